@@ -1,0 +1,102 @@
+// Package policy is Freshet's judgement: everything that HTTP says about caching (RFC 9110, 9111,
+// 5861, 8246, 9211, 9213), as pure functions of a request, a response, a stored entry, the operator's
+// wishes and now, which is always an argument. Nothing here reads a clock, does I/O, takes a lock or
+// starts a goroutine.
+package policy
+
+import (
+	"net/http"
+	"time"
+)
+
+// Policy is what the operator wishes for a resource. The zero value obeys the response's own headers
+// and nothing else, as a shared cache that is careful with credentials. To vary a policy, copy and
+// edit it; once in use it must not be modified. It is safe for concurrent use.
+type Policy struct {
+	// Resource names the settings that apply: "record" is governed by record_cache_expires_seconds.
+	// Empty: no settings apply.
+	Resource string
+	// Scope returns the names of the request's parents, widest first (bucket, collection), which
+	// narrow the setting: bucket.collection.record_cache_expires_seconds. Nil: no parents.
+	Scope func(*http.Request) []string
+
+	// TTL is the freshness lifetime of a response that states none itself (neither Cache-Control nor
+	// Expires) and that was made for a request without credentials. A setting for Resource takes its
+	// place. Default 0: such a response is not stored.
+	TTL time.Duration
+	// Off makes the resource uncacheable: nothing is looked up or stored, and the response says
+	// "no-cache, no-store", whatever the handler said. A setting of 0 for Resource does the same.
+	Off bool
+
+	// StaleWhileRevalidate and StaleIfError (RFC 5861) apply where the response names no value of its
+	// own and does not forbid serving stale. Default 0: no stale serving that the response did not ask for.
+	StaleWhileRevalidate, StaleIfError time.Duration
+	// Keep is how long past its freshness an entry is kept to be revalidated, or to be served while
+	// the handler is lost. Default 10 minutes; negative: not at all.
+	Keep time.Duration
+
+	// Heuristic lets a response that states no lifetime live for a tenth of the time since its
+	// Last-Modified (RFC 9111 section 4.2.2), at most HeuristicMax (default 24 hours). Default off.
+	Heuristic    bool
+	HeuristicMax time.Duration
+
+	// Targeted lists the targeted fields that are obeyed, first match wins (RFC 9213).
+	// Default: CDN-Cache-Control, then Surrogate-Control. An empty, non-nil list: none.
+	Targeted []string
+
+	// IgnoreClientDirectives: clients may not force the cache. Cache-Control and Pragma of requests
+	// are not obeyed, except only-if-cached and no-store.
+	IgnoreClientDirectives bool
+
+	// Credentials says whether a request identifies a user. Default: it has an Authorization or a
+	// Cookie field. Authorization counts always (RFC 9111 section 3.5), whatever this returns.
+	Credentials func(*http.Request) bool
+	// Shared says in so many words that the responses are the same for whoever asks, so that
+	// credentials on the request keep nothing out of the cache, and collapse like any other request.
+	Shared bool
+	// StoreCookies lets responses with Set-Cookie be stored, Set-Cookie included, as RFC 9111
+	// allows: every client then gets the same cookie. Default: they are not stored.
+	StoreCookies bool
+
+	// NoValidators keeps the cache from making an ETag and a Last-Modified for responses without.
+	NoValidators bool
+	// MaxBody is the greatest body in bytes that is stored; a longer one streams through, unstored.
+	// Default 16 MiB.
+	MaxBody int64
+	// Timeout ends the context of a handler's run that fills the cache. Default 0: none of our own.
+	Timeout time.Duration
+
+	// Key says what the primary key is made of besides method class, scheme, host, path and query.
+	Key KeyOptions
+}
+
+// KeyOptions shapes primary keys. The zero value keys on method class, scheme, host, path and query,
+// and on the forwarding fields that apps commonly trust (X-Forwarded-Host and the like) when a
+// request has them.
+type KeyOptions struct {
+	// SortQuery sorts the query's parameters by name and value, duplicates kept, so that a=1&b=2 and
+	// b=2&a=1 share an entry. Default off: some handlers care.
+	SortQuery bool
+	// KeepParams, when not nil, lists the only query parameters that count. DropParams lists those
+	// that do not, such as "utm_source"; an entry ending in * drops by prefix. The handler
+	// still sees the whole query, so drop only what does not change its response.
+	KeepParams, DropParams []string
+	// Headers and Cookies are request fields and cookies whose values are part of the key, as sent.
+	Headers, Cookies []string
+	// IgnoreForwarded leaves the forwarding fields out of the key: only for apps that do not read them.
+	IgnoreForwarded bool
+	// Replace, when not nil, makes the whole key from the request in place of all of the above,
+	// except that scheme and method class stay part of it. An empty string: the request passes.
+	Replace func(*http.Request) string
+}
+
+// Defaults of Policy's fields.
+const (
+	DefaultKeep         = 10 * time.Minute
+	DefaultHeuristicMax = 24 * time.Hour
+	DefaultMaxBody      = 16 << 20
+)
+
+// Reason says why a request passed or a response was not stored. It is a token (RFC 9110 section
+// 5.6.2), shown as the detail of Cache-Status, as a metric's label and in tests. Empty: no objection.
+type Reason string

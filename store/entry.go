@@ -1,0 +1,81 @@
+// Package store holds the nouns and the contracts of what a cache keeps: [Entry] and its codec,
+// [Store] for entries, [Backend] for bytes, and [Journal] for invalidations.
+package store
+
+import (
+	"net/http"
+	"time"
+)
+
+// Entry is one stored response, or an index of the variants stored for one primary key. It is never
+// modified once stored: a change is a new Entry. Headers and body are shared by all who read it.
+type Entry struct {
+	// Key is the text that the entry is stored under: a primary key or a variant key. It is compared
+	// on every read, so that two keys that meet in a backend's shortened key never share an entry.
+	Key string
+	// URI is the part of the key that names the resource: what an invalidation of a URL covers,
+	// whatever headers, cookies or variants the key has besides. Empty means Key.
+	URI string
+	// Variants makes the entry an index: each element is the sorted, lower-case list of request
+	// fields under which some response to this key is stored (RFC 9111 section 4.1). An empty inner
+	// list stands for a response without Vary. Nil for a stored response.
+	Variants [][]string
+
+	Status  int
+	Header  http.Header // without hop-by-hop fields; field names in canonical form
+	Trailer http.Header // nil when there was none
+	Body    []byte
+
+	// Vary holds the request fields that selected this response, normalised; nil when it did not vary.
+	Vary http.Header
+	Tags []string
+
+	// Fill is the journal's number when the handler began. An invalidation with a greater number
+	// that covers the entry makes it unusable.
+	Fill uint64
+
+	Requested, Received time.Time     // when the handler began, and when its header was complete
+	Age                 time.Duration // corrected initial age at Received (RFC 9111 section 4.2.3)
+
+	// The four durations that say what the entry is good for. Fresh counts from an age of 0; the
+	// others count from the moment that freshness ended.
+	Fresh   time.Duration // freshness lifetime
+	Grace   time.Duration // may be served while a refresh runs (stale-while-revalidate)
+	IfError time.Duration // may be served when the handler answers with an error (stale-if-error)
+	Keep    time.Duration // kept to be revalidated, or served when the handler is lost
+
+	// MustRevalidate: never to be served stale (must-revalidate, proxy-revalidate, s-maxage, no-cache).
+	MustRevalidate bool
+	// Anonymous: only for requests that carry no credentials, because nothing in the response said
+	// that it may be shared with others; its lifetime came from the operator's settings or a heuristic.
+	Anonymous bool
+	// MadeETag and MadeModified: the cache made that validator; the handler does not know it.
+	MadeETag, MadeModified bool
+
+	// Total and Spans describe a stored partial response (status 206, RFC 9111 section 3.3): the
+	// complete length, and which bytes Body holds, one after the other: sorted, neither overlapping
+	// nor adjacent. Spans is nil for a complete response.
+	Total int64
+	Spans []Span
+}
+
+// Span is a range of bytes: from First up to, and not including, End.
+type Span struct{ First, End int64 }
+
+// Len is how many bytes the span holds.
+func (s Span) Len() int64 { return s.End - s.First }
+
+// CurrentAge is the entry's age at now (RFC 9111 section 4.2.3).
+func (e *Entry) CurrentAge(now time.Time) time.Duration {
+	resident := now.Sub(e.Received)
+	if resident < 0 {
+		resident = 0
+	}
+	return e.Age + resident
+}
+
+// Lifetime is how long after Received the entry is of any use: what a store is asked to keep it for.
+// It is 0 or less when the entry is of no use any more.
+func (e *Entry) Lifetime() time.Duration {
+	return e.Fresh + max(e.Grace, e.IfError, e.Keep) - e.Age
+}
