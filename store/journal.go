@@ -1,0 +1,89 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"iter"
+)
+
+// MarkKind says what a Mark invalidates.
+type MarkKind uint8
+
+const (
+	// Key marks one resource: every entry whose URI is the mark's name, with all its keys and
+	// variants. An entry without URI goes by its Key.
+	Key MarkKind = iota
+	// Tag marks every entry that carries the tag.
+	Tag
+	// Prefix marks every entry whose URI (or Key, if it has no URI) begins with the name, byte by
+	// byte: ".../blog" covers ".../blogger" too, ".../blog/" does not.
+	Prefix
+	// Everything marks all there is. Its name is not looked at.
+	Everything
+)
+
+// String returns the kind's name in lower case: the word in logs and in a journal's records.
+func (k MarkKind) String() string {
+	switch k {
+	case Key:
+		return "key"
+	case Tag:
+		return "tag"
+	case Prefix:
+		return "prefix"
+	case Everything:
+		return "everything"
+	}
+	return fmt.Sprintf("MarkKind(%d)", uint8(k))
+}
+
+// Mark is one invalidation.
+type Mark struct {
+	Kind MarkKind
+	Name string
+	// Soft marks entries as stale; they may still be served where stale serving is allowed.
+	// Otherwise they are gone.
+	Soft bool
+}
+
+// Validate reports a mark that no journal accepts: of an unknown kind, or without the name that its
+// kind needs. (Whoever means everything must say Everything.)
+func (m Mark) Validate() error {
+	switch {
+	case m.Kind > Everything:
+		return fmt.Errorf("store: mark of unknown kind %d", uint8(m.Kind))
+	case m.Kind != Everything && m.Name == "":
+		return fmt.Errorf("store: %s mark without a name; to invalidate all entries use Everything", m.Kind)
+	}
+	return nil
+}
+
+// Numbered is a mark with the number that the journal gave it.
+type Numbered struct {
+	Mark
+	Number uint64
+}
+
+// Journal numbers invalidations and lets nodes follow them. It is safe for concurrent use.
+//
+// A fill notes the journal's number (the head that its node knows of) when the handler begins, and its
+// entry carries it as Fill. A mark covers an entry when it names it and has the greater number. So a
+// number must never be given out before the change that it speaks of was made: call Append after the
+// data has changed.
+type Journal interface {
+	// Append records marks, each under a number of its own greater than every number before it, in
+	// the order given. It returns the greatest of them, once all can be seen by Since. Without marks
+	// it returns the head. When it fails, some of the marks may have been recorded.
+	Append(ctx context.Context, what ...Mark) (number uint64, err error)
+	// Since returns the marks with greater numbers than number, in ascending order, and the head:
+	// the greatest number given out so far. A journal that has forgotten marks after number says so
+	// by a hard Everything mark in their place, with the number of the newest forgotten one. A head
+	// below number means that the journal was lost and has begun anew: nothing stored before can be
+	// trusted.
+	Since(ctx context.Context, number uint64) (marks []Numbered, head uint64, err error)
+	// Watch yields the marks with greater numbers than from, in ascending order, and then each new
+	// one as it comes. When ctx is done the sequence ends. After an error, which is yielded once, it
+	// ends too: watch again, from the last number seen. A watcher that fell too far behind is told
+	// Everything, as by Since.
+	Watch(ctx context.Context, from uint64) iter.Seq2[Numbered, error]
+}

@@ -1,0 +1,111 @@
+package store
+
+import (
+	"context"
+	"iter"
+	"strings"
+	"sync"
+)
+
+// How much a MemoryJournal remembers: 65,536 marks and 16 MiB of names.
+const (
+	journalMarks = 1 << 16
+	journalBytes = 16 << 20
+)
+
+// MemoryJournal is the Journal of a single process. Its numbers begin at 1 in each process, so it is
+// for stores that live no longer than the process does. It remembers the last 65,536 marks or 16 MiB
+// of their names, whichever is less. It never fails.
+type MemoryJournal struct {
+	maxMarks, maxBytes int
+
+	mu      sync.Mutex
+	marks   []Numbered    // numbers without gaps, the first of them dropped+1
+	bytes   int           // of the names in marks
+	dropped uint64        // the newest forgotten number
+	changed chan struct{} // closed by the next Append
+}
+
+// NewMemoryJournal returns an empty journal.
+func NewMemoryJournal() *MemoryJournal {
+	return &MemoryJournal{maxMarks: journalMarks, maxBytes: journalBytes, changed: make(chan struct{})}
+}
+
+// Append implements Journal. Its only errors are marks that are not valid, of which it records none.
+func (j *MemoryJournal) Append(_ context.Context, what ...Mark) (uint64, error) {
+	for _, m := range what {
+		if err := m.Validate(); err != nil {
+			return 0, err
+		}
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, m := range what {
+		m.Name = strings.Clone(m.Name) // it may be a part of something big
+		j.marks = append(j.marks, Numbered{Mark: m, Number: j.head() + 1})
+		j.bytes += len(m.Name)
+	}
+	if len(what) > 0 {
+		j.forget()
+		close(j.changed)
+		j.changed = make(chan struct{})
+	}
+	return j.head(), nil
+}
+
+// Since implements Journal.
+func (j *MemoryJournal) Since(_ context.Context, number uint64) ([]Numbered, uint64, error) {
+	marks, head, _ := j.since(number)
+	return marks, head, nil
+}
+
+// Watch implements Journal. It yields no errors.
+func (j *MemoryJournal) Watch(ctx context.Context, from uint64) iter.Seq2[Numbered, error] {
+	return func(yield func(Numbered, error) bool) {
+		for {
+			marks, _, changed := j.since(from)
+			for _, m := range marks {
+				if ctx.Err() != nil || !yield(m, nil) {
+					return
+				}
+				from = m.Number
+			}
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// since returns what Since does, and a channel that is closed when there is more.
+func (j *MemoryJournal) since(number uint64) (marks []Numbered, head uint64, changed <-chan struct{}) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if number < j.dropped {
+		marks = append(marks, Numbered{Mark: Mark{Kind: Everything}, Number: j.dropped})
+		number = j.dropped
+	}
+	if head = j.head(); number < head {
+		marks = append(marks, j.marks[number-j.dropped:]...)
+	}
+	return marks, head, j.changed
+}
+
+func (j *MemoryJournal) head() uint64 { return j.dropped + uint64(len(j.marks)) }
+
+// forget drops the oldest marks when there are too many: a quarter more than it must, so that the next
+// Append need not do it again.
+func (j *MemoryJournal) forget() {
+	if len(j.marks) <= j.maxMarks && j.bytes <= j.maxBytes {
+		return
+	}
+	n := 0
+	for n < len(j.marks) && (len(j.marks)-n > j.maxMarks*3/4 || j.bytes > j.maxBytes*3/4) {
+		j.bytes -= len(j.marks[n].Name)
+		n++
+	}
+	j.dropped += uint64(n)
+	j.marks = append([]Numbered(nil), j.marks[n:]...)
+}
