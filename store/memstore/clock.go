@@ -22,34 +22,32 @@ type clock struct {
 	start time.Time
 	now   atomic.Int64 // at the last tick
 
-	stop     chan struct{}
-	stopOnce sync.Once
-	stopped  sync.WaitGroup
+	stop, stopped chan struct{}
+	stopOnce      sync.Once
 }
 
 func newClock() *clock {
-	c := &clock{start: time.Now(), stop: make(chan struct{})}
-	c.stopped.Go(ticking(weak.Make(c), c.stop))
+	c := &clock{start: time.Now(), stop: make(chan struct{}), stopped: make(chan struct{})}
+	// The goroutine holds the clock weakly, so that one that nobody uses any more is not kept ticking.
+	go keepTime(weak.Make(c), c.stop, c.stopped)
 	return c
 }
 
-// ticking holds the clock weakly, so that one that nobody uses any more is not kept ticking.
-func ticking(held weak.Pointer[clock], stop <-chan struct{}) func() {
-	return func() {
-		ticker := time.NewTicker(tick)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-stop:
-				return
-			case <-ticker.C:
-			}
-			c := held.Value()
-			if c == nil {
-				return
-			}
-			c.now.Store(c.precise())
+func keepTime(held weak.Pointer[clock], stop <-chan struct{}, stopped chan<- struct{}) {
+	defer close(stopped)
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-ticker.C:
 		}
+		c := held.Value()
+		if c == nil {
+			return
+		}
+		c.now.Store(c.precise())
 	}
 }
 
@@ -82,5 +80,5 @@ func (c *clock) passed(deadline int64) bool {
 // Close ends the ticking. A closed clock stands still, except for deadlines that are near.
 func (c *clock) Close() {
 	c.stopOnce.Do(func() { close(c.stop) })
-	c.stopped.Wait()
+	<-c.stopped
 }

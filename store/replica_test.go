@@ -1,0 +1,246 @@
+package store
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+)
+
+func hard(kind MarkKind, name string, number uint64) Numbered {
+	return Numbered{Mark{Kind: kind, Name: name}, number}
+}
+
+func soft(kind MarkKind, name string, number uint64) Numbered {
+	return Numbered{Mark{Kind: kind, Name: name, Soft: true}, number}
+}
+
+func TestReplicaCovers(t *testing.T) {
+	const page = "GET https://a.example/blog/1"
+	for _, tt := range []struct {
+		story      string
+		marks      []Numbered
+		entry      Entry
+		hard, soft bool
+	}{
+		{"nothing happened", nil, Entry{URI: page}, false, false},
+		{"the page was purged after the fill began", []Numbered{hard(Key, page, 5)}, Entry{URI: page, Fill: 4}, true, false},
+		{"the page was purged before the fill began", []Numbered{hard(Key, page, 5)}, Entry{URI: page, Fill: 5}, false, false},
+		{"another page was purged", []Numbered{hard(Key, page+"0", 5)}, Entry{URI: page, Fill: 4}, false, false},
+		{"an entry with more in its key than the URI", []Numbered{hard(Key, page, 5)}, Entry{Key: page + "|en", URI: page, Fill: 4}, true, false},
+		{"an entry without URI goes by its key", []Numbered{hard(Key, page, 5)}, Entry{Key: page, Fill: 4}, true, false},
+		{"marked stale", []Numbered{soft(Key, page, 5)}, Entry{URI: page, Fill: 4}, false, true},
+		{"marked stale, then filled", []Numbered{soft(Key, page, 5)}, Entry{URI: page, Fill: 5}, false, false},
+		{"purged, filled, marked stale", []Numbered{hard(Key, page, 5), soft(Key, page, 7)}, Entry{URI: page, Fill: 6}, false, true},
+		{"purged and marked stale", []Numbered{hard(Key, page, 5), soft(Key, page, 7)}, Entry{URI: page, Fill: 4}, true, true},
+		{"marks come late and out of order", []Numbered{hard(Key, page, 9), hard(Key, page, 5)}, Entry{URI: page, Fill: 8}, true, false},
+		{"one of its tags", []Numbered{hard(Tag, "b", 5)}, Entry{URI: page, Tags: []string{"a", "b"}, Fill: 4}, true, false},
+		{"one tag hard, another soft", []Numbered{hard(Tag, "b", 5), soft(Tag, "a", 5)}, Entry{URI: page, Tags: []string{"a", "b"}, Fill: 4}, true, true},
+		{"a tag it does not carry", []Numbered{hard(Tag, "c", 5)}, Entry{URI: page, Tags: []string{"a", "b"}, Fill: 4}, false, false},
+		{"a tag named like the page", []Numbered{hard(Tag, page, 5)}, Entry{URI: page, Fill: 4}, false, false},
+		{"a folder", []Numbered{hard(Prefix, "GET https://a.example/blog/", 5)}, Entry{URI: page, Fill: 4}, true, false},
+		{"a folder, marked stale", []Numbered{soft(Prefix, "GET https://a.example/blog/", 5)}, Entry{URI: page, Fill: 4}, false, true},
+		{"another folder", []Numbered{hard(Prefix, "GET https://a.example/blogs/", 5)}, Entry{URI: page, Fill: 4}, false, false},
+		{"a folder before the fill, another after", []Numbered{hard(Prefix, "GET https://a.example/blog/", 5), hard(Prefix, "GET https://a.example/x/", 9)}, Entry{URI: page, Fill: 6}, false, false},
+		{"a folder stale, then its parent stale, then gone", []Numbered{soft(Prefix, "GET https://a.example/blog/", 5), hard(Prefix, "GET https://a.example/", 6)}, Entry{URI: page, Fill: 4}, true, false},
+		{"a folder gone, then its parent stale", []Numbered{hard(Prefix, "GET https://a.example/blog/", 5), soft(Prefix, "GET https://a.example/", 6)}, Entry{URI: page, Fill: 4}, true, true},
+		{"everything", []Numbered{hard(Everything, "", 5)}, Entry{URI: page, Fill: 4}, true, false},
+		{"everything, before", []Numbered{hard(Everything, "", 5)}, Entry{URI: page, Fill: 5}, false, false},
+		{"everything, marked stale", []Numbered{soft(Everything, "", 5)}, Entry{URI: page, Fill: 4}, false, true},
+		{"everything, and then the page", []Numbered{hard(Everything, "", 5), hard(Key, page, 6)}, Entry{URI: page, Fill: 5}, true, false},
+		{"a kind from a later version", []Numbered{hard(Everything+1, "?", 5)}, Entry{URI: page, Fill: 4}, true, false},
+	} {
+		t.Run(tt.story, func(t *testing.T) {
+			r := NewReplica(0)
+			var head uint64
+			for _, m := range tt.marks {
+				r.Apply(m)
+				head = max(head, m.Number)
+			}
+			if h, s := r.Covers(&tt.entry); h != tt.hard || s != tt.soft {
+				t.Errorf("Covers = hard %t, soft %t; want %t, %t", h, s, tt.hard, tt.soft)
+			}
+			if r.Head() != head {
+				t.Errorf("Head = %d, want %d", r.Head(), head)
+			}
+			if uri := tt.entry.URI; uri != "" && len(tt.entry.Tags) == 0 {
+				if got, want := r.CoversKey(uri, tt.entry.Fill), tt.hard || tt.soft; got != want {
+					t.Errorf("CoversKey = %t, want %t", got, want)
+				}
+			}
+		})
+	}
+}
+
+// Whatever a replica forgets, it must go on covering.
+func TestReplicaOutgrown(t *testing.T) {
+	long := strings.Repeat("x", 10*replicaNameBytes)
+	for _, tt := range []struct {
+		story string
+		bound int
+		mark  func(i int) Mark
+	}{
+		{"keys", 100, func(i int) Mark { return Mark{Kind: Key, Name: fmt.Sprint("k", i)} }},
+		{"one", 1, func(i int) Mark { return Mark{Kind: Key, Name: fmt.Sprint("k", i)} }},
+		{"tags", 100, func(i int) Mark { return Mark{Kind: Tag, Name: fmt.Sprint("k", i)} }},
+		{"soft marks", 100, func(i int) Mark { return Mark{Kind: Tag, Name: fmt.Sprint("k", i), Soft: true} }},
+		{"long names", 100, func(i int) Mark { return Mark{Kind: Key, Name: fmt.Sprint("k", i, long)} }},
+		{"prefixes", 1000, func(i int) Mark { return Mark{Kind: Prefix, Name: fmt.Sprint("k", i, "/")} }},
+		{"long prefixes", 10, func(i int) Mark { return Mark{Kind: Prefix, Name: fmt.Sprint("k", i, long)} }},
+		{"one prefix", 1, func(i int) Mark { return Mark{Kind: Prefix, Name: fmt.Sprint("k", i, "/")} }},
+	} {
+		t.Run(tt.story, func(t *testing.T) {
+			const marks = 3000
+			r := NewReplica(tt.bound)
+			for i := 1; i <= marks; i++ {
+				r.Apply(Numbered{tt.mark(i), uint64(i)})
+				table := r.named.Load()
+				if n := table.count + len(*r.prefixes.Load()); n > tt.bound {
+					t.Fatalf("remembers %d marks, bound %d", n, tt.bound)
+				}
+				bytes := table.bytes
+				for _, p := range *r.prefixes.Load() {
+					bytes += len(p.name)
+				}
+				if bytes > tt.bound*replicaNameBytes {
+					t.Fatalf("remembers %d bytes of names, bound %d", bytes, tt.bound*replicaNameBytes)
+				}
+			}
+			for i := 1; i <= marks; i++ {
+				name := tt.mark(i).Name
+				old := &Entry{URI: name, Tags: []string{name}, Fill: uint64(i) - 1}
+				if hard, soft := r.Covers(old); !hard && !soft {
+					t.Fatalf("mark %d is forgotten and not under the floor %d", i, r.Floor())
+				}
+			}
+			last := tt.mark(marks).Name
+			if hard, soft := r.Covers(&Entry{URI: last, Tags: []string{last}, Fill: marks}); hard || soft {
+				t.Error("covers an entry that was filled after every mark")
+			}
+			if tt.bound >= 100 && r.Floor() > marks-uint64(tt.bound)/16 {
+				t.Errorf("floor %d of %d marks: more was forgotten than the bound of %d asks for", r.Floor(), marks, tt.bound)
+			}
+		})
+	}
+}
+
+func TestReplicaPrefixSupersedesLonger(t *testing.T) {
+	r := NewReplica(0)
+	for i := range 100 {
+		r.Apply(hard(Prefix, fmt.Sprintf("site/%d/", i), uint64(i+1)))
+	}
+	r.Apply(hard(Prefix, "site/", 101))
+	if n := len(*r.prefixes.Load()); n != 1 {
+		t.Errorf("%d prefixes kept, want the one that covers them all", n)
+	}
+}
+
+func TestReplicaAdvance(t *testing.T) {
+	r := NewReplica(0)
+	r.Apply(hard(Key, "a", 3))
+	r.Advance(10)
+	r.Advance(7)
+	if r.Head() != 10 {
+		t.Errorf("Head = %d after Advance(10) and Advance(7), want 10", r.Head())
+	}
+	if hard, _ := r.Covers(&Entry{Key: "a", Fill: 2}); !hard {
+		t.Error("Advance lost a mark")
+	}
+	if hard, soft := r.Covers(&Entry{Key: "a", Fill: 3}); hard || soft {
+		t.Error("Advance covers entries that no mark covers")
+	}
+}
+
+// A fill may begin, and an answer be judged, at any moment of an Apply, also of one that grows the
+// table or forgets. Whoever has seen an Apply return must find its mark; whoever took its Fill from
+// Head must find every mark between the two that is about it.
+func TestReplicaConcurrent(t *testing.T) {
+	const writers, marks = 4, 4000
+	for _, bound := range []int{0, 64} {
+		t.Run(fmt.Sprint("bound ", bound), func(t *testing.T) {
+			r := NewReplica(bound)
+			journal := NewMemoryJournal()
+			var writing, reading sync.WaitGroup
+			done := make(chan struct{})
+			for w := range writers {
+				writing.Go(func() {
+					for i := range marks / writers {
+						m := Mark{Kind: MarkKind(i % 3), Name: fmt.Sprintf("%d/%d/", w, i)}
+						before := r.Head()
+						n, err := journal.Append(t.Context(), m)
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						r.Apply(Numbered{m, n})
+						if !covered(r, m.Name, before) {
+							t.Errorf("mark %d does not cover an entry filled at %d after Apply has returned", n, before)
+						}
+						if head := r.Head(); head < n {
+							t.Errorf("Head = %d after Apply(%d)", head, n)
+						}
+					}
+				})
+			}
+			for range 2 {
+				reading.Go(func() {
+					old := &Entry{URI: "0/0/", Tags: []string{"0/0/"}} // covered by mark 1, whatever happens
+					seen := false
+					for {
+						select {
+						case <-done:
+							return
+						default:
+						}
+						hard, soft := r.Covers(old)
+						if seen && !hard && !soft {
+							t.Error("an entry was covered and is no longer")
+							return
+						}
+						seen = hard || soft
+					}
+				})
+			}
+			writing.Wait()
+			close(done)
+			reading.Wait()
+		})
+	}
+}
+
+func covered(r *Replica, name string, fill uint64) bool {
+	hard, soft := r.Covers(&Entry{URI: name, Tags: []string{name}, Fill: fill})
+	return hard || soft
+}
+
+func TestReplicaAllocatesNothing(t *testing.T) {
+	r := NewReplica(0)
+	for i := range 1000 {
+		r.Apply(hard(Key, fmt.Sprint("k", i), uint64(i)))
+	}
+	r.Apply(soft(Prefix, "other/", 2000))
+	e := &Entry{URI: "page", Tags: []string{"a", "b"}, Fill: 10}
+	if n := testing.AllocsPerRun(100, func() { r.Covers(e); r.CoversKey(e.URI, 10) }); n != 0 {
+		t.Errorf("%v allocations a question, want 0", n)
+	}
+}
+
+func BenchmarkReplicaCovers(b *testing.B) {
+	r := NewReplica(0)
+	for i := range 10_000 {
+		r.Apply(hard(Key, fmt.Sprint("GET https://a.example/", i), uint64(i)))
+	}
+	for _, bb := range []struct {
+		name string
+		fill uint64
+	}{{"nothing newer", 10_000}, {"something newer", 10}} {
+		b.Run(bb.name, func(b *testing.B) {
+			b.RunParallel(func(pb *testing.PB) {
+				e := &Entry{URI: "GET https://a.example/page", Tags: []string{"a", "b"}, Fill: bb.fill}
+				for pb.Next() {
+					r.Covers(e)
+				}
+			})
+		})
+	}
+}
