@@ -49,6 +49,9 @@ type Entry struct {
 	// Anonymous: only for requests that carry no credentials, because nothing in the response said
 	// that it may be shared with others; its lifetime came from the operator's settings or a heuristic.
 	Anonymous bool
+	// Announced: the cache wrote Cache-Control and Expires from the operator's settings; the handler
+	// said nothing of them. A later update of the header must not take them for the handler's word.
+	Announced bool
 	// MadeETag and MadeModified: the cache made that validator; the handler does not know it.
 	MadeETag, MadeModified bool
 

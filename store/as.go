@@ -1,0 +1,18 @@
+package store
+
+// As finds an ability: s itself, or what it wraps, as a T. What wraps something else has a method
+// Unwrap() any. It is to stores and backends what errors.As is to errors.
+func As[T any](s any) (T, bool) {
+	for s != nil {
+		if t, ok := s.(T); ok {
+			return t, true
+		}
+		wrapper, ok := s.(interface{ Unwrap() any })
+		if !ok {
+			break
+		}
+		s = wrapper.Unwrap()
+	}
+	var none T
+	return none, false
+}

@@ -1,0 +1,127 @@
+package store
+
+import (
+	"encoding/binary"
+	"net/http"
+	"time"
+)
+
+// decoder reads the fields of an encoded entry. Once something is wrong it has failed, and everything
+// read from then on is zero. Counts are held to what the bytes left could be, so that no number in the
+// input makes it take more than a fixed multiple of the input's length in memory.
+type decoder struct {
+	b      []byte
+	s      string // the same, as a string: all texts are parts of it
+	off    int
+	room   []string // for the lists, of which each takes its part
+	failed bool
+}
+
+func (d *decoder) fail() {
+	d.failed = true
+	d.off = len(d.b)
+}
+
+func (d *decoder) byte() byte {
+	if d.off >= len(d.b) {
+		d.fail()
+		return 0
+	}
+	d.off++
+	return d.b[d.off-1]
+}
+
+func (d *decoder) uvarint() uint64 {
+	v, n := binary.Uvarint(d.b[d.off:])
+	if n <= 0 {
+		d.fail()
+		return 0
+	}
+	d.off += n
+	return v
+}
+
+func (d *decoder) varint() int64 {
+	v, n := binary.Varint(d.b[d.off:])
+	if n <= 0 {
+		d.fail()
+		return 0
+	}
+	d.off += n
+	return v
+}
+
+func (d *decoder) string() string {
+	n := d.uvarint()
+	if n > uint64(len(d.b)-d.off) {
+		d.fail()
+		return ""
+	}
+	d.off += int(n)
+	return d.s[d.off-int(n) : d.off]
+}
+
+// count reads a count of things that take at least so many bytes each; not ok means nil.
+func (d *decoder) count(bytes int) (n int, ok bool) {
+	v := d.uvarint()
+	if v == 0 {
+		return 0, false
+	}
+	if v-1 > uint64((len(d.b)-d.off)/bytes) {
+		d.fail()
+		return 0, false
+	}
+	return int(v - 1), true
+}
+
+// strings makes room for n strings in lists.
+func (d *decoder) strings(n int) {
+	if n > 0 {
+		d.room = make([]string, n)
+	}
+}
+
+func (d *decoder) list() []string {
+	n, ok := d.count(1)
+	if !ok {
+		return nil
+	}
+	if n > len(d.room) {
+		d.fail()
+		return nil
+	}
+	list := d.room[:n:n]
+	d.room = d.room[n:]
+	if n == 0 {
+		list = []string{}
+	}
+	for i := range list {
+		list[i] = d.string()
+	}
+	return list
+}
+
+func (d *decoder) header() http.Header {
+	n, ok := d.count(2)
+	if !ok {
+		return nil
+	}
+	h := make(http.Header, n)
+	for range n {
+		name := d.string()
+		h[name] = d.list()
+	}
+	if len(h) != n {
+		d.fail() // a name came twice
+	}
+	return h
+}
+
+func (d *decoder) time() time.Time {
+	seconds, nanos := d.varint(), d.uvarint()
+	if nanos >= 1e9 {
+		d.fail()
+		return time.Time{}
+	}
+	return time.Unix(seconds, int64(nanos)).UTC()
+}
