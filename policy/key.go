@@ -1,50 +1,230 @@
 package policy
 
 import (
+	"math/bits"
 	"net/http"
-	"net/url"
+	"strings"
 )
 
-// URIKey is the text that names a resource in keys and in invalidations: what Request.URI and
-// Entry.URI hold for a request to it under policy p.
+// MaxKey is the greatest length in bytes of a primary key. A GET or HEAD that would have a longer one
+// passes, and so does an unsafe request, since nothing can be stored under its URI.
+const MaxKey = 64 << 10
+
+// A primary key reads
+//
+//	GET https://example.com/path?query X-Forwarded-Host=… …
+//
+// A URI begins after "GET " and ends at the first space; what follows are the extras, each a
+// space, a name and, for each value, "=" and the value. It is injective, because what separates is
+// escaped within what it separates (see escape.go): "/", "?" and "#" in the host, "?" in the path,
+// "=" and space in the extras. A key that Replace made reads
+//
+//	GET https=text
+//
+// and differs from all others by the "=" after the scheme.
+const keyMethod = "GET "
+
+// URIKey is the text that names a resource in keys and invalidations: what Request.URI and Entry.URI
+// hold for it under policy p (nil: the zero Policy). scheme is "http" or "https", host may be in any
+// case and have the default port, escapedPath and rawQuery are as sent, and forceQuery tells "/x?"
+// from "/x".
 func URIKey(scheme, host, escapedPath, rawQuery string, forceQuery bool, p *Policy) string {
-	s := scheme + "://" + host + escapedPath
-	if rawQuery != "" || forceQuery {
-		s += "?" + rawQuery
+	var buf [512]byte
+	b := appendOrigin(buf[:0], strings.ToLower(scheme), host)
+	return string(appendTarget(b, escapedPath, rawQuery, forceQuery, p))
+}
+
+func appendOrigin(dst []byte, scheme, host string) []byte {
+	dst = append(dst, scheme...)
+	dst = append(dst, "://"...)
+	return appendHost(dst, scheme, host)
+}
+
+func appendTarget(dst []byte, path, query string, force bool, p *Policy) []byte {
+	switch {
+	case path == "":
+		dst = append(dst, '/') // the same resource: RFC 9110 section 4.2.3
+	case path[0] != '/':
+		dst = append(dst, noSlash...)
 	}
-	return s
+	dst = appendEscaped(dst, path, inPath)
+	return appendQuery(dst, query, force, p)
 }
 
-// SelfLocation reports whether the response has one Content-Location, equal to the target URI: then it is
-// a representation of that URI, whatever the method (RFC 9110 section 8.7).
-func (q *Request) SelfLocation(h http.Header) bool {
-	l := h["Content-Location"]
-	return len(l) == 1 && q.resolve(l[0], nil) == q.URI
+// appendHost appends host in lower case and without the scheme's default port (RFC 9110 section 4.2.3).
+func appendHost(dst []byte, scheme, host string) []byte {
+	host = withoutDefaultPort(scheme, host)
+	start := len(dst)
+	dst = appendEscaped(dst, host, inHost)
+	for i, c := range dst[start:] {
+		if 'A' <= c && c <= 'Z' {
+			dst[start+i] = c | 0x20
+		}
+	}
+	return dst
 }
 
-// Related returns the URI key texts of the response's Location and Content-Location that are of the
-// request's origin and differ from its URI: what an unsafe request invalidates besides its own target
-// (RFC 9111 section 4.4).
-func (q *Request) Related(h http.Header, p *Policy) []string {
-	var related []string
-	for _, name := range [2]string{"Location", "Content-Location"} {
-		for _, l := range h[name] {
-			if u := q.resolve(l, p); u != "" && u != q.URI {
-				related = append(related, u)
+func withoutDefaultPort(scheme, host string) string {
+	name, found := host, false
+	if scheme == "https" {
+		name, found = strings.CutSuffix(host, ":443")
+	} else if scheme == "http" {
+		name, found = strings.CutSuffix(host, ":80")
+	}
+	if !found {
+		name, found = strings.CutSuffix(host, ":") // an empty port is the default one
+	}
+	// Of a bare IPv6 address, which is no valid host, the end is no port.
+	if !found || strings.IndexByte(name, ':') >= 0 && !strings.HasSuffix(name, "]") {
+		return host
+	}
+	return name
+}
+
+// makeKey fills in everything that is made from the request's target, and says why not when it cannot.
+func (q *Request) makeKey(r *http.Request, p *Policy, s seen) Reason {
+	q.readTarget(r)
+	if len(q.Target)+len(r.Host) > MaxKey && q.Class <= Head {
+		return ReasonKeyTooLong // before spending on it what it is not worth
+	}
+	replace := p.Key.Replace != nil
+
+	var buf [512]byte
+	b := append(buf[:0], keyMethod...)
+	b = appendOrigin(b, q.Scheme, r.Host)
+	host := len(b)
+	b = appendTarget(b, q.path, q.query, q.force, p)
+	uri := len(b)
+	if !replace {
+		b = q.appendExtras(b, r, p, s)
+	}
+	if len(b) > MaxKey {
+		return ReasonKeyTooLong
+	}
+	q.Key = string(b)
+	q.Host = q.Key[len(keyMethod)+len(q.Scheme)+len("://") : host]
+	q.URI = q.Key[len(keyMethod):uri]
+
+	q.publicScheme = r.URL.Scheme
+	if s&sawForwarding != 0 && !p.Key.IgnoreForwarded {
+		q.readPublicOrigin(r.Header)
+	}
+	if replace {
+		return q.replaceKey(r, p)
+	}
+	return ""
+}
+
+// replaceKey makes the key that the operator wants. What an unsafe request invalidates is the key that
+// a GET of its target would have, whatever Replace makes of other methods.
+func (q *Request) replaceKey(r *http.Request, p *Policy) Reason {
+	if q.Class > Head {
+		get := *r
+		get.Method = "GET"
+		r = &get
+	}
+	text := p.Key.Replace(r)
+	q.Key = ""
+	switch {
+	case text == "" && q.Class <= Head:
+		return ReasonKey
+	case text == "":
+		return ""
+	case len(text) > MaxKey:
+		return ReasonKeyTooLong
+	}
+	b := make([]byte, 0, len(keyMethod)+len(q.Scheme)+1+len(text))
+	b = append(append(append(b, keyMethod...), q.Scheme...), '=')
+	if b = appendEscaped(b, text, inValue); len(b) > MaxKey {
+		return ReasonKeyTooLong
+	}
+	q.Key = string(b)
+	q.Tag = q.Key
+	return ""
+}
+
+// appendExtras appends what besides the target may change the answer.
+func (q *Request) appendExtras(b []byte, r *http.Request, p *Policy, s seen) []byte {
+	b = q.appendRewritten(b, r, p)
+	if s&sawForwarding != 0 && !p.Key.IgnoreForwarded {
+		for left := uint32(s & sawForwarding); left != 0; left &= left - 1 {
+			i := bits.TrailingZeros32(left)
+			if i == fwdForwarded {
+				b = appendForwarded(b, r.Header[forwardingFields[i]])
+			} else {
+				b = appendExtra(b, forwardingFields[i], r.Header[forwardingFields[i]]...)
 			}
 		}
 	}
-	return related
+	for _, name := range p.Key.Headers {
+		name = http.CanonicalHeaderKey(name)
+		if values := r.Header[name]; len(values) > 0 {
+			b = append(b, " header:"...)
+			b = appendEscaped(b, name, inValue)
+			b = appendValues(b, values...)
+		}
+	}
+	for _, name := range p.Key.Cookies {
+		b = appendCookie(b, r.Header["Cookie"], name)
+	}
+	return b
 }
 
-func (q *Request) resolve(ref string, p *Policy) string {
-	base, err := url.Parse(q.Scheme + "://" + q.Host + q.Target)
-	if err != nil {
-		return ""
+// appendRewritten appends r.URL as far as it says something else than the request line does: middleware
+// such as http.StripPrefix shows the same URL to two handlers, and the same request line may reach
+// one handler with URLs that were rewritten by other things than the line. It appends nothing for
+// what net/http's server makes of a request.
+func (q *Request) appendRewritten(b []byte, r *http.Request, p *Policy) []byte {
+	u := r.URL
+	if u.Scheme != "" && u.Scheme != q.Scheme || u.Host != "" && u.Host != r.Host || u.Opaque != "" {
+		b = appendExtra(b, "url", u.Scheme, u.Host, u.Opaque)
 	}
-	u, err := base.Parse(ref)
-	if err != nil || u.Scheme != base.Scheme || u.Host != base.Host {
-		return ""
+	if u.User != nil {
+		b = appendExtra(b, "user", u.User.String())
 	}
-	return URIKey(u.Scheme, u.Host, u.EscapedPath(), u.RawQuery, u.ForceQuery, p)
+	if !unescapesTo(q.path, u.Path) || u.RawPath != "" && u.RawPath != q.path {
+		b = appendExtra(b, "path", u.Path, u.RawPath)
+	}
+	if u.RawQuery != q.query || u.ForceQuery != q.force {
+		b = append(b, " query="...)
+		b = appendEscaped(b, appendQuery(nil, u.RawQuery, u.ForceQuery, p), inValue)
+	}
+	return b
+}
+
+func appendExtra(b []byte, name string, values ...string) []byte {
+	b = append(b, ' ')
+	b = append(b, name...)
+	return appendValues(b, values...)
+}
+
+func appendValues(b []byte, values ...string) []byte {
+	for _, v := range values {
+		b = append(b, '=')
+		b = appendEscaped(b, v, inValue)
+	}
+	return b
+}
+
+// appendCookie appends every value of the named cookie, as sent, in the order sent.
+func appendCookie(b []byte, lines []string, name string) []byte {
+	found := false
+	for _, line := range lines {
+		for more := true; more; {
+			var pair string
+			pair, line, more = strings.Cut(line, ";")
+			n, v, _ := strings.Cut(pair, "=")
+			if strings.Trim(n, " \t") != name {
+				continue
+			}
+			if !found {
+				found = true
+				b = append(b, " cookie:"...)
+				b = appendEscaped(b, name, inValue)
+			}
+			b = append(b, '=')
+			b = appendEscaped(b, strings.Trim(v, " \t"), inValue)
+		}
+	}
+	return b
 }

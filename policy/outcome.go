@@ -13,49 +13,121 @@ const (
 	FwdBypass              // the cache was told not to handle the request
 	FwdMethod              // the method's meaning
 	FwdURIMiss             // nothing is stored for the URI
-	FwdVaryMiss            // something is stored, but for other requests
-	FwdMiss                // nothing usable, for one of the two reasons above
-	FwdRequest             // a fresh response was stored, but the request wanted better
-	FwdStale               // a stale response was stored
-	FwdPartial             // a partial response was stored that lacks a part
+	FwdVaryMiss            // something is stored for the URI, but nothing that this request selects
+	FwdMiss                // nothing usable, and it is not known which of the two
+	FwdRequest             // a fresh response is stored, but the request asked for better
+	FwdStale               // a stale response is stored
+	FwdPartial             // a partial response is stored that lacks what was asked for
 )
 
 var fwdWords = [...]string{"", "bypass", "method", "uri-miss", "vary-miss", "miss", "request", "stale", "partial"}
 
-func (f Fwd) String() string { return fwdWords[f] }
-
-// Outcome is what became of a request: what the engine returns, what Cache-Status says, what a
-// metric is labelled with and what a test expects.
-type Outcome struct {
-	Hit       bool
-	Fwd       Fwd
-	FwdStatus int // the handler's status; 0: not told
-	Stored    bool
-	Collapsed bool
-	Stale     bool // a stale response was served
-	TTL       time.Duration
-	HasTTL    bool
-	Detail    Reason
+// String is the word in Cache-Status and on metrics; empty for FwdNone.
+func (f Fwd) String() string {
+	if int(f) < len(fwdWords) {
+		return fwdWords[f]
+	}
+	return ""
 }
 
-func (o Outcome) String() string { return string(o.Append(nil, "")) }
+// Outcome is what became of a request: what the engine returns, what Cache-Status says, what a
+// metric is labelled with and what a test expects. The zero value says nothing.
+type Outcome struct {
+	Hit       bool          // answered from the store: the handler did not run for it
+	Fwd       Fwd           // why the handler ran; nothing of it is told of a hit
+	FwdStatus int           // the status that the handler answered with; 0: not told
+	Stored    bool          // its answer was stored
+	Collapsed bool          // its answer was shared with a request that came before
+	Stale     bool          // what was served is stale
+	TTL       time.Duration // remaining freshness, negative when stale; told only if HasTTL
+	HasTTL    bool
+	Detail    Reason // empty: none
+}
 
-// Append appends the outcome as one member of a Cache-Status field (RFC 9211).
+// String is the outcome in the words of Cache-Status: "hit; ttl=30", "fwd=uri-miss; stored". It does not
+// repeat Stale, which a negative ttl says.
+func (o Outcome) String() string {
+	if b := o.appendParameters(nil); len(b) > 0 {
+		return string(b[len("; "):])
+	}
+	return ""
+}
+
+// Append appends the outcome as a member of a Cache-Status field (RFC 9211 section 2), in the name of the
+// cache. A name that is no token is quoted, and what a structured field cannot hold becomes "?". The
+// key is never told. It allocates nothing when dst has room.
 func (o Outcome) Append(dst []byte, name string) []byte {
-	dst = append(dst, name...)
-	if o.Hit {
+	return o.appendParameters(appendBareItem(dst, name))
+}
+
+func (o Outcome) appendParameters(dst []byte) []byte {
+	switch {
+	case o.Hit:
 		dst = append(dst, "; hit"...)
-	} else if o.Fwd != FwdNone {
+	case o.Fwd.String() != "":
 		dst = append(dst, "; fwd="...)
 		dst = append(dst, o.Fwd.String()...)
+		if o.FwdStatus > 0 {
+			dst = append(dst, "; fwd-status="...)
+			dst = strconv.AppendInt(dst, int64(o.FwdStatus), 10)
+		}
+		if o.Stored {
+			dst = append(dst, "; stored"...)
+		}
+		if o.Collapsed {
+			dst = append(dst, "; collapsed"...)
+		}
 	}
 	if o.HasTTL {
 		dst = append(dst, "; ttl="...)
-		dst = strconv.AppendInt(dst, int64(o.TTL/time.Second), 10)
+		dst = strconv.AppendInt(dst, wholeSeconds(o.TTL), 10)
 	}
 	if o.Detail != "" {
 		dst = append(dst, "; detail="...)
-		dst = append(dst, o.Detail...)
+		dst = appendBareItem(dst, string(o.Detail))
 	}
 	return dst
+}
+
+// wholeSeconds rounds down, so that what is stale by a moment has a negative ttl and what is fresh
+// never promises more than there is.
+func wholeSeconds(d time.Duration) int64 {
+	s := int64(d / time.Second)
+	if d%time.Second < 0 {
+		s--
+	}
+	return s
+}
+
+// appendBareItem appends s as a token or, where it is none, as a string (RFC 9651 sections 4.1.6, 4.1.7).
+func appendBareItem(dst []byte, s string) []byte {
+	if isItemToken(s) {
+		return append(dst, s...)
+	}
+	dst = append(dst, '"')
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c < ' ' || c > '~':
+			dst = append(dst, '?')
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return append(dst, '"')
+}
+
+// isItemToken reports whether s is a structured field's token, which unlike HTTP's begins with a letter
+// or "*", and may have ":" and "/".
+func isItemToken(s string) bool {
+	if s == "" || s[0] != '*' && (s[0]|0x20 < 'a' || s[0]|0x20 > 'z') {
+		return false
+	}
+	for i := 1; i < len(s); i++ {
+		if c := s[i]; c != ':' && c != '/' && !isTokenByte(c) {
+			return false
+		}
+	}
+	return true
 }

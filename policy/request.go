@@ -15,78 +15,10 @@ const (
 	Unsafe              // every other method, unknown ones included (RFC 9111 section 4.4)
 )
 
-// Plan says what to do with a request.
-type Plan uint8
-
-const (
-	Pass       Plan = iota // run the handler, touch nothing
-	Invalidate             // run the handler; when it answers with no error, invalidate
-	Lookup                 // look for a stored response
-)
-
-// Why a request passes, besides ReasonOff and ReasonMethod.
-const (
-	ReasonUpgrade      Reason = "upgrade"         // asks for another protocol
-	ReasonBody         Reason = "body"            // a GET or HEAD with content, which handlers may read though the key has none of it
-	ReasonPrecondition Reason = "precondition"    // If-Match or If-Unmodified-Since: for the handler to judge
-	ReasonOverride     Reason = "method-override" // a field asks for another method or URL than the request line's
-	ReasonKey          Reason = "key"             // KeyOptions.Replace returned an empty string
-	ReasonKeyTooLong   Reason = "key-too-long"    // the key would be longer than MaxKey
-)
-
-// MaxKey is the greatest length of a primary key in bytes. A request with a longer one passes.
-const MaxKey = 64 << 10
-
-// Request is what a cache needs to know of a request. It holds no reference to the http.Request.
-type Request struct {
-	Class      Class
-	Directives RequestDirectives
-
-	Authorization bool // has an Authorization field (RFC 9111 section 3.5)
-	Credentials   bool // identifies a user, by Authorization or otherwise
-	Conditional   bool // has If-None-Match or If-Modified-Since
-	Range         bool // a GET with a Range field
-	IfRange       bool // has If-Range
-
-	// Key is the primary key; URI the part of it that names the resource, as the client sees it, and
-	// what an invalidation covers. Both are empty when the plan is Pass.
-	Key, URI string
-	// Tag is empty unless KeyOptions.Replace made the key. Then it is a tag that every entry under the
-	// key must carry and that an unsafe request to the key invalidates besides its URI, since
-	// several URIs may share the entry.
-	Tag string
-
-	Scheme string // "http" or "https", of the connection
-	Host   string // lower-case, without the default port
-	Target string // path and query as the client sent them
-}
-
-// ReadRequest reads r once: what it asks for, what to do with it, and when that is Pass, why.
-func ReadRequest(r *http.Request, p *Policy) (Request, Plan, Reason) {
-	q := Request{Class: class(r.Method), Scheme: "http", Host: r.Host, Target: r.URL.RequestURI()}
-	if r.TLS != nil {
-		q.Scheme = "https"
-	}
-	q.Directives = ParseRequestDirectives(r.Header)
-	q.Authorization = r.Header["Authorization"] != nil
-	q.Credentials = q.Authorization || r.Header["Cookie"] != nil
-	q.Conditional = r.Header["If-None-Match"] != nil || r.Header["If-Modified-Since"] != nil
-	q.Range = q.Class == Read && r.Header["Range"] != nil
-	q.IfRange = r.Header["If-Range"] != nil
-	q.URI = q.Scheme + "://" + q.Host + q.Target
-	q.Key = "GET " + q.URI
-	switch q.Class {
-	case Safe:
-		return q, Pass, "method"
-	case Post, Unsafe:
-		return q, Invalidate, ""
-	}
-	return q, Lookup, ""
-}
-
-func class(method string) Class {
+// classOf is case-sensitive, as methods are (RFC 9110 section 9.1): "get" is an unknown method.
+func classOf(method string) Class {
 	switch method {
-	case "GET", "":
+	case "GET", "": // net/http's requests may leave GET out
 		return Read
 	case "HEAD":
 		return Head
@@ -96,4 +28,217 @@ func class(method string) Class {
 		return Safe
 	}
 	return Unsafe
+}
+
+// Request is what a cache needs to know of a request. It holds no reference to the http.Request, so
+// it may outlive it. Copying it is fine.
+type Request struct {
+	Class      Class
+	Directives RequestDirectives
+
+	// Authorization: the request has an Authorization field (RFC 9111 section 3.5).
+	// Credentials: it identifies a user, by Authorization or otherwise.
+	Authorization, Credentials bool
+
+	Conditional bool // has If-None-Match or If-Modified-Since
+	Range       bool // is a GET with a Range field; other methods' Range means nothing (RFC 9110 section 14.2)
+	IfRange     bool // has an If-Range field
+
+	// Key is the primary key. URI names the resource as the client sees it: it is what an
+	// invalidation covers, and has none of the header fields, cookies and variants that keys have
+	// besides. Both are empty when the plan is Pass, and Key is when Replace made none: then
+	// nothing may be stored.
+	Key, URI string
+	// Tag is empty unless KeyOptions.Replace made the key. Several URIs may then share an entry, so
+	// an invalidation of one URI is not enough: entries stored under the key carry this tag, and an
+	// unsafe request invalidates it besides its URI.
+	Tag string
+
+	Scheme string // "http" or "https": whether the connection is TLS
+	Host   string // as in URI: lower-case, without the default port
+	Target string // path and query as the client sent them
+
+	path, query string // Target's two halves
+	force       bool   // Target ends in "?"
+
+	// What the client-facing proxy says the origin is, when it says so: only for recognising the
+	// origin in Location and Content-Location.
+	publicScheme, publicHost string
+}
+
+// ReadRequest reads r: what it asks for, what to do with it, and, when that is Pass, why. It allocates
+// the key's text and nothing else, as long as Policy asks for neither query options nor Replace and
+// the request has no Cache-Control or Pragma field.
+func ReadRequest(r *http.Request, p *Policy) (Request, Plan, Reason) {
+	q := Request{Class: classOf(r.Method), Scheme: "http"}
+	if r.TLS != nil {
+		q.Scheme = "https"
+	}
+	s := scan(r.Header)
+	q.Authorization = s&sawAuthorization != 0
+	q.Credentials = q.Authorization || identifies(r, p, s)
+	q.Conditional = s&sawConditional != 0
+	q.Range = s&sawRange != 0 && q.Class == Read
+	q.IfRange = s&sawIfRange != 0
+	q.Directives = noRequestDirectives()
+	if s&sawControl != 0 {
+		q.Directives = ParseRequestDirectives(r.Header)
+	}
+
+	plan, why := planOf(r, p, q.Class, s)
+	if plan == Pass {
+		return q, plan, why
+	}
+	if why = q.makeKey(r, p, s); why != "" {
+		q.Key, q.URI = "", ""
+		return q, Pass, why
+	}
+	return q, plan, ""
+}
+
+// identifies reports whether the request carries credentials, as the operator says or, without his
+// word, as far as HTTP, TLS and wide custom tell.
+func identifies(r *http.Request, p *Policy, s seen) bool {
+	if p.Credentials != nil {
+		return p.Credentials(r)
+	}
+	return s&sawCredentials != 0 ||
+		r.TLS != nil && len(r.TLS.PeerCertificates) > 0 ||
+		r.URL.User != nil
+}
+
+// seen is the set of fields of interest that a request has.
+type seen uint64
+
+const (
+	sawAuthorization seen = 1 << (iota + 32) // below: one bit for each of forwardingFields
+	sawCredentials
+	sawConditional
+	sawPrecondition
+	sawRange
+	sawIfRange
+	sawControl
+	sawUpgrade
+	sawOverride
+
+	sawForwarding seen = 1<<32 - 1
+)
+
+// The bits of the forwarding fields, in the order in which they enter a key.
+const (
+	fwdForwarded = iota
+	fwdFrontEndHTTPS
+	fwdHost
+	fwdPath
+	fwdPort
+	fwdPrefix
+	fwdProto
+	fwdProtocol
+	fwdScheme
+	fwdServer
+	fwdSSL
+	fwdURI
+	fwdXHost
+	fwdHostOverride
+	fwdOriginalHost
+	fwdOriginalURI
+	fwdXScheme
+	fwdScriptName
+	fwdURLScheme
+	forwardingCount
+)
+
+// forwardingFields are the fields by which proxies tell an app which scheme, host, port and path the
+// client asked for. Apps and frameworks build links and redirects from them, so a client that
+// forges one must not fill the entry of those who do not. X-Forwarded-For and its kin are left
+// out: they differ for each client, and what an app makes of them is no business of a shared cache.
+var forwardingFields = [forwardingCount]string{
+	fwdForwarded:     "Forwarded",
+	fwdFrontEndHTTPS: "Front-End-Https",
+	fwdHost:          "X-Forwarded-Host",
+	fwdPath:          "X-Forwarded-Path",
+	fwdPort:          "X-Forwarded-Port",
+	fwdPrefix:        "X-Forwarded-Prefix",
+	fwdProto:         "X-Forwarded-Proto",
+	fwdProtocol:      "X-Forwarded-Protocol",
+	fwdScheme:        "X-Forwarded-Scheme",
+	fwdServer:        "X-Forwarded-Server",
+	fwdSSL:           "X-Forwarded-Ssl",
+	fwdURI:           "X-Forwarded-Uri",
+	fwdXHost:         "X-Host",
+	fwdHostOverride:  "X-Http-Host-Override",
+	fwdOriginalHost:  "X-Original-Host",
+	fwdOriginalURI:   "X-Original-Uri",
+	fwdXScheme:       "X-Scheme",
+	fwdScriptName:    "X-Script-Name",
+	fwdURLScheme:     "X-Url-Scheme",
+}
+
+// scan walks the header once. A look-up for each field of interest would cost several times as much.
+func scan(h http.Header) (s seen) {
+	for name, values := range h {
+		if len(values) == 0 {
+			continue
+		}
+		switch name {
+		case "Authorization":
+			s |= sawAuthorization
+		case "Cookie", "Proxy-Authorization", "X-Api-Key", "X-Auth-Token":
+			s |= sawCredentials
+		case "If-None-Match", "If-Modified-Since":
+			s |= sawConditional
+		case "If-Match", "If-Unmodified-Since":
+			s |= sawPrecondition
+		case "Range":
+			s |= sawRange
+		case "If-Range":
+			s |= sawIfRange
+		case "Cache-Control", "Pragma":
+			s |= sawControl
+		case "Upgrade":
+			s |= sawUpgrade
+		case "X-Http-Method-Override", "X-Http-Method", "X-Method-Override",
+			"X-Original-Url", "X-Rewrite-Url", "X-Override-Url":
+			s |= sawOverride
+		case "Forwarded":
+			s |= 1 << fwdForwarded
+		case "Front-End-Https":
+			s |= 1 << fwdFrontEndHTTPS
+		case "X-Forwarded-Host":
+			s |= 1 << fwdHost
+		case "X-Forwarded-Path":
+			s |= 1 << fwdPath
+		case "X-Forwarded-Port":
+			s |= 1 << fwdPort
+		case "X-Forwarded-Prefix":
+			s |= 1 << fwdPrefix
+		case "X-Forwarded-Proto":
+			s |= 1 << fwdProto
+		case "X-Forwarded-Protocol":
+			s |= 1 << fwdProtocol
+		case "X-Forwarded-Scheme":
+			s |= 1 << fwdScheme
+		case "X-Forwarded-Server":
+			s |= 1 << fwdServer
+		case "X-Forwarded-Ssl":
+			s |= 1 << fwdSSL
+		case "X-Forwarded-Uri":
+			s |= 1 << fwdURI
+		case "X-Host":
+			s |= 1 << fwdXHost
+		case "X-Http-Host-Override":
+			s |= 1 << fwdHostOverride
+		case "X-Original-Host":
+			s |= 1 << fwdOriginalHost
+		case "X-Original-Uri":
+			s |= 1 << fwdOriginalURI
+		case "X-Scheme":
+			s |= 1 << fwdXScheme
+		case "X-Script-Name":
+			s |= 1 << fwdScriptName
+		case "X-Url-Scheme":
+			s |= 1 << fwdURLScheme
+		}
+	}
+	return s
 }

@@ -1,0 +1,72 @@
+package policy
+
+import "net/http"
+
+// Plan says what to do with a request.
+type Plan uint8
+
+const (
+	Pass       Plan = iota // run the handler, touch nothing
+	Invalidate             // run the handler; when it answers with no error, invalidate
+	Lookup                 // look for a stored response
+)
+
+func (p Plan) String() string {
+	switch p {
+	case Invalidate:
+		return "invalidate"
+	case Lookup:
+		return "lookup"
+	}
+	return "pass"
+}
+
+// Why a request passes, besides "off" and "method".
+const (
+	ReasonUpgrade      Reason = "upgrade"         // it asks for another protocol
+	ReasonBody         Reason = "body"            // a GET or HEAD with content
+	ReasonPrecondition Reason = "precondition"    // If-Match or If-Unmodified-Since
+	ReasonOverride     Reason = "method-override" // a field asks for another method or URL than the request line
+	ReasonKey          Reason = "key"             // KeyOptions.Replace made no key
+	ReasonKeyTooLong   Reason = "key-too-long"    // the key would be longer than MaxKey
+)
+
+// planOf judges everything but the key.
+func planOf(r *http.Request, p *Policy, c Class, s seen) (Plan, Reason) {
+	switch c {
+	case Safe:
+		return Pass, ReasonMethod
+	case Unsafe:
+		if r.Method == "CONNECT" { // names no resource: nothing to invalidate
+			return Pass, ReasonUpgrade
+		}
+		return Invalidate, ""
+	case Post:
+		return Invalidate, ""
+	}
+	switch {
+	case p.Off:
+		return Pass, ReasonOff
+	case s&sawUpgrade != 0:
+		return Pass, ReasonUpgrade
+	case hasContent(r):
+		// A handler that reads it would answer by something that the key does not have.
+		return Pass, ReasonBody
+	case s&sawPrecondition != 0:
+		// They guard a state that only the origin knows (RFC 9111 section 4.3.2).
+		return Pass, ReasonPrecondition
+	case s&sawOverride != 0:
+		// An app that obeys the field answers another request than the one the key tells of. It is
+		// no invalidation either: anyone could then empty the cache with GETs.
+		return Pass, ReasonOverride
+	}
+	return Lookup, ""
+}
+
+// hasContent reports whether a GET or HEAD comes with content, empty but announced as chunked included.
+// net/http's HTTP/2 server gives a request without content a Body that is not http.NoBody, so Body
+// tells something only on a request that no server made.
+func hasContent(r *http.Request) bool {
+	return r.ContentLength != 0 || len(r.TransferEncoding) > 0 ||
+		r.RequestURI == "" && r.Body != nil && r.Body != http.NoBody
+}

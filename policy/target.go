@@ -1,0 +1,116 @@
+package policy
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// readTarget takes the target from the request line, which middleware does not rewrite, or from r.URL on
+// a request that has no request line or none of use.
+func (q *Request) readTarget(r *http.Request) {
+	if target, ok := pathAndQuery(r.RequestURI); ok {
+		q.Target = target
+		q.path, q.query, q.force = splitQuery(target)
+		return
+	}
+	q.path, q.query, q.force = r.URL.EscapedPath(), r.URL.RawQuery, r.URL.ForceQuery
+	q.Target = q.path
+	if q.query != "" || q.force {
+		q.Target += "?" + q.query
+	}
+}
+
+// pathAndQuery cuts scheme and authority from a request-target in absolute-form; one in origin-form
+// is what it is ("//x/y" is a path). Of other forms it understands nothing (RFC 9112 section 3.2).
+func pathAndQuery(target string) (string, bool) {
+	if strings.HasPrefix(target, "/") {
+		return target, true
+	}
+	scheme, rest, found := strings.Cut(target, "://")
+	if !found || !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") {
+		return "", false
+	}
+	if i := strings.IndexAny(rest, "/?"); i >= 0 {
+		return rest[i:], true
+	}
+	return "", true
+}
+
+// splitQuery cuts a target as net/url does: force stands for a "?" with nothing behind it.
+func splitQuery(target string) (path, query string, force bool) {
+	path, query, found := strings.Cut(target, "?")
+	return path, query, found && query == ""
+}
+
+// readPublicOrigin notes the origin that the client sees, where a proxy in front tells of it.
+func (q *Request) readPublicOrigin(h http.Header) {
+	if v := h[forwardingFields[fwdProto]]; len(v) > 0 {
+		q.publicScheme = firstElement(v[0])
+	}
+	if v := h[forwardingFields[fwdHost]]; len(v) > 0 {
+		q.publicHost = firstElement(v[0])
+	}
+}
+
+func firstElement(list string) string {
+	first, _, _ := strings.Cut(list, ",")
+	return strings.Trim(first, " \t")
+}
+
+// SelfLocation reports whether the response has one Content-Location and that is the target URI,
+// byte for byte once resolved: then the response represents that URI, whatever the method
+// (RFC 9110 section 8.7), and one to a POST may answer later GETs of it (section 9.3.3).
+func (q *Request) SelfLocation(h http.Header) bool {
+	l := h["Content-Location"]
+	if len(l) != 1 || q.Key == "" {
+		return false
+	}
+	self := URIKey(q.Scheme, q.Host, q.path, q.query, q.force, nil)
+	return q.resolve(l[0], nil) == self
+}
+
+// maxRelated bounds how many URIs one response may have invalidated besides its own.
+const maxRelated = 8
+
+// Related returns the URI texts that the response's Location and Content-Location name, as far as they
+// are of the request's origin and differ from its URI: what a successful unsafe request invalidates
+// besides its own target (RFC 9111 section 4.4; another origin's URI must not be). Query options are
+// those of p, the policy of the request. Nil: none.
+func (q *Request) Related(h http.Header, p *Policy) []string {
+	var related []string
+	for _, name := range [...]string{"Location", "Content-Location"} {
+		for _, l := range h[name] {
+			uri := q.resolve(l, p)
+			if uri != "" && uri != q.URI && len(related) < maxRelated {
+				related = append(related, uri)
+			}
+		}
+	}
+	return related
+}
+
+// resolve returns the URI text of a reference relative to the target (RFC 3986 section 5.2), or "" when
+// it is malformed or of another origin. Behind a proxy that ends TLS the app names its public
+// origin, while keys have that of the connection: both count as the request's own. The host of a
+// URI text is in every case the connection's.
+func (q *Request) resolve(ref string, p *Policy) string {
+	if len(ref) > MaxKey {
+		return ""
+	}
+	base, err := url.Parse(q.Scheme + "://" + q.Host + q.Target)
+	if err != nil {
+		return ""
+	}
+	u, err := base.Parse(ref)
+	if err != nil || u.Opaque != "" || u.User != nil || !q.ownOrigin(u.Scheme, u.Host) {
+		return ""
+	}
+	return URIKey(q.Scheme, q.Host, u.EscapedPath(), u.RawQuery, u.ForceQuery, p)
+}
+
+func (q *Request) ownOrigin(scheme, host string) bool {
+	own := scheme == q.Scheme || scheme == strings.ToLower(q.publicScheme)
+	host = string(appendHost(nil, scheme, host))
+	return own && (host == q.Host || q.publicHost != "" && host == string(appendHost(nil, scheme, q.publicHost)))
+}
