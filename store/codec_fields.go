@@ -16,8 +16,10 @@ const (
 	flagAnonymous
 	flagMadeETag
 	flagMadeModified
-	flagBody   // Body is not nil
-	flagsKnown = flagMustRevalidate | flagAnonymous | flagMadeETag | flagMadeModified | flagBody
+	flagAnnounced
+	flagBody // Body is not nil
+
+	flagsKnown = flagMustRevalidate | flagAnonymous | flagMadeETag | flagMadeModified | flagBody | flagAnnounced
 )
 
 func appendFields(b []byte, e *Entry) []byte {
@@ -83,6 +85,7 @@ func decodeFields(b, body []byte) (*Entry, error) {
 
 	e.MustRevalidate = flags&flagMustRevalidate != 0
 	e.Anonymous = flags&flagAnonymous != 0
+	e.Announced = flags&flagAnnounced != 0
 	e.MadeETag = flags&flagMadeETag != 0
 	e.MadeModified = flags&flagMadeModified != 0
 	if flags&flagBody != 0 {
@@ -121,6 +124,7 @@ func flags(e *Entry) (f byte) {
 	}{
 		{e.MustRevalidate, flagMustRevalidate},
 		{e.Anonymous, flagAnonymous},
+		{e.Announced, flagAnnounced},
 		{e.MadeETag, flagMadeETag},
 		{e.MadeModified, flagMadeModified},
 		{e.Body != nil, flagBody},

@@ -52,7 +52,7 @@ var codecEntries = map[string]*Entry{
 		Requested: time.Date(1969, 7, 20, 20, 17, 40, 1, time.UTC),
 		Received:  time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC),
 		Age:       math.MaxInt64, Fresh: math.MinInt64, Grace: -1, IfError: 1, Keep: math.MaxInt64,
-		MustRevalidate: true, Anonymous: true, MadeETag: true, MadeModified: true,
+		MustRevalidate: true, Anonymous: true, Announced: true, MadeETag: true, MadeModified: true,
 		Total: 100, Spans: []Span{{0, 1}, {2, 5}},
 	},
 	"index": {
