@@ -1,0 +1,28 @@
+package policy
+
+// Why a response is not stored, in the order in which Admit judges, or why a stored response is not
+// used as it is. What keeps a request from being looked up at all stands beside ReadRequest.
+const (
+	ReasonOff            Reason = "off"              // the operator made the resource uncacheable
+	ReasonRequestNoStore Reason = "request-no-store" // the client asked that nothing be stored
+	ReasonMethod         Reason = "method"           // no response to this method is stored, or not this one to a POST
+	ReasonStatus         Reason = "status"           // the status is not final, or not one that may be stored as it is
+	ReasonPartial        Reason = "partial"          // a 206 that does not say which part it is, or is not one part
+	ReasonMustUnderstand Reason = "must-understand"  // must-understand, with a status that we do not know
+	ReasonNoStore        Reason = "no-store"         // the response says no-store
+	ReasonPrivate        Reason = "private"          // the response says private
+	ReasonVaryStar       Reason = "vary-star"        // Vary: *, or a Vary that is none
+	ReasonAuthorization  Reason = "authorization"    // a response to Authorization that does not say it may be shared
+	ReasonCookie         Reason = "cookie"           // the same for what else identifies a user
+	ReasonSetCookie      Reason = "set-cookie"       // it sets a cookie
+	ReasonNoLifetime     Reason = "no-lifetime"      // neither the response nor the operator says how long it lives
+	ReasonNoCache        Reason = "no-cache"         // no-cache, without anything to validate it with
+	ReasonExpired        Reason = "expired"          // of no use any more when it came
+
+	ReasonCredentials   Reason = "credentials"      // stored for anonymous requests; this one identifies a user
+	ReasonStale         Reason = "stale"            // its lifetime is over
+	ReasonInvalidated   Reason = "invalidated"      // marked stale by a soft invalidation
+	ReasonClientNoCache Reason = "client-no-cache"  // the client asked for validation
+	ReasonClientMaxAge  Reason = "client-max-age"   // older than the client's max-age
+	ReasonClientFresh   Reason = "client-min-fresh" // not fresh for as long as the client's min-fresh
+)
