@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/storetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -314,4 +315,12 @@ func BenchmarkGet(b *testing.B) {
 			})
 		})
 	}
+}
+
+func TestContract(t *testing.T) {
+	open := func(t *testing.T) store.Store { return newStore(t, 0) }
+	storetest.Run(t, open)
+	t.Run("in virtual time", func(t *testing.T) {
+		storetest.Run(t, open, storetest.Options{Virtual: true, TTL: 7 * time.Second, Margin: 1})
+	})
 }

@@ -1,0 +1,111 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+)
+
+// A node that was away for longer than the journal remembers must throw away what it has, and no more.
+func TestMemoryJournalForgets(t *testing.T) {
+	for _, tt := range []struct {
+		story            string
+		maxMarks, maxLen int
+		name             string
+	}{
+		{"too many marks", 100, 1 << 20, ""},
+		{"too long names", 100, 1000, strings.Repeat("x", 50)},
+		{"a name too long for all", 100, 10, strings.Repeat("x", 50)},
+		{"one mark", 1, 1 << 20, ""},
+	} {
+		t.Run(tt.story, func(t *testing.T) {
+			j := NewMemoryJournal()
+			j.maxMarks, j.maxBytes = tt.maxMarks, tt.maxLen
+			name := func(i int) string { return fmt.Sprint("page ", i, tt.name) }
+			const last = 1000
+			for i := 1; i <= last; i++ {
+				n, err := j.Append(t.Context(), Mark{Name: name(i)})
+				if err != nil || n != uint64(i) {
+					t.Fatalf("Append %d: %d, %v", i, n, err)
+				}
+				bytes := 0
+				for _, m := range j.marks {
+					bytes += len(m.Name)
+				}
+				if len(j.marks) > tt.maxMarks || bytes > tt.maxLen || bytes != j.bytes {
+					t.Fatalf("remembers %d marks and %d bytes, counts %d", len(j.marks), bytes, j.bytes)
+				}
+			}
+			for _, from := range []uint64{0, 1, 500, 900, 980, 998, 999, 1000} {
+				marks, head, err := j.Since(t.Context(), from)
+				if err != nil || head != last {
+					t.Fatalf("Since(%d): head %d, %v", from, head, err)
+				}
+				r := NewReplica(0)
+				for _, m := range marks {
+					if m.Number <= from {
+						t.Errorf("Since(%d) has number %d", from, m.Number)
+					}
+					r.Apply(m)
+				}
+				for i := from + 1; i <= last; i++ {
+					if hard, _ := r.Covers(&Entry{Key: name(int(i)), Fill: i - 1}); !hard {
+						t.Fatalf("a node that knew %d and caught up has missed mark %d", from, i)
+					}
+				}
+				if hard, _ := r.Covers(&Entry{Key: name(last), Fill: last}); hard {
+					t.Errorf("a node that knew %d covers what was filled last", from)
+				}
+			}
+		})
+	}
+}
+
+func TestMemoryJournalWatcherFallsBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := NewMemoryJournal()
+		j.maxMarks = 10
+		ctx, cancel := context.WithCancel(t.Context())
+		r := NewReplica(0)
+		proceed := make(chan bool)
+		done := make(chan bool)
+		go func() {
+			defer close(done)
+			for m, err := range j.Watch(ctx, 0) {
+				if err != nil {
+					t.Error(err)
+				}
+				r.Apply(m)
+				<-proceed
+			}
+		}()
+		for i := range 100 {
+			j.Append(ctx, Mark{Name: fmt.Sprint("page ", i)})
+			synctest.Wait() // it holds the first and sees no more
+		}
+		close(proceed)
+		synctest.Wait()
+		for i := range 100 {
+			if hard, _ := r.Covers(&Entry{Key: fmt.Sprint("page ", i), Fill: uint64(i)}); !hard {
+				t.Errorf("missed mark %d", i+1)
+			}
+		}
+		if r.Head() != 100 {
+			t.Errorf("head %d, want 100", r.Head())
+		}
+		cancel()
+		<-done
+	})
+}
+
+func TestMemoryJournalRecordsAllOrNothing(t *testing.T) {
+	j := NewMemoryJournal()
+	if _, err := j.Append(t.Context(), Mark{Name: "page"}, Mark{Kind: Tag}); err == nil {
+		t.Fatal("a tag without a name was taken")
+	}
+	if marks, head, _ := j.Since(t.Context(), 0); len(marks) != 0 || head != 0 {
+		t.Errorf("recorded %v of a refused Append", marks)
+	}
+}

@@ -1,0 +1,45 @@
+package store
+
+import (
+	"net/http"
+	"testing"
+)
+
+// Whatever an entry holds must count, or a client can fill memory with it.
+func TestSizeCountsEverything(t *testing.T) {
+	const n = 10_000
+	long := string(make([]byte, n))
+	base := (&Entry{}).Size()
+	for part, e := range map[string]*Entry{
+		"the key":                {Key: long},
+		"the URI":                {URI: long},
+		"the body":               {Body: make([]byte, n)},
+		"the body's capacity":    {Body: make([]byte, 0, n)},
+		"a header's name":        {Header: http.Header{long: nil}},
+		"a header's value":       {Header: http.Header{"X": {"", long}}},
+		"many values":            {Header: http.Header{"X": make([]string, n/16)}},
+		"many fields":            {Header: manyFields(n / 41)},
+		"the trailer":            {Trailer: http.Header{"X": {long}}},
+		"the selecting fields":   {Vary: http.Header{"X": {long}}},
+		"a tag":                  {Tags: []string{long}},
+		"many tags":              {Tags: make([]string, n/16)},
+		"a variant's field":      {Variants: [][]string{{long}}},
+		"many variants":          {Variants: make([][]string, n/24)},
+		"the spans of a partial": {Spans: make([]Span, n/16)},
+	} {
+		if got := e.Size() - base; got < n-50 || got > n*5/2 {
+			t.Errorf("%s of %d bytes counts %d", part, n, got)
+		}
+	}
+	if got := (&Entry{Key: long, URI: long}).Size() - base; got > n+50 {
+		t.Errorf("a URI that is the key counts twice: %d", got)
+	}
+}
+
+func manyFields(n int) http.Header {
+	h := http.Header{}
+	for i := range n {
+		h[string(rune('a'+i%26))+string(rune(0x4e00+i))] = nil
+	}
+	return h
+}

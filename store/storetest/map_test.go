@@ -1,0 +1,77 @@
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// mapBackend is the least that a custom backend needs: five methods over a map.
+type mapBackend struct {
+	mu     sync.Mutex
+	values map[string]mapValue
+}
+
+type mapValue struct {
+	bytes   []byte
+	expires time.Time
+}
+
+func newMapBackend(*testing.T) store.Backend {
+	return &mapBackend{values: map[string]mapValue{}}
+}
+
+func (m *mapBackend) Get(_ context.Context, key string) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	v, ok := m.values[key]
+	if !ok || !time.Now().Before(v.expires) {
+		delete(m.values, key)
+		return nil, store.ErrNotFound
+	}
+	return bytes.Clone(v.bytes), nil
+}
+
+func (m *mapBackend) Set(_ context.Context, key string, value []byte, ttl time.Duration) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if delete(m.values, key); ttl > 0 {
+		m.values[key] = mapValue{bytes.Clone(value), time.Now().Add(ttl)}
+	}
+	return nil
+}
+
+func (m *mapBackend) Delete(ctx context.Context, key string) (bool, error) {
+	existed, err := m.Exists(ctx, key)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.values, key)
+	return existed, err
+}
+
+func (m *mapBackend) Exists(ctx context.Context, key string) (bool, error) {
+	_, err := m.Get(ctx, key)
+	return err == nil, nil
+}
+
+func (m *mapBackend) Health(context.Context) (store.Health, error) {
+	return store.Health{Backend: "map"}, nil
+}
+
+func TestMapBackend(t *testing.T) {
+	RunBackend(t, newMapBackend)
+}
+
+func TestMapBackendInVirtualTime(t *testing.T) {
+	RunBackend(t, newMapBackend, Options{Virtual: true, TTL: time.Minute})
+}
+
+func TestMemoryJournal(t *testing.T) {
+	newJournal := func(*testing.T) store.Journal { return store.NewMemoryJournal() }
+	RunJournal(t, newJournal)
+	t.Run("in virtual time", func(t *testing.T) { RunJournal(t, newJournal, Options{Virtual: true}) })
+}

@@ -1,0 +1,96 @@
+// Package storetest is what every store, backend and journal must pass. Each rule has a reason, and
+// says both when it is broken. A driver's whole test of the contract is one line:
+//
+//	func TestBackend(t *testing.T) { storetest.RunBackend(t, newBackend) }
+package storetest
+
+import (
+	"cmp"
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// Options adapt the tests to what is tested. The zero value suits whatever keeps lifetimes to the
+// millisecond; of several given to a Run, the first counts.
+type Options struct {
+	// TTL is a short lifetime that the store can keep. Default 50 milliseconds; a store that counts
+	// in whole seconds wants 1 second.
+	TTL time.Duration
+	// Margin is how long after the end of its lifetime a value may still be found. Default TTL.
+	Margin time.Duration
+	// Virtual runs each rule in a bubble of testing/synctest, where waiting takes no time. It is for
+	// what does no I/O. What is tested must then be made by the function given, and its goroutines be
+	// ended by t.Cleanup.
+	Virtual bool
+	// Keys is how many keys are kept at once. Default 10,000.
+	Keys int
+	// MaxValue is the greatest value tried, in bytes. Default 1,000,000: Memcached's limit is 1 MiB
+	// with the key and its own notes.
+	MaxValue int
+}
+
+func options(given []Options) Options {
+	var o Options
+	if len(given) > 0 {
+		o = given[0]
+	}
+	o.TTL = cmp.Or(o.TTL, 50*time.Millisecond)
+	o.Margin = cmp.Or(o.Margin, o.TTL)
+	o.Keys = cmp.Or(o.Keys, 10_000)
+	o.MaxValue = cmp.Or(o.MaxValue, 1_000_000)
+	return o
+}
+
+// Run tests a Store. newStore returns an empty one for each rule, with room for 64 MiB at least, and
+// cleans up behind it through t.Cleanup.
+func Run(t *testing.T, newStore func(t *testing.T) store.Store, o ...Options) {
+	run(t, storeRules, newStore, options(o))
+}
+
+// RunBackend tests a Backend, and the Store that store.New makes of it. newBackend returns an empty
+// one for each rule, as with Run.
+func RunBackend(t *testing.T, newBackend func(t *testing.T) store.Backend, o ...Options) {
+	run(t, backendRules, newBackend, options(o))
+	t.Run("as a Store", func(t *testing.T) {
+		Run(t, func(t *testing.T) store.Store {
+			return store.New(newBackend(t), store.Options{
+				Prefix: "storetest:",
+				OnCorrupt: func(key string, err error) {
+					t.Errorf("the value under %.100q came back unusable: %v", key, err)
+				},
+			})
+		}, o...)
+	})
+}
+
+// RunJournal tests a Journal. newJournal returns an empty one for each rule, as with Run.
+func RunJournal(t *testing.T, newJournal func(t *testing.T) store.Journal, o ...Options) {
+	run(t, journalRules, newJournal, options(o))
+}
+
+// rule is one thing that is promised. Its check returns what it saw when the promise was not kept.
+type rule[T any] struct {
+	name, why string
+	check     func(ctx context.Context, subject T, o Options) error
+}
+
+func run[T any](t *testing.T, rules []rule[T], newSubject func(*testing.T) T, o Options) {
+	for _, r := range rules {
+		try := func(t *testing.T) {
+			if err := r.check(t.Context(), newSubject(t), o); err != nil {
+				t.Errorf("%v\nrule: %s\nwhy:  %s", err, r.name, r.why)
+			}
+		}
+		t.Run(r.name, func(t *testing.T) {
+			if o.Virtual {
+				synctest.Test(t, try)
+			} else {
+				try(t)
+			}
+		})
+	}
+}
