@@ -102,11 +102,11 @@ func Forward(h http.Header, e *store.Entry) {
 	}
 }
 
-// ForwardGap turns h, the request header of a handler's run (a clone: it is modified), into a request
+// ForwardRange turns h, the request header of a handler's run (a clone: it is modified), into a request
 // for the one gap of the partial response e, on condition that the representation is still
 // the same; a handler where it is not answers with the whole (RFC 9110 section 13.1.5, RFC 9111
 // section 3.4). It reports whether e has a strong validator for that; if not, h is left as it was.
-func ForwardGap(h http.Header, e *store.Entry, gap store.Span) bool {
+func ForwardRange(h http.Header, e *store.Entry, gap store.Span) bool {
 	condition := strongKnown(e)
 	if condition == "" {
 		return false
@@ -139,14 +139,3 @@ func Unconditional(h http.Header) http.Header {
 }
 
 var unwanted = [...]string{"If-None-Match", "If-Modified-Since", "If-Range", "Range"}
-
-// Describe304 removes from the header of a 304 what describes content that is not sent, and keeps
-// what RFC 9110 section 15.4.5 asks for and what updates the client's copy: Content-Location, Date,
-// ETag, Last-Modified, Vary, Cache-Control, Expires and all the rest.
-func Describe304(h http.Header) {
-	delete(h, "Content-Encoding")
-	delete(h, "Content-Language")
-	delete(h, "Content-Length")
-	delete(h, "Content-Range")
-	delete(h, "Content-Type")
-}

@@ -67,10 +67,12 @@ func uniqueNames(names []string) []string {
 	return slices.Compact(names)
 }
 
-// Storable returns a new header with the fields of h except those that strip names (in canonical
-// form) and the trailers that net/http keeps among them under [http.TrailerPrefix]. The values are
-// shared with h, and clipped, so that an append to one side is not seen on the other.
+// Storable returns a new header with the fields of h, their names in canonical form, except those that
+// strip names (in canonical form) and the trailers that net/http keeps among them under
+// [http.TrailerPrefix]. The values are shared with h, and clipped, so that an append to one side is not
+// seen on the other.
 func Storable(h http.Header, strip []string) http.Header {
+	h = Canonical(h)
 	s := make(http.Header, len(h))
 	for name, values := range h {
 		if !strings.HasPrefix(name, http.TrailerPrefix) {
