@@ -1,14 +1,17 @@
 package policy
 
+import "strings"
+
 // Key text is printable ASCII. A byte that may not stand where it is becomes a backslash and two
 // hexadecimal digits; the backslash itself may stand nowhere, so that no text is its own escape's
 // double. Percent-encoding could not do this: "%" is common in what is escaped, and doubling it
 // would make keys that no one recognises.
 const (
-	inHost  = 1 << iota // host and port
-	inPath              // path, as escaped by the client
-	inQuery             // query, as escaped by the client
-	inValue             // any text
+	inHost    = 1 << iota // host and port
+	inPath                // path, as escaped by the client
+	inQuery               // query, as escaped by the client
+	inValue               // any text, of which several may stand side by side
+	inVariant             // any text that stands alone
 )
 
 // noSlash stands between a host and a path that does not begin with a slash.
@@ -18,9 +21,9 @@ var mayStand = func() (t [256]uint8) {
 	for c := '!'; c <= '~'; c++ {
 		switch {
 		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z':
-			t[c] = inHost | inPath | inQuery | inValue
+			t[c] = inHost | inPath | inQuery | inValue | inVariant
 		default:
-			t[c] = inValue
+			t[c] = inValue | inVariant
 		}
 	}
 	for _, c := range "-._~!$&'()*+,;:[]=%" {
@@ -37,6 +40,13 @@ var mayStand = func() (t [256]uint8) {
 
 // appendEscaped appends s with every byte escaped that may not stand where.
 func appendEscaped[T string | []byte](dst []byte, s T, where uint8) []byte {
+	all := where
+	for i := 0; i < len(s); i++ {
+		all &= mayStand[s[i]]
+	}
+	if all != 0 {
+		return append(dst, s...) // nearly always
+	}
 	const hex = "0123456789ABCDEF"
 	from := 0
 	for i := 0; i < len(s); i++ {
@@ -51,6 +61,9 @@ func appendEscaped[T string | []byte](dst []byte, s T, where uint8) []byte {
 
 // unescapesTo reports whether percent-decoding escaped gives plain, as net/url decodes paths.
 func unescapesTo(escaped, plain string) bool {
+	if strings.IndexByte(escaped, '%') < 0 {
+		return escaped == plain
+	}
 	j := 0
 	for i := 0; i < len(escaped); i++ {
 		c := escaped[i]

@@ -56,10 +56,8 @@ func appendHost(dst []byte, scheme, host string) []byte {
 	host = withoutDefaultPort(scheme, host)
 	start := len(dst)
 	dst = appendEscaped(dst, host, inHost)
-	for i, c := range dst[start:] {
-		if 'A' <= c && c <= 'Z' {
-			dst[start+i] = c | 0x20
-		}
+	for i := start; i < len(dst); i++ {
+		dst[i] = lower(dst[i])
 	}
 	return dst
 }
@@ -89,7 +87,7 @@ func (q *Request) makeKey(r *http.Request, p *Policy, s seen) Reason {
 	}
 	replace := p.Key.Replace != nil
 
-	var buf [512]byte
+	var buf [256]byte
 	b := append(buf[:0], keyMethod...)
 	b = appendOrigin(b, q.Scheme, r.Host)
 	host := len(b)
@@ -182,7 +180,8 @@ func (q *Request) appendRewritten(b []byte, r *http.Request, p *Policy) []byte {
 	if u.User != nil {
 		b = appendExtra(b, "user", u.User.String())
 	}
-	if !unescapesTo(q.path, u.Path) || u.RawPath != "" && u.RawPath != q.path {
+	// A target without a path names what "/" names, but handlers see "", and ServeMux redirects it to "/".
+	if q.path == "" && u.Path == "" || !unescapesTo(q.path, u.Path) || u.RawPath != "" && u.RawPath != q.path {
 		b = appendExtra(b, "path", u.Path, u.RawPath)
 	}
 	if u.RawQuery != q.query || u.ForceQuery != q.force {

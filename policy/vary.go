@@ -84,7 +84,7 @@ func VariantKey(key string, fields []string, h http.Header) string {
 			b = hex.AppendEncode(b, sum[:])
 			continue
 		}
-		b = appendEscaped(b, v, inValue)
+		b = appendEscaped(b, v, inVariant)
 	}
 	return string(b)
 }
