@@ -1,0 +1,148 @@
+package settings
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/freshet-go/freshet/policy"
+)
+
+const (
+	prefix        = "freshet."
+	environPrefix = "FRESHET_"
+)
+
+// sections of a file that are read; "" holds the keys before any section.
+var sections = []string{"", "DEFAULT", "freshet", "app:main"}
+
+func (f found) counts() bool { return f.environ || slices.Contains(sections, f.section) }
+
+// ours tells whether a key can be nobody else's, so that it must be known.
+func (l Loader) ours(f found) bool {
+	return !f.environ && (l.Strict || f.section == "freshet" || strings.HasPrefix(f.key, prefix))
+}
+
+// fromEnviron picks the variables with our prefix. Of a name that is there twice the first counts, as it
+// does for os.Getenv.
+func fromEnviron(environ []string) []found {
+	var all []found
+	seen := make(map[string]bool)
+	for _, pair := range environ {
+		name, value, _ := strings.Cut(pair, "=")
+		if len(name) < len(environPrefix) || !strings.EqualFold(name[:len(environPrefix)], environPrefix) || seen[name] {
+			continue
+		}
+		seen[name] = true
+		all = append(all, found{
+			key: name[len(environPrefix):], value: value, environ: true,
+			origin: "environment variable " + printable(name),
+		})
+	}
+	return all
+}
+
+func (l Loader) withoutPrefix(f found) string {
+	if f.environ {
+		return f.key
+	}
+	for _, p := range slices.Concat([]string{prefix}, l.Prefixes) {
+		if key, ok := strings.CutPrefix(f.key, strings.TrimSuffix(p, ".")+"."); ok && p != "" {
+			return key
+		}
+	}
+	return f.key
+}
+
+// nameOf spells a key so that keys which are one setting are equal.
+func nameOf(key string) string {
+	return strings.Map(func(c rune) rune {
+		switch {
+		case c == '.' || c == '-':
+			return '_'
+		case 'A' <= c && c <= 'Z':
+			return c + 'a' - 'A'
+		}
+		return c
+	}, key)
+}
+
+// expiryName is the name of an expiry setting: its parents and its resource.
+func expiryName(key string, environ bool) (string, bool) {
+	if environ {
+		key = nameOf(key)
+	}
+	name, ok := strings.CutSuffix(key, policy.ExpirySuffix)
+	return name, ok
+}
+
+func asExpiry(name string, f found) (policy.ExpirySetting, error) {
+	if printable(f.key) != f.key {
+		return policy.ExpirySetting{}, fmt.Errorf("%s: %s: allowed are printable characters", f.origin, printable(f.key))
+	}
+	ttl, err := Seconds(f.value)
+	if err != nil {
+		return policy.ExpirySetting{}, f.wrong(err)
+	}
+	return policy.ExpirySetting{Name: name, TTL: ttl, Environ: f.environ, Origin: f.origin}, nil
+}
+
+// Seconds reads the value of an expiry setting: a whole number of seconds, in digits, from 0 to
+// [policy.MaxExpiry].
+func Seconds(value string) (time.Duration, error) {
+	const most = uint64(policy.MaxExpiry / time.Second)
+	text := strings.TrimSpace(value)
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil || n > most || text[0] == '+' {
+		return 0, fmt.Errorf("allowed is a whole number of seconds from 0 (uncacheable) to %d", most)
+	}
+	return time.Duration(n) * time.Second, nil
+}
+
+// unknown judges a key that is neither an expiry setting nor a named one.
+func (l Loader) unknown(bare string, f found) error {
+	if l.resemblesExpiry(bare, f.environ) {
+		return fmt.Errorf("%s: %s is no setting: those for expiry are named %s%s",
+			f.origin, printable(f.key), "{resource}"+policy.ExpirySuffix, l.knownResources())
+	}
+	if !l.ours(f) {
+		return nil
+	}
+	known := slices.Sorted(slices.Values(l.Keys))
+	if near := nearest(nameOf(bare), known); near != "" {
+		return fmt.Errorf("%s: %s is no setting: did you mean %s?", f.origin, printable(f.key), near)
+	}
+	if len(known) == 0 {
+		return fmt.Errorf("%s: %s is no setting", f.origin, printable(f.key))
+	}
+	return fmt.Errorf("%s: %s is no setting: known are %s", f.origin, printable(f.key), strings.Join(known, ", "))
+}
+
+// misplaced judges a key of a section that belongs to others.
+func (l Loader) misplaced(bare string, f found) error {
+	if _, isExpiry := expiryName(bare, f.environ); !isExpiry && !l.ours(f) {
+		return nil
+	}
+	return fmt.Errorf("%s: %s stands in the section [%s], which is not read: move it before the first section or into [freshet]",
+		f.origin, printable(f.key), printable(f.section))
+}
+
+// resemblesExpiry tells whether a key that is no expiry setting was likely meant as one.
+func (l Loader) resemblesExpiry(key string, environ bool) bool {
+	name := nameOf(key)
+	if tailDistance(name, policy.ExpirySuffix[1:]) <= 3 {
+		return true
+	}
+	return strings.Contains(name, "cache_expire") && (environ || slices.ContainsFunc(l.Resources, func(resource string) bool {
+		return strings.Contains(name, nameOf(resource)+"_cache_expire")
+	}))
+}
+
+func (l Loader) knownResources() string {
+	if len(l.Resources) == 0 {
+		return ""
+	}
+	return ", with a resource of " + strings.Join(slices.Sorted(slices.Values(l.Resources)), ", ")
+}

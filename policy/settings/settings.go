@@ -1,0 +1,147 @@
+// Package settings reads what the operator has set: the environment over an .ini file over what the
+// program says by default. It knows two kinds of settings: how long the responses of a resource live
+// (record_cache_expires_seconds, see [policy.Expires]), and the named ones that a program declares.
+//
+// Everything is judged at load, so that a wrong setting stops the program before it serves, with a line
+// that names the key, the value, where it was set and what is allowed.
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/freshet-go/freshet/policy"
+)
+
+// Loader says which settings a program has. The zero value has none. It is not modified by loading.
+type Loader struct {
+	// Resources are the names of the resources whose expiry can be set: "record", "bucket". A setting
+	// for any other resource is refused.
+	Resources []string
+	// Keys are the names of the program's other settings: "listen", "max-bytes". In a key, case does
+	// not count, and hyphens, dots and underscores are the same.
+	Keys []string
+	// Prefixes may stand before the keys of the file, besides "freshet.": "kinto." reads the expiry
+	// settings of a Kinto. Only one prefix is taken off a key, so that the records of a parent which
+	// is called freshet are set by freshet.freshet.record_cache_expires_seconds.
+	Prefixes []string
+	// Strict refuses every key of the file that is not known: for a file that nobody else reads.
+	// Default: refused are unknown keys that begin with "freshet." or stand in the section [freshet],
+	// and those that resemble an expiry setting.
+	Strict bool
+}
+
+// Settings are the settings as found. They are immutable and safe for concurrent use.
+type Settings struct {
+	expires *policy.Expires
+	keys    map[string]found // of Keys, by their names as nameOf has them; without origin: nobody set it
+}
+
+// found is a key with its value and where they stand.
+type found struct {
+	key, value, origin string
+	section            string // of a file
+	environ            bool
+}
+
+// Load loads the expiry settings of the named resources; see [Loader.Load].
+func Load(file string, environ []string, resources ...string) (*Settings, error) {
+	return Loader{Resources: resources}.Load(file, environ)
+}
+
+// Load reads the file (empty: none), which must exist, and the environment as [os.Environ] gives it.
+//
+// Of the file count the keys before the first section and those of the sections [freshet], [app:main]
+// and [DEFAULT]; other sections belong to others. A value may go on in indented lines. Of the environment
+// count the variables that begin with FRESHET_ and end with _CACHE_EXPIRES_SECONDS, whether or not the
+// file has such a key, and those named after Keys: FRESHET_MAX_BYTES. Others are left alone.
+//
+// Refused are expiry settings as [policy.NewExpires] does, and two keys of the file that are one setting
+// with different values. The error says everything that is wrong, a line each. A file has at most 1 MiB of UTF-8.
+func (l Loader) Load(file string, environ []string) (*Settings, error) {
+	var fromFile []found
+	if file != "" {
+		var err error
+		if fromFile, err = readFile(file); err != nil {
+			return nil, fmt.Errorf("settings: %w", err)
+		}
+	}
+	return l.settle(slices.Concat(fromFile, fromEnviron(environ)))
+}
+
+// Expires holds the expiry settings.
+func (s *Settings) Expires() *policy.Expires { return s.expires }
+
+// Warnings says which settings can be read in more than one way: worth a line each in the log.
+func (s *Settings) Warnings() []string { return s.expires.Warnings() }
+
+// settle sorts what was found into expiry settings, named ones and those of others.
+func (l Loader) settle(all []found) (*Settings, error) {
+	s := &Settings{keys: make(map[string]found, len(l.Keys))}
+	for _, key := range l.Keys {
+		s.keys[nameOf(key)] = found{}
+	}
+	var expiries []policy.ExpirySetting
+	var wrong []error
+	for _, f := range all {
+		bare := l.withoutPrefix(f)
+		set, known := s.keys[nameOf(bare)]
+		var err error
+		switch name, isExpiry := expiryName(bare, f.environ); {
+		case !f.counts():
+			err = l.misplaced(bare, f)
+		case isExpiry:
+			var expiry policy.ExpirySetting
+			if expiry, err = asExpiry(name, f); err == nil {
+				expiries = append(expiries, expiry)
+			}
+		case known:
+			s.keys[nameOf(bare)], err = over(set, f)
+		default:
+			err = l.unknown(bare, f)
+		}
+		if err != nil {
+			wrong = append(wrong, err)
+		}
+	}
+	expires, err := policy.NewExpires(l.Resources, expiries...)
+	if err != nil {
+		wrong = append(wrong, err)
+	}
+	if len(wrong) > 0 {
+		return nil, everything(wrong)
+	}
+	s.expires = expires
+	return s, nil
+}
+
+// over is what holds when next is found after set: the environment goes before the file, and within
+// either of them nothing goes before anything else.
+func over(set, next found) (found, error) {
+	if set.origin == "" || next.environ && !set.environ || next.value == set.value {
+		return next, nil
+	}
+	return set, fmt.Errorf("%s: %s = %s is in conflict with %s: %s = %s: keep one",
+		set.origin, set.key, shown(set.value), next.origin, next.key, shown(next.value))
+}
+
+// everything is one error, a line for each that is wrong; past twenty it only counts.
+func everything(wrong []error) error {
+	var lines []error
+	for _, err := range wrong {
+		if several, ok := err.(interface{ Unwrap() []error }); ok {
+			lines = append(lines, several.Unwrap()...)
+			continue
+		}
+		lines = append(lines, err)
+	}
+	const most = 20
+	if more := len(lines) - most; more > 0 {
+		lines = append(lines[:most], fmt.Errorf("and %d more", more))
+	}
+	for i, err := range lines {
+		lines[i] = fmt.Errorf("settings: %w", err)
+	}
+	return errors.Join(lines...)
+}
