@@ -93,9 +93,8 @@ func asExpiry(name string, f found) (policy.ExpirySetting, error) {
 // [policy.MaxExpiry].
 func Seconds(value string) (time.Duration, error) {
 	const most = uint64(policy.MaxExpiry / time.Second)
-	text := strings.TrimSpace(value)
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil || n > most || text[0] == '+' {
+	n, err := strconv.ParseUint(strings.TrimSpace(value), 10, 64)
+	if err != nil || n > most {
 		return 0, fmt.Errorf("allowed is a whole number of seconds from 0 (uncacheable) to %d", most)
 	}
 	return time.Duration(n) * time.Second, nil
