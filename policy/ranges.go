@@ -169,7 +169,7 @@ func ParseContentRange(s string) (span store.Span, total int64, ok bool) {
 	total, ok = int64(-1), size == "*"
 	if !ok {
 		total, ok = parsePosition(size)
-		ok = ok && last < total
+		ok = ok && last < total && total < math.MaxInt64
 	}
 	if !ok || !ok1 || !ok2 || !strings.EqualFold(unit, "bytes") || last < first || last == math.MaxInt64 {
 		return store.Span{}, 0, false
