@@ -1,0 +1,175 @@
+// Package middleware caches the responses of HTTP handlers: it walks each request through the
+// judgements of package policy, runs a handler once however many clients ask, and keeps what may be
+// kept in a store.
+package middleware
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
+)
+
+// Cache caches the responses of the handlers it wraps. Make one with [New], set its fields, mount it
+// with [Cache.Handler], [Cache.With] or an adapter; once mounted, the fields must not change. One
+// Cache may wrap many handlers, which then share its store and its fills. It is safe for concurrent use.
+type Cache struct {
+	// Store keeps the entries.
+	Store store.Store
+	// Policy chooses what the operator wishes for a request. It is called once for each request, so
+	// it should return one of a few policies made beforehand. Nil, or a nil result: obey the
+	// response's own headers and nothing else.
+	Policy func(*http.Request) *policy.Policy
+	// Expires holds the settings that name a lifetime for each resource. Nil: none.
+	Expires *policy.Expires
+	// Root is the app's outermost handler. A refresh in the background enters there, as a fresh
+	// request that holds nothing of the one that caused it. Nil: there are no refreshes in the
+	// background; the first client that asks during stale-while-revalidate waits for its refresh,
+	// and all others meanwhile get the stale response at once.
+	Root http.Handler
+	// Name is the cache's name in Cache-Status. Default "Freshet".
+	Name string
+	// Observe, when not nil, is told what became of each request, after its response. It is called
+	// from many goroutines at once.
+	Observe func(*http.Request, policy.Outcome)
+	// Log is told of faults: a broken store, a handler that panicked behind a stale response.
+	// Nil: slog.Default().
+	Log *slog.Logger
+
+	// StoreTimeout bounds each call to a store that is not in this process. Default 250 ms.
+	StoreTimeout time.Duration
+	// MaxFillBytes bounds what all fills together hold in memory besides the store. A response that
+	// would take it past the bound streams on, unstored. Default 256 MiB.
+	MaxFillBytes int64
+	// MaxRefreshes bounds how many refreshes run in the background at once. Default 64.
+	MaxRefreshes int
+
+	once    sync.Once
+	journal store.Journal
+	replica *store.Replica
+	local   bool // the store is in this process: no deadline, no flush before storing
+	flights flights
+	passes  passes
+	filling budget
+	indexMu [64]sync.Mutex // serialises changes of one key's index of variants, by the key's hash
+
+	background sync.WaitGroup
+	refreshing chan struct{} // a slot for each refresh that runs
+	stop       context.Context
+	halt       context.CancelFunc
+	closing    sync.Mutex // orders a refresh's start against Close
+}
+
+// Defaults of Cache's fields.
+const (
+	DefaultName         = "Freshet"
+	DefaultStoreTimeout = 250 * time.Millisecond
+	DefaultMaxFillBytes = 256 << 20
+	DefaultMaxRefreshes = 64
+)
+
+// New returns a Cache that keeps its entries in s.
+func New(s store.Store) *Cache { return &Cache{Store: s} }
+
+// Handler wraps next with the policies that Cache.Policy chooses. It is the middleware of net/http,
+// chi, gorilla and whatever else has the shape func(http.Handler) http.Handler.
+func (c *Cache) Handler(next http.Handler) http.Handler {
+	c.setup()
+	if next == nil {
+		panic("middleware: Cache.Handler: the handler to wrap is nil")
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { c.Serve(w, r, next) })
+}
+
+// With returns a middleware for one route: p governs every request that passes through it, whatever
+// Cache.Policy says. The store and the fills are shared with the Cache's other mounts.
+func (c *Cache) With(p policy.Policy) func(http.Handler) http.Handler {
+	c.setup()
+	return func(next http.Handler) http.Handler {
+		if next == nil {
+			panic("middleware: Cache.With: the handler to wrap is nil")
+		}
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { c.serve(w, r, next, &p) })
+	}
+}
+
+// Serve answers one request from the store or by running next. It is what adapters call. It does
+// not return before next has, if it ran next.
+func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	c.setup()
+	c.serve(w, r, next, c.policyFor(r))
+}
+
+// ServeWith is Serve with a policy for one route, as With is to Handler. p must not be nil.
+func (c *Cache) ServeWith(w http.ResponseWriter, r *http.Request, next http.Handler, p *policy.Policy) {
+	c.setup()
+	c.serve(w, r, next, p)
+}
+
+var obey policy.Policy // the zero Policy: obey the response's own headers
+
+func (c *Cache) policyFor(r *http.Request) *policy.Policy {
+	if c.Policy != nil {
+		if p := c.Policy(r); p != nil {
+			return p
+		}
+	}
+	return &obey
+}
+
+// Close stops refreshes in the background, waits until they have ended or ctx is done, and then
+// returns. Requests in the foreground are not touched; the store is the caller's to close.
+func (c *Cache) Close(ctx context.Context) error {
+	c.setup()
+	c.closing.Lock()
+	c.halt()
+	c.closing.Unlock()
+	ended := make(chan struct{})
+	go func() { c.background.Wait(); close(ended) }()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return errors.Join(errors.New("middleware: Cache.Close: refreshes still run"), ctx.Err())
+	}
+}
+
+// setup completes the Cache at its first mount. It panics, at start and never later, when it was
+// wired in a way that cannot work.
+func (c *Cache) setup() {
+	c.once.Do(func() {
+		if c.Store == nil {
+			panic("middleware: Cache.Store is nil: make the Cache with middleware.New(memstore.New(64 << 20)) or another store")
+		}
+		if c.Name == "" {
+			c.Name = DefaultName
+		}
+		if c.Log == nil {
+			c.Log = slog.Default()
+		}
+		if c.StoreTimeout <= 0 {
+			c.StoreTimeout = DefaultStoreTimeout
+		}
+		if c.MaxFillBytes <= 0 {
+			c.MaxFillBytes = DefaultMaxFillBytes
+		}
+		if c.MaxRefreshes <= 0 {
+			c.MaxRefreshes = DefaultMaxRefreshes
+		}
+		c.filling.limit = c.MaxFillBytes
+		c.refreshing = make(chan struct{}, c.MaxRefreshes)
+		c.stop, c.halt = context.WithCancel(context.Background())
+		c.replica = store.NewReplica(0)
+		c.journal = store.NewMemoryJournal()
+		if l, ok := store.As[store.Local](c.Store); ok {
+			c.local = l.Local()
+		}
+		c.flights.init()
+		c.passes.init()
+	})
+}

@@ -1,0 +1,126 @@
+package middleware
+
+import (
+	"time"
+
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
+)
+
+// fill answers by running the handler, or by reading along with whoever does. It returns false when
+// the request should look again. x is a copy: what outlives the walk of a hit begins here.
+func (x exchange) fill(e *store.Entry, v policy.Verdict) bool {
+	out := policy.Outcome{Fwd: x.forwarded(e, v), Detail: x.broken}
+	if t := x.refresh; t != nil {
+		x.flight, t.arrived = t.flight, true
+		newRun(x, t.fill, e, v, out).lead()
+		return true
+	}
+	if !x.collapses(e) {
+		if x.req.Class == policy.Head {
+			if f := x.c.flights.find(x.flight, x.c.outdated); f != nil {
+				return x.follow(f, e, v, out)
+			}
+		}
+		x.alone(e, v, out)
+		return true
+	}
+	if x.c.passes.remembered(x.flight, time.Now()) {
+		out.Detail = ReasonPrivate
+		x.alone(e, v, out)
+		return true
+	}
+	f, leads := x.c.flights.join(x.flight, x.c.outdated, func() *fill { return x.newFill(x.flight) })
+	if !leads {
+		return x.follow(f, e, v, out)
+	}
+	if x.c.flights.ended.Load() != x.seen && x.found(f) {
+		return true
+	}
+	newRun(x, f, e, v, out).lead()
+	return true
+}
+
+// found looks once more: between the first look and taking the lead another fill may have ended,
+// whose response is just what this request, and those that read along with it, want.
+func (x *exchange) found(f *fill) bool {
+	now := time.Now()
+	e, soft := x.find()
+	if e == nil {
+		return false
+	}
+	v := policy.Judge(e, &x.req, x.p, now, soft)
+	if v.Use != policy.Fresh || !x.serves(e, now) {
+		return false
+	}
+	f.decide(settled, e, "")
+	f.retire()
+	x.deliver(e, policy.Outcome{Hit: true, TTL: v.TTL, HasTTL: true}, now)
+	return true
+}
+
+// forwarded says why the handler is asked, in the words of RFC 9211 section 2.2.
+func (x *exchange) forwarded(e *store.Entry, v policy.Verdict) policy.Fwd {
+	switch {
+	case e == nil && x.indexed:
+		return policy.FwdVaryMiss
+	case e == nil:
+		return policy.FwdURIMiss
+	case v.Use == policy.Fresh:
+		return policy.FwdPartial
+	case v.Use == policy.Stale || v.Use == policy.Grace:
+		if v.TTL > 0 {
+			return policy.FwdRequest
+		}
+		return policy.FwdStale
+	default:
+		return policy.FwdMiss
+	}
+}
+
+// collapses says whether the request may wait for a response that it shares with others. One that
+// carries credentials waits only where a response is known to be shareable in spite of them.
+func (x *exchange) collapses(e *store.Entry) bool {
+	switch {
+	case x.req.Class != policy.Read, x.req.Directives.NoStore:
+		return false
+	case x.req.Range && (e == nil || e.Spans != nil):
+		return false
+	case x.req.Credentials && !x.p.Shared && (e == nil || e.Anonymous):
+		return false
+	}
+	return true
+}
+
+// serves says whether e, which is good enough for the request, also holds what it asks for.
+func (x *exchange) serves(e *store.Entry, now time.Time) bool {
+	if e.Spans == nil {
+		return true
+	}
+	if !x.req.Range {
+		return false
+	}
+	answer, spans := policy.SelectRange(x.r.Header, e.Header, e.Total, now)
+	return answer == policy.Part && policy.Holds(e, spans)
+}
+
+// alone runs the handler for this request only. Its response may still be stored.
+func (x exchange) alone(e *store.Entry, v policy.Verdict, out policy.Outcome) {
+	n := newRun(x, x.newFill(), e, v, out)
+	n.solo = true
+	n.lead()
+}
+
+func (x *exchange) newFill(keys ...string) *fill {
+	return &fill{c: x.c, uri: x.req.URI, number: x.c.replica.Head(), keys: keys, limit: x.maxBody(), keeping: true}
+}
+
+func (x *exchange) maxBody() int64 {
+	if x.p.MaxBody > 0 {
+		return x.p.MaxBody
+	}
+	return policy.DefaultMaxBody
+}
+
+// outdated says whether an invalidation came after the fill began: nobody new may read along.
+func (c *Cache) outdated(f *fill) bool { return c.replica.CoversKey(f.uri, f.number) }

@@ -1,0 +1,230 @@
+package middleware
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
+)
+
+// commit is called once the handler's header and the beginning of its body are there: what kind of
+// response is it, and who may have it? final says that the body is whole.
+func (n *run) commit(final bool) {
+	h := n.response()
+	n.out.FwdStatus = n.status
+	switch {
+	case n.validating && n.status == http.StatusNotModified:
+		n.freshen(h)
+		return
+	case n.completing && n.status == http.StatusPartialContent:
+		n.mode, n.part = gathering, h
+		return
+	case n.completing && n.status == http.StatusRequestedRangeNotSatisfiable:
+		n.again, n.mode = true, discarding
+		return
+	case n.standsIn():
+		n.serveStale()
+		return
+	}
+	a, announced := n.admit(h, n.status, final)
+	if !a.Store {
+		n.direct(h, final)
+		return
+	}
+	e := n.entry(h, a, n.status)
+	e.Announced = announced
+	n.validators(h, e, final)
+	n.share(h, e, final, a.Fresh > a.Age)
+}
+
+// standsIn says whether what is stored is served in the place of the handler's error.
+func (n *run) standsIn() bool {
+	if n.stale == nil || n.stale.Spans != nil {
+		return false
+	}
+	return n.judge.OnError && policy.ServerError(n.status) || n.judge.OnLost && n.said.failure() != nil
+}
+
+// admit judges the response, and writes into its header what the operator's settings say to clients.
+func (n *run) admit(h http.Header, status int, final bool) (a policy.Admission, announced bool) {
+	ttl := n.said.lifetime(n.ttl)
+	a = policy.Admit(&n.req, status, h, n.p, ttl, n.began, n.received)
+	refuse := func(why policy.Reason) { a.Store, a.Reason = false, why }
+	switch {
+	case !a.Store:
+	case n.said.silent():
+		refuse(ReasonHandler)
+	case n.said.failure() != nil:
+		refuse(ReasonLost)
+	case n.declared > n.maxBody() || int64(len(n.f.body)) > n.maxBody():
+		refuse(ReasonTooLarge)
+	case final && n.short():
+		refuse(ReasonCut)
+	case n.c.outdated(n.f):
+		refuse(ReasonOutdated)
+	}
+	announced = policy.Announce(h, n.p, a, &n.req, ttl, n.governed, n.received)
+	n.out.Stored = a.Store
+	if !a.Store && n.out.Detail == "" {
+		n.out.Detail = a.Reason
+	}
+	return a, announced
+}
+
+// entry is the stored response to be, all but its body.
+func (n *run) entry(h http.Header, a policy.Admission, status int) *store.Entry {
+	e := &store.Entry{
+		Key: n.req.Key, URI: n.req.URI, Status: status, Header: policy.Storable(h, a.Strip),
+		Tags: n.said.tagged(n.req.Tag), Fill: n.f.number, Requested: n.began, Received: n.received,
+		Age: a.Age, Fresh: a.Fresh, Grace: a.Grace, IfError: a.IfError, Keep: a.Keep,
+		MustRevalidate: a.MustRevalidate, Anonymous: a.Anonymous,
+	}
+	n.varies = a.Vary
+	if len(a.Vary) > 0 {
+		e.Vary = policy.Nominated(a.Vary, n.r.Header)
+	}
+	if len(a.Vary) > 0 || n.indexed {
+		e.Key = policy.VariantKey(n.req.Key, a.Vary, n.r.Header)
+	}
+	return e
+}
+
+// validators gives the response an ETag and a Last-Modified when the handler gave it neither. The tag
+// is made from the content when all of it is there; a response that streams gets one by lot.
+func (n *run) validators(h http.Header, e *store.Entry, final bool) {
+	if n.p.NoValidators || e.Status != http.StatusOK && e.Status != http.StatusNonAuthoritativeInfo {
+		return
+	}
+	if h["Etag"] != nil || h["Last-Modified"] != nil {
+		return
+	}
+	var tag string
+	if final {
+		tag = policy.MakeETag(h, n.f.body)
+	} else {
+		var lot [16]byte
+		rand.Read(lot[:])
+		tag = policy.StreamETag(lot)
+	}
+	modified := n.received.UTC().Format(http.TimeFormat)
+	for _, header := range []http.Header{h, e.Header} {
+		header["Etag"], header["Last-Modified"] = []string{tag}, []string{modified}
+	}
+	e.MadeETag, e.MadeModified = true, true
+}
+
+// share lets the readers have the response as far as they may. A response that is stored but not
+// fresh (no-cache) is for the leader alone: the next request has to validate it.
+func (n *run) share(h http.Header, e *store.Entry, final, fresh bool) {
+	partial := e.Status == http.StatusPartialContent
+	shareable := fresh && !partial && n.req.Class == policy.Read
+	n.kept = e
+	switch {
+	case final && partial:
+		n.kept = nil
+		if body, ok := n.f.whole(); ok {
+			n.kept = n.complete(e, body)
+		}
+		n.send(h)
+		n.mode = direct
+	case final:
+		body, _ := n.f.whole()
+		n.kept = n.complete(e, body)
+		n.answer, n.own = n.kept, h
+		n.mode = ready
+		if shareable {
+			n.f.decide(settled, n.answer, "")
+		}
+	default:
+		n.mode = streaming
+		if shareable {
+			n.index(e)
+			n.open(e)
+		}
+		n.pump(h)
+	}
+	if !shareable {
+		n.pass()
+	}
+}
+
+// open lets readers in: those that wait, and those that ask for this variant from now on.
+func (n *run) open(e *store.Entry) {
+	if e.Key != n.flight || n.solo {
+		n.c.flights.alias(e.Key, n.f)
+	}
+	n.f.decide(flowing, e, "")
+}
+
+// complete returns e with its body and what follows from that.
+func (n *run) complete(e *store.Entry, body []byte) *store.Entry {
+	whole := *e
+	whole.Body, whole.Trailer = body, n.trailers()
+	if e.Status == http.StatusPartialContent {
+		return n.partial(&whole)
+	}
+	whole.Header = e.Header.Clone()
+	if whole.Trailer == nil && bodyAllowed(e.Status) {
+		whole.Header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	}
+	if e.Status == http.StatusOK && whole.Header["Accept-Ranges"] == nil {
+		whole.Header["Accept-Ranges"] = []string{"bytes"}
+	}
+	return &whole
+}
+
+// pass lets those who wait run the handler themselves, and remembers the key for a while.
+func (n *run) pass() {
+	n.f.decide(private, nil, "")
+	if n.solo || n.c.outdated(n.f) {
+		return
+	}
+	lasts := passFor
+	if policy.ServerError(n.status) {
+		lasts = passForError
+	}
+	n.c.passes.remember(n.flight, time.Now().Add(lasts))
+}
+
+// direct hands the response to the leader's client alone, as the handler makes it.
+func (n *run) direct(h http.Header, final bool) {
+	n.pass()
+	if n.req.Class == policy.Head {
+		n.updateFromHead(h)
+	}
+	n.mode = direct
+	if n.stripped && n.req.Conditional && n.status == http.StatusOK && policy.NotModified(n.r.Header, h, n.received) {
+		n.mode = discarding
+		n.answer, n.own = &store.Entry{Status: http.StatusNotModified}, h
+		return
+	}
+	if final && bodyAllowed(n.status) && n.declared < 0 && n.req.Class != policy.Head && n.trailers() == nil && h["Content-Length"] == nil && h["Transfer-Encoding"] == nil {
+		h["Content-Length"] = []string{strconv.Itoa(len(n.f.body))}
+	}
+	n.send(h)
+	// Nobody else has a use for this run any more: it ends with its client.
+	n.unlink = context.AfterFunc(n.r.Context(), n.cancel)
+}
+
+// send writes the header of a response that is passed on, and what was held back of its body.
+func (n *run) send(h http.Header) {
+	n.exchange.writeHeader(n.status, h, n.out)
+	if held := n.f.body; len(held) > 0 {
+		n.w.Write(held)
+		n.f.body = nil
+	}
+}
+
+func (n *run) finishDirect() {
+	if n.unlink != nil {
+		n.unlink()
+	}
+	for name, values := range n.trailers() {
+		n.w.Header()[http.TrailerPrefix+name] = values
+	}
+	n.keep(n.kept)
+}

@@ -1,0 +1,289 @@
+package middleware
+
+import (
+	"context"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/textproto"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
+)
+
+// deliver answers the request from a whole entry: as a 200, 304, 206 or 416, to GET or HEAD.
+func (x *exchange) deliver(e *store.Entry, out policy.Outcome, now time.Time) {
+	x.write(e, e.Header, true, out, now)
+	x.observe(out)
+}
+
+// deliverOwn answers the leader's own client.
+func (n *run) deliverOwn() {
+	if n.answer.Status == http.StatusNotModified {
+		n.exchange.notModified(n.own, false, 0, n.out)
+		return
+	}
+	h := n.own
+	if h == nil {
+		n.write(n.answer, n.answer.Header, true, n.out, time.Now())
+		return
+	}
+	for _, name := range []string{"Content-Length", "Accept-Ranges"} {
+		if v := n.answer.Header[name]; v != nil {
+			h[name] = v
+		}
+	}
+	if n.short() { // as net/http would send it: with the length that the handler declared
+		h["Content-Length"] = []string{strconv.FormatInt(n.declared, 10)}
+	}
+	n.write(n.answer, h, n.mode == discarding, n.out, n.received)
+}
+
+// write sends an entry under the header h. aged: the response comes from the store, so it has an Age.
+func (x *exchange) write(e *store.Entry, h http.Header, aged bool, out policy.Outcome, now time.Time) {
+	age := time.Duration(-1)
+	if aged {
+		age = e.CurrentAge(now)
+	}
+	if x.req.Conditional && policy.ConditionalStatus(e.Status) && policy.NotModified(x.r.Header, h, now) {
+		x.notModified(h, true, age, out)
+		return
+	}
+	if x.req.Range && (e.Status == http.StatusOK || e.Spans != nil) {
+		total := int64(len(e.Body))
+		if e.Spans != nil {
+			total = e.Total
+		}
+		switch answer, spans := policy.SelectRange(x.r.Header, h, total, now); answer {
+		case policy.Part:
+			x.writePart(e, h, spans, total, age, out)
+			return
+		case policy.Unsatisfiable:
+			x.header(http.Header{"Content-Range": {"bytes */" + strconv.FormatInt(total, 10)}, "Date": h["Date"]}, age, out)
+			x.w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
+			return
+		}
+	}
+	x.header(h, age, out)
+	x.w.WriteHeader(e.Status)
+	if x.req.Class == policy.Head || !bodyAllowed(e.Status) {
+		return
+	}
+	if len(e.Body) > 0 {
+		x.w.Write(e.Body)
+	}
+	for name, values := range e.Trailer {
+		x.w.Header()[http.TrailerPrefix+name] = values
+	}
+}
+
+// header fills the client's header: the response's, and what the cache has to say.
+func (x *exchange) header(h http.Header, age time.Duration, out policy.Outcome) {
+	client := x.w.Header()
+	setHeader(client, h)
+	var buf [128]byte
+	b := buf[:0]
+	if age >= 0 {
+		b = strconv.AppendInt(b, int64(age/time.Second), 10)
+	}
+	digits := len(b)
+	b = out.Append(b, x.c.Name)
+	text := string(b)
+	values := make([]string, 2)
+	if age >= 0 {
+		values[0] = text[:digits]
+		client["Age"] = values[0:1:1]
+	}
+	if before := client["Cache-Status"]; before != nil {
+		client["Cache-Status"] = append(before[:len(before):len(before)], text[digits:])
+		return
+	}
+	values[1] = text[digits:]
+	client["Cache-Status"] = values[1:2:2]
+}
+
+// writeHeader sends the header of a response that is passed on.
+func (x *exchange) writeHeader(status int, h http.Header, out policy.Outcome) {
+	x.header(h, -1, out)
+	x.w.WriteHeader(status)
+}
+
+// setHeader puts a response's fields into the client's header. The values are shared with the entry:
+// they are complete, and have no room for more. To the fields that say something additional
+// to what outer handlers said, it is added.
+func setHeader(client, h http.Header) {
+	if len(client) == 0 {
+		for name, values := range h {
+			client[name] = values
+		}
+		return
+	}
+	for name, values := range h {
+		switch name {
+		case "Vary", "Set-Cookie", "Link", "Cache-Status":
+			for _, v := range client[name] {
+				if !slices.Contains(values, v) {
+					values = append(slices.Clip(values), v)
+				}
+			}
+		}
+		client[name] = values
+	}
+}
+
+// notModified sends a 304 with the fields that a 200 would have had, but for those that describe the
+// content (RFC 9110 section 15.4.5).
+func (x *exchange) notModified(h http.Header, stored bool, age time.Duration, out policy.Outcome) {
+	if !stored {
+		age = -1
+	}
+	x.header(h, age, out)
+	client := x.w.Header()
+	for _, name := range [...]string{"Content-Length", "Content-Type", "Content-Encoding", "Content-Language", "Content-Range", "Trailer"} {
+		delete(client, name)
+	}
+	x.w.WriteHeader(http.StatusNotModified)
+}
+
+// writePart sends one range of a stored response, or several as multipart/byteranges (RFC 9110
+// section 15.3.7).
+func (x *exchange) writePart(e *store.Entry, h http.Header, spans []store.Span, total int64, age time.Duration, out policy.Outcome) {
+	x.header(h, age, out)
+	client := x.w.Header()
+	delete(client, "Trailer")
+	if len(spans) == 1 {
+		client["Content-Range"] = []string{policy.ContentRange(spans[0], total)}
+		client["Content-Length"] = []string{strconv.FormatInt(spans[0].Len(), 10)}
+		x.w.WriteHeader(http.StatusPartialContent)
+		x.w.Write(policy.Cut(e, spans[0]))
+		return
+	}
+	boundary := multipart.NewWriter(io.Discard).Boundary()
+	var length counter
+	writeParts(&length, boundary, h, spans, total, func(s store.Span) []byte { length += counter(s.Len()); return nil })
+	client["Content-Type"] = []string{"multipart/byteranges; boundary=" + boundary}
+	client["Content-Length"] = []string{strconv.FormatInt(int64(length), 10)}
+	x.w.WriteHeader(http.StatusPartialContent)
+	writeParts(x.w, boundary, h, spans, total, func(s store.Span) []byte { return policy.Cut(e, s) })
+}
+
+// writeParts writes the content of a multipart/byteranges response.
+func writeParts(w io.Writer, boundary string, h http.Header, spans []store.Span, total int64, cut func(store.Span) []byte) error {
+	m := multipart.NewWriter(w)
+	if err := m.SetBoundary(boundary); err != nil {
+		return err
+	}
+	for _, span := range spans {
+		head := textproto.MIMEHeader{"Content-Range": {policy.ContentRange(span, total)}}
+		if t := h["Content-Type"]; len(t) > 0 {
+			head["Content-Type"] = t[:1]
+		}
+		part, err := m.CreatePart(head)
+		if err != nil {
+			return err
+		}
+		if _, err := part.Write(cut(span)); err != nil {
+			return err
+		}
+	}
+	return m.Close()
+}
+
+// counter counts what is written to it.
+type counter int64
+
+func (c *counter) Write(p []byte) (int, error) { *c += counter(len(p)); return len(p), nil }
+
+// notCached answers a request that wants nothing but a stored response (RFC 9111 section 5.2.1.7).
+func (x *exchange) notCached() {
+	out := policy.Outcome{Detail: ReasonOnlyIfCached}
+	x.header(http.Header{"Cache-Control": {"no-store"}}, -1, out)
+	x.w.WriteHeader(http.StatusGatewayTimeout)
+	x.observe(out)
+}
+
+// follow reads along with a fill, as far as the request may. It returns false when the request
+// should look again.
+func (x *exchange) follow(f *fill, e *store.Entry, v policy.Verdict, out policy.Outcome) bool {
+	rd, ok := f.enter()
+	if !ok {
+		return false
+	}
+	defer f.leave(rd)
+	s, shared, why, err := f.decided(x.r.Context())
+	if err != nil {
+		return true // the client left
+	}
+	if s == private || s == failed || shared.Anonymous && x.req.Credentials && !x.p.Shared {
+		out.Detail = why
+		x.alone(e, v, out)
+		return true
+	}
+	if !policy.Matches(shared.Vary, x.r.Header) {
+		return false
+	}
+	out.Collapsed = true
+	now := time.Now()
+	if s == settled {
+		out.Stale = shared.Fresh < shared.CurrentAge(now)
+		x.deliver(shared, out, now)
+		return true
+	}
+	switch {
+	case x.req.Conditional && policy.ConditionalStatus(shared.Status) && policy.NotModified(x.r.Header, shared.Header, now):
+		x.notModified(shared.Header, true, shared.CurrentAge(now), out)
+	case x.req.Class == policy.Head:
+		x.header(shared.Header, shared.CurrentAge(now), out)
+		x.w.WriteHeader(shared.Status)
+	default:
+		h := shared.Header.Clone()
+		h["Age"] = []string{strconv.FormatInt(int64(shared.CurrentAge(now)/time.Second), 10)}
+		if err := x.stream(f, rd, shared.Status, h, out); err != nil && x.r.Context().Err() == nil {
+			x.observe(out)
+			panic(http.ErrAbortHandler)
+		}
+	}
+	x.observe(out)
+	return true
+}
+
+// stream writes a response to one client as it comes. It returns an error when the client did not get
+// all of it.
+func (x *exchange) stream(f *fill, rd *reader, status int, h http.Header, out policy.Outcome) error {
+	if x.req.Conditional && policy.ConditionalStatus(status) && policy.NotModified(x.r.Header, h, time.Now()) {
+		x.notModified(h, false, 0, out)
+		return nil
+	}
+	x.writeHeader(status, h, out)
+	if x.req.Class == policy.Head {
+		return nil
+	}
+	flusher := http.NewResponseController(x.w)
+	for {
+		p, err := f.next(x.r.Context(), rd)
+		if err != nil {
+			return err
+		}
+		if len(p.bytes) > 0 {
+			if _, err := x.w.Write(p.bytes); err != nil {
+				return context.Cause(x.r.Context())
+			}
+		}
+		if p.flush {
+			flusher.Flush()
+		}
+		if p.ended {
+			break
+		}
+	}
+	f.mu.Lock()
+	trailer := f.trailer
+	f.mu.Unlock()
+	for name, values := range trailer {
+		x.w.Header()[http.TrailerPrefix+name] = values
+	}
+	return nil
+}

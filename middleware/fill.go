@@ -1,0 +1,329 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
+)
+
+// stage says how far a fill has come. It only ever moves forward, from asked to one of the others.
+type stage uint8
+
+const (
+	asked   stage = iota // the handler has not answered yet
+	flowing              // its response may be shared: the readers get the body as it comes
+	settled              // the answer is a whole entry: a revalidated one, or a stale one in the place of an error
+	private              // its response is for the leader alone: everyone else runs the handler
+	failed               // there is no response: everyone else runs the handler
+)
+
+// fill is one run of the handler, and what its readers read. The leader's goroutine runs the handler
+// and writes; readers come and go, each with a place of its own in the body, and wait for nothing but
+// new bytes. It belongs to the cache, not to the client that happened to start it.
+type fill struct {
+	c       *Cache
+	uri     string // for invalidations that come while it runs
+	number  uint64 // the journal's, when the handler began
+	keys    []string
+	limit   int64 // the greatest body that may be stored
+	granted int64 // bytes taken from the cache's budget
+
+	mu      sync.Mutex
+	changed chan struct{} // closed at the next change; nil when nobody waits
+
+	stage stage
+	entry *store.Entry // flowing: all but the body; settled: all of it
+	why   policy.Reason
+
+	body    []byte // from base on; written parts are never overwritten
+	base    int64  // how much of the body's beginning was let go: only of a body that is not stored
+	keeping bool   // the body is kept from its first byte, to be stored
+	flushes int    // how often the handler flushed
+	ended   bool   // no more bytes come
+	cut     bool   // ... because something went wrong
+	trailer http.Header
+
+	readers []*reader
+}
+
+// reader is one client's place in the body.
+type reader struct {
+	off     int64
+	flushes int
+}
+
+// window is how much of a body that is not kept is held at least, for the reader to fetch. When there
+// are several readers, what the fill was granted before the body outgrew its bound is the window. A
+// reader that falls further behind the fastest is cut off: it must not slow the others, and what a
+// fill holds is bounded.
+const window = 64 << 10
+
+var (
+	errDeserted = errors.New("middleware: all clients of the response have left")
+	errCut      = errors.New("middleware: the response ended before it was complete")
+	errBehind   = errors.New("middleware: the client fell too far behind a response that is too large to be kept")
+)
+
+// signal wakes whoever waits for a change. mu is held.
+func (f *fill) signal() {
+	if f.changed != nil {
+		close(f.changed)
+		f.changed = nil
+	}
+}
+
+// await returns the channel that the next change closes. mu is held.
+func (f *fill) await() <-chan struct{} {
+	if f.changed == nil {
+		f.changed = make(chan struct{})
+	}
+	return f.changed
+}
+
+// decide moves the fill on from asked. e is what the stage is about, if anything.
+func (f *fill) decide(s stage, e *store.Entry, why policy.Reason) {
+	f.mu.Lock()
+	if f.stage == asked {
+		f.stage, f.entry, f.why = s, e, why
+		f.signal()
+	}
+	f.mu.Unlock()
+	if s == private || s == failed {
+		f.retire()
+	}
+}
+
+// retire takes the fill out of the flights: nobody joins it any more.
+func (f *fill) retire() {
+	for _, key := range f.keys {
+		f.c.flights.leave(key, f)
+	}
+}
+
+// decided waits until the fill has moved on from asked, and returns what it then is.
+func (f *fill) decided(ctx context.Context) (stage, *store.Entry, policy.Reason, error) {
+	for {
+		f.mu.Lock()
+		s, e, why := f.stage, f.entry, f.why
+		if s != asked {
+			f.mu.Unlock()
+			return s, e, why, nil
+		}
+		changed := f.await()
+		f.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return asked, nil, "", ctx.Err()
+		}
+	}
+}
+
+// enter adds a reader at the body's beginning. It fails when the beginning is gone.
+func (f *fill) enter() (*reader, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.base > 0 || (f.ended && f.cut) {
+		return nil, false
+	}
+	rd := &reader{}
+	f.readers = append(f.readers, rd)
+	return rd, true
+}
+
+// leave removes a reader, which may let the writer go on or tell it that it writes for nobody.
+func (f *fill) leave(rd *reader) {
+	f.mu.Lock()
+	for i, other := range f.readers {
+		if other == rd {
+			last := len(f.readers) - 1
+			f.readers[i] = f.readers[last]
+			f.readers[last] = nil
+			f.readers = f.readers[:last]
+			break
+		}
+	}
+	f.signal()
+	f.mu.Unlock()
+}
+
+// write appends to the body. While the body is kept, it waits for nobody. A body that outgrows its
+// bound is let go from the front, and then write waits for the fastest reader alone.
+func (f *fill) write(ctx context.Context, p []byte) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.keeping && !f.keep(int64(len(p))) {
+		f.keeping, f.why = false, ReasonTooLarge
+		f.mu.Unlock()
+		f.retire() // nobody can read it from the beginning much longer
+		f.mu.Lock()
+	}
+	for len(p) > 0 {
+		n := len(p)
+		if !f.keeping {
+			var err error
+			if n, err = f.room(ctx, n); err != nil {
+				return err
+			}
+		}
+		f.body = append(f.body, p[:n]...)
+		p = p[n:]
+		f.signal()
+	}
+	return nil
+}
+
+// keep takes n more bytes of the body from the bounds. mu is held.
+func (f *fill) keep(n int64) bool {
+	if int64(len(f.body))+n > f.limit {
+		return false
+	}
+	if short := int64(len(f.body)) + n - f.granted; short > 0 {
+		grant := max(short, 32<<10)
+		if !f.c.filling.take(grant) {
+			return false
+		}
+		f.granted += grant
+	}
+	return true
+}
+
+// room makes room in the window for up to n bytes and says for how many. mu is held, but let go
+// while it waits.
+func (f *fill) room(ctx context.Context, n int) (int, error) {
+	for {
+		if len(f.readers) == 0 {
+			return 0, errDeserted
+		}
+		slowest, fastest := f.readers[0].off, f.readers[0].off
+		for _, rd := range f.readers[1:] {
+			slowest, fastest = min(slowest, rd.off), max(fastest, rd.off)
+		}
+		size := int64(window)
+		if len(f.readers) > 1 {
+			size = max(size, f.granted)
+		}
+		f.drop(slowest)
+		f.drop(min(fastest, f.base+int64(len(f.body))-size+1))
+		if free := size - int64(len(f.body)); free > 0 {
+			return int(min(int64(n), free)), nil
+		}
+		changed := f.await()
+		f.mu.Unlock()
+		var err error
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		f.mu.Lock()
+		if err != nil {
+			return 0, err
+		}
+	}
+}
+
+// drop lets the body go up to the place to. mu is held.
+func (f *fill) drop(to int64) {
+	if to > f.base {
+		f.body = f.body[to-f.base:]
+		f.base = to
+	}
+}
+
+// end says that no more bytes come; cut, that some are missing.
+func (f *fill) end(cut bool, trailer http.Header) {
+	f.mu.Lock()
+	if !f.ended {
+		f.ended, f.cut, f.trailer = true, cut, trailer
+		f.signal()
+	}
+	f.mu.Unlock()
+}
+
+// flush asks the readers to flush what has been written so far.
+func (f *fill) flush() {
+	f.mu.Lock()
+	f.flushes++
+	f.signal()
+	f.mu.Unlock()
+}
+
+// piece is what next found: bytes to write, then perhaps to flush, or the end.
+type piece struct {
+	bytes []byte
+	flush bool
+	ended bool
+}
+
+// next waits for what comes after rd's place, and moves the place on.
+func (f *fill) next(ctx context.Context, rd *reader) (piece, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for {
+		if rd.off < f.base {
+			return piece{}, errBehind
+		}
+		bytes := f.body[rd.off-f.base:]
+		switch {
+		case len(bytes) > 0 || rd.flushes != f.flushes:
+			p := piece{bytes: bytes[:len(bytes):len(bytes)], flush: rd.flushes != f.flushes}
+			rd.flushes = f.flushes
+			if p.flush || f.keeping {
+				rd.off += int64(len(bytes))
+			} else {
+				n := min(len(bytes), 64<<10) // a part, so that the writer is let go on the sooner
+				p.bytes = p.bytes[:n]
+				rd.off += int64(n)
+			}
+			if !f.keeping {
+				f.signal()
+			}
+			return p, nil
+		case f.ended && f.cut:
+			return piece{}, errCut
+		case f.ended:
+			return piece{ended: true}, nil
+		}
+		changed := f.await()
+		f.mu.Unlock()
+		var err error
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		f.mu.Lock()
+		if err != nil {
+			return piece{}, err
+		}
+	}
+}
+
+// whole returns the kept body, exactly as long as it is, or false when it was not kept to its end.
+func (f *fill) whole() ([]byte, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.keeping || (f.ended && f.cut) {
+		return nil, false
+	}
+	if body := f.body; cap(body)-len(body) > len(body)/8 {
+		f.body = append(make([]byte, 0, len(body)), body...)
+	}
+	return f.body[:len(f.body):len(f.body)], true
+}
+
+// release gives back what the fill took from the cache's budget.
+func (f *fill) release() {
+	f.mu.Lock()
+	granted := f.granted
+	f.granted = 0
+	f.mu.Unlock()
+	if granted > 0 {
+		f.c.filling.give(granted)
+	}
+}

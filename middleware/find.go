@@ -1,0 +1,93 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
+)
+
+// What the engine itself has to say in the detail of Cache-Status.
+const (
+	ReasonOnlyIfCached policy.Reason = "only-if-cached" // the client wanted a stored response or none
+	ReasonStoreError   policy.Reason = "store-error"    // the store failed; the handler answered
+	ReasonPrivate      policy.Reason = "pass"           // remembered: the key's responses may not be shared
+	ReasonTooLarge     policy.Reason = "too-large"      // the body was longer than Policy.MaxBody, or all fills together than MaxFillBytes
+	ReasonCut          policy.Reason = "cut"            // the response ended before it was complete
+	ReasonHijacked     policy.Reason = "hijacked"       // the handler took the connection
+	ReasonLost         policy.Reason = "lost"           // the handler panicked or failed before it answered
+	ReasonContended    policy.Reason = "contended"      // read along with fills of other variants too often
+	ReasonOutdated     policy.Reason = "outdated"       // invalidated while the handler ran
+	ReasonHandler      policy.Reason = "handler"        // the handler said so, through From
+)
+
+// find returns the stored response that the request selects, or nil. It drops what an invalidation
+// covers; soft says that one covers it softly, so that it counts as stale.
+func (x *exchange) find() (found *store.Entry, soft bool) {
+	x.flight, x.indexed, x.broken = x.req.Key, false, ""
+	x.seen = x.c.flights.ended.Load()
+	e := x.get(x.req.Key)
+	if e == nil {
+		return nil, false
+	}
+	if e.Variants == nil {
+		hard, soft := x.c.replica.Covers(e)
+		if hard {
+			return nil, false
+		}
+		return e, soft
+	}
+	return x.choose(e)
+}
+
+// choose finds the variant among those that the index lists (RFC 9111 section 4.1).
+func (x *exchange) choose(index *store.Entry) (found *store.Entry, soft bool) {
+	x.indexed = true
+	var first [4]*store.Entry
+	candidates := first[:0]
+	softly := false
+	for _, fields := range index.Variants {
+		key := policy.VariantKey(x.req.Key, fields, x.r.Header)
+		x.flight = key // the newest set of fields comes last: what the next response will vary on, most likely
+		e := x.get(key)
+		if e == nil || e.Variants != nil || !policy.Matches(e.Vary, x.r.Header) {
+			continue
+		}
+		hard, soft := x.c.replica.Covers(e)
+		if hard {
+			continue
+		}
+		softly = softly || soft
+		candidates = append(candidates, e)
+	}
+	switch len(candidates) {
+	case 0:
+		return nil, false
+	case 1:
+		return candidates[0], softly
+	}
+	e := policy.Choose(candidates)
+	_, soft = x.c.replica.Covers(e)
+	return e, soft
+}
+
+// get is the only door to the store for reading. A store that fails is a miss that is counted; an
+// entry that carries another key than was asked for is none of ours.
+func (x *exchange) get(key string) *store.Entry {
+	ctx := x.r.Context()
+	if !x.c.local {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), x.c.StoreTimeout)
+		defer cancel()
+	}
+	e, err := x.c.Store.Get(ctx, key)
+	switch {
+	case err == nil && e != nil && e.Key == key:
+		return e
+	case err != nil && !errors.Is(err, store.ErrNotFound):
+		x.broken = ReasonStoreError
+		x.c.fault("store: get", err)
+	}
+	return nil
+}

@@ -1,0 +1,136 @@
+package middleware
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+var seed = maphash.MakeSeed()
+
+const flightShards = 64
+
+// flights holds the fills that requests may read along with, by flight key. It is asked only when
+// the store had no answer; its locks are spread over the keys.
+type flights struct {
+	shards [flightShards]flightShard
+	ended  atomic.Uint64 // how many fills have left
+}
+
+type flightShard struct {
+	mu sync.Mutex
+	m  map[string]*fill
+}
+
+func (s *flights) init() {
+	for i := range s.shards {
+		s.shards[i].m = map[string]*fill{}
+	}
+}
+
+func (s *flights) shard(key string) *flightShard {
+	return &s.shards[maphash.String(seed, key)%flightShards]
+}
+
+// join returns the fill under key, as one of its readers, or puts the one that lead makes there and
+// says that the caller leads it. A fill that is outdated is left to its readers and replaced.
+func (s *flights) join(key string, outdated func(*fill) bool, lead func() *fill) (f *fill, leads bool) {
+	sh := s.shard(key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if f := sh.m[key]; f != nil && !outdated(f) {
+		return f, false
+	}
+	f = lead()
+	sh.m[key] = f
+	return f, true
+}
+
+// find returns the fill under key, if there is one to read along with.
+func (s *flights) find(key string, outdated func(*fill) bool) *fill {
+	sh := s.shard(key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if f := sh.m[key]; f != nil && !outdated(f) {
+		return f
+	}
+	return nil
+}
+
+// alias puts f under one more key, unless another fill is there.
+func (s *flights) alias(key string, f *fill) bool {
+	sh := s.shard(key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.m[key] != nil {
+		return false
+	}
+	sh.m[key] = f
+	return true
+}
+
+// leave takes f away from key, if it is still there.
+func (s *flights) leave(key string, f *fill) {
+	sh := s.shard(key)
+	sh.mu.Lock()
+	if sh.m[key] == f {
+		delete(sh.m, key)
+		s.ended.Add(1)
+	}
+	sh.mu.Unlock()
+}
+
+// passes remembers, for a while, the keys whose responses turned out not to be shareable, so that
+// their next clients do not wait for each other. It is a table of fixed size without locks. Two keys
+// that meet in a slot push each other out, which costs no more than a wait; a key taken for another
+// (once in 2^32) runs the handler by itself for a while.
+type passes struct{ slots []atomic.Uint64 }
+
+const (
+	passSlots    = 1 << 14
+	passFor      = 10 * time.Second
+	passForError = time.Second // an error page: the next response may well be shareable
+)
+
+func (t *passes) init() { t.slots = make([]atomic.Uint64, passSlots) }
+
+// A slot holds the upper half of the key's hash and the second until which it is remembered.
+func (t *passes) slot(key string) (*atomic.Uint64, uint64) {
+	h := maphash.String(seed, key)
+	return &t.slots[h%passSlots], h &^ 0xffffffff
+}
+
+func (t *passes) remember(key string, until time.Time) {
+	slot, h := t.slot(key)
+	slot.Store(h | uint64(uint32(until.Unix())))
+}
+
+func (t *passes) forget(key string) {
+	slot, h := t.slot(key)
+	if v := slot.Load(); v&^0xffffffff == h {
+		slot.CompareAndSwap(v, 0)
+	}
+}
+
+func (t *passes) remembered(key string, now time.Time) bool {
+	slot, h := t.slot(key)
+	v := slot.Load()
+	return v != 0 && v&^0xffffffff == h && uint32(now.Unix()) <= uint32(v)
+}
+
+// budget bounds what all fills together hold in memory.
+type budget struct {
+	limit int64
+	used  atomic.Int64
+}
+
+func (b *budget) take(n int64) bool {
+	if b.used.Add(n) > b.limit {
+		b.used.Add(-n)
+		return false
+	}
+	return true
+}
+
+func (b *budget) give(n int64) { b.used.Add(-n) }

@@ -1,0 +1,161 @@
+package middleware
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
+)
+
+// Invalidate makes entries unusable, or stale if the marks are soft, also those that are being filled
+// at this moment. When it has returned, no request is served what the marks cover.
+func (c *Cache) Invalidate(ctx context.Context, marks ...store.Mark) error {
+	c.setup()
+	_, err := c.mark(ctx, marks)
+	return err
+}
+
+// InvalidateURL makes everything that is stored for a URL unusable, in all its variants. The URL is
+// absolute, with the scheme of the connection that the handler sees: "http" behind a proxy that ends TLS.
+func (c *Cache) InvalidateURL(ctx context.Context, rawURL string) error {
+	c.setup()
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return fmt.Errorf("middleware: InvalidateURL: %w", err)
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return fmt.Errorf("middleware: InvalidateURL: %q is not an absolute http or https URL", rawURL)
+	}
+	p := c.policyFor(&http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: http.Header{}})
+	uri := policy.URIKey(u.Scheme, u.Host, u.EscapedPath(), u.RawQuery, u.ForceQuery, p)
+	return c.Invalidate(ctx, store.Mark{Kind: store.Key, Name: uri})
+}
+
+// mark appends to the journal and takes note: from then on the marks are seen.
+func (c *Cache) mark(ctx context.Context, marks []store.Mark) (uint64, error) {
+	last, err := c.journal.Append(ctx, marks...)
+	if err != nil {
+		return 0, err
+	}
+	first := last - uint64(len(marks)) + 1
+	for i, m := range marks {
+		c.replica.Apply(store.Numbered{Mark: m, Number: first + uint64(i)})
+	}
+	return last, nil
+}
+
+// invalidate runs the handler of an unsafe request, and when it answers with no error (2xx or 3xx)
+// invalidates the target URI and the URIs of the same origin in Location and Content-Location (RFC
+// 9111 section 4.4): before the client can learn of the success, and once more when the handler has
+// returned, for what was read while it finished its work.
+func (x exchange) invalidate() {
+	w := &unsafeWriter{before: x.c.replica.Head(), began: time.Now()}
+	w.init(&x, policy.Outcome{Fwd: policy.FwdMethod})
+	w.onHeader = w.decide
+	x.next.ServeHTTP(w, x.r)
+	w.done()
+	w.finish()
+	x.observe(w.out)
+}
+
+// unsafeWriter watches the response to an unsafe request.
+type unsafeWriter struct {
+	passWriter
+	marks    []store.Mark
+	before   uint64 // the journal's number when the handler began
+	marked   uint64 // ... when the header came
+	began    time.Time
+	entry    *store.Entry // a response to POST that later GETs may have
+	body     []byte
+	declared int64
+}
+
+func (w *unsafeWriter) decide(status int, h http.Header) {
+	if status < 200 || status > 399 {
+		return
+	}
+	x := w.x
+	if x.req.URI == "" {
+		return
+	}
+	for _, uri := range append([]string{x.req.URI}, x.req.Related(h, x.p)...) {
+		w.marks = append(w.marks, store.Mark{Kind: store.Key, Name: uri})
+	}
+	if x.req.Tag != "" {
+		w.marks = append(w.marks, store.Mark{Kind: store.Tag, Name: x.req.Tag})
+	}
+	crossed := x.c.replica.CoversKey(x.req.URI, w.before)
+	w.marked = x.invalidateNow(w.marks)
+	if !crossed && x.req.Class == policy.Post && status == http.StatusOK {
+		w.record(status, h)
+	}
+}
+
+// invalidateNow appends the marks whatever becomes of the request: the change was made.
+func (x *exchange) invalidateNow(marks []store.Mark) uint64 {
+	number, err := x.c.mark(context.WithoutCancel(x.r.Context()), marks)
+	if err != nil {
+		x.c.Log.Error("freshet: journal: append: what is stored may be out of date", "error", err)
+	}
+	return number
+}
+
+// record begins to keep a response to POST that names itself the representation of the target URI
+// (RFC 9110 section 9.3.3): it has explicit freshness and a Content-Location that is the target.
+func (w *unsafeWriter) record(status int, h http.Header) {
+	x := w.x
+	now := time.Now()
+	if h["Date"] == nil {
+		h["Date"] = []string{now.UTC().Format(http.TimeFormat)}
+	}
+	a := policy.Admit(&x.req, status, h, x.p, 0, w.began, now)
+	if !a.Store || len(a.Vary) > 0 || !x.req.SelfLocation(h) {
+		return
+	}
+	w.declared = -1
+	if v := h["Content-Length"]; len(v) == 1 {
+		w.declared, _ = strconv.ParseInt(v[0], 10, 64)
+	}
+	w.entry = &store.Entry{
+		Key: x.req.Key, URI: x.req.URI, Status: status, Header: policy.Storable(h, a.Strip),
+		Requested: w.began, Received: now, Age: a.Age,
+		Fresh: a.Fresh, Grace: a.Grace, IfError: a.IfError, Keep: a.Keep,
+		MustRevalidate: a.MustRevalidate, Anonymous: a.Anonymous,
+	}
+	if x.req.Tag != "" {
+		w.entry.Tags = []string{x.req.Tag}
+	}
+	w.out.Stored = true
+	w.onBody = func(p []byte) {
+		if w.entry == nil {
+			return
+		}
+		if int64(len(w.body)+len(p)) > x.maxBody() {
+			w.entry, w.body = nil, nil
+			return
+		}
+		w.body = append(w.body, p...)
+	}
+}
+
+// finish invalidates again, and stores the response to POST if nothing else was invalidated meanwhile.
+func (w *unsafeWriter) finish() {
+	if w.marks == nil {
+		return
+	}
+	x := w.x
+	crossed := x.c.replica.CoversKey(x.req.URI, w.marked)
+	number := x.invalidateNow(w.marks)
+	e := w.entry
+	if e == nil || crossed || number == 0 || w.declared >= 0 && w.declared != int64(len(w.body)) {
+		return
+	}
+	e.Fill, e.Body = number, w.body
+	e.Header["Content-Length"] = []string{strconv.Itoa(len(w.body))}
+	x.c.set(e)
+}

@@ -1,0 +1,130 @@
+package middleware
+
+import (
+	"context"
+	"hash/maphash"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
+)
+
+// keep stores an entry, unless an invalidation has covered it since its handler began. What comes in
+// between is caught when the entry is read, by its number.
+func (n *run) keep(e *store.Entry) {
+	if e == nil {
+		return
+	}
+	if hard, _ := n.c.replica.Covers(e); hard {
+		n.out.Stored, n.out.Detail = false, ReasonOutdated
+		return
+	}
+	if e.Status == http.StatusPartialContent {
+		if e = n.joined(e); e == nil {
+			return
+		}
+	}
+	n.index(e)
+	if n.c.set(e) != nil {
+		n.out.Stored, n.out.Detail = false, ReasonStoreError
+		return
+	}
+	n.c.passes.forget(n.flight)
+}
+
+// joined adds a new part to the part that is stored. A part never takes the place of a whole.
+func (n *run) joined(e *store.Entry) *store.Entry {
+	old := n.stale
+	if old == nil || n.judge.Use == policy.Miss || old.Key != e.Key {
+		return e
+	}
+	if old.Spans == nil {
+		return nil
+	}
+	if both, ok := policy.Combine(policy.Unannounced(old), e); ok {
+		return both
+	}
+	return e
+}
+
+// index makes the response findable under its primary key: it notes which request fields the variants
+// there are selected by. A response without Vary that was stored under the primary key itself becomes
+// one of the variants.
+func (n *run) index(e *store.Entry) {
+	if e.Key == n.req.Key {
+		return
+	}
+	c, key := n.c, n.req.Key
+	mu := &c.indexMu[maphash.String(seed, key)%uint64(len(c.indexMu))]
+	mu.Lock()
+	defer mu.Unlock()
+	now, lifetime := time.Now(), e.Lifetime()
+	index := &store.Entry{Key: key, URI: n.req.URI, Received: now, Keep: lifetime, Fill: e.Fill}
+	old := n.get(key)
+	switch {
+	case old == nil:
+	case old.Variants != nil:
+		index.Variants = old.Variants
+		left := old.Lifetime() - now.Sub(old.Received)
+		if left >= lifetime && slices.ContainsFunc(old.Variants, func(f []string) bool { return slices.Equal(f, n.varies) }) {
+			return
+		}
+		index.Keep = max(index.Keep, left)
+	default:
+		moved := *old
+		moved.Key = policy.VariantKey(key, nil, n.r.Header)
+		if left := moved.Lifetime() - now.Sub(moved.Received); left > 0 && c.set(&moved) == nil {
+			index.Variants = policy.AddVariant(nil, nil)
+			index.Keep = max(index.Keep, left)
+		}
+	}
+	index.Variants = policy.AddVariant(index.Variants, n.varies)
+	c.set(index)
+}
+
+// set and remove are the only doors to the store for writing.
+func (c *Cache) set(e *store.Entry) error {
+	ctx, cancel := c.storeContext()
+	defer cancel()
+	left := e.Lifetime() - time.Since(e.Received)
+	err := c.Store.Set(ctx, e.Key, e, left)
+	if err != nil {
+		c.fault("store: set", err)
+	}
+	return err
+}
+
+func (n *run) remove(key string) {
+	ctx, cancel := n.c.storeContext()
+	defer cancel()
+	if err := n.c.Store.Delete(ctx, key); err != nil {
+		n.c.fault("store: delete", err)
+	}
+}
+
+func (c *Cache) storeContext() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), c.StoreTimeout)
+}
+
+// fault logs what went wrong outside of any request's fault.
+func (c *Cache) fault(doing string, err error) {
+	c.Log.Error("freshet: "+doing+": the request is answered by its handler", "error", err)
+}
+
+// lost logs the panic of a handler whose client could still be served otherwise, or whose connection
+// is aborted.
+func (c *Cache) lost(r *http.Request, v any, stack []byte) {
+	if v == nil || v == http.ErrAbortHandler {
+		return
+	}
+	c.Log.Error("freshet: the handler panicked", "method", r.Method, "path", r.URL.Path, "panic", v, "stack", string(stack))
+}
+
+// observe tells the operator's observer, if any.
+func (x *exchange) observe(out policy.Outcome) {
+	if x.c.Observe != nil {
+		x.c.Observe(x.r, out)
+	}
+}

@@ -1,0 +1,197 @@
+package middleware_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/memstore"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// origin is a handler that counts its runs.
+type origin struct {
+	runs atomic.Int64
+	h    http.HandlerFunc
+}
+
+func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	o.runs.Add(1)
+	o.h(w, r)
+}
+
+func newCache(t *testing.T) *middleware.Cache {
+	t.Helper()
+	s := memstore.New(64 << 20)
+	c := middleware.New(s)
+	c.Log = slog.New(slog.DiscardHandler)
+	t.Cleanup(func() {
+		if err := c.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+		s.Close()
+	})
+	return c
+}
+
+// get asks h once, as a client would that reads all.
+func get(h http.Handler, url string, header ...string) *http.Response {
+	return do(h, "GET", url, header...)
+}
+
+func do(h http.Handler, method, url string, header ...string) *http.Response {
+	r := httptest.NewRequest(method, url, nil)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Add(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Result()
+}
+
+func body(r *http.Response) string {
+	b, _ := io.ReadAll(r.Body)
+	return string(b)
+}
+
+func want(t *testing.T, what string, got, want any) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s: got %v, want %v", what, got, want)
+	}
+}
+
+func status(t *testing.T, r *http.Response, contains string) {
+	t.Helper()
+	if s := r.Header.Get("Cache-Status"); !strings.Contains(s, contains) {
+		t.Errorf("Cache-Status is %q, want it to contain %q", s, contains)
+	}
+}
+
+func TestMissThenHitThenStaleThenFresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t)
+		o := &origin{}
+		o.h = func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			fmt.Fprintf(w, "run %d", o.runs.Load())
+		}
+		h := c.Handler(o)
+		r := get(h, "/a")
+		want(t, "first", body(r), "run 1")
+		status(t, r, "fwd=uri-miss")
+		status(t, r, "stored")
+		etag := r.Header.Get("ETag")
+		if etag == "" || r.Header.Get("Last-Modified") == "" {
+			t.Errorf("the cache made no validators: %v", r.Header)
+		}
+		time.Sleep(10 * time.Second)
+		r = get(h, "/a")
+		want(t, "second", body(r), "run 1")
+		status(t, r, "hit")
+		want(t, "Age", r.Header.Get("Age"), "10")
+		want(t, "the tag on a hit", r.Header.Get("ETag"), etag)
+		r = get(h, "/a", "If-None-Match", etag)
+		want(t, "conditional", r.StatusCode, 304)
+		want(t, "conditional's body", body(r), "")
+		time.Sleep(60 * time.Second)
+		r = get(h, "/a")
+		want(t, "after its lifetime", body(r), "run 2")
+		status(t, r, "fwd=stale")
+		want(t, "runs", o.runs.Load(), int64(2))
+	})
+}
+
+// One fill however many ask, and each gets the whole body.
+func TestOneFillForAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t)
+		o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(time.Second)
+			w.Header().Set("Cache-Control", "max-age=60")
+			io.WriteString(w, "slow")
+		}}
+		h := c.Handler(o)
+		var all sync.WaitGroup
+		var collapsed atomic.Int64
+		for range 200 {
+			all.Go(func() {
+				r := get(h, "/cold")
+				want(t, "body", body(r), "slow")
+				if strings.Contains(r.Header.Get("Cache-Status"), "collapsed") {
+					collapsed.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		want(t, "runs", o.runs.Load(), int64(1))
+		want(t, "collapsed", collapsed.Load(), int64(199))
+	})
+}
+
+// A client gets the bytes as they come, and so does one that joins in the middle.
+func TestStreamsToAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t)
+		o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			for i := range 4 {
+				fmt.Fprintf(w, "part %d;", i)
+				w.(http.Flusher).Flush()
+				time.Sleep(time.Second)
+			}
+		}}
+		h := c.Handler(o)
+		start := time.Now()
+		var all sync.WaitGroup
+		for i := range 3 {
+			all.Go(func() {
+				time.Sleep(time.Duration(i)*time.Second + time.Duration(i)*time.Millisecond)
+				w := &timedWriter{header: http.Header{}, start: start}
+				h.ServeHTTP(w, httptest.NewRequest("GET", "/stream", nil))
+				want(t, "body", w.body.String(), "part 0;part 1;part 2;part 3;")
+				if w.first > time.Duration(i)*time.Second+500*time.Millisecond {
+					t.Errorf("client %d got its first byte after %v", i, w.first)
+				}
+			})
+		}
+		all.Wait()
+		want(t, "runs", o.runs.Load(), int64(1))
+	})
+}
+
+type timedWriter struct {
+	header http.Header
+	status int
+	body   strings.Builder
+	start  time.Time
+	first  time.Duration
+}
+
+func (w *timedWriter) Header() http.Header { return w.header }
+func (w *timedWriter) WriteHeader(s int)   { w.status = s }
+func (w *timedWriter) Flush()              {}
+func (w *timedWriter) Write(p []byte) (int, error) {
+	if w.body.Len() == 0 {
+		w.first = time.Since(w.start)
+	}
+	return w.body.Write(p)
+}
+
+var _ = policy.Fresh
+var _ store.Store

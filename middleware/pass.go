@@ -1,0 +1,120 @@
+package middleware
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/freshet-go/freshet/policy"
+)
+
+// pass runs the handler and touches nothing, but for saying so, and for what the operator's settings
+// say to clients.
+func (x exchange) pass(why policy.Reason) {
+	out := policy.Outcome{Fwd: policy.FwdBypass, Detail: why}
+	if why == policy.ReasonMethod {
+		out = policy.Outcome{Fwd: policy.FwdMethod}
+	}
+	w := &passWriter{}
+	w.init(&x, out)
+	if x.governed && x.req.Class <= policy.Head {
+		w.onHeader = func(_ int, h http.Header) {
+			policy.Announce(h, x.p, policy.Admission{Reason: why}, &x.req, x.ttl, true, time.Now())
+		}
+	}
+	x.next.ServeHTTP(w, x.r)
+	w.done()
+	x.observe(w.out)
+}
+
+// passWriter passes everything on to the client and looks at the header as it goes by.
+type passWriter struct {
+	http.ResponseWriter
+	x        *exchange
+	out      policy.Outcome
+	wrote    bool
+	onHeader func(status int, h http.Header)
+	onBody   func([]byte)
+}
+
+func (w *passWriter) init(x *exchange, out policy.Outcome) {
+	w.ResponseWriter, w.x, w.out = x.w, x, out
+}
+
+// WriteHeader adds what the cache has to say.
+func (w *passWriter) WriteHeader(status int) {
+	if !w.wrote && (status >= 200 || status == http.StatusSwitchingProtocols) {
+		w.wrote = true
+		h := w.Header()
+		if w.onHeader != nil {
+			w.onHeader(status, h)
+		}
+		w.out.FwdStatus = status
+		member := string(w.out.Append(nil, w.x.c.Name))
+		before := h["Cache-Status"]
+		h["Cache-Status"] = append(before[:len(before):len(before)], member)
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// done completes a response of which the handler wrote nothing.
+func (w *passWriter) done() {
+	if !w.wrote {
+		w.WriteHeader(http.StatusOK)
+	}
+}
+
+func (w *passWriter) Write(p []byte) (int, error) {
+	w.done()
+	n, err := w.ResponseWriter.Write(p)
+	if w.onBody != nil {
+		w.onBody(p[:n])
+	}
+	return n, err
+}
+
+func (w *passWriter) WriteString(s string) (int, error) { return w.Write([]byte(s)) }
+
+// ReadFrom leaves copying to the client's writer, and so to sendfile, where nobody has to look on.
+func (w *passWriter) ReadFrom(src io.Reader) (int64, error) {
+	w.done()
+	if w.onBody != nil {
+		src = io.TeeReader(src, looker(w.onBody))
+	}
+	return io.Copy(w.ResponseWriter, src)
+}
+
+type looker func([]byte)
+
+func (f looker) Write(p []byte) (int, error) { f(p); return len(p), nil }
+
+// Flush is FlushError.
+func (w *passWriter) Flush() { w.FlushError() }
+
+// FlushError sends the header, with what the cache has to say, and what has been written.
+func (w *passWriter) FlushError() error {
+	w.done()
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Hijack hands the connection over; nothing is to be done after.
+func (w *passWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err == nil {
+		w.wrote = true
+	}
+	return conn, rw, err
+}
+
+// Push is the client's HTTP/2 push.
+func (w *passWriter) Push(target string, opts *http.PushOptions) error {
+	if p, ok := w.ResponseWriter.(http.Pusher); ok {
+		return p.Push(target, opts)
+	}
+	return http.ErrNotSupported
+}
+
+// Unwrap lets http.ResponseController find the client's other abilities.
+func (w *passWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -1,0 +1,310 @@
+package middleware
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/freshet-go/freshet/policy"
+)
+
+// HoldBack is how many bytes of a body are held back at most, until the handler flushes or returns,
+// so that the cache's ETag can be made from the whole content and the response sent with its length.
+// A longer response streams from then on, and gets a tag that is not made from its content.
+const HoldBack = 32 << 10
+
+// mode says where the handler's bytes go.
+type mode uint8
+
+const (
+	holding    mode = iota // held back: nothing has been decided
+	streaming              // into the fill, for the leader's client and the readers
+	direct                 // to the leader's client
+	gathering              // held: the part that completes a stored partial response
+	discarding             // nowhere: something else is the answer
+	ready                  // the response is whole
+	hijacked               // the handler has the connection
+)
+
+// recorder is the http.ResponseWriter that the handler of a fill gets. It behaves as net/http's own.
+type recorder struct {
+	run      *run
+	header   http.Header // what the handler sees and writes
+	outer    http.Header // what was in the header before the handler: not the handler's
+	frozen   http.Header // the header as it was at WriteHeader
+	part     http.Header // gathering: the header of the part
+	mode     mode
+	wrote    bool
+	status   int
+	received time.Time // when the header was complete
+	declared int64     // the handler's Content-Length, or -1
+	written  int64
+	tooLong  bool // the handler wrote more than it declared
+	unlink   func() bool
+}
+
+// reset makes the recorder as new, for a second run of the handler.
+func (w *recorder) reset() {
+	n := w.run
+	n.f.body = nil
+	n.again = false
+	*w = recorder{run: n}
+}
+
+// Header is the handler's header, with what outer handlers put there before it.
+func (w *recorder) Header() http.Header {
+	if w.header == nil {
+		w.header = http.Header{}
+		if before := w.run.w.Header(); len(before) > 0 {
+			w.outer, w.header = before.Clone(), before.Clone()
+		}
+	}
+	return w.header
+}
+
+// WriteHeader freezes the header, or passes an informational one (RFC 9110 section 15.2) to the
+// client that asked, and to nobody else.
+func (w *recorder) WriteHeader(status int) {
+	if status < 100 || status > 999 {
+		panic(fmt.Sprintf("invalid WriteHeader code %v", status)) // as net/http does
+	}
+	if w.wrote || w.mode == hijacked {
+		return
+	}
+	if status < 200 && status != http.StatusSwitchingProtocols {
+		w.inform(status)
+		return
+	}
+	w.wrote, w.status, w.received = true, status, time.Now()
+	w.frozen = w.Header().Clone()
+	w.declared = -1
+	if v := w.frozen["Content-Length"]; len(v) == 1 {
+		if n, err := strconv.ParseInt(v[0], 10, 64); err == nil && n >= 0 {
+			w.declared = n
+		}
+	}
+	if w.declared < 0 {
+		delete(w.frozen, "Content-Length")
+	}
+}
+
+func (w *recorder) inform(status int) {
+	client := w.run.w
+	header := client.Header()
+	before := header.Clone()
+	clear(header)
+	for k, v := range w.Header() {
+		header[k] = v
+	}
+	client.WriteHeader(status)
+	clear(header)
+	for k, v := range before {
+		header[k] = v
+	}
+}
+
+// Write takes a part of the body. It never waits for a client, unless the response is for one alone
+// or is too large to be kept.
+func (w *recorder) Write(p []byte) (int, error) {
+	n := w.run
+	if w.mode == hijacked {
+		return 0, http.ErrHijacked
+	}
+	if !w.wrote {
+		w.WriteHeader(http.StatusOK)
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if !bodyAllowed(w.status) {
+		return 0, http.ErrBodyNotAllowed
+	}
+	if n.req.Class == policy.Head {
+		w.written += int64(len(p))
+		return len(p), nil
+	}
+	if w.declared >= 0 && w.written+int64(len(p)) > w.declared {
+		w.tooLong = true
+		return 0, http.ErrContentLength
+	}
+	if w.mode == holding && len(n.f.body)+len(p) > HoldBack {
+		n.commit(false)
+	}
+	w.written += int64(len(p))
+	switch w.mode {
+	case holding:
+		n.f.body = append(n.f.body, p...)
+	case gathering:
+		if int64(len(n.f.body)+len(p)) > n.maxBody() {
+			n.again, w.mode, n.f.body = true, discarding, nil
+			return len(p), nil
+		}
+		n.f.body = append(n.f.body, p...)
+	case direct:
+		return n.w.Write(p)
+	case streaming:
+		if err := n.f.write(n.ctx, p); err != nil {
+			n.cancel() // nobody reads it and nobody will
+			return 0, err
+		}
+	}
+	return len(p), nil
+}
+
+// WriteString is Write.
+func (w *recorder) WriteString(s string) (int, error) { return w.Write([]byte(s)) }
+
+// ReadFrom copies from src, with the client's own ReadFrom (and so with sendfile) where the response
+// is for that client alone.
+func (w *recorder) ReadFrom(src io.Reader) (int64, error) {
+	var total int64
+	buf := make([]byte, 32<<10)
+	for w.mode != direct || w.declared >= 0 {
+		n, err := src.Read(buf)
+		if n > 0 {
+			m, werr := w.Write(buf[:n])
+			total += int64(m)
+			if werr != nil {
+				return total, werr
+			}
+		}
+		if err == io.EOF {
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
+		if w.mode == direct && w.wrote {
+			break
+		}
+	}
+	if w.declared >= 0 {
+		src = io.LimitReader(src, w.declared-w.written)
+	}
+	n, err := io.Copy(w.run.w, src)
+	w.written += n
+	return total + n, err
+}
+
+// Flush is FlushError.
+func (w *recorder) Flush() { w.FlushError() }
+
+// FlushError sends what there is to everyone who reads.
+func (w *recorder) FlushError() error {
+	if w.mode == hijacked {
+		return http.ErrHijacked
+	}
+	if !w.wrote {
+		w.WriteHeader(http.StatusOK)
+	}
+	if w.mode == holding {
+		w.run.commit(false)
+	}
+	switch w.mode {
+	case streaming:
+		w.run.f.flush()
+	case direct:
+		return w.control().Flush()
+	}
+	return nil
+}
+
+// Hijack gives the handler its client's connection; whoever waits runs the handler for itself.
+func (w *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if w.mode != holding || w.wrote {
+		return nil, nil, fmt.Errorf("middleware: Hijack after the response has begun: %w", http.ErrNotSupported)
+	}
+	conn, rw, err := w.control().Hijack()
+	if err == nil {
+		w.mode = hijacked
+		w.run.out.Detail = ReasonHijacked
+		w.run.pass()
+	}
+	return conn, rw, err
+}
+
+// SetReadDeadline, SetWriteDeadline and EnableFullDuplex are those of the leader's connection.
+func (w *recorder) SetReadDeadline(t time.Time) error  { return w.control().SetReadDeadline(t) }
+func (w *recorder) SetWriteDeadline(t time.Time) error { return w.control().SetWriteDeadline(t) }
+func (w *recorder) EnableFullDuplex() error            { return w.control().EnableFullDuplex() }
+
+// Push is the leader's client's HTTP/2 push.
+func (w *recorder) Push(target string, opts *http.PushOptions) error {
+	if p, ok := w.run.w.(http.Pusher); ok {
+		return p.Push(target, opts)
+	}
+	return http.ErrNotSupported
+}
+
+func (w *recorder) control() *http.ResponseController { return http.NewResponseController(w.run.w) }
+
+// response is the handler's own header: without what outer handlers had put there before, with the
+// Date and Content-Type that net/http would add. What the handler removed of the outer handlers' is
+// removed from the client's header.
+func (w *recorder) response() http.Header {
+	h := w.frozen
+	for name, before := range w.outer {
+		now, there := h[name]
+		switch {
+		case !there:
+			delete(w.run.w.Header(), name)
+		case slices.Equal(now, before):
+			delete(h, name)
+		case len(now) > len(before) && slices.Equal(now[:len(before)], before):
+			h[name] = now[len(before):]
+		}
+	}
+	if h["Date"] == nil {
+		h["Date"] = []string{w.received.UTC().Format(http.TimeFormat)}
+	}
+	if _, there := h["Content-Type"]; !there && bodyAllowed(w.status) && len(w.run.f.body) > 0 &&
+		h.Get("Content-Encoding") == "" && h["Transfer-Encoding"] == nil && w.outer["Content-Type"] == nil {
+		h["Content-Type"] = []string{http.DetectContentType(w.run.f.body)}
+	}
+	return h
+}
+
+// trailers returns the fields that the handler set for after the body, declared or not.
+func (w *recorder) trailers() http.Header {
+	var t http.Header
+	for _, line := range w.frozen["Trailer"] {
+		for name := range strings.SplitSeq(line, ",") {
+			name = http.CanonicalHeaderKey(strings.TrimSpace(name))
+			if v := w.header[name]; v != nil {
+				t = with(t, name, v)
+			}
+		}
+	}
+	for name, v := range w.header {
+		if after, found := strings.CutPrefix(name, http.TrailerPrefix); found {
+			t = with(t, http.CanonicalHeaderKey(after), v)
+		}
+	}
+	return t
+}
+
+func with(t http.Header, name string, values []string) http.Header {
+	if t == nil {
+		t = http.Header{}
+	}
+	t[name] = values
+	return t
+}
+
+// short says whether the body is not what the handler declared.
+func (w *recorder) short() bool {
+	if w.tooLong {
+		return true
+	}
+	return w.declared >= 0 && w.written < w.declared && bodyAllowed(w.status) && w.run.req.Class != policy.Head
+}
+
+func bodyAllowed(status int) bool {
+	return status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
+}

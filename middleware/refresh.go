@@ -1,0 +1,120 @@
+package middleware
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"strings"
+
+	"github.com/freshet-go/freshet/policy"
+)
+
+// refreshTicket travels with a request that enters the app's root handler to renew an entry, and is
+// shown when it arrives at the cache.
+type refreshTicket struct {
+	c       *Cache
+	key     string // the primary key that it is for
+	flight  string
+	fill    *fill
+	arrived bool
+}
+
+type ticketKey struct{}
+
+// ticketFor returns the ticket of a request that refreshes the very key that it arrived under.
+func ticketFor(r *http.Request, c *Cache, key string) *refreshTicket {
+	if c.Root == nil {
+		return nil
+	}
+	t, _ := r.Context().Value(ticketKey{}).(*refreshTicket)
+	if t == nil || t.c != c || t.key != key || t.arrived {
+		return nil
+	}
+	return t
+}
+
+// renew sees to it that a stale entry is renewed, and says whether it may be served meanwhile.
+// Without a root handler the first request renews it itself, and all others are served meanwhile.
+func (x exchange) renew() bool {
+	if x.refresh != nil {
+		return false
+	}
+	c := x.c
+	if c.Root == nil {
+		return c.flights.find(x.flight, c.outdated) != nil
+	}
+	select {
+	case c.refreshing <- struct{}{}:
+	default:
+		return true // enough refreshes run; a later request will find room
+	}
+	f, leads := c.flights.join(x.flight, c.outdated, func() *fill { return x.newFill(x.flight) })
+	if !leads || !c.start() {
+		if leads {
+			f.decide(failed, nil, ReasonLost)
+		}
+		<-c.refreshing
+		return true
+	}
+	t := &refreshTicket{c: c, key: x.req.Key, flight: x.flight, fill: f}
+	go c.runRefresh(t, refreshRequest(context.WithValue(c.stop, ticketKey{}, t), x.r))
+	return true
+}
+
+// start counts one more refresh, unless the cache was closed.
+func (c *Cache) start() bool {
+	c.closing.Lock()
+	defer c.closing.Unlock()
+	if c.stop.Err() != nil {
+		return false
+	}
+	c.background.Add(1)
+	return true
+}
+
+func (c *Cache) runRefresh(t *refreshTicket, r *http.Request) {
+	defer c.background.Done()
+	defer func() { <-c.refreshing }()
+	defer func() {
+		if v := recover(); v != nil {
+			c.lost(r, v, debug.Stack())
+		}
+		t.fill.decide(failed, nil, ReasonLost) // if it never arrived
+	}()
+	c.Root.ServeHTTP(nowhere{http.Header{}}, r)
+}
+
+// refreshRequest makes a fresh request like r, which holds nothing of r: no context, no body, no
+// memory that a framework will use again. It asks for the whole response, without conditions.
+func refreshRequest(ctx context.Context, r *http.Request) *http.Request {
+	for _, key := range []any{http.ServerContextKey, http.LocalAddrContextKey} {
+		if v := r.Context().Value(key); v != nil {
+			ctx = context.WithValue(ctx, key, v)
+		}
+	}
+	u := *r.URL
+	if r.RequestURI != "" { // what came in at the root, before prefixes were stripped
+		if parsed, err := url.ParseRequestURI(r.RequestURI); err == nil {
+			u = *parsed
+		}
+	}
+	fresh := (&http.Request{
+		Method: http.MethodGet, URL: &u, RequestURI: strings.Clone(r.RequestURI),
+		Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor,
+		Header: policy.Unconditional(r.Header).Clone(), Body: http.NoBody,
+		Host: r.Host, RemoteAddr: r.RemoteAddr, TLS: r.TLS,
+	}).WithContext(ctx)
+	for _, name := range []string{"Cache-Control", "Pragma", "Range", "If-Range"} {
+		delete(fresh.Header, name)
+	}
+	return fresh
+}
+
+// nowhere is the client of a refresh.
+type nowhere struct{ header http.Header }
+
+func (w nowhere) Header() http.Header         { return w.header }
+func (w nowhere) Write(p []byte) (int, error) { return len(p), nil }
+func (w nowhere) WriteHeader(int)             {}
+func (w nowhere) Flush()                      {}

@@ -1,0 +1,111 @@
+package middleware
+
+import (
+	"net/http"
+
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
+)
+
+// serveStale answers with what is stored, in the place of an error (RFC 5861 section 4) or of a handler
+// that is lost (RFC 9111 section 4.2.4).
+func (n *run) serveStale() {
+	n.mode = discarding
+	n.answer, n.own, n.kept = n.stale, nil, nil
+	n.out.Stale, n.out.Stored = true, false
+	n.f.decide(settled, n.stale, "")
+}
+
+// freshen answers with what is stored and a 304 says is still good (RFC 9111 section 4.3.4).
+func (n *run) freshen(h http.Header) {
+	if !policy.Selects(n.stale, h) {
+		n.again, n.mode = true, discarding
+		return
+	}
+	n.renewed(policy.Freshen(policy.Unannounced(n.stale), h), n.stale, n.stale.Body)
+}
+
+// combine answers with the stored part and the part that the handler added (RFC 9111 section 3.4).
+func (n *run) combine() {
+	added := &store.Entry{Key: n.stale.Key, Status: http.StatusPartialContent, Header: policy.Storable(n.part, nil), Body: n.f.body, Received: n.received}
+	whole, ok := n.stale, false
+	if added = n.partial(added); added != nil && !n.short() {
+		whole, ok = policy.Combine(policy.Unannounced(n.stale), added)
+	}
+	if !ok || whole.Spans != nil {
+		n.again, n.mode = true, discarding
+		return
+	}
+	n.renewed(whole.Header, n.stale, whole.Body)
+}
+
+// renewed answers with a new entry made of an old one and what the handler said of it.
+func (n *run) renewed(h http.Header, old *store.Entry, body []byte) {
+	n.mode = discarding
+	status := old.Status
+	if status == http.StatusPartialContent {
+		status = http.StatusOK
+	}
+	a, announced := n.admit(h, status, false)
+	e := n.entry(h, a, status)
+	e.Body, e.Trailer = body, old.Trailer
+	e.Announced, e.MadeETag, e.MadeModified = announced, old.MadeETag, old.MadeModified
+	if len(e.Tags) == 0 {
+		e.Tags = old.Tags
+	}
+	n.answer, n.own = e, h
+	switch {
+	case !a.Store:
+		n.remove(old.Key)
+		n.pass()
+	case a.Fresh > a.Age:
+		n.kept = e
+		n.f.decide(settled, e, "")
+	default:
+		n.kept = e
+		n.pass()
+	}
+}
+
+// partial completes the description of a stored partial response from its Content-Range (RFC 9111
+// section 3.3), or returns nil when it cannot be used.
+func (n *run) partial(e *store.Entry) *store.Entry {
+	spans, total, ok := policy.Partial(e.Header, e.Body)
+	if !ok {
+		return nil
+	}
+	whole := *e
+	whole.Spans, whole.Total = spans, total
+	whole.Header = e.Header.Clone()
+	delete(whole.Header, "Content-Range")
+	delete(whole.Header, "Content-Length")
+	return &whole
+}
+
+// updateFromHead updates or drops what is stored by the answer to a HEAD (RFC 9111 section 4.3.5).
+func (n *run) updateFromHead(h http.Header) {
+	old := n.stale
+	if old == nil || old.Spans != nil || n.judge.Use == policy.Miss {
+		return
+	}
+	header, invalid := policy.HeadUpdate(policy.Unannounced(old), n.status, h)
+	if invalid {
+		n.remove(old.Key)
+		return
+	}
+	if header == nil {
+		return
+	}
+	get := n.req
+	get.Class = policy.Read
+	a := policy.Admit(&get, old.Status, header, n.p, n.ttl, n.began, n.received)
+	if !a.Store {
+		n.remove(old.Key)
+		return
+	}
+	announced := policy.Announce(header, n.p, a, &get, n.ttl, n.governed, n.received)
+	e := n.entry(header, a, old.Status)
+	e.Body, e.Trailer, e.Tags = old.Body, old.Trailer, old.Tags
+	e.Announced, e.MadeETag, e.MadeModified = announced, old.MadeETag, old.MadeModified
+	n.kept = e
+}

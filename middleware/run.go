@@ -1,0 +1,228 @@
+package middleware
+
+import (
+	"context"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
+)
+
+// run is the leader's side of a fill: one run of the handler, and the leader's own client. The handler
+// runs in the goroutine of the leader's request, so that nothing it holds of its framework outlives
+// that request. The client, once the response streams, is served from a goroutine beside it, so that
+// it may stall without stalling the handler and with it everyone else.
+type run struct {
+	exchange
+	recorder
+	f    *fill
+	out  policy.Outcome
+	said Response // what the handler says through From
+
+	stale *store.Entry   // what is stored: to be validated or completed, or served if the handler is lost
+	judge policy.Verdict // on stale
+
+	solo       bool // the handler runs for this request; nobody was let to wait for it
+	validating bool // the handler's request is conditional on what is stored
+	completing bool // the handler's request is for what the stored partial response lacks
+	stripped   bool // the client's own conditions were kept from the handler
+	again      bool // the handler's answer spoke of something else than what is stored: ask without conditions
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	began  time.Time
+
+	answer *store.Entry // the whole answer, for this client and for others
+	own    http.Header  // the answer's header for this client alone, where it differs
+	kept   *store.Entry // what is to be stored
+	varies []string     // the request fields that the response varies on
+	pumped chan error   // closed when the leader's client has been served, or has left
+}
+
+func newRun(x exchange, f *fill, e *store.Entry, v policy.Verdict, out policy.Outcome) *run {
+	n := &run{exchange: x, f: f, out: out, stale: e, judge: v}
+	n.recorder.run = n
+	return n
+}
+
+// lead runs the handler and sees to it that the client, the readers and the store get what is theirs.
+func (n *run) lead() {
+	defer n.close()
+	n.call()
+	if n.again {
+		n.recorder.reset()
+		n.call()
+	}
+	n.finish()
+}
+
+// close ends whatever may still be waiting, however the run came to its end.
+func (n *run) close() {
+	n.f.decide(failed, nil, ReasonLost)
+	n.f.end(true, nil)
+	n.f.retire()
+	n.f.release()
+	n.cancel()
+}
+
+// call runs the handler once. A panic that nothing was sent for, and that no stale response can stand
+// in for, goes on as it is, with its stack, to whoever recovers it outside. Once a response streams,
+// the panic is logged and the connection aborted: an outer recovery could not undo what was sent, and
+// returning to net/http would make a cut response look complete.
+func (n *run) call() {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		switch {
+		case n.mode == holding && n.stale != nil && n.judge.OnLost && n.stale.Spans == nil:
+			n.c.lost(n.r, recover(), debug.Stack())
+			n.serveStale()
+		case n.mode == discarding && !n.again:
+			n.c.lost(n.r, recover(), debug.Stack())
+		case n.mode == streaming:
+			n.c.lost(n.r, recover(), debug.Stack())
+			n.abort()
+		}
+	}()
+	n.next.ServeHTTP(&n.recorder, n.request())
+	returned = true
+	n.returned()
+}
+
+// returned is called when the handler has: what it left out is as net/http has it.
+func (n *run) returned() {
+	if n.mode == holding && !n.wrote {
+		if n.said.failure() == nil && n.ctx.Err() == context.DeadlineExceeded {
+			n.said.Fail(context.DeadlineExceeded) // it gave up without a word
+		}
+		n.WriteHeader(http.StatusOK)
+	}
+	switch n.mode {
+	case holding:
+		n.commit(true)
+	case gathering:
+		n.combine()
+	}
+}
+
+// request makes the handler's request. Its context ends with the leader's deadline or the policy's,
+// but not because the leader's client left: others may be reading, and the response may be worth
+// storing.
+func (n *run) request() *http.Request {
+	if n.cancel != nil {
+		n.cancel()
+	}
+	parent := n.r.Context()
+	ctx := context.Context(&speaking{context.WithoutCancel(parent), &n.said})
+	deadline, bounded := parent.Deadline()
+	if n.p.Timeout > 0 {
+		if own := time.Now().Add(n.p.Timeout); !bounded || own.Before(deadline) {
+			deadline, bounded = own, true
+		}
+	}
+	if bounded {
+		n.ctx, n.cancel = context.WithDeadline(ctx, deadline)
+	} else {
+		n.ctx, n.cancel = context.WithCancel(ctx)
+	}
+	r := n.r.WithContext(n.ctx)
+	n.condition(r)
+	n.began = time.Now()
+	return r
+}
+
+// condition gives the handler's request the conditions that fit what is stored. A request that the
+// handler serves alone goes to it as the client sent it; for one that others may read along with,
+// the client's own conditions are taken out, and judged against the response afterwards.
+func (n *run) condition(r *http.Request) {
+	n.validating, n.completing, n.stripped = false, false, false
+	if n.solo {
+		return
+	}
+	n.stripped = true
+	switch {
+	case n.again || n.stale == nil || n.judge.Use == policy.Miss:
+		r.Header = policy.Unconditional(r.Header)
+	case n.stale.Spans == nil:
+		r.Header = r.Header.Clone()
+		policy.Forward(r.Header, n.stale)
+		n.validating = n.judge.Validate
+	default:
+		r.Header = policy.Unconditional(r.Header)
+		if gap, ok := policy.Missing(n.stale); ok && n.judge.Use == policy.Fresh {
+			r.Header = r.Header.Clone()
+			n.completing = policy.ForwardRange(r.Header, n.stale, gap)
+		}
+	}
+}
+
+// finish serves the leader's client and stores what is to be stored.
+func (n *run) finish() {
+	defer n.observe()
+	switch n.mode {
+	case streaming:
+		n.finishStream()
+	case direct:
+		n.finishDirect()
+	case hijacked:
+	default:
+		if n.c.local {
+			n.keep(n.kept)
+		}
+		n.deliverOwn()
+		if !n.c.local && n.kept != nil {
+			http.NewResponseController(n.w).Flush() // the client need not wait for the store
+			n.keep(n.kept)
+		}
+	}
+}
+
+// finishStream ends the body for all readers, stores it, and waits until the leader's own client has
+// been served: its connection must not be let go before.
+func (n *run) finishStream() {
+	if n.short() {
+		n.out.Stored, n.out.Detail = false, ReasonCut
+		n.abort()
+	}
+	n.f.end(false, n.trailers())
+	if body, ok := n.f.whole(); ok {
+		n.keep(n.complete(n.kept, body))
+	} else {
+		n.out.Stored, n.out.Detail = false, ReasonTooLarge
+	}
+	n.f.retire()
+	if err := <-n.pumped; err != nil && n.r.Context().Err() == nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// abort ends a body that is not complete, so that it cannot look complete to anyone.
+func (n *run) abort() {
+	n.f.end(true, nil)
+	n.f.retire()
+	<-n.pumped
+	panic(http.ErrAbortHandler)
+}
+
+// pump serves the leader's client while the handler goes on.
+func (n *run) pump(header http.Header) {
+	n.pumped = make(chan error, 1)
+	rd, _ := n.f.enter()
+	go func() {
+		defer close(n.pumped)
+		defer func() {
+			if v := recover(); v != nil { // of a writer outside of ours
+				n.c.lost(n.r, v, debug.Stack())
+				n.pumped <- errCut
+			}
+		}()
+		defer n.f.leave(rd)
+		n.pumped <- n.stream(n.f, rd, n.status, header, n.out)
+	}()
+}
+
+func (n *run) observe() { n.exchange.observe(n.out) }

@@ -1,0 +1,98 @@
+package middleware
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/freshet-go/freshet/policy"
+)
+
+// exchange is one request on its walk through the cache, with what has been found out so far. It
+// stays on the stack of the request's goroutine for a hit; whatever outlives that works on a copy.
+type exchange struct {
+	c    *Cache
+	w    http.ResponseWriter
+	r    *http.Request
+	next http.Handler
+	p    *policy.Policy
+	req  policy.Request
+
+	ttl      time.Duration // the operator's lifetime for this resource: a setting, or Policy.TTL
+	governed bool          // the operator wished something, so a silent handler's response gets its headers from it
+
+	indexed bool           // the primary key holds an index of variants
+	seen    uint64         // how many fills had ended before the store was asked
+	flight  string         // the key under which requests for the same response collapse
+	broken  policy.Reason  // what the store failed to do, empty when it works
+	refresh *refreshTicket // this is a refresh in the background
+}
+
+// serve is the walk of one request.
+func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next http.Handler, p *policy.Policy) {
+	x := exchange{c: c, w: w, r: r, next: next, p: p}
+	var plan policy.Plan
+	var why policy.Reason
+	x.req, plan, why = policy.ReadRequest(r, p)
+	if plan != policy.Pass && x.off() {
+		plan, why = policy.Pass, policy.ReasonOff
+	}
+	switch plan {
+	case policy.Pass:
+		x.pass(why)
+	case policy.Invalidate:
+		x.invalidate()
+	default:
+		x.refresh = ticketFor(r, c, x.req.Key)
+		x.lookup()
+	}
+}
+
+// off resolves what the operator wishes for this resource, and says whether that is: no caching.
+func (x *exchange) off() bool {
+	x.ttl = x.p.TTL
+	x.governed = x.p.Off || x.p.TTL > 0 || x.p.Resource != ""
+	if x.p.Resource != "" && x.c.Expires != nil {
+		var scope []string
+		if x.p.Scope != nil {
+			scope = x.p.Scope(x.r)
+		}
+		if ttl, set := x.c.Expires.Lookup(x.p.Resource, scope); set {
+			x.ttl = ttl
+			return x.p.Off || ttl <= 0
+		}
+	}
+	return x.p.Off
+}
+
+// lookup answers from the store if it may, and otherwise by running the handler.
+func (x *exchange) lookup() {
+	for range maxLookups {
+		now := time.Now()
+		e, soft := x.find()
+		v := policy.Verdict{Use: policy.Miss}
+		if e != nil {
+			v = policy.Judge(e, &x.req, x.p, now, soft)
+		}
+		if x.refresh != nil && v.Use == policy.Fresh {
+			v.Use = policy.Stale // it came to renew the entry, not to read it
+		}
+		switch {
+		case v.Use == policy.Fresh && x.serves(e, now):
+			x.deliver(e, policy.Outcome{Hit: true, TTL: v.TTL, HasTTL: true}, now)
+			return
+		case v.Use == policy.Grace && x.serves(e, now) && x.renew():
+			x.deliver(e, policy.Outcome{Hit: true, Stale: true, TTL: v.TTL, HasTTL: true}, now)
+			return
+		case x.req.Directives.OnlyIfCached:
+			x.notCached()
+			return
+		case x.fill(e, v):
+			return
+		}
+	}
+	x.alone(nil, policy.Verdict{}, policy.Outcome{Fwd: policy.FwdMiss, Detail: ReasonContended})
+}
+
+// maxLookups bounds how often a request goes back to the store after it read along with a fill that
+// turned out to be for another variant. Then it runs the handler by itself.
+const maxLookups = 4

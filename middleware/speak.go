@@ -1,0 +1,120 @@
+package middleware
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Response lets a handler speak to the cache without header fields. It comes from [From]. A nil
+// *Response, which From returns when no fill runs, takes every word and does nothing. It is safe for
+// concurrent use until the handler returns.
+type Response struct {
+	mu    sync.Mutex
+	tags  []string
+	ttl   time.Duration
+	timed bool
+	quiet bool
+	err   error
+}
+
+type speakingKey struct{}
+
+// speaking is the context of a handler's run, with the Response that From finds.
+type speaking struct {
+	context.Context
+	said *Response
+}
+
+func (c *speaking) Value(key any) any {
+	if key == (speakingKey{}) {
+		return c.said
+	}
+	return c.Context.Value(key)
+}
+
+// From returns what a handler that fills the cache may speak through, or nil when its response is
+// not going to be stored, whatever it says.
+func From(ctx context.Context) *Response {
+	said, _ := ctx.Value(speakingKey{}).(*Response)
+	return said
+}
+
+// Tag adds tags to the response, under which it can be invalidated together with others. Call it
+// before the response is flushed or longer than HoldBack.
+func (s *Response) Tag(tags ...string) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	s.tags = append(s.tags, tags...)
+	s.mu.Unlock()
+}
+
+// SetTTL gives the response the freshness lifetime ttl, in the place of the operator's, if its header
+// names none. 0 or less: it is not stored.
+func (s *Response) SetTTL(ttl time.Duration) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	s.ttl, s.timed = ttl, true
+	s.mu.Unlock()
+}
+
+// NoStore keeps the response out of the cache. It says nothing to other caches on the way.
+func (s *Response) NoStore() {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	s.quiet = true
+	s.mu.Unlock()
+}
+
+// Fail says that there is no answer to give: whoever knows it was lost, like the origin of a proxy. A
+// stale response is served in the place of what the handler then writes, where that is allowed, and
+// what it writes is not stored.
+func (s *Response) Fail(err error) {
+	if s == nil || err == nil {
+		return
+	}
+	s.mu.Lock()
+	s.err = err
+	s.mu.Unlock()
+}
+
+func (s *Response) failure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+func (s *Response) silent() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.quiet
+}
+
+// lifetime is what the handler said, or else the operator.
+func (s *Response) lifetime(operator time.Duration) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.timed {
+		return s.ttl
+	}
+	return operator
+}
+
+// tagged returns the handler's tags and one of the key's own, sorted, each once.
+func (s *Response) tagged(own string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	tags := slices.Clone(s.tags)
+	if own != "" {
+		tags = append(tags, own)
+	}
+	slices.Sort(tags)
+	return slices.Compact(tags)
+}
