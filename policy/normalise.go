@@ -57,6 +57,9 @@ func appendJoined(dst []byte, values []string, separator string) []byte {
 		}
 		dst = append(dst, strings.Trim(v, " \t")...)
 	}
+	if n := len(values); n > 1 && dst[len(dst)-1] == ' ' {
+		return dst[:len(dst)-1] // the last line is empty
+	}
 	return dst
 }
 

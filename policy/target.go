@@ -3,6 +3,7 @@ package policy
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -81,8 +82,10 @@ func (q *Request) Related(h http.Header, p *Policy) []string {
 	var related []string
 	for _, name := range [...]string{"Location", "Content-Location"} {
 		for _, l := range h[name] {
-			uri := q.resolve(l, p)
-			if uri != "" && uri != q.URI && len(related) < maxRelated {
+			if len(related) == maxRelated {
+				return related
+			}
+			if uri := q.resolve(l, p); uri != "" && uri != q.URI && !slices.Contains(related, uri) {
 				related = append(related, uri)
 			}
 		}

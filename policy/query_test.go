@@ -1,0 +1,120 @@
+package policy
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestQueryOptions(t *testing.T) {
+	sorted := &Policy{Key: KeyOptions{SortQuery: true}}
+	drop := &Policy{Key: KeyOptions{DropParams: []string{"utm_*", "fbclid"}}}
+	keep := &Policy{Key: KeyOptions{KeepParams: []string{"id", "page"}}}
+	none := &Policy{Key: KeyOptions{KeepParams: []string{}}}
+	all := &Policy{Key: KeyOptions{SortQuery: true, KeepParams: []string{"a", "b", "utm_x"}, DropParams: []string{"utm_*"}}}
+	for _, c := range []struct {
+		story       string
+		p           *Policy
+		query, want string
+	}{
+		{"as sent", &Policy{}, "b=2&a=1&&a", "?b=2&a=1&&a"},
+		{"no policy", nil, "b=2&a=1", "?b=2&a=1"},
+		{"sorted", sorted, "b=2&a=1", "?a=1&b=2"},
+		{"equal names keep their order: handlers take the first, or the last", sorted, "b=1&a=2&a=1", "?a=2&a=1&b=1"},
+		{"names are equal that decode to the same", sorted, "b&a=2&%61=1", "?a=2&%61=1&b"},
+		{"sorting keeps duplicates and empty parts", sorted, "a=1&&a=1", "?&a=1&a=1"},
+		{"sorting keeps escapes", sorted, "b=%2f&a=%2F+", "?a=%2F+&b=%2f"},
+		{"not sorted where apps may cut at semicolons", sorted, "b=1;a=1&a=2", "?b=1;a=1&a=2"},
+		{"dropped", drop, "id=1&utm_source=x&fbclid=y", "?id=1"},
+		{"dropped by the decoded name", drop, "%75tm_source=x&id=1", "?id=1"},
+		{"a name that only begins like one to drop", drop, "fbclids=1&autm_x=2", "?fbclids=1&autm_x=2"},
+		{"names are case-sensitive", drop, "UTM_source=x", "?UTM_source=x"},
+		{"nothing left is no query", drop, "utm_source=x", ""},
+		{"nothing to drop from", drop, "", ""},
+		{"kept", keep, "x=1&page=2&id=1&page=3", "?page=2&id=1&page=3"},
+		{"kept without a value", keep, "id&x", "?id"},
+		{"kept by the decoded name", keep, "i%64=1", "?i%64=1"},
+		{"nothing is to be kept", none, "a=1&b=2", ""},
+		{"all options", all, "b=1&utm_x=1&c=1&a=1", "?a=1&b=1"},
+		{"cloaking: a semicolon hides a parameter from us", drop, "utm_source=x;callback=evil&id=1", "?utm_source=x;callback=evil&id=1"},
+		{"cloaking: the same, where we keep", keep, "x=1;id=2", "?x=1;id=2"},
+		{"cloaking: an escaped semicolon is a value", drop, "utm_source=x%3Bcallback=evil", ""},
+		{"a malformed escape in the name", drop, "utm_%zz=1", "?utm_%zz=1"},
+		{"a malformed escape in the value", drop, "utm_x=%", "?utm_x=%"},
+		{"a second question mark", drop, "id=1?utm_x=2", "?id=1?utm_x=2"},
+	} {
+		if got := string(appendQuery(nil, c.query, false, c.p)); got != c.want {
+			t.Errorf("%s: %q becomes %q, want %q", c.story, c.query, got, c.want)
+		}
+	}
+	if got := URIKey("http", "a.example", "/x", "", true, sorted); got != "http://a.example/x?" {
+		t.Errorf("an empty query, sorted: %q", got)
+	}
+	many := strings.Repeat("b&a&", maxSorted)
+	if got := string(appendQuery(nil, many, false, sorted)); got != "?"+many {
+		t.Errorf("a query of too many parameters is sorted: %.20q…", got)
+	}
+}
+
+// FuzzQuery holds what options must never do: change what net/url reads of the parameters that count, as a
+// handler would that reads them by name.
+func FuzzQuery(f *testing.F) {
+	for _, q := range []string{"a=1&b=2", "b&a&%61=1", "utm_source=x;a=1", "a=%zz&a=%61", "&&=&a=", "utm_=1&x=+"} {
+		f.Add(q, "a=1")
+	}
+	sorted := &Policy{Key: KeyOptions{SortQuery: true}}
+	drop := &Policy{Key: KeyOptions{SortQuery: true, DropParams: []string{"utm_*"}}}
+	f.Fuzz(func(t *testing.T, a, b string) {
+		textA, textB := string(appendQuery(nil, a, false, sorted)), string(appendQuery(nil, b, false, sorted))
+		if textA == textB && !sameValues(a, b, "") {
+			t.Errorf("%q and %q share %q", a, b, textA)
+		}
+		pieces := strings.Split(a, "&")
+		slices.Reverse(pieces)
+		if back := strings.Join(pieces, "&"); sameValues(a, back, "") && distinctNames(pieces) &&
+			!strings.Contains(a, ";") && len(pieces) <= maxSorted && a != "" && back != "" {
+			if got := string(appendQuery(nil, back, false, sorted)); got != textA {
+				t.Errorf("%q and its reverse do not share: %q, %q", a, textA, got)
+			}
+		}
+		dropA, dropB := string(appendQuery(nil, a, false, drop)), string(appendQuery(nil, b, false, drop))
+		if dropA == dropB && !sameValues(a, b, "utm_") {
+			t.Errorf("%q and %q share %q though they differ in more than utm_*", a, b, dropA)
+		}
+	})
+}
+
+// sameValues reports whether a handler that reads by name, but none that begins with ignored, gets the
+// same of both.
+func sameValues(a, b, ignored string) bool {
+	va, _ := url.ParseQuery(a)
+	vb, _ := url.ParseQuery(b)
+	for name := range va {
+		if (ignored == "" || !strings.HasPrefix(name, ignored)) && !slices.Equal(va[name], vb[name]) {
+			return false
+		}
+	}
+	for name := range vb {
+		if (ignored == "" || !strings.HasPrefix(name, ignored)) && !slices.Equal(va[name], vb[name]) {
+			return false
+		}
+	}
+	return true
+}
+
+func distinctNames(pieces []string) bool {
+	seen := map[string]bool{}
+	for _, piece := range pieces {
+		raw, _, _ := strings.Cut(piece, "=")
+		name, err := url.QueryUnescape(raw)
+		if err != nil {
+			name = raw
+		}
+		if seen[name] {
+			return false
+		}
+		seen[name] = true
+	}
+	return true
+}
