@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"maps"
 	"math"
 	"net/http"
 	"slices"
@@ -98,14 +99,18 @@ func pragmaNoCache(lines []string) bool {
 
 func (d *RequestDirectives) add(one string) {
 	name, arg, form := readDirective(one)
-	if form == malformed {
+	if form == malformedForm {
 		for word := range strings.FieldsFuncSeq(one, separates) {
 			d.strictest(word)
 		}
 		return
 	}
+	ours, number := directiveKind(name)
+	if !ours {
+		return
+	}
 	c, err := cacheobject.ParseRequestCacheControl(one)
-	if err != nil || takesSeconds(name) && form != bare && !isDigits(arg) {
+	if err != nil || number && form != bareForm && !isDigits(arg) {
 		d.strictest(name)
 		return
 	}
@@ -172,14 +177,18 @@ func (d *ResponseDirectives) addLines(lines []string) {
 // time that grows with the square of the length.
 func (d *ResponseDirectives) add(one string) {
 	name, arg, form := readDirective(one)
-	if form == malformed {
+	if form == malformedForm {
 		for word := range strings.FieldsFuncSeq(one, separates) {
 			d.strictest(word)
 		}
 		return
 	}
+	ours, number := directiveKind(name)
+	if !ours {
+		return
+	}
 	c, err := cacheobject.ParseResponseCacheControl(one)
-	if err != nil || takesSeconds(name) && !isDigits(arg) {
+	if err != nil || number && !isDigits(arg) {
 		d.strictest(name)
 		return
 	}
@@ -189,7 +198,7 @@ func (d *ResponseDirectives) add(one string) {
 	d.ProxyRevalidate = d.ProxyRevalidate || c.ProxyRevalidate
 	d.Immutable = d.Immutable || c.Immutable
 	d.NoTransform = d.NoTransform || c.NoTransform
-	d.MustUnderstand = d.MustUnderstand || form == bare && strings.EqualFold(name, "must-understand")
+	d.MustUnderstand = d.MustUnderstand || form == bareForm && strings.EqualFold(name, "must-understand")
 	if c.NoCachePresent {
 		d.NoCacheFields, d.NoCache = qualify(d.NoCacheFields, d.NoCache, form, c.NoCache)
 	}
@@ -234,28 +243,27 @@ func qualify(names []string, all bool, form directiveForm, more cacheobject.Fiel
 	if form != quotedForm {
 		return names, true
 	}
-	found := false
+	delete(more, "") // empty members of the list (RFC 9110 section 5.6.1)
 	for name := range more {
-		if name == "" {
-			continue // an empty member of the list (RFC 9110 section 5.6.1)
-		}
 		if !isToken(name) {
 			return names, true
 		}
-		found = true
-		names = append(names, name)
 	}
+	names = slices.AppendSeq(names, maps.Keys(more))
 	slices.Sort(names)
-	return slices.Compact(names), all || !found
+	return slices.Compact(names), all || len(more) == 0
 }
 
-// takesSeconds reports whether a directive's argument is a number of seconds.
-func takesSeconds(name string) bool {
+// directiveKind says whether a directive is one of ours, and whether its argument is a number of seconds.
+func directiveKind(name string) (ours, number bool) {
 	switch strings.ToLower(name) {
 	case "max-age", "s-maxage", "min-fresh", "max-stale", "stale-while-revalidate", "stale-if-error":
-		return true
+		return true, true
+	case "no-cache", "no-store", "only-if-cached", "private", "public", "must-revalidate", "proxy-revalidate",
+		"must-understand", "immutable", "no-transform":
+		return true, false
 	}
-	return false
+	return false, false
 }
 
 // maxSeconds is what a greater number of seconds is read as (RFC 9111 section 1.2.2).

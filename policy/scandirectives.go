@@ -51,10 +51,10 @@ func (s *directiveScanner) cut() string {
 type directiveForm uint8
 
 const (
-	malformed   directiveForm = iota
-	bare                      // no-store
-	tokenForm                 // max-age=60
-	quotedForm                // private="set-cookie"
+	malformedForm directiveForm = iota
+	bareForm                    // no-store
+	tokenForm                   // max-age=60
+	quotedForm                  // private="set-cookie"
 )
 
 // readDirective takes one directive apart. arg is what stands after the "=", with its quotes.
@@ -62,15 +62,15 @@ func readDirective(one string) (name, arg string, form directiveForm) {
 	name, arg, argued := strings.Cut(one, "=")
 	switch {
 	case !isToken(name):
-		return "", "", malformed
+		return "", "", malformedForm
 	case !argued:
-		return name, "", bare
+		return name, "", bareForm
 	case isToken(arg):
 		return name, arg, tokenForm
 	case isQuotedString(arg):
 		return name, arg, quotedForm
 	}
-	return "", "", malformed
+	return "", "", malformedForm
 }
 
 // isQuotedString reports whether s is one quoted string from its first byte to its last (RFC 9110
