@@ -204,6 +204,14 @@ func TestDecodeRefusesMalformedFields(t *testing.T) {
 	}
 }
 
+// Of a name that comes twice one half would be lost in silence.
+func TestDecodeRefusesANameTwice(t *testing.T) {
+	b := Encode(nil, &Entry{Header: http.Header{"Xa": {"1"}, "Xb": {"2"}}})
+	if _, err := Decode(resum(bytes.Replace(b, []byte("Xb"), []byte("Xa"), 1))); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("%v, want ErrCorrupt", err)
+	}
+}
+
 func checkSound(t *testing.T, e *Entry) {
 	t.Helper()
 	if !spansFit(e) {

@@ -208,6 +208,41 @@ func TestReplicaConcurrent(t *testing.T) {
 	}
 }
 
+// Head is also the receipt that a node gives: whoever reads n there must find mark n, at any moment of
+// an Apply, also of one that grows the table or forgets.
+func TestReplicaHeadIsAReceipt(t *testing.T) {
+	const marks = 10_000
+	names := make([]string, marks+1)
+	for i := range names {
+		names[i] = fmt.Sprintf("%d/", i)
+	}
+	for _, bound := range []int{0, 8} {
+		for _, kind := range []MarkKind{Key, Prefix} {
+			t.Run(fmt.Sprintf("%s marks, bound %d", kind, bound), func(t *testing.T) {
+				r := NewReplica(bound)
+				var reading sync.WaitGroup
+				for range 2 {
+					reading.Go(func() {
+						for h := uint64(0); h < marks; {
+							h = r.Head()
+							for n := h; n > 0 && n+10 > h; n-- { // the newest, and those about to be forgotten
+								if !covered(r, names[n], n-1) {
+									t.Errorf("Head is %d and mark %d is not to be found", h, n)
+									return
+								}
+							}
+						}
+					})
+				}
+				for i := 1; i <= marks; i++ {
+					r.Apply(hard(kind, names[i], uint64(i)))
+				}
+				reading.Wait()
+			})
+		}
+	}
+}
+
 func covered(r *Replica, name string, fill uint64) bool {
 	hard, soft := r.Covers(&Entry{URI: name, Tags: []string{name}, Fill: fill})
 	return hard || soft

@@ -41,6 +41,12 @@ type item struct {
 	weight   uint32
 }
 
+// lifetime is what is left at now: never 0 or less, which the engine reads as "never ends", even if a
+// tick has come between Set's reading of the clock and the engine's.
+func (it *item) lifetime(now int64) time.Duration {
+	return time.Duration(max(it.deadline-now, 1))
+}
+
 var _ store.Store = (*Store)(nil)
 
 // New returns an empty store that holds at most maxBytes bytes: bodies, headers, keys and the overhead
@@ -61,8 +67,7 @@ func New(maxBytes int64) *Store {
 		MaximumWeight: uint64(maxBytes),
 		Weigher:       func(_ string, it *item) uint32 { return it.weight },
 		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[string, *item]) time.Duration {
-			// The engine reads 0 or less as "never".
-			return time.Duration(max(e.Value.deadline-e.SnapshotAtNano, 1))
+			return e.Value.lifetime(e.SnapshotAtNano)
 		}),
 		// Upkeep runs where it falls due, for a microsecond now and then: cheaper than a goroutine,
 		// and what Bytes tells is settled when Set returns.
