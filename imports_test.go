@@ -1,0 +1,368 @@
+package freshet_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"io/fs"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/freshet-go/freshet"
+
+// room is a folder, or a family of folders, with what may be imported there. The first room whose
+// pattern matches a package is its room.
+type room struct {
+	pattern string   // as path.Match has it, relative to the module; "cmd/..." matches all below cmd, too
+	ours    []string // patterns of our own packages that it may import
+	modules []string // the modules of others that it may import, by the beginning of their paths
+	vendors int      // besides modules: of how many owners it may import modules; -1: any
+	never   []string // packages of the standard library that it may not import; "os/..." as above
+	reason  string
+}
+
+var anything = []string{"", "..."}
+
+var rooms = []room{
+	{
+		pattern: "", reason: "the root package holds documentation and no code: importing it must cost nothing",
+	},
+	{
+		pattern: "policy", ours: []string{"store"},
+		modules: []string{"github.com/pquerna/cachecontrol", "github.com/dunglas/httpsfv"},
+		never: []string{
+			"os/...", "io/...", "net", "net/http/*", "log/...", "sync/...", "runtime/...", "math/rand/...",
+			"crypto/rand", "context", "syscall", "bufio", "embed", "database/...", "testing/...",
+		},
+		reason: "policy is judgement, pure and repeatable: no clock, I/O, goroutines or locks, and no parsers " +
+			"but those of Cache-Control and of structured fields",
+	},
+	{
+		pattern: "policy/settings", ours: []string{"policy", "store"}, vendors: 1,
+		reason: "settings are read before anything runs: from the environment and by one library for files, " +
+			"without the engine or a driver",
+	},
+	{
+		pattern: "store", modules: []string{"github.com/zeebo/xxh3", "github.com/klauspost/compress"},
+		reason: "store holds the nouns and the contracts that all others import: nothing else of ours, and of " +
+			"others only hashing and compression",
+	},
+	{
+		pattern: "store/storetest", ours: []string{"store"},
+		reason: "whoever writes a backend imports storetest: it brings nothing along",
+	},
+	{
+		pattern: "store/open", ours: []string{"store", "store/*store"}, vendors: -1,
+		reason: "store/open is the only place that imports every driver, and belongs below the engine",
+	},
+	{
+		pattern: "store/*store", ours: []string{"store"}, vendors: 1,
+		reason: "a keeper knows the contract in store and one vendor's client: not what HTTP says, not the " +
+			"engine, and no other keeper (one that wraps another takes an interface of store)",
+	},
+	{
+		pattern: "middleware", ours: []string{"store", "policy"},
+		reason: "the engine runs on the standard library, store and policy alone: who needs `go get` is a " +
+			"driver under store or an adapter",
+	},
+	{
+		pattern: "middleware/cachetest", ours: []string{"store", "store/*", "policy", "policy/*", "middleware"},
+		reason: "users import cachetest in their own tests: it brings nothing of others along",
+	},
+	{
+		pattern: "adapters/...", ours: []string{"store", "store/*", "policy", "policy/*", "middleware", "middleware/*"}, vendors: 1,
+		reason: "an adapter joins the engine to one outside system: one vendor, and no other adapter",
+	},
+	{pattern: "cmd/...", ours: anything, vendors: -1, reason: "programs import what they like"},
+	{pattern: "examples/...", ours: anything, vendors: -1, reason: "examples import what they like"},
+	{pattern: "bench/...", ours: anything, vendors: -1, reason: "bench has its own go.mod"},
+}
+
+// lightly are the modules that a user of the engine with a memory store compiles.
+var lightly = []string{
+	"github.com/pquerna/cachecontrol", "github.com/dunglas/httpsfv", // parsers, for policy
+	"github.com/maypok86/otter",                     // memstore's engine
+	"github.com/zeebo/xxh3", "github.com/klauspost", // hashing and compression, for store
+}
+
+// listed is a package as `go list -json` prints it.
+type listed struct {
+	ImportPath, Dir  string
+	Standard         bool
+	Imports, GoFiles []string
+	Module           *struct{ Path string }
+}
+
+func TestImportsStayInTheirRooms(t *testing.T) {
+	packages := list(t)
+	for _, broken := range judgeImports(packages) {
+		t.Error(broken)
+	}
+	for _, broken := range judgeWeight(packages, "middleware", "store/memstore") {
+		t.Error(broken)
+	}
+}
+
+// What policy must not do and no import gives away: now is an argument, and nothing runs beside the caller.
+func TestPolicyIsPure(t *testing.T) {
+	for _, p := range list(t) {
+		if p.ImportPath != module+"/policy" {
+			continue
+		}
+		for _, name := range p.GoFiles {
+			files := token.NewFileSet()
+			file, err := parser.ParseFile(files, filepath.Join(p.Dir, name), nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, broken := range impurities(files, file) {
+				t.Error(broken)
+			}
+		}
+	}
+}
+
+// readModule looks at every folder of the module. These tests let the go command read the code; a folder
+// that the test itself has opened makes `go test` run it again when a file there has changed, instead of
+// repeating what it said before.
+func readModule(t *testing.T) {
+	t.Helper()
+	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && name != "." && strings.HasPrefix(d.Name(), ".") {
+			return fs.SkipDir
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func list(t *testing.T) []listed {
+	t.Helper()
+	readModule(t)
+	var stderr bytes.Buffer
+	command := exec.Command("go", "list", "-deps", "-json=ImportPath,Dir,Standard,Imports,GoFiles,Module", "./...")
+	command.Stderr = &stderr
+	out, err := command.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, &stderr)
+	}
+	var packages []listed
+	for decoder := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listed
+		if err := decoder.Decode(&p); err == io.EOF {
+			return packages
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, p)
+	}
+}
+
+// judgeImports says which of our packages import what their room may not.
+func judgeImports(packages []listed) (broken []string) {
+	owners := make(map[string]string) // by import path, of the packages of others: their modules
+	for _, p := range packages {
+		if p.Module != nil && !isOurs(p.ImportPath) {
+			owners[p.ImportPath] = p.Module.Path
+		}
+	}
+	for _, p := range packages {
+		if !isOurs(p.ImportPath) {
+			continue
+		}
+		in := strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
+		at := slices.IndexFunc(rooms, func(r room) bool { return matches(r.pattern, in) })
+		if at < 0 {
+			broken = append(broken, fmt.Sprintf("%s is in no room: find it one in the table of DESIGN.md and here", in))
+			continue
+		}
+		r, vendors := rooms[at], make(map[string]bool)
+		for _, imported := range p.Imports {
+			what := ""
+			switch name := strings.TrimPrefix(strings.TrimPrefix(imported, module), "/"); {
+			case isOurs(imported):
+				if !slices.ContainsFunc(r.ours, func(pattern string) bool { return matches(pattern, name) }) {
+					what = "our own " + name
+				}
+			case owners[imported] == "":
+				if slices.ContainsFunc(r.never, func(pattern string) bool { return matches(pattern, imported) }) {
+					what = imported
+				}
+			case !slices.ContainsFunc(r.modules, func(m string) bool { return imported == m || strings.HasPrefix(imported, m+"/") }):
+				vendors[owner(owners[imported])] = true
+				if r.vendors >= 0 && len(vendors) > r.vendors {
+					what = imported
+				}
+			}
+			if what != "" {
+				broken = append(broken, fmt.Sprintf("%s imports %s: %s", in, what, r.reason))
+			}
+		}
+	}
+	return broken
+}
+
+// judgeWeight says what is compiled along with the named packages of ours that should not be.
+func judgeWeight(packages []listed, names ...string) (broken []string) {
+	byPath := make(map[string]listed)
+	for _, p := range packages {
+		byPath[p.ImportPath] = p
+	}
+	seen := make(map[string]bool)
+	var follow func(from, imported string)
+	follow = func(from, imported string) {
+		p := byPath[imported]
+		if seen[imported] || p.Standard {
+			return
+		}
+		seen[imported] = true
+		if p.Module != nil && p.Module.Path != module && !slices.ContainsFunc(lightly, func(m string) bool {
+			return p.Module.Path == m || strings.HasPrefix(p.Module.Path, m+"/")
+		}) && isOurs(from) {
+			broken = append(broken, fmt.Sprintf("%s imports %s: who uses middleware and memstore compiles no vendor's client", from, imported))
+		}
+		for _, next := range p.Imports {
+			follow(imported, next)
+		}
+	}
+	for _, name := range names {
+		follow("", module+"/"+name)
+	}
+	return broken
+}
+
+// impurities are the places where a file runs beside its caller, reads the clock or answers a client.
+func impurities(files *token.FileSet, file *ast.File) (broken []string) {
+	imported := make(map[string]string) // names of packages, as the file calls them
+	for _, spec := range file.Imports {
+		name := strings.Trim(spec.Path.Value, `"`)
+		called := path.Base(name)
+		if spec.Name != nil {
+			called = spec.Name.Name
+		}
+		imported[called] = name
+	}
+	forbidden := map[string][]string{
+		"time":     {"Now", "Since", "Until", "After", "AfterFunc", "Sleep", "Tick", "NewTimer", "NewTicker", "LoadLocation", "Local"},
+		"net/http": {"ResponseWriter", "Handler", "HandlerFunc", "Client", "DefaultClient", "Get", "Head", "Post", "Error"},
+	}
+	say := func(at ast.Node, what string) {
+		broken = append(broken, fmt.Sprintf("%s: %s: policy is judgement, pure and repeatable: now is an argument, "+
+			"and whatever touches a writer or a goroutine belongs to middleware", files.Position(at.Pos()), what))
+	}
+	ast.Inspect(file, func(node ast.Node) bool {
+		switch node := node.(type) {
+		case *ast.GoStmt:
+			say(node, "a goroutine")
+		case *ast.ChanType, *ast.SelectStmt:
+			say(node, "a channel")
+		case *ast.SelectorExpr:
+			if x, ok := node.X.(*ast.Ident); ok && slices.Contains(forbidden[imported[x.Name]], node.Sel.Name) {
+				say(node, x.Name+"."+node.Sel.Name)
+			}
+		}
+		return true
+	})
+	return broken
+}
+
+func isOurs(importPath string) bool {
+	return importPath == module || strings.HasPrefix(importPath, module+"/")
+}
+
+// matches is path.Match, and "a/..." matches a and all below it.
+func matches(pattern, name string) bool {
+	if above, ok := strings.CutSuffix(pattern, "..."); ok {
+		return above == "" || name+"/" == above || strings.HasPrefix(name, above)
+	}
+	ok, err := path.Match(pattern, name)
+	return ok && err == nil
+}
+
+// owner is who makes a module: modules of one owner count as one vendor.
+func owner(modulePath string) string {
+	parts := strings.Split(modulePath, "/")
+	return strings.Join(parts[:min(2, len(parts))], "/")
+}
+
+// The rules themselves, each broken once.
+func TestBrokenImportRulesAreSeen(t *testing.T) {
+	of := func(p string) *struct{ Path string } { return &struct{ Path string }{p} }
+	redis := listed{ImportPath: "github.com/redis/go-redis/v9", Module: of("github.com/redis/go-redis/v9")}
+	hook := listed{ImportPath: "github.com/redis/extra/hook", Module: of("github.com/redis/extra")}
+	echo := listed{ImportPath: "github.com/labstack/echo/v4", Module: of("github.com/labstack/echo/v4")}
+	parsing := listed{ImportPath: "github.com/pquerna/cachecontrol/cacheobject", Module: of("github.com/pquerna/cachecontrol")}
+	tests := []struct {
+		in, imports string
+		says        string // empty: allowed
+	}{
+		{"policy", module + "/store", ""},
+		{"policy", "net/http", ""},
+		{"policy", "github.com/pquerna/cachecontrol/cacheobject", ""},
+		{"policy", "os", "policy imports os: policy is judgement"},
+		{"policy", "sync/atomic", "policy imports sync/atomic"},
+		{"policy", "net/http/httptest", "policy imports net/http/httptest"},
+		{"policy", module + "/middleware", "policy imports our own middleware"},
+		{"policy", module + "/store/memstore", "policy imports our own store/memstore"},
+		{"policy", "github.com/redis/go-redis/v9", "policy imports github.com/redis/go-redis/v9"},
+		{"policy/settings", "os", ""},
+		{"policy/settings", module + "/middleware", "settings are read before anything runs"},
+		{"store", module + "/policy", "nothing else of ours"},
+		{"store", "github.com/redis/go-redis/v9", "only hashing and compression"},
+		{"store/storetest", module + "/store/memstore", "storetest"},
+		{"store/redisstore", "github.com/redis/go-redis/v9 github.com/redis/extra/hook", ""},
+		{"store/redisstore", "github.com/redis/go-redis/v9 github.com/labstack/echo/v4", "one vendor's client"},
+		{"store/redisstore", module + "/store/memstore", "no other keeper"},
+		{"store/redisstore", module + "/policy", "not what HTTP says"},
+		{"store/open", module + "/store/redisstore", ""},
+		{"store/open", module + "/middleware", "below the engine"},
+		{"middleware", module + "/policy", ""},
+		{"middleware", module + "/store/memstore", "the standard library, store and policy alone"},
+		{"middleware", "github.com/pquerna/cachecontrol/cacheobject", "who needs `go get`"},
+		{"middleware/cachetest", module + "/middleware", ""},
+		{"middleware/cachetest", module + "/adapters/echocache", "users import cachetest"},
+		{"adapters/echocache", module + "/middleware github.com/labstack/echo/v4", ""},
+		{"adapters/cdn/fastly", module + "/adapters/echocache", "no other adapter"},
+		{"adapters/echocache", "github.com/labstack/echo/v4 github.com/redis/go-redis/v9", "one vendor"},
+		{"cmd/freshet", module + "/adapters/echocache github.com/redis/go-redis/v9", ""},
+		{"helpers", "fmt", "helpers is in no room"},
+	}
+	for _, test := range tests {
+		p := listed{ImportPath: module + "/" + test.in, Imports: strings.Fields(test.imports)}
+		broken := judgeImports([]listed{redis, hook, echo, parsing, p})
+		if test.says == "" && len(broken) > 0 || test.says != "" && (len(broken) != 1 || !strings.Contains(broken[0], test.says)) {
+			t.Errorf("%s imports %s: %q, want %q", test.in, test.imports, broken, test.says)
+		}
+	}
+
+	broken := judgeWeight([]listed{
+		redis,
+		{ImportPath: module + "/middleware", Imports: []string{module + "/store"}, Module: of(module)},
+		{ImportPath: module + "/store", Imports: []string{"github.com/redis/go-redis/v9"}, Module: of(module)},
+	}, "middleware")
+	if len(broken) != 1 || !strings.Contains(broken[0], "store imports github.com/redis/go-redis/v9: who uses middleware") {
+		t.Errorf("a client under middleware: %q", broken)
+	}
+
+	files := token.NewFileSet()
+	file, err := parser.ParseFile(files, "policy/x.go", `package policy
+import ("net/http"; clock "time")
+func f(w http.ResponseWriter) { go f(nil); clock.Now(); _ = make(chan int); _ = clock.Second }`, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if broken := impurities(files, file); len(broken) != 4 {
+		t.Errorf("a writer, a goroutine, a clock and a channel: %q", broken)
+	}
+}
