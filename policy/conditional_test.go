@@ -50,7 +50,7 @@ func TestNotModified(t *testing.T) {
 		{"star", http.Header{inm: {" * "}}, tagged, true},
 		{"star without any tag stored", http.Header{inm: {"*"}}, http.Header{}, true},
 		{"star in a list is no star", http.Header{inm: {`"b", *`}}, tagged, false},
-		{"star on a line of several is no star", http.Header{inm: {`"b"`, `*`}}, tagged, false},
+		{"star on a line of several is no star", http.Header{inm: {`*`, `"b"`}}, tagged, false},
 		{"star in quotes is a tag", http.Header{inm: {`"*"`}}, tagged, false},
 		{"no tag stored", http.Header{inm: {`"a"`}}, dated, false},
 		{"nothing asked, nothing stored", http.Header{inm: {""}}, http.Header{}, false},

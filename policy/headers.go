@@ -28,7 +28,7 @@ func recased(h http.Header) http.Header {
 	c := make(http.Header, len(h))
 	for _, name := range names {
 		key := http.CanonicalHeaderKey(name)
-		c[key] = append(slices.Clip(c[key]), h[name]...)
+		c[key] = append(c[key], h[name]...)
 	}
 	return c
 }

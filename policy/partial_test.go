@@ -13,6 +13,7 @@ import (
 // part is a stored 206 that holds the spans of "0123456789".
 func part(h http.Header, bounds ...int64) *store.Entry {
 	e := &store.Entry{Key: "GET http://a/", Status: 206, Header: h.Clone(), Total: 10, Spans: spans(bounds...), Received: wednesday}
+	e.Header["Content-Length"] = []string{"?"}
 	for _, s := range e.Spans {
 		e.Body = append(e.Body, "0123456789"[s.First:s.End]...)
 	}
@@ -97,6 +98,9 @@ func TestCombine(t *testing.T) {
 				t.Errorf("%s: got %d %v %q %v, want a complete 200", c.why, got.Status, got.Spans, got.Body, got.Header)
 			}
 			continue
+		}
+		if got.Header["Content-Range"] != nil || got.Header["Content-Length"] != nil {
+			t.Errorf("%s: the header speaks of one piece: %v", c.why, got.Header)
 		}
 		if got.Status != 206 || !slices.Equal(got.Spans, c.want) || got.Total != 10 || !sound(got) {
 			t.Errorf("%s: got %d %v of %d, want %v", c.why, got.Status, got.Spans, got.Total, c.want)

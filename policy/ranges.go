@@ -134,9 +134,9 @@ func parsePosition(s string) (int64, bool) {
 	return n, true
 }
 
-// coalesce adds s to spans, none of which meet: s takes in every span that it meets, and stands in
-// the place of the first of them. Growing, it may come to meet a span already passed, so that one
-// look at all of them is not enough; there are never more than MaxRanges.
+// coalesce adds s to spans, none of which meet: s takes in every span that it meets, and stands in the
+// place of the first of them. One look at each is enough: what the grown span meets met s or a
+// span that s took in.
 func coalesce(spans []store.Span, s store.Span) []store.Span {
 	place := len(spans)
 	for i := 0; i < len(spans); {
@@ -147,7 +147,6 @@ func coalesce(spans []store.Span, s store.Span) []store.Span {
 		s = store.Span{First: min(s.First, spans[i].First), End: max(s.End, spans[i].End)}
 		place = min(place, i)
 		spans = slices.Delete(spans, i, i+1)
-		i = 0
 	}
 	return slices.Insert(spans, min(place, len(spans)), s)
 }
