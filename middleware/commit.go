@@ -212,7 +212,8 @@ func (n *run) direct(h http.Header, final bool) {
 
 // send writes the header of a response that is passed on, and what was held back of its body.
 func (n *run) send(h http.Header) {
-	n.exchange.writeHeader(n.status, h, n.out)
+	n.exchange.header(h, -1, n.out)
+	n.w.WriteHeader(n.status)
 	if held := n.f.body; len(held) > 0 {
 		n.w.Write(held)
 		n.f.body = nil
@@ -226,5 +227,10 @@ func (n *run) finishDirect() {
 	for name, values := range n.trailers() {
 		n.w.Header()[http.TrailerPrefix+name] = values
 	}
-	n.keep(n.kept)
+	if n.said.failure() != nil && n.written > 0 {
+		panic(http.ErrAbortHandler) // it broke off: nobody may take it for whole
+	}
+	if !n.said.silent() {
+		n.keep(n.kept)
+	}
 }

@@ -23,7 +23,7 @@ func (x *exchange) deliver(e *store.Entry, out policy.Outcome, now time.Time) {
 // deliverOwn answers the leader's own client.
 func (n *run) deliverOwn() {
 	if n.answer.Status == http.StatusNotModified {
-		n.exchange.notModified(n.own, false, 0, n.out)
+		n.exchange.notModified(n.own, -1, n.out)
 		return
 	}
 	h := n.own
@@ -49,7 +49,7 @@ func (x *exchange) write(e *store.Entry, h http.Header, aged bool, out policy.Ou
 		age = e.CurrentAge(now)
 	}
 	if x.req.Conditional && policy.ConditionalStatus(e.Status) && policy.NotModified(x.r.Header, h, now) {
-		x.notModified(h, true, age, out)
+		x.notModified(h, age, out)
 		return
 	}
 	if x.req.Range && (e.Status == http.StatusOK || e.Spans != nil) {
@@ -105,12 +105,6 @@ func (x *exchange) header(h http.Header, age time.Duration, out policy.Outcome) 
 	client["Cache-Status"] = values[1:2:2]
 }
 
-// writeHeader sends the header of a response that is passed on.
-func (x *exchange) writeHeader(status int, h http.Header, out policy.Outcome) {
-	x.header(h, -1, out)
-	x.w.WriteHeader(status)
-}
-
 // setHeader puts a response's fields into the client's header. The values are shared with the entry:
 // they are complete, and have no room for more. To the fields that say something additional
 // to what outer handlers said, it is added.
@@ -136,10 +130,7 @@ func setHeader(client, h http.Header) {
 
 // notModified sends a 304 with the fields that a 200 would have had, but for those that describe the
 // content (RFC 9110 section 15.4.5).
-func (x *exchange) notModified(h http.Header, stored bool, age time.Duration, out policy.Outcome) {
-	if !stored {
-		age = -1
-	}
+func (x *exchange) notModified(h http.Header, age time.Duration, out policy.Outcome) {
 	x.header(h, age, out)
 	client := x.w.Header()
 	for _, name := range [...]string{"Content-Length", "Content-Type", "Content-Encoding", "Content-Language", "Content-Range", "Trailer"} {
@@ -232,16 +223,8 @@ func (x *exchange) follow(f *fill, e *store.Entry, v policy.Verdict, out policy.
 		x.deliver(shared, out, now)
 		return true
 	}
-	switch {
-	case x.req.Conditional && policy.ConditionalStatus(shared.Status) && policy.NotModified(x.r.Header, shared.Header, now):
-		x.notModified(shared.Header, true, shared.CurrentAge(now), out)
-	case x.req.Class == policy.Head:
-		x.header(shared.Header, shared.CurrentAge(now), out)
-		x.w.WriteHeader(shared.Status)
-	default:
-		h := shared.Header.Clone()
-		h["Age"] = []string{strconv.FormatInt(int64(shared.CurrentAge(now)/time.Second), 10)}
-		if err := x.stream(f, rd, shared.Status, h, out); err != nil && x.r.Context().Err() == nil {
+	if x.begin(shared.Status, shared.Header, shared.CurrentAge(now), out) {
+		if err := x.stream(f, rd); err != nil && x.r.Context().Err() == nil {
 			x.observe(out)
 			panic(http.ErrAbortHandler)
 		}
@@ -250,17 +233,21 @@ func (x *exchange) follow(f *fill, e *store.Entry, v policy.Verdict, out policy.
 	return true
 }
 
-// stream writes a response to one client as it comes. It returns an error when the client did not get
-// all of it.
-func (x *exchange) stream(f *fill, rd *reader, status int, h http.Header, out policy.Outcome) error {
+// begin sends the header of a response that comes as a stream, or a 304 in its place, and says whether
+// the body follows.
+func (x *exchange) begin(status int, h http.Header, age time.Duration, out policy.Outcome) bool {
 	if x.req.Conditional && policy.ConditionalStatus(status) && policy.NotModified(x.r.Header, h, time.Now()) {
-		x.notModified(h, false, 0, out)
-		return nil
+		x.notModified(h, age, out)
+		return false
 	}
-	x.writeHeader(status, h, out)
-	if x.req.Class == policy.Head {
-		return nil
-	}
+	x.header(h, age, out)
+	x.w.WriteHeader(status)
+	return x.req.Class != policy.Head
+}
+
+// stream writes a body to one client as it comes. It returns an error when the client did not get
+// all of it.
+func (x *exchange) stream(f *fill, rd *reader) error {
 	flusher := http.NewResponseController(x.w)
 	for {
 		p, err := f.next(x.r.Context(), rd)

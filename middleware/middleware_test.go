@@ -17,8 +17,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/freshet-go/freshet/middleware"
-	"github.com/freshet-go/freshet/policy"
-	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
@@ -39,7 +37,7 @@ func newCache(t *testing.T) *middleware.Cache {
 	t.Helper()
 	s := memstore.New(64 << 20)
 	c := middleware.New(s)
-	c.Log = slog.New(slog.DiscardHandler)
+	c.Log = discard
 	t.Cleanup(func() {
 		if err := c.Close(context.Background()); err != nil {
 			t.Error(err)
@@ -48,6 +46,8 @@ func newCache(t *testing.T) *middleware.Cache {
 	})
 	return c
 }
+
+var discard = slog.New(slog.DiscardHandler)
 
 // get asks h once, as a client would that reads all.
 func get(h http.Handler, url string, header ...string) *http.Response {
@@ -192,6 +192,3 @@ func (w *timedWriter) Write(p []byte) (int, error) {
 	}
 	return w.body.Write(p)
 }
-
-var _ = policy.Fresh
-var _ store.Store

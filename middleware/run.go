@@ -65,6 +65,7 @@ func (n *run) close() {
 	n.f.retire()
 	n.f.release()
 	n.cancel()
+	n.observe(n.out)
 }
 
 // call runs the handler once. A panic that nothing was sent for, and that no stale response can stand
@@ -85,7 +86,10 @@ func (n *run) call() {
 			n.c.lost(n.r, recover(), debug.Stack())
 		case n.mode == streaming:
 			n.c.lost(n.r, recover(), debug.Stack())
+			n.out.Stored, n.out.Detail = false, ReasonCut
 			n.abort()
+		default:
+			n.out.Stored, n.out.Detail = false, ReasonLost
 		}
 	}()
 	n.next.ServeHTTP(&n.recorder, n.request())
@@ -162,7 +166,6 @@ func (n *run) condition(r *http.Request) {
 
 // finish serves the leader's client and stores what is to be stored.
 func (n *run) finish() {
-	defer n.observe()
 	switch n.mode {
 	case streaming:
 		n.finishStream()
@@ -184,12 +187,14 @@ func (n *run) finish() {
 // finishStream ends the body for all readers, stores it, and waits until the leader's own client has
 // been served: its connection must not be let go before.
 func (n *run) finishStream() {
-	if n.short() {
+	if n.short() || n.said.failure() != nil {
 		n.out.Stored, n.out.Detail = false, ReasonCut
 		n.abort()
 	}
 	n.f.end(false, n.trailers())
-	if body, ok := n.f.whole(); ok {
+	if body, ok := n.f.whole(); n.said.silent() {
+		n.out.Stored, n.out.Detail = false, ReasonHandler
+	} else if ok {
 		n.keep(n.complete(n.kept, body))
 	} else {
 		n.out.Stored, n.out.Detail = false, ReasonTooLarge
@@ -208,21 +213,30 @@ func (n *run) abort() {
 	panic(http.ErrAbortHandler)
 }
 
-// pump serves the leader's client while the handler goes on.
+// pump serves the leader's client while the handler goes on. The header is sent from the handler's
+// goroutine: what outer handlers do then must not run beside the handler. Sending it waits for nobody.
 func (n *run) pump(header http.Header) {
 	n.pumped = make(chan error, 1)
 	rd, _ := n.f.enter()
+	follows := false
+	defer func() {
+		if !follows {
+			n.f.leave(rd)
+			close(n.pumped)
+		}
+	}()
+	if follows = n.begin(n.status, header, -1, n.out); !follows {
+		return
+	}
 	go func() {
 		defer close(n.pumped)
+		defer n.f.leave(rd)
 		defer func() {
 			if v := recover(); v != nil { // of a writer outside of ours
 				n.c.lost(n.r, v, debug.Stack())
 				n.pumped <- errCut
 			}
 		}()
-		defer n.f.leave(rd)
-		n.pumped <- n.stream(n.f, rd, n.status, header, n.out)
+		n.pumped <- n.stream(n.f, rd)
 	}()
 }
-
-func (n *run) observe() { n.exchange.observe(n.out) }
