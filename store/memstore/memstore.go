@@ -47,7 +47,10 @@ func (it *item) lifetime(now int64) time.Duration {
 	return time.Duration(max(it.deadline-now, 1))
 }
 
-var _ store.Store = (*Store)(nil)
+var (
+	_ store.Store = (*Store)(nil)
+	_ store.Local = (*Store)(nil)
+)
 
 // New returns an empty store that holds at most maxBytes bytes: bodies, headers, keys and the overhead
 // of keeping them. 0 or less: DefaultBytes.
@@ -108,6 +111,9 @@ func (s *Store) Delete(_ context.Context, key string) error {
 	s.cache.Invalidate(key)
 	return nil
 }
+
+// Local implements [store.Local]: no call waits for anything.
+func (s *Store) Local() bool { return true }
 
 // Len is the number of entries kept.
 func (s *Store) Len() int {

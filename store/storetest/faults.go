@@ -64,4 +64,7 @@ func (f faulty) Delete(ctx context.Context, key string) error {
 	return f.store.Delete(ctx, key)
 }
 
+// Local says no, whatever is wrapped: a fault may wait.
+func (f faulty) Local() bool { return false }
+
 func (f faulty) Unwrap() any { return f.store }
