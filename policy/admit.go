@@ -1,0 +1,226 @@
+package policy
+
+import (
+	"net/http"
+	"slices"
+	"time"
+)
+
+// Admission says whether a response may be stored and what it is then good for: the fields of
+// [store.Entry] of the same names.
+type Admission struct {
+	Store  bool
+	Reason Reason // why not, when Store is false
+
+	Age, Fresh, Grace, IfError, Keep time.Duration
+	MustRevalidate, Anonymous        bool
+
+	// Explicit: the response itself says how long it lives, or no-cache, in Cache-Control, Expires or a
+	// targeted field. Otherwise its lifetime, if it has one, is the operator's or a guess.
+	Explicit bool
+	// Strip lists the fields, in canonical form, that are not stored: those of private="…" and
+	// no-cache="…", and hop-by-hop fields.
+	Strip []string
+	// Vary lists the request fields that the response varies by, as VaryFields returns them.
+	Vary []string
+}
+
+// Admit judges whether a response may be stored by a shared cache (RFC 9111 section 3), and for how long.
+// h is the header as the handler wrote it, before [Announce]. ttl is the operator's lifetime for this
+// request: the setting for p.Resource or p.TTL, 0 for none. requested and received are when the
+// handler began and when h was complete.
+//
+// Any final status may be stored when the response states its lifetime itself, except those that answer
+// something which is not in the key (304, 412, 416) and those that forbid it (428, 429, 431 and 511: RFC
+// 6585). A lifetime of the operator's covers only 200, 203, 206, 300, 301, 308 and 410, so that no setting
+// keeps an error page for everyone; a heuristic one the statuses of RFC 9110 section 15.1 and
+// responses that say public.
+//
+// Here we are stricter than the RFC: what was made for a request with credentials of any kind, not only
+// Authorization, must say public, s-maxage or must-revalidate, unless p.Shared; and Set-Cookie keeps a
+// response out, unless p.StoreCookies.
+//
+// A response to HEAD is judged as one to GET would be, and never stored.
+func Admit(req *Request, status int, h http.Header, p *Policy, ttl time.Duration, requested, received time.Time) Admission {
+	h = Canonical(h)
+	d, _, aimed := targeted(h, p.Targeted)
+	if !aimed {
+		d = ParseResponseDirectives(h)
+	}
+	a := Admission{Age: InitialAge(h, requested, received)}
+	a.Strip = slices.Concat(d.NoCacheFields, d.PrivateFields, HopByHop(h))
+	if a.Reason = refuse(req, status, h, p, &d, &a); a.Reason != "" {
+		return a
+	}
+
+	if aimed {
+		a.Fresh, a.Explicit = d.lifetime()
+	} else {
+		a.Fresh, a.Explicit = Lifetime(h, d, received)
+	}
+	known := knownValidator(h, received)
+	switch {
+	case d.NoCache:
+		a.Fresh, a.Explicit = 0, true
+		if !known {
+			a.Reason = ReasonNoCache
+			return a
+		}
+	case a.Explicit:
+	case aimed && (len(h["Cache-Control"]) > 0 || len(h["Expires"]) > 0):
+		// The targeted field has done away with what they say of lifetimes; but they may say no-store,
+		// and the operator's word is only for handlers that said nothing.
+	case ttl > 0 && timedStatus(status):
+		a.Fresh = min(ttl, maxSeconds)
+	case p.Heuristic:
+		if d.Public && !heuristicallyCacheable(status) {
+			status = http.StatusOK
+		}
+		a.Fresh, _ = HeuristicLifetime(status, h, received, p.HeuristicMax)
+	}
+	if !a.Explicit && a.Fresh == 0 || req.Class == Post && !a.Explicit {
+		a.Reason = ReasonNoLifetime
+		return a
+	}
+	a.MustRevalidate = d.MustRevalidate || d.ProxyRevalidate || d.NoCache || d.SMaxAge != absent
+	a.Anonymous = !a.Explicit && !p.Shared && !d.shareable()
+	a.staleness(p, &d, known)
+	switch {
+	case a.Fresh <= a.Age && !known && a.Fresh+max(a.Grace, a.IfError) <= a.Age:
+		a.Reason = ReasonExpired
+	case req.Class == Head:
+		a.Reason = ReasonMethod
+	default:
+		a.Store = true
+	}
+	return a
+}
+
+// refuse says why a response may not be stored, however long it would live.
+func refuse(req *Request, status int, h http.Header, p *Policy, d *ResponseDirectives, a *Admission) Reason {
+	var star bool
+	a.Vary, star = VaryFields(h)
+	switch {
+	case p.Off:
+		return ReasonOff
+	case req.Directives.NoStore:
+		return ReasonRequestNoStore
+	case !storableMethod(req, status, h):
+		return ReasonMethod
+	case !storableStatus(status):
+		return ReasonStatus
+	case status == http.StatusPartialContent && !storablePart(req, h):
+		return ReasonPartial
+	case d.MustUnderstand && !understood(status):
+		return ReasonMustUnderstand
+	case d.NoStore && !d.MustUnderstand:
+		return ReasonNoStore
+	case d.Private:
+		return ReasonPrivate
+	case star:
+		return ReasonVaryStar
+	case req.Authorization && !p.Shared && !d.shareable():
+		return ReasonAuthorization
+	case req.Credentials && !p.Shared && !d.shareable():
+		return ReasonCookie
+	case len(h["Set-Cookie"]) > 0 && !p.StoreCookies && !slices.Contains(a.Strip, "Set-Cookie"):
+		return ReasonSetCookie
+	}
+	return ""
+}
+
+// shareable reports whether a response says in so many words that others may have it, though it was
+// made for a request with credentials (RFC 9111 section 3.5).
+func (d *ResponseDirectives) shareable() bool {
+	return d.Public || d.MustRevalidate || d.SMaxAge > 0
+}
+
+// storableMethod reports whether a response to such a request may answer a later GET. One to a POST may
+// when it says that it is what a GET of the same URI would get (RFC 9110 section 9.3.3).
+func storableMethod(req *Request, status int, h http.Header) bool {
+	switch req.Class {
+	case Read, Head:
+		return true
+	case Post:
+		return status == http.StatusOK && req.SelfLocation(h)
+	}
+	return false
+}
+
+func storableStatus(status int) bool {
+	switch status {
+	case http.StatusNotModified, http.StatusPreconditionFailed, http.StatusRequestedRangeNotSatisfiable:
+		return false // each answers a field of the request that is in no key
+	case 428, 429, 431, 511:
+		return false // RFC 6585
+	}
+	return 200 <= status && status <= 599
+}
+
+// storablePart reports whether a 206 is one part of a representation whose length is known. After an
+// If-Range it may lack the fields that describe the whole (RFC 9110 section 15.3.7), so it cannot
+// stand for itself.
+func storablePart(req *Request, h http.Header) bool {
+	_, total, ok := ParseContentRange(sole(h, "Content-Range"))
+	return ok && total >= 0 && !req.IfRange
+}
+
+// understood reports whether a status is one whose requirements on caches we know and meet, which
+// must-understand asks for (RFC 9111 section 5.2.2.3).
+func understood(status int) bool {
+	switch {
+	case 200 <= status && status <= 206, 300 <= status && status <= 303, status == 307, status == 308:
+		return true
+	case 400 <= status && status <= 417, 500 <= status && status <= 505:
+		return true
+	}
+	return status == 421 || status == 422 || status == 426 || status == 451
+}
+
+// timedStatus reports whether the operator's lifetime covers a status.
+func timedStatus(status int) bool {
+	switch status {
+	case 200, 203, 206, 300, 301, 308, 410:
+		return true
+	}
+	return false
+}
+
+// knownValidator reports whether a response has a validator with which the handler can be asked whether
+// it still holds.
+func knownValidator(h http.Header, received time.Time) bool {
+	if etag := sole(h, "Etag"); etag != "" && printable(etag) {
+		return true
+	}
+	_, ok := ParseDate(sole(h, "Last-Modified"), received)
+	return ok
+}
+
+// staleness fills in what the response is good for once it is stale (RFC 9111 section 4.2.4, RFC 5861).
+// s-maxage forbids serving stale like proxy-revalidate (RFC 9111 section 5.2.2.10), even beside a
+// stale-while-revalidate. The operator's defaults do not make up for a lifetime of 0: who says max-age=0
+// wants to be asked each time.
+func (a *Admission) staleness(p *Policy, d *ResponseDirectives, known bool) {
+	switch {
+	case p.Keep == 0:
+		a.Keep = DefaultKeep
+	case p.Keep > 0:
+		a.Keep = min(p.Keep, maxSeconds)
+	}
+	if a.MustRevalidate {
+		if !known {
+			a.Keep = 0 // neither servable nor good to ask with
+		}
+		return
+	}
+	if a.Fresh > 0 {
+		a.Grace = min(max(p.StaleWhileRevalidate, 0), maxSeconds)
+		a.IfError = min(max(p.StaleIfError, 0), maxSeconds)
+	}
+	if d.StaleWhileRevalidate != absent {
+		a.Grace = d.StaleWhileRevalidate
+	}
+	if d.StaleIfError != absent {
+		a.IfError = d.StaleIfError
+	}
+}
