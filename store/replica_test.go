@@ -211,11 +211,11 @@ func TestReplicaConcurrent(t *testing.T) {
 // Head is also the receipt that a node gives: whoever reads n there must find mark n, at any moment of
 // an Apply, also of one that grows the table or forgets.
 func TestReplicaHeadIsAReceipt(t *testing.T) {
-	names := make([]string, 20_001)
+	names := make([]string, 100_001)
 	for i := range names {
 		names[i] = fmt.Sprintf("%d/", i)
 	}
-	for bound, marks := range map[int]uint64{0: 2000, 8: 20_000} {
+	for bound, marks := range map[int]uint64{0: 2000, 8: 100_000} {
 		for _, kind := range []MarkKind{Key, Prefix} {
 			t.Run(fmt.Sprintf("%s marks, bound %d", kind, bound), func(t *testing.T) {
 				r := NewReplica(bound)
