@@ -67,7 +67,8 @@ func TestKeysShared(t *testing.T) {
 		{story: "an empty port", a: []string{"GET /x"}, b: []string{"GET /x", "Host: a.example:"}, share: true},
 		{story: "absolute-form", a: []string{"GET /x?y"}, b: []string{"GET http://a.example/x?y", "Host: b.example"}, share: true},
 		{story: "fields that are no part of keys", a: []string{"GET /x"}, b: []string{"GET /x", "User-Agent: x", "X-Forwarded-For: 1.2.3.4"}, share: true},
-		{story: "the client's address in Forwarded", a: []string{"GET /x", "Forwarded: for=1.2.3.4;host=h"}, b: []string{"GET /x", `Forwarded: for="[::1]:80"; host=h`}, share: true},
+		{story: "the client's address in Forwarded", a: []string{"GET /x", "Forwarded: for=1.2.3.4;host=h"}, b: []string{"GET /x", `Forwarded: For="[::1]:80"; host=h`}, share: true},
+		{story: "absolute-form, scheme in another case", a: []string{"GET /x?y"}, b: []string{"GET HTTP://a.example/x?y"}, share: true},
 
 		{story: "another host", a: []string{"GET /x"}, b: []string{"GET /x", "Host: b.example"}},
 		{story: "another port", a: []string{"GET /x"}, b: []string{"GET /x", "Host: a.example:443"}},

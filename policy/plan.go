@@ -67,6 +67,6 @@ func planOf(r *http.Request, p *Policy, c Class, s seen) (Plan, Reason) {
 // net/http's HTTP/2 server gives a request without content a Body that is not http.NoBody, so Body
 // tells something only on a request that no server made.
 func hasContent(r *http.Request) bool {
-	return r.ContentLength != 0 || len(r.TransferEncoding) > 0 ||
+	return r.ContentLength != 0 || // -1: in chunks
 		r.RequestURI == "" && r.Body != nil && r.Body != http.NoBody
 }

@@ -48,8 +48,10 @@ type Policy struct {
 	// are not obeyed, except only-if-cached and no-store.
 	IgnoreClientDirectives bool
 
-	// Credentials says whether a request identifies a user. Default: it has an Authorization or a
-	// Cookie field. Authorization counts always (RFC 9111 section 3.5), whatever this returns.
+	// Credentials says whether a request identifies a user. Default: it has an Authorization, Cookie,
+	// Proxy-Authorization, X-Api-Key or X-Auth-Token field, a TLS client certificate, or a user's
+	// name in its target. Authorization counts always (RFC 9111 section 3.5), whatever this returns.
+	// Where a proxy in front identifies users by other fields (X-Forwarded-User), say so here.
 	Credentials func(*http.Request) bool
 	// Shared says in so many words that the responses are the same for whoever asks, so that
 	// credentials on the request keep nothing out of the cache, and collapse like any other request.
@@ -74,12 +76,14 @@ type Policy struct {
 // and on the forwarding fields that apps commonly trust (X-Forwarded-Host and the like) when a
 // request has them.
 type KeyOptions struct {
-	// SortQuery sorts the query's parameters by name and value, duplicates kept, so that a=1&b=2 and
-	// b=2&a=1 share an entry. Default off: some handlers care.
+	// SortQuery sorts the query's parameters by name, so that a=1&b=2 and b=2&a=1 share an entry.
+	// Those of one name keep their order, since handlers take the first or the last. A query with a
+	// ";" or with more than 1024 parameters stays as sent. Default off: some handlers care.
 	SortQuery bool
 	// KeepParams, when not nil, lists the only query parameters that count. DropParams lists those
 	// that do not, such as "utm_source"; an entry ending in * drops by prefix. The handler
-	// still sees the whole query, so drop only what does not change its response.
+	// still sees the whole query, so drop only what does not change its response. A parameter with a
+	// ";" or a malformed escape always counts: some apps read others in it.
 	KeepParams, DropParams []string
 	// Headers and Cookies are request fields and cookies whose values are part of the key, as sent.
 	Headers, Cookies []string
@@ -87,6 +91,7 @@ type KeyOptions struct {
 	IgnoreForwarded bool
 	// Replace, when not nil, makes the whole key from the request in place of all of the above,
 	// except that scheme and method class stay part of it. An empty string: the request passes.
+	// It is asked on unsafe requests too, as if they were GETs, for what they invalidate.
 	Replace func(*http.Request) string
 }
 

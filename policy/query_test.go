@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -50,6 +51,20 @@ func TestQueryOptions(t *testing.T) {
 	}
 	if got := URIKey("http", "a.example", "/x", "", true, sorted); got != "http://a.example/x?" {
 		t.Errorf("an empty query, sorted: %q", got)
+	}
+	var mixed, inOrder strings.Builder // equal names keep their order however many there are
+	for i := range 200 {
+		fmt.Fprintf(&mixed, "&%c=%d", 'a'+i*7%3, i)
+	}
+	for first := range 3 {
+		for i := range 200 {
+			if i*7%3 == first {
+				fmt.Fprintf(&inOrder, "&%c=%d", 'a'+first, i)
+			}
+		}
+	}
+	if got := string(appendQuery(nil, mixed.String()[1:], false, sorted)); got != "?"+inOrder.String()[1:] {
+		t.Errorf("%q becomes %q", mixed.String(), got)
 	}
 	many := strings.Repeat("b&a&", maxSorted)
 	if got := string(appendQuery(nil, many, false, sorted)); got != "?"+many {
