@@ -29,6 +29,11 @@ func Normalise(field string, values []string) string {
 func appendNormalised(dst []byte, field string, values []string) []byte {
 	switch field {
 	case "accept-encoding", "Accept-Encoding":
+		if len(values) == 1 {
+			if text := knownCodings(values[0]); text != "" {
+				return append(dst, text...)
+			}
+		}
 		var list weighted
 		if list.parse(values) && list.codings() {
 			return list.append(dst)
@@ -48,6 +53,21 @@ func appendNormalised(dst []byte, field string, values []string) []byte {
 		return appendJoined(dst, values, "; ")
 	}
 	return appendJoined(dst, values, ", ")
+}
+
+// knownCodings is the text of what nearly all clients send, got without reading it; empty for all else.
+func knownCodings(field string) string {
+	switch field {
+	case "gzip, deflate, br, zstd": // browsers
+		return "br,deflate,gzip,zstd"
+	case "gzip, deflate, br": // older ones
+		return "br,deflate,gzip"
+	case "gzip, deflate":
+		return "deflate,gzip"
+	case "gzip": // net/http
+		return "gzip"
+	}
+	return ""
 }
 
 func appendJoined(dst []byte, values []string, separator string) []byte {

@@ -67,6 +67,16 @@ func TestNormalise(t *testing.T) {
 	}
 }
 
+// What is known by heart is what reading it would give.
+func TestKnownCodings(t *testing.T) {
+	for _, field := range []string{"gzip, deflate, br, zstd", "gzip, deflate, br", "gzip, deflate", "gzip"} {
+		known := knownCodings(field)
+		if read := Normalise("Accept-Encoding", []string{field + " "}); known != read || knownCodings(field+" ") != "" {
+			t.Errorf("%q is known as %q, read as %q", field, known, read)
+		}
+	}
+}
+
 // FuzzNormaliseEncoding: what shares a text is the same to a handler that reads weights, as an
 // independent reader here does, and to one that looks for a coding's name anywhere.
 func FuzzNormaliseEncoding(f *testing.F) {
