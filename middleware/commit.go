@@ -227,7 +227,7 @@ func (n *run) finishDirect() {
 	for name, values := range n.trailers() {
 		n.w.Header()[http.TrailerPrefix+name] = values
 	}
-	if n.said.failure() != nil && n.written > 0 {
+	if n.said.failure() != nil && !n.lost && n.written > 0 {
 		panic(http.ErrAbortHandler) // it broke off: nobody may take it for whole
 	}
 	if !n.said.silent() {

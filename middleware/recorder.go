@@ -46,6 +46,7 @@ type recorder struct {
 	declared int64     // the handler's Content-Length, or -1
 	written  int64
 	tooLong  bool // the handler wrote more than it declared
+	lost     bool // the handler said Fail before it wrote: what it wrote is its word on that, and whole
 	unlink   func() bool
 }
 
@@ -82,6 +83,7 @@ func (w *recorder) WriteHeader(status int) {
 		return
 	}
 	w.wrote, w.status, w.received = true, status, time.Now()
+	w.lost = w.run.said.failure() != nil
 	w.frozen = w.Header().Clone()
 	w.declared = -1
 	if v := w.frozen["Content-Length"]; len(v) == 1 {

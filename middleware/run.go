@@ -105,10 +105,10 @@ func (n *run) returned() {
 		}
 		n.WriteHeader(http.StatusOK)
 	}
-	switch n.mode {
-	case holding:
+	if n.mode == holding {
 		n.commit(true)
-	case gathering:
+	}
+	if n.mode == gathering { // which a part that was held back is since just now
 		n.combine()
 	}
 }

@@ -1,0 +1,61 @@
+package middleware_test
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/freshet-go/freshet/middleware"
+)
+
+// A gateway says Fail and then writes its own error page: where nothing stale may stand in, that page is
+// the answer, whole.
+func TestFailBeforeTheResponseLeavesItWhole(t *testing.T) {
+	c := newCache(t)
+	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+		middleware.From(r.Context()).Fail(errors.New("connection refused"))
+		http.Error(w, "the origin is lost", http.StatusBadGateway)
+	}}
+	server := httptest.NewServer(c.Handler(o))
+	defer server.Close()
+	for run := range int64(2) {
+		res, err := http.Get(server.URL)
+		if err != nil {
+			t.Fatalf("the connection was aborted: %v", err)
+		}
+		body, err := io.ReadAll(res.Body)
+		if res.StatusCode != http.StatusBadGateway || string(body) != "the origin is lost\n" || err != nil {
+			t.Errorf("%d %q %v, want the handler's own 502", res.StatusCode, body, err)
+		}
+		if o.runs.Load() != run+1 {
+			t.Errorf("%d runs, want %d: what a lost origin's handler writes is not stored", o.runs.Load(), run+1)
+		}
+	}
+}
+
+// The part that completes a stored one may be so short that it is held back until the handler returns.
+func TestShortPartCompletesAStoredOne(t *testing.T) {
+	c := newCache(t)
+	var asked []string
+	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.Header.Get("Range"))
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Etag", `"v1"`)
+		http.ServeContent(w, r, "", time.Time{}, strings.NewReader("0123456789"))
+	}}
+	h := c.Handler(o)
+	get(h, "http://example.com/", "Range", "bytes=0-3")
+	for range 2 {
+		res := get(h, "http://example.com/")
+		if body, _ := io.ReadAll(res.Body); res.StatusCode != 200 || string(body) != "0123456789" {
+			t.Errorf("%d %q, want the whole", res.StatusCode, body)
+		}
+	}
+	if len(asked) != 2 || asked[1] != "bytes=4-" {
+		t.Errorf("the handler was asked for %q, want the part and then what it lacks", asked)
+	}
+}
