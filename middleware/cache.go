@@ -6,6 +6,7 @@ package middleware
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -90,6 +91,9 @@ func (c *Cache) Handler(next http.Handler) http.Handler {
 // Cache.Policy says. The store and the fills are shared with the Cache's other mounts.
 func (c *Cache) With(p policy.Policy) func(http.Handler) http.Handler {
 	c.setup()
+	if p.Resource != "" && c.Expires != nil && !c.Expires.Knows(p.Resource) {
+		panic(fmt.Sprintf("middleware: Cache.With: the policy's resource %q is none of those that Cache.Expires was made for, so no setting could reach it: name it when the settings are loaded", p.Resource))
+	}
 	return func(next http.Handler) http.Handler {
 		if next == nil {
 			panic("middleware: Cache.With: the handler to wrap is nil")
@@ -164,12 +168,24 @@ func (c *Cache) setup() {
 		c.filling.limit = c.MaxFillBytes
 		c.refreshing = make(chan struct{}, c.MaxRefreshes)
 		c.stop, c.halt = context.WithCancel(context.Background())
-		c.replica = store.NewReplica(0)
-		c.journal = store.NewMemoryJournal()
+		c.startJournal()
 		if l, ok := store.As[store.Local](c.Store); ok {
 			c.local = l.Local()
 		}
 		c.flights.init()
 		c.passes.init()
+		for _, warning := range c.Expires.Warnings() {
+			c.Log.Warn("freshet: settings: " + warning)
+		}
 	})
+}
+
+// startJournal begins the journal of this process. Its invalidations are lost with it, so nothing that
+// was stored before it began may be served: its numbers go on from the clock, past all that an earlier
+// process gave out, and everything below counts as invalidated.
+func (c *Cache) startJournal() {
+	begin := uint64(time.Now().UnixMicro())
+	c.journal = store.NewMemoryJournalAfter(begin)
+	c.replica = store.NewReplica(0)
+	c.replica.Apply(store.Numbered{Mark: store.Mark{Kind: store.Everything}, Number: begin})
 }

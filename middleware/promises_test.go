@@ -609,3 +609,27 @@ func TestP10DifferentRequestsShareNothing(t *testing.T) {
 		}
 	}
 }
+
+// P2, across a restart: invalidations of an earlier process are not known, so nothing that it stored in
+// a store which outlives it is served.
+func TestP2NothingFromBeforeTheJournalIsServed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		before := newCache(t)
+		o := &origin{}
+		o.h = func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=3600")
+			fmt.Fprint(w, o.runs.Load())
+		}
+		h := before.Handler(o)
+		want(t, "stored", body(get(h, "/")), "1")
+		if err := before.InvalidateURL(context.Background(), "http://example.com/"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		after := middleware.New(before.Store)
+		h = after.Handler(o)
+		want(t, "after a restart", body(get(h, "/")), "2")
+		want(t, "and then", body(get(h, "/")), "2")
+		after.Close(context.Background())
+	})
+}

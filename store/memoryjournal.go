@@ -13,8 +13,9 @@ const (
 	journalBytes = 16 << 20
 )
 
-// MemoryJournal is the Journal of a single process. Its numbers begin at 1 in each process, so it is
-// for stores that live no longer than the process does. It remembers the last 65,536 marks or 16 MiB
+// MemoryJournal is the Journal of a single process. What an earlier process appended it does not know, so
+// it is for stores that live no longer than the process does, or for nodes that trust nothing that
+// was stored before it began ([NewMemoryJournalAfter]). It remembers the last 65,536 marks or 16 MiB
 // of their names, whichever is less. It never fails.
 type MemoryJournal struct {
 	maxMarks, maxBytes int
@@ -26,9 +27,13 @@ type MemoryJournal struct {
 	changed chan struct{} // closed by the next Append
 }
 
-// NewMemoryJournal returns an empty journal.
-func NewMemoryJournal() *MemoryJournal {
-	return &MemoryJournal{maxMarks: journalMarks, maxBytes: journalBytes, changed: make(chan struct{})}
+// NewMemoryJournal returns an empty journal, whose first number is 1.
+func NewMemoryJournal() *MemoryJournal { return NewMemoryJournalAfter(0) }
+
+// NewMemoryJournalAfter returns an empty journal whose first number is the one after number, and to
+// which everything up to number is forgotten.
+func NewMemoryJournalAfter(number uint64) *MemoryJournal {
+	return &MemoryJournal{maxMarks: journalMarks, maxBytes: journalBytes, dropped: number, changed: make(chan struct{})}
 }
 
 // Append implements Journal. Its only errors are marks that are not valid, of which it records none.

@@ -1,0 +1,92 @@
+// Package cachetest has what tests of caching need.
+//
+// For the tests of an app there are small assertions: [Get] asks a handler, [Hit] and [Miss] say what
+// the cache in it must have done, and [StatusOf] reads the whole story from Cache-Status.
+//
+// For whoever mounts the engine somewhere, in a framework's adapter or in front of another server, there
+// is the behaviour table: [Run] plays stories over real connections against the mount. Each says what
+// the origin answers, what clients ask, what they must get, and how often the origin may have run. Staleness
+// is made with the origin's Age and Date, so that nothing waits for time to pass.
+package cachetest
+
+import (
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/memstore"
+)
+
+// Site is what a [Mount] puts behind a cache.
+type Site struct {
+	// Origin is the handler whose responses are cached.
+	Origin http.Handler
+	// Policy governs every request.
+	Policy policy.Policy
+	// Expires holds settings for Policy.Resource, or is nil.
+	Expires *policy.Expires
+	// Store is new and empty. The table closes it when the story ends.
+	Store store.Store
+}
+
+// Mount puts a site behind a cache of its own and returns the outermost handler, which the table serves on
+// a loopback port. It sets Cache.Root to that handler, so that refreshes run in the background, and
+// leaves Cache.Name at its default. What must be closed afterwards, it gives to t.Cleanup.
+type Mount func(t *testing.T, s Site) http.Handler
+
+// Run plays the behaviour table against a mount. The stories run in parallel, each with a cache of its
+// own; every failure says which request of the story went wrong, and how.
+func Run(t *testing.T, mount Mount) { play(t, mount, table()) }
+
+// RunHandlers plays the stories whose origin must be in the same process as the cache, besides those of
+// [Run]: they have what a server in between would hide.
+func RunHandlers(t *testing.T, mount Mount) { play(t, mount, handlerTable()) }
+
+// NewCache is a [middleware.Cache] for a site, with a silent log, closed when the test ends. The mount
+// that uses it still sets Cache.Root.
+func NewCache(t *testing.T, s Site) *middleware.Cache {
+	t.Helper()
+	c := middleware.New(s.Store)
+	c.Policy = func(*http.Request) *policy.Policy { return &s.Policy }
+	c.Expires = s.Expires
+	c.Log = silent()
+	t.Cleanup(func() {
+		if err := c.Close(t.Context()); err != nil && t.Context().Err() == nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+// ServeOrigin serves a site's origin on a loopback port, for mounts that reach it over the wire, and returns
+// its URL. No connection is used twice: a client such as http.Transport would ask again on its own when
+// a connection that it had used before breaks, and the table counts how often the origin runs.
+func ServeOrigin(t *testing.T, origin http.Handler) (url string) {
+	t.Helper()
+	server := newServer(origin)
+	server.Config.SetKeepAlivesEnabled(false)
+	server.Start()
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// newServer is a server that keeps the panics of stories to itself.
+func newServer(h http.Handler) *httptest.Server {
+	server := httptest.NewUnstartedServer(h)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	return server
+}
+
+// storeBytes bounds the store of one story.
+const storeBytes = 64 << 20
+
+func newStore(t *testing.T) store.Store {
+	s := memstore.New(storeBytes)
+	t.Cleanup(s.Close)
+	return s
+}

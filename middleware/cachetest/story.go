@@ -1,0 +1,312 @@
+package cachetest
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/freshet-go/freshet/policy"
+)
+
+// story is one row of the table: what the origin says, what clients ask one after the other and what they
+// must get, and how often the origin has run in the end.
+type story struct {
+	name    string
+	policy  policy.Policy
+	expires func() *policy.Expires
+	origin  script
+	steps   []step
+	runs    int
+	http2   bool // over HTTP/2 and TLS
+	// play takes the place of steps where requests overlap.
+	play func(*stage)
+}
+
+// chapter is a group of stories.
+type chapter struct {
+	name    string
+	stories []story
+}
+
+// step is one request and what its client must get.
+type step struct {
+	method, target string
+	header         []string // lines, as they are sent; {etag} and {modified} are those of the last response that had any
+	body           string
+	wantBody       string // "*": any
+	words          []string
+	until          bool // repeated until it gets what it wants
+}
+
+func request(method, target string, header ...string) step {
+	return step{method: method, target: target, header: header, wantBody: "*"}
+}
+
+func get(target string, header ...string) step  { return request("GET", target, header...) }
+func head(target string, header ...string) step { return request("HEAD", target, header...) }
+func post(target string, header ...string) step {
+	return request("POST", target, header...).sending("x=1")
+}
+func (s step) sending(body string) step { s.body = body; return s }
+func (s step) eventually() step         { s.until = true; return s }
+
+// want says what the client must get: the body, and words about the rest, each one of
+//
+//	404                  the status; 200 where no word names one
+//	hit, !stored         what Cache-Status says, or must not say
+//	fwd=stale            a parameter of Cache-Status
+//	ttl ~ 60             about that many seconds, of Cache-Status
+//	Age ~ 90             about that number, of a field
+//	ETag: "a"            the whole value of a field
+//	Vary has Accept      some of it
+//	no ETag              without that field
+//	shared               hit, or collapsed into a run of the origin for someone else
+//	cut                  the response must not look complete
+func (s step) want(body string, words ...string) step {
+	s.wantBody, s.words = body, words
+	return s
+}
+
+func (s step) String() string {
+	text := s.method + " " + s.target
+	if len(text) > 80 {
+		text = text[:80] + "…"
+	}
+	for _, line := range s.header {
+		if len(line) > 120 {
+			line = line[:120] + "…"
+		}
+		text += " | " + line
+	}
+	return text
+}
+
+// play runs stories against a mount.
+func play(t *testing.T, mount Mount, chapters []chapter) {
+	for _, c := range chapters {
+		t.Run(c.name, func(t *testing.T) {
+			for _, s := range c.stories {
+				t.Run(s.name, func(t *testing.T) {
+					t.Parallel()
+					newStage(t, mount, s).perform()
+				})
+			}
+		})
+	}
+}
+
+// stage is where one story is played.
+type stage struct {
+	*testing.T
+	story   story
+	origin  *scripted
+	handler http.Handler
+	url     string
+	address string
+	client  *http.Client // of HTTP/2
+
+	etag, modified string // of the last response that had them
+}
+
+func newStage(t *testing.T, mount Mount, s story) *stage {
+	g := &stage{T: t, story: s, origin: &scripted{script: s.origin}}
+	site := Site{Origin: g.origin, Policy: s.policy, Store: newStore(t)}
+	if s.expires != nil {
+		site.Expires = s.expires()
+	}
+	g.handler = mount(t, site)
+	server := newServer(g.handler)
+	if s.http2 {
+		server.EnableHTTP2 = true
+		server.StartTLS()
+		g.client = newHTTP2(t)
+	} else {
+		server.Start()
+	}
+	t.Cleanup(server.Close)
+	g.url, g.address = server.URL, server.Listener.Addr().String()
+	return g
+}
+
+func (g *stage) perform() {
+	if g.story.play != nil {
+		g.story.play(g)
+	}
+	for i, s := range g.story.steps {
+		g.take(fmt.Sprintf("request %d, %v", i+1, s), s)
+	}
+	if runs := int(g.origin.runs.Load()); runs != g.story.runs {
+		g.Errorf("the origin ran %d times, want %d", runs, g.story.runs)
+	}
+}
+
+// take asks what a step asks and checks what it gets.
+func (g *stage) take(what string, s step) *reply {
+	g.Helper()
+	s.header = append([]string(nil), s.header...)
+	for i, line := range s.header {
+		s.header[i] = filled(strings.NewReplacer("{etag}", g.etag, "{modified}", g.modified).Replace(line))
+	}
+	var got *reply
+	var wrong []string
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		if g.client != nil {
+			got = askHTTP2(g, g.client, g.url, s)
+		} else {
+			got = ask(g, g.address, s)
+		}
+		wrong = s.judge(got)
+		if len(wrong) == 0 || !s.until || time.Now().After(deadline) {
+			break
+		}
+	}
+	for _, w := range wrong {
+		g.Errorf("%s: %s", what, w)
+	}
+	if len(wrong) > 0 && got.header != nil {
+		g.Logf("%s: got %d %v %.200q", what, got.status, got.header, got.body)
+	}
+	if v := got.header.Get("ETag"); v != "" {
+		g.etag = v
+	}
+	if v := got.header.Get("Last-Modified"); v != "" {
+		g.modified = v
+	}
+	return got
+}
+
+// judge says what is wrong with a reply.
+func (s step) judge(got *reply) (wrong []string) {
+	say := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
+	status, cut := 200, false
+	for _, word := range s.words {
+		if n, err := strconv.Atoi(word); err == nil {
+			status = n
+		}
+		cut = cut || word == "cut"
+	}
+	if cut {
+		if got.err == nil && got.status < 500 {
+			say("the response looks complete: %d %.100q", got.status, got.body)
+		}
+		return wrong
+	}
+	if got.err != nil {
+		say("no complete response: %v", got.err)
+		return wrong
+	}
+	if got.status != status {
+		say("status %d, want %d", got.status, status)
+	}
+	if s.wantBody != "*" && got.body != s.wantBody {
+		say("body %.100q, want %.100q", got.body, s.wantBody)
+	}
+	told := StatusOf(got.header)
+	for _, word := range s.words {
+		if w := judgeWord(word, got, told); w != "" {
+			say("%s", w)
+		}
+	}
+	return append(wrong, always(got, told)...)
+}
+
+// always is what must be true of every response of the cache.
+func always(got *reply, told Status) (wrong []string) {
+	switch {
+	case told.Cache != "Freshet":
+		wrong = append(wrong, fmt.Sprintf("Cache-Status %q does not come from Freshet", got.header.Values("Cache-Status")))
+	case told.Key != "":
+		wrong = append(wrong, "Cache-Status shows the key")
+	case told.Hit && told.Fwd != "":
+		wrong = append(wrong, "Cache-Status has both hit and fwd")
+	case !told.Hit && told.Fwd == "" && told.Detail == "":
+		wrong = append(wrong, "Cache-Status says neither hit nor fwd nor why")
+	}
+	if age, err := strconv.Atoi(got.header.Get("Age")); told.Hit && (err != nil || age < 0) {
+		wrong = append(wrong, fmt.Sprintf("a response from the store has Age %q", got.header.Values("Age")))
+	}
+	if got.header.Get("Date") == "" && got.status != http.StatusGatewayTimeout {
+		wrong = append(wrong, "no Date")
+	}
+	return wrong
+}
+
+// about is how much later a number of seconds may be read, in a test on a busy machine.
+const about = 15
+
+func judgeWord(word string, got *reply, told Status) string {
+	if _, err := strconv.Atoi(word); err == nil {
+		return ""
+	}
+	if name, value, found := strings.Cut(word, ": "); found {
+		if have := strings.Join(got.header.Values(name), ", "); have != filled(value) {
+			return fmt.Sprintf("%s is %q, want %q", name, have, value)
+		}
+		return ""
+	}
+	if name, value, found := strings.Cut(word, " has "); found {
+		if have := strings.Join(got.header.Values(name), ", "); !strings.Contains(have, value) {
+			return fmt.Sprintf("%s is %q, want it to have %q", name, have, value)
+		}
+		return ""
+	}
+	if name, value, found := strings.Cut(word, " ~ "); found {
+		return judgeNumber(name, value, got, told)
+	}
+	if name, found := strings.CutPrefix(word, "no "); found {
+		if have := got.header.Values(name); len(have) > 0 {
+			return fmt.Sprintf("%s is %q, want none", name, have)
+		}
+		return ""
+	}
+	word, not := strings.CutPrefix(word, "!")
+	if told.says(word) == not {
+		return fmt.Sprintf("Cache-Status is %q, want %s", got.header.Values("Cache-Status"), map[bool]string{true: "not ", false: ""}[not]+word)
+	}
+	return ""
+}
+
+// judgeNumber lets an age be somewhat greater, and a ttl somewhat less.
+func judgeNumber(name, value string, got *reply, told Status) string {
+	want, _ := strconv.Atoi(value)
+	have, err := strconv.Atoi(got.header.Get(name))
+	late := have - want
+	if name == "ttl" {
+		have, err = int(told.TTL/time.Second), nil
+		late = want - have
+	}
+	if err != nil || late < 0 || late > about {
+		return fmt.Sprintf("%s is %d (%q), want about %d", name, have, got.header.Values(name), want)
+	}
+	return ""
+}
+
+func (s Status) says(word string) bool {
+	name, value, _ := strings.Cut(word, "=")
+	switch name {
+	case "hit":
+		return s.Hit
+	case "stored":
+		return s.Stored
+	case "collapsed":
+		return s.Collapsed
+	case "shared":
+		return s.Hit || s.Collapsed
+	case "fwd":
+		return s.Fwd == value || value == "" && s.Fwd != ""
+	case "fwd-status":
+		return strconv.Itoa(s.FwdStatus) == value
+	case "detail":
+		return s.Detail == value
+	case "ttl":
+		return s.HasTTL
+	}
+	panic("cachetest: a story wants " + word + ", which is no word of Cache-Status")
+}
+
+func silent() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
