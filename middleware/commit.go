@@ -68,7 +68,7 @@ func (n *run) admit(h http.Header, status int, final bool) (a policy.Admission, 
 		refuse(ReasonOutdated)
 	}
 	announced = policy.Announce(h, n.p, a, &n.req, ttl, n.governed, n.received)
-	n.out.Stored = a.Store
+	n.out.Stored = a.Store && n.broken == ""
 	if !a.Store && n.out.Detail == "" {
 		n.out.Detail = a.Reason
 	}
@@ -137,7 +137,7 @@ func (n *run) share(h http.Header, e *store.Entry, final, fresh bool) {
 		n.answer, n.own = n.kept, h
 		n.mode = ready
 		if shareable {
-			n.f.decide(settled, n.answer, "")
+			n.settle(n.answer)
 		}
 	default:
 		n.mode = streaming
@@ -152,10 +152,17 @@ func (n *run) share(h http.Header, e *store.Entry, final, fresh bool) {
 	}
 }
 
+// settle gives the readers a whole answer. Those that turn out to want another variant look again, and
+// must then find the index.
+func (n *run) settle(e *store.Entry) {
+	n.index(e)
+	n.f.decide(settled, e, "")
+}
+
 // open lets readers in: those that wait, and those that ask for this variant from now on.
 func (n *run) open(e *store.Entry) {
-	if e.Key != n.flight || n.solo {
-		n.c.flights.alias(e.Key, n.f)
+	if (e.Key != n.flight || n.solo) && n.c.flights.alias(e.Key, n.f) {
+		n.f.keys = append(n.f.keys, e.Key)
 	}
 	n.f.decide(flowing, e, "")
 }

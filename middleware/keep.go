@@ -68,7 +68,7 @@ func (n *run) index(e *store.Entry) {
 	case old.Variants != nil:
 		index.Variants = old.Variants
 		left := old.Lifetime() - now.Sub(old.Received)
-		if left >= lifetime && slices.ContainsFunc(old.Variants, func(f []string) bool { return slices.Equal(f, n.varies) }) {
+		if left >= lifetime-time.Second && slices.ContainsFunc(old.Variants, func(f []string) bool { return slices.Equal(f, n.varies) }) {
 			return
 		}
 		index.Keep = max(index.Keep, left)

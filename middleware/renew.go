@@ -60,7 +60,7 @@ func (n *run) renewed(h http.Header, old *store.Entry, body []byte) {
 		n.pass()
 	case a.Fresh > a.Age:
 		n.kept = e
-		n.f.decide(settled, e, "")
+		n.settle(e)
 	default:
 		n.kept = e
 		n.pass()

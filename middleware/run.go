@@ -144,7 +144,7 @@ func (n *run) request() *http.Request {
 // the client's own conditions are taken out, and judged against the response afterwards.
 func (n *run) condition(r *http.Request) {
 	n.validating, n.completing, n.stripped = false, false, false
-	if n.solo {
+	if n.solo && !n.validates() {
 		return
 	}
 	n.stripped = true
@@ -164,6 +164,13 @@ func (n *run) condition(r *http.Request) {
 	}
 }
 
+// validates says whether a request that the handler serves alone is for the whole response, of which
+// one is stored that may be validated.
+func (n *run) validates() bool {
+	return n.stale != nil && n.stale.Spans == nil && n.judge.Validate && !n.again &&
+		n.req.Class == policy.Read && !n.req.Range && !n.req.Directives.NoStore
+}
+
 // finish serves the leader's client and stores what is to be stored.
 func (n *run) finish() {
 	switch n.mode {
@@ -173,12 +180,14 @@ func (n *run) finish() {
 		n.finishDirect()
 	case hijacked:
 	default:
-		if n.c.local {
+		late := !n.c.local && n.kept != nil && len(n.kept.Body) <= HoldBack
+		if !late {
 			n.keep(n.kept)
+			n.f.retire()
 		}
 		n.deliverOwn()
-		if !n.c.local && n.kept != nil {
-			http.NewResponseController(n.w).Flush() // the client need not wait for the store
+		if late { // a client of so little need not wait for the store
+			http.NewResponseController(n.w).Flush()
 			n.keep(n.kept)
 		}
 	}

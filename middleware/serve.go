@@ -80,7 +80,7 @@ func (x *exchange) lookup() {
 		case v.Use == policy.Fresh && x.serves(e, now):
 			x.deliver(e, policy.Outcome{Hit: true, TTL: v.TTL, HasTTL: true}, now)
 			return
-		case v.Use == policy.Grace && x.serves(e, now) && x.renew():
+		case v.Use == policy.Grace && x.serves(e, now) && (x.req.Directives.OnlyIfCached || x.renew()):
 			x.deliver(e, policy.Outcome{Hit: true, Stale: true, TTL: v.TTL, HasTTL: true}, now)
 			return
 		case x.req.Directives.OnlyIfCached:

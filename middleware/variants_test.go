@@ -1,0 +1,105 @@
+package middleware_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/freshet-go/freshet/policy"
+)
+
+// Clients of different variants ask for a cold page at once: one run for each variant, and whoever finds
+// out that the fill is for another variant goes on to its own.
+func TestOneFillForEachVariant(t *testing.T) {
+	for _, streams := range []bool{false, true} {
+		t.Run(fmt.Sprint("streams=", streams), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCache(t)
+				o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+					time.Sleep(time.Second)
+					w.Header().Set("Cache-Control", "max-age=60")
+					w.Header().Set("Vary", "Accept-Language")
+					io.WriteString(w, r.Header.Get("Accept-Language"))
+					if streams {
+						w.(http.Flusher).Flush()
+						time.Sleep(time.Second)
+						io.WriteString(w, "!")
+					}
+				}}
+				h := c.Handler(o)
+				ask := func() {
+					var all sync.WaitGroup
+					for i := range 30 {
+						lang := []string{"en", "fr", "de"}[i%3]
+						expect := lang
+						if streams {
+							expect += "!"
+						}
+						all.Go(func() { want(t, "body", body(get(h, "/", "Accept-Language", lang)), expect) })
+					}
+					all.Wait()
+				}
+				ask()
+				want(t, "runs", o.runs.Load(), int64(3))
+				ask()
+				want(t, "runs when all are stored", o.runs.Load(), int64(3))
+				time.Sleep(2 * time.Minute)
+				ask()
+				want(t, "runs when all are stale", o.runs.Load(), int64(6))
+			})
+		})
+	}
+}
+
+// A page that must be validated each time is, with the handler's own validator, also by those who asked
+// while the first answer was on its way.
+func TestNoCacheIsValidatedEachTime(t *testing.T) {
+	c := newCache(t)
+	full := 0
+	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-cache")
+		w.Header().Set("ETag", `"v1"`)
+		if r.Header.Get("If-None-Match") == `"v1"` {
+			w.WriteHeader(304)
+			return
+		}
+		full++
+		io.WriteString(w, "page")
+	}))
+	for range 3 {
+		want(t, "body", body(get(h, "/")), "page")
+	}
+	want(t, "whole answers of the handler", full, 1)
+	r := get(h, "/", "If-None-Match", `"v1"`)
+	want(t, "client's own condition", r.StatusCode, 304)
+}
+
+// The operator's lifetime is not taken for the handler's word after a 304: the entry stays for the
+// anonymous.
+func TestFreshenedEntryStaysForTheAnonymous(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t)
+		h := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("ETag", `"v1"`)
+			if r.Header.Get("If-None-Match") == `"v1"` {
+				w.WriteHeader(304)
+				return
+			}
+			io.WriteString(w, "for "+r.Header.Get("Cookie"))
+		}))
+		for range 3 {
+			want(t, "anonymous", body(get(h, "/")), "for ")
+			r := get(h, "/", "Cookie", "alice")
+			want(t, "alice", body(r), "for alice")
+			time.Sleep(90 * time.Second)
+		}
+		r := get(h, "/")
+		status(t, r, "fwd-status=304")
+		want(t, "Cache-Control", r.Header.Get("Cache-Control"), "max-age=60")
+		want(t, "Expires", r.Header.Get("Expires"), time.Now().Add(time.Minute).UTC().Format(http.TimeFormat))
+	})
+}
