@@ -64,6 +64,7 @@ func TestAnnounce(t *testing.T) {
 		{"the handler spoke in Expires", anonymousGet, 200, fields("Expires", "0"), minute, fields("Expires", "0"), false},
 		{"the handler spoke under another spelling", anonymousGet, 200, http.Header{"cache-control": {"private"}}, minute, http.Header{"cache-control": {"private"}}, false},
 		{"the handler spoke to caches like us", anonymousGet, 200, fields("CDN-Cache-Control", "max-age=5"), minute, fields("CDN-Cache-Control", "max-age=5"), false},
+		{"the handler spoke to caches like us, of no lifetime", anonymousGet, 200, fields("CDN-Cache-Control", "no-store"), minute, fields("CDN-Cache-Control", "no-store"), false},
 		{"what the handler said to caches like us was no sense", anonymousGet, 200, fields("CDN-Cache-Control", "max-age=x"), minute, forAMinute("CDN-Cache-Control", "max-age=x"), true},
 
 		{"other methods are left alone", &Request{Class: Unsafe, Directives: noRequestDirectives()}, 200, fields(), minute, fields(), false},
@@ -132,6 +133,11 @@ func TestUnannounced(t *testing.T) {
 		if !reflect.DeepEqual(e.Header, stored) {
 			t.Errorf("%s: the stored header was changed to %v", c.why, e.Header)
 		}
+		made.Header["Vary"] = append(made.Header["Vary"], "X")
+		if !reflect.DeepEqual(e.Header, stored) {
+			t.Errorf("%s: what was added to Vary is now stored: %v", c.why, e.Header)
+		}
+		made = Unannounced(e)
 		again := Admit(anonymousGet, 200, Freshen(made, http.Header{}), p, p.TTL, received, received)
 		if !again.Store || !again.Anonymous || again.Explicit {
 			t.Errorf("%s: after a 304 it is taken for the handler's word: %+v", c.why, again)

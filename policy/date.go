@@ -137,7 +137,7 @@ func (d *dateReader) date(year int, month time.Month, day, hour, minute, second 
 		return time.Time{}, false
 	}
 	t := time.Date(year, month, day, hour, minute, second, 0, time.UTC)
-	if t.Day() != day || t.Month() != month {
+	if t.Month() != month {
 		return time.Time{}, false
 	}
 	return t, true

@@ -75,6 +75,7 @@ func TestInitialAge(t *testing.T) {
 		{"a Date ahead of our clock", http.Header{"Date": {after(time.Hour)}, "Age": {"5"}}, 0, 5 * s},
 		{"a Date that is none", http.Header{"Date": {"yesterday"}}, s, s},
 		{"a clock that went back", http.Header{}, -5 * s, 0},
+		{"a clock that went back, and Age", http.Header{"Age": {"10"}}, -5 * s, 10 * s},
 		{"a list: the first", http.Header{"Age": {"7200, 0"}}, 0, 7200 * s},
 		{"a list: the first, though it is less", http.Header{"Age": {"0,7200"}}, 0, 0},
 		{"two lines: the first", http.Header{"Age": {"7200", "0"}}, 0, 7200 * s},

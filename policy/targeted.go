@@ -144,8 +144,6 @@ func (d *ResponseDirectives) addSurrogate(lines []string) (caching bool) {
 		one, _, named := cutOutsideQuotes(one, ';')
 		name, arg, _ := strings.Cut(one, "=")
 		switch name = strings.ToLower(trimOWS(name)); name {
-		case "no-store-remote", "content":
-			continue
 		case "max-age":
 			if named {
 				continue
