@@ -1,0 +1,101 @@
+// Command quickstart shows Freshet at work: a small app with a slow handler, cached, which makes a handful
+// of requests to itself over the wire, prints what became of each, and then serves until interrupted.
+//
+//	go run ./examples/quickstart
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store/memstore"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	switch err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); {
+	case errors.Is(err, flag.ErrHelp):
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "quickstart:", err)
+		os.Exit(1)
+	}
+}
+
+// cached is the app behind the cache: what a program of yours would have in its main.
+func cached(a *app, cache *middleware.Cache) http.Handler {
+	mux := http.NewServeMux()
+	cache.Root = mux // where refreshes in the background enter
+
+	// The handler says nothing about caching, so we do: a minute, for whoever comes without credentials.
+	mux.Handle("/tides/{port}", cache.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(a.tides)))
+	// This one says in its Cache-Control what it wants, and that is obeyed.
+	mux.Handle("/wind", cache.Handler(http.HandlerFunc(a.wind)))
+	return mux
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	listen := flags.String("listen", "127.0.0.1:8080", "the `address` to serve on")
+	once := flags.Bool("once", false, "exit after the table")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", *listen)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("another program listens on %s already: choose another address, such as -listen 127.0.0.1:8081", *listen)
+	case err != nil:
+		return fmt.Errorf("cannot listen on %s: %w", *listen, err)
+	}
+
+	pages := memstore.New(64 << 20) // 64 MiB
+	defer pages.Close()
+	cache := middleware.New(pages)
+	a := &app{}
+	server := &http.Server{Handler: cached(a, cache), ReadHeaderTimeout: 5 * time.Second}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(listener) }()
+
+	site := "http://" + listener.Addr().String()
+	clients := &http.Transport{MaxIdleConnsPerHost: 1}
+	defer clients.CloseIdleConnections()
+	err = (&tour{ctx: ctx, site: site, client: http.Client{Transport: clients}, app: a, out: stdout}).all()
+	if err == nil && !*once {
+		fmt.Fprintf(stdout, tryThis, site)
+		select {
+		case <-ctx.Done():
+		case err = <-ended:
+		}
+	}
+	goodbye, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	server.Shutdown(goodbye)
+	cache.Close(goodbye)
+	if ctx.Err() != nil {
+		return nil // interrupted, as it was meant to be
+	}
+	return err
+}
+
+const tryThis = `
+Your turn, in another terminal. Ctrl-C here ends it.
+
+  curl -i %[1]s/tides/dover                          a hit, or a miss after a minute
+  curl -i -r 0-4 %[1]s/tides/dover                   206: a part of what is stored
+  curl -i -H 'Cookie: session=1' %[1]s/tides/dover   somebody: made for them, kept from others
+  curl -i -X POST %[1]s/tides/dover                  a change: the next GET runs the handler
+  curl -i %[1]s/wind                                 ask twice, two seconds apart: stale, refreshed behind
+`
