@@ -141,6 +141,9 @@ func (n *run) share(h http.Header, e *store.Entry, final, fresh bool) {
 		}
 	default:
 		n.mode = streaming
+		if t := n.frozen["Trailer"]; t != nil {
+			e.Header["Trailer"] = t // for those who read along; complete leaves it out
+		}
 		if shareable {
 			n.index(e)
 			n.open(e)
@@ -175,6 +178,7 @@ func (n *run) complete(e *store.Entry, body []byte) *store.Entry {
 		return n.partial(&whole)
 	}
 	whole.Header = e.Header.Clone()
+	delete(whole.Header, "Trailer")
 	if whole.Trailer == nil && bodyAllowed(e.Status) {
 		whole.Header["Content-Length"] = []string{strconv.Itoa(len(body))}
 	}

@@ -3,6 +3,7 @@ package middleware
 import (
 	"context"
 	"io"
+	"maps"
 	"mime/multipart"
 	"net/http"
 	"net/textproto"
@@ -68,6 +69,9 @@ func (x *exchange) write(e *store.Entry, h http.Header, aged bool, out policy.Ou
 		}
 	}
 	x.header(h, age, out)
+	if e.Trailer != nil {
+		x.w.Header()["Trailer"] = slices.Sorted(maps.Keys(e.Trailer))
+	}
 	x.w.WriteHeader(e.Status)
 	if x.req.Class == policy.Head || !bodyAllowed(e.Status) {
 		return
@@ -76,7 +80,7 @@ func (x *exchange) write(e *store.Entry, h http.Header, aged bool, out policy.Ou
 		x.w.Write(e.Body)
 	}
 	for name, values := range e.Trailer {
-		x.w.Header()[http.TrailerPrefix+name] = values
+		x.w.Header()[name] = values
 	}
 }
 
@@ -84,6 +88,9 @@ func (x *exchange) write(e *store.Entry, h http.Header, aged bool, out policy.Ou
 func (x *exchange) header(h http.Header, age time.Duration, out policy.Outcome) {
 	client := x.w.Header()
 	setHeader(client, h)
+	if _, there := client["Content-Type"]; !there {
+		client["Content-Type"] = nil // net/http must not guess anew: the first client got none
+	}
 	var buf [128]byte
 	b := buf[:0]
 	if age >= 0 {
@@ -269,8 +276,12 @@ func (x *exchange) stream(f *fill, rd *reader) error {
 	f.mu.Lock()
 	trailer := f.trailer
 	f.mu.Unlock()
+	declared := x.w.Header()["Trailer"]
 	for name, values := range trailer {
-		x.w.Header()[http.TrailerPrefix+name] = values
+		if !slices.ContainsFunc(declared, func(list string) bool { return lists(list, name) }) {
+			name = http.TrailerPrefix + name
+		}
+		x.w.Header()[name] = values
 	}
 	return nil
 }

@@ -59,3 +59,26 @@ func TestShortPartCompletesAStoredOne(t *testing.T) {
 		t.Errorf("the handler was asked for %q, want the part and then what it lacks", asked)
 	}
 }
+
+// net/http gives a short body its length, and then no trailer, unless it is told in time.
+func TestTrailersOfAShortStoredResponse(t *testing.T) {
+	c := newCache(t)
+	server := httptest.NewServer(c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Trailer", "X-Sum")
+		io.WriteString(w, "text")
+		w.Header().Set("X-Sum", "42")
+	})))
+	defer server.Close()
+	for _, want := range []string{"fwd=uri-miss", "hit"} {
+		res, err := http.Get(server.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, res.Body)
+		res.Body.Close()
+		if got := res.Header.Get("Cache-Status"); res.Trailer.Get("X-Sum") != "42" || !strings.Contains(got, want) {
+			t.Errorf("%s: trailer %v", got, res.Trailer)
+		}
+	}
+}

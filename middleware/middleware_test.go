@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
@@ -47,7 +49,12 @@ func newCache(t *testing.T) *middleware.Cache {
 	return c
 }
 
-var discard = slog.New(slog.DiscardHandler)
+var (
+	discard = slog.New(slog.DiscardHandler)
+	quiet   = log.New(io.Discard, "", 0)
+)
+
+func tag(name string) store.Mark { return store.Mark{Kind: store.Tag, Name: name} }
 
 // get asks h once, as a client would that reads all.
 func get(h http.Handler, url string, header ...string) *http.Response {

@@ -45,8 +45,9 @@ type recorder struct {
 	received time.Time // when the header was complete
 	declared int64     // the handler's Content-Length, or -1
 	written  int64
-	tooLong  bool // the handler wrote more than it declared
-	lost     bool // the handler said Fail before it wrote: what it wrote is its word on that, and whole
+	coming   []byte // what is being written, while the response is judged
+	tooLong  bool   // the handler wrote more than it declared
+	lost     bool   // the handler said Fail before it wrote: what it wrote is its word on that, and whole
 	unlink   func() bool
 }
 
@@ -127,16 +128,14 @@ func (w *recorder) Write(p []byte) (int, error) {
 	if !bodyAllowed(w.status) {
 		return 0, http.ErrBodyNotAllowed
 	}
-	if n.req.Class == policy.Head {
-		w.written += int64(len(p))
-		return len(p), nil
-	}
 	if w.declared >= 0 && w.written+int64(len(p)) > w.declared {
 		w.tooLong = true
 		return 0, http.ErrContentLength
 	}
 	if w.mode == holding && len(n.f.body)+len(p) > HoldBack {
+		w.coming = p
 		n.commit(false)
+		w.coming = nil
 	}
 	w.written += int64(len(p))
 	switch w.mode {
@@ -265,30 +264,48 @@ func (w *recorder) response() http.Header {
 	if h["Date"] == nil {
 		h["Date"] = []string{w.received.UTC().Format(http.TimeFormat)}
 	}
-	if _, there := h["Content-Type"]; !there && bodyAllowed(w.status) && len(w.run.f.body) > 0 &&
-		h.Get("Content-Encoding") == "" && h["Transfer-Encoding"] == nil && w.outer["Content-Type"] == nil {
-		h["Content-Type"] = []string{http.DetectContentType(w.run.f.body)}
+	if _, there := h["Content-Type"]; !there && w.outer["Content-Type"] == nil && h.Get("Content-Encoding") == "" && h["Transfer-Encoding"] == nil {
+		if begin := w.beginning(); len(begin) > 0 {
+			h["Content-Type"] = []string{http.DetectContentType(begin)}
+		}
 	}
 	return h
+}
+
+// beginning is as much of the body as tells its type.
+func (w *recorder) beginning() []byte {
+	const sniffed = 512
+	begin := w.run.f.body
+	if len(begin) < sniffed && len(w.coming) > 0 {
+		begin = append(begin[:len(begin):len(begin)], w.coming[:min(sniffed, len(w.coming))]...)
+	}
+	return begin
 }
 
 // trailers returns the fields that the handler set for after the body, declared or not.
 func (w *recorder) trailers() http.Header {
 	var t http.Header
-	for _, line := range w.frozen["Trailer"] {
-		for name := range strings.SplitSeq(line, ",") {
-			name = http.CanonicalHeaderKey(strings.TrimSpace(name))
-			if v := w.header[name]; v != nil {
+	for name, v := range w.header {
+		for _, list := range w.frozen["Trailer"] {
+			if lists(list, name) {
 				t = with(t, name, v)
 			}
 		}
-	}
-	for name, v := range w.header {
 		if after, found := strings.CutPrefix(name, http.TrailerPrefix); found {
 			t = with(t, http.CanonicalHeaderKey(after), v)
 		}
 	}
 	return t
+}
+
+// lists says whether a field name is one of a comma-separated list.
+func lists(list, name string) bool {
+	for member := range strings.SplitSeq(list, ",") {
+		if strings.EqualFold(strings.TrimSpace(member), name) {
+			return true
+		}
+	}
+	return false
 }
 
 func with(t http.Header, name string, values []string) http.Header {

@@ -54,7 +54,8 @@ func dateOf(h http.Header, received time.Time) time.Time {
 // Of an Age that is a list, or comes more than once, the first member counts; one that is no number of
 // seconds is ignored (RFC 9111 section 5.1).
 func InitialAge(h http.Header, requested, received time.Time) time.Duration {
-	apparent := max(received.Sub(dateOf(h, received)), 0)
+	// Date has no fraction of a second, so what is measured by it has none either.
+	apparent := max(received.Sub(dateOf(h, received)), 0).Truncate(time.Second)
 	delay := max(received.Sub(requested), 0)
 	return max(min(apparent, maxSeconds), ageOf(h)+min(delay, maxSeconds))
 }

@@ -148,3 +148,12 @@ func FuzzFreshness(f *testing.F) {
 		}
 	})
 }
+
+// A response is not born old because the clock stood late in its second when Date was written.
+func TestInitialAgeHasNoFractionOfDates(t *testing.T) {
+	received := time.Date(2026, 11, 21, 10, 0, 0, 900e6, time.UTC)
+	h := http.Header{"Date": {received.Format(http.TimeFormat)}}
+	if age := InitialAge(h, received, received); age != 0 {
+		t.Errorf("InitialAge is %v, want 0", age)
+	}
+}

@@ -1,0 +1,380 @@
+package middleware_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"net/textproto"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/policy"
+)
+
+// serve starts a real server, with HTTP/2 if wanted, and returns its URL and a client for it.
+func serve(t *testing.T, h http.Handler, h2 bool) (string, *http.Client) {
+	t.Helper()
+	s := httptest.NewUnstartedServer(h)
+	s.Config.ErrorLog = quiet
+	if h2 {
+		s.EnableHTTP2 = true
+		s.StartTLS()
+	} else {
+		s.Start()
+	}
+	t.Cleanup(s.Close)
+	return s.URL, s.Client()
+}
+
+// The handler's ResponseWriter does what net/http's own does.
+func TestTheWriterIsAsNetHTTPs(t *testing.T) {
+	for name, h := range map[string]http.HandlerFunc{
+		"implicit 200": func(w http.ResponseWriter, r *http.Request) {},
+		"sniffed":      func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "<html><p>hello") },
+		"not sniffed": func(w http.ResponseWriter, r *http.Request) {
+			w.Header()["Content-Type"] = nil
+			io.WriteString(w, "<html>")
+		},
+		"encoded, not sniffed": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			io.WriteString(w, "<html>")
+		},
+		"second status ignored":   func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(201); w.WriteHeader(500) },
+		"header after the status": func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(200); w.Header().Set("X-Late", "1") },
+		"no content":              func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(204); io.WriteString(w, "x") },
+		"not found":               http.NotFound,
+		"redirect":                func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/there", 301) },
+		"line breaks in a value":  func(w http.ResponseWriter, r *http.Request) { w.Header().Set("X-V", "a\r\nSet-Cookie: evil=1") },
+		"declared length": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "2")
+			io.WriteString(w, "ok")
+		},
+		"a length that is no number": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "many")
+			io.WriteString(w, "ok")
+		},
+		"long": func(w http.ResponseWriter, r *http.Request) {
+			io.Copy(w, strings.NewReader(strings.Repeat("x", 100_000)))
+		},
+		"flushed": func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(200)
+			w.(http.Flusher).Flush()
+			io.WriteString(w, "x")
+		},
+		"many values": func(w http.ResponseWriter, r *http.Request) { w.Header()["X-Many"] = []string{"a", "b", "a"} },
+	} {
+		for _, says := range []string{"", "max-age=60", "private"} {
+			t.Run(name+","+says, func(t *testing.T) {
+				h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if says != "" {
+						w.Header().Set("Cache-Control", says)
+					}
+					h(w, r)
+				})
+				plain, client := serve(t, h, false)
+				cached, _ := serve(t, newCache(t).With(policy.Policy{NoValidators: true})(h), false)
+				client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+				ask := func(url string) (*http.Response, string) {
+					t.Helper()
+					r, err := client.Get(url)
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer r.Body.Close()
+					for _, name := range []string{"Date", "Cache-Status", "Age", "Accept-Ranges"} {
+						r.Header.Del(name)
+					}
+					return r, body(r)
+				}
+				a, aBody := ask(plain)
+				for _, when := range []string{"at first", "then"} {
+					b, bBody := ask(cached)
+					want(t, when+": status", b.StatusCode, a.StatusCode)
+					want(t, when+": body", bBody == aBody, true)
+					if b.Header.Get("Content-Length") != "" && a.Header.Get("Content-Length") == "" {
+						b.Header.Del("Content-Length") // where net/http does not know it, we may
+					}
+					want(t, when+": header", fmt.Sprint(b.Header), fmt.Sprint(a.Header))
+				}
+			})
+		}
+	}
+}
+
+// Trailers come on the first answer, to those that read along, and on hits; 103 comes on the first only.
+func TestTrailersAndEarlyHints(t *testing.T) {
+	for _, h2 := range []bool{false, true} {
+		t.Run(fmt.Sprint("HTTP/2=", h2), func(t *testing.T) {
+			o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Link", "</style.css>; rel=preload")
+				w.WriteHeader(http.StatusEarlyHints)
+				w.Header().Del("Link")
+				w.Header().Set("Cache-Control", "max-age=60")
+				w.Header().Set("Trailer", "X-Declared")
+				io.WriteString(w, "body")
+				w.Header().Set("X-Declared", "1")
+				w.Header().Set(http.TrailerPrefix+"X-Undeclared", "2")
+			}}
+			url, client := serve(t, newCache(t).Handler(o), h2)
+			for i := range 3 {
+				var hints atomic.Int64
+				ctx := httptrace.WithClientTrace(context.Background(), &httptrace.ClientTrace{
+					Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
+						if code == 103 && h.Get("Link") != "" {
+							hints.Add(1)
+						}
+						return nil
+					}})
+				r, _ := http.NewRequestWithContext(ctx, "GET", url, nil)
+				resp, err := client.Do(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want(t, "body", body(resp), "body")
+				want(t, "declared trailer", resp.Trailer.Get("X-Declared"), "1")
+				want(t, "undeclared trailer", resp.Trailer.Get("X-Undeclared"), "2")
+				want(t, "Link of the hints in the response", resp.Header.Get("Link"), "")
+				want(t, "early hints", hints.Load() == 1, i == 0)
+				resp.Body.Close()
+			}
+			want(t, "runs", o.runs.Load(), int64(1))
+		})
+	}
+}
+
+// A handler may take the connection; whoever waits for it runs the handler too.
+func TestHijack(t *testing.T) {
+	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+		conn, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		if _, err := w.Write([]byte("x")); !errors.Is(err, http.ErrHijacked) {
+			t.Errorf("Write after Hijack: %v", err)
+		}
+		rw.WriteString("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nCache-Control: max-age=60\r\n\r\nraw")
+		rw.Flush()
+	}}
+	url, client := serve(t, newCache(t).Handler(o), false)
+	for i := range 2 {
+		r, err := client.Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, "body", body(r), "raw")
+		want(t, "runs", o.runs.Load(), int64(i+1))
+	}
+}
+
+// An upgrade passes, connection and all.
+func TestUpgradePasses(t *testing.T) {
+	url, _ := serve(t, newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, rw, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n")
+		rw.Flush()
+		line, _ := rw.ReadString('\n')
+		rw.WriteString("echo " + line)
+		rw.Flush()
+	})), false)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\nhello\n")
+	br := bufio.NewReader(conn)
+	r, err := http.ReadResponse(br, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, "status", r.StatusCode, 101)
+	line, _ := br.ReadString('\n')
+	want(t, "echo", line, "echo hello\n")
+}
+
+// http.ResponseController works for deadlines, full duplex and flushing.
+func TestResponseController(t *testing.T) {
+	for _, says := range []string{"max-age=60", "private"} {
+		url, client := serve(t, newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", says)
+			rc := http.NewResponseController(w)
+			for what, err := range map[string]error{
+				"SetReadDeadline":  rc.SetReadDeadline(time.Now().Add(time.Minute)),
+				"SetWriteDeadline": rc.SetWriteDeadline(time.Now().Add(time.Minute)),
+				"EnableFullDuplex": rc.EnableFullDuplex(),
+				"Flush":            rc.Flush(),
+			} {
+				if err != nil {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+			io.WriteString(w, "ok")
+		})), false)
+		r, err := client.Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, "body", body(r), "ok")
+	}
+}
+
+// A panic that nothing was sent for reaches the app's own recovery, as it is.
+func TestAPanicReachesTheAppsRecovery(t *testing.T) {
+	c := newCache(t)
+	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { panic("the handler's own words") }))
+	var recovered any
+	func() {
+		defer func() { recovered = recover() }()
+		get(h, "/")
+	}()
+	want(t, "recovered", recovered, "the handler's own words")
+}
+
+// A handler that is lost is stood in for by what is stored, unless the response forbade that.
+func TestAStaleResponseStandsIn(t *testing.T) {
+	for _, s := range []struct {
+		says  string
+		fails func(w http.ResponseWriter, r *http.Request)
+		want  string
+	}{
+		{"max-age=1", func(w http.ResponseWriter, r *http.Request) { panic("lost") }, "old"},
+		{"max-age=1", func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }, "old"},
+		{"max-age=1", func(w http.ResponseWriter, r *http.Request) {
+			middleware.From(r.Context()).Fail(errors.New("gone"))
+			http.Error(w, "bad gateway", 502)
+		}, "old"},
+		{"max-age=1", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "its own 502", 502) }, "its own 502\n"},
+		{"max-age=1, stale-if-error=60", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "its own 502", 502) }, "old"},
+		{"max-age=1, stale-if-error=60", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "its own 404", 404) }, "its own 404\n"},
+		{"max-age=1, stale-if-error=60, must-revalidate", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "its own 502", 502) }, "its own 502\n"},
+		{"s-maxage=1, stale-if-error=60", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "its own 502", 502) }, "its own 502\n"},
+		{"max-age=1, proxy-revalidate", func(w http.ResponseWriter, r *http.Request) { panic("lost") }, "panic"},
+	} {
+		t.Run(s.says+" → "+s.want, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCache(t)
+				o := &origin{}
+				o.h = func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("Cache-Control", s.says)
+					if o.runs.Load() > 1 {
+						w.Header().Del("Cache-Control")
+						s.fails(w, r)
+						return
+					}
+					io.WriteString(w, "old")
+				}
+				h := c.Handler(o)
+				get(h, "/")
+				time.Sleep(10 * time.Second)
+				got := "panic"
+				func() {
+					defer func() { recover() }()
+					got = body(get(h, "/"))
+				}()
+				want(t, "body", got, s.want)
+				want(t, "runs", o.runs.Load(), int64(2))
+			})
+		})
+	}
+}
+
+// A handler that gives up without a word when Policy.Timeout ends its context is lost, too.
+func TestTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t)
+		o := &origin{}
+		o.h = func(w http.ResponseWriter, r *http.Request) {
+			if o.runs.Load() > 1 {
+				<-r.Context().Done()
+				return
+			}
+			w.Header().Set("Cache-Control", "max-age=1")
+			io.WriteString(w, "old")
+		}
+		h := c.With(policy.Policy{Timeout: time.Second})(o)
+		get(h, "/")
+		time.Sleep(10 * time.Second)
+		start := time.Now()
+		want(t, "body", body(get(h, "/")), "old")
+		want(t, "time", time.Since(start), time.Second)
+	})
+}
+
+// What outer handlers put into the header is theirs: it is not stored, and what the handler adds to it
+// is added on hits.
+func TestOuterHeadersAreNotStored(t *testing.T) {
+	c := newCache(t)
+	inner := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Add("Vary", "Accept-Language")
+		w.Header().Del("X-Removed")
+		io.WriteString(w, w.Header().Get("X-Request-Id"))
+	}))
+	id := 0
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id++
+		w.Header().Set("X-Request-Id", fmt.Sprint(id))
+		w.Header().Set("Set-Cookie", fmt.Sprint("session=", id))
+		w.Header().Set("Vary", "Origin")
+		w.Header().Set("X-Removed", "1")
+		inner.ServeHTTP(w, r)
+	})
+	for i := 1; i <= 3; i++ {
+		r := get(h, "/")
+		want(t, "request id", r.Header.Get("X-Request-Id"), fmt.Sprint(i))
+		want(t, "cookie", r.Header.Get("Set-Cookie"), fmt.Sprint("session=", i))
+		want(t, "body", body(r), "1")
+		vary := strings.Join(r.Header.Values("Vary"), ",")
+		if !strings.Contains(vary, "Origin") || !strings.Contains(vary, "Accept-Language") {
+			t.Errorf("Vary is %q, want both the outer and the handler's", vary)
+		}
+	}
+}
+
+// A handler may speak for itself without header fields.
+func TestFrom(t *testing.T) {
+	c := newCache(t)
+	o := &origin{}
+	o.h = func(w http.ResponseWriter, r *http.Request) {
+		said := middleware.From(r.Context())
+		switch r.URL.Path {
+		case "/timed":
+			said.SetTTL(time.Minute)
+			said.Tag("a", "b")
+		case "/quiet":
+			w.Header().Set("Cache-Control", "max-age=60")
+			said.NoStore()
+		}
+	}
+	h := c.Handler(o)
+	status(t, get(h, "/timed"), "stored")
+	status(t, get(h, "/timed"), "hit")
+	if err := c.Invalidate(context.Background(), tag("b")); err != nil {
+		t.Fatal(err)
+	}
+	status(t, get(h, "/timed"), "fwd=uri-miss")
+	status(t, get(h, "/quiet"), "detail=handler")
+	status(t, get(h, "/quiet"), "fwd=uri-miss")
+	var none *middleware.Response = middleware.From(context.Background())
+	none.Tag("x")
+	none.SetTTL(1)
+	none.NoStore()
+	none.Fail(errors.New("x"))
+}
