@@ -93,9 +93,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 const tryThis = `
 Your turn, in another terminal. Ctrl-C here ends it.
 
-  curl -i %[1]s/tides/dover                          a hit, or a miss after a minute
-  curl -i -r 0-4 %[1]s/tides/dover                   206: a part of what is stored
-  curl -i -H 'Cookie: session=1' %[1]s/tides/dover   somebody: made for them, kept from others
-  curl -i -X POST %[1]s/tides/dover                  a change: the next GET runs the handler
-  curl -i %[1]s/wind                                 ask twice, two seconds apart: stale, refreshed behind
+  # a hit, or a miss after a minute
+  curl -i %[1]s/tides/dover
+  # 206: a part of what is stored
+  curl -i -r 0-13 %[1]s/tides/dover
+  # somebody: it is made for them, and kept from others
+  curl -i -H 'Cookie: session=1' %[1]s/tides/dover
+  # a change: the next GET runs the handler
+  curl -i -X POST %[1]s/tides/dover
+  # twice, two seconds apart: stale, and refreshed behind
+  curl -i %[1]s/wind
 `

@@ -1,0 +1,63 @@
+// Command records serves buckets of collections of records, whose responses live as long as the operator
+// says in freshet.ini and the environment. The handlers say nothing about caching.
+//
+//	go run ./examples/records
+package main
+
+import (
+	"flag"
+	"log"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/policy/settings"
+	"github.com/freshet-go/freshet/store/memstore"
+)
+
+func main() {
+	log.SetFlags(0)
+	file := flag.String("config", "examples/records/freshet.ini", "the settings `file`; empty: the environment alone")
+	flag.String("listen", "127.0.0.1:8080", "the `address` to serve on")
+	flag.Parse()
+
+	set, err := load(*file, os.Environ())
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, warning := range set.Warnings() {
+		log.Print("settings: ", warning)
+	}
+	if err := set.Flags(flag.CommandLine); err != nil {
+		log.Fatal(err)
+	}
+	listen := flag.Lookup("listen").Value.String()
+
+	log.Printf("records at http://%s; try, twice:", listen)
+	log.Printf("  curl -i http://%s/buckets/blog/collections/articles/records/hello", listen)
+	server := &http.Server{Addr: listen, Handler: serve(set, memstore.New(64<<20)), ReadHeaderTimeout: 5 * time.Second}
+	log.Fatal(server.ListenAndServe())
+}
+
+// load reads the settings that this program has: one expiry for each resource, and where it listens.
+func load(file string, environ []string) (*settings.Settings, error) {
+	return settings.Loader{Resources: []string{"record", "collection"}, Keys: []string{"listen"}}.Load(file, environ)
+}
+
+// serve is the API behind the cache. Each route names its resource, which is all that the settings need.
+func serve(set *settings.Settings, kept *memstore.Store) http.Handler {
+	cache := middleware.New(kept)
+	cache.Expires = set.Expires()
+	a := newAPI(cache)
+
+	mux := http.NewServeMux()
+	cache.Root = mux
+	parents := func(r *http.Request) []string { return []string{r.PathValue("bucket"), r.PathValue("collection")} }
+	record := cache.With(policy.Policy{Resource: "record", Scope: parents})
+	collection := cache.With(policy.Policy{Resource: "collection", Scope: parents})
+	mux.Handle("/buckets/{bucket}/collections/{collection}/records/{id}", record(http.HandlerFunc(a.record)))
+	mux.Handle("/buckets/{bucket}/collections/{collection}", collection(http.HandlerFunc(a.collection)))
+	return mux
+}
