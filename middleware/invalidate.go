@@ -91,7 +91,7 @@ func (w *unsafeWriter) decide(status int, h http.Header) {
 	}
 	crossed := x.c.replica.CoversKey(x.req.URI, w.before)
 	w.marked = x.invalidateNow(w.marks)
-	if !crossed && x.req.Class == policy.Post && status == http.StatusOK {
+	if !crossed && !x.off && x.req.Class == policy.Post && status == http.StatusOK {
 		w.record(status, h)
 	}
 }

@@ -43,7 +43,7 @@ type run struct {
 
 func newRun(x exchange, f *fill, e *store.Entry, v policy.Verdict, out policy.Outcome) *run {
 	n := &run{exchange: x, f: f, out: out, stale: e, judge: v}
-	n.recorder.run = n
+	n.recorder.run, n.said.run = n, n
 	return n
 }
 
@@ -169,6 +169,20 @@ func (n *run) condition(r *http.Request) {
 func (n *run) validates() bool {
 	return n.stale != nil && n.stale.Spans == nil && n.judge.Validate && !n.again &&
 		n.req.Class == policy.Read && !n.req.Range && !n.req.Directives.NoStore
+}
+
+// adopt makes p the policy by which the response is judged.
+func (n *run) adopt(p *policy.Policy) {
+	if n.mode != holding || n.wrote {
+		return
+	}
+	n.p = p
+	if n.off = n.resolve(); n.off {
+		off := *p
+		off.Off = true
+		n.p = &off
+	}
+	n.f.limit = n.maxBody()
 }
 
 // finish serves the leader's client and stores what is to be stored.

@@ -18,6 +18,7 @@ type exchange struct {
 	req  policy.Request
 
 	ttl      time.Duration // the operator's lifetime for this resource: a setting, or Policy.TTL
+	off      bool          // ... or that it is not cached
 	governed bool          // the operator wished something, so a silent handler's response gets its headers from it
 
 	indexed bool           // the primary key holds an index of variants
@@ -33,22 +34,25 @@ func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next http.Handler,
 	var plan policy.Plan
 	var why policy.Reason
 	x.req, plan, why = policy.ReadRequest(r, p)
-	if plan != policy.Pass && x.off() {
+	if x.off = x.resolve(); x.off && plan == policy.Lookup {
 		plan, why = policy.Pass, policy.ReasonOff
 	}
 	switch plan {
-	case policy.Pass:
-		x.pass(why)
+	case policy.Lookup:
+		if x.nested() {
+			return
+		}
+		x.refresh = ticketFor(r, c, x.req.Key)
+		x.lookup()
 	case policy.Invalidate:
 		x.invalidate()
 	default:
-		x.refresh = ticketFor(r, c, x.req.Key)
-		x.lookup()
+		x.pass(why)
 	}
 }
 
-// off resolves what the operator wishes for this resource, and says whether that is: no caching.
-func (x *exchange) off() bool {
+// resolve finds out what the operator wishes for this resource, and says whether that is: no caching.
+func (x *exchange) resolve() (off bool) {
 	x.ttl = x.p.TTL
 	x.governed = x.p.Off || x.p.TTL > 0 || x.p.Resource != ""
 	if x.p.Resource != "" && x.c.Expires != nil {
@@ -96,3 +100,22 @@ func (x *exchange) lookup() {
 // maxLookups bounds how often a request goes back to the store after it read along with a fill that
 // turned out to be for another variant. Then it runs the handler by itself.
 const maxLookups = 4
+
+// nested deals with a mount of the cache inside another mount of it: a route with a policy of its own,
+// say, in an app that is wrapped as a whole. The handler's one run is the outer mount's already; it goes
+// on by the inner policy. If that makes another key of the request, the inner mount caches under
+// that key, and what it answers is not the outer one's to store.
+func (x *exchange) nested() bool {
+	said := From(x.r.Context())
+	if said == nil || said.run == nil || said.run.c != x.c {
+		return false
+	}
+	outer := said.run
+	if outer.req.Key != x.req.Key {
+		said.NoStore()
+		return false
+	}
+	outer.adopt(x.p)
+	x.next.ServeHTTP(x.w, x.r)
+	return true
+}

@@ -11,6 +11,8 @@ import (
 // *Response, which From returns when no fill runs, takes every word and does nothing. It is safe for
 // concurrent use until the handler returns.
 type Response struct {
+	run *run // nil but in a handler's run
+
 	mu    sync.Mutex
 	tags  []string
 	ttl   time.Duration

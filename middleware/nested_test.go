@@ -1,0 +1,38 @@
+package middleware_test
+
+import (
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/freshet-go/freshet/policy"
+)
+
+// A Cache mounted twice on a request's way does not wait for itself: the inner mount's policy governs the
+// one run of the handler.
+func TestNestedMounts(t *testing.T) {
+	c := newCache(t)
+	o := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Header.Get("X-Tenant")) }}
+	h := c.Handler(c.With(policy.Policy{TTL: time.Minute})(o))
+	r := get(h, "/")
+	status(t, r, "stored")
+	want(t, "Cache-Control", r.Header.Get("Cache-Control"), "max-age=60")
+	status(t, get(h, "/"), "hit")
+	want(t, "runs", o.runs.Load(), int64(1))
+
+	off := c.Handler(c.With(policy.Policy{Off: true})(o))
+	for range 2 {
+		want(t, "Cache-Control", get(off, "/off").Header.Get("Cache-Control"), "no-cache, no-store")
+	}
+	want(t, "runs", o.runs.Load(), int64(3))
+
+	// An inner policy that makes other keys keeps its own entries, and the outer mount keeps none.
+	tenants := c.Handler(c.With(policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{Headers: []string{"X-Tenant"}}})(o))
+	for range 2 {
+		for _, tenant := range []string{"a", "b"} {
+			want(t, "tenant", body(get(tenants, "/t", "X-Tenant", tenant)), tenant)
+		}
+	}
+	want(t, "runs", o.runs.Load(), int64(5))
+}
