@@ -126,7 +126,6 @@ func picker(keys int, seed uint64) func() int {
 	return func() int { i++; return picks[i&(1<<16-1)] }
 }
 
-
 // What is measured as a hit is one: the handler runs once for each key.
 func TestWhatIsMeasuredIsAHit(t *testing.T) {
 	s := memstore.New(64 << 20)

@@ -76,12 +76,20 @@ func (f *fill) signal() {
 	}
 }
 
-// await returns the channel that the next change closes. mu is held.
-func (f *fill) await() <-chan struct{} {
+// wait lets mu, which is held, go until the next change, or until ctx is done.
+func (f *fill) wait(ctx context.Context) error {
 	if f.changed == nil {
 		f.changed = make(chan struct{})
 	}
-	return f.changed
+	changed := f.changed
+	f.mu.Unlock()
+	defer f.mu.Lock()
+	select {
+	case <-changed:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // decide moves the fill on from asked. e is what the stage is about, if anything.
@@ -106,21 +114,14 @@ func (f *fill) retire() {
 
 // decided waits until the fill has moved on from asked, and returns what it then is.
 func (f *fill) decided(ctx context.Context) (stage, *store.Entry, policy.Reason, error) {
-	for {
-		f.mu.Lock()
-		s, e, why := f.stage, f.entry, f.why
-		if s != asked {
-			f.mu.Unlock()
-			return s, e, why, nil
-		}
-		changed := f.await()
-		f.mu.Unlock()
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return asked, nil, "", ctx.Err()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for f.stage == asked {
+		if err := f.wait(ctx); err != nil {
+			return asked, nil, "", err
 		}
 	}
+	return f.stage, f.entry, f.why, nil
 }
 
 // enter adds a reader at the body's beginning. It fails when the beginning is gone.
@@ -212,16 +213,7 @@ func (f *fill) room(ctx context.Context, n int) (int, error) {
 		if free := size - int64(len(f.body)); free > 0 {
 			return int(min(int64(n), free)), nil
 		}
-		changed := f.await()
-		f.mu.Unlock()
-		var err error
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			err = ctx.Err()
-		}
-		f.mu.Lock()
-		if err != nil {
+		if err := f.wait(ctx); err != nil {
 			return 0, err
 		}
 	}
@@ -289,16 +281,7 @@ func (f *fill) next(ctx context.Context, rd *reader) (piece, error) {
 		case f.ended:
 			return piece{ended: true}, nil
 		}
-		changed := f.await()
-		f.mu.Unlock()
-		var err error
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			err = ctx.Err()
-		}
-		f.mu.Lock()
-		if err != nil {
+		if err := f.wait(ctx); err != nil {
 			return piece{}, err
 		}
 	}
