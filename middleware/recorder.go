@@ -55,7 +55,6 @@ type recorder struct {
 func (w *recorder) reset() {
 	n := w.run
 	n.f.body = nil
-	n.again = false
 	*w = recorder{run: n}
 }
 

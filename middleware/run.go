@@ -135,6 +135,7 @@ func (n *run) request() *http.Request {
 	}
 	r := n.r.WithContext(n.ctx)
 	n.condition(r)
+	n.again = false // whatever comes now is the answer
 	n.began = time.Now()
 	return r
 }

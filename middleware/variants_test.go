@@ -103,3 +103,29 @@ func TestFreshenedEntryStaysForTheAnonymous(t *testing.T) {
 		want(t, "Expires", r.Header.Get("Expires"), time.Now().Add(time.Minute).UTC().Format(http.TimeFormat))
 	})
 }
+
+// A 304 that speaks of another tag is no answer: the handler is asked once more, without conditions, and
+// what it then says is the answer, whatever it is.
+func TestA304OfAnotherTag(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t)
+		o := &origin{}
+		var asked []string
+		o.h = func(w http.ResponseWriter, r *http.Request) {
+			asked = append(asked, r.Header.Get("If-None-Match"))
+			w.Header().Set("Cache-Control", "max-age=1")
+			w.Header().Set("ETag", fmt.Sprintf(`"%d"`, o.runs.Load()))
+			if o.runs.Load() == 1 {
+				io.WriteString(w, "old")
+				return
+			}
+			w.WriteHeader(304)
+		}
+		h := c.Handler(o)
+		get(h, "/")
+		time.Sleep(10 * time.Second)
+		r := get(h, "/")
+		want(t, "status", r.StatusCode, 304)
+		want(t, "asked with", fmt.Sprintf("%q", asked), `["" "\"1\"" ""]`)
+	})
+}
