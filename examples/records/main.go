@@ -27,9 +27,6 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	for _, warning := range set.Warnings() {
-		log.Print("settings: ", warning)
-	}
 	if err := set.Flags(flag.CommandLine); err != nil {
 		log.Fatal(err)
 	}
