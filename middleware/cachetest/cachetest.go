@@ -10,6 +10,7 @@
 package cachetest
 
 import (
+	"context"
 	"io"
 	"log"
 	"net/http"
@@ -56,7 +57,9 @@ func NewCache(t *testing.T, s Site) *middleware.Cache {
 	c.Expires = s.Expires
 	c.Log = silent()
 	t.Cleanup(func() {
-		if err := c.Close(t.Context()); err != nil && t.Context().Err() == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := c.Close(ctx); err != nil {
 			t.Error(err)
 		}
 	})

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -38,6 +39,7 @@ type step struct {
 	method, target string
 	header         []string // lines, as they are sent; {etag} and {modified} are those of the last response that had any
 	body           string
+	rawBody        bool   // the header says how long the body is
 	wantBody       string // "*": any
 	words          []string
 	until          bool // repeated until it gets what it wants
@@ -53,6 +55,7 @@ func post(target string, header ...string) step {
 	return request("POST", target, header...).sending("x=1")
 }
 func (s step) sending(body string) step { s.body = body; return s }
+func (s step) raw(body string) step     { s.body, s.rawBody = body, true; return s }
 func (s step) eventually() step         { s.until = true; return s }
 
 // want says what the client must get: the body, and words about the rest, each one of
@@ -110,6 +113,7 @@ type stage struct {
 	address string
 	client  *http.Client // of HTTP/2
 
+	mu             sync.Mutex
 	etag, modified string // of the last response that had them
 }
 
@@ -148,10 +152,7 @@ func (g *stage) perform() {
 // take asks what a step asks and checks what it gets.
 func (g *stage) take(what string, s step) *reply {
 	g.Helper()
-	s.header = append([]string(nil), s.header...)
-	for i, line := range s.header {
-		s.header[i] = filled(strings.NewReplacer("{etag}", g.etag, "{modified}", g.modified).Replace(line))
-	}
+	s.header, s.words = g.filled(s.header), g.filled(s.words)
 	var got *reply
 	var wrong []string
 	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
@@ -171,6 +172,8 @@ func (g *stage) take(what string, s step) *reply {
 	if len(wrong) > 0 && got.header != nil {
 		g.Logf("%s: got %d %v %.200q", what, got.status, got.header, got.body)
 	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if v := got.header.Get("ETag"); v != "" {
 		g.etag = v
 	}
@@ -178,6 +181,18 @@ func (g *stage) take(what string, s step) *reply {
 		g.modified = v
 	}
 	return got
+}
+
+// filled puts what is known by now into lines.
+func (g *stage) filled(lines []string) []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	known := strings.NewReplacer("{etag}", g.etag, "{modified}", g.modified)
+	all := make([]string, len(lines))
+	for i, line := range lines {
+		all[i] = filled(known.Replace(line))
+	}
+	return all
 }
 
 // judge says what is wrong with a reply.
@@ -298,7 +313,7 @@ func (s Status) says(word string) bool {
 	case "shared":
 		return s.Hit || s.Collapsed
 	case "fwd":
-		return s.Fwd == value || value == "" && s.Fwd != ""
+		return s.Fwd == value
 	case "fwd-status":
 		return strconv.Itoa(s.FwdStatus) == value
 	case "detail":

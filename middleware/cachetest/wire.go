@@ -53,7 +53,7 @@ func dial(t testing.TB, address string, s step) *wire {
 	if !hasHost {
 		b.WriteString("Host: site.example\r\n")
 	}
-	if s.body != "" {
+	if s.body != "" && !s.rawBody {
 		fmt.Fprintf(&b, "Content-Length: %d\r\n", len(s.body))
 	}
 	b.WriteString("Connection: close\r\n\r\n" + s.body)

@@ -1,0 +1,23 @@
+package cachetest_test
+
+import (
+	"net/http"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/freshet-go/freshet/middleware/cachetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func mount(t *testing.T, s cachetest.Site) http.Handler {
+	c := cachetest.NewCache(t, s)
+	c.Root = c.Handler(s.Origin)
+	return c.Root
+}
+
+func TestNetHTTP(t *testing.T) {
+	cachetest.Run(t, mount)
+	cachetest.RunHandlers(t, mount)
+}
