@@ -1,0 +1,32 @@
+package freshet_test
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// Whoever finds a detail in Cache-Status finds it in docs/caching.md, too.
+func TestEveryReasonIsExplained(t *testing.T) {
+	page, err := os.ReadFile("docs/caching.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	constant := regexp.MustCompile(`(?m)^\s*Reason\w+\s+(?:policy\.)?Reason\s*=\s*"([^"]+)"`)
+	for file, least := range map[string]int{"policy/reason.go": 20, "policy/plan.go": 6, "middleware/find.go": 10} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reasons := constant.FindAllStringSubmatch(string(text), -1)
+		if len(reasons) < least {
+			t.Errorf("%s has %d reasons, and had %d: this test looks in the wrong place", file, len(reasons), least)
+		}
+		for _, reason := range reasons {
+			if !strings.Contains(string(page), "`"+reason[1]+"`") {
+				t.Errorf("docs/caching.md does not explain `%s` of %s", reason[1], file)
+			}
+		}
+	}
+}
