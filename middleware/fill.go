@@ -52,7 +52,8 @@ type fill struct {
 
 // reader is one client's place in the body.
 type reader struct {
-	off     int64
+	off     int64 // what it has written to its client
+	taken   int64 // what it has been given: more than off while it writes
 	flushes int
 }
 
@@ -252,30 +253,32 @@ type piece struct {
 	ended bool
 }
 
-// next waits for what comes after rd's place, and moves the place on.
+// next says that rd has written what it was given, and waits for what comes after.
 func (f *fill) next(ctx context.Context, rd *reader) (piece, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if rd.off != rd.taken {
+		rd.off = rd.taken
+		if !f.keeping {
+			f.signal() // there may be room now
+		}
+	}
 	for {
 		if rd.off < f.base {
 			return piece{}, errBehind
 		}
 		bytes := f.body[rd.off-f.base:]
-		switch {
-		case len(bytes) > 0 || rd.flushes != f.flushes:
-			p := piece{bytes: bytes[:len(bytes):len(bytes)], flush: rd.flushes != f.flushes}
-			rd.flushes = f.flushes
-			if p.flush || f.keeping {
-				rd.off += int64(len(bytes))
-			} else {
-				n := min(len(bytes), 64<<10) // a part, so that the writer is let go on the sooner
-				p.bytes = p.bytes[:n]
-				rd.off += int64(n)
+		if !f.keeping && len(bytes) > window {
+			bytes = bytes[:window] // a part, so that the writer can go on the sooner
+		}
+		rd.taken = rd.off + int64(len(bytes))
+		reached := rd.taken == f.base+int64(len(f.body))
+		switch flush := reached && rd.flushes != f.flushes; {
+		case len(bytes) > 0 || flush:
+			if flush {
+				rd.flushes = f.flushes
 			}
-			if !f.keeping {
-				f.signal()
-			}
-			return p, nil
+			return piece{bytes: bytes[:len(bytes):len(bytes)], flush: flush}, nil
 		case f.ended && f.cut:
 			return piece{}, errCut
 		case f.ended:

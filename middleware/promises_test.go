@@ -404,7 +404,7 @@ func TestP6ASlowReaderSlowsNobody(t *testing.T) {
 func TestP6TooLongStreamsOnUnstored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
-		const size = 8 << 20
+		const size = 3 << 20
 		o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")
 			time.Sleep(time.Second)
