@@ -96,7 +96,7 @@ Your turn, in another terminal. Ctrl-C here ends it.
   # a hit, or a miss after a minute
   curl -i %[1]s/tides/dover
   # 206: a part of what is stored
-  curl -i -r 0-13 %[1]s/tides/dover
+  curl -i -r 0-17 %[1]s/tides/dover
   # somebody: it is made for them, and kept from others
   curl -i -H 'Cookie: session=1' %[1]s/tides/dover
   # a change: the next GET runs the handler
