@@ -67,12 +67,15 @@ func NewCache(t *testing.T, s Site) *middleware.Cache {
 }
 
 // ServeOrigin serves a site's origin on a loopback port, for mounts that reach it over the wire, and returns
-// its URL. No connection is used twice: a client such as http.Transport would ask again on its own when
-// a connection that it had used before breaks, and the table counts how often the origin runs.
+// its URL. Connections are not used twice, unless the answer says otherwise: a client such as http.Transport
+// asks again on its own when a connection that it had used before breaks, and the table counts how often
+// the origin runs.
 func ServeOrigin(t *testing.T, origin http.Handler) (url string) {
 	t.Helper()
-	server := newServer(origin)
-	server.Config.SetKeepAlivesEnabled(false)
+	server := newServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Connection", "close")
+		origin.ServeHTTP(w, r)
+	}))
 	server.Start()
 	t.Cleanup(server.Close)
 	return server.URL

@@ -2,6 +2,7 @@ package cachetest
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -50,10 +51,12 @@ func (o *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.do(w, r)
 		return
 	}
+	h := http.Header{}
 	for _, line := range a.header {
 		name, value, _ := strings.Cut(line, ":")
-		w.Header()[http.CanonicalHeaderKey(name)] = append(w.Header()[http.CanonicalHeaderKey(name)], filled(strings.TrimPrefix(value, " ")))
+		h.Add(name, filled(strings.TrimPrefix(value, " ")))
 	}
+	maps.Copy(w.Header(), h)
 	body := fmt.Sprintf("run %d", n)
 	if a.body != nil {
 		body = *a.body
