@@ -1,0 +1,383 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+var binary string // of freshet, built once
+
+func TestMain(m *testing.M) {
+	folder, err := os.MkdirTemp("", "freshet")
+	if err != nil {
+		panic(err)
+	}
+	binary = filepath.Join(folder, "freshet")
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		panic(fmt.Sprintf("go build: %v\n%s", err, out))
+	}
+	status := m.Run()
+	os.RemoveAll(folder)
+	os.Exit(status)
+}
+
+// command is freshet with an environment that has nothing of ours but environ.
+func command(environ []string, args ...string) *exec.Cmd {
+	cmd := exec.Command(binary, args...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, environ...)
+	return cmd
+}
+
+func TestExitStatusAndMessage(t *testing.T) {
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	folder := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	const up = "--upstream=http://127.0.0.1:9"
+	for _, c := range []struct {
+		story   string
+		environ []string
+		args    []string
+		status  int
+		says    string // of the first line
+	}{
+		{"nothing", nil, nil, 2, "freshet caches HTTP responses"},
+		{"help", nil, []string{"--help"}, 0, "freshet caches HTTP responses"},
+		{"help", nil, []string{"help"}, 0, "freshet caches HTTP responses"},
+		{"help of a command", nil, []string{"proxy", "--help"}, 0, "freshet proxy is a shared cache"},
+		{"help of a command", nil, []string{"help", "proxy"}, 0, "freshet proxy is a shared cache"},
+		{"version", nil, []string{"version"}, 0, "freshet "},
+		{"an unknown command", nil, []string{"porxy"}, 2, `freshet: there is no command "porxy"`},
+		{"no upstream", nil, []string{"proxy"}, 2, "freshet proxy: --upstream is missing"},
+		{"an unknown flag", nil, []string{"proxy", "--lsten", ":1"}, 2, "there is no flag --lsten"},
+		{"a flag without its value", nil, []string{"proxy", "--listen"}, 2, "--listen needs a value"},
+		{"a word", nil, []string{"proxy", up, "fast"}, 2, `"fast" is no flag`},
+		{"an address without a port", nil, []string{"proxy", up, "--listen", "127.0.0.1"}, 2, `--listen "127.0.0.1": allowed is HOST:PORT`},
+		{"a port that is none", nil, []string{"proxy", up, "--listen", ":99999"}, 2, `--listen ":99999": allowed is HOST:PORT`},
+		{"an address of nobody", nil, []string{"proxy", up, "--listen", "192.0.2.1:8080"}, 2, `--listen "192.0.2.1:8080": no address of this machine`},
+		{"a name that has no address", nil, []string{"proxy", up, "--listen", "no name:8080"}, 2, `--listen "no name:8080": `},
+		{"an address in use", nil, []string{"proxy", up, "--listen", busy.Addr().String()}, 2, "the address is in use by another program"},
+		{"an upstream without a scheme", nil, []string{"proxy", "--upstream", "127.0.0.1:9000"}, 2, `--upstream "127.0.0.1:9000": allowed is an http or https URL`},
+		{"an upstream's port that is none", nil, []string{"proxy", "--upstream", "http://a:0"}, 2, "allowed is a port from 1 to 65535"},
+		{"itself", nil, []string{"proxy", "--listen", ":9321", "--upstream", "http://localhost:9321"}, 2, "it would ask itself without end"},
+		{"no memory", nil, []string{"proxy", up, "--memory", "0"}, 2, `--memory "0": allowed is a number of bytes such as 65536, 64KiB or 16MiB, from 1MiB`},
+		{"negative memory", nil, []string{"proxy", up, "--memory", "-5MiB"}, 2, `--memory "-5MiB": allowed is`},
+		{"more memory than there are numbers", nil, []string{"proxy", up, "--memory", "99999999999GiB"}, 2, `--memory "99999999999GiB": allowed is`},
+		{"no time", nil, []string{"proxy", up, "--timeout", "0"}, 2, `--timeout "0": allowed is a length of time greater than 0`},
+		{"a time that is none", nil, []string{"proxy", up, "--stale-if-error", "soon"}, 2, `--stale-if-error "soon": allowed is a length of time`},
+		{"neither yes nor no", nil, []string{"proxy", up, "--store-cookies=perhaps"}, 2, `--store-cookies "perhaps": allowed are true and false`},
+		{"a name with a line break", nil, []string{"proxy", up, "--name", "a\r\nb"}, 2, `--name "a\r\nb": allowed are letters`},
+		{"a file that is not there", nil, []string{"proxy", up, "--config", "/nowhere.ini"}, 2, "open /nowhere.ini: no such file"},
+		{"a folder for a file", nil, []string{"proxy", up, "--config", folder}, 2, "is a directory"},
+		{"an unknown setting", nil, []string{"proxy", up, "--config", file("a.ini", "[freshet]\nproxy.memmory = 1MiB\n")}, 2,
+			"a.ini:2: proxy.memmory is no setting: did you mean proxy.memory?"},
+		{"one outside of all sections", nil, []string{"proxy", up, "--config", file("b.ini", "memory = 1MiB\n")}, 2, "b.ini:1: memory is no setting"},
+		{"a wrong setting", nil, []string{"proxy", up, "--config", file("c.ini", "proxy.memory = lots\n")}, 2, `c.ini:1: proxy.memory = "lots": allowed is`},
+		{"an upstream that is wrong in the file", nil, []string{"proxy", "--config", file("d.ini", "proxy.upstream = here\n")}, 2, `d.ini:1: proxy.upstream = "here": allowed is`},
+		{"a wrong variable", []string{"FRESHET_PROXY_STORE_COOKIES=perhaps"}, []string{"proxy", up}, 2,
+			`environment variable FRESHET_PROXY_STORE_COOKIES: PROXY_STORE_COOKIES = "perhaps": allowed are true and false`},
+	} {
+		t.Run(c.story, func(t *testing.T) {
+			cmd := command(c.environ, c.args...)
+			var stdout, stderr bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &stdout, &stderr
+			cmd.Run()
+			status := cmd.ProcessState.ExitCode()
+			said, silent := &stdout, &stderr
+			if c.status != 0 {
+				said, silent = silent, said
+			}
+			line, rest, _ := strings.Cut(said.String(), "\n")
+			if status != c.status || !strings.Contains(line, c.says) || silent.Len() > 0 {
+				t.Errorf("status %d, stdout %q, stderr %q; want %d and %q", status, stdout.String(), stderr.String(), c.status, c.says)
+			}
+			if strings.HasPrefix(line, "freshet proxy: ") && (rest != "" || !strings.HasSuffix(line, "; see freshet proxy --help")) {
+				t.Errorf("%q, want one sentence that leads to the help", said.String())
+			}
+		})
+	}
+}
+
+// running is a freshet that serves.
+type running struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	url    string
+	line   string // what it said at its start
+	stderr bytes.Buffer
+}
+
+var startLine = regexp.MustCompile(`^freshet proxy: serving (http://\S+) from http\S+, keeping up to .* in memory$`)
+
+func start(t *testing.T, environ []string, args ...string) *running {
+	t.Helper()
+	p := &running{t: t, cmd: command(environ, append([]string{"proxy"}, args...)...)}
+	p.cmd.Stderr = &p.stderr
+	stdout, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.cmd.Process.Kill(); p.cmd.Wait() })
+	p.line, err = bufio.NewReader(stdout).ReadString('\n')
+	p.line = strings.TrimSuffix(p.line, "\n")
+	found := startLine.FindStringSubmatch(p.line)
+	if err != nil || found == nil {
+		p.cmd.Wait()
+		t.Fatalf("at its start it said %q, %q", p.line, p.stderr.String())
+	}
+	p.url = found[1]
+	return p
+}
+
+// get returns the status, what Cache-Status says and the body.
+func (p *running) get(path string) (status int, cache, body string) {
+	p.t.Helper()
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
+	res, err := client.Get(p.url + path)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return res.StatusCode, res.Header.Get("Cache-Status"), string(text)
+}
+
+// stop tells it to end and returns its exit status.
+func (p *running) stop(signal os.Signal) int {
+	p.t.Helper()
+	p.cmd.Process.Signal(signal)
+	p.cmd.Wait()
+	return p.cmd.ProcessState.ExitCode()
+}
+
+func TestServesUntilToldToEnd(t *testing.T) {
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		if cookie := r.URL.Query().Get("cookie"); cookie != "" {
+			w.Header().Set("Set-Cookie", cookie)
+		}
+		io.WriteString(w, "hello from "+r.Host)
+	}))
+	defer upstream.Close()
+	for _, signal := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
+		p := start(t, nil, "--listen", "127.0.0.1:0", "--upstream", upstream.URL, "--name", "edge", "--memory", "2MiB", "--log")
+		if want := " from " + upstream.URL + ", keeping up to 2 MiB in memory"; !strings.HasSuffix(p.line, want) {
+			t.Errorf("%q, want %q", p.line, want)
+		}
+		host := strings.TrimPrefix(p.url, "http://")
+		for _, want := range []string{"edge; fwd=uri-miss; fwd-status=200", "edge; fwd=uri-miss; fwd-status=200"} {
+			if status, cache, body := p.get("/?cookie=a=1"); status != 200 || !strings.HasPrefix(cache, want) || body != "hello from "+host {
+				t.Errorf("%d [%s] %q, want [%s…]: Set-Cookie is not stored", status, cache, body, want)
+			}
+		}
+		for _, want := range []string{"edge; fwd=uri-miss; fwd-status=200; stored", "edge; hit; ttl="} {
+			if _, cache, _ := p.get("/"); !strings.HasPrefix(cache, want) {
+				t.Errorf("[%s], want [%s…]", cache, want)
+			}
+		}
+		if status := p.stop(signal); status != 0 {
+			t.Errorf("%v: exit status %d, %s", signal, status, &p.stderr)
+		}
+		if n := strings.Count(p.stderr.String(), "msg=request method=GET"); n != 4 {
+			t.Errorf("%d lines of the log, want 4:\n%s", n, &p.stderr)
+		}
+	}
+}
+
+func TestEndsAfterWhatItHasBegun(t *testing.T) {
+	asked, answer := make(chan bool), make(chan bool)
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- true
+		<-answer
+		io.WriteString(w, "late")
+	}))
+	defer upstream.Close()
+	p := start(t, nil, "--listen", "127.0.0.1:0", "--upstream", upstream.URL)
+	got := make(chan string)
+	go func() {
+		_, _, body := p.get("/")
+		got <- body
+	}()
+	<-asked
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	for { // until it takes no new ones
+		conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+		if err != nil {
+			break
+		}
+		conn.Close()
+		time.Sleep(time.Millisecond)
+	}
+	close(answer)
+	if body := <-got; body != "late" {
+		t.Errorf("%q, want the response that was on its way", body)
+	}
+	p.cmd.Wait()
+	if status := p.cmd.ProcessState.ExitCode(); status != 0 {
+		t.Errorf("exit status %d: %s", status, &p.stderr)
+	}
+}
+
+// Flags go before the environment, that before the file, that before the defaults.
+func TestWhereSettingsComeFrom(t *testing.T) {
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Set-Cookie", "a=1")
+		w.Header().Set("Cache-Control", "max-age=60")
+		io.WriteString(w, r.Host)
+	}))
+	defer upstream.Close()
+	file := filepath.Join(t.TempDir(), "proxy.ini")
+	text := "# the proxy's own\n[freshet]\nproxy.upstream = " + upstream.URL +
+		"\nproxy.listen = 127.0.0.1:0\nproxy.name = file\nproxy.memory = 3MiB\nproxy.store-cookies = on\nproxy.preserve_host = no\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		story      string
+		environ    []string
+		args       []string
+		name, line string
+	}{
+		{"the file", nil, nil, "file", "3 MiB"},
+		{"the environment over the file", []string{"FRESHET_PROXY_NAME=environment", "FRESHET_PROXY_MEMORY=4MiB"}, nil, "environment", "4 MiB"},
+		{"a flag over both", []string{"FRESHET_PROXY_NAME=environment"}, []string{"--name=flag"}, "flag", "3 MiB"},
+	} {
+		t.Run(c.story, func(t *testing.T) {
+			p := start(t, c.environ, append([]string{"--config", file}, c.args...)...)
+			if !strings.Contains(p.line, "up to "+c.line) {
+				t.Errorf("%q, want %q", p.line, c.line)
+			}
+			for _, want := range []string{"; fwd=uri-miss; fwd-status=200; stored", "; hit; ttl="} {
+				_, cache, body := p.get("/")
+				if !strings.HasPrefix(cache, c.name+want) {
+					t.Errorf("[%s], want [%s%s…]", cache, c.name, want)
+				}
+				if u, _ := url.Parse(upstream.URL); body != u.Host {
+					t.Errorf("the upstream saw host %q, want its own", body)
+				}
+			}
+			p.stop(syscall.SIGTERM)
+		})
+	}
+	p := start(t, []string{"FRESHET_PROXY_UPSTREAM=" + upstream.URL, "FRESHET_PROXY_LISTEN=127.0.0.1:0"})
+	if _, cache, _ := p.get("/"); !strings.HasPrefix(cache, "Freshet; ") {
+		t.Errorf("[%s], want the default name; the environment alone suffices", cache)
+	}
+	p.stop(syscall.SIGTERM)
+}
+
+// Heuristics are on unless they are turned off.
+func TestHeuristics(t *testing.T) {
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Last-Modified", "Mon, 01 Jan 2024 00:00:00 GMT")
+		io.WriteString(w, "old")
+	}))
+	defer upstream.Close()
+	for arg, want := range map[string]string{"--heuristics": "hit; ttl=86", "--heuristics=false": "fwd=uri-miss"} {
+		p := start(t, nil, "--listen", "127.0.0.1:0", "--upstream", upstream.URL, arg)
+		p.get("/")
+		if _, cache, _ := p.get("/"); !strings.HasPrefix(cache, "Freshet; "+want) {
+			t.Errorf("%s: [%s], want [%s…]", arg, cache, want)
+		}
+		p.stop(syscall.SIGTERM)
+	}
+}
+
+func TestUpstreamThatIsNotThere(t *testing.T) {
+	p := start(t, nil, "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:9")
+	if status, _, body := p.get("/x"); status != 502 || !strings.Contains(body, "gave no response") {
+		t.Errorf("%d %q, want 502 and a word on it", status, body)
+	}
+	p.stop(syscall.SIGTERM)
+	if !strings.Contains(p.stderr.String(), "connection refused") {
+		t.Errorf("it did not say why: %s", &p.stderr)
+	}
+}
+
+func TestHelpHasEachFlagWithItsDefault(t *testing.T) {
+	f, set := newProxyFlags()
+	set.VisitAll(func(each *flag.Flag) {
+		if !strings.Contains(proxyUsage, "\n  --"+each.Name+" ") && !strings.Contains(proxyUsage, "\n  --"+each.Name+"\n") {
+			t.Errorf("freshet proxy --help says nothing of --%s", each.Name)
+		}
+	})
+	for _, def := range []string{"default " + f.listen + ";", "default " + f.name + ")", "default 1m)", "default 256MiB)", "default 16MiB;"} {
+		if !strings.Contains(proxyUsage, def) {
+			t.Errorf("the help does not say %q", def)
+		}
+	}
+	for line := range strings.SplitSeq(proxyUsage+usage, "\n") {
+		if len(line) > 100 {
+			t.Errorf("the help has a line of %d columns: %q", len(line), line)
+		}
+	}
+}
+
+func TestLoopsAreRefused(t *testing.T) {
+	own := "192.0.2.77" // an address of nobody
+	if addrs, _ := net.InterfaceAddrs(); len(addrs) > 0 {
+		for _, a := range addrs {
+			if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil && !n.IP.IsLoopback() {
+				own = n.IP.String()
+			}
+		}
+	}
+	for _, c := range []struct {
+		listen, upstream string
+		loops            bool
+	}{
+		{"127.0.0.1:9321", "http://127.0.0.1:9321", true},
+		{"127.0.0.1:9321", "http://localhost:9321/path", true},
+		{"127.0.0.1:9321", "http://0.0.0.0:9321", true},
+		{"127.0.0.1:9321", "http://127.0.0.1:9322", false},
+		{"127.0.0.1:9321", "http://127.0.0.2:9321", false},
+		{"127.0.0.1:9321", "http://" + own + ":9321", false},
+		{":9321", "http://127.0.0.1:9321", true},
+		{":9321", "http://[::1]:9321", true},
+		{"0.0.0.0:9321", "http://127.0.0.3:9321", true},
+		{":9321", "http://" + own + ":9321", own != "192.0.2.77"},
+		{":9321", "http://192.0.2.1:9321", false},
+		{"127.0.0.1:80", "http://127.0.0.1", true},
+		{"127.0.0.1:80", "https://127.0.0.1", false},
+		{"127.0.0.1:443", "https://127.0.0.1", true},
+		{"127.0.0.1:9321", "http://not there:9321", false},
+	} {
+		u, err := url.Parse(c.upstream)
+		if err != nil {
+			u = &url.URL{Scheme: "http", Host: "not-there.invalid:9321"}
+		}
+		if err := checkLoop(t.Context(), c.listen, u); (err != nil) != c.loops {
+			t.Errorf("--listen %s --upstream %s: %v, want a loop: %t", c.listen, c.upstream, err, c.loops)
+		}
+	}
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// checkLoop refuses an upstream that is the proxy itself. What it cannot see, such as a port forwarded by
+// another machine, the proxy notices when the first request comes back.
+func checkLoop(ctx context.Context, listen string, upstream *url.URL) error {
+	at, err := net.ResolveTCPAddr("tcp", listen)
+	if err != nil {
+		return fmt.Errorf("--listen %q: %w", listen, err)
+	}
+	port := upstream.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[upstream.Scheme]
+	}
+	if strconv.Itoa(at.Port) != port {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", upstream.Hostname())
+	if err != nil {
+		return nil // the name may be known later
+	}
+	for _, addr := range addrs {
+		if reaches(addr.Unmap(), at) {
+			return fmt.Errorf("--upstream %s is the proxy's own --listen %s: it would ask itself without end", upstream, listen)
+		}
+	}
+	return nil
+}
+
+// reaches reports whether a connection to addr would be accepted by who listens at the address, the ports
+// being equal.
+func reaches(addr netip.Addr, at *net.TCPAddr) bool {
+	local, ok := netip.AddrFromSlice(at.IP)
+	local = local.Unmap()
+	everywhere := !ok || local.IsUnspecified()
+	if addr.IsUnspecified() { // which connects to this machine
+		return everywhere || local.IsLoopback()
+	}
+	if !everywhere {
+		return addr == local
+	}
+	if addr.IsLoopback() {
+		return true
+	}
+	ours, _ := net.InterfaceAddrs()
+	for _, a := range ours {
+		if prefix, err := netip.ParsePrefix(a.String()); err == nil && prefix.Addr().Unmap() == addr {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,75 @@
+// Freshet is the command line of the framework: a caching proxy in front of any HTTP server.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+)
+
+const usage = `freshet caches HTTP responses, by the rules of HTTP itself (RFC 9111).
+
+usage: freshet COMMAND [flags]
+
+commands:
+  proxy      serve as a caching proxy in front of any HTTP server
+  version    print the version
+  help       print this; "freshet proxy --help" says what a command can do
+
+try it, with the files of a folder:
+  python3 -m http.server 9000 &
+  freshet proxy --upstream http://127.0.0.1:9000 &
+  curl -i http://127.0.0.1:8080/       (twice: look at Cache-Status)
+`
+
+// Exit statuses.
+const (
+	exitOK     = 0
+	exitFailed = 1 // while running
+	exitUsage  = 2 // asked for what cannot be
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+}
+
+func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
+	command := "help"
+	if len(args) > 0 {
+		command, args = args[0], args[1:]
+	} else {
+		io.WriteString(stderr, usage)
+		return exitUsage
+	}
+	switch command {
+	case "proxy":
+		return runProxy(ctx, args, environ, stdout, stderr)
+	case "version", "--version", "-version":
+		fmt.Fprintln(stdout, "freshet", version())
+		return exitOK
+	case "help", "--help", "-help", "-h":
+		if len(args) > 0 && args[0] == "proxy" {
+			io.WriteString(stdout, proxyUsage)
+			return exitOK
+		}
+		io.WriteString(stdout, usage)
+		return exitOK
+	}
+	fmt.Fprintf(stderr, "freshet: there is no command %q: see freshet --help\n", command)
+	return exitUsage
+}
+
+// version is that of the module, as the Go command recorded it.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(unknown version)"
+	}
+	return info.Main.Version + " " + info.GoVersion
+}

@@ -1,0 +1,133 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"strings"
+	"sync"
+
+	"github.com/freshet-go/freshet/middleware"
+)
+
+// trip is one request's way to the upstream and back.
+type trip struct {
+	client http.ResponseWriter
+	cut    error // what ended the upstream's body before its end
+}
+
+type tripKey struct{}
+
+func tripOf(ctx context.Context) *trip {
+	t, _ := ctx.Value(tripKey{}).(*trip)
+	return t
+}
+
+// forward is the handler that the cache runs: it has the upstream answer. A body that was cut ends in a
+// panic, so that it cannot look complete: httputil's own is raised only within net/http's server.
+func (p *Proxy) forward(w http.ResponseWriter, r *http.Request) {
+	t := &trip{client: w}
+	p.reverse.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), tripKey{}, t)))
+	if t.cut != nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// rewrite makes the upstream's request from the client's. httputil has taken out what is hop-by-hop, and
+// the forwarding fields.
+func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
+	r.SetURL(p.upstream)
+	if !p.options.ReplaceHost {
+		r.Out.Host = r.In.Host
+	}
+	// As the client sent it, which is what the key is made of; httputil drops what Go cannot parse.
+	r.Out.URL.RawQuery = r.In.URL.RawQuery
+	if !p.options.TrustForwarded {
+		r.SetXForwarded()
+	} else {
+		p.extendForwarded(r)
+	}
+	p.via.request(r.Out, r.In)
+	countHop(r.Out)
+}
+
+// extendForwarded sets the forwarding fields where a proxy before this one set some already.
+func (p *Proxy) extendForwarded(r *httputil.ProxyRequest) {
+	const host, proto = "X-Forwarded-Host", "X-Forwarded-Proto"
+	for _, name := range []string{"Forwarded", "X-Forwarded-For"} {
+		if v := r.In.Header[name]; v != nil {
+			r.Out.Header[name] = append([]string(nil), v...)
+		}
+	}
+	r.SetXForwarded()
+	for _, name := range []string{host, proto} {
+		if v := r.In.Header[name]; v != nil {
+			r.Out.Header[name] = v
+		}
+	}
+}
+
+// received completes the upstream's response before it goes to the cache.
+func (p *Proxy) received(res *http.Response) error {
+	p.via.response(res)
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		return nil
+	}
+	ctx := res.Request.Context()
+	if t := tripOf(ctx); t != nil && len(res.Header["Content-Type"]) == 0 {
+		t.client.Header()["Content-Type"] = nil // or else it would be guessed
+	}
+	if variesByClient(res.Header) {
+		middleware.From(ctx).NoStore()
+	}
+	return nil
+}
+
+// variesByClient reports whether the response depends on what the proxy adds to a request after the cache
+// has looked at it, so that the cache cannot tell for whom it is. (X-Forwarded-Host and -Proto tell
+// what is in the key.)
+func variesByClient(h http.Header) bool {
+	for _, line := range h["Vary"] {
+		for name := range strings.SplitSeq(line, ",") {
+			switch http.CanonicalHeaderKey(strings.TrimSpace(name)) {
+			case "X-Forwarded-For", "Via":
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// lost answers when the upstream gave no response. That is told to the cache, which may then serve a stale
+// response where an upstream's own 502 would not let it.
+func (p *Proxy) lost(w http.ResponseWriter, r *http.Request, err error) {
+	if cause := context.Cause(r.Context()); cause != nil {
+		err = cause
+	}
+	middleware.From(r.Context()).Fail(err)
+	status := http.StatusBadGateway
+	if timed, ok := errors.AsType[net.Error](err); ok && timed.Timeout() {
+		status = http.StatusGatewayTimeout
+	}
+	if !errors.Is(err, context.Canceled) { // or else the client has left
+		p.options.Log.Warn("freshet proxy: no response from the upstream",
+			"method", r.Method, "url", r.URL.Redacted(), "error", err)
+	}
+	http.Error(w, http.StatusText(status)+": the server behind this proxy gave no response.", status)
+}
+
+// buffers are those that bodies are copied with.
+type buffers struct{ pool sync.Pool }
+
+const bufferSize = 32 << 10
+
+func (b *buffers) Get() []byte {
+	if p, ok := b.pool.Get().(*[bufferSize]byte); ok {
+		return p[:]
+	}
+	return make([]byte, bufferSize)
+}
+
+func (b *buffers) Put(p []byte) { b.pool.Put((*[bufferSize]byte)(p)) }

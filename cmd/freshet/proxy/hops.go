@@ -1,0 +1,85 @@
+package proxy
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// endToEnd returns r without what is not meant to go through: the fields that Connection names (RFC 9110
+// section 7.6.1) and, unless they are trusted, the forwarding ones. The upstream does not get to
+// see them, so the cache must not either: a response that was made without a field would be stored
+// for requests with it.
+func (p *Proxy) endToEnd(r *http.Request) *http.Request {
+	h := r.Header
+	drop := func(name string) {
+		if h[name] == nil {
+			return
+		}
+		if len(h) == len(r.Header) { // the first: until now h is the client's
+			h = h.Clone()
+		}
+		delete(h, name)
+	}
+	for _, line := range r.Header["Connection"] {
+		for name := range strings.SplitSeq(line, ",") {
+			switch name = http.CanonicalHeaderKey(strings.TrimSpace(name)); name {
+			case "Close", "Keep-Alive", "Upgrade", "Te", "Connection": // not for the cache to see anyway
+			default:
+				drop(name)
+			}
+		}
+	}
+	if !p.options.TrustForwarded {
+		for _, name := range forwarding {
+			drop(name)
+		}
+	}
+	if len(h) == len(r.Header) {
+		return r
+	}
+	out := new(http.Request)
+	*out = *r
+	out.Header = h
+	return out
+}
+
+// forwarding lists the fields that the proxy sets itself, and Forwarded, which they replace.
+var forwarding = [...]string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"}
+
+// maxForwards returns how much further a TRACE or OPTIONS may go (RFC 9110 section 7.6.2); false: as far
+// as it wants.
+func maxForwards(r *http.Request) (uint64, bool) {
+	if r.Method != http.MethodTrace && r.Method != http.MethodOptions || len(r.Header["Max-Forwards"]) != 1 {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(r.Header["Max-Forwards"][0], 10, 64)
+	return n, err == nil
+}
+
+func atLastHop(r *http.Request) bool {
+	n, counted := maxForwards(r)
+	return counted && n == 0
+}
+
+// countHop counts down the Max-Forwards of a request that goes on.
+func countHop(out *http.Request) {
+	if n, counted := maxForwards(out); counted && n > 0 {
+		out.Header.Set("Max-Forwards", strconv.FormatUint(n-1, 10))
+	}
+}
+
+// answerLastHop answers a TRACE or OPTIONS that may go no further. TRACE tells what came in, without what
+// a script in a browser could not have read itself (RFC 9110 section 9.3.8).
+func answerLastHop(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodOptions {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	w.Header().Set("Content-Type", "message/http")
+	fmt.Fprintf(w, "TRACE %s %s\r\nHost: %s\r\n", r.RequestURI, r.Proto, r.Host)
+	r.Header.WriteSubset(w, map[string]bool{"Authorization": true, "Cookie": true, "Proxy-Authorization": true})
+	io.WriteString(w, "\r\n")
+}

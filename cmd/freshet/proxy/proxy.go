@@ -1,0 +1,165 @@
+// Package proxy is Freshet in front of any HTTP server: a reverse proxy that is a shared cache as RFC
+// 9111 has it. It forwards with net/http/httputil and caches with the engine of package middleware.
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"time"
+
+	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store/memstore"
+)
+
+// DefaultTimeout is how long the upstream may be silent.
+const DefaultTimeout = 60 * time.Second
+
+// Options says how to forward and to cache. The zero value is of use.
+type Options struct {
+	// Cache is the engine, not yet mounted: New mounts it, and gives it what it was not given: Policy
+	// chooses that of [Policy], Root is the proxy, Log is Options.Log. Nil: a cache in memory
+	// of [memstore.DefaultBytes], which Close closes. The store of a given Cache is the caller's to close.
+	Cache *middleware.Cache
+	// ReplaceHost sends the upstream's own host and port as the Host field. Default: the client's Host
+	// passes on, so that one upstream can serve several sites; what is stored is kept apart by it
+	// in either case.
+	ReplaceHost bool
+	// TrustForwarded believes what the client says in Forwarded and X-Forwarded-For, -Host and -Proto, as
+	// is right when all clients are proxies of one's own: the upstream sees them, with the client's
+	// address appended to the second, and the cache keeps apart what they tell apart.
+	// Default: they are replaced by what the proxy itself knows.
+	TrustForwarded bool
+	// Timeout is how long the upstream may take to begin its response once it has the request, and
+	// then be silent within it. Default DefaultTimeout; negative: for ever. An upgraded connection
+	// may be silent for any time.
+	Timeout time.Duration
+	// Log is told of faults: an upstream that cannot be reached. Nil: slog.Default().
+	Log *slog.Logger
+	// Access gets a line for each request, with its method, host, URI, status, size, time and what the
+	// cache made of it. Nil: no lines.
+	Access *slog.Logger
+}
+
+// Policy is the proxy's policy where Options.Cache has none: responses that state no lifetime get a
+// heuristic one (RFC 9111 section 4.2.2).
+func Policy() policy.Policy { return policy.Policy{Heuristic: true} }
+
+// Proxy is the http.Handler that forwards and caches. Make one with [New]. It is safe for concurrent use.
+type Proxy struct {
+	options  Options
+	upstream *url.URL
+	origin   *origin
+	reverse  *httputil.ReverseProxy
+	cache    *middleware.Cache
+	cached   http.Handler
+	own      *memstore.Store // nil: the store is the caller's
+	via      via
+}
+
+// New returns a proxy in front of the server at upstream, an http or https URL with a host and, if
+// need be, a path that is put before the path of each request.
+func New(upstream *url.URL, o Options) (*Proxy, error) {
+	if err := CheckUpstream(upstream); err != nil {
+		return nil, fmt.Errorf("proxy: upstream: %w", err)
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Timeout == 0 {
+		o.Timeout = DefaultTimeout
+	}
+	p := &Proxy{options: o, upstream: upstream, cache: o.Cache, origin: newOrigin(o.Timeout)}
+	p.reverse = &httputil.ReverseProxy{
+		Rewrite:        p.rewrite,
+		ModifyResponse: p.received,
+		ErrorHandler:   p.lost,
+		Transport:      p.origin,
+		BufferPool:     &buffers{},
+		FlushInterval:  flushInterval,
+		ErrorLog:       slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),
+	}
+	p.mount()
+	return p, nil
+}
+
+// flushInterval bounds how long the beginning of a slow response is held back. One without a length, or
+// of events, is not held back at all: httputil sees to that.
+const flushInterval = 100 * time.Millisecond
+
+func (p *Proxy) mount() {
+	c := p.cache
+	if c == nil {
+		p.own = memstore.New(memstore.DefaultBytes)
+		c = middleware.New(p.own)
+		p.cache = c
+	}
+	if c.Policy == nil {
+		usual := Policy()
+		c.Policy = func(*http.Request) *policy.Policy { return &usual }
+	}
+	if c.Log == nil {
+		c.Log = p.options.Log
+	}
+	if p.options.Access != nil {
+		c.Observe = p.observe(c.Observe)
+	}
+	// A refresh enters behind ServeHTTP: what that takes from a client's request is gone already.
+	if c.Root == nil {
+		c.Root = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.cached.ServeHTTP(w, r) })
+	}
+	p.cached = c.Handler(http.HandlerFunc(p.forward))
+	p.via = newVia(c.Name)
+}
+
+// ServeHTTP answers from the cache or by the upstream.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if p.options.Access != nil {
+		p.serveLogged(w, r)
+		return
+	}
+	p.serve(w, r)
+}
+
+func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.Method == http.MethodConnect:
+		http.Error(w, "This is a proxy for one server, not a tunnel to others.", http.StatusMethodNotAllowed)
+	case p.via.looped(r):
+		p.options.Log.Error("freshet proxy: a request came back: the upstream leads to this proxy", "upstream", p.upstream.String())
+		http.Error(w, "The request came back to the proxy that had forwarded it.", http.StatusLoopDetected)
+	case atLastHop(r):
+		answerLastHop(w, r)
+	default:
+		p.cached.ServeHTTP(w, p.endToEnd(r))
+	}
+}
+
+// Close ends refreshes in the background and idle connections to the upstream, and returns when that is
+// done or ctx is. The requests that are being served are not touched: shut down the server first.
+func (p *Proxy) Close(ctx context.Context) error {
+	err := p.cache.Close(ctx)
+	p.origin.transport.CloseIdleConnections()
+	if p.own != nil {
+		p.own.Close()
+	}
+	return err
+}
+
+// CheckUpstream says what is wrong with the URL of an upstream; nil: nothing.
+func CheckUpstream(u *url.URL) error {
+	switch {
+	case u == nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Hostname() == "":
+		return errors.New("allowed is an http or https URL with a host, such as http://127.0.0.1:9000")
+	case u.User != nil:
+		return errors.New("allowed is a URL without user and password: nothing would send them")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return errors.New("allowed is a URL without query and fragment: each request has its own")
+	}
+	return nil
+}

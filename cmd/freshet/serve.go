@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/freshet-go/freshet/cmd/freshet/proxy"
+	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store/memstore"
+)
+
+// shutdownTime is how long requests may take to finish once the process has been told to end.
+const shutdownTime = 30 * time.Second
+
+func runProxy(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
+	f, err := readProxyFlags(args, environ)
+	if errors.Is(err, flag.ErrHelp) {
+		io.WriteString(stdout, proxyUsage)
+		return exitOK
+	}
+	if err != nil {
+		return refuse(stderr, err)
+	}
+	if err := checkLoop(ctx, f.listen, f.upstream); err != nil {
+		return refuse(stderr, err)
+	}
+	listener, err := net.Listen("tcp", f.listen)
+	if err != nil {
+		return refuse(stderr, cannotListen(f.listen, err))
+	}
+	fmt.Fprintf(stdout, "freshet proxy: serving http://%s from %s, keeping up to %s in memory\n",
+		listener.Addr(), f.upstream, size(f.memory))
+	if err := serveProxy(ctx, listener, f, stderr); err != nil {
+		fmt.Fprintf(stderr, "freshet proxy: %v\n", err)
+		return exitFailed
+	}
+	return exitOK
+}
+
+// refuse says, a line for each that is wrong, why the proxy does not start.
+func refuse(stderr io.Writer, err error) int {
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		fmt.Fprintf(stderr, "freshet proxy: %s; see freshet proxy --help\n", line)
+	}
+	return exitUsage
+}
+
+func cannotListen(address string, err error) error {
+	reason := err
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		reason = op.Err
+	}
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("--listen %q: the address is in use by another program: end that, or choose another address", address)
+	case errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("--listen %q: not permitted: choose a port from 1024", address)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("--listen %q: no address of this machine: choose one that is, or :PORT for all", address)
+	}
+	return fmt.Errorf("--listen %q: %w", address, reason)
+}
+
+// serveProxy serves until ctx is done, and then finishes what has begun.
+func serveProxy(ctx context.Context, listener net.Listener, f *proxyFlags, stderr io.Writer) error {
+	log := slog.New(slog.NewTextHandler(stderr, nil))
+	store := memstore.New(f.memory)
+	defer store.Close()
+	p, err := newProxy(f, store, log)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{
+		Handler:           p,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+	}
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+	defer cancel()
+	if late := server.Shutdown(ending); late != nil {
+		log.Warn("freshet proxy: ended with requests unfinished", "error", late)
+		server.Close()
+	}
+	if late := p.Close(ending); late != nil {
+		log.Warn("freshet proxy: ended with refreshes unfinished", "error", late)
+	}
+	return err
+}
+
+func newProxy(f *proxyFlags, store *memstore.Store, log *slog.Logger) (*proxy.Proxy, error) {
+	cache := middleware.New(store)
+	cache.Name = f.name
+	usual := proxy.Policy()
+	usual.Heuristic = f.heuristics
+	usual.StoreCookies = f.storeCookies
+	usual.StaleWhileRevalidate, usual.StaleIfError = f.swr, f.sie
+	usual.MaxBody = f.maxBody
+	cache.Policy = func(*http.Request) *policy.Policy { return &usual }
+	o := proxy.Options{
+		Cache: cache, ReplaceHost: !f.preserveHost, TrustForwarded: f.trustForwarded, Timeout: f.timeout, Log: log,
+	}
+	if f.log {
+		o.Access = log
+	}
+	return proxy.New(f.upstream, o)
+}
+
+// size is a number of bytes as people write it.
+func size(n int64) string {
+	for _, unit := range []struct {
+		name  string
+		bytes int64
+	}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}} {
+		if n%unit.bytes == 0 && n > 0 {
+			return fmt.Sprintf("%d %s", n/unit.bytes, unit.name)
+		}
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
