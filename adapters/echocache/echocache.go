@@ -1,0 +1,115 @@
+// Package echocache mounts a [middleware.Cache] in echo v4: on the whole app with Pre or Use, on a
+// group, or on one route.
+//
+//	cache := middleware.New(memstore.New(64 << 20))
+//	e := echo.New()
+//	cache.Root = e
+//	e.Use(echocache.Middleware(cache))
+//	e.GET("/now", now, echocache.With(cache, policy.Policy{TTL: time.Minute}))
+//
+// What runs inside the cache, that is the handler and the middlewares mounted after it, does not run
+// on a hit. What must run for each request, such as a logger or a check of who asks, goes outside:
+// mount it before.
+//
+// Where routing has come before (Use, groups and routes, but not Pre), Cache.Policy, Policy.Scope and
+// the other functions of a policy find echo's route in r.Pattern ("/buckets/:bucket") and its
+// parameters in r.PathValue("bucket"), the same words that net/http and chi have for them.
+package echocache
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/policy"
+)
+
+// Middleware caches the responses of what it wraps, with the policies that Cache.Policy chooses. It
+// panics at start when c is nil or was wired in a way that cannot work.
+//
+// An error that the handler returns becomes its page (Echo.HTTPErrorHandler) inside, so that the
+// page is judged, shared and stored as any response is. The middlewares outside get the error as well,
+// with Response.Committed set, as echo's own do after a call of Context.Error. An error that comes
+// after the response has begun means that it broke off: what there is of it is not stored, and the
+// connection is aborted, so that no client takes it for whole, unless a stale response may stand in.
+func Middleware(c *middleware.Cache) echo.MiddlewareFunc {
+	if c == nil {
+		panic("echocache: Middleware: the cache is nil: make it with middleware.New(memstore.New(64 << 20)) or another store")
+	}
+	c.Handler(http.NotFoundHandler()) // completes the Cache now, so that what is wired wrong fails at start
+	return mount(c.Serve)
+}
+
+// With is Middleware for one route or group: p governs every request that passes through it, whatever
+// Cache.Policy says. The store and the fills are shared with the Cache's other mounts.
+func With(c *middleware.Cache, p policy.Policy) echo.MiddlewareFunc {
+	if c == nil {
+		panic("echocache: With: the cache is nil: make it with middleware.New(memstore.New(64 << 20)) or another store")
+	}
+	c.With(p)
+	return mount(func(w http.ResponseWriter, r *http.Request, next http.Handler) { c.ServeWith(w, r, next, &p) })
+}
+
+func mount(serve func(http.ResponseWriter, *http.Request, http.Handler)) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			v := &visit{c: c, next: next, client: client{c: c, outer: c.Response()}}
+			r := c.Request()
+			defer func(before string) { r.Pattern = before }(r.Pattern)
+			describe(r, c)
+			serve(&v.client, r, v)
+			v.client.finish(v.err != nil)
+			return v.err
+		}
+	}
+}
+
+// describe tells the policy's functions, which know requests and not echo, where echo routed r.
+func describe(r *http.Request, c echo.Context) {
+	path := c.Path()
+	if path == "" {
+		return // in Pre: not routed yet
+	}
+	r.Pattern = path
+	values := c.ParamValues()
+	for i, name := range c.ParamNames() {
+		r.SetPathValue(name, values[i])
+	}
+}
+
+// visit is one request's visit to the cache: the handler that the cache runs, in the goroutine of the
+// request, and the client that it answers.
+type visit struct {
+	c      echo.Context
+	next   echo.HandlerFunc
+	err    error
+	client client
+}
+
+// ServeHTTP runs echo's handler with the Context lent to it: its request and its response are the
+// ones of the fill. They are given back however the handler ends, since the Context goes back to
+// echo's pool and keeps its own Response for the next request.
+func (v *visit) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := v.c
+	before, outer := c.Request(), c.Response()
+	defer func() { c.SetRequest(before); c.SetResponse(outer) }()
+	inner := echo.NewResponse(w, c.Echo())
+	inner.Status = http.StatusOK // as in a Response of echo's own that has not been written to
+	c.SetRequest(r)
+	c.SetResponse(inner)
+
+	v.err = v.next(c)
+	if v.err == nil {
+		return
+	}
+	if !inner.Committed {
+		c.Error(v.err)
+		if inner.Committed {
+			return
+		}
+	}
+	// It failed in the middle of its response, or its error has no page: either way this is no answer
+	// to store, and a stale one may stand in for it.
+	middleware.From(r.Context()).Fail(v.err)
+}

@@ -1,0 +1,106 @@
+package echocache_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/freshet-go/freshet/adapters/echocache"
+	"github.com/freshet-go/freshet/policy"
+)
+
+// Wherever echo lets a middleware be mounted, the second request does not reach the handler.
+func TestMounts(t *testing.T) {
+	for _, mount := range []struct {
+		name string
+		at   func(a *app, h echo.HandlerFunc)
+	}{
+		{"Pre", func(a *app, h echo.HandlerFunc) { a.Pre(echocache.Middleware(a.cache)); a.GET("/v/:id", h) }},
+		{"Use", func(a *app, h echo.HandlerFunc) { a.Use(echocache.Middleware(a.cache)); a.GET("/v/:id", h) }},
+		{"group", func(a *app, h echo.HandlerFunc) { a.Group("/v", echocache.Middleware(a.cache)).GET("/:id", h) }},
+		{"route", func(a *app, h echo.HandlerFunc) { a.GET("/v/:id", h, echocache.With(a.cache, policy.Policy{})) }},
+		{"twice", func(a *app, h echo.HandlerFunc) {
+			a.Use(echocache.Middleware(a.cache))
+			a.GET("/v/:id", h, echocache.With(a.cache, policy.Policy{}))
+		}},
+		{"as net/http middleware", func(a *app, h echo.HandlerFunc) {
+			a.GET("/v/:id", h, echo.WrapMiddleware(a.cache.Handler))
+		}},
+	} {
+		t.Run(mount.name, func(t *testing.T) {
+			a := newApp(t)
+			mount.at(a, a.counted(func(c echo.Context) error { return page(c.Path() + " " + c.Param("id"))(c) }))
+			for _, cached := range []string{"stored", "hit"} {
+				for _, id := range []string{"1", "2"} {
+					r := a.ask("GET", "/v/"+id)
+					want(t, "body", r.Body.String(), "/v/:id "+id)
+					cacheStatus(t, r.Header(), cached)
+				}
+			}
+			want(t, "runs", a.runs.Load(), 2)
+		})
+	}
+}
+
+// A policy's functions know requests: they find echo's route and parameters there, and the request is
+// what it was when it leaves the cache.
+func TestPolicyByRoute(t *testing.T) {
+	expires, err := policy.NewExpires([]string{"record"},
+		policy.ExpirySetting{Name: "record", TTL: time.Minute},
+		policy.ExpirySetting{Name: "blog.record", TTL: 0},
+		policy.ExpirySetting{Name: "blog.posts.record", TTL: 30 * time.Second},
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := &policy.Policy{Resource: "record", Scope: func(r *http.Request) []string {
+		return []string{r.PathValue("bucket"), r.PathValue("collection")}
+	}}
+	a := newApp(t)
+	a.cache.Expires = expires
+	a.cache.Policy = func(r *http.Request) *policy.Policy {
+		if strings.HasPrefix(r.Pattern, "/buckets/:bucket/") {
+			return record
+		}
+		return nil
+	}
+	a.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			c.Request().Pattern = "outside"
+			err := next(c)
+			want(t, "the pattern afterwards", c.Request().Pattern, "outside")
+			return err
+		}
+	}, echocache.Middleware(a.cache))
+	a.GET("/buckets/:bucket/collections/:collection/records/:id", a.counted(func(c echo.Context) error {
+		return c.String(http.StatusOK, c.Param("id"))
+	}))
+	a.GET("/version", a.counted(func(c echo.Context) error { return c.String(http.StatusOK, "1") }))
+	for _, story := range []struct{ target, control string }{
+		{"/buckets/shop/collections/posts/records/1", "max-age=60"},
+		{"/buckets/blog/collections/users/records/1", "no-cache, no-store"},
+		{"/buckets/blog/collections/posts/records/1", "max-age=30"},
+		{"/version", ""},
+	} {
+		want(t, story.target, a.ask("GET", story.target).Header().Get("Cache-Control"), story.control)
+	}
+}
+
+// One Cache behind many routes: an unsafe request on one invalidates what another stored.
+func TestSharedByRoutes(t *testing.T) {
+	a := newApp(t)
+	with := echocache.With(a.cache, policy.Policy{TTL: time.Hour})
+	h := a.counted(func(c echo.Context) error { return c.String(http.StatusOK, c.Request().Method) })
+	a.GET("/note", h, with)
+	a.PUT("/note", h, with)
+	for _, step := range []struct {
+		method string
+		runs   int64
+	}{{"GET", 1}, {"GET", 1}, {"PUT", 2}, {"GET", 3}, {"GET", 3}} {
+		want(t, "body", a.ask(step.method, "/note").Body.String(), step.method)
+		want(t, step.method+": runs", a.runs.Load(), step.runs)
+	}
+}
