@@ -88,11 +88,14 @@ func newServer(h http.Handler) *httptest.Server {
 	return server
 }
 
-// storeBytes bounds the store of one story.
-const storeBytes = 64 << 20
+// plenty bounds the store of a story that does not say otherwise.
+const plenty = 64 << 20
 
-func newStore(t *testing.T) store.Store {
-	s := memstore.New(storeBytes)
+func newStore(t *testing.T, bound int64) *memstore.Store {
+	if bound == 0 {
+		bound = plenty
+	}
+	s := memstore.New(bound)
 	t.Cleanup(s.Close)
 	return s
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store/memstore"
 )
 
 // story is one row of the table: what the origin says, what clients ask one after the other and what they
@@ -23,7 +24,8 @@ type story struct {
 	origin  script
 	steps   []step
 	runs    int
-	http2   bool // over HTTP/2 and TLS
+	bound   int64 // of the store, in bytes; 0: plenty
+	http2   bool  // over HTTP/2 and TLS
 	// play takes the place of steps where requests overlap.
 	play func(*stage)
 }
@@ -109,6 +111,7 @@ type stage struct {
 	story   story
 	origin  *scripted
 	handler http.Handler
+	store   *memstore.Store
 	url     string
 	address string
 	client  *http.Client // of HTTP/2
@@ -119,7 +122,8 @@ type stage struct {
 
 func newStage(t *testing.T, mount Mount, s story) *stage {
 	g := &stage{T: t, story: s, origin: &scripted{script: s.origin}}
-	site := Site{Origin: g.origin, Policy: s.policy, Store: newStore(t)}
+	g.store = newStore(t, s.bound)
+	site := Site{Origin: g.origin, Policy: s.policy, Store: g.store}
 	if s.expires != nil {
 		site.Expires = s.expires()
 	}

@@ -29,6 +29,8 @@ func statuses() (all []story) {
 		all = append(all, refusedBy(timed, fmt.Sprintf("%d not by the operator's lifetime", status), "no-lifetime", code(status)))
 	}
 	return append(all,
+		story{name: "an empty 204 does not take a page's place (CVE-2025-49826)", policy: timed, origin: origin(code(204), says()), runs: 2, steps: steps(
+			get("/").want("", "204", "!stored"), get("/").want("run 2", "stored"), get("/").want("run 2", "hit"))},
 		refused("304 to a request without conditions", "status", code(304, "Cache-Control: max-age=60", `ETag: "a"`)),
 		kept("must-understand lifts no-store for a status that is understood", says("Cache-Control: must-understand, no-store, max-age=60")),
 		refused("must-understand with a status that is not", "must-understand", code(299, "Cache-Control: must-understand, no-store, max-age=60")),
@@ -54,14 +56,14 @@ func admission() []story {
 		refused("no-store", "no-store", says("Cache-Control: no-store, max-age=60")),
 		refused("no-store in another line", "no-store", says("Cache-Control: max-age=60", "Cache-Control: No-Store")),
 		refused("no-store with an argument", "no-store", says("Cache-Control: no-store=1, max-age=60")),
-		refused("private", "private", says("Cache-Control: private, max-age=60")),
+		refused("private (CVE-2026-24472)", "private", says("Cache-Control: private, max-age=60")),
 		refused("private goes before public and s-maxage", "private", says("Cache-Control: public, private, s-maxage=60")),
 		refused("private=true is private", "private", says("Cache-Control: private=true, max-age=60")),
-		refused("private without names in its quotes", "private", says(`Cache-Control: private="", max-age=60`)),
+		refused("private without names in its quotes (CVE-2026-13697)", "private", says(`Cache-Control: private="", max-age=60`)),
 		partly("private for one field", `private="X-User"`),
 		partly("private for several fields", `private="x-user, set-cookie"`),
 		partly("no-cache for one field", `no-cache="X-User"`),
-		refused("private, wholly and for one field", "private", says(`Cache-Control: private="X-User", private, max-age=60`, "X-User: alice")),
+		refused("private, wholly and for one field (CVE-2026-13697)", "private", says(`Cache-Control: private="X-User", private, max-age=60`, "X-User: alice")),
 		refused("no-cache, with nothing to ask with", "no-cache", says("Cache-Control: no-cache, max-age=60")),
 		asked("no-cache is stored, and asked about each time", "no-cache, max-age=60"),
 		asked("max-age=0 is stored, and asked about each time", "max-age=0"),
@@ -187,6 +189,7 @@ func credentials() (all []story) {
 	}
 	session := policy.Policy{Credentials: func(r *http.Request) bool { return r.Header.Get("X-Session") != "" }}
 	return append(all,
+		same("what was made for the anonymous and says how long it lives is for all", policy.Policy{}, get("/"), get("/", "Cookie: sid=alice", "Authorization: x")),
 		story{name: "everyone gets their own", runs: 5, origin: origin(hello), steps: steps(
 			get("/", "Authorization: alice").want("hello alice"),
 			get("/", "Authorization: bob").want("hello bob"),

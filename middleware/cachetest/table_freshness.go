@@ -41,6 +41,8 @@ func freshness() []story {
 		refused("more Cache-Control than anyone needs", "no-store", says("Cache-Control: max-age=60"+strings.Repeat(", a", 4000))),
 		refused("max-age of 0", "expired", says("Cache-Control: max-age=0")),
 		refused("s-maxage of 0", "expired", says("Cache-Control: max-age=60, s-maxage=0")),
+		refused("s-maxage that is no number goes before a good max-age", "expired", says("Cache-Control: s-maxage=abc, max-age=60")),
+		lives("Pragma means nothing in an answer", 60, "Cache-Control: max-age=60", "Pragma: no-cache"),
 		refused("Expires of 0", "expired", says("Expires: 0")),
 		refused("Expires of -1", "expired", says("Expires: -1")),
 		refused("Expires that is no date", "expired", says("Expires: tomorrow")),

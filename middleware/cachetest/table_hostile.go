@@ -66,6 +66,24 @@ func hostile() []story {
 			origin: origin(code(400), says()), steps: steps(get("/", "X-Big: "+big).want("run 1", "400", "!stored"), get("/").want("run 2"))},
 		{name: "a personal page under a name that looks static (deception)", runs: 2, policy: policy.Policy{TTL: time.Minute, Heuristic: true}, origin: origin(says()), steps: steps(
 			get("/account/x.css", "Cookie: sid=alice").want("run 1", "!stored"), get("/account/x.css").want("run 2", "!hit"))},
+		{name: "a flood of targets stays within the store's bound", runs: 600, bound: 1 << 20, play: func(g *stage) {
+			g.origin.script = origin(page.saying(big[:8<<10]))
+			for i := range 600 {
+				Miss(g, Get(g, g.handler, fmt.Sprintf("/?%d", i)))
+			}
+			if n := g.store.Bytes(); n > 1<<20 {
+				g.Errorf("the store holds %d bytes, more than its bound", n)
+			}
+		}},
+		{name: "a body that nobody reads is no request (CVE-2022-23959)", runs: 2, origin: origin(says(), page), play: func(g *stage) {
+			inner := "GET /smuggled HTTP/1.1\r\nHost: site.example\r\n\r\n"
+			w := dial(g, g.address, post("/").sending(inner))
+			w.head("POST")
+			if got := w.rest(); got.body != "run 1" {
+				g.Errorf("the answer is %q %v", got.body, got.err)
+			}
+			g.take("the smuggled target", get("/smuggled").want("run 2", "fwd=uri-miss"))
+		}},
 		{name: "many targets, one after the other", runs: 200, origin: origin(page), play: func(g *stage) {
 			for i := range 200 {
 				g.take("a target", get(fmt.Sprintf("/?%d", i)).want(fmt.Sprintf("run %d", i+1), "stored"))

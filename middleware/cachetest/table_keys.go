@@ -158,7 +158,8 @@ func variants() []story {
 		apart("two fields in two lines of Vary", none, x("X-A: 1", "X-B: 1"), x("X-A: 2", "X-B: 1"), "Vary: X-A", "Vary: X-B"),
 		apart("values do not move from one field to another", none, x("X-A: 1 x-b=2"), x("X-A: 1", "X-B: 2"), "Vary: X-A, X-B"),
 		apart("the origin of a script", none, x("Origin: https://a.example"), x("Origin: https://b.example"), "Vary: Origin"),
-		apart("a public answer for each cookie", none, x("Cookie: a"), x("Cookie: b"), "Vary: Cookie", "Cache-Control: public, max-age=60"),
+		apart("a public answer for each cookie (CVE-2026-44457)", none, x("Cookie: a"), x("Cookie: b"), "Vary: Cookie", "Cache-Control: public, max-age=60"),
+		apart("a public answer for each Authorization (CVE-2026-44457)", none, x("Authorization: a"), x("Authorization: b"), "Vary: Authorization", "Cache-Control: public, max-age=60"),
 
 		{name: "many variants at a time", origin: origin(says(max, "Vary: X-A")), runs: 5, steps: steps(
 			x("X-A: 1").want("run 1"), x("X-A: 2").want("run 2"), x("X-A: 3").want("run 3"), x("X-A: 4").want("run 4"), x().want("run 5"),
