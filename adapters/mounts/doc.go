@@ -1,0 +1,15 @@
+// Package mounts holds tests and no code: routers that speak net/http, such as chi and gorilla/mux, need
+// no adapter of their own. [middleware.Cache.Handler] and [middleware.Cache.With] are middlewares of
+// theirs as they are.
+//
+//	r := chi.NewRouter()
+//	cache.Root = r
+//	r.Use(cache.Handler)
+//	r.With(cache.With(policy.Policy{TTL: time.Minute})).Get("/now", now)
+//
+// They do keep things of a request in its context that they use again afterwards, as chi does its route
+// context; the tests hold that nothing of Freshet's looks at them then.
+//
+// [middleware.Cache.Handler]: https://pkg.go.dev/github.com/freshet-go/freshet/middleware#Cache.Handler
+// [middleware.Cache.With]: https://pkg.go.dev/github.com/freshet-go/freshet/middleware#Cache.With
+package mounts
