@@ -15,7 +15,9 @@ import (
 // response is it, and who may have it? final says that the body is whole.
 func (n *run) commit(final bool) {
 	h := n.response()
-	n.out.FwdStatus = n.status
+	if n.out.FwdStatus = n.status; n.said.failure() != nil {
+		n.out.FwdStatus, n.out.Detail = 0, ReasonLost // whoever wrote this page, the handler's origin did not
+	}
 	switch {
 	case n.validating && n.status == http.StatusNotModified:
 		n.freshen(h)
