@@ -104,3 +104,22 @@ func TestSharedByRoutes(t *testing.T) {
 		want(t, step.method+": runs", a.runs.Load(), step.runs)
 	}
 }
+
+// A route's mount inside the app's governs the route, as the package's documentation shows it.
+func TestRouteInsideApp(t *testing.T) {
+	a := newApp(t)
+	a.Use(echocache.Middleware(a.cache))
+	silent := a.counted(func(c echo.Context) error { return c.String(http.StatusOK, "now") })
+	a.GET("/now", silent, echocache.With(a.cache, policy.Policy{TTL: time.Minute}))
+	a.GET("/never", silent)
+	for _, step := range []struct {
+		target, control string
+		runs            int64
+	}{{"/now", "max-age=60", 1}, {"/now", "max-age=60", 1}, {"/never", "", 2}, {"/never", "", 3}} {
+		r := a.ask("GET", step.target)
+		want(t, step.target, r.Body.String(), "now")
+		want(t, step.target+": Cache-Control", r.Header().Get("Cache-Control"), step.control)
+		want(t, step.target+": Cache-Status", len(r.Header()["Cache-Status"]), 1)
+		want(t, step.target+": runs", a.runs.Load(), step.runs)
+	}
+}
