@@ -62,10 +62,10 @@ func invalidation() (all []story) {
 	}
 	put := request("PUT", "/a")
 	for _, status := range []int{201, 204, 302, 303} {
-		all = append(all, drops("answered with success", put.want("*", itoa(status)), code(status), a))
+		all = append(all, drops("answered with "+itoa(status), put.want("*", itoa(status)), code(status), a))
 	}
 	for _, status := range []int{400, 403, 404, 409, 412, 500, 503} {
-		all = append(all, leaves("answered with an error", put.want("*", itoa(status)), code(status), a))
+		all = append(all, leaves("answered with "+itoa(status), put.want("*", itoa(status)), code(status), a))
 	}
 	b, other := get("/b"), get("/b", "Host: other.example")
 	to := func(field, where string) answer { return code(201, field+": "+where) }
