@@ -1,0 +1,27 @@
+package proxy
+
+import (
+	"net/http"
+	"net/url"
+	"testing"
+
+	"github.com/freshet-go/freshet/middleware/cachetest"
+)
+
+// The behaviour table, with the origin behind a connection of its own. The forwarding fields are trusted
+// because the table's clients speak for proxies, too.
+func TestTable(t *testing.T) {
+	cachetest.Run(t, func(t *testing.T, s cachetest.Site) http.Handler {
+		upstream, err := url.Parse(cachetest.ServeOrigin(t, s.Origin))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := cachetest.NewCache(t, s)
+		p, err := New(upstream, Options{Cache: c, TrustForwarded: true, Log: c.Log})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { p.Close(t.Context()) })
+		return p
+	})
+}
