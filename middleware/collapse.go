@@ -12,13 +12,14 @@ import (
 func (x exchange) fill(e *store.Entry, v policy.Verdict) bool {
 	out := policy.Outcome{Fwd: x.forwarded(e, v), Detail: x.broken}
 	if t := x.refresh; t != nil {
-		x.flight, t.arrived = t.flight, true
+		x.flight = t.flight
+		t.arrived.Store(true)
 		newRun(x, t.fill, e, v, out).lead()
 		return true
 	}
 	if !x.collapses(e) {
 		if x.req.Class == policy.Head {
-			if f := x.c.flights.find(x.flight, x.c.outdated); f != nil {
+			if f := x.c.flights.find(x.flight, x.useless); f != nil {
 				return x.follow(f, e, v, out)
 			}
 		}
@@ -30,7 +31,7 @@ func (x exchange) fill(e *store.Entry, v policy.Verdict) bool {
 		x.alone(e, v, out)
 		return true
 	}
-	f, leads := x.c.flights.join(x.flight, x.c.outdated, func() *fill { return x.newFill(x.flight) })
+	f, leads := x.c.flights.join(x.flight, x.useless, func() *fill { return x.newFill(x.flight) })
 	if !leads {
 		return x.follow(f, e, v, out)
 	}
@@ -122,5 +123,11 @@ func (x *exchange) maxBody() int64 {
 	return policy.DefaultMaxBody
 }
 
-// outdated says whether an invalidation came after the fill began: nobody new may read along.
+// outdated says whether an invalidation came after the fill began.
 func (c *Cache) outdated(f *fill) bool { return c.replica.CoversKey(f.uri, f.number) }
+
+// useless says whether the request may not read along with the fill: it is outdated, or the
+// response that is on its way is too old for a request that comes only now.
+func (x *exchange) useless(f *fill) bool {
+	return x.c.outdated(f) || f.unfit(x, time.Now())
+}

@@ -11,6 +11,17 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
+// decide commits before the handler has returned. When that settles the answer, the client need not wait
+// for a handler that nobody listens to any more.
+func (n *run) decide() {
+	n.commit(false)
+	if n.mode == discarding && !n.again {
+		n.finish()
+		http.NewResponseController(n.w).Flush()
+		n.cancel()
+	}
+}
+
 // commit is called once the handler's header and the beginning of its body are there: what kind of
 // response is it, and who may have it? final says that the body is whole.
 func (n *run) commit(final bool) {
@@ -45,10 +56,25 @@ func (n *run) commit(final bool) {
 
 // standsIn says whether what is stored is served in the place of the handler's error.
 func (n *run) standsIn() bool {
-	if n.stale == nil || n.stale.Spans != nil {
+	if !n.mayStandIn() {
 		return false
 	}
 	return n.judge.OnError && policy.ServerError(n.status) || n.judge.OnLost && n.said.failure() != nil
+}
+
+// mayStandIn says whether there is something whole, which nobody invalidated meanwhile.
+func (n *run) mayStandIn() bool {
+	if n.stale == nil || n.stale.Spans != nil {
+		return false
+	}
+	hard, _ := n.c.replica.Covers(n.stale)
+	return !hard
+}
+
+// overtaken says whether an invalidation came since the handler began, of its URI or of a tag of its.
+func (n *run) overtaken() bool {
+	hard, soft := n.c.replica.Covers(&store.Entry{URI: n.req.URI, Tags: n.said.tagged(n.req.Tag), Fill: n.f.number})
+	return hard || soft
 }
 
 // admit judges the response, and writes into its header what the operator's settings say to clients.
@@ -66,7 +92,7 @@ func (n *run) admit(h http.Header, status int, final bool) (a policy.Admission, 
 		refuse(ReasonTooLarge)
 	case final && n.short():
 		refuse(ReasonCut)
-	case n.c.outdated(n.f):
+	case n.overtaken():
 		refuse(ReasonOutdated)
 	}
 	announced = policy.Announce(h, n.p, a, &n.req, ttl, n.governed, n.received)
@@ -122,6 +148,9 @@ func (n *run) validators(h http.Header, e *store.Entry, final bool) {
 // share lets the readers have the response as far as they may. A response that is stored but not
 // fresh (no-cache) is for the leader alone: the next request has to validate it.
 func (n *run) share(h http.Header, e *store.Entry, final, fresh bool) {
+	if n.solo {
+		n.unlinked() // it is worth storing, whether its client stays or not
+	}
 	partial := e.Status == http.StatusPartialContent
 	shareable := fresh && !partial && n.req.Class == policy.Read
 	n.kept = e
@@ -167,7 +196,9 @@ func (n *run) settle(e *store.Entry) {
 // open lets readers in: those that wait, and those that ask for this variant from now on.
 func (n *run) open(e *store.Entry) {
 	if (e.Key != n.flight || n.solo) && n.c.flights.alias(e.Key, n.f) {
+		n.f.mu.Lock()
 		n.f.keys = append(n.f.keys, e.Key)
+		n.f.mu.Unlock()
 	}
 	n.f.decide(flowing, e, "")
 }
@@ -220,6 +251,7 @@ func (n *run) direct(h http.Header, final bool) {
 	}
 	n.send(h)
 	// Nobody else has a use for this run any more: it ends with its client.
+	n.unlinked()
 	n.unlink = context.AfterFunc(n.r.Context(), n.cancel)
 }
 
@@ -234,9 +266,6 @@ func (n *run) send(h http.Header) {
 }
 
 func (n *run) finishDirect() {
-	if n.unlink != nil {
-		n.unlink()
-	}
 	for name, values := range n.trailers() {
 		n.w.Header()[http.TrailerPrefix+name] = values
 	}

@@ -124,7 +124,8 @@ func setHeader(client, h http.Header) {
 	}
 	for name, values := range h {
 		switch name {
-		case "Vary", "Set-Cookie", "Link", "Cache-Status":
+		case "Vary", "Set-Cookie", "Link", "Cache-Status", "Content-Security-Policy", "Content-Security-Policy-Report-Only",
+			"Permissions-Policy", "Server-Timing", "Access-Control-Expose-Headers", "Via", "Www-Authenticate":
 			for _, v := range client[name] {
 				if !slices.Contains(values, v) {
 					values = append(slices.Clip(values), v)
@@ -215,6 +216,12 @@ func (x *exchange) follow(f *fill, e *store.Entry, v policy.Verdict, out policy.
 	if err != nil {
 		return true // the client left
 	}
+	if s != private && s != failed {
+		if hard, _ := x.c.replica.Covers(shared); hard {
+			f.retire() // invalidated while it was waited for
+			return false
+		}
+	}
 	if s == private || s == failed || shared.Anonymous && x.req.Credentials && !x.p.Shared {
 		out.Detail = why
 		x.alone(e, v, out)
@@ -263,7 +270,10 @@ func (x *exchange) stream(f *fill, rd *reader) error {
 		}
 		if len(p.bytes) > 0 {
 			if _, err := x.w.Write(p.bytes); err != nil {
-				return context.Cause(x.r.Context())
+				if cause := context.Cause(x.r.Context()); cause != nil {
+					return cause
+				}
+				return err
 			}
 		}
 		if p.flush {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
@@ -28,11 +29,11 @@ type fill struct {
 	c       *Cache
 	uri     string // for invalidations that come while it runs
 	number  uint64 // the journal's, when the handler began
-	keys    []string
-	limit   int64 // the greatest body that may be stored
-	granted int64 // bytes taken from the cache's budget
+	limit   int64  // the greatest body that may be stored
+	granted int64  // bytes taken from the cache's budget
 
 	mu      sync.Mutex
+	keys    []string      // where it is among the flights
 	changed chan struct{} // closed at the next change; nil when nobody waits
 
 	stage stage
@@ -48,6 +49,9 @@ type fill struct {
 	trailer http.Header
 
 	readers []*reader
+	gone    bool        // the leader's client has left
+	abandon func()      // ends the handler's run
+	timer   *time.Timer // until that, when nobody waits for the answer any more
 }
 
 // reader is one client's place in the body.
@@ -108,7 +112,10 @@ func (f *fill) decide(s stage, e *store.Entry, why policy.Reason) {
 
 // retire takes the fill out of the flights: nobody joins it any more.
 func (f *fill) retire() {
-	for _, key := range f.keys {
+	f.mu.Lock()
+	keys := f.keys
+	f.mu.Unlock()
+	for _, key := range keys {
 		f.c.flights.leave(key, f)
 	}
 }
@@ -150,7 +157,51 @@ func (f *fill) leave(rd *reader) {
 		}
 	}
 	f.signal()
+	f.deserted()
 	f.mu.Unlock()
+}
+
+// leaderLeft says that the leader's client has left.
+func (f *fill) leaderLeft() {
+	f.mu.Lock()
+	f.gone = true
+	f.deserted()
+	f.mu.Unlock()
+}
+
+// desertedFor is how long a handler that has not answered may go on when every client that waited for it
+// has left. Most will have answered by then, and what they answer may be worth storing; one that hangs
+// must not keep its key from all who come after.
+const desertedFor = 30 * time.Second
+
+// deserted sees to it that a run which nobody waits for any more ends. mu is held.
+func (f *fill) deserted() {
+	if f.stage != asked || !f.gone || len(f.readers) > 0 || f.abandon == nil || f.timer != nil {
+		return
+	}
+	f.timer = time.AfterFunc(desertedFor, func() {
+		f.mu.Lock()
+		f.timer = nil
+		still := f.stage == asked && len(f.readers) == 0
+		f.mu.Unlock()
+		if still {
+			f.decide(failed, nil, ReasonLost)
+			f.abandon()
+		}
+	})
+}
+
+// unfit says whether what has come of the fill so far is of no use to a request that comes only now: what
+// has an answer is a stored response, and is judged as one.
+func (f *fill) unfit(x *exchange, now time.Time) bool {
+	f.mu.Lock()
+	s, e := f.stage, f.entry
+	f.mu.Unlock()
+	if s == asked || e == nil {
+		return s == private || s == failed
+	}
+	hard, soft := f.c.replica.Covers(e)
+	return hard || policy.Judge(e, &x.req, x.p, now, soft).Use != policy.Fresh
 }
 
 // write appends to the body. While the body is kept, it waits for nobody. A body that outgrows its
@@ -194,6 +245,17 @@ func (f *fill) keep(n int64) bool {
 	return true
 }
 
+// gather appends to a body that nobody reads yet, if the bounds allow it.
+func (f *fill) gather(p []byte) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.keep(int64(len(p))) {
+		return false
+	}
+	f.body = append(f.body, p...)
+	return true
+}
+
 // room makes room in the window for up to n bytes and says for how many. mu is held, but let go
 // while it waits.
 func (f *fill) room(ctx context.Context, n int) (int, error) {
@@ -210,13 +272,23 @@ func (f *fill) room(ctx context.Context, n int) (int, error) {
 			size = max(size, f.granted)
 		}
 		f.drop(slowest)
-		f.drop(min(fastest, f.base+int64(len(f.body))-size+1))
+		want := min(int64(n), size/2) // more than a byte at a time, when a slow reader fills the window
+		f.drop(min(fastest, f.base+int64(len(f.body))+want-size))
+		f.refund(size)
 		if free := size - int64(len(f.body)); free > 0 {
 			return int(min(int64(n), free)), nil
 		}
 		if err := f.wait(ctx); err != nil {
 			return 0, err
 		}
+	}
+}
+
+// refund gives back what is held of the budget beyond size. mu is held.
+func (f *fill) refund(size int64) {
+	if rest := f.granted - max(size, int64(len(f.body))); rest > 0 {
+		f.granted -= rest
+		f.c.filling.give(rest)
 	}
 }
 
@@ -308,6 +380,9 @@ func (f *fill) release() {
 	f.mu.Lock()
 	granted := f.granted
 	f.granted = 0
+	if f.timer != nil {
+		f.timer.Stop()
+	}
 	f.mu.Unlock()
 	if granted > 0 {
 		f.c.filling.give(granted)

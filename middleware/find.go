@@ -3,6 +3,7 @@ package middleware
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
@@ -81,7 +82,7 @@ func (x *exchange) get(key string) *store.Entry {
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), x.c.StoreTimeout)
 		defer cancel()
 	}
-	e, err := x.c.Store.Get(ctx, key)
+	e, err := x.c.fetch(ctx, key)
 	switch {
 	case err == nil && e != nil && e.Key == key:
 		return e
@@ -90,4 +91,18 @@ func (x *exchange) get(key string) *store.Entry {
 		x.c.fault("store: get", err)
 	}
 	return nil
+}
+
+// fetch asks the store. One that panics is broken, like one that fails.
+func (c *Cache) fetch(ctx context.Context, key string) (e *store.Entry, err error) {
+	if !c.local {
+		defer caught(&err)
+	}
+	return c.Store.Get(ctx, key)
+}
+
+func caught(err *error) {
+	if v := recover(); v != nil {
+		*err = fmt.Errorf("the store panicked: %v", v)
+	}
 }

@@ -55,12 +55,16 @@ func (c *Cache) mark(ctx context.Context, marks []store.Mark) (uint64, error) {
 // returned, for what was read while it finished its work.
 func (x exchange) invalidate() {
 	w := &unsafeWriter{before: x.c.replica.Head(), began: time.Now()}
+	if x.req.Class == policy.Post {
+		w.outer = x.w.Header().Clone()
+	}
+	defer w.release()
 	w.init(&x, policy.Outcome{Fwd: policy.FwdMethod})
 	w.onHeader = w.decide
+	defer func() { x.observe(w.out) }()
 	x.next.ServeHTTP(w, x.r)
 	w.done()
 	w.finish()
-	x.observe(w.out)
 }
 
 // unsafeWriter watches the response to an unsafe request.
@@ -72,6 +76,8 @@ type unsafeWriter struct {
 	began    time.Time
 	entry    *store.Entry // a response to POST that later GETs may have
 	body     []byte
+	granted  int64       // of the cache's budget, for body
+	outer    http.Header // what outer handlers had put into the header
 	declared int64
 }
 
@@ -89,7 +95,7 @@ func (w *unsafeWriter) decide(status int, h http.Header) {
 	if x.req.Tag != "" {
 		w.marks = append(w.marks, store.Mark{Kind: store.Tag, Name: x.req.Tag})
 	}
-	crossed := x.c.replica.CoversKey(x.req.URI, w.before)
+	crossed := x.marksSince(w.before) > 0
 	w.marked = x.invalidateNow(w.marks)
 	if !crossed && !x.off && x.req.Class == policy.Post && status == http.StatusOK {
 		w.record(status, h)
@@ -113,6 +119,8 @@ func (w *unsafeWriter) record(status int, h http.Header) {
 	if h["Date"] == nil {
 		h["Date"] = []string{now.UTC().Format(http.TimeFormat)}
 	}
+	h = h.Clone()
+	subtract(h, w.outer)
 	a := policy.Admit(&x.req, status, h, x.p, 0, w.began, now)
 	if !a.Store || len(a.Vary) > 0 || !x.req.SelfLocation(h) {
 		return
@@ -135,10 +143,11 @@ func (w *unsafeWriter) record(status int, h http.Header) {
 		if w.entry == nil {
 			return
 		}
-		if int64(len(w.body)+len(p)) > x.maxBody() {
+		if int64(len(w.body)+len(p)) > x.maxBody() || !x.c.filling.take(int64(len(p))) {
 			w.entry, w.body = nil, nil
 			return
 		}
+		w.granted += int64(len(p))
 		w.body = append(w.body, p...)
 	}
 }
@@ -149,13 +158,27 @@ func (w *unsafeWriter) finish() {
 		return
 	}
 	x := w.x
-	crossed := x.c.replica.CoversKey(x.req.URI, w.marked)
 	number := x.invalidateNow(w.marks)
 	e := w.entry
-	if e == nil || crossed || number == 0 || w.declared >= 0 && w.declared != int64(len(w.body)) {
+	if e == nil || x.marksSince(w.marked) != len(w.marks) || number == 0 || w.declared >= 0 && w.declared != int64(len(w.body)) {
 		return
 	}
 	e.Fill, e.Body = number, w.body
+	if _, there := e.Header["Content-Type"]; !there && e.Header["Content-Encoding"] == nil && len(e.Body) > 0 {
+		e.Header["Content-Type"] = []string{http.DetectContentType(e.Body)}
+	}
 	e.Header["Content-Length"] = []string{strconv.Itoa(len(w.body))}
 	x.c.set(e)
 }
+
+// marksSince counts the invalidations of anything since number. A response to POST is rare enough to be
+// stored only when nothing else was invalidated meanwhile.
+func (x *exchange) marksSince(number uint64) int {
+	marks, _, err := x.c.journal.Since(context.WithoutCancel(x.r.Context()), number)
+	if err != nil {
+		return -1
+	}
+	return len(marks)
+}
+
+func (w *unsafeWriter) release() { w.x.c.filling.give(w.granted) }

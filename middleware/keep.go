@@ -53,9 +53,10 @@ func (n *run) joined(e *store.Entry) *store.Entry {
 // there are selected by. A response without Vary that was stored under the primary key itself becomes
 // one of the variants.
 func (n *run) index(e *store.Entry) {
-	if e.Key == n.req.Key {
+	if e.Key == n.req.Key || e.Key == n.indexing || n.broken != "" {
 		return
 	}
+	n.indexing = e.Key
 	c, key := n.c, n.req.Key
 	mu := &c.indexMu[maphash.String(seed, key)%uint64(len(c.indexMu))]
 	mu.Lock()
@@ -89,7 +90,10 @@ func (c *Cache) set(e *store.Entry) error {
 	ctx, cancel := c.storeContext()
 	defer cancel()
 	left := e.Lifetime() - time.Since(e.Received)
-	err := c.Store.Set(ctx, e.Key, e, left)
+	err := func() (err error) {
+		defer caught(&err)
+		return c.Store.Set(ctx, e.Key, e, left)
+	}()
 	if err != nil {
 		c.fault("store: set", err)
 	}
@@ -99,7 +103,10 @@ func (c *Cache) set(e *store.Entry) error {
 func (n *run) remove(key string) {
 	ctx, cancel := n.c.storeContext()
 	defer cancel()
-	if err := n.c.Store.Delete(ctx, key); err != nil {
+	if err := func() (err error) {
+		defer caught(&err)
+		return n.c.Store.Delete(ctx, key)
+	}(); err != nil {
 		n.c.fault("store: delete", err)
 	}
 }

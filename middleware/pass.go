@@ -24,9 +24,9 @@ func (x exchange) pass(why policy.Reason) {
 			policy.Announce(h, x.p, policy.Admission{Reason: why}, &x.req, x.ttl, true, time.Now())
 		}
 	}
+	defer func() { x.observe(w.out) }()
 	x.next.ServeHTTP(w, x.r)
 	w.done()
-	x.observe(w.out)
 }
 
 // passWriter passes everything on to the client and looks at the header as it goes by.

@@ -46,9 +46,9 @@ type recorder struct {
 	declared int64     // the handler's Content-Length, or -1
 	written  int64
 	coming   []byte // what is being written, while the response is judged
+	refused  bool   // a part of the body was not taken: nobody reads it, or time was up
 	tooLong  bool   // the handler wrote more than it declared
 	lost     bool   // the handler said Fail before it wrote: what it wrote is its word on that, and whole
-	unlink   func() bool
 }
 
 // reset makes the recorder as new, for a second run of the handler.
@@ -94,6 +94,9 @@ func (w *recorder) WriteHeader(status int) {
 	if w.declared < 0 {
 		delete(w.frozen, "Content-Length")
 	}
+	if status == http.StatusNotModified && w.mode == holding && w.run.validating {
+		w.run.decide() // it has said all there is to say
+	}
 }
 
 func (w *recorder) inform(status int) {
@@ -133,23 +136,29 @@ func (w *recorder) Write(p []byte) (int, error) {
 	}
 	if w.mode == holding && len(n.f.body)+len(p) > HoldBack {
 		w.coming = p
-		n.commit(false)
+		n.decide()
 		w.coming = nil
 	}
 	w.written += int64(len(p))
 	switch w.mode {
 	case holding:
 		n.f.body = append(n.f.body, p...)
-	case gathering:
-		if int64(len(n.f.body)+len(p)) > n.maxBody() {
-			n.again, w.mode, n.f.body = true, discarding, nil
-			return len(p), nil
+	case discarding:
+		if n.finished {
+			return 0, errDeserted
 		}
-		n.f.body = append(n.f.body, p...)
+	case gathering:
+		if !n.f.gather(p) {
+			n.again, w.mode, n.f.body = true, discarding, nil
+		}
 	case direct:
 		return n.w.Write(p)
 	case streaming:
+		if w.refused {
+			return 0, errCut
+		}
 		if err := n.f.write(n.ctx, p); err != nil {
+			w.refused = true
 			n.cancel() // nobody reads it and nobody will
 			return 0, err
 		}
@@ -204,7 +213,7 @@ func (w *recorder) FlushError() error {
 		w.WriteHeader(http.StatusOK)
 	}
 	if w.mode == holding {
-		w.run.commit(false)
+		w.run.decide()
 	}
 	switch w.mode {
 	case streaming:
@@ -249,16 +258,8 @@ func (w *recorder) control() *http.ResponseController { return http.NewResponseC
 // removed from the client's header.
 func (w *recorder) response() http.Header {
 	h := w.frozen
-	for name, before := range w.outer {
-		now, there := h[name]
-		switch {
-		case !there:
-			delete(w.run.w.Header(), name)
-		case slices.Equal(now, before):
-			delete(h, name)
-		case len(now) > len(before) && slices.Equal(now[:len(before)], before):
-			h[name] = now[len(before):]
-		}
+	for _, name := range subtract(h, w.outer) {
+		delete(w.run.w.Header(), name)
 	}
 	if h["Date"] == nil {
 		h["Date"] = []string{w.received.UTC().Format(http.TimeFormat)}
@@ -269,6 +270,23 @@ func (w *recorder) response() http.Header {
 		}
 	}
 	return h
+}
+
+// subtract takes out of h what was in it before its handler, and returns the names of what the handler
+// removed.
+func subtract(h, outer http.Header) (removed []string) {
+	for name, before := range outer {
+		now, there := h[name]
+		switch {
+		case !there:
+			removed = append(removed, name)
+		case slices.Equal(now, before):
+			delete(h, name)
+		case len(now) > len(before) && slices.Equal(now[:len(before)], before):
+			h[name] = now[len(before):]
+		}
+	}
+	return removed
 }
 
 // beginning is as much of the body as tells its type.

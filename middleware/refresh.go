@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/freshet-go/freshet/policy"
 )
@@ -17,10 +19,13 @@ type refreshTicket struct {
 	key     string // the primary key that it is for
 	flight  string
 	fill    *fill
-	arrived bool
+	arrived atomic.Bool
 }
 
 type ticketKey struct{}
+
+// refreshFor bounds a refresh whose policy names no Timeout: nobody waits for it who could give up.
+const refreshFor = time.Minute
 
 // ticketFor returns the ticket of a request that refreshes the very key that it arrived under.
 func ticketFor(r *http.Request, c *Cache, key string) *refreshTicket {
@@ -28,7 +33,7 @@ func ticketFor(r *http.Request, c *Cache, key string) *refreshTicket {
 		return nil
 	}
 	t, _ := r.Context().Value(ticketKey{}).(*refreshTicket)
-	if t == nil || t.c != c || t.key != key || t.arrived {
+	if t == nil || t.c != c || t.key != key || t.arrived.Load() {
 		return nil
 	}
 	return t
@@ -42,14 +47,14 @@ func (x exchange) renew() bool {
 	}
 	c := x.c
 	if c.Root == nil {
-		return c.flights.find(x.flight, c.outdated) != nil
+		return c.flights.find(x.flight, x.useless) != nil
 	}
 	select {
 	case c.refreshing <- struct{}{}:
 	default:
 		return true // enough refreshes run; a later request will find room
 	}
-	f, leads := c.flights.join(x.flight, c.outdated, func() *fill { return x.newFill(x.flight) })
+	f, leads := c.flights.join(x.flight, x.useless, func() *fill { return x.newFill(x.flight) })
 	if !leads || !c.start() {
 		if leads {
 			f.decide(failed, nil, ReasonLost)
@@ -80,7 +85,9 @@ func (c *Cache) runRefresh(t *refreshTicket, r *http.Request) {
 		if v := recover(); v != nil {
 			c.lost(r, v, debug.Stack())
 		}
-		t.fill.decide(failed, nil, ReasonLost) // if it never arrived
+		if !t.arrived.Load() { // or else its run ends the fill
+			t.fill.decide(failed, nil, ReasonLost)
+		}
 	}()
 	c.Root.ServeHTTP(nowhere{http.Header{}}, r)
 }

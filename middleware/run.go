@@ -34,11 +34,15 @@ type run struct {
 	cancel context.CancelFunc
 	began  time.Time
 
-	answer *store.Entry // the whole answer, for this client and for others
-	own    http.Header  // the answer's header for this client alone, where it differs
-	kept   *store.Entry // what is to be stored
-	varies []string     // the request fields that the response varies on
-	pumped chan error   // closed when the leader's client has been served, or has left
+	answer   *store.Entry // the whole answer, for this client and for others
+	own      http.Header  // the answer's header for this client alone, where it differs
+	kept     *store.Entry // what is to be stored
+	indexing string       // the variant key that the index has been told of
+	varies   []string     // the request fields that the response varies on
+	unlink   func() bool  // what ends the run early is called off
+
+	finished bool       // the client has its answer
+	pumped   chan error // closed when the leader's client has been served, or has left
 }
 
 func newRun(x exchange, f *fill, e *store.Entry, v policy.Verdict, out policy.Outcome) *run {
@@ -64,6 +68,7 @@ func (n *run) close() {
 	n.f.end(true, nil)
 	n.f.retire()
 	n.f.release()
+	n.unlinked()
 	n.cancel()
 	n.observe(n.out)
 }
@@ -79,7 +84,7 @@ func (n *run) call() {
 			return
 		}
 		switch {
-		case n.mode == holding && n.stale != nil && n.judge.OnLost && n.stale.Spans == nil:
+		case n.mode == holding && n.judge.OnLost && n.mayStandIn():
 			n.c.lost(n.r, recover(), debug.Stack())
 			n.serveStale()
 		case n.mode == discarding && !n.again:
@@ -123,8 +128,12 @@ func (n *run) request() *http.Request {
 	parent := n.r.Context()
 	ctx := context.Context(&speaking{context.WithoutCancel(parent), &n.said})
 	deadline, bounded := parent.Deadline()
-	if n.p.Timeout > 0 {
-		if own := time.Now().Add(n.p.Timeout); !bounded || own.Before(deadline) {
+	timeout := n.p.Timeout
+	if timeout <= 0 && n.refresh != nil {
+		timeout = refreshFor
+	}
+	if timeout > 0 {
+		if own := time.Now().Add(timeout); !bounded || own.Before(deadline) {
 			deadline, bounded = own, true
 		}
 	}
@@ -133,11 +142,36 @@ func (n *run) request() *http.Request {
 	} else {
 		n.ctx, n.cancel = context.WithCancel(ctx)
 	}
+	n.link()
 	r := n.r.WithContext(n.ctx)
 	n.condition(r)
 	n.again = false // whatever comes now is the answer
 	n.began = time.Now()
 	return r
+}
+
+// link sees to it that the handler's run ends when it is of no use any more: one for a single client
+// with that client, a refresh with the cache, and any other some time after all clients have left.
+func (n *run) link() {
+	n.unlinked()
+	switch cancel := n.cancel; {
+	case n.refresh != nil:
+		n.unlink = context.AfterFunc(n.c.stop, cancel)
+	case n.solo:
+		n.unlink = context.AfterFunc(n.r.Context(), cancel)
+	default:
+		n.f.mu.Lock()
+		n.f.abandon = cancel
+		n.f.mu.Unlock()
+		n.unlink = context.AfterFunc(n.r.Context(), n.f.leaderLeft)
+	}
+}
+
+func (n *run) unlinked() {
+	if n.unlink != nil {
+		n.unlink()
+		n.unlink = nil
+	}
 }
 
 // condition gives the handler's request the conditions that fit what is stored. A request that the
@@ -188,6 +222,10 @@ func (n *run) adopt(p *policy.Policy) {
 
 // finish serves the leader's client and stores what is to be stored.
 func (n *run) finish() {
+	if n.finished {
+		return
+	}
+	n.finished = true
 	switch n.mode {
 	case streaming:
 		n.finishStream()
@@ -211,7 +249,7 @@ func (n *run) finish() {
 // finishStream ends the body for all readers, stores it, and waits until the leader's own client has
 // been served: its connection must not be let go before.
 func (n *run) finishStream() {
-	if n.short() || n.said.failure() != nil {
+	if n.short() || n.refused || n.said.failure() != nil {
 		n.out.Stored, n.out.Detail = false, ReasonCut
 		n.abort()
 	}
@@ -231,9 +269,12 @@ func (n *run) finishStream() {
 
 // abort ends a body that is not complete, so that it cannot look complete to anyone.
 func (n *run) abort() {
+	n.f.decide(failed, nil, ReasonLost)
 	n.f.end(true, nil)
 	n.f.retire()
-	<-n.pumped
+	if n.pumped != nil {
+		<-n.pumped
+	}
 	panic(http.ErrAbortHandler)
 }
 

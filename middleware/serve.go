@@ -112,10 +112,27 @@ func (x *exchange) nested() bool {
 	}
 	outer := said.run
 	if outer.req.Key != x.req.Key {
-		said.NoStore()
+		if outer.writes(x.w) {
+			said.NoStore()
+		}
 		return false
 	}
 	outer.adopt(x.p)
 	x.next.ServeHTTP(x.w, x.r)
 	return true
+}
+
+// writes says whether w ends in the response that n records, and not in one of an app's own, for a part
+// of a page, say.
+func (n *run) writes(w http.ResponseWriter) bool {
+	for {
+		if w == http.ResponseWriter(&n.recorder) {
+			return true
+		}
+		inner, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return false
+		}
+		w = inner.Unwrap()
+	}
 }
