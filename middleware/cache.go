@@ -88,7 +88,10 @@ func (c *Cache) Handler(next http.Handler) http.Handler {
 }
 
 // With returns a middleware for one route: p governs every request that passes through it, whatever
-// Cache.Policy says. The store and the fills are shared with the Cache's other mounts.
+// Cache.Policy says. The store and the fills are shared with the Cache's other mounts. Inside another
+// mount of the same Cache, the request has been looked up by the outer policy, and p governs what becomes of
+// the handler's response; if p has Credentials of its own, or is not Shared where the outer policy is,
+// nothing is stored.
 func (c *Cache) With(p policy.Policy) func(http.Handler) http.Handler {
 	c.setup()
 	if p.Resource != "" && c.Expires != nil && !c.Expires.Knows(p.Resource) {

@@ -51,7 +51,7 @@ func (x *exchange) found(f *fill) bool {
 		return false
 	}
 	v := policy.Judge(e, &x.req, x.p, now, soft)
-	if v.Use != policy.Fresh || !x.serves(e, now) {
+	if v.Use != policy.Fresh || e.Spans != nil {
 		return false
 	}
 	f.decide(settled, e, "")
@@ -113,7 +113,11 @@ func (x exchange) alone(e *store.Entry, v policy.Verdict, out policy.Outcome) {
 }
 
 func (x *exchange) newFill(keys ...string) *fill {
-	return &fill{c: x.c, uri: x.req.URI, number: x.c.replica.Head(), keys: keys, limit: x.maxBody(), keeping: true}
+	f := &fill{c: x.c, uri: x.req.URI, number: x.c.replica.Head(), keys: keys, limit: x.maxBody(), keeping: true}
+	if x.req.Tag != "" {
+		f.tags = []string{x.req.Tag}
+	}
+	return f
 }
 
 func (x *exchange) maxBody() int64 {
@@ -124,7 +128,10 @@ func (x *exchange) maxBody() int64 {
 }
 
 // outdated says whether an invalidation came after the fill began.
-func (c *Cache) outdated(f *fill) bool { return c.replica.CoversKey(f.uri, f.number) }
+func (c *Cache) outdated(f *fill) bool {
+	hard, soft := c.replica.Covers(&store.Entry{URI: f.uri, Tags: f.tags, Fill: f.number})
+	return hard || soft
+}
 
 // useless says whether the request may not read along with the fill: it is outdated, or the
 // response that is on its way is too old for a request that comes only now.

@@ -178,8 +178,11 @@ func (n *run) share(h http.Header, e *store.Entry, final, fresh bool) {
 		if shareable {
 			n.index(e)
 			n.open(e)
+		} else {
+			n.pass()
 		}
 		n.pump(h)
+		return
 	}
 	if !shareable {
 		n.pass()
@@ -206,7 +209,7 @@ func (n *run) open(e *store.Entry) {
 // complete returns e with its body and what follows from that.
 func (n *run) complete(e *store.Entry, body []byte) *store.Entry {
 	whole := *e
-	whole.Body, whole.Trailer = body, n.trailers()
+	whole.Body, whole.Trailer = body, n.shared()
 	if e.Status == http.StatusPartialContent {
 		return n.partial(&whole)
 	}
@@ -223,15 +226,24 @@ func (n *run) complete(e *store.Entry, body []byte) *store.Entry {
 
 // pass lets those who wait run the handler themselves, and remembers the key for a while.
 func (n *run) pass() {
-	n.f.decide(private, nil, "")
-	if n.solo || n.c.outdated(n.f) {
+	n.f.decide(private, nil, n.out.Detail)
+	if n.solo || n.ownFault() || n.c.outdated(n.f) {
 		return
 	}
 	lasts := passFor
-	if policy.ServerError(n.status) {
+	if n.status >= 400 {
 		lasts = passForError
 	}
 	n.c.passes.remember(n.flight, time.Now().Add(lasts))
+}
+
+// ownFault says whether it is this request, rather than what it asks for, that makes the response private:
+// its credentials, its wish, or whatever made the handler refuse what it has answered others.
+func (n *run) ownFault() bool {
+	if n.req.Credentials && !n.p.Shared || n.req.Directives.NoStore {
+		return true
+	}
+	return n.status >= 400 && n.stale != nil && n.judge.Use != policy.Miss
 }
 
 // direct hands the response to the leader's client alone, as the handler makes it.
@@ -257,6 +269,7 @@ func (n *run) direct(h http.Header, final bool) {
 
 // send writes the header of a response that is passed on, and what was held back of its body.
 func (n *run) send(h http.Header) {
+	n.client()
 	n.exchange.header(h, -1, n.out)
 	n.w.WriteHeader(n.status)
 	if held := n.f.body; len(held) > 0 {

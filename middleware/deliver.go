@@ -23,6 +23,7 @@ func (x *exchange) deliver(e *store.Entry, out policy.Outcome, now time.Time) {
 
 // deliverOwn answers the leader's own client.
 func (n *run) deliverOwn() {
+	n.client()
 	if n.answer.Status == http.StatusNotModified {
 		n.exchange.notModified(n.own, -1, n.out)
 		return
@@ -221,6 +222,9 @@ func (x *exchange) follow(f *fill, e *store.Entry, v policy.Verdict, out policy.
 			f.retire() // invalidated while it was waited for
 			return false
 		}
+	}
+	if s == private && !x.req.Credentials && (why == policy.ReasonCookie || why == policy.ReasonAuthorization || why == policy.ReasonRequestNoStore) {
+		return false // private to the one who led: another may do better
 	}
 	if s == private || s == failed || shared.Anonymous && x.req.Credentials && !x.p.Shared {
 		out.Detail = why

@@ -27,10 +27,11 @@ const (
 // new bytes. It belongs to the cache, not to the client that happened to start it.
 type fill struct {
 	c       *Cache
-	uri     string // for invalidations that come while it runs
-	number  uint64 // the journal's, when the handler began
-	limit   int64  // the greatest body that may be stored
-	granted int64  // bytes taken from the cache's budget
+	uri     string   // for invalidations that come while it runs
+	tags    []string // ... those that the key itself has
+	number  uint64   // the journal's, when the handler began
+	limit   int64    // the greatest body that may be stored
+	granted int64    // bytes taken from the cache's budget
 
 	mu      sync.Mutex
 	keys    []string      // where it is among the flights
@@ -49,6 +50,7 @@ type fill struct {
 	trailer http.Header
 
 	readers []*reader
+	over    bool        // the run is over: what is left is for the readers
 	gone    bool        // the leader's client has left
 	abandon func()      // ends the handler's run
 	timer   *time.Timer // until that, when nobody waits for the answer any more
@@ -158,6 +160,7 @@ func (f *fill) leave(rd *reader) {
 	}
 	f.signal()
 	f.deserted()
+	f.giveAll()
 	f.mu.Unlock()
 }
 
@@ -375,16 +378,21 @@ func (f *fill) whole() ([]byte, bool) {
 	return f.body[:len(f.body):len(f.body)], true
 }
 
-// release gives back what the fill took from the cache's budget.
+// release gives back what the fill took from the cache's budget, once nobody reads from it any more.
 func (f *fill) release() {
 	f.mu.Lock()
-	granted := f.granted
-	f.granted = 0
+	defer f.mu.Unlock()
+	f.over = true
 	if f.timer != nil {
 		f.timer.Stop()
 	}
-	f.mu.Unlock()
-	if granted > 0 {
-		f.c.filling.give(granted)
+	f.giveAll()
+}
+
+// giveAll gives back the whole grant when the run is over and the last reader has left. mu is held.
+func (f *fill) giveAll() {
+	if f.over && len(f.readers) == 0 && f.granted > 0 {
+		f.c.filling.give(f.granted)
+		f.granted = 0
 	}
 }

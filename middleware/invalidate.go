@@ -160,7 +160,7 @@ func (w *unsafeWriter) finish() {
 	x := w.x
 	number := x.invalidateNow(w.marks)
 	e := w.entry
-	if e == nil || x.marksSince(w.marked) != len(w.marks) || number == 0 || w.declared >= 0 && w.declared != int64(len(w.body)) {
+	if e == nil || w.failed || x.marksSince(w.marked) != len(w.marks) || number == 0 || w.declared >= 0 && w.declared != int64(len(w.body)) {
 		return
 	}
 	e.Fill, e.Body = number, w.body

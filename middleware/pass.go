@@ -37,6 +37,7 @@ type passWriter struct {
 	wrote    bool
 	onHeader func(status int, h http.Header)
 	onBody   func([]byte)
+	failed   bool // the client did not get all
 }
 
 func (w *passWriter) init(x *exchange, out policy.Outcome) {
@@ -69,6 +70,7 @@ func (w *passWriter) done() {
 func (w *passWriter) Write(p []byte) (int, error) {
 	w.done()
 	n, err := w.ResponseWriter.Write(p)
+	w.failed = w.failed || err != nil
 	if w.onBody != nil {
 		w.onBody(p[:n])
 	}
@@ -83,7 +85,9 @@ func (w *passWriter) ReadFrom(src io.Reader) (int64, error) {
 	if w.onBody != nil {
 		src = io.TeeReader(src, looker(w.onBody))
 	}
-	return io.Copy(w.ResponseWriter, src)
+	n, err := io.Copy(w.ResponseWriter, src)
+	w.failed = w.failed || err != nil
+	return n, err
 }
 
 type looker func([]byte)

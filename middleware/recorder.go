@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,10 +47,13 @@ type recorder struct {
 	received time.Time // when the header was complete
 	declared int64     // the handler's Content-Length, or -1
 	written  int64
-	coming   []byte // what is being written, while the response is judged
-	refused  bool   // a part of the body was not taken: nobody reads it, or time was up
-	tooLong  bool   // the handler wrote more than it declared
-	lost     bool   // the handler said Fail before it wrote: what it wrote is its word on that, and whole
+	informed chan struct{} // closed when the client has taken the last informational response
+	stuck    bool          // it did not take it in time
+	removed  []string      // outer handlers' fields that the handler removed
+	coming   []byte        // what is being written, while the response is judged
+	refused  bool          // a part of the body was not taken: nobody reads it, or time was up
+	tooLong  bool          // the handler wrote more than it declared
+	lost     bool          // the handler said Fail before it wrote: what it wrote is its word on that, and whole
 }
 
 // reset makes the recorder as new, for a second run of the handler.
@@ -99,19 +104,55 @@ func (w *recorder) WriteHeader(status int) {
 	}
 }
 
+// net/http sends it at once, and so may wait for a client that does not read. The handler waits for that only
+// a moment; whoever then has something to say to this client waits for the rest.
 func (w *recorder) inform(status int) {
-	client := w.run.w
-	header := client.Header()
-	before := header.Clone()
-	clear(header)
-	for k, v := range w.Header() {
-		header[k] = v
+	select {
+	case <-w.informed:
+	default:
+		if w.informed != nil {
+			return // it has not taken the last one yet
+		}
 	}
-	client.WriteHeader(status)
-	clear(header)
-	for k, v := range before {
-		header[k] = v
+	client, hints := w.run.w, w.Header().Clone()
+	informed := make(chan struct{})
+	w.informed = informed
+	go func() {
+		defer close(informed)
+		defer func() {
+			if v := recover(); v != nil { // of a writer outside of ours
+				w.run.c.lost(w.run.r, v, debug.Stack())
+			}
+		}()
+		header := client.Header()
+		before := header.Clone()
+		clear(header)
+		maps.Copy(header, hints)
+		client.WriteHeader(status)
+		clear(header)
+		maps.Copy(header, before)
+	}()
+	patience := time.NewTimer(informFor)
+	defer patience.Stop()
+	select {
+	case <-informed:
+	case <-patience.C:
+		w.stuck = true
 	}
+}
+
+// informFor is how long a handler waits for its client to take an informational response.
+const informFor = 100 * time.Millisecond
+
+// client waits until the client has taken what it was told before.
+func (w *recorder) client() http.ResponseWriter {
+	if w.informed != nil {
+		<-w.informed
+	}
+	for _, name := range w.removed {
+		delete(w.run.w.Header(), name)
+	}
+	return w.run.w
 }
 
 // Write takes a part of the body. It never waits for a client, unless the response is for one alone
@@ -258,9 +299,7 @@ func (w *recorder) control() *http.ResponseController { return http.NewResponseC
 // removed from the client's header.
 func (w *recorder) response() http.Header {
 	h := w.frozen
-	for _, name := range subtract(h, w.outer) {
-		delete(w.run.w.Header(), name)
-	}
+	w.removed = subtract(h, w.outer)
 	if h["Date"] == nil {
 		h["Date"] = []string{w.received.UTC().Format(http.TimeFormat)}
 	}
@@ -323,6 +362,17 @@ func lists(list, name string) bool {
 		}
 	}
 	return false
+}
+
+// shared returns the trailers that others may have: not Set-Cookie, which is no trailer (RFC 9110 section
+// 6.5.1) and one user's.
+func (w *recorder) shared() http.Header {
+	t := w.trailers()
+	delete(t, "Set-Cookie")
+	if len(t) == 0 {
+		return nil
+	}
+	return t
 }
 
 func with(t http.Header, name string, values []string) http.Header {

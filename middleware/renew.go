@@ -46,6 +46,7 @@ func (n *run) renewed(h http.Header, old *store.Entry, body []byte) {
 	if status == http.StatusPartialContent {
 		status = http.StatusOK
 	}
+	good := n.storableForOthers(status, h)
 	a, announced := n.admit(h, status, false)
 	e := n.entry(h, a, status)
 	e.Body, e.Trailer = body, old.Trailer
@@ -56,7 +57,9 @@ func (n *run) renewed(h http.Header, old *store.Entry, body []byte) {
 	n.answer, n.own = e, h
 	switch {
 	case !a.Store:
-		n.remove(old.Key)
+		if !good {
+			n.remove(old.Key)
+		}
 		n.pass()
 	case a.Fresh > a.Age:
 		n.kept = e
@@ -65,6 +68,15 @@ func (n *run) renewed(h http.Header, old *store.Entry, body []byte) {
 		n.kept = e
 		n.pass()
 	}
+}
+
+// storableForOthers says whether a response that may not be stored for this request may be for one that
+// has no credentials and no wishes: then what is stored is as good as it was.
+func (n *run) storableForOthers(status int, h http.Header) bool {
+	anyone := n.req
+	anyone.Class = policy.Read
+	anyone.Authorization, anyone.Credentials, anyone.Directives.NoStore = false, false, false
+	return policy.Admit(&anyone, status, h, n.p, n.ttl, n.began, n.received).Store
 }
 
 // partial completes the description of a stored partial response from its Content-Range (RFC 9111
@@ -100,7 +112,9 @@ func (n *run) updateFromHead(h http.Header) {
 	get.Class = policy.Read
 	a := policy.Admit(&get, old.Status, header, n.p, n.ttl, n.began, n.received)
 	if !a.Store {
-		n.remove(old.Key)
+		if !n.storableForOthers(old.Status, header) {
+			n.remove(old.Key)
+		}
 		return
 	}
 	announced := policy.Announce(header, n.p, a, &get, n.ttl, n.governed, n.received)

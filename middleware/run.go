@@ -144,6 +144,8 @@ func (n *run) request() *http.Request {
 	}
 	n.link()
 	r := n.r.WithContext(n.ctx)
+	u := *n.r.URL
+	r.URL, r.Header = &u, n.r.Header.Clone() // the handler may edit them; variants are chosen by what the client sent
 	n.condition(r)
 	n.again = false // whatever comes now is the answer
 	n.began = time.Now()
@@ -187,13 +189,11 @@ func (n *run) condition(r *http.Request) {
 	case n.again || n.stale == nil || n.judge.Use == policy.Miss:
 		r.Header = policy.Unconditional(r.Header)
 	case n.stale.Spans == nil:
-		r.Header = r.Header.Clone()
 		policy.Forward(r.Header, n.stale)
 		n.validating = n.judge.Validate
 	default:
 		r.Header = policy.Unconditional(r.Header)
 		if gap, ok := policy.Missing(n.stale); ok && n.judge.Use == policy.Fresh {
-			r.Header = r.Header.Clone()
 			n.completing = policy.ForwardRange(r.Header, n.stale, gap)
 		}
 	}
@@ -253,7 +253,7 @@ func (n *run) finishStream() {
 		n.out.Stored, n.out.Detail = false, ReasonCut
 		n.abort()
 	}
-	n.f.end(false, n.trailers())
+	n.f.end(false, n.shared())
 	if body, ok := n.f.whole(); n.said.silent() {
 		n.out.Stored, n.out.Detail = false, ReasonHandler
 	} else if ok {
@@ -290,9 +290,14 @@ func (n *run) pump(header http.Header) {
 			close(n.pumped)
 		}
 	}()
-	if follows = n.begin(n.status, header, -1, n.out); !follows {
-		return
+	if !n.stuck {
+		n.client()
+		if follows = n.begin(n.status, header, -1, n.out); !follows {
+			return
+		}
 	}
+	stuck := n.stuck
+	follows = true
 	go func() {
 		defer close(n.pumped)
 		defer n.f.leave(rd)
@@ -302,6 +307,12 @@ func (n *run) pump(header http.Header) {
 				n.pumped <- errCut
 			}
 		}()
+		if stuck { // it would keep the handler waiting
+			n.client()
+			if !n.begin(n.status, header, -1, n.out) {
+				return
+			}
+		}
 		n.pumped <- n.stream(n.f, rd)
 	}()
 }

@@ -47,6 +47,9 @@ func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next http.Handler,
 	case policy.Invalidate:
 		x.invalidate()
 	default:
+		if outer := c.outer(r); outer != nil && outer.writes(w) {
+			outer.said.NoStore()
+		}
 		x.pass(why)
 	}
 }
@@ -106,20 +109,31 @@ const maxLookups = 4
 // on by the inner policy. If that makes another key of the request, the inner mount caches under
 // that key, and what it answers is not the outer one's to store.
 func (x *exchange) nested() bool {
-	said := From(x.r.Context())
-	if said == nil || said.run == nil || said.run.c != x.c {
+	outer := x.c.outer(x.r)
+	if outer == nil {
 		return false
 	}
-	outer := said.run
 	if outer.req.Key != x.req.Key {
 		if outer.writes(x.w) {
-			said.NoStore()
+			outer.said.NoStore()
 		}
 		return false
 	}
-	outer.adopt(x.p)
+	if x.p.Credentials != nil || outer.p.Shared && !x.p.Shared {
+		outer.said.NoStore() // the outer mount could not tell whom a stored response is for
+	} else {
+		outer.adopt(x.p)
+	}
 	x.next.ServeHTTP(x.w, x.r)
 	return true
+}
+
+// outer returns the run of the same cache's handler that the request is a part of, or nil.
+func (c *Cache) outer(r *http.Request) *run {
+	if said := From(r.Context()); said != nil && said.run != nil && said.run.c == c {
+		return said.run
+	}
+	return nil
 }
 
 // writes says whether w ends in the response that n records, and not in one of an app's own, for a part

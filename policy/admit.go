@@ -83,7 +83,7 @@ func Admit(req *Request, status int, h http.Header, p *Policy, ttl time.Duration
 		return a
 	}
 	a.MustRevalidate = d.MustRevalidate || d.ProxyRevalidate || d.NoCache || d.SMaxAge != absent
-	a.Anonymous = !a.Explicit && !p.Shared && !d.shareable()
+	a.Anonymous = !p.Shared && !d.shareable() && (!a.Explicit || asksForCredentials(status))
 	a.staleness(p, &d, known)
 	switch {
 	case a.Fresh <= a.Age && !known && a.Fresh+max(a.Grace, a.IfError) <= a.Age:
@@ -184,6 +184,12 @@ func timedStatus(status int) bool {
 		return true
 	}
 	return false
+}
+
+// asksForCredentials reports whether a status answers a request for lacking what another has: a stored one
+// is for those who lack it, too.
+func asksForCredentials(status int) bool {
+	return status == http.StatusUnauthorized || status == http.StatusProxyAuthRequired
 }
 
 // knownValidator reports whether a response has a validator with which the handler can be asked whether

@@ -27,6 +27,7 @@ const (
 	ReasonBody         Reason = "body"            // a GET or HEAD with content
 	ReasonPrecondition Reason = "precondition"    // If-Match or If-Unmodified-Since
 	ReasonOverride     Reason = "method-override" // a field asks for another method or URL than the request line
+	ReasonConnection   Reason = "connection"      // Connection names a field that those behind the cache do not see
 	ReasonKey          Reason = "key"             // KeyOptions.Replace made no key
 	ReasonKeyTooLong   Reason = "key-too-long"    // the key would be longer than MaxKey
 )
@@ -59,6 +60,8 @@ func planOf(r *http.Request, p *Policy, c Class, s seen) (Plan, Reason) {
 		// An app that obeys the field answers another request than the one the key tells of. It is
 		// no invalidation either: anyone could then empty the cache with GETs.
 		return Pass, ReasonOverride
+	case s&sawHidden != 0:
+		return Pass, ReasonConnection
 	}
 	return Lookup, ""
 }

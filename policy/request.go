@@ -2,6 +2,7 @@ package policy
 
 import (
 	"net/http"
+	"strings"
 )
 
 // Class says what a request's method means to a cache. GET and HEAD share stored responses.
@@ -120,6 +121,7 @@ const (
 	sawControl
 	sawUpgrade
 	sawOverride
+	sawHidden
 
 	sawForwarding seen = 1<<32 - 1
 )
@@ -174,6 +176,27 @@ var forwardingFields = [forwardingCount]string{
 	fwdURLScheme:     "X-Url-Scheme",
 }
 
+// hides reports whether Connection names a field that is for the next hop alone, besides those that
+// clients name in earnest. A proxy behind the cache would drop that field; what it then answers is not what
+// the field's value in a key or a variant stands for.
+func hides(values []string) bool {
+	for _, list := range values {
+		for option := range strings.SplitSeq(list, ",") {
+			switch option = trimOWS(option); len(option) {
+			case 0:
+				continue
+			case len("close"), len("keep-alive"), len("upgrade"), len("te"), len("http2-settings"):
+				if strings.EqualFold(option, "close") || strings.EqualFold(option, "keep-alive") || strings.EqualFold(option, "upgrade") ||
+					strings.EqualFold(option, "te") || strings.EqualFold(option, "http2-settings") {
+					continue
+				}
+			}
+			return true
+		}
+	}
+	return false
+}
+
 // scan walks the header once. A look-up for each field of interest would cost several times as much.
 func scan(h http.Header) (s seen) {
 	for name, values := range h {
@@ -197,6 +220,10 @@ func scan(h http.Header) (s seen) {
 			s |= sawControl
 		case "Upgrade":
 			s |= sawUpgrade
+		case "Connection":
+			if hides(values) {
+				s |= sawHidden
+			}
 		case "X-Http-Method-Override", "X-Http-Method", "X-Method-Override",
 			"X-Original-Url", "X-Rewrite-Url", "X-Override-Url":
 			s |= sawOverride

@@ -22,8 +22,10 @@ const (
 // below which everything counts as invalidated. It is safe for concurrent use. Asking it takes no lock
 // and allocates nothing.
 //
-// It is bounded. What it would have to forget, it covers by raising the floor, so that it only ever
-// judges entries too strictly.
+// It is bounded. The oldest key and tag marks, where it would hold too many, it folds into a table of
+// numbers by hash; prefix marks that it would have to forget it covers by raising the floor. In both ways
+// it only ever judges entries too strictly, and nobody who can cause invalidations can have the
+// whole cache invalidated by causing many.
 type Replica struct {
 	// head is published last by Apply, so that whoever reads it finds the marks up to it.
 	head atomic.Uint64
@@ -32,6 +34,7 @@ type Replica struct {
 	floor    atomic.Uint64
 	softAll  atomic.Uint64 // newest soft Everything
 	named    atomic.Pointer[markTable]
+	folded   atomic.Pointer[foldedMarks] // nil until named outgrew its bound; read after it
 	prefixes atomic.Pointer[[]namedMark] // newest first; never modified
 
 	mu       sync.Mutex // held by Apply, never by a reader
@@ -88,6 +91,12 @@ func (r *Replica) covers(uri string, tags []string, fill uint64) (hard, soft boo
 		h, s := named.newer(Tag, tag, fill)
 		hard, soft = hard || h, soft || s
 	}
+	if folded := r.folded.Load(); folded != nil {
+		hard = hard || folded.newest(Key, uri) > fill
+		for _, tag := range tags {
+			hard = hard || folded.newest(Tag, tag) > fill
+		}
+	}
 	for _, p := range *r.prefixes.Load() {
 		if p.newest() <= fill {
 			break
@@ -132,12 +141,28 @@ func (r *Replica) applyNamed(n Numbered) {
 	t := r.named.Load()
 	t.put(n)
 	if t.count > r.maxMarks || t.bytes > r.maxBytes {
-		r.raise(t.floorFor(r.maxMarks*3/4, r.maxBytes*3/4))
+		r.fold(t, t.floorFor(r.maxMarks*3/4, r.maxBytes*3/4))
 		return
 	}
 	if t.full() {
 		r.named.Store(t.above(0)) // with more room
 	}
+}
+
+// fold moves the marks up to number from the table to where they take no room of their own. They are
+// there before they are gone from here, so that no reader finds them in neither.
+func (r *Replica) fold(t *markTable, number uint64) {
+	folded := r.folded.Load()
+	if folded == nil {
+		folded = newFoldedMarks(r.maxMarks)
+		r.folded.Store(folded)
+	}
+	for _, n := range t.nodes() {
+		if newest := n.newest(); newest <= number {
+			folded.note(n.kind, n.name, newest)
+		}
+	}
+	r.named.Store(t.above(number))
 }
 
 func (r *Replica) applyPrefix(n Numbered) {

@@ -278,3 +278,22 @@ func BenchmarkReplicaCovers(b *testing.B) {
 		})
 	}
 }
+
+// Whoever causes many invalidations does not have everything invalidated.
+func TestReplicaFloodedKeepsTheRest(t *testing.T) {
+	for _, name := range []string{"short", strings.Repeat("long", 15<<10)} {
+		r := NewReplica(1 << 10)
+		for i := range uint64(3 << 10) {
+			r.Apply(hard(Key, fmt.Sprint(name, i), i+1))
+		}
+		lost := 0
+		for i := range 1000 {
+			if h, s := r.Covers(&Entry{URI: fmt.Sprint("other", i)}); h || s {
+				lost++
+			}
+		}
+		if lost > 150 {
+			t.Errorf("%d of 1000 other entries are invalidated by marks that do not name them", lost)
+		}
+	}
+}
