@@ -29,6 +29,9 @@ func (p *Proxy) endToEnd(r *http.Request) *http.Request {
 			case "Close", "Keep-Alive", "Upgrade", "Te", "Connection": // not for the cache to see anyway
 			default:
 				drop(name)
+				if r.Header["Upgrade"] == nil {
+					drop("Connection") // it has said what it had to say
+				}
 			}
 		}
 	}
