@@ -224,6 +224,31 @@ func TestAdmitSaysForHowLong(t *testing.T) {
 	}
 }
 
+// A response that asks for credentials is stored for those who have none, unless it says that it is for
+// all, or the operator does.
+func TestAdmitKeepsWhatAsksForCredentialsForTheAnonymous(t *testing.T) {
+	for _, c := range []struct {
+		status    int
+		says      string
+		p         Policy
+		anonymous bool
+	}{
+		{401, "max-age=60", Policy{}, true},
+		{407, "max-age=60", Policy{}, true},
+		{401, "public, max-age=60", Policy{}, false},
+		{401, "s-maxage=60", Policy{}, false},
+		{401, "max-age=60", Policy{Shared: true}, false},
+		{403, "max-age=60", Policy{}, false},
+		{200, "max-age=60", Policy{}, false},
+	} {
+		a := Admit(anonymousGet, c.status, fields("Cache-Control", c.says), &c.p, 0, received, received)
+		if !a.Store || !a.Explicit || a.Anonymous != c.anonymous {
+			t.Errorf("%d, %s, shared by the operator: %v: stored %v, explicitly %v, for the anonymous alone %v; want true, true, %v",
+				c.status, c.says, c.p.Shared, a.Store, a.Explicit, a.Anonymous, c.anonymous)
+		}
+	}
+}
+
 // A lifetime that the operator resolved for the request, not the policy's own, is what counts.
 func TestAdmitTakesTheSettingsLifetime(t *testing.T) {
 	p := &Policy{TTL: time.Hour}

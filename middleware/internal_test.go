@@ -1,0 +1,274 @@
+package middleware
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store/memstore"
+)
+
+// boundedCache is a Cache whose fills may hold so many bytes together.
+func boundedCache(t *testing.T, bytes int64) *Cache {
+	s := memstore.New(64 << 20)
+	c := New(s)
+	c.Log, c.MaxFillBytes = slog.New(slog.DiscardHandler), bytes
+	t.Cleanup(func() {
+		if err := c.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+		s.Close()
+	})
+	return c
+}
+
+// idle fails unless everything that fills take is given back.
+func idle(t *testing.T, c *Cache) {
+	t.Helper()
+	if used := c.filling.used.Load(); used != 0 {
+		t.Errorf("%d bytes of the budget are left taken", used)
+	}
+	if n := len(c.refreshing); n != 0 {
+		t.Errorf("%d refreshes are left counted", n)
+	}
+	for i := range c.flights.shards {
+		if n := len(c.flights.shards[i].m); n != 0 {
+			t.Errorf("%d fills are left in flight", n)
+		}
+	}
+}
+
+// takesLate is a client that takes nothing until it is told to.
+type takesLate struct {
+	*httptest.ResponseRecorder
+	until chan struct{}
+}
+
+func (w takesLate) Write(p []byte) (int, error) {
+	<-w.until
+	return w.ResponseRecorder.Write(p)
+}
+
+// What a reader still holds of a body counts against MaxFillBytes, also when the run that made it is over.
+func TestAStalledReaderHoldsItsPartOfTheBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := boundedCache(t, 4<<20)
+		const size = 1 << 20
+		goOn := make(chan struct{})
+		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			w.Write(make([]byte, size/2))
+			<-goOn
+			w.Write(make([]byte, size/2))
+		}))
+		var leader, follower sync.WaitGroup
+		leader.Go(func() { h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil)) })
+		synctest.Wait()
+		stalled := takesLate{httptest.NewRecorder(), make(chan struct{})}
+		follower.Go(func() { h.ServeHTTP(stalled, httptest.NewRequest("GET", "/", nil)) })
+		synctest.Wait()
+		close(goOn)
+		leader.Wait()
+		if used := c.filling.used.Load(); used < size {
+			t.Errorf("a stalled reader holds %d bytes, the budget counts %d", size, used)
+		}
+		close(stalled.until)
+		follower.Wait()
+		if got := stalled.Body.Len(); got != size {
+			t.Errorf("the stalled reader got %d bytes, want %d", got, size)
+		}
+		idle(t, c)
+	})
+}
+
+// A reader that stalls on a body too long to be kept does not make it go a byte at a time for the others.
+func TestAStalledReaderLeavesTheOthersTheirPace(t *testing.T) {
+	c := boundedCache(t, 1<<20)
+	f := &fill{c: c, body: make([]byte, window)}
+	stalled, _ := f.enter()
+	fast, _ := f.enter()
+	fast.off, fast.taken = window, window
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if n, err := f.room(context.Background(), 32<<10); n < 4<<10 || err != nil {
+		t.Errorf("room for %d bytes of 32 KiB, %v; want at least 4 KiB at a time", n, err)
+	}
+	if stalled.off >= f.base {
+		t.Errorf("the stalled reader at %d is waited for: the body begins at %d", stalled.off, f.base)
+	}
+}
+
+// Fills that together are beyond MaxFillBytes stream on, unstored, to the end; nothing of the budget is
+// left taken, and what comes after is stored.
+func TestFillsBeyondTheBudgetStreamOnUnstored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size, budget, fills = 512 << 10, 1 << 20, 16
+		c := boundedCache(t, budget)
+		most := int64(0)
+		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			for range size / (32 << 10) {
+				w.Write(make([]byte, 32<<10))
+				time.Sleep(time.Millisecond)
+			}
+		}))
+		ask := func(path string) *httptest.ResponseRecorder {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+			return w
+		}
+		var all sync.WaitGroup
+		for i := range fills {
+			for range 2 { // one leads, one reads along
+				all.Go(func() {
+					if got := ask(fmt.Sprint("/", i)).Body.Len(); got != size {
+						t.Errorf("fill %d: %d bytes, want %d", i, got, size)
+					}
+				})
+			}
+		}
+		all.Go(func() {
+			for range 2 * size / (32 << 10) {
+				most = max(most, c.filling.used.Load())
+				time.Sleep(500 * time.Microsecond)
+			}
+		})
+		all.Wait()
+		if most > budget || most < budget/2 {
+			t.Errorf("all fills together held %d bytes, want up to %d", most, budget)
+		}
+		if stored := c.Store.(*memstore.Store).Len(); stored > budget/size {
+			t.Errorf("%d responses of %d bytes are stored, which all were filled at once within %d", stored, size, budget)
+		}
+		idle(t, c)
+		ask("/after")
+		if held := c.Store.(*memstore.Store).Len(); held == 0 {
+			t.Error("nothing is stored once the budget is free again")
+		}
+		idle(t, c)
+	})
+}
+
+// Handlers that panic, exit, cut, flush and vary, clients that leave and stall, over a real server: no
+// byte is another response's, nothing cut looks whole, and everything taken is given back.
+func TestEverythingAtOnce(t *testing.T) {
+	c := boundedCache(t, 1<<20)
+	mux := http.NewServeMux()
+	c.Root = mux
+	mux.Handle("/", c.With(policy.Policy{MaxBody: 200 << 10, Timeout: 200 * time.Millisecond})(http.HandlerFunc(erratic)))
+	srv := httptest.NewUnstartedServer(mux)
+	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
+	srv.Start()
+	var all sync.WaitGroup
+	stop := time.Now().Add(time.Second)
+	for range 24 {
+		all.Go(func() {
+			for time.Now().Before(stop) {
+				askErratic(t, srv.Client(), srv.URL)
+			}
+		})
+	}
+	all.Wait()
+	srv.Close()
+	if err := c.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+	idle(t, c)
+}
+
+// erratic answers with so many bytes as X-Size says, all of which are X-Seed, in one of many ways.
+func erratic(w http.ResponseWriter, r *http.Request) {
+	size, seed := rand.IntN(400<<10), byte(rand.IntN(256))
+	w.Header().Set("X-Seed", fmt.Sprint(seed))
+	w.Header().Set("X-Size", fmt.Sprint(size))
+	switch rand.IntN(4) {
+	case 0:
+		w.Header().Set("Cache-Control", "max-age=0, stale-while-revalidate=1")
+	case 1:
+		w.Header().Set("Cache-Control", "max-age=1")
+		w.Header().Set("Vary", "Accept")
+	case 2:
+		w.Header().Set("Cache-Control", "private")
+	case 3:
+		w.Header().Set("Cache-Control", "no-cache")
+	}
+	switch rand.IntN(20) {
+	case 0:
+		panic(http.ErrAbortHandler)
+	case 1:
+		w.Header().Set("Content-Length", fmt.Sprint(size))
+	case 2:
+		runtime.Goexit()
+	}
+	buf := make([]byte, 30<<10)
+	for left := size; left > 0; {
+		part := buf[:min(1+rand.IntN(len(buf)), left)]
+		copy(part, bytes.Repeat([]byte{seed}, len(part)))
+		if _, err := w.Write(part); err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		clear(part) // it is the handler's again
+		left -= len(part)
+		if rand.IntN(3) == 0 {
+			w.(http.Flusher).Flush()
+		}
+		if rand.IntN(100) == 0 {
+			panic(http.ErrAbortHandler)
+		}
+	}
+}
+
+// askErratic asks once, as one of many kinds of client, and looks at what it gets.
+func askErratic(t *testing.T, client *http.Client, url string) {
+	ctx, leave := context.WithTimeout(context.Background(), time.Duration(rand.IntN(400))*time.Millisecond)
+	defer leave()
+	method := "GET"
+	switch n := rand.IntN(100); {
+	case n < 10:
+		method = "HEAD"
+	case n < 11:
+		method = "POST"
+	}
+	r, err := http.NewRequestWithContext(ctx, method, fmt.Sprint(url, "/", rand.IntN(6)), nil)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	r.Header.Set("Accept", fmt.Sprint("a/", rand.IntN(2)))
+	if rand.IntN(5) == 0 {
+		r.Header.Set("Cookie", "a=b")
+	}
+	res, err := client.Do(r)
+	if err != nil {
+		return
+	}
+	defer res.Body.Close()
+	if rand.IntN(6) == 0 {
+		time.Sleep(50 * time.Millisecond) // a slow one
+	}
+	got, err := io.ReadAll(res.Body)
+	if err != nil || method == "HEAD" || res.StatusCode != 200 {
+		return
+	}
+	var seed byte
+	var size int
+	fmt.Sscan(res.Header.Get("X-Seed"), &seed)
+	fmt.Sscan(res.Header.Get("X-Size"), &size)
+	if len(got) != size {
+		t.Errorf("%s: %d of %d bytes look complete; %v", method, len(got), size, res.Header)
+	}
+	if same := bytes.Count(got, []byte{seed}); same != len(got) {
+		t.Errorf("%s: %d of %d bytes are another response's; %v", method, len(got)-same, len(got), res.Header)
+	}
+}
