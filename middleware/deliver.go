@@ -214,8 +214,10 @@ func (x *exchange) follow(f *fill, e *store.Entry, v policy.Verdict, out policy.
 	}
 	defer f.leave(rd)
 	s, shared, why, err := f.decided(x.r.Context())
-	if err != nil {
-		return true // the client left
+	if err != nil { // the client left
+		out.Detail = ReasonLeft
+		x.observe(out)
+		return true
 	}
 	if s != private && s != failed {
 		if hard, _ := x.c.replica.Covers(shared); hard {

@@ -639,3 +639,29 @@ func TestAnInvalidationCrossesAPost(t *testing.T) {
 		want(t, "a later GET", body(get(h, "/x")), "GET")
 	})
 }
+
+// A client that leaves while it waits for another's response is told of, too.
+func TestAClientThatLeavesWhileItWaitsIsObserved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t)
+		var left atomic.Int64
+		c.Observe = func(_ *http.Request, o policy.Outcome) {
+			if o.Detail == middleware.ReasonLeft {
+				left.Add(1)
+			}
+		}
+		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(time.Second)
+			w.Header().Set("Cache-Control", "max-age=60")
+		}))
+		go get(h, "/")
+		synctest.Wait()
+		ctx, leave := context.WithCancel(context.Background())
+		go h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil).WithContext(ctx))
+		synctest.Wait()
+		leave()
+		synctest.Wait()
+		want(t, "told of", left.Load(), int64(1))
+		time.Sleep(time.Second)
+	})
+}

@@ -20,6 +20,7 @@ const (
 	ReasonLost         policy.Reason = "lost"           // the handler panicked or failed before it answered
 	ReasonContended    policy.Reason = "contended"      // read along with fills of other variants too often
 	ReasonOutdated     policy.Reason = "outdated"       // invalidated while the handler ran
+	ReasonLeft         policy.Reason = "left"           // the client left while it waited for another's response
 	ReasonHandler      policy.Reason = "handler"        // the handler said so, through From
 )
 

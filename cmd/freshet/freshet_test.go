@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"flag"
 	"fmt"
 	"io"
@@ -31,14 +32,21 @@ func TestMain(m *testing.M) {
 	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
 		panic(fmt.Sprintf("go build: %v\n%s", err, out))
 	}
+	var impatient context.CancelFunc
+	patience, impatient = context.WithTimeout(context.Background(), 2*time.Minute)
 	status := m.Run()
+	impatient()
 	os.RemoveAll(folder)
 	os.Exit(status)
 }
 
-// command is freshet with an environment that has nothing of ours but environ.
+// patience ends when all tests should have ended long ago.
+var patience context.Context
+
+// command is freshet with an environment that has nothing of ours but environ. What should have ended long
+// ago is killed, which no test takes for the end it expects.
 func command(environ []string, args ...string) *exec.Cmd {
-	cmd := exec.Command(binary, args...)
+	cmd := exec.CommandContext(patience, binary, args...)
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, environ...)
 	return cmd
 }

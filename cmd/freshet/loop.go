@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -24,18 +25,25 @@ func checkLoop(ctx context.Context, listen string, upstream *url.URL) error {
 	if strconv.Itoa(at.Port) != port {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-	defer cancel()
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", upstream.Hostname())
-	if err != nil {
-		return nil // the name may be known later
-	}
-	for _, addr := range addrs {
+	for _, addr := range addresses(ctx, upstream.Hostname()) {
 		if reaches(addr.Unmap(), at) {
 			return fmt.Errorf("--upstream %s is the proxy's own --listen %s: it would ask itself without end", upstream, listen)
 		}
 	}
 	return nil
+}
+
+// addresses resolves a host's name. localhost and what is under it is this machine even where no resolver
+// says so (RFC 6761 section 6.3). A name that is not known may be later.
+func addresses(ctx context.Context, host string) []netip.Addr {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	addrs, _ := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	name := strings.ToLower(strings.TrimSuffix(host, "."))
+	if len(addrs) == 0 && (name == "localhost" || strings.HasSuffix(name, ".localhost")) {
+		addrs = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
+	}
+	return addrs
 }
 
 // reaches reports whether a connection to addr would be accepted by who listens at the address, the ports
