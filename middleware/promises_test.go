@@ -567,7 +567,7 @@ func TestP9ARefreshEntersByTheFrontDoor(t *testing.T) {
 		c := newCache(t)
 		o := &origin{}
 		o.h = func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Cache-Control", "max-age=1, stale-while-revalidate=60")
+			w.Header().Set("Cache-Control", "max-age=2, stale-while-revalidate=60")
 			fmt.Fprint(w, r.Context().Value(layer{}), o.runs.Load())
 			time.Sleep(time.Second)
 		}
@@ -588,7 +588,7 @@ func TestP9ARefreshEntersByTheFrontDoor(t *testing.T) {
 			return w.Result()
 		}
 		want(t, "miss", body(ask()), "outer1")
-		time.Sleep(2 * time.Second)
+		time.Sleep(3 * time.Second)
 		start := time.Now()
 		r := ask()
 		want(t, "stale, at once", body(r), "outer1")
