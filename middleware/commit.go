@@ -270,7 +270,7 @@ func (n *run) direct(h http.Header, final bool) {
 // send writes the header of a response that is passed on, and what was held back of its body.
 func (n *run) send(h http.Header) {
 	n.client()
-	n.exchange.header(h, -1, n.out)
+	n.exchange.header(store.Fields(h), -1, n.out)
 	n.w.WriteHeader(n.status)
 	if held := n.f.body; len(held) > 0 {
 		n.w.Write(held)

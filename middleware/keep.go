@@ -92,7 +92,7 @@ func (c *Cache) set(e *store.Entry) error {
 	left := e.Lifetime() - time.Since(e.Received)
 	err := func() (err error) {
 		defer caught(&err)
-		return c.Store.Set(ctx, e.Key, e, left)
+		return c.Store.Set(ctx, e.Key, e.Packed(), left)
 	}()
 	if err != nil {
 		c.fault("store: set", err)

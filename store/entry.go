@@ -60,6 +60,8 @@ type Entry struct {
 	// nor adjacent. Spans is nil for a complete response.
 	Total int64
 	Spans []Span
+
+	list fieldList // of Header, when the entry is Packed
 }
 
 // Span is a range of bytes: from First up to, and not including, End.

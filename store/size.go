@@ -24,6 +24,7 @@ func (e *Entry) Size() int64 {
 	if e.URI != e.Key {
 		n += int64(len(e.URI))
 	}
+	n += int64(cap(e.list.fields)) * int64(unsafe.Sizeof(Field{}))
 	n += headerSize(e.Header) + headerSize(e.Trailer) + headerSize(e.Vary)
 	n += stringsSize(e.Tags)
 	for _, fields := range e.Variants {

@@ -201,6 +201,9 @@ func TestSizeIsWhatTheHeapSays(t *testing.T) {
 			}
 			return e
 		}},
+		{"packed pages", 5000, func(i int) *store.Entry {
+			return page(fmt.Sprintf("GET https://a.example/some/path/%d", i), 100).Packed()
+		}},
 		{"tags, vary and variants", 2000, func(i int) *store.Entry {
 			e := page(fmt.Sprintf("GET https://a.example/some/path/%d", i), 100)
 			e.Vary = http.Header{"Accept-Encoding": {fmt.Sprint("gzip", i)}}

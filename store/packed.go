@@ -1,0 +1,102 @@
+package store
+
+import (
+	"net/http"
+	"reflect"
+	"strings"
+	"unsafe"
+)
+
+// Packed returns a copy of the entry that lies together in memory: one piece of text for the key and
+// all values, one list for all values' places, a header map without spare room. An entry that is made
+// field by field is some thirty pieces; packed it is nine. That is what the garbage collector has to
+// visit for each entry at each cycle, and what a hit has to fetch from memory. The body and the names of
+// the fields are shared with e.
+func (e *Entry) Packed() *Entry {
+	values, bytes := countStrings(e), len(e.Key)
+	for _, h := range [...]http.Header{e.Header, e.Trailer, e.Vary} {
+		for _, vs := range h {
+			for _, v := range vs {
+				bytes += len(v)
+			}
+		}
+	}
+	p := packer{room: make([]string, 0, values)}
+	p.text.Grow(bytes)
+
+	packed := *e
+	packed.Key = p.string(e.Key)
+	if i := strings.Index(e.Key, e.URI); i >= 0 {
+		packed.URI = packed.Key[i : i+len(e.URI)]
+	}
+	packed.Header = p.header(e.Header)
+	packed.Trailer = p.header(e.Trailer)
+	packed.Vary = p.header(e.Vary)
+	packed.list = fieldList{Fields(packed.Header), identity(packed.Header)}
+	return &packed
+}
+
+// packer lays texts and lists one after the other, in room that was made for all of them.
+type packer struct {
+	text strings.Builder
+	room []string
+}
+
+func (p *packer) string(s string) string {
+	start := p.text.Len()
+	p.text.WriteString(s)
+	return p.text.String()[start:]
+}
+
+func (p *packer) header(h http.Header) http.Header {
+	if h == nil {
+		return nil
+	}
+	packed := make(http.Header, len(h))
+	for name, values := range h {
+		if values == nil {
+			packed[name] = nil
+			continue
+		}
+		start := len(p.room)
+		for _, v := range values {
+			p.room = append(p.room, p.string(v))
+		}
+		packed[name] = p.room[start:len(p.room):len(p.room)]
+	}
+	return packed
+}
+
+// Field is one field of a header: its name, and its values.
+type Field struct {
+	Name   string
+	Values []string
+}
+
+// fieldList is a header map's content as a list: to walk a list costs a tenth of what it costs to walk a
+// map. It knows which map it was made of, because entries are copied and given other headers.
+type fieldList struct {
+	fields []Field
+	of     unsafe.Pointer
+}
+
+// FieldsOf returns the fields of h, which is e.Header or takes its place for one client, in no particular
+// order. For the header of a packed entry that costs nothing. The list is shared: do not modify it.
+func (e *Entry) FieldsOf(h http.Header) []Field {
+	if e.list.of != nil && e.list.of == identity(h) {
+		return e.list.fields
+	}
+	return Fields(h)
+}
+
+// Fields returns the fields of h, in no particular order.
+func Fields(h http.Header) []Field {
+	fields := make([]Field, 0, len(h))
+	for name, values := range h {
+		fields = append(fields, Field{name, values})
+	}
+	return fields
+}
+
+// identity tells one map from another.
+func identity(h http.Header) unsafe.Pointer { return reflect.ValueOf(h).UnsafePointer() }

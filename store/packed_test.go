@@ -1,0 +1,76 @@
+package store
+
+import (
+	"net/http"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+)
+
+func packable() *Entry {
+	return &Entry{
+		Key: "GET https://a.example/x", URI: "https://a.example/x", Status: 200,
+		Header:  http.Header{"Content-Type": {"text/html"}, "Link": {"</a>", "</b>"}, "Empty": {}, "None": nil, "Blank": {""}},
+		Trailer: http.Header{"Checksum": {"1"}}, Vary: http.Header{"Accept": {"a", "b"}},
+		Body: []byte("body"), Tags: []string{"t"}, Received: time.Unix(1, 0), Fresh: time.Minute,
+	}
+}
+
+func TestPackedIsTheSameEntry(t *testing.T) {
+	for story, change := range map[string]func(*Entry){
+		"all of it":            func(*Entry) {},
+		"no header":            func(e *Entry) { e.Header = nil },
+		"an empty header":      func(e *Entry) { e.Header = http.Header{} },
+		"URI is not in Key":    func(e *Entry) { e.URI = "https://b.example/" },
+		"no URI":               func(e *Entry) { e.URI = "" },
+		"an index of variants": func(e *Entry) { e.Variants = [][]string{{"accept"}, {}} },
+	} {
+		e := packable()
+		change(e)
+		packed := *e.Packed()
+		packed.list = fieldList{}
+		if !reflect.DeepEqual(&packed, e) {
+			t.Errorf("%s: packed\n%+v, want\n%+v", story, packed, *e)
+		}
+	}
+}
+
+// Values of one field must have no room for more, or an append by one reader would write over the next.
+func TestPackedValuesHaveNoRoom(t *testing.T) {
+	for name, values := range packable().Packed().Header {
+		if cap(values) != len(values) {
+			t.Errorf("%s has room for %d values and holds %d", name, cap(values), len(values))
+		}
+	}
+}
+
+func TestFieldsOfAreThoseOfTheHeaderAskedFor(t *testing.T) {
+	e := packable().Packed()
+	if n := testing.AllocsPerRun(100, func() { e.FieldsOf(e.Header) }); n != 0 {
+		t.Errorf("%v allocations for the fields of a packed header, want 0", n)
+	}
+	copied := *e // as it is renewed: with a header of its own
+	copied.Header = http.Header{"New": {"1"}}
+	for story, c := range map[string]struct {
+		e *Entry
+		h http.Header
+	}{
+		"its own header":                 {e, e.Header},
+		"another header":                 {e, http.Header{"Other": {"1"}}},
+		"no header":                      {e, nil},
+		"a copy that got another header": {&copied, copied.Header},
+		"an entry that is not packed":    {packable(), e.Header},
+	} {
+		got := http.Header{}
+		for _, f := range c.e.FieldsOf(c.h) {
+			got[f.Name] = f.Values
+		}
+		if len(got) != len(c.h) || len(c.h) > 0 && !reflect.DeepEqual(got, c.h) {
+			t.Errorf("%s: %v, want %v", story, got, c.h)
+		}
+	}
+	if !slices.Equal(e.FieldsOf(e.Header)[0].Values, e.Header[e.FieldsOf(e.Header)[0].Name]) {
+		t.Error("the list and the map say different things")
+	}
+}
