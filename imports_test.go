@@ -82,6 +82,10 @@ var rooms = []room{
 		pattern: "adapters/...", ours: []string{"store", "store/*", "policy", "policy/*", "middleware", "middleware/*"}, vendors: 1,
 		reason: "an adapter joins the engine to one outside system: one vendor, and no other adapter",
 	},
+	{
+		pattern: "internal/...", ours: anything, vendors: -1,
+		reason: "what serves our own tests and programs alone imports what it likes",
+	},
 	{pattern: "cmd/...", ours: anything, vendors: -1, reason: "programs import what they like"},
 	{pattern: "examples/...", ours: anything, vendors: -1, reason: "examples import what they like"},
 	{pattern: "bench/...", ours: anything, vendors: -1, reason: "bench has its own go.mod"},
