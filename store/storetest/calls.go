@@ -1,0 +1,95 @@
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+var callRules = []rule[store.Backend]{{
+	name:  "concurrent calls do not mix values",
+	why:   "every request is a goroutine; a torn value is a page made of two",
+	check: concurrentBackend,
+}, {
+	name: "an error is never \"not there\", nor the reverse",
+	why:  "a call that was given up says nothing about the key; a guard must see it as a failure, not as a miss",
+	check: func(ctx context.Context, b store.Backend, _ Options) error {
+		if err := setAndFind(ctx, b, "key", []byte("v")); err != nil {
+			return err
+		}
+		gone, cancel := context.WithCancel(ctx)
+		cancel()
+		if got, err := b.Get(gone, "key"); errors.Is(err, store.ErrNotFound) || err == nil && string(got) != "v" {
+			return fmt.Errorf("Get with a cancelled context: %q, %v; want the value, or an error that is not ErrNotFound", got, err)
+		}
+		if found, err := b.Exists(gone, "key"); err == nil && !found {
+			return errors.New("Exists with a cancelled context: false without an error")
+		}
+		if err := b.Set(gone, "other", []byte("v"), time.Hour); err == nil {
+			if err := find(ctx, b, "other", []byte("v")); err != nil {
+				return fmt.Errorf("Set with a cancelled context reported success: %w", err)
+			}
+		}
+		return nil
+	},
+}, {
+	name: "Health names the backend",
+	why:  "the operator's health page shows it",
+	check: func(ctx context.Context, b store.Backend, _ Options) error {
+		h, err := b.Health(ctx)
+		if err != nil || h.Backend == "" || h.Latency < 0 {
+			return fmt.Errorf("Health: %+v, %v; want a kind, a latency of 0 or more, and no error", h, err)
+		}
+		return nil
+	},
+}}
+
+func concurrentBackend(ctx context.Context, b store.Backend, _ Options) error {
+	const workers, rounds, keys = 8, 100, 5
+	var all sync.WaitGroup
+	errs := make([]error, workers)
+	for w := range workers {
+		all.Go(func() {
+			for i := range rounds {
+				key := fmt.Sprint("key-", (w+i)%keys)
+				// A value says its key and its length in every part.
+				size := 1 + (w*rounds+i)%50
+				if err := b.Set(ctx, key, bytes.Repeat(fmt.Appendf(nil, "%s/%02d ", key, size), size), time.Hour); err != nil {
+					errs[w] = err
+					return
+				}
+				got, err := b.Get(ctx, key)
+				if err == nil {
+					err = whole(got, key)
+				}
+				if err != nil && !errors.Is(err, store.ErrNotFound) {
+					errs[w] = err
+					return
+				}
+				if i%7 == 0 {
+					if _, err := b.Delete(ctx, key); err != nil {
+						errs[w] = err
+						return
+					}
+				}
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// whole tells whether a value of concurrentBackend is in one piece, and its key's.
+func whole(got []byte, key string) error {
+	for size := 1; size <= 50; size++ {
+		if bytes.Equal(got, bytes.Repeat(fmt.Appendf(nil, "%s/%02d ", key, size), size)) {
+			return nil
+		}
+	}
+	return fmt.Errorf("Get(%q) returned what nobody has set: %.200q", key, got)
+}
