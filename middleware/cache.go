@@ -42,7 +42,15 @@ type Cache struct {
 	// Nil: slog.Default().
 	Log *slog.Logger
 
-	// StoreTimeout bounds each call to a store that is not in this process. Default 250 ms.
+	// Journal numbers the invalidations. Nil: the journal that the store's server keeps, so that all
+	// processes with that store know of each other's invalidations; where it keeps none, one of this
+	// process, for which nothing counts that an earlier process or another one has stored.
+	Journal store.Journal
+	// MaxLag is how long a process that is cut off from a shared journal goes on using what is stored.
+	// Then, until it is in touch again, handlers answer. Default 5 seconds.
+	MaxLag time.Duration
+
+	// StoreTimeout bounds each call to a store or a journal that is not in this process. Default 250 ms.
 	StoreTimeout time.Duration
 	// MaxFillBytes bounds what all fills together hold in memory besides the store. A response that
 	// would take it past the bound streams on, unstored. Default 256 MiB.
@@ -51,9 +59,10 @@ type Cache struct {
 	MaxRefreshes int
 
 	once    sync.Once
-	journal store.Journal
+	follow  follower
 	replica *store.Replica
-	local   bool // the store is in this process: no deadline, no flush before storing
+	near    store.NearStore // the store's part in this process, or nil
+	local   bool            // the store is in this process: no deadline, no flush before storing
 	flights flights
 	passes  passes
 	filling budget
@@ -70,6 +79,7 @@ type Cache struct {
 const (
 	DefaultName         = "Freshet"
 	DefaultStoreTimeout = 250 * time.Millisecond
+	DefaultMaxLag       = 5 * time.Second
 	DefaultMaxFillBytes = 256 << 20
 	DefaultMaxRefreshes = 64
 )
@@ -129,20 +139,27 @@ func (c *Cache) policyFor(r *http.Request) *policy.Policy {
 	return &obey
 }
 
-// Close stops refreshes in the background, waits until they have ended or ctx is done, and then
-// returns. Requests in the foreground are not touched; the store is the caller's to close.
+// Close stops refreshes in the background, and following a shared journal, waits until they have ended
+// or ctx is done, and then returns. Requests in the foreground are not touched; the store is the
+// caller's to close, after the Cache.
 func (c *Cache) Close(ctx context.Context) error {
 	c.setup()
 	c.closing.Lock()
 	c.halt()
 	c.closing.Unlock()
 	ended := make(chan struct{})
-	go func() { c.background.Wait(); close(ended) }()
+	go func() {
+		c.background.Wait()
+		if c.follow.ended != nil {
+			<-c.follow.ended
+		}
+		close(ended)
+	}()
 	select {
 	case <-ended:
 		return nil
 	case <-ctx.Done():
-		return errors.Join(errors.New("middleware: Cache.Close: refreshes still run"), ctx.Err())
+		return errors.Join(errors.New("middleware: Cache.Close: refreshes in the background, or a call to the journal, still run"), ctx.Err())
 	}
 }
 
@@ -162,6 +179,9 @@ func (c *Cache) setup() {
 		if c.StoreTimeout <= 0 {
 			c.StoreTimeout = DefaultStoreTimeout
 		}
+		if c.MaxLag <= 0 {
+			c.MaxLag = DefaultMaxLag
+		}
 		if c.MaxFillBytes <= 0 {
 			c.MaxFillBytes = DefaultMaxFillBytes
 		}
@@ -175,20 +195,11 @@ func (c *Cache) setup() {
 		if l, ok := store.As[store.Local](c.Store); ok {
 			c.local = l.Local()
 		}
+		c.near, _ = store.As[store.NearStore](c.Store)
 		c.flights.init()
 		c.passes.init()
 		for _, warning := range c.Expires.Warnings() {
 			c.Log.Warn("freshet: settings: " + warning)
 		}
 	})
-}
-
-// startJournal begins the journal of this process. Its invalidations are lost with it, so nothing that
-// was stored before it began may be served: its numbers go on from the clock, past all that an earlier
-// process gave out, and everything below counts as invalidated.
-func (c *Cache) startJournal() {
-	begin := uint64(time.Now().UnixMicro())
-	c.journal = store.NewMemoryJournalAfter(begin)
-	c.replica = store.NewReplica(0)
-	c.replica.Apply(store.Numbered{Mark: store.Mark{Kind: store.Everything}, Number: begin})
 }

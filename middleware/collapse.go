@@ -46,7 +46,7 @@ func (x exchange) fill(e *store.Entry, v policy.Verdict) bool {
 // whose response is just what this request, and those that read along with it, want.
 func (x *exchange) found(f *fill) bool {
 	now := time.Now()
-	e, soft := x.find()
+	e, soft := x.find(now)
 	if e == nil {
 		return false
 	}
@@ -129,7 +129,7 @@ func (x *exchange) maxBody() int64 {
 
 // outdated says whether an invalidation came after the fill began.
 func (c *Cache) outdated(f *fill) bool {
-	hard, soft := c.replica.Covers(&store.Entry{URI: f.uri, Tags: f.tags, Fill: f.number})
+	hard, soft := c.covers(&store.Entry{URI: f.uri, Tags: f.tags, Fill: f.number})
 	return hard || soft
 }
 

@@ -67,13 +67,13 @@ func (n *run) mayStandIn() bool {
 	if n.stale == nil || n.stale.Spans != nil {
 		return false
 	}
-	hard, _ := n.c.replica.Covers(n.stale)
+	hard, _ := n.c.covers(n.stale)
 	return !hard
 }
 
 // overtaken says whether an invalidation came since the handler began, of its URI or of a tag of its.
 func (n *run) overtaken() bool {
-	hard, soft := n.c.replica.Covers(&store.Entry{URI: n.req.URI, Tags: n.said.tagged(n.req.Tag), Fill: n.f.number})
+	hard, soft := n.c.covers(&store.Entry{URI: n.req.URI, Tags: n.said.tagged(n.req.Tag), Fill: n.f.number})
 	return hard || soft
 }
 

@@ -224,7 +224,7 @@ func (x *exchange) follow(f *fill, e *store.Entry, v policy.Verdict, out policy.
 		return true
 	}
 	if s != private && s != failed {
-		if hard, _ := x.c.replica.Covers(shared); hard {
+		if hard, _ := x.c.covers(shared); hard {
 			f.retire() // invalidated while it was waited for
 			return false
 		}

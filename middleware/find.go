@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
@@ -21,26 +22,37 @@ const (
 	ReasonContended    policy.Reason = "contended"      // read along with fills of other variants too often
 	ReasonOutdated     policy.Reason = "outdated"       // invalidated while the handler ran
 	ReasonLeft         policy.Reason = "left"           // the client left while it waited for another's response
+	ReasonJournal      policy.Reason = "journal-lost"   // out of touch with the journal for too long to trust what is stored
 	ReasonHandler      policy.Reason = "handler"        // the handler said so, through From
 )
 
 // find returns the stored response that the request selects, or nil. It drops what an invalidation
 // covers; soft says that one covers it softly, so that it counts as stale.
-func (x *exchange) find() (found *store.Entry, soft bool) {
+func (x *exchange) find(now time.Time) (found *store.Entry, soft bool) {
 	x.flight, x.indexed, x.broken = x.req.Key, false, ""
 	x.seen = x.c.flights.ended.Load()
+	if !x.c.follow.inTouch(now) {
+		x.broken = ReasonJournal
+		return nil, false
+	}
 	e := x.get(x.req.Key)
 	if e == nil {
 		return nil, false
 	}
 	if e.Variants == nil {
-		hard, soft := x.c.replica.Covers(e)
+		hard, soft := x.c.covers(e)
 		if hard {
 			return nil, false
 		}
 		return e, soft
 	}
-	return x.choose(e)
+	if found, soft = x.choose(e); found == nil && x.c.near != nil {
+		// Others may have added variants since the index came near.
+		if e = x.ask(store.SkipNear(x.r.Context()), x.req.Key); e != nil && e.Variants != nil {
+			found, soft = x.choose(e)
+		}
+	}
+	return found, soft
 }
 
 // choose finds the variant among those that the index lists (RFC 9111 section 4.1).
@@ -56,7 +68,7 @@ func (x *exchange) choose(index *store.Entry) (found *store.Entry, soft bool) {
 		if e == nil || e.Variants != nil || !policy.Matches(e.Vary, x.r.Header) {
 			continue
 		}
-		hard, soft := x.c.replica.Covers(e)
+		hard, soft := x.c.covers(e)
 		if hard {
 			continue
 		}
@@ -70,14 +82,23 @@ func (x *exchange) choose(index *store.Entry) (found *store.Entry, soft bool) {
 		return candidates[0], softly
 	}
 	e := policy.Choose(candidates)
-	_, soft = x.c.replica.Covers(e)
+	_, soft = x.c.covers(e)
 	return e, soft
 }
 
-// get is the only door to the store for reading. A store that fails is a miss that is counted; an
-// entry that carries another key than was asked for is none of ours.
+// get reads from the store: from this process's memory if it is there.
 func (x *exchange) get(key string) *store.Entry {
-	ctx := x.r.Context()
+	if x.c.near != nil {
+		if e := x.c.near.GetNear(key); e != nil && e.Key == key {
+			return e
+		}
+	}
+	return x.ask(x.r.Context(), key)
+}
+
+// ask is the only door to the store for reading. A store that fails is a miss that is counted; an
+// entry that carries another key than was asked for is none of ours.
+func (x *exchange) ask(ctx context.Context, key string) *store.Entry {
 	if !x.c.local {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), x.c.StoreTimeout)

@@ -16,7 +16,7 @@ import (
 // at this moment. When it has returned, no request is served what the marks cover.
 func (c *Cache) Invalidate(ctx context.Context, marks ...store.Mark) error {
 	c.setup()
-	_, err := c.mark(ctx, marks)
+	_, err := c.follow.append(ctx, marks)
 	return err
 }
 
@@ -34,19 +34,6 @@ func (c *Cache) InvalidateURL(ctx context.Context, rawURL string) error {
 	p := c.policyFor(&http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: http.Header{}})
 	uri := policy.URIKey(u.Scheme, u.Host, u.EscapedPath(), u.RawQuery, u.ForceQuery, p)
 	return c.Invalidate(ctx, store.Mark{Kind: store.Key, Name: uri})
-}
-
-// mark appends to the journal and takes note: from then on the marks are seen.
-func (c *Cache) mark(ctx context.Context, marks []store.Mark) (uint64, error) {
-	last, err := c.journal.Append(ctx, marks...)
-	if err != nil {
-		return 0, err
-	}
-	first := last - uint64(len(marks)) + 1
-	for i, m := range marks {
-		c.replica.Apply(store.Numbered{Mark: m, Number: first + uint64(i)})
-	}
-	return last, nil
 }
 
 // invalidate runs the handler of an unsafe request, and when it answers with no error (2xx or 3xx)
@@ -95,19 +82,15 @@ func (w *unsafeWriter) decide(status int, h http.Header) {
 	if x.req.Tag != "" {
 		w.marks = append(w.marks, store.Mark{Kind: store.Tag, Name: x.req.Tag})
 	}
-	crossed := x.marksSince(w.before) > 0
-	w.marked = x.invalidateNow(w.marks)
-	if !crossed && !x.off && x.req.Class == policy.Post && status == http.StatusOK {
+	storable := !x.off && x.req.Class == policy.Post && status == http.StatusOK && x.marksSince(w.before) == 0
+	if w.marked = x.invalidateNow(w.marks); storable && w.marked > 0 {
 		w.record(status, h)
 	}
 }
 
 // invalidateNow appends the marks whatever becomes of the request: the change was made.
 func (x *exchange) invalidateNow(marks []store.Mark) uint64 {
-	number, err := x.c.mark(context.WithoutCancel(x.r.Context()), marks)
-	if err != nil {
-		x.c.Log.Error("freshet: journal: append: what is stored may be out of date", "error", err)
-	}
+	number, _ := x.c.follow.append(context.WithoutCancel(x.r.Context()), marks) // the follower has said what went wrong
 	return number
 }
 
@@ -174,7 +157,9 @@ func (w *unsafeWriter) finish() {
 // marksSince counts the invalidations of anything since number. A response to POST is rare enough to be
 // stored only when nothing else was invalidated meanwhile.
 func (x *exchange) marksSince(number uint64) int {
-	marks, _, err := x.c.journal.Since(context.WithoutCancel(x.r.Context()), number)
+	ctx, cancel := x.c.storeContext()
+	defer cancel()
+	marks, _, err := x.c.follow.since(ctx, number)
 	if err != nil {
 		return -1
 	}

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"context"
+	"errors"
 	"hash/maphash"
 	"net/http"
 	"slices"
@@ -12,12 +13,13 @@ import (
 )
 
 // keep stores an entry, unless an invalidation has covered it since its handler began. What comes in
-// between is caught when the entry is read, by its number.
+// between is caught when the entry is read, by its number. Out of touch with the journal there is no
+// number to be had that others could trust, and what they have stored may be better.
 func (n *run) keep(e *store.Entry) {
-	if e == nil {
+	if e == nil || n.broken == ReasonJournal {
 		return
 	}
-	if hard, _ := n.c.replica.Covers(e); hard {
+	if hard, _ := n.c.covers(e); hard {
 		n.out.Stored, n.out.Detail = false, ReasonOutdated
 		return
 	}
@@ -63,7 +65,7 @@ func (n *run) index(e *store.Entry) {
 	defer mu.Unlock()
 	now, lifetime := time.Now(), e.Lifetime()
 	index := &store.Entry{Key: key, URI: n.req.URI, Received: now, Keep: lifetime, Fill: e.Fill}
-	old := n.get(key)
+	old := n.ask(store.SkipNear(n.r.Context()), key)
 	switch {
 	case old == nil:
 	case old.Variants != nil:
@@ -115,8 +117,11 @@ func (c *Cache) storeContext() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), c.StoreTimeout)
 }
 
-// fault logs what went wrong outside of any request's fault.
+// fault logs what went wrong outside of any request's fault, unless the store has logged it.
 func (c *Cache) fault(doing string, err error) {
+	if errors.Is(err, store.ErrUnavailable) {
+		return
+	}
 	c.Log.Error("freshet: "+doing+": the request is answered by its handler", "error", err)
 }
 

@@ -75,7 +75,7 @@ func (x *exchange) resolve() (off bool) {
 func (x *exchange) lookup() {
 	for range maxLookups {
 		now := time.Now()
-		e, soft := x.find()
+		e, soft := x.find(now)
 		v := policy.Verdict{Use: policy.Miss}
 		if e != nil {
 			v = policy.Judge(e, &x.req, x.p, now, soft)

@@ -1,0 +1,307 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// follower keeps this node's replica of a journal that others append to as well: another process with
+// the same store, say. It also holds what could not be appended until it could.
+type follower struct {
+	c       *Cache
+	journal store.Journal
+	shared  bool // with other processes
+
+	seen  uint64        // up to which number the journal's marks have been applied; touched by one goroutine
+	heard atomic.Int64  // when the journal last answered, in nanoseconds since start; 0: never
+	lost  atomic.Bool   // it did not answer when it was last asked
+	start time.Time     // what heard counts from
+	ended chan struct{} // closed when follow has returned; nil: it never ran
+
+	mu     sync.Mutex
+	unsent map[store.Mark]bool
+	bytes  int                           // of their names
+	kept   uint64                        // how many were ever kept
+	covers atomic.Pointer[store.Replica] // of unsent; nil when there is none
+}
+
+// How the journal is followed: asked anew this often, and after an error not before a pause that grows.
+const (
+	askEvery   = time.Second
+	firstPause = 50 * time.Millisecond
+	longPause  = 2 * time.Second
+
+	// More that could not be sent than this becomes one mark that covers everything.
+	maxUnsent      = 10_000
+	maxUnsentBytes = 16 << 20
+)
+
+// startJournal finds the journal of the store or, where it has none, begins one of this process.
+func (c *Cache) startJournal() {
+	c.replica = store.NewReplica(0)
+	c.follow.c, c.follow.start = c, time.Now()
+	journal := c.Journal
+	if journal == nil {
+		if j, ok := store.As[store.Journaled](c.Store); ok {
+			journal = j.Journal()
+		}
+	}
+	if f, ok := store.As[store.Follower](c.Store); ok {
+		f.Follow(c.replica)
+	}
+	if journal == nil {
+		c.startPrivateJournal()
+		return
+	}
+	c.follow.journal, c.follow.shared = journal, true
+	c.follow.ended = make(chan struct{})
+	c.follow.catchUp() // so that the first request finds what is stored; if it fails, the follower goes on
+	go c.follow.run(c.stop)
+}
+
+// startPrivateJournal begins the journal of this process. Its invalidations are lost with it, so nothing
+// that was stored before it began may be served: its numbers go on from the clock, past all that an earlier
+// process gave out, and everything below counts as invalidated.
+func (c *Cache) startPrivateJournal() {
+	begin := uint64(time.Now().UnixMicro())
+	c.follow.journal = store.NewMemoryJournalAfter(begin)
+	c.replica.Apply(store.Numbered{Mark: store.Mark{Kind: store.Everything}, Number: begin})
+}
+
+// run follows the journal until ctx is done.
+func (f *follower) run(ctx context.Context) {
+	defer close(f.ended)
+	for pause := firstPause; ctx.Err() == nil; {
+		if f.catchUp() && f.send() {
+			f.watch(ctx)
+			pause = firstPause
+			continue
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+		pause = min(2*pause, longPause)
+	}
+	f.send()
+}
+
+// watch applies marks as they come, and asks besides, so that a connection that says nothing any more is
+// not taken for a journal in which nothing happens. It returns when either fails.
+func (f *follower) watch(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	marks := make(chan store.Numbered)
+	failed := make(chan error, 1)
+	from := f.seen
+	go func() {
+		defer close(marks)
+		for m, err := range f.journal.Watch(ctx, from) {
+			if err != nil {
+				failed <- err
+				return
+			}
+			select {
+			case marks <- m:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	defer func() {
+		cancel()
+		for range marks { // until the goroutine has ended
+		}
+	}()
+	ask := time.NewTicker(askEvery)
+	defer ask.Stop()
+	for {
+		select {
+		case m, more := <-marks:
+			if !more {
+				select {
+				case err := <-failed:
+					f.fell(err)
+				default:
+				}
+				return
+			}
+			f.apply(m)
+		case <-ask.C:
+			if !f.catchUp() || !f.send() {
+				return
+			}
+		}
+	}
+}
+
+func (f *follower) apply(m store.Numbered) {
+	f.c.replica.Apply(m)
+	f.seen = max(f.seen, m.Number)
+}
+
+// catchUp asks for everything that is new, and says whether the journal answered.
+func (f *follower) catchUp() bool {
+	ctx, cancel := f.c.storeContext()
+	defer cancel()
+	asked := time.Since(f.start)
+	marks, head, err := f.since(ctx, f.seen)
+	if err == nil && head < f.seen {
+		err = fmt.Errorf("its newest number is %d, and was %d: it was lost, and began anew in the past; what is stored is not used until it has caught up", head, f.seen)
+	}
+	if err != nil {
+		f.fell(err)
+		return false
+	}
+	for _, m := range marks {
+		f.apply(m)
+	}
+	f.c.replica.Advance(head)
+	f.seen = max(f.seen, head)
+	f.heard.Store(int64(max(asked, 1)))
+	if f.lost.Swap(false) {
+		f.c.Log.Info("freshet: journal: in touch again")
+	}
+	return true
+}
+
+func (f *follower) since(ctx context.Context, number uint64) (marks []store.Numbered, head uint64, err error) {
+	defer caught(&err)
+	return f.journal.Since(ctx, number)
+}
+
+// fell notes that the journal does not answer, and says so once.
+func (f *follower) fell(err error) {
+	if !f.lost.Swap(true) {
+		f.c.Log.Error("freshet: journal: out of touch: what is stored is used for a while yet, then requests are answered by their handlers",
+			"error", err, "for", f.c.MaxLag)
+	}
+}
+
+// inTouch says whether this node knows well enough what others have invalidated.
+func (f *follower) inTouch(now time.Time) bool {
+	if !f.shared {
+		return true
+	}
+	heard := f.heard.Load()
+	return heard > 0 && now.Sub(f.start)-time.Duration(heard) <= f.c.MaxLag
+}
+
+// append records marks, and takes note of them: when it has returned, this node serves nothing that they
+// cover. Marks that the journal could not take are kept, and sent when it can; until then they cover
+// whatever is stored, of whatever number.
+func (f *follower) append(ctx context.Context, marks []store.Mark) (uint64, error) {
+	for _, m := range marks {
+		if err := m.Validate(); err != nil {
+			return 0, err
+		}
+	}
+	if !f.shared {
+		return f.record(ctx, marks)
+	}
+	if f.lost.Load() {
+		f.keep(marks)
+		return 0, errUnsent
+	}
+	bounded, cancel := context.WithTimeout(ctx, f.c.StoreTimeout)
+	defer cancel()
+	last, err := f.record(bounded, marks)
+	if err != nil {
+		f.keep(marks)
+		if ctx.Err() == nil { // or else it is the caller who left
+			f.fell(err)
+		}
+		return 0, errors.Join(errUnsent, err)
+	}
+	return last, nil
+}
+
+var errUnsent = errors.New("middleware: the journal did not take the invalidation: it holds in this process, and other processes learn of it when the journal answers again")
+
+// record appends marks and applies them here. Numbers of one Append follow on each other.
+func (f *follower) record(ctx context.Context, marks []store.Mark) (last uint64, err error) {
+	defer caught(&err)
+	last, err = f.journal.Append(ctx, marks...)
+	if err != nil {
+		return 0, err
+	}
+	first := last - uint64(len(marks)) + 1
+	for i, m := range marks {
+		f.c.replica.Apply(store.Numbered{Mark: m, Number: first + uint64(i)})
+	}
+	return last, nil
+}
+
+// keep holds marks that could not be sent.
+func (f *follower) keep(marks []store.Mark) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	covers := f.covers.Load()
+	if covers == nil {
+		f.unsent, covers = make(map[store.Mark]bool), store.NewReplica(0)
+	}
+	for _, m := range marks {
+		f.hold(m, covers)
+	}
+	if len(f.unsent) > maxUnsent || f.bytes > maxUnsentBytes {
+		f.unsent, f.bytes = make(map[store.Mark]bool), 0
+		f.hold(store.Mark{Kind: store.Everything}, covers)
+	}
+	f.covers.Store(covers)
+}
+
+func (f *follower) hold(m store.Mark, covers *store.Replica) {
+	m.Name = strings.Clone(m.Name) // it may be a part of something big
+	f.kept++
+	covers.Apply(store.Numbered{Mark: m, Number: f.kept})
+	if !f.unsent[m] {
+		f.unsent[m] = true
+		f.bytes += len(m.Name)
+	}
+}
+
+// send appends what could not be appended before, and says whether nothing is left.
+func (f *follower) send() bool {
+	f.mu.Lock()
+	marks, kept := slices.Collect(maps.Keys(f.unsent)), f.kept
+	f.mu.Unlock()
+	if len(marks) == 0 {
+		return true
+	}
+	ctx, cancel := f.c.storeContext()
+	defer cancel()
+	if _, err := f.record(ctx, marks); err != nil {
+		f.fell(err)
+		return false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.kept != kept {
+		return false // more came meanwhile: all of it goes again, which harms nobody
+	}
+	f.unsent, f.bytes = nil, 0
+	f.covers.Store(nil)
+	return true
+}
+
+// covers tells whether an invalidation that is newer than the entry covers it.
+func (c *Cache) covers(e *store.Entry) (hard, soft bool) {
+	if unsent := c.follow.covers.Load(); unsent != nil {
+		old := store.Entry{Key: e.Key, URI: e.URI, Tags: e.Tags} // whatever its number
+		hard, soft = unsent.Covers(&old)
+		if hard {
+			return hard, soft
+		}
+	}
+	h, s := c.replica.Covers(e)
+	return hard || h, soft || s
+}

@@ -1,0 +1,296 @@
+package middleware_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/memstore"
+)
+
+// server is what several processes share: entries, and a journal that can be cut off.
+type server struct {
+	store.Store
+	journal *store.MemoryJournal
+	down    atomic.Pointer[error] // what calls to the journal answer
+	hangs   atomic.Bool
+	appends atomic.Int64
+}
+
+func (s *server) Unwrap() any            { return s.Store }
+func (s *server) Journal() store.Journal { return (*serverJournal)(s) }
+
+func (s *server) cut(err error) {
+	if err == nil {
+		s.down.Store(nil)
+		return
+	}
+	s.down.Store(&err)
+}
+
+type serverJournal server
+
+func (j *serverJournal) wait(ctx context.Context) error {
+	if j.hangs.Load() {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	if err := j.down.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+func (j *serverJournal) Append(ctx context.Context, what ...store.Mark) (uint64, error) {
+	j.appends.Add(1)
+	if err := j.wait(ctx); err != nil {
+		return 0, err
+	}
+	return j.journal.Append(ctx, what...)
+}
+
+func (j *serverJournal) Since(ctx context.Context, number uint64) ([]store.Numbered, uint64, error) {
+	if err := j.wait(ctx); err != nil {
+		return nil, 0, err
+	}
+	return j.journal.Since(ctx, number)
+}
+
+// Watch says nothing of a server that hangs, as a connection does that was cut without a word.
+func (j *serverJournal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Numbered, error] {
+	return func(yield func(store.Numbered, error) bool) {
+		for m, err := range j.journal.Watch(ctx, from) {
+			if failed := j.down.Load(); failed != nil {
+				yield(store.Numbered{}, *failed)
+				return
+			}
+			if j.hangs.Load() {
+				<-ctx.Done()
+				return
+			}
+			if !yield(m, err) {
+				return
+			}
+		}
+	}
+}
+
+func newServer(t *testing.T) *server {
+	entries := memstore.New(64 << 20)
+	t.Cleanup(entries.Close)
+	return &server{Store: entries, journal: store.NewMemoryJournalAfter(1000)}
+}
+
+// node is a process of an app with the server: a cache, and the handler behind it.
+type node struct {
+	*origin
+	c   *middleware.Cache
+	h   http.Handler
+	log bytes.Buffer // to be read when nothing runs
+}
+
+func newNode(t *testing.T, s *server, name string) *node {
+	n := &node{c: middleware.New(s)}
+	n.c.Log = slog.New(slog.NewTextHandler(&n.log, nil))
+	n.origin = &origin{h: func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			w.Header().Set("Cache-Control", "max-age=3600")
+		}
+		fmt.Fprintf(w, "%s's", name)
+	}}
+	n.h = n.c.Handler(n.origin)
+	t.Cleanup(func() { n.c.Close(context.Background()) })
+	return n
+}
+
+func (n *node) gets(t *testing.T, story, wanted, contains string) {
+	t.Helper()
+	r := get(n.h, "/page")
+	want(t, story, body(r), wanted)
+	status(t, r, contains)
+}
+
+func TestProcessesShareEntriesAndInvalidations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		a, b := newNode(t, s, "A"), newNode(t, s, "B")
+		a.gets(t, "A fills", "A's", "stored")
+		b.gets(t, "B finds it", "A's", "hit")
+		do(b.h, "POST", "/page")
+		synctest.Wait()
+		a.gets(t, "A knows of B's POST", "A's", "fwd=uri-miss")
+		b.gets(t, "B finds the new one", "A's", "hit")
+
+		late := newNode(t, s, "C") // another process, or one of them restarted
+		late.gets(t, "what was stored before it began", "A's", "hit")
+		want(t, "C's handler ran", late.runs.Load(), int64(0))
+	})
+}
+
+func TestWhoComesLaterKnowsWhatWasInvalidatedBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		a := newNode(t, s, "A")
+		a.gets(t, "A fills", "A's", "stored")
+		a.c.Close(t.Context())
+		s.journal.Append(t.Context(), store.Mark{Kind: store.Key, Name: "http://example.com/page"})
+		newNode(t, s, "B").gets(t, "B", "B's", "fwd=uri-miss")
+	})
+}
+
+func TestCutOffFromTheJournal(t *testing.T) {
+	for story, cut := range map[string]func(*server, bool){
+		"refused": func(s *server, off bool) {
+			if off {
+				s.cut(errors.New("connection refused"))
+			} else {
+				s.cut(nil)
+			}
+		},
+		"no answer": func(s *server, off bool) { s.hangs.Store(off) },
+	} {
+		t.Run(story, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newServer(t)
+				a, b := newNode(t, s, "A"), newNode(t, s, "B")
+				a.gets(t, "A fills", "A's", "stored")
+				cut(s, true)
+				time.Sleep(middleware.DefaultMaxLag - askedEvery - time.Millisecond)
+				b.gets(t, "for a while what is stored is used", "A's", "hit")
+				time.Sleep(2 * askedEvery)
+				start := time.Now()
+				b.gets(t, "then it is not", "B's", "journal-lost")
+				if took := time.Since(start); took > 0 {
+					t.Errorf("the request waited %v for a journal that is known to be lost", took)
+				}
+				cut(s, false)
+				time.Sleep(5 * time.Second)
+				b.gets(t, "in touch again", "A's", "hit")
+				b.c.Close(t.Context())
+				if n := strings.Count(b.log.String(), "\n"); n != 2 {
+					t.Errorf("%d lines in the log, want one when touch was lost and one when it was found:\n%s", n, &b.log)
+				}
+			})
+		})
+	}
+}
+
+const askedEvery = time.Second // how often a node asks a journal that says nothing
+
+func TestAnInvalidationTheJournalCouldNotTake(t *testing.T) {
+	for story, cut := range map[string]func(*server){
+		"refused":   func(s *server) { s.cut(errors.New("connection refused")) },
+		"no answer": func(s *server) { s.hangs.Store(true) },
+	} {
+		t.Run(story, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newServer(t)
+				a, b := newNode(t, s, "A"), newNode(t, s, "B")
+				a.gets(t, "A fills", "A's", "stored")
+				cut(s)
+				start := time.Now()
+				want(t, "the POST", body(do(b.h, "POST", "/page")), "B's")
+				if took := time.Since(start); took > 2*middleware.DefaultStoreTimeout {
+					t.Errorf("the POST took %v", took)
+				}
+				b.gets(t, "B knows of its own POST", "B's", "fwd=")
+				b.gets(t, "and serves nothing for it until others know, too", "B's", "fwd=")
+				if err := b.c.Invalidate(t.Context(), tag("x")); err == nil {
+					t.Error("Invalidate says that all know, when nobody does")
+				}
+				s.cut(nil)
+				s.hangs.Store(false)
+				time.Sleep(5 * time.Second)
+				a.gets(t, "A knows when the journal answers again", "A's", "fwd=uri-miss")
+				b.gets(t, "B finds what A stored since", "A's", "hit")
+			})
+		})
+	}
+}
+
+// A caller that gives up does not make the journal a lost one; its invalidation holds all the same.
+func TestInvalidateWithAContextThatIsDone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		a := newNode(t, s, "A")
+		a.gets(t, "A fills", "A's", "stored")
+		s.hangs.Store(true)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := a.c.Invalidate(ctx, store.Mark{Kind: store.Everything}); !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v, want the context's", err)
+		}
+		s.hangs.Store(false)
+		a.gets(t, "A", "A's", "fwd=uri-miss")
+		a.c.Close(t.Context())
+		if a.log.Len() > 0 {
+			t.Errorf("log: %s", &a.log)
+		}
+		if marks, _, _ := s.journal.Since(t.Context(), 1000); len(marks) == 0 {
+			t.Error("the invalidation was never sent")
+		}
+	})
+}
+
+func TestManyUnsentInvalidationsBecomeOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		a, b := newNode(t, s, "A"), newNode(t, s, "B")
+		a.gets(t, "A fills", "A's", "stored")
+		s.cut(errors.New("connection refused"))
+		for i := range 10_001 {
+			b.c.Invalidate(t.Context(), tag(fmt.Sprint("tag", i)))
+		}
+		b.gets(t, "too many to remember cover everything", "B's", "fwd=")
+		s.cut(nil)
+		time.Sleep(5 * time.Second)
+		a.gets(t, "for the others, too", "A's", "fwd=uri-miss")
+		if n := s.appends.Load(); n > 10 {
+			t.Errorf("%d calls to the journal, most of them while it was known to be lost", n)
+		}
+	})
+}
+
+// A journal whose numbers went back cannot be compared with: nothing stored is used until they have
+// caught up.
+func TestAJournalThatBeganAnewInThePast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		a := newNode(t, s, "A")
+		a.gets(t, "A fills", "A's", "stored")
+		s.journal = store.NewMemoryJournalAfter(10)
+		s.cut(errors.New("restarted"))
+		time.Sleep(2 * time.Second)
+		s.cut(nil)
+		time.Sleep(middleware.DefaultMaxLag)
+		a.gets(t, "numbers that went back", "A's", "journal-lost")
+	})
+}
+
+func TestNoJournalAtTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		newNode(t, s, "A").gets(t, "A fills", "A's", "stored")
+		s.hangs.Store(true)
+		start := time.Now()
+		b := newNode(t, s, "B")
+		if took := time.Since(start); took > middleware.DefaultStoreTimeout {
+			t.Errorf("mounting took %v", took)
+		}
+		b.gets(t, "nobody knows what was invalidated", "B's", "journal-lost")
+		s.hangs.Store(false)
+		time.Sleep(5 * time.Second)
+		b.gets(t, "now they do", "A's", "hit")
+	})
+}
