@@ -76,7 +76,7 @@ func postgres(path string, settings ...string) (kind, error) {
 
 func initdb(s *Server) error {
 	data := filepath.Join(s.Dir, "data")
-	p, err := run(s.kind.user, s.Dir, filepath.Join(s.Dir, "output"), filepath.Join(filepath.Dir(s.kind.program), "initdb"),
+	p, err := run(s.kind.user, s.Dir, filepath.Join(s.Dir, outputFile), filepath.Join(filepath.Dir(s.kind.program), "initdb"),
 		"-D", data, "-U", "freshet", "--auth=trust", "--no-sync", "--no-instructions", "-E", "UTF8", "--locale=C.UTF-8")
 	if err != nil {
 		return err

@@ -71,8 +71,8 @@ func (p *FaultProxy) Trickle(bytesPerSecond int) { p.set(mode{trickle: max(1, by
 // 0 it does so when the server begins to reply.
 func (p *FaultProxy) CutAfter(n int) { p.set(mode{cut: true, cutAt: n}) }
 
-// Alter passes replies through f, which may keep and change what it gets. It gets them in the pieces
-// in which they arrive, up to 64 KiB each, and from several connections at once.
+// Alter passes replies through f, which may change what it gets but not keep it. It gets replies in the
+// pieces in which they arrive, up to 64 KiB each, and from several connections at once.
 func (p *FaultProxy) Alter(f func(reply []byte) []byte) { p.set(mode{alter: f}) }
 
 // Drop closes all connections there are, and leaves the mode as it is.

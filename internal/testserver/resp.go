@@ -89,3 +89,29 @@ func readReply(r *bufio.Reader) (any, error) {
 	}
 	return nil, fmt.Errorf("redis: the reply %.40q", line)
 }
+
+// says asks for a list of names and values, as lines or as an array, and tells what is not as wanted.
+func says(ctx context.Context, s *Server, want map[string]string, words ...string) error {
+	reply, err := redisDo(ctx, s.Addr, words...)
+	if err != nil {
+		return err
+	}
+	got := make(map[string]string)
+	switch reply := reply.(type) {
+	case string:
+		for line := range strings.Lines(reply) {
+			name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+			got[name] = value
+		}
+	case []any:
+		for i := 0; i+1 < len(reply); i += 2 {
+			got[fmt.Sprint(reply[i])] = fmt.Sprint(reply[i+1])
+		}
+	}
+	for name, value := range want {
+		if got[name] != value {
+			return fmt.Errorf("%s answers %s with %s %q, not %q", s.Addr, strings.Join(words, " "), name, got[name], value)
+		}
+	}
+	return nil
+}

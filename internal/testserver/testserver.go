@@ -7,6 +7,7 @@
 package testserver
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -29,7 +30,7 @@ const (
 type Server struct {
 	Addr string // host:port
 	URL  string // without a password
-	Dir  string // the server's own folder; its output is in the file "output"
+	Dir  string // the server's own folder
 
 	tb   testing.TB // nil: shared
 	kind kind
@@ -37,6 +38,7 @@ type Server struct {
 
 	mu      sync.Mutex
 	process *process
+	said    int64 // bytes of output before the last start
 }
 
 // kind is what sets one kind of server apart from another.
@@ -71,18 +73,18 @@ func own(tb testing.TB, k kind) *Server {
 }
 
 func start(k kind) (*Server, error) {
-	var errs []error
+	sweep()
+	var err error
 	for range startAttempts {
-		s, err := startOnce(k)
-		if err == nil {
+		var s *Server
+		if s, err = startOnce(k); err == nil {
 			return s, nil
 		}
-		errs = append(errs, err)
-		if !errors.Is(err, errEnded) {
+		if !errors.Is(err, errTaken) {
 			break
 		}
 	}
-	return nil, fmt.Errorf("testserver: start %s: %w", k.program, errors.Join(errs...))
+	return nil, fmt.Errorf("testserver: start %s: %w", k.program, err)
 }
 
 func startOnce(k kind) (s *Server, err error) {
@@ -90,7 +92,7 @@ func startOnce(k kind) (s *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "freshet-"+filepath.Base(k.program)+"-")
+	dir, err := os.MkdirTemp("", folder(filepath.Base(k.program)))
 	if err != nil {
 		return nil, err
 	}
@@ -121,11 +123,17 @@ func startOnce(k kind) (s *Server, err error) {
 	return s, nil
 }
 
-var errEnded = errors.New("it ended before it was ready")
+var (
+	errEnded = errors.New("it ended before it was ready")
+	errTaken = errors.New("another process has taken its port")
+)
 
 // launch runs the program and waits until it answers.
 func (s *Server) launch() error {
-	p, err := run(s.kind.user, s.Dir, filepath.Join(s.Dir, "output"), s.kind.program, s.kind.args(s)...)
+	if before, err := os.Stat(filepath.Join(s.Dir, outputFile)); err == nil {
+		s.said = before.Size()
+	}
+	p, err := run(s.kind.user, s.Dir, filepath.Join(s.Dir, outputFile), s.kind.program, s.kind.args(s)...)
 	if err != nil {
 		return err
 	}
@@ -135,6 +143,9 @@ func (s *Server) launch() error {
 	err = until(ctx, p.done, func() error { return s.kind.ready(ctx, s) })
 	if err != nil {
 		p.kill()
+	}
+	if err == errEnded && bytes.Contains(bytes.ToLower(s.output()), []byte("address already in use")) {
+		return errTaken
 	}
 	return err
 }
@@ -174,7 +185,7 @@ func (s *Server) Start() {
 	}
 	var err error
 	for range startAttempts { // the port may have been lent out as the near end of some connection
-		if err = s.launch(); !errors.Is(err, errEnded) {
+		if err = s.launch(); !errors.Is(err, errTaken) {
 			break
 		}
 		time.Sleep(100 * time.Millisecond)
@@ -237,14 +248,17 @@ func (s *Server) fail(step string, err error) {
 	s.tb.Fatal(err)
 }
 
-// output is the end of what the server wrote.
+// outputFile has what the server wrote, in its folder.
+const outputFile = "output"
+
+// output is the end of what the server wrote since it was last started.
 func (s *Server) output() []byte {
 	const most = 4 << 10
-	text, err := os.ReadFile(filepath.Join(s.Dir, "output"))
+	text, err := os.ReadFile(filepath.Join(s.Dir, outputFile))
 	if err != nil {
 		return []byte(err.Error())
 	}
-	return text[max(0, len(text)-most):]
+	return text[max(int(s.said), len(text)-most):]
 }
 
 // freePort finds a port of loopback that nobody listens on.
