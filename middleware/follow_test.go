@@ -26,6 +26,7 @@ type server struct {
 	down    atomic.Pointer[error] // what calls to the journal answer
 	hangs   atomic.Bool
 	appends atomic.Int64
+	refuses atomic.Int64 // how many of the next calls of Append fail
 }
 
 func (s *server) Unwrap() any            { return s.Store }
@@ -54,6 +55,9 @@ func (j *serverJournal) wait(ctx context.Context) error {
 
 func (j *serverJournal) Append(ctx context.Context, what ...store.Mark) (uint64, error) {
 	j.appends.Add(1)
+	if j.refuses.Add(-1) >= 0 {
+		return 0, errors.New("out of memory")
+	}
 	if err := j.wait(ctx); err != nil {
 		return 0, err
 	}
@@ -217,6 +221,22 @@ func TestAnInvalidationTheJournalCouldNotTake(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The journal answers questions and takes nothing, as a server that is full.
+func TestAJournalThatTakesNothingForAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		a, b := newNode(t, s, "A"), newNode(t, s, "B")
+		a.gets(t, "A fills", "A's", "stored")
+		s.refuses.Store(1)
+		if err := b.c.InvalidateURL(t.Context(), "http://example.com/page"); err == nil {
+			t.Error("InvalidateURL says that all know")
+		}
+		b.gets(t, "B knows", "B's", "fwd=")
+		time.Sleep(2 * askedEvery)
+		a.gets(t, "A knows within the time that B asks anew", "A's", "fwd=uri-miss")
+	})
 }
 
 // A caller that gives up does not make the journal a lost one; its invalidation holds all the same.
