@@ -8,13 +8,22 @@ GOFMT = $$($(GO) env GOROOT)/bin/gofmt
 
 test: tools check race bench-module
 
-# The race detector needs a C compiler; everything else comes through go.mod.
+# The race detector needs a C compiler, and the backends' tests start real servers on loopback ports;
+# everything else comes through go.mod. Debian's packages start services of their own, which the
+# tests neither need nor use.
+APT_GET = $$sudo env DEBIAN_FRONTEND=noninteractive apt-get
+
 tools:
 	@command -v $(GO) >/dev/null || { echo "Go 1.26 or later is needed: https://go.dev/dl" >&2; exit 1; }
-	@command -v $$($(GO) env CC) >/dev/null || { \
+	@missing=; \
+	command -v $$($(GO) env CC) >/dev/null || missing="$$missing gcc libc6-dev"; \
+	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
+	command -v memcached >/dev/null || missing="$$missing memcached"; \
+	command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
+	[ -z "$$missing" ] || { \
 	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
-	  command -v apt-get >/dev/null || { echo "go test -race needs a C compiler: install gcc" >&2; exit 1; }; \
-	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends gcc libc6-dev; }
+	  command -v apt-get >/dev/null || { echo "the tests need these, and there is no apt-get to install them:$$missing" >&2; exit 1; }; \
+	  $(APT_GET) update -qq && $(APT_GET) install -y -qq --no-install-recommends $$missing; }
 
 check:
 	@unformatted=$$($(GOFMT) -l .); [ -z "$$unformatted" ] || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; } >&2
@@ -22,12 +31,12 @@ check:
 	$(GO) vet ./...
 
 race:
-	CGO_ENABLED=1 $(GO) test -race ./...
+	FRESHET_TEST_SERVERS=required CGO_ENABLED=1 $(GO) test -race ./...
 
 # bench is a module of its own, so that what it measures us against stays out of our go.mod.
 bench-module:
 	@if [ -f bench/go.mod ]; then set -ex; cd bench; \
-	  $(GO) mod tidy -diff; $(GO) vet ./...; CGO_ENABLED=1 $(GO) test -race ./...; fi
+	  $(GO) mod tidy -diff; $(GO) vet ./...; FRESHET_TEST_SERVERS=required CGO_ENABLED=1 $(GO) test -race ./...; fi
 
 fmt:
 	$(GOFMT) -w .
