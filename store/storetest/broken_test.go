@@ -469,7 +469,7 @@ func TestJournalRulesFindFaults(t *testing.T) {
 		}}, "Watch yields what was, then what comes, each once and in order"},
 		{"the watch is endless", bentJournal{watch: func(_ context.Context, j store.Journal, from uint64) iter.Seq2[store.Numbered, error] {
 			return func(func(store.Numbered, error) bool) { time.Sleep(24 * time.Hour) }
-		}}, "Watch ends when its context does"},
+		}}, "Watch ends when its context does, whether it has begun to wait or not"},
 		{"numbers come low", bentJournal{since: func(j store.Journal, n uint64) ([]store.Numbered, uint64, error) {
 			marks, head, err := j.Since(bg, n)
 			for i := range marks {

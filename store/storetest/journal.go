@@ -6,36 +6,40 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/freshet-go/freshet/store"
 )
 
-var journalRules = []rule[store.Journal]{{
+var journalRules = slices.Concat(markRules, watchRules)
+
+var markRules = []rule[store.Journal]{{
 	name: "a new journal has no marks",
 	why:  "a node that starts must not find invalidations that nobody made",
 	check: func(ctx context.Context, j store.Journal, _ Options) error {
-		head, err := j.Append(ctx)
+		head, err := beginning(ctx, j)
 		if err != nil {
-			return fmt.Errorf("Append of nothing: %w", err)
+			return err
 		}
-		return since(ctx, j, 0, nil, head)
+		if n, err := j.Append(ctx); n != head || err != nil {
+			return fmt.Errorf("Append of nothing: %d, %v; want the head, %d, as Since(0) reports it", n, err, head)
+		}
+		return since(ctx, j, head, nil, head)
 	},
 }, {
 	name: "each mark has a number of its own, greater than all before",
 	why:  "the one comparison, of a mark's number with an entry's fill, is what every purge rests on",
 	check: func(ctx context.Context, j store.Journal, _ Options) error {
-		all, err := appendAll(ctx, j)
+		begin, all, err := appendAll(ctx, j)
 		if err != nil {
 			return err
 		}
-		return since(ctx, j, 0, all, all[len(all)-1].Number)
+		return since(ctx, j, begin, all, all[len(all)-1].Number)
 	},
 }, {
 	name: "Append of nothing returns the head and changes nothing",
 	why:  "that is how to ask for the number",
 	check: func(ctx context.Context, j store.Journal, _ Options) error {
-		all, err := appendAll(ctx, j)
+		begin, all, err := appendAll(ctx, j)
 		if err != nil {
 			return err
 		}
@@ -45,14 +49,17 @@ var journalRules = []rule[store.Journal]{{
 				return fmt.Errorf("Append of nothing: %d, %v; want the head, %d", n, err, head)
 			}
 		}
-		return since(ctx, j, 0, all, head)
+		return since(ctx, j, begin, all, head)
 	},
 }, {
 	name: "Since returns exactly the marks after a number",
 	why:  "a node that catches up must neither miss a mark nor begin from the start each time",
 	check: func(ctx context.Context, j store.Journal, _ Options) error {
-		all, err := appendAll(ctx, j)
+		begin, all, err := appendAll(ctx, j)
 		if err != nil {
+			return err
+		}
+		if err := since(ctx, j, begin, all, all[len(all)-1].Number); err != nil {
 			return err
 		}
 		for i, m := range all {
@@ -63,17 +70,35 @@ var journalRules = []rule[store.Journal]{{
 		return nil
 	},
 }, {
+	name: "a number above the head gets no marks, and the head",
+	why:  "that is how a node learns that the journal was lost and has begun anew; an error, or the number given back, hides it",
+	check: func(ctx context.Context, j store.Journal, _ Options) error {
+		_, all, err := appendAll(ctx, j)
+		if err != nil {
+			return err
+		}
+		head := all[len(all)-1].Number
+		return since(ctx, j, head+1_000_000, nil, head)
+	},
+}, {
+	name:  "the marks of one Append come in the order given, with numbers that follow one another",
+	why:   "whoever appends knows the first number from the last; a gap or another's mark among them is a mark missed",
+	check: appendMany,
+}, {
 	name: "a mark that names nothing is refused",
 	why:  "an empty variable in a purge call must not pass for a purge, nor purge everything",
 	check: func(ctx context.Context, j store.Journal, _ Options) error {
+		begin, err := beginning(ctx, j)
+		if err != nil {
+			return err
+		}
 		for _, m := range []store.Mark{{Kind: store.Key}, {Kind: store.Tag}, {Kind: store.Prefix}, {Kind: 200, Name: "x"}} {
 			if n, err := j.Append(ctx, m); err == nil {
 				return fmt.Errorf("Append(%+v) = %d without an error", m, n)
 			}
 		}
-		marks, _, err := j.Since(ctx, 0)
-		if err != nil || len(marks) > 0 {
-			return fmt.Errorf("recorded all the same: %v, %v", marks, err)
+		if err := since(ctx, j, begin, nil, begin); err != nil {
+			return fmt.Errorf("recorded all the same: %w", err)
 		}
 		return nil
 	},
@@ -81,6 +106,10 @@ var journalRules = []rule[store.Journal]{{
 	name: "names of any content come back as they are",
 	why:  "they are compared with keys and tags byte by byte",
 	check: func(ctx context.Context, j store.Journal, _ Options) error {
+		begin, err := beginning(ctx, j)
+		if err != nil {
+			return err
+		}
 		var want []store.Numbered
 		for _, name := range []string{" ", "a b", "a\x00b", "\xff", "a\r\nb", "ключ", "'; --", string(make([]byte, 10_000))} {
 			m := store.Mark{Kind: store.Tag, Name: name}
@@ -90,43 +119,12 @@ var journalRules = []rule[store.Journal]{{
 			}
 			want = append(want, store.Numbered{Mark: m, Number: n})
 		}
-		return since(ctx, j, 0, want, want[len(want)-1].Number)
+		return since(ctx, j, begin, want, want[len(want)-1].Number)
 	},
 }, {
 	name:  "concurrent appends get different numbers, and none is lost",
 	why:   "two purges under one number, and a node that has seen the first believes that it has seen both",
 	check: concurrentJournal,
-}, {
-	name:  "Watch yields what was, then what comes, each once and in order",
-	why:   "a node follows the others by it; a mark left out is a page that stays",
-	check: watchAll,
-}, {
-	name: "Watch ends when its context does",
-	why:  "a node that stops must not leave a goroutine behind",
-	check: func(ctx context.Context, j store.Journal, _ Options) error {
-		watching, cancel := context.WithCancel(ctx)
-		ended := make(chan error, 1)
-		go func() {
-			for n, err := range j.Watch(watching, 0) {
-				if err == nil {
-					err = fmt.Errorf("yielded %+v", n)
-				}
-				ended <- err
-				return
-			}
-			ended <- nil
-		}()
-		cancel()
-		select {
-		case err := <-ended:
-			if err != nil {
-				return fmt.Errorf("after its context has ended: %w; want the end of the sequence and no error", err)
-			}
-			return nil
-		case <-time.After(patience):
-			return fmt.Errorf("not ended %v after its context", patience)
-		}
-	},
 }, {
 	name: "a replica fed by the journal covers what was invalidated, and nothing else",
 	why:  "that is what a journal is for",
@@ -165,16 +163,14 @@ var journalRules = []rule[store.Journal]{{
 	},
 }}
 
-// patience is how long a watcher may take to hear of a mark, or to end.
-const patience = 10 * time.Second
-
-// appendAll appends marks of every kind, one and several at a time, and returns them numbered.
-func appendAll(ctx context.Context, j store.Journal) ([]store.Numbered, error) {
-	var all []store.Numbered
-	last, err := j.Append(ctx)
+// appendAll appends marks of every kind, one and several at a time, and returns them numbered, and the
+// journal's beginning.
+func appendAll(ctx context.Context, j store.Journal) (begin uint64, all []store.Numbered, err error) {
+	begin, err = beginning(ctx, j)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
+	last := begin
 	for _, marks := range [][]store.Mark{
 		{{Kind: store.Key, Name: "page"}},
 		{{Kind: store.Key, Name: "page"}},
@@ -185,24 +181,37 @@ func appendAll(ctx context.Context, j store.Journal) ([]store.Numbered, error) {
 	} {
 		n, err := j.Append(ctx, marks...)
 		if err != nil {
-			return nil, fmt.Errorf("Append(%+v): %w", marks, err)
+			return 0, nil, fmt.Errorf("Append(%+v): %w", marks, err)
 		}
 		if n < last+uint64(len(marks)) {
-			return nil, fmt.Errorf("Append of %d marks returned %d, the head was %d: the numbers do not grow with each mark", len(marks), n, last)
+			return 0, nil, fmt.Errorf("Append of %d marks returned %d, the head was %d: the numbers do not grow with each mark", len(marks), n, last)
 		}
 		got, _, err := j.Since(ctx, last)
 		if err != nil {
-			return nil, err
+			return 0, nil, err
 		}
 		if len(got) != len(marks) || got[len(got)-1].Number != n {
-			return nil, fmt.Errorf("Append(%+v) returned %d, and Since(%d) %+v: want these marks, the last with that number", marks, n, last, got)
+			return 0, nil, fmt.Errorf("Append(%+v) returned %d, and Since(%d) %+v: want these marks, the last with that number", marks, n, last, got)
 		}
 		for i, m := range marks {
 			all = append(all, store.Numbered{Mark: m, Number: got[i].Number})
 		}
 		last = n
 	}
-	return all, nil
+	return begin, all, nil
+}
+
+// beginning returns the head of a journal without marks. One that is shared cannot know what was before
+// it began, and answers Since(0) with a hard Everything mark of the number that it begins at.
+func beginning(ctx context.Context, j store.Journal) (uint64, error) {
+	marks, head, err := j.Since(ctx, 0)
+	if err != nil {
+		return 0, fmt.Errorf("Since(0) of a new journal: %w", err)
+	}
+	if len(marks) > 0 && !slices.Equal(marks, []store.Numbered{{Mark: store.Mark{Kind: store.Everything}, Number: head}}) {
+		return 0, fmt.Errorf("Since(0) of a new journal = %.300q, head %d; want no marks, or one hard Everything mark with the head's number", fmt.Sprint(marks), head)
+	}
+	return head, nil
 }
 
 func since(ctx context.Context, j store.Journal, number uint64, want []store.Numbered, wantHead uint64) error {
@@ -223,6 +232,10 @@ func since(ctx context.Context, j store.Journal, number uint64, want []store.Num
 
 func concurrentJournal(ctx context.Context, j store.Journal, _ Options) error {
 	const workers, rounds = 8, 50
+	begin, err := beginning(ctx, j)
+	if err != nil {
+		return err
+	}
 	var all sync.WaitGroup
 	errs := make([]error, workers)
 	numbers := make([]map[string]uint64, workers)
@@ -250,14 +263,14 @@ func concurrentJournal(ctx context.Context, j store.Journal, _ Options) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	marks, _, err := j.Since(ctx, 0)
+	marks, _, err := j.Since(ctx, begin)
 	if err != nil {
 		return err
 	}
 	if len(marks) != 2*workers*rounds {
 		return fmt.Errorf("%d marks after %d were appended", len(marks), 2*workers*rounds)
 	}
-	last := uint64(0)
+	last := begin
 	for _, m := range marks {
 		if m.Number <= last {
 			return fmt.Errorf("number %d after %d", m.Number, last)
@@ -265,68 +278,34 @@ func concurrentJournal(ctx context.Context, j store.Journal, _ Options) error {
 		last = m.Number
 		var w int
 		fmt.Sscanf(m.Name, "%d/", &w)
-		if n := numbers[w][m.Name]; m.Kind == store.Tag && n != m.Number {
-			return fmt.Errorf("Append of %q returned %d, Since says %d", m.Name, n, m.Number)
+		want := numbers[w][m.Name]
+		if m.Kind == store.Key {
+			want-- // the first of the two
+		}
+		if m.Number != want {
+			return fmt.Errorf("%s mark %q: Since gives it number %d; by what its Append returned, it is %d", m.Kind, m.Name, m.Number, want)
 		}
 	}
 	return nil
 }
 
-func watchAll(ctx context.Context, j store.Journal, _ Options) error {
-	const before, after = 3, 20
-	mark := func(i int) store.Mark { return store.Mark{Kind: store.Key, Name: fmt.Sprint("page ", i)} }
-	for i := range before {
-		if _, err := j.Append(ctx, mark(i)); err != nil {
-			return err
-		}
+func appendMany(ctx context.Context, j store.Journal, _ Options) error {
+	const many = 1000
+	begin, err := beginning(ctx, j)
+	if err != nil {
+		return err
 	}
-	first, _, err := j.Since(ctx, 0)
-	if err != nil || len(first) != before {
-		return fmt.Errorf("Since(0) = %v, %v; want %d marks", first, err, before)
+	marks := make([]store.Mark, many)
+	for i := range marks {
+		marks[i] = store.Mark{Kind: store.MarkKind(i % 3), Name: fmt.Sprint("name ", i), Soft: i%2 == 0}
 	}
-
-	watching, cancel := context.WithCancel(ctx)
-	defer cancel()
-	seen := make(chan error, after+2) // never to block the watcher
-	go func() {
-		i, last := 1, first[0].Number // begin after the first mark
-		for n, err := range j.Watch(watching, last) {
-			switch {
-			case err != nil:
-				seen <- err
-				return
-			case n.Mark != mark(i) || n.Number <= last:
-				seen <- fmt.Errorf("yielded %+v after number %d; want %+v", n, last, mark(i))
-				return
-			}
-			last = n.Number
-			if i++; i >= before { // one word for the old ones, one for each new one
-				seen <- nil
-			}
-			if i == before+after {
-				return // without waiting for the context
-			}
-		}
-		seen <- errors.New("ended before its context")
-	}()
-	hear := func() error {
-		select {
-		case err := <-seen:
-			return err
-		case <-time.After(patience):
-			return fmt.Errorf("no word of a mark for %v", patience)
-		}
+	n, err := j.Append(ctx, marks...)
+	if err != nil {
+		return fmt.Errorf("Append of %d marks: %w", many, err)
 	}
-	if err := hear(); err != nil {
-		return fmt.Errorf("Watch from number %d: %w", first[0].Number, err)
+	want := make([]store.Numbered, many)
+	for i, m := range marks {
+		want[i] = store.Numbered{Mark: m, Number: n - many + 1 + uint64(i)}
 	}
-	for i := before; i < before+after; i++ {
-		if _, err := j.Append(ctx, mark(i)); err != nil {
-			return err
-		}
-		if err := hear(); err != nil {
-			return fmt.Errorf("Watch: %w", err)
-		}
-	}
-	return nil
+	return since(ctx, j, begin, want, n)
 }
