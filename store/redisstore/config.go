@@ -1,0 +1,243 @@
+package redisstore
+
+import (
+	"cmp"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// What Config's fields are when they are zero, and the greatest they may be.
+const (
+	DefaultPoolSize    = 50
+	DefaultPoolTimeout = time.Second
+	DefaultDialTimeout = 2 * time.Second
+	DefaultTimeout     = 2 * time.Second
+
+	maxPoolSize = 10_000
+	maxWait     = time.Hour
+	maxRetries  = 10
+
+	redisPort    = "6379"
+	sentinelPort = "26379"
+)
+
+// Config says which server to use and how. The zero value is the server at 127.0.0.1:6379. ParseURL makes
+// one of a URL, whose options are the names in parentheses.
+type Config struct {
+	// Addrs are host:port of the server; with Cluster of some of its nodes, with Master of the Sentinels.
+	// One without a port gets 6379, or 26379 with Master. Default 127.0.0.1 alone.
+	Addrs []string
+	// Cluster says that Addrs belong to a Redis Cluster. One address may be enough: the others are asked for.
+	Cluster bool
+	// Master (master) is the name by which Sentinels know the server. Default none: no Sentinels.
+	Master string
+
+	// Username and Password are the server's. Without a Password none is sent, and Username must be empty.
+	Username, Password string
+	// SentinelUsername and SentinelPassword (sentinel_username, sentinel_password) are the Sentinels' own.
+	SentinelUsername, SentinelPassword string
+	// Database is the number of the database, 0 or more; a Cluster has only 0. Default 0.
+	Database int
+
+	// TLS (tls) encrypts all connections, to Sentinels too. Certificates are always verified.
+	TLS bool
+	// CAFile (ca_file) is a file of PEM certificates to trust. Default: the system's. Needs TLS.
+	CAFile string
+	// ServerName (server_name) is the name that the certificate must be for. Default: the host that is
+	// dialled. Needs TLS.
+	ServerName string
+
+	// PoolSize (pool_size) is how many connections are open at most, to each node in a Cluster, besides one
+	// for each Watch. 1 to 10,000. Default 50.
+	PoolSize int
+	// MinIdle (min_idle) is how many connections are kept open without work. 0 to PoolSize. Default 0.
+	MinIdle int
+	// PoolTimeout (pool_timeout) is how long a call waits for a free connection. At most an hour. Default 1 second.
+	PoolTimeout time.Duration
+	// DialTimeout (dial_timeout) is how long connecting may take. At most an hour. Default 2 seconds.
+	DialTimeout time.Duration
+	// Timeout (timeout) is how long the server may take to answer when the call's context allows for
+	// longer. At most an hour. Default 2 seconds.
+	Timeout time.Duration
+	// MaxRetries (max_retries) is how often a call that failed is tried again. 0 to 10. Default 0: for a
+	// cache a retry costs more than a miss. In a Cluster a call that failed may all the same be sent once more
+	// or to the node that has taken over, as long as its context lasts.
+	MaxRetries int
+}
+
+// check returns c with its defaults filled in, or says what is wrong with it.
+func (c Config) check() (Config, error) {
+	if len(c.Addrs) == 0 {
+		c.Addrs = []string{"127.0.0.1"}
+	}
+	addrs := make([]string, len(c.Addrs))
+	for i, addr := range c.Addrs {
+		var err error
+		if addrs[i], err = withPort(addr, c.port()); err != nil {
+			return c, err
+		}
+	}
+	c.Addrs = addrs
+	err := cmp.Or(c.checkServers(), c.checkLimits())
+	return c, err
+}
+
+func (c Config) port() string {
+	if c.Master != "" {
+		return sentinelPort
+	}
+	return redisPort
+}
+
+func (c Config) checkServers() error {
+	switch {
+	case c.Cluster && c.Master != "":
+		return errors.New("master is for Sentinels; a Cluster has none")
+	case !c.Cluster && c.Master == "" && len(c.Addrs) > 1:
+		return fmt.Errorf("%d addresses for one server; several are allowed for a Cluster (redis+cluster://) and for Sentinels (redis+sentinel://)", len(c.Addrs))
+	case c.Database < 0:
+		return fmt.Errorf("database %d; 0 or more is allowed", c.Database)
+	case c.Cluster && c.Database != 0:
+		return fmt.Errorf("database %d; a Cluster has only database 0", c.Database)
+	case c.Username != "" && c.Password == "":
+		return errors.New("a user without a password; a password alone is written :password@")
+	case c.Master == "" && c.SentinelUsername+c.SentinelPassword != "":
+		return errors.New("sentinel_username and sentinel_password are for Sentinels (redis+sentinel://)")
+	case c.SentinelUsername != "" && c.SentinelPassword == "":
+		return errors.New("sentinel_username without sentinel_password")
+	case !c.TLS && c.CAFile+c.ServerName != "":
+		return errors.New("ca_file and server_name need TLS (rediss://, or tls=true with Sentinels and Clusters)")
+	}
+	return nil
+}
+
+func (c *Config) checkLimits() error {
+	setDefault(&c.PoolSize, DefaultPoolSize)
+	setDefault(&c.PoolTimeout, DefaultPoolTimeout)
+	setDefault(&c.DialTimeout, DefaultDialTimeout)
+	setDefault(&c.Timeout, DefaultTimeout)
+	return cmp.Or(
+		within("pool_size", c.PoolSize, 1, maxPoolSize),
+		within("min_idle", c.MinIdle, 0, c.PoolSize),
+		within("max_retries", c.MaxRetries, 0, maxRetries),
+		within("pool_timeout", c.PoolTimeout, time.Millisecond, maxWait),
+		within("dial_timeout", c.DialTimeout, time.Millisecond, maxWait),
+		within("timeout", c.Timeout, time.Millisecond, maxWait),
+	)
+}
+
+func setDefault[T comparable](value *T, otherwise T) {
+	var zero T
+	if *value == zero {
+		*value = otherwise
+	}
+}
+
+func within[T int | time.Duration](name string, value, least, most T) error {
+	if value < least || value > most {
+		return fmt.Errorf("%s is %v; %v to %v is allowed", name, value, least, most)
+	}
+	return nil
+}
+
+// withPort checks an address, and gives it a port if it has none.
+func withPort(addr, port string) (string, error) {
+	bare := strings.TrimSuffix(strings.TrimPrefix(addr, "["), "]")
+	if !strings.Contains(addr, ":") || net.ParseIP(bare) != nil {
+		addr = net.JoinHostPort(bare, port)
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", fmt.Errorf("address %q: want host:port", addr)
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+		return "", fmt.Errorf("address %q: the port must be 1 to 65535", addr)
+	}
+	if host == "" || strings.ContainsAny(host, " /@?#[]") {
+		return "", fmt.Errorf("address %q: want host:port", addr)
+	}
+	return addr, nil
+}
+
+// options are go-redis's words for a checked Config.
+func (c Config) options() (*redis.UniversalOptions, error) {
+	o := &redis.UniversalOptions{
+		Addrs:            c.Addrs,
+		IsClusterMode:    c.Cluster,
+		MasterName:       c.Master,
+		DB:               c.Database,
+		Username:         c.Username,
+		Password:         c.Password,
+		SentinelUsername: c.SentinelUsername,
+		SentinelPassword: c.SentinelPassword,
+
+		PoolSize:              c.PoolSize,
+		PipelinePoolSize:      -1, // one pool, so that PoolSize is the bound
+		MinIdleConns:          c.MinIdle,
+		PoolTimeout:           c.PoolTimeout,
+		DialTimeout:           c.DialTimeout,
+		DialerRetries:         1,
+		ReadTimeout:           c.Timeout,
+		WriteTimeout:          c.Timeout,
+		ContextTimeoutEnabled: true,
+		MaxRetries:            c.MaxRetries,
+		MaxRetryBackoff:       100 * time.Millisecond,
+
+		// The older protocol has all that is used here, and old servers and proxies understand it.
+		Protocol:                 2,
+		DisableIdentity:          true,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	}
+	if c.MaxRetries == 0 {
+		o.MaxRetries = -1
+	}
+	if c.TLS {
+		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.ServerName}
+	}
+	if c.CAFile != "" {
+		pem, err := os.ReadFile(c.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("ca_file: %w", err)
+		}
+		o.TLSConfig.RootCAs = x509.NewCertPool()
+		if !o.TLSConfig.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("ca_file %s holds no certificate in PEM", c.CAFile)
+		}
+	}
+	return o, nil
+}
+
+// String is c as a URL without passwords.
+func (c Config) String() string {
+	scheme := "redis"
+	switch {
+	case c.Master != "":
+		scheme = "redis+sentinel"
+	case c.Cluster:
+		scheme = "redis+cluster"
+	case c.TLS:
+		scheme = "rediss"
+	}
+	user := c.Username
+	if c.Password != "" {
+		user += ":***"
+	}
+	if user != "" {
+		user += "@"
+	}
+	s := fmt.Sprintf("%s://%s%s/%d", scheme, user, strings.Join(c.Addrs, ","), c.Database)
+	if c.Master != "" {
+		s += "?master=" + c.Master
+	}
+	return s
+}

@@ -1,0 +1,97 @@
+package redisstore
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// details are the lines of INFO that Health passes on, by their names there.
+var details = []string{
+	"redis_version", "valkey_version", "redis_mode", "role", "uptime_in_seconds", "connected_clients", "maxclients",
+	"used_memory", "maxmemory", "maxmemory_policy", "evicted_keys", "loading", "master_link_status",
+}
+
+// Health implements [store.Backend]. It pings the server, and of a Cluster every master, and fails if one does
+// not answer. The latency is the slowest one's. Details are what the server says in INFO, in a Cluster
+// with the master's address before the name; none from a server that keeps them to itself.
+func (b *Backend) Health(ctx context.Context) (store.Health, error) {
+	h := store.Health{Backend: "redis", Details: map[string]string{}}
+	masters, err := b.masters(ctx)
+	if err != nil {
+		return h, fail(ctx, "health", "", err)
+	}
+	_, cluster := b.client.(*redis.ClusterClient)
+	for _, master := range masters {
+		label := ""
+		if cluster {
+			label = master.Options().Addr + " "
+		}
+		latency, err := ping(ctx, master)
+		h.Latency = max(h.Latency, latency)
+		if err != nil {
+			return h, fail(ctx, "health", "", named{label, err})
+		}
+		describe(ctx, master, label, h.Details)
+	}
+	if !cluster {
+		return h, nil
+	}
+	h.Details["masters"] = strconv.Itoa(len(masters))
+	return h, b.clusterHealth(ctx, h.Details)
+}
+
+func ping(ctx context.Context, server *redis.Client) (time.Duration, error) {
+	start := time.Now()
+	err := server.Ping(ctx).Err()
+	return time.Since(start), err
+}
+
+// describe adds what the server says of itself. It is no failure when it does not: not everyone may ask.
+func describe(ctx context.Context, server *redis.Client, label string, to map[string]string) {
+	info, err := server.Info(ctx).Result()
+	if err != nil {
+		return
+	}
+	said := map[string]string{}
+	for line := range strings.Lines(info) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		said[name] = value
+	}
+	for _, name := range details {
+		if value, ok := said[name]; ok {
+			to[label+name] = value
+		}
+	}
+}
+
+// clusterHealth fails when the Cluster says that it cannot serve all keys.
+func (b *Backend) clusterHealth(ctx context.Context, to map[string]string) error {
+	info, err := b.client.ClusterInfo(ctx).Result()
+	if err != nil {
+		return fail(ctx, "health", "", err)
+	}
+	for line := range strings.Lines(info) {
+		if state, ok := strings.CutPrefix(strings.TrimSpace(line), "cluster_state:"); ok {
+			if to["cluster_state"] = state; state != "ok" {
+				return &store.Error{Backend: pkg, Op: "health", Kind: store.Transient, Err: fmt.Errorf("the cluster's state is %q", state)}
+			}
+		}
+	}
+	return nil
+}
+
+// named says which server an error is about.
+type named struct {
+	label string
+	error
+}
+
+func (n named) Error() string { return n.label + n.error.Error() }
+func (n named) Unwrap() error { return n.error }

@@ -1,0 +1,58 @@
+package redisstore
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+const lockKeys = "~lock~"
+
+// release removes a lease if it is still the one with that token.
+var release = redis.NewScript(`
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+	return redis.call('DEL', KEYS[1])
+end
+return 0`)
+
+type lease struct {
+	backend     *Backend
+	name, token string
+}
+
+// TryLock implements [store.Locker]. A lease may be taken although TryLock fails, when the server's answer is
+// lost; it then ends with its ttl. When a server that Sentinels or a Cluster replace is lost, its successor
+// may not know of a lease: two can hold it then, until the first one's ttl is over.
+func (b *Backend) TryLock(ctx context.Context, name string, ttl time.Duration) (store.Lease, bool, error) {
+	if err := checkKey("lock", name); err != nil {
+		return nil, false, err
+	}
+	if ttl <= 0 {
+		return nil, false, refuse("lock", name, "a lifetime of %v; more than 0 is allowed", ttl)
+	}
+	var random [16]byte
+	rand.Read(random[:])
+	l := &lease{backend: b, name: name, token: hex.EncodeToString(random[:])}
+	taken, err := b.client.SetNX(ctx, lockKeys+name, l.token, milliseconds(ttl)).Result()
+	switch {
+	case err != nil:
+		return nil, false, fail(ctx, "lock", name, err)
+	case !taken:
+		return nil, false, nil
+	}
+	return l, true, nil
+}
+
+// Unlock implements [store.Lease]. It may be called again, also after an error.
+func (l *lease) Unlock(ctx context.Context) (held bool, err error) {
+	n, err := release.Run(ctx, l.backend.client, []string{lockKeys + l.name}, l.token).Int()
+	if err != nil {
+		return false, fail(ctx, "unlock", l.name, err)
+	}
+	return n > 0, nil
+}

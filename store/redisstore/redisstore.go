@@ -1,0 +1,113 @@
+// Package redisstore keeps values in Redis: one server, one that Sentinels watch over, or a Cluster. Servers
+// that speak Redis's protocol and run its Lua scripts do as well. Redis 5 is the oldest that will do, and 3.2 without
+// the journal.
+//
+// Values lie under the keys that the backend is given, as Redis strings with a lifetime in milliseconds. Leases
+// lie under "~lock~" and the lease's name, and a journal under "{~journal~" and its prefix and "}": names that
+// no value's key can have. Give Redis a bound (maxmemory) and have it evict (maxmemory-policy allkeys-lru or
+// allkeys-lfu): otherwise what is set when it is full is refused, and every Set is an error.
+//
+// What the server loses, by eviction, a restart or a failover, is a miss. What the journal loses is told to
+// all who follow it as an invalidation of everything.
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// Backend keeps values in Redis. It is safe for concurrent use.
+//
+// A call ends with its context's deadline, or after Config.Timeout when that comes first. A context that is
+// cancelled without a deadline is not noticed while the server is waited for.
+type Backend struct {
+	client redis.UniversalClient
+	owned  bool // by the Backend, which closes it
+}
+
+var (
+	_ store.Backend   = (*Backend)(nil)
+	_ store.TTLer     = (*Backend)(nil)
+	_ store.Expirer   = (*Backend)(nil)
+	_ store.Flusher   = (*Backend)(nil)
+	_ store.Lister    = (*Backend)(nil)
+	_ store.Locker    = (*Backend)(nil)
+	_ store.Journaler = (*Backend)(nil)
+)
+
+// Open connects to the server that c names, and asks it once whether it lets us in. The error says what is
+// wrong with c or with the server.
+func Open(ctx context.Context, c Config) (*Backend, error) {
+	b, err := New(c)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := b.Health(ctx); err != nil {
+		b.Close()
+		return nil, fmt.Errorf("redisstore: cannot use %s: %w", c, err)
+	}
+	return b, nil
+}
+
+// New is Open without asking: for who wants to start although the server may not be there yet.
+func New(c Config) (*Backend, error) {
+	checked, err := c.check()
+	if err != nil {
+		return nil, fmt.Errorf("redisstore: %s: %w", c, err)
+	}
+	o, err := checked.options()
+	if err != nil {
+		return nil, fmt.Errorf("redisstore: %s: %w", c, err)
+	}
+	return &Backend{client: redis.NewUniversalClient(o), owned: true}, nil
+}
+
+// NewFrom makes a Backend of a client that the caller has already: a *redis.Client (with Sentinels too) or a
+// *redis.ClusterClient, which stays the caller's to close. It should have ContextTimeoutEnabled, or calls do not
+// end with their contexts; and few retries.
+func NewFrom(client redis.UniversalClient) (*Backend, error) {
+	switch client.(type) {
+	case *redis.Client, *redis.ClusterClient:
+		return &Backend{client: client}, nil
+	}
+	return nil, fmt.Errorf("redisstore: client is %T; *redis.Client and *redis.ClusterClient are allowed", client)
+}
+
+// Close ends all connections, unless they are those of NewFrom's client. Calls after it fail.
+func (b *Backend) Close() error {
+	if !b.owned {
+		return nil
+	}
+	if err := b.client.Close(); err != nil && !errors.Is(err, redis.ErrClosed) {
+		return fail(context.Background(), "close", "", err)
+	}
+	return nil
+}
+
+// masters are the servers that hold the keys: one, or those of the Cluster.
+func (b *Backend) masters(ctx context.Context) ([]*redis.Client, error) {
+	switch client := b.client.(type) {
+	case *redis.ClusterClient:
+		found := make(chan *redis.Client, maxMasters)
+		err := client.ForEachMaster(ctx, func(_ context.Context, master *redis.Client) error {
+			found <- master
+			return nil
+		})
+		close(found)
+		var masters []*redis.Client
+		for master := range found {
+			masters = append(masters, master)
+		}
+		return masters, err
+	default:
+		return []*redis.Client{client.(*redis.Client)}, nil
+	}
+}
+
+// maxMasters is how many a Cluster can have: one for each slot.
+const maxMasters = 16384

@@ -1,0 +1,171 @@
+package redisstore
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// maxValue is the greatest string that Redis keeps. A server may be told to take less (proto-max-bulk-len).
+const maxValue = 512 << 20
+
+const maxKey = 200
+
+// keyBytes are the bytes that keys are made of.
+var keyBytes = func() (allowed [256]bool) {
+	for _, c := range "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:-" {
+		allowed[c] = true
+	}
+	return allowed
+}()
+
+// ours tells whether s can be a key of a value.
+func ours(s string) bool { return s != "" && len(s) <= maxKey && allOfKeyBytes(s) }
+
+func allOfKeyBytes(s string) bool {
+	for i := range len(s) {
+		if !keyBytes[s[i]] {
+			return false
+		}
+	}
+	return true
+}
+
+func checkKey(op, key string) error {
+	if ours(key) {
+		return nil
+	}
+	return refuse(op, strings.ToValidUTF8(key[:min(len(key), 20)], "?"),
+		"a key of %d bytes; 1 to %d of letters, digits and the characters _ . : - are allowed", len(key), maxKey)
+}
+
+// Get implements [store.Backend]. When another program keeps something else than a string under the key, that is
+// a Permanent error; Set and Delete remove it.
+func (b *Backend) Get(ctx context.Context, key string) ([]byte, error) {
+	if err := checkKey("get", key); err != nil {
+		return nil, err
+	}
+	value, err := b.client.Get(ctx, key).Bytes()
+	if err == nil {
+		return value, nil
+	}
+	if err == redis.Nil {
+		return nil, store.ErrNotFound
+	}
+	return nil, fail(ctx, "get", key, err)
+}
+
+// Set implements [store.Backend]. A value that the server refuses, because it is too large or the server is
+// full, is an error, and what was there before is removed.
+func (b *Backend) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+	if err := checkKey("set", key); err != nil {
+		return err
+	}
+	if ttl <= 0 {
+		return b.remove(ctx, "set", key)
+	}
+	if len(value) > maxValue {
+		if err := b.remove(ctx, "set", key); err != nil {
+			return err
+		}
+		return refuse("set", key, "a value of %d bytes; Redis takes at most %d", len(value), maxValue)
+	}
+	err := b.client.Set(ctx, key, value, milliseconds(ttl)).Err()
+	if err == nil {
+		return nil
+	}
+	if refused(err) || len(value) > leastLimit && ctx.Err() == nil {
+		b.client.Del(ctx, key) // the first error is the one to tell
+	}
+	return fail(ctx, "set", key, err)
+}
+
+// leastLimit is the least that a server can be told to take. Of what is larger than its limit it reads no more
+// than the length and hangs up, so that often its answer is lost.
+const leastLimit = 1 << 20
+
+// refused tells whether the server has refused a value, but would still remove one.
+func refused(err error) bool {
+	return redis.HasErrorPrefix(err, "OOM") || kindOf(err) == store.Permanent
+}
+
+// milliseconds rounds up to Redis's unit. The greatest Duration, 292 years, is less than Redis's greatest.
+func milliseconds(ttl time.Duration) time.Duration {
+	return ((ttl-1)/time.Millisecond + 1) * time.Millisecond
+}
+
+func (b *Backend) remove(ctx context.Context, op, key string) error {
+	if err := b.client.Del(ctx, key).Err(); err != nil {
+		return fail(ctx, op, key, err)
+	}
+	return nil
+}
+
+// Delete implements [store.Backend].
+func (b *Backend) Delete(ctx context.Context, key string) (existed bool, err error) {
+	if err := checkKey("delete", key); err != nil {
+		return false, err
+	}
+	n, err := b.client.Del(ctx, key).Result()
+	if err != nil {
+		return false, fail(ctx, "delete", key, err)
+	}
+	return n > 0, nil
+}
+
+// Exists implements [store.Backend]. It fails where Get would, on what is no string.
+func (b *Backend) Exists(ctx context.Context, key string) (bool, error) {
+	if err := checkKey("exists", key); err != nil {
+		return false, err
+	}
+	kind, err := b.client.Type(ctx, key).Result()
+	if err != nil {
+		return false, fail(ctx, "exists", key, err)
+	}
+	switch kind {
+	case "string":
+		return true, nil
+	case "none":
+		return false, nil
+	}
+	return false, refuse("exists", key, "the key holds a %.20s of another program", kind)
+}
+
+// forever is the lifetime of what has none: never a value of ours.
+const forever = time.Duration(1<<63 - 1)
+
+// TTL implements [store.TTLer].
+func (b *Backend) TTL(ctx context.Context, key string) (time.Duration, error) {
+	if err := checkKey("ttl", key); err != nil {
+		return 0, err
+	}
+	left, err := b.client.PTTL(ctx, key).Result()
+	switch {
+	case err != nil:
+		return 0, fail(ctx, "ttl", key, err)
+	case left == -2:
+		return 0, store.ErrNotFound
+	case left < 0:
+		return forever, nil
+	}
+	return max(left, time.Millisecond), nil
+}
+
+// Expire implements [store.Expirer].
+func (b *Backend) Expire(ctx context.Context, key string, ttl time.Duration) (existed bool, err error) {
+	if err := checkKey("expire", key); err != nil {
+		return false, err
+	}
+	if ttl <= 0 {
+		return b.Delete(ctx, key)
+	}
+	existed, err = b.client.PExpire(ctx, key, milliseconds(ttl)).Result()
+	if err != nil {
+		return false, fail(ctx, "expire", key, err)
+	}
+	return existed, nil
+}

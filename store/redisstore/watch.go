@@ -1,0 +1,129 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// look is how often a watcher asks although it heard nothing.
+const look = time.Second
+
+// Watch implements [store.Journal]. It has a connection of its own on which the server tells that there is
+// something new; what it is, is asked for as with Since. A watcher also asks once a second, which finds what
+// was not told: after the connection was lost, or when the user may not subscribe. It yields an error when
+// the server does not answer twice in a row.
+//
+// A watcher that is ahead of the journal, which was lost then, has it begin anew with a greater number.
+func (j *journal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Numbered, error] {
+	return func(yield func(store.Numbered, error) bool) {
+		w := watcher{journal: j, number: from}
+		defer w.stop()
+		w.subscribe(ctx)
+		w.wait(ctx) // for the word that we are subscribed
+		for ctx.Err() == nil {
+			marks, err := w.catchUp(ctx)
+			if err != nil {
+				if ctx.Err() == nil {
+					yield(store.Numbered{}, err)
+				}
+				return
+			}
+			for _, m := range marks {
+				if ctx.Err() != nil || !yield(m, nil) {
+					return
+				}
+			}
+			w.wait(ctx)
+		}
+	}
+}
+
+// watcher is one who follows a journal. It is used by one goroutine.
+type watcher struct {
+	journal *journal
+	number  uint64 // the newest seen
+
+	told   bool // that there may be something new
+	broken bool // the subscription, when last waited on
+	sub    *redis.PubSub
+	unhook func() bool
+}
+
+func (w *watcher) subscribe(ctx context.Context) {
+	w.stop()
+	sub := w.journal.backend.client.Subscribe(ctx, w.journal.channel())
+	w.sub = sub
+	w.unhook = context.AfterFunc(ctx, func() { sub.Close() }) // ends a wait
+}
+
+func (w *watcher) stop() {
+	if w.sub != nil {
+		w.unhook()
+		w.sub.Close()
+	}
+}
+
+// catchUp returns the marks that are new. The second of two failures in a row counts: the first may be of a
+// connection that was lost while it lay idle.
+func (w *watcher) catchUp(ctx context.Context) ([]store.Numbered, error) {
+	marks, head, err := w.journal.since(ctx, w.number, w.number)
+	if err != nil {
+		if marks, head, err = w.journal.since(ctx, w.number, w.number); err != nil {
+			return nil, err
+		}
+	}
+	if len(marks) > 0 && !w.told && !w.broken {
+		w.subscribe(ctx) // what was new was not told: the connection is dead and does not know it
+	}
+	w.number = head
+	return marks, nil
+}
+
+// wait returns when there is a reason to look: the server said so, the subscription began or was
+// lost, a second has passed, or ctx is done.
+func (w *watcher) wait(ctx context.Context) {
+	wasBroken := w.broken
+	w.told, w.broken = false, false
+	said, err := w.sub.ReceiveTimeout(ctx, look)
+	for err == nil && w.stale(said) {
+		said, err = w.sub.ReceiveTimeout(ctx, look)
+	}
+	var timeout net.Error
+	switch {
+	case err == nil:
+		w.told = true
+	case errors.As(err, &timeout) && timeout.Timeout():
+	default:
+		w.broken = true // the client has tried to connect again
+		if wasBroken {
+			pause(ctx, look)
+		}
+	}
+}
+
+// stale tells whether what the server said is of a mark that was seen already, with others.
+func (w *watcher) stale(said any) bool {
+	message, ok := said.(*redis.Message)
+	if !ok {
+		return false
+	}
+	number, err := strconv.ParseUint(message.Payload, 10, 64)
+	return err == nil && number <= w.number
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
