@@ -3,8 +3,12 @@ package testserver
 import (
 	"bufio"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -83,5 +87,48 @@ func TestPostgres(t *testing.T) {
 	s.Start()
 	if err := sql("INSERT INTO t VALUES (1)"); err != nil {
 		t.Errorf("after a crash: %v", err)
+	}
+}
+
+// Somebody else may listen on the port that was free a moment ago, and answer just as ours would.
+func TestPortIsTaken(t *testing.T) {
+	for name, k := range map[string]kind{
+		"redis":     redis(Require(t, "redis-server")),
+		"memcached": memcached(Require(t, "memcached")),
+	} {
+		t.Run(name, func(t *testing.T) {
+			first := own(t, k)
+			asked := 0
+			k.port = func() (int, error) {
+				if asked++; asked == 1 {
+					return first.port, nil
+				}
+				return freePort()
+			}
+			if second := own(t, k); second.Addr == first.Addr || asked != 2 {
+				t.Errorf("two servers at %s, after %d ports", second.Addr, asked)
+			}
+		})
+	}
+}
+
+func TestOldFoldersAreSweptAway(t *testing.T) {
+	old := time.Now().Add(-2 * time.Hour)
+	t.Setenv("TMPDIR", t.TempDir())
+	left := func(owner int, changed time.Time) string {
+		dir := filepath.Join(os.TempDir(), fmt.Sprintf("%s%d-redis-server-1", folderPrefix, owner))
+		if err := errors.Join(os.Mkdir(dir, 0o700), os.Chtimes(dir, changed, changed)); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	const nobody = 1 << 30 // greater than any process's number
+	for dir, want := range map[string]bool{
+		left(nobody, old): false, left(nobody+1, time.Now()): true, left(os.Getpid(), old): true,
+	} {
+		sweepFolders()
+		if _, err := os.Stat(dir); (err == nil) != want {
+			t.Errorf("%s is there: %v, want %v", filepath.Base(dir), err == nil, want)
+		}
 	}
 }

@@ -91,22 +91,22 @@ func initdb(s *Server) error {
 // postgresReady has the server answer, when the file that only one server can have in this folder says
 // that it listens.
 func postgresReady(ctx context.Context, s *Server) error {
-	lines := lockFile(s)
+	lines := lockFile(s.Dir)
 	if len(lines) < 8 || lines[0] != strconv.Itoa(s.process.pid()) || strings.TrimSpace(lines[7]) != "ready" {
 		return fmt.Errorf("postmaster.pid does not say that it is ready")
 	}
 	return s.sql(ctx, "postgres", "SELECT 1")
 }
 
-func lockFile(s *Server) []string {
-	text, _ := os.ReadFile(filepath.Join(s.Dir, "data", "postmaster.pid"))
+func lockFile(dir string) []string {
+	text, _ := os.ReadFile(filepath.Join(dir, "data", "postmaster.pid"))
 	return strings.Split(string(text), "\n")
 }
 
 // freeMemory gives back the piece of System V memory that a killed server leaves in the system, which
 // has room for a few thousand of them.
-func freeMemory(s *Server) {
-	if lines := lockFile(s); len(lines) >= 7 {
+func freeMemory(dir string) {
+	if lines := lockFile(dir); len(lines) >= 7 {
 		if key := strings.Fields(lines[6]); len(key) == 2 {
 			_ = exec.Command("ipcrm", "-m", key[1]).Run()
 		}

@@ -52,7 +52,7 @@ type kind struct {
 	ready   func(ctx context.Context, s *Server) error // asks; nil when it answered and is ours
 	created func(ctx context.Context, s *Server) error // after the first start; may be nil
 	stop    func(s *Server)                            // asks it to end by itself; may be nil: it is killed
-	removed func(s *Server)                            // when it has ended, before the folder goes; may be nil
+	removed func(dir string)                           // when it has ended, before the folder goes; may be nil
 }
 
 // own starts a server for one test.
@@ -87,7 +87,7 @@ func start(k kind) (*Server, error) {
 	return nil, fmt.Errorf("testserver: start %s: %w", k.program, err)
 }
 
-func startOnce(k kind) (s *Server, err error) {
+func startOnce(k kind) (*Server, error) {
 	port, err := k.port()
 	if err != nil {
 		return nil, err
@@ -97,30 +97,31 @@ func startOnce(k kind) (s *Server, err error) {
 		return nil, err
 	}
 	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	s = &Server{Addr: addr, URL: fmt.Sprintf(k.url, addr), Dir: dir, kind: k, port: port}
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("%w\n%s", err, s.output())
-			s.remove()
-		}
-	}()
-	if err := k.user.own(dir); err != nil {
+	s := &Server{Addr: addr, URL: fmt.Sprintf(k.url, addr), Dir: dir, kind: k, port: port}
+	if err := s.begin(); err != nil {
+		err = fmt.Errorf("%w\n%s", err, s.output())
+		s.remove()
 		return nil, err
-	}
-	if k.prepare != nil {
-		if err := k.prepare(s); err != nil {
-			return nil, err
-		}
-	}
-	if err := s.launch(); err != nil {
-		return nil, err
-	}
-	if k.created != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
-		defer cancel()
-		return s, k.created(ctx, s)
 	}
 	return s, nil
+}
+
+// begin is the first start.
+func (s *Server) begin() error {
+	if err := s.kind.user.own(s.Dir); err != nil {
+		return err
+	}
+	if s.kind.prepare != nil {
+		if err := s.kind.prepare(s); err != nil {
+			return err
+		}
+	}
+	if err := s.launch(); err != nil || s.kind.created == nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	return s.kind.created(ctx, s)
 }
 
 var (
@@ -232,7 +233,7 @@ func (s *Server) remove() {
 	}
 	s.process.kill()
 	if s.kind.removed != nil {
-		s.kind.removed(s)
+		s.kind.removed(s.Dir)
 	}
 	if err := os.RemoveAll(s.Dir); err != nil && s.tb != nil {
 		s.tb.Errorf("testserver: %v", err)
