@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"time"
@@ -75,7 +76,7 @@ func TTL(ctx context.Context, b Backend, key string) (time.Duration, error) {
 	if a, ok := As[TTLer](b); ok {
 		return a.TTL(ctx, key)
 	}
-	return 0, lacks(b, "tell remaining lifetimes")
+	return 0, lacks(b, "ttl", "tell remaining lifetimes")
 }
 
 // Expire changes how long the value under key will be kept; see Expirer. A backend that cannot is asked
@@ -89,7 +90,7 @@ func Expire(ctx context.Context, b Backend, key string, ttl time.Duration) (exis
 	}
 	value, err := b.Get(ctx, key)
 	switch {
-	case err == ErrNotFound:
+	case errors.Is(err, ErrNotFound):
 		return false, nil
 	case err != nil:
 		return false, err
@@ -106,7 +107,11 @@ func Flush(ctx context.Context, b Backend, prefix string) (removed int64, err er
 	if a, ok := As[Flusher](b); ok {
 		return a.Flush(ctx, prefix)
 	}
-	for key, err := range List(ctx, b, prefix) {
+	lister, ok := As[Lister](b)
+	if !ok {
+		return 0, lacks(b, "flush", "remove all keys of a prefix")
+	}
+	for key, err := range lister.List(ctx, prefix) {
 		if err != nil {
 			return removed, err
 		}
@@ -122,14 +127,17 @@ func Flush(ctx context.Context, b Backend, prefix string) (removed int64, err er
 }
 
 // ErrFlushEverything is what Flush answers to an empty prefix.
-var ErrFlushEverything = fmt.Errorf("store: flush needs a prefix: the server may hold what is not ours")
+var ErrFlushEverything error = &Error{
+	Backend: "store", Op: "flush", Kind: Permanent,
+	Err: errors.New("a prefix is needed: the server may hold what is not ours"),
+}
 
 // List yields the keys that begin with prefix; see Lister.
 func List(ctx context.Context, b Backend, prefix string) iter.Seq2[string, error] {
 	if a, ok := As[Lister](b); ok {
 		return a.List(ctx, prefix)
 	}
-	return func(yield func(string, error) bool) { yield("", lacks(b, "list keys")) }
+	return func(yield func(string, error) bool) { yield("", lacks(b, "list", "list keys")) }
 }
 
 // Migrate creates what the backend needs; see Migrator. Most need nothing: then it does nothing.
@@ -142,12 +150,17 @@ func Migrate(ctx context.Context, b Backend, dryRun bool) (steps []string, err e
 
 // TryLock takes a lease; see Locker.
 func TryLock(ctx context.Context, b Backend, name string, ttl time.Duration) (l Lease, ok bool, err error) {
+	if ttl <= 0 {
+		return nil, false, &Error{Backend: "store", Op: "lock", Key: name, Kind: Permanent,
+			Err: fmt.Errorf("a lease for %v; it must be more than 0", ttl)}
+	}
 	if a, ok := As[Locker](b); ok {
 		return a.TryLock(ctx, name, ttl)
 	}
-	return nil, false, lacks(b, "give out leases")
+	return nil, false, lacks(b, "lock", "give out leases")
 }
 
-func lacks(b Backend, what string) error {
-	return fmt.Errorf("store: backend %T cannot %s: %w", b, what, ErrUnsupported)
+// lacks is Permanent: it says nothing against the server.
+func lacks(b Backend, op, what string) error {
+	return &Error{Backend: "store", Op: op, Kind: Permanent, Err: fmt.Errorf("backend %T cannot %s: %w", b, what, ErrUnsupported)}
 }

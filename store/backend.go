@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -42,14 +41,35 @@ type Health struct {
 // Options are the settings of a Store made from a Backend. The zero value is usable.
 type Options struct {
 	// Prefix begins every key that the backend sees, so that several caches can share it. At most
-	// MaxPrefix bytes of [A-Za-z0-9_.:-]; a separator at its end is worth having, as in "blog:".
+	// MaxPrefix bytes of [A-Za-z0-9_.:-]; a separator at its end is worth having, as in "blog:", because
+	// Clear takes all that begins with the prefix: no cache's prefix should begin with another's.
 	// Default: none.
 	Prefix string
+	// Compress is from how many bytes on a body is compressed, by zstd. It is stored so only when that
+	// saves an eighth of it at least; a body with a Content-Encoding, or of a type that is compressed by
+	// nature, such as image/png, is not tried. Whoever reads needs no setting. 0 or less: never, the default.
+	// Below 1,024 there is little to gain.
+	Compress int
+	// MaxValue is the greatest encoded entry that is stored, in bytes: body (compressed, if it is),
+	// header and some 100 more. What was stored under the key of a greater one is removed, and Set
+	// reports no error, because the next request would only bring the next such error; Oversize counts
+	// it. 0 or less: DefaultMaxValue.
+	MaxValue int64
+	// MaxDecoded is the greatest body that Get returns, in bytes when it is not compressed: what one
+	// value from the backend may cost in memory. The entry of a greater one counts as corrupt, and Set
+	// treats it as above MaxValue. 0 or less: DefaultMaxDecoded.
+	MaxDecoded int64
 	// OnCorrupt, when not nil, hears of each value that could not be used: not an entry, damaged, of
-	// another version, or the entry of another key. The Store answers ErrNotFound. It is called by
-	// Get, possibly from many goroutines.
+	// another version, too great, or the entry of another key. The Store answers ErrNotFound. It is
+	// called by Get, possibly from many goroutines.
 	OnCorrupt func(key string, err error)
 }
+
+// What Options mean by 0: 64 MiB to be stored, 256 MiB to be read.
+const (
+	DefaultMaxValue   = 64 << 20
+	DefaultMaxDecoded = 256 << 20
+)
 
 // MaxPrefix is how long Options.Prefix may be, in bytes.
 const MaxPrefix = maxBackendKey - 2*sha256.Size
@@ -70,6 +90,20 @@ func CheckPrefix(prefix string) error {
 	return nil
 }
 
+// CheckKey says what is wrong with a backend's key, if anything, for backends to refuse it: it must be 1 to
+// 200 bytes of [A-Za-z0-9_.:-]. Its text shows nothing of the key but a single byte.
+func CheckKey(key string) error {
+	if len(key) == 0 || len(key) > maxBackendKey {
+		return fmt.Errorf("a key of %d bytes; 1 to %d are allowed", len(key), maxBackendKey)
+	}
+	for i := range len(key) {
+		if !keyByte(key[i]) {
+			return fmt.Errorf("a key that contains %q; letters, digits and the characters _ . : - are allowed", key[i])
+		}
+	}
+	return nil
+}
+
 func keyByte(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
 		c == '_' || c == '.' || c == ':' || c == '-'
@@ -83,56 +117,3 @@ func BackendKey(prefix, key string) string {
 	b := make([]byte, 0, maxBackendKey)
 	return string(hex.AppendEncode(append(b, prefix...), sum[:]))
 }
-
-// New makes a Store of a Backend. It panics if o.Prefix is not allowed; see CheckPrefix.
-//
-// The Store's Unwrap returns the Backend, for As to find its abilities: they speak of the backend's
-// keys, which BackendKey gives.
-func New(b Backend, o Options) Store {
-	if err := CheckPrefix(o.Prefix); err != nil {
-		panic(err)
-	}
-	return &encoded{backend: b, options: o}
-}
-
-// encoded keeps entries as bytes.
-type encoded struct {
-	backend Backend
-	options Options
-}
-
-func (s *encoded) Get(ctx context.Context, key string) (*Entry, error) {
-	b, err := s.backend.Get(ctx, BackendKey(s.options.Prefix, key))
-	if err != nil {
-		return nil, err
-	}
-	e, err := Decode(b)
-	if err == nil && e.Key != key {
-		err = errors.New("store: the backend returned the entry of another key")
-	}
-	if err != nil {
-		if s.options.OnCorrupt != nil {
-			s.options.OnCorrupt(key, err)
-		}
-		return nil, ErrNotFound
-	}
-	return e, nil
-}
-
-func (s *encoded) Set(ctx context.Context, key string, e *Entry, ttl time.Duration) error {
-	if e.Key != key {
-		return fmt.Errorf("store: set %.100q: the entry's key is %.100q; they must be equal", key, e.Key)
-	}
-	if ttl <= 0 {
-		return s.Delete(ctx, key)
-	}
-	// The encoding is not reused: a backend that keeps the slice against the rules harms nobody.
-	return s.backend.Set(ctx, BackendKey(s.options.Prefix, key), Encode(nil, e), ttl)
-}
-
-func (s *encoded) Delete(ctx context.Context, key string) error {
-	_, err := s.backend.Delete(ctx, BackendKey(s.options.Prefix, key))
-	return err
-}
-
-func (s *encoded) Unwrap() any { return s.backend }

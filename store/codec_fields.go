@@ -51,7 +51,9 @@ func appendFields(b []byte, e *Entry) []byte {
 	return b
 }
 
-func decodeFields(b, body []byte) (*Entry, error) {
+// decodeFields reads the fields of an entry whose body has so many bytes. The entry gets the stored body
+// when that is the body itself.
+func decodeFields(b, stored []byte, size int64) (*Entry, error) {
 	d := decoder{b: b, s: string(b)}
 	e := &Entry{}
 	flags := d.byte()
@@ -88,24 +90,25 @@ func decodeFields(b, body []byte) (*Entry, error) {
 	e.Announced = flags&flagAnnounced != 0
 	e.MadeETag = flags&flagMadeETag != 0
 	e.MadeModified = flags&flagMadeModified != 0
-	if flags&flagBody != 0 {
+	switch {
+	case flags&flagBody == 0:
+	case size == 0:
 		e.Body = []byte{} // an empty body keeps nothing of the input
-		if len(body) > 0 {
-			e.Body = body[:len(body):len(body)]
-		}
+	case size == int64(len(stored)):
+		e.Body = stored[:len(stored):len(stored)]
 	}
 	switch {
-	case d.failed, d.off != len(b), len(d.room) != 0, flags&^flagsKnown != 0, e.Body == nil && len(body) > 0:
+	case d.failed, d.off != len(b), len(d.room) != 0, flags&^flagsKnown != 0, flags&flagBody == 0 && size > 0:
 		return nil, fmt.Errorf("%w: malformed fields", ErrCorrupt)
-	case !spansFit(e):
+	case !spansFit(e, size):
 		return nil, fmt.Errorf("%w: the spans do not fit the body", ErrCorrupt)
 	}
 	return e, nil
 }
 
-// spansFit tells whether spans and body are what Entry says of them, so that whoever cuts a range out
-// of the body stays inside it.
-func spansFit(e *Entry) bool {
+// spansFit tells whether the spans and a body of so many bytes are what Entry says of them, so that
+// whoever cuts a range out of the body stays inside it.
+func spansFit(e *Entry, size int64) bool {
 	held, end := int64(0), int64(-1)
 	for _, s := range e.Spans {
 		if s.First <= end || s.End <= s.First {
@@ -114,7 +117,7 @@ func spansFit(e *Entry) bool {
 		held += s.Len()
 		end = s.End
 	}
-	return len(e.Spans) == 0 || held == int64(len(e.Body)) && (e.Total < 0 || end <= e.Total)
+	return len(e.Spans) == 0 || held == size && (e.Total < 0 || end <= e.Total)
 }
 
 func flags(e *Entry) (f byte) {

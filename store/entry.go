@@ -62,6 +62,7 @@ type Entry struct {
 	Spans []Span
 
 	list fieldList // of Header, when the entry is Packed
+	ends int64     // see Ends; Unix milliseconds, 0 when unknown
 }
 
 // Span is a range of bytes: from First up to, and not including, End.
@@ -83,4 +84,17 @@ func (e *Entry) CurrentAge(now time.Time) time.Duration {
 // It is 0 or less when the entry is of no use any more.
 func (e *Entry) Lifetime() time.Duration {
 	return e.Fresh + max(e.Grace, e.IfError, e.Keep) - e.Age
+}
+
+// Ends is when the entry ends in the store that it was read from, to the millisecond: what the ttl of its
+// Set said. It is the zero time when that is not known, as of an entry that comes from no store, or
+// from one that does not tell. Whoever keeps a copy nearer must not use it from then on.
+//
+// It says nothing of any other place: a copy of an entry still tells the end of what it was copied from,
+// and whoever stores the copy passes the ttl that it is to have.
+func (e *Entry) Ends() time.Time {
+	if e.ends == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(e.ends)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -12,6 +13,10 @@ import (
 // ErrUnavailable says that a store was not asked, or did not answer, because it is known to be sick.
 // Whoever returns it has counted and logged the reason, so that its caller need do neither.
 var ErrUnavailable = errors.New("store: unavailable")
+
+// ErrTooLarge says that a value is more than a backend takes. Drivers have it in the chain of a Permanent
+// Error; the backend then has no value under that key any more.
+var ErrTooLarge = errors.New("value too large")
 
 // ErrUnsupported says that a backend lacks an ability.
 var ErrUnsupported = errors.ErrUnsupported
@@ -46,7 +51,8 @@ func (k ErrorKind) String() string {
 func (k ErrorKind) Sick() bool { return k != Permanent && k != Authentication }
 
 // Error is what drivers return. Its text begins with the driver's name and the operation, shows at most
-// 16 bytes of the key, and no value.
+// 16 bytes of the key (quoted when they are not plain, so that no key writes lines into a log), and no
+// value.
 type Error struct {
 	Backend string // the package: "redisstore"
 	Op      string // the operation, in lower case: "get"
@@ -60,17 +66,28 @@ const keyShown = 16
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Backend + ": " + e.Op)
-	if key := e.Key; key != "" {
-		if len(key) > keyShown {
-			key = key[:keyShown] + "…"
-		}
-		b.WriteString(" " + key)
+	if e.Key != "" {
+		b.WriteString(" " + shown(e.Key))
 	}
 	b.WriteString(": " + e.Kind.String() + " error")
 	if e.Err != nil {
 		b.WriteString(": " + e.Err.Error())
 	}
 	return b.String()
+}
+
+// shown is the key as an error shows it.
+func shown(key string) string {
+	rest := ""
+	if len(key) > keyShown {
+		key, rest = key[:keyShown], "…"
+	}
+	for i := range len(key) {
+		if key[i] <= ' ' || key[i] > '~' {
+			return strconv.Quote(key) + rest
+		}
+	}
+	return key + rest
 }
 
 func (e *Error) Unwrap() error { return e.Err }
@@ -87,7 +104,7 @@ func KindOf(err error) ErrorKind {
 
 // KindOfCause classifies errors of the standard library, for drivers to begin with: contexts that ended
 // and network timeouts are Timeout; refused, reset and unexpectedly ended connections, names that do not resolve
-// and full disks are Transient.
+// and full disks are Transient; what is not supported, and too large values, are Permanent.
 func KindOfCause(err error) ErrorKind {
 	var timeout interface{ Timeout() bool }
 	var op *net.OpError
@@ -102,6 +119,8 @@ func KindOfCause(err error) ErrorKind {
 		errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
 		errors.Is(err, syscall.ENOSPC), errors.As(err, &op), errors.As(err, &dns):
 		return Transient
+	case errors.Is(err, ErrUnsupported), errors.Is(err, ErrTooLarge):
+		return Permanent
 	}
 	return Unknown
 }

@@ -71,5 +71,5 @@ func ExampleEncode() {
 	fmt.Println(err)
 	// Output:
 	// GET https://a.example/ 200 Hello <nil>
-	// store: corrupt entry: wrong checksum (73 bytes)
+	// store: corrupt entry: wrong checksum (85 bytes)
 }

@@ -1,0 +1,151 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// New makes a Store of a Backend: entries become bytes that know their version, their checksum, their key
+// and their end, compressed if o says so. It panics if o.Prefix is not allowed; see CheckPrefix.
+//
+// A value that is not a whole entry of the key asked for is a miss, and counted; so is one past its end,
+// though not counted, for backends that return such values. Get removes none of them: a value that
+// this process cannot read may be one that a newer version of it has just written, and the next Set
+// takes the place of any.
+//
+// The Store is a Clearer, Journaled, Corrupted and Oversized besides. Its Unwrap returns the Backend, for As
+// to find its abilities: they speak of the backend's keys, which BackendKey gives.
+func New(b Backend, o Options) Store {
+	if err := CheckPrefix(o.Prefix); err != nil {
+		panic(err)
+	}
+	if o.MaxValue <= 0 {
+		o.MaxValue = DefaultMaxValue
+	}
+	if o.MaxDecoded <= 0 {
+		o.MaxDecoded = DefaultMaxDecoded
+	}
+	s := &encoded{backend: b, options: o}
+	if o.Compress > 0 {
+		s.compressor = newCompressor(o.Compress)
+	}
+	return s
+}
+
+// Corrupted is the ability to count values that could not be used; see Options.OnCorrupt.
+type Corrupted interface{ Corrupt() uint64 }
+
+// Oversized is the ability to count entries that were not stored because they are too great; see
+// Options.MaxValue.
+type Oversized interface{ Oversize() uint64 }
+
+// encoded keeps entries as bytes.
+type encoded struct {
+	backend    Backend
+	options    Options
+	compressor *compressor // nil: never
+
+	corrupt, oversize atomic.Uint64
+}
+
+var (
+	_ Clearer   = (*encoded)(nil)
+	_ Journaled = (*encoded)(nil)
+	_ Corrupted = (*encoded)(nil)
+	_ Oversized = (*encoded)(nil)
+)
+
+var errOtherKey = errors.New("store: the backend returned the entry of another key")
+
+func (s *encoded) Get(ctx context.Context, key string) (*Entry, error) {
+	b, err := s.backend.Get(ctx, BackendKey(s.options.Prefix, key))
+	if err != nil {
+		return nil, err
+	}
+	e, err := s.read(b, key)
+	if err != nil {
+		s.corrupt.Add(1)
+		if s.options.OnCorrupt != nil {
+			s.options.OnCorrupt(key, err)
+		}
+	}
+	if e == nil {
+		return nil, ErrNotFound
+	}
+	return e, nil
+}
+
+// read returns the entry of that key, nil when it has ended, or an error when there is none. Nothing is
+// decompressed before it is known to be of use.
+func (s *encoded) read(b []byte, key string) (*Entry, error) {
+	sealed, err := unseal(b)
+	switch {
+	case err != nil:
+		return nil, err
+	case sealed.entry.Key != key:
+		return nil, errOtherKey
+	case sealed.entry.ends != 0 && sealed.entry.ends <= time.Now().UnixMilli():
+		return nil, nil
+	}
+	return sealed.open(s.options.MaxDecoded)
+}
+
+func (s *encoded) Set(ctx context.Context, key string, e *Entry, ttl time.Duration) error {
+	if e.Key != key {
+		return fmt.Errorf("store: set %.100q: the entry's key is %.100q; they must be equal", key, e.Key)
+	}
+	if ttl <= 0 {
+		return s.Delete(ctx, key)
+	}
+	if int64(len(e.Body)) > s.options.MaxDecoded || s.compressor == nil && int64(len(e.Body)) > s.options.MaxValue {
+		return s.refuse(ctx, key)
+	}
+	// The encoding is not reused: a backend that keeps the slice against the rules harms nobody.
+	value := encode(nil, e, end(time.Now(), ttl), s.compressor)
+	if int64(len(value)) > s.options.MaxValue {
+		return s.refuse(ctx, key)
+	}
+	err := s.backend.Set(ctx, BackendKey(s.options.Prefix, key), value, ttl)
+	if errors.Is(err, ErrTooLarge) {
+		s.oversize.Add(1)
+		return nil
+	}
+	return err
+}
+
+// end is the moment of the end in Unix milliseconds, rounded up, so that it is not before the backend's.
+func end(now time.Time, ttl time.Duration) int64 {
+	return now.Add(ttl).Add(time.Millisecond - 1).UnixMilli()
+}
+
+// refuse counts an entry that is too great, and removes what it would have taken the place of.
+func (s *encoded) refuse(ctx context.Context, key string) error {
+	s.oversize.Add(1)
+	return s.Delete(ctx, key)
+}
+
+func (s *encoded) Delete(ctx context.Context, key string) error {
+	_, err := s.backend.Delete(ctx, BackendKey(s.options.Prefix, key))
+	return err
+}
+
+// Clear implements Clearer. Without a prefix it is ErrFlushEverything.
+func (s *encoded) Clear(ctx context.Context) (removed int64, err error) {
+	return Flush(ctx, s.backend, s.options.Prefix)
+}
+
+// Journal implements Journaled.
+func (s *encoded) Journal() Journal {
+	if a, ok := As[Journaler](s.backend); ok {
+		return a.Journal(s.options.Prefix)
+	}
+	return nil
+}
+
+func (s *encoded) Corrupt() uint64  { return s.corrupt.Load() }
+func (s *encoded) Oversize() uint64 { return s.oversize.Load() }
+
+func (s *encoded) Unwrap() any { return s.backend }
