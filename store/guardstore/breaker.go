@@ -1,0 +1,130 @@
+package guardstore
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+)
+
+// State is a breaker's state.
+type State uint8
+
+const (
+	Closed   State = iota // calls go through
+	Open                  // calls fail at once
+	HalfOpen              // as Open, except for a probe that finds out whether the server is back
+)
+
+func (s State) String() string {
+	switch s {
+	case Open:
+		return "open"
+	case HalfOpen:
+		return "half-open"
+	}
+	return "closed"
+}
+
+// breaker is gobreaker's machine behind a gate. The machine's pause is always the same; the gate makes it
+// longer each time that a probe fails, and costs an open breaker's callers no lock.
+type breaker struct {
+	machine *gobreaker.CircuitBreaker[struct{}]
+	options *Options
+	news    *news
+
+	start time.Time
+	until atomic.Int64 // when the next probe may go through, in nanoseconds since start; 0: closed
+	state atomic.Uint32
+	why   atomic.Pointer[failure] // what an open breaker's callers are told
+
+	// Touched in the machine's callbacks alone, which hold its lock.
+	failing *failure
+	pause   time.Duration
+}
+
+func newBreaker(o *Options, n *news) *breaker {
+	b := &breaker{options: o, news: n, start: time.Now()}
+	b.machine = gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
+		Name:          o.Name,
+		MaxRequests:   uint32(o.Successes),
+		Timeout:       o.Retry,
+		ReadyToTrip:   func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= uint32(o.Failures) },
+		IsExcluded:    func(err error) bool { f, _ := err.(*failure); return f != nil && f.harmless },
+		IsSuccessful:  b.successful,
+		OnStateChange: b.changed,
+	})
+	return b
+}
+
+var errProbed = errors.New("another operation is finding out whether it is well again")
+
+// ask lets do run, which says how it went, or returns why it may not.
+func (b *breaker) ask(do func() *failure) (refused *failure) {
+	probe := false
+	if until := b.until.Load(); until != 0 {
+		if int64(time.Since(b.start)) < until {
+			return b.refusal()
+		}
+		probe = true
+	}
+	ran := false
+	b.machine.Execute(func() (struct{}, error) {
+		ran = true
+		if probe && b.state.CompareAndSwap(uint32(Open), uint32(HalfOpen)) {
+			b.news.add(change{to: HalfOpen})
+		}
+		if f := do(); f != nil {
+			return struct{}{}, f
+		}
+		return struct{}{}, nil
+	})
+	if !ran {
+		return b.refusal()
+	}
+	return nil
+}
+
+// refusal tells why nothing was asked.
+func (b *breaker) refusal() *failure {
+	if why := b.why.Load(); why != nil {
+		return why
+	}
+	return &failure{err: errProbed} // closed a moment ago
+}
+
+// successful also remembers what failed for changed, which is called next if this opens the breaker.
+func (b *breaker) successful(err error) bool {
+	if err == nil {
+		return true
+	}
+	b.failing, _ = err.(*failure)
+	return false
+}
+
+// changed follows the machine. It ignores when that becomes half-open: what began before the breaker
+// opened makes it so when it ends, whatever the gate says.
+func (b *breaker) changed(_ string, from, to gobreaker.State) {
+	switch to {
+	case gobreaker.StateOpen:
+		if from == gobreaker.StateClosed {
+			b.pause = b.options.Retry
+		} else {
+			b.pause = min(2*b.pause, b.options.MaxRetry)
+		}
+		wait := b.pause + 1 + rand.N(b.pause/4+1) // longer than the machine's
+		b.why.Store(&failure{kind: b.failing.kind, err: fmt.Errorf("not asked, because it failed: %w", b.failing.err)})
+		b.until.Store(int64(time.Since(b.start) + wait))
+		b.state.Store(uint32(Open))
+		b.news.failing.Store(nil)
+		b.news.add(change{to: Open, again: from != gobreaker.StateClosed, why: b.failing, retry: wait})
+	case gobreaker.StateClosed:
+		b.until.Store(0)
+		b.state.Store(uint32(Closed))
+		b.why.Store(nil)
+		b.news.add(change{to: Closed})
+	}
+}

@@ -1,0 +1,225 @@
+// Package guardstore bounds what a sick store costs: a deadline for each operation, a breaker that stops
+// asking a server that fails, and a limit on how many operations wait at once.
+package guardstore
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// Options are the settings of a Store. The zero value is usable; of numbers and durations, 0 or less
+// means the default.
+type Options struct {
+	// Name is what logs and errors call the inner store: "redis". Default "store".
+	Name string
+
+	// Timeout is how long a Get or a Delete may take; SetTimeout, how long a Set may. A caller whose own
+	// deadline comes first is held to that. Default 250 milliseconds, and 1 second.
+	Timeout, SetTimeout time.Duration
+
+	// Failures is how many failures one after the other open the breaker: timeouts, and errors whose
+	// kind is Sick. One success in between, and the count begins anew. Default 5.
+	Failures int
+	// Retry is how long the breaker stays open before one operation may try the inner store again. It
+	// doubles with each such probe that fails, up to MaxRetry. Up to a quarter is added at random, so
+	// that many nodes do not try in step. Default 1 second, and 30 seconds.
+	Retry, MaxRetry time.Duration
+	// Successes is how many probes must succeed, one after the other, to close the breaker. So many
+	// may be under way at once. Default 1.
+	Successes int
+
+	// MaxWaiting is how many operations may be under way at once; more fail at once. Default 1024.
+	MaxWaiting int
+
+	// Detached is for inner stores that do not end a call when its context is done. Each call then has
+	// a goroutine of its own, which is left behind at the deadline and counts towards MaxWaiting for as
+	// long as it lasts. It costs about a microsecond a call. Without it the deadline holds as far as
+	// the inner store heeds contexts; the drivers under store/ do.
+	Detached bool
+
+	// Log hears when the breaker opens and when it closes again. Failures that open nothing it
+	// hears of at most once a minute for each kind. Default slog.Default().
+	Log *slog.Logger
+	// OnChange, when not nil, is called after each change of state, in order and one at a time, by a
+	// caller of the Store: it must be quick.
+	OnChange func(State)
+}
+
+const (
+	defaultTimeout    = 250 * time.Millisecond
+	defaultSetTimeout = time.Second
+	defaultFailures   = 5
+	defaultRetry      = time.Second
+	defaultMaxRetry   = 30 * time.Second
+	defaultMaxWaiting = 1024
+)
+
+func (o Options) withDefaults() Options {
+	or := func(d, otherwise time.Duration) time.Duration { return cmp.Or(max(d, 0), otherwise) }
+	o.Name = cmp.Or(o.Name, "store")
+	o.Timeout = or(o.Timeout, defaultTimeout)
+	o.SetTimeout = or(o.SetTimeout, defaultSetTimeout)
+	o.Failures = cmp.Or(max(o.Failures, 0), defaultFailures)
+	o.Retry = or(o.Retry, defaultRetry)
+	o.MaxRetry = max(or(o.MaxRetry, defaultMaxRetry), o.Retry)
+	o.Successes = max(o.Successes, 1)
+	o.MaxWaiting = cmp.Or(max(o.MaxWaiting, 0), defaultMaxWaiting)
+	o.Log = cmp.Or(o.Log, slog.Default())
+	return o
+}
+
+// Store passes calls on to an inner store for as long as that is well. It is safe for concurrent use and
+// has no goroutine of its own.
+//
+// Every error that it returns, except store.ErrNotFound, is a *store.Error that matches
+// store.ErrUnavailable and has the cause in its text and chain: it has been counted and, where that is
+// due, logged. A panic of the inner store is such an error. What the caller is to blame for opens nothing: a
+// context that was cancelled, and errors of the kind Permanent. Nor does Authentication: credentials that
+// may read but not write are a setup that works by half, and wrong ones are refused quickly.
+//
+// A Set or Delete that could not be made leaves the inner store as it is: what was there may be there
+// again when the server is back. That is safe because entries carry their journal number: what has been
+// invalidated meanwhile is covered by a mark with a greater one.
+type Store struct {
+	inner   store.Store
+	options Options
+	breaker *breaker
+	news    news
+	counts  counts
+	waiting atomic.Int64
+}
+
+var (
+	_ store.Store = (*Store)(nil)
+	_ store.Local = (*Store)(nil)
+)
+
+// New guards inner.
+func New(inner store.Store, o Options) *Store {
+	if inner == nil {
+		panic("guardstore: New: the inner store is nil")
+	}
+	o = o.withDefaults()
+	s := &Store{inner: inner, options: o}
+	s.news.options = &s.options
+	s.breaker = newBreaker(&s.options, &s.news)
+	return s
+}
+
+// Get implements [store.Store].
+func (s *Store) Get(ctx context.Context, key string) (*store.Entry, error) {
+	return s.guard(ctx, call{op: get, key: key}, s.options.Timeout)
+}
+
+// Set implements [store.Store].
+func (s *Store) Set(ctx context.Context, key string, e *store.Entry, ttl time.Duration) error {
+	_, err := s.guard(ctx, call{op: set, key: key, entry: e, ttl: ttl}, s.options.SetTimeout)
+	return err
+}
+
+// Delete implements [store.Store].
+func (s *Store) Delete(ctx context.Context, key string) error {
+	_, err := s.guard(ctx, call{op: del, key: key}, s.options.Timeout)
+	return err
+}
+
+// Local says no, whatever is wrapped: what needs a guard may wait.
+func (s *Store) Local() bool { return false }
+
+// Unwrap returns the inner store, for store.As. What is found that way is not guarded.
+func (s *Store) Unwrap() any { return s.inner }
+
+// guard makes a call if the breaker lets it, within the deadline.
+func (s *Store) guard(ctx context.Context, c call, timeout time.Duration) (e *store.Entry, err error) {
+	if err := ctx.Err(); err != nil {
+		s.counts.left.Add(1)
+		return nil, s.unavailable(c, &failure{kind: store.Timeout, err: err})
+	}
+	var failed *failure
+	refused := s.breaker.ask(func() *failure {
+		e, failed, err = s.try(ctx, c, timeout)
+		return failed
+	})
+	s.news.deliver()
+	switch {
+	case refused != nil:
+		s.counts.rejected.Add(1)
+		return nil, s.unavailable(c, refused)
+	case failed != nil && failed.err != errLate:
+		return nil, s.unavailable(c, failed)
+	}
+	return e, err
+}
+
+// try makes a call and judges how it went: failed is nil when the server is well.
+func (s *Store) try(ctx context.Context, c call, timeout time.Duration) (e *store.Entry, failed *failure, err error) {
+	if s.waiting.Add(1) > int64(s.options.MaxWaiting) {
+		s.waiting.Add(-1)
+		s.counts.crowded.Add(1)
+		failed = &failure{kind: store.Transient, harmless: true, err: fmt.Errorf("%d operations are under way", s.options.MaxWaiting)}
+		s.news.mention(crowded, failed)
+		return nil, failed, nil
+	}
+	s.counts.calls.Add(1)
+	began := time.Now()
+	bounded, cancel := within(ctx, began, timeout)
+	defer cancel()
+	e, err = s.run(bounded, c)
+	failed = judge(bounded.Err(), err, began, timeout)
+	switch {
+	case failed == nil:
+		s.news.well()
+	case failed.left:
+		s.counts.left.Add(1)
+	default:
+		s.counts.failures[failed.kind].Add(1)
+		s.news.failed(failed, s.State())
+	}
+	return e, failed, err
+}
+
+func nothing() {}
+
+// within bounds ctx, unless its own deadline comes first: a second timer would cost half a microsecond
+// and change nothing.
+func within(ctx context.Context, now time.Time, timeout time.Duration) (context.Context, context.CancelFunc) {
+	if deadline, ok := ctx.Deadline(); ok && deadline.Sub(now) <= timeout {
+		return ctx, nothing
+	}
+	return context.WithTimeout(ctx, timeout)
+}
+
+// patience is which part of the timeout a caller must have given the server for its own deadline to
+// count as the server's failure: callers whose time is nearly up say nothing about the server.
+const patience = 10
+
+// judge says what a call's end tells of the server: nil when it is well. Ended is why the call's context
+// is done, if it is. An answer that came after the deadline is errLate: a failure of the server's, and
+// an answer all the same.
+func judge(ended, err error, began time.Time, timeout time.Duration) *failure {
+	expired := errors.Is(ended, context.DeadlineExceeded)
+	if err == nil || errors.Is(err, store.ErrNotFound) {
+		if expired && time.Since(began) >= timeout {
+			return &failure{kind: store.Timeout, err: errLate}
+		}
+		return nil
+	}
+	kind := store.KindOf(err)
+	switch {
+	case int(kind) >= kinds: // of a later version
+		kind = store.Unknown
+	case ended != nil && kind.Sick():
+		kind = store.Timeout
+		if !expired || time.Since(began) < timeout/patience {
+			return &failure{kind: kind, err: err, harmless: true, left: true}
+		}
+	}
+	return &failure{kind: kind, err: err, harmless: !kind.Sick()}
+}
