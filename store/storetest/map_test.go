@@ -3,6 +3,7 @@ package storetest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -25,7 +26,10 @@ func newMapBackend(*testing.T) store.Backend {
 	return &mapBackend{values: map[string]mapValue{}}
 }
 
-func (m *mapBackend) Get(_ context.Context, key string) ([]byte, error) {
+func (m *mapBackend) Get(ctx context.Context, key string) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	v, ok := m.values[key]
@@ -36,7 +40,10 @@ func (m *mapBackend) Get(_ context.Context, key string) ([]byte, error) {
 	return bytes.Clone(v.bytes), nil
 }
 
-func (m *mapBackend) Set(_ context.Context, key string, value []byte, ttl time.Duration) error {
+func (m *mapBackend) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if delete(m.values, key); ttl > 0 {
@@ -47,19 +54,25 @@ func (m *mapBackend) Set(_ context.Context, key string, value []byte, ttl time.D
 
 func (m *mapBackend) Delete(ctx context.Context, key string) (bool, error) {
 	existed, err := m.Exists(ctx, key)
+	if err != nil {
+		return false, err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.values, key)
-	return existed, err
+	return existed, nil
 }
 
 func (m *mapBackend) Exists(ctx context.Context, key string) (bool, error) {
 	_, err := m.Get(ctx, key)
-	return err == nil, nil
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
-func (m *mapBackend) Health(context.Context) (store.Health, error) {
-	return store.Health{Backend: "map"}, nil
+func (m *mapBackend) Health(ctx context.Context) (store.Health, error) {
+	return store.Health{Backend: "map"}, ctx.Err()
 }
 
 func TestMapBackend(t *testing.T) {

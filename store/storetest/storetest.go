@@ -8,7 +8,6 @@ import (
 	"cmp"
 	"context"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/freshet-go/freshet/store"
@@ -31,6 +30,15 @@ type Options struct {
 	// MaxValue is the greatest value tried, in bytes. Default 1,000,000: Memcached's limit is 1 MiB
 	// with the key and its own notes.
 	MaxValue int
+	// Oversize is the length of a value that the backend refuses, in bytes. Default 0: it has no limit
+	// within reach.
+	Oversize int
+	// AllAbilities makes it a failure if one of the abilities that every server can be brought to is
+	// absent: all but Migrator. Default: absence is noted in the log.
+	AllAbilities bool
+	// Unmigrated returns a backend on whose server Migrate has everything to do yet. Default nil: that is
+	// not tested.
+	Unmigrated func(t *testing.T) store.Backend
 }
 
 func options(given []Options) Options {
@@ -51,10 +59,11 @@ func Run(t *testing.T, newStore func(t *testing.T) store.Store, o ...Options) {
 	run(t, storeRules, newStore, options(o))
 }
 
-// RunBackend tests a Backend, and the Store that store.New makes of it. newBackend returns an empty
-// one for each rule, as with Run.
+// RunBackend tests a Backend, the abilities that it has, and the Store that store.New makes of it.
+// newBackend returns an empty one for each rule, as with Run.
 func RunBackend(t *testing.T, newBackend func(t *testing.T) store.Backend, o ...Options) {
 	run(t, backendRules, newBackend, options(o))
+	runAbilities(t, newBackend, options(o))
 	t.Run("as a Store", func(t *testing.T) {
 		Run(t, func(t *testing.T) store.Store {
 			return store.New(newBackend(t), store.Options{
@@ -80,17 +89,12 @@ type rule[T any] struct {
 
 func run[T any](t *testing.T, rules []rule[T], newSubject func(*testing.T) T, o Options) {
 	for _, r := range rules {
-		try := func(t *testing.T) {
-			if err := r.check(t.Context(), newSubject(t), o); err != nil {
-				t.Errorf("%v\nrule: %s\nwhy:  %s", err, r.name, r.why)
-			}
-		}
 		t.Run(r.name, func(t *testing.T) {
-			if o.Virtual {
-				synctest.Test(t, try)
-			} else {
-				try(t)
-			}
+			within(t, o, func(t *testing.T) {
+				if err := r.check(t.Context(), newSubject(t), o); err != nil {
+					t.Errorf("%v\nrule: %s\nwhy:  %s", err, r.name, r.why)
+				}
+			})
 		})
 	}
 }
