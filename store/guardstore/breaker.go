@@ -64,17 +64,14 @@ var errProbed = errors.New("another operation is finding out whether it is well 
 
 // ask lets do run, which says how it went, or returns why it may not.
 func (b *breaker) ask(do func() *failure) (refused *failure) {
-	probe := false
-	if until := b.until.Load(); until != 0 {
-		if int64(time.Since(b.start)) < until {
-			return b.refusal()
-		}
-		probe = true
+	if until := b.until.Load(); until != 0 && int64(time.Since(b.start)) < until {
+		return b.refusal()
 	}
 	ran := false
 	b.machine.Execute(func() (struct{}, error) {
 		ran = true
-		if probe && b.state.CompareAndSwap(uint32(Open), uint32(HalfOpen)) {
+		// What gets through while it is open is a probe.
+		if b.state.CompareAndSwap(uint32(Open), uint32(HalfOpen)) {
 			b.news.add(change{to: HalfOpen})
 		}
 		if f := do(); f != nil {
@@ -105,8 +102,8 @@ func (b *breaker) successful(err error) bool {
 	return false
 }
 
-// changed follows the machine. It ignores when that becomes half-open: what began before the breaker
-// opened makes it so when it ends, whatever the gate says.
+// changed follows the machine. It ignores when that becomes half-open, which any call that began before
+// the breaker opened makes it by ending, whatever the gate says.
 func (b *breaker) changed(_ string, from, to gobreaker.State) {
 	switch to {
 	case gobreaker.StateOpen:

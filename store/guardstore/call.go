@@ -72,18 +72,14 @@ func (s *Store) do(ctx context.Context, c call) (e *store.Entry, err error) {
 	return e, err
 }
 
-// panicked is a panic of the inner store as an error.
+// panicked is a panic of the inner store as an error. It does not unwrap: a panic is no answer, even with
+// store.ErrNotFound.
 type panicked struct {
 	value any
 	stack []byte // for the log
 }
 
 func (p *panicked) Error() string { return fmt.Sprintf("the store panicked: %v", p.value) }
-
-func (p *panicked) Unwrap() error {
-	err, _ := p.value.(error)
-	return err
-}
 
 // failure is what a call's end, or its refusal, tells of the server.
 type failure struct {

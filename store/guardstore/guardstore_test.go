@@ -252,6 +252,32 @@ func TestHalfOpenLetsOneThrough(t *testing.T) {
 	})
 }
 
+// A Set that began before the breaker opened and ends long after changes nothing, and is not told of.
+func TestWhatBeganBeforeItOpened(t *testing.T) {
+	story(t, Options{SetTimeout: 2500 * time.Millisecond}, func(g *guarded) {
+		g.server.becomes(storetest.Hang)
+		var old sync.WaitGroup
+		old.Go(func() { g.Set(g.t.Context(), "key", &store.Entry{Key: "key"}, time.Hour) })
+		synctest.Wait()
+		g.server.becomes(refuses)
+		g.gets(5, 0, syscall.ECONNREFUSED)
+		time.Sleep(1300 * time.Millisecond)
+		g.gets(1, 0, syscall.ECONNREFUSED) // open again, for 2 seconds at least
+		old.Wait()
+		g.want(Open, 7)
+		g.gets(3, 0, syscall.ECONNREFUSED)
+		g.want(Open, 7)
+		g.server.becomes(nil)
+		time.Sleep(2 * time.Second)
+		g.gets(1, 0, nil)
+		g.want(Closed, 8)
+		g.logged("unavailable", "available again")
+		if want := []State{Open, HalfOpen, Open, HalfOpen, Closed}; !slices.Equal(g.changes, want) {
+			t.Errorf("changes %v, want %v", g.changes, want)
+		}
+	})
+}
+
 func TestSeveralSuccessesMayBeAskedFor(t *testing.T) {
 	story(t, Options{Successes: 3}, func(g *guarded) {
 		g.server.becomes(refuses)
@@ -423,13 +449,13 @@ func TestErrorsOfOneCallCloseNothingAndResetNothing(t *testing.T) {
 func TestPanicsAreErrors(t *testing.T) {
 	for _, o := range []Options{{}, {Detached: true}} {
 		story(t, o, func(g *guarded) {
-			g.server.becomes(func(context.Context, string, string) error { panic(errors.ErrUnsupported) })
-			g.gets(10, 0, errors.ErrUnsupported)
+			g.server.becomes(func(context.Context, string, string) error { panic(store.ErrNotFound) })
+			g.gets(10, 0, store.ErrUnavailable)
 			g.want(Open, 5)
 			if err := g.Set(g.t.Context(), "key", &store.Entry{Key: "key"}, time.Hour); !errors.Is(err, store.ErrUnavailable) {
 				t.Error(err)
 			}
-			g.logged("the store panicked: unsupported operation stack=goroutine")
+			g.logged("the store panicked: store: not found stack=goroutine")
 			if n := g.waiting.Load(); n != 0 {
 				t.Errorf("%d operations under way, want 0", n)
 			}
@@ -528,10 +554,10 @@ func TestErrorsSayWhat(t *testing.T) {
 	story(t, Options{Failures: 1}, func(g *guarded) {
 		g.server.becomes(refuses)
 		for _, want := range []string{
-			"guardstore: get GET https://a.ex…: transient error: redis is unavailable: redisstore: get: transient error: connection refused",
-			"guardstore: get GET https://a.ex…: transient error: redis is unavailable: not asked, because it failed: redisstore: get: transient error: connection refused",
+			"guardstore: get GET:https://a.ex…: transient error: redis is unavailable: redisstore: get: transient error: connection refused",
+			"guardstore: get GET:https://a.ex…: transient error: redis is unavailable: not asked, because it failed: redisstore: get: transient error: connection refused",
 		} {
-			if _, err := g.Get(g.t.Context(), "GET https://a.example/secret"); err.Error() != want {
+			if _, err := g.Get(g.t.Context(), "GET:https://a.example/secret"); err.Error() != want {
 				t.Errorf("%q, want %q", err, want)
 			}
 		}
@@ -552,7 +578,10 @@ func TestIsNotLocalAndUnwraps(t *testing.T) {
 
 func TestStore(t *testing.T) {
 	for _, o := range []Options{{}, {Detached: true}} {
-		storetest.Run(t, func(t *testing.T) store.Store { return New(newServer(t), o) }, storetest.Options{Virtual: true})
+		storetest.Run(t, func(t *testing.T) store.Store {
+			o.Log = slog.New(&diary{})
+			return New(newServer(t), o)
+		}, storetest.Options{Virtual: true})
 	}
 }
 
