@@ -1,0 +1,241 @@
+package memcachestore
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Oversize says what happens to a value that is greater than an item may be.
+type Oversize string
+
+const (
+	// Refuse lets Set fail with a permanent error, and removes what was there.
+	Refuse Oversize = "refuse"
+	// Split spreads the value over several items. All are needed to read it: where one is lost the value
+	// is not there. Items of a value that was replaced stay on the servers for a while.
+	Split Oversize = "split"
+)
+
+// Config says which servers are used, and how. The zero value is usable.
+type Config struct {
+	// Servers are host:port or host; the port is 11211 by default. Their order does not matter, the text
+	// does: keys are spread by it, so that all who share the servers must write them alike.
+	// Default: localhost:11211.
+	Servers []string
+	// PoolSize is how many idle connections are kept to each server, 1 to 10,000. Where more calls
+	// come at once than that, more connections are made and closed again. Default: 64.
+	PoolSize int
+	// DialTimeout bounds the making of a connection, name resolution included; 1 millisecond to 1 minute.
+	// Default: 500 milliseconds.
+	DialTimeout time.Duration
+	// Timeout bounds each exchange with a server, from the request's first byte to the answer's last;
+	// 1 millisecond to 1 minute. Contexts that end earlier are obeyed. Default: 500 milliseconds.
+	Timeout time.Duration
+	// MaxItemSize is what the servers' option -I says: the greatest item in bytes, with its key and
+	// some 100 bytes of notes. 1 KiB to 1 GiB. Default: 1 MiB, as the servers'.
+	MaxItemSize int
+	// Oversize says what happens to values greater than that. Default: Refuse, because a value split
+	// into n items is lost n times as easily.
+	Oversize Oversize
+}
+
+const (
+	defaultServer = "localhost:11211"
+	defaultPort   = "11211"
+
+	defaultPoolSize, maxPoolSize   = 64, 10_000
+	defaultTimeout                 = 500 * time.Millisecond
+	minTimeout, maxTimeout         = time.Millisecond, time.Minute
+	defaultItemSize                = 1 << 20
+	minItemSize, maxItemSize       = 1 << 10, 1 << 30
+	itemNotes                      = 128 // bytes that the server keeps besides key and value, at most
+	endSize                        = 8   // of a value's end, see value.go
+	maxDerived                     = 40  // bytes by which a derived key is longer, at most
+	sizeAllowed, timeoutAllowed    = "1024 to 1073741824 bytes are allowed", "1ms to 1m are allowed"
+	poolAllowed, oversizeIsAllowed = "1 to 10000 are allowed", "refuse and split are allowed"
+)
+
+// room is how many bytes of a value fit an item.
+func (c Config) room() int { return c.MaxItemSize - itemNotes - maxKey - maxDerived - endSize }
+
+// complete returns c with the defaults in it, or says what is wrong.
+func (c Config) complete() (Config, error) {
+	c.PoolSize = cmp.Or(c.PoolSize, defaultPoolSize)
+	c.DialTimeout = cmp.Or(c.DialTimeout, defaultTimeout)
+	c.Timeout = cmp.Or(c.Timeout, defaultTimeout)
+	c.MaxItemSize = cmp.Or(c.MaxItemSize, defaultItemSize)
+	c.Oversize = cmp.Or(c.Oversize, Refuse)
+	if len(c.Servers) == 0 {
+		c.Servers = []string{defaultServer}
+	}
+	var err error
+	if c.Servers, err = addresses(c.Servers); err != nil {
+		return c, err
+	}
+	switch {
+	case c.PoolSize < 1 || c.PoolSize > maxPoolSize:
+		return c, wrong("pool_size", c.PoolSize, poolAllowed)
+	case c.DialTimeout < minTimeout || c.DialTimeout > maxTimeout:
+		return c, wrong("dial_timeout", c.DialTimeout, timeoutAllowed)
+	case c.Timeout < minTimeout || c.Timeout > maxTimeout:
+		return c, wrong("timeout", c.Timeout, timeoutAllowed)
+	case c.MaxItemSize < minItemSize || c.MaxItemSize > maxItemSize:
+		return c, wrong("max_item_size", c.MaxItemSize, sizeAllowed)
+	case c.Oversize != Refuse && c.Oversize != Split:
+		return c, wrong("oversize", string(c.Oversize), oversizeIsAllowed)
+	}
+	return c, nil
+}
+
+func wrong(option string, value any, allowed string) error {
+	return fmt.Errorf("%s: option %s: %.100q is not allowed; %s", name, option, fmt.Sprint(value), allowed)
+}
+
+// addresses returns the servers as host:port, each once.
+func addresses(servers []string) ([]string, error) {
+	var all []string
+	for _, s := range servers {
+		address, err := address(s)
+		if err != nil {
+			return nil, fmt.Errorf("%s: server %.100q: %w; host:port, host and [IPv6]:port are allowed", name, s, err)
+		}
+		if slices.Contains(all, address) {
+			return nil, fmt.Errorf("%s: server %.100q is named twice", name, s)
+		}
+		all = append(all, address)
+	}
+	return all, nil
+}
+
+func address(s string) (string, error) {
+	host, port := s, defaultPort
+	if inner, ok := strings.CutPrefix(s, "["); ok && strings.HasSuffix(inner, "]") {
+		host = inner[:len(inner)-1]
+	} else if strings.Contains(s, ":") {
+		var err error
+		if host, port, err = net.SplitHostPort(s); err != nil {
+			return "", errors.New("not host:port")
+		}
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	switch {
+	case host == "":
+		return "", errors.New("the host is missing")
+	case strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune(`/?#@[],"\`, r) }):
+		return "", errors.New("no name of a host")
+	case err != nil || n == 0:
+		return "", errors.New("the port is not a number from 1 to 65535")
+	}
+	return net.JoinHostPort(strings.ToLower(host), strconv.FormatUint(n, 10)), nil
+}
+
+// ParseURL reads a URL like
+//
+//	memcached://a.example:11211,b.example:11211?timeout=250ms&oversize=split
+//
+// The options in its query are Config's other fields: pool_size, dial_timeout and timeout (as 500ms, or a number
+// of seconds), max_item_size (a number of bytes) and oversize. What it does not know it refuses.
+func ParseURL(rawURL string) (Config, error) {
+	c, err := parseURL(rawURL)
+	if err == nil {
+		_, err = c.complete()
+	}
+	if err != nil {
+		text, _ := strings.CutPrefix(err.Error(), name+": ")
+		return Config{}, fmt.Errorf("%s: url %s: %s", name, masked(rawURL), text)
+	}
+	return c, nil
+}
+
+// masked is the part of a URL that may be shown: what is before the query, without the credentials.
+func masked(rawURL string) string {
+	shown, _, more := strings.Cut(rawURL, "?")
+	scheme, rest, _ := strings.Cut(shown, "://")
+	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
+		rest = "***" + rest[i:]
+	}
+	if shown = fmt.Sprintf("%.100q", scheme+"://"+rest); more {
+		shown += " with options"
+	}
+	return shown
+}
+
+func parseURL(rawURL string) (Config, error) {
+	rest, ok := strings.CutPrefix(rawURL, "memcached://")
+	if !ok {
+		return Config{}, errors.New("it must begin with memcached://")
+	}
+	rest, query, _ := strings.Cut(rest, "?")
+	hosts, path, _ := strings.Cut(rest, "/")
+	switch {
+	case strings.Contains(rest, "@"):
+		return Config{}, errors.New("user and password are not supported: Memcached asks for none, or this client cannot tell it")
+	case path != "" || strings.Contains(query, "#") || strings.Contains(rest, "#"):
+		return Config{}, errors.New("only servers and a query may follow memcached://; Memcached has no databases")
+	}
+	var c Config
+	if hosts != "" {
+		c.Servers = strings.Split(hosts, ",")
+	}
+	options, err := url.ParseQuery(query)
+	if err != nil {
+		return Config{}, errors.New("the query is malformed: name=value&name=value is wanted, with % before two hexadecimal digits only")
+	}
+	for option, values := range options {
+		if len(values) > 1 {
+			return Config{}, fmt.Errorf("option %.100q is given %d times", option, len(values))
+		}
+		if err := c.set(option, values[0]); err != nil {
+			return Config{}, err
+		}
+	}
+	return c, nil
+}
+
+// set sets one option of a URL. An explicit 0 is no default: it is refused.
+func (c *Config) set(option, value string) error {
+	var err error
+	switch option {
+	case "pool_size":
+		if c.PoolSize, err = strconv.Atoi(value); err != nil || c.PoolSize == 0 {
+			return wrong(option, value, poolAllowed)
+		}
+	case "dial_timeout":
+		if c.DialTimeout, err = duration(value); err != nil || c.DialTimeout == 0 {
+			return wrong(option, value, timeoutAllowed)
+		}
+	case "timeout":
+		if c.Timeout, err = duration(value); err != nil || c.Timeout == 0 {
+			return wrong(option, value, timeoutAllowed)
+		}
+	case "max_item_size":
+		if c.MaxItemSize, err = strconv.Atoi(value); err != nil || c.MaxItemSize == 0 {
+			return wrong(option, value, sizeAllowed)
+		}
+	case "oversize":
+		if c.Oversize = Oversize(value); value == "" {
+			return wrong(option, value, oversizeIsAllowed)
+		}
+	default:
+		return fmt.Errorf("option %.100q is unknown; pool_size, dial_timeout, timeout, max_item_size and oversize are allowed", option)
+	}
+	return nil
+}
+
+// duration reads 500ms, or a number of seconds as 0.5.
+func duration(s string) (time.Duration, error) {
+	if seconds, err := strconv.ParseFloat(s, 64); err == nil {
+		if !(seconds >= 0 && seconds <= maxTimeout.Seconds()) {
+			return 0, errors.New("out of bounds")
+		}
+		return time.Duration(seconds * float64(time.Second)), nil
+	}
+	return time.ParseDuration(s)
+}

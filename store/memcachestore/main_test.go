@@ -1,0 +1,137 @@
+package memcachestore
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/bradfitz/gomemcache/memcache"
+
+	"github.com/freshet-go/freshet/internal/testserver"
+	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/storetest"
+)
+
+func TestMain(m *testing.M) { testserver.Main(m) }
+
+// open returns a Backend on servers that answer, and closes it when the test ends.
+func open(tb testing.TB, c Config, addresses ...string) *Backend {
+	tb.Helper()
+	c.Servers = addresses
+	b, err := Open(tb.Context(), c)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { b.Close() })
+	return b
+}
+
+// unasked is open without asking.
+func unasked(tb testing.TB, c Config, addresses ...string) *Backend {
+	tb.Helper()
+	c.Servers = addresses
+	b, err := New(c)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { b.Close() })
+	return b
+}
+
+// patient is for tests that are not about time, on machines that may be busy.
+var patient = Config{Timeout: 10 * time.Second, DialTimeout: 10 * time.Second}
+
+var prefixes atomic.Int64
+
+// empty returns what storetest wants: an empty backend, on servers that other tests use, too. Keys of
+// storetest have up to 200 bytes, so they cannot be prefixed: the servers are emptied.
+func empty(tb testing.TB, c Config, addresses ...string) *Backend {
+	tb.Helper()
+	b := open(tb, c, addresses...)
+	if err := memcache.NewFromSelector(b.servers).FlushAll(); err != nil {
+		tb.Fatal(err)
+	}
+	return b
+}
+
+// Leases end by the server's clock, which counts in seconds: up to two after a ttl of less than one.
+var wholeSeconds = storetest.Options{TTL: time.Second, Margin: 1500 * time.Millisecond, AllAbilities: true, Oversize: defaultItemSize}
+
+func TestBackend(t *testing.T) {
+	t.Parallel()
+	s := testserver.Memcached(t)
+	storetest.RunBackend(t, func(t *testing.T) store.Backend { return empty(t, patient, s.Addr) }, wholeSeconds)
+}
+
+// valuesOnly is a backend without leases and journals, so that lifetimes may be tested to the millisecond.
+type valuesOnly struct {
+	store.Backend
+	store.TTLer
+	store.Expirer
+	store.Flusher
+	store.Lister
+}
+
+// Every value of more than some hundred bytes lies in parts, on two servers.
+func TestBackendThatSplits(t *testing.T) {
+	t.Parallel()
+	one, two := testserver.Memcached(t), testserver.Memcached(t)
+	c := patient
+	c.MaxItemSize, c.Oversize = minItemSize, Split
+	storetest.RunBackend(t, func(t *testing.T) store.Backend {
+		b := empty(t, c, one.Addr, two.Addr)
+		return valuesOnly{b, b, b, b, b}
+	}, storetest.Options{Keys: 1000, MaxValue: 300_000})
+}
+
+func TestJournalOnTwoServers(t *testing.T) {
+	s, other := testserver.SharedMemcached(t), testserver.Memcached(t)
+	storetest.RunJournal(t, func(t *testing.T) store.Journal {
+		return open(t, patient, s.Addr, other.Addr).Journal(fmt.Sprint("journal-", prefixes.Add(1), ":"))
+	})
+}
+
+// want compares.
+func want[T comparable](tb testing.TB, what string, got, want T) {
+	tb.Helper()
+	if got != want {
+		tb.Errorf("%s: %v, want %v", what, got, want)
+	}
+}
+
+// mustSet fails the test if the value cannot be stored.
+func mustSet(tb testing.TB, b *Backend, key string, value string, ttl time.Duration) {
+	tb.Helper()
+	if err := b.Set(tb.Context(), key, []byte(value), ttl); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// get returns the value under key, or what else was said.
+func get(tb testing.TB, b *Backend, key string) string {
+	tb.Helper()
+	value, err := b.Get(tb.Context(), key)
+	switch {
+	case err == store.ErrNotFound:
+		return "not found"
+	case err != nil:
+		return "error: " + err.Error()
+	}
+	return string(value)
+}
+
+// wantKind checks an error: its kind, that it is told well, and tells no more than it should.
+func wantKind(tb testing.TB, what string, err error, kind store.ErrorKind, words ...string) {
+	tb.Helper()
+	if err == nil || store.KindOf(err) != kind {
+		tb.Errorf("%s: %v (kind %v), want a %v error", what, err, store.KindOf(err), kind)
+		return
+	}
+	for _, w := range words {
+		if !strings.Contains(err.Error(), w) {
+			tb.Errorf("%s: %v: does not say %q", what, err, w)
+		}
+	}
+}

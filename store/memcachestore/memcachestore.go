@@ -1,0 +1,142 @@
+// Package memcachestore keeps values on Memcached servers.
+//
+// Each value lies on one of the servers, chosen by rendezvous hashing of its key: where a server is added
+// to n, one key in n+1 moves. A server that does not answer is an error for the keys that lie on it, every
+// time; they do not move elsewhere.
+//
+// Memcached counts lifetimes in whole seconds and does not tell what is left of them. So each value carries
+// its end, to the millisecond by the writer's clock, in 8 bytes before it; readers go by their own
+// clock. A clock that is fast lets values end early by as much; one that is slow lets them end late by
+// at most two seconds, when the server ends them itself. Values end in January 2038 at the latest, the
+// farthest date that the client can tell the server.
+//
+// Memcached forgets when its memory is full, and when it restarts. Whatever lies here may be gone at any
+// time.
+package memcachestore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// name begins the text of errors.
+const name = "memcachestore"
+
+// Backend keeps values on Memcached servers. It is safe for concurrent use.
+type Backend struct {
+	config  Config
+	servers *servers
+	lanes   *lanes
+}
+
+var (
+	_ store.Backend   = (*Backend)(nil)
+	_ store.TTLer     = (*Backend)(nil)
+	_ store.Expirer   = (*Backend)(nil)
+	_ store.Flusher   = (*Backend)(nil)
+	_ store.Lister    = (*Backend)(nil)
+	_ store.Locker    = (*Backend)(nil)
+	_ store.Journaler = (*Backend)(nil)
+)
+
+// New returns a Backend without asking the servers. It fails only if c is not allowed. Connections are made
+// as they are needed, and names resolved as connections are made.
+func New(c Config) (*Backend, error) {
+	c, err := c.complete()
+	if err != nil {
+		return nil, err
+	}
+	s := newServers(c.Servers)
+	return &Backend{config: c, servers: s, lanes: newLanes(c, s)}, nil
+}
+
+// Open returns a Backend whose servers have all answered, and take items of Config.MaxItemSize.
+func Open(ctx context.Context, c Config) (*Backend, error) {
+	b, err := New(c)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range b.servers.all {
+		if err := b.greet(ctx, s); err != nil {
+			b.Close()
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+// greet asks one server for its settings.
+func (b *Backend) greet(ctx context.Context, s *server) error {
+	settings, err := b.stats(ctx, s, "settings")
+	if err != nil {
+		return b.failed(ctx, "open", "", s, err)
+	}
+	var limit int
+	fmt.Sscan(settings["item_size_max"], &limit) // 0 where a proxy does not tell
+	if limit > 0 && limit < b.config.MaxItemSize {
+		return fmt.Errorf("%s: option max_item_size: %d bytes, but server %s takes items of at most %d bytes: "+
+			"give the option that value, or start the server with a greater -I", name, b.config.MaxItemSize, s, limit)
+	}
+	return nil
+}
+
+// Close closes all connections. Calls in progress end with an error, as do all later ones.
+func (b *Backend) Close() error {
+	b.lanes.close()
+	return nil
+}
+
+// checkKey refuses keys that no store sends.
+func (b *Backend) checkKey(op, key string) error {
+	if len(key) == 0 || len(key) > maxKey {
+		return b.refuse(op, key, "the key has %d bytes; 1 to %d are allowed", len(key), maxKey)
+	}
+	if !plain(key) {
+		return b.refuse(op, key, "the key contains a character other than letters, digits and _ . : -")
+	}
+	return nil
+}
+
+// maxKey is how long a key may be, in bytes. The server takes 250; the rest is for derived keys.
+const maxKey = 200
+
+// plain tells whether s is made of the characters of keys alone. All other keys that this package
+// uses contain a '~', which these are not.
+func plain(s string) bool {
+	for i := range len(s) {
+		if !keyByte[s[i]] {
+			return false
+		}
+	}
+	return true
+}
+
+var keyByte = func() (allowed [256]bool) {
+	for _, c := range []byte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:-") {
+		allowed[c] = true
+	}
+	return allowed
+}()
+
+// lifetime is a ttl as the server takes it: whole seconds up to 30 days, and a date beyond. The server's
+// seconds begin when they begin, not when a value is set: one more is added, so that none is cut short.
+func lifetime(ttl time.Duration, now time.Time) int32 {
+	const month, lastDate = 30 * 24 * 60 * 60, 1<<31 - 1
+	seconds := int64(ttl/time.Second) + 2
+	if ttl%time.Second == 0 {
+		seconds--
+	}
+	if seconds <= month {
+		return int32(seconds)
+	}
+	if date := now.Unix() + seconds; date <= lastDate {
+		return int32(date)
+	}
+	if lastDate > now.Unix()+month {
+		return lastDate
+	}
+	return month
+}

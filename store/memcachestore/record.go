@@ -1,0 +1,94 @@
+package memcachestore
+
+import (
+	"encoding/binary"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// A record is one item of a journal: the marks of one Append, or some of them, with numbers that follow each
+// other. Its key has the greatest of them. Instead of marks it may say that what was to be here and
+// before is forgotten.
+//
+//	version, 1 byte; forgotten, 1 byte; count, varint
+//	for each mark: kind, 1 byte, with softMark; length of its name, varint; name
+const (
+	recordVersion = 1
+	recordNotes   = 2 + binary.MaxVarintLen64
+	markNotes     = 1 + binary.MaxVarintLen64
+	softMark      = 0x80
+)
+
+func appendRecord(b []byte, marks []store.Mark) []byte {
+	b = append(b, recordVersion, 0)
+	b = binary.AppendUvarint(b, uint64(len(marks)))
+	for _, m := range marks {
+		kind := byte(m.Kind)
+		if m.Soft {
+			kind |= softMark
+		}
+		b = append(b, kind)
+		b = binary.AppendUvarint(b, uint64(len(m.Name)))
+		b = append(b, m.Name...)
+	}
+	return b
+}
+
+// forgottenRecord stands for a mark that covers everything.
+func forgottenRecord() []byte { return []byte{recordVersion, 1, 0} }
+
+// parseRecord reads a record; ok is false if it is forgotten, or cannot be understood.
+func parseRecord(b []byte) (marks []store.Mark, ok bool) {
+	if len(b) < 2 || b[0] != recordVersion || b[1] != 0 {
+		return nil, false
+	}
+	count, n := binary.Uvarint(b[2:])
+	if n <= 0 || count == 0 || count > uint64(len(b)) {
+		return nil, false
+	}
+	b = b[2+n:]
+	for range count {
+		if len(b) == 0 {
+			return nil, false
+		}
+		m := store.Mark{Kind: store.MarkKind(b[0] &^ softMark), Soft: b[0]&softMark != 0}
+		length, n := binary.Uvarint(b[1:])
+		if n <= 0 || length > uint64(len(b)-1-n) {
+			return nil, false
+		}
+		m.Name = string(b[1+n : 1+n+int(length)])
+		b = b[1+n+int(length):]
+		if m.Validate() != nil {
+			return nil, false
+		}
+		marks = append(marks, m)
+	}
+	return marks, len(b) == 0
+}
+
+// records spreads marks over as few records as have at most room bytes each, in order. A mark that alone is too
+// great becomes one that covers everything: a record of nil, for one number.
+func records(marks []store.Mark, room int) (all [][]store.Mark) {
+	var size int
+	var current []store.Mark
+	flush := func() {
+		if len(current) > 0 {
+			all = append(all, current)
+		}
+		current, size = nil, recordNotes
+	}
+	flush()
+	for _, m := range marks {
+		need := markNotes + len(m.Name)
+		if size+need > room {
+			flush()
+		}
+		if size+need > room {
+			all = append(all, nil)
+			continue
+		}
+		current, size = append(current, m), size+need
+	}
+	flush()
+	return all
+}
