@@ -11,7 +11,7 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-var backendRules = slices.Concat(valueRules, lifetimeRules, callRules)
+var backendRules = slices.Concat(valueRules, sizeRules, lifetimeRules, callRules, endedRules, prefixRules)
 
 func setAndFind(ctx context.Context, b store.Backend, key string, value []byte) error {
 	if err := b.Set(ctx, key, bytes.Clone(value), time.Hour); err != nil {

@@ -235,7 +235,7 @@ func TestBackendRulesFindFaults(t *testing.T) {
 		}, "concurrent calls do not mix values"},
 		{"given up is not found", func() bent {
 			return bent{Backend: givingUp{newMapBackend(nil)}}
-		}, "an error is never \"not there\", nor the reverse"},
+		}, "a call whose context is done fails, with the reason, and does nothing"},
 		{"nameless", func() bent {
 			return bent{health: func() (store.Health, error) { return store.Health{}, nil }}
 		}, "Health names the backend"},

@@ -16,28 +16,6 @@ var callRules = []rule[store.Backend]{{
 	why:   "every request is a goroutine; a torn value is a page made of two",
 	check: concurrentBackend,
 }, {
-	name: "an error is never \"not there\", nor the reverse",
-	why:  "a call that was given up says nothing about the key; a guard must see it as a failure, not as a miss",
-	check: func(ctx context.Context, b store.Backend, _ Options) error {
-		if err := setAndFind(ctx, b, "key", []byte("v")); err != nil {
-			return err
-		}
-		gone, cancel := context.WithCancel(ctx)
-		cancel()
-		if got, err := b.Get(gone, "key"); errors.Is(err, store.ErrNotFound) || err == nil && string(got) != "v" {
-			return fmt.Errorf("Get with a cancelled context: %q, %v; want the value, or an error that is not ErrNotFound", got, err)
-		}
-		if found, err := b.Exists(gone, "key"); err == nil && !found {
-			return errors.New("Exists with a cancelled context: false without an error")
-		}
-		if err := b.Set(gone, "other", []byte("v"), time.Hour); err == nil {
-			if err := find(ctx, b, "other", []byte("v")); err != nil {
-				return fmt.Errorf("Set with a cancelled context reported success: %w", err)
-			}
-		}
-		return nil
-	},
-}, {
 	name: "Health names the backend",
 	why:  "the operator's health page shows it",
 	check: func(ctx context.Context, b store.Backend, _ Options) error {
