@@ -38,7 +38,8 @@ type journal struct {
 }
 
 // Journal implements [store.Journaler]. The journal remembers 65,536 marks or 16 MiB, whichever is less, and has
-// no lifetime: a server that evicts only keys with one never evicts it. It needs Redis 5.
+// no lifetime: a server that evicts only keys with one never evicts it. One that is full and evicts nothing
+// takes marks all the same. It needs Redis 5.
 func (b *Backend) Journal(prefix string) store.Journal {
 	j := &journal{backend: b, marks: journalMarks, size: journalBytes, key: "{~journal~" + prefix + "}"}
 	if !allOfKeyBytes(prefix) || len(prefix) > maxKey {
@@ -53,13 +54,18 @@ func (j *journal) channel() string { return j.key }
 
 // head is the beginning of both scripts. It leaves the greatest number in head, the bytes so far in bytes, and
 // record() to add a mark. ARGV[1] is a number that new ones must exceed, or 0; one that is a day ahead of the
-// clock was never given out.
+// clock was never given out. ARGV[2] is the channel, ARGV[3] how many records there may be.
+//
+// A server that is full lets a script write if the first of its writes takes nothing more. So each begins with
+// one that removes: entries can be invalidated, also where nothing can be stored any more.
 const head = `
 local key = KEYS[1]
 local info = redis.pcall('INFO', 'server')
 local run = type(info) == 'string' and string.sub(string.match(info, 'run_id:(%w+)') or '', 1, 12) or ''
 local head, bytes = 0, 0
 local function decimal(n) return string.format('%.0f', n) end
+local function tell() redis.pcall('PUBLISH', ARGV[2], decimal(head)) end
+local function trim() redis.call('XTRIM', key, 'MAXLEN', '~', ARGV[3]) end
 local function record(number, mark)
 	head, bytes = number, bytes + #mark + 64
 	redis.call('XADD', key, decimal(head) .. '-0', 'm', mark, 'b', decimal(bytes), 'r', run)
@@ -72,34 +78,34 @@ local time = redis.call('TIME')
 local now, above = time[1] * 1000000 + time[2], tonumber(ARGV[1])
 if above > now + 86400 * 1000000 then above = 0 end
 if not last or last[2][6] ~= run or head < above then
-	if not last then redis.call('DEL', key) end
+	if last then trim() else redis.call('DEL', key) end
 	record(math.max(now, head + 1, above + 1), 'e')
-	redis.pcall('PUBLISH', ARGV[2], decimal(head))
+	tell()
 end
 `
 
-// appendScript records ARGV[5] and what follows, within ARGV[3] records and ARGV[4] bytes, and returns the head.
-// It forgets a quarter more bytes than it must, so that it need not do so each time.
+// appendScript records ARGV[5] and what follows, within ARGV[4] bytes, and returns the head. It forgets a quarter
+// more bytes than it must, so that it need not do so each time.
 var appendScript = redis.NewScript(head + `
-for i = 5, #ARGV do
-	record(head + 1, ARGV[i])
-end
 if #ARGV > 4 then
-	redis.call('XTRIM', key, 'MAXLEN', '~', ARGV[3])
-	local most = tonumber(ARGV[4])
+	trim()
+	for i = 5, #ARGV do
+		record(head + 1, ARGV[i])
+	end
+	trim()
 	while redis.call('XLEN', key) > 1 do
 		local first = redis.call('XRANGE', key, '-', '+', 'COUNT', 1)[1]
-		if bytes - tonumber(first[2][4]) <= most then break end
+		if bytes - tonumber(first[2][4]) <= tonumber(ARGV[4]) then break end
 		redis.call('XTRIM', key, 'MAXLEN', math.floor(redis.call('XLEN', key) * 3 / 4))
 	end
-	redis.pcall('PUBLISH', ARGV[2], decimal(head))
+	tell()
 end
 return decimal(head)`)
 
-// sinceScript returns the head, and then record and mark by turns of those after ARGV[3].
+// sinceScript returns the head, and then record and mark by turns of those after ARGV[4].
 var sinceScript = redis.NewScript(head + `
 local answer = {decimal(head)}
-local after = tonumber(ARGV[3])
+local after = tonumber(ARGV[4])
 if after < head then
 	for _, r in ipairs(redis.call('XRANGE', key, decimal(after + 1), '+')) do
 		answer[#answer + 1] = r[1]
@@ -142,7 +148,7 @@ func (j *journal) since(ctx context.Context, number, above uint64) (marks []stor
 		return nil, 0, j.invalid
 	}
 	said, err := sinceScript.Run(ctx, j.backend.client, []string{j.key},
-		min(above, maxNumber), j.channel(), min(number, maxNumber)).StringSlice()
+		min(above, maxNumber), j.channel(), j.marks, min(number, maxNumber)).StringSlice()
 	if err != nil {
 		return nil, 0, fail(ctx, "since", "", err)
 	}

@@ -32,7 +32,6 @@ func open(t testing.TB, url string) *Backend {
 	return b
 }
 
-
 func flushed(t testing.TB, b *Backend) *Backend {
 	t.Helper()
 	masters, err := b.masters(t.Context())
@@ -55,14 +54,16 @@ func clusterURL(nodes []*testserver.Server) string {
 	return "redis+cluster://" + strings.Join(addrs, ",")
 }
 
+var abilities = storetest.Options{AllAbilities: true}
+
 func TestBackend(t *testing.T) {
 	url := testserver.Redis(t).URL
-	storetest.RunBackend(t, func(t *testing.T) store.Backend { return flushed(t, open(t, url)) })
+	storetest.RunBackend(t, func(t *testing.T) store.Backend { return flushed(t, open(t, url)) }, abilities)
 }
 
 func TestBackendInACluster(t *testing.T) {
 	url := clusterURL(testserver.RedisCluster(t))
-	storetest.RunBackend(t, func(t *testing.T) store.Backend { return flushed(t, open(t, url)) })
+	storetest.RunBackend(t, func(t *testing.T) store.Backend { return flushed(t, open(t, url)) }, abilities)
 }
 
 var journals atomic.Int64

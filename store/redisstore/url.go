@@ -56,7 +56,7 @@ func parseURL(rawURL string) (Config, error) {
 	default:
 		return c, fmt.Errorf("unknown scheme %q; redis, rediss, redis+sentinel and redis+cluster are allowed", scheme)
 	}
-	if i := strings.IndexAny(rest, "/?#"); i >= 0 && strings.Contains(rest[i:], "@") {
+	if misplacedAt(rest) {
 		return c, errors.New("an @ after the first / ? or #; percent-encode these four in user, password and options")
 	}
 	rest, fragment, found := strings.Cut(rest, "#")
@@ -191,12 +191,21 @@ func duration(value string) (time.Duration, error) {
 	return d, nil
 }
 
-// masked is a URL fit for an error's text: nothing before its last @, where user and password are, and no
+// misplacedAt tells whether there is an @ after the first / ? or #: most likely one of these is in a password.
+func misplacedAt(rest string) bool {
+	i := strings.IndexAny(rest, "/?#")
+	return i >= 0 && strings.Contains(rest[i:], "@")
+}
+
+// masked is a URL fit for an error's text: nothing before its @, where user and password are, and no
 // option whose name tells of a password.
 func masked(rawURL string) string {
 	scheme, rest, ok := strings.Cut(rawURL, "://")
 	if !ok {
 		return "the store's URL"
+	}
+	if misplacedAt(rest) {
+		return scheme + "://***"
 	}
 	if _, after, found := cutLast(rest, "@"); found {
 		rest = "***@" + after

@@ -2,6 +2,8 @@ package redisstore
 
 import (
 	"context"
+	"errors"
+	"strconv"
 	"strings"
 	"time"
 
@@ -72,30 +74,61 @@ func (b *Backend) Set(ctx context.Context, key string, value []byte, ttl time.Du
 		if err := b.remove(ctx, "set", key); err != nil {
 			return err
 		}
-		return refuse("set", key, "a value of %d bytes; Redis takes at most %d", len(value), maxValue)
+		return tooLarge(key, len(value), maxValue)
 	}
 	err := b.client.Set(ctx, key, value, milliseconds(ttl)).Err()
 	if err == nil {
 		return nil
 	}
-	if refused(err) || len(value) > leastLimit && ctx.Err() == nil {
-		b.client.Del(ctx, key) // the first error is the one to tell
+	return b.refused(ctx, key, len(value), err)
+}
+
+// refused is what becomes of a Set that failed: where the server has refused the value, what was there before
+// is removed.
+func (b *Backend) refused(ctx context.Context, key string, size int, err error) error {
+	var reply redis.Error
+	switch {
+	case errors.As(err, &reply):
+		if redis.IsOOMError(err) || kindOf(err) == store.Permanent {
+			b.client.Del(ctx, key) // the first error is the one to tell
+		}
+	case size > leastLimit && ctx.Err() == nil:
+		if limit := b.limit(ctx); size > limit {
+			b.client.Del(ctx, key)
+			return tooLarge(key, size, limit)
+		}
 	}
 	return fail(ctx, "set", key, err)
 }
 
 // leastLimit is the least that a server can be told to take. Of what is larger than its limit it reads no more
-// than the length and hangs up, so that often its answer is lost.
+// than the length and hangs up, so that its answer is lost.
 const leastLimit = 1 << 20
 
-// refused tells whether the server has refused a value, but would still remove one.
-func refused(err error) bool {
-	return redis.HasErrorPrefix(err, "OOM") || kindOf(err) == store.Permanent
+// limit asks how much the server takes. One that does not tell takes what Redis can.
+func (b *Backend) limit(ctx context.Context) int {
+	const name = "proto-max-bulk-len"
+	said, err := b.client.ConfigGet(ctx, name).Result()
+	if err != nil {
+		return maxValue
+	}
+	if n, err := strconv.Atoi(said[name]); err == nil {
+		return min(n, maxValue)
+	}
+	return maxValue
 }
 
-// milliseconds rounds up to Redis's unit. The greatest Duration, 292 years, is less than Redis's greatest.
+func tooLarge(key string, size, limit int) error {
+	return refuse("set", key, "%w: %d bytes; the server takes at most %d", store.ErrTooLarge, size, limit)
+}
+
+// milliseconds rounds up to Redis's unit; the very greatest lifetimes, of 292 years, down. Redis takes more.
 func milliseconds(ttl time.Duration) time.Duration {
-	return ((ttl-1)/time.Millisecond + 1) * time.Millisecond
+	whole := ttl.Truncate(time.Millisecond)
+	if whole < ttl && whole <= forever-time.Millisecond {
+		whole += time.Millisecond
+	}
+	return whole
 }
 
 func (b *Backend) remove(ctx context.Context, op, key string) error {

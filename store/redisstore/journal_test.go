@@ -1,0 +1,428 @@
+package redisstore
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/freshet-go/freshet/internal/testserver"
+	"github.com/freshet-go/freshet/store"
+)
+
+func tag(name any) store.Mark { return store.Mark{Kind: store.Tag, Name: fmt.Sprint(name)} }
+
+func appendMarks(t *testing.T, j store.Journal, what ...store.Mark) uint64 {
+	t.Helper()
+	n, err := j.Append(t.Context(), what...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func since(t *testing.T, j store.Journal, number uint64) ([]store.Numbered, uint64) {
+	t.Helper()
+	marks, head, err := j.Since(t.Context(), number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return marks, head
+}
+
+// wantReset checks that what follows number begins with the news that everything is invalidated.
+func wantReset(t *testing.T, j store.Journal, number uint64) (at uint64) {
+	t.Helper()
+	marks, head := since(t, j, number)
+	if len(marks) == 0 || !isReset(marks[0].Mark) || marks[0].Number <= number || head < marks[0].Number {
+		t.Fatalf("Since(%d) = %v, head %d; want Everything first", number, marks, head)
+	}
+	return marks[0].Number
+}
+
+func TestAJournalBeginsAtTheClock(t *testing.T) {
+	url := testserver.SharedRedis(t).URL
+	before := uint64(time.Now().UnixMicro())
+	heads := make([]uint64, 8)
+	var all sync.WaitGroup
+	prefix := fmt.Sprint("begin-", journals.Add(1))
+	for i := range heads {
+		j := open(t, url).Journal(prefix)
+		all.Go(func() { heads[i], _ = j.Append(t.Context()) })
+	}
+	all.Wait()
+	for _, head := range heads {
+		if head != heads[0] || head < before {
+			t.Fatalf("heads %d at %d; want one, not before the clock", heads, before)
+		}
+	}
+	j := open(t, url).Journal(prefix)
+	if marks, head := since(t, j, 0); head != heads[0] || len(marks) != 1 || marks[0] != (store.Numbered{Mark: reset, Number: head}) {
+		t.Errorf("Since(0) = %v, %d; want Everything at the beginning, %d", marks, head, heads[0])
+	}
+	if marks, head := since(t, j, heads[0]+5); len(marks) != 0 || head != heads[0] {
+		t.Errorf("Since of more than the head: %v, %d", marks, head)
+	}
+}
+
+func TestAJournalThatWasLostBeginsAnew(t *testing.T) {
+	s := testserver.Redis(t, "--save", "3600 1")
+	b := open(t, s.URL)
+	j := b.Journal("p")
+	do := func(args ...any) {
+		if err := b.client.Do(t.Context(), args...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, loss := range []struct {
+		story string
+		lose  func()
+	}{
+		{"evicted", func() { do("DEL", j.(*journal).key) }},
+		{"flushed", func() { do("FLUSHALL") }},
+		{"emptied", func() { do("XTRIM", j.(*journal).key, "MAXLEN", 0) }},
+		{"restarted with what was saved", func() {
+			do("SAVE")
+			appendMarks(t, j, tag("lost"), tag("lost too"))
+			s.Kill()
+			s.Start()
+		}},
+		{"restarted", func() { do("SAVE"); s.Kill(); s.Start() }},
+	} {
+		t.Run(loss.story, func(t *testing.T) {
+			appendMarks(t, j, tag(1), tag(2))
+			head := appendMarks(t, j)
+			loss.lose()
+			newest := head + 2
+			if marks, _ := since(t, j, head); len(marks) != 1 {
+				t.Errorf("Since(%d) = %v; want one mark", head, marks)
+			}
+			if at := wantReset(t, j, head); at <= newest {
+				t.Errorf("the new number %d is not greater than %d, which was given out before", at, newest)
+			}
+			// Two marks remain before the loss, or none: either way everything is invalidated after them.
+			marks, now := since(t, j, head-1)
+			if !isReset(marks[len(marks)-1].Mark) {
+				t.Errorf("Since(%d) = %v; want Everything at last", head-1, marks)
+			}
+			if n := appendMarks(t, j, tag(3)); n != now+1 {
+				t.Errorf("the next number is %d, want %d", n, now+1)
+			}
+		})
+	}
+}
+
+func TestAJournalForgets(t *testing.T) {
+	b := open(t, testserver.SharedRedis(t).URL)
+	for _, tt := range []struct {
+		story       string
+		marks, size int
+		name        string
+	}{
+		{"too many marks", 1000, 1 << 20, "n"},
+		{"too many bytes", 1 << 20, 100_000, strings.Repeat("n", 936)}, // 1 kB each
+	} {
+		t.Run(tt.story, func(t *testing.T) {
+			j := newJournal(b).(*journal)
+			j.marks, j.size = tt.marks, tt.size
+			begin := appendMarks(t, j)
+			var last uint64
+			for range 100 {
+				batch := make([]store.Mark, 20)
+				for i := range batch {
+					batch[i] = tag(tt.name)
+				}
+				last = appendMarks(t, j, batch...)
+			}
+			if last != begin+2000 {
+				t.Errorf("after 2000 marks the head is %d, began at %d", last, begin)
+			}
+			at := wantReset(t, j, begin)
+			marks, _ := since(t, j, at)
+			if last-at != uint64(len(marks)) || marks[0].Number != at+1 {
+				t.Errorf("forgotten up to %d, %d marks after it, head %d", at, len(marks), last)
+			}
+			kept, wanted := len(marks), min(tt.marks, tt.size/(len(tt.name)+64))
+			if kept > wanted+150 || kept < wanted*6/10 {
+				t.Errorf("%d marks kept, want about %d", kept, wanted)
+			}
+			if marks, _ := since(t, j, last-5); len(marks) != 5 {
+				t.Errorf("of the last 5 marks: %v", marks)
+			}
+		})
+	}
+}
+
+func recordID(number uint64) string { return fmt.Sprint(number, "-0") }
+
+func TestARecordThatIsMissing(t *testing.T) {
+	b := open(t, testserver.SharedRedis(t).URL)
+	j := newJournal(b).(*journal)
+	begin := appendMarks(t, j)
+	appendMarks(t, j, tag(1), tag(2), tag(3), store.Mark{Kind: store.Everything, Soft: true})
+	for _, number := range []uint64{2, 4} {
+		if err := b.client.XDel(t.Context(), j.key, recordID(begin+number)).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	marks, head := since(t, j, begin)
+	want := []store.Numbered{
+		{Mark: tag(1), Number: begin + 1},
+		{Mark: reset, Number: begin + 2},
+		{Mark: tag(3), Number: begin + 3},
+	}
+	if head != begin+3 && head != begin+4 || fmt.Sprint(marks[:3]) != fmt.Sprint(want) {
+		t.Errorf("%v, head %d; want %v", marks, head, want)
+	}
+	info, err := b.client.InfoMap(t.Context(), "server").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := info["Server"]["run_id"][:12]
+	if err := b.client.Do(t.Context(), "XADD", j.key, recordID(begin+1000), "m", "?of a later version", "b", 1, "r", run).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if marks, _ := since(t, j, begin+999); len(marks) != 1 || !isReset(marks[0].Mark) {
+		t.Errorf("a mark that we do not understand: %v, want Everything", marks)
+	}
+}
+
+func TestAJournalsPrefixIsChecked(t *testing.T) {
+	j := open(t, "redis://127.0.0.1:1").Journal("a}b")
+	_, err := j.Append(t.Context())
+	wantError(t, err, store.Permanent)
+	_, _, err = j.Since(t.Context(), 0)
+	wantError(t, err, store.Permanent)
+	_, err = open(t, "redis://127.0.0.1:1").Journal("a").Append(t.Context(), store.Mark{Kind: store.Key})
+	wantError(t, err, store.Permanent)
+}
+
+// Names and marks of every kind are the same after having been in the server; storetest tests the journal with
+// the common ones.
+func FuzzMark(f *testing.F) {
+	f.Add(uint8(0), "name", true)
+	f.Add(uint8(3), "", false)
+	f.Fuzz(func(t *testing.T, kind uint8, name string, soft bool) {
+		m := store.Mark{Kind: store.MarkKind(kind % 4), Name: name, Soft: soft}
+		if got := decodeMark(encodeMark(m)); got != m {
+			t.Errorf("%+v became %+v", m, got)
+		}
+		decodeMark(name) // does not panic
+	})
+}
+
+// follow watches from number until the test ends, and passes on what it hears. An error fails the test.
+func follow(t *testing.T, j store.Journal, from uint64) <-chan store.Numbered {
+	t.Helper()
+	return followAgain(t, j, from, func(err error) bool {
+		t.Errorf("Watch: %v", err)
+		return false
+	})
+}
+
+// followAgain is follow, which watches again after an error if again says so.
+func followAgain(t *testing.T, j store.Journal, from uint64, again func(err error) bool) <-chan store.Numbered {
+	t.Helper()
+	heard := make(chan store.Numbered, 100)
+	ctx, cancel := context.WithCancel(t.Context())
+	var done sync.WaitGroup
+	done.Go(func() {
+		for going := true; going && ctx.Err() == nil; {
+			going = false
+			for n, err := range j.Watch(ctx, from) {
+				if err != nil {
+					going = again(err)
+					continue
+				}
+				heard <- n
+				from = n.Number
+			}
+		}
+	})
+	t.Cleanup(func() {
+		cancel()
+		start := time.Now()
+		done.Wait()
+		if took := time.Since(start); took > 500*time.Millisecond {
+			t.Errorf("Watch ended %v after its context", took)
+		}
+	})
+	return heard
+}
+
+func hear(t *testing.T, heard <-chan store.Numbered, within time.Duration) store.Numbered {
+	t.Helper()
+	select {
+	case n := <-heard:
+		return n
+	case <-time.After(within):
+		t.Fatalf("nothing heard within %v", within)
+		return store.Numbered{}
+	}
+}
+
+// push is less than the second after which a watcher looks by itself.
+const push = 300 * time.Millisecond
+
+func TestMarksArriveByPush(t *testing.T) {
+	for name, url := range map[string]string{
+		"alone": testserver.SharedRedis(t).URL, "cluster": clusterURL(testserver.RedisCluster(t)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			prefix := fmt.Sprint("push-", journals.Add(1), ":")
+			writer, reader := open(t, url).Journal(prefix), open(t, url).Journal(prefix)
+			heard := follow(t, reader, appendMarks(t, writer))
+			time.Sleep(100 * time.Millisecond) // until it listens
+			var slowest time.Duration
+			for i := range 20 {
+				start := time.Now()
+				n := appendMarks(t, writer, tag(i))
+				if got := hear(t, heard, push); got != (store.Numbered{Mark: tag(i), Number: n}) {
+					t.Fatalf("heard %v, want %v with number %d", got, tag(i), n)
+				}
+				slowest = max(slowest, time.Since(start))
+			}
+			t.Log("the slowest took", slowest)
+		})
+	}
+}
+
+func TestAWatcherSurvivesTheLossOfItsConnection(t *testing.T) {
+	s := testserver.Redis(t)
+	p := testserver.Proxy(t, s.Addr)
+	writer, reader := open(t, s.URL).Journal("p"), open(t, "redis://"+p.Addr).Journal("p")
+	heard := follow(t, reader, appendMarks(t, writer))
+	for i := range 5 {
+		time.Sleep(100 * time.Millisecond)
+		p.Drop()
+		n := appendMarks(t, writer, tag(i))
+		if got := hear(t, heard, 2*time.Second); got != (store.Numbered{Mark: tag(i), Number: n}) {
+			t.Fatalf("heard %v, want %v with number %d", got, tag(i), n)
+		}
+	}
+	time.Sleep(100 * time.Millisecond)
+	appendMarks(t, writer, tag("push again"))
+	hear(t, heard, push)
+}
+
+// A connection may die without either end being told, as when a router forgets it.
+func TestAWatcherNoticesThatNothingIsToldAnyMore(t *testing.T) {
+	s := testserver.SharedRedis(t)
+	p := testserver.Proxy(t, s.Addr)
+	var addr atomic.Pointer[string]
+	addr.Store(&s.Addr)
+	client := redis.NewClient(&redis.Options{Dialer: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", *addr.Load())
+	}})
+	defer client.Close()
+	b, err := NewFrom(client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := newJournal(b)
+	from := appendMarks(t, j) // by a connection that stays
+	addr.Store(&p.Addr)
+	heard := follow(t, j, from)
+	time.Sleep(200 * time.Millisecond)
+	if p.Connections() != 1 {
+		t.Fatalf("%d connections through the proxy, want the subscription's", p.Connections())
+	}
+	addr.Store(&s.Addr)
+	p.Hang()
+	appendMarks(t, j, tag("found by looking"))
+	hear(t, heard, 3*time.Second)
+	time.Sleep(200 * time.Millisecond)
+	appendMarks(t, j, tag("pushed"))
+	hear(t, heard, push)
+}
+
+func TestAWatcherHearsThatTheServerForgot(t *testing.T) {
+	s := testserver.Redis(t)
+	b := open(t, s.URL)
+	j := b.Journal("p")
+	before := appendMarks(t, j, tag(1))
+	heard := followAgain(t, j, before, func(error) bool {
+		time.Sleep(20 * time.Millisecond)
+		return true
+	})
+	time.Sleep(100 * time.Millisecond)
+	s.Kill()
+	s.Start()
+	if n := hear(t, heard, 3*time.Second); !isReset(n.Mark) || n.Number <= before {
+		t.Errorf("after a restart without data: %v, want Everything above %d", n, before)
+	}
+	number := appendMarks(t, j, tag(2))
+	if n := hear(t, heard, 3*time.Second); n.Number != number {
+		t.Errorf("then %v, want number %d", n, number)
+	}
+}
+
+// A server that came back with an old state and a slow clock may have a head below what a watcher has seen.
+func TestAWatcherThatIsAheadHasTheJournalBeginAnew(t *testing.T) {
+	b := open(t, testserver.SharedRedis(t).URL)
+	j := newJournal(b)
+	head := appendMarks(t, j, tag(1))
+	heard := follow(t, j, head+1_000_000_000)
+	if n := hear(t, heard, 3*time.Second); !isReset(n.Mark) || n.Number != head+1_000_000_001 {
+		t.Errorf("heard %v, want Everything at %d", n, head+1_000_000_001)
+	}
+	heard = follow(t, newJournal(b), 1<<63) // nobody ever gave that number out
+	time.Sleep(100 * time.Millisecond)
+	if n := appendMarks(t, j, tag(2)); n != head+1_000_000_002 {
+		t.Errorf("the next number is %d", n)
+	}
+}
+
+func TestAWatcherEndsWithAnErrorWhenTheServerIsLost(t *testing.T) {
+	for name, lose := range map[string]func(*testserver.Server){
+		"killed": (*testserver.Server).Kill, "paused": (*testserver.Server).Pause,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := testserver.Redis(t)
+			j := open(t, s.URL+"?timeout=200ms&dial_timeout=200ms").Journal("p")
+			from := appendMarks(t, j)
+			ended := make(chan []error, 1)
+			go func() {
+				var errs []error
+				for _, err := range j.Watch(t.Context(), from) {
+					errs = append(errs, err)
+				}
+				ended <- errs
+			}()
+			time.Sleep(100 * time.Millisecond)
+			lose(s)
+			select {
+			case errs := <-ended:
+				if len(errs) != 1 || errs[0] == nil {
+					t.Errorf("yielded %v; want one error", errs)
+				}
+			case <-time.After(5 * time.Second):
+				t.Error("still watching after 5s")
+			}
+		})
+	}
+}
+
+func TestAUserWhoMayNotSubscribeStillWatches(t *testing.T) {
+	s := testserver.Redis(t)
+	b := open(t, s.URL)
+	if err := b.client.Do(t.Context(), "ACL", "SETUSER", "mute", "on", ">secret", "~*", "resetchannels", "+@all", "-info").Err(); err != nil {
+		t.Fatal(err)
+	}
+	j := open(t, strings.Replace(s.URL, "//", "//mute:secret@", 1)).Journal("p")
+	from := appendMarks(t, j)
+	heard := follow(t, j, from)
+	time.Sleep(100 * time.Millisecond)
+	for i := range 3 {
+		appendMarks(t, j, tag(i))
+		if n := hear(t, heard, 3*time.Second); n.Mark != tag(i) {
+			t.Errorf("heard %v, want %v", n, tag(i))
+		}
+	}
+}
