@@ -156,7 +156,7 @@ func expireThere(ctx context.Context, b able[store.Expirer], key string, ttl tim
 
 // expireWhileSetting has one writer, and others that do nothing but extend the lifetime.
 func expireWhileSetting(ctx context.Context, b able[store.Expirer], _ Options) error {
-	const expirers, rounds = 3, 150
+	const expirers, rounds = 3, 150 // of which the last does not end with a Delete
 	stop := make(chan struct{})
 	var all sync.WaitGroup
 	errs := make([]error, expirers)
@@ -184,5 +184,8 @@ func expireWhileSetting(ctx context.Context, b able[store.Expirer], _ Options) e
 	}
 	close(stop)
 	all.Wait()
+	if wrote == nil {
+		wrote = find(ctx, b, "key", fmt.Append(nil, "value ", rounds-1))
+	}
 	return errors.Join(append(errs, wrote)...)
 }

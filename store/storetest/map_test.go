@@ -88,3 +88,25 @@ func TestMemoryJournal(t *testing.T) {
 	RunJournal(t, newJournal)
 	t.Run("in virtual time", func(t *testing.T) { RunJournal(t, newJournal, Options{Virtual: true}) })
 }
+
+// tooMuch is what a limitedBackend refuses, in bytes.
+const tooMuch = 2_000_000
+
+// limitedBackend is mapBackend with a limit.
+type limitedBackend struct{ store.Backend }
+
+func newLimitedBackend(*testing.T) store.Backend { return limitedBackend{newMapBackend(nil)} }
+
+func (l limitedBackend) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+	if len(value) >= tooMuch {
+		if _, err := l.Delete(ctx, key); err != nil {
+			return err
+		}
+		return &store.Error{Backend: "limited", Op: "set", Key: key, Kind: store.Permanent, Err: store.ErrTooLarge}
+	}
+	return l.Backend.Set(ctx, key, value, ttl)
+}
+
+func TestLimitedBackend(t *testing.T) {
+	RunBackend(t, newLimitedBackend, Options{Oversize: tooMuch})
+}
