@@ -1,0 +1,122 @@
+// Package pgstore keeps values in a table of a PostgreSQL server, version 11 or later, through pgx.
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// Backend keeps values in a table. It is safe for concurrent use.
+//
+// Reads do not write, so that they cost the server one look at an index and a page. What has expired is not
+// returned, and removed by a sweep. Times are the server's own. A value may have 256 MiB.
+//
+// The table is made by Migrate, or by an administrator with the file schema.sql of this package; from then on
+// the role needs no more than SELECT, INSERT, UPDATE and DELETE.
+type Backend struct {
+	config  Config
+	pool    *pgxpool.Pool
+	ours    bool // the pool, to be closed
+	sql     statements
+	server  string // for people
+	backlog backlog
+
+	life   context.Context // done when Close is called
+	end    context.CancelFunc
+	closed atomic.Bool
+	work   sync.WaitGroup // the sweep
+
+	leases leases
+	swept  swept
+}
+
+var (
+	_ store.Backend   = (*Backend)(nil)
+	_ store.TTLer     = (*Backend)(nil)
+	_ store.Expirer   = (*Backend)(nil)
+	_ store.Flusher   = (*Backend)(nil)
+	_ store.Lister    = (*Backend)(nil)
+	_ store.Migrator  = (*Backend)(nil)
+	_ store.Locker    = (*Backend)(nil)
+	_ store.Journaler = (*Backend)(nil)
+)
+
+// Open connects to the server, and fails when it does not answer or its tables are not there.
+func Open(ctx context.Context, c Config) (*Backend, error) {
+	b, err := New(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.ready(ctx); err != nil {
+		b.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// New makes a Backend without asking the server, which may be away, or have no tables yet: for Migrate, and to
+// start anyway. It connects when it is used.
+func New(c Config) (*Backend, error) {
+	c, err := c.check()
+	if err != nil {
+		return nil, fmt.Errorf("pgstore: %w", err)
+	}
+	p, err := c.poolConfig()
+	if err != nil {
+		return nil, fmt.Errorf("pgstore: %w", err)
+	}
+	pool, err := pgxpool.NewWithConfig(context.Background(), p)
+	if err != nil {
+		return nil, fmt.Errorf("pgstore: %w", err)
+	}
+	return newBackend(c, pool, true), nil
+}
+
+// NewFrom makes a Backend that uses a pool which the caller has, and will close after the Backend. Of c it takes
+// MaxBacklog, PoolTimeout, Timeout, Table, Unlogged, Sweep and StatementCache, which must be false when the pool's
+// DefaultQueryExecMode keeps no statements. It does not ask the server.
+func NewFrom(pool *pgxpool.Pool, c Config) (*Backend, error) {
+	c, err := c.check()
+	if err != nil {
+		return nil, fmt.Errorf("pgstore: %w", err)
+	}
+	return newBackend(c, pool, false), nil
+}
+
+func newBackend(c Config, pool *pgxpool.Pool, ours bool) *Backend {
+	p := pool.Config()
+	b := &Backend{
+		config: c, pool: pool, ours: ours, sql: statementsFor(c.Table), server: where(p.ConnConfig),
+	}
+	b.backlog.init(int(p.MaxConns), *c.MaxBacklog)
+	b.leases.most = int(p.MaxConns) / 2
+	b.life, b.end = context.WithCancel(context.Background())
+	if c.Sweep > 0 {
+		b.work.Go(func() { b.sweepAll(b.life) })
+	}
+	return b
+}
+
+var errClosed = errors.New("the backend is closed")
+
+// Close ends all that the Backend does: leases are released, watches end with an error, calls fail. It waits
+// for calls under way and for connections to end, with a server that does not answer up to 15 seconds.
+func (b *Backend) Close() error {
+	if b.closed.Swap(true) {
+		return nil
+	}
+	b.end()
+	b.work.Wait()
+	b.leases.endAll()
+	if b.ours {
+		b.pool.Close()
+	}
+	return nil
+}

@@ -1,0 +1,92 @@
+package pgstore
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// oldest is the first version with what we ask for: hashtextextended, and toast_tuple_target.
+const oldest = 110000
+
+// described is what the server says of itself and of our tables.
+type described struct {
+	number            int // 150004
+	version           string
+	standby, readOnly bool
+	missing           []string // tables
+	comment           string   // of the table of values
+}
+
+func (b *Backend) describe(ctx context.Context) (d described, err error) {
+	c, err := b.begin(ctx, b.config.Timeout)
+	if err != nil {
+		return d, err
+	}
+	err = c.conn.QueryRow(c.ctx, b.sql.describe, tablesOf(b.config.Table)).
+		Scan(&d.number, &d.version, &d.standby, &d.readOnly, &d.missing, &d.comment)
+	return d, b.done(ctx, &c, err)
+}
+
+// tablesOf are our tables, that of values first.
+func tablesOf(table string) []string {
+	return []string{table, table + "_journal", table + "_journal_head"}
+}
+
+// unfit says why the server cannot be used, or nil.
+func (b *Backend) unfit(d described) error {
+	switch {
+	case d.number < oldest:
+		return fmt.Errorf("the server is PostgreSQL %s; 11 or later is needed", d.version)
+	case len(d.missing) > 0:
+		return fmt.Errorf("no table %s in the database; %s", strings.Join(d.missing, ", "), b.migrateHint())
+	}
+	return newer(d.comment)
+}
+
+// ready asks the server once, and fails in one sentence.
+func (b *Backend) ready(ctx context.Context) error {
+	d, err := b.describe(ctx)
+	if err != nil {
+		return b.fail(ctx, "open", "", fmt.Errorf("%s: %w", b.server, err))
+	}
+	if err := b.unfit(d); err != nil {
+		return &store.Error{Backend: pkg, Op: "open", Kind: store.Permanent, Err: fmt.Errorf("%s: %w", b.server, err)}
+	}
+	return nil
+}
+
+// Health implements [store.Backend]. It fails when the server does not answer, or our tables are not there. Details tell
+// the server's version and role, how many bytes the values take, and what this process's pool and sweep do.
+func (b *Backend) Health(ctx context.Context) (store.Health, error) {
+	h := store.Health{Backend: "postgresql"}
+	start := time.Now()
+	d, err := b.describe(ctx)
+	h.Latency = time.Since(start)
+	if err != nil {
+		return h, b.fail(ctx, "health", "", err)
+	}
+	stat := b.pool.Stat()
+	h.Details = map[string]string{
+		"server":      b.server,
+		"version":     d.version,
+		"role":        "primary",
+		"writable":    strconv.FormatBool(!d.readOnly),
+		"connections": strconv.Itoa(int(stat.TotalConns())),
+		"idle":        strconv.Itoa(int(stat.IdleConns())),
+		"waiting":     strconv.FormatInt(max(0, b.backlog.callers.Load()-b.backlog.connections), 10),
+		"leases":      strconv.FormatInt(b.leases.held.Load(), 10),
+	}
+	b.swept.describe(h.Details)
+	if d.standby {
+		h.Details["role"] = "standby"
+	}
+	if err := b.unfit(d); err != nil {
+		return h, &store.Error{Backend: pkg, Op: "health", Kind: store.Permanent, Err: err}
+	}
+	return h, nil
+}

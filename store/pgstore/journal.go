@@ -1,0 +1,204 @@
+package pgstore
+
+import (
+	"context"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// How much a journal remembers: 65,536 marks and 16 MiB of their names. It may be a batch less or more.
+const (
+	journalMarks = 1 << 16
+	journalBytes = 16 << 20
+)
+
+// journal is the rows with its prefix in two tables. The row in the table of heads is locked by whoever appends, so
+// that marks become visible in the order of their numbers. Each mark has the number of the one before, so
+// that one that is missing is noticed: whoever asks is then told that everything is invalidated.
+type journal struct {
+	b            *Backend
+	prefix       string
+	marks, bytes int64 // bounds
+	invalid      error // what every call answers, when the prefix is not allowed
+}
+
+// Journal implements [store.Journaler]. The journal remembers 65,536 marks or 16 MiB of names, whichever is less.
+// Each Watch has a connection of its own besides the pool's.
+func (b *Backend) Journal(prefix string) store.Journal {
+	j := &journal{b: b, prefix: prefix, marks: journalMarks, bytes: journalBytes}
+	if !keyBytes(prefix) || len(prefix) > maxKey {
+		j.invalid = refuse("journal", "", "a prefix of %d bytes; up to %d of letters, digits and the characters _ . : - are allowed", len(prefix), maxKey)
+	}
+	return j
+}
+
+// Append implements [store.Journal].
+func (j *journal) Append(ctx context.Context, what ...store.Mark) (number uint64, err error) {
+	if j.invalid != nil {
+		return 0, j.invalid
+	}
+	for _, m := range what {
+		if err := m.Validate(); err != nil {
+			return 0, &store.Error{Backend: pkg, Op: "append", Kind: store.Permanent, Err: err}
+		}
+	}
+	c, err := j.b.begin(ctx, j.b.config.Timeout)
+	if err != nil {
+		return 0, j.b.fail(ctx, "append", "", err)
+	}
+	if len(what) == 0 {
+		number, err = j.head(c.ctx, c.conn)
+	} else {
+		number, err = j.append(c.ctx, c.conn, what)
+	}
+	if err = j.b.done(ctx, &c, err); err != nil {
+		return 0, j.b.fail(ctx, "append", "", err)
+	}
+	return number, nil
+}
+
+// asker is a connection, the pool's or a watcher's.
+type asker interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+func (j *journal) append(ctx context.Context, conn asker, what []store.Mark) (number uint64, err error) {
+	kinds, softs, names := make([]int16, len(what)), make([]bool, len(what)), make([][]byte, len(what))
+	bytes := 0
+	for i, m := range what {
+		kinds[i], softs[i], names[i] = int16(m.Kind), m.Soft, []byte(m.Name)
+		bytes += len(m.Name)
+	}
+	var head, marksKept, bytesKept int64
+	err = conn.QueryRow(ctx, j.b.sql.append, j.prefix, kinds, softs, names, len(what), bytes).Scan(&head, &marksKept, &bytesKept, nil)
+	if err != nil {
+		return 0, err
+	}
+	// What is recorded is recorded: should forgetting fail, the next one does it.
+	for range 2 + len(what)/batch {
+		if marksKept <= j.marks && bytesKept <= j.bytes {
+			break
+		}
+		err := conn.QueryRow(ctx, j.b.sql.forget, j.prefix, j.marks, j.bytes, batch).Scan(&marksKept, &bytesKept)
+		if err != nil {
+			break
+		}
+	}
+	return uint64(head), nil
+}
+
+// head begins the journal if need be.
+func (j *journal) head(ctx context.Context, conn asker) (uint64, error) {
+	for {
+		var head int64
+		err := conn.QueryRow(ctx, j.b.sql.head, j.prefix).Scan(&head)
+		if err != pgx.ErrNoRows {
+			return uint64(head), err
+		}
+		if err := j.begin(ctx, conn); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// begin records that the journal begins now, and that everything before is forgotten. Of several at once one does.
+func (j *journal) begin(ctx context.Context, conn asker) error {
+	rows, err := conn.Query(ctx, j.b.sql.begin, j.prefix)
+	if err != nil {
+		return err
+	}
+	rows.Close()
+	return rows.Err()
+}
+
+// Since implements [store.Journal].
+func (j *journal) Since(ctx context.Context, number uint64) (marks []store.Numbered, head uint64, err error) {
+	if j.invalid != nil {
+		return nil, 0, j.invalid
+	}
+	c, err := j.b.begin(ctx, j.b.config.Timeout)
+	if err == nil {
+		marks, head, err = j.since(c.ctx, c.conn, number)
+		err = j.b.done(ctx, &c, err)
+	}
+	if err != nil {
+		return nil, 0, j.b.fail(ctx, "since", "", err)
+	}
+	return marks, head, nil
+}
+
+// since asks once when nothing is new.
+func (j *journal) since(ctx context.Context, conn asker, number uint64) (marks []store.Numbered, head uint64, err error) {
+	for {
+		marks, head, begun, err := j.read(ctx, conn, number)
+		if err != nil || begun {
+			return marks, head, err
+		}
+		if err := j.begin(ctx, conn); err != nil {
+			return nil, 0, err
+		}
+	}
+}
+
+func (j *journal) read(ctx context.Context, conn asker, number uint64) (marks []store.Numbered, head uint64, begun bool, err error) {
+	from := int64(min(number, math.MaxInt64))
+	rows, err := conn.Query(ctx, j.b.sql.since, j.prefix, from)
+	if err != nil {
+		return nil, 0, false, err
+	}
+	defer rows.Close()
+	var newest, forgotten int64
+	var last, previous *int64
+	missing := false
+	for rows.Next() {
+		var kind *int16
+		var soft *bool
+		var name []byte
+		if err := rows.Scan(&newest, &forgotten, &last, &previous, &kind, &soft, &name); err != nil {
+			return nil, 0, false, err
+		}
+		if !begun && from < forgotten {
+			marks = append(marks, everything(forgotten))
+			from = forgotten
+		}
+		begun = true
+		if last != nil {
+			missing = missing || *previous > from
+			marks = append(marks, markOf(*last, *kind, *soft, name))
+			from = *last
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, 0, false, err
+	}
+	if missing || from < newest { // somebody has removed rows
+		marks = []store.Numbered{everything(newest)}
+	}
+	return marks, uint64(newest), begun, nil
+}
+
+func everything(number int64) store.Numbered {
+	return store.Numbered{Mark: store.Mark{Kind: store.Everything}, Number: uint64(number)}
+}
+
+// markOf is what a row says. A kind of a later version covers everything.
+func markOf(number int64, kind int16, soft bool, name []byte) store.Numbered {
+	m := store.Mark{Kind: store.MarkKind(kind), Name: string(name), Soft: soft}
+	if kind < 0 || kind > int16(store.Everything) {
+		m = store.Mark{Kind: store.Everything}
+	}
+	return store.Numbered{Mark: m, Number: uint64(number)}
+}
+
+// news tells whether a notification is of this journal, and of a number after from.
+func (j *journal) news(payload string, from uint64) bool {
+	first, prefix, _ := strings.Cut(payload, " ")
+	number, err := strconv.ParseUint(first, 10, 64)
+	return err == nil && prefix == j.prefix && number > from
+}

@@ -1,0 +1,87 @@
+package pgstore
+
+import (
+	"context"
+	"iter"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// batch is how many rows one statement of List, Flush or the sweep touches.
+const batch = 1000
+
+// rangeOf returns the bounds of the keys that begin with prefix: from the first, below the second. Keys are compared
+// byte by byte, and no character of theirs is as great as the tilde. With other characters than theirs in
+// the prefix there are no such keys.
+func rangeOf(prefix string) (from, below string, any bool) {
+	return prefix, prefix + "~", keyBytes(prefix) && len(prefix) <= maxKey
+}
+
+// after is less than all keys that are greater than key, and greater than key: no character of theirs is as small as
+// the space.
+func after(key string) string { return key + " " }
+
+// Flush implements [store.Flusher]. It works in batches of 1,000 rows. What has expired goes too, and is not counted.
+func (b *Backend) Flush(ctx context.Context, prefix string) (removed int64, err error) {
+	if prefix == "" {
+		return 0, store.ErrFlushEverything
+	}
+	from, below, any := rangeOf(prefix)
+	if !any {
+		return 0, nil
+	}
+	for {
+		last, n, err := b.flushBatch(ctx, from, below)
+		removed += n
+		if err != nil {
+			return removed, b.fail(ctx, "flush", prefix, err)
+		}
+		if last == "" {
+			return removed, nil
+		}
+		from = after(last)
+	}
+}
+
+// flushBatch removes the first values of the range, and returns the last of their keys: none when there were none.
+func (b *Backend) flushBatch(ctx context.Context, from, below string) (last string, removed int64, err error) {
+	c, err := b.begin(ctx, b.config.Timeout)
+	if err != nil {
+		return "", 0, err
+	}
+	err = c.conn.QueryRow(c.ctx, b.sql.flush, from, below, batch).Scan(&last, &removed)
+	return last, removed, b.done(ctx, &c, err)
+}
+
+// List implements [store.Lister]. Keys come in the order of their bytes. No connection is held while they are looked at.
+func (b *Backend) List(ctx context.Context, prefix string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		from, below, more := rangeOf(prefix)
+		for more {
+			keys, err := b.listBatch(ctx, from, below)
+			if err != nil {
+				yield("", b.fail(ctx, "list", prefix, err))
+				return
+			}
+			for _, key := range keys {
+				if !yield(key, nil) {
+					return
+				}
+				from = after(key)
+			}
+			more = len(keys) == batch
+		}
+	}
+}
+
+func (b *Backend) listBatch(ctx context.Context, from, below string) ([]string, error) {
+	c, err := b.begin(ctx, b.config.Timeout)
+	if err != nil {
+		return nil, err
+	}
+	rows, _ := c.conn.Query(c.ctx, b.sql.list, from, below, batch)
+	keys, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return keys, b.done(ctx, &c, err)
+}

@@ -1,0 +1,122 @@
+package pgstore
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// backlog counts the callers that have a connection or want one.
+type backlog struct {
+	callers     atomic.Int64
+	connections int64 // how many callers need not wait
+	most        int64 // how many may be there at all; less than 0: any number
+}
+
+func (b *backlog) init(connections, waiters int) {
+	b.connections, b.most = int64(connections), -1
+	if waiters >= 0 {
+		b.most = int64(connections + waiters)
+	}
+}
+
+// enter says whether the caller has to wait, or an error if it may not. Whoever got no error must leave.
+func (b *backlog) enter() (wait bool, err error) {
+	n := b.callers.Add(1)
+	if b.most >= 0 && n > b.most {
+		b.leave()
+		return false, &fullError{b.connections, b.most - b.connections}
+	}
+	return n > b.connections, nil
+}
+
+func (b *backlog) leave() { b.callers.Add(-1) }
+
+// fullError says that no more callers may wait. It is transient.
+type fullError struct{ connections, waiters int64 }
+
+func (e *fullError) Error() string {
+	return fmt.Sprintf("all %d connections are in use, and %d calls wait for one already (pool_size, max_overflow, max_backlog)", e.connections, e.waiters)
+}
+
+// waitedError says that no connection became free in time.
+type waitedError struct{ waited time.Duration }
+
+func (e *waitedError) Error() string {
+	return fmt.Sprintf("no connection became free in %v (pool_timeout)", e.waited)
+}
+func (e *waitedError) Timeout() bool { return true }
+
+// slowError says that the server did not answer in time.
+type slowError struct{ waited time.Duration }
+
+func (e *slowError) Error() string { return fmt.Sprintf("no answer in %v (timeout)", e.waited) }
+func (e *slowError) Timeout() bool { return true }
+
+// call is one use of a connection. Backend.done ends it.
+type call struct {
+	conn    *pgxpool.Conn
+	ctx     context.Context // for what is asked
+	cancel  context.CancelFunc
+	timeout time.Duration
+}
+
+// begin takes a connection. Waiting for others to give one back is bounded by PoolTimeout; connecting, if need be,
+// and all that is asked in the call, by timeout.
+func (b *Backend) begin(ctx context.Context, timeout time.Duration) (call, error) {
+	if b.closed.Load() {
+		return call{}, errClosed
+	}
+	wait, err := b.backlog.enter()
+	if err != nil {
+		return call{}, err
+	}
+	c := call{timeout: timeout}
+	if wait {
+		if c.conn, err = b.waitForConn(ctx); err != nil {
+			b.backlog.leave()
+			return call{}, err
+		}
+	}
+	c.ctx, c.cancel = within(ctx, timeout)
+	if c.conn == nil {
+		if c.conn, err = b.pool.Acquire(c.ctx); err != nil {
+			return call{}, b.done(ctx, &c, err)
+		}
+	}
+	return c, nil
+}
+
+// done gives the connection back, and returns err: why the call failed, if it did.
+func (b *Backend) done(ctx context.Context, c *call, err error) error {
+	if err != nil && c.ctx.Err() != nil && ctx.Err() == nil {
+		err = &slowError{c.timeout}
+	}
+	if c.conn != nil {
+		c.conn.Release()
+	}
+	c.cancel()
+	b.backlog.leave()
+	return err
+}
+
+func (b *Backend) waitForConn(ctx context.Context) (*pgxpool.Conn, error) {
+	waiting, cancel := context.WithTimeout(ctx, b.config.PoolTimeout)
+	defer cancel()
+	conn, err := b.pool.Acquire(waiting)
+	if err != nil && waiting.Err() != nil && ctx.Err() == nil {
+		err = &waitedError{b.config.PoolTimeout}
+	}
+	return conn, err
+}
+
+// within is ctx with a deadline that is no later than timeout from now.
+func within(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= timeout {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, timeout)
+}

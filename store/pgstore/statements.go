@@ -1,0 +1,112 @@
+package pgstore
+
+import (
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// statements are what the server is asked, with the names of our tables in them. Each is a transaction of its own,
+// so that now() is when it began; it has no time zone, whatever the session's.
+//
+// A lease is named by its table's number besides, so that caches in different schemas do not share it.
+type statements struct {
+	table string // quoted, that of values
+
+	get, exists, set, delete, ttl, expire string
+	list, flush, sweep, lease             string
+	head, since, append, begin, forget    string
+	channel, describe                     string
+}
+
+// valueSQL have :values for the table of values, :oid for its number.
+var valueSQL = statements{
+	get:    `SELECT value FROM :values WHERE key = $1 AND expires > now()`,
+	exists: `SELECT EXISTS (SELECT FROM :values WHERE key = $1 AND expires > now())`,
+	set: `INSERT INTO :values (key, value, expires) VALUES ($1, $2, now() + $3::bigint * interval '1 microsecond')
+		ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires = excluded.expires`,
+	delete: `DELETE FROM :values WHERE key = $1 RETURNING expires > now()`,
+	ttl:    `SELECT (extract(epoch FROM expires - now()) * 1000000)::bigint FROM :values WHERE key = $1 AND expires > now()`,
+	expire: `UPDATE :values SET expires = now() + $2::bigint * interval '1 microsecond' WHERE key = $1 AND expires > now()`,
+
+	// From $1 on and below $2; see rangeOf.
+	list: `SELECT key FROM :values WHERE key >= $1 AND key < $2 AND expires > now() ORDER BY key LIMIT $3`,
+	// Rows are locked in the order of their keys, so that two flushes do not wait for each other.
+	flush: `WITH batch AS MATERIALIZED (
+			SELECT key FROM :values WHERE key >= $1 AND key < $2 ORDER BY key LIMIT $3
+		), locked AS MATERIALIZED (
+			SELECT key, expires > now() AS alive FROM :values
+			WHERE key >= $1 AND key <= (SELECT max(key) FROM batch) ORDER BY key FOR UPDATE
+		), gone AS (
+			DELETE FROM :values v USING locked WHERE v.key = locked.key RETURNING locked.alive
+		)
+		SELECT (SELECT coalesce(max(key), '') FROM batch), (SELECT count(*) FROM gone WHERE alive)`,
+	// The lease ends with the statement. It is asked for before any row is looked at.
+	sweep: `DELETE FROM :values WHERE ctid = ANY (ARRAY(
+			SELECT ctid FROM :values
+			WHERE expires <= now() AND (SELECT pg_try_advisory_xact_lock(hashtextextended('~sweep~', :oid)))
+			ORDER BY expires LIMIT $1 FOR UPDATE SKIP LOCKED))`,
+	lease: `SELECT set_config('idle_in_transaction_session_timeout', $1, true),
+		pg_try_advisory_xact_lock(hashtextextended('~lock~' || $2::text, :oid))`,
+
+	describe: `SELECT current_setting('server_version_num')::int, current_setting('server_version'), pg_is_in_recovery(),
+		current_setting('transaction_read_only')::bool,
+		array(SELECT name FROM unnest($1::text[]) WITH ORDINALITY AS t(name, i) WHERE to_regclass(name) IS NULL ORDER BY i),
+		coalesce(obj_description(to_regclass(($1::text[])[1]), 'pg_class'), '')`,
+}
+
+// journalSQL have :marks and :heads for the tables, too. Whoever has locked a journal's row in :heads is alone in
+// changing it, so that numbers become visible in their order.
+var journalSQL = statements{
+	channel: `SELECT 'freshet_' || (:oid)::text`,
+	// A new number is the clock's, in microseconds, or the one after the last, whichever is greater: a server that
+	// has lost the newest marks, as a standby may that takes over, gives no number out again.
+	append: `WITH next AS (
+			INSERT INTO :heads AS h (prefix, head, previous, forgotten, marks, bytes)
+			SELECT $1, clock + $5::bigint, clock, clock, $5::bigint, $6::bigint FROM (SELECT :clock AS clock) AS c
+			ON CONFLICT (prefix) DO UPDATE SET head = greatest(h.head, :clock) + $5::bigint,
+				previous = h.head, marks = h.marks + $5::bigint, bytes = h.bytes + $6::bigint
+			RETURNING head, previous, marks, bytes
+		), made AS (
+			INSERT INTO :marks (prefix, number, previous, kind, soft, name)
+			SELECT $1, head - $5::bigint + i, CASE i WHEN 1 THEN previous ELSE head - $5::bigint + i - 1 END, kind, soft, name
+			FROM next, unnest($2::smallint[], $3::boolean[], $4::bytea[]) WITH ORDINALITY AS m (kind, soft, name, i)
+		)
+		SELECT head, marks, bytes, pg_notify('freshet_' || (:oid)::text, head || ' ' || $1) FROM next`,
+	head: `SELECT head FROM :heads WHERE prefix = $1`,
+	since: `SELECT h.head, h.forgotten, m.number, m.previous, m.kind, m.soft, m.name
+		FROM :heads h LEFT JOIN :marks m ON m.prefix = h.prefix AND m.number > greatest($2::bigint, h.forgotten)
+		WHERE h.prefix = $1 ORDER BY m.number`,
+	begin: `INSERT INTO :heads (prefix, head, previous, forgotten, marks, bytes)
+		SELECT $1, clock, clock, clock, 0, 0 FROM (SELECT :clock AS clock) AS c
+		ON CONFLICT (prefix) DO NOTHING`,
+	// The oldest $4 marks, if there are more than $2 or they have more than $3 bytes.
+	forget: `WITH head AS (
+			SELECT prefix FROM :heads WHERE prefix = $1 AND (marks > $2 OR bytes > $3) FOR UPDATE
+		), gone AS (
+			DELETE FROM :marks WHERE prefix = $1 AND number = ANY (ARRAY(
+				SELECT number FROM :marks WHERE prefix = $1 AND EXISTS (SELECT FROM head) ORDER BY number LIMIT $4))
+			RETURNING number, octet_length(name) AS size
+		), sums AS (
+			SELECT max(number) AS newest, count(*) AS marks, sum(size) AS bytes FROM gone HAVING count(*) > 0
+		)
+		UPDATE :heads h SET forgotten = greatest(h.forgotten, newest), marks = h.marks - sums.marks, bytes = h.bytes - sums.bytes
+		FROM sums WHERE h.prefix = $1 RETURNING h.marks, h.bytes`,
+}
+
+// statementsFor has the statements for a table, "name" or "schema.name".
+func statementsFor(table string) statements {
+	name := func(suffix string) string { return pgx.Identifier(strings.Split(table+suffix, ".")).Sanitize() }
+	in := strings.NewReplacer(
+		":values", name(""), ":marks", name("_journal"), ":heads", name("_journal_head"),
+		":oid", "'"+name("")+"'::regclass::oid::bigint",
+		":clock", "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
+	).Replace
+	v, j := valueSQL, journalSQL
+	return statements{
+		table: name(""),
+		get:   in(v.get), exists: in(v.exists), set: in(v.set), delete: in(v.delete), ttl: in(v.ttl), expire: in(v.expire),
+		list: in(v.list), flush: in(v.flush), sweep: in(v.sweep), lease: in(v.lease), describe: in(v.describe),
+		channel: in(j.channel), append: in(j.append), head: in(j.head), since: in(j.since), begin: in(j.begin), forget: in(j.forget),
+	}
+}

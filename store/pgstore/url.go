@@ -1,0 +1,296 @@
+package pgstore
+
+import (
+	"fmt"
+	"math"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// ParseURL makes a Config of a URL such as
+//
+//	postgres://user:password@host:5432/database?sslmode=verify-full&pool_size=20
+//
+// with the scheme postgres or postgresql. Whatever pgx understands may be in it: no or several hosts, sslmode,
+// service, target_session_attrs and the rest. Other settings of the session go into options
+// ("options=-c%20jit%3Doff"). An unknown option, one given twice and a value that is not allowed are
+// errors. No error shows a password.
+func ParseURL(rawURL string) (Config, error) {
+	c, err := parseURL(rawURL)
+	if err != nil {
+		return Config{}, fmt.Errorf("pgstore: %s: %w", masked(rawURL), err)
+	}
+	return c, nil
+}
+
+func parseURL(rawURL string) (Config, error) {
+	base, query, _ := strings.Cut(rawURL, "?")
+	scheme, _, ok := strings.Cut(base, "://")
+	if !ok || scheme != "postgres" && scheme != "postgresql" {
+		return Config{}, fmt.Errorf("the URL begins with neither postgres:// nor postgresql://")
+	}
+	if !plain(rawURL) {
+		return Config{}, fmt.Errorf("the URL cannot be read; in a user, a password and a database's name the characters / ? # @ : and %% are written %%2F %%3F %%23 %%40 %%3A and %%25")
+	}
+	c := Config{}
+	given := map[string]string{}
+	var rest []string
+	for pair := range strings.SplitSeq(query, "&") {
+		if pair == "" {
+			continue
+		}
+		name, value, err := option(pair)
+		if err != nil {
+			return Config{}, err
+		}
+		if _, twice := given[name]; twice {
+			return Config{}, fmt.Errorf("option %s is given twice", name)
+		}
+		given[name] = value
+		set, ours := settings[name]
+		switch {
+		case !ours && !passes(name):
+			return Config{}, unknown(name)
+		case !ours:
+			rest = append(rest, pair)
+		default:
+			if err := set(&c, value); err != nil {
+				return Config{}, fmt.Errorf("option %s=%.40q: %w", name, value, err)
+			}
+		}
+	}
+	if err := agree(given); err != nil {
+		return Config{}, err
+	}
+	if c.Conn = base; len(rest) > 0 {
+		c.Conn += "?" + strings.Join(rest, "&")
+	}
+	if _, err := c.check(); err != nil {
+		return Config{}, err
+	}
+	if _, err := pgxpool.ParseConfig(c.Conn); err != nil {
+		return Config{}, fmt.Errorf("%s", detail(err))
+	}
+	return c, nil
+}
+
+// option takes a pair of the query apart, as libpq does: a plus sign is a plus sign.
+func option(pair string) (name, value string, err error) {
+	rawName, rawValue, _ := strings.Cut(pair, "=")
+	if name, err = url.PathUnescape(rawName); err != nil {
+		return "", "", fmt.Errorf("the name of an option is not encoded rightly")
+	}
+	if value, err = url.PathUnescape(rawValue); err != nil {
+		return "", "", fmt.Errorf("the value of option %.40q is not encoded rightly", name)
+	}
+	return name, value, nil
+}
+
+// settings are our own options. Two of them are pgx's under another name or of another meaning for us.
+var settings = map[string]func(c *Config, value string) error{
+	"pool_size":       func(c *Config, v string) (err error) { c.PoolSize, err = number(v, 1); return },
+	"max_overflow":    func(c *Config, v string) error { return numberAt(&c.MaxOverflow, v, 0) },
+	"maxoverflow":     func(c *Config, v string) error { return numberAt(&c.MaxOverflow, v, 0) },
+	"max_backlog":     func(c *Config, v string) error { return numberAt(&c.MaxBacklog, v, -1) },
+	"pool_timeout":    func(c *Config, v string) (err error) { c.PoolTimeout, err = duration(v); return },
+	"pool_recycle":    setRecycle,
+	"dial_timeout":    func(c *Config, v string) (err error) { c.DialTimeout, err = duration(v); return },
+	"timeout":         func(c *Config, v string) (err error) { c.Timeout, err = duration(v); return },
+	"table":           setTable,
+	"unlogged":        func(c *Config, v string) (err error) { c.Unlogged, err = truth(v); return },
+	"sweep":           setSweep,
+	"statement_cache": setStatementCache,
+}
+
+func setRecycle(c *Config, v string) (err error) {
+	if c.PoolRecycle = -1; v != "-1" {
+		c.PoolRecycle, err = duration(v)
+	}
+	return err
+}
+
+func setSweep(c *Config, v string) (err error) {
+	if c.Sweep = -1; strings.Trim(v, "0") != "" {
+		c.Sweep, err = duration(v)
+	}
+	return err
+}
+
+func setTable(c *Config, v string) error {
+	if v == "" {
+		return fmt.Errorf("a name is needed")
+	}
+	c.Table = v
+	return nil
+}
+
+func setStatementCache(c *Config, v string) error {
+	on, err := truth(v)
+	c.StatementCache = &on
+	return err
+}
+
+func numberAt(to **int, value string, least int) error {
+	n, err := number(value, least)
+	*to = &n
+	return err
+}
+
+func number(value string, least int) (int, error) {
+	n, err := strconv.Atoi(value)
+	if err != nil || n < least {
+		return 0, fmt.Errorf("a whole number, %d or more, is allowed", least)
+	}
+	return n, nil
+}
+
+// duration reads "500ms", or a number of seconds.
+func duration(value string) (time.Duration, error) {
+	d, err := time.ParseDuration(value)
+	if seconds, e := strconv.ParseFloat(value, 64); e == nil && math.Abs(seconds) < 1<<33 {
+		d, err = time.Duration(seconds*float64(time.Second)), nil
+	}
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("a number of seconds or a duration such as 500ms, more than 0, is allowed")
+	}
+	return d, nil
+}
+
+func truth(value string) (bool, error) {
+	on, err := strconv.ParseBool(value)
+	if err != nil {
+		return false, fmt.Errorf("true or false is allowed")
+	}
+	return on, nil
+}
+
+// agree refuses two spellings of one setting that say different things.
+func agree(given map[string]string) error {
+	for _, names := range [][2]string{{"max_overflow", "maxoverflow"}, {"dial_timeout", "connect_timeout"}} {
+		one, ok1 := given[names[0]]
+		other, ok2 := given[names[1]]
+		if ok1 && ok2 && one != other {
+			return fmt.Errorf("options %s=%.40q and %s=%.40q are the same setting; give one", names[0], one, names[1], other)
+		}
+	}
+	return nil
+}
+
+// passed are the options that go to pgx: libpq's, some of pgx's own, and settings of a session that a cache has a
+// use for. Others can be set by options=-c.
+var passed = []string{
+	"host", "port", "dbname", "database", "user", "password", "passfile", "connect_timeout", "application_name",
+	"sslmode", "ssl", "sslkey", "sslcert", "sslcertmode", "sslrootcert", "sslnegotiation", "sslpassword", "sslsni",
+	"krbspn", "krbsrvname", "target_session_attrs", "service", "servicefile", "min_protocol_version",
+	"max_protocol_version", "channel_binding", "require_auth", "options",
+	"search_path", "timezone", "TimeZone", "role", "statement_timeout", "lock_timeout", "synchronous_commit",
+	"tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout",
+	"statement_cache_capacity", "description_cache_capacity",
+}
+
+func passes(name string) bool {
+	extension := strings.Contains(name, ".") // a setting of an extension's, or the app's own
+	return extension || slices.Contains(passed, name)
+}
+
+func unknown(name string) error {
+	switch {
+	case name == "default_query_exec_mode":
+		return fmt.Errorf("option %s is not allowed here; use statement_cache=false", name)
+	case strings.HasPrefix(name, "pool_"):
+		return fmt.Errorf("unknown option %.40q; for the pool there are pool_size, max_overflow, max_backlog, pool_recycle and pool_timeout", name)
+	}
+	return fmt.Errorf("unknown option %.40q; a setting of the server goes into options=-c%%20name%%3Dvalue", name)
+}
+
+// plain tells whether it is certain where in the URL the password ends, so that parts of it may be shown. It is
+// not when a password has a character that it should have encoded.
+func plain(rawURL string) bool {
+	_, rest, _ := strings.Cut(rawURL, "://")
+	base, query, _ := strings.Cut(rest, "?")
+	authority, path, _ := strings.Cut(base, "/")
+	hosts := authority
+	if user, after, ok := strings.Cut(authority, "@"); ok {
+		if strings.Count(user, ":") > 1 {
+			return false
+		}
+		hosts = after
+	}
+	if strings.ContainsAny(hosts+path, "@#") || strings.ContainsAny(query, "@#?") || strings.ContainsFunc(rawURL, unicode.IsControl) {
+		return false
+	}
+	for host := range strings.SplitSeq(hosts, ",") {
+		if i := strings.LastIndexByte(host, ']'); i >= 0 {
+			host = host[i+1:]
+		}
+		if _, port, ok := strings.Cut(host, ":"); ok && strings.Trim(port, "0123456789") != "" {
+			return false
+		}
+	}
+	for _, part := range []string{authority, path, query} {
+		if _, err := url.PathUnescape(part); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// masked is the URL with its passwords left out, or only its beginning where it is not certain what they are.
+func masked(rawURL string) string {
+	scheme, rest, ok := strings.Cut(rawURL, "://")
+	if !ok || scheme != "postgres" && scheme != "postgresql" {
+		return "the URL of a PostgreSQL server"
+	}
+	if !plain(rawURL) {
+		return scheme + "://…"
+	}
+	base, query, _ := strings.Cut(rest, "?")
+	authority, path, slash := strings.Cut(base, "/")
+	if user, hosts, ok := strings.Cut(authority, "@"); ok {
+		name, _, secret := strings.Cut(user, ":")
+		if secret {
+			name += ":***"
+		}
+		authority = name + "@" + hosts
+	}
+	shown := scheme + "://" + authority
+	if slash {
+		shown += "/" + path
+	}
+	mark := "?"
+	for pair := range strings.SplitSeq(query, "&") {
+		if pair == "" {
+			continue
+		}
+		if name, _, err := option(pair); err != nil || strings.Contains(strings.ToLower(name), "password") {
+			pair, _, _ = strings.Cut(pair, "=")
+			pair += "=***"
+		}
+		shown += mark + pair
+		mark = "&"
+	}
+	return shown
+}
+
+// connFault says what is wrong with Config.Conn, without showing it.
+func connFault(conn string, err error) string {
+	if (strings.HasPrefix(conn, "postgres://") || strings.HasPrefix(conn, "postgresql://")) && plain(conn) {
+		return detail(err)
+	}
+	return "what it says of the connection cannot be read as a URL or as keyword=value"
+}
+
+// detail is what pgx says of a URL, without the URL.
+func detail(err error) string {
+	said := err.Error()
+	if _, after, ok := strings.Cut(said, "`: "); ok {
+		said = after
+	}
+	return said
+}

@@ -1,0 +1,139 @@
+package pgstore
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// maxValue is how many bytes a value may have: the server takes not quite four times as many in one message.
+const maxValue = 256 << 20
+
+// one asks for a single row. It returns pgx.ErrNoRows as it is, and every other error as the driver's.
+func (b *Backend) one(ctx context.Context, op, key string, to any, sql string, args ...any) error {
+	c, err := b.begin(ctx, b.config.Timeout)
+	if err == nil {
+		err = b.done(ctx, &c, c.conn.QueryRow(c.ctx, sql, args...).Scan(to))
+	}
+	if err == nil || err == pgx.ErrNoRows {
+		return err
+	}
+	return b.fail(ctx, op, key, err)
+}
+
+// exec changes rows and returns how many.
+func (b *Backend) exec(ctx context.Context, op, key, sql string, args ...any) (rows int64, err error) {
+	c, err := b.begin(ctx, b.config.Timeout)
+	if err == nil {
+		var tag pgconn.CommandTag
+		tag, err = c.conn.Exec(c.ctx, sql, args...)
+		rows, err = tag.RowsAffected(), b.done(ctx, &c, err)
+	}
+	if err != nil {
+		return 0, b.fail(ctx, op, key, err)
+	}
+	return rows, nil
+}
+
+// Get implements [store.Backend].
+func (b *Backend) Get(ctx context.Context, key string) ([]byte, error) {
+	if err := checkKey("get", key); err != nil {
+		return nil, err
+	}
+	var value []byte
+	err := b.one(ctx, "get", key, &value, b.sql.get, key)
+	if err == pgx.ErrNoRows {
+		return nil, store.ErrNotFound
+	}
+	return value, err
+}
+
+// Exists implements [store.Backend].
+func (b *Backend) Exists(ctx context.Context, key string) (bool, error) {
+	if err := checkKey("exists", key); err != nil {
+		return false, err
+	}
+	var found bool
+	err := b.one(ctx, "exists", key, &found, b.sql.exists, key)
+	return found, err
+}
+
+// Set implements [store.Backend]. Lifetimes are kept to the microsecond. A value of more than 256 MiB is refused, and
+// what was there before removed.
+func (b *Backend) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+	if err := checkKey("set", key); err != nil {
+		return err
+	}
+	if ttl <= 0 {
+		_, err := b.remove(ctx, "set", key)
+		return err
+	}
+	if len(value) > maxValue {
+		_, err := b.remove(ctx, "set", key)
+		if err != nil {
+			return err
+		}
+		return refuse("set", key, "a value of %d bytes; %d are allowed at most: %w", len(value), maxValue, store.ErrTooLarge)
+	}
+	if value == nil {
+		value = []byte{} // not NULL
+	}
+	_, err := b.exec(ctx, "set", key, b.sql.set, key, value, microseconds(ttl))
+	return err
+}
+
+// Delete implements [store.Backend].
+func (b *Backend) Delete(ctx context.Context, key string) (existed bool, err error) {
+	if err := checkKey("delete", key); err != nil {
+		return false, err
+	}
+	return b.remove(ctx, "delete", key)
+}
+
+func (b *Backend) remove(ctx context.Context, op, key string) (existed bool, err error) {
+	err = b.one(ctx, op, key, &existed, b.sql.delete, key)
+	if err == pgx.ErrNoRows {
+		return false, nil
+	}
+	return existed, err
+}
+
+// TTL implements [store.TTLer].
+func (b *Backend) TTL(ctx context.Context, key string) (time.Duration, error) {
+	if err := checkKey("ttl", key); err != nil {
+		return 0, err
+	}
+	var left int64
+	err := b.one(ctx, "ttl", key, &left, b.sql.ttl, key)
+	if err == pgx.ErrNoRows {
+		return 0, store.ErrNotFound
+	}
+	return time.Duration(min(left, math.MaxInt64/1000)) * time.Microsecond, err
+}
+
+// Expire implements [store.Expirer].
+func (b *Backend) Expire(ctx context.Context, key string, ttl time.Duration) (existed bool, err error) {
+	if err := checkKey("expire", key); err != nil {
+		return false, err
+	}
+	if ttl <= 0 {
+		return b.remove(ctx, "expire", key)
+	}
+	rows, err := b.exec(ctx, "expire", key, b.sql.expire, key, microseconds(ttl))
+	return rows > 0, err
+}
+
+// microseconds is ttl in the unit that the server counts in, rounded up. The greatest ttl ends in 292 years, the
+// server's calendar in the year 294276.
+func microseconds(ttl time.Duration) int64 {
+	us := int64(ttl / time.Microsecond)
+	if ttl%time.Microsecond > 0 {
+		us++
+	}
+	return us
+}
