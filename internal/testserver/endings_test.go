@@ -1,3 +1,5 @@
+//go:build unix
+
 package testserver
 
 import (
@@ -8,6 +10,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -91,19 +94,34 @@ func TestMainFailsForAGoroutineLeftBehind(t *testing.T) {
 	}
 }
 
-// A killed PostgreSQL leaves nothing of its own at work, not even what is in the middle of a query.
+// A killed PostgreSQL leaves nothing at work, not even what is in the middle of a query and does not look
+// up.
 func TestKillReachesAllProcesses(t *testing.T) {
 	s := Postgres(t)
+	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
+	defer cancel()
 	busy := make(chan error)
-	go func() {
-		busy <- s.sql(context.Background(), "freshet", "DO $$ BEGIN LOOP END LOOP; END $$")
-	}()
-	var below []int
-	for len(below) < 6 { // five of its own, and the query
-		below = descendants(s.Pid())
-		time.Sleep(time.Millisecond)
+	go func() { busy <- s.sql(ctx, "freshet", "DO $$ BEGIN LOOP END LOOP; END $$") }()
+	if err := until(ctx, nil, func() error {
+		return s.sql(ctx, "freshet", `DO $$ BEGIN
+			ASSERT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE '%LOOP END LOOP%' AND pid <> pg_backend_pid());
+		END $$`)
+	}); err != nil {
+		t.Fatal("the query does not run: ", err)
 	}
 	s.Pause()
+	below := descendants(s.Pid())
+	if len(below) < 6 {
+		t.Errorf("%d processes, not five of its own and the query", len(below))
+	}
+	t.Cleanup(func() {
+		for _, pid := range below {
+			if alive(pid) {
+				t.Errorf("process %d of PostgreSQL lived on", pid)
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+		}
+	})
 	for _, pid := range below {
 		if !stopped(pid) {
 			t.Errorf("process %d of PostgreSQL is not paused", pid)
@@ -112,7 +130,7 @@ func TestKillReachesAllProcesses(t *testing.T) {
 	s.Kill()
 	for _, pid := range below {
 		if alive(pid) {
-			t.Errorf("process %d of PostgreSQL lives on", pid)
+			t.Fatalf("process %d of PostgreSQL lives on", pid)
 		}
 	}
 	if err := <-busy; err == nil {

@@ -158,6 +158,13 @@ func TestHanging(t *testing.T) {
 func TestHangingHidesADeadServer(t *testing.T) {
 	s := Redis(t)
 	p := Proxy(t, s.Addr)
+	idle, err := net.Dial("tcp", p.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer idle.Close()
+	send(t, idle, "PING\r\n")
+	receive(t, idle, len("+PONG\r\n"))
 	p.Hang()
 	conns := make([]net.Conn, 2)
 	for i := range conns {
@@ -171,7 +178,11 @@ func TestHangingHidesADeadServer(t *testing.T) {
 		s.Kill() // after the first connection, before the second
 		silent(t, conns[i])
 	}
+	silent(t, idle)
 	p.Pass()
+	if got, _ := ends(t, idle); got != "" {
+		t.Errorf("asked nothing, a dead server says %q", got)
+	}
 	if got, _ := ends(t, conns[0]); got != "+PONG\r\n" {
 		t.Errorf("it was asked while it lived: %q", got)
 	}
