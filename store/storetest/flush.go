@@ -227,7 +227,7 @@ func keepOthers(ctx context.Context, b store.Backend, prefix string) (kept func(
 	locker, locks := store.As[store.Locker](b)
 	if locks {
 		if _, ok, err := locker.TryLock(ctx, prefix+"lease", time.Hour); !ok || err != nil {
-			return nil, fmt.Errorf("TryLock: %t, %w", ok, err)
+			return nil, fmt.Errorf("TryLock: %t, %v", ok, err)
 		}
 	}
 	journaler, keeps := store.As[store.Journaler](b)
@@ -242,7 +242,7 @@ func keepOthers(ctx context.Context, b store.Backend, prefix string) (kept func(
 	return func() error {
 		if locks {
 			if _, ok, err := locker.TryLock(ctx, prefix+"lease", time.Hour); ok || err != nil {
-				return fmt.Errorf("TryLock of a lease that is held: %t, %w", ok, err)
+				return fmt.Errorf("TryLock of a lease that is held: %t, %v", ok, err)
 			}
 		}
 		if keeps {

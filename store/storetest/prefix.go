@@ -24,7 +24,7 @@ var prefixRules = []rule[store.Backend]{{
 			key := store.BackendKey(prefix, e.Key)
 			value, err := b.Get(ctx, key)
 			if err != nil || !strings.HasPrefix(key, prefix) {
-				return fmt.Errorf("prefix %q: Get(%q) of the backend: %w", prefix, key, err)
+				return fmt.Errorf("prefix %q: Get(%q) of the backend: %v", prefix, key, err)
 			}
 			got, err := store.Decode(value)
 			if err != nil || !bytes.Equal(store.Encode(nil, got), store.Encode(nil, e)) {
@@ -59,7 +59,7 @@ var prefixRules = []rule[store.Backend]{{
 			return fmt.Errorf("after Set of the backend: %w", err)
 		}
 		if existed, err := b.Delete(ctx, key); !existed || err != nil {
-			return fmt.Errorf("Delete of the backend: existed %t, %w", existed, err)
+			return fmt.Errorf("Delete of the backend: existed %t, %v", existed, err)
 		}
 		return noEntry(ctx, s, "key")
 	},
