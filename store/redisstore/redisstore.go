@@ -9,6 +9,9 @@
 //
 // What the server loses, by eviction, a restart or a failover, is a miss. What the journal loses is told to
 // all who follow it as an invalidation of everything.
+//
+// The client below, go-redis, writes a line to standard error for each connection that it cannot make. Its
+// package logging turns that off, for the whole process.
 package redisstore
 
 import (
