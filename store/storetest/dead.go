@@ -93,12 +93,16 @@ var deadRules = []rule[store.Backend]{{
 	why:  "a call that will always fail must not count as a sign of a sick server, nor wait for one",
 	check: func(ctx context.Context, b store.Backend, o Options) error {
 		for _, key := range refusedKeys {
-			for call, err := range map[string]error{
-				"Get": second(b.Get(ctx, key)), "Set": b.Set(ctx, key, []byte("v"), time.Hour), "Set for 0": b.Set(ctx, key, nil, 0),
-				"Delete": second(b.Delete(ctx, key)), "Exists": second(b.Exists(ctx, key)),
+			for name, call := range map[string]func(context.Context) error{
+				"Get":       func(ctx context.Context) error { return second(b.Get(ctx, key)) },
+				"Set":       func(ctx context.Context) error { return b.Set(ctx, key, []byte("v"), time.Hour) },
+				"Set for 0": func(ctx context.Context) error { return b.Set(ctx, key, nil, 0) },
+				"Delete":    func(ctx context.Context) error { return second(b.Delete(ctx, key)) },
+				"Exists":    func(ctx context.Context) error { return second(b.Exists(ctx, key)) },
 			} {
+				err := inTime(ctx, call)
 				if kind := store.KindOf(err); err == nil || errors.Is(err, store.ErrNotFound) || kind != store.Permanent {
-					return fmt.Errorf("%s(%.50q): error %v, kind %v; want a %v error", call, key, err, kind, store.Permanent)
+					return fmt.Errorf("%s(%.50q): error %v, kind %v; want a %v error", name, key, err, kind, store.Permanent)
 				}
 			}
 		}

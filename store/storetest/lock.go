@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -149,6 +150,9 @@ var lockRules = []rule[able[store.Locker]]{{
 		if err != nil {
 			return fmt.Errorf("when there is a value of that name: %w", err)
 		}
+		if err := find(ctx, b, "name", []byte("v")); err != nil {
+			return fmt.Errorf("after TryLock: %w", err)
+		}
 		if err := setAndFind(ctx, b, "name", []byte("w")); err != nil {
 			return err
 		}
@@ -208,17 +212,12 @@ func lockAtOnce(ctx context.Context, b able[store.Locker], _ Options) error {
 		if err := errors.Join(errs...); err != nil {
 			return fmt.Errorf("TryLock: %w", err)
 		}
-		got := 0
-		for _, l := range leases {
-			if l != nil {
-				got++
-				if err := unlock(ctx, l, true); err != nil {
-					return err
-				}
-			}
+		got := slices.DeleteFunc(leases, func(l store.Lease) bool { return l == nil })
+		if len(got) != 1 {
+			return fmt.Errorf("%d of %d got the lease", len(got), many)
 		}
-		if got != 1 {
-			return fmt.Errorf("%d of %d got the lease", got, many)
+		if err := unlock(ctx, got[0], true); err != nil {
+			return err
 		}
 	}
 	return nil
