@@ -1,0 +1,82 @@
+package filestore
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+const name = "filestore"
+
+// fail is the error of an operation on a key (which may be empty).
+func fail(op, key string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var done *store.Error
+	if errors.As(err, &done) {
+		return err
+	}
+	return &store.Error{Backend: name, Op: op, Key: key, Kind: kindOf(err), Err: bare(err)}
+}
+
+// refuse is the error of an operation that would fail each time.
+func refuse(op, key string, err error) error {
+	return &store.Error{Backend: name, Op: op, Key: key, Kind: store.Permanent, Err: err}
+}
+
+// errUnreadable wraps the errors of reading a file, for kindOf.
+type errUnreadable struct{ error }
+
+func (e errUnreadable) Unwrap() error { return e.error }
+
+// kindOf tells the kind of an error of the file system.
+func kindOf(err error) store.ErrorKind {
+	var unreadable errUnreadable
+	if errors.Is(err, syscall.EACCES) && errors.As(err, &unreadable) {
+		return store.Transient // one file's, which may be replaced; a folder's will not be
+	}
+	for _, e := range []error{
+		syscall.EACCES, syscall.EPERM, syscall.EROFS, syscall.ELOOP, syscall.ENOTDIR, syscall.EISDIR, syscall.ENOTEMPTY,
+		syscall.ENAMETOOLONG, syscall.EFBIG, syscall.EINVAL, os.ErrClosed, errors.ErrUnsupported, errNotOurs,
+	} {
+		if errors.Is(err, e) {
+			return store.Permanent
+		}
+	}
+	for _, e := range []error{errBusy, syscall.ETIMEDOUT} {
+		if errors.Is(err, e) {
+			return store.Timeout
+		}
+	}
+	for _, e := range []error{
+		syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM,
+		syscall.EAGAIN, syscall.EBUSY, syscall.ENOENT,
+	} {
+		if errors.Is(err, e) {
+			return store.Transient
+		}
+	}
+	return store.KindOfCause(err)
+}
+
+// errNotOurs says that something stands where a folder of ours should.
+var errNotOurs = errors.New("not a folder of ours: a file, a symbolic link or another user's")
+
+// bare takes the names of values' files out of an error: they are keys. It leaves the folder.
+func bare(err error) error {
+	var path *fs.PathError
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &path):
+		return fmt.Errorf("%s in %s: %w", path.Op, filepath.Dir(path.Path), path.Err)
+	case errors.As(err, &link):
+		return fmt.Errorf("%s in %s: %w", link.Op, filepath.Dir(link.New), link.Err)
+	}
+	return err
+}

@@ -1,0 +1,179 @@
+// Package filestore keeps values as plain files in one folder, which several processes of one machine may share.
+//
+// What it promises: a value comes back whole or not at all, whenever a process is killed; what one process has
+// set the next call of another finds; all values together stay within a bound on the disk, and those make room that
+// were used longest ago, also after a restart; files are for their owner alone, and symbolic links inside the folder
+// are not followed.
+//
+// In the folder there are 256 folders, 00 to ff, in which each value is a file called after its key, and besides ~leases,
+// ~journals and the file ~used. Removing any or all of it at any time is allowed.
+//
+// What it does not promise: folders on a network file system that several machines use at once, keys that differ only in
+// case on a file system that does not tell them apart (there they push each other out), and systems other than Unix.
+// A call to the kernel cannot be given up: where the disk hangs, a context that ends is noticed only when the disk
+// answers.
+package filestore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// Backend keeps values as files in a folder. It is safe for concurrent use, also together with others on the same
+// folder, in this process or in others of the same user. It has a goroutine that keeps order among the files; Close
+// ends it.
+type Backend struct {
+	config  Config
+	owner   atomic.Uint32 // of the files that this process makes, as the file system shows it
+	folders [256]*folder
+	count   count
+	ledger  ledger
+
+	stampEvery time.Duration // see touch
+
+	done    chan struct{} // closed by Close
+	kept    chan struct{} // closed when keep has returned
+	close   sync.Once
+	indexed atomic.Bool // the folder has been read once
+
+	mu       sync.Mutex
+	scanning chan struct{}       // closed after the next scan that ends
+	journals map[string]*journal // by prefix
+
+	wanted chan struct{} // asks for a scan
+}
+
+var (
+	_ store.Backend   = (*Backend)(nil)
+	_ store.TTLer     = (*Backend)(nil)
+	_ store.Expirer   = (*Backend)(nil)
+	_ store.Flusher   = (*Backend)(nil)
+	_ store.Lister    = (*Backend)(nil)
+	_ store.Locker    = (*Backend)(nil)
+	_ store.Journaler = (*Backend)(nil)
+)
+
+// Open returns a Backend on the folder that c names, which it makes if it is missing, after trying that files
+// can be written, read and removed there.
+func Open(ctx context.Context, c Config) (*Backend, error) {
+	b, err := New(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.prepare(ctx); err != nil {
+		b.Close()
+		return nil, fmt.Errorf("filestore: open %s: %w", b.config.Path, err)
+	}
+	return b, nil
+}
+
+// New is Open without a look at the folder: should that be missing, or not writable, calls fail until it is.
+//
+// What is in the folder already is read in the background, some 200,000 files a second. Values are found
+// meanwhile, and the bound may be exceeded by an eighth.
+func New(c Config) (*Backend, error) {
+	c, err := c.checked()
+	if err == nil {
+		err = supported()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("filestore: %w", err)
+	}
+	b := &Backend{
+		config:     c,
+		stampEvery: time.Minute,
+		done:       make(chan struct{}),
+		kept:       make(chan struct{}),
+		scanning:   make(chan struct{}),
+		journals:   make(map[string]*journal),
+		wanted:     make(chan struct{}, 1),
+	}
+	b.owner.Store(uint32(os.Geteuid()))
+	for i := range b.folders {
+		b.folders[i] = newFolder(fmt.Sprintf("%s/%02x", c.Path, i), &b.count)
+	}
+	b.ledger = ledger{path: c.Path + "/" + ledgerName, count: &b.count}
+	go b.keep()
+	return b, nil
+}
+
+// Close ends the Backend's goroutine and closes its files. Calls after it, and those of its leases and journals, fail.
+func (b *Backend) Close() error {
+	b.close.Do(func() {
+		close(b.done)
+		<-b.kept
+		b.stampAll(time.Now().Add(time.Second))
+		b.ledger.Close()
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for _, j := range b.journals {
+			j.release()
+		}
+	})
+	return nil
+}
+
+// begin says why an operation cannot be, if so: it is what each begins with.
+func (b *Backend) begin(ctx context.Context, op, key string) error {
+	if err := b.open(ctx, op, key); err != nil {
+		return err
+	}
+	if err := store.CheckKey(key); err != nil {
+		return refuse(op, "", err)
+	}
+	return nil
+}
+
+func (b *Backend) open(ctx context.Context, op, key string) error {
+	if err := ctx.Err(); err != nil {
+		return fail(op, key, err)
+	}
+	select {
+	case <-b.done:
+		return refuse(op, key, errClosed)
+	default:
+		return nil
+	}
+}
+
+var errClosed = fmt.Errorf("the backend is closed: %w", os.ErrClosed)
+
+// folderOf returns the folder of a key: one of 256, by FNV-1a.
+func (b *Backend) folderOf(key string) *folder {
+	h := uint32(2166136261)
+	for i := range len(key) {
+		h = (h ^ uint32(key[i])) * 16777619
+	}
+	return b.folders[byte(h^h>>8^h>>16^h>>24)]
+}
+
+// prepare makes the folder and tries it.
+func (b *Backend) prepare(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	path := b.config.Path
+	err := os.MkdirAll(path, 0o700)
+	if info, statErr := os.Stat(path); statErr == nil && !info.IsDir() {
+		return errors.New("that is a file; want a folder, or a path where one can be made")
+	}
+	if err != nil {
+		return fmt.Errorf("the folder is missing and cannot be made: %w", err)
+	}
+	if err := b.probe(); err != nil {
+		return fmt.Errorf("the folder cannot be used (is it writable for user %d, on a file system that is not read-only or full?): %w", os.Geteuid(), err)
+	}
+	for _, f := range b.folders {
+		if ok, err := isFolder(f.path); err == nil && !ok {
+			return fmt.Errorf("%s is a file or a symbolic link; want a folder, or nothing", f.path)
+		}
+	}
+	return nil
+}

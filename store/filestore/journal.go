@@ -1,0 +1,361 @@
+package filestore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"iter"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// How much a journal remembers: 65,536 marks and 16 MiB of their records; past that the oldest quarter is forgotten. How long its lock is
+// waited for, and how often a watcher looks.
+const (
+	journalMarks    = 1 << 16
+	journalBytes    = 16 << 20
+	journalPatience = 5 * time.Second
+	watchEvery      = 250 * time.Millisecond
+
+	journalsName = "~journals"
+)
+
+// journal is a file that is appended to by whoever has the lock on its folder, and what this process has read of it. The
+// file is replaced by another when marks are forgotten and when it cannot be relied on: then the new one begins
+// at a number above all that were given out, and whoever asks is told Everything.
+//
+// Records are not forced to the disk, unless Config.Fsync says so or the system does not tell whether it was
+// started anew: a journal that was written to before that is not relied on.
+type journal struct {
+	b      *Backend
+	prefix string
+
+	mu      sync.Mutex
+	file    *os.File // kept open so that its inode is no other file's
+	id      identity
+	end     int64 // of what has been read: whole records
+	size    int64 // of the file when it was last looked at
+	begun   beginning
+	marks   []store.Numbered // numbers without gaps, the first of them begun.base+1
+	known   uint64           // the greatest number ever seen, in this file or one before it
+	changed chan struct{}    // closed when marks have come
+}
+
+// Journal implements [store.Journaler].
+func (b *Backend) Journal(prefix string) store.Journal {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	j := b.journals[prefix]
+	if j == nil {
+		j = &journal{b: b, prefix: prefix, changed: make(chan struct{})}
+		b.journals[prefix] = j
+	}
+	return j
+}
+
+func (j *journal) folder() string { return j.b.config.Path + "/" + journalsName }
+func (j *journal) path() string   { return j.folder() + "/" + j.prefix + mark }
+func (j *journal) head() uint64   { return j.begun.base + uint64(len(j.marks)) }
+
+// begin says why an operation cannot be, if so.
+func (j *journal) begin(ctx context.Context, op string) error {
+	if j.prefix != "" {
+		return j.b.begin(ctx, op, j.prefix)
+	}
+	return j.b.open(ctx, op, "")
+}
+
+// Append implements [store.Journal].
+func (j *journal) Append(ctx context.Context, what ...store.Mark) (uint64, error) {
+	for _, m := range what {
+		if err := m.Validate(); err != nil {
+			return 0, refuse("append", j.prefix, err)
+		}
+	}
+	if len(what) == 0 {
+		_, head, _, err := j.since(ctx, "append", ^uint64(0))
+		return head, err
+	}
+	if err := j.begin(ctx, "append"); err != nil {
+		return 0, err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.locked(ctx, func() error { return j.append(what) }); err != nil {
+		return 0, fail("append", j.prefix, err)
+	}
+	return j.head(), nil
+}
+
+// Since implements [store.Journal].
+func (j *journal) Since(ctx context.Context, number uint64) ([]store.Numbered, uint64, error) {
+	marks, head, _, err := j.since(ctx, "since", number)
+	return marks, head, err
+}
+
+// since returns what Since does, and a channel that is closed when this process has seen more.
+func (j *journal) since(ctx context.Context, op string, number uint64) (marks []store.Numbered, head uint64, changed <-chan struct{}, err error) {
+	if err := j.begin(ctx, op); err != nil {
+		return nil, 0, nil, err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.refresh(); err != nil {
+		// Missing, or not to be relied on: whoever has the lock can tell, and begins a new one.
+		if err := j.locked(ctx, func() error { return nil }); err != nil {
+			return nil, 0, nil, fail(op, j.prefix, err)
+		}
+	}
+	if number < j.begun.base {
+		marks = append(marks, store.Numbered{Mark: store.Mark{Kind: store.Everything}, Number: j.begun.base})
+		number = j.begun.base
+	}
+	if head = j.head(); number < head {
+		marks = append(marks, j.marks[number-j.begun.base:]...)
+	}
+	return marks, head, j.changed, nil
+}
+
+// Watch implements [store.Journal]. It looks at the file four times a second; what this process appends it sees at once.
+func (j *journal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Numbered, error] {
+	return func(yield func(store.Numbered, error) bool) {
+		tick := time.NewTicker(watchEvery)
+		defer tick.Stop()
+		for ctx.Err() == nil {
+			marks, head, changed, err := j.since(ctx, "watch", from)
+			if err == nil && head < from {
+				err = fail("watch", j.prefix, fmt.Errorf("the newest number is %d, less than %d: the journal was lost", head, from))
+			}
+			if err != nil {
+				if ctx.Err() == nil {
+					yield(store.Numbered{}, err)
+				}
+				return
+			}
+			for _, m := range marks {
+				if ctx.Err() != nil || !yield(m, nil) {
+					return
+				}
+				from = m.Number
+			}
+			select {
+			case <-changed:
+			case <-tick.C:
+			case <-ctx.Done():
+			case <-j.b.done:
+			}
+		}
+	}
+}
+
+// release closes the journal's file.
+func (j *journal) release() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.forget()
+}
+
+func (j *journal) forget() {
+	if j.file != nil {
+		j.file.Close()
+		j.file = nil
+	}
+}
+
+// locked does something while no other process changes journals, and with all of this one read. If that cannot be relied on,
+// another is begun first.
+func (j *journal) locked(ctx context.Context, do func() error) error {
+	if err := makeFolder(j.folder()); err != nil {
+		return err
+	}
+	dir, err := os.OpenFile(j.folder(), os.O_RDONLY|onlyFolder, 0)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := lock(ctx, dir, true, journalPatience); err != nil {
+		return err
+	}
+	err = j.refresh()
+	if errors.Is(err, errDoubt) || errors.Is(err, os.ErrNotExist) || err == errStrange {
+		now := uint64(time.Now().UnixMicro())
+		err = j.replace(beginning{base: max(now, j.known+1)}, nil)
+	}
+	if err == nil {
+		err = do()
+	}
+	return err
+}
+
+// refresh reads what is new in the file. errDoubt says that marks may have been lost.
+func (j *journal) refresh() error {
+	id, err := lookAt(j.path())
+	if err != nil {
+		return &os.PathError{Op: "look", Path: j.path(), Err: err}
+	}
+	if !id.regular {
+		return errStrange
+	}
+	if j.file == nil || id.inode != j.id.inode || id.device != j.id.device {
+		return j.load()
+	}
+	j.size = id.size
+	switch {
+	case id.size == j.end:
+		return nil
+	case id.size < j.end:
+		return errDoubt // somebody has cut it
+	}
+	return j.readOn()
+}
+
+// load reads the whole file.
+func (j *journal) load() error {
+	j.forget()
+	f, err := os.OpenFile(j.path(), os.O_RDWR|noFollow, 0)
+	if err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err == nil && (!info.Mode().IsRegular() || identifyInfo(info).owner != j.b.owner.Load()) {
+		err = errStrange
+	}
+	head := make([]byte, journalHeaderLen)
+	if err == nil {
+		if n, _ := f.ReadAt(head, 0); n < len(head) {
+			err = errDoubt
+		}
+	}
+	var begun beginning
+	if err == nil {
+		begun, err = parseBeginning(head)
+	}
+	if err != nil {
+		f.Close()
+		return err
+	}
+	j.file, j.id, j.end, j.begun, j.marks = f, identifyInfo(info), journalHeaderLen, begun, nil
+	j.size = info.Size()
+	known := j.known
+	err = j.readOn()
+	if j.known = max(known, j.head()); err == nil && j.head() < known || !begun.synced && begun.boot != bootSum() {
+		err = errDoubt // marks are missing; or what was last written may not have reached the disk
+	}
+	if err != nil {
+		j.forget()
+	}
+	return err
+}
+
+func bootSum() uint32 { return crc32.Checksum([]byte(bootID()), castagnoli) }
+
+// readOn reads the records from where it last ended.
+func (j *journal) readOn() error {
+	b := make([]byte, j.size-j.end)
+	n, err := j.file.ReadAt(b, j.end)
+	if n < len(b) && err != nil {
+		return errDoubt // cut meanwhile
+	}
+	marks, taken, err := parseRecords(b, j.head())
+	j.take(marks, int64(taken))
+	return err
+}
+
+// take notes marks that are in the file.
+func (j *journal) take(marks []store.Numbered, bytes int64) {
+	if len(marks) == 0 {
+		return
+	}
+	j.marks = append(j.marks, marks...)
+	j.end += bytes
+	j.known = max(j.known, j.head())
+	close(j.changed)
+	j.changed = make(chan struct{})
+}
+
+// append records marks. The lock is held, and all that is in the file has been read.
+func (j *journal) append(what []store.Mark) error {
+	number, end := j.head(), j.end
+	var b []byte
+	marks := make([]store.Numbered, len(what))
+	for i, m := range what {
+		number++
+		marks[i] = store.Numbered{Mark: m, Number: number}
+		b = appendRecord(b, marks[i])
+	}
+	// Behind what has been read there may be a record that is not complete. What is, is never cut off: others
+	// may have seen it.
+	var err error
+	if j.size != end {
+		err = j.file.Truncate(end)
+	}
+	if err == nil {
+		_, err = j.file.WriteAt(b, end)
+	}
+	if err == nil && (j.begun.synced || j.b.config.Fsync) {
+		err = j.file.Sync()
+	}
+	if err != nil {
+		if j.refresh() == nil {
+			j.file.Truncate(j.end)
+		}
+		return err
+	}
+	for i := range marks {
+		marks[i].Name = strings.Clone(marks[i].Name) // it may be a part of something big
+	}
+	j.take(marks, int64(len(b)))
+	if len(j.marks) > journalMarks || j.end > journalBytes {
+		j.compact()
+	}
+	return nil
+}
+
+// compact forgets the oldest quarter: of the marks, or as many as the bytes need. When it fails nothing is lost.
+func (j *journal) compact() {
+	n, bytes := 0, j.end
+	for n < len(j.marks) && (len(j.marks)-n > journalMarks*3/4 || bytes > journalBytes*3/4) {
+		bytes -= int64(recordLen + len(j.marks[n].Name))
+		n++
+	}
+	j.replace(beginning{base: j.begun.base + uint64(n)}, j.marks[n:])
+}
+
+// replace makes another file the journal. The lock is held.
+func (j *journal) replace(begun beginning, marks []store.Numbered) error {
+	begun.synced, begun.boot = j.b.config.Fsync || bootID() == "", bootSum()
+	b := appendBeginning(nil, begun)
+	for _, m := range marks {
+		b = appendRecord(b, m)
+	}
+	temp, err := newTemp(j.folder())
+	if err != nil {
+		return err
+	}
+	_, err = temp.Write(b)
+	if err == nil && begun.synced {
+		err = temp.Sync()
+	}
+	if err == nil {
+		err = os.Rename(temp.Name(), j.path())
+	}
+	if err != nil {
+		os.Remove(temp.Name())
+	}
+	temp.Close()
+	if err == nil && begun.synced {
+		err = syncFolder(j.folder())
+	}
+	if err != nil {
+		return err
+	}
+	err = j.load()
+	close(j.changed)
+	j.changed = make(chan struct{})
+	return err
+}

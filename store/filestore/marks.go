@@ -1,0 +1,107 @@
+package filestore
+
+import (
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// A journal's file is a header and records. In the header, numbers being big-endian:
+//
+//	 0  5  FRJL, version 1
+//	 5  1  1: every record was forced to the disk before it was acknowledged; else 0
+//	 6  2  0
+//	 8  8  the number that the journal begins at: everything up to it is forgotten
+//	16  4  CRC32C of the boot ID
+//	20  4  CRC32C of all before
+//
+// and in a record:
+//
+//	 0  4  length of the name
+//	 4  8  number, one more than the last
+//	12  1  kind
+//	13  1  1: soft
+//	14  4  CRC32C of the 14 bytes before
+//	18  4  CRC32C of the name
+//	22     name
+//
+// The record's first checksum tells a record that is not complete, which the next Append takes for the work of a
+// process that was killed and overwrites, from one that is damaged, after which nothing can be relied on.
+const (
+	journalHeaderLen = 24
+	journalMagic     = "FRJL\x01"
+	recordLen        = 22
+)
+
+// beginning is what a journal's file says of itself.
+type beginning struct {
+	base   uint64
+	synced bool
+	boot   uint32
+}
+
+func appendBeginning(b []byte, j beginning) []byte {
+	from := len(b)
+	b = append(b, journalMagic...)
+	b = append(b, flag(j.synced), 0, 0)
+	b = binary.BigEndian.AppendUint64(b, j.base)
+	b = binary.BigEndian.AppendUint32(b, j.boot)
+	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b[from:], castagnoli))
+}
+
+func flag(b bool) byte {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// errDoubt says that marks may have been lost.
+var errDoubt = errors.New("the journal is damaged")
+
+func parseBeginning(b []byte) (beginning, error) {
+	if len(b) < journalHeaderLen || string(b[:len(journalMagic)]) != journalMagic ||
+		crc32.Checksum(b[:20], castagnoli) != binary.BigEndian.Uint32(b[20:]) {
+		return beginning{}, errDoubt
+	}
+	return beginning{base: binary.BigEndian.Uint64(b[8:]), synced: b[5] == 1, boot: binary.BigEndian.Uint32(b[16:])}, nil
+}
+
+func appendRecord(b []byte, n store.Numbered) []byte {
+	from := len(b)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(n.Name)))
+	b = binary.BigEndian.AppendUint64(b, n.Number)
+	b = append(b, byte(n.Kind), flag(n.Soft))
+	b = binary.BigEndian.AppendUint32(b, crc32.Checksum(b[from:], castagnoli))
+	b = binary.BigEndian.AppendUint32(b, crc32.Checksum([]byte(n.Name), castagnoli))
+	return append(b, n.Name...)
+}
+
+// parseRecords returns the marks in b, the first of which has the number after last, and how many bytes they
+// take. What follows is not complete, or, after errDoubt, damaged.
+func parseRecords(b []byte, last uint64) (marks []store.Numbered, taken int, err error) {
+	for {
+		r := b[taken:]
+		if len(r) < recordLen {
+			return marks, taken, nil
+		}
+		length := int(binary.BigEndian.Uint32(r))
+		n := store.Numbered{Number: binary.BigEndian.Uint64(r[4:]), Mark: store.Mark{Kind: store.MarkKind(r[12]), Soft: r[13] == 1}}
+		if crc32.Checksum(r[:14], castagnoli) != binary.BigEndian.Uint32(r[14:]) || n.Number != last+1 {
+			return marks, taken, errDoubt
+		}
+		if len(r)-recordLen < length {
+			return marks, taken, nil
+		}
+		name := r[recordLen : recordLen+length]
+		if crc32.Checksum(name, castagnoli) != binary.BigEndian.Uint32(r[18:]) {
+			return marks, taken, errDoubt
+		}
+		n.Name = string(name)
+		marks = append(marks, n)
+		taken += recordLen + length
+		last = n.Number
+	}
+}

@@ -1,0 +1,179 @@
+package filestore
+
+import (
+	"context"
+	"errors"
+	"math"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// Get implements [store.Backend].
+func (b *Backend) Get(ctx context.Context, key string) ([]byte, error) {
+	if err := b.begin(ctx, "get", key); err != nil {
+		return nil, err
+	}
+	f := b.folderOf(key)
+	value, _, err := b.read(f, key, math.MaxInt64)
+	if err != nil {
+		return nil, missing("get", key, err)
+	}
+	return value, nil
+}
+
+// Exists implements [store.Backend]. It reads the value, so that it says what Get would.
+func (b *Backend) Exists(ctx context.Context, key string) (bool, error) {
+	if err := b.begin(ctx, "exists", key); err != nil {
+		return false, err
+	}
+	_, _, err := b.read(b.folderOf(key), key, math.MaxInt64)
+	if err == errAbsent {
+		return false, nil
+	}
+	return err == nil, fail("exists", key, err)
+}
+
+// TTL implements [store.TTLer], to the millisecond.
+func (b *Backend) TTL(ctx context.Context, key string) (time.Duration, error) {
+	if err := b.begin(ctx, "ttl", key); err != nil {
+		return 0, err
+	}
+	_, h, err := b.read(b.folderOf(key), key, int64(headerLen+len(key)))
+	if err != nil {
+		return 0, missing("ttl", key, err)
+	}
+	left := h.expires - time.Now().UnixMilli()
+	return time.Duration(min(max(left, 1), math.MaxInt64/1_000_000)) * time.Millisecond, nil
+}
+
+// errAbsent says that there is no value under a key.
+var errAbsent = errors.New("absent")
+
+// missing is the error of an operation that needs a value.
+func missing(op, key string, err error) error {
+	if err == errAbsent {
+		return store.ErrNotFound
+	}
+	return fail(op, key, err)
+}
+
+// read returns the value under key, or what its file's first most bytes tell of it, or errAbsent. What is no value of key's is removed.
+func (b *Backend) read(f *folder, key string, most int64) (value []byte, h header, err error) {
+	path := f.file(key)
+	for range 3 {
+		changes := f.changes.Load()
+		if err := f.real(); err != nil {
+			return nil, h, err
+		}
+		file, id, err := readFile(path, b.owner.Load(), b.largest(), most)
+		switch {
+		case errors.Is(err, syscall.ENOENT):
+			f.missed(key, changes)
+			return nil, h, errAbsent
+		case err != nil && err != errStrange:
+			return nil, h, errUnreadable{&os.PathError{Op: "read", Path: path, Err: err}}
+		}
+		now := time.Now()
+		if err == nil {
+			if most < id.size {
+				h, err = parseAlive(file, key, id.size, now.UnixMilli())
+			} else {
+				value, h, err = decode(file, key, now.UnixMilli())
+			}
+		}
+		if err == nil {
+			b.touch(f, key, id, h, now, changes)
+			return value, h, nil
+		}
+		if b.discard(f, key, id) {
+			break
+		} // else it has changed since: look again
+	}
+	return nil, h, errAbsent
+}
+
+// largest is how large a value's file can be.
+func (b *Backend) largest() int64 { return headerLen + maxKey + b.config.MaxValue }
+
+// real says whether there is a folder, and not a link to one; what is not there at all is no error.
+func (f *folder) real() error {
+	ok, err := isFolder(f.path)
+	switch {
+	case errors.Is(err, syscall.ENOENT), err == nil && ok:
+		return nil
+	case err == nil:
+		err = errNotOurs
+	}
+	return &os.PathError{Op: "look", Path: f.path + "/.", Err: err}
+}
+
+// missed notes that there is no file, if the index thought so and nothing has changed meanwhile.
+func (f *folder) missed(key string, changes uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.changes.Load() == changes {
+		f.forget(key, false)
+	}
+}
+
+// touch notes that a value was read: in memory each time, and on the disk, for the next process, at most once in
+// a while. The disk keeps it as the file's atime, set by us, so that it does not matter how the file system is mounted.
+func (b *Backend) touch(f *folder, key string, id identity, h header, at time.Time, changes uint64) {
+	now := at.UnixNano()
+	f.mu.Lock()
+	e := f.files[key]
+	if e == nil || e.size != onDisk(id.size) {
+		if f.changes.Load() == changes {
+			f.learn(key, onDisk(id.size), id)
+		}
+		if e = f.files[key]; e == nil {
+			f.mu.Unlock()
+			return
+		}
+	}
+	e.expires = h.expires
+	if now > e.used {
+		f.moveTo(e, now)
+	}
+	stamp := now-e.stamped >= int64(b.stampEvery)
+	if stamp {
+		e.stamped = now
+	}
+	f.mu.Unlock()
+	if stamp {
+		os.Chtimes(f.file(key), at, expiryTime(h.expires)) // no harm if it fails: the next process thinks it older
+	}
+}
+
+// stampAll writes to the disk what only memory knows of when files were used, until end.
+func (b *Backend) stampAll(end time.Time) {
+	for _, f := range b.folders {
+		f.mu.Lock()
+		for _, e := range f.files {
+			if e.used <= e.stamped {
+				continue
+			}
+			if os.Chtimes(f.file(e.key), time.Unix(0, e.used), time.Time{}) == nil {
+				e.stamped = e.used
+			}
+		}
+		f.mu.Unlock()
+		if time.Now().After(end) {
+			return
+		}
+	}
+}
+
+// The end of a value stands in its header. Its file's mtime repeats it, so that whoever reads the folder can tell what
+// has ended without opening every file; it is only a hint, as others may change it and file systems know
+// different ends of time.
+
+// latest is the last mtime that is given to a file, 2100: in nanoseconds it fits 64 bits.
+const latest = 4102444800000
+
+func expiryTime(expires int64) time.Time { return time.UnixMilli(min(expires, latest)) }
+
+func expiryHint(id identity) int64 { return id.modified / 1e6 }

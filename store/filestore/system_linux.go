@@ -1,0 +1,20 @@
+package filestore
+
+import (
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+const noAtime = syscall.O_NOATIME
+
+func times(st *syscall.Stat_t) (used, modified, changed int64) {
+	return st.Atim.Nano(), st.Mtim.Nano(), st.Ctim.Nano()
+}
+
+// bootID is another each time the machine starts; empty when that cannot be told.
+var bootID = sync.OnceValue(func() string {
+	b, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(b))
+})
