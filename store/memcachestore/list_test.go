@@ -1,0 +1,139 @@
+package memcachestore
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/bradfitz/gomemcache/memcache"
+
+	"github.com/freshet-go/freshet/internal/testserver"
+	"github.com/freshet-go/freshet/store"
+)
+
+// Not flush_all: others use the server, too.
+func TestFlushLeavesWhatIsNotOurs(t *testing.T) {
+	s := testserver.Memcached(t)
+	b := open(t, patient, s.Addr)
+	raw := memcache.NewFromSelector(b.servers)
+	defer raw.Close()
+	theirs := []string{
+		"theirs", "a", "a/b", "a:/b", "a:~b", "a:~0123456789abcdef~x", "a:x~0123456789abcdef~1~2", "a:%41", "A:b", "ab:c",
+		"~lock~a:b", "~journal~a:~head", "~health~a:", "a:" + strings.Repeat("k", 199), "ключ",
+	}
+	for _, key := range theirs {
+		if err := raw.Set(&memcache.Item{Key: key, Value: []byte("v")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 1500 { // more than are deleted at once
+		mustSet(t, b, fmt.Sprint("a:", i), "v", time.Hour)
+	}
+	if n, err := b.Flush(t.Context(), "a:"); n != 1500 || err != nil {
+		t.Errorf("Flush: %d, %v", n, err)
+	}
+	for _, key := range theirs {
+		if _, err := raw.Get(key); err != nil {
+			t.Errorf("%q after Flush: %v", key, err)
+		}
+	}
+	want(t, "items left", items(t, b), len(theirs))
+}
+
+// What was on a server before another was added is flushed, too, but is neither listed nor counted: no
+// Get looks for it there.
+func TestWhatWasLeftBehindByAChangeOfServers(t *testing.T) {
+	one, two := testserver.Memcached(t), testserver.Memcached(t)
+	before := open(t, patient, one.Addr)
+	for i := range 100 {
+		mustSet(t, before, fmt.Sprint("a:", i), "v", time.Hour)
+	}
+	b := open(t, patient, one.Addr, two.Addr)
+	listed, stay := 0, 0
+	for i := range 100 {
+		if b.servers.pick(fmt.Sprint("a:", i)).String() == one.Addr {
+			stay++
+		}
+	}
+	for key, err := range b.List(t.Context(), "a:") {
+		if err != nil || get(t, b, key) != "v" {
+			t.Fatalf("List yielded %q, %v; Get says %s", key, err, get(t, b, key))
+		}
+		listed++
+	}
+	want(t, "listed", listed, stay)
+	n, err := b.Flush(t.Context(), "a:")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, "flushed", n, int64(stay))
+	want(t, "items left", items(t, b), 0)
+}
+
+func TestManyListAtOnce(t *testing.T) {
+	b := open(t, patient, testserver.Memcached(t).Addr)
+	for i := range 500 {
+		mustSet(t, b, fmt.Sprint("a:", i), "v", time.Hour)
+	}
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			n := 0
+			for _, err := range b.List(t.Context(), "a:") {
+				if err != nil {
+					t.Error(err)
+				}
+				n++
+			}
+			want(t, "listed", n, 500)
+		})
+	}
+	all.Wait()
+}
+
+// A server that is always busy, as one is whose list nobody fetches, is an error in the end.
+func TestAServerThatIsBusy(t *testing.T) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	defer serving.Wait()
+	defer l.Close()
+	serving.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conn.Write([]byte("BUSY currently processing crawler request\r\n"))
+			serving.Go(func() { conn.Read(make([]byte, 100)); conn.Close() })
+		}
+	})
+	b := unasked(t, patient, l.Addr().String())
+	_, err = b.Flush(t.Context(), "a:")
+	wantKind(t, "Flush", err, store.Transient, "lists its keys for somebody else")
+}
+
+func TestAServerThatDoesNotList(t *testing.T) {
+	b := open(t, patient, testserver.Memcached(t, "-X").Addr)
+	_, err := b.Flush(t.Context(), "a:")
+	wantKind(t, "Flush", err, store.Permanent, "lru_crawler metadump", "not allowed")
+	for _, err := range b.List(t.Context(), "a:") {
+		wantKind(t, "List", err, store.Permanent, "lru_crawler metadump")
+	}
+}
+
+func FuzzParseDumped(f *testing.F) {
+	f.Add("key=a%3Ab exp=1700000000 la=1 cas=2 fetch=no cls=1 size=63")
+	f.Add("key=a~0123456789abcdef~1 exp=-1")
+	f.Fuzz(func(t *testing.T, line string) {
+		k, ok := parseDumped(line)
+		if ok && (k.key == "" || len(k.key) > maxKey+maxDerived || !plain(strings.ReplaceAll(k.key, "~", "-"))) {
+			t.Errorf("%q gives the key %q", line, k.key)
+		}
+	})
+}
