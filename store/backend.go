@@ -104,10 +104,14 @@ func CheckKey(key string) error {
 	return nil
 }
 
-func keyByte(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
-		c == '_' || c == '.' || c == ':' || c == '-'
-}
+func keyByte(c byte) bool { return keyBytes[c] }
+
+var keyBytes = func() (allowed [256]bool) {
+	for _, c := range []byte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:-") {
+		allowed[c] = true
+	}
+	return allowed
+}()
 
 // BackendKey is the key that a Store made with that prefix uses in its Backend: short, and of
 // characters that fit all of them. Keys that differ never share one, as far as anyone knows of
