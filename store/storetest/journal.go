@@ -2,10 +2,8 @@ package storetest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/freshet-go/freshet/store"
 )
@@ -228,84 +226,4 @@ func since(ctx context.Context, j store.Journal, number uint64, want []store.Num
 		}
 	}
 	return nil
-}
-
-func concurrentJournal(ctx context.Context, j store.Journal, _ Options) error {
-	const workers, rounds = 8, 50
-	begin, err := beginning(ctx, j)
-	if err != nil {
-		return err
-	}
-	var all sync.WaitGroup
-	errs := make([]error, workers)
-	numbers := make([]map[string]uint64, workers)
-	for w := range workers {
-		numbers[w] = map[string]uint64{}
-		all.Go(func() {
-			for i := range rounds {
-				name := fmt.Sprint(w, "/", i)
-				n, err := j.Append(ctx, store.Mark{Kind: store.Key, Name: name}, store.Mark{Kind: store.Tag, Name: name})
-				if err != nil {
-					errs[w] = err
-					return
-				}
-				numbers[w][name] = n
-				// Acknowledged is visible, whatever the others do.
-				marks, head, err := j.Since(ctx, n-1)
-				if err != nil || head < n || len(marks) == 0 || marks[0].Number != n || marks[0].Name != name {
-					errs[w] = fmt.Errorf("right after Append returned %d: Since(%d) = %.300q, head %d, %v", n, n-1, fmt.Sprint(marks), head, err)
-					return
-				}
-			}
-		})
-	}
-	all.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	marks, _, err := j.Since(ctx, begin)
-	if err != nil {
-		return err
-	}
-	if len(marks) != 2*workers*rounds {
-		return fmt.Errorf("%d marks after %d were appended", len(marks), 2*workers*rounds)
-	}
-	last := begin
-	for _, m := range marks {
-		if m.Number <= last {
-			return fmt.Errorf("number %d after %d", m.Number, last)
-		}
-		last = m.Number
-		var w int
-		fmt.Sscanf(m.Name, "%d/", &w)
-		want := numbers[w][m.Name]
-		if m.Kind == store.Key {
-			want-- // the first of the two
-		}
-		if m.Number != want {
-			return fmt.Errorf("%s mark %q: Since gives it number %d; by what its Append returned, it is %d", m.Kind, m.Name, m.Number, want)
-		}
-	}
-	return nil
-}
-
-func appendMany(ctx context.Context, j store.Journal, _ Options) error {
-	const many = 1000
-	begin, err := beginning(ctx, j)
-	if err != nil {
-		return err
-	}
-	marks := make([]store.Mark, many)
-	for i := range marks {
-		marks[i] = store.Mark{Kind: store.MarkKind(i % 3), Name: fmt.Sprint("name ", i), Soft: i%2 == 0}
-	}
-	n, err := j.Append(ctx, marks...)
-	if err != nil {
-		return fmt.Errorf("Append of %d marks: %w", many, err)
-	}
-	want := make([]store.Numbered, many)
-	for i, m := range marks {
-		want[i] = store.Numbered{Mark: m, Number: n - many + 1 + uint64(i)}
-	}
-	return since(ctx, j, begin, want, n)
 }
