@@ -28,6 +28,8 @@ type Backend struct {
 	server  string // for people
 	backlog backlog
 
+	maxValue int // bytes
+
 	life   context.Context // done when Close is called
 	end    context.CancelFunc
 	closed atomic.Bool
@@ -93,7 +95,7 @@ func NewFrom(pool *pgxpool.Pool, c Config) (*Backend, error) {
 func newBackend(c Config, pool *pgxpool.Pool, ours bool) *Backend {
 	p := pool.Config()
 	b := &Backend{
-		config: c, pool: pool, ours: ours, sql: statementsFor(c.Table), server: where(p.ConnConfig),
+		config: c, pool: pool, ours: ours, sql: statementsFor(c.Table), server: where(p.ConnConfig), maxValue: maxValue,
 	}
 	b.backlog.init(int(p.MaxConns), *c.MaxBacklog)
 	b.leases.most = int(p.MaxConns) / 2

@@ -73,12 +73,12 @@ func (b *Backend) Set(ctx context.Context, key string, value []byte, ttl time.Du
 		_, err := b.remove(ctx, "set", key)
 		return err
 	}
-	if len(value) > maxValue {
+	if len(value) > b.maxValue {
 		_, err := b.remove(ctx, "set", key)
 		if err != nil {
 			return err
 		}
-		return refuse("set", key, "a value of %d bytes; %d are allowed at most: %w", len(value), maxValue, store.ErrTooLarge)
+		return refuse("set", key, "a value of %d bytes; %d are allowed at most: %w", len(value), b.maxValue, store.ErrTooLarge)
 	}
 	if value == nil {
 		value = []byte{} // not NULL

@@ -1,0 +1,222 @@
+package pgstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/freshet-go/freshet/internal/testserver"
+	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/storetest"
+)
+
+// through is the URL with a proxy in place of the server.
+func through(t testing.TB, url string) (string, *testserver.FaultProxy) {
+	t.Helper()
+	addr := testserver.SharedPostgres(t).Addr
+	p := testserver.Proxy(t, addr)
+	return strings.Replace(url, addr, p.Addr, 1), p
+}
+
+func TestDead(t *testing.T) {
+	url := database(t)
+	open(t, url)
+	// Closing waits for connections on which the server is silent.
+	for name, spoil := range map[string]func(*testserver.FaultProxy){
+		"refuses": (*testserver.FaultProxy).Refuse, "hangs": (*testserver.FaultProxy).Hang,
+	} {
+		t.Run(name, func(t *testing.T) {
+			storetest.RunDead(t, func(t *testing.T) store.Backend {
+				url, p := through(t, url)
+				b := made(t, url)
+				if _, err := b.Exists(t.Context(), "key"); err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(p.Refuse) // before b is closed
+				spoil(p)
+				return b
+			})
+		})
+	}
+}
+
+func TestServerKilledAndBack(t *testing.T) {
+	server := testserver.Postgres(t)
+	b := open(t, server.URL+"&sweep=0")
+	set := func() error { return b.Set(t.Context(), "key", []byte("v"), time.Hour) }
+	if err := set(); err != nil {
+		t.Fatal(err)
+	}
+	server.Kill()
+	wantKind(t, set(), store.Transient)
+	_, err := b.Health(t.Context())
+	wantKind(t, err, store.Transient)
+	server.Start()
+	eventually(t, "it works again", func() bool { return set() == nil })
+	if got, err := b.Get(t.Context(), "key"); err != nil || string(got) != "v" {
+		t.Errorf("Get: %q, %v", got, err)
+	}
+}
+
+func TestWrongAtStart(t *testing.T) {
+	url := database(t)
+	admin(t, url, "CREATE ROLE app_"+suffix(url)+" LOGIN PASSWORD 'right'")
+	t.Cleanup(func() { admin(t, url, "DROP ROLE app_"+suffix(url)) })
+	user := func(u string) string { return strings.Replace(url, "freshet@", u+"@", 1) }
+	for _, tt := range []struct {
+		name, url string
+		kind      store.ErrorKind
+		says      string
+	}{
+		{"password", user("app_" + suffix(url) + ":secret"), store.Authentication, "password authentication failed"},
+		{"user", user("nobody:secret"), store.Authentication, "authentication failed"},
+		{"database", strings.Replace(url, suffix(url), "nowhere", 1), store.Permanent, "does not exist"},
+		{"port", strings.Replace(url, testserver.SharedPostgres(t).Addr, "127.0.0.1:1", 1), store.Transient, "127.0.0.1:1"},
+		{"host", strings.Replace(url, testserver.SharedPostgres(t).Addr, "nowhere.invalid", 1), store.Transient, "nowhere.invalid"},
+		{"no tables", url, store.Permanent, "freshet migrate --store URL"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := ParseURL(tt.url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := Open(t.Context(), c)
+			if err == nil {
+				b.Close()
+			}
+			wantKind(t, err, tt.kind)
+			if err == nil || !strings.Contains(err.Error(), tt.says) || !strings.HasPrefix(err.Error(), "pgstore: open") {
+				t.Errorf("error %v; want one that says %q", err, tt.says)
+			}
+		})
+	}
+	open(t, url)
+	c, _ := ParseURL(url)
+	b, err := Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
+	_, err = b.Get(t.Context(), "key")
+	wantKind(t, err, store.Permanent)
+	if err := b.Close(); err != nil {
+		t.Errorf("a second Close: %v", err)
+	}
+}
+
+// suffix is the part of a database's URL that no other has.
+func suffix(url string) string {
+	_, after, _ := strings.Cut(url, "/test_")
+	name, _, _ := strings.Cut(after, "?")
+	return name
+}
+
+func TestReadOnly(t *testing.T) {
+	url := database(t)
+	if err := open(t, url).Set(t.Context(), "key", []byte("v"), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	b := made(t, url+"&sweep=0&options=-c%20default_transaction_read_only%3Don")
+	if got, err := b.Get(t.Context(), "key"); err != nil || string(got) != "v" {
+		t.Errorf("Get: %q, %v; reads must not write", got, err)
+	}
+	if _, err := b.Exists(t.Context(), "key"); err != nil {
+		t.Error(err)
+	}
+	if _, err := b.TTL(t.Context(), "key"); err != nil {
+		t.Error(err)
+	}
+	wantKind(t, b.Set(t.Context(), "key", []byte("secret"), time.Hour), store.Transient)
+	h, err := b.Health(t.Context())
+	if err != nil || h.Details["writable"] != "false" {
+		t.Errorf("Health: %+v, %v", h, err)
+	}
+}
+
+func TestTheServersOwnTimeout(t *testing.T) {
+	url := database(t)
+	b := open(t, url+"&sweep=0&statement_timeout=100")
+	blocked(t, b, url, "row")
+	wantKind(t, b.Set(t.Context(), "row", []byte("secret"), time.Hour), store.Timeout)
+}
+
+func TestOurTimeout(t *testing.T) {
+	url := database(t)
+	b := open(t, url+"&sweep=0&timeout=200ms")
+	blocked(t, b, url, "row")
+	err := b.Set(context.Background(), "row", []byte("secret"), time.Hour)
+	if wantKind(t, err, store.Timeout); err != nil && !strings.Contains(err.Error(), "200ms (timeout)") {
+		t.Errorf("error %v; want one that names the option", err)
+	}
+}
+
+func TestHang(t *testing.T) {
+	url, p := through(t, database(t))
+	b := open(t, url+"&sweep=0")
+	t.Cleanup(p.Refuse)
+	reason := errors.New("the reason")
+	for range 3 {
+		p.Hang()
+		ctx, cancel := context.WithTimeoutCause(t.Context(), 100*time.Millisecond, reason)
+		start := time.Now()
+		_, err := b.Get(ctx, "key")
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("Get returned %v after its deadline of 100 ms", took)
+		}
+		cancel()
+		wantKind(t, err, store.Timeout)
+		if !errors.Is(err, reason) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("error %v; want the context's error and its cause in it", err)
+		}
+		p.Pass()
+		if _, err := b.Get(t.Context(), "key"); err != store.ErrNotFound {
+			t.Errorf("when it answers again: %v", err)
+		}
+	}
+}
+
+func TestCutInTheMiddleOfAReply(t *testing.T) {
+	url, p := through(t, database(t))
+	b := open(t, url+"&sweep=0")
+	value := bytes.Repeat([]byte("0123456789abcdef"), 4096)
+	if err := b.Set(t.Context(), "key", value, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{0, 1, 5, 100, 5000, 65_000} {
+		p.CutAfter(n)
+		got, err := b.Get(t.Context(), "key")
+		if wantKind(t, err, store.Transient); got != nil {
+			t.Errorf("cut after %d bytes: Get returned %d bytes", n, len(got))
+		}
+		p.Pass()
+		if got, err := b.Get(t.Context(), "key"); err != nil || !bytes.Equal(got, value) {
+			t.Errorf("afterwards: %d bytes, %v", len(got), err)
+		}
+	}
+}
+
+func TestWhatIsNotPostgreSQL(t *testing.T) {
+	url, p := through(t, database(t))
+	b := made(t, url+"&timeout=1&sweep=0")
+	p.Alter(func(reply []byte) []byte { return []byte("HTTP/1.1 400 Bad Request\r\n\r\n") })
+	_, err := b.Get(t.Context(), "key")
+	wantKind(t, err, store.Transient, store.Timeout, store.Unknown)
+}
+
+func TestKindsOfStates(t *testing.T) {
+	for state, want := range map[string]store.ErrorKind{
+		"08006": store.Transient, "53100": store.Transient, "53300": store.Transient, "57P01": store.Transient, "57P03": store.Transient,
+		"25006": store.Transient, "40001": store.Transient, "40P01": store.Transient, "58030": store.Transient,
+		"28P01": store.Authentication, "28000": store.Authentication, "42501": store.Authentication,
+		"57014": store.Timeout, "55P03": store.Timeout,
+		"22021": store.Permanent, "42P01": store.Permanent, "3D000": store.Permanent, "54000": store.Permanent,
+		"XX000": store.Unknown, "": store.Unknown,
+	} {
+		if got := kindOfState(state); got != want {
+			t.Errorf("%s: %v, want %v", state, got, want)
+		}
+	}
+}
