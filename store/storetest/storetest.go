@@ -2,6 +2,9 @@
 // says both when it is broken. A driver's whole test of the contract is one line:
 //
 //	func TestBackend(t *testing.T) { storetest.RunBackend(t, newBackend) }
+//
+// RunBackend finds the abilities of the backend by itself and tests them, the journals that it keeps
+// included. RunDead tests what the backend says when its server does not answer.
 package storetest
 
 import (
