@@ -154,7 +154,7 @@ func checksum(b []byte) uint32 {
 // encodedSize is the room that an encoding takes, or little more: a body that does not yield grows by 3
 // bytes in 128 KiB before that is known.
 func encodedSize(e *Entry) int {
-	n := 192 + len(e.Key) + len(e.URI) + len(e.Body) + len(e.Body)>>15 + 2*binary.MaxVarintLen64*len(e.Spans) + stringsRoom(e.Tags)
+	n := 176 + len(e.Key) + len(e.URI) + len(e.Body) + len(e.Body)>>15 + 2*binary.MaxVarintLen64*len(e.Spans) + stringsRoom(e.Tags)
 	for _, h := range []http.Header{e.Header, e.Trailer, e.Vary} {
 		for name, values := range h {
 			n += len(name) + 4 + stringsRoom(values)
