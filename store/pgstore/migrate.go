@@ -40,22 +40,24 @@ type step struct {
 
 var makes = regexp.MustCompile(`(?m)^CREATE (?:UNLOGGED )?(?:TABLE|INDEX) IF NOT EXISTS (\w+)`)
 
+var ourNames = regexp.MustCompile(`\bfreshet_cache(\w*)`)
+
 // steps takes schema.sql apart, for the table and the kind of table that are wanted.
 func (c Config) steps() []step {
-	_, name, qualified := strings.Cut(c.Table, ".")
-	if !qualified {
-		name = c.Table
-	}
-	script := regexp.MustCompile(`\bfreshet_cache(\w*)`).ReplaceAllStringFunc(schema, func(s string) string {
-		return name + strings.TrimPrefix(s, DefaultTable)
-	})
+	name := c.Table[strings.IndexByte(c.Table, '.')+1:]
+	script := schema
 	if c.Unlogged {
-		script = strings.Replace(script, "\nCREATE TABLE IF NOT EXISTS "+name+" (", "\nCREATE UNLOGGED TABLE IF NOT EXISTS "+name+" (", 1)
+		const create = "TABLE IF NOT EXISTS " + DefaultTable + " ("
+		script = strings.Replace(script, "CREATE "+create, "CREATE UNLOGGED "+create, 1)
 	}
 	var all []step
 	for _, part := range strings.Split(script, "\n-- step: ")[1:] {
 		what, script, _ := strings.Cut(part, "\n")
-		all = append(all, step{what: what, makes: makes.FindStringSubmatch(part)[1], script: script})
+		all = append(all, step{
+			what:   ourNames.ReplaceAllString(what, name+"$1"),
+			makes:  ourNames.ReplaceAllString(makes.FindStringSubmatch(script)[1], name+"$1"),
+			script: ourNames.ReplaceAllString(script, `"`+name+`$1"`), // it may be a word of SQL
+		})
 	}
 	return all
 }
