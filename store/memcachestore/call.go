@@ -90,6 +90,8 @@ func (b *Backend) judge(ctx context.Context, err error) (store.ErrorKind, error)
 		return store.Permanent, errClosed
 	case ctx.Err() != nil:
 		return store.Timeout, fmt.Errorf("%w: %w", ctx.Err(), context.Cause(ctx))
+	case passed(ctx) && (errors.As(err, &late) || store.KindOfCause(err) == store.Timeout):
+		return store.Timeout, context.DeadlineExceeded // the context's own timer is a little late
 	case errors.As(err, &late):
 		return store.Timeout, fmt.Errorf("no connection within %v", b.config.DialTimeout)
 	case errors.Is(err, errBusy):
@@ -99,9 +101,6 @@ func (b *Backend) judge(ctx context.Context, err error) (store.ErrorKind, error)
 		return kind, fmt.Errorf("%w: %s", cause, hint.hint)
 	}
 	kind := store.KindOfCause(err)
-	if end, ok := ctx.Deadline(); ok && kind == store.Timeout && !time.Now().Before(end) {
-		return kind, context.DeadlineExceeded // its timer is a little late
-	}
 	switch kind {
 	case store.Unknown:
 		return judgeAnswer(err.Error())
@@ -112,6 +111,12 @@ func (b *Backend) judge(ctx context.Context, err error) (store.ErrorKind, error)
 		return kind, errClosed
 	}
 	return kind, err
+}
+
+// passed tells whether ctx's deadline has come.
+func passed(ctx context.Context) bool {
+	end, ok := ctx.Deadline()
+	return ok && !time.Now().Before(end)
 }
 
 // hinted is an answer of the server with what the reader can do about it.
@@ -142,7 +147,7 @@ func judgeAnswer(text string) (store.ErrorKind, error) {
 	case said == "":
 		return store.Transient, errors.New("the answer is not what Memcached would say")
 	case strings.Contains(said, "too large"):
-		return kind, fmt.Errorf("%s: it is greater than the server's option -I allows", said)
+		return kind, fmt.Errorf("%w: %s: the server's option -I allows no more", store.ErrTooLarge, said)
 	case strings.Contains(said, "unauthenticated"):
 		return store.Authentication, fmt.Errorf("%s: the server wants a password, which this client cannot give", said)
 	case strings.HasPrefix(said, "SERVER_ERROR"):

@@ -199,6 +199,41 @@ func TestAHungServerHoldsNobodyLongerThanTheTimeout(t *testing.T) {
 	}
 }
 
+// The timeout is the whole answer's, not each item's: here one comes every 0.7 seconds.
+func TestASlowServerHasOneTimeout(t *testing.T) {
+	p := testserver.Proxy(t, testserver.SharedMemcached(t).Addr)
+	b := open(t, Config{Timeout: time.Second, MaxItemSize: minItemSize, Oversize: Split}, p.Addr)
+	mustSet(t, b, "slow", strings.Repeat("v", 3*b.config.room()), time.Hour)
+	p.Trickle(1000)
+	start := time.Now()
+	_, err := b.Get(context.Background(), "slow")
+	wantKind(t, "Get", err, store.Timeout)
+	if took := time.Since(start); took > 1800*time.Millisecond {
+		t.Errorf("took %v of a timeout of 1s", took)
+	}
+}
+
+// A context that is done between the beginning of a call and its first word.
+func TestACallWhoseContextEndsEarly(t *testing.T) {
+	p := testserver.Proxy(t, testserver.SharedMemcached(t).Addr)
+	b := open(t, patient, p.Addr)
+	mustSet(t, b, "early", "v", time.Hour)
+	p.Hang()
+	ctx, cancel := context.WithCancel(t.Context())
+	l := b.lanes.begin(ctx)
+	defer b.lanes.release(l)
+	cancel()
+	for ended := false; !ended; time.Sleep(time.Millisecond) {
+		l.mu.Lock()
+		ended = l.ended
+		l.mu.Unlock()
+	}
+	start := time.Now()
+	if _, err := l.client.Get("early"); err == nil || time.Since(start) > patient.Timeout/2 {
+		t.Errorf("Get: %v, after %v", err, time.Since(start))
+	}
+}
+
 func TestACutReplyIsNoValue(t *testing.T) {
 	p := testserver.Proxy(t, testserver.SharedMemcached(t).Addr)
 	b := open(t, patient, p.Addr)
@@ -299,9 +334,13 @@ func TestCloseEndsWhatIsGoingOn(t *testing.T) {
 		})
 	}
 	time.Sleep(50 * time.Millisecond)
+	start := time.Now()
 	b.Close()
 	b.Close()
 	calls.Wait()
+	if took := time.Since(start); took > patient.Timeout/2 {
+		t.Errorf("the calls ended %v after Close", took)
+	}
 	for call, err := range everyCall(t.Context(), b, "closed") {
 		wantKind(t, call, err, store.Permanent, "closed")
 	}

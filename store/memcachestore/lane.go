@@ -11,8 +11,8 @@ import (
 )
 
 // lanes are the clients of a Backend. The vendor's client knows no context. So each call has a client, with
-// connections of its own, to itself for as long as it lasts: then they can be given the call's
-// deadline, and be told when its context ends. No call needs a goroutine for that, and none is left behind.
+// connections of its own, to itself for as long as it lasts: then what waits there can be ended when the
+// call's context is done. No call needs a goroutine for that, and none is left behind.
 type lanes struct {
 	config  Config
 	servers *servers
@@ -87,7 +87,6 @@ type lane struct {
 	lanes  *lanes
 	client *memcache.Client
 	ctx    context.Context // of the call in progress
-	until  time.Time       // ctx's deadline; zero: none
 	stop   func() bool     // ends the listening to ctx; nil: nobody listens
 
 	mu     sync.Mutex
@@ -100,7 +99,6 @@ type lane struct {
 
 func (l *lane) begin(ctx context.Context) {
 	l.ctx = ctx
-	l.until, _ = ctx.Deadline()
 	l.mu.Lock()
 	l.call++
 	l.ended, l.stale = false, false
@@ -179,8 +177,8 @@ type conn struct {
 	heard  bool   // the server has said something in this call
 }
 
-// SetDeadline is how the client gives a call its time: several times in one call, of which the first
-// counts, and no more than the call's context has.
+// SetDeadline is how the client gives a call its time: anew for each line of an answer. Here the first
+// counts, lest a slow server have several times as much; and a call whose context has ended has none.
 func (c *conn) SetDeadline(t time.Time) error {
 	l := c.lane
 	l.mu.Lock()
@@ -189,11 +187,8 @@ func (c *conn) SetDeadline(t time.Time) error {
 		return nil
 	}
 	c.call, c.reused, c.heard = l.call, c.call != 0, false
-	switch {
-	case l.ended:
+	if l.ended {
 		t = long
-	case !l.until.IsZero() && l.until.Before(t):
-		t = l.until
 	}
 	return c.Conn.SetDeadline(t)
 }

@@ -94,28 +94,48 @@ func TestManyListAtOnce(t *testing.T) {
 	all.Wait()
 }
 
-// A server that is always busy, as one is whose list nobody fetches, is an error in the end.
-func TestAServerThatIsBusy(t *testing.T) {
+// answering is a server of the test's own: each connection gets the next answer, the last one for ever.
+func answering(t *testing.T, answers ...string) (address string) {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var serving sync.WaitGroup
-	defer serving.Wait()
-	defer l.Close()
+	t.Cleanup(func() { l.Close(); serving.Wait() })
 	serving.Go(func() {
-		for {
+		for i := 0; ; i = min(i+1, len(answers)-1) {
 			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
-			conn.Write([]byte("BUSY currently processing crawler request\r\n"))
-			serving.Go(func() { conn.Read(make([]byte, 100)); conn.Close() })
+			serving.Go(func() {
+				defer conn.Close()
+				conn.Read(make([]byte, 100))
+				conn.Write([]byte(answers[i]))
+			})
 		}
 	})
-	b := unasked(t, patient, l.Addr().String())
-	_, err = b.Flush(t.Context(), "a:")
+	return l.Addr().String()
+}
+
+// A server that is always busy, as one is whose list nobody fetches, is an error in the end.
+func TestAServerThatIsBusy(t *testing.T) {
+	b := unasked(t, patient, answering(t, "BUSY currently processing crawler request\r\n"))
+	_, err := b.Flush(t.Context(), "a:")
 	wantKind(t, "Flush", err, store.Transient, "lists its keys for somebody else")
+}
+
+// Items in use are passed over, and other programs' keys are not ours.
+func TestAKeyThatTheServerPassesOver(t *testing.T) {
+	b := unasked(t, patient, answering(t, "END\r\n", "key=a%3A1 exp=-1 la=1\nkey=%zz exp=1\nkey=a%3A2 exp=x\nEND\r\n"))
+	var keys []string
+	for key, err := range b.List(t.Context(), "a:") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, key)
+	}
+	want(t, "listed", fmt.Sprint(keys), "[a:1]")
 }
 
 func TestAServerThatDoesNotList(t *testing.T) {

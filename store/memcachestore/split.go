@@ -80,7 +80,7 @@ func (b *Backend) setSplit(ctx context.Context, key string, value []byte, ttl ti
 		if _, err := b.remove(ctx, "set", key); err != nil {
 			return err
 		}
-		return b.refuse("set", key, "the value has %d bytes; at most %d parts of %d are allowed", len(value), maxParts, size)
+		return b.refuse("set", key, "%w: it has %d bytes; at most %d parts of %d are allowed", store.ErrTooLarge, len(value), maxParts, size)
 	}
 	before, err := b.item(ctx, "set", key)
 	if err != nil && err != store.ErrNotFound {

@@ -115,8 +115,8 @@ func (b *Backend) setOversize(ctx context.Context, key string, value []byte, ttl
 		if _, err := b.remove(ctx, "set", key); err != nil {
 			return err
 		}
-		return b.refuse("set", key, "the value has %d bytes, and with max_item_size=%d at most %d fit; "+
-			"oversize=split would spread it over several items", len(value), b.config.MaxItemSize, most)
+		return b.refuse("set", key, "%w: it has %d bytes, and with max_item_size=%d at most %d fit; "+
+			"oversize=split would spread it over several items", store.ErrTooLarge, len(value), b.config.MaxItemSize, most)
 	}
 	return b.setSplit(ctx, key, value, ttl)
 }
