@@ -71,7 +71,7 @@ func (b *breaker) ask(do func() *failure) (refused *failure) {
 	b.machine.Execute(func() (struct{}, error) {
 		ran = true
 		// What gets through while it is open is a probe.
-		if b.state.CompareAndSwap(uint32(Open), uint32(HalfOpen)) {
+		if b.state.Load() == uint32(Open) && b.state.CompareAndSwap(uint32(Open), uint32(HalfOpen)) {
 			b.news.add(change{to: HalfOpen})
 		}
 		if f := do(); f != nil {

@@ -40,7 +40,7 @@ type Options struct {
 
 	// Detached is for inner stores that do not end a call when its context is done. Each call then has
 	// a goroutine of its own, which is left behind at the deadline and counts towards MaxWaiting for as
-	// long as it lasts. It costs about a microsecond a call. Without it the deadline holds as far as
+	// long as it lasts. It costs a microsecond or two a call. Without it the deadline holds as far as
 	// the inner store heeds contexts; the drivers under store/ do.
 	Detached bool
 
@@ -190,10 +190,11 @@ func nothing() {}
 // within bounds ctx, unless its own deadline comes first: a second timer would cost half a microsecond
 // and change nothing.
 func within(ctx context.Context, now time.Time, timeout time.Duration) (context.Context, context.CancelFunc) {
-	if deadline, ok := ctx.Deadline(); ok && deadline.Sub(now) <= timeout {
+	end := now.Add(timeout)
+	if deadline, ok := ctx.Deadline(); ok && !deadline.After(end) {
 		return ctx, nothing
 	}
-	return context.WithTimeout(ctx, timeout)
+	return context.WithDeadline(ctx, end)
 }
 
 // patience is which part of the timeout a caller must have given the server for its own deadline to
