@@ -61,11 +61,20 @@ func (p *lanes) get() *lane {
 func (p *lanes) release(l *lane) {
 	l.end()
 	p.mu.Lock()
-	if len(p.idle) < p.config.PoolSize && p.done.Err() == nil {
+	kept := len(p.idle) < p.config.PoolSize && p.done.Err() == nil
+	if kept {
 		p.idle = append(p.idle, l)
-		p.mu.Unlock()
-		return
 	}
+	p.mu.Unlock()
+	if !kept {
+		p.drop(l)
+	}
+}
+
+// drop ends a lane that a call has.
+func (p *lanes) drop(l *lane) {
+	l.end()
+	p.mu.Lock()
 	delete(p.all, l)
 	p.mu.Unlock()
 	l.close()
@@ -163,7 +172,7 @@ func (l *lane) dial(_ context.Context, network, address string) (net.Conn, error
 		_ = nc.Close()
 		return nil, net.ErrClosed
 	}
-	c := &conn{Conn: nc, lane: l}
+	c := &conn{Conn: nc, lane: l, address: address}
 	l.open = append(l.open, c)
 	return c, nil
 }
@@ -171,10 +180,11 @@ func (l *lane) dial(_ context.Context, network, address string) (net.Conn, error
 // conn is a connection of a lane.
 type conn struct {
 	net.Conn
-	lane   *lane
-	call   uint64 // the call that it serves
-	reused bool   // it has served another before
-	heard  bool   // the server has said something in this call
+	lane    *lane
+	address string // dialled
+	call    uint64 // the call that it serves
+	reused  bool   // it has served another before
+	heard   bool   // the server has said something in this call
 }
 
 // SetDeadline is how the client gives a call its time: anew for each line of an answer. Here the first

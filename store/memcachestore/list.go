@@ -56,6 +56,7 @@ func (b *Backend) List(ctx context.Context, prefix string) iter.Seq2[string, err
 
 // keysOn are the keys of the values that lie on a server and would be looked for there.
 func (b *Backend) keysOn(ctx context.Context, s *server, prefix string) (keys []dumped, err error) {
+	b.lanes.settle(ctx, s.address)
 	seen := make(map[string]bool)
 	for pass := range maxPasses {
 		found, err := b.dump(ctx, "list", s, prefix)
@@ -111,6 +112,7 @@ func (b *Backend) Flush(ctx context.Context, prefix string) (removed int64, err 
 }
 
 func (b *Backend) flush(ctx context.Context, s *server, prefix string) (removed int64, err error) {
+	b.lanes.settle(ctx, s.address)
 	for pass, none := 0, 0; pass < maxPasses && none < 2; pass++ {
 		keys, err := b.dump(ctx, "flush", s, prefix)
 		if err != nil {

@@ -125,6 +125,41 @@ func TestAServerThatIsBusy(t *testing.T) {
 	wantKind(t, "Flush", err, store.Transient, "lists its keys for somebody else")
 }
 
+// A server lists a value only when it has done with those who read it.
+func TestWhatWasJustReadIsListed(t *testing.T) {
+	b := open(t, patient, testserver.Memcached(t).Addr)
+	for i := range 300 {
+		key := fmt.Sprint("read:", i, ":")
+		mustSet(t, b, key, "v", time.Hour)
+		want(t, "Get", get(t, b, key), "v")
+		n := 0
+		for range b.List(t.Context(), key) {
+			n++
+		}
+		if n != 1 {
+			t.Fatalf("List %d yielded %d keys, want the one that was just read", i, n)
+		}
+		if n, err := b.Flush(t.Context(), key); n != 1 || err != nil {
+			t.Fatalf("Flush %d: %d, %v", i, n, err)
+		}
+	}
+}
+
+func TestSettlingOfConnectionsThatAreDead(t *testing.T) {
+	s := testserver.Memcached(t)
+	b := open(t, patient, s.Addr)
+	mustSet(t, b, "a:1", "v", time.Hour)
+	s.Kill()
+	s.Start()
+	for range 2 {
+		if n, err := b.Flush(t.Context(), "a:"); n != 0 || err != nil {
+			t.Errorf("Flush after a restart: %d, %v", n, err)
+		}
+	}
+	mustSet(t, b, "a:1", "v", time.Hour)
+	want(t, "Get", get(t, b, "a:1"), "v")
+}
+
 // Items in use are passed over, and other programs' keys are not ours.
 func TestAKeyThatTheServerPassesOver(t *testing.T) {
 	b := unasked(t, patient, answering(t, "END\r\n", "key=a%3A1 exp=-1 la=1\nkey=%zz exp=1\nkey=a%3A2 exp=x\nEND\r\n"))
