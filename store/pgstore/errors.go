@@ -32,10 +32,18 @@ func refuse(op, key, format string, args ...any) error {
 	return &store.Error{Backend: pkg, Op: op, Key: key, Kind: store.Permanent, Err: fmt.Errorf(format, args...)}
 }
 
+// unfitError says that the server, or what is on it, cannot be used as it is. It is permanent.
+type unfitError struct{ text string }
+
+func (e *unfitError) Error() string { return e.text }
+
+func unfit(format string, args ...any) error { return &unfitError{fmt.Sprintf(format, args...)} }
+
 // kindOf classifies an error by what the server calls it, and by the standard library's errors otherwise.
 func kindOf(err error) store.ErrorKind {
 	var pg *pgconn.PgError
 	var full *fullError
+	var wrong *unfitError
 	var dial *pgconn.ConnectError
 	var network net.Error
 	switch {
@@ -43,7 +51,7 @@ func kindOf(err error) store.ErrorKind {
 		return kindOfState(pg.Code)
 	case errors.As(err, &full):
 		return store.Transient
-	case errors.Is(err, errClosed):
+	case errors.Is(err, errClosed), errors.As(err, &wrong):
 		return store.Permanent
 	case errors.Is(err, pgconn.ErrConnClosed):
 		return store.Transient
@@ -96,7 +104,7 @@ func (b *Backend) advice(err error) string {
 	case "42P01", "42703": // undefined_table, undefined_column
 		return "; " + b.migrateHint()
 	case "42501":
-		return fmt.Sprintf("; the role needs SELECT, INSERT, UPDATE and DELETE on %s, %s_journal and %s_journal_head, and USAGE of their schema",
+		return fmt.Sprintf("; the role needs SELECT, INSERT, UPDATE and DELETE on %s, %s_journal and %s_journal_head, and USAGE of their schema; to create them, CREATE on it",
 			b.config.Table, b.config.Table, b.config.Table)
 	}
 	return ""

@@ -10,7 +10,7 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// oldest is the first version with what we ask for: hashtextextended, and toast_tuple_target.
+// oldest is the first version with what we ask for: hashtextextended.
 const oldest = 110000
 
 // described is what the server says of itself and of our tables.
@@ -37,13 +37,13 @@ func tablesOf(table string) []string {
 	return []string{table, table + "_journal", table + "_journal_head"}
 }
 
-// unfit says why the server cannot be used, or nil.
-func (b *Backend) unfit(d described) error {
+// judge says why the server cannot be used, or nil.
+func (b *Backend) judge(d described) error {
 	switch {
 	case d.number < oldest:
-		return fmt.Errorf("the server is PostgreSQL %s; 11 or later is needed", d.version)
+		return unfit("the server is PostgreSQL %s; 11 or later is needed", d.version)
 	case len(d.missing) > 0:
-		return fmt.Errorf("no table %s in the database; %s", strings.Join(d.missing, ", "), b.migrateHint())
+		return unfit("no table %s in the database; %s", strings.Join(d.missing, ", "), b.migrateHint())
 	}
 	return newer(d.comment)
 }
@@ -51,11 +51,11 @@ func (b *Backend) unfit(d described) error {
 // ready asks the server once, and fails in one sentence.
 func (b *Backend) ready(ctx context.Context) error {
 	d, err := b.describe(ctx)
+	if err == nil {
+		err = b.judge(d)
+	}
 	if err != nil {
 		return b.fail(ctx, "open", "", fmt.Errorf("%s: %w", b.server, err))
-	}
-	if err := b.unfit(d); err != nil {
-		return &store.Error{Backend: pkg, Op: "open", Kind: store.Permanent, Err: fmt.Errorf("%s: %w", b.server, err)}
 	}
 	return nil
 }
@@ -85,8 +85,8 @@ func (b *Backend) Health(ctx context.Context) (store.Health, error) {
 	if d.standby {
 		h.Details["role"] = "standby"
 	}
-	if err := b.unfit(d); err != nil {
-		return h, &store.Error{Backend: pkg, Op: "health", Kind: store.Permanent, Err: err}
+	if err := b.judge(d); err != nil {
+		return h, b.fail(ctx, "health", "", err)
 	}
 	return h, nil
 }

@@ -26,7 +26,7 @@ func newer(comment string) error {
 		return nil // somebody has written a comment of their own
 	}
 	if n, err := strconv.Atoi(found[1]); err != nil || n > version {
-		return fmt.Errorf("the tables have schema version %s, and this program knows %d; update it", found[1], version)
+		return unfit("the tables have schema version %s, and this program knows %d; update it", found[1], version)
 	}
 	return nil
 }
@@ -129,9 +129,9 @@ func (b *Backend) enterSchema(ctx context.Context, tx pgx.Tx) error {
 	case err != nil:
 		return err
 	case number < oldest:
-		return fmt.Errorf("the server has version %d; PostgreSQL 11 or later is needed", number/10000)
+		return unfit("the server has version %d; PostgreSQL 11 or later is needed", number/10000)
 	case in == "":
-		return fmt.Errorf("there is no schema for the table %s, or the role may not use it; create the schema first", b.config.Table)
+		return unfit("there is no schema for the table %s, or the role may not use it; create the schema first", b.config.Table)
 	}
 	return newer(said)
 }

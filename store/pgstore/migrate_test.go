@@ -2,6 +2,7 @@ package pgstore
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -183,7 +184,8 @@ func TestTablesOfALaterVersion(t *testing.T) {
 	url := database(t)
 	b := open(t, url)
 	admin(t, url, "COMMENT ON TABLE freshet_cache IS 'Freshet: stored responses (schema version 2)'")
-	if _, err := b.Migrate(t.Context(), false); err == nil || !strings.Contains(err.Error(), "schema version 2") {
+	_, err := b.Migrate(t.Context(), false)
+	if wantKind(t, err, store.Permanent); err == nil || !strings.Contains(err.Error(), "schema version 2") {
 		t.Errorf("Migrate: %v", err)
 	}
 	wantKind(t, b.ready(t.Context()), store.Permanent)
@@ -219,6 +221,26 @@ func TestARoleWithFewRights(t *testing.T) {
 	everyCall(t, b)
 	if steps := migrate(t, b, false); len(steps) > 0 {
 		t.Errorf("Migrate: %q", steps)
+	}
+}
+
+// A pooler may give each transaction another connection: nothing may be left on one.
+func TestNothingStaysOnAConnection(t *testing.T) {
+	url := database(t)
+	open(t, url)
+	for _, cached := range []bool{true, false} {
+		b := made(t, fmt.Sprintf("%s&pool_size=2&max_overflow=0&sweep=0&statement_cache=%t", url, cached))
+		everyCall(t, b)
+		for _, conn := range b.pool.AcquireAllIdle(t.Context()) {
+			var statements, listening, locks int
+			err := conn.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM pg_prepared_statements WHERE statement !~ 'pg_prepared'),
+				(SELECT count(*) FROM pg_listening_channels()), (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid())`).
+				Scan(&statements, &listening, &locks)
+			if err != nil || (statements > 0) != cached || listening+locks > 0 {
+				t.Errorf("statement_cache=%t: %d prepared statements, %d channels, %d locks, %v", cached, statements, listening, locks, err)
+			}
+			conn.Release()
+		}
 	}
 }
 

@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS freshet_cache (
     value   bytea       NOT NULL,
     expires timestamptz NOT NULL,
     CONSTRAINT freshet_cache_pkey PRIMARY KEY (key)
-) WITH (toast_tuple_target = 8160, autovacuum_vacuum_scale_factor = 0.05);
+) WITH (autovacuum_vacuum_scale_factor = 0.05);
 ALTER TABLE freshet_cache ALTER COLUMN value SET STORAGE EXTERNAL;
 COMMENT ON TABLE freshet_cache IS 'Freshet: stored responses (schema version 1)';
 
