@@ -55,6 +55,19 @@ func (x *exchange) find(now time.Time) (found *store.Entry, soft bool) {
 	return found, soft
 }
 
+// newest is e, which is near and not fresh, or what another process has stored in its place since.
+func (x *exchange) newest(e *store.Entry, v policy.Verdict, now time.Time) (*store.Entry, policy.Verdict) {
+	other := x.ask(store.SkipNear(x.r.Context()), e.Key)
+	if other == nil || other == e || other.Variants != nil || !other.Received.After(e.Received) {
+		return e, v
+	}
+	hard, soft := x.c.covers(other)
+	if hard || !policy.Matches(other.Vary, x.r.Header) {
+		return e, v
+	}
+	return other, policy.Judge(other, &x.req, x.p, now, soft)
+}
+
 // choose finds the variant among those that the index lists (RFC 9111 section 4.1).
 func (x *exchange) choose(index *store.Entry) (found *store.Entry, soft bool) {
 	x.indexed = true

@@ -17,6 +17,7 @@ import (
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/memstore"
+	"github.com/freshet-go/freshet/store/tieredstore"
 )
 
 // server is what several processes share: entries, and a journal that can be cut off.
@@ -104,7 +105,7 @@ type node struct {
 	log bytes.Buffer // to be read when nothing runs
 }
 
-func newNode(t *testing.T, s *server, name string) *node {
+func newNode(t *testing.T, s store.Store, name string) *node {
 	n := &node{c: middleware.New(s)}
 	n.c.Log = slog.New(slog.NewTextHandler(&n.log, nil))
 	n.origin = &origin{h: func(w http.ResponseWriter, r *http.Request) {
@@ -312,5 +313,53 @@ func TestNoJournalAtTheStart(t *testing.T) {
 		s.hangs.Store(false)
 		time.Sleep(5 * time.Second)
 		b.gets(t, "now they do", "A's", "hit")
+	})
+}
+
+// tiered is a node with a near tier of its own before the server.
+func tiered(t *testing.T, s *server, name string) *node {
+	near := memstore.New(1 << 20)
+	t.Cleanup(near.Close)
+	return newNode(t, tieredstore.New(near, s, tieredstore.Options{}), name)
+}
+
+func TestWhatAnotherProcessRenewed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		a, b := tiered(t, s, "A"), tiered(t, s, "B")
+		a.gets(t, "A fills", "A's", "stored")
+		b.gets(t, "B has a copy", "A's", "hit")
+		time.Sleep(3601 * time.Second)
+		a.gets(t, "A renews", "A's", "fwd=stale")
+		b.gets(t, "B's copy is stale, and it finds A's new one", "A's", "hit")
+		want(t, "B's handler ran", b.runs.Load(), int64(0))
+	})
+}
+
+func TestVariantsThatAnotherProcessAdded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		a, b := tiered(t, s, "A"), tiered(t, s, "B")
+		for _, n := range []*node{a, b} {
+			n.origin.h = func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=3600")
+				w.Header().Set("Vary", r.Header.Get("Vary-By"))
+				fmt.Fprint(w, r.Header.Get("Accept-Language"), r.Header.Get("Accept"))
+			}
+		}
+		ask := func(n *node, story, body_, contains string, fields ...string) {
+			t.Helper()
+			r := get(n.h, "/page", fields...)
+			want(t, story, body(r), body_)
+			status(t, r, contains)
+		}
+		ask(a, "A fills", "en", "stored", "Vary-By", "Accept-Language", "Accept-Language", "en")
+		ask(b, "B has a copy of the index", "en", "hit", "Vary-By", "Accept-Language", "Accept-Language", "en")
+		ask(a, "A adds a variant by another field", "", "stored", "Vary-By", "Accept")
+		ask(a, "A adds another", "text", "stored", "Vary-By", "Accept", "Accept", "text")
+		ask(b, "B finds it, though its copy of the index does not list it", "text", "hit", "Vary-By", "Accept", "Accept", "text")
+		ask(b, "B adds one", "dehtml", "stored", "Vary-By", "Accept-Language", "Accept-Language", "de", "Accept", "html")
+		ask(a, "A's are still listed", "text", "hit", "Vary-By", "Accept", "Accept", "text")
+		ask(b, "for B, too", "text", "hit", "Vary-By", "Accept", "Accept", "text")
 	})
 }

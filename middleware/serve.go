@@ -79,6 +79,9 @@ func (x *exchange) lookup() {
 		v := policy.Verdict{Use: policy.Miss}
 		if e != nil {
 			v = policy.Judge(e, &x.req, x.p, now, soft)
+			if v.Use != policy.Fresh && x.c.near != nil {
+				e, v = x.newest(e, v, now)
+			}
 		}
 		if x.refresh != nil && v.Use == policy.Fresh {
 			v.Use = policy.Stale // it came to renew the entry, not to read it

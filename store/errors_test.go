@@ -19,7 +19,7 @@ func TestErrorText(t *testing.T) {
 		"redisstore: get blog:0123456789a: timeout error: connection refused":    {Backend: "redisstore", Op: "get", Key: "blog:0123456789a", Kind: Timeout, Err: cause},
 		"pgstore: health: unknown error":                                         {Backend: "pgstore", Op: "health"},
 		"filestore: set ~lock~x: permanent error":                                {Backend: "filestore", Op: "set", Key: "~lock~x", Kind: Permanent},
-		`filestore: set "a\nINFO all is we"…: authentication error`:            {Backend: "filestore", Op: "set", Key: "a\nINFO all is well, do not look", Kind: Authentication},
+		`filestore: set "a\nINFO all is we"…: authentication error`:              {Backend: "filestore", Op: "set", Key: "a\nINFO all is well, do not look", Kind: Authentication},
 		`filestore: set "\xff\x00é": unknown error`:                              {Backend: "filestore", Op: "set", Key: "\xff\x00é", Kind: 99},
 		`filestore: set "a b": unknown error`:                                    {Backend: "filestore", Op: "set", Key: "a b"},
 	} {

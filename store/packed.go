@@ -10,12 +10,15 @@ import (
 // Packed returns a copy of the entry that lies together in memory: one piece of text for the key and
 // all values, one list for all values' places, a header map without spare room. An entry that is made
 // field by field is some thirty pieces; packed it is nine. That is what the garbage collector has to
-// visit for each entry at each cycle, and what a hit has to fetch from memory. The body and the names of
-// the fields are shared with e.
+// visit for each entry at each cycle, and what a hit has to fetch from memory. Only the body is shared with
+// e, so that of a decoded entry nothing else stays behind.
 func (e *Entry) Packed() *Entry {
 	values, bytes := countStrings(e), len(e.Key)
 	for _, h := range [...]http.Header{e.Header, e.Trailer, e.Vary} {
-		for _, vs := range h {
+		for name, vs := range h {
+			if usualNames[name] == "" {
+				bytes += len(name)
+			}
 			for _, v := range vs {
 				bytes += len(v)
 			}
@@ -28,6 +31,15 @@ func (e *Entry) Packed() *Entry {
 	packed.Key = p.string(e.Key)
 	if i := strings.Index(e.Key, e.URI); i >= 0 {
 		packed.URI = packed.Key[i : i+len(e.URI)]
+	} else {
+		packed.URI = strings.Clone(e.URI)
+	}
+	packed.Tags = cloned(e.Tags)
+	if e.Variants != nil {
+		packed.Variants = make([][]string, len(e.Variants))
+		for i, fields := range e.Variants {
+			packed.Variants[i] = cloned(fields)
+		}
 	}
 	packed.Header = p.header(e.Header)
 	packed.Trailer = p.header(e.Trailer)
@@ -35,6 +47,32 @@ func (e *Entry) Packed() *Entry {
 	packed.list = fieldList{Fields(packed.Header), identity(packed.Header)}
 	return &packed
 }
+
+func cloned(list []string) []string {
+	if list == nil {
+		return nil
+	}
+	own := make([]string, len(list))
+	for i, text := range list {
+		own[i] = strings.Clone(text)
+	}
+	return own
+}
+
+// usualNames are names of fields that most responses have: kept once, for all entries.
+var usualNames = func() map[string]string {
+	names := make(map[string]string)
+	for _, name := range []string{
+		"Accept-Ranges", "Access-Control-Allow-Origin", "Age", "Cache-Control", "Cache-Status", "Content-Encoding",
+		"Content-Language", "Content-Length", "Content-Security-Policy", "Content-Type", "Date", "Etag", "Expires",
+		"Last-Modified", "Link", "Location", "Referrer-Policy", "Server", "Set-Cookie", "Strict-Transport-Security",
+		"Vary", "X-Content-Type-Options", "X-Frame-Options",
+		"accept", "accept-encoding", "accept-language", "Accept", "Accept-Encoding", "Accept-Language",
+	} {
+		names[name] = name
+	}
+	return names
+}()
 
 // packer lays texts and lists one after the other, in room that was made for all of them.
 type packer struct {
@@ -54,6 +92,11 @@ func (p *packer) header(h http.Header) http.Header {
 	}
 	packed := make(http.Header, len(h))
 	for name, values := range h {
+		if usual := usualNames[name]; usual != "" {
+			name = usual
+		} else {
+			name = p.string(name)
+		}
 		if values == nil {
 			packed[name] = nil
 			continue

@@ -16,6 +16,7 @@ import (
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/policy/settings"
 	"github.com/freshet-go/freshet/store/memstore"
+	"github.com/freshet-go/freshet/store/open"
 )
 
 const proxyUsage = `freshet proxy is a shared cache in front of one HTTP server, the upstream. What the
@@ -39,8 +40,12 @@ where:
   --timeout DURATION     how long the upstream may be silent (default 1m)
 
 what is kept:
-  --memory SIZE          the bound of what is kept, from 1MiB (default 256MiB); the process takes
-                         about 2.2 times as much, unless GOMEMLIMIT is set
+  --store URL            keep it in a store that lasts, and that several proxies can share:
+                         file:///var/cache/site, redis://host:6379/0, postgres://user@host/db,
+                         memcached://host1,host2 (default memory://; without the flag, the settings
+                         cache_url and so on count, then FRESHET_REDIS_URL, then REDIS_URL)
+  --memory SIZE          the bound of what is kept in this process, from 1MiB (default 256MiB); the
+                         process takes about 2.2 times as much, unless GOMEMLIMIT is set
   --max-body SIZE        the longest body that is kept, from 1 (default 16MiB; never more than a
                          quarter of --memory)
   --heuristics           keep a response that states no lifetime for a tenth of the time since its
@@ -82,6 +87,7 @@ type proxyFlags struct {
 	trustForwarded bool
 	timeout        time.Duration
 
+	store        open.Choice
 	memory       int64
 	maxBody      int64
 	heuristics   bool
@@ -103,7 +109,11 @@ func readProxyFlags(args, environ []string) (*proxyFlags, error) {
 	if set.NArg() > 0 {
 		return nil, fmt.Errorf("%q is no flag", set.Arg(0))
 	}
-	if err := applySettings(set, f.config, environ); err != nil {
+	loaded, err := applySettings(set, f.config, environ)
+	if err != nil {
+		return nil, err
+	}
+	if f.store, err = chooseStore(f.store.URL, loaded, environ); err != nil {
 		return nil, err
 	}
 	if f.upstream == nil {
@@ -124,6 +134,7 @@ func newProxyFlags() (*proxyFlags, *flag.FlagSet) {
 	set.BoolVar(&f.preserveHost, "preserve-host", true, "")
 	set.BoolVar(&f.trustForwarded, "trust-forwarded", false, "")
 	set.Func("timeout", "", into(&f.timeout, readTimeout))
+	set.StringVar(&f.store.URL, "store", "", "")
 	set.Func("memory", "", into(&f.memory, atLeast(1<<20, "1MiB")))
 	set.Func("max-body", "", into(&f.maxBody, atLeast(1, "1")))
 	set.BoolVar(&f.heuristics, "heuristics", true, "")
@@ -137,10 +148,10 @@ func newProxyFlags() (*proxyFlags, *flag.FlagSet) {
 }
 
 // applySettings gives each flag that is not on the command line its setting, if it has one.
-func applySettings(set *flag.FlagSet, file string, environ []string) error {
+func applySettings(set *flag.FlagSet, file string, environ []string) (*settings.Settings, error) {
 	given := map[string]bool{"config": true}
 	set.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	loader := settings.Loader{Strict: true}
+	loader := settings.Loader{Strict: true, Keys: open.Keys()}
 	set.VisitAll(func(f *flag.Flag) {
 		if f.Name != "config" {
 			loader.Keys = append(loader.Keys, "proxy."+f.Name)
@@ -148,7 +159,7 @@ func applySettings(set *flag.FlagSet, file string, environ []string) error {
 	})
 	found, err := loader.Load(file, environ)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var wrong []error
 	set.VisitAll(func(f *flag.Flag) {
@@ -162,7 +173,7 @@ func applySettings(set *flag.FlagSet, file string, environ []string) error {
 			wrong = append(wrong, err)
 		}
 	})
-	return errors.Join(wrong...)
+	return found, errors.Join(wrong...)
 }
 
 func setFlag(f *flag.Flag, value string) error {

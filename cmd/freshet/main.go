@@ -17,6 +17,9 @@ usage: freshet COMMAND [flags]
 
 commands:
   proxy      serve as a caching proxy in front of any HTTP server
+  migrate    create what a store needs on its server
+  flush      forget all that is stored
+  health     ask a store how it is
   version    print the version
   help       print this; "freshet proxy --help" says what a command can do
 
@@ -50,17 +53,34 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	switch command {
 	case "proxy":
 		return runProxy(ctx, args, environ, stdout, stderr)
+	case "migrate", "flush", "health":
+		return runStore(ctx, command, args, environ, stdout, stderr)
 	case "version", "--version", "-version":
 		fmt.Fprintln(stdout, "freshet", version())
 		return exitOK
 	case "help", "--help", "-help", "-h":
-		if len(args) > 0 && args[0] == "proxy" {
-			io.WriteString(stdout, proxyUsage)
-			return exitOK
+		if len(args) > 0 {
+			return help(args[0], stdout, stderr)
 		}
 		io.WriteString(stdout, usage)
 		return exitOK
 	}
+	return unknown(command, stderr)
+}
+
+func help(command string, stdout, stderr io.Writer) int {
+	switch command {
+	case "proxy":
+		io.WriteString(stdout, proxyUsage)
+	case "migrate", "flush", "health":
+		io.WriteString(stdout, storeUsage)
+	default:
+		return unknown(command, stderr)
+	}
+	return exitOK
+}
+
+func unknown(command string, stderr io.Writer) int {
 	fmt.Fprintf(stderr, "freshet: there is no command %q: see freshet --help\n", command)
 	return exitUsage
 }

@@ -17,7 +17,8 @@ import (
 	"github.com/freshet-go/freshet/cmd/freshet/proxy"
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
-	"github.com/freshet-go/freshet/store/memstore"
+	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/open"
 )
 
 // shutdownTime is how long requests may take to finish once the process has been told to end.
@@ -30,28 +31,39 @@ func runProxy(ctx context.Context, args, environ []string, stdout, stderr io.Wri
 		return exitOK
 	}
 	if err != nil {
-		return refuse(stderr, err)
+		return refuse(stderr, "proxy", err)
 	}
 	if err := checkLoop(ctx, f.listen, f.upstream); err != nil {
-		return refuse(stderr, err)
+		return refuse(stderr, "proxy", err)
 	}
 	listener, err := net.Listen("tcp", f.listen)
 	if err != nil {
-		return refuse(stderr, cannotListen(f.listen, err))
+		return refuse(stderr, "proxy", cannotListen(f.listen, err))
 	}
-	fmt.Fprintf(stdout, "freshet proxy: serving http://%s from %s, keeping up to %s in memory\n",
-		listener.Addr(), f.upstream, size(f.memory))
-	if err := serveProxy(ctx, listener, f, stderr); err != nil {
+	log := slog.New(slog.NewTextHandler(stderr, nil))
+	entries, err := open.URL(ctx, f.store.URL, open.Options{Prefix: proxyPrefix, Near: f.memory, Log: log})
+	if err != nil {
+		listener.Close()
+		return refuse(stderr, "proxy", fmt.Errorf("%s: %w", f.store.Origin, err))
+	}
+	defer entries.Close()
+	where := ""
+	if entries.Backend != nil {
+		where = fmt.Sprintf(", and all of it in %s", f.store)
+	}
+	fmt.Fprintf(stdout, "freshet proxy: serving http://%s from %s, keeping up to %s in memory%s\n",
+		listener.Addr(), f.upstream, size(f.memory), where)
+	if err := serveProxy(ctx, listener, f, entries, log); err != nil {
 		fmt.Fprintf(stderr, "freshet proxy: %v\n", err)
 		return exitFailed
 	}
 	return exitOK
 }
 
-// refuse says, a line for each that is wrong, why the proxy does not start.
-func refuse(stderr io.Writer, err error) int {
+// refuse says, a line for each that is wrong, why a command does not start.
+func refuse(stderr io.Writer, command string, err error) int {
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		fmt.Fprintf(stderr, "freshet proxy: %s; see freshet proxy --help\n", line)
+		fmt.Fprintf(stderr, "freshet %s: %s; see freshet %[1]s --help\n", command, line)
 	}
 	return exitUsage
 }
@@ -73,11 +85,8 @@ func cannotListen(address string, err error) error {
 }
 
 // serveProxy serves until ctx is done, and then finishes what has begun.
-func serveProxy(ctx context.Context, listener net.Listener, f *proxyFlags, stderr io.Writer) error {
-	log := slog.New(slog.NewTextHandler(stderr, nil))
-	store := memstore.New(f.memory)
-	defer store.Close()
-	p, err := newProxy(f, store, log)
+func serveProxy(ctx context.Context, listener net.Listener, f *proxyFlags, entries store.Store, log *slog.Logger) error {
+	p, err := newProxy(f, entries, log)
 	if err != nil {
 		return err
 	}
@@ -106,8 +115,8 @@ func serveProxy(ctx context.Context, listener net.Listener, f *proxyFlags, stder
 	return err
 }
 
-func newProxy(f *proxyFlags, store *memstore.Store, log *slog.Logger) (*proxy.Proxy, error) {
-	cache := middleware.New(store)
+func newProxy(f *proxyFlags, entries store.Store, log *slog.Logger) (*proxy.Proxy, error) {
+	cache := middleware.New(entries)
 	cache.Name = f.name
 	usual := proxy.Policy()
 	usual.Heuristic = f.heuristics

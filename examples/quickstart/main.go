@@ -2,6 +2,11 @@
 // of requests to itself over the wire, prints what became of each, and then serves until interrupted.
 //
 //	go run ./examples/quickstart
+//
+// Two of them share what they store:
+//
+//	go run ./examples/quickstart -store redis://127.0.0.1:6379
+//	go run ./examples/quickstart -store redis://127.0.0.1:6379 -listen 127.0.0.1:8081
 package main
 
 import (
@@ -14,12 +19,13 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
-	"github.com/freshet-go/freshet/store/memstore"
+	"github.com/freshet-go/freshet/store/open"
 )
 
 func main() {
@@ -49,6 +55,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	listen := flags.String("listen", "127.0.0.1:8080", "the `address` to serve on")
+	storeURL := flags.String("store", "memory://", "the `URL` of the store: memory://, file:///var/cache/quickstart, redis://127.0.0.1:6379 …")
 	once := flags.Bool("once", false, "exit after the table")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -61,7 +68,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return fmt.Errorf("cannot listen on %s: %w", *listen, err)
 	}
 
-	pages := memstore.New(64 << 20) // 64 MiB
+	pages, err := open.URL(ctx, *storeURL, open.Options{})
+	if err != nil {
+		listener.Close()
+		return err
+	}
 	defer pages.Close()
 	cache := middleware.New(pages)
 	a := &app{}
@@ -72,9 +83,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	site := "http://" + listener.Addr().String()
 	clients := &http.Transport{MaxIdleConnsPerHost: 1}
 	defer clients.CloseIdleConnections()
-	err = (&tour{ctx: ctx, site: site, client: http.Client{Transport: clients}, app: a, out: stdout}).all()
+	t := &tour{ctx: ctx, site: site, client: http.Client{Transport: clients}, app: a, out: stdout}
+	if pages.Kind != "memory" {
+		t.host = sharedHost // two processes with one store are one site
+		fmt.Fprintf(stdout, "Storing in %s, for http://%s\n", pages.URL, sharedHost)
+	}
+	err = t.all()
 	if err == nil && !*once {
-		fmt.Fprintf(stdout, tryThis, site)
+		try := fmt.Sprintf(tryThis, site)
+		if t.host != "" {
+			try = strings.ReplaceAll(try, "curl -i", "curl -i -H 'Host: "+t.host+"'")
+		}
+		io.WriteString(stdout, try)
 		select {
 		case <-ctx.Done():
 		case err = <-ended:
@@ -89,6 +109,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	return err
 }
+
+// sharedHost is the site that several quickstarts with one store serve together.
+const sharedHost = "quickstart.example"
 
 const tryThis = `
 Your turn, in another terminal. Ctrl-C here ends it.

@@ -15,6 +15,7 @@ import (
 type tour struct {
 	ctx    context.Context
 	site   string
+	host   string // asked for in place of the site's own; empty: that
 	client http.Client
 	app    *app
 	out    io.Writer
@@ -79,7 +80,7 @@ func (t *tour) crowd(path string) {
 	var group sync.WaitGroup
 	began := time.Now()
 	for i := range tours {
-		tours[i] = tour{ctx: t.ctx, site: t.site, client: t.client}
+		tours[i] = tour{ctx: t.ctx, site: t.site, host: t.host, client: t.client}
 		group.Go(func() { responses[i] = tours[i].send("GET", path) })
 	}
 	group.Wait()
@@ -117,9 +118,12 @@ func (t *tour) send(method, path string, field ...string) *http.Response {
 		t.err = err
 		return nil
 	}
+	request.Host = t.host
 	if len(field) == 2 {
 		request.Header.Set(field[0], field[1])
-		request.Host = request.Header.Get("Host") // which net/http has in a place of its own
+		if host := request.Header.Get("Host"); host != "" {
+			request.Host = host // which net/http has in a place of its own
+		}
 	}
 	response, err := t.client.Do(request)
 	if err != nil {

@@ -28,6 +28,10 @@ func Get[T any](s *Settings, key string, byDefault T, parse func(string) (T, err
 	return value, nil
 }
 
+// Origin says where a declared key was set: "environment variable FRESHET_MAX_BYTES", or the file with the
+// line. Empty: nobody set it.
+func (s *Settings) Origin(key string) string { return s.keys[nameOf(key)].origin }
+
 // Flags sets each flag that is named like a declared key, was not given on the command line, and was set
 // in the file or the environment. Call it after fs.Parse: so flags go over the environment over the file
 // over the flags' defaults. Flags for yes or no take what [Bool] does.

@@ -1,0 +1,203 @@
+package bench
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bradfitz/gomemcache/memcache"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/freshet-go/freshet/internal/testserver"
+	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/memstore"
+	"github.com/freshet-go/freshet/store/open"
+)
+
+func TestMain(m *testing.M) { testserver.Main(m) }
+
+// goroutines is how many read at once.
+const goroutines = 8
+
+// stored is a page of 4 KiB, as it is stored.
+func stored() *store.Entry {
+	e := &store.Entry{
+		Key: "GET http://example.com/page", URI: "http://example.com/page", Status: 200,
+		Header: http.Header{
+			"Content-Type": {"text/html; charset=utf-8"}, "Content-Length": {"4096"}, "Cache-Control": {"max-age=3600"},
+			"Date": {"Sat, 21 Nov 2026 10:00:00 GMT"}, "Etag": {`"0123456789abcdef"`}, "Last-Modified": {"Sat, 21 Nov 2026 10:00:00 GMT"},
+			"Accept-Ranges": {"bytes"},
+		},
+		Body: make([]byte, 4096), Received: time.Now(), Fresh: time.Hour,
+	}
+	return e.Packed()
+}
+
+// backends are the backends, each with its raw client's read of the value under a key.
+func backends(b *testing.B) []struct {
+	name, url string
+	raw       func(b *testing.B, rawURL string) (read func(ctx context.Context, key string) (int, error), end func())
+} {
+	return []struct {
+		name, url string
+		raw       func(*testing.B, string) (func(context.Context, string) (int, error), func())
+	}{
+		{"redis", testserver.SharedRedis(b).URL, rawRedis},
+		{"postgresql", testserver.SharedPostgres(b).URL, rawPostgres},
+		{"memcached", testserver.SharedMemcached(b).URL, rawMemcached},
+		{"file", (&url.URL{Scheme: "file", Path: b.TempDir()}).String(), rawFile},
+	}
+}
+
+// BenchmarkFar measures a hit in a backend beside the raw client's read of the same value from the same
+// server, in turns, by eight goroutines. Freshet's hit has the key's hash, the guard's deadline and breaker, the
+// checksum and the decoding of the entry besides.
+func BenchmarkFar(b *testing.B) {
+	ctx := context.Background()
+	for _, k := range backends(b) {
+		b.Run(k.name, func(b *testing.B) {
+			far := opened(b, k.url, "near=0")
+			e := stored()
+			if err := far.Set(ctx, e.Key, e, time.Hour); err != nil {
+				b.Fatal(err)
+			}
+			read, end := k.raw(b, k.url)
+			defer end()
+			key := store.BackendKey(far.Prefix, e.Key)
+			b.Run("raw", func(b *testing.B) {
+				parallel(b, func() error {
+					_, err := read(ctx, key)
+					return err
+				})
+			})
+			b.Run("freshet", func(b *testing.B) {
+				parallel(b, func() error { _, err := far.Get(ctx, e.Key); return err })
+			})
+		})
+	}
+}
+
+// BenchmarkNear measures a hit in the near tier before a backend beside one in memstore alone.
+func BenchmarkNear(b *testing.B) {
+	ctx := context.Background()
+	for _, k := range backends(b) {
+		b.Run(k.name, func(b *testing.B) {
+			tiered := opened(b, k.url, "near=64MiB")
+			alone := memstore.New(64 << 20)
+			defer alone.Close()
+			e := stored()
+			for _, s := range []store.Store{tiered, alone} {
+				if err := s.Set(ctx, e.Key, e, time.Hour); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.Run("memstore", func(b *testing.B) {
+				parallel(b, func() error { _, err := alone.Get(ctx, e.Key); return err })
+			})
+			b.Run("freshet", func(b *testing.B) {
+				parallel(b, func() error { _, err := tiered.Get(ctx, e.Key); return err })
+			})
+		})
+	}
+}
+
+func parallel(b *testing.B, get func() error) {
+	b.ReportAllocs()
+	b.SetParallelism(goroutines / 2)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if err := get(); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+}
+
+func opened(b *testing.B, rawURL, options string) *open.Store {
+	b.Helper()
+	backend, _, closeIt, err := open.Backend(rawURL, open.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := store.Migrate(b.Context(), backend, false); err != nil {
+		b.Fatal(err)
+	}
+	closeIt()
+	join := "?"
+	if strings.Contains(rawURL, "?") {
+		join = "&"
+	}
+	s, err := open.URL(b.Context(), rawURL+join+options, open.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { s.Close() })
+	return s
+}
+
+func rawRedis(b *testing.B, rawURL string) (func(context.Context, string) (int, error), func()) {
+	o, err := redis.ParseURL(rawURL)
+	if err != nil {
+		b.Fatal(err)
+	}
+	client := redis.NewClient(o)
+	return func(ctx context.Context, key string) (int, error) {
+		v, err := client.Get(ctx, key).Bytes()
+		return len(v), err
+	}, func() { client.Close() }
+}
+
+func rawPostgres(b *testing.B, rawURL string) (func(context.Context, string) (int, error), func()) {
+	c, err := pgxpool.ParseConfig(rawURL)
+	if err != nil {
+		b.Fatal(err)
+	}
+	c.MaxConns = 20 // as many as Freshet's pool has
+	pool, err := pgxpool.NewWithConfig(b.Context(), c)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return func(ctx context.Context, key string) (int, error) {
+		var v []byte
+		err := pool.QueryRow(ctx, "SELECT value FROM freshet_cache WHERE key = $1 AND expires > clock_timestamp()", key).Scan(&v)
+		return len(v), err
+	}, pool.Close
+}
+
+func rawMemcached(b *testing.B, rawURL string) (func(context.Context, string) (int, error), func()) {
+	client := memcache.New(strings.TrimPrefix(rawURL, "memcached://"))
+	client.MaxIdleConns = goroutines
+	return func(_ context.Context, key string) (int, error) {
+		item, err := client.Get(key)
+		if err != nil {
+			return 0, err
+		}
+		return len(item.Value), nil
+	}, func() { client.Close() }
+}
+
+// rawFile reads the one file that has the value.
+func rawFile(b *testing.B, rawURL string) (func(context.Context, string) (int, error), func()) {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		b.Fatal(err)
+	}
+	greatest, size := "", int64(0)
+	filepath.Walk(u.Path, func(path string, info os.FileInfo, err error) error {
+		if err == nil && info.Mode().IsRegular() && info.Size() > size {
+			greatest, size = path, info.Size()
+		}
+		return nil
+	})
+	return func(context.Context, string) (int, error) {
+		v, err := os.ReadFile(greatest)
+		return len(v), err
+	}, func() {}
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/freshet-go/freshet/policy/settings"
+	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/open"
+)
+
+const storeUsage = `freshet migrate, flush and health look after the store that caches share.
+
+usage: freshet migrate [--store URL] [--dry-run]   create what the store needs on its server
+       freshet flush   [--store URL]               forget all that is stored, in every process
+       freshet health  [--store URL]               write, read and delete a value; ask the server
+
+  freshet migrate --store postgres://app@db.example/app --dry-run
+  freshet flush --store redis://127.0.0.1:6379/0
+  freshet health --store 'memcached://10.0.0.1,10.0.0.2'
+
+flags:
+  --store URL            the store; without it: cache_url and the other settings of the file and the
+                         environment, then FRESHET_REDIS_URL, then REDIS_URL
+  --dry-run              (migrate) say what would be done, and change nothing
+  --timeout DURATION     give up after so long (default 30s)
+  --config FILE          read settings from an .ini file
+
+flush removes what lies under the prefix that the URL names (redis://…?prefix=blog:) or, if it names
+none, under those that apps (freshet:) and the proxy (freshet-proxy:) use by default; nothing else on the
+server is touched. Processes that share the store forget what they keep in their own memory.
+
+The status is 0 when all went well, 1 when the store did not, 2 when it could not be asked as told.
+`
+
+// proxyPrefix is the prefix of what the proxy stores, apart from that of the app behind it: they judge
+// who may be shown what by different policies.
+const proxyPrefix = "freshet-proxy:"
+
+// storeFlags are the settings of the commands that look after a store.
+type storeFlags struct {
+	choice  open.Choice
+	dryRun  bool
+	timeout time.Duration
+}
+
+func runStore(ctx context.Context, command string, args, environ []string, stdout, stderr io.Writer) int {
+	f, err := readStoreFlags(command, args, environ)
+	if errors.Is(err, flag.ErrHelp) {
+		io.WriteString(stdout, storeUsage)
+		return exitOK
+	}
+	if err != nil {
+		return refuse(stderr, command, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, f.timeout)
+	defer cancel()
+	do := map[string]func(context.Context, *storeFlags, io.Writer) error{"migrate": migrate, "flush": flush, "health": health}[command]
+	if err := do(ctx, f, stdout); err != nil {
+		if asked := (badChoice{}); errors.As(err, &asked) {
+			return refuse(stderr, command, asked.error)
+		}
+		fmt.Fprintf(stderr, "freshet %s: %v\n", command, err)
+		return exitFailed
+	}
+	return exitOK
+}
+
+// badChoice is an error in what was asked for, rather than of the server.
+type badChoice struct{ error }
+
+func readStoreFlags(command string, args, environ []string) (*storeFlags, error) {
+	f := &storeFlags{timeout: 30 * time.Second}
+	var storeURL, config string
+	set := flag.NewFlagSet("freshet "+command, flag.ContinueOnError)
+	set.SetOutput(io.Discard)
+	set.StringVar(&storeURL, "store", "", "")
+	set.StringVar(&config, "config", "", "")
+	set.Func("timeout", "", into(&f.timeout, readTimeout))
+	if command == "migrate" {
+		set.BoolVar(&f.dryRun, "dry-run", false, "")
+	}
+	if err := set.Parse(args); err != nil {
+		return nil, inOurWords(err)
+	}
+	if set.NArg() > 0 {
+		return nil, fmt.Errorf("%q is no flag", set.Arg(0))
+	}
+	loaded, err := settings.Loader{Keys: open.Keys()}.Load(config, environ)
+	if err != nil {
+		return nil, err
+	}
+	f.choice, err = chooseStore(storeURL, loaded, environ)
+	return f, err
+}
+
+// chooseStore is the store of the flag, or else of the settings.
+func chooseStore(flag string, loaded *settings.Settings, environ []string) (open.Choice, error) {
+	if flag != "" {
+		return open.Choice{URL: flag, Origin: "--store"}, nil
+	}
+	return open.FromSettings(loaded, environ)
+}
+
+// backends opens the backend under each prefix that is meant.
+func (f *storeFlags) backends(do func(b store.Backend, prefix string) error) error {
+	prefixes := []string{open.DefaultPrefix, proxyPrefix}
+	if _, query, _ := strings.Cut(f.choice.URL, "?"); query != "" {
+		if options, _ := url.ParseQuery(query); options.Has("prefix") {
+			prefixes = prefixes[:1]
+		}
+	}
+	for _, prefix := range prefixes {
+		b, prefix, closeIt, err := open.Backend(f.choice.URL, open.Options{Prefix: prefix})
+		if err != nil {
+			return badChoice{err}
+		}
+		err = do(b, prefix)
+		if late := closeIt(); err == nil {
+			err = late
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func migrate(ctx context.Context, f *storeFlags, stdout io.Writer) error {
+	done := false
+	return f.backends(func(b store.Backend, _ string) error {
+		if done {
+			return nil // what is there serves every prefix
+		}
+		done = true
+		steps, err := store.Migrate(ctx, b, f.dryRun)
+		for _, step := range steps {
+			if f.dryRun {
+				step = "would " + strings.ToLower(step[:1]) + step[1:]
+			}
+			fmt.Fprintln(stdout, step)
+		}
+		if err == nil && len(steps) == 0 {
+			fmt.Fprintln(stdout, "nothing to do")
+		}
+		return err
+	})
+}
+
+func flush(ctx context.Context, f *storeFlags, stdout io.Writer) error {
+	return f.backends(func(b store.Backend, prefix string) error {
+		removed, err := open.Flush(ctx, b, prefix)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(stdout, "removed %d under %s\n", removed, prefix)
+		return nil
+	})
+}
+
+func health(ctx context.Context, f *storeFlags, stdout io.Writer) error {
+	done := false
+	return f.backends(func(b store.Backend, prefix string) error {
+		if done {
+			return nil // it is one server
+		}
+		done = true
+		h, err := store.Probe(ctx, b, prefix)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(stdout, "%s is well: a value was written, read and deleted in %v\n", h.Backend, h.Latency.Round(10*time.Microsecond))
+		for _, name := range slices.Sorted(maps.Keys(h.Details)) {
+			fmt.Fprintf(stdout, "  %s: %s\n", name, h.Details[name])
+		}
+		return nil
+	})
+}

@@ -1,0 +1,192 @@
+// Package open makes a ready store of a URL: memory, files, Redis, PostgreSQL or Memcached, with a part of it
+// near in this process's memory, and a guard before the server. It is the one package that imports every
+// driver.
+//
+//	s, err := open.URL(ctx, "redis://127.0.0.1:6379/0", open.Options{})
+//	if err != nil {
+//		return err
+//	}
+//	defer s.Close()
+//	cache := middleware.New(s)
+package open
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/guardstore"
+	"github.com/freshet-go/freshet/store/memstore"
+	"github.com/freshet-go/freshet/store/tieredstore"
+)
+
+// Defaults of Options.
+const (
+	DefaultPrefix = "freshet:"
+	DefaultNear   = 64 << 20
+)
+
+// Options are what a program wishes for a store, whatever its backend. An option in the URL's query goes
+// before the field here. The zero value is usable.
+type Options struct {
+	// Prefix (prefix) begins every key on the server, so that several caches can share it, each blind
+	// to the others: letters, digits and _ . : -, at most 136 of them. Default DefaultPrefix.
+	Prefix string
+	// Near (near) is how many bytes of entries are kept in this process's memory before a backend on a
+	// server or in files. Default DefaultNear; negative, or near=0 in the URL: none. For memory://, which is
+	// all near, it is the bound that max_bytes in the URL goes before; default memstore.DefaultBytes.
+	Near int64
+	// Compress (compress) is the size in bytes from which bodies are compressed for the backend.
+	// Default 0: none are.
+	Compress int
+	// MaxValue (max_value) is the greatest entry, in bytes as stored, that the backend is given.
+	// Default: that of store.Options.
+	MaxValue int64
+	// StartAnyway (start=anyway) does not ask the server at the start: a server that cannot be reached
+	// yet costs the first requests a miss. What is wrong with the URL itself is an error all the same.
+	StartAnyway bool
+	// Guard bounds what a sick server can cost: guard_timeout, guard_set_timeout, guard_failures,
+	// guard_retry and guard_waiting. Default: those of package guardstore.
+	Guard guardstore.Options
+	// Log is told when the backend fails and when it is well again, and of what it returned that was no
+	// entry. Default: slog.Default().
+	Log *slog.Logger
+}
+
+// Store is a ready store. Make the cache with it, and close it after the cache.
+type Store struct {
+	store.Store
+
+	// Backend is what keeps the bytes; nil for memory, which keeps entries as they are.
+	Backend store.Backend
+	// Prefix is how its keys begin.
+	Prefix string
+	// URL is what was opened, with passwords masked.
+	URL string
+	// Kind is "memory", "file", "redis", "postgresql" or "memcached".
+	Kind string
+
+	near  *memstore.Store
+	close func() error
+}
+
+var (
+	_ store.Store = (*Store)(nil)
+)
+
+// Unwrap returns the store that this one is, for store.As.
+func (s *Store) Unwrap() any { return s.Store }
+
+// Close releases everything: connections, goroutines, memory.
+func (s *Store) Close() error {
+	var err error
+	if s.close != nil {
+		err = s.close()
+	}
+	if s.near != nil {
+		s.near.Close()
+	}
+	return err
+}
+
+// URL opens the store that a URL names. The schemes are memory, file, redis, rediss, redis+sentinel,
+// redis+cluster, postgres, postgresql and memcached; the query holds the options above and those of the
+// driver's Config. The server is asked once, so that what is wrong is said at the start, in one sentence that
+// shows no password; see Options.StartAnyway.
+func URL(ctx context.Context, rawURL string, o Options) (*Store, error) {
+	p, err := parse(rawURL, o)
+	if err != nil {
+		return nil, err
+	}
+	if p.driver.name == memory {
+		return p.openMemory()
+	}
+	b, err := p.driver.open(ctx, p.rest, p.options.StartAnyway)
+	if err != nil {
+		return nil, fmt.Errorf("open: %s: %w", p.shown, err)
+	}
+	return p.over(b), nil
+}
+
+// Backend opens the backend that a URL names and nothing before it, without asking its server: for what
+// looks after a backend. The prefix is the one that URL would use. Memory, which no other process can
+// see, is refused.
+func Backend(rawURL string, o Options) (b store.Backend, prefix string, closeIt func() error, err error) {
+	p, err := parse(rawURL, o)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	if p.driver.name == memory {
+		return nil, "", nil, errors.New("open: memory:// is the memory of one process: there is nothing that another could see to")
+	}
+	opened, err := p.driver.open(context.Background(), p.rest, true)
+	if err != nil {
+		return nil, "", nil, fmt.Errorf("open: %s: %w", p.shown, err)
+	}
+	return opened, p.options.Prefix, opened.Close, nil
+}
+
+// over puts what every backend needs before b: the envelope, the guard, and the part that is near.
+func (p *parsed) over(b closer) *Store {
+	o := p.options
+	s := &Store{Backend: b, Prefix: o.Prefix, URL: p.shown, Kind: p.driver.name, close: b.Close}
+	far := store.New(b, store.Options{
+		Prefix: o.Prefix, Compress: o.Compress, MaxValue: o.MaxValue, OnCorrupt: (&corruption{log: o.Log, url: p.shown}).heard,
+	})
+	guard := o.Guard
+	guard.Name, guard.Log = p.driver.name, o.Log
+	s.Store = guardstore.New(far, guard)
+	if o.Near > 0 {
+		s.near = memstore.New(o.Near)
+		s.Store = tieredstore.New(s.near, s.Store, tieredstore.Options{})
+	}
+	return s
+}
+
+func (p *parsed) openMemory() (*Store, error) {
+	bytes, err := memoryBytes(p)
+	if err != nil {
+		return nil, err
+	}
+	near := memstore.New(bytes) // 0: its default
+	return &Store{Store: tieredstore.New(near, nil, tieredstore.Options{}), URL: p.shown, Kind: memory, near: near}, nil
+}
+
+// Flush removes all that a backend keeps under a prefix, and tells the processes that share it, so that they
+// forget what they keep near. It returns how many values it removed.
+func Flush(ctx context.Context, b store.Backend, prefix string) (removed int64, err error) {
+	if removed, err = store.Flush(ctx, b, prefix); err != nil {
+		return removed, err
+	}
+	if j, ok := store.As[store.Journaler](b); ok {
+		if _, err := j.Journal(prefix).Append(ctx, store.Mark{Kind: store.Everything}); err != nil {
+			return removed, fmt.Errorf("open: flush: removed %d, but could not tell the processes that share the store: %w", removed, err)
+		}
+	}
+	return removed, nil
+}
+
+// Health writes, reads and deletes a value of its own, and asks the server how it is.
+func (s *Store) Health(ctx context.Context) (store.Health, error) {
+	if s.Backend == nil {
+		start := time.Now()
+		s.near.Get(ctx, "health")
+		return store.Health{Backend: memory, Latency: time.Since(start), Details: map[string]string{
+			"entries": fmt.Sprint(s.near.Len()), "bytes": fmt.Sprint(s.near.Bytes()),
+		}}, nil
+	}
+	return store.Probe(ctx, s.Backend, s.Prefix)
+}
+
+// kinds are the names of backends, for messages.
+func kinds() string {
+	var all []string
+	for _, d := range drivers {
+		all = append(all, d.schemes...)
+	}
+	return strings.Join(all, ", ")
+}

@@ -1,0 +1,214 @@
+package open
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/freshet-go/freshet/policy/settings"
+	"github.com/freshet-go/freshet/store"
+)
+
+// parsed is a URL, taken apart.
+type parsed struct {
+	driver  driver
+	rest    string // what is the driver's: the URL without the options of this package
+	shown   string // with passwords masked
+	query   url.Values
+	options Options
+	near    int64 // Options.Near as the program gave it
+}
+
+// parse takes a URL apart, and takes the options of this package out of it.
+func parse(rawURL string, o Options) (*parsed, error) {
+	scheme, _, found := strings.Cut(rawURL, ":")
+	if !found {
+		return nil, fmt.Errorf("open: %.60q is no URL: allowed are URLs that begin with one of %s", masked(rawURL), kinds())
+	}
+	d, known := driverOf(strings.ToLower(scheme))
+	if !known {
+		return nil, fmt.Errorf("open: there is no backend for URLs that begin with %.30q: allowed are %s", scheme+":", kinds())
+	}
+	p := &parsed{driver: d, shown: masked(rawURL), options: o, near: o.Near}
+	fail := func(err error) (*parsed, error) { return nil, fmt.Errorf("open: %s: %w", p.shown, err) }
+	// Not url.Parse: several hosts with a port each, as some drivers have them, are no URL to it.
+	before, query, _ := strings.Cut(rawURL, "?")
+	var err error
+	if p.query, err = url.ParseQuery(query); err != nil {
+		return fail(errors.New("the part after the question mark cannot be read: an option is name=value, with & between two of them"))
+	}
+	if err := p.takeOptions(); err != nil {
+		return fail(err)
+	}
+	if err := store.CheckPrefix(p.options.Prefix); err != nil {
+		return fail(fmt.Errorf("option prefix: %w", err))
+	}
+	p.rest = before
+	if len(p.query) > 0 {
+		p.rest += "?" + p.query.Encode()
+	}
+	return p, nil
+}
+
+// takeOptions reads what is said to this package, and leaves the driver's options in p.query.
+func (p *parsed) takeOptions() error {
+	o := &p.options
+	fileLimit, hasLimit := p.query["max_value"]
+	if hasLimit && p.driver.name == "file" {
+		defer func() { p.query["max_value"] = fileLimit }() // an option of the driver's, too
+	}
+	if o.Prefix == "" {
+		o.Prefix = DefaultPrefix
+	}
+	if o.Near == 0 {
+		o.Near = DefaultNear
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	return errors.Join(
+		take(p, "prefix", &o.Prefix, func(v string) (string, error) {
+			if v == "" {
+				return "", errors.New("allowed is anything but nothing: without a prefix, a flush could not tell what is ours")
+			}
+			return v, nil
+		}),
+		take(p, "near", &o.Near, settings.Bytes),
+		take(p, "compress", &o.Compress, upTo(math.MaxInt32)),
+		take(p, "max_value", &o.MaxValue, settings.Bytes),
+		take(p, "start", &o.StartAnyway, func(v string) (bool, error) {
+			if v != "anyway" && v != "asked" {
+				return false, errors.New("allowed are asked (the server must answer at the start) and anyway")
+			}
+			return v == "anyway", nil
+		}),
+		take(p, "guard_timeout", &o.Guard.Timeout, positive),
+		take(p, "guard_set_timeout", &o.Guard.SetTimeout, positive),
+		take(p, "guard_failures", &o.Guard.Failures, upTo(1000)),
+		take(p, "guard_retry", &o.Guard.Retry, positive),
+		take(p, "guard_waiting", &o.Guard.MaxWaiting, upTo(1<<20)),
+	)
+}
+
+// take reads one option, if it is there.
+func take[T any](p *parsed, name string, to *T, read func(string) (T, error)) error {
+	values, there := p.query[name]
+	delete(p.query, name)
+	if !there {
+		return nil
+	}
+	if len(values) > 1 {
+		return fmt.Errorf("option %s is given %d times: once is enough", name, len(values))
+	}
+	v, err := read(values[0])
+	if err != nil {
+		return fmt.Errorf("option %s=%.60q: %w", name, values[0], err)
+	}
+	*to = v
+	return nil
+}
+
+func upTo(most int64) func(string) (int, error) {
+	return func(v string) (int, error) {
+		n, err := settings.Bytes(v)
+		if err != nil || n > most {
+			return 0, fmt.Errorf("allowed is a whole number from 0 to %d", most)
+		}
+		return int(n), nil
+	}
+}
+
+func positive(v string) (time.Duration, error) {
+	d, err := settings.Duration(v)
+	if err != nil || d == 0 {
+		return 0, errors.New("allowed is a length of time greater than 0, such as 250ms or 2s")
+	}
+	return d, nil
+}
+
+// memoryBytes reads what memory:// may say.
+func memoryBytes(p *parsed) (int64, error) {
+	bytes := p.near
+	err := take(p, "max_bytes", &bytes, func(v string) (int64, error) {
+		n, err := settings.Bytes(v)
+		if err != nil || n < 1<<20 {
+			return 0, errors.New("allowed is a number of bytes from 1MiB, such as 256MiB")
+		}
+		return n, nil
+	})
+	if err == nil && len(p.query) > 0 {
+		err = fmt.Errorf("memory has no option %s: allowed is max_bytes", strconv.Quote(slices.Sorted(keys(p.query))[0]))
+	}
+	if before, _, _ := strings.Cut(p.rest, "?"); err == nil && strings.TrimRight(before, "/") != memory+":" {
+		err = errors.New("memory has no host and no path: write memory://")
+	}
+	if err != nil {
+		return 0, fmt.Errorf("open: %s: %w", p.shown, err)
+	}
+	return bytes, nil
+}
+
+func keys(v url.Values) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range v {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// masked is a URL without its passwords: those before an @, and the values of options whose names say that
+// they are secret.
+func masked(rawURL string) string {
+	before, query, hasQuery := strings.Cut(rawURL, "?")
+	if scheme, rest, ok := strings.Cut(before, "://"); ok {
+		if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+			user, _, hasPassword := strings.Cut(rest[:at], ":")
+			if hasPassword {
+				user += ":***"
+			}
+			rest = user + rest[at:]
+		}
+		before = scheme + "://" + rest
+	}
+	if !hasQuery {
+		return before
+	}
+	options := strings.Split(query, "&")
+	for i, option := range options {
+		if name, _, ok := strings.Cut(option, "="); ok && secret(name) {
+			options[i] = name + "=***"
+		}
+	}
+	return before + "?" + strings.Join(options, "&")
+}
+
+func secret(name string) bool {
+	name = strings.ToLower(name)
+	return strings.Contains(name, "pass") || strings.Contains(name, "secret") || strings.Contains(name, "token")
+}
+
+// corruption logs what a backend returned that was no entry: once a minute at most, with a count.
+type corruption struct {
+	log   *slog.Logger
+	url   string
+	count atomic.Int64
+	next  atomic.Int64 // when the log hears of it again, in Unix seconds
+}
+
+func (c *corruption) heard(_ string, err error) {
+	n := c.count.Add(1)
+	now, next := time.Now().Unix(), c.next.Load()
+	if now < next || !c.next.CompareAndSwap(next, now+60) {
+		return
+	}
+	c.log.Warn("freshet: the backend returned what is not an entry of ours: it counts as a miss", "url", c.url, "error", err, "so far", n)
+}

@@ -1,0 +1,84 @@
+package open
+
+import (
+	"testing"
+	"time"
+)
+
+func TestOptionsOfTheURL(t *testing.T) {
+	p, err := parse("redis://u:secret@h:1/2?prefix=blog:&near=1MiB&compress=4096&max_value=2MiB&start=anyway&guard_timeout=100ms&guard_failures=3&pool_size=7",
+		Options{Prefix: "program:", Near: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := p.options
+	if o.Prefix != "blog:" || o.Near != 1<<20 || o.Compress != 4096 || o.MaxValue != 2<<20 || !o.StartAnyway ||
+		o.Guard.Timeout != 100*time.Millisecond || o.Guard.Failures != 3 {
+		t.Errorf("options %+v", o)
+	}
+	if p.rest != "redis://u:secret@h:1/2?pool_size=7" {
+		t.Errorf("the driver gets %q", p.rest)
+	}
+	if p, err = parse("redis://h", Options{}); err != nil || p.options.Prefix != DefaultPrefix || p.options.Near != DefaultNear {
+		t.Errorf("defaults: %+v, %v", p.options, err)
+	}
+	if p, err = parse("memcached://a:1,b:2", Options{Near: -1}); err != nil || p.rest != "memcached://a:1,b:2" || p.options.Near > 0 {
+		t.Errorf("several hosts: %+v, %v", p, err)
+	}
+}
+
+func TestWrongURLs(t *testing.T) {
+	for rawURL, wrong := range map[string][]string{
+		"":                                      {"no URL"},
+		"localhost:6379":                        {"localhost", "allowed are memory, file, redis"},
+		"mysql://u:secret@h":                    {"mysql", "allowed are"},
+		"redis://u:secret@h?near=much":          {"redis://u:***@h", "near", "much", "number of bytes"},
+		"redis://u:secret@h?near=1&near=2":      {"near", "2 times"},
+		"redis://u:secret@h?prefix=":            {"prefix"},
+		"redis://u:secret@h?prefix=a%20b":       {"prefix", "letters, digits"},
+		"redis://u:secret@h?start=later":        {"start", "later", "anyway"},
+		"redis://u:secret@h?guard_timeout=0":    {"guard_timeout", "greater than 0"},
+		"redis://u:secret@h?guard_failures=-1":  {"guard_failures"},
+		"redis://u:secret@h?a;b":                {"question mark"},
+		"postgres://h/d?password=secret&near=x": {"password=***", "near"},
+	} {
+		_, err := parse(rawURL, Options{})
+		says(t, err, wrong)
+	}
+}
+
+func TestMemory(t *testing.T) {
+	for rawURL, wrong := range map[string][]string{
+		"memory://":                  nil,
+		"memory:":                    nil,
+		"memory://?max_bytes=2MiB":   nil,
+		"memory://?max_bytes=1":      {"max_bytes", "from 1MiB"},
+		"memory://?pool_size=1":      {"pool_size", "max_bytes"},
+		"memory://host":              {"memory://"},
+		"memory://?max_bytes=x&a=b":  {"max_bytes"},
+		"memory:///path?near=64MiB":  {"no path"},
+		"memory://?max_bytes=1MiB&b": {`"b"`},
+	} {
+		s, err := URL(t.Context(), rawURL, Options{})
+		if !says(t, err, wrong) {
+			if _, err := s.Health(t.Context()); err != nil || s.Backend != nil || s.Kind != "memory" {
+				t.Errorf("%s: %+v, health %v", rawURL, s, err)
+			}
+			if err := s.Close(); err != nil {
+				t.Errorf("%s: close: %v", rawURL, err)
+			}
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add("redis://u:secret@h:1/2?prefix=blog:&near=1MiB")
+	f.Add("file:///var/cache?max_bytes=1")
+	f.Add("memcached://a,b:2?x=%zz")
+	f.Fuzz(func(t *testing.T, rawURL string) {
+		p, err := parse(rawURL, Options{})
+		if (p == nil) == (err == nil) {
+			t.Errorf("%q: neither or both: %v, %v", rawURL, p, err)
+		}
+	})
+}

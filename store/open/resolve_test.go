@@ -1,0 +1,132 @@
+package open
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/freshet-go/freshet/policy/settings"
+)
+
+func TestResolve(t *testing.T) {
+	for story, c := range map[string]struct {
+		explicit, byDefault string
+		environ             []string
+		want, origin        string
+		wrong               []string // what the error names
+	}{
+		"nothing said":                   {want: "memory://", origin: "no setting"},
+		"explicit goes before all":       {explicit: "memory://?max_bytes=1MiB", byDefault: "redis://d", environ: []string{"FRESHET_CACHE_URL=redis://e"}, want: "memory://?max_bytes=1MiB", origin: "the program"},
+		"the default before environment": {byDefault: "redis://d", environ: []string{"FRESHET_CACHE_URL=redis://e"}, want: "redis://d", origin: "default"},
+		"FRESHET_CACHE_URL":              {environ: []string{"REDIS_URL=redis://r", "FRESHET_CACHE_URL=postgres://e/db"}, want: "postgres://e/db", origin: "FRESHET_CACHE_URL"},
+		"FRESHET_REDIS_URL":              {environ: []string{"REDIS_URL=redis://r", "FRESHET_REDIS_URL=redis://f"}, want: "redis://f", origin: "FRESHET_REDIS_URL"},
+		"REDIS_URL":                      {environ: []string{"REDIS_URL=redis://r"}, want: "redis://r", origin: "REDIS_URL"},
+		"empty is not set":               {environ: []string{"FRESHET_CACHE_URL=", "REDIS_URL=redis://r"}, want: "redis://r", origin: "REDIS_URL"},
+		"two that agree":                 {environ: []string{"FRESHET_CACHE_URL=redis://r", "FRESHET_REDIS_URL=redis://r"}, want: "redis://r", origin: "FRESHET_CACHE_URL"},
+		"two that disagree": {environ: []string{"FRESHET_CACHE_URL=redis://:secret@a", "FRESHET_REDIS_URL=redis://:secret@b"},
+			wrong: []string{"FRESHET_CACHE_URL=redis://:***@a", "FRESHET_REDIS_URL=redis://:***@b", "keep one"}},
+	} {
+		t.Run(story, func(t *testing.T) {
+			byDefault.url = c.byDefault
+			defer func() { byDefault.url = "" }()
+			got, err := Resolve(c.explicit, c.environ)
+			if !says(t, err, c.wrong) && (got.URL != c.want || !strings.Contains(got.Origin, c.origin)) {
+				t.Errorf("got %q from %q, want %q from %q", got.URL, got.Origin, c.want, c.origin)
+			}
+		})
+	}
+}
+
+// says checks that the error names what it should, and no password. It tells whether an error was wanted.
+func says(t *testing.T, err error, wrong []string) bool {
+	t.Helper()
+	if len(wrong) == 0 {
+		if err != nil {
+			t.Errorf("error %v", err)
+		}
+		return err != nil
+	}
+	if err == nil {
+		t.Errorf("no error, want one that says %q", wrong)
+		return true
+	}
+	for _, word := range wrong {
+		if !strings.Contains(err.Error(), word) {
+			t.Errorf("error %q, want it to say %q", err, word)
+		}
+	}
+	if strings.Contains(err.Error(), "secret") {
+		t.Errorf("error %q shows the password", err)
+	}
+	return true
+}
+
+func TestTheDefaultIsSetOnce(t *testing.T) {
+	defer func() { byDefault.url = "" }()
+	for _, c := range []struct {
+		url   string
+		wrong []string
+	}{
+		{"nosuch://", []string{"nosuch", "allowed are memory, file, redis"}},
+		{"redis://:secret@a", nil},
+		{"redis://:secret@a", nil},
+		{"redis://:secret@b", []string{"redis://:***@a", "redis://:***@b"}},
+	} {
+		says(t, SetDefault(c.url), c.wrong)
+	}
+}
+
+func TestFromSettings(t *testing.T) {
+	for story, c := range map[string]struct {
+		file    string
+		environ []string
+		want    string
+		wrong   []string
+	}{
+		"nothing said":     {want: "memory://"},
+		"a URL":            {file: "cache_url = redis://h:1/2", want: "redis://h:1/2"},
+		"environment":      {file: "cache_url = redis://h", environ: []string{"FRESHET_CACHE_URL=redis://e"}, want: "redis://e"},
+		"Kinto's names":    {file: "freshet.cache_backend = kinto.core.cache.postgresql\nfreshet.cache_url = postgres://h/db\nfreshet.cache_pool_size = 7", want: "postgres://h/db?pool_size=7"},
+		"memcached hosts":  {file: "cache_backend = memcached\ncache_hosts = a:1 b:2", want: "memcached://a:1,b:2"},
+		"memcached alone":  {file: "cache_backend = memcached", want: "memcached://127.0.0.1:11211"},
+		"redis alone":      {file: "cache_backend = redis", want: "redis://localhost:6379/0"},
+		"redis elsewhere":  {file: "cache_backend = redis", environ: []string{"REDIS_URL=redis://r"}, want: "redis://r"},
+		"memory and bound": {file: "cache_backend = memory\ncache_max_size_bytes = 1048576", want: "memory://?max_bytes=1048576"},
+		"a folder":         {file: "cache_backend = file\ncache_dir = /var/cache/app dir", want: "file:///var/cache/app%20dir"},
+		"pool timeout":     {file: "cache_url = redis://h\ncache_pool_timeout = 3.14", want: "redis://h?pool_timeout=3140ms"},
+		"prefix": {file: "cache_url = redis://h?pool_size=3", environ: []string{"FRESHET_CACHE_PREFIX=blog:", "FRESHET_CACHE_POOL_SIZE=3"},
+			want: "redis://h?pool_size=3&prefix=blog%3A"},
+		"FRESHET_REDIS_URL alone": {environ: []string{"FRESHET_REDIS_URL=redis://f", "FRESHET_CACHE_POOL_SIZE=9"}, want: "redis://f?pool_size=9"},
+
+		"kinds disagree":      {file: "cache_backend = redis\ncache_url = postgres://u:secret@h/db", wrong: []string{"cache_backend = redis", "freshet.ini:1", "postgres://u:***@h/db", "freshet.ini:2", "disagree"}},
+		"option disagrees":    {file: "cache_url = redis://h?pool_size=3\ncache_pool_size = 4", wrong: []string{"cache_pool_size = 4", "pool_size=3", "disagree"}},
+		"environment's two":   {environ: []string{"FRESHET_CACHE_URL=redis://a", "FRESHET_REDIS_URL=redis://b"}, wrong: []string{"FRESHET_CACHE_URL", "FRESHET_REDIS_URL"}},
+		"no such backend":     {file: "cache_backend = dynamo", wrong: []string{"cache_backend", "dynamo", "allowed are memory, file, redis"}},
+		"not for this one":    {file: "cache_url = file:///x\ncache_pool_size = 3", wrong: []string{"cache_pool_size = 3", "file backend"}},
+		"a pool of none":      {file: "cache_url = redis://h\ncache_pool_size = 0", wrong: []string{"cache_pool_size", "from 1 to 10000"}},
+		"a fraction":          {file: "cache_url = redis://h\ncache_pool_size = 1.5", wrong: []string{"cache_pool_size", "1.5"}},
+		"negative time":       {file: "cache_url = redis://h\ncache_timeout = -1", wrong: []string{"cache_timeout", "-1"}},
+		"hosts and no kind":   {file: "cache_hosts = a", wrong: []string{"cache_backend"}},
+		"file and no folder":  {file: "cache_backend = file", wrong: []string{"cache_dir"}},
+		"postgresql nowhere":  {file: "cache_backend = postgresql", wrong: []string{"cache_url"}},
+		"a misspelled key":    {file: "[freshet]\ncache_pol_size = 3", wrong: []string{"cache_pol_size", "cache_pool_size"}},
+		"no URL":              {file: "cache_url = localhost", wrong: []string{"cache_url", "no URL"}},
+		"a prefix with space": {file: "cache_url = redis://h\ncache_prefix = a b", want: "redis://h?prefix=a+b"},
+	} {
+		t.Run(story, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "freshet.ini")
+			if err := os.WriteFile(file, []byte(c.file), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s, err := settings.Loader{Keys: Keys()}.Load(file, c.environ)
+			var got Choice
+			if err == nil {
+				got, err = FromSettings(s, c.environ)
+			}
+			if !says(t, err, c.wrong) && got.URL != c.want {
+				t.Errorf("got %q, want %q", got.URL, c.want)
+			}
+		})
+	}
+}
