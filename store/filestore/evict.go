@@ -18,6 +18,12 @@ func (b *Backend) over() bool {
 	return b.count.total() > limit
 }
 
+// strangers tells whether other processes have added so much since the folder was read that it would be wrong to
+// choose from what is known, and whether it may be read again already.
+func (b *Backend) strangers() bool {
+	return b.count.foreign.Load() > b.config.MaxBytes/16 && time.Now().UnixNano() > b.mayScan.Load()
+}
+
 // makeRoom removes files, those used longest ago first, until what is to be written fits; its size has been reserved.
 func (b *Backend) makeRoom(ctx context.Context) error {
 	looked, failed := false, 0
@@ -27,7 +33,7 @@ func (b *Backend) makeRoom(ctx context.Context) error {
 		}
 		evicted := false
 		var err error
-		if b.indexed.Load() {
+		if b.indexed.Load() && (looked || !b.strangers()) {
 			evicted, err = b.evict()
 		}
 		switch {
@@ -77,18 +83,15 @@ func (f *folder) evict(e *file) error {
 	if f.order.next != e {
 		return nil // somebody else was here
 	}
-	path := f.file(e.key)
-	id, err := lookAt(path)
+	id, err := f.look(e.key)
 	switch {
 	case errors.Is(err, syscall.ENOENT):
-		f.forget(e.key, false)
 		return nil
 	case err == nil && id.regular && id.used > e.used+int64(time.Second):
-		f.learn(e.key, onDisk(id.size), id)
 		f.moveTo(e, min(id.used, time.Now().UnixNano()))
 		return nil
 	case err == nil:
-		err = os.Remove(path)
+		err = os.Remove(f.file(e.key))
 	}
 	if err != nil {
 		f.forget(e.key, false) // not to try it each time; the next scan finds it

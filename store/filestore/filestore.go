@@ -41,7 +41,8 @@ type Backend struct {
 	done    chan struct{} // closed by Close
 	kept    chan struct{} // closed when keep has returned
 	close   sync.Once
-	indexed atomic.Bool // the folder has been read once
+	indexed atomic.Bool  // the folder has been read once
+	mayScan atomic.Int64 // when it may be read again, in nanoseconds since 1970
 
 	mu       sync.Mutex
 	scanning chan struct{}       // closed after the next scan that ends

@@ -1,11 +1,13 @@
 package filestore
 
 import (
+	"errors"
 	"math"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 )
 
 // folder is one of the 256 folders, with what is known of the files in it: which there are, how large, and when each was
@@ -62,9 +64,25 @@ func (f *folder) put(key string, size, now, expires int64) {
 	f.changes.Add(1)
 }
 
-// learn notes a file that another process has written.
-func (f *folder) learn(key string, size int64, id identity) {
-	e := f.files[key]
+// look looks at a key's file, and learns what another process has done to it. Whoever replaces or removes a file looks before,
+// so that each process tells the others no more than its own changes.
+func (f *folder) look(key string) (identity, error) {
+	id, err := lookAt(f.file(key))
+	switch {
+	case err == nil && id.regular:
+		f.learn(key, id)
+	case err == nil, errors.Is(err, syscall.ENOENT):
+		f.forget(key, false)
+	}
+	return id, err
+}
+
+// learn notes a file that another process has written, if it is one.
+func (f *folder) learn(key string, id identity) {
+	e, size := f.files[key], onDisk(id.size)
+	if e != nil && e.size == size {
+		return
+	}
 	if e == nil {
 		e = f.add(key, id.used)
 	}

@@ -342,7 +342,7 @@ func (j *journal) replace(begun beginning, marks []store.Numbered) error {
 		err = temp.Sync()
 	}
 	if err == nil {
-		err = os.Rename(temp.Name(), j.path())
+		err = rename(temp.Name(), j.path())
 	}
 	if err != nil {
 		os.Remove(temp.Name())

@@ -22,7 +22,7 @@ const roleVariable = "FRESHET_FILESTORE_TEST_ROLE"
 var roles = map[string]func(folder string) error{}
 
 func TestMain(m *testing.M) {
-	if name, folder, ok := strings.Cut(os.Getenv(roleVariable), " "); ok {
+	if name, folder, ok := strings.Cut(os.Getenv(roleVariable), "="); ok {
 		if err := roles[name](folder); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
@@ -46,7 +46,7 @@ func open(t testing.TB, c Config) *Backend {
 func TestBackend(t *testing.T) {
 	storetest.RunBackend(t, func(t *testing.T) store.Backend {
 		return open(t, Config{Path: t.TempDir(), MaxValue: 2 << 20})
-	}, storetest.Options{AllAbilities: true, Oversize: 2<<20 + 1})
+	}, storetest.Options{AllAbilities: true, Oversize: 2<<20 + 1, Keys: 3000})
 }
 
 func TestJournal(t *testing.T) {

@@ -62,7 +62,7 @@ func flag(b bool) byte {
 var errDoubt = errors.New("the journal is damaged")
 
 func parseBeginning(b []byte) (beginning, error) {
-	if len(b) < journalHeaderLen || string(b[:len(journalMagic)]) != journalMagic ||
+	if len(b) < journalHeaderLen || string(b[:len(journalMagic)]) != journalMagic || b[5] > 1 || b[6] != 0 || b[7] != 0 ||
 		crc32.Checksum(b[:20], castagnoli) != binary.BigEndian.Uint32(b[20:]) {
 		return beginning{}, errDoubt
 	}
@@ -89,7 +89,7 @@ func parseRecords(b []byte, last uint64) (marks []store.Numbered, taken int, err
 		}
 		length := int(binary.BigEndian.Uint32(r))
 		n := store.Numbered{Number: binary.BigEndian.Uint64(r[4:]), Mark: store.Mark{Kind: store.MarkKind(r[12]), Soft: r[13] == 1}}
-		if crc32.Checksum(r[:14], castagnoli) != binary.BigEndian.Uint32(r[14:]) || n.Number != last+1 {
+		if crc32.Checksum(r[:14], castagnoli) != binary.BigEndian.Uint32(r[14:]) || n.Number != last+1 || r[13] > 1 || n.Kind > store.Everything {
 			return marks, taken, errDoubt
 		}
 		if len(r)-recordLen < length {

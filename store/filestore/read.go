@@ -125,14 +125,13 @@ func (b *Backend) touch(f *folder, key string, id identity, h header, at time.Ti
 	now := at.UnixNano()
 	f.mu.Lock()
 	e := f.files[key]
-	if e == nil || e.size != onDisk(id.size) {
-		if f.changes.Load() == changes {
-			f.learn(key, onDisk(id.size), id)
-		}
-		if e = f.files[key]; e == nil {
-			f.mu.Unlock()
-			return
-		}
+	if f.changes.Load() == changes {
+		f.learn(key, id)
+		e = f.files[key]
+	}
+	if e == nil {
+		f.mu.Unlock()
+		return
 	}
 	e.expires = h.expires
 	if now > e.used {

@@ -20,6 +20,7 @@ func (b *Backend) Delete(ctx context.Context, key string) (existed bool, err err
 	f := b.folderOf(key)
 	_, _, err = b.read(f, key, int64(headerLen+len(key)))
 	removed, failed := b.remove(f, key)
+	b.tell(time.Millisecond)
 	return removed && err == nil, fail("delete", key, failed)
 }
 
@@ -30,17 +31,10 @@ func (b *Backend) remove(f *folder, key string) (bool, error) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	path := f.file(key)
-	if f.files[key] == nil { // it may be another process's
-		id, err := lookAt(path)
-		if errors.Is(err, syscall.ENOENT) {
-			return false, nil
-		}
-		if err == nil && id.regular {
-			f.learn(key, onDisk(id.size), id)
-		}
+	if _, err := f.look(key); errors.Is(err, syscall.ENOENT) {
+		return false, nil
 	}
-	err := os.Remove(path)
+	err := os.Remove(f.file(key))
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		f.forget(key, false)
@@ -66,8 +60,7 @@ func (b *Backend) discard(f *folder, key string, judged identity) bool {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	path := f.file(key)
-	id, err := lookAt(path)
+	id, err := f.look(key)
 	if err != nil {
 		return true
 	}
@@ -77,7 +70,7 @@ func (b *Backend) discard(f *folder, key string, judged identity) bool {
 	if judged.inode == 0 && id.regular { // judged without a look inside: it was a link or a socket
 		return false
 	}
-	if os.Remove(path) == nil {
+	if os.Remove(f.file(key)) == nil {
 		f.forget(key, true)
 	}
 	return true

@@ -39,8 +39,7 @@ func (b *Backend) keep() {
 // keeper is what keep remembers.
 type keeper struct {
 	b       *Backend
-	scanned time.Time     // when the last scan ended
-	took    time.Duration // how long it ran
+	scanned time.Time // when the last scan ended
 	swept   time.Time
 	others  bool // have changed something since
 	temps   bool // files that somebody may still be writing were left
@@ -51,8 +50,8 @@ func (k *keeper) tick(now time.Time) {
 	k.others = k.others || others
 	since := now.Sub(k.scanned)
 	due := doubt || since >= scanAlways || k.others && since >= scanShared || k.temps && since > sweepEvery ||
-		k.others && k.b.count.foreign.Load() > k.b.config.MaxBytes/16
-	if due && since >= scanAtLeast*k.took {
+		k.b.strangers()
+	if due && now.UnixNano() > k.b.mayScan.Load() {
 		k.scan()
 	}
 	if now.Sub(k.swept) >= sweepEvery {
@@ -69,7 +68,7 @@ func (k *keeper) scan() {
 	b.ledger.sync(lockPatience)
 	k.temps = b.scan(start)
 	k.others, k.scanned = false, time.Now()
-	k.took = k.scanned.Sub(start)
+	b.mayScan.Store(k.scanned.Add(scanAtLeast * k.scanned.Sub(start)).UnixNano())
 	b.mu.Lock()
 	close(b.scanning)
 	b.scanning = make(chan struct{})
@@ -152,7 +151,7 @@ func (f *folder) scan(now time.Time) (temps bool) {
 			f.mu.Lock()
 		}
 		changes := f.changes.Load()
-		there, left, err := f.look(now)
+		there, left, err := f.list(now)
 		if tries < 2 {
 			f.mu.Lock()
 		}
@@ -168,8 +167,8 @@ func (f *folder) scan(now time.Time) (temps bool) {
 	return false
 }
 
-// look returns the files in the folder by their keys, and removes temporary ones that nobody writes to.
-func (f *folder) look(now time.Time) (there map[string]identity, temps bool, err error) {
+// list returns the files in the folder by their keys, and removes temporary ones that nobody writes to.
+func (f *folder) list(now time.Time) (there map[string]identity, temps bool, err error) {
 	names, err := readNames(f.path)
 	if err != nil {
 		return nil, false, err

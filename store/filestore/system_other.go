@@ -24,6 +24,7 @@ func lookAt(string) (identity, error)   { return identity{}, supported() }
 func isFolder(string) (bool, error)     { return false, supported() }
 func identifyInfo(os.FileInfo) identity { return identity{} }
 func tryLock(*os.File, bool) error      { return supported() }
+func rename(string, string) error       { return supported() }
 func unlock(*os.File)                   {}
 func processAlive(int) bool             { return true }
 func bootID() string                    { return "" }

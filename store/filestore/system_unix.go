@@ -103,6 +103,14 @@ func isFolder(path string) (bool, error) {
 	}
 }
 
+// rename is os.Rename without its look at what is replaced.
+func rename(from, to string) error {
+	if err := again(func() error { return syscall.Rename(from, to) }); err != nil {
+		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
+	}
+	return nil
+}
+
 func identify(st *syscall.Stat_t) identity {
 	used, modified, changed := times(st)
 	return identity{

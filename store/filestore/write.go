@@ -112,15 +112,11 @@ func fill(temp *os.File, key string, value []byte, h header) error {
 func (f *folder) replace(temp, key string, size, now, expires int64) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.look(key)
 	path := f.file(key)
-	if f.files[key] == nil { // it may replace another process's
-		if id, err := lookAt(path); err == nil && id.regular {
-			f.learn(key, onDisk(id.size), id)
-		}
-	}
-	err := os.Rename(temp, path)
+	err := rename(temp, path)
 	if err != nil && os.Remove(path) == nil { // an empty folder of that name, say
-		err = os.Rename(temp, path)
+		err = rename(temp, path)
 	}
 	if err == nil {
 		f.put(key, size, now, expires)

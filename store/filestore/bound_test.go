@@ -1,0 +1,286 @@
+package filestore
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// settled checks that what is counted is what is there.
+func settled(t testing.TB, b *Backend) {
+	t.Helper()
+	there := used(t, b.config.Path)
+	if counted := b.count.total(); counted != there {
+		t.Errorf("%d bytes are counted; %d are there", counted, there)
+	}
+	if there > b.config.MaxBytes {
+		t.Errorf("%d bytes are there; %d are allowed", there, b.config.MaxBytes)
+	}
+	var inOrder int64
+	for _, f := range b.folders {
+		f.mu.Lock()
+		last := int64(0)
+		for e := f.order.next; e != &f.order; e = e.next {
+			if e.used < last || f.files[e.key] != e {
+				t.Errorf("folder %s is not in order", f.path)
+			}
+			last = e.used
+			inOrder++
+		}
+		if first := f.order.next; first != &f.order && first.used != f.oldest.Load() {
+			t.Errorf("folder %s: the oldest is not as noted", f.path)
+		}
+		f.mu.Unlock()
+	}
+	if files := b.count.files.Load(); files != inOrder {
+		t.Errorf("%d files are counted; %d are in order", files, inOrder)
+	}
+}
+
+func TestBoundUnderAFlood(t *testing.T) {
+	b := scanned(t, open(t, Config{Path: t.TempDir(), MaxBytes: 2 << 20}))
+	for i := range 1500 {
+		set(t, b, fmt.Sprint("key-", i), make([]byte, rand.IntN(20_000)))
+		if total := b.count.total(); total > 2<<20 {
+			t.Fatalf("%d bytes are counted after Set %d; 2 MiB are allowed", total, i)
+		}
+	}
+	settled(t, b)
+	if n := b.count.total(); n < 3<<19 {
+		t.Errorf("%d bytes are kept; there is room for 2 MiB", n)
+	}
+	wantMiss(t, b, "key-0")
+	if !has(t, b, "key-1499") {
+		t.Error("the newest value is gone")
+	}
+}
+
+func TestBoundUnderOverwritesAndDeletes(t *testing.T) {
+	b := scanned(t, open(t, Config{Path: t.TempDir(), MaxBytes: 1 << 20}))
+	for i := range 1000 {
+		key := fmt.Sprint("key-", i%7)
+		set(t, b, key, make([]byte, rand.IntN(50_000)))
+		if i%5 == 0 {
+			if _, err := b.Delete(t.Context(), key); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	settled(t, b)
+	if n, err := b.Flush(t.Context(), "key-"); err != nil || n == 0 {
+		t.Fatal(n, err)
+	}
+	if n := b.count.total(); n != 0 {
+		t.Errorf("%d bytes are counted with nothing there", n)
+	}
+}
+
+func TestBoundWithManyWriters(t *testing.T) {
+	b := scanned(t, open(t, Config{Path: t.TempDir(), MaxBytes: 1 << 20}))
+	done := make(chan error)
+	for w := range 8 {
+		go func() {
+			var errs error
+			for i := range 100 {
+				key := fmt.Sprint("key-", (w*31+i*7)%150)
+				errs = errors.Join(errs, b.Set(t.Context(), key, make([]byte, rand.IntN(30_000)), time.Hour))
+				if _, err := b.Get(t.Context(), key); err != nil && !errors.Is(err, store.ErrNotFound) {
+					errs = errors.Join(errs, err)
+				}
+			}
+			done <- errs
+		}()
+	}
+	for range 8 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	settled(t, b)
+}
+
+// pages are values that count 8 KiB and a half: 1 MiB has room for 120.
+func setPages(t testing.TB, b *Backend, from, to int) {
+	t.Helper()
+	for i := from; i < to; i++ {
+		set(t, b, fmt.Sprint("page-", i), make([]byte, 8000))
+	}
+}
+
+func TestTheLeastRecentlyReadMakesRoom(t *testing.T) {
+	b := scanned(t, open(t, Config{Path: t.TempDir(), MaxBytes: 1 << 20}))
+	setPages(t, b, 0, 100)
+	for i := range 10 {
+		wantValue(t, b, fmt.Sprint("page-", i), make([]byte, 8000))
+	}
+	setPages(t, b, 100, 180)
+	for i := range 10 {
+		if !has(t, b, fmt.Sprint("page-", i)) {
+			t.Errorf("page %d made room, although it was read", i)
+		}
+	}
+	for i := 10; i < 60; i++ {
+		wantMiss(t, b, fmt.Sprint("page-", i))
+	}
+	settled(t, b)
+}
+
+func TestTheOrderOutlivesARestart(t *testing.T) {
+	for _, orderly := range []bool{true, false} {
+		t.Run(fmt.Sprint("closed: ", orderly), func(t *testing.T) {
+			c := Config{Path: t.TempDir(), MaxBytes: 1 << 20}
+			b := scanned(t, open(t, c))
+			b.stampEvery = 0
+			if orderly {
+				b.stampEvery = time.Hour // Close writes it down
+			}
+			setPages(t, b, 0, 100)
+			for i := range 10 {
+				wantValue(t, b, fmt.Sprint("page-", i), make([]byte, 8000))
+			}
+			if orderly {
+				b.Close()
+			}
+			next := scanned(t, open(t, c))
+			settled(t, next)
+			setPages(t, next, 100, 180)
+			for i := range 10 {
+				if !has(t, next, fmt.Sprint("page-", i)) {
+					t.Errorf("page %d made room, although it was read", i)
+				}
+			}
+			for i := 10; i < 60; i++ {
+				wantMiss(t, next, fmt.Sprint("page-", i))
+			}
+		})
+	}
+}
+
+// Use is written to the disk at most once in a while.
+func TestReadsAreNotWrites(t *testing.T) {
+	b := scanned(t, open(t, Config{Path: t.TempDir()}))
+	set(t, b, "key", []byte("v"))
+	before, err := lookAt(pathOf(b, "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(20 * time.Millisecond)
+	for range 10 {
+		wantValue(t, b, "key", []byte("v"))
+	}
+	if after, err := lookAt(pathOf(b, "key")); err != nil || after != before {
+		t.Errorf("reading changed the file: %+v, before %+v, %v", after, before, err)
+	}
+	b.stampEvery = 0
+	wantValue(t, b, "key", []byte("v"))
+	if after, err := lookAt(pathOf(b, "key")); err != nil || after.used <= before.used || after.modified != before.modified {
+		t.Errorf("a reading that was due to be noted: %+v, before %+v, %v", after, before, err)
+	}
+}
+
+// A folder that is fuller than allowed is trimmed at the start, oldest first.
+func TestASmallerBoundHoldsAfterTheStart(t *testing.T) {
+	folder := t.TempDir()
+	b := scanned(t, open(t, Config{Path: folder, MaxBytes: 4 << 20}))
+	setPages(t, b, 0, 300)
+	b.Close()
+	b = scanned(t, open(t, Config{Path: folder, MaxBytes: 1 << 20}))
+	waitFor(t, "the bound holds", func() bool { return used(t, folder) <= 1<<20 })
+	if !has(t, b, "page-299") || has(t, b, "page-0") {
+		t.Error("it was not the oldest that made room")
+	}
+}
+
+// Until the folder has been read an eighth more may be written, and no more.
+func TestBoundBeforeTheFolderHasBeenRead(t *testing.T) {
+	b := scanned(t, open(t, Config{Path: t.TempDir(), MaxBytes: 1 << 20}))
+	b.indexed.Store(false)
+	if err := b.Set(t.Context(), "small", make([]byte, 100_000), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if b.indexed.Load() {
+		t.Error("a small value waited for the folder to be read")
+	}
+	set(t, b, "large", make([]byte, 100_000)) // waits for a scan
+	if !b.indexed.Load() {
+		t.Error("an eighth of the bound was written before the folder had been read")
+	}
+}
+
+func TestAValueTooLarge(t *testing.T) {
+	b := scanned(t, open(t, Config{Path: t.TempDir(), MaxBytes: 1 << 20, MaxValue: 1000}))
+	set(t, b, "key", make([]byte, 1000))
+	err := b.Set(t.Context(), "key", make([]byte, 1001), time.Hour)
+	wantKind(t, err, store.Permanent)
+	if !errors.Is(err, store.ErrTooLarge) {
+		t.Errorf("%v; want store.ErrTooLarge", err)
+	}
+	wantMiss(t, b, "key")
+	settled(t, b)
+}
+
+// 100 MiB, the greatest by default.
+func TestAHugeValue(t *testing.T) {
+	b := scanned(t, open(t, Config{Path: t.TempDir()}))
+	value := make([]byte, 100<<20)
+	for i := range value {
+		value[i] = byte(i * i >> 7)
+	}
+	set(t, b, "key", value)
+	wantValue(t, b, "key", value)
+	settled(t, b)
+}
+
+// What has ended is removed although nobody asks for it: by whoever set it, and after a restart.
+func TestWhatHasEndedIsSwept(t *testing.T) {
+	folder := t.TempDir()
+	b := scanned(t, open(t, Config{Path: folder}))
+	for i := range 20 {
+		if err := b.Set(t.Context(), fmt.Sprint("short-", i), []byte("v"), time.Duration(1+i%2*100)*time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(t, b, "long", []byte("v"))
+	set(t, b, "longer", []byte("v"))
+	if existed, err := b.Expire(t.Context(), "longer", 48*time.Hour); !existed || err != nil {
+		t.Fatal(existed, err)
+	}
+	waitFor(t, "half has ended", func() bool { b.sweep(time.Now()); return len(filesIn(t, folder)) <= 12 })
+	b.Close()
+	b = scanned(t, open(t, Config{Path: folder}))
+	time.Sleep(100 * time.Millisecond)
+	b.sweep(time.Now())
+	if files := filesIn(t, folder); len(files) != 2 {
+		t.Errorf("left are %q; want long and longer", files)
+	}
+	// The hint is not believed against the header.
+	past := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(pathOf(b, "long"), past, past); err != nil {
+		t.Fatal(err)
+	}
+	b.scan(time.Now())
+	b.sweep(time.Now())
+	wantValue(t, b, "long", []byte("v"))
+	settled(t, b)
+}
+
+// A file that cannot be removed does not keep others from making room, nor Set from returning.
+func TestWhatCannotBeRemovedIsPassedOver(t *testing.T) {
+	b := scanned(t, open(t, Config{Path: t.TempDir(), MaxBytes: 1 << 20}))
+	setPages(t, b, 0, 1)
+	path := pathOf(b, "page-0")
+	if err := errors.Join(os.Remove(path), os.MkdirAll(path+"/full", 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	setPages(t, b, 1, 400)
+	if total := used(t, b.config.Path); total > 1<<20 {
+		t.Errorf("%d bytes are there; 1 MiB is allowed", total)
+	}
+	err := b.Set(t.Context(), "page-0", []byte("v"), time.Hour)
+	wantKind(t, err, store.Permanent)
+}

@@ -1,0 +1,173 @@
+package filestore
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestParseURL(t *testing.T) {
+	for _, tt := range []struct {
+		url  string
+		want Config
+	}{
+		{"file:///var/cache/app", Config{Path: "/var/cache/app"}},
+		{"file://localhost/var/cache/app", Config{Path: "/var/cache/app"}},
+		{"file:///var/cache/a%20b%23", Config{Path: "/var/cache/a b#"}},
+		{"file:///c?max_bytes=1048576", Config{Path: "/c", MaxBytes: 1 << 20}},
+		{"file:///c?max_bytes=2048KiB&max_value=1MiB&fsync=true", Config{Path: "/c", MaxBytes: 2 << 20, MaxValue: 1 << 20, Fsync: true}},
+		{"file:///c?max_bytes=10GiB&fsync=false", Config{Path: "/c", MaxBytes: 10 << 30}},
+	} {
+		if got, err := ParseURL(tt.url); err != nil || got != tt.want {
+			t.Errorf("ParseURL(%q) = %+v, %v; want %+v", tt.url, got, err, tt.want)
+		}
+	}
+}
+
+func TestWrongURLs(t *testing.T) {
+	for url, want := range map[string]string{
+		"":                                    `the scheme is "";`,
+		"redis:///x":                          `the scheme is "redis"; want file`,
+		"file:":                               "the path of the folder is missing",
+		"file://":                             "the path of the folder is missing",
+		"file:///":                            "the root of the file system",
+		"file:///..":                          "the root of the file system",
+		"file:cache":                          `path "cache" is not absolute; want three slashes`,
+		"file://cache/app":                    `"cache" stands where a host does`,
+		"file://10.0.0.1/app":                 `"10.0.0.1" stands where a host does`,
+		"file://me:secret@localhost/app":      "no user and no password",
+		"file://me:secret@[/app":              "the URL cannot be read",
+		"file:///app#x":                       `fragment "x"`,
+		"file:///app%00b":                     "is not absolute",
+		"file:///app?size=1":                  `unknown option "size"; there are max_bytes, max_value, fsync`,
+		"file:///app?Fsync=true":              `unknown option "Fsync"`,
+		"file:///app?fsync=true&fsync=true":   "option fsync is given 2 times",
+		"file:///app?fsync=yes":               "option fsync=yes: want true or false",
+		"file:///app?fsync":                   "option fsync=: want true or false",
+		"file:///app?max_bytes=":              "option max_bytes=: want a whole number",
+		"file:///app?max_bytes=0":             "want a whole number of bytes above 0",
+		"file:///app?max_bytes=-1":            "option max_bytes=-1: want",
+		"file:///app?max_bytes=1.5GiB":        "option max_bytes=1.5GiB: want",
+		"file:///app?max_bytes=1GB":           "option max_bytes=1GB: want",
+		"file:///app?max_bytes=9999999999GiB": "option max_bytes=9999999999GiB: want",
+		"file:///app?max_bytes=1048575":       "max_bytes is 1048575; want 1MiB at least",
+		"file:///app?max_bytes=1MiB&max_value=524289": "max_value is 524289; want 1 at least, and at most half of max_bytes, which is 1048576",
+		"file:///app?max_value=1GiB":                  "max_value is 1073741824",
+		"file:///app?a=%zz":                           "the options cannot be read",
+	} {
+		_, err := ParseURL(url)
+		switch {
+		case err == nil:
+			t.Errorf("ParseURL(%q) without an error", url)
+		case !strings.HasPrefix(err.Error(), "filestore: ") || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret"):
+			t.Errorf("ParseURL(%q): %v; want filestore: …%s, and no password", url, err, want)
+		}
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	for _, tt := range []struct{ given, want Config }{
+		{Config{Path: "/a"}, Config{Path: "/a", MaxBytes: 1 << 30, MaxValue: 100 << 20}},
+		{Config{Path: "/a//b/"}, Config{Path: "/a/b", MaxBytes: 1 << 30, MaxValue: 100 << 20}},
+		{Config{Path: "/a", MaxBytes: 10 << 20}, Config{Path: "/a", MaxBytes: 10 << 20, MaxValue: 5 << 20}},
+	} {
+		if got, err := tt.given.checked(); err != nil || got != tt.want {
+			t.Errorf("%+v: %+v, %v; want %+v", tt.given, got, err, tt.want)
+		}
+	}
+}
+
+// A wrong folder is one clear sentence at the start.
+func TestOpenSaysWhatIsWrong(t *testing.T) {
+	folder := t.TempDir()
+	file := filepath.Join(folder, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	linked := filepath.Join(folder, "linked")
+	if err := os.Mkdir(linked, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(folder, filepath.Join(linked, "7f")); err != nil {
+		t.Fatal(err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, tt := range []struct {
+		ctx    context.Context
+		config Config
+		want   string
+	}{
+		{t.Context(), Config{Path: file}, "that is a file; want a folder"},
+		{t.Context(), Config{Path: file + "/below"}, "the folder is missing and cannot be made: mkdir " + file + ": not a directory"},
+		{t.Context(), Config{Path: "/proc/1/nothing"}, "the folder is missing and cannot be made"},
+		{t.Context(), Config{Path: "/proc"}, "the folder cannot be used (is it writable for user"},
+		{t.Context(), Config{Path: linked}, "7f is a file or a symbolic link"},
+		{t.Context(), Config{Path: "cache"}, `path "cache" is not absolute`},
+		{t.Context(), Config{}, "the path of the folder is missing"},
+		{ended, Config{Path: folder}, "context canceled"},
+	} {
+		b, err := Open(tt.ctx, tt.config)
+		if err == nil {
+			b.Close()
+		}
+		if err == nil || !strings.HasPrefix(err.Error(), "filestore: ") || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("Open(%+v): %v; want filestore: …%s", tt.config, err, tt.want)
+		}
+	}
+}
+
+func TestOpenMakesTheFolder(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "a", "b")
+	b := open(t, Config{Path: folder})
+	set(t, b, "key", []byte("value"))
+	for _, path := range append(filesIn(t, folder), folder, filepath.Dir(folder), b.folderOf("key").path, folder+"/"+ledgerName) {
+		info, err := os.Lstat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := os.FileMode(0o600)
+		if info.IsDir() {
+			want = 0o700
+		}
+		if info.Mode().Perm() != want {
+			t.Errorf("%s has mode %v; want %v", path, info.Mode().Perm(), want)
+		}
+	}
+}
+
+func TestTheFolderItselfMayBeALink(t *testing.T) {
+	folder := t.TempDir()
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(folder, link); err != nil {
+		t.Fatal(err)
+	}
+	set(t, open(t, Config{Path: link}), "key", []byte("value"))
+	wantValue(t, open(t, Config{Path: folder}), "key", []byte("value"))
+}
+
+// Whoever starts although the folder cannot be used yet finds it working once it can.
+func TestNewWorksOnceTheFolderDoes(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "cache")
+	if err := os.WriteFile(folder, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b, err := New(Config{Path: folder})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	if _, err := b.Get(t.Context(), "key"); err == nil || err.Error() == "" || strings.Contains(err.Error(), "not found") {
+		t.Errorf("Get with a file where the folder should be: %v; want an error, and not a miss", err)
+	}
+	if _, err := b.Health(t.Context()); err == nil {
+		t.Error("Health with a file where the folder should be: no error")
+	}
+	if err := os.Remove(folder); err != nil {
+		t.Fatal(err)
+	}
+	set(t, b, "key", []byte("value"))
+	wantValue(t, b, "key", []byte("value"))
+}

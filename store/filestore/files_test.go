@@ -1,0 +1,354 @@
+package filestore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// pathOf is where a key's value lies.
+func pathOf(b *Backend, key string) string { return b.folderOf(key).file(key) }
+
+func writeFile(t testing.TB, path string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// Whatever lies in the place of a value and is none is a miss, is removed, and does not hinder the next Set.
+func TestWhatIsNoValueIsAMissAndRemoved(t *testing.T) {
+	const key = "key"
+	outside := filepath.Join(t.TempDir(), "outside")
+	whole := encode(key, []byte("outside"), 1<<50)
+	writeFile(t, outside, whole)
+	for name, put := range map[string]func(t *testing.T, path string) error{
+		"a foreign file": func(t *testing.T, path string) error { return os.WriteFile(path, []byte("hello, world"), 0o600) },
+		"an empty file":  func(t *testing.T, path string) error { return os.WriteFile(path, nil, 0o600) },
+		"another key's file": func(t *testing.T, path string) error {
+			return os.WriteFile(path, encode("kex", []byte("v"), 1<<50), 0o600)
+		},
+		"an ended value":      func(t *testing.T, path string) error { return os.WriteFile(path, encode(key, []byte("v"), 1), 0o600) },
+		"a symbolic link":     func(t *testing.T, path string) error { return os.Symlink(outside, path) },
+		"a link that dangles": func(t *testing.T, path string) error { return os.Symlink("/nowhere", path) },
+		"a link to itself":    func(t *testing.T, path string) error { return os.Symlink(path, path) },
+		"a pipe":              func(t *testing.T, path string) error { return syscall.Mkfifo(path, 0o600) },
+		"an empty folder":     func(t *testing.T, path string) error { return os.Mkdir(path, 0o700) },
+		"a file without bound": func(t *testing.T, path string) error {
+			return errors.Join(os.WriteFile(path, whole, 0o600), os.Truncate(path, 1<<40))
+		},
+		"another user's file": func(t *testing.T, path string) error {
+			if err := os.WriteFile(path, whole, 0o644); err != nil {
+				return err
+			}
+			if os.Geteuid() != 0 { // who is not root cannot give files away: then it is not a value for another reason
+				return os.WriteFile(path, nil, 0o600)
+			}
+			return os.Chown(path, 4321, 4321)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := scanned(t, open(t, Config{Path: t.TempDir()}))
+			set(t, b, key, []byte("before"))
+			path := pathOf(b, key)
+			plant := func() {
+				t.Helper()
+				os.RemoveAll(path)
+				if err := put(t, path); err != nil {
+					t.Fatal(err)
+				}
+			}
+			plant()
+			wantMiss(t, b, key)
+			if exists(path) {
+				t.Error("it is still there after Get")
+			}
+			plant()
+			if has(t, b, key) {
+				t.Error("Exists: true")
+			}
+			plant()
+			if _, err := b.TTL(t.Context(), key); !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("TTL: %v; want ErrNotFound", err)
+			}
+			plant()
+			if existed, err := b.Delete(t.Context(), key); existed || err != nil || exists(path) {
+				t.Errorf("Delete: %t, %v, still there %t; want false, nil, false", existed, err, exists(path))
+			}
+			plant()
+			if existed, err := b.Expire(t.Context(), key, time.Hour); existed || err != nil {
+				t.Errorf("Expire: %t, %v; want false, nil", existed, err)
+			}
+			plant()
+			for listed, err := range b.List(t.Context(), "k") {
+				t.Errorf("List: %q, %v; want nothing", listed, err)
+			}
+			set(t, b, key, []byte("after"))
+			wantValue(t, b, key, []byte("after"))
+			if got, err := os.ReadFile(outside); err != nil || !bytes.Equal(got, whole) {
+				t.Errorf("the file that was linked to: %q, %v; want it untouched", got, err)
+			}
+		})
+	}
+}
+
+// Each byte flipped, each length: a miss, never a wrong value.
+func TestDamagedFilesAreMisses(t *testing.T) {
+	b := scanned(t, open(t, Config{Path: t.TempDir()}))
+	set(t, b, "key", []byte("the value"))
+	path := pathOf(b, "key")
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	try := func(file []byte) {
+		t.Helper()
+		writeFile(t, path, file)
+		wantMiss(t, b, "key")
+		if exists(path) {
+			t.Fatal("the file is still there")
+		}
+	}
+	for n := range whole {
+		flipped := bytes.Clone(whole)
+		flipped[n] ^= 0x10
+		try(flipped)
+		try(whole[:n])
+	}
+	try(append(bytes.Clone(whole), 'x'))
+	writeFile(t, path, whole)
+	wantValue(t, b, "key", []byte("the value"))
+}
+
+// A folder that is a link, or a file, is refused: nothing outside is read, written or removed.
+func TestFoldersThatAreNoneAreRefused(t *testing.T) {
+	for name, put := range map[string]func(path, outside string) error{
+		"link": func(path, outside string) error { return os.Symlink(outside, path) },
+		"file": func(path, outside string) error { return os.WriteFile(path, nil, 0o600) },
+		"folder of another user": func(path, outside string) error {
+			if os.Geteuid() != 0 {
+				return os.WriteFile(path, nil, 0o600)
+			}
+			return errors.Join(os.Mkdir(path, 0o777), os.Chown(path, 4321, 4321))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := scanned(t, open(t, Config{Path: t.TempDir()}))
+			outside := t.TempDir()
+			f := b.folderOf("key")
+			writeFile(t, filepath.Join(outside, "key"+mark), encode("key", []byte("v"), 1<<50))
+			if err := put(f.path, outside); err != nil {
+				t.Fatal(err)
+			}
+			ctx := t.Context()
+			wantKind(t, b.Set(ctx, "key", []byte("new"), time.Hour), store.Permanent)
+			_, err := b.Expire(ctx, "key", time.Hour)
+			wantKind(t, err, store.Permanent)
+			if name != "folder of another user" {
+				_, err = b.Get(ctx, "key")
+				wantKind(t, err, store.Permanent)
+				_, err = b.Delete(ctx, "key")
+				wantKind(t, err, store.Permanent)
+				_, err = b.Flush(ctx, "key")
+				wantKind(t, err, store.Permanent)
+				for _, err := range b.List(ctx, "key") {
+					wantKind(t, err, store.Permanent)
+				}
+			}
+			b.scan(time.Now())
+			if n := b.count.files.Load(); n != 0 {
+				t.Errorf("%d files are counted; want none", n)
+			}
+			if names, _ := readNames(outside); !slices.Equal(names, []string{"key" + mark}) {
+				t.Errorf("outside there are %q; want the one file that was there", names)
+			}
+			if err := os.RemoveAll(f.path); err != nil {
+				t.Fatal(err)
+			}
+			set(t, b, "key", []byte("new"))
+			wantValue(t, b, "key", []byte("new"))
+		})
+	}
+}
+
+// Somebody may remove any or all of the folder at any time.
+func TestTheFolderMayVanish(t *testing.T) {
+	folder := t.TempDir()
+	b := scanned(t, open(t, Config{Path: folder}))
+	for round, vanish := range []func() error{
+		func() error { return os.RemoveAll(b.folderOf("key").path) },
+		func() error { return os.RemoveAll(folder) },
+	} {
+		set(t, b, "key", []byte("value"))
+		if err := vanish(); err != nil {
+			t.Fatal(err)
+		}
+		wantMiss(t, b, "key")
+		if existed, err := b.Delete(t.Context(), "key"); existed || err != nil {
+			t.Errorf("round %d: Delete: %t, %v; want false, nil", round, existed, err)
+		}
+		if n, err := b.Flush(t.Context(), "k"); n != 0 || err != nil {
+			t.Errorf("round %d: Flush: %d, %v; want 0, nil", round, n, err)
+		}
+		set(t, b, "key", []byte("again"))
+		wantValue(t, b, "key", []byte("again"))
+	}
+}
+
+// What a reader found to be of no use is not removed if another process has put a good file there since.
+func TestDiscardSparesWhatHasBeenReplaced(t *testing.T) {
+	b := open(t, Config{Path: t.TempDir()})
+	f := b.folderOf("key")
+	for _, judged := range []string{"ended", "link"} {
+		set(t, b, "other", nil) // a look at the folder's being made
+		var id identity
+		if judged == "ended" {
+			set(t, b, "key", []byte("old"))
+			var err error
+			if id, err = lookAt(f.file("key")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		set(t, b, "key", []byte("new"))
+		if b.discard(f, "key", id) {
+			t.Errorf("judged %s: discard says that nothing has changed", judged)
+		}
+		wantValue(t, b, "key", []byte("new"))
+	}
+}
+
+// Nor is a file removed while another process holds the folder, as it does when it replaces one.
+func TestDiscardWaitsForTheFolder(t *testing.T) {
+	b := open(t, Config{Path: t.TempDir()})
+	set(t, b, "key", []byte("value"))
+	f := b.folderOf("key")
+	dir, err := b.openFolder(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	if err := lock(t.Context(), dir, false, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	id, err := lookAt(f.file("key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !b.discard(f, "key", id) || !exists(f.file("key")) {
+		t.Error("the file was removed although another has the lock")
+	}
+	// Nobody waits for ever for a process that was stopped.
+	dir2, err := b.openFolder(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir2.Close()
+	unlock(dir)
+	if err := lock(t.Context(), dir2, true, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	set(t, b, "key", []byte("new"))
+	wantValue(t, b, "key", []byte("new"))
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("a Set and a Get took %v", took)
+	}
+}
+
+func TestErrorsShowNoKeys(t *testing.T) {
+	b := open(t, Config{Path: t.TempDir()})
+	key := "page-" + strings.Repeat("secret", 20)
+	writeFile(t, b.folderOf(key).path, nil)
+	err := b.Set(t.Context(), key, []byte("v"), time.Hour)
+	wantKind(t, err, store.Permanent)
+	_, getErr := b.Get(t.Context(), key)
+	wantKind(t, getErr, store.Permanent)
+	for _, err := range []error{err, getErr} {
+		if strings.Contains(err.Error(), key[:20]) {
+			t.Errorf("%v shows the key", err)
+		}
+	}
+}
+
+func TestKinds(t *testing.T) {
+	on := func(err error) error { return &os.PathError{Op: "open", Path: "/x/key~", Err: err} }
+	for _, tt := range []struct {
+		err  error
+		want store.ErrorKind
+	}{
+		{on(syscall.ENOSPC), store.Transient},
+		{on(syscall.EDQUOT), store.Transient},
+		{on(syscall.EIO), store.Transient},
+		{on(syscall.EMFILE), store.Transient},
+		{on(syscall.EACCES), store.Permanent},
+		{errUnreadable{on(syscall.EACCES)}, store.Transient},
+		{on(syscall.EPERM), store.Permanent},
+		{on(syscall.EROFS), store.Permanent},
+		{errUnreadable{on(syscall.EROFS)}, store.Permanent},
+		{on(syscall.ELOOP), store.Permanent},
+		{on(syscall.ENOTDIR), store.Permanent},
+		{on(syscall.EFBIG), store.Permanent},
+		{on(syscall.ETIMEDOUT), store.Timeout},
+		{errBusy, store.Timeout},
+		{context.Canceled, store.Timeout},
+		{errClosed, store.Permanent},
+		{errors.New("what nobody knows"), store.Unknown},
+	} {
+		if got := kindOf(tt.err); got != tt.want {
+			t.Errorf("%v is %v; want %v", tt.err, got, tt.want)
+		}
+	}
+}
+
+func TestClosed(t *testing.T) {
+	b := open(t, Config{Path: t.TempDir()})
+	set(t, b, "key", []byte("v"))
+	l, ok, err := b.TryLock(t.Context(), "lease", time.Hour)
+	if !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	j := b.Journal("")
+	if _, err := j.Append(t.Context(), store.Mark{Kind: store.Everything}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := b.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx := t.Context()
+	for op, call := range map[string]func() error{
+		"get":    func() error { _, err := b.Get(ctx, "key"); return err },
+		"set":    func() error { return b.Set(ctx, "key", nil, time.Hour) },
+		"delete": func() error { _, err := b.Delete(ctx, "key"); return err },
+		"exists": func() error { _, err := b.Exists(ctx, "key"); return err },
+		"health": func() error { _, err := b.Health(ctx); return err },
+		"ttl":    func() error { _, err := b.TTL(ctx, "key"); return err },
+		"expire": func() error { _, err := b.Expire(ctx, "key", time.Hour); return err },
+		"flush":  func() error { _, err := b.Flush(ctx, "key"); return err },
+		"lock":   func() error { _, _, err := b.TryLock(ctx, "lease", time.Hour); return err },
+		"unlock": func() error { _, err := l.Unlock(ctx); return err },
+		"append": func() error { _, err := j.Append(ctx, store.Mark{Kind: store.Everything}); return err },
+		"since":  func() error { _, _, err := j.Since(ctx, 0); return err },
+	} {
+		err := call()
+		wantKind(t, err, store.Permanent)
+		if !errors.Is(err, os.ErrClosed) {
+			t.Errorf("%s: %v; want os.ErrClosed", op, err)
+		}
+	}
+}

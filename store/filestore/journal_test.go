@@ -1,0 +1,408 @@
+package filestore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+func tag(format string, args ...any) store.Mark {
+	return store.Mark{Kind: store.Tag, Name: fmt.Sprintf(format, args...)}
+}
+
+func add(t testing.TB, j store.Journal, marks ...store.Mark) uint64 {
+	t.Helper()
+	n, err := j.Append(t.Context(), marks...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// names are those of the marks after a number; "*" is a hard Everything mark.
+func names(t testing.TB, j store.Journal, number uint64) (names []string, head uint64) {
+	t.Helper()
+	marks, head, err := j.Since(t.Context(), number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range marks {
+		if m.Number <= number {
+			t.Fatalf("Since(%d) has mark %+v", number, m)
+		}
+		number = m.Number
+		if m.Mark == (store.Mark{Kind: store.Everything}) {
+			m.Name = "*"
+		}
+		names = append(names, m.Name)
+	}
+	return names, head
+}
+
+func wantNames(t testing.TB, j store.Journal, number uint64, want ...string) {
+	t.Helper()
+	if got, _ := names(t, j, number); !slices.Equal(got, want) {
+		t.Fatalf("Since(%d): %q; want %q", number, got, want)
+	}
+}
+
+// journals are those of two Backends on one folder, with a mark each, and the path of the file.
+func journals(t testing.TB, c Config) (one, two *journal, begin uint64, path string) {
+	t.Helper()
+	if c.Path == "" {
+		c.Path = t.TempDir()
+	}
+	one, two = open(t, c).Journal("p:").(*journal), open(t, c).Journal("p:").(*journal)
+	begin = add(t, one)
+	add(t, one, tag("a"))
+	add(t, two, tag("b"))
+	wantNames(t, one, begin, "a", "b")
+	wantNames(t, two, begin, "a", "b")
+	return one, two, begin, one.path()
+}
+
+func TestJournalOutlivesItsProcess(t *testing.T) {
+	for _, fsync := range []bool{false, true} {
+		c := Config{Path: t.TempDir(), Fsync: fsync}
+		one, two, begin, _ := journals(t, c)
+		last := add(t, one)
+		one.b.Close()
+		two.b.Close()
+		three := open(t, c).Journal("p:")
+		wantNames(t, three, begin, "a", "b")
+		if n := add(t, three, tag("c")); n != last+1 {
+			t.Errorf("the next number is %d; want %d", n, last+1)
+		}
+		wantNames(t, three, 0, "*", "a", "b", "c")
+	}
+}
+
+// A record that is not complete is the work of a process that was killed: nobody sees it, and the next takes its place.
+func TestTornTailIsRepaired(t *testing.T) {
+	torn := appendRecord(nil, store.Numbered{Mark: tag("torn"), Number: 0})
+	for n := 1; n < len(torn); n += 5 {
+		one, two, begin, path := journals(t, Config{})
+		torn := appendRecord(nil, store.Numbered{Mark: tag("torn"), Number: begin + 3})
+		whole, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		writeAll(t, path, append(whole, torn[:n]...))
+		wantNames(t, one, begin, "a", "b")
+		wantNames(t, open(t, Config{Path: one.b.config.Path}).Journal("p:"), begin, "a", "b")
+		if n := add(t, two, tag("c")); n != begin+3 {
+			t.Errorf("the number after a torn one is %d; want %d", n, begin+3)
+		}
+		wantNames(t, one, begin, "a", "b", "c")
+		add(t, one, tag("d"))
+		wantNames(t, open(t, Config{Path: one.b.config.Path}).Journal("p:"), begin, "a", "b", "c", "d")
+	}
+}
+
+// writeAll changes a file in place.
+func writeAll(t testing.TB, path string, content []byte) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteAt(content, 0)
+	if err = errors.Join(err, f.Truncate(int64(len(content))), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// In doubt, everything: who asks is told so, and numbers go on above all that were given out.
+func TestJournalThatCannotBeReliedOn(t *testing.T) {
+	for name, spoil := range map[string]func(path string, whole []byte) error{
+		"removed":            func(path string, _ []byte) error { return os.Remove(path) },
+		"its folder removed": func(path string, _ []byte) error { return os.RemoveAll(filepath.Dir(path)) },
+		"emptied":            func(path string, _ []byte) error { return os.Truncate(path, 0) },
+		"a mark cut off":     func(path string, whole []byte) error { return os.Truncate(path, int64(len(whole)-recordLen-1)) },
+		"its header damaged": func(path string, whole []byte) error { return put(path, whole, 9) },
+		"a mark damaged":     func(path string, whole []byte) error { return put(path, whole, journalHeaderLen+recordLen) },
+		"a foreign file": func(path string, _ []byte) error {
+			return os.WriteFile(path, []byte("some notes of mine, and more"), 0o600)
+		},
+		"an older file": func(path string, whole []byte) error {
+			return errors.Join(os.WriteFile(path+".old", whole[:journalHeaderLen+recordLen+1], 0o600), os.Rename(path+".old", path))
+		},
+		"a link": func(path string, whole []byte) error {
+			return errors.Join(os.Rename(path, path+".old"), os.Symlink(path+".old", path))
+		},
+		"zeros behind it": func(path string, whole []byte) error { return os.Truncate(path, int64(len(whole)+100)) },
+		"written before the machine was started anew": func(path string, whole []byte) error {
+			_, err := parseBeginning(whole)
+			begun, _ := parseBeginning(whole)
+			begun.boot++
+			return errors.Join(err, os.WriteFile(path+".old", append(appendBeginning(nil, begun), whole[journalHeaderLen:]...), 0o600), os.Rename(path+".old", path))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			one, two, _, path := journals(t, Config{})
+			head := add(t, one)
+			whole, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := spoil(path, whole); err != nil {
+				t.Fatal(err)
+			}
+			three := open(t, Config{Path: one.b.config.Path}).Journal("p:")
+			// What was read before is not read again: the damage is seen by who reads it first.
+			if name == "a mark damaged" || name == "its header damaged" {
+				wantNames(t, three, head, "*")
+			}
+			wantNames(t, one, head, "*")
+			wantNames(t, two, head, "*")
+			if n := add(t, two, tag("c")); n <= head+1 {
+				t.Errorf("the next number is %d, after %d", n, head)
+			}
+			for _, j := range []store.Journal{one, two, three} {
+				wantNames(t, j, head, "*", "c")
+			}
+		})
+	}
+}
+
+func put(path string, whole []byte, at int) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = f.WriteAt([]byte{whole[at] ^ 1}, int64(at))
+	return err
+}
+
+// A journal that was forced to the disk outlives the machine's being started anew.
+func TestSyncedJournalOutlivesAStart(t *testing.T) {
+	one, _, begin, path := journals(t, Config{Fsync: true})
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun, err := parseBeginning(whole)
+	if err != nil || !begun.synced {
+		t.Fatalf("%+v, %v; want one that is synced", begun, err)
+	}
+	begun.boot++
+	writeAll(t, path, append(appendBeginning(nil, begun), whole[journalHeaderLen:]...))
+	wantNames(t, open(t, one.b.config).Journal("p:"), begin, "a", "b")
+}
+
+// Whoever lags behind what is remembered is told Everything, in each process that follows.
+func TestJournalForgets(t *testing.T) {
+	one, two, begin, path := journals(t, Config{})
+	var marks []store.Mark
+	for i := range journalMarks {
+		marks = append(marks, tag("%d", i))
+	}
+	middle := add(t, one, marks[:journalMarks/2]...)
+	head := add(t, one, marks[journalMarks/2:]...)
+	for _, j := range []store.Journal{one, two, open(t, one.b.config).Journal("p:")} {
+		got, h := names(t, j, begin)
+		if h != head || len(got) < 10_000 || len(got) > journalMarks || got[0] != "*" || got[len(got)-1] != marks[journalMarks-1].Name {
+			t.Errorf("Since(%d): %d marks, the first %q, head %d; want at most %d, the first Everything, head %d", begin, len(got), got[0], h, journalMarks, head)
+		}
+		if got, _ := names(t, j, middle); len(got) != journalMarks/2 || got[0] != marks[journalMarks/2].Name {
+			t.Errorf("Since(%d): %d marks, the first %q; want those that are remembered", middle, len(got), got[0])
+		}
+	}
+	// Bytes, too, are bounded: a single mark may be more than is kept.
+	for range 2 {
+		head = add(t, two, tag("%s", strings.Repeat("x", journalBytes)))
+		wantNames(t, one, head-1, "*")
+		if info, err := os.Stat(path); err != nil || info.Size() > journalBytes {
+			t.Errorf("the file: %v, %v", info.Size(), err)
+		}
+	}
+	wantNames(t, one, head)
+}
+
+func TestWatchSeesAnotherProcessAndALoss(t *testing.T) {
+	one, two, begin, path := journals(t, Config{})
+	heard := make(chan string, 10)
+	go func() {
+		defer close(heard)
+		for n, err := range one.Watch(t.Context(), begin+1) {
+			if err != nil {
+				heard <- err.Error()
+				continue
+			}
+			heard <- n.Kind.String() + " " + n.Name
+		}
+	}()
+	want := func(want string) {
+		t.Helper()
+		select {
+		case got := <-heard:
+			if !strings.Contains(got, want) {
+				t.Fatalf("heard %q; want %q", got, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("not heard: %q", want)
+		}
+	}
+	want("tag b")
+	add(t, two, tag("c"))
+	want("tag c")
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	want("everything")
+	add(t, two, tag("d"))
+	want("tag d")
+	if err := errors.Join(os.RemoveAll(one.folder()), os.WriteFile(one.folder(), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	want("permanent error")
+	if got, more := <-heard; more {
+		t.Errorf("after its error it yielded %q", got)
+	}
+}
+
+// A number that nobody has given out yet is of a journal that was lost: Since says so by its head, Watch by an error.
+func TestANumberAboveTheHead(t *testing.T) {
+	one, _, begin, _ := journals(t, Config{})
+	for n, err := range one.Watch(t.Context(), begin+100) {
+		if err == nil || !strings.Contains(err.Error(), "the journal was lost") {
+			t.Errorf("Watch: %+v, %v; want an error", n, err)
+		}
+	}
+}
+
+func TestJournalsAreApart(t *testing.T) {
+	b := scanned(t, open(t, Config{Path: t.TempDir()}))
+	long := strings.Repeat("k", 200)
+	for i, prefix := range []string{"", "a", "A", "a:", ".", "..", long} {
+		j := b.Journal(prefix)
+		begin := add(t, j)
+		add(t, j, tag("%d", i))
+		wantNames(t, j, begin, fmt.Sprint(i))
+	}
+	for key, err := range b.List(t.Context(), "") {
+		t.Errorf("List: %q, %v", key, err)
+	}
+	if n, err := b.Flush(t.Context(), "a"); n != 0 || err != nil {
+		t.Errorf("Flush: %d, %v", n, err)
+	}
+	_, err := b.Journal("../x").Append(t.Context(), tag("t"))
+	wantKind(t, err, store.Permanent)
+	_, _, err = b.Journal(long+"k").Since(t.Context(), 0)
+	wantKind(t, err, store.Permanent)
+}
+
+// While another holds the lock readers read on, and writers give up with their context.
+func TestJournalThatIsLocked(t *testing.T) {
+	one, _, begin, _ := journals(t, Config{})
+	dir, err := os.Open(one.folder())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	if err := tryLock(dir, true); err != nil {
+		t.Fatal(err)
+	}
+	wantNames(t, one, begin, "a", "b")
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	_, err = one.Append(ctx, tag("c"))
+	wantKind(t, err, store.Timeout)
+	wantNames(t, one, begin, "a", "b")
+}
+
+func init() {
+	roles["append"] = func(folder string) error {
+		b, err := Open(context.Background(), Config{Path: folder})
+		if err != nil {
+			return err
+		}
+		j := b.Journal("p:")
+		for i := 0; ; i++ {
+			marks := []store.Mark{tag("%d/%d", os.Getpid(), 2*i), tag("%d/%d", os.Getpid(), 2*i+1)}
+			if i%10 == 0 {
+				marks = append(marks, tag("%s", strings.Repeat("x", 100_000))) // several pages: a write that can be torn
+			}
+			if _, err := j.Append(context.Background(), marks...); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// Processes that are killed while they append leave a journal in which every mark of each is there, in order,
+// up to its last.
+func TestKilledWhileAppending(t *testing.T) {
+	folder := t.TempDir()
+	j := open(t, Config{Path: folder}).Journal("p:")
+	seen := add(t, j)
+	next := map[string]int{}
+	other := start(t, "append", folder)
+	for round := range 10 {
+		c := start(t, "append", folder)
+		waitFor(t, "the process appends", func() bool {
+			marks, head := names(t, j, seen)
+			seen = head
+			for _, name := range marks {
+				if name == "*" {
+					t.Fatalf("round %d: the journal was not relied on, for a process that was killed", round)
+				}
+				pid, number, ok := strings.Cut(name, "/")
+				if !ok {
+					continue
+				}
+				if number != fmt.Sprint(next[pid]) {
+					t.Fatalf("round %d: mark %q of process %s; want number %d", round, name, pid, next[pid])
+				}
+				next[pid]++
+			}
+			return next[fmt.Sprint(c.Process.Pid)] > 5+round
+		})
+		c.Process.Kill()
+		c.Wait()
+	}
+	other.Process.Kill()
+	other.Wait()
+	head := add(t, j)
+	if n := add(t, j, tag("after")); n != head+1 {
+		t.Errorf("the number after %d is %d", head, n)
+	}
+	wantNames(t, open(t, Config{Path: folder}).Journal("p:"), head, "after")
+}
+
+func FuzzJournal(f *testing.F) {
+	whole := appendRecord(nil, store.Numbered{Mark: tag("a"), Number: 8})
+	whole = appendRecord(whole, store.Numbered{Mark: store.Mark{Kind: store.Everything, Soft: true}, Number: 9})
+	f.Add(whole, uint64(7))
+	f.Add(whole[:len(whole)-1], uint64(7))
+	f.Add(appendBeginning(nil, beginning{base: 7, synced: true, boot: 5}), uint64(0))
+	f.Fuzz(func(t *testing.T, b []byte, last uint64) {
+		marks, taken, err := parseRecords(b, last)
+		if taken > len(b) || err != nil && err != errDoubt {
+			t.Fatalf("%d of %d bytes, %v", taken, len(b), err)
+		}
+		var again []byte
+		for i, m := range marks {
+			if m.Number != last+1+uint64(i) {
+				t.Fatalf("mark %d after %d has number %d", i, last, m.Number)
+			}
+			again = appendRecord(again, m)
+		}
+		if !bytes.Equal(again, b[:taken]) {
+			t.Errorf("%q gave %+v, which is encoded as %q", b[:taken], marks, again)
+		}
+		if begun, err := parseBeginning(b); err == nil && !bytes.Equal(appendBeginning(nil, begun), b[:journalHeaderLen]) {
+			t.Errorf("%q gave %+v", b, begun)
+		}
+	})
+}

@@ -1,0 +1,173 @@
+package filestore
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// lease takes a lease, or not, and fails the test on errors.
+func tryLease(t testing.TB, b *Backend, name string, ttl time.Duration) (store.Lease, bool) {
+	t.Helper()
+	l, ok, err := b.TryLock(t.Context(), name, ttl)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l, ok
+}
+
+func release(t testing.TB, l store.Lease, want bool) {
+	t.Helper()
+	if held, err := l.Unlock(t.Context()); held != want || err != nil {
+		t.Fatalf("Unlock: held %t, %v; want %t", held, err, want)
+	}
+}
+
+func TestLeaseBetweenBackends(t *testing.T) {
+	folder := t.TempDir()
+	one, two := open(t, Config{Path: folder}), open(t, Config{Path: folder})
+	l, ok := tryLease(t, one, "sweep", time.Hour)
+	if !ok {
+		t.Fatal("a lease that nobody has was refused")
+	}
+	if _, ok := tryLease(t, two, "sweep", time.Hour); ok {
+		t.Fatal("two hold one lease")
+	}
+	release(t, l, true)
+	release(t, l, false)
+	l, ok = tryLease(t, two, "sweep", time.Millisecond)
+	if !ok {
+		t.Fatal("a released lease was refused")
+	}
+	time.Sleep(5 * time.Millisecond)
+	next, ok := tryLease(t, one, "sweep", time.Hour)
+	if !ok {
+		t.Fatal("an ended lease was refused")
+	}
+	release(t, l, false) // and that did not release the other's
+	if _, ok := tryLease(t, two, "sweep", time.Hour); ok {
+		t.Fatal("the ended lease released the new one")
+	}
+	release(t, next, true)
+	if files := filesIn(t, folder+"/"+leasesName); len(files) > 0 {
+		t.Errorf("left are %q", files)
+	}
+}
+
+// Of all who try at once one has it, again and again: also of those who steal one that has ended.
+func TestOneHoldsALease(t *testing.T) {
+	folder := t.TempDir()
+	var holders, won atomic.Int32
+	var all sync.WaitGroup
+	for range 4 {
+		b := open(t, Config{Path: folder})
+		for range 2 {
+			all.Go(func() {
+				for range 60 {
+					l, ok, err := b.TryLock(t.Context(), "x", time.Hour)
+					if err != nil {
+						t.Error(err)
+					}
+					if !ok {
+						continue
+					}
+					if n := holders.Add(1); n != 1 {
+						t.Errorf("%d hold it", n)
+					}
+					won.Add(1)
+					time.Sleep(time.Millisecond)
+					holders.Add(-1)
+					if held, err := l.Unlock(t.Context()); !held || err != nil {
+						t.Errorf("Unlock: %t, %v", held, err)
+					}
+				}
+			})
+		}
+	}
+	all.Wait()
+	if won.Load() == 0 {
+		t.Error("nobody ever had it")
+	}
+}
+
+func TestLeaseFilesThatAreNone(t *testing.T) {
+	folder := t.TempDir()
+	b := scanned(t, open(t, Config{Path: folder}))
+	l, _ := tryLease(t, b, "x", time.Hour)
+	path := l.(*lease).path()
+	for name, content := range map[string][]byte{
+		"empty": nil, "cut": []byte("FRLS\x00\x00"), "foreign": []byte(strings.Repeat("?", 100)),
+	} {
+		writeFile(t, path, content)
+		release(t, l, false)
+		var ok bool
+		if l, ok = tryLease(t, b, "x", time.Hour); !ok {
+			t.Errorf("%s: refused", name)
+		}
+	}
+	release(t, l, true)
+
+	outside := filepath.Join(t.TempDir(), "outside")
+	writeFile(t, outside, nil)
+	if err := os.Symlink(outside, path); err != nil {
+		t.Fatal(err)
+	}
+	_, ok, err := b.TryLock(t.Context(), "x", time.Hour)
+	if ok {
+		t.Error("a lease through a symbolic link")
+	}
+	wantKind(t, err, store.Permanent)
+	if err := syscall.Unlink(path); err != nil {
+		t.Fatal(err)
+	}
+
+	_, _, err = b.TryLock(t.Context(), "x", 0)
+	wantKind(t, err, store.Permanent)
+	_, _, err = b.TryLock(t.Context(), "x/../y", time.Hour)
+	wantKind(t, err, store.Permanent)
+}
+
+// A process that was stopped while it looked at a lease counts as its holder: nobody waits long.
+func TestALockedLeaseIsHeld(t *testing.T) {
+	b := open(t, Config{Path: t.TempDir()})
+	l, _ := tryLease(t, b, "x", time.Millisecond)
+	time.Sleep(5 * time.Millisecond)
+	f, err := os.OpenFile(l.(*lease).path(), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := tryLock(f, true); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := tryLease(t, b, "x", time.Hour); ok {
+		t.Error("taken although it is locked")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	_, err = l.Unlock(ctx)
+	wantKind(t, err, store.Timeout)
+}
+
+func TestLeasesThatNobodyReleasesAreSwept(t *testing.T) {
+	folder := t.TempDir()
+	b := scanned(t, open(t, Config{Path: folder}))
+	tryLease(t, b, "ended", time.Millisecond)
+	tryLease(t, b, "held", time.Hour)
+	b.scan(time.Now())
+	if files := filesIn(t, folder+"/"+leasesName); len(files) != 2 {
+		t.Errorf("at once there are %q; want both", files)
+	}
+	b.scan(time.Now().Add(2 * time.Minute))
+	if files := filesIn(t, folder+"/"+leasesName); len(files) != 1 || filepath.Base(files[0]) != "held"+mark {
+		t.Errorf("two minutes later there are %q; want the one that is held", files)
+	}
+}
