@@ -75,17 +75,14 @@ func (r *reading) record(ctx context.Context, at uint64) (*memcache.Item, error)
 			return nil, err
 		}
 	}
-	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
 		if item := r.found[key]; item != nil && item.Flags == r.generation {
 			return item, nil
 		}
-		if at <= r.gaveUp.Load() || !time.Now().Add(pause).Before(r.patience) {
+		if at <= r.gaveUp.Load() || !time.Now().Add(wait).Before(r.patience) {
 			break
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-		}
+		pause(ctx, wait)
 		if err := r.ask(ctx, at); err != nil {
 			return nil, err
 		}

@@ -18,9 +18,11 @@ const (
 	// busyPause and busyTries: a server lists for one client at a time.
 	busyPause = 100 * time.Millisecond
 	busyTries = 30
-	// maxPasses bounds how often List and Flush look again. The server passes over items that are being read
-	// or written at that moment; two passes in a row that find nothing new are the end.
+	// maxPasses bounds how often List and Flush look again, and passPause is in between. The server passes over
+	// items that are in use at that moment, be it by its own housekeeping, which may be held up for
+	// some milliseconds on a busy machine. When there is nothing new after a pause, that is the end.
 	maxPasses = 10
+	passPause = 20 * time.Millisecond
 	// atOnce is how many deletions are sent before their answers are read.
 	atOnce = 500
 )
@@ -59,7 +61,7 @@ func (b *Backend) keysOn(ctx context.Context, s *server, prefix string) (keys []
 	b.lanes.settle(ctx, s.address)
 	seen := make(map[string]bool)
 	for pass := range maxPasses {
-		found, err := b.dump(ctx, "list", s, prefix)
+		found, err := b.dump(ctx, "list", s, prefix, pass)
 		if err != nil {
 			return nil, err
 		}
@@ -114,7 +116,7 @@ func (b *Backend) Flush(ctx context.Context, prefix string) (removed int64, err 
 func (b *Backend) flush(ctx context.Context, s *server, prefix string) (removed int64, err error) {
 	b.lanes.settle(ctx, s.address)
 	for pass, none := 0, 0; pass < maxPasses && none < 2; pass++ {
-		keys, err := b.dump(ctx, "flush", s, prefix)
+		keys, err := b.dump(ctx, "flush", s, prefix, pass)
 		if err != nil {
 			return removed, err
 		}
@@ -167,25 +169,35 @@ func (b *Backend) deleteAll(ctx context.Context, s *server, keys []dumped) (remo
 	return removed, nil
 }
 
-// dump lists what a server has of ours whose key begins with prefix. While the server lists for another
-// client it waits a little.
-func (b *Backend) dump(ctx context.Context, op string, s *server, prefix string) ([]dumped, error) {
+// dump lists what a server has of ours whose key begins with prefix. Before each pass but the first it pauses, and
+// while the server lists for another client it waits a little.
+func (b *Backend) dump(ctx context.Context, op string, s *server, prefix string, pass int) ([]dumped, error) {
 	if !plain(prefix) {
 		return nil, nil // no key has such a prefix
 	}
+	if pass > 0 {
+		pause(ctx, passPause)
+	}
 	for try := 1; ; try++ {
-		keys, err := b.dumpOnce(ctx, s, prefix)
+		err := ctx.Err()
 		if err == nil {
-			return keys, nil
+			var keys []dumped
+			if keys, err = b.dumpOnce(ctx, s, prefix); err == nil {
+				return keys, nil
+			}
 		}
 		if err != errBusy || try == busyTries {
 			return nil, b.failed(ctx, op, prefix, s, err)
 		}
-		select {
-		case <-time.After(busyPause):
-		case <-ctx.Done():
-			return nil, b.failed(ctx, op, prefix, s, ctx.Err())
-		}
+		pause(ctx, busyPause)
+	}
+}
+
+// pause waits for d, or for the end of ctx.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
 	}
 }
 
