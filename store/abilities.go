@@ -43,7 +43,7 @@ type Lister interface {
 
 // Migrator creates what the backend needs on its server: tables, indexes.
 type Migrator interface {
-	// Migrate does what is missing and returns what it did, a sentence each; nothing when nothing was
+	// Migrate does what is missing and returns what it did, each as "create the table x"; nothing when nothing was
 	// missing. With dryRun it changes nothing and returns what it would do. It may be called at any
 	// time, from several processes at once.
 	Migrate(ctx context.Context, dryRun bool) (steps []string, err error)

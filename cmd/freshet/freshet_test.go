@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 		panic(fmt.Sprintf("go build: %v\n%s", err, out))
 	}
 	var impatient context.CancelFunc
-	patience, impatient = context.WithTimeout(context.Background(), 2*time.Minute)
+	patience, impatient = context.WithTimeout(context.Background(), 5*time.Minute)
 	status := m.Run()
 	impatient()
 	os.RemoveAll(folder)
@@ -139,7 +139,7 @@ type running struct {
 	stderr bytes.Buffer
 }
 
-var startLine = regexp.MustCompile(`^freshet proxy: serving (http://\S+) from http\S+, keeping up to .* in memory$`)
+var startLine = regexp.MustCompile(`^freshet proxy: serving (http://\S+) from http\S+, keeping up to .* in memory(, and all of it in .*)?$`)
 
 func start(t *testing.T, environ []string, args ...string) *running {
 	t.Helper()

@@ -9,6 +9,8 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+
+	"github.com/redis/go-redis/v9/logging"
 )
 
 const usage = `freshet caches HTTP responses, by the rules of HTTP itself (RFC 9111).
@@ -41,6 +43,8 @@ func main() {
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
+
+func init() { logging.Disable() } // go-redis has a line for each connection that it cannot make; we have one for each outage
 
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
 	command := "help"

@@ -143,10 +143,11 @@ func migrate(ctx context.Context, f *storeFlags, stdout io.Writer) error {
 		done = true
 		steps, err := store.Migrate(ctx, b, f.dryRun)
 		for _, step := range steps {
+			word := "done"
 			if f.dryRun {
-				step = "would " + strings.ToLower(step[:1]) + step[1:]
+				word = "would"
 			}
-			fmt.Fprintln(stdout, step)
+			fmt.Fprintf(stdout, "%s: %s\n", word, step)
 		}
 		if err == nil && len(steps) == 0 {
 			fmt.Fprintln(stdout, "nothing to do")

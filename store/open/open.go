@@ -75,8 +75,18 @@ type Store struct {
 }
 
 var (
-	_ store.Store = (*Store)(nil)
+	_ store.Store     = (*Store)(nil)
+	_ store.Journaled = (*Store)(nil)
 )
+
+// Journal returns the journal that the store's server keeps, for processes that invalidate and cache nothing;
+// nil for memory.
+func (s *Store) Journal() store.Journal {
+	if j, ok := store.As[store.Journaled](s.Store); ok {
+		return j.Journal()
+	}
+	return nil
+}
 
 // Unwrap returns the store that this one is, for store.As.
 func (s *Store) Unwrap() any { return s.Store }
