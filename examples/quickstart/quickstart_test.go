@@ -1,13 +1,20 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"io"
 	"net"
+	"net/http"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/freshet-go/freshet/internal/testserver"
 )
 
 // What the first look at Freshet shows: what was asked, its status, what the cache made of it, and how
@@ -84,5 +91,76 @@ func TestATakenPortIsSaidInASentence(t *testing.T) {
 	}
 	if err := run(context.Background(), []string{"-listen", "nowhere"}, io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), "cannot listen on nowhere") {
 		t.Errorf("a bad address: got %v", err)
+	}
+}
+
+// Two processes with one Redis: the second hits what the first stored, and its POST is felt by the first.
+func TestTwoProcessesShareOneRedis(t *testing.T) {
+	redis := testserver.Redis(t)
+	binary := filepath.Join(t.TempDir(), "quickstart")
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	ask := func(site, method string) (status, body string) {
+		t.Helper()
+		request, err := http.NewRequest(method, site+"/tides/dover", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Host = sharedHost
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		text, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return response.Header.Get("Cache-Status"), string(text)
+	}
+	process := func() (site, table string) {
+		t.Helper()
+		cmd := exec.Command(binary, "-listen", "127.0.0.1:0", "-store", redis.URL)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+		said := bufio.NewScanner(out)
+		for said.Scan() && !strings.Contains(said.Text(), "Ctrl-C") {
+			table += said.Text() + "\n"
+		}
+		go io.Copy(io.Discard, out)
+		found := regexp.MustCompile(`behind Freshet, at (http://\S+)`).FindStringSubmatch(table)
+		if found == nil {
+			t.Fatalf("it said:\n%s", table)
+		}
+		return found[1], table
+	}
+	a, _ := process()
+	b, table := process()
+	if !regexp.MustCompile(`(?m)^GET /tides/dover\?day=sunday +200 +Freshet; hit; ttl=\d+ `).MatchString(table) {
+		t.Errorf("the second process ran the handler for what the first had stored:\n%s", table)
+	}
+	status, second := ask(a, "GET")
+	if !strings.Contains(status, "; hit") {
+		t.Errorf("the first process asked for what the second stored after its POST: %q", status)
+	}
+	if status, body := ask(b, "GET"); !strings.Contains(status, "; hit") || body != second {
+		t.Errorf("the two answer %q and %q, %q", second, body, status)
+	}
+	ask(b, "POST")
+	for began := time.Now(); ; time.Sleep(time.Millisecond) {
+		status, _ := ask(a, "GET")
+		if !strings.Contains(status, "; hit") {
+			break
+		}
+		if time.Since(began) > 5*time.Second {
+			t.Fatal("the first process still hits what the second has changed five seconds ago")
+		}
 	}
 }
