@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,11 +19,13 @@ const (
 	// busyPause and busyTries: a server lists for one client at a time.
 	busyPause = 100 * time.Millisecond
 	busyTries = 30
-	// maxPasses bounds how often List and Flush look again, and passPause is in between. The server passes over
-	// items that are in use at that moment, be it by its own housekeeping, which may be held up for
-	// some milliseconds on a busy machine. When there is nothing new after a pause, that is the end.
-	maxPasses = 10
-	passPause = 20 * time.Millisecond
+	// A list may lack items: the server passes over those in use at that moment, be it by its own housekeeping,
+	// which may be held up for a while on a busy machine. A list that has all items that the server
+	// counts is whole. If there is none such, List and Flush ask again after a pause, until so many lists in
+	// a row have had nothing new, or so many have been asked for.
+	listPause  = 50 * time.Millisecond
+	quietLists = 3
+	maxLists   = 20
 	// atOnce is how many deletions are sent before their answers are read.
 	atOnce = 500
 )
@@ -33,8 +36,9 @@ type dumped struct {
 	end int64  // second of the Unix clock; -1: never
 }
 
-// List implements [store.Lister]. It asks for a server's keys at least twice before it yields them, and needs
-// memory for them. A key whose item is always in use when the server looks may be left out.
+// List implements [store.Lister]. It asks for all of a server's keys before it yields them, and needs memory for
+// them. On a server where values come and go all the time it asks several times, and may still leave
+// out one that is always in use at that moment.
 func (b *Backend) List(ctx context.Context, prefix string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		for _, s := range b.servers.all {
@@ -58,13 +62,8 @@ func (b *Backend) List(ctx context.Context, prefix string) iter.Seq2[string, err
 
 // keysOn are the keys of the values that lie on a server and would be looked for there.
 func (b *Backend) keysOn(ctx context.Context, s *server, prefix string) (keys []dumped, err error) {
-	b.lanes.settle(ctx, s.address)
 	seen := make(map[string]bool)
-	for pass := range maxPasses {
-		found, err := b.dump(ctx, "list", s, prefix, pass)
-		if err != nil {
-			return nil, err
-		}
+	err = b.eachList(ctx, "list", s, prefix, func(found []dumped) (anyNew bool, err error) {
 		before := len(keys)
 		for _, k := range found {
 			if !seen[k.key] && b.isValue(s, k) {
@@ -72,11 +71,35 @@ func (b *Backend) keysOn(ctx context.Context, s *server, prefix string) (keys []
 				keys = append(keys, k)
 			}
 		}
-		if pass > 0 && len(keys) == before {
-			break
+		return len(keys) > before, nil
+	})
+	return keys, err
+}
+
+// eachList asks a server for lists and gives them to f, which says whether there was anything new, until one is
+// whole.
+func (b *Backend) eachList(ctx context.Context, op string, s *server, prefix string, f func([]dumped) (anyNew bool, err error)) error {
+	if !plain(prefix) {
+		return nil // no key has such a prefix
+	}
+	b.lanes.settle(ctx, s.address)
+	for n, quiet := 0, 0; n < maxLists && quiet < quietLists; n++ {
+		if n > 0 {
+			pause(ctx, listPause)
+		}
+		keys, whole, err := b.dump(ctx, op, s, prefix)
+		if err != nil {
+			return err
+		}
+		anyNew, err := f(keys)
+		if err != nil || whole {
+			return err
+		}
+		if quiet++; anyNew {
+			quiet = 0
 		}
 	}
-	return keys, nil
+	return nil
 }
 
 // isValue tells whether a key on a server is that of a value, and not of a part of one, nor left there from a
@@ -114,26 +137,17 @@ func (b *Backend) Flush(ctx context.Context, prefix string) (removed int64, err 
 }
 
 func (b *Backend) flush(ctx context.Context, s *server, prefix string) (removed int64, err error) {
-	b.lanes.settle(ctx, s.address)
-	for pass, none := 0, 0; pass < maxPasses && none < 2; pass++ {
-		keys, err := b.dump(ctx, "flush", s, prefix, pass)
-		if err != nil {
-			return removed, err
-		}
-		none++
-		if len(keys) > 0 {
-			none = 0
-		}
-		for len(keys) > 0 {
-			n, err := b.deleteAll(ctx, s, keys[:min(atOnce, len(keys))])
+	err = b.eachList(ctx, "flush", s, prefix, func(keys []dumped) (anyNew bool, err error) {
+		for some := range slices.Chunk(keys, atOnce) {
+			n, err := b.deleteAll(ctx, s, some)
 			removed += n
 			if err != nil {
-				return removed, b.failed(ctx, "flush", prefix, s, err)
+				return false, b.failed(ctx, "flush", prefix, s, err)
 			}
-			keys = keys[min(atOnce, len(keys)):]
 		}
-	}
-	return removed, nil // what comes and comes was not there when it began
+		return len(keys) > 0, nil
+	})
+	return removed, err
 }
 
 // deleteAll deletes keys from the server that has them, and counts values that had not ended.
@@ -169,25 +183,17 @@ func (b *Backend) deleteAll(ctx context.Context, s *server, keys []dumped) (remo
 	return removed, nil
 }
 
-// dump lists what a server has of ours whose key begins with prefix. Before each pass but the first it pauses, and
-// while the server lists for another client it waits a little.
-func (b *Backend) dump(ctx context.Context, op string, s *server, prefix string, pass int) ([]dumped, error) {
-	if !plain(prefix) {
-		return nil, nil // no key has such a prefix
-	}
-	if pass > 0 {
-		pause(ctx, passPause)
-	}
+// dump lists what a server has of ours whose key begins with prefix. While the server lists for another client
+// it waits a little.
+func (b *Backend) dump(ctx context.Context, op string, s *server, prefix string) (keys []dumped, whole bool, err error) {
 	for try := 1; ; try++ {
-		err := ctx.Err()
-		if err == nil {
-			var keys []dumped
-			if keys, err = b.dumpOnce(ctx, s, prefix); err == nil {
-				return keys, nil
+		if err = ctx.Err(); err == nil {
+			if keys, whole, err = b.dumpOnce(ctx, s, prefix); err == nil {
+				return keys, whole, nil
 			}
 		}
 		if err != errBusy || try == busyTries {
-			return nil, b.failed(ctx, op, prefix, s, err)
+			return nil, false, b.failed(ctx, op, prefix, s, err)
 		}
 		pause(ctx, busyPause)
 	}
@@ -203,27 +209,48 @@ func pause(ctx context.Context, d time.Duration) {
 
 var errBusy = errors.New("it lists its keys for somebody else, and does so for one client at a time")
 
-func (b *Backend) dumpOnce(ctx context.Context, s *server, prefix string) (keys []dumped, err error) {
+// dumpOnce tells whether the list is whole, too: it has as many items as there are, and none has come or gone
+// meanwhile.
+func (b *Backend) dumpOnce(ctx context.Context, s *server, prefix string) (keys []dumped, whole bool, err error) {
 	t, err := b.dial(ctx, s)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer t.close()
+	before, err := t.stats("")
+	if err != nil {
+		return nil, false, err
+	}
+	keys, lines, err := t.dump(prefix)
+	if err != nil {
+		return nil, false, err
+	}
+	after, err := t.stats("")
+	whole = after["curr_items"] == strconv.Itoa(lines)
+	for _, count := range []string{"curr_items", "total_items"} {
+		whole = whole && before[count] == after[count]
+	}
+	return keys, whole, err
+}
+
+// dump reads the list, and counts its lines.
+func (t *text) dump(prefix string) (keys []dumped, lines int, err error) {
+	defer func(timeout time.Duration) { t.timeout = timeout }(t.timeout)
 	t.timeout = max(t.timeout, dumpPause)
 	if err := t.send("lru_crawler metadump all\r\n"); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	for {
+	for ; ; lines++ {
 		line, err := t.line()
 		switch {
 		case err != nil:
-			return nil, err
+			return nil, 0, err
 		case line == "END":
-			return keys, nil
+			return keys, lines, nil
 		case strings.HasPrefix(line, "BUSY"):
-			return nil, errBusy
+			return nil, 0, errBusy
 		case !strings.HasPrefix(line, "key="):
-			return nil, hinted{errAnswer(line), "List and Flush need its command lru_crawler metadump"}
+			return nil, 0, hinted{errAnswer(line), "List and Flush need its command lru_crawler metadump"}
 		}
 		if k, ok := parseDumped(line); ok && strings.HasPrefix(k.key, prefix) {
 			keys = append(keys, k)

@@ -1,10 +1,12 @@
 package memcachestore
 
 import (
+	"bufio"
 	"fmt"
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -94,25 +96,33 @@ func TestManyListAtOnce(t *testing.T) {
 	all.Wait()
 }
 
-// answering is a server of the test's own: each connection gets the next answer, the last one for ever.
-func answering(t *testing.T, answers ...string) (address string) {
+// answering is a server of the test's own, with that many items: each question for its list gets the next
+// answer, the last one for ever.
+func answering(t *testing.T, items int, answers ...string) (address string) {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var serving sync.WaitGroup
 	t.Cleanup(func() { l.Close(); serving.Wait() })
+	var asked atomic.Int64
+	serve := func(conn net.Conn) {
+		defer conn.Close()
+		for lines := bufio.NewScanner(conn); lines.Scan(); {
+			answer := fmt.Sprintf("STAT curr_items %d\r\nEND\r\n", items)
+			if lines.Text() != "stats" {
+				answer = answers[min(int(asked.Add(1)), len(answers))-1]
+			}
+			conn.Write([]byte(answer))
+		}
+	}
 	serving.Go(func() {
-		for i := 0; ; i = min(i+1, len(answers)-1) {
+		for {
 			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
-			serving.Go(func() {
-				defer conn.Close()
-				conn.Read(make([]byte, 100))
-				conn.Write([]byte(answers[i]))
-			})
+			serving.Go(func() { serve(conn) })
 		}
 	})
 	return l.Addr().String()
@@ -120,7 +130,7 @@ func answering(t *testing.T, answers ...string) (address string) {
 
 // A server that is always busy, as one is whose list nobody fetches, is an error in the end.
 func TestAServerThatIsBusy(t *testing.T) {
-	b := unasked(t, patient, answering(t, "BUSY currently processing crawler request\r\n"))
+	b := unasked(t, patient, answering(t, 1, "BUSY currently processing crawler request\r\n"))
 	_, err := b.Flush(t.Context(), "a:")
 	wantKind(t, "Flush", err, store.Transient, "lists its keys for somebody else")
 }
@@ -160,17 +170,30 @@ func TestSettlingOfConnectionsThatAreDead(t *testing.T) {
 	want(t, "Get", get(t, b, "a:1"), "v")
 }
 
-// Items in use are passed over, and other programs' keys are not ours.
+// Items in use are passed over: a list that lacks some is not the last. Other programs' keys are not ours.
 func TestAKeyThatTheServerPassesOver(t *testing.T) {
-	b := unasked(t, patient, answering(t, "END\r\n", "key=a%3A1 exp=-1 la=1\nkey=%zz exp=1\nkey=a%3A2 exp=x\nEND\r\n"))
-	var keys []string
-	for key, err := range b.List(t.Context(), "a:") {
-		if err != nil {
-			t.Fatal(err)
+	const one = "key=a%3A1 exp=-1 la=1\nkey=%zz exp=1\nkey=a%3A2 exp=x\n"
+	for _, tt := range []struct {
+		items   int
+		answers []string
+		want    string
+	}{
+		{4, []string{"END\r\n", one + "END\r\n", "key=a%3A3 exp=-1\n" + one + "END\r\n"}, "[a:1 a:3]"},
+		{5, []string{"END\r\n", "END\r\n", one + "END\r\n"}, "[a:1]"},                   // its count has one that has ended
+		{3, []string{one + "END\r\n", "key=a%3A3 exp=-1\n" + one + "END\r\n"}, "[a:1]"}, // the first is whole
+		{0, []string{"END\r\n", one + "END\r\n"}, "[]"},                                 // there is nothing
+		{9, []string{one + "END\r\n", one + "END\r\n", one + one + "END\r\n"}, "[a:1]"}, // each once
+	} {
+		b := unasked(t, patient, answering(t, tt.items, tt.answers...))
+		var keys []string
+		for key, err := range b.List(t.Context(), "a:") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			keys = append(keys, key)
 		}
-		keys = append(keys, key)
+		want(t, "listed", fmt.Sprint(keys), tt.want)
 	}
-	want(t, "listed", fmt.Sprint(keys), "[a:1]")
 }
 
 func TestAServerThatDoesNotList(t *testing.T) {

@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bradfitz/gomemcache/memcache"
-
 	"github.com/freshet-go/freshet/internal/testserver"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/storetest"
@@ -45,15 +43,16 @@ var patient = Config{Timeout: 10 * time.Second, DialTimeout: 10 * time.Second}
 
 var prefixes atomic.Int64
 
-// empty returns what storetest wants: an empty backend, on servers that other tests use, too. Keys of
-// storetest have up to 200 bytes, so they cannot be prefixed: the servers are emptied.
-func empty(tb testing.TB, c Config, addresses ...string) *Backend {
+// empty returns what storetest wants: an empty backend. Its servers are restarted.
+func empty(tb testing.TB, c Config, servers ...*testserver.Server) *Backend {
 	tb.Helper()
-	b := open(tb, c, addresses...)
-	if err := memcache.NewFromSelector(b.servers).FlushAll(); err != nil {
-		tb.Fatal(err)
+	var addresses []string
+	for _, s := range servers {
+		s.Kill()
+		s.Start()
+		addresses = append(addresses, s.Addr)
 	}
-	return b
+	return open(tb, c, addresses...)
 }
 
 // Leases end by the server's clock, which counts in seconds: up to two after a ttl of less than one.
@@ -62,7 +61,7 @@ var wholeSeconds = storetest.Options{TTL: time.Second, Margin: 1500 * time.Milli
 func TestBackend(t *testing.T) {
 	t.Parallel()
 	s := testserver.Memcached(t)
-	storetest.RunBackend(t, func(t *testing.T) store.Backend { return empty(t, patient, s.Addr) }, wholeSeconds)
+	storetest.RunBackend(t, func(t *testing.T) store.Backend { return empty(t, patient, s) }, wholeSeconds)
 }
 
 // valuesOnly is a backend without leases and journals, so that lifetimes may be tested to the millisecond.
@@ -81,7 +80,7 @@ func TestBackendThatSplits(t *testing.T) {
 	c := patient
 	c.MaxItemSize, c.Oversize = minItemSize, Split
 	storetest.RunBackend(t, func(t *testing.T) store.Backend {
-		b := empty(t, c, one.Addr, two.Addr)
+		b := empty(t, c, one, two)
 		return valuesOnly{b, b, b, b, b}
 	}, storetest.Options{Keys: 1000, MaxValue: 300_000})
 }

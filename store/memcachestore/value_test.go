@@ -54,7 +54,7 @@ func TestTheServerEndsValues(t *testing.T) {
 		"short": time.Second, "hour": time.Hour, "month": 30 * day, "31": 31 * day, "year": 400 * day,
 	} {
 		mustSet(t, b, "ends:"+name, "v", ttl)
-		keys, err := b.dump(t.Context(), "test", b.servers.all[0], "ends:"+name, 1)
+		keys, _, err := b.dump(t.Context(), "test", b.servers.all[0], "ends:"+name)
 		if err != nil || len(keys) != 1 {
 			t.Fatalf("%s: listed %v, %v", name, keys, err)
 		}
