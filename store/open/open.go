@@ -34,7 +34,8 @@ const (
 // before the field here. The zero value is usable.
 type Options struct {
 	// Prefix (prefix) begins every key on the server, so that several caches can share it, each blind
-	// to the others: letters, digits and _ . : -, at most 136 of them. Default DefaultPrefix.
+	// to the others: letters, digits and _ . : -, at most 136 of them, the last one of the four. Default
+	// DefaultPrefix.
 	Prefix string
 	// Near (near) is how many bytes of entries are kept in this process's memory before a backend on a
 	// server or in files. Default DefaultNear; negative, or near=0 in the URL: none. For memory://, which is

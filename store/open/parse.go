@@ -47,7 +47,7 @@ func parse(rawURL string, o Options) (*parsed, error) {
 	if err := p.takeOptions(); err != nil {
 		return fail(err)
 	}
-	if err := store.CheckPrefix(p.options.Prefix); err != nil {
+	if err := checkPrefix(p.options.Prefix); err != nil {
 		return fail(fmt.Errorf("option prefix: %w", err))
 	}
 	p.rest = before
@@ -55,6 +55,17 @@ func parse(rawURL string, o Options) (*parsed, error) {
 		p.rest += "?" + p.query.Encode()
 	}
 	return p, nil
+}
+
+// checkPrefix wants a separator at the end, so that to flush "blog:" does not take "blog2:" along.
+func checkPrefix(prefix string) error {
+	if err := store.CheckPrefix(prefix); err != nil {
+		return err
+	}
+	if !strings.ContainsAny(prefix[len(prefix)-1:], ":._-") {
+		return fmt.Errorf("%q does not end in one of : . _ - and so could not be told from longer ones: write %q", prefix, prefix+":")
+	}
+	return nil
 }
 
 // takeOptions reads what is said to this package, and leaves the driver's options in p.query.

@@ -36,6 +36,7 @@ func TestWrongURLs(t *testing.T) {
 		"redis://u:secret@h?near=1&near=2":      {"near", "2 times"},
 		"redis://u:secret@h?prefix=":            {"prefix"},
 		"redis://u:secret@h?prefix=a%20b":       {"prefix", "letters, digits"},
+		"redis://u:secret@h?prefix=blog":        {"prefix", `"blog"`, `write "blog:"`},
 		"redis://u:secret@h?start=later":        {"start", "later", "anyway"},
 		"redis://u:secret@h?guard_timeout=0":    {"guard_timeout", "greater than 0"},
 		"redis://u:secret@h?guard_failures=-1":  {"guard_failures"},
