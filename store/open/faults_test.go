@@ -59,6 +59,12 @@ func newApp(t *testing.T, server *testserver.Server) *app {
 func (a *app) open(rawURL, options string) {
 	a.t.Helper()
 	migrated(a.t, a.server.URL)
+	a.serve(rawURL, options)
+}
+
+// serve opens the store and mounts the app.
+func (a *app) serve(rawURL, options string) {
+	a.t.Helper()
 	join := "?"
 	if strings.Contains(rawURL, "?") {
 		join = "&"
