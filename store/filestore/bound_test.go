@@ -258,6 +258,13 @@ func TestWhatHasEndedIsSwept(t *testing.T) {
 	if files := filesIn(t, folder); len(files) != 2 {
 		t.Errorf("left are %q; want long and longer", files)
 	}
+	if err := b.Set(t.Context(), "short", []byte("v"), time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(5 * time.Millisecond)
+	if n, err := b.Flush(t.Context(), "short"); n != 0 || err != nil || exists(pathOf(b, "short")) {
+		t.Errorf("Flush of what has ended: %d, %v; want it removed, and not counted", n, err)
+	}
 	// The hint is not believed against the header.
 	past := time.Now().Add(-time.Hour)
 	if err := os.Chtimes(pathOf(b, "long"), past, past); err != nil {

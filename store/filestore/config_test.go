@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestParseURL(t *testing.T) {
@@ -121,8 +122,9 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 
 func TestOpenMakesTheFolder(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "a", "b")
-	b := open(t, Config{Path: folder})
+	b := scanned(t, open(t, Config{Path: folder}))
 	set(t, b, "key", []byte("value"))
+	b.ledger.sync(time.Second)
 	for _, path := range append(filesIn(t, folder), folder, filepath.Dir(folder), b.folderOf("key").path, folder+"/"+ledgerName) {
 		info, err := os.Lstat(path)
 		if err != nil {

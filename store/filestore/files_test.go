@@ -277,9 +277,17 @@ func TestErrorsShowNoKeys(t *testing.T) {
 	wantKind(t, err, store.Permanent)
 	_, getErr := b.Get(t.Context(), key)
 	wantKind(t, getErr, store.Permanent)
-	for _, err := range []error{err, getErr} {
-		if strings.Contains(err.Error(), key[:20]) {
-			t.Errorf("%v shows the key", err)
+	other := key + "x" // in whose place there is what no file can replace
+	if err := os.MkdirAll(b.folderOf(other).file(other)+"/full", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	setErr := b.Set(t.Context(), other, []byte("v"), time.Hour)
+	wantKind(t, setErr, store.Permanent)
+	readErr := fail("get", key, errUnreadable{&os.PathError{Op: "read", Path: b.folderOf(key).file(key), Err: syscall.EACCES}})
+	wantKind(t, readErr, store.Transient)
+	for _, err := range []error{err, getErr, setErr, readErr} {
+		if strings.Contains(err.Error(), key[:20]) || !strings.Contains(err.Error(), b.config.Path) {
+			t.Errorf("%v; want the folder, and not the key", err)
 		}
 	}
 }

@@ -88,10 +88,10 @@ func TestJournalOutlivesItsProcess(t *testing.T) {
 
 // A record that is not complete is the work of a process that was killed: nobody sees it, and the next takes its place.
 func TestTornTailIsRepaired(t *testing.T) {
-	torn := appendRecord(nil, store.Numbered{Mark: tag("torn"), Number: 0})
-	for n := 1; n < len(torn); n += 5 {
+	const length = recordLen + 50 // more than what takes its place
+	for n := 1; n < length; n += 5 {
 		one, two, begin, path := journals(t, Config{})
-		torn := appendRecord(nil, store.Numbered{Mark: tag("torn"), Number: begin + 3})
+		torn := appendRecord(nil, store.Numbered{Mark: tag("%050d", n), Number: begin + 3})
 		whole, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

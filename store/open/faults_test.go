@@ -14,13 +14,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9/logging"
+
 	"github.com/freshet-go/freshet/internal/testserver"
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/open"
 )
 
-func TestMain(m *testing.M) { testserver.Main(m) }
+func TestMain(m *testing.M) {
+	logging.Disable() // a line for each of the many connections that cannot be made
+	testserver.Main(m)
+}
 
 // kind is a backend on a server, as the table of faults knows it.
 type kind struct {

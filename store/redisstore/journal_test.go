@@ -320,7 +320,7 @@ func TestAWatcherNoticesThatNothingIsToldAnyMore(t *testing.T) {
 	client := redis.NewClient(&redis.Options{Dialer: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "tcp", *addr.Load())
 	}})
-	defer client.Close()
+	t.Cleanup(func() { client.Close() }) // after the watcher has ended
 	b, err := NewFrom(client)
 	if err != nil {
 		t.Fatal(err)
