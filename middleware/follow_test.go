@@ -23,7 +23,7 @@ import (
 // server is what several processes share: entries, and a journal that can be cut off.
 type server struct {
 	store.Store
-	journal *store.MemoryJournal
+	journal atomic.Pointer[store.MemoryJournal]
 	down    atomic.Pointer[error] // what calls to the journal answer
 	hangs   atomic.Bool
 	appends atomic.Int64
@@ -62,20 +62,20 @@ func (j *serverJournal) Append(ctx context.Context, what ...store.Mark) (uint64,
 	if err := j.wait(ctx); err != nil {
 		return 0, err
 	}
-	return j.journal.Append(ctx, what...)
+	return j.journal.Load().Append(ctx, what...)
 }
 
 func (j *serverJournal) Since(ctx context.Context, number uint64) ([]store.Numbered, uint64, error) {
 	if err := j.wait(ctx); err != nil {
 		return nil, 0, err
 	}
-	return j.journal.Since(ctx, number)
+	return j.journal.Load().Since(ctx, number)
 }
 
 // Watch says nothing of a server that hangs, as a connection does that was cut without a word.
 func (j *serverJournal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Numbered, error] {
 	return func(yield func(store.Numbered, error) bool) {
-		for m, err := range j.journal.Watch(ctx, from) {
+		for m, err := range j.journal.Load().Watch(ctx, from) {
 			if failed := j.down.Load(); failed != nil {
 				yield(store.Numbered{}, *failed)
 				return
@@ -94,7 +94,9 @@ func (j *serverJournal) Watch(ctx context.Context, from uint64) iter.Seq2[store.
 func newServer(t *testing.T) *server {
 	entries := memstore.New(64 << 20)
 	t.Cleanup(entries.Close)
-	return &server{Store: entries, journal: store.NewMemoryJournalAfter(1000)}
+	s := &server{Store: entries}
+	s.journal.Store(store.NewMemoryJournalAfter(1000))
+	return s
 }
 
 // node is a process of an app with the server: a cache, and the handler behind it.
@@ -149,7 +151,7 @@ func TestWhoComesLaterKnowsWhatWasInvalidatedBefore(t *testing.T) {
 		a := newNode(t, s, "A")
 		a.gets(t, "A fills", "A's", "stored")
 		a.c.Close(t.Context())
-		s.journal.Append(t.Context(), store.Mark{Kind: store.Key, Name: "http://example.com/page"})
+		s.journal.Load().Append(t.Context(), store.Mark{Kind: store.Key, Name: "http://example.com/page"})
 		newNode(t, s, "B").gets(t, "B", "B's", "fwd=uri-miss")
 	})
 }
@@ -230,6 +232,7 @@ func TestAJournalThatTakesNothingForAWhile(t *testing.T) {
 		s := newServer(t)
 		a, b := newNode(t, s, "A"), newNode(t, s, "B")
 		a.gets(t, "A fills", "A's", "stored")
+		synctest.Wait() // until both watch; B would send at once otherwise
 		s.refuses.Store(1)
 		if err := b.c.InvalidateURL(t.Context(), "http://example.com/page"); err == nil {
 			t.Error("InvalidateURL says that all know")
@@ -258,7 +261,7 @@ func TestInvalidateWithAContextThatIsDone(t *testing.T) {
 		if a.log.Len() > 0 {
 			t.Errorf("log: %s", &a.log)
 		}
-		if marks, _, _ := s.journal.Since(t.Context(), 1000); len(marks) == 0 {
+		if marks, _, _ := s.journal.Load().Since(t.Context(), 1000); len(marks) == 0 {
 			t.Error("the invalidation was never sent")
 		}
 	})
@@ -290,7 +293,7 @@ func TestAJournalThatBeganAnewInThePast(t *testing.T) {
 		s := newServer(t)
 		a := newNode(t, s, "A")
 		a.gets(t, "A fills", "A's", "stored")
-		s.journal = store.NewMemoryJournalAfter(10)
+		s.journal.Store(store.NewMemoryJournalAfter(10))
 		s.cut(errors.New("restarted"))
 		time.Sleep(2 * time.Second)
 		s.cut(nil)
