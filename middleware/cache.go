@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/deadline"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
@@ -50,7 +51,8 @@ type Cache struct {
 	// Then, until it is in touch again, handlers answer. Default 5 seconds.
 	MaxLag time.Duration
 
-	// StoreTimeout bounds each call to a store or a journal that is not in this process. Default 250 ms.
+	// StoreTimeout bounds each call to a store or a journal that is not in this process; what waits for it to
+	// pass is woken up to a sixteenth late. Default 250 ms.
 	StoreTimeout time.Duration
 	// MaxFillBytes bounds what all fills together hold in memory besides the store. A response that
 	// would take it past the bound streams on, unstored. Default 256 MiB.
@@ -60,6 +62,7 @@ type Cache struct {
 
 	once    sync.Once
 	follow  follower
+	calls   deadline.Source // of StoreTimeout
 	replica *store.Replica
 	near    store.NearStore // the store's part in this process, or nil
 	local   bool            // the store is in this process: no deadline, no flush before storing

@@ -113,9 +113,9 @@ func (x *exchange) get(key string) *store.Entry {
 // entry that carries another key than was asked for is none of ours.
 func (x *exchange) ask(ctx context.Context, key string) *store.Entry {
 	if !x.c.local {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), x.c.StoreTimeout)
-		defer cancel()
+		var end func()
+		ctx, end = x.c.calls.Within(context.WithoutCancel(ctx), time.Now(), x.c.StoreTimeout)
+		defer end()
 	}
 	e, err := x.c.fetch(ctx, key)
 	switch {

@@ -212,7 +212,7 @@ func (f *follower) append(ctx context.Context, marks []store.Mark) (uint64, erro
 		f.keep(marks)
 		return 0, errUnsent
 	}
-	bounded, cancel := context.WithTimeout(ctx, f.c.StoreTimeout)
+	bounded, cancel := f.c.calls.Within(ctx, time.Now(), f.c.StoreTimeout)
 	defer cancel()
 	last, err := f.record(bounded, marks)
 	if err != nil {

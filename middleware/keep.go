@@ -113,8 +113,8 @@ func (n *run) remove(key string) {
 	}
 }
 
-func (c *Cache) storeContext() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), c.StoreTimeout)
+func (c *Cache) storeContext() (context.Context, func()) {
+	return c.calls.Within(context.Background(), time.Now(), c.StoreTimeout)
 }
 
 // fault logs what went wrong outside of any request's fault, unless the store has logged it.

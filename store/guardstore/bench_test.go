@@ -27,8 +27,8 @@ func BenchmarkGet(b *testing.B) {
 		store store.Store
 		ctx   context.Context
 	}{
-		{"raw", inner, b.Context()},
-		{"guarded", New(inner, Options{}), b.Context()},
+		{"raw", inner, context.Background()},
+		{"guarded", New(inner, Options{}), context.Background()},
 		{"guarded, the caller has a deadline", New(inner, Options{}), hurried{b.Context()}},
 		{"detached", New(inner, Options{Detached: true}), b.Context()},
 		{"open", open, b.Context()},

@@ -39,9 +39,13 @@ type breaker struct {
 	start time.Time
 	until atomic.Int64 // when the next probe may go through, in nanoseconds since start; 0: closed
 	state atomic.Uint32
-	why   atomic.Pointer[failure] // what an open breaker's callers are told
+	// troubled says that the last call the machine heard of failed. Without trouble, successes change nothing
+	// about it, and go past its lock.
+	troubled atomic.Bool
+	turns    atomic.Uint64           // how often the machine's state has changed
+	why      atomic.Pointer[failure] // what an open breaker's callers are told
 
-	// Touched in the machine's callbacks alone, which hold its lock.
+	// Touched in the machine's callbacks alone, which hold its lock. There troubled is set, too.
 	failing *failure
 	pause   time.Duration
 }
@@ -67,6 +71,13 @@ func (b *breaker) ask(do func() *failure) (refused *failure) {
 	if until := b.until.Load(); until != 0 && int64(time.Since(b.start)) < until {
 		return b.refusal()
 	}
+	if b.state.Load() == uint32(Closed) && !b.troubled.Load() {
+		turn := b.turns.Load()
+		if f := do(); f != nil && !f.harmless {
+			b.tell(f, turn)
+		}
+		return nil
+	}
 	ran := false
 	b.machine.Execute(func() (struct{}, error) {
 		ran = true
@@ -85,6 +96,17 @@ func (b *breaker) ask(do func() *failure) (refused *failure) {
 	return nil
 }
 
+// tell makes the machine count a failure, unless its state has changed since the call began: then it says
+// nothing of the state that it is in now.
+func (b *breaker) tell(f *failure, turn uint64) {
+	b.machine.Execute(func() (struct{}, error) {
+		if b.turns.Load() != turn {
+			return struct{}{}, &failure{err: f.err, harmless: true}
+		}
+		return struct{}{}, f
+	})
+}
+
 // refusal tells why nothing was asked.
 func (b *breaker) refusal() *failure {
 	if why := b.why.Load(); why != nil {
@@ -95,6 +117,7 @@ func (b *breaker) refusal() *failure {
 
 // successful also remembers what failed for changed, which is called next if this opens the breaker.
 func (b *breaker) successful(err error) bool {
+	b.troubled.Store(err != nil)
 	if err == nil {
 		return true
 	}
@@ -105,6 +128,7 @@ func (b *breaker) successful(err error) bool {
 // changed follows the machine. It ignores when that becomes half-open, which any call that began before
 // the breaker opened makes it by ending, whatever the gate says.
 func (b *breaker) changed(_ string, from, to gobreaker.State) {
+	b.turns.Add(1)
 	switch to {
 	case gobreaker.StateOpen:
 		if from == gobreaker.StateClosed {

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/deadline"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -94,6 +95,8 @@ type Store struct {
 	news    news
 	counts  counts
 	waiting atomic.Int64
+
+	short, long deadline.Source // of Timeout and of SetTimeout
 }
 
 var (
@@ -115,18 +118,18 @@ func New(inner store.Store, o Options) *Store {
 
 // Get implements [store.Store].
 func (s *Store) Get(ctx context.Context, key string) (*store.Entry, error) {
-	return s.guard(ctx, call{op: get, key: key}, s.options.Timeout)
+	return s.guard(ctx, call{op: get, key: key}, s.options.Timeout, &s.short)
 }
 
 // Set implements [store.Store].
 func (s *Store) Set(ctx context.Context, key string, e *store.Entry, ttl time.Duration) error {
-	_, err := s.guard(ctx, call{op: set, key: key, entry: e, ttl: ttl}, s.options.SetTimeout)
+	_, err := s.guard(ctx, call{op: set, key: key, entry: e, ttl: ttl}, s.options.SetTimeout, &s.long)
 	return err
 }
 
 // Delete implements [store.Store].
 func (s *Store) Delete(ctx context.Context, key string) error {
-	_, err := s.guard(ctx, call{op: del, key: key}, s.options.Timeout)
+	_, err := s.guard(ctx, call{op: del, key: key}, s.options.Timeout, &s.short)
 	return err
 }
 
@@ -137,14 +140,14 @@ func (s *Store) Local() bool { return false }
 func (s *Store) Unwrap() any { return s.inner }
 
 // guard makes a call if the breaker lets it, within the deadline.
-func (s *Store) guard(ctx context.Context, c call, timeout time.Duration) (e *store.Entry, err error) {
+func (s *Store) guard(ctx context.Context, c call, timeout time.Duration, bounds *deadline.Source) (e *store.Entry, err error) {
 	if err := ctx.Err(); err != nil {
 		s.counts.left.Add(1)
 		return nil, s.unavailable(c, &failure{kind: store.Timeout, err: err})
 	}
 	var failed *failure
 	refused := s.breaker.ask(func() *failure {
-		e, failed, err = s.try(ctx, c, timeout)
+		e, failed, err = s.try(ctx, c, timeout, bounds)
 		return failed
 	})
 	s.news.deliver()
@@ -159,7 +162,7 @@ func (s *Store) guard(ctx context.Context, c call, timeout time.Duration) (e *st
 }
 
 // try makes a call and judges how it went: failed is nil when the server is well.
-func (s *Store) try(ctx context.Context, c call, timeout time.Duration) (e *store.Entry, failed *failure, err error) {
+func (s *Store) try(ctx context.Context, c call, timeout time.Duration, bounds *deadline.Source) (e *store.Entry, failed *failure, err error) {
 	if s.waiting.Add(1) > int64(s.options.MaxWaiting) {
 		s.waiting.Add(-1)
 		s.counts.crowded.Add(1)
@@ -169,7 +172,7 @@ func (s *Store) try(ctx context.Context, c call, timeout time.Duration) (e *stor
 	}
 	s.counts.calls.Add(1)
 	began := time.Now()
-	bounded, cancel := within(ctx, began, timeout)
+	bounded, cancel := bounds.Within(ctx, began, timeout)
 	defer cancel()
 	e, err = s.run(bounded, c)
 	failed = judge(bounded.Err(), err, began, timeout)
@@ -183,18 +186,6 @@ func (s *Store) try(ctx context.Context, c call, timeout time.Duration) (e *stor
 		s.news.failed(failed, s.State())
 	}
 	return e, failed, err
-}
-
-func nothing() {}
-
-// within bounds ctx, unless its own deadline comes first: a second timer would cost half a microsecond
-// and change nothing.
-func within(ctx context.Context, now time.Time, timeout time.Duration) (context.Context, context.CancelFunc) {
-	end := now.Add(timeout)
-	if deadline, ok := ctx.Deadline(); ok && !deadline.After(end) {
-		return ctx, nothing
-	}
-	return context.WithDeadline(ctx, end)
 }
 
 // patience is which part of the timeout a caller must have given the server for its own deadline to

@@ -1,6 +1,7 @@
 package memcachestore
 
 import (
+	"bufio"
 	"context"
 	"net"
 	"slices"
@@ -8,6 +9,8 @@ import (
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
+
+	"github.com/freshet-go/freshet/internal/deadline"
 )
 
 // lanes are the clients of a Backend. The vendor's client knows no context. So each call has a client, with
@@ -113,7 +116,7 @@ func (l *lane) begin(ctx context.Context) {
 	l.ended, l.stale = false, false
 	call := l.call
 	l.mu.Unlock()
-	if ctx.Done() != nil {
+	if ctx := deadline.Only(ctx); ctx.Done() != nil { // or else SetDeadline sees to it
 		l.stop = context.AfterFunc(ctx, func() { l.interrupt(call) })
 	}
 }
@@ -172,14 +175,19 @@ func (l *lane) dial(_ context.Context, network, address string) (net.Conn, error
 		_ = nc.Close()
 		return nil, net.ErrClosed
 	}
-	c := &conn{Conn: nc, lane: l, address: address}
+	c := &conn{Conn: nc, in: bufio.NewReaderSize(nc, readBuffer), lane: l, address: address}
 	l.open = append(l.open, c)
 	return c, nil
 }
 
+// readBuffer is how much a connection reads at once. The client would read 4 KiB, and so ask the system twice for
+// most pages.
+const readBuffer = 16 << 10
+
 // conn is a connection of a lane.
 type conn struct {
 	net.Conn
+	in      *bufio.Reader // of Conn
 	lane    *lane
 	address string // dialled
 	call    uint64 // the call that it serves
@@ -197,6 +205,9 @@ func (c *conn) SetDeadline(t time.Time) error {
 		return nil
 	}
 	c.call, c.reused, c.heard = l.call, c.call != 0, false
+	if end, ok := l.ctx.Deadline(); ok && end.Before(t) {
+		t = end
+	}
 	if l.ended {
 		t = long
 	}
@@ -204,7 +215,7 @@ func (c *conn) SetDeadline(t time.Time) error {
 }
 
 func (c *conn) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
+	n, err := c.in.Read(b)
 	if n > 0 {
 		c.heard = true
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/freshet-go/freshet/internal/deadline"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -27,6 +28,7 @@ type Backend struct {
 	sql     statements
 	server  string // for people
 	backlog backlog
+	calls   deadline.Source
 
 	maxValue int // bytes
 

@@ -3,10 +3,13 @@ package pgstore
 import (
 	"context"
 	"fmt"
+	"net"
 	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/freshet-go/freshet/internal/deadline"
 )
 
 // backlog counts the callers that have a connection or want one.
@@ -60,8 +63,9 @@ func (e *slowError) Timeout() bool { return true }
 type call struct {
 	conn    *pgxpool.Conn
 	ctx     context.Context // for what is asked
-	cancel  context.CancelFunc
+	cancel  func()
 	timeout time.Duration
+	timed   bool // the connection has the deadline
 }
 
 // begin takes a connection. Waiting for others to give one back is bounded by PoolTimeout; connecting, if need be,
@@ -81,7 +85,7 @@ func (b *Backend) begin(ctx context.Context, timeout time.Duration) (call, error
 			return call{}, err
 		}
 	}
-	c.ctx, c.cancel = within(ctx, timeout)
+	c.ctx, c.cancel = b.calls.Within(ctx, time.Now(), timeout)
 	if c.conn == nil {
 		if c.conn, err = b.pool.Acquire(c.ctx); err != nil {
 			return call{}, b.done(ctx, &c, err)
@@ -90,12 +94,37 @@ func (b *Backend) begin(ctx context.Context, timeout time.Duration) (call, error
 	return c, nil
 }
 
+// time gives the connection the deadline, where that is all that can end the call, so that pgx need not watch
+// ctx. That it does with a timer and a function for each statement.
+func (c *call) time() {
+	only := deadline.Only(c.ctx)
+	if only.Done() != nil {
+		return
+	}
+	end, _ := only.Deadline()
+	c.ctx, c.timed = only, true
+	c.socket().SetDeadline(end) // fails when the connection is closed: the statement will, too
+}
+
+func (c *call) socket() net.Conn { return c.conn.Conn().PgConn().Conn() }
+
+// within is ctx with a deadline that is no later than timeout from now.
+func within(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= timeout {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, timeout)
+}
+
 // done gives the connection back, and returns err: why the call failed, if it did.
 func (b *Backend) done(ctx context.Context, c *call, err error) error {
 	if err != nil && c.ctx.Err() != nil && ctx.Err() == nil {
 		err = &slowError{c.timeout}
 	}
 	if c.conn != nil {
+		if c.timed {
+			c.socket().SetDeadline(time.Time{}) // fails when the connection is closed: Release sees that
+		}
 		c.conn.Release()
 	}
 	c.cancel()
@@ -111,12 +140,4 @@ func (b *Backend) waitForConn(ctx context.Context) (*pgxpool.Conn, error) {
 		err = &waitedError{b.config.PoolTimeout}
 	}
 	return conn, err
-}
-
-// within is ctx with a deadline that is no later than timeout from now.
-func within(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= timeout {
-		return ctx, func() {}
-	}
-	return context.WithTimeout(ctx, timeout)
 }

@@ -2,6 +2,7 @@ package pgstore
 
 import (
 	"context"
+	"errors"
 	"math"
 	"time"
 
@@ -18,6 +19,7 @@ const maxValue = 256 << 20
 func (b *Backend) one(ctx context.Context, op, key string, to any, sql string, args ...any) error {
 	c, err := b.begin(ctx, b.config.Timeout)
 	if err == nil {
+		c.time()
 		err = b.done(ctx, &c, c.conn.QueryRow(c.ctx, sql, args...).Scan(to))
 	}
 	if err == nil || err == pgx.ErrNoRows {
@@ -30,6 +32,7 @@ func (b *Backend) one(ctx context.Context, op, key string, to any, sql string, a
 func (b *Backend) exec(ctx context.Context, op, key, sql string, args ...any) (rows int64, err error) {
 	c, err := b.begin(ctx, b.config.Timeout)
 	if err == nil {
+		c.time()
 		var tag pgconn.CommandTag
 		tag, err = c.conn.Exec(c.ctx, sql, args...)
 		rows, err = tag.RowsAffected(), b.done(ctx, &c, err)
@@ -45,12 +48,62 @@ func (b *Backend) Get(ctx context.Context, key string) ([]byte, error) {
 	if err := checkKey("get", key); err != nil {
 		return nil, err
 	}
+	c, err := b.begin(ctx, b.config.Timeout)
 	var value []byte
-	err := b.one(ctx, "get", key, &value, b.sql.get, key)
-	if err == pgx.ErrNoRows {
+	if err == nil {
+		c.time()
+		value, err = b.get(&c, key)
+		err = b.done(ctx, &c, err)
+	}
+	switch {
+	case err == nil:
+		return value, nil
+	case err == pgx.ErrNoRows:
 		return nil, store.ErrNotFound
 	}
+	return nil, b.fail(ctx, "get", key, err)
+}
+
+// get asks for a value by a statement that is prepared once for each connection, below pgx's types and rows, which
+// cost as much as the way to a server next door.
+func (b *Backend) get(c *call, key string) (value []byte, err error) {
+	if !*b.config.StatementCache {
+		err = c.conn.QueryRow(c.ctx, b.sql.get, key).Scan(&value)
+		return value, err
+	}
+	value, err = b.getPrepared(c, key)
+	if forgotten(err) {
+		c.conn.Conn().Deallocate(c.ctx, b.sql.get) // if this fails, so does what comes next
+		value, err = b.getPrepared(c, key)
+	}
 	return value, err
+}
+
+func (b *Backend) getPrepared(c *call, key string) (value []byte, err error) {
+	conn := c.conn.Conn()
+	statement, err := conn.Prepare(c.ctx, b.sql.get, b.sql.get)
+	if err != nil {
+		return nil, err
+	}
+	rows := conn.PgConn().ExecStatement(c.ctx, statement, [][]byte{[]byte(key)}, nil, []int16{pgx.BinaryFormatCode})
+	found := rows.NextRow()
+	if found {
+		value = append(make([]byte, 0, len(rows.Values()[0])), rows.Values()[0]...)
+	}
+	if _, err := rows.Close(); err != nil {
+		return nil, err
+	}
+	if !found {
+		return nil, pgx.ErrNoRows
+	}
+	return value, nil
+}
+
+// forgotten tells whether the server no longer knows, or no longer runs, a statement that was prepared: a bouncer
+// has cleaned up, or the table is another.
+func forgotten(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && (e.Code == "26000" || e.Code == "0A000")
 }
 
 // Exists implements [store.Backend].

@@ -43,6 +43,28 @@ func TestSessionsInDifferentTimeZones(t *testing.T) {
 	}
 }
 
+// A bouncer that cleans up behind its clients makes the server forget what they have prepared.
+func TestPreparedStatementsThatAreForgotten(t *testing.T) {
+	b := open(t, database(t))
+	if err := b.Set(t.Context(), "key", []byte("value"), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		for _, key := range []string{"key", "other"} {
+			want := map[string]error{"other": store.ErrNotFound}[key]
+			if value, err := b.Get(t.Context(), key); err != want || err == nil && string(value) != "value" {
+				t.Errorf("%s: %q, %v", key, value, err)
+			}
+		}
+		for _, conn := range b.pool.AcquireAllIdle(t.Context()) {
+			if _, err := conn.Exec(t.Context(), "DEALLOCATE ALL"); err != nil {
+				t.Error(err)
+			}
+			conn.Release()
+		}
+	}
+}
+
 func TestLifetimesOfEveryLength(t *testing.T) {
 	b := open(t, database(t))
 	for _, ttl := range []time.Duration{
