@@ -6,10 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -73,9 +70,9 @@ func BenchmarkFar(b *testing.B) {
 			read, end := k.raw(b, k.url)
 			defer end()
 			key := store.BackendKey(far.Prefix, e.Key)
-			beside(b,
-				func() error { _, err := read(ctx, key); return err },
-				func() error { _, err := far.Get(ctx, e.Key); return err })
+			beside(b, goroutines,
+				always(func() error { _, err := read(ctx, key); return err }),
+				always(func() error { _, err := far.Get(ctx, e.Key); return err }))
 		})
 	}
 }
@@ -98,63 +95,16 @@ func BenchmarkNear(b *testing.B) {
 			if !ok {
 				b.Fatal("no near tier")
 			}
-			beside(b,
-				func() error { _, err := alone.Get(ctx, e.Key); return err },
-				func() error { // as the engine asks
+			beside(b, goroutines,
+				always(func() error { _, err := alone.Get(ctx, e.Key); return err }),
+				always(func() error { // as the engine asks
 					if near.GetNear(e.Key) == nil {
 						return store.ErrNotFound
 					}
 					return nil
-				})
+				}))
 		})
 	}
-}
-
-// round is how long each side runs before it is the other's turn.
-const round = 20 * time.Millisecond
-
-// beside runs two reads in turns, a pair of rounds for each b.Loop, by as many goroutines, and reports the
-// median time of each and the median ratio of a pair. So a machine that is busy with something else for a
-// while slows both.
-func beside(b *testing.B, floor, ours func() error) {
-	var floors, oursTimes, ratios []float64
-	for b.Loop() {
-		f, o := timed(b, floor), timed(b, ours)
-		floors, oursTimes, ratios = append(floors, f), append(oursTimes, o), append(ratios, o/f)
-	}
-	b.ReportMetric(0, "ns/op") // which would be the time of a pair of rounds
-	b.ReportMetric(median(floors), "floor-ns")
-	b.ReportMetric(median(oursTimes), "freshet-ns")
-	b.ReportMetric(median(ratios), "ratio")
-}
-
-// timed is the time that a read takes, in nanoseconds of one goroutine, divided by how many run at once.
-func timed(b *testing.B, read func() error) float64 {
-	var reads atomic.Int64
-	var group sync.WaitGroup
-	start := time.Now()
-	for range goroutines {
-		group.Go(func() {
-			n := int64(0)
-			for time.Since(start) < round {
-				for range 16 {
-					if err := read(); err != nil {
-						b.Error(err)
-						return
-					}
-				}
-				n += 16
-			}
-			reads.Add(n)
-		})
-	}
-	group.Wait()
-	return float64(time.Since(start)) / float64(reads.Load())
-}
-
-func median(values []float64) float64 {
-	slices.Sort(values)
-	return values[len(values)/2]
 }
 
 func opened(b *testing.B, rawURL, options string) *open.Store {

@@ -7,20 +7,23 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"runtime/debug"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/labstack/echo/v4"
+
+	"github.com/freshet-go/freshet/adapters/echocache"
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
 // page is the bare handler: it sets the header fields that a hit has and writes the body.
-func page(size int) http.HandlerFunc {
-	made := origin(size)
+func page(size int, handler func(size int) http.HandlerFunc) http.HandlerFunc {
+	made := handler(size)
 	return func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Age", "0")
@@ -49,11 +52,14 @@ func origin(size int) http.HandlerFunc {
 }
 
 // sink is a client that costs nothing but what net/http's own header map costs.
-type sink struct{ header http.Header }
+type sink struct {
+	header http.Header
+	status int
+}
 
 func (w *sink) Header() http.Header         { return w.header }
 func (w *sink) Write(p []byte) (int, error) { return len(p), nil }
-func (w *sink) WriteHeader(int)             {}
+func (w *sink) WriteHeader(status int)      { w.status = status }
 
 func (w *sink) reset() { w.header = make(http.Header) }
 
@@ -89,23 +95,108 @@ func targets(keys int) []string {
 	return uris
 }
 
+// kinds are the hits that are measured.
+var kinds = []struct {
+	name    string
+	size    int
+	keys    int
+	handler func(size int) http.HandlerFunc // what it does besides
+}{
+	{"1KiB", 1 << 10, 1, origin},
+	{"64KiB", 64 << 10, 1, origin},
+	{"100000-keys", 1 << 10, 100_000, origin},
+	{"5-tags", 1 << 10, 1, tagged},
+	{"vary", 1 << 10, 1, varying},
+}
+
+func tagged(size int) http.HandlerFunc {
+	made := origin(size)
+	return func(w http.ResponseWriter, r *http.Request) {
+		middleware.From(r.Context()).Tag("articles", "article-1", "author-1", "section-1", "front")
+		made(w, r)
+	}
+}
+
+func varying(size int) http.HandlerFunc {
+	made := origin(size)
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Vary", "Accept-Encoding")
+		made(w, r)
+	}
+}
+
 // BenchmarkHit measures a hit in memory beside the bare handler, which sets the same fields and writes
-// the same body. The ratio is the second over the first of each pair. Both run in a process that holds
-// the filled cache: what is compared is answering a request, with the same heap and the same garbage
-// collector under both.
+// the same body. Both run in a process that holds the filled cache: what is compared is answering a request, with the
+// same heap and the same garbage collector under both.
 func BenchmarkHit(b *testing.B) {
-	defer debug.SetGCPercent(debug.SetGCPercent(25)) // 100,000 bodies of 64 KiB fill 6.5 GB: the default would make it 13
-	for _, size := range []int{1 << 10, 64 << 10} {
-		for _, keys := range []int{1, 100_000} {
-			b.Run(fmt.Sprintf("%dKiB/keys=%d", size>>10, keys), func(b *testing.B) {
-				s := memstore.New(int64(keys)*int64(size+4<<10)*5/4 + 64<<20)
-				defer s.Close()
-				uris := targets(keys)
-				cached := filled(middleware.New(s).Handler(origin(size)), uris)
-				b.Run("bare", func(b *testing.B) { measure(b, page(size), uris) })
-				b.Run("freshet", func(b *testing.B) { measure(b, cached, uris) })
+	for _, k := range kinds {
+		b.Run(k.name, func(b *testing.B) {
+			s := memstore.New(int64(k.keys)*int64(k.size+4<<10)*5/4 + 64<<20)
+			defer s.Close()
+			uris := targets(k.keys)
+			cached := filled(middleware.New(s).Handler(k.handler(k.size)), uris)
+			bare := page(k.size, k.handler)
+			b.Run("serial", func(b *testing.B) { beside(b, 1, asking(bare, uris), asking(cached, uris)) })
+			b.Run("parallel", func(b *testing.B) {
+				beside(b, runtime.GOMAXPROCS(0), asking(bare, uris), asking(cached, uris))
 			})
-		}
+		})
+	}
+}
+
+// BenchmarkEcho is BenchmarkHit in an echo app.
+func BenchmarkEcho(b *testing.B) {
+	for _, k := range kinds {
+		b.Run(k.name, func(b *testing.B) {
+			s := memstore.New(int64(k.keys)*int64(k.size+4<<10)*5/4 + 64<<20)
+			defer s.Close()
+			uris := targets(k.keys)
+			app := func(h http.Handler, use ...echo.MiddlewareFunc) http.Handler {
+				e := echo.New()
+				e.Use(use...)
+				e.GET("/articles/:id", echo.WrapHandler(h))
+				return e
+			}
+			cached := filled(app(k.handler(k.size), echocache.Middleware(middleware.New(s))), uris)
+			bare := app(page(k.size, k.handler))
+			b.Run("serial", func(b *testing.B) { beside(b, 1, asking(bare, uris), asking(cached, uris)) })
+			b.Run("parallel", func(b *testing.B) {
+				beside(b, runtime.GOMAXPROCS(0), asking(bare, uris), asking(cached, uris))
+			})
+		})
+	}
+}
+
+// BenchmarkAnswer measures what else a hit can be answered with, beside the 200 with the whole body.
+func BenchmarkAnswer(b *testing.B) {
+	s := memstore.New(64 << 20)
+	defer s.Close()
+	uris := targets(1)
+	cached := filled(middleware.New(s).Handler(origin(1<<10)), uris)
+	for _, a := range []struct {
+		name, method, field, value string
+		status                     int
+	}{
+		{"304", "GET", "If-None-Match", `"0123456789abcdef"`, http.StatusNotModified},
+		{"HEAD", "HEAD", "", "", http.StatusOK},
+		{"range", "GET", "Range", "bytes=100-199", http.StatusPartialContent},
+	} {
+		b.Run(a.name, func(b *testing.B) {
+			beside(b, 1, asking(cached, uris), func() func() error {
+				c := newClient(uris)
+				c.r.Method = a.method
+				if a.field != "" {
+					c.r.Header.Set(a.field, a.value)
+				}
+				return func() error {
+					c.ask(cached, 0)
+					if c.w.status != a.status {
+						return fmt.Errorf("status %d, want %d", c.w.status, a.status)
+					}
+					return nil
+				}
+			})
+		})
 	}
 }
 
@@ -118,24 +209,16 @@ func filled(h http.Handler, uris []string) http.Handler {
 	return h
 }
 
-func measure(b *testing.B, h http.Handler, uris []string) {
-	b.Run("serial", func(b *testing.B) {
-		b.ReportAllocs()
-		c, next := newClient(uris), picker(len(uris), 1)
-		for b.Loop() {
+// asking asks h for one page after the other.
+func asking(h http.Handler, uris []string) side {
+	var seed atomic.Uint64
+	return func() func() error {
+		c, next := newClient(uris), picker(len(uris), seed.Add(1))
+		return func() error {
 			c.ask(h, next())
+			return nil
 		}
-	})
-	b.Run("parallel", func(b *testing.B) {
-		b.ReportAllocs()
-		var seed atomic.Uint64
-		b.RunParallel(func(pb *testing.PB) {
-			c, next := newClient(uris), picker(len(uris), seed.Add(1))
-			for pb.Next() {
-				c.ask(h, next())
-			}
-		})
-	})
+	}
 }
 
 // picker returns which key is asked for next: by Zipf's law, as pages are.
