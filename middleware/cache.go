@@ -63,6 +63,8 @@ type Cache struct {
 	once    sync.Once
 	follow  follower
 	calls   deadline.Source // of StoreTimeout
+	ages    words           // values of Age
+	hits    words           // values of Cache-Status for hits
 	replica *store.Replica
 	near    store.NearStore // the store's part in this process, or nil
 	local   bool            // the store is in this process: no deadline, no flush before storing

@@ -95,25 +95,14 @@ func (x *exchange) header(fields []store.Field, age time.Duration, out policy.Ou
 	if _, there := client["Content-Type"]; !there {
 		client["Content-Type"] = nil // net/http must not guess anew: the first client got none
 	}
-	var buf [128]byte
-	b := buf[:0]
 	if age >= 0 {
-		b = strconv.AppendInt(b, int64(age/time.Second), 10)
+		client["Age"] = x.c.ageField(age)
 	}
-	digits := len(b)
-	b = out.Append(b, x.c.Name)
-	text := string(b)
-	values := make([]string, 2)
-	if age >= 0 {
-		values[0] = text[:digits]
-		client["Age"] = values[0:1:1]
-	}
+	status := x.c.statusField(out)
 	if before := client["Cache-Status"]; before != nil {
-		client["Cache-Status"] = append(before[:len(before):len(before)], text[digits:])
-		return
+		status = slices.Concat(before, status)
 	}
-	values[1] = text[digits:]
-	client["Cache-Status"] = values[1:2:2]
+	client["Cache-Status"] = status
 }
 
 // setHeader puts a response's fields into the client's header. The values are shared with the entry:

@@ -44,6 +44,12 @@ type Outcome struct {
 	Detail    Reason // empty: none
 }
 
+// PlainHit reports whether the outcome is a hit and nothing but its ttl in seconds is to be told of it: all such
+// outcomes with one ttl are the same text.
+func (o Outcome) PlainHit() (ttl int64, plain bool) {
+	return wholeSeconds(o.TTL), o.Hit && o.HasTTL && o.Detail == ""
+}
+
 // String is the outcome in the words of Cache-Status: "hit; ttl=30", "fwd=uri-miss; stored". It does not
 // repeat Stale, which a negative ttl says.
 func (o Outcome) String() string {
