@@ -40,7 +40,7 @@ type breaker struct {
 	until atomic.Int64 // when the next probe may go through, in nanoseconds since start; 0: closed
 	state atomic.Uint32
 	// troubled says that the last call the machine heard of failed. Without trouble, successes change nothing
-	// about it, and go past its lock.
+	// about it, and go past its lock; it is asked once more when a call has ended, for what failed meanwhile.
 	troubled atomic.Bool
 	turns    atomic.Uint64           // how often the machine's state has changed
 	why      atomic.Pointer[failure] // what an open breaker's callers are told
@@ -73,7 +73,7 @@ func (b *breaker) ask(do func() *failure) (refused *failure) {
 	}
 	if b.state.Load() == uint32(Closed) && !b.troubled.Load() {
 		turn := b.turns.Load()
-		if f := do(); f != nil && !f.harmless {
+		if f := do(); f == nil && b.troubled.Load() || f != nil && !f.harmless {
 			b.tell(f, turn)
 		}
 		return nil
@@ -96,14 +96,17 @@ func (b *breaker) ask(do func() *failure) (refused *failure) {
 	return nil
 }
 
-// tell makes the machine count a failure, unless its state has changed since the call began: then it says
-// nothing of the state that it is in now.
+// tell makes the machine count a failure, or a success if f is nil, unless its state has changed since the call
+// began: then it says nothing of the state that it is in now.
 func (b *breaker) tell(f *failure, turn uint64) {
 	b.machine.Execute(func() (struct{}, error) {
-		if b.turns.Load() != turn {
-			return struct{}{}, &failure{err: f.err, harmless: true}
+		switch {
+		case b.turns.Load() != turn:
+			return struct{}{}, &failure{harmless: true}
+		case f != nil:
+			return struct{}{}, f
 		}
-		return struct{}{}, f
+		return struct{}{}, nil
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -275,6 +276,27 @@ func TestWhatBeganBeforeItOpened(t *testing.T) {
 		if want := []State{Open, HalfOpen, Open, HalfOpen, Closed}; !slices.Equal(g.changes, want) {
 			t.Errorf("changes %v, want %v", g.changes, want)
 		}
+	})
+}
+
+// Calls that were under way when the first one failed count like any others, when they succeed.
+func TestSuccessesBetweenFailuresThatBeganTogether(t *testing.T) {
+	story(t, Options{}, func(g *guarded) {
+		var calls atomic.Int64
+		g.server.becomes(func(ctx context.Context, op, key string) error {
+			n := calls.Add(1)
+			time.Sleep(time.Duration(n) * time.Millisecond)
+			if n%2 == 0 {
+				return down
+			}
+			return nil
+		})
+		var all sync.WaitGroup
+		for range 40 {
+			all.Go(func() { g.Get(g.t.Context(), "key") })
+		}
+		all.Wait()
+		g.want(Closed, 40)
 	})
 }
 
