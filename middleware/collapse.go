@@ -113,7 +113,7 @@ func (x exchange) alone(e *store.Entry, v policy.Verdict, out policy.Outcome) {
 }
 
 func (x *exchange) newFill(keys ...string) *fill {
-	f := &fill{c: x.c, uri: x.req.URI, number: x.c.replica.Head(), keys: keys, limit: x.maxBody(), keeping: true}
+	f := &fill{c: x.c, uri: x.req.URI, number: x.c.replica.Head(), began: time.Now(), keys: keys, limit: x.maxBody(), keeping: true}
 	if x.req.Tag != "" {
 		f.tags = []string{x.req.Tag}
 	}
@@ -127,8 +127,12 @@ func (x *exchange) maxBody() int64 {
 	return policy.DefaultMaxBody
 }
 
-// outdated says whether an invalidation came after the fill began.
+// outdated says whether an invalidation came after the fill began, or may have come without this node's
+// knowledge, for longer than MaxLag.
 func (c *Cache) outdated(f *fill) bool {
+	if now := time.Now(); now.Sub(f.began) > c.MaxLag && !c.follow.inTouch(now) {
+		return true
+	}
 	hard, soft := c.covers(&store.Entry{URI: f.uri, Tags: f.tags, Fill: f.number})
 	return hard || soft
 }

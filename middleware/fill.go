@@ -30,8 +30,9 @@ type fill struct {
 	uri     string   // for invalidations that come while it runs
 	tags    []string // ... those that the key itself has
 	number  uint64   // the journal's, when the handler began
-	limit   int64    // the greatest body that may be stored
-	granted int64    // bytes taken from the cache's budget
+	began   time.Time
+	limit   int64 // the greatest body that may be stored
+	granted int64 // bytes taken from the cache's budget
 
 	mu      sync.Mutex
 	keys    []string      // where it is among the flights
