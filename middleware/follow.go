@@ -22,6 +22,7 @@ type follower struct {
 	shared  bool // with other processes
 
 	seen  uint64        // up to which number the journal's marks have been applied; touched by one goroutine
+	past  uint64        // a number that the journal no longer knew, until it is beyond that; likewise
 	heard atomic.Int64  // when the journal last answered, in nanoseconds since start; 0: never
 	lost  atomic.Bool   // it did not answer when it was last asked
 	start time.Time     // what heard counts from
@@ -80,11 +81,21 @@ func (c *Cache) startPrivateJournal() {
 // run follows the journal until ctx is done.
 func (f *follower) run(ctx context.Context) {
 	defer close(f.ended)
-	for pause := firstPause; ctx.Err() == nil; {
-		if f.catchUp() && f.send() {
-			f.watch(ctx)
-			pause = firstPause
-			continue
+	pause, told := firstPause, false
+	for ctx.Err() == nil {
+		well := f.catchUp() && f.send()
+		if well || f.past > 0 { // a watcher may have the journal begin anew
+			began := time.Now()
+			err := f.watch(ctx)
+			if time.Since(began) >= askEvery {
+				pause, told = firstPause, false
+				continue
+			}
+			if well && err != nil && !told {
+				told = true
+				f.c.Log.Warn("freshet: journal: it cannot be watched, and is asked once a second", "error", err)
+			}
+			pause = min(pause, askEvery)
 		}
 		select {
 		case <-time.After(pause):
@@ -96,8 +107,9 @@ func (f *follower) run(ctx context.Context) {
 }
 
 // watch applies marks as they come, and asks besides, so that a connection that says nothing any more is
-// not taken for a journal in which nothing happens. It returns when either fails.
-func (f *follower) watch(ctx context.Context) {
+// not taken for a journal in which nothing happens. It returns when either fails, with what went wrong with
+// the first.
+func (f *follower) watch(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	marks := make(chan store.Numbered)
@@ -105,16 +117,8 @@ func (f *follower) watch(ctx context.Context) {
 	from := f.seen
 	go func() {
 		defer close(marks)
-		for m, err := range f.journal.Watch(ctx, from) {
-			if err != nil {
-				failed <- err
-				return
-			}
-			select {
-			case marks <- m:
-			case <-ctx.Done():
-				return
-			}
+		if err := f.listen(ctx, from, marks); err != nil {
+			failed <- err
 		}
 	}()
 	defer func() {
@@ -130,18 +134,33 @@ func (f *follower) watch(ctx context.Context) {
 			if !more {
 				select {
 				case err := <-failed:
-					f.fell(err)
+					return err
 				default:
+					return nil
 				}
-				return
 			}
 			f.apply(m)
 		case <-ask.C:
 			if !f.catchUp() || !f.send() {
-				return
+				return nil
 			}
 		}
 	}
+}
+
+func (f *follower) listen(ctx context.Context, from uint64, marks chan<- store.Numbered) (err error) {
+	defer caught(&err)
+	for m, err := range f.journal.Watch(ctx, from) {
+		if err != nil {
+			return err
+		}
+		select {
+		case marks <- m:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return nil
 }
 
 func (f *follower) apply(m store.Numbered) {
@@ -153,14 +172,19 @@ func (f *follower) apply(m store.Numbered) {
 func (f *follower) catchUp() bool {
 	ctx, cancel := f.c.storeContext()
 	defer cancel()
-	asked := time.Since(f.start)
+	asked, known := time.Since(f.start), f.c.replica.Head() // what this node has appended is a part of that
 	marks, head, err := f.since(ctx, f.seen)
-	if err == nil && head < f.seen {
-		err = fmt.Errorf("its newest number is %d, and was %d: it was lost, and began anew in the past; what is stored is not used until it has caught up", head, f.seen)
+	if err == nil && (head < known || f.past > 0 && head <= f.past) {
+		f.past = max(f.past, known)
+		err = fmt.Errorf("its newest number is %d, and was %d: it was lost, and began anew in the past; what is stored is not used until it has caught up", head, f.past)
 	}
 	if err != nil {
 		f.fell(err)
 		return false
+	}
+	if f.past > 0 { // it gave numbers up to there twice: neither marks nor entries with them tell anything
+		f.apply(store.Numbered{Mark: store.Mark{Kind: store.Everything}, Number: head})
+		f.past = 0
 	}
 	for _, m := range marks {
 		f.apply(m)

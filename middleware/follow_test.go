@@ -28,6 +28,9 @@ type server struct {
 	hangs   atomic.Bool
 	appends atomic.Int64
 	refuses atomic.Int64 // how many of the next calls of Append fail
+
+	watches  atomic.Int64
+	deafness atomic.Pointer[func() error] // what Watch does at once, where it cannot be done
 }
 
 func (s *server) Unwrap() any            { return s.Store }
@@ -75,6 +78,11 @@ func (j *serverJournal) Since(ctx context.Context, number uint64) ([]store.Numbe
 // Watch says nothing of a server that hangs, as a connection does that was cut without a word.
 func (j *serverJournal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Numbered, error] {
 	return func(yield func(store.Numbered, error) bool) {
+		j.watches.Add(1)
+		if deaf := j.deafness.Load(); deaf != nil {
+			yield(store.Numbered{}, (*deaf)())
+			return
+		}
 		for m, err := range j.journal.Load().Watch(ctx, from) {
 			if failed := j.down.Load(); failed != nil {
 				yield(store.Numbered{}, *failed)
@@ -302,6 +310,93 @@ func TestAJournalThatBeganAnewInThePast(t *testing.T) {
 		s.cut(nil)
 		time.Sleep(middleware.DefaultMaxLag)
 		a.gets(t, "numbers that went back", "A's", "journal-lost")
+	})
+}
+
+// A server that took over without the newest marks gives their numbers out again, to other marks. Who knew of the
+// first ones must not take itself for one that knows of the second.
+func TestAJournalThatGivesNumbersTwice(t *testing.T) {
+	for more, wanted := range map[int]string{2: "journal-lost", 3: "fwd=uri-miss"} {
+		t.Run(wanted, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newServer(t)
+				a := newNode(t, s, "A")
+				for i := range 3 {
+					a.c.Invalidate(t.Context(), tag(fmt.Sprint("tag", i))) // the last is number 1003
+				}
+				a.gets(t, "A fills", "A's", "stored")
+				s.journal.Store(store.NewMemoryJournalAfter(1001))
+				time.Sleep(2 * askedEvery)
+				s.journal.Load().Append(t.Context(), store.Mark{Kind: store.Key, Name: "http://example.com/page"})
+				for i := range more - 1 {
+					s.journal.Load().Append(t.Context(), tag(fmt.Sprint("other", i)))
+				}
+				time.Sleep(middleware.DefaultMaxLag)
+				a.gets(t, "what was invalidated since", "A's", wanted)
+				want(t, "A's handler ran", a.runs.Load(), int64(2))
+				if more > 2 {
+					a.gets(t, "what is new is used", "A's", "hit")
+				}
+			})
+		})
+	}
+}
+
+// A journal that answers and cannot be watched, by a user who may not subscribe, say, is asked.
+func TestAJournalThatCannotBeWatched(t *testing.T) {
+	for story, deaf := range map[string]func() error{
+		"an error": func() error { return errors.New("not allowed") },
+		"a panic":  func() error { panic("nil map") },
+	} {
+		t.Run(story, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newServer(t)
+				s.deafness.Store(&deaf)
+				a := newNode(t, s, "A")
+				a.gets(t, "A fills", "A's", "stored")
+				time.Sleep(time.Minute)
+				a.gets(t, "A is in touch", "A's", "hit")
+				if err := a.c.Invalidate(t.Context(), tag("x")); err != nil {
+					t.Errorf("Invalidate: %v, though the journal takes it", err)
+				}
+				s.journal.Load().Append(t.Context(), store.Mark{Kind: store.Key, Name: "http://example.com/page"})
+				time.Sleep(askedEvery + time.Millisecond)
+				a.gets(t, "A knows what others invalidated", "A's", "fwd=uri-miss")
+				if n := s.watches.Load(); n > 70 {
+					t.Errorf("tried to watch %d times in a minute", n)
+				}
+				a.c.Close(t.Context())
+				if n := strings.Count(a.log.String(), "\n"); n != 1 {
+					t.Errorf("%d lines in the log, want one:\n%.1000s", n, &a.log)
+				}
+			})
+		})
+	}
+}
+
+// A response on its way is no better known than a stored one.
+func TestALongResponseIsNotJoinedOutOfTouch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		a := newNode(t, s, "A")
+		a.origin.h = func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=3600")
+			fmt.Fprint(w, a.runs.Load())
+			w.(http.Flusher).Flush()
+			if a.runs.Load() == 1 {
+				time.Sleep(time.Minute)
+			}
+		}
+		go get(a.h, "/page")
+		synctest.Wait()
+		s.hangs.Store(true)
+		time.Sleep(middleware.DefaultMaxLag - time.Second)
+		go a.gets(t, "for a while A goes on with what it knows", "1", "collapsed")
+		synctest.Wait()
+		s.journal.Load().Append(t.Context(), store.Mark{Kind: store.Key, Name: "http://example.com/page"})
+		time.Sleep(3 * time.Second)
+		a.gets(t, "then it does not", "2", "journal-lost")
+		time.Sleep(time.Minute)
 	})
 }
 
