@@ -4,9 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/freshet-go/freshet/internal/testserver"
 	"github.com/freshet-go/freshet/store"
@@ -177,6 +181,65 @@ func TestHang(t *testing.T) {
 		}
 	}
 }
+
+// pgx says goodbye on a connection that has failed, with a deadline of its own. Whoever takes that away leaves a
+// goroutine and a socket behind for as long as the server is silent.
+func TestAConnectionThatEndsKeepsItsDeadline(t *testing.T) {
+	url, p := through(t, database(t))
+	open(t, url)
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed := make(chan struct{})
+	var conn *toldOfDeadlines
+	config.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, addr)
+		if conn != nil {
+			<-failed // pgx dials once more to cancel what was asked
+			return c, err
+		}
+		conn = &toldOfDeadlines{Conn: c}
+		return conn, err
+	}
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	t.Cleanup(p.Refuse) // before the pool is closed
+	b, err := NewFrom(pool, Config{Timeout: time.Minute, Sweep: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Get(context.Background(), "key"); err != store.ErrNotFound {
+		t.Fatal(err)
+	}
+	if !conn.last().IsZero() {
+		t.Errorf("a connection that lies idle has the deadline %v", conn.last())
+	}
+	p.Hang()
+	b.config.Timeout = 100 * time.Millisecond
+	_, err = b.Get(context.Background(), "key")
+	wantKind(t, err, store.Timeout)
+	if conn.last().IsZero() {
+		t.Error("a connection that has failed has lost its deadline")
+	}
+	close(failed)
+}
+
+// toldOfDeadlines remembers the last deadline that it was given.
+type toldOfDeadlines struct {
+	net.Conn
+	deadline atomic.Pointer[time.Time]
+}
+
+func (c *toldOfDeadlines) SetDeadline(at time.Time) error {
+	c.deadline.Store(&at)
+	return c.Conn.SetDeadline(at)
+}
+
+func (c *toldOfDeadlines) last() time.Time { return *c.deadline.Load() }
 
 func TestCutInTheMiddleOfAReply(t *testing.T) {
 	url, p := through(t, database(t))

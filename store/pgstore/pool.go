@@ -122,8 +122,8 @@ func (b *Backend) done(ctx context.Context, c *call, err error) error {
 		err = &slowError{c.timeout}
 	}
 	if c.conn != nil {
-		if c.timed {
-			c.socket().SetDeadline(time.Time{}) // fails when the connection is closed: Release sees that
+		if c.timed && !c.conn.Conn().IsClosed() { // pgx is at work on one that has failed, with a deadline of its own
+			c.socket().SetDeadline(time.Time{})
 		}
 		c.conn.Release()
 	}
