@@ -263,6 +263,53 @@ func TestEarlyHintsToAClientThatReadsNothing(t *testing.T) {
 	})
 }
 
+// Whoever serves a client that takes no early hints must not come back before it has: what is outside would use
+// the client's header at the same time.
+func TestEarlyHintsUnderWayWhenTheRunEnds(t *testing.T) {
+	for story, handler := range map[string]func(w http.ResponseWriter, r *http.Request){
+		"the handler panics": func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(103)
+			panic(http.ErrAbortHandler)
+		},
+		"the handler runs twice": func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("If-None-Match") != "" {
+				w.WriteHeader(103)
+				w.Header().Set("Etag", `"new"`)
+				w.WriteHeader(304)
+			}
+		},
+	} {
+		t.Run(story, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCache(t)
+				o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("Cache-Control", "max-age=60, must-revalidate") // nothing stale may stand in
+					w.Header().Set("Etag", `"old"`)
+				}}
+				h := c.Handler(o)
+				get(h, "/")
+				time.Sleep(2 * time.Minute)
+				o.h = handler
+				slow := &hintless{httptest.NewRecorder(), make(chan struct{})}
+				back := make(chan struct{})
+				go func() {
+					defer close(back)
+					defer func() { recover() }()
+					h.ServeHTTP(slow, httptest.NewRequest("GET", "/", nil))
+				}()
+				time.Sleep(time.Second)
+				select {
+				case <-back:
+					t.Error("it came back while the client was still being told")
+				default:
+				}
+				close(slow.until)
+				<-back
+			})
+		})
+	}
+}
+
 // One request whose response is private by its own doing, by a cookie or a bad field, does not end
 // collapsing for all others.
 func TestOneRequestDoesNotEndCollapsing(t *testing.T) {

@@ -56,11 +56,13 @@ type recorder struct {
 	lost     bool          // the handler said Fail before it wrote: what it wrote is its word on that, and whole
 }
 
-// reset makes the recorder as new, for a second run of the handler.
+// reset makes the recorder as new, for a second run of the handler, but for what the client is being told.
 func (w *recorder) reset() {
 	n := w.run
 	n.f.body = nil
-	*w = recorder{run: n}
+	header := http.Header{} // the client's own may be in use just now
+	maps.Copy(header, w.outer.Clone())
+	*w = recorder{run: n, header: header, outer: w.outer, informed: w.informed, stuck: w.stuck}
 }
 
 // Header is the handler's header, with what outer handlers put there before it.

@@ -70,6 +70,9 @@ func (n *run) close() {
 	n.f.release()
 	n.unlinked()
 	n.cancel()
+	if n.informed != nil {
+		<-n.informed // or else it would use the client's writer beside whoever is outside
+	}
 	n.observe(n.out)
 }
 
