@@ -102,15 +102,19 @@ func (x *exchange) choose(index *store.Entry) (found *store.Entry, soft bool) {
 // get reads from the store: from this process's memory if it is there.
 func (x *exchange) get(key string) *store.Entry {
 	if x.c.near != nil {
-		if e := x.c.near.GetNear(key); e != nil && e.Key == key {
+		if e := x.c.near.GetNear(key); ours(e, key) {
 			return e
 		}
 	}
 	return x.ask(x.r.Context(), key)
 }
 
-// ask is the only door to the store for reading. A store that fails is a miss that is counted; an
-// entry that carries another key than was asked for is none of ours.
+// ours says whether an entry is what was asked for: under its key, and a response that can be sent, or an index.
+func ours(e *store.Entry, key string) bool {
+	return e != nil && e.Key == key && (e.Variants != nil || e.Status >= 200 && e.Status <= 999)
+}
+
+// ask is the only door to the store for reading. A store that fails is a miss that is counted.
 func (x *exchange) ask(ctx context.Context, key string) *store.Entry {
 	if !x.c.local {
 		var end func()
@@ -119,7 +123,7 @@ func (x *exchange) ask(ctx context.Context, key string) *store.Entry {
 	}
 	e, err := x.c.fetch(ctx, key)
 	switch {
-	case err == nil && e != nil && e.Key == key:
+	case err == nil && ours(e, key):
 		return e
 	case err != nil && !errors.Is(err, store.ErrNotFound):
 		x.broken = ReasonStoreError

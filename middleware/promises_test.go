@@ -479,7 +479,12 @@ func TestP7ABrokenStoreBreaksNoPage(t *testing.T) {
 		return &store.Entry{Key: "GET http://other/", Status: 200, Header: http.Header{}, Body: []byte("another's"),
 			Received: time.Now(), Fresh: time.Hour, Fill: math.MaxUint64}, nil
 	}
+	noStatus := func(_ context.Context, key string) (*store.Entry, error) {
+		return &store.Entry{Key: key, Received: time.Now(), Fresh: time.Hour, Fill: math.MaxUint64}, nil
+	}
 	for name, s := range map[string]brokenStore{
+		"has entries that are no responses": {noStatus, func(context.Context) error { return nil }},
+
 		"refuses": {get2(refuse), refuse},
 		"hangs":   {get2(hang), hang},
 		"lies":    {lie, func(context.Context) error { return nil }},
