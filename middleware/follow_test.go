@@ -17,6 +17,7 @@ import (
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/memstore"
+	"github.com/freshet-go/freshet/store/storetest"
 	"github.com/freshet-go/freshet/store/tieredstore"
 )
 
@@ -462,5 +463,34 @@ func TestVariantsThatAnotherProcessAdded(t *testing.T) {
 		ask(b, "B adds one", "dehtml", "stored", "Vary-By", "Accept-Language", "Accept-Language", "de", "Accept", "html")
 		ask(a, "A's are still listed", "text", "hit", "Vary-By", "Accept", "Accept", "text")
 		ask(b, "for B, too", "text", "hit", "Vary-By", "Accept", "Accept", "text")
+	})
+}
+
+// The index of variants that an invalidation covers is written anew with the next variant, or it would never come
+// near again.
+func TestTheIndexComesNearAgainAfterAnInvalidation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		var asked atomic.Int64
+		entries := s.Store
+		s.Store = storetest.Faulty(entries, func(_ context.Context, call, _ string) error {
+			if call == "Get" {
+				asked.Add(1)
+			}
+			return nil
+		})
+		a := tiered(t, s, "A")
+		a.origin.h = func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age="+r.Header.Get("Accept-Language"))
+			w.Header().Set("Vary", "Accept-Language")
+		}
+		get(a.h, "/page", "Accept-Language", "3600")
+		time.Sleep(10 * time.Second)
+		a.c.InvalidateURL(t.Context(), "http://example.com/page")
+		status(t, get(a.h, "/page", "Accept-Language", "60"), "stored")
+		status(t, get(a.h, "/page", "Accept-Language", "60"), "hit")
+		before := asked.Load()
+		status(t, get(a.h, "/page", "Accept-Language", "60"), "hit")
+		want(t, "questions to the far store", asked.Load()-before, int64(0))
 	})
 }

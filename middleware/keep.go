@@ -71,10 +71,11 @@ func (n *run) index(e *store.Entry) {
 	case old.Variants != nil:
 		index.Variants = old.Variants
 		left := old.Lifetime() - now.Sub(old.Received)
-		if left >= lifetime-time.Second && slices.ContainsFunc(old.Variants, func(f []string) bool { return slices.Equal(f, n.varies) }) {
+		hard, soft := c.covers(old) // then no near tier keeps it
+		if !hard && !soft && left >= lifetime-time.Second && slices.ContainsFunc(old.Variants, func(f []string) bool { return slices.Equal(f, n.varies) }) {
 			return
 		}
-		index.Keep = max(index.Keep, left)
+		index.Keep, index.Fill = max(index.Keep, left), max(index.Fill, old.Fill)
 	default:
 		moved := *old
 		moved.Key = policy.VariantKey(key, nil, n.r.Header)
