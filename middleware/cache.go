@@ -60,18 +60,18 @@ type Cache struct {
 	// MaxRefreshes bounds how many refreshes run in the background at once. Default 64.
 	MaxRefreshes int
 
-	once    sync.Once
-	follow  follower
-	calls   deadline.Source // of StoreTimeout
-	ages    words           // values of Age
-	hits    words           // values of Cache-Status for hits
-	replica *store.Replica
-	near    store.NearStore // the store's part in this process, or nil
-	local   bool            // the store is in this process: no deadline, no flush before storing
-	flights flights
-	passes  passes
-	filling budget
-	indexMu [64]sync.Mutex // serialises changes of one key's index of variants, by the key's hash
+	once     sync.Once
+	follow   follower
+	calls    deadline.Source       // of StoreTimeout
+	ages     words[int64]          // values of Age
+	outcomes words[policy.Outcome] // values of Cache-Status
+	replica  *store.Replica
+	near     store.NearStore // the store's part in this process, or nil
+	local    bool            // the store is in this process: no deadline, no flush before storing
+	flights  flights
+	passes   passes
+	filling  budget
+	indexMu  [64]sync.Mutex // serialises changes of one key's index of variants, by the key's hash
 
 	background sync.WaitGroup
 	refreshing chan struct{} // a slot for each refresh that runs

@@ -98,11 +98,15 @@ func (x *exchange) header(fields []store.Field, age time.Duration, out policy.Ou
 	if age >= 0 {
 		client["Age"] = x.c.ageField(age)
 	}
-	status := x.c.statusField(out)
-	if before := client["Cache-Status"]; before != nil {
-		status = slices.Concat(before, status)
+	client["Cache-Status"] = after(client["Cache-Status"], x.c.statusField(out))
+}
+
+// after returns the values of a field behind those that were there before.
+func after(before, values []string) []string {
+	if len(before) == 0 {
+		return values
 	}
-	client["Cache-Status"] = status
+	return slices.Concat(before, values)
 }
 
 // setHeader puts a response's fields into the client's header. The values are shared with the entry:

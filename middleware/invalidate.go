@@ -41,16 +41,17 @@ func (c *Cache) InvalidateURL(ctx context.Context, rawURL string) error {
 // 9111 section 4.4): before the client can learn of the success, and once more when the handler has
 // returned, for what was read while it finished its work.
 func (x exchange) invalidate() {
-	w := &unsafeWriter{before: x.c.replica.Head(), began: time.Now()}
-	if x.req.Class == policy.Post {
-		w.outer = x.w.Header().Clone()
+	w := &unsafeWriter{
+		passWriter: passWriter{ResponseWriter: x.w, x: x, out: policy.Outcome{Fwd: policy.FwdMethod}},
+		before:     x.c.replica.Head(), began: time.Now(),
 	}
+	if before := x.w.Header(); x.req.Class == policy.Post && len(before) > 0 {
+		w.outer = before.Clone()
+	}
+	w.watch = w
 	defer w.release()
-	w.init(&x, policy.Outcome{Fwd: policy.FwdMethod})
-	w.onHeader = w.decide
-	defer func() { x.observe(w.out) }()
-	x.next.ServeHTTP(w, x.r)
-	w.done()
+	defer func() { w.x.observe(w.out) }()
+	w.serve()
 	w.finish()
 }
 
@@ -58,8 +59,9 @@ func (x exchange) invalidate() {
 type unsafeWriter struct {
 	passWriter
 	marks    []store.Mark
-	before   uint64 // the journal's number when the handler began
-	marked   uint64 // ... when the header came
+	room     [2]store.Mark // for marks
+	before   uint64        // the journal's number when the handler began
+	marked   uint64        // ... when the header came
 	began    time.Time
 	entry    *store.Entry // a response to POST that later GETs may have
 	body     []byte
@@ -68,21 +70,22 @@ type unsafeWriter struct {
 	declared int64
 }
 
-func (w *unsafeWriter) decide(status int, h http.Header) {
+func (w *unsafeWriter) onHeader(status int, h http.Header) {
 	if status < 200 || status > 399 {
 		return
 	}
-	x := w.x
+	x := &w.x
 	if x.req.URI == "" {
 		return
 	}
-	for _, uri := range append([]string{x.req.URI}, x.req.Related(h, x.p)...) {
+	w.marks = append(w.room[:0], store.Mark{Kind: store.Key, Name: x.req.URI})
+	for _, uri := range x.req.Related(h, x.p) {
 		w.marks = append(w.marks, store.Mark{Kind: store.Key, Name: uri})
 	}
 	if x.req.Tag != "" {
 		w.marks = append(w.marks, store.Mark{Kind: store.Tag, Name: x.req.Tag})
 	}
-	storable := !x.off && x.req.Class == policy.Post && status == http.StatusOK && x.marksSince(w.before) == 0
+	storable := !x.off && x.req.Class == policy.Post && status == http.StatusOK && x.req.SelfLocation(h) && x.marksSince(w.before) == 0
 	if w.marked = x.invalidateNow(w.marks); storable && w.marked > 0 {
 		w.record(status, h)
 	}
@@ -97,7 +100,7 @@ func (x *exchange) invalidateNow(marks []store.Mark) uint64 {
 // record begins to keep a response to POST that names itself the representation of the target URI
 // (RFC 9110 section 9.3.3): it has explicit freshness and a Content-Location that is the target.
 func (w *unsafeWriter) record(status int, h http.Header) {
-	x := w.x
+	x := &w.x
 	now := time.Now()
 	if h["Date"] == nil {
 		h["Date"] = []string{now.UTC().Format(http.TimeFormat)}
@@ -105,7 +108,7 @@ func (w *unsafeWriter) record(status int, h http.Header) {
 	h = h.Clone()
 	subtract(h, w.outer)
 	a := policy.Admit(&x.req, status, h, x.p, 0, w.began, now)
-	if !a.Store || len(a.Vary) > 0 || !x.req.SelfLocation(h) {
+	if !a.Store || len(a.Vary) > 0 || !x.req.SelfLocation(h) { // the handler's own Content-Location
 		return
 	}
 	w.declared = -1
@@ -140,7 +143,7 @@ func (w *unsafeWriter) finish() {
 	if w.marks == nil {
 		return
 	}
-	x := w.x
+	x := &w.x
 	number := x.invalidateNow(w.marks)
 	e := w.entry
 	if e == nil || w.failed || x.marksSince(w.marked) != len(w.marks) || number == 0 || w.declared >= 0 && w.declared != int64(len(w.body)) {

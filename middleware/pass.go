@@ -17,31 +17,40 @@ func (x exchange) pass(why policy.Reason) {
 	if why == policy.ReasonMethod {
 		out = policy.Outcome{Fwd: policy.FwdMethod}
 	}
-	w := &passWriter{}
-	w.init(&x, out)
+	w := &passed{passWriter{ResponseWriter: x.w, x: x, out: out}, why}
 	if x.governed && x.req.Class <= policy.Head {
-		w.onHeader = func(_ int, h http.Header) {
-			policy.Announce(h, x.p, policy.Admission{Reason: why}, &x.req, x.ttl, true, time.Now())
-		}
+		w.watch = w
 	}
-	defer func() { x.observe(w.out) }()
-	x.next.ServeHTTP(w, x.r)
-	w.done()
+	defer func() { w.x.observe(w.out) }()
+	w.serve()
+}
+
+// passed is the writer of a request that passes.
+type passed struct {
+	passWriter
+	why policy.Reason
+}
+
+func (w *passed) onHeader(_ int, h http.Header) {
+	policy.Announce(h, w.x.p, policy.Admission{Reason: w.why}, &w.x.req, w.x.ttl, true, time.Now())
 }
 
 // passWriter passes everything on to the client and looks at the header as it goes by.
 type passWriter struct {
 	http.ResponseWriter
-	x        *exchange
-	out      policy.Outcome
-	wrote    bool
-	onHeader func(status int, h http.Header)
-	onBody   func([]byte)
-	failed   bool // the client did not get all
+	x     exchange
+	out   policy.Outcome
+	wrote bool
+	watch interface {
+		onHeader(status int, h http.Header)
+	} // or nil
+	onBody func([]byte)
+	failed bool // the client did not get all
 }
 
-func (w *passWriter) init(x *exchange, out policy.Outcome) {
-	w.ResponseWriter, w.x, w.out = x.w, x, out
+func (w *passWriter) serve() {
+	w.x.next.ServeHTTP(w, w.x.r)
+	w.done()
 }
 
 // WriteHeader adds what the cache has to say.
@@ -49,13 +58,11 @@ func (w *passWriter) WriteHeader(status int) {
 	if !w.wrote && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		w.wrote = true
 		h := w.Header()
-		if w.onHeader != nil {
-			w.onHeader(status, h)
+		if w.watch != nil {
+			w.watch.onHeader(status, h)
 		}
 		w.out.FwdStatus = status
-		member := string(w.out.Append(nil, w.x.c.Name))
-		before := h["Cache-Status"]
-		h["Cache-Status"] = append(before[:len(before):len(before)], member)
+		h["Cache-Status"] = after(h["Cache-Status"], w.x.c.statusField(w.out))
 	}
 	w.ResponseWriter.WriteHeader(status)
 }

@@ -44,10 +44,18 @@ type Outcome struct {
 	Detail    Reason // empty: none
 }
 
-// PlainHit reports whether the outcome is a hit and nothing but its ttl in seconds is to be told of it: all such
-// outcomes with one ttl are the same text.
-func (o Outcome) PlainHit() (ttl int64, plain bool) {
-	return wholeSeconds(o.TTL), o.Hit && o.HasTTL && o.Detail == ""
+// Told returns what Cache-Status tells of the outcome: with the ttl in whole seconds, and without what is told of
+// other outcomes only. Outcomes of which the same is told are equal then.
+func (o Outcome) Told() Outcome {
+	o.Stale = false
+	if o.Hit {
+		o.Fwd, o.FwdStatus, o.Stored, o.Collapsed = FwdNone, 0, false, false
+	}
+	o.TTL = time.Duration(wholeSeconds(o.TTL)) * time.Second
+	if !o.HasTTL {
+		o.TTL = 0
+	}
+	return o
 }
 
 // String is the outcome in the words of Cache-Status: "hit; ttl=30", "fwd=uri-miss; stored". It does not
