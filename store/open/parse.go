@@ -40,6 +40,9 @@ func parse(rawURL string, o Options) (*parsed, error) {
 	fail := func(err error) (*parsed, error) { return nil, fmt.Errorf("open: %s: %w", p.shown, err) }
 	// Not url.Parse: several hosts with a port each, as some drivers have them, are no URL to it.
 	before, query, _ := strings.Cut(rawURL, "?")
+	if !plain(rawURL) {
+		return fail(errors.New("an @ after the first / or ?: in a user and a password write / as %2F, ? as %3F, # as %23 and @ as %40"))
+	}
 	var err error
 	if p.query, err = url.ParseQuery(query); err != nil {
 		return fail(errors.New("the part after the question mark cannot be read: an option is name=value, with & between two of them"))
@@ -51,10 +54,21 @@ func parse(rawURL string, o Options) (*parsed, error) {
 		return fail(fmt.Errorf("option prefix: %w", err))
 	}
 	p.rest = before
-	if len(p.query) > 0 {
-		p.rest += "?" + p.query.Encode()
+	if left := p.left(query); left != "" {
+		p.rest += "?" + left
 	}
 	return p, nil
+}
+
+// left is what is left of a query for the driver, as it was written: whether a plus sign is a space, drivers see
+// differently.
+func (p *parsed) left(query string) string {
+	pairs := slices.DeleteFunc(strings.Split(query, "&"), func(pair string) bool {
+		name, _, _ := strings.Cut(pair, "=")
+		name, _ = url.QueryUnescape(name) // parse has read it
+		return !p.query.Has(name)
+	})
+	return strings.Join(pairs, "&")
 }
 
 // checkPrefix wants a separator at the end, so that to flush "blog:" does not take "blog2:" along.
@@ -176,20 +190,36 @@ func keys(v url.Values) func(yield func(string) bool) {
 	}
 }
 
+// plain tells whether it is certain where in the URL user and password end. It is not when there is a host and an @
+// behind it: most likely a password has a / or ? that it should have encoded.
+func plain(rawURL string) bool {
+	_, rest, _ := strings.Cut(rawURL, "://")
+	end := strings.IndexAny(rest, "/?")
+	return end <= 0 || !strings.Contains(rest[end:], "@")
+}
+
 // masked is a URL without its passwords: those before an @, and the values of options whose names say that
-// they are secret.
+// they are secret; no more than its beginning where it is not certain what they are.
 func masked(rawURL string) string {
-	before, query, hasQuery := strings.Cut(rawURL, "?")
-	if scheme, rest, ok := strings.Cut(before, "://"); ok {
-		if at := strings.LastIndexByte(rest, '@'); at >= 0 {
-			user, _, hasPassword := strings.Cut(rest[:at], ":")
-			if hasPassword {
-				user += ":***"
-			}
-			rest = user + rest[at:]
-		}
-		before = scheme + "://" + rest
+	scheme, rest, ok := strings.Cut(rawURL, "://")
+	switch {
+	case !ok && strings.Contains(rawURL, "@"):
+		scheme, _, _ = strings.Cut(rawURL, ":")
+		return scheme + ":…"
+	case !ok:
+		return rawURL
+	case !plain(rawURL):
+		return scheme + "://…"
 	}
+	before, query, hasQuery := strings.Cut(rest, "?")
+	if at := strings.LastIndexByte(before, '@'); at >= 0 && !strings.HasPrefix(before, "/") {
+		user, _, hasPassword := strings.Cut(before[:at], ":")
+		if hasPassword {
+			user += ":***"
+		}
+		before = user + before[at:]
+	}
+	before = scheme + "://" + before
 	if !hasQuery {
 		return before
 	}
@@ -203,6 +233,9 @@ func masked(rawURL string) string {
 }
 
 func secret(name string) bool {
+	if decoded, err := url.QueryUnescape(name); err == nil {
+		name = decoded
+	}
 	name = strings.ToLower(name)
 	return strings.Contains(name, "pass") || strings.Contains(name, "secret") || strings.Contains(name, "token")
 }

@@ -42,9 +42,40 @@ func TestWrongURLs(t *testing.T) {
 		"redis://u:secret@h?guard_failures=-1":  {"guard_failures"},
 		"redis://u:secret@h?a;b":                {"question mark"},
 		"postgres://h/d?password=secret&near=x": {"password=***", "near"},
+
+		"postgres://h/d?p%61ssword=secret&near=x": {"=***", "near"},
+		"redis://u:secret?x@h":                    {"redis://…", "write / as %2F, ? as %3F"},
+		"redis://u:secret/x@h":                    {"redis://…", "write / as %2F"},
+		"postgres://u:secret?near=x@h/d":          {"postgres://…", "? as %3F"},
+		"memcached://u:secret?x@h":                {"memcached://…"},
 	} {
 		_, err := parse(rawURL, Options{})
 		says(t, err, wrong)
+	}
+}
+
+// Whoever forgets the slashes or misspells the scheme has written a password all the same.
+func TestPasswordsInWhatIsNoURL(t *testing.T) {
+	for _, rawURL := range []string{"redis:u:secret@h", "postgres:/u:secret@h/d", "u:secret@h", "postgres//u:secret@h", "pg://u:secret?x@h"} {
+		_, err := URL(t.Context(), rawURL, Options{StartAnyway: true})
+		says(t, err, []string{"open: "})
+		_, err = Resolve("", []string{envURL + "=" + rawURL, envRedis + "=redis://r"})
+		says(t, err, []string{"disagree"})
+	}
+}
+
+// A plus sign is a space to some drivers, and a plus sign to PostgreSQL's.
+func TestTheDriversOptionsStayAsTheyAre(t *testing.T) {
+	for rawURL, want := range map[string]string{
+		"postgres://h/d?options=-c%20jit%3Doff&near=0&password=a+b": "postgres://h/d?options=-c%20jit%3Doff&password=a+b",
+		"postgres://h/d?ne%61r=0":                                   "postgres://h/d",
+		"redis://h?b=2&prefix=x:&a=1&b=3":                           "redis://h?b=2&a=1&b=3",
+		"file:///x?max_value=1MiB&near=0":                           "file:///x?max_value=1MiB",
+		"file:///x@y?near=0":                                        "file:///x@y",
+	} {
+		if p, err := parse(rawURL, Options{}); err != nil || p.rest != want {
+			t.Errorf("%s: the driver gets %q, %v; want %q", rawURL, p.rest, err, want)
+		}
 	}
 }
 

@@ -97,6 +97,7 @@ func TestFromSettings(t *testing.T) {
 		"pool timeout":     {file: "cache_url = redis://h\ncache_pool_timeout = 3.14", want: "redis://h?pool_timeout=3140ms"},
 		"prefix": {file: "cache_url = redis://h?pool_size=3", environ: []string{"FRESHET_CACHE_PREFIX=blog:", "FRESHET_CACHE_POOL_SIZE=3"},
 			want: "redis://h?pool_size=3&prefix=blog%3A"},
+		"options as written":      {file: "cache_url = postgres://h/d?options=-c%20jit%3Doff\ncache_pool_size = 3", want: "postgres://h/d?options=-c%20jit%3Doff&pool_size=3"},
 		"FRESHET_REDIS_URL alone": {environ: []string{"FRESHET_REDIS_URL=redis://f", "FRESHET_CACHE_POOL_SIZE=9"}, want: "redis://f?pool_size=9"},
 
 		"kinds disagree":     {file: "cache_backend = redis\ncache_url = postgres://u:secret@h/db", wrong: []string{"cache_backend = redis", "freshet.ini:1", "postgres://u:***@h/db", "freshet.ini:2", "disagree"}},

@@ -165,10 +165,12 @@ func (v values) adjust(c Choice) (Choice, error) {
 			return c, fmt.Errorf("open: %s = %s (%s) and %s=%s in %s disagree: keep one",
 				k.key, set.value, set.origin, k.option, query.Get(k.option), p.shown)
 		}
-		query.Set(k.option, set.value)
+		if !query.Has(k.option) {
+			rawQuery += "&" + k.option + "=" + url.QueryEscape(set.value)
+		}
 	}
-	if c.URL = before; len(query) > 0 {
-		c.URL += "?" + query.Encode()
+	if c.URL = before; rawQuery != "" {
+		c.URL += "?" + strings.TrimPrefix(rawQuery, "&")
 	}
 	return c, nil
 }
