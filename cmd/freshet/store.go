@@ -68,7 +68,7 @@ func runStore(ctx context.Context, command string, args, environ []string, stdou
 		if asked := (badChoice{}); errors.As(err, &asked) {
 			return refuse(stderr, command, asked.error)
 		}
-		fmt.Fprintf(stderr, "freshet %s: %v\n", command, err)
+		fmt.Fprintf(stderr, "freshet %s: %s: %v\n", command, f.choice, err)
 		return exitFailed
 	}
 	return exitOK
@@ -99,6 +99,9 @@ func readStoreFlags(command string, args, environ []string) (*storeFlags, error)
 		return nil, err
 	}
 	f.choice, err = chooseStore(storeURL, loaded, environ)
+	if err == nil && strings.HasPrefix(f.choice.URL, "memory:") {
+		err = fmt.Errorf("%s: that is the memory of one process, which no other can see into: name a store with --store URL", f.choice)
+	}
 	return f, err
 }
 

@@ -66,6 +66,12 @@ func TestHealth(t *testing.T) {
 	for range 20 {
 		says(t, exitFailed, "redisstore: ", nil, "health", "--store", redis.URL)
 	}
+	// It says who chose the store that failed.
+	withPassword := strings.Replace(redis.URL, "://", "://:secret@", 1)
+	for _, command := range []string{"health", "flush"} {
+		says(t, exitFailed, "redis://:***@"+redis.Addr, []string{"REDIS_URL=" + withPassword}, command)
+		says(t, exitFailed, "(from the environment variable REDIS_URL): ", []string{"REDIS_URL=" + withPassword}, command)
+	}
 }
 
 func TestFlush(t *testing.T) {
@@ -120,7 +126,7 @@ func TestWrongStores(t *testing.T) {
 		{"no backend for URLs that begin with \"mysql:\"", nil, []string{"health", "--store", "mysql://u:secret@h"}},
 		{"pool_sise", nil, []string{"health", "--store", "redis://u:secret@h?pool_sise=3"}},
 		{"memory of one process", nil, []string{"flush", "--store", "memory://"}},
-		{"memory of one process", nil, []string{"flush"}},
+		{"name a store with --store URL", nil, []string{"flush"}},
 		{"disagree", nil, []string{"flush", "--config", file}},
 		{"FRESHET_REDIS_URL", []string{"FRESHET_CACHE_URL=redis://:secret@a", "FRESHET_REDIS_URL=redis://:secret@b"}, []string{"health"}},
 		{"no flag --dry-run", nil, []string{"flush", "--dry-run"}},
