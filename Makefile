@@ -1,10 +1,12 @@
 # make test   installs what the tests need and is missing, then vets and tests everything
+# make bench  installs what the measurement needs and is missing, measures beside other caches, and writes
+#             a report to bench/results
 # make fmt    formats the code
 
 GO ?= go
 GOFMT = $$($(GO) env GOROOT)/bin/gofmt
 
-.PHONY: test tools check race bench-module fmt
+.PHONY: test tools check race bench-module bench bench-tools fmt
 
 test: tools check race bench-module
 
@@ -37,6 +39,23 @@ race:
 bench-module:
 	@if [ -f bench/go.mod ]; then set -ex; cd bench; \
 	  $(GO) mod tidy -diff; $(GO) vet ./...; FRESHET_TEST_SERVERS=required CGO_ENABLED=1 $(GO) test -race ./...; fi
+
+# The services that Debian's packages start are neither needed nor used here either. Servers are in /usr/sbin, which a
+# user's PATH may lack. BENCH takes flags: make bench BENCH='-only bare,freshet -rounds 3'.
+bench: bench-tools
+	cd bench && $(GO) run ./e2e $(BENCH)
+
+bench-tools:
+	@command -v $(GO) >/dev/null || { echo "Go 1.26 or later is needed: https://go.dev/dl" >&2; exit 1; }
+	@missing=; PATH="$$PATH:/usr/sbin"; \
+	command -v wrk >/dev/null || missing="$$missing wrk"; \
+	command -v nginx >/dev/null || missing="$$missing nginx"; \
+	command -v varnishd >/dev/null || missing="$$missing varnish"; \
+	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
+	[ -z "$$missing" ] || { \
+	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  command -v apt-get >/dev/null || { echo "the measurement needs these, and there is no apt-get to install them:$$missing" >&2; exit 1; }; \
+	  $(APT_GET) update -qq && $(APT_GET) install -y -qq --no-install-recommends $$missing; }
 
 fmt:
 	$(GOFMT) -w .
