@@ -19,7 +19,7 @@ func (x exchange) fill(e *store.Entry, v policy.Verdict) bool {
 	}
 	if !x.collapses(e) {
 		if x.req.Class == policy.Head {
-			if f := x.c.flights.find(x.flight, x.useless); f != nil {
+			if f := x.c.flights.find(x.flight, &x); f != nil {
 				return x.follow(f, e, v, out)
 			}
 		}
@@ -31,7 +31,7 @@ func (x exchange) fill(e *store.Entry, v policy.Verdict) bool {
 		x.alone(e, v, out)
 		return true
 	}
-	f, leads := x.c.flights.join(x.flight, x.useless, func() *fill { return x.newFill(x.flight) })
+	f, leads := x.c.flights.join(x.flight, &x)
 	if !leads {
 		return x.follow(f, e, v, out)
 	}
@@ -112,8 +112,8 @@ func (x exchange) alone(e *store.Entry, v policy.Verdict, out policy.Outcome) {
 	n.lead()
 }
 
-func (x *exchange) newFill(keys ...string) *fill {
-	f := &fill{c: x.c, uri: x.req.URI, number: x.c.replica.Head(), began: time.Now(), keys: keys, limit: x.maxBody(), keeping: true}
+func (x *exchange) newFill() *fill {
+	f := &fill{c: x.c, uri: x.req.URI, number: x.c.replica.Head(), began: time.Now(), limit: x.maxBody(), keeping: true}
 	if x.req.Tag != "" {
 		f.tags = []string{x.req.Tag}
 	}

@@ -206,23 +206,23 @@ func (n *run) open(e *store.Entry) {
 	n.f.decide(flowing, e, "")
 }
 
-// complete returns e with its body and what follows from that.
+// complete gives e, which nobody else has, its body and what follows from that.
 func (n *run) complete(e *store.Entry, body []byte) *store.Entry {
-	whole := *e
-	whole.Body, whole.Trailer = body, n.shared()
+	e.Body, e.Trailer = body, n.shared()
 	if e.Status == http.StatusPartialContent {
-		return n.partial(&whole)
+		return n.partial(e)
 	}
-	whole.Header = e.Header.Clone()
-	delete(whole.Header, "Trailer")
-	if whole.Trailer == nil && bodyAllowed(e.Status) {
-		whole.Header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	delete(e.Header, "Trailer")
+	if length := e.Header["Content-Length"]; e.Trailer == nil && bodyAllowed(e.Status) && (len(length) != 1 || n.declared != int64(len(body))) {
+		e.Header["Content-Length"] = []string{strconv.Itoa(len(body))}
 	}
-	if e.Status == http.StatusOK && whole.Header["Accept-Ranges"] == nil {
-		whole.Header["Accept-Ranges"] = []string{"bytes"}
+	if e.Status == http.StatusOK && e.Header["Accept-Ranges"] == nil {
+		e.Header["Accept-Ranges"] = inBytes
 	}
-	return &whole
+	return e
 }
+
+var inBytes = []string{"bytes"}
 
 // pass lets those who wait run the handler themselves, and remembers the key for a while.
 func (n *run) pass() {
@@ -270,7 +270,7 @@ func (n *run) direct(h http.Header, final bool) {
 // send writes the header of a response that is passed on, and what was held back of its body.
 func (n *run) send(h http.Header) {
 	n.client()
-	n.exchange.header(store.Fields(h), -1, n.out)
+	n.exchange.header(h, nil, -1, n.out)
 	n.w.WriteHeader(n.status)
 	if held := n.f.body; len(held) > 0 {
 		n.w.Write(held)

@@ -25,7 +25,7 @@ func (x *exchange) deliver(e *store.Entry, out policy.Outcome, now time.Time) {
 func (n *run) deliverOwn() {
 	n.client()
 	if n.answer.Status == http.StatusNotModified {
-		n.exchange.notModified(store.Fields(n.own), -1, n.out)
+		n.exchange.notModified(n.own, nil, -1, n.out)
 		return
 	}
 	h := n.own
@@ -51,7 +51,7 @@ func (x *exchange) write(e *store.Entry, h http.Header, aged bool, out policy.Ou
 		age = e.CurrentAge(now)
 	}
 	if x.req.Conditional && policy.ConditionalStatus(e.Status) && policy.NotModified(x.r.Header, h, now) {
-		x.notModified(e.FieldsOf(h), age, out)
+		x.notModified(h, e, age, out)
 		return
 	}
 	if x.req.Range && (e.Status == http.StatusOK || e.Spans != nil) {
@@ -64,15 +64,15 @@ func (x *exchange) write(e *store.Entry, h http.Header, aged bool, out policy.Ou
 			x.writePart(e, h, spans, total, age, out)
 			return
 		case policy.Unsatisfiable:
-			x.header([]store.Field{
-				{Name: "Content-Range", Values: []string{"bytes */" + strconv.FormatInt(total, 10)}},
-				{Name: "Date", Values: h["Date"]},
-			}, age, out)
+			x.header(http.Header{
+				"Content-Range": {"bytes */" + strconv.FormatInt(total, 10)},
+				"Date":          h["Date"],
+			}, nil, age, out)
 			x.w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
 			return
 		}
 	}
-	x.header(e.FieldsOf(h), age, out)
+	x.header(h, e, age, out)
 	if e.Trailer != nil {
 		x.w.Header()["Trailer"] = slices.Sorted(maps.Keys(e.Trailer))
 	}
@@ -88,10 +88,11 @@ func (x *exchange) write(e *store.Entry, h http.Header, aged bool, out policy.Ou
 	}
 }
 
-// header fills the client's header: the response's, and what the cache has to say.
-func (x *exchange) header(fields []store.Field, age time.Duration, out policy.Outcome) {
+// header fills the client's header: with the response's fields h, and what the cache has to say. e is the entry whose
+// fields they may be, or nil.
+func (x *exchange) header(h http.Header, e *store.Entry, age time.Duration, out policy.Outcome) {
 	client := x.w.Header()
-	setHeader(client, fields)
+	setHeader(client, h, e)
 	if _, there := client["Content-Type"]; !there {
 		client["Content-Type"] = nil // net/http must not guess anew: the first client got none
 	}
@@ -112,15 +113,18 @@ func after(before, values []string) []string {
 // setHeader puts a response's fields into the client's header. The values are shared with the entry:
 // they are complete, and have no room for more. To the fields that say something additional
 // to what outer handlers said, it is added.
-func setHeader(client http.Header, fields []store.Field) {
+func setHeader(client, h http.Header, e *store.Entry) {
 	if len(client) == 0 {
-		for i := range fields {
-			client[fields[i].Name] = fields[i].Values
+		if fields, ok := e.FieldsOf(h); ok {
+			for i := range fields {
+				client[fields[i].Name] = fields[i].Values
+			}
+			return
 		}
+		maps.Copy(client, h)
 		return
 	}
-	for _, f := range fields {
-		name, values := f.Name, f.Values
+	for name, values := range h {
 		switch name {
 		case "Vary", "Set-Cookie", "Link", "Cache-Status", "Content-Security-Policy", "Content-Security-Policy-Report-Only",
 			"Permissions-Policy", "Server-Timing", "Access-Control-Expose-Headers", "Via", "Www-Authenticate":
@@ -136,8 +140,8 @@ func setHeader(client http.Header, fields []store.Field) {
 
 // notModified sends a 304 with the fields that a 200 would have had, but for those that describe the
 // content (RFC 9110 section 15.4.5).
-func (x *exchange) notModified(fields []store.Field, age time.Duration, out policy.Outcome) {
-	x.header(fields, age, out)
+func (x *exchange) notModified(h http.Header, e *store.Entry, age time.Duration, out policy.Outcome) {
+	x.header(h, e, age, out)
 	client := x.w.Header()
 	for _, name := range [...]string{"Content-Length", "Content-Type", "Content-Encoding", "Content-Language", "Content-Range", "Trailer"} {
 		delete(client, name)
@@ -148,7 +152,7 @@ func (x *exchange) notModified(fields []store.Field, age time.Duration, out poli
 // writePart sends one range of a stored response, or several as multipart/byteranges (RFC 9110
 // section 15.3.7).
 func (x *exchange) writePart(e *store.Entry, h http.Header, spans []store.Span, total int64, age time.Duration, out policy.Outcome) {
-	x.header(e.FieldsOf(h), age, out)
+	x.header(h, e, age, out)
 	client := x.w.Header()
 	delete(client, "Trailer")
 	if len(spans) == 1 {
@@ -197,7 +201,7 @@ func (c *counter) Write(p []byte) (int, error) { *c += counter(len(p)); return l
 // notCached answers a request that wants nothing but a stored response (RFC 9111 section 5.2.1.7).
 func (x *exchange) notCached() {
 	out := policy.Outcome{Detail: ReasonOnlyIfCached}
-	x.header([]store.Field{{Name: "Cache-Control", Values: []string{"no-store"}}}, -1, out)
+	x.header(http.Header{"Cache-Control": {"no-store"}}, nil, -1, out)
 	x.w.WriteHeader(http.StatusGatewayTimeout)
 	x.observe(out)
 }
@@ -254,10 +258,10 @@ func (x *exchange) follow(f *fill, e *store.Entry, v policy.Verdict, out policy.
 // the body follows.
 func (x *exchange) begin(status int, h http.Header, age time.Duration, out policy.Outcome) bool {
 	if x.req.Conditional && policy.ConditionalStatus(status) && policy.NotModified(x.r.Header, h, time.Now()) {
-		x.notModified(store.Fields(h), age, out)
+		x.notModified(h, nil, age, out)
 		return false
 	}
-	x.header(store.Fields(h), age, out)
+	x.header(h, nil, age, out)
 	x.w.WriteHeader(status)
 	return x.req.Class != policy.Head
 }

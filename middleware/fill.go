@@ -36,6 +36,7 @@ type fill struct {
 
 	mu      sync.Mutex
 	keys    []string      // where it is among the flights
+	key     [1]string     // for keys, when there is but one
 	changed chan struct{} // closed at the next change; nil when nobody waits
 
 	stage stage

@@ -33,26 +33,27 @@ func (s *flights) shard(key string) *flightShard {
 	return &s.shards[maphash.String(seed, key)%flightShards]
 }
 
-// join returns the fill under key, as one of its readers, or puts the one that lead makes there and
-// says that the caller leads it. A fill that is outdated is left to its readers and replaced.
-func (s *flights) join(key string, outdated func(*fill) bool, lead func() *fill) (f *fill, leads bool) {
+// join returns the fill under key, for x to read along with, or puts a new one there and says that x leads it. A
+// fill that is useless to x is left to its readers and replaced.
+func (s *flights) join(key string, x *exchange) (f *fill, leads bool) {
 	sh := s.shard(key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if f := sh.m[key]; f != nil && !outdated(f) {
+	if f := sh.m[key]; f != nil && !x.useless(f) {
 		return f, false
 	}
-	f = lead()
+	f = x.newFill()
+	f.keys = append(f.key[:0], key)
 	sh.m[key] = f
 	return f, true
 }
 
-// find returns the fill under key, if there is one to read along with.
-func (s *flights) find(key string, outdated func(*fill) bool) *fill {
+// find returns the fill under key, if there is one for x to read along with.
+func (s *flights) find(key string, x *exchange) *fill {
 	sh := s.shard(key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if f := sh.m[key]; f != nil && !outdated(f) {
+	if f := sh.m[key]; f != nil && !x.useless(f) {
 		return f
 	}
 	return nil

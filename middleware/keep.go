@@ -90,8 +90,12 @@ func (n *run) index(e *store.Entry) {
 
 // set and remove are the only doors to the store for writing.
 func (c *Cache) set(e *store.Entry) error {
-	ctx, cancel := c.storeContext()
-	defer cancel()
+	ctx := context.Background()
+	if !c.local {
+		bounded, cancel := c.storeContext()
+		defer cancel()
+		ctx = bounded
+	}
 	left := e.Lifetime() - time.Since(e.Received)
 	err := func() (err error) {
 		defer caught(&err)

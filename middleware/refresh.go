@@ -47,14 +47,14 @@ func (x exchange) renew() bool {
 	}
 	c := x.c
 	if c.Root == nil {
-		return c.flights.find(x.flight, x.useless) != nil
+		return c.flights.find(x.flight, &x) != nil
 	}
 	select {
 	case c.refreshing <- struct{}{}:
 	default:
 		return true // enough refreshes run; a later request will find room
 	}
-	f, leads := c.flights.join(x.flight, x.useless, func() *fill { return x.newFill(x.flight) })
+	f, leads := c.flights.join(x.flight, &x)
 	if !leads || !c.start() {
 		if leads {
 			f.decide(failed, nil, ReasonLost)

@@ -3,6 +3,7 @@ package middleware
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"time"
 
@@ -30,6 +31,8 @@ type run struct {
 	stripped   bool // the client's own conditions were kept from the handler
 	again      bool // the handler's answer spoke of something else than what is stored: ask without conditions
 
+	speaks speaking // what ctx is made of
+	url    url.URL  // the handler's own
 	ctx    context.Context
 	cancel context.CancelFunc
 	began  time.Time
@@ -48,6 +51,7 @@ type run struct {
 func newRun(x exchange, f *fill, e *store.Entry, v policy.Verdict, out policy.Outcome) *run {
 	n := &run{exchange: x, f: f, out: out, stale: e, judge: v}
 	n.recorder.run, n.said.run = n, n
+	n.speaks = speaking{x.r.Context(), &n.said}
 	return n
 }
 
@@ -128,9 +132,7 @@ func (n *run) request() *http.Request {
 	if n.cancel != nil {
 		n.cancel()
 	}
-	parent := n.r.Context()
-	ctx := context.Context(&speaking{context.WithoutCancel(parent), &n.said})
-	deadline, bounded := parent.Deadline()
+	deadline, bounded := n.r.Context().Deadline()
 	timeout := n.p.Timeout
 	if timeout <= 0 && n.refresh != nil {
 		timeout = refreshFor
@@ -141,14 +143,18 @@ func (n *run) request() *http.Request {
 		}
 	}
 	if bounded {
-		n.ctx, n.cancel = context.WithDeadline(ctx, deadline)
+		n.ctx, n.cancel = context.WithDeadline(&n.speaks, deadline)
 	} else {
-		n.ctx, n.cancel = context.WithCancel(ctx)
+		n.ctx, n.cancel = context.WithCancel(&n.speaks)
 	}
 	n.link()
 	r := n.r.WithContext(n.ctx)
-	u := *n.r.URL
-	r.URL, r.Header = &u, n.r.Header.Clone() // the handler may edit them; variants are chosen by what the client sent
+	u := &n.url
+	if n.again {
+		u = new(url.URL) // the first run's handler may still look at the other
+	}
+	*u = *n.r.URL
+	r.URL, r.Header = u, n.r.Header.Clone() // the handler may edit them; variants are chosen by what the client sent
 	n.condition(r)
 	n.again = false // whatever comes now is the answer
 	n.began = time.Now()
@@ -260,7 +266,9 @@ func (n *run) finishStream() {
 	if body, ok := n.f.whole(); n.said.silent() {
 		n.out.Stored, n.out.Detail = false, ReasonHandler
 	} else if ok {
-		n.keep(n.complete(n.kept, body))
+		whole := *n.kept // which those who read along have
+		whole.Header = whole.Header.Clone()
+		n.keep(n.complete(&whole, body))
 	} else {
 		n.out.Stored, n.out.Detail = false, ReasonTooLarge
 	}

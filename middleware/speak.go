@@ -23,17 +23,22 @@ type Response struct {
 
 type speakingKey struct{}
 
-// speaking is the context of a handler's run, with the Response that From finds.
+// speaking is what the context of a handler's run is made of: it has the values of the request's, and the
+// Response that From finds, and is never done.
 type speaking struct {
-	context.Context
-	said *Response
+	request context.Context
+	said    *Response
 }
+
+func (c *speaking) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (c *speaking) Done() <-chan struct{}       { return nil }
+func (c *speaking) Err() error                  { return nil }
 
 func (c *speaking) Value(key any) any {
 	if key == (speakingKey{}) {
 		return c.said
 	}
-	return c.Context.Value(key)
+	return c.request.Value(key)
 }
 
 // From returns what a handler that fills the cache may speak through, or nil when its response is

@@ -44,7 +44,7 @@ func (e *Entry) Packed() *Entry {
 	packed.Header = p.header(e.Header)
 	packed.Trailer = p.header(e.Trailer)
 	packed.Vary = p.header(e.Vary)
-	packed.list = fieldList{Fields(packed.Header), identity(packed.Header)}
+	packed.list = fieldList{fieldsOf(packed.Header), identity(packed.Header)}
 	return &packed
 }
 
@@ -123,17 +123,17 @@ type fieldList struct {
 	of     unsafe.Pointer
 }
 
-// FieldsOf returns the fields of h, which is e.Header or takes its place for one client, in no particular
-// order. For the header of a packed entry that costs nothing. The list is shared: do not modify it.
-func (e *Entry) FieldsOf(h http.Header) []Field {
-	if e.list.of != nil && e.list.of == identity(h) {
-		return e.list.fields
+// FieldsOf returns the fields of h in no particular order, if h is the header of e and e is packed. The list is
+// shared: do not modify it. e may be nil.
+func (e *Entry) FieldsOf(h http.Header) (fields []Field, ok bool) {
+	if e == nil || e.list.of == nil || e.list.of != identity(h) {
+		return nil, false
 	}
-	return Fields(h)
+	return e.list.fields, true
 }
 
-// Fields returns the fields of h, in no particular order.
-func Fields(h http.Header) []Field {
+// fieldsOf lists the fields of h, in no particular order.
+func fieldsOf(h http.Header) []Field {
 	fields := make([]Field, 0, len(h))
 	for name, values := range h {
 		fields = append(fields, Field{name, values})
