@@ -139,6 +139,12 @@ func TestJournalThatCannotBeReliedOn(t *testing.T) {
 		"a link": func(path string, whole []byte) error {
 			return errors.Join(os.Rename(path, path+".old"), os.Symlink(path+".old", path))
 		},
+		"another user's": func(path string, _ []byte) error {
+			if os.Geteuid() != 0 { // who is not root cannot give files away
+				return os.Remove(path)
+			}
+			return os.Chown(path, 4321, 4321)
+		},
 		"zeros behind it": func(path string, whole []byte) error { return os.Truncate(path, int64(len(whole)+100)) },
 		"written before the machine was started anew": func(path string, whole []byte) error {
 			_, err := parseBeginning(whole)
@@ -159,7 +165,7 @@ func TestJournalThatCannotBeReliedOn(t *testing.T) {
 			}
 			three := open(t, Config{Path: one.b.config.Path}).Journal("p:")
 			// What was read before is not read again: the damage is seen by who reads it first.
-			if name == "a mark damaged" || name == "its header damaged" {
+			if name == "a mark damaged" || name == "its header damaged" || name == "another user's" {
 				wantNames(t, three, head, "*")
 			}
 			wantNames(t, one, head, "*")
@@ -171,6 +177,27 @@ func TestJournalThatCannotBeReliedOn(t *testing.T) {
 				wantNames(t, j, head, "*", "c")
 			}
 		})
+	}
+}
+
+// Numbers begin at the clock, unless that was set back since they were last given out.
+func TestJournalOfTomorrow(t *testing.T) {
+	one, two, _, path := journals(t, Config{})
+	tomorrow := uint64(time.Now().Add(24 * time.Hour).UnixMicro())
+	err := one.locked(t.Context(), func() error { return one.replace(beginning{base: tomorrow}, nil) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := add(t, two, tag("c"))
+	if head != tomorrow+1 {
+		t.Fatalf("number %d after %d", head, tomorrow)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	wantNames(t, two, head, "*")
+	if n := add(t, two, tag("d")); n <= head+1 {
+		t.Errorf("the next number is %d, after %d", n, head)
 	}
 }
 

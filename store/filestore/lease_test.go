@@ -2,6 +2,7 @@ package filestore
 
 import (
 	"context"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,8 +104,10 @@ func TestLeaseFilesThatAreNone(t *testing.T) {
 	b := scanned(t, open(t, Config{Path: folder}))
 	l, _ := tryLease(t, b, "x", time.Hour)
 	path := l.(*lease).path()
+	damaged := appendLease(nil, leaseRecord{ends: math.MaxInt64})
+	damaged[20] ^= 1
 	for name, content := range map[string][]byte{
-		"empty": nil, "cut": []byte("FRLS\x00\x00"), "foreign": []byte(strings.Repeat("?", 100)),
+		"empty": nil, "cut": []byte("FRLS\x00\x00"), "foreign": []byte(strings.Repeat("?", 100)), "damaged": damaged,
 	} {
 		writeFile(t, path, content)
 		release(t, l, false)
@@ -169,5 +172,35 @@ func TestLeasesThatNobodyReleasesAreSwept(t *testing.T) {
 	b.scan(time.Now().Add(2 * time.Minute))
 	if files := filesIn(t, folder+"/"+leasesName); len(files) != 1 || filepath.Base(files[0]) != "held"+mark {
 		t.Errorf("two minutes later there are %q; want the one that is held", files)
+	}
+}
+
+// Whoever waited for a lease's file may find, when it is free, that its holder has removed it.
+func TestALeaseWhoseFileIsGone(t *testing.T) {
+	b := open(t, Config{Path: t.TempDir()})
+	l, _ := tryLease(t, b, "x", time.Hour)
+	f, err := os.OpenFile(l.(*lease).path(), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := tryLock(f, true); err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan bool)
+	go func() {
+		_, ok, err := b.TryLock(t.Context(), "x", time.Hour)
+		got <- ok && err == nil
+	}()
+	time.Sleep(50 * time.Millisecond) // it waits
+	if err := os.Remove(f.Name()); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	if !<-got {
+		t.Error("the lease that was released was refused")
+	}
+	if _, ok := tryLease(t, b, "x", time.Hour); ok {
+		t.Error("two have it")
 	}
 }
