@@ -360,3 +360,46 @@ func TestClosed(t *testing.T) {
 		}
 	}
 }
+
+// With fsync=true, whatever is acknowledged is on the disk: the file, and the folder that names it.
+func TestFsync(t *testing.T) {
+	for _, wanted := range []bool{true, false} {
+		b := open(t, Config{Path: t.TempDir(), Fsync: wanted})
+		files, folders := 0, 0
+		b.fsync = func(f *os.File) error {
+			info, err := f.Stat()
+			if err == nil && info.IsDir() {
+				folders++
+			} else {
+				files++
+			}
+			return errors.Join(err, f.Sync())
+		}
+		j := b.Journal("p:")
+		for _, c := range []struct {
+			name           string
+			call           func() error
+			files, folders int
+		}{
+			{"Set, the first", func() error { return b.Set(t.Context(), "key", []byte("v"), time.Hour) }, 1, 2},
+			{"Set", func() error { return b.Set(t.Context(), "key", []byte("w"), time.Hour) }, 1, 1},
+			{"Expire", func() error { return second(b.Expire(t.Context(), "key", time.Minute)) }, 1, 0},
+			{"Append, the first", func() error { return second(j.Append(t.Context(), tag("x"))) }, 2, 1},
+			{"Append", func() error { return second(j.Append(t.Context(), tag("x"))) }, 1, 0},
+			{"Get", func() error { return second(b.Get(t.Context(), "key")) }, 0, 0},
+		} {
+			files, folders = 0, 0
+			if err := c.call(); err != nil {
+				t.Fatalf("%s: %v", c.name, err)
+			}
+			if !wanted && bootID() != "" {
+				c.files, c.folders = 0, 0
+			}
+			if files != c.files || folders != c.folders {
+				t.Errorf("fsync=%t: %s waited for %d files and %d folders; want %d and %d", wanted, c.name, files, folders, c.files, c.folders)
+			}
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }

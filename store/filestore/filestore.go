@@ -36,7 +36,8 @@ type Backend struct {
 	count   count
 	ledger  ledger
 
-	stampEvery time.Duration // see touch
+	stampEvery time.Duration        // see touch
+	fsync      func(*os.File) error // os.File.Sync
 
 	done    chan struct{} // closed by Close
 	kept    chan struct{} // closed when keep has returned
@@ -90,6 +91,7 @@ func New(c Config) (*Backend, error) {
 	b := &Backend{
 		config:     c,
 		stampEvery: time.Minute,
+		fsync:      (*os.File).Sync,
 		done:       make(chan struct{}),
 		kept:       make(chan struct{}),
 		scanning:   make(chan struct{}),

@@ -298,7 +298,7 @@ func (j *journal) append(what []store.Mark) error {
 		_, err = j.file.WriteAt(b, end)
 	}
 	if err == nil && (j.begun.synced || j.b.config.Fsync) {
-		err = j.file.Sync()
+		err = j.b.fsync(j.file)
 	}
 	if err != nil {
 		if j.refresh() == nil {
@@ -339,7 +339,7 @@ func (j *journal) replace(begun beginning, marks []store.Numbered) error {
 	}
 	_, err = temp.Write(b)
 	if err == nil && begun.synced {
-		err = temp.Sync()
+		err = j.b.fsync(temp)
 	}
 	if err == nil {
 		err = rename(temp.Name(), j.path())
@@ -349,7 +349,7 @@ func (j *journal) replace(begun beginning, marks []store.Numbered) error {
 	}
 	temp.Close()
 	if err == nil && begun.synced {
-		err = syncFolder(j.folder())
+		err = j.b.syncFolder(j.folder())
 	}
 	if err != nil {
 		return err

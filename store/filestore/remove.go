@@ -155,7 +155,7 @@ func (b *Backend) rewrite(f *folder, key string, expires int64) error {
 		return err
 	}
 	if b.config.Fsync {
-		return file.Sync()
+		return b.fsync(file)
 	}
 	return nil
 }

@@ -68,7 +68,7 @@ func (b *Backend) write(f *folder, key string, value []byte, now time.Time, ttl 
 		err = os.Chtimes(temp.Name(), now, expiryTime(h.expires))
 	}
 	if err == nil && b.config.Fsync {
-		err = temp.Sync()
+		err = b.fsync(temp)
 	}
 	if err == nil {
 		lock(context.Background(), dir, false, lockPatience)
@@ -83,7 +83,7 @@ func (b *Backend) write(f *folder, key string, value []byte, now time.Time, ttl 
 		return err
 	}
 	if b.config.Fsync {
-		return dir.Sync()
+		return b.fsync(dir)
 	}
 	return nil
 }
@@ -135,7 +135,7 @@ func (b *Backend) openFolder(f *folder) (*os.File, error) {
 			return nil, err
 		}
 		if b.config.Fsync {
-			syncFolder(b.config.Path)
+			b.syncFolder(b.config.Path)
 		}
 		dir, err = os.OpenFile(f.path, os.O_RDONLY|onlyFolder, 0)
 	}
@@ -149,13 +149,13 @@ func (b *Backend) openFolder(f *folder) (*os.File, error) {
 	return dir, nil
 }
 
-func syncFolder(path string) error {
+func (b *Backend) syncFolder(path string) error {
 	dir, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	return dir.Sync()
+	return b.fsync(dir)
 }
 
 // Files that are being written are called ~process.random.number, and locked as long as they are: see sweepTemp.
