@@ -43,6 +43,9 @@ func parse(rawURL string, o Options) (*parsed, error) {
 	if !plain(rawURL) {
 		return fail(errors.New("an @ after the first / or ?: in a user and a password write / as %2F, ? as %3F, # as %23 and @ as %40"))
 	}
+	if portOf(rawURL) != "" {
+		return fail(errors.New("what stands behind the last colon is no port: with a user and a password the host comes after them, user:password@host:port"))
+	}
 	var err error
 	if p.query, err = url.ParseQuery(query); err != nil {
 		return fail(errors.New("the part after the question mark cannot be read: an option is name=value, with & between two of them"))
@@ -198,6 +201,27 @@ func plain(rawURL string) bool {
 	return end <= 0 || !strings.Contains(rest[end:], "@")
 }
 
+// portOf returns what stands in the place of the first server's port and is no number: a password, perhaps, whose
+// host was forgotten. It is empty when there is nothing of the kind.
+func portOf(rawURL string) string {
+	_, rest, ok := strings.Cut(rawURL, "://")
+	if end := strings.IndexAny(rest, "/?"); end >= 0 {
+		rest = rest[:end]
+	}
+	if !ok || strings.Contains(rest, "@") {
+		return "" // what is before it is masked, and the rest are servers
+	}
+	server, _, _ := strings.Cut(rest, ",")
+	if end := strings.LastIndexByte(server, ']'); end >= 0 {
+		server = server[end:]
+	}
+	_, port, _ := strings.Cut(server, ":")
+	if strings.Trim(port, "0123456789") == "" {
+		return ""
+	}
+	return port
+}
+
 // masked is a URL without its passwords: those before an @, and the values of options whose names say that
 // they are secret; no more than its beginning where it is not certain what they are.
 func masked(rawURL string) string {
@@ -210,6 +234,9 @@ func masked(rawURL string) string {
 		return rawURL
 	case !plain(rawURL):
 		return scheme + "://…"
+	}
+	if port := portOf(rawURL); port != "" {
+		rest = strings.Replace(rest, ":"+port, ":***", 1)
 	}
 	before, query, hasQuery := strings.Cut(rest, "?")
 	if at := strings.LastIndexByte(before, '@'); at >= 0 && !strings.HasPrefix(before, "/") {

@@ -41,6 +41,10 @@ func TestWrongURLs(t *testing.T) {
 		"redis://u:secret@h?guard_timeout=0":    {"guard_timeout", "greater than 0"},
 		"redis://u:secret@h?guard_failures=-1":  {"guard_failures"},
 		"redis://u:secret@h?a;b":                {"question mark"},
+		"redis://u:secret":                      {"redis://u:***: ", "user:password@host:port"},
+		"postgres://u:secret/db":                {"postgres://u:***/db", "user:password@host:port"},
+		"redis+cluster://:secret?near=1":        {"redis+cluster://:***?near", "user:password@host:port"},
+		"file://u:secret/var/cache":             {"file://u:***/var", "user:password@host:port"},
 		"postgres://h/d?password=secret&near=x": {"password=***", "near"},
 
 		"postgres://h/d?p%61ssword=secret&near=x": {"=***", "near"},
