@@ -175,6 +175,10 @@ func (s *Store) try(ctx context.Context, c call, timeout time.Duration, bounds *
 	bounded, cancel := bounds.Within(ctx, began, timeout)
 	defer cancel()
 	e, err = s.run(bounded, c)
+	if answered(err) && time.Since(began) < timeout {
+		s.news.well()
+		return e, nil, err
+	}
 	failed = judge(bounded.Err(), err, began, timeout)
 	switch {
 	case failed == nil:
@@ -188,6 +192,9 @@ func (s *Store) try(ctx context.Context, c call, timeout time.Duration, bounds *
 	return e, failed, err
 }
 
+// answered tells whether the server said what there is.
+func answered(err error) bool { return err == nil || errors.Is(err, store.ErrNotFound) }
+
 // patience is which part of the timeout a caller must have given the server for its own deadline to
 // count as the server's failure: callers whose time is nearly up say nothing about the server.
 const patience = 10
@@ -197,7 +204,7 @@ const patience = 10
 // an answer all the same.
 func judge(ended, err error, began time.Time, timeout time.Duration) *failure {
 	expired := errors.Is(ended, context.DeadlineExceeded)
-	if err == nil || errors.Is(err, store.ErrNotFound) {
+	if answered(err) {
 		if expired && time.Since(began) >= timeout {
 			return &failure{kind: store.Timeout, err: errLate}
 		}
