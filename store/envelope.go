@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -28,7 +30,7 @@ func New(b Backend, o Options) Store {
 	if o.MaxDecoded <= 0 {
 		o.MaxDecoded = DefaultMaxDecoded
 	}
-	s := &encoded{backend: b, options: o}
+	s := &encoded{backend: b, options: o, keys: keysMade{seed: maphash.MakeSeed()}}
 	if o.Compress > 0 {
 		s.compressor = newCompressor(o.Compress)
 	}
@@ -49,6 +51,32 @@ type encoded struct {
 	compressor *compressor // nil: never
 
 	corrupt, oversize atomic.Uint64
+
+	keys keysMade
+}
+
+// keysMade are the backend's keys that were made last: making one costs a tenth of what decoding an entry does.
+type keysMade struct {
+	seed maphash.Seed
+	kept [256]atomic.Pointer[keyMade]
+}
+
+type keyMade struct{ of, key string }
+
+// keyMadeMost is the length of the longest key that one is kept for, so that what is kept is little.
+const keyMadeMost = 512
+
+func (s *encoded) key(key string) string {
+	if len(key) > keyMadeMost {
+		return BackendKey(s.options.Prefix, key)
+	}
+	slot := &s.keys.kept[maphash.String(s.keys.seed, key)%uint64(len(s.keys.kept))]
+	if made := slot.Load(); made != nil && made.of == key {
+		return made.key
+	}
+	made := &keyMade{strings.Clone(key), BackendKey(s.options.Prefix, key)}
+	slot.Store(made)
+	return made.key
 }
 
 var (
@@ -61,7 +89,7 @@ var (
 var errOtherKey = errors.New("store: the backend returned the entry of another key")
 
 func (s *encoded) Get(ctx context.Context, key string) (*Entry, error) {
-	b, err := s.backend.Get(ctx, BackendKey(s.options.Prefix, key))
+	b, err := s.backend.Get(ctx, s.key(key))
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +136,7 @@ func (s *encoded) Set(ctx context.Context, key string, e *Entry, ttl time.Durati
 	if int64(len(value)) > s.options.MaxValue {
 		return s.refuse(ctx, key)
 	}
-	err := s.backend.Set(ctx, BackendKey(s.options.Prefix, key), value, ttl)
+	err := s.backend.Set(ctx, s.key(key), value, ttl)
 	if errors.Is(err, ErrTooLarge) {
 		s.oversize.Add(1)
 		return nil
@@ -128,7 +156,7 @@ func (s *encoded) refuse(ctx context.Context, key string) error {
 }
 
 func (s *encoded) Delete(ctx context.Context, key string) error {
-	_, err := s.backend.Delete(ctx, BackendKey(s.options.Prefix, key))
+	_, err := s.backend.Delete(ctx, s.key(key))
 	return err
 }
 

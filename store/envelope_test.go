@@ -383,3 +383,31 @@ func BenchmarkEnvelope(b *testing.B) {
 		}
 	})
 }
+
+// The keys that are kept for the next call are those that would be made anew, however many meet in a place.
+func TestKeysThatAreKept(t *testing.T) {
+	k := newKeeper()
+	s := New(k, Options{Prefix: "p:"})
+	keys := []string{"", strings.Repeat("long", 1000)}
+	for i := range 2000 {
+		keys = append(keys, fmt.Sprint("GET http://example.com/", i))
+	}
+	for range 2 {
+		for _, key := range keys {
+			mustSet(t, s, &Entry{Key: key, Status: 200, Body: []byte(key)}, time.Hour)
+		}
+		for _, key := range keys {
+			if e, err := s.Get(t.Context(), key); err != nil || string(e.Body) != key {
+				t.Fatalf("%.30q: %v, %v", key, e, err)
+			}
+		}
+	}
+	if len(k.values) != len(keys) {
+		t.Errorf("%d values for %d keys", len(k.values), len(keys))
+	}
+	for _, key := range keys {
+		if k.values[BackendKey("p:", key)] == nil {
+			t.Errorf("%.30q does not lie under its key", key)
+		}
+	}
+}

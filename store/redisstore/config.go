@@ -214,6 +214,9 @@ func (c Config) options() (*redis.UniversalOptions, error) {
 			return nil, fmt.Errorf("ca_file %s holds no certificate in PEM", c.CAFile)
 		}
 	}
+	if o.TLSConfig == nil {
+		o.Dialer = dialer(c.DialTimeout)
+	}
 	return o, nil
 }
 
