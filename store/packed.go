@@ -24,10 +24,11 @@ func (e *Entry) Packed() *Entry {
 			}
 		}
 	}
-	p := packer{room: make([]string, 0, values)}
+	packed, fields, room := newBlock(len(e.Header), values)
+	p := packer{room: room}
 	p.text.Grow(bytes)
 
-	packed := *e
+	*packed = *e
 	packed.Key = p.string(e.Key)
 	if i := strings.Index(e.Key, e.URI); i >= 0 {
 		packed.URI = packed.Key[i : i+len(e.URI)]
@@ -44,8 +45,28 @@ func (e *Entry) Packed() *Entry {
 	packed.Header = p.header(e.Header)
 	packed.Trailer = p.header(e.Trailer)
 	packed.Vary = p.header(e.Vary)
-	packed.list = fieldList{fieldsOf(packed.Header), identity(packed.Header)}
-	return &packed
+	for name, values := range packed.Header {
+		fields = append(fields, Field{name, values})
+	}
+	packed.list = fieldList{fields, identity(packed.Header)}
+	return packed
+}
+
+// block is an entry and what lists of it, when they are short: in one piece of memory, which is fetched in one
+// go.
+type block struct {
+	Entry
+	fields [8]Field
+	values [8]string
+}
+
+// newBlock returns an entry and lists for so many fields of its header and values of all headers.
+func newBlock(fields, values int) (*Entry, []Field, []string) {
+	if b := (*block)(nil); fields > len(b.fields) || values > len(b.values) {
+		return new(Entry), make([]Field, 0, fields), make([]string, 0, values)
+	}
+	b := new(block)
+	return &b.Entry, b.fields[:0], b.values[:0]
 }
 
 func cloned(list []string) []string {
@@ -130,15 +151,6 @@ func (e *Entry) FieldsOf(h http.Header) (fields []Field, ok bool) {
 		return nil, false
 	}
 	return e.list.fields, true
-}
-
-// fieldsOf lists the fields of h, in no particular order.
-func fieldsOf(h http.Header) []Field {
-	fields := make([]Field, 0, len(h))
-	for name, values := range h {
-		fields = append(fields, Field{name, values})
-	}
-	return fields
 }
 
 // identity tells one map from another.
