@@ -96,6 +96,11 @@ func (x *exchange) header(h http.Header, e *store.Entry, age time.Duration, out 
 	if _, there := client["Content-Type"]; !there {
 		client["Content-Type"] = nil // net/http must not guess anew: the first client got none
 	}
+	x.say(client, age, out)
+}
+
+// say adds what the cache has to say.
+func (x *exchange) say(client http.Header, age time.Duration, out policy.Outcome) {
 	if age >= 0 {
 		client["Age"] = x.c.ageField(age)
 	}
@@ -141,12 +146,32 @@ func setHeader(client, h http.Header, e *store.Entry) {
 // notModified sends a 304 with the fields that a 200 would have had, but for those that describe the
 // content (RFC 9110 section 15.4.5).
 func (x *exchange) notModified(h http.Header, e *store.Entry, age time.Duration, out policy.Outcome) {
-	x.header(h, e, age, out)
 	client := x.w.Header()
-	for _, name := range [...]string{"Content-Length", "Content-Type", "Content-Encoding", "Content-Language", "Content-Range", "Trailer"} {
-		delete(client, name)
+	if fields, ok := e.FieldsOf(h); ok && len(client) == 0 {
+		for i := range fields {
+			if name := fields[i].Name; !describesContent(name) {
+				client[name] = fields[i].Values
+			}
+		}
+	} else {
+		setHeader(client, h, e)
+		for name := range client {
+			if describesContent(name) {
+				delete(client, name)
+			}
+		}
 	}
+	x.say(client, age, out)
 	x.w.WriteHeader(http.StatusNotModified)
+}
+
+// describesContent names the fields that say what a response's content is, which a 304 has none of.
+func describesContent(name string) bool {
+	switch name {
+	case "Content-Length", "Content-Type", "Content-Encoding", "Content-Language", "Content-Range", "Trailer":
+		return true
+	}
+	return false
 }
 
 // writePart sends one range of a stored response, or several as multipart/byteranges (RFC 9110
@@ -156,8 +181,8 @@ func (x *exchange) writePart(e *store.Entry, h http.Header, spans []store.Span, 
 	client := x.w.Header()
 	delete(client, "Trailer")
 	if len(spans) == 1 {
-		client["Content-Range"] = []string{policy.ContentRange(spans[0], total)}
-		client["Content-Length"] = []string{strconv.FormatInt(spans[0].Len(), 10)}
+		values := [2]string{policy.ContentRange(spans[0], total), strconv.FormatInt(spans[0].Len(), 10)}
+		client["Content-Range"], client["Content-Length"] = values[0:1:1], values[1:2:2]
 		x.w.WriteHeader(http.StatusPartialContent)
 		x.w.Write(policy.Cut(e, spans[0]))
 		return
