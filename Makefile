@@ -1,12 +1,13 @@
 # make test   installs what the tests need and is missing, then vets and tests everything
 # make bench  installs what the measurement needs and is missing, measures beside other caches, and writes
 #             a report to bench/results
+# make bench-check  fails when a benchmark is worse than bench/check promises
 # make fmt    formats the code
 
 GO ?= go
 GOFMT = $$($(GO) env GOROOT)/bin/gofmt
 
-.PHONY: test tools check race bench-module bench bench-tools fmt
+.PHONY: bench-check test tools check race bench-module bench bench-tools fmt
 
 test: tools check race bench-module
 
@@ -44,6 +45,10 @@ bench-module:
 # user's PATH may lack. BENCH takes flags: make bench BENCH='-only bare,freshet -rounds 3'.
 bench: bench-tools
 	cd bench && $(GO) run ./e2e $(BENCH)
+
+# Fails when a hit allocates more than promised, or a ratio is worse by more than its noise. It takes five minutes.
+bench-check: tools
+	cd bench && FRESHET_TEST_SERVERS=required $(GO) run ./check
 
 bench-tools:
 	@command -v $(GO) >/dev/null || { echo "Go 1.26 or later is needed: https://go.dev/dl" >&2; exit 1; }
