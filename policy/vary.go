@@ -72,7 +72,7 @@ func VariantKey(key string, fields []string, h http.Header) string {
 	for _, f := range fields {
 		b = append(b, ' ')
 		b = appendEscaped(b, f, inValue)
-		values := h[http.CanonicalHeaderKey(f)]
+		values := h[canonical(f)]
 		if len(values) == 0 {
 			continue
 		}
@@ -87,6 +87,29 @@ func VariantKey(key string, fields []string, h http.Header) string {
 		b = appendEscaped(b, v, inVariant)
 	}
 	return string(b)
+}
+
+// canonical is http.CanonicalHeaderKey, of a lower-case name: which takes its time, so the usual ones are known.
+func canonical(name string) string {
+	switch name {
+	case "accept":
+		return "Accept"
+	case "accept-encoding":
+		return "Accept-Encoding"
+	case "accept-language":
+		return "Accept-Language"
+	case "authorization":
+		return "Authorization"
+	case "cookie":
+		return "Cookie"
+	case "origin":
+		return "Origin"
+	case "user-agent":
+		return "User-Agent"
+	case "x-requested-with":
+		return "X-Requested-With"
+	}
+	return http.CanonicalHeaderKey(name)
 }
 
 // maxVariantValue is the greatest length of a field value that stands in a variant key as it is, so

@@ -257,3 +257,14 @@ func BenchmarkVariantKey(b *testing.B) {
 		VariantKey("GET https://www.example.com/articles/42/comments", fields, h)
 	}
 }
+
+func TestCanonical(t *testing.T) {
+	for _, name := range []string{
+		"Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cookie", "Origin", "User-Agent", "X-Requested-With",
+		"X-Anything-Else",
+	} {
+		if got := canonical(strings.ToLower(name)); got != name {
+			t.Errorf("%s is %s", strings.ToLower(name), got)
+		}
+	}
+}
