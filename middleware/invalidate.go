@@ -93,7 +93,11 @@ func (w *unsafeWriter) onHeader(status int, h http.Header) {
 
 // invalidateNow appends the marks whatever becomes of the request: the change was made.
 func (x *exchange) invalidateNow(marks []store.Mark) uint64 {
-	number, _ := x.c.follow.append(context.WithoutCancel(x.r.Context()), marks) // the follower has said what went wrong
+	ctx := context.Background()
+	if x.c.follow.shared {
+		ctx = context.WithoutCancel(x.r.Context()) // with what tracing has put there
+	}
+	number, _ := x.c.follow.append(ctx, marks) // the follower has said what went wrong
 	return number
 }
 

@@ -33,7 +33,7 @@ func NewMemoryJournal() *MemoryJournal { return NewMemoryJournalAfter(0) }
 // NewMemoryJournalAfter returns an empty journal whose first number is the one after number, and to
 // which everything up to number is forgotten.
 func NewMemoryJournalAfter(number uint64) *MemoryJournal {
-	return &MemoryJournal{maxMarks: journalMarks, maxBytes: journalBytes, dropped: number, changed: make(chan struct{})}
+	return &MemoryJournal{maxMarks: journalMarks, maxBytes: journalBytes, dropped: number}
 }
 
 // Append implements Journal. Its only errors are marks that are not valid, of which it records none.
@@ -52,8 +52,10 @@ func (j *MemoryJournal) Append(_ context.Context, what ...Mark) (uint64, error) 
 	}
 	if len(what) > 0 {
 		j.forget()
-		close(j.changed)
-		j.changed = make(chan struct{})
+		if j.changed != nil {
+			close(j.changed)
+			j.changed = nil
+		}
 	}
 	return j.head(), nil
 }
@@ -94,6 +96,9 @@ func (j *MemoryJournal) since(number uint64) (marks []Numbered, head uint64, cha
 	}
 	if head = j.head(); number < head {
 		marks = append(marks, j.marks[number-j.dropped:]...)
+	}
+	if j.changed == nil {
+		j.changed = make(chan struct{})
 	}
 	return marks, head, j.changed
 }
