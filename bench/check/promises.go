@@ -32,14 +32,14 @@ var promises = map[string]promise{
 	"Answer/HEAD":  {1, 6},
 	"Answer/range": {1.35, 10},
 
-	"Miss":      {13, 42},
+	"Miss":      {13, 40},
 	"Pass/off":  {1.3, 11},
-	"Pass/POST": {2.6, 17},
+	"Pass/POST": {2.3, 13},
 
-	"Far/redis":      {1.15, 13},
-	"Far/postgresql": {1.15, 11},
-	"Far/memcached":  {1.15, 11},
-	"Far/file":       {1.5, 11},
+	"Far/redis":      {1.15, 12},
+	"Far/postgresql": {1.15, 10},
+	"Far/memcached":  {1.15, 10},
+	"Far/file":       {1.5, 10},
 
 	"Near/redis":      {1.5, 0},
 	"Near/postgresql": {1.5, 0},
