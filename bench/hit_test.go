@@ -90,10 +90,12 @@ func (c *client) ask(h http.Handler, page int) {
 func targets(keys int) []string {
 	uris := make([]string, keys)
 	for i := range uris {
-		uris[i] = "/articles/" + strconv.Itoa(i) + "?page=1"
+		uris[i] = target(i)
 	}
 	return uris
 }
+
+func target(i int) string { return "/articles/" + strconv.Itoa(i) + "?page=1" }
 
 // kinds are the hits that are measured.
 var kinds = []struct {
