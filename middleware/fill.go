@@ -43,8 +43,9 @@ type fill struct {
 	entry *store.Entry // flowing: all but the body; settled: all of it
 	why   policy.Reason
 
-	body    []byte // from base on; written parts are never overwritten
-	base    int64  // how much of the body's beginning was let go: only of a body that is not stored
+	body    []byte // while it is kept; written parts are never overwritten
+	tail    tail   // what is held of a body that is not, from base on
+	base    int64  // how much of its beginning was let go
 	keeping bool   // the body is kept from its first byte, to be stored
 	flushes int    // how often the handler flushed
 	ended   bool   // no more bytes come
@@ -216,19 +217,23 @@ func (f *fill) write(ctx context.Context, p []byte) error {
 	defer f.mu.Unlock()
 	if f.keeping && !f.keep(int64(len(p))) {
 		f.keeping, f.why = false, ReasonTooLarge
+		f.tail = tail{parts: []part{{0, f.body[:len(f.body):len(f.body)]}}, size: int64(len(f.body))}
+		f.body = nil
 		f.mu.Unlock()
 		f.retire() // nobody can read it from the beginning much longer
 		f.mu.Lock()
 	}
+	if f.keeping {
+		f.body = append(f.body, p...)
+		f.signal()
+		return nil
+	}
 	for len(p) > 0 {
-		n := len(p)
-		if !f.keeping {
-			var err error
-			if n, err = f.room(ctx, n); err != nil {
-				return err
-			}
+		n, err := f.room(ctx, len(p))
+		if err != nil {
+			return err
 		}
-		f.body = append(f.body, p[:n]...)
+		f.tail.add(f.base+f.tail.size, p[:n])
 		p = p[n:]
 		f.signal()
 	}
@@ -278,9 +283,9 @@ func (f *fill) room(ctx context.Context, n int) (int, error) {
 		}
 		f.drop(slowest)
 		want := min(int64(n), size/2) // more than a byte at a time, when a slow reader fills the window
-		f.drop(min(fastest, f.base+int64(len(f.body))+want-size))
+		f.drop(min(fastest, f.base+f.tail.size+want-size))
 		f.refund(size)
-		if free := size - int64(len(f.body)); free > 0 {
+		if free := size - f.tail.size; free > 0 {
 			return int(min(int64(n), free)), nil
 		}
 		if err := f.wait(ctx); err != nil {
@@ -291,7 +296,7 @@ func (f *fill) room(ctx context.Context, n int) (int, error) {
 
 // refund gives back what is held of the budget beyond size. mu is held.
 func (f *fill) refund(size int64) {
-	if rest := f.granted - max(size, int64(len(f.body))); rest > 0 {
+	if rest := f.granted - max(size, f.tail.size); rest > 0 {
 		f.granted -= rest
 		f.c.filling.give(rest)
 	}
@@ -300,7 +305,7 @@ func (f *fill) refund(size int64) {
 // drop lets the body go up to the place to. mu is held.
 func (f *fill) drop(to int64) {
 	if to > f.base {
-		f.body = f.body[to-f.base:]
+		f.tail.drop(to)
 		f.base = to
 	}
 }
@@ -344,12 +349,16 @@ func (f *fill) next(ctx context.Context, rd *reader) (piece, error) {
 		if rd.off < f.base {
 			return piece{}, errBehind
 		}
-		bytes := f.body[rd.off-f.base:]
-		if !f.keeping && len(bytes) > window {
-			bytes = bytes[:window] // a part, so that the writer can go on the sooner
+		var bytes []byte
+		end := int64(len(f.body))
+		if f.keeping {
+			bytes = f.body[rd.off:]
+		} else {
+			bytes, end = f.tail.from(rd.off), f.base+f.tail.size
+			bytes = bytes[:min(len(bytes), window)] // a part, so that the writer can go on the sooner
 		}
 		rd.taken = rd.off + int64(len(bytes))
-		reached := rd.taken == f.base+int64(len(f.body))
+		reached := rd.taken == end
 		switch flush := reached && rd.flushes != f.flushes; {
 		case len(bytes) > 0 || flush:
 			if flush {

@@ -95,7 +95,8 @@ func TestAStalledReaderHoldsItsPartOfTheBudget(t *testing.T) {
 // A reader that stalls on a body too long to be kept does not make it go a byte at a time for the others.
 func TestAStalledReaderLeavesTheOthersTheirPace(t *testing.T) {
 	c := boundedCache(t, 1<<20)
-	f := &fill{c: c, body: make([]byte, window)}
+	f := &fill{c: c}
+	f.tail.add(0, make([]byte, window))
 	stalled, _ := f.enter()
 	fast, _ := f.enter()
 	fast.off, fast.taken = window, window
