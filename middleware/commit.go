@@ -213,8 +213,12 @@ func (n *run) complete(e *store.Entry, body []byte) *store.Entry {
 		return n.partial(e)
 	}
 	delete(e.Header, "Trailer")
-	if length := e.Header["Content-Length"]; e.Trailer == nil && bodyAllowed(e.Status) && (len(length) != 1 || n.declared != int64(len(body))) {
-		e.Header["Content-Length"] = []string{strconv.Itoa(len(body))}
+	if e.Trailer == nil && bodyAllowed(e.Status) {
+		var buf [20]byte
+		length := strconv.AppendInt(buf[:0], int64(len(body)), 10)
+		if said := e.Header["Content-Length"]; len(said) != 1 || said[0] != string(length) {
+			e.Header["Content-Length"] = []string{string(length)}
+		}
 	}
 	if e.Status == http.StatusOK && e.Header["Accept-Ranges"] == nil {
 		e.Header["Accept-Ranges"] = inBytes

@@ -296,7 +296,7 @@ func (f *fill) room(ctx context.Context, n int) (int, error) {
 
 // refund gives back what is held of the budget beyond size. mu is held.
 func (f *fill) refund(size int64) {
-	if rest := f.granted - max(size, f.tail.size); rest > 0 {
+	if rest := f.granted - max(size, f.tail.size+f.tail.spent); rest > 0 {
 		f.granted -= rest
 		f.c.filling.give(rest)
 	}

@@ -92,6 +92,38 @@ func TestAStalledReaderHoldsItsPartOfTheBudget(t *testing.T) {
 	})
 }
 
+// Of a body that became too long to be kept, all that was kept stays in memory until its last byte is read. Until
+// then the budget counts it.
+func TestTheBudgetCountsWhatIsStillInMemory(t *testing.T) {
+	const limit = 1 << 20
+	c := boundedCache(t, 4*limit)
+	c.setup()
+	f := &fill{c: c, keeping: true, limit: limit}
+	reader, _ := f.enter()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	write := func(n int) {
+		t.Helper()
+		if err := f.write(ctx, make([]byte, n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(limit)
+	reader.off, reader.taken = limit-1, limit-1
+	write(1)
+	if used := c.filling.used.Load(); used < limit {
+		t.Errorf("one byte of %d is still to be read, and the budget counts %d", limit, used)
+	}
+	reader.off, reader.taken = limit, limit
+	write(1)
+	if used := c.filling.used.Load(); used != window {
+		t.Errorf("all that was kept is read, and the budget counts %d; want %d", used, window)
+	}
+	f.leave(reader)
+	f.release()
+	idle(t, c)
+}
+
 // A reader that stalls on a body too long to be kept does not make it go a byte at a time for the others.
 func TestAStalledReaderLeavesTheOthersTheirPace(t *testing.T) {
 	c := boundedCache(t, 1<<20)
@@ -271,5 +303,24 @@ func askErratic(t *testing.T, client *http.Client, url string) {
 	}
 	if same := bytes.Count(got, []byte{seed}); same != len(got) {
 		t.Errorf("%s: %d of %d bytes are another response's; %v", method, len(got)-same, len(got), res.Header)
+	}
+}
+
+// What is stored has its length as HTTP writes it, however the handler wrote it.
+func TestAStoredLengthIsDigits(t *testing.T) {
+	c := boundedCache(t, 1<<20)
+	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Content-Length", r.URL.RawQuery)
+		w.Write([]byte("12345"))
+	}))
+	for _, declared := range []string{"5", "+5", "005", "-5", "five", ""} {
+		for range 2 {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest("GET", "/?"+declared, nil))
+			if got := w.Header()["Content-Length"]; len(got) != 1 || got[0] != "5" || w.Body.String() != "12345" {
+				t.Errorf("declared as %q: %q, %q", declared, got, w.Body)
+			}
+		}
 	}
 }

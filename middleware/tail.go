@@ -7,6 +7,7 @@ import "sort"
 type tail struct {
 	parts []part
 	size  int64
+	spent int64 // of the first part: let go, but in memory for as long as the rest of it
 }
 
 // part begins at a place in the body.
@@ -36,13 +37,14 @@ func (t *tail) drop(to int64) {
 	gone := 0
 	for gone < len(t.parts) && t.parts[gone].end() <= to {
 		t.size -= int64(len(t.parts[gone].bytes))
-		t.parts[gone].bytes = nil
+		t.parts[gone].bytes, t.spent = nil, 0
 		gone++
 	}
 	t.parts = t.parts[gone:]
 	if len(t.parts) > 0 && t.parts[0].start < to {
 		first := &t.parts[0]
 		t.size -= to - first.start
+		t.spent += to - first.start
 		first.start, first.bytes = to, first.bytes[to-first.start:]
 	}
 }
