@@ -7,7 +7,7 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// Use says what a stored response is good for now.
+// Use says what a stored response is good for at the moment.
 type Use uint8
 
 const (

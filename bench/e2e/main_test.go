@@ -10,11 +10,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"runtime"
 	"runtime/pprof"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestFlags(t *testing.T) {
@@ -86,35 +84,6 @@ func TestCheck(t *testing.T) {
 }
 
 func thousandless(n int64) string { return strings.ReplaceAll(thousands(float64(n)), ",", "") }
-
-// What was started ends with all that it has started, and the folder goes, also when nothing asks nicely.
-func TestTheEndLeavesNothing(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("measured on Linux only")
-	}
-	e := &ensemble{dir: t.TempDir() + "/all", cores: cores{server: -1, load: -1}}
-	if err := os.Mkdir(e.dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	p, err := startProcess(-1, e.dir, "sh", "-c", "trap '' TERM; sleep 1000 & echo $!; wait; sleep 1000")
-	if err != nil {
-		t.Fatal(err)
-	}
-	e.started = append(e.started, p)
-	for began := time.Now(); p.output.String() == ""; time.Sleep(time.Millisecond) {
-		if time.Since(began) > 10*time.Second {
-			t.Fatal("the shell does not start")
-		}
-	}
-	child := p.output.String()
-	e.end()
-	if state, err := os.ReadFile("/proc/" + child + "/stat"); err == nil && !strings.Contains(string(state), ") Z ") {
-		t.Errorf("the child still runs: %s", state)
-	}
-	if _, err := os.Stat(e.dir); err == nil {
-		t.Error("the folder is still there")
-	}
-}
 
 // A server that ends at once is told with what it wrote.
 func TestAServerThatDoesNotStart(t *testing.T) {

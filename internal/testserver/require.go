@@ -14,12 +14,13 @@ import (
 func Require(tb testing.TB, program string) (path string) {
 	tb.Helper()
 	if path = find(program); path == "" {
-		missing(tb, program)
+		Missing(tb, program)
 	}
 	return path
 }
 
-func missing(tb testing.TB, program string) {
+// Missing says that the machine lacks a program: it skips the test, or fails it, as Require does.
+func Missing(tb testing.TB, program string) {
 	tb.Helper()
 	if os.Getenv("FRESHET_TEST_SERVERS") == "required" {
 		tb.Fatalf("%s is not installed, and FRESHET_TEST_SERVERS=required: `make test` installs it", program)

@@ -85,9 +85,9 @@ func TestEndsOnTime(t *testing.T) {
 }
 
 func TestOverdueIsNotForEver(t *testing.T) {
-	for now, want := range map[int64]time.Duration{90: 10, 100: 1, 5000: 1} {
-		if got := (&item[int]{deadline: 100}).lifetime(now); got != want {
-			t.Errorf("%d left at %d of an item that ends at 100, want %d", got, now, want)
+	for clock, want := range map[int64]time.Duration{90: 10, 100: 1, 5000: 1} {
+		if got := (&item[int]{deadline: 100}).lifetime(clock); got != want {
+			t.Errorf("%d left at %d of an item that ends at 100, want %d", got, clock, want)
 		}
 	}
 }

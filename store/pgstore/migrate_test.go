@@ -109,7 +109,7 @@ func TestTheFileForAdministrators(t *testing.T) {
 	byHand, byUs := database(t), database(t)
 	psql := filepath.Join(filepath.Dir(testserver.Require(t, "postgres")), "psql")
 	if _, err := os.Stat(psql); err != nil {
-		t.Skip("psql is not beside postgres:", err)
+		testserver.Missing(t, "psql, beside postgres,")
 	}
 	for range 2 {
 		command := exec.Command(psql, "--no-psqlrc", "--single-transaction", "--set", "ON_ERROR_STOP=1", "--file", "schema.sql", byHand)

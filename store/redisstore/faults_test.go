@@ -342,9 +342,6 @@ func TestKeysAndValuesOutOfBounds(t *testing.T) {
 }
 
 func TestAGreatValue(t *testing.T) {
-	if testing.Short() {
-		t.Skip("100 MiB")
-	}
 	b := open(t, testserver.Redis(t).URL+"?timeout=10s")
 	value := bytes.Repeat([]byte("0123456789abcdef"), 100<<20/16)
 	if err := b.Set(t.Context(), key, value, time.Hour); err != nil {

@@ -148,7 +148,7 @@ func overTLS(t *testing.T, s *testserver.Server, cert, key string) (addr string)
 	_, port, _ := strings.Cut(p.Addr, ":")
 	err := client.Do(t.Context(), "CONFIG", "SET", "tls-cert-file", cert, "tls-key-file", key, "tls-auth-clients", "no", "tls-port", port).Err()
 	if err != nil && strings.Contains(err.Error(), "Unknown option") {
-		t.Skip("this redis-server is built without TLS")
+		testserver.Missing(t, "a redis-server with TLS")
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -108,7 +108,7 @@ var valueRules = []rule[store.Backend]{{
 		if err := b.Set(ctx, "key", value, time.Hour); err != nil {
 			return err
 		}
-		copy(value, "XXXXX")
+		copy(value, "other")
 		if err := find(ctx, b, "key", []byte("value")); err != nil {
 			return fmt.Errorf("after the slice given to Set was overwritten: %w", err)
 		}
@@ -116,7 +116,7 @@ var valueRules = []rule[store.Backend]{{
 		if err != nil {
 			return err
 		}
-		copy(got, "YYYYY")
+		copy(got, "third")
 		_ = append(got, "more"...)
 		if err := find(ctx, b, "key", []byte("value")); err != nil {
 			return fmt.Errorf("after the slice that Get returned was overwritten: %w", err)
