@@ -162,3 +162,21 @@ func BenchmarkWithin(b *testing.B) {
 		end()
 	})
 }
+
+// A source whose calls have different times wakes each in its own.
+func TestTimeoutsThatDiffer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s Source
+		long, _ := s.Within(context.Background(), time.Now(), time.Hour)
+		long.Done()
+		start := time.Now()
+		<-within(&s, context.Background()).Done()
+		if took := time.Since(start); took > timeout+timeout/share {
+			t.Errorf("woken after %v", took)
+		}
+		<-long.Done()
+		if took := time.Since(start); took < time.Hour {
+			t.Errorf("the long one was woken after %v", took)
+		}
+	})
+}
