@@ -324,3 +324,38 @@ func TestAStoredLengthIsDigits(t *testing.T) {
 		}
 	}
 }
+
+// A 304 has the fields that a 200 would have had, but for those that describe content (RFC 9110 section 15.4.5), also
+// where outer handlers have put fields into the header before.
+func TestA304DescribesNoContent(t *testing.T) {
+	c := boundedCache(t, 1<<20)
+	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for name, value := range map[string]string{
+			"Cache-Control": "max-age=60", "Etag": `"1"`, "Content-Type": "text/plain", "Content-Language": "en", "Content-Length": "4",
+			"Content-Location": "/page.en", "Vary": "Origin",
+		} {
+			w.Header().Set(name, value)
+		}
+		io.WriteString(w, "page")
+	}))
+	for _, outer := range []string{"", "X-Outer"} {
+		for range 2 { // a miss and a hit, and two hits
+			w := httptest.NewRecorder()
+			if outer != "" {
+				w.Header().Set(outer, "1")
+			}
+			r := httptest.NewRequest("GET", "/", nil)
+			r.Header.Set("If-None-Match", `"1"`)
+			h.ServeHTTP(w, r)
+			got := w.Header()
+			if w.Code != http.StatusNotModified || w.Body.Len() > 0 || got.Get("Etag") != `"1"` || got.Get("Cache-Control") == "" || got.Get("Content-Location") == "" || got.Get("Vary") == "" || outer != "" && got.Get(outer) != "1" {
+				t.Errorf("got %d %q %v", w.Code, w.Body, got)
+			}
+			for name := range got {
+				if describesContent(name) {
+					t.Errorf("a 304 with %s", name)
+				}
+			}
+		}
+	}
+}

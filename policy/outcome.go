@@ -48,7 +48,7 @@ type Outcome struct {
 // other outcomes only. Outcomes of which the same is told are equal then.
 func (o Outcome) Told() Outcome {
 	o.Stale = false
-	if o.Hit {
+	if o.Hit || o.Fwd == FwdNone {
 		o.Fwd, o.FwdStatus, o.Stored, o.Collapsed = FwdNone, 0, false, false
 	}
 	o.TTL = time.Duration(wholeSeconds(o.TTL)) * time.Second

@@ -135,3 +135,32 @@ func BenchmarkOutcome(b *testing.B) {
 		dst = o.Append(dst[:0], "Freshet")
 	}
 }
+
+// Told changes nothing that is told, and leaves nothing that is not: of equal texts it makes equal outcomes.
+func TestTold(t *testing.T) {
+	said := map[string]Outcome{}
+	for _, hit := range []bool{true, false} {
+		for _, fwd := range []Fwd{FwdNone, FwdURIMiss, FwdStale} {
+			for _, status := range []int{0, 200} {
+				for _, flags := range []int{0, 1, 2, 4, 7} {
+					for _, ttl := range []time.Duration{0, time.Millisecond, 59 * time.Second, 59*time.Second + 1, -time.Millisecond, -time.Second} {
+						for _, has := range []bool{true, false} {
+							o := Outcome{
+								Hit: hit, Fwd: fwd, FwdStatus: status, Stored: flags&1 > 0, Collapsed: flags&2 > 0, Stale: flags&4 > 0,
+								TTL: ttl, HasTTL: has,
+							}
+							told, text := o.Told(), o.String()
+							if told.String() != text {
+								t.Fatalf("%+v: told is %q, want %q", o, told, text)
+							}
+							if other, ok := said[text]; ok && told != other {
+								t.Fatalf("%q is told of %+v and of %+v", text, told, other)
+							}
+							said[text] = told
+						}
+					}
+				}
+			}
+		}
+	}
+}
