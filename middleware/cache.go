@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -63,6 +64,7 @@ type Cache struct {
 	once     sync.Once
 	follow   follower
 	calls    deadline.Source       // of StoreTimeout
+	targets  targets               // keys of what is asked for most
 	ages     words[int64]          // values of Age
 	outcomes words[policy.Outcome] // values of Cache-Status
 	replica  *store.Replica
@@ -175,6 +177,7 @@ func (c *Cache) setup() {
 		if c.Store == nil {
 			panic("middleware: Cache.Store is nil: make the Cache with middleware.New(memstore.New(64 << 20)) or another store")
 		}
+		c.targets.seed = maphash.MakeSeed()
 		if c.Name == "" {
 			c.Name = DefaultName
 		}

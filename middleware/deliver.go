@@ -92,19 +92,19 @@ func (x *exchange) write(e *store.Entry, h http.Header, aged bool, out policy.Ou
 // fields they may be, or nil.
 func (x *exchange) header(h http.Header, e *store.Entry, age time.Duration, out policy.Outcome) {
 	client := x.w.Header()
-	setHeader(client, h, e)
-	if _, there := client["Content-Type"]; !there {
+	typed, before := setHeader(client, h, e)
+	if !typed {
 		client["Content-Type"] = nil // net/http must not guess anew: the first client got none
 	}
-	x.say(client, age, out)
+	x.say(client, before, age, out)
 }
 
-// say adds what the cache has to say.
-func (x *exchange) say(client http.Header, age time.Duration, out policy.Outcome) {
+// say adds what the cache has to say, to what caches before it have said.
+func (x *exchange) say(client http.Header, before []string, age time.Duration, out policy.Outcome) {
 	if age >= 0 {
 		client["Age"] = x.c.ageField(age)
 	}
-	client["Cache-Status"] = after(client["Cache-Status"], x.c.statusField(out))
+	client["Cache-Status"] = after(before, x.c.statusField(out))
 }
 
 // after returns the values of a field behind those that were there before.
@@ -117,17 +117,20 @@ func after(before, values []string) []string {
 
 // setHeader puts a response's fields into the client's header. The values are shared with the entry:
 // they are complete, and have no room for more. To the fields that say something additional
-// to what outer handlers said, it is added.
-func setHeader(client, h http.Header, e *store.Entry) {
-	if len(client) == 0 {
-		if fields, ok := e.FieldsOf(h); ok {
-			for i := range fields {
-				client[fields[i].Name] = fields[i].Values
+// to what outer handlers said, it is added. It returns whether the client's header now has a Content-Type, and its Cache-Status.
+func setHeader(client, h http.Header, e *store.Entry) (typed bool, status []string) {
+	if fields, ok := e.FieldsOf(h); ok && len(client) == 0 {
+		for i := range fields { // and looks nothing up: every look-up would cost as much as putting a field there
+			f := &fields[i]
+			switch f.Name {
+			case "Content-Type":
+				typed = true
+			case "Cache-Status":
+				status = f.Values
 			}
-			return
+			client[f.Name] = f.Values
 		}
-		maps.Copy(client, h)
-		return
+		return typed, status
 	}
 	for name, values := range h {
 		switch name {
@@ -141,6 +144,8 @@ func setHeader(client, h http.Header, e *store.Entry) {
 		}
 		client[name] = values
 	}
+	_, typed = client["Content-Type"]
+	return typed, client["Cache-Status"]
 }
 
 // notModified sends a 304 with the fields that a 200 would have had, but for those that describe the
@@ -161,7 +166,7 @@ func (x *exchange) notModified(h http.Header, e *store.Entry, age time.Duration,
 			}
 		}
 	}
-	x.say(client, age, out)
+	x.say(client, client["Cache-Status"], age, out)
 	x.w.WriteHeader(http.StatusNotModified)
 }
 

@@ -33,12 +33,14 @@ func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next http.Handler,
 	x := exchange{c: c, w: w, r: r, next: next, p: p}
 	var plan policy.Plan
 	var why policy.Reason
-	x.req, plan, why = policy.ReadRequest(r, p)
+	place, sum := c.targets.find(r)
+	x.req, plan, why = policy.ReadRequestKnowing(r, p, place.known.Load())
 	if x.off = x.resolve(); x.off && plan == policy.Lookup {
 		plan, why = policy.Pass, policy.ReasonOff
 	}
 	switch plan {
 	case policy.Lookup:
+		place.note(sum, r, p, &x.req)
 		if x.nested() {
 			return
 		}

@@ -61,6 +61,7 @@ type Request struct {
 
 	path, query string // Target's two halves
 	force       bool   // Target ends in "?"
+	recalled    bool   // see Recalled
 
 	// What the client-facing proxy says the origin is, when it says so: only for recognising the
 	// origin in Location and Content-Location.
@@ -71,6 +72,12 @@ type Request struct {
 // the key's text and nothing else, as long as Policy asks for neither query options nor Replace and
 // the request has no Cache-Control or Pragma field.
 func ReadRequest(r *http.Request, p *Policy) (Request, Plan, Reason) {
+	return ReadRequestKnowing(r, p, nil)
+}
+
+// ReadRequestKnowing is ReadRequest, and allocates nothing when known, which may be nil, is of the same target: the result is
+// the same in every case.
+func ReadRequestKnowing(r *http.Request, p *Policy, known *Known) (Request, Plan, Reason) {
 	q := Request{Class: classOf(r.Method), Scheme: "http"}
 	if r.TLS != nil {
 		q.Scheme = "https"
@@ -89,6 +96,10 @@ func ReadRequest(r *http.Request, p *Policy) (Request, Plan, Reason) {
 	plan, why := planOf(r, p, q.Class, s)
 	if plan == Pass {
 		return q, plan, why
+	}
+	if known.tells(r, p, q.Scheme, s) {
+		q.use(known, r)
+		return q, plan, ""
 	}
 	if why = q.makeKey(r, p, s); why != "" {
 		q.Key, q.URI = "", ""

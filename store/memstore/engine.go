@@ -10,13 +10,14 @@ import (
 
 // engine keeps values under keys until they end, within a bound in bytes: what Store and Backend share.
 type engine[V any] struct {
-	cache  *otter.Cache[string, *item[V]]
+	cache  *otter.Cache[string, item[V]]
 	clock  *clock
 	limit  int64 // greatest size of one value
 	closed atomic.Bool
 }
 
-// item is a value with the time, by the engine's clock, when it ends.
+// item is a value with the time, by the engine's clock, when it ends. It lies in the cache's node, so that reading it fetches
+// nothing more from memory.
 type item[V any] struct {
 	value    V
 	deadline int64
@@ -25,7 +26,7 @@ type item[V any] struct {
 
 // lifetime is what is left at now: never 0 or less, which otter reads as "never ends", even if a tick
 // has come between our reading of the clock and otter's.
-func (it *item[V]) lifetime(now int64) time.Duration {
+func (it item[V]) lifetime(now int64) time.Duration {
 	return time.Duration(max(it.deadline-now, 1))
 }
 
@@ -34,10 +35,10 @@ func newEngine[V any](maxBytes int64) *engine[V] {
 		maxBytes = DefaultBytes
 	}
 	e := &engine[V]{clock: newClock(), limit: min(maxBytes/4, math.MaxUint32)}
-	e.cache = otter.Must(&otter.Options[string, *item[V]]{
+	e.cache = otter.Must(&otter.Options[string, item[V]]{
 		MaximumWeight: uint64(maxBytes),
-		Weigher:       func(_ string, it *item[V]) uint32 { return it.weight },
-		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[string, *item[V]]) time.Duration {
+		Weigher:       func(_ string, it item[V]) uint32 { return it.weight },
+		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[string, item[V]]) time.Duration {
 			return e.Value.lifetime(e.SnapshotAtNano)
 		}),
 		// Upkeep runs where it falls due, for a microsecond now and then: cheaper than a goroutine,
@@ -48,12 +49,9 @@ func newEngine[V any](maxBytes int64) *engine[V] {
 	return e
 }
 
-func (e *engine[V]) get(key string) (*item[V], bool) {
-	it, ok := e.cache.GetIfPresent(key)
-	if !ok || e.clock.passed(it.deadline) {
-		return nil, false
-	}
-	return it, true
+func (e *engine[V]) get(key string) (it item[V], ok bool) {
+	it, ok = e.cache.GetIfPresent(key)
+	return it, ok && !e.clock.passed(it.deadline)
 }
 
 // set keeps a value of so many bytes for ttl, which is more than 0, unless it is too great or the engine
@@ -63,7 +61,7 @@ func (e *engine[V]) set(key string, value V, size int64, ttl time.Duration) {
 		e.cache.Invalidate(key)
 		return
 	}
-	e.cache.Set(key, &item[V]{value: value, deadline: e.clock.deadline(ttl), weight: uint32(size)})
+	e.cache.Set(key, item[V]{value: value, deadline: e.clock.deadline(ttl), weight: uint32(size)})
 	if e.closed.Load() {
 		e.cache.InvalidateAll()
 	}
@@ -71,11 +69,12 @@ func (e *engine[V]) set(key string, value V, size int64, ttl time.Duration) {
 
 // expire gives what is kept under the key another lifetime, of more than 0.
 func (e *engine[V]) expire(key string, ttl time.Duration) (existed bool) {
-	e.cache.ComputeIfPresent(key, func(old *item[V]) (*item[V], otter.ComputeOp) {
+	e.cache.ComputeIfPresent(key, func(old item[V]) (item[V], otter.ComputeOp) {
 		if existed = !e.clock.passed(old.deadline); !existed {
-			return nil, otter.InvalidateOp
+			return old, otter.InvalidateOp
 		}
-		return &item[V]{value: old.value, deadline: e.clock.deadline(ttl), weight: old.weight}, otter.WriteOp
+		old.deadline = e.clock.deadline(ttl)
+		return old, otter.WriteOp
 	})
 	return existed
 }
@@ -86,7 +85,7 @@ func (e *engine[V]) delete(key string) (existed bool) {
 }
 
 // left is how long the item is kept yet, in nanoseconds.
-func (e *engine[V]) left(it *item[V]) time.Duration {
+func (e *engine[V]) left(it item[V]) time.Duration {
 	return time.Duration(it.deadline - e.clock.precise())
 }
 

@@ -86,7 +86,7 @@ func TestEndsOnTime(t *testing.T) {
 
 func TestOverdueIsNotForEver(t *testing.T) {
 	for clock, want := range map[int64]time.Duration{90: 10, 100: 1, 5000: 1} {
-		if got := (&item[int]{deadline: 100}).lifetime(clock); got != want {
+		if got := (item[int]{deadline: 100}).lifetime(clock); got != want {
 			t.Errorf("%d left at %d of an item that ends at 100, want %d", got, clock, want)
 		}
 	}

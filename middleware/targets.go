@@ -1,0 +1,40 @@
+package middleware
+
+import (
+	"hash/maphash"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/freshet-go/freshet/policy"
+)
+
+// targets remembers what was made of the targets that are asked for most, so that a request for one of them makes no
+// key of its own. A target takes the place of another when it is asked for twice in a row, so that those who ask for
+// everything once push nothing out.
+type targets struct {
+	seed   maphash.Seed
+	places [2048]place
+}
+
+type place struct {
+	known atomic.Pointer[policy.Known]
+	asked atomic.Uint64 // for what, when it was something else that was asked for last
+}
+
+// find returns the place that a request's target would have, and what tells it from others of that place.
+func (t *targets) find(r *http.Request) (*place, uint64) {
+	sum := maphash.String(t.seed, r.RequestURI) ^ maphash.String(t.seed, r.Host)<<1
+	return &t.places[sum%uint64(len(t.places))], sum
+}
+
+// note remembers what was read of r under p, unless it is known.
+func (pl *place) note(sum uint64, r *http.Request, p *policy.Policy, q *policy.Request) {
+	if q.Recalled() {
+		return
+	}
+	if pl.asked.Load() != sum {
+		pl.asked.Store(sum)
+	} else if known := policy.Know(r, p, q); known != nil {
+		pl.known.Store(known)
+	}
+}

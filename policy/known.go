@@ -1,0 +1,73 @@
+package policy
+
+import (
+	"net/http"
+	"strings"
+)
+
+// Known is what ReadRequest made of a target under a policy, to be used again for requests of the same target: most
+// requests ask for what another has just asked for. It is never modified, and holds no reference to the
+// http.Request that it was made of.
+type Known struct {
+	policy          *Policy
+	line, authority string // RequestURI and Host, as sent
+	urlPath, urlRaw string // Path and RawPath of the URL
+
+	key, uri, scheme, host, path, query string // what Request has
+	force                               bool
+}
+
+// maxKnown is the greatest length of a key that is remembered, so that what is kept of many stays small.
+const maxKnown = 512
+
+// Know returns what q, which ReadRequest has made of r under p, is good for beyond r. It returns nil where the target does
+// not tell the key: because the key has more than the URI, or is the operator's.
+func Know(r *http.Request, p *Policy, q *Request) *Known {
+	switch {
+	case q.Key == "" || len(q.Key) > maxKnown || len(r.RequestURI) > maxKnown || len(r.Host) > maxKnown:
+		return nil
+	case len(q.Key) != len(keyMethod)+len(q.URI) || p.Key.Replace != nil || len(p.Key.Headers) > 0 || len(p.Key.Cookies) > 0:
+		return nil
+	case !strings.HasPrefix(r.RequestURI, "/"):
+		return nil
+	}
+	k := &Known{
+		policy: p, line: strings.Clone(r.RequestURI), authority: strings.Clone(r.Host),
+		key: q.Key, uri: q.URI, scheme: q.Scheme, host: q.Host,
+	}
+	k.path, k.query, k.force = splitQuery(k.line)
+	k.urlPath, k.urlRaw = k.share(r.URL.Path), k.share(r.URL.RawPath)
+	return k
+}
+
+// share returns a text as a part of the line where it is one, and a copy otherwise.
+func (k *Known) share(text string) string {
+	if i := strings.Index(k.line, text); i >= 0 {
+		return k.line[i : i+len(text)]
+	}
+	return strings.Clone(text)
+}
+
+// asSent says whether a request's URL tells of no other origin than the connection does.
+func asSent(r *http.Request, scheme string) bool {
+	u := r.URL
+	return (u.Scheme == "" || u.Scheme == scheme) && (u.Host == "" || u.Host == r.Host) && u.Opaque == "" && u.User == nil
+}
+
+// tells reports whether the key of r under p is the known one. k may be nil.
+func (k *Known) tells(r *http.Request, p *Policy, scheme string, s seen) bool {
+	u := r.URL
+	return k != nil && k.policy == p && k.scheme == scheme && k.line == r.RequestURI && k.authority == r.Host &&
+		(s&sawForwarding == 0 || p.Key.IgnoreForwarded) && asSent(r, scheme) &&
+		u.Path == k.urlPath && u.RawPath == k.urlRaw && u.RawQuery == k.query && u.ForceQuery == k.force
+}
+
+// use fills in what makeKey would.
+func (q *Request) use(k *Known, r *http.Request) {
+	q.Key, q.URI, q.Host = k.key, k.uri, k.host
+	q.Target, q.path, q.query, q.force = k.line, k.path, k.query, k.force
+	q.publicScheme, q.recalled = r.URL.Scheme, true
+}
+
+// Recalled says that the key was known.
+func (q *Request) Recalled() bool { return q.recalled }
