@@ -40,11 +40,7 @@ var mayStand = func() (t [256]uint8) {
 
 // appendEscaped appends s with every byte escaped that may not stand where.
 func appendEscaped[T string | []byte](dst []byte, s T, where uint8) []byte {
-	all := where
-	for i := 0; i < len(s); i++ {
-		all &= mayStand[s[i]]
-	}
-	if all != 0 {
+	if stands(s, where) {
 		return append(dst, s...) // nearly always
 	}
 	const hex = "0123456789ABCDEF"
@@ -57,6 +53,14 @@ func appendEscaped[T string | []byte](dst []byte, s T, where uint8) []byte {
 		}
 	}
 	return append(dst, s[from:]...)
+}
+
+// stands reports whether every byte of s may stand where.
+func stands[T string | []byte](s T, where uint8) bool {
+	for i := 0; i < len(s); i++ {
+		where &= mayStand[s[i]]
+	}
+	return where != 0
 }
 
 // unescapesTo reports whether percent-decoding escaped gives plain, as net/url decodes paths.

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
@@ -66,7 +67,7 @@ func isTokenByte(c byte) bool {
 // It is injective, and no primary key: "key vary field=value field", where a field that the request
 // lacks has no "=". A value of more than maxVariantValue bytes stands as its SHA-256.
 func VariantKey(key string, fields []string, h http.Header) string {
-	var buf, value [512]byte
+	var buf [512]byte
 	b := append(buf[:0], key...)
 	b = append(b, " vary"...)
 	for _, f := range fields {
@@ -77,14 +78,16 @@ func VariantKey(key string, fields []string, h http.Header) string {
 			continue
 		}
 		b = append(b, '=')
-		v := appendNormalised(value[:0], f, values)
-		if len(v) > maxVariantValue {
+		start := len(b)
+		b = appendNormalised(b, f, values)
+		switch v := b[start:]; {
+		case len(v) > maxVariantValue:
 			sum := sha256.Sum256(v)
-			b = append(b, `\:`...) // no escape: what follows is no value
+			b = append(b[:start], `\:`...) // no escape: what follows is no value
 			b = hex.AppendEncode(b, sum[:])
-			continue
+		case !stands(v, inVariant):
+			b = appendEscaped(b[:start], bytes.Clone(v), inVariant)
 		}
-		b = appendEscaped(b, v, inVariant)
 	}
 	return string(b)
 }
