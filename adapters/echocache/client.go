@@ -18,6 +18,7 @@ type client struct {
 	c     echo.Context
 	outer *echo.Response
 	wrote bool // some of a body
+	hooks hooksOnly
 }
 
 // Header is the client's.
@@ -72,7 +73,8 @@ func (w *client) Unwrap() http.ResponseWriter { return w.outer.Writer }
 func (w *client) finish(answered bool) {
 	if w.wrote {
 		to := w.outer.Writer
-		w.outer.Writer = hooksOnly{to}
+		w.hooks.ResponseWriter = to
+		w.outer.Writer = &w.hooks
 		w.outer.Write(nil)
 		w.outer.Writer = to
 	}
@@ -84,14 +86,14 @@ func (w *client) finish(answered bool) {
 // hooksOnly lets Response.Write call its hooks without writing anything.
 type hooksOnly struct{ http.ResponseWriter }
 
-func (w hooksOnly) Write(p []byte) (int, error) {
+func (w *hooksOnly) Write(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
 	return w.ResponseWriter.Write(p)
 }
 
-func (w hooksOnly) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *hooksOnly) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // closed is the writer of a Response that is complete.
 type closed struct{ http.ResponseWriter }
