@@ -13,21 +13,17 @@ import (
 // visit for each entry at each cycle, and what a hit has to fetch from memory. Only the body is shared with
 // e, so that of a decoded entry nothing else stays behind.
 func (e *Entry) Packed() *Entry {
-	values, bytes := countStrings(e), len(e.Key)
-	for _, h := range [...]http.Header{e.Header, e.Trailer, e.Vary} {
-		for name, vs := range h {
-			if usualNames[name] == "" {
-				bytes += len(name)
-			}
-			for _, v := range vs {
-				bytes += len(v)
-			}
-		}
-	}
-	packed, fields, room := newBlock(len(e.Header), values)
-	p := packer{room: room}
-	p.text.Grow(bytes)
+	var few [16]piece
+	var sum size
+	pieces := sum.take(few[:0], e.Header)
+	header := len(pieces)
+	pieces = sum.take(pieces, e.Trailer)
+	trailer := len(pieces)
+	pieces = sum.take(pieces, e.Vary)
 
+	packed, fields, room := newBlock(header, sum.values)
+	p := packer{room: room}
+	p.text.Grow(sum.bytes + len(e.Key))
 	*packed = *e
 	packed.Key = p.string(e.Key)
 	if i := strings.Index(e.Key, e.URI); i >= 0 {
@@ -42,12 +38,10 @@ func (e *Entry) Packed() *Entry {
 			packed.Variants[i] = cloned(fields)
 		}
 	}
-	packed.Header = p.header(e.Header)
-	packed.Trailer = p.header(e.Trailer)
-	packed.Vary = p.header(e.Vary)
-	for name, values := range packed.Header {
-		fields = append(fields, Field{name, values})
-	}
+	fields = p.fields(fields, pieces[:header])
+	packed.Header = asHeader(e.Header, fields)
+	packed.Trailer = asHeader(e.Trailer, p.fields(nil, pieces[header:trailer]))
+	packed.Vary = asHeader(e.Vary, p.fields(nil, pieces[trailer:]))
 	packed.list = fieldList{fields, identity(packed.Header)}
 	return packed
 }
@@ -95,6 +89,33 @@ var usualNames = func() map[string]string {
 	return names
 }()
 
+// piece is a field on its way into a packed header.
+type piece struct {
+	Field
+	usual bool // the name is kept once for all entries
+}
+
+// size is how much room fields take.
+type size struct{ values, bytes int }
+
+// take adds the fields of h to pieces. Walking a map costs more than anything else here, and is done this once.
+func (s *size) take(pieces []piece, h http.Header) []piece {
+	for name, values := range h {
+		usual, is := usualNames[name]
+		if is {
+			name = usual
+		} else {
+			s.bytes += len(name)
+		}
+		pieces = append(pieces, piece{Field{name, values}, is})
+		s.values += len(values)
+		for _, v := range values {
+			s.bytes += len(v)
+		}
+	}
+	return pieces
+}
+
 // packer lays texts and lists one after the other, in room that was made for all of them.
 type packer struct {
 	text strings.Builder
@@ -107,28 +128,36 @@ func (p *packer) string(s string) string {
 	return p.text.String()[start:]
 }
 
-func (p *packer) header(h http.Header) http.Header {
-	if h == nil {
-		return nil
-	}
-	packed := make(http.Header, len(h))
-	for name, values := range h {
-		if usual := usualNames[name]; usual != "" {
-			name = usual
-		} else {
+// fields appends the pieces, packed.
+func (p *packer) fields(packed []Field, pieces []piece) []Field {
+	for i := range pieces {
+		f := &pieces[i]
+		name, values := f.Name, f.Values
+		if !f.usual {
 			name = p.string(name)
 		}
-		if values == nil {
-			packed[name] = nil
-			continue
+		if values != nil {
+			start := len(p.room)
+			for _, v := range values {
+				p.room = append(p.room, p.string(v))
+			}
+			values = p.room[start:len(p.room):len(p.room)]
 		}
-		start := len(p.room)
-		for _, v := range values {
-			p.room = append(p.room, p.string(v))
-		}
-		packed[name] = p.room[start:len(p.room):len(p.room)]
+		packed = append(packed, Field{name, values})
 	}
 	return packed
+}
+
+// asHeader is a map of the fields, nil for that of nil.
+func asHeader(of http.Header, fields []Field) http.Header {
+	if of == nil {
+		return nil
+	}
+	h := make(http.Header, len(fields))
+	for i := range fields {
+		h[fields[i].Name] = fields[i].Values
+	}
+	return h
 }
 
 // Field is one field of a header: its name, and its values.
