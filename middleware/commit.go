@@ -48,7 +48,11 @@ func (n *run) commit(final bool) {
 		n.direct(h, final)
 		return
 	}
-	e := n.entry(h, a, n.status)
+	stored := h
+	if n.asStored = final && a.AsIs && n.status != http.StatusPartialContent; !n.asStored {
+		stored = policy.Storable(h, a.Strip)
+	}
+	e := n.entry(stored, a, n.status)
 	e.Announced = announced
 	n.validators(h, e, final)
 	n.share(h, e, final, a.Fresh > a.Age)
@@ -103,10 +107,10 @@ func (n *run) admit(h http.Header, status int, final bool) (a policy.Admission, 
 	return a, announced
 }
 
-// entry is the stored response to be, all but its body.
+// entry is the stored response to be, all but its body: with the header h, of which a was said.
 func (n *run) entry(h http.Header, a policy.Admission, status int) *store.Entry {
 	e := &store.Entry{
-		Key: n.req.Key, URI: n.req.URI, Status: status, Header: policy.Storable(h, a.Strip),
+		Key: n.req.Key, URI: n.req.URI, Status: status, Header: h,
 		Tags: n.said.tagged(n.req.Tag), Fill: n.f.number, Requested: n.began, Received: n.received,
 		Age: a.Age, Fresh: a.Fresh, Grace: a.Grace, IfError: a.IfError, Keep: a.Keep,
 		MustRevalidate: a.MustRevalidate, Anonymous: a.Anonymous,
@@ -164,7 +168,11 @@ func (n *run) share(h http.Header, e *store.Entry, final, fresh bool) {
 		n.mode = direct
 	case final:
 		body, _ := n.f.whole()
-		n.kept = n.complete(e, body)
+		n.kept = n.complete(e, body).Packed()
+		n.packed = n.kept
+		if n.asStored {
+			h = n.kept.Header
+		}
 		n.answer, n.own = n.kept, h
 		n.mode = ready
 		if shareable {

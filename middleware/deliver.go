@@ -33,13 +33,15 @@ func (n *run) deliverOwn() {
 		n.write(n.answer, n.answer.Header, true, n.out, time.Now())
 		return
 	}
-	for _, name := range []string{"Content-Length", "Accept-Ranges"} {
-		if v := n.answer.Header[name]; v != nil {
-			h[name] = v
+	if !n.asStored {
+		for _, name := range []string{"Content-Length", "Accept-Ranges"} {
+			if v := n.answer.Header[name]; v != nil {
+				h[name] = v
+			}
 		}
-	}
-	if n.short() { // as net/http would send it: with the length that the handler declared
-		h["Content-Length"] = []string{strconv.FormatInt(n.declared, 10)}
+		if n.short() { // as net/http would send it: with the length that the handler declared
+			h["Content-Length"] = []string{strconv.FormatInt(n.declared, 10)}
+		}
 	}
 	n.write(n.answer, h, n.mode == discarding, n.out, n.received)
 }

@@ -29,7 +29,10 @@ func (n *run) keep(e *store.Entry) {
 		}
 	}
 	n.index(e)
-	if n.c.set(e) != nil {
+	if e != n.packed {
+		e = e.Packed()
+	}
+	if n.c.put(e) != nil {
 		n.out.Stored, n.out.Detail = false, ReasonStoreError
 		return
 	}
@@ -88,8 +91,11 @@ func (n *run) index(e *store.Entry) {
 	c.set(index)
 }
 
-// set and remove are the only doors to the store for writing.
-func (c *Cache) set(e *store.Entry) error {
+// set stores an entry that others may have.
+func (c *Cache) set(e *store.Entry) error { return c.put(e.Packed()) }
+
+// put and remove are the only doors to the store for writing.
+func (c *Cache) put(e *store.Entry) error {
 	ctx := context.Background()
 	if !c.local {
 		bounded, cancel := c.storeContext()
@@ -99,7 +105,7 @@ func (c *Cache) set(e *store.Entry) error {
 	left := e.Lifetime() - time.Since(e.Received)
 	err := func() (err error) {
 		defer caught(&err)
-		return c.Store.Set(ctx, e.Key, e.Packed(), left)
+		return c.Store.Set(ctx, e.Key, e, left)
 	}()
 	if err != nil {
 		c.fault("store: set", err)

@@ -48,7 +48,7 @@ func (n *run) renewed(h http.Header, old *store.Entry, body []byte) {
 	}
 	good := n.storableForOthers(status, h)
 	a, announced := n.admit(h, status, false)
-	e := n.entry(h, a, status)
+	e := n.entry(policy.Storable(h, a.Strip), a, status)
 	e.Body, e.Trailer = body, old.Trailer
 	e.Announced, e.MadeETag, e.MadeModified = announced, old.MadeETag, old.MadeModified
 	if len(e.Tags) == 0 {
@@ -118,7 +118,7 @@ func (n *run) updateFromHead(h http.Header) {
 		return
 	}
 	announced := policy.Announce(header, n.p, a, &get, n.ttl, n.governed, n.received)
-	e := n.entry(header, a, old.Status)
+	e := n.entry(policy.Storable(header, a.Strip), a, old.Status)
 	e.Body, e.Trailer, e.Tags = old.Body, old.Trailer, old.Tags
 	e.Announced, e.MadeETag, e.MadeModified = announced, old.MadeETag, old.MadeModified
 	n.kept = e

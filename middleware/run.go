@@ -39,7 +39,9 @@ type run struct {
 
 	answer   *store.Entry // the whole answer, for this client and for others
 	own      http.Header  // the answer's header for this client alone, where it differs
+	asStored bool         // own is the answer's header
 	kept     *store.Entry // what is to be stored
+	packed   *store.Entry // what is so already, if anything
 	indexing string       // the variant key that the index has been told of
 	varies   []string     // the request fields that the response varies on
 	unlink   func() bool  // what ends the run early is called off

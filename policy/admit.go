@@ -21,6 +21,8 @@ type Admission struct {
 	// Strip lists the fields, in canonical form, that are not stored: those of private="…" and
 	// no-cache="…", and hop-by-hop fields.
 	Strip []string
+	// AsIs: nothing is stripped and the names are in canonical form, so that Storable would make a copy and nothing else.
+	AsIs bool
 	// Vary lists the request fields that the response varies by, as VaryFields returns them.
 	Vary []string
 }
@@ -42,13 +44,19 @@ type Admission struct {
 //
 // A response to HEAD is judged as one to GET would be, and never stored.
 func Admit(req *Request, status int, h http.Header, p *Policy, ttl time.Duration, requested, received time.Time) Admission {
-	h = Canonical(h)
+	plain := plain(h)
+	if !plain {
+		h = Canonical(h)
+	}
 	d, _, aimed := targeted(h, p.Targeted)
 	if !aimed {
 		d = ParseResponseDirectives(h)
 	}
 	a := Admission{Age: InitialAge(h, requested, received)}
-	a.Strip = slices.Concat(d.NoCacheFields, d.PrivateFields, HopByHop(h))
+	if a.Strip = slices.Concat(d.NoCacheFields, d.PrivateFields); !plain {
+		a.Strip = append(a.Strip, HopByHop(h)...)
+	}
+	a.AsIs = plain && len(a.Strip) == 0
 	if a.Reason = refuse(req, status, h, p, &d, &a); a.Reason != "" {
 		return a
 	}

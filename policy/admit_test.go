@@ -4,6 +4,7 @@ import (
 	"math"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -217,9 +218,22 @@ func TestAdmitSaysForHowLong(t *testing.T) {
 		{"what is not stored of it", anonymousGet, fields("Cache-Control", `max-age=60, no-cache="x-a", private="x-b, x-c"`, "Connection", "x-d", "X-D", "1"), Policy{}, Admission{Fresh: m, Keep: DefaultKeep, Explicit: true, Strip: []string{"X-A", "X-B", "X-C", "Connection", "X-D"}}},
 	} {
 		got := Admit(c.req, 200, c.h, &c.p, c.p.TTL, received, received)
-		c.want.Store = true
+		c.want.Store, c.want.AsIs = true, len(c.want.Strip) == 0
 		if !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s:\n got %+v\nwant %+v", c.why, got, c.want)
+		}
+	}
+}
+
+// What is stored as it is, is what Storable makes of it; and nearly all responses are.
+func TestAdmitAsIs(t *testing.T) {
+	odd := []string{http.TrailerPrefix + "X-A", "x-a", "ETag", "set-cookie"}
+	usual := []string{"Content-Type", "Content-Length", "Cache-Control", "Date", "Etag", "Last-Modified", "Vary", "Accept-Ranges", "X-Anything", "Location"}
+	for i, name := range slices.Concat(odd, hopByHop, usual) {
+		h := http.Header{"Cache-Control": {"max-age=60"}, name: {"max-age=60"}}
+		a := Admit(anonymousGet, 200, h, &Policy{}, 0, received, received)
+		if want := i >= len(odd)+len(hopByHop); a.AsIs != want || want && !reflect.DeepEqual(Storable(h, a.Strip), h) {
+			t.Errorf("%s: as it is: %v", name, a.AsIs)
 		}
 	}
 }
@@ -282,6 +296,9 @@ func FuzzAdmit(f *testing.F) {
 			}
 			if a.Store && req.Credentials && a.Anonymous {
 				t.Errorf("made with credentials, and stored for those without: %+v", a)
+			}
+			if stored := Storable(h, a.Strip); a.AsIs && !reflect.DeepEqual(stored, h) {
+				t.Errorf("said to be stored as it is: %q, which is stored as %q", h, stored)
 			}
 			if a.Store && len(h["Set-Cookie"]) > 0 && len(a.Strip) == 0 {
 				t.Errorf("stored with Set-Cookie: %+v", a)

@@ -33,6 +33,20 @@ func recased(h http.Header) http.Header {
 	return c
 }
 
+// plain reports whether the names of h are in canonical form, and none of its fields is one that is never stored.
+func plain(h http.Header) bool {
+	for name := range h {
+		switch name {
+		case "Content-Type", "Content-Length", "Cache-Control", "Date", "Etag", "Last-Modified", "Vary", "Accept-Ranges":
+			continue // and so need not be looked at
+		}
+		if slices.Contains(hopByHop, name) || strings.HasPrefix(name, http.TrailerPrefix) || http.CanonicalHeaderKey(name) != name {
+			return false
+		}
+	}
+	return true
+}
+
 // hopByHop are the fields that concern one connection, or that a proxy on the way acts on: they are
 // never stored (RFC 9111 section 3.1, RFC 9110 section 7.6.1). Trailer is one of them because an
 // entry knows its trailers itself.
