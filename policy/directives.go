@@ -165,11 +165,44 @@ func (d *ResponseDirectives) addLines(lines []string) {
 	}
 	s := directiveScanner{lines: lines}
 	for one, ok := s.next(); ok; one, ok = s.next() {
-		d.add(one)
+		if !d.addUsual(one) {
+			d.add(one)
+		}
 	}
 	if s.unclosed {
 		d.NoStore = true
 	}
+}
+
+// addUsual takes a directive that most responses have, as most write it: as add would, without its allocation.
+func (d *ResponseDirectives) addUsual(one string) bool {
+	switch one {
+	case "no-store":
+		d.NoStore = true
+	case "public":
+		d.Public = true
+	case "must-revalidate":
+		d.MustRevalidate = true
+	case "immutable":
+		d.Immutable = true
+	default:
+		name, arg, _ := strings.Cut(one, "=")
+		lifetime, ok := parseSeconds(arg)
+		if !ok || len(arg) > 9 { // more digits may be more than fits
+			return false
+		}
+		switch name {
+		case "max-age":
+			agree(&d.MaxAge, lifetime)
+		case "s-maxage":
+			agree(&d.SMaxAge, lifetime)
+		case "stale-while-revalidate":
+			agree(&d.StaleWhileRevalidate, lifetime)
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // add takes one directive. It is given to the parser alone, for that gives up a whole header for one
@@ -205,10 +238,10 @@ func (d *ResponseDirectives) add(one string) {
 	if c.PrivatePresent {
 		d.PrivateFields, d.Private = qualify(d.PrivateFields, d.Private, form, c.Private)
 	}
-	agree(&d.MaxAge, c.MaxAge)
-	agree(&d.SMaxAge, c.SMaxAge)
-	agree(&d.StaleWhileRevalidate, c.StaleWhileRevalidate)
-	agree(&d.StaleIfError, c.StaleIfError)
+	agree(&d.MaxAge, seconds(c.MaxAge))
+	agree(&d.SMaxAge, seconds(c.SMaxAge))
+	agree(&d.StaleWhileRevalidate, seconds(c.StaleWhileRevalidate))
+	agree(&d.StaleIfError, seconds(c.StaleIfError))
 }
 
 // strictest takes a directive of which only the name can be trusted. A must-revalidate is read as
@@ -277,13 +310,13 @@ func seconds(n cacheobject.DeltaSeconds) time.Duration {
 	return time.Duration(n) * time.Second
 }
 
-// agree puts n, unless it is absent, into d. When d holds another number already, both mean nothing.
-func agree(d *time.Duration, n cacheobject.DeltaSeconds) {
+// agree puts a lifetime, unless it is absent, into d. When d holds another one already, both mean nothing.
+func agree(d *time.Duration, lifetime time.Duration) {
 	switch {
-	case n < 0:
+	case lifetime < 0:
 	case *d == absent:
-		*d = seconds(n)
-	case *d != seconds(n):
+		*d = lifetime
+	case *d != lifetime:
 		*d = 0
 	}
 }

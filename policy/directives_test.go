@@ -179,6 +179,13 @@ func TestParseRequestDirectivesOfBrowsersAllocatesNothing(t *testing.T) {
 	}
 }
 
+func TestParseUsualResponseDirectivesAllocatesNothing(t *testing.T) {
+	h := http.Header{"Cache-Control": {"public, max-age=60, s-maxage=600, must-revalidate, immutable", "stale-while-revalidate=5, no-store"}}
+	if n := testing.AllocsPerRun(100, func() { ParseResponseDirectives(h) }); n != 0 {
+		t.Errorf("%v allocations; want 0", n)
+	}
+}
+
 // What an 8 KiB header costs is what its parts cost: no byte is looked at over and over.
 func TestHostileCacheControlCostsLinearMemory(t *testing.T) {
 	for _, part := range []string{`a="",`, `a,`, `private="`, `"",`, `private="a",`, `max-age=1,`, `no-cache="a,a,a,a",`, `\"`, `a b;`} {
@@ -196,7 +203,8 @@ func TestHostileCacheControlCostsLinearMemory(t *testing.T) {
 func FuzzParseResponseDirectives(f *testing.F) {
 	for _, s := range []string{
 		"", "max-age=60, public", `private="a, b", no-cache="`, `a="",a="",`, "max-age=99999999999a", `\"",`, "s-maxage=1;private",
-		`private="0,001="`, "no-store", "must-understand, no-store", "a=\x00,b=\xff", `no-cache="\",x`,
+		`private="0,001="`, "no-store", "must-understand, no-store", "public,max-age=5,must-revalidate,immutable,s-maxage=7,stale-while-revalidate=9",
+		"max-age=999999999", "max-age=2147483647", "max-age=5,max-age=6", "max-age=, s-maxage", "Public, MAX-AGE=5", "public=1, immutable=\"\"", "no-store=x", "a=\x00,b=\xff", `no-cache="\",x`,
 	} {
 		f.Add(s)
 	}
@@ -220,6 +228,13 @@ func FuzzParseResponseDirectives(f *testing.F) {
 		}
 		if d := parse("no-store, " + s); !d.NoStore {
 			t.Errorf("%q hides the no-store before it", s)
+		}
+		slow, cut := noResponseDirectives(), directiveScanner{lines: []string{s}}
+		for one, ok := cut.next(); ok; one, ok = cut.next() {
+			slow.add(one)
+		}
+		if slow.NoStore = slow.NoStore || cut.unclosed; len(s) < MaxCacheControl-100 && !reflect.DeepEqual(d, slow) {
+			t.Errorf("%q: read the usual way %+v, by the parser %+v", s, d, slow)
 		}
 		if again := parse(s); !reflect.DeepEqual(again, d) {
 			t.Errorf("%q: %+v, then %+v", s, d, again)
