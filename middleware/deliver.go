@@ -188,8 +188,7 @@ func (x *exchange) writePart(e *store.Entry, h http.Header, spans []store.Span, 
 	client := x.w.Header()
 	delete(client, "Trailer")
 	if len(spans) == 1 {
-		values := [2]string{policy.ContentRange(spans[0], total), strconv.FormatInt(spans[0].Len(), 10)}
-		client["Content-Range"], client["Content-Length"] = values[0:1:1], values[1:2:2]
+		client["Content-Range"], client["Content-Length"] = partFields(spans[0], total)
 		x.w.WriteHeader(http.StatusPartialContent)
 		x.w.Write(policy.Cut(e, spans[0]))
 		return
@@ -201,6 +200,16 @@ func (x *exchange) writePart(e *store.Entry, h http.Header, spans []store.Span, 
 	client["Content-Length"] = []string{strconv.FormatInt(int64(length), 10)}
 	x.w.WriteHeader(http.StatusPartialContent)
 	writeParts(x.w, boundary, h, spans, total, func(s store.Span) []byte { return policy.Cut(e, s) })
+}
+
+// partFields returns the values of Content-Range and Content-Length for one part.
+func partFields(span store.Span, total int64) (part, length []string) {
+	var buf [96]byte
+	b := policy.AppendContentRange(buf[:0], span, total)
+	at := len(b)
+	text := string(strconv.AppendInt(b, span.Len(), 10)) // both lie in one text
+	values := [2]string{text[:at], text[at:]}
+	return values[0:1:1], values[1:2:2]
 }
 
 // writeParts writes the content of a multipart/byteranges response.

@@ -138,6 +138,9 @@ func parsePosition(s string) (int64, bool) {
 // place of the first of them. One look at each is enough: what the grown span meets met s or a
 // span that s took in.
 func coalesce(spans []store.Span, s store.Span) []store.Span {
+	if spans == nil {
+		return []store.Span{s}
+	}
 	place := len(spans)
 	for i := 0; i < len(spans); {
 		if !meets(s, spans[i]) {
@@ -179,19 +182,25 @@ func ParseContentRange(s string) (span store.Span, total int64, ok bool) {
 // ContentRange returns the Content-Range of a 206 with one part: "bytes 0-4/10", with "*" for a
 // total that is negative. For an empty span it is that of a 416: "bytes */10".
 func ContentRange(span store.Span, total int64) string {
-	b := append(make([]byte, 0, 64), "bytes "...)
+	var buf [64]byte
+	return string(AppendContentRange(buf[:0], span, total))
+}
+
+// AppendContentRange appends what ContentRange returns.
+func AppendContentRange(dst []byte, span store.Span, total int64) []byte {
+	dst = append(dst, "bytes "...)
 	if span.Len() <= 0 {
-		b = append(b, '*')
+		dst = append(dst, '*')
 	} else {
-		b = strconv.AppendInt(b, span.First, 10)
-		b = append(b, '-')
-		b = strconv.AppendInt(b, span.End-1, 10)
+		dst = strconv.AppendInt(dst, span.First, 10)
+		dst = append(dst, '-')
+		dst = strconv.AppendInt(dst, span.End-1, 10)
 	}
-	b = append(b, '/')
+	dst = append(dst, '/')
 	if total < 0 {
-		return string(append(b, '*'))
+		return append(dst, '*')
 	}
-	return string(strconv.AppendInt(b, total, 10))
+	return strconv.AppendInt(dst, total, 10)
 }
 
 // rangeOf is the Range that asks for span; open at its end where the representation ends.
