@@ -621,23 +621,30 @@ func TestAPageMadeOfTheAppsOwnFragments(t *testing.T) {
 
 // What was invalidated while a POST's handler ran is not stored from its response, which was made before.
 func TestAnInvalidationCrossesAPost(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newCache(t)
-		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Cache-Control", "max-age=60")
-			w.Header().Set("Content-Location", "/x")
-			io.WriteString(w, r.Method)
-			time.Sleep(10 * time.Second)
-		}))
-		var post sync.WaitGroup
-		post.Go(func() { do(h, "POST", "/x") })
-		synctest.Wait()
-		if err := c.InvalidateURL(context.Background(), "http://example.com/x"); err != nil {
-			t.Fatal(err)
-		}
-		post.Wait()
-		want(t, "a later GET", body(get(h, "/x")), "GET")
-	})
+	for _, answers := range []string{"before it", "after it"} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCache(t)
+			h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=60")
+				w.Header().Set("Content-Location", "/x")
+				if answers == "before it" {
+					io.WriteString(w, r.Method)
+				}
+				time.Sleep(10 * time.Second)
+				if answers == "after it" {
+					io.WriteString(w, r.Method)
+				}
+			}))
+			var post sync.WaitGroup
+			post.Go(func() { do(h, "POST", "/x") })
+			synctest.Wait()
+			if err := c.InvalidateURL(context.Background(), "http://example.com/x"); err != nil {
+				t.Fatal(err)
+			}
+			post.Wait()
+			want(t, "a later GET than a POST that answers "+answers, body(get(h, "/x")), "GET")
+		})
+	}
 }
 
 // A client that leaves while it waits for another's response is told of, too.

@@ -19,7 +19,8 @@ import (
 type follower struct {
 	c       *Cache
 	journal store.Journal
-	shared  bool // with other processes
+	shared  bool          // with other processes; otherwise there is no journal:
+	numbers atomic.Uint64 // ... the last number given out, which nobody else asks about
 
 	seen  uint64        // up to which number the journal's marks have been applied; touched by one goroutine
 	past  uint64        // a number that the journal no longer knew, until it is beyond that; likewise
@@ -74,7 +75,7 @@ func (c *Cache) startJournal() {
 // process gave out, and everything below counts as invalidated.
 func (c *Cache) startPrivateJournal() {
 	begin := uint64(time.Now().UnixMicro())
-	c.follow.journal = store.NewMemoryJournalAfter(begin)
+	c.follow.numbers.Store(begin)
 	c.replica.Apply(store.Numbered{Mark: store.Mark{Kind: store.Everything}, Number: begin})
 }
 
@@ -254,8 +255,9 @@ var errUnsent = errors.New("middleware: the journal did not take the invalidatio
 // record appends marks and applies them here. Numbers of one Append follow on each other.
 func (f *follower) record(ctx context.Context, marks []store.Mark) (last uint64, err error) {
 	defer caught(&err)
-	last, err = f.journal.Append(ctx, marks...)
-	if err != nil {
+	if !f.shared {
+		last = f.numbers.Add(uint64(len(marks)))
+	} else if last, err = f.journal.Append(ctx, marks...); err != nil {
 		return 0, err
 	}
 	first := last - uint64(len(marks)) + 1

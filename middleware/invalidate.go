@@ -164,6 +164,9 @@ func (w *unsafeWriter) finish() {
 // marksSince counts the invalidations of anything since number. A response to POST is rare enough to be
 // stored only when nothing else was invalidated meanwhile.
 func (x *exchange) marksSince(number uint64) int {
+	if f := &x.c.follow; !f.shared {
+		return int(f.numbers.Load() - number) // there are no gaps
+	}
 	ctx, cancel := x.c.storeContext()
 	defer cancel()
 	marks, _, err := x.c.follow.since(ctx, number)

@@ -35,12 +35,12 @@ func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next http.Handler,
 	var why policy.Reason
 	place, sum := c.targets.find(r)
 	x.req, plan, why = policy.ReadRequestKnowing(r, p, place.known.Load())
+	place.note(sum, r, p, &x.req)
 	if x.off = x.resolve(); x.off && plan == policy.Lookup {
 		plan, why = policy.Pass, policy.ReasonOff
 	}
 	switch plan {
 	case policy.Lookup:
-		place.note(sum, r, p, &x.req)
 		if x.nested() {
 			return
 		}
