@@ -31,10 +31,8 @@ type exchange struct {
 // serve is the walk of one request.
 func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next http.Handler, p *policy.Policy) {
 	x := exchange{c: c, w: w, r: r, next: next, p: p}
-	var plan policy.Plan
-	var why policy.Reason
 	place, sum := c.targets.find(r)
-	x.req, plan, why = policy.ReadRequestKnowing(r, p, place.known.Load())
+	plan, why := x.req.Read(r, p, place.known.Load())
 	place.note(sum, r, p, &x.req)
 	if x.off = x.resolve(); x.off && plan == policy.Lookup {
 		plan, why = policy.Pass, policy.ReasonOff

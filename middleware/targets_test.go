@@ -16,7 +16,8 @@ func TestTargets(t *testing.T) {
 		r := httptest.NewRequest("GET", target, nil)
 		place, sum := all.find(r)
 		place = &all.places[0] // all of them meet
-		q, _, _ := policy.ReadRequestKnowing(r, p, place.known.Load())
+		var q policy.Request
+		q.Read(r, p, place.known.Load())
 		place.note(sum, r, p, &q)
 		if want := "http://example.com" + target; q.URI != want {
 			t.Errorf("%s was read as %s", target, q.URI)

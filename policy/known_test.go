@@ -53,7 +53,8 @@ func TestKnownTargets(t *testing.T) {
 		if q := readsAlike(t, r, p, k); q.Recalled() != c.recalled {
 			t.Errorf("%s: recalled %v", c.story, q.Recalled())
 		}
-		if q, _, _ := ReadRequestKnowing(r, &Policy{}, k); q.Recalled() {
+		var q Request
+		if q.Read(r, &Policy{}, k); q.Recalled() {
 			t.Errorf("%s: recalled under another policy", c.story)
 		}
 	}
@@ -66,7 +67,8 @@ func readsAlike(t interface {
 }, r *http.Request, p *Policy, k *Known) Request {
 	t.Helper()
 	want, plan, why := ReadRequest(r, p)
-	got, gotPlan, gotWhy := ReadRequestKnowing(r, p, k)
+	var got Request
+	gotPlan, gotWhy := got.Read(r, p, k)
 	plain := got
 	plain.recalled = false
 	if !reflect.DeepEqual(plain, want) || gotPlan != plan || gotWhy != why {
@@ -136,7 +138,7 @@ func TestKnownTargetsAllocateNothing(t *testing.T) {
 	p := &Policy{}
 	r := plainRequest()
 	k := knownOf(t, r, p)
-	if n := testing.AllocsPerRun(100, func() { ReadRequestKnowing(r, p, k) }); n > 0 {
+	if n := testing.AllocsPerRun(100, func() { var q Request; q.Read(r, p, k) }); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

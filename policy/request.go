@@ -71,14 +71,15 @@ type Request struct {
 // ReadRequest reads r: what it asks for, what to do with it, and, when that is Pass, why. It allocates
 // the key's text and nothing else, as long as Policy asks for neither query options nor Replace and
 // the request has no Cache-Control or Pragma field.
-func ReadRequest(r *http.Request, p *Policy) (Request, Plan, Reason) {
-	return ReadRequestKnowing(r, p, nil)
+func ReadRequest(r *http.Request, p *Policy) (q Request, plan Plan, why Reason) {
+	plan, why = q.Read(r, p, nil)
+	return q, plan, why
 }
 
-// ReadRequestKnowing is ReadRequest, and allocates nothing when known, which may be nil, is of the same target: the result is
-// the same in every case.
-func ReadRequestKnowing(r *http.Request, p *Policy, known *Known) (Request, Plan, Reason) {
-	q := Request{Class: classOf(r.Method), Scheme: "http"}
+// Read is ReadRequest into q, which must be the zero Request. When known, which may be nil, is of the same target, it
+// allocates nothing, and finds the same.
+func (q *Request) Read(r *http.Request, p *Policy, known *Known) (Plan, Reason) {
+	q.Class, q.Scheme = classOf(r.Method), "http"
 	if r.TLS != nil {
 		q.Scheme = "https"
 	}
@@ -95,17 +96,17 @@ func ReadRequestKnowing(r *http.Request, p *Policy, known *Known) (Request, Plan
 
 	plan, why := planOf(r, p, q.Class, s)
 	if plan == Pass {
-		return q, plan, why
+		return plan, why
 	}
 	if known.tells(r, p, q.Scheme, s) {
 		q.use(known, r)
-		return q, plan, ""
+		return plan, ""
 	}
 	if why = q.makeKey(r, p, s); why != "" {
 		q.Key, q.URI = "", ""
-		return q, Pass, why
+		return Pass, why
 	}
-	return q, plan, ""
+	return plan, ""
 }
 
 // identifies reports whether the request carries credentials, as the operator says or, without his
