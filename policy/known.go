@@ -31,19 +31,18 @@ func Know(r *http.Request, p *Policy, q *Request) *Known {
 	case !strings.HasPrefix(r.RequestURI, "/"):
 		return nil
 	}
-	k := &Known{
-		policy: p, line: strings.Clone(r.RequestURI), authority: strings.Clone(r.Host),
-		key: q.Key, uri: q.URI, scheme: q.Scheme, host: q.Host,
-	}
+	k := &Known{policy: p, key: q.Key, uri: q.URI, scheme: q.Scheme, host: q.Host}
+	k.line, k.authority = k.share(r.RequestURI), k.share(r.Host)
 	k.path, k.query, k.force = splitQuery(k.line)
 	k.urlPath, k.urlRaw = k.share(r.URL.Path), k.share(r.URL.RawPath)
 	return k
 }
 
-// share returns a text as a part of the line where it is one, and a copy otherwise.
+// share returns a text as a part of the key where it is one, which it mostly is, and a copy otherwise: what lies together is
+// fetched from memory together.
 func (k *Known) share(text string) string {
-	if i := strings.Index(k.line, text); i >= 0 {
-		return k.line[i : i+len(text)]
+	if i := strings.Index(k.key, text); i >= 0 {
+		return k.key[i : i+len(text)]
 	}
 	return strings.Clone(text)
 }
