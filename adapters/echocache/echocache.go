@@ -11,7 +11,7 @@
 // on a hit. What must run for each request, such as a logger or a check of who asks, goes outside:
 // mount it before.
 //
-// Where routing has come before (Use, groups and routes, but not Pre), Cache.Policy, Policy.Scope and
+// Where routing has come before (Use, groups and routes, but not Pre), Cache.Policy, Cache.Observe, Policy.Scope and
 // the other functions of a policy find echo's route in r.Pattern ("/buckets/:bucket") and its
 // parameters in r.PathValue("bucket"), the same words that net/http and chi have for them.
 package echocache
@@ -38,7 +38,7 @@ func Middleware(c *middleware.Cache) echo.MiddlewareFunc {
 		panic("echocache: Middleware: the cache is nil: make it with middleware.New(memstore.New(64 << 20)) or another store")
 	}
 	c.Handler(http.NotFoundHandler()) // completes the Cache now, so that what is wired wrong fails at start
-	return mount(c.Serve)
+	return mount(c.Serve, func() bool { return c.Policy != nil || c.Observe != nil })
 }
 
 // With is Middleware for one route or group: p governs every request that passes through it, whatever
@@ -48,16 +48,21 @@ func With(c *middleware.Cache, p policy.Policy) echo.MiddlewareFunc {
 		panic("echocache: With: the cache is nil: make it with middleware.New(memstore.New(64 << 20)) or another store")
 	}
 	c.With(p)
-	return mount(func(w http.ResponseWriter, r *http.Request, next http.Handler) { c.ServeWith(w, r, next, &p) })
+	serve := func(w http.ResponseWriter, r *http.Request, next http.Handler) { c.ServeWith(w, r, next, &p) }
+	asked := p.Scope != nil || p.Credentials != nil || p.Key.Replace != nil
+	return mount(serve, func() bool { return asked || c.Observe != nil })
 }
 
-func mount(serve func(http.ResponseWriter, *http.Request, http.Handler)) echo.MiddlewareFunc {
+// mount makes a middleware of a way to serve. asked says whether functions of the operator's look at requests.
+func mount(serve func(http.ResponseWriter, *http.Request, http.Handler), asked func() bool) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			v := &visit{c: c, next: next, client: client{c: c, outer: c.Response()}}
 			r := c.Request()
-			defer func(before string) { r.Pattern = before }(r.Pattern)
-			describe(r, c)
+			if asked() {
+				defer func(before string) { r.Pattern = before }(r.Pattern)
+				describe(r, c)
+			}
 			serve(&v.client, r, v)
 			v.client.finish(v.err != nil)
 			return v.err

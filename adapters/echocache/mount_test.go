@@ -89,6 +89,45 @@ func TestPolicyByRoute(t *testing.T) {
 	}
 }
 
+// Each function of the operator's that is given a request finds the route there, whichever of them there are.
+func TestFunctionsFindTheRoute(t *testing.T) {
+	var found string
+	look := func(r *http.Request) { found = r.Pattern + " " + r.PathValue("id") }
+	for name, use := range map[string]func(a *app) echo.MiddlewareFunc{
+		"Cache.Policy": func(a *app) echo.MiddlewareFunc {
+			m := echocache.Middleware(a.cache)
+			a.cache.Policy = func(r *http.Request) *policy.Policy { look(r); return nil }
+			return m
+		},
+		"Cache.Observe": func(a *app) echo.MiddlewareFunc {
+			a.cache.Observe = func(r *http.Request, _ policy.Outcome) { look(r) }
+			return echocache.Middleware(a.cache)
+		},
+		"Cache.Observe, of a route": func(a *app) echo.MiddlewareFunc {
+			a.cache.Observe = func(r *http.Request, _ policy.Outcome) { look(r) }
+			return echocache.With(a.cache, policy.Policy{})
+		},
+		"Policy.Scope": func(a *app) echo.MiddlewareFunc {
+			a.cache.Expires, _ = policy.NewExpires([]string{"record"})
+			return echocache.With(a.cache, policy.Policy{Resource: "record", Scope: func(r *http.Request) []string { look(r); return nil }})
+		},
+		"Policy.Credentials": func(a *app) echo.MiddlewareFunc {
+			return echocache.With(a.cache, policy.Policy{Credentials: func(r *http.Request) bool { look(r); return false }})
+		},
+		"KeyOptions.Replace": func(a *app) echo.MiddlewareFunc {
+			return echocache.With(a.cache, policy.Policy{Key: policy.KeyOptions{Replace: func(r *http.Request) string { look(r); return "" }}})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			found = ""
+			a := newApp(t)
+			a.GET("/notes/:id", a.counted(func(c echo.Context) error { return c.NoContent(http.StatusOK) }), use(a))
+			a.ask("GET", "/notes/7")
+			want(t, "found", found, "/notes/:id 7")
+		})
+	}
+}
+
 // One Cache behind many routes: an unsafe request on one invalidates what another stored.
 func TestSharedByRoutes(t *testing.T) {
 	a := newApp(t)
