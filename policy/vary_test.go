@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -179,6 +181,42 @@ func FuzzVariantKey(f *testing.F) {
 		check(words[1], "x-b", b, has)
 		if !Matches(Nominated([]string{"x-a", "x-b"}, h), h) {
 			t.Error("a request does not match itself")
+		}
+	})
+}
+
+// Variant keys tell apart what Matches does, and nothing else.
+func TestVariantKeysMatch(t *testing.T) {
+	value := rapid.OneOf(
+		rapid.SampledFrom([]string{"", " ", "gzip", "GZIP", "gzip, br", "br,gzip", "gzip;q=0.5, br", "en;q=0.5,fr", "fr, en; q=0.5", "a=1; b=2", `\:`, "*", ","}),
+		rapid.StringOfN(rapid.SampledFrom([]rune("a=, ;q.1\\\x00")), 0, 6, -1),
+		rapid.Just(strings.Repeat("x", maxVariantValue+1)), rapid.Just(strings.Repeat("x", maxVariantValue+2)),
+	)
+	names := []string{"Accept", "Accept-Encoding", "Accept-Language", "Cookie", "X-A"}
+	rapid.Check(t, func(t *rapid.T) {
+		header := func(name string) http.Header {
+			h := http.Header{}
+			for _, f := range names {
+				if values := rapid.SliceOfN(value, 0, 2).Draw(t, name+" "+f); len(values) > 0 {
+					h[f] = values
+				}
+			}
+			return h
+		}
+		stored, asked := header("stored"), header("asked")
+		if rapid.Bool().Draw(t, "alike") {
+			f := rapid.SampledFrom(names).Draw(t, "but for")
+			other := asked[f]
+			if asked = stored.Clone(); other != nil {
+				asked[f] = other
+			}
+		}
+		fields, _ := VaryFields(http.Header{"Vary": rapid.SliceOfNDistinct(rapid.SampledFrom(names), 1, 3, rapid.ID).Draw(t, "fields")})
+		const key = "GET http://a.example/"
+		vary := Nominated(fields, stored)
+		same := VariantKey(key, fields, stored) == VariantKey(key, fields, asked)
+		if matches := Matches(vary, asked); same != matches {
+			t.Errorf("%q of %q and %q: the same key: %v, matches: %v", fields, stored, asked, same, matches)
 		}
 	})
 }
