@@ -168,7 +168,7 @@ func (n *run) share(h http.Header, e *store.Entry, final, fresh bool) {
 		n.mode = direct
 	case final:
 		body, _ := n.f.whole()
-		n.kept = n.complete(e, body).Packed()
+		n.kept = n.complete(e, body).Pack()
 		n.packed = n.kept
 		if n.asStored {
 			h = n.kept.Header

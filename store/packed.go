@@ -12,16 +12,22 @@ import (
 // field by field is some thirty pieces; packed it is nine. That is what the garbage collector has to
 // visit for each entry at each cycle, and what a hit has to fetch from memory. Only the body is shared with
 // e, so that of a decoded entry nothing else stays behind.
-func (e *Entry) Packed() *Entry {
+func (e *Entry) Packed() *Entry { return e.packed(nil) }
+
+// Pack is Packed, for an entry whose header nobody else has and nobody needs: its map becomes the packed entry's.
+func (e *Entry) Pack() *Entry { return e.packed(e.Header) }
+
+// packed puts the packed fields into header, a new one if that is nil.
+func (e *Entry) packed(header http.Header) *Entry {
 	var few [16]piece
 	var sum size
 	pieces := sum.take(few[:0], e.Header)
-	header := len(pieces)
+	ownPieces := len(pieces)
 	pieces = sum.take(pieces, e.Trailer)
-	trailer := len(pieces)
+	trailerPieces := len(pieces)
 	pieces = sum.take(pieces, e.Vary)
 
-	packed, fields, room := newBlock(header, sum.values)
+	packed, fields, room := newBlock(ownPieces, sum.values)
 	p := packer{room: room}
 	p.text.Grow(sum.bytes + len(e.Key))
 	*packed = *e
@@ -38,10 +44,10 @@ func (e *Entry) Packed() *Entry {
 			packed.Variants[i] = cloned(fields)
 		}
 	}
-	fields = p.fields(fields, pieces[:header])
-	packed.Header = asHeader(e.Header, fields)
-	packed.Trailer = asHeader(e.Trailer, p.fields(nil, pieces[header:trailer]))
-	packed.Vary = asHeader(e.Vary, p.fields(nil, pieces[trailer:]))
+	fields = p.fields(fields, pieces[:ownPieces])
+	packed.Header = asHeader(e.Header, header, fields)
+	packed.Trailer = asHeader(e.Trailer, nil, p.fields(nil, pieces[ownPieces:trailerPieces]))
+	packed.Vary = asHeader(e.Vary, nil, p.fields(nil, pieces[trailerPieces:]))
 	packed.list = fieldList{fields, identity(packed.Header)}
 	return packed
 }
@@ -148,16 +154,18 @@ func (p *packer) fields(packed []Field, pieces []piece) []Field {
 	return packed
 }
 
-// asHeader is a map of the fields, nil for that of nil.
-func asHeader(of http.Header, fields []Field) http.Header {
-	if of == nil {
+// asHeader puts the fields into a map, a new one if that is nil. For no header it returns none.
+func asHeader(of, into http.Header, fields []Field) http.Header {
+	switch {
+	case of == nil:
 		return nil
+	case into == nil:
+		into = make(http.Header, len(fields))
 	}
-	h := make(http.Header, len(fields))
 	for i := range fields {
-		h[fields[i].Name] = fields[i].Values
+		into[fields[i].Name] = fields[i].Values
 	}
-	return h
+	return into
 }
 
 // Field is one field of a header: its name, and its values.

@@ -3,8 +3,10 @@ package store
 import (
 	"net/http"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 func packable() *Entry {
@@ -31,6 +33,36 @@ func TestPackedIsTheSameEntry(t *testing.T) {
 		packed.list = fieldList{}
 		if !reflect.DeepEqual(&packed, e) {
 			t.Errorf("%s: packed\n%+v, want\n%+v", story, packed, *e)
+		}
+		header := packed.Header
+		taken := *packed.Pack()
+		if ok := identity(taken.Header) == identity(header); !ok {
+			t.Errorf("%s: Pack did not take the header over", story)
+		}
+		taken.list = fieldList{}
+		if !reflect.DeepEqual(&taken, e) {
+			t.Errorf("%s: packed in place\n%+v, want\n%+v", story, taken, *e)
+		}
+	}
+}
+
+// Nothing of what an entry was made of stays behind in what is packed of it, however it is packed: a text may be a part of
+// something great.
+func TestPackedKeepsNothingBehind(t *testing.T) {
+	for story, pack := range map[string]func(*Entry) *Entry{"Packed": (*Entry).Packed, "Pack": (*Entry).Pack} {
+		great := strings.Repeat("x", 1000)
+		e := packable()
+		e.Key = "GET https://a.example/" + great
+		e.URI = e.Key[4:]
+		e.Header = http.Header{great[:5]: {great[5:9]}}
+		packed := pack(e)
+		text := unsafe.StringData(packed.Key)
+		for name, values := range packed.Header {
+			for _, part := range []string{name, values[0], packed.URI} {
+				if at := uintptr(unsafe.Pointer(unsafe.StringData(part))) - uintptr(unsafe.Pointer(text)); at > 1100 {
+					t.Errorf("%s: %.10q is not in the packed text", story, part)
+				}
+			}
 		}
 	}
 }
