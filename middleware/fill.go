@@ -61,6 +61,7 @@ type fill struct {
 
 // reader is one client's place in the body.
 type reader struct {
+	at      int   // where it is among the fill's readers
 	off     int64 // what it has written to its client
 	taken   int64 // what it has been given: more than off while it writes
 	flushes int
@@ -144,7 +145,7 @@ func (f *fill) enter() (*reader, bool) {
 	if f.base > 0 || (f.ended && f.cut) {
 		return nil, false
 	}
-	rd := &reader{}
+	rd := &reader{at: len(f.readers)}
 	f.readers = append(f.readers, rd)
 	return rd, true
 }
@@ -152,15 +153,11 @@ func (f *fill) enter() (*reader, bool) {
 // leave removes a reader, which may let the writer go on or tell it that it writes for nobody.
 func (f *fill) leave(rd *reader) {
 	f.mu.Lock()
-	for i, other := range f.readers {
-		if other == rd {
-			last := len(f.readers) - 1
-			f.readers[i] = f.readers[last]
-			f.readers[last] = nil
-			f.readers = f.readers[:last]
-			break
-		}
-	}
+	last := len(f.readers) - 1
+	f.readers[rd.at] = f.readers[last]
+	f.readers[rd.at].at = rd.at
+	f.readers[last] = nil
+	f.readers = f.readers[:last]
 	f.signal()
 	f.deserted()
 	f.giveAll()

@@ -124,6 +124,40 @@ func TestTheBudgetCountsWhatIsStillInMemory(t *testing.T) {
 	idle(t, c)
 }
 
+// Readers leave in whatever order, and each takes itself away and nobody else.
+func TestReadersLeaveInAnyOrder(t *testing.T) {
+	f := &fill{c: boundedCache(t, 1<<20)}
+	here := map[*reader]bool{}
+	check := func() {
+		t.Helper()
+		if len(f.readers) != len(here) {
+			t.Fatalf("%d readers, want %d", len(f.readers), len(here))
+		}
+		for _, rd := range f.readers {
+			if !here[rd] {
+				t.Fatal("one who has left is still there")
+			}
+		}
+	}
+	for range 100 {
+		rd, _ := f.enter()
+		here[rd] = true
+	}
+	for rd := range here { // in no order
+		f.leave(rd)
+		delete(here, rd)
+		check()
+		if len(here)%7 == 0 && len(here) > 0 {
+			again, _ := f.enter()
+			here[again] = true
+			check()
+			f.leave(again)
+			delete(here, again)
+			check()
+		}
+	}
+}
+
 // A reader that stalls on a body too long to be kept does not make it go a byte at a time for the others.
 func TestAStalledReaderLeavesTheOthersTheirPace(t *testing.T) {
 	c := boundedCache(t, 1<<20)
