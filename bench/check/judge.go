@@ -36,19 +36,44 @@ func read(line string) (r result, ok bool) {
 	return r, true
 }
 
-// judge says in what r is worse than promised. A benchmark of which nothing is promised is a fault, too.
-func judge(r result) (faults []string) {
-	p, ok := promises[r.name]
-	if !ok {
-		return []string{"nothing is promised of it"}
+// verdict is what is found of one figure.
+type verdict struct {
+	figure
+	shown         float64
+	kept, reached bool // it is no worse than promised, no worse than asked
+}
+
+// judge looks at each figure that is promised of r. There is a fault when nothing is, or when r does not show it.
+func judge(r result) (verdicts []verdict, fault string) {
+	figures := promises[r.name]
+	if len(figures) == 0 {
+		return nil, "nothing is promised of it"
 	}
-	ratio, noise := r.metrics["ratio"], r.metrics["±ratio"]
-	if best := ratio - noise/2; p.ratio > 0 && best > p.ratio {
-		faults = append(faults, fmt.Sprintf("%.2f times its floor, and %.2f in the best quarter of the rounds; promised are %.2f", ratio, best, p.ratio))
+	for _, f := range figures {
+		shown, ok := r.metrics[f.metric]
+		if !ok {
+			return verdicts, "it shows no " + f.metric
+		}
+		best := shown
+		switch f.metric {
+		case "ratio":
+			best -= r.metrics["±ratio"] / 2 // in the best quarter of the rounds
+		case "freshet-allocs":
+			best -= 0.5 // what the benchmark itself and the collector may add
+		}
+		verdicts = append(verdicts, verdict{f, shown, f.most == 0 || best <= f.most, f.asked == 0 || best <= f.asked})
 	}
-	// Half an allocation is what the benchmark itself and the collector may add.
-	if made := r.metrics["freshet-allocs"]; made > p.allocations+0.5 {
-		faults = append(faults, fmt.Sprintf("%.1f allocations; promised are %.0f", made, p.allocations))
+	return verdicts, ""
+}
+
+// String is a line that says what was shown, and what was promised and asked.
+func (v verdict) String() string {
+	s := fmt.Sprintf("%s %.4g", v.metric, v.shown)
+	if v.most > 0 {
+		s += fmt.Sprintf(", promised %.4g", v.most)
 	}
-	return faults
+	if v.asked > 0 {
+		s += fmt.Sprintf(", asked %.4g", v.asked)
+	}
+	return s
 }

@@ -1,48 +1,68 @@
 package main
 
-// promise is the most that a benchmark may show: times its floor, and allocations in a call of ours.
-type promise struct{ ratio, allocations float64 }
+// figure is one metric of a benchmark: the most that we set out for, and the most that may be shown. Where the first was
+// reached they are the same, or nearly, for other machines are not this one. 0: nothing was said.
+type figure struct {
+	metric      string
+	asked, most float64
+}
 
-// promises are what has been reached, and a little more for other machines. Five allocations of a hit are net/http's header
-// map, and one is the key. A far hit's are the client's own and what an entry is made of.
-var promises = map[string]promise{
-	"Hit/1KiB/serial":          {1.55, 6},
-	"Hit/1KiB/parallel":        {1.5, 6},
-	"Hit/64KiB/serial":         {1.55, 6},
-	"Hit/64KiB/parallel":       {1.5, 6},
-	"Hit/100000-keys/serial":   {2.2, 6},
-	"Hit/100000-keys/parallel": {2.1, 6},
-	"Hit/5-tags/serial":        {1.55, 6},
-	"Hit/5-tags/parallel":      {1.5, 6},
-	"Hit/vary/serial":          {1.95, 7},
-	"Hit/vary/parallel":        {1.85, 7},
+// beside are the figures of a benchmark that runs beside a floor: the ratio to it, and the allocations in a call of ours.
+func beside(ratio, mostRatio, allocations, mostAllocations float64) []figure {
+	return []figure{{"ratio", ratio, mostRatio}, {"freshet-allocs", allocations, mostAllocations}}
+}
 
-	"Echo/1KiB/serial":          {1.7, 9},
-	"Echo/1KiB/parallel":        {1.65, 9},
-	"Echo/64KiB/serial":         {1.7, 9},
-	"Echo/64KiB/parallel":       {1.65, 9},
-	"Echo/100000-keys/serial":   {2.3, 9},
-	"Echo/100000-keys/parallel": {2.2, 9},
-	"Echo/5-tags/serial":        {1.7, 9},
-	"Echo/5-tags/parallel":      {1.65, 9},
-	"Echo/vary/serial":          {2.05, 10},
-	"Echo/vary/parallel":        {1.95, 10},
+// promises are what this module's benchmarks are held to. Five allocations of a hit are net/http's header map; echo makes
+// one more for each middleware, and its mount another. A far hit's are the client's own and what an entry is made of.
+var promises = map[string][]figure{
+	"Hit/1KiB/serial":          beside(1.2, 1.3, 6, 5),
+	"Hit/1KiB/parallel":        beside(1.5, 1.4, 6, 5),
+	"Hit/64KiB/serial":         beside(1.5, 1.5, 6, 5),
+	"Hit/64KiB/parallel":       beside(1.5, 1.5, 6, 5),
+	"Hit/100000-keys/serial":   beside(1.5, 2.2, 6, 6),
+	"Hit/100000-keys/parallel": beside(1.5, 2.1, 6, 6),
+	"Hit/5-tags/serial":        beside(1.5, 1.5, 6, 5),
+	"Hit/5-tags/parallel":      beside(1.5, 1.5, 6, 5),
+	"Hit/vary/serial":          beside(1.5, 1.6, 6, 6),
+	"Hit/vary/parallel":        beside(1.5, 1.6, 6, 6),
 
-	"Answer/304":   {1, 3},
-	"Answer/HEAD":  {1, 6},
-	"Answer/range": {1.35, 10},
+	"Echo/1KiB/serial":          beside(1.2, 1.4, 0, 7),
+	"Echo/1KiB/parallel":        beside(1.5, 1.5, 0, 7),
+	"Echo/64KiB/serial":         beside(1.5, 1.5, 0, 7),
+	"Echo/64KiB/parallel":       beside(1.5, 1.5, 0, 7),
+	"Echo/100000-keys/serial":   beside(1.5, 2.3, 0, 8),
+	"Echo/100000-keys/parallel": beside(1.5, 2.2, 0, 8),
+	"Echo/5-tags/serial":        beside(1.5, 1.5, 0, 7),
+	"Echo/5-tags/parallel":      beside(1.5, 1.5, 0, 7),
+	"Echo/vary/serial":          beside(1.5, 1.75, 0, 8),
+	"Echo/vary/parallel":        beside(1.5, 1.75, 0, 8),
 
-	"Miss":      {13, 40},
-	"Pass/off":  {1.3, 11},
-	"Pass/POST": {2.3, 13},
+	"Answer/304":   beside(1, 1, 0, 3),
+	"Answer/HEAD":  beside(1, 1, 0, 5),
+	"Answer/range": beside(1, 1.35, 0, 8),
 
-	"Far/redis":      {1.15, 12},
-	"Far/postgresql": {1.15, 10},
-	"Far/memcached":  {1.15, 10},
-	"Far/file":       {1.5, 10},
+	"Miss":      append(beside(0, 11, 28, 34), figure{"more-ns", 3000, 0}),
+	"FirstByte": {{"delay-ns", 100_000, 200_000}},
+	"Pass/off":  append(beside(0, 1.3, 0, 11), figure{"more-ns", 200, 0}),
+	"Pass/POST": append(beside(0, 1.4, 0, 10), figure{"more-ns", 200, 0}),
 
-	"Near/redis":      {1.5, 0},
-	"Near/postgresql": {1.5, 0},
-	"Near/memcached":  {1.5, 0},
-	"Near/file":       {1.5, 0},
+	"Far/redis":      beside(1.15, 1.15, 0, 12),
+	"Far/postgresql": beside(1.15, 1.15, 0, 10),
+	"Far/memcached":  beside(1.15, 1.15, 0, 10),
+	"Far/file":       beside(1.15, 1.5, 0, 10),
+
+	"Near/redis":      beside(0, 1.5, 0, 0),
+	"Near/postgresql": beside(0, 1.5, 0, 0),
+	"Near/memcached":  beside(0, 1.5, 0, 0),
+	"Near/file":       beside(0, 1.5, 0, 0),
+
+	// Of clients without credentials nobody knows that their page is private before one has it.
+	"Crowd":                            {{"runs", 1, 1}, {"ratio", 1.2, 1.3}},
+	"PrivateCrowd/with-cookies":        {{"ratio", 1.2, 1.2}},
+	"PrivateCrowd/without-credentials": {{"ratio", 1.2, 2.3}},
+	"Stream":                           {{"MiB-more", 32 + 64, 32 + 64}},
+	"MemoryBound":                      {{"ratio", 1.05, 1.05}},
+	"Million/hit":                      {{"ratio", 1.5, 2}},
+	"Million/gc":                       {{"ratio", 1.3, 1.3}},
+	"Crawler":                          {{"points-fewer", 1, 2}},
 }
