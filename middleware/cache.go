@@ -25,8 +25,8 @@ type Cache struct {
 	// Store keeps the entries.
 	Store store.Store
 	// Policy chooses what the operator wishes for a request. It is called once for each request, so
-	// it should return one of a few policies made beforehand. Nil, or a nil result: obey the
-	// response's own headers and nothing else.
+	// it should return one of a few policies made beforehand, which are not modified afterwards and kept for as
+	// long as the Cache is. Nil, or a nil result: obey the response's own headers and nothing else.
 	Policy func(*http.Request) *policy.Policy
 	// Expires holds the settings that name a lifetime for each resource. Nil: none.
 	Expires *policy.Expires
@@ -95,7 +95,9 @@ const (
 func New(s store.Store) *Cache { return &Cache{Store: s} }
 
 // Handler wraps next with the policies that Cache.Policy chooses. It is the middleware of net/http,
-// chi, gorilla and whatever else has the shape func(http.Handler) http.Handler.
+// chi, gorilla and whatever else has the shape func(http.Handler) http.Handler. What it answers shares the
+// values of its fields with what is stored: a handler around it that wants another value sets it
+// (w.Header().Set), and does not write into the one that is there.
 func (c *Cache) Handler(next http.Handler) http.Handler {
 	c.setup()
 	if next == nil {

@@ -49,7 +49,8 @@ func (n *run) commit(final bool) {
 		return
 	}
 	stored := h
-	if n.asStored = final && a.AsIs && n.status != http.StatusPartialContent; !n.asStored {
+	// A map from which outer handlers' fields were taken keeps their room.
+	if n.asStored = final && a.AsIs && len(n.outer) == 0 && n.status != http.StatusPartialContent; !n.asStored {
 		stored = policy.Storable(h, a.Strip)
 	}
 	e := n.entry(stored, a, n.status)

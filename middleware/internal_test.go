@@ -393,3 +393,36 @@ func TestA304DescribesNoContent(t *testing.T) {
 		}
 	}
 }
+
+// What is stored takes the memory that is counted, whatever outer handlers have put into the header of the response.
+func TestStoredHeadersHaveNoRoomForOuterFields(t *testing.T) {
+	const pages, outer = 4000, 40
+	s := memstore.New(256 << 20)
+	defer s.Close()
+	c := New(s)
+	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Content-Type", "text/plain")
+		io.WriteString(w, "page")
+	}))
+	heap := func() int64 {
+		runtime.GC()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := heap()
+	for i := range pages {
+		w := httptest.NewRecorder()
+		for j := range outer {
+			w.Header().Set(fmt.Sprint("X-Outer-", j), "1")
+		}
+		h.ServeHTTP(w, httptest.NewRequest("GET", fmt.Sprint("/", i), nil))
+	}
+	taken, counted := heap()-before, s.Bytes()
+	if s.Len() != pages || taken > counted*5/4 {
+		t.Errorf("%d pages take %d bytes, and %d are counted", s.Len(), taken, counted)
+	}
+	runtime.KeepAlive(h)
+}

@@ -3,6 +3,7 @@ package policy
 import (
 	"net/http"
 	"strings"
+	"unsafe"
 )
 
 // Known is what ReadRequest made of a target under a policy, to be used again for requests of the same target: most
@@ -10,8 +11,9 @@ import (
 // http.Request that it was made of.
 type Known struct {
 	policy          *Policy
-	line, authority string // RequestURI and Host, as sent
-	urlPath, urlRaw string // Path and RawPath of the URL
+	options         KeyOptions // of the policy, when the key was made
+	line, authority string     // RequestURI and Host, as sent
+	urlPath, urlRaw string     // Path and RawPath of the URL
 
 	key, uri, scheme, host, path, query string // what Request has
 	force                               bool
@@ -31,7 +33,7 @@ func Know(r *http.Request, p *Policy, q *Request) *Known {
 	case !strings.HasPrefix(r.RequestURI, "/"):
 		return nil
 	}
-	k := &Known{policy: p, key: q.Key, uri: q.URI, scheme: q.Scheme, host: q.Host}
+	k := &Known{policy: p, options: p.Key, key: q.Key, uri: q.URI, scheme: q.Scheme, host: q.Host}
 	k.line, k.authority = k.share(r.RequestURI), k.share(r.Host)
 	k.path, k.query, k.force = splitQuery(k.line)
 	k.urlPath, k.urlRaw = k.share(r.URL.Path), k.share(r.URL.RawPath)
@@ -53,10 +55,21 @@ func asSent(r *http.Request, scheme string) bool {
 	return (u.Scheme == "" || u.Scheme == scheme) && (u.Host == "" || u.Host == r.Host) && u.Opaque == "" && u.User == nil
 }
 
+// same reports whether nobody has changed the options, of a policy that should not have been. Of those that are remembered,
+// neither has Replace, Headers or Cookies.
+func (o *KeyOptions) same(now *KeyOptions) bool {
+	return now.Replace == nil && len(now.Headers) == 0 && len(now.Cookies) == 0 && o.SortQuery == now.SortQuery &&
+		o.IgnoreForwarded == now.IgnoreForwarded && sameList(o.KeepParams, now.KeepParams) && sameList(o.DropParams, now.DropParams)
+}
+
+func sameList(a, b []string) bool {
+	return len(a) == len(b) && unsafe.SliceData(a) == unsafe.SliceData(b)
+}
+
 // tells reports whether the key of r under p is the known one. k may be nil.
 func (k *Known) tells(r *http.Request, p *Policy, scheme string, s seen) bool {
 	u := r.URL
-	return k != nil && k.policy == p && k.scheme == scheme && k.line == r.RequestURI && k.authority == r.Host &&
+	return k != nil && k.policy == p && k.options.same(&p.Key) && k.scheme == scheme && k.line == r.RequestURI && k.authority == r.Host &&
 		(s&sawForwarding == 0 || p.Key.IgnoreForwarded) && asSent(r, scheme) &&
 		u.Path == k.urlPath && u.RawPath == k.urlRaw && u.RawQuery == k.query && u.ForceQuery == k.force
 }

@@ -97,6 +97,31 @@ func TestWhatIsNotKnown(t *testing.T) {
 	}
 }
 
+// A policy must not be modified once in use. One that is makes no keys that do not hold what it says they hold.
+func TestKnownUnderAPolicyThatChanges(t *testing.T) {
+	for story, change := range map[string]func(*KeyOptions){
+		"fields":             func(o *KeyOptions) { o.Headers = []string{"X-Tenant"} },
+		"cookies":            func(o *KeyOptions) { o.Cookies = []string{"lang"} },
+		"a key of its own":   func(o *KeyOptions) { o.Replace = func(*http.Request) string { return "x" } },
+		"sorted":             func(o *KeyOptions) { o.SortQuery = true },
+		"few parameters":     func(o *KeyOptions) { o.KeepParams = []string{"a"} },
+		"no parameters":      func(o *KeyOptions) { o.KeepParams = []string{} },
+		"without parameters": func(o *KeyOptions) { o.DropParams = []string{"b"} },
+		"forwarded":          func(o *KeyOptions) { o.IgnoreForwarded = true },
+	} {
+		p := &Policy{}
+		r := wire(t, "GET /x?b=1&a=2 HTTP/1.1", "Host: a.example", "X-Tenant: gold", "Cookie: lang=en")
+		k := knownOf(t, r, p)
+		if q := readsAlike(t, r, p, k); !q.Recalled() {
+			t.Fatal("not recalled")
+		}
+		change(&p.Key)
+		if q := readsAlike(t, r, p, k); q.Recalled() {
+			t.Errorf("%s: recalled", story)
+		}
+	}
+}
+
 // Whatever is known, of this target or another, what is read is the same.
 func TestKnownChangesNothing(t *testing.T) {
 	text := rapid.StringOfN(rapid.SampledFrom([]rune("aA%2F/?&;=: \\")), 0, 4, -1)

@@ -53,14 +53,16 @@ func With(c *middleware.Cache, p policy.Policy) echo.MiddlewareFunc {
 	return mount(serve, func() bool { return asked || c.Observe != nil })
 }
 
-// mount makes a middleware of a way to serve. asked says whether functions of the operator's look at requests.
+// mount makes a middleware of a way to serve. asked says whether functions of the operator's look at each request. Otherwise
+// requests are told of their route when the handler runs, where an inner mount, or a handler of net/http's, looks at
+// them: it makes a map, which a hit can do without.
 func mount(serve func(http.ResponseWriter, *http.Request, http.Handler), asked func() bool) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			v := &visit{c: c, next: next, client: client{c: c, outer: c.Response()}}
 			r := c.Request()
-			if asked() {
-				defer func(before string) { r.Pattern = before }(r.Pattern)
+			defer func(before string) { r.Pattern = before }(r.Pattern)
+			if v.described = asked(); v.described {
 				describe(r, c)
 			}
 			serve(&v.client, r, v)
@@ -90,6 +92,8 @@ type visit struct {
 	next   echo.HandlerFunc
 	err    error
 	client client
+
+	described bool // the request knows its route
 }
 
 // ServeHTTP runs echo's handler with the Context lent to it: its request and its response are the
@@ -98,6 +102,10 @@ type visit struct {
 func (v *visit) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := v.c
 	before, outer := c.Request(), c.Response()
+	if !v.described {
+		describe(before, c) // by which an inner mount's policy is asked of the outer one's run
+		describe(r, c)
+	}
 	defer func() { c.SetRequest(before); c.SetResponse(outer) }()
 	inner := echo.NewResponse(w, c.Echo())
 	inner.Status = http.StatusOK // as in a Response of echo's own that has not been written to

@@ -128,6 +128,50 @@ func TestFunctionsFindTheRoute(t *testing.T) {
 	}
 }
 
+// A mount of a route inside one of the app asks its functions of the app's request, too: a lifetime that depends on the route is
+// the same whichever way the route is mounted, and whether anything else looks at requests.
+func TestAnInnerMountFindsTheRoute(t *testing.T) {
+	expires, err := policy.NewExpires([]string{"record"},
+		policy.ExpirySetting{Name: "record", TTL: time.Hour},
+		policy.ExpirySetting{Name: "blog.record", TTL: 10 * time.Second},
+		policy.ExpirySetting{Name: "off.record", TTL: 0},
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := policy.Policy{Resource: "record", Scope: func(r *http.Request) []string { return []string{r.PathValue("bucket")} }}
+	for name, inner := range map[string]func(a *app) echo.MiddlewareFunc{
+		"echo's":     func(a *app) echo.MiddlewareFunc { return echocache.With(a.cache, record) },
+		"net/http's": func(a *app) echo.MiddlewareFunc { return echo.WrapMiddleware(a.cache.With(record)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newApp(t)
+			a.cache.Expires = expires
+			a.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
+				return func(c echo.Context) error {
+					err := next(c)
+					want(t, "the pattern afterwards", c.Request().Pattern, "")
+					return err
+				}
+			}, echocache.Middleware(a.cache))
+			a.GET("/buckets/:bucket/:id", a.counted(func(c echo.Context) error {
+				want(t, "the handler's request", c.Request().Pattern+" "+c.Request().PathValue("bucket"), "/buckets/:bucket/:id "+c.Param("bucket"))
+				return c.String(http.StatusOK, c.Param("id"))
+			}), inner(a))
+			for _, story := range []struct {
+				bucket, control string
+				runs            int64 // of two requests
+			}{{"shop", "max-age=3600", 1}, {"blog", "max-age=10", 1}, {"off", "no-cache, no-store", 2}} {
+				before := a.runs.Load()
+				for range 2 {
+					want(t, story.bucket, a.ask("GET", "/buckets/"+story.bucket+"/1").Header().Get("Cache-Control"), story.control)
+				}
+				want(t, story.bucket+": runs", a.runs.Load()-before, story.runs)
+			}
+		})
+	}
+}
+
 // One Cache behind many routes: an unsafe request on one invalidates what another stored.
 func TestSharedByRoutes(t *testing.T) {
 	a := newApp(t)
