@@ -8,8 +8,8 @@ import (
 )
 
 // fill answers by running the handler, or by reading along with whoever does. It returns false when
-// the request should look again. x is a copy: what outlives the walk of a hit begins here.
-func (x exchange) fill(e *store.Entry, v policy.Verdict) bool {
+// the request should look again. What outlives the walk of a hit begins here, with a copy of x.
+func (x *exchange) fill(e *store.Entry, v policy.Verdict) bool {
 	out := policy.Outcome{Fwd: x.forwarded(e, v), Detail: x.broken}
 	if t := x.refresh; t != nil {
 		x.flight = t.flight
@@ -19,7 +19,7 @@ func (x exchange) fill(e *store.Entry, v policy.Verdict) bool {
 	}
 	if !x.collapses(e) {
 		if x.req.Class == policy.Head {
-			if f := x.c.flights.find(x.flight, &x); f != nil {
+			if f := x.c.flights.find(x.flight, x); f != nil {
 				return x.follow(f, e, v, out)
 			}
 		}
@@ -31,7 +31,7 @@ func (x exchange) fill(e *store.Entry, v policy.Verdict) bool {
 		x.alone(e, v, out)
 		return true
 	}
-	f, leads := x.c.flights.join(x.flight, &x)
+	f, leads := x.c.flights.join(x.flight, x)
 	if !leads {
 		return x.follow(f, e, v, out)
 	}
@@ -106,7 +106,7 @@ func (x *exchange) serves(e *store.Entry, now time.Time) bool {
 }
 
 // alone runs the handler for this request only. Its response may still be stored.
-func (x exchange) alone(e *store.Entry, v policy.Verdict, out policy.Outcome) {
+func (x *exchange) alone(e *store.Entry, v policy.Verdict, out policy.Outcome) {
 	n := newRun(x, x.newFill(), e, v, out)
 	n.solo = true
 	n.lead()

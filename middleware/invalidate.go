@@ -40,9 +40,9 @@ func (c *Cache) InvalidateURL(ctx context.Context, rawURL string) error {
 // invalidates the target URI and the URIs of the same origin in Location and Content-Location (RFC
 // 9111 section 4.4): before the client can learn of the success, and once more when the handler has
 // returned, for what was read while it finished its work.
-func (x exchange) invalidate() {
+func (x *exchange) invalidate() {
 	w := &unsafeWriter{
-		passWriter: passWriter{ResponseWriter: x.w, x: x, out: policy.Outcome{Fwd: policy.FwdMethod}},
+		passWriter: passWriter{ResponseWriter: x.w, x: *x, out: policy.Outcome{Fwd: policy.FwdMethod}},
 		before:     x.c.replica.Head(), began: time.Now(),
 	}
 	if before := x.w.Header(); x.req.Class == policy.Post && len(before) > 0 {

@@ -12,12 +12,12 @@ import (
 
 // pass runs the handler and touches nothing, but for saying so, and for what the operator's settings
 // say to clients.
-func (x exchange) pass(why policy.Reason) {
+func (x *exchange) pass(why policy.Reason) {
 	out := policy.Outcome{Fwd: policy.FwdBypass, Detail: why}
 	if why == policy.ReasonMethod {
 		out = policy.Outcome{Fwd: policy.FwdMethod}
 	}
-	w := &passed{passWriter{ResponseWriter: x.w, x: x, out: out}, why}
+	w := &passed{passWriter{ResponseWriter: x.w, x: *x, out: out}, why}
 	if x.governed && x.req.Class <= policy.Head {
 		w.watch = w
 	}

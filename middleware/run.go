@@ -50,8 +50,8 @@ type run struct {
 	pumped   chan error // closed when the leader's client has been served, or has left
 }
 
-func newRun(x exchange, f *fill, e *store.Entry, v policy.Verdict, out policy.Outcome) *run {
-	n := &run{exchange: x, f: f, out: out, stale: e, judge: v}
+func newRun(x *exchange, f *fill, e *store.Entry, v policy.Verdict, out policy.Outcome) *run {
+	n := &run{exchange: *x, f: f, out: out, stale: e, judge: v}
 	n.recorder.run, n.said.run = n, n
 	n.speaks = speaking{x.r.Context(), &n.said}
 	return n

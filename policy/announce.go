@@ -73,15 +73,16 @@ func forbid(h http.Header, p *Policy) {
 		names = defaultTargeted
 	}
 	for name := range h {
-		said := http.CanonicalHeaderKey(name)
-		if said == "Cache-Control" || said == "Expires" || slices.ContainsFunc(names, func(n string) bool {
-			return strings.EqualFold(n, name)
-		}) {
+		if sameName(name, "Cache-Control") || sameName(name, "Expires") ||
+			slices.ContainsFunc(names, func(n string) bool { return sameName(name, n) }) {
 			delete(h, name)
 		}
 	}
 	h["Cache-Control"] = []string{uncacheable}
 }
+
+// sameName compares field names, in whatever case.
+func sameName(a, b string) bool { return len(a) == len(b) && strings.EqualFold(a, b) }
 
 // varyByCredentials adds Authorization and Cookie to Vary, as one line, unless both are there already.
 // Lines that the handler wrote stay as they are.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 )
@@ -68,12 +67,25 @@ func judge(r result) (verdicts []verdict, fault string) {
 
 // String is a line that says what was shown, and what was promised and asked.
 func (v verdict) String() string {
-	s := fmt.Sprintf("%s %.4g", v.metric, v.shown)
+	s := v.metric + " " + short(v.shown)
 	if v.most > 0 {
-		s += fmt.Sprintf(", promised %.4g", v.most)
+		s += ", promised " + short(v.most)
 	}
 	if v.asked > 0 {
-		s += fmt.Sprintf(", asked %.4g", v.asked)
+		s += ", asked " + short(v.asked)
+	}
+	return s
+}
+
+// short is a number as people write it.
+func short(n float64) string {
+	places := 2
+	if n >= 1000 {
+		places = 0
+	}
+	s := strconv.FormatFloat(n, 'f', places, 64)
+	if strings.Contains(s, ".") {
+		s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
 	}
 	return s
 }

@@ -57,6 +57,19 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+func TestVerdictsAreShort(t *testing.T) {
+	for want, v := range map[string]verdict{
+		"ratio 1.24, promised 1.3, asked 1.2": {figure: figure{"ratio", 1.2, 1.3}, shown: 1.2441},
+		"more-ns 12940, asked 3000":           {figure: figure{"more-ns", 3000, 0}, shown: 12940.4},
+		"runs 1, promised 1":                  {figure: figure{"runs", 0, 1}, shown: 1},
+		"freshet-allocs 0, promised 100":      {figure: figure{"freshet-allocs", 0, 100}, shown: 0.00006},
+	} {
+		if got := v.String(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 // Each benchmark that is promised something has a turn, and only one.
 func TestTurns(t *testing.T) {
 	for name := range promises {

@@ -43,8 +43,8 @@ var promises = map[string][]figure{
 
 	"Miss":      append(beside(0, 11, 28, 34), figure{"more-ns", 3000, 0}),
 	"FirstByte": {{"delay-ns", 100_000, 200_000}},
-	"Pass/off":  append(beside(0, 1.3, 0, 11), figure{"more-ns", 200, 0}),
-	"Pass/POST": append(beside(0, 1.4, 0, 10), figure{"more-ns", 200, 0}),
+	"Pass/off":  append(beside(0, 1.2, 0, 11), figure{"more-ns", 200, 0}),
+	"Pass/POST": append(beside(0, 1.25, 0, 10), figure{"more-ns", 200, 0}),
 
 	"Far/redis":      beside(1.15, 1.15, 0, 12),
 	"Far/postgresql": beside(1.15, 1.15, 0, 10),
