@@ -261,6 +261,7 @@ func TestInvalidateWithAContextThatIsDone(t *testing.T) {
 		s := newServer(t)
 		a := newNode(t, s, "A")
 		a.gets(t, "A fills", "A's", "stored")
+		synctest.Wait() // until A watches: what hangs is the invalidation alone
 		s.hangs.Store(true)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
