@@ -35,29 +35,29 @@ func (x *exchange) fill(e *store.Entry, v policy.Verdict) bool {
 	if !leads {
 		return x.follow(f, e, v, out)
 	}
-	if x.c.flights.ended.Load() != x.seen && x.found(f) {
+	if e := x.anew(f); e != nil {
+		now := time.Now()
+		x.deliver(e, policy.Outcome{Hit: true, TTL: e.Fresh - e.CurrentAge(now), HasTTL: true}, now)
 		return true
 	}
 	newRun(x, f, e, v, out).lead()
 	return true
 }
 
-// found looks once more: between the first look and taking the lead another fill may have ended,
-// whose response is just what this request, and those that read along with it, want.
-func (x *exchange) found(f *fill) bool {
+// anew looks once more, for the leader of f: between the first look and taking the lead another fill may have ended,
+// whose response is just what this request, and those that read along with it, want. f is settled with it.
+func (x *exchange) anew(f *fill) *store.Entry {
+	if x.c.flights.ended.Load() == x.seen {
+		return nil
+	}
 	now := time.Now()
 	e, soft := x.find(now)
-	if e == nil {
-		return false
-	}
-	v := policy.Judge(e, &x.req, x.p, now, soft)
-	if v.Use != policy.Fresh || e.Spans != nil {
-		return false
+	if e == nil || e.Spans != nil || policy.Judge(e, &x.req, x.p, now, soft).Use != policy.Fresh {
+		return nil
 	}
 	f.decide(settled, e, "")
 	f.retire()
-	x.deliver(e, policy.Outcome{Hit: true, TTL: v.TTL, HasTTL: true}, now)
-	return true
+	return e
 }
 
 // forwarded says why the handler is asked, in the words of RFC 9211 section 2.2.

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -122,6 +123,46 @@ func TestTheBudgetCountsWhatIsStillInMemory(t *testing.T) {
 	f.leave(reader)
 	f.release()
 	idle(t, c)
+}
+
+// A refresh whose turn comes when another has just ended is none any more.
+func TestARefreshThatComesTooLate(t *testing.T) {
+	for _, late := range []bool{true, false} {
+		c := boundedCache(t, 1<<20)
+		var runs atomic.Int64
+		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			runs.Add(1)
+			w.Header().Set("Cache-Control", "max-age=60")
+			io.WriteString(w, "page")
+		}))
+		c.Root = h
+		r := httptest.NewRequest("GET", "/", nil)
+		h.ServeHTTP(httptest.NewRecorder(), r)
+
+		x := exchange{c: c, w: httptest.NewRecorder(), r: r, p: &policy.Policy{}}
+		x.req, _, _ = policy.ReadRequest(r, x.p)
+		x.flight, x.seen = x.req.Key, c.flights.ended.Load()
+		if late {
+			x.seen-- // it found what was stale before the response came that is stored now
+		}
+		if !x.renew() {
+			t.Error("a stale response may not be served while it is renewed")
+		}
+		if err := c.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if want := map[bool]int64{true: 1, false: 2}[late]; runs.Load() != want {
+			t.Errorf("late %v: the handler ran %d times, want %d", late, runs.Load(), want)
+		}
+		if len(c.refreshing) > 0 {
+			t.Errorf("late %v: the refresh holds its place", late)
+		}
+		for i := range c.flights.shards {
+			if len(c.flights.shards[i].m) > 0 {
+				t.Errorf("late %v: the refresh is still to be joined", late)
+			}
+		}
+	}
 }
 
 // Readers leave in whatever order, and each takes itself away and nobody else.

@@ -54,15 +54,16 @@ func (x exchange) renew() bool {
 	default:
 		return true // enough refreshes run; a later request will find room
 	}
-	f, leads := c.flights.join(x.flight, &x)
-	if !leads || !c.start() {
+	flight := x.flight
+	f, leads := c.flights.join(flight, &x)
+	if !leads || x.anew(f) != nil || !c.start() {
 		if leads {
 			f.decide(failed, nil, ReasonLost)
 		}
 		<-c.refreshing
 		return true
 	}
-	t := &refreshTicket{c: c, key: x.req.Key, flight: x.flight, fill: f}
+	t := &refreshTicket{c: c, key: x.req.Key, flight: flight, fill: f}
 	go c.runRefresh(t, refreshRequest(context.WithValue(c.stop, ticketKey{}, t), x.r))
 	return true
 }
