@@ -46,7 +46,7 @@ bench-module:
 bench: bench-tools
 	cd bench && $(GO) run ./e2e $(BENCH)
 
-# Fails when a hit allocates more than promised, or a ratio is worse by more than its noise. It takes six minutes.
+# Fails when a hit allocates more than promised, or a ratio is worse by more than its noise. It takes five minutes.
 bench-check: tools
 	cd bench && FRESHET_TEST_SERVERS=required $(GO) run ./check
 

@@ -33,15 +33,20 @@ func beside(b *testing.B, goroutines int, floor, ours side) {
 		before, after := f.run(b), o.run(b)
 		ratios, more = append(ratios, after/before), append(more, after-before)
 	}
-	slices.Sort(ratios)
-	b.ReportMetric(0, "ns/op") // which would be the time of a pair of rounds
+	report(b, ratios) // in place of the time of a pair of rounds
 	b.ReportMetric(median(f.times), "floor-ns")
 	b.ReportMetric(median(o.times), "freshet-ns")
-	b.ReportMetric(median(ratios), "ratio")
-	b.ReportMetric(ratios[len(ratios)*3/4]-ratios[len(ratios)/4], "±ratio")
 	b.ReportMetric(median(more), "more-ns")
 	b.ReportMetric(f.allocations(), "floor-allocs")
 	b.ReportMetric(o.allocations(), "freshet-allocs")
+}
+
+// report says what the ratios are in the middle, and how far apart half of them lie, and nothing of the time that b took.
+func report(b *testing.B, ratios []float64) {
+	slices.Sort(ratios)
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(median(ratios), "ratio")
+	b.ReportMetric(ratios[len(ratios)*3/4]-ratios[len(ratios)/4], "±ratio")
 }
 
 // runner runs one side.
