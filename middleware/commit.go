@@ -50,7 +50,7 @@ func (n *run) commit(final bool) {
 	}
 	stored := h
 	// A map from which outer handlers' fields were taken keeps their room.
-	if n.asStored = final && a.AsIs && len(n.outer) == 0 && n.status != http.StatusPartialContent; !n.asStored {
+	if n.asStored = final && a.AsIs && len(n.outer) == 0; !n.asStored {
 		stored = policy.Storable(h, a.Strip)
 	}
 	e := n.entry(stored, a, n.status)

@@ -467,3 +467,71 @@ func TestStoredHeadersHaveNoRoomForOuterFields(t *testing.T) {
 	}
 	runtime.KeepAlive(h)
 }
+
+// What is stored lies together in memory, however it came: at once, as a stream, or renewed by a 304.
+func TestWhatIsStoredIsPacked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memstore.New(1 << 20)
+		defer s.Close()
+		h := New(s).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			w.Header().Set("Etag", `"1"`)
+			if r.Header.Get("If-None-Match") != "" {
+				w.WriteHeader(http.StatusNotModified)
+				return
+			}
+			io.WriteString(w, "page")
+			if r.URL.Path == "/stream" {
+				w.(http.Flusher).Flush()
+			}
+		}))
+		for _, step := range []string{"made", "renewed"} {
+			for _, path := range []string{"/page", "/stream"} {
+				r := httptest.NewRequest("GET", path, nil)
+				h.ServeHTTP(httptest.NewRecorder(), r)
+				synctest.Wait()
+				e, err := s.Get(t.Context(), "GET http://example.com"+path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, packed := e.FieldsOf(e.Header); !packed || e.CurrentAge(time.Now()) != 0 {
+					t.Errorf("%s, %s: packed %v, of age %v", path, step, packed, e.CurrentAge(time.Now()))
+				}
+			}
+			time.Sleep(2 * time.Minute)
+		}
+	})
+}
+
+// The header that the leader's client gets is the stored one, which nobody writes to while those who read along have it, with
+// outer fields or without. The race detector tells.
+func TestTheLeaderSharesItsHeader(t *testing.T) {
+	for range 5 {
+		synctest.Test(t, func(t *testing.T) {
+			c := boundedCache(t, 1<<20)
+			h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=60")
+				w.Header().Set("Content-Type", "text/plain")
+				time.Sleep(time.Second)
+				io.WriteString(w, "page")
+			}))
+			var all sync.WaitGroup
+			for i := range 40 {
+				all.Go(func() {
+					w := httptest.NewRecorder()
+					if i > 0 {
+						w.Header().Set("X-Outer", "1")
+					}
+					h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+					if got := w.Header(); w.Body.String() != "page" || got.Get("Content-Length") != "4" || got.Get("Accept-Ranges") != "bytes" {
+						t.Errorf("%q with %v", w.Body, got)
+					}
+				})
+				if i == 0 {
+					synctest.Wait() // it leads
+				}
+			}
+			all.Wait()
+		})
+	}
+}

@@ -44,8 +44,8 @@ type Admission struct {
 //
 // A response to HEAD is judged as one to GET would be, and never stored.
 func Admit(req *Request, status int, h http.Header, p *Policy, ttl time.Duration, requested, received time.Time) Admission {
-	plain := plain(h)
-	if !plain {
+	asIs := plain(h)
+	if !asIs {
 		h = Canonical(h)
 	}
 	d, _, aimed := targeted(h, p.Targeted)
@@ -53,10 +53,10 @@ func Admit(req *Request, status int, h http.Header, p *Policy, ttl time.Duration
 		d = ParseResponseDirectives(h)
 	}
 	a := Admission{Age: InitialAge(h, requested, received)}
-	if a.Strip = slices.Concat(d.NoCacheFields, d.PrivateFields); !plain {
+	if a.Strip = slices.Concat(d.NoCacheFields, d.PrivateFields); !asIs {
 		a.Strip = append(a.Strip, HopByHop(h)...)
 	}
-	a.AsIs = plain && len(a.Strip) == 0
+	a.AsIs = asIs && len(a.Strip) == 0
 	if a.Reason = refuse(req, status, h, p, &d, &a); a.Reason != "" {
 		return a
 	}

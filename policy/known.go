@@ -3,7 +3,6 @@ package policy
 import (
 	"net/http"
 	"strings"
-	"unsafe"
 )
 
 // Known is what ReadRequest made of a target under a policy, to be used again for requests of the same target: most
@@ -62,8 +61,9 @@ func (o *KeyOptions) same(now *KeyOptions) bool {
 		o.IgnoreForwarded == now.IgnoreForwarded && sameList(o.KeepParams, now.KeepParams) && sameList(o.DropParams, now.DropParams)
 }
 
+// sameList reports whether two lists are one.
 func sameList(a, b []string) bool {
-	return len(a) == len(b) && unsafe.SliceData(a) == unsafe.SliceData(b)
+	return len(a) == len(b) && (a == nil) == (b == nil) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 // tells reports whether the key of r under p is the known one. k may be nil.

@@ -12,8 +12,8 @@ import (
 // DefaultBytes is the bound of a Store or a Backend that was not told otherwise: 256 MiB.
 const DefaultBytes = 256 << 20
 
-// overhead is what keeping an entry costs besides [store.Entry.Size]: the engine's node, its place in
-// the hash table, and ours.
+// overhead is what keeping an entry costs besides [store.Entry.Size]: the engine's node, with our item in it, and
+// its place in the hash table.
 const overhead = 192
 
 // Store keeps entries in memory. It holds the very entries it was given and gives them to all who ask.
