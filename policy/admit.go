@@ -84,7 +84,7 @@ func Admit(req *Request, status int, h http.Header, p *Policy, ttl time.Duration
 		if d.Public && !heuristicallyCacheable(status) {
 			status = http.StatusOK
 		}
-		a.Fresh, _ = HeuristicLifetime(status, h, received, p.HeuristicMax)
+		a.Fresh = p.heuristic(status, h, received)
 	}
 	if !a.Explicit && a.Fresh == 0 || req.Class == Post && !a.Explicit {
 		a.Reason = ReasonNoLifetime

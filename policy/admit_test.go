@@ -194,7 +194,7 @@ func TestAdmitSaysForHowLong(t *testing.T) {
 		{"the operator's", anonymousGet, fields(), Policy{TTL: m}, Admission{Fresh: m, Keep: DefaultKeep, Anonymous: true}},
 		{"the operator's before a guess", anonymousGet, fields("Last-Modified", after(-10*time.Hour)), Policy{TTL: m, Heuristic: true}, Admission{Fresh: m, Keep: DefaultKeep, Anonymous: true}},
 		{"the operator's without bounds", anonymousGet, fields(), Policy{TTL: math.MaxInt64, Keep: math.MaxInt64, StaleIfError: math.MaxInt64}, Admission{Fresh: maxSeconds, Keep: maxSeconds, IfError: maxSeconds, Anonymous: true}},
-		{"a guess", anonymousGet, fields("Last-Modified", after(-10*time.Hour)), Policy{Heuristic: true}, Admission{Fresh: time.Hour, Keep: DefaultKeep, Anonymous: true}},
+		{"a guess", anonymousGet, fields("Content-Type", "text/css", "Last-Modified", after(-10*time.Hour)), Policy{Heuristic: true}, Admission{Fresh: time.Hour, Keep: DefaultKeep, Anonymous: true}},
 		{"a guess at most", anonymousGet, fields("Last-Modified", after(-10*time.Hour)), Policy{Heuristic: true, HeuristicMax: m}, Admission{Fresh: m, Keep: DefaultKeep, Anonymous: true}},
 		{"the operator's, shared", anonymousGet, fields(), Policy{TTL: m, Shared: true}, Admission{Fresh: m, Keep: DefaultKeep}},
 		{"the operator's, and public", cookieGet, fields("Cache-Control", "public"), Policy{TTL: m}, Admission{Fresh: m, Keep: DefaultKeep}},

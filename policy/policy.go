@@ -39,6 +39,11 @@ type Policy struct {
 	// Last-Modified (RFC 9111 section 4.2.2), at most HeuristicMax (default 24 hours). Default off.
 	Heuristic    bool
 	HeuristicMax time.Duration
+	// HeuristicDocumentMax bounds the heuristic lifetime of documents besides: HTML, feeds, calendars,
+	// JSON and XML, and what has no Content-Type. A feed that stood unchanged for ten days may
+	// have news within the hour. In whole seconds; default 1 minute; negative: none, so that they
+	// are not stored. HeuristicMax bounds them, too.
+	HeuristicDocumentMax time.Duration
 
 	// Targeted lists the targeted fields that are obeyed, first match wins (RFC 9213).
 	// Default: CDN-Cache-Control, then Surrogate-Control. An empty, non-nil list: none.
@@ -100,6 +105,8 @@ const (
 	DefaultKeep         = 10 * time.Minute
 	DefaultHeuristicMax = 24 * time.Hour
 	DefaultMaxBody      = 16 << 20
+
+	DefaultHeuristicDocumentMax = time.Minute
 )
 
 // Reason says why a request passed or a response was not stored. It is a token (RFC 9110 section

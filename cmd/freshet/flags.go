@@ -50,6 +50,9 @@ what is kept:
                          quarter of --memory)
   --heuristics           keep a response that states no lifetime for a tenth of the time since its
                          Last-Modified, a day at most (default true; off: --heuristics=false)
+  --heuristic-documents DURATION
+                         documents (HTML, feeds, calendars, JSON, XML, and what has no type) so long
+                         at most (default 1m; 0s: they are not kept without a stated lifetime)
   --store-cookies        keep responses that set cookies, as RFC 9111 allows: every client then
                          gets the same cookie (default false)
   --stale-while-revalidate DURATION
@@ -91,6 +94,7 @@ type proxyFlags struct {
 	memory       int64
 	maxBody      int64
 	heuristics   bool
+	documents    time.Duration
 	storeCookies bool
 	swr, sie     time.Duration
 
@@ -125,7 +129,7 @@ func readProxyFlags(args, environ []string) (*proxyFlags, error) {
 func newProxyFlags() (*proxyFlags, *flag.FlagSet) {
 	f := &proxyFlags{
 		listen: "127.0.0.1:8080", timeout: proxy.DefaultTimeout,
-		memory: memstore.DefaultBytes, maxBody: policy.DefaultMaxBody, name: middleware.DefaultName,
+		memory: memstore.DefaultBytes, maxBody: policy.DefaultMaxBody, documents: policy.DefaultHeuristicDocumentMax, name: middleware.DefaultName,
 	}
 	set := flag.NewFlagSet("freshet proxy", flag.ContinueOnError)
 	set.SetOutput(io.Discard)
@@ -138,6 +142,7 @@ func newProxyFlags() (*proxyFlags, *flag.FlagSet) {
 	set.Func("memory", "", into(&f.memory, atLeast(1<<20, "1MiB")))
 	set.Func("max-body", "", into(&f.maxBody, atLeast(1, "1")))
 	set.BoolVar(&f.heuristics, "heuristics", true, "")
+	set.Func("heuristic-documents", "", into(&f.documents, settings.Duration))
 	set.BoolVar(&f.storeCookies, "store-cookies", false, "")
 	set.Func("stale-while-revalidate", "", into(&f.swr, settings.Duration))
 	set.Func("stale-if-error", "", into(&f.sie, settings.Duration))

@@ -304,18 +304,30 @@ func TestWhereSettingsComeFrom(t *testing.T) {
 	p.stop(syscall.SIGTERM)
 }
 
-// Heuristics are on unless they are turned off.
+// Heuristics are on unless they are turned off, and last a minute for documents.
 func TestHeuristics(t *testing.T) {
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Last-Modified", "Mon, 01 Jan 2024 00:00:00 GMT")
+		w.Header().Set("Content-Type", strings.TrimPrefix(r.URL.Path, "/"))
 		io.WriteString(w, "old")
 	}))
 	defer upstream.Close()
-	for arg, want := range map[string]string{"--heuristics": "hit; ttl=86", "--heuristics=false": "fwd=uri-miss"} {
-		p := start(t, nil, "--listen", "127.0.0.1:0", "--upstream", upstream.URL, arg)
-		p.get("/")
-		if _, cache, _ := p.get("/"); !strings.HasPrefix(cache, "Freshet; "+want) {
-			t.Errorf("%s: [%s], want [%s…]", arg, cache, want)
+	const plain, page, feed = "/text/plain", "/text/html", "/application/rss+xml"
+	for _, c := range []struct {
+		arg   string
+		wants map[string]string // a pattern for each path
+	}{
+		{"--heuristics", map[string]string{plain: "hit; ttl=86[0-9]{3}", page: "hit; ttl=[0-9]{2}", feed: "hit; ttl=[0-9]{2}"}},
+		{"--heuristics=false", map[string]string{plain: "fwd=uri-miss; .*", page: "fwd=uri-miss; .*"}},
+		{"--heuristic-documents=10h", map[string]string{plain: "hit; ttl=86[0-9]{3}", page: "hit; ttl=3[56][0-9]{3}"}},
+		{"--heuristic-documents=0", map[string]string{plain: "hit; ttl=86[0-9]{3}", page: "fwd=uri-miss; .*"}},
+	} {
+		p := start(t, nil, "--listen", "127.0.0.1:0", "--upstream", upstream.URL, c.arg)
+		for path, want := range c.wants {
+			p.get(path)
+			if _, cache, _ := p.get(path); !regexp.MustCompile("^Freshet; " + want + "$").MatchString(cache) {
+				t.Errorf("%s %s: [%s], want [%s]", c.arg, path, cache, want)
+			}
 		}
 		p.stop(syscall.SIGTERM)
 	}

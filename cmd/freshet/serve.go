@@ -120,6 +120,9 @@ func newProxy(f *proxyFlags, entries store.Store, log *slog.Logger) (*proxy.Prox
 	cache.Name = f.name
 	usual := proxy.Policy()
 	usual.Heuristic = f.heuristics
+	if usual.HeuristicDocumentMax = f.documents; f.documents == 0 {
+		usual.HeuristicDocumentMax = -1
+	}
 	usual.StoreCookies = f.storeCookies
 	usual.StaleWhileRevalidate, usual.StaleIfError = f.swr, f.sie
 	usual.MaxBody = f.maxBody
