@@ -211,9 +211,10 @@ func knownValidator(h http.Header, received time.Time) bool {
 }
 
 // staleness fills in what the response is good for once it is stale (RFC 9111 section 4.2.4, RFC 5861).
-// s-maxage forbids serving stale like proxy-revalidate (RFC 9111 section 5.2.2.10), even beside a
-// stale-while-revalidate. The operator's defaults do not make up for a lifetime of 0: who says max-age=0
-// wants to be asked each time.
+// s-maxage forbids serving stale like proxy-revalidate (RFC 9111 section 5.2.2.10). Here we leave the RFC: the
+// response's own stale-while-revalidate counts beside s-maxage, because those who send both, such as Next.js,
+// mean both, and CDNs obey both. The operator's defaults do not make up for a lifetime of 0: who says
+// max-age=0 wants to be asked each time.
 func (a *Admission) staleness(p *Policy, d *ResponseDirectives, known bool) {
 	switch {
 	case p.Keep == 0:
@@ -224,6 +225,9 @@ func (a *Admission) staleness(p *Policy, d *ResponseDirectives, known bool) {
 	if a.MustRevalidate {
 		if !known {
 			a.Keep = 0 // neither servable nor good to ask with
+		}
+		if !d.MustRevalidate && !d.ProxyRevalidate && !d.NoCache && d.StaleWhileRevalidate != absent {
+			a.Grace = d.StaleWhileRevalidate
 		}
 		return
 	}

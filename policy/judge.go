@@ -50,7 +50,8 @@ type Verdict struct {
 // validation however young e is. immutable changes nothing: what is fresh is revalidated only at a
 // client's word, which RFC 8246 section 2 leaves in force.
 //
-// What forbids serving stale (e.MustRevalidate) forbids it in every case. OnLost reaches as far as the
+// What forbids serving stale (e.MustRevalidate) forbids it in every case but one: an e.Grace beside it is the
+// response's own stale-while-revalidate beside s-maxage, which [Admit] lets stand. OnLost reaches as far as the
 // greater of Keep and IfError (RFC 9111 section 4.2.4 allows it, RFC 5861 section 4 asks for it).
 func Judge(e *store.Entry, req *Request, p *Policy, now time.Time, soft bool) Verdict {
 	age := e.CurrentAge(now)
@@ -79,8 +80,8 @@ func Judge(e *store.Entry, req *Request, p *Policy, now time.Time, soft bool) Ve
 		return v
 	}
 	v.Use = Stale
-	if insists == "" && !e.MustRevalidate &&
-		(e.Grace > 0 && stale <= e.Grace || !soft && !p.IgnoreClientDirectives && req.Directives.MaxStale >= stale) {
+	if insists == "" && (e.Grace > 0 && stale <= e.Grace ||
+		!e.MustRevalidate && !soft && !p.IgnoreClientDirectives && req.Directives.MaxStale >= stale) {
 		v.Use = Grace
 	}
 	v.Validate = HasValidator(e)

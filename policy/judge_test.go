@@ -24,7 +24,11 @@ func TestJudge(t *testing.T) {
 	made := minute(func(e *store.Entry) { e.Header["Etag"] = []string{`"1"`}; e.MadeETag = true })
 	strict := minute(func(e *store.Entry) {
 		e.MustRevalidate, e.Header["Etag"], e.Keep = true, []string{`"1"`}, 600*s
-		e.Grace, e.IfError = 600*s, 600*s // never admitted so; Judge forbids it all the same
+		e.IfError = 600 * s // never admitted so; Judge forbids it all the same
+	})
+	smaxage := minute(func(e *store.Entry) {
+		e.MustRevalidate, e.Header["Etag"], e.Keep = true, []string{`"1"`}, 600*s
+		e.Grace, e.IfError = 30*s, 600*s
 	})
 	noCache := minute(func(e *store.Entry) {
 		e.Fresh, e.MustRevalidate, e.Header["Etag"] = 0, true, []string{`"1"`}
@@ -54,6 +58,8 @@ func TestJudge(t *testing.T) {
 		{"stale, for nothing", plain, anonymousGet, obey, 61 * s, false, Verdict{Use: Stale, Why: ReasonStale, TTL: -s}},
 
 		{"in its grace", grace, anonymousGet, obey, 90 * s, false, Verdict{Use: Grace, Why: ReasonStale, TTL: -30 * s}},
+		{"in its grace, beside s-maxage", smaxage, anonymousGet, obey, 90 * s, false, Verdict{Use: Grace, Why: ReasonStale, TTL: -30 * s, Validate: true}},
+		{"past its grace, beside s-maxage", smaxage, client("max-stale"), obey, 91 * s, false, Verdict{Use: Stale, Why: ReasonStale, TTL: -31 * s, Validate: true}},
 		{"in its grace, and to be refreshed", minute(func(e *store.Entry) {
 			e.Grace, e.IfError, e.Header["Etag"] = 30*s, 30*s, []string{`"1"`}
 		}), anonymousGet, obey, 90 * s, false, Verdict{Use: Grace, Why: ReasonStale, TTL: -30 * s, Validate: true, OnError: true, OnLost: true}},

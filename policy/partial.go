@@ -60,7 +60,9 @@ func Combine(old, new *store.Entry) (*store.Entry, bool) {
 	c.Fill = min(old.Fill, new.Fill)
 	c.Tags = uniqueNames(slices.Concat(old.Tags, new.Tags))
 	c.Anonymous = old.Anonymous || new.Anonymous
-	c.MustRevalidate = old.MustRevalidate || new.MustRevalidate
+	if old.MustRevalidate {
+		c.MustRevalidate, c.Grace = true, min(old.Grace, new.Grace)
+	}
 	if old.Spans == nil {
 		c.Status, c.Body, c.Trailer, c.Spans, c.Total = old.Status, old.Body, old.Trailer, nil, 0
 		return &c, true

@@ -44,7 +44,8 @@ type Entry struct {
 	IfError time.Duration // may be served when the handler answers with an error (stale-if-error)
 	Keep    time.Duration // kept to be revalidated, or served when the handler is lost
 
-	// MustRevalidate: never to be served stale (must-revalidate, proxy-revalidate, s-maxage, no-cache).
+	// MustRevalidate: not to be served stale (must-revalidate, proxy-revalidate, s-maxage, no-cache), but within
+	// Grace, which stands beside it only for a response that says s-maxage and stale-while-revalidate.
 	MustRevalidate bool
 	// Anonymous: only for requests that carry no credentials, because nothing in the response said
 	// that it may be shared with others; its lifetime came from the operator's settings or a heuristic.

@@ -187,8 +187,13 @@ func lost() answer {
 func staleForbidden() (all []story) {
 	for _, words := range []string{
 		"max-age=60, must-revalidate", "max-age=60, proxy-revalidate", "s-maxage=60", "no-cache, max-age=60", "max-age=60, must-revalidate=1",
+		"s-maxage=60, proxy-revalidate",
 	} {
-		header := []string{"Cache-Control: " + words + ", stale-while-revalidate=600, stale-if-error=600", "Age: 90", `ETag: "a"`}
+		grace := ", stale-while-revalidate=600"
+		if words == "s-maxage=60" {
+			grace = "" // its own would count; the policy's does not
+		}
+		header := []string{"Cache-Control: " + words + grace + ", stale-if-error=600", "Age: 90", `ETag: "a"`}
 		p := policy.Policy{StaleWhileRevalidate: time.Hour, StaleIfError: time.Hour, Keep: time.Hour}
 		all = append(all,
 			story{name: words + ": no grace", policy: p, runs: 2, origin: origin(says(header...), says("Cache-Control: max-age=60")), steps: steps(
