@@ -15,7 +15,8 @@ const MaxKey = 64 << 10
 //	GET https://example.com/path?query X-Forwarded-Host=… …
 //
 // A URI begins after "GET " and ends at the first space; what follows are the extras, each a
-// space, a name and, for each value, "=" and the value. It is injective, because what separates is
+// space, a name and, for each value, "=" and the value. The URI is the canonical one, and what a handler
+// could tell from it by host and target is among the extras (see form.go). A key is injective, because what separates is
 // escaped within what it separates (see escape.go): "/", "?" and "#" in the host, "?" in the path,
 // "=" and space in the extras. A key that Replace made reads
 //
@@ -25,8 +26,8 @@ const MaxKey = 64 << 10
 const keyMethod = "GET "
 
 // URIKey is the text that names a resource in keys and invalidations: what Request.URI and Entry.URI
-// hold for it under policy p (nil: the zero Policy). scheme is "http" or "https", host may be in any
-// case and have the default port, escapedPath and rawQuery are as sent, and forceQuery tells "/x?"
+// hold for it under policy p (nil: the zero Policy). scheme is "http" or "https", host may be of any
+// form, escapedPath and rawQuery are as sent, and forceQuery tells "/x?"
 // from "/x".
 func URIKey(scheme, host, escapedPath, rawQuery string, forceQuery bool, p *Policy) string {
 	var buf [512]byte
@@ -51,34 +52,6 @@ func appendTarget(dst []byte, path, query string, force bool, p *Policy) []byte 
 	return appendQuery(dst, query, force, p)
 }
 
-// appendHost appends host in lower case and without the scheme's default port (RFC 9110 section 4.2.3).
-func appendHost(dst []byte, scheme, host string) []byte {
-	host = withoutDefaultPort(scheme, host)
-	start := len(dst)
-	dst = appendEscaped(dst, host, inHost)
-	for i := start; i < len(dst); i++ {
-		dst[i] = lower(dst[i])
-	}
-	return dst
-}
-
-func withoutDefaultPort(scheme, host string) string {
-	name, found := host, false
-	if scheme == "https" {
-		name, found = strings.CutSuffix(host, ":443")
-	} else if scheme == "http" {
-		name, found = strings.CutSuffix(host, ":80")
-	}
-	if !found {
-		name, found = strings.CutSuffix(host, ":") // an empty port is the default one
-	}
-	// Of a bare IPv6 address, which is no valid host, the end is no port.
-	if !found || strings.IndexByte(name, ':') >= 0 && !strings.HasSuffix(name, "]") {
-		return host
-	}
-	return name
-}
-
 // makeKey fills in everything that is made from the request's target, and says why not when it cannot.
 func (q *Request) makeKey(r *http.Request, p *Policy, s seen) Reason {
 	q.readTarget(r)
@@ -94,6 +67,7 @@ func (q *Request) makeKey(r *http.Request, p *Policy, s seen) Reason {
 	b = appendTarget(b, q.path, q.query, q.force, p)
 	uri := len(b)
 	if !replace {
+		b = appendForm(b, r, b[len(keyMethod)+len(q.Scheme)+len("://"):host], s)
 		b = q.appendExtras(b, r, p, s)
 	}
 	if len(b) > MaxKey {

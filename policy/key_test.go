@@ -32,14 +32,20 @@ func TestKeyText(t *testing.T) {
 		want  string
 	}{
 		{"plain", []string{"GET /a/b?c=d HTTP/1.1", "Host: a.example"}, "GET http://a.example/a/b?c=d"},
-		{"host and port", []string{"GET / HTTP/1.1", "Host: A.Example:8080"}, "GET http://a.example:8080/"},
-		{"an address", []string{"GET / HTTP/1.1", "Host: [FE80::1]:80"}, "GET http://[fe80::1]/"},
+		{"host and port", []string{"GET / HTTP/1.1", "Host: a.example:8080"}, "GET http://a.example:8080/"},
+		{"an address", []string{"GET / HTTP/1.1", "Host: [fe80::1]:8080"}, "GET http://[fe80::1]:8080/"},
+		{"an address of another form", []string{"GET / HTTP/1.1", "Host: [FE80::1]:80"}, "GET http://[fe80::1]/ host=[FE80::1]:80"},
+		{"punycode", []string{"GET / HTTP/1.1", "Host: xn--bcher-kva.example"}, "GET http://xn--bcher-kva.example/"},
+		{"a host as no browser sends it", []string{"GET /x HTTP/1.1", "Host: A.Example.:080"}, "GET http://a.example/x host=A.Example.:080"},
 		{"escapes stay as sent", []string{"GET /%61%2Fb%2f/../c//d;e?%20=+ HTTP/1.1", "Host: a.example"},
 			"GET http://a.example/%61%2Fb%2f/../c//d;e?%20=+"},
 		{"what no URI has is escaped", []string{"GET /a\"b\\c#d?e|f\xff HTTP/1.1", "Host: a.example"},
 			`GET http://a.example/a\22b\5Cc\23d?e\7Cf\FF`},
 		{"a path that looks like a host", []string{"GET //b.example/x HTTP/1.1", "Host: a.example"}, "GET http://a.example//b.example/x"},
-		{"absolute-form", []string{"GET http://a.example/x?y HTTP/1.1", "Host: a.example"}, "GET http://a.example/x?y"},
+		{"absolute-form", []string{"GET http://a.example/x?y HTTP/1.1", "Host: a.example"}, "GET http://a.example/x?y target=http://a.example/x?y"},
+		{"absolute-form, of another scheme", []string{"GET https://u@A.example:443?y HTTP/1.1", "Host: b.example"},
+			`GET http://a.example:443/?y host=A.example:443 target=https://u@A.example:443?y url=https=A.example:443= user=u path==`},
+		{"a target that is an asterisk", []string{"GET * HTTP/1.1", "Host: a.example"}, `GET http://a.example\-* target=*`},
 		{"forwarded", []string{"GET / HTTP/1.1", "Host: a.example", "X-Forwarded-Proto: https", "X-Forwarded-Host: b.example, c.example"},
 			`GET http://a.example/ X-Forwarded-Host=b.example,\20c.example X-Forwarded-Proto=https`},
 		{"a POST has the key of the GET", []string{"POST /x HTTP/1.1", "Host: a.example"}, "GET http://a.example/x"},
@@ -62,14 +68,22 @@ func TestKeysShared(t *testing.T) {
 		share  bool
 	}{
 		{story: "HEAD and GET", a: []string{"GET /x"}, b: []string{"HEAD /x"}, share: true},
-		{story: "host in another case", a: []string{"GET /x"}, b: []string{"GET /x", "Host: A.EXAMPLE"}, share: true},
-		{story: "the default port", a: []string{"GET /x"}, b: []string{"GET /x", "Host: a.example:80"}, share: true},
-		{story: "an empty port", a: []string{"GET /x"}, b: []string{"GET /x", "Host: a.example:"}, share: true},
-		{story: "absolute-form", a: []string{"GET /x?y"}, b: []string{"GET http://a.example/x?y", "Host: b.example"}, share: true},
 		{story: "fields that are no part of keys", a: []string{"GET /x"}, b: []string{"GET /x", "User-Agent: x", "X-Forwarded-For: 1.2.3.4"}, share: true},
 		{story: "the client's address in Forwarded", a: []string{"GET /x", "Forwarded: for=1.2.3.4;host=h"}, b: []string{"GET /x", `Forwarded: For="[::1]:80"; host=h`}, share: true},
-		{story: "absolute-form, scheme in another case", a: []string{"GET /x?y"}, b: []string{"GET HTTP://a.example/x?y"}, share: true},
 
+		{story: "host in another case (virtual hosts, redirects)", a: []string{"GET /x"}, b: []string{"GET /x", "Host: A.EXAMPLE"}},
+		{story: "two cases", a: []string{"GET /x", "Host: A.example"}, b: []string{"GET /x", "Host: a.Example"}},
+		{story: "the default port", a: []string{"GET /x"}, b: []string{"GET /x", "Host: a.example:80"}},
+		{story: "an empty port", a: []string{"GET /x"}, b: []string{"GET /x", "Host: a.example:"}},
+		{story: "a port with a zero before it", a: []string{"GET /x", "Host: a.example:8080"}, b: []string{"GET /x", "Host: a.example:08080"}},
+		{story: "a full domain name", a: []string{"GET /x"}, b: []string{"GET /x", "Host: a.example."}},
+		{story: "an address in another case", a: []string{"GET /x", "Host: [fe80::1]"}, b: []string{"GET /x", "Host: [FE80::1]"}},
+		{story: "absolute-form", a: []string{"GET /x?y"}, b: []string{"GET http://a.example/x?y"}},
+		{story: "absolute-form, host in another case", a: []string{"GET http://a.example/x"}, b: []string{"GET http://A.example/x"}},
+		{story: "absolute-form, scheme in another case", a: []string{"GET http://a.example/x"}, b: []string{"GET HTTP://a.example/x"}},
+		{story: "absolute-form with a user", a: []string{"GET http://a.example/x"}, b: []string{"GET http://u@a.example/x"}},
+		{story: "absolute-form with another Host, which the server drops", a: []string{"GET http://a.example/x"}, b: []string{"GET http://a.example/x", "Host: b.example"}, share: true},
+		{story: "a host that looks like an extra", a: []string{"GET /x", "Host: A"}, b: []string{"GET /x target=A", "Host: a"}},
 		{story: "another host", a: []string{"GET /x"}, b: []string{"GET /x", "Host: b.example"}},
 		{story: "another port", a: []string{"GET /x"}, b: []string{"GET /x", "Host: a.example:443"}},
 		{story: "TLS", a: []string{"GET /x"}, b: []string{"GET /x"}, change: secure},
@@ -148,8 +162,50 @@ func TestKeysShared(t *testing.T) {
 func TestDefaultPortOfTLS(t *testing.T) {
 	r := wire(t, "GET / HTTP/1.1", "Host: a.example:443")
 	r.TLS = &tls.ConnectionState{}
-	if got := keyOf(t, r, &Policy{}); got != "GET https://a.example/" {
+	if got := keyOf(t, r, &Policy{}); got != "GET https://a.example/ host=a.example:443" {
 		t.Error(got)
+	}
+}
+
+// HTTP/2's server leaves a Host field among the others where an :authority says who is asked.
+func TestHostFieldBesideAuthority(t *testing.T) {
+	p := &Policy{Key: KeyOptions{IgnoreForwarded: true}}
+	keys := map[string]string{}
+	for _, host := range [][]string{nil, {"a.example"}, {"b.example"}, {""}, {"a.example", "b.example"}, {"a.example=b.example"}} {
+		r := wire(t, "GET /x HTTP/1.1", "Host: a.example")
+		if host != nil {
+			r.Header["Host"] = host
+		}
+		key := keyOf(t, r, p)
+		if was, dup := keys[key]; dup {
+			t.Errorf("%q shares %q with %s", host, key, was)
+		}
+		keys[key] = strings.Join(host, "|")
+	}
+}
+
+// An invalidation of a URI covers every form in which its entries were asked for.
+func TestFormsHaveOneURI(t *testing.T) {
+	for _, lines := range [][]string{
+		{"GET /x?y HTTP/1.1", "Host: a.example"},
+		{"GET /x?y HTTP/1.1", "Host: A.EXAMPLE"},
+		{"GET /x?y HTTP/1.1", "Host: a.example:80"},
+		{"GET /x?y HTTP/1.1", "Host: a.example:0080"},
+		{"GET /x?y HTTP/1.1", "Host: a.example:"},
+		{"GET /x?y HTTP/1.1", "Host: a.example."},
+		{"GET /x?y HTTP/1.1", "Host: A.example..:80"},
+		{"GET http://a.example/x?y HTTP/1.1", "Host: a.example"},
+		{"GET https://u:p@A.example.:80/x?y HTTP/1.1", "Host: b.example"},
+		{"GET ftp://a.example/x?y HTTP/1.1", "Host: b.example"},
+	} {
+		q, _, _ := ReadRequest(wire(t, lines...), &Policy{})
+		if want := URIKey("http", "a.example", "/x", "y", false, nil); q.URI != want || q.Host != "a.example" {
+			t.Errorf("%q: URI %q, host %q, want %q", lines, q.URI, q.Host, want)
+		}
+		put := q
+		if got := put.Related(http.Header{"Location": {"http://a.example./z"}}, &Policy{}); !slices.Equal(got, []string{"http://a.example/z"}) {
+			t.Errorf("%q: related %q", lines, got)
+		}
 	}
 }
 
@@ -243,6 +299,13 @@ func TestKeyIsInjective(t *testing.T) {
 			Method: "GET", Host: text.Draw(t, "host"), RequestURI: "/" + text.Draw(t, "target"),
 			Header: http.Header{}, URL: &url.URL{},
 		}
+		if rapid.Bool().Draw(t, "a common host") {
+			r.Host = rapid.SampledFrom([]string{"a.example", "A.example", "a.example:80", "a.example:080", "a.example:0", "a.example:", "a.example.:443",
+				"...", ".:80", "[::A]", "[::a]:80", "[::a].:80", "::1:80", "a:80.", "a.:80:80", "x:80]:80"}).Draw(t, "which")
+		}
+		if rapid.Bool().Draw(t, "absolute-form") {
+			r.RequestURI = rapid.SampledFrom([]string{"http", "HTTPS"}).Draw(t, "line's scheme") + "://" + text.Draw(t, "authority") + r.RequestURI
+		}
 		if u, err := url.ParseRequestURI(r.RequestURI); err == nil && rapid.Bool().Draw(t, "as sent") {
 			r.URL = u
 		} else {
@@ -253,7 +316,7 @@ func TestKeyIsInjective(t *testing.T) {
 		if rapid.Bool().Draw(t, "tls") {
 			r.TLS = &tls.ConnectionState{}
 		}
-		for _, name := range []string{"X-Forwarded-Host", "X-Host", "X-Tenant", "Cookie"} {
+		for _, name := range []string{"X-Forwarded-Host", "X-Host", "X-Tenant", "Cookie", "Host"} {
 			if values := rapid.SliceOfN(text, 0, 3).Draw(t, name); len(values) > 0 {
 				r.Header[name] = values
 			}
@@ -267,11 +330,15 @@ func FuzzKey(f *testing.F) {
 	f.Add("a.example", "/x?y", "/x", "y", "h", "t", "a=b", false)
 	f.Add("A.example:443", "/%2F?", "/other", "", "", "", "a=1;a=2", true)
 	f.Add("[::1]:80", "//\\2F\\-", "", "?", " X-Host=", "=", "", false)
+	f.Add("a.example.", "http://A.example/x", "/x", "", "h", "", "", true)
 	f.Add("a/b?c", "/ ", "/ ", "", "\r\n", "\\", "A=", false)
 	f.Fuzz(func(t *testing.T, host, target, path, query, forwarded, tenant, cookie string, secure bool) {
 		r := &http.Request{
 			Method: "GET", Host: host, RequestURI: "/" + target, URL: &url.URL{Path: path, RawQuery: query},
 			Header: http.Header{"X-Forwarded-Host": {forwarded}, "X-Tenant": {tenant, forwarded}, "Cookie": {cookie}},
+		}
+		if absolute.MatchString(target) {
+			r.RequestURI = target
 		}
 		if secure {
 			r.TLS = &tls.ConnectionState{}
@@ -299,6 +366,12 @@ func checkKey(t interface {
 	}
 	if want := partsOf(r, p); got != want {
 		t.Errorf("from the key      %#v\nfrom the request  %#v\nkey %q", got, want, q.Key)
+	}
+	if host, target := sentFrom(got); host != r.Host || target != r.RequestURI {
+		t.Errorf("the key %q says that %q was asked for %q, but it was %q for %q", q.Key, host, target, r.Host, r.RequestURI)
+	}
+	if again := string(appendHost(nil, q.Scheme, got.host)); stands(got.host, inHost) && again != got.host {
+		t.Errorf("host %q becomes %q", got.host, again)
 	}
 	if !strings.HasPrefix(q.Key[len("GET "):]+" ", q.URI+" ") {
 		t.Errorf("URI %q is not the first word of %q", q.URI, q.Key)

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -104,27 +106,30 @@ func unescaped(s string) (string, error) {
 }
 
 // partsOf tells a request's parts for a policy with neither query options nor Replace. The request has a
-// request line in origin-form; Forwarded, which is keyed in part, it has not.
+// request line in origin-form or in absolute-form; Forwarded, which is keyed in part, it has not.
 func partsOf(r *http.Request, p *Policy) parts {
-	x := parts{scheme: "http", host: r.Host}
-	port := ":80"
+	x := parts{scheme: "http", path: r.RequestURI}
 	if r.TLS != nil {
-		x.scheme, port = "https", ":443"
+		x.scheme = "https"
 	}
-	x.host = asciiLower(x.host)
-	for _, end := range []string{port, ":"} {
-		name := strings.TrimSuffix(x.host, end)
-		if name != x.host && (strings.HasSuffix(name, "]") || !strings.Contains(name, ":")) {
-			x.host = name
-			break
-		}
+	x.host = oneHost(x.scheme, r.Host)
+	if m := absolute.FindStringSubmatch(r.RequestURI); m != nil {
+		x.path = m[1]
 	}
-	x.path = r.RequestURI
 	if i := strings.Index(x.path, "?"); i >= 0 {
 		x.path, x.query = x.path[:i], x.path[i:]
 	}
 
 	var extras, forwarding []extra
+	if r.Host != x.host || !ordinary.MatchString(r.Host) {
+		extras = append(extras, extra{"host", []string{r.Host}})
+	}
+	if !strings.HasPrefix(r.RequestURI, "/") {
+		extras = append(extras, extra{"target", []string{r.RequestURI}})
+	}
+	if values := r.Header["Host"]; len(values) > 0 {
+		extras = append(extras, extra{"Host", values})
+	}
 	u := r.URL
 	if u.Scheme != "" && u.Scheme != x.scheme || u.Host != "" && u.Host != r.Host || u.Opaque != "" {
 		extras = append(extras, extra{"url", []string{u.Scheme, u.Host, u.Opaque}})
@@ -132,7 +137,7 @@ func partsOf(r *http.Request, p *Policy) parts {
 	if u.User != nil {
 		extras = append(extras, extra{"user", []string{u.User.String()}})
 	}
-	if plain, err := url.PathUnescape(x.path); err != nil || plain != u.Path || u.RawPath != "" && u.RawPath != x.path {
+	if plain, err := url.PathUnescape(x.path); x.path+u.Path == "" || err != nil || plain != u.Path || u.RawPath != "" && u.RawPath != x.path {
 		extras = append(extras, extra{"path", []string{u.Path, u.RawPath}})
 	}
 	rawQuery, force := strings.TrimPrefix(x.query, "?"), x.query == "?"
@@ -171,8 +176,52 @@ func partsOf(r *http.Request, p *Policy) parts {
 		}
 	}
 	x.extras = fmt.Sprintf("%q", extras)
+	if x.path == "" {
+		x.path = "/"
+	}
 	return x
 }
+
+var (
+	absolute  = regexp.MustCompile(`(?is)^https?://[^/?]*(.*)$`)
+	ordinary  = regexp.MustCompile(`^[-._~!$&'()*+,;:\[\]=%0-9a-z]*$`)
+	authority = regexp.MustCompile(`(?s)^([^:]*|.*\]):([0-9]*)$`)
+)
+
+// oneHost is the canonical form of a host.
+func oneHost(scheme, host string) string {
+	host = asciiLower(host)
+	port := ""
+	if m := authority.FindStringSubmatch(host); m != nil {
+		host = m[1]
+		if m[2] != "" {
+			port = ":" + strings.TrimLeft(m[2][:len(m[2])-1], "0") + m[2][len(m[2])-1:]
+		}
+		if port == map[string]string{"http": ":80", "https": ":443"}[scheme] {
+			port = ""
+		}
+	}
+	if !strings.Contains(host, ":") && strings.Trim(host, ".") != "" {
+		host = strings.TrimRight(host, ".")
+	}
+	return host + port
+}
+
+// sentFrom tells, from a key's parts alone, the host and the target that the client sent.
+func sentFrom(p parts) (host, target string) {
+	host, target = p.host, p.path+p.query
+	for _, m := range extraValue.FindAllStringSubmatch(p.extras, -1) {
+		value, _ := strconv.Unquote(m[2])
+		if m[1] == "host" {
+			host = value
+		} else {
+			target = value
+		}
+	}
+	return host, target
+}
+
+var extraValue = regexp.MustCompile(`\{"(host|target)" \[("(?:[^"\\]|\\.)*")\]\}`)
 
 // asciiLower leaves bytes that are no UTF-8 as they are, as strings.ToLower does not.
 func asciiLower(s string) string {

@@ -70,7 +70,7 @@ func sameList(a, b []string) bool {
 func (k *Known) tells(r *http.Request, p *Policy, scheme string, s seen) bool {
 	u := r.URL
 	return k != nil && k.policy == p && k.options.same(&p.Key) && k.scheme == scheme && k.line == r.RequestURI && k.authority == r.Host &&
-		(s&sawForwarding == 0 || p.Key.IgnoreForwarded) && asSent(r, scheme) &&
+		s&sawHost == 0 && (s&sawForwarding == 0 || p.Key.IgnoreForwarded) && asSent(r, scheme) &&
 		u.Path == k.urlPath && u.RawPath == k.urlRaw && u.RawQuery == k.query && u.ForceQuery == k.force
 }
 

@@ -39,6 +39,8 @@ func TestKnownTargets(t *testing.T) {
 		{"a rewritten query", "/x?a=1", func(r *http.Request) { r.URL.RawQuery = "a=2" }, false},
 		{"a rewritten empty query", "/x", func(r *http.Request) { r.URL.ForceQuery = true }, false},
 		{"a tenant's host in the URL", "/x", func(r *http.Request) { r.URL.Host = "tenant.example" }, false},
+		{"the same host in another case", "/x", func(r *http.Request) { r.Host = "A.example" }, false},
+		{"a Host field beside HTTP/2's authority", "/x", func(r *http.Request) { r.Header.Set("Host", "evil.example") }, false},
 		{"another scheme in the URL", "/x", func(r *http.Request) { r.URL.Scheme = "https" }, false},
 		{"a user in the URL", "/x", func(r *http.Request) { r.URL.User = url.User("alice") }, false},
 		{"an opaque URL", "/x", func(r *http.Request) { r.URL.Opaque = "/x" }, false},
@@ -90,6 +92,7 @@ func TestWhatIsNotKnown(t *testing.T) {
 		{"a request that passes", &Policy{}, []string{"OPTIONS / HTTP/1.1"}},
 		{"a long target", &Policy{}, []string{"GET /" + strings.Repeat("x", maxKnown) + " HTTP/1.1"}},
 		{"an absolute one", &Policy{}, []string{"GET http://a.example/x HTTP/1.1"}},
+		{"a target that no browser sends", &Policy{}, []string{"GET * HTTP/1.1"}},
 	} {
 		if k := knownOf(t, wire(t, append(c.lines, "Host: a.example")...), c.p); k != nil {
 			t.Errorf("%s: known as %q", c.story, k.key)

@@ -134,6 +134,7 @@ const (
 	sawUpgrade
 	sawOverride
 	sawHidden
+	sawHost
 
 	sawForwarding seen = 1<<32 - 1
 )
@@ -239,6 +240,8 @@ func scan(h http.Header) (s seen) {
 		case "X-Http-Method-Override", "X-Http-Method", "X-Method-Override",
 			"X-Original-Url", "X-Rewrite-Url", "X-Override-Url":
 			s |= sawOverride
+		case "Host":
+			s |= sawHost
 		case "Forwarded":
 			s |= 1 << fwdForwarded
 		case "Front-End-Https":
