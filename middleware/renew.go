@@ -29,7 +29,8 @@ func (n *run) freshen(h http.Header) {
 func (n *run) combine() {
 	added := &store.Entry{Key: n.stale.Key, Status: http.StatusPartialContent, Header: policy.Storable(n.part, nil), Body: n.f.body, Received: n.received}
 	whole, ok := n.stale, false
-	if added = n.partial(added); added != nil && !n.short() {
+	asked := policy.AnswersRange(n.req.Asked, added.Header)
+	if added = n.partial(added); added != nil && asked && !n.short() {
 		whole, ok = policy.Combine(policy.Unannounced(n.stale), added)
 	}
 	if !ok || whole.Spans != nil {

@@ -158,6 +158,7 @@ func (n *run) request() *http.Request {
 	*u = *n.r.URL
 	r.URL, r.Header = u, n.r.Header.Clone() // the handler may edit them; variants are chosen by what the client sent
 	n.condition(r)
+	n.req.Asked = policy.Asked(r.Header)
 	n.again = false // whatever comes now is the answer
 	n.began = time.Now()
 	return r

@@ -117,7 +117,7 @@ func refuse(req *Request, status int, h http.Header, p *Policy, d *ResponseDirec
 		return ReasonMethod
 	case !storableStatus(status):
 		return ReasonStatus
-	case status == http.StatusPartialContent && !storablePart(req, h):
+	case status == http.StatusPartialContent && !storablePart(req, h), status != http.StatusPartialContent && saysPart(h):
 		return ReasonPartial
 	case d.MustUnderstand && !understood(status):
 		return ReasonMustUnderstand
@@ -163,14 +163,6 @@ func storableStatus(status int) bool {
 		return false // RFC 6585
 	}
 	return 200 <= status && status <= 599
-}
-
-// storablePart reports whether a 206 is one part of a representation whose length is known. After an
-// If-Range it may lack the fields that describe the whole (RFC 9110 section 15.3.7), so it cannot
-// stand for itself.
-func storablePart(req *Request, h http.Header) bool {
-	_, total, ok := ParseContentRange(sole(h, "Content-Range"))
-	return ok && total >= 0 && !req.IfRange
 }
 
 // understood reports whether a status is one whose requirements on caches we know and meet, which

@@ -23,6 +23,7 @@ var (
 	anonymousGet  = &Request{Directives: noRequestDirectives()}
 	authorizedGet = &Request{Directives: noRequestDirectives(), Authorization: true, Credentials: true}
 	cookieGet     = &Request{Directives: noRequestDirectives(), Credentials: true}
+	partGet       = &Request{Directives: noRequestDirectives(), Range: true, Asked: "bytes=0-4"}
 	anonymousHead = &Request{Directives: noRequestDirectives(), Class: Head}
 )
 
@@ -88,11 +89,14 @@ func TestAdmitStores(t *testing.T) {
 		{"299, which is unknown", anonymousGet, 299, fields("Cache-Control", "max-age=60"), obey, ok},
 		{"599, which is unknown", anonymousGet, 599, fields("Cache-Control", "max-age=60"), obey, ok},
 
-		{"206", anonymousGet, 206, fields("Cache-Control", "max-age=60", "Content-Range", "bytes 0-4/10"), obey, ok},
-		{"206 of several parts", anonymousGet, 206, fields("Cache-Control", "max-age=60", "Content-Type", "multipart/byteranges"), obey, ReasonPartial},
-		{"206 of an unknown length", anonymousGet, 206, fields("Cache-Control", "max-age=60", "Content-Range", "bytes 0-4/*"), obey, ReasonPartial},
-		{"206 in another unit", anonymousGet, 206, fields("Cache-Control", "max-age=60", "Content-Range", "pages 0-4/10"), obey, ReasonPartial},
-		{"206 to If-Range", &Request{Directives: noRequestDirectives(), IfRange: true}, 206, fields("Cache-Control", "max-age=60", "Content-Range", "bytes 0-4/10"), obey, ReasonPartial},
+		{"206", partGet, 206, fields("Cache-Control", "max-age=60", "Content-Range", "bytes 0-4/10"), obey, ok},
+		{"206 that nobody asked for", anonymousGet, 206, fields("Cache-Control", "max-age=60", "Content-Range", "bytes 0-4/10"), obey, ReasonPartial},
+		{"206 of another part", partGet, 206, fields("Cache-Control", "max-age=60", "Content-Range", "bytes 1-5/10"), obey, ReasonPartial},
+		{"200 with a Content-Range", partGet, 200, fields("Cache-Control", "max-age=60", "Content-Range", "bytes 0-4/10"), obey, ReasonPartial},
+		{"206 of several parts", partGet, 206, fields("Cache-Control", "max-age=60", "Content-Type", "multipart/byteranges"), obey, ReasonPartial},
+		{"206 of an unknown length", partGet, 206, fields("Cache-Control", "max-age=60", "Content-Range", "bytes 0-4/*"), obey, ReasonPartial},
+		{"206 in another unit", partGet, 206, fields("Cache-Control", "max-age=60", "Content-Range", "pages 0-4/10"), obey, ReasonPartial},
+		{"206 to If-Range", &Request{Directives: noRequestDirectives(), Range: true, Asked: "bytes=0-4", IfRange: true}, 206, fields("Cache-Control", "max-age=60", "Content-Range", "bytes 0-4/10"), obey, ReasonPartial},
 
 		{"must-understand", anonymousGet, 200, fields("Cache-Control", "max-age=60, must-understand, no-store"), obey, ok},
 		{"must-understand, unknown status", anonymousGet, 299, fields("Cache-Control", "max-age=60, must-understand, no-store"), obey, ReasonMustUnderstand},

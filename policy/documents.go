@@ -25,8 +25,7 @@ func (p *Policy) heuristic(status int, h http.Header, received time.Time) time.D
 // scripts, stylesheets, plain text and downloads are none. A response without a type, or
 // with several, can be any of them, and browsers take such a one for a page.
 func isDocument(h http.Header) bool {
-	media, _, _ := strings.Cut(sole(h, "Content-Type"), ";")
-	media = strings.ToLower(trimOWS(media))
+	media := mediaType(h)
 	switch media {
 	case "", "text/html", "text/xml", "text/json", "text/calendar",
 		"application/xml", "application/json", "application/x-ndjson":
@@ -34,4 +33,10 @@ func isDocument(h http.Header) bool {
 	}
 	return !strings.HasPrefix(media, "image/") &&
 		(strings.HasSuffix(media, "+xml") || strings.HasSuffix(media, "+json"))
+}
+
+// mediaType is the response's type in lower case, without parameters; empty where it has none, or several.
+func mediaType(h http.Header) string {
+	media, _, _ := strings.Cut(sole(h, "Content-Type"), ";")
+	return strings.ToLower(trimOWS(media))
 }

@@ -24,6 +24,35 @@ func Partial(h http.Header, body []byte) (spans []store.Span, total int64, ok bo
 	return []store.Span{span}, total, true
 }
 
+// storablePart reports whether a 206 is a part, and one part, of what was asked for, of a representation
+// whose length is known. After an If-Range it may lack the fields that describe the whole (RFC 9110
+// section 15.3.7), so it cannot stand for itself.
+func storablePart(req *Request, h http.Header) bool {
+	return !req.IfRange && AnswersRange(req.Asked, h)
+}
+
+// Asked returns what the header of a GET asks for a part by: the value of its only Range field, if it has one.
+func Asked(h http.Header) string { return sole(h, "Range") }
+
+// AnswersRange reports whether a 206 with header h is one part of a representation of known length, and lies
+// within one of the ranges of asked, the handler's only Range, which is empty where it got none.
+// Ranges that nearly meet count as one (RFC 9110 section 15.3.7.2). A handler that answers with
+// other bytes has answered another request, and nobody knows which.
+func AnswersRange(asked string, h http.Header) bool {
+	part, total, ok := ParseContentRange(sole(h, "Content-Range"))
+	if !ok || total < 0 {
+		return false
+	}
+	_, spans := selectSpans(asked, total)
+	return slices.ContainsFunc(spans, func(s store.Span) bool { return s.First <= part.First && part.End <= s.End })
+}
+
+// saysPart reports whether a response that is no 206 has the fields of one. Its Content-Range means nothing
+// (RFC 9110 section 14.4), but a handler that sent it had some of the bytes in mind.
+func saysPart(h http.Header) bool {
+	return len(h["Content-Range"]) > 0 || mediaType(h) == "multipart/byteranges"
+}
+
 // Complete returns the complete response, with status 200, that a partial response amounts to when it
 // holds every byte (RFC 9110 section 15.3.7.3). Not ok when it does not; a complete one is returned
 // as it is.

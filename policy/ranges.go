@@ -37,11 +37,16 @@ const partOverhead = 80
 // ignored (section 14.2).
 func SelectRange(req, stored http.Header, total int64, now time.Time) (RangeAnswer, []store.Span) {
 	lines := req["Range"]
-	if len(lines) != 1 || total == 0 || !rangeApplies(req["If-Range"], stored, now) {
+	if len(lines) != 1 || !rangeApplies(req["If-Range"], stored, now) {
 		return Whole, nil
 	}
-	set, ok := cutUnit(lines[0])
-	if !ok {
+	return selectSpans(lines[0], total)
+}
+
+// selectSpans is SelectRange for the value of the only Range field.
+func selectSpans(asked string, total int64) (RangeAnswer, []store.Span) {
+	set, ok := cutUnit(asked)
+	if !ok || total == 0 {
 		return Whole, nil
 	}
 	var spans []store.Span

@@ -7,7 +7,7 @@ const (
 	ReasonRequestNoStore Reason = "request-no-store" // the client asked that nothing be stored
 	ReasonMethod         Reason = "method"           // no response to this method is stored, or not this one to a POST
 	ReasonStatus         Reason = "status"           // the status is not final, or not one that may be stored as it is
-	ReasonPartial        Reason = "partial"          // a 206 that does not say which part it is, or is not one part
+	ReasonPartial        Reason = "partial"          // a 206 that is not one part of what was asked for, or another status that says it is a part
 	ReasonMustUnderstand Reason = "must-understand"  // must-understand, with a status that we do not know
 	ReasonNoStore        Reason = "no-store"         // the response says no-store
 	ReasonPrivate        Reason = "private"          // the response says private

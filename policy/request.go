@@ -44,6 +44,9 @@ type Request struct {
 	Conditional bool // has If-None-Match or If-Modified-Since
 	Range       bool // is a GET with a Range field; other methods' Range means nothing (RFC 9110 section 14.2)
 	IfRange     bool // has an If-Range field
+	// Asked is the value of Range where that is a GET's only one: what a 206 may be a part of. Where the
+	// handler got another Range than the client sent, it is what the handler got.
+	Asked string
 
 	// Key is the primary key. URI names the resource as the client sees it: it is what an
 	// invalidation covers, and has none of the header fields, cookies and variants that keys have
@@ -89,6 +92,9 @@ func (q *Request) Read(r *http.Request, p *Policy, known *Known) (Plan, Reason) 
 	q.Conditional = s&sawConditional != 0
 	q.Range = s&sawRange != 0 && q.Class == Read
 	q.IfRange = s&sawIfRange != 0
+	if q.Range {
+		q.Asked = Asked(r.Header)
+	}
 	q.Directives = noRequestDirectives()
 	if s&sawControl != 0 {
 		q.Directives = ParseRequestDirectives(r.Header)
