@@ -64,6 +64,7 @@ type Cache struct {
 	once     sync.Once
 	follow   follower
 	calls    deadline.Source       // of StoreTimeout
+	policies policies              // those of the mounts
 	targets  targets               // keys of what is asked for most
 	ages     words[int64]          // values of Age
 	outcomes words[policy.Outcome] // values of Cache-Status
@@ -116,6 +117,7 @@ func (c *Cache) With(p policy.Policy) func(http.Handler) http.Handler {
 	if p.Resource != "" && c.Expires != nil && !c.Expires.Knows(p.Resource) {
 		panic(fmt.Sprintf("middleware: Cache.With: the policy's resource %q is none of those that Cache.Expires was made for, so no setting could reach it: name it when the settings are loaded", p.Resource))
 	}
+	c.policies.add(&p)
 	return func(next http.Handler) http.Handler {
 		if next == nil {
 			panic("middleware: Cache.With: the handler to wrap is nil")
@@ -134,6 +136,7 @@ func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, next http.Handler)
 // ServeWith is Serve with a policy for one route, as With is to Handler. p must not be nil.
 func (c *Cache) ServeWith(w http.ResponseWriter, r *http.Request, next http.Handler, p *policy.Policy) {
 	c.setup()
+	c.policies.add(p)
 	c.serve(w, r, next, p)
 }
 
@@ -142,6 +145,7 @@ var obey policy.Policy // the zero Policy: obey the response's own headers
 func (c *Cache) policyFor(r *http.Request) *policy.Policy {
 	if c.Policy != nil {
 		if p := c.Policy(r); p != nil {
+			c.policies.add(p)
 			return p
 		}
 	}

@@ -203,7 +203,7 @@ func (f *fill) unfit(x *exchange, now time.Time) bool {
 	if s == asked || e == nil {
 		return s == private || s == failed
 	}
-	hard, soft := f.c.covers(e)
+	hard, soft := x.covered(e)
 	return hard || policy.Judge(e, &x.req, x.p, now, soft).Use != policy.Fresh
 }
 

@@ -40,7 +40,7 @@ func (x *exchange) find(now time.Time) (found *store.Entry, soft bool) {
 		return nil, false
 	}
 	if e.Variants == nil {
-		hard, soft := x.c.covers(e)
+		hard, soft := x.covered(e)
 		if hard {
 			return nil, false
 		}
@@ -61,7 +61,7 @@ func (x *exchange) newest(e *store.Entry, v policy.Verdict, now time.Time) (*sto
 	if other == nil || other == e || other.Variants != nil || !other.Received.After(e.Received) {
 		return e, v
 	}
-	hard, soft := x.c.covers(other)
+	hard, soft := x.covered(other)
 	if hard || !policy.Matches(other.Vary, x.r.Header) {
 		return e, v
 	}
@@ -81,7 +81,7 @@ func (x *exchange) choose(index *store.Entry) (found *store.Entry, soft bool) {
 		if e == nil || e.Variants != nil || !policy.Matches(e.Vary, x.r.Header) {
 			continue
 		}
-		hard, soft := x.c.covers(e)
+		hard, soft := x.covered(e)
 		if hard {
 			continue
 		}
@@ -95,8 +95,19 @@ func (x *exchange) choose(index *store.Entry) (found *store.Entry, soft bool) {
 		return candidates[0], softly
 	}
 	e := policy.Choose(candidates)
-	_, soft = x.c.covers(e)
+	_, soft = x.covered(e)
 	return e, soft
+}
+
+// covered says whether an invalidation covers e, or the URI as this request sent it: e may have been
+// made of a request for another one.
+func (x *exchange) covered(e *store.Entry) (hard, soft bool) {
+	hard, soft = x.c.covers(e)
+	if x.req.Sent == "" || hard || e.URI == x.req.Sent {
+		return hard, soft
+	}
+	h, s := x.c.covers(&store.Entry{URI: x.req.Sent, Fill: e.Fill})
+	return h, soft || s
 }
 
 // get reads from the store: from this process's memory if it is there.

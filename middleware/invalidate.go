@@ -6,7 +6,9 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
@@ -20,20 +22,53 @@ func (c *Cache) Invalidate(ctx context.Context, marks ...store.Mark) error {
 	return err
 }
 
-// InvalidateURL makes everything that is stored for a URL unusable, in all its variants. The URL is
-// absolute, with the scheme of the connection that the handler sees: "http" behind a proxy that ends TLS.
+// InvalidateURL makes everything that is stored for a URL unusable, in all its variants and under the
+// policies of all mounts: whatever parameters they drop or sort, and whatever Key.Replace makes of it. The
+// URL is absolute. Its host may be in any case and have its default port; http stands for https
+// as well, since the handlers behind a proxy that ends TLS see http. A URL that nothing can be stored
+// for is an error. Where Key.Replace looks at more than the URL, so that it makes no key of a bare GET, what is
+// stored under it is unusable for this URL, and is still served to other URLs that share the key: tag
+// such responses, and invalidate the tag.
 func (c *Cache) InvalidateURL(ctx context.Context, rawURL string) error {
 	c.setup()
-	u, err := url.Parse(rawURL)
+	u, err := readURL(rawURL)
 	if err != nil {
 		return fmt.Errorf("middleware: InvalidateURL: %w", err)
 	}
-	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return fmt.Errorf("middleware: InvalidateURL: %q is not an absolute http or https URL", rawURL)
+	var marks []store.Mark
+	for _, scheme := range [...]string{"http", "https"} {
+		each := *u
+		each.Scheme = scheme
+		if u.Port() == defaultPort[u.Scheme] {
+			each.Host = strings.TrimSuffix(each.Host, ":"+u.Port())
+		}
+		get := getOf(&each)
+		under := append([]*policy.Policy{c.policyFor(get)}, c.under().folds...)
+		uris := policy.URIKeys(nil, scheme, each.Host, u.EscapedPath(), u.RawQuery, u.ForceQuery, under...)
+		marks = c.under().tags(c.under().marks(marks, uris), get)
 	}
-	p := c.policyFor(&http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: http.Header{}})
-	uri := policy.URIKey(u.Scheme, u.Host, u.EscapedPath(), u.RawQuery, u.ForceQuery, p)
-	return c.Invalidate(ctx, store.Mark{Kind: store.Key, Name: uri})
+	return c.Invalidate(ctx, marks...)
+}
+
+var defaultPort = map[string]string{"http": "80", "https": "443"}
+
+// readURL reads a URL that something may be stored for.
+func readURL(raw string) (*url.URL, error) {
+	if len(raw) > policy.MaxKey {
+		return nil, fmt.Errorf("the URL is too long: %d bytes, where keys have at most %d, so nothing is stored for it", len(raw), policy.MaxKey)
+	}
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil:
+		return nil, err
+	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return nil, fmt.Errorf("%q is not an absolute http or https URL", raw)
+	case u.User != nil:
+		return nil, fmt.Errorf("%q names a user, which is no part of what is asked for: leave it out", u.Redacted())
+	case strings.ContainsFunc(u.Host, func(c rune) bool { return c > unicode.MaxASCII }):
+		return nil, fmt.Errorf("the host of %q is not as clients send it: write it in ASCII (xn--…)", raw)
+	}
+	return u, nil
 }
 
 // invalidate runs the handler of an unsafe request, and when it answers with no error (2xx or 3xx)
@@ -78,17 +113,23 @@ func (w *unsafeWriter) onHeader(status int, h http.Header) {
 	if x.req.URI == "" {
 		return
 	}
-	w.marks = append(w.room[:0], store.Mark{Kind: store.Key, Name: x.req.URI})
-	for _, uri := range x.req.Related(h, x.p) {
-		w.marks = append(w.marks, store.Mark{Kind: store.Key, Name: uri})
-	}
-	if x.req.Tag != "" {
-		w.marks = append(w.marks, store.Mark{Kind: store.Tag, Name: x.req.Tag})
-	}
+	w.marks = x.changes(w.room[:0], h)
 	storable := !x.off && x.req.Class == policy.Post && status == http.StatusOK && x.req.SelfLocation(h) && x.marksSince(w.before) == 0
 	if w.marked = x.invalidateNow(w.marks); storable && w.marked > 0 {
 		w.record(status, h)
 	}
+}
+
+// changes returns the marks of what a change by this request covers: its target, and what its answer
+// with the header h names, under all policies that are known.
+func (x *exchange) changes(marks []store.Mark, h http.Header) []store.Mark {
+	under := x.c.under()
+	marks = under.marks(marks, append(x.req.Names(under.folds...), x.req.URI))
+	marks = under.marks(marks, x.req.Related(h, under.folds...))
+	if x.req.Tag != "" {
+		marks = appendMark(marks, store.Mark{Kind: store.Tag, Name: x.req.Tag})
+	}
+	return under.tags(marks, x.r)
 }
 
 // invalidateNow appends the marks whatever becomes of the request: the change was made.

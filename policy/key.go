@@ -76,6 +76,7 @@ func (q *Request) makeKey(r *http.Request, p *Policy, s seen) Reason {
 	q.Key = string(b)
 	q.Host = q.Key[len(keyMethod)+len(q.Scheme)+len("://") : host]
 	q.URI = q.Key[len(keyMethod):uri]
+	q.readSent(p)
 
 	q.publicScheme = r.URL.Scheme
 	if s&sawForwarding != 0 && !p.Key.IgnoreForwarded {

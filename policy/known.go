@@ -14,8 +14,8 @@ type Known struct {
 	line, authority string     // RequestURI and Host, as sent
 	urlPath, urlRaw string     // Path and RawPath of the URL
 
-	key, uri, scheme, host, path, query string // what Request has
-	force                               bool
+	key, uri, sent, scheme, host, path, query string // what Request has
+	force                                     bool
 }
 
 // maxKnown is the greatest length of a key that is remembered, so that what is kept of many stays small.
@@ -32,7 +32,7 @@ func Know(r *http.Request, p *Policy, q *Request) *Known {
 	case !strings.HasPrefix(r.RequestURI, "/"):
 		return nil
 	}
-	k := &Known{policy: p, options: p.Key, key: q.Key, uri: q.URI, scheme: q.Scheme, host: q.Host}
+	k := &Known{policy: p, options: p.Key, key: q.Key, uri: q.URI, sent: q.Sent, scheme: q.Scheme, host: q.Host}
 	k.line, k.authority = k.share(r.RequestURI), k.share(r.Host)
 	k.path, k.query, k.force = splitQuery(k.line)
 	k.urlPath, k.urlRaw = k.share(r.URL.Path), k.share(r.URL.RawPath)
@@ -76,7 +76,7 @@ func (k *Known) tells(r *http.Request, p *Policy, scheme string, s seen) bool {
 
 // use fills in what makeKey would.
 func (q *Request) use(k *Known, r *http.Request) {
-	q.Key, q.URI, q.Host = k.key, k.uri, k.host
+	q.Key, q.URI, q.Sent, q.Host = k.key, k.uri, k.sent, k.host
 	q.Target, q.path, q.query, q.force = k.line, k.path, k.query, k.force
 	q.publicScheme, q.recalled = r.URL.Scheme, true
 }

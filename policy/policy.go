@@ -96,7 +96,8 @@ type KeyOptions struct {
 	IgnoreForwarded bool
 	// Replace, when not nil, makes the whole key from the request in place of all of the above,
 	// except that scheme and method class stay part of it. An empty string: the request passes.
-	// It is asked on unsafe requests too, as if they were GETs, for what they invalidate.
+	// It is asked on unsafe requests too, as if they were GETs, for what they invalidate, whichever mount
+	// of the Cache they come by, and on bare GETs of URLs that the app invalidates.
 	Replace func(*http.Request) string
 }
 

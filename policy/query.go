@@ -13,7 +13,7 @@ import (
 // part that has a ";", or a malformed escape, is never dropped (parameter cloaking), and a query
 // with a ";" is not sorted.
 func appendQuery(dst []byte, query string, force bool, p *Policy) []byte {
-	if p == nil || query == "" || !p.Key.SortQuery && p.Key.KeepParams == nil && len(p.Key.DropParams) == 0 {
+	if p == nil || query == "" || !p.Key.foldsQuery() {
 		if query != "" || force {
 			dst = append(dst, '?')
 		}
@@ -36,6 +36,18 @@ func appendQuery(dst []byte, query string, force bool, p *Policy) []byte {
 		separator = '&'
 	}
 	return dst
+}
+
+// foldsQuery reports whether queries that differ may make one key.
+func (o *KeyOptions) foldsQuery() bool {
+	return o.SortQuery || o.KeepParams != nil || len(o.DropParams) > 0
+}
+
+// SameQueries reports whether a and b make the same of every query, as far as can be told without
+// trying.
+func SameQueries(a, b *KeyOptions) bool {
+	return a.SortQuery == b.SortQuery && (a.KeepParams == nil) == (b.KeepParams == nil) &&
+		slices.Equal(a.KeepParams, b.KeepParams) && slices.Equal(a.DropParams, b.DropParams)
 }
 
 // maxSorted is how many parameters are sorted at most; a query with more has its key as sent.

@@ -57,6 +57,10 @@ type Request struct {
 	// an invalidation of one URI is not enough: entries stored under the key carry this tag, and an
 	// unsafe request invalidates it besides its URI.
 	Tag string
+	// Sent is the URI as sent, where entries under the key may have been made of requests with other
+	// URIs, because the query was folded or Replace made the key: an invalidation of Sent counts for
+	// this request, whatever the entry's own URI. Empty otherwise.
+	Sent string
 
 	Scheme string // "http" or "https": whether the connection is TLS
 	Host   string // as in URI: lower-case, without the default port
@@ -109,7 +113,7 @@ func (q *Request) Read(r *http.Request, p *Policy, known *Known) (Plan, Reason) 
 		return plan, ""
 	}
 	if why = q.makeKey(r, p, s); why != "" {
-		q.Key, q.URI = "", ""
+		q.Key, q.URI, q.Sent = "", "", ""
 		return Pass, why
 	}
 	return plan, ""

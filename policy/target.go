@@ -67,49 +67,94 @@ func (q *Request) SelfLocation(h http.Header) bool {
 	if len(l) != 1 || q.Key == "" {
 		return false
 	}
-	self := URIKey(q.Scheme, q.Host, q.path, q.query, q.force, nil)
-	return q.resolve(l[0], nil) == self
+	u := q.resolve(l[0])
+	return u != nil && URIKey(q.Scheme, q.Host, u.EscapedPath(), u.RawQuery, u.ForceQuery, nil) ==
+		URIKey(q.Scheme, q.Host, q.path, q.query, q.force, nil)
 }
 
 // maxRelated bounds how many URIs one response may have invalidated besides its own.
 const maxRelated = 8
 
-// Related returns the URI texts that the response's Location and Content-Location name, as far as they
-// are of the request's origin and differ from its URI: what a successful unsafe request invalidates
-// besides its own target (RFC 9111 section 4.4; another origin's URI must not be). Query options are
-// those of p, the policy of the request. Nil: none.
-func (q *Request) Related(h http.Header, p *Policy) []string {
+// readSent notes the URI as sent, where an entry under the key may have been made of another one.
+func (q *Request) readSent(p *Policy) {
+	if p.Key.Replace == nil && !p.Key.foldsQuery() {
+		return
+	}
+	sent := URIKey(q.Scheme, q.Host, q.path, q.query, q.force, nil)
+	if p.Key.Replace != nil || sent != q.URI {
+		q.Sent = sent
+	}
+}
+
+// Names returns the URI texts that the target has under the policies, each once. The first is the one
+// as sent. A nil policy is the zero Policy.
+func (q *Request) Names(under ...*Policy) []string {
+	return URIKeys(nil, q.Scheme, q.Host, q.path, q.query, q.force, under...)
+}
+
+// URIKeys appends what URIKey makes of a URL under no policy, and under each of the policies, to those
+// of uris that are not there already.
+func URIKeys(uris []string, scheme, host, path, query string, force bool, under ...*Policy) []string {
+	uris = appendNew(uris, URIKey(scheme, host, path, query, force, nil))
+	for _, p := range under {
+		if p != nil && p.Key.foldsQuery() && query != "" {
+			uris = appendNew(uris, URIKey(scheme, host, path, query, force, p))
+		}
+	}
+	return uris
+}
+
+func appendNew(list []string, s string) []string {
+	if slices.Contains(list, s) {
+		return list
+	}
+	return append(list, s)
+}
+
+// Related returns the URI texts that the response's Location and Content-Location have under the
+// policies, as far as they are of the request's origin and name none that the target has: what a
+// successful unsafe request invalidates besides its own target (RFC 9111 section 4.4; another origin's
+// URI must not be). Nil: none.
+func (q *Request) Related(h http.Header, under ...*Policy) []string {
 	var related []string
+	locations := 0
 	for _, name := range [...]string{"Location", "Content-Location"} {
 		for _, l := range h[name] {
-			if len(related) == maxRelated {
+			u := q.resolve(l)
+			if u == nil {
+				continue
+			}
+			if locations++; locations > maxRelated {
 				return related
 			}
-			if uri := q.resolve(l, p); uri != "" && uri != q.URI && !slices.Contains(related, uri) {
-				related = append(related, uri)
-			}
+			related = URIKeys(related, q.Scheme, q.Host, u.EscapedPath(), u.RawQuery, u.ForceQuery, under...)
 		}
+	}
+	own := q.Names(under...)
+	related = slices.DeleteFunc(related, func(uri string) bool { return slices.Contains(own, uri) })
+	if len(related) == 0 {
+		return nil
 	}
 	return related
 }
 
-// resolve returns the URI text of a reference relative to the target (RFC 3986 section 5.2), or "" when
-// it is malformed or of another origin. Behind a proxy that ends TLS the app names its public
-// origin, while keys have that of the connection: both count as the request's own. The host of a
-// URI text is in every case the connection's.
-func (q *Request) resolve(ref string, p *Policy) string {
+// resolve returns a reference relative to the target (RFC 3986 section 5.2), or nil when it is
+// malformed or of another origin. Behind a proxy that ends TLS the app names its public origin, while
+// keys have that of the connection: both count as the request's own. The host of a URI text is in
+// every case the connection's.
+func (q *Request) resolve(ref string) *url.URL {
 	if len(ref) > MaxKey {
-		return ""
+		return nil
 	}
 	base, err := url.Parse(q.Scheme + "://" + q.Host + q.Target)
 	if err != nil {
-		return ""
+		return nil
 	}
 	u, err := base.Parse(ref)
 	if err != nil || u.Opaque != "" || u.User != nil || !q.ownOrigin(u.Scheme, u.Host) {
-		return ""
+		return nil
 	}
-	return URIKey(q.Scheme, q.Host, u.EscapedPath(), u.RawQuery, u.ForceQuery, p)
+	return u
 }
 
 func (q *Request) ownOrigin(scheme, host string) bool {
