@@ -70,8 +70,9 @@ type Config struct {
 	// longer. At most an hour. Default 2 seconds.
 	Timeout time.Duration
 	// MaxRetries (max_retries) is how often a call that failed is tried again. 0 to 10. Default 0: for a
-	// cache a retry costs more than a miss. In a Cluster a call that failed may all the same be sent once more
-	// or to the node that has taken over, as long as its context lasts.
+	// cache a retry costs more than a miss. One whose connection the server had closed is repeated once all the
+	// same, on a fresh one, and in a Cluster a call that failed may be sent once more or to the node that has
+	// taken over; both as long as its context lasts.
 	MaxRetries int
 }
 
@@ -214,9 +215,7 @@ func (c Config) options() (*redis.UniversalOptions, error) {
 			return nil, fmt.Errorf("ca_file %s holds no certificate in PEM", c.CAFile)
 		}
 	}
-	if o.TLSConfig == nil {
-		o.Dialer = dialer(c.DialTimeout)
-	}
+	o.Dialer = newDialer(c.DialTimeout, o.TLSConfig).dial
 	return o, nil
 }
 

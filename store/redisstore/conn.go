@@ -2,41 +2,126 @@ package redisstore
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"net"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
 
 // trustedFor is how long after the server's last word a connection is used again without a look at whether it is
-// still there. The client looks each time otherwise, which costs a twentieth of a Get. It is less than a server
-// needs to be back after its end: a call that would have found a dead connection finds a dead server.
-const trustedFor = 10 * time.Millisecond
+// still there. The client looks each time otherwise, which costs a twentieth of a Get. Of a server that ended
+// and is back within this time the first call learns by a connection that has hung up, and is repeated.
+var trustedFor = 10 * time.Millisecond
 
-// dialer makes connections without TLS.
-func dialer(timeout time.Duration) func(ctx context.Context, network, addr string) (net.Conn, error) {
-	d := &net.Dialer{Timeout: timeout, KeepAlive: 5 * time.Minute} // as the client's own
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		c, err := d.DialContext(ctx, network, addr)
-		if err != nil {
-			return nil, err
-		}
-		return &conn{Conn: c}, nil
-	}
+// dialer makes connections, with TLS if encrypted is not nil, and knows which of them are doubted.
+type dialer struct {
+	net       net.Dialer
+	encrypted *tls.Config
+	servers   sync.Map // address to *server
 }
+
+// server is what is known of the server at one address.
+type server struct {
+	doubted atomic.Int64 // connections that were begun until then are not used any more
+}
+
+func newDialer(timeout time.Duration, encrypted *tls.Config) *dialer {
+	return &dialer{net: net.Dialer{Timeout: timeout, KeepAlive: 5 * time.Minute}, encrypted: encrypted} // as the client's own
+}
+
+func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	known, ok := d.servers.Load(addr)
+	if !ok {
+		known, _ = d.servers.LoadOrStore(addr, &server{})
+	}
+	begun := sinceStart()
+	c, err := d.dialAny(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return &conn{Conn: c, server: known.(*server), begun: begun}, nil
+}
+
+func (d *dialer) dialAny(ctx context.Context, network, addr string) (net.Conn, error) {
+	if d.encrypted == nil {
+		return d.net.DialContext(ctx, network, addr)
+	}
+	return (&tls.Dialer{NetDialer: &d.net, Config: d.encrypted}).DialContext(ctx, network, addr)
+}
+
+var start = time.Now()
+
+// sinceStart is a clock that is never set back. It is never 0.
+func sinceStart() int64 { return int64(time.Since(start)) + 1 }
 
 // conn is a connection that knows when its server spoke last. One goroutine at a time uses it, but for Close.
 type conn struct {
 	net.Conn
-	heard   time.Time
-	trusted bool // the look that the client is about to take is not needed
+	server *server
+	begun  int64 // when it was dialled
+
+	heard    time.Time
+	answered bool      // the server has said something since it was last spoken to
+	deadline time.Time // of the present call
+	trusted  bool      // the look that the client is about to take is not needed
 }
 
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	if n > 0 && err == nil {
-		c.heard = time.Now()
+	if n > 0 {
+		c.answered = true
+		if err == nil {
+			c.heard = time.Now()
+		}
 	}
-	return n, err
+	return n, c.hungUp(err)
+}
+
+func (c *conn) Write(b []byte) (int, error) {
+	c.answered = false
+	n, err := c.Conn.Write(b)
+	return n, c.hungUp(err)
+}
+
+// hungUp tells what is left when a server closes a connection before it answers from what else may go wrong.
+func (c *conn) hungUp(err error) error {
+	var network net.Error
+	if err == nil || c.answered || errors.Is(err, net.ErrClosed) || errors.As(err, &network) && network.Timeout() {
+		return err
+	}
+	return &hangUp{err, c}
+}
+
+// hangUp is the error of a call whose connection was closed before a byte of the answer came.
+type hangUp struct {
+	error
+	conn *conn
+}
+
+func (h *hangUp) Unwrap() error { return h.error }
+
+// doubt has no connection used again that is as old as this one: a server that ends closes all, one
+// after the other. When that is known already, connections that were made since stay.
+func (h *hangUp) doubt() {
+	doubted := &h.conn.server.doubted
+	for before := doubted.Load(); h.conn.begun > before; before = doubted.Load() {
+		if doubted.CompareAndSwap(before, sinceStart()) {
+			return
+		}
+	}
+}
+
+func (c *conn) SetReadDeadline(t time.Time) error {
+	c.deadline = t
+	return c.Conn.SetReadDeadline(t)
+}
+
+func (c *conn) SetWriteDeadline(t time.Time) error {
+	c.deadline = t
+	return c.Conn.SetWriteDeadline(t)
 }
 
 // SetDeadline is called without a deadline before the client takes its look; each call then sets its own.
@@ -47,8 +132,13 @@ func (c *conn) SetDeadline(t time.Time) error {
 	return c.Conn.SetDeadline(t)
 }
 
-// SyscallConn is how the client takes its look.
+var errDoubted = errors.New("redisstore: the server has closed connections as old as this one")
+
+// SyscallConn is how the client takes its look. What is encrypted it cannot look into.
 func (c *conn) SyscallConn() (syscall.RawConn, error) {
+	if c.begun <= c.server.doubted.Load() {
+		return nil, errDoubted
+	}
 	if c.trusted {
 		return unseen{}, nil
 	}

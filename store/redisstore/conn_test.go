@@ -16,7 +16,7 @@ func pair(t *testing.T) (*conn, net.Conn) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	c, err := dialer(time.Second)(t.Context(), "tcp", l.Addr().String())
+	c, err := newDialer(time.Second, nil).dial(t.Context(), "tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}

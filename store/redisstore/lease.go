@@ -13,6 +13,15 @@ import (
 
 const lockKeys = "~lock~"
 
+// take sets a lease that is free, or that this very call has taken before its answer was lost.
+var take = redis.NewScript(`
+if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then
+	return 1
+elseif redis.call('GET', KEYS[1]) == ARGV[1] then
+	return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
+return 0`)
+
 // release removes a lease if it is still the one with that token.
 var release = redis.NewScript(`
 if redis.call('GET', KEYS[1]) == ARGV[1] then
@@ -38,11 +47,11 @@ func (b *Backend) TryLock(ctx context.Context, name string, ttl time.Duration) (
 	var random [16]byte
 	rand.Read(random[:])
 	l := &lease{backend: b, name: name, token: hex.EncodeToString(random[:])}
-	taken, err := b.client.SetNX(ctx, lockKeys+name, l.token, milliseconds(ttl)).Result()
+	taken, err := take.Run(ctx, b.client, []string{lockKeys + name}, l.token, milliseconds(ttl).Milliseconds()).Int()
 	switch {
 	case err != nil:
 		return nil, false, fail(ctx, "lock", name, err)
-	case !taken:
+	case taken == 0:
 		return nil, false, nil
 	}
 	return l, true, nil

@@ -27,7 +27,8 @@ import (
 // Backend keeps values in Redis. It is safe for concurrent use.
 //
 // A call ends with its context's deadline, or after Config.Timeout when that comes first. A context that is
-// cancelled without a deadline is not noticed while the server is waited for.
+// cancelled without a deadline is not noticed while the server is waited for. A call that meets a connection which
+// the server has closed is repeated once, within that time, on a fresh one.
 type Backend struct {
 	client redis.UniversalClient
 	owned  bool // by the Backend, which closes it
@@ -67,12 +68,13 @@ func New(c Config) (*Backend, error) {
 	if err != nil {
 		return nil, fmt.Errorf("redisstore: %s: %w", c, err)
 	}
-	return &Backend{client: redis.NewUniversalClient(o), owned: true}, nil
+	return &Backend{client: repeated(redis.NewUniversalClient(o)), owned: true}, nil
 }
 
 // NewFrom makes a Backend of a client that the caller has already: a *redis.Client (with Sentinels too) or a
 // *redis.ClusterClient, which stays the caller's to close. It should have ContextTimeoutEnabled, or calls do not
-// end with their contexts; and few retries.
+// end with their contexts. Calls whose connection the server had closed are repeated as the client's MaxRetries says:
+// at least 1 is needed.
 func NewFrom(client redis.UniversalClient) (*Backend, error) {
 	switch client.(type) {
 	case *redis.Client, *redis.ClusterClient:

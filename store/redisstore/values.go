@@ -76,27 +76,44 @@ func (b *Backend) Set(ctx context.Context, key string, value []byte, ttl time.Du
 		}
 		return tooLarge(key, len(value), maxValue)
 	}
-	err := b.client.Set(ctx, key, value, milliseconds(ttl)).Err()
-	if err == nil {
-		return nil
+	err := b.set(ctx, key, value, milliseconds(ttl))
+	if err == nil || errors.Is(err, store.ErrTooLarge) {
+		return err
 	}
-	return b.refused(ctx, key, len(value), err)
+	return b.refused(ctx, key, err)
+}
+
+// set repeats a Set of what is large only when the server would take it: one that hangs up may mean the value.
+func (b *Backend) set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+	if len(value) <= leastLimit {
+		return b.client.Set(ctx, key, value, ttl).Err()
+	}
+	err := b.client.Set(context.WithValue(ctx, onlyOnce{}, true), key, value, ttl).Err()
+	if err == nil || ctx.Err() != nil || isReply(err) {
+		return err
+	}
+	if limit := b.limit(ctx); len(value) > limit {
+		b.client.Del(ctx, key)
+		return tooLarge(key, len(value), limit)
+	}
+	again, cancel, ok := anew(ctx, err)
+	if !ok {
+		return err
+	}
+	defer cancel()
+	return b.client.Set(again, key, value, ttl).Err()
+}
+
+func isReply(err error) bool {
+	var reply redis.Error
+	return errors.As(err, &reply)
 }
 
 // refused is what becomes of a Set that failed: where the server has refused the value, what was there before
 // is removed.
-func (b *Backend) refused(ctx context.Context, key string, size int, err error) error {
-	var reply redis.Error
-	switch {
-	case errors.As(err, &reply):
-		if redis.IsOOMError(err) || kindOf(err) == store.Permanent {
-			b.client.Del(ctx, key) // the first error is the one to tell
-		}
-	case size > leastLimit && ctx.Err() == nil:
-		if limit := b.limit(ctx); size > limit {
-			b.client.Del(ctx, key)
-			return tooLarge(key, size, limit)
-		}
+func (b *Backend) refused(ctx context.Context, key string, err error) error {
+	if isReply(err) && (redis.IsOOMError(err) || kindOf(err) == store.Permanent) {
+		b.client.Del(ctx, key) // the first error is the one to tell
 	}
 	return fail(ctx, "set", key, err)
 }
