@@ -10,8 +10,8 @@ import (
 // handler may care for order, case, escapes and empty parts, and the cache need not know.
 //
 // Options cut at "&" only. An app that cuts at ";" as well sees more parameters than the cache, so a
-// part that has a ";", or a malformed escape, is never dropped (parameter cloaking), and a query
-// with a ";" is not sorted.
+// part that has a ";", an escaped "&" or ";", or a malformed escape, is never dropped (parameter
+// cloaking), and a query with a ";" is not sorted.
 func appendQuery(dst []byte, query string, force bool, p *Policy) []byte {
 	if p == nil || query == "" || !p.Key.foldsQuery() {
 		if query != "" || force {
@@ -66,8 +66,19 @@ func readPart(text string) queryPart {
 	if err != nil {
 		name = raw
 	}
-	odd := err != nil || strings.IndexByte(text, ';') >= 0 || !wellEscaped(text)
+	odd := err != nil || strings.IndexByte(text, ';') >= 0 || !wellEscaped(text) || hidesSeparator(text)
 	return queryPart{text: text, name: name, odd: odd}
+}
+
+// hidesSeparator reports whether s has an escaped "&" or ";", at which an app cuts that unescapes the
+// whole query first.
+func hidesSeparator(s string) bool {
+	for i := 0; i+2 < len(s); i++ {
+		if s[i] == '%' && (s[i+1] == '2' && s[i+2] == '6' || s[i+1] == '3' && lower(s[i+2]) == 'b') {
+			return true
+		}
+	}
+	return false
 }
 
 func wellEscaped(s string) bool {
