@@ -74,10 +74,7 @@ func (n *run) renewed(h http.Header, old *store.Entry, body []byte) {
 // storableForOthers says whether a response that may not be stored for this request may be for one that
 // has no credentials and no wishes: then what is stored is as good as it was.
 func (n *run) storableForOthers(status int, h http.Header) bool {
-	anyone := n.req
-	anyone.Class = policy.Read
-	anyone.Authorization, anyone.Credentials, anyone.Directives.NoStore = false, false, false
-	return policy.Admit(&anyone, status, h, n.p, n.ttl, n.began, n.received).Store
+	return policy.Admit(n.req.Anyone(), status, h, n.p, n.ttl, n.began, n.received).Store
 }
 
 // partial completes the description of a stored partial response from its Content-Range (RFC 9111

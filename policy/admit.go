@@ -38,9 +38,10 @@ type Admission struct {
 // keeps an error page for everyone; a heuristic one the statuses of RFC 9110 section 15.1 and
 // responses that say public.
 //
-// Here we are stricter than the RFC: what was made for a request with credentials of any kind, not only
-// Authorization, must say public, s-maxage or must-revalidate, unless p.Shared; and Set-Cookie keeps a
-// response out, unless p.StoreCookies.
+// Here we are stricter than the RFC. A response to a request with credentials of any kind, not only
+// Authorization, must say that it is for others too (see consents) and be fresh, unless p.Shared. A
+// response whose stated lifetime is 0 is kept to be validated for the anonymous alone, unless it says
+// public. Set-Cookie keeps a response out, unless p.StoreCookies.
 //
 // A response to HEAD is judged as one to GET would be, and never stored.
 func Admit(req *Request, status int, h http.Header, p *Policy, ttl time.Duration, requested, received time.Time) Admission {
@@ -57,23 +58,23 @@ func Admit(req *Request, status int, h http.Header, p *Policy, ttl time.Duration
 		a.Strip = append(a.Strip, HopByHop(h)...)
 	}
 	a.AsIs = asIs && len(a.Strip) == 0
+	switch {
+	case d.NoCache:
+		a.Explicit = true
+	case aimed:
+		a.Fresh, a.Explicit = d.lifetime()
+	default:
+		a.Fresh, a.Explicit = Lifetime(h, d, received)
+	}
 	if a.Reason = refuse(req, status, h, p, &d, &a); a.Reason != "" {
 		return a
 	}
 
-	if aimed {
-		a.Fresh, a.Explicit = d.lifetime()
-	} else {
-		a.Fresh, a.Explicit = Lifetime(h, d, received)
-	}
 	known := knownValidator(h, received)
 	switch {
-	case d.NoCache:
-		a.Fresh, a.Explicit = 0, true
-		if !known {
-			a.Reason = ReasonNoCache
-			return a
-		}
+	case d.NoCache && !known:
+		a.Reason = ReasonNoCache
+		return a
 	case a.Explicit:
 	case aimed && (len(h["Cache-Control"]) > 0 || len(h["Expires"]) > 0):
 		// The targeted field has done away with what they say of lifetimes; but they may say no-store,
@@ -91,11 +92,15 @@ func Admit(req *Request, status int, h http.Header, p *Policy, ttl time.Duration
 		return a
 	}
 	a.MustRevalidate = d.MustRevalidate || d.ProxyRevalidate || d.NoCache || d.SMaxAge != absent
-	a.Anonymous = !p.Shared && !d.shareable() && (!a.Explicit || asksForCredentials(status))
+	a.Anonymous = !p.Shared && !d.forAll() && (!a.Explicit || a.Fresh == 0 || asksForCredentials(status))
 	a.staleness(p, &d, known)
 	switch {
 	case a.Fresh <= a.Age && !known && a.Fresh+max(a.Grace, a.IfError) <= a.Age:
 		a.Reason = ReasonExpired
+	case req.Credentials && !p.Shared && (a.Fresh <= a.Age || a.Anonymous):
+		// A stale one would only be good to ask with, and what a handler says to one user of another's page
+		// is no consent: many make their validators without looking at who asks.
+		a.Reason = req.credentialsReason()
 	case req.Class == Head:
 		a.Reason = ReasonMethod
 	default:
@@ -127,21 +132,25 @@ func refuse(req *Request, status int, h http.Header, p *Policy, d *ResponseDirec
 		return ReasonPrivate
 	case star:
 		return ReasonVaryStar
-	case req.Authorization && !p.Shared && !d.shareable():
-		return ReasonAuthorization
-	case req.Credentials && !p.Shared && !d.shareable():
-		return ReasonCookie
+	case req.Credentials && !p.Shared && !d.consents(req, a):
+		return req.credentialsReason()
 	case len(h["Set-Cookie"]) > 0 && !p.StoreCookies && !slices.Contains(a.Strip, "Set-Cookie"):
 		return ReasonSetCookie
 	}
 	return ""
 }
 
-// shareable reports whether a response says in so many words that others may have it, though it was
-// made for a request with credentials (RFC 9111 section 3.5).
-func (d *ResponseDirectives) shareable() bool {
-	return d.Public || d.MustRevalidate || d.SMaxAge > 0
+// consents reports whether a response says in so many words that others may have it, though it was made
+// for a request with credentials. For Authorization these are the words of RFC 9111 section 3.5;
+// must-revalidate is one of them only beside a positive lifetime of the response, since it is commonly said to
+// keep caches from using a response at all. For other credentials, which the RFC does not know of, it is
+// no word for everyone.
+func (d *ResponseDirectives) consents(req *Request, a *Admission) bool {
+	return d.forAll() || d.MustRevalidate && a.Explicit && a.Fresh > 0 && req.onlyAuthorization()
 }
+
+// forAll reports whether a response says that it is for everyone, whoever asked for it.
+func (d *ResponseDirectives) forAll() bool { return d.Public || d.SMaxAge > 0 }
 
 // storableMethod reports whether a response to such a request may answer a later GET. One to a POST may
 // when it says that it is what a GET of the same URI would get (RFC 9110 section 9.3.3).

@@ -22,6 +22,7 @@ func fields(pairs ...string) http.Header {
 var (
 	anonymousGet  = &Request{Directives: noRequestDirectives()}
 	authorizedGet = &Request{Directives: noRequestDirectives(), Authorization: true, Credentials: true}
+	bothGet       = &Request{Directives: noRequestDirectives(), Authorization: true, Credentials: true, others: true}
 	cookieGet     = &Request{Directives: noRequestDirectives(), Credentials: true}
 	partGet       = &Request{Directives: noRequestDirectives(), Range: true, Asked: "bytes=0-4"}
 	anonymousHead = &Request{Directives: noRequestDirectives(), Class: Head}
@@ -116,6 +117,12 @@ func TestAdmitStores(t *testing.T) {
 		{"Authorization and s-maxage", authorizedGet, 200, fields("Cache-Control", "s-maxage=60"), obey, ok},
 		{"Authorization and an s-maxage that is no number", authorizedGet, 200, fields("Cache-Control", "s-maxage=x", "ETag", etag), obey, ReasonAuthorization},
 		{"Authorization and must-revalidate", authorizedGet, 200, fields("Cache-Control", "max-age=60, must-revalidate"), obey, ok},
+		{"Authorization, must-revalidate and Expires", authorizedGet, 200, fields("Cache-Control", "must-revalidate", "Expires", after(time.Hour)), obey, ok},
+		{"Authorization, must-revalidate and a lifetime of 0", authorizedGet, 200, fields("Cache-Control", "max-age=0, must-revalidate", "ETag", etag), obey, ReasonAuthorization},
+		{"Authorization, must-revalidate and the operator's lifetime", authorizedGet, 200, fields("Cache-Control", "must-revalidate"), timed, ReasonAuthorization},
+		{"Authorization, must-revalidate and no-cache", authorizedGet, 200, fields("Cache-Control", "max-age=60, must-revalidate, no-cache", "ETag", etag), obey, ReasonAuthorization},
+		{"Authorization, a cookie and must-revalidate", bothGet, 200, fields("Cache-Control", "max-age=60, must-revalidate"), obey, ReasonAuthorization},
+		{"a 401 to Authorization, and must-revalidate", authorizedGet, 401, fields("Cache-Control", "max-age=60, must-revalidate"), obey, ReasonAuthorization},
 		{"Authorization and a must-revalidate that is none", authorizedGet, 200, fields("Cache-Control", "max-age=60, must-revalidate=no"), obey, ReasonAuthorization},
 		{"Authorization and proxy-revalidate", authorizedGet, 200, fields("Cache-Control", "max-age=60, proxy-revalidate"), obey, ReasonAuthorization},
 		{"Authorization, and the operator shares", authorizedGet, 200, fields(), shared, ok},
@@ -123,6 +130,11 @@ func TestAdmitStores(t *testing.T) {
 		{"Cookie", cookieGet, 200, fields("Cache-Control", "max-age=60"), obey, ReasonCookie},
 		{"Cookie and the operator's lifetime", cookieGet, 200, fields(), timed, ReasonCookie},
 		{"Cookie and public", cookieGet, 200, fields("Cache-Control", "public, max-age=60"), obey, ok},
+		{"Cookie and must-revalidate", cookieGet, 200, fields("Cache-Control", "max-age=60, must-revalidate"), obey, ReasonCookie},
+		{"Cookie, public and a lifetime of 0", cookieGet, 200, fields("Cache-Control", "public, max-age=0", "ETag", etag), obey, ReasonCookie},
+		{"Cookie, public and no-cache", cookieGet, 200, fields("Cache-Control", "public, no-cache", "ETag", etag), obey, ReasonCookie},
+		{"Cookie, public and expired", cookieGet, 200, fields("Cache-Control", "public, max-age=60", "Age", "60", "ETag", etag), obey, ReasonCookie},
+		{"Cookie, no-cache, and the operator shares", cookieGet, 200, fields("Cache-Control", "no-cache", "ETag", etag), shared, ok},
 		{"Cookie, public and the operator's lifetime", cookieGet, 200, fields("Cache-Control", "public"), timed, ok},
 		{"Cookie, and the operator shares", cookieGet, 200, fields(), shared, ok},
 
@@ -215,8 +227,10 @@ func TestAdmitSaysForHowLong(t *testing.T) {
 		{"s-maxage alone", anonymousGet, fields("Cache-Control", "s-maxage=60, stale-if-error=5"), swr, Admission{Fresh: m, MustRevalidate: true, Explicit: true}},
 		{"s-maxage beside must-revalidate", anonymousGet, fields("Cache-Control", "s-maxage=60, must-revalidate, stale-while-revalidate=5"), swr, Admission{Fresh: m, MustRevalidate: true, Explicit: true}},
 		{"s-maxage beside proxy-revalidate", anonymousGet, fields("Cache-Control", "s-maxage=60, proxy-revalidate, stale-while-revalidate=5"), swr, Admission{Fresh: m, MustRevalidate: true, Explicit: true}},
-		{"no-cache", anonymousGet, fields("Cache-Control", "no-cache, max-age=60, stale-while-revalidate=5", "ETag", `"1"`), swr, Admission{Keep: DefaultKeep, MustRevalidate: true, Explicit: true}},
-		{"max-age=0 with a validator", anonymousGet, fields("Cache-Control", "max-age=0", "ETag", `"1"`), swr, Admission{Keep: DefaultKeep, Explicit: true}},
+		{"no-cache", anonymousGet, fields("Cache-Control", "no-cache, max-age=60, stale-while-revalidate=5", "ETag", `"1"`), swr, Admission{Keep: DefaultKeep, MustRevalidate: true, Explicit: true, Anonymous: true}},
+		{"max-age=0 with a validator", anonymousGet, fields("Cache-Control", "max-age=0", "ETag", `"1"`), swr, Admission{Keep: DefaultKeep, Explicit: true, Anonymous: true}},
+		{"max-age=0 with a validator, and public", anonymousGet, fields("Cache-Control", "max-age=0, public", "ETag", `"1"`), swr, Admission{Keep: DefaultKeep, Explicit: true}},
+		{"must-revalidate and the operator's", anonymousGet, fields("Cache-Control", "must-revalidate"), Policy{TTL: m}, Admission{Fresh: m, MustRevalidate: true, Anonymous: true}},
 		{"kept longer", anonymousGet, fields(), Policy{TTL: m, Keep: time.Hour}, Admission{Fresh: m, Keep: time.Hour, Anonymous: true}},
 		{"not kept", anonymousGet, fields(), Policy{TTL: m, Keep: -1}, Admission{Fresh: m, Anonymous: true}},
 
@@ -290,7 +304,7 @@ func FuzzAdmit(f *testing.F) {
 		}
 		p := &Policy{TTL: time.Minute, StaleWhileRevalidate: time.Minute}
 		before := h.Clone()
-		for _, req := range []*Request{anonymousGet, cookieGet, authorizedGet} {
+		for _, req := range []*Request{anonymousGet, cookieGet, authorizedGet, bothGet} {
 			a := Admit(req, status, h, p, p.TTL, received, received)
 			if a.Store != (a.Reason == "") {
 				t.Errorf("store %v, because of %q", a.Store, a.Reason)
@@ -303,6 +317,9 @@ func FuzzAdmit(f *testing.F) {
 			}
 			if a.Store && req.Credentials && a.Anonymous {
 				t.Errorf("made with credentials, and stored for those without: %+v", a)
+			}
+			if a.Store && req.Credentials && a.Fresh <= a.Age {
+				t.Errorf("made with credentials, and stored to be validated: %+v", a)
 			}
 			if stored := Storable(h, a.Strip); a.AsIs && !reflect.DeepEqual(stored, h) {
 				t.Errorf("said to be stored as it is: %q, which is stored as %q", h, stored)

@@ -40,6 +40,7 @@ type Request struct {
 	// Authorization: the request has an Authorization field (RFC 9111 section 3.5).
 	// Credentials: it identifies a user, by Authorization or otherwise.
 	Authorization, Credentials bool
+	others                     bool // beside Authorization, it identifies a user otherwise
 
 	Conditional bool // has If-None-Match or If-Modified-Since
 	Range       bool // is a GET with a Range field; other methods' Range means nothing (RFC 9110 section 14.2)
@@ -92,7 +93,8 @@ func (q *Request) Read(r *http.Request, p *Policy, known *Known) (Plan, Reason) 
 	}
 	s := scan(r.Header)
 	q.Authorization = s&sawAuthorization != 0
-	q.Credentials = q.Authorization || identifies(r, p, s)
+	q.others = identifies(r, p, s)
+	q.Credentials = q.Authorization || q.others
 	q.Conditional = s&sawConditional != 0
 	q.Range = s&sawRange != 0 && q.Class == Read
 	q.IfRange = s&sawIfRange != 0
@@ -128,6 +130,27 @@ func identifies(r *http.Request, p *Policy, s seen) bool {
 	return s&sawCredentials != 0 ||
 		r.TLS != nil && len(r.TLS.PeerCertificates) > 0 ||
 		r.URL.User != nil
+}
+
+// onlyAuthorization reports whether Authorization is all that identifies the user.
+func (q *Request) onlyAuthorization() bool { return q.Authorization && !q.others }
+
+// credentialsReason says which credentials keep the response to such a request from others.
+func (q *Request) credentialsReason() Reason {
+	if q.Authorization {
+		return ReasonAuthorization
+	}
+	return ReasonCookie
+}
+
+// Anyone returns the request as a client without credentials would have sent it, who asks for the whole
+// and has no wishes about what is stored.
+func (q *Request) Anyone() *Request {
+	anyone := *q
+	anyone.Class = Read
+	anyone.Authorization, anyone.Credentials, anyone.others = false, false, false
+	anyone.Directives.NoStore = false
+	return &anyone
 }
 
 // seen is the set of fields of interest that a request has.

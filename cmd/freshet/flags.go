@@ -75,8 +75,10 @@ a flag such as --max-body is called FRESHET_PROXY_MAX_BODY in the environment, a
   proxy.upstream = http://127.0.0.1:9000
   proxy.max-body = 1MiB
 
-A request that has a Cookie or Authorization is answered from memory only if the response said that
-it may be shared: Cache-Control with public, s-maxage or must-revalidate.
+What a request with Cookie or Authorization gets is kept for others only if the response has a
+lifetime and says that it may be shared: Cache-Control with public or s-maxage, or, for Authorization
+alone, must-revalidate. It is answered from memory if the response said so, or was made for a request
+without them and states a lifetime of its own; what is kept by heuristics is for the anonymous.
 
 SIGINT or SIGTERM ends it: it takes no new requests, finishes those it has (30 seconds at most), and
 exits with status 0. The status is 2 if it could not start as asked, 1 if it failed later.

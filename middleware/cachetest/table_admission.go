@@ -171,14 +171,26 @@ func credentials() (all []story) {
 			get("/", who.line).want("run 2", "!hit"),
 			get("/").want("run 3", "stored"),
 			get("/").want("run 3", "hit"))})
-		for _, word := range []string{"public, max-age=60", "s-maxage=60", "max-age=60, must-revalidate"} {
+		shareable := []string{"public, max-age=60", "s-maxage=60"}
+		personal := []string{"max-age=60, proxy-revalidate", "max-age=60, immutable", `max-age=60, foo="public"`}
+		if strict := "max-age=60, must-revalidate"; who.name == "Authorization" {
+			shareable = append(shareable, strict)
+		} else {
+			personal = append(personal, strict)
+		}
+		for _, word := range shareable {
 			all = append(all, same(who.name+" with "+word, policy.Policy{}, get("/", who.line), get("/"), "Cache-Control: "+word))
 		}
-		for _, word := range []string{"max-age=60, proxy-revalidate", "max-age=60, immutable", `max-age=60, foo="public"`} {
+		for _, word := range personal {
 			all = append(all, story{name: who.name + " with " + word, origin: origin(says("Cache-Control: " + word)), runs: 1, steps: steps(
 				get("/", who.line).want("run 1", "!stored", "detail="+who.why))})
 		}
 		all = append(all,
+			story{name: who.name + ": what is validated each time is stored for nobody else", origin: origin(
+				says("Cache-Control: no-cache, must-revalidate, max-age=0", `ETag: "1"`)), runs: 3, steps: steps(
+				get("/", who.line).want("run 1", "!stored", "detail="+who.why),
+				get("/").want("run 2", "stored"),
+				get("/", who.line).want("run 3", "!stored", "detail="+who.why))},
 			same(who.name+" on a route that is shared", policy.Policy{Shared: true}, get("/", who.line), get("/")),
 			story{name: "the operator's lifetime does not cover " + who.name, policy: policy.Policy{TTL: time.Minute}, origin: origin(says()), runs: 2, steps: steps(
 				get("/").want("run 1", "stored", "Cache-Control: max-age=60"),
