@@ -11,10 +11,12 @@ func keys() []story {
 	none := policy.Policy{}
 	return []story{
 		same("the same target", none, get("/a?b=c"), get("/a?b=c")),
-		same("the host has no case", none, get("/", "Host: Site.Example"), get("/", "Host: site.example")),
-		same("the default port is no port", none, get("/", "Host: site.example:80"), get("/", "Host: site.example")),
-		same("absolute-form names what origin-form does", none, get("http://site.example/a?b"), get("/a?b")),
-		same("the host of absolute-form counts, not the field's", none, get("http://a.example/", "Host: b.example"), get("/", "Host: a.example")),
+		apart("a host in another case, as routers see it", none, get("/", "Host: Site.Example"), get("/", "Host: site.example")),
+		apart("a default port that is sent", none, get("/", "Host: site.example:80"), get("/", "Host: site.example")),
+		apart("a full domain name", none, get("/", "Host: site.example."), get("/", "Host: site.example")),
+		apart("absolute-form, which no browser sends", none, get("http://site.example/a?b"), get("/a?b")),
+		same("absolute-form twice", none, get("http://site.example/a?b"), get("http://site.example/a?b")),
+		same("the host of absolute-form counts, not the field's", none, get("http://a.example/", "Host: b.example"), get("http://a.example/", "Host: a.example")),
 		apart("another host", none, get("/", "Host: a.example"), get("/", "Host: b.example")),
 		apart("another port", none, get("/", "Host: a.example:8080"), get("/", "Host: a.example:8081")),
 		apart("absolute-form does not fill the field's host", none, get("http://a.example/", "Host: b.example"), get("/", "Host: b.example")),
