@@ -11,7 +11,7 @@ const (
 	inPath                // path, as escaped by the client
 	inQuery               // query, as escaped by the client
 	inValue               // any text, of which several may stand side by side
-	inVariant             // any text that stands alone
+	inVariant             // any text that stands between separators which are no text: spaces too
 )
 
 // noSlash stands between a host and a path that does not begin with a slash.
@@ -33,6 +33,7 @@ var mayStand = func() (t [256]uint8) {
 		t[c] |= inPath | inQuery
 	}
 	t['?'] |= inQuery
+	t[' '] = inVariant
 	t['='] &^= inValue
 	t['\\'] = 0
 	return t

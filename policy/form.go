@@ -49,6 +49,13 @@ func appendHost(dst []byte, scheme, host string) []byte {
 	return append(dst, port...)
 }
 
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c | 0x20
+	}
+	return c
+}
+
 func defaultPort(scheme string) string {
 	switch scheme {
 	case "http":

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
@@ -62,34 +61,50 @@ func isTokenByte(c byte) bool {
 		strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
 }
 
+// The fields that select a response are compared as they were sent, byte by byte and line by line. RFC
+// 9111 section 4.1 would let a cache fold what means the same. But handlers look for "gzip" in this case
+// alone, read the first line alone, take the first coding of a list, or cut lists at ", ": whoever
+// sends what is folded and answered differently chooses what others get. Browsers of one kind send one text.
+
 // VariantKey is the key of that variant of a primary key which a request with header h selects, when
 // responses vary by fields (as VaryFields returns them; none: the variant of a response without Vary).
-// It is injective, and no primary key: "key vary field=value field", where a field that the request
-// lacks has no "=". A value of more than maxVariantValue bytes stands as its SHA-256.
+// It is injective, and no primary key: "key vary field:line\,line\;field", where a field that the request
+// lacks has no ":". Lines of more than maxVariantValue bytes stand as their SHA-256.
 func VariantKey(key string, fields []string, h http.Header) string {
 	var buf [512]byte
 	b := append(buf[:0], key...)
 	b = append(b, " vary"...)
-	for _, f := range fields {
-		b = append(b, ' ')
-		b = appendEscaped(b, f, inValue)
-		values := h[canonical(f)]
-		if len(values) == 0 {
-			continue
+	for i, f := range fields {
+		if i == 0 {
+			b = append(b, ' ')
+		} else {
+			b = append(b, `\;`...)
 		}
-		b = append(b, '=')
-		start := len(b)
-		b = appendNormalised(b, f, values)
-		switch v := b[start:]; {
-		case len(v) > maxVariantValue:
-			sum := sha256.Sum256(v)
-			b = append(b[:start], `\:`...) // no escape: what follows is no value
-			b = hex.AppendEncode(b, sum[:])
-		case !stands(v, inVariant):
-			b = appendEscaped(b[:start], bytes.Clone(v), inVariant)
+		b = appendEscaped(b, f, inValue)
+		if lines := h[canonical(f)]; len(lines) > 0 {
+			b = append(b, ':')
+			b = appendLines(b, lines)
 		}
 	}
 	return string(b)
+}
+
+// appendLines appends a field's lines, or their hash: what begins with a backslash and no hexadecimal digit is
+// neither a line nor an escape.
+func appendLines(b []byte, lines []string) []byte {
+	start := len(b)
+	for i, line := range lines {
+		if i > 0 {
+			b = append(b, `\,`...)
+		}
+		b = appendEscaped(b, line, inVariant)
+	}
+	if len(b)-start > maxVariantValue {
+		sum := sha256.Sum256(b[start:])
+		b = append(b[:start], `\:`...)
+		b = hex.AppendEncode(b, sum[:])
+	}
+	return b
 }
 
 // canonical is http.CanonicalHeaderKey, of a lower-case name: which takes its time, so the usual ones are known.
@@ -115,12 +130,12 @@ func canonical(name string) string {
 	return http.CanonicalHeaderKey(name)
 }
 
-// maxVariantValue is the greatest length of a field value that stands in a variant key as it is, so
+// maxVariantValue is the greatest length of a field's lines that stand in a variant key as they are, so
 // that a client's cookies do not become keys of a megabyte.
 const maxVariantValue = 1024
 
-// Nominated returns the request fields that select a response which varies by fields: normalised, with
-// no values for one that the request lacks. Nil when there are no fields.
+// Nominated returns the request fields that select a response which varies by fields: a copy of their
+// lines as sent, with none for one that the request lacks. Nil when there are no fields.
 func Nominated(fields []string, h http.Header) http.Header {
 	if len(fields) == 0 {
 		return nil
@@ -128,11 +143,11 @@ func Nominated(fields []string, h http.Header) http.Header {
 	n := make(http.Header, len(fields))
 	for _, f := range fields {
 		f = http.CanonicalHeaderKey(f)
-		if values := h[f]; len(values) > 0 {
-			n[f] = []string{Normalise(f, values)}
-		} else {
-			n[f] = nil
+		var lines []string
+		for _, line := range h[f] {
+			lines = append(lines, strings.Clone(line))
 		}
+		n[f] = lines
 	}
 	return n
 }
@@ -140,16 +155,8 @@ func Nominated(fields []string, h http.Header) http.Header {
 // Matches reports whether a request with header h selects a response that was stored with vary, which
 // Nominated made (RFC 9111 section 4.1): a field that either lacks, both must lack.
 func Matches(vary http.Header, h http.Header) bool {
-	var value [512]byte
 	for f, stored := range vary {
-		values := h[f]
-		if len(stored) == 0 || len(values) == 0 {
-			if len(stored) != len(values) {
-				return false
-			}
-			continue
-		}
-		if string(appendNormalised(value[:0], f, values)) != stored[0] {
+		if !slices.Equal(stored, h[f]) {
 			return false
 		}
 	}

@@ -26,7 +26,7 @@ type Entry struct {
 	Trailer http.Header // nil when there was none
 	Body    []byte
 
-	// Vary holds the request fields that selected this response, normalised; nil when it did not vary.
+	// Vary holds the request fields that selected this response, as sent; nil when it did not vary.
 	Vary http.Header
 	Tags []string
 
