@@ -19,12 +19,25 @@ func appendForm(b []byte, r *http.Request, host []byte, s seen) []byte {
 		b = appendExtra(b, "host", r.Host)
 	}
 	if line := r.RequestURI; line != "" && line[0] != '/' {
-		b = appendExtra(b, "target", line)
+		b = appendExtra(b, "target", beforePath(line))
 	}
 	if s&sawHost != 0 {
 		b = appendExtra(b, "Host", r.Header["Host"]...)
 	}
 	return b
+}
+
+// beforePath returns a target in absolute-form up to its path, with the slash that begins that: the rest is in
+// the URI, as far as the policy keeps it. A target of another form is returned as it is.
+func beforePath(target string) string {
+	rest, ok := pathAndQuery(target)
+	if ok && strings.HasPrefix(rest, "/") {
+		rest = rest[1:]
+	}
+	if ok {
+		return target[:len(target)-len(rest)]
+	}
+	return target
 }
 
 // appendHost appends the canonical form of a host: in lower case, without the scheme's default port (RFC

@@ -125,7 +125,11 @@ func partsOf(r *http.Request, p *Policy) parts {
 		extras = append(extras, extra{"host", []string{r.Host}})
 	}
 	if !strings.HasPrefix(r.RequestURI, "/") {
-		extras = append(extras, extra{"target", []string{r.RequestURI}})
+		before := strings.TrimSuffix(r.RequestURI, x.path+x.query)
+		if x.path != "" {
+			before += "/"
+		}
+		extras = append(extras, extra{"target", []string{before}})
 	}
 	if values := r.Header["Host"]; len(values) > 0 {
 		extras = append(extras, extra{"Host", values})
@@ -215,7 +219,10 @@ func sentFrom(p parts) (host, target string) {
 		if m[1] == "host" {
 			host = value
 		} else {
-			target = value
+			if strings.HasSuffix(value, "/") {
+				value = value[:len(value)-1] + p.path
+			}
+			target = value + p.query
 		}
 	}
 	return host, target
