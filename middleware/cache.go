@@ -73,6 +73,7 @@ type Cache struct {
 	local    bool            // the store is in this process: no deadline, no flush before storing
 	flights  flights
 	passes   passes
+	forced   forcedRuns
 	filling  budget
 	indexMu  [64]sync.Mutex // serialises changes of one key's index of variants, by the key's hash
 
@@ -212,6 +213,7 @@ func (c *Cache) setup() {
 		c.near, _ = store.As[store.NearStore](c.Store)
 		c.flights.init()
 		c.passes.init()
+		c.forced.init()
 		for _, warning := range c.Expires.Warnings() {
 			c.Log.Warn("freshet: settings: " + warning)
 		}

@@ -52,7 +52,7 @@ func (x *exchange) anew(f *fill) *store.Entry {
 	}
 	now := time.Now()
 	e, soft := x.find(now)
-	if e == nil || e.Spans != nil || policy.Judge(e, &x.req, x.p, now, soft).Use != policy.Fresh {
+	if e == nil || e.Spans != nil || x.judge(e, now, soft).Use != policy.Fresh {
 		return nil
 	}
 	f.decide(settled, e, "")

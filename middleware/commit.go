@@ -29,6 +29,7 @@ func (n *run) commit(final bool) {
 	if n.out.FwdStatus = n.status; n.said.failure() != nil {
 		n.out.FwdStatus, n.out.Detail = 0, ReasonLost // whoever wrote this page, the handler's origin did not
 	}
+	n.noteForced(n.received, n.failing())
 	switch {
 	case n.validating && n.status == http.StatusNotModified:
 		n.freshen(h)
@@ -99,6 +100,10 @@ func (n *run) admit(h http.Header, status int, final bool) (a policy.Admission, 
 		refuse(ReasonCut)
 	case n.overtaken():
 		refuse(ReasonOutdated)
+	case n.suspect():
+		refuse(policy.ReasonSuspect)
+	case n.displaces(&a):
+		refuse(policy.ReasonPageKept)
 	}
 	announced = policy.Announce(h, n.p, a, &n.req, ttl, n.governed, n.received)
 	n.out.Stored = a.Store && n.broken == ""
@@ -239,7 +244,11 @@ var inBytes = []string{"bytes"}
 
 // pass lets those who wait run the handler themselves, and remembers the key for a while.
 func (n *run) pass() {
-	n.f.decide(private, nil, n.out.Detail)
+	why := n.out.Detail
+	if n.suspect() {
+		why = policy.ReasonSuspect // whatever else it is: others may do better
+	}
+	n.f.decide(private, nil, why)
 	if n.solo || n.ownFault() || n.c.outdated(n.f) {
 		return
 	}
@@ -256,7 +265,7 @@ func (n *run) ownFault() bool {
 	if n.req.Credentials && !n.p.Shared || n.req.Directives.NoStore {
 		return true
 	}
-	return n.status >= 400 && n.stale != nil && n.judge.Use != policy.Miss
+	return n.status >= 400 && n.stale != nil && n.judge.Use != policy.Miss || n.suspect()
 }
 
 // direct hands the response to the leader's client alone, as the handler makes it.

@@ -267,6 +267,9 @@ func (x *exchange) follow(f *fill, e *store.Entry, v policy.Verdict, out policy.
 			return false
 		}
 	}
+	if s == private && why == policy.ReasonSuspect || (s == private || s == failed) && x.failedLately(v) {
+		return false // an error that was meant for the one who led, or instead of which a fresh page was kept
+	}
 	if s == private && !x.req.Credentials && (why == policy.ReasonCookie || why == policy.ReasonAuthorization || why == policy.ReasonRequestNoStore) {
 		return false // private to the one who led: another may do better
 	}

@@ -204,7 +204,7 @@ func (f *fill) unfit(x *exchange, now time.Time) bool {
 		return s == private || s == failed
 	}
 	hard, soft := x.covered(e)
-	return hard || policy.Judge(e, &x.req, x.p, now, soft).Use != policy.Fresh
+	return hard || x.judge(e, now, soft).Use != policy.Fresh
 }
 
 // write appends to the body. While the body is kept, it waits for nobody. A body that outgrows its

@@ -65,7 +65,7 @@ func (x *exchange) newest(e *store.Entry, v policy.Verdict, now time.Time) (*sto
 	if hard || !policy.Matches(other.Vary, x.r.Header) {
 		return e, v
 	}
-	return other, policy.Judge(other, &x.req, x.p, now, soft)
+	return other, x.judge(other, now, soft)
 }
 
 // choose finds the variant among those that the index lists (RFC 9111 section 4.1).

@@ -100,7 +100,9 @@ func (n *run) updateFromHead(h http.Header) {
 	}
 	header, invalid := policy.HeadUpdate(policy.Unannounced(old), n.status, h)
 	if invalid {
-		n.remove(old.Key)
+		if !n.suspect() {
+			n.remove(old.Key)
+		}
 		return
 	}
 	if header == nil {

@@ -92,6 +92,9 @@ func (n *run) call() {
 		if returned {
 			return
 		}
+		if n.mode == holding {
+			n.noteForced(time.Now(), true)
+		}
 		switch {
 		case n.mode == holding && n.judge.OnLost && n.mayStandIn():
 			n.c.lost(n.r, recover(), debug.Stack())

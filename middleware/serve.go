@@ -78,7 +78,7 @@ func (x *exchange) lookup() {
 		e, soft := x.find(now)
 		v := policy.Verdict{Use: policy.Miss}
 		if e != nil {
-			v = policy.Judge(e, &x.req, x.p, now, soft)
+			v = x.judge(e, now, soft)
 			if v.Use != policy.Fresh && x.c.near != nil {
 				e, v = x.newest(e, v, now)
 			}

@@ -18,6 +18,8 @@ const (
 	ReasonNoLifetime     Reason = "no-lifetime"      // neither the response nor the operator says how long it lives
 	ReasonNoCache        Reason = "no-cache"         // no-cache, without anything to validate it with
 	ReasonExpired        Reason = "expired"          // of no use any more when it came
+	ReasonSuspect        Reason = "suspect"          // an error, to a request that may have caused it
+	ReasonPageKept       Reason = "page-kept"        // an error, which does not take the place of the page that is stored
 
 	ReasonCredentials   Reason = "credentials"      // stored for anonymous requests; this one identifies a user
 	ReasonStale         Reason = "stale"            // its lifetime is over

@@ -1,0 +1,107 @@
+package middleware
+
+import (
+	"hash/maphash"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
+)
+
+// forcedRuns remembers, for a second, the keys for which a client forced a run of the handler though a fresh
+// response was stored (Cache-Control: no-cache and its kin): those who insist within that second share what came
+// of it. Without it, one client could have the handler run as often as it can ask. It is a table of fixed size
+// without locks; two keys that meet in a slot push each other out, which costs no more than a run.
+type forcedRuns struct{ slots []atomic.Uint64 }
+
+const (
+	forcedSlots = 1 << 12
+	forcedFor   = time.Second
+)
+
+func (t *forcedRuns) init() { t.slots = make([]atomic.Uint64, forcedSlots) }
+
+// A slot holds the upper half of the key's hash, the milliseconds of the answer's time, and whether it was an
+// error that left what is stored as it is.
+func (t *forcedRuns) slot(key string) (*atomic.Uint64, uint64) {
+	h := maphash.String(seed, key)
+	return &t.slots[h%forcedSlots], h &^ 0xffffffff
+}
+
+const millisMask = 1<<31 - 1
+
+func (t *forcedRuns) note(key string, answered time.Time, failed bool) {
+	slot, h := t.slot(key)
+	v := h | uint64(answered.UnixMilli()&millisMask)<<1
+	if failed {
+		v |= 1
+	}
+	slot.Store(v)
+}
+
+// find returns how long ago a forced run of the key had its answer, in milliseconds, if it was within a second.
+func (t *forcedRuns) find(key string, now time.Time) (ago int64, failed, ok bool) {
+	slot, h := t.slot(key)
+	v := slot.Load()
+	if v == 0 || v&^0xffffffff != h {
+		return 0, false, false
+	}
+	ago = (now.UnixMilli() - int64(v&0xffffffff>>1)) & millisMask
+	return ago, v&1 != 0, ago < forcedFor.Milliseconds()
+}
+
+// judge is policy.Judge, except that a client that insists on more than a fresh response takes it as it is within a
+// second after another one's insistence: it is what came of that, or an error came of that and it was kept.
+func (x *exchange) judge(e *store.Entry, now time.Time, soft bool) policy.Verdict {
+	v := policy.Judge(e, &x.req, x.p, now, soft)
+	if !v.Insisted() {
+		return v
+	}
+	if ago, failed, ok := x.c.forced.find(x.flight, now); ok && (failed || now.Sub(e.Received).Milliseconds() <= ago) {
+		v.Use, v.Why = policy.Fresh, ""
+	}
+	return v
+}
+
+// failedLately reports whether a client that insists can do no better than with what is stored, because the run that
+// another has just forced answered with an error.
+func (x *exchange) failedLately(v policy.Verdict) bool {
+	if !v.Insisted() {
+		return false
+	}
+	_, failed, ok := x.c.forced.find(x.flight, time.Now())
+	return ok && failed
+}
+
+// noteForced remembers what came of a run that a client forced. What is for one client alone is nothing to share.
+func (n *run) noteForced(answered time.Time, failed bool) {
+	if n.judge.Insisted() && !n.req.Directives.NoStore {
+		n.c.forced.note(n.flight, answered, failed && n.stale.Status < 400)
+	}
+}
+
+// failing reports whether the handler's answer is an error that says nothing of whether there still is such a page, as
+// 404 and 410 do.
+func (n *run) failing() bool {
+	return n.said.failure() != nil || n.status >= 400 && n.status != http.StatusNotFound && n.status != http.StatusGone
+}
+
+// suspect reports whether the handler's answer is an error which the leader's request may have caused, rather than
+// what it asks for.
+func (n *run) suspect() bool { return n.status >= 400 && policy.Suspect(n.r.Header) }
+
+// displaces reports whether a response that may be stored is an error that would push out a good page: one that is
+// fresh, because a client insisted on a newer one; or any, by a lifetime that the error does not state itself. Where
+// there are variants the good page may be another than the one at hand.
+func (n *run) displaces(a *policy.Admission) bool {
+	if n.status < 400 {
+		return false
+	}
+	good := n.stale != nil && n.stale.Status < 400
+	if !a.Explicit {
+		return good || n.indexed
+	}
+	return good && n.judge.Insisted() && n.failing()
+}
