@@ -74,6 +74,7 @@ type Cache struct {
 	flights  flights
 	passes   passes
 	forced   forcedRuns
+	advice   advice
 	filling  budget
 	indexMu  [64]sync.Mutex // serialises changes of one key's index of variants, by the key's hash
 

@@ -100,6 +100,9 @@ func (n *run) admit(h http.Header, status int, final bool) (a policy.Admission, 
 		refuse(ReasonCut)
 	case n.overtaken():
 		refuse(ReasonOutdated)
+	case n.mute && !a.Explicit && !n.said.hasTTL():
+		refuse(ReasonEmpty)
+		n.c.warnOfNothing()
 	case n.suspect():
 		refuse(policy.ReasonSuspect)
 	case n.displaces(&a):

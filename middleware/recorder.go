@@ -53,6 +53,7 @@ type recorder struct {
 	coming   []byte        // what is being written, while the response is judged
 	refused  bool          // a part of the body was not taken: nobody reads it, or time was up
 	tooLong  bool          // the handler wrote more than it declared
+	mute     bool          // the handler returned without a word: no WriteHeader, no Write
 	lost     bool          // the handler said Fail before it wrote: what it wrote is its word on that, and whole
 }
 

@@ -120,6 +120,7 @@ func (n *run) returned() {
 		if n.said.failure() == nil && n.ctx.Err() == context.DeadlineExceeded {
 			n.said.Fail(context.DeadlineExceeded) // it gave up without a word
 		}
+		n.mute = true
 		n.WriteHeader(http.StatusOK)
 	}
 	if n.mode == holding {

@@ -114,6 +114,13 @@ func (s *Response) lifetime(operator time.Duration) time.Duration {
 	return operator
 }
 
+// hasTTL reports whether the handler itself named a lifetime.
+func (s *Response) hasTTL() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.timed
+}
+
 // tagged returns the handler's tags and one of the key's own, sorted, each once.
 func (s *Response) tagged(own string) []string {
 	s.mu.Lock()
