@@ -26,8 +26,8 @@ func (x *exchange) fill(e *store.Entry, v policy.Verdict) bool {
 		x.alone(e, v, out)
 		return true
 	}
-	if x.c.passes.remembered(x.flight, time.Now()) {
-		out.Detail = ReasonPrivate
+	if why := x.c.passes.find(x.flight, time.Now()); why != "" {
+		out.Passed = why
 		x.alone(e, v, out)
 		return true
 	}

@@ -259,7 +259,7 @@ func (n *run) pass() {
 	if n.status >= 400 {
 		lasts = passForError
 	}
-	n.c.passes.remember(n.flight, time.Now().Add(lasts))
+	n.c.passes.remember(n.flight, time.Now().Add(lasts), why)
 }
 
 // ownFault says whether it is this request, rather than what it asks for, that makes the response private:

@@ -274,7 +274,9 @@ func (x *exchange) follow(f *fill, e *store.Entry, v policy.Verdict, out policy.
 		return false // private to the one who led: another may do better
 	}
 	if s == private || s == failed || shared.Anonymous && x.req.Credentials && !x.p.Shared {
-		out.Detail = why
+		if out.Passed = why; why == "" {
+			out.Passed = ReasonPass
+		}
 		x.alone(e, v, out)
 		return true
 	}

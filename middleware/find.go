@@ -14,7 +14,7 @@ import (
 const (
 	ReasonOnlyIfCached policy.Reason = "only-if-cached" // the client wanted a stored response or none
 	ReasonStoreError   policy.Reason = "store-error"    // the store failed; the handler answered
-	ReasonPrivate      policy.Reason = "pass"           // remembered: the key's responses may not be shared
+	ReasonPass         policy.Reason = "pass"           // in Outcome.Passed: stored, but each request has to ask the handler
 	ReasonTooLarge     policy.Reason = "too-large"      // the body was longer than Policy.MaxBody, or all fills together than MaxFillBytes
 	ReasonCut          policy.Reason = "cut"            // the response ended before it was complete
 	ReasonHijacked     policy.Reason = "hijacked"       // the handler took the connection

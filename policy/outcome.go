@@ -42,12 +42,16 @@ type Outcome struct {
 	TTL       time.Duration // remaining freshness, negative when stale; told only if HasTTL
 	HasTTL    bool
 	Detail    Reason // empty: none
+	// Passed says why the request did not share a response, nor wait for one any longer: for this reason the last
+	// response under its key could not be shared. Detail, if any, is then the reason of its own response. Empty: it
+	// did not come to that.
+	Passed Reason
 }
 
 // Told returns what Cache-Status tells of the outcome: with the ttl in whole seconds, and without what is told of
 // other outcomes only. Outcomes of which the same is told are equal then.
 func (o Outcome) Told() Outcome {
-	o.Stale = false
+	o.Stale, o.Passed = false, ""
 	if o.Hit || o.Fwd == FwdNone {
 		o.Fwd, o.FwdStatus, o.Stored, o.Collapsed = FwdNone, 0, false, false
 	}
@@ -59,7 +63,7 @@ func (o Outcome) Told() Outcome {
 }
 
 // String is the outcome in the words of Cache-Status: "hit; ttl=30", "fwd=uri-miss; stored". It does not
-// repeat Stale, which a negative ttl says.
+// repeat Stale, which a negative ttl says, and is silent about Passed.
 func (o Outcome) String() string {
 	if b := o.appendParameters(nil); len(b) > 0 {
 		return string(b[len("; "):])

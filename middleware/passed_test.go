@@ -1,0 +1,81 @@
+package middleware_test
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/freshet-go/freshet/policy"
+)
+
+// A response that is not stored says why, each time: that nobody waits for it any more, because the one before was not
+// to be shared either, hides no reason. Cache.Observe hears of both.
+func TestEveryAnswerKeepsItsReason(t *testing.T) {
+	for _, s := range []struct {
+		says   [2]string // a field
+		detail policy.Reason
+	}{
+		{[2]string{"Set-Cookie", "a=b"}, policy.ReasonSetCookie},
+		{[2]string{"Cache-Control", "private"}, policy.ReasonPrivate},
+		{[2]string{"Cache-Control", "no-store"}, policy.ReasonNoStore},
+		{[2]string{"Vary", "*"}, policy.ReasonVaryStar},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCache(t)
+			var mu sync.Mutex
+			passed := map[policy.Reason]int{}
+			c.Observe = func(_ *http.Request, o policy.Outcome) {
+				mu.Lock()
+				defer mu.Unlock()
+				passed[o.Passed]++
+			}
+			h := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set(s.says[0], s.says[1])
+				time.Sleep(time.Second)
+				fmt.Fprint(w, "mine")
+			}))
+			var all sync.WaitGroup
+			for i := range 20 { // some wait, and some come when it is remembered that they need not
+				all.Go(func() {
+					time.Sleep(time.Duration(i) * 100 * time.Millisecond)
+					status(t, get(h, "/"), "detail="+string(s.detail))
+				})
+			}
+			all.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			if passed[s.detail] != 19 || passed[""] != 1 {
+				t.Errorf("passed for these reasons: %v, want 19 times %v and once for none", passed, s.detail)
+			}
+		})
+	}
+}
+
+// What is stored says so and no reason, though it was not waited for; and what passed is forgotten in time.
+func TestPassedAndStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t)
+		var last policy.Outcome
+		c.Observe = func(_ *http.Request, o policy.Outcome) { last = o }
+		o := &origin{}
+		o.h = func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			if o.runs.Load() == 1 {
+				w.Header().Set("Set-Cookie", "a=b")
+			}
+		}
+		h := c.Handler(o)
+		get(h, "/")
+		r := get(h, "/")
+		want(t, "Cache-Status", r.Header.Get("Cache-Status"), "Freshet; fwd=uri-miss; fwd-status=200; stored")
+		want(t, "passed", last.Passed, policy.ReasonSetCookie)
+		o.runs.Store(0)
+		get(h, "/2")
+		time.Sleep(11 * time.Second)
+		get(h, "/2")
+		want(t, "passed, later", last.Passed, policy.Reason(""))
+	})
+}
