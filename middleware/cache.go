@@ -28,6 +28,12 @@ type Cache struct {
 	// it should return one of a few policies made beforehand, which are not modified afterwards and kept for as
 	// long as the Cache is. Nil, or a nil result: obey the response's own headers and nothing else.
 	Policy func(*http.Request) *policy.Policy
+	// LeaveOut lists paths, with all that is below them, that whole-app mounts leave out of the operator's lifetime:
+	// there [Cache.Handler], [Cache.Serve] and an adapter's middleware for the whole app take neither TTL, Resource nor
+	// Heuristic from the policy, and responses live by what they say themselves. "/debug/" is what is below it, and
+	// "/metrics" that path too; the path is compared as the mount sees it, URL.Path. A route's own policy ([Cache.With])
+	// is not touched. Nil: DefaultLeaveOut; an empty list: none.
+	LeaveOut []string
 	// Expires holds the settings that name a lifetime for each resource. Nil: none.
 	Expires *policy.Expires
 	// Root is the app's outermost handler. A refresh in the background enters there, as a fresh
@@ -75,6 +81,7 @@ type Cache struct {
 	passes   passes
 	forced   forcedRuns
 	advice   advice
+	leaves   leaveOut
 	filling  budget
 	indexMu  [64]sync.Mutex // serialises changes of one key's index of variants, by the key's hash
 
@@ -145,13 +152,18 @@ func (c *Cache) ServeWith(w http.ResponseWriter, r *http.Request, next http.Hand
 var obey policy.Policy // the zero Policy: obey the response's own headers
 
 func (c *Cache) policyFor(r *http.Request) *policy.Policy {
-	if c.Policy != nil {
-		if p := c.Policy(r); p != nil {
-			c.policies.add(p)
-			return p
-		}
+	if c.Policy == nil {
+		return &obey
 	}
-	return &obey
+	p := c.Policy(r)
+	if p == nil {
+		return &obey
+	}
+	if c.leaves.has(r.URL.Path) {
+		p = c.leaves.of(p)
+	}
+	c.policies.add(p)
+	return p
 }
 
 // Close stops refreshes in the background, and following a shared journal, waits until they have ended
@@ -215,6 +227,7 @@ func (c *Cache) setup() {
 		c.flights.init()
 		c.passes.init()
 		c.forced.init()
+		c.leaves.init(c.LeaveOut)
 		for _, warning := range c.Expires.Warnings() {
 			c.Log.Warn("freshet: settings: " + warning)
 		}
