@@ -75,6 +75,7 @@ type Cache struct {
 	ages     words[int64]          // values of Age
 	outcomes words[policy.Outcome] // values of Cache-Status
 	replica  *store.Replica
+	room     room
 	near     store.NearStore // the store's part in this process, or nil
 	local    bool            // the store is in this process: no deadline, no flush before storing
 	flights  flights
@@ -224,6 +225,7 @@ func (c *Cache) setup() {
 			c.local = l.Local()
 		}
 		c.near, _ = store.As[store.NearStore](c.Store)
+		c.room.init(c.Store)
 		c.flights.init()
 		c.passes.init()
 		c.forced.init()

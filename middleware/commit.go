@@ -173,12 +173,14 @@ func (n *run) share(h http.Header, e *store.Entry, final, fresh bool) {
 		if body, ok := n.f.whole(); ok {
 			n.kept = n.complete(e, body)
 		}
+		n.checkPart()
 		n.send(h)
 		n.mode = direct
 	case final:
 		body, _ := n.f.whole()
 		n.kept = n.complete(e, body).Pack()
 		n.packed = n.kept
+		n.checkRoom(n.kept)
 		if n.asStored {
 			h = n.kept.Header
 		}
@@ -189,6 +191,7 @@ func (n *run) share(h http.Header, e *store.Entry, final, fresh bool) {
 		}
 	default:
 		n.mode = streaming
+		n.promise(e)
 		if t := n.frozen["Trailer"]; t != nil {
 			e.Header["Trailer"] = t // for those who read along; complete leaves it out
 		}

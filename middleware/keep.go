@@ -25,6 +25,7 @@ func (n *run) keep(e *store.Entry) {
 	}
 	if e.Status == http.StatusPartialContent {
 		if e = n.joined(e); e == nil {
+			n.out.Stored = false
 			return
 		}
 	}
@@ -32,6 +33,7 @@ func (n *run) keep(e *store.Entry) {
 	if e != n.packed {
 		e = e.Packed()
 	}
+	n.checkRoom(e) // and yet it is put: what is stored under its key is not to be found any more
 	if n.c.put(e) != nil {
 		n.out.Stored, n.out.Detail = false, ReasonStoreError
 		return

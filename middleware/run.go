@@ -22,6 +22,8 @@ type run struct {
 	out  policy.Outcome
 	said Response // what the handler says through From
 
+	promised policy.Outcome // out, as far as the header of a stream can know it
+
 	stale *store.Entry   // what is stored: to be validated or completed, or served if the handler is lost
 	judge policy.Verdict // on stale
 
@@ -310,7 +312,7 @@ func (n *run) pump(header http.Header) {
 	}()
 	if !n.stuck {
 		n.client()
-		if follows = n.begin(n.status, header, -1, n.out); !follows {
+		if follows = n.begin(n.status, header, -1, n.promised); !follows {
 			return
 		}
 	}
@@ -327,7 +329,7 @@ func (n *run) pump(header http.Header) {
 		}()
 		if stuck { // it would keep the handler waiting
 			n.client()
-			if !n.begin(n.status, header, -1, n.out) {
+			if !n.begin(n.status, header, -1, n.promised) {
 				return
 			}
 		}

@@ -18,7 +18,7 @@ import (
 // this process cannot read may be one that a newer version of it has just written, and the next Set
 // takes the place of any.
 //
-// The Store is a Clearer, Journaled, Corrupted and Oversized besides. Its Unwrap returns the Backend, for As
+// The Store is a Clearer, Journaled, Limited, Corrupted and Oversized besides. Its Unwrap returns the Backend, for As
 // to find its abilities: they speak of the backend's keys, which BackendKey gives.
 func New(b Backend, o Options) Store {
 	if err := CheckPrefix(o.Prefix); err != nil {
@@ -171,6 +171,20 @@ func (s *encoded) Journal() Journal {
 		return a.Journal(s.options.Prefix)
 	}
 	return nil
+}
+
+// MaxEntry implements Limited: an entry's encoding is shorter than its Size.
+func (s *encoded) MaxEntry() int64 {
+	return min(s.options.MaxValue, s.options.MaxDecoded, MaxValue(s.backend))
+}
+
+// Fits implements Limited.
+func (s *encoded) Fits(e *Entry) bool {
+	most := min(s.options.MaxValue, MaxValue(s.backend))
+	if int64(len(e.Body)) > s.options.MaxDecoded || s.compressor == nil && int64(len(e.Body)) > most {
+		return false
+	}
+	return int64(len(encode(nil, e, 0, s.compressor))) <= most
 }
 
 func (s *encoded) Corrupt() uint64  { return s.corrupt.Load() }

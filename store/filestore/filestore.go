@@ -60,6 +60,8 @@ var (
 	_ store.Lister    = (*Backend)(nil)
 	_ store.Locker    = (*Backend)(nil)
 	_ store.Journaler = (*Backend)(nil)
+
+	_ store.ValueLimited = (*Backend)(nil)
 )
 
 // Open returns a Backend on the folder that c names, which it makes if it is missing, after trying that files
@@ -180,3 +182,6 @@ func (b *Backend) prepare(ctx context.Context) error {
 	}
 	return nil
 }
+
+// MaxValue implements [store.ValueLimited].
+func (b *Backend) MaxValue() int64 { return b.config.MaxValue }

@@ -40,6 +40,8 @@ var (
 	_ store.Lister    = (*Backend)(nil)
 	_ store.Locker    = (*Backend)(nil)
 	_ store.Journaler = (*Backend)(nil)
+
+	_ store.ValueLimited = (*Backend)(nil)
 )
 
 // New returns a Backend without asking the servers. It fails only if c is not allowed. Connections are made

@@ -214,3 +214,12 @@ func (b *Backend) Expire(ctx context.Context, key string, ttl time.Duration) (ex
 	}
 	return true, nil
 }
+
+// MaxValue implements [store.ValueLimited]: what fits one item, or as many as a value is split into.
+func (b *Backend) MaxValue() int64 {
+	most := int64(b.config.room())
+	if b.config.Oversize != Refuse {
+		most *= maxParts
+	}
+	return most
+}

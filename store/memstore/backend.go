@@ -38,6 +38,8 @@ var (
 	_ store.Lister    = (*Backend)(nil)
 	_ store.Locker    = (*Backend)(nil)
 	_ store.Journaler = (*Backend)(nil)
+
+	_ store.ValueLimited = (*Backend)(nil)
 )
 
 // NewBackend returns an empty backend that holds at most maxBytes bytes: values, keys and the overhead of
@@ -49,6 +51,9 @@ func NewBackend(maxBytes int64) *Backend {
 	}
 	return &Backend{engine: newEngine[[]byte](maxBytes), bound: maxBytes, journals: map[string]*store.MemoryJournal{}}
 }
+
+// longestKey is the length of the longest key that a backend is given.
+const longestKey = 200
 
 // Get implements [store.Backend].
 func (b *Backend) Get(ctx context.Context, key string) ([]byte, error) {
@@ -191,6 +196,9 @@ func (b *Backend) Journal(prefix string) store.Journal {
 	}
 	return j
 }
+
+// MaxValue implements [store.ValueLimited], for keys of any length.
+func (b *Backend) MaxValue() int64 { return b.engine.limit - overhead - longestKey }
 
 // Local implements [store.Local]: no call waits for anything.
 func (b *Backend) Local() bool { return true }

@@ -28,6 +28,8 @@ type Store struct{ engine *engine[*store.Entry] }
 var (
 	_ store.Store = (*Store)(nil)
 	_ store.Local = (*Store)(nil)
+
+	_ store.Limited = (*Store)(nil)
 )
 
 // New returns an empty store that holds at most maxBytes bytes: bodies, headers, keys and the overhead
@@ -71,6 +73,12 @@ func (s *Store) Delete(_ context.Context, key string) error {
 
 // Local implements [store.Local]: no call waits for anything.
 func (s *Store) Local() bool { return true }
+
+// MaxEntry implements [store.Limited]: a quarter of the bound, less what keeping an entry costs.
+func (s *Store) MaxEntry() int64 { return s.engine.limit - overhead }
+
+// Fits implements [store.Limited].
+func (s *Store) Fits(e *store.Entry) bool { return e.Size() <= s.MaxEntry() }
 
 // Len is the number of entries kept.
 func (s *Store) Len() int { return s.engine.len() }

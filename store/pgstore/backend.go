@@ -50,6 +50,8 @@ var (
 	_ store.Migrator  = (*Backend)(nil)
 	_ store.Locker    = (*Backend)(nil)
 	_ store.Journaler = (*Backend)(nil)
+
+	_ store.ValueLimited = (*Backend)(nil)
 )
 
 // Open connects to the server, and fails when it does not answer or its tables are not there.

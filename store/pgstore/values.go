@@ -190,3 +190,6 @@ func microseconds(ttl time.Duration) int64 {
 	}
 	return us
 }
+
+// MaxValue implements [store.ValueLimited].
+func (b *Backend) MaxValue() int64 { return int64(b.maxValue) }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -46,6 +47,7 @@ var (
 	_ store.Follower  = (*Store)(nil)
 	_ store.Clearer   = (*Store)(nil)
 	_ store.Journaled = (*Store)(nil)
+	_ store.Limited   = (*Store)(nil)
 )
 
 // New puts near, which is memory, before far, which is anything, and best guarded. A far of nil makes a
@@ -192,6 +194,33 @@ func (s *Store) Journal() store.Journal {
 		return j.Journal()
 	}
 	return nil
+}
+
+// MaxEntry implements [store.Limited]: what either store keeps can be found.
+func (s *Store) MaxEntry() int64 {
+	most := int64(math.MaxInt64)
+	if near, ok := store.As[store.Limited](s.near); ok {
+		most = near.MaxEntry()
+	}
+	if s.far == nil {
+		return most
+	}
+	if far, ok := store.As[store.Limited](s.far); ok {
+		return max(most, far.MaxEntry())
+	}
+	return math.MaxInt64
+}
+
+// Fits implements [store.Limited].
+func (s *Store) Fits(e *store.Entry) bool {
+	if near, ok := store.As[store.Limited](s.near); !ok || near.Fits(e) {
+		return true
+	}
+	if s.far == nil {
+		return false
+	}
+	far, ok := store.As[store.Limited](s.far)
+	return !ok || far.Fits(e)
 }
 
 // Local implements [store.Local]: only memory alone waits for nothing.

@@ -1,0 +1,53 @@
+package middleware
+
+import (
+	"math"
+	"net/http"
+
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
+)
+
+// room is what the store tells of how great an entry may be.
+type room struct {
+	limits store.Limited // or nil
+	most   int64         // an entry of this Size is kept
+}
+
+func (r *room) init(s store.Store) {
+	r.most = math.MaxInt64
+	if limits, ok := store.As[store.Limited](s); ok {
+		r.limits, r.most = limits, limits.MaxEntry()
+	}
+}
+
+// checkRoom takes back that a whole entry is stored, when the store has no room for it.
+func (n *run) checkRoom(e *store.Entry) {
+	r := &n.c.room
+	if n.out.Stored && r.limits != nil && e.Size() > r.most && !r.limits.Fits(e) {
+		n.out.Stored, n.out.Detail = false, ReasonTooLarge
+	}
+}
+
+// checkPart takes back that a part is stored when it is not: it cannot be used, or a whole is stored already.
+func (n *run) checkPart() {
+	if n.kept == nil || n.stale != nil && n.judge.Use != policy.Miss && n.stale.Key == n.kept.Key && n.stale.Spans == nil {
+		n.out.Stored = false
+		return
+	}
+	n.checkRoom(n.kept)
+}
+
+// promise decides what the header of a stream, of which e is the beginning, says of its being stored: that it will be,
+// when its handler declared a length for which there is room; nothing, when nobody knows how long it will be.
+func (n *run) promise(e *store.Entry) {
+	declared := n.declared
+	if n.status == http.StatusNoContent || n.req.Class == policy.Head {
+		declared = 0
+	}
+	if declared > 0 && e.Size()+declared > n.c.room.most {
+		n.out.Stored, n.out.Detail = false, ReasonTooLarge
+	}
+	n.promised = n.out
+	n.promised.Stored = n.out.Stored && declared >= 0
+}

@@ -1,0 +1,114 @@
+package middleware_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/guardstore"
+	"github.com/freshet-go/freshet/store/memstore"
+	"github.com/freshet-go/freshet/store/tieredstore"
+)
+
+// What Cache-Status says of a response's being stored is what the next request finds, whatever the store has room for
+// and however it is made of others. The observer hears at the end what a stream's header could not say.
+func TestStoredIsSaidOfWhatIsStored(t *testing.T) {
+	type made struct {
+		store store.Store
+		close func()
+	}
+	memory := func(n int64) func() made {
+		return func() made { s := memstore.New(n); return made{s, s.Close} }
+	}
+	backed := func(bound int64, o store.Options, near int64) func() made {
+		return func() made {
+			b := memstore.NewBackend(bound)
+			s := store.Store(guardstore.New(store.New(b, o), guardstore.Options{}))
+			if near == 0 {
+				return made{s, func() { b.Close() }}
+			}
+			n := memstore.New(near)
+			return made{tieredstore.New(n, s, tieredstore.Options{}), func() { n.Close(); b.Close() }}
+		}
+	}
+	const declared, undeclared = "declared", "undeclared"
+	for _, s := range []struct {
+		name  string
+		store func() made
+		size  int
+		how   string // "", declared or undeclared: held back as a whole, or a stream
+		kept  bool
+	}{
+		{"64 bytes of memory", memory(64), 1, "", false},
+		{"64 bytes of memory, an empty page", memory(64), 0, "", false},
+		{"3 MiB in 8", memory(8 << 20), 3 << 20, declared, false},
+		{"3 MiB in 8, without a length", memory(8 << 20), 3 << 20, undeclared, false},
+		{"1 MiB in 8", memory(8 << 20), 1 << 20, declared, true},
+		{"1 MiB in 8, without a length", memory(8 << 20), 1 << 20, undeclared, true},
+		{"max_value", backed(8<<20, store.Options{MaxValue: 4 << 10}, 0), 5 << 10, "", false},
+		{"within max_value", backed(8<<20, store.Options{MaxValue: 4 << 10}, 0), 1 << 10, "", true},
+		{"just within max_value", backed(8<<20, store.Options{MaxValue: 4 << 10}, 0), 3700, "", true},
+		{"beyond max_value, but not compressed", backed(8<<20, store.Options{MaxValue: 4 << 10, Compress: 1}, 0), 20 << 10, "", true},
+		{"a backend's own limit", backed(16<<10, store.Options{}, 0), 5 << 10, "", false},
+		{"far beyond max_value, but near", backed(8<<20, store.Options{MaxValue: 4 << 10}, 1<<20), 5 << 10, "", true},
+		{"too much for near and far", backed(8<<20, store.Options{MaxValue: 4 << 10}, 16<<10), 5 << 10, "", false},
+		{"too much for near", backed(8<<20, store.Options{}, 16<<10), 5 << 10, "", true},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := s.store()
+				defer m.close()
+				c := middleware.New(m.store)
+				defer c.Close(t.Context())
+				c.Log = discard
+				var told policy.Outcome
+				c.Observe = func(_ *http.Request, o policy.Outcome) { told = o }
+				h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("Cache-Control", "max-age=60")
+					w.Header().Set("Content-Type", "text/plain")
+					if s.how == declared {
+						w.Header().Set("Content-Length", fmt.Sprint(s.size))
+					}
+					io.WriteString(w, strings.Repeat("x", s.size))
+				}))
+				r := get(h, "/")
+				first := r.Header.Get("Cache-Status")
+				want(t, "stored, as the observer hears it", told.Stored, s.kept)
+				if says := strings.Contains(first, "stored"); says != (s.kept && s.how != undeclared) {
+					t.Errorf("stored %v, but Cache-Status is %q", s.kept, first)
+				}
+				if !s.kept && (told.Detail != middleware.ReasonTooLarge || s.how != undeclared && !strings.Contains(first, "detail=too-large")) {
+					t.Errorf("not stored, but Cache-Status is %q, and the observer heard %v", first, told)
+				}
+				if hit := strings.Contains(get(h, "/").Header.Get("Cache-Status"), "hit"); hit != s.kept {
+					t.Errorf("the next is a hit: %v, want %v", hit, s.kept)
+				}
+			})
+		})
+	}
+}
+
+// A new page that is too great is not stored, and the old one is not served in its place.
+func TestWhatIsTooGreatTakesTheOldPagesPlace(t *testing.T) {
+	s := memstore.New(64 << 10)
+	defer s.Close()
+	c := middleware.New(s)
+	c.Log = discard
+	o := &origin{}
+	o.h = func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		if o.runs.Load() > 1 {
+			w.Write(make([]byte, 30<<10))
+		}
+	}
+	h := c.Handler(o)
+	get(h, "/")
+	status(t, get(h, "/", insist...), "detail=too-large")
+	status(t, get(h, "/"), "fwd=uri-miss")
+}
