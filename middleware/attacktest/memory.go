@@ -1,0 +1,67 @@
+package attacktest
+
+import (
+	"fmt"
+	"net/http"
+	"runtime"
+	"time"
+)
+
+// memories: clients that open pages of 8 MiB and read nothing. What they hold must stay within bounds.
+func memories() (all []Attack) {
+	for name, fields := range map[string][]string{
+		"idle readers of stored pages": nil,
+		"idle readers of their ranges": {"Range: bytes=1-"},
+		"idle readers of two ranges":   {"Range: bytes=0-4000000,4000001-"},
+	} {
+		all = append(all, Attack{Class: "memory", Name: name, needs: theHeap, run: func(a *arena) string { return a.idle(true, fields) }})
+	}
+	all = append(all, Attack{Class: "memory", Name: "idle readers of pages that are being made", needs: theHeap, run: func(a *arena) string { return a.idle(false, nil) }})
+	sortByName(all)
+	return all
+}
+
+const (
+	idlePages  = 60
+	idleBody   = 8 << 20
+	heapExcess = 128 << 20
+)
+
+func (a *arena) idle(stored bool, fields []string) string {
+	before := heap()
+	for range idlePages {
+		page := a.serve(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			w.Header().Set("Content-Length", fmt.Sprint(idleBody))
+			block := make([]byte, 64<<10)
+			for sent := 0; sent < idleBody; sent += len(block) {
+				if _, err := w.Write(block); err != nil {
+					return
+				}
+			}
+		})
+		if stored {
+			a.get(page)
+		}
+		c := a.dial()
+		a.later(func() { c.Close() })
+		c.send(a.request("GET", page, fields...))
+		http.ReadResponse(c.in, nil)
+	}
+	// What is held settles when the handlers have ended; too much is too much however long it is looked at.
+	var held int64
+	for range 20 {
+		if held = heap() - before; held <= a.site.Bound+heapExcess {
+			return ""
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return fmt.Sprintf("%d idle clients hold %d MiB, the store's bound is %d MiB", idlePages, held>>20, a.site.Bound>>20)
+}
+
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
