@@ -100,6 +100,8 @@ func (n *run) admit(h http.Header, status int, final bool) (a policy.Admission, 
 		refuse(ReasonCut)
 	case n.overtaken():
 		refuse(ReasonOutdated)
+	case n.f.givenUp() != "":
+		refuse(n.f.givenUp())
 	case n.mute && !a.Explicit && !n.said.hasTTL():
 		refuse(ReasonEmpty)
 		n.c.warnOfNothing()
@@ -255,7 +257,7 @@ func (n *run) pass() {
 		why = policy.ReasonSuspect // whatever else it is: others may do better
 	}
 	n.f.decide(private, nil, why)
-	if n.solo || n.ownFault() || n.c.outdated(n.f) {
+	if n.solo || n.ownFault() || n.f.givenUp() != "" || n.c.outdated(n.f) {
 		return
 	}
 	lasts := passFor

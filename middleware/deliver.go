@@ -1,7 +1,6 @@
 package middleware
 
 import (
-	"context"
 	"io"
 	"maps"
 	"mime/multipart"
@@ -273,6 +272,9 @@ func (x *exchange) follow(f *fill, e *store.Entry, v policy.Verdict, out policy.
 	if s == private && !x.req.Credentials && (why == policy.ReasonCookie || why == policy.ReasonAuthorization || why == policy.ReasonRequestNoStore) {
 		return false // private to the one who led: another may do better
 	}
+	if s == failed && (why == ReasonStalled) {
+		return false // its key is free: one of those who waited leads anew
+	}
 	if s == private || s == failed || shared.Anonymous && x.req.Credentials && !x.p.Shared {
 		if out.Passed = why; why == "" {
 			out.Passed = ReasonPass
@@ -291,7 +293,10 @@ func (x *exchange) follow(f *fill, e *store.Entry, v policy.Verdict, out policy.
 		return true
 	}
 	if x.begin(shared.Status, shared.Header, shared.CurrentAge(now), out) {
-		if err := x.stream(f, rd); err != nil && x.r.Context().Err() == nil {
+		switch err := x.body().stream(f, rd); {
+		case err == nil:
+			x.trailer(f)
+		case x.r.Context().Err() == nil:
 			x.observe(out)
 			panic(http.ErrAbortHandler)
 		}
@@ -310,41 +315,4 @@ func (x *exchange) begin(status int, h http.Header, age time.Duration, out polic
 	x.header(h, nil, age, out)
 	x.w.WriteHeader(status)
 	return x.req.Class != policy.Head
-}
-
-// stream writes a body to one client as it comes. It returns an error when the client did not get
-// all of it.
-func (x *exchange) stream(f *fill, rd *reader) error {
-	flusher := http.NewResponseController(x.w)
-	for {
-		p, err := f.next(x.r.Context(), rd)
-		if err != nil {
-			return err
-		}
-		if len(p.bytes) > 0 {
-			if _, err := x.w.Write(p.bytes); err != nil {
-				if cause := context.Cause(x.r.Context()); cause != nil {
-					return cause
-				}
-				return err
-			}
-		}
-		if p.flush {
-			flusher.Flush()
-		}
-		if p.ended {
-			break
-		}
-	}
-	f.mu.Lock()
-	trailer := f.trailer
-	f.mu.Unlock()
-	declared := x.w.Header()["Trailer"]
-	for name, values := range trailer {
-		if !slices.ContainsFunc(declared, func(list string) bool { return lists(list, name) }) {
-			name = http.TrailerPrefix + name
-		}
-		x.w.Header()[name] = values
-	}
-	return nil
 }

@@ -53,10 +53,11 @@ type fill struct {
 	trailer http.Header
 
 	readers []*reader
-	over    bool        // the run is over: what is left is for the readers
-	gone    bool        // the leader's client has left
-	abandon func()      // ends the handler's run
-	timer   *time.Timer // until that, when nobody waits for the answer any more
+	over    bool          // the run is over: what is left is for the readers
+	late    policy.Reason // why the run was given up: what comes of it is for its own client alone
+	gone    bool          // the leader's client has left
+	abandon func()        // ends the handler's run
+	timer   *time.Timer   // until that, when nobody waits for the answer any more
 }
 
 // reader is one client's place in the body.
@@ -76,6 +77,7 @@ const window = 64 << 10
 var (
 	errDeserted = errors.New("middleware: all clients of the response have left")
 	errCut      = errors.New("middleware: the response ended before it was complete")
+	errNoBody   = errors.New("middleware: the response has no body for this client")
 	errBehind   = errors.New("middleware: the client fell too far behind a response that is too large to be kept")
 )
 
@@ -124,6 +126,24 @@ func (f *fill) retire() {
 	for _, key := range keys {
 		f.c.flights.leave(key, f)
 	}
+}
+
+// giveUp frees the fill's key, for a reason, although its run goes on. Whoever waits for it looks again.
+func (f *fill) giveUp(why policy.Reason) {
+	f.mu.Lock()
+	if f.late == "" && !f.ended {
+		f.late = why
+	}
+	f.mu.Unlock()
+	f.decide(failed, nil, why)
+	f.retire()
+}
+
+// givenUp returns why the run was given up; empty: it was not.
+func (f *fill) givenUp() policy.Reason {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.late
 }
 
 // decided waits until the fill has moved on from asked, and returns what it then is.

@@ -23,6 +23,10 @@ func (n *run) keep(e *store.Entry) {
 		n.out.Stored, n.out.Detail = false, ReasonOutdated
 		return
 	}
+	if why := n.f.givenUp(); why != "" {
+		n.out.Stored, n.out.Detail = false, why // another run may have stored what is newer
+		return
+	}
 	if e.Status == http.StatusPartialContent {
 		if e = n.joined(e); e == nil {
 			n.out.Stored = false

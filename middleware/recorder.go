@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,23 +46,21 @@ type recorder struct {
 	received time.Time // when the header was complete
 	declared int64     // the handler's Content-Length, or -1
 	written  int64
-	informed chan struct{} // closed when the client has taken the last informational response
-	stuck    bool          // it did not take it in time
-	removed  []string      // outer handlers' fields that the handler removed
-	coming   []byte        // what is being written, while the response is judged
-	refused  bool          // a part of the body was not taken: nobody reads it, or time was up
-	tooLong  bool          // the handler wrote more than it declared
-	mute     bool          // the handler returned without a word: no WriteHeader, no Write
-	lost     bool          // the handler said Fail before it wrote: what it wrote is its word on that, and whole
+	removed  []string // outer handlers' fields that the handler removed
+	coming   []byte   // what is being written, while the response is judged
+	refused  bool     // a part of the body was not taken: nobody reads it, or time was up
+	tooLong  bool     // the handler wrote more than it declared
+	mute     bool     // the handler returned without a word: no WriteHeader, no Write
+	lost     bool     // the handler said Fail before it wrote: what it wrote is its word on that, and whole
 }
 
-// reset makes the recorder as new, for a second run of the handler, but for what the client is being told.
+// reset makes the recorder as new, for a second run of the handler.
 func (w *recorder) reset() {
 	n := w.run
 	n.f.body = nil
-	header := http.Header{} // the client's own may be in use just now
+	header := http.Header{}
 	maps.Copy(header, w.outer.Clone())
-	*w = recorder{run: n, header: header, outer: w.outer, informed: w.informed, stuck: w.stuck}
+	*w = recorder{run: n, header: header, outer: w.outer}
 }
 
 // Header is the handler's header, with what outer handlers put there before it.
@@ -107,51 +104,8 @@ func (w *recorder) WriteHeader(status int) {
 	}
 }
 
-// net/http sends it at once, and so may wait for a client that does not read. The handler waits for that only
-// a moment; whoever then has something to say to this client waits for the rest.
-func (w *recorder) inform(status int) {
-	select {
-	case <-w.informed:
-	default:
-		if w.informed != nil {
-			return // it has not taken the last one yet
-		}
-	}
-	client, hints := w.run.w, w.Header().Clone()
-	informed := make(chan struct{})
-	w.informed = informed
-	go func() {
-		defer close(informed)
-		defer func() {
-			if v := recover(); v != nil { // of a writer outside of ours
-				w.run.c.lost(w.run.r, v, debug.Stack())
-			}
-		}()
-		header := client.Header()
-		before := header.Clone()
-		clear(header)
-		maps.Copy(header, hints)
-		client.WriteHeader(status)
-		clear(header)
-		maps.Copy(header, before)
-	}()
-	patience := time.NewTimer(informFor)
-	defer patience.Stop()
-	select {
-	case <-informed:
-	case <-patience.C:
-		w.stuck = true
-	}
-}
-
-// informFor is how long a handler waits for its client to take an informational response.
-const informFor = 100 * time.Millisecond
-
-// client waits until the client has taken what it was told before.
+// client returns the leader's client, whose header has no more of the outer handlers' fields than the handler left.
 func (w *recorder) client() http.ResponseWriter {
-	if w.informed != nil {
-		<-w.informed
-	}
 	for _, name := range w.removed {
 		delete(w.run.w.Header(), name)
 	}

@@ -2,6 +2,8 @@ package middleware
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"runtime/debug"
@@ -49,7 +51,7 @@ type run struct {
 	unlink   func() bool  // what ends the run early is called off
 
 	finished bool       // the client has its answer
-	pumped   chan error // closed when the leader's client has been served, or has left
+	pumped   chan error // gets one value when the leader's client has been served, or has left
 }
 
 func newRun(x *exchange, f *fill, e *store.Entry, v policy.Verdict, out policy.Outcome) *run {
@@ -78,9 +80,6 @@ func (n *run) close() {
 	n.f.release()
 	n.unlinked()
 	n.cancel()
-	if n.informed != nil {
-		<-n.informed // or else it would use the client's writer beside whoever is outside
-	}
 	n.observe(n.out)
 }
 
@@ -282,10 +281,31 @@ func (n *run) finishStream() {
 		n.out.Stored, n.out.Detail = false, ReasonTooLarge
 	}
 	n.f.retire()
-	if err := <-n.pumped; err != nil && n.r.Context().Err() == nil {
+	switch err := n.served(); {
+	case err == nil:
+		n.trailer(n.f)
+	case err != errNoBody && n.r.Context().Err() == nil:
 		panic(http.ErrAbortHandler)
 	}
 }
+
+// served waits until the leader's client has been served, and returns why it did not get all of the body.
+func (n *run) served() error {
+	err := <-n.pumped
+	var p *panicked
+	if errors.As(err, &p) {
+		n.c.lost(n.r, p.value, p.stack)
+	}
+	return err
+}
+
+// panicked is the panic of an outer handler's writer in the goroutine that writes a body.
+type panicked struct {
+	value any
+	stack []byte
+}
+
+func (p *panicked) Error() string { return fmt.Sprint("middleware: a writer panicked: ", p.value) }
 
 // abort ends a body that is not complete, so that it cannot look complete to anyone.
 func (n *run) abort() {
@@ -293,46 +313,31 @@ func (n *run) abort() {
 	n.f.end(true, nil)
 	n.f.retire()
 	if n.pumped != nil {
-		<-n.pumped
+		n.served()
 	}
 	panic(http.ErrAbortHandler)
 }
 
-// pump serves the leader's client while the handler goes on. The header is sent from the handler's
-// goroutine: what outer handlers do then must not run beside the handler. Sending it waits for nobody.
+// pump serves the leader's client while the handler goes on. Only the body is written from beside it: whatever outer
+// handlers do when the header is sent, and the header itself, belong to the goroutine of the request.
 func (n *run) pump(header http.Header) {
 	n.pumped = make(chan error, 1)
-	rd, _ := n.f.enter()
-	follows := false
-	defer func() {
-		if !follows {
-			n.f.leave(rd)
-			close(n.pumped)
-		}
-	}()
-	if !n.stuck {
-		n.client()
-		if follows = n.begin(n.status, header, -1, n.promised); !follows {
-			return
-		}
+	n.client()
+	if !n.begin(n.status, header, -1, n.promised) {
+		n.pumped <- errNoBody
+		return
 	}
-	stuck := n.stuck
-	follows = true
+	rd, _ := n.f.enter()
+	body := n.body()
 	go func() {
-		defer close(n.pumped)
-		defer n.f.leave(rd)
+		err := errCut
 		defer func() {
 			if v := recover(); v != nil { // of a writer outside of ours
-				n.c.lost(n.r, v, debug.Stack())
-				n.pumped <- errCut
+				err = &panicked{v, debug.Stack()}
 			}
+			n.f.leave(rd)
+			n.pumped <- err
 		}()
-		if stuck { // it would keep the handler waiting
-			n.client()
-			if !n.begin(n.status, header, -1, n.promised) {
-				return
-			}
-		}
-		n.pumped <- n.stream(n.f, rd)
+		err = body.stream(n.f, rd)
 	}()
 }

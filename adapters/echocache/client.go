@@ -11,13 +11,15 @@ import (
 // Response writes to, and keeps that Response's accounts, so that outer middlewares find in Status, Size
 // and Committed what the client got, on a hit and on a miss.
 //
-// While a response streams, the cache calls Write and Flush in a goroutine beside the handler's; all
-// else, in the request's own. Response.Write would call the hooks of Response.After there, beside a
-// handler that uses the same Context, and so the hooks wait for finish.
+// While a response streams, the cache calls Write and FlushError in a goroutine beside the handler's, where nothing of
+// echo's may be touched: they write to what Response.Writer was when the header was sent, and finish counts for
+// Response.Size and calls the hooks of Response.After.
 type client struct {
 	c     echo.Context
 	outer *echo.Response
-	wrote bool // some of a body
+	body  http.ResponseWriter // outer's Writer, once the header is sent
+	size  int64               // of the body so far
+	wrote bool                // some of a body
 	hooks hooksOnly
 }
 
@@ -35,25 +37,29 @@ func (w *client) WriteHeader(status int) {
 	w.c.SetResponse(w.outer)
 	w.outer.WriteHeader(status)
 	w.c.SetResponse(inner)
+	w.body = w.outer.Writer
 }
 
-// Write writes a part of the body and counts it.
+// Write writes a part of the body.
 func (w *client) Write(p []byte) (int, error) {
-	if !w.outer.Committed {
-		w.WriteHeader(http.StatusOK)
-	}
-	n, err := w.outer.Writer.Write(p)
-	w.outer.Size += int64(n)
+	n, err := w.begun().Write(p)
+	w.size += int64(n)
 	w.wrote = true
 	return n, err
 }
 
 // FlushError sends what has been written.
-func (w *client) FlushError() error {
-	if !w.outer.Committed {
-		w.WriteHeader(http.StatusOK)
+func (w *client) FlushError() error { return http.NewResponseController(w.begun()).Flush() }
+
+// begun returns what the body is written to. The cache sends the header first, and so this sends none beside the handler.
+func (w *client) begun() http.ResponseWriter {
+	if w.body == nil {
+		if !w.outer.Committed {
+			w.WriteHeader(http.StatusOK)
+		}
+		w.body = w.outer.Writer
 	}
-	return http.NewResponseController(w.outer.Writer).Flush()
+	return w.body
 }
 
 // Push is the client's HTTP/2 push.
@@ -67,10 +73,11 @@ func (w *client) Push(target string, opts *http.PushOptions) error {
 // Unwrap lets http.ResponseController find the abilities of the connection.
 func (w *client) Unwrap() http.ResponseWriter { return w.outer.Writer }
 
-// finish calls the hooks of Response.After, once, if there was a body. Where an error became its page
+// finish accounts for the body and calls the hooks of Response.After, once, if there was a body. Where an error became its page
 // already, it closes the Response: an Echo.HTTPErrorHandler that does not look at Committed would
 // otherwise write its page once more behind the first.
 func (w *client) finish(answered bool) {
+	w.outer.Size += w.size
 	if w.wrote {
 		to := w.outer.Writer
 		w.hooks.ResponseWriter = to

@@ -1,0 +1,40 @@
+package middleware
+
+import (
+	"maps"
+	"net/http"
+	"time"
+)
+
+// informFor is how long those who wait for a response wait for the leader's client to take an informational one.
+const informFor = 100 * time.Millisecond
+
+// inform passes an informational response to the leader's client. net/http sends it at once, and so waits for a
+// client that does not read. The handler waits with it, because nobody else may touch the client's header; its
+// run is then of no use to others, who run the handler without it.
+func (w *recorder) inform(status int) {
+	n := w.run
+	if n.r.Context().Err() != nil {
+		return
+	}
+	header := n.w.Header()
+	before := maps.Clone(header)
+	replace(header, w.Header())
+	if !n.solo {
+		patience := time.AfterFunc(informFor, func() { n.f.giveUp(ReasonStalled) })
+		defer patience.Stop()
+	}
+	n.w.WriteHeader(status)
+	if n.r.Context().Err() != nil {
+		// An HTTP/2 stream that is reset while it waits may leave its header to the connection's goroutine.
+		n.w = nowhere{http.Header{}}
+		return
+	}
+	replace(header, before)
+}
+
+// replace makes h have the fields of other and no more.
+func replace(h, other http.Header) {
+	clear(h)
+	maps.Copy(h, other)
+}
