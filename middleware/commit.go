@@ -216,10 +216,17 @@ func (n *run) share(h http.Header, e *store.Entry, final, fresh bool) {
 func (n *run) settle(e *store.Entry) {
 	n.index(e)
 	n.f.decide(settled, e, "")
+	if n.instead != nil {
+		n.instead.replaced(settled, e, ReasonWaited)
+	}
 }
 
 // open lets readers in: those that wait, and those that ask for this variant from now on.
 func (n *run) open(e *store.Entry) {
+	if n.instead != nil {
+		defer n.instead.giveUp(ReasonWaited) // those who wait for it come to this one
+		n.instead.retire()
+	}
 	if (e.Key != n.flight || n.solo) && n.c.flights.alias(e.Key, n.f) {
 		n.f.mu.Lock()
 		n.f.keys = append(n.f.keys, e.Key)
@@ -257,6 +264,9 @@ func (n *run) pass() {
 		why = policy.ReasonSuspect // whatever else it is: others may do better
 	}
 	n.f.decide(private, nil, why)
+	if n.instead != nil && !n.ownFault() && !n.suspect() {
+		n.instead.replaced(private, nil, why)
+	}
 	if n.solo || n.ownFault() || n.f.givenUp() != "" || n.c.outdated(n.f) {
 		return
 	}

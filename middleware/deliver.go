@@ -254,11 +254,25 @@ func (x *exchange) follow(f *fill, e *store.Entry, v policy.Verdict, out policy.
 		return false
 	}
 	defer f.leave(rd)
-	s, shared, why, err := f.decided(x.r.Context())
+	stands := x.standsFor(e, v)
+	d, err := x.await(f, stands)
 	if err != nil { // the client left
 		out.Detail = ReasonLeft
 		x.observe(out)
 		return true
+	}
+	s, shared, why := d.stage, d.entry, d.why
+	switch {
+	case d.beside:
+		out.Detail = why
+		x.runBeside(f, e, v, out)
+		return true
+	case s == asked || s == failed && why == ReasonTimeout && stands:
+		out.Detail = why
+		x.serveStale(e, out)
+		return true
+	case s == failed && again(why):
+		return false
 	}
 	if s != private && s != failed {
 		if hard, _ := x.c.covers(shared); hard {
@@ -271,9 +285,6 @@ func (x *exchange) follow(f *fill, e *store.Entry, v policy.Verdict, out policy.
 	}
 	if s == private && !x.req.Credentials && (why == policy.ReasonCookie || why == policy.ReasonAuthorization || why == policy.ReasonRequestNoStore) {
 		return false // private to the one who led: another may do better
-	}
-	if s == failed && (why == ReasonStalled) {
-		return false // its key is free: one of those who waited leads anew
 	}
 	if s == private || s == failed || shared.Anonymous && x.req.Credentials && !x.p.Shared {
 		if out.Passed = why; why == "" {

@@ -387,7 +387,7 @@ func TestADesertedRunIsJoined(t *testing.T) {
 				io.WriteString(w, "page")
 			}
 		}}
-		h := c.Handler(o)
+		h := c.With(policy.Policy{MaxWait: -1})(o)
 		ctx, leave := context.WithCancel(context.Background())
 		var leader sync.WaitGroup
 		leader.Go(func() { h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil).WithContext(ctx)) })

@@ -54,6 +54,7 @@ type fill struct {
 
 	readers []*reader
 	over    bool          // the run is over: what is left is for the readers
+	beside  int           // how many who have waited too long run the handler just now
 	late    policy.Reason // why the run was given up: what comes of it is for its own client alone
 	gone    bool          // the leader's client has left
 	abandon func()        // ends the handler's run
@@ -91,6 +92,12 @@ func (f *fill) signal() {
 
 // wait lets mu, which is held, go until the next change, or until ctx is done.
 func (f *fill) wait(ctx context.Context) error {
+	_, err := f.waitFor(ctx, nil)
+	return err
+}
+
+// waitFor is wait, and ends with late as well.
+func (f *fill) waitFor(ctx context.Context, late <-chan time.Time) (isLate bool, err error) {
 	if f.changed == nil {
 		f.changed = make(chan struct{})
 	}
@@ -99,9 +106,11 @@ func (f *fill) wait(ctx context.Context) error {
 	defer f.mu.Lock()
 	select {
 	case <-changed:
-		return nil
+		return false, nil
+	case <-late:
+		return true, nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return false, ctx.Err()
 	}
 }
 
@@ -126,36 +135,6 @@ func (f *fill) retire() {
 	for _, key := range keys {
 		f.c.flights.leave(key, f)
 	}
-}
-
-// giveUp frees the fill's key, for a reason, although its run goes on. Whoever waits for it looks again.
-func (f *fill) giveUp(why policy.Reason) {
-	f.mu.Lock()
-	if f.late == "" && !f.ended {
-		f.late = why
-	}
-	f.mu.Unlock()
-	f.decide(failed, nil, why)
-	f.retire()
-}
-
-// givenUp returns why the run was given up; empty: it was not.
-func (f *fill) givenUp() policy.Reason {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.late
-}
-
-// decided waits until the fill has moved on from asked, and returns what it then is.
-func (f *fill) decided(ctx context.Context) (stage, *store.Entry, policy.Reason, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for f.stage == asked {
-		if err := f.wait(ctx); err != nil {
-			return asked, nil, "", err
-		}
-	}
-	return f.stage, f.entry, f.why, nil
 }
 
 // enter adds a reader at the body's beginning. It fails when the beginning is gone.

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +21,8 @@ type refreshTicket struct {
 	flight  string
 	fill    *fill
 	arrived atomic.Bool
+	expire  *time.Timer
+	free    func() // gives its place among the refreshes back, once
 }
 
 type ticketKey struct{}
@@ -63,7 +66,15 @@ func (x exchange) renew() bool {
 		<-c.refreshing
 		return true
 	}
-	t := &refreshTicket{c: c, key: x.req.Key, flight: flight, fill: f}
+	t := &refreshTicket{c: c, key: x.req.Key, flight: flight, fill: f, free: sync.OnceFunc(func() { <-c.refreshing })}
+	timeout := x.p.Timeout
+	if timeout <= 0 {
+		timeout = refreshFor
+	}
+	t.expire = time.AfterFunc(timeout, func() {
+		f.giveUp(ReasonTimeout)
+		t.free()
+	})
 	go c.runRefresh(t, refreshRequest(context.WithValue(c.stop, ticketKey{}, t), x.r))
 	return true
 }
@@ -81,7 +92,8 @@ func (c *Cache) start() bool {
 
 func (c *Cache) runRefresh(t *refreshTicket, r *http.Request) {
 	defer c.background.Done()
-	defer func() { <-c.refreshing }()
+	defer t.free()
+	defer t.expire.Stop()
 	defer func() {
 		if v := recover(); v != nil {
 			c.lost(r, v, debug.Stack())

@@ -29,11 +29,12 @@ type run struct {
 	stale *store.Entry   // what is stored: to be validated or completed, or served if the handler is lost
 	judge policy.Verdict // on stale
 
-	solo       bool // the handler runs for this request; nobody was let to wait for it
-	validating bool // the handler's request is conditional on what is stored
-	completing bool // the handler's request is for what the stored partial response lacks
-	stripped   bool // the client's own conditions were kept from the handler
-	again      bool // the handler's answer spoke of something else than what is stored: ask without conditions
+	instead    *fill // the run that hangs, in the place of which this one's response is
+	solo       bool  // the handler runs for this request; nobody was let to wait for it
+	validating bool  // the handler's request is conditional on what is stored
+	completing bool  // the handler's request is for what the stored partial response lacks
+	stripped   bool  // the client's own conditions were kept from the handler
+	again      bool  // the handler's answer spoke of something else than what is stored: ask without conditions
 
 	speaks speaking // what ctx is made of
 	url    url.URL  // the handler's own
@@ -155,6 +156,7 @@ func (n *run) request() *http.Request {
 		n.ctx, n.cancel = context.WithCancel(&n.speaks)
 	}
 	n.link()
+	n.expires(n.ctx)
 	r := n.r.WithContext(n.ctx)
 	u := &n.url
 	if n.again {
@@ -167,6 +169,19 @@ func (n *run) request() *http.Request {
 	n.again = false // whatever comes now is the answer
 	n.began = time.Now()
 	return r
+}
+
+// expires gives the run up at the end of its time, whether the handler looks at its context or not.
+func (n *run) expires(ctx context.Context) {
+	if _, bounded := ctx.Deadline(); !bounded {
+		return
+	}
+	f := n.f
+	context.AfterFunc(ctx, func() {
+		if ctx.Err() == context.DeadlineExceeded {
+			f.giveUp(ReasonTimeout)
+		}
+	})
 }
 
 // link sees to it that the handler's run ends when it is of no use any more: one for a single client

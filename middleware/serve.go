@@ -26,6 +26,7 @@ type exchange struct {
 	flight  string         // the key under which requests for the same response collapse
 	broken  policy.Reason  // what the store failed to do, empty when it works
 	refresh *refreshTicket // this is a refresh in the background
+	waits   time.Time      // since when it waits for others' responses
 }
 
 // serve is the walk of one request.

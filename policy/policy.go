@@ -70,8 +70,15 @@ type Policy struct {
 	// MaxBody is the greatest body in bytes that is stored; a longer one streams through, unstored.
 	// Default 16 MiB.
 	MaxBody int64
-	// Timeout ends the context of a handler's run that fills the cache. Default 0: none of our own.
+	// Timeout bounds a handler's run that fills the cache. At its end the run's context ends, and others may run
+	// the handler for the same response, even if this handler goes on: what it answers then is for its own client
+	// alone, and is not stored. Default 0: none, and a minute for a refresh in the background.
 	Timeout time.Duration
+	// MaxWait is how long a request waits for the response to another one that came before it. Then it runs the
+	// handler by itself, and its response is for the others who wait as well. At most four who have waited so long
+	// run at once for one response; the others are served stale, where a lost handler allows it, or wait on.
+	// Default 5 seconds; negative: for ever.
+	MaxWait time.Duration
 
 	// Key says what the primary key is made of besides method class, scheme, host, path and query.
 	Key KeyOptions
@@ -106,6 +113,7 @@ const (
 	DefaultKeep         = 10 * time.Minute
 	DefaultHeuristicMax = 24 * time.Hour
 	DefaultMaxBody      = 16 << 20
+	DefaultMaxWait      = 5 * time.Second
 
 	DefaultHeuristicDocumentMax = time.Minute
 )

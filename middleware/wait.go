@@ -1,0 +1,118 @@
+package middleware
+
+import (
+	"time"
+
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
+)
+
+// maxBeside is how many who have waited too long for one run of the handler may run it by themselves at once.
+const maxBeside = 4
+
+// decision is what became of a fill that a request waited for: the stage that it is in and, if that is still asked, what
+// the request does instead of waiting.
+type decision struct {
+	stage  stage
+	entry  *store.Entry
+	why    policy.Reason
+	beside bool // the request runs the handler beside the fill, and has a place for that
+}
+
+// await waits until the fill has moved on from asked, and no longer than the policy's MaxWait if there is something
+// else to do: a stale response to serve, or a place to run the handler.
+func (x *exchange) await(f *fill, stale bool) (decision, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.stage != asked {
+		return decision{stage: f.stage, entry: f.entry, why: f.why}, nil
+	}
+	late, stop := x.patience()
+	defer stop()
+	for tooLong := false; f.stage == asked; {
+		switch {
+		case tooLong && f.beside < maxBeside:
+			f.beside++
+			return decision{why: ReasonWaited, beside: true}, nil
+		case tooLong && stale:
+			return decision{why: ReasonWaited}, nil
+		}
+		now, err := f.waitFor(x.r.Context(), late)
+		if err != nil {
+			return decision{}, err
+		}
+		tooLong = tooLong || now
+	}
+	return decision{stage: f.stage, entry: f.entry, why: f.why}, nil
+}
+
+// patience returns what fires when the request has waited for as long as its policy says, in all its waits together.
+func (x *exchange) patience() (late <-chan time.Time, stop func() bool) {
+	most := x.p.MaxWait
+	if most < 0 {
+		return nil, func() bool { return false }
+	}
+	if most == 0 {
+		most = policy.DefaultMaxWait
+	}
+	now := time.Now()
+	if x.waits.IsZero() {
+		x.waits = now
+	}
+	timer := time.NewTimer(max(0, most-now.Sub(x.waits)))
+	return timer.C, timer.Stop
+}
+
+// runBeside runs the handler for a request that has waited too long for f. Its response takes the place of f's.
+func (x *exchange) runBeside(f *fill, e *store.Entry, v policy.Verdict, out policy.Outcome) {
+	defer func() {
+		f.mu.Lock()
+		f.beside--
+		f.signal()
+		f.mu.Unlock()
+	}()
+	n := newRun(x, x.newFill(), e, v, out)
+	n.solo, n.instead = true, f
+	n.lead()
+}
+
+// standsFor reports whether e may be served in the place of a handler that does not answer.
+func (x *exchange) standsFor(e *store.Entry, v policy.Verdict) bool {
+	if e == nil || e.Spans != nil || !v.OnLost {
+		return false
+	}
+	hard, _ := x.c.covers(e)
+	return !hard
+}
+
+// serveStale answers with e, although it is stale.
+func (x *exchange) serveStale(e *store.Entry, out policy.Outcome) {
+	out.Stale = true
+	x.deliver(e, out, time.Now())
+}
+
+// giveUp frees the fill's key, for a reason, although its run goes on. Whoever waits for it looks again.
+func (f *fill) giveUp(why policy.Reason) { f.replaced(failed, nil, why) }
+
+// replaced decides a fill whose run goes on, by what takes its place.
+func (f *fill) replaced(s stage, e *store.Entry, why policy.Reason) {
+	f.mu.Lock()
+	if f.late == "" && !f.ended {
+		f.late = why
+	}
+	f.mu.Unlock()
+	f.decide(s, e, why)
+	f.retire()
+}
+
+// givenUp returns why the run was given up; empty: it was not.
+func (f *fill) givenUp() policy.Reason {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.late
+}
+
+// again reports whether those who waited for a fill that failed for this reason look again, so that one of them leads.
+func again(why policy.Reason) bool {
+	return why == ReasonStalled || why == ReasonTimeout || why == ReasonWaited
+}

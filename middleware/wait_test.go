@@ -1,0 +1,265 @@
+package middleware_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/freshet-go/freshet/policy"
+)
+
+// steady asks h ten times a second for so long, and returns how long the slowest had to wait, when all have their
+// answers. Each gets one that check takes.
+func steady(h http.Handler, lasts time.Duration, check func(*http.Response)) (slowest time.Duration) {
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	for range int(lasts / (100 * time.Millisecond)) {
+		all.Go(func() {
+			start := time.Now()
+			check(get(h, "/"))
+			mu.Lock()
+			defer mu.Unlock()
+			slowest = max(slowest, time.Since(start))
+		})
+		time.Sleep(100 * time.Millisecond)
+	}
+	all.Wait()
+	return slowest
+}
+
+// A run that hangs keeps those who wait for no longer than MaxWait: then one of them runs the handler, for all. What
+// comes of the first run in the end is for its own client.
+func TestARunThatHangsLetsItsKeyGo(t *testing.T) {
+	for _, s := range []struct {
+		name    string
+		maxWait time.Duration
+		slowest time.Duration
+		streams bool
+	}{
+		{"five seconds", 0, 5 * time.Second, false},
+		{"a second", time.Second, time.Second, false},
+		{"a stream", time.Second, time.Second, true},
+		{"for ever", -1, time.Hour, false},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCache(t)
+				o := &origin{}
+				o.h = func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("Cache-Control", "max-age=6000")
+					run := o.runs.Load()
+					if run == 1 {
+						time.Sleep(time.Hour)
+					}
+					fmt.Fprint(w, "run ", run)
+					if s.streams {
+						w.(http.Flusher).Flush()
+					}
+				}
+				h := c.With(policy.Policy{MaxWait: s.maxWait})(o)
+				var leader sync.WaitGroup
+				leader.Go(func() { want(t, "the leader's", body(get(h, "/")), "run 1") })
+				synctest.Wait()
+				page := "run 2"
+				if s.maxWait < 0 {
+					page = "run 1"
+				}
+				got := steady(h, 20*time.Second, func(r *http.Response) { want(t, "body", body(r), page) })
+				want(t, "the longest wait", got, s.slowest)
+				leader.Wait()
+				r := get(h, "/")
+				want(t, "later", body(r), page)
+				status(t, r, "hit")
+				want(t, "runs", fmt.Sprint("run ", o.runs.Load()), page)
+			})
+		})
+	}
+}
+
+// When every run takes long, few of those who wait run the handler too, and all others wait on.
+func TestFewRunTheHandlerBesideARunThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t)
+		var running, most, waited atomic.Int64
+		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			most.Store(max(most.Load(), running.Add(1)))
+			defer running.Add(-1)
+			w.Header().Set("Cache-Control", "max-age=600")
+			time.Sleep(30 * time.Second)
+			io.WriteString(w, "page")
+		}))
+		slowest := steady(h, 20*time.Second, func(r *http.Response) {
+			want(t, "body", body(r), "page")
+			if strings.Contains(r.Header.Get("Cache-Status"), "detail=waited") {
+				waited.Add(1)
+			}
+		})
+		want(t, "runs at once", most.Load(), int64(5))
+		want(t, "who say that they waited", waited.Load(), int64(4))
+		if slowest > 35*time.Second {
+			t.Errorf("one waited for %v", slowest)
+		}
+	})
+}
+
+// Where a lost handler allows it, those who have waited too long and may not run it themselves are served stale.
+func TestWhoHasWaitedTooLongIsServedStale(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t)
+		o := &origin{}
+		o.h = func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=1")
+			if o.runs.Load() > 1 {
+				time.Sleep(time.Minute)
+			}
+			io.WriteString(w, "page")
+		}
+		h := c.With(policy.Policy{MaxWait: time.Second, Keep: time.Hour})(o)
+		get(h, "/")
+		time.Sleep(5 * time.Second)
+		var stale atomic.Int64
+		steady(h, 10*time.Second, func(r *http.Response) {
+			want(t, "body", body(r), "page")
+			if s := r.Header.Get("Cache-Status"); strings.Contains(s, "detail=waited") && r.Header.Get("Age") != "" {
+				stale.Add(1)
+			}
+		})
+		want(t, "served stale", stale.Load(), int64(95))
+		want(t, "runs", o.runs.Load(), int64(6))
+	})
+}
+
+// What turns out to be for one client alone is waited for no longer by those who wait for a run that hangs.
+func TestWhatIsPrivateIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t)
+		o := &origin{}
+		o.h = func(w http.ResponseWriter, r *http.Request) {
+			if o.runs.Load() == 1 {
+				time.Sleep(time.Hour)
+			}
+			w.Header().Set("Cache-Control", "private")
+		}
+		h := c.Handler(o)
+		go get(h, "/")
+		synctest.Wait()
+		want(t, "the longest wait", steady(h, 10*time.Second, func(*http.Response) {}), 5*time.Second)
+		time.Sleep(time.Hour)
+	})
+}
+
+// Timeout frees the key at its end, though the handler does not look at its context, and what the handler answers in
+// the end is not stored.
+func TestTimeoutFreesTheKeyOfADeafHandler(t *testing.T) {
+	for _, streams := range []bool{false, true} {
+		t.Run(fmt.Sprint("streams=", streams), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCache(t)
+				o := &origin{}
+				o.h = func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("Cache-Control", "max-age=6000")
+					run := o.runs.Load()
+					fmt.Fprint(w, "run ", run)
+					if run == 1 {
+						if streams {
+							w.(http.Flusher).Flush()
+						}
+						time.Sleep(time.Hour)
+					}
+				}
+				h := c.With(policy.Policy{Timeout: 2 * time.Second, MaxWait: -1})(o)
+				var all sync.WaitGroup
+				all.Go(func() { want(t, "the leader's", body(get(h, "/")), "run 1") })
+				synctest.Wait()
+				if !streams {
+					all.Go(func() { want(t, "who waited", body(get(h, "/")), "run 2") })
+				}
+				time.Sleep(3 * time.Second)
+				start := time.Now()
+				want(t, "who came after", body(get(h, "/")), "run 2")
+				want(t, "time", time.Since(start), time.Duration(0))
+				all.Wait()
+				want(t, "later", body(get(h, "/")), "run 2")
+				want(t, "runs", o.runs.Load(), int64(2))
+			})
+		})
+	}
+}
+
+// Who waits for a run that is out of time is served stale, where a lost handler allows it.
+func TestStaleInThePlaceOfARunThatIsOutOfTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t)
+		o := &origin{}
+		o.h = func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=1")
+			fmt.Fprint(w, "run ", o.runs.Load())
+			if o.runs.Load() > 1 {
+				time.Sleep(time.Hour)
+			}
+		}
+		h := c.With(policy.Policy{Timeout: 2 * time.Second, MaxWait: -1})(o)
+		get(h, "/")
+		time.Sleep(5 * time.Second)
+		go get(h, "/")
+		synctest.Wait()
+		r := get(h, "/")
+		want(t, "body", body(r), "run 1")
+		status(t, r, "detail=timeout")
+		time.Sleep(time.Hour)
+	})
+}
+
+// A refresh that hangs gives its place back at the end of its time, and its page is refreshed anew.
+func TestARefreshThatHangsGivesItsPlaceBack(t *testing.T) {
+	for _, arrives := range []bool{true, false} {
+		t.Run(fmt.Sprint("arrives=", arrives), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCache(t)
+				c.MaxRefreshes = 1
+				var hung atomic.Bool
+				hang := make(chan struct{})
+				o := &origin{}
+				o.h = func(w http.ResponseWriter, r *http.Request) {
+					if o.runs.Load() == 3 && arrives {
+						<-hang
+					}
+					w.Header().Set("Cache-Control", "max-age=1, stale-while-revalidate=600")
+					fmt.Fprint(w, r.URL.Path, o.runs.Load())
+				}
+				h := c.With(policy.Policy{Timeout: 2 * time.Second})(o)
+				c.Root = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if !arrives && hung.CompareAndSwap(false, true) {
+						<-hang
+						return
+					}
+					h.ServeHTTP(w, r)
+				})
+				get(h, "/a")
+				get(h, "/b")
+				time.Sleep(5 * time.Second)
+				get(h, "/a") // its refresh hangs
+				time.Sleep(time.Second)
+				get(h, "/b") // finds no place
+				time.Sleep(2 * time.Second)
+				before := o.runs.Load()
+				get(h, "/b")
+				synctest.Wait()
+				get(h, "/a")
+				synctest.Wait()
+				want(t, "refreshes once the place is free", o.runs.Load()-before, int64(2))
+				close(hang)
+				if err := c.Close(context.Background()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
