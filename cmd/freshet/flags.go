@@ -66,7 +66,7 @@ what is kept:
 how it runs:
   --name NAME            its name in Cache-Status and Via (default Freshet)
   --log                  write a line for each request to stderr (default false)
-  --config FILE          read settings from an .ini file
+  --config FILE          read settings from an .ini file, such as the app's own
 
 A flag goes before the environment, that before the file, that before the default. The setting of
 a flag such as --max-body is called FRESHET_PROXY_MAX_BODY in the environment, and in the file:
@@ -76,9 +76,10 @@ a flag such as --max-body is called FRESHET_PROXY_MAX_BODY in the environment, a
   proxy.max-body = 1MiB
 
 What a request with Cookie or Authorization gets is kept for others only if the response has a
-lifetime and says that it may be shared: Cache-Control with public or s-maxage, or, for Authorization
-alone, must-revalidate. It is answered from memory if the response said so, or was made for a request
-without them and states a lifetime of its own; what is kept by heuristics is for the anonymous.
+lifetime and says that it may be shared: Cache-Control with public or s-maxage, or, for
+Authorization alone, must-revalidate. It is answered from memory if the response said so, or was
+made for a request without them and states a lifetime of its own; what is kept by heuristics is for
+the anonymous.
 
 SIGINT or SIGTERM ends it: it takes no new requests, finishes those it has (30 seconds at most), and
 exits with status 0. The status is 2 if it could not start as asked, 1 if it failed later.
@@ -100,9 +101,10 @@ type proxyFlags struct {
 	storeCookies bool
 	swr, sie     time.Duration
 
-	name   string
-	log    bool
-	config string
+	name     string
+	log      bool
+	config   string
+	warnings []string // of the settings
 }
 
 // readProxyFlags reads the command line, the environment and the file. The error is flag.ErrHelp, or says
@@ -122,6 +124,7 @@ func readProxyFlags(args, environ []string) (*proxyFlags, error) {
 	if f.store, err = chooseStore(f.store.URL, loaded, environ); err != nil {
 		return nil, err
 	}
+	f.store, f.warnings = forProxy(f.store), loaded.Warnings()
 	if f.upstream == nil {
 		return nil, errors.New("--upstream is missing: the URL of the server to cache for, such as http://127.0.0.1:9000")
 	}
@@ -158,7 +161,7 @@ func newProxyFlags() (*proxyFlags, *flag.FlagSet) {
 func applySettings(set *flag.FlagSet, file string, environ []string) (*settings.Settings, error) {
 	given := map[string]bool{"config": true}
 	set.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	loader := settings.Loader{Strict: true, Keys: open.Keys()}
+	loader := settings.Loader{Shared: true, Keys: open.Keys()}
 	set.VisitAll(func(f *flag.Flag) {
 		if f.Name != "config" {
 			loader.Keys = append(loader.Keys, "proxy."+f.Name)

@@ -41,6 +41,9 @@ func runProxy(ctx context.Context, args, environ []string, stdout, stderr io.Wri
 		return refuse(stderr, "proxy", cannotListen(f.listen, err))
 	}
 	log := slog.New(slog.NewTextHandler(stderr, nil))
+	for _, warning := range f.warnings {
+		log.Warn("freshet proxy: " + warning)
+	}
 	entries, err := open.URL(ctx, f.store.URL, open.Options{Prefix: proxyPrefix, Near: f.memory, Log: log})
 	if err != nil {
 		listener.Close()

@@ -32,11 +32,12 @@ flags:
                          environment, then FRESHET_REDIS_URL, then REDIS_URL
   --dry-run              (migrate) say what would be done, and change nothing
   --timeout DURATION     give up after so long (default 30s)
-  --config FILE          read settings from an .ini file
+  --config FILE          read settings from an .ini file: the app's own will do
 
-flush removes what lies under the prefix that the URL names (redis://…?prefix=blog:) or, if it names
-none, under those that apps (freshet:) and the proxy (freshet-proxy:) use by default; nothing else on the
-server is touched. Processes that share the store forget what they keep in their own memory.
+flush removes what lies under the prefix that the URL names (redis://…?prefix=blog:); under that of the
+settings (blog:) and the proxy's beside it (proxy-blog:); or, if nothing names one, under those that apps
+(freshet:) and the proxy (freshet-proxy:) use by default. Nothing else on the server is touched.
+Processes that share the store forget what they keep in their own memory.
 
 The status is 0 when all went well, 1 when the store did not, 2 when it could not be asked as told.
 `
@@ -94,7 +95,7 @@ func readStoreFlags(command string, args, environ []string) (*storeFlags, error)
 	if set.NArg() > 0 {
 		return nil, fmt.Errorf("%q is no flag", set.Arg(0))
 	}
-	loaded, err := settings.Loader{Keys: open.Keys()}.Load(config, environ)
+	loaded, err := settings.Loader{Shared: true, Keys: open.Keys()}.Load(config, environ)
 	if err != nil {
 		return nil, err
 	}
@@ -105,24 +106,48 @@ func readStoreFlags(command string, args, environ []string) (*storeFlags, error)
 	return f, err
 }
 
+// byFlag is the origin of a store that the command line names.
+const byFlag = "--store"
+
 // chooseStore is the store of the flag, or else of the settings.
 func chooseStore(flag string, loaded *settings.Settings, environ []string) (open.Choice, error) {
 	if flag != "" {
-		return open.Choice{URL: flag, Origin: "--store"}, nil
+		return open.Choice{URL: flag, Origin: byFlag}, nil
 	}
 	return open.FromSettings(loaded, environ)
 }
 
-// backends opens the backend under each prefix that is meant.
-func (f *storeFlags) backends(do func(b store.Backend, prefix string) error) error {
-	prefixes := []string{open.DefaultPrefix, proxyPrefix}
-	if _, query, _ := strings.Cut(f.choice.URL, "?"); query != "" {
-		if options, _ := url.ParseQuery(query); options.Has("prefix") {
-			prefixes = prefixes[:1]
+// forProxy is where the proxy stores: what a flag names is taken as it is, but a prefix from settings, which
+// may be an app's, becomes one of the proxy's own.
+func forProxy(c open.Choice) open.Choice {
+	before, query, _ := strings.Cut(c.URL, "?")
+	if c.Origin == byFlag || query == "" {
+		return c
+	}
+	options := strings.Split(query, "&")
+	for i, option := range options {
+		if prefix, found := strings.CutPrefix(option, "prefix="); found {
+			options[i] = "prefix=proxy-" + prefix
 		}
 	}
-	for _, prefix := range prefixes {
-		b, prefix, closeIt, err := open.Backend(f.choice.URL, open.Options{Prefix: prefix})
+	c.URL = before + "?" + strings.Join(options, "&")
+	return c
+}
+
+// backends opens the backend under each prefix that is meant.
+func (f *storeFlags) backends(do func(b store.Backend, prefix string) error) error {
+	type place struct{ url, prefix string }
+	places := []place{{f.choice.URL, open.DefaultPrefix}, {f.choice.URL, proxyPrefix}}
+	if _, query, _ := strings.Cut(f.choice.URL, "?"); query != "" {
+		if options, _ := url.ParseQuery(query); options.Has("prefix") {
+			places[1].url = forProxy(f.choice).URL
+			if places[1].url == places[0].url {
+				places = places[:1]
+			}
+		}
+	}
+	for _, at := range places {
+		b, prefix, closeIt, err := open.Backend(at.url, open.Options{Prefix: at.prefix})
 		if err != nil {
 			return badChoice{err}
 		}

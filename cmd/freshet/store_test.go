@@ -140,6 +140,55 @@ func TestWrongStores(t *testing.T) {
 	says(t, exitUsage, `no command "x"`, nil, "help", "x")
 }
 
+// The command reads the file and the environment of the app whose store it looks after.
+func TestSettingsOfTheApp(t *testing.T) {
+	server := testserver.Redis(t)
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+	}))
+	defer upstream.Close()
+	page, err := os.ReadFile("../../docs/settings.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, expiry, _ := strings.Cut(string(page), "```ini\n")
+	expiry, _, _ = strings.Cut(expiry, "```")
+	if strings.Count(expiry, "_expires_seconds") < 3 {
+		t.Fatalf("docs/settings.md begins with no file of settings: %q", expiry)
+	}
+	file := filepath.Join(t.TempDir(), "docs.ini")
+	if err := os.WriteFile(file, []byte(expiry+"\n[freshet]\nproxy.name = edge\ncache_prefix = blog:\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	environ := []string{"FRESHET_BLOG_RECORD_CACHE_EXPIRES_SECONDS=5", "FRESHET_LISTEN=:80", "FRESHET_CACHE_URL=" + server.URL}
+	for _, config := range []string{file, "../../examples/records/freshet.ini"} {
+		says(t, exitOK, "is well", environ, "health", "--config", config)
+		says(t, exitOK, "nothing to do", environ, "migrate", "--config", config)
+		says(t, exitOK, "removed", environ, "flush", "--config", config)
+		p := start(t, environ, "--config", config, "--upstream", upstream.URL, "--listen", "127.0.0.1:0")
+		if _, cache, _ := p.get("/"); !strings.Contains(cache, "; stored") || strings.HasPrefix(cache, "edge;") != (config == file) {
+			t.Errorf("with %s: %s", config, cache)
+		}
+		p.stop(os.Interrupt)
+	}
+	// What the proxy stores lies apart from what the app does, under the app's own prefix too.
+	says(t, exitOK, "removed 0 under blog:\nremoved 1 under proxy-blog:\n", environ, "flush", "--config", file)
+	says(t, exitOK, "removed 0 under blog:\n", nil, "flush", "--store", server.URL+"?prefix=blog:")
+
+	for _, c := range []struct{ line, says string }{
+		{"cahce_url = redis://h", `: cahce_url = "redis://h" is no setting: did you mean cache_url?`},
+		{"cache_timeout = soon", `: cache_timeout = "soon": allowed is a number of seconds`},
+		{"cache_backend = mysql", `: cache_backend = "mysql": allowed are memory, file`},
+	} {
+		if err := os.WriteFile(file, []byte(c.line+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, command := range []string{"health", "migrate", "proxy"} {
+			says(t, exitUsage, file+":1"+c.says, nil, command, "--config", file)
+		}
+	}
+}
+
 // Two proxies with one store: the second answers what the first has fetched.
 func TestTwoProxiesShareAStore(t *testing.T) {
 	server := testserver.Redis(t)

@@ -22,6 +22,9 @@ func (f found) counts() bool { return f.environ || slices.Contains(sections, f.s
 
 // ours tells whether a key can be nobody else's, so that it must be known.
 func (l Loader) ours(f found) bool {
+	if l.Shared {
+		return l.slip(l.withoutPrefix(f), f)
+	}
 	return !f.environ && (l.Strict || f.section == "freshet" || strings.HasPrefix(f.key, prefix))
 }
 
@@ -102,16 +105,17 @@ func Seconds(value string) (time.Duration, error) {
 
 // unknown judges a key that is neither an expiry setting nor a named one.
 func (l Loader) unknown(bare string, f found) error {
-	if l.resemblesExpiry(bare, f.environ) {
+	if !l.Shared && l.resemblesExpiry(bare, f.environ) {
 		return fmt.Errorf("%s: %s is no setting: those for expiry are named %s%s",
 			f.origin, printable(f.key), "{resource}"+policy.ExpirySuffix, l.knownResources())
 	}
 	if !l.ours(f) {
 		return nil
 	}
+	// The value is shown only where it is likely one of ours, which holds no secret but in a URL.
 	known := slices.Sorted(slices.Values(l.Keys))
 	if near := nearest(nameOf(bare), known); near != "" {
-		return fmt.Errorf("%s: %s is no setting: did you mean %s?", f.origin, printable(f.key), near)
+		return fmt.Errorf("%s: %s = %s is no setting: did you mean %s?", f.origin, printable(f.key), shown(f.value), near)
 	}
 	if len(known) == 0 {
 		return fmt.Errorf("%s: %s is no setting", f.origin, printable(f.key))
@@ -121,7 +125,7 @@ func (l Loader) unknown(bare string, f found) error {
 
 // misplaced judges a key of a section that belongs to others.
 func (l Loader) misplaced(bare string, f found) error {
-	if _, isExpiry := expiryName(bare, f.environ); !isExpiry && !l.ours(f) {
+	if _, isExpiry := expiryName(bare, f.environ); (!isExpiry || l.Shared) && !l.ours(f) {
 		return nil
 	}
 	return fmt.Errorf("%s: %s stands in the section [%s], which is not read: move it before the first section or into [freshet]",

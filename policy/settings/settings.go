@@ -30,11 +30,18 @@ type Loader struct {
 	// Default: refused are unknown keys that begin with "freshet." or stand in the section [freshet],
 	// and those that resemble an expiry setting.
 	Strict bool
+	// Shared says that the file and the environment are another program's too, as an app's are to the tool
+	// that looks after its store. Left alone are all expiry settings, and unknown keys, but for
+	// those that begin like a key of ours with a dot (proxy.memmory where there is
+	// proxy.memory) or are one slip from a key of ours. Resources must be empty. Default: the
+	// program knows all that is set.
+	Shared bool
 }
 
 // Settings are the settings as found. They are immutable and safe for concurrent use.
 type Settings struct {
 	expires *policy.Expires
+	unread  []string         // warnings
 	keys    map[string]found // of Keys, by their names as nameOf has them; without origin: nobody set it
 }
 
@@ -73,8 +80,9 @@ func (l Loader) Load(file string, environ []string) (*Settings, error) {
 // Expires holds the expiry settings.
 func (s *Settings) Expires() *policy.Expires { return s.expires }
 
-// Warnings says which settings can be read in more than one way: worth a line each in the log.
-func (s *Settings) Warnings() []string { return s.expires.Warnings() }
+// Warnings says which settings can be read in more than one way, and which may have been meant for this
+// program and are not read: worth a line each in the log.
+func (s *Settings) Warnings() []string { return slices.Concat(s.expires.Warnings(), s.unread) }
 
 // settle sorts what was found into expiry settings, named ones and those of others.
 func (l Loader) settle(all []found) (*Settings, error) {
@@ -83,6 +91,7 @@ func (l Loader) settle(all []found) (*Settings, error) {
 		s.keys[nameOf(key)] = found{}
 	}
 	var expiries []policy.ExpirySetting
+	var others []found
 	var wrong []error
 	for _, f := range all {
 		bare := l.withoutPrefix(f)
@@ -91,6 +100,7 @@ func (l Loader) settle(all []found) (*Settings, error) {
 		switch name, isExpiry := expiryName(bare, f.environ); {
 		case !f.counts():
 			err = l.misplaced(bare, f)
+		case isExpiry && l.Shared: // of a resource of the other program's
 		case isExpiry:
 			var expiry policy.ExpirySetting
 			if expiry, err = asExpiry(name, f); err == nil {
@@ -98,6 +108,8 @@ func (l Loader) settle(all []found) (*Settings, error) {
 			}
 		case known:
 			s.keys[nameOf(bare)], err = over(set, f)
+		case l.Shared && !l.slip(bare, f):
+			others = append(others, f)
 		default:
 			err = l.unknown(bare, f)
 		}
@@ -112,7 +124,7 @@ func (l Loader) settle(all []found) (*Settings, error) {
 	if len(wrong) > 0 {
 		return nil, everything(wrong)
 	}
-	s.expires = expires
+	s.expires, s.unread = expires, l.unread(others, s.keys)
 	return s, nil
 }
 

@@ -176,7 +176,7 @@ func TestLeftAlone(t *testing.T) {
 	}
 	l.Strict = true
 	_, err = l.Load(file, nil)
-	for _, want := range []string{"session.cache_expire", "lisen is no setting: did you mean listen?", "kinto.storage_url", "other.host", "[php]"} {
+	for _, want := range []string{"session.cache_expire", "lisen = \"x\" is no setting: did you mean listen?", "kinto.storage_url", "other.host", "[php]"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("strict, and %s is not refused: %v", want, err)
 		}

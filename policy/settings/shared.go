@@ -1,0 +1,52 @@
+package settings
+
+import (
+	"fmt"
+	"strings"
+)
+
+// slip reports whether an unknown key of a file or environment that another program reads too was meant for
+// this one: it is one slip from a known key, or begins like one that has a dot. Of the environment
+// only the former counts: Kubernetes sets variables for every service, and one called freshet-proxy
+// has FRESHET_PROXY_SERVICE_HOST.
+func (l Loader) slip(bare string, f found) bool {
+	name := nameOf(bare)
+	for _, key := range l.Keys {
+		if oneSlip(name, nameOf(key)) {
+			return true
+		}
+		begin, _, dotted := strings.Cut(key, ".")
+		if dotted && !f.environ && strings.HasPrefix(name, nameOf(begin)+"_") {
+			return true
+		}
+	}
+	return false
+}
+
+// oneSlip reports whether one name is the other with a letter too many, too few or wrong, or with two
+// neighbours swapped. It is narrower than nearest, which guesses once a key is known to be wrong.
+func oneSlip(one, other string) bool {
+	if one == other || len(one)-len(other) > 1 || len(other)-len(one) > 1 {
+		return false
+	}
+	i := 0
+	for i < len(one) && i < len(other) && one[i] == other[i] {
+		i++
+	}
+	swapped := i+1 < len(one) && i+1 < len(other) && one[i] == other[i+1] && one[i+1] == other[i] && one[i+2:] == other[i+2:]
+	return swapped || distance(one, other) <= 1
+}
+
+// unread says which keys that were left alone are called as one of ours is behind its dot: listen, where
+// proxy.listen is read and nobody set it.
+func (l Loader) unread(others []found, keys map[string]found) (lines []string) {
+	for _, f := range others {
+		for _, key := range l.Keys {
+			_, rest, dotted := strings.Cut(key, ".")
+			if dotted && keys[nameOf(key)].origin == "" && nameOf(rest) == nameOf(l.withoutPrefix(f)) {
+				lines = append(lines, fmt.Sprintf("%s: %s is not read here: %s is", f.origin, printable(f.key), key))
+			}
+		}
+	}
+	return lines
+}
