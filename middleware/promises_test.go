@@ -622,10 +622,10 @@ func TestP10DifferentRequestsShareNothing(t *testing.T) {
 	}))
 	seen := map[string]string{}
 	for range 2 {
-		for _, host := range []string{"a.example", "b.example", "a.example:8080"} {
+		for _, host := range []string{"a.example", "b.example", "a.example:8080", "A.example", "a.example:80", "a.example:443", "a.example."} {
 			for _, scheme := range []string{"http", "https"} {
 				for _, target := range []string{"/", "/?", "/?a=1&b=2", "/?b=2&a=1", "/a%2Fb", "/a/b", "//", "/%61"} {
-					for _, variant := range []string{"", "1", "2"} {
+					for _, variant := range []string{"", "1", "2", "a", "A", " a"} {
 						r := httptest.NewRequest("GET", scheme+"://"+host+target, nil)
 						r.RequestURI = target
 						if variant != "" {

@@ -45,6 +45,8 @@ func TestKeyText(t *testing.T) {
 		{"absolute-form", []string{"GET http://a.example/x?y HTTP/1.1", "Host: a.example"}, "GET http://a.example/x?y target=http://a.example/"},
 		{"absolute-form, of another scheme", []string{"GET https://u@A.example:443?y HTTP/1.1", "Host: b.example"},
 			`GET http://a.example:443/?y host=A.example:443 target=https://u@A.example:443 url=https=A.example:443= user=u path==`},
+		{"absolute-form without a host", []string{"GET http:///x?y HTTP/1.1", "Host: a.example"}, "GET http://a.example/x?y target=http:///"},
+		{"absolute-form with a query alone", []string{"GET http://a.example?y HTTP/1.1", "Host: a.example"}, "GET http://a.example/?y target=http://a.example path=="},
 		{"a target that is an asterisk", []string{"GET * HTTP/1.1", "Host: a.example"}, `GET http://a.example\-* target=*`},
 		{"forwarded", []string{"GET / HTTP/1.1", "Host: a.example", "X-Forwarded-Proto: https", "X-Forwarded-Host: b.example, c.example"},
 			`GET http://a.example/ X-Forwarded-Host=b.example,\20c.example X-Forwarded-Proto=https`},

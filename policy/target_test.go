@@ -87,6 +87,7 @@ func TestRelated(t *testing.T) {
 		{"another port", nil, fields{"Location": {"http://a.example:8080/x"}}, nil},
 		{"a user's name", nil, fields{"Location": {"http://u@a.example/x"}}, nil},
 		{"no URL of the web", nil, fields{"Location": {"mailto:a@a.example"}}, nil},
+		{"as long as any key", nil, fields{"Location": {"/" + strings.Repeat("a", MaxKey-1)}}, []string{"http://a.example/" + strings.Repeat("a", MaxKey-1)}},
 		{"longer than any key", nil, fields{"Location": {"/" + strings.Repeat("a", MaxKey)}}, nil},
 		{"junk", nil, fields{"Location": {"http://[", "%zz", ":", "\x00"}}, nil},
 		{"the public origin, as the proxy in front tells it", []string{"X-Forwarded-Proto: https", "X-Forwarded-Host: www.example, x"},
