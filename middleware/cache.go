@@ -74,6 +74,7 @@ type Cache struct {
 	targets  targets               // keys of what is asked for most
 	ages     words[int64]          // values of Age
 	outcomes words[policy.Outcome] // values of Cache-Status
+	maxAges  words[int64]          // values of Cache-Control, where a policy has clients told another lifetime
 	replica  *store.Replica
 	room     room
 	near     store.NearStore // the store's part in this process, or nil

@@ -97,7 +97,21 @@ func (x *exchange) header(h http.Header, e *store.Entry, age time.Duration, out 
 	if !typed {
 		client["Content-Type"] = nil // net/http must not guess anew: the first client got none
 	}
+	x.tell(client, e, age, out)
 	x.say(client, before, age, out)
+}
+
+// tell has the lifetimes that the operator has clients and CDNs told count from now on: the response's Age is in them.
+func (x *exchange) tell(client http.Header, e *store.Entry, age time.Duration, out policy.Outcome) {
+	if x.p.ClientTTL <= 0 && x.p.CDNTTL <= 0 || !out.Hit || out.TTL <= 0 || e == nil || !e.Announced {
+		return
+	}
+	if x.p.ClientTTL > 0 {
+		client["Cache-Control"] = x.c.maxAgeField(age + x.p.ClientTTL)
+	}
+	if x.p.CDNTTL > 0 {
+		client["Cdn-Cache-Control"] = x.c.maxAgeField(age + x.p.CDNTTL)
+	}
 }
 
 // say adds what the cache has to say, to what caches before it have said.
@@ -167,6 +181,7 @@ func (x *exchange) notModified(h http.Header, e *store.Entry, age time.Duration,
 			}
 		}
 	}
+	x.tell(client, e, age, out)
 	x.say(client, client["Cache-Status"], age, out)
 	x.w.WriteHeader(http.StatusNotModified)
 }

@@ -43,6 +43,15 @@ func (c *Cache) ageField(age time.Duration) []string {
 	return c.ages.keep(seconds, seconds, strconv.AppendInt(buf[:0], seconds, 10))
 }
 
+// maxAgeField is the value of Cache-Control for a lifetime.
+func (c *Cache) maxAgeField(lifetime time.Duration) []string {
+	seconds := int64(lifetime / time.Second)
+	if values := c.maxAges.find(seconds, seconds); values != nil {
+		return values
+	}
+	return c.maxAges.keep(seconds, seconds, []byte(policy.MaxAge(lifetime)))
+}
+
 // statusField is the value of Cache-Status.
 func (c *Cache) statusField(out policy.Outcome) []string {
 	out = out.Told()

@@ -23,7 +23,8 @@ const personal = "Authorization, Cookie"
 //
 //   - A response that lives by ttl gets Cache-Control: max-age and Expires, in whole seconds rounded
 //     down, and, unless p.Shared, Vary: Authorization, Cookie, because the same URL asked with
-//     credentials gets no such response. So does one to HEAD, as to GET.
+//     credentials gets no such response. So does one to HEAD, as to GET. p.ClientTTL takes the place of
+//     ttl there, without an Expires, and p.CDNTTL adds CDN-Cache-Control.
 //   - Any other gets "no-cache, no-store" and no Expires: it was made for credentials, it is an error,
 //     nothing says how long it lives, or it may not be stored.
 //   - A response of a resource that is off (p.Off, or a.Reason is ReasonOff) gets that too, whatever the
@@ -48,13 +49,50 @@ func Announce(h http.Header, p *Policy, a Admission, req *Request, ttl time.Dura
 	case a.Explicit || ttl <= 0:
 		return false
 	}
-	lifetime := a.Fresh.Truncate(time.Second)
-	h["Cache-Control"] = []string{"max-age=" + strconv.FormatInt(int64(lifetime/time.Second), 10)}
-	h["Expires"] = []string{now.Add(lifetime).UTC().Format(http.TimeFormat)}
+	switch lifetime := a.Fresh.Truncate(time.Second); {
+	case p.ClientTTL > 0:
+		h["Cache-Control"] = []string{MaxAge(p.ClientTTL)}
+	case p.ClientTTL < 0:
+		h["Cache-Control"] = []string{"no-cache"}
+	default:
+		h["Cache-Control"] = []string{MaxAge(lifetime)}
+		h["Expires"] = []string{now.Add(lifetime).UTC().Format(http.TimeFormat)}
+	}
+	if told := p.tellsCDNs(); told != "" && len(h[cdnCacheControl]) == 0 {
+		h[cdnCacheControl] = []string{told}
+	}
 	if !p.Shared {
 		varyByCredentials(h)
 	}
 	return true
+}
+
+// MaxAge returns the directive max-age for a lifetime, in whole seconds rounded down.
+func MaxAge(lifetime time.Duration) string {
+	return "max-age=" + strconv.FormatInt(int64(lifetime/time.Second), 10)
+}
+
+const cdnCacheControl = "Cdn-Cache-Control"
+
+// tellsCDNs returns what p has CDN-Cache-Control say, if anything.
+func (p *Policy) tellsCDNs() string {
+	switch {
+	case p.CDNTTL > 0:
+		return MaxAge(p.CDNTTL)
+	case p.CDNTTL < 0:
+		return "no-store"
+	}
+	return ""
+}
+
+// toldCDNs reports whether a CDN-Cache-Control of a response that was announced is what Announce wrote. A handler's own
+// that is valid would have been its word, and nothing announced.
+func toldCDNs(lines []string) bool {
+	if len(lines) != 1 {
+		return false
+	}
+	seconds, ok := strings.CutPrefix(lines[0], "max-age=")
+	return lines[0] == "no-store" || ok && isDigits(seconds)
 }
 
 // spoke reports whether a handler said anything about how long its response may be kept.
@@ -104,7 +142,11 @@ func Unannounced(e *store.Entry) *store.Entry {
 	}
 	made := *e
 	made.Announced = false
-	made.Header = Storable(e.Header, []string{"Cache-Control", "Expires"})
+	strip := []string{"Cache-Control", "Expires", cdnCacheControl}
+	if !toldCDNs(e.Header[cdnCacheControl]) {
+		strip = strip[:2]
+	}
+	made.Header = Storable(e.Header, strip)
 	lines := made.Header["Vary"]
 	_, authorization := e.Vary["Authorization"]
 	_, cookie := e.Vary["Cookie"]

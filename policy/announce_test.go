@@ -47,6 +47,15 @@ func TestAnnounce(t *testing.T) {
 		{"the handler's Vary says it already", anonymousGet, 200, fields("Vary", "cookie, AUTHORIZATION"), minute,
 			fields("Cache-Control", "max-age=60", "Expires", after(time.Minute), "Vary", "cookie, AUTHORIZATION"), true},
 
+		{"another lifetime for clients", anonymousGet, 200, fields(), Policy{TTL: time.Minute, ClientTTL: 5 * time.Second, Shared: true}, fields("Cache-Control", "max-age=5"), true},
+		{"none for clients", anonymousGet, 200, fields(), Policy{TTL: time.Minute, ClientTTL: -1, Shared: true}, fields("Cache-Control", "no-cache"), true},
+		{"none for clients, and not for all", anonymousGet, 200, fields(), Policy{TTL: time.Minute, ClientTTL: -1}, fields("Cache-Control", "no-cache", "Vary", "Authorization, Cookie"), true},
+		{"another for CDNs", anonymousGet, 200, fields(), Policy{TTL: time.Minute, CDNTTL: time.Hour, ClientTTL: -1, Shared: true}, fields("Cache-Control", "no-cache", "CDN-Cache-Control", "max-age=3600"), true},
+		{"none for CDNs", anonymousGet, 200, fields(), Policy{TTL: time.Minute, CDNTTL: -1, Shared: true}, fields("Cache-Control", "max-age=60", "Expires", after(time.Minute), "CDN-Cache-Control", "no-store"), true},
+		{"a handler that spoke is not corrected", anonymousGet, 200, fields("Cache-Control", "max-age=7"), Policy{TTL: time.Minute, CDNTTL: time.Hour, ClientTTL: -1}, fields("Cache-Control", "max-age=7"), false},
+		{"nor one that spoke to CDNs of which we take no note", anonymousGet, 200, fields("CDN-Cache-Control", "max-age=7"), Policy{TTL: time.Minute, CDNTTL: time.Hour, Shared: true, Targeted: []string{}}, fields("Cache-Control", "max-age=60", "Expires", after(time.Minute), "CDN-Cache-Control", "max-age=7"), true},
+		{"clients told of nothing", cookieGet, 200, fields(), Policy{TTL: time.Minute, CDNTTL: time.Hour, ClientTTL: time.Hour}, nothing(), false},
+
 		{"asked with a cookie", cookieGet, 200, fields(), minute, nothing(), false},
 		{"asked with Authorization", authorizedGet, 200, fields(), minute, nothing(), false},
 		{"an error", anonymousGet, 500, fields(), minute, nothing(), false},
@@ -106,19 +115,23 @@ func TestAnnounceLeavesSharedValuesAlone(t *testing.T) {
 // What was announced is not what the handler said: judged again, the response is still for those
 // without credentials only.
 func TestUnannounced(t *testing.T) {
-	p := &Policy{TTL: time.Minute}
+	usual := Policy{TTL: time.Minute}
 	for _, c := range []struct {
 		why string
 		h   http.Header
+		p   Policy
 	}{
-		{"nothing", fields()},
-		{"validators", fields("ETag", `"1"`, "Last-Modified", date)},
-		{"Vary", fields("Vary", "Accept")},
-		{"Vary that has it all", fields("Vary", "Authorization, Cookie")},
-		{"Vary that has it all besides", fields("Vary", "Accept", "Vary", "Authorization, Cookie")},
-		{"Vary that has half", fields("Vary", "Cookie")},
+		{"nothing", fields(), usual},
+		{"another lifetime for clients and CDNs", fields(), Policy{TTL: time.Minute, ClientTTL: time.Hour, CDNTTL: time.Hour}},
+		{"none for clients and CDNs", fields(), Policy{TTL: time.Minute, ClientTTL: -1, CDNTTL: -1}},
+		{"no sense for CDNs", fields("CDN-Cache-Control", "max-age=x"), Policy{TTL: time.Minute, CDNTTL: time.Hour}},
+		{"validators", fields("ETag", `"1"`, "Last-Modified", date), usual},
+		{"Vary", fields("Vary", "Accept"), usual},
+		{"Vary that has it all", fields("Vary", "Authorization, Cookie"), usual},
+		{"Vary that has it all besides", fields("Vary", "Accept", "Vary", "Authorization, Cookie"), usual},
+		{"Vary that has half", fields("Vary", "Cookie"), usual},
 	} {
-		said := c.h.Clone()
+		said, p := c.h.Clone(), &c.p
 		a := Admit(anonymousGet, 200, c.h, p, p.TTL, received, received)
 		announced := Announce(c.h, p, a, anonymousGet, p.TTL, true, received)
 		e := &store.Entry{Status: 200, Header: c.h, Announced: announced, Anonymous: a.Anonymous, Vary: Nominated(a.Vary, http.Header{})}

@@ -24,6 +24,15 @@ type Policy struct {
 	// Expires) and that was made for a request without credentials. A setting for Resource takes its
 	// place. Default 0: such a response is not stored.
 	TTL time.Duration
+	// ClientTTL is the lifetime that clients are told in the place of TTL (or of a setting, or of the handler's SetTTL), in
+	// whole seconds, counted from each response on. A purge does not reach what clients keep: with a ClientTTL shorter than
+	// the TTL they ask again the sooner. Negative: "no-cache", so that they ask each time, which a 304 answers while the page
+	// is what they have. Default 0: what is left of the TTL. A handler that spoke for itself is not corrected.
+	ClientTTL time.Duration
+	// CDNTTL is the lifetime that CDN-Cache-Control (RFC 9213) tells CDNs in front, likewise: for those that purges reach, or
+	// that may keep pages for another time than browsers. Negative: "no-store". Default 0: nothing is said, so that they go by
+	// what clients are told.
+	CDNTTL time.Duration
 	// Off makes the resource uncacheable: nothing is looked up or stored, and the response says
 	// "no-cache, no-store", whatever the handler said. A setting of 0 for Resource does the same.
 	Off bool

@@ -40,6 +40,11 @@ func TestNotes(t *testing.T) {
 			if w.Code != step.code || w.Body.String() != step.body {
 				t.Errorf("%s: got %d %q, want %d %q", step.what, w.Code, w.Body, step.code, step.body)
 			}
+			if step.method == "GET" && step.code == 200 {
+				if told := w.Header().Get("Cache-Control"); told != "no-cache" {
+					t.Errorf("%s: a browser is told %q: it would go on with an old note", step.what, told)
+				}
+			}
 			if s := w.Header().Get("Cache-Status"); !strings.Contains(s, step.cache) {
 				t.Errorf("%s: Cache-Status is %q, want it to contain %q", step.what, s, step.cache)
 			}
