@@ -128,7 +128,9 @@ func (c *Cache) With(p policy.Policy) func(http.Handler) http.Handler {
 	if p.Resource != "" && c.Expires != nil && !c.Expires.Knows(p.Resource) {
 		panic(fmt.Sprintf("middleware: Cache.With: the policy's resource %q is none of those that Cache.Expires was made for, so no setting could reach it: name it when the settings are loaded", p.Resource))
 	}
-	c.policies.add(&p)
+	if c.policies.add(&p) {
+		c.advise(&p)
+	}
 	return func(next http.Handler) http.Handler {
 		if next == nil {
 			panic("middleware: Cache.With: the handler to wrap is nil")
@@ -147,7 +149,9 @@ func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, next http.Handler)
 // ServeWith is Serve with a policy for one route, as With is to Handler. p must not be nil.
 func (c *Cache) ServeWith(w http.ResponseWriter, r *http.Request, next http.Handler, p *policy.Policy) {
 	c.setup()
-	c.policies.add(p)
+	if c.policies.add(p) {
+		c.advise(p)
+	}
 	c.serve(w, r, next, p)
 }
 
@@ -164,7 +168,9 @@ func (c *Cache) policyFor(r *http.Request) *policy.Policy {
 	if c.leaves.has(r.URL.Path) {
 		p = c.leaves.of(p)
 	}
-	c.policies.add(p)
+	if c.policies.add(p) {
+		c.advise(p)
+	}
 	return p
 }
 

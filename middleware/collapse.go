@@ -11,6 +11,8 @@ import (
 // the request should look again. What outlives the walk of a hit begins here, with a copy of x.
 func (x *exchange) fill(e *store.Entry, v policy.Verdict) bool {
 	out := policy.Outcome{Fwd: x.forwarded(e, v), Detail: x.broken}
+	x.adviseOnRoot()
+	x.adviseOnWriter()
 	if t := x.refresh; t != nil {
 		x.flight = t.flight
 		t.arrived.Store(true)

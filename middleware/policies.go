@@ -34,11 +34,11 @@ const (
 	maxReplaces = 8
 )
 
-// add makes p known. It costs a look into a map when p is known already.
-func (ps *policies) add(p *policy.Policy) {
+// add makes p known, and reports whether it was not. It costs a look into a map when p is known already.
+func (ps *policies) add(p *policy.Policy) (news bool) {
 	now := ps.now.Load()
 	if now != nil && (now.all[p] || len(now.all) >= maxPolicies && (now.many || now.folded(p))) {
-		return
+		return false
 	}
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
@@ -46,6 +46,7 @@ func (ps *policies) add(p *policy.Policy) {
 	if now = ps.now.Load(); now != nil {
 		next = *now
 	}
+	news = !next.all[p] && len(next.all) < maxPolicies
 	if len(next.all) >= maxPolicies {
 		next.many = true
 	} else {
@@ -56,6 +57,7 @@ func (ps *policies) add(p *policy.Policy) {
 		next.learn(p)
 	}
 	ps.now.Store(&next)
+	return news
 }
 
 // folded reports whether queries are known to be folded as p folds them.

@@ -81,6 +81,15 @@ func (x *Expires) Knows(resource string) bool {
 	return x != nil && x.resources[resource] != nil
 }
 
+// Sets reports whether a setting names a lifetime of resource, under whatever parents.
+func (x *Expires) Sets(resource string) bool {
+	if x == nil {
+		return false
+	}
+	l := x.resources[resource]
+	return l != nil && (l.all.origin != "" || len(l.exact.below) > 0 || len(l.scored) > 0 || len(l.environ) > 0)
+}
+
 // Warnings says which settings can be read in more than one way, and how each was read.
 func (x *Expires) Warnings() []string {
 	if x == nil {

@@ -1,0 +1,98 @@
+package middleware_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store/memstore"
+)
+
+// The log says what is wired in a way that hardly anybody means, once, with what to do; and nothing of what is right.
+func TestAdvice(t *testing.T) {
+	settings := func(name string) *policy.Expires {
+		x, err := policy.NewExpires([]string{"record", "note"}, policy.ExpirySetting{Name: name, TTL: time.Minute, Origin: "test"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x
+	}
+	const some, narrow, scored = "record", "blog.record", "blog_record"
+	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("page")) })
+	for _, s := range []struct {
+		name    string
+		bytes   int64
+		p       policy.Policy
+		expires *policy.Expires
+		rooted  bool
+		says    string // what a line has; empty: no line
+	}{
+		{"obey", 64 << 20, policy.Policy{}, nil, false, ""},
+		{"a minute", 64 << 20, policy.Policy{TTL: time.Minute}, nil, false, ""},
+		{"stale, with a root", 64 << 20, policy.Policy{TTL: time.Minute, StaleWhileRevalidate: time.Minute}, nil, true, ""},
+		{"stale, without", 64 << 20, policy.Policy{TTL: time.Minute, StaleWhileRevalidate: time.Minute}, nil, false, "Cache.Root"},
+		{"a negative TTL", 64 << 20, policy.Policy{TTL: -time.Minute}, nil, false, "-1m0s"},
+		{"shared", 64 << 20, policy.Policy{TTL: time.Minute, Shared: true}, nil, false, ""},
+		{"stored cookies", 64 << 20, policy.Policy{TTL: time.Minute, StoreCookies: true}, nil, false, ""},
+		{"shared, and stored cookies", 64 << 20, policy.Policy{TTL: time.Minute, Shared: true, StoreCookies: true}, nil, false, "StoreCookies"},
+		{"a resource", 64 << 20, policy.Policy{Resource: "record"}, settings(some), false, ""},
+		{"a resource under some parents", 64 << 20, policy.Policy{Resource: "record"}, settings(narrow), false, ""},
+		{"a resource under some parents, with underscores", 64 << 20, policy.Policy{Resource: "record"}, settings(scored), false, ""},
+		{"a resource without settings, and a TTL", 64 << 20, policy.Policy{Resource: "note", TTL: time.Minute}, settings(some), false, ""},
+		{"a resource without settings", 64 << 20, policy.Policy{Resource: "note"}, settings(some), false, "note_cache_expires_seconds"},
+		{"a resource that is misspelt", 64 << 20, policy.Policy{Resource: "recrod"}, settings(some), false, "recrod"},
+		{"a resource, and nothing that sets it", 64 << 20, policy.Policy{Resource: "record"}, nil, false, "Cache.Expires is nil"},
+		{"a store of one page", 64 << 20, policy.Policy{MaxBody: 16 << 20}, nil, false, ""},
+		{"a store of less than one page", 8 << 20, policy.Policy{MaxBody: 4 << 20}, nil, false, "MaxBody"},
+		{"a small store", 16 << 20, policy.Policy{}, nil, false, ""},
+		{"a store that is no store", 64, policy.Policy{}, nil, false, "MaxBody"},
+		{"a small store for small pages", 1 << 20, policy.Policy{MaxBody: 100 << 10}, nil, false, ""},
+	} {
+		for _, how := range []string{"With", "Policy"} {
+			if how == "With" && strings.Contains(s.name, "misspelt") {
+				continue // which panics
+			}
+			t.Run(s.name+", "+how, func(t *testing.T) {
+				kept := memstore.New(s.bytes)
+				defer kept.Close()
+				c := middleware.New(kept)
+				defer c.Close(context.Background())
+				var log bytes.Buffer
+				c.Log = slog.New(slog.NewTextHandler(&log, nil))
+				c.Expires = s.expires
+				var h http.Handler
+				if how == "With" {
+					first, second := c.With(s.p), c.With(s.p)
+					if s.says != "" && s.says != "Cache.Root" && !strings.Contains(log.String(), s.says) {
+						t.Errorf("nothing is said at start: %s", &log)
+					}
+					h = first(page)
+					get(second(page), "/2")
+				} else {
+					c.Policy = func(*http.Request) *policy.Policy { return &s.p }
+					h = c.Handler(page)
+				}
+				if s.rooted {
+					c.Root = h
+				}
+				if how == "With" && s.rooted {
+					log.Reset() // the second mount had its request before
+				}
+				for range 3 {
+					get(h, "/")
+					get(h, "/a")
+				}
+				lines := strings.Count(log.String(), "level=WARN")
+				if s.says == "" && lines > 0 || s.says != "" && (lines != 1 || !strings.Contains(log.String(), s.says)) {
+					t.Errorf("the log has %d lines of advice, want %q:\n%s", lines, s.says, &log)
+				}
+			})
+		}
+	}
+}
