@@ -169,7 +169,7 @@ func (w *unsafeWriter) record(status int, h http.Header) {
 	if x.req.Tag != "" {
 		w.entry.Tags = []string{x.req.Tag}
 	}
-	w.out.Stored = true
+	w.out.Stored = w.declared >= 0 && w.declared <= x.maxBody() && w.entry.Size()+w.declared <= x.c.room.most
 	w.onBody = func(p []byte) {
 		if w.entry == nil {
 			return
@@ -191,6 +191,7 @@ func (w *unsafeWriter) finish() {
 	x := &w.x
 	number := x.invalidateNow(w.marks)
 	e := w.entry
+	w.out.Stored = false // until it is
 	if e == nil || w.failed || x.marksSince(w.marked) != len(w.marks) || number == 0 || w.declared >= 0 && w.declared != int64(len(w.body)) {
 		return
 	}
@@ -199,7 +200,7 @@ func (w *unsafeWriter) finish() {
 		e.Header["Content-Type"] = []string{http.DetectContentType(e.Body)}
 	}
 	e.Header["Content-Length"] = []string{strconv.Itoa(len(w.body))}
-	x.c.set(e)
+	w.out.Stored = x.c.fits(e) && x.c.set(e) == nil
 }
 
 // marksSince counts the invalidations of anything since number. A response to POST is rare enough to be

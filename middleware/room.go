@@ -21,10 +21,14 @@ func (r *room) init(s store.Store) {
 	}
 }
 
+// fits reports whether the store has room for a whole entry.
+func (c *Cache) fits(e *store.Entry) bool {
+	return c.room.limits == nil || e.Size() <= c.room.most || c.room.limits.Fits(e)
+}
+
 // checkRoom takes back that a whole entry is stored, when the store has no room for it.
 func (n *run) checkRoom(e *store.Entry) {
-	r := &n.c.room
-	if n.out.Stored && r.limits != nil && e.Size() > r.most && !r.limits.Fits(e) {
+	if n.out.Stored && !n.c.fits(e) {
 		n.out.Stored, n.out.Detail = false, ReasonTooLarge
 	}
 }

@@ -176,6 +176,10 @@ func TestCombineTakesTheCarefulHalfOfEach(t *testing.T) {
 	if !slices.Equal(got.Tags, []string{"x", "y", "z"}) || !got.Anonymous || !got.MustRevalidate || got.MadeModified || got.Fresh != time.Minute {
 		t.Errorf("got %+v", got)
 	}
+	old.MustRevalidate, old.Grace, added.Grace = true, time.Second, time.Hour // s-maxage, with a grace of its own
+	if got, ok := Combine(old, added); !ok || !got.MustRevalidate || got.Grace != time.Second {
+		t.Errorf("got a grace of %v, want the lesser", got.Grace)
+	}
 	if len(old.Tags) != 2 || old.Tags[0] != "x" || added.Tags[0] != "z" {
 		t.Error("the tags of what was combined were modified")
 	}

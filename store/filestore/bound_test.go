@@ -214,6 +214,9 @@ func TestBoundBeforeTheFolderHasBeenRead(t *testing.T) {
 
 func TestAValueTooLarge(t *testing.T) {
 	b := scanned(t, open(t, Config{Path: t.TempDir(), MaxBytes: 1 << 20, MaxValue: 1000}))
+	if most := store.MaxValue(b); most != 1000 {
+		t.Errorf("the greatest value is said to have %d bytes, want 1000", most)
+	}
 	set(t, b, "key", make([]byte, 1000))
 	err := b.Set(t.Context(), "key", make([]byte, 1001), time.Hour)
 	wantKind(t, err, store.Permanent)
