@@ -85,7 +85,7 @@ func (x *exchange) forwarded(e *store.Entry, v policy.Verdict) policy.Fwd {
 // carries credentials waits only where a response is known to be shareable in spite of them.
 func (x *exchange) collapses(e *store.Entry) bool {
 	switch {
-	case x.req.Class != policy.Read, x.req.Directives.NoStore:
+	case x.req.Class != policy.Read, x.req.Directives.NoStore, policy.AsksForStream(x.r.Header):
 		return false
 	case x.req.Range && (e == nil || e.Spans != nil):
 		return false

@@ -192,6 +192,9 @@ func (n *run) share(h http.Header, e *store.Entry, final, fresh bool) {
 			n.settle(n.answer)
 		}
 	default:
+		if n.solo {
+			n.linkToReaders(n.cancel)
+		}
 		n.mode = streaming
 		n.promise(e)
 		if t := n.frozen["Trailer"]; t != nil {

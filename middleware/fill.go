@@ -171,26 +171,42 @@ func (f *fill) leaderLeft() {
 	f.mu.Unlock()
 }
 
-// desertedFor is how long a handler that has not answered may go on when every client that waited for it
-// has left. Most will have answered by then, and what they answer may be worth storing; one that hangs
-// must not keep its key from all who come after.
+// desertedFor is how long a handler may go on when every client has left that waited for its answer, or read it while
+// it was kept. Most will have ended by then, and what they answer may be worth storing; one that hangs
+// must not keep its key from all who come after, and one that never ends must not stay for ever.
 const desertedFor = 30 * time.Second
 
-// deserted sees to it that a run which nobody waits for any more ends. mu is held.
+// deserted sees to it that a run which nobody waits for or reads any more ends. mu is held.
 func (f *fill) deserted() {
-	if f.stage != asked || !f.gone || len(f.readers) > 0 || f.abandon == nil || f.timer != nil {
+	if !f.forNobody() || f.timer != nil {
 		return
 	}
-	f.timer = time.AfterFunc(desertedFor, func() {
+	patience := desertedFor
+	if f.stage != asked && !f.keeping {
+		patience = 0 // it will not be stored either
+	}
+	f.timer = time.AfterFunc(patience, func() {
 		f.mu.Lock()
 		f.timer = nil
-		still := f.stage == asked && len(f.readers) == 0
+		still := f.forNobody()
+		if still {
+			f.ended, f.cut = true, true
+			f.signal()
+			f.body, f.tail = nil, tail{}
+			f.giveBack()
+		}
 		f.mu.Unlock()
 		if still {
-			f.decide(failed, nil, ReasonLost)
+			f.giveUp(ReasonLost)
 			f.abandon()
 		}
 	})
+}
+
+// forNobody reports whether the handler runs for nobody: it has not answered, or streams, and there is no client.
+// mu is held.
+func (f *fill) forNobody() bool {
+	return f.gone && len(f.readers) == 0 && f.abandon != nil && !f.over && !f.ended && f.stage != settled
 }
 
 // unfit says whether what has come of the fill so far is of no use to a request that comes only now: what
@@ -211,6 +227,9 @@ func (f *fill) unfit(x *exchange, now time.Time) bool {
 func (f *fill) write(ctx context.Context, p []byte) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.ended {
+		return errDeserted
+	}
 	if f.keeping && !f.keep(int64(len(p))) {
 		f.keeping, f.why = false, ReasonTooLarge
 		f.tail = tail{parts: []part{{0, f.body[:len(f.body):len(f.body)]}}, size: int64(len(f.body))}
@@ -398,8 +417,22 @@ func (f *fill) release() {
 
 // giveAll gives back the whole grant when the run is over and the last reader has left. mu is held.
 func (f *fill) giveAll() {
-	if f.over && len(f.readers) == 0 && f.granted > 0 {
+	if f.over && len(f.readers) == 0 {
+		f.giveBack()
+	}
+}
+
+// giveBack gives the whole grant back. mu is held.
+func (f *fill) giveBack() {
+	if f.granted > 0 {
 		f.c.filling.give(f.granted)
 		f.granted = 0
 	}
+}
+
+// broken reports whether the body ended before it was complete.
+func (f *fill) broken() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.ended && f.cut
 }

@@ -194,11 +194,16 @@ func (n *run) link() {
 	case n.solo:
 		n.unlink = context.AfterFunc(n.r.Context(), cancel)
 	default:
-		n.f.mu.Lock()
-		n.f.abandon = cancel
-		n.f.mu.Unlock()
-		n.unlink = context.AfterFunc(n.r.Context(), n.f.leaderLeft)
+		n.linkToReaders(cancel)
 	}
+}
+
+// linkToReaders ends the handler's run some time after all clients have left.
+func (n *run) linkToReaders(cancel func()) {
+	n.f.mu.Lock()
+	n.f.abandon = cancel
+	n.f.mu.Unlock()
+	n.unlink = context.AfterFunc(n.r.Context(), n.f.leaderLeft)
 }
 
 func (n *run) unlinked() {
@@ -281,7 +286,7 @@ func (n *run) finish() {
 // finishStream ends the body for all readers, stores it, and waits until the leader's own client has
 // been served: its connection must not be let go before.
 func (n *run) finishStream() {
-	if n.short() || n.refused || n.said.failure() != nil {
+	if n.short() || n.refused || n.said.failure() != nil || n.f.broken() {
 		n.out.Stored, n.out.Detail = false, ReasonCut
 		n.abort()
 	}

@@ -87,6 +87,10 @@ func Admit(req *Request, status int, h http.Header, p *Policy, ttl time.Duration
 		}
 		a.Fresh = p.heuristic(status, h, received)
 	}
+	if !a.Explicit && a.Fresh > 0 && openEnded(h) {
+		a.Reason = ReasonStream
+		return a
+	}
 	if !a.Explicit && a.Fresh == 0 || req.Class == Post && !a.Explicit {
 		a.Reason = ReasonNoLifetime
 		return a
@@ -130,6 +134,8 @@ func refuse(req *Request, status int, h http.Header, p *Policy, d *ResponseDirec
 		return ReasonNoStore
 	case d.Private:
 		return ReasonPrivate
+	case endless(h):
+		return ReasonStream
 	case star:
 		return ReasonVaryStar
 	case req.Credentials && !p.Shared && !d.consents(req, a):

@@ -11,6 +11,7 @@ const (
 	ReasonMustUnderstand Reason = "must-understand"  // must-understand, with a status that we do not know
 	ReasonNoStore        Reason = "no-store"         // the response says no-store
 	ReasonPrivate        Reason = "private"          // the response says private
+	ReasonStream         Reason = "stream"           // it has no end, or may have none and does not say how long it lives
 	ReasonVaryStar       Reason = "vary-star"        // Vary: *, or a Vary that is none
 	ReasonAuthorization  Reason = "authorization"    // a response to Authorization that does not say it may be shared
 	ReasonCookie         Reason = "cookie"           // the same for what else identifies a user
