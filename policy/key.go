@@ -180,15 +180,20 @@ func appendValues(b []byte, values ...string) []byte {
 	return b
 }
 
-// appendCookie appends every value of the named cookie, as sent, in the order sent.
+// appendCookie appends every value of the named cookie, as sent, in the order sent. What parsers of cookies
+// take for one thing or for another has marks of its own: `\,` for each end of a line before the value, which
+// Header.Get does not pass, and `\-` for a name with white space or without "=" behind it.
 func appendCookie(b []byte, lines []string, name string) []byte {
-	found := false
-	for _, line := range lines {
+	found, ends := false, 0
+	for i, line := range lines {
+		if i > 0 {
+			ends++
+		}
 		for more := true; more; {
 			var pair string
 			pair, line, more = strings.Cut(line, ";")
-			n, v, _ := strings.Cut(pair, "=")
-			if strings.Trim(n, " \t") != name {
+			rest, is := afterName(pair, name)
+			if !is {
 				continue
 			}
 			if !found {
@@ -197,8 +202,24 @@ func appendCookie(b []byte, lines []string, name string) []byte {
 				b = appendEscaped(b, name, inValue)
 			}
 			b = append(b, '=')
-			b = appendEscaped(b, strings.Trim(v, " \t"), inValue)
+			for ; ends > 0; ends-- {
+				b = append(b, `\,`...)
+			}
+			value, plain := strings.CutPrefix(rest, "=")
+			if !plain {
+				b = append(b, `\-`...)
+			}
+			b = appendEscaped(b, value, inValue)
 		}
 	}
 	return b
+}
+
+// afterName returns what stands behind the name in a pair of a Cookie field, if the name is that.
+func afterName(pair, name string) (rest string, is bool) {
+	n, _, _ := strings.Cut(pair, "=")
+	if strings.Trim(n, " \t") != name {
+		return "", false
+	}
+	return strings.TrimLeft(pair, " \t")[len(name):], true
 }

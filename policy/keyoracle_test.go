@@ -65,6 +65,9 @@ func readKey(key string) (p parts, err error) {
 	for _, w := range words[2:] {
 		var x extra
 		for i, v := range strings.Split(w, "=") {
+			if strings.HasPrefix(x.Name, "cookie:") {
+				v = strings.NewReplacer(`\,`, "<line>", `\-`, "<odd>").Replace(v)
+			}
 			if v, err = unescaped(v); err != nil {
 				return fail(err.Error())
 			}
@@ -169,10 +172,23 @@ func partsOf(r *http.Request, p *Policy) parts {
 	}
 	for _, name := range p.Key.Cookies {
 		c := extra{Name: "cookie:" + name}
-		for pair := range strings.SplitSeq(strings.Join(r.Header["Cookie"], ";"), ";") {
-			n, v, _ := strings.Cut(pair, "=")
-			if strings.Trim(n, " \t") == name {
-				c.Values = append(c.Values, strings.Trim(v, " \t"))
+		pattern := regexp.MustCompile(`(?s)^[ \t]*` + name + `([ \t]*)(=.*)?$`)
+		before := ""
+		for i, line := range r.Header["Cookie"] {
+			if i > 0 {
+				before += "<line>"
+			}
+			for pair := range strings.SplitSeq(line, ";") {
+				m := pattern.FindStringSubmatch(pair)
+				switch {
+				case m == nil:
+					continue
+				case m[1] == "" && m[2] != "":
+					c.Values = append(c.Values, before+m[2][1:])
+				default:
+					c.Values = append(c.Values, before+"<odd>"+m[1]+m[2])
+				}
+				before = ""
 			}
 		}
 		if c.Values != nil {

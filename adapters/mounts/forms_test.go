@@ -89,6 +89,21 @@ func TestHostFormsFillNoEntryOfBrowsers(t *testing.T) {
 	}
 }
 
+// Browsers share what is stored over either version of HTTP.
+func TestCanonicalFormsShare(t *testing.T) {
+	address := rawhttp.Serve(t, newCache(t).Handler(says("a page")))
+	rawhttp.Page(t, address)
+	for _, ask := range []rawhttp.Form{
+		rawhttp.Page,
+		rawhttp.HTTP2(":path: /page", ":authority: victim.example"),
+		rawhttp.HTTP1("GET /page HTTP/1.1", "host: victim.example", "User-Agent: another"),
+	} {
+		if got := ask(t, address).Header.Get("Cache-Status"); !strings.Contains(got, "; hit") {
+			t.Error(got)
+		}
+	}
+}
+
 // An invalidation of the URL, and a change of it by a browser, covers what is stored under every form.
 func TestInvalidationsCoverHostForms(t *testing.T) {
 	for _, change := range []struct {
