@@ -41,7 +41,8 @@ type Admission struct {
 // Here we are stricter than the RFC. A response to a request with credentials of any kind, not only
 // Authorization, must say that it is for others too (see consents) and be fresh, unless p.Shared. A
 // response whose stated lifetime is 0 is kept to be validated for the anonymous alone, unless it says
-// public. Set-Cookie keeps a response out, unless p.StoreCookies.
+// public. Set-Cookie keeps a response out, unless p.StoreCookies; so it does where private="Set-Cookie" or
+// no-cache="Set-Cookie" keeps the field itself out, unless the response states a positive lifetime.
 //
 // A response to HEAD is judged as one to GET would be, and never stored.
 func Admit(req *Request, status int, h http.Header, p *Policy, ttl time.Duration, requested, received time.Time) Admission {
@@ -140,7 +141,7 @@ func refuse(req *Request, status int, h http.Header, p *Policy, d *ResponseDirec
 		return ReasonVaryStar
 	case req.Credentials && !p.Shared && !d.consents(req, a):
 		return req.credentialsReason()
-	case len(h["Set-Cookie"]) > 0 && !p.StoreCookies && !slices.Contains(a.Strip, "Set-Cookie"):
+	case len(h["Set-Cookie"]) > 0 && !p.StoreCookies && !a.setsAside("Set-Cookie"):
 		return ReasonSetCookie
 	}
 	return ""
@@ -157,6 +158,14 @@ func (d *ResponseDirectives) consents(req *Request, a *Admission) bool {
 
 // forAll reports whether a response says that it is for everyone, whoever asked for it.
 func (d *ResponseDirectives) forAll() bool { return d.Public || d.SMaxAge > 0 }
+
+// setsAside reports whether a response says of a field that it alone is not to be kept, and of the rest how
+// long it lives. private="Set-Cookie" and no-cache="Set-Cookie" without a lifetime are what session middleware and
+// load balancers add to whatever sets their cookie: no word on whether the page itself is the same for the next
+// visitor.
+func (a *Admission) setsAside(field string) bool {
+	return a.Explicit && a.Fresh > 0 && slices.Contains(a.Strip, field)
+}
 
 // storableMethod reports whether a response to such a request may answer a later GET. One to a POST may
 // when it says that it is what a GET of the same URI would get (RFC 9110 section 9.3.3).

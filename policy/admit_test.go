@@ -139,6 +139,13 @@ func TestAdmitStores(t *testing.T) {
 		{"Cookie, and the operator shares", cookieGet, 200, fields(), shared, ok},
 
 		{"Set-Cookie", anonymousGet, 200, fields("Cache-Control", "public, max-age=60", "Set-Cookie", "a=b"), obey, ReasonSetCookie},
+		{"Set-Cookie set aside, and a lifetime of the response's", anonymousGet, 200, fields("Cache-Control", `s-maxage=60, no-cache="Set-Cookie"`, "Set-Cookie", "a=b"), obey, ok},
+		{"Set-Cookie set aside, and Expires", anonymousGet, 200, fields("Cache-Control", `private="set-cookie"`, "Set-Cookie", "a=b", "Expires", after(time.Hour)), obey, ok},
+		{"Set-Cookie set aside, and the operator's lifetime", anonymousGet, 200, fields("Cache-Control", `no-cache="Set-Cookie"`, "Set-Cookie", "a=b"), timed, ReasonSetCookie},
+		{"Set-Cookie set aside, and the operator's lifetime, shared", anonymousGet, 200, fields("Cache-Control", `public, no-cache="Set-Cookie"`, "Set-Cookie", "a=b"), shared, ReasonSetCookie},
+		{"Set-Cookie set aside, and a guess", anonymousGet, 200, fields("Cache-Control", `private="Set-Cookie"`, "Set-Cookie", "a=b", "Last-Modified", lm), guess, ReasonSetCookie},
+		{"Set-Cookie set aside, and a lifetime of 0", anonymousGet, 200, fields("Cache-Control", `max-age=0, no-cache="Set-Cookie"`, "Set-Cookie", "a=b", "ETag", etag), obey, ReasonSetCookie},
+		{"Set-Cookie set aside, and cookies stored", anonymousGet, 200, fields("Cache-Control", `no-cache="Set-Cookie"`, "Set-Cookie", "a=b"), Policy{TTL: time.Minute, StoreCookies: true}, ok},
 		{"Set-Cookie under another spelling", anonymousGet, 200, http.Header{"set-cookie": {"a=b"}, "Cache-Control": {"max-age=60"}}, obey, ReasonSetCookie},
 		{"Set-Cookie, and the operator allows it", anonymousGet, 200, fields("Cache-Control", "max-age=60", "Set-Cookie", "a=b"), Policy{StoreCookies: true}, ok},
 		{"Set-Cookie that is private", anonymousGet, 200, fields("Cache-Control", `max-age=60, private="set-cookie"`, "Set-Cookie", "a=b"), obey, ok},
