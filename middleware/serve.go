@@ -31,6 +31,8 @@ type exchange struct {
 
 // serve is the walk of one request.
 func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next http.Handler, p *policy.Policy) {
+	sent := r
+	r = policy.WithoutIgnoredCookies(r, p)
 	x := exchange{c: c, w: w, r: r, next: next, p: p}
 	place, sum := c.targets.find(r)
 	plan, why := x.req.Read(r, p, place.known.Load())
@@ -46,8 +48,12 @@ func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next http.Handler,
 		x.refresh = ticketFor(r, c, x.req.Key)
 		x.lookup()
 	case policy.Invalidate:
+		if x.r = sent; r != sent {
+			x.req.Directives.NoStore = true // its handler sees cookies of which a GET's sees nothing
+		}
 		x.invalidate()
 	default:
+		x.r = sent
 		if outer := c.outer(r); outer != nil && outer.writes(w) {
 			outer.said.NoStore()
 		}

@@ -28,6 +28,7 @@ const (
 	ReasonPrecondition Reason = "precondition"    // If-Match or If-Unmodified-Since
 	ReasonOverride     Reason = "method-override" // a field asks for another method or URL than the request line
 	ReasonConnection   Reason = "connection"      // Connection names a field that those behind the cache do not see
+	ReasonPassCookie   Reason = "pass-cookie"     // it has a cookie that Policy.PassCookies lists
 	ReasonKey          Reason = "key"             // KeyOptions.Replace made no key
 	ReasonKeyTooLong   Reason = "key-too-long"    // the key would be longer than MaxKey
 )
@@ -62,6 +63,8 @@ func planOf(r *http.Request, p *Policy, c Class, s seen) (Plan, Reason) {
 		return Pass, ReasonOverride
 	case s&sawHidden != 0:
 		return Pass, ReasonConnection
+	case p.passesByCookie(r.Header):
+		return Pass, ReasonPassCookie
 	}
 	return Lookup, ""
 }

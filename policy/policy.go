@@ -70,6 +70,18 @@ type Policy struct {
 	// Shared says in so many words that the responses are the same for whoever asks, so that
 	// credentials on the request keep nothing out of the cache, and collapse like any other request.
 	Shared bool
+	// PassCookies lists cookies that mark a request as one user's own, such as "wordpress_logged_in_*"; an
+	// entry ending in * matches by prefix. A GET or HEAD with one of them passes: nothing is looked up or
+	// stored, even where the route is Shared or the response says public. Other methods invalidate as
+	// ever, and what they are answered is not stored. Default: none.
+	PassCookies []string
+	// IgnoreCookies lists cookies that no handler reads, such as "_ga*"; an entry ending in * matches by
+	// prefix, and AnalyticsCookies is a list to take as it is. A request whose only cookies are ignored
+	// counts as one without Cookie. So that no response can depend on them, the handler does not see
+	// them in a GET or HEAD that does not pass; Vary, KeyOptions and Credentials do not either. In other
+	// requests the handler sees all cookies. A Cookie field that cannot be read for certain, or has more
+	// than 16 KiB, keeps all of its cookies. What PassCookies lists is never ignored. Default: none.
+	IgnoreCookies []string
 	// StoreCookies lets responses with Set-Cookie be stored, Set-Cookie included, as RFC 9111
 	// allows: every client then gets the same cookie. Default: they are not stored.
 	StoreCookies bool

@@ -106,6 +106,10 @@ func (q *Request) Read(r *http.Request, p *Policy, known *Known) (Plan, Reason) 
 		q.Directives = ParseRequestDirectives(r.Header)
 	}
 
+	if q.Class == Post && p.passesByCookie(r.Header) {
+		q.Directives.NoStore = true
+	}
+
 	plan, why := planOf(r, p, q.Class, s)
 	if plan == Pass {
 		return plan, why

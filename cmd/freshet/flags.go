@@ -55,6 +55,12 @@ what is kept:
                          at most (default 1m; 0s: they are not kept without a stated lifetime)
   --store-cookies        keep responses that set cookies, as RFC 9111 allows: every client then
                          gets the same cookie (default false)
+  --pass-cookies NAMES   a request with one of these cookies goes to the upstream, and what it
+                         gets is not kept, whatever the response says, such as
+                         wordpress_logged_in_*,PHPSESSID (default none)
+  --ignore-cookies NAMES a request with no other cookies than these, such as _ga*,consent, counts
+                         as one without, and the upstream does not see them; @analytics stands for
+                         those of common analytics, consent banners and CDNs (default none)
   --stale-while-revalidate DURATION
                          serve a stale response for so long while it is renewed, where the
                          response does not say itself (default 0s)
@@ -79,7 +85,7 @@ What a request with Cookie or Authorization gets is kept for others only if the 
 lifetime and says that it may be shared: Cache-Control with public or s-maxage, or, for
 Authorization alone, must-revalidate. It is answered from memory if the response said so, or was
 made for a request without them and states a lifetime of its own; what is kept by heuristics is for
-the anonymous.
+requests without them only.
 
 SIGINT or SIGTERM ends it: it takes no new requests, finishes those it has (30 seconds at most), and
 exits with status 0. The status is 2 if it could not start as asked, 1 if it failed later.
@@ -99,6 +105,8 @@ type proxyFlags struct {
 	heuristics   bool
 	documents    time.Duration
 	storeCookies bool
+	passCookies  []string
+	ignored      []string // cookies
 	swr, sie     time.Duration
 
 	name     string
@@ -149,6 +157,8 @@ func newProxyFlags() (*proxyFlags, *flag.FlagSet) {
 	set.BoolVar(&f.heuristics, "heuristics", true, "")
 	set.Func("heuristic-documents", "", into(&f.documents, settings.Duration))
 	set.BoolVar(&f.storeCookies, "store-cookies", false, "")
+	set.Func("pass-cookies", "", into(&f.passCookies, readCookies))
+	set.Func("ignore-cookies", "", into(&f.ignored, readIgnored))
 	set.Func("stale-while-revalidate", "", into(&f.swr, settings.Duration))
 	set.Func("stale-if-error", "", into(&f.sie, settings.Duration))
 	set.Func("name", "", into(&f.name, readName))

@@ -97,6 +97,9 @@ func TestExitStatusAndMessage(t *testing.T) {
 		{"more memory than there are numbers", nil, []string{"proxy", up, "--memory", "99999999999GiB"}, 2, `--memory "99999999999GiB": allowed is`},
 		{"no time", nil, []string{"proxy", up, "--timeout", "0"}, 2, `--timeout "0": allowed is a length of time greater than 0`},
 		{"a time that is none", nil, []string{"proxy", up, "--stale-if-error", "soon"}, 2, `--stale-if-error "soon": allowed is a length of time`},
+		{"a cookie that is none", nil, []string{"proxy", up, "--pass-cookies=a b"}, 2, `--pass-cookies "a b": allowed are names of cookies`},
+		{"a star in the middle", nil, []string{"proxy", up, "--ignore-cookies=@analytics,_g*a*,b;"}, 2, `--ignore-cookies "@analytics,_g*a*,b;": allowed are names of cookies`},
+		{"no cookie at all", []string{"FRESHET_PROXY_PASS_COOKIES=a,,b"}, []string{"proxy", up}, 2, "allowed are names of cookies"},
 		{"neither yes nor no", nil, []string{"proxy", up, "--store-cookies=perhaps"}, 2, `--store-cookies "perhaps": allowed are true and false`},
 		{"a name with a line break", nil, []string{"proxy", up, "--name", "a\r\nb"}, 2, `--name "a\r\nb": allowed are letters`},
 		{"a file that is not there", nil, []string{"proxy", up, "--config", "/nowhere.ini"}, 2, "open /nowhere.ini: no such file"},
@@ -302,6 +305,43 @@ func TestWhereSettingsComeFrom(t *testing.T) {
 	p := start(t, []string{"FRESHET_PROXY_UPSTREAM=" + upstream.URL, "FRESHET_PROXY_LISTEN=127.0.0.1:0"})
 	if _, cache, _ := p.get("/"); !strings.HasPrefix(cache, "Freshet; ") {
 		t.Errorf("[%s], want the default name; the environment alone suffices", cache)
+	}
+	p.stop(syscall.SIGTERM)
+}
+
+// Cookies that pass, and cookies that are ignored, from the command line to the upstream.
+func TestCookiesOfTheProxy(t *testing.T) {
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=60")
+		io.WriteString(w, "saw "+r.Header.Get("Cookie"))
+	}))
+	defer upstream.Close()
+	p := start(t, []string{"FRESHET_PROXY_PASS_COOKIES=wordpress_logged_in_*, PHPSESSID"},
+		"--upstream", upstream.URL, "--listen", "127.0.0.1:0", "--ignore-cookies", "@analytics,my_*")
+	for _, s := range []struct{ path, cookie, cache, body string }{
+		{"/", "_ga=GA1.1; my_choice=1; _gid=2", "fwd=uri-miss; fwd-status=200; stored", "saw "},
+		{"/", "_fbp=3", "hit; ttl=", "saw "},
+		{"/", "wordpress_logged_in_5c0=alice", "fwd=bypass; fwd-status=200; detail=pass-cookie", "saw wordpress_logged_in_5c0=alice"},
+		{"/a", "_ga=1; PHPSESSID=x", "fwd=bypass; fwd-status=200; detail=pass-cookie", "saw _ga=1; PHPSESSID=x"},
+		{"/a", "", "fwd=uri-miss; fwd-status=200; stored", "saw "},
+	} {
+		r, err := http.NewRequest("GET", p.url+s.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.cookie != "" {
+			r.Header.Set("Cookie", s.cookie)
+		}
+		res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		cache := strings.TrimPrefix(res.Header.Get("Cache-Status"), "Freshet; ")
+		if err != nil || string(body) != s.body || !strings.HasPrefix(cache, s.cache) {
+			t.Errorf("%s with %q: [%s] %q, %v; want [%s] %q", s.path, s.cookie, cache, body, err, s.cache, s.body)
+		}
 	}
 	p.stop(syscall.SIGTERM)
 }

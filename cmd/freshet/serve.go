@@ -127,6 +127,7 @@ func newProxy(f *proxyFlags, entries store.Store, log *slog.Logger) (*proxy.Prox
 		usual.HeuristicDocumentMax = -1
 	}
 	usual.StoreCookies = f.storeCookies
+	usual.PassCookies, usual.IgnoreCookies = f.passCookies, f.ignored
 	usual.StaleWhileRevalidate, usual.StaleIfError = f.swr, f.sie
 	usual.MaxBody = f.maxBody
 	cache.Policy = func(*http.Request) *policy.Policy { return &usual }
