@@ -62,10 +62,14 @@ type Policy struct {
 	// are not obeyed, except only-if-cached and no-store.
 	IgnoreClientDirectives bool
 
-	// Credentials says whether a request identifies a user. Default: it has an Authorization, Cookie,
-	// Proxy-Authorization, X-Api-Key or X-Auth-Token field, a TLS client certificate, or a user's
-	// name in its target. Authorization counts always (RFC 9111 section 3.5), whatever this returns.
-	// Where a proxy in front identifies users by other fields (X-Forwarded-User), say so here.
+	// Credentials reports whether a request identifies a user. Default: it has an Authorization, Cookie or
+	// Proxy-Authorization field, a field whose name has a word of identity (token, api key, auth, jwt,
+	// cert, session, user, account, email, identity, principal, assertion and their kin, as in
+	// X-Forwarded-User, Cf-Access-Jwt-Assertion or X-Csrf-Token; not User-Agent, Sec-* and what tracers
+	// send) and that has a value, a TLS client certificate, or a user's name in its target. A field
+	// that Key.Headers lists does not count for its name. Authorization counts always (RFC 9111
+	// section 3.5), whatever this returns. Where everybody's requests have such a field, or users are
+	// told by a field of another name (X-Tenant), say so here.
 	Credentials func(*http.Request) bool
 	// Shared says in so many words that the responses are the same for whoever asks, so that
 	// credentials on the request keep nothing out of the cache, and collapse like any other request.

@@ -126,12 +126,12 @@ func (q *Request) Read(r *http.Request, p *Policy, known *Known) (Plan, Reason) 
 }
 
 // identifies reports whether the request carries credentials, as the operator says or, without his
-// word, as far as HTTP, TLS and wide custom tell.
+// word, as far as HTTP, TLS and the names of fields tell.
 func identifies(r *http.Request, p *Policy, s seen) bool {
 	if p.Credentials != nil {
 		return p.Credentials(r)
 	}
-	return s&sawCredentials != 0 ||
+	return s&sawCredentials != 0 || s&sawIdentity != 0 && !inKey(r.Header, p.Key.Headers) ||
 		r.TLS != nil && len(r.TLS.PeerCertificates) > 0 ||
 		r.URL.User != nil
 }
@@ -171,6 +171,7 @@ const (
 	sawUpgrade
 	sawOverride
 	sawHidden
+	sawIdentity
 	sawHost
 
 	sawForwarding seen = 1<<32 - 1
@@ -254,6 +255,12 @@ func scan(h http.Header) (s seen) {
 			continue
 		}
 		switch name {
+		case "Accept", "Accept-Encoding", "Accept-Language", "User-Agent", "Referer", "Origin", "Dnt", "Priority", "Te",
+			"Upgrade-Insecure-Requests", "Sec-Ch-Ua", "Sec-Ch-Ua-Mobile", "Sec-Ch-Ua-Platform", "Sec-Fetch-Dest",
+			"Sec-Fetch-Mode", "Sec-Fetch-Site", "Sec-Fetch-User", "Sec-Gpc", "X-Forwarded-For", "X-Real-Ip", "X-Request-Id",
+			"Via", "Traceparent", "Tracestate", "X-Requested-With", "Cdn-Loop", "Cf-Connecting-Ip", "Cf-Ipcountry", "Cf-Ray",
+			"Cf-Visitor", "X-Amz-Cf-Id", "X-Amzn-Trace-Id":
+			// What most requests have says nothing here.
 		case "Authorization":
 			s |= sawAuthorization
 		case "Cookie", "Proxy-Authorization", "X-Api-Key", "X-Auth-Token":
@@ -317,6 +324,10 @@ func scan(h http.Header) (s seen) {
 			s |= 1 << fwdScriptName
 		case "X-Url-Scheme":
 			s |= 1 << fwdURLScheme
+		default:
+			if carriesIdentity(name, values) {
+				s |= sawIdentity
+			}
 		}
 	}
 	return s

@@ -199,6 +199,14 @@ func credentials() (all []story) {
 			story{name: "the operator's lifetime, shared, covers " + who.name, policy: policy.Policy{TTL: time.Minute, Shared: true}, origin: origin(says()), runs: 1, steps: steps(
 				get("/", who.line).want("run 1", "stored"), get("/").want("run 1", "hit"))})
 	}
+	for _, field := range []string{"X-Forwarded-User", "Cf-Access-Jwt-Assertion", "X-Amzn-Oidc-Data", "X-Csrf-Token", "X-Session-Id"} {
+		all = append(all, story{name: "the operator's lifetime does not cover what was made for a user of " + field,
+			policy: policy.Policy{TTL: time.Minute}, origin: origin(says()), runs: 3, steps: steps(
+				get("/", field+": alice").want("run 1", "!stored", "detail=cookie"),
+				get("/", field+": bob").want("run 2", "!stored"),
+				get("/").want("run 3", "stored"),
+				get("/", "Sec-Fetch-User: ?1", "traceparent: 00-5f-5f-01").want("run 3", "hit"))})
+	}
 	session := policy.Policy{Credentials: func(r *http.Request) bool { return r.Header.Get("X-Session") != "" }}
 	return append(all,
 		same("what was made for the anonymous and says how long it lives is for all", policy.Policy{}, get("/"), get("/", "Cookie: sid=alice", "Authorization: x")),
