@@ -21,42 +21,143 @@ func sentWith(t *testing.T, lines string) *http.Request {
 
 // everyday holds what clients send to everybody, field by field.
 var everyday = map[string]string{
-	"Chromium, a page": `
-Connection: keep-alive
-Cache-Control: max-age=0
-sec-ch-ua: "Chromium";v="142", "Google Chrome";v="142", "Not_A Brand";v="99"
-sec-ch-ua-mobile: ?0
-sec-ch-ua-platform: "Windows"
-DNT: 1
-Upgrade-Insecure-Requests: 1
-User-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36
-Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7
-Sec-Fetch-Site: none
-Sec-Fetch-Mode: navigate
-Sec-Fetch-User: ?1
-Sec-Fetch-Dest: document
-Sec-Fetch-Storage-Access: active
-Sec-GPC: 1
+	"Chromium 156, a page": `
+Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/jxl,image/avif,image/webp,image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7
 Accept-Encoding: gzip, deflate, br, zstd
-Accept-Language: en-GB,en;q=0.9,de;q=0.8
-Priority: u=0, i`,
-	"Chromium, a script's fetch with client hints": `
+Accept-Language: en-US,en;q=0.9
 Connection: keep-alive
-sec-ch-ua-full-version-list: "Chromium";v="142.0.7444.60"
-Sec-CH-Prefers-Color-Scheme: dark
-Sec-CH-UA-Platform-Version: "15.0.0"
-Device-Memory: 8
-Downlink: 10
-DPR: 2
-ECT: 4g
-RTT: 50
-Viewport-Width: 1280
+Sec-Ch-Ua: "Not:A-Brand";v="8", "Chromium";v="156"
+Sec-Ch-Ua-Mobile: ?0
+Sec-Ch-Ua-Platform: "Linux"
+Sec-Fetch-Dest: document
+Sec-Fetch-Mode: navigate
+Sec-Fetch-Site: none
+Sec-Fetch-User: ?1
+Upgrade-Insecure-Requests: 1
+User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/156.0.0.0 Safari/537.36`,
+	"Chromium 156, a film": `
+Accept: */*
+Accept-Encoding: identity
+Accept-Language: en-US,en;q=0.9
+Connection: keep-alive
+Device-Memory: 16
+Downlink: 1.45
+Dpr: 1
+Ect: 4g
+Range: bytes=0-
+Referer: http://127.0.0.1:18999/?1
+Rtt: 100
+Sec-Ch-Device-Memory: 16
+Sec-Ch-Prefers-Color-Scheme: light
+Sec-Ch-Ua: "Not:A-Brand";v="8", "Chromium";v="156"
+Sec-Ch-Ua-Arch: "x86"
+Sec-Ch-Ua-Bitness: "64"
+Sec-Ch-Ua-Full-Version-List: "Not:A-Brand";v="8.0.0.0", "Chromium";v="156.0.8078.108"
+Sec-Ch-Ua-Mobile: ?0
+Sec-Ch-Ua-Model: ""
+Sec-Ch-Ua-Platform: "Linux"
+Sec-Ch-Ua-Platform-Version: ""
+Sec-Ch-Viewport-Width: 780
+Sec-Fetch-Dest: video
+Sec-Fetch-Mode: no-cors
+Sec-Fetch-Site: same-origin
+User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/156.0.0.0 Safari/537.36
+Viewport-Width: 780`,
+	"Chromium 156, a script": `
+Accept: */*
+Accept-Encoding: gzip, deflate, br, zstd
+Accept-Language: en-US,en;q=0.9
+Connection: keep-alive
+Device-Memory: 16
+Downlink: 1.45
+Dpr: 1
+Ect: 4g
+Referer: http://127.0.0.1:18999/?1
+Rtt: 100
+Sec-Ch-Device-Memory: 16
+Sec-Ch-Prefers-Color-Scheme: light
+Sec-Ch-Ua: "Not:A-Brand";v="8", "Chromium";v="156"
+Sec-Ch-Ua-Arch: "x86"
+Sec-Ch-Ua-Bitness: "64"
+Sec-Ch-Ua-Full-Version-List: "Not:A-Brand";v="8.0.0.0", "Chromium";v="156.0.8078.108"
+Sec-Ch-Ua-Mobile: ?0
+Sec-Ch-Ua-Model: ""
+Sec-Ch-Ua-Platform: "Linux"
+Sec-Ch-Ua-Platform-Version: ""
+Sec-Ch-Viewport-Width: 780
+Sec-Fetch-Dest: empty
+Sec-Fetch-Mode: cors
+Sec-Fetch-Site: same-origin
+User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/156.0.0.0 Safari/537.36
+Viewport-Width: 780
+X-Requested-With: XMLHttpRequest`,
+	"Chromium 156, a stream of events": `
+Accept: text/event-stream
+Accept-Encoding: gzip, deflate, br, zstd
+Accept-Language: en-US,en;q=0.9
+Cache-Control: no-cache
+Connection: keep-alive
+Device-Memory: 16
+Downlink: 1.45
+Dpr: 1
+Ect: 4g
+Pragma: no-cache
+Referer: http://127.0.0.1:18999/?1
+Rtt: 100
+Sec-Ch-Device-Memory: 16
+Sec-Ch-Prefers-Color-Scheme: light
+Sec-Ch-Ua: "Not:A-Brand";v="8", "Chromium";v="156"
+Sec-Ch-Ua-Arch: "x86"
+Sec-Ch-Ua-Bitness: "64"
+Sec-Ch-Ua-Full-Version-List: "Not:A-Brand";v="8.0.0.0", "Chromium";v="156.0.8078.108"
+Sec-Ch-Ua-Mobile: ?0
+Sec-Ch-Ua-Model: ""
+Sec-Ch-Ua-Platform: "Linux"
+Sec-Ch-Ua-Platform-Version: ""
+Sec-Ch-Viewport-Width: 780
+Sec-Fetch-Dest: empty
+Sec-Fetch-Mode: cors
+Sec-Fetch-Site: same-origin
+User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/156.0.0.0 Safari/537.36
+Viewport-Width: 780`,
+	"Chromium 156, a page that has asked for client hints": `
+Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/jxl,image/avif,image/webp,image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7
+Accept-Encoding: gzip, deflate, br, zstd
+Accept-Language: en-US,en;q=0.9
+Connection: keep-alive
+Device-Memory: 16
+Downlink: 1.75
+Dpr: 1
+Ect: 4g
+Rtt: 200
+Sec-Ch-Device-Memory: 16
+Sec-Ch-Prefers-Color-Scheme: light
+Sec-Ch-Ua: "Not:A-Brand";v="8", "Chromium";v="156"
+Sec-Ch-Ua-Arch: "x86"
+Sec-Ch-Ua-Bitness: "64"
+Sec-Ch-Ua-Full-Version-List: "Not:A-Brand";v="8.0.0.0", "Chromium";v="156.0.8078.108"
+Sec-Ch-Ua-Mobile: ?0
+Sec-Ch-Ua-Model: ""
+Sec-Ch-Ua-Platform: "Linux"
+Sec-Ch-Ua-Platform-Version: ""
+Sec-Ch-Viewport-Width: 780
+Sec-Fetch-Dest: document
+Sec-Fetch-Mode: navigate
+Sec-Fetch-Site: none
+Sec-Fetch-User: ?1
+Upgrade-Insecure-Requests: 1
+User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/156.0.0.0 Safari/537.36
+Viewport-Width: 780`,
+	"Chromium, what it sends at times": `
+Cache-Control: max-age=0
+DNT: 1
+Sec-GPC: 1
+Priority: u=0, i
+Sec-Fetch-Storage-Access: active
 Save-Data: on
-X-Requested-With: XMLHttpRequest
 Sec-Purpose: prefetch;prerender
 Purpose: prefetch
 Origin: https://www.example.com
-Referer: https://www.example.com/
 Access-Control-Request-Headers: x-api-version
 Access-Control-Request-Method: GET
 Sec-Shared-Storage-Writable: ?1

@@ -81,11 +81,12 @@ a flag such as --max-body is called FRESHET_PROXY_MAX_BODY in the environment, a
   proxy.upstream = http://127.0.0.1:9000
   proxy.max-body = 1MiB
 
-What a request with Cookie or Authorization gets is kept for others only if the response has a
-lifetime and says that it may be shared: Cache-Control with public or s-maxage, or, for
-Authorization alone, must-revalidate. It is answered from memory if the response said so, or was
-made for a request without them and states a lifetime of its own; what is kept by heuristics is for
-requests without them only.
+What a request with Cookie, Authorization or another field that names a user (X-Forwarded-User,
+X-Api-Key and the like) gets is kept for others only if the response has a lifetime and says that
+it may be shared: Cache-Control with public or s-maxage, or, for Authorization alone,
+must-revalidate. It is answered from memory if the response said so, or was made for a request
+without them and states a lifetime of its own; what is kept by heuristics, or to be validated each
+time, is for requests without them only.
 
 SIGINT or SIGTERM ends it: it takes no new requests, finishes those it has (30 seconds at most), and
 exits with status 0. The status is 2 if it could not start as asked, 1 if it failed later.
