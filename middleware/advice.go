@@ -53,7 +53,7 @@ func (c *Cache) adviseOnResource(p *policy.Policy) {
 // that what falls short of it may well be meant.
 func (c *Cache) adviseOnRoom(p *policy.Policy) {
 	wanted := p.MaxBody
-	if wanted <= 0 {
+	if wanted <= 0 || wanted == policy.DefaultMaxBody {
 		wanted = policy.DefaultMaxBody / 4
 	}
 	if most := c.room.most; most < wanted-wanted/8 {

@@ -51,6 +51,7 @@ func TestAdvice(t *testing.T) {
 		{"a store of one page", 64 << 20, policy.Policy{MaxBody: 16 << 20}, nil, false, ""},
 		{"a store of less than one page", 8 << 20, policy.Policy{MaxBody: 4 << 20}, nil, false, "MaxBody"},
 		{"a small store", 16 << 20, policy.Policy{}, nil, false, ""},
+		{"a small store, and the default said aloud", 16 << 20, policy.Policy{MaxBody: policy.DefaultMaxBody}, nil, false, ""},
 		{"a store that is no store", 64, policy.Policy{}, nil, false, "MaxBody"},
 		{"a small store for small pages", 1 << 20, policy.Policy{MaxBody: 100 << 10}, nil, false, ""},
 	} {

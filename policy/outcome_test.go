@@ -138,6 +138,10 @@ func BenchmarkOutcome(b *testing.B) {
 
 // Told changes nothing that is told, and leaves nothing that is not: of equal texts it makes equal outcomes.
 func TestTold(t *testing.T) {
+	passed, plain := Outcome{Fwd: FwdURIMiss, FwdStatus: 200, Passed: ReasonSetCookie}, Outcome{Fwd: FwdURIMiss, FwdStatus: 200}
+	if passed.Told() != plain || passed.String() != plain.String() {
+		t.Errorf("%+v is told as %v", passed, passed.Told())
+	}
 	said := map[string]Outcome{}
 	for _, hit := range []bool{true, false} {
 		for _, fwd := range []Fwd{FwdNone, FwdURIMiss, FwdStale} {
