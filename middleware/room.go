@@ -12,12 +12,13 @@ import (
 type room struct {
 	limits store.Limited // or nil
 	most   int64         // an entry of this Size is kept
+	body   int64         // a longer body is not
 }
 
 func (r *room) init(s store.Store) {
-	r.most = math.MaxInt64
+	r.most, r.body = math.MaxInt64, math.MaxInt64
 	if limits, ok := store.As[store.Limited](s); ok {
-		r.limits, r.most = limits, limits.MaxEntry()
+		r.limits, r.most, r.body = limits, limits.MaxEntry(), limits.MaxBody()
 	}
 }
 
@@ -43,15 +44,17 @@ func (n *run) checkPart() {
 }
 
 // promise decides what the header of a stream, of which e is the beginning, says of its being stored: that it will be,
-// when its handler declared a length for which there is room; nothing, when nobody knows how long it will be.
+// when its handler declared a length for which there is room; nothing, when nobody knows how long it will be, or how
+// long when it is compressed.
 func (n *run) promise(e *store.Entry) {
 	declared := n.declared
 	if n.status == http.StatusNoContent || n.req.Class == policy.Head {
 		declared = 0
 	}
-	if declared > 0 && e.Size()+declared > n.c.room.most {
+	r := &n.c.room
+	if declared > r.body {
 		n.out.Stored, n.out.Detail = false, ReasonTooLarge
 	}
 	n.promised = n.out
-	n.promised.Stored = n.out.Stored && declared >= 0
+	n.promised.Stored = n.out.Stored && declared >= 0 && (r.limits == nil || e.Size()+declared <= r.most)
 }

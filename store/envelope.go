@@ -178,6 +178,14 @@ func (s *encoded) MaxEntry() int64 {
 	return min(s.options.MaxValue, s.options.MaxDecoded, MaxValue(s.backend))
 }
 
+// MaxBody implements Limited: nobody knows beforehand what a body is when it is compressed.
+func (s *encoded) MaxBody() int64 {
+	if s.compressor != nil {
+		return s.options.MaxDecoded
+	}
+	return s.MaxEntry()
+}
+
 // Fits implements Limited.
 func (s *encoded) Fits(e *Entry) bool {
 	most := min(s.options.MaxValue, MaxValue(s.backend))

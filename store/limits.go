@@ -7,6 +7,8 @@ import "math"
 type Limited interface {
 	// MaxEntry returns a Size up to which the store keeps every entry, as far as its size is concerned.
 	MaxEntry() int64
+	// MaxBody returns a length beyond which no body is kept, whatever it is: an entry between the two may be, or not.
+	MaxBody() int64
 	// Fits reports whether the store would keep e, of a greater Size: one that it compresses, say. It may be slow.
 	Fits(e *Entry) bool
 }

@@ -49,6 +49,9 @@ func TestLimitedStoresKeepTheirWord(t *testing.T) {
 			if fits != (err == nil) && !careful || e.Size() <= most && err != nil {
 				t.Errorf("%s: %d bytes of at most %d: fits %v, then %v", name, e.Size(), most, fits, err)
 			}
+			if int64(len(e.Body)) > limits.MaxBody() && fits {
+				t.Errorf("%s: a body of %d bytes fits, and at most %d do", name, len(e.Body), limits.MaxBody())
+			}
 			if fits {
 				kept++
 			} else {

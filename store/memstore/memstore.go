@@ -77,6 +77,9 @@ func (s *Store) Local() bool { return true }
 // MaxEntry implements [store.Limited]: a quarter of the bound, less what keeping an entry costs.
 func (s *Store) MaxEntry() int64 { return s.engine.limit - overhead }
 
+// MaxBody implements [store.Limited].
+func (s *Store) MaxBody() int64 { return s.MaxEntry() }
+
 // Fits implements [store.Limited].
 func (s *Store) Fits(e *store.Entry) bool { return e.Size() <= s.MaxEntry() }
 

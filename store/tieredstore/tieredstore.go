@@ -197,18 +197,24 @@ func (s *Store) Journal() store.Journal {
 }
 
 // MaxEntry implements [store.Limited]: what either store keeps can be found.
-func (s *Store) MaxEntry() int64 {
-	most := int64(math.MaxInt64)
-	if near, ok := store.As[store.Limited](s.near); ok {
-		most = near.MaxEntry()
+func (s *Store) MaxEntry() int64 { return s.most(store.Limited.MaxEntry) }
+
+// MaxBody implements [store.Limited].
+func (s *Store) MaxBody() int64 { return s.most(store.Limited.MaxBody) }
+
+// most is the greater of a limit of both stores.
+func (s *Store) most(limit func(store.Limited) int64) (most int64) {
+	for _, each := range []store.Store{s.near, s.far} {
+		if each == nil {
+			continue
+		}
+		limits, ok := store.As[store.Limited](each)
+		if !ok {
+			return math.MaxInt64
+		}
+		most = max(most, limit(limits))
 	}
-	if s.far == nil {
-		return most
-	}
-	if far, ok := store.As[store.Limited](s.far); ok {
-		return max(most, far.MaxEntry())
-	}
-	return math.MaxInt64
+	return most
 }
 
 // Fits implements [store.Limited].
