@@ -65,6 +65,8 @@ func (x *exchange) anew(f *fill) *store.Entry {
 // forwarded says why the handler is asked, in the words of RFC 9211 section 2.2.
 func (x *exchange) forwarded(e *store.Entry, v policy.Verdict) policy.Fwd {
 	switch {
+	case e == nil && x.objected:
+		return policy.FwdMiss
 	case e == nil && x.indexed:
 		return policy.FwdVaryMiss
 	case e == nil:

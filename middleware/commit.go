@@ -86,7 +86,7 @@ func (n *run) overtaken() bool {
 // admit judges the response, and writes into its header what the operator's settings say to clients.
 func (n *run) admit(h http.Header, status int, final bool) (a policy.Admission, announced bool) {
 	ttl := n.said.lifetime(n.ttl)
-	a = policy.Admit(&n.req, status, h, n.p, ttl, n.began, n.received)
+	a = policy.Admit(&n.req, status, n.outside.Judged(h), n.p, ttl, n.began, n.received)
 	refuse := func(why policy.Reason) { a.Store, a.Reason = false, why }
 	switch {
 	case !a.Store:
@@ -110,7 +110,7 @@ func (n *run) admit(h http.Header, status int, final bool) (a policy.Admission, 
 	case n.displaces(&a):
 		refuse(policy.ReasonPageKept)
 	}
-	announced = policy.Announce(h, n.p, a, &n.req, ttl, n.governed, n.received)
+	announced = policy.Announce(h, n.p, a, &n.req, ttl, n.governed && !n.outside.Speaks(), n.received)
 	n.out.Stored = a.Store && n.broken == ""
 	if !a.Store && n.out.Detail == "" {
 		n.out.Detail = a.Reason

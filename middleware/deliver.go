@@ -93,11 +93,14 @@ func (x *exchange) write(e *store.Entry, h http.Header, aged bool, out policy.Ou
 // fields they may be, or nil.
 func (x *exchange) header(h http.Header, e *store.Entry, age time.Duration, out policy.Outcome) {
 	client := x.w.Header()
-	typed, before := setHeader(client, h, e)
+	typed, cookie, before := setHeader(client, h, e)
 	if !typed {
 		client["Content-Type"] = nil // net/http must not guess anew: the first client got none
 	}
 	x.tell(client, e, age, out)
+	if cookie {
+		policy.KeepFromOthers(client)
+	}
 	x.say(client, before, age, out)
 }
 
@@ -132,20 +135,23 @@ func after(before, values []string) []string {
 
 // setHeader puts a response's fields into the client's header. The values are shared with the entry:
 // they are complete, and have no room for more. To the fields that say something additional
-// to what outer handlers said, it is added. It returns whether the client's header now has a Content-Type, and its Cache-Status.
-func setHeader(client, h http.Header, e *store.Entry) (typed bool, status []string) {
+// to what outer handlers said, it is added. It returns whether the client's header now has a Content-Type and a
+// Set-Cookie, and its Cache-Status.
+func setHeader(client, h http.Header, e *store.Entry) (typed, cookie bool, status []string) {
 	if fields, ok := e.FieldsOf(h); ok && len(client) == 0 {
 		for i := range fields { // and looks nothing up: every look-up would cost as much as putting a field there
 			f := &fields[i]
 			switch f.Name {
 			case "Content-Type":
 				typed = true
+			case "Set-Cookie":
+				cookie = true
 			case "Cache-Status":
 				status = f.Values
 			}
 			client[f.Name] = f.Values
 		}
-		return typed, status
+		return typed, cookie, status
 	}
 	for name, values := range h {
 		switch name {
@@ -160,21 +166,26 @@ func setHeader(client, h http.Header, e *store.Entry) (typed bool, status []stri
 		client[name] = values
 	}
 	_, typed = client["Content-Type"]
-	return typed, client["Cache-Status"]
+	return typed, setsCookie(client), client["Cache-Status"]
 }
+
+// setsCookie says whether there is a Set-Cookie, in either of the spellings that handlers use.
+func setsCookie(h http.Header) bool { return h["Set-Cookie"] != nil || h["set-cookie"] != nil }
 
 // notModified sends a 304 with the fields that a 200 would have had, but for those that describe the
 // content (RFC 9110 section 15.4.5).
 func (x *exchange) notModified(h http.Header, e *store.Entry, age time.Duration, out policy.Outcome) {
 	client := x.w.Header()
+	cookie := false
 	if fields, ok := e.FieldsOf(h); ok && len(client) == 0 {
 		for i := range fields {
 			if name := fields[i].Name; !describesContent(name) {
 				client[name] = fields[i].Values
+				cookie = cookie || name == "Set-Cookie"
 			}
 		}
 	} else {
-		setHeader(client, h, e)
+		_, cookie, _ = setHeader(client, h, e)
 		for name := range client {
 			if describesContent(name) {
 				delete(client, name)
@@ -182,6 +193,9 @@ func (x *exchange) notModified(h http.Header, e *store.Entry, age time.Duration,
 		}
 	}
 	x.tell(client, e, age, out)
+	if cookie {
+		policy.KeepFromOthers(client)
+	}
 	x.say(client, client["Cache-Status"], age, out)
 	x.w.WriteHeader(http.StatusNotModified)
 }
@@ -305,6 +319,11 @@ func (x *exchange) follow(f *fill, e *store.Entry, v policy.Verdict, out policy.
 		if out.Passed = why; why == "" {
 			out.Passed = ReasonPass
 		}
+		x.alone(e, v, out)
+		return true
+	}
+	if why := x.outside.Objects(shared, x.p, time.Now()); why != "" {
+		out.Detail = why
 		x.alone(e, v, out)
 		return true
 	}

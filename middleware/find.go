@@ -33,7 +33,7 @@ const (
 // find returns the stored response that the request selects, or nil. It drops what an invalidation
 // covers; soft says that one covers it softly, so that it counts as stale.
 func (x *exchange) find(now time.Time) (found *store.Entry, soft bool) {
-	x.flight, x.indexed, x.broken = x.req.Key, false, ""
+	x.flight, x.indexed, x.objected, x.broken = x.req.Key, false, false, ""
 	x.seen = x.c.flights.ended.Load()
 	if !x.c.follow.inTouch(now) {
 		x.broken = ReasonJournal
@@ -45,15 +45,15 @@ func (x *exchange) find(now time.Time) (found *store.Entry, soft bool) {
 	}
 	if e.Variants == nil {
 		hard, soft := x.covered(e)
-		if hard {
+		if hard || x.objects(e, now) {
 			return nil, false
 		}
 		return e, soft
 	}
-	if found, soft = x.choose(e); found == nil && x.c.near != nil {
+	if found, soft = x.choose(e, now); found == nil && x.c.near != nil {
 		// Others may have added variants since the index came near.
 		if e = x.ask(store.SkipNear(x.r.Context()), x.req.Key); e != nil && e.Variants != nil {
-			found, soft = x.choose(e)
+			found, soft = x.choose(e, now)
 		}
 	}
 	return found, soft
@@ -66,14 +66,14 @@ func (x *exchange) newest(e *store.Entry, v policy.Verdict, now time.Time) (*sto
 		return e, v
 	}
 	hard, soft := x.covered(other)
-	if hard || !policy.Matches(other.Vary, x.r.Header) {
+	if hard || !policy.Matches(other.Vary, x.r.Header) || x.objects(other, now) {
 		return e, v
 	}
 	return other, x.judge(other, now, soft)
 }
 
 // choose finds the variant among those that the index lists (RFC 9111 section 4.1).
-func (x *exchange) choose(index *store.Entry) (found *store.Entry, soft bool) {
+func (x *exchange) choose(index *store.Entry, now time.Time) (found *store.Entry, soft bool) {
 	x.indexed = true
 	var first [4]*store.Entry
 	candidates := first[:0]
@@ -86,7 +86,7 @@ func (x *exchange) choose(index *store.Entry) (found *store.Entry, soft bool) {
 			continue
 		}
 		hard, soft := x.covered(e)
-		if hard {
+		if hard || x.objects(e, now) {
 			continue
 		}
 		softly = softly || soft

@@ -81,7 +81,7 @@ func (x *exchange) invalidate() {
 		before:     x.c.replica.Head(), began: time.Now(),
 	}
 	if before := x.w.Header(); x.req.Class == policy.Post && len(before) > 0 {
-		w.outer = before.Clone()
+		w.outer, w.x.outside = before.Clone(), policy.ReadOutside(before, x.p)
 	}
 	w.watch = w
 	defer w.release()
@@ -152,7 +152,7 @@ func (w *unsafeWriter) record(status int, h http.Header) {
 	}
 	h = h.Clone()
 	subtract(h, w.outer)
-	a := policy.Admit(&x.req, status, h, x.p, 0, w.began, now)
+	a := policy.Admit(&x.req, status, x.outside.Judged(h), x.p, 0, w.began, now)
 	if !a.Store || len(a.Vary) > 0 || !x.req.SelfLocation(h) { // the handler's own Content-Location
 		return
 	}

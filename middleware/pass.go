@@ -61,6 +61,9 @@ func (w *passWriter) WriteHeader(status int) {
 		if w.watch != nil {
 			w.watch.onHeader(status, h)
 		}
+		if setsCookie(h) {
+			policy.KeepFromOthers(h)
+		}
 		w.out.FwdStatus = status
 		h["Cache-Status"] = after(h["Cache-Status"], w.x.c.statusField(w.out))
 	}

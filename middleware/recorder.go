@@ -252,8 +252,8 @@ func (w *recorder) Push(target string, opts *http.PushOptions) error {
 func (w *recorder) control() *http.ResponseController { return http.NewResponseController(w.run.w) }
 
 // response is the handler's own header: without what outer handlers had put there before, with the
-// Date and Content-Type that net/http would add. What the handler removed of the outer handlers' is
-// removed from the client's header.
+// Date and Content-Type that net/http would add. What the handler removed or replaced of the outer
+// handlers' is removed from the client's header.
 func (w *recorder) response() http.Header {
 	h := w.frozen
 	w.removed = subtract(h, w.outer)
@@ -269,7 +269,7 @@ func (w *recorder) response() http.Header {
 }
 
 // subtract takes out of h what was in it before its handler, and returns the names of what the handler
-// removed.
+// removed or replaced. A Cache-Control that the handler added to stays whole, since it says less alone.
 func subtract(h, outer http.Header) (removed []string) {
 	for name, before := range outer {
 		now, there := h[name]
@@ -279,7 +279,11 @@ func subtract(h, outer http.Header) (removed []string) {
 		case slices.Equal(now, before):
 			delete(h, name)
 		case len(now) > len(before) && slices.Equal(now[:len(before)], before):
-			h[name] = now[len(before):]
+			if name != "Cache-Control" {
+				h[name] = now[len(before):]
+			}
+		default:
+			removed = append(removed, name)
 		}
 	}
 	return removed

@@ -74,7 +74,7 @@ func (n *run) renewed(h http.Header, old *store.Entry, body []byte) {
 // storableForOthers says whether a response that may not be stored for this request may be for one that
 // has no credentials and no wishes: then what is stored is as good as it was.
 func (n *run) storableForOthers(status int, h http.Header) bool {
-	return policy.Admit(n.req.Anyone(), status, h, n.p, n.ttl, n.began, n.received).Store
+	return policy.Admit(n.req.Anyone(), status, n.outside.Judged(h), n.p, n.ttl, n.began, n.received).Store
 }
 
 // partial completes the description of a stored partial response from its Content-Range (RFC 9111
@@ -110,14 +110,14 @@ func (n *run) updateFromHead(h http.Header) {
 	}
 	get := n.req
 	get.Class = policy.Read
-	a := policy.Admit(&get, old.Status, header, n.p, n.ttl, n.began, n.received)
+	a := policy.Admit(&get, old.Status, n.outside.Judged(header), n.p, n.ttl, n.began, n.received)
 	if !a.Store {
 		if !n.storableForOthers(old.Status, header) {
 			n.remove(old.Key)
 		}
 		return
 	}
-	announced := policy.Announce(header, n.p, a, &get, n.ttl, n.governed, n.received)
+	announced := policy.Announce(header, n.p, a, &get, n.ttl, n.governed && !n.outside.Speaks(), n.received)
 	e := n.entry(policy.Storable(header, a.Strip), a, old.Status)
 	e.Body, e.Trailer, e.Tags = old.Body, old.Trailer, old.Tags
 	e.Announced, e.MadeETag, e.MadeModified = announced, old.MadeETag, old.MadeModified

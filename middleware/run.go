@@ -248,7 +248,7 @@ func (n *run) adopt(p *policy.Policy) {
 	if n.mode != holding || n.wrote {
 		return
 	}
-	n.p = p
+	n.p, n.outside = p, policy.ReadOutside(n.w.Header(), p)
 	if n.off = n.resolve(); n.off {
 		off := *p
 		off.Off = true

@@ -27,6 +27,9 @@ type exchange struct {
 	broken  policy.Reason  // what the store failed to do, empty when it works
 	refresh *refreshTicket // this is a refresh in the background
 	waits   time.Time      // since when it waits for others' responses
+
+	outside  policy.Outside // what handlers outside have put into the client's header
+	objected bool           // to what is stored, on account of that
 }
 
 // serve is the walk of one request.
@@ -46,6 +49,13 @@ func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next http.Handler,
 			return
 		}
 		x.refresh = ticketFor(r, c, x.req.Key)
+		if h := w.Header(); len(h) > 0 {
+			x.outside = policy.ReadOutside(h, p)
+		}
+		if x.outside.Cookie {
+			x.besideCookie()
+			return
+		}
 		x.lookup()
 	case policy.Invalidate:
 		if x.r = sent; r != sent {

@@ -321,7 +321,8 @@ func TestTimeout(t *testing.T) {
 // is added on hits.
 func TestOuterHeadersAreNotStored(t *testing.T) {
 	c := newCache(t)
-	inner := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	shared := c.With(policy.Policy{Shared: true}) // or else the cookie would keep it out
+	inner := shared(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.Header().Add("Vary", "Accept-Language")
 		w.Header().Del("X-Removed")
@@ -340,6 +341,7 @@ func TestOuterHeadersAreNotStored(t *testing.T) {
 		r := get(h, "/")
 		want(t, "request id", r.Header.Get("X-Request-Id"), fmt.Sprint(i))
 		want(t, "cookie", r.Header.Get("Set-Cookie"), fmt.Sprint("session=", i))
+		want(t, "Cache-Control", r.Header.Get("Cache-Control"), "private, max-age=60")
 		want(t, "body", body(r), "1")
 		vary := strings.Join(r.Header.Values("Vary"), ",")
 		if !strings.Contains(vary, "Origin") || !strings.Contains(vary, "Accept-Language") {

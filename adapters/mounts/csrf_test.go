@@ -1,0 +1,114 @@
+package mounts_test
+
+import (
+	"io"
+	"net/http"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gorilla/csrf"
+	"github.com/labstack/echo/v4"
+	echomiddleware "github.com/labstack/echo/v4/middleware"
+
+	"github.com/freshet-go/freshet/adapters/echocache"
+	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/policy"
+)
+
+// forms are apps with a form that a token guards, and the cache inside the guard or around it. says is the form's
+// Cache-Control.
+var forms = []struct {
+	name string
+	app  func(c *middleware.Cache, p policy.Policy, says string) http.Handler
+}{
+	{"gorilla/csrf outside", func(c *middleware.Cache, p policy.Policy, says string) http.Handler {
+		return csrf.Protect(make([]byte, 32), csrf.Secure(false))(c.With(p)(gorillaForm(says)))
+	}},
+	{"gorilla/csrf inside", func(c *middleware.Cache, p policy.Policy, says string) http.Handler {
+		return c.With(p)(csrf.Protect(make([]byte, 32), csrf.Secure(false))(gorillaForm(says)))
+	}},
+	{"echo's CSRF outside", func(c *middleware.Cache, p policy.Policy, says string) http.Handler {
+		return echoForm(says, echoCSRF, echocache.With(c, p))
+	}},
+	{"echo's CSRF inside", func(c *middleware.Cache, p policy.Policy, says string) http.Handler {
+		return echoForm(says, echocache.With(c, p), echoCSRF)
+	}},
+}
+
+var echoCSRF = echomiddleware.CSRFWithConfig(echomiddleware.CSRFConfig{TokenLookup: "form:gorilla.csrf.Token"})
+
+func gorillaForm(says string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if says != "" {
+			w.Header().Set("Cache-Control", says)
+		}
+		io.WriteString(w, csrf.Token(r))
+	})
+}
+
+func echoForm(says string, outer, inner echo.MiddlewareFunc) http.Handler {
+	e := echo.New()
+	e.Use(outer, inner)
+	e.Any("/form", func(c echo.Context) error {
+		if says != "" {
+			c.Response().Header().Set("Cache-Control", says)
+		}
+		return c.String(http.StatusOK, c.Get("csrf").(string))
+	})
+	return e
+}
+
+// Each visitor gets a token of their own, with which their form passes, and a form with another's does not.
+func TestFormsOfTwoVisitors(t *testing.T) {
+	for _, f := range forms {
+		for _, says := range []string{"", "max-age=60", "public, max-age=60"} {
+			t.Run(f.name+", "+says, func(t *testing.T) {
+				h := f.app(newCache(t), policy.Policy{TTL: time.Minute}, says)
+				alice, bob := newVisitor(h), newVisitor(h)
+				for visit := range 3 {
+					a, b := alice.get("/form"), bob.get("/form")
+					forA, forB := a.Body.String(), b.Body.String()
+					want(t, "alice's own form", alice.post("/form", url.Values{"gorilla.csrf.Token": {forA}}).Code, 200)
+					want(t, "bob's own form", bob.post("/form", url.Values{"gorilla.csrf.Token": {forB}}).Code, 200)
+					want(t, "bob's form with alice's token", bob.post("/form", url.Values{"gorilla.csrf.Token": {forA}}).Code, 403)
+					if visit == 0 {
+						notForSharedCaches(t, a.Header())
+						notForSharedCaches(t, b.Header())
+					}
+				}
+			})
+		}
+	}
+}
+
+// Those who come for the first time at the same time do not share a token either.
+func TestFormsOfManyAtOnce(t *testing.T) {
+	for _, f := range forms {
+		t.Run(f.name, func(t *testing.T) {
+			h := f.app(newCache(t), policy.Policy{TTL: time.Minute}, "max-age=60")
+			var all sync.WaitGroup
+			for range 16 {
+				all.Go(func() {
+					v := newVisitor(h)
+					token := v.get("/form").Body.String()
+					want(t, "own form", v.post("/form", url.Values{"gorilla.csrf.Token": {token}}).Code, 200)
+				})
+			}
+			all.Wait()
+		})
+	}
+}
+
+// notForSharedCaches fails when a response that sets a cookie could be kept for others by a cache on its way.
+func notForSharedCaches(t *testing.T, h http.Header) {
+	t.Helper()
+	if h.Get("Set-Cookie") == "" {
+		t.Errorf("no cookie is set: %v", h)
+	}
+	d := policy.ParseResponseDirectives(h)
+	if h.Get("Cache-Control") != "" && !d.Private && !d.NoStore {
+		t.Errorf("a cookie is set, and Cache-Control is %q", h["Cache-Control"])
+	}
+}

@@ -1,0 +1,29 @@
+package middleware
+
+import (
+	"time"
+
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
+)
+
+// besideCookie answers a request for which a handler outside has set a cookie: the page may hold what the cookie
+// stands for, such as a token of a form, so the handler makes it for this client alone. A refresh has no client.
+func (x *exchange) besideCookie() {
+	switch {
+	case x.refresh != nil:
+	case x.req.Directives.OnlyIfCached:
+		x.notCached()
+	default:
+		x.pass(policy.ReasonSetCookie)
+	}
+}
+
+// objects says whether a stored response may not be used because of what stands outside.
+func (x *exchange) objects(e *store.Entry, now time.Time) bool {
+	if x.outside.Objects(e, x.p, now) == "" {
+		return false
+	}
+	x.objected = true
+	return true
+}
