@@ -67,6 +67,8 @@ type Cache struct {
 	// MaxRefreshes bounds how many refreshes run in the background at once. Default 64.
 	MaxRefreshes int
 
+	toldOfLate sync.Once // see tellOfLate
+
 	once     sync.Once
 	follow   follower
 	calls    deadline.Source       // of StoreTimeout

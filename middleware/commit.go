@@ -90,6 +90,8 @@ func (n *run) admit(h http.Header, status int, final bool) (a policy.Admission, 
 	refuse := func(why policy.Reason) { a.Store, a.Reason = false, why }
 	switch {
 	case !a.Store:
+	case n.outside.Cookie: // whatever no-cache="Set-Cookie" says
+		refuse(policy.ReasonSetCookie)
 	case n.said.silent():
 		refuse(ReasonHandler)
 	case n.said.failure() != nil:
@@ -189,7 +191,7 @@ func (n *run) share(h http.Header, e *store.Entry, final, fresh bool) {
 		n.answer, n.own = n.kept, h
 		n.mode = ready
 		if shareable {
-			n.settle(n.answer)
+			n.offer(n.answer, false)
 		}
 	default:
 		if n.solo {
@@ -201,8 +203,7 @@ func (n *run) share(h http.Header, e *store.Entry, final, fresh bool) {
 			e.Header["Trailer"] = t // for those who read along; complete leaves it out
 		}
 		if shareable {
-			n.index(e)
-			n.open(e)
+			n.offer(e, true)
 		} else {
 			n.pass()
 		}
@@ -314,7 +315,7 @@ func (n *run) direct(h http.Header, final bool) {
 func (n *run) send(h http.Header) {
 	n.client()
 	n.exchange.header(h, nil, -1, n.out)
-	n.w.WriteHeader(n.status)
+	n.head(n.status)
 	if held := n.f.body; len(held) > 0 {
 		n.w.Write(held)
 		n.f.body = nil

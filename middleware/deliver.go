@@ -69,7 +69,7 @@ func (x *exchange) write(e *store.Entry, h http.Header, aged bool, out policy.Ou
 				"Content-Range": {"bytes */" + strconv.FormatInt(total, 10)},
 				"Date":          h["Date"],
 			}, nil, age, out)
-			x.w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
+			x.head(http.StatusRequestedRangeNotSatisfiable)
 			return
 		}
 	}
@@ -77,7 +77,7 @@ func (x *exchange) write(e *store.Entry, h http.Header, aged bool, out policy.Ou
 	if e.Trailer != nil {
 		x.w.Header()["Trailer"] = slices.Sorted(maps.Keys(e.Trailer))
 	}
-	x.w.WriteHeader(e.Status)
+	x.head(e.Status)
 	if x.req.Class == policy.Head || !bodyAllowed(e.Status) {
 		return
 	}
@@ -197,7 +197,7 @@ func (x *exchange) notModified(h http.Header, e *store.Entry, age time.Duration,
 		policy.KeepFromOthers(client)
 	}
 	x.say(client, client["Cache-Status"], age, out)
-	x.w.WriteHeader(http.StatusNotModified)
+	x.head(http.StatusNotModified)
 }
 
 // describesContent names the fields that say what a response's content is, which a 304 has none of.
@@ -217,7 +217,7 @@ func (x *exchange) writePart(e *store.Entry, h http.Header, spans []store.Span, 
 	delete(client, "Trailer")
 	if len(spans) == 1 {
 		client["Content-Range"], client["Content-Length"] = partFields(spans[0], total)
-		x.w.WriteHeader(http.StatusPartialContent)
+		x.head(http.StatusPartialContent)
 		x.w.Write(policy.Cut(e, spans[0]))
 		return
 	}
@@ -226,7 +226,7 @@ func (x *exchange) writePart(e *store.Entry, h http.Header, spans []store.Span, 
 	writeParts(&length, boundary, h, spans, total, func(s store.Span) []byte { length += counter(s.Len()); return nil })
 	client["Content-Type"] = []string{"multipart/byteranges; boundary=" + boundary}
 	client["Content-Length"] = []string{strconv.FormatInt(int64(length), 10)}
-	x.w.WriteHeader(http.StatusPartialContent)
+	x.head(http.StatusPartialContent)
 	writeParts(x.w, boundary, h, spans, total, func(s store.Span) []byte { return policy.Cut(e, s) })
 }
 
@@ -271,7 +271,7 @@ func (c *counter) Write(p []byte) (int, error) { *c += counter(len(p)); return l
 func (x *exchange) notCached() {
 	out := policy.Outcome{Detail: ReasonOnlyIfCached}
 	x.header(http.Header{"Cache-Control": {"no-store"}}, nil, -1, out)
-	x.w.WriteHeader(http.StatusGatewayTimeout)
+	x.head(http.StatusGatewayTimeout)
 	x.observe(out)
 }
 
@@ -358,6 +358,6 @@ func (x *exchange) begin(status int, h http.Header, age time.Duration, out polic
 		return false
 	}
 	x.header(h, nil, age, out)
-	x.w.WriteHeader(status)
+	x.head(status)
 	return x.req.Class != policy.Head
 }

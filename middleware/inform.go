@@ -19,7 +19,8 @@ func (w *recorder) inform(status int) {
 	}
 	header := n.w.Header()
 	before := maps.Clone(header)
-	replace(header, w.Header())
+	hints := w.Header()
+	replace(header, hints)
 	if !n.solo {
 		patience := time.AfterFunc(informFor, func() { n.f.giveUp(ReasonStalled) })
 		defer patience.Stop()
@@ -30,6 +31,7 @@ func (w *recorder) inform(status int) {
 		n.w = nowhere{http.Header{}}
 		return
 	}
+	n.lateHints(header, hints, before)
 	replace(header, before)
 }
 

@@ -153,7 +153,7 @@ func (w *unsafeWriter) record(status int, h http.Header) {
 	h = h.Clone()
 	subtract(h, w.outer)
 	a := policy.Admit(&x.req, status, x.outside.Judged(h), x.p, 0, w.began, now)
-	if !a.Store || len(a.Vary) > 0 || !x.req.SelfLocation(h) { // the handler's own Content-Location
+	if !a.Store || x.outside.Cookie || len(a.Vary) > 0 || !x.req.SelfLocation(h) { // the handler's own Content-Location
 		return
 	}
 	w.declared = -1

@@ -64,7 +64,7 @@ func (n *run) renewed(h http.Header, old *store.Entry, body []byte) {
 		n.pass()
 	case a.Fresh > a.Age:
 		n.kept = e
-		n.settle(e)
+		n.offer(e, false)
 	default:
 		n.kept = e
 		n.pass()

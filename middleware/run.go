@@ -50,6 +50,7 @@ type run struct {
 	indexing string       // the variant key that the index has been told of
 	varies   []string     // the request fields that the response varies on
 	unlink   func() bool  // what ends the run early is called off
+	after    pending
 
 	finished bool       // the client has its answer
 	pumped   chan error // gets one value when the leader's client has been served, or has left
@@ -57,7 +58,7 @@ type run struct {
 
 func newRun(x *exchange, f *fill, e *store.Entry, v policy.Verdict, out policy.Outcome) *run {
 	n := &run{exchange: *x, f: f, out: out, stale: e, judge: v}
-	n.recorder.run, n.said.run = n, n
+	n.recorder.run, n.said.run, n.leading = n, n, n
 	n.speaks = speaking{x.r.Context(), &n.said}
 	return n
 }
@@ -270,17 +271,27 @@ func (n *run) finish() {
 		n.finishDirect()
 	case hijacked:
 	default:
-		late := !n.c.local && n.kept != nil && len(n.kept.Body) <= HoldBack
-		if !late {
-			n.keep(n.kept)
-			n.f.retire()
+		behind := !n.c.local && n.kept != nil && len(n.kept.Body) <= HoldBack
+		switch {
+		case behind:
+		case n.kept == nil, bare(n.w):
+			n.store()
+		default:
+			n.after.stores = true
 		}
 		n.deliverOwn()
-		if late { // a client of so little need not wait for the store
+		n.lateAfterAll()
+		if behind { // a client of so little need not wait for the store
 			http.NewResponseController(n.w).Flush()
 			n.keep(n.kept)
 		}
 	}
+}
+
+// store stores a response that is whole.
+func (n *run) store() {
+	n.keep(n.kept)
+	n.f.retire()
 }
 
 // finishStream ends the body for all readers, stores it, and waits until the leader's own client has
@@ -291,7 +302,8 @@ func (n *run) finishStream() {
 		n.abort()
 	}
 	n.f.end(false, n.shared())
-	if body, ok := n.f.whole(); n.said.silent() {
+	if body, ok := n.f.whole(); n.kept == nil {
+	} else if n.said.silent() {
 		n.out.Stored, n.out.Detail = false, ReasonHandler
 	} else if ok {
 		whole := *n.kept // which those who read along have
@@ -301,7 +313,9 @@ func (n *run) finishStream() {
 		n.out.Stored, n.out.Detail = false, ReasonTooLarge
 	}
 	n.f.retire()
-	switch err := n.served(); {
+	err := n.served()
+	n.lateAfterAll()
+	switch {
 	case err == nil:
 		n.trailer(n.f)
 	case err != errNoBody && n.r.Context().Err() == nil:

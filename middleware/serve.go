@@ -30,6 +30,7 @@ type exchange struct {
 
 	outside  policy.Outside // what handlers outside have put into the client's header
 	objected bool           // to what is stored, on account of that
+	leading  *run           // the handler's run that answers this request, if one does
 }
 
 // serve is the walk of one request.
