@@ -143,9 +143,7 @@ func (o *Outside) Objects(e *store.Entry, p *Policy, now time.Time) Reason {
 	if !o.speaks {
 		return ""
 	}
-	own := func(name string) bool {
-		return len(e.Header[name]) > 0 && !(e.Announced && (name == "Cache-Control" || name == "Expires"))
-	}
+	own := func(name string) bool { return !e.Announced && len(e.Header[name]) > 0 }
 	for _, name := range p.targetedNames() {
 		if own(http.CanonicalHeaderKey(name)) {
 			return ""
