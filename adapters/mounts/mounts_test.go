@@ -182,7 +182,7 @@ func TestNoWorkOutlivesItsRequest(t *testing.T) {
 				var all sync.WaitGroup
 				for client := range clients {
 					all.Go(func() {
-						for i := range rounds {
+						for i := 0; i < rounds || refreshes.Load() < 2*ids && i < 100*rounds; i++ {
 							id := fmt.Sprint((client + i) % ids)
 							if body := get(h, "/shops/a/items/"+id).Body.String(); body != strings.Repeat(id, size) {
 								t.Errorf("asked for %s, got %d bytes of %.1s", id, len(body), body)
