@@ -128,10 +128,10 @@ func (o *Outside) Judged(own http.Header) http.Header {
 // outside, as it did when it was made; what the cache announced does not.
 func (o *Outside) Objects(e *store.Entry, p *Policy, now time.Time) Reason {
 	switch {
-	case o.fields == nil:
-		return ""
 	case o.Cookie:
 		return ReasonSetCookie
+	case o.fields == nil:
+		return ""
 	case o.star:
 		return ReasonVaryStar
 	}
@@ -200,7 +200,8 @@ func SentWith(h http.Header) Sent {
 }
 
 // Late returns what handlers outside have added to the header, or changed in it, while it was sent: as session
-// middleware does that sets its cookie only then. h is the header afterwards.
+// middleware does that sets its cookie only then. h is the header afterwards. A cookie that comes so late may be of the
+// handler's making, so it counts where p is Shared, too.
 func (s *Sent) Late(h http.Header, p *Policy) (o Outside) {
 	if now := SentWith(h); now.size == s.size && slices.Equal(now.cookies, s.cookies) && slices.Equal(now.control, s.control) &&
 		slices.Equal(now.expires, s.expires) && slices.Equal(now.vary, s.vary) {
@@ -226,7 +227,18 @@ func (s *Sent) Late(h http.Header, p *Policy) (o Outside) {
 			changed[name] = values
 		}
 	}
-	return ReadOutside(changed, p)
+	o = ReadOutside(changed, p)
+	o.Cookie = !p.StoreCookies && setsCookie(changed)
+	return o
+}
+
+func setsCookie(h http.Header) bool {
+	for name, values := range h {
+		if len(values) > 0 && http.CanonicalHeaderKey(name) == "Set-Cookie" {
+			return true
+		}
+	}
+	return false
 }
 
 // added returns what is new in the values of a field: those after the ones that were there before.
@@ -250,20 +262,15 @@ func (p *Policy) targetedNames() []string {
 // place of public and s-maxage, and fields for CDNs and proxies go. A header without Set-Cookie is
 // left alone, and so is one that says nothing of its lifetime.
 func KeepFromOthers(h http.Header) {
-	cookie, spoke := false, false
-	for name := range h {
-		switch http.CanonicalHeaderKey(name) {
-		case "Set-Cookie":
-			cookie = cookie || len(h[name]) > 0
-		case "Cache-Control", "Expires":
-			spoke = true
-		}
-	}
-	if !cookie {
+	if !setsCookie(h) {
 		return
 	}
+	spoke := false
 	for name, values := range h {
-		if len(values) > 0 && forSharedCaches(http.CanonicalHeaderKey(name)) {
+		switch canonical := http.CanonicalHeaderKey(name); {
+		case canonical == "Cache-Control", canonical == "Expires":
+			spoke = true
+		case len(values) > 0 && forSharedCaches(canonical):
 			delete(h, name)
 			spoke = true
 		}

@@ -117,34 +117,41 @@ func TestOutsideJudged(t *testing.T) {
 
 // What is added while a header is sent is seen, and nothing else is.
 func TestSentLate(t *testing.T) {
-	p := &policy.Policy{}
+	shared := &policy.Policy{Shared: true}
 	before := header("Set-Cookie", "a=1", "Cache-Control", "max-age=60", "Vary", "A", "X", "1")
 	for _, s := range []struct {
 		name string
 		do   func(h http.Header)
 		want policy.Reason
+		p    *policy.Policy
 	}{
-		{"nothing", func(h http.Header) {}, ""},
-		{"a field without meaning for caches", func(h http.Header) { h.Set("Y", "1") }, ""},
-		{"a cookie", func(h http.Header) { h.Add("Set-Cookie", "b=1") }, policy.ReasonSetCookie},
-		{"a cookie in another spelling", func(h http.Header) { h["set-cookie"] = []string{"b=1"} }, policy.ReasonSetCookie},
-		{"a cookie in the place of another", func(h http.Header) { h.Set("Set-Cookie", "b=1") }, policy.ReasonSetCookie},
-		{"what scs adds to a lifetime", func(h http.Header) { h.Add("Cache-Control", `no-cache="Set-Cookie"`) }, ""},
-		{"no-store", func(h http.Header) { h.Set("Cache-Control", "no-store") }, policy.ReasonNoStore},
-		{"private, added", func(h http.Header) { h.Add("Cache-Control", "private") }, policy.ReasonPrivate},
-		{"an Expires", func(h http.Header) { h.Set("Expires", "0") }, policy.ReasonExpired},
-		{"a Vary", func(h http.Header) { h.Add("Vary", "Cookie") }, policy.ReasonVaryStar},
-		{"a compressor's Vary", func(h http.Header) { h.Add("Vary", "Accept-Encoding") }, ""},
+		{"nothing", func(h http.Header) {}, "", nil},
+		{"a field without meaning for caches", func(h http.Header) { h.Set("Y", "1") }, "", nil},
+		{"a cookie", func(h http.Header) { h.Add("Set-Cookie", "b=1") }, policy.ReasonSetCookie, nil},
+		{"a cookie in another spelling", func(h http.Header) { h["set-cookie"] = []string{"b=1"} }, policy.ReasonSetCookie, nil},
+		{"a cookie in the place of another", func(h http.Header) { h.Set("Set-Cookie", "b=1") }, policy.ReasonSetCookie, nil},
+		{"what scs adds to a lifetime", func(h http.Header) { h.Add("Cache-Control", `no-cache="Set-Cookie"`) }, "", nil},
+		{"no-store", func(h http.Header) { h.Set("Cache-Control", "no-store") }, policy.ReasonNoStore, nil},
+		{"private, added", func(h http.Header) { h.Add("Cache-Control", "private") }, policy.ReasonPrivate, nil},
+		{"an Expires", func(h http.Header) { h.Set("Expires", "0") }, policy.ReasonExpired, nil},
+		{"a Vary", func(h http.Header) { h.Add("Vary", "Cookie") }, policy.ReasonVaryStar, nil},
+		{"a compressor's Vary", func(h http.Header) { h.Add("Vary", "Accept-Encoding") }, "", nil},
 		{"a CORS handler's Vary", func(h http.Header) {
 			h.Add("Vary", "Origin")
 			h.Set("Access-Control-Allow-Origin", "https://a")
-		}, ""},
+		}, "", nil},
+		{"a cookie, and the page is for all", func(h http.Header) { h.Add("Set-Cookie", "b=1") }, policy.ReasonSetCookie, shared},
+		{"a cookie, and cookies are stored", func(h http.Header) { h.Add("Set-Cookie", "b=1") }, "", &policy.Policy{StoreCookies: true}},
+		{"a session handler's Vary, and the page is for all", func(h http.Header) { h.Add("Vary", "Cookie") }, "", shared},
 	} {
 		h := before.Clone()
 		sent := policy.SentWith(h)
 		s.do(h)
-		o := sent.Late(h, p)
-		if got := o.Objects(&store.Entry{}, p, time.Now()); got != s.want {
+		if s.p == nil {
+			s.p = &policy.Policy{}
+		}
+		o := sent.Late(h, s.p)
+		if got := o.Objects(&store.Entry{}, s.p, time.Now()); got != s.want {
 			t.Errorf("%s: got %q, want %q", s.name, got, s.want)
 		}
 	}

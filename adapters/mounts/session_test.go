@@ -233,6 +233,32 @@ func TestPageWithoutSession(t *testing.T) {
 	want(t, "runs", runs, 1)
 }
 
+// A page that is the same for all is served to those with a session, too, and a visit that begins one is not stored.
+func TestSharedPageBesideSessions(t *testing.T) {
+	m := scs.New()
+	cache := newCache(t)
+	runs := 0
+	about := cache.With(policy.Policy{TTL: time.Minute, Shared: true})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		runs++
+		io.WriteString(w, "about")
+	}))
+	login := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		m.Put(r.Context(), "n", "1")
+		io.WriteString(w, "hello")
+	})
+	mux := http.NewServeMux()
+	mux.Handle("/about", about)
+	mux.Handle("/login", login)
+	h := m.LoadAndSave(mux)
+	alice := newVisitor(h)
+	alice.get("/login")
+	for i := range 3 {
+		want(t, "hit", strings.Contains(alice.get("/about").Header().Get("Cache-Status"), "hit"), i > 0)
+		want(t, "hit of another", strings.Contains(newVisitor(h).get("/about").Header().Get("Cache-Status"), "hit"), true)
+	}
+	want(t, "runs", runs, 1)
+}
+
 // A refresh in the background that sets a cookie renews nothing.
 func TestRefreshThatBeginsASession(t *testing.T) {
 	m := scs.New()

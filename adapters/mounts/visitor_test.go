@@ -46,3 +46,11 @@ func (v *visitor) post(target string, form url.Values) *httptest.ResponseRecorde
 func (v *visitor) method(method, target string) *httptest.ResponseRecorder {
 	return v.send(httptest.NewRequest(method, target, nil))
 }
+
+func (v *visitor) fields(method, target string, fields ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, target, nil)
+	for i := 0; i < len(fields); i += 2 {
+		r.Header.Add(fields[i], fields[i+1])
+	}
+	return v.send(r)
+}
