@@ -19,8 +19,9 @@ func carriesIdentity(name string, values []string) bool {
 }
 
 // exempt lists beginnings of names: of fields that browsers make themselves and scripts cannot, of what tracers carry
-// along, and the number that Apple's media player gives to each film.
-var exempt = [...]string{"Sec-", "X-Playback-Session-Id", "Ot-Baggage-", "Uberctx-", "X-Datadog-"}
+// along, of what hosting services tell of the site's own account, and the number that Apple's media player gives
+// to each film.
+var exempt = [...]string{"Sec-", "Ot-Baggage-", "Uberctx-", "X-Datadog-", "X-Nf-", "X-Vercel-", "X-Playback-Session-Id"}
 
 // inKey reports whether every field of h that carries identity is one of those whose values are part of the
 // key: then each user has entries of their own.

@@ -334,6 +334,9 @@ X-AppEngine-User-IP: 203.0.113.9
 Fly-Client-IP: 203.0.113.9
 Fly-Region: lhr
 X-Vercel-IP-Country: GB
+X-Vercel-Oidc-Token: 5f
+X-NF-Account-ID: 5f
+X-NF-Client-Connection-IP: 203.0.113.9
 Rndr-Id: 5f`,
 	"nginx, Envoy and HAProxy in front": `
 X-Real-IP: 203.0.113.9
