@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alexedwards/scs/v2"
-
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 )
@@ -43,9 +41,7 @@ func TestAPageThatASessionOfSCSBeganWith(t *testing.T) {
 		{"cookies are stored", policy.Policy{TTL: time.Minute, StoreCookies: true}, nil, true},
 	} {
 		t.Run(s.name, func(t *testing.T) {
-			sessions := scs.New()
-			stop := sessions.Store.(interface{ StopCleanup() })
-			t.Cleanup(stop.StopCleanup)
+			sessions := newSessions()
 			visitors := 0
 			page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.Header.Get("If-None-Match") != "" {
