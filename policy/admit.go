@@ -137,6 +137,8 @@ func refuse(req *Request, status int, h http.Header, p *Policy, d *ResponseDirec
 		return ReasonPrivate
 	case endless(h):
 		return ReasonStream
+	case req.connectionAuth, ConnectionAuth(h["Www-Authenticate"]):
+		return ReasonConnectionAuth
 	case star:
 		return ReasonVaryStar
 	case req.Credentials && !p.Shared && !d.consents(req, a):

@@ -65,6 +65,8 @@ func planOf(r *http.Request, p *Policy, c Class, s seen) (Plan, Reason) {
 		return Pass, ReasonConnection
 	case p.passesByCookie(r.Header):
 		return Pass, ReasonPassCookie
+	case s&sawAuthorization != 0 && ConnectionAuth(r.Header["Authorization"]):
+		return Pass, ReasonConnectionAuth
 	}
 	return Lookup, ""
 }

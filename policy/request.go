@@ -40,6 +40,7 @@ type Request struct {
 	// Authorization: the request has an Authorization field (RFC 9111 section 3.5).
 	// Credentials: it identifies a user, by Authorization or otherwise.
 	Authorization, Credentials bool
+	connectionAuth             bool // its Authorization is the connection's
 	others                     bool // beside Authorization, it identifies a user otherwise
 
 	Conditional bool // has If-None-Match or If-Modified-Since
@@ -93,6 +94,7 @@ func (q *Request) Read(r *http.Request, p *Policy, known *Known) (Plan, Reason) 
 	}
 	s := scan(r.Header)
 	q.Authorization = s&sawAuthorization != 0
+	q.connectionAuth = q.Authorization && ConnectionAuth(r.Header["Authorization"])
 	q.others = identifies(r, p, s)
 	q.Credentials = q.Authorization || q.others
 	q.Conditional = s&sawConditional != 0
