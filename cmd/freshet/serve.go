@@ -100,6 +100,7 @@ func serveProxy(ctx context.Context, listener net.Listener, f *proxyFlags, entri
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
+	p.Attach(server)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {

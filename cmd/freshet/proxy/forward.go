@@ -49,6 +49,7 @@ func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
 	} else {
 		p.extendForwarded(r)
 	}
+	unshow(r.Out)
 	p.via.request(r.Out, r.In)
 	countHop(r.Out)
 }

@@ -5,40 +5,75 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"time"
 
 	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/policy"
 )
 
 // origin is the way to the upstream. It tells the cache of a body that ends before its end, and ends one
 // that has fallen silent.
 type origin struct {
-	transport *http.Transport
-	timeout   time.Duration // 0 or less: none
+	transport *http.Transport // of all
+	once      *http.Transport // uses no connection twice
+	timeout   time.Duration   // 0 or less: none
 }
 
 // newOrigin has a transport of its own, which changes nothing on the way: the environment names no proxy
 // for it, and it compresses and decompresses nothing. How many connections are in use at once is
 // not bounded: waiting for a free one would be a time without bound.
 func newOrigin(timeout time.Duration) *origin {
-	return &origin{timeout: timeout, transport: &http.Transport{
+	o := &origin{timeout: timeout}
+	o.transport = o.newTransport()
+	o.transport.ForceAttemptHTTP2 = true
+	o.once = o.newTransport()
+	o.once.DisableKeepAlives = true
+	return o
+}
+
+// pinned returns a way with one connection, for one client. It speaks HTTP/1.1, as NTLM must.
+func (o *origin) pinned() *http.Transport {
+	t := o.newTransport()
+	t.MaxConnsPerHost, t.MaxIdleConnsPerHost = 1, 1
+	t.IdleConnTimeout = 2 * time.Minute // the client's own ends it sooner
+	return t
+}
+
+func (o *origin) newTransport() *http.Transport {
+	return &http.Transport{
 		DialContext:            (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		ForceAttemptHTTP2:      true,
 		DisableCompression:     true,
 		TLSHandshakeTimeout:    10 * time.Second,
-		ResponseHeaderTimeout:  max(timeout, 0),
+		ResponseHeaderTimeout:  max(o.timeout, 0),
 		ExpectContinueTimeout:  time.Second,
 		MaxIdleConns:           256,
 		MaxIdleConnsPerHost:    256,
 		IdleConnTimeout:        30 * time.Second, // less than servers usually keep theirs
 		MaxResponseHeaderBytes: 1 << 20,
-	}}
+	}
+}
+
+// send sends r its way. On the way of all, a connection over which the upstream asked for NTLM or Negotiate
+// is returned, for whoever has read the response to end: nobody else is to have it.
+func (o *origin) send(r *http.Request) (*http.Response, net.Conn, error) {
+	if way, _ := r.Context().Value(routeKey{}).(*http.Transport); way != nil {
+		res, err := way.RoundTrip(r)
+		return res, nil, err
+	}
+	var conn net.Conn
+	trace := &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) { conn = got.Conn }}
+	res, err := o.transport.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
+	if err != nil || res.ProtoMajor > 1 || !policy.ConnectionAuth(res.Header["Www-Authenticate"]) {
+		conn = nil
+	}
+	return res, conn, err
 }
 
 // RoundTrip implements http.RoundTripper.
 func (o *origin) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(r.Context())
-	res, err := o.transport.RoundTrip(r.WithContext(ctx))
+	res, conn, err := o.send(r.WithContext(ctx))
 	if err != nil {
 		cancel(err)
 		return nil, err
@@ -47,7 +82,7 @@ func (o *origin) RoundTrip(r *http.Request) (*http.Response, error) {
 		res.Body = &upgraded{conn, cancel}
 		return res, nil
 	}
-	b := &body{ReadCloser: res.Body, ctx: ctx, cancel: cancel, timeout: o.timeout}
+	b := &body{ReadCloser: res.Body, ctx: ctx, cancel: cancel, timeout: o.timeout, conn: conn}
 	if o.timeout > 0 {
 		b.silence = time.AfterFunc(o.timeout, func() { cancel(errSilent) })
 		b.silence.Stop()
@@ -62,6 +97,7 @@ type body struct {
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 	timeout time.Duration
+	conn    net.Conn    // to be closed when the body is; nil: none
 	silence *time.Timer // runs while a Read waits; nil: it may wait for ever
 }
 
@@ -90,6 +126,9 @@ func (b *body) Close() error {
 	}
 	err := b.ReadCloser.Close()
 	b.cancel(nil)
+	if b.conn != nil {
+		b.conn.Close()
+	}
 	return err
 }
 

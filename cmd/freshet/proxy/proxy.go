@@ -60,6 +60,7 @@ type Proxy struct {
 	cached   http.Handler
 	own      *memstore.Store // nil: the store is the caller's
 	via      via
+	pins     pins
 }
 
 // New returns a proxy in front of the server at upstream, an http or https URL with a host and, if
@@ -136,7 +137,12 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 	case atLastHop(r):
 		answerLastHop(w, r)
 	default:
-		p.cached.ServeHTTP(w, p.endToEnd(r))
+		way := p.route(r)
+		if r = p.endToEnd(r); way != nil {
+			p.serveRouted(w, r, way)
+			return
+		}
+		p.cached.ServeHTTP(w, r)
 	}
 }
 
@@ -145,6 +151,7 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 func (p *Proxy) Close(ctx context.Context) error {
 	err := p.cache.Close(ctx)
 	p.origin.transport.CloseIdleConnections()
+	p.pins.close()
 	if p.own != nil {
 		p.own.Close()
 	}
