@@ -37,6 +37,9 @@ where:
                          --preserve-host=false the upstream gets the host of its own URL
   --trust-forwarded      believe the X-Forwarded-For, -Host, -Proto and Forwarded of clients: only
                          behind a proxy of your own (default false: they are replaced)
+  --allow-underscores    let request fields through whose names have other characters than letters,
+                         digits and hyphens (default false: they are dropped, since many apps take
+                         X_Forwarded_For for X-Forwarded-For)
   --timeout DURATION     how long the upstream may be silent (default 1m)
 
 what is kept:
@@ -98,6 +101,7 @@ type proxyFlags struct {
 	upstream       *url.URL
 	preserveHost   bool
 	trustForwarded bool
+	underscores    bool
 	timeout        time.Duration
 
 	store        open.Choice
@@ -151,6 +155,7 @@ func newProxyFlags() (*proxyFlags, *flag.FlagSet) {
 	set.Func("upstream", "", into(&f.upstream, readUpstream))
 	set.BoolVar(&f.preserveHost, "preserve-host", true, "")
 	set.BoolVar(&f.trustForwarded, "trust-forwarded", false, "")
+	set.BoolVar(&f.underscores, "allow-underscores", false, "")
 	set.Func("timeout", "", into(&f.timeout, readTimeout))
 	set.StringVar(&f.store.URL, "store", "", "")
 	set.Func("memory", "", into(&f.memory, atLeast(1<<20, "1MiB")))

@@ -133,7 +133,7 @@ func newProxy(f *proxyFlags, entries store.Store, log *slog.Logger) (*proxy.Prox
 	usual.MaxBody = f.maxBody
 	cache.Policy = func(*http.Request) *policy.Policy { return &usual }
 	o := proxy.Options{
-		Cache: cache, ReplaceHost: !f.preserveHost, TrustForwarded: f.trustForwarded, Timeout: f.timeout, Log: log,
+		Cache: cache, ReplaceHost: !f.preserveHost, TrustForwarded: f.trustForwarded, AllowUnderscores: f.underscores, Timeout: f.timeout, Log: log,
 	}
 	if f.log {
 		o.Access = log

@@ -54,6 +54,16 @@ func TestWhatTheUpstreamSees(t *testing.T) {
 		{story: "nothing hop-by-hop",
 			header: []string{"Connection", "X-Hop", "X-Hop", "1", "Keep-Alive", "5", "Proxy-Authorization", "Basic x", "Te", "gzip"},
 			misses: []string{"X-Hop", "Keep-Alive", "Proxy-Authorization", "Te:"}},
+		{story: "no names that apps take for others",
+			header: []string{"X_Forwarded_For", "6.6.6.6", "X_Token", "1", "X.Token", "2", "Content_Length", "3", "Proxy", "evil:80", "X-Token-2", "4"},
+			sees:   []string{"X-Token-2: 4\r", "X-Forwarded-For: 127.0.0.1\r"}, misses: []string{"6.6.6.6", "_", "X.", "evil"}},
+		{story: "other names, if so wished, but none that stand for others", options: proxy.Options{AllowUnderscores: true},
+			header: []string{"X_Forwarded_For", "6.6.6.6", "X.Forwarded.Proto", "evil", "X_Token", "1", "X_Key", "evil", "X-Key", "2", "X.Both", "evil", "X_Both", "evil",
+				"Content_Length", "333", "Hos_T", "5", "host_", "6", "Proxy", "evil:80", "Via_", "7"},
+			sees: []string{"X_token: 1\r", "X-Key: 2\r", "Hos_t: 5\r", "X-Forwarded-For: 127.0.0.1\r"}, misses: []string{"6.6.6.6", "evil", "333"}},
+		{story: "no such names of a proxy that is trusted either", options: proxy.Options{TrustForwarded: true},
+			header: []string{"X-Forwarded-For", "6.6.6.6", "X_Forwarded_For", "evil", "X_Forwarded_Host", "evil"},
+			sees:   []string{"X-Forwarded-For: 6.6.6.6, 127.0.0.1\r"}, misses: []string{"evil"}},
 		{story: "the way it came", header: []string{"Via", "1.0 fred", "User-Agent", "me/1"},
 			sees: []string{"Via: 1.0 fred\r", "Via: 1.1 Freshet (", "User-Agent: me/1\r"}},
 	} {
@@ -259,6 +269,31 @@ func TestCacheSeesWhatTheUpstreamSees(t *testing.T) {
 	s.get("/each")
 	if got := s.get("/each"); !strings.HasPrefix(got.cache(), "fwd") {
 		t.Errorf("[%s]: shared what was made for one address", got.cache())
+	}
+}
+
+// A field that the upstream does not get to see splits nothing, and one that it sees does.
+func TestCacheSeesNoAmbiguousNames(t *testing.T) {
+	for _, c := range []struct {
+		allow bool
+		runs  int64
+	}{{false, 1}, {true, 2}} {
+		s := serve(t, proxy.Options{AllowUnderscores: c.allow}, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			w.Header().Set("Vary", "X_token")
+			io.WriteString(w, "token "+r.Header.Get("X_token"))
+		})
+		host := []string{"Host", "a"}
+		for _, value := range []string{"1", "2"} {
+			want := "token "
+			if c.allow {
+				want += value
+			}
+			if got := raw(t, s, "GET / HTTP/1.1\r\n", append(host, "X_Token", value)); got != want {
+				t.Errorf("allowed %t: %q, want %q", c.allow, got, want)
+			}
+		}
+		s.ran(c.runs)
 	}
 }
 

@@ -9,7 +9,8 @@ import (
 )
 
 // endToEnd returns r without what is not meant to go through: the fields that Connection names (RFC 9110
-// section 7.6.1) and, unless they are trusted, the forwarding ones. The upstream does not get to
+// section 7.6.1), those that apps could take for others (see ambiguous) and, unless they are
+// trusted, the forwarding ones. The upstream does not get to
 // see them, so the cache must not either: a response that was made without a field would be stored
 // for requests with it.
 func (p *Proxy) endToEnd(r *http.Request) *http.Request {
@@ -37,6 +38,11 @@ func (p *Proxy) endToEnd(r *http.Request) *http.Request {
 	}
 	if !p.options.TrustForwarded {
 		for _, name := range forwarding {
+			drop(name)
+		}
+	}
+	for name := range r.Header {
+		if p.ambiguous(name, r.Header) {
 			drop(name)
 		}
 	}

@@ -35,6 +35,12 @@ type Options struct {
 	// address appended to the second, and the cache keeps apart what they tell apart.
 	// Default: they are replaced by what the proxy itself knows.
 	TrustForwarded bool
+	// AllowUnderscores lets request fields through whose names have other characters than letters, digits
+	// and hyphens, such as X_Token. CGI, WSGI, Rack, PHP and others read X_Forwarded_For as
+	// X-Forwarded-For, so one whose name they could take for another field's of the request, or for
+	// one that the proxy sets or vouches for, is dropped all the same. Default: all such fields are
+	// dropped, for the cache too. The field Proxy always is: CGI makes HTTP_PROXY of it.
+	AllowUnderscores bool
 	// Timeout is how long the upstream may take to begin its response once it has the request, and
 	// then be silent within it. Default DefaultTimeout; negative: for ever. An upgraded connection
 	// may be silent for any time.
