@@ -92,7 +92,8 @@ without them and states a lifetime of its own; what is kept by heuristics, or to
 time, is for requests without them only.
 
 SIGINT or SIGTERM ends it: it takes no new requests, finishes those it has (30 seconds at most), and
-exits with status 0. The status is 2 if it could not start as asked, 1 if it failed later.
+exits with status 0; a second one ends it at once. SIGHUP changes nothing. The status is 2 if it
+could not start as asked, 1 if it failed later.
 `
 
 // proxyFlags are the settings of freshet proxy.
@@ -170,6 +171,7 @@ func newProxyFlags() (*proxyFlags, *flag.FlagSet) {
 	set.Func("name", "", into(&f.name, readName))
 	set.BoolVar(&f.log, "log", false, "")
 	set.StringVar(&f.config, "config", "", "")
+	once(set)
 	return f, set
 }
 

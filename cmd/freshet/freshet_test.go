@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -102,6 +103,11 @@ func TestExitStatusAndMessage(t *testing.T) {
 		{"no cookie at all", []string{"FRESHET_PROXY_PASS_COOKIES=a,,b"}, []string{"proxy", up}, 2, "allowed are names of cookies"},
 		{"neither yes nor no", nil, []string{"proxy", up, "--store-cookies=perhaps"}, 2, `--store-cookies "perhaps": allowed are true and false`},
 		{"a name with a line break", nil, []string{"proxy", up, "--name", "a\r\nb"}, 2, `--name "a\r\nb": allowed are letters`},
+		{"two upstreams", nil, []string{"proxy", up, "--upstream", "http://127.0.0.1:8"}, 2, `--upstream "http://127.0.0.1:8": given twice: keep one`},
+		{"the same upstream twice", nil, []string{"proxy", up, up}, 2, `--upstream "http://127.0.0.1:9": given twice: keep one`},
+		{"two files", nil, []string{"proxy", up, "--config", "a.ini", "--config=b.ini"}, 2, `--config "b.ini": given twice: keep one`},
+		{"yes and no", nil, []string{"proxy", up, "--log", "--log=false"}, 2, `--log "false": given twice: keep one`},
+		{"two stores", nil, []string{"health", "--store", "redis://a", "--store", "redis://b"}, 2, `--store "redis://b": given twice: keep one`},
 		{"a file that is not there", nil, []string{"proxy", up, "--config", "/nowhere.ini"}, 2, "open /nowhere.ini: no such file"},
 		{"a folder for a file", nil, []string{"proxy", up, "--config", folder}, 2, "is a directory"},
 		{"an unknown setting", nil, []string{"proxy", up, "--config", file("a.ini", "[freshet]\nproxy.memmory = 1MiB\n")}, 2,
@@ -141,7 +147,25 @@ type running struct {
 	cmd    *exec.Cmd
 	url    string
 	line   string // what it said at its start
-	stderr bytes.Buffer
+	stderr logged
+}
+
+// logged is what a process says while it runs.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 var startLine = regexp.MustCompile(`^freshet proxy: serving (http://\S+) from http\S+, keeping up to .* in memory(, and all of it in .*)?$`)
@@ -258,6 +282,78 @@ func TestEndsAfterWhatItHasBegun(t *testing.T) {
 	p.cmd.Wait()
 	if status := p.cmd.ProcessState.ExitCode(); status != 0 {
 		t.Errorf("exit status %d: %s", status, &p.stderr)
+	}
+}
+
+// A hangup, which a terminal sends as it closes, cuts nothing.
+func TestHangupChangesNothing(t *testing.T) {
+	asked, answer := make(chan bool), make(chan bool)
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "begun ")
+		w.(http.Flusher).Flush()
+		asked <- true
+		<-answer
+		io.WriteString(w, "and ended")
+	}))
+	defer upstream.Close()
+	defer close(answer)
+	p := start(t, nil, "--listen", "127.0.0.1:0", "--upstream", upstream.URL)
+	for i := range 2 {
+		got := make(chan string)
+		go func() {
+			res, err := http.Get(fmt.Sprintf("%s/%d", p.url, i))
+			if err != nil {
+				got <- err.Error()
+				return
+			}
+			defer res.Body.Close()
+			body, err := io.ReadAll(res.Body)
+			got <- fmt.Sprintf("%s, %v", body, err)
+		}()
+		<-asked
+		p.cmd.Process.Signal(syscall.SIGHUP)
+		for heard := "SIGHUP changes nothing"; strings.Count(p.stderr.String(), heard) <= i; time.Sleep(time.Millisecond) {
+			select {
+			case body := <-got:
+				t.Fatalf("the response was cut: %q", body)
+			default:
+			}
+		}
+		answer <- true
+		if body := <-got; body != "begun and ended, <nil>" {
+			t.Errorf("%q, want all of it", body)
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+	if status := p.stop(syscall.SIGTERM); status != 0 {
+		t.Errorf("exit status %d: %s", status, &p.stderr)
+	}
+}
+
+// Who cannot wait for the responses that are on their way says so again.
+func TestSecondSignalEndsAtOnce(t *testing.T) {
+	asked, never := make(chan bool), make(chan bool)
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- true
+		<-never
+	}))
+	defer upstream.Close()
+	defer close(never)
+	p := start(t, nil, "--listen", "127.0.0.1:0", "--upstream", upstream.URL)
+	go http.Get(p.url)
+	<-asked
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	for { // until it has heard
+		conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+		if err != nil {
+			break
+		}
+		conn.Close()
+		time.Sleep(time.Millisecond)
+	}
+	p.stop(syscall.SIGTERM)
+	if status := p.cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGTERM {
+		t.Errorf("it ended by itself, with %v", p.cmd.ProcessState)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"strings"
 	"syscall"
 	"time"
@@ -41,6 +42,7 @@ func runProxy(ctx context.Context, args, environ []string, stdout, stderr io.Wri
 		return refuse(stderr, "proxy", cannotListen(f.listen, err))
 	}
 	log := slog.New(slog.NewTextHandler(stderr, nil))
+	defer ignoreHangups(log)()
 	for _, warning := range f.warnings {
 		log.Warn("freshet proxy: " + warning)
 	}
@@ -61,6 +63,22 @@ func runProxy(ctx context.Context, args, environ []string, stdout, stderr io.Wri
 		return exitFailed
 	}
 	return exitOK
+}
+
+// ignoreHangups keeps SIGHUP, which ends a process that does not care for it, from cutting responses: closed
+// terminals send it, and those who expect settings to be read anew. It returns what ends that.
+func ignoreHangups(log *slog.Logger) (stop func()) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		for range hangups {
+			log.Warn("freshet proxy: SIGHUP changes nothing: settings are read at the start; to end it, send SIGTERM")
+		}
+	}()
+	return func() {
+		signal.Stop(hangups)
+		close(hangups)
+	}
 }
 
 // refuse says, a line for each that is wrong, why a command does not start.

@@ -89,6 +89,7 @@ func readStoreFlags(command string, args, environ []string) (*storeFlags, error)
 	if command == "migrate" {
 		set.BoolVar(&f.dryRun, "dry-run", false, "")
 	}
+	once(set)
 	if err := set.Parse(args); err != nil {
 		return nil, inOurWords(err)
 	}

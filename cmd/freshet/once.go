@@ -1,0 +1,34 @@
+package main
+
+import (
+	"errors"
+	"flag"
+)
+
+// once makes it an error to give a flag twice: of two upstreams one would be left out without a word.
+func once(set *flag.FlagSet) {
+	set.VisitAll(func(f *flag.Flag) { f.Value = &single{Value: f.Value} })
+}
+
+// single is the value of a flag that is set once at most.
+type single struct {
+	flag.Value
+	set bool
+}
+
+var errTwice = errors.New("given twice: keep one")
+
+// Set sets the value, the first time.
+func (s *single) Set(text string) error {
+	if s.set {
+		return errTwice
+	}
+	s.set = true
+	return s.Value.Set(text)
+}
+
+// IsBoolFlag reports whether the flag may stand without a value.
+func (s *single) IsBoolFlag() bool {
+	b, ok := s.Value.(interface{ IsBoolFlag() bool })
+	return ok && b.IsBoolFlag()
+}
