@@ -2,12 +2,13 @@
 # make bench  installs what the measurement needs and is missing, measures beside other caches, and writes
 #             a report to bench/results
 # make bench-check  fails when a benchmark is worse than bench/check promises
+# make soak   what takes hours: the tests 20 times in a row beside two copies of themselves, then mutations
 # make fmt    formats the code
 
 GO ?= go
 GOFMT = $$($(GO) env GOROOT)/bin/gofmt
 
-.PHONY: bench-check test tools check race bench-module bench bench-tools fmt
+.PHONY: bench-check test tools check race bench-module bench bench-tools soak soak-tests soak-mutants fmt
 
 test: tools check race bench-module
 
@@ -61,6 +62,35 @@ bench-tools:
 	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	  command -v apt-get >/dev/null || { echo "the measurement needs these, and there is no apt-get to install them:$$missing" >&2; exit 1; }; \
 	  $(APT_GET) update -qq && $(APT_GET) install -y -qq --no-install-recommends $$missing; }
+
+soak: soak-tests soak-mutants
+
+# A test that needs a machine of its own fails here: three copies at a time, on whatever cores there are.
+SOAK_ROUNDS = 20
+
+soak-tests: tools
+	@logs=$$(mktemp -d); \
+	for round in $$(seq $(SOAK_ROUNDS)); do \
+	  for copy in 1 2 3; do \
+	    { FRESHET_TEST_SERVERS=required CGO_ENABLED=1 $(GO) test -race -count=1 ./... >$$logs/$$copy 2>&1; echo $$? >$$logs/status-$$copy; } & \
+	  done; wait; \
+	  for copy in 1 2 3; do \
+	    [ "$$(cat $$logs/status-$$copy)" = 0 ] && continue; \
+	    grep -v '^ok\|no test files' $$logs/$$copy; \
+	    echo "round $$round of $(SOAK_ROUNDS) failed: all of it is in $$logs" >&2; exit 1; \
+	  done; \
+	  echo "round $$round of $(SOAK_ROUNDS): three times well"; \
+	done; rm -r $$logs
+
+# Each mutant is a change of one operator that a test should notice; those that LIVED show a test that lacks, or code
+# that is not needed. MUTANTS takes packages and flags: make soak-mutants MUTANTS='./store -S=l'.
+GREMLINS = github.com/go-gremlins/gremlins/cmd/gremlins@v0.6.0
+MUTANTS = ./policy ./middleware ./store
+
+soak-mutants: tools
+	for each in $(filter-out -%,$(MUTANTS)); do \
+	  GOFLAGS= $(GO) run $(GREMLINS) unleash $$each --timeout-coefficient 4 $(filter -%,$(MUTANTS)) || exit 1; \
+	done
 
 fmt:
 	$(GOFMT) -w .
