@@ -244,17 +244,13 @@ func (n *run) validates() bool {
 		n.req.Class == policy.Read && !n.req.Range && !n.req.Directives.NoStore
 }
 
-// adopt makes p the policy by which the response is judged.
-func (n *run) adopt(p *policy.Policy) {
+// adopt makes what governs x, an inner mount's, govern the response.
+func (n *run) adopt(x *exchange) {
 	if n.mode != holding || n.wrote {
 		return
 	}
-	n.p, n.outside = p, policy.ReadOutside(n.w.Header(), p)
-	if n.off = n.resolve(); n.off {
-		off := *p
-		off.Off = true
-		n.p = &off
-	}
+	n.p, n.outside = x.p, policy.ReadOutside(n.w.Header(), x.p)
+	n.ttl, n.governed = x.ttl, x.governed
 	n.f.limit = n.maxBody()
 }
 

@@ -143,7 +143,7 @@ func (x *exchange) nested() bool {
 	if x.p.Credentials != nil || outer.p.Shared && !x.p.Shared {
 		outer.said.NoStore() // the outer mount could not tell whom a stored response is for
 	} else {
-		outer.adopt(x.p)
+		outer.adopt(x)
 	}
 	x.next.ServeHTTP(x.w, x.r)
 	return true

@@ -138,6 +138,25 @@ func TestRelated(t *testing.T) {
 	})
 }
 
+// A target in absolute form without a path has the target "", whatever middleware has made of the URL since.
+func TestATargetWithoutAPath(t *testing.T) {
+	r := wire(t, "GET http://a.example HTTP/1.1", "Host: a.example")
+	r.URL.Path, r.URL.RawQuery = "/rewritten", "q"
+	if q, _, _ := ReadRequest(r, &Policy{}); q.Target != "" {
+		t.Errorf("the target is %q, want none", q.Target)
+	}
+}
+
+// A reference as long as a key may be is resolved, a longer one names nothing.
+func TestALongReference(t *testing.T) {
+	q, _, _ := ReadRequest(wire(t, "PUT /a HTTP/1.1", "Host: a.example"), &Policy{})
+	for n, want := range map[int]int{MaxKey: 1, MaxKey + 1: 0} {
+		if got := q.Related(http.Header{"Location": {"/" + strings.Repeat("x", n-1)}}, &Policy{}); len(got) != want {
+			t.Errorf("a reference of %d bytes names %d URIs, want %d", n, len(got), want)
+		}
+	}
+}
+
 func TestSelfLocation(t *testing.T) {
 	for _, c := range []struct {
 		story  string
