@@ -4,27 +4,35 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"time"
+
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
 )
 
 // body writes the body of one response, and touches nothing else of the client's. Of a run whose response streams it
 // does so in a goroutine beside the handler's.
 type body struct {
-	w   http.ResponseWriter
-	ctx context.Context // the request's
+	w     http.ResponseWriter
+	ctx   context.Context // the request's
+	stall *stall
 }
 
-func (x *exchange) body() body { return body{w: x.w, ctx: x.r.Context()} }
+// body returns the writer of the exchange's response, in the goroutine of its request.
+func (x *exchange) body() body { return body{x.w, x.r.Context(), newStall(x.c, x.w)} }
 
 // stream writes the body as it comes. It returns an error when the client did not get all of it.
 func (b body) stream(f *fill, rd *reader) error {
-	flusher := http.NewResponseController(b.w)
+	f.mu.Lock()
+	rd.stall = b.stall
+	f.mu.Unlock()
 	for {
 		p, err := f.next(b.ctx, rd)
 		if err != nil {
 			return err
 		}
 		if len(p.bytes) > 0 {
-			if _, err := b.w.Write(p.bytes); err != nil {
+			if _, err := b.stall.write(b.w, p.bytes); err != nil {
 				if cause := context.Cause(b.ctx); cause != nil {
 					return cause
 				}
@@ -32,12 +40,68 @@ func (b body) stream(f *fill, rd *reader) error {
 			}
 		}
 		if p.flush {
-			flusher.Flush()
+			b.stall.flush(b.w)
 		}
 		if p.ended {
 			return nil
 		}
 	}
+}
+
+// send writes a body that is all there, or a part of it, to the client.
+func (x *exchange) send(p []byte) {
+	if len(p) <= bigBody {
+		x.w.Write(p)
+		return
+	}
+	s := x.stall
+	if s == nil {
+		s = newStall(x.c, x.w)
+	}
+	s.write(x.w, p) // what was cut off is shorter than its length, and cannot be taken for whole
+}
+
+// held is a stored body that one client reads, counted.
+type held struct {
+	pin   *pin
+	stall *stall
+}
+
+// hold counts a long body of e for as long as its client reads it. It fails when there is no room and others have to
+// go first.
+func (x *exchange) hold(e *store.Entry, now time.Time, force bool) (h held, ok bool) {
+	if len(e.Body) <= bigBody || x.req.Class == policy.Head ||
+		x.req.Conditional && policy.ConditionalStatus(e.Status) && policy.NotModified(x.r.Header, e.Header, now) {
+		return h, true
+	}
+	h.stall = newStall(x.c, x.w)
+	h.pin = x.c.reads.hold(e.Key, e.Body, h.stall, force)
+	x.stall = h.stall
+	return h, h.pin != nil
+}
+
+func (x *exchange) letGo(h held) {
+	x.stall = nil
+	if h.pin != nil {
+		x.c.reads.leave(h.pin, h.stall)
+		x.c.reads.release(h.pin)
+	}
+}
+
+// hit answers with a whole entry, or runs the handler when clients that stall hold too much of what they read.
+func (x *exchange) hit(e *store.Entry, out policy.Outcome, now time.Time) {
+	if len(e.Body) <= bigBody {
+		x.deliver(e, out, now)
+		return
+	}
+	h, ok := x.hold(e, now, false)
+	if !ok {
+		x.stall = nil
+		x.alone(nil, policy.Verdict{}, policy.Outcome{Fwd: policy.FwdMiss, Detail: ReasonCrowded})
+		return
+	}
+	defer x.letGo(h)
+	x.deliver(e, out, now)
 }
 
 // trailer sets the fields that come behind a body that was streamed.

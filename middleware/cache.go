@@ -64,6 +64,15 @@ type Cache struct {
 	// MaxFillBytes bounds what all fills together hold in memory besides the store. A response that
 	// would take it past the bound streams on, unstored. Default 256 MiB.
 	MaxFillBytes int64
+	// MaxReadBytes bounds what clients hold of stored responses longer than 64 KiB that they are still reading and that
+	// the store has let go, each counted once. Past it clients that have taken nothing for a second are cut off, and
+	// handlers answer until there is room. Default 256 MiB.
+	MaxReadBytes int64
+	// StallTimeout is how long a client may take nothing of a response: of 32 KiB, of what is longer than 64 KiB or
+	// streams. Then it is cut off by a write deadline in the past, which is set at that moment: no deadline of the
+	// server's or of the app's is put off. A client of HTTP/2 that reads nothing from its connection at all is out of
+	// its reach, and takes http.HTTP2Config.WriteByteTimeout. Default 1 minute; negative: never.
+	StallTimeout time.Duration
 	// MaxRefreshes bounds how many refreshes run in the background at once. Default 64.
 	MaxRefreshes int
 
@@ -87,6 +96,7 @@ type Cache struct {
 	advice   advice
 	leaves   leaveOut
 	filling  budget
+	reads    reads
 	indexMu  [64]sync.Mutex // serialises changes of one key's index of variants, by the key's hash
 
 	background sync.WaitGroup
@@ -102,6 +112,8 @@ const (
 	DefaultStoreTimeout = 250 * time.Millisecond
 	DefaultMaxLag       = 5 * time.Second
 	DefaultMaxFillBytes = 256 << 20
+	DefaultMaxReadBytes = 256 << 20
+	DefaultStallTimeout = time.Minute
 	DefaultMaxRefreshes = 64
 )
 
@@ -226,7 +238,14 @@ func (c *Cache) setup() {
 		if c.MaxRefreshes <= 0 {
 			c.MaxRefreshes = DefaultMaxRefreshes
 		}
+		if c.MaxReadBytes <= 0 {
+			c.MaxReadBytes = DefaultMaxReadBytes
+		}
+		if c.StallTimeout == 0 {
+			c.StallTimeout = DefaultStallTimeout
+		}
 		c.filling.limit = c.MaxFillBytes
+		c.reads = reads{c: c, limit: c.MaxReadBytes, pins: map[*byte]*pin{}}
 		c.refreshing = make(chan struct{}, c.MaxRefreshes)
 		c.stop, c.halt = context.WithCancel(context.Background())
 		c.startJournal()

@@ -39,7 +39,7 @@ func (x *exchange) fill(e *store.Entry, v policy.Verdict) bool {
 	}
 	if e := x.anew(f); e != nil {
 		now := time.Now()
-		x.deliver(e, policy.Outcome{Hit: true, TTL: e.Fresh - e.CurrentAge(now), HasTTL: true}, now)
+		x.hit(e, policy.Outcome{Hit: true, TTL: e.Fresh - e.CurrentAge(now), HasTTL: true}, now)
 		return true
 	}
 	newRun(x, f, e, v, out).lead()

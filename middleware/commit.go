@@ -317,7 +317,7 @@ func (n *run) send(h http.Header) {
 	n.exchange.header(h, nil, -1, n.out)
 	n.head(n.status)
 	if held := n.f.body; len(held) > 0 {
-		n.w.Write(held)
+		n.watch(n.c, n.w, int64(len(held))).write(n.w, held)
 		n.f.body = nil
 	}
 }

@@ -23,6 +23,8 @@ func (x *exchange) deliver(e *store.Entry, out policy.Outcome, now time.Time) {
 // deliverOwn answers the leader's own client.
 func (n *run) deliverOwn() {
 	n.client()
+	held, _ := n.hold(n.answer, time.Now(), true)
+	defer n.letGo(held)
 	if n.answer.Status == http.StatusNotModified {
 		n.exchange.notModified(n.own, nil, -1, n.out)
 		return
@@ -82,7 +84,7 @@ func (x *exchange) write(e *store.Entry, h http.Header, aged bool, out policy.Ou
 		return
 	}
 	if len(e.Body) > 0 {
-		x.w.Write(e.Body)
+		x.send(e.Body)
 	}
 	for name, values := range e.Trailer {
 		x.w.Header()[name] = values
@@ -218,7 +220,7 @@ func (x *exchange) writePart(e *store.Entry, h http.Header, spans []store.Span, 
 	if len(spans) == 1 {
 		client["Content-Range"], client["Content-Length"] = partFields(spans[0], total)
 		x.head(http.StatusPartialContent)
-		x.w.Write(policy.Cut(e, spans[0]))
+		x.send(policy.Cut(e, spans[0]))
 		return
 	}
 	boundary := multipart.NewWriter(io.Discard).Boundary()
@@ -227,8 +229,13 @@ func (x *exchange) writePart(e *store.Entry, h http.Header, spans []store.Span, 
 	client["Content-Type"] = []string{"multipart/byteranges; boundary=" + boundary}
 	client["Content-Length"] = []string{strconv.FormatInt(int64(length), 10)}
 	x.head(http.StatusPartialContent)
-	writeParts(x.w, boundary, h, spans, total, func(s store.Span) []byte { return policy.Cut(e, s) })
+	writeParts(sender{x}, boundary, h, spans, total, func(s store.Span) []byte { return policy.Cut(e, s) })
 }
+
+// sender is the client as a writer of parts.
+type sender struct{ x *exchange }
+
+func (w sender) Write(p []byte) (int, error) { w.x.send(p); return len(p), nil }
 
 // partFields returns the values of Content-Range and Content-Length for one part.
 func partFields(span store.Span, total int64) (part, length []string) {
@@ -334,7 +341,7 @@ func (x *exchange) follow(f *fill, e *store.Entry, v policy.Verdict, out policy.
 	now := time.Now()
 	if s == settled {
 		out.Stale = shared.Fresh < shared.CurrentAge(now)
-		x.deliver(shared, out, now)
+		x.hit(shared, out, now)
 		return true
 	}
 	if x.begin(shared.Status, shared.Header, shared.CurrentAge(now), out) {

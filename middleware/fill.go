@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -52,6 +53,8 @@ type fill struct {
 	cut     bool   // ... because something went wrong
 	trailer http.Header
 
+	old     []byte // the body as readers may still have it, in a longer piece of memory
+	pins    []*pin // what its readers hold of the body, once it is another's
 	readers []*reader
 	over    bool          // the run is over: what is left is for the readers
 	beside  int           // how many who have waited too long run the handler just now
@@ -66,6 +69,7 @@ type reader struct {
 	at      int   // where it is among the fill's readers
 	off     int64 // what it has written to its client
 	taken   int64 // what it has been given: more than off while it writes
+	stall   *stall
 	flushes int
 }
 
@@ -157,6 +161,9 @@ func (f *fill) leave(rd *reader) {
 	f.readers[rd.at].at = rd.at
 	f.readers[last] = nil
 	f.readers = f.readers[:last]
+	for _, p := range f.pins {
+		f.c.reads.leave(p, rd.stall)
+	}
 	f.signal()
 	f.deserted()
 	f.giveAll()
@@ -399,6 +406,7 @@ func (f *fill) whole() ([]byte, bool) {
 		return nil, false
 	}
 	if body := f.body; cap(body)-len(body) > len(body)/8 {
+		f.old = body
 		f.body = append(make([]byte, 0, len(body)), body...)
 	}
 	return f.body[:len(f.body):len(f.body)], true
@@ -419,7 +427,51 @@ func (f *fill) release() {
 func (f *fill) giveAll() {
 	if f.over && len(f.readers) == 0 {
 		f.giveBack()
+		f.unpin()
 	}
+}
+
+// handOver gives the grant back when the body is complete, though readers still read it: it is the store's now, or theirs,
+// and counts among what clients read, if there is room. key is what it is stored under.
+func (f *fill) handOver(key string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.keeping || f.granted == 0 || len(f.readers) == 0 || len(f.body) == 0 {
+		return
+	}
+	bodies := [][]byte{f.body}
+	if f.old != nil && f.busy() {
+		bodies = append(bodies, f.old)
+	}
+	f.old = nil
+	for _, body := range bodies {
+		p := f.c.reads.hold(key, body, f.readers[0].stall, false)
+		if p == nil {
+			f.unpin()
+			return
+		}
+		f.pins = append(f.pins, p)
+		for _, rd := range f.readers[1:] {
+			f.c.reads.join(p, rd.stall)
+		}
+	}
+	f.giveBack()
+}
+
+// busy reports whether a reader writes what it was given before. mu is held.
+func (f *fill) busy() bool {
+	return slices.ContainsFunc(f.readers, func(rd *reader) bool { return rd.taken > rd.off })
+}
+
+// unpin releases the pins. mu is held.
+func (f *fill) unpin() {
+	for _, p := range f.pins {
+		for _, rd := range f.readers {
+			f.c.reads.leave(p, rd.stall)
+		}
+		f.c.reads.release(p)
+	}
+	f.pins = nil
 }
 
 // giveBack gives the whole grant back. mu is held.

@@ -25,6 +25,7 @@ const (
 	ReasonJournal      policy.Reason = "journal-lost"   // out of touch with the journal for too long to trust what is stored
 	ReasonWaited       policy.Reason = "waited"         // waited for another's response for longer than Policy.MaxWait
 	ReasonTimeout      policy.Reason = "timeout"        // the handler ran for longer than Policy.Timeout
+	ReasonCrowded      policy.Reason = "crowded"        // clients hold too much of what is stored; the handler answered
 	ReasonStalled      policy.Reason = "stalled"        // the client that led did not take what it was sent, so its run was for it alone
 	ReasonEmpty        policy.Reason = "empty"          // the handler wrote nothing at all, and no lifetime
 	ReasonHandler      policy.Reason = "handler"        // the handler said so, through From

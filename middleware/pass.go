@@ -46,6 +46,7 @@ type passWriter struct {
 	} // or nil
 	onBody func([]byte)
 	failed bool // the client did not get all
+	watched
 }
 
 func (w *passWriter) serve() {
@@ -79,7 +80,7 @@ func (w *passWriter) done() {
 
 func (w *passWriter) Write(p []byte) (int, error) {
 	w.done()
-	n, err := w.ResponseWriter.Write(p)
+	n, err := w.watched.watch(w.x.c, w.ResponseWriter, int64(len(p))).write(w.ResponseWriter, p)
 	w.failed = w.failed || err != nil
 	if w.onBody != nil {
 		w.onBody(p[:n])
@@ -95,7 +96,7 @@ func (w *passWriter) ReadFrom(src io.Reader) (int64, error) {
 	if w.onBody != nil {
 		src = io.TeeReader(src, looker(w.onBody))
 	}
-	n, err := io.Copy(w.ResponseWriter, src)
+	n, err := w.copy(w.x.c, w.ResponseWriter, src)
 	w.failed = w.failed || err != nil
 	return n, err
 }
@@ -110,7 +111,7 @@ func (w *passWriter) Flush() { w.FlushError() }
 // FlushError sends the header, with what the cache has to say, and what has been written.
 func (w *passWriter) FlushError() error {
 	w.done()
-	return http.NewResponseController(w.ResponseWriter).Flush()
+	return w.watched.stall.flush(w.ResponseWriter)
 }
 
 // Hijack hands the connection over; nothing is to be done after.

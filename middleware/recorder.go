@@ -150,7 +150,7 @@ func (w *recorder) Write(p []byte) (int, error) {
 			n.again, w.mode, n.f.body = true, discarding, nil
 		}
 	case direct:
-		return n.w.Write(p)
+		return n.watch(n.c, n.w, int64(len(p))).write(n.w, p)
 	case streaming:
 		if w.refused {
 			return 0, errCut
@@ -194,7 +194,7 @@ func (w *recorder) ReadFrom(src io.Reader) (int64, error) {
 	if w.declared >= 0 {
 		src = io.LimitReader(src, w.declared-w.written)
 	}
-	n, err := io.Copy(w.run.w, src)
+	n, err := w.run.copy(w.run.c, w.run.w, src)
 	w.written += n
 	return total + n, err
 }
@@ -217,7 +217,7 @@ func (w *recorder) FlushError() error {
 	case streaming:
 		w.run.f.flush()
 	case direct:
-		return w.control().Flush()
+		return w.run.watched.stall.flush(w.run.w)
 	}
 	return nil
 }

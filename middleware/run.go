@@ -41,6 +41,7 @@ type run struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	began  time.Time
+	watched
 
 	answer   *store.Entry // the whole answer, for this client and for others
 	own      http.Header  // the answer's header for this client alone, where it differs
@@ -309,6 +310,9 @@ func (n *run) finishStream() {
 		n.out.Stored, n.out.Detail = false, ReasonTooLarge
 	}
 	n.f.retire()
+	if n.kept != nil {
+		n.f.handOver(n.kept.Key)
+	}
 	err := n.served()
 	n.lateAfterAll()
 	switch {

@@ -26,6 +26,7 @@ type exchange struct {
 	flight  string         // the key under which requests for the same response collapse
 	broken  policy.Reason  // what the store failed to do, empty when it works
 	refresh *refreshTicket // this is a refresh in the background
+	stall   *stall         // what watches the client of a long stored body
 	waits   time.Time      // since when it waits for others' responses
 
 	outside  policy.Outside // what handlers outside have put into the client's header
@@ -106,10 +107,10 @@ func (x *exchange) lookup() {
 		}
 		switch {
 		case v.Use == policy.Fresh && x.serves(e, now):
-			x.deliver(e, policy.Outcome{Hit: true, TTL: v.TTL, HasTTL: true}, now)
+			x.hit(e, policy.Outcome{Hit: true, TTL: v.TTL, HasTTL: true}, now)
 			return
 		case v.Use == policy.Grace && x.serves(e, now) && (x.req.Directives.OnlyIfCached || x.renew()):
-			x.deliver(e, policy.Outcome{Hit: true, Stale: true, TTL: v.TTL, HasTTL: true}, now)
+			x.hit(e, policy.Outcome{Hit: true, Stale: true, TTL: v.TTL, HasTTL: true}, now)
 			return
 		case x.req.Directives.OnlyIfCached:
 			x.notCached()

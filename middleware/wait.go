@@ -88,7 +88,7 @@ func (x *exchange) standsFor(e *store.Entry, v policy.Verdict) bool {
 // serveStale answers with e, although it is stale.
 func (x *exchange) serveStale(e *store.Entry, out policy.Outcome) {
 	out.Stale = true
-	x.deliver(e, out, time.Now())
+	x.hit(e, out, time.Now())
 }
 
 // giveUp frees the fill's key, for a reason, although its run goes on. Whoever waits for it looks again.

@@ -144,9 +144,10 @@ func (c *h2Client) ask(path string) {
 	for _, f := range [][2]string{{":method", "GET"}, {":scheme", "http"}, {":authority", "example.com"}, {":path", path}} {
 		enc.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]})
 	}
+	window := c.window
 	c.writes <- func() {
 		io.WriteString(c.conn, http2.ClientPreface)
-		c.framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: c.window})
+		c.framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: window})
 		c.framer.WriteWindowUpdate(0, 1<<30)
 		c.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: fields.Bytes(), EndStream: true, EndHeaders: true})
 	}
@@ -270,6 +271,38 @@ func TestNothingOfTheFrameworkIsTouchedBesideTheHandler(t *testing.T) {
 					all.Wait()
 					stop()
 					want(t, "stored", get(app, "/shops/a/items/1", "Cache-Control", "only-if-cached").Body.Len(), size)
+					if err := c.Close(context.Background()); err != nil {
+						t.Error(err)
+					}
+				})
+			})
+		}
+	}
+}
+
+// A client over HTTP/2 that gives its stream no window is cut off after a minute, of a hit as of a response for it alone,
+// in each framework.
+func TestAStreamWithoutAWindowIsCutOff(t *testing.T) {
+	for name, mount := range apps(t) {
+		for _, says := range []string{"max-age=6000", "private"} {
+			t.Run(name+", "+says, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					c := newCache(t)
+					app := mount(c, func(w http.ResponseWriter, r *http.Request) {
+						w.Header().Set("Cache-Control", says)
+						io.WriteString(w, strings.Repeat("x", 256<<10))
+					})
+					get(app, "/shops/a/items/1")
+					connect, stop := serveH2(t, app)
+					client := connect(1 << 20)
+					client.window = 1 << 10
+					client.ask("/shops/a/items/1")
+					client.window = 1 << 20 // and it gives no more
+					start := time.Now()
+					_, _, whole := client.read()
+					want(t, "whole", whole, false)
+					want(t, "cut off after", time.Since(start), time.Minute)
+					stop()
 					if err := c.Close(context.Background()); err != nil {
 						t.Error(err)
 					}

@@ -41,6 +41,9 @@ where:
                          digits and hyphens (default false: they are dropped, since many apps take
                          X_Forwarded_For for X-Forwarded-For)
   --timeout DURATION     how long the upstream may be silent (default 1m)
+  --stall-timeout DURATION
+                         how long a client may take nothing of a long response before it is cut
+                         off (default 1m; 0 for never)
 
 what is kept:
   --store URL            keep it in a store that lasts, and that several proxies can share:
@@ -104,6 +107,7 @@ type proxyFlags struct {
 	trustForwarded bool
 	underscores    bool
 	timeout        time.Duration
+	stall          time.Duration
 
 	store        open.Choice
 	memory       int64
@@ -147,7 +151,7 @@ func readProxyFlags(args, environ []string) (*proxyFlags, error) {
 
 func newProxyFlags() (*proxyFlags, *flag.FlagSet) {
 	f := &proxyFlags{
-		listen: "127.0.0.1:8080", timeout: proxy.DefaultTimeout,
+		listen: "127.0.0.1:8080", timeout: proxy.DefaultTimeout, stall: middleware.DefaultStallTimeout,
 		memory: memstore.DefaultBytes, maxBody: policy.DefaultMaxBody, documents: policy.DefaultHeuristicDocumentMax, name: middleware.DefaultName,
 	}
 	set := flag.NewFlagSet("freshet proxy", flag.ContinueOnError)
@@ -158,6 +162,7 @@ func newProxyFlags() (*proxyFlags, *flag.FlagSet) {
 	set.BoolVar(&f.trustForwarded, "trust-forwarded", false, "")
 	set.BoolVar(&f.underscores, "allow-underscores", false, "")
 	set.Func("timeout", "", into(&f.timeout, readTimeout))
+	set.Func("stall-timeout", "", into(&f.stall, settings.Duration))
 	set.StringVar(&f.store.URL, "store", "", "")
 	set.Func("memory", "", into(&f.memory, atLeast(1<<20, "1MiB")))
 	set.Func("max-body", "", into(&f.maxBody, atLeast(1, "1")))

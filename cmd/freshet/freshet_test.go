@@ -96,6 +96,7 @@ func TestExitStatusAndMessage(t *testing.T) {
 		{"no memory", nil, []string{"proxy", up, "--memory", "0"}, 2, `--memory "0": allowed is a number of bytes such as 65536, 64KiB or 16MiB, from 1MiB`},
 		{"negative memory", nil, []string{"proxy", up, "--memory", "-5MiB"}, 2, `--memory "-5MiB": allowed is`},
 		{"more memory than there are numbers", nil, []string{"proxy", up, "--memory", "99999999999GiB"}, 2, `--memory "99999999999GiB": allowed is`},
+		{"no stall timeout", nil, []string{"proxy", up, "--stall-timeout", "soon"}, 2, `--stall-timeout "soon": `},
 		{"no time", nil, []string{"proxy", up, "--timeout", "0"}, 2, `--timeout "0": allowed is a length of time greater than 0`},
 		{"a time that is none", nil, []string{"proxy", up, "--stale-if-error", "soon"}, 2, `--stale-if-error "soon": allowed is a length of time`},
 		{"a cookie that is none", nil, []string{"proxy", up, "--pass-cookies=a b"}, 2, `--pass-cookies "a b": allowed are names of cookies`},

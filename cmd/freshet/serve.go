@@ -140,6 +140,9 @@ func serveProxy(ctx context.Context, listener net.Listener, f *proxyFlags, entri
 func newProxy(f *proxyFlags, entries store.Store, log *slog.Logger) (*proxy.Proxy, error) {
 	cache := middleware.New(entries)
 	cache.Name = f.name
+	if cache.StallTimeout = f.stall; f.stall == 0 {
+		cache.StallTimeout = -1
+	}
 	usual := proxy.Policy()
 	usual.Heuristic = f.heuristics
 	if usual.HeuristicDocumentMax = f.documents; f.documents == 0 {
