@@ -37,10 +37,17 @@ type Cache struct {
 	// Expires holds the settings that name a lifetime for each resource. Nil: none.
 	Expires *policy.Expires
 	// Root is the app's outermost handler. A refresh in the background enters there, as a fresh
-	// request that holds nothing of the one that caused it. Nil: there are no refreshes in the
+	// request that holds nothing of the one that caused it. One that came to an http.Server with another
+	// Handler enters by that, so that each of several apps has its own. Nil: there are no refreshes in the
 	// background; the first client that asks during stale-while-revalidate waits for its refresh,
 	// and all others meanwhile get the stale response at once.
 	Root http.Handler
+	// Route names the route that a request took inside the mount, where URL and host do not tell: one that
+	// a router chooses by header fields, say. The name is a part of the key, so it must be the same in
+	// all processes. Set it for routers that make their handlers anew for each request, such as
+	// gorilla/mux with Use (gorillacache.Route), where requests pass otherwise; a function that returns a constant
+	// says that URLs alone tell the routes apart. Nil, or an empty name: the mount and its handler tell.
+	Route func(*http.Request) string
 	// Name is the cache's name in Cache-Status. Default "Freshet".
 	Name string
 	// Observe, when not nil, is told what became of each request, after its response. It is called
@@ -80,8 +87,9 @@ type Cache struct {
 
 	once     sync.Once
 	follow   follower
-	calls    deadline.Source       // of StoreTimeout
-	policies policies              // those of the mounts
+	calls    deadline.Source // of StoreTimeout
+	policies policies        // those of the mounts
+	mounts   mounts
 	targets  targets               // keys of what is asked for most
 	ages     words[int64]          // values of Age
 	outcomes words[policy.Outcome] // values of Cache-Status
@@ -129,7 +137,7 @@ func (c *Cache) Handler(next http.Handler) http.Handler {
 	if next == nil {
 		panic("middleware: Cache.Handler: the handler to wrap is nil")
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { c.Serve(w, r, next) })
+	return c.mount(&Mount{c: c, next: next})
 }
 
 // With returns a middleware for one route: p governs every request that passes through it, whatever
@@ -149,24 +157,8 @@ func (c *Cache) With(p policy.Policy) func(http.Handler) http.Handler {
 		if next == nil {
 			panic("middleware: Cache.With: the handler to wrap is nil")
 		}
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { c.serve(w, r, next, &p) })
+		return c.mount(&Mount{c: c, next: next, p: &p})
 	}
-}
-
-// Serve answers one request from the store or by running next. It is what adapters call. It does
-// not return before next has, if it ran next.
-func (c *Cache) Serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	c.setup()
-	c.serve(w, r, next, c.policyFor(r))
-}
-
-// ServeWith is Serve with a policy for one route, as With is to Handler. p must not be nil.
-func (c *Cache) ServeWith(w http.ResponseWriter, r *http.Request, next http.Handler, p *policy.Policy) {
-	c.setup()
-	if c.policies.add(p) {
-		c.advise(p)
-	}
-	c.serve(w, r, next, p)
 }
 
 var obey policy.Policy // the zero Policy: obey the response's own headers

@@ -16,6 +16,7 @@ func (x *exchange) fill(e *store.Entry, v policy.Verdict) bool {
 	if t := x.refresh; t != nil {
 		x.flight = t.flight
 		t.arrived.Store(true)
+		t.who.arrived.Store(true)
 		newRun(x, t.fill, e, v, out).lead()
 		return true
 	}

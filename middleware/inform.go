@@ -28,7 +28,7 @@ func (w *recorder) inform(status int) {
 	n.w.WriteHeader(status)
 	if n.r.Context().Err() != nil {
 		// An HTTP/2 stream that is reset while it waits may leave its header to the connection's goroutine.
-		n.w = nowhere{http.Header{}}
+		n.w = &nowhere{header: http.Header{}}
 		return
 	}
 	n.lateHints(header, hints, before)

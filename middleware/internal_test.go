@@ -140,7 +140,9 @@ func TestARefreshThatComesTooLate(t *testing.T) {
 		h.ServeHTTP(httptest.NewRecorder(), r)
 
 		x := exchange{c: c, w: httptest.NewRecorder(), r: r, p: &policy.Policy{}}
-		x.req, _, _ = policy.ReadRequest(r, x.p)
+		x.req.Mount, _ = c.tell(h.(*Mount).who, r, x.p)
+		x.req.Read(r, x.p, nil)
+		x.who = h.(*Mount).who
 		x.flight, x.seen = x.req.Key, c.flights.ended.Load()
 		if late {
 			x.seen-- // it found what was stale before the response came that is stored now
@@ -473,7 +475,8 @@ func TestWhatIsStoredIsPacked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memstore.New(1 << 20)
 		defer s.Close()
-		h := New(s).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := New(s)
+		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")
 			w.Header().Set("Etag", `"1"`)
 			if r.Header.Get("If-None-Match") != "" {
@@ -490,7 +493,8 @@ func TestWhatIsStoredIsPacked(t *testing.T) {
 				r := httptest.NewRequest("GET", path, nil)
 				h.ServeHTTP(httptest.NewRecorder(), r)
 				synctest.Wait()
-				e, err := s.Get(t.Context(), "GET http://example.com"+path)
+				id, _ := c.tell(h.(*Mount).who, r, &obey)
+				e, err := s.Get(t.Context(), "GET http://example.com"+path+" mount="+id)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -123,7 +123,7 @@ func (f *fill) letGo() {
 // bare says whether a writer is the server's own, or of ours, so that writing the header adds nothing to it.
 func bare(w http.ResponseWriter) bool {
 	switch w := w.(type) {
-	case nowhere, *recorder:
+	case *nowhere, *recorder:
 		return true
 	case *guarded:
 		return bare(w.ResponseWriter)

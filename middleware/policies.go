@@ -22,10 +22,10 @@ type policies struct {
 }
 
 type knownPolicies struct {
-	all      map[*policy.Policy]bool
-	folds    []*policy.Policy // one for each way to fold a query
-	replaces []*policy.Policy // with Key.Replace
-	many     bool             // there are more ways than maxFolds: folds lacks some
+	all      map[*policy.Policy]string // with their fingerprints
+	folds    []*policy.Policy          // one for each way to fold a query
+	replaces []*policy.Policy          // with Key.Replace
+	many     bool                      // there are more ways than maxFolds: folds lacks some
 }
 
 const (
@@ -37,7 +37,7 @@ const (
 // add makes p known, and reports whether it was not. It costs a look into a map when p is known already.
 func (ps *policies) add(p *policy.Policy) (news bool) {
 	now := ps.now.Load()
-	if now != nil && (now.all[p] || len(now.all) >= maxPolicies && (now.many || now.folded(p))) {
+	if now != nil && (now.knows(p) || len(now.all) >= maxPolicies && (now.many || now.folded(p))) {
 		return false
 	}
 	ps.mu.Lock()
@@ -46,18 +46,23 @@ func (ps *policies) add(p *policy.Policy) (news bool) {
 	if now = ps.now.Load(); now != nil {
 		next = *now
 	}
-	news = !next.all[p] && len(next.all) < maxPolicies
+	news = !next.knows(p) && len(next.all) < maxPolicies
 	if len(next.all) >= maxPolicies {
 		next.many = true
 	} else {
-		all := make(map[*policy.Policy]bool, len(next.all)+1)
+		all := make(map[*policy.Policy]string, len(next.all)+1)
 		maps.Copy(all, next.all)
-		all[p] = true
+		all[p] = fingerprint(p)
 		next.all = all
 		next.learn(p)
 	}
 	ps.now.Store(&next)
 	return news
+}
+
+func (k *knownPolicies) knows(p *policy.Policy) bool {
+	_, known := k.all[p]
+	return known
 }
 
 // folded reports whether queries are known to be folded as p folds them.

@@ -17,7 +17,8 @@ import (
 // shown when it arrives at the cache.
 type refreshTicket struct {
 	c       *Cache
-	key     string // the primary key that it is for
+	who     *identity // of the mount that it is for
+	key     string    // the primary key that it is for
 	flight  string
 	fill    *fill
 	arrived atomic.Bool
@@ -49,7 +50,7 @@ func (x exchange) renew() bool {
 		return false
 	}
 	c := x.c
-	if c.Root == nil {
+	if c.Root == nil || x.who.missed.Load() {
 		return c.flights.find(x.flight, &x) != nil
 	}
 	select {
@@ -66,7 +67,7 @@ func (x exchange) renew() bool {
 		<-c.refreshing
 		return true
 	}
-	t := &refreshTicket{c: c, key: x.req.Key, flight: flight, fill: f, free: sync.OnceFunc(func() { <-c.refreshing })}
+	t := &refreshTicket{c: c, who: x.who, key: x.req.Key, flight: flight, fill: f, free: sync.OnceFunc(func() { <-c.refreshing })}
 	timeout := x.p.Timeout
 	if timeout <= 0 {
 		timeout = refreshFor
@@ -75,8 +76,32 @@ func (x exchange) renew() bool {
 		f.giveUp(ReasonTimeout)
 		t.free()
 	})
-	go c.runRefresh(t, refreshRequest(context.WithValue(c.stop, ticketKey{}, t), x.r))
+	go c.runRefresh(t, c.rootOf(x.r), refreshRequest(context.WithValue(c.stop, ticketKey{}, t), x.r))
 	return true
+}
+
+// rootOf returns the outermost handler of the app that r came by: of several servers, the one's that r
+// came to. Another app, an admin's say, must not see the request.
+func (c *Cache) rootOf(r *http.Request) http.Handler {
+	server, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
+	if server == nil || server.Handler == nil {
+		return c.Root
+	}
+	if root := identified(c.Root); root != nil && root == identified(server.Handler) {
+		return c.Root
+	}
+	return server.Handler
+}
+
+// strayed notes that a refresh entered an app and did not come to its mount, though none was in the way of it. If none ever
+// has come, none ever will.
+func (c *Cache) strayed(t *refreshTicket, r *http.Request) {
+	if t.who.arrived.Load() || t.who.missed.Swap(true) {
+		return
+	}
+	c.Log.Warn("freshet: a refresh in the background did not come to the mount that it is for, so there are no more for this mount, and clients wait "+
+		"for its pages to be renewed: Cache.Root must be the outermost handler of the app that the mount is in; of several apps, serve each by an http.Server of its own",
+		"url", r.Host+r.RequestURI)
 }
 
 // start counts one more refresh, unless the cache was closed.
@@ -90,19 +115,24 @@ func (c *Cache) start() bool {
 	return true
 }
 
-func (c *Cache) runRefresh(t *refreshTicket, r *http.Request) {
+func (c *Cache) runRefresh(t *refreshTicket, root http.Handler, r *http.Request) {
 	defer c.background.Done()
 	defer t.free()
 	defer t.expire.Stop()
+	client := &nowhere{header: http.Header{}}
 	defer func() {
-		if v := recover(); v != nil {
+		v := recover()
+		if v != nil {
 			c.lost(r, v, debug.Stack())
 		}
 		if !t.arrived.Load() { // or else its run ends the fill
 			t.fill.decide(failed, nil, ReasonLost)
+			if v == nil && c.stop.Err() == nil && !client.refused() {
+				c.strayed(t, r)
+			}
 		}
 	}()
-	c.Root.ServeHTTP(nowhere{http.Header{}}, r)
+	root.ServeHTTP(client, r)
 }
 
 // refreshRequest makes a fresh request like r, which holds nothing of r: no context, no body, no
@@ -132,9 +162,21 @@ func refreshRequest(ctx context.Context, r *http.Request) *http.Request {
 }
 
 // nowhere is the client of a refresh.
-type nowhere struct{ header http.Header }
+type nowhere struct {
+	header http.Header
+	status int
+}
 
-func (w nowhere) Header() http.Header         { return w.header }
-func (w nowhere) Write(p []byte) (int, error) { return len(p), nil }
-func (w nowhere) WriteHeader(int)             {}
-func (w nowhere) Flush()                      {}
+func (w *nowhere) Header() http.Header         { return w.header }
+func (w *nowhere) Write(p []byte) (int, error) { return len(p), nil }
+func (w *nowhere) Flush()                      {}
+
+func (w *nowhere) WriteHeader(status int) {
+	if w.status < 200 {
+		w.status = status
+	}
+}
+
+// refused reports whether an error of the moment was the answer, as of a limit or of maintenance: the next refresh may
+// come further.
+func (w *nowhere) refused() bool { return w.status == http.StatusTooManyRequests || w.status >= 500 }

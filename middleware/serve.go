@@ -16,6 +16,7 @@ type exchange struct {
 	next http.Handler
 	p    *policy.Policy
 	req  policy.Request
+	who  *identity // of the mount
 
 	ttl      time.Duration // the operator's lifetime for this resource: a setting, or Policy.TTL
 	off      bool          // ... or that it is not cached
@@ -35,10 +36,12 @@ type exchange struct {
 }
 
 // serve is the walk of one request.
-func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next http.Handler, p *policy.Policy) {
+func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next http.Handler, p *policy.Policy, who *identity) {
 	sent := r
 	r = policy.WithoutIgnoredCookies(r, p)
-	x := exchange{c: c, w: w, r: r, next: next, p: p}
+	x := exchange{c: c, w: w, r: r, next: next, p: p, who: who}
+	id, told := c.tell(who, r, p)
+	x.req.Mount = id
 	place, sum := c.targets.find(r)
 	plan, why := x.req.Read(r, p, place.known.Load())
 	place.note(sum, r, p, &x.req)
@@ -48,6 +51,10 @@ func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next http.Handler,
 	switch plan {
 	case policy.Lookup:
 		if x.nested() {
+			return
+		}
+		if !told {
+			x.pass(ReasonRoute)
 			return
 		}
 		x.refresh = ticketFor(r, c, x.req.Key)
@@ -128,14 +135,14 @@ const maxLookups = 4
 
 // nested deals with a mount of the cache inside another mount of it: a route with a policy of its own,
 // say, in an app that is wrapped as a whole. The handler's one run is the outer mount's already; it goes
-// on by the inner policy. If that makes another key of the request, the inner mount caches under
+// on by the inner policy. If that makes another key of the request's resource, the inner mount caches under
 // that key, and what it answers is not the outer one's to store.
 func (x *exchange) nested() bool {
 	outer := x.c.outer(x.r)
 	if outer == nil {
 		return false
 	}
-	if outer.req.Key != x.req.Key {
+	if outer.req.Base() != x.req.Base() {
 		if outer.writes(x.w) {
 			outer.said.NoStore()
 		}

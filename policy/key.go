@@ -18,9 +18,10 @@ const MaxKey = 64 << 10
 // space, a name and, for each value, "=" and the value. The URI is the canonical one, and what a handler
 // could tell from it by host and target is among the extras (see form.go). A key is injective, because what separates is
 // escaped within what it separates (see escape.go): "/", "?" and "#" in the host, "?" in the path,
-// "=" and space in the extras. A key that Replace made reads
+// "=" and space in the extras. The last of the extras is "mount", which tells one handler at the URL
+// from another. A key that Replace made reads
 //
-//	GET https=text
+//	GET https=text mount=…
 //
 // and differs from all others by the "=" after the scheme.
 const keyMethod = "GET "
@@ -69,6 +70,8 @@ func (q *Request) makeKey(r *http.Request, p *Policy, s seen) Reason {
 	if !replace {
 		b = appendForm(b, r, b[len(keyMethod)+len(q.Scheme)+len("://"):host], s)
 		b = q.appendExtras(b, r, p, s)
+		q.base = len(b)
+		b = q.appendMount(b)
 	}
 	if len(b) > MaxKey {
 		return ReasonKeyTooLong
@@ -97,7 +100,7 @@ func (q *Request) replaceKey(r *http.Request, p *Policy) Reason {
 		r = &get
 	}
 	text := p.Key.Replace(r)
-	q.Key = ""
+	q.Key, q.base = "", 0
 	switch {
 	case text == "" && q.Class <= Head:
 		return ReasonKey
@@ -111,9 +114,19 @@ func (q *Request) replaceKey(r *http.Request, p *Policy) Reason {
 	if b = appendEscaped(b, text, inValue); len(b) > MaxKey {
 		return ReasonKeyTooLong
 	}
-	q.Key = string(b)
-	q.Tag = q.Key
+	q.Tag, q.base = string(b), len(b)
+	q.Key = q.Tag
+	if q.Mount != "" {
+		q.Key = string(q.appendMount(b))
+	}
 	return ""
+}
+
+func (q *Request) appendMount(b []byte) []byte {
+	if q.Mount == "" {
+		return b
+	}
+	return appendExtra(b, "mount", q.Mount)
 }
 
 // appendExtras appends what besides the target may change the answer.

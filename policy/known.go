@@ -14,8 +14,9 @@ type Known struct {
 	line, authority string     // RequestURI and Host, as sent
 	urlPath, urlRaw string     // Path and RawPath of the URL
 
-	key, uri, sent, scheme, host, path, query string // what Request has
-	force                                     bool
+	mount, key, uri, sent, scheme, host, path, query string // what Request has
+	base                                             int    // of Request
+	force                                            bool
 }
 
 // maxKnown is the greatest length of a key that is remembered, so that what is kept of many stays small.
@@ -27,12 +28,12 @@ func Know(r *http.Request, p *Policy, q *Request) *Known {
 	switch {
 	case q.Key == "" || len(q.Key) > maxKnown || len(r.RequestURI) > maxKnown || len(r.Host) > maxKnown:
 		return nil
-	case len(q.Key) != len(keyMethod)+len(q.URI) || p.Key.Replace != nil || len(p.Key.Headers) > 0 || len(p.Key.Cookies) > 0:
+	case q.base != len(keyMethod)+len(q.URI) || p.Key.Replace != nil || len(p.Key.Headers) > 0 || len(p.Key.Cookies) > 0:
 		return nil
 	case !strings.HasPrefix(r.RequestURI, "/"):
 		return nil
 	}
-	k := &Known{policy: p, options: p.Key, key: q.Key, uri: q.URI, sent: q.Sent, scheme: q.Scheme, host: q.Host}
+	k := &Known{policy: p, options: p.Key, mount: q.Mount, key: q.Key, base: q.base, uri: q.URI, sent: q.Sent, scheme: q.Scheme, host: q.Host}
 	k.line, k.authority = k.share(r.RequestURI), k.share(r.Host)
 	k.path, k.query, k.force = splitQuery(k.line)
 	k.urlPath, k.urlRaw = k.share(r.URL.Path), k.share(r.URL.RawPath)
@@ -67,9 +68,9 @@ func sameList(a, b []string) bool {
 }
 
 // tells reports whether the key of r under p is the known one. k may be nil.
-func (k *Known) tells(r *http.Request, p *Policy, scheme string, s seen) bool {
+func (k *Known) tells(r *http.Request, p *Policy, mount, scheme string, s seen) bool {
 	u := r.URL
-	return k != nil && k.policy == p && k.options.same(&p.Key) && k.scheme == scheme && k.line == r.RequestURI && k.authority == r.Host &&
+	return k != nil && k.policy == p && k.mount == mount && k.options.same(&p.Key) && k.scheme == scheme && k.line == r.RequestURI && k.authority == r.Host &&
 		s&sawHost == 0 && (s&sawForwarding == 0 || p.Key.IgnoreForwarded) && asSent(r, scheme) &&
 		u.Path == k.urlPath && u.RawPath == k.urlRaw && u.RawQuery == k.query && u.ForceQuery == k.force
 }
@@ -78,7 +79,7 @@ func (k *Known) tells(r *http.Request, p *Policy, scheme string, s seen) bool {
 func (q *Request) use(k *Known, r *http.Request) {
 	q.Key, q.URI, q.Sent, q.Host = k.key, k.uri, k.sent, k.host
 	q.Target, q.path, q.query, q.force = k.line, k.path, k.query, k.force
-	q.publicScheme, q.recalled = r.URL.Scheme, true
+	q.publicScheme, q.base, q.recalled = r.URL.Scheme, k.base, true
 }
 
 // Recalled says that the key was known.

@@ -124,6 +124,10 @@ type KeyOptions struct {
 	KeepParams, DropParams []string
 	// Headers and Cookies are request fields and cookies whose values are part of the key, as sent.
 	Headers, Cookies []string
+	// Name tells the mount from others of the same Cache at the same URL, in all processes and all builds of the app. Default:
+	// the name of the handler tells, and of several of one name, such as two *http.ServeMux, the order
+	// in which they are mounted at start.
+	Name string
 	// IgnoreForwarded leaves the forwarding fields out of the key: only for apps that do not read them.
 	IgnoreForwarded bool
 	// Replace, when not nil, makes the whole key from the request in place of all of the above,

@@ -50,6 +50,9 @@ type Request struct {
 	// handler got another Range than the client sent, it is what the handler got.
 	Asked string
 
+	// Mount tells what is mounted at one URL from what else is: a part of the key. It is set before Read.
+	Mount string
+
 	// Key is the primary key. URI names the resource as the client sees it: it is what an
 	// invalidation covers, and has none of the header fields, cookies and variants that keys have
 	// besides. Both are empty when the plan is Pass, and Key is when Replace made none: then
@@ -70,6 +73,7 @@ type Request struct {
 
 	path, query string // Target's two halves
 	force       bool   // Target ends in "?"
+	base        int    // see Base
 	recalled    bool   // see Recalled
 
 	// What the client-facing proxy says the origin is, when it says so: only for recognising the
@@ -85,7 +89,7 @@ func ReadRequest(r *http.Request, p *Policy) (q Request, plan Plan, why Reason) 
 	return q, plan, why
 }
 
-// Read is ReadRequest into q, which must be the zero Request. When known, which may be nil, is of the same target, it
+// Read is ReadRequest into q, which must be the zero Request but for Mount. When known, which may be nil, is of the same target, it
 // allocates nothing, and finds the same.
 func (q *Request) Read(r *http.Request, p *Policy, known *Known) (Plan, Reason) {
 	q.Class, q.Scheme = classOf(r.Method), "http"
@@ -116,16 +120,19 @@ func (q *Request) Read(r *http.Request, p *Policy, known *Known) (Plan, Reason) 
 	if plan == Pass {
 		return plan, why
 	}
-	if known.tells(r, p, q.Scheme, s) {
+	if known.tells(r, p, q.Mount, q.Scheme, s) {
 		q.use(known, r)
 		return plan, ""
 	}
 	if why = q.makeKey(r, p, s); why != "" {
-		q.Key, q.URI, q.Sent = "", "", ""
+		q.Key, q.URI, q.Sent, q.base = "", "", "", 0
 		return Pass, why
 	}
 	return plan, ""
 }
+
+// Base is the key without what tells one mount from another.
+func (q *Request) Base() string { return q.Key[:q.base] }
 
 // identifies reports whether the request carries credentials, as the operator says or, without his
 // word, as far as HTTP, TLS and the names of fields tell.

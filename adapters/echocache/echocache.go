@@ -17,7 +17,12 @@
 package echocache
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -37,8 +42,8 @@ func Middleware(c *middleware.Cache) echo.MiddlewareFunc {
 	if c == nil {
 		panic("echocache: Middleware: the cache is nil: make it with middleware.New(memstore.New(64 << 20)) or another store")
 	}
-	c.Handler(http.NotFoundHandler()) // completes the Cache now, so that what is wired wrong fails at start
-	return mount(c.Serve, func() bool { return c.Policy != nil || c.Observe != nil })
+	m := c.Mount("echocache", nil) // completes the Cache now, so that what is wired wrong fails at start
+	return mount(m, func() bool { return c.Policy != nil || c.Observe != nil })
 }
 
 // With is Middleware for one route or group: p governs every request that passes through it, whatever
@@ -48,15 +53,15 @@ func With(c *middleware.Cache, p policy.Policy) echo.MiddlewareFunc {
 		panic("echocache: With: the cache is nil: make it with middleware.New(memstore.New(64 << 20)) or another store")
 	}
 	c.With(p)
-	serve := func(w http.ResponseWriter, r *http.Request, next http.Handler) { c.ServeWith(w, r, next, &p) }
+	m := c.Mount("echocache", &p)
 	asked := p.Scope != nil || p.Credentials != nil || p.Key.Replace != nil
-	return mount(serve, func() bool { return asked || c.Observe != nil })
+	return mount(m, func() bool { return asked || c.Observe != nil })
 }
 
-// mount makes a middleware of a way to serve. asked says whether functions of the operator's look at each request. Otherwise
+// mount makes a middleware of a mount of the cache. asked says whether functions of the operator's look at each request. Otherwise
 // requests are told of their route when the handler runs, where an inner mount, or a handler of net/http's, looks at
 // them: it makes a map, which a hit can do without.
-func mount(serve func(http.ResponseWriter, *http.Request, http.Handler), asked func() bool) echo.MiddlewareFunc {
+func mount(m *middleware.Mount, asked func() bool) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			v := &visit{c: c, next: next, client: client{c: c, outer: c.Response()}}
@@ -65,11 +70,28 @@ func mount(serve func(http.ResponseWriter, *http.Request, http.Handler), asked f
 			if v.described = asked(); v.described {
 				describe(r, c)
 			}
-			serve(&v.client, r, v)
+			m.Within(c.Echo(), func() string { return routesOf(c.Echo()) }).Serve(&v.client, r, v)
 			v.client.finish(v.err != nil)
 			return v.err
 		}
 	}
+}
+
+// routesOf tells one app from another in all processes: by what it answers, and the names of the handlers
+// that do.
+func routesOf(e *echo.Echo) string {
+	var all []string
+	for host, router := range e.Routers() {
+		for _, r := range router.Routes() {
+			all = append(all, fmt.Sprintf("%q", []string{host, r.Method, r.Path, r.Name}))
+		}
+	}
+	for _, r := range e.Routes() {
+		all = append(all, fmt.Sprintf("%q", []string{"", r.Method, r.Path, r.Name}))
+	}
+	slices.Sort(all)
+	sum := sha256.Sum256([]byte(strings.Join(all, "\n")))
+	return hex.EncodeToString(sum[:8])
 }
 
 // describe tells the policy's functions, which know requests and not echo, where echo routed r.

@@ -7,9 +7,12 @@
 //	r.Use(cache.Handler)
 //	r.With(cache.With(policy.Policy{TTL: time.Minute})).Get("/now", now)
 //
+// gorilla/mux makes the handlers of its Use anew for each request: [gorillacache.Route] tells the cache its routes.
+//
 // They do keep things of a request in its context that they use again afterwards, as chi does its route
 // context; the tests hold that nothing of Freshet's looks at them then.
 //
+// [gorillacache.Route]: https://pkg.go.dev/github.com/freshet-go/freshet/adapters/gorillacache#Route
 // [middleware.Cache.Handler]: https://pkg.go.dev/github.com/freshet-go/freshet/middleware#Cache.Handler
 // [middleware.Cache.With]: https://pkg.go.dev/github.com/freshet-go/freshet/middleware#Cache.With
 package mounts

@@ -89,8 +89,11 @@ func TestInvalidateURLUnderEveryPolicy(t *testing.T) {
 					h := &counter{}
 					app := m.route(c, "/search", p, h)
 					outside := []string{"X-Made-Outside", "k"}
-					want(t, "the first", do(app, "GET", one, outside...).Body.String(), "1")
-					want(t, "the second", do(app, "GET", other, outside...).Body.String(), "1")
+					get := func(url string) string {
+						return do(app, "GET", strings.TrimPrefix(url, "http://example.com"), outside...).Body.String()
+					}
+					want(t, "the first", get(one), "1")
+					want(t, "the second", get(other), "1")
 					if err := c.InvalidateURL(t.Context(), purged); err != nil {
 						t.Error(err)
 					}
@@ -98,8 +101,8 @@ func TestInvalidateURLUnderEveryPolicy(t *testing.T) {
 					if purged != other {
 						asked = one
 					}
-					want(t, "after the purge", do(app, "GET", asked, outside...).Body.String(), "2")
-					want(t, "the other after the purge", do(app, "GET", other, outside...).Body.String(), "2")
+					want(t, "after the purge", get(asked), "2")
+					want(t, "the other after the purge", get(other), "2")
 				})
 			}
 		}

@@ -1,0 +1,428 @@
+package middleware
+
+import (
+	"crypto/rand"
+	"fmt"
+	"hash/fnv"
+	"hash/maphash"
+	"net/http"
+	"reflect"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/freshet-go/freshet/policy"
+)
+
+// Mount is one place where a Cache answers for handlers. Adapters of frameworks whose handlers are no
+// http.Handler make one at start with [Cache.Mount]; all others use [Cache.Handler] and [Cache.With].
+// It is safe for concurrent use.
+type Mount struct {
+	c    *Cache
+	p    *policy.Policy // nil: Cache.Policy chooses
+	next http.Handler   // nil: an adapter's
+	who  *identity      // nil until the Cache serves its first request
+	name string         // of the handler
+
+	apps  sync.Map // see Within: *Mount by app
+	mu    sync.Mutex
+	names map[string]bool // of apps
+}
+
+// identity tells what one mount's handler answers from what another's does, though the URL is the same: it
+// is a part of the key. Mounts of one handler share it, and so do processes that run the same app.
+type identity struct {
+	text string // what it is made of; empty: nothing tells the handler from others
+	last atomic.Pointer[mountID]
+
+	late    bool        // made while the Cache served, and known to this process only
+	again   atomic.Bool // late: it has served before
+	named   string      // late: the handler's name
+	several bool        // late: one mount in two apps
+
+	arrived atomic.Bool // a refresh has come in here
+	missed  atomic.Bool // refreshes do not come in here, and are not started any more
+}
+
+// mountID is an identity as keys have it, under a policy and on a route.
+type mountID struct {
+	p     *policy.Policy
+	route string
+	id    string
+}
+
+// mounts gives the mounts of a Cache their identities: all that were made before the Cache served its
+// first request at once, by the names of their handlers and their order among those of one name.
+// Mounts that are made while it serves have no order to go by: a router that makes its handlers anew
+// for each request, as gorilla/mux does in Use, would count them without end.
+type mounts struct {
+	once  sync.Once
+	begun atomic.Bool // frozen, for those who do not have mu
+
+	mu     sync.Mutex
+	early  []*Mount
+	frozen bool
+	secret string // tells this process from others, where identities are its own
+
+	late  sync.Map            // of handlers, by handlerKey: *identity
+	many  int                 // how many are in late
+	byURL map[uint64]sighting // of late handlers, by the hash of name and URL: no more than many
+	anew  sync.Map            // names of handlers that are made for each request
+
+	saidAnew, saidSeveral atomic.Bool
+}
+
+// maxLate bounds how many handlers that are mounted while the Cache serves are told from each other.
+const maxLate = 1024
+
+// Mount returns a mount for an adapter, which calls its Serve for each request. name says what the
+// adapter is; of several mounts of one name the order in which they are made at start tells one from
+// the other. p governs every request of the mount; nil: Cache.Policy chooses.
+func (c *Cache) Mount(name string, p *policy.Policy) *Mount {
+	c.setup()
+	m := &Mount{c: c, p: p, name: "adapter " + name}
+	return c.mount(m)
+}
+
+// Serve answers one request from the store or by running next. It does not return before next has, if
+// it ran next.
+func (m *Mount) Serve(w http.ResponseWriter, r *http.Request, next http.Handler) { m.serve(w, r, next) }
+
+// Within returns the mount as it is in one of several apps that an adapter finds it in. name tells the app from
+// the others in all processes. A second app of a name cannot be told from the first, so its requests
+// pass, and the log says so.
+func (m *Mount) Within(app any, name func() string) *Mount {
+	if known, found := m.apps.Load(app); found {
+		return known.(*Mount)
+	}
+	m.c.mounts.once.Do(m.c.mounts.freeze)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if known, found := m.apps.Load(app); found {
+		return known.(*Mount)
+	}
+	text := name()
+	inner := &Mount{c: m.c, p: m.p, name: m.name + " in " + text}
+	switch {
+	case m.names[text]:
+		inner.who = &identity{late: true, named: m.name, several: true}
+	case m.who.late:
+		inner.who = &identity{late: true, named: inner.name, text: m.who.text + " in " + text}
+	default:
+		inner.who = &identity{text: m.who.text + " in " + text}
+	}
+	if m.names == nil {
+		m.names = map[string]bool{}
+	}
+	m.names[text] = true
+	m.apps.Store(app, inner)
+	return inner
+}
+
+// ServeHTTP answers one request from the store or by running the handler that the mount wraps.
+func (m *Mount) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.serve(w, r, m.next) }
+
+func (m *Mount) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	m.c.mounts.once.Do(m.c.mounts.freeze)
+	p := m.p
+	if p == nil {
+		p = m.c.policyFor(r)
+	}
+	m.c.serve(w, r, next, p, m.who)
+}
+
+// mount gives m its identity, now or when the Cache serves its first request.
+func (c *Cache) mount(m *Mount) *Mount {
+	if m.p != nil && c.policies.add(m.p) {
+		c.advise(m.p)
+	}
+	if m.name == "" {
+		m.name = nameOf(m.next)
+	}
+	c.mounts.enter(m)
+	return m
+}
+
+func (ms *mounts) enter(m *Mount) {
+	if !ms.begun.Load() && serving() {
+		ms.once.Do(ms.freeze) // this is one request's mount, and no other process makes the same first
+	}
+	ms.mu.Lock()
+	if !ms.frozen {
+		ms.early = append(ms.early, m)
+		ms.mu.Unlock()
+		return
+	}
+	ms.mu.Unlock()
+	m.who = ms.comeLate(m)
+}
+
+// serving reports whether it is called while a request is served: by a handler, or by a router that makes its
+// handlers anew. Mounts that are made at start are few.
+func serving() bool {
+	var calls [64]uintptr
+	frames := runtime.CallersFrames(calls[:runtime.Callers(2, calls[:])])
+	for {
+		frame, more := frames.Next()
+		if strings.HasSuffix(frame.Function, ".ServeHTTP") {
+			return true
+		}
+		if !more {
+			return false
+		}
+	}
+}
+
+// freeze gives those mounts their identities that were made at start.
+func (ms *mounts) freeze() {
+	ms.mu.Lock()
+	defer ms.mu.Unlock()
+	ms.begun.Store(true)
+	ms.frozen, ms.secret, ms.byURL = true, rand.Text(), map[uint64]sighting{}
+	kinds := map[string][]any{} // the handlers of a name, each once
+	places := make([]int, len(ms.early))
+	for i, m := range ms.early {
+		key := handlerKey(m)
+		list := kinds[m.name]
+		at := 0
+		for at < len(list) && list[at] != key {
+			at++
+		}
+		if at == len(list) {
+			kinds[m.name] = append(list, key)
+		}
+		places[i] = at
+	}
+	identities := map[any]*identity{}
+	for i, m := range ms.early {
+		key := handlerKey(m)
+		if m.who = identities[key]; m.who != nil {
+			continue
+		}
+		m.who = &identity{text: m.name}
+		if !plain(m.next) {
+			m.who.text = fmt.Sprintf("%s %d/%d", m.name, places[i], len(kinds[m.name]))
+		}
+		identities[key] = m.who
+		ms.late.Store(key, m.who)
+	}
+	ms.early = nil
+}
+
+// lateName is the key of an identity that all late mounts of handlers of one name share: their routes tell them
+// apart, or nothing does.
+type lateName string
+
+// comeLate returns the identity of a mount that is made while the Cache serves.
+func (ms *mounts) comeLate(m *Mount) *identity {
+	key := handlerKey(m)
+	if who, found := ms.late.Load(key); found {
+		who := who.(*identity)
+		who.again.Store(true)
+		return who
+	}
+	if plain(m.next) {
+		who, _ := ms.late.LoadOrStore(key, &identity{text: m.name})
+		return who.(*identity)
+	}
+	ms.mu.Lock()
+	defer ms.mu.Unlock()
+	if _, anew := ms.anew.Load(m.name); anew || ms.many == maxLate || m.c.Route != nil {
+		who, _ := ms.late.LoadOrStore(lateName(m.name), &identity{late: true, named: m.name})
+		return who.(*identity)
+	}
+	ms.many++
+	who := &identity{text: fmt.Sprintf("%s %s %d", m.name, ms.secret, ms.many), late: true, named: m.name}
+	ms.late.Store(key, who)
+	return who
+}
+
+// handlerKey is what a mount's handler is known by: equal for the same handler, and for no two that live at once.
+func handlerKey(m *Mount) any {
+	switch {
+	case m.next == nil:
+		return m // an adapter's
+	case plain(m.next):
+		return m.name
+	}
+	if key := identified(m.next); key != nil {
+		return key
+	}
+	return m
+}
+
+// identified returns what is equal for the same handler alone, or nil.
+func identified(h http.Handler) any {
+	v := reflect.ValueOf(h)
+	switch {
+	case v.Kind() == reflect.Func:
+		return closure{v.Type(), closureOf(v)}
+	case v.Comparable():
+		return h
+	}
+	return nil
+}
+
+// closure is a function with what it has captured. It is held, so that its place is no other's.
+type closure struct {
+	of reflect.Type
+	at unsafe.Pointer
+}
+
+// closureOf returns where a function value's closure lies: reflect tells only where its code does, which all
+// closures of one function literal share.
+func closureOf(v reflect.Value) unsafe.Pointer {
+	f := reflect.New(v.Type())
+	f.Elem().Set(v)
+	return *(*unsafe.Pointer)(f.UnsafePointer())
+}
+
+// nameOf returns a handler's name: of a function its own, of anything else its type's.
+func nameOf(h http.Handler) string {
+	if m, ok := h.(*Mount); ok {
+		return "mount of " + m.name
+	}
+	return nameOfValue(reflect.ValueOf(h))
+}
+
+func nameOfValue(v reflect.Value) string {
+	if v.Kind() == reflect.Func {
+		if v.IsNil() {
+			return ""
+		}
+		return runtime.FuncForPC(v.Pointer()).Name()
+	}
+	t, stars := v.Type(), ""
+	for t.Kind() == reflect.Pointer && t.Name() == "" {
+		t, stars = t.Elem(), stars+"*"
+	}
+	return stars + t.PkgPath() + "." + t.Name()
+}
+
+// plain reports whether a handler is a function of its own name, which has captured nothing: its name tells all.
+func plain(h http.Handler) bool {
+	if h == nil {
+		return false
+	}
+	v := reflect.ValueOf(h)
+	if v.Kind() != reflect.Func {
+		return false
+	}
+	name := nameOfValue(v)
+	name = name[strings.LastIndexByte(name, '/')+1:]
+	return strings.Count(name, ".") == 1 && !strings.HasSuffix(name, "-fm") && !strings.ContainsAny(name, "[(")
+}
+
+// tell returns what keys have of the identity, and whether anything tells this mount's handler from others at r's URL.
+func (c *Cache) tell(who *identity, r *http.Request, p *policy.Policy) (id string, ok bool) {
+	route := ""
+	if c.Route != nil {
+		route = c.Route(r)
+	}
+	if route == "" {
+		route = p.Key.Name
+	}
+	if last := who.last.Load(); last != nil && last.p == p && last.route == route {
+		if who.late && !who.again.Load() {
+			who.again.Store(true)
+		}
+		return last.id, true
+	}
+	text := who.text
+	if who.late {
+		if route != "" {
+			text = who.named // which other processes know as well
+		} else if text == "" || !c.mounts.tells(who, r) {
+			c.mounts.say(c, who)
+			return "", false
+		}
+	}
+	h := fnv.New64a()
+	for _, part := range [...]string{text, route, c.fingerprint(p)} {
+		fmt.Fprintf(h, "%d %s", len(part), part)
+	}
+	next := &mountID{p, route, strconv.FormatUint(h.Sum64(), 36)}
+	who.last.Store(next)
+	return next.id, true
+}
+
+// tells reports whether a late identity may be that of a route. When a few handlers of one name have come
+// to one URL, each once and never again, they are made anew for each request: what they wrap could be any route's.
+func (ms *mounts) tells(who *identity, r *http.Request) bool {
+	ms.mu.Lock()
+	defer ms.mu.Unlock()
+	url := maphash.String(seed, who.named+" "+r.Host+r.RequestURI)
+	saw, there := ms.byURL[url]
+	if before := saw.last; before == nil || before == who || before.again.Load() {
+		saw.streak = 0
+	} else if saw.streak++; saw.streak == anewAfter {
+		ms.anew.Store(who.named, nil)
+	}
+	saw.last = who
+	if there || len(ms.byURL) < maxLate {
+		ms.byURL[url] = saw
+	}
+	_, anew := ms.anew.Load(who.named)
+	return !anew
+}
+
+// sighting is the late handler that came to a URL last, and how many before it came once only.
+type sighting struct {
+	last   *identity
+	streak int
+}
+
+// anewAfter is how many handlers of one name come to one URL, after a first one, until they count as made anew.
+const anewAfter = 2
+
+// say logs, once, that nothing tells whose page is whose.
+func (ms *mounts) say(c *Cache, who *identity) {
+	switch {
+	case who.several && !ms.saidSeveral.Swap(true):
+		c.Log.Warn("freshet: one mount serves two apps that nothing tells apart, so the requests of the second pass: "+
+			"make a mount for each app, that is, call the adapter's Middleware or With once for each, at start", "mount", who.named)
+	case !who.several && !ms.saidAnew.Swap(true):
+		c.Log.Warn("freshet: a router makes the handler of a mount anew for each request, so the cache cannot tell the router's routes from each other: "+
+			"its requests pass. Set Cache.Route, with gorillacache.Route for gorilla/mux; or, if the URL alone tells the routes apart, to a function that returns a constant",
+			"handler", who.named)
+	}
+}
+
+// fingerprint is that of p, which is made once for a policy that is known.
+func (c *Cache) fingerprint(p *policy.Policy) string {
+	if print, known := c.under().all[p]; known {
+		return print
+	}
+	return fingerprint(p)
+}
+
+// fingerprint is what of a policy makes its responses other responses: everything but durations and bounds. Functions go by
+// their names.
+func fingerprint(p *policy.Policy) string {
+	var b strings.Builder
+	if p.TTL > 0 {
+		b.WriteString("governed ")
+	}
+	appendFields(&b, reflect.ValueOf(*p))
+	return b.String()
+}
+
+func appendFields(b *strings.Builder, v reflect.Value) {
+	for i := range v.NumField() {
+		name, f := v.Type().Field(i).Name, v.Field(i)
+		switch {
+		case f.Kind() == reflect.Struct:
+			appendFields(b, f)
+		case f.IsZero() || name == "Off":
+		case f.Kind() == reflect.Bool:
+			fmt.Fprintf(b, "%s ", name)
+		case f.Kind() == reflect.String, f.Kind() == reflect.Slice:
+			fmt.Fprintf(b, "%s=%q ", name, f.Interface())
+		case f.Kind() == reflect.Func:
+			fmt.Fprintf(b, "%s=%s ", name, nameOfValue(f))
+		}
+	}
+}
