@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/freshet-go/freshet/internal/deadline"
@@ -90,6 +91,7 @@ type Cache struct {
 	calls    deadline.Source // of StoreTimeout
 	policies policies        // those of the mounts
 	mounts   mounts
+	webdav   atomic.Bool           // a method of WebDAV's was answered with success
 	targets  targets               // keys of what is asked for most
 	ages     words[int64]          // values of Age
 	outcomes words[policy.Outcome] // values of Cache-Status

@@ -76,8 +76,12 @@ func readURL(raw string) (*url.URL, error) {
 // 9111 section 4.4): before the client can learn of the success, and once more when the handler has
 // returned, for what was read while it finished its work.
 func (x *exchange) invalidate() {
+	if x.within() {
+		x.next.ServeHTTP(x.w, x.r)
+		return
+	}
 	w := &unsafeWriter{
-		passWriter: passWriter{ResponseWriter: x.w, x: *x, out: policy.Outcome{Fwd: policy.FwdMethod}},
+		passWriter: passWriter{ResponseWriter: x.w, x: *x, out: policy.Outcome{Fwd: policy.FwdMethod}, quiet: x.quiet},
 		before:     x.c.replica.Head(), began: time.Now(),
 	}
 	if before := x.w.Header(); x.req.Class == policy.Post && len(before) > 0 {
@@ -85,7 +89,9 @@ func (x *exchange) invalidate() {
 	}
 	w.watch = w
 	defer w.release()
-	defer func() { w.x.observe(w.out) }()
+	if !w.quiet {
+		defer func() { w.x.observe(w.out) }()
+	}
 	w.serve()
 	w.finish()
 }
@@ -93,6 +99,9 @@ func (x *exchange) invalidate() {
 // unsafeWriter watches the response to an unsafe request.
 type unsafeWriter struct {
 	passWriter
+	left     bool         // to a mount inside
+	around   bool         // a mount inside has left it to this one
+	also     []store.Mark // of that mount
 	marks    []store.Mark
 	room     [2]store.Mark // for marks
 	before   uint64        // the journal's number when the handler began
@@ -106,15 +115,18 @@ type unsafeWriter struct {
 }
 
 func (w *unsafeWriter) onHeader(status int, h http.Header) {
-	if status < 200 || status > 399 {
+	x := &w.x
+	if status < 200 || status > 399 || w.left {
 		return
 	}
-	x := &w.x
+	if policy.OfWebDAV(x.r.Method) {
+		seesWebDAV{x.c}.onHeader(status, h)
+	}
 	if x.req.URI == "" {
 		return
 	}
-	w.marks = x.changes(w.room[:0], h)
-	storable := !x.off && x.req.Class == policy.Post && status == http.StatusOK && x.req.SelfLocation(h) && x.marksSince(w.before) == 0
+	w.marks = append(x.changes(w.room[:0], h), w.also...)
+	storable := !x.off && !w.around && x.req.Class == policy.Post && x.req.Mount != "" && status == http.StatusOK && x.req.SelfLocation(h) && x.marksSince(w.before) == 0
 	if w.marked = x.invalidateNow(w.marks); storable && w.marked > 0 {
 		w.record(status, h)
 	}
@@ -126,6 +138,11 @@ func (x *exchange) changes(marks []store.Mark, h http.Header) []store.Mark {
 	under := x.c.under()
 	marks = under.marks(marks, append(x.req.Names(under.folds...), x.req.URI))
 	marks = under.marks(marks, x.req.Related(h, under.folds...))
+	uris, below := x.req.Tree(x.r, x.c.webdav.Load(), under.folds...)
+	marks = under.marks(marks, uris)
+	for _, prefix := range below {
+		marks = appendMark(marks, store.Mark{Kind: store.Prefix, Name: prefix})
+	}
 	if x.req.Tag != "" {
 		marks = appendMark(marks, store.Mark{Kind: store.Tag, Name: x.req.Tag})
 	}
@@ -185,6 +202,9 @@ func (w *unsafeWriter) record(status int, h http.Header) {
 
 // finish invalidates again, and stores the response to POST if nothing else was invalidated meanwhile.
 func (w *unsafeWriter) finish() {
+	if w.quiet && !w.wrote && !w.left {
+		w.onHeader(http.StatusOK, w.Header()) // somebody outside answers, who knows how
+	}
 	if w.marks == nil {
 		return
 	}

@@ -21,6 +21,9 @@ func (x *exchange) pass(why policy.Reason) {
 	if x.governed && x.req.Class <= policy.Head {
 		w.watch = w
 	}
+	if x.r.Method == "PROPFIND" {
+		w.watch = seesWebDAV{x.c}
+	}
 	defer func() { w.x.observe(w.out) }()
 	w.serve()
 }
@@ -45,13 +48,16 @@ type passWriter struct {
 		onHeader(status int, h http.Header)
 	} // or nil
 	onBody func([]byte)
+	quiet  bool // it only looks on: nothing is added, and what the handler does not write is left to others
 	failed bool // the client did not get all
 	watched
 }
 
 func (w *passWriter) serve() {
 	w.x.next.ServeHTTP(w, w.x.r)
-	w.done()
+	if !w.quiet {
+		w.done()
+	}
 }
 
 // WriteHeader adds what the cache has to say.
@@ -62,11 +68,13 @@ func (w *passWriter) WriteHeader(status int) {
 		if w.watch != nil {
 			w.watch.onHeader(status, h)
 		}
-		if setsCookie(h) {
-			policy.KeepFromOthers(h)
+		if !w.quiet {
+			if setsCookie(h) {
+				policy.KeepFromOthers(h)
+			}
+			w.out.FwdStatus = status
+			h["Cache-Status"] = after(h["Cache-Status"], w.x.c.statusField(w.out))
 		}
-		w.out.FwdStatus = status
-		h["Cache-Status"] = after(h["Cache-Status"], w.x.c.statusField(w.out))
 	}
 	w.ResponseWriter.WriteHeader(status)
 }

@@ -18,6 +18,7 @@ type exchange struct {
 	req  policy.Request
 	who  *identity // of the mount
 
+	quiet    bool          // no mount: it looks on for Changes
 	ttl      time.Duration // the operator's lifetime for this resource: a setting, or Policy.TTL
 	off      bool          // ... or that it is not cached
 	governed bool          // the operator wished something, so a silent handler's response gets its headers from it
@@ -54,6 +55,7 @@ func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next http.Handler,
 			return
 		}
 		if !told {
+			x.r = sent
 			x.pass(ReasonRoute)
 			return
 		}

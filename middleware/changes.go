@@ -1,0 +1,84 @@
+package middleware
+
+import (
+	"net/http"
+
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
+)
+
+// Changes wraps next so that the Cache sees what changes there, and caches nothing: a POST, PUT, DELETE or other
+// unsafe method that succeeds invalidates its URL in all mounts of the Cache, as in a mount. Wrap an
+// app whose routes are mounted for GET alone:
+//
+//	mux.Handle("GET /notes/{id}", minute(show))
+//	mux.HandleFunc("PUT /notes/{id}", save)
+//	http.ListenAndServe(addr, cache.Changes(mux))
+//
+// All other requests go to next as they are.
+func (c *Cache) Changes(next http.Handler) http.Handler {
+	c.setup()
+	if next == nil {
+		panic("middleware: Cache.Changes: the handler to wrap is nil")
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !policy.Changes(r.Method) {
+			if r.Method == "PROPFIND" && !c.webdav.Load() {
+				w = &passWriter{ResponseWriter: w, watch: seesWebDAV{c}, quiet: true}
+			}
+			next.ServeHTTP(w, r)
+			return
+		}
+		x := exchange{c: c, w: w, r: r, next: next, p: &obey, off: true, quiet: true}
+		if plan, _ := x.req.Read(r, x.p, nil); plan != policy.Invalidate {
+			next.ServeHTTP(w, r)
+			return
+		}
+		x.invalidate()
+	})
+}
+
+// seesWebDAV notes that a method of WebDAV's was answered with success: DELETE may be of collections from then on.
+type seesWebDAV struct{ c *Cache }
+
+func (s seesWebDAV) onHeader(status int, _ http.Header) {
+	if status >= 200 && status < 300 && !s.c.webdav.Load() {
+		s.c.webdav.Store(true)
+	}
+}
+
+// within hands the invalidation over between two mounts of the Cache on one request's way, so that it happens
+// once: a mount around another one does it, and stores no answer to a POST, whose policy is the inner one's; Changes
+// leaves it to a mount inside. It reports whether the outer one does it.
+func (x *exchange) within() bool {
+	outer := x.watcher()
+	if outer == nil || outer.x.req.URI != x.req.URI {
+		return false
+	}
+	if outer.quiet {
+		outer.left = !x.quiet
+		return x.quiet
+	}
+	outer.around = true
+	if x.req.Tag != "" {
+		outer.also = appendMark(outer.also, store.Mark{Kind: store.Tag, Name: x.req.Tag})
+	}
+	return true
+}
+
+// watcher returns the writer of a mount of the same Cache around this one, or nil.
+func (x *exchange) watcher() *unsafeWriter {
+	w := x.w
+	for {
+		if pass, ok := w.(*passWriter); ok && pass.x.c == x.c {
+			if outer, ok := pass.watch.(*unsafeWriter); ok {
+				return outer
+			}
+		}
+		inner, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return nil
+		}
+		w = inner.Unwrap()
+	}
+}
