@@ -105,6 +105,7 @@ type Cache struct {
 	forced   forcedRuns
 	advice   advice
 	leaves   leaveOut
+	coming   coming
 	filling  budget
 	reads    reads
 	indexMu  [64]sync.Mutex // serialises changes of one key's index of variants, by the key's hash

@@ -26,6 +26,9 @@ func (x *exchange) fill(e *store.Entry, v policy.Verdict) bool {
 				return x.follow(f, e, v, out)
 			}
 		}
+		if x.req.Range && e == nil && x.finishes() {
+			return false
+		}
 		x.alone(e, v, out)
 		return true
 	}

@@ -178,6 +178,7 @@ func (n *run) share(h http.Header, e *store.Entry, final, fresh bool) {
 			n.kept = n.complete(e, body)
 		}
 		n.checkPart()
+		n.departs()
 		n.send(h)
 		n.mode = direct
 	case final:

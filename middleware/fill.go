@@ -49,6 +49,7 @@ type fill struct {
 	base    int64  // how much of its beginning was let go
 	keeping bool   // the body is kept from its first byte, to be stored
 	flushes int    // how often the handler flushed
+	filled  bool   // the bytes that are written now are the last that the handler declared
 	ended   bool   // no more bytes come
 	cut     bool   // ... because something went wrong
 	trailer http.Header

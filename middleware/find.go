@@ -131,8 +131,23 @@ func ours(e *store.Entry, key string) bool {
 	return e != nil && e.Key == key && (e.Variants != nil || e.Status >= 200 && e.Status <= 999)
 }
 
-// ask is the only door to the store for reading. A store that fails is a miss that is counted.
+// ask looks in the store, and then among what is on its way there. What was on its way and arrived in between is in the
+// store now.
 func (x *exchange) ask(ctx context.Context, key string) *store.Entry {
+	way := x.c.coming.shard(key)
+	arrived := way.arrived.Load()
+	e := x.askStore(ctx, key)
+	if e == nil {
+		e = x.c.coming.find(key)
+	}
+	if e == nil && x.broken == "" && way.arrived.Load() != arrived {
+		e = x.askStore(ctx, key)
+	}
+	return e
+}
+
+// askStore is the only door to the store for reading. A store that fails is a miss that is counted.
+func (x *exchange) askStore(ctx context.Context, key string) *store.Entry {
 	if !x.c.local {
 		var end func()
 		ctx, end = x.c.calls.Within(context.WithoutCancel(ctx), time.Now(), x.c.StoreTimeout)

@@ -94,6 +94,7 @@ func (x *exchange) invalidate() {
 	}
 	w.serve()
 	w.finish()
+	w.last.release()
 }
 
 // unsafeWriter watches the response to an unsafe request.
@@ -112,6 +113,7 @@ type unsafeWriter struct {
 	granted  int64       // of the cache's budget, for body
 	outer    http.Header // what outer handlers had put into the header
 	declared int64
+	last     *lastByte // ... which its client gets when the rest is stored
 }
 
 func (w *unsafeWriter) onHeader(status int, h http.Header) {
@@ -187,6 +189,10 @@ func (w *unsafeWriter) record(status int, h http.Header) {
 		w.entry.Tags = []string{x.req.Tag}
 	}
 	w.out.Stored = w.declared >= 0 && w.declared <= x.maxBody() && w.entry.Size()+w.declared <= x.c.room.most
+	if w.declared > 0 {
+		w.last = &lastByte{ResponseWriter: w.ResponseWriter, left: w.declared}
+		w.ResponseWriter = w.last
+	}
 	w.onBody = func(p []byte) {
 		if w.entry == nil {
 			return

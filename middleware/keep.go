@@ -16,6 +16,7 @@ import (
 // between is caught when the entry is read, by its number. Out of touch with the journal there is no
 // number to be had that others could trust, and what they have stored may be better.
 func (n *run) keep(e *store.Entry) {
+	defer n.arrived()
 	if e == nil || n.broken == ReasonJournal {
 		return
 	}
@@ -27,15 +28,15 @@ func (n *run) keep(e *store.Entry) {
 		n.out.Stored, n.out.Detail = false, why // another run may have stored what is newer
 		return
 	}
-	if e.Status == http.StatusPartialContent {
+	if e != n.coming {
 		if e = n.joined(e); e == nil {
 			n.out.Stored = false
 			return
 		}
-	}
-	n.index(e)
-	if e != n.packed {
-		e = e.Packed()
+		n.index(e)
+		if e != n.packed {
+			e = e.Packed()
+		}
 	}
 	n.checkRoom(e) // and yet it is put: what is stored under its key is not to be found any more
 	if n.c.put(e) != nil {
@@ -45,10 +46,10 @@ func (n *run) keep(e *store.Entry) {
 	n.c.passes.forget(n.flight)
 }
 
-// joined adds a new part to the part that is stored. A part never takes the place of a whole.
+// joined adds a new part to the part that is stored, and leaves a whole as it is. A part never takes the place of a whole.
 func (n *run) joined(e *store.Entry) *store.Entry {
 	old := n.stale
-	if old == nil || n.judge.Use == policy.Miss || old.Key != e.Key {
+	if e.Status != http.StatusPartialContent || old == nil || n.judge.Use == policy.Miss || old.Key != e.Key {
 		return e
 	}
 	if old.Spans == nil {

@@ -22,6 +22,8 @@ type pending struct {
 	flows  bool         // ... as it comes
 	stores bool         // a whole response: it is stored then, too
 
+	departs bool // ... or found on its way to the store
+
 	sent    policy.Sent
 	looked  bool
 	trusted bool // nobody outside can set a field now: there is nothing to look at
@@ -65,6 +67,9 @@ func (x *exchange) head(status int) {
 	if n.after.stores {
 		n.store()
 	}
+	if n.after.departs {
+		n.depart(n.kept)
+	}
 }
 
 // late says whether a field has appeared that makes the response one for its client alone, and then keeps it from
@@ -86,7 +91,8 @@ func (n *run) late() bool {
 		return false
 	}
 	n.out.Stored, n.out.Detail = false, why
-	n.kept, n.after.answer, n.after.stores = nil, nil, false
+	n.kept, n.after.answer, n.after.stores, n.after.departs = nil, nil, false, false
+	n.arrived()
 	n.f.letGo()
 	n.pass()
 	n.c.tellOfLate(n.r, why)

@@ -155,6 +155,9 @@ func (w *recorder) Write(p []byte) (int, error) {
 		if w.refused {
 			return 0, errCut
 		}
+		if w.written == w.declared {
+			n.f.fill()
+		}
 		if err := n.f.write(n.ctx, p); err != nil {
 			w.refused = true
 			n.cancel() // nobody reads it and nobody will

@@ -48,6 +48,7 @@ type run struct {
 	asStored bool         // own is the answer's header
 	kept     *store.Entry // what is to be stored
 	packed   *store.Entry // what is so already, if anything
+	coming   *store.Entry // what others find, although the store does not have it yet
 	indexing string       // the variant key that the index has been told of
 	varies   []string     // the request fields that the response varies on
 	unlink   func() bool  // what ends the run early is called off
@@ -77,6 +78,7 @@ func (n *run) lead() {
 
 // close ends whatever may still be waiting, however the run came to its end.
 func (n *run) close() {
+	n.arrived()
 	n.f.decide(failed, nil, ReasonLost)
 	n.f.end(true, nil)
 	n.f.retire()
@@ -271,6 +273,7 @@ func (n *run) finish() {
 		behind := !n.c.local && n.kept != nil && len(n.kept.Body) <= HoldBack
 		switch {
 		case behind:
+			n.departs()
 		case n.kept == nil, bare(n.w):
 			n.store()
 		default:
@@ -298,15 +301,22 @@ func (n *run) finishStream() {
 		n.out.Stored, n.out.Detail = false, ReasonCut
 		n.abort()
 	}
+	body, whole := n.f.whole()
+	whole = whole && n.kept != nil && !n.said.silent()
+	if whole {
+		e := *n.kept // which those who read along have
+		e.Header = e.Header.Clone()
+		n.kept = n.complete(&e, body)
+		n.depart(n.kept)
+	}
 	n.f.end(false, n.shared())
-	if body, ok := n.f.whole(); n.kept == nil {
-	} else if n.said.silent() {
+	switch {
+	case whole:
+		n.keep(n.kept)
+	case n.kept == nil:
+	case n.said.silent():
 		n.out.Stored, n.out.Detail = false, ReasonHandler
-	} else if ok {
-		whole := *n.kept // which those who read along have
-		whole.Header = whole.Header.Clone()
-		n.keep(n.complete(&whole, body))
-	} else {
+	default:
 		n.out.Stored, n.out.Detail = false, ReasonTooLarge
 	}
 	n.f.retire()

@@ -1,0 +1,135 @@
+package middleware
+
+import (
+	"context"
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// coming holds the entries that are on their way to the store, by their keys. A client has its answer before
+// the store has taken it, and may at once ask for a part of it, or by HEAD. What the store does not have yet
+// is found here, and judged as if it had. Only requests that missed look here: one atomic load while nothing
+// is on its way.
+type coming struct {
+	count  atomic.Int64
+	shards [flightShards]comingShard
+}
+
+type comingShard struct {
+	mu      sync.Mutex
+	m       map[string]*store.Entry
+	arrived atomic.Uint64 // how many have left, or are about to
+}
+
+func (s *coming) shard(key string) *comingShard {
+	return &s.shards[maphash.String(seed, key)%flightShards]
+}
+
+// enter adds an entry, whole and not to be changed any more. leave must follow, whatever becomes of it.
+func (s *coming) enter(e *store.Entry) {
+	s.count.Add(1)
+	sh := s.shard(e.Key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.m == nil {
+		sh.m = map[string]*store.Entry{}
+	}
+	sh.m[e.Key] = e
+}
+
+// leave removes an entry that the store has now, or will not have.
+func (s *coming) leave(e *store.Entry) {
+	sh := s.shard(e.Key)
+	sh.arrived.Add(1) // first: who does not find it here any more must see that it has arrived
+	sh.mu.Lock()
+	if sh.m[e.Key] == e { // or else a newer one has taken its place
+		delete(sh.m, e.Key)
+	}
+	sh.mu.Unlock()
+	s.count.Add(-1)
+}
+
+func (s *coming) find(key string) *store.Entry {
+	if s.count.Load() == 0 {
+		return nil
+	}
+	return s.shard(key).find(key)
+}
+
+func (sh *comingShard) find(key string) *store.Entry {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return sh.m[key]
+}
+
+// depart makes what is to be stored findable before any client can have the whole of it. keep ends that.
+func (n *run) depart(e *store.Entry) {
+	if e == nil || n.broken == ReasonJournal || n.f.givenUp() != "" {
+		return
+	}
+	if e = n.joined(e); e == nil {
+		n.kept = nil
+		return
+	}
+	n.index(e)
+	if e != n.packed {
+		e = e.Packed()
+	}
+	n.kept, n.packed, n.coming = e, e, e
+	n.c.coming.enter(e)
+}
+
+// departs is depart, as soon as nobody outside can set a field any more that keeps the response from others.
+func (n *run) departs() {
+	if n.kept != nil && !bare(n.w) {
+		n.after.departs = true
+		return
+	}
+	n.depart(n.kept)
+}
+
+// arrived says that what was announced is stored, or will not be.
+func (n *run) arrived() {
+	if e := n.coming; e != nil {
+		n.coming = nil
+		n.c.coming.leave(e)
+	}
+}
+
+// finishFor is how long a request for a part waits for a handler that has written all that it declared.
+const finishFor = time.Second
+
+// finishes waits for the end of a fill whose whole body its clients may have already, although its handler
+// has not returned: they may ask for a part of it next. It reports whether the request should look again.
+func (x *exchange) finishes() bool {
+	f := x.c.flights.find(x.flight, x)
+	if f == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(x.r.Context(), finishFor)
+	defer cancel()
+	return f.finished(ctx)
+}
+
+// fill says that the handler is about to write the last of what it declared.
+func (f *fill) fill() {
+	f.mu.Lock()
+	f.filled = true
+	f.mu.Unlock()
+}
+
+// finished waits for the end of a body of which nothing is missing, if ctx lasts for so long.
+func (f *fill) finished(ctx context.Context) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for f.filled && !f.ended {
+		if f.wait(ctx) != nil {
+			return false
+		}
+	}
+	return f.filled
+}

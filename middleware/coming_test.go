@@ -1,0 +1,283 @@
+package middleware_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/memstore"
+)
+
+// slowStore is a store on a server, whose Set of a response takes as long as the test wants.
+type slowStore struct {
+	store.Store
+	setting chan string // the key of a Set that has begun
+	end     chan error  // how it ends
+	over    chan struct{}
+}
+
+func (s *slowStore) Set(ctx context.Context, key string, e *store.Entry, ttl time.Duration) error {
+	if e.Variants == nil {
+		s.setting <- key
+		select {
+		case err := <-s.end:
+			if err != nil {
+				return err
+			}
+		case <-s.over:
+		}
+	}
+	return s.Store.Set(ctx, key, e, ttl)
+}
+
+// slowly is an app over a slowStore, behind a real server. Its client's first request has the answer, while
+// the store has not.
+func slowly(t *testing.T, h http.HandlerFunc) (s *slowStore, c *middleware.Cache, o *origin, url string) {
+	t.Helper()
+	inner := memstore.New(64 << 20)
+	t.Cleanup(func() { inner.Close() })
+	s = &slowStore{inner, make(chan string, 64), make(chan error), make(chan struct{})}
+	c = middleware.New(s)
+	c.Log = discard
+	t.Cleanup(func() { c.Close(context.Background()) })
+	o = &origin{h: h}
+	server := httptest.NewUnstartedServer(c.Handler(o))
+	server.Config.ErrorLog = quiet
+	server.Start()
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { close(s.over) })
+	return s, c, o, server.URL + "/"
+}
+
+// ask is a real client.
+func ask(t *testing.T, method, url string, header ...string) (body string, res *http.Response) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	transport := &http.Transport{DisableKeepAlives: true}
+	res, err = transport.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b), res
+}
+
+const long = 100 << 10
+
+// What is on its way to the store answers, for the same client's next request, whatever it wants of it.
+func TestAPageThatIsOnItsWayToTheStoreAnswers(t *testing.T) {
+	page := func(size int, header ...string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			for i := 0; i < len(header); i += 2 {
+				w.Header().Set(header[i], header[i+1])
+			}
+			io.WriteString(w, strings.Repeat("x", size))
+		}
+	}
+	for _, tt := range []struct {
+		story string
+		h     http.HandlerFunc
+	}{
+		{"a page that is held back", page(1000)},
+		{"a page that streams", page(long, "Content-Length", strconv.Itoa(long))},
+		{"a page with variants", page(1000, "Vary", "Accept-Language")},
+		{"a page with variants that streams", page(long, "Vary", "Accept-Language", "Content-Length", strconv.Itoa(long))},
+	} {
+		t.Run(tt.story, func(t *testing.T) {
+			s, _, o, url := slowly(t, tt.h)
+			whole, _ := ask(t, "GET", url)
+			<-s.setting
+			for _, next := range []struct {
+				method string
+				header []string
+				status int
+				body   string
+			}{
+				{"HEAD", nil, 200, ""},
+				{"GET", []string{"Range", "bytes=0-9"}, 206, whole[:10]},
+				{"HEAD", []string{"Range", "bytes=0-9"}, 200, ""},
+				{"GET", []string{"Accept", "text/html"}, 200, whole},
+				{"GET", nil, 200, whole},
+			} {
+				body, res := ask(t, next.method, url, next.header...)
+				if res.StatusCode != next.status || body != next.body {
+					t.Errorf("%s %q: %d with %d bytes, want %d with %d", next.method, next.header, res.StatusCode, len(body), next.status, len(next.body))
+				}
+			}
+			if n := o.runs.Load(); n != 1 {
+				t.Errorf("the handler ran %d times, want 1", n)
+			}
+			s.end <- nil
+			ask(t, "HEAD", url)
+			if n := o.runs.Load(); n != 1 {
+				t.Errorf("after it was stored the handler ran %d times, want 1", n)
+			}
+		})
+	}
+}
+
+// What is on its way is judged as what is stored.
+func TestAPageOnItsWayIsJudged(t *testing.T) {
+	s, c, o, url := slowly(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Vary", "Accept-Language")
+		io.WriteString(w, r.Header.Get("Accept-Language"))
+	})
+	ask(t, "GET", url, "Accept-Language", "de")
+	<-s.setting
+	if body, _ := ask(t, "GET", url, "Accept-Language", "fr", "Range", "bytes=0-"); body != "fr" || o.runs.Load() != 2 {
+		t.Errorf("another variant: %q after %d runs", body, o.runs.Load())
+	}
+	<-s.setting
+	if body, _ := ask(t, "GET", url, "Accept-Language", "de", "Range", "bytes=0-"); body != "de" || o.runs.Load() != 2 {
+		t.Errorf("the first variant: %q after %d runs", body, o.runs.Load())
+	}
+	if _, res := ask(t, "HEAD", url, "Accept-Language", "de", "Cache-Control", "max-age=0"); o.runs.Load() != 3 || res.StatusCode != 200 {
+		t.Errorf("a client that wants it anew: %d after %d runs", res.StatusCode, o.runs.Load())
+	}
+	if err := c.InvalidateURL(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	if body, _ := ask(t, "HEAD", url, "Accept-Language", "de"); o.runs.Load() != 4 {
+		t.Errorf("after an invalidation: %q after %d runs", body, o.runs.Load())
+	}
+}
+
+// A page that the store does not take is gone, and the next request runs the handler.
+func TestAPageThatDidNotArrive(t *testing.T) {
+	for _, size := range []int{1000, long} {
+		s, _, o, url := slowly(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			w.Header().Set("Content-Length", strconv.Itoa(size))
+			io.WriteString(w, strings.Repeat("x", size))
+		})
+		ask(t, "GET", url)
+		<-s.setting
+		s.end <- errors.New("no")
+		// A request that comes while the run ends may still be answered from it.
+		for end := time.Now().Add(10 * time.Second); o.runs.Load() == 1 && time.Now().Before(end); {
+			ask(t, "HEAD", url)
+		}
+		if n := o.runs.Load(); n != 2 {
+			t.Errorf("the handler ran %d times, want 2", n)
+		}
+	}
+}
+
+// The client of a POST whose response is stored has all of it when the page is stored.
+func TestAPostThatIsStored(t *testing.T) {
+	for _, size := range []int{1, 1000, long} {
+		s, _, o, url := slowly(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			w.Header().Set("Content-Location", r.URL.Path)
+			w.Header().Set("Content-Length", strconv.Itoa(size))
+			io.WriteString(w, strings.Repeat("x", size))
+			http.NewResponseController(w).Flush()
+		})
+		had := make(chan string)
+		go func() {
+			body, _ := ask(t, "POST", url)
+			had <- body
+		}()
+		<-s.setting
+		body := ""
+		select {
+		case body = <-had:
+			t.Error("the client has its whole answer, and the page is not stored")
+			s.end <- nil
+		case <-time.After(20 * time.Millisecond):
+			s.end <- nil
+			body = <-had
+		}
+		if len(body) != size {
+			t.Errorf("the client got %d bytes, want %d", len(body), size)
+		}
+		if body, _ := ask(t, "GET", url); len(body) != size || o.runs.Load() != 1 {
+			t.Errorf("GET: %d bytes after %d runs, want %d after 1", len(body), o.runs.Load(), size)
+		}
+	}
+}
+
+// A handler that has written its whole page, but not returned, has a client that may ask for a part of it.
+func TestAPartOfAPageWhoseHandlerHasNotReturned(t *testing.T) {
+	returns := make(chan struct{})
+	s, _, o, url := slowly(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Content-Length", strconv.Itoa(long))
+		io.WriteString(w, strings.Repeat("x", long))
+		<-returns
+	})
+	if body, _ := ask(t, "GET", url); len(body) != long {
+		t.Errorf("%d bytes", len(body))
+	}
+	part := make(chan string)
+	go func() {
+		body, _ := ask(t, "GET", url, "Range", "bytes=0-9")
+		part <- body
+	}()
+	time.AfterFunc(50*time.Millisecond, func() { close(returns) })
+	if body := <-part; len(body) != 10 || o.runs.Load() != 1 {
+		t.Errorf("%d bytes after %d runs, want 10 after 1", len(body), o.runs.Load())
+	}
+	<-s.setting
+}
+
+// lateCookie is a client's writer that sets a cookie as the header is written, and then waits for the body.
+type lateCookie struct {
+	http.ResponseWriter
+	written chan struct{}
+	goOn    chan struct{}
+}
+
+func (w lateCookie) WriteHeader(status int) {
+	close(w.written)
+	<-w.goOn
+	w.Header().Add("Set-Cookie", "session=1")
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// A page that turns out to be for one client, as its header is written, is found by nobody before that.
+func TestAPageThatMayYetBePrivateIsNotOnItsWay(t *testing.T) {
+	inner := memstore.New(1 << 20)
+	defer inner.Close()
+	c := middleware.New(struct{ store.Store }{inner}) // as on a server
+	c.Log = discard
+	defer c.Close(context.Background())
+	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		io.WriteString(w, "a page")
+	}}
+	h := c.Handler(o)
+	w := lateCookie{httptest.NewRecorder(), make(chan struct{}), make(chan struct{})}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	}()
+	<-w.written
+	get(h, "/", "Range", "bytes=0-0")
+	if n := o.runs.Load(); n != 2 {
+		t.Errorf("the handler ran %d times, want 2: what may yet be one client's was found by another", n)
+	}
+	close(w.goOn)
+	<-served
+}
