@@ -32,6 +32,9 @@ func newDialer(timeout time.Duration, encrypted *tls.Config) *dialer {
 	return &dialer{net: net.Dialer{Timeout: timeout, KeepAlive: 5 * time.Minute}, encrypted: encrypted} // as the client's own
 }
 
+// dial never fails. The client writes a line to the host program's standard error for each dial that does, and
+// offers only to silence or to redirect all that go-redis says in the process, which is not ours to do. So where a
+// server cannot be reached, what the first call says is why.
 func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	known, ok := d.servers.Load(addr)
 	if !ok {
@@ -40,7 +43,7 @@ func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, erro
 	begun := sinceStart()
 	c, err := d.dialAny(ctx, network, addr)
 	if err != nil {
-		return nil, err
+		c, begun = unreached{err}, never
 	}
 	return &conn{Conn: c, server: known.(*server), begun: begun}, nil
 }
@@ -51,6 +54,21 @@ func (d *dialer) dialAny(ctx context.Context, network, addr string) (net.Conn, e
 	}
 	return (&tls.Dialer{NetDialer: &d.net, Config: d.encrypted}).DialContext(ctx, network, addr)
 }
+
+// never is when a connection began that was not made. The look finds it doubted.
+const never = 0
+
+// unreached is a server that could not be dialled.
+type unreached struct{ error }
+
+func (u unreached) Read([]byte) (int, error)         { return 0, u.error }
+func (u unreached) Write([]byte) (int, error)        { return 0, u.error }
+func (u unreached) Close() error                     { return nil }
+func (u unreached) LocalAddr() net.Addr              { return &net.TCPAddr{} }
+func (u unreached) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
+func (u unreached) SetDeadline(time.Time) error      { return nil }
+func (u unreached) SetReadDeadline(time.Time) error  { return nil }
+func (u unreached) SetWriteDeadline(time.Time) error { return nil }
 
 var start = time.Now()
 
@@ -89,7 +107,7 @@ func (c *conn) Write(b []byte) (int, error) {
 // hungUp tells what is left when a server closes a connection before it answers from what else may go wrong.
 func (c *conn) hungUp(err error) error {
 	var network net.Error
-	if err == nil || c.answered || errors.Is(err, net.ErrClosed) || errors.As(err, &network) && network.Timeout() {
+	if err == nil || c.answered || c.begun == never || errors.Is(err, net.ErrClosed) || errors.As(err, &network) && network.Timeout() {
 		return err
 	}
 	return &hangUp{err, c}

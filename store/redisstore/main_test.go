@@ -6,15 +6,12 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/redis/go-redis/v9/logging"
-
 	"github.com/freshet-go/freshet/internal/testserver"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/storetest"
 )
 
 func TestMain(m *testing.M) {
-	logging.Disable() // a line for each of the many connections that cannot be made
 	testserver.Main(m)
 }
 

@@ -10,8 +10,9 @@
 // What the server loses, by eviction, a restart or a failover, is a miss. What the journal loses is told to
 // all who follow it as an invalidation of everything.
 //
-// The client below, go-redis, writes a line to standard error for each connection that it cannot make. Its
-// package logging turns that off, for the whole process.
+// The client below, go-redis, has a log of its own, on standard error, for the whole process. A server that cannot be
+// reached is not written there: errors say it. Of Sentinels go-redis writes which server they name, and which of
+// them do not answer; its package logging turns that off.
 package redisstore
 
 import (
