@@ -26,6 +26,7 @@ type follower struct {
 	past  uint64        // a number that the journal no longer knew, until it is beyond that; likewise
 	heard atomic.Int64  // when the journal last answered, in nanoseconds since start; 0: never
 	lost  atomic.Bool   // it did not answer when it was last asked
+	told  atomic.Bool   // ... and the log has heard of it from here
 	start time.Time     // what heard counts from
 	ended chan struct{} // closed when follow has returned; nil: it never ran
 
@@ -41,6 +42,9 @@ const (
 	askEvery   = time.Second
 	firstPause = 50 * time.Millisecond
 	longPause  = 2 * time.Second
+
+	// How often in a row it answers and cannot be watched before that is its way.
+	unwatchable = 3
 
 	// More that could not be sent than this becomes one mark that covers everything.
 	maxUnsent      = 10_000
@@ -82,17 +86,23 @@ func (c *Cache) startPrivateJournal() {
 // run follows the journal until ctx is done.
 func (f *follower) run(ctx context.Context) {
 	defer close(f.ended)
-	pause, told := firstPause, false
+	pause, told, unwatched := firstPause, false, 0
 	for ctx.Err() == nil {
 		well := f.catchUp() && f.send()
+		if !well {
+			unwatched = 0
+		}
 		if well || f.past > 0 { // a watcher may have the journal begin anew
 			began := time.Now()
 			err := f.watch(ctx)
 			if time.Since(began) >= askEvery {
-				pause, told = firstPause, false
+				pause, told, unwatched = firstPause, false, 0
 				continue
 			}
-			if well && err != nil && !told {
+			if well && err != nil {
+				unwatched++
+			}
+			if unwatched == unwatchable && !told { // or else it is about to be lost
 				told = true
 				f.c.Log.Warn("freshet: journal: it cannot be watched, and is asked once a second", "error", err)
 			}
@@ -193,7 +203,7 @@ func (f *follower) catchUp() bool {
 	f.c.replica.Advance(head)
 	f.seen = max(f.seen, head)
 	f.heard.Store(int64(max(asked, 1)))
-	if f.lost.Swap(false) {
+	if f.lost.Swap(false) && f.told.Swap(false) {
 		f.c.Log.Info("freshet: journal: in touch again")
 	}
 	return true
@@ -204,9 +214,10 @@ func (f *follower) since(ctx context.Context, number uint64) (marks []store.Numb
 	return f.journal.Since(ctx, number)
 }
 
-// fell notes that the journal does not answer, and says so once.
+// fell notes that the journal does not answer, and says so once, unless the store has said it.
 func (f *follower) fell(err error) {
-	if !f.lost.Swap(true) {
+	f.lost.Store(true)
+	if !errors.Is(err, store.ErrUnavailable) && !f.told.Swap(true) {
 		f.c.Log.Error("freshet: journal: out of touch: what is stored is used for a while yet, then requests are answered by their handlers",
 			"error", err, "for", f.c.MaxLag)
 	}

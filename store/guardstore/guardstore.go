@@ -45,8 +45,8 @@ type Options struct {
 	// the inner store heeds contexts; the drivers under store/ do.
 	Detached bool
 
-	// Log hears when the breaker opens and when it closes again. Failures that open nothing it
-	// hears of at most once a minute for each kind. Default slog.Default().
+	// Log hears when the inner store, or its journal, stops to answer, and when all does again. Failures that open
+	// nothing it hears of at most once a minute for each kind. Default slog.Default().
 	Log *slog.Logger
 	// OnChange, when not nil, is called after each change of state, in order and one at a time, by a
 	// caller of the Store: it must be quick.
@@ -100,8 +100,9 @@ type Store struct {
 }
 
 var (
-	_ store.Store = (*Store)(nil)
-	_ store.Local = (*Store)(nil)
+	_ store.Store     = (*Store)(nil)
+	_ store.Local     = (*Store)(nil)
+	_ store.Journaled = (*Store)(nil)
 )
 
 // New guards inner.

@@ -30,9 +30,9 @@ type news struct {
 	mu      sync.Mutex // of queue
 	queue   []change
 	telling sync.Mutex
-	opened  time.Time // touched by whoever is telling
 
 	failing  atomic.Pointer[failure] // the last failure since all was well, as long as the breaker is closed
+	outage   outage
 	mentions [topics]mention
 }
 
@@ -86,10 +86,9 @@ func (n *news) tellAll() {
 func (n *news) tell(c change) {
 	switch {
 	case c.to == Open && !c.again:
-		n.opened = c.at
-		n.log(slog.LevelError, "is unavailable: requests do without it", c.why, "retry", c.retry)
+		n.fails(theStore, c.why, c.at)
 	case c.to == Closed:
-		n.log(slog.LevelInfo, "is available again", nil, "after", c.at.Sub(n.opened))
+		n.answers(theStore, c.at)
 	}
 	if n.options.OnChange != nil {
 		n.options.OnChange(c.to)
@@ -112,7 +111,7 @@ func (n *news) well() {
 	if n.failing.Load() == nil {
 		return
 	}
-	if f := n.failing.Swap(nil); f != nil {
+	if f := n.failing.Swap(nil); f != nil && n.outage.parts.Load() == 0 {
 		n.mention(int(f.kind), f)
 	}
 }

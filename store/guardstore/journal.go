@@ -1,0 +1,51 @@
+package guardstore
+
+import (
+	"context"
+	"errors"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// Journal implements [store.Journaled]: the inner store's, or nil. Its calls are not bounded and always made, whatever
+// the breaker's state; but one server is one piece of news: what the log has heard of the store it does not hear of
+// its journal again. Errors of the journal that the log has heard of match store.ErrUnavailable.
+func (s *Store) Journal() store.Journal {
+	if j, ok := store.As[store.Journaled](s.inner); ok {
+		if inner := j.Journal(); inner != nil {
+			return &journal{inner, s}
+		}
+	}
+	return nil
+}
+
+type journal struct {
+	store.Journal
+	guard *Store
+}
+
+func (j *journal) Append(ctx context.Context, what ...store.Mark) (uint64, error) {
+	number, err := j.Journal.Append(ctx, what...)
+	return number, j.heard(ctx, "append", err)
+}
+
+func (j *journal) Since(ctx context.Context, number uint64) ([]store.Numbered, uint64, error) {
+	marks, head, err := j.Journal.Since(ctx, number)
+	return marks, head, j.heard(ctx, "since", err)
+}
+
+// heard passes on how a call ended. Of one that was given up, or that the server refused, the log hears from whoever
+// made it.
+func (j *journal) heard(ctx context.Context, op string, err error) error {
+	kind := store.KindOf(err)
+	switch {
+	case err == nil:
+		j.guard.news.journalAnswers()
+		return nil
+	case errors.Is(ctx.Err(), context.Canceled), !kind.Sick():
+		return err
+	}
+	f := &failure{kind: kind, err: err}
+	j.guard.news.journalFails(f)
+	return j.guard.unavailable(call{op: operation(op)}, f)
+}

@@ -1,0 +1,104 @@
+package guardstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// away is a server with a journal, which answers neither while away is set.
+type away struct {
+	store.Store
+	store.Journal
+	away error
+}
+
+func (a *away) Get(context.Context, string) (*store.Entry, error) {
+	if a.away != nil {
+		return nil, a.away
+	}
+	return nil, store.ErrNotFound
+}
+
+func (a *away) Since(context.Context, uint64) ([]store.Numbered, uint64, error) {
+	return nil, 0, a.away
+}
+
+type withJournal struct{ *away }
+
+func (w withJournal) Journal() store.Journal { return w.away }
+
+// A server that is away is one line in the log when it goes and one when it is back, whoever notices
+// first.
+func TestAnOutageIsTwoLines(t *testing.T) {
+	gone := &store.Error{Backend: "x", Op: "y", Kind: store.Transient, Err: errors.New("connection refused")}
+	ask := func(s *Store, n int) {
+		for range n {
+			s.Get(context.Background(), "k")
+		}
+	}
+	since := func(s *Store, want error) {
+		if _, _, err := s.Journal().Since(context.Background(), 0); !errors.Is(err, want) || want == nil && err != nil {
+			t.Errorf("Since: %v, want %v", err, want)
+		}
+	}
+	for story, f := range map[string]struct{ away, back func(s *Store) }{
+		"the store first": {
+			func(s *Store) { ask(s, 10); since(s, store.ErrUnavailable); since(s, store.ErrUnavailable) },
+			func(s *Store) { since(s, nil); ask(s, 10) },
+		},
+		"the journal first": {
+			func(s *Store) { since(s, store.ErrUnavailable); ask(s, 10) },
+			func(s *Store) { ask(s, 10); since(s, nil) },
+		},
+		"the journal alone": {
+			func(s *Store) { since(s, store.ErrUnavailable) },
+			func(s *Store) { since(s, nil); ask(s, 10) },
+		},
+		"the store alone": {
+			func(s *Store) { ask(s, 10) },
+			func(s *Store) { ask(s, 10); since(s, nil) },
+		},
+		"the store not often enough to be left alone": {
+			func(s *Store) { ask(s, 2); since(s, store.ErrUnavailable); ask(s, 1) },
+			func(s *Store) { since(s, nil); ask(s, 10) },
+		},
+	} {
+		t.Run(story, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var log bytes.Buffer
+				server := &away{away: gone}
+				s := New(withJournal{server}, Options{Name: "redis", Log: slog.New(slog.NewTextHandler(&log, nil))})
+				f.away(s)
+				time.Sleep(time.Hour)
+				server.away = nil
+				f.back(s)
+				lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+				if len(lines) != 2 || !strings.Contains(lines[0], "redis is unavailable: requests do without it") ||
+					!strings.Contains(lines[0], "connection refused") || !strings.Contains(lines[1], "redis is available again") {
+					t.Errorf("the log:\n%s\nwant two lines", log.String())
+				}
+			})
+		})
+	}
+}
+
+// What a journal refuses is no news of the server, and is passed on as it is.
+func TestAJournalThatRefuses(t *testing.T) {
+	var log bytes.Buffer
+	refused := &store.Error{Backend: "x", Op: "y", Kind: store.Permanent, Err: errors.New("no")}
+	s := New(withJournal{&away{away: refused}}, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if _, _, err := s.Journal().Since(context.Background(), 0); err != error(refused) || log.Len() > 0 {
+		t.Errorf("%v, and the log %q", err, log.String())
+	}
+	if j := New(&away{}, Options{}).Journal(); j != nil {
+		t.Errorf("the journal of a store without one: %v", j)
+	}
+}
