@@ -106,6 +106,7 @@ type Cache struct {
 	advice   advice
 	leaves   leaveOut
 	coming   coming
+	faults   faults
 	filling  budget
 	reads    reads
 	indexMu  [64]sync.Mutex // serialises changes of one key's index of variants, by the key's hash

@@ -154,6 +154,9 @@ func (x *exchange) askStore(ctx context.Context, key string) *store.Entry {
 		defer end()
 	}
 	e, err := x.c.fetch(ctx, key)
+	if err == nil || err == store.ErrNotFound {
+		x.c.answered()
+	}
 	switch {
 	case err == nil && ours(e, key):
 		return e

@@ -2,7 +2,6 @@ package middleware
 
 import (
 	"context"
-	"errors"
 	"hash/maphash"
 	"net/http"
 	"slices"
@@ -133,14 +132,6 @@ func (n *run) remove(key string) {
 
 func (c *Cache) storeContext() (context.Context, func()) {
 	return c.calls.Within(context.Background(), time.Now(), c.StoreTimeout)
-}
-
-// fault logs what went wrong outside of any request's fault, unless the store has logged it.
-func (c *Cache) fault(doing string, err error) {
-	if errors.Is(err, store.ErrUnavailable) {
-		return
-	}
-	c.Log.Error("freshet: "+doing+": the request is answered by its handler", "error", err)
 }
 
 // lost logs the panic of a handler whose client could still be served otherwise, or whose connection

@@ -1,0 +1,48 @@
+package middleware
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// faults is what the log hears of a store that has no guard to say it: that it fails, when it begins to, and that
+// it answers again.
+type faults struct {
+	failing atomic.Bool
+	last    atomic.Int64 // when it failed last, in nanoseconds since 1970
+	refused atomic.Int64 // when the log heard last of what the store refuses
+}
+
+const (
+	wellAfter   = time.Second // without a failure it answers again: one that fails now and then is not well
+	refuseEvery = time.Minute
+)
+
+// fault logs what went wrong outside of any request's fault, unless the store has logged it.
+func (c *Cache) fault(doing string, err error) {
+	if errors.Is(err, store.ErrUnavailable) {
+		return
+	}
+	now := time.Now()
+	if store.KindOf(err) == store.Permanent { // it refuses this one: that tells nothing of the others
+		last := c.faults.refused.Load()
+		if now.Sub(time.Unix(0, last)) >= refuseEvery && c.faults.refused.CompareAndSwap(last, now.UnixNano()) {
+			c.Log.Error("freshet: "+doing+": refused, and not mentioned again for a minute: requests are answered by their handlers", "error", err)
+		}
+		return
+	}
+	c.faults.last.Store(now.UnixNano())
+	if !c.faults.failing.Swap(true) {
+		c.Log.Error("freshet: "+doing+": the store fails: requests are answered by their handlers", "error", err)
+	}
+}
+
+// answered hears of each answer of the store.
+func (c *Cache) answered() {
+	if f := &c.faults; f.failing.Load() && time.Since(time.Unix(0, f.last.Load())) >= wellAfter && f.failing.Swap(false) {
+		c.Log.Info("freshet: the store answers again")
+	}
+}

@@ -1,0 +1,90 @@
+package middleware_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/memstore"
+)
+
+// awayStore has no guard, and fails while away is set.
+type awayStore struct {
+	store.Store
+	away error
+}
+
+func (s *awayStore) Get(ctx context.Context, key string) (*store.Entry, error) {
+	if s.away != nil {
+		return nil, s.away
+	}
+	return s.Store.Get(ctx, key)
+}
+
+func (s *awayStore) Set(ctx context.Context, key string, e *store.Entry, ttl time.Duration) error {
+	if s.away != nil {
+		return s.away
+	}
+	return s.Store.Set(ctx, key, e, ttl)
+}
+
+// A store without a guard that fails is one line when it begins, and one when it answers again; one that refuses
+// what it is given, a line a minute.
+func TestALogOfAStoreWithoutAGuard(t *testing.T) {
+	for _, tt := range []struct {
+		story string
+		err   error
+		want  []string
+	}{
+		{"an outage", errors.New("connection refused"), []string{"the store fails: requests are answered by their handlers", "the store answers again"}},
+		{"refusals", &store.Error{Backend: "x", Op: "y", Kind: store.Permanent, Err: errors.New("too much")}, []string{"refused"}},
+	} {
+		t.Run(tt.story, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var log bytes.Buffer
+				inner := memstore.New(1 << 20)
+				defer inner.Close()
+				s := &awayStore{Store: inner}
+				c := middleware.New(s)
+				c.Log = slog.New(slog.NewTextHandler(&log, nil))
+				defer c.Close(context.Background())
+				h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("Cache-Control", "max-age=3600")
+					io.WriteString(w, "a page")
+				}))
+				asked := 0
+				ask := func(n int) {
+					for range n {
+						get(h, fmt.Sprint("/", asked))
+						asked++
+					}
+				}
+				ask(10)
+				s.away = tt.err
+				ask(100)
+				s.away = nil
+				time.Sleep(2 * time.Second)
+				ask(100)
+				lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+				if len(lines) != len(tt.want) {
+					t.Fatalf("the log has %d lines, want %d:\n%s", len(lines), len(tt.want), log.String())
+				}
+				for i, want := range tt.want {
+					if !strings.Contains(lines[i], want) {
+						t.Errorf("line %d is %s\nwant %q", i+1, lines[i], want)
+					}
+				}
+			})
+		})
+	}
+}
