@@ -121,16 +121,9 @@ type hangUp struct {
 
 func (h *hangUp) Unwrap() error { return h.error }
 
-// doubt has no connection used again that is as old as this one: a server that ends closes all, one
-// after the other. When that is known already, connections that were made since stay.
-func (h *hangUp) doubt() {
-	doubted := &h.conn.server.doubted
-	for before := doubted.Load(); h.conn.begun > before; before = doubted.Load() {
-		if doubted.CompareAndSwap(before, sinceStart()) {
-			return
-		}
-	}
-}
+// doubt has no connection used again that was begun until now: a server that ends closes all, one after the
+// other. That holds for one that is doubted already: it was well then, and what is newer may have ended with it.
+func (h *hangUp) doubt() { h.conn.server.doubted.Store(sinceStart()) }
 
 func (c *conn) SetReadDeadline(t time.Time) error {
 	c.deadline = t
