@@ -29,6 +29,7 @@ type Backend struct {
 	server  string // for people
 	backlog backlog
 	calls   deadline.Source
+	doubted *doubted
 
 	maxValue int // bytes
 
@@ -78,11 +79,13 @@ func New(c Config) (*Backend, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pgstore: %w", err)
 	}
+	d := new(doubted)
+	d.mark(p)
 	pool, err := pgxpool.NewWithConfig(context.Background(), p)
 	if err != nil {
 		return nil, fmt.Errorf("pgstore: %w", err)
 	}
-	return newBackend(c, pool, true), nil
+	return newBackend(c, pool, d), nil
 }
 
 // NewFrom makes a Backend that uses a pool which the caller has, and will close after the Backend. Of c it takes
@@ -93,13 +96,17 @@ func NewFrom(pool *pgxpool.Pool, c Config) (*Backend, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pgstore: %w", err)
 	}
-	return newBackend(c, pool, false), nil
+	return newBackend(c, pool, nil), nil
 }
 
-func newBackend(c Config, pool *pgxpool.Pool, ours bool) *Backend {
+// newBackend takes d for a pool that is ours.
+func newBackend(c Config, pool *pgxpool.Pool, d *doubted) *Backend {
 	p := pool.Config()
 	b := &Backend{
-		config: c, pool: pool, ours: ours, sql: statementsFor(c.Table), server: where(p.ConnConfig), maxValue: maxValue,
+		config: c, pool: pool, ours: d != nil, doubted: d, sql: statementsFor(c.Table), server: where(p.ConnConfig), maxValue: maxValue,
+	}
+	if d == nil {
+		b.doubted = new(doubted)
 	}
 	b.backlog.init(int(p.MaxConns), *c.MaxBacklog)
 	b.leases.most = int(p.MaxConns) / 2

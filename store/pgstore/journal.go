@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/freshet-go/freshet/store"
 )
@@ -47,16 +48,15 @@ func (j *journal) Append(ctx context.Context, what ...store.Mark) (number uint64
 			return 0, &store.Error{Backend: pkg, Op: "append", Kind: store.Permanent, Err: err}
 		}
 	}
-	c, err := j.b.begin(ctx, j.b.config.Timeout)
+	err = j.b.ask(ctx, false, func(ctx context.Context, conn *pgxpool.Conn) (err error) {
+		if len(what) == 0 {
+			number, err = j.head(ctx, conn)
+		} else {
+			number, err = j.append(ctx, conn, what)
+		}
+		return err
+	})
 	if err != nil {
-		return 0, j.b.fail(ctx, "append", "", err)
-	}
-	if len(what) == 0 {
-		number, err = j.head(c.ctx, c.conn)
-	} else {
-		number, err = j.append(c.ctx, c.conn, what)
-	}
-	if err = j.b.done(ctx, &c, err); err != nil {
 		return 0, j.b.fail(ctx, "append", "", err)
 	}
 	return number, nil
@@ -122,11 +122,10 @@ func (j *journal) Since(ctx context.Context, number uint64) (marks []store.Numbe
 	if j.invalid != nil {
 		return nil, 0, j.invalid
 	}
-	c, err := j.b.begin(ctx, j.b.config.Timeout)
-	if err == nil {
-		marks, head, err = j.since(c.ctx, c.conn, number)
-		err = j.b.done(ctx, &c, err)
-	}
+	err = j.b.ask(ctx, false, func(ctx context.Context, conn *pgxpool.Conn) (err error) {
+		marks, head, err = j.since(ctx, conn, number)
+		return err
+	})
 	if err != nil {
 		return nil, 0, j.b.fail(ctx, "since", "", err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/freshet-go/freshet/store"
 )
@@ -17,11 +18,9 @@ const maxValue = 256 << 20
 
 // one asks for a single row. It returns pgx.ErrNoRows as it is, and every other error as the driver's.
 func (b *Backend) one(ctx context.Context, op, key string, to any, sql string, args ...any) error {
-	c, err := b.begin(ctx, b.config.Timeout)
-	if err == nil {
-		c.time()
-		err = b.done(ctx, &c, c.conn.QueryRow(c.ctx, sql, args...).Scan(to))
-	}
+	err := b.ask(ctx, true, func(ctx context.Context, conn *pgxpool.Conn) error {
+		return conn.QueryRow(ctx, sql, args...).Scan(to)
+	})
 	if err == nil || err == pgx.ErrNoRows {
 		return err
 	}
@@ -30,13 +29,11 @@ func (b *Backend) one(ctx context.Context, op, key string, to any, sql string, a
 
 // exec changes rows and returns how many.
 func (b *Backend) exec(ctx context.Context, op, key, sql string, args ...any) (rows int64, err error) {
-	c, err := b.begin(ctx, b.config.Timeout)
-	if err == nil {
-		c.time()
-		var tag pgconn.CommandTag
-		tag, err = c.conn.Exec(c.ctx, sql, args...)
-		rows, err = tag.RowsAffected(), b.done(ctx, &c, err)
-	}
+	err = b.ask(ctx, true, func(ctx context.Context, conn *pgxpool.Conn) error {
+		tag, err := conn.Exec(ctx, sql, args...)
+		rows = tag.RowsAffected()
+		return err
+	})
 	if err != nil {
 		return 0, b.fail(ctx, op, key, err)
 	}
@@ -48,13 +45,11 @@ func (b *Backend) Get(ctx context.Context, key string) ([]byte, error) {
 	if err := checkKey("get", key); err != nil {
 		return nil, err
 	}
-	c, err := b.begin(ctx, b.config.Timeout)
 	var value []byte
-	if err == nil {
-		c.time()
-		value, err = b.get(&c, key)
-		err = b.done(ctx, &c, err)
-	}
+	err := b.ask(ctx, true, func(ctx context.Context, conn *pgxpool.Conn) (err error) {
+		value, err = b.get(ctx, conn, key)
+		return err
+	})
 	switch {
 	case err == nil:
 		return value, nil
@@ -66,26 +61,25 @@ func (b *Backend) Get(ctx context.Context, key string) ([]byte, error) {
 
 // get asks for a value by a statement that is prepared once for each connection, below pgx's types and rows, which
 // cost as much as the way to a server next door.
-func (b *Backend) get(c *call, key string) (value []byte, err error) {
+func (b *Backend) get(ctx context.Context, conn *pgxpool.Conn, key string) (value []byte, err error) {
 	if !*b.config.StatementCache {
-		err = c.conn.QueryRow(c.ctx, b.sql.get, key).Scan(&value)
+		err = conn.QueryRow(ctx, b.sql.get, key).Scan(&value)
 		return value, err
 	}
-	value, err = b.getPrepared(c, key)
+	value, err = b.getPrepared(ctx, conn.Conn(), key)
 	if forgotten(err) {
-		c.conn.Conn().Deallocate(c.ctx, b.sql.get) // if this fails, so does what comes next
-		value, err = b.getPrepared(c, key)
+		conn.Conn().Deallocate(ctx, b.sql.get) // if this fails, so does what comes next
+		value, err = b.getPrepared(ctx, conn.Conn(), key)
 	}
 	return value, err
 }
 
-func (b *Backend) getPrepared(c *call, key string) (value []byte, err error) {
-	conn := c.conn.Conn()
-	statement, err := conn.Prepare(c.ctx, b.sql.get, b.sql.get)
+func (b *Backend) getPrepared(ctx context.Context, conn *pgx.Conn, key string) (value []byte, err error) {
+	statement, err := conn.Prepare(ctx, b.sql.get, b.sql.get)
 	if err != nil {
 		return nil, err
 	}
-	rows := conn.PgConn().ExecStatement(c.ctx, statement, [][]byte{[]byte(key)}, nil, []int16{pgx.BinaryFormatCode})
+	rows := conn.PgConn().ExecStatement(ctx, statement, [][]byte{[]byte(key)}, nil, []int16{pgx.BinaryFormatCode})
 	found := rows.NextRow()
 	if found {
 		value = append(make([]byte, 0, len(rows.Values()[0])), rows.Values()[0]...)
