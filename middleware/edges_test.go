@@ -98,13 +98,13 @@ func TestASettingForTheRouteOfAnInnerMount(t *testing.T) {
 	want(t, "Cache-Control", get(c.Handler(mux), "/blog").Header.Get("Cache-Control"), "max-age=60")
 }
 
-// slowStore is a store outside of this process whose Set waits.
-type slowStore struct {
+// heldStore is a store outside of this process whose Set waits.
+type heldStore struct {
 	store.Store
 	set chan struct{}
 }
 
-func (s *slowStore) Set(ctx context.Context, key string, e *store.Entry, ttl time.Duration) error {
+func (s *heldStore) Set(ctx context.Context, key string, e *store.Entry, ttl time.Duration) error {
 	<-s.set
 	return s.Store.Set(ctx, key, e, ttl)
 }
@@ -113,7 +113,7 @@ func (s *slowStore) Set(ctx context.Context, key string, e *store.Entry, ttl tim
 func TestAPageOfTheGreatestHeldLengthIsNotKeptFromItsClient(t *testing.T) {
 	kept := memstore.New(1 << 20)
 	defer kept.Close()
-	s := &slowStore{kept, make(chan struct{})}
+	s := &heldStore{kept, make(chan struct{})}
 	c := middleware.New(s)
 	c.Log = discard
 	defer c.Close(context.Background())
