@@ -120,7 +120,10 @@ func (s *stall) write(w io.Writer, p []byte) (written int, err error) {
 		return w.Write(p)
 	}
 	for len(p) > 0 && err == nil {
-		piece := p[:min(len(p), pieceSize)]
+		piece := p
+		if len(p) > pieceSize+ownBuffer { // or net/http would hold the little that is left
+			piece = p[:pieceSize]
+		}
 		s.begin()
 		var n int
 		n, err = w.Write(piece)
