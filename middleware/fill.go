@@ -200,8 +200,10 @@ func (f *fill) deserted() {
 		if still {
 			f.ended, f.cut = true, true
 			f.signal()
-			f.body, f.tail = nil, tail{}
-			f.giveBack()
+			if f.stage == flowing { // or else the recorder may still hold it back
+				f.body, f.tail = nil, tail{}
+				f.giveBack()
+			}
 		}
 		f.mu.Unlock()
 		if still {
