@@ -111,6 +111,12 @@ func compresses(w http.ResponseWriter) bool {
 	return false
 }
 
+// warnOfHeld says what keeps a response's header back until the request has ended mostly means.
+func (c *Cache) warnOfHeld() {
+	c.warn("the header of a response went out so late that the cache could not see whether a cookie is in it, " +
+		"so the response was kept from others: mount compressors, time limits and whatever else holds headers back inside the cache")
+}
+
 // warnOfNothing says what a handler that wrote nothing at all mostly means.
 func (c *Cache) warnOfNothing() {
 	c.warn("a handler returned without having written anything, so its empty 200 is not stored: where handlers return errors, " +

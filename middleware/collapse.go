@@ -39,6 +39,10 @@ func (x *exchange) fill(e *store.Entry, v policy.Verdict) bool {
 	}
 	f, leads := x.c.flights.join(x.flight, x)
 	if !leads {
+		if gateOf(x.r).leads(f) {
+			x.alone(e, v, out)
+			return true
+		}
 		return x.follow(f, e, v, out)
 	}
 	if e := x.anew(f); e != nil {

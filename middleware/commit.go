@@ -330,7 +330,10 @@ func (n *run) finishDirect() {
 	if n.said.failure() != nil && !n.lost && n.written > 0 {
 		panic(http.ErrAbortHandler) // it broke off: nobody may take it for whole
 	}
-	if !n.said.silent() {
+	if n.said.silent() {
+		n.kept = nil
+	}
+	if n.afterAll(); !n.after.last {
 		n.keep(n.kept)
 	}
 }

@@ -9,11 +9,16 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// Guard wraps the whole app, outside of everything, and keeps every response that sets a cookie from the caches
-// between the app and its clients: Cache-Control gets private in the place of public and s-maxage, and
-// CDN-Cache-Control and its kin go. A Cache does so itself for the cookies that it sees. Guard sees those too
-// that handlers outside the cache set only as the header is written, as session middleware does, and those of routes
-// without a cache.
+// Guard wraps the whole app, outside of everything, and sees each response's header as the client gets it.
+//
+// It tells caches inside what handlers outside of them have set only as the header was written, as session middleware
+// sets its cookie, even where a compressor or http.TimeoutHandler between holds the header back. A page with such a
+// cookie is not shared and not stored, and its Cache-Status does not say so. A response whose header has not gone out
+// is kept from others until it has.
+//
+// Guard also keeps every response that sets a cookie from the caches between the app and its clients: Cache-Control
+// gets private in the place of public and s-maxage, and CDN-Cache-Control and its kin go. A Cache does so itself for
+// the cookies that it sees, but not for those that come late, nor on routes without a cache.
 //
 //	http.ListenAndServe(addr, cache.Guard(app))
 func (c *Cache) Guard(next http.Handler) http.Handler {
@@ -22,8 +27,9 @@ func (c *Cache) Guard(next http.Handler) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		g := &guarded{ResponseWriter: w}
-		next.ServeHTTP(g, r)
-		g.look()
+		defer g.gate.close()
+		next.ServeHTTP(g, r.WithContext(gated(r.Context(), &g.gate)))
+		g.look(http.StatusOK)
 	})
 }
 
@@ -31,15 +37,18 @@ func (c *Cache) Guard(next http.Handler) http.Handler {
 type guarded struct {
 	http.ResponseWriter
 	looked bool
+	gate   gate
 }
 
 // look is called before the final header is sent.
-func (g *guarded) look() {
+func (g *guarded) look(status int) {
 	if g.looked {
 		return
 	}
 	g.looked = true
-	if h := g.Header(); setsCookie(h) {
+	h := g.Header()
+	g.gate.leaves(status, h)
+	if setsCookie(h) {
 		policy.KeepFromOthers(h)
 	}
 }
@@ -47,25 +56,25 @@ func (g *guarded) look() {
 // WriteHeader looks at the header and sends it.
 func (g *guarded) WriteHeader(status int) {
 	if status >= 200 || status == http.StatusSwitchingProtocols {
-		g.look()
+		g.look(status)
 	}
 	g.ResponseWriter.WriteHeader(status)
 }
 
 func (g *guarded) Write(p []byte) (int, error) {
-	g.look()
+	g.look(http.StatusOK)
 	return g.ResponseWriter.Write(p)
 }
 
 // WriteString is Write.
 func (g *guarded) WriteString(s string) (int, error) {
-	g.look()
+	g.look(http.StatusOK)
 	return io.WriteString(g.ResponseWriter, s)
 }
 
 // ReadFrom leaves copying to the client's writer, and so to sendfile.
 func (g *guarded) ReadFrom(src io.Reader) (int64, error) {
-	g.look()
+	g.look(http.StatusOK)
 	return io.Copy(g.ResponseWriter, src)
 }
 
@@ -74,7 +83,7 @@ func (g *guarded) Flush() { g.FlushError() }
 
 // FlushError sends the header and what has been written.
 func (g *guarded) FlushError() error {
-	g.look()
+	g.look(http.StatusOK)
 	return http.NewResponseController(g.ResponseWriter).Flush()
 }
 

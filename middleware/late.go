@@ -14,7 +14,8 @@ import (
 // the client's writer, and its WriteHeader sets the cookie of a session that the page was made with. Such a
 // page is for its client alone. So where the client's writer is not the server's own, a run first sends its
 // client the header, looks at what has appeared there, and only then gives the response to others and to
-// the store. Sending a header waits for no client.
+// the store. Sending a header waits for no client. Where a writer between holds the header back, the gate tells when it
+// has gone: until then the response is nobody else's.
 
 // pending is what a run has for others once its own client's header has been sent.
 type pending struct {
@@ -27,6 +28,10 @@ type pending struct {
 	sent    policy.Sent
 	looked  bool
 	trusted bool // nobody outside can set a field now: there is nothing to look at
+
+	way  *passage // to the gate, if there is one
+	held bool     // the header was sent, and has not passed it
+	last bool     // the end of the request decides
 }
 
 // offer gives those who wait the answer e, which flows or is whole, as soon as that is safe.
@@ -58,18 +63,42 @@ func (x *exchange) head(status int) {
 		x.w.WriteHeader(status)
 		return
 	}
-	n.after.sent, n.after.looked = policy.SentWith(x.w.Header()), true
+	h := x.w.Header()
+	n.after.sent, n.after.looked = policy.SentWith(h, n.p), true
+	if g := gateOf(x.r); g != nil {
+		n.after.way = g.expect(&passage{f: n.f, status: status, sent: n.after.sent, told: lastOf(h["Cache-Status"]), p: n.p, e: n.forOthers()})
+	}
 	x.w.WriteHeader(status)
+	n.goOn()
+}
+
+// forOthers is the response as others may have it, or nil.
+func (n *run) forOthers() *store.Entry {
+	if n.kept != nil {
+		return n.kept
+	}
+	return n.after.answer
+}
+
+// goOn gives the response to others and to the store once its header has gone out, unless what has appeared there
+// makes it one for its client alone. It returns false while the header is held back.
+func (n *run) goOn() bool {
+	if n.after.held = n.after.way.held(); n.after.held {
+		return false
+	}
 	if n.late() {
-		return
+		return true
 	}
 	n.give()
-	if n.after.stores {
+	switch {
+	case n.after.stores:
+		n.after.stores = false
 		n.store()
-	}
-	if n.after.departs {
+	case n.after.departs:
+		n.after.departs = false
 		n.depart(n.kept)
 	}
+	return true
 }
 
 // late says whether a field has appeared that makes the response one for its client alone, and then keeps it from
@@ -78,33 +107,99 @@ func (n *run) late() bool {
 	if !n.after.looked {
 		return false
 	}
-	e := n.kept
-	if e == nil {
-		e = n.after.answer
-	}
+	e := n.forOthers()
 	if e == nil {
 		return false
 	}
-	outside := n.after.sent.Late(n.w.Header(), n.p)
-	why := outside.Objects(e, n.p, time.Now())
+	var why policy.Reason
+	if way := n.after.way; way != nil {
+		why = way.why // nothing is added to what has passed the gate
+	} else {
+		outside := n.after.sent.Late(n.w.Header(), n.p)
+		why = outside.Objects(e, n.p, time.Now())
+	}
 	if why == "" {
 		return false
 	}
+	n.keepFromOthers(why)
+	n.c.tellOfLate(n.r, why)
+	return true
+}
+
+// keepFromOthers makes the response one for its client alone.
+func (n *run) keepFromOthers(why policy.Reason) {
 	n.out.Stored, n.out.Detail = false, why
 	n.kept, n.after.answer, n.after.stores, n.after.departs = nil, nil, false, false
 	n.arrived()
 	n.f.letGo()
 	n.pass()
-	n.c.tellOfLate(n.r, why)
-	return true
 }
 
-// lateAfterAll looks once more when the client has been served: a writer between, such as a compressor's, may have
-// held the header back until the body came. Those who asked meanwhile have read along, so it says so.
-func (n *run) lateAfterAll() {
-	if e := n.kept; e != nil && n.late() {
-		n.remove(e.Key)
+// afterAll looks once more when the client has been served: a writer between may have held the header back until the
+// body came, or until the cache returns.
+func (n *run) afterAll() {
+	if !n.after.held {
+		if e := n.kept; e != nil && n.late() { // without a gate those who asked meanwhile have read along
+			n.remove(e.Key)
+		}
+		return
 	}
+	if n.goOn() || n.forOthers() == nil {
+		return
+	}
+	n.out.Stored = false // so far: nothing of the request may be touched later, to say more
+	n.after.stores, n.after.departs = n.kept != nil, false
+	if n.after.last = n.after.way.atEnd(n.atEnd); !n.after.last {
+		n.neverWent()
+	}
+}
+
+// atEnd is called at the end of the request, when the response is whole and what holds headers back has ended.
+func (n *run) atEnd() {
+	defer n.over()
+	if !n.goOn() {
+		n.neverWent()
+	}
+}
+
+// neverWent keeps a response from others of which nobody has seen the header go out.
+func (n *run) neverWent() {
+	n.keepFromOthers(ReasonPass)
+	n.c.warnOfHeld()
+}
+
+// push writes what is held of the body of a stream until its header has passed the gate, in the goroutine of the
+// request, where outer handlers expect to send it. It writes so little at once that it waits for no client. If
+// that does not do, others do not wait for the rest.
+func (n *run) push(b body, rd *reader) {
+	const little = 1 << 10
+	n.f.mu.Lock()
+	more := min(max(ownBuffer-len(n.f.body), 0), len(n.recorder.coming))
+	n.f.body, n.recorder.coming = append(n.f.body, n.recorder.coming[:more]...), n.recorder.coming[more:]
+	held := n.f.body
+	n.f.mu.Unlock()
+	n.written += int64(more)
+	for off := 0; off < len(held) && !n.goOn(); {
+		piece := held[off:min(off+little, len(held))]
+		if _, err := b.stall.write(b.w, piece); err != nil {
+			break
+		}
+		off += len(piece)
+		n.f.mu.Lock()
+		rd.off, rd.taken = int64(off), int64(off)
+		n.f.mu.Unlock()
+	}
+	n.orAlone()
+}
+
+// orAlone lets nobody wait for a stream whose header is held back.
+func (n *run) orAlone() {
+	if !n.after.held || n.goOn() {
+		return
+	}
+	n.after.answer = nil
+	n.pass()
+	n.c.warnOfHeld()
 }
 
 // lateHints keeps what has appeared in the header while an informational response was sent, of which it was hints: a
@@ -129,8 +224,10 @@ func (f *fill) letGo() {
 // bare says whether a writer is the server's own, or of ours, so that writing the header adds nothing to it.
 func bare(w http.ResponseWriter) bool {
 	switch w := w.(type) {
-	case *nowhere, *recorder:
+	case *nowhere:
 		return true
+	case *recorder:
+		return bare(w.run.w)
 	case *guarded:
 		return bare(w.ResponseWriter)
 	case *passed:
@@ -140,7 +237,10 @@ func bare(w http.ResponseWriter) bool {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	return t.PkgPath() == "net/http" || t.PkgPath() == "golang.org/x/net/http2"
+	if t.PkgPath() == "net/http" {
+		return t.Name() != "timeoutWriter" // which has a header of its own
+	}
+	return t.PkgPath() == "golang.org/x/net/http2"
 }
 
 // tellOfLate logs, once, that handlers outside set fields too late to be judged with the response.

@@ -132,10 +132,11 @@ func (w *recorder) Write(p []byte) (int, error) {
 		w.tooLong = true
 		return 0, http.ErrContentLength
 	}
+	all := len(p)
 	if w.mode == holding && len(n.f.body)+len(p) > HoldBack {
 		w.coming = p
 		n.decide()
-		w.coming = nil
+		p, w.coming = w.coming, nil
 	}
 	w.written += int64(len(p))
 	switch w.mode {
@@ -164,7 +165,7 @@ func (w *recorder) Write(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	return len(p), nil
+	return all, nil
 }
 
 // WriteString is Write.

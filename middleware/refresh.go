@@ -120,6 +120,7 @@ func (c *Cache) runRefresh(t *refreshTicket, root http.Handler, r *http.Request)
 	defer t.free()
 	defer t.expire.Stop()
 	client := &nowhere{header: http.Header{}}
+	defer client.gate.close()
 	defer func() {
 		v := recover()
 		if v != nil {
@@ -132,7 +133,8 @@ func (c *Cache) runRefresh(t *refreshTicket, root http.Handler, r *http.Request)
 			}
 		}
 	}()
-	root.ServeHTTP(client, r)
+	root.ServeHTTP(client, r.WithContext(gated(r.Context(), &client.gate)))
+	client.gate.leaves(http.StatusOK, client.header)
 }
 
 // refreshRequest makes a fresh request like r, which holds nothing of r: no context, no body, no
@@ -165,15 +167,23 @@ func refreshRequest(ctx context.Context, r *http.Request) *http.Request {
 type nowhere struct {
 	header http.Header
 	status int
+	gate   gate
 }
 
-func (w *nowhere) Header() http.Header         { return w.header }
-func (w *nowhere) Write(p []byte) (int, error) { return len(p), nil }
-func (w *nowhere) Flush()                      {}
+func (w *nowhere) Header() http.Header { return w.header }
+func (w *nowhere) Flush()              { w.gate.leaves(http.StatusOK, w.header) }
+
+func (w *nowhere) Write(p []byte) (int, error) {
+	w.gate.leaves(http.StatusOK, w.header)
+	return len(p), nil
+}
 
 func (w *nowhere) WriteHeader(status int) {
 	if w.status < 200 {
 		w.status = status
+	}
+	if status >= 200 {
+		w.gate.leaves(status, w.header)
 	}
 }
 

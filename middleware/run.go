@@ -78,14 +78,21 @@ func (n *run) lead() {
 
 // close ends whatever may still be waiting, however the run came to its end.
 func (n *run) close() {
+	if !n.after.last {
+		n.over()
+	}
+	n.unlinked()
+	n.cancel()
+	n.observe(n.out)
+}
+
+// over lets go of whoever may still be waiting for the response.
+func (n *run) over() {
 	n.arrived()
 	n.f.decide(failed, nil, ReasonLost)
 	n.f.end(true, nil)
 	n.f.retire()
 	n.f.release()
-	n.unlinked()
-	n.cancel()
-	n.observe(n.out)
 }
 
 // call runs the handler once. A panic that nothing was sent for, and that no stale response can stand
@@ -280,8 +287,8 @@ func (n *run) finish() {
 			n.after.stores = true
 		}
 		n.deliverOwn()
-		n.lateAfterAll()
-		if behind { // a client of so little need not wait for the store
+		n.afterAll()
+		if behind && !n.after.last { // a client of so little need not wait for the store
 			http.NewResponseController(n.w).Flush()
 			n.keep(n.kept)
 		}
@@ -307,10 +314,14 @@ func (n *run) finishStream() {
 		e := *n.kept // which those who read along have
 		e.Header = e.Header.Clone()
 		n.kept = n.complete(&e, body)
-		n.depart(n.kept)
+		if !n.after.held {
+			n.depart(n.kept)
+		}
 	}
 	n.f.end(false, n.shared())
 	switch {
+	case whole && n.after.held:
+		n.after.stores = true
 	case whole:
 		n.keep(n.kept)
 	case n.kept == nil:
@@ -320,11 +331,16 @@ func (n *run) finishStream() {
 		n.out.Stored, n.out.Detail = false, ReasonTooLarge
 	}
 	n.f.retire()
-	if n.kept != nil {
-		n.f.handOver(n.kept.Key)
+	switch {
+	case !n.after.held:
+		if n.kept != nil {
+			n.f.handOver(n.kept.Key)
+		}
+	case !whole:
+		n.kept = nil
 	}
 	err := n.served()
-	n.lateAfterAll()
+	n.afterAll()
 	switch {
 	case err == nil:
 		n.trailer(n.f)
@@ -368,11 +384,15 @@ func (n *run) pump(header http.Header) {
 	n.pumped = make(chan error, 1)
 	n.client()
 	if !n.begin(n.status, header, -1, n.promised) {
+		n.orAlone()
 		n.pumped <- errNoBody
 		return
 	}
 	rd, _ := n.f.enter()
 	body := n.body()
+	if n.after.held {
+		n.push(body, rd)
+	}
 	go func() {
 		err := errCut
 		defer func() {

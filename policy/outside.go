@@ -191,20 +191,45 @@ func (d *ResponseDirectives) forbids(e *store.Entry) Reason {
 // Sent is what a header says of caching at the moment when it is sent, for Late to compare.
 type Sent struct {
 	cookies, control, expires, vary []string
+	targeted                        [][]string // of those that the policy obeys
 	size                            int
 }
 
 // SentWith remembers the values of h, and not the map.
-func SentWith(h http.Header) Sent {
-	return Sent{h["Set-Cookie"], h["Cache-Control"], h["Expires"], h["Vary"], len(h)}
+func SentWith(h http.Header, p *Policy) Sent {
+	s := Sent{h["Set-Cookie"], h["Cache-Control"], h["Expires"], h["Vary"], nil, len(h)}
+	for i, name := range p.targetedNames() {
+		if values := h[http.CanonicalHeaderKey(name)]; len(values) > 0 {
+			if s.targeted == nil {
+				s.targeted = make([][]string, len(p.targetedNames()))
+			}
+			s.targeted[i] = values
+		}
+	}
+	return s
+}
+
+// equal reports whether nothing has changed.
+func (s *Sent) equal(now *Sent) bool {
+	return now.size == s.size && slices.Equal(now.cookies, s.cookies) && slices.Equal(now.control, s.control) &&
+		slices.Equal(now.expires, s.expires) && slices.Equal(now.vary, s.vary) &&
+		slices.EqualFunc(now.targeted, s.targeted, slices.Equal[[]string])
+}
+
+// before returns what was sent in a targeted field.
+func (s *Sent) before(name string, p *Policy) (values []string, obeyed bool) {
+	i := slices.IndexFunc(p.targetedNames(), func(n string) bool { return sameName(n, name) })
+	if i >= 0 && s.targeted != nil {
+		values = s.targeted[i]
+	}
+	return values, i >= 0
 }
 
 // Late returns what handlers outside have added to the header, or changed in it, while it was sent: as session
 // middleware does that sets its cookie only then. h is the header afterwards. A cookie that comes so late may be of the
 // handler's making, so it counts where p is Shared, too.
 func (s *Sent) Late(h http.Header, p *Policy) (o Outside) {
-	if now := SentWith(h); now.size == s.size && slices.Equal(now.cookies, s.cookies) && slices.Equal(now.control, s.control) &&
-		slices.Equal(now.expires, s.expires) && slices.Equal(now.vary, s.vary) {
+	if now := SentWith(h, p); s.equal(&now) {
 		return Outside{}
 	}
 	changed := make(http.Header, 4)
@@ -219,7 +244,11 @@ func (s *Sent) Late(h http.Header, p *Policy) (o Outside) {
 		case "Vary":
 			values = added(values, s.vary)
 		default:
-			if !strings.HasPrefix(name, "Access-Control-Allow-") { // which tells what Vary: Origin means
+			before, obeyed := s.before(name, p)
+			switch {
+			case obeyed:
+				values = added(values, before)
+			case !strings.HasPrefix(name, "Access-Control-Allow-"): // which tells what Vary: Origin means
 				continue
 			}
 		}

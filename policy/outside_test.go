@@ -118,7 +118,7 @@ func TestOutsideJudged(t *testing.T) {
 // What is added while a header is sent is seen, and nothing else is.
 func TestSentLate(t *testing.T) {
 	shared := &policy.Policy{Shared: true}
-	before := header("Set-Cookie", "a=1", "Cache-Control", "max-age=60", "Vary", "A", "X", "1")
+	before := header("Set-Cookie", "a=1", "Cache-Control", "max-age=60", "Vary", "A", "X", "1", "Surrogate-Control", "max-age=60")
 	for _, s := range []struct {
 		name string
 		do   func(h http.Header)
@@ -142,14 +142,19 @@ func TestSentLate(t *testing.T) {
 		}, "", nil},
 		{"a cookie, and the page is for all", func(h http.Header) { h.Add("Set-Cookie", "b=1") }, policy.ReasonSetCookie, shared},
 		{"a cookie, and cookies are stored", func(h http.Header) { h.Add("Set-Cookie", "b=1") }, "", &policy.Policy{StoreCookies: true}},
+		{"a targeted field", func(h http.Header) { h.Set("Cdn-Cache-Control", "no-store") }, policy.ReasonNoStore, nil},
+		{"a targeted field in the place of another", func(h http.Header) { h.Set("Surrogate-Control", "no-store") }, policy.ReasonNoStore, nil},
+		{"a targeted field in another spelling", func(h http.Header) { h["cdn-cache-control"] = []string{"private"} }, policy.ReasonPrivate, nil},
+		{"a targeted field that is not obeyed", func(h http.Header) { h.Set("Cdn-Cache-Control", "no-store") }, "", &policy.Policy{Targeted: []string{"My-Cache-Control"}}},
+		{"a targeted field of the operator's", func(h http.Header) { h.Set("My-Cache-Control", "no-store") }, policy.ReasonNoStore, &policy.Policy{Targeted: []string{"my-cache-control"}}},
 		{"a session handler's Vary, and the page is for all", func(h http.Header) { h.Add("Vary", "Cookie") }, "", shared},
 	} {
-		h := before.Clone()
-		sent := policy.SentWith(h)
-		s.do(h)
 		if s.p == nil {
 			s.p = &policy.Policy{}
 		}
+		h := before.Clone()
+		sent := policy.SentWith(h, s.p)
+		s.do(h)
 		o := sent.Late(h, s.p)
 		if got := o.Objects(&store.Entry{}, s.p, time.Now()); got != s.want {
 			t.Errorf("%s: got %q, want %q", s.name, got, s.want)

@@ -1,0 +1,145 @@
+package middleware
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
+)
+
+// gate is where the header of a response leaves the app: at Guard or, of a refresh, at the client that it has none of.
+// A writer between it and a cache, such as a compressor's, may hold the header back, and a handler that sets a
+// cookie as the header is written may stand beyond that writer. The gate sees what the client gets.
+type gate struct {
+	mu     sync.Mutex
+	open   bool // a header has gone out
+	closed bool // the request is at its end
+	ways   []*passage
+}
+
+// passage is a response of a cache's on its way to the gate.
+type passage struct {
+	g      *gate
+	f      *fill
+	status int
+	sent   policy.Sent // the header as the cache sent it
+	told   string      // its Cache-Status
+	p      *policy.Policy
+	e      *store.Entry
+
+	gone bool          // it has passed the gate
+	why  policy.Reason // what had appeared in its header by then that makes it one for its client alone
+	end  func()        // called at the end of the request
+}
+
+type gateKey struct{}
+
+// gated returns a context whose request's response leaves by g.
+func gated(ctx context.Context, g *gate) context.Context { return context.WithValue(ctx, gateKey{}, g) }
+
+// gateOf returns the gate by which the response to r leaves, or nil.
+func gateOf(r *http.Request) *gate {
+	g, _ := r.Context().Value(gateKey{}).(*gate)
+	return g
+}
+
+// expect has the gate look for a response.
+func (g *gate) expect(p *passage) *passage {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	p.g = g
+	g.ways = append(g.ways, p)
+	return p
+}
+
+// leaves looks at the header h, which is about to go out, and corrects in it what has turned out untrue. A response
+// with another status than the cache's is another response: of http.TimeoutHandler's, say.
+func (g *gate) leaves(status int, h http.Header) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.open {
+		return
+	}
+	g.open = true
+	for _, p := range g.ways {
+		if p.status != status {
+			continue
+		}
+		p.gone = true
+		late := p.sent.Late(h, p.p)
+		if p.why = late.Objects(p.e, p.p, time.Now()); p.why != "" {
+			p.unsay(h)
+		}
+	}
+}
+
+// unsay takes back in Cache-Status that the response is stored.
+func (p *passage) unsay(h http.Header) {
+	const stored = "; stored"
+	values := h["Cache-Status"]
+	at := strings.LastIndex(p.told, stored)
+	if at < 0 || lastOf(values) != p.told {
+		return
+	}
+	told := p.told[:at] + p.told[at+len(stored):]
+	if !strings.Contains(told, "; detail=") {
+		told += "; detail=" + string(p.why)
+	}
+	h["Cache-Status"] = append(slices.Clip(values[:len(values)-1]), told)
+}
+
+func lastOf(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[len(values)-1]
+}
+
+// held reports whether the header has yet to pass the gate. Where there is no gate, nobody can say.
+func (p *passage) held() bool {
+	if p == nil {
+		return false
+	}
+	p.g.mu.Lock()
+	defer p.g.mu.Unlock()
+	return !p.gone
+}
+
+// atEnd has end called at the end of the request, and returns false when that has come.
+func (p *passage) atEnd(end func()) bool {
+	p.g.mu.Lock()
+	defer p.g.mu.Unlock()
+	if p.g.closed {
+		return false
+	}
+	p.end = end
+	return true
+}
+
+// close ends the request.
+func (g *gate) close() {
+	g.mu.Lock()
+	g.closed = true
+	ways := g.ways
+	g.mu.Unlock()
+	for _, p := range ways {
+		if p.end != nil {
+			p.end()
+		}
+	}
+}
+
+// leads reports whether the request itself has led f, for which it would wait in vain.
+func (g *gate) leads(f *fill) bool {
+	if g == nil {
+		return false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.ContainsFunc(g.ways, func(p *passage) bool { return p.f == f })
+}
