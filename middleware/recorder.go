@@ -47,6 +47,8 @@ type recorder struct {
 	declared int64     // the handler's Content-Length, or -1
 	written  int64
 	removed  []string // outer handlers' fields that the handler removed
+	vary     []string // the Vary of outer handlers, as it was given to the handler
+	varies   bool     // the handler said the same of Vary as outer handlers had said
 	coming   []byte   // what is being written, while the response is judged
 	refused  bool     // a part of the body was not taken: nobody reads it, or time was up
 	tooLong  bool     // the handler wrote more than it declared
@@ -60,7 +62,7 @@ func (w *recorder) reset() {
 	n.f.body = nil
 	header := http.Header{}
 	maps.Copy(header, w.outer.Clone())
-	*w = recorder{run: n, header: header, outer: w.outer}
+	*w = recorder{run: n, header: header, outer: w.outer, vary: header["Vary"]}
 }
 
 // Header is the handler's header, with what outer handlers put there before it.
@@ -69,6 +71,7 @@ func (w *recorder) Header() http.Header {
 		w.header = http.Header{}
 		if before := w.run.w.Header(); len(before) > 0 {
 			w.outer, w.header = before.Clone(), before.Clone()
+			w.vary = w.header["Vary"]
 		}
 	}
 	return w.header
@@ -90,6 +93,7 @@ func (w *recorder) WriteHeader(status int) {
 	w.wrote, w.status, w.received = true, status, time.Now()
 	w.lost = w.run.said.failure() != nil
 	w.frozen = w.Header().Clone()
+	w.varies = saidAgain(w.header["Vary"], w.vary)
 	w.declared = -1
 	if v := w.frozen["Content-Length"]; len(v) == 1 {
 		if n, err := strconv.ParseInt(v[0], 10, 64); err == nil && n >= 0 {
@@ -260,7 +264,11 @@ func (w *recorder) control() *http.ResponseController { return http.NewResponseC
 // handlers' is removed from the client's header.
 func (w *recorder) response() http.Header {
 	h := w.frozen
+	vary := h["Vary"]
 	w.removed = subtract(h, w.outer)
+	if w.varies {
+		h["Vary"] = vary
+	}
 	if h["Date"] == nil {
 		h["Date"] = []string{w.received.UTC().Format(http.TimeFormat)}
 	}
@@ -291,6 +299,12 @@ func subtract(h, outer http.Header) (removed []string) {
 		}
 	}
 	return removed
+}
+
+// saidAgain reports whether a handler has set a field to the very values that it was given in it, as
+// Header.Set("Vary", "Origin") does behind a CORS handler: then it speaks of its own page.
+func saidAgain(now, given []string) bool {
+	return len(given) > 0 && slices.Equal(now, given) && &now[0] != &given[0]
 }
 
 // beginning is as much of the body as tells its type.

@@ -30,7 +30,7 @@ type Outside struct {
 // Three fields of Vary do not split what is stored, since what they speak of is made anew on every hit:
 // Accept-Encoding, which is what compressors outside say; Origin beside Access-Control-* fields, which
 // is what CORS handlers say when they have answered an origin; and, where p is Shared, Cookie and
-// Authorization. A handler inside that adds the same words adds another line, and that one splits.
+// Authorization. A handler inside that says the same speaks of its own page, and splits it.
 func ReadOutside(h http.Header, p *Policy) (o Outside) {
 	for name, values := range h {
 		if len(values) == 0 {
