@@ -148,7 +148,9 @@ func (c *Cache) Handler(next http.Handler) http.Handler {
 // Cache.Policy says. The store and the fills are shared with the Cache's other mounts. Inside another
 // mount of the same Cache, the request has been looked up by the outer policy, and p governs what becomes of
 // the handler's response; if p has Credentials of its own, or is not Shared where the outer policy is,
-// nothing is stored.
+// nothing is stored. Where p tells requests apart that the outer policy does not (by Key.Headers, Key.Cookies,
+// Key.Replace, PassCookies, or by usual credentials under an outer policy with Credentials of its own), the
+// outer mount stores nothing, and this one caches by itself.
 func (c *Cache) With(p policy.Policy) func(http.Handler) http.Handler {
 	c.setup()
 	if p.Resource != "" && c.Expires != nil && !c.Expires.Knows(p.Resource) {

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/freshet-go/freshet/policy"
@@ -75,7 +76,7 @@ func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next http.Handler,
 		x.invalidate()
 	default:
 		x.r = sent
-		if outer := c.outer(r); outer != nil && outer.writes(w) {
+		if outer := c.outer(r); outer != nil && outer.answers(w, r) {
 			outer.said.NoStore()
 		}
 		x.pass(why)
@@ -137,15 +138,15 @@ const maxLookups = 4
 
 // nested deals with a mount of the cache inside another mount of it: a route with a policy of its own,
 // say, in an app that is wrapped as a whole. The handler's one run is the outer mount's already; it goes
-// on by the inner policy. If that makes another key of the request's resource, the inner mount caches under
-// that key, and what it answers is not the outer one's to store.
+// on by the inner policy. If that makes another key of the request's resource, or may make one of another
+// request for it, the inner mount caches under its own key, and what it answers is not the outer one's to store.
 func (x *exchange) nested() bool {
 	outer := x.c.outer(x.r)
 	if outer == nil {
 		return false
 	}
-	if outer.req.Base() != x.req.Base() {
-		if outer.writes(x.w) {
+	if outer.req.Base() != x.req.Base() || !outer.p.TellsApart(x.p) && outer.req.Key != x.req.Key {
+		if outer.answers(x.w, x.r) {
 			outer.said.NoStore()
 		}
 		return false
@@ -165,6 +166,13 @@ func (c *Cache) outer(r *http.Request) *run {
 		return said.run
 	}
 	return nil
+}
+
+// answers says whether what a mount inside writes to w, for r, is the response that n records. A writer between the two
+// may hide that; then it is if r asks for the same as n's request does.
+func (n *run) answers(w http.ResponseWriter, r *http.Request) bool {
+	return n.writes(w) || r.Host == n.r.Host && r.RequestURI == n.r.RequestURI &&
+		strings.HasSuffix(n.r.URL.Path, r.URL.Path) && r.URL.RawQuery == n.r.URL.RawQuery
 }
 
 // writes says whether w ends in the response that n records, and not in one of an app's own, for a part
