@@ -206,12 +206,15 @@ func (n *run) orAlone() {
 // session middleware that takes that for the response sets its cookie now or never. before is the header that the
 // final response begins with.
 func (n *run) lateHints(header, hints, before http.Header) {
+	cookie := n.outside.Cookie
 	for name, values := range header {
 		if old := hints[name]; len(values) > len(old) && slices.Equal(values[:len(old)], old) {
 			before[name] = slices.Concat(before[name], values[len(old):])
 			n.outside = policy.ReadOutside(before, n.p)
+			cookie = cookie || http.CanonicalHeaderKey(name) == "Set-Cookie" && !n.p.StoreCookies
 		}
 	}
+	n.outside.Cookie = n.outside.Cookie || cookie // which counts where the policy is Shared, too: see Late
 }
 
 // letGo keeps no more of the body than its one reader needs.
