@@ -39,7 +39,7 @@ func (x *exchange) fill(e *store.Entry, v policy.Verdict) bool {
 	}
 	f, leads := x.c.flights.join(x.flight, x)
 	if !leads {
-		if gateOf(x.r).leads(f) {
+		if x.gate().leads(f) {
 			x.alone(e, v, out)
 			return true
 		}

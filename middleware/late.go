@@ -59,13 +59,23 @@ func (n *run) give() {
 // head sends the header of the final response.
 func (x *exchange) head(status int) {
 	n := x.leading
-	if n == nil || n.after.trusted || n.after.answer == nil && n.kept == nil {
+	if n == nil {
+		x.w.WriteHeader(status)
+		return
+	}
+	n.sendHead(status)
+	n.leaves.leaves(n.status, x.w.Header()) // for a mount inside
+}
+
+func (n *run) sendHead(status int) {
+	x := &n.exchange
+	if n.after.trusted || n.after.answer == nil && n.kept == nil {
 		x.w.WriteHeader(status)
 		return
 	}
 	h := x.w.Header()
 	n.after.sent, n.after.looked = policy.SentWith(h, n.p), true
-	if g := gateOf(x.r); g != nil {
+	if g := x.gate(); g != nil {
 		n.after.way = g.expect(&passage{f: n.f, status: status, sent: n.after.sent, told: lastOf(h["Cache-Status"]), p: n.p, e: n.forOthers()})
 	}
 	x.w.WriteHeader(status)

@@ -53,6 +53,7 @@ type run struct {
 	varies   []string     // the request fields that the response varies on
 	unlink   func() bool  // what ends the run early is called off
 	after    pending
+	leaves   gate // for the response of a mount inside
 
 	finished bool       // the client has its answer
 	pumped   chan error // gets one value when the leader's client has been served, or has left
@@ -78,6 +79,7 @@ func (n *run) lead() {
 
 // close ends whatever may still be waiting, however the run came to its end.
 func (n *run) close() {
+	defer n.leaves.close()
 	if !n.after.last {
 		n.over()
 	}

@@ -1,0 +1,68 @@
+package mounts_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/freshet-go/freshet/policy"
+)
+
+// A session that begins inside two mounts, of which the inner one keeps entries of its own, is as private as inside one.
+func TestASessionOutsideNestedMounts(t *testing.T) {
+	for _, s := range []struct {
+		name    string
+		policy  policy.Policy
+		target  string
+		between func(http.Handler) http.Handler
+	}{
+		{"a query that is sorted", policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{SortQuery: true}}, "/search?b=2&a=1", nil},
+		{"a key of its own", policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{Replace: func(r *http.Request) string { return r.URL.Path }}}, "/search", nil},
+		{"one key", policy.Policy{TTL: time.Minute}, "/search", nil},
+		{"a writer between that hides", policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{SortQuery: true}}, "/search?b=2&a=1", hiding},
+		{"a writer between that hides, one key", policy.Policy{TTL: time.Minute}, "/search", hiding},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			sessions := newSessions()
+			n := 0
+			page := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				n++
+				token := fmt.Sprint("token ", n)
+				sessions.Put(r.Context(), "csrf", token)
+				io.WriteString(w, token)
+			}))
+			c := newCache(t)
+			page = c.With(s.policy)(page)
+			if s.between != nil {
+				page = s.between(page)
+			}
+			h := sessions.LoadAndSave(c.Handler(page))
+			want(t, "the first visitor's", get(h, s.target).Body.String(), "token 1")
+			want(t, "the second visitor's", get(h, s.target).Body.String(), "token 2")
+		})
+	}
+}
+
+type hidden struct{ http.ResponseWriter }
+
+func hiding(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(hidden{w}, r) })
+}
+
+// Two Caches, one inside the other, with a session outside of both.
+func TestASessionOutsideTwoCaches(t *testing.T) {
+	sessions := newSessions()
+	n := 0
+	page := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n++
+		token := fmt.Sprint("token ", n)
+		sessions.Put(r.Context(), "csrf", token)
+		io.WriteString(w, token)
+	}))
+	p := policy.Policy{TTL: time.Minute}
+	h := sessions.LoadAndSave(newCache(t).With(p)(newCache(t).With(p)(page)))
+	want(t, "the first visitor's", get(h, "/").Body.String(), "token 1")
+	want(t, "the second visitor's", get(h, "/").Body.String(), "token 2")
+}
