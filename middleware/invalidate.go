@@ -114,6 +114,8 @@ type unsafeWriter struct {
 	outer    http.Header // what outer handlers had put into the header
 	declared int64
 	last     *lastByte // ... which its client gets when the rest is stored
+	sent     policy.Sent
+	way      *passage // of the header to the gate, if there is one
 }
 
 func (w *unsafeWriter) onHeader(status int, h http.Header) {
@@ -193,6 +195,12 @@ func (w *unsafeWriter) record(status int, h http.Header) {
 		w.last = &lastByte{ResponseWriter: w.ResponseWriter, left: w.declared}
 		w.ResponseWriter = w.last
 	}
+	w.onSend = func() {
+		w.sent = policy.SentWith(w.Header(), x.p)
+		if g := x.gate(); g != nil {
+			w.way = g.expect(&passage{status: status, sent: w.sent, p: x.p, e: w.entry})
+		}
+	}
 	w.onBody = func(p []byte) {
 		if w.entry == nil {
 			return
@@ -218,7 +226,7 @@ func (w *unsafeWriter) finish() {
 	number := x.invalidateNow(w.marks)
 	e := w.entry
 	w.out.Stored = false // until it is
-	if e == nil || w.failed || x.marksSince(w.marked) != len(w.marks) || number == 0 || w.declared >= 0 && w.declared != int64(len(w.body)) {
+	if e == nil || w.failed || w.late() || x.marksSince(w.marked) != len(w.marks) || number == 0 || w.declared >= 0 && w.declared != int64(len(w.body)) {
 		return
 	}
 	e.Fill, e.Body = number, w.body
@@ -227,6 +235,16 @@ func (w *unsafeWriter) finish() {
 	}
 	e.Header["Content-Length"] = []string{strconv.Itoa(len(w.body))}
 	w.out.Stored = x.c.fits(e) && x.c.set(e) == nil
+}
+
+// late reports whether a field appeared while the header was sent that makes the response one for its client alone, as a
+// session's cookie does.
+func (w *unsafeWriter) late() bool {
+	if w.way != nil {
+		return w.way.held() || w.way.why != ""
+	}
+	outside := w.sent.Late(w.Header(), w.x.p)
+	return outside.Objects(w.entry, w.x.p, time.Now()) != ""
 }
 
 // marksSince counts the invalidations of anything since number. A response to POST is rare enough to be

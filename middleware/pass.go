@@ -47,6 +47,7 @@ type passWriter struct {
 	watch interface {
 		onHeader(status int, h http.Header)
 	} // or nil
+	onSend func() // the header is complete, and is sent next
 	onBody func([]byte)
 	quiet  bool // it only looks on: nothing is added, and what the handler does not write is left to others
 	failed bool // the client did not get all
@@ -75,6 +76,9 @@ func (w *passWriter) WriteHeader(status int) {
 			w.out.FwdStatus = status
 			h["Cache-Status"] = after(h["Cache-Status"], w.x.c.statusField(w.out))
 		}
+	}
+	if w.onSend != nil && status >= 200 {
+		w.onSend()
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
