@@ -16,12 +16,11 @@ func identities() (all []Attack) {
 		"Cf-Access-Jwt-Assertion: %s", "Cf-Access-Authenticated-User-Email: %s", "X-Goog-Iap-Jwt-Assertion: %s", "X-Goog-Authenticated-User-Email: %s", "X-Goog-Authenticated-User-Id: %s",
 		"X-Amzn-Oidc-Data: %s", "X-Amzn-Oidc-Accesstoken: %s", "X-Amzn-Oidc-Identity: %s", "X-Ms-Client-Principal: %s", "X-Ms-Client-Principal-Name: %s", "X-Ms-Token-Aad-Access-Token: %s",
 		"X-Access-Token: %s", "X-Session-Id: %s", "X-Session-Token: %s", "X-Csrf-Token: %s", "X-Xsrf-Token: %s", "Api-Key: %s", "Apikey: %s", "X-Gitlab-Token: %s", "Private-Token: %s",
-		"X-Jwt-Token: %s", "X-Jwt: %s", "Token: %s", "X-Vault-Token: %s", "X-Credential-Identifier: %s", "X-Consumer-Username: %s", "X-Principal: %s", "X-Identity: %s", "Dpop: %s", "Authentication: %s",
+		"X-Jwt-Token: %s", "X-Jwt: %s", "Token: %s", "X-Vault-Token: %s", "X-Credential-Identifier: %s", "X-Consumer-Username: %s", "X-Principal: %s", "X-Identity: %s", "Dpop: %s", "Authentication: %s", "X-Member: %s",
 	} {
 		name, _, _ := strings.Cut(field, ":")
 		limit := ""
-		switch name {
-		case "X-Consumer-Username", "X-Credential-Identifier", "Dpop":
+		if name == "X-Member" {
 			limit = limitOwn
 		}
 		all = append(all, Attack{Class: "identity", Name: name + labelled(field), Limit: limit, needs: theOrigin, run: func(a *arena) string {
