@@ -222,7 +222,13 @@ func (n *run) lateHints(header, hints, before http.Header) {
 			before[name] = slices.Concat(before[name], values[len(old):])
 			n.outside = policy.ReadOutside(before, n.p)
 			cookie = cookie || http.CanonicalHeaderKey(name) == "Set-Cookie" && !n.p.StoreCookies
+			n.hinted = before
 		}
+	}
+	if said := From(n.r.Context()); said != nil && said.run != nil && said.run.hinted != nil { // of a mount outside
+		n.hinted = said.run.hinted
+		n.outside = policy.ReadOutside(n.hinted, n.p)
+		cookie = cookie || setsCookie(n.hinted) && !n.p.StoreCookies
 	}
 	n.outside.Cookie = n.outside.Cookie || cookie // which counts where the policy is Shared, too: see Late
 }

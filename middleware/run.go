@@ -55,6 +55,8 @@ type run struct {
 	after    pending
 	leaves   gate // for the response of a mount inside
 
+	hinted http.Header // the client's header, once a hint has brought fields into it
+
 	finished bool       // the client has its answer
 	pumped   chan error // gets one value when the leader's client has been served, or has left
 }

@@ -2,7 +2,8 @@
 //
 // The corpus holds some hundreds of attacks in classes: poisoning by unkeyed input, odd hosts and
 // targets, parameter cloaking, deception, denial by stored errors, request smuggling, hangs, floods,
-// endless streams, memory held by idle readers, several handlers at one URL, identities and cookies.
+// endless streams, memory held by idle readers, several handlers at one URL, handlers around the cache, identities
+// and cookies.
 // Each plays an attacker and a victim over real connections; it succeeds when the victim gets what the
 // attacker chose, or the attacker what was made for the victim.
 //
@@ -55,6 +56,9 @@ type Site struct {
 	// Two mounts two handlers on one cache and returns the outermost handler of each. Nil: the attacks
 	// on several handlers at one URL are left out.
 	Two func(first, second http.Handler) (http.Handler, http.Handler)
+	// Around mounts the cache on a page and a handler outside of the cache, and returns the outermost. Nil: the attacks on
+	// pages of which a handler outside says that they are one visitor's are left out.
+	Around func(outside func(http.Handler) http.Handler, page http.Handler) http.Handler
 	// Held returns how many bytes the cache holds, which must stay within Bound. Nil: the floods are judged
 	// by what their victim gets alone.
 	Held  func() int64
@@ -79,7 +83,8 @@ type Attack struct {
 type need uint8
 
 const (
-	nothing need = iota
+	nothing   need = iota
+	something      // outside
 	aPersonalPage
 	theOrigin
 	twoMounts
@@ -190,7 +195,7 @@ func (r Report) tallies() (all []tally) {
 // Corpus returns all attacks.
 func Corpus() []Attack {
 	return slices.Concat(poisonings(), hosts(), targets(), cloakings(), deceptions(), denials(), smugglings(),
-		hangs(), floods(), streams(), mounts(), identities(), cookies(), memories())
+		hangs(), floods(), streams(), mounts(), outside(), identities(), cookies(), memories())
 }
 
 // together is how many attacks are played at once. Those on memory are played alone, at the end.
@@ -269,6 +274,8 @@ func (a *arena) play(attack Attack) (result Result) {
 
 func (a *arena) offers(n need) bool {
 	switch n {
+	case something:
+		return a.site.Around != nil
 	case aPersonalPage:
 		return a.site.Origin != nil || a.site.Personal != ""
 	case theOrigin:

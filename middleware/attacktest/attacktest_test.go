@@ -41,6 +41,10 @@ func site(t *testing.T, says string) attacktest.Site {
 	cache.Root = app
 	return attacktest.Site{
 		Handler: app, Origin: origin, Held: keeper.Bytes, Bound: bound, InProcess: true,
+		Around: func(outside func(http.Handler) http.Handler, page http.Handler) http.Handler {
+			one := newCache(t, keeper, &lives)
+			return outside(one.Handler(one.With(policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{Headers: []string{"X-Other"}}})(page)))
+		},
 		Two: func(first, second http.Handler) (http.Handler, http.Handler) {
 			one := newCache(t, keeper, &lives)
 			return one.Handler(first), one.Handler(second)
