@@ -24,7 +24,7 @@ func (c *Cache) Changes(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !policy.Changes(r.Method) {
 			if r.Method == "PROPFIND" && !c.webdav.Load() {
-				w = &passWriter{ResponseWriter: w, watch: seesWebDAV{c}, quiet: true}
+				w = &passWriter{ResponseWriter: w, x: exchange{c: c}, watch: seesWebDAV{c}, quiet: true}
 			}
 			next.ServeHTTP(w, r)
 			return
