@@ -49,6 +49,7 @@ type fill struct {
 	base    int64  // how much of its beginning was let go
 	keeping bool   // the body is kept from its first byte, to be stored
 	flushes int    // how often the handler flushed
+	streams bool   // the handler's bytes come through write
 	filled  bool   // the bytes that are written now are the last that the handler declared
 	ended   bool   // no more bytes come
 	cut     bool   // ... because something went wrong
@@ -198,9 +199,12 @@ func (f *fill) deserted() {
 		f.timer = nil
 		still := f.forNobody()
 		if still {
+			if f.late == "" {
+				f.late = ReasonLost // whatever the handler makes of it yet
+			}
 			f.ended, f.cut = true, true
 			f.signal()
-			if f.stage == flowing { // or else the recorder may still hold it back
+			if f.streams { // or else the body is its recorder's
 				f.body, f.tail = nil, tail{}
 				f.giveBack()
 			}
@@ -213,10 +217,10 @@ func (f *fill) deserted() {
 	})
 }
 
-// forNobody reports whether the handler runs for nobody: it has not answered, or streams, and there is no client.
-// mu is held.
+// forNobody reports whether the handler runs for nobody: it has not answered, or streams, and there is no client. What
+// has settled the answer in its place does not end it. mu is held.
 func (f *fill) forNobody() bool {
-	return f.gone && len(f.readers) == 0 && f.abandon != nil && !f.over && !f.ended && f.stage != settled
+	return f.gone && len(f.readers) == 0 && f.abandon != nil && !f.over && !f.ended && (f.stage != settled || f.late != "")
 }
 
 // unfit says whether what has come of the fill so far is of no use to a request that comes only now: what
@@ -240,6 +244,7 @@ func (f *fill) write(ctx context.Context, p []byte) error {
 	if f.ended {
 		return errDeserted
 	}
+	f.streams = true
 	if f.keeping && !f.keep(int64(len(p))) {
 		f.keeping, f.why = false, ReasonTooLarge
 		f.tail = tail{parts: []part{{0, f.body[:len(f.body):len(f.body)]}}, size: int64(len(f.body))}

@@ -154,3 +154,36 @@ func TestAStreamLivesAsLongAsItHasReaders(t *testing.T) {
 		want(t, "handlers in the end", running.Load(), int64(0))
 	})
 }
+
+// A handler that goes on for longer than anybody waits for it, and does not look at its context, has its page neither
+// stored nor cut short: the next client gets a whole one.
+func TestAPageThatComesTooLateForAllIsNotStored(t *testing.T) {
+	for _, begins := range []bool{false, true} {
+		t.Run(fmt.Sprint("it has begun to write: ", begins), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := &origin{}
+				o.h = func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("Cache-Control", "max-age=6000")
+					for left := 60; left > 0 && o.runs.Load() == 1; left-- {
+						if begins {
+							io.WriteString(w, "x")
+						}
+						time.Sleep(time.Second)
+					}
+					io.WriteString(w, "page")
+				}
+				h := newCache(t).Handler(o)
+				ctx, leave := context.WithCancel(t.Context())
+				var leader sync.WaitGroup
+				leader.Go(func() { h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "/", nil)) })
+				synctest.Wait()
+				leave()
+				leader.Wait()
+				want(t, "body", body(get(h, "/")), "page")
+				r := get(h, "/")
+				want(t, "then", body(r), "page")
+				status(t, r, "hit")
+			})
+		})
+	}
+}
