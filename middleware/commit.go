@@ -269,7 +269,7 @@ func (n *run) pass() {
 		why = policy.ReasonSuspect // whatever else it is: others may do better
 	}
 	n.f.decide(private, nil, why)
-	if n.instead != nil && !n.ownFault() && !n.suspect() {
+	if n.instead != nil && n.req.Class == policy.Read && !n.ownFault() && !n.suspect() {
 		n.instead.replaced(private, nil, why)
 	}
 	if n.solo || n.ownFault() || n.f.givenUp() != "" || n.c.outdated(n.f) {

@@ -233,7 +233,8 @@ func (n *run) unlinked() {
 // the client's own conditions are taken out, and judged against the response afterwards.
 func (n *run) condition(r *http.Request) {
 	n.validating, n.completing, n.stripped = false, false, false
-	if n.solo && !n.validates() {
+	beside := n.instead != nil && n.req.Class == policy.Read // what it answers is for those who wait, too
+	if n.solo && !beside && !n.validates() {
 		return
 	}
 	n.stripped = true

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -258,6 +259,78 @@ func TestARefreshThatHangsGivesItsPlaceBack(t *testing.T) {
 				close(hang)
 				if err := c.Close(context.Background()); err != nil {
 					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// A run that hangs ends some time after its client has left, although another's answer has taken the place of its own.
+func TestARunThatHangsEndsAlthoughAnotherHasAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &origin{}
+		var running atomic.Int64
+		o.h = func(w http.ResponseWriter, r *http.Request) {
+			running.Add(1)
+			defer running.Add(-1)
+			w.Header().Set("Cache-Control", "max-age=6000")
+			if o.runs.Load() == 1 {
+				select {
+				case <-r.Context().Done():
+				case <-time.After(time.Hour):
+				}
+			}
+			io.WriteString(w, "page")
+		}
+		h := newCache(t).Handler(o)
+		ctx, leave := context.WithCancel(t.Context())
+		var leader sync.WaitGroup
+		leader.Go(func() { h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "/", nil)) })
+		synctest.Wait()
+		want(t, "body", body(get(h, "/")), "page")
+		want(t, "running", running.Load(), int64(1))
+		leave()
+		time.Sleep(time.Minute)
+		want(t, "running a minute later", running.Load(), int64(0))
+		leader.Wait()
+	})
+}
+
+// What a client that has waited too long gets alone says nothing to all others who wait: the answer to HEAD, or to its own
+// conditions.
+func TestOneWhoHasWaitedDoesNotSendAllOthersToTheHandler(t *testing.T) {
+	for _, s := range [][]string{{"HEAD"}, {"GET", "If-None-Match", `"1"`}, {"GET", "If-Modified-Since", "Sat, 01 Jan 2000 00:00:00 GMT"}} {
+		t.Run(strings.Join(s, " "), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := &origin{}
+				var running, most atomic.Int64
+				o.h = func(w http.ResponseWriter, r *http.Request) {
+					most.Store(max(most.Load(), running.Add(1)))
+					defer running.Add(-1)
+					w.Header().Set("Cache-Control", "max-age=6000")
+					w.Header().Set("Etag", `"1"`)
+					w.Header().Set("Last-Modified", "Sat, 01 Jan 2000 00:00:00 GMT")
+					switch {
+					case r.Method == "HEAD":
+					case r.Header.Get("If-None-Match") != "" || r.Header.Get("If-Modified-Since") != "":
+						w.WriteHeader(http.StatusNotModified)
+					default:
+						time.Sleep(time.Minute)
+						io.WriteString(w, "page")
+					}
+				}
+				h := newCache(t).Handler(o)
+				var all sync.WaitGroup
+				all.Go(func() { get(h, "/") })
+				synctest.Wait()
+				all.Go(func() { do(h, s[0], "/", s[1:]...) })
+				time.Sleep(time.Second)
+				for range 50 {
+					all.Go(func() { want(t, "body", body(get(h, "/")), "page") })
+				}
+				all.Wait()
+				if n := most.Load(); n > 5 {
+					t.Errorf("%d runs at once", n)
 				}
 			})
 		})
