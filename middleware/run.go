@@ -323,6 +323,9 @@ func (n *run) finishStream() {
 			n.depart(n.kept)
 		}
 	}
+	if whole && !n.c.local {
+		n.f.flush() // nobody waits for the store with the last of it
+	}
 	n.f.end(false, n.shared())
 	switch {
 	case whole && n.after.held:
