@@ -50,11 +50,11 @@ func (b body) stream(f *fill, rd *reader) error {
 
 // send writes a body that is all there, or a part of it, to the client.
 func (x *exchange) send(p []byte) {
-	if len(p) <= bigBody {
+	s := x.stall
+	if len(p) <= bigBody && s == nil {
 		x.w.Write(p)
 		return
 	}
-	s := x.stall
 	if s == nil {
 		s = newStall(x.c, x.w)
 	}

@@ -343,3 +343,32 @@ func TestReadersOfStoredPagesLeaveRoomForFills(t *testing.T) {
 		idle(t, c)
 	})
 }
+
+// A client holds a long body whichever part of it it asked for, so it is cut off likewise.
+func TestAClientThatTakesNothingOfASmallPartIsCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cache := boundedCache(t, 64<<20)
+		inner := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=6000000")
+			w.Write(make([]byte, 1<<20))
+		}))
+		ended := make(chan time.Time, 10)
+		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer func() { ended <- time.Now() }()
+			inner.ServeHTTP(w, r)
+		})
+		inner.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/stored", nil))
+		connect, stop := pipeServer(h, &http.Server{})
+		conn := connect()
+		start := time.Now()
+		fmt.Fprintf(conn, "GET /stored HTTP/1.1\r\nHost: example.com\r\nRange: bytes=0-60000\r\n\r\n")
+		select {
+		case at := <-ended:
+			want(t, "cut off after", at.Sub(start), time.Minute)
+		case <-time.After(time.Hour):
+			t.Error("it reads for ever")
+		}
+		conn.Close()
+		stop()
+	})
+}
