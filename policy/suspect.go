@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// What makes a header suspect: at least so many bytes in one value, so many in all fields together, or so many
+// What makes a header suspect: at least so many bytes in one name or value, so many in all fields together, or so many
 // field lines. Servers, proxies and frameworks refuse requests from about there on.
 const (
 	suspectValue  = 4 << 10
@@ -18,7 +18,7 @@ const (
 // answered an error that others would not get: none of it is in a key, and who sends it on purpose wants the
 // error stored for everyone (cache-poisoned denial of service). It is
 //
-//   - a value of 4 KiB or more, fields of 8 KiB or more together, 64 field lines or more;
+//   - a name or a value of 4 KiB or more, fields of 8 KiB or more together, 64 field lines or more;
 //   - a control character or a byte outside ASCII in a value;
 //   - a field that asks for another method or target than the request line does;
 //   - Expect, which only requests with content have a use for;
@@ -35,7 +35,7 @@ func Suspect(h http.Header) bool {
 		lines += len(values)
 		for _, v := range values {
 			size += len(name) + len(v)
-			if len(v) >= suspectValue || !plainText(v) {
+			if max(len(name), len(v)) >= suspectValue || !plainText(v) {
 				return true
 			}
 		}

@@ -25,6 +25,7 @@ func TestSuspect(t *testing.T) {
 		{"a browser's", fields("User-Agent", "Mozilla/5.0 (X11; Linux x86_64)", "Accept", "text/html,*/*;q=0.8", "Accept-Language", "de-DE,de;q=0.9",
 			"Sec-Ch-Ua", `"Chromium";v="142", "Not_A Brand";v="99"`, "Range", "bytes=0-99", "Cookie", long(4000)), false},
 		{"a value just short enough", fields("X-A", long(4095)), false},
+		{"a name of 4 KiB", http.Header{long(4096): {"x"}}, true},
 		{"a value of 4 KiB", fields("X-A", long(4096)), true},
 		{"several of 8 KiB together", fields("X-A", long(4000), "X-B", long(4000), "X-C", long(200)), true},
 		{"63 fields", many(63), false},

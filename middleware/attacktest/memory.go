@@ -2,6 +2,7 @@ package attacktest
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"runtime"
 	"time"
@@ -27,25 +28,35 @@ const (
 	heapExcess = 128 << 20
 )
 
+// idle opens pages and reads nothing. A page that is stored is changed after each, so that what its reader has is
+// in no store any more.
 func (a *arena) idle(stored bool, fields []string) string {
 	before := heap()
-	for range idlePages {
-		page := a.serve(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Cache-Control", "max-age=60")
-			w.Header().Set("Content-Length", fmt.Sprint(idleBody))
-			block := make([]byte, 64<<10)
-			for sent := 0; sent < idleBody; sent += len(block) {
-				if _, err := w.Write(block); err != nil {
-					return
-				}
+	page := a.serve(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet {
+			return
+		}
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Content-Length", fmt.Sprint(idleBody))
+		block := make([]byte, 64<<10)
+		for sent := 0; sent < idleBody; sent += len(block) {
+			if _, err := w.Write(block); err != nil {
+				return
 			}
-		})
+		}
+	})
+	for i := range idlePages {
+		target := page
 		if stored {
+			a.do("POST", page, "Content-Length: 0")
 			a.get(page)
+		} else {
+			target = fmt.Sprintf("%s/%d", page, i)
 		}
 		c := a.dial()
+		c.Conn.(*net.TCPConn).SetReadBuffer(16 << 10) // or else the kernel holds most of the page
 		a.later(func() { c.Close() })
-		c.send(a.request("GET", page, fields...))
+		c.send(a.request("GET", target, fields...))
 		http.ReadResponse(c.in, nil)
 	}
 	// What is held settles when the handlers have ended; too much is too much however long it is looked at.
