@@ -49,16 +49,28 @@ func (b body) stream(f *fill, rd *reader) error {
 }
 
 // send writes a body that is all there, or a part of it, to the client.
-func (x *exchange) send(p []byte) {
-	s := x.stall
-	if len(p) <= bigBody && s == nil {
-		x.w.Write(p)
-		return
+func (x *exchange) send(p []byte) { x.sender().Write(p) }
+
+// sender writes what is all there, a part at a time. It is a copy of what that takes, so that an exchange stays on
+// the stack of its request.
+type sender struct {
+	c     *Cache
+	w     http.ResponseWriter
+	stall *stall
+}
+
+func (x *exchange) sender() sender { return sender{x.c, x.w, x.stall} }
+
+// Write implements io.Writer. What was cut off is shorter than its length, and cannot be taken for whole.
+func (s sender) Write(p []byte) (int, error) {
+	if len(p) <= bigBody && s.stall == nil {
+		return s.w.Write(p)
 	}
-	if s == nil {
-		s = newStall(x.c, x.w)
+	watch := s.stall
+	if watch == nil {
+		watch = newStall(s.c, s.w)
 	}
-	s.write(x.w, p) // what was cut off is shorter than its length, and cannot be taken for whole
+	return watch.write(s.w, p)
 }
 
 // held is a stored body that one client reads, counted.

@@ -229,13 +229,8 @@ func (x *exchange) writePart(e *store.Entry, h http.Header, spans []store.Span, 
 	client["Content-Type"] = []string{"multipart/byteranges; boundary=" + boundary}
 	client["Content-Length"] = []string{strconv.FormatInt(int64(length), 10)}
 	x.head(http.StatusPartialContent)
-	writeParts(sender{x}, boundary, h, spans, total, func(s store.Span) []byte { return policy.Cut(e, s) })
+	writeParts(x.sender(), boundary, h, spans, total, func(s store.Span) []byte { return policy.Cut(e, s) })
 }
-
-// sender is the client as a writer of parts.
-type sender struct{ x *exchange }
-
-func (w sender) Write(p []byte) (int, error) { w.x.send(p); return len(p), nil }
 
 // partFields returns the values of Content-Range and Content-Length for one part.
 func partFields(span store.Span, total int64) (part, length []string) {

@@ -140,7 +140,8 @@ func (w *unsafeWriter) onHeader(status int, h http.Header) {
 // with the header h names, under all policies that are known.
 func (x *exchange) changes(marks []store.Mark, h http.Header) []store.Mark {
 	under := x.c.under()
-	marks = under.marks(marks, append(x.req.Names(under.folds...), x.req.URI))
+	var few [4]string
+	marks = under.marks(marks, append(x.req.Names(few[:0], under.folds...), x.req.URI))
 	marks = under.marks(marks, x.req.Related(h, under.folds...))
 	uris, below := x.req.Tree(x.r, x.c.webdav.Load(), under.folds...)
 	marks = under.marks(marks, uris)

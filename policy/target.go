@@ -86,16 +86,24 @@ func (q *Request) readSent(p *Policy) {
 	}
 }
 
-// Names returns the URI texts that the target has under the policies, each once. The first is the one
-// as sent. A nil policy is the zero Policy.
-func (q *Request) Names(under ...*Policy) []string {
-	return URIKeys(nil, q.Scheme, q.Host, q.path, q.query, q.force, under...)
+// Names appends the URI texts that the target has under the policies to those of uris that are not there
+// already: first the one as sent. A nil policy is the zero Policy.
+func (q *Request) Names(uris []string, under ...*Policy) []string {
+	sent := q.Sent
+	if sent == "" {
+		sent = q.URI
+	}
+	return appendFolded(appendNew(uris, sent), q.Scheme, q.Host, q.path, q.query, q.force, under)
 }
 
 // URIKeys appends what URIKey makes of a URL under no policy, and under each of the policies, to those
 // of uris that are not there already.
 func URIKeys(uris []string, scheme, host, path, query string, force bool, under ...*Policy) []string {
 	uris = appendNew(uris, URIKey(scheme, host, path, query, force, nil))
+	return appendFolded(uris, scheme, host, path, query, force, under)
+}
+
+func appendFolded(uris []string, scheme, host, path, query string, force bool, under []*Policy) []string {
 	for _, p := range under {
 		if p != nil && p.Key.foldsQuery() && query != "" {
 			uris = appendNew(uris, URIKey(scheme, host, path, query, force, p))
@@ -130,7 +138,10 @@ func (q *Request) Related(h http.Header, under ...*Policy) []string {
 			related = URIKeys(related, q.Scheme, q.Host, u.EscapedPath(), u.RawQuery, u.ForceQuery, under...)
 		}
 	}
-	own := q.Names(under...)
+	if related == nil {
+		return nil
+	}
+	own := q.Names(nil, under...)
 	related = slices.DeleteFunc(related, func(uri string) bool { return slices.Contains(own, uri) })
 	if len(related) == 0 {
 		return nil
