@@ -111,6 +111,7 @@ func TestAdmitStores(t *testing.T) {
 		{"Vary: *", anonymousGet, 200, fields("Cache-Control", "max-age=60", "Vary", "accept, *"), obey, ReasonVaryStar},
 		{"Vary that is none", anonymousGet, 200, fields("Cache-Control", "max-age=60", "Vary", "a b"), obey, ReasonVaryStar},
 
+		{"Authorization, must-revalidate and no lifetime", authorizedGet, 200, fields("Cache-Control", "must-revalidate"), obey, ReasonAuthorization},
 		{"Authorization", authorizedGet, 200, fields("Cache-Control", "max-age=60"), obey, ReasonAuthorization},
 		{"Authorization and the operator's lifetime", authorizedGet, 200, fields(), timed, ReasonAuthorization},
 		{"Authorization and public", authorizedGet, 200, fields("Cache-Control", "max-age=60, public"), obey, ok},

@@ -63,8 +63,9 @@ type Site struct {
 	// by what their victim gets alone.
 	Held  func() int64
 	Bound int64
-	// InProcess says that the cache shares this process's heap, so that the attacks on memory can
-	// measure it. They allow Bound and 128 MiB.
+	// InProcess says that the cache runs the origin as a handler and shares this process's heap, so that the
+	// attacks on memory can measure it. They allow four times Bound: for what is stored, what is being made, what is
+	// being read, and what the collector has not seen yet.
 	InProcess bool
 }
 
@@ -88,6 +89,7 @@ const (
 	aPersonalPage
 	theOrigin
 	twoMounts
+	theHandler // the origin in the cache's own process
 	theHeap
 )
 
@@ -282,7 +284,7 @@ func (a *arena) offers(n need) bool {
 		return a.site.Origin != nil
 	case twoMounts:
 		return a.site.Two != nil
-	case theHeap:
+	case theHandler, theHeap:
 		return a.site.Origin != nil && a.site.InProcess
 	}
 	return true

@@ -31,7 +31,7 @@ func site(t *testing.T, says string) attacktest.Site {
 	keeper := memstore.New(bound)
 	t.Cleanup(keeper.Close)
 	lives := policy.Policy{
-		TTL: time.Minute, Heuristic: true, StaleWhileRevalidate: time.Minute, StaleIfError: time.Minute,
+		TTL: time.Minute, MaxWait: time.Second, Heuristic: true, StaleWhileRevalidate: time.Minute, StaleIfError: time.Minute,
 		Key: policy.KeyOptions{DropParams: []string{"utm_*"}},
 	}
 	cache := newCache(t, keeper, &lives)
@@ -55,7 +55,7 @@ func site(t *testing.T, says string) attacktest.Site {
 func newCache(t *testing.T, keeper *memstore.Store, lives *policy.Policy) *middleware.Cache {
 	cache := middleware.New(keeper)
 	cache.Policy = func(*http.Request) *policy.Policy { return lives }
-	cache.MaxFillBytes = bound
+	cache.MaxFillBytes, cache.MaxReadBytes = bound, bound
 	cache.Log = slog.New(slog.DiscardHandler)
 	t.Cleanup(func() {
 		if err := cache.Close(context.Background()); err != nil {

@@ -31,8 +31,8 @@ func identities() (all []Attack) {
 			if got := a.finds(secret, page); got != "" {
 				return got
 			}
-			// And the other way round: a silent page made for nobody is not the user's.
-			if got := a.get(page, who); a.site.Origin.Says == "" && !got.has(secret) {
+			// And the other way round: a silent page made for nobody is not the user's, if the app sees the field.
+			if got := a.get(page, who); a.site.Origin.Says == "" && !got.has(secret) && a.get(a.personal(), who).has(secret) {
 				return "the user got the page of nobody: " + got.String()
 			}
 			return ""

@@ -23,9 +23,8 @@ func memories() (all []Attack) {
 }
 
 const (
-	idlePages  = 60
-	idleBody   = 8 << 20
-	heapExcess = 128 << 20
+	idlePages = 60
+	idleBody  = 8 << 20
 )
 
 // idle opens pages and reads nothing. A page that is stored is changed after each, so that what its reader has is
@@ -62,7 +61,7 @@ func (a *arena) idle(stored bool, fields []string) string {
 	// What is held settles when the handlers have ended; too much is too much however long it is looked at.
 	var held int64
 	for range 20 {
-		if held = heap() - before; held <= a.site.Bound+heapExcess {
+		if held = heap() - before; held <= 4*a.site.Bound {
 			return ""
 		}
 		time.Sleep(100 * time.Millisecond)

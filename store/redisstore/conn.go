@@ -106,8 +106,10 @@ func (c *conn) Write(b []byte) (int, error) {
 
 // hungUp tells what is left when a server closes a connection before it answers from what else may go wrong.
 func (c *conn) hungUp(err error) error {
-	var network net.Error
-	if err == nil || c.answered || c.begun == never || errors.Is(err, net.ErrClosed) || errors.As(err, &network) && network.Timeout() {
+	if err == nil || c.answered || c.begun == never || errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	if network, ok := errors.AsType[net.Error](err); ok && network.Timeout() {
 		return err
 	}
 	return &hangUp{err, c}
