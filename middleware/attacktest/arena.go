@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -128,7 +129,7 @@ func (a *arena) do(method, target string, fields ...string) answer {
 		return answer{err: err}
 	}
 	defer c.Close()
-	return c.do(method, target, append(fields, "Connection: close")...)
+	return c.do(method, target, slices.Concat(fields, []string{"Connection: close"})...)
 }
 
 // raw sends bytes as they are and reads one answer to a GET.

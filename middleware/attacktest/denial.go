@@ -2,6 +2,7 @@ package attacktest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -18,7 +19,7 @@ func denials() (all []Attack) {
 		all = append(all, Attack{Class: "denial", Name: name + ", when the page is stored and the client insists", run: func(a *arena) string {
 			page := a.public()
 			a.get(page)
-			a.get(page, append(fields, "Cache-Control: no-cache")...)
+			a.get(page, slices.Concat(fields, []string{"Cache-Control: no-cache"})...)
 			return a.wrong(page, "refused")
 		}})
 	}
