@@ -268,18 +268,17 @@ func (n *run) pass() {
 	if n.suspect() {
 		why = policy.ReasonSuspect // whatever else it is: others may do better
 	}
+	if !n.solo && !n.ownFault() && n.f.givenUp() == "" && !n.c.outdated(n.f) {
+		lasts := passFor
+		if n.status >= 400 {
+			lasts = passForError
+		}
+		n.c.passes.remember(n.flight, time.Now().Add(lasts), why) // before the fill goes: who comes in between would lead
+	}
 	n.f.decide(private, nil, why)
 	if n.instead != nil && n.req.Class == policy.Read && !n.ownFault() && !n.suspect() {
 		n.instead.replaced(private, nil, why)
 	}
-	if n.solo || n.ownFault() || n.f.givenUp() != "" || n.c.outdated(n.f) {
-		return
-	}
-	lasts := passFor
-	if n.status >= 400 {
-		lasts = passForError
-	}
-	n.c.passes.remember(n.flight, time.Now().Add(lasts), why)
 }
 
 // ownFault says whether it is this request, rather than what it asks for, that makes the response private:
