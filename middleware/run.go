@@ -88,6 +88,9 @@ func (n *run) close() {
 	n.unlinked()
 	n.cancel()
 	n.observe(n.out)
+	if n.after.last && !n.after.way.atEnd(n.atEnd) { // from here on the run belongs to whoever ends the request
+		n.atEnd()
+	}
 }
 
 // over lets go of whoever may still be waiting for the response.
