@@ -99,6 +99,11 @@ func TestAPageThatIsOnItsWayToTheStoreAnswers(t *testing.T) {
 	}{
 		{"a page that is held back", page(1000)},
 		{"a page that streams", page(long, "Content-Length", strconv.Itoa(long))},
+		{"a page that streams, and ends with little", func(w http.ResponseWriter, r *http.Request) {
+			page(long, "Content-Length", strconv.Itoa(long+1))(w, r)
+			time.Sleep(20 * time.Millisecond) // or else the client gets all at once
+			io.WriteString(w, "x")
+		}},
 		{"a page with variants", page(1000, "Vary", "Accept-Language")},
 		{"a page with variants that streams", page(long, "Vary", "Accept-Language", "Content-Length", strconv.Itoa(long))},
 	} {
