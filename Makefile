@@ -72,7 +72,7 @@ soak-tests: tools
 	@logs=$$(mktemp -d); \
 	for round in $$(seq $(SOAK_ROUNDS)); do \
 	  for copy in 1 2 3; do \
-	    { FRESHET_TEST_SERVERS=required CGO_ENABLED=1 $(GO) test -race -count=1 ./... >$$logs/$$copy 2>&1; echo $$? >$$logs/status-$$copy; } & \
+	    { FRESHET_TEST_SOAK=1 FRESHET_TEST_SERVERS=required CGO_ENABLED=1 $(GO) test -race -count=1 ./... >$$logs/$$copy 2>&1; echo $$? >$$logs/status-$$copy; } & \
 	  done; wait; \
 	  for copy in 1 2 3; do \
 	    [ "$$(cat $$logs/status-$$copy)" = 0 ] && continue; \
