@@ -23,9 +23,7 @@ func (x *exchange) body() body { return body{x.w, x.r.Context(), newStall(x.c, x
 
 // stream writes the body as it comes. It returns an error when the client did not get all of it.
 func (b body) stream(f *fill, rd *reader) error {
-	f.mu.Lock()
-	rd.stall = b.stall
-	f.mu.Unlock()
+	f.watches(rd, b.stall)
 	for {
 		p, err := f.next(b.ctx, rd)
 		if err != nil {

@@ -466,6 +466,17 @@ func (f *fill) handOver(key string) {
 	f.giveBack()
 }
 
+// watches says what watches the writes to a reader, whose body may have been handed over before it began to read.
+func (f *fill) watches(rd *reader, s *stall) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.pins {
+		f.c.reads.leave(p, rd.stall)
+		f.c.reads.join(p, s)
+	}
+	rd.stall = s
+}
+
 // busy reports whether a reader writes what it was given before. mu is held.
 func (f *fill) busy() bool {
 	return slices.ContainsFunc(f.readers, func(rd *reader) bool { return rd.taken > rd.off })

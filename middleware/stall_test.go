@@ -372,3 +372,28 @@ func TestAClientThatTakesNothingOfASmallPartIsCutOff(t *testing.T) {
 		stop()
 	})
 }
+
+// A client that begins to read when the page is stored already can be cut off like all others.
+func TestWhoBeginsToReadWhenThePageIsStoredIsWatched(t *testing.T) {
+	c := boundedCache(t, 4<<20)
+	c.setup()
+	const size = 1 << 20
+	f := &fill{c: c, keeping: true, limit: size}
+	if err := f.write(t.Context(), make([]byte, size)); err != nil {
+		t.Fatal(err)
+	}
+	rd, _ := f.enter()
+	f.handOver("key")
+	f.end(false, nil)
+	s := &stall{}
+	if err := (body{w: httptest.NewRecorder(), ctx: t.Context(), stall: s}).stream(f, rd); err != nil {
+		t.Fatal(err)
+	}
+	p := f.pins[0]
+	want(t, "clients that can be cut off", len(p.clients), 1)
+	want(t, "others", p.others, 0)
+	f.leave(rd)
+	f.release()
+	idle(t, c)
+	want(t, "what is held in the end", c.reads.used, 0)
+}
