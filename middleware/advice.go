@@ -49,7 +49,8 @@ func (c *Cache) adviseOnResource(p *policy.Policy) {
 	}
 }
 
-// adviseOnRoom compares what the store keeps with what the policy lets be stored. Nobody chose the default of MaxBody, so
+// adviseOnRoom compares what the store keeps with what the policy lets be stored. Nobody chose the default
+// of MaxBody, so
 // that what falls short of it may well be meant.
 func (c *Cache) adviseOnRoom(p *policy.Policy) {
 	wanted := p.MaxBody
@@ -74,7 +75,8 @@ func (x *exchange) adviseOnRoot() {
 // lookedAt is how many clients' writers are looked at: a compressor wraps those who take what it makes, or all.
 const lookedAt = 64
 
-// adviseOnWriter says what a compressor around the cache costs. It is seen by what it has put into the header before, or
+// adviseOnWriter says what a compressor around the cache costs. It is seen by what it has put into the
+// header before, or
 // by the writer that it made.
 func (x *exchange) adviseOnWriter() {
 	if x.c.advice.writers.Load() >= lookedAt || x.c.advice.writers.Add(1) > lookedAt {

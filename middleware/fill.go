@@ -439,7 +439,8 @@ func (f *fill) giveAll() {
 	}
 }
 
-// handOver gives the grant back when the body is complete, though readers still read it: it is the store's now, or theirs,
+// handOver gives the grant back when the body is complete, though readers still read it: it is the store's
+// now, or theirs,
 // and counts among what clients read, if there is room. key is what it is stored under.
 func (f *fill) handOver(key string) {
 	f.mu.Lock()

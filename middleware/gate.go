@@ -12,7 +12,8 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// gate is where the header of a response leaves the app: at Guard; of a refresh, at the client that it has none of; and of
+// gate is where the header of a response leaves the app: at Guard; of a refresh, at the client that it has
+// none of; and of
 // a mount inside another one, where neither is, at the outer run's client, when its header has been sent.
 // A writer between it and a cache, such as a compressor's, may hold the header back, and a handler that sets a
 // cookie as the header is written may stand beyond that writer. The gate sees what the client gets.
@@ -49,7 +50,8 @@ func gateOf(r *http.Request) *gate {
 	return g
 }
 
-// gate returns the gate by which the response leaves, or nil. A run of an outer mount, of whichever Cache, is one where handlers
+// gate returns the gate by which the response leaves, or nil. A run of an outer mount, of whichever Cache,
+// is one where handlers
 // outside of it may set fields as it sends the header.
 func (x *exchange) gate() *gate {
 	if g := gateOf(x.r); g != nil {

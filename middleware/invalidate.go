@@ -238,7 +238,8 @@ func (w *unsafeWriter) finish() {
 	w.out.Stored = x.c.fits(e) && x.c.set(e) == nil
 }
 
-// late reports whether a field appeared while the header was sent that makes the response one for its client alone, as a
+// late reports whether a field appeared while the header was sent that makes the response one for its client
+// alone, as a
 // session's cookie does.
 func (w *unsafeWriter) late() bool {
 	if w.way != nil {

@@ -45,7 +45,8 @@ func (n *run) keep(e *store.Entry) {
 	n.c.passes.forget(n.flight)
 }
 
-// joined adds a new part to the part that is stored, and leaves a whole as it is. A part never takes the place of a whole.
+// joined adds a new part to the part that is stored, and leaves a whole as it is. A part never takes the
+// place of a whole.
 func (n *run) joined(e *store.Entry) *store.Entry {
 	old := n.stale
 	if e.Status != http.StatusPartialContent || old == nil || n.judge.Use == policy.Miss || old.Key != e.Key {

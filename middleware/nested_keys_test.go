@@ -9,7 +9,8 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// What an inner mount tells apart by request fields, cookies or credentials, an outer one must not answer from what it stored for
+// What an inner mount tells apart by request fields, cookies or credentials, an outer one must not answer
+// from what it stored for
 // a request that has none of them.
 func TestAnOuterMountDoesNotAnswerForAnInnerOne(t *testing.T) {
 	byTenant := policy.KeyOptions{Headers: []string{"X-Tenant"}}

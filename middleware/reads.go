@@ -10,7 +10,8 @@ import (
 )
 
 // reads counts the bodies that clients read, once each, however many read it. The store may let a body go that a client
-// still reads, and what lasts is then in nobody's bound but this. Bodies of bigBody bytes and less are not counted: hits
+// still reads, and what lasts is then in nobody's bound but this. Bodies of bigBody bytes and less are not
+// counted: hits
 // that short take no lock. It is asked for longer ones only.
 type reads struct {
 	c     *Cache

@@ -93,7 +93,8 @@ func (c *Cache) rootOf(r *http.Request) http.Handler {
 	return server.Handler
 }
 
-// strayed notes that a refresh entered an app and did not come to its mount, though none was in the way of it. If none ever
+// strayed notes that a refresh entered an app and did not come to its mount, though none was in the way of
+// it. If none ever
 // has come, none ever will.
 func (c *Cache) strayed(t *refreshTicket, r *http.Request) {
 	if t.who.arrived.Load() || t.who.missed.Swap(true) {

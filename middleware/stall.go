@@ -22,7 +22,8 @@ const (
 var errStalled = errors.New("middleware: the client took nothing for too long")
 
 // stall watches the writes to one client, and cuts it off when one takes too long. It sets a write deadline only then,
-// to a moment in the past: a deadline of the server's or of the app's is never put off. A nil *stall watches nothing. Each
+// to a moment in the past: a deadline of the server's or of the app's is never put off. A nil *stall watches
+// nothing. Each
 // write begins and ends in one goroutine; cut may come from any.
 type stall struct {
 	limit    time.Duration         // 0 or less: none

@@ -18,7 +18,8 @@ import (
 )
 
 // Users and visitors without a name walk at random, many at once, through an app whose pages say who asks, or begin a
-// session, and never that they are for others: under random policies, in mounts within mounts, with a session middleware
+// session, and never that they are for others: under random policies, in mounts within mounts, with a
+// session middleware
 // outside that sets its cookie late. Nobody gets a word that was meant for somebody else.
 func TestStrangers(t *testing.T) {
 	for seed := range uint64(80) {

@@ -10,7 +10,8 @@ import (
 // maxBeside is how many who have waited too long for one run of the handler may run it by themselves at once.
 const maxBeside = 4
 
-// decision is what became of a fill that a request waited for: the stage that it is in and, if that is still asked, what
+// decision is what became of a fill that a request waited for: the stage that it is in and, if that is still
+// asked, what
 // the request does instead of waiting.
 type decision struct {
 	stage  stage

@@ -296,7 +296,8 @@ func TestARunThatHangsEndsAlthoughAnotherHasAnswered(t *testing.T) {
 	})
 }
 
-// What a client that has waited too long gets alone says nothing to all others who wait: the answer to HEAD, or to its own
+// What a client that has waited too long gets alone says nothing to all others who wait: the answer to HEAD,
+// or to its own
 // conditions.
 func TestOneWhoHasWaitedDoesNotSendAllOthersToTheHandler(t *testing.T) {
 	for _, s := range [][]string{{"HEAD"}, {"GET", "If-None-Match", `"1"`}, {"GET", "If-Modified-Since", "Sat, 01 Jan 2000 00:00:00 GMT"}} {

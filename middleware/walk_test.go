@@ -24,7 +24,8 @@ import (
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
-// A walk is an app with a cache, in front of which clients of all kinds do what they like: they ask, insist, leave, stall,
+// A walk is an app with a cache, in front of which clients of all kinds do what they like: they ask, insist,
+// leave, stall,
 // change and invalidate, over HTTP/1.1 and HTTP/2, while handlers hang, panic, stream and cut off. Each page says which
 // version of it the handler saw, and for whom it was made. Time is the bubble's, so that a minute costs nothing.
 type walk struct {
@@ -47,8 +48,10 @@ type walkPage struct {
 	floor   atomic.Int64 // what is older was invalidated
 }
 
-// TestNoWalkFindsAFault lets many clients loose. Each request ends; nobody gets a page that was invalidated before it asked,
-// another user's, or a cut one that looks whole; and in the end nothing is left: no handler, no fill, no byte of a budget.
+// TestNoWalkFindsAFault lets many clients loose. Each request ends; nobody gets a page that was invalidated
+// before it asked,
+// another user's, or a cut one that looks whole; and in the end nothing is left: no handler, no fill, no
+// byte of a budget.
 func TestNoWalkFindsAFault(t *testing.T) {
 	walks := 4
 	if os.Getenv("FRESHET_TEST_SOAK") != "" {
@@ -246,7 +249,8 @@ func (w *walk) handle(rw http.ResponseWriter, r *http.Request) {
 
 var walkSizes = [...]int{0, 300, 20 << 10, 60 << 10, 100 << 10, 400 << 10, 900 << 10}
 
-// pause is how handlers hang: mostly not at all, some for longer than anybody waits, and some whatever their context says.
+// pause is how handlers hang: mostly not at all, some for longer than anybody waits, and some whatever their
+// context says.
 func (w *walk) pause(r *http.Request) {
 	for_ := time.Duration(0)
 	switch w.rand(12) {

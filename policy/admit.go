@@ -28,7 +28,8 @@ type Admission struct {
 }
 
 // Admit judges whether a response may be stored by a shared cache (RFC 9111 section 3), and for how long.
-// h is the header as the client would get it, before [Announce]: see [Outside.Judged]. ttl is the operator's lifetime for this
+// h is the header as the client would get it, before [Announce]: see [Outside.Judged]. ttl is the operator's
+// lifetime for this
 // request: the setting for p.Resource or p.TTL, 0 for none. requested and received are when the
 // handler began and when h was complete.
 //

@@ -16,7 +16,8 @@ const MaxKey = 64 << 10
 //
 // A URI begins after "GET " and ends at the first space; what follows are the extras, each a
 // space, a name and, for each value, "=" and the value. The URI is the canonical one, and what a handler
-// could tell from it by host and target is among the extras (see form.go). A key is injective, because what separates is
+// could tell from it by host and target is among the extras (see form.go). A key is injective, because what
+// separates is
 // escaped within what it separates (see escape.go): "/", "?" and "#" in the host, "?" in the path,
 // "=" and space in the extras. The last of the extras is "mount", which tells one handler at the URL
 // from another. A key that Replace made reads

@@ -89,7 +89,8 @@ func ReadRequest(r *http.Request, p *Policy) (q Request, plan Plan, why Reason) 
 	return q, plan, why
 }
 
-// Read is ReadRequest into q, which must be the zero Request but for Mount. When known, which may be nil, is of the same target, it
+// Read is ReadRequest into q, which must be the zero Request but for Mount. When known, which may be nil, is
+// of the same target, it
 // allocates nothing, and finds the same.
 func (q *Request) Read(r *http.Request, p *Policy, known *Known) (Plan, Reason) {
 	q.Class, q.Scheme = classOf(r.Method), "http"

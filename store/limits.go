@@ -2,7 +2,8 @@ package store
 
 import "math"
 
-// Limited is the ability of a store to tell what it has no room for, before it is asked to keep it. What is too great is
+// Limited is the ability of a store to tell what it has no room for, before it is asked to keep it. What is
+// too great is
 // not kept, and Set reports no error.
 type Limited interface {
 	// MaxEntry returns a Size up to which the store keeps every entry, as far as its size is concerned.

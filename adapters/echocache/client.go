@@ -51,7 +51,8 @@ func (w *client) Write(p []byte) (int, error) {
 // FlushError sends what has been written.
 func (w *client) FlushError() error { return http.NewResponseController(w.begun()).Flush() }
 
-// begun returns what the body is written to. The cache sends the header first, and so this sends none beside the handler.
+// begun returns what the body is written to. The cache sends the header first, and so this sends none beside
+// the handler.
 func (w *client) begun() http.ResponseWriter {
 	if w.body == nil {
 		if !w.outer.Committed {
@@ -73,7 +74,8 @@ func (w *client) Push(target string, opts *http.PushOptions) error {
 // Unwrap lets http.ResponseController find the abilities of the connection.
 func (w *client) Unwrap() http.ResponseWriter { return w.outer.Writer }
 
-// finish accounts for the body and calls the hooks of Response.After, once, if there was a body. Where an error became its page
+// finish accounts for the body and calls the hooks of Response.After, once, if there was a body. Where an
+// error became its page
 // already, it closes the Response: an Echo.HTTPErrorHandler that does not look at Committed would
 // otherwise write its page once more behind the first.
 func (w *client) finish(answered bool) {

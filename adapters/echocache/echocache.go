@@ -58,7 +58,8 @@ func With(c *middleware.Cache, p policy.Policy) echo.MiddlewareFunc {
 	return mount(m, func() bool { return asked || c.Observe != nil })
 }
 
-// mount makes a middleware of a mount of the cache. asked says whether functions of the operator's look at each request. Otherwise
+// mount makes a middleware of a mount of the cache. asked says whether functions of the operator's look at
+// each request. Otherwise
 // requests are told of their route when the handler runs, where an inner mount, or a handler of net/http's, looks at
 // them: it makes a map, which a hit can do without.
 func mount(m *middleware.Mount, asked func() bool) echo.MiddlewareFunc {

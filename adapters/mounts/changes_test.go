@@ -95,7 +95,8 @@ func TestChangesIsNoCache(t *testing.T) {
 	}
 }
 
-// Changes leaves the invalidation to a mount inside, so that what a POST answers there is stored. A mount around another one appends
+// Changes leaves the invalidation to a mount inside, so that what a POST answers there is stored. A mount
+// around another one appends
 // the marks of both, and stores nothing, since the inner policy may forbid it.
 func TestNestedMountsInvalidateOnce(t *testing.T) {
 	for name, nest := range map[string]func(c *middleware.Cache, h http.Handler) http.Handler{
@@ -119,7 +120,7 @@ func TestNestedMountsInvalidateOnce(t *testing.T) {
 	}
 }
 
-// dav is a WebDAV server with one cache around it, for whoever reads without credentials.
+// dav is a WebDAV server with one cache around it, for clients without credentials.
 func dav(t *testing.T, c *middleware.Cache) http.Handler {
 	t.Helper()
 	files := webdav.NewMemFS()
@@ -137,7 +138,8 @@ func put(h http.Handler, path, text string) int {
 	return w.Code
 }
 
-// What WebDAV moves, copies and deletes is served from the cache nowhere afterwards: neither the source, nor the destination, nor a
+// What WebDAV moves, copies and deletes is served from the cache nowhere afterwards: neither the source, nor
+// the destination, nor a
 // member of either.
 func TestWebDAV(t *testing.T) {
 	type step struct {

@@ -280,7 +280,8 @@ func TestNothingOfTheFrameworkIsTouchedBesideTheHandler(t *testing.T) {
 	}
 }
 
-// A client over HTTP/2 that gives its stream no window is cut off after a minute, of a hit as of a response for it alone,
+// A client over HTTP/2 that gives its stream no window is cut off after a minute, of a hit as of a response
+// for it alone,
 // in each framework.
 func TestAStreamWithoutAWindowIsCutOff(t *testing.T) {
 	for name, mount := range apps(t) {

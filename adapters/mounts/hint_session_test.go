@@ -10,7 +10,8 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// A hint that goes out first takes the session's cookie with it: the page is for its client alone, on a Shared route as well.
+// A hint that goes out first takes the session's cookie with it: the page is for its client alone, on a
+// Shared route as well.
 func TestASessionBehindAHint(t *testing.T) {
 	for _, shared := range []bool{false, true} {
 		sessions := newSessions()

@@ -10,7 +10,8 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// A session that begins inside two mounts, of which the inner one keeps entries of its own, is as private as inside one.
+// A session that begins inside two mounts, of which the inner one keeps entries of its own, is as private as
+// inside one.
 func TestASessionOutsideNestedMounts(t *testing.T) {
 	for _, s := range []struct {
 		name    string

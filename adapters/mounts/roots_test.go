@@ -65,7 +65,8 @@ func TestRefreshesEnterTheirOwnApp(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 }
 
-// A root that does not lead to a mount is entered in vain once. The log says so once, and clients wait for the mount's pages
+// A root that does not lead to a mount is entered in vain once. The log says so once, and clients wait for
+// the mount's pages
 // from then on, as they do without a root.
 func TestARootOfAnotherApp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

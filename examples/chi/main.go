@@ -1,5 +1,5 @@
 // Command chi caches the notes of a chi app for an hour, and yet nobody reads an old one: a PUT of a note
-// invalidates it, and browsers, which no invalidation reaches, are told to ask each time (ClientTTL). What they have is
+// invalidates it, and browsers, which no invalidation reaches, ask each time (ClientTTL). What they have is
 // mostly the note as it is, so they get a 304, without a run of the handler.
 //
 //	go run ./examples/chi

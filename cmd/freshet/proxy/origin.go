@@ -55,7 +55,7 @@ func (o *origin) newTransport() *http.Transport {
 }
 
 // send sends r its way. On the way of all, a connection over which the upstream asked for NTLM or Negotiate
-// is returned, for whoever has read the response to end: nobody else is to have it.
+// is returned, for the reader of the response to end: no other request may have it.
 func (o *origin) send(r *http.Request) (*http.Response, net.Conn, error) {
 	if way, _ := r.Context().Value(routeKey{}).(*http.Transport); way != nil {
 		res, err := way.RoundTrip(r)

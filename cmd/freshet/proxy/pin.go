@@ -27,7 +27,7 @@ type (
 // Attach tells the proxy of the server's connections, which NTLM and Negotiate need to work through it. Call
 // it before the server serves. What the server has in ConnContext and ConnState is called first.
 // Without Attach each request with such credentials has an upstream connection of its own, so that
-// nobody is let in, and nobody gets in on another's account.
+// no client gets in, on an account of its own or of another.
 func (p *Proxy) Attach(s *http.Server) {
 	before, told := s.ConnContext, s.ConnState
 	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context {

@@ -176,7 +176,7 @@ func TestConnectionsThatAreAuthenticatedInvalidate(t *testing.T) {
 	}
 }
 
-// Where many users may come over one connection, or the proxy does not know of connections, nobody is let in.
+// Where many users may come over one connection, or the proxy does not know of connections, no client gets in.
 func TestConnectionsThatCannotBePinned(t *testing.T) {
 	for _, c := range []struct {
 		story    string
