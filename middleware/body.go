@@ -47,7 +47,13 @@ func (b body) stream(f *fill, rd *reader) error {
 }
 
 // send writes a body that is all there, or a part of it, to the client.
-func (x *exchange) send(p []byte) { x.sender().Write(p) }
+func (x *exchange) send(p []byte) {
+	if len(p) <= bigBody && x.stall == nil {
+		x.w.Write(p)
+	} else {
+		x.sender().Write(p)
+	}
+}
 
 // sender writes what is all there, a part at a time. It is a copy of what that takes, so that an exchange stays on
 // the stack of its request.
@@ -61,10 +67,10 @@ func (x *exchange) sender() sender { return sender{x.c, x.w, x.stall} }
 
 // Write implements io.Writer. What was cut off is shorter than its length, and cannot be taken for whole.
 func (s sender) Write(p []byte) (int, error) {
-	if len(p) <= bigBody && s.stall == nil {
+	watch := s.stall
+	if len(p) <= bigBody && watch == nil {
 		return s.w.Write(p)
 	}
-	watch := s.stall
 	if watch == nil {
 		watch = newStall(s.c, s.w)
 	}
@@ -102,8 +108,12 @@ func (x *exchange) letGo(h held) {
 func (x *exchange) hit(e *store.Entry, out policy.Outcome, now time.Time) {
 	if len(e.Body) <= bigBody {
 		x.deliver(e, out, now)
-		return
+	} else {
+		x.hitLong(e, out, now)
 	}
+}
+
+func (x *exchange) hitLong(e *store.Entry, out policy.Outcome, now time.Time) {
 	h, ok := x.hold(e, now, false)
 	if !ok {
 		x.stall = nil

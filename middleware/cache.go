@@ -94,7 +94,8 @@ type Cache struct {
 	webdav   atomic.Bool           // a method of WebDAV's was answered with success
 	targets  targets               // keys of what is asked for most
 	ages     words[int64]          // values of Age
-	outcomes words[policy.Outcome] // values of Cache-Status
+	hits     words[int64]          // values of Cache-Status, for hits of which the ttl is all that is told
+	outcomes words[policy.Outcome] // ... and for all else
 	maxAges  words[int64]          // values of Cache-Control, where a policy has clients told another lifetime
 	replica  *store.Replica
 	room     room
@@ -106,6 +107,7 @@ type Cache struct {
 	advice   advice
 	leaves   leaveOut
 	coming   coming
+	clock    clock
 	faults   faults
 	filling  budget
 	reads    reads

@@ -24,17 +24,18 @@ func (c *Cache) Changes(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !policy.Changes(r.Method) {
 			if r.Method == "PROPFIND" && !c.webdav.Load() {
-				w = &passWriter{ResponseWriter: w, x: exchange{c: c}, watch: seesWebDAV{c}, quiet: true}
+				w = &passWriter{x: exchange{c: c, w: w}, watch: seesWebDAV{c}, quiet: true}
 			}
 			next.ServeHTTP(w, r)
 			return
 		}
-		x := exchange{c: c, w: w, r: r, next: next, p: &obey, off: true, quiet: true}
-		if plan, _ := x.req.Read(r, x.p, nil); plan != policy.Invalidate {
+		n := &unsafeWriter{}
+		n.x = exchange{c: c, w: w, r: r, next: next, p: &obey, off: true, quiet: true}
+		if plan, _ := n.x.req.Read(r, n.x.p, nil); plan != policy.Invalidate {
 			next.ServeHTTP(w, r)
 			return
 		}
-		x.invalidate()
+		n.invalidate()
 	})
 }
 

@@ -107,12 +107,10 @@ func (x *exchange) collapses(e *store.Entry) bool {
 
 // serves says whether e, which is good enough for the request, also holds what it asks for.
 func (x *exchange) serves(e *store.Entry, now time.Time) bool {
-	if e.Spans == nil {
-		return true
-	}
-	if !x.req.Range {
-		return false
-	}
+	return e.Spans == nil || x.req.Range && x.servesPart(e, now)
+}
+
+func (x *exchange) servesPart(e *store.Entry, now time.Time) bool {
 	answer, spans := policy.SelectRange(x.r.Header, e.Header, e.Total, now)
 	return answer == policy.Part && policy.Holds(e, spans)
 }

@@ -12,8 +12,7 @@ import (
 
 // coming holds the entries that are on their way to the store, by their keys. A client has its answer before
 // the store has taken it, and may at once ask for a part of it, or by HEAD. What the store does not have yet
-// is found here, and judged as if it had. Only requests that missed look here: one atomic load while nothing
-// is on its way.
+// is found here, and judged as if it had. While nothing is on its way, that costs one atomic load.
 type coming struct {
 	count  atomic.Int64
 	shards [flightShards]comingShard
@@ -53,12 +52,8 @@ func (s *coming) leave(e *store.Entry) {
 	s.count.Add(-1)
 }
 
-func (s *coming) find(key string) *store.Entry {
-	if s.count.Load() == 0 {
-		return nil
-	}
-	return s.shard(key).find(key)
-}
+// none reports whether nothing is on its way: then what the store does not have is not here either, before that or after.
+func (s *coming) none() bool { return s.count.Load() == 0 }
 
 func (sh *comingShard) find(key string) *store.Entry {
 	sh.mu.Lock()

@@ -314,7 +314,7 @@ func (n *run) direct(h http.Header, final bool) {
 // send writes the header of a response that is passed on, and what was held back of its body.
 func (n *run) send(h http.Header) {
 	n.client()
-	n.exchange.header(h, nil, -1, n.out)
+	n.exchange.header(h, nil, -1, &n.out)
 	n.head(n.status)
 	if held := n.f.body; len(held) > 0 {
 		n.watch(n.c, n.w, int64(len(held))).write(n.w, held)

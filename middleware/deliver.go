@@ -16,7 +16,7 @@ import (
 
 // deliver answers the request from a whole entry: as a 200, 304, 206 or 416, to GET or HEAD.
 func (x *exchange) deliver(e *store.Entry, out policy.Outcome, now time.Time) {
-	x.write(e, e.Header, true, out, now)
+	x.write(e, e.Header, true, &out, now)
 	x.observe(out)
 }
 
@@ -26,12 +26,12 @@ func (n *run) deliverOwn() {
 	held, _ := n.hold(n.answer, time.Now(), true)
 	defer n.letGo(held)
 	if n.answer.Status == http.StatusNotModified {
-		n.exchange.notModified(n.own, nil, -1, n.out)
+		n.exchange.notModified(n.own, nil, -1, &n.out)
 		return
 	}
 	h := n.own
 	if h == nil {
-		n.write(n.answer, n.answer.Header, true, n.out, time.Now())
+		n.write(n.answer, n.answer.Header, true, &n.out, time.Now())
 		return
 	}
 	if !n.asStored {
@@ -44,11 +44,11 @@ func (n *run) deliverOwn() {
 			h["Content-Length"] = []string{strconv.FormatInt(n.declared, 10)}
 		}
 	}
-	n.write(n.answer, h, n.mode == discarding, n.out, n.received)
+	n.write(n.answer, h, n.mode == discarding, &n.out, n.received)
 }
 
 // write sends an entry under the header h. aged: the response comes from the store, so it has an Age.
-func (x *exchange) write(e *store.Entry, h http.Header, aged bool, out policy.Outcome, now time.Time) {
+func (x *exchange) write(e *store.Entry, h http.Header, aged bool, out *policy.Outcome, now time.Time) {
 	age := time.Duration(-1)
 	if aged {
 		age = e.CurrentAge(now)
@@ -93,22 +93,27 @@ func (x *exchange) write(e *store.Entry, h http.Header, aged bool, out policy.Ou
 
 // header fills the client's header: with the response's fields h, and what the cache has to say. e is the entry whose
 // fields they may be, or nil.
-func (x *exchange) header(h http.Header, e *store.Entry, age time.Duration, out policy.Outcome) {
+func (x *exchange) header(h http.Header, e *store.Entry, age time.Duration, out *policy.Outcome) {
 	client := x.w.Header()
 	typed, cookie, before := setHeader(client, h, e)
 	if !typed {
 		client["Content-Type"] = nil // net/http must not guess anew: the first client got none
 	}
-	x.tell(client, e, age, out)
+	if out.Hit && x.tells() {
+		x.tell(client, e, age, out)
+	}
 	if cookie {
 		policy.KeepFromOthers(client)
 	}
 	x.say(client, before, age, out)
 }
 
+// tells reports whether the operator has clients or CDNs told a lifetime of their own.
+func (x *exchange) tells() bool { return x.p.ClientTTL > 0 || x.p.CDNTTL > 0 }
+
 // tell has the lifetimes that the operator has clients and CDNs told count from now on: the response's Age is in them.
-func (x *exchange) tell(client http.Header, e *store.Entry, age time.Duration, out policy.Outcome) {
-	if x.p.ClientTTL <= 0 && x.p.CDNTTL <= 0 || !out.Hit || out.TTL <= 0 || e == nil || !e.Announced {
+func (x *exchange) tell(client http.Header, e *store.Entry, age time.Duration, out *policy.Outcome) {
+	if out.TTL <= 0 || e == nil || !e.Announced {
 		return
 	}
 	if x.p.ClientTTL > 0 {
@@ -120,7 +125,7 @@ func (x *exchange) tell(client http.Header, e *store.Entry, age time.Duration, o
 }
 
 // say adds what the cache has to say, to what caches before it have said.
-func (x *exchange) say(client http.Header, before []string, age time.Duration, out policy.Outcome) {
+func (x *exchange) say(client http.Header, before []string, age time.Duration, out *policy.Outcome) {
 	if age >= 0 {
 		client["Age"] = x.c.ageField(age)
 	}
@@ -176,7 +181,7 @@ func setsCookie(h http.Header) bool { return h["Set-Cookie"] != nil || h["set-co
 
 // notModified sends a 304 with the fields that a 200 would have had, but for those that describe the
 // content (RFC 9110 section 15.4.5).
-func (x *exchange) notModified(h http.Header, e *store.Entry, age time.Duration, out policy.Outcome) {
+func (x *exchange) notModified(h http.Header, e *store.Entry, age time.Duration, out *policy.Outcome) {
 	client := x.w.Header()
 	cookie := false
 	if fields, ok := e.FieldsOf(h); ok && len(client) == 0 {
@@ -194,7 +199,9 @@ func (x *exchange) notModified(h http.Header, e *store.Entry, age time.Duration,
 			}
 		}
 	}
-	x.tell(client, e, age, out)
+	if out.Hit && x.tells() {
+		x.tell(client, e, age, out)
+	}
 	if cookie {
 		policy.KeepFromOthers(client)
 	}
@@ -213,7 +220,7 @@ func describesContent(name string) bool {
 
 // writePart sends one range of a stored response, or several as multipart/byteranges (RFC 9110
 // section 15.3.7).
-func (x *exchange) writePart(e *store.Entry, h http.Header, spans []store.Span, total int64, age time.Duration, out policy.Outcome) {
+func (x *exchange) writePart(e *store.Entry, h http.Header, spans []store.Span, total int64, age time.Duration, out *policy.Outcome) {
 	x.header(h, e, age, out)
 	client := x.w.Header()
 	delete(client, "Trailer")
@@ -272,7 +279,7 @@ func (c *counter) Write(p []byte) (int, error) { *c += counter(len(p)); return l
 // notCached answers a request that wants nothing but a stored response (RFC 9111 section 5.2.1.7).
 func (x *exchange) notCached() {
 	out := policy.Outcome{Detail: ReasonOnlyIfCached}
-	x.header(http.Header{"Cache-Control": {"no-store"}}, nil, -1, out)
+	x.header(http.Header{"Cache-Control": {"no-store"}}, nil, -1, &out)
 	x.head(http.StatusGatewayTimeout)
 	x.observe(out)
 }
@@ -339,7 +346,7 @@ func (x *exchange) follow(f *fill, e *store.Entry, v policy.Verdict, out policy.
 		x.hit(shared, out, now)
 		return true
 	}
-	if x.begin(shared.Status, shared.Header, shared.CurrentAge(now), out) {
+	if x.begin(shared.Status, shared.Header, shared.CurrentAge(now), &out) {
 		switch err := x.body().stream(f, rd); {
 		case err == nil:
 			x.trailer(f)
@@ -354,7 +361,7 @@ func (x *exchange) follow(f *fill, e *store.Entry, v policy.Verdict, out policy.
 
 // begin sends the header of a response that comes as a stream, or a 304 in its place, and says whether
 // the body follows.
-func (x *exchange) begin(status int, h http.Header, age time.Duration, out policy.Outcome) bool {
+func (x *exchange) begin(status int, h http.Header, age time.Duration, out *policy.Outcome) bool {
 	if x.req.Conditional && policy.ConditionalStatus(status) && policy.NotModified(x.r.Header, h, time.Now()) {
 		x.notModified(h, nil, age, out)
 		return false

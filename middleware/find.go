@@ -134,11 +134,14 @@ func ours(e *store.Entry, key string) bool {
 // ask looks in the store, and then among what is on its way there. What was on its way and arrived in between is in the
 // store now.
 func (x *exchange) ask(ctx context.Context, key string) *store.Entry {
+	if x.c.coming.none() {
+		return x.askStore(ctx, key)
+	}
 	way := x.c.coming.shard(key)
 	arrived := way.arrived.Load()
 	e := x.askStore(ctx, key)
 	if e == nil {
-		e = x.c.coming.find(key)
+		e = way.find(key)
 	}
 	if e == nil && x.broken == "" && way.arrived.Load() != arrived {
 		e = x.askStore(ctx, key)
@@ -148,30 +151,35 @@ func (x *exchange) ask(ctx context.Context, key string) *store.Entry {
 
 // askStore is the only door to the store for reading. A store that fails is a miss that is counted.
 func (x *exchange) askStore(ctx context.Context, key string) *store.Entry {
-	if !x.c.local {
-		var end func()
-		ctx, end = x.c.calls.Within(context.WithoutCancel(ctx), time.Now(), x.c.StoreTimeout)
-		defer end()
-	}
 	e, err := x.c.fetch(ctx, key)
-	if err == nil || err == store.ErrNotFound {
-		x.c.answered()
-	}
 	switch {
-	case err == nil && ours(e, key):
-		return e
-	case err != nil && !errors.Is(err, store.ErrNotFound):
+	case err == nil:
+		x.c.answered()
+		if ours(e, key) {
+			return e
+		}
+	case errors.Is(err, store.ErrNotFound):
+		x.c.answered()
+	default:
 		x.broken = ReasonStoreError
 		x.c.fault("store: get", err)
 	}
 	return nil
 }
 
-// fetch asks the store. One that panics is broken, like one that fails.
-func (c *Cache) fetch(ctx context.Context, key string) (e *store.Entry, err error) {
-	if !c.local {
-		defer caught(&err)
+// fetch asks the store, within its time.
+func (c *Cache) fetch(ctx context.Context, key string) (*store.Entry, error) {
+	if c.local {
+		return c.Store.Get(ctx, key)
 	}
+	ctx, end := c.calls.Within(context.WithoutCancel(ctx), time.Now(), c.StoreTimeout)
+	defer end()
+	return c.guardedGet(ctx, key)
+}
+
+// guardedGet asks the store. One that panics is broken, like one that fails.
+func (c *Cache) guardedGet(ctx context.Context, key string) (e *store.Entry, err error) {
+	defer caught(&err)
 	return c.Store.Get(ctx, key)
 }
 

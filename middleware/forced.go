@@ -56,13 +56,17 @@ func (t *forcedRuns) find(key string, now time.Time) (ago int64, failed, ok bool
 // second after another one's insistence: it is what came of that, or an error came of that and it was kept.
 func (x *exchange) judge(e *store.Entry, now time.Time, soft bool) policy.Verdict {
 	v := policy.Judge(e, &x.req, x.p, now, soft)
-	if !v.Insisted() {
-		return v
+	if v.Insisted() {
+		x.content(e, &v, now)
 	}
+	return v
+}
+
+// content has a client that insists be content with e, which is fresh, where another's insistence has just led to it.
+func (x *exchange) content(e *store.Entry, v *policy.Verdict, now time.Time) {
 	if ago, failed, ok := x.c.forced.find(x.flight, now); ok && (failed || now.Sub(e.Received).Milliseconds() <= ago) {
 		v.Use, v.Why = policy.Fresh, ""
 	}
-	return v
 }
 
 // failedLately reports whether a client that insists can do no better than with what is stored, because the run that

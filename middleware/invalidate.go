@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -75,47 +74,45 @@ func readURL(raw string) (*url.URL, error) {
 // invalidates the target URI and the URIs of the same origin in Location and Content-Location (RFC
 // 9111 section 4.4): before the client can learn of the success, and once more when the handler has
 // returned, for what was read while it finished its work.
-func (x *exchange) invalidate() {
+func (w *unsafeWriter) invalidate() {
+	x := &w.x
 	if x.within() {
 		x.next.ServeHTTP(x.w, x.r)
 		return
 	}
-	w := &unsafeWriter{
-		passWriter: passWriter{ResponseWriter: x.w, x: *x, out: policy.Outcome{Fwd: policy.FwdMethod}, quiet: x.quiet},
-		before:     x.c.replica.Head(), began: time.Now(),
-	}
+	w.watch, w.quiet, w.out.Fwd = w, x.quiet, policy.FwdMethod
+	w.before, w.began = x.c.replica.Head(), time.Now()
 	if before := x.w.Header(); x.req.Class == policy.Post && len(before) > 0 {
-		w.outer, w.x.outside = before.Clone(), policy.ReadOutside(before, x.p)
+		w.outer, x.outside = before.Clone(), policy.ReadOutside(before, x.p)
 	}
-	w.watch = w
-	defer w.release()
-	if !w.quiet {
-		defer func() { w.x.observe(w.out) }()
-	}
+	defer w.end()
 	w.serve()
 	w.finish()
-	w.last.release()
+}
+
+// end is the last of the request, whatever became of it.
+func (w *unsafeWriter) end() {
+	if !w.quiet {
+		w.x.observe(w.out)
+	}
+	if w.answer != nil {
+		w.answer.release()
+	}
 }
 
 // unsafeWriter watches the response to an unsafe request.
 type unsafeWriter struct {
 	passWriter
-	left     bool         // to a mount inside
-	around   bool         // a mount inside has left it to this one
-	also     []store.Mark // of that mount
-	marks    []store.Mark
-	room     [2]store.Mark // for marks
-	before   uint64        // the journal's number when the handler began
-	marked   uint64        // ... when the header came
-	began    time.Time
-	entry    *store.Entry // a response to POST that later GETs may have
-	body     []byte
-	granted  int64       // of the cache's budget, for body
-	outer    http.Header // what outer handlers had put into the header
-	declared int64
-	last     *lastByte // ... which its client gets when the rest is stored
-	sent     policy.Sent
-	way      *passage // of the header to the gate, if there is one
+	left   bool         // to a mount inside
+	around bool         // a mount inside has left it to this one
+	also   []store.Mark // of that mount
+	marks  []store.Mark
+	room   [1]store.Mark // for marks
+	before uint64        // the journal's number when the handler began
+	marked uint64        // ... when the header came
+	began  time.Time
+	outer  http.Header // what outer handlers had put into the header
+	answer *answer     // to a POST, if later GETs may have it
 }
 
 func (w *unsafeWriter) onHeader(status int, h http.Header) {
@@ -129,24 +126,32 @@ func (w *unsafeWriter) onHeader(status int, h http.Header) {
 	if x.req.URI == "" {
 		return
 	}
-	w.marks = append(x.changes(w.room[:0], h), w.also...)
-	storable := !x.off && !w.around && x.req.Class == policy.Post && x.req.Mount != "" && status == http.StatusOK && x.req.SelfLocation(h) && x.marksSince(w.before) == 0
+	own := h["Content-Location"] != nil
+	w.marks = append(x.changes(w.room[:0], h, own || h["Location"] != nil), w.also...)
+	storable := own && !x.off && !w.around && x.req.Class == policy.Post && x.req.Mount != "" && status == http.StatusOK &&
+		x.req.SelfLocation(h) && x.marksSince(w.before) == 0
 	if w.marked = x.invalidateNow(w.marks); storable && w.marked > 0 {
 		w.record(status, h)
 	}
 }
 
 // changes returns the marks of what a change by this request covers: its target, and what its answer
-// with the header h names, under all policies that are known.
-func (x *exchange) changes(marks []store.Mark, h http.Header) []store.Mark {
+// with the header h names, if it does, under all policies that are known.
+func (x *exchange) changes(marks []store.Mark, h http.Header, names bool) []store.Mark {
 	under := x.c.under()
-	var few [4]string
-	marks = under.marks(marks, append(x.req.Names(few[:0], under.folds...), x.req.URI))
-	marks = under.marks(marks, x.req.Related(h, under.folds...))
-	uris, below := x.req.Tree(x.r, x.c.webdav.Load(), under.folds...)
-	marks = under.marks(marks, uris)
-	for _, prefix := range below {
-		marks = appendMark(marks, store.Mark{Kind: store.Prefix, Name: prefix})
+	if x.req.Sent != "" || under.fold() {
+		var few [4]string
+		marks = under.marks(marks, x.req.Names(few[:0], under.folds...))
+	}
+	marks = under.marks(marks, []string{x.req.URI})
+	if names {
+		marks = under.marks(marks, x.req.Related(h, under.folds...))
+	}
+	if uris, below := x.req.Tree(x.r, x.c.webdav.Load(), under.folds...); below != nil {
+		marks = under.marks(marks, uris)
+		for _, prefix := range below {
+			marks = appendMark(marks, store.Mark{Kind: store.Prefix, Name: prefix})
+		}
 	}
 	if x.req.Tag != "" {
 		marks = appendMark(marks, store.Mark{Kind: store.Tag, Name: x.req.Tag})
@@ -164,57 +169,6 @@ func (x *exchange) invalidateNow(marks []store.Mark) uint64 {
 	return number
 }
 
-// record begins to keep a response to POST that names itself the representation of the target URI
-// (RFC 9110 section 9.3.3): it has explicit freshness and a Content-Location that is the target.
-func (w *unsafeWriter) record(status int, h http.Header) {
-	x := &w.x
-	now := time.Now()
-	if h["Date"] == nil {
-		h["Date"] = []string{now.UTC().Format(http.TimeFormat)}
-	}
-	h = h.Clone()
-	subtract(h, w.outer)
-	a := policy.Admit(&x.req, status, x.outside.Judged(h), x.p, 0, w.began, now)
-	if !a.Store || x.outside.Cookie || len(a.Vary) > 0 || !x.req.SelfLocation(h) { // the handler's own Content-Location
-		return
-	}
-	w.declared = -1
-	if v := h["Content-Length"]; len(v) == 1 {
-		w.declared, _ = strconv.ParseInt(v[0], 10, 64)
-	}
-	w.entry = &store.Entry{
-		Key: x.req.Key, URI: x.req.URI, Status: status, Header: policy.Storable(h, a.Strip),
-		Requested: w.began, Received: now, Age: a.Age,
-		Fresh: a.Fresh, Grace: a.Grace, IfError: a.IfError, Keep: a.Keep,
-		MustRevalidate: a.MustRevalidate, Anonymous: a.Anonymous,
-	}
-	if x.req.Tag != "" {
-		w.entry.Tags = []string{x.req.Tag}
-	}
-	w.out.Stored = w.declared >= 0 && w.declared <= x.maxBody() && w.entry.Size()+w.declared <= x.c.room.most
-	if w.declared > 0 {
-		w.last = &lastByte{ResponseWriter: w.ResponseWriter, left: w.declared}
-		w.ResponseWriter = w.last
-	}
-	w.onSend = func() {
-		w.sent = policy.SentWith(w.Header(), x.p)
-		if g := x.gate(); g != nil {
-			w.way = g.expect(&passage{status: status, sent: w.sent, p: x.p, e: w.entry})
-		}
-	}
-	w.onBody = func(p []byte) {
-		if w.entry == nil {
-			return
-		}
-		if int64(len(w.body)+len(p)) > x.maxBody() || !x.c.filling.take(int64(len(p))) {
-			w.entry, w.body = nil, nil
-			return
-		}
-		w.granted += int64(len(p))
-		w.body = append(w.body, p...)
-	}
-}
-
 // finish invalidates again, and stores the response to POST if nothing else was invalidated meanwhile.
 func (w *unsafeWriter) finish() {
 	if w.quiet && !w.wrote && !w.left {
@@ -223,30 +177,15 @@ func (w *unsafeWriter) finish() {
 	if w.marks == nil {
 		return
 	}
-	x := &w.x
-	number := x.invalidateNow(w.marks)
-	e := w.entry
+	number := w.x.invalidateNow(w.marks)
 	w.out.Stored = false // until it is
-	if e == nil || w.failed || w.late() || x.marksSince(w.marked) != len(w.marks) || number == 0 || w.declared >= 0 && w.declared != int64(len(w.body)) {
+	if w.answer == nil {
 		return
 	}
-	e.Fill, e.Body = number, w.body
-	if _, there := e.Header["Content-Type"]; !there && e.Header["Content-Encoding"] == nil && len(e.Body) > 0 {
-		e.Header["Content-Type"] = []string{http.DetectContentType(e.Body)}
+	if number > 0 && !w.failed && w.x.marksSince(w.marked) == len(w.marks) {
+		w.out.Stored = w.answer.store(&w.x, number)
 	}
-	e.Header["Content-Length"] = []string{strconv.Itoa(len(w.body))}
-	w.out.Stored = x.c.fits(e) && x.c.set(e) == nil
-}
-
-// late reports whether a field appeared while the header was sent that makes the response one for its client
-// alone, as a
-// session's cookie does.
-func (w *unsafeWriter) late() bool {
-	if w.way != nil {
-		return w.way.held() || w.way.why != ""
-	}
-	outside := w.sent.Late(w.Header(), w.x.p)
-	return outside.Objects(w.entry, w.x.p, time.Now()) != ""
+	w.answer.last.release()
 }
 
 // marksSince counts the invalidations of anything since number. A response to POST is rare enough to be
@@ -263,5 +202,3 @@ func (x *exchange) marksSince(number uint64) int {
 	}
 	return len(marks)
 }
-
-func (w *unsafeWriter) release() { w.x.c.filling.give(w.granted) }

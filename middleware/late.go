@@ -58,13 +58,16 @@ func (n *run) give() {
 
 // head sends the header of the final response.
 func (x *exchange) head(status int) {
-	n := x.leading
-	if n == nil {
+	if n := x.leading; n != nil {
+		n.head(status)
+	} else {
 		x.w.WriteHeader(status)
-		return
 	}
+}
+
+func (n *run) head(status int) {
 	n.sendHead(status)
-	n.leaves.leaves(n.status, x.w.Header()) // for a mount inside
+	n.leaves.leaves(n.status, n.w.Header()) // for a mount inside
 }
 
 func (n *run) sendHead(status int) {
@@ -248,7 +251,7 @@ func bare(w http.ResponseWriter) bool {
 	case *guarded:
 		return bare(w.ResponseWriter)
 	case *passed:
-		return bare(w.ResponseWriter)
+		return bare(w.x.w)
 	}
 	t := reflect.TypeOf(w)
 	if t.Kind() == reflect.Pointer {

@@ -17,7 +17,7 @@ func (x *exchange) pass(why policy.Reason) {
 	if why == policy.ReasonMethod {
 		out = policy.Outcome{Fwd: policy.FwdMethod}
 	}
-	w := &passed{passWriter{ResponseWriter: x.w, x: *x, out: out}, why}
+	w := &passed{passWriter{x: *x, out: out}, why}
 	if x.governed && x.req.Class <= policy.Head {
 		w.watch = w
 	}
@@ -40,18 +40,22 @@ func (w *passed) onHeader(_ int, h http.Header) {
 
 // passWriter passes everything on to the client and looks at the header as it goes by.
 type passWriter struct {
-	http.ResponseWriter
 	x     exchange
 	out   policy.Outcome
-	wrote bool
 	watch interface {
 		onHeader(status int, h http.Header)
 	} // or nil
-	onSend func() // the header is complete, and is sent next
-	onBody func([]byte)
-	quiet  bool // it only looks on: nothing is added, and what the handler does not write is left to others
-	failed bool // the client did not get all
+	listen listener // or nil
+	wrote  bool     // the handler has sent a header
+	quiet  bool     // it only looks on: nothing is added, and what the handler does not write is left to others
+	failed bool     // the client did not get all
 	watched
+}
+
+// listener is told what the client gets.
+type listener interface {
+	onSend() // the header is complete, and is sent next
+	onBody([]byte)
 }
 
 func (w *passWriter) serve() {
@@ -60,6 +64,9 @@ func (w *passWriter) serve() {
 		w.done()
 	}
 }
+
+// Header is the client's header.
+func (w *passWriter) Header() http.Header { return w.x.w.Header() }
 
 // WriteHeader adds what the cache has to say.
 func (w *passWriter) WriteHeader(status int) {
@@ -74,13 +81,13 @@ func (w *passWriter) WriteHeader(status int) {
 				policy.KeepFromOthers(h)
 			}
 			w.out.FwdStatus = status
-			h["Cache-Status"] = after(h["Cache-Status"], w.x.c.statusField(w.out))
+			h["Cache-Status"] = after(h["Cache-Status"], w.x.c.statusField(&w.out))
 		}
 	}
-	if w.onSend != nil && status >= 200 {
-		w.onSend()
+	if w.listen != nil && status >= 200 {
+		w.listen.onSend()
 	}
-	w.ResponseWriter.WriteHeader(status)
+	w.x.w.WriteHeader(status)
 }
 
 // done completes a response of which the handler wrote nothing.
@@ -92,10 +99,10 @@ func (w *passWriter) done() {
 
 func (w *passWriter) Write(p []byte) (int, error) {
 	w.done()
-	n, err := w.watched.watch(w.x.c, w.ResponseWriter, int64(len(p))).write(w.ResponseWriter, p)
+	n, err := w.watched.watch(w.x.c, w.x.w, int64(len(p))).write(w.x.w, p)
 	w.failed = w.failed || err != nil
-	if w.onBody != nil {
-		w.onBody(p[:n])
+	if w.listen != nil {
+		w.listen.onBody(p[:n])
 	}
 	return n, err
 }
@@ -105,17 +112,18 @@ func (w *passWriter) WriteString(s string) (int, error) { return w.Write([]byte(
 // ReadFrom leaves copying to the client's writer, and so to sendfile, where nobody has to look on.
 func (w *passWriter) ReadFrom(src io.Reader) (int64, error) {
 	w.done()
-	if w.onBody != nil {
-		src = io.TeeReader(src, looker(w.onBody))
+	if w.listen != nil {
+		src = io.TeeReader(src, looker{w.listen})
 	}
-	n, err := w.copy(w.x.c, w.ResponseWriter, src)
+	n, err := w.copy(w.x.c, w.x.w, src)
 	w.failed = w.failed || err != nil
 	return n, err
 }
 
-type looker func([]byte)
+// looker has a listener hear what is written.
+type looker struct{ listener }
 
-func (f looker) Write(p []byte) (int, error) { f(p); return len(p), nil }
+func (l looker) Write(p []byte) (int, error) { l.onBody(p); return len(p), nil }
 
 // Flush is FlushError.
 func (w *passWriter) Flush() { w.FlushError() }
@@ -123,12 +131,12 @@ func (w *passWriter) Flush() { w.FlushError() }
 // FlushError sends the header, with what the cache has to say, and what has been written.
 func (w *passWriter) FlushError() error {
 	w.done()
-	return w.watched.stall.flush(w.ResponseWriter)
+	return w.watched.stall.flush(w.x.w)
 }
 
 // Hijack hands the connection over; nothing is to be done after.
 func (w *passWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	conn, rw, err := http.NewResponseController(w.x.w).Hijack()
 	if err == nil {
 		w.wrote = true
 	}
@@ -137,11 +145,11 @@ func (w *passWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 // Push is the client's HTTP/2 push.
 func (w *passWriter) Push(target string, opts *http.PushOptions) error {
-	if p, ok := w.ResponseWriter.(http.Pusher); ok {
+	if p, ok := w.x.w.(http.Pusher); ok {
 		return p.Push(target, opts)
 	}
 	return http.ErrNotSupported
 }
 
 // Unwrap lets http.ResponseController find the client's other abilities.
-func (w *passWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *passWriter) Unwrap() http.ResponseWriter { return w.x.w }

@@ -92,14 +92,19 @@ func (c *Cache) under() *knownPolicies {
 	return &knownPolicies{}
 }
 
+// fold reports whether some policy folds queries, so that one change may be of several URIs.
+func (k *knownPolicies) fold() bool { return k.many || len(k.folds) > 0 }
+
 // marks returns a mark for each of the URI texts. Where queries are folded in more ways than are
 // known, one with a query stands for all of its path.
 func (k *knownPolicies) marks(marks []store.Mark, uris []string) []store.Mark {
 	for _, uri := range uris {
-		if path, _, found := strings.Cut(uri, "?"); found && k.many {
-			marks = appendMark(marks, store.Mark{Kind: store.Key, Name: path})
-			marks = appendMark(marks, store.Mark{Kind: store.Prefix, Name: path + "?"})
-			continue
+		if k.many {
+			if path, _, found := strings.Cut(uri, "?"); found {
+				marks = appendMark(marks, store.Mark{Kind: store.Key, Name: path})
+				marks = appendMark(marks, store.Mark{Kind: store.Prefix, Name: path + "?"})
+				continue
+			}
 		}
 		marks = appendMark(marks, store.Mark{Kind: store.Key, Name: uri})
 	}

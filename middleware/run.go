@@ -394,7 +394,7 @@ func (n *run) abort() {
 func (n *run) pump(header http.Header) {
 	n.pumped = make(chan error, 1)
 	n.client()
-	if !n.begin(n.status, header, -1, n.promised) {
+	if !n.begin(n.status, header, -1, &n.promised) {
 		n.orAlone()
 		n.pumped <- errNoBody
 		return

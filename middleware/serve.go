@@ -19,68 +19,93 @@ type exchange struct {
 	req  policy.Request
 	who  *identity // of the mount
 
-	quiet    bool          // no mount: it looks on for Changes
 	ttl      time.Duration // the operator's lifetime for this resource: a setting, or Policy.TTL
 	off      bool          // ... or that it is not cached
 	governed bool          // the operator wished something, so a silent handler's response gets its headers from it
+	quiet    bool          // no mount: it looks on for Changes
+	indexed  bool          // the primary key holds an index of variants
+	objected bool          // to what is stored, on account of outside
 
-	indexed bool           // the primary key holds an index of variants
 	seen    uint64         // how many fills had ended before the store was asked
 	flight  string         // the key under which requests for the same response collapse
 	broken  policy.Reason  // what the store failed to do, empty when it works
 	refresh *refreshTicket // this is a refresh in the background
 	stall   *stall         // what watches the client of a long stored body
-	waits   time.Time      // since when it waits for others' responses
+	waits   *time.Time     // since when it waits for others' responses, if it does
 
-	outside  policy.Outside // what handlers outside have put into the client's header
-	objected bool           // to what is stored, on account of that
-	leading  *run           // the handler's run that answers this request, if one does
+	outside policy.Outside // what handlers outside have put into the client's header
+	leading *run           // the handler's run that answers this request, if one does
 }
 
 // serve is the walk of one request.
 func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next http.Handler, p *policy.Policy, who *identity) {
-	sent := r
-	r = policy.WithoutIgnoredCookies(r, p)
-	x := exchange{c: c, w: w, r: r, next: next, p: p, who: who}
-	id, told := c.tell(who, r, p)
-	x.req.Mount = id
-	place, sum := c.targets.find(r)
-	plan, why := x.req.Read(r, p, place.known.Load())
-	place.note(sum, r, p, &x.req)
+	if r.Method != http.MethodGet && policy.Changes(r.Method) {
+		c.serveChange(w, r, next, p, who)
+		return
+	}
+	x := exchange{c: c, w: w, r: policy.WithoutIgnoredCookies(r, p), next: next, p: p, who: who}
+	plan, why, told := x.read()
+	switch {
+	case plan != policy.Lookup:
+		x.r = r
+		x.bypass(why)
+		return
+	case x.nested():
+		return
+	case !told:
+		x.r = r
+		x.pass(ReasonRoute)
+		return
+	}
+	x.refresh = ticketFor(x.r, c, x.req.Key)
+	if h := w.Header(); len(h) > 0 {
+		x.outside = policy.ReadOutside(h, p)
+	}
+	if x.outside.Cookie {
+		x.besideCookie()
+		return
+	}
+	x.lookup()
+}
+
+// serveChange is the walk of a request that may change what is stored. Its writer watches it to its end.
+func (c *Cache) serveChange(w http.ResponseWriter, r *http.Request, next http.Handler, p *policy.Policy, who *identity) {
+	n := &unsafeWriter{}
+	x := &n.x
+	x.c, x.w, x.r, x.next, x.p, x.who = c, w, policy.WithoutIgnoredCookies(r, p), next, p, who
+	plan, why, _ := x.read()
+	if x.r != r {
+		x.req.Directives.NoStore = true // its handler sees cookies of which a GET's sees nothing
+		x.r = r
+	}
+	if plan != policy.Invalidate {
+		x.bypass(why)
+		return
+	}
+	n.invalidate()
+}
+
+// read finds out what the request asks for, and what the operator wishes for it. told says that something tells the
+// handler from others at the request's URL.
+func (x *exchange) read() (plan policy.Plan, why policy.Reason, told bool) {
+	x.req.Mount, told = x.c.tell(x.who, x.r, x.p)
+	place, sum := x.c.targets.find(x.r)
+	plan, why = x.req.Read(x.r, x.p, place.known.Load())
+	if !x.req.Recalled() {
+		place.note(sum, x.r, x.p, &x.req)
+	}
 	if x.off = x.resolve(); x.off && plan == policy.Lookup {
-		plan, why = policy.Pass, policy.ReasonOff
+		return policy.Pass, policy.ReasonOff, told
 	}
-	switch plan {
-	case policy.Lookup:
-		if x.nested() {
-			return
-		}
-		if !told {
-			x.r = sent
-			x.pass(ReasonRoute)
-			return
-		}
-		x.refresh = ticketFor(r, c, x.req.Key)
-		if h := w.Header(); len(h) > 0 {
-			x.outside = policy.ReadOutside(h, p)
-		}
-		if x.outside.Cookie {
-			x.besideCookie()
-			return
-		}
-		x.lookup()
-	case policy.Invalidate:
-		if x.r = sent; r != sent {
-			x.req.Directives.NoStore = true // its handler sees cookies of which a GET's sees nothing
-		}
-		x.invalidate()
-	default:
-		x.r = sent
-		if outer := c.outer(r); outer != nil && outer.answers(w, r) {
-			outer.said.NoStore()
-		}
-		x.pass(why)
+	return plan, why, told
+}
+
+// bypass has the handler alone answer what the cache has nothing to do with.
+func (x *exchange) bypass(why policy.Reason) {
+	if outer := x.c.outer(x.r); outer != nil && outer.answers(x.w, x.r) {
+		outer.said.NoStore()
 	}
+	x.pass(why)
 }
 
 // resolve finds out what the operator wishes for this resource, and says whether that is: no caching.
@@ -103,7 +128,7 @@ func (x *exchange) resolve() (off bool) {
 // lookup answers from the store if it may, and otherwise by running the handler.
 func (x *exchange) lookup() {
 	for range maxLookups {
-		now := time.Now()
+		now := x.c.clock.now()
 		e, soft := x.find(now)
 		v := policy.Verdict{Use: policy.Miss}
 		if e != nil {

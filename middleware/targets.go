@@ -27,11 +27,8 @@ func (t *targets) find(r *http.Request) (*place, uint64) {
 	return &t.places[sum%uint64(len(t.places))], sum
 }
 
-// note remembers what was read of r under p, unless it is known.
+// note remembers what was read of r under p.
 func (pl *place) note(sum uint64, r *http.Request, p *policy.Policy, q *policy.Request) {
-	if q.Recalled() {
-		return
-	}
 	if pl.asked.Load() != sum {
 		pl.asked.Store(sum)
 	} else if known := policy.Know(r, p, q); known != nil {

@@ -57,10 +57,10 @@ func (x *exchange) patience() (late <-chan time.Time, stop func() bool) {
 		most = policy.DefaultMaxWait
 	}
 	now := time.Now()
-	if x.waits.IsZero() {
-		x.waits = now
+	if x.waits == nil {
+		x.waits = &now
 	}
-	timer := time.NewTimer(max(0, most-now.Sub(x.waits)))
+	timer := time.NewTimer(max(0, most-now.Sub(*x.waits)))
 	return timer.C, timer.Stop
 }
 

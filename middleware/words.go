@@ -53,9 +53,22 @@ func (c *Cache) maxAgeField(lifetime time.Duration) []string {
 }
 
 // statusField is the value of Cache-Status.
-func (c *Cache) statusField(out policy.Outcome) []string {
-	out = out.Told()
-	slot := int64(out.TTL/time.Second) + int64(out.Fwd)*61 + int64(out.FwdStatus)*7
+func (c *Cache) statusField(out *policy.Outcome) []string {
+	if !out.Hit || !out.HasTTL || out.Detail != "" {
+		return c.otherStatusField(out)
+	}
+	seconds := out.Seconds() // all that is told of a plain hit
+	if values := c.hits.find(seconds, seconds); values != nil {
+		return values
+	}
+	var buf [128]byte
+	return c.hits.keep(seconds, seconds, out.Append(buf[:0], c.Name))
+}
+
+// otherStatusField is statusField for what is told of an outcome that is more than a hit with its ttl.
+func (c *Cache) otherStatusField(outcome *policy.Outcome) []string {
+	out := outcome.Told()
+	slot := out.Seconds() + int64(out.Fwd)*61 + int64(out.FwdStatus)*7
 	if values := c.outcomes.find(slot, out); values != nil {
 		return values
 	}

@@ -53,6 +53,10 @@ func WithoutIgnoredCookies(r *http.Request, p *Policy) *http.Request {
 	if len(p.IgnoreCookies) == 0 {
 		return r
 	}
+	return p.withoutIgnored(r)
+}
+
+func (p *Policy) withoutIgnored(r *http.Request) *http.Request {
 	lines := r.Header["Cookie"]
 	if len(lines) == 0 {
 		return r

@@ -66,7 +66,8 @@ func (q *Request) makeKey(r *http.Request, p *Policy, s seen) Reason {
 	b := append(buf[:0], keyMethod...)
 	b = appendOrigin(b, q.Scheme, r.Host)
 	host := len(b)
-	b = appendTarget(b, q.path, q.query, q.force, p)
+	path, query, force := q.split()
+	b = appendTarget(b, path, query, force, p)
 	uri := len(b)
 	if !replace {
 		b = appendForm(b, r, b[len(keyMethod)+len(q.Scheme)+len("://"):host], s)
@@ -170,10 +171,11 @@ func (q *Request) appendRewritten(b []byte, r *http.Request, p *Policy) []byte {
 		b = appendExtra(b, "user", u.User.String())
 	}
 	// A target without a path names what "/" names, but handlers see "", and ServeMux redirects it to "/".
-	if q.path == "" && u.Path == "" || !unescapesTo(q.path, u.Path) || u.RawPath != "" && u.RawPath != q.path {
+	path, query, force := q.split()
+	if path == "" && u.Path == "" || !unescapesTo(path, u.Path) || u.RawPath != "" && u.RawPath != path {
 		b = appendExtra(b, "path", u.Path, u.RawPath)
 	}
-	if u.RawQuery != q.query || u.ForceQuery != q.force {
+	if u.RawQuery != query || u.ForceQuery != force {
 		b = append(b, " query="...)
 		b = appendEscaped(b, appendQuery(nil, u.RawQuery, u.ForceQuery, p), inValue)
 	}

@@ -14,9 +14,11 @@ type Known struct {
 	line, authority string     // RequestURI and Host, as sent
 	urlPath, urlRaw string     // Path and RawPath of the URL
 
-	mount, key, uri, sent, scheme, host, path, query string // what Request has
-	base                                             int    // of Request
-	force                                            bool
+	urlQuery string // RawQuery of the URL
+	force    bool   // ForceQuery of the URL
+
+	mount, key, uri, sent, scheme, host string // what Request has
+	base                                int    // of Request
 }
 
 // maxKnown is the greatest length of a key that is remembered, so that what is kept of many stays small.
@@ -35,7 +37,7 @@ func Know(r *http.Request, p *Policy, q *Request) *Known {
 	}
 	k := &Known{policy: p, options: p.Key, mount: q.Mount, key: q.Key, base: q.base, uri: q.URI, sent: q.Sent, scheme: q.Scheme, host: q.Host}
 	k.line, k.authority = k.share(r.RequestURI), k.share(r.Host)
-	k.path, k.query, k.force = splitQuery(k.line)
+	_, k.urlQuery, k.force = splitQuery(k.line)
 	k.urlPath, k.urlRaw = k.share(r.URL.Path), k.share(r.URL.RawPath)
 	return k
 }
@@ -72,14 +74,13 @@ func (k *Known) tells(r *http.Request, p *Policy, mount, scheme string, s seen) 
 	u := r.URL
 	return k != nil && k.policy == p && k.mount == mount && k.options.same(&p.Key) && k.scheme == scheme && k.line == r.RequestURI && k.authority == r.Host &&
 		s&sawHost == 0 && (s&sawForwarding == 0 || p.Key.IgnoreForwarded) && asSent(r, scheme) &&
-		u.Path == k.urlPath && u.RawPath == k.urlRaw && u.RawQuery == k.query && u.ForceQuery == k.force
+		u.Path == k.urlPath && u.RawPath == k.urlRaw && u.RawQuery == k.urlQuery && u.ForceQuery == k.force
 }
 
 // use fills in what makeKey would.
 func (q *Request) use(k *Known, r *http.Request) {
 	q.Key, q.URI, q.Sent, q.Host = k.key, k.uri, k.sent, k.host
-	q.Target, q.path, q.query, q.force = k.line, k.path, k.query, k.force
-	q.publicScheme, q.base, q.recalled = r.URL.Scheme, k.base, true
+	q.Target, q.publicScheme, q.base, q.recalled = k.line, r.URL.Scheme, k.base, true
 }
 
 // Recalled says that the key was known.

@@ -35,13 +35,13 @@ func (f Fwd) String() string {
 type Outcome struct {
 	Hit       bool          // answered from the store: the handler did not run for it
 	Fwd       Fwd           // why the handler ran; nothing of it is told of a hit
-	FwdStatus int           // the status that the handler answered with; 0: not told
 	Stored    bool          // its answer was stored
 	Collapsed bool          // its answer was shared with a request that came before
 	Stale     bool          // what was served is stale
-	TTL       time.Duration // remaining freshness, negative when stale; told only if HasTTL
-	HasTTL    bool
-	Detail    Reason // empty: none
+	HasTTL    bool          // TTL is told
+	FwdStatus int           // the status that the handler answered with; 0: not told
+	TTL       time.Duration // remaining freshness, negative when stale
+	Detail    Reason        // empty: none
 	// Passed says why the request did not share a response, nor wait for one any longer: for this reason the last
 	// response under its key could not be shared. Detail, if any, is then the reason of its own response. Empty: it
 	// did not come to that.
@@ -55,7 +55,7 @@ func (o Outcome) Told() Outcome {
 	if o.Hit || o.Fwd == FwdNone {
 		o.Fwd, o.FwdStatus, o.Stored, o.Collapsed = FwdNone, 0, false, false
 	}
-	o.TTL = time.Duration(wholeSeconds(o.TTL)) * time.Second
+	o.TTL = time.Duration(o.Seconds()) * time.Second
 	if !o.HasTTL {
 		o.TTL = 0
 	}
@@ -98,7 +98,7 @@ func (o Outcome) appendParameters(dst []byte) []byte {
 	}
 	if o.HasTTL {
 		dst = append(dst, "; ttl="...)
-		dst = strconv.AppendInt(dst, wholeSeconds(o.TTL), 10)
+		dst = strconv.AppendInt(dst, o.Seconds(), 10)
 	}
 	if o.Detail != "" {
 		dst = append(dst, "; detail="...)
@@ -107,14 +107,14 @@ func (o Outcome) appendParameters(dst []byte) []byte {
 	return dst
 }
 
-// wholeSeconds rounds down, so that what is stale by a moment has a negative ttl and what is fresh
-// never promises more than there is.
-func wholeSeconds(d time.Duration) int64 {
-	s := int64(d / time.Second)
-	if d%time.Second < 0 {
-		s--
+// Seconds is the ttl as Cache-Status tells it. It is rounded down, so that what is stale by a moment has a negative ttl
+// and what is fresh has none.
+func (o *Outcome) Seconds() int64 {
+	seconds := int64(o.TTL / time.Second)
+	if o.TTL%time.Second < 0 {
+		seconds--
 	}
-	return s
+	return seconds
 }
 
 // appendBareItem appends s as a token or, where it is none, as a string (RFC 9651 sections 4.1.6, 4.1.7).

@@ -18,10 +18,10 @@ type Outside struct {
 	// (Shared or StoreCookies). Such a request is answered by its handler alone.
 	Cookie bool
 
-	fields http.Header // Cache-Control, Expires, targeted fields, Vary and Set-Cookie; nil when none matters
-	vary   []string    // what responses vary by on its account
-	star   bool        // ... by what no request can be known to match
 	speaks bool        // see Speaks
+	star   bool        // responses vary, on its account, by what no request can be known to match
+	vary   []string    // ... and by these fields
+	fields http.Header // Cache-Control, Expires, targeted fields, Vary and Set-Cookie; nil when none matters
 }
 
 // ReadOutside reads the header that handlers outside the cache have made. It keeps the values, and not

@@ -71,10 +71,8 @@ type Request struct {
 	Host   string // as in URI: lower-case, without the default port
 	Target string // path and query as the client sent them
 
-	path, query string // Target's two halves
-	force       bool   // Target ends in "?"
-	base        int    // see Base
-	recalled    bool   // see Recalled
+	base     int  // see Base
+	recalled bool // see Recalled
 
 	// What the client-facing proxy says the origin is, when it says so: only for recognising the
 	// origin in Location and Content-Location.

@@ -12,15 +12,16 @@ import (
 func (q *Request) readTarget(r *http.Request) {
 	if target, ok := pathAndQuery(r.RequestURI); ok {
 		q.Target = target
-		q.path, q.query, q.force = splitQuery(target)
 		return
 	}
-	q.path, q.query, q.force = r.URL.EscapedPath(), r.URL.RawQuery, r.URL.ForceQuery
-	q.Target = q.path
-	if q.query != "" || q.force {
-		q.Target += "?" + q.query
+	q.Target = r.URL.EscapedPath()
+	if r.URL.RawQuery != "" || r.URL.ForceQuery {
+		q.Target += "?" + r.URL.RawQuery
 	}
 }
+
+// split returns the two halves of Target, and whether it ends in "?".
+func (q *Request) split() (path, query string, force bool) { return splitQuery(q.Target) }
 
 // pathAndQuery cuts scheme and authority from a request-target in absolute-form; one in origin-form
 // is what it is ("//x/y" is a path). Of other forms it understands nothing (RFC 9112 section 3.2).
@@ -68,8 +69,9 @@ func (q *Request) SelfLocation(h http.Header) bool {
 		return false
 	}
 	u := q.resolve(l[0])
+	path, query, force := q.split()
 	return u != nil && URIKey(q.Scheme, q.Host, u.EscapedPath(), u.RawQuery, u.ForceQuery, nil) ==
-		URIKey(q.Scheme, q.Host, q.path, q.query, q.force, nil)
+		URIKey(q.Scheme, q.Host, path, query, force, nil)
 }
 
 // maxRelated bounds how many URIs one response may have invalidated besides its own.
@@ -80,7 +82,8 @@ func (q *Request) readSent(p *Policy) {
 	if p.Key.Replace == nil && !p.Key.foldsQuery() {
 		return
 	}
-	sent := URIKey(q.Scheme, q.Host, q.path, q.query, q.force, nil)
+	path, query, force := q.split()
+	sent := URIKey(q.Scheme, q.Host, path, query, force, nil)
 	if p.Key.Replace != nil || sent != q.URI {
 		q.Sent = sent
 	}
@@ -93,7 +96,11 @@ func (q *Request) Names(uris []string, under ...*Policy) []string {
 	if sent == "" {
 		sent = q.URI
 	}
-	return appendFolded(appendNew(uris, sent), q.Scheme, q.Host, q.path, q.query, q.force, under)
+	if uris = appendNew(uris, sent); len(under) == 0 {
+		return uris
+	}
+	path, query, force := q.split()
+	return appendFolded(uris, q.Scheme, q.Host, path, query, force, under)
 }
 
 // URIKeys appends what URIKey makes of a URL under no policy, and under each of the policies, to those

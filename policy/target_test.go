@@ -193,7 +193,6 @@ func FuzzRelated(f *testing.F) {
 	f.Add("/", "http:x")
 	f.Fuzz(func(t *testing.T, target, location string) {
 		q := Request{Scheme: "http", Host: "a.example", Target: "/" + target, Key: "x"}
-		q.path, q.query, q.force = splitQuery(q.Target)
 		h := http.Header{"Location": {location}, "Content-Location": {location}}
 		q.SelfLocation(h)
 		for _, uri := range q.Related(h, &Policy{}) {

@@ -26,18 +26,27 @@ func OfWebDAV(method string) bool {
 // has members when its
 // target ends in a slash or it says how deep it goes, or when webdav says that the server keeps collections.
 func (q *Request) Tree(r *http.Request, webdav bool, under ...*Policy) (uris, below []string) {
+	switch r.Method {
+	case "MOVE", "COPY", "DELETE":
+		return q.tree(r, webdav, under)
+	}
+	return nil, nil
+}
+
+func (q *Request) tree(r *http.Request, webdav bool, under []*Policy) (uris, below []string) {
 	add := func(path, query string, force bool) {
 		whole := strings.TrimRight(path, "/")
 		uris = URIKeys(uris, q.Scheme, q.Host, path, query, force, under...)
 		uris = URIKeys(uris, q.Scheme, q.Host, whole, "", false, under...)
 		below = appendNew(below, URIKey(q.Scheme, q.Host, whole+"/", "", false, nil))
 	}
+	path, query, force := q.split()
 	switch r.Method {
 	case "MOVE":
-		add(q.path, q.query, q.force)
+		add(path, query, force)
 	case "DELETE":
-		if webdav || strings.HasSuffix(q.path, "/") || len(r.Header["Depth"]) > 0 {
-			add(q.path, q.query, q.force)
+		if webdav || strings.HasSuffix(path, "/") || len(r.Header["Depth"]) > 0 {
+			add(path, query, force)
 		}
 	}
 	if r.Method == "MOVE" || r.Method == "COPY" {

@@ -1,0 +1,106 @@
+package middleware
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
+)
+
+// answer is a response to POST that later GETs may have, while its client gets it.
+type answer struct {
+	w        *unsafeWriter
+	entry    *store.Entry // nil when it turned out to be too long
+	body     []byte
+	granted  int64 // of the cache's budget, for body
+	declared int64
+	last     *lastByte // ... which its client gets when the rest is stored
+	sent     policy.Sent
+	way      *passage // of the header to the gate, if there is one
+}
+
+// record begins to keep a response to POST that names itself the representation of the target URI
+// (RFC 9110 section 9.3.3): it has explicit freshness and a Content-Location that is the target.
+func (w *unsafeWriter) record(status int, h http.Header) {
+	x := &w.x
+	now := time.Now()
+	if h["Date"] == nil {
+		h["Date"] = []string{now.UTC().Format(http.TimeFormat)}
+	}
+	h = h.Clone()
+	subtract(h, w.outer)
+	a := policy.Admit(&x.req, status, x.outside.Judged(h), x.p, 0, w.began, now)
+	if !a.Store || x.outside.Cookie || len(a.Vary) > 0 || !x.req.SelfLocation(h) { // the handler's own Content-Location
+		return
+	}
+	keep := &answer{w: w, declared: -1}
+	if v := h["Content-Length"]; len(v) == 1 {
+		keep.declared, _ = strconv.ParseInt(v[0], 10, 64)
+	}
+	keep.entry = &store.Entry{
+		Key: x.req.Key, URI: x.req.URI, Status: status, Header: policy.Storable(h, a.Strip),
+		Requested: w.began, Received: now, Age: a.Age,
+		Fresh: a.Fresh, Grace: a.Grace, IfError: a.IfError, Keep: a.Keep,
+		MustRevalidate: a.MustRevalidate, Anonymous: a.Anonymous,
+	}
+	if x.req.Tag != "" {
+		keep.entry.Tags = []string{x.req.Tag}
+	}
+	w.out.Stored = keep.declared >= 0 && keep.declared <= x.maxBody() && keep.entry.Size()+keep.declared <= x.c.room.most
+	if keep.declared > 0 {
+		keep.last = &lastByte{ResponseWriter: w.x.w, left: keep.declared}
+		w.x.w = keep.last
+	}
+	w.answer, w.listen = keep, keep
+}
+
+// onSend implements listener.
+func (k *answer) onSend() {
+	x := &k.w.x
+	k.sent = policy.SentWith(k.w.Header(), x.p)
+	if g := x.gate(); g != nil {
+		k.way = g.expect(&passage{status: k.entry.Status, sent: k.sent, p: x.p, e: k.entry})
+	}
+}
+
+// onBody implements listener.
+func (k *answer) onBody(p []byte) {
+	if k.entry == nil {
+		return
+	}
+	if int64(len(k.body)+len(p)) > k.w.x.maxBody() || !k.w.x.c.filling.take(int64(len(p))) {
+		k.entry, k.body = nil, nil
+		return
+	}
+	k.granted += int64(len(p))
+	k.body = append(k.body, p...)
+}
+
+// store stores the response under the number of the journal's last mark of this change, and says whether it did.
+func (k *answer) store(x *exchange, number uint64) bool {
+	e := k.entry
+	if e == nil || k.late() || k.declared >= 0 && k.declared != int64(len(k.body)) {
+		return false
+	}
+	e.Fill, e.Body = number, k.body
+	if _, there := e.Header["Content-Type"]; !there && e.Header["Content-Encoding"] == nil && len(e.Body) > 0 {
+		e.Header["Content-Type"] = []string{http.DetectContentType(e.Body)}
+	}
+	e.Header["Content-Length"] = []string{strconv.Itoa(len(k.body))}
+	return x.c.fits(e) && x.c.set(e) == nil
+}
+
+// late reports whether a field appeared while the header was sent that makes the response one for its client
+// alone, as a session's cookie does.
+func (k *answer) late() bool {
+	if k.way != nil {
+		return k.way.held() || k.way.why != ""
+	}
+	x := &k.w.x
+	outside := k.sent.Late(k.w.Header(), x.p)
+	return outside.Objects(k.entry, x.p, time.Now()) != ""
+}
+
+func (k *answer) release() { k.w.x.c.filling.give(k.granted) }
