@@ -107,7 +107,6 @@ type Cache struct {
 	advice   advice
 	leaves   leaveOut
 	coming   coming
-	clock    clock
 	faults   faults
 	filling  budget
 	reads    reads

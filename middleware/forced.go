@@ -56,17 +56,20 @@ func (t *forcedRuns) find(key string, now time.Time) (ago int64, failed, ok bool
 // second after another one's insistence: it is what came of that, or an error came of that and it was kept.
 func (x *exchange) judge(e *store.Entry, now time.Time, soft bool) policy.Verdict {
 	v := policy.Judge(e, &x.req, x.p, now, soft)
-	if v.Insisted() {
-		x.content(e, &v, now)
+	if v.Use != policy.Stale {
+		return v
 	}
-	return v
+	return x.judgeInsisted(e, now, v)
 }
 
-// content has a client that insists be content with e, which is fresh, where another's insistence has just led to it.
-func (x *exchange) content(e *store.Entry, v *policy.Verdict, now time.Time) {
+func (x *exchange) judgeInsisted(e *store.Entry, now time.Time, v policy.Verdict) policy.Verdict {
+	if !v.Insisted() {
+		return v
+	}
 	if ago, failed, ok := x.c.forced.find(x.flight, now); ok && (failed || now.Sub(e.Received).Milliseconds() <= ago) {
 		v.Use, v.Why = policy.Fresh, ""
 	}
+	return v
 }
 
 // failedLately reports whether a client that insists can do no better than with what is stored, because the run that

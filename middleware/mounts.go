@@ -27,7 +27,8 @@ type Mount struct {
 	who  *identity      // nil until the Cache serves its first request
 	name string         // of the handler
 
-	apps  sync.Map // see Within: *Mount by app
+	first atomic.Pointer[inApp] // of apps: most mounts are in one alone
+	apps  sync.Map              // see Within: *inApp by app
 	mu    sync.Mutex
 	names map[string]bool // of apps
 }
@@ -95,14 +96,30 @@ func (m *Mount) Serve(w http.ResponseWriter, r *http.Request, next http.Handler)
 // the others in all processes. A second app of a name cannot be told from the first, so its requests
 // pass, and the log says so.
 func (m *Mount) Within(app any, name func() string) *Mount {
-	if known, found := m.apps.Load(app); found {
-		return known.(*Mount)
+	if first := m.first.Load(); first != nil && first.app == app {
+		return first.mount
 	}
+	known, found := m.apps.Load(app)
+	if !found {
+		known = m.enter(app, name)
+	}
+	in := known.(*inApp)
+	m.first.CompareAndSwap(nil, in)
+	return in.mount
+}
+
+// inApp is a mount as it is in one of several apps.
+type inApp struct {
+	app   any
+	mount *Mount
+}
+
+func (m *Mount) enter(app any, name func() string) any {
 	m.c.mounts.once.Do(m.c.mounts.freeze)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if known, found := m.apps.Load(app); found {
-		return known.(*Mount)
+		return known
 	}
 	text := name()
 	inner := &Mount{c: m.c, p: m.p, name: m.name + " in " + text}
@@ -118,8 +135,9 @@ func (m *Mount) Within(app any, name func() string) *Mount {
 		m.names = map[string]bool{}
 	}
 	m.names[text] = true
-	m.apps.Store(app, inner)
-	return inner
+	in := &inApp{app, inner}
+	m.apps.Store(app, in)
+	return in
 }
 
 // ServeHTTP answers one request from the store or by running the handler that the mount wraps.

@@ -94,7 +94,7 @@ func (x *exchange) read() (plan policy.Plan, why policy.Reason, told bool) {
 	if !x.req.Recalled() {
 		place.note(sum, x.r, x.p, &x.req)
 	}
-	if x.off = x.resolve(); x.off && plan == policy.Lookup {
+	if x.resolve(); x.off && plan == policy.Lookup {
 		return policy.Pass, policy.ReasonOff, told
 	}
 	return plan, why, told
@@ -108,27 +108,30 @@ func (x *exchange) bypass(why policy.Reason) {
 	x.pass(why)
 }
 
-// resolve finds out what the operator wishes for this resource, and says whether that is: no caching.
-func (x *exchange) resolve() (off bool) {
-	x.ttl = x.p.TTL
-	x.governed = x.p.Off || x.p.TTL > 0 || x.p.Resource != ""
-	if x.p.Resource != "" && x.c.Expires != nil {
-		var scope []string
-		if x.p.Scope != nil {
-			scope = x.p.Scope(x.r)
-		}
-		if ttl, set := x.c.Expires.Lookup(x.p.Resource, scope); set {
-			x.ttl = ttl
-			return x.p.Off || ttl <= 0
-		}
+// resolve finds out what the operator wishes for this resource.
+func (x *exchange) resolve() {
+	p := x.p
+	x.ttl, x.off = p.TTL, p.Off
+	x.governed = p.Off || p.TTL > 0 || p.Resource != ""
+	if p.Resource != "" && x.c.Expires != nil {
+		x.readSetting(p)
 	}
-	return x.p.Off
+}
+
+func (x *exchange) readSetting(p *policy.Policy) {
+	var scope []string
+	if p.Scope != nil {
+		scope = p.Scope(x.r)
+	}
+	if ttl, set := x.c.Expires.Lookup(p.Resource, scope); set {
+		x.ttl, x.off = ttl, p.Off || ttl <= 0
+	}
 }
 
 // lookup answers from the store if it may, and otherwise by running the handler.
 func (x *exchange) lookup() {
 	for range maxLookups {
-		now := x.c.clock.now()
+		now := time.Now()
 		e, soft := x.find(now)
 		v := policy.Verdict{Use: policy.Miss}
 		if e != nil {

@@ -42,7 +42,7 @@ type Verdict struct {
 }
 
 // Insisted reports whether the response is fresh, and not used only because the client insists on a newer one.
-func (v *Verdict) Insisted() bool { return v.Use == Stale && v.TTL > 0 && v.Why != "" }
+func (v Verdict) Insisted() bool { return v.Use == Stale && v.TTL > 0 && v.Why != "" }
 
 // Judge says what e, whose key and variant match the request, is good for at now. soft means that a soft
 // invalidation covers it: it counts as stale from now on. It allocates nothing.

@@ -127,11 +127,16 @@ func (o *Outside) Judged(own http.Header) http.Header {
 // is outside; empty: it may. What the response itself says of its lifetime takes the place of what stands
 // outside, as it did when it was made; what the cache announced does not.
 func (o *Outside) Objects(e *store.Entry, p *Policy, now time.Time) Reason {
+	if o.fields == nil && !o.Cookie {
+		return ""
+	}
+	return o.objects(e, p, now)
+}
+
+func (o *Outside) objects(e *store.Entry, p *Policy, now time.Time) Reason {
 	switch {
 	case o.Cookie:
 		return ReasonSetCookie
-	case o.fields == nil:
-		return ""
 	case o.star:
 		return ReasonVaryStar
 	}

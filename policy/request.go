@@ -95,25 +95,13 @@ func (q *Request) Read(r *http.Request, p *Policy, known *Known) (Plan, Reason) 
 	if r.TLS != nil {
 		q.Scheme = "https"
 	}
+	q.Directives = noRequestDirectives()
 	s := scan(r.Header)
-	q.Authorization = s&sawAuthorization != 0
-	q.connectionAuth = q.Authorization && ConnectionAuth(r.Header["Authorization"])
+	if s != 0 {
+		q.readFields(r.Header, p, s)
+	}
 	q.others = identifies(r, p, s)
 	q.Credentials = q.Authorization || q.others
-	q.Conditional = s&sawConditional != 0
-	q.Range = s&sawRange != 0 && q.Class == Read
-	q.IfRange = s&sawIfRange != 0
-	if q.Range {
-		q.Asked = Asked(r.Header)
-	}
-	q.Directives = noRequestDirectives()
-	if s&sawControl != 0 {
-		q.Directives = ParseRequestDirectives(r.Header)
-	}
-
-	if q.Class == Post && p.passesByCookie(r.Header) {
-		q.Directives.NoStore = true
-	}
 
 	plan, why := planOf(r, p, q.Class, s)
 	if plan == Pass {
@@ -128,6 +116,24 @@ func (q *Request) Read(r *http.Request, p *Policy, known *Known) (Plan, Reason) 
 		return Pass, why
 	}
 	return plan, ""
+}
+
+// readFields reads the header, of which s tells what there is.
+func (q *Request) readFields(h http.Header, p *Policy, s seen) {
+	q.Authorization = s&sawAuthorization != 0
+	q.connectionAuth = q.Authorization && ConnectionAuth(h["Authorization"])
+	q.Conditional = s&sawConditional != 0
+	q.Range = s&sawRange != 0 && q.Class == Read
+	q.IfRange = s&sawIfRange != 0
+	if q.Range {
+		q.Asked = Asked(h)
+	}
+	if s&sawControl != 0 {
+		q.Directives = ParseRequestDirectives(h)
+	}
+	if q.Class == Post && p.passesByCookie(h) {
+		q.Directives.NoStore = true
+	}
 }
 
 // Base is the key without what tells one mount from another.

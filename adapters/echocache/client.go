@@ -17,10 +17,9 @@ import (
 type client struct {
 	c     echo.Context
 	outer *echo.Response
-	body  http.ResponseWriter // outer's Writer, once the header is sent
-	size  int64               // of the body so far
-	wrote bool                // some of a body
-	hooks hooksOnly
+	body  hooksOnly // outer's Writer, once the header is sent
+	size  int64     // of the body so far
+	wrote bool      // some of a body
 }
 
 // Header is the client's.
@@ -33,11 +32,12 @@ func (w *client) WriteHeader(status int) {
 		w.outer.Writer.WriteHeader(status) // informational: the response is yet to come
 		return
 	}
-	inner := w.c.Response()
-	w.c.SetResponse(w.outer)
+	if inner := w.c.Response(); inner != w.outer {
+		w.c.SetResponse(w.outer)
+		defer w.c.SetResponse(inner)
+	}
 	w.outer.WriteHeader(status)
-	w.c.SetResponse(inner)
-	w.body = w.outer.Writer
+	w.body.ResponseWriter = w.outer.Writer
 }
 
 // Write writes a part of the body.
@@ -54,13 +54,13 @@ func (w *client) FlushError() error { return http.NewResponseController(w.begun(
 // begun returns what the body is written to. The cache sends the header first, and so this sends none beside
 // the handler.
 func (w *client) begun() http.ResponseWriter {
-	if w.body == nil {
+	if w.body.ResponseWriter == nil {
 		if !w.outer.Committed {
 			w.WriteHeader(http.StatusOK)
 		}
-		w.body = w.outer.Writer
+		w.body.ResponseWriter = w.outer.Writer
 	}
-	return w.body
+	return w.body.ResponseWriter
 }
 
 // Push is the client's HTTP/2 push.
@@ -82,8 +82,8 @@ func (w *client) finish(answered bool) {
 	w.outer.Size += w.size
 	if w.wrote {
 		to := w.outer.Writer
-		w.hooks.ResponseWriter = to
-		w.outer.Writer = &w.hooks
+		w.body.ResponseWriter = to
+		w.outer.Writer = &w.body
 		w.outer.Write(nil)
 		w.outer.Writer = to
 	}

@@ -65,7 +65,7 @@ func With(c *middleware.Cache, p policy.Policy) echo.MiddlewareFunc {
 func mount(m *middleware.Mount, asked func() bool) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			v := &visit{c: c, next: next, client: client{c: c, outer: c.Response()}}
+			v := &visit{next: next, client: client{c: c, outer: c.Response()}}
 			r := c.Request()
 			defer func(before string) { r.Pattern = before }(r.Pattern)
 			if v.described = asked(); v.described {
@@ -111,7 +111,6 @@ func describe(r *http.Request, c echo.Context) {
 // visit is one request's visit to the cache: the handler that the cache runs, in the goroutine of the
 // request, and the client that it answers.
 type visit struct {
-	c      echo.Context
 	next   echo.HandlerFunc
 	err    error
 	client client
@@ -123,7 +122,7 @@ type visit struct {
 // ones of the fill. They are given back however the handler ends, since the Context goes back to
 // echo's pool and keeps its own Response for the next request.
 func (v *visit) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := v.c
+	c := v.client.c
 	before, outer := c.Request(), c.Response()
 	if !v.described {
 		describe(before, c) // by which an inner mount's policy is asked of the outer one's run

@@ -46,7 +46,7 @@ func New(maxBytes int64) *Store { return &Store{newEngine[*store.Entry](maxBytes
 // Get implements [store.Store].
 func (s *Store) Get(_ context.Context, key string) (*store.Entry, error) {
 	it, ok := s.engine.get(key)
-	if !ok || it.value.Key != key {
+	if !ok {
 		return nil, store.ErrNotFound
 	}
 	return it.value, nil
