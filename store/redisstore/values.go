@@ -89,7 +89,7 @@ func (b *Backend) set(ctx context.Context, key string, value []byte, ttl time.Du
 		return b.client.Set(ctx, key, value, ttl).Err()
 	}
 	err := b.client.Set(context.WithValue(ctx, onlyOnce{}, true), key, value, ttl).Err()
-	if err == nil || ctx.Err() != nil || isReply(err) {
+	if err == nil || ctx.Err() != nil || isReply(err) && !strings.HasPrefix(err.Error(), "ERR Protocol error") {
 		return err
 	}
 	if limit := b.limit(ctx); len(value) > limit {
@@ -119,7 +119,7 @@ func (b *Backend) refused(ctx context.Context, key string, err error) error {
 }
 
 // leastLimit is the least that a server can be told to take. Of what is larger than its limit it reads no more
-// than the length and hangs up, so that its answer is lost.
+// than the length and hangs up, so that its answer, which says "Protocol error", is mostly lost.
 const leastLimit = 1 << 20
 
 // limit asks how much the server takes. One that does not tell takes what Redis can.
