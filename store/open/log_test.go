@@ -29,6 +29,7 @@ func child(url string) {
 		panic(err)
 	}
 	c := middleware.New(s)
+	c.StoreTimeout = time.Minute // of a busy machine
 	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=3600")
 		io.WriteString(w, "a page")
@@ -73,7 +74,7 @@ func TestAnOutageIsTwoLinesOnStandardError(t *testing.T) {
 				join = "&"
 			}
 			app := exec.Command(os.Args[0])
-			app.Env = append(os.Environ(), childURL+"="+server.URL+join+"near=0&guard_retry=100ms")
+			app.Env = append(os.Environ(), childURL+"="+server.URL+join+"near=0&guard_retry=100ms&guard_timeout=1m&guard_set_timeout=1m")
 			var said bytes.Buffer
 			app.Stderr = &said
 			in, err := app.StdinPipe()

@@ -246,9 +246,11 @@ func TestAnAnswerThatIsLost(t *testing.T) {
 	// The scripts are there, so that each call is one question.
 	j := newJournal(b)
 	before := appendMarks(t, j, tag(1))
-	if _, ok, err := b.TryLock(t.Context(), "another", time.Hour); err != nil || !ok {
+	another, ok, err := b.TryLock(t.Context(), "another", time.Hour)
+	if err != nil || !ok {
 		t.Fatal(ok, err)
 	}
+	defer another.Unlock(context.Background())
 
 	lost := loseOne()
 	l, ok, err := b.TryLock(t.Context(), "lost-answer", time.Hour)
