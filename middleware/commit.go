@@ -295,6 +295,8 @@ func (n *run) direct(h http.Header, final bool) {
 	n.pass()
 	if n.req.Class == policy.Head {
 		n.updateFromHead(h)
+	} else {
+		n.dropOutdated(h)
 	}
 	n.mode = direct
 	if n.stripped && n.req.Conditional && n.status == http.StatusOK && policy.NotModified(n.r.Header, h, n.received) {
