@@ -3,6 +3,8 @@ package proxy_test
 import (
 	"io"
 	"net/http"
+	"os"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -51,6 +53,68 @@ func TestAReloadShowsThatAFeedHasChanged(t *testing.T) {
 		}
 		if r := s.get("/feed/"); r.body != "new posts" {
 			t.Errorf("at most %v: after the reload a visitor got %q", longest, r.body)
+		}
+	}
+}
+
+// With the cookies that docs/proxy.md names, a WordPress whose cache plugin calls the pages of everybody who is not
+// logged in public keeps its visitors apart: a user's, a commenter's, whose name and address are in the form, and one's
+// who knows a post's password. None of them is in another's page, and each sees their own.
+func TestTheCookiesOfWordPress(t *testing.T) {
+	docs, err := os.ReadFile("../../../docs/proxy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(docs), "--pass-cookies '")
+	list, _, _ = strings.Cut(list, "'")
+	const site = "627ae56992d338d85fe9c2f90eb66c0c"
+	cookies := []string{
+		"", "_ga=GA1.1.5.5",
+		"wordpress_logged_in_" + site + "=alice%7C1796000000%7Cx; wordpress_test_cookie=WP%20Cookie%20check",
+		"comment_author_" + site + "=Carol+Commenter; comment_author_email_" + site + "=carol%40example.com",
+		"wordpress_test_cookie=WP%20Cookie%20check; wp-postpass_" + site + "=%24P%24Bx",
+	}
+	for _, said := range []string{"public, max-age=30", "max-age=30", ""} {
+		p := proxy.Policy()
+		p.PassCookies, p.IgnoreCookies = strings.Split(list, ","), policy.AnalyticsCookies()
+		memory := memstore.New(1 << 20)
+		t.Cleanup(func() { memory.Close() })
+		cache := middleware.New(memory)
+		cache.Policy = func(*http.Request) *policy.Policy { return &p }
+		s := serve(t, proxy.Options{Cache: cache}, func(w http.ResponseWriter, r *http.Request) {
+			h := w.Header()
+			h.Set("X-Powered-By", "PHP/8.2.36")
+			h.Set("Content-Type", "text/html; charset=UTF-8")
+			cookie := r.Header.Get("Cookie")
+			switch {
+			case strings.Contains(cookie, "wordpress_logged_in_"):
+				h.Set("Expires", "Wed, 11 Jan 1984 05:00:00 GMT")
+				h.Set("Cache-Control", "no-cache, must-revalidate, max-age=0")
+			case said != "":
+				h.Set("Cache-Control", said)
+			default:
+				h.Set("Last-Modified", "Sat, 21 Nov 2026 10:00:00 GMT")
+			}
+			io.WriteString(w, "for "+cookie)
+		})
+		for _, path := range []string{"/post/", "/other/"} {
+			for i := range 3 * len(cookies) {
+				cookie := cookies[i%len(cookies)]
+				if path == "/other/" { // with the last one first
+					cookie = cookies[len(cookies)-1-i%len(cookies)]
+				}
+				var fields []string
+				if cookie != "" {
+					fields = []string{"Cookie", cookie}
+				}
+				own := "for " + strings.TrimPrefix(cookie, "_ga=GA1.1.5.5")
+				if got := s.get(path, fields...).body; got != own {
+					t.Errorf("%q: who sent %q got %q", said, cookie, got)
+				}
+			}
+		}
+		if runs := s.runs.Load(); runs != 2+2*3*3 {
+			t.Errorf("%q: the upstream ran %d times, want once a page for visitors and each time for the others", said, runs)
 		}
 	}
 }
