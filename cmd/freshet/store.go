@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/freshet-go/freshet/policy/settings"
+	"github.com/freshet-go/freshet/settings"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/open"
 )

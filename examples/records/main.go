@@ -13,7 +13,7 @@ import (
 
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
-	"github.com/freshet-go/freshet/policy/settings"
+	"github.com/freshet-go/freshet/settings"
 	"github.com/freshet-go/freshet/store/memstore"
 )
 

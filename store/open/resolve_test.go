@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/freshet-go/freshet/policy/settings"
+	"github.com/freshet-go/freshet/settings"
 )
 
 func TestResolve(t *testing.T) {

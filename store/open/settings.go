@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/freshet-go/freshet/policy/settings"
+	"github.com/freshet-go/freshet/settings"
 )
 
 // setting is one of the settings that choose and adjust a store.
