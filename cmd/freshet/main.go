@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/redis/go-redis/v9/logging"
@@ -22,7 +21,7 @@ commands:
   migrate    create what a store needs on its server
   flush      forget all that is stored
   health     ask a store how it is
-  version    print the version
+  version    print the version, as --version does
   help       print this; "freshet proxy --help" says what a command can do
 
 try it, with the files of a folder:
@@ -78,6 +77,8 @@ func help(command string, stdout, stderr io.Writer) int {
 		io.WriteString(stdout, proxyUsage)
 	case "migrate", "flush", "health":
 		io.WriteString(stdout, storeUsage)
+	case "version":
+		io.WriteString(stdout, versionUsage)
 	default:
 		return unknown(command, stderr)
 	}
@@ -87,13 +88,4 @@ func help(command string, stdout, stderr io.Writer) int {
 func unknown(command string, stderr io.Writer) int {
 	fmt.Fprintf(stderr, "freshet: there is no command %q: see freshet --help\n", command)
 	return exitUsage
-}
-
-// version is that of the module, as the Go command recorded it.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "(unknown version)"
-	}
-	return info.Main.Version + " " + info.GoVersion
 }
