@@ -5,7 +5,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -15,7 +14,7 @@ import (
 	"testing"
 )
 
-// TestDocsCompile compiles and vets each ```go snippet of README.md and of the pages in docs, so that
+// TestDocsCompile compiles and vets each ```go snippet of the pages at the root and in docs, so that
 // what a reader copies works. A snippet is one of:
 //
 //   - a complete file, which begins with its package clause; of package main it has a func main;
@@ -31,26 +30,35 @@ import (
 //
 // A README without a Go snippet is a failure: it begins with code that works.
 func TestDocsCompile(t *testing.T) {
-	pages := make(map[string]string)
-	for _, under := range []string{"README.md", "docs"} {
-		err := filepath.WalkDir(under, func(name string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() || filepath.Ext(name) != ".md" {
-				return err
-			}
-			text, err := os.ReadFile(name)
-			pages[name] = string(text)
-			return err
-		})
-		if err != nil && !os.IsNotExist(err) {
-			t.Fatal(err)
-		}
-	}
+	pages := readPages(t)
 	if readme, ok := pages["README.md"]; ok && len(snippets("README.md", readme)) == 0 {
 		t.Error("README.md has no Go snippet: it begins with code that works")
 	}
 	for _, wrong := range vetPages(t, pages) {
 		t.Error(wrong)
 	}
+}
+
+// readPages returns the text of each page of Markdown at the root and in docs, by its name.
+func readPages(t *testing.T) map[string]string {
+	t.Helper()
+	names, err := filepath.Glob("*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	inDocs, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages := make(map[string]string)
+	for _, name := range append(names, inDocs...) {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages[filepath.ToSlash(name)] = string(text)
+	}
+	return pages
 }
 
 // snippet is a piece of Go in a page.
