@@ -11,11 +11,16 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/freshet-go/freshet/internal/testserver"
 	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/store/guardstore"
 	"github.com/freshet-go/freshet/store/open"
 )
+
+// patient waits for a server on a busy machine.
+var patient = guardstore.Options{Timeout: time.Minute, SetTimeout: time.Minute}
 
 // Right after a miss, or a POST whose response is stored, the same client's next request is answered from that
 // page, whatever it wants of it and wherever the page goes.
@@ -38,12 +43,13 @@ func TestTheNextRequestOfTheSameClient(t *testing.T) {
 			if name != "memory" { // which is near
 				url += join + fmt.Sprintf("near=0&prefix=next-%d:", prefixes.Add(1))
 			}
-			s, err := open.URL(t.Context(), url, open.Options{Log: slog.New(slog.DiscardHandler)})
+			s, err := open.URL(t.Context(), url, open.Options{Log: slog.New(slog.DiscardHandler), Guard: patient})
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer s.Close()
 			c := middleware.New(s)
+			c.StoreTimeout = time.Minute
 			defer c.Close(context.Background())
 			var runs atomic.Int64
 			server := httptest.NewServer(c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
