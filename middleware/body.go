@@ -104,7 +104,8 @@ func (x *exchange) letGo(h held) {
 	}
 }
 
-// hit answers with a whole entry, or runs the handler when clients that stall hold too much of what they read.
+// hit answers with a whole entry, or runs the handler when clients that stall hold too much of what they read. A client
+// that wants a stored response or none then gets none.
 func (x *exchange) hit(e *store.Entry, out policy.Outcome, now time.Time) {
 	if len(e.Body) <= bigBody {
 		x.deliver(e, out, now)
@@ -117,11 +118,20 @@ func (x *exchange) hitLong(e *store.Entry, out policy.Outcome, now time.Time) {
 	h, ok := x.hold(e, now, false)
 	if !ok {
 		x.stall = nil
-		x.alone(nil, policy.Verdict{}, policy.Outcome{Fwd: policy.FwdMiss, Detail: ReasonCrowded})
+		x.crowded()
 		return
 	}
 	defer x.letGo(h)
 	x.deliver(e, out, now)
+}
+
+// crowded answers in the place of a stored response that there is no room to send.
+func (x *exchange) crowded() {
+	if x.req.Directives.OnlyIfCached {
+		x.notCached()
+		return
+	}
+	x.alone(nil, policy.Verdict{}, policy.Outcome{Fwd: policy.FwdMiss, Detail: ReasonCrowded})
 }
 
 // trailer sets the fields that come behind a body that was streamed.

@@ -1,0 +1,34 @@
+package middleware_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/store/memstore"
+)
+
+// A client that wants a stored response or none never has the handler run, also where the stored one may not be sent
+// because clients hold too much already (RFC 9111 section 5.2.1.7).
+func TestOnlyIfCachedWhereClientsHoldTooMuch(t *testing.T) {
+	s := memstore.New(64 << 20)
+	defer s.Close()
+	c := middleware.New(s)
+	defer c.Close(t.Context())
+	c.Log, c.MaxReadBytes = discard, 1 // no client gets a long stored body
+	o := &origin{}
+	o.h = func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Write(make([]byte, 1<<20))
+	}
+	h := c.Handler(o)
+	get(h, "/")
+	r := get(h, "/", "Cache-Control", "only-if-cached")
+	want(t, "status", r.StatusCode, http.StatusGatewayTimeout)
+	status(t, r, "detail=only-if-cached")
+	want(t, "runs", o.runs.Load(), int64(1))
+	r = get(h, "/")
+	status(t, r, "detail=crowded")
+	want(t, "length for others", len(body(r)), 1<<20)
+	want(t, "runs", o.runs.Load(), int64(2))
+}
