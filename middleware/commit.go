@@ -73,7 +73,7 @@ func (n *run) mayStandIn() bool {
 	if n.stale == nil || n.stale.Spans != nil {
 		return false
 	}
-	hard, _ := n.c.covers(n.stale)
+	hard, _ := n.covered(n.stale)
 	return !hard
 }
 

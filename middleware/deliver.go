@@ -300,20 +300,21 @@ func (x *exchange) follow(f *fill, e *store.Entry, v policy.Verdict, out policy.
 		return true
 	}
 	s, shared, why := d.stage, d.entry, d.why
+	stands = stands && x.standsFor(e, v) // or it was invalidated meanwhile
 	switch {
 	case d.beside:
 		out.Detail = why
 		x.runBeside(f, e, v, out)
 		return true
-	case s == asked || s == failed && why == ReasonTimeout && stands:
+	case stands && (s == asked || s == failed && why == ReasonTimeout):
 		out.Detail = why
 		x.serveStale(e, out)
 		return true
-	case s == failed && again(why):
+	case s == asked || s == failed && again(why):
 		return false
 	}
 	if s != private && s != failed {
-		if hard, _ := x.c.covers(shared); hard {
+		if hard, _ := x.covered(shared); hard {
 			f.retire() // invalidated while it was waited for
 			return false
 		}

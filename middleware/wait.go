@@ -82,7 +82,7 @@ func (x *exchange) standsFor(e *store.Entry, v policy.Verdict) bool {
 	if e == nil || e.Spans != nil || !v.OnLost {
 		return false
 	}
-	hard, _ := x.c.covers(e)
+	hard, _ := x.covered(e)
 	return !hard
 }
 
