@@ -32,7 +32,7 @@ func (w *unsafeWriter) record(status int, h http.Header) {
 	h = h.Clone()
 	subtract(h, w.outer)
 	a := policy.Admit(&x.req, status, x.outside.Judged(h), x.p, 0, w.began, now)
-	if !a.Store || x.outside.Cookie || len(a.Vary) > 0 || !x.req.SelfLocation(h) { // the handler's own Content-Location
+	if !a.Store || w.silenced() || x.outside.Cookie || len(a.Vary) > 0 || !x.req.SelfLocation(h) { // the handler's own Content-Location
 		return
 	}
 	keep := &answer{w: w, declared: -1}
@@ -44,9 +44,6 @@ func (w *unsafeWriter) record(status int, h http.Header) {
 		Requested: w.began, Received: now, Age: a.Age,
 		Fresh: a.Fresh, Grace: a.Grace, IfError: a.IfError, Keep: a.Keep,
 		MustRevalidate: a.MustRevalidate, Anonymous: a.Anonymous,
-	}
-	if x.req.Tag != "" {
-		keep.entry.Tags = []string{x.req.Tag}
 	}
 	w.out.Stored = keep.declared >= 0 && keep.declared <= x.maxBody() && keep.entry.Size()+keep.declared <= x.c.room.most
 	if keep.declared > 0 {
@@ -81,10 +78,10 @@ func (k *answer) onBody(p []byte) {
 // store stores the response under the number of the journal's last mark of this change, and says whether it did.
 func (k *answer) store(x *exchange, number uint64) bool {
 	e := k.entry
-	if e == nil || k.late() || k.declared >= 0 && k.declared != int64(len(k.body)) {
+	if e == nil || k.w.silenced() || k.late() || k.declared >= 0 && k.declared != int64(len(k.body)) {
 		return false
 	}
-	e.Fill, e.Body = number, k.body
+	e.Fill, e.Body, e.Tags = number, k.body, k.w.tags()
 	if _, there := e.Header["Content-Type"]; !there && e.Header["Content-Encoding"] == nil && len(e.Body) > 0 {
 		e.Header["Content-Type"] = []string{http.DetectContentType(e.Body)}
 	}

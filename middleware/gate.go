@@ -57,7 +57,7 @@ func (x *exchange) gate() *gate {
 	if g := gateOf(x.r); g != nil {
 		return g
 	}
-	if said := From(x.r.Context()); said != nil && said.run != nil && !bare(said.run.w) && said.run.answers(x.w, x.r) {
+	if said := saidIn(x.r.Context()); said != nil && said.run != nil && !bare(said.run.w) && said.run.answers(x.w, x.r) {
 		return &said.run.leaves
 	}
 	return nil

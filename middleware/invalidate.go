@@ -86,7 +86,11 @@ func (w *unsafeWriter) invalidate() {
 		w.outer, x.outside = before.Clone(), policy.ReadOutside(before, x.p)
 	}
 	defer w.end()
-	w.serve()
+	if spoken.Load() && w.mayStore() {
+		w.serveSpeaking()
+	} else {
+		w.serve(x.r)
+	}
 	w.finish()
 }
 
@@ -113,6 +117,13 @@ type unsafeWriter struct {
 	began  time.Time
 	outer  http.Header // what outer handlers had put into the header
 	answer *answer     // to a POST, if later GETs may have it
+	speech *speech     // of a POST's handler, if it may speak
+}
+
+// mayStore reports whether the answer is one to a POST that may turn out to be for later GETs.
+func (w *unsafeWriter) mayStore() bool {
+	x := &w.x
+	return x.req.Class == policy.Post && !x.off && x.req.Mount != "" && !x.req.Directives.NoStore
 }
 
 func (w *unsafeWriter) onHeader(status int, h http.Header) {
@@ -128,7 +139,7 @@ func (w *unsafeWriter) onHeader(status int, h http.Header) {
 	}
 	own := h["Content-Location"] != nil
 	w.marks = append(x.changes(w.room[:0], h, own || h["Location"] != nil), w.also...)
-	storable := own && !x.off && !w.around && x.req.Class == policy.Post && x.req.Mount != "" && status == http.StatusOK &&
+	storable := own && !w.around && w.mayStore() && status == http.StatusOK &&
 		x.req.SelfLocation(h) && x.marksSince(w.before) == 0
 	if w.marked = x.invalidateNow(w.marks); storable && w.marked > 0 {
 		w.record(status, h)

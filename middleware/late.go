@@ -226,7 +226,7 @@ func (n *run) lateHints(header, hints, before http.Header) {
 			n.hinted = before
 		}
 	}
-	if said := From(n.r.Context()); said != nil && said.run != nil && said.run.hinted != nil { // of a mount outside
+	if said := saidIn(n.r.Context()); said != nil && said.run != nil && said.run.hinted != nil { // of a mount outside
 		n.hinted = said.run.hinted
 		n.outside = policy.ReadOutside(n.hinted, n.p)
 		cookie = cookie || setsCookie(n.hinted) && !n.p.StoreCookies

@@ -25,7 +25,7 @@ func (x *exchange) pass(why policy.Reason) {
 		w.watch = seesWebDAV{x.c}
 	}
 	defer func() { w.x.observe(w.out) }()
-	w.serve()
+	w.serve(w.x.r)
 }
 
 // passed is the writer of a request that passes.
@@ -58,8 +58,9 @@ type listener interface {
 	onBody([]byte)
 }
 
-func (w *passWriter) serve() {
-	w.x.next.ServeHTTP(w, w.x.r)
+// serve runs the handler for r, which is the exchange's request or made of it.
+func (w *passWriter) serve(r *http.Request) {
+	w.x.next.ServeHTTP(w, r)
 	if !w.quiet {
 		w.done()
 	}

@@ -190,7 +190,7 @@ func (x *exchange) nested() bool {
 
 // outer returns the run of the same cache's handler that the request is a part of, or nil.
 func (c *Cache) outer(r *http.Request) *run {
-	if said := From(r.Context()); said != nil && said.run != nil && said.run.c == c {
+	if said := saidIn(r.Context()); said != nil && said.run != nil && said.run.c == c {
 		return said.run
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -41,9 +42,22 @@ func (c *speaking) Value(key any) any {
 	return c.request.Value(key)
 }
 
+// spoken reports that From has been called in this process. Until then no handler has spoken of an answer to POST, and
+// no POST pays for being heard: see speech.
+var spoken atomic.Bool
+
 // From returns what a handler that fills the cache may speak through, or nil when its response is
-// not going to be stored, whatever it says.
+// not going to be stored, whatever it says. It counts for a POST, too, whose answer later GETs may have. If a POST's
+// handler makes the very first call of the process, From returns nil and that answer is not stored.
 func From(ctx context.Context) *Response {
+	if !spoken.Load() {
+		spoken.Store(true)
+	}
+	return saidIn(ctx)
+}
+
+// saidIn is From for the engine, which speaks of nothing.
+func saidIn(ctx context.Context) *Response {
 	said, _ := ctx.Value(speakingKey{}).(*Response)
 	return said
 }

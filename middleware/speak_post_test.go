@@ -1,0 +1,122 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
+)
+
+// What a handler says through From counts for an answer to POST that later GETs would have: also the first word of a
+// process, and one that comes when the body has begun.
+func TestWhatIsSaidOfAnAnswerToPOST(t *testing.T) {
+	silent := func(ctx context.Context) {}
+	for _, s := range []struct {
+		name          string
+		before, after func(context.Context)
+		stored        bool
+		covered       bool // by an invalidation of the tag
+	}{
+		{"nothing", silent, silent, true, false},
+		{"NoStore", func(ctx context.Context) { From(ctx).NoStore() }, silent, false, false},
+		{"NoStore, late", silent, func(ctx context.Context) { From(ctx).NoStore() }, false, false},
+		{"Fail", func(ctx context.Context) { From(ctx).Fail(errors.New("lost")) }, silent, false, false},
+		{"Fail, late", silent, func(ctx context.Context) { From(ctx).Fail(errors.New("lost")) }, false, false},
+		{"Tag", func(ctx context.Context) { From(ctx).Tag("notes") }, silent, true, true},
+		{"Tag, late", silent, func(ctx context.Context) { From(ctx).Tag("notes") }, true, true},
+	} {
+		for _, first := range []bool{true, false} {
+			name := s.name
+			if first {
+				name += ", the first of the process"
+			}
+			t.Run(name, func(t *testing.T) {
+				spoken.Store(!first)
+				c := boundedCache(t, 1<<20)
+				h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.Method == "GET" {
+						return
+					}
+					w.Header().Set("Content-Location", "/")
+					w.Header().Set("Cache-Control", "max-age=60")
+					w.Header().Set("Content-Length", "4")
+					s.before(r.Context())
+					io.WriteString(w, "pa")
+					s.after(r.Context())
+					io.WriteString(w, "ge")
+				}))
+				ask := func(method string) *httptest.ResponseRecorder {
+					w := httptest.NewRecorder()
+					h.ServeHTTP(w, httptest.NewRequest(method, "/", nil))
+					return w
+				}
+				hit := func() bool { return strings.Contains(ask("GET").Header().Get("Cache-Status"), "hit") }
+				var told policy.Outcome
+				c.Observe = func(r *http.Request, o policy.Outcome) {
+					if r.Method == "POST" {
+						told = o
+					}
+				}
+				says := ask("POST").Header().Get("Cache-Status")
+				stored := s.stored && (s.name == "nothing" || !first) // nobody heard the first word
+				want(t, "stored, as the observer hears it", told.Stored, stored)
+				if !strings.Contains(s.name, "late") {
+					want(t, "stored, as "+says+" has it", strings.Contains(says, "stored"), stored)
+				}
+				want(t, "the next GET is a hit", hit(), stored)
+				ask("POST")
+				want(t, "it is a hit after the second POST", hit(), s.stored)
+				if err := c.Invalidate(t.Context(), store.Mark{Kind: store.Tag, Name: "notes"}); err != nil {
+					t.Fatal(err)
+				}
+				want(t, "it is a hit when the tag has been invalidated", hit(), s.stored && !s.covered)
+			})
+		}
+	}
+}
+
+// The request that a handler of a POST gets is its own where it may speak, and what it read into it is found outside:
+// the server removes the files of its form.
+func TestTheFormOfAPOSTThatMaySpeakIsFoundOutside(t *testing.T) {
+	spoken.Store(true)
+	h := boundedCache(t, 1<<20).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if From(r.Context()) == nil {
+			t.Error("the handler cannot speak")
+		}
+		if err := r.ParseMultipartForm(1 << 10); err != nil {
+			t.Error(err)
+		}
+		panic(http.ErrAbortHandler)
+	}))
+	form := "--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb\r\n--x--\r\n"
+	r := httptest.NewRequest("POST", "/", strings.NewReader(form))
+	r.Header.Set("Content-Type", "multipart/form-data; boundary=x")
+	func() {
+		defer func() { recover() }()
+		h.ServeHTTP(httptest.NewRecorder(), r)
+	}()
+	if r.MultipartForm == nil || r.MultipartForm.Value["a"][0] != "b" || r.Form == nil || r.PostForm == nil {
+		t.Errorf("the form is %v", r.MultipartForm)
+	}
+}
+
+// A POST costs no more where nobody speaks, or where its answer cannot be stored.
+func TestAPOSTThatNobodySpeaksOfCostsNoMore(t *testing.T) {
+	c := boundedCache(t, 1<<20)
+	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	cost := func(speaks bool, h http.Handler, method string) float64 {
+		spoken.Store(speaks)
+		r := httptest.NewRequest(method, "/", nil)
+		return testing.AllocsPerRun(100, func() { h.ServeHTTP(&nowhere{header: http.Header{}}, r) })
+	}
+	bare := cost(false, page, "POST")
+	want(t, "a POST", cost(false, c.Handler(page), "POST")-bare, 2) // its writer, and a place for Cache-Status
+	want(t, "a PUT where handlers speak", cost(true, c.Handler(page), "PUT")-bare, 2)
+	want(t, "a POST that is off", cost(true, c.With(policy.Policy{Off: true})(page), "POST")-bare, 2)
+}

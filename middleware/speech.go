@@ -1,0 +1,46 @@
+package middleware
+
+// speech is what the handler of a POST may speak through. Few answers to POST are stored, and the handler runs
+// before anybody knows of which kind its answer is, so it is made only once handlers of this process speak at all.
+type speech struct {
+	speaking
+	said Response
+}
+
+// serveSpeaking runs the handler for a request of its own, in which From finds the speech. What the handler has read
+// into that is found outside as well: net/http's server removes the files of its own request's form.
+func (w *unsafeWriter) serveSpeaking() {
+	r := w.x.r
+	s := &speech{}
+	s.speaking = speaking{r.Context(), &s.said}
+	if outer := saidIn(r.Context()); outer != nil {
+		s.said.run = outer.run // of which this request is a part
+	}
+	w.speech = s
+	own := r.WithContext(s)
+	defer func() {
+		r.Form, r.PostForm, r.MultipartForm, r.Pattern = own.Form, own.PostForm, own.MultipartForm, own.Pattern
+	}()
+	w.serve(own)
+}
+
+// silenced reports whether the handler has kept its answer out of the cache, or may have: it was not heard, and
+// somebody has spoken since.
+func (w *unsafeWriter) silenced() bool {
+	if w.speech == nil {
+		return spoken.Load()
+	}
+	said := &w.speech.said
+	return said.silent() || said.failure() != nil
+}
+
+// tags returns the tags of the answer.
+func (w *unsafeWriter) tags() []string {
+	if w.speech != nil {
+		return w.speech.said.tagged(w.x.req.Tag)
+	}
+	if w.x.req.Tag != "" {
+		return []string{w.x.req.Tag}
+	}
+	return nil
+}
