@@ -13,9 +13,11 @@ func (x *exchange) fill(e *store.Entry, v policy.Verdict) bool {
 	out := policy.Outcome{Fwd: x.forwarded(e, v), Detail: x.broken}
 	x.adviseOnRoot()
 	x.adviseOnWriter()
+	if x.refresh != nil && x.refresh.arrived.Swap(true) {
+		x.refresh = nil // it comes a second time, and is a request like all others
+	}
 	if t := x.refresh; t != nil {
 		x.flight = t.flight
-		t.arrived.Store(true)
 		t.who.arrived.Store(true)
 		newRun(x, t.fill, e, v, out).lead()
 		return true

@@ -12,6 +12,7 @@ import (
 func (x *exchange) besideCookie() {
 	switch {
 	case x.refresh != nil:
+		x.refresh.who.arrived.Store(true) // the next may come without a cookie
 	case x.req.Directives.OnlyIfCached:
 		x.notCached()
 	default:

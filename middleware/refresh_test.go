@@ -1,0 +1,118 @@
+package middleware_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/memstore"
+)
+
+// renewable answers with what may be served stale while it is renewed.
+func renewable() *origin {
+	o := &origin{}
+	o.h = func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=1, stale-while-revalidate=600")
+		fmt.Fprint(w, "run ", o.runs.Load())
+	}
+	return o
+}
+
+// A refresh for which a handler outside sets a cookie renews nothing, and has come to its mount all the same: the next
+// one may renew the page.
+func TestARefreshBesideACookieIsNotLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t)
+		o := renewable()
+		h := c.Handler(o)
+		requests := 0
+		c.Root = outside(h, func(*http.Request) (name, value string) {
+			if requests++; requests == 3 { // the first refresh
+				return "Set-Cookie", "a=1"
+			}
+			return "", ""
+		})
+		get(c.Root, "/")
+		for _, page := range []string{"run 1", "run 1", "run 2"} {
+			time.Sleep(5 * time.Second)
+			r := get(c.Root, "/")
+			want(t, "body", body(r), page)
+			status(t, r, "hit")
+			synctest.Wait()
+		}
+		want(t, "runs", o.runs.Load(), int64(3))
+	})
+}
+
+// meeting is a store in which the readers of a key meet: none gets its entry before so many have come.
+type meeting struct {
+	store.Store
+	missing atomic.Int64
+	met     chan struct{}
+}
+
+func (s *meeting) Get(ctx context.Context, key string) (*store.Entry, error) {
+	switch n := s.missing.Add(-1); {
+	case n == 0:
+		close(s.met)
+	case n > 0:
+		<-s.met
+	}
+	return s.Store.Get(ctx, key)
+}
+
+// A refresh that an app sends to its mount twice at once, as one that hedges does, is taken once: two runs never write
+// into one response.
+func TestARefreshThatComesTwiceIsTakenOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := memstore.New(1 << 20)
+		defer memory.Close()
+		s := &meeting{Store: memory, met: make(chan struct{})}
+		c := middleware.New(s)
+		c.Log, c.StoreTimeout = discard, time.Hour
+		defer func() {
+			if err := c.Close(context.Background()); err != nil {
+				t.Error(err)
+			}
+		}()
+		o := renewable()
+		o.h = func(w http.ResponseWriter, r *http.Request) {
+			run := o.runs.Load()
+			w.Header().Set("Cache-Control", "max-age=1, stale-while-revalidate=600")
+			time.Sleep(time.Second)
+			fmt.Fprint(w, "run ", run)
+		}
+		h := c.Handler(o)
+		c.Root = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s.missing.Store(2)
+			var pages [2]string
+			var both sync.WaitGroup
+			for i := range pages {
+				both.Go(func() { pages[i] = body(get(asIs{h, r}, "/")) })
+			}
+			both.Wait()
+			slices.Sort(pages[:])
+			want(t, "the pages", pages, [...]string{"run 2", "run 3"})
+		})
+		get(h, "/")
+		time.Sleep(5 * time.Second)
+		status(t, get(h, "/"), "hit")
+		time.Sleep(2 * time.Second)
+	})
+}
+
+// asIs has a handler serve a request in the place of the one that it gets.
+type asIs struct {
+	http.Handler
+	r *http.Request
+}
+
+func (a asIs) ServeHTTP(w http.ResponseWriter, _ *http.Request) { a.Handler.ServeHTTP(w, a.r) }
