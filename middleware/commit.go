@@ -25,6 +25,9 @@ func (n *run) decide() {
 // commit is called once the handler's header and the beginning of its body are there: what kind of
 // response is it, and who may have it? final says that the body is whole.
 func (n *run) commit(final bool) {
+	if n.ctx.Err() == context.DeadlineExceeded {
+		n.f.giveUp(ReasonTimeout) // as expires does, which may come to it later than the handler
+	}
 	h := n.response()
 	if n.out.FwdStatus = n.status; n.said.failure() != nil {
 		n.out.FwdStatus, n.out.Detail = 0, ReasonLost // whoever wrote this page, the handler's origin did not
@@ -268,7 +271,8 @@ func (n *run) pass() {
 	if n.suspect() {
 		why = policy.ReasonSuspect // whatever else it is: others may do better
 	}
-	if !n.solo && !n.ownFault() && n.f.givenUp() == "" && !n.c.outdated(n.f) {
+	late := n.f.givenUp() != "" // which says nothing of what another run would answer
+	if !n.solo && !n.ownFault() && !late && !n.c.outdated(n.f) {
 		lasts := passFor
 		if n.status >= 400 {
 			lasts = passForError
@@ -276,7 +280,7 @@ func (n *run) pass() {
 		n.c.passes.remember(n.flight, time.Now().Add(lasts), why) // before the fill goes: who comes in between would lead
 	}
 	n.f.decide(private, nil, why)
-	if n.instead != nil && n.req.Class == policy.Read && !n.ownFault() && !n.suspect() {
+	if n.instead != nil && n.req.Class == policy.Read && !n.ownFault() && !n.suspect() && !late {
 		n.instead.replaced(private, nil, why)
 	}
 }

@@ -311,6 +311,7 @@ func (x *exchange) follow(f *fill, e *store.Entry, v policy.Verdict, out policy.
 		x.serveStale(e, out)
 		return true
 	case s == asked || s == failed && again(why):
+		x.freed = why == ReasonTimeout
 		return false
 	}
 	if s != private && s != failed {

@@ -34,6 +34,7 @@ type exchange struct {
 	waits   *time.Time     // since when it waits for others' responses, if it does
 
 	outside policy.Outside // what handlers outside have put into the client's header
+	freed   bool           // the run that it waited for was out of time, so that its key is free
 	leading *run           // the handler's run that answers this request, if one does
 }
 
@@ -130,7 +131,7 @@ func (x *exchange) readSetting(p *policy.Policy) {
 
 // lookup answers from the store if it may, and otherwise by running the handler.
 func (x *exchange) lookup() {
-	for range maxLookups {
+	for looked := 0; looked < maxLookups; looked++ {
 		now := time.Now()
 		e, soft := x.find(now)
 		v := policy.Verdict{Use: policy.Miss}
@@ -155,13 +156,16 @@ func (x *exchange) lookup() {
 			return
 		case x.fill(e, v):
 			return
+		case x.freed:
+			x.freed = false
+			looked-- // Timeout and MaxWait bound how long it goes on
 		}
 	}
 	x.alone(nil, policy.Verdict{}, policy.Outcome{Fwd: policy.FwdMiss, Detail: ReasonContended})
 }
 
 // maxLookups bounds how often a request goes back to the store after it read along with a fill that
-// turned out to be for another variant. Then it runs the handler by itself.
+// turned out to be for another variant. Then it runs the handler by itself. Runs that were out of time do not count.
 const maxLookups = 4
 
 // nested deals with a mount of the cache inside another mount of it: a route with a policy of its own,

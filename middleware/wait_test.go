@@ -337,3 +337,56 @@ func TestOneWhoHasWaitedDoesNotSendAllOthersToTheHandler(t *testing.T) {
 		})
 	}
 }
+
+// A Timeout that is shorter than MaxWait frees the key again and again: each time one of those who wait runs the
+// handler, and all others wait on, until they have waited for MaxWait. Then few run it beside the one.
+func TestTimeoutsThatFollowOnEachOtherLetFewRunTheHandler(t *testing.T) {
+	for _, s := range []struct {
+		name    string
+		maxWait time.Duration
+		most    int64
+	}{
+		{"before MaxWait is over", time.Hour, 1},
+		{"for ever", -1, 1},
+		{"when it is over", 3 * time.Second, 1 + 4 + 4}, // the last may be those beside the run before
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const clients, good = 100, 30
+				var running, runs, pages, over atomic.Int64
+				h := newCache(t).With(policy.Policy{Timeout: time.Second, MaxWait: s.maxWait})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					running.Add(1)
+					defer running.Add(-1)
+					if runs.Add(1) < good {
+						<-r.Context().Done()
+						w.WriteHeader(http.StatusServiceUnavailable)
+						return
+					}
+					w.Header().Set("Cache-Control", "max-age=600")
+					io.WriteString(w, "page")
+				}))
+				for range clients {
+					go func() {
+						if body(get(h, "/")) == "page" {
+							pages.Add(1)
+						}
+						over.Add(1)
+					}()
+				}
+				most := int64(0)
+				for over.Load() < clients { // between one timeout and the next
+					time.Sleep(time.Second / 2)
+					most = max(most, running.Load())
+					time.Sleep(time.Second / 2)
+				}
+				if most > s.most {
+					t.Errorf("%d runs at once, want at most %d", most, s.most)
+				}
+				want(t, "who got the page", pages.Load(), int64(clients-good+1))
+				if n := runs.Load(); n > good+s.most-1 {
+					t.Errorf("%d runs", n)
+				}
+			})
+		})
+	}
+}
