@@ -75,12 +75,8 @@ func (x *exchange) anew(f *fill) *store.Entry {
 // forwarded says why the handler is asked, in the words of RFC 9211 section 2.2.
 func (x *exchange) forwarded(e *store.Entry, v policy.Verdict) policy.Fwd {
 	switch {
-	case e == nil && x.objected:
-		return policy.FwdMiss
-	case e == nil && x.indexed:
-		return policy.FwdVaryMiss
 	case e == nil:
-		return policy.FwdURIMiss
+		return x.missed
 	case v.Use == policy.Fresh:
 		return policy.FwdPartial
 	case v.Use == policy.Stale || v.Use == policy.Grace:

@@ -35,7 +35,7 @@ const (
 // find returns the stored response that the request selects, or nil. It drops what an invalidation
 // covers; soft says that one covers it softly, so that it counts as stale.
 func (x *exchange) find(now time.Time) (found *store.Entry, soft bool) {
-	x.flight, x.indexed, x.objected, x.broken = x.req.Key, false, false, ""
+	x.flight, x.indexed, x.missed, x.broken = x.req.Key, false, policy.FwdURIMiss, ""
 	x.seen = x.c.flights.ended.Load()
 	if !x.c.follow.inTouch(now) {
 		x.broken = ReasonJournal
@@ -76,7 +76,7 @@ func (x *exchange) newest(e *store.Entry, v policy.Verdict, now time.Time) (*sto
 
 // choose finds the variant among those that the index lists (RFC 9111 section 4.1).
 func (x *exchange) choose(index *store.Entry, now time.Time) (found *store.Entry, soft bool) {
-	x.indexed = true
+	x.indexed, x.missed = true, policy.FwdVaryMiss
 	var first [4]*store.Entry
 	candidates := first[:0]
 	softly := false
@@ -88,7 +88,11 @@ func (x *exchange) choose(index *store.Entry, now time.Time) (found *store.Entry
 			continue
 		}
 		hard, soft := x.covered(e)
-		if hard || x.objects(e, now) {
+		if hard {
+			x.missed = policy.FwdMiss // there may be other variants, or none
+			continue
+		}
+		if x.objects(e, now) {
 			continue
 		}
 		softly = softly || soft
@@ -96,6 +100,9 @@ func (x *exchange) choose(index *store.Entry, now time.Time) (found *store.Entry
 	}
 	switch len(candidates) {
 	case 0:
+		if hard, _ := x.covered(index); hard {
+			x.missed = policy.FwdURIMiss // whatever it lists is older
+		}
 		return nil, false
 	case 1:
 		return candidates[0], softly

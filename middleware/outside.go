@@ -25,6 +25,6 @@ func (x *exchange) objects(e *store.Entry, now time.Time) bool {
 	if x.outside.Objects(e, x.p, now) == "" {
 		return false
 	}
-	x.objected = true
+	x.missed = policy.FwdMiss
 	return true
 }

@@ -24,7 +24,7 @@ type exchange struct {
 	governed bool          // the operator wished something, so a silent handler's response gets its headers from it
 	quiet    bool          // no mount: it looks on for Changes
 	indexed  bool          // the primary key holds an index of variants
-	objected bool          // to what is stored, on account of outside
+	missed   policy.Fwd    // why nothing was found
 
 	seen    uint64         // how many fills had ended before the store was asked
 	flight  string         // the key under which requests for the same response collapse
