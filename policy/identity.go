@@ -111,7 +111,9 @@ var wordKinds = map[wordKind]string{
 		"auth authn oauth oauth2 oidc saml sso authentication authorization authenticated " +
 		"cert certificate clientcert assertion claim claims impersonate " +
 		"session sessionid sessid sid login identity principal eppn " +
-		"username userid userinfo userdn uid email account customer consumer groups roles",
+		"username userid userinfo userdn uid email account customer consumer groups role roles " +
+		"usertoken userrole refreshtoken sessiontoken sessionkey loginid accountid customerid principalid universalid " +
+		"subject creds entitlements affiliation",
 	userWord:   "user users",
 	agentWord:  "agent ip",
 	keysWord:   "api access subscription functions service",

@@ -422,7 +422,9 @@ func TestFieldsThatIdentify(t *testing.T) {
 		X-Credential-Identifier X-Authenticated-Userid X-Userinfo X-Token-Subject Impersonate-User X-Shib-Session-ID Eppn
 		X-Csrf-Token X-Xsrf-Token X-CSRFToken X-Session-Id X-Session Session-Id X-Session-Token X-Access-Token X-User-Token X-User-Id X-User X-Userid
 		X-Api-Token Api-Key ApiKey X-ApiKey api_key X-Access-Key Token X-Jwt X-Jwt-Payload X-Auth X-Auth-User X-Authentication X-Original-Authorization
-		X-Identity X-Principal X-Account-Id X-Customer-Id X-Username X_User_Id X-Forwarded-Cookie X-Password DPoP Signature`) {
+		X-Identity X-Principal X-Account-Id X-Customer-Id X-Username X_User_Id X-Forwarded-Cookie X-Password DPoP Signature
+		X-Role X-Roles X-Hasura-Role X-Subject X-Subject-Id X-Ssl-Subject-Dn X-UserToken X-UserRole X-User-Role X-Account X-AccountId X-CustomerId
+		X-PrincipalId X-LoginId X-SessionToken X-SessionKey X-RefreshToken Iv-Creds Sm-Universalid X-Authentik-Entitlements Affiliation`) {
 		r := sentWith(t, field+": alice")
 		if q, _, _ := ReadRequest(r, &Policy{}); !q.Credentials || q.Authorization {
 			t.Errorf("%s: credentials %v, authorization %v", field, q.Credentials, q.Authorization)
@@ -432,6 +434,16 @@ func TestFieldsThatIdentify(t *testing.T) {
 		}
 		if n := testing.AllocsPerRun(10, func() { scan(r.Header) }); n != 0 {
 			t.Errorf("%s: %v allocations", field, n)
+		}
+	}
+}
+
+// A part of the app that many users share is no user, and there are apps for each of which such a field is in Vary or
+// in the key.
+func TestTenantsAreNoUsers(t *testing.T) {
+	for _, field := range []string{"X-Tenant", "X-Tenant-Id", "X-Scope-OrgID", "X-Grafana-Org-Id", "X-Workspace", "X-Project-Id"} {
+		if q, _, _ := ReadRequest(sentWith(t, field+": acme"), &Policy{}); q.Credentials {
+			t.Errorf("%s counts as credentials", field)
 		}
 	}
 }
