@@ -334,11 +334,10 @@ func (f *follower) send() bool {
 func (c *Cache) covers(e *store.Entry) (hard, soft bool) {
 	if unsent := c.follow.covers.Load(); unsent != nil {
 		old := store.Entry{Key: e.Key, URI: e.URI, Tags: e.Tags} // whatever its number
-		hard, soft = unsent.Covers(&old)
-		if hard {
+		if hard, soft = unsent.Covers(&old); hard {
 			return hard, soft
 		}
 	}
-	h, s := c.replica.Covers(e)
-	return hard || h, soft || s
+	hard, s := c.replica.Covers(e)
+	return hard, soft || s
 }

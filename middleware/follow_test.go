@@ -238,6 +238,26 @@ func TestAnInvalidationTheJournalCouldNotTake(t *testing.T) {
 	}
 }
 
+// A soft mark that the journal could not take makes stale what it covers, like one that it took, and nothing else.
+func TestASoftInvalidationTheJournalCouldNotTake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		a := newNode(t, s, "A")
+		a.gets(t, "first", "A's", "fwd=uri-miss")
+		s.refuses.Store(1)
+		other := store.Mark{Kind: store.Tag, Name: "other", Soft: true}
+		if err := a.c.Invalidate(t.Context(), other); err == nil {
+			t.Error("the journal took a mark that it refused")
+		}
+		a.gets(t, "after another's soft mark", "A's", "hit")
+		s.refuses.Store(1)
+		if err := a.c.Invalidate(t.Context(), store.Mark{Kind: store.Everything, Soft: true}); err == nil {
+			t.Error("the journal took a mark that it refused")
+		}
+		a.gets(t, "after a soft mark", "A's", "fwd=stale")
+	})
+}
+
 // The journal answers questions and takes nothing, as a server that is full.
 func TestAJournalThatTakesNothingForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
