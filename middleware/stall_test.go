@@ -56,15 +56,16 @@ func TestAClientThatTakesNothingIsCutOff(t *testing.T) {
 	const size = 1 << 20
 	for _, s := range []struct {
 		name, method, path, fields string
+		says                       string
 	}{
-		{"a hit", "GET", "/stored", ""},
-		{"a part of a hit", "GET", "/stored", "Range: bytes=1-\r\n"},
-		{"parts of a hit", "GET", "/stored", "Range: bytes=1-500000,500010-900000\r\n"},
-		{"a stream", "GET", "/new", ""},
-		{"a response for it alone", "GET", "/private", ""},
-		{"a response for it alone, by ReadFrom", "GET", "/copied", ""},
-		{"a pass", "POST", "/copied", ""},
-		{"a pass in pieces", "POST", "/private", ""},
+		{"a hit", "GET", "/stored", "", "hit"},
+		{"a part of a hit", "GET", "/stored", "Range: bytes=1-\r\n", "hit"},
+		{"parts of a hit", "GET", "/stored", "Range: bytes=1-500000,500010-900000\r\n", "hit"},
+		{"a stream", "GET", "/new", "", "stored"},
+		{"a response for it alone", "GET", "/private", "", "detail=private"},
+		{"a response for it alone, by ReadFrom", "GET", "/copied", "", "detail=private"},
+		{"a pass", "POST", "/copied", "", "fwd=method"},
+		{"a pass in pieces", "POST", "/private", "", "fwd=method"},
 	} {
 		for _, c := range []struct {
 			name            string
@@ -101,16 +102,25 @@ func TestAClientThatTakesNothingIsCutOff(t *testing.T) {
 					h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 						running.Add(1)
 						defer func() { running.Add(-1); ended <- time.Now() }()
+						defer func() {
+							if got := w.Header().Get("Cache-Status"); r.URL.Path == s.path && !strings.Contains(got, s.says) {
+								t.Errorf("Cache-Status is %q, want it to contain %q", got, s.says)
+							}
+						}()
 						inner.ServeHTTP(w, r)
 					})
-					inner.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "http://example.com/stored", nil))
+					inner.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/stored", nil))
 					connect, stop := pipeServer(h, &http.Server{WriteTimeout: c.deadline})
 					conn := connect()
 					start := time.Now()
 					fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: example.com\r\n%s\r\n", s.method, s.path, s.fields)
 					if c.after > 0 {
-						at := <-ended
-						want(t, "cut off after", at.Sub(start), c.after)
+						select {
+						case at := <-ended:
+							want(t, "cut off after", at.Sub(start), c.after)
+						case <-time.After(time.Hour):
+							t.Error("it is never cut off")
+						}
 						conn.Close()
 						stop()
 						return
