@@ -110,7 +110,7 @@ type Cache struct {
 	faults   faults
 	filling  budget
 	reads    reads
-	indexMu  [64]sync.Mutex // serialises changes of one key's index of variants, by the key's hash
+	indexing keyLocks // who changes a key's index of variants
 
 	background sync.WaitGroup
 	refreshing chan struct{} // a slot for each refresh that runs

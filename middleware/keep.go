@@ -2,7 +2,6 @@ package middleware
 
 import (
 	"context"
-	"hash/maphash"
 	"net/http"
 	"slices"
 	"time"
@@ -70,12 +69,13 @@ func (n *run) index(e *store.Entry) {
 	}
 	n.indexing = e.Key
 	c, key := n.c, n.req.Key
-	mu := &c.indexMu[maphash.String(seed, key)%uint64(len(c.indexMu))]
-	mu.Lock()
-	defer mu.Unlock()
+	defer c.indexing.lock(key)()
 	now, lifetime := time.Now(), e.Lifetime()
 	index := &store.Entry{Key: key, URI: n.req.URI, Received: now, Keep: lifetime, Fill: e.Fill}
 	old := n.ask(store.SkipNear(n.r.Context()), key)
+	if n.broken != "" {
+		return // and let others have the key, who may find the store well again
+	}
 	switch {
 	case old == nil:
 	case old.Variants != nil:
