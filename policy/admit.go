@@ -235,11 +235,9 @@ func knownValidator(h http.Header, received time.Time) bool {
 // mean both, and CDNs obey both. The operator's defaults do not make up for a lifetime of 0: who says
 // max-age=0 wants to be asked each time.
 func (a *Admission) staleness(p *Policy, d *ResponseDirectives, known bool) {
-	switch {
-	case p.Keep == 0:
+	a.Keep = min(max(p.Keep, 0), maxSeconds)
+	if p.Keep == 0 {
 		a.Keep = DefaultKeep
-	case p.Keep > 0:
-		a.Keep = min(p.Keep, maxSeconds)
 	}
 	if a.MustRevalidate {
 		if !known {

@@ -191,6 +191,9 @@ func TestAdmitStores(t *testing.T) {
 		{"a targeted field that says nothing leaves the operator's lifetime nothing to do", anonymousGet, 200, fields("Cache-Control", "no-store", "CDN-Cache-Control", "public"), timed, ReasonNoLifetime},
 		{"a targeted field alone, and the operator's lifetime", anonymousGet, 200, fields("CDN-Cache-Control", "public"), timed, ok},
 
+		{"a lifetime of 0 and must-revalidate share nothing made for Authorization", authorizedGet, 200, fields("Cache-Control", "max-age=0, must-revalidate"), obey, ReasonAuthorization},
+		{"a stream that says nothing of a lifetime lacks one", anonymousGet, 200, fields("Content-Type", "application/x-ndjson"), obey, ReasonNoLifetime},
+
 		{"the method before the status", &Request{Class: Unsafe, Directives: noRequestDirectives()}, 103, fields(), obey, ReasonMethod},
 		{"no-store before private", anonymousGet, 200, fields("Cache-Control", "private, no-store"), obey, ReasonNoStore},
 		{"Authorization before Cookie and Set-Cookie", authorizedGet, 200, fields("Set-Cookie", "a=b"), timed, ReasonAuthorization},
@@ -198,6 +201,22 @@ func TestAdmitStores(t *testing.T) {
 		a := Admit(c.req, c.status, c.h, &c.p, c.p.TTL, received, received)
 		if a.Store != (c.want == ok) || a.Reason != c.want {
 			t.Errorf("%s: store %v, because of %q; want %q", c.why, a.Store, a.Reason, c.want)
+		}
+	}
+}
+
+// The statuses whose requirements on caches we meet are those of RFC 9110 that are in use, and 451. A 304 is never
+// stored as one.
+func TestUnderstood(t *testing.T) {
+	var known []int
+	for _, r := range [][2]int{{200, 206}, {300, 303}, {307, 308}, {400, 417}, {421, 422}, {426, 426}, {451, 451}, {500, 505}} {
+		for status := r[0]; status <= r[1]; status++ {
+			known = append(known, status)
+		}
+	}
+	for status := 100; status < 600; status++ {
+		if got, want := understood(status), slices.Contains(known, status); got != want {
+			t.Errorf("%d: understood %v; want %v", status, got, want)
 		}
 	}
 }
@@ -233,6 +252,7 @@ func TestAdmitSaysForHowLong(t *testing.T) {
 		{"proxy-revalidate", anonymousGet, fields("Cache-Control", "max-age=60, proxy-revalidate"), swr, Admission{Fresh: m, MustRevalidate: true, Explicit: true}},
 		{"s-maxage", anonymousGet, fields("Cache-Control", "s-maxage=60, max-age=5, stale-while-revalidate=5"), swr, Admission{Fresh: m, Grace: 5 * time.Second, MustRevalidate: true, Explicit: true}},
 		{"s-maxage alone", anonymousGet, fields("Cache-Control", "s-maxage=60, stale-if-error=5"), swr, Admission{Fresh: m, MustRevalidate: true, Explicit: true}},
+		{"s-maxage=0 with a validator is no word for all", anonymousGet, fields("Cache-Control", "s-maxage=0", "ETag", `"1"`), Policy{}, Admission{Keep: DefaultKeep, MustRevalidate: true, Explicit: true, Anonymous: true}},
 		{"s-maxage beside must-revalidate", anonymousGet, fields("Cache-Control", "s-maxage=60, must-revalidate, stale-while-revalidate=5"), swr, Admission{Fresh: m, MustRevalidate: true, Explicit: true}},
 		{"s-maxage beside proxy-revalidate", anonymousGet, fields("Cache-Control", "s-maxage=60, proxy-revalidate, stale-while-revalidate=5"), swr, Admission{Fresh: m, MustRevalidate: true, Explicit: true}},
 		{"no-cache", anonymousGet, fields("Cache-Control", "no-cache, max-age=60, stale-while-revalidate=5", "ETag", `"1"`), swr, Admission{Keep: DefaultKeep, MustRevalidate: true, Explicit: true, Anonymous: true}},

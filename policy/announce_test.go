@@ -47,6 +47,11 @@ func TestAnnounce(t *testing.T) {
 		{"the handler's Vary says it already", anonymousGet, 200, fields("Vary", "cookie, AUTHORIZATION"), minute,
 			fields("Cache-Control", "max-age=60", "Expires", after(time.Minute), "Vary", "cookie, AUTHORIZATION"), true},
 
+		{"the handler's Vary says half of it", anonymousGet, 200, fields("Vary", "Cookie"), minute,
+			fields("Cache-Control", "max-age=60", "Expires", after(time.Minute), "Vary", "Cookie", "Vary", "Authorization, Cookie"), true},
+		{"the handler's Vary says the other half", anonymousGet, 200, fields("Vary", "Authorization"), minute,
+			fields("Cache-Control", "max-age=60", "Expires", after(time.Minute), "Vary", "Authorization", "Vary", "Authorization, Cookie"), true},
+
 		{"another lifetime for clients", anonymousGet, 200, fields(), Policy{TTL: time.Minute, ClientTTL: 5 * time.Second, Shared: true}, fields("Cache-Control", "max-age=5"), true},
 		{"none for clients", anonymousGet, 200, fields(), Policy{TTL: time.Minute, ClientTTL: -1, Shared: true}, fields("Cache-Control", "no-cache"), true},
 		{"none for clients, and not for all", anonymousGet, 200, fields(), Policy{TTL: time.Minute, ClientTTL: -1}, fields("Cache-Control", "no-cache", "Vary", "Authorization, Cookie"), true},
@@ -154,6 +159,18 @@ func TestUnannounced(t *testing.T) {
 		again := Admit(anonymousGet, 200, Freshen(made, http.Header{}), p, p.TTL, received, received)
 		if !again.Store || !again.Anonymous || again.Explicit {
 			t.Errorf("%s: after a 304 it is taken for the handler's word: %+v", c.why, again)
+		}
+	}
+	for _, vary := range [][]string{nil, {"Accept"}} { // where credentials choose nothing, Vary is the handler's own
+		h := http.Header{"Content-Type": {"text/css"}}
+		if vary != nil {
+			h["Vary"] = vary
+		}
+		said, p := h.Clone(), &Policy{TTL: time.Minute, Shared: true}
+		a := Admit(anonymousGet, 200, h, p, p.TTL, received, received)
+		e := &store.Entry{Status: 200, Header: h, Announced: Announce(h, p, a, anonymousGet, p.TTL, true, received)}
+		if made := Unannounced(e); !e.Announced || !reflect.DeepEqual(made.Header, said) {
+			t.Errorf("shared, Vary %q: got %v; the handler said %v", vary, made.Header, said)
 		}
 	}
 	e := &store.Entry{Header: fields("Cache-Control", "max-age=5")}
