@@ -47,6 +47,7 @@ func TestNotModified(t *testing.T) {
 		{"unquoted, both", http.Header{inm: {`x, a`}}, bare, true},
 		{"unquoted against quoted", http.Header{inm: {`a`}}, tagged, false},
 		{"quoted against unquoted", http.Header{inm: {`"a"`}}, bare, false},
+		{"an empty tag before the tag", http.Header{inm: {`"", "a"`}}, tagged, true},
 		{"star", http.Header{inm: {" * "}}, tagged, true},
 		{"star without any tag stored", http.Header{inm: {"*"}}, http.Header{}, true},
 		{"star in a list is no star", http.Header{inm: {`"b", *`}}, tagged, false},

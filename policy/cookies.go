@@ -120,18 +120,18 @@ func (p *Policy) ignores(name string) bool {
 // controls, and no quote is open at its end. Commas, spaces, braces and quotes in pairs, which RFC 6265 section
 // 4.1.1 forbids, are common in the values of consent banners.
 func plainCookie(pair string) bool {
-	quotes, escapes := 0, 0
+	open, quoted, escaped := false, false, false
 	for i := range len(pair) {
 		switch c := pair[i]; {
 		case c < ' ' && c != '\t' || c == 0x7f:
 			return false
 		case c == '"':
-			quotes++
+			open, quoted = !open, true
 		case c == '\\':
-			escapes++
+			escaped = true
 		}
 	}
-	return quotes%2 == 0 && (quotes == 0 || escapes == 0)
+	return !open && !(quoted && escaped)
 }
 
 // passesByCookie reports whether a request has a cookie that p.PassCookies lists, wherever a handler could

@@ -68,16 +68,10 @@ type dateReader struct {
 }
 
 // literal reads want, whatever its case.
-func (d *dateReader) literal(want string) {
-	if len(d.rest) < len(want) || !strings.EqualFold(d.rest[:len(want)], want) {
-		d.bad = true
-		return
-	}
-	d.rest = d.rest[len(want):]
-}
+func (d *dateReader) literal(want string) { d.oneOf(want) }
 
-// oneOf reads one of the words and returns its index.
-func (d *dateReader) oneOf(words []string) int {
+// oneOf reads one of the words, whatever its case, and returns its index.
+func (d *dateReader) oneOf(words ...string) int {
 	for i, word := range words {
 		if len(d.rest) >= len(word) && strings.EqualFold(d.rest[:len(word)], word) {
 			d.rest = d.rest[len(word):]
@@ -88,9 +82,9 @@ func (d *dateReader) oneOf(words []string) int {
 	return 0
 }
 
-func (d *dateReader) weekday(names []string) { d.oneOf(names) }
+func (d *dateReader) weekday(names []string) { d.oneOf(names...) }
 
-func (d *dateReader) month() time.Month { return time.Month(d.oneOf(months) + 1) }
+func (d *dateReader) month() time.Month { return time.Month(d.oneOf(months...) + 1) }
 
 // digits reads exactly n digits.
 func (d *dateReader) digits(n int) (value int) {
