@@ -114,7 +114,7 @@ func (d *RequestDirectives) add(one string) {
 		d.strictest(name)
 		return
 	}
-	d.NoCache = d.NoCache || c.NoCache
+	// No no-cache comes this far: ParseRequestDirectives takes the bare word, and one with an argument is an error.
 	d.NoStore = d.NoStore || c.NoStore
 	d.OnlyIfCached = d.OnlyIfCached || c.OnlyIfCached
 	if c.MaxAge >= 0 {
@@ -330,4 +330,4 @@ func atMost(bound, other time.Duration) time.Duration {
 }
 
 // separates reports whether r cannot be part of a token.
-func separates(r rune) bool { return r > 0x7f || !isTokenByte(byte(r)) }
+func separates(r rune) bool { return !isToken(string(r)) }

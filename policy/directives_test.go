@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// upTo is a line that says text and counts for n bytes, with the ", " that joins it to the next.
+func upTo(text string, n int) string { return text + strings.Repeat(" ", n-len(text)-len(", ")) }
+
 func TestParseRequestDirectives(t *testing.T) {
 	with := func(change func(*RequestDirectives)) RequestDirectives {
 		d := noRequestDirectives()
@@ -51,6 +54,9 @@ func TestParseRequestDirectives(t *testing.T) {
 		{"max-stale without a bound", cc("max-stale"), maxStale(math.MaxInt64)},
 		{"max-stale", cc("max-stale=5"), maxStale(5 * time.Second)},
 		{"min-fresh", cc("min-fresh=5"), minFresh(5 * time.Second)},
+		{"max-age=0 quoted is a reload too", cc(`max-age="0"`), maxAge(0)},
+		{"max-stale=0 is no max-stale without a bound", cc("max-stale=0"), maxStale(0)},
+		{"min-fresh=0", cc("min-fresh=0"), minFresh(0)},
 		{"several lines", cc("max-age=60", "no-cache"), with(func(d *RequestDirectives) { d.MaxAge, d.NoCache = 60*time.Second, true })},
 		{"unknown ones", cc(`foo, bar=1, baz="no-cache, no-store"`), none},
 		{"no-cache as a substring", cc("xno-cache, no-cachex"), none},
@@ -72,12 +78,16 @@ func TestParseRequestDirectives(t *testing.T) {
 		{"one error does not hide the others", cc("max-age=x, no-cache"), with(func(d *RequestDirectives) { d.MaxAge, d.NoCache = 0, true })},
 		{"semicolons", cc("no-cache; max-age=60"), with(func(d *RequestDirectives) { d.MaxAge, d.NoCache = 0, true })},
 		{"a quote that never closes", cc(`foo="bar, max-stale`), unclosed},
+		{"as long as is read", cc(upTo("no-cache", MaxCacheControl)), noCache},
+		{"a byte more", cc(upTo("no-cache", MaxCacheControl+1)), unreadable},
 		{"8 KiB and more", cc(strings.Repeat("x,", 4<<10)), unreadable},
 
 		{"Pragma alone", header{"Pragma": {"no-cache"}}, noCache},
 		{"Pragma among others", header{"Pragma": {`foo, No-Cache`}}, noCache},
 		{"Pragma that says something else", header{"Pragma": {"cache, no-store"}}, none},
 		{"Pragma beside Cache-Control", header{"Pragma": {"no-cache"}, "Cache-Control": {"max-age=60"}}, maxAge(60 * time.Second)},
+		{"Pragma as long as is read", header{"Pragma": {upTo("foo", MaxCacheControl)}}, none},
+		{"Pragma of a byte more", header{"Pragma": {upTo("foo", MaxCacheControl+1)}}, noCache},
 		{"Pragma of 8 KiB and more", header{"Pragma": {strings.Repeat("x,", 4<<10)}}, noCache},
 	} {
 		if got := ParseRequestDirectives(c.h); got != c.want {
@@ -158,6 +168,8 @@ func TestParseResponseDirectives(t *testing.T) {
 		{"something after a quoted string", []string{`private="a"b`}, func(d *D) { d.Private = true }},
 		{"a quote that never closes", []string{`foo="bar, max-age=60`}, func(d *D) { d.NoStore, d.MaxAge = true, 0 }},
 		{"a quote that never closes hides no other line", []string{`foo="bar, max-age=60`, "private"}, func(d *D) { d.NoStore, d.Private, d.MaxAge = true, true, 0 }},
+		{"as long as is read", []string{upTo("max-age=60", MaxCacheControl)}, func(d *D) { d.MaxAge = 60 * s }},
+		{"a byte more", []string{upTo("max-age=60", MaxCacheControl+1)}, func(d *D) { d.NoStore = true }},
 		{"8 KiB and more", []string{strings.Repeat("x,", 4<<10), "public, max-age=60"}, func(d *D) { d.NoStore = true }},
 	} {
 		want := noResponseDirectives()
@@ -180,7 +192,8 @@ func TestParseRequestDirectivesOfBrowsersAllocatesNothing(t *testing.T) {
 }
 
 func TestParseUsualResponseDirectivesAllocatesNothing(t *testing.T) {
-	h := http.Header{"Cache-Control": {"public, max-age=60, s-maxage=600, must-revalidate, immutable", "stale-while-revalidate=5, no-store"}}
+	h := http.Header{"Cache-Control": {"public, max-age=60, s-maxage=600, must-revalidate, immutable", "stale-while-revalidate=5, no-store",
+		"max-age=315360000"}} // ten years, as nginx says with "expires max"
 	if n := testing.AllocsPerRun(100, func() { ParseResponseDirectives(h) }); n != 0 {
 		t.Errorf("%v allocations; want 0", n)
 	}
