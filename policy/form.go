@@ -48,7 +48,7 @@ func appendHost(dst []byte, scheme, host string) []byte {
 	if port == defaultPort(scheme) {
 		port = ""
 	}
-	if short := strings.TrimRight(name, "."); short != "" && strings.IndexByte(name, ':') < 0 {
+	if short := strings.TrimRight(name, "."); short != "" && !strings.Contains(name, ":") {
 		name = short
 	}
 	start := len(dst)

@@ -37,7 +37,7 @@ func isAddress(pair string) bool {
 		value = value[1 : n-1]
 	}
 	for i := 0; i < len(value); i++ {
-		if c := value[i]; mayStand[c]&inHost == 0 || strings.IndexByte("!$&'()*+,;=%~", c) >= 0 {
+		if c := value[i]; mayStand[c]&inHost == 0 || strings.ContainsRune("!$&'()*+,;=%~", rune(c)) {
 			return false
 		}
 	}

@@ -30,11 +30,12 @@ func Selects(e *store.Entry, h http.Header) bool {
 	return len(h["Etag"]) == 0
 }
 
-// sameDate compares two HTTP-dates that may be written in different forms.
-func sameDate(s, t string, e *store.Entry) bool {
-	a, ok := ParseDate(s, e.Received)
-	b, ok2 := ParseDate(t, e.Received)
-	return ok && ok2 && a.Equal(b)
+// sameDate reports whether a text is an HTTP-date, and the same as e's modified, which is one and may be written in
+// another form.
+func sameDate(text, modified string, e *store.Entry) bool {
+	a, ok := ParseDate(text, e.Received)
+	b, _ := ParseDate(modified, e.Received)
+	return ok && a.Equal(b)
 }
 
 // Freshen returns the header that e has after a 304 with header h: every field of h takes the place of

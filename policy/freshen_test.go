@@ -81,6 +81,14 @@ func TestFreshen(t *testing.T) {
 	}
 }
 
+// A 304 may bring the tag that the stored response lacks.
+func TestFreshenTakesATagWhereNoneWas(t *testing.T) {
+	e := stored(http.Header{"Last-Modified": {monday}})
+	if got := Freshen(e, http.Header{"Etag": {`W/"a"`}, "Last-Modified": {monday}}); got.Get("Etag") != `W/"a"` {
+		t.Errorf("got %v", got)
+	}
+}
+
 // The old Date and Age would make the confirmed response as old as the first one.
 func TestFreshenForgetsTheOldTime(t *testing.T) {
 	e := stored(http.Header{"Date": {monday}, "Age": {"7"}, "Etag": {`"a"`}})

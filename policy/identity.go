@@ -124,27 +124,23 @@ var wordKinds = map[wordKind]string{
 }
 
 // knownWords is wordKinds the other way round. wordLengths has, for each first letter, a bit for the length of each
-// such word, so that most words are not looked up.
-var knownWords, wordLengths = func() (known map[string]wordKind, lengths [26]uint16) {
+// such word, so that most words are not looked up. They have less than 16 letters.
+var knownWords, wordLengths = func() (known map[string]wordKind, lengths [256]uint16) {
 	known = map[string]wordKind{}
 	for kind, words := range wordKinds {
 		for _, word := range strings.Fields(words) {
 			known[word] = kind
-			lengths[word[0]-'a'] |= 1 << len(word)
+			lengths[word[0]] |= 1 << len(word)
 		}
 	}
 	return known, lengths
 }()
 
 func kindOf(word string) wordKind {
+	if word == "" || wordLengths[lower(word[0])]>>len(word)&1 == 0 {
+		return plainWord
+	}
 	var folded [16]byte
-	if len(word) == 0 || len(word) >= len(folded) {
-		return plainWord
-	}
-	letter := lower(word[0]) - 'a'
-	if letter >= 26 || wordLengths[letter]>>len(word)&1 == 0 {
-		return plainWord
-	}
 	for i := range len(word) {
 		folded[i] = lower(word[i])
 	}

@@ -21,6 +21,12 @@ func sentWith(t *testing.T, lines string) *http.Request {
 
 // everyday holds what clients send to everybody, field by field.
 var everyday = map[string]string{
+	"a client with odd names": `
+X--Trace: 1
+-: 1
+X-Identityofnobodyatall: 1
+X-Authenticationless: 1
+!: 1`,
 	"Chromium 156, a page": `
 Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/jxl,image/avif,image/webp,image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7
 Accept-Encoding: gzip, deflate, br, zstd
