@@ -96,9 +96,7 @@ func (q *Request) Names(uris []string, under ...*Policy) []string {
 	if sent == "" {
 		sent = q.URI
 	}
-	if uris = appendNew(uris, sent); len(under) == 0 {
-		return uris
-	}
+	uris = appendNew(uris, sent)
 	path, query, force := q.split()
 	return appendFolded(uris, q.Scheme, q.Host, path, query, force, under)
 }
@@ -111,10 +109,11 @@ func URIKeys(uris []string, scheme, host, path, query string, force bool, under 
 }
 
 func appendFolded(uris []string, scheme, host, path, query string, force bool, under []*Policy) []string {
+	if query == "" {
+		return uris // policies fold nothing else
+	}
 	for _, p := range under {
-		if p != nil && p.Key.foldsQuery() && query != "" {
-			uris = appendNew(uris, URIKey(scheme, host, path, query, force, p))
-		}
+		uris = appendNew(uris, URIKey(scheme, host, path, query, force, p))
 	}
 	return uris
 }

@@ -141,6 +141,66 @@ func TestRelated(t *testing.T) {
 	})
 }
 
+// What was stored under a key that several targets share is invalidated by the one it was made of, too.
+func TestTheURIAsSent(t *testing.T) {
+	drop := &Policy{Key: KeyOptions{DropParams: []string{"utm_*"}}}
+	replace := &Policy{Key: KeyOptions{Replace: func(*http.Request) string { return "x" }}}
+	for _, c := range []struct {
+		story  string
+		target string
+		p      *Policy
+		want   string // empty: URI says it
+	}{
+		{"a policy that folds nothing", "/x?utm_a=1", &Policy{}, ""},
+		{"a parameter is dropped", "/x?utm_a=1", drop, "http://a.example/x?utm_a=1"},
+		{"nothing to drop", "/x?a=1", drop, ""},
+		{"no query", "/x", drop, ""},
+		{"a key of the operator's making", "/x", replace, "http://a.example/x"},
+	} {
+		q, _, _ := ReadRequest(wire(t, "GET "+c.target+" HTTP/1.1", "Host: a.example"), c.p)
+		if q.Sent != c.want {
+			t.Errorf("%s: sent %q, want %q", c.story, q.Sent, c.want)
+		}
+	}
+}
+
+// A target has one name under each policy that folds its query otherwise, and no name twice.
+func TestNames(t *testing.T) {
+	drop := &Policy{Key: KeyOptions{DropParams: []string{"utm_*"}}}
+	sorted := &Policy{Key: KeyOptions{SortQuery: true}}
+	for _, c := range []struct {
+		story  string
+		target string
+		own    *Policy
+		under  []*Policy
+		want   []string
+	}{
+		{"no other policy", "/x?b&a&utm_c", &Policy{}, nil, []string{"http://a.example/x?b&a&utm_c"}},
+		{"as sent, where its own policy folds", "/x?b&utm_c", drop, nil, []string{"http://a.example/x?b&utm_c"}},
+		{"policies that fold nothing", "/x?b&a", &Policy{}, []*Policy{nil, {}}, []string{"http://a.example/x?b&a"}},
+		{"policies that fold", "/x?b&a&utm_c", &Policy{}, []*Policy{nil, drop, sorted, drop},
+			[]string{"http://a.example/x?b&a&utm_c", "http://a.example/x?b&a", "http://a.example/x?a&b&utm_c"}},
+		{"no query to fold", "/x", &Policy{}, []*Policy{drop, sorted}, []string{"http://a.example/x"}},
+		{"an empty query", "/x?", &Policy{}, []*Policy{drop, sorted}, []string{"http://a.example/x?"}},
+	} {
+		q, _, _ := ReadRequest(wire(t, "PUT "+c.target+" HTTP/1.1", "Host: a.example"), c.own)
+		if got := q.Names(nil, c.under...); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", c.story, got, c.want)
+		}
+	}
+}
+
+// A request line that names nothing leaves the target to the URL.
+func TestATargetThatIsNone(t *testing.T) {
+	for _, line := range []string{"", "*", "http", "ftp://a.example/x"} {
+		r := wire(t, "GET /x?y HTTP/1.1", "Host: a.example")
+		r.RequestURI = line
+		if q, _, _ := ReadRequest(r, &Policy{}); q.Target != "/x?y" {
+			t.Errorf("%q: the target is %q, want that of the URL", line, q.Target)
+		}
+	}
+}
+
 // A target in absolute form without a path has the target "", whatever middleware has made of the URL since.
 func TestATargetWithoutAPath(t *testing.T) {
 	r := wire(t, "GET http://a.example HTTP/1.1", "Host: a.example")

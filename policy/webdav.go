@@ -65,7 +65,7 @@ func (q *Request) destination(h http.Header) *url.URL {
 		return nil
 	}
 	u, err := url.Parse(h["Destination"][0])
-	if err != nil || u.Opaque != "" || !strings.HasPrefix(u.Path, "/") {
+	if err != nil || !strings.HasPrefix(u.Path, "/") {
 		return nil
 	}
 	if u.Host == "" && u.Scheme == "" {

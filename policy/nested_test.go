@@ -1,0 +1,45 @@
+package policy
+
+import (
+	"net/http"
+	"testing"
+)
+
+// An outer mount may keep what an inner one made only where it tells apart whatever the inner one does.
+func TestTellsApart(t *testing.T) {
+	everybody := func(*http.Request) bool { return false }
+	replace := func(*http.Request) string { return "x" }
+	headers := func(names ...string) Policy { return Policy{Key: KeyOptions{Headers: names}} }
+	cookies := func(names ...string) Policy { return Policy{Key: KeyOptions{Cookies: names}} }
+	passes := func(names ...string) Policy { return Policy{PassCookies: names} }
+	for _, c := range []struct {
+		story        string
+		outer, inner Policy
+		want         bool
+	}{
+		{"two that tell nothing apart", Policy{}, Policy{}, true},
+		{"a key of the inner one's making", Policy{}, Policy{Key: KeyOptions{Replace: replace}}, false},
+		{"a key of the outer one's making", Policy{Key: KeyOptions{Replace: replace}}, Policy{}, true},
+
+		{"users only the inner one knows", Policy{Credentials: everybody}, Policy{}, false},
+		{"users the inner one does not care for", Policy{Credentials: everybody}, Policy{Shared: true}, true},
+		{"users the inner one knows by its own rule", Policy{Credentials: everybody}, Policy{Credentials: everybody}, true},
+		{"users both know as usual", Policy{}, Policy{Shared: true}, true},
+
+		{"a field of both", headers("X-Tenant", "Accept"), headers("x-tenant"), true},
+		{"a field of the inner one", headers("Accept"), headers("X-Tenant"), false},
+		{"one field of two", headers("Accept"), headers("Accept", "X-Tenant"), false},
+		{"a field of the outer one", headers("X-Tenant"), Policy{}, true},
+
+		{"a cookie of both", cookies("lang", "theme"), cookies("theme"), true},
+		{"a cookie of the inner one", cookies("lang"), cookies("theme"), false},
+		{"a cookie in another case, which is another cookie", cookies("lang"), cookies("Lang"), false},
+
+		{"a cookie that both let pass", passes("wordpress_*", "session"), passes("session"), true},
+		{"a cookie that the inner one lets pass", passes("session"), passes("wordpress_*"), false},
+	} {
+		if got := c.outer.TellsApart(&c.inner); got != c.want {
+			t.Errorf("%s: %t, want %t", c.story, got, c.want)
+		}
+	}
+}
