@@ -65,6 +65,9 @@ func TestCombine(t *testing.T) {
 		{"inside", part(tag, 0, 8), part(tag, 2, 4), spans(0, 8)},
 		{"around", part(tag, 2, 4), part(tag, 0, 8), spans(0, 8)},
 		{"touching on both sides", part(tag, 0, 2, 4, 6), part(tag, 2, 4), spans(0, 6)},
+		{"one between two that come together", part(tag, 3, 5), part(tag, 0, 3, 5, 10), []store.Span{}},
+		{"from the same byte on", part(tag, 2, 4), part(tag, 2, 8), spans(2, 8)},
+		{"from the same byte on, the longer first", part(tag, 2, 8), part(tag, 2, 4), spans(2, 8)},
 		{"three and three", part(tag, 0, 1, 4, 5, 8, 9), part(tag, 2, 3, 6, 7, 9, 10), spans(0, 1, 2, 3, 4, 5, 6, 7, 8, 10)},
 		{"into a complete one", whole(tag), part(tag, 2, 4), []store.Span{}},
 		{"by a strong date", part(dated, 0, 5), part(dated, 5, 10), []store.Span{}},
@@ -124,6 +127,7 @@ func TestCombineKeepsApartWhatIsNotOne(t *testing.T) {
 		"spans longer than the body": func(old, new *store.Entry) { old.Body = old.Body[:2] },
 		"spans out of order":         func(old, new *store.Entry) { old.Spans = spans(3, 5, 0, 3) },
 		"spans past the end":         func(old, new *store.Entry) { new.Spans = spans(8, 13) },
+		"spans that touch":           func(old, new *store.Entry) { old.Spans = spans(0, 2, 2, 5) },
 		"an empty span":              func(old, new *store.Entry) { old.Spans = spans(0, 5, 7, 7) },
 		"a negative span":            func(old, new *store.Entry) { old.Spans = spans(-5, 0) },
 	} {
@@ -145,6 +149,10 @@ func TestCombineIsBoundedInPieces(t *testing.T) {
 	one := &store.Entry{Status: 206, Header: tag, Total: 1000, Spans: spans(2, 3), Body: []byte("x")}
 	if _, ok := Combine(scattered, one); ok {
 		t.Error("a client can make us keep a piece for every second byte")
+	}
+	again := &store.Entry{Status: 206, Header: tag, Total: 1000, Spans: spans(0, 1), Body: []byte("x")}
+	if got, ok := Combine(scattered, again); !ok || len(got.Spans) != maxSpans {
+		t.Error("what is as scattered as may be can be freshened")
 	}
 	filler := &store.Entry{Status: 206, Header: tag, Total: 1000, Spans: spans(1, 4), Body: []byte("xyz")}
 	if got, ok := Combine(scattered, filler); !ok || len(got.Spans) != maxSpans-1 {
@@ -199,6 +207,11 @@ func TestComplete(t *testing.T) {
 			t.Errorf("%v of 10 is taken for complete", e.Spans)
 		}
 	}
+	cut := part(http.Header{}, 0, 10)
+	cut.Body = cut.Body[:5]
+	if _, ok := Complete(cut); ok {
+		t.Error("an entry that lost half of its body is taken for complete")
+	}
 	if got, ok := Complete(stored(http.Header{})); !ok || got.Status != 200 {
 		t.Error("a complete one is complete")
 	}
@@ -227,6 +240,11 @@ func TestMissing(t *testing.T) {
 			t.Errorf("%v of 10: got %v, %v", c.held, got, ok)
 		}
 	}
+	cut := part(http.Header{}, 0, 5)
+	cut.Body = cut.Body[:2]
+	if gap, ok := Missing(cut); ok {
+		t.Errorf("an entry that lost part of its body lacks but %v", gap)
+	}
 }
 
 func TestHoldsAndCut(t *testing.T) {
@@ -241,6 +259,8 @@ func TestHoldsAndCut(t *testing.T) {
 		{whole, store.Span{First: 9, End: 11}, "-"},
 		{whole, store.Span{First: -1, End: 2}, "-"},
 		{whole, store.Span{First: 5, End: 4}, "-"},
+		{whole, store.Span{First: 5, End: 5}, ""},
+		{scattered, store.Span{First: 2, End: 2}, ""},
 		{scattered, store.Span{First: 1, End: 4}, "123"},
 		{scattered, store.Span{First: 2, End: 3}, "2"},
 		{scattered, store.Span{First: 6, End: 9}, "678"},

@@ -109,14 +109,9 @@ func parseRangeSpec(s string, total int64) (store.Span, bool) {
 		if !ok || last < first {
 			return store.Span{}, false
 		}
-		if last < total {
-			end = last + 1
-		}
+		end = min(last, total-1) + 1
 	}
-	if first >= total {
-		return store.Span{}, true
-	}
-	return store.Span{First: first, End: end}, true
+	return store.Span{First: min(first, total), End: end}, true
 }
 
 // parsePosition reads digits; a number too great for an int64 is as good as the greatest.

@@ -40,6 +40,7 @@ func TestSelectRange(t *testing.T) {
 		{"one byte", "bytes=9-9", 10, Part, spans(9, 10)},
 		{"open end", "bytes=5-", 10, Part, spans(5, 10)},
 		{"end past the representation", "bytes=5-99", 10, Part, spans(5, 10)},
+		{"end one past the representation", "bytes=5-10", 10, Part, spans(5, 10)},
 		{"last bytes", "bytes=-3", 10, Part, spans(7, 10)},
 		{"more last bytes than there are", "bytes=-99", 10, Part, spans(0, 10)},
 		{"everything, as players ask for it", "bytes=0-", 10, Part, spans(0, 10)},
@@ -63,6 +64,7 @@ func TestSelectRange(t *testing.T) {
 		{"adjacent", "bytes=0-4,5-9", 1000, Part, spans(0, 10)},
 		{"a gap smaller than what a part costs", "bytes=0-4,84-99", 1000, Part, spans(0, 100)},
 		{"a gap as great as what a part costs", "bytes=0-4,85-99", 1000, Part, spans(0, 5, 85, 100)},
+		{"a gap as great, the second part first", "bytes=85-99,0-4", 1000, Part, spans(85, 100, 0, 5)},
 		{"one that joins two others", "bytes=0-99,300-399,50-350", 1000, Part, spans(0, 400)},
 		{"one that joins two others, from the right", "bytes=300-399,700-799,0-99,50-350", 1000, Part, spans(0, 400, 700, 800)},
 		{"the whole many times over", "bytes=0-,0-,0-,0-,0-,0-,0-", 1000, Part, spans(0, 1000)},
@@ -164,6 +166,8 @@ func TestParseContentRange(t *testing.T) {
 		{"a part", "bytes 0-4/10", store.Span{First: 0, End: 5}, 10, true},
 		{"all", "bytes 0-9/10", store.Span{First: 0, End: 10}, 10, true},
 		{"unknown length", "bytes 5-9/*", store.Span{First: 5, End: 10}, -1, true},
+		{"one byte", "bytes 4-4/10", store.Span{First: 4, End: 5}, 10, true},
+		{"a length of 19 digits", "bytes 0-4/9223372036854775799", store.Span{First: 0, End: 5}, 9223372036854775799, true},
 		{"case and space around", " BYTES 5-9/10\t", store.Span{First: 5, End: 10}, 10, true},
 		{"past the end", "bytes 5-10/10", store.Span{}, 0, false},
 		{"backwards", "bytes 5-4/10", store.Span{}, 0, false},
@@ -198,6 +202,7 @@ func TestContentRange(t *testing.T) {
 		{store.Span{First: 0, End: 5}, 10, "bytes 0-4/10"},
 		{store.Span{First: 5, End: 10}, -1, "bytes 5-9/*"},
 		{store.Span{}, 10, "bytes */10"},
+		{store.Span{}, 0, "bytes */0"},
 	} {
 		if got := ContentRange(c.span, c.total); got != c.want {
 			t.Errorf("got %s, want %s", got, c.want)

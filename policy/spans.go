@@ -1,6 +1,11 @@
 package policy
 
-import "github.com/freshet-go/freshet/store"
+import (
+	"cmp"
+	"slices"
+
+	"github.com/freshet-go/freshet/store"
+)
 
 // Holds reports whether e has every byte of each of the spans.
 func Holds(e *store.Entry, spans []store.Span) bool {
@@ -82,21 +87,17 @@ func held(spans []store.Span) (n int64) {
 
 // unite merges two lists of sorted spans into one, in which spans that overlap or touch are one.
 func unite(a, b []store.Span) []store.Span {
-	all := make([]store.Span, 0, len(a)+len(b))
-	for len(a) > 0 || len(b) > 0 {
-		var s store.Span
-		if len(b) == 0 || len(a) > 0 && a[0].First <= b[0].First {
-			s, a = a[0], a[1:]
+	both := slices.Concat(a, b)
+	slices.SortFunc(both, func(s, t store.Span) int { return cmp.Compare(s.First, t.First) })
+	united := both[:0]
+	for _, s := range both {
+		if n := len(united); n > 0 && s.First <= united[n-1].End {
+			united[n-1].End = max(united[n-1].End, s.End)
 		} else {
-			s, b = b[0], b[1:]
-		}
-		if n := len(all); n > 0 && s.First <= all[n-1].End {
-			all[n-1].End = max(all[n-1].End, s.End)
-		} else {
-			all = append(all, s)
+			united = append(united, s)
 		}
 	}
-	return all
+	return united
 }
 
 // place copies the bytes of e to where they belong in body, which holds spans.
