@@ -39,11 +39,16 @@ func TestOutcome(t *testing.T) {
 		"Freshet":      "Freshet; hit",
 		"a.example:80": "a.example:80; hit",
 		"*x/y":         "*x/y; hit",
+		"zone":         "zone; hit",
+		"ZONE":         "ZONE; hit",
+		"{a}":          `"{a}"; hit`,
 		"":             `""; hit`,
 		"1st":          `"1st"; hit`,
 		`my "cache"\`:  `"my \"cache\"\\"; hit`,
 		"a, b; c":      `"a, b; c"; hit`,
+		"~ is text":    `"~ is text"; hit`,
 		"x\r\nY: z":    `"x??Y: z"; hit`, // response splitting
+		"x y\x7f":      `"x y?"; hit`,
 	} {
 		if got := string((Outcome{Hit: true}).Append([]byte("Other; hit, "), name)); got != "Other; hit, "+want {
 			t.Errorf("%q: %q, want %q", name, got, want)

@@ -257,9 +257,7 @@ func (s *Sent) Late(h http.Header, p *Policy) (o Outside) {
 				continue
 			}
 		}
-		if len(values) > 0 {
-			changed[name] = values
-		}
+		changed[name] = values
 	}
 	o = ReadOutside(changed, p)
 	o.Cookie = !p.StoreCookies && setsCookie(changed)
@@ -301,10 +299,13 @@ func KeepFromOthers(h http.Header) {
 	}
 	spoke := false
 	for name, values := range h {
+		if len(values) == 0 {
+			continue
+		}
 		switch canonical := http.CanonicalHeaderKey(name); {
 		case canonical == "Cache-Control", canonical == "Expires":
 			spoke = true
-		case len(values) > 0 && forSharedCaches(canonical):
+		case forSharedCaches(canonical):
 			delete(h, name)
 			spoke = true
 		}
