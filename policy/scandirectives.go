@@ -28,23 +28,32 @@ func (s *directiveScanner) next() (one string, ok bool) {
 
 // cut takes what stands before the next comma.
 func (s *directiveScanner) cut() string {
+	end, unclosed := indexOutsideQuotes(s.rest, ',')
+	s.unclosed = s.unclosed || unclosed
+	one := s.rest
+	if end == -1 {
+		s.rest = ""
+		return one
+	}
+	s.rest = one[end+1:]
+	return one[:end]
+}
+
+// indexOutsideQuotes returns where in s the first separator stands that is not within a quoted string, or -1, and
+// then whether a quoted string has no end.
+func indexOutsideQuotes(s string, separator byte) (index int, unclosed bool) {
 	inside := false
-	for i := 0; i < len(s.rest); i++ {
-		switch c := s.rest[i]; {
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
 		case inside && c == '\\':
 			i++
 		case c == '"':
 			inside = !inside
-		case c == ',' && !inside:
-			one := s.rest[:i]
-			s.rest = s.rest[i+1:]
-			return one
+		case c == separator && !inside:
+			return i, false
 		}
 	}
-	one := s.rest
-	s.rest = ""
-	s.unclosed = s.unclosed || inside
-	return one
+	return -1, inside
 }
 
 // directiveForm is the shape of a directive (RFC 9111 section 5.2).
@@ -76,7 +85,7 @@ func readDirective(one string) (name, arg string, form directiveForm) {
 // isQuotedString reports whether s is one quoted string from its first byte to its last (RFC 9110
 // section 5.6.4).
 func isQuotedString(s string) bool {
-	if len(s) < 2 || s[0] != '"' {
+	if !strings.HasPrefix(s, `"`) {
 		return false
 	}
 	for i := 1; i < len(s); i++ {

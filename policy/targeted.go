@@ -109,10 +109,7 @@ func memberSeconds(d *time.Duration, value any) bool {
 	if !ok || n < 0 {
 		return false
 	}
-	*d = maxSeconds
-	if n < int64(maxSeconds/time.Second) {
-		*d = time.Duration(n) * time.Second
-	}
+	*d = time.Duration(min(n, int64(maxSeconds/time.Second))) * time.Second
 	return true
 }
 
@@ -141,7 +138,11 @@ func fieldNames(list string) map[string]bool {
 func (d *ResponseDirectives) addSurrogate(lines []string) (caching bool) {
 	s := directiveScanner{lines: lines}
 	for one, ok := s.next(); ok; one, ok = s.next() {
-		one, _, named := cutOutsideQuotes(one, ';')
+		end, _ := indexOutsideQuotes(one, ';')
+		named := end != -1
+		if named {
+			one = one[:end]
+		}
 		name, arg, _ := strings.Cut(one, "=")
 		switch name = strings.ToLower(trimOWS(name)); name {
 		case "max-age":
@@ -167,20 +168,4 @@ func (d *ResponseDirectives) addSurrogate(lines []string) (caching bool) {
 		d.NoStore, caching = true, true
 	}
 	return caching
-}
-
-// cutOutsideQuotes cuts s at the first separator that is not within a quoted string.
-func cutOutsideQuotes(s string, separator byte) (before, after string, found bool) {
-	inside := false
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case inside && c == '\\':
-			i++
-		case c == '"':
-			inside = !inside
-		case c == separator && !inside:
-			return s[:i], s[i+1:], true
-		}
-	}
-	return s, "", false
 }

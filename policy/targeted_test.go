@@ -48,6 +48,9 @@ func TestTargeted(t *testing.T) {
 		{"a number for a word", http.Header{cdn: {"no-store=1"}}, nil, "", nil},
 		{"a word that is false", http.Header{cdn: {"no-store=?0"}}, nil, "", nil},
 		{"a token for field names", http.Header{cdn: {"private=foo"}}, nil, "", nil},
+		{"0", http.Header{cdn: {"max-age=0"}}, nil, cdn, func(d *D) { d.MaxAge = 0 }},
+		{"as long as may be", http.Header{cdn: {"a," + strings.Repeat(" ", MaxCacheControl-len("a,max-age=1, ")) + "max-age=1"}}, nil, cdn, func(d *D) { d.MaxAge = s }},
+		{"a byte more", http.Header{cdn: {"a," + strings.Repeat(" ", MaxCacheControl-len("a,max-age=1,")) + "max-age=1"}}, nil, cdn, func(d *D) { d.NoStore = true }},
 		{"8 KiB and more", http.Header{cdn: {strings.Repeat("a, ", 3<<10)}}, nil, cdn, func(d *D) { d.NoStore = true }},
 
 		{"the first in the list goes before", http.Header{surrogate: {"max-age=1"}, cdn: {"max-age=2"}}, nil, cdn, func(d *D) { d.MaxAge = 2 * s }},
@@ -63,6 +66,9 @@ func TestTargeted(t *testing.T) {
 		{"not about caching", http.Header{surrogate: {`content="ESI/1.0 max-age=60, no-store"`}}, nil, "", nil},
 		{"for surrogates far away", http.Header{surrogate: {"no-store-remote"}}, nil, "", nil},
 		{"for another surrogate", http.Header{surrogate: {"max-age=60;edge, no-store;edge"}}, nil, "", nil},
+		{"field names for another surrogate", http.Header{surrogate: {`no-cache="x-a";edge`}}, nil, "", nil},
+		{"a quoted semicolon", http.Header{surrogate: {`no-cache="a;b"`}}, nil, surrogate, func(d *D) { d.NoCache = true }},
+		{"a quoted quote and semicolon", http.Header{surrogate: {`no-cache="\";edge"`}}, nil, surrogate, func(d *D) { d.NoCache = true }},
 		{"for another and for all", http.Header{surrogate: {"max-age=60;edge, max-age=5"}}, nil, surrogate, func(d *D) { d.MaxAge = 5 * s }},
 		{"a quote that never closes", http.Header{surrogate: {`content="x, max-age=60`}}, nil, surrogate, func(d *D) { d.NoStore = true }},
 	} {

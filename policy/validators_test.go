@@ -125,6 +125,7 @@ func TestHasValidator(t *testing.T) {
 		{"both made", http.Header{"Etag": {`"a"`}, "Last-Modified": {monday}}, "EM", false},
 		{"a date that is none", http.Header{"Last-Modified": {"yesterday"}}, "", false},
 		{"two tags", http.Header{"Etag": {`"a"`, `"b"`}}, "", false},
+		{"a tag with a space, as some handlers send it", http.Header{"Etag": {`"a b"`}}, "", true},
 		{"a tag with a line break, which must not reach a request", http.Header{"Etag": {"\"a\r\nX: y\""}}, "", false},
 	} {
 		e := stored(c.h)
