@@ -49,6 +49,11 @@ func TestConnectionAuthIsNeitherLookedUpNorStored(t *testing.T) {
 	if a := Admit(&req, 200, says, &shared, 0, received, received); a.Store || a.Reason != ReasonConnectionAuth {
 		t.Errorf("the answer to a POST: %t %q", a.Store, a.Reason)
 	}
+	r.Header.Set("Authorization", "Bearer x")
+	req, _, _ = ReadRequest(r, &shared)
+	if a := Admit(&req, 200, says, &shared, 0, received, received); !a.Store {
+		t.Errorf("the answer to a POST with a token of its own: %q", a.Reason)
+	}
 	for _, challenge := range []string{"NTLM", "Negotiate YII=", "Basic realm=x, NTLM"} {
 		h := fields("Cache-Control", "public, max-age=60", "WWW-Authenticate", challenge)
 		for _, status := range []int{401, 200} {

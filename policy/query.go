@@ -26,7 +26,7 @@ func appendQuery(dst []byte, query string, force bool, p *Policy) []byte {
 			parts = append(parts, part)
 		}
 	}
-	if p.Key.SortQuery && len(parts) <= maxSorted && strings.IndexByte(query, ';') < 0 {
+	if p.Key.SortQuery && len(parts) <= maxSorted && !strings.Contains(query, ";") {
 		slices.SortStableFunc(parts, func(a, b queryPart) int { return strings.Compare(a.name, b.name) })
 	}
 	separator := byte('?') // when nothing is left, it is as if there had been no query
@@ -66,19 +66,14 @@ func readPart(text string) queryPart {
 	if err != nil {
 		name = raw
 	}
-	odd := err != nil || strings.IndexByte(text, ';') >= 0 || !wellEscaped(text) || hidesSeparator(text)
+	odd := err != nil || strings.Contains(text, ";") || !wellEscaped(text) || hidesSeparator(text)
 	return queryPart{text: text, name: name, odd: odd}
 }
 
 // hidesSeparator reports whether s has an escaped "&" or ";", at which an app cuts that unescapes the
 // whole query first.
 func hidesSeparator(s string) bool {
-	for i := 0; i+2 < len(s); i++ {
-		if s[i] == '%' && (s[i+1] == '2' && s[i+2] == '6' || s[i+1] == '3' && lower(s[i+2]) == 'b') {
-			return true
-		}
-	}
-	return false
+	return strings.Contains(s, "%26") || strings.Contains(s, "%3B") || strings.Contains(s, "%3b")
 }
 
 func wellEscaped(s string) bool {

@@ -41,8 +41,13 @@ func TestQueryOptions(t *testing.T) {
 		{"cloaking: a semicolon hides a parameter from us", drop, "utm_source=x;callback=evil&id=1", "?utm_source=x;callback=evil&id=1"},
 		{"cloaking: the same, where we keep", keep, "x=1;id=2", "?x=1;id=2"},
 		{"cloaking: an escaped semicolon, for apps that unescape first", drop, "utm_source=x%3Bcallback=evil", "?utm_source=x%3Bcallback=evil"},
+		{"cloaking: a semicolon before the parameter", drop, ";utm_source=x&id=1", "?;utm_source=x&id=1"},
+		{"cloaking: the same, sorted", sorted, ";b&a", "?;b&a"},
+		{"cloaking: an escaped semicolon in lower case", drop, "utm_source=x%3bcallback=evil", "?utm_source=x%3bcallback=evil"},
 		{"cloaking: an escaped ampersand, likewise", drop, "utm_source=x%26callback=evil&id=1", "?utm_source=x%26callback=evil&id=1"},
 		{"another escape is a value", drop, "utm_source=x%3dy%2F", ""},
+		{"escapes of what is not ASCII", drop, "utm_source=%F0%9f%8D%af", ""},
+		{"an escape that was cut", drop, "utm_x=%2", "?utm_x=%2"},
 		{"a malformed escape in the name", drop, "utm_%zz=1", "?utm_%zz=1"},
 		{"a malformed escape in the value", drop, "utm_x=%", "?utm_x=%"},
 		{"a second question mark", drop, "id=1?utm_x=2", "?id=1?utm_x=2"},
@@ -68,9 +73,39 @@ func TestQueryOptions(t *testing.T) {
 	if got := string(appendQuery(nil, mixed.String()[1:], false, sorted)); got != "?"+inOrder.String()[1:] {
 		t.Errorf("%q becomes %q", mixed.String(), got)
 	}
+	most := strings.Repeat("b&", maxSorted-1)
+	if got := string(appendQuery(nil, most+"a", false, sorted)); got != "?a&"+strings.TrimSuffix(most, "&") {
+		t.Errorf("a query of as many parameters as are sorted is not: %.20q…", got)
+	}
 	many := strings.Repeat("b&a&", maxSorted)
 	if got := string(appendQuery(nil, many, false, sorted)); got != "?"+many {
 		t.Errorf("a query of too many parameters is sorted: %.20q…", got)
+	}
+}
+
+// Policies that fold queries alike need not be told apart when a URL is invalidated.
+func TestSameQueries(t *testing.T) {
+	for _, c := range []struct {
+		story string
+		a, b  KeyOptions
+		want  bool
+	}{
+		{"no options", KeyOptions{}, KeyOptions{}, true},
+		{"options that do not bear on queries", KeyOptions{Headers: []string{"X-A"}}, KeyOptions{Cookies: []string{"a"}}, true},
+		{"both sort", KeyOptions{SortQuery: true}, KeyOptions{SortQuery: true}, true},
+		{"one sorts", KeyOptions{SortQuery: true}, KeyOptions{}, false},
+		{"one sorts, and they keep the same", KeyOptions{SortQuery: true, KeepParams: []string{"a"}}, KeyOptions{KeepParams: []string{"a"}}, false},
+		{"both keep the same", KeyOptions{KeepParams: []string{"a"}}, KeyOptions{KeepParams: []string{"a"}}, true},
+		{"they keep other ones", KeyOptions{KeepParams: []string{"a"}}, KeyOptions{KeepParams: []string{"b"}}, false},
+		{"one keeps none, one all", KeyOptions{KeepParams: []string{}}, KeyOptions{}, false},
+		{"both drop the same", KeyOptions{DropParams: []string{"a"}}, KeyOptions{DropParams: []string{"a"}}, true},
+		{"they drop other ones", KeyOptions{DropParams: []string{"a"}}, KeyOptions{DropParams: []string{"a", "b"}}, false},
+		{"one drops what the other keeps", KeyOptions{DropParams: []string{"a"}}, KeyOptions{KeepParams: []string{"a"}}, false},
+		{"to drop none is to have no option", KeyOptions{DropParams: []string{}}, KeyOptions{}, true},
+	} {
+		if got := SameQueries(&c.a, &c.b); got != c.want || SameQueries(&c.b, &c.a) != c.want {
+			t.Errorf("%s: %t, want %t", c.story, got, c.want)
+		}
 	}
 }
 

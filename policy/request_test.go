@@ -52,6 +52,8 @@ func TestPlan(t *testing.T) {
 		{"If-Match", nil, []string{"GET / HTTP/1.1", `If-Match: "x"`}, Read, Pass, ReasonPrecondition},
 		{"If-Unmodified-Since", nil, []string{"GET / HTTP/1.1", "If-Unmodified-Since: Thu, 01 Jan 2026 00:00:00 GMT"}, Read, Pass, ReasonPrecondition},
 		{"If-None-Match is ours to answer", nil, []string{"GET / HTTP/1.1", `If-None-Match: "x"`}, Read, Lookup, ""},
+		{"a token of the request's own", nil, []string{"GET / HTTP/1.1", "Authorization: Bearer x"}, Read, Lookup, ""},
+		{"one of the connection", nil, []string{"GET / HTTP/1.1", "Authorization: Negotiate YII="}, Read, Pass, ReasonConnectionAuth},
 		{"method override denial", nil, []string{"GET / HTTP/1.1", "X-HTTP-Method-Override: DELETE"}, Read, Pass, ReasonOverride},
 		{"the same, other spelling", nil, []string{"GET / HTTP/1.1", "x-method-override: POST"}, Read, Pass, ReasonOverride},
 		{"the same, Microsoft's", nil, []string{"GET / HTTP/1.1", "X-HTTP-Method: PUT"}, Read, Pass, ReasonOverride},
