@@ -66,7 +66,7 @@ func stands[T string | []byte](s T, where uint8) bool {
 
 // unescapesTo reports whether percent-decoding escaped gives plain, as net/url decodes paths.
 func unescapesTo(escaped, plain string) bool {
-	if strings.IndexByte(escaped, '%') < 0 {
+	if !strings.Contains(escaped, "%") {
 		return escaped == plain
 	}
 	j := 0

@@ -38,6 +38,8 @@ func TestKeyText(t *testing.T) {
 		{"a host of all letters at the ends of the alphabet", []string{"GET / HTTP/1.1", "Host: AZ.example"}, "GET http://az.example/ host=AZ.example"},
 		{"punycode", []string{"GET / HTTP/1.1", "Host: xn--bcher-kva.example"}, "GET http://xn--bcher-kva.example/"},
 		{"a host as no browser sends it", []string{"GET /x HTTP/1.1", "Host: A.Example.:080"}, "GET http://a.example/x host=A.Example.:080"},
+		{"what needs no escape, from end to end", []string{"GET /09azAZ-._~?09azAZ-._~ HTTP/1.1", "Host: 09azaz-._~", "X-Forwarded-Prefix: /09azAZ-._~"},
+			"GET http://09azaz-._~/09azAZ-._~?09azAZ-._~ X-Forwarded-Prefix=/09azAZ-._~"},
 		{"escapes stay as sent", []string{"GET /%61%2Fb%2f/../c//d;e?%20=+ HTTP/1.1", "Host: a.example"},
 			"GET http://a.example/%61%2Fb%2f/../c//d;e?%20=+"},
 		{"what no URI has is escaped", []string{"GET /a\"b\\c#d?e|f\xff HTTP/1.1", "Host: a.example"},

@@ -41,6 +41,8 @@ func TestVaryFields(t *testing.T) {
 		{"as many as may be", []string{strings.Join(many[:maxVary], ",")}, strings.Join(sorted(many[:maxVary]), " "), false},
 		{"one more", []string{strings.Join(many, ",")}, "", true},
 		{"the same one, often", []string{strings.Repeat("a,", maxVary*2)}, "a", false},
+		{"every byte that a name may have", []string{"!#$%&'*+-.^_`|~09azAZ"}, "!#$%&'*+-.^_`|~09azaz", false},
+		{"as long as may be", []string{strings.Repeat(",", maxVaryBytes-1) + "a"}, "a", false},
 		{"too long", []string{strings.Repeat(",", maxVaryBytes+1)}, "", true},
 		{"too long in all", slices.Repeat([]string{"a"}, maxVaryBytes+1), "", true},
 	} {
@@ -154,6 +156,17 @@ func TestVariantKeyIsNoPrimaryKey(t *testing.T) {
 	q = wire(t, "GET /x HTTP/1.1", "Host: a vary", "X-A: 1 vary x", "X-Host: vary", "Cookie:  vary= vary")
 	if key := keyOf(t, q, p); strings.Contains(key, " vary") {
 		t.Errorf("a primary key has the end of one in it: %q", key)
+	}
+}
+
+// A value of up to maxVariantValue bytes stands in the key, for people to read; of a longer one its hash does.
+func TestLongValuesInVariantKeys(t *testing.T) {
+	const key = "GET http://a.example/"
+	for n, want := range map[int]int{maxVariantValue: maxVariantValue, maxVariantValue + 1: len(`\:`) + 64} {
+		value := strings.TrimPrefix(VariantKey(key, []string{"x-a"}, http.Header{"X-A": {strings.Repeat("a", n)}}), key+" vary x-a:")
+		if len(value) != want {
+			t.Errorf("a value of %d bytes stands there in %d, want %d", n, len(value), want)
+		}
 	}
 }
 
