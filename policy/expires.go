@@ -101,21 +101,17 @@ func (x *Expires) Warnings() []string {
 // under is the setting for exactly these parents. The environment goes before the file.
 func (l *resourceExpiry) under(parents []string) (expiry, bool) {
 	var room [128]byte
-	if len(l.environ) > 0 {
-		if text, ok := joinParents(room[:0], parents, l.longest, &environSpelling); ok {
-			if found, ok := l.environ[string(text)]; ok {
-				return found, true
-			}
+	if text, ok := joinParents(room[:0], parents, l.longest, &environSpelling); ok {
+		if found, ok := l.environ[string(text)]; ok {
+			return found, true
 		}
 	}
 	if found, ok := l.exact.find(parents); ok {
 		return found, true
 	}
-	if len(l.scored) > 0 {
-		if text, ok := joinParents(room[:0], parents, l.longest, &scoredSpelling); ok {
-			if found, ok := l.scored[string(text)]; ok {
-				return found, true
-			}
+	if text, ok := joinParents(room[:0], parents, l.longest, &scoredSpelling); ok {
+		if found, ok := l.scored[string(text)]; ok {
+			return found, true
 		}
 	}
 	return expiry{}, false

@@ -72,6 +72,12 @@ func TestExpiresMostSpecificWins(t *testing.T) {
 				{"record", "blog", none}, {"record", "blog-articles", none}, {"record", "BLOG/articles", none}}},
 		{"the environment knows no case, dots and hyphens", "record", nil, []string{"BLOG_ARTICLES_RECORD=600"},
 			[]ask{{"record", "Blog/articles", 600}, {"record", "blog-articles", 600}, {"record", "blog.articles", 600}}},
+		{"the environment's letters from end to end", "record", nil, []string{"AZ_RECORD=600"},
+			[]ask{{"record", "az", 600}, {"record", "Az", 600}}},
+		{"as many parents as may be", "record", []string{strings.Repeat("a.", MaxParents) + "record=600"}, nil,
+			[]ask{{"record", strings.Repeat("a/", MaxParents-1) + "a", 600}, {"record", strings.Repeat("a/", MaxParents) + "a", 600}, {"record", "a/a", none}}},
+		{"a name as long as may be", "record", []string{strings.Repeat("a", maxExpiryName-len(".record")) + ".record=600"}, nil,
+			[]ask{{"record", strings.Repeat("a", maxExpiryName-len(".record")), 600}}},
 		{"a parent that is a host name", "page", []string{"example_com_page=60"}, nil,
 			[]ask{{"page", "example.com", 60}, {"page", "www.example.com", none}}},
 		{"the longest resource that ends the name is meant", "user blog_user", nil, []string{"BLOG_USER=9", "X_BLOG_USER=8"},
@@ -131,6 +137,7 @@ func TestExpiresRefuses(t *testing.T) {
 		{"a parent without a name", []string{"record"}, inFile("blog..record=1"), []string{"each with a name"}},
 		{"only a dot before the resource", []string{"record"}, inFile(".record=1"), []string{"each with a name"}},
 		{"too many parents", []string{"record"}, inFile(strings.Repeat("a.", 17) + "record=1"), []string{"1 to 16 parents"}},
+		{"a name that is a byte too long", []string{"record"}, inFile(strings.Repeat("a", maxExpiryName-len("record")) + ".record=1"), []string{"512 bytes"}},
 		{"a name of a kilobyte", []string{"record"}, inFile(strings.Repeat("a", 1024) + ".record=1"), []string{"512 bytes"}},
 		{"both spellings with different values", []string{"record"}, inFile("blog.articles.record=600", "blog_articles_record=500"),
 			[]string{"freshet.ini:1", "blog.articles.record_cache_expires_seconds = 600", "freshet.ini:2", "blog_articles_record_cache_expires_seconds = 500"}},
@@ -169,6 +176,7 @@ func TestExpiresWarnsOfReadings(t *testing.T) {
 		{"dots need no warning", []string{"record"}, inFile("record=1", "blog.articles.record=2", "blog_articles.record=3"), ""},
 		{"one parent has one reading", []string{"record"}, inFile("blog_record=1"), ""},
 		{"the environment has no other spelling", []string{"record"}, inEnviron("BLOG_ARTICLES_RECORD=1"), ""},
+		{"one variable for one setting", []string{"record"}, append(inFile("blog.record=1"), inEnviron("BLOG_RECORD=2")...), ""},
 		{"underscores between parents", []string{"record"}, inFile("blog_articles_record=1"), "blog_articles_record_cache_expires_seconds applies to each"},
 		{"a longer resource", []string{"user", "blog_user"}, inEnviron("BLOG_USER=1"), "of the resource blog_user, not of user"},
 		{"one variable for two settings", []string{"record"},
@@ -190,7 +198,7 @@ func TestExpiresWarnsOfReadings(t *testing.T) {
 
 func TestExpiresWithoutSettings(t *testing.T) {
 	for _, x := range []*Expires{nil, {}} {
-		if _, ok := x.Lookup("record", []string{"blog"}); ok || x.Knows("record") || x.Warnings() != nil {
+		if _, ok := x.Lookup("record", []string{"blog"}); ok || x.Knows("record") || x.Sets("record") || x.Warnings() != nil {
 			t.Errorf("%v claims to have settings", x)
 		}
 	}
@@ -203,6 +211,48 @@ func TestExpiresKnowsWhatWasDeclared(t *testing.T) {
 	}
 	if !x.Knows("record") || x.Knows("recrod") {
 		t.Error("only record was declared")
+	}
+}
+
+func TestExpiresNamesOfResources(t *testing.T) {
+	for _, name := range []string{"a", "z", "A", "Z", "0", "9", "m-_", "azAZ09-_", "0az", strings.Repeat("a", maxResource)} {
+		if _, err := NewExpires([]string{name}); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	for _, name := range []string{"", "-a", "_a", "a.b", "a b", "a/b", "a:b", "a@b", "a[b", "a`b", "a{b", "é", strings.Repeat("a", maxResource+1)} {
+		if _, err := NewExpires([]string{name}); err == nil || !strings.Contains(err.Error(), "up to 64 letters") {
+			t.Errorf("%q: %v, want an error that says what is allowed", name, err)
+		}
+	}
+}
+
+// Where no setting names a resource, an advisor may ask for one.
+func TestExpiresSets(t *testing.T) {
+	for _, c := range []struct {
+		story    string
+		settings []ExpirySetting
+		want     bool
+	}{
+		{"none", nil, false},
+		{"one of another resource", inFile("page=1", "blog.page=2"), false},
+		{"one for everything", inFile("record=1"), true},
+		{"one that turns it off", inFile("record=0"), true},
+		{"one under a parent", inFile("blog.record=1"), true},
+		{"one with underscores", inFile("blog_record=1"), true},
+		{"one in the environment", inEnviron("RECORD=1"), true},
+		{"one in the environment, under a parent", inEnviron("BLOG_RECORD=1"), true},
+	} {
+		x, err := NewExpires([]string{"record", "page"}, c.settings...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := x.Sets("record"); got != c.want {
+			t.Errorf("%s: %t, want %t", c.story, got, c.want)
+		}
+		if x.Sets("recrod") {
+			t.Errorf("%s: and a resource that was not declared", c.story)
+		}
 	}
 }
 

@@ -26,10 +26,14 @@ type ExpirySetting struct {
 	Origin string
 }
 
-const maxExpiryName = 512
+// maxExpiryName and maxResource are the greatest lengths in bytes of a setting's name and of a resource's.
+const (
+	maxExpiryName = 512
+	maxResource   = 64
+)
 
-// NewExpires holds settings for the declared resources, whose names are made of letters, digits, hyphens
-// and underscores. A name with underscores can often be read in more than one way. Then the longest
+// NewExpires holds settings for the declared resources, whose names are made of up to 64 letters, digits,
+// hyphens and underscores. A name with underscores can often be read in more than one way. Then the longest
 // resource that ends the name is the one meant, and the parents before it are whichever a request has,
 // when their names joined by underscores give that text; [Expires.Warnings] says so.
 //
@@ -60,7 +64,7 @@ type expiresBuilder struct {
 
 func (b *expiresBuilder) declare(resource string) {
 	if !isResource(resource) {
-		b.refuse("resource %q: allowed are letters, digits, - and _, beginning with a letter or a digit", resource)
+		b.refuse("resource %q: allowed are up to %d letters, digits, - and _, beginning with a letter or a digit", resource, maxResource)
 		return
 	}
 	for _, other := range b.declared {
@@ -106,7 +110,7 @@ func (b *expiresBuilder) addExact(name string, set expiry) {
 	parents = parents[:len(parents)-1]
 	l := b.x.resources[resource]
 	if l == nil {
-		if last, mixed, ok := b.read(resource, false); ok && last != "" {
+		if _, mixed, ok := b.read(resource, false); ok {
 			b.refuse("%s: %s has both dots and underscores between its parts: write %s.%s%s",
 				set.origin, set.name, strings.TrimSuffix(name, "_"+mixed), mixed, ExpirySuffix)
 			return
@@ -283,5 +287,5 @@ func isResource(name string) bool {
 			return false
 		}
 	}
-	return name != "" && len(name) <= 64
+	return name != "" && len(name) <= maxResource
 }
