@@ -25,6 +25,7 @@ type exchange struct {
 	quiet    bool          // no mount: it looks on for Changes
 	indexed  bool          // the primary key holds an index of variants
 	missed   policy.Fwd    // why nothing was found
+	freed    bool          // the run that it waited for was out of time, so that its key is free
 
 	seen    uint64         // how many fills had ended before the store was asked
 	flight  string         // the key under which requests for the same response collapse
@@ -34,7 +35,6 @@ type exchange struct {
 	waits   *time.Time     // since when it waits for others' responses, if it does
 
 	outside policy.Outside // what handlers outside have put into the client's header
-	freed   bool           // the run that it waited for was out of time, so that its key is free
 	leading *run           // the handler's run that answers this request, if one does
 }
 
