@@ -9,65 +9,6 @@ import (
 	"time"
 )
 
-func TestParseURL(t *testing.T) {
-	for _, tt := range []struct {
-		url  string
-		want Config
-	}{
-		{"file:///var/cache/app", Config{Path: "/var/cache/app"}},
-		{"file://localhost/var/cache/app", Config{Path: "/var/cache/app"}},
-		{"file:///var/cache/a%20b%23", Config{Path: "/var/cache/a b#"}},
-		{"file:///c?max_bytes=1048576", Config{Path: "/c", MaxBytes: 1 << 20}},
-		{"file:///c?max_bytes=2048KiB&max_value=1MiB&fsync=true", Config{Path: "/c", MaxBytes: 2 << 20, MaxValue: 1 << 20, Fsync: true}},
-		{"file:///c?max_bytes=10GiB&fsync=false", Config{Path: "/c", MaxBytes: 10 << 30}},
-	} {
-		if got, err := ParseURL(tt.url); err != nil || got != tt.want {
-			t.Errorf("ParseURL(%q) = %+v, %v; want %+v", tt.url, got, err, tt.want)
-		}
-	}
-}
-
-func TestWrongURLs(t *testing.T) {
-	for url, want := range map[string]string{
-		"":                                    `the scheme is "";`,
-		"redis:///x":                          `the scheme is "redis"; want file`,
-		"file:":                               "the path of the folder is missing",
-		"file://":                             "the path of the folder is missing",
-		"file:///":                            "the root of the file system",
-		"file:///..":                          "the root of the file system",
-		"file:cache":                          `path "cache" is not absolute; want three slashes`,
-		"file://cache/app":                    `"cache" stands where a host does`,
-		"file://10.0.0.1/app":                 `"10.0.0.1" stands where a host does`,
-		"file://me:secret@localhost/app":      "no user and no password",
-		"file://me:secret@[/app":              "the URL cannot be read",
-		"file:///app#x":                       `fragment "x"`,
-		"file:///app%00b":                     "is not absolute",
-		"file:///app?size=1":                  `unknown option "size"; there are max_bytes, max_value, fsync`,
-		"file:///app?Fsync=true":              `unknown option "Fsync"`,
-		"file:///app?fsync=true&fsync=true":   "option fsync is given 2 times",
-		"file:///app?fsync=yes":               "option fsync=yes: want true or false",
-		"file:///app?fsync":                   "option fsync=: want true or false",
-		"file:///app?max_bytes=":              "option max_bytes=: want a whole number",
-		"file:///app?max_bytes=0":             "want a whole number of bytes above 0",
-		"file:///app?max_bytes=-1":            "option max_bytes=-1: want",
-		"file:///app?max_bytes=1.5GiB":        "option max_bytes=1.5GiB: want",
-		"file:///app?max_bytes=1GB":           "option max_bytes=1GB: want",
-		"file:///app?max_bytes=9999999999GiB": "option max_bytes=9999999999GiB: want",
-		"file:///app?max_bytes=1048575":       "max_bytes is 1048575; want 1MiB at least",
-		"file:///app?max_bytes=1MiB&max_value=524289": "max_value is 524289; want 1 at least, and at most half of max_bytes, which is 1048576",
-		"file:///app?max_value=1GiB":                  "max_value is 1073741824",
-		"file:///app?a=%zz":                           "the options cannot be read",
-	} {
-		_, err := ParseURL(url)
-		switch {
-		case err == nil:
-			t.Errorf("ParseURL(%q) without an error", url)
-		case !strings.HasPrefix(err.Error(), "filestore: ") || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret"):
-			t.Errorf("ParseURL(%q): %v; want filestore: …%s, and no password", url, err, want)
-		}
-	}
-}
-
 func TestDefaults(t *testing.T) {
 	for _, tt := range []struct{ given, want Config }{
 		{Config{Path: "/a"}, Config{Path: "/a", MaxBytes: 1 << 30, MaxValue: 100 << 20}},

@@ -182,6 +182,3 @@ func (b *Backend) prepare(ctx context.Context) error {
 	}
 	return nil
 }
-
-// MaxValue implements [store.ValueLimited].
-func (b *Backend) MaxValue() int64 { return b.config.MaxValue }

@@ -1,64 +1,11 @@
 package filestore
 
 import (
-	"context"
 	"errors"
-	"math"
 	"os"
 	"syscall"
 	"time"
-
-	"github.com/freshet-go/freshet/store"
 )
-
-// Get implements [store.Backend].
-func (b *Backend) Get(ctx context.Context, key string) ([]byte, error) {
-	if err := b.begin(ctx, "get", key); err != nil {
-		return nil, err
-	}
-	f := b.folderOf(key)
-	value, _, err := b.read(f, key, math.MaxInt64)
-	if err != nil {
-		return nil, missing("get", key, err)
-	}
-	return value, nil
-}
-
-// Exists implements [store.Backend]. It reads the value, so that it says what Get would.
-func (b *Backend) Exists(ctx context.Context, key string) (bool, error) {
-	if err := b.begin(ctx, "exists", key); err != nil {
-		return false, err
-	}
-	_, _, err := b.read(b.folderOf(key), key, math.MaxInt64)
-	if err == errAbsent {
-		return false, nil
-	}
-	return err == nil, fail("exists", key, err)
-}
-
-// TTL implements [store.TTLer], to the millisecond.
-func (b *Backend) TTL(ctx context.Context, key string) (time.Duration, error) {
-	if err := b.begin(ctx, "ttl", key); err != nil {
-		return 0, err
-	}
-	_, h, err := b.read(b.folderOf(key), key, int64(headerLen+len(key)))
-	if err != nil {
-		return 0, missing("ttl", key, err)
-	}
-	left := h.expires - time.Now().UnixMilli()
-	return time.Duration(min(max(left, 1), math.MaxInt64/1_000_000)) * time.Millisecond, nil
-}
-
-// errAbsent says that there is no value under a key.
-var errAbsent = errors.New("absent")
-
-// missing is the error of an operation that needs a value.
-func missing(op, key string, err error) error {
-	if err == errAbsent {
-		return store.ErrNotFound
-	}
-	return fail(op, key, err)
-}
 
 // read returns the value under key, or what its file's first most bytes tell of it, or errAbsent. What is no value of key's is removed.
 func (b *Backend) read(f *folder, key string, most int64) (value []byte, h header, err error) {

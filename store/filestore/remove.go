@@ -3,26 +3,10 @@ package filestore
 import (
 	"context"
 	"errors"
-	"iter"
 	"os"
-	"strings"
 	"syscall"
 	"time"
-
-	"github.com/freshet-go/freshet/store"
 )
-
-// Delete implements [store.Backend].
-func (b *Backend) Delete(ctx context.Context, key string) (existed bool, err error) {
-	if err := b.begin(ctx, "delete", key); err != nil {
-		return false, err
-	}
-	f := b.folderOf(key)
-	_, _, err = b.read(f, key, int64(headerLen+len(key)))
-	removed, failed := b.remove(f, key)
-	b.tell(time.Millisecond)
-	return removed && err == nil, fail("delete", key, failed)
-}
 
 // remove removes whatever is under key, and tells whether anything was.
 func (b *Backend) remove(f *folder, key string) (bool, error) {
@@ -74,35 +58,6 @@ func (b *Backend) discard(f *folder, key string, judged identity) bool {
 		f.forget(key, true)
 	}
 	return true
-}
-
-// Expire implements [store.Expirer]. It writes the file's header in place: whoever reads it at that very moment finds
-// a damaged one, waits for the lock that is held meanwhile, and reads again.
-func (b *Backend) Expire(ctx context.Context, key string, ttl time.Duration) (existed bool, err error) {
-	if ttl <= 0 {
-		return b.Delete(ctx, key)
-	}
-	if err := b.begin(ctx, "expire", key); err != nil {
-		return false, err
-	}
-	f := b.folderOf(key)
-	if err := f.real(); err != nil {
-		return false, fail("expire", key, err)
-	}
-	dir, err := b.openFolder(f)
-	if err != nil {
-		return false, fail("expire", key, err)
-	}
-	defer dir.Close()
-	lock(ctx, dir, true, lockPatience)
-	err = b.peek(f, key)
-	if err == nil {
-		err = b.rewrite(f, key, deadline(time.Now(), ttl))
-	}
-	if err == errAbsent {
-		return false, nil
-	}
-	return err == nil, fail("expire", key, err)
 }
 
 // peek tells, by an error, that there is no value under a key, by its header. It removes nothing.
@@ -158,102 +113,4 @@ func (b *Backend) rewrite(f *folder, key string, expires int64) error {
 		return b.fsync(file)
 	}
 	return nil
-}
-
-// Flush implements [store.Flusher]. It reads the names of all files.
-func (b *Backend) Flush(ctx context.Context, prefix string) (removed int64, err error) {
-	if prefix == "" {
-		return 0, store.ErrFlushEverything
-	}
-	for _, f := range b.folders {
-		keys, err := b.keys(ctx, "flush", f, prefix)
-		if err != nil {
-			return removed, err
-		}
-		for _, key := range keys {
-			alive := !b.ended(f, key)
-			gone, err := b.remove(f, key)
-			if err != nil {
-				return removed, fail("flush", key, err)
-			}
-			if gone && alive {
-				removed++
-			}
-		}
-	}
-	b.tell(lockPatience)
-	return removed, nil
-}
-
-// List implements [store.Lister]. It reads the names of all files, and no file.
-func (b *Backend) List(ctx context.Context, prefix string) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		for _, f := range b.folders {
-			keys, err := b.keys(ctx, "list", f, prefix)
-			if err != nil {
-				yield("", err)
-				return
-			}
-			for _, key := range keys {
-				if !b.ended(f, key) && !yield(key, nil) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// keys returns the keys in a folder that begin with prefix.
-func (b *Backend) keys(ctx context.Context, op string, f *folder, prefix string) ([]string, error) {
-	if err := b.open(ctx, op, ""); err != nil {
-		return nil, err
-	}
-	if err := f.real(); err != nil {
-		return nil, fail(op, "", err)
-	}
-	names, err := readNames(f.path)
-	if err != nil {
-		return nil, fail(op, "", err)
-	}
-	keys := names[:0]
-	for _, name := range names {
-		if key, ok := keyOf(name); ok && strings.HasPrefix(key, prefix) {
-			keys = append(keys, key)
-		}
-	}
-	return keys, nil
-}
-
-// readNames returns the names in a folder: none when it is missing.
-func readNames(path string) ([]string, error) {
-	dir, err := os.OpenFile(path, os.O_RDONLY|onlyFolder, 0)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer dir.Close()
-	return dir.Readdirnames(-1)
-}
-
-// keyOf returns the key whose value is in a file of that name, if any.
-func keyOf(name string) (key string, ok bool) {
-	key, ok = strings.CutSuffix(name, mark)
-	return key, ok && store.CheckKey(key) == nil
-}
-
-// ended tells whether the value under a key is past its end, by what the folder tells of it, and, if that says so, by its header.
-func (b *Backend) ended(f *folder, key string) bool {
-	id, err := lookAt(f.file(key))
-	if err != nil {
-		return true
-	}
-	if !id.regular {
-		return true
-	}
-	if expiryHint(id) > time.Now().UnixMilli() {
-		return false
-	}
-	return b.peek(f, key) != nil
 }

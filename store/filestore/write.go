@@ -3,7 +3,6 @@ package filestore
 import (
 	"context"
 	"errors"
-	"fmt"
 	"hash/crc32"
 	"math/rand/v2"
 	"os"
@@ -12,44 +11,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/freshet-go/freshet/store"
 )
 
 // lockPatience is how long a lock on a folder is waited for. Whoever has one holds it for microseconds, unless it was
 // stopped in the middle; then we go on without, at worst at the price of a value that is not there.
 const lockPatience = 50 * time.Millisecond
-
-// Set implements [store.Backend]. After an error there is no value under key, unless that could not be
-// removed either.
-func (b *Backend) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
-	if err := b.begin(ctx, "set", key); err != nil {
-		return err
-	}
-	f := b.folderOf(key)
-	if ttl <= 0 {
-		_, err := b.remove(f, key)
-		return fail("set", key, err)
-	}
-	if size := int64(len(value)); size > b.config.MaxValue {
-		err := fmt.Errorf("%w: %d bytes; max_value allows %d", store.ErrTooLarge, size, b.config.MaxValue)
-		_, failed := b.remove(f, key)
-		return refuse("set", key, errors.Join(err, failed))
-	}
-	size := onDisk(int64(headerLen + len(key) + len(value)))
-	b.count.reserved.Add(size)
-	defer b.count.reserved.Add(-size)
-	err := b.makeRoom(ctx)
-	if err == nil {
-		err = b.write(f, key, value, time.Now(), ttl)
-	}
-	if err != nil {
-		b.remove(f, key)
-		return fail("set", key, err)
-	}
-	b.tell(time.Millisecond)
-	return nil
-}
 
 // write puts a value into a file of its own and gives that the key's name.
 func (b *Backend) write(f *folder, key string, value []byte, now time.Time, ttl time.Duration) error {

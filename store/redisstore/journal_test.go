@@ -203,20 +203,6 @@ func TestAJournalsPrefixIsChecked(t *testing.T) {
 	wantError(t, err, store.Permanent)
 }
 
-// Names and marks of every kind are the same after having been in the server; storetest tests the journal with
-// the common ones.
-func FuzzMark(f *testing.F) {
-	f.Add(uint8(0), "name", true)
-	f.Add(uint8(3), "", false)
-	f.Fuzz(func(t *testing.T, kind uint8, name string, soft bool) {
-		m := store.Mark{Kind: store.MarkKind(kind % 4), Name: name, Soft: soft}
-		if got := decodeMark(encodeMark(m)); got != m {
-			t.Errorf("%+v became %+v", m, got)
-		}
-		decodeMark(name) // does not panic
-	})
-}
-
 // follow watches from number until the test ends, and passes on what it hears. An error fails the test.
 func follow(t *testing.T, j store.Journal, from uint64) <-chan store.Numbered {
 	t.Helper()
