@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"time"
+
+	"github.com/freshet-go/freshet/store/internal/keys"
 )
 
 // Backend keeps bytes. It is what a driver implements, and all that a custom one needs: [New] makes a
@@ -72,52 +74,29 @@ const (
 )
 
 // MaxPrefix is how long Options.Prefix may be, in bytes.
-const MaxPrefix = maxBackendKey - 2*sha256.Size
+const MaxPrefix = keys.MaxLen - 2*sha256.Size
 
-const maxBackendKey = 200
-
-// CheckPrefix says what is wrong with a prefix, if anything. Whoever takes one from settings asks
-// before New does.
+// CheckPrefix returns an error that says what is wrong with a prefix, or nil. Programs that read one from settings call
+// it before they call New.
 func CheckPrefix(prefix string) error {
 	if len(prefix) > MaxPrefix {
 		return fmt.Errorf("store: prefix %.40q… has %d bytes; at most %d are allowed", prefix, len(prefix), MaxPrefix)
 	}
-	for _, c := range []byte(prefix) {
-		if !keyByte(c) {
-			return fmt.Errorf("store: prefix %q contains %q; letters, digits and the characters _ . : - are allowed", prefix, c)
-		}
+	if c, found := keys.Strange(prefix); found {
+		return fmt.Errorf("store: prefix %q contains %q; %s", prefix, c, keys.Allowed)
 	}
 	return nil
 }
 
-// CheckKey says what is wrong with a backend's key, if anything, for backends to refuse it: it must be 1 to
-// 200 bytes of [A-Za-z0-9_.:-]. Its text shows nothing of the key but a single byte.
-func CheckKey(key string) error {
-	if len(key) == 0 || len(key) > maxBackendKey {
-		return fmt.Errorf("a key of %d bytes; 1 to %d are allowed", len(key), maxBackendKey)
-	}
-	for i := range len(key) {
-		if !keyByte(key[i]) {
-			return fmt.Errorf("a key that contains %q; letters, digits and the characters _ . : - are allowed", key[i])
-		}
-	}
-	return nil
-}
-
-func keyByte(c byte) bool { return keyBytes[c] }
-
-var keyBytes = func() (allowed [256]bool) {
-	for _, c := range []byte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:-") {
-		allowed[c] = true
-	}
-	return allowed
-}()
+// CheckKey returns an error that says what is wrong with a backend's key, or nil: a key is 1 to 200 bytes of
+// [A-Za-z0-9_.:-]. Backends refuse others. The error shows nothing of the key but a single byte.
+func CheckKey(key string) error { return keys.Check(key) }
 
 // BackendKey is the key that a Store made with that prefix uses in its Backend: short, and of
 // characters that fit all of them. Keys that differ never share one, as far as anyone knows of
 // SHA-256; the whole key is compared on reading all the same.
 func BackendKey(prefix, key string) string {
 	sum := sha256.Sum256([]byte(key))
-	b := make([]byte, 0, maxBackendKey)
+	b := make([]byte, 0, keys.MaxLen)
 	return string(hex.AppendEncode(append(b, prefix...), sum[:]))
 }
