@@ -70,7 +70,12 @@ var rooms = []room{
 		reason: "store/open is the only place that imports every driver; it reads settings, and belongs below the engine",
 	},
 	{
-		pattern: "store/*store", ours: []string{"store", "internal/deadline"}, vendors: 1,
+		pattern: "store/internal/*", ours: []string{"store", "store/internal/*"},
+		reason: "what drivers have in common knows the contract in store and no driver: who writes another one gets " +
+			"no vendor's client with it",
+	},
+	{
+		pattern: "store/*store", ours: []string{"store", "store/internal/*", "internal/deadline"}, vendors: 1,
 		reason: "a keeper knows the contract in store and one vendor's client: not what HTTP says, not the " +
 			"engine, and no other keeper (one that wraps another takes an interface of store)",
 	},
@@ -344,6 +349,11 @@ func TestBrokenImportRulesAreSeen(t *testing.T) {
 		{"store", module + "/store/internal/keys", ""},
 		{"store", module + "/store/internal/fault", "nothing else of ours"},
 		{"store/internal/keys", module + "/store", "what a key may be"},
+		{"store/internal/fault", module + "/store " + module + "/store/internal/keys", ""},
+		{"store/internal/fault", module + "/store/redisstore", "no driver"},
+		{"store/internal/fault", "github.com/redis/go-redis/v9", "no driver"},
+		{"store/redisstore", module + "/store/internal/fault", ""},
+		{"middleware", module + "/store/internal/fault", "the standard library, store and policy alone"},
 		{"store", "github.com/redis/go-redis/v9", "only hashing and compression"},
 		{"store/storetest", module + "/store/memstore", "storetest"},
 		{"store/redisstore", "github.com/redis/go-redis/v9 github.com/redis/extra/hook", ""},

@@ -9,33 +9,25 @@ import (
 	"syscall"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/fault"
 )
 
-const name = "filestore"
+const driver = fault.Driver("filestore")
 
-// fail is the error of an operation on a key (which may be empty).
+// fail returns the error of an operation on a key, which may be empty, or nil if err is nil.
 func fail(op, key string, err error) error {
 	if err == nil {
 		return nil
 	}
-	var done *store.Error
-	if errors.As(err, &done) {
-		return err
-	}
-	return &store.Error{Backend: name, Op: op, Key: key, Kind: kindOf(err), Err: bare(err)}
+	return driver.Fail(op, key, kindOf(err), bare(err))
 }
 
-// refuse is the error of an operation that would fail each time.
-func refuse(op, key string, err error) error {
-	return &store.Error{Backend: name, Op: op, Key: key, Kind: store.Permanent, Err: err}
-}
-
-// errUnreadable wraps the errors of reading a file, for kindOf.
+// errUnreadable wraps an error of reading a file, for kindOf.
 type errUnreadable struct{ error }
 
 func (e errUnreadable) Unwrap() error { return e.error }
 
-// kindOf tells the kind of an error of the file system.
+// kindOf returns the kind of an error of the file system.
 func kindOf(err error) store.ErrorKind {
 	var unreadable errUnreadable
 	if errors.Is(err, syscall.EACCES) && errors.As(err, &unreadable) {
@@ -68,7 +60,7 @@ func kindOf(err error) store.ErrorKind {
 // errNotOurs says that something stands where a folder of ours should.
 var errNotOurs = errors.New("not a folder of ours: a file, a symbolic link or another user's")
 
-// bare takes the names of values' files out of an error: they are keys. It leaves the folder.
+// bare returns err without the name of a value's file, which is a key. It leaves the folder.
 func bare(err error) error {
 	var path *fs.PathError
 	var link *os.LinkError

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/fault"
 )
 
 // pathOf is where a key's value lies.
@@ -313,7 +314,7 @@ func TestKinds(t *testing.T) {
 		{on(syscall.ETIMEDOUT), store.Timeout},
 		{errBusy, store.Timeout},
 		{context.Canceled, store.Timeout},
-		{errClosed, store.Permanent},
+		{fault.ErrClosed, store.Permanent},
 		{errors.New("what nobody knows"), store.Unknown},
 	} {
 		if got := kindOf(tt.err); got != tt.want {

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/fault"
 )
 
 // Backend keeps values as files in a folder. It is safe for concurrent use, also together with others on the same
@@ -125,30 +126,26 @@ func (b *Backend) Close() error {
 	return nil
 }
 
-// begin says why an operation cannot be, if so: it is what each begins with.
+// begin returns why an operation on a key cannot begin, or nil. Each operation calls it first.
 func (b *Backend) begin(ctx context.Context, op, key string) error {
 	if err := b.open(ctx, op, key); err != nil {
 		return err
 	}
-	if err := store.CheckKey(key); err != nil {
-		return refuse(op, "", err)
-	}
-	return nil
+	return driver.CheckKey(op, key)
 }
 
+// open returns why an operation cannot begin, whatever its key, or nil.
 func (b *Backend) open(ctx context.Context, op, key string) error {
-	if err := ctx.Err(); err != nil {
+	if err := fault.Ended(ctx, nil); err != nil {
 		return fail(op, key, err)
 	}
 	select {
 	case <-b.done:
-		return refuse(op, key, errClosed)
+		return fail(op, key, fault.ErrClosed)
 	default:
 		return nil
 	}
 }
-
-var errClosed = fmt.Errorf("the backend is closed: %w", os.ErrClosed)
 
 // folderOf returns the folder of a key: one of 256, by FNV-1a.
 func (b *Backend) folderOf(key string) *folder {

@@ -22,9 +22,6 @@ const (
 	magic     = "FRSH\x01\x00"
 )
 
-// maxKey is the length of the longest key that a Backend takes, in bytes; see store.CheckKey.
-const maxKey = 200
-
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Why a file is not a value under a key. All are a miss.

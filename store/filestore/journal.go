@@ -60,20 +60,18 @@ func (j *journal) folder() string { return j.b.config.Path + "/" + journalsName 
 func (j *journal) path() string   { return j.folder() + "/" + j.prefix + mark }
 func (j *journal) head() uint64   { return j.begun.base + uint64(len(j.marks)) }
 
-// begin says why an operation cannot be, if so.
+// begin returns why an operation cannot begin, or nil.
 func (j *journal) begin(ctx context.Context, op string) error {
-	if j.prefix != "" {
-		return j.b.begin(ctx, op, j.prefix)
+	if err := j.b.open(ctx, op, j.prefix); err != nil {
+		return err
 	}
-	return j.b.open(ctx, op, "")
+	return driver.CheckPrefix(op, j.prefix)
 }
 
 // Append implements [store.Journal].
 func (j *journal) Append(ctx context.Context, what ...store.Mark) (uint64, error) {
-	for _, m := range what {
-		if err := m.Validate(); err != nil {
-			return 0, refuse("append", j.prefix, err)
-		}
+	if err := driver.CheckMarks("append", j.prefix, what); err != nil {
+		return 0, err
 	}
 	if len(what) == 0 {
 		_, head, _, err := j.since(ctx, "append", ^uint64(0))

@@ -32,11 +32,11 @@ type leaseRecord struct {
 
 // TryLock implements [store.Locker].
 func (b *Backend) TryLock(ctx context.Context, name string, ttl time.Duration) (store.Lease, bool, error) {
-	if err := b.begin(ctx, "lock", name); err != nil {
+	if err := b.open(ctx, "lock", name); err != nil {
 		return nil, false, err
 	}
-	if ttl <= 0 {
-		return nil, false, refuse("lock", name, errors.New("the lease's lifetime is "+ttl.String()+"; want more than 0"))
+	if err := driver.CheckLease("lock", name, ttl); err != nil {
+		return nil, false, err
 	}
 	l := &lease{b: b, name: name}
 	rand.Read(l.token[:])

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/keys"
 )
 
 // Flush implements [store.Flusher]. It reads the names of all files.
@@ -91,7 +92,7 @@ func readNames(path string) ([]string, error) {
 // keyOf returns the key whose value is in a file of that name, if any.
 func keyOf(name string) (key string, ok bool) {
 	key, ok = strings.CutSuffix(name, mark)
-	return key, ok && store.CheckKey(key) == nil
+	return key, ok && keys.Valid(key)
 }
 
 // ended tells whether the value under a key is past its end, by what the folder tells of it, and, if that says so, by its header.

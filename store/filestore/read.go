@@ -5,6 +5,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/freshet-go/freshet/store/internal/keys"
 )
 
 // read returns the value under key, or what its file's first most bytes tell of it, or errAbsent. What is no value of key's is removed.
@@ -43,7 +45,7 @@ func (b *Backend) read(f *folder, key string, most int64) (value []byte, h heade
 }
 
 // largest is how large a value's file can be.
-func (b *Backend) largest() int64 { return headerLen + maxKey + b.config.MaxValue }
+func (b *Backend) largest() int64 { return headerLen + keys.MaxLen + b.config.MaxValue }
 
 // real says whether there is a folder, and not a link to one; what is not there at all is no error.
 func (f *folder) real() error {

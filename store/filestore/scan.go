@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 	"time"
+
+	"github.com/freshet-go/freshet/store/internal/fault"
 )
 
 // How the folder is kept in order: other processes are told and heard every second; what has ended is removed every
@@ -102,7 +104,7 @@ func (b *Backend) rescan(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-b.done:
-		return errClosed
+		return fault.ErrClosed
 	}
 }
 

@@ -73,7 +73,7 @@ func (b *Backend) Set(ctx context.Context, key string, value []byte, ttl time.Du
 	if size := int64(len(value)); size > b.config.MaxValue {
 		err := fmt.Errorf("%w: %d bytes; max_value allows %d", store.ErrTooLarge, size, b.config.MaxValue)
 		_, failed := b.remove(f, key)
-		return refuse("set", key, errors.Join(err, failed))
+		return driver.Refuse("set", key, "%w", errors.Join(err, failed))
 	}
 	size := onDisk(int64(headerLen + len(key) + len(value)))
 	b.count.reserved.Add(size)

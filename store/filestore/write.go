@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/freshet-go/freshet/store/internal/keys"
 )
 
 // lockPatience is how long a lock on a folder is waited for. Whoever has one holds it for microseconds, unless it was
@@ -57,7 +59,7 @@ func (b *Backend) write(f *folder, key string, value []byte, now time.Time, ttl 
 // small is up to how many bytes a value is written together with its header, from a buffer.
 const small = 64 << 10
 
-var buffers = sync.Pool{New: func() any { b := make([]byte, 0, headerLen+maxKey+small); return &b }}
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, headerLen+keys.MaxLen+small); return &b }}
 
 func fill(temp *os.File, key string, value []byte, h header) error {
 	buffer := buffers.Get().(*[]byte)

@@ -7,6 +7,8 @@ import (
 	"syscall"
 
 	"github.com/bradfitz/gomemcache/memcache"
+
+	"github.com/freshet-go/freshet/store/internal/fault"
 )
 
 // call lets f ask the server of key, within the time of ctx. What the server said of the item itself it returns as
@@ -38,7 +40,7 @@ const (
 func (b *Backend) exchange(ctx context.Context, again repeat, f func(*memcache.Client) error) error {
 	l := b.lanes.begin(ctx)
 	if l == nil {
-		return errClosed
+		return fault.ErrClosed
 	}
 	err := f(l.client)
 	if err != nil && again == repeated && hungUp(err) && l.wasStale() {

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/freshet-go/freshet/store/internal/keys"
 )
 
 // Oversize says what happens to a value that is greater than an item may be.
@@ -62,7 +64,7 @@ const (
 )
 
 // room is how many bytes of a value fit an item.
-func (c Config) room() int { return c.MaxItemSize - itemNotes - maxKey - maxDerived - endSize }
+func (c Config) room() int { return c.MaxItemSize - itemNotes - keys.MaxLen - maxDerived - endSize }
 
 // complete returns c with the defaults in it, or says what is wrong.
 func (c Config) complete() (Config, error) {
@@ -94,7 +96,7 @@ func (c Config) complete() (Config, error) {
 }
 
 func wrong(option string, value any, allowed string) error {
-	return fmt.Errorf("%s: option %s: %.100q is not allowed; %s", name, option, fmt.Sprint(value), allowed)
+	return fmt.Errorf("%s: option %s: %.100q is not allowed; %s", driver, option, fmt.Sprint(value), allowed)
 }
 
 // addresses returns the servers as host:port, each once.
@@ -103,10 +105,10 @@ func addresses(servers []string) ([]string, error) {
 	for _, s := range servers {
 		address, err := address(s)
 		if err != nil {
-			return nil, fmt.Errorf("%s: server %.100q: %w; host:port, host and [IPv6]:port are allowed", name, s, err)
+			return nil, fmt.Errorf("%s: server %.100q: %w; host:port, host and [IPv6]:port are allowed", driver, s, err)
 		}
 		if slices.Contains(all, address) {
-			return nil, fmt.Errorf("%s: server %.100q is named twice", name, s)
+			return nil, fmt.Errorf("%s: server %.100q is named twice", driver, s)
 		}
 		all = append(all, address)
 	}

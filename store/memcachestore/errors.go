@@ -11,43 +11,36 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/fault"
 )
 
-var errClosed = errors.New("the backend is closed")
+const driver = fault.Driver("memcachestore")
 
-// isError tells a store.Error from what the client says of an item.
-func isError(err error) bool {
-	var e *store.Error
-	return errors.As(err, &e)
-}
-
-// refuse is the error of a call that no server was asked for.
-func (b *Backend) refuse(op, key, format string, a ...any) error {
-	return &store.Error{Backend: name, Op: op, Key: key, Kind: store.Permanent, Err: fmt.Errorf(format, a...)}
-}
-
-// failed is the error of a call that ended with err at a server.
+// failed returns the error of a call that ended with err at a server.
 func (b *Backend) failed(ctx context.Context, op, key string, s *server, err error) error {
-	if isError(err) {
+	if fault.Made(err) {
 		return err
 	}
 	kind, cause := b.judge(ctx, err)
-	return &store.Error{Backend: name, Op: op, Key: key, Kind: kind, Err: fmt.Errorf("server %s: %w", s, cause)}
+	return driver.Fail(op, key, kind, fmt.Errorf("server %s: %w", s, cause))
 }
 
-// judge tells the kind of an error, and what of it may be shown.
+// judge returns the kind of an error, and what of it may be shown.
 func (b *Backend) judge(ctx context.Context, err error) (store.ErrorKind, error) {
+	if errors.Is(err, fault.ErrClosed) || b.lanes.done.Err() != nil {
+		return store.Permanent, fault.ErrClosed
+	}
 	var late *memcache.ConnectTimeoutError
+	if errors.As(err, &late) {
+		err = &noConnectionError{b.config.DialTimeout}
+	}
+	if ended := fault.Ended(ctx, err); ended != nil {
+		return store.Timeout, ended
+	}
 	var hint hinted
 	switch {
-	case errors.Is(err, errClosed), b.lanes.done.Err() != nil:
-		return store.Permanent, errClosed
-	case ctx.Err() != nil:
-		return store.Timeout, fmt.Errorf("%w: %w", ctx.Err(), context.Cause(ctx))
-	case passed(ctx) && (errors.As(err, &late) || store.KindOfCause(err) == store.Timeout):
-		return store.Timeout, context.DeadlineExceeded // the context's own timer is a little late
-	case errors.As(err, &late):
-		return store.Timeout, fmt.Errorf("no connection within %v", b.config.DialTimeout)
+	case late != nil:
+		return store.Timeout, err
 	case errors.Is(err, errBusy):
 		return store.Transient, err
 	case errors.As(err, &hint):
@@ -62,16 +55,16 @@ func (b *Backend) judge(ctx context.Context, err error) (store.ErrorKind, error)
 		return kind, fmt.Errorf("no answer within %v: %w", b.config.Timeout, err)
 	}
 	if errors.Is(err, net.ErrClosed) {
-		return kind, errClosed
+		return kind, fault.ErrClosed
 	}
 	return kind, err
 }
 
-// passed tells whether ctx's deadline has come.
-func passed(ctx context.Context) bool {
-	end, ok := ctx.Deadline()
-	return ok && !time.Now().Before(end)
-}
+// noConnectionError says that no connection was made in time.
+type noConnectionError struct{ within time.Duration }
+
+func (e *noConnectionError) Error() string { return fmt.Sprintf("no connection within %v", e.within) }
+func (e *noConnectionError) Timeout() bool { return true }
 
 // hinted is an answer of the server with what the reader can do about it.
 type hinted struct {

@@ -61,24 +61,15 @@ func (j *journal) key(what string) string { return journalKeys + j.prefix + "~" 
 
 func (j *journal) recordKey(number uint64) string { return j.key(strconv.FormatUint(number, 10)) }
 
-func (j *journal) check(op string) error {
-	if len(j.prefix) > maxKey || !plain(j.prefix) {
-		return j.backend.refuse(op, j.prefix, "the prefix must have at most %d letters, digits and _ . : -", maxKey)
-	}
-	return nil
-}
-
 // Append implements [store.Journal]. A mark whose name does not fit an item becomes one that covers
 // everything.
 func (j *journal) Append(ctx context.Context, what ...store.Mark) (uint64, error) {
 	const op = "journal append"
-	if err := j.check(op); err != nil {
+	if err := driver.CheckPrefix(op, j.prefix); err != nil {
 		return 0, err
 	}
-	for _, m := range what {
-		if err := m.Validate(); err != nil {
-			return 0, j.backend.refuse(op, j.prefix, "%w", err)
-		}
+	if err := driver.CheckMarks(op, j.prefix, what); err != nil {
+		return 0, err
 	}
 	h, err := j.head(ctx, op)
 	if err != nil || len(what) == 0 {
@@ -122,8 +113,7 @@ func (j *journal) count(ctx context.Context, op string, h *head, n int) (last ui
 }
 
 func (j *journal) lostAgain(op string) error {
-	return &store.Error{Backend: name, Op: op, Key: j.prefix, Kind: store.Transient,
-		Err: errors.New("the server loses the journal's number as soon as it is set")}
+	return driver.Fail(op, j.prefix, store.Transient, errors.New("the server loses the journal's number as soon as it is set"))
 }
 
 // write puts a record where nothing is. If something is, a reader has given the number up, and told others to
@@ -152,7 +142,7 @@ func (j *journal) head(ctx context.Context, op string) (h head, err error) {
 		if err == nil {
 			h.generation = item.Flags
 			if h.number, err = strconv.ParseUint(string(item.Value), 10, 64); err != nil {
-				return head{}, j.backend.refuse(op, j.prefix, "the journal's number is not a number: another program has written there")
+				return head{}, driver.Refuse(op, j.prefix, "the journal's number is not a number: another program has written there")
 			}
 			j.saw(h.number)
 			return h, nil
@@ -203,7 +193,7 @@ func raise(a *atomic.Uint64, to uint64) {
 // Since implements [store.Journal].
 func (j *journal) Since(ctx context.Context, number uint64) ([]store.Numbered, uint64, error) {
 	const op = "journal since"
-	if err := j.check(op); err != nil {
+	if err := driver.CheckPrefix(op, j.prefix); err != nil {
 		return nil, 0, err
 	}
 	j.saw(number)

@@ -9,6 +9,7 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/fault"
 )
 
 // leaseKeys begins the keys of leases.
@@ -27,11 +28,8 @@ type lease struct {
 // A server that restarts or needs the memory forgets the lease.
 func (b *Backend) TryLock(ctx context.Context, name string, ttl time.Duration) (store.Lease, bool, error) {
 	const op = "lock"
-	if err := b.checkKey(op, name); err != nil {
+	if err := driver.CheckLease(op, name, ttl); err != nil {
 		return nil, false, err
-	}
-	if ttl <= 0 {
-		return nil, false, b.refuse(op, name, "a lease for %v; more than 0 is wanted", ttl)
 	}
 	l := &lease{backend: b, name: name, token: make([]byte, 16), end: time.Now().Add(ttl)}
 	rand.Read(l.token)
@@ -46,7 +44,7 @@ func (b *Backend) TryLock(ctx context.Context, name string, ttl time.Duration) (
 	if err == nil {
 		return l, true, nil
 	}
-	if isError(err) {
+	if fault.Made(err) {
 		return nil, false, err
 	}
 	return nil, false, nil
@@ -58,7 +56,7 @@ func (l *lease) get(ctx context.Context, op string) (item *memcache.Item, err er
 		item, err = c.Get(leaseKeys + l.name)
 		return err
 	})
-	if isError(err) {
+	if fault.Made(err) {
 		return nil, err
 	}
 	if err != nil || !bytes.Equal(item.Value, l.token) {
@@ -79,7 +77,7 @@ func (l *lease) Unlock(ctx context.Context) (held bool, err error) {
 	}
 	item.Value, item.Expiration = nil, past
 	err = l.backend.call(ctx, op, item.Key, once, func(c *memcache.Client) error { return c.CompareAndSwap(item) })
-	if isError(err) {
+	if fault.Made(err) {
 		return false, err
 	}
 	return err == nil && inTime, nil

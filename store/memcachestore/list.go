@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/keys"
 )
 
 const (
@@ -79,7 +80,7 @@ func (b *Backend) keysOn(ctx context.Context, s *server, prefix string) (keys []
 // eachList asks a server for lists and gives them to f, which says whether there was anything new, until one is
 // whole.
 func (b *Backend) eachList(ctx context.Context, op string, s *server, prefix string, f func([]dumped) (anyNew bool, err error)) error {
-	if !plain(prefix) {
+	if !keys.Plain(prefix) {
 		return nil // no key has such a prefix
 	}
 	b.lanes.settle(ctx, s.address)
@@ -105,7 +106,7 @@ func (b *Backend) eachList(ctx context.Context, op string, s *server, prefix str
 // isValue tells whether a key on a server is that of a value, and not of a part of one, nor left there from a
 // time when there were other servers.
 func (b *Backend) isValue(s *server, k dumped) bool {
-	return plain(k.key) && b.servers.pick(k.key) == s
+	return keys.Plain(k.key) && b.servers.pick(k.key) == s
 }
 
 // alive tells whether a value that the server has has not ended. It asks only if that is in doubt.
@@ -264,7 +265,7 @@ func parseDumped(line string) (dumped, bool) {
 	word, rest, _ := strings.Cut(strings.TrimPrefix(line, "key="), " ")
 	key, err := url.PathUnescape(word)
 	own, _, _ := strings.Cut(key, "~")
-	if err != nil || own == "" || len(own) > maxKey || !plain(own) || own != key && !derived(key[len(own):]) {
+	if err != nil || !keys.Valid(own) || own != key && !derived(key[len(own):]) {
 		return dumped{}, false
 	}
 	word, _, _ = strings.Cut(strings.TrimPrefix(rest, "exp="), " ")

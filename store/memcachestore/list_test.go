@@ -14,6 +14,7 @@ import (
 
 	"github.com/freshet-go/freshet/internal/testserver"
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/keys"
 )
 
 // Not flush_all: others use the server, too.
@@ -210,7 +211,7 @@ func FuzzParseDumped(f *testing.F) {
 	f.Add("key=a~0123456789abcdef~1 exp=-1")
 	f.Fuzz(func(t *testing.T, line string) {
 		k, ok := parseDumped(line)
-		if ok && (k.key == "" || len(k.key) > maxKey+maxDerived || !plain(strings.ReplaceAll(k.key, "~", "-"))) {
+		if ok && (k.key == "" || len(k.key) > keys.MaxLen+maxDerived || !keys.Plain(strings.ReplaceAll(k.key, "~", "-"))) {
 			t.Errorf("%q gives the key %q", line, k.key)
 		}
 	})

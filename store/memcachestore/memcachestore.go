@@ -22,9 +22,6 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// name begins the text of errors.
-const name = "memcachestore"
-
 // Backend keeps values on Memcached servers. It is safe for concurrent use.
 type Backend struct {
 	config  Config
@@ -80,7 +77,7 @@ func (b *Backend) greet(ctx context.Context, s *server) error {
 	fmt.Sscan(settings["item_size_max"], &limit) // 0 where a proxy does not tell
 	if limit > 0 && limit < b.config.MaxItemSize {
 		return fmt.Errorf("%s: option max_item_size: %d bytes, but server %s takes items of at most %d bytes: "+
-			"give the option that value, or start the server with a greater -I", name, b.config.MaxItemSize, s, limit)
+			"give the option that value, or start the server with a greater -I", driver, b.config.MaxItemSize, s, limit)
 	}
 	return nil
 }
@@ -90,38 +87,6 @@ func (b *Backend) Close() error {
 	b.lanes.close()
 	return nil
 }
-
-// checkKey refuses keys that no store sends.
-func (b *Backend) checkKey(op, key string) error {
-	if len(key) == 0 || len(key) > maxKey {
-		return b.refuse(op, key, "the key has %d bytes; 1 to %d are allowed", len(key), maxKey)
-	}
-	if !plain(key) {
-		return b.refuse(op, key, "the key contains a character other than letters, digits and _ . : -")
-	}
-	return nil
-}
-
-// maxKey is how long a key may be, in bytes. The server takes 250; the rest is for derived keys.
-const maxKey = 200
-
-// plain tells whether s is made of the characters of keys alone. All other keys that this package
-// uses contain a '~', which these are not.
-func plain(s string) bool {
-	for i := range len(s) {
-		if !keyByte[s[i]] {
-			return false
-		}
-	}
-	return true
-}
-
-var keyByte = func() (allowed [256]bool) {
-	for _, c := range []byte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:-") {
-		allowed[c] = true
-	}
-	return allowed
-}()
 
 // lifetime is a ttl as the server takes it: whole seconds up to 30 days, and a date beyond. The server's
 // seconds begin when they begin, not when a value is set: one more is added, so that none is cut short.

@@ -12,6 +12,7 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/fault"
 )
 
 // A value that does not fit an item lies in parts, under keys derived from its own and from a random
@@ -80,7 +81,7 @@ func (b *Backend) setSplit(ctx context.Context, key string, value []byte, ttl ti
 		if _, err := b.remove(ctx, "set", key); err != nil {
 			return err
 		}
-		return b.refuse("set", key, "%w: it has %d bytes; at most %d parts of %d are allowed", store.ErrTooLarge, len(value), maxParts, size)
+		return driver.Refuse("set", key, "%w: it has %d bytes; at most %d parts of %d are allowed", store.ErrTooLarge, len(value), maxParts, size)
 	}
 	before, err := b.item(ctx, "set", key)
 	if err != nil && err != store.ErrNotFound {
@@ -178,7 +179,7 @@ func (b *Backend) touchParts(ctx context.Context, item *memcache.Item) error {
 		err := b.call(ctx, "expire", p.name(i), repeated, func(c *memcache.Client) error {
 			return c.Touch(p.name(i), item.Expiration)
 		})
-		if isError(err) {
+		if fault.Made(err) {
 			return err
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"net"
 	"strings"
 	"time"
+
+	"github.com/freshet-go/freshet/store/internal/fault"
 )
 
 // text is a connection of our own, for what the vendor's client cannot ask: one question, or several, in
@@ -29,7 +31,7 @@ func errAnswer(line string) error { return fmt.Errorf("unexpected answer %q", li
 
 func (b *Backend) dial(ctx context.Context, s *server) (*text, error) {
 	if b.lanes.done.Err() != nil {
-		return nil, errClosed
+		return nil, fault.ErrClosed
 	}
 	bounded, cancel := context.WithTimeout(ctx, b.config.DialTimeout)
 	defer cancel()

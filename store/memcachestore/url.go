@@ -21,8 +21,8 @@ func ParseURL(rawURL string) (Config, error) {
 		_, err = c.complete()
 	}
 	if err != nil {
-		text, _ := strings.CutPrefix(err.Error(), name+": ")
-		return Config{}, fmt.Errorf("%s: url %s: %s", name, masked(rawURL), text)
+		text, _ := strings.CutPrefix(err.Error(), string(driver)+": ")
+		return Config{}, fmt.Errorf("%s: url %s: %s", driver, masked(rawURL), text)
 	}
 	return c, nil
 }

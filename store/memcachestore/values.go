@@ -8,6 +8,7 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/fault"
 )
 
 // The flags of our items say what they are. Items with other flags are another program's.
@@ -34,7 +35,7 @@ func endOf(item *memcache.Item) (end int64, ok bool) {
 
 // item returns what lies under key, if it has not ended; store.ErrNotFound otherwise.
 func (b *Backend) item(ctx context.Context, op, key string) (*memcache.Item, error) {
-	if err := b.checkKey(op, key); err != nil {
+	if err := driver.CheckKey(op, key); err != nil {
 		return nil, err
 	}
 	var item *memcache.Item
@@ -78,7 +79,7 @@ func (b *Backend) read(ctx context.Context, op, key string) ([]byte, error) {
 // Set implements [store.Backend]. A value greater than Config.MaxItemSize allows is refused with a permanent error, or
 // split. When Set fails, it tries to remove what was there before.
 func (b *Backend) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
-	if err := b.checkKey("set", key); err != nil {
+	if err := driver.CheckKey("set", key); err != nil {
 		return err
 	}
 	if ttl <= 0 {
@@ -100,7 +101,7 @@ func (b *Backend) put(ctx context.Context, key string, item *memcache.Item) erro
 	if err == nil {
 		return nil
 	}
-	if !isError(err) { // the server said that it did not store, which it never says of set
+	if !fault.Made(err) { // the server said that it did not store, which it never says of set
 		err = b.failed(ctx, "set", key, b.servers.pick(item.Key), err)
 	}
 	if ctx.Err() == nil {
@@ -115,7 +116,7 @@ func (b *Backend) setOversize(ctx context.Context, key string, value []byte, ttl
 		if _, err := b.remove(ctx, "set", key); err != nil {
 			return err
 		}
-		return b.refuse("set", key, "%w: it has %d bytes, and with max_item_size=%d at most %d fit; "+
+		return driver.Refuse("set", key, "%w: it has %d bytes, and with max_item_size=%d at most %d fit; "+
 			"oversize=split would spread it over several items", store.ErrTooLarge, len(value), b.config.MaxItemSize, most)
 	}
 	return b.setSplit(ctx, key, value, ttl)
@@ -142,7 +143,7 @@ func (b *Backend) remove(ctx context.Context, op, key string) (removed bool, err
 	switch {
 	case err == nil:
 		return true, nil
-	case isError(err):
+	case fault.Made(err):
 		return false, err
 	}
 	return false, nil
@@ -167,7 +168,7 @@ func (b *Backend) TTL(ctx context.Context, key string) (time.Duration, error) {
 	}
 	end, ok := endOf(item)
 	if !ok {
-		return 0, b.refuse("ttl", key, "the value is another program's: nobody knows when it ends")
+		return 0, driver.Refuse("ttl", key, "the value is another program's: nobody knows when it ends")
 	}
 	left := end - time.Now().UnixMilli()
 	if left <= 0 {
@@ -209,7 +210,7 @@ func (b *Backend) Expire(ctx context.Context, key string, ttl time.Duration) (ex
 		}
 	}
 	err = b.call(ctx, "expire", key, once, func(c *memcache.Client) error { return c.CompareAndSwap(item) })
-	if isError(err) {
+	if fault.Made(err) {
 		return true, err
 	}
 	return true, nil

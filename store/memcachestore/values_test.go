@@ -12,6 +12,7 @@ import (
 
 	"github.com/freshet-go/freshet/internal/testserver"
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/keys"
 )
 
 const day = 24 * time.Hour
@@ -143,7 +144,7 @@ func TestExpireOverwritesNothing(t *testing.T) {
 
 func TestTheGreatestValue(t *testing.T) {
 	b := open(t, patient, testserver.SharedMemcached(t).Addr)
-	key := strings.Repeat("k", maxKey)
+	key := strings.Repeat("k", keys.MaxLen)
 	greatest := strings.Repeat("v", b.config.room())
 	mustSet(t, b, key, greatest, time.Hour) // what we take the server takes
 	if got := get(t, b, key); got != greatest {

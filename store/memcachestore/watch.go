@@ -16,7 +16,7 @@ func (j *journal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Number
 		for ctx.Err() == nil {
 			marks, newest, err := j.Since(ctx, from)
 			if err == nil && newest < from {
-				err = j.backend.refuse("journal watch", j.prefix, "the newest number is %d, and was %d: the journal was lost, and began anew in the past", newest, from)
+				err = driver.Refuse("journal watch", j.prefix, "the newest number is %d, and was %d: the journal was lost, and began anew in the past", newest, from)
 			}
 			if err != nil {
 				if ctx.Err() == nil {

@@ -10,27 +10,21 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/fault"
 )
 
-const pkg = "pgstore"
+const driver = fault.Driver("pgstore")
 
-// fail makes the driver's error of pgx's. A call that failed while its context was done failed because of that.
+// fail returns the driver's error of pgx's. A call that failed while its context was done failed because of that.
 func (b *Backend) fail(ctx context.Context, op, key string, err error) error {
-	if ended := ctx.Err(); ended != nil {
-		why := fmt.Errorf("no answer before the context was done: %w", ended)
-		if cause := context.Cause(ctx); cause != ended {
-			why = fmt.Errorf("no answer before the context was done: %w: %w", ended, cause)
-		}
-		return &store.Error{Backend: pkg, Op: op, Key: key, Kind: store.Timeout, Err: why}
+	if ended := fault.Ended(ctx, err); ended != nil {
+		return driver.Fail(op, key, store.Timeout, fmt.Errorf("no answer before the context was done: %w", ended))
 	}
-	kind := kindOf(err)
-	return &store.Error{Backend: pkg, Op: op, Key: key, Kind: kind, Err: &oneLine{b.advice(err), err}}
+	return driver.Fail(op, key, kindOf(err), fault.As(lines.Replace(err.Error())+b.advice(err), err))
 }
 
-// refuse makes the error of a call that fails before the server is asked.
-func refuse(op, key, format string, args ...any) error {
-	return &store.Error{Backend: pkg, Op: op, Key: key, Kind: store.Permanent, Err: fmt.Errorf(format, args...)}
-}
+// lines makes a text a single line.
+var lines = strings.NewReplacer("\n\t", " ", "\n", " ", "\r", " ")
 
 // unfitError says that the server, or what is on it, cannot be used as it is. It is permanent.
 type unfitError struct{ text string }
@@ -51,7 +45,7 @@ func kindOf(err error) store.ErrorKind {
 		return kindOfState(pg.Code)
 	case errors.As(err, &full):
 		return store.Transient
-	case errors.Is(err, errClosed), errors.As(err, &wrong):
+	case errors.Is(err, fault.ErrClosed), errors.As(err, &wrong):
 		return store.Permanent
 	case errors.Is(err, pgconn.ErrConnClosed):
 		return store.Transient
@@ -94,7 +88,7 @@ func kindOfState(state string) store.ErrorKind {
 	return store.Unknown
 }
 
-// advice is what the reader can do about an error, if that is known.
+// advice returns what the reader can do about an error, if that is known, for the end of its text.
 func (b *Backend) advice(err error) string {
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {
@@ -112,38 +106,4 @@ func (b *Backend) advice(err error) string {
 
 func (b *Backend) migrateHint() string {
 	return "create what is missing: freshet migrate --store URL"
-}
-
-// oneLine is an error whose text is a single line, with advice at its end.
-type oneLine struct {
-	advice string
-	err    error
-}
-
-var lines = strings.NewReplacer("\n\t", " ", "\n", " ", "\r", " ")
-
-func (e *oneLine) Error() string { return lines.Replace(e.err.Error()) + e.advice }
-func (e *oneLine) Unwrap() error { return e.err }
-
-// checkKey refuses what store.BackendKey never makes.
-func checkKey(op, key string) error {
-	if len(key) == 0 || len(key) > maxKey {
-		return refuse(op, key, "a key of %d bytes; 1 to %d are allowed", len(key), maxKey)
-	}
-	if !keyBytes(key) {
-		return refuse(op, "", "a key with characters other than letters, digits and _ . : -")
-	}
-	return nil
-}
-
-const maxKey = 200
-
-func keyBytes(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '.' || c == ':' || c == '-') {
-			return false
-		}
-	}
-	return true
 }

@@ -25,17 +25,15 @@ type journal struct {
 	b            *Backend
 	prefix       string
 	marks, bytes int64 // bounds
-	invalid      error // what every call answers, when the prefix is not allowed
+	invalid      error // what every call returns, if the prefix is not allowed
 }
 
 // Journal implements [store.Journaler]. The journal remembers 65,536 marks or 16 MiB of names, whichever is less.
 // Each Watch has a connection of its own besides the pool's.
 func (b *Backend) Journal(prefix string) store.Journal {
-	j := &journal{b: b, prefix: prefix, marks: journalMarks, bytes: journalBytes}
-	if !keyBytes(prefix) || len(prefix) > maxKey {
-		j.invalid = refuse("journal", "", "a prefix of %d bytes; up to %d of letters, digits and the characters _ . : - are allowed", len(prefix), maxKey)
+	return &journal{
+		b: b, prefix: prefix, marks: journalMarks, bytes: journalBytes, invalid: driver.CheckPrefix("journal", prefix),
 	}
-	return j
 }
 
 // Append implements [store.Journal].
@@ -43,10 +41,8 @@ func (j *journal) Append(ctx context.Context, what ...store.Mark) (number uint64
 	if j.invalid != nil {
 		return 0, j.invalid
 	}
-	for _, m := range what {
-		if err := m.Validate(); err != nil {
-			return 0, &store.Error{Backend: pkg, Op: "append", Kind: store.Permanent, Err: err}
-		}
+	if err := driver.CheckMarks("append", "", what); err != nil {
+		return 0, err
 	}
 	err = j.b.ask(ctx, false, func(ctx context.Context, conn *pgxpool.Conn) (err error) {
 		if len(what) == 0 {

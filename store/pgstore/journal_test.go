@@ -11,6 +11,7 @@ import (
 
 	"github.com/freshet-go/freshet/internal/testserver"
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/fault"
 )
 
 func tag(name string) store.Mark { return store.Mark{Kind: store.Tag, Name: name} }
@@ -273,7 +274,7 @@ func TestWatchEndsWithTheBackend(t *testing.T) {
 	add(t, j, "mark")
 	<-watching
 	b.Close()
-	if err := <-ended; !errors.Is(err, errClosed) {
+	if err := <-ended; !errors.Is(err, fault.ErrClosed) {
 		t.Errorf("Watch ended with %v", err)
 	}
 }

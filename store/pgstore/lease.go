@@ -66,16 +66,13 @@ type lease struct {
 // process may hold half as many leases as the pool has connections (pool_size + max_overflow); one more is an error at
 // once. A pool of one connection gives out none. A lease lasts 24 days at most.
 func (b *Backend) TryLock(ctx context.Context, name string, ttl time.Duration) (store.Lease, bool, error) {
-	if err := checkKey("lock", name); err != nil {
+	if err := driver.CheckLease("lock", name, ttl); err != nil {
 		return nil, false, err
-	}
-	if ttl <= 0 {
-		return nil, false, refuse("lock", name, "a lease for %v; more than 0 is allowed", ttl)
 	}
 	if b.leases.held.Add(1) > int64(b.leases.most) {
 		b.leases.held.Add(-1)
-		return nil, false, &store.Error{Backend: pkg, Op: "lock", Key: name, Kind: store.Transient,
-			Err: fmt.Errorf("this process holds %d leases already, as many as half of its connections (pool_size, max_overflow)", b.leases.most)}
+		return nil, false, driver.Fail("lock", name, store.Transient, fmt.Errorf("this process holds %d leases already, "+
+			"as many as half of its connections (pool_size, max_overflow)", b.leases.most))
 	}
 	l, err := b.lock(ctx, name, ttl)
 	if l == nil || err != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/keys"
 )
 
 // batch is how many rows one statement of List, Flush or the sweep touches.
@@ -16,7 +17,7 @@ const batch = 1000
 // byte by byte, and no character of theirs is as great as the tilde. With other characters than theirs in
 // the prefix there are no such keys.
 func rangeOf(prefix string) (from, below string, any bool) {
-	return prefix, prefix + "~", keyBytes(prefix) && len(prefix) <= maxKey
+	return prefix, prefix + "~", keys.ValidPrefix(prefix)
 }
 
 // after is less than all keys that are greater than key, and greater than key: no character of theirs is as small as

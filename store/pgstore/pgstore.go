@@ -3,7 +3,6 @@ package pgstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -116,8 +115,6 @@ func newBackend(c Config, pool *pgxpool.Pool, d *doubted) *Backend {
 	}
 	return b
 }
-
-var errClosed = errors.New("the backend is closed")
 
 // Close ends all that the Backend does: leases are released, watches end with an error, calls fail. It waits
 // for calls under way and for connections to end, with a server that does not answer up to 15 seconds.

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/freshet-go/freshet/internal/deadline"
+	"github.com/freshet-go/freshet/store/internal/fault"
 )
 
 // backlog counts the callers that have a connection or want one.
@@ -72,7 +73,7 @@ type call struct {
 // and all that is asked in the call, by timeout.
 func (b *Backend) begin(ctx context.Context, timeout time.Duration) (call, error) {
 	if b.closed.Load() {
-		return call{}, errClosed
+		return call{}, fault.ErrClosed
 	}
 	wait, err := b.backlog.enter()
 	if err != nil {

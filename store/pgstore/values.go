@@ -42,7 +42,7 @@ func (b *Backend) exec(ctx context.Context, op, key, sql string, args ...any) (r
 
 // Get implements [store.Backend].
 func (b *Backend) Get(ctx context.Context, key string) ([]byte, error) {
-	if err := checkKey("get", key); err != nil {
+	if err := driver.CheckKey("get", key); err != nil {
 		return nil, err
 	}
 	var value []byte
@@ -102,7 +102,7 @@ func forgotten(err error) bool {
 
 // Exists implements [store.Backend].
 func (b *Backend) Exists(ctx context.Context, key string) (bool, error) {
-	if err := checkKey("exists", key); err != nil {
+	if err := driver.CheckKey("exists", key); err != nil {
 		return false, err
 	}
 	var found bool
@@ -113,7 +113,7 @@ func (b *Backend) Exists(ctx context.Context, key string) (bool, error) {
 // Set implements [store.Backend]. Lifetimes are kept to the microsecond. A value of more than 256 MiB is refused, and
 // what was there before removed.
 func (b *Backend) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
-	if err := checkKey("set", key); err != nil {
+	if err := driver.CheckKey("set", key); err != nil {
 		return err
 	}
 	if ttl <= 0 {
@@ -125,7 +125,7 @@ func (b *Backend) Set(ctx context.Context, key string, value []byte, ttl time.Du
 		if err != nil {
 			return err
 		}
-		return refuse("set", key, "a value of %d bytes; %d are allowed at most: %w", len(value), b.maxValue, store.ErrTooLarge)
+		return driver.Refuse("set", key, "a value of %d bytes; %d are allowed at most: %w", len(value), b.maxValue, store.ErrTooLarge)
 	}
 	if value == nil {
 		value = []byte{} // not NULL
@@ -136,7 +136,7 @@ func (b *Backend) Set(ctx context.Context, key string, value []byte, ttl time.Du
 
 // Delete implements [store.Backend].
 func (b *Backend) Delete(ctx context.Context, key string) (existed bool, err error) {
-	if err := checkKey("delete", key); err != nil {
+	if err := driver.CheckKey("delete", key); err != nil {
 		return false, err
 	}
 	return b.remove(ctx, "delete", key)
@@ -152,7 +152,7 @@ func (b *Backend) remove(ctx context.Context, op, key string) (existed bool, err
 
 // TTL implements [store.TTLer].
 func (b *Backend) TTL(ctx context.Context, key string) (time.Duration, error) {
-	if err := checkKey("ttl", key); err != nil {
+	if err := driver.CheckKey("ttl", key); err != nil {
 		return 0, err
 	}
 	var left int64
@@ -165,7 +165,7 @@ func (b *Backend) TTL(ctx context.Context, key string) (time.Duration, error) {
 
 // Expire implements [store.Expirer].
 func (b *Backend) Expire(ctx context.Context, key string, ttl time.Duration) (existed bool, err error) {
-	if err := checkKey("expire", key); err != nil {
+	if err := driver.CheckKey("expire", key); err != nil {
 		return false, err
 	}
 	if ttl <= 0 {

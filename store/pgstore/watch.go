@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/fault"
 )
 
 // How often a watcher looks without having been told anything: with notifications it is to notice that they have
@@ -29,7 +30,7 @@ func (j *journal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Number
 		}
 		watching, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
-		defer context.AfterFunc(j.b.life, func() { cancel(errClosed) })()
+		defer context.AfterFunc(j.b.life, func() { cancel(fault.ErrClosed) })()
 
 		w, err := j.watcher(watching)
 		if err == nil {
@@ -38,8 +39,8 @@ func (j *journal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Number
 		}
 		switch {
 		case ctx.Err() != nil || err == errStopped:
-		case context.Cause(watching) == errClosed:
-			yield(store.Numbered{}, j.b.fail(ctx, "watch", "", errClosed))
+		case context.Cause(watching) == fault.ErrClosed:
+			yield(store.Numbered{}, j.b.fail(ctx, "watch", "", fault.ErrClosed))
 		default:
 			yield(store.Numbered{}, j.b.fail(ctx, "watch", "", err))
 		}

@@ -3,50 +3,24 @@ package redisstore
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"strings"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/fault"
 )
 
-const pkg = "redisstore"
+const driver = fault.Driver("redisstore")
 
-// fail makes the driver's error of go-redis's.
+// fail returns the driver's error of go-redis's.
 func fail(ctx context.Context, op, key string, err error) error {
-	if ended := whyEnded(ctx, err); ended != nil {
-		return &store.Error{Backend: pkg, Op: op, Key: key, Kind: store.Timeout, Err: quoted{ended.Error(), errors.Join(ended, err)}}
+	if ended := fault.Ended(ctx, err); ended != nil {
+		return driver.Fail(op, key, store.Timeout, fault.As(ended.Error(), errors.Join(ended, err)))
 	}
-	return &store.Error{Backend: pkg, Op: op, Key: key, Kind: kindOf(err), Err: quoted{text(err, key), err}}
-}
-
-// refuse makes the driver's error of a call that needs no server to fail.
-func refuse(op, key, format string, args ...any) error {
-	return &store.Error{Backend: pkg, Op: op, Key: key, Kind: store.Permanent, Err: fmt.Errorf(format, args...)}
-}
-
-// whyEnded is the context's reason if the call ended because of it, or nil. A read from a connection gets the
-// context's deadline as its own, and may end a moment before the context knows.
-func whyEnded(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); cause != nil {
-		return errors.Join(ctx.Err(), notTwice(cause, ctx.Err()))
-	}
-	var timeout net.Error
-	if deadline, ok := ctx.Deadline(); ok && errors.As(err, &timeout) && timeout.Timeout() && !time.Now().Before(deadline) {
-		return context.DeadlineExceeded
-	}
-	return nil
-}
-
-func notTwice(cause, err error) error {
-	if cause == err {
-		return nil
-	}
-	return cause
+	return driver.Fail(op, key, kindOf(err), fault.As(text(err, key), err))
 }
 
 // kindOf classifies by the first word of what the server said, which is the protocol's code; what it said
@@ -92,7 +66,7 @@ func kindWithoutReply(err error) store.ErrorKind {
 	return store.KindOfCause(err)
 }
 
-// text is what may be shown of an error: servers quote the arguments of commands that they do not know, and
+// text returns what may be shown of an error: servers quote the arguments of commands that they do not know, and
 // go-redis quotes answers that it cannot read, which may be values and keys.
 func text(err error, key string) string {
 	var reply redis.Error
@@ -124,12 +98,3 @@ func shorten(said string) string {
 	}
 	return said
 }
-
-// quoted is an error with a text that is fit to be shown.
-type quoted struct {
-	text  string
-	cause error
-}
-
-func (q quoted) Error() string { return q.text }
-func (q quoted) Unwrap() error { return q.cause }

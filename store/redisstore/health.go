@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/fault"
 )
 
 // details are the lines of INFO that Health passes on, by their names there.
@@ -36,7 +37,7 @@ func (b *Backend) Health(ctx context.Context) (store.Health, error) {
 		latency, err := ping(ctx, master)
 		h.Latency = max(h.Latency, latency)
 		if err != nil {
-			return h, fail(ctx, "health", "", named{label, err})
+			return h, fail(ctx, "health", "", fault.As(label+err.Error(), err))
 		}
 		describe(ctx, master, label, h.Details)
 	}
@@ -80,18 +81,9 @@ func (b *Backend) clusterHealth(ctx context.Context, to map[string]string) error
 	for line := range strings.Lines(info) {
 		if state, ok := strings.CutPrefix(strings.TrimSpace(line), "cluster_state:"); ok {
 			if to["cluster_state"] = state; state != "ok" {
-				return &store.Error{Backend: pkg, Op: "health", Kind: store.Transient, Err: fmt.Errorf("the cluster's state is %q", state)}
+				return driver.Fail("health", "", store.Transient, fmt.Errorf("the cluster's state is %q", state))
 			}
 		}
 	}
 	return nil
 }
-
-// named says which server an error is about.
-type named struct {
-	label string
-	error
-}
-
-func (n named) Error() string { return n.label + n.error.Error() }
-func (n named) Unwrap() error { return n.error }

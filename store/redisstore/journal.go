@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 
 	"github.com/redis/go-redis/v9"
@@ -33,18 +32,17 @@ type journal struct {
 	backend     *Backend
 	marks, size int // bounds
 	key         string
-	invalid     error // what every call answers, when the prefix is not allowed
+	invalid     error // what every call returns, if the prefix is not allowed
 }
 
 // Journal implements [store.Journaler]. The journal remembers 65,536 marks or 16 MiB, whichever is less, and has
 // no lifetime: a server that evicts only keys with one never evicts it. One that is full and evicts nothing
 // takes marks all the same. It needs Redis 5.
 func (b *Backend) Journal(prefix string) store.Journal {
-	j := &journal{backend: b, marks: journalMarks, size: journalBytes, key: "{~journal~" + prefix + "}"}
-	if !allOfKeyBytes(prefix) || len(prefix) > maxKey {
-		j.invalid = refuse("journal", "", "a prefix of %d bytes; up to %d of letters, digits and the characters _ . : - are allowed", len(prefix), maxKey)
+	return &journal{
+		backend: b, marks: journalMarks, size: journalBytes, key: "{~journal~" + prefix + "}",
+		invalid: driver.CheckPrefix("journal", prefix),
 	}
-	return j
 }
 
 // channel is where the journal tells that it has a new head. The server's databases share their channels: what
@@ -119,10 +117,10 @@ func (j *journal) Append(ctx context.Context, what ...store.Mark) (uint64, error
 		return 0, j.invalid
 	}
 	args := append(make([]any, 0, 4+len(what)), 0, j.channel(), j.marks, j.size)
+	if err := driver.CheckMarks("append", "", what); err != nil {
+		return 0, err
+	}
 	for _, m := range what {
-		if err := m.Validate(); err != nil {
-			return 0, refuse("append", "", "%w", err)
-		}
 		args = append(args, encodeMark(m))
 	}
 	said, err := appendScript.Run(ctx, j.backend.client, []string{j.key}, args...).Text()
@@ -161,5 +159,5 @@ func (j *journal) since(ctx context.Context, number, above uint64) (marks []stor
 }
 
 func (j *journal) unreadable(op string) error {
-	return &store.Error{Backend: pkg, Op: op, Kind: store.Permanent, Err: fmt.Errorf("the journal's records are not ours")}
+	return driver.Refuse(op, "", "the journal's records are not ours")
 }

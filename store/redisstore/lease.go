@@ -38,11 +38,8 @@ type lease struct {
 // lost; it then ends with its ttl. When a server that Sentinels or a Cluster replace is lost, its successor
 // may not know of a lease: two can hold it then, until the first one's ttl is over.
 func (b *Backend) TryLock(ctx context.Context, name string, ttl time.Duration) (store.Lease, bool, error) {
-	if err := checkKey("lock", name); err != nil {
+	if err := driver.CheckLease("lock", name, ttl); err != nil {
 		return nil, false, err
-	}
-	if ttl <= 0 {
-		return nil, false, refuse("lock", name, "a lifetime of %v; more than 0 is allowed", ttl)
 	}
 	var random [16]byte
 	rand.Read(random[:])

@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/keys"
 )
 
 // scanned is how many keys the server looks at in one step: a few hundred microseconds, in which it answers
@@ -78,7 +79,7 @@ var errEnough = errors.New("enough")
 // scan calls found with the keys of values that begin with prefix, some at a time, some twice. A prefix that no
 // such key can begin with finds none: the server, to which a ? would mean any byte, is not asked.
 func (b *Backend) scan(ctx context.Context, prefix string, found func(keys []string) error) error {
-	if len(prefix) > maxKey || !allOfKeyBytes(prefix) {
+	if !keys.ValidPrefix(prefix) {
 		return nil
 	}
 	masters, err := b.masters(ctx)
@@ -100,14 +101,14 @@ func scanServer(ctx context.Context, server *redis.Client, prefix string, found 
 		if err != nil {
 			return err
 		}
-		keys := page[:0]
+		ours := page[:0]
 		for _, key := range page {
-			if ours(key) && strings.HasPrefix(key, prefix) {
-				keys = append(keys, key)
+			if keys.Valid(key) && strings.HasPrefix(key, prefix) {
+				ours = append(ours, key)
 			}
 		}
-		if len(keys) > 0 {
-			if err := found(keys); err != nil {
+		if len(ours) > 0 {
+			if err := found(ours); err != nil {
 				return err
 			}
 		}

@@ -15,40 +15,10 @@ import (
 // maxValue is the greatest string that Redis keeps. A server may be told to take less (proto-max-bulk-len).
 const maxValue = 512 << 20
 
-const maxKey = 200
-
-// keyBytes are the bytes that keys are made of.
-var keyBytes = func() (allowed [256]bool) {
-	for _, c := range "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:-" {
-		allowed[c] = true
-	}
-	return allowed
-}()
-
-// ours tells whether s can be a key of a value.
-func ours(s string) bool { return s != "" && len(s) <= maxKey && allOfKeyBytes(s) }
-
-func allOfKeyBytes(s string) bool {
-	for i := range len(s) {
-		if !keyBytes[s[i]] {
-			return false
-		}
-	}
-	return true
-}
-
-func checkKey(op, key string) error {
-	if ours(key) {
-		return nil
-	}
-	return refuse(op, strings.ToValidUTF8(key[:min(len(key), 20)], "?"),
-		"a key of %d bytes; 1 to %d of letters, digits and the characters _ . : - are allowed", len(key), maxKey)
-}
-
 // Get implements [store.Backend]. When another program keeps something else than a string under the key, that is
 // a Permanent error; Set and Delete remove it.
 func (b *Backend) Get(ctx context.Context, key string) ([]byte, error) {
-	if err := checkKey("get", key); err != nil {
+	if err := driver.CheckKey("get", key); err != nil {
 		return nil, err
 	}
 	value, err := b.client.Get(ctx, key).Bytes()
@@ -64,7 +34,7 @@ func (b *Backend) Get(ctx context.Context, key string) ([]byte, error) {
 // Set implements [store.Backend]. A value that the server refuses, because it is too large or the server is
 // full, is an error, and what was there before is removed.
 func (b *Backend) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
-	if err := checkKey("set", key); err != nil {
+	if err := driver.CheckKey("set", key); err != nil {
 		return err
 	}
 	if ttl <= 0 {
@@ -136,7 +106,7 @@ func (b *Backend) limit(ctx context.Context) int {
 }
 
 func tooLarge(key string, size, limit int) error {
-	return refuse("set", key, "%w: %d bytes; the server takes at most %d", store.ErrTooLarge, size, limit)
+	return driver.Refuse("set", key, "%w: %d bytes; the server takes at most %d", store.ErrTooLarge, size, limit)
 }
 
 // milliseconds rounds up to Redis's unit; the very greatest lifetimes, of 292 years, down. Redis takes more.
@@ -157,7 +127,7 @@ func (b *Backend) remove(ctx context.Context, op, key string) error {
 
 // Delete implements [store.Backend].
 func (b *Backend) Delete(ctx context.Context, key string) (existed bool, err error) {
-	if err := checkKey("delete", key); err != nil {
+	if err := driver.CheckKey("delete", key); err != nil {
 		return false, err
 	}
 	n, err := b.client.Del(ctx, key).Result()
@@ -169,7 +139,7 @@ func (b *Backend) Delete(ctx context.Context, key string) (existed bool, err err
 
 // Exists implements [store.Backend]. It fails where Get would, on what is no string.
 func (b *Backend) Exists(ctx context.Context, key string) (bool, error) {
-	if err := checkKey("exists", key); err != nil {
+	if err := driver.CheckKey("exists", key); err != nil {
 		return false, err
 	}
 	kind, err := b.client.Type(ctx, key).Result()
@@ -182,7 +152,7 @@ func (b *Backend) Exists(ctx context.Context, key string) (bool, error) {
 	case "none":
 		return false, nil
 	}
-	return false, refuse("exists", key, "the key holds a %.20s of another program", kind)
+	return false, driver.Refuse("exists", key, "the key holds a %.20s of another program", kind)
 }
 
 // forever is the lifetime of what has none: never a value of ours.
@@ -190,7 +160,7 @@ const forever = time.Duration(1<<63 - 1)
 
 // TTL implements [store.TTLer].
 func (b *Backend) TTL(ctx context.Context, key string) (time.Duration, error) {
-	if err := checkKey("ttl", key); err != nil {
+	if err := driver.CheckKey("ttl", key); err != nil {
 		return 0, err
 	}
 	left, err := b.client.PTTL(ctx, key).Result()
@@ -207,7 +177,7 @@ func (b *Backend) TTL(ctx context.Context, key string) (time.Duration, error) {
 
 // Expire implements [store.Expirer].
 func (b *Backend) Expire(ctx context.Context, key string, ttl time.Duration) (existed bool, err error) {
-	if err := checkKey("expire", key); err != nil {
+	if err := driver.CheckKey("expire", key); err != nil {
 		return false, err
 	}
 	if ttl <= 0 {

@@ -1,4 +1,5 @@
-// Package keys knows what a backend's key may be. It imports nothing of ours, so that package store can import it.
+// Package keys knows what a backend's key may be. It imports nothing of ours, so that package store
+// can import it.
 package keys
 
 import "fmt"
@@ -6,8 +7,14 @@ import "fmt"
 // MaxLen is the length of the longest key, in bytes.
 const MaxLen = 200
 
-// Check returns an error that says what is wrong with a key, or nil: a key is 1 to MaxLen bytes that are Plain. The
-// error shows nothing of the key but a single byte.
+// Valid reports whether key is one: 1 to MaxLen bytes that are Plain.
+func Valid(key string) bool { return key != "" && ValidPrefix(key) }
+
+// ValidPrefix reports whether a key can begin with prefix. Every key begins with the empty one.
+func ValidPrefix(prefix string) bool { return len(prefix) <= MaxLen && Plain(prefix) }
+
+// Check returns an error that says what is wrong with a key, or nil if it is Valid. The error shows
+// nothing of the key but a single byte.
 func Check(key string) error {
 	if len(key) == 0 || len(key) > MaxLen {
 		return fmt.Errorf("a key of %d bytes; 1 to %d are allowed", len(key), MaxLen)
@@ -15,7 +22,8 @@ func Check(key string) error {
 	return checkBytes("key", key)
 }
 
-// CheckPrefix returns an error that says why no key can begin with prefix, or nil. Every key begins with the empty one.
+// CheckPrefix returns an error that says why no key can begin with prefix, or nil if it is a
+// ValidPrefix.
 func CheckPrefix(prefix string) error {
 	if len(prefix) > MaxLen {
 		return fmt.Errorf("a prefix of %d bytes; at most %d are allowed", len(prefix), MaxLen)

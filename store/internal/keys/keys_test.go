@@ -13,10 +13,12 @@ func TestCheck(t *testing.T) {
 		{"a", "", ""},
 		{"Blog_1.x:y-z", "", ""},
 		{longest, "", ""},
-		{longest + "k", "a key of 201 bytes; 1 to 200 are allowed", "a prefix of 201 bytes; at most 200 are allowed"},
+		{longest + "k", "a key of 201 bytes; 1 to 200 are allowed",
+			"a prefix of 201 bytes; at most 200 are allowed"},
 		{"a b", "a key that contains ' '; letters, digits and the characters _ . : - are allowed",
 			"a prefix that contains ' '; letters, digits and the characters _ . : - are allowed"},
-		{"a\r\nflush_all", `a key that contains '\r'; letters, digits and the characters _ . : - are allowed`,
+		{"a\r\nflush_all",
+			`a key that contains '\r'; letters, digits and the characters _ . : - are allowed`,
 			`a prefix that contains '\r'; letters, digits and the characters _ . : - are allowed`},
 	} {
 		if got := text(Check(tt.text)); got != tt.key {
@@ -36,10 +38,12 @@ func text(err error) string {
 }
 
 func FuzzCheck(f *testing.F) {
-	for _, s := range []string{"", "a", "blog:0a", "a~b", "a/b", "ключ", "a\x00", strings.Repeat("k", 201)} {
+	longer := strings.Repeat("k", MaxLen+1)
+	for _, s := range []string{"", "a", "blog:0a", "a~b", "a/b", "ключ", "a\x00", longer} {
 		f.Add(s)
 	}
-	key, prefix := regexp.MustCompile(`\A[A-Za-z0-9_.:-]{1,200}\z`), regexp.MustCompile(`\A[A-Za-z0-9_.:-]{0,200}\z`)
+	key := regexp.MustCompile(`\A[A-Za-z0-9_.:-]{1,200}\z`)
+	prefix := regexp.MustCompile(`\A[A-Za-z0-9_.:-]{0,200}\z`)
 	plain := regexp.MustCompile(`\A[A-Za-z0-9_.:-]*\z`)
 	f.Fuzz(func(t *testing.T, s string) {
 		if (Check(s) == nil) != key.MatchString(s) {
@@ -47,6 +51,9 @@ func FuzzCheck(f *testing.F) {
 		}
 		if (CheckPrefix(s) == nil) != prefix.MatchString(s) {
 			t.Errorf("CheckPrefix(%q): %v", s, CheckPrefix(s))
+		}
+		if Valid(s) != key.MatchString(s) || ValidPrefix(s) != prefix.MatchString(s) {
+			t.Errorf("Valid(%q): %v, ValidPrefix: %v", s, Valid(s), ValidPrefix(s))
 		}
 		if Plain(s) != plain.MatchString(s) {
 			t.Errorf("Plain(%q): %v", s, Plain(s))
