@@ -27,8 +27,6 @@ const (
 	// writePatience is how long Since waits for a mark whose number was given out, but that is not there:
 	// its writer may be about to write it. A context that ends sooner halves what is left of it.
 	writePatience = 500 * time.Millisecond
-	// pollEvery is how often a watcher asks.
-	pollEvery = 250 * time.Millisecond
 )
 
 // journal is a [store.Journal] on one of the servers.

@@ -8,6 +8,7 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/pause"
 )
 
 // reading is one Since: from the head downwards.
@@ -82,7 +83,7 @@ func (r *reading) record(ctx context.Context, at uint64) (*memcache.Item, error)
 		if at <= r.gaveUp.Load() || !time.Now().Add(wait).Before(r.patience) {
 			break
 		}
-		pause(ctx, wait)
+		pause.For(ctx, wait)
 		if err := r.ask(ctx, at); err != nil {
 			return nil, err
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/internal/keys"
+	"github.com/freshet-go/freshet/store/internal/pause"
 )
 
 const (
@@ -86,7 +87,7 @@ func (b *Backend) eachList(ctx context.Context, op string, s *server, prefix str
 	b.lanes.settle(ctx, s.address)
 	for n, quiet := 0, 0; n < maxLists && quiet < quietLists; n++ {
 		if n > 0 {
-			pause(ctx, listPause)
+			pause.For(ctx, listPause)
 		}
 		keys, whole, err := b.dump(ctx, op, s, prefix)
 		if err != nil {
@@ -196,15 +197,7 @@ func (b *Backend) dump(ctx context.Context, op string, s *server, prefix string)
 		if err != errBusy || try == busyTries {
 			return nil, false, b.failed(ctx, op, prefix, s, err)
 		}
-		pause(ctx, busyPause)
-	}
-}
-
-// pause waits for d, or for the end of ctx.
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
+		pause.For(ctx, busyPause)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/freshet-go/freshet/store/internal/pause"
 )
 
 // swept is what this process's sweep has done so far, for Health.
@@ -43,19 +45,17 @@ func (b *Backend) sweepAll(ctx context.Context) {
 	}
 }
 
-// sweepOnce removes what has expired, 1,000 rows at a time with a pause between, so that nobody waits for it. It does
-// nothing while another process does the same.
+// sweepOnce removes what has expired, 1,000 rows at a time with a rest between, so that no call waits for it. It does
+// nothing while another process sweeps.
 func (b *Backend) sweepOnce(ctx context.Context) (rows int64, err error) {
-	const pause = 20 * time.Millisecond
+	const rest = 20 * time.Millisecond
 	for {
 		n, err := b.exec(ctx, "sweep", "", b.sql.sweep, batch)
 		rows += n
 		if err != nil || n < batch {
 			return rows, err
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
+		if pause.For(ctx, rest) != nil {
 			return rows, nil
 		}
 	}

@@ -2,8 +2,6 @@ package pgstore
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"iter"
 	"time"
 
@@ -11,22 +9,16 @@ import (
 
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/internal/fault"
+	"github.com/freshet-go/freshet/store/internal/pause"
+	"github.com/freshet-go/freshet/store/internal/watch"
 )
 
-// How often a watcher looks without having been told anything: with notifications it is to notice that they have
-// ceased; without, it is how late marks come.
-const (
-	lookAnyway = time.Second
-	poll       = 250 * time.Millisecond
-)
-
-// Watch implements [store.Journal]. The server tells of new marks; the watcher looks every second besides. With
+// Watch implements [store.Journal]. The server announces new marks; the watcher looks every second besides. With
 // StatementCache off it looks four times a second.
 func (j *journal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Numbered, error] {
-	return func(yield func(store.Numbered, error) bool) {
+	return watch.Seq(func(yield watch.Yield) error {
 		if j.invalid != nil {
-			yield(store.Numbered{}, j.invalid)
-			return
+			return j.invalid
 		}
 		watching, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
@@ -35,19 +27,21 @@ func (j *journal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Number
 		w, err := j.watcher(watching)
 		if err == nil {
 			defer w.close()
-			err = w.follow(watching, from, yield)
+			err = watch.Follow(ctx, from, yield,
+				func(from uint64) ([]store.Numbered, uint64, error) { return w.look(watching, from) },
+				func(from uint64) error { return w.wait(watching, from) })
 		}
 		switch {
-		case ctx.Err() != nil || err == errStopped:
+		case err == nil, ctx.Err() != nil:
+			return nil
 		case context.Cause(watching) == fault.ErrClosed:
-			yield(store.Numbered{}, j.b.fail(ctx, "watch", "", fault.ErrClosed))
-		default:
-			yield(store.Numbered{}, j.b.fail(ctx, "watch", "", err))
+			err = fault.ErrClosed
 		}
-	}
+		return j.b.fail(ctx, "watch", "", err)
+	})
 }
 
-// watcher is a connection that a Watch has for itself.
+// watcher is the connection of one Watch.
 type watcher struct {
 	j      *journal
 	conn   *pgx.Conn
@@ -81,35 +75,8 @@ func (w *watcher) start(ctx context.Context) error {
 	return err
 }
 
-// follow yields what is new until that is no longer wanted or fails. It listens already: what is appended after it
+// look returns the marks after a number, and the head. The watcher listens already: a mark that is appended after it
 // has looked wakes it.
-func (w *watcher) follow(ctx context.Context, from uint64, yield func(store.Numbered, error) bool) error {
-	for {
-		marks, head, err := w.look(ctx, from)
-		if err != nil {
-			return err
-		}
-		if head < from {
-			return fmt.Errorf("the journal's newest number is %d, and was %d: it was lost, and has begun anew in the past", head, from)
-		}
-		for _, m := range marks {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			if !yield(m, nil) {
-				return errStopped
-			}
-			from = m.Number
-		}
-		if err := w.wait(ctx, from); err != nil {
-			return err
-		}
-	}
-}
-
-// errStopped says that the loop over a Watch was left.
-var errStopped = errors.New("stopped")
-
 func (w *watcher) look(ctx context.Context, from uint64) ([]store.Numbered, uint64, error) {
 	asking, cancel := within(ctx, w.j.b.config.Timeout)
 	defer cancel()
@@ -123,14 +90,9 @@ func (w *watcher) look(ctx context.Context, from uint64) ([]store.Numbered, uint
 // wait returns nil when it is time to look.
 func (w *watcher) wait(ctx context.Context, from uint64) error {
 	if !w.listen {
-		select {
-		case <-time.After(poll):
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+		return pause.For(ctx, watch.Every)
 	}
-	waiting, cancel := context.WithTimeout(ctx, lookAnyway)
+	waiting, cancel := context.WithTimeout(ctx, watch.Anyway)
 	defer cancel()
 	for {
 		n, err := w.conn.WaitForNotification(waiting)
@@ -147,8 +109,8 @@ func (w *watcher) wait(ctx context.Context, from uint64) error {
 	}
 }
 
-// close ends the connection. One that was left in the middle of an answer ends by itself, a little later when the
-// server does not answer.
+// close ends the connection. One whose answer was not read to its end closes by itself, a little later if the server
+// does not answer.
 func (w *watcher) close() {
 	const patience = time.Second
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

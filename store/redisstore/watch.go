@@ -6,15 +6,13 @@ import (
 	"iter"
 	"net"
 	"strconv"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/pause"
+	"github.com/freshet-go/freshet/store/internal/watch"
 )
-
-// look is how often a watcher asks although it heard nothing.
-const look = time.Second
 
 // Watch implements [store.Journal]. It has a connection of its own on which the server tells that there is
 // something new; what it is, is asked for as with Since. A watcher also asks once a second, which finds what
@@ -23,30 +21,22 @@ const look = time.Second
 //
 // A watcher that is ahead of the journal, which was lost then, has it begin anew with a greater number.
 func (j *journal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Numbered, error] {
-	return func(yield func(store.Numbered, error) bool) {
+	return watch.Seq(func(yield watch.Yield) error {
 		w := watcher{journal: j, number: from}
 		defer w.stop()
 		w.subscribe(ctx)
 		w.wait(ctx) // for the word that we are subscribed
-		for ctx.Err() == nil {
+		return watch.Follow(ctx, from, yield, func(from uint64) ([]store.Numbered, uint64, error) {
 			marks, err := w.catchUp(ctx)
-			if err != nil {
-				if ctx.Err() == nil {
-					yield(store.Numbered{}, err)
-				}
-				return
-			}
-			for _, m := range marks {
-				if ctx.Err() != nil || !yield(m, nil) {
-					return
-				}
-			}
+			return marks, max(w.number, from), err // the journal begins anew above from, if it was lost
+		}, func(uint64) error {
 			w.wait(ctx)
-		}
-	}
+			return nil
+		})
+	})
 }
 
-// watcher is one who follows a journal. It is used by one goroutine.
+// watcher is the state of one Watch. One goroutine uses it.
 type watcher struct {
 	journal *journal
 	number  uint64 // the newest seen
@@ -92,9 +82,9 @@ func (w *watcher) catchUp(ctx context.Context) ([]store.Numbered, error) {
 func (w *watcher) wait(ctx context.Context) {
 	wasBroken := w.broken
 	w.told, w.broken = false, false
-	said, err := w.sub.ReceiveTimeout(ctx, look)
+	said, err := w.sub.ReceiveTimeout(ctx, watch.Anyway)
 	for err == nil && w.stale(said) {
-		said, err = w.sub.ReceiveTimeout(ctx, look)
+		said, err = w.sub.ReceiveTimeout(ctx, watch.Anyway)
 	}
 	var timeout net.Error
 	switch {
@@ -104,7 +94,7 @@ func (w *watcher) wait(ctx context.Context) {
 	default:
 		w.broken = true // the client has tried to connect again
 		if wasBroken {
-			pause(ctx, look)
+			pause.For(ctx, watch.Anyway)
 		}
 	}
 }
@@ -117,13 +107,4 @@ func (w *watcher) stale(said any) bool {
 	}
 	number, err := strconv.ParseUint(message.Payload, 10, 64)
 	return err == nil && number <= w.number
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

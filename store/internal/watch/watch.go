@@ -1,0 +1,102 @@
+// Package watch has the loop of a journal's Watch: look, yield what is new, wait, look again.
+package watch
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+const (
+	// Every is how often a watcher looks at a journal that announces nothing: so late may a mark
+	// come.
+	Every = 250 * time.Millisecond
+	// Anyway is how often a watcher looks at a journal that announces its marks, in case it no
+	// longer does.
+	Anyway = time.Second
+)
+
+// Yield is the body of a loop over a Watch.
+type Yield = func(store.Numbered, error) bool
+
+// Seq returns the sequence that follow yields, with its error at the end, if it returns one. A
+// follow that was told to stop by yield returns nil.
+func Seq(follow func(yield Yield) error) iter.Seq2[store.Numbered, error] {
+	return func(yield func(store.Numbered, error) bool) {
+		if err := follow(yield); err != nil {
+			yield(store.Numbered{}, err)
+		}
+	}
+}
+
+// Follow yields the marks after the number from, and then each new one. look returns the marks
+// after a number and the journal's head; wait returns when it is time to look again. Follow returns
+// nil once ctx is done or yield wants no more, and otherwise the error of look or wait, or one that
+// says that the journal was lost.
+func Follow(
+	ctx context.Context, from uint64, yield Yield,
+	look func(from uint64) (marks []store.Numbered, head uint64, err error),
+	wait func(from uint64) error,
+) error {
+	for ctx.Err() == nil {
+		marks, head, err := look(from)
+		if err == nil && head < from {
+			err = lost(head, from)
+		}
+		if err != nil {
+			return unlessDone(ctx, err)
+		}
+		for _, m := range marks {
+			if ctx.Err() != nil || !yield(m, nil) {
+				return nil
+			}
+			from = m.Number
+		}
+		if err := wait(from); err != nil {
+			return unlessDone(ctx, err)
+		}
+	}
+	return nil
+}
+
+func lost(head, from uint64) error {
+	return fmt.Errorf("the newest number is %d, and was %d: "+
+		"the journal was lost, and began anew in the past", head, from)
+}
+
+// unlessDone returns err, or nil if ctx is done: a Watch whose context is done ends without an
+// error.
+func unlessDone(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// Poll follows a journal by looking at it Every so often. It looks at once when the channel that
+// look has returned, which may be nil, or closed is closed.
+func Poll(
+	ctx context.Context, closed <-chan struct{}, from uint64, yield Yield,
+	look func(from uint64) (marks []store.Numbered, head uint64, changed <-chan struct{}, err error),
+) error {
+	tick := time.NewTicker(Every)
+	defer tick.Stop()
+	var changed <-chan struct{}
+	lookOnce := func(from uint64) (marks []store.Numbered, head uint64, err error) {
+		marks, head, changed, err = look(from)
+		return marks, head, err
+	}
+	wait := func(uint64) error {
+		select {
+		case <-changed:
+		case <-tick.C:
+		case <-closed:
+		case <-ctx.Done():
+		}
+		return nil
+	}
+	return Follow(ctx, from, yield, lookOnce, wait)
+}
