@@ -10,17 +10,14 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/history"
 )
 
-// How much a journal remembers: 65,536 marks and 16 MiB of their records; past that the oldest quarter is forgotten. How long its lock is
-// waited for, and how often a watcher looks.
 const (
-	journalMarks    = 1 << 16
-	journalBytes    = 16 << 20
-	journalPatience = 5 * time.Second
-	watchEvery      = 250 * time.Millisecond
-
 	journalsName = "~journals"
+
+	// journalPatience is how long a call waits for the lock on the journals.
+	journalPatience = 5 * time.Second
 )
 
 // journal is a file that is appended to by whoever has the lock on its folder, and what this process has read of it. The
@@ -108,7 +105,7 @@ func (j *journal) since(ctx context.Context, op string, number uint64) (marks []
 		}
 	}
 	if number < j.begun.base {
-		marks = append(marks, store.Numbered{Mark: store.Mark{Kind: store.Everything}, Number: j.begun.base})
+		marks = append(marks, history.Forgotten(j.begun.base))
 		number = j.begun.base
 	}
 	if head = j.head(); number < head {
@@ -147,8 +144,7 @@ func (j *journal) locked(ctx context.Context, do func() error) error {
 	}
 	err = j.refresh()
 	if errors.Is(err, errDoubt) || errors.Is(err, os.ErrNotExist) || err == errStrange {
-		now := uint64(time.Now().UnixMicro())
-		err = j.replace(beginning{base: max(now, j.known+1)}, nil)
+		err = j.replace(beginning{base: history.Begin(j.known)}, nil)
 	}
 	if err == nil {
 		err = do()
@@ -274,16 +270,17 @@ func (j *journal) append(what []store.Mark) error {
 		marks[i].Name = strings.Clone(marks[i].Name) // it may be a part of something big
 	}
 	j.take(marks, int64(len(b)))
-	if len(j.marks) > journalMarks || j.end > journalBytes {
+	if len(j.marks) > history.MaxMarks || j.end > history.MaxBytes {
 		j.compact()
 	}
 	return nil
 }
 
-// compact forgets the oldest quarter: of the marks, or as many as the bytes need. When it fails nothing is lost.
+// compact forgets the oldest quarter of the marks, or as many as the bytes need: those of the records, not of the names
+// alone. When it fails nothing is lost.
 func (j *journal) compact() {
 	n, bytes := 0, j.end
-	for n < len(j.marks) && (len(j.marks)-n > journalMarks*3/4 || bytes > journalBytes*3/4) {
+	for n < len(j.marks) && (len(j.marks)-n > history.MaxMarks*3/4 || bytes > history.MaxBytes*3/4) {
 		bytes -= int64(recordLen + len(j.marks[n].Name))
 		n++
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/history"
 )
 
 func tag(format string, args ...any) store.Mark {
@@ -230,25 +231,25 @@ func TestSyncedJournalOutlivesAStart(t *testing.T) {
 func TestJournalForgets(t *testing.T) {
 	one, two, begin, path := journals(t, Config{})
 	var marks []store.Mark
-	for i := range journalMarks {
+	for i := range history.MaxMarks {
 		marks = append(marks, tag("%d", i))
 	}
-	middle := add(t, one, marks[:journalMarks/2]...)
-	head := add(t, one, marks[journalMarks/2:]...)
+	middle := add(t, one, marks[:history.MaxMarks/2]...)
+	head := add(t, one, marks[history.MaxMarks/2:]...)
 	for _, j := range []store.Journal{one, two, open(t, one.b.config).Journal("p:")} {
 		got, h := names(t, j, begin)
-		if h != head || len(got) < 10_000 || len(got) > journalMarks || got[0] != "*" || got[len(got)-1] != marks[journalMarks-1].Name {
-			t.Errorf("Since(%d): %d marks, the first %q, head %d; want at most %d, the first Everything, head %d", begin, len(got), got[0], h, journalMarks, head)
+		if h != head || len(got) < 10_000 || len(got) > history.MaxMarks || got[0] != "*" || got[len(got)-1] != marks[history.MaxMarks-1].Name {
+			t.Errorf("Since(%d): %d marks, the first %q, head %d; want at most %d, the first Everything, head %d", begin, len(got), got[0], h, history.MaxMarks, head)
 		}
-		if got, _ := names(t, j, middle); len(got) != journalMarks/2 || got[0] != marks[journalMarks/2].Name {
+		if got, _ := names(t, j, middle); len(got) != history.MaxMarks/2 || got[0] != marks[history.MaxMarks/2].Name {
 			t.Errorf("Since(%d): %d marks, the first %q; want those that are remembered", middle, len(got), got[0])
 		}
 	}
 	// Bytes, too, are bounded: a single mark may be more than is kept.
 	for range 2 {
-		head = add(t, two, tag("%s", strings.Repeat("x", journalBytes)))
+		head = add(t, two, tag("%s", strings.Repeat("x", history.MaxBytes)))
 		wantNames(t, one, head-1, "*")
-		if info, err := os.Stat(path); err != nil || info.Size() > journalBytes {
+		if info, err := os.Stat(path); err != nil || info.Size() > history.MaxBytes {
 			t.Errorf("the file: %v, %v", info.Size(), err)
 		}
 	}

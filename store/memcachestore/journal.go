@@ -11,6 +11,7 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/history"
 )
 
 // journalKeys begins the keys of journals: journalKeys+prefix+"~head", and the numbers of records in place of
@@ -20,8 +21,6 @@ const journalKeys = "~journal~"
 const (
 	// markLife is how long a mark is remembered, if the server has the memory.
 	markLife = 24 * time.Hour
-	// maxMarks and maxMarkBytes bound what Since returns.
-	maxMarks, maxMarkBytes = 1 << 16, 16 << 20
 	// recordsAtOnce is how many records are asked for in one exchange.
 	recordsAtOnce = 32
 	// writePatience is how long Since waits for a mark whose number was given out, but that is not there:
@@ -158,7 +157,7 @@ func (j *journal) head(ctx context.Context, op string) (h head, err error) {
 // begin sets the counter, unless another process does so first. The number at which it begins is that of a record
 // that says that all before is forgotten.
 func (j *journal) begin(ctx context.Context, op string) error {
-	number := max(uint64(time.Now().UnixMicro()), j.highest.Load()+1)
+	number := history.Begin(j.highest.Load())
 	item := &memcache.Item{
 		Key: j.key("head"), Flags: rand.Uint32(), Value: strconv.AppendUint(nil, number, 10),
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/freshet-go/freshet/internal/testserver"
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/history"
 )
 
 // journalOn returns a journal of its own, and the vendor's client on the same servers.
@@ -260,7 +261,7 @@ func TestWhatSinceReturnsIsBounded(t *testing.T) {
 		mustAppend(t, j, marks...)
 	}
 	got, head, err := j.Since(t.Context(), begin)
-	if err != nil || head != begin+80_000 || len(got) > maxMarks+10_001 || got[0] != everything(got[1].Number-1) {
+	if err != nil || head != begin+80_000 || len(got) > history.MaxMarks+10_001 || got[0] != everything(got[1].Number-1) {
 		t.Errorf("%d marks, head %d, %v", len(got), head, err)
 	}
 }

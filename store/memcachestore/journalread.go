@@ -8,6 +8,7 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/history"
 	"github.com/freshet-go/freshet/store/internal/pause"
 )
 
@@ -45,8 +46,8 @@ func (j *journal) read(ctx context.Context, op string, h head, number uint64) ([
 		if item != nil {
 			marks, ok = parseRecord(item.Value)
 		}
-		if !ok || uint64(len(marks)) > at || len(r.marks) > maxMarks || r.bytes > maxMarkBytes {
-			r.marks = append(r.marks, store.Numbered{Mark: store.Mark{Kind: store.Everything}, Number: at})
+		if !ok || uint64(len(marks)) > at || len(r.marks) > history.MaxMarks || r.bytes > history.MaxBytes {
+			r.marks = append(r.marks, history.Forgotten(at))
 			break
 		}
 		at = r.add(at, marks)

@@ -10,12 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/freshet-go/freshet/store"
-)
-
-// How much a journal remembers: 65,536 marks and 16 MiB of their names. It may be a batch less or more.
-const (
-	journalMarks = 1 << 16
-	journalBytes = 16 << 20
+	"github.com/freshet-go/freshet/store/internal/history"
 )
 
 // journal is the rows with its prefix in two tables. The row in the table of heads is locked by whoever appends, so
@@ -24,7 +19,7 @@ const (
 type journal struct {
 	b            *Backend
 	prefix       string
-	marks, bytes int64 // bounds
+	marks, bytes int64 // how much it remembers, a batch less or more
 	invalid      error // what every call returns, if the prefix is not allowed
 }
 
@@ -32,7 +27,7 @@ type journal struct {
 // Each Watch has a connection of its own besides the pool's.
 func (b *Backend) Journal(prefix string) store.Journal {
 	return &journal{
-		b: b, prefix: prefix, marks: journalMarks, bytes: journalBytes, invalid: driver.CheckPrefix("journal", prefix),
+		b: b, prefix: prefix, marks: history.MaxMarks, bytes: history.MaxBytes, invalid: driver.CheckPrefix("journal", prefix),
 	}
 }
 
@@ -159,13 +154,15 @@ func (j *journal) read(ctx context.Context, conn asker, number uint64) (marks []
 			return nil, 0, false, err
 		}
 		if !begun && from < forgotten {
-			marks = append(marks, everything(forgotten))
+			marks = append(marks, history.Forgotten(uint64(forgotten)))
 			from = forgotten
 		}
 		begun = true
 		if last != nil {
 			missing = missing || *previous > from
-			marks = append(marks, markOf(*last, *kind, *soft, name))
+			marks = append(marks, store.Numbered{
+				Mark: history.Mark(int(*kind), string(name), *soft), Number: uint64(*last),
+			})
 			from = *last
 		}
 	}
@@ -173,7 +170,7 @@ func (j *journal) read(ctx context.Context, conn asker, number uint64) (marks []
 		return nil, 0, false, err
 	}
 	if missing || from < newest { // somebody has removed rows
-		marks = []store.Numbered{everything(newest)}
+		marks = []store.Numbered{history.Forgotten(uint64(newest))}
 	}
 	return marks, uint64(newest), begun, nil
 }

@@ -7,13 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/freshet-go/freshet/store"
-)
-
-// How much a journal remembers: 65,536 marks, and 16 MiB with 64 bytes for each mark besides its name. It may be
-// a hundred marks more.
-const (
-	journalMarks = 1 << 16
-	journalBytes = 16 << 20
+	"github.com/freshet-go/freshet/store/internal/history"
 )
 
 // maxNumber is the greatest number that a script can count to: in microseconds, the year 2255.
@@ -30,7 +24,7 @@ const maxNumber = 1 << 53
 // is ahead of whatever was given out before.
 type journal struct {
 	backend     *Backend
-	marks, size int // bounds
+	marks, size int // how much it remembers, or a hundred marks more; a mark has 64 bytes besides its name
 	key         string
 	invalid     error // what every call returns, if the prefix is not allowed
 }
@@ -40,7 +34,7 @@ type journal struct {
 // takes marks all the same. It needs Redis 5.
 func (b *Backend) Journal(prefix string) store.Journal {
 	return &journal{
-		backend: b, marks: journalMarks, size: journalBytes, key: "{~journal~" + prefix + "}",
+		backend: b, marks: history.MaxMarks, size: history.MaxBytes, key: "{~journal~" + prefix + "}",
 		invalid: driver.CheckPrefix("journal", prefix),
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/freshet-go/freshet/internal/testserver"
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/history"
 )
 
 func tag(name any) store.Mark { return store.Mark{Kind: store.Tag, Name: fmt.Sprint(name)} }
@@ -63,7 +64,7 @@ func TestAJournalBeginsAtTheClock(t *testing.T) {
 		}
 	}
 	j := open(t, url).Journal(prefix)
-	if marks, head := since(t, j, 0); head != heads[0] || len(marks) != 1 || marks[0] != (store.Numbered{Mark: reset, Number: head}) {
+	if marks, head := since(t, j, 0); head != heads[0] || len(marks) != 1 || marks[0] != (store.Numbered{Mark: history.All, Number: head}) {
 		t.Errorf("Since(0) = %v, %d; want Everything at the beginning, %d", marks, head, heads[0])
 	}
 	if marks, head := since(t, j, heads[0]+5); len(marks) != 0 || head != heads[0] {
@@ -174,7 +175,7 @@ func TestARecordThatIsMissing(t *testing.T) {
 	marks, head := since(t, j, begin)
 	want := []store.Numbered{
 		{Mark: tag(1), Number: begin + 1},
-		{Mark: reset, Number: begin + 2},
+		{Mark: history.All, Number: begin + 2},
 		{Mark: tag(3), Number: begin + 3},
 	}
 	if head != begin+3 && head != begin+4 || fmt.Sprint(marks[:3]) != fmt.Sprint(want) {

@@ -6,10 +6,11 @@ import (
 	"strings"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/history"
 )
 
-// readMarks reads a stream's records after number. Wherever one is missing, it says that everything up to the next
-// is invalidated.
+// readMarks returns the marks of a stream's records after number. Where a record is missing, a mark that covers
+// everything stands for those up to the next one.
 func readMarks(number, head uint64, records []string) (marks []store.Numbered, _ uint64, err error) {
 	marks = make([]store.Numbered, 0, len(records)/2)
 	for ; len(records) > 0; records = records[2:] {
@@ -19,23 +20,20 @@ func readMarks(number, head uint64, records []string) (marks []store.Numbered, _
 			return nil, 0, fmt.Errorf("a record's number is %.20q", digits)
 		}
 		if n.Number != number+1 && !isReset(n.Mark) {
-			marks = append(marks, store.Numbered{Mark: reset, Number: n.Number - 1})
+			marks = append(marks, history.Forgotten(n.Number-1))
 		}
 		marks = append(marks, n)
 		number = n.Number
 	}
 	if number < head {
-		marks = append(marks, store.Numbered{Mark: reset, Number: head})
+		marks = append(marks, history.Forgotten(head))
 	}
 	return marks, head, nil
 }
 
-// reset is what takes the place of marks that are forgotten.
-var reset = store.Mark{Kind: store.Everything}
-
 func isReset(m store.Mark) bool { return m.Kind == store.Everything && !m.Soft }
 
-// markLetters are the kinds of marks as a record has them, before the name; soft ones in upper case.
+// markLetters has the letter of each kind of mark, with which a record begins; that of a soft mark is in upper case.
 const markLetters = "ktpe"
 
 func encodeMark(m store.Mark) string {
@@ -46,19 +44,15 @@ func encodeMark(m store.Mark) string {
 	return string(letter) + m.Name
 }
 
-// decodeMark takes what it does not understand, such as a later version's, for Everything.
+// decodeMark returns the mark in a record. A record that it does not understand covers everything.
 func decodeMark(record string) store.Mark {
 	if record == "" {
-		return reset
+		return history.All
 	}
 	letter := record[0]
 	soft := 'A' <= letter && letter <= 'Z'
 	if soft {
 		letter += 'a' - 'A'
 	}
-	kind := strings.IndexByte(markLetters, letter)
-	if kind < 0 {
-		return reset
-	}
-	return store.Mark{Kind: store.MarkKind(kind), Name: record[1:], Soft: soft}
+	return history.Mark(strings.IndexByte(markLetters, letter), record[1:], soft)
 }

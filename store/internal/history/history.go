@@ -1,0 +1,37 @@
+// Package history has what the journals of all drivers agree on: how much they remember, what
+// stands for the marks that they have forgotten, at which number they begin, and how they read a
+// mark whose kind they do not know.
+package history
+
+import (
+	"time"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// How much a journal remembers: so many marks, and so many bytes of their names, whichever is less.
+const (
+	MaxMarks = 1 << 16
+	MaxBytes = 16 << 20
+)
+
+// All is the mark that covers everything.
+var All = store.Mark{Kind: store.Everything}
+
+// Forgotten returns what stands for marks that a journal has forgotten, the newest of which had
+// that number.
+func Forgotten(number uint64) store.Numbered { return store.Numbered{Mark: All, Number: number} }
+
+// Begin returns the number at which a journal begins that knows of no greater number than known:
+// that of the clock, in microseconds, which is greater than those of a journal that was lost, or
+// the one after known.
+func Begin(known uint64) uint64 { return max(uint64(time.Now().UnixMicro()), known+1) }
+
+// Mark returns the mark that a record tells of by the number of its kind. A mark of a kind that is
+// not known, such as a later version's, covers everything.
+func Mark(kind int, name string, soft bool) store.Mark {
+	if kind < 0 || kind > int(store.Everything) {
+		return All
+	}
+	return store.Mark{Kind: store.MarkKind(kind), Name: name, Soft: soft}
+}

@@ -1,0 +1,49 @@
+package history
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+func TestMark(t *testing.T) {
+	for _, tt := range []struct {
+		kind int
+		soft bool
+		want store.Mark
+	}{
+		{0, false, store.Mark{Kind: store.Key, Name: "n"}},
+		{1, true, store.Mark{Kind: store.Tag, Name: "n", Soft: true}},
+		{2, false, store.Mark{Kind: store.Prefix, Name: "n"}},
+		{3, true, store.Mark{Kind: store.Everything, Name: "n", Soft: true}},
+		{4, true, store.Mark{Kind: store.Everything}},
+		{-1, true, store.Mark{Kind: store.Everything}},
+		{256, false, store.Mark{Kind: store.Everything}}, // 0, if it were cut to a byte
+	} {
+		if got := Mark(tt.kind, "n", tt.soft); got != tt.want {
+			t.Errorf("kind %d, soft %v: %+v; want %+v", tt.kind, tt.soft, got, tt.want)
+		}
+	}
+}
+
+func TestForgotten(t *testing.T) {
+	want := store.Numbered{Mark: store.Mark{Kind: store.Everything}, Number: 7}
+	if got := Forgotten(7); got != want {
+		t.Errorf("%+v; want %+v, a hard one", got, want)
+	}
+}
+
+func TestBegin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := uint64(time.Now().UnixMicro())
+		for known, want := range map[uint64]uint64{
+			0: now, now - 1: now, now: now + 1, now + 1000: now + 1001,
+		} {
+			if got := Begin(known); got != want {
+				t.Errorf("after %d, at %d: %d; want %d", known, now, got, want)
+			}
+		}
+	})
+}
