@@ -30,8 +30,8 @@ const (
 	leastBytes   = 1 << 20
 )
 
-// checked returns the Config with its defaults filled in.
-func (c Config) checked() (Config, error) {
+// check returns c with its defaults filled in, or an error that says what is wrong with it.
+func (c Config) check() (Config, error) {
 	switch {
 	case c.Path == "":
 		return c, errors.New("the path of the folder is missing; want an absolute path, as in file:///var/cache/app")

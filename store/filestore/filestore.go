@@ -84,7 +84,7 @@ func Open(ctx context.Context, c Config) (*Backend, error) {
 // What is in the folder already is read in the background, some 200,000 files a second. Values are found
 // meanwhile, and the bound may be exceeded by an eighth.
 func New(c Config) (*Backend, error) {
-	c, err := c.checked()
+	c, err := c.check()
 	if err == nil {
 		err = supported()
 	}

@@ -27,8 +27,8 @@ const (
 // Records are not forced to the disk, unless Config.Fsync says so or the system does not tell whether it was
 // started anew: a journal that was written to before that is not relied on.
 type journal struct {
-	b      *Backend
-	prefix string
+	backend *Backend
+	prefix  string
 
 	mu      sync.Mutex
 	file    *os.File // kept open so that its inode is no other file's
@@ -47,19 +47,19 @@ func (b *Backend) Journal(prefix string) store.Journal {
 	defer b.mu.Unlock()
 	j := b.journals[prefix]
 	if j == nil {
-		j = &journal{b: b, prefix: prefix, changed: make(chan struct{})}
+		j = &journal{backend: b, prefix: prefix, changed: make(chan struct{})}
 		b.journals[prefix] = j
 	}
 	return j
 }
 
-func (j *journal) folder() string { return j.b.config.Path + "/" + journalsName }
+func (j *journal) folder() string { return j.backend.config.Path + "/" + journalsName }
 func (j *journal) path() string   { return j.folder() + "/" + j.prefix + mark }
 func (j *journal) head() uint64   { return j.begun.base + uint64(len(j.marks)) }
 
 // begin returns why an operation cannot begin, or nil.
 func (j *journal) begin(ctx context.Context, op string) error {
-	if err := j.b.open(ctx, op, j.prefix); err != nil {
+	if err := j.backend.open(ctx, op, j.prefix); err != nil {
 		return err
 	}
 	return driver.CheckPrefix(op, j.prefix)
@@ -182,7 +182,7 @@ func (j *journal) load() error {
 		return err
 	}
 	info, err := f.Stat()
-	if err == nil && (!info.Mode().IsRegular() || identifyInfo(info).owner != j.b.owner.Load()) {
+	if err == nil && (!info.Mode().IsRegular() || identifyInfo(info).owner != j.backend.owner.Load()) {
 		err = errStrange
 	}
 	head := make([]byte, journalHeaderLen)
@@ -257,8 +257,8 @@ func (j *journal) append(what []store.Mark) error {
 	if err == nil {
 		_, err = j.file.WriteAt(b, end)
 	}
-	if err == nil && (j.begun.synced || j.b.config.Fsync) {
-		err = j.b.fsync(j.file)
+	if err == nil && (j.begun.synced || j.backend.config.Fsync) {
+		err = j.backend.fsync(j.file)
 	}
 	if err != nil {
 		if j.refresh() == nil {
@@ -289,7 +289,7 @@ func (j *journal) compact() {
 
 // replace makes another file the journal. The lock is held.
 func (j *journal) replace(begun beginning, marks []store.Numbered) error {
-	begun.synced, begun.boot = j.b.config.Fsync || bootID() == "", bootSum()
+	begun.synced, begun.boot = j.backend.config.Fsync || bootID() == "", bootSum()
 	b := appendBeginning(nil, begun)
 	for _, m := range marks {
 		b = appendRecord(b, m)
@@ -300,7 +300,7 @@ func (j *journal) replace(begun beginning, marks []store.Numbered) error {
 	}
 	_, err = temp.Write(b)
 	if err == nil && begun.synced {
-		err = j.b.fsync(temp)
+		err = j.backend.fsync(temp)
 	}
 	if err == nil {
 		err = rename(temp.Name(), j.path())
@@ -310,7 +310,7 @@ func (j *journal) replace(begun beginning, marks []store.Numbered) error {
 	}
 	temp.Close()
 	if err == nil && begun.synced {
-		err = j.b.syncFolder(j.folder())
+		err = j.backend.syncFolder(j.folder())
 	}
 	if err != nil {
 		return err

@@ -75,8 +75,8 @@ func TestJournalOutlivesItsProcess(t *testing.T) {
 		c := Config{Path: t.TempDir(), Fsync: fsync}
 		one, two, begin, _ := journals(t, c)
 		last := add(t, one)
-		one.b.Close()
-		two.b.Close()
+		one.backend.Close()
+		two.backend.Close()
 		three := open(t, c).Journal("p:")
 		wantNames(t, three, begin, "a", "b")
 		if n := add(t, three, tag("c")); n != last+1 {
@@ -98,13 +98,13 @@ func TestTornTailIsRepaired(t *testing.T) {
 		}
 		writeAll(t, path, append(whole, torn[:n]...))
 		wantNames(t, one, begin, "a", "b")
-		wantNames(t, open(t, Config{Path: one.b.config.Path}).Journal("p:"), begin, "a", "b")
+		wantNames(t, open(t, Config{Path: one.backend.config.Path}).Journal("p:"), begin, "a", "b")
 		if n := add(t, two, tag("c")); n != begin+3 {
 			t.Errorf("the number after a torn one is %d; want %d", n, begin+3)
 		}
 		wantNames(t, one, begin, "a", "b", "c")
 		add(t, one, tag("d"))
-		wantNames(t, open(t, Config{Path: one.b.config.Path}).Journal("p:"), begin, "a", "b", "c", "d")
+		wantNames(t, open(t, Config{Path: one.backend.config.Path}).Journal("p:"), begin, "a", "b", "c", "d")
 	}
 }
 
@@ -163,7 +163,7 @@ func TestJournalThatCannotBeReliedOn(t *testing.T) {
 			if err := spoil(path, whole); err != nil {
 				t.Fatal(err)
 			}
-			three := open(t, Config{Path: one.b.config.Path}).Journal("p:")
+			three := open(t, Config{Path: one.backend.config.Path}).Journal("p:")
 			// What was read before is not read again: the damage is seen by who reads it first.
 			if name == "a mark damaged" || name == "its header damaged" || name == "another user's" {
 				wantNames(t, three, head, "*")
@@ -224,7 +224,7 @@ func TestSyncedJournalOutlivesAStart(t *testing.T) {
 	}
 	begun.boot++
 	writeAll(t, path, append(appendBeginning(nil, begun), whole[journalHeaderLen:]...))
-	wantNames(t, open(t, one.b.config).Journal("p:"), begin, "a", "b")
+	wantNames(t, open(t, one.backend.config).Journal("p:"), begin, "a", "b")
 }
 
 // Whoever lags behind what is remembered is told Everything, in each process that follows.
@@ -236,7 +236,7 @@ func TestJournalForgets(t *testing.T) {
 	}
 	middle := add(t, one, marks[:history.MaxMarks/2]...)
 	head := add(t, one, marks[history.MaxMarks/2:]...)
-	for _, j := range []store.Journal{one, two, open(t, one.b.config).Journal("p:")} {
+	for _, j := range []store.Journal{one, two, open(t, one.backend.config).Journal("p:")} {
 		got, h := names(t, j, begin)
 		if h != head || len(got) < 10_000 || len(got) > history.MaxMarks || got[0] != "*" || got[len(got)-1] != marks[history.MaxMarks-1].Name {
 			t.Errorf("Since(%d): %d marks, the first %q, head %d; want at most %d, the first Everything, head %d", begin, len(got), got[0], h, history.MaxMarks, head)

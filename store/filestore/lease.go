@@ -38,7 +38,7 @@ func (b *Backend) TryLock(ctx context.Context, name string, ttl time.Duration) (
 	if err := driver.CheckLease("lock", name, ttl); err != nil {
 		return nil, false, err
 	}
-	l := &lease{b: b, name: name}
+	l := &lease{backend: b, name: name}
 	rand.Read(l.token[:])
 	ok, err := l.take(ctx, ttl)
 	if err == errBusy {
@@ -52,15 +52,15 @@ func (b *Backend) TryLock(ctx context.Context, name string, ttl time.Duration) (
 
 // lease is one that this process has taken.
 type lease struct {
-	b     *Backend
-	name  string
-	token [16]byte
+	backend *Backend
+	name    string
+	token   [16]byte
 }
 
-func (l *lease) path() string { return l.b.config.Path + "/" + leasesName + "/" + l.name + mark }
+func (l *lease) path() string { return l.backend.config.Path + "/" + leasesName + "/" + l.name + mark }
 
 func (l *lease) take(ctx context.Context, ttl time.Duration) (bool, error) {
-	if err := makeFolder(l.b.config.Path + "/" + leasesName); err != nil {
+	if err := makeFolder(l.backend.config.Path + "/" + leasesName); err != nil {
 		return false, err
 	}
 	f, err := openLease(ctx, l.path(), os.O_RDWR|os.O_CREATE)
@@ -78,7 +78,7 @@ func (l *lease) take(ctx context.Context, ttl time.Duration) (bool, error) {
 
 // Unlock implements [store.Lease].
 func (l *lease) Unlock(ctx context.Context) (held bool, err error) {
-	if err := l.b.open(ctx, "unlock", l.name); err != nil {
+	if err := l.backend.open(ctx, "unlock", l.name); err != nil {
 		return false, err
 	}
 	f, err := openLease(ctx, l.path(), os.O_RDWR)

@@ -26,7 +26,7 @@ func ParseURL(rawURL string) (Config, error) {
 	}
 	c, err := fromURL(u)
 	if err == nil {
-		_, err = c.checked()
+		_, err = c.check()
 	}
 	if err != nil {
 		return Config{}, fmt.Errorf("filestore: %s: %w", u.Redacted(), err)

@@ -26,7 +26,7 @@ func (b *Backend) call(ctx context.Context, op, key string, again repeat, f func
 	case nil, memcache.ErrCacheMiss, memcache.ErrNotStored, memcache.ErrCASConflict:
 		return err
 	}
-	return b.failed(ctx, op, key, b.servers.pick(key), err)
+	return b.fail(ctx, op, key, b.servers.pick(key), err)
 }
 
 // repeat says whether a call may be made twice.

@@ -66,8 +66,8 @@ const (
 // room is how many bytes of a value fit an item.
 func (c Config) room() int { return c.MaxItemSize - itemNotes - keys.MaxLen - maxDerived - endSize }
 
-// complete returns c with the defaults in it, or says what is wrong.
-func (c Config) complete() (Config, error) {
+// check returns c with its defaults filled in, or an error that says what is wrong with it.
+func (c Config) check() (Config, error) {
 	c.PoolSize = cmp.Or(c.PoolSize, defaultPoolSize)
 	c.DialTimeout = cmp.Or(c.DialTimeout, defaultTimeout)
 	c.Timeout = cmp.Or(c.Timeout, defaultTimeout)

@@ -16,8 +16,8 @@ import (
 
 const driver = fault.Driver("memcachestore")
 
-// failed returns the error of a call that ended with err at a server.
-func (b *Backend) failed(ctx context.Context, op, key string, s *server, err error) error {
+// fail returns the error of a call that ended with err at a server.
+func (b *Backend) fail(ctx context.Context, op, key string, s *server, err error) error {
 	if fault.Made(err) {
 		return err
 	}

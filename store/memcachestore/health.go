@@ -24,7 +24,7 @@ func (b *Backend) Health(ctx context.Context) (store.Health, error) {
 			start := time.Now()
 			details, err := b.probe(ctx, s)
 			if err != nil {
-				errs[i] = b.failed(ctx, "health", "", s, err)
+				errs[i] = b.fail(ctx, "health", "", s, err)
 				return
 			}
 			mu.Lock()

@@ -61,7 +61,7 @@ func (j *journal) recordKey(number uint64) string { return j.key(strconv.FormatU
 // Append implements [store.Journal]. A mark whose name does not fit an item becomes one that covers
 // everything.
 func (j *journal) Append(ctx context.Context, what ...store.Mark) (uint64, error) {
-	const op = "journal append"
+	const op = "append"
 	if err := driver.CheckPrefix(op, j.prefix); err != nil {
 		return 0, err
 	}
@@ -189,7 +189,7 @@ func raise(a *atomic.Uint64, to uint64) {
 
 // Since implements [store.Journal].
 func (j *journal) Since(ctx context.Context, number uint64) ([]store.Numbered, uint64, error) {
-	const op = "journal since"
+	const op = "since"
 	if err := driver.CheckPrefix(op, j.prefix); err != nil {
 		return nil, 0, err
 	}

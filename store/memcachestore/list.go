@@ -144,7 +144,7 @@ func (b *Backend) flush(ctx context.Context, s *server, prefix string) (removed 
 			n, err := b.deleteAll(ctx, s, some)
 			removed += n
 			if err != nil {
-				return false, b.failed(ctx, "flush", prefix, s, err)
+				return false, b.fail(ctx, "flush", prefix, s, err)
 			}
 		}
 		return len(keys) > 0, nil
@@ -195,7 +195,7 @@ func (b *Backend) dump(ctx context.Context, op string, s *server, prefix string)
 			}
 		}
 		if err != errBusy || try == busyTries {
-			return nil, false, b.failed(ctx, op, prefix, s, err)
+			return nil, false, b.fail(ctx, op, prefix, s, err)
 		}
 		pause.For(ctx, busyPause)
 	}

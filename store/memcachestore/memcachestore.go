@@ -44,7 +44,7 @@ var (
 // New returns a Backend without asking the servers. It fails only if c is not allowed. Connections are made
 // as they are needed, and names resolved as connections are made.
 func New(c Config) (*Backend, error) {
-	c, err := c.complete()
+	c, err := c.check()
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func Open(ctx context.Context, c Config) (*Backend, error) {
 func (b *Backend) greet(ctx context.Context, s *server) error {
 	settings, err := b.stats(ctx, s, "settings")
 	if err != nil {
-		return b.failed(ctx, "open", "", s, err)
+		return b.fail(ctx, "open", "", s, err)
 	}
 	var limit int
 	fmt.Sscan(settings["item_size_max"], &limit) // 0 where a proxy does not tell

@@ -18,7 +18,7 @@ import (
 func ParseURL(rawURL string) (Config, error) {
 	c, err := parseURL(rawURL)
 	if err == nil {
-		_, err = c.complete()
+		_, err = c.check()
 	}
 	if err != nil {
 		text, _ := strings.CutPrefix(err.Error(), string(driver)+": ")

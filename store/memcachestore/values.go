@@ -102,7 +102,7 @@ func (b *Backend) put(ctx context.Context, key string, item *memcache.Item) erro
 		return nil
 	}
 	if !fault.Made(err) { // the server said that it did not store, which it never says of set
-		err = b.failed(ctx, "set", key, b.servers.pick(item.Key), err)
+		err = b.fail(ctx, "set", key, b.servers.pick(item.Key), err)
 	}
 	if ctx.Err() == nil {
 		_, _ = b.remove(ctx, "set", key)

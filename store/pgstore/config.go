@@ -81,7 +81,7 @@ type Config struct {
 
 var tableName = regexp.MustCompile(`^(?:([a-z_][a-z0-9_]{0,62})\.)?([a-z_][a-z0-9_]{0,39})$`)
 
-// check returns c with its defaults filled in, or says what is wrong with it.
+// check returns c with its defaults filled in, or an error that says what is wrong with it.
 func (c Config) check() (Config, error) {
 	c.PoolSize = cmp.Or(c.PoolSize, DefaultPoolSize)
 	c.PoolTimeout = cmp.Or(c.PoolTimeout, DefaultPoolTimeout)

@@ -17,7 +17,7 @@ import (
 // that marks become visible in the order of their numbers. Each mark has the number of the one before, so
 // that one that is missing is noticed: whoever asks is then told that everything is invalidated.
 type journal struct {
-	b            *Backend
+	backend      *Backend
 	prefix       string
 	marks, bytes int64 // how much it remembers, a batch less or more
 	invalid      error // what every call returns, if the prefix is not allowed
@@ -27,7 +27,8 @@ type journal struct {
 // Each Watch has a connection of its own besides the pool's.
 func (b *Backend) Journal(prefix string) store.Journal {
 	return &journal{
-		b: b, prefix: prefix, marks: history.MaxMarks, bytes: history.MaxBytes, invalid: driver.CheckPrefix("journal", prefix),
+		backend: b, prefix: prefix, marks: history.MaxMarks, bytes: history.MaxBytes,
+		invalid: driver.CheckPrefix("journal", prefix),
 	}
 }
 
@@ -39,7 +40,7 @@ func (j *journal) Append(ctx context.Context, what ...store.Mark) (number uint64
 	if err := driver.CheckMarks("append", "", what); err != nil {
 		return 0, err
 	}
-	err = j.b.ask(ctx, false, func(ctx context.Context, conn *pgxpool.Conn) (err error) {
+	err = j.backend.ask(ctx, false, func(ctx context.Context, conn *pgxpool.Conn) (err error) {
 		if len(what) == 0 {
 			number, err = j.head(ctx, conn)
 		} else {
@@ -48,7 +49,7 @@ func (j *journal) Append(ctx context.Context, what ...store.Mark) (number uint64
 		return err
 	})
 	if err != nil {
-		return 0, j.b.fail(ctx, "append", "", err)
+		return 0, j.backend.fail(ctx, "append", "", err)
 	}
 	return number, nil
 }
@@ -67,7 +68,7 @@ func (j *journal) append(ctx context.Context, conn asker, what []store.Mark) (nu
 		bytes += len(m.Name)
 	}
 	var head, marksKept, bytesKept int64
-	err = conn.QueryRow(ctx, j.b.sql.append, j.prefix, kinds, softs, names, len(what), bytes).Scan(&head, &marksKept, &bytesKept, nil)
+	err = conn.QueryRow(ctx, j.backend.sql.append, j.prefix, kinds, softs, names, len(what), bytes).Scan(&head, &marksKept, &bytesKept, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -76,7 +77,7 @@ func (j *journal) append(ctx context.Context, conn asker, what []store.Mark) (nu
 		if marksKept <= j.marks && bytesKept <= j.bytes {
 			break
 		}
-		err := conn.QueryRow(ctx, j.b.sql.forget, j.prefix, j.marks, j.bytes, batch).Scan(&marksKept, &bytesKept)
+		err := conn.QueryRow(ctx, j.backend.sql.forget, j.prefix, j.marks, j.bytes, batch).Scan(&marksKept, &bytesKept)
 		if err != nil {
 			break
 		}
@@ -88,7 +89,7 @@ func (j *journal) append(ctx context.Context, conn asker, what []store.Mark) (nu
 func (j *journal) head(ctx context.Context, conn asker) (uint64, error) {
 	for {
 		var head int64
-		err := conn.QueryRow(ctx, j.b.sql.head, j.prefix).Scan(&head)
+		err := conn.QueryRow(ctx, j.backend.sql.head, j.prefix).Scan(&head)
 		if err != pgx.ErrNoRows {
 			return uint64(head), err
 		}
@@ -100,7 +101,7 @@ func (j *journal) head(ctx context.Context, conn asker) (uint64, error) {
 
 // begin records that the journal begins now, and that everything before is forgotten. Of several at once one does.
 func (j *journal) begin(ctx context.Context, conn asker) error {
-	rows, err := conn.Query(ctx, j.b.sql.begin, j.prefix)
+	rows, err := conn.Query(ctx, j.backend.sql.begin, j.prefix)
 	if err != nil {
 		return err
 	}
@@ -113,12 +114,12 @@ func (j *journal) Since(ctx context.Context, number uint64) (marks []store.Numbe
 	if j.invalid != nil {
 		return nil, 0, j.invalid
 	}
-	err = j.b.ask(ctx, false, func(ctx context.Context, conn *pgxpool.Conn) (err error) {
+	err = j.backend.ask(ctx, false, func(ctx context.Context, conn *pgxpool.Conn) (err error) {
 		marks, head, err = j.since(ctx, conn, number)
 		return err
 	})
 	if err != nil {
-		return nil, 0, j.b.fail(ctx, "since", "", err)
+		return nil, 0, j.backend.fail(ctx, "since", "", err)
 	}
 	return marks, head, nil
 }
@@ -138,7 +139,7 @@ func (j *journal) since(ctx context.Context, conn asker, number uint64) (marks [
 
 func (j *journal) read(ctx context.Context, conn asker, number uint64) (marks []store.Numbered, head uint64, begun bool, err error) {
 	from := int64(min(number, math.MaxInt64))
-	rows, err := conn.Query(ctx, j.b.sql.since, j.prefix, from)
+	rows, err := conn.Query(ctx, j.backend.sql.since, j.prefix, from)
 	if err != nil {
 		return nil, 0, false, err
 	}

@@ -54,9 +54,9 @@ func (ls *leases) endAll() {
 // by Unlock, by a timer at the end of the lease, by the server a little later should this process be stopped, and
 // at once when the connection is lost.
 type lease struct {
-	b     *Backend
-	ends  time.Time
-	timer *time.Timer
+	backend *Backend
+	ends    time.Time
+	timer   *time.Timer
 
 	mu   sync.Mutex
 	call *call // nil: ended
@@ -106,7 +106,7 @@ func (b *Backend) lock(ctx context.Context, name string, ttl time.Duration) (*le
 		return nil, b.done(ctx, &c, err)
 	}
 	c.cancel() // what is asked from now on has its own time
-	l := &lease{b: b, call: &c, ends: time.Now().Add(ttl)}
+	l := &lease{backend: b, call: &c, ends: time.Now().Add(ttl)}
 	b.leases.add(l)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -130,7 +130,7 @@ func serverTimeout(ttl time.Duration) string {
 
 // expire ends the lease in its own time.
 func (l *lease) expire() {
-	ctx, cancel := context.WithTimeout(context.Background(), l.b.config.Timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), l.backend.config.Timeout)
 	defer cancel()
 	_, _ = l.release(ctx)
 }
@@ -139,7 +139,7 @@ func (l *lease) expire() {
 func (l *lease) Unlock(ctx context.Context) (held bool, err error) {
 	held, err = l.release(ctx)
 	if err != nil {
-		return false, l.b.fail(ctx, "unlock", "", err)
+		return false, l.backend.fail(ctx, "unlock", "", err)
 	}
 	return held && time.Now().Before(l.ends), nil
 }
@@ -154,19 +154,19 @@ func (l *lease) release(ctx context.Context) (held bool, err error) {
 	c := l.call
 	l.call = nil
 	l.timer.Stop()
-	asking, cancel := within(ctx, l.b.config.Timeout)
+	asking, cancel := within(ctx, l.backend.config.Timeout)
 	defer cancel()
 	_, err = c.conn.Exec(asking, "ROLLBACK")
 	timedOut := asking.Err() != nil
 	c.conn.Release()
-	l.b.backlog.leave()
-	l.b.leases.held.Add(-1)
-	l.b.leases.remove(l)
+	l.backend.backlog.leave()
+	l.backend.leases.held.Add(-1)
+	l.backend.leases.remove(l)
 	switch {
 	case err == nil:
 		return true, nil
 	case timedOut && ctx.Err() == nil:
-		return false, &slowError{l.b.config.Timeout}
+		return false, &slowError{l.backend.config.Timeout}
 	case timedOut || pgconn.Timeout(err):
 		return false, err
 	}

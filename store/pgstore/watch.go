@@ -22,7 +22,7 @@ func (j *journal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Number
 		}
 		watching, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
-		defer context.AfterFunc(j.b.life, func() { cancel(fault.ErrClosed) })()
+		defer context.AfterFunc(j.backend.life, func() { cancel(fault.ErrClosed) })()
 
 		w, err := j.watcher(watching)
 		if err == nil {
@@ -37,23 +37,23 @@ func (j *journal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Number
 		case context.Cause(watching) == fault.ErrClosed:
 			err = fault.ErrClosed
 		}
-		return j.b.fail(ctx, "watch", "", err)
+		return j.backend.fail(ctx, "watch", "", err)
 	})
 }
 
 // watcher is the connection of one Watch.
 type watcher struct {
-	j      *journal
-	conn   *pgx.Conn
-	listen bool
+	journal *journal
+	conn    *pgx.Conn
+	listen  bool
 }
 
 func (j *journal) watcher(ctx context.Context) (*watcher, error) {
-	conn, err := pgx.ConnectConfig(ctx, j.b.pool.Config().ConnConfig)
+	conn, err := pgx.ConnectConfig(ctx, j.backend.pool.Config().ConnConfig)
 	if err != nil {
 		return nil, err
 	}
-	w := &watcher{j: j, conn: conn, listen: *j.b.config.StatementCache}
+	w := &watcher{journal: j, conn: conn, listen: *j.backend.config.StatementCache}
 	if err := w.start(ctx); err != nil {
 		w.close()
 		return nil, err
@@ -65,10 +65,10 @@ func (w *watcher) start(ctx context.Context) error {
 	if !w.listen {
 		return nil
 	}
-	ctx, cancel := within(ctx, w.j.b.config.Timeout)
+	ctx, cancel := within(ctx, w.journal.backend.config.Timeout)
 	defer cancel()
 	var channel string
-	if err := w.conn.QueryRow(ctx, w.j.b.sql.channel).Scan(&channel); err != nil {
+	if err := w.conn.QueryRow(ctx, w.journal.backend.sql.channel).Scan(&channel); err != nil {
 		return err
 	}
 	_, err := w.conn.Exec(ctx, "LISTEN "+pgx.Identifier{channel}.Sanitize())
@@ -78,11 +78,11 @@ func (w *watcher) start(ctx context.Context) error {
 // look returns the marks after a number, and the head. The watcher listens already: a mark that is appended after it
 // has looked wakes it.
 func (w *watcher) look(ctx context.Context, from uint64) ([]store.Numbered, uint64, error) {
-	asking, cancel := within(ctx, w.j.b.config.Timeout)
+	asking, cancel := within(ctx, w.journal.backend.config.Timeout)
 	defer cancel()
-	marks, head, err := w.j.since(asking, w.conn, from)
+	marks, head, err := w.journal.since(asking, w.conn, from)
 	if err != nil && asking.Err() != nil && ctx.Err() == nil {
-		err = &slowError{w.j.b.config.Timeout}
+		err = &slowError{w.journal.backend.config.Timeout}
 	}
 	return marks, head, err
 }
@@ -103,7 +103,7 @@ func (w *watcher) wait(ctx context.Context, from uint64) error {
 			return nil
 		case err != nil:
 			return err
-		case w.j.news(n.Payload, from):
+		case w.journal.news(n.Payload, from):
 			return nil
 		}
 	}

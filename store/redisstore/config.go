@@ -76,7 +76,7 @@ type Config struct {
 	MaxRetries int
 }
 
-// check returns c with its defaults filled in, or says what is wrong with it.
+// check returns c with its defaults filled in, or an error that says what is wrong with it.
 func (c Config) check() (Config, error) {
 	if len(c.Addrs) == 0 {
 		c.Addrs = []string{"127.0.0.1"}

@@ -23,10 +23,10 @@ const maxNumber = 1 << 53
 // find no records at all, after a flush or an eviction. Their number is the clock's, in microseconds, which
 // is ahead of whatever was given out before.
 type journal struct {
-	backend     *Backend
-	marks, size int // how much it remembers, or a hundred marks more; a mark has 64 bytes besides its name
-	key         string
-	invalid     error // what every call returns, if the prefix is not allowed
+	backend      *Backend
+	marks, bytes int // how much it remembers, or a hundred marks more; a mark has 64 bytes besides its name
+	key          string
+	invalid      error // what every call returns, if the prefix is not allowed
 }
 
 // Journal implements [store.Journaler]. The journal remembers 65,536 marks or 16 MiB, whichever is less, and has
@@ -34,7 +34,7 @@ type journal struct {
 // takes marks all the same. It needs Redis 5.
 func (b *Backend) Journal(prefix string) store.Journal {
 	return &journal{
-		backend: b, marks: history.MaxMarks, size: history.MaxBytes, key: "{~journal~" + prefix + "}",
+		backend: b, marks: history.MaxMarks, bytes: history.MaxBytes, key: "{~journal~" + prefix + "}",
 		invalid: driver.CheckPrefix("journal", prefix),
 	}
 }
@@ -110,7 +110,7 @@ func (j *journal) Append(ctx context.Context, what ...store.Mark) (uint64, error
 	if j.invalid != nil {
 		return 0, j.invalid
 	}
-	args := append(make([]any, 0, 4+len(what)), 0, j.channel(), j.marks, j.size)
+	args := append(make([]any, 0, 4+len(what)), 0, j.channel(), j.marks, j.bytes)
 	if err := driver.CheckMarks("append", "", what); err != nil {
 		return 0, err
 	}

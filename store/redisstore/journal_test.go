@@ -131,7 +131,7 @@ func TestAJournalForgets(t *testing.T) {
 	} {
 		t.Run(tt.story, func(t *testing.T) {
 			j := newJournal(b).(*journal)
-			j.marks, j.size = tt.marks, tt.size
+			j.marks, j.bytes = tt.marks, tt.size
 			begin := appendMarks(t, j)
 			var last uint64
 			for range 100 {

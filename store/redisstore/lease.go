@@ -11,7 +11,8 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-const lockKeys = "~lock~"
+// leaseKeys begins the keys of leases.
+const leaseKeys = "~lock~"
 
 // take sets a lease that is free, or that this very call has taken before its answer was lost.
 var take = redis.NewScript(`
@@ -44,7 +45,7 @@ func (b *Backend) TryLock(ctx context.Context, name string, ttl time.Duration) (
 	var random [16]byte
 	rand.Read(random[:])
 	l := &lease{backend: b, name: name, token: hex.EncodeToString(random[:])}
-	taken, err := take.Run(ctx, b.client, []string{lockKeys + name}, l.token, milliseconds(ttl).Milliseconds()).Int()
+	taken, err := take.Run(ctx, b.client, []string{leaseKeys + name}, l.token, milliseconds(ttl).Milliseconds()).Int()
 	switch {
 	case err != nil:
 		return nil, false, fail(ctx, "lock", name, err)
@@ -56,7 +57,7 @@ func (b *Backend) TryLock(ctx context.Context, name string, ttl time.Duration) (
 
 // Unlock implements [store.Lease]. It may be called again, also after an error.
 func (l *lease) Unlock(ctx context.Context) (held bool, err error) {
-	n, err := release.Run(ctx, l.backend.client, []string{lockKeys + l.name}, l.token).Int()
+	n, err := release.Run(ctx, l.backend.client, []string{leaseKeys + l.name}, l.token).Int()
 	if err != nil {
 		return false, fail(ctx, "unlock", l.name, err)
 	}
