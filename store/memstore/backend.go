@@ -3,7 +3,6 @@ package memstore
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"strconv"
@@ -12,6 +11,9 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/fault"
+	"github.com/freshet-go/freshet/store/internal/history"
+	"github.com/freshet-go/freshet/store/internal/keys"
 )
 
 // Backend keeps bytes in memory: the [store.Backend] that needs no server, for tests, and to put what
@@ -52,12 +54,9 @@ func NewBackend(maxBytes int64) *Backend {
 	return &Backend{engine: newEngine[[]byte](maxBytes), bound: maxBytes, journals: map[string]*store.MemoryJournal{}}
 }
 
-// longestKey is the length of the longest key that a backend is given.
-const longestKey = 200
-
 // Get implements [store.Backend].
 func (b *Backend) Get(ctx context.Context, key string) ([]byte, error) {
-	if err := check(ctx, "get", key); err != nil {
+	if err := begin(ctx, "get", key); err != nil {
 		return nil, err
 	}
 	it, ok := b.engine.get(key)
@@ -69,7 +68,7 @@ func (b *Backend) Get(ctx context.Context, key string) ([]byte, error) {
 
 // Set implements [store.Backend].
 func (b *Backend) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
-	if err := check(ctx, "set", key); err != nil {
+	if err := begin(ctx, "set", key); err != nil {
 		return err
 	}
 	if ttl <= 0 {
@@ -79,7 +78,7 @@ func (b *Backend) Set(ctx context.Context, key string, value []byte, ttl time.Du
 	// The limit is looked at before a copy is made of what is beyond it.
 	if most := b.engine.limit - overhead - int64(len(key)); int64(len(value)) > most {
 		b.engine.delete(key)
-		return failed("set", key, fmt.Errorf("%w: %d bytes; at most %d are kept, a quarter of the bound", store.ErrTooLarge, len(value), most))
+		return fail("set", key, fmt.Errorf("%w: %d bytes; at most %d are kept, a quarter of the bound", store.ErrTooLarge, len(value), most))
 	}
 	kept := make([]byte, len(value))
 	copy(kept, value)
@@ -89,7 +88,7 @@ func (b *Backend) Set(ctx context.Context, key string, value []byte, ttl time.Du
 
 // Delete implements [store.Backend].
 func (b *Backend) Delete(ctx context.Context, key string) (existed bool, err error) {
-	if err := check(ctx, "delete", key); err != nil {
+	if err := begin(ctx, "delete", key); err != nil {
 		return false, err
 	}
 	return b.engine.delete(key), nil
@@ -97,7 +96,7 @@ func (b *Backend) Delete(ctx context.Context, key string) (existed bool, err err
 
 // Exists implements [store.Backend].
 func (b *Backend) Exists(ctx context.Context, key string) (bool, error) {
-	if err := check(ctx, "exists", key); err != nil {
+	if err := begin(ctx, "exists", key); err != nil {
 		return false, err
 	}
 	_, ok := b.engine.get(key)
@@ -115,16 +114,16 @@ func (b *Backend) Health(ctx context.Context) (store.Health, error) {
 	h.Latency = time.Since(start)
 	switch {
 	case ctx.Err() != nil:
-		return h, failed("health", "", ended(ctx))
+		return h, fail("health", "", fault.Ended(ctx, nil))
 	case b.engine.closed.Load():
-		return h, failed("health", "", errClosed)
+		return h, fail("health", "", fault.ErrClosed)
 	}
 	return h, nil
 }
 
 // TTL implements [store.TTLer].
 func (b *Backend) TTL(ctx context.Context, key string) (time.Duration, error) {
-	if err := check(ctx, "ttl", key); err != nil {
+	if err := begin(ctx, "ttl", key); err != nil {
 		return 0, err
 	}
 	if it, ok := b.engine.get(key); ok {
@@ -137,7 +136,7 @@ func (b *Backend) TTL(ctx context.Context, key string) (time.Duration, error) {
 
 // Expire implements [store.Expirer].
 func (b *Backend) Expire(ctx context.Context, key string, ttl time.Duration) (existed bool, err error) {
-	if err := check(ctx, "expire", key); err != nil {
+	if err := begin(ctx, "expire", key); err != nil {
 		return false, err
 	}
 	if ttl <= 0 {
@@ -166,7 +165,7 @@ func (b *Backend) Flush(ctx context.Context, prefix string) (removed int64, err 
 func (b *Backend) List(ctx context.Context, prefix string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		if ctx.Err() != nil { // though there be nothing
-			yield("", failed("list", prefix, ended(ctx)))
+			yield("", fail("list", prefix, fault.Ended(ctx, nil)))
 			return
 		}
 		for key, it := range b.engine.cache.All() {
@@ -174,7 +173,7 @@ func (b *Backend) List(ctx context.Context, prefix string) iter.Seq2[string, err
 				continue
 			}
 			if ctx.Err() != nil {
-				yield("", failed("list", prefix, ended(ctx)))
+				yield("", fail("list", prefix, fault.Ended(ctx, nil)))
 				return
 			}
 			if !yield(key, nil) {
@@ -191,14 +190,14 @@ func (b *Backend) Journal(prefix string) store.Journal {
 	defer b.mu.Unlock()
 	j := b.journals[prefix]
 	if j == nil {
-		j = store.NewMemoryJournalAfter(uint64(time.Now().UnixMicro()))
+		j = store.NewMemoryJournalAfter(history.Begin(0))
 		b.journals[prefix] = j
 	}
 	return j
 }
 
 // MaxValue implements [store.ValueLimited], for keys of any length.
-func (b *Backend) MaxValue() int64 { return b.engine.limit - overhead - longestKey }
+func (b *Backend) MaxValue() int64 { return b.engine.limit - overhead - keys.MaxLen }
 
 // Local implements [store.Local]: no call waits for anything.
 func (b *Backend) Local() bool { return true }
@@ -217,32 +216,21 @@ func (b *Backend) Close() error {
 	return nil
 }
 
-var errClosed = errors.New("the backend is closed")
+const driver = fault.Driver("memstore")
 
-// check is what every call begins with.
-func check(ctx context.Context, op, key string) error {
-	if ctx.Err() != nil {
-		return failed(op, key, ended(ctx))
+// begin returns why an operation on a key cannot begin, or nil. Each operation calls it first.
+func begin(ctx context.Context, op, key string) error {
+	if ended := fault.Ended(ctx, nil); ended != nil {
+		return fail(op, key, ended)
 	}
-	if err := store.CheckKey(key); err != nil {
-		return failed(op, key, err)
-	}
-	return nil
+	return driver.CheckKey(op, key)
 }
 
-// ended says that a context is done, and why.
-func ended(ctx context.Context) error {
-	if cause := context.Cause(ctx); cause != ctx.Err() {
-		return fmt.Errorf("%w: %w", ctx.Err(), cause)
-	}
-	return ctx.Err()
-}
-
-// failed is an error of this backend. All of them are about the call or its context: memory is never unwell.
-func failed(op, key string, err error) error {
+// fail returns an error of this backend. All of them are about the call or its context: memory is never unwell.
+func fail(op, key string, err error) error {
 	kind := store.KindOfCause(err)
 	if kind == store.Unknown {
 		kind = store.Permanent
 	}
-	return &store.Error{Backend: "memstore", Op: op, Key: key, Kind: kind, Err: err}
+	return driver.Fail(op, key, kind, err)
 }

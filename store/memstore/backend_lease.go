@@ -2,12 +2,12 @@ package memstore
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/fault"
 )
 
 // leases are the locks that are held. The zero value holds none.
@@ -28,17 +28,17 @@ const fewLeases = 64
 
 // TryLock implements [store.Locker]. The lease is this process's: nobody else has this memory.
 func (b *Backend) TryLock(ctx context.Context, name string, ttl time.Duration) (l store.Lease, ok bool, err error) {
-	if err := check(ctx, "lock", name); err != nil {
+	if err := begin(ctx, "lock", name); err != nil {
 		return nil, false, err
 	}
-	if ttl <= 0 {
-		return nil, false, failed("lock", name, fmt.Errorf("a lease for %v; it must be more than 0", ttl))
+	if err := driver.CheckLease("lock", name, ttl); err != nil {
+		return nil, false, err
 	}
 	all := &b.leases
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	if all.closed {
-		return nil, false, failed("lock", name, errClosed)
+		return nil, false, fail("lock", name, fault.ErrClosed)
 	}
 	now := time.Now()
 	if other := all.held[name]; other != nil && now.Before(other.ends) {
@@ -53,7 +53,7 @@ func (b *Backend) TryLock(ctx context.Context, name string, ttl time.Duration) (
 // Unlock implements [store.Lease].
 func (l *lease) Unlock(ctx context.Context) (held bool, err error) {
 	if ctx.Err() != nil {
-		return false, failed("unlock", l.name, ended(ctx))
+		return false, fail("unlock", l.name, fault.Ended(ctx, nil))
 	}
 	l.all.mu.Lock()
 	defer l.all.mu.Unlock()
