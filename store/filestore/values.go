@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/lifetime"
 )
 
 // Get implements [store.Backend].
@@ -45,7 +46,7 @@ func (b *Backend) TTL(ctx context.Context, key string) (time.Duration, error) {
 		return 0, missing("ttl", key, err)
 	}
 	left := h.expires - time.Now().UnixMilli()
-	return time.Duration(min(max(left, 1), math.MaxInt64/1_000_000)) * time.Millisecond, nil
+	return lifetime.Of(max(left, 1), time.Millisecond), nil
 }
 
 // errAbsent says that there is no value under a key.

@@ -118,7 +118,7 @@ func (j *journal) lostAgain(op string) error {
 // former is true from now on.
 func (j *journal) write(ctx context.Context, op string, generation uint32, number uint64, value []byte) error {
 	item := &memcache.Item{
-		Key: j.recordKey(number), Flags: generation, Value: value, Expiration: lifetime(markLife, time.Now()),
+		Key: j.recordKey(number), Flags: generation, Value: value, Expiration: expiration(markLife, time.Now()),
 	}
 	err := j.backend.call(ctx, op, item.Key, once, func(c *memcache.Client) error { return c.Add(item) })
 	if err == memcache.ErrNotStored {

@@ -33,7 +33,7 @@ func (b *Backend) TryLock(ctx context.Context, name string, ttl time.Duration) (
 	}
 	l := &lease{backend: b, name: name, token: make([]byte, 16), end: time.Now().Add(ttl)}
 	rand.Read(l.token)
-	item := &memcache.Item{Key: leaseKeys + name, Value: l.token, Flags: leaseToken, Expiration: lifetime(ttl, time.Now())}
+	item := &memcache.Item{Key: leaseKeys + name, Value: l.token, Flags: leaseToken, Expiration: expiration(ttl, time.Now())}
 	tries := 0
 	err := b.call(ctx, op, item.Key, repeated, func(c *memcache.Client) error { tries++; return c.Add(item) })
 	if err == memcache.ErrNotStored && tries > 1 { // by the first try, perhaps

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/lifetime"
 )
 
 // Backend keeps values on Memcached servers. It is safe for concurrent use.
@@ -88,14 +89,11 @@ func (b *Backend) Close() error {
 	return nil
 }
 
-// lifetime is a ttl as the server takes it: whole seconds up to 30 days, and a date beyond. The server's
-// seconds begin when they begin, not when a value is set: one more is added, so that none is cut short.
-func lifetime(ttl time.Duration, now time.Time) int32 {
+// expiration returns a ttl as the server takes it: whole seconds up to 30 days, and a date beyond. The server's
+// seconds do not begin when a value is set: one more is added, so that no value ends early.
+func expiration(ttl time.Duration, now time.Time) int32 {
 	const month, lastDate = 30 * 24 * 60 * 60, 1<<31 - 1
-	seconds := int64(ttl/time.Second) + 2
-	if ttl%time.Second == 0 {
-		seconds--
-	}
+	seconds := lifetime.Units(ttl, time.Second) + 1
 	if seconds <= month {
 		return int32(seconds)
 	}

@@ -55,7 +55,7 @@ func (p parts) item(ttl time.Duration, now time.Time) *memcache.Item {
 	b = binary.BigEndian.AppendUint64(b, p.length)
 	b = binary.BigEndian.AppendUint32(b, p.size)
 	b = binary.BigEndian.AppendUint32(b, p.sum)
-	return &memcache.Item{Key: p.key, Value: b, Flags: manifest, Expiration: lifetime(ttl, now)}
+	return &memcache.Item{Key: p.key, Value: b, Flags: manifest, Expiration: expiration(ttl, now)}
 }
 
 // partsOf reads a manifest; false if it is none that setSplit would write.
@@ -93,7 +93,7 @@ func (b *Backend) setSplit(ctx context.Context, key string, value []byte, ttl ti
 	}
 	i := 0
 	for piece := range slices.Chunk(value, size) {
-		item := &memcache.Item{Key: p.name(i), Value: piece, Flags: part, Expiration: lifetime(ttl, time.Now())}
+		item := &memcache.Item{Key: p.name(i), Value: piece, Flags: part, Expiration: expiration(ttl, time.Now())}
 		if err := b.put(ctx, key, item); err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/internal/fault"
+	"github.com/freshet-go/freshet/store/internal/lifetime"
 )
 
 // The flags of our items say what they are. Items with other flags are another program's.
@@ -21,7 +22,7 @@ const (
 
 // appendEnd begins an item's value: with the time after ttl in milliseconds of the Unix clock.
 func appendEnd(b []byte, ttl time.Duration, now time.Time) []byte {
-	end := now.UnixMilli() + int64((ttl-1)/time.Millisecond) + 1
+	end := now.UnixMilli() + lifetime.Units(ttl, time.Millisecond)
 	return binary.BigEndian.AppendUint64(b, uint64(end))
 }
 
@@ -90,7 +91,7 @@ func (b *Backend) Set(ctx context.Context, key string, value []byte, ttl time.Du
 		return b.setOversize(ctx, key, value, ttl)
 	}
 	now := time.Now()
-	item := &memcache.Item{Key: key, Flags: wholeValue, Expiration: lifetime(ttl, now)}
+	item := &memcache.Item{Key: key, Flags: wholeValue, Expiration: expiration(ttl, now)}
 	item.Value = append(appendEnd(make([]byte, 0, endSize+len(value)), ttl, now), value...)
 	return b.put(ctx, key, item)
 }
@@ -174,16 +175,7 @@ func (b *Backend) TTL(ctx context.Context, key string) (time.Duration, error) {
 	if left <= 0 {
 		return 0, store.ErrNotFound
 	}
-	return fromMillis(left), nil
-}
-
-// fromMillis saturates.
-func fromMillis(ms int64) time.Duration {
-	const most = int64(1<<63-1) / int64(time.Millisecond)
-	if ms > most {
-		return 1<<63 - 1
-	}
-	return time.Duration(ms) * time.Millisecond
+	return lifetime.Of(left, time.Millisecond), nil
 }
 
 // Expire implements [store.Expirer]. It reads the value and writes it back with its new end, unless another
@@ -200,7 +192,7 @@ func (b *Backend) Expire(ctx context.Context, key string, ttl time.Duration) (ex
 		return false, err
 	}
 	now := time.Now()
-	item.Expiration = lifetime(ttl, now)
+	item.Expiration = expiration(ttl, now)
 	if before, ours := endOf(item); ours {
 		appendEnd(item.Value[:0], ttl, now)
 		if after, _ := endOf(item); after > before {

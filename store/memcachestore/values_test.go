@@ -42,8 +42,8 @@ func TestLifetime(t *testing.T) {
 		{1<<63 - 1, late, 30 * 86400},
 		{31 * day, after, 30 * 86400},
 	} {
-		if got := lifetime(tt.ttl, tt.now); int64(got) != tt.want {
-			t.Errorf("lifetime(%v) at %v = %d, want %d", tt.ttl, tt.now, got, tt.want)
+		if got := expiration(tt.ttl, tt.now); int64(got) != tt.want {
+			t.Errorf("expiration(%v) at %v = %d, want %d", tt.ttl, tt.now, got, tt.want)
 		}
 	}
 }

@@ -3,7 +3,6 @@ package pgstore
 import (
 	"context"
 	"errors"
-	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -11,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/lifetime"
 )
 
 // maxValue is how many bytes a value may have: the server takes not quite four times as many in one message.
@@ -160,7 +160,7 @@ func (b *Backend) TTL(ctx context.Context, key string) (time.Duration, error) {
 	if err == pgx.ErrNoRows {
 		return 0, store.ErrNotFound
 	}
-	return time.Duration(min(left, math.MaxInt64/1000)) * time.Microsecond, err
+	return lifetime.Of(left, time.Microsecond), err
 }
 
 // Expire implements [store.Expirer].
@@ -175,15 +175,9 @@ func (b *Backend) Expire(ctx context.Context, key string, ttl time.Duration) (ex
 	return rows > 0, err
 }
 
-// microseconds is ttl in the unit that the server counts in, rounded up. The greatest ttl ends in 292 years, the
-// server's calendar in the year 294276.
-func microseconds(ttl time.Duration) int64 {
-	us := int64(ttl / time.Microsecond)
-	if ttl%time.Microsecond > 0 {
-		us++
-	}
-	return us
-}
+// microseconds returns ttl in the unit that the server counts in. The greatest ttl ends in 292 years, the server's
+// calendar in the year 294276.
+func microseconds(ttl time.Duration) int64 { return lifetime.Units(ttl, time.Microsecond) }
 
 // MaxValue implements [store.ValueLimited].
 func (b *Backend) MaxValue() int64 { return int64(b.maxValue) }

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/lifetime"
 )
 
 // maxValue is the greatest string that Redis keeps. A server may be told to take less (proto-max-bulk-len).
@@ -109,13 +110,9 @@ func tooLarge(key string, size, limit int) error {
 	return driver.Refuse("set", key, "%w: %d bytes; the server takes at most %d", store.ErrTooLarge, size, limit)
 }
 
-// milliseconds rounds up to Redis's unit; the very greatest lifetimes, of 292 years, down. Redis takes more.
+// milliseconds returns ttl rounded up to Redis's unit, the very greatest, of 292 years, down. Redis takes more.
 func milliseconds(ttl time.Duration) time.Duration {
-	whole := ttl.Truncate(time.Millisecond)
-	if whole < ttl && whole <= forever-time.Millisecond {
-		whole += time.Millisecond
-	}
-	return whole
+	return lifetime.Of(lifetime.Units(ttl, time.Millisecond), time.Millisecond)
 }
 
 func (b *Backend) remove(ctx context.Context, op, key string) error {
