@@ -38,15 +38,15 @@ const (
 )
 
 func (b *Backend) exchange(ctx context.Context, again repeat, f func(*memcache.Client) error) error {
-	l := b.lanes.begin(ctx)
-	if l == nil {
+	cl := b.pool.begin(ctx)
+	if cl == nil {
 		return fault.ErrClosed
 	}
-	err := f(l.client)
-	if err != nil && again == repeated && hungUp(err) && l.wasStale() {
-		err = f(l.client)
+	err := f(cl.inner)
+	if err != nil && again == repeated && hungUp(err) && cl.wasStale() {
+		err = f(cl.inner)
 	}
-	b.lanes.release(l)
+	b.pool.release(cl)
 	return err
 }
 

@@ -27,7 +27,7 @@ func (b *Backend) fail(ctx context.Context, op, key string, s *server, err error
 
 // judge returns the kind of an error, and what of it may be shown.
 func (b *Backend) judge(ctx context.Context, err error) (store.ErrorKind, error) {
-	if errors.Is(err, fault.ErrClosed) || b.lanes.done.Err() != nil {
+	if errors.Is(err, fault.ErrClosed) || b.pool.done.Err() != nil {
 		return store.Permanent, fault.ErrClosed
 	}
 	var late *memcache.ConnectTimeoutError

@@ -107,15 +107,15 @@ func TestConnectionsOfARestartedServer(t *testing.T) {
 	s := testserver.Memcached(t)
 	b := open(t, patient, s.Addr)
 	const many = 20
-	hold := make([]*lane, many)
+	hold := make([]*client, many)
 	for i := range hold { // as many calls at once
-		hold[i] = b.lanes.begin(t.Context())
-		if err := hold[i].client.Ping(); err != nil {
+		hold[i] = b.pool.begin(t.Context())
+		if err := hold[i].inner.Ping(); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, l := range hold {
-		b.lanes.release(l)
+		b.pool.release(l)
 	}
 	s.Kill()
 	s.Start()
@@ -124,10 +124,10 @@ func TestConnectionsOfARestartedServer(t *testing.T) {
 		if _, err := b.Get(t.Context(), "key"); err != store.ErrNotFound {
 			t.Errorf("Get after the restart: %v", err)
 		}
-		hold = append(hold, b.lanes.begin(t.Context()))
+		hold = append(hold, b.pool.begin(t.Context()))
 	}
 	for _, l := range hold {
-		b.lanes.release(l)
+		b.pool.release(l)
 	}
 }
 
@@ -174,7 +174,7 @@ func TestAHungServerHoldsNobodyLongerThanTheContext(t *testing.T) {
 		cancel()
 	}
 	p.Pass()
-	// A lane whose call was interrupted serves others.
+	// A client whose call was interrupted serves others.
 	for range 3 {
 		if got := get(t, b, "hung"); got != "v" && got != "w" {
 			t.Errorf("after all: %s", got)
@@ -220,8 +220,8 @@ func TestACallWhoseContextEndsEarly(t *testing.T) {
 	mustSet(t, b, "early", "v", time.Hour)
 	p.Hang()
 	ctx, cancel := context.WithCancel(t.Context())
-	l := b.lanes.begin(ctx)
-	defer b.lanes.release(l)
+	l := b.pool.begin(ctx)
+	defer b.pool.release(l)
 	cancel()
 	for ended := false; !ended; time.Sleep(time.Millisecond) {
 		l.mu.Lock()
@@ -229,7 +229,7 @@ func TestACallWhoseContextEndsEarly(t *testing.T) {
 		l.mu.Unlock()
 	}
 	start := time.Now()
-	if _, err := l.client.Get("early"); err == nil || time.Since(start) > patient.Timeout/2 {
+	if _, err := l.inner.Get("early"); err == nil || time.Since(start) > patient.Timeout/2 {
 		t.Errorf("Get: %v, after %v", err, time.Since(start))
 	}
 }
@@ -358,16 +358,16 @@ func TestThePoolIsBounded(t *testing.T) {
 	c := patient
 	c.PoolSize = 3
 	b := open(t, c, p.Addr)
-	var all []*lane
+	var all []*client
 	for range 10 {
-		l := b.lanes.begin(t.Context())
-		if err := l.client.Ping(); err != nil {
+		l := b.pool.begin(t.Context())
+		if err := l.inner.Ping(); err != nil {
 			t.Fatal(err)
 		}
 		all = append(all, l)
 	}
 	for _, l := range all {
-		b.lanes.release(l)
+		b.pool.release(l)
 	}
 	for end := time.Now().Add(5 * time.Second); p.Connections() != 3; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {

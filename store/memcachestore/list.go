@@ -84,7 +84,7 @@ func (b *Backend) eachList(ctx context.Context, op string, s *server, prefix str
 	if !keys.Plain(prefix) {
 		return nil // no key has such a prefix
 	}
-	b.lanes.settle(ctx, s.address)
+	b.pool.settle(ctx, s.address)
 	for n, quiet := 0, 0; n < maxLists && quiet < quietLists; n++ {
 		if n > 0 {
 			pause.For(ctx, listPause)

@@ -27,7 +27,7 @@ import (
 type Backend struct {
 	config  Config
 	servers *servers
-	lanes   *lanes
+	pool    *pool
 }
 
 var (
@@ -50,7 +50,7 @@ func New(c Config) (*Backend, error) {
 		return nil, err
 	}
 	s := newServers(c.Servers)
-	return &Backend{config: c, servers: s, lanes: newLanes(c, s)}, nil
+	return &Backend{config: c, servers: s, pool: newPool(c, s)}, nil
 }
 
 // Open returns a Backend whose servers have all answered, and take items of Config.MaxItemSize.
@@ -85,7 +85,7 @@ func (b *Backend) greet(ctx context.Context, s *server) error {
 
 // Close closes all connections. Calls in progress end with an error, as do all later ones.
 func (b *Backend) Close() error {
-	b.lanes.close()
+	b.pool.close()
 	return nil
 }
 

@@ -13,93 +13,93 @@ import (
 	"github.com/freshet-go/freshet/internal/deadline"
 )
 
-// lanes are the clients of a Backend. The vendor's client knows no context. So each call has a client, with
-// connections of its own, to itself for as long as it lasts: then what waits there can be ended when the
-// call's context is done. No call needs a goroutine for that, and none is left behind.
-type lanes struct {
+// pool has the clients of a Backend. The vendor's client knows no context. So each call has a client,
+// with its own connections, to itself: when the call's context is done, the call's waiting on these
+// connections is ended. No call needs a goroutine for that, and none is left behind.
+type pool struct {
 	config  Config
 	servers *servers
 	done    context.Context // done when closed
 	end     context.CancelFunc
 
 	mu   sync.Mutex
-	idle []*lane // the one used last is used next
-	all  map[*lane]struct{}
+	idle []*client // the one used last is used next
+	all  map[*client]struct{}
 }
 
-func newLanes(c Config, s *servers) *lanes {
-	p := &lanes{config: c, servers: s, all: make(map[*lane]struct{})}
+func newPool(c Config, s *servers) *pool {
+	p := &pool{config: c, servers: s, all: make(map[*client]struct{})}
 	p.done, p.end = context.WithCancel(context.Background())
 	return p
 }
 
-// begin gives a lane to a call; nil if closed. release takes it back.
-func (p *lanes) begin(ctx context.Context) *lane {
-	l := p.get()
-	if l == nil {
+// begin returns a client for a call, or nil if the pool is closed. release takes it back.
+func (p *pool) begin(ctx context.Context) *client {
+	cl := p.get()
+	if cl == nil {
 		return nil
 	}
-	l.begin(ctx)
-	return l
+	cl.begin(ctx)
+	return cl
 }
 
-func (p *lanes) get() *lane {
+func (p *pool) get() *client {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.done.Err() != nil {
 		return nil
 	}
 	if last := len(p.idle) - 1; last >= 0 {
-		l := p.idle[last]
+		cl := p.idle[last]
 		p.idle = p.idle[:last]
-		return l
+		return cl
 	}
-	l := &lane{lanes: p, client: memcache.NewFromSelector(p.servers)}
-	l.client.Timeout = p.config.Timeout
-	l.client.DialContext = l.dial
-	p.all[l] = struct{}{}
-	return l
+	cl := &client{pool: p, inner: memcache.NewFromSelector(p.servers)}
+	cl.inner.Timeout = p.config.Timeout
+	cl.inner.DialContext = cl.dial
+	p.all[cl] = struct{}{}
+	return cl
 }
 
-func (p *lanes) release(l *lane) {
-	l.end()
+func (p *pool) release(cl *client) {
+	cl.end()
 	p.mu.Lock()
 	kept := len(p.idle) < p.config.PoolSize && p.done.Err() == nil
 	if kept {
-		p.idle = append(p.idle, l)
+		p.idle = append(p.idle, cl)
 	}
 	p.mu.Unlock()
 	if !kept {
-		p.drop(l)
+		p.drop(cl)
 	}
 }
 
-// drop ends a lane that a call has.
-func (p *lanes) drop(l *lane) {
-	l.end()
+// drop closes a client that a call has.
+func (p *pool) drop(cl *client) {
+	cl.end()
 	p.mu.Lock()
-	delete(p.all, l)
+	delete(p.all, cl)
 	p.mu.Unlock()
-	l.close()
+	cl.close()
 }
 
-func (p *lanes) close() {
+func (p *pool) close() {
 	p.mu.Lock()
 	p.end()
 	all := p.all
 	p.all, p.idle = nil, nil
 	p.mu.Unlock()
-	for l := range all {
-		l.close()
+	for cl := range all {
+		cl.close()
 	}
 }
 
-// lane is a client that one call uses at a time.
-type lane struct {
-	lanes  *lanes
-	client *memcache.Client
-	ctx    context.Context // of the call in progress
-	stop   func() bool     // ends the listening to ctx; nil: nobody listens
+// client is the vendor's client, for one call at a time.
+type client struct {
+	pool  *pool
+	inner *memcache.Client
+	ctx   context.Context // of the call in progress
+	stop  func() bool     // ends the listening to ctx; nil: nobody listens
 
 	mu     sync.Mutex
 	call   uint64 // the call's number, from 1
@@ -109,106 +109,107 @@ type lane struct {
 	open   []*conn
 }
 
-func (l *lane) begin(ctx context.Context) {
-	l.ctx = ctx
-	l.mu.Lock()
-	l.call++
-	l.ended, l.stale = false, false
-	call := l.call
-	l.mu.Unlock()
+func (cl *client) begin(ctx context.Context) {
+	cl.ctx = ctx
+	cl.mu.Lock()
+	cl.call++
+	cl.ended, cl.stale = false, false
+	call := cl.call
+	cl.mu.Unlock()
 	if ctx := deadline.Only(ctx); ctx.Done() != nil { // or else SetDeadline sees to it
-		l.stop = context.AfterFunc(ctx, func() { l.interrupt(call) })
+		cl.stop = context.AfterFunc(ctx, func() { cl.interrupt(call) })
 	}
 }
 
-func (l *lane) end() {
-	if l.stop != nil {
-		l.stop()
+func (cl *client) end() {
+	if cl.stop != nil {
+		cl.stop()
 	}
-	l.ctx, l.stop = nil, nil
+	cl.ctx, cl.stop = nil, nil
 }
 
 // long is a time that has passed.
 var long = time.Unix(1, 0)
 
-// interrupt ends the waiting of a call, if it still lasts.
-func (l *lane) interrupt(call uint64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.call != call {
+// interrupt ends the waiting of a call, if the client still serves that call.
+func (cl *client) interrupt(call uint64) {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	if cl.call != call {
 		return
 	}
-	l.ended = true
-	for _, c := range l.open {
+	cl.ended = true
+	for _, c := range cl.open {
 		_ = c.Conn.SetDeadline(long)
 	}
 }
 
-func (l *lane) wasStale() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.stale
+func (cl *client) wasStale() bool {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	return cl.stale
 }
 
-func (l *lane) close() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.closed = true
-	for _, c := range l.open {
+func (cl *client) close() {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	cl.closed = true
+	for _, c := range cl.open {
 		_ = c.Conn.Close()
 	}
-	l.open = nil
+	cl.open = nil
 }
 
-// dial makes a connection for the call in progress. The context given is the client's own.
-func (l *lane) dial(_ context.Context, network, address string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(l.ctx, l.lanes.config.DialTimeout)
+// dial makes a connection for the call in progress. The context that it is given is the vendor's own.
+func (cl *client) dial(_ context.Context, network, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(cl.ctx, cl.pool.config.DialTimeout)
 	defer cancel()
-	defer context.AfterFunc(l.lanes.done, cancel)()
+	defer context.AfterFunc(cl.pool.done, cancel)()
 	nc, err := new(net.Dialer).DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	if cl.closed {
 		_ = nc.Close()
 		return nil, net.ErrClosed
 	}
-	c := &conn{Conn: nc, in: bufio.NewReaderSize(nc, readBuffer), lane: l, address: address}
-	l.open = append(l.open, c)
+	c := &conn{Conn: nc, in: bufio.NewReaderSize(nc, readBuffer), client: cl, address: address}
+	cl.open = append(cl.open, c)
 	return c, nil
 }
 
-// readBuffer is how much a connection reads at once. The client would read 4 KiB, and so ask the system twice for
-// most pages.
+// readBuffer is how much a connection reads at once, in bytes. The vendor's client would read 4 KiB, and
+// so ask the system twice for most pages.
 const readBuffer = 16 << 10
 
-// conn is a connection of a lane.
+// conn is a connection of a client.
 type conn struct {
 	net.Conn
 	in      *bufio.Reader // of Conn
-	lane    *lane
+	client  *client
 	address string // dialled
-	call    uint64 // the call that it serves
-	reused  bool   // it has served another before
+	call    uint64 // the number of the call that it serves
+	reused  bool   // it has served another call before
 	heard   bool   // the server has said something in this call
 }
 
-// SetDeadline is how the client gives a call its time: anew for each line of an answer. Here the first
-// counts, lest a slow server have several times as much; and a call whose context has ended has none.
+// SetDeadline is called by the vendor's client before each line of an answer. The first call sets the
+// deadline and the others leave it, so that a slow server has the timeout once and not several times; a
+// call whose context is done has no time left.
 func (c *conn) SetDeadline(t time.Time) error {
-	l := c.lane
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if c.call == l.call {
+	cl := c.client
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
+	if c.call == cl.call {
 		return nil
 	}
-	c.call, c.reused, c.heard = l.call, c.call != 0, false
-	if end, ok := l.ctx.Deadline(); ok && end.Before(t) {
+	c.call, c.reused, c.heard = cl.call, c.call != 0, false
+	if end, ok := cl.ctx.Deadline(); ok && end.Before(t) {
 		t = end
 	}
-	if l.ended {
+	if cl.ended {
 		t = long
 	}
 	return c.Conn.SetDeadline(t)
@@ -222,14 +223,14 @@ func (c *conn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Close is how the client gives up a connection after an error.
+// Close is called by the vendor's client after an error.
 func (c *conn) Close() error {
-	l := c.lane
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	cl := c.client
+	cl.mu.Lock()
+	defer cl.mu.Unlock()
 	if c.reused && !c.heard {
-		l.stale = true
+		cl.stale = true
 	}
-	l.open = slices.DeleteFunc(l.open, func(o *conn) bool { return o == c })
+	cl.open = slices.DeleteFunc(cl.open, func(o *conn) bool { return o == c })
 	return c.Conn.Close()
 }

@@ -10,37 +10,37 @@ import (
 // settle waits until a server has done with all that this process has read from it. A server sends a value
 // and lets go of it a moment later, and until then its list of keys leaves it out. It has done so when it
 // answers the connection's next question.
-func (p *lanes) settle(ctx context.Context, address string) {
+func (p *pool) settle(ctx context.Context, address string) {
 	p.mu.Lock()
 	idle := p.idle
 	p.idle = nil
 	p.mu.Unlock()
 	var err error
-	for _, l := range idle {
+	for _, cl := range idle {
 		if err != nil { // whoever asked will find out by itself
-			p.release(l)
+			p.release(cl)
 			continue
 		}
-		l.begin(ctx)
-		if err = l.settle(address); err != nil {
-			p.drop(l)
+		cl.begin(ctx)
+		if err = cl.settle(address); err != nil {
+			p.drop(cl)
 		} else {
-			p.release(l)
+			p.release(cl)
 		}
 	}
 }
 
-// settle asks for the version on the lane's connections to a server, behind the back of the client: a lane
+// settle asks for the version on the client's connections to a server, past the vendor's client: a client
 // that is idle has nothing more to read.
-func (l *lane) settle(address string) error {
-	l.mu.Lock()
-	open := append([]*conn(nil), l.open...)
-	l.mu.Unlock()
+func (cl *client) settle(address string) error {
+	cl.mu.Lock()
+	open := append([]*conn(nil), cl.open...)
+	cl.mu.Unlock()
 	for _, c := range open {
 		if c.address != address {
 			continue
 		}
-		_ = c.SetDeadline(time.Now().Add(l.lanes.config.Timeout))
+		_ = c.SetDeadline(time.Now().Add(cl.pool.config.Timeout))
 		if _, err := io.WriteString(c, "version\r\n"); err != nil {
 			return err
 		}

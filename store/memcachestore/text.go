@@ -30,7 +30,7 @@ const maxLine = 4 << 10
 func errAnswer(line string) error { return fmt.Errorf("unexpected answer %q", line) }
 
 func (b *Backend) dial(ctx context.Context, s *server) (*text, error) {
-	if b.lanes.done.Err() != nil {
+	if b.pool.done.Err() != nil {
 		return nil, fault.ErrClosed
 	}
 	bounded, cancel := context.WithTimeout(ctx, b.config.DialTimeout)
@@ -42,7 +42,7 @@ func (b *Backend) dial(ctx context.Context, s *server) (*text, error) {
 	end := func() { _ = nc.Close() }
 	return &text{
 		conn: nc, lines: bufio.NewReaderSize(nc, maxLine), ctx: ctx, timeout: b.config.Timeout,
-		stop: []func() bool{context.AfterFunc(ctx, end), context.AfterFunc(b.lanes.done, end)},
+		stop: []func() bool{context.AfterFunc(ctx, end), context.AfterFunc(b.pool.done, end)},
 	}, nil
 }
 

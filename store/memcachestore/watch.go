@@ -11,7 +11,7 @@ import (
 // Watch implements [store.Journal]. It asks four times a second.
 func (j *journal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Numbered, error] {
 	return watch.Seq(func(yield watch.Yield) error {
-		err := watch.Poll(ctx, j.backend.lanes.done.Done(), from, yield,
+		err := watch.Poll(ctx, j.backend.pool.done.Done(), from, yield,
 			func(from uint64) ([]store.Numbered, uint64, <-chan struct{}, error) {
 				marks, head, err := j.Since(ctx, from)
 				return marks, head, nil, err
