@@ -89,13 +89,14 @@ func readNames(path string) ([]string, error) {
 	return dir.Readdirnames(-1)
 }
 
-// keyOf returns the key whose value is in a file of that name, if any.
+// keyOf returns the key whose value a file of that name holds, if it is a value's.
 func keyOf(name string) (key string, ok bool) {
 	key, ok = strings.CutSuffix(name, mark)
 	return key, ok && keys.Valid(key)
 }
 
-// ended tells whether the value under a key is past its end, by what the folder tells of it, and, if that says so, by its header.
+// ended reports whether the value under a key has ended. It reads the file's header only if the
+// file's mtime says so.
 func (b *Backend) ended(f *folder, key string) bool {
 	id, err := lookAt(f.file(key))
 	if err != nil {

@@ -35,7 +35,7 @@ const (
 	recordLen        = 22
 )
 
-// beginning is what a journal's file says of itself.
+// beginning is the header of a journal's file.
 type beginning struct {
 	base   uint64
 	synced bool

@@ -60,8 +60,8 @@ func missing(op, key string, err error) error {
 	return fail(op, key, err)
 }
 
-// Set implements [store.Backend]. After an error there is no value under key, unless that could not be
-// removed either.
+// Set implements [store.Backend]. After an error there is no value under key, unless that could not
+// be removed either.
 func (b *Backend) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
 	if err := b.begin(ctx, "set", key); err != nil {
 		return err
@@ -103,8 +103,8 @@ func (b *Backend) Delete(ctx context.Context, key string) (existed bool, err err
 	return removed && err == nil, fail("delete", key, failed)
 }
 
-// Expire implements [store.Expirer]. It writes the file's header in place: whoever reads it at that very moment finds
-// a damaged one, waits for the lock that is held meanwhile, and reads again.
+// Expire implements [store.Expirer]. It writes the file's header in place: a call that reads the
+// header at that moment finds it damaged, waits for the lock that Expire holds, and reads again.
 func (b *Backend) Expire(ctx context.Context, key string, ttl time.Duration) (existed bool, err error) {
 	if ttl <= 0 {
 		return b.Delete(ctx, key)

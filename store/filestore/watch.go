@@ -8,7 +8,8 @@ import (
 	"github.com/freshet-go/freshet/store/internal/watch"
 )
 
-// Watch implements [store.Journal]. It looks at the file four times a second, and at once when this process appends.
+// Watch implements [store.Journal]. It looks at the file four times a second, and at once when this
+// process appends.
 func (j *journal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Numbered, error] {
 	return watch.Seq(func(yield watch.Yield) error {
 		return fail("watch", j.prefix, watch.Poll(ctx, j.backend.done, from, yield,

@@ -11,12 +11,12 @@ import (
 	"github.com/freshet-go/freshet/store/internal/fault"
 )
 
-// call lets f ask the server of key, within the time of ctx. What the server said of the item itself it returns as
-// the client does: memcache.ErrCacheMiss, ErrNotStored and ErrCASConflict. All else becomes a
-// store.Error.
+// call calls f to ask the server of key, within the time of ctx. It returns what the server said of
+// the item itself as the vendor's client does: memcache.ErrCacheMiss, ErrNotStored and
+// ErrCASConflict. Every other error becomes a *store.Error.
 //
-// A server that restarts leaves dead connections behind. Where f found one of them, it is called again with
-// a new one, if it may be.
+// A server that restarts leaves dead connections behind. If f met one of them, call calls it again
+// with a new connection, unless again is once.
 func (b *Backend) call(ctx context.Context, op, key string, again repeat, f func(*memcache.Client) error) error {
 	err := ctx.Err()
 	if err == nil {
@@ -29,7 +29,7 @@ func (b *Backend) call(ctx context.Context, op, key string, again repeat, f func
 	return b.fail(ctx, op, key, b.servers.pick(key), err)
 }
 
-// repeat says whether a call may be made twice.
+// repeat reports whether a call may be made twice.
 type repeat bool
 
 const (
@@ -50,7 +50,7 @@ func (b *Backend) exchange(ctx context.Context, again repeat, f func(*memcache.C
 	return err
 }
 
-// hungUp tells whether the server ended the connection.
+// hungUp reports whether the server ended the connection.
 func hungUp(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }

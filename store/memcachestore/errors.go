@@ -66,14 +66,14 @@ type noConnectionError struct{ within time.Duration }
 func (e *noConnectionError) Error() string { return fmt.Sprintf("no connection within %v", e.within) }
 func (e *noConnectionError) Timeout() bool { return true }
 
-// hinted is an answer of the server with what the reader can do about it.
+// hinted is an answer of the server, and what the reader can do about it.
 type hinted struct {
 	error
 	hint string
 }
 
-// judgeAnswer finds the server's words in what the client says of an answer that it did not expect. Nothing
-// else of it may be shown: it may be a part of a value.
+// judgeAnswer finds the server's words in the vendor's text about an unexpected answer. Nothing
+// else of that text may be shown: it may be a part of a value.
 func judgeAnswer(text string) (store.ErrorKind, error) {
 	said := ""
 	for _, word := range []string{"SERVER_ERROR", "CLIENT_ERROR", "ERROR"} {

@@ -21,10 +21,10 @@ const (
 	// busyPause and busyTries: a server lists for one client at a time.
 	busyPause = 100 * time.Millisecond
 	busyTries = 30
-	// A list may lack items: the server passes over those in use at that moment, be it by its own housekeeping,
-	// which may be held up for a while on a busy machine. A list that has all items that the server
-	// counts is whole. If there is none such, List and Flush ask again after a pause, until so many lists in
-	// a row have had nothing new, or so many have been asked for.
+	// A list may lack items: the server passes over those in use at that moment, be it by its own
+	// housekeeping, which may be held up for a while on a busy machine. A list that has all items
+	// that the server counts is whole. If there is none such, List and Flush ask again after a
+	// pause, until so many lists in a row have had nothing new, or so many have been asked for.
 	listPause  = 50 * time.Millisecond
 	quietLists = 3
 	maxLists   = 20
@@ -38,9 +38,9 @@ type dumped struct {
 	end int64  // second of the Unix clock; -1: never
 }
 
-// List implements [store.Lister]. It asks for all of a server's keys before it yields them, and needs memory for
-// them. On a server where values come and go all the time it asks several times, and may still leave
-// out one that is always in use at that moment.
+// List implements [store.Lister]. It asks for all of a server's keys before it yields them, and
+// needs memory for them. On a server where values come and go all the time it asks several times,
+// and may still leave out one that is always in use at that moment.
 func (b *Backend) List(ctx context.Context, prefix string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		for _, s := range b.servers.all {
@@ -62,7 +62,7 @@ func (b *Backend) List(ctx context.Context, prefix string) iter.Seq2[string, err
 	}
 }
 
-// keysOn are the keys of the values that lie on a server and would be looked for there.
+// keysOn returns the keys of the values on a server that calls look for there.
 func (b *Backend) keysOn(ctx context.Context, s *server, prefix string) (keys []dumped, err error) {
 	seen := make(map[string]bool)
 	err = b.eachList(ctx, "list", s, prefix, func(found []dumped) (anyNew bool, err error) {
@@ -78,8 +78,8 @@ func (b *Backend) keysOn(ctx context.Context, s *server, prefix string) (keys []
 	return keys, err
 }
 
-// eachList asks a server for lists and gives them to f, which says whether there was anything new, until one is
-// whole.
+// eachList asks a server for lists and calls f with each, until one is whole. f reports whether its
+// list had anything new.
 func (b *Backend) eachList(ctx context.Context, op string, s *server, prefix string, f func([]dumped) (anyNew bool, err error)) error {
 	if !keys.Plain(prefix) {
 		return nil // no key has such a prefix
@@ -104,13 +104,14 @@ func (b *Backend) eachList(ctx context.Context, op string, s *server, prefix str
 	return nil
 }
 
-// isValue tells whether a key on a server is that of a value, and not of a part of one, nor left there from a
-// time when there were other servers.
+// isValue reports whether a key on a server is a value's: not a part's, and not one that lies there
+// from a time when there were other servers.
 func (b *Backend) isValue(s *server, k dumped) bool {
 	return keys.Plain(k.key) && b.servers.pick(k.key) == s
 }
 
-// alive tells whether a value that the server has has not ended. It asks only if that is in doubt.
+// alive reports whether a value on the server has not ended. It asks the server only if that is in
+// doubt.
 func (b *Backend) alive(ctx context.Context, op string, k dumped) (bool, error) {
 	if k.end < 0 || k.end-time.Now().Unix() > 3 {
 		return true, nil
@@ -122,8 +123,8 @@ func (b *Backend) alive(ctx context.Context, op string, k dumped) (bool, error) 
 	return err == nil, err
 }
 
-// Flush implements [store.Flusher]. It lists the servers' keys and deletes those that begin with prefix, parts
-// of split values included, until it finds none. It counts values.
+// Flush implements [store.Flusher]. It lists the servers' keys and deletes those that begin with
+// prefix, the parts of split values too, until it finds none. It counts values.
 func (b *Backend) Flush(ctx context.Context, prefix string) (removed int64, err error) {
 	if prefix == "" {
 		return 0, store.ErrFlushEverything
@@ -185,8 +186,8 @@ func (b *Backend) deleteAll(ctx context.Context, s *server, keys []dumped) (remo
 	return removed, nil
 }
 
-// dump lists what a server has of ours whose key begins with prefix. While the server lists for another client
-// it waits a little.
+// dump lists our keys on a server that begin with prefix. While the server lists for another
+// client, it waits.
 func (b *Backend) dump(ctx context.Context, op string, s *server, prefix string) (keys []dumped, whole bool, err error) {
 	for try := 1; ; try++ {
 		if err = ctx.Err(); err == nil {
@@ -203,8 +204,8 @@ func (b *Backend) dump(ctx context.Context, op string, s *server, prefix string)
 
 var errBusy = errors.New("it lists its keys for somebody else, and does so for one client at a time")
 
-// dumpOnce tells whether the list is whole, too: it has as many items as there are, and none has come or gone
-// meanwhile.
+// dumpOnce lists our keys once, and reports whether the list is whole: whether it has as many items
+// as the server counts, and none has come or gone meanwhile.
 func (b *Backend) dumpOnce(ctx context.Context, s *server, prefix string) (keys []dumped, whole bool, err error) {
 	t, err := b.dial(ctx, s)
 	if err != nil {
@@ -252,8 +253,8 @@ func (t *text) dump(prefix string) (keys []dumped, lines int, err error) {
 	}
 }
 
-// parseDumped reads a line like "key=a%3Ab exp=1700000000 la=…"; false for keys that are none of ours: those
-// of other programs, of leases and of journals.
+// parseDumped reads a line like "key=a%3Ab exp=1700000000 la=…"; false for keys that are none of
+// ours: those of other programs, of leases and of journals.
 func parseDumped(line string) (dumped, bool) {
 	word, rest, _ := strings.Cut(strings.TrimPrefix(line, "key="), " ")
 	key, err := url.PathUnescape(word)
@@ -269,7 +270,7 @@ func parseDumped(line string) (dumped, bool) {
 	return dumped{key: key, end: end}, true
 }
 
-// derived tells whether s is what parts.name puts after a value's key.
+// derived reports whether s is what parts.name appends to a value's key.
 func derived(s string) bool {
 	words := strings.Split(s, "~")
 	if len(words) != 3 || words[0] != "" || len(words[1]) != 16 {

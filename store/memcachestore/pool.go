@@ -13,9 +13,9 @@ import (
 	"github.com/freshet-go/freshet/internal/deadline"
 )
 
-// pool has the clients of a Backend. The vendor's client knows no context. So each call has a client,
-// with its own connections, to itself: when the call's context is done, the call's waiting on these
-// connections is ended. No call needs a goroutine for that, and none is left behind.
+// pool has the clients of a Backend. The vendor's client knows no context. So each call has a
+// client, with its own connections, to itself: when the call's context is done, the call's waiting
+// on these connections is ended. No call needs a goroutine for that, and none is left behind.
 type pool struct {
 	config  Config
 	servers *servers
@@ -160,7 +160,8 @@ func (cl *client) close() {
 	cl.open = nil
 }
 
-// dial makes a connection for the call in progress. The context that it is given is the vendor's own.
+// dial makes a connection for the call in progress. The context that it is given is the vendor's
+// own.
 func (cl *client) dial(_ context.Context, network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(cl.ctx, cl.pool.config.DialTimeout)
 	defer cancel()
@@ -180,8 +181,8 @@ func (cl *client) dial(_ context.Context, network, address string) (net.Conn, er
 	return c, nil
 }
 
-// readBuffer is how much a connection reads at once, in bytes. The vendor's client would read 4 KiB, and
-// so ask the system twice for most pages.
+// readBuffer is how much a connection reads at once, in bytes. The vendor's client would read 4
+// KiB, and so ask the system twice for most pages.
 const readBuffer = 16 << 10
 
 // conn is a connection of a client.
@@ -195,9 +196,9 @@ type conn struct {
 	heard   bool   // the server has said something in this call
 }
 
-// SetDeadline is called by the vendor's client before each line of an answer. The first call sets the
-// deadline and the others leave it, so that a slow server has the timeout once and not several times; a
-// call whose context is done has no time left.
+// SetDeadline is called by the vendor's client before each line of an answer. The first call sets
+// the deadline and the others leave it, so that a slow server has the timeout once and not several
+// times; a call whose context is done has no time left.
 func (c *conn) SetDeadline(t time.Time) error {
 	cl := c.client
 	cl.mu.Lock()

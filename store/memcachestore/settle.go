@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// settle waits until a server has done with all that this process has read from it. A server sends a value
-// and lets go of it a moment later, and until then its list of keys leaves it out. It has done so when it
-// answers the connection's next question.
+// settle waits until a server has done with all that this process has read from it. A server sends
+// a value and lets go of it a moment later, and until then its list of keys leaves it out. It has
+// done so when it answers the connection's next question.
 func (p *pool) settle(ctx context.Context, address string) {
 	p.mu.Lock()
 	idle := p.idle
@@ -30,8 +30,8 @@ func (p *pool) settle(ctx context.Context, address string) {
 	}
 }
 
-// settle asks for the version on the client's connections to a server, past the vendor's client: a client
-// that is idle has nothing more to read.
+// settle asks for the version on the client's connections to a server, past the vendor's client: a
+// client that is idle has nothing more to read.
 func (cl *client) settle(address string) error {
 	cl.mu.Lock()
 	open := append([]*conn(nil), cl.open...)

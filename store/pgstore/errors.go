@@ -15,7 +15,8 @@ import (
 
 const driver = fault.Driver("pgstore")
 
-// fail returns the driver's error of pgx's. A call that failed while its context was done failed because of that.
+// fail returns the driver's error of pgx's. A call that failed while its context was done failed
+// because of that.
 func (b *Backend) fail(ctx context.Context, op, key string, err error) error {
 	if ended := fault.Ended(ctx, err); ended != nil {
 		return driver.Fail(op, key, store.Timeout, fmt.Errorf("no answer before the context was done: %w", ended))
@@ -33,7 +34,8 @@ func (e *unfitError) Error() string { return e.text }
 
 func unfit(format string, args ...any) error { return &unfitError{fmt.Sprintf(format, args...)} }
 
-// kindOf classifies an error by what the server calls it, and by the standard library's errors otherwise.
+// kindOf classifies an error by what the server calls it, and by the standard library's errors
+// otherwise.
 func kindOf(err error) store.ErrorKind {
 	var pg *pgconn.PgError
 	var full *fullError

@@ -13,18 +13,19 @@ import (
 // batch is how many rows one statement of List, Flush or the sweep touches.
 const batch = 1000
 
-// rangeOf returns the bounds of the keys that begin with prefix: from the first, below the second. Keys are compared
-// byte by byte, and no character of theirs is as great as the tilde. With other characters than theirs in
-// the prefix there are no such keys.
+// rangeOf returns the bounds of the keys that begin with prefix: from the first, below the second.
+// The server compares keys byte by byte, and no character of a key is as great as the tilde. any is
+// false if no key can begin with prefix.
 func rangeOf(prefix string) (from, below string, any bool) {
 	return prefix, prefix + "~", keys.ValidPrefix(prefix)
 }
 
-// after is less than all keys that are greater than key, and greater than key: no character of theirs is as small as
+// after returns a text between key and the next greater key: no character of a key is as small as
 // the space.
 func after(key string) string { return key + " " }
 
-// Flush implements [store.Flusher]. It works in batches of 1,000 rows. What has expired goes too, and is not counted.
+// Flush implements [store.Flusher]. It works in batches of 1,000 rows. It removes expired values,
+// too, and does not count them.
 func (b *Backend) Flush(ctx context.Context, prefix string) (removed int64, err error) {
 	if prefix == "" {
 		return 0, store.ErrFlushEverything
@@ -46,7 +47,8 @@ func (b *Backend) Flush(ctx context.Context, prefix string) (removed int64, err 
 	}
 }
 
-// flushBatch removes the first values of the range, and returns the last of their keys: none when there were none.
+// flushBatch removes the first values of the range, and returns the last of their keys, or "" if
+// there were none.
 func (b *Backend) flushBatch(ctx context.Context, from, below string) (last string, removed int64, err error) {
 	c, err := b.begin(ctx, b.config.Timeout)
 	if err != nil {
@@ -56,7 +58,8 @@ func (b *Backend) flushBatch(ctx context.Context, from, below string) (last stri
 	return last, removed, b.done(ctx, &c, err)
 }
 
-// List implements [store.Lister]. Keys come in the order of their bytes. No connection is held while they are looked at.
+// List implements [store.Lister]. It yields keys in the order of their bytes, and holds no
+// connection meanwhile.
 func (b *Backend) List(ctx context.Context, prefix string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		from, below, more := rangeOf(prefix)

@@ -13,8 +13,8 @@ import (
 	"github.com/freshet-go/freshet/store/internal/watch"
 )
 
-// Watch implements [store.Journal]. The server announces new marks; the watcher looks every second besides. With
-// StatementCache off it looks four times a second.
+// Watch implements [store.Journal]. The server announces new marks; the watcher looks every second
+// besides. With StatementCache off it looks four times a second.
 func (j *journal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Numbered, error] {
 	return watch.Seq(func(yield watch.Yield) error {
 		if j.invalid != nil {
@@ -75,8 +75,8 @@ func (w *watcher) start(ctx context.Context) error {
 	return err
 }
 
-// look returns the marks after a number, and the head. The watcher listens already: a mark that is appended after it
-// has looked wakes it.
+// look returns the marks after a number, and the head. The watcher listens already: a mark that is
+// appended after it has looked wakes it.
 func (w *watcher) look(ctx context.Context, from uint64) ([]store.Numbered, uint64, error) {
 	asking, cancel := within(ctx, w.journal.backend.config.Timeout)
 	defer cancel()
@@ -109,8 +109,8 @@ func (w *watcher) wait(ctx context.Context, from uint64) error {
 	}
 }
 
-// close ends the connection. One whose answer was not read to its end closes by itself, a little later if the server
-// does not answer.
+// close ends the connection. One whose answer was not read to its end closes by itself, a little
+// later if the server does not answer.
 func (w *watcher) close() {
 	const patience = time.Second
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

@@ -23,8 +23,8 @@ func fail(ctx context.Context, op, key string, err error) error {
 	return driver.Fail(op, key, kindOf(err), fault.As(text(err, key), err))
 }
 
-// kindOf classifies by the first word of what the server said, which is the protocol's code; what it said
-// without a code of its own ("ERR") is about the call.
+// kindOf classifies an error by the first word of the server's answer, which is the protocol's
+// code. An answer without a code of its own ("ERR") is about the call.
 func kindOf(err error) store.ErrorKind {
 	var reply redis.Error
 	if !errors.As(err, &reply) {
@@ -66,8 +66,8 @@ func kindWithoutReply(err error) store.ErrorKind {
 	return store.KindOfCause(err)
 }
 
-// text returns what may be shown of an error: servers quote the arguments of commands that they do not know, and
-// go-redis quotes answers that it cannot read, which may be values and keys.
+// text returns what may be shown of an error: servers quote the arguments of commands that they do
+// not know, and go-redis quotes answers that it cannot read, which may be values and keys.
 func text(err error, key string) string {
 	var reply redis.Error
 	var network net.Error

@@ -12,13 +12,13 @@ import (
 	"github.com/freshet-go/freshet/store/internal/keys"
 )
 
-// scanned is how many keys the server looks at in one step: a few hundred microseconds, in which it answers
-// nobody else.
+// scanned is how many keys the server looks at in one step. A step takes a few hundred
+// microseconds, in which the server answers no other client.
 const scanned = 1000
 
-// Flush implements [store.Flusher]. It goes through all keys of the server, a thousand at a time, and
-// removes those that begin with prefix and that can be a value's. In a Cluster that is moving slots
-// it may miss what is being moved.
+// Flush implements [store.Flusher]. It goes through all keys of the server, a thousand at a time,
+// and removes those that begin with prefix and that can be a value's. In a Cluster that moves slots
+// it may miss the keys that move.
 func (b *Backend) Flush(ctx context.Context, prefix string) (removed int64, err error) {
 	if prefix == "" {
 		return 0, store.ErrFlushEverything
@@ -34,8 +34,8 @@ func (b *Backend) Flush(ctx context.Context, prefix string) (removed int64, err 
 	return removed, nil
 }
 
-// removeAll removes keys in one round trip, or one to each node. Each is a command of its own: in a Cluster a
-// command's keys must lie together. Unlink leaves what is large to be freed aside.
+// removeAll removes keys in one round trip, or one to each node. Each is a command of its own: in a
+// Cluster a command's keys must lie together. Unlink leaves what is large to be freed aside.
 func (b *Backend) removeAll(ctx context.Context, keys []string) (removed int64, err error) {
 	commands, err := b.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for _, key := range keys {
@@ -51,8 +51,8 @@ func (b *Backend) removeAll(ctx context.Context, keys []string) (removed int64, 
 	return removed, err
 }
 
-// List implements [store.Lister]. It goes through all keys of the server, and remembers those that it has
-// yielded.
+// List implements [store.Lister]. It goes through all keys of the server, and remembers those that
+// it has yielded.
 func (b *Backend) List(ctx context.Context, prefix string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		seen := map[string]struct{}{} // the server may tell one twice
@@ -76,8 +76,9 @@ func (b *Backend) List(ctx context.Context, prefix string) iter.Seq2[string, err
 
 var errEnough = errors.New("enough")
 
-// scan calls found with the keys of values that begin with prefix, some at a time, some twice. A prefix that no
-// such key can begin with finds none: the server, to which a ? would mean any byte, is not asked.
+// scan calls found with the keys of values that begin with prefix, some at a time, some twice. It
+// does not ask the server for a prefix that no key can begin with: a ? in it would mean any byte to
+// the server.
 func (b *Backend) scan(ctx context.Context, prefix string, found func(keys []string) error) error {
 	if !keys.ValidPrefix(prefix) {
 		return nil

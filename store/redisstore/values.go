@@ -80,8 +80,8 @@ func isReply(err error) bool {
 	return errors.As(err, &reply)
 }
 
-// refused is what becomes of a Set that failed: where the server has refused the value, what was there before
-// is removed.
+// refused returns the error of a Set that failed with err. If the server refused the value, it removes what was there
+// before.
 func (b *Backend) refused(ctx context.Context, key string, err error) error {
 	if isReply(err) && (redis.IsOOMError(err) || kindOf(err) == store.Permanent) {
 		b.client.Del(ctx, key) // the first error is the one to tell

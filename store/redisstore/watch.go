@@ -14,12 +14,13 @@ import (
 	"github.com/freshet-go/freshet/store/internal/watch"
 )
 
-// Watch implements [store.Journal]. It has a connection of its own on which the server tells that there is
-// something new; what it is, is asked for as with Since. A watcher also asks once a second, which finds what
-// was not told: after the connection was lost, or when the user may not subscribe. It yields an error when
-// the server does not answer twice in a row.
+// Watch implements [store.Journal]. It has its own connection, on which the server announces that
+// there are new marks; it then reads them as Since does. It also reads once a second, which finds
+// marks that were not announced: after the connection was lost, or when the user may not subscribe.
+// It yields an error when the server does not answer twice in a row.
 //
-// A watcher that is ahead of the journal, which was lost then, has it begin anew with a greater number.
+// A watcher that is ahead of the journal, because that was lost, makes it begin anew with a greater
+// number.
 func (j *journal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Numbered, error] {
 	return watch.Seq(func(yield watch.Yield) error {
 		w := watcher{journal: j, number: from}
@@ -61,8 +62,8 @@ func (w *watcher) stop() {
 	}
 }
 
-// catchUp returns the marks that are new. The second of two failures in a row counts: the first may be of a
-// connection that was lost while it lay idle.
+// catchUp returns the marks that are new. It fails only when the server fails twice in a row: the
+// first time, the connection may have been lost while it was idle.
 func (w *watcher) catchUp(ctx context.Context) ([]store.Numbered, error) {
 	marks, head, err := w.journal.since(ctx, w.number, w.number)
 	if err != nil {
@@ -77,8 +78,8 @@ func (w *watcher) catchUp(ctx context.Context) ([]store.Numbered, error) {
 	return marks, nil
 }
 
-// wait returns when there is a reason to look: the server said so, the subscription began or was
-// lost, a second has passed, or ctx is done.
+// wait returns when there is a reason to look: the server announced a mark, the subscription began
+// or was lost, a second has passed, or ctx is done.
 func (w *watcher) wait(ctx context.Context) {
 	wasBroken := w.broken
 	w.told, w.broken = false, false
@@ -99,7 +100,7 @@ func (w *watcher) wait(ctx context.Context) {
 	}
 }
 
-// stale tells whether what the server said is of a mark that was seen already, with others.
+// stale reports whether the server announced a mark that the watcher has seen already, with others.
 func (w *watcher) stale(said any) bool {
 	message, ok := said.(*redis.Message)
 	if !ok {
