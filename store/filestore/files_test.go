@@ -404,3 +404,14 @@ func TestFsync(t *testing.T) {
 }
 
 func second[T any](_ T, err error) error { return err }
+
+// Why a context was cancelled is in the error, and says nothing about the files.
+func TestTheCauseOfAContextIsNoErrorOfAFile(t *testing.T) {
+	b := open(t, Config{Path: t.TempDir()})
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(os.ErrClosed)
+	_, err := b.Get(ctx, "key")
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, os.ErrClosed) || store.KindOf(err) != store.Timeout {
+		t.Errorf("%v is %v; want the context's error and its cause, and %v", err, store.KindOf(err), store.Timeout)
+	}
+}
