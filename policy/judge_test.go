@@ -96,6 +96,7 @@ func TestJudge(t *testing.T) {
 		{"older than that", plain, client("max-age=10"), obey, 11 * s, false, Verdict{Use: Stale, Why: ReasonClientMaxAge, TTL: 49 * s, OnLost: true}},
 		{"older than that, though any staleness would do", plain, client("max-age=10, max-stale"), obey, 11 * s, false, Verdict{Use: Stale, Why: ReasonClientMaxAge, TTL: 49 * s, OnLost: true}},
 		{"a max-age without max-stale wants it fresh", grace, client("max-age=3600"), obey, 70 * s, false, Verdict{Use: Stale, Why: ReasonClientMaxAge, TTL: -10 * s}},
+		{"a max-age without max-stale, as old as its lifetime", grace, client("max-age=3600"), obey, 60 * s, false, Verdict{Use: Stale, Why: ReasonClientMaxAge, OnLost: true}},
 		{"a max-age with max-stale does not", grace, client("max-age=3600, max-stale=20"), obey, 70 * s, false, Verdict{Use: Grace, Why: ReasonStale, TTL: -10 * s}},
 		{"min-fresh", plain, client("min-fresh=10"), obey, 50 * s, false, Verdict{Use: Fresh, TTL: 10 * s}},
 		{"less than min-fresh", plain, client("min-fresh=10"), obey, 51 * s, false, Verdict{Use: Stale, Why: ReasonClientFresh, TTL: 9 * s, OnLost: true}},
@@ -109,6 +110,28 @@ func TestJudge(t *testing.T) {
 	} {
 		if got := Judge(c.e, c.req, &c.p, received.Add(c.at), c.soft); got != c.want {
 			t.Errorf("%s:\n got %+v\nwant %+v", c.why, got, c.want)
+		}
+	}
+}
+
+// A client insists where it does not take a response that is fresh. A stale one is not used whoever asks, and one that is
+// to be renewed ahead of time is nobody's wish.
+func TestInsisted(t *testing.T) {
+	for _, c := range []struct {
+		why  string
+		v    Verdict
+		want bool
+	}{
+		{"a reload", Verdict{Use: Stale, TTL: time.Second, Why: ReasonClientNoCache}, true},
+		{"with a nanosecond left", Verdict{Use: Stale, TTL: 1, Why: ReasonClientMaxAge}, true},
+		{"a reload of what has just become stale", Verdict{Use: Stale, Why: ReasonClientNoCache}, false},
+		{"a reload of what is stale", Verdict{Use: Stale, TTL: -1, Why: ReasonClientNoCache}, false},
+		{"fresh", Verdict{Use: Fresh, TTL: time.Second}, false},
+		{"fresh, and kept from credentials", Verdict{Use: Miss, TTL: time.Second, Why: ReasonCredentials}, false},
+		{"to be renewed while it is fresh", Verdict{Use: Stale, TTL: time.Second}, false},
+	} {
+		if got := c.v.Insisted(); got != c.want {
+			t.Errorf("%s: insisted %v", c.why, got)
 		}
 	}
 }

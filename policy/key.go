@@ -108,11 +108,9 @@ func (q *Request) replaceKey(r *http.Request, p *Policy) Reason {
 		return ReasonKey
 	case text == "":
 		return ""
-	case len(text) > MaxKey:
-		return ReasonKeyTooLong
 	}
-	b := make([]byte, 0, len(keyMethod)+len(q.Scheme)+1+len(text))
-	b = append(append(append(b, keyMethod...), q.Scheme...), '=')
+	var buf [256]byte
+	b := append(append(append(buf[:0], keyMethod...), q.Scheme...), '=')
 	if b = appendEscaped(b, text, inValue); len(b) > MaxKey {
 		return ReasonKeyTooLong
 	}
@@ -172,7 +170,7 @@ func (q *Request) appendRewritten(b []byte, r *http.Request, p *Policy) []byte {
 	}
 	// A target without a path names what "/" names, but handlers see "", and ServeMux redirects it to "/".
 	path, query, force := q.split()
-	if path == "" && u.Path == "" || !unescapesTo(path, u.Path) || u.RawPath != "" && u.RawPath != path {
+	if path == "" || !unescapesTo(path, u.Path) || u.RawPath != "" && u.RawPath != path {
 		b = appendExtra(b, "path", u.Path, u.RawPath)
 	}
 	if u.RawQuery != query || u.ForceQuery != force {

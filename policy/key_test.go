@@ -304,6 +304,50 @@ func TestReplacedKey(t *testing.T) {
 	if _, plan, why := ReadRequest(get, long); plan != Pass || why != ReasonKeyTooLong {
 		t.Errorf("a long key: %v %q", plan, why)
 	}
+	// A HEAD is shown as it is: here it has no key.
+	head := wire(t, "HEAD /x HTTP/1.1", "Host: a.example", "X-Tier: gold")
+	if h, plan, why := ReadRequest(head, p); plan != Pass || why != ReasonKey {
+		t.Errorf("HEAD: %v %q, key %q", plan, why, h.Key)
+	}
+	// What tells one mount from another is in the key, and not in the tag, which an invalidation of all of them names.
+	mounted := Request{Mount: "1"}
+	if plan, _ := mounted.Read(get, p, nil); plan != Lookup || mounted.Key != q.Key+" mount=1" || mounted.Tag != q.Tag {
+		t.Errorf("mounted: %v, key %q, tag %q", plan, mounted.Key, mounted.Tag)
+	}
+}
+
+// A key has at most MaxKey bytes, and a target that is read for one has, with its host, no more.
+func TestLongKeys(t *testing.T) {
+	const host = "a.example"
+	drop := Policy{Key: KeyOptions{DropParams: []string{"utm"}}}
+	replace := func(n int) Policy {
+		return Policy{Key: KeyOptions{Replace: func(*http.Request) string { return strings.Repeat("x", n-len("GET http=")) }}}
+	}
+	to := func(begin string, n int) string { return begin + strings.Repeat("x", n-len(begin)) }
+	for _, c := range []struct {
+		why            string
+		method, target string
+		p              Policy
+		plan           Plan
+		reason         Reason
+	}{
+		{"the longest key", "GET", to("/", MaxKey-len("GET http://"+host)), Policy{}, Lookup, ""},
+		{"a byte more", "GET", to("/", MaxKey-len("GET http://"+host)+1), Policy{}, Pass, ReasonKeyTooLong},
+		{"the longest target of a short key", "GET", to("/x?utm=", MaxKey-len(host)), drop, Lookup, ""},
+		{"a byte more", "GET", to("/x?utm=", MaxKey-len(host)+1), drop, Pass, ReasonKeyTooLong},
+		{"a byte more, asked with HEAD", "HEAD", to("/x?utm=", MaxKey-len(host)+1), drop, Pass, ReasonKeyTooLong},
+		{"a longer target still invalidates what shorter ones stored", "PUT", to("/x?utm=", 2*MaxKey), drop, Invalidate, ""},
+		{"the longest key of the operator's", "GET", "/x", replace(MaxKey), Lookup, ""},
+		{"a byte more", "GET", "/x", replace(MaxKey + 1), Pass, ReasonKeyTooLong},
+	} {
+		q, plan, why := ReadRequest(wire(t, c.method+" "+c.target+" HTTP/1.1", "Host: "+host), &c.p)
+		if plan != c.plan || why != c.reason || len(q.Key) > MaxKey {
+			t.Errorf("%s: %v, %q, a key of %d bytes; want %v, %q", c.why, plan, why, len(q.Key), c.plan, c.reason)
+		}
+		if c.plan == Invalidate && q.URI != "http://a.example/x" {
+			t.Errorf("%s: URI %.40q", c.why, q.URI)
+		}
+	}
 }
 
 func keyOf2(r *http.Request, p *Policy) string {

@@ -28,7 +28,7 @@ const maxKnown = 512
 // not tell the key: because the key has more than the URI, or is the operator's.
 func Know(r *http.Request, p *Policy, q *Request) *Known {
 	switch {
-	case q.Key == "" || len(q.Key) > maxKnown || len(r.RequestURI) > maxKnown || len(r.Host) > maxKnown:
+	case len(q.Key) > maxKnown || len(r.RequestURI) > maxKnown:
 		return nil
 	case q.base != len(keyMethod)+len(q.URI) || p.Key.Replace != nil || len(p.Key.Headers) > 0 || len(p.Key.Cookies) > 0:
 		return nil
@@ -45,8 +45,8 @@ func Know(r *http.Request, p *Policy, q *Request) *Known {
 // share returns a text as a part of the key where it is one, which it mostly is, and a copy otherwise: what lies together is
 // fetched from memory together.
 func (k *Known) share(text string) string {
-	if i := strings.Index(k.key, text); i >= 0 {
-		return k.key[i : i+len(text)]
+	if before, _, found := strings.Cut(k.key, text); found {
+		return k.key[len(before):][:len(text)]
 	}
 	return strings.Clone(text)
 }

@@ -100,6 +100,32 @@ func TestWhatIsNotKnown(t *testing.T) {
 	}
 }
 
+// What is remembered of a target is at most maxKnown bytes of each kind.
+func TestHowMuchIsKnown(t *testing.T) {
+	to := func(begin string, n int) string { return begin + strings.Repeat("x", n-len(begin)) }
+	drop := &Policy{Key: KeyOptions{DropParams: []string{"utm"}}}
+	for _, c := range []struct {
+		story  string
+		p      *Policy
+		target string
+		known  bool
+	}{
+		{"the longest key", &Policy{}, to("/", maxKnown-len("GET http://a.example")), true},
+		{"a byte more", &Policy{}, to("/", maxKnown-len("GET http://a.example")+1), false},
+		{"the longest target of a short key", drop, to("/x?utm=", maxKnown), true},
+		{"a byte more", drop, to("/x?utm=", maxKnown+1), false},
+	} {
+		r := wire(t, "GET "+c.target+" HTTP/1.1", "Host: a.example")
+		if k := knownOf(t, r, c.p); (k != nil) != c.known {
+			t.Errorf("%s: known %v", c.story, k != nil)
+		} else if c.known {
+			if q := readsAlike(t, r, c.p, k); !q.Recalled() {
+				t.Errorf("%s: not recalled", c.story)
+			}
+		}
+	}
+}
+
 // A policy must not be modified once in use. One that is makes no keys that do not hold what it says they hold.
 func TestKnownUnderAPolicyThatChanges(t *testing.T) {
 	for story, change := range map[string]func(*KeyOptions){
