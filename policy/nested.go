@@ -1,14 +1,11 @@
 package policy
 
-import (
-	"slices"
-)
+import "slices"
 
 // TellsApart reports whether p, the policy of a mount around another one, tells requests for a URL apart
-// wherever the inner
-// mount's policy does: by the fields and cookies of its keys, and by whom they let pass. Otherwise what is
-// stored for one of
-// them under p's key would answer the other, before the inner policy is asked.
+// wherever the inner mount's policy does: by the fields and cookies of its keys, and by whom they let pass.
+// Otherwise what is stored for one of them under p's key would answer the other, before the inner policy is
+// asked.
 func (p *Policy) TellsApart(inner *Policy) bool {
 	return inner.Key.Replace == nil &&
 		(p.Credentials == nil || inner.Shared || inner.Credentials != nil) &&

@@ -21,10 +21,10 @@ func OfWebDAV(method string) bool {
 }
 
 // Tree returns what a successful request changes besides its target where URLs are a tree, as in WebDAV (RFC
-// 4918): the URI texts that the source or the destination of a COPY or MOVE has under the policies,
-// and the beginnings of the URI texts of all members of what was deleted, moved or written over. A DELETE
-// has members when its
-// target ends in a slash or it says how deep it goes, or when webdav says that the server keeps collections.
+// 4918): the URI texts that the source or the destination of a COPY or MOVE has under the policies, and the
+// beginnings of the URI texts of all members of what was deleted, moved or written over. A DELETE has members
+// when its target ends in a slash or it says how deep it goes, or when webdav says that the server keeps
+// collections.
 func (q *Request) Tree(r *http.Request, webdav bool, under ...*Policy) (uris, below []string) {
 	switch r.Method {
 	case "MOVE", "COPY", "DELETE":
@@ -58,8 +58,7 @@ func (q *Request) tree(r *http.Request, webdav bool, under []*Policy) (uris, bel
 }
 
 // destination returns the Destination of a COPY or MOVE, or nil when there is none at the request's host.
-// Its scheme may
-// be the client's, before a proxy that ends TLS.
+// Its scheme may be the client's, before a proxy that ends TLS.
 func (q *Request) destination(h http.Header) *url.URL {
 	if len(h["Destination"]) != 1 || len(h["Destination"][0]) > MaxKey {
 		return nil
