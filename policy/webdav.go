@@ -64,7 +64,7 @@ func (q *Request) destination(h http.Header) *url.URL {
 		return nil
 	}
 	u, err := url.Parse(h["Destination"][0])
-	if err != nil || !strings.HasPrefix(u.Path, "/") {
+	if err != nil || u.Host == "" && u.Path == "" || u.Path != "" && u.Path[0] != '/' {
 		return nil
 	}
 	if u.Host == "" && u.Scheme == "" {

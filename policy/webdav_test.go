@@ -65,6 +65,8 @@ func TestTree(t *testing.T) {
 			[]string{a + "/new/", a + "/new"}, []string{a + "/new/"}},
 		{"COPY to a path (section 8.3)", []string{"COPY /x", "D: /new?y"}, false,
 			[]string{a + "/new?y", a + "/new"}, []string{a + "/new/"}},
+		{"COPY to a host without a path, which means / (RFC 9110 section 4.2.3)", []string{"COPY /x", "D: http://a.example"}, false,
+			[]string{a + "/"}, []string{a + "/"}},
 		{"COPY to a path with a parameter that keys leave out", []string{"COPY /x", "D: /new?y&utm_z"}, false,
 			[]string{a + "/new?y&utm_z", a + "/new?y", a + "/new"}, []string{a + "/new/"}},
 		{"COPY, escapes stay", []string{"COPY /x", "D: http://a.example/a%2Fb%20c"}, false,
