@@ -39,8 +39,8 @@ type identity struct {
 	text string // what it is made of; empty: nothing tells the handler from others
 	last atomic.Pointer[mountID]
 
+	again   atomic.Bool // it has served before
 	late    bool        // made while the Cache served, and known to this process only
-	again   atomic.Bool // late: it has served before
 	named   string      // late: the handler's name
 	several bool        // late: one mount in two apps
 
@@ -322,11 +322,8 @@ func nameOfValue(v reflect.Value) string {
 
 // plain reports whether a handler is a function of its own name, which has captured nothing: its name tells all.
 func plain(h http.Handler) bool {
-	if h == nil {
-		return false
-	}
 	v := reflect.ValueOf(h)
-	if v.Kind() != reflect.Func {
+	if v.Kind() != reflect.Func { // or there is none
 		return false
 	}
 	name := nameOfValue(v)
@@ -344,7 +341,7 @@ func (c *Cache) tell(who *identity, r *http.Request, p *policy.Policy) (id strin
 		route = p.Key.Name
 	}
 	if last := who.last.Load(); last != nil && last.p == p && last.route == route {
-		if who.late && !who.again.Load() {
+		if !who.again.Load() {
 			who.again.Store(true)
 		}
 		return last.id, true

@@ -46,10 +46,13 @@ func (ps *policies) add(p *policy.Policy) (news bool) {
 	if now = ps.now.Load(); now != nil {
 		next = *now
 	}
-	news = !next.knows(p) && len(next.all) < maxPolicies
-	if len(next.all) >= maxPolicies {
+	switch {
+	case next.knows(p): // since a moment ago
+		return false
+	case len(next.all) >= maxPolicies:
 		next.many = true
-	} else {
+	default:
+		news = true
 		all := make(map[*policy.Policy]string, len(next.all)+1)
 		maps.Copy(all, next.all)
 		all[p] = fingerprint(p)

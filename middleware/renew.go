@@ -22,12 +22,19 @@ func (n *run) freshen(h http.Header) {
 		n.again, n.mode = true, discarding
 		return
 	}
-	n.renewed(policy.Freshen(policy.Unannounced(n.stale), h), n.stale, n.stale.Body)
+	tags := n.stale.Tags
+	if n.said.tagging() {
+		tags = n.said.tagged(n.req.Tag)
+	}
+	n.renewed(policy.Freshen(policy.Unannounced(n.stale), h), tags, n.stale, n.stale.Body)
 }
 
 // combine answers with the stored part and the part that the handler added (RFC 9111 section 3.4).
 func (n *run) combine() {
-	added := &store.Entry{Key: n.stale.Key, Status: http.StatusPartialContent, Header: policy.Storable(n.part, nil), Body: n.f.body, Received: n.received}
+	added := &store.Entry{
+		Key: n.stale.Key, Status: http.StatusPartialContent, Header: policy.Storable(n.part, nil), Body: n.f.body,
+		Tags: n.said.tagged(n.req.Tag), Received: n.received,
+	}
 	whole, ok := n.stale, false
 	asked := policy.AnswersRange(n.req.Asked, added.Header)
 	if added = n.partial(added); added != nil && asked && !n.short() {
@@ -37,11 +44,11 @@ func (n *run) combine() {
 		n.again, n.mode = true, discarding
 		return
 	}
-	n.renewed(whole.Header, n.stale, whole.Body)
+	n.renewed(whole.Header, whole.Tags, n.stale, whole.Body)
 }
 
-// renewed answers with a new entry made of an old one and what the handler said of it.
-func (n *run) renewed(h http.Header, old *store.Entry, body []byte) {
+// renewed answers with a new entry made of an old one and what the handler said of it, to be invalidated by tags.
+func (n *run) renewed(h http.Header, tags []string, old *store.Entry, body []byte) {
 	n.mode = discarding
 	status := old.Status
 	if status == http.StatusPartialContent {
@@ -50,11 +57,8 @@ func (n *run) renewed(h http.Header, old *store.Entry, body []byte) {
 	good := n.storableForOthers(status, h)
 	a, announced := n.admit(h, status, false)
 	e := n.entry(policy.Storable(h, a.Strip), a, status)
-	e.Body, e.Trailer = body, old.Trailer
+	e.Body, e.Trailer, e.Tags = body, old.Trailer, tags
 	e.Announced, e.MadeETag, e.MadeModified = announced, old.MadeETag, old.MadeModified
-	if len(e.Tags) == 0 {
-		e.Tags = old.Tags
-	}
 	n.answer, n.own = e, h
 	switch {
 	case !a.Store:

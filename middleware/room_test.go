@@ -115,3 +115,52 @@ func TestWhatIsTooGreatTakesTheOldPagesPlace(t *testing.T) {
 	status(t, get(h, "/", insist...), "detail=too-large")
 	status(t, get(h, "/"), "fwd=uri-miss")
 }
+
+// A part is said to be stored when it is: not when the whole page is stored already, nor when it is not as long as it
+// says.
+func TestAPartIsSaidToBeStoredWhenItIs(t *testing.T) {
+	for _, s := range []struct {
+		name  string
+		whole bool // is stored already
+		says  string
+		kept  bool
+	}{
+		{"nothing is stored", false, "bytes 0-9/100", true},
+		{"the whole is stored", true, "bytes 0-9/100", false},
+		{"it is short", false, "bytes 0-19/100", false},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			c := newCache(t)
+			h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=60")
+				w.Header().Set("ETag", `"1"`)
+				if r.Header.Get("Range") == "" {
+					io.WriteString(w, strings.Repeat("0123456789", 10))
+					return
+				}
+				w.Header().Set("Content-Range", s.says)
+				w.WriteHeader(http.StatusPartialContent)
+				io.WriteString(w, "0123456789")
+			}))
+			if s.whole {
+				get(h, "/")
+			}
+			r := get(h, "/", "Range", "bytes=0-9", "Cache-Control", "no-cache", "Accept", "text/event-stream") // for one
+			want(t, "status", r.StatusCode, http.StatusPartialContent)
+			if now := r.Header.Get("Cache-Status"); strings.Contains(now, "stored") != s.kept {
+				t.Errorf("stored %v, but Cache-Status is %q", s.kept, now)
+			}
+		})
+	}
+}
+
+// A response that is flushed before its end and has no body is said to be stored, and is.
+func TestAFlushedResponseWithoutABodyIsStored(t *testing.T) {
+	h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.WriteHeader(http.StatusNoContent)
+		w.(http.Flusher).Flush()
+	}))
+	status(t, get(h, "/"), "stored")
+	status(t, get(h, "/"), "hit")
+}

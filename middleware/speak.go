@@ -135,6 +135,13 @@ func (s *Response) hasTTL() bool {
 	return s.timed
 }
 
+// tagging reports whether the handler named a tag.
+func (s *Response) tagging() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.tags) > 0
+}
+
 // tagged returns the handler's tags and one of the key's own, sorted, each once.
 func (s *Response) tagged(own string) []string {
 	s.mu.Lock()

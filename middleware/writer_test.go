@@ -178,6 +178,63 @@ func TestHijack(t *testing.T) {
 	}
 }
 
+// A handler cannot take the connection once it has begun its response, which then goes on.
+func TestNoHijackOnceTheResponseHasBegun(t *testing.T) {
+	url, client := serve(t, newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.WriteHeader(http.StatusOK)
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if !errors.Is(err, http.ErrNotSupported) {
+			t.Errorf("Hijack: %v", err)
+		}
+		if err == nil {
+			conn.Close()
+			return
+		}
+		io.WriteString(w, "page")
+	})), false)
+	r, err := client.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, "body", body(r), "page")
+}
+
+// io.Copy to the handler's ResponseWriter returns how much was copied, whoever may have the response.
+func TestCopyCountsWhatItCopies(t *testing.T) {
+	const size = 100 << 10
+	for _, says := range []string{"max-age=60", "private"} {
+		h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", says)
+			n, err := io.Copy(w, io.LimitReader(strings.NewReader(strings.Repeat("x", 2*size)), size))
+			if n != size || err != nil {
+				t.Errorf("%s: copied %d bytes of %d: %v", says, n, size, err)
+			}
+		}))
+		want(t, says, len(body(get(h, "/"))), size)
+	}
+}
+
+// A response has the date when it was made, the handler's own or else the cache's, for as long as it is stored.
+func TestTheDateIsThatOfTheResponse(t *testing.T) {
+	for _, own := range []time.Duration{0, -5 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			made := time.Now().Add(own).UTC().Format(http.TimeFormat)
+			h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=60")
+				if own != 0 {
+					w.Header().Set("Date", made)
+				}
+			}))
+			get(h, "/")
+			time.Sleep(10 * time.Second)
+			r := get(h, "/")
+			status(t, r, "hit")
+			want(t, "Date", r.Header.Get("Date"), made)
+		})
+	}
+}
+
 // An upgrade passes, connection and all.
 func TestUpgradePasses(t *testing.T) {
 	url, _ := serve(t, newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -1,0 +1,159 @@
+package middleware_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/policy"
+)
+
+// A router may tell routes apart by more than the URL. Where Cache.Route says which one a request took, no route
+// answers for another, whichever came last.
+func TestRoutesOfOneMountAreKeptApart(t *testing.T) {
+	c := newCache(t)
+	c.Route = func(r *http.Request) string { return r.Header.Get("X-Route") }
+	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		io.WriteString(w, r.Header.Get("X-Route"))
+	}}
+	h := c.Handler(o)
+	for _, s := range []struct{ route, status string }{
+		{"admin", "fwd=uri-miss"}, {"public", "fwd=uri-miss"}, {"public", "hit"}, {"admin", "hit"}, {"public", "hit"},
+	} {
+		r := get(h, "/", "X-Route", s.route)
+		want(t, "page", body(r), s.route)
+		status(t, r, s.status)
+	}
+	want(t, "runs", o.runs.Load(), int64(2))
+}
+
+// says returns a handler that writes a word, of which there may be many of one name.
+func says(word string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		io.WriteString(w, word)
+	})
+}
+
+// Handlers that an app mounts while it serves, and keeps, are cached as others are, and none answers for another.
+func TestHandlersThatAreMountedLateAreCachedApart(t *testing.T) {
+	c := newCache(t)
+	get(c.Handler(says("early")), "/")
+	first, second := c.Handler(says("first")), c.Handler(says("second"))
+	for _, s := range []struct {
+		h            http.Handler
+		page, status string
+	}{
+		{first, "first", "fwd=uri-miss"}, {second, "second", "fwd=uri-miss"}, {first, "first", "hit"}, {second, "second", "hit"},
+	} {
+		r := get(s.h, "/")
+		want(t, "page", body(r), s.page)
+		status(t, r, s.status)
+	}
+}
+
+// page is a function of its own name: nothing else tells more of it.
+func page(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "max-age=60")
+	io.WriteString(w, "page")
+}
+
+// A function of its own name is the same in every process that runs the app, wherever and whenever it is mounted.
+func TestAFunctionsPageIsTheSameInAllProcesses(t *testing.T) {
+	s := newServer(t)
+	process := func() *middleware.Cache {
+		c := middleware.New(s)
+		c.Log = discard
+		t.Cleanup(func() {
+			if err := c.Close(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+		return c
+	}
+	one, two, three := process(), process(), process()
+	get(one.Handler(says("early")), "/")
+	status(t, get(one.Handler(http.HandlerFunc(page)), "/"), "stored") // mounted late
+	status(t, get(two.Handler(http.HandlerFunc(page)), "/"), "hit")    // mounted at start
+	get(three.Handler(says("late")), "/")
+	status(t, get(three.Handler(http.HandlerFunc(page)), "/"), "hit") // mounted late
+}
+
+// A change is one under the policy of every mount: what Key.Replace makes of the URL, and whatever parameters the
+// policy drops.
+func TestAChangeCountsUnderThePoliciesOfAllMounts(t *testing.T) {
+	byPath := policy.Policy{Key: policy.KeyOptions{Replace: func(r *http.Request) string { return r.URL.Path }}}
+	whole := policy.Policy{Key: policy.KeyOptions{Replace: func(r *http.Request) string { return "one of " + r.Host }}}
+	tracked := policy.Policy{Key: policy.KeyOptions{DropParams: []string{"utm"}}}
+	purge := func(url string) func(*middleware.Cache, http.Handler) error {
+		return func(c *middleware.Cache, _ http.Handler) error {
+			return c.InvalidateURL(context.Background(), "http://example.com"+url)
+		}
+	}
+	change := func(url string) func(*middleware.Cache, http.Handler) error {
+		return func(_ *middleware.Cache, h http.Handler) error { do(h, "DELETE", url); return nil }
+	}
+	for _, s := range []struct {
+		name   string
+		under  policy.Policy
+		others []policy.Policy
+		url    string
+		change func(*middleware.Cache, http.Handler) error
+	}{
+		{"another URL of its key is purged", byPath, nil, "/p?a=1", purge("/p?a=2")},
+		{"another URL of a second mount's key is purged", byPath, []policy.Policy{whole}, "/p?a=1", purge("/p?a=2")},
+		{"another URL of its key is deleted", byPath, []policy.Policy{whole}, "/p?a=1", change("/p?a=2")},
+		{"its URL is purged, with what is dropped", tracked, nil, "/p?a=1", purge("/p?a=1&utm=x")},
+		{"its URL is deleted, with what is dropped", tracked, nil, "/p?a=1", change("/p?a=1&utm=x")},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			c := newCache(t)
+			changes := c.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+			for _, p := range s.others {
+				c.With(p)(says("another"))
+			}
+			h := c.With(s.under)(says("page"))
+			get(h, s.url)
+			status(t, get(h, s.url), "hit")
+			if err := s.change(c, changes); err != nil {
+				t.Fatal(err)
+			}
+			status(t, get(h, s.url), "fwd=")
+		})
+	}
+}
+
+// A page that is made of parts which the same cache keeps is a page of its own: that a part is served inside it does
+// not keep it from being stored.
+func TestAPageOfPartsIsStoredBesideThem(t *testing.T) {
+	c := newCache(t)
+	part := c.Handler(says("part"))
+	runs := 0
+	h := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		runs++
+		inner := r.Clone(r.Context())
+		inner.URL.Path, inner.RequestURI = "/part", "/part"
+		got := &own{header: http.Header{}}
+		part.ServeHTTP(got, inner)
+		io.WriteString(w, "page of a "+got.body)
+	}))
+	for range 2 {
+		want(t, "page", body(get(h, "/")), "page of a part")
+	}
+	want(t, "runs", runs, 1)
+	status(t, get(part, "/part"), "hit")
+}
+
+// own is an app's writer of its own, for a part of a page.
+type own struct {
+	header http.Header
+	body   string
+}
+
+func (w *own) Header() http.Header         { return w.header }
+func (w *own) WriteHeader(int)             {}
+func (w *own) Write(p []byte) (int, error) { w.body += string(p); return len(p), nil }

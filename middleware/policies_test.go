@@ -1,0 +1,56 @@
+package middleware
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/freshet-go/freshet/policy"
+)
+
+// Two policies of one handler at one URL share what is stored only where they make the same responses of it: durations
+// and bounds make no difference, and functions do.
+func TestAFingerprintTellsResponsesApart(t *testing.T) {
+	credentials := func(r *http.Request) bool { return r.Header.Get("X-Key") != "" }
+	for _, s := range []struct {
+		name   string
+		change func(*policy.Policy)
+		same   bool
+	}{
+		{"nothing", func(*policy.Policy) {}, true},
+		{"another lifetime", func(p *policy.Policy) { p.TTL = time.Hour }, true},
+		{"no lifetime", func(p *policy.Policy) { p.TTL = 0 }, false},
+		{"a bound in time", func(p *policy.Policy) { p.Timeout, p.MaxWait = time.Second, time.Second }, true},
+		{"a bound in bytes", func(p *policy.Policy) { p.MaxBody = 1 << 20 }, true},
+		{"Shared", func(p *policy.Policy) { p.Shared = true }, false},
+		{"no Credentials", func(p *policy.Policy) { p.Credentials = nil }, false},
+		{"other Credentials", func(p *policy.Policy) { p.Credentials = func(*http.Request) bool { return false } }, false},
+		{"Scope", func(p *policy.Policy) { p.Scope = func(*http.Request) []string { return nil } }, false},
+		{"Key.Replace", func(p *policy.Policy) { p.Key.Replace = func(*http.Request) string { return "k" } }, false},
+		{"Key.Cookies", func(p *policy.Policy) { p.Key.Cookies = []string{"lang"} }, false},
+	} {
+		one := policy.Policy{TTL: time.Minute, Credentials: credentials}
+		other := one
+		s.change(&other)
+		if same := fingerprint(&one) == fingerprint(&other); same != s.same {
+			t.Errorf("%s: the same %v, want %v:\n%s\n%s", s.name, same, s.same, fingerprint(&one), fingerprint(&other))
+		}
+	}
+}
+
+// Changes are marked under each of a few ways to fold queries. Only beyond those does one cover all of its path.
+func TestFewWaysToFoldQueriesAreMarkedEach(t *testing.T) {
+	var k knownPolicies
+	for i := range maxFolds + 1 {
+		if k.many {
+			t.Errorf("%d ways are too many", i)
+		}
+		for range 2 { // the second folds as the first
+			k.learn(&policy.Policy{Key: policy.KeyOptions{DropParams: []string{fmt.Sprint(i)}}})
+		}
+	}
+	if !k.many || len(k.folds) != maxFolds {
+		t.Errorf("%d ways are known, and there are more: %v", len(k.folds), k.many)
+	}
+}

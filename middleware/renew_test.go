@@ -1,0 +1,276 @@
+package middleware_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/policy"
+)
+
+// A page that a 304 renews has the tags that it had, so that a purge by tag still reaches it: also when its key has a
+// tag of its own. A handler that names tags with its 304 names all that count from then on.
+func TestARenewedPageHasItsTags(t *testing.T) {
+	for _, key := range []policy.KeyOptions{{}, {Replace: func(*http.Request) string { return "k" }}} {
+		for _, s := range []struct{ with304, purged, then string }{
+			{"", "news", "fwd="}, {"", "sport", "hit"}, {"sport", "sport", "fwd="}, {"sport", "news", "hit"},
+		} {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCache(t)
+				h := c.With(policy.Policy{Key: key})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("Cache-Control", "max-age=60")
+					w.Header().Set("ETag", `"1"`)
+					if r.Header.Get("If-None-Match") == "" {
+						middleware.From(r.Context()).Tag("news")
+						return
+					}
+					if s.with304 != "" {
+						middleware.From(r.Context()).Tag(s.with304)
+					}
+					w.WriteHeader(http.StatusNotModified)
+				}))
+				get(h, "/")
+				time.Sleep(2 * time.Minute)
+				status(t, get(h, "/"), "fwd=stale; fwd-status=304")
+				status(t, get(h, "/"), "hit")
+				if err := c.Invalidate(context.Background(), tag(s.purged)); err != nil {
+					t.Fatal(err)
+				}
+				r := get(h, "/")
+				if now := r.Header.Get("Cache-Status"); !strings.Contains(now, s.then) {
+					t.Errorf("304 with tag %q, then %q was purged, Replace %v: Cache-Status is %q, want %s", s.with304, s.purged, key.Replace != nil, now, s.then)
+				}
+			})
+		}
+	}
+}
+
+// Whoever asks after a purge by tag was acknowledged does not get a page that a handler's 304 renews, when that handler
+// began before the purge: it may not have seen the change.
+func TestAPurgeByTagReachesARenewalInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t)
+		var version atomic.Int64
+		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			etag := fmt.Sprintf(`"%d"`, version.Load())
+			w.Header().Set("Cache-Control", "max-age=60")
+			w.Header().Set("ETag", etag)
+			time.Sleep(10 * time.Second)
+			if r.Header.Get("If-None-Match") == etag {
+				w.WriteHeader(http.StatusNotModified)
+				return
+			}
+			middleware.From(r.Context()).Tag("news")
+			io.WriteString(w, "version "+etag)
+		}))
+		get(h, "/")
+		time.Sleep(2 * time.Minute)
+		var before sync.WaitGroup
+		before.Go(func() { want(t, "asked before", body(get(h, "/")), `version "0"`) })
+		synctest.Wait()
+		version.Store(1)
+		if err := c.Invalidate(context.Background(), tag("news")); err != nil {
+			t.Fatal(err)
+		}
+		want(t, "asked after", body(get(h, "/")), `version "1"`)
+		before.Wait()
+		want(t, "later", body(get(h, "/")), `version "1"`)
+	})
+}
+
+// A page that is completed has the tags of all its parts.
+func TestACompletedPageHasTheTagsOfItsParts(t *testing.T) {
+	for _, purged := range []string{"first", "last"} {
+		c := newCache(t)
+		page := strings.Repeat("0123456789", 10)
+		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			w.Header().Set("ETag", `"1"`)
+			switch r.Header.Get("Range") {
+			case "bytes=0-49":
+				middleware.From(r.Context()).Tag("first")
+			case "bytes=50-":
+				middleware.From(r.Context()).Tag("last")
+			}
+			http.ServeContent(w, r, "page.txt", time.Time{}, strings.NewReader(page))
+		}))
+		get(h, "/", "Range", "bytes=0-49")
+		want(t, "page", body(get(h, "/")), page)
+		status(t, get(h, "/"), "hit")
+		if err := c.Invalidate(context.Background(), tag(purged)); err != nil {
+			t.Fatal(err)
+		}
+		status(t, get(h, "/"), "fwd=")
+	}
+}
+
+// What a handler sends in the place of the rest that a stored part lacks makes no page, if it is less than that or of
+// another version. The handler is asked for all of it then.
+func TestAPartThatDoesNotCompleteAPageIsNotServedAsOne(t *testing.T) {
+	page := strings.Repeat("0123456789", 10)
+	for name, second := range map[string]struct{ etag, part string }{
+		"less than was asked for": {`"1"`, "20-29"},
+		"another version":         {`"2"`, "20-99"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCache(t)
+			var asked []string
+			h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				asked = append(asked, r.Header.Get("Range"))
+				w.Header().Set("Cache-Control", "max-age=60")
+				w.Header().Set("ETag", `"1"`)
+				var first, last int
+				if r.Header.Get("Range") == "bytes=20-" {
+					w.Header().Set("ETag", second.etag)
+					fmt.Sscanf(second.part, "%d-%d", &first, &last)
+					w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/100", first, last))
+					w.WriteHeader(http.StatusPartialContent)
+					io.WriteString(w, page[first:last+1])
+					return
+				}
+				http.ServeContent(w, r, "page.txt", time.Time{}, bytes.NewReader([]byte(page)))
+			}))
+			get(h, "/", "Range", "bytes=0-19")
+			r := get(h, "/")
+			want(t, "status", r.StatusCode, 200)
+			want(t, "page", body(r), page)
+			want(t, "asked for", strings.Join(asked, ", "), "bytes=0-19, bytes=20-, ")
+		})
+	}
+}
+
+// A 304 without a lifetime is for the request that it answers: those that waited for it validate for themselves.
+func TestA304WithoutALifetimeIsForOneRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t)
+		o := &origin{}
+		o.h = func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("ETag", `"1"`)
+			w.Header().Set("Cache-Control", "max-age=60")
+			if r.Header.Get("If-None-Match") != "" {
+				time.Sleep(time.Second)
+				w.Header().Set("Cache-Control", "max-age=0")
+				w.WriteHeader(http.StatusNotModified)
+				return
+			}
+			io.WriteString(w, "page")
+		}
+		h := c.Handler(o)
+		get(h, "/")
+		time.Sleep(2 * time.Minute)
+		var both sync.WaitGroup
+		for range 2 {
+			both.Go(func() { want(t, "page", body(get(h, "/")), "page") })
+			synctest.Wait()
+		}
+		both.Wait()
+		want(t, "runs", o.runs.Load(), int64(3))
+	})
+}
+
+// A request that the handler serves for its client alone comes to it with the client's own conditions, whatever is
+// stored beside.
+func TestARequestForOneKeepsItsConditions(t *testing.T) {
+	for _, s := range []struct{ name, method, cacheControl string }{
+		{"HEAD", "HEAD", ""}, {"no-store", "GET", "no-store"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCache(t)
+			var matched string
+			h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				matched = r.Header.Get("If-None-Match")
+				w.Header().Set("Cache-Control", "max-age=60")
+				w.Header().Set("ETag", `"stored"`)
+			}))
+			get(h, "/")
+			time.Sleep(2 * time.Minute)
+			do(h, s.method, "/", "If-None-Match", `"client's"`, "Cache-Control", s.cacheControl)
+			want(t, s.name, matched, `"client's"`)
+		})
+	}
+}
+
+// Without a root handler the first request renews a stale page itself, and those that come meanwhile are served what
+// is stored.
+func TestWithoutARootTheFirstRequestRenews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t)
+		o := &origin{}
+		o.h = func(w http.ResponseWriter, r *http.Request) {
+			run := o.runs.Load()
+			time.Sleep(time.Second)
+			w.Header().Set("Cache-Control", "max-age=10, stale-while-revalidate=600")
+			fmt.Fprint(w, "run ", run)
+		}
+		h := c.Handler(o)
+		get(h, "/")
+		time.Sleep(time.Minute)
+		var first sync.WaitGroup
+		first.Go(func() {
+			r := get(h, "/")
+			want(t, "first", body(r), "run 2")
+			status(t, r, "fwd=stale")
+		})
+		synctest.Wait()
+		r := get(h, "/")
+		want(t, "meanwhile", body(r), "run 1")
+		status(t, r, "hit")
+		first.Wait()
+		want(t, "later", body(get(h, "/")), "run 2")
+	})
+}
+
+// A mount whose refreshes enter an app that it is not in has its clients renew its pages, and says once what is wrong.
+// One whose refresh ended in a panic on the way goes on to be renewed in the background.
+func TestARefreshThatDoesNotArrive(t *testing.T) {
+	for _, s := range []struct {
+		name string
+		root func(h http.Handler) http.Handler
+		says int
+		last string // what the third request gets
+		how  string
+	}{
+		{"another app", func(http.Handler) http.Handler { return http.NotFoundHandler() }, 1, "run 2", "fwd=stale"},
+		{"a panic", func(h http.Handler) http.Handler {
+			refreshes := 0
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if refreshes++; refreshes == 1 {
+					panic("on the way")
+				}
+				h.ServeHTTP(w, r)
+			})
+		}, 0, "run 1", "hit"},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var log bytes.Buffer
+				c := newCache(t)
+				c.Log = slog.New(slog.NewTextHandler(&log, nil))
+				o := renewable()
+				h := c.Handler(o)
+				c.Root = s.root(h)
+				get(h, "/")
+				time.Sleep(5 * time.Second)
+				status(t, get(h, "/"), "hit")
+				synctest.Wait()
+				time.Sleep(5 * time.Second)
+				r := get(h, "/")
+				want(t, "page", body(r), s.last)
+				status(t, r, s.how)
+				synctest.Wait()
+				want(t, "runs", o.runs.Load(), int64(2))
+				want(t, "said", strings.Count(log.String(), "did not come to the mount"), s.says)
+			})
+		})
+	}
+}
