@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"hash/maphash"
 	"net/http"
+	"path"
 	"reflect"
 	"runtime"
 	"strconv"
@@ -314,7 +315,7 @@ func nameOfValue(v reflect.Value) string {
 		return runtime.FuncForPC(v.Pointer()).Name()
 	}
 	t, stars := v.Type(), ""
-	for t.Kind() == reflect.Pointer && t.Name() == "" {
+	for t.Kind() == reflect.Pointer {
 		t, stars = t.Elem(), stars+"*"
 	}
 	return stars + t.PkgPath() + "." + t.Name()
@@ -326,8 +327,7 @@ func plain(h http.Handler) bool {
 	if v.Kind() != reflect.Func { // or there is none
 		return false
 	}
-	name := nameOfValue(v)
-	name = name[strings.LastIndexByte(name, '/')+1:]
+	name := path.Base(nameOfValue(v))
 	return strings.Count(name, ".") == 1 && !strings.HasSuffix(name, "-fm") && !strings.ContainsAny(name, "[(")
 }
 

@@ -2,8 +2,10 @@ package middleware_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -37,6 +39,60 @@ func says(word string) http.Handler {
 		w.Header().Set("Cache-Control", "max-age=60")
 		io.WriteString(w, word)
 	})
+}
+
+// Handlers that an app mounts at start are kept apart at one URL, though they are of one name, and a handler that is
+// mounted twice has its pages once: functions, values that can be compared, values that cannot, and those without a
+// name.
+func TestHandlersThatAreMountedAtStartAreKeptApart(t *testing.T) {
+	one, two := says("1"), says("2")
+	list, other := many{one}, many{two}
+	for name, s := range map[string][3]http.Handler{
+		"functions":       {one, two, one},
+		"pointers":        {&single{one}, &single{two}, nil},
+		"values":          {single{one}, single{two}, nil},
+		"lists":           {list, other, nil},
+		"without a name":  {struct{ http.Handler }{&single{one}}, struct{ http.Handler }{&single{two}}, nil},
+		"the same mounts": {http.NewServeMux(), two, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCache(t)
+			if name == "the same mounts" {
+				s[0].(*http.ServeMux).Handle("/", one)
+				s[2] = s[0]
+			}
+			first, second := c.Handler(s[0]), c.Handler(s[1])
+			if s[2] != nil {
+				defer func(again http.Handler) { status(t, get(again, "/"), "hit") }(c.Handler(s[2]))
+			}
+			for _, when := range []string{"fwd=uri-miss", "hit"} {
+				for page, h := range map[string]http.Handler{"1": first, "2": second} {
+					r := get(h, "/")
+					want(t, "page", body(r), page)
+					status(t, r, when)
+				}
+			}
+		})
+	}
+}
+
+type single struct{ http.Handler }
+
+type many []http.Handler
+
+func (m many) ServeHTTP(w http.ResponseWriter, r *http.Request) { m[0].ServeHTTP(w, r) }
+
+// A policy that Cache.Policy chooses for a request does not answer for another one that it chooses for the same URL.
+func TestPoliciesOfOneMountAreKeptApart(t *testing.T) {
+	c := newCache(t)
+	policies := map[string]*policy.Policy{"": {TTL: time.Minute}, "b": {TTL: time.Minute, Shared: true}}
+	c.Policy = func(r *http.Request) *policy.Policy { return policies[r.Header.Get("X-Api")] }
+	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "page of "+r.Header.Get("X-Api"))
+	}))
+	for _, which := range []string{"", "b", "", "b", "b", ""} {
+		want(t, "page", body(get(h, "/", "X-Api", which)), "page of "+which)
+	}
 }
 
 // Handlers that an app mounts while it serves, and keeps, are cached as others are, and none answers for another.
@@ -100,12 +156,13 @@ func TestAChangeCountsUnderThePoliciesOfAllMounts(t *testing.T) {
 	for _, s := range []struct {
 		name   string
 		under  policy.Policy
-		others []policy.Policy
+		others []policy.Policy // of other mounts
 		url    string
 		change func(*middleware.Cache, http.Handler) error
 	}{
 		{"another URL of its key is purged", byPath, nil, "/p?a=1", purge("/p?a=2")},
 		{"another URL of a second mount's key is purged", byPath, []policy.Policy{whole}, "/p?a=1", purge("/p?a=2")},
+		{"the key of a mount after many of one function", byPath, slices.Repeat([]policy.Policy{whole}, 100), "/p?a=1", purge("/p?a=2")},
 		{"another URL of its key is deleted", byPath, []policy.Policy{whole}, "/p?a=1", change("/p?a=2")},
 		{"its URL is purged, with what is dropped", tracked, nil, "/p?a=1", purge("/p?a=1&utm=x")},
 		{"its URL is deleted, with what is dropped", tracked, nil, "/p?a=1", change("/p?a=1&utm=x")},
@@ -130,6 +187,12 @@ func TestAChangeCountsUnderThePoliciesOfAllMounts(t *testing.T) {
 // A page that is made of parts which the same cache keeps is a page of its own: that a part is served inside it does
 // not keep it from being stored.
 func TestAPageOfPartsIsStoredBesideThem(t *testing.T) {
+	for _, url := range []string{"/", "/shop/part"} {
+		t.Run(url, func(t *testing.T) { pageOfParts(t, url) })
+	}
+}
+
+func pageOfParts(t *testing.T, url string) {
 	c := newCache(t)
 	part := c.Handler(says("part"))
 	runs := 0
@@ -142,10 +205,34 @@ func TestAPageOfPartsIsStoredBesideThem(t *testing.T) {
 		io.WriteString(w, "page of a "+got.body)
 	}))
 	for range 2 {
-		want(t, "page", body(get(h, "/")), "page of a part")
+		want(t, "page", body(get(h, url)), "page of a part")
 	}
 	want(t, "runs", runs, 1)
 	status(t, get(part, "/part"), "hit")
+}
+
+// A page that a handler leaves to a mount inside, for another URL, is that mount's alone: so a change of that URL
+// reaches it.
+func TestAPageOfAnotherMountIsNotStoredAgain(t *testing.T) {
+	c := newCache(t)
+	o := &origin{}
+	o.h = func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		io.WriteString(w, fmt.Sprint("run ", o.runs.Load()))
+	}
+	inner := c.Handler(o)
+	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		to := r.Clone(r.Context())
+		to.URL.Path, to.RequestURI = "/new", "/new"
+		inner.ServeHTTP(w, to)
+	}))
+	for range 2 {
+		want(t, "page", body(get(h, "/old")), "run 1")
+	}
+	if err := c.InvalidateURL(context.Background(), "http://example.com/new"); err != nil {
+		t.Fatal(err)
+	}
+	want(t, "after the purge", body(get(h, "/old")), "run 2")
 }
 
 // own is an app's writer of its own, for a part of a page.

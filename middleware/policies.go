@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -24,7 +25,7 @@ type policies struct {
 type knownPolicies struct {
 	all      map[*policy.Policy]string // with their fingerprints
 	folds    []*policy.Policy          // one for each way to fold a query
-	replaces []*policy.Policy          // with Key.Replace
+	replaces []*policy.Policy          // one for each function that is a Key.Replace
 	many     bool                      // there are more ways than maxFolds: folds lacks some
 }
 
@@ -82,9 +83,17 @@ func (k *knownPolicies) learn(p *policy.Policy) {
 	default:
 		k.many = true
 	}
-	if p.Key.Replace != nil && len(k.replaces) < maxReplaces {
+	if p.Key.Replace != nil && len(k.replaces) < maxReplaces && !k.replacesAs(p) {
 		k.replaces = append(slices.Clip(k.replaces), p)
 	}
+}
+
+// replacesAs reports whether a policy is known that has p's Key.Replace, the very function.
+func (k *knownPolicies) replacesAs(p *policy.Policy) bool {
+	its := closureOf(reflect.ValueOf(p.Key.Replace))
+	return slices.ContainsFunc(k.replaces, func(other *policy.Policy) bool {
+		return closureOf(reflect.ValueOf(other.Key.Replace)) == its
+	})
 }
 
 // under returns the policies that a change must count under.
@@ -94,9 +103,6 @@ func (c *Cache) under() *knownPolicies {
 	}
 	return &knownPolicies{}
 }
-
-// fold reports whether some policy folds queries, so that one change may be of several URIs.
-func (k *knownPolicies) fold() bool { return k.many || len(k.folds) > 0 }
 
 // marks returns a mark for each of the URI texts. Where queries are folded in more ways than are
 // known, one with a query stands for all of its path.

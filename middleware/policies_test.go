@@ -54,3 +54,17 @@ func TestFewWaysToFoldQueriesAreMarkedEach(t *testing.T) {
 		t.Errorf("%d ways are known, and there are more: %v", len(k.folds), k.many)
 	}
 }
+
+// Cache-Status says of each hit what there is to say of that one, though others had the same lifetime left.
+func TestHitsOfOneLifetimeAreToldApart(t *testing.T) {
+	c := boundedCache(t, 1<<20)
+	c.setup()
+	for range 2 {
+		for _, why := range []policy.Reason{"", ReasonWaited, "", ReasonLost} {
+			out := policy.Outcome{Hit: true, TTL: 5 * time.Second, HasTTL: true, Detail: why}
+			if got, want := c.statusField(&out)[0], string(out.Append(nil, c.Name)); got != want {
+				t.Errorf("Cache-Status is %q, want %q", got, want)
+			}
+		}
+	}
+}

@@ -310,11 +310,8 @@ func saidAgain(now, given []string) bool {
 // beginning is as much of the body as tells its type.
 func (w *recorder) beginning() []byte {
 	const sniffed = 512
-	begin := w.run.f.body
-	if len(begin) < sniffed && len(w.coming) > 0 {
-		begin = append(begin[:len(begin):len(begin)], w.coming[:min(sniffed, len(w.coming))]...)
-	}
-	return begin
+	begin := w.run.f.body[:min(sniffed, len(w.run.f.body))]
+	return append(slices.Clip(begin), w.coming[:min(sniffed, len(w.coming))]...)
 }
 
 // trailers returns the fields that the handler set for after the body, declared or not.

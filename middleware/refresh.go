@@ -87,9 +87,6 @@ func (c *Cache) rootOf(r *http.Request) http.Handler {
 	if server == nil || server.Handler == nil {
 		return c.Root
 	}
-	if root := identified(c.Root); root != nil && root == identified(server.Handler) {
-		return c.Root
-	}
 	return server.Handler
 }
 

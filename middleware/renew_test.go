@@ -230,8 +230,50 @@ func TestWithoutARootTheFirstRequestRenews(t *testing.T) {
 	})
 }
 
+// refusedOnce is an app that refuses its first request with an error.
+func refusedOnce(status int) func(http.Handler) http.Handler {
+	return func(h http.Handler) http.Handler {
+		requests := 0
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if requests++; requests == 1 {
+				w.WriteHeader(status)
+				return
+			}
+			h.ServeHTTP(w, r)
+		})
+	}
+}
+
+// A refresh has as much time as its policy's Timeout gives, or else a minute.
+func TestARefreshHasATime(t *testing.T) {
+	for timeout, most := range map[time.Duration]time.Duration{0: time.Minute, 5 * time.Second: 5 * time.Second, time.Hour: time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCache(t)
+			o := renewable()
+			page := o.h
+			var left time.Duration
+			o.h = func(w http.ResponseWriter, r *http.Request) {
+				if deadline, bounded := r.Context().Deadline(); bounded {
+					left = time.Until(deadline)
+				}
+				page(w, r)
+			}
+			h := c.With(policy.Policy{Timeout: timeout})(o)
+			c.Root = h
+			get(h, "/")
+			time.Sleep(5 * time.Second)
+			left = 0
+			status(t, get(h, "/"), "hit")
+			synctest.Wait()
+			want(t, "runs", o.runs.Load(), int64(2))
+			want(t, "time", left, most)
+		})
+	}
+}
+
 // A mount whose refreshes enter an app that it is not in has its clients renew its pages, and says once what is wrong.
-// One whose refresh ended in a panic on the way goes on to be renewed in the background.
+// One whose refresh ended on the way in a panic, or in an error of the moment, goes on to be renewed in the
+// background.
 func TestARefreshThatDoesNotArrive(t *testing.T) {
 	for _, s := range []struct {
 		name string
@@ -250,6 +292,8 @@ func TestARefreshThatDoesNotArrive(t *testing.T) {
 				h.ServeHTTP(w, r)
 			})
 		}, 0, "run 1", "hit"},
+		{"a limit", refusedOnce(http.StatusTooManyRequests), 0, "run 1", "hit"},
+		{"maintenance", refusedOnce(http.StatusServiceUnavailable), 0, "run 1", "hit"},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -36,11 +36,9 @@ func (w *unsafeWriter) silenced() bool {
 
 // tags returns the tags of the answer.
 func (w *unsafeWriter) tags() []string {
+	said := &Response{} // of a handler that is not heard
 	if w.speech != nil {
-		return w.speech.said.tagged(w.x.req.Tag)
+		said = &w.speech.said
 	}
-	if w.x.req.Tag != "" {
-		return []string{w.x.req.Tag}
-	}
-	return nil
+	return said.tagged(w.x.req.Tag)
 }

@@ -218,6 +218,52 @@ func TestStaleInThePlaceOfARunThatIsOutOfTime(t *testing.T) {
 	})
 }
 
+// What must not be served stale is not, though who waits for a run gets nothing from it.
+func TestNothingStaleThatMustBeValidated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t)
+		o := &origin{}
+		o.h = func(w http.ResponseWriter, r *http.Request) {
+			run := o.runs.Load()
+			w.Header().Set("Cache-Control", "max-age=1, must-revalidate")
+			if run == 2 {
+				time.Sleep(time.Hour)
+			}
+			fmt.Fprint(w, "run ", run)
+		}
+		h := c.With(policy.Policy{Timeout: 2 * time.Second, MaxWait: -1, Keep: time.Hour})(o)
+		get(h, "/")
+		time.Sleep(5 * time.Second)
+		go get(h, "/")
+		synctest.Wait()
+		want(t, "body", body(get(h, "/")), "run 3")
+		time.Sleep(time.Hour)
+	})
+}
+
+// MaxWait bounds all that a request waits, though it waits for one run after another.
+func TestMaxWaitCountsAllWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t)
+		began := time.Now()
+		var mu sync.Mutex
+		var runs []time.Duration
+		h := c.With(policy.Policy{Timeout: 3 * time.Second, MaxWait: 5 * time.Second})(http.HandlerFunc(
+			func(http.ResponseWriter, *http.Request) {
+				mu.Lock()
+				runs = append(runs, time.Since(began))
+				mu.Unlock()
+				time.Sleep(time.Hour)
+			}))
+		for range 3 {
+			go get(h, "/")
+			synctest.Wait()
+		}
+		time.Sleep(2 * time.Hour)
+		want(t, "runs begin", fmt.Sprint(runs), "[0s 3s 5s]")
+	})
+}
+
 // A refresh that hangs gives its place back at the end of its time, and its page is refreshed anew.
 func TestARefreshThatHangsGivesItsPlaceBack(t *testing.T) {
 	for _, arrives := range []bool{true, false} {

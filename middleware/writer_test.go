@@ -39,6 +39,10 @@ func serve(t *testing.T, h http.Handler, h2 bool) (string, *http.Client) {
 // The handler's ResponseWriter does what net/http's own does.
 func TestTheWriterIsAsNetHTTPs(t *testing.T) {
 	for name, h := range map[string]http.HandlerFunc{
+		"a copy of nothing": func(w http.ResponseWriter, r *http.Request) {
+			w.(io.ReaderFrom).ReadFrom(strings.NewReader(""))
+			w.WriteHeader(http.StatusNotFound)
+		},
 		"implicit 200": func(w http.ResponseWriter, r *http.Request) {},
 		"sniffed":      func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "<html><p>hello") },
 		"not sniffed": func(w http.ResponseWriter, r *http.Request) {
@@ -212,6 +216,76 @@ func TestCopyCountsWhatItCopies(t *testing.T) {
 			}
 		}))
 		want(t, says, len(body(get(h, "/"))), size)
+	}
+}
+
+// No more is copied than the handler declared, whatever it copies from.
+func TestCopyEndsAtTheDeclaredLength(t *testing.T) {
+	const declared = 70 << 10
+	h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "private")
+		w.Header().Set("Content-Length", fmt.Sprint(declared))
+		w.(io.ReaderFrom).ReadFrom(strings.NewReader(strings.Repeat("x", 2*declared)))
+	}))
+	want(t, "bytes", len(body(get(h, "/"))), declared)
+}
+
+// A field that the handler sets to other values than a handler outside had set is the handler's own, all of it.
+func TestWhatReplacesAnOuterFieldIsStoredWhole(t *testing.T) {
+	inner := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header()["Link"] = []string{"<b>", "<c>"}
+	}))
+	h := outside(inner, func(*http.Request) (name, value string) { return "Link", "<a>" })
+	want(t, "Link", strings.Join(get(h, "/").Header["Link"], ", "), "<b>, <c>")
+	hit := get(inner, "/")
+	status(t, hit, "hit")
+	want(t, "Link on a hit", strings.Join(hit.Header["Link"], ", "), "<b>, <c>")
+}
+
+// A new page that takes the place of a stale one is held back as any other, and sent with its length.
+func TestWhatTakesAStalePagesPlaceHasItsLength(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			w.Header().Set("ETag", fmt.Sprintf(`"%d"`, time.Now().Unix()))
+			w.WriteHeader(http.StatusOK)
+			io.WriteString(w, "page")
+		}))
+		for range 2 {
+			want(t, "Content-Length", get(h, "/").Header.Get("Content-Length"), "4")
+			time.Sleep(2 * time.Minute)
+		}
+	})
+}
+
+// A response that passes has the cache's word once, on its final header, and a lifetime only where the operator
+// wished one.
+func TestAResponseThatPasses(t *testing.T) {
+	for _, s := range []struct {
+		name, method string
+		ttl          time.Duration
+		cacheControl string
+	}{
+		{"no settings", "GET", 0, ""}, {"a lifetime", "GET", time.Minute, "no-cache, no-store"}, {"another method", "OPTIONS", time.Minute, ""},
+	} {
+		p := policy.Policy{TTL: s.ttl, PassCookies: []string{"login"}}
+		url, client := serve(t, newCache(t).With(p)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusEarlyHints)
+			w.WriteHeader(http.StatusAccepted)
+		})), false)
+		r, _ := http.NewRequest(s.method, url, nil)
+		r.Header.Set("Cookie", "login=1")
+		got, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got.Body.Close()
+		want(t, s.name+": Cache-Control", got.Header.Get("Cache-Control"), s.cacheControl)
+		says := got.Header.Values("Cache-Status")
+		if len(says) != 1 || !strings.Contains(says[0], "fwd-status=202") {
+			t.Errorf("%s: Cache-Status is %q", s.name, says)
+		}
 	}
 }
 
