@@ -48,7 +48,8 @@ func TestHandlersThatAreMountedAtStartAreKeptApart(t *testing.T) {
 	one, two := says("1"), says("2")
 	list, other := many{one}, many{two}
 	for name, s := range map[string][3]http.Handler{
-		"functions":       {one, two, one},
+		"closures":        {one, two, one},
+		"functions":       {http.HandlerFunc(pageOne), http.HandlerFunc(pageTwo), http.HandlerFunc(pageOne)},
 		"pointers":        {&single{one}, &single{two}, nil},
 		"values":          {single{one}, single{two}, nil},
 		"lists":           {list, other, nil},
@@ -76,11 +77,40 @@ func TestHandlersThatAreMountedAtStartAreKeptApart(t *testing.T) {
 	}
 }
 
+func pageOne(w http.ResponseWriter, r *http.Request) { says("1").ServeHTTP(w, r) }
+func pageTwo(w http.ResponseWriter, r *http.Request) { says("2").ServeHTTP(w, r) }
+
 type single struct{ http.Handler }
 
 type many []http.Handler
 
 func (m many) ServeHTTP(w http.ResponseWriter, r *http.Request) { m[0].ServeHTTP(w, r) }
+
+// Mounts of one adapter are kept apart by their order.
+func TestMountsOfAnAdapterAreKeptApart(t *testing.T) {
+	c := newCache(t)
+	mounts := []*middleware.Mount{c.Mount("adapter", nil), c.Mount("adapter", nil)}
+	for _, when := range []string{"fwd=uri-miss", "hit"} {
+		for i, m := range mounts {
+			r := get(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { m.Serve(w, r, says(fmt.Sprint(i))) }), "/")
+			want(t, "page", body(r), fmt.Sprint(i))
+			status(t, r, when)
+		}
+	}
+}
+
+// Handlers that a router makes anew for each request cannot be told from those of its other routes: after a few, their
+// requests pass, and nothing more is stored of them.
+func TestHandlersThatAreMadeForEachRequestPass(t *testing.T) {
+	c := newCache(t)
+	get(c.Handler(says("early")), "/")
+	var r *http.Response
+	for i := range 10 {
+		r = get(c.Handler(says(fmt.Sprint(i))), "/")
+		want(t, "page", body(r), fmt.Sprint(i))
+	}
+	status(t, r, "fwd=bypass")
+}
 
 // A policy that Cache.Policy chooses for a request does not answer for another one that it chooses for the same URL.
 func TestPoliciesOfOneMountAreKeptApart(t *testing.T) {

@@ -181,19 +181,21 @@ func TestA304WithoutALifetimeIsForOneRequest(t *testing.T) {
 // A request that the handler serves for its client alone comes to it with the client's own conditions, whatever is
 // stored beside.
 func TestARequestForOneKeepsItsConditions(t *testing.T) {
-	for _, s := range []struct{ name, method, cacheControl string }{
-		{"HEAD", "HEAD", ""}, {"no-store", "GET", "no-store"},
+	for _, s := range []struct{ name, method, cacheControl, says string }{
+		{"HEAD", "HEAD", "", "max-age=60"}, {"no-store", "GET", "no-store", "max-age=60"}, {"a private page", "GET", "", "private"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			c := newCache(t)
 			var matched string
 			h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				matched = r.Header.Get("If-None-Match")
-				w.Header().Set("Cache-Control", "max-age=60")
+				w.Header().Set("Cache-Control", s.says)
 				w.Header().Set("ETag", `"stored"`)
 			}))
 			get(h, "/")
-			time.Sleep(2 * time.Minute)
+			if s.says != "private" {
+				time.Sleep(2 * time.Minute) // it is stale
+			}
 			do(h, s.method, "/", "If-None-Match", `"client's"`, "Cache-Control", s.cacheControl)
 			want(t, s.name, matched, `"client's"`)
 		})

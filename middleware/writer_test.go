@@ -289,6 +289,14 @@ func TestAResponseThatPasses(t *testing.T) {
 	}
 }
 
+// A response is not flushed to its client unless its handler flushes, or the store is far away.
+func TestAStoredResponseIsNotFlushed(t *testing.T) {
+	w := httptest.NewRecorder()
+	newCache(t).Handler(says("page")).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	want(t, "flushed", w.Flushed, false)
+	want(t, "page", w.Body.String(), "page")
+}
+
 // A response has the date when it was made, the handler's own or else the cache's, for as long as it is stored.
 func TestTheDateIsThatOfTheResponse(t *testing.T) {
 	for _, own := range []time.Duration{0, -5 * time.Second} {
