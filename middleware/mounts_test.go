@@ -112,6 +112,23 @@ func TestHandlersThatAreMadeForEachRequestPass(t *testing.T) {
 	status(t, r, "fwd=bypass")
 }
 
+// Of handlers that are mounted while the Cache serves, 1024 are told from each other. The requests of more pass.
+func TestAsManyLateHandlersAreToldApartAsThereIsRoomFor(t *testing.T) {
+	c := newCache(t)
+	get(c.Handler(says("early")), "/")
+	for i := range 1026 {
+		h := c.Handler(says(fmt.Sprint(i)))
+		switch i {
+		case 1023:
+			status(t, get(h, "/last"), "fwd=uri-miss")
+		case 1024, 1025:
+			r := get(h, "/more")
+			want(t, "page", body(r), fmt.Sprint(i))
+			status(t, r, "fwd=bypass")
+		}
+	}
+}
+
 // A policy that Cache.Policy chooses for a request does not answer for another one that it chooses for the same URL.
 func TestPoliciesOfOneMountAreKeptApart(t *testing.T) {
 	c := newCache(t)

@@ -35,4 +35,38 @@ func TestNestedMounts(t *testing.T) {
 		}
 	}
 	want(t, "runs", o.runs.Load(), int64(5))
+
+	// It keeps none either when a writer between the two hides that they answer one request.
+	between := c.With(policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{Headers: []string{"X-Tenant"}}})(o)
+	hidden := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { between.ServeHTTP(hiding{w}, r) }))
+	for range 2 {
+		for _, tenant := range []string{"a", "b"} {
+			want(t, "tenant", body(get(hidden, "/hidden", "X-Tenant", tenant)), tenant)
+		}
+	}
+}
+
+// hiding is a writer that hides the one that it writes to.
+type hiding struct{ http.ResponseWriter }
+
+// What an inner policy counts as credentials, or does not share, the outer mount shares with nobody.
+func TestAnInnerPolicysCredentialsCount(t *testing.T) {
+	for name, s := range map[string]struct {
+		outer, inner policy.Policy
+		field, value string
+	}{
+		"its own credentials": {policy.Policy{}, policy.Policy{TTL: time.Minute, Credentials: func(r *http.Request) bool { return r.Header.Get("X-Shop") != "" }}, "X-Shop", "a"},
+		"not Shared":          {policy.Policy{Shared: true}, policy.Policy{TTL: time.Minute}, "Cookie", "login=a"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCache(t)
+			h := c.With(s.outer)(c.With(s.inner)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				io.WriteString(w, "page of "+r.Header.Get(s.field))
+			})))
+			for range 2 {
+				want(t, "with", body(get(h, "/", s.field, s.value)), "page of "+s.value)
+				want(t, "without", body(get(h, "/")), "page of ")
+			}
+		})
+	}
 }

@@ -60,8 +60,11 @@ func TestHitsOfOneLifetimeAreToldApart(t *testing.T) {
 	c := boundedCache(t, 1<<20)
 	c.setup()
 	for range 2 {
-		for _, why := range []policy.Reason{"", ReasonWaited, "", ReasonLost} {
-			out := policy.Outcome{Hit: true, TTL: 5 * time.Second, HasTTL: true, Detail: why}
+		for _, out := range []policy.Outcome{
+			{Hit: true, TTL: 5 * time.Second, HasTTL: true}, {Hit: true, TTL: 5 * time.Second, HasTTL: true, Detail: ReasonWaited},
+			{Hit: true, TTL: 5 * time.Second}, {Hit: true, TTL: 5 * time.Second, HasTTL: true, Detail: ReasonLost},
+			{Fwd: policy.FwdStale, TTL: 5 * time.Second, HasTTL: true},
+		} {
 			if got, want := c.statusField(&out)[0], string(out.Append(nil, c.Name)); got != want {
 				t.Errorf("Cache-Status is %q, want %q", got, want)
 			}

@@ -364,7 +364,7 @@ func (w *recorder) short() bool {
 	if w.tooLong {
 		return true
 	}
-	return w.declared >= 0 && w.written < w.declared && bodyAllowed(w.status) && w.run.req.Class != policy.Head
+	return w.written < w.declared && bodyAllowed(w.status) && w.run.req.Class != policy.Head
 }
 
 func bodyAllowed(status int) bool {

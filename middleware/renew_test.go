@@ -114,13 +114,14 @@ func TestACompletedPageHasTheTagsOfItsParts(t *testing.T) {
 	}
 }
 
-// What a handler sends in the place of the rest that a stored part lacks makes no page, if it is less than that or of
+// What a handler sends in the place of the rest that a stored part lacks makes no page, if it is not just that or of
 // another version. The handler is asked for all of it then.
 func TestAPartThatDoesNotCompleteAPageIsNotServedAsOne(t *testing.T) {
 	page := strings.Repeat("0123456789", 10)
 	for name, second := range map[string]struct{ etag, part string }{
 		"less than was asked for": {`"1"`, "20-29"},
 		"another version":         {`"2"`, "20-99"},
+		"more than was asked for": {`"1"`, "10-99"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCache(t)
@@ -145,6 +146,68 @@ func TestAPartThatDoesNotCompleteAPageIsNotServedAsOne(t *testing.T) {
 			want(t, "status", r.StatusCode, 200)
 			want(t, "page", body(r), page)
 			want(t, "asked for", strings.Join(asked, ", "), "bytes=0-19, bytes=20-, ")
+		})
+	}
+}
+
+// A page that lacks more than one part, or whose part is stale, is asked for as a whole.
+func TestAPageThatCannotBeCompletedIsAskedForAsAWhole(t *testing.T) {
+	page := strings.Repeat("0123456789", 10)
+	for name, s := range map[string]struct {
+		parts []string
+		later time.Duration
+	}{
+		"two parts lack": {[]string{"bytes=0-9", "bytes=20-29"}, 0},
+		"stale":          {[]string{"bytes=0-9"}, 2 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				asked := ""
+				h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					asked = r.Header.Get("Range")
+					w.Header().Set("Cache-Control", "max-age=60")
+					w.Header().Set("ETag", `"1"`)
+					http.ServeContent(w, r, "page.txt", time.Time{}, strings.NewReader(page))
+				}))
+				for _, part := range s.parts {
+					get(h, "/", "Range", part)
+					want(t, "part", asked, part)
+				}
+				time.Sleep(s.later)
+				want(t, "page", body(get(h, "/")), page)
+				want(t, "asked for", asked, "")
+			})
+		})
+	}
+}
+
+// An answer to HEAD says of a stored page that it is still good, or that it is not (RFC 9111 section 4.3.5). Of a part
+// it makes no page.
+func TestHeadRenewsWhatIsStored(t *testing.T) {
+	page := strings.Repeat("0123456789", 10)
+	for _, s := range []struct{ name, part, then, status string }{
+		{"the same page", "", `"1"`, "hit"}, {"another page", "", `"2"`, "fwd="}, {"a part", "bytes=0-9", `"1"`, "fwd="},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				etag := `"1"`
+				h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("Cache-Control", "max-age=60")
+					w.Header().Set("ETag", etag)
+					http.ServeContent(w, r, "page.txt", time.Time{}, strings.NewReader(page))
+				}))
+				if s.part == "" {
+					get(h, "/")
+				} else {
+					get(h, "/", "Range", s.part)
+				}
+				time.Sleep(2 * time.Minute)
+				etag = s.then
+				do(h, "HEAD", "/")
+				r := get(h, "/")
+				status(t, r, s.status)
+				want(t, "page", body(r), page)
+			})
 		})
 	}
 }
@@ -315,6 +378,7 @@ func TestARefreshThatDoesNotArrive(t *testing.T) {
 				status(t, r, s.how)
 				synctest.Wait()
 				want(t, "runs", o.runs.Load(), int64(2))
+				want(t, "the panic is logged", strings.Contains(log.String(), "on the way"), s.name == "a panic")
 				want(t, "said", strings.Count(log.String(), "did not come to the mount"), s.says)
 			})
 		})

@@ -268,6 +268,7 @@ func TestAResponseThatPasses(t *testing.T) {
 		cacheControl string
 	}{
 		{"no settings", "GET", 0, ""}, {"a lifetime", "GET", time.Minute, "no-cache, no-store"}, {"another method", "OPTIONS", time.Minute, ""},
+		{"a lifetime, HEAD", "HEAD", time.Minute, "no-cache, no-store"},
 	} {
 		p := policy.Policy{TTL: s.ttl, PassCookies: []string{"login"}}
 		url, client := serve(t, newCache(t).With(p)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
