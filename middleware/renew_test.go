@@ -244,22 +244,27 @@ func TestA304WithoutALifetimeIsForOneRequest(t *testing.T) {
 // A request that the handler serves for its client alone comes to it with the client's own conditions, whatever is
 // stored beside.
 func TestARequestForOneKeepsItsConditions(t *testing.T) {
-	for _, s := range []struct{ name, method, cacheControl, says string }{
-		{"HEAD", "HEAD", "", "max-age=60"}, {"no-store", "GET", "no-store", "max-age=60"}, {"a private page", "GET", "", "private"},
+	for _, s := range []struct{ name, method, field, value, says string }{
+		{"HEAD", "HEAD", "Accept", "*/*", "max-age=60"},
+		{"no-store", "GET", "Cache-Control", "no-store", "max-age=60"},
+		{"a user's page", "GET", "Authorization", "Basic YTpi", ""}, // what is stored is the anonymous visitors'
+		{"a private page", "GET", "Accept", "*/*", "private"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			c := newCache(t)
 			var matched string
-			h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				matched = r.Header.Get("If-None-Match")
-				w.Header().Set("Cache-Control", s.says)
 				w.Header().Set("ETag", `"stored"`)
+				if s.says != "" {
+					w.Header().Set("Cache-Control", s.says)
+				}
 			}))
 			get(h, "/")
 			if s.says != "private" {
 				time.Sleep(2 * time.Minute) // it is stale
 			}
-			do(h, s.method, "/", "If-None-Match", `"client's"`, "Cache-Control", s.cacheControl)
+			do(h, s.method, "/", "If-None-Match", `"client's"`, s.field, s.value)
 			want(t, s.name, matched, `"client's"`)
 		})
 	}

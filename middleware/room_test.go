@@ -120,14 +120,15 @@ func TestWhatIsTooGreatTakesTheOldPagesPlace(t *testing.T) {
 // says.
 func TestAPartIsSaidToBeStoredWhenItIs(t *testing.T) {
 	for _, s := range []struct {
-		name  string
-		whole bool // is stored already
-		says  string
-		kept  bool
+		name   string
+		before []string // what is asked for first
+		says   string
+		kept   bool
 	}{
-		{"nothing is stored", false, "bytes 0-9/100", true},
-		{"the whole is stored", true, "bytes 0-9/100", false},
-		{"it is short", false, "bytes 0-19/100", false},
+		{"nothing is stored", nil, "bytes 0-9/100", true},
+		{"another part is stored", []string{"Range", "bytes=50-59"}, "bytes 0-9/100", true},
+		{"the whole is stored", []string{"Accept", "*/*"}, "bytes 0-9/100", false},
+		{"it is short", nil, "bytes 0-19/100", false},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			c := newCache(t)
@@ -139,11 +140,14 @@ func TestAPartIsSaidToBeStoredWhenItIs(t *testing.T) {
 					return
 				}
 				w.Header().Set("Content-Range", s.says)
+				if r.Header.Get("Range") != "bytes=0-9" {
+					w.Header().Set("Content-Range", "bytes 50-59/100")
+				}
 				w.WriteHeader(http.StatusPartialContent)
 				io.WriteString(w, "0123456789")
 			}))
-			if s.whole {
-				get(h, "/")
+			if s.before != nil {
+				get(h, "/", s.before...)
 			}
 			r := get(h, "/", "Range", "bytes=0-9", "Cache-Control", "no-cache", "Accept", "text/event-stream") // for one
 			want(t, "status", r.StatusCode, http.StatusPartialContent)

@@ -226,6 +226,7 @@ func TestNothingStaleThatMustBeValidated(t *testing.T) {
 		o.h = func(w http.ResponseWriter, r *http.Request) {
 			run := o.runs.Load()
 			w.Header().Set("Cache-Control", "max-age=1, must-revalidate")
+			w.Header().Set("ETag", fmt.Sprintf(`"%d"`, run)) // which is why it is kept
 			if run == 2 {
 				time.Sleep(time.Hour)
 			}
@@ -236,7 +237,9 @@ func TestNothingStaleThatMustBeValidated(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		go get(h, "/")
 		synctest.Wait()
-		want(t, "body", body(get(h, "/")), "run 3")
+		r := get(h, "/")
+		want(t, "body", body(r), "run 3")
+		status(t, r, "fwd=stale")
 		time.Sleep(time.Hour)
 	})
 }
