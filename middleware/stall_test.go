@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
@@ -318,6 +319,32 @@ func TestABodyCountsOnce(t *testing.T) {
 		all.Wait()
 		want(t, "what is held in the end", c.reads.used, 0)
 	})
+}
+
+// Room that a body took which the store has by now is there for the next.
+func TestABodyThatIsStoredLeavesItsRoom(t *testing.T) {
+	c := boundedCache(t, 1<<20)
+	c.setup()
+	const size = 1 << 10
+	c.reads.limit = size * 3 / 2
+	if err := c.Store.Set(t.Context(), "k", &store.Entry{Key: "k", Status: 200, Body: make([]byte, size)}, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	e, err := c.Store.Get(t.Context(), "k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored := c.reads.hold("k", e.Body, nil, false)
+	other := c.reads.hold("other", make([]byte, size), nil, false)
+	if stored == nil || other == nil {
+		t.Fatalf("room for what is stored: %v, and for another: %v", stored != nil, other != nil)
+	}
+	if third := c.reads.hold("third", make([]byte, size), nil, false); third != nil {
+		t.Error("there is room for more than the bound")
+	}
+	c.reads.release(stored)
+	c.reads.release(other)
+	want(t, "what is held in the end", c.reads.used, 0)
 }
 
 // Pages that are long stored, and whose first clients still read them, leave room for others to be stored.
