@@ -216,6 +216,9 @@ func TestCopyCountsWhatItCopies(t *testing.T) {
 			}
 		}))
 		want(t, says, len(body(get(h, "/"))), size)
+		if says != "private" {
+			status(t, get(h, "/"), "hit") // it went to the store, too
+		}
 	}
 }
 
