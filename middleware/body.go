@@ -48,11 +48,7 @@ func (b body) stream(f *fill, rd *reader) error {
 
 // send writes a body that is all there, or a part of it, to the client.
 func (x *exchange) send(p []byte) {
-	if len(p) <= bigBody && x.stall == nil {
-		x.w.Write(p)
-	} else {
-		x.sender().Write(p)
-	}
+	x.sender().Write(p)
 }
 
 // sender writes what is all there, a part at a time. It is a copy of what that takes, so that an exchange stays on

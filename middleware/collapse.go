@@ -148,7 +148,7 @@ func (c *Cache) outdated(f *fill) bool {
 // useless says whether the request may not read along with the fill: it is outdated, or the
 // response that is on its way is too old for a request that comes only now.
 func (x *exchange) useless(f *fill) bool {
-	if x.req.Sent != "" && x.req.Sent != f.uri {
+	if x.req.Sent != "" {
 		if hard, soft := x.c.covers(&store.Entry{URI: x.req.Sent, Fill: f.number}); hard || soft {
 			return true
 		}

@@ -99,7 +99,7 @@ func (x *exchange) header(h http.Header, e *store.Entry, age time.Duration, out 
 	if !typed {
 		client["Content-Type"] = nil // net/http must not guess anew: the first client got none
 	}
-	if out.Hit && x.tells() {
+	if out.Hit {
 		x.tell(client, e, age, out)
 	}
 	if cookie {
@@ -107,9 +107,6 @@ func (x *exchange) header(h http.Header, e *store.Entry, age time.Duration, out 
 	}
 	x.say(client, before, age, out)
 }
-
-// tells reports whether the operator has clients or CDNs told a lifetime of their own.
-func (x *exchange) tells() bool { return x.p.ClientTTL > 0 || x.p.CDNTTL > 0 }
 
 // tell has the lifetimes that the operator has clients and CDNs told count from now on: the response's Age is in them.
 func (x *exchange) tell(client http.Header, e *store.Entry, age time.Duration, out *policy.Outcome) {
@@ -199,7 +196,7 @@ func (x *exchange) notModified(h http.Header, e *store.Entry, age time.Duration,
 			}
 		}
 	}
-	if out.Hit && x.tells() {
+	if out.Hit {
 		x.tell(client, e, age, out)
 	}
 	if cookie {

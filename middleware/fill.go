@@ -496,10 +496,8 @@ func (f *fill) unpin() {
 
 // giveBack gives the whole grant back. mu is held.
 func (f *fill) giveBack() {
-	if f.granted > 0 {
-		f.c.filling.give(f.granted)
-		f.granted = 0
-	}
+	f.c.filling.give(f.granted)
+	f.granted = 0
 }
 
 // broken reports whether the body ended before it was complete.

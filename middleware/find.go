@@ -79,7 +79,7 @@ func (x *exchange) choose(index *store.Entry, now time.Time) (found *store.Entry
 	x.indexed, x.missed = true, policy.FwdVaryMiss
 	var first [4]*store.Entry
 	candidates := first[:0]
-	softly := false
+	softly := false // the one candidate, if there is but one
 	for _, fields := range index.Variants {
 		key := policy.VariantKey(x.req.Key, fields, x.r.Header)
 		x.flight = key // the newest set of fields comes last: what the next response will vary on, most likely
@@ -95,7 +95,7 @@ func (x *exchange) choose(index *store.Entry, now time.Time) (found *store.Entry
 		if x.objects(e, now) {
 			continue
 		}
-		softly = softly || soft
+		softly = soft
 		candidates = append(candidates, e)
 	}
 	switch len(candidates) {

@@ -161,7 +161,7 @@ func (t *passes) forget(key string) {
 func (t *passes) find(key string, now time.Time) policy.Reason {
 	slot, h := t.slot(key)
 	v := slot.Load()
-	if v == 0 || v&^0xffffffff != h {
+	if v&^0xffffffff != h {
 		return ""
 	}
 	if left := (int64(v) - now.Unix()) & secondMask; left > int64(passFor/time.Second) {

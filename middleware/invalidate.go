@@ -150,8 +150,10 @@ func (w *unsafeWriter) onHeader(status int, h http.Header) {
 // with the header h names, if it does, under all policies that are known.
 func (x *exchange) changes(marks []store.Mark, h http.Header, names bool) []store.Mark {
 	under := x.c.under()
-	var few [4]string
-	marks = under.marks(marks, x.req.Names(few[:0], under.folds...))
+	if x.req.Sent != "" || len(under.folds) > 0 {
+		var few [4]string
+		marks = under.marks(marks, x.req.Names(few[:0], under.folds...))
+	}
 	marks = under.marks(marks, []string{x.req.URI})
 	if names {
 		marks = under.marks(marks, x.req.Related(h, under.folds...))
