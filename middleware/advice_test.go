@@ -52,6 +52,7 @@ func TestAdvice(t *testing.T) {
 		{"a store of less than one page", 8 << 20, policy.Policy{MaxBody: 4 << 20}, nil, false, "MaxBody"},
 		{"a small store", 16 << 20, policy.Policy{}, nil, false, ""},
 		{"a small store, and the default said aloud", 16 << 20, policy.Policy{MaxBody: policy.DefaultMaxBody}, nil, false, ""},
+		{"a store for less than common pages", 1 << 20, policy.Policy{}, nil, false, "MaxBody"},
 		{"a store that is no store", 64, policy.Policy{}, nil, false, "MaxBody"},
 		{"a small store for small pages", 1 << 20, policy.Policy{MaxBody: 100 << 10}, nil, false, ""},
 	} {
@@ -95,5 +96,54 @@ func TestAdvice(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+type (
+	gzipWriter     struct{ http.ResponseWriter }
+	compressWriter struct{ http.ResponseWriter }
+	wrappedWriter  struct{ http.ResponseWriter }
+)
+
+func (w wrappedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// A compressor around the cache is known by its writer, however deep it lies, and the log says that it costs.
+func TestAdviceOnACompressorsWriter(t *testing.T) {
+	for _, s := range []struct {
+		wrap  func(http.ResponseWriter) http.ResponseWriter
+		lines int
+	}{
+		{func(w http.ResponseWriter) http.ResponseWriter { return wrappedWriter{w} }, 0},
+		{func(w http.ResponseWriter) http.ResponseWriter { return gzipWriter{w} }, 1},
+		{func(w http.ResponseWriter) http.ResponseWriter { return compressWriter{w} }, 1},
+		{func(w http.ResponseWriter) http.ResponseWriter { return wrappedWriter{wrappedWriter{gzipWriter{w}}} }, 1},
+	} {
+		var log bytes.Buffer
+		c := newCache(t)
+		c.Log = slog.New(slog.NewTextHandler(&log, nil))
+		inner := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("page")) }))
+		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { inner.ServeHTTP(s.wrap(w), r) })
+		for range 3 {
+			get(h, "/")
+		}
+		if lines := strings.Count(log.String(), "compressor, which"); lines != s.lines {
+			t.Errorf("%T: %d lines, want %d: %s", s.wrap(nil), lines, s.lines, &log)
+		}
+	}
+}
+
+// With refuses a resource that the settings do not know, and nothing else of a Cache that has settings.
+func TestWithKnowsItsResources(t *testing.T) {
+	settings, err := policy.NewExpires([]string{"record"}, policy.ExpirySetting{Name: "record", TTL: time.Minute, Origin: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for resource, panics := range map[string]bool{"": false, "record": false, "recrod": true} {
+		c := newCache(t)
+		c.Expires = settings
+		func() {
+			defer func() { want(t, resource+": panics", recover() != nil, panics) }()
+			c.With(policy.Policy{Resource: resource, TTL: time.Minute})
+		}()
 	}
 }

@@ -72,6 +72,12 @@ func TestALogOfAStoreWithoutAGuard(t *testing.T) {
 				ask(10)
 				s.away = tt.err
 				ask(100)
+				for range 3 { // one that answers now and then is not well
+					s.away = nil
+					ask(1)
+					s.away = tt.err
+					ask(1)
+				}
 				s.away = nil
 				time.Sleep(2 * time.Second)
 				ask(100)

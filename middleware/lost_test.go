@@ -1,12 +1,16 @@
 package middleware_test
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/freshet-go/freshet/middleware"
@@ -80,5 +84,30 @@ func TestTrailersOfAShortStoredResponse(t *testing.T) {
 		if got := res.Header.Get("Cache-Status"); res.Trailer.Get("X-Sum") != "42" || !strings.Contains(got, want) {
 			t.Errorf("%s: trailer %v", got, res.Trailer)
 		}
+	}
+}
+
+// The log tells of a handler's panic that a stale page stands in for, and of none by which a handler merely breaks off.
+func TestTheLogTellsOfAPanic(t *testing.T) {
+	for _, value := range []any{"boom", http.ErrAbortHandler} {
+		synctest.Test(t, func(t *testing.T) {
+			var log bytes.Buffer
+			c := newCache(t)
+			c.Log = slog.New(slog.NewTextHandler(&log, nil))
+			o := &origin{}
+			o.h = func(w http.ResponseWriter, r *http.Request) {
+				if o.runs.Load() > 1 {
+					panic(value)
+				}
+				w.Header().Set("Cache-Control", "max-age=1, stale-if-error=60")
+				io.WriteString(w, "page")
+			}
+			h := c.Handler(o)
+			get(h, "/")
+			time.Sleep(5 * time.Second)
+			want(t, "stale", body(get(h, "/")), "page")
+			want(t, fmt.Sprint("the log tells of ", value), strings.Contains(log.String(), "panic=boom"), value == "boom")
+			want(t, "the log is empty", log.Len() == 0, value != "boom")
+		})
 	}
 }

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -100,4 +102,223 @@ func TestPostWithSomethingOutside(t *testing.T) {
 			t.Errorf("%s outside of the POST: the next GET is %q, want %s", s.name, status, s.status)
 		}
 	}
+}
+
+// holdsBack is a compressor's kind of writer: it sends the header when the body comes.
+type holdsBack struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *holdsBack) WriteHeader(status int) { w.status = status }
+func (w *holdsBack) Flush()                 {}
+
+func (w *holdsBack) Write(p []byte) (int, error) {
+	if w.status != 0 {
+		w.ResponseWriter.WriteHeader(w.status)
+		w.status = 0
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+func heldBack(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(&holdsBack{ResponseWriter: w}, r) })
+}
+
+// A page whose header goes out with its body, behind Guard, is stored by the time the request is observed.
+func TestAPageWhoseHeaderIsHeldBackUntilItsBody(t *testing.T) {
+	c := newCache(t)
+	stored := 0
+	c.Observe = func(_ *http.Request, out policy.Outcome) {
+		if out.Stored {
+			stored++
+		}
+	}
+	o := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page") }}
+	h := c.Guard(heldBack(c.With(policy.Policy{TTL: time.Minute})(o)))
+	get(h, "/")
+	want(t, "observed as stored", stored, 1)
+	status(t, get(h, "/"), "hit")
+}
+
+// A stream whose header goes out with its first bytes, behind Guard, is read along with from then on.
+func TestAStreamWhoseHeaderIsHeldBackUntilItsBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t)
+		rest := make(chan struct{})
+		o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+			io.WriteString(w, "begin ")
+			w.(http.Flusher).Flush()
+			<-rest
+			io.WriteString(w, "end")
+		}}
+		h := c.Guard(heldBack(c.With(policy.Policy{TTL: time.Minute})(o)))
+		var all sync.WaitGroup
+		for range 2 {
+			all.Go(func() { want(t, "body", body(get(h, "/")), "begin end") })
+			synctest.Wait()
+		}
+		close(rest)
+		all.Wait()
+		want(t, "runs", o.runs.Load(), int64(1))
+	})
+}
+
+// http.TimeoutHandler has a header of its own, and sends it when the cache has returned. A cookie that is set then makes
+// the page one client's.
+func TestACookieSetOutsideOfTimeoutHandler(t *testing.T) {
+	c := newCache(t)
+	o := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "for "+r.Header.Get("X-Name")) }}
+	limited := http.TimeoutHandler(c.With(policy.Policy{TTL: time.Minute})(o), time.Minute, "late")
+	h := c.Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		limited.ServeHTTP(setsCookieLate{w}, r)
+	}))
+	for _, user := range []string{"a", "b"} {
+		want(t, "page", body(get(h, "/", "X-Name", user)), "for "+user)
+	}
+	want(t, "runs", o.runs.Load(), int64(2))
+}
+
+// setsCookieLate sets a cookie as the header is written.
+type setsCookieLate struct{ http.ResponseWriter }
+
+func (w setsCookieLate) WriteHeader(status int) {
+	w.Header().Add("Set-Cookie", "session=1")
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// A response that sets no cookie stays as shareable as its handler made it; one that sets a cookie, in either spelling,
+// is no cache's on the way.
+func TestOnlyACookieKeepsAResponseFromCachesOnTheWay(t *testing.T) {
+	for _, cookie := range []string{"", "Set-Cookie", "set-cookie"} {
+		t.Run(cookie, func(t *testing.T) {
+			page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", "public, max-age=60")
+				if cookie != "" {
+					w.Header()[cookie] = []string{"a=1"}
+				}
+				io.WriteString(w, "page")
+			})
+			c := newCache(t)
+			beside := outside(c.Handler(page), func(*http.Request) (string, string) { return "X-Outside", "1" })
+			for story, r := range map[string]*http.Response{
+				"Guard":         get(c.Guard(page), "/"),
+				"POST":          do(c.Handler(page), "POST", "/post"),
+				"a miss beside": get(beside, "/beside"),
+				"a hit beside":  get(beside, "/beside"),
+			} {
+				says := r.Header.Get("Cache-Control")
+				if public := strings.Contains(says, "public"); public != (cookie == "") {
+					t.Errorf("%s: Cache-Control is %q", story, says)
+				}
+			}
+		})
+	}
+}
+
+// An answer for one client that has no body makes no Write: compressors outside would take one for a body.
+func TestAnAnswerWithoutABodyIsNotWritten(t *testing.T) {
+	for _, code := range []int{http.StatusOK, http.StatusNoContent, http.StatusFound} {
+		h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "private")
+			w.WriteHeader(code)
+		}))
+		w := &countsWrites{ResponseWriter: httptest.NewRecorder()}
+		h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		want(t, fmt.Sprint(code, ": writes"), w.writes, 0)
+	}
+}
+
+type countsWrites struct {
+	http.ResponseWriter
+	writes, empty int
+}
+
+func (w *countsWrites) Write(p []byte) (int, error) {
+	w.writes++
+	if len(p) == 0 {
+		w.empty++
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// A 304 has what outer handlers add beside what the page has, and nothing of theirs that describes a content.
+func TestA304BesideFieldsFromOutside(t *testing.T) {
+	h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=60")
+		w.Header().Set("ETag", `"a"`)
+		w.Header().Set("Link", "</page>")
+		io.WriteString(w, "page")
+	}))
+	beside := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Link", "</outside>")
+		w.Header().Set("Content-Language", "en")
+		h.ServeHTTP(w, r)
+	})
+	get(h, "/")
+	r := get(h, "/", "If-None-Match", `"a"`)
+	want(t, "Cache-Control with nothing outside", r.Header.Get("Cache-Control"), "public, max-age=60")
+	r = get(beside, "/", "If-None-Match", `"a"`)
+	status(t, r, "hit")
+	want(t, "status", r.StatusCode, http.StatusNotModified)
+	want(t, "Link", fmt.Sprint(r.Header["Link"]), "[</page> </outside>]")
+	want(t, "Content-Language", r.Header.Get("Content-Language"), "")
+}
+
+// A session middleware that takes an informational response for the response sets its cookie then. The page is for that
+// client alone, though the policy says that all see the same: this says otherwise.
+func TestACookieSetWithAnInformationalResponse(t *testing.T) {
+	for _, shared := range []bool{false, true} {
+		c := newCache(t)
+		o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusEarlyHints)
+			io.WriteString(w, "for "+r.Header.Get("X-Name"))
+		}}
+		inner := c.With(policy.Policy{TTL: time.Minute, Shared: shared})(o)
+		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { inner.ServeHTTP(&setsCookieOnce{ResponseWriter: w}, r) })
+		for _, user := range []string{"a", "b"} {
+			want(t, "page", body(get(h, "/", "X-Name", user)), "for "+user)
+		}
+		want(t, fmt.Sprint("runs, shared=", shared), o.runs.Load(), int64(2))
+	}
+}
+
+// What holds a whole response back until its handler returns, as http.TimeoutHandler does, gets all of a stream.
+func TestAStreamThatIsHeldBackToItsEnd(t *testing.T) {
+	const size = 3 * middleware.HoldBack
+	c := newCache(t)
+	h := c.Guard(http.TimeoutHandler(c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for range 3 {
+			w.Write(make([]byte, size/3))
+		}
+	})), time.Minute, "late"))
+	for range 2 {
+		want(t, "bytes", len(body(get(h, "/"))), size)
+	}
+}
+
+// setsCookieOnce takes the first header that is written for that of the response.
+type setsCookieOnce struct {
+	http.ResponseWriter
+	set bool
+}
+
+func (w *setsCookieOnce) WriteHeader(status int) {
+	if !w.set {
+		w.set = true
+		w.Header().Add("Set-Cookie", "session=1")
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// A cookie that appears only when the body comes, because a writer between has held the header back, is seen without
+// Guard too, before the page is anybody else's for long.
+func TestACookieSetAsTheBodyComes(t *testing.T) {
+	o := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "for "+r.Header.Get("X-Name")) }}
+	inner := heldBack(newCache(t).With(policy.Policy{TTL: time.Minute})(o))
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { inner.ServeHTTP(setsCookieLate{w}, r) })
+	for _, name := range []string{"a", "b"} {
+		want(t, "page", body(get(h, "/", "X-Name", name)), "for "+name)
+	}
+	want(t, "runs", o.runs.Load(), int64(2))
 }

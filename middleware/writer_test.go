@@ -12,6 +12,7 @@ import (
 	"net/http/httptrace"
 	"net/textproto"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -522,4 +523,94 @@ func TestFrom(t *testing.T) {
 	none.SetTTL(1)
 	none.NoStore()
 	none.Fail(errors.New("x"))
+}
+
+// An answer for one client has the length of its body, as all of it is known, or else the trailers that its handler set,
+// which a response with a length cannot have.
+func TestAPrivateAnswerHasALengthOrTrailers(t *testing.T) {
+	const size = 3000 // more than net/http counts itself
+	for _, sum := range []string{"", "42"} {
+		url, client := serve(t, newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "private")
+			if sum != "" {
+				w.Header().Set("Trailer", "X-Sum")
+			}
+			io.WriteString(w, strings.Repeat("x", size))
+			if sum != "" {
+				w.Header().Set("X-Sum", sum)
+			}
+		})), false)
+		res, err := client.Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, "bytes", len(body(res)), size)
+		res.Body.Close()
+		length := int64(size)
+		if sum != "" {
+			length = -1
+		}
+		want(t, "Content-Length", res.ContentLength, length)
+		want(t, "trailer", res.Trailer.Get("X-Sum"), sum)
+	}
+}
+
+// A private response to a conditional request is judged as net/http's ServeContent does: 304 only in the place of a 200
+// that has the client's validator.
+func TestAPrivateAnswerToAConditionalRequest(t *testing.T) {
+	for _, s := range []struct {
+		code int
+		etag string
+		want int
+	}{{200, `"a"`, 304}, {200, `"b"`, 200}, {404, `"a"`, 404}} {
+		h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "private")
+			w.Header().Set("ETag", s.etag)
+			w.WriteHeader(s.code)
+			io.WriteString(w, "page")
+		}))
+		want(t, fmt.Sprint(s), get(h, "/", "If-None-Match", `"a"`).StatusCode, s.want)
+	}
+}
+
+// A response that the handler has just made has no Age but what the handler gives it; one that was stored has.
+func TestAge(t *testing.T) {
+	for _, says := range []string{"max-age=60", "private", "no-cache"} {
+		h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", says)
+			io.WriteString(w, "page")
+		}))
+		want(t, says+": the handler's", get(h, "/").Header["Age"] == nil, true)
+		want(t, says+": the next", get(h, "/").Header["Age"] != nil, says == "max-age=60")
+	}
+}
+
+// Those who read along with a stream are announced its trailers as its own client is.
+func TestTrailersOfAStreamThatIsReadAlongWith(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rest := make(chan struct{})
+		o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			w.Header().Set("Trailer", "X-Sum")
+			io.WriteString(w, "begin ")
+			w.(http.Flusher).Flush()
+			<-rest
+			io.WriteString(w, "end")
+			w.Header().Set("X-Sum", "42")
+		}}
+		h := newCache(t).Handler(o)
+		var all sync.WaitGroup
+		for range 2 {
+			all.Go(func() {
+				r := get(h, "/")
+				want(t, "body", body(r), "begin end")
+				want(t, "Trailer", r.Header.Get("Trailer"), "X-Sum")
+				want(t, "X-Sum", r.Trailer.Get("X-Sum"), "42")
+			})
+			synctest.Wait()
+		}
+		close(rest)
+		all.Wait()
+		want(t, "runs", o.runs.Load(), int64(1))
+	})
 }
