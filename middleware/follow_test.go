@@ -515,3 +515,36 @@ func TestTheIndexComesNearAgainAfterAnInvalidation(t *testing.T) {
 		want(t, "questions to the far store", asked.Load()-before, int64(0))
 	})
 }
+
+// A journal in which nothing has been invalidated yet answers with the number 0, and has lost nothing.
+func TestAJournalThatIsNew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		s.journal.Store(store.NewMemoryJournal())
+		a := newNode(t, s, "a")
+		a.gets(t, "the first", "a's", "stored")
+		time.Sleep(10 * time.Minute) // it is asked again
+		a.gets(t, "the next", "a's", "hit")
+		want(t, "log", a.log.String(), "")
+	})
+}
+
+// A copy that is near and stale, and that the others' store has lost, is a stale response like any other.
+func TestAStaleCopyThatTheStoreHasLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		var lost atomic.Bool
+		s.Store = storetest.Faulty(s.Store, func(_ context.Context, call, _ string) error {
+			if call == "Get" && lost.Load() {
+				return store.ErrNotFound
+			}
+			return nil
+		})
+		a := tiered(t, s, "A")
+		a.gets(t, "A fills", "A's", "stored")
+		a.gets(t, "A has a copy", "A's", "hit")
+		time.Sleep(3601 * time.Second)
+		lost.Store(true)
+		a.gets(t, "A renews", "A's", "fwd=stale")
+	})
+}

@@ -70,3 +70,36 @@ func TestAnInnerPolicysCredentialsCount(t *testing.T) {
 		})
 	}
 }
+
+// A change counts in each Cache that it goes through: one leaves it to the other only where both are the same.
+func TestAChangeThroughTwoCaches(t *testing.T) {
+	p := policy.Policy{TTL: time.Minute}
+	o := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page") }}
+	inside := newCache(t).With(p)(o)
+	h := newCache(t).With(p)(inside)
+	get(h, "/")
+	status(t, get(inside, "/"), "hit")
+	do(h, "POST", "/")
+	want(t, "runs", o.runs.Load(), int64(2))
+	get(inside, "/")
+	want(t, "runs after the change", o.runs.Load(), int64(3))
+}
+
+// A change through two mounts of a Cache counts under the inner one's key too, which may be made of what handlers between
+// them have put into the request.
+func TestAChangeThroughAMountWithItsOwnKey(t *testing.T) {
+	c := newCache(t)
+	o := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page") }}
+	byTenant := policy.KeyOptions{Replace: func(r *http.Request) string { return "tenant " + r.Header.Get("X-Tenant") }}
+	inside := c.With(policy.Policy{TTL: time.Minute, Key: byTenant})(o)
+	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r = r.Clone(r.Context())
+		r.Header.Set("X-Tenant", "a")
+		inside.ServeHTTP(w, r)
+	}))
+	get(h, "/one")
+	status(t, get(h, "/two"), "hit") // as they share the key
+	do(h, "POST", "/two")
+	get(h, "/one")
+	want(t, "runs", o.runs.Load(), int64(3))
+}

@@ -1,14 +1,17 @@
 package middleware_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
 )
 
 // What a client insists on may show that the stored page is outdated, though it is not stored itself: then nobody gets
@@ -79,4 +82,32 @@ func TestAStalePageThatChangedStandsIn(t *testing.T) {
 		want(t, "the change", body(get(h, "/")), "no-store")
 		want(t, "an error", body(get(h, "/")), "max-age=60, stale-if-error=3600")
 	})
+}
+
+// A soft invalidation that comes while the handler runs counts for what it answers, too: it may have read what has
+// changed since, so that who asks from then on does not read along.
+func TestASoftInvalidationWhileTheHandlerRuns(t *testing.T) {
+	for _, soft := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCache(t)
+			o := &origin{}
+			o.h = func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=60")
+				read := o.runs.Load()
+				time.Sleep(time.Second)
+				fmt.Fprint(w, read)
+			}
+			h := c.Handler(o)
+			var first sync.WaitGroup
+			first.Go(func() { want(t, "who asked before", body(get(h, "/")), "1") })
+			synctest.Wait()
+			if err := c.Invalidate(t.Context(), store.Mark{Kind: store.Everything, Soft: soft}); err != nil {
+				t.Error(err)
+			}
+			start := time.Now()
+			want(t, fmt.Sprint("who asks after, soft=", soft), body(get(h, "/")), "2")
+			want(t, fmt.Sprint("who asks after waits for its own run alone, soft=", soft), time.Since(start), time.Second)
+			first.Wait()
+		})
+	}
 }

@@ -669,3 +669,79 @@ func TestP2NothingFromBeforeTheJournalIsServed(t *testing.T) {
 		after.Close(context.Background())
 	})
 }
+
+// A URL that nothing can be stored for is an error: the caller would think that something was invalidated.
+func TestURLsThatCannotBeInvalidated(t *testing.T) {
+	c := newCache(t)
+	for _, url := range []string{
+		"", "/page", "//example.com/page", "http:", "http:/page", "http:page", "https:///page", "ftp://example.com/page",
+		"http://user@example.com/", "http://b\u00fccher.example/", "http://example.com/" + strings.Repeat("x", policy.MaxKey),
+	} {
+		if err := c.InvalidateURL(t.Context(), url); err == nil {
+			t.Errorf("%.40q: no error", url)
+		}
+	}
+	for _, url := range []string{"http://example.com", "https://EXAMPLE.com:443/page"} {
+		want(t, url, c.InvalidateURL(t.Context(), url), nil)
+	}
+}
+
+// All marks of one call of Invalidate count, not only the first.
+func TestInvalidateWithSeveralMarks(t *testing.T) {
+	for i := range 3 {
+		c := newCache(t)
+		o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			io.WriteString(w, "page")
+		}}
+		h := c.Handler(o)
+		get(h, "/")
+		marks := []store.Mark{{Kind: store.Tag, Name: "a"}, {Kind: store.Tag, Name: "b"}, {Kind: store.Tag, Name: "c"}}
+		marks[i] = store.Mark{Kind: store.Everything}
+		if err := c.Invalidate(t.Context(), marks...); err != nil {
+			t.Fatal(err)
+		}
+		get(h, "/")
+		want(t, fmt.Sprint("runs with mark ", i), o.runs.Load(), int64(2))
+	}
+}
+
+// The observer hears that an answer was stale of those alone that were: one that is shared as it is made is fresh.
+func TestWhoIsObservedToGetAStaleAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var stale, collapsed atomic.Int64
+		c := newCache(t)
+		c.Observe = func(_ *http.Request, out policy.Outcome) {
+			if out.Stale {
+				stale.Add(1)
+			}
+			if out.Collapsed {
+				collapsed.Add(1)
+			}
+		}
+		o := &origin{}
+		o.h = func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(time.Second)
+			w.Header().Set("Cache-Control", "max-age=60, stale-if-error=600")
+			if o.runs.Load() > 1 {
+				w.WriteHeader(http.StatusInternalServerError)
+			}
+			io.WriteString(w, "page")
+		}
+		h := c.Handler(o)
+		ask := func() {
+			var all sync.WaitGroup
+			for range 4 {
+				all.Go(func() { want(t, "page", body(get(h, "/")), "page") })
+			}
+			all.Wait()
+		}
+		ask()
+		want(t, "collapsed", collapsed.Load(), int64(3))
+		want(t, "stale", stale.Load(), int64(0))
+		time.Sleep(2 * time.Minute)
+		ask()
+		want(t, "collapsed on a stale one", collapsed.Load(), int64(6))
+		want(t, "stale, as the handler fails", stale.Load(), int64(4))
+	})
+}

@@ -1,8 +1,12 @@
 package middleware_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,5 +37,82 @@ func TestVarySaidAgain(t *testing.T) {
 			}
 			want(t, "runs", o.runs.Load(), int64(2))
 		})
+	}
+}
+
+// An answer to a POST that names itself the page is stored for GETs, and Cache-Status says so where its length tells
+// beforehand that it will be. No other method's answer is (RFC 9110 section 9.3), nor one that its client wants unstored.
+func TestWhichAnswersToChangesAreStored(t *testing.T) {
+	for _, s := range []struct {
+		story, method, length string
+		fields                []string
+		says, stored          bool
+	}{
+		{"a POST", "POST", "4", nil, true, true},
+		{"an empty answer", "POST", "0", nil, true, true},
+		{"of no declared length", "POST", "", nil, false, true},
+		{"too long", "POST", "100", nil, false, false},
+		{"a PUT", "PUT", "4", nil, false, false},
+		{"a PATCH", "PATCH", "4", nil, false, false},
+		{"a client that says no-store", "POST", "4", []string{"Cache-Control", "no-store"}, false, false},
+	} {
+		t.Run(s.story, func(t *testing.T) {
+			c := newCache(t)
+			o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Location", "/page")
+				w.Header().Set("Cache-Control", "max-age=60")
+				if s.length != "" {
+					w.Header().Set("Content-Length", s.length)
+				}
+				n, _ := strconv.Atoi(s.length)
+				if s.length == "" {
+					n = 4
+				}
+				io.WriteString(w, strings.Repeat("x", n))
+			}}
+			h := c.With(policy.Policy{MaxBody: 50})(o)
+			r := do(h, s.method, "/page", s.fields...)
+			want(t, "Cache-Status says stored", strings.Contains(r.Header.Get("Cache-Status"), "stored"), s.says)
+			get(h, "/page")
+			want(t, "the GET is a hit", o.runs.Load() == 1, s.stored)
+		})
+	}
+}
+
+// A client's writer gets an answer to a POST in the pieces in which its handler wrote it, and nothing empty between.
+func TestAPostIsWrittenInNoEmptyPieces(t *testing.T) {
+	h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Location", "/page")
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Content-Length", "4")
+		io.WriteString(w, "pa")
+		io.WriteString(w, "ge")
+	}))
+	inner := httptest.NewRecorder()
+	w := &countsWrites{ResponseWriter: inner}
+	h.ServeHTTP(w, httptest.NewRequest("POST", "/page", nil))
+	want(t, "body", inner.Body.String(), "page")
+	want(t, "empty writes", w.empty, 0)
+}
+
+// A change invalidates what its answer names, in either field.
+func TestAChangeInvalidatesWhatItsAnswerNames(t *testing.T) {
+	for _, fields := range [][]string{{"Location"}, {"Content-Location"}, {"Location", "Content-Location"}} {
+		o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == "POST" {
+				for _, name := range fields {
+					w.Header().Set(name, "/new")
+				}
+				w.WriteHeader(http.StatusCreated)
+				return
+			}
+			w.Header().Set("Cache-Control", "max-age=60")
+			io.WriteString(w, "page")
+		}}
+		h := newCache(t).Handler(o)
+		get(h, "/new")
+		do(h, "POST", "/list")
+		get(h, "/new")
+		want(t, fmt.Sprint("runs with ", fields), o.runs.Load(), int64(3))
 	}
 }
