@@ -8,10 +8,12 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/memstore"
 )
@@ -22,6 +24,12 @@ type slowStore struct {
 	setting chan string // the key of a Set that has begun
 	end     chan error  // how it ends
 	over    chan struct{}
+	gets    *atomic.Int64
+}
+
+func (s *slowStore) Get(ctx context.Context, key string) (*store.Entry, error) {
+	s.gets.Add(1)
+	return s.Store.Get(ctx, key)
 }
 
 func (s *slowStore) Set(ctx context.Context, key string, e *store.Entry, ttl time.Duration) error {
@@ -44,7 +52,7 @@ func slowly(t *testing.T, h http.HandlerFunc) (s *slowStore, c *middleware.Cache
 	t.Helper()
 	inner := memstore.New(64 << 20)
 	t.Cleanup(func() { inner.Close() })
-	s = &slowStore{inner, make(chan string, 64), make(chan error), make(chan struct{})}
+	s = &slowStore{inner, make(chan string, 64), make(chan error), make(chan struct{}), new(atomic.Int64)}
 	c = middleware.New(s)
 	c.Log = discard
 	t.Cleanup(func() { c.Close(context.Background()) })
@@ -137,6 +145,21 @@ func TestAPageThatIsOnItsWayToTheStoreAnswers(t *testing.T) {
 				t.Errorf("after it was stored the handler ran %d times, want 1", n)
 			}
 		})
+	}
+}
+
+// While one page is on its way, a request for another asks the store no more often than ever.
+func TestAPageOnItsWayCostsOthersNoCall(t *testing.T) {
+	s, _, _, url := slowly(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		io.WriteString(w, "page")
+	})
+	ask(t, "GET", url+"a")
+	<-s.setting
+	before := s.gets.Load()
+	ask(t, "GET", url+"b")
+	if calls := s.gets.Load() - before; calls != before {
+		t.Errorf("the store was asked %d times, want %d as when nothing was on its way", calls, before)
 	}
 }
 
@@ -285,4 +308,46 @@ func TestAPageThatMayYetBePrivateIsNotOnItsWay(t *testing.T) {
 	}
 	close(w.goOn)
 	<-served
+}
+
+// arriving is a store that says it has not got what it is first asked for, when meanwhile it has.
+type arriving struct {
+	store.Store
+	arrives func()
+	once    atomic.Bool
+}
+
+func (s *arriving) Get(ctx context.Context, key string) (*store.Entry, error) {
+	e, err := s.Store.Get(ctx, key)
+	if err != nil && s.once.Load() && s.once.CompareAndSwap(true, false) {
+		s.arrives()
+	}
+	return e, err
+}
+
+// A page that arrives at the store between a look there and a look at what is on its way is found.
+func TestAPageThatArrivesBetweenTwoLooks(t *testing.T) {
+	inner := memstore.New(1 << 20)
+	defer inner.Close()
+	slow := &slowStore{inner, make(chan string, 1), make(chan error), make(chan struct{}), new(atomic.Int64)}
+	s := &arriving{Store: slow}
+	c := middleware.New(s)
+	c.Log = discard
+	defer c.Close(t.Context())
+	ended := make(chan struct{}, 8)
+	c.Observe = func(*http.Request, policy.Outcome) { ended <- struct{}{} }
+	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		io.WriteString(w, "page")
+	}}
+	h := c.Handler(o)
+	go get(h, "/")
+	<-slow.setting
+	s.arrives = func() {
+		close(slow.over)
+		<-ended
+	}
+	s.once.Store(true)
+	want(t, "page", body(get(h, "/", "Range", "bytes=0-1")), "pa")
+	want(t, "runs", o.runs.Load(), int64(1))
 }

@@ -400,6 +400,34 @@ func TestADesertedRunIsJoined(t *testing.T) {
 	})
 }
 
+// The time for which a deserted run goes on begins when the last of its clients leaves, not the first.
+func TestARunIsDesertedWhenTheLastHasLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t)
+		o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=600")
+			select {
+			case <-r.Context().Done():
+			case <-time.After(45 * time.Second):
+				io.WriteString(w, "page")
+			}
+		}}
+		h := c.With(policy.Policy{MaxWait: -1})(o)
+		var clients sync.WaitGroup
+		for _, stays := range []time.Duration{25 * time.Second, 2 * time.Second, time.Second} {
+			clients.Go(func() {
+				ctx, leave := context.WithCancel(context.Background()) // a deadline would be the run's as well
+				defer time.AfterFunc(stays, leave).Stop()
+				h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil).WithContext(ctx))
+			})
+			synctest.Wait()
+		}
+		clients.Wait()
+		want(t, "what became of it", body(get(h, "/")), "page")
+		want(t, "runs", o.runs.Load(), int64(1))
+	})
+}
+
 // Close ends the refreshes that run, through their contexts.
 func TestCloseEndsRefreshes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -676,4 +704,57 @@ func TestAClientThatLeavesWhileItWaitsIsObserved(t *testing.T) {
 		want(t, "told of", left.Load(), int64(1))
 		time.Sleep(time.Second)
 	})
+}
+
+// A body of just MaxBody bytes is stored, declared or not, and one of a byte more is not.
+func TestABodyOfTheGreatestLengthIsStored(t *testing.T) {
+	for _, declared := range []bool{false, true} {
+		for _, s := range []struct {
+			size int
+			runs int64
+		}{{100, 1}, {101, 2}} {
+			o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+				if declared {
+					w.Header().Set("Content-Length", fmt.Sprint(s.size))
+				}
+				w.Write(make([]byte, s.size))
+			}}
+			h := newCache(t).With(policy.Policy{TTL: time.Minute, MaxBody: 100})(o)
+			get(h, "/")
+			get(h, "/")
+			want(t, fmt.Sprint("runs with ", s.size, " bytes, declared=", declared), o.runs.Load(), s.runs)
+		}
+	}
+}
+
+// A page that was private a while ago makes no client wait for another's; an error that was, only for a second: it may be
+// over, and then one run is enough for all.
+func TestHowLongAPrivateAnswerIsRemembered(t *testing.T) {
+	for _, s := range []struct {
+		code int
+		runs int64
+	}{{200, 3}, {500, 2}} {
+		synctest.Test(t, func(t *testing.T) {
+			o := &origin{}
+			o.h = func(w http.ResponseWriter, r *http.Request) {
+				if o.runs.Load() == 1 {
+					w.Header().Set("Cache-Control", "private")
+					w.WriteHeader(s.code)
+					return
+				}
+				time.Sleep(time.Second)
+				w.Header().Set("Cache-Control", "max-age=60")
+				io.WriteString(w, "page")
+			}
+			h := newCache(t).Handler(o)
+			get(h, "/")
+			time.Sleep(3 * time.Second)
+			var all sync.WaitGroup
+			for range 2 {
+				all.Go(func() { want(t, "page", body(get(h, "/")), "page") })
+			}
+			all.Wait()
+			want(t, fmt.Sprint("runs after ", s.code), o.runs.Load(), s.runs)
+		})
+	}
 }

@@ -2,6 +2,7 @@ package middleware_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -74,6 +75,36 @@ func TestForcedRunsOfWhatBecamePrivate(t *testing.T) {
 	})
 }
 
+// A handler that panics when a client forces a run leaves the fresh page to those who waited and insist as well, even
+// where nothing may stand in for the handler.
+func TestAForcedPanicLeavesAPageThatNothingStandsInFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t)
+		o := &origin{}
+		o.h = func(w http.ResponseWriter, r *http.Request) {
+			if o.runs.Load() > 1 {
+				time.Sleep(100 * time.Millisecond)
+				panic(http.ErrAbortHandler)
+			}
+			w.Header().Set("Cache-Control", "max-age=60, must-revalidate")
+			io.WriteString(w, "good")
+		}
+		h := c.Handler(o)
+		get(h, "/")
+		var all sync.WaitGroup
+		for i := range 5 {
+			all.Go(func() {
+				defer func() { recover() }()
+				time.Sleep(time.Duration(i) * 10 * time.Millisecond)
+				got := body(get(h, "/", insist...))
+				want(t, fmt.Sprint("client ", i), got, "good")
+			})
+		}
+		all.Wait()
+		want(t, "runs", o.runs.Load(), int64(2))
+	})
+}
+
 // An error that a client forces is that client's, and leaves the fresh page as it is: for those who insist within the
 // second too, whether they waited for that run or came after.
 func TestAForcedErrorLeavesTheFreshPage(t *testing.T) {
@@ -83,6 +114,10 @@ func TestAForcedErrorLeavesTheFreshPage(t *testing.T) {
 		"500 for a minute": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")
 			w.WriteHeader(500)
+		},
+		"400 for a minute": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			w.WriteHeader(400)
 		},
 		"503 as a stream": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
@@ -216,6 +217,24 @@ func TestAStalledReaderLeavesTheOthersTheirPace(t *testing.T) {
 	}
 	if stalled.off >= f.base {
 		t.Errorf("the stalled reader at %d is waited for: the body begins at %d", stalled.off, f.base)
+	}
+}
+
+// A reader is cut off when it is further behind than the window, and not before.
+func TestAReaderWithinTheWindowIsNotCutOff(t *testing.T) {
+	c := boundedCache(t, 1<<20)
+	f := &fill{c: c}
+	f.tail.add(0, make([]byte, window/2))
+	slow, _ := f.enter()
+	fast, _ := f.enter()
+	fast.off, fast.taken = window/2, window/2
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if n, err := f.room(t.Context(), 1<<10); n != 1<<10 || err != nil {
+		t.Errorf("room for %d bytes of 1 KiB, %v", n, err)
+	}
+	if slow.off < f.base {
+		t.Errorf("the body begins at %d: a reader %d bytes behind is cut off", f.base, window/2)
 	}
 }
 
@@ -537,5 +556,124 @@ func TestTheLeaderSharesItsHeader(t *testing.T) {
 			}
 			all.Wait()
 		})
+	}
+}
+
+// What has left is not found among what is on its way, and what took its place still is.
+func TestWhatIsOnItsWayLeaves(t *testing.T) {
+	var s coming
+	first, second := &store.Entry{Key: "k"}, &store.Entry{Key: "k"}
+	s.enter(first)
+	s.enter(second)
+	s.leave(first)
+	if s.shard("k").find("k") != second {
+		t.Error("the newer one has gone with the older")
+	}
+	s.leave(second)
+	if e := s.shard("k").find("k"); e != nil || !s.none() {
+		t.Errorf("all have left, and %v is still found", e)
+	}
+}
+
+// A lock that nobody has or waits for takes no memory.
+func TestKeyLocksAreForgotten(t *testing.T) {
+	var locks keyLocks
+	var all sync.WaitGroup
+	for range 10 {
+		all.Go(func() { locks.lock("k")() })
+	}
+	all.Wait()
+	for i := range locks.shards {
+		if n := len(locks.shards[i].held); n > 0 {
+			t.Errorf("%d locks are kept", n)
+		}
+	}
+}
+
+// A body that is stored holds little more memory than its length.
+func TestABodyThatIsStoredIsPacked(t *testing.T) {
+	for _, c := range []struct{ length, room, most int }{{1000, 2000, 1000}, {1000, 1200, 1000}, {1000, 1100, 1100}} {
+		f := &fill{keeping: true, body: make([]byte, c.length, c.room)}
+		f.whole()
+		if cap(f.body) > c.most {
+			t.Errorf("%d bytes in room for %d are stored in room for %d, want %d", c.length, c.room, cap(f.body), c.most)
+		}
+	}
+}
+
+// Readers of a body that is not kept flush when its handler has, like those of one that is.
+func TestAReaderOfALongBodyFlushes(t *testing.T) {
+	f := &fill{c: boundedCache(t, 1<<20), base: 100}
+	rd := &reader{off: 100, taken: 100}
+	f.readers = []*reader{rd}
+	f.tail.add(100, make([]byte, 10))
+	f.flush()
+	if p, err := f.next(t.Context(), rd); err != nil || len(p.bytes) != 10 || !p.flush {
+		t.Errorf("%d bytes, flush %v, %v; want 10, to be flushed", len(p.bytes), p.flush, err)
+	}
+}
+
+// Two keys that meet in a slot are not taken for each other: what is remembered of one says nothing of the other.
+func TestKeysThatMeetInASlot(t *testing.T) {
+	var passes passes
+	var forced forcedRuns
+	passes.init()
+	forced.init()
+	now := time.Now()
+	passes.remember("k", now.Add(time.Second), policy.ReasonCookie)
+	forced.note("k", now, true)
+	pass, _ := passes.slot("k")
+	run, _ := forced.slot("k")
+	met := 0
+	for i := 0; met < 3; i++ {
+		other := fmt.Sprint(i)
+		if slot, _ := passes.slot(other); slot == pass {
+			met++
+			if why := passes.find(other, now); why != "" {
+				t.Errorf("%q passes for %v, as another key does", other, why)
+			}
+		}
+		if slot, _ := forced.slot(other); slot == run {
+			if _, _, ok := forced.find(other, now); ok {
+				t.Errorf("a run of %q was forced, as one of another key was", other)
+			}
+		}
+	}
+	if why := passes.find("k", now); why != policy.ReasonCookie {
+		t.Errorf("the key itself passes for %q", why)
+	}
+}
+
+// Whoever gets all of a long body counts as its reader, whatever its conditions were; who gets none of it does not.
+func TestWhoHoldsALongBody(t *testing.T) {
+	c := boundedCache(t, 1<<20)
+	c.setup()
+	e := &store.Entry{Key: "k", Status: 200, Header: http.Header{"Etag": {`"a"`}}, Body: make([]byte, bigBody+1)}
+	for _, s := range []struct {
+		method, ifNoneMatch string
+		holds               bool
+	}{{"GET", "", true}, {"GET", `"b"`, true}, {"GET", `"a"`, false}, {"HEAD", "", false}} {
+		r := httptest.NewRequest(s.method, "/", nil)
+		if s.ifNoneMatch != "" {
+			r.Header.Set("If-None-Match", s.ifNoneMatch)
+		}
+		x := exchange{c: c, w: httptest.NewRecorder(), r: r, p: &policy.Policy{}}
+		x.req.Read(r, x.p, nil)
+		h, ok := x.hold(e, time.Now(), false)
+		if !ok || (h.pin != nil) != s.holds {
+			t.Errorf("%v: counted %v, %v; want %v", s, h.pin != nil, ok, s.holds)
+		}
+		x.letGo(h)
+	}
+}
+
+// A fill whose response turned out to be private, or that failed, is of no use to who comes only then; one that nobody
+// knows of yet may be.
+func TestWhichFillsAreJoined(t *testing.T) {
+	x := exchange{c: boundedCache(t, 1<<20)}
+	for s, unfit := range map[stage]bool{asked: false, private: true, failed: true} {
+		if f := (&fill{stage: s}); f.unfit(&x, time.Now()) != unfit {
+			t.Errorf("stage %d: unfit is %v, want %v", s, !unfit, unfit)
+		}
 	}
 }

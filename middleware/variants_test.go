@@ -1,15 +1,21 @@
 package middleware_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/memstore"
+	"github.com/freshet-go/freshet/store/storetest"
 )
 
 // Clients of different variants ask for a cold page at once: one run for each variant, and whoever finds
@@ -128,4 +134,101 @@ func TestA304OfAnotherTag(t *testing.T) {
 		want(t, "status", r.StatusCode, 304)
 		want(t, "asked with", fmt.Sprintf("%q", asked), `["" "\"1\"" ""]`)
 	})
+}
+
+// A soft invalidation makes a variant stale, as it makes any page: those who ask then get the new one.
+func TestASoftInvalidationOfAVariant(t *testing.T) {
+	c := newCache(t)
+	o := &origin{}
+	o.h = func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Vary", "Accept-Language")
+		fmt.Fprint(w, o.runs.Load())
+	}
+	h := c.Handler(o)
+	get(h, "/", "Accept-Language", "de")
+	want(t, "stored", body(get(h, "/", "Accept-Language", "de")), "1")
+	if err := c.Invalidate(t.Context(), store.Mark{Kind: store.Everything, Soft: true}); err != nil {
+		t.Fatal(err)
+	}
+	want(t, "invalidated", body(get(h, "/", "Accept-Language", "de")), "2")
+}
+
+// A variant that streams is joined by those who want it, once the index says which it is.
+func TestAVariantThatStreamsIsJoined(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rest := make(chan struct{})
+		o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			w.Header().Set("Vary", "Accept-Language")
+			io.WriteString(w, r.Header.Get("Accept-Language"))
+			w.(http.Flusher).Flush()
+			<-rest
+		}}
+		h := newCache(t).Handler(o)
+		var all sync.WaitGroup
+		for _, lang := range []string{"de", "de", "fr", "fr", "de"} {
+			all.Go(func() { want(t, "body", body(get(h, "/", "Accept-Language", lang)), lang) })
+			synctest.Wait()
+		}
+		want(t, "runs", o.runs.Load(), int64(2))
+		close(rest)
+		all.Wait()
+	})
+}
+
+// A page that was stored before its handler first named a Vary is one of the variants from then on, for as long as it is
+// fresh.
+func TestAPageWithoutVaryBecomesAVariant(t *testing.T) {
+	o := &origin{}
+	o.h = func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		if o.runs.Load() > 1 {
+			w.Header().Set("Vary", "Accept-Language")
+		}
+		fmt.Fprint(w, o.runs.Load())
+	}
+	h := newCache(t).Handler(o)
+	get(h, "/", "Accept-Language", "de")
+	want(t, "the new one", body(get(h, "/", "Accept-Language", "de", "Cache-Control", "no-cache")), "2")
+	want(t, "for others", body(get(h, "/", "Accept-Language", "fr")), "1")
+	want(t, "runs", o.runs.Load(), int64(2))
+}
+
+// A soft invalidation of a URL as it is written counts for what is stored under the URL with its query sorted.
+func TestASoftInvalidationOfAURLAsItWasSent(t *testing.T) {
+	c := newCache(t)
+	o := &origin{}
+	o.h = func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, o.runs.Load()) }
+	h := c.With(policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{SortQuery: true}})(o)
+	const url = "http://example.com/page?b=1&a=2"
+	get(h, url)
+	want(t, "stored", body(get(h, url)), "1")
+	if err := c.Invalidate(t.Context(), store.Mark{Kind: store.Key, Name: url, Soft: true}); err != nil {
+		t.Fatal(err)
+	}
+	want(t, "invalidated", body(get(h, url)), "2")
+}
+
+// The index of variants is written when it has to say something new, not with each variant.
+func TestTheIndexIsWrittenOnce(t *testing.T) {
+	inner := memstore.New(1 << 20)
+	defer inner.Close()
+	var sets atomic.Int64
+	c := middleware.New(storetest.Faulty(inner, func(_ context.Context, call, _ string) error {
+		if call == "Set" {
+			sets.Add(1)
+		}
+		return nil
+	}))
+	c.Log = discard
+	defer c.Close(t.Context())
+	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Vary", "Accept-Language")
+	}))
+	for _, lang := range []string{"de", "fr", "it"} {
+		get(h, "/", "Accept-Language", lang)
+	}
+	want(t, "writes of the index and three variants", sets.Load(), int64(4))
 }
