@@ -677,3 +677,25 @@ func TestWhichFillsAreJoined(t *testing.T) {
 		}
 	}
 }
+
+// A body that was cut is neither stored nor begun to be read; one that came to its end is both. Where its beginning is
+// gone, nobody begins.
+func TestWhoMayHaveABody(t *testing.T) {
+	for _, s := range []struct {
+		ended, cut         bool
+		base               int64
+		read, kept, broken bool
+	}{
+		{false, false, 0, true, true, false},
+		{true, false, 0, true, true, false},
+		{true, true, 0, false, false, true},
+		{false, false, 10, false, true, false},
+	} {
+		f := &fill{keeping: true, body: []byte("page"), ended: s.ended, cut: s.cut, base: s.base}
+		_, read := f.enter()
+		_, kept := f.whole()
+		if read != s.read || kept != s.kept || f.broken() != s.broken {
+			t.Errorf("%+v: read %v, kept %v, broken %v", s, read, kept, f.broken())
+		}
+	}
+}
