@@ -86,7 +86,7 @@ func (w *unsafeWriter) invalidate() {
 		w.outer, x.outside = before.Clone(), policy.ReadOutside(before, x.p)
 	}
 	defer w.end()
-	if spoken.Load() && w.mayStore() {
+	if w.unheard = unheard.Load(); w.mayStore() && x.who.hears.Load() {
 		w.serveSpeaking()
 	} else {
 		w.serve(x.r)
@@ -107,17 +107,18 @@ func (w *unsafeWriter) end() {
 // unsafeWriter watches the response to an unsafe request.
 type unsafeWriter struct {
 	passWriter
-	left   bool         // to a mount inside
-	around bool         // a mount inside has left it to this one
-	also   []store.Mark // of that mount
-	marks  []store.Mark
-	room   [1]store.Mark // for marks
-	before uint64        // the journal's number when the handler began
-	marked uint64        // ... when the header came
-	began  time.Time
-	outer  http.Header // what outer handlers had put into the header
-	answer *answer     // to a POST, if later GETs may have it
-	speech *speech     // of a POST's handler, if it may speak
+	left    bool         // to a mount inside
+	around  bool         // a mount inside has left it to this one
+	unheard uint32       // calls of From in vain when the handler began
+	also    []store.Mark // of that mount
+	marks   []store.Mark
+	room    [1]store.Mark // for marks
+	before  uint64        // the journal's number when the handler began
+	marked  uint64        // ... when the header came
+	began   time.Time
+	outer   http.Header // what outer handlers had put into the header
+	answer  *answer     // to a POST, if later GETs may have it
+	speech  *speech     // of a POST's handler, if it may speak
 }
 
 // mayStore reports whether the answer is one to a POST that may turn out to be for later GETs.

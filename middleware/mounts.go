@@ -41,6 +41,7 @@ type identity struct {
 	last atomic.Pointer[mountID]
 
 	again   atomic.Bool // it has served before
+	hears   atomic.Bool // a POST's handler: see speech
 	late    bool        // made while the Cache served, and known to this process only
 	named   string      // late: the handler's name
 	several bool        // late: one mount in two apps

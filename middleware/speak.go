@@ -42,18 +42,19 @@ func (c *speaking) Value(key any) any {
 	return c.request.Value(key)
 }
 
-// spoken reports that From has been called in this process. Until then no handler has spoken of an answer to POST, and
-// no POST pays for being heard: see speech.
-var spoken atomic.Bool
+// unheard counts the calls of From that returned nil, so that a POST's answer whose handler may have made one is not
+// stored: see speech.
+var unheard atomic.Uint32
 
 // From returns what a handler that fills the cache may speak through, or nil when its response is
-// not going to be stored, whatever it says. It counts for a POST, too, whose answer later GETs may have. If a POST's
-// handler makes the very first call of the process, From returns nil and that answer is not stored.
+// not going to be stored, whatever it says. It counts for a POST, too, whose answer later GETs may have; but the first
+// such answer of a mount whose handler calls From is not stored, and From returns nil there.
 func From(ctx context.Context) *Response {
-	if !spoken.Load() {
-		spoken.Store(true)
+	said := saidIn(ctx)
+	if said == nil {
+		unheard.Add(1)
 	}
-	return saidIn(ctx)
+	return said
 }
 
 // saidIn is From for the engine, which speaks of nothing.

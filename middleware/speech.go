@@ -1,7 +1,8 @@
 package middleware
 
 // speech is what the handler of a POST may speak through. Few answers to POST are stored, and the handler runs
-// before anybody knows of which kind its answer is, so it is made only once handlers of this process speak at all.
+// before anybody knows of which kind its answer is. So a mount makes a speech only once it has had an answer that could
+// have been stored, had its handler not called From in vain.
 type speech struct {
 	speaking
 	said Response
@@ -24,11 +25,15 @@ func (w *unsafeWriter) serveSpeaking() {
 	w.serve(own)
 }
 
-// silenced reports whether the handler has kept its answer out of the cache, or may have: it was not heard, and
-// somebody has spoken since.
+// silenced reports whether the handler has kept its answer out of the cache, or may have: some handler has called From
+// in vain since this one began. From then on the mount hears those of its POSTs.
 func (w *unsafeWriter) silenced() bool {
 	if w.speech == nil {
-		return spoken.Load()
+		if unheard.Load() == w.unheard {
+			return false
+		}
+		w.x.who.hears.Store(true)
+		return true
 	}
 	said := &w.speech.said
 	return said.silent() || said.failure() != nil

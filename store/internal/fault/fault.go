@@ -89,6 +89,9 @@ func Ended(ctx context.Context, err error) error {
 		}
 		return ended
 	}
+	if err == nil {
+		return nil
+	}
 	end, ok := ctx.Deadline()
 	if ok && store.KindOfCause(err) == store.Timeout && !time.Now().Before(end) {
 		return context.DeadlineExceeded
