@@ -263,6 +263,8 @@ func TestMaxWaitCountsAllWaits(t *testing.T) {
 			synctest.Wait()
 		}
 		time.Sleep(2 * time.Hour)
+		mu.Lock()
+		defer mu.Unlock()
 		want(t, "runs begin", fmt.Sprint(runs), "[0s 3s 5s]")
 	})
 }
