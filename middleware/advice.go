@@ -33,6 +33,10 @@ func (c *Cache) advise(p *policy.Policy) {
 	if p.Shared && p.StoreCookies {
 		c.warn("a policy is Shared and has StoreCookies: every client, whoever it is, gets the cookies that the first response set; drop one of the two")
 	}
+	if p.Key.Replace != nil && !c.under().replacesAs(p) {
+		c.warn(fmt.Sprintf("policies have more than %d different functions as Key.Replace: InvalidateURL and changes do not reach what the others make keys of; "+
+			"let policies share a function, or tag their responses and invalidate the tags", maxReplaces))
+	}
 	c.adviseOnResource(p)
 	c.adviseOnRoom(p)
 }

@@ -3,6 +3,7 @@ package middleware_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -146,4 +147,34 @@ func TestWithKnowsItsResources(t *testing.T) {
 			c.With(policy.Policy{Resource: resource, TTL: time.Minute})
 		}()
 	}
+}
+
+// A change reaches what each of 64 functions makes keys of. Of more the log says, once, that it does not.
+func TestMoreFunctionsOfKeysThanAreKnown(t *testing.T) {
+	var log strings.Builder
+	c := newCache(t)
+	c.Log = slog.New(slog.NewTextHandler(&log, nil))
+	var mounts []http.Handler
+	mount := func(n int) {
+		key := fmt.Sprint("key ", n)
+		p := policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{Replace: func(*http.Request) string { return key }}}
+		mounts = append(mounts, c.With(p)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte(key)) })))
+	}
+	for n := range 64 {
+		mount(n)
+	}
+	want(t, "lines for 64 functions", strings.Count(log.String(), "Key.Replace"), 0)
+	for _, h := range mounts {
+		get(h, "/")
+		status(t, get(h, "/"), "hit")
+	}
+	if err := c.InvalidateURL(t.Context(), "http://example.com/"); err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range mounts {
+		status(t, get(h, "/"), "uri-miss")
+	}
+	mount(64)
+	mount(65)
+	want(t, "lines for more", strings.Count(log.String(), "Key.Replace"), 1)
 }

@@ -32,7 +32,7 @@ type knownPolicies struct {
 const (
 	maxPolicies = 1024 // a Cache.Policy that makes a policy for each request must not fill the memory
 	maxFolds    = 4    // more ways to fold a query than this are purged by prefix
-	maxReplaces = 8
+	maxReplaces = 64
 )
 
 // add makes p known, and reports whether it was not. It costs a look into a map when p is known already.
