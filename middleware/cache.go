@@ -94,7 +94,7 @@ type Cache struct {
 	webdav   atomic.Bool           // a method of WebDAV's was answered with success
 	targets  targets               // keys of what is asked for most
 	ages     words[int64]          // values of Age
-	hits     words[int64]          // values of Cache-Status, for hits of which the ttl is all that is told
+	hits     words[int64]          // values of Cache-Status for hits that have no parameter but ttl
 	outcomes words[policy.Outcome] // ... and for all else
 	maxAges  words[int64]          // values of Cache-Control, where a policy has clients told another lifetime
 	replica  *store.Replica

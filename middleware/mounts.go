@@ -78,7 +78,7 @@ type mounts struct {
 	saidAnew, saidSeveral atomic.Bool
 }
 
-// maxLate bounds how many handlers that are mounted while the Cache serves are told from each other.
+// maxLate is how many handlers that are mounted while it serves the Cache tells apart.
 const maxLate = 1024
 
 // Mount returns a mount for an adapter, which calls its Serve for each request. name says what the

@@ -112,7 +112,7 @@ func TestHandlersThatAreMadeForEachRequestPass(t *testing.T) {
 	status(t, r, "fwd=bypass")
 }
 
-// Of handlers that are mounted while the Cache serves, 1024 are told from each other. The requests of more pass.
+// The Cache tells up to 1024 handlers apart that are mounted while it serves. Requests for more of them pass.
 func TestAsManyLateHandlersAreToldApartAsThereIsRoomFor(t *testing.T) {
 	c := newCache(t)
 	get(c.Handler(says("early")), "/")

@@ -52,7 +52,7 @@ type passWriter struct {
 	watched
 }
 
-// listener is told what the client gets.
+// listener hears what the client gets.
 type listener interface {
 	onSend() // the header is complete, and is sent next
 	onBody([]byte)

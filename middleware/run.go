@@ -88,12 +88,12 @@ func (n *run) close() {
 	n.unlinked()
 	n.cancel()
 	n.observe(n.out)
-	if n.after.last && !n.after.way.atEnd(n.atEnd) { // from here on the run belongs to whoever ends the request
+	if n.after.last && !n.after.way.atEnd(n.atEnd) { // the end of the request owns the run now
 		n.atEnd()
 	}
 }
 
-// over lets go of whoever may still be waiting for the response.
+// over releases the requests that still wait for the response.
 func (n *run) over() {
 	n.arrived()
 	n.f.decide(failed, nil, ReasonLost)

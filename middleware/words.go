@@ -57,7 +57,7 @@ func (c *Cache) statusField(out *policy.Outcome) []string {
 	if !out.Hit || !out.HasTTL || out.Detail != "" {
 		return c.otherStatusField(out)
 	}
-	seconds := out.Seconds() // all that is told of a plain hit
+	seconds := out.Seconds() // the only parameter of a plain hit
 	if values := c.hits.find(seconds, seconds); values != nil {
 		return values
 	}

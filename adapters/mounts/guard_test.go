@@ -26,27 +26,31 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
+// wrapper is middleware of net/http.
+type wrapper = func(http.Handler) http.Handler
+
 // between are handlers that hold the header back, mounted around a cache with a policy.
 var between = []struct {
 	name string
-	app  func(c *middleware.Cache, p policy.Policy, outer func(http.Handler) http.Handler, page http.Handler) http.Handler
+	app  func(c *middleware.Cache, p policy.Policy, outer wrapper, page http.Handler) http.Handler
 }{
-	{"gzhttp", func(c *middleware.Cache, p policy.Policy, outer func(http.Handler) http.Handler, page http.Handler) http.Handler {
+	{"gzhttp", func(c *middleware.Cache, p policy.Policy, outer wrapper, page http.Handler) http.Handler {
 		return outer(gzhttp.GzipHandler(c.With(p)(page)))
 	}},
-	{"gorilla's CompressHandler", func(c *middleware.Cache, p policy.Policy, outer func(http.Handler) http.Handler, page http.Handler) http.Handler {
+	{"gorilla's CompressHandler", func(c *middleware.Cache, p policy.Policy, outer wrapper, page http.Handler) http.Handler {
 		return outer(handlers.CompressHandler(c.With(p)(page)))
 	}},
-	{"echo's Gzip", func(c *middleware.Cache, p policy.Policy, outer func(http.Handler) http.Handler, page http.Handler) http.Handler {
+	{"echo's Gzip", func(c *middleware.Cache, p policy.Policy, outer wrapper, page http.Handler) http.Handler {
 		e := echo.New()
-		e.Use(echo.WrapMiddleware(outer), echomiddleware.GzipWithConfig(echomiddleware.GzipConfig{MinLength: 2000}), echocache.With(c, p))
+		e.Use(echo.WrapMiddleware(outer))
+		e.Use(echomiddleware.GzipWithConfig(echomiddleware.GzipConfig{MinLength: 2000}), echocache.With(c, p))
 		e.Any("/", echo.WrapHandler(page))
 		return e
 	}},
-	{"http.TimeoutHandler", func(c *middleware.Cache, p policy.Policy, outer func(http.Handler) http.Handler, page http.Handler) http.Handler {
+	{"http.TimeoutHandler", func(c *middleware.Cache, p policy.Policy, outer wrapper, page http.Handler) http.Handler {
 		return outer(http.TimeoutHandler(c.With(p)(page), time.Minute, "late"))
 	}},
-	{"gzhttp and chi's logger", func(c *middleware.Cache, p policy.Policy, outer func(http.Handler) http.Handler, page http.Handler) http.Handler {
+	{"gzhttp and chi's logger", func(c *middleware.Cache, p policy.Policy, outer wrapper, page http.Handler) http.Handler {
 		quiet := chimiddleware.RequestLogger(&chimiddleware.DefaultLogFormatter{Logger: discarded{}, NoColor: true})
 		return outer(quiet(gzhttp.GzipHandler(c.With(p)(page))))
 	}},
@@ -77,11 +81,14 @@ func text(t *testing.T, w *httptest.ResponseRecorder) string {
 	return string(all)
 }
 
-func forEachBetween(t *testing.T, test func(t *testing.T, pad int, app func(c *middleware.Cache, outer func(http.Handler) http.Handler, page http.Handler) http.Handler)) {
+// guarded makes an app with a Guard around it.
+type guarded = func(c *middleware.Cache, outer wrapper, page http.Handler) http.Handler
+
+func forEachBetween(t *testing.T, test func(t *testing.T, pad int, app guarded)) {
 	for _, b := range between {
 		for _, pad := range sizes {
 			t.Run(fmt.Sprintf("%s, %d bytes", b.name, pad), func(t *testing.T) {
-				test(t, pad, func(c *middleware.Cache, outer func(http.Handler) http.Handler, page http.Handler) http.Handler {
+				test(t, pad, func(c *middleware.Cache, outer wrapper, page http.Handler) http.Handler {
 					return c.Guard(b.app(c, policy.Policy{TTL: time.Minute}, outer, page))
 				})
 			})
@@ -92,7 +99,7 @@ func forEachBetween(t *testing.T, test func(t *testing.T, pad int, app func(c *m
 // Sessions beyond what holds the header back: each visitor gets a page of their own, one after the other and at once.
 func TestGuardSeesSessionsBeyondWhatHoldsTheHeader(t *testing.T) {
 	const visitors = 8
-	forEachBetween(t, func(t *testing.T, pad int, app func(*middleware.Cache, func(http.Handler) http.Handler, http.Handler) http.Handler) {
+	forEachBetween(t, func(t *testing.T, pad int, app guarded) {
 		synctest.Test(t, func(t *testing.T) {
 			m := newSessions()
 			s := &shop{pad: pad, number: scsNumber(m)}
@@ -128,7 +135,7 @@ func TestGuardSeesSessionsBeyondWhatHoldsTheHeader(t *testing.T) {
 
 // A page that no session went into is stored, and those who come for it at once share it.
 func TestGuardLetsPagesBeStoredBelowWhatHoldsTheHeader(t *testing.T) {
-	forEachBetween(t, func(t *testing.T, pad int, app func(*middleware.Cache, func(http.Handler) http.Handler, http.Handler) http.Handler) {
+	forEachBetween(t, func(t *testing.T, pad int, app guarded) {
 		for name, outer := range map[string]func(http.Handler) http.Handler{
 			"nothing":  func(h http.Handler) http.Handler { return h },
 			"sessions": newSessions().LoadAndSave,
