@@ -322,3 +322,24 @@ func TestACookieSetAsTheBodyComes(t *testing.T) {
 	}
 	want(t, "runs", o.runs.Load(), int64(2))
 }
+
+// A 304 in the place of a stored page with a cookie keeps other caches from it, as the page itself does.
+func TestA304WithAStoredCookieIsNotForOthers(t *testing.T) {
+	c := newCache(t)
+	h := c.With(policy.Policy{StoreCookies: true})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=60")
+		w.Header().Set("Etag", `"a"`)
+		w.Header().Set("Set-Cookie", "banner=seen")
+		io.WriteString(w, "page")
+	}))
+	get(h, "/")
+	whole := get(h, "/")
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set("If-None-Match", `"a"`)
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	want(t, "the status", w.Code, http.StatusNotModified)
+	want(t, "the cookie", w.Header().Get("Set-Cookie"), "banner=seen")
+	want(t, "Cache-Control of the page", whole.Header.Get("Cache-Control"), "private, max-age=60")
+	want(t, "Cache-Control of the 304", w.Header().Get("Cache-Control"), "private, max-age=60")
+}
