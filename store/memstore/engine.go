@@ -12,6 +12,7 @@ import (
 type engine[V any] struct {
 	cache  *otter.Cache[string, item[V]]
 	clock  *clock
+	reads  reads
 	limit  int64 // greatest size of one value
 	closed atomic.Bool
 }
@@ -22,6 +23,7 @@ type item[V any] struct {
 	value    V
 	deadline int64
 	weight   uint32
+	id       uint32 // tells it from others in reads
 }
 
 // lifetime is what is left at now: never 0 or less, which otter reads as "never ends", even if a tick
@@ -50,8 +52,14 @@ func newEngine[V any](maxBytes int64) *engine[V] {
 }
 
 func (e *engine[V]) get(key string) (it item[V], ok bool) {
-	it, ok = e.cache.GetIfPresent(key)
-	return it, ok && !e.clock.passed(it.deadline)
+	found, ok := e.cache.GetEntryQuietly(key)
+	if !ok || e.clock.passed(found.Value.deadline) {
+		return it, false
+	}
+	if e.reads.counts(found.Value.id, e.clock.NowNano()) {
+		e.cache.GetIfPresent(key) // so that the eviction hears of it
+	}
+	return found.Value, true
 }
 
 // set keeps a value of so many bytes for ttl, which is more than 0, unless it is too great or the engine
@@ -61,7 +69,7 @@ func (e *engine[V]) set(key string, value V, size int64, ttl time.Duration) {
 		e.cache.Invalidate(key)
 		return
 	}
-	e.cache.Set(key, item[V]{value: value, deadline: e.clock.deadline(ttl), weight: uint32(size)})
+	e.cache.Set(key, item[V]{value: value, deadline: e.clock.deadline(ttl), weight: uint32(size), id: e.reads.id()})
 	if e.closed.Load() {
 		e.cache.InvalidateAll()
 	}
