@@ -81,7 +81,7 @@ func (x *exchange) choose(index *store.Entry, now time.Time) (found *store.Entry
 	candidates := first[:0]
 	softly := false // the one candidate, if there is but one
 	for _, fields := range index.Variants {
-		key := policy.VariantKey(x.req.Key, fields, x.r.Header)
+		key := x.variantKey(fields)
 		x.flight = key // the newest set of fields comes last: what the next response will vary on, most likely
 		e := x.get(key)
 		if e == nil || e.Variants != nil || !policy.Matches(e.Vary, x.r.Header) {
@@ -110,6 +110,13 @@ func (x *exchange) choose(index *store.Entry, now time.Time) (found *store.Entry
 	e := policy.Choose(candidates)
 	_, soft = x.covered(e)
 	return e, soft
+}
+
+// variantKey returns the key of the variant that the request selects by fields. It allocates nothing when that is the one
+// that a request for the target selected last.
+func (x *exchange) variantKey(fields []string) string {
+	var buf [512]byte
+	return x.place.text(policy.AppendVariantKey(buf[:0], x.req.Key, fields, x.r.Header))
 }
 
 // covered says whether an invalidation covers e, or the URI as this request sent it: e may have been

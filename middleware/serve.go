@@ -19,6 +19,8 @@ type exchange struct {
 	req  policy.Request
 	who  *identity // of the mount
 
+	place *place // what is remembered of the target
+
 	ttl      time.Duration // the operator's lifetime for this resource: a setting, or Policy.TTL
 	off      bool          // ... or that it is not cached
 	governed bool          // the operator wished something, so a silent handler's response gets its headers from it
@@ -91,6 +93,7 @@ func (c *Cache) serveChange(w http.ResponseWriter, r *http.Request, next http.Ha
 func (x *exchange) read() (plan policy.Plan, why policy.Reason, told bool) {
 	x.req.Mount, told = x.c.tell(x.who, x.r, x.p)
 	place, sum := x.c.targets.find(x.r)
+	x.place = place
 	plan, why = x.req.Read(x.r, x.p, place.known.Load())
 	if !x.req.Recalled() {
 		place.note(sum, x.r, x.p, &x.req)

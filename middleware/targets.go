@@ -19,12 +19,30 @@ type targets struct {
 type place struct {
 	known atomic.Pointer[policy.Known]
 	asked atomic.Uint64 // for what, when it was something else that was asked for last
+
+	variant atomic.Pointer[string] // the key of a variant that was selected last
 }
 
 // find returns the place that a request's target would have, and what tells it from others of that place.
 func (t *targets) find(r *http.Request) (*place, uint64) {
 	sum := maphash.String(t.seed, r.RequestURI) ^ maphash.String(t.seed, r.Host)<<1
 	return &t.places[sum%uint64(len(t.places))], sum
+}
+
+// maxVariantKey is the greatest length of a variant's key that is remembered.
+const maxVariantKey = 1024
+
+// text returns the key of a variant as a string: the one that it returned last, if it is the same.
+func (pl *place) text(key []byte) string {
+	if len(key) > maxVariantKey {
+		return string(key)
+	}
+	if last := pl.variant.Load(); last != nil && *last == string(key) {
+		return *last
+	}
+	made := string(key)
+	pl.variant.Store(&made)
+	return made
 }
 
 // note remembers what was read of r under p.

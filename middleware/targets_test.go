@@ -3,6 +3,7 @@ package middleware
 import (
 	"hash/maphash"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/freshet-go/freshet/policy"
@@ -35,5 +36,31 @@ func TestTargets(t *testing.T) {
 		if got := ask(c.target); got != c.recalled {
 			t.Errorf("%d: %s recalled %v", i, c.target, got)
 		}
+	}
+}
+
+// The key of the variant that was selected last is made once. Another's is never taken for it, and a long one is not
+// held on to.
+func TestVariantKeysOfATarget(t *testing.T) {
+	var pl place
+	text := func(key string) string {
+		t.Helper()
+		if got := pl.text([]byte(key)); got != key {
+			t.Errorf("the key %.40q became %.40q", key, got)
+		}
+		return *pl.variant.Load()
+	}
+	long := strings.Repeat("k", maxVariantKey)
+	for _, key := range []string{"gzip", "gzip", "br", "gzip", "", long} {
+		if kept := text(key); kept != key {
+			t.Errorf("after %.40q, %.40q is remembered", key, kept)
+		}
+	}
+	if kept := text(long + "k"); kept != long {
+		t.Errorf("a key of %d bytes is remembered", len(kept))
+	}
+	key := []byte(long)
+	if n := testing.AllocsPerRun(100, func() { pl.text(key) }); n > 0 {
+		t.Errorf("the key that was selected last is made again: %v allocations", n)
 	}
 }

@@ -72,7 +72,7 @@ func (q *Request) makeKey(r *http.Request, p *Policy, s seen) Reason {
 	if !replace {
 		b = appendForm(b, r, b[len(keyMethod)+len(q.Scheme)+len("://"):host], s)
 		b = q.appendExtras(b, r, p, s)
-		q.base = len(b)
+		q.base = int32(len(b))
 		b = q.appendMount(b)
 	}
 	if len(b) > MaxKey {
@@ -114,7 +114,7 @@ func (q *Request) replaceKey(r *http.Request, p *Policy) Reason {
 	if b = appendEscaped(b, text, inValue); len(b) > MaxKey {
 		return ReasonKeyTooLong
 	}
-	q.Tag, q.base = string(b), len(b)
+	q.Tag, q.base = string(b), int32(len(b))
 	q.Key = q.Tag
 	if q.Mount != "" {
 		q.Key = string(q.appendMount(b))

@@ -18,7 +18,7 @@ type Known struct {
 	force    bool   // ForceQuery of the URL
 
 	mount, key, uri, sent, scheme, host string // what Request has
-	base                                int    // of Request
+	base                                int32  // of Request
 }
 
 // maxKnown is the greatest length of a key that is remembered, so that what is kept of many stays small.
@@ -30,7 +30,7 @@ func Know(r *http.Request, p *Policy, q *Request) *Known {
 	switch {
 	case len(q.Key) > maxKnown || len(r.RequestURI) > maxKnown:
 		return nil
-	case q.base != len(keyMethod)+len(q.URI) || p.Key.Replace != nil || len(p.Key.Headers) > 0 || len(p.Key.Cookies) > 0:
+	case int(q.base) != len(keyMethod)+len(q.URI) || p.Key.Replace != nil || len(p.Key.Headers) > 0 || len(p.Key.Cookies) > 0:
 		return nil
 	case !strings.HasPrefix(r.RequestURI, "/"):
 		return nil

@@ -71,8 +71,8 @@ type Request struct {
 	Host   string // as in URI: lower-case, without the default port
 	Target string // path and query as the client sent them
 
-	base     int  // see Base
-	recalled bool // see Recalled
+	base     int32 // see Base
+	recalled bool  // see Recalled
 
 	// What the client-facing proxy says the origin is, when it says so: only for recognising the
 	// origin in Location and Content-Location.

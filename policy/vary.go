@@ -72,7 +72,12 @@ func isTokenByte(c byte) bool {
 // lacks has no ":". Lines of more than maxVariantValue bytes stand as their SHA-256.
 func VariantKey(key string, fields []string, h http.Header) string {
 	var buf [512]byte
-	b := append(buf[:0], key...)
+	return string(AppendVariantKey(buf[:0], key, fields, h))
+}
+
+// AppendVariantKey appends [VariantKey] to b.
+func AppendVariantKey(b []byte, key string, fields []string, h http.Header) []byte {
+	b = append(b, key...)
 	b = append(b, " vary"...)
 	for i, f := range fields {
 		if i == 0 {
@@ -86,7 +91,7 @@ func VariantKey(key string, fields []string, h http.Header) string {
 			b = appendLines(b, lines)
 		}
 	}
-	return string(b)
+	return b
 }
 
 // appendLines appends a field's lines, or their hash: what begins with a backslash and no hexadecimal digit is

@@ -23,8 +23,8 @@ var promises = map[string][]figure{
 	"Hit/100000-keys/parallel": beside(1.5, 2.1, 6, 6),
 	"Hit/5-tags/serial":        beside(1.5, 1.5, 6, 5),
 	"Hit/5-tags/parallel":      beside(1.5, 1.5, 6, 5),
-	"Hit/vary/serial":          beside(1.5, 1.6, 6, 6),
-	"Hit/vary/parallel":        beside(1.5, 1.6, 6, 6),
+	"Hit/vary/serial":          beside(1.5, 1.6, 6, 5),
+	"Hit/vary/parallel":        beside(1.5, 1.6, 6, 5),
 
 	"Echo/1KiB/serial":          beside(1.2, 1.4, 0, 7),
 	"Echo/1KiB/parallel":        beside(1.5, 1.5, 0, 7),
@@ -34,8 +34,8 @@ var promises = map[string][]figure{
 	"Echo/100000-keys/parallel": beside(1.5, 2.2, 0, 8),
 	"Echo/5-tags/serial":        beside(1.5, 1.5, 0, 7),
 	"Echo/5-tags/parallel":      beside(1.5, 1.5, 0, 7),
-	"Echo/vary/serial":          beside(1.5, 1.75, 0, 8),
-	"Echo/vary/parallel":        beside(1.5, 1.75, 0, 8),
+	"Echo/vary/serial":          beside(1.5, 1.75, 0, 7),
+	"Echo/vary/parallel":        beside(1.5, 1.75, 0, 7),
 
 	"Answer/304":   beside(1, 1, 0, 3),
 	"Answer/HEAD":  beside(1, 1, 0, 5),
