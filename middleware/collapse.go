@@ -63,8 +63,8 @@ func (x *exchange) anew(f *fill) *store.Entry {
 		return nil
 	}
 	now := time.Now()
-	e, soft := x.find(now)
-	if e == nil || e.Spans != nil || x.judge(e, now, soft).Use != policy.Fresh {
+	e, coverage := x.find(now)
+	if e == nil || e.Spans != nil || x.judge(e, now, coverage).Use != policy.Fresh {
 		return nil
 	}
 	f.decide(settled, e, "")
@@ -141,17 +141,14 @@ func (c *Cache) outdated(f *fill) bool {
 	if now := time.Now(); now.Sub(f.began) > c.MaxLag && !c.follow.inTouch(now) {
 		return true
 	}
-	hard, soft := c.covers(&store.Entry{URI: f.uri, Tags: f.tags, Fill: f.number})
-	return hard || soft
+	return c.covers(&store.Entry{URI: f.uri, Tags: f.tags, Fill: f.number}) != store.CoverageNone
 }
 
 // useless says whether the request may not read along with the fill: it is outdated, or the
 // response that is on its way is too old for a request that comes only now.
 func (x *exchange) useless(f *fill) bool {
-	if x.req.Sent != "" {
-		if hard, soft := x.c.covers(&store.Entry{URI: x.req.Sent, Fill: f.number}); hard || soft {
-			return true
-		}
+	if x.req.Sent != "" && x.c.covers(&store.Entry{URI: x.req.Sent, Fill: f.number}) != store.CoverageNone {
+		return true
 	}
 	return x.c.outdated(f) || f.unfit(x, time.Now())
 }

@@ -76,14 +76,12 @@ func (n *run) mayStandIn() bool {
 	if n.stale == nil || n.stale.Spans != nil {
 		return false
 	}
-	hard, _ := n.covered(n.stale)
-	return !hard
+	return n.covered(n.stale) != store.CoverageHard
 }
 
 // overtaken says whether an invalidation came since the handler began, of its URI or of a tag of its.
 func (n *run) overtaken() bool {
-	hard, soft := n.c.covers(&store.Entry{URI: n.req.URI, Tags: n.said.tagged(n.req.Tag), Fill: n.f.number})
-	return hard || soft
+	return n.c.covers(&store.Entry{URI: n.req.URI, Tags: n.said.tagged(n.req.Tag), Fill: n.f.number}) != store.CoverageNone
 }
 
 // admit judges the response, and writes into its header what the operator's settings say to clients.

@@ -312,7 +312,7 @@ func (x *exchange) follow(f *fill, e *store.Entry, v policy.Verdict, out policy.
 		return false
 	}
 	if s != private && s != failed {
-		if hard, _ := x.covered(shared); hard {
+		if x.covered(shared) == store.CoverageHard {
 			f.retire() // invalidated while it was waited for
 			return false
 		}

@@ -232,8 +232,7 @@ func (f *fill) unfit(x *exchange, now time.Time) bool {
 	if s == asked || e == nil {
 		return s == private || s == failed
 	}
-	hard, soft := x.covered(e)
-	return hard || x.judge(e, now, soft).Use != policy.Fresh
+	return x.judge(e, now, x.covered(e)).Use != policy.Fresh
 }
 
 // write appends to the body. While the body is kept, it waits for nobody. A body that outgrows its

@@ -32,33 +32,34 @@ const (
 	ReasonHandler      policy.Reason = "handler"        // the handler said so, through From
 )
 
-// find returns the stored response that the request selects, or nil. It drops what an invalidation
-// covers; soft says that one covers it softly, so that it counts as stale.
-func (x *exchange) find(now time.Time) (found *store.Entry, soft bool) {
+// find returns the stored response that the request selects, and its coverage. It returns nil when there is none, and in
+// place of what a hard invalidation covers.
+func (x *exchange) find(now time.Time) (*store.Entry, store.Coverage) {
 	x.flight, x.indexed, x.missed, x.broken = x.req.Key, false, policy.FwdURIMiss, ""
 	x.seen = x.c.flights.ended.Load()
 	if !x.c.follow.inTouch(now) {
 		x.broken = ReasonJournal
-		return nil, false
+		return nil, store.CoverageNone
 	}
 	e := x.get(x.req.Key)
 	if e == nil {
-		return nil, false
+		return nil, store.CoverageNone
 	}
 	if e.Variants == nil {
-		hard, soft := x.covered(e)
-		if hard || x.objects(e, now) {
-			return nil, false
+		coverage := x.covered(e)
+		if coverage == store.CoverageHard || x.objects(e, now) {
+			return nil, coverage
 		}
-		return e, soft
+		return e, coverage
 	}
-	if found, soft = x.choose(e, now); found == nil && x.c.near != nil {
+	found, coverage := x.choose(e, now)
+	if found == nil && x.c.near != nil {
 		// Others may have added variants since the index came near.
 		if e = x.ask(store.SkipNear(x.r.Context()), x.req.Key); e != nil && e.Variants != nil {
-			found, soft = x.choose(e, now)
+			found, coverage = x.choose(e, now)
 		}
 	}
-	return found, soft
+	return found, coverage
 }
 
 // newest is e, which is near and not fresh, or what another process has stored in its place since.
@@ -67,19 +68,19 @@ func (x *exchange) newest(e *store.Entry, v policy.Verdict, now time.Time) (*sto
 	if other == nil || other == e || other.Variants != nil || !other.Received.After(e.Received) {
 		return e, v
 	}
-	hard, soft := x.covered(other)
-	if hard || !policy.Matches(other.Vary, x.r.Header) || x.objects(other, now) {
+	coverage := x.covered(other)
+	if coverage == store.CoverageHard || !policy.Matches(other.Vary, x.r.Header) || x.objects(other, now) {
 		return e, v
 	}
-	return other, x.judge(other, now, soft)
+	return other, x.judge(other, now, coverage)
 }
 
 // choose finds the variant among those that the index lists (RFC 9111 section 4.1).
-func (x *exchange) choose(index *store.Entry, now time.Time) (found *store.Entry, soft bool) {
+func (x *exchange) choose(index *store.Entry, now time.Time) (*store.Entry, store.Coverage) {
 	x.indexed, x.missed = true, policy.FwdVaryMiss
 	var first [4]*store.Entry
 	candidates := first[:0]
-	softly := false // the one candidate, if there is but one
+	var last store.Coverage // of the last candidate
 	for _, fields := range index.Variants {
 		key := x.variantKey(fields)
 		x.flight = key // the newest set of fields comes last: what the next response will vary on, most likely
@@ -87,29 +88,28 @@ func (x *exchange) choose(index *store.Entry, now time.Time) (found *store.Entry
 		if e == nil || e.Variants != nil || !policy.Matches(e.Vary, x.r.Header) {
 			continue
 		}
-		hard, soft := x.covered(e)
-		if hard {
+		coverage := x.covered(e)
+		if coverage == store.CoverageHard {
 			x.missed = policy.FwdMiss // there may be other variants, or none
 			continue
 		}
 		if x.objects(e, now) {
 			continue
 		}
-		softly = soft
+		last = coverage
 		candidates = append(candidates, e)
 	}
 	switch len(candidates) {
 	case 0:
-		if hard, _ := x.covered(index); hard {
+		if x.covered(index) == store.CoverageHard {
 			x.missed = policy.FwdURIMiss // whatever it lists is older
 		}
-		return nil, false
+		return nil, store.CoverageNone
 	case 1:
-		return candidates[0], softly
+		return candidates[0], last
 	}
 	e := policy.Choose(candidates)
-	_, soft = x.covered(e)
-	return e, soft
+	return e, x.covered(e)
 }
 
 // variantKey returns the key of the variant that the request selects by fields. It allocates nothing when that is the one
@@ -119,15 +119,14 @@ func (x *exchange) variantKey(fields []string) string {
 	return x.place.text(policy.AppendVariantKey(buf[:0], x.req.Key, fields, x.r.Header))
 }
 
-// covered says whether an invalidation covers e, or the URI as this request sent it: e may have been
-// made of a request for another one.
-func (x *exchange) covered(e *store.Entry) (hard, soft bool) {
-	hard, soft = x.c.covers(e)
-	if x.req.Sent == "" || hard || e.URI == x.req.Sent {
-		return hard, soft
+// covered returns the coverage of e, and of the URI as this request sent it: e may have been made of a request for
+// another one.
+func (x *exchange) covered(e *store.Entry) store.Coverage {
+	coverage := x.c.covers(e)
+	if x.req.Sent == "" || e.URI == x.req.Sent {
+		return coverage
 	}
-	h, s := x.c.covers(&store.Entry{URI: x.req.Sent, Fill: e.Fill})
-	return h, soft || s
+	return max(coverage, x.c.covers(&store.Entry{URI: x.req.Sent, Fill: e.Fill}))
 }
 
 // get reads from the store: from this process's memory if it is there.

@@ -330,14 +330,12 @@ func (f *follower) send() bool {
 	return true
 }
 
-// covers tells whether an invalidation that is newer than the entry covers it.
-func (c *Cache) covers(e *store.Entry) (hard, soft bool) {
+// covers returns what the invalidations that are newer than the entry mean for it.
+func (c *Cache) covers(e *store.Entry) store.Coverage {
+	coverage := c.replica.Covers(e)
 	if unsent := c.follow.covers.Load(); unsent != nil {
 		old := store.Entry{Key: e.Key, URI: e.URI, Tags: e.Tags} // whatever its number
-		if hard, soft = unsent.Covers(&old); hard {
-			return hard, soft
-		}
+		coverage = max(coverage, unsent.Covers(&old))
 	}
-	hard, s := c.replica.Covers(e)
-	return hard, soft || s
+	return coverage
 }

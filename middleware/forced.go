@@ -54,8 +54,8 @@ func (t *forcedRuns) find(key string, now time.Time) (ago int64, failed, ok bool
 
 // judge is policy.Judge, except that a client that insists on more than a fresh response takes it as it is within a
 // second after another one's insistence: it is what came of that, or an error came of that and it was kept.
-func (x *exchange) judge(e *store.Entry, now time.Time, soft bool) policy.Verdict {
-	v := policy.Judge(e, &x.req, x.p, now, soft)
+func (x *exchange) judge(e *store.Entry, now time.Time, coverage store.Coverage) policy.Verdict {
+	v := policy.Judge(e, &x.req, x.p, now, coverage)
 	if v.Use != policy.Stale {
 		return v
 	}

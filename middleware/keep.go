@@ -18,7 +18,7 @@ func (n *run) keep(e *store.Entry) {
 	if e == nil || n.broken == ReasonJournal {
 		return
 	}
-	if hard, _ := n.c.covers(e); hard {
+	if n.c.covers(e) == store.CoverageHard {
 		n.out.Stored, n.out.Detail = false, ReasonOutdated
 		return
 	}
@@ -81,8 +81,8 @@ func (n *run) index(e *store.Entry) {
 	case old.Variants != nil:
 		index.Variants = old.Variants
 		left := old.Lifetime() - now.Sub(old.Received)
-		hard, soft := c.covers(old) // then no near tier keeps it
-		if !hard && !soft && left >= lifetime-time.Second && slices.ContainsFunc(old.Variants, func(f []string) bool { return slices.Equal(f, n.varies) }) {
+		lists := slices.ContainsFunc(old.Variants, func(f []string) bool { return slices.Equal(f, n.varies) })
+		if lists && left >= lifetime-time.Second && c.covers(old) == store.CoverageNone { // or else no near tier keeps it
 			return
 		}
 		index.Keep, index.Fill = max(index.Keep, left), max(index.Fill, old.Fill)

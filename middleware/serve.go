@@ -136,10 +136,10 @@ func (x *exchange) readSetting(p *policy.Policy) {
 func (x *exchange) lookup() {
 	for looked := 0; looked < maxLookups; looked++ {
 		now := time.Now()
-		e, soft := x.find(now)
+		e, coverage := x.find(now)
 		v := policy.Verdict{Use: policy.Miss}
 		if e != nil {
-			v = x.judge(e, now, soft)
+			v = x.judge(e, now, coverage)
 			if v.Use != policy.Fresh && x.c.near != nil {
 				e, v = x.newest(e, v, now)
 			}

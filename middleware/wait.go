@@ -82,8 +82,7 @@ func (x *exchange) standsFor(e *store.Entry, v policy.Verdict) bool {
 	if e == nil || e.Spans != nil || !v.OnLost {
 		return false
 	}
-	hard, _ := x.covered(e)
-	return !hard
+	return x.covered(e) != store.CoverageHard
 }
 
 // serveStale answers with e, although it is stale.

@@ -33,7 +33,7 @@ func ExampleJudge() {
 	req, _, _ := policy.ReadRequest(r, p)
 	e := &store.Entry{Status: 200, Header: http.Header{}, Received: noon, Fresh: time.Minute, Grace: time.Minute}
 	for _, age := range []time.Duration{0, 90 * time.Second, 3 * time.Minute} {
-		v := policy.Judge(e, &req, p, noon.Add(age), false)
+		v := policy.Judge(e, &req, p, noon.Add(age), store.CoverageNone)
 		fmt.Printf("%v %v %q\n", v.Use, v.TTL, v.Why)
 	}
 	// Output:

@@ -44,8 +44,8 @@ type Verdict struct {
 // Insisted reports whether the response is fresh, and not used only because the client insists on a newer one.
 func (v Verdict) Insisted() bool { return v.Use == Stale && v.TTL > 0 && v.Why != "" }
 
-// Judge says what e, whose key and variant match the request, is good for at now. soft means that a soft
-// invalidation covers it: it counts as stale from now on. It allocates nothing.
+// Judge says what e, whose key and variant match the request, is good for at now. coverage says what invalidations mean
+// for it: softly covered, it counts as stale. It allocates nothing.
 //
 // A client may ask for more than a fresh response (no-cache, max-age, min-fresh) or for less (max-stale),
 // unless p.IgnoreClientDirectives. A client that names a max-age and no max-stale takes no stale response
@@ -56,7 +56,11 @@ func (v Verdict) Insisted() bool { return v.Use == Stale && v.TTL > 0 && v.Why !
 // What forbids serving stale (e.MustRevalidate) forbids it in every case but one: an e.Grace beside it is the
 // response's own stale-while-revalidate beside s-maxage, which [Admit] lets stand. OnLost reaches as far as the
 // greater of Keep and IfError (RFC 9111 section 4.2.4 allows it, RFC 5861 section 4 asks for it).
-func Judge(e *store.Entry, req *Request, p *Policy, now time.Time, soft bool) Verdict {
+func Judge(e *store.Entry, req *Request, p *Policy, now time.Time, coverage store.Coverage) Verdict {
+	if coverage == store.CoverageHard {
+		return Verdict{Why: ReasonInvalidated}
+	}
+	soft := coverage == store.CoverageSoft
 	age := e.CurrentAge(now)
 	v := Verdict{TTL: e.Fresh - age}
 	if e.Anonymous && req.Credentials && !p.Shared {

@@ -25,12 +25,11 @@ func Example_invalidation() {
 
 	next := &store.Entry{Key: slow.Key, Tags: slow.Tags, Fill: replica.Head()}
 	for _, e := range []*store.Entry{slow, next} {
-		gone, stale := replica.Covers(e)
-		fmt.Printf("filled at %d: gone %t, stale %t\n", e.Fill, gone, stale)
+		fmt.Printf("filled at %d: %v\n", e.Fill, replica.Covers(e))
 	}
 	// Output:
-	// filled at 0: gone true, stale false
-	// filled at 1: gone false, stale false
+	// filled at 0: hard
+	// filled at 1: none
 }
 
 // A wrapper lets its callers see through it.

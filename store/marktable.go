@@ -50,12 +50,12 @@ func (t *markTable) find(kind MarkKind, name string) *markNode {
 	return nil
 }
 
-// newer tells whether a hard or a soft mark on the name has a greater number than fill.
-func (t *markTable) newer(kind MarkKind, name string, fill uint64) (hard, soft bool) {
+// covers returns what the marks on the name mean for what was filled at the number fill.
+func (t *markTable) covers(kind MarkKind, name string, fill uint64) Coverage {
 	if n := t.find(kind, name); n != nil {
-		return n.hard.Load() > fill, n.soft.Load() > fill
+		return newer(n.hard.Load(), n.soft.Load(), fill)
 	}
-	return false, false
+	return CoverageNone
 }
 
 // put notes a mark.

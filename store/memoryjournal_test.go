@@ -51,11 +51,11 @@ func TestMemoryJournalForgets(t *testing.T) {
 					r.Apply(m)
 				}
 				for i := from + 1; i <= last; i++ {
-					if hard, _ := r.Covers(&Entry{Key: name(int(i)), Fill: i - 1}); !hard {
+					if c := r.Covers(&Entry{Key: name(int(i)), Fill: i - 1}); c != CoverageHard {
 						t.Fatalf("a node that knew %d and caught up has missed mark %d", from, i)
 					}
 				}
-				if hard, _ := r.Covers(&Entry{Key: name(last), Fill: last}); hard {
+				if c := r.Covers(&Entry{Key: name(last), Fill: last}); c == CoverageHard {
 					t.Errorf("a node that knew %d covers what was filled last", from)
 				}
 			}
@@ -88,7 +88,7 @@ func TestMemoryJournalWatcherFallsBehind(t *testing.T) {
 		close(proceed)
 		synctest.Wait()
 		for i := range 100 {
-			if hard, _ := r.Covers(&Entry{Key: fmt.Sprint("page ", i), Fill: uint64(i)}); !hard {
+			if c := r.Covers(&Entry{Key: fmt.Sprint("page ", i), Fill: uint64(i)}); c != CoverageHard {
 				t.Errorf("missed mark %d", i+1)
 			}
 		}

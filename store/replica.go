@@ -60,11 +60,10 @@ func (r *Replica) Head() uint64 { return r.head.Load() }
 // Floor is the number below which every entry counts as invalidated.
 func (r *Replica) Floor() uint64 { return r.floor.Load() }
 
-// Covers tells whether a mark newer than e.Fill covers the entry: a hard one, a soft one, or both.
-// When no mark is newer than the entry that costs one atomic load.
-func (r *Replica) Covers(e *Entry) (hard, soft bool) {
+// Covers returns what the marks newer than e.Fill mean for the entry. When none is newer, it costs one atomic load.
+func (r *Replica) Covers(e *Entry) Coverage {
 	if r.head.Load() <= e.Fill {
-		return false, false
+		return CoverageNone
 	}
 	uri := e.URI
 	if uri == "" {
@@ -73,28 +72,16 @@ func (r *Replica) Covers(e *Entry) (hard, soft bool) {
 	return r.covers(uri, e.Tags, e.Fill)
 }
 
-// CoversKey tells whether a mark newer than fill, hard or soft, covers the resource. It is for a fill
-// in flight, whose tags nobody knows yet: when it is true, the fill began before the invalidation and
-// no new request may read along with it.
-func (r *Replica) CoversKey(uri string, fill uint64) bool {
-	if r.head.Load() <= fill {
-		return false
-	}
-	hard, soft := r.covers(uri, nil, fill)
-	return hard || soft
-}
-
-func (r *Replica) covers(uri string, tags []string, fill uint64) (hard, soft bool) {
+func (r *Replica) covers(uri string, tags []string, fill uint64) Coverage {
 	named := r.named.Load()
-	hard, soft = named.newer(Key, uri, fill)
+	c := named.covers(Key, uri, fill)
 	for _, tag := range tags {
-		h, s := named.newer(Tag, tag, fill)
-		hard, soft = hard || h, soft || s
+		c = max(c, named.covers(Tag, tag, fill))
 	}
 	if folded := r.folded.Load(); folded != nil {
-		hard = hard || folded.newest(Key, uri) > fill
+		c = max(c, newer(folded.newest(Key, uri), 0, fill))
 		for _, tag := range tags {
-			hard = hard || folded.newest(Tag, tag) > fill
+			c = max(c, newer(folded.newest(Tag, tag), 0, fill))
 		}
 	}
 	for _, p := range *r.prefixes.Load() {
@@ -102,12 +89,11 @@ func (r *Replica) covers(uri string, tags []string, fill uint64) (hard, soft boo
 			break
 		}
 		if strings.HasPrefix(uri, p.name) {
-			hard, soft = hard || p.hard > fill, soft || p.soft > fill
+			c = max(c, newer(p.hard, p.soft, fill))
 		}
 	}
-	soft = soft || r.softAll.Load() > fill
-	hard = hard || r.floor.Load() > fill // last: see Replica.floor
-	return hard, soft
+	c = max(c, newer(0, r.softAll.Load(), fill))
+	return max(c, newer(r.floor.Load(), 0, fill)) // last: see Replica.floor
 }
 
 // Apply takes note of a mark. Once it has returned, every later question sees the mark. Marks may come

@@ -18,37 +18,37 @@ func soft(kind MarkKind, name string, number uint64) Numbered {
 func TestReplicaCovers(t *testing.T) {
 	const page = "GET https://a.example/blog/1"
 	for _, tt := range []struct {
-		story      string
-		marks      []Numbered
-		entry      Entry
-		hard, soft bool
+		story string
+		marks []Numbered
+		entry Entry
+		want  Coverage
 	}{
-		{"nothing happened", nil, Entry{URI: page}, false, false},
-		{"the page was purged after the fill began", []Numbered{hard(Key, page, 5)}, Entry{URI: page, Fill: 4}, true, false},
-		{"the page was purged before the fill began", []Numbered{hard(Key, page, 5)}, Entry{URI: page, Fill: 5}, false, false},
-		{"another page was purged", []Numbered{hard(Key, page+"0", 5)}, Entry{URI: page, Fill: 4}, false, false},
-		{"an entry with more in its key than the URI", []Numbered{hard(Key, page, 5)}, Entry{Key: page + "|en", URI: page, Fill: 4}, true, false},
-		{"an entry without URI goes by its key", []Numbered{hard(Key, page, 5)}, Entry{Key: page, Fill: 4}, true, false},
-		{"marked stale", []Numbered{soft(Key, page, 5)}, Entry{URI: page, Fill: 4}, false, true},
-		{"marked stale, then filled", []Numbered{soft(Key, page, 5)}, Entry{URI: page, Fill: 5}, false, false},
-		{"purged, filled, marked stale", []Numbered{hard(Key, page, 5), soft(Key, page, 7)}, Entry{URI: page, Fill: 6}, false, true},
-		{"purged and marked stale", []Numbered{hard(Key, page, 5), soft(Key, page, 7)}, Entry{URI: page, Fill: 4}, true, true},
-		{"marks come late and out of order", []Numbered{hard(Key, page, 9), hard(Key, page, 5)}, Entry{URI: page, Fill: 8}, true, false},
-		{"one of its tags", []Numbered{hard(Tag, "b", 5)}, Entry{URI: page, Tags: []string{"a", "b"}, Fill: 4}, true, false},
-		{"one tag hard, another soft", []Numbered{hard(Tag, "b", 5), soft(Tag, "a", 5)}, Entry{URI: page, Tags: []string{"a", "b"}, Fill: 4}, true, true},
-		{"a tag it does not carry", []Numbered{hard(Tag, "c", 5)}, Entry{URI: page, Tags: []string{"a", "b"}, Fill: 4}, false, false},
-		{"a tag named like the page", []Numbered{hard(Tag, page, 5)}, Entry{URI: page, Fill: 4}, false, false},
-		{"a folder", []Numbered{hard(Prefix, "GET https://a.example/blog/", 5)}, Entry{URI: page, Fill: 4}, true, false},
-		{"a folder, marked stale", []Numbered{soft(Prefix, "GET https://a.example/blog/", 5)}, Entry{URI: page, Fill: 4}, false, true},
-		{"another folder", []Numbered{hard(Prefix, "GET https://a.example/blogs/", 5)}, Entry{URI: page, Fill: 4}, false, false},
-		{"a folder before the fill, another after", []Numbered{hard(Prefix, "GET https://a.example/blog/", 5), hard(Prefix, "GET https://a.example/x/", 9)}, Entry{URI: page, Fill: 6}, false, false},
-		{"a folder stale, then its parent stale, then gone", []Numbered{soft(Prefix, "GET https://a.example/blog/", 5), hard(Prefix, "GET https://a.example/", 6)}, Entry{URI: page, Fill: 4}, true, false},
-		{"a folder gone, then its parent stale", []Numbered{hard(Prefix, "GET https://a.example/blog/", 5), soft(Prefix, "GET https://a.example/", 6)}, Entry{URI: page, Fill: 4}, true, true},
-		{"everything", []Numbered{hard(Everything, "", 5)}, Entry{URI: page, Fill: 4}, true, false},
-		{"everything, before", []Numbered{hard(Everything, "", 5)}, Entry{URI: page, Fill: 5}, false, false},
-		{"everything, marked stale", []Numbered{soft(Everything, "", 5)}, Entry{URI: page, Fill: 4}, false, true},
-		{"everything, and then the page", []Numbered{hard(Everything, "", 5), hard(Key, page, 6)}, Entry{URI: page, Fill: 5}, true, false},
-		{"a kind from a later version", []Numbered{hard(Everything+1, "?", 5)}, Entry{URI: page, Fill: 4}, true, false},
+		{"nothing happened", nil, Entry{URI: page}, CoverageNone},
+		{"the page was purged after the fill began", []Numbered{hard(Key, page, 5)}, Entry{URI: page, Fill: 4}, CoverageHard},
+		{"the page was purged before the fill began", []Numbered{hard(Key, page, 5)}, Entry{URI: page, Fill: 5}, CoverageNone},
+		{"another page was purged", []Numbered{hard(Key, page+"0", 5)}, Entry{URI: page, Fill: 4}, CoverageNone},
+		{"an entry with more in its key than the URI", []Numbered{hard(Key, page, 5)}, Entry{Key: page + "|en", URI: page, Fill: 4}, CoverageHard},
+		{"an entry without URI goes by its key", []Numbered{hard(Key, page, 5)}, Entry{Key: page, Fill: 4}, CoverageHard},
+		{"marked stale", []Numbered{soft(Key, page, 5)}, Entry{URI: page, Fill: 4}, CoverageSoft},
+		{"marked stale, then filled", []Numbered{soft(Key, page, 5)}, Entry{URI: page, Fill: 5}, CoverageNone},
+		{"purged, filled, marked stale", []Numbered{hard(Key, page, 5), soft(Key, page, 7)}, Entry{URI: page, Fill: 6}, CoverageSoft},
+		{"purged and marked stale", []Numbered{hard(Key, page, 5), soft(Key, page, 7)}, Entry{URI: page, Fill: 4}, CoverageHard},
+		{"marks come late and out of order", []Numbered{hard(Key, page, 9), hard(Key, page, 5)}, Entry{URI: page, Fill: 8}, CoverageHard},
+		{"one of its tags", []Numbered{hard(Tag, "b", 5)}, Entry{URI: page, Tags: []string{"a", "b"}, Fill: 4}, CoverageHard},
+		{"one tag hard, another soft", []Numbered{hard(Tag, "b", 5), soft(Tag, "a", 5)}, Entry{URI: page, Tags: []string{"a", "b"}, Fill: 4}, CoverageHard},
+		{"a tag it does not carry", []Numbered{hard(Tag, "c", 5)}, Entry{URI: page, Tags: []string{"a", "b"}, Fill: 4}, CoverageNone},
+		{"a tag named like the page", []Numbered{hard(Tag, page, 5)}, Entry{URI: page, Fill: 4}, CoverageNone},
+		{"a folder", []Numbered{hard(Prefix, "GET https://a.example/blog/", 5)}, Entry{URI: page, Fill: 4}, CoverageHard},
+		{"a folder, marked stale", []Numbered{soft(Prefix, "GET https://a.example/blog/", 5)}, Entry{URI: page, Fill: 4}, CoverageSoft},
+		{"another folder", []Numbered{hard(Prefix, "GET https://a.example/blogs/", 5)}, Entry{URI: page, Fill: 4}, CoverageNone},
+		{"a folder before the fill, another after", []Numbered{hard(Prefix, "GET https://a.example/blog/", 5), hard(Prefix, "GET https://a.example/x/", 9)}, Entry{URI: page, Fill: 6}, CoverageNone},
+		{"a folder stale, then its parent stale, then gone", []Numbered{soft(Prefix, "GET https://a.example/blog/", 5), hard(Prefix, "GET https://a.example/", 6)}, Entry{URI: page, Fill: 4}, CoverageHard},
+		{"a folder gone, then its parent stale", []Numbered{hard(Prefix, "GET https://a.example/blog/", 5), soft(Prefix, "GET https://a.example/", 6)}, Entry{URI: page, Fill: 4}, CoverageHard},
+		{"everything", []Numbered{hard(Everything, "", 5)}, Entry{URI: page, Fill: 4}, CoverageHard},
+		{"everything, before", []Numbered{hard(Everything, "", 5)}, Entry{URI: page, Fill: 5}, CoverageNone},
+		{"everything, marked stale", []Numbered{soft(Everything, "", 5)}, Entry{URI: page, Fill: 4}, CoverageSoft},
+		{"everything, and then the page", []Numbered{hard(Everything, "", 5), hard(Key, page, 6)}, Entry{URI: page, Fill: 5}, CoverageHard},
+		{"a kind from a later version", []Numbered{hard(Everything+1, "?", 5)}, Entry{URI: page, Fill: 4}, CoverageHard},
 	} {
 		t.Run(tt.story, func(t *testing.T) {
 			r := NewReplica(0)
@@ -57,16 +57,11 @@ func TestReplicaCovers(t *testing.T) {
 				r.Apply(m)
 				head = max(head, m.Number)
 			}
-			if h, s := r.Covers(&tt.entry); h != tt.hard || s != tt.soft {
-				t.Errorf("Covers = hard %t, soft %t; want %t, %t", h, s, tt.hard, tt.soft)
+			if got := r.Covers(&tt.entry); got != tt.want {
+				t.Errorf("Covers = %v, want %v", got, tt.want)
 			}
 			if r.Head() != head {
 				t.Errorf("Head = %d, want %d", r.Head(), head)
-			}
-			if uri := tt.entry.URI; uri != "" && len(tt.entry.Tags) == 0 {
-				if got, want := r.CoversKey(uri, tt.entry.Fill), tt.hard || tt.soft; got != want {
-					t.Errorf("CoversKey = %t, want %t", got, want)
-				}
 			}
 		})
 	}
@@ -109,12 +104,12 @@ func TestReplicaOutgrown(t *testing.T) {
 			for i := 1; i <= marks; i++ {
 				name := tt.mark(i).Name
 				old := &Entry{URI: name, Tags: []string{name}, Fill: uint64(i) - 1}
-				if hard, soft := r.Covers(old); !hard && !soft {
+				if r.Covers(old) == CoverageNone {
 					t.Fatalf("mark %d is forgotten and not under the floor %d", i, r.Floor())
 				}
 			}
 			last := tt.mark(marks).Name
-			if hard, soft := r.Covers(&Entry{URI: last, Tags: []string{last}, Fill: marks}); hard || soft {
+			if r.Covers(&Entry{URI: last, Tags: []string{last}, Fill: marks}) != CoverageNone {
 				t.Error("covers an entry that was filled after every mark")
 			}
 			if tt.bound >= 100 && r.Floor() > marks-uint64(tt.bound)/16 {
@@ -143,10 +138,10 @@ func TestReplicaAdvance(t *testing.T) {
 	if r.Head() != 10 {
 		t.Errorf("Head = %d after Advance(10) and Advance(7), want 10", r.Head())
 	}
-	if hard, _ := r.Covers(&Entry{Key: "a", Fill: 2}); !hard {
+	if r.Covers(&Entry{Key: "a", Fill: 2}) != CoverageHard {
 		t.Error("Advance lost a mark")
 	}
-	if hard, soft := r.Covers(&Entry{Key: "a", Fill: 3}); hard || soft {
+	if r.Covers(&Entry{Key: "a", Fill: 3}) != CoverageNone {
 		t.Error("Advance covers entries that no mark covers")
 	}
 }
@@ -192,12 +187,12 @@ func TestReplicaConcurrent(t *testing.T) {
 							return
 						default:
 						}
-						hard, soft := r.Covers(old)
-						if seen && !hard && !soft {
+						covers := r.Covers(old) != CoverageNone
+						if seen && !covers {
 							t.Error("an entry was covered and is no longer")
 							return
 						}
-						seen = hard || soft
+						seen = covers
 					}
 				})
 			}
@@ -243,8 +238,7 @@ func TestReplicaHeadIsAReceipt(t *testing.T) {
 }
 
 func covered(r *Replica, name string, fill uint64) bool {
-	hard, soft := r.Covers(&Entry{URI: name, Tags: []string{name}, Fill: fill})
-	return hard || soft
+	return r.Covers(&Entry{URI: name, Tags: []string{name}, Fill: fill}) != CoverageNone
 }
 
 func TestReplicaAllocatesNothing(t *testing.T) {
@@ -254,7 +248,7 @@ func TestReplicaAllocatesNothing(t *testing.T) {
 	}
 	r.Apply(soft(Prefix, "other/", 2000))
 	e := &Entry{URI: "page", Tags: []string{"a", "b"}, Fill: 10}
-	if n := testing.AllocsPerRun(100, func() { r.Covers(e); r.CoversKey(e.URI, 10) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { r.Covers(e) }); n != 0 {
 		t.Errorf("%v allocations a question, want 0", n)
 	}
 }
@@ -288,7 +282,7 @@ func TestReplicaFloodedKeepsTheRest(t *testing.T) {
 		}
 		lost := 0
 		for i := range 1000 {
-			if h, s := r.Covers(&Entry{URI: fmt.Sprint("other", i)}); h || s {
+			if r.Covers(&Entry{URI: fmt.Sprint("other", i)}) != CoverageNone {
 				lost++
 			}
 		}

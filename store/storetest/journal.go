@@ -142,19 +142,17 @@ var markRules = []rule[store.Journal]{{
 		for _, m := range marks {
 			r.Apply(m)
 		}
-		type answer struct{ hard, soft bool }
 		for _, tt := range []struct {
 			e    store.Entry
-			want answer
+			want store.Coverage
 		}{
-			{store.Entry{Key: "page", Fill: before}, answer{true, false}},
-			{store.Entry{Key: "page", Fill: head}, answer{false, false}},
-			{store.Entry{Key: "other", Tags: []string{"tag"}, Fill: before}, answer{false, true}},
-			{store.Entry{Key: "other", Fill: before}, answer{false, false}},
+			{store.Entry{Key: "page", Fill: before}, store.CoverageHard},
+			{store.Entry{Key: "page", Fill: head}, store.CoverageNone},
+			{store.Entry{Key: "other", Tags: []string{"tag"}, Fill: before}, store.CoverageSoft},
+			{store.Entry{Key: "other", Fill: before}, store.CoverageNone},
 		} {
-			var got answer
-			if got.hard, got.soft = r.Covers(&tt.e); got != tt.want {
-				return fmt.Errorf("entry %q with tags %v and fill %d: %+v, want %+v", tt.e.Key, tt.e.Tags, tt.e.Fill, got, tt.want)
+			if got := r.Covers(&tt.e); got != tt.want {
+				return fmt.Errorf("entry %q with tags %v and fill %d: coverage %v, want %v", tt.e.Key, tt.e.Tags, tt.e.Fill, got, tt.want)
 			}
 		}
 		return nil

@@ -11,25 +11,25 @@ import (
 // background is for calls to the near store: it must not keep what is old because a client has left.
 var background = context.Background()
 
-// look returns the near copy, unless a hard mark covers it, and whether a soft one does.
-func (s *Store) look(ctx context.Context, key string) (e *store.Entry, soft bool) {
+// look returns the near copy and its coverage, unless a hard mark covers it.
+func (s *Store) look(ctx context.Context, key string) (*store.Entry, store.Coverage) {
 	e, err := s.near.Get(ctx, key)
 	if err != nil || e == nil || e.Key != key {
-		return nil, false
+		return nil, store.CoverageNone
 	}
-	hard, soft := s.covers(e)
-	if hard {
+	coverage := s.covers(e)
+	if coverage == store.CoverageHard {
 		s.drop(e)
-		return nil, false
+		return nil, coverage
 	}
-	return e, soft
+	return e, coverage
 }
 
-func (s *Store) covers(e *store.Entry) (hard, soft bool) {
+func (s *Store) covers(e *store.Entry) store.Coverage {
 	if r := s.replica.Load(); r != nil {
 		return r.Covers(e)
 	}
-	return false, false
+	return store.CoverageNone
 }
 
 // drop removes a copy, unless another has come in its place.
@@ -43,8 +43,13 @@ func (s *Store) drop(e *store.Entry) {
 
 // better tells whether the far entry serves better than a near copy that is softly covered.
 func (s *Store) better(far, copied *store.Entry) bool {
-	hard, soft := s.covers(far)
-	return !hard && (!soft || !older(far, copied))
+	switch s.covers(far) {
+	case store.CoverageHard:
+		return false
+	case store.CoverageSoft:
+		return !older(far, copied)
+	}
+	return true
 }
 
 // older tells whether a is surely older than b. Clocks of nodes differ, and a node may be late in
@@ -61,7 +66,7 @@ const smallBody = 16 << 10
 // asked, or what is near is newer: what a Set kept that the far store did not take, or what another Get
 // has found meanwhile. A covered entry is of no use near.
 func (s *Store) promote(l *lane, seen uint64, far *store.Entry) *store.Entry {
-	if hard, soft := s.covers(far); hard || soft || s.left(far) <= 0 {
+	if s.covers(far) != store.CoverageNone || s.left(far) <= 0 {
 		return far
 	}
 	e := far.Packed()

@@ -74,8 +74,8 @@ func (m *model) usable(k *known, at int64) (usable, soft bool) {
 	if !ok || !time.Now().Before(w.ends) {
 		return false, false
 	}
-	hard, soft := m.replica.Covers(w.entry)
-	return !hard, soft
+	coverage := m.replica.Covers(w.entry)
+	return coverage != store.CoverageHard, coverage == store.CoverageSoft
 }
 
 func (m *model) set(t *rapid.T) {

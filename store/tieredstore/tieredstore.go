@@ -67,8 +67,8 @@ func New(near, far store.Store, o Options) *Store {
 func (s *Store) Get(ctx context.Context, key string) (*store.Entry, error) {
 	var copied *store.Entry // softly covered, or nil
 	if s.far == nil || !store.SkipsNear(ctx) {
-		e, soft := s.look(ctx, key)
-		if e != nil && (!soft || s.far == nil) {
+		e, coverage := s.look(ctx, key)
+		if e != nil && (coverage == store.CoverageNone || s.far == nil) {
 			s.counts.near.add()
 			return e, nil
 		}
@@ -103,8 +103,8 @@ func (s *Store) GetNear(key string) *store.Entry {
 	if !s.local {
 		return nil
 	}
-	e, soft := s.look(context.Background(), key)
-	if e == nil || soft && s.far != nil {
+	e, coverage := s.look(context.Background(), key)
+	if e == nil || coverage != store.CoverageNone && s.far != nil {
 		return nil
 	}
 	s.counts.near.add()
