@@ -80,7 +80,7 @@ var rooms = []room{
 			"engine, and no other keeper (one that wraps another takes an interface of store)",
 	},
 	{
-		pattern: "middleware", ours: []string{"store", "policy", "internal/deadline"},
+		pattern: "middleware", ours: []string{"store", "policy", "internal/deadline", "internal/follower"},
 		reason: "the engine runs on the standard library, store and policy alone: who needs `go get` is a " +
 			"driver under store or an adapter",
 	},
@@ -95,6 +95,10 @@ var rooms = []room{
 	{
 		pattern: "adapters/...", ours: []string{"store", "store/*", "policy", "middleware", "middleware/*"}, vendors: 1,
 		reason: "an adapter joins the engine to one outside system: one vendor, and no other adapter",
+	},
+	{
+		pattern: "internal/follower", ours: []string{"store", "internal/deadline"},
+		reason: "who follows a journal knows stores and marks, and nothing of requests",
 	},
 	{
 		pattern: "internal/deadline", reason: "what engine and keepers share of the standard library's ways knows neither",

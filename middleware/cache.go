@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/internal/deadline"
+	"github.com/freshet-go/freshet/internal/follower"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
@@ -87,7 +88,7 @@ type Cache struct {
 	toldOfLate sync.Once // see tellOfLate
 
 	once     sync.Once
-	follow   follower
+	follow   *follower.Follower
 	calls    deadline.Source // of StoreTimeout
 	policies policies        // those of the mounts
 	mounts   mounts
@@ -97,7 +98,6 @@ type Cache struct {
 	hits     words[int64]          // values of Cache-Status for hits that have no parameter but ttl
 	outcomes words[policy.Outcome] // ... and for all else
 	maxAges  words[int64]          // values of Cache-Control, where a policy has clients told another lifetime
-	replica  *store.Replica
 	room     room
 	near     store.NearStore // the store's part in this process, or nil
 	local    bool            // the store is in this process: no deadline, no flush before storing
@@ -198,9 +198,7 @@ func (c *Cache) Close(ctx context.Context) error {
 	ended := make(chan struct{})
 	go func() {
 		c.background.Wait()
-		if c.follow.ended != nil {
-			<-c.follow.ended
-		}
+		c.follow.Wait()
 		close(ended)
 	}()
 	select {

@@ -121,7 +121,7 @@ func (x *exchange) alone(e *store.Entry, v policy.Verdict, out policy.Outcome) {
 }
 
 func (x *exchange) newFill() *fill {
-	f := &fill{c: x.c, uri: x.req.URI, number: x.c.replica.Head(), began: time.Now(), limit: x.maxBody(), keeping: true}
+	f := &fill{c: x.c, uri: x.req.URI, number: x.c.follow.Head(), began: time.Now(), limit: x.maxBody(), keeping: true}
 	if x.req.Tag != "" {
 		f.tags = []string{x.req.Tag}
 	}
@@ -138,16 +138,16 @@ func (x *exchange) maxBody() int64 {
 // outdated says whether an invalidation came after the fill began, or may have come without this node's
 // knowledge, for longer than MaxLag.
 func (c *Cache) outdated(f *fill) bool {
-	if now := time.Now(); now.Sub(f.began) > c.MaxLag && !c.follow.inTouch(now) {
+	if now := time.Now(); now.Sub(f.began) > c.MaxLag && !c.follow.InTouch(now) {
 		return true
 	}
-	return c.covers(&store.Entry{URI: f.uri, Tags: f.tags, Fill: f.number}) != store.CoverageNone
+	return c.follow.Covers(&store.Entry{URI: f.uri, Tags: f.tags, Fill: f.number}) != store.CoverageNone
 }
 
 // useless says whether the request may not read along with the fill: it is outdated, or the
 // response that is on its way is too old for a request that comes only now.
 func (x *exchange) useless(f *fill) bool {
-	if x.req.Sent != "" && x.c.covers(&store.Entry{URI: x.req.Sent, Fill: f.number}) != store.CoverageNone {
+	if x.req.Sent != "" && x.c.follow.Covers(&store.Entry{URI: x.req.Sent, Fill: f.number}) != store.CoverageNone {
 		return true
 	}
 	return x.c.outdated(f) || f.unfit(x, time.Now())

@@ -81,7 +81,7 @@ func (n *run) mayStandIn() bool {
 
 // overtaken says whether an invalidation came since the handler began, of its URI or of a tag of its.
 func (n *run) overtaken() bool {
-	return n.c.covers(&store.Entry{URI: n.req.URI, Tags: n.said.tagged(n.req.Tag), Fill: n.f.number}) != store.CoverageNone
+	return n.c.follow.Covers(&store.Entry{URI: n.req.URI, Tags: n.said.tagged(n.req.Tag), Fill: n.f.number}) != store.CoverageNone
 }
 
 // admit judges the response, and writes into its header what the operator's settings say to clients.

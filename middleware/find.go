@@ -37,7 +37,7 @@ const (
 func (x *exchange) find(now time.Time) (*store.Entry, store.Coverage) {
 	x.flight, x.indexed, x.missed, x.broken = x.req.Key, false, policy.FwdURIMiss, ""
 	x.seen = x.c.flights.ended.Load()
-	if !x.c.follow.inTouch(now) {
+	if !x.c.follow.InTouch(now) {
 		x.broken = ReasonJournal
 		return nil, store.CoverageNone
 	}
@@ -122,11 +122,11 @@ func (x *exchange) variantKey(fields []string) string {
 // covered returns the coverage of e, and of the URI as this request sent it: e may have been made of a request for
 // another one.
 func (x *exchange) covered(e *store.Entry) store.Coverage {
-	coverage := x.c.covers(e)
+	coverage := x.c.follow.Covers(e)
 	if x.req.Sent == "" || e.URI == x.req.Sent {
 		return coverage
 	}
-	return max(coverage, x.c.covers(&store.Entry{URI: x.req.Sent, Fill: e.Fill}))
+	return max(coverage, x.c.follow.Covers(&store.Entry{URI: x.req.Sent, Fill: e.Fill}))
 }
 
 // get reads from the store: from this process's memory if it is there.

@@ -9,16 +9,24 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/freshet-go/freshet/internal/follower"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
 
+// ErrUnsent is the error of an invalidation that holds in this process, and that a journal which other processes share
+// did not take yet: they learn of it when the journal answers again.
+var ErrUnsent = follower.ErrUnsent
+
 // Invalidate makes entries unusable, or stale if the marks are soft, also those that are being filled
-// at this moment. When it has returned, no request is served what the marks cover.
+// at this moment. When it has returned, no request to this process is served what the marks cover, whatever the error,
+// unless a mark is not valid. An error that wraps [ErrUnsent] says that other processes do not know of it yet.
 func (c *Cache) Invalidate(ctx context.Context, marks ...store.Mark) error {
 	c.setup()
-	_, err := c.follow.append(ctx, marks)
-	return err
+	if _, err := c.follow.Append(ctx, marks); err != nil {
+		return fmt.Errorf("middleware: Cache.Invalidate: %w", err)
+	}
+	return nil
 }
 
 // InvalidateURL makes everything that is stored for a URL unusable, in all its variants and under the
@@ -81,7 +89,7 @@ func (w *unsafeWriter) invalidate() {
 		return
 	}
 	w.watch, w.quiet, w.out.Fwd = w, x.quiet, policy.FwdMethod
-	w.before, w.began = x.c.replica.Head(), time.Now()
+	w.before, w.began = x.c.follow.Head(), time.Now()
 	if before := x.w.Header(); x.req.Class == policy.Post && len(before) > 0 {
 		w.outer, x.outside = before.Clone(), policy.ReadOutside(before, x.p)
 	}
@@ -141,7 +149,7 @@ func (w *unsafeWriter) onHeader(status int, h http.Header) {
 	own := h["Content-Location"] != nil
 	w.marks = append(x.changes(w.room[:0], h, own || h["Location"] != nil), w.also...)
 	storable := own && !w.around && w.mayStore() && status == http.StatusOK &&
-		x.req.SelfLocation(h) && x.marksSince(w.before) == 0
+		x.req.SelfLocation(h) && x.c.follow.Appended(w.before) == 0
 	if w.marked = x.invalidateNow(w.marks); storable && w.marked > 0 {
 		w.record(status, h)
 	}
@@ -174,10 +182,10 @@ func (x *exchange) changes(marks []store.Mark, h http.Header, names bool) []stor
 // invalidateNow appends the marks whatever becomes of the request: the change was made.
 func (x *exchange) invalidateNow(marks []store.Mark) uint64 {
 	ctx := context.Background()
-	if x.c.follow.shared {
+	if x.c.follow.Shared() {
 		ctx = context.WithoutCancel(x.r.Context()) // with what tracing has put there
 	}
-	number, _ := x.c.follow.append(ctx, marks) // the follower has said what went wrong
+	number, _ := x.c.follow.Append(ctx, marks) // the follower has said what went wrong
 	return number
 }
 
@@ -194,23 +202,8 @@ func (w *unsafeWriter) finish() {
 	if w.answer == nil {
 		return
 	}
-	if number > 0 && !w.failed && w.x.marksSince(w.marked) == len(w.marks) {
+	if number > 0 && !w.failed && w.x.c.follow.Appended(w.marked) == len(w.marks) {
 		w.out.Stored = w.answer.store(&w.x, number)
 	}
 	w.answer.last.release()
-}
-
-// marksSince counts the invalidations of anything since number. A response to POST is rare enough to be
-// stored only when nothing else was invalidated meanwhile.
-func (x *exchange) marksSince(number uint64) int {
-	if f := &x.c.follow; !f.shared {
-		return int(f.numbers.Load() - number) // there are no gaps
-	}
-	ctx, cancel := x.c.storeContext()
-	defer cancel()
-	marks, _, err := x.c.follow.since(ctx, number)
-	if err != nil {
-		return -1
-	}
-	return len(marks)
 }

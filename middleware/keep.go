@@ -18,7 +18,7 @@ func (n *run) keep(e *store.Entry) {
 	if e == nil || n.broken == ReasonJournal {
 		return
 	}
-	if n.c.covers(e) == store.CoverageHard {
+	if n.c.follow.Covers(e) == store.CoverageHard {
 		n.out.Stored, n.out.Detail = false, ReasonOutdated
 		return
 	}
@@ -82,7 +82,7 @@ func (n *run) index(e *store.Entry) {
 		index.Variants = old.Variants
 		left := old.Lifetime() - now.Sub(old.Received)
 		lists := slices.ContainsFunc(old.Variants, func(f []string) bool { return slices.Equal(f, n.varies) })
-		if lists && left >= lifetime-time.Second && c.covers(old) == store.CoverageNone { // or else no near tier keeps it
+		if lists && left >= lifetime-time.Second && c.follow.Covers(old) == store.CoverageNone { // or else no near tier keeps it
 			return
 		}
 		index.Keep, index.Fill = max(index.Keep, left), max(index.Fill, old.Fill)

@@ -1,0 +1,180 @@
+// Package follower keeps one process's replica of a journal of invalidations that other processes append to as well. It
+// knows stores and marks, and nothing of requests.
+package follower
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/freshet-go/freshet/internal/deadline"
+	"github.com/freshet-go/freshet/store"
+)
+
+// Options say what to follow, and how.
+type Options struct {
+	Journal store.Journal // shared with other processes; nil: there is none, and the follower gives numbers itself
+	Timeout time.Duration // of each call to the journal
+	MaxLag  time.Duration // how long the replica can be trusted without an answer of the journal
+	Log     *slog.Logger
+}
+
+// Follower applies the journal's marks to a replica, and appends marks. It is safe for concurrent use. Its methods but
+// Start do not block on the journal, unless they say so.
+type Follower struct {
+	Options
+	replica *store.Replica
+	calls   deadline.Source
+	numbers atomic.Uint64 // without a journal: the last number given out, which nobody else asks about
+
+	seen  uint64        // up to which number the journal's marks have been applied; touched by one goroutine
+	past  uint64        // a number that the journal no longer knew, until it is beyond that; likewise
+	start time.Time     // what heard counts from
+	heard atomic.Int64  // when the journal last answered, in nanoseconds since start; 0: never
+	lost  atomic.Bool   // it did not answer when it was last asked
+	told  atomic.Bool   // ... and the log has heard of it from here
+	ended chan struct{} // closed when run has returned; nil: it was not started
+
+	unsent unsent
+}
+
+// New returns a follower that has not been started.
+//
+// Without a journal its invalidations are lost with the process, so nothing that was stored before it began may be
+// served: its numbers go on from the clock, past all that an earlier process gave out, and everything below counts as
+// invalidated.
+func New(o Options) *Follower {
+	f := &Follower{Options: o, replica: store.NewReplica(0), start: time.Now()}
+	if !f.Shared() {
+		begin := uint64(f.start.UnixMicro())
+		f.numbers.Store(begin)
+		f.replica.Apply(store.Numbered{Mark: store.Mark{Kind: store.Everything}, Number: begin})
+	}
+	return f
+}
+
+// Replica returns what is known of the journal.
+func (f *Follower) Replica() *store.Replica { return f.replica }
+
+// Shared reports whether there is a journal.
+func (f *Follower) Shared() bool { return f.Journal != nil }
+
+// Start asks the journal for what is new, and follows it until ctx is done. The first answer, or a failure of it, has come
+// when Start returns. Without a journal Start does nothing.
+func (f *Follower) Start(ctx context.Context) {
+	if !f.Shared() {
+		return
+	}
+	f.ended = make(chan struct{})
+	f.catchUp()
+	go f.run(ctx)
+}
+
+// Wait returns when following has ended.
+func (f *Follower) Wait() {
+	if f.ended != nil {
+		<-f.ended
+	}
+}
+
+// InTouch reports whether the replica can be trusted at now: the journal has answered within MaxLag.
+func (f *Follower) InTouch(now time.Time) bool {
+	if !f.Shared() {
+		return true
+	}
+	heard := f.heard.Load()
+	return heard > 0 && now.Sub(f.start)-time.Duration(heard) <= f.MaxLag
+}
+
+// Head returns the newest number that is known: what a fill that begins now notes.
+func (f *Follower) Head() uint64 { return f.replica.Head() }
+
+// Covers returns what the invalidations that are newer than the entry mean for it.
+func (f *Follower) Covers(e *store.Entry) store.Coverage {
+	unsent := f.unsent.covers(e) // first: what has been sent is in the replica before it is gone from here
+	return max(unsent, f.replica.Covers(e))
+}
+
+// ErrUnsent is the error of an invalidation that holds in this process, and that the journal did not take yet.
+var ErrUnsent = errors.New("the journal did not take the invalidation: it holds in this process, and other processes learn of it when the journal answers again")
+
+// Append appends marks to the journal and applies them here: when it has returned, this process serves nothing that they
+// cover. It waits for the journal for up to Timeout. Marks that the journal did not take are held, and sent when it can;
+// until then they cover whatever is stored, of whatever number, and the error is ErrUnsent.
+func (f *Follower) Append(ctx context.Context, marks []store.Mark) (last uint64, err error) {
+	for _, m := range marks {
+		if err := m.Validate(); err != nil {
+			return 0, err
+		}
+	}
+	if !f.Shared() {
+		return f.apply(marks, f.numbers.Add(uint64(len(marks)))), nil
+	}
+	if f.lost.Load() {
+		f.unsent.hold(marks)
+		return 0, ErrUnsent
+	}
+	bounded, cancel := f.calls.Within(ctx, time.Now(), f.Timeout)
+	defer cancel()
+	last, err = f.append(bounded, marks)
+	if err != nil {
+		f.unsent.hold(marks)
+		if ctx.Err() == nil { // or else it is the caller who left
+			f.fell(err)
+		}
+		return 0, errors.Join(ErrUnsent, err)
+	}
+	return last, nil
+}
+
+func (f *Follower) append(ctx context.Context, marks []store.Mark) (last uint64, err error) {
+	defer caught(&err)
+	if last, err = f.Journal.Append(ctx, marks...); err != nil {
+		return 0, err
+	}
+	return f.apply(marks, last), nil
+}
+
+// apply applies marks that were appended together, so that their numbers follow on each other, to the last.
+func (f *Follower) apply(marks []store.Mark, last uint64) uint64 {
+	first := last - uint64(len(marks)) + 1
+	for i, m := range marks {
+		f.replica.Apply(store.Numbered{Mark: m, Number: first + uint64(i)})
+	}
+	return last
+}
+
+// Appended returns how many marks anyone has appended since number, or -1 when the journal does not answer, for which it
+// waits for up to Timeout.
+func (f *Follower) Appended(number uint64) int {
+	if !f.Shared() {
+		return int(f.numbers.Load() - number) // there are no gaps
+	}
+	ctx, cancel := f.context()
+	defer cancel()
+	marks, _, err := f.since(ctx, number)
+	if err != nil {
+		return -1
+	}
+	return len(marks)
+}
+
+func (f *Follower) since(ctx context.Context, number uint64) (marks []store.Numbered, head uint64, err error) {
+	defer caught(&err)
+	return f.Journal.Since(ctx, number)
+}
+
+// context returns one for a call that nobody waits for.
+func (f *Follower) context() (context.Context, func()) {
+	return f.calls.Within(context.Background(), time.Now(), f.Timeout)
+}
+
+// caught turns the panic of a journal into an error: it is broken, like one that fails.
+func caught(err *error) {
+	if v := recover(); v != nil {
+		*err = fmt.Errorf("the journal panicked: %v", v)
+	}
+}

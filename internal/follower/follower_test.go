@@ -1,0 +1,170 @@
+package follower
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// journal is one of this process's, whose calls do first what fails says, if anything.
+type journal struct {
+	*store.MemoryJournal
+	fails atomic.Pointer[func() error]
+}
+
+func (j *journal) check() error {
+	if fails := j.fails.Load(); fails != nil {
+		return (*fails)()
+	}
+	return nil
+}
+
+func (j *journal) Append(ctx context.Context, what ...store.Mark) (uint64, error) {
+	if err := j.check(); err != nil {
+		return 0, err
+	}
+	return j.MemoryJournal.Append(ctx, what...)
+}
+
+func (j *journal) Since(ctx context.Context, number uint64) ([]store.Numbered, uint64, error) {
+	if err := j.check(); err != nil {
+		return nil, 0, err
+	}
+	return j.MemoryJournal.Since(ctx, number)
+}
+
+func (j *journal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Numbered, error] {
+	return func(yield func(store.Numbered, error) bool) {
+		if err := j.check(); err != nil {
+			yield(store.Numbered{}, err)
+			return
+		}
+		for m, err := range j.MemoryJournal.Watch(ctx, from) {
+			if !yield(m, err) {
+				return
+			}
+		}
+	}
+}
+
+func follow(j store.Journal) *Follower {
+	return New(Options{Journal: j, Timeout: time.Second, MaxLag: 5 * time.Second, Log: slog.New(slog.DiscardHandler)})
+}
+
+func key(name string) []store.Mark { return []store.Mark{{Kind: store.Key, Name: name}} }
+
+func covers(t *testing.T, f *Follower, name string, fill uint64, want store.Coverage) {
+	t.Helper()
+	if got := f.Covers(&store.Entry{Key: name, Fill: fill}); got != want {
+		t.Errorf("the coverage of %s, filled at %d, is %v; want %v", name, fill, got, want)
+	}
+}
+
+// Without a journal, numbers go on from the clock, without gaps, and what was stored before is covered.
+func TestWithoutAJournal(t *testing.T) {
+	f := follow(nil)
+	f.Start(t.Context())
+	f.Wait()
+	begin := f.Head()
+	if now := uint64(time.Now().UnixMicro()); begin > now || begin < now-uint64(time.Minute.Microseconds()) {
+		t.Errorf("the numbers begin at %d, and it is %d", begin, now)
+	}
+	covers(t, f, "page", begin-1, store.CoverageHard)
+	covers(t, f, "page", begin, store.CoverageNone)
+	last, err := f.Append(t.Context(), []store.Mark{{Kind: store.Key, Name: "other"}, {Kind: store.Key, Name: "page", Soft: true}})
+	if err != nil || last != begin+2 || f.Head() != last || f.Appended(begin) != 2 {
+		t.Errorf("two marks: number %d, error %v, head %d, %d appended", last, err, f.Head(), f.Appended(begin))
+	}
+	covers(t, f, "other", begin, store.CoverageHard)
+	covers(t, f, "other", begin+1, store.CoverageNone)
+	covers(t, f, "page", begin+1, store.CoverageSoft)
+	if f.Shared() || !f.InTouch(time.Now().Add(time.Hour)) {
+		t.Error("it waits for somebody")
+	}
+}
+
+// What the journal does not take holds here, and is sent when it can be. A journal that panics is one that fails.
+func TestUnsent(t *testing.T) {
+	down := errors.New("connection refused")
+	for _, panics := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			j := &journal{MemoryJournal: store.NewMemoryJournalAfter(10)}
+			f := follow(j)
+			f.Start(ctx)
+			fails := func() error {
+				if panics {
+					panic("no such table")
+				}
+				return down
+			}
+			j.fails.Store(&fails)
+			_, err := f.Append(ctx, key("page"))
+			if !errors.Is(err, ErrUnsent) || !panics && !errors.Is(err, down) {
+				t.Errorf("panics %v: the error is %v", panics, err)
+			}
+			if _, err := f.Append(ctx, key("late")); !errors.Is(err, ErrUnsent) {
+				t.Errorf("the journal is known to be down: the error is %v", err)
+			}
+			covers(t, f, "page", 100, store.CoverageHard)
+			covers(t, f, "late", 100, store.CoverageHard)
+			covers(t, f, "other", 100, store.CoverageNone)
+			if n := f.Appended(10); n != -1 {
+				t.Errorf("a journal that is down knows of %d marks", n)
+			}
+			if time.Sleep(6 * time.Second); f.InTouch(time.Now()) {
+				t.Error("in touch with a journal that has not answered for six seconds")
+			}
+			j.fails.Store(nil)
+			time.Sleep(3 * time.Second)
+			if !f.InTouch(time.Now()) || f.Head() != 12 || f.Appended(10) != 2 {
+				t.Errorf("the journal is back: in touch %v, head %d, %d appended", f.InTouch(time.Now()), f.Head(), f.Appended(10))
+			}
+			covers(t, f, "page", 9, store.CoverageHard)
+			covers(t, f, "page", 12, store.CoverageNone)
+			cancel()
+			f.Wait()
+		})
+	}
+}
+
+// Marks that are held take bounded memory: when they are too many or too long, they become one that covers everything.
+func TestUnsentAreBounded(t *testing.T) {
+	for _, c := range []struct {
+		marks int
+		long  int // bytes of each name, at least
+		all   bool
+	}{
+		{maxUnsent - 1, 0, false}, // and "again"
+		{maxUnsent, 0, true},
+		{15, maxUnsentBytes / 16, false},
+		{17, maxUnsentBytes / 16, true},
+	} {
+		var u unsent
+		for i := range c.marks {
+			u.hold(key(fmt.Sprint(i, strings.Repeat("x", c.long))))
+			u.hold(key("again"))
+		}
+		all := u.covers(&store.Entry{Key: "other"}) == store.CoverageHard
+		if all != c.all {
+			t.Errorf("%d marks of %d bytes: everything is covered: %v", c.marks, c.long, all)
+		}
+	}
+}
+
+func TestAppendRefusesWhatIsNoMark(t *testing.T) {
+	f := follow(nil)
+	before := f.Head()
+	if _, err := f.Append(t.Context(), []store.Mark{{Kind: store.Tag}}); err == nil || f.Head() != before {
+		t.Errorf("a tag without a name: %v, and %d numbers", err, f.Head()-before)
+	}
+}

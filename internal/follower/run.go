@@ -1,0 +1,172 @@
+package follower
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// How the journal is followed: asked anew this often, and after an error not before a pause that grows.
+const (
+	askEvery   = time.Second
+	firstPause = 50 * time.Millisecond
+	longPause  = 2 * time.Second
+
+	// How often in a row it answers and cannot be watched before that is its way.
+	unwatchable = 3
+)
+
+// run follows the journal until ctx is done.
+func (f *Follower) run(ctx context.Context) {
+	defer close(f.ended)
+	pause, told, unwatched := firstPause, false, 0
+	for ctx.Err() == nil {
+		well := f.catchUp() && f.send()
+		if !well {
+			unwatched = 0
+		}
+		if well || f.past > 0 { // a watcher may have the journal begin anew
+			began := time.Now()
+			err := f.watch(ctx)
+			if time.Since(began) >= askEvery {
+				pause, told, unwatched = firstPause, false, 0
+				continue
+			}
+			if well && err != nil {
+				unwatched++
+			}
+			if unwatched == unwatchable && !told { // or else it is about to be lost
+				told = true
+				f.Log.Warn("freshet: journal: it cannot be watched, and is asked once a second", "error", err)
+			}
+			pause = min(pause, askEvery)
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+		pause = min(2*pause, longPause)
+	}
+	f.send()
+}
+
+// watch applies marks as they come, and asks besides, so that a connection that says nothing any more is
+// not taken for a journal in which nothing happens. It returns when either fails, with what went wrong with
+// the first.
+func (f *Follower) watch(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	marks := make(chan store.Numbered)
+	failed := make(chan error, 1)
+	from := f.seen
+	go func() {
+		defer close(marks)
+		if err := f.listen(ctx, from, marks); err != nil {
+			failed <- err
+		}
+	}()
+	defer func() {
+		cancel()
+		for range marks { // until the goroutine has ended
+		}
+	}()
+	ask := time.NewTicker(askEvery)
+	defer ask.Stop()
+	for {
+		select {
+		case m, more := <-marks:
+			if !more {
+				select {
+				case err := <-failed:
+					return err
+				default:
+					return nil
+				}
+			}
+			f.note(m)
+		case <-ask.C:
+			if !f.catchUp() || !f.send() {
+				return nil
+			}
+		}
+	}
+}
+
+// listen sends the journal's marks after number to marks, as they come, until ctx is done.
+func (f *Follower) listen(ctx context.Context, number uint64, marks chan<- store.Numbered) (err error) {
+	defer caught(&err)
+	for m, err := range f.Journal.Watch(ctx, number) {
+		if err != nil {
+			return err
+		}
+		select {
+		case marks <- m:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return nil
+}
+
+// note applies a mark of the journal's.
+func (f *Follower) note(m store.Numbered) {
+	f.replica.Apply(m)
+	f.seen = max(f.seen, m.Number)
+}
+
+// catchUp applies everything that is new, and reports whether the journal answered.
+func (f *Follower) catchUp() bool {
+	ctx, cancel := f.context()
+	defer cancel()
+	asked, known := time.Since(f.start), f.replica.Head() // what this process has appended is a part of that
+	marks, head, err := f.since(ctx, f.seen)
+	if err == nil && (head < known || f.past > 0 && head <= f.past) {
+		f.past = max(f.past, known)
+		err = fmt.Errorf("its newest number is %d, and was %d: it was lost, and began anew in the past; what is stored is not used until it has caught up", head, f.past)
+	}
+	if err != nil {
+		f.fell(err)
+		return false
+	}
+	if f.past > 0 { // it gave numbers up to there twice: neither marks nor entries with them tell anything
+		f.note(store.Numbered{Mark: store.Mark{Kind: store.Everything}, Number: head})
+		f.past = 0
+	}
+	for _, m := range marks {
+		f.note(m)
+	}
+	f.replica.Advance(head)
+	f.seen = max(f.seen, head)
+	f.heard.Store(int64(max(asked, 1)))
+	if f.lost.Swap(false) && f.told.Swap(false) {
+		f.Log.Info("freshet: journal: in touch again")
+	}
+	return true
+}
+
+// fell notes that the journal does not answer, and logs it once, unless the store has logged it.
+func (f *Follower) fell(err error) {
+	f.lost.Store(true)
+	if !errors.Is(err, store.ErrUnavailable) && !f.told.Swap(true) {
+		f.Log.Error("freshet: journal: out of touch: what is stored is used for a while yet, then requests are answered by their handlers",
+			"error", err, "for", f.MaxLag)
+	}
+}
+
+// send appends what could not be appended before, and reports whether nothing is left.
+func (f *Follower) send() bool {
+	marks, held := f.unsent.all()
+	if len(marks) == 0 {
+		return true
+	}
+	ctx, cancel := f.context()
+	defer cancel()
+	if _, err := f.append(ctx, marks); err != nil {
+		f.fell(err)
+		return false
+	}
+	return f.unsent.sent(held)
+}

@@ -1,0 +1,83 @@
+package follower
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// unsent holds the marks that the journal did not take.
+type unsent struct {
+	mu      sync.Mutex
+	marks   map[store.Mark]bool
+	bytes   int                           // of their names
+	held    uint64                        // how many were ever held
+	replica atomic.Pointer[store.Replica] // of marks; nil when there are none
+}
+
+// More marks than this become one mark that covers everything.
+const (
+	maxUnsent      = 10_000
+	maxUnsentBytes = 16 << 20
+)
+
+// covers returns what the marks mean for an entry, of whatever number.
+func (u *unsent) covers(e *store.Entry) store.Coverage {
+	replica := u.replica.Load()
+	if replica == nil {
+		return store.CoverageNone
+	}
+	return replica.Covers(&store.Entry{Key: e.Key, URI: e.URI, Tags: e.Tags})
+}
+
+func (u *unsent) hold(marks []store.Mark) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	replica := u.replica.Load()
+	if replica == nil {
+		u.marks, replica = make(map[store.Mark]bool), store.NewReplica(0)
+	}
+	for _, m := range marks {
+		u.add(m, replica)
+	}
+	if len(u.marks) > maxUnsent || u.bytes > maxUnsentBytes {
+		u.marks, u.bytes = make(map[store.Mark]bool), 0
+		u.add(store.Mark{Kind: store.Everything}, replica)
+	}
+	u.replica.Store(replica)
+}
+
+// add adds a mark. mu is held.
+func (u *unsent) add(m store.Mark, replica *store.Replica) {
+	m.Name = strings.Clone(m.Name) // it may be a part of something big
+	u.held++
+	replica.Apply(store.Numbered{Mark: m, Number: u.held})
+	if !u.marks[m] {
+		u.marks[m] = true
+		u.bytes += len(m.Name)
+	}
+}
+
+// all returns the marks, and how many were ever held.
+func (u *unsent) all() (marks []store.Mark, held uint64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return slices.Collect(maps.Keys(u.marks)), u.held
+}
+
+// sent lets the marks go, and reports true, unless more came after so many were held: then all of them go out again, which
+// harms nobody.
+func (u *unsent) sent(held uint64) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.held != held {
+		return false
+	}
+	u.marks, u.bytes = nil, 0
+	u.replica.Store(nil)
+	return true
+}
