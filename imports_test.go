@@ -80,7 +80,7 @@ var rooms = []room{
 			"engine, and no other keeper (one that wraps another takes an interface of store)",
 	},
 	{
-		pattern: "middleware", ours: []string{"store", "policy", "internal/deadline", "internal/follower"},
+		pattern: "middleware", ours: []string{"store", "policy", "internal/deadline", "internal/follower", "internal/lossy"},
 		reason: "the engine runs on the standard library, store and policy alone: who needs `go get` is a " +
 			"driver under store or an adapter",
 	},
@@ -96,6 +96,7 @@ var rooms = []room{
 		pattern: "adapters/...", ours: []string{"store", "store/*", "policy", "middleware", "middleware/*"}, vendors: 1,
 		reason: "an adapter joins the engine to one outside system: one vendor, and no other adapter",
 	},
+	{pattern: "internal/lossy", reason: "a table that forgets knows nothing of what is in it"},
 	{
 		pattern: "internal/follower", ours: []string{"store", "internal/deadline"},
 		reason: "who follows a journal knows stores and marks, and nothing of requests",

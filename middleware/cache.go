@@ -92,12 +92,9 @@ type Cache struct {
 	calls    deadline.Source // of StoreTimeout
 	policies policies        // those of the mounts
 	mounts   mounts
-	webdav   atomic.Bool           // a method of WebDAV's was answered with success
-	targets  targets               // keys of what is asked for most
-	ages     words[int64]          // values of Age
-	hits     words[int64]          // values of Cache-Status for hits that have no parameter but ttl
-	outcomes words[policy.Outcome] // ... and for all else
-	maxAges  words[int64]          // values of Cache-Control, where a policy has clients told another lifetime
+	webdav   atomic.Bool // a method of WebDAV's was answered with success
+	targets  targets     // keys of what is asked for most
+	fields   fields
 	room     room
 	near     store.NearStore // the store's part in this process, or nil
 	local    bool            // the store is in this process: no deadline, no flush before storing
@@ -252,8 +249,7 @@ func (c *Cache) setup() {
 		c.near, _ = store.As[store.NearStore](c.Store)
 		c.room.init(c.Store)
 		c.flights.init()
-		c.passes.init()
-		c.forced.init()
+		c.fields, c.passes, c.forced = newFields(), newPasses(), newForcedRuns()
 		c.leaves.init(c.LeaveOut)
 		for _, warning := range c.Expires.Warnings() {
 			c.Log.Warn("freshet: settings: " + warning)

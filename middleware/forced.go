@@ -3,53 +3,42 @@ package middleware
 import (
 	"hash/maphash"
 	"net/http"
-	"sync/atomic"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/lossy"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
 
 // forcedRuns remembers, for a second, the keys for which a client forced a run of the handler though a fresh
 // response was stored (Cache-Control: no-cache and its kin): those who insist within that second share what came
-// of it. Without it, one client could have the handler run as often as it can ask. It is a table of fixed size
-// without locks; two keys that meet in a slot push each other out, which costs no more than a run.
-type forcedRuns struct{ slots []atomic.Uint64 }
+// of it. Without it, one client could have the handler run as often as it can ask. It knows keys by their hashes.
+type forcedRuns struct {
+	keys lossy.Table[uint64, forcedRun]
+}
+
+type forcedRun struct {
+	answered time.Time
+	failed   bool // with an error that left what is stored as it is
+}
 
 const (
 	forcedSlots = 1 << 12
 	forcedFor   = time.Second
 )
 
-func (t *forcedRuns) init() { t.slots = make([]atomic.Uint64, forcedSlots) }
-
-// A slot holds the upper half of the key's hash, the milliseconds of the answer's time, and whether it was an
-// error that left what is stored as it is.
-func (t *forcedRuns) slot(key string) (*atomic.Uint64, uint64) {
-	h := maphash.String(seed, key)
-	return &t.slots[h%forcedSlots], h &^ 0xffffffff
-}
-
-const millisMask = 1<<31 - 1
+func newForcedRuns() forcedRuns { return forcedRuns{lossy.New[uint64, forcedRun](forcedSlots)} }
 
 func (t *forcedRuns) note(key string, answered time.Time, failed bool) {
-	slot, h := t.slot(key)
-	v := h | uint64(answered.UnixMilli()&millisMask)<<1
-	if failed {
-		v |= 1
-	}
-	slot.Store(v)
+	hash := maphash.String(seed, key)
+	t.keys.Put(hash, hash, forcedRun{answered, failed})
 }
 
-// find returns how long ago a forced run of the key had its answer, in milliseconds, if it was within a second.
-func (t *forcedRuns) find(key string, now time.Time) (ago int64, failed, ok bool) {
-	slot, h := t.slot(key)
-	v := slot.Load()
-	if v == 0 || v&^0xffffffff != h {
-		return 0, false, false
-	}
-	ago = (now.UnixMilli() - int64(v&0xffffffff>>1)) & millisMask
-	return ago, v&1 != 0, ago < forcedFor.Milliseconds()
+// find returns the last forced run of the key, if it had its answer within the second before now.
+func (t *forcedRuns) find(key string, now time.Time) (run forcedRun, ok bool) {
+	hash := maphash.String(seed, key)
+	run, ok = t.keys.Find(hash, hash)
+	return run, ok && now.Sub(run.answered) < forcedFor
 }
 
 // judge is policy.Judge, except that a client that insists on more than a fresh response takes it as it is within a
@@ -66,7 +55,7 @@ func (x *exchange) judgeInsisted(e *store.Entry, now time.Time, v policy.Verdict
 	if !v.Insisted() {
 		return v
 	}
-	if ago, failed, ok := x.c.forced.find(x.flight, now); ok && (failed || now.Sub(e.Received).Milliseconds() <= ago) {
+	if run, ok := x.c.forced.find(x.flight, now); ok && (run.failed || !e.Received.Before(run.answered)) {
 		v.Use, v.Why = policy.Fresh, ""
 	}
 	return v
@@ -78,8 +67,8 @@ func (x *exchange) failedLately(v policy.Verdict) bool {
 	if !v.Insisted() {
 		return false
 	}
-	_, failed, ok := x.c.forced.find(x.flight, time.Now())
-	return ok && failed
+	run, ok := x.c.forced.find(x.flight, time.Now())
+	return ok && run.failed
 }
 
 // noteForced remembers what came of a run that a client forced. What is for one client alone is nothing to share.

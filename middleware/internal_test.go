@@ -613,37 +613,6 @@ func TestAReaderOfALongBodyFlushes(t *testing.T) {
 	}
 }
 
-// Two keys that meet in a slot are not taken for each other: what is remembered of one says nothing of the other.
-func TestKeysThatMeetInASlot(t *testing.T) {
-	var passes passes
-	var forced forcedRuns
-	passes.init()
-	forced.init()
-	now := time.Now()
-	passes.remember("k", now.Add(time.Second), policy.ReasonCookie)
-	forced.note("k", now, true)
-	pass, _ := passes.slot("k")
-	run, _ := forced.slot("k")
-	met := 0
-	for i := 0; met < 3; i++ {
-		other := fmt.Sprint(i)
-		if slot, _ := passes.slot(other); slot == pass {
-			met++
-			if why := passes.find(other, now); why != "" {
-				t.Errorf("%q passes for %v, as another key does", other, why)
-			}
-		}
-		if slot, _ := forced.slot(other); slot == run {
-			if _, _, ok := forced.find(other, now); ok {
-				t.Errorf("a run of %q was forced, as one of another key was", other)
-			}
-		}
-	}
-	if why := passes.find("k", now); why != policy.ReasonCookie {
-		t.Errorf("the key itself passes for %q", why)
-	}
-}
-
 // Whoever gets all of a long body counts as its reader, whatever its conditions were; who gets none of it does not.
 func TestWhoHoldsALongBody(t *testing.T) {
 	c := boundedCache(t, 1<<20)
