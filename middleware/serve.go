@@ -180,7 +180,7 @@ func (x *exchange) nested() bool {
 	if outer == nil {
 		return false
 	}
-	if outer.req.Base() != x.req.Base() || !outer.p.TellsApart(x.p) && outer.req.Key != x.req.Key {
+	if outer.req.Base() != x.req.Base() || !policy.TellsApart(outer.p, x.p) && outer.req.Key != x.req.Key {
 		if outer.answers(x.w, x.r) {
 			outer.said.NoStore()
 		}

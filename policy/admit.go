@@ -87,7 +87,7 @@ func Admit(req *Request, status int, h http.Header, p *Policy, ttl time.Duration
 		if d.Public && !heuristicallyCacheable(status) {
 			status = http.StatusOK
 		}
-		a.Fresh = p.heuristic(status, h, received)
+		a.Fresh = heuristicOf(p, status, h, received)
 	}
 	if !a.Explicit && a.Fresh > 0 && openEnded(h) {
 		a.Reason = ReasonStream

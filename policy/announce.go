@@ -58,7 +58,7 @@ func Announce(h http.Header, p *Policy, a Admission, req *Request, ttl time.Dura
 		h["Cache-Control"] = []string{MaxAge(lifetime)}
 		h["Expires"] = []string{now.Add(lifetime).UTC().Format(http.TimeFormat)}
 	}
-	if told := p.tellsCDNs(); told != "" && len(h[cdnCacheControl]) == 0 {
+	if told := tellsCDNs(p); told != "" && len(h[cdnCacheControl]) == 0 {
 		h[cdnCacheControl] = []string{told}
 	}
 	if !p.Shared {
@@ -75,7 +75,7 @@ func MaxAge(lifetime time.Duration) string {
 const cdnCacheControl = "Cdn-Cache-Control"
 
 // tellsCDNs returns what p has CDN-Cache-Control say, if anything.
-func (p *Policy) tellsCDNs() string {
+func tellsCDNs(p *Policy) string {
 	switch {
 	case p.CDNTTL > 0:
 		return MaxAge(p.CDNTTL)

@@ -6,35 +6,6 @@ import (
 	"strings"
 )
 
-// AnalyticsCookies returns patterns for Policy.IgnoreCookies: the cookies of common analytics and
-// advertising scripts, of consent banners, and of CDNs and load balancers in front. Scripts in the browser read
-// them, or servers in front of the app; a handler hardly ever does. Leave out what a handler of yours reads.
-//
-//	Google            __utm* _ga _ga_* _gac_* _gat* _gcl_* _gid _dc_gtm_* __gads __gpi*
-//	Meta, TikTok, …   _fbc _fbp _ttp _tt_* ttcsid* _pin_unauth _rdt_* _scid* _sctr _twpid li_fat_id
-//	Microsoft         _clck _clsk _uet*
-//	others            _hj* _pk_* _ym_* _hp2_* _vwo_* _vis_opt_* _dd_s* _ce.* ajs_* AMP_* amplitude_id*
-//	                  AMCV_* AMCVS_* __hs* hubspotutk fs_uid fs_lua ph_phc_*
-//	consent banners   CookieConsent cookieconsent_status cookieyes-consent cookielawinfo-*
-//	                  viewed_cookie_policy cookie_notice_accepted cc_cookie OptanonConsent
-//	                  OptanonAlertBoxClosed euconsent-v2 eupubconsent-v2 usprivacy didomi_token
-//	                  _iub_cs-* cmplz_* borlabs-cookie axeptio_* tarteaucitron klaro mtm_consent*
-//	in front          __cf_bm __cflb _cfuvid cf_clearance AWSALB*
-func AnalyticsCookies() []string {
-	return []string{
-		"__utm*", "_ga", "_ga_*", "_gac_*", "_gat*", "_gcl_*", "_gid", "_dc_gtm_*", "__gads", "__gpi*",
-		"_fbc", "_fbp", "_ttp", "_tt_*", "ttcsid*", "_pin_unauth", "_rdt_*", "_scid*", "_sctr", "_twpid", "li_fat_id",
-		"_clck", "_clsk", "_uet*",
-		"_hj*", "_pk_*", "_ym_*", "_hp2_*", "_vwo_*", "_vis_opt_*", "_dd_s*", "_ce.*", "ajs_*", "AMP_*", "amplitude_id*",
-		"AMCV_*", "AMCVS_*", "__hs*", "hubspotutk", "fs_uid", "fs_lua", "ph_phc_*",
-		"CookieConsent", "cookieconsent_status", "cookieyes-consent", "cookielawinfo-*",
-		"viewed_cookie_policy", "cookie_notice_accepted", "cc_cookie", "OptanonConsent",
-		"OptanonAlertBoxClosed", "euconsent-v2", "eupubconsent-v2", "usprivacy", "didomi_token",
-		"_iub_cs-*", "cmplz_*", "borlabs-cookie", "axeptio_*", "tarteaucitron", "klaro", "mtm_consent*",
-		"__cf_bm", "__cflb", "_cfuvid", "cf_clearance", "AWSALB*",
-	}
-}
-
 // maxCookies and maxCookieBytes bound the Cookie fields out of which cookies are ignored, so that a client's
 // megabyte of cookies costs no time. Browsers send at most 180 cookies to a site, and servers take 8 KiB.
 const (
@@ -53,15 +24,15 @@ func WithoutIgnoredCookies(r *http.Request, p *Policy) *http.Request {
 	if len(p.IgnoreCookies) == 0 {
 		return r
 	}
-	return p.withoutIgnored(r)
+	return withoutIgnored(p, r)
 }
 
-func (p *Policy) withoutIgnored(r *http.Request) *http.Request {
+func withoutIgnored(p *Policy, r *http.Request) *http.Request {
 	lines := r.Header["Cookie"]
 	if len(lines) == 0 {
 		return r
 	}
-	kept, dropped := p.keepCookies(lines)
+	kept, dropped := keepCookies(p, lines)
 	if !dropped {
 		return r
 	}
@@ -78,7 +49,7 @@ func (p *Policy) withoutIgnored(r *http.Request) *http.Request {
 
 // keepCookies returns the lines of a Cookie field without the ignored cookies. dropped is false when there are
 // none, or when the field cannot be read; then kept means nothing.
-func (p *Policy) keepCookies(lines []string) (kept []string, dropped bool) {
+func keepCookies(p *Policy, lines []string) (kept []string, dropped bool) {
 	count, size := 0, 0
 	for _, line := range lines {
 		if size += len(line); size > maxCookieBytes {
@@ -92,7 +63,7 @@ func (p *Policy) keepCookies(lines []string) (kept []string, dropped bool) {
 			if count++; count > maxCookies || !plainCookie(pair) {
 				return nil, false
 			}
-			if p.ignores(cookieName(pair)) {
+			if ignoresCookie(p, cookieName(pair)) {
 				dropped = true
 			} else {
 				left = append(left, pair)
@@ -110,9 +81,9 @@ func cookieName(pair string) string {
 	return trimOWS(name)
 }
 
-// ignores reports whether a cookie is ignored. One without a name never is, and neither is one that makes
+// ignoresCookie reports whether a cookie is ignored. One without a name never is, and neither is one that makes
 // its request pass.
-func (p *Policy) ignores(name string) bool {
+func ignoresCookie(p *Policy, name string) bool {
 	return isToken(name) && listed(p.IgnoreCookies, name) && !listed(p.PassCookies, name)
 }
 
@@ -136,7 +107,7 @@ func plainCookie(pair string) bool {
 
 // passesByCookie reports whether a request has a cookie that p.PassCookies lists, wherever a handler could
 // find one: at ";" and ",", and within quotes.
-func (p *Policy) passesByCookie(h http.Header) bool {
+func passesByCookie(p *Policy, h http.Header) bool {
 	if len(p.PassCookies) == 0 {
 		return false
 	}

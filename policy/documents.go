@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// heuristic is the lifetime that p guesses for a response without one: HeuristicLifetime, and for a
+// heuristicOf returns the lifetime that p guesses for a response without one: HeuristicLifetime, and for a
 // document at most HeuristicDocumentMax.
-func (p *Policy) heuristic(status int, h http.Header, received time.Time) time.Duration {
+func heuristicOf(p *Policy, status int, h http.Header, received time.Time) time.Duration {
 	lifetime, ok := HeuristicLifetime(status, h, received, p.HeuristicMax)
 	if !ok || !isDocument(h) {
 		return lifetime

@@ -57,9 +57,9 @@ func asSent(r *http.Request, scheme string) bool {
 	return (u.Scheme == "" || u.Scheme == scheme) && (u.Host == "" || u.Host == r.Host) && u.Opaque == "" && u.User == nil
 }
 
-// same reports whether nobody has changed the options, of a policy that should not have been. Of those that are remembered,
+// sameOptions reports whether nobody has changed the options, of a policy that should not have been. Of those that are remembered,
 // neither has Replace, Headers or Cookies.
-func (o *KeyOptions) same(now *KeyOptions) bool {
+func sameOptions(o, now *KeyOptions) bool {
 	return now.Replace == nil && len(now.Headers) == 0 && len(now.Cookies) == 0 && o.SortQuery == now.SortQuery &&
 		o.IgnoreForwarded == now.IgnoreForwarded && sameList(o.KeepParams, now.KeepParams) && sameList(o.DropParams, now.DropParams)
 }
@@ -72,7 +72,7 @@ func sameList(a, b []string) bool {
 // tells reports whether the key of r under p is the known one. k may be nil.
 func (k *Known) tells(r *http.Request, p *Policy, mount, scheme string, s seen) bool {
 	u := r.URL
-	return k != nil && k.policy == p && k.mount == mount && k.options.same(&p.Key) && k.scheme == scheme && k.line == r.RequestURI && k.authority == r.Host &&
+	return k != nil && k.policy == p && k.mount == mount && sameOptions(&k.options, &p.Key) && k.scheme == scheme && k.line == r.RequestURI && k.authority == r.Host &&
 		s&sawHost == 0 && (s&sawForwarding == 0 || p.Key.IgnoreForwarded) && asSent(r, scheme) &&
 		u.Path == k.urlPath && u.RawPath == k.urlRaw && u.RawQuery == k.urlQuery && u.ForceQuery == k.force
 }

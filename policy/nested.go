@@ -6,7 +6,7 @@ import "slices"
 // wherever the inner mount's policy does: by the fields and cookies of its keys, and by whom they let pass.
 // Otherwise what is stored for one of them under p's key would answer the other, before the inner policy is
 // asked.
-func (p *Policy) TellsApart(inner *Policy) bool {
+func TellsApart(p, inner *Policy) bool {
 	return inner.Key.Replace == nil &&
 		(p.Credentials == nil || inner.Shared || inner.Credentials != nil) &&
 		within(inner.Key.Headers, p.Key.Headers, sameName) &&

@@ -45,7 +45,7 @@ func ReadOutside(h http.Header, p *Policy) (o Outside) {
 		case name == "Vary":
 			o.readVary(values, h, p)
 			continue
-		case name == "Cache-Control", name == "Expires", slices.ContainsFunc(p.targetedNames(), func(n string) bool { return sameName(n, name) }):
+		case name == "Cache-Control", name == "Expires", slices.ContainsFunc(targetedNames(p), func(n string) bool { return sameName(n, name) }):
 			o.speaks = true
 		default:
 			continue
@@ -149,7 +149,7 @@ func (o *Outside) objects(e *store.Entry, p *Policy, now time.Time) Reason {
 		return ""
 	}
 	own := func(name string) bool { return !e.Announced && len(e.Header[name]) > 0 }
-	for _, name := range p.targetedNames() {
+	for _, name := range targetedNames(p) {
 		if own(http.CanonicalHeaderKey(name)) {
 			return ""
 		}
@@ -203,10 +203,10 @@ type Sent struct {
 // SentWith remembers the values of h, and not the map.
 func SentWith(h http.Header, p *Policy) Sent {
 	s := Sent{h["Set-Cookie"], h["Cache-Control"], h["Expires"], h["Vary"], nil, len(h)}
-	for i, name := range p.targetedNames() {
+	for i, name := range targetedNames(p) {
 		if values := h[http.CanonicalHeaderKey(name)]; len(values) > 0 {
 			if s.targeted == nil {
-				s.targeted = make([][]string, len(p.targetedNames()))
+				s.targeted = make([][]string, len(targetedNames(p)))
 			}
 			s.targeted[i] = values
 		}
@@ -223,7 +223,7 @@ func (s *Sent) equal(now *Sent) bool {
 
 // before returns what was sent in a targeted field.
 func (s *Sent) before(name string, p *Policy) (values []string, obeyed bool) {
-	i := slices.IndexFunc(p.targetedNames(), func(n string) bool { return sameName(n, name) })
+	i := slices.IndexFunc(targetedNames(p), func(n string) bool { return sameName(n, name) })
 	if i >= 0 && s.targeted != nil {
 		values = s.targeted[i]
 	}
@@ -281,8 +281,8 @@ func added(now, before []string) []string {
 	return now
 }
 
-// targetedNames are the names of the fields that p obeys.
-func (p *Policy) targetedNames() []string {
+// targetedNames returns the names of the fields that p obeys.
+func targetedNames(p *Policy) []string {
 	if p.Targeted == nil {
 		return defaultTargeted
 	}

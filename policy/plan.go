@@ -63,7 +63,7 @@ func planOf(r *http.Request, p *Policy, c Class, s seen) (Plan, Reason) {
 		return Pass, ReasonOverride
 	case s&sawHidden != 0:
 		return Pass, ReasonConnection
-	case p.passesByCookie(r.Header):
+	case passesByCookie(p, r.Header):
 		return Pass, ReasonPassCookie
 	case s&sawAuthorization != 0 && ConnectionAuth(r.Header["Authorization"]):
 		return Pass, ReasonConnectionAuth

@@ -13,7 +13,7 @@ import (
 // part that has a ";", an escaped "&" or ";", or a malformed escape, is never dropped (parameter
 // cloaking), and a query with a ";" is not sorted.
 func appendQuery(dst []byte, query string, force bool, p *Policy) []byte {
-	if p == nil || query == "" || !p.Key.foldsQuery() {
+	if p == nil || query == "" || !foldsQuery(&p.Key) {
 		if query != "" || force {
 			dst = append(dst, '?')
 		}
@@ -39,7 +39,7 @@ func appendQuery(dst []byte, query string, force bool, p *Policy) []byte {
 }
 
 // foldsQuery reports whether queries that differ may make one key.
-func (o *KeyOptions) foldsQuery() bool {
+func foldsQuery(o *KeyOptions) bool {
 	return o.SortQuery || o.KeepParams != nil || len(o.DropParams) > 0
 }
 

@@ -131,7 +131,7 @@ func (q *Request) readFields(h http.Header, p *Policy, s seen) {
 	if s&sawControl != 0 {
 		q.Directives = ParseRequestDirectives(h)
 	}
-	if q.Class == Post && p.passesByCookie(h) {
+	if q.Class == Post && passesByCookie(p, h) {
 		q.Directives.NoStore = true
 	}
 }

@@ -79,7 +79,7 @@ const maxRelated = 8
 
 // readSent notes the URI as sent, where an entry under the key may have been made of another one.
 func (q *Request) readSent(p *Policy) {
-	if p.Key.Replace == nil && !p.Key.foldsQuery() {
+	if p.Key.Replace == nil && !foldsQuery(&p.Key) {
 		return
 	}
 	path, query, force := q.split()
