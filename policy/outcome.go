@@ -2,6 +2,7 @@ package policy
 
 import (
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -139,13 +140,15 @@ func appendBareItem(dst []byte, s string) []byte {
 // isItemToken reports whether s is a structured field's token, which unlike HTTP's begins with a letter
 // or "*", and may have ":" and "/".
 func isItemToken(s string) bool {
-	if s == "" || s[0] != '*' && (s[0]|0x20 < 'a' || s[0]|0x20 > 'z') {
+	if s == "" || s[0] != '*' && !isLetter(s[0]) {
 		return false
 	}
 	for i := 1; i < len(s); i++ {
-		if c := s[i]; c != ':' && c != '/' && !isTokenByte(c) {
+		if c := s[i]; !isLetter(c) && (c < '0' || c > '9') && strings.IndexByte("!#$%&'*+-.^_`|~:/", c) < 0 {
 			return false
 		}
 	}
 	return true
 }
+
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }

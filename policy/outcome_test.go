@@ -22,7 +22,7 @@ func TestOutcome(t *testing.T) {
 		{Outcome{Fwd: FwdURIMiss, FwdStatus: 200, Stored: true}, "fwd=uri-miss; fwd-status=200; stored"},
 		{Outcome{Fwd: FwdStale, FwdStatus: 304, Stored: true, TTL: time.Minute, HasTTL: true}, "fwd=stale; fwd-status=304; stored; ttl=60"},
 		{Outcome{Fwd: FwdMiss, Collapsed: true}, "fwd=miss; collapsed"},
-		{Outcome{Fwd: FwdBypass, Detail: ReasonUpgrade}, "fwd=bypass; detail=upgrade"},
+		{Outcome{Fwd: FwdBypass, Detail: "upgrade"}, "fwd=bypass; detail=upgrade"},
 		{Outcome{Fwd: FwdMethod}, "fwd=method"},
 		{Outcome{Fwd: FwdVaryMiss}, "fwd=vary-miss"},
 		{Outcome{Fwd: FwdRequest}, "fwd=request"},
@@ -125,7 +125,7 @@ func asHeld(s string) string {
 }
 
 func TestOutcomeAllocates(t *testing.T) {
-	o := Outcome{Fwd: FwdStale, FwdStatus: 304, Stored: true, TTL: time.Minute, HasTTL: true, Detail: ReasonStale}
+	o := Outcome{Fwd: FwdStale, FwdStatus: 304, Stored: true, TTL: time.Minute, HasTTL: true, Detail: "stale"}
 	dst := make([]byte, 0, 256)
 	if n := testing.AllocsPerRun(100, func() { o.Append(dst, "Freshet") }); n > 0 {
 		t.Errorf("%v allocations", n)
@@ -143,7 +143,7 @@ func BenchmarkOutcome(b *testing.B) {
 
 // Told changes nothing that is told, and leaves nothing that is not: of equal texts it makes equal outcomes.
 func TestTold(t *testing.T) {
-	passed, plain := Outcome{Fwd: FwdURIMiss, FwdStatus: 200, Passed: ReasonSetCookie}, Outcome{Fwd: FwdURIMiss, FwdStatus: 200}
+	passed, plain := Outcome{Fwd: FwdURIMiss, FwdStatus: 200, Passed: "set-cookie"}, Outcome{Fwd: FwdURIMiss, FwdStatus: 200}
 	if passed.Told() != plain || passed.String() != plain.String() {
 		t.Errorf("%+v is told as %v", passed, passed.Told())
 	}
