@@ -85,7 +85,7 @@ soak-tests: tools
 # Each mutant is a change of one operator that a test should notice; those that LIVED show a test that lacks, or code
 # that is not needed. MUTANTS takes packages and flags: make soak-mutants MUTANTS='./store -S=l'.
 GREMLINS = github.com/go-gremlins/gremlins/cmd/gremlins@v0.6.0
-MUTANTS = ./policy ./middleware ./store
+MUTANTS = ./internal/rules ./middleware ./store
 
 soak-mutants: tools
 	for each in $(filter-out -%,$(MUTANTS)); do \

@@ -37,14 +37,19 @@ var rooms = []room{
 		pattern: "", reason: "the root package holds documentation and no code: importing it must cost nothing",
 	},
 	{
-		pattern: "policy", ours: []string{"store"},
+		pattern: "internal/rules", ours: []string{"store", "policy"},
 		modules: []string{"github.com/pquerna/cachecontrol", "github.com/dunglas/httpsfv"},
 		never: []string{
 			"os/...", "io/...", "net", "net/http/*", "log/...", "sync/...", "runtime/...", "math/rand/...",
 			"crypto/rand", "context", "syscall", "bufio", "embed", "database/...", "testing/...",
 		},
-		reason: "policy is judgement, pure and repeatable: no clock, I/O, goroutines or locks, and no parsers " +
+		reason: "rules are judgement, pure and repeatable: no clock, I/O, goroutines or locks, and no parsers " +
 			"but those of Cache-Control and of structured fields",
+	},
+	{
+		pattern: "policy",
+		never:   []string{"os/...", "io/...", "net", "log/...", "sync/...", "runtime/...", "context", "testing/..."},
+		reason:  "policy is what an operator writes and reads: values, which everybody imports, and nothing that acts",
 	},
 	{
 		pattern: "settings", ours: []string{"policy"}, vendors: 1,
@@ -80,8 +85,8 @@ var rooms = []room{
 			"engine, and no other keeper (one that wraps another takes an interface of store)",
 	},
 	{
-		pattern: "middleware", ours: []string{"store", "policy", "internal/deadline", "internal/follower", "internal/lossy"},
-		reason: "the engine runs on the standard library, store and policy alone: who needs `go get` is a " +
+		pattern: "middleware", ours: []string{"store", "policy", "internal/rules", "internal/deadline", "internal/follower", "internal/lossy"},
+		reason: "the engine runs on the standard library, store, policy and rules alone: who needs `go get` is a " +
 			"driver under store or an adapter",
 	},
 	{
@@ -115,7 +120,7 @@ var rooms = []room{
 
 // lightly are the modules that a user of the engine with a memory store compiles.
 var lightly = []string{
-	"github.com/pquerna/cachecontrol", "github.com/dunglas/httpsfv", // parsers, for policy
+	"github.com/pquerna/cachecontrol", "github.com/dunglas/httpsfv", // parsers, for the rules
 	"github.com/maypok86/otter",                     // memstore's engine
 	"github.com/zeebo/xxh3", "github.com/klauspost", // hashing and compression, for store
 }
@@ -138,10 +143,10 @@ func TestImportsStayInTheirRooms(t *testing.T) {
 	}
 }
 
-// What policy must not do and no import gives away: now is an argument, and nothing runs beside the caller.
-func TestPolicyIsPure(t *testing.T) {
+// What the rules must not do and no import gives away: now is an argument, and nothing runs beside the caller.
+func TestRulesArePure(t *testing.T) {
 	for _, p := range list(t) {
-		if p.ImportPath != module+"/policy" {
+		if p.ImportPath != module+"/internal/rules" {
 			continue
 		}
 		for _, name := range p.GoFiles {
@@ -284,7 +289,7 @@ func impurities(files *token.FileSet, file *ast.File) (broken []string) {
 		"net/http": {"ResponseWriter", "Handler", "HandlerFunc", "Client", "DefaultClient", "Get", "Head", "Post", "Error"},
 	}
 	say := func(at ast.Node, what string) {
-		broken = append(broken, fmt.Sprintf("%s: %s: policy is judgement, pure and repeatable: now is an argument, "+
+		broken = append(broken, fmt.Sprintf("%s: %s: rules are judgement, pure and repeatable: now is an argument, "+
 			"and whatever touches a writer or a goroutine belongs to middleware", files.Position(at.Pos()), what))
 	}
 	ast.Inspect(file, func(node ast.Node) bool {
@@ -334,16 +339,20 @@ func TestBrokenImportRulesAreSeen(t *testing.T) {
 		in, imports string
 		says        string // empty: allowed
 	}{
-		{"policy", module + "/store", ""},
+		{"internal/rules", module + "/store " + module + "/policy", ""},
+		{"internal/rules", "net/http", ""},
+		{"internal/rules", "github.com/pquerna/cachecontrol/cacheobject", ""},
+		{"internal/rules", "os", "internal/rules imports os: rules are judgement"},
+		{"internal/rules", "sync/atomic", "internal/rules imports sync/atomic"},
+		{"internal/rules", "net/http/httptest", "internal/rules imports net/http/httptest"},
+		{"internal/rules", module + "/middleware", "internal/rules imports our own middleware"},
+		{"internal/rules", module + "/store/memstore", "internal/rules imports our own store/memstore"},
+		{"internal/rules", "github.com/redis/go-redis/v9", "internal/rules imports github.com/redis/go-redis/v9"},
+		{"internal/rules", module + "/settings", "internal/rules imports our own settings"},
 		{"policy", "net/http", ""},
-		{"policy", "github.com/pquerna/cachecontrol/cacheobject", ""},
-		{"policy", "os", "policy imports os: policy is judgement"},
-		{"policy", "sync/atomic", "policy imports sync/atomic"},
-		{"policy", "net/http/httptest", "policy imports net/http/httptest"},
-		{"policy", module + "/middleware", "policy imports our own middleware"},
-		{"policy", module + "/store/memstore", "policy imports our own store/memstore"},
-		{"policy", "github.com/redis/go-redis/v9", "policy imports github.com/redis/go-redis/v9"},
-		{"policy", module + "/settings", "policy imports our own settings"},
+		{"policy", "sync", "policy imports sync: policy is what an operator writes"},
+		{"policy", module + "/internal/rules", "policy imports our own internal/rules"},
+		{"policy", module + "/store", "policy imports our own store"},
 		{"policy/settings", "os", "policy/settings is in no room"},
 		{"settings", "os", ""},
 		{"settings", module + "/policy gopkg.in/ini.v1", ""},
@@ -358,7 +367,7 @@ func TestBrokenImportRulesAreSeen(t *testing.T) {
 		{"store/internal/fault", module + "/store/redisstore", "no driver"},
 		{"store/internal/fault", "github.com/redis/go-redis/v9", "no driver"},
 		{"store/redisstore", module + "/store/internal/fault", ""},
-		{"middleware", module + "/store/internal/fault", "the standard library, store and policy alone"},
+		{"middleware", module + "/store/internal/fault", "the standard library, store, policy and rules alone"},
 		{"store", "github.com/redis/go-redis/v9", "only hashing and compression"},
 		{"store/storetest", module + "/store/memstore", "storetest"},
 		{"store/redisstore", "github.com/redis/go-redis/v9 github.com/redis/extra/hook", ""},
@@ -369,8 +378,8 @@ func TestBrokenImportRulesAreSeen(t *testing.T) {
 		{"store/open", module + "/settings", ""},
 		{"store/open", module + "/middleware", "below the engine"},
 		{"middleware", module + "/policy", ""},
-		{"middleware", module + "/settings", "the standard library, store and policy alone"},
-		{"middleware", module + "/store/memstore", "the standard library, store and policy alone"},
+		{"middleware", module + "/settings", "the standard library, store, policy and rules alone"},
+		{"middleware", module + "/store/memstore", "the standard library, store, policy and rules alone"},
 		{"middleware", "github.com/pquerna/cachecontrol/cacheobject", "who needs `go get`"},
 		{"middleware/cachetest", module + "/middleware", ""},
 		{"middleware/cachetest", module + "/adapters/echocache", "users import cachetest"},
@@ -398,7 +407,7 @@ func TestBrokenImportRulesAreSeen(t *testing.T) {
 	}
 
 	files := token.NewFileSet()
-	file, err := parser.ParseFile(files, "policy/x.go", `package policy
+	file, err := parser.ParseFile(files, "internal/rules/x.go", `package rules
 import ("net/http"; clock "time")
 func f(w http.ResponseWriter) { go f(nil); clock.Now(); _ = make(chan int); _ = clock.Second }`, 0)
 	if err != nil {

@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -17,7 +17,7 @@ type answer struct {
 	granted  int64 // of the cache's budget, for body
 	declared int64
 	last     *lastByte // ... which its client gets when the rest is stored
-	sent     policy.Sent
+	sent     rules.Sent
 	way      *passage // of the header to the gate, if there is one
 }
 
@@ -31,7 +31,7 @@ func (w *unsafeWriter) record(status int, h http.Header) {
 	}
 	h = h.Clone()
 	subtract(h, w.outer)
-	a := policy.Admit(&x.req, status, x.outside.Judged(h), x.p, 0, w.began, now)
+	a := rules.Admit(&x.req, status, x.outside.Judged(h), x.p, 0, w.began, now)
 	if !a.Store || w.silenced() || x.outside.Cookie || len(a.Vary) > 0 || !x.req.SelfLocation(h) { // the handler's own Content-Location
 		return
 	}
@@ -40,7 +40,7 @@ func (w *unsafeWriter) record(status int, h http.Header) {
 		keep.declared, _ = strconv.ParseInt(v[0], 10, 64)
 	}
 	keep.entry = &store.Entry{
-		Key: x.req.Key, URI: x.req.URI, Status: status, Header: policy.Storable(h, a.Strip),
+		Key: x.req.Key, URI: x.req.URI, Status: status, Header: rules.Storable(h, a.Strip),
 		Requested: w.began, Received: now, Age: a.Age,
 		Fresh: a.Fresh, Grace: a.Grace, IfError: a.IfError, Keep: a.Keep,
 		MustRevalidate: a.MustRevalidate, Anonymous: a.Anonymous,
@@ -56,7 +56,7 @@ func (w *unsafeWriter) record(status int, h http.Header) {
 // onSend implements listener.
 func (k *answer) onSend() {
 	x := &k.w.x
-	k.sent = policy.SentWith(k.w.Header(), x.p)
+	k.sent = rules.SentWith(k.w.Header(), x.p)
 	if g := x.gate(); g != nil {
 		k.way = g.expect(&passage{status: k.entry.Status, sent: k.sent, p: x.p, e: k.entry})
 	}

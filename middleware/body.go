@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
@@ -82,8 +83,8 @@ type held struct {
 // hold counts a long body of e for as long as its client reads it. It fails when there is no room and others have to
 // go first.
 func (x *exchange) hold(e *store.Entry, now time.Time, force bool) (h held, ok bool) {
-	if len(e.Body) <= bigBody || x.req.Class == policy.Head ||
-		x.req.Conditional && policy.ConditionalStatus(e.Status) && policy.NotModified(x.r.Header, e.Header, now) {
+	if len(e.Body) <= bigBody || x.req.Class == rules.Head ||
+		x.req.Conditional && rules.ConditionalStatus(e.Status) && rules.NotModified(x.r.Header, e.Header, now) {
 		return h, true
 	}
 	h.stall = newStall(x.c, x.w)
@@ -127,7 +128,7 @@ func (x *exchange) crowded() {
 		x.notCached()
 		return
 	}
-	x.alone(nil, policy.Verdict{}, policy.Outcome{Fwd: policy.FwdMiss, Detail: ReasonCrowded})
+	x.alone(nil, rules.Verdict{}, policy.Outcome{Fwd: policy.FwdMiss, Detail: ReasonCrowded})
 }
 
 // trailer sets the fields that come behind a body that was streamed.

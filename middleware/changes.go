@@ -3,7 +3,7 @@ package middleware
 import (
 	"net/http"
 
-	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -22,7 +22,7 @@ func (c *Cache) Changes(next http.Handler) http.Handler {
 		panic("middleware: Cache.Changes: the handler to wrap is nil")
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !policy.Changes(r.Method) {
+		if !rules.Changes(r.Method) {
 			if r.Method == "PROPFIND" && !c.webdav.Load() {
 				w = &passWriter{x: exchange{c: c, w: w}, watch: seesWebDAV{c}, quiet: true}
 			}
@@ -31,7 +31,7 @@ func (c *Cache) Changes(next http.Handler) http.Handler {
 		}
 		n := &unsafeWriter{}
 		n.x = exchange{c: c, w: w, r: r, next: next, p: &obey, off: true, quiet: true}
-		if plan, _ := n.x.req.Read(r, n.x.p, nil); plan != policy.Invalidate {
+		if plan, _ := n.x.req.Read(r, n.x.p, nil); plan != rules.Invalidate {
 			next.ServeHTTP(w, r)
 			return
 		}

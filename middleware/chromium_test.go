@@ -20,7 +20,7 @@ import (
 // Each read that a real Chromium sends is answered from what a client of another kind had stored, by one validation if
 // it insists on a newer response (a reload, cache: "no-cache"), and by none if the operator has that ignored.
 func TestChromiumIsServedFromTheStore(t *testing.T) {
-	text, err := os.ReadFile("../policy/testdata/chromium-156.http")
+	text, err := os.ReadFile("../internal/rules/testdata/chromium-156.http")
 	if err != nil {
 		t.Fatal(err)
 	}

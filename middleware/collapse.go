@@ -3,13 +3,14 @@ package middleware
 import (
 	"time"
 
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
 
 // fill answers by running the handler, or by reading along with whoever does. It returns false when
 // the request should look again. What outlives the walk of a hit begins here, with a copy of x.
-func (x *exchange) fill(e *store.Entry, v policy.Verdict) bool {
+func (x *exchange) fill(e *store.Entry, v rules.Verdict) bool {
 	out := policy.Outcome{Fwd: x.forwarded(e, v), Detail: x.broken}
 	x.adviseOnRoot()
 	x.adviseOnWriter()
@@ -23,7 +24,7 @@ func (x *exchange) fill(e *store.Entry, v policy.Verdict) bool {
 		return true
 	}
 	if !x.collapses(e) {
-		if x.req.Class == policy.Head {
+		if x.req.Class == rules.Head {
 			if f := x.c.flights.find(x.flight, x); f != nil {
 				return x.follow(f, e, v, out)
 			}
@@ -64,7 +65,7 @@ func (x *exchange) anew(f *fill) *store.Entry {
 	}
 	now := time.Now()
 	e, coverage := x.find(now)
-	if e == nil || e.Spans != nil || x.judge(e, now, coverage).Use != policy.Fresh {
+	if e == nil || e.Spans != nil || x.judge(e, now, coverage).Use != rules.Fresh {
 		return nil
 	}
 	f.decide(settled, e, "")
@@ -73,13 +74,13 @@ func (x *exchange) anew(f *fill) *store.Entry {
 }
 
 // forwarded says why the handler is asked, in the words of RFC 9211 section 2.2.
-func (x *exchange) forwarded(e *store.Entry, v policy.Verdict) policy.Fwd {
+func (x *exchange) forwarded(e *store.Entry, v rules.Verdict) policy.Fwd {
 	switch {
 	case e == nil:
 		return x.missed
-	case v.Use == policy.Fresh:
+	case v.Use == rules.Fresh:
 		return policy.FwdPartial
-	case v.Use == policy.Stale || v.Use == policy.Grace:
+	case v.Use == rules.Stale || v.Use == rules.Grace:
 		if v.TTL > 0 {
 			return policy.FwdRequest
 		}
@@ -93,7 +94,7 @@ func (x *exchange) forwarded(e *store.Entry, v policy.Verdict) policy.Fwd {
 // carries credentials waits only where a response is known to be shareable in spite of them.
 func (x *exchange) collapses(e *store.Entry) bool {
 	switch {
-	case x.req.Class != policy.Read, x.req.Directives.NoStore, policy.AsksForStream(x.r.Header):
+	case x.req.Class != rules.Read, x.req.Directives.NoStore, rules.AsksForStream(x.r.Header):
 		return false
 	case x.req.Range && (e == nil || e.Spans != nil):
 		return false
@@ -109,12 +110,12 @@ func (x *exchange) serves(e *store.Entry, now time.Time) bool {
 }
 
 func (x *exchange) servesPart(e *store.Entry, now time.Time) bool {
-	answer, spans := policy.SelectRange(x.r.Header, e.Header, e.Total, now)
-	return answer == policy.Part && policy.Holds(e, spans)
+	answer, spans := rules.SelectRange(x.r.Header, e.Header, e.Total, now)
+	return answer == rules.Part && rules.Holds(e, spans)
 }
 
 // alone runs the handler for this request only. Its response may still be stored.
-func (x *exchange) alone(e *store.Entry, v policy.Verdict, out policy.Outcome) {
+func (x *exchange) alone(e *store.Entry, v rules.Verdict, out policy.Outcome) {
 	n := newRun(x, x.newFill(), e, v, out)
 	n.solo = true
 	n.lead()

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
@@ -55,7 +56,7 @@ func (n *run) commit(final bool) {
 	stored := h
 	// A map from which outer handlers' fields were taken keeps their room.
 	if n.asStored = final && a.AsIs && len(n.outer) == 0; !n.asStored {
-		stored = policy.Storable(h, a.Strip)
+		stored = rules.Storable(h, a.Strip)
 	}
 	e := n.entry(stored, a, n.status)
 	e.Announced = announced
@@ -68,7 +69,7 @@ func (n *run) standsIn() bool {
 	if !n.mayStandIn() {
 		return false
 	}
-	return n.judge.OnError && policy.ServerError(n.status) || n.judge.OnLost && n.said.failure() != nil
+	return n.judge.OnError && rules.ServerError(n.status) || n.judge.OnLost && n.said.failure() != nil
 }
 
 // mayStandIn says whether there is something whole, which nobody invalidated meanwhile.
@@ -85,14 +86,14 @@ func (n *run) overtaken() bool {
 }
 
 // admit judges the response, and writes into its header what the operator's settings say to clients.
-func (n *run) admit(h http.Header, status int, final bool) (a policy.Admission, announced bool) {
+func (n *run) admit(h http.Header, status int, final bool) (a rules.Admission, announced bool) {
 	ttl := n.said.lifetime(n.ttl)
-	a = policy.Admit(&n.req, status, n.outside.Judged(h), n.p, ttl, n.began, n.received)
+	a = rules.Admit(&n.req, status, n.outside.Judged(h), n.p, ttl, n.began, n.received)
 	refuse := func(why policy.Reason) { a.Store, a.Reason = false, why }
 	switch {
 	case !a.Store:
 	case n.outside.Cookie: // whatever no-cache="Set-Cookie" says
-		refuse(policy.ReasonSetCookie)
+		refuse(rules.ReasonSetCookie)
 	case n.said.silent():
 		refuse(ReasonHandler)
 	case n.said.failure() != nil:
@@ -109,11 +110,11 @@ func (n *run) admit(h http.Header, status int, final bool) (a policy.Admission, 
 		refuse(ReasonEmpty)
 		n.c.warnOfNothing()
 	case n.suspect():
-		refuse(policy.ReasonSuspect)
+		refuse(rules.ReasonSuspect)
 	case n.displaces(&a):
-		refuse(policy.ReasonPageKept)
+		refuse(rules.ReasonPageKept)
 	}
-	announced = policy.Announce(h, n.p, a, &n.req, ttl, n.governed && !n.outside.Speaks(), n.received)
+	announced = rules.Announce(h, n.p, a, &n.req, ttl, n.governed && !n.outside.Speaks(), n.received)
 	n.out.Stored = a.Store && n.broken == ""
 	if !a.Store && n.out.Detail == "" {
 		n.out.Detail = a.Reason
@@ -122,7 +123,7 @@ func (n *run) admit(h http.Header, status int, final bool) (a policy.Admission, 
 }
 
 // entry is the stored response to be, all but its body: with the header h, of which a was said.
-func (n *run) entry(h http.Header, a policy.Admission, status int) *store.Entry {
+func (n *run) entry(h http.Header, a rules.Admission, status int) *store.Entry {
 	e := &store.Entry{
 		Key: n.req.Key, URI: n.req.URI, Status: status, Header: h,
 		Tags: n.said.tagged(n.req.Tag), Fill: n.f.number, Requested: n.began, Received: n.received,
@@ -131,10 +132,10 @@ func (n *run) entry(h http.Header, a policy.Admission, status int) *store.Entry 
 	}
 	n.varies = a.Vary
 	if len(a.Vary) > 0 {
-		e.Vary = policy.Nominated(a.Vary, n.r.Header)
+		e.Vary = rules.Nominated(a.Vary, n.r.Header)
 	}
 	if len(a.Vary) > 0 || n.indexed {
-		e.Key = policy.VariantKey(n.req.Key, a.Vary, n.r.Header)
+		e.Key = rules.VariantKey(n.req.Key, a.Vary, n.r.Header)
 	}
 	return e
 }
@@ -150,11 +151,11 @@ func (n *run) validators(h http.Header, e *store.Entry, final bool) {
 	}
 	var tag string
 	if final {
-		tag = policy.MakeETag(h, n.f.body)
+		tag = rules.MakeETag(h, n.f.body)
 	} else {
 		var lot [16]byte
 		rand.Read(lot[:])
-		tag = policy.StreamETag(lot)
+		tag = rules.StreamETag(lot)
 	}
 	modified := n.received.UTC().Format(http.TimeFormat)
 	for _, header := range []http.Header{h, e.Header} {
@@ -170,7 +171,7 @@ func (n *run) share(h http.Header, e *store.Entry, final, fresh bool) {
 		n.unlinked() // it is worth storing, whether its client stays or not
 	}
 	partial := e.Status == http.StatusPartialContent
-	shareable := fresh && !partial && n.req.Class == policy.Read
+	shareable := fresh && !partial && n.req.Class == rules.Read
 	n.kept = e
 	switch {
 	case final && partial:
@@ -267,7 +268,7 @@ var inBytes = []string{"bytes"}
 func (n *run) pass() {
 	why := n.out.Detail
 	if n.suspect() {
-		why = policy.ReasonSuspect // whatever else it is: others may do better
+		why = rules.ReasonSuspect // whatever else it is: others may do better
 	}
 	late := n.f.givenUp() != "" // which says nothing of what another run would answer
 	if !n.solo && !n.ownFault() && !late && !n.c.outdated(n.f) {
@@ -278,7 +279,7 @@ func (n *run) pass() {
 		n.c.passes.remember(n.flight, time.Now().Add(lasts), why) // before the fill goes: who comes in between would lead
 	}
 	n.f.decide(private, nil, why)
-	if n.instead != nil && n.req.Class == policy.Read && !n.ownFault() && !n.suspect() && !late {
+	if n.instead != nil && n.req.Class == rules.Read && !n.ownFault() && !n.suspect() && !late {
 		n.instead.replaced(private, nil, why)
 	}
 }
@@ -289,24 +290,24 @@ func (n *run) ownFault() bool {
 	if n.req.Credentials && !n.p.Shared || n.req.Directives.NoStore {
 		return true
 	}
-	return n.status >= 400 && n.stale != nil && n.judge.Use != policy.Miss || n.suspect()
+	return n.status >= 400 && n.stale != nil && n.judge.Use != rules.Miss || n.suspect()
 }
 
 // direct hands the response to the leader's client alone, as the handler makes it.
 func (n *run) direct(h http.Header, final bool) {
 	n.pass()
-	if n.req.Class == policy.Head {
+	if n.req.Class == rules.Head {
 		n.updateFromHead(h)
 	} else {
 		n.dropOutdated(h)
 	}
 	n.mode = direct
-	if n.stripped && n.req.Conditional && n.status == http.StatusOK && policy.NotModified(n.r.Header, h, n.received) {
+	if n.stripped && n.req.Conditional && n.status == http.StatusOK && rules.NotModified(n.r.Header, h, n.received) {
 		n.mode = discarding
 		n.answer, n.own = &store.Entry{Status: http.StatusNotModified}, h
 		return
 	}
-	if final && bodyAllowed(n.status) && n.declared < 0 && n.req.Class != policy.Head && n.trailers() == nil && h["Content-Length"] == nil && h["Transfer-Encoding"] == nil {
+	if final && bodyAllowed(n.status) && n.declared < 0 && n.req.Class != rules.Head && n.trailers() == nil && h["Content-Length"] == nil && h["Transfer-Encoding"] == nil {
 		h["Content-Length"] = []string{strconv.Itoa(len(n.f.body))}
 	}
 	n.send(h)

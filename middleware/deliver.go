@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
@@ -53,7 +54,7 @@ func (x *exchange) write(e *store.Entry, h http.Header, aged bool, out *policy.O
 	if aged {
 		age = e.CurrentAge(now)
 	}
-	if x.req.Conditional && policy.ConditionalStatus(e.Status) && policy.NotModified(x.r.Header, h, now) {
+	if x.req.Conditional && rules.ConditionalStatus(e.Status) && rules.NotModified(x.r.Header, h, now) {
 		x.notModified(h, e, age, out)
 		return
 	}
@@ -62,11 +63,11 @@ func (x *exchange) write(e *store.Entry, h http.Header, aged bool, out *policy.O
 		if e.Spans != nil {
 			total = e.Total
 		}
-		switch answer, spans := policy.SelectRange(x.r.Header, h, total, now); answer {
-		case policy.Part:
+		switch answer, spans := rules.SelectRange(x.r.Header, h, total, now); answer {
+		case rules.Part:
 			x.writePart(e, h, spans, total, age, out)
 			return
-		case policy.Unsatisfiable:
+		case rules.Unsatisfiable:
 			x.header(http.Header{
 				"Content-Range": {"bytes */" + strconv.FormatInt(total, 10)},
 				"Date":          h["Date"],
@@ -80,7 +81,7 @@ func (x *exchange) write(e *store.Entry, h http.Header, aged bool, out *policy.O
 		x.w.Header()["Trailer"] = slices.Sorted(maps.Keys(e.Trailer))
 	}
 	x.head(e.Status)
-	if x.req.Class == policy.Head || !bodyAllowed(e.Status) {
+	if x.req.Class == rules.Head || !bodyAllowed(e.Status) {
 		return
 	}
 	if len(e.Body) > 0 {
@@ -103,7 +104,7 @@ func (x *exchange) header(h http.Header, e *store.Entry, age time.Duration, out 
 		x.tell(client, e, age, out)
 	}
 	if cookie {
-		policy.KeepFromOthers(client)
+		rules.KeepFromOthers(client)
 	}
 	x.say(client, before, age, out)
 }
@@ -200,7 +201,7 @@ func (x *exchange) notModified(h http.Header, e *store.Entry, age time.Duration,
 		x.tell(client, e, age, out)
 	}
 	if cookie {
-		policy.KeepFromOthers(client)
+		rules.KeepFromOthers(client)
 	}
 	x.say(client, client["Cache-Status"], age, out)
 	x.head(http.StatusNotModified)
@@ -224,7 +225,7 @@ func (x *exchange) writePart(e *store.Entry, h http.Header, spans []store.Span, 
 	if len(spans) == 1 {
 		client["Content-Range"], client["Content-Length"] = partFields(spans[0], total)
 		x.head(http.StatusPartialContent)
-		x.send(policy.Cut(e, spans[0]))
+		x.send(rules.Cut(e, spans[0]))
 		return
 	}
 	boundary := multipart.NewWriter(io.Discard).Boundary()
@@ -233,13 +234,13 @@ func (x *exchange) writePart(e *store.Entry, h http.Header, spans []store.Span, 
 	client["Content-Type"] = []string{"multipart/byteranges; boundary=" + boundary}
 	client["Content-Length"] = []string{strconv.FormatInt(int64(length), 10)}
 	x.head(http.StatusPartialContent)
-	writeParts(x.sender(), boundary, h, spans, total, func(s store.Span) []byte { return policy.Cut(e, s) })
+	writeParts(x.sender(), boundary, h, spans, total, func(s store.Span) []byte { return rules.Cut(e, s) })
 }
 
 // partFields returns the values of Content-Range and Content-Length for one part.
 func partFields(span store.Span, total int64) (part, length []string) {
 	var buf [96]byte
-	b := policy.AppendContentRange(buf[:0], span, total)
+	b := rules.AppendContentRange(buf[:0], span, total)
 	at := len(b)
 	text := string(strconv.AppendInt(b, span.Len(), 10)) // both lie in one text
 	values := [2]string{text[:at], text[at:]}
@@ -253,7 +254,7 @@ func writeParts(w io.Writer, boundary string, h http.Header, spans []store.Span,
 		return err
 	}
 	for _, span := range spans {
-		head := textproto.MIMEHeader{"Content-Range": {policy.ContentRange(span, total)}}
+		head := textproto.MIMEHeader{"Content-Range": {rules.ContentRange(span, total)}}
 		if t := h["Content-Type"]; len(t) > 0 {
 			head["Content-Type"] = t[:1]
 		}
@@ -283,7 +284,7 @@ func (x *exchange) notCached() {
 
 // follow reads along with a fill, as far as the request may. It returns false when the request
 // should look again.
-func (x *exchange) follow(f *fill, e *store.Entry, v policy.Verdict, out policy.Outcome) bool {
+func (x *exchange) follow(f *fill, e *store.Entry, v rules.Verdict, out policy.Outcome) bool {
 	rd, ok := f.enter()
 	if !ok {
 		return false
@@ -317,10 +318,10 @@ func (x *exchange) follow(f *fill, e *store.Entry, v policy.Verdict, out policy.
 			return false
 		}
 	}
-	if s == private && why == policy.ReasonSuspect || (s == private || s == failed) && x.failedLately(v) {
+	if s == private && why == rules.ReasonSuspect || (s == private || s == failed) && x.failedLately(v) {
 		return false // an error that was meant for the one who led, or instead of which a fresh page was kept
 	}
-	if s == private && !x.req.Credentials && (why == policy.ReasonCookie || why == policy.ReasonAuthorization || why == policy.ReasonRequestNoStore) {
+	if s == private && !x.req.Credentials && (why == rules.ReasonCookie || why == rules.ReasonAuthorization || why == rules.ReasonRequestNoStore) {
 		return false // private to the one who led: another may do better
 	}
 	if s == private || s == failed || shared.Anonymous && x.req.Credentials && !x.p.Shared {
@@ -335,7 +336,7 @@ func (x *exchange) follow(f *fill, e *store.Entry, v policy.Verdict, out policy.
 		x.alone(e, v, out)
 		return true
 	}
-	if !policy.Matches(shared.Vary, x.r.Header) {
+	if !rules.Matches(shared.Vary, x.r.Header) {
 		return false
 	}
 	out.Collapsed = true
@@ -361,11 +362,11 @@ func (x *exchange) follow(f *fill, e *store.Entry, v policy.Verdict, out policy.
 // begin sends the header of a response that comes as a stream, or a 304 in its place, and says whether
 // the body follows.
 func (x *exchange) begin(status int, h http.Header, age time.Duration, out *policy.Outcome) bool {
-	if x.req.Conditional && policy.ConditionalStatus(status) && policy.NotModified(x.r.Header, h, time.Now()) {
+	if x.req.Conditional && rules.ConditionalStatus(status) && rules.NotModified(x.r.Header, h, time.Now()) {
 		x.notModified(h, nil, age, out)
 		return false
 	}
 	x.header(h, nil, age, out)
 	x.head(status)
-	return x.req.Class != policy.Head
+	return x.req.Class != rules.Head
 }

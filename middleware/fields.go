@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/internal/lossy"
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -52,7 +53,7 @@ func (c *Cache) maxAgeField(lifetime time.Duration) []string {
 	if values, ok := c.fields.maxAges.Find(uint64(seconds), seconds); ok {
 		return values
 	}
-	return keep(&c.fields.maxAges, seconds, seconds, []byte(policy.MaxAge(lifetime)))
+	return keep(&c.fields.maxAges, seconds, seconds, []byte(rules.MaxAge(lifetime)))
 }
 
 // statusField returns the value of Cache-Status.

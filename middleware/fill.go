@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
@@ -232,7 +233,7 @@ func (f *fill) unfit(x *exchange, now time.Time) bool {
 	if s == asked || e == nil {
 		return s == private || s == failed
 	}
-	return x.judge(e, now, x.covered(e)).Use != policy.Fresh
+	return x.judge(e, now, x.covered(e)).Use != rules.Fresh
 }
 
 // write appends to the body. While the body is kept, it waits for nobody. A body that outgrows its

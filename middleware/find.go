@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
@@ -63,13 +64,13 @@ func (x *exchange) find(now time.Time) (*store.Entry, store.Coverage) {
 }
 
 // newest is e, which is near and not fresh, or what another process has stored in its place since.
-func (x *exchange) newest(e *store.Entry, v policy.Verdict, now time.Time) (*store.Entry, policy.Verdict) {
+func (x *exchange) newest(e *store.Entry, v rules.Verdict, now time.Time) (*store.Entry, rules.Verdict) {
 	other := x.ask(store.SkipNear(x.r.Context()), e.Key)
 	if other == nil || other == e || other.Variants != nil || !other.Received.After(e.Received) {
 		return e, v
 	}
 	coverage := x.covered(other)
-	if coverage == store.CoverageHard || !policy.Matches(other.Vary, x.r.Header) || x.objects(other, now) {
+	if coverage == store.CoverageHard || !rules.Matches(other.Vary, x.r.Header) || x.objects(other, now) {
 		return e, v
 	}
 	return other, x.judge(other, now, coverage)
@@ -85,7 +86,7 @@ func (x *exchange) choose(index *store.Entry, now time.Time) (*store.Entry, stor
 		key := x.variantKey(fields)
 		x.flight = key // the newest set of fields comes last: what the next response will vary on, most likely
 		e := x.get(key)
-		if e == nil || e.Variants != nil || !policy.Matches(e.Vary, x.r.Header) {
+		if e == nil || e.Variants != nil || !rules.Matches(e.Vary, x.r.Header) {
 			continue
 		}
 		coverage := x.covered(e)
@@ -108,7 +109,7 @@ func (x *exchange) choose(index *store.Entry, now time.Time) (*store.Entry, stor
 	case 1:
 		return candidates[0], last
 	}
-	e := policy.Choose(candidates)
+	e := rules.Choose(candidates)
 	return e, x.covered(e)
 }
 
@@ -116,7 +117,7 @@ func (x *exchange) choose(index *store.Entry, now time.Time) (*store.Entry, stor
 // that a request for the target selected last.
 func (x *exchange) variantKey(fields []string) string {
 	var buf [512]byte
-	return x.place.text(policy.AppendVariantKey(buf[:0], x.req.Key, fields, x.r.Header))
+	return x.place.text(rules.AppendVariantKey(buf[:0], x.req.Key, fields, x.r.Header))
 }
 
 // covered returns the coverage of e, and of the URI as this request sent it: e may have been made of a request for

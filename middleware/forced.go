@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/internal/lossy"
-	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -41,29 +41,29 @@ func (t *forcedRuns) find(key string, now time.Time) (run forcedRun, ok bool) {
 	return run, ok && now.Sub(run.answered) < forcedFor
 }
 
-// judge is policy.Judge, except that a client that insists on more than a fresh response takes it as it is within a
+// judge is rules.Judge, except that a client that insists on more than a fresh response takes it as it is within a
 // second after another one's insistence: it is what came of that, or an error came of that and it was kept.
-func (x *exchange) judge(e *store.Entry, now time.Time, coverage store.Coverage) policy.Verdict {
-	v := policy.Judge(e, &x.req, x.p, now, coverage)
-	if v.Use != policy.Stale {
+func (x *exchange) judge(e *store.Entry, now time.Time, coverage store.Coverage) rules.Verdict {
+	v := rules.Judge(e, &x.req, x.p, now, coverage)
+	if v.Use != rules.Stale {
 		return v
 	}
 	return x.judgeInsisted(e, now, v)
 }
 
-func (x *exchange) judgeInsisted(e *store.Entry, now time.Time, v policy.Verdict) policy.Verdict {
+func (x *exchange) judgeInsisted(e *store.Entry, now time.Time, v rules.Verdict) rules.Verdict {
 	if !v.Insisted() {
 		return v
 	}
 	if run, ok := x.c.forced.find(x.flight, now); ok && (run.failed || !e.Received.Before(run.answered)) {
-		v.Use, v.Why = policy.Fresh, ""
+		v.Use, v.Why = rules.Fresh, ""
 	}
 	return v
 }
 
 // failedLately reports whether a client that insists can do no better than with what is stored, because the run that
 // another has just forced answered with an error.
-func (x *exchange) failedLately(v policy.Verdict) bool {
+func (x *exchange) failedLately(v rules.Verdict) bool {
 	if !v.Insisted() {
 		return false
 	}
@@ -86,12 +86,12 @@ func (n *run) failing() bool {
 
 // suspect reports whether the handler's answer is an error which the leader's request may have caused, rather than
 // what it asks for.
-func (n *run) suspect() bool { return n.status >= 400 && policy.Suspect(n.r.Header) }
+func (n *run) suspect() bool { return n.status >= 400 && rules.Suspect(n.r.Header) }
 
 // displaces reports whether a response that may be stored is an error that would push out a good page: one that is
 // fresh, because a client insisted on a newer one; or any, by a lifetime that the error does not state itself. Where
 // there are variants the good page may be another than the one at hand.
-func (n *run) displaces(a *policy.Admission) bool {
+func (n *run) displaces(a *rules.Admission) bool {
 	if n.status < 400 {
 		return false
 	}
@@ -109,7 +109,7 @@ func (n *run) dropOutdated(h http.Header) {
 	if !n.judge.Insisted() || n.stale == nil || n.ownFault() || n.said.failure() != nil {
 		return
 	}
-	_, outdated := policy.HeadUpdate(policy.Unannounced(n.stale), n.status, h)
+	_, outdated := rules.HeadUpdate(rules.Unannounced(n.stale), n.status, h)
 	if outdated && !n.storableForOthers(n.status, h) {
 		n.remove(n.stale.Key)
 	}

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -269,7 +270,7 @@ func TestCPDoS(t *testing.T) {
 					o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
 						w.Header().Set("Cache-Control", "public, max-age=60")
 						time.Sleep(time.Second)
-						if policy.Suspect(r.Header) {
+						if rules.Suspect(r.Header) {
 							w.WriteHeader(code)
 							return
 						}

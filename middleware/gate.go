@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
@@ -29,8 +30,8 @@ type passage struct {
 	g      *gate
 	f      *fill
 	status int
-	sent   policy.Sent // the header as the cache sent it
-	told   string      // its Cache-Status
+	sent   rules.Sent // the header as the cache sent it
+	told   string     // its Cache-Status
 	p      *policy.Policy
 	e      *store.Entry
 

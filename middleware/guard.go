@@ -6,7 +6,7 @@ import (
 	"net"
 	"net/http"
 
-	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/internal/rules"
 )
 
 // Guard wraps the whole app, outside of everything, and sees each response's header as the client gets it.
@@ -49,7 +49,7 @@ func (g *guarded) look(status int) {
 	h := g.Header()
 	g.gate.leaves(status, h)
 	if setsCookie(h) {
-		policy.KeepFromOthers(h)
+		rules.KeepFromOthers(h)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/freshet-go/freshet/internal/follower"
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
@@ -51,7 +52,7 @@ func (c *Cache) InvalidateURL(ctx context.Context, rawURL string) error {
 		}
 		get := getOf(&each)
 		under := append([]*policy.Policy{c.policyFor(get)}, c.under().folds...)
-		uris := policy.URIKeys(nil, scheme, each.Host, u.EscapedPath(), u.RawQuery, u.ForceQuery, under...)
+		uris := rules.URIKeys(nil, scheme, each.Host, u.EscapedPath(), u.RawQuery, u.ForceQuery, under...)
 		marks = c.under().tags(c.under().marks(marks, uris), get)
 	}
 	return c.Invalidate(ctx, marks...)
@@ -61,8 +62,8 @@ var defaultPort = map[string]string{"http": "80", "https": "443"}
 
 // readURL reads a URL that something may be stored for.
 func readURL(raw string) (*url.URL, error) {
-	if len(raw) > policy.MaxKey {
-		return nil, fmt.Errorf("the URL is too long: %d bytes, where keys have at most %d, so nothing is stored for it", len(raw), policy.MaxKey)
+	if len(raw) > rules.MaxKey {
+		return nil, fmt.Errorf("the URL is too long: %d bytes, where keys have at most %d, so nothing is stored for it", len(raw), rules.MaxKey)
 	}
 	u, err := url.Parse(raw)
 	switch {
@@ -90,8 +91,8 @@ func (w *unsafeWriter) invalidate() {
 	}
 	w.watch, w.quiet, w.out.Fwd = w, x.quiet, policy.FwdMethod
 	w.before, w.began = x.c.follow.Head(), time.Now()
-	if before := x.w.Header(); x.req.Class == policy.Post && len(before) > 0 {
-		w.outer, x.outside = before.Clone(), policy.ReadOutside(before, x.p)
+	if before := x.w.Header(); x.req.Class == rules.Post && len(before) > 0 {
+		w.outer, x.outside = before.Clone(), rules.ReadOutside(before, x.p)
 	}
 	defer w.end()
 	if w.unheard = unheard.Load(); w.mayStore() && x.who.hears.Load() {
@@ -132,7 +133,7 @@ type unsafeWriter struct {
 // mayStore reports whether the answer is one to a POST that may turn out to be for later GETs.
 func (w *unsafeWriter) mayStore() bool {
 	x := &w.x
-	return x.req.Class == policy.Post && !x.off && x.req.Mount != "" && !x.req.Directives.NoStore
+	return x.req.Class == rules.Post && !x.off && x.req.Mount != "" && !x.req.Directives.NoStore
 }
 
 func (w *unsafeWriter) onHeader(status int, h http.Header) {
@@ -140,7 +141,7 @@ func (w *unsafeWriter) onHeader(status int, h http.Header) {
 	if status < 200 || status > 399 || w.left {
 		return
 	}
-	if policy.OfWebDAV(x.r.Method) {
+	if rules.OfWebDAV(x.r.Method) {
 		seesWebDAV{x.c}.onHeader(status, h)
 	}
 	if x.req.URI == "" {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
@@ -48,13 +49,13 @@ func (n *run) keep(e *store.Entry) {
 // place of a whole.
 func (n *run) joined(e *store.Entry) *store.Entry {
 	old := n.stale
-	if e.Status != http.StatusPartialContent || old == nil || n.judge.Use == policy.Miss || old.Key != e.Key {
+	if e.Status != http.StatusPartialContent || old == nil || n.judge.Use == rules.Miss || old.Key != e.Key {
 		return e
 	}
 	if old.Spans == nil {
 		return nil
 	}
-	if both, ok := policy.Combine(policy.Unannounced(old), e); ok {
+	if both, ok := rules.Combine(rules.Unannounced(old), e); ok {
 		return both
 	}
 	return e
@@ -88,13 +89,13 @@ func (n *run) index(e *store.Entry) {
 		index.Keep, index.Fill = max(index.Keep, left), max(index.Fill, old.Fill)
 	default:
 		moved := *old
-		moved.Key = policy.VariantKey(key, nil, n.r.Header)
+		moved.Key = rules.VariantKey(key, nil, n.r.Header)
 		if left := moved.Lifetime() - now.Sub(moved.Received); left > 0 && c.set(&moved) == nil {
-			index.Variants = policy.AddVariant(nil, nil)
+			index.Variants = rules.AddVariant(nil, nil)
 			index.Keep = max(index.Keep, left)
 		}
 	}
-	index.Variants = policy.AddVariant(index.Variants, n.varies)
+	index.Variants = rules.AddVariant(index.Variants, n.varies)
 	c.set(index)
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
@@ -25,7 +26,7 @@ type pending struct {
 
 	departs bool // ... or found on its way to the store
 
-	sent    policy.Sent
+	sent    rules.Sent
 	looked  bool
 	trusted bool // nobody outside can set a field now: there is nothing to look at
 
@@ -77,7 +78,7 @@ func (n *run) sendHead(status int) {
 		return
 	}
 	h := x.w.Header()
-	n.after.sent, n.after.looked = policy.SentWith(h, n.p), true
+	n.after.sent, n.after.looked = rules.SentWith(h, n.p), true
 	if g := x.gate(); g != nil {
 		n.after.way = g.expect(&passage{f: n.f, status: status, sent: n.after.sent, told: lastOf(h["Cache-Status"]), p: n.p, e: n.forOthers()})
 	}
@@ -221,14 +222,14 @@ func (n *run) lateHints(header, hints, before http.Header) {
 	for name, values := range header {
 		if old := hints[name]; len(values) > len(old) && slices.Equal(values[:len(old)], old) {
 			before[name] = slices.Concat(before[name], values[len(old):])
-			n.outside = policy.ReadOutside(before, n.p)
+			n.outside = rules.ReadOutside(before, n.p)
 			cookie = cookie || http.CanonicalHeaderKey(name) == "Set-Cookie" && !n.p.StoreCookies
 			n.hinted = before
 		}
 	}
 	if said := saidIn(n.r.Context()); said != nil && said.run != nil && said.run.hinted != nil { // of a mount outside
 		n.hinted = said.run.hinted
-		n.outside = policy.ReadOutside(n.hinted, n.p)
+		n.outside = rules.ReadOutside(n.hinted, n.p)
 		cookie = cookie || setsCookie(n.hinted) && !n.p.StoreCookies
 	}
 	n.outside.Cookie = n.outside.Cookie || cookie // which counts where the policy is Shared, too: see Late

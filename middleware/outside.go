@@ -3,6 +3,7 @@ package middleware
 import (
 	"time"
 
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
@@ -16,7 +17,7 @@ func (x *exchange) besideCookie() {
 	case x.req.Directives.OnlyIfCached:
 		x.notCached()
 	default:
-		x.pass(policy.ReasonSetCookie)
+		x.pass(rules.ReasonSetCookie)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -14,11 +15,11 @@ import (
 // say to clients.
 func (x *exchange) pass(why policy.Reason) {
 	out := policy.Outcome{Fwd: policy.FwdBypass, Detail: why}
-	if why == policy.ReasonMethod {
+	if why == rules.ReasonMethod {
 		out = policy.Outcome{Fwd: policy.FwdMethod}
 	}
 	w := &passed{passWriter{x: *x, out: out}, why}
-	if x.governed && x.req.Class <= policy.Head {
+	if x.governed && x.req.Class <= rules.Head {
 		w.watch = w
 	}
 	if x.r.Method == "PROPFIND" {
@@ -35,7 +36,7 @@ type passed struct {
 }
 
 func (w *passed) onHeader(_ int, h http.Header) {
-	policy.Announce(h, w.x.p, policy.Admission{Reason: w.why}, &w.x.req, w.x.ttl, true, time.Now())
+	rules.Announce(h, w.x.p, rules.Admission{Reason: w.why}, &w.x.req, w.x.ttl, true, time.Now())
 }
 
 // passWriter passes everything on to the client and looks at the header as it goes by.
@@ -79,7 +80,7 @@ func (w *passWriter) WriteHeader(status int) {
 		}
 		if !w.quiet {
 			if setsCookie(h) {
-				policy.KeepFromOthers(h)
+				rules.KeepFromOthers(h)
 			}
 			w.out.FwdStatus = status
 			h["Cache-Status"] = after(h["Cache-Status"], w.x.c.statusField(&w.out))

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -18,10 +19,10 @@ func TestEveryAnswerKeepsItsReason(t *testing.T) {
 		says   [2]string // a field
 		detail policy.Reason
 	}{
-		{[2]string{"Set-Cookie", "a=b"}, policy.ReasonSetCookie},
-		{[2]string{"Cache-Control", "private"}, policy.ReasonPrivate},
-		{[2]string{"Cache-Control", "no-store"}, policy.ReasonNoStore},
-		{[2]string{"Vary", "*"}, policy.ReasonVaryStar},
+		{[2]string{"Set-Cookie", "a=b"}, rules.ReasonSetCookie},
+		{[2]string{"Cache-Control", "private"}, rules.ReasonPrivate},
+		{[2]string{"Cache-Control", "no-store"}, rules.ReasonNoStore},
+		{[2]string{"Vary", "*"}, rules.ReasonVaryStar},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			c := newCache(t)
@@ -71,7 +72,7 @@ func TestPassedAndStored(t *testing.T) {
 		get(h, "/")
 		r := get(h, "/")
 		want(t, "Cache-Status", r.Header.Get("Cache-Status"), "Freshet; fwd=uri-miss; fwd-status=200; stored")
-		want(t, "passed", last.Passed, policy.ReasonSetCookie)
+		want(t, "passed", last.Passed, rules.ReasonSetCookie)
 		o.runs.Store(0)
 		get(h, "/2")
 		time.Sleep(11 * time.Second)

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
@@ -71,8 +72,8 @@ func (k *knownPolicies) knows(p *policy.Policy) bool {
 
 // folded reports whether queries are known to be folded as p folds them.
 func (k *knownPolicies) folded(p *policy.Policy) bool {
-	return policy.SameQueries(&p.Key, &policy.KeyOptions{}) ||
-		slices.ContainsFunc(k.folds, func(other *policy.Policy) bool { return policy.SameQueries(&other.Key, &p.Key) })
+	return rules.SameQueries(&p.Key, &policy.KeyOptions{}) ||
+		slices.ContainsFunc(k.folds, func(other *policy.Policy) bool { return rules.SameQueries(&other.Key, &p.Key) })
 }
 
 func (k *knownPolicies) learn(p *policy.Policy) {
@@ -145,7 +146,7 @@ func replaced(r *http.Request, p *policy.Policy) (tag string) {
 			tag = ""
 		}
 	}()
-	q, _, _ := policy.ReadRequest(r, p)
+	q, _, _ := rules.ReadRequest(r, p)
 	return q.Tag
 }
 

@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
@@ -675,7 +676,7 @@ func TestURLsThatCannotBeInvalidated(t *testing.T) {
 	c := newCache(t)
 	for _, url := range []string{
 		"", "/page", "//example.com/page", "http:", "http:/page", "http:page", "https:///page", "ftp://example.com/page",
-		"http://user@example.com/", "http://b\u00fccher.example/", "http://example.com/" + strings.Repeat("x", policy.MaxKey),
+		"http://user@example.com/", "http://b\u00fccher.example/", "http://example.com/" + strings.Repeat("x", rules.MaxKey),
 	} {
 		if err := c.InvalidateURL(t.Context(), url); err == nil {
 			t.Errorf("%.40q: no error", url)

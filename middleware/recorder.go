@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/internal/rules"
 )
 
 // HoldBack is how many bytes of a body are held back at most, until the handler flushes or returns,
@@ -364,7 +364,7 @@ func (w *recorder) short() bool {
 	if w.tooLong {
 		return true
 	}
-	return w.written < w.declared && bodyAllowed(w.status) && w.run.req.Class != policy.Head
+	return w.written < w.declared && bodyAllowed(w.status) && w.run.req.Class != rules.Head
 }
 
 func bodyAllowed(status int) bool {

@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/internal/rules"
 )
 
 // refreshTicket travels with a request that enters the app's root handler to renew an entry, and is
@@ -152,7 +152,7 @@ func refreshRequest(ctx context.Context, r *http.Request) *http.Request {
 	fresh := (&http.Request{
 		Method: http.MethodGet, URL: &u, RequestURI: strings.Clone(r.RequestURI),
 		Proto: r.Proto, ProtoMajor: r.ProtoMajor, ProtoMinor: r.ProtoMinor,
-		Header: policy.Unconditional(r.Header).Clone(), Body: http.NoBody,
+		Header: rules.Unconditional(r.Header).Clone(), Body: http.NoBody,
 		Host: r.Host, RemoteAddr: r.RemoteAddr, TLS: r.TLS,
 	}).WithContext(ctx)
 	for _, name := range []string{"Cache-Control", "Pragma", "Range", "If-Range"} {

@@ -3,7 +3,7 @@ package middleware
 import (
 	"net/http"
 
-	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -18,7 +18,7 @@ func (n *run) serveStale() {
 
 // freshen answers with what is stored and a 304 says is still good (RFC 9111 section 4.3.4).
 func (n *run) freshen(h http.Header) {
-	if !policy.Selects(n.stale, h) {
+	if !rules.Selects(n.stale, h) {
 		n.again, n.mode = true, discarding
 		return
 	}
@@ -26,19 +26,19 @@ func (n *run) freshen(h http.Header) {
 	if n.said.tagging() {
 		tags = n.said.tagged(n.req.Tag)
 	}
-	n.renewed(policy.Freshen(policy.Unannounced(n.stale), h), tags, n.stale, n.stale.Body)
+	n.renewed(rules.Freshen(rules.Unannounced(n.stale), h), tags, n.stale, n.stale.Body)
 }
 
 // combine answers with the stored part and the part that the handler added (RFC 9111 section 3.4).
 func (n *run) combine() {
 	added := &store.Entry{
-		Key: n.stale.Key, Status: http.StatusPartialContent, Header: policy.Storable(n.part, nil), Body: n.f.body,
+		Key: n.stale.Key, Status: http.StatusPartialContent, Header: rules.Storable(n.part, nil), Body: n.f.body,
 		Tags: n.said.tagged(n.req.Tag), Received: n.received,
 	}
 	whole, ok := n.stale, false
-	asked := policy.AnswersRange(n.req.Asked, added.Header)
+	asked := rules.AnswersRange(n.req.Asked, added.Header)
 	if added = n.partial(added); added != nil && asked && !n.short() {
-		whole, ok = policy.Combine(policy.Unannounced(n.stale), added)
+		whole, ok = rules.Combine(rules.Unannounced(n.stale), added)
 	}
 	if !ok || whole.Spans != nil {
 		n.again, n.mode = true, discarding
@@ -56,7 +56,7 @@ func (n *run) renewed(h http.Header, tags []string, old *store.Entry, body []byt
 	}
 	good := n.storableForOthers(status, h)
 	a, announced := n.admit(h, status, false)
-	e := n.entry(policy.Storable(h, a.Strip), a, status)
+	e := n.entry(rules.Storable(h, a.Strip), a, status)
 	e.Body, e.Trailer, e.Tags = body, old.Trailer, tags
 	e.Announced, e.MadeETag, e.MadeModified = announced, old.MadeETag, old.MadeModified
 	n.answer, n.own = e, h
@@ -78,13 +78,13 @@ func (n *run) renewed(h http.Header, tags []string, old *store.Entry, body []byt
 // storableForOthers says whether a response that may not be stored for this request may be for one that
 // has no credentials and no wishes: then what is stored is as good as it was.
 func (n *run) storableForOthers(status int, h http.Header) bool {
-	return policy.Admit(n.req.Anyone(), status, n.outside.Judged(h), n.p, n.ttl, n.began, n.received).Store
+	return rules.Admit(n.req.Anyone(), status, n.outside.Judged(h), n.p, n.ttl, n.began, n.received).Store
 }
 
 // partial completes the description of a stored partial response from its Content-Range (RFC 9111
 // section 3.3), or returns nil when it cannot be used.
 func (n *run) partial(e *store.Entry) *store.Entry {
-	spans, total, ok := policy.Partial(e.Header, e.Body)
+	spans, total, ok := rules.Partial(e.Header, e.Body)
 	if !ok {
 		return nil
 	}
@@ -99,10 +99,10 @@ func (n *run) partial(e *store.Entry) *store.Entry {
 // updateFromHead updates or drops what is stored by the answer to a HEAD (RFC 9111 section 4.3.5).
 func (n *run) updateFromHead(h http.Header) {
 	old := n.stale
-	if old == nil || old.Spans != nil || n.judge.Use == policy.Miss {
+	if old == nil || old.Spans != nil || n.judge.Use == rules.Miss {
 		return
 	}
-	header, invalid := policy.HeadUpdate(policy.Unannounced(old), n.status, h)
+	header, invalid := rules.HeadUpdate(rules.Unannounced(old), n.status, h)
 	if invalid {
 		if !n.suspect() {
 			n.remove(old.Key)
@@ -113,16 +113,16 @@ func (n *run) updateFromHead(h http.Header) {
 		return
 	}
 	get := n.req
-	get.Class = policy.Read
-	a := policy.Admit(&get, old.Status, n.outside.Judged(header), n.p, n.ttl, n.began, n.received)
+	get.Class = rules.Read
+	a := rules.Admit(&get, old.Status, n.outside.Judged(header), n.p, n.ttl, n.began, n.received)
 	if !a.Store {
 		if !n.storableForOthers(old.Status, header) {
 			n.remove(old.Key)
 		}
 		return
 	}
-	announced := policy.Announce(header, n.p, a, &get, n.ttl, n.governed && !n.outside.Speaks(), n.received)
-	e := n.entry(policy.Storable(header, a.Strip), a, old.Status)
+	announced := rules.Announce(header, n.p, a, &get, n.ttl, n.governed && !n.outside.Speaks(), n.received)
+	e := n.entry(rules.Storable(header, a.Strip), a, old.Status)
 	e.Body, e.Trailer, e.Tags = old.Body, old.Trailer, old.Tags
 	e.Announced, e.MadeETag, e.MadeModified = announced, old.MadeETag, old.MadeModified
 	n.kept = e

@@ -4,7 +4,7 @@ import (
 	"math"
 	"net/http"
 
-	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -36,7 +36,7 @@ func (n *run) checkRoom(e *store.Entry) {
 
 // checkPart takes back that a part is stored when it is not: it cannot be used, or a whole is stored already.
 func (n *run) checkPart() {
-	if n.kept == nil || n.stale != nil && n.judge.Use != policy.Miss && n.stale.Key == n.kept.Key && n.stale.Spans == nil {
+	if n.kept == nil || n.stale != nil && n.judge.Use != rules.Miss && n.stale.Key == n.kept.Key && n.stale.Spans == nil {
 		n.out.Stored = false
 		return
 	}
@@ -48,7 +48,7 @@ func (n *run) checkPart() {
 // long when it is compressed.
 func (n *run) promise(e *store.Entry) {
 	declared := n.declared
-	if n.status == http.StatusNoContent || n.req.Class == policy.Head {
+	if n.status == http.StatusNoContent || n.req.Class == rules.Head {
 		declared = 0
 	}
 	r := &n.c.room

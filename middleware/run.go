@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
@@ -26,8 +27,8 @@ type run struct {
 
 	promised policy.Outcome // out, as far as the header of a stream can know it
 
-	stale *store.Entry   // what is stored: to be validated or completed, or served if the handler is lost
-	judge policy.Verdict // on stale
+	stale *store.Entry  // what is stored: to be validated or completed, or served if the handler is lost
+	judge rules.Verdict // on stale
 
 	instead    *fill // the run that hangs, in the place of which this one's response is
 	solo       bool  // the handler runs for this request; nobody was let to wait for it
@@ -61,7 +62,7 @@ type run struct {
 	pumped   chan error // gets one value when the leader's client has been served, or has left
 }
 
-func newRun(x *exchange, f *fill, e *store.Entry, v policy.Verdict, out policy.Outcome) *run {
+func newRun(x *exchange, f *fill, e *store.Entry, v rules.Verdict, out policy.Outcome) *run {
 	n := &run{exchange: *x, f: f, out: out, stale: e, judge: v}
 	n.recorder.run, n.said.run, n.leading = n, n, n
 	n.speaks = speaking{x.r.Context(), &n.said}
@@ -183,7 +184,7 @@ func (n *run) request() *http.Request {
 	*u = *n.r.URL
 	r.URL, r.Header = u, n.r.Header.Clone() // the handler may edit them; variants are chosen by what the client sent
 	n.condition(r)
-	n.req.Asked = policy.Asked(r.Header)
+	n.req.Asked = rules.Asked(r.Header)
 	n.again = false // whatever comes now is the answer
 	n.began = time.Now()
 	return r
@@ -236,21 +237,21 @@ func (n *run) unlinked() {
 // the client's own conditions are taken out, and judged against the response afterwards.
 func (n *run) condition(r *http.Request) {
 	n.validating, n.completing, n.stripped = false, false, false
-	beside := n.instead != nil && n.req.Class == policy.Read // what it answers is for those who wait, too
+	beside := n.instead != nil && n.req.Class == rules.Read // what it answers is for those who wait, too
 	if n.solo && !beside && !n.validates() {
 		return
 	}
 	n.stripped = true
 	switch {
-	case n.again || n.stale == nil || n.judge.Use == policy.Miss:
-		r.Header = policy.Unconditional(r.Header)
+	case n.again || n.stale == nil || n.judge.Use == rules.Miss:
+		r.Header = rules.Unconditional(r.Header)
 	case n.stale.Spans == nil:
-		policy.Forward(r.Header, n.stale)
+		rules.Forward(r.Header, n.stale)
 		n.validating = n.judge.Validate
 	default:
-		r.Header = policy.Unconditional(r.Header)
-		if gap, ok := policy.Missing(n.stale); ok && n.judge.Use == policy.Fresh {
-			n.completing = policy.ForwardRange(r.Header, n.stale, gap)
+		r.Header = rules.Unconditional(r.Header)
+		if gap, ok := rules.Missing(n.stale); ok && n.judge.Use == rules.Fresh {
+			n.completing = rules.ForwardRange(r.Header, n.stale, gap)
 		}
 	}
 }
@@ -259,7 +260,7 @@ func (n *run) condition(r *http.Request) {
 // one is stored that may be validated.
 func (n *run) validates() bool {
 	return n.stale != nil && n.stale.Spans == nil && n.judge.Validate && !n.again &&
-		n.req.Class == policy.Read && !n.req.Range && !n.req.Directives.NoStore
+		n.req.Class == rules.Read && !n.req.Range && !n.req.Directives.NoStore
 }
 
 // adopt makes what governs x, an inner mount's, govern the response.
@@ -267,7 +268,7 @@ func (n *run) adopt(x *exchange) {
 	if n.mode != holding || n.wrote {
 		return
 	}
-	n.p, n.outside = x.p, policy.ReadOutside(n.w.Header(), x.p)
+	n.p, n.outside = x.p, rules.ReadOutside(n.w.Header(), x.p)
 	n.ttl, n.governed = x.ttl, x.governed
 	n.f.limit = n.maxBody()
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -16,7 +17,7 @@ type exchange struct {
 	r    *http.Request
 	next http.Handler
 	p    *policy.Policy
-	req  policy.Request
+	req  rules.Request
 	who  *identity // of the mount
 
 	place *place // what is remembered of the target
@@ -36,20 +37,20 @@ type exchange struct {
 	stall   *stall         // what watches the client of a long stored body
 	waits   *time.Time     // since when it waits for others' responses, if it does
 
-	outside policy.Outside // what handlers outside have put into the client's header
-	leading *run           // the handler's run that answers this request, if one does
+	outside rules.Outside // what handlers outside have put into the client's header
+	leading *run          // the handler's run that answers this request, if one does
 }
 
 // serve is the walk of one request.
 func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next http.Handler, p *policy.Policy, who *identity) {
-	if r.Method != http.MethodGet && policy.Changes(r.Method) {
+	if r.Method != http.MethodGet && rules.Changes(r.Method) {
 		c.serveChange(w, r, next, p, who)
 		return
 	}
-	x := exchange{c: c, w: w, r: policy.WithoutIgnoredCookies(r, p), next: next, p: p, who: who}
+	x := exchange{c: c, w: w, r: rules.WithoutIgnoredCookies(r, p), next: next, p: p, who: who}
 	plan, why, told := x.read()
 	switch {
-	case plan != policy.Lookup:
+	case plan != rules.Lookup:
 		x.r = r
 		x.bypass(why)
 		return
@@ -62,7 +63,7 @@ func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next http.Handler,
 	}
 	x.refresh = ticketFor(x.r, c, x.req.Key)
 	if h := w.Header(); len(h) > 0 {
-		x.outside = policy.ReadOutside(h, p)
+		x.outside = rules.ReadOutside(h, p)
 	}
 	if x.outside.Cookie {
 		x.besideCookie()
@@ -75,13 +76,13 @@ func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next http.Handler,
 func (c *Cache) serveChange(w http.ResponseWriter, r *http.Request, next http.Handler, p *policy.Policy, who *identity) {
 	n := &unsafeWriter{}
 	x := &n.x
-	x.c, x.w, x.r, x.next, x.p, x.who = c, w, policy.WithoutIgnoredCookies(r, p), next, p, who
+	x.c, x.w, x.r, x.next, x.p, x.who = c, w, rules.WithoutIgnoredCookies(r, p), next, p, who
 	plan, why, _ := x.read()
 	if x.r != r {
 		x.req.Directives.NoStore = true // its handler sees cookies of which a GET's sees nothing
 		x.r = r
 	}
-	if plan != policy.Invalidate {
+	if plan != rules.Invalidate {
 		x.bypass(why)
 		return
 	}
@@ -90,7 +91,7 @@ func (c *Cache) serveChange(w http.ResponseWriter, r *http.Request, next http.Ha
 
 // read finds out what the request asks for, and what the operator wishes for it. told says that something tells the
 // handler from others at the request's URL.
-func (x *exchange) read() (plan policy.Plan, why policy.Reason, told bool) {
+func (x *exchange) read() (plan rules.Plan, why policy.Reason, told bool) {
 	x.req.Mount, told = x.c.tell(x.who, x.r, x.p)
 	place, sum := x.c.targets.find(x.r)
 	x.place = place
@@ -98,8 +99,8 @@ func (x *exchange) read() (plan policy.Plan, why policy.Reason, told bool) {
 	if !x.req.Recalled() {
 		place.note(sum, x.r, x.p, &x.req)
 	}
-	if x.resolve(); x.off && plan == policy.Lookup {
-		return policy.Pass, policy.ReasonOff, told
+	if x.resolve(); x.off && plan == rules.Lookup {
+		return rules.Pass, rules.ReasonOff, told
 	}
 	return plan, why, told
 }
@@ -137,21 +138,21 @@ func (x *exchange) lookup() {
 	for looked := 0; looked < maxLookups; looked++ {
 		now := time.Now()
 		e, coverage := x.find(now)
-		v := policy.Verdict{Use: policy.Miss}
+		v := rules.Verdict{Use: rules.Miss}
 		if e != nil {
 			v = x.judge(e, now, coverage)
-			if v.Use != policy.Fresh && x.c.near != nil {
+			if v.Use != rules.Fresh && x.c.near != nil {
 				e, v = x.newest(e, v, now)
 			}
 		}
-		if x.refresh != nil && v.Use == policy.Fresh {
-			v.Use = policy.Stale // it came to renew the entry, not to read it
+		if x.refresh != nil && v.Use == rules.Fresh {
+			v.Use = rules.Stale // it came to renew the entry, not to read it
 		}
 		switch {
-		case v.Use == policy.Fresh && x.serves(e, now):
+		case v.Use == rules.Fresh && x.serves(e, now):
 			x.hit(e, policy.Outcome{Hit: true, TTL: v.TTL, HasTTL: true}, now)
 			return
-		case v.Use == policy.Grace && x.serves(e, now) && (x.req.Directives.OnlyIfCached || x.renew()):
+		case v.Use == rules.Grace && x.serves(e, now) && (x.req.Directives.OnlyIfCached || x.renew()):
 			x.hit(e, policy.Outcome{Hit: true, Stale: true, TTL: v.TTL, HasTTL: true}, now)
 			return
 		case x.req.Directives.OnlyIfCached:
@@ -164,7 +165,7 @@ func (x *exchange) lookup() {
 			looked-- // Timeout and MaxWait bound how long it goes on
 		}
 	}
-	x.alone(nil, policy.Verdict{}, policy.Outcome{Fwd: policy.FwdMiss, Detail: ReasonContended})
+	x.alone(nil, rules.Verdict{}, policy.Outcome{Fwd: policy.FwdMiss, Detail: ReasonContended})
 }
 
 // maxLookups bounds how often a request goes back to the store after it read along with a fill that
@@ -180,7 +181,7 @@ func (x *exchange) nested() bool {
 	if outer == nil {
 		return false
 	}
-	if outer.req.Base() != x.req.Base() || !policy.TellsApart(outer.p, x.p) && outer.req.Key != x.req.Key {
+	if outer.req.Base() != x.req.Base() || !rules.TellsApart(outer.p, x.p) && outer.req.Key != x.req.Key {
 		if outer.answers(x.w, x.r) {
 			outer.said.NoStore()
 		}

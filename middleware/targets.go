@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"sync/atomic"
 
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -17,7 +18,7 @@ type targets struct {
 }
 
 type place struct {
-	known atomic.Pointer[policy.Known]
+	known atomic.Pointer[rules.Known]
 	asked atomic.Uint64 // for what, when it was something else that was asked for last
 
 	variant atomic.Pointer[string] // the key of a variant that was selected last
@@ -46,10 +47,10 @@ func (pl *place) text(key []byte) string {
 }
 
 // note remembers what was read of r under p.
-func (pl *place) note(sum uint64, r *http.Request, p *policy.Policy, q *policy.Request) {
+func (pl *place) note(sum uint64, r *http.Request, p *policy.Policy, q *rules.Request) {
 	if pl.asked.Load() != sum {
 		pl.asked.Store(sum)
-	} else if known := policy.Know(r, p, q); known != nil {
+	} else if known := rules.Know(r, p, q); known != nil {
 		pl.known.Store(known)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -17,7 +18,7 @@ func TestTargets(t *testing.T) {
 		r := httptest.NewRequest("GET", target, nil)
 		place, sum := all.find(r)
 		place = &all.places[0] // all of them meet
-		var q policy.Request
+		var q rules.Request
 		q.Read(r, p, place.known.Load())
 		place.note(sum, r, p, &q)
 		if want := "http://example.com" + target; q.URI != want {

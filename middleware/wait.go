@@ -3,6 +3,7 @@ package middleware
 import (
 	"time"
 
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
@@ -65,7 +66,7 @@ func (x *exchange) patience() (late <-chan time.Time, stop func() bool) {
 }
 
 // runBeside runs the handler for a request that has waited too long for f. Its response takes the place of f's.
-func (x *exchange) runBeside(f *fill, e *store.Entry, v policy.Verdict, out policy.Outcome) {
+func (x *exchange) runBeside(f *fill, e *store.Entry, v rules.Verdict, out policy.Outcome) {
 	defer func() {
 		f.mu.Lock()
 		f.beside--
@@ -78,7 +79,7 @@ func (x *exchange) runBeside(f *fill, e *store.Entry, v policy.Verdict, out poli
 }
 
 // standsFor reports whether e may be served in the place of a handler that does not answer.
-func (x *exchange) standsFor(e *store.Entry, v policy.Verdict) bool {
+func (x *exchange) standsFor(e *store.Entry, v rules.Verdict) bool {
 	if e == nil || e.Spans != nil || !v.OnLost {
 		return false
 	}

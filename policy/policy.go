@@ -1,7 +1,5 @@
-// Package policy is Freshet's judgement: everything that HTTP says about caching (RFC 9110, 9111,
-// 5861, 8246, 9211, 9213), as pure functions of a request, a response, a stored entry, the operator's
-// wishes and now, which is always an argument. Nothing here reads a clock, does I/O, takes a lock or
-// starts a goroutine.
+// Package policy is what an operator writes and reads: a [Policy] says what he wishes for a resource, [Expires] answers
+// what his settings say, and an [Outcome] says what became of a request.
 package policy
 
 import (

@@ -13,6 +13,7 @@ import (
 	echomiddleware "github.com/labstack/echo/v4/middleware"
 
 	"github.com/freshet-go/freshet/adapters/echocache"
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 )
@@ -107,7 +108,7 @@ func notForSharedCaches(t *testing.T, h http.Header) {
 	if h.Get("Set-Cookie") == "" {
 		t.Errorf("no cookie is set: %v", h)
 	}
-	d := policy.ParseResponseDirectives(h)
+	d := rules.ParseResponseDirectives(h)
 	if h.Get("Cache-Control") != "" && !d.Private && !d.NoStore {
 		t.Errorf("a cookie is set, and Cache-Control is %q", h["Cache-Control"])
 	}

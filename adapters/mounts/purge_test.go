@@ -13,6 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/freshet-go/freshet/adapters/echocache"
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 )
@@ -121,7 +122,7 @@ func TestInvalidateURLSaysWhatCannotBe(t *testing.T) {
 		"http://bücher.example/":     "xn--",
 		"http://example.com:x/":      "port",
 		"mailto:someone@example.com": "absolute",
-		"http://example.com/" + strings.Repeat("x", policy.MaxKey): "long",
+		"http://example.com/" + strings.Repeat("x", rules.MaxKey): "long",
 	} {
 		if err := c.InvalidateURL(t.Context(), url); err == nil || !strings.Contains(err.Error(), tells) {
 			t.Errorf("InvalidateURL(%.40q) says %v, want it to speak of %q", url, err, tells)

@@ -8,8 +8,8 @@ import (
 	"net/http/httptrace"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/middleware"
-	"github.com/freshet-go/freshet/policy"
 )
 
 // origin is the way to the upstream. It tells the cache of a body that ends before its end, and ends one
@@ -64,7 +64,7 @@ func (o *origin) send(r *http.Request) (*http.Response, net.Conn, error) {
 	var conn net.Conn
 	trace := &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) { conn = got.Conn }}
 	res, err := o.transport.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
-	if err != nil || res.ProtoMajor > 1 || !policy.ConnectionAuth(res.Header["Www-Authenticate"]) {
+	if err != nil || res.ProtoMajor > 1 || !rules.ConnectionAuth(res.Header["Www-Authenticate"]) {
 		conn = nil
 	}
 	return res, conn, err

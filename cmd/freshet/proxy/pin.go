@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"sync"
 
-	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/internal/rules"
 )
 
 // NTLM and Negotiate authenticate a connection, not a request: what follows on it is the user's, whatever it
@@ -48,7 +48,7 @@ func (p *Proxy) Attach(s *http.Server) {
 
 // route returns the way to the upstream that r must take by itself; nil: that of all.
 func (p *Proxy) route(r *http.Request) *http.Transport {
-	authenticates := policy.ConnectionAuth(r.Header["Authorization"])
+	authenticates := rules.ConnectionAuth(r.Header["Authorization"])
 	c, _ := r.Context().Value(connKey{}).(net.Conn)
 	if c == nil || r.ProtoMajor > 1 || p.fromProxy(r) {
 		if authenticates {
@@ -112,7 +112,7 @@ func (s *pins) close() {
 // then neither looks for an answer nor keeps one, and a change invalidates all the same.
 func (p *Proxy) serveRouted(w http.ResponseWriter, r *http.Request, way *http.Transport) {
 	ctx := context.WithValue(r.Context(), routeKey{}, way)
-	if own := r.Header["Authorization"]; !policy.ConnectionAuth(own) {
+	if own := r.Header["Authorization"]; !rules.ConnectionAuth(own) {
 		ctx = context.WithValue(ctx, ownKey{}, own)
 		shown := r.Header.Clone()
 		shown["Authorization"] = []string{"NTLM"}

@@ -1,0 +1,160 @@
+package rules
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
+)
+
+// uncacheable is what clients are told of a response that is for nobody to keep.
+const uncacheable = "no-cache, no-store"
+
+// personal is what Announce adds to Vary, as a line of its own.
+const personal = "Authorization, Cookie"
+
+// Announce writes into the header of a response what the operator's settings mean for clients and other
+// caches, where governed (a setting or a policy wishes something for this resource) and as far as the
+// handler did not speak for itself: no Cache-Control, no Expires and no targeted field. a is what Admit
+// said of the response with the same ttl, and may since have been refused for reasons of the cache.
+//
+//   - A response that lives by ttl gets Cache-Control: max-age and Expires, in whole seconds rounded
+//     down, and, unless p.Shared, Vary: Authorization, Cookie, because the same URL asked with
+//     credentials gets no such response. So does one to HEAD, as to GET. p.ClientTTL takes the place of
+//     ttl there, without an Expires, and p.CDNTTL adds CDN-Cache-Control.
+//   - Any other gets "no-cache, no-store" and no Expires: it was made for credentials, it is an error,
+//     nothing says how long it lives, or it may not be stored.
+//   - A response of a resource that is off (p.Off, or a.Reason is ReasonOff) gets that too, whatever the
+//     handler said, its targeted fields included.
+//
+// Responses to other methods than GET and HEAD are left alone unless the resource is off; so are those
+// that live by a heuristic, which every recipient can make for itself. It reports whether it wrote a
+// lifetime: see store.Entry.Announced.
+func Announce(h http.Header, p *policy.Policy, a Admission, req *Request, ttl time.Duration, governed bool, now time.Time) (announced bool) {
+	switch {
+	case p.Off || a.Reason == ReasonOff:
+		forbid(h, p)
+		return false
+	case !governed || req.Class != Read && req.Class != Head || spoke(Canonical(h), p):
+		return false
+	}
+	usable := a.Store || req.Class == Head && a.Reason == ReasonMethod
+	switch {
+	case !usable:
+		forbid(h, p)
+		return false
+	case a.Explicit || ttl <= 0:
+		return false
+	}
+	switch lifetime := a.Fresh.Truncate(time.Second); {
+	case p.ClientTTL > 0:
+		h["Cache-Control"] = []string{MaxAge(p.ClientTTL)}
+	case p.ClientTTL < 0:
+		h["Cache-Control"] = []string{"no-cache"}
+	default:
+		h["Cache-Control"] = []string{MaxAge(lifetime)}
+		h["Expires"] = []string{now.Add(lifetime).UTC().Format(http.TimeFormat)}
+	}
+	if told := tellsCDNs(p); told != "" && len(h[cdnCacheControl]) == 0 {
+		h[cdnCacheControl] = []string{told}
+	}
+	if !p.Shared {
+		varyByCredentials(h)
+	}
+	return true
+}
+
+// MaxAge returns the directive max-age for a lifetime, in whole seconds rounded down.
+func MaxAge(lifetime time.Duration) string {
+	return "max-age=" + strconv.FormatInt(int64(lifetime/time.Second), 10)
+}
+
+const cdnCacheControl = "Cdn-Cache-Control"
+
+// tellsCDNs returns what p has CDN-Cache-Control say, if anything.
+func tellsCDNs(p *policy.Policy) string {
+	switch {
+	case p.CDNTTL > 0:
+		return MaxAge(p.CDNTTL)
+	case p.CDNTTL < 0:
+		return "no-store"
+	}
+	return ""
+}
+
+// toldCDNs reports whether a CDN-Cache-Control of a response that was announced is what Announce wrote. A handler's own
+// that is valid would have been its word, and nothing announced.
+func toldCDNs(lines []string) bool {
+	if len(lines) != 1 {
+		return false
+	}
+	seconds, ok := strings.CutPrefix(lines[0], "max-age=")
+	return lines[0] == "no-store" || ok && isDigits(seconds)
+}
+
+// spoke reports whether a handler said anything about how long its response may be kept.
+func spoke(h http.Header, p *policy.Policy) bool {
+	if len(h["Cache-Control"]) > 0 || len(h["Expires"]) > 0 {
+		return true
+	}
+	_, _, aimed := targeted(h, p.Targeted)
+	return aimed
+}
+
+// forbid tells every recipient to keep nothing.
+func forbid(h http.Header, p *policy.Policy) {
+	names := p.Targeted
+	if names == nil {
+		names = defaultTargeted
+	}
+	for name := range h {
+		if sameName(name, "Cache-Control") || sameName(name, "Expires") ||
+			slices.ContainsFunc(names, func(n string) bool { return sameName(name, n) }) {
+			delete(h, name)
+		}
+	}
+	h["Cache-Control"] = []string{uncacheable}
+}
+
+// sameName compares field names, in whatever case.
+func sameName(a, b string) bool { return len(a) == len(b) && strings.EqualFold(a, b) }
+
+// varyByCredentials adds Authorization and Cookie to Vary, as one line, unless both are there already.
+// Lines that the handler wrote stay as they are.
+func varyByCredentials(h http.Header) {
+	fields, star := VaryFields(h)
+	if star || slices.Contains(fields, "authorization") && slices.Contains(fields, "cookie") {
+		return
+	}
+	h["Vary"] = append(slices.Clip(h["Vary"]), personal)
+}
+
+// Unannounced returns e as its handler made it: without what Announce wrote into its header. That is what
+// a 304 or HEAD updates and what is to be judged again, for else the operator's lifetime would be taken
+// for the handler's, and a response kept from requests with credentials would be served to them. It is
+// e itself when nothing was announced.
+func Unannounced(e *store.Entry) *store.Entry {
+	if !e.Announced {
+		return e
+	}
+	made := *e
+	made.Announced = false
+	strip := []string{"Cache-Control", "Expires", cdnCacheControl}
+	if !toldCDNs(e.Header[cdnCacheControl]) {
+		strip = strip[:2]
+	}
+	made.Header = Storable(e.Header, strip)
+	lines := made.Header["Vary"]
+	_, authorization := e.Vary["Authorization"]
+	_, cookie := e.Vary["Cookie"]
+	if last := len(lines) - 1; last >= 0 && lines[last] == personal && !(authorization && cookie) {
+		if made.Header["Vary"] = lines[:last:last]; last == 0 {
+			delete(made.Header, "Vary")
+		}
+	}
+	return &made
+}

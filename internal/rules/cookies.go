@@ -1,0 +1,125 @@
+package rules
+
+import (
+	"maps"
+	"net/http"
+	"strings"
+
+	"github.com/freshet-go/freshet/policy"
+)
+
+// maxCookies and maxCookieBytes bound the Cookie fields out of which cookies are ignored, so that a client's
+// megabyte of cookies costs no time. Browsers send at most 180 cookies to a site, and servers take 8 KiB.
+const (
+	maxCookies     = 256
+	maxCookieBytes = 16 << 10
+)
+
+// WithoutIgnoredCookies returns r as the cache and the handlers of its runs see it: without the cookies that
+// p.IgnoreCookies lists. It is r itself when there are none, and otherwise a copy with a header of its own;
+// r is not modified.
+//
+// Cookie fields that do not read like those of a browser are left as they are, with all their cookies: they
+// have a control or an open quote, so that handlers could cut them elsewhere than the cache does, or are
+// too many or too long.
+func WithoutIgnoredCookies(r *http.Request, p *policy.Policy) *http.Request {
+	if len(p.IgnoreCookies) == 0 {
+		return r
+	}
+	return withoutIgnored(p, r)
+}
+
+func withoutIgnored(p *policy.Policy, r *http.Request) *http.Request {
+	lines := r.Header["Cookie"]
+	if len(lines) == 0 {
+		return r
+	}
+	kept, dropped := keepCookies(p, lines)
+	if !dropped {
+		return r
+	}
+	seen := new(http.Request)
+	*seen = *r
+	seen.Header = maps.Clone(r.Header)
+	if len(kept) == 0 {
+		delete(seen.Header, "Cookie")
+	} else {
+		seen.Header["Cookie"] = kept
+	}
+	return seen
+}
+
+// keepCookies returns the lines of a Cookie field without the ignored cookies. dropped is false when there are
+// none, or when the field cannot be read; then kept means nothing.
+func keepCookies(p *policy.Policy, lines []string) (kept []string, dropped bool) {
+	count, size := 0, 0
+	for _, line := range lines {
+		if size += len(line); size > maxCookieBytes {
+			return nil, false
+		}
+		var left []string
+		for pair := range strings.SplitSeq(line, ";") {
+			if pair = trimOWS(pair); pair == "" {
+				continue
+			}
+			if count++; count > maxCookies || !plainCookie(pair) {
+				return nil, false
+			}
+			if ignoresCookie(p, cookieName(pair)) {
+				dropped = true
+			} else {
+				left = append(left, pair)
+			}
+		}
+		if len(left) > 0 {
+			kept = append(kept, strings.Join(left, "; "))
+		}
+	}
+	return kept, dropped
+}
+
+func cookieName(pair string) string {
+	name, _, _ := strings.Cut(pair, "=")
+	return trimOWS(name)
+}
+
+// ignoresCookie reports whether a cookie is ignored. One without a name never is, and neither is one that makes
+// its request pass.
+func ignoresCookie(p *policy.Policy, name string) bool {
+	return isToken(name) && listed(p.IgnoreCookies, name) && !listed(p.PassCookies, name)
+}
+
+// plainCookie reports whether every handler takes what stands between two ";" for one cookie: it has no
+// controls, and no quote is open at its end. Commas, spaces, braces and quotes in pairs, which RFC 6265 section
+// 4.1.1 forbids, are common in the values of consent banners.
+func plainCookie(pair string) bool {
+	open, quoted, escaped := false, false, false
+	for i := range len(pair) {
+		switch c := pair[i]; {
+		case c < ' ' && c != '\t' || c == 0x7f:
+			return false
+		case c == '"':
+			open, quoted = !open, true
+		case c == '\\':
+			escaped = true
+		}
+	}
+	return !open && !(quoted && escaped)
+}
+
+// passesByCookie reports whether a request has a cookie that p.PassCookies lists, wherever a handler could
+// find one: at ";" and ",", and within quotes.
+func passesByCookie(p *policy.Policy, h http.Header) bool {
+	if len(p.PassCookies) == 0 {
+		return false
+	}
+	for _, line := range h["Cookie"] {
+		for pair := range strings.FieldsFuncSeq(line, func(c rune) bool { return c == ';' || c == ',' || c == '"' }) {
+			name, _, _ := strings.Cut(pair, "=")
+			if name = strings.TrimSpace(name); name != "" && listed(p.PassCookies, name) {
+				return true
+			}
+		}
+	}
+	return false
+}

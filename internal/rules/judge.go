@@ -1,0 +1,129 @@
+package rules
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
+)
+
+// Use says what a stored response is good for at the moment.
+type Use uint8
+
+const (
+	Miss  Use = iota // nothing, for this request
+	Fresh            // to be served as it is
+	Grace            // to be served now, stale, while a refresh runs
+	Stale            // to be revalidated, or served if that fails where Verdict allows it
+)
+
+func (u Use) String() string {
+	switch u {
+	case Fresh:
+		return "fresh"
+	case Grace:
+		return "grace"
+	case Stale:
+		return "stale"
+	}
+	return "miss"
+}
+
+// Verdict is what Judge says of a stored response.
+type Verdict struct {
+	Use Use
+	Why policy.Reason // why it is not simply Fresh
+	TTL time.Duration // what is left of its freshness; 0 or less when it is stale
+
+	// The rest is only told when Use is Grace or Stale. Validate: it has a validator that the handler knows.
+	// OnError: it may stand in for an error that the handler answers (see ServerError). OnLost: it may
+	// stand in for a handler that cannot be reached at all.
+	Validate, OnError, OnLost bool
+}
+
+// Insisted reports whether the response is fresh, and not used only because the client insists on a newer one.
+func (v Verdict) Insisted() bool { return v.Use == Stale && v.TTL > 0 && v.Why != "" }
+
+// Judge says what e, whose key and variant match the request, is good for at now. coverage says what invalidations mean
+// for it: softly covered, it counts as stale. It allocates nothing.
+//
+// A client may ask for more than a fresh response (no-cache, max-age, min-fresh) or for less (max-stale),
+// unless p.IgnoreClientDirectives. A client that names a max-age and no max-stale takes no stale response
+// in place of a validated one (RFC 9111 section 5.2.1.1), so there is no grace for it. max-age=0 asks for
+// validation however young e is. immutable changes nothing: what is fresh is revalidated only at a
+// client's word, which RFC 8246 section 2 leaves in force.
+//
+// What forbids serving stale (e.MustRevalidate) forbids it in every case but one: an e.Grace beside it is the
+// response's own stale-while-revalidate beside s-maxage, which [Admit] lets stand. OnLost reaches as far as the
+// greater of Keep and IfError (RFC 9111 section 4.2.4 allows it, RFC 5861 section 4 asks for it).
+func Judge(e *store.Entry, req *Request, p *policy.Policy, now time.Time, coverage store.Coverage) Verdict {
+	if coverage == store.CoverageHard {
+		return Verdict{Why: ReasonInvalidated}
+	}
+	soft := coverage == store.CoverageSoft
+	age := e.CurrentAge(now)
+	v := Verdict{TTL: e.Fresh - age}
+	if e.Anonymous && req.Credentials && !p.Shared {
+		v.Why = ReasonCredentials
+		return v
+	}
+	switch {
+	case soft:
+		v.TTL, v.Why = min(v.TTL, 0), ReasonInvalidated
+	case v.TTL <= 0:
+		v.Why = ReasonStale
+	}
+	stale := max(-v.TTL, 0)
+
+	insists := policy.Reason("")
+	if !p.IgnoreClientDirectives {
+		insists = req.insists(age, v.TTL)
+	}
+	switch {
+	case insists != "":
+		v.Why = insists
+	case v.Why == "":
+		v.Use = Fresh
+		return v
+	}
+	v.Use = Stale
+	if insists == "" && (e.Grace > 0 && stale <= e.Grace ||
+		!e.MustRevalidate && !soft && !p.IgnoreClientDirectives && req.Directives.MaxStale >= stale) {
+		v.Use = Grace
+	}
+	v.Validate = HasValidator(e)
+	if !e.MustRevalidate {
+		v.OnError = e.IfError > 0 && stale <= e.IfError
+		v.OnLost = stale <= max(e.IfError, e.Keep)
+	}
+	return v
+}
+
+// insists says why the client does not take a stored response of this age, with so much of its freshness
+// left, before it is validated. Empty: it does, as far as the response itself allows.
+func (req *Request) insists(age, left time.Duration) policy.Reason {
+	d := &req.Directives
+	switch {
+	case d.NoCache:
+		return ReasonClientNoCache
+	case d.MaxAge != absent && (age > d.MaxAge || d.MaxAge == 0):
+		return ReasonClientMaxAge
+	case d.MaxAge != absent && d.MaxStale == absent && left <= 0:
+		return ReasonClientMaxAge
+	case d.MinFresh != absent && left < d.MinFresh:
+		return ReasonClientFresh
+	}
+	return ""
+}
+
+// ServerError reports whether a status is an error for which stale-if-error lets a stored response stand
+// in: 500, 502, 503 and 504 (RFC 5861 section 4).
+func ServerError(status int) bool {
+	switch status {
+	case http.StatusInternalServerError, http.StatusBadGateway,
+		http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,352 @@
+package rules
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
+)
+
+// Outside is what handlers outside the cache have put into a response's header, as far as it bears on
+// caching. They run for each request, so their fields are made anew on every hit and are never stored; but
+// the client gets them together with the response, which is judged by both. The zero value is nothing.
+type Outside struct {
+	// Cookie: a cookie is set, and the policy does not say that the page is the same for everybody
+	// (Shared or StoreCookies). Such a request is answered by its handler alone.
+	Cookie bool
+
+	speaks bool        // see Speaks
+	star   bool        // responses vary, on its account, by what no request can be known to match
+	vary   []string    // ... and by these fields
+	fields http.Header // Cache-Control, Expires, targeted fields, Vary and Set-Cookie; nil when none matters
+}
+
+// ReadOutside reads the header that handlers outside the cache have made. It keeps the values, and not
+// the map.
+//
+// Three fields of Vary do not split what is stored, since what they speak of is made anew on every hit:
+// Accept-Encoding, which is what compressors outside say; Origin beside Access-Control-* fields, which
+// is what CORS handlers say when they have answered an origin; and, where p is Shared, Cookie and
+// Authorization. A handler inside that says the same speaks of its own page, and splits it.
+func ReadOutside(h http.Header, p *policy.Policy) (o Outside) {
+	for name, values := range h {
+		if len(values) == 0 {
+			continue
+		}
+		switch name = http.CanonicalHeaderKey(name); {
+		case name == "Set-Cookie":
+			if p.Shared || p.StoreCookies {
+				continue
+			}
+			o.Cookie = true
+		case name == "Vary":
+			o.readVary(values, h, p)
+			continue
+		case name == "Cache-Control", name == "Expires", slices.ContainsFunc(targetedNames(p), func(n string) bool { return sameName(n, name) }):
+			o.speaks = true
+		default:
+			continue
+		}
+		o.put(name, values)
+	}
+	return o
+}
+
+func (o *Outside) put(name string, values []string) {
+	if o.fields == nil {
+		o.fields = make(http.Header, 4)
+	}
+	o.fields[name] = append(slices.Clip(o.fields[name]), values...)
+}
+
+// readVary keeps the fields of a Vary that split what is stored.
+func (o *Outside) readVary(lines []string, h http.Header, p *policy.Policy) {
+	fields, star := VaryFields(http.Header{"Vary": lines})
+	if star {
+		o.star = true
+		o.put("Vary", []string{"*"})
+		return
+	}
+	fields = slices.DeleteFunc(fields, func(f string) bool {
+		switch f {
+		case "accept-encoding":
+			return true
+		case "origin":
+			return answersOrigin(h)
+		case "cookie", "authorization":
+			return p.Shared
+		}
+		return false
+	})
+	if len(fields) > 0 {
+		o.vary = append(o.vary, fields...)
+		o.put("Vary", fields)
+	}
+}
+
+// answersOrigin reports whether a CORS handler has answered the request's origin.
+func answersOrigin(h http.Header) bool {
+	for name := range h {
+		if strings.HasPrefix(http.CanonicalHeaderKey(name), "Access-Control-Allow-") {
+			return true
+		}
+	}
+	return false
+}
+
+// Speaks reports whether a Cache-Control, an Expires or a targeted field stands outside: then the cache has
+// nothing to announce.
+func (o *Outside) Speaks() bool { return o.speaks }
+
+// Judged returns the header by which a response is judged whose handler made the header own: what the
+// client would get, with a Cache-Control or Expires of the handler's own in the place of one outside. It
+// is own itself when nothing outside bears on caching.
+func (o *Outside) Judged(own http.Header) http.Header {
+	if o.fields == nil {
+		return own
+	}
+	judged := maps.Clone(Canonical(own))
+	if judged == nil {
+		judged = http.Header{}
+	}
+	for name, values := range o.fields {
+		switch {
+		case name == "Vary" || name == "Set-Cookie":
+			judged[name] = slices.Concat(values, judged[name])
+		case judged[name] == nil:
+			judged[name] = values
+		}
+	}
+	return judged
+}
+
+// Objects says why a stored response may not be used, at now, for a request whose client also gets what
+// is outside; empty: it may. What the response itself says of its lifetime takes the place of what stands
+// outside, as it did when it was made; what the cache announced does not.
+func (o *Outside) Objects(e *store.Entry, p *policy.Policy, now time.Time) policy.Reason {
+	if o.fields == nil && !o.Cookie {
+		return ""
+	}
+	return o.objects(e, p, now)
+}
+
+func (o *Outside) objects(e *store.Entry, p *policy.Policy, now time.Time) policy.Reason {
+	switch {
+	case o.Cookie:
+		return ReasonSetCookie
+	case o.star:
+		return ReasonVaryStar
+	}
+	for _, f := range o.vary {
+		if _, selected := e.Vary[canonical(f)]; !selected {
+			return ReasonVaryStar
+		}
+	}
+	if !o.speaks {
+		return ""
+	}
+	own := func(name string) bool { return !e.Announced && len(e.Header[name]) > 0 }
+	for _, name := range targetedNames(p) {
+		if own(http.CanonicalHeaderKey(name)) {
+			return ""
+		}
+	}
+	d, _, aimed := targeted(o.fields, p.Targeted)
+	switch {
+	case aimed:
+	case own("Cache-Control"):
+		return ""
+	case len(o.fields["Cache-Control"]) > 0:
+		d = ParseResponseDirectives(o.fields)
+	case own("Expires"):
+		return ""
+	default:
+		if expires, ok := ParseDate(sole(o.fields, "Expires"), now); !ok || !expires.After(now) {
+			return ReasonExpired
+		}
+		return ""
+	}
+	return d.forbids(e)
+}
+
+// forbids says why directives that stand outside do not let e be used.
+func (d *ResponseDirectives) forbids(e *store.Entry) policy.Reason {
+	lifetime, limited := d.lifetime()
+	switch {
+	case d.NoStore:
+		return ReasonNoStore
+	case d.Private:
+		return ReasonPrivate
+	case d.NoCache:
+		return ReasonNoCache
+	case limited && lifetime <= 0:
+		return ReasonExpired
+	}
+	for _, name := range slices.Concat(d.PrivateFields, d.NoCacheFields) {
+		if len(e.Header[name]) > 0 {
+			return ReasonPrivate
+		}
+	}
+	return ""
+}
+
+// Sent is what a header says of caching at the moment when it is sent, for Late to compare.
+type Sent struct {
+	cookies, control, expires, vary []string
+	targeted                        [][]string // of those that the policy obeys
+	size                            int
+}
+
+// SentWith remembers the values of h, and not the map.
+func SentWith(h http.Header, p *policy.Policy) Sent {
+	s := Sent{h["Set-Cookie"], h["Cache-Control"], h["Expires"], h["Vary"], nil, len(h)}
+	for i, name := range targetedNames(p) {
+		if values := h[http.CanonicalHeaderKey(name)]; len(values) > 0 {
+			if s.targeted == nil {
+				s.targeted = make([][]string, len(targetedNames(p)))
+			}
+			s.targeted[i] = values
+		}
+	}
+	return s
+}
+
+// equal reports whether nothing has changed.
+func (s *Sent) equal(now *Sent) bool {
+	return now.size == s.size && slices.Equal(now.cookies, s.cookies) && slices.Equal(now.control, s.control) &&
+		slices.Equal(now.expires, s.expires) && slices.Equal(now.vary, s.vary) &&
+		slices.EqualFunc(now.targeted, s.targeted, slices.Equal[[]string])
+}
+
+// before returns what was sent in a targeted field.
+func (s *Sent) before(name string, p *policy.Policy) (values []string, obeyed bool) {
+	i := slices.IndexFunc(targetedNames(p), func(n string) bool { return sameName(n, name) })
+	if i >= 0 && s.targeted != nil {
+		values = s.targeted[i]
+	}
+	return values, i >= 0
+}
+
+// Late returns what handlers outside have added to the header, or changed in it, while it was sent: as session
+// middleware does that sets its cookie only then. h is the header afterwards. A cookie that comes so late may be of the
+// handler's making, so it counts where p is Shared, too.
+func (s *Sent) Late(h http.Header, p *policy.Policy) (o Outside) {
+	if now := SentWith(h, p); s.equal(&now) {
+		return Outside{}
+	}
+	changed := make(http.Header, 4)
+	for name, values := range h {
+		switch http.CanonicalHeaderKey(name) {
+		case "Set-Cookie":
+			values = added(values, s.cookies)
+		case "Cache-Control":
+			values = added(values, s.control)
+		case "Expires":
+			values = added(values, s.expires)
+		case "Vary":
+			values = added(values, s.vary)
+		default:
+			before, obeyed := s.before(name, p)
+			switch {
+			case obeyed:
+				values = added(values, before)
+			case !strings.HasPrefix(name, "Access-Control-Allow-"): // which tells what Vary: Origin means
+				continue
+			}
+		}
+		changed[name] = values
+	}
+	o = ReadOutside(changed, p)
+	o.Cookie = !p.StoreCookies && setsCookie(changed)
+	return o
+}
+
+func setsCookie(h http.Header) bool {
+	for name, values := range h {
+		if len(values) > 0 && http.CanonicalHeaderKey(name) == "Set-Cookie" {
+			return true
+		}
+	}
+	return false
+}
+
+// added returns what is new in the values of a field: those after the ones that were there before.
+func added(now, before []string) []string {
+	if len(now) >= len(before) && slices.Equal(now[:len(before)], before) {
+		return now[len(before):]
+	}
+	return now
+}
+
+// targetedNames returns the names of the fields that p obeys.
+func targetedNames(p *policy.Policy) []string {
+	if p.Targeted == nil {
+		return defaultTargeted
+	}
+	return p.Targeted
+}
+
+// KeepFromOthers takes out of the header of a response that sets a cookie what would let a shared cache
+// keep it: whoever set the cookie, and whatever else the response says. Cache-Control gets private in the
+// place of public and s-maxage, and fields for CDNs and proxies go. A header without Set-Cookie is
+// left alone, and so is one that says nothing of its lifetime.
+func KeepFromOthers(h http.Header) {
+	if !setsCookie(h) {
+		return
+	}
+	spoke := false
+	for name, values := range h {
+		if len(values) == 0 {
+			continue
+		}
+		switch canonical := http.CanonicalHeaderKey(name); {
+		case canonical == "Cache-Control", canonical == "Expires":
+			spoke = true
+		case forSharedCaches(canonical):
+			delete(h, name)
+			spoke = true
+		}
+	}
+	if !spoke {
+		return
+	}
+	if value, changed := private(Canonical(h)["Cache-Control"]); changed {
+		for name := range h {
+			if sameName(name, "Cache-Control") {
+				delete(h, name)
+			}
+		}
+		h["Cache-Control"] = []string{value}
+	}
+}
+
+// forSharedCaches reports whether a field tells CDNs and proxies, and nobody else, what to keep.
+func forSharedCaches(name string) bool {
+	return strings.HasSuffix(name, "-Cache-Control") || name == surrogateControl || name == "X-Accel-Expires" || name == "Edge-Control"
+}
+
+// private returns lines of Cache-Control as one line that keeps a response from shared caches. changed is
+// false when they do so already.
+func private(lines []string) (line string, changed bool) {
+	parts := []string{"private"}
+	s := directiveScanner{lines: lines}
+	for one, ok := s.next(); ok; one, ok = s.next() {
+		switch name, _, qualified := strings.Cut(one, "="); strings.ToLower(trimOWS(name)) {
+		case "private", "no-store":
+			if !qualified {
+				return "", false
+			}
+		case "public", "s-maxage", "proxy-revalidate":
+		default:
+			parts = append(parts, one)
+		}
+	}
+	if s.unclosed {
+		return "private, no-store", true
+	}
+	return strings.Join(parts, ", "), true
+}

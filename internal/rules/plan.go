@@ -1,0 +1,84 @@
+package rules
+
+import (
+	"net/http"
+
+	"github.com/freshet-go/freshet/policy"
+)
+
+// Plan says what to do with a request.
+type Plan uint8
+
+const (
+	Pass       Plan = iota // run the handler, touch nothing
+	Invalidate             // run the handler; when it answers with no error, invalidate
+	Lookup                 // look for a stored response
+)
+
+func (p Plan) String() string {
+	switch p {
+	case Invalidate:
+		return "invalidate"
+	case Lookup:
+		return "lookup"
+	}
+	return "pass"
+}
+
+// Why a request passes, besides "off" and "method".
+const (
+	ReasonUpgrade      policy.Reason = "upgrade"         // it asks for another protocol
+	ReasonBody         policy.Reason = "body"            // a GET or HEAD with content
+	ReasonPrecondition policy.Reason = "precondition"    // If-Match or If-Unmodified-Since
+	ReasonOverride     policy.Reason = "method-override" // a field asks for another method or URL than the request line
+	ReasonConnection   policy.Reason = "connection"      // Connection names a field that those behind the cache do not see
+	ReasonPassCookie   policy.Reason = "pass-cookie"     // it has a cookie that Policy.PassCookies lists
+	ReasonKey          policy.Reason = "key"             // KeyOptions.Replace made no key
+	ReasonKeyTooLong   policy.Reason = "key-too-long"    // the key would be longer than MaxKey
+)
+
+// planOf judges everything but the key.
+func planOf(r *http.Request, p *policy.Policy, c Class, s seen) (Plan, policy.Reason) {
+	switch c {
+	case Safe:
+		return Pass, ReasonMethod
+	case Unsafe:
+		if r.Method == "CONNECT" { // names no resource: nothing to invalidate
+			return Pass, ReasonUpgrade
+		}
+		return Invalidate, ""
+	case Post:
+		return Invalidate, ""
+	}
+	switch {
+	case p.Off:
+		return Pass, ReasonOff
+	case s&sawUpgrade != 0:
+		return Pass, ReasonUpgrade
+	case hasContent(r):
+		// A handler that reads it would answer by something that the key does not have.
+		return Pass, ReasonBody
+	case s&sawPrecondition != 0:
+		// They guard a state that only the origin knows (RFC 9111 section 4.3.2).
+		return Pass, ReasonPrecondition
+	case s&sawOverride != 0:
+		// An app that obeys the field answers another request than the one the key tells of. It is
+		// no invalidation either: anyone could then empty the cache with GETs.
+		return Pass, ReasonOverride
+	case s&sawHidden != 0:
+		return Pass, ReasonConnection
+	case passesByCookie(p, r.Header):
+		return Pass, ReasonPassCookie
+	case s&sawAuthorization != 0 && ConnectionAuth(r.Header["Authorization"]):
+		return Pass, ReasonConnectionAuth
+	}
+	return Lookup, ""
+}
+
+// hasContent reports whether a GET or HEAD comes with content, empty but announced as chunked included.
+// net/http's HTTP/2 server gives a request without content a Body that is not http.NoBody, so Body
+// tells something only on a request that no server made.
+func hasContent(r *http.Request) bool {
+	return r.ContentLength != 0 || // -1: in chunks
+		r.RequestURI == "" && r.Body != nil && r.Body != http.NoBody
+}

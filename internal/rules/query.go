@@ -1,0 +1,109 @@
+package rules
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/freshet-go/freshet/policy"
+)
+
+// appendQuery appends "?" and the query as the options want it. Without options it is kept as sent: the
+// handler may care for order, case, escapes and empty parts, and the cache need not know.
+//
+// Options cut at "&" only. An app that cuts at ";" as well sees more parameters than the cache, so a
+// part that has a ";", an escaped "&" or ";", or a malformed escape, is never dropped (parameter
+// cloaking), and a query with a ";" is not sorted.
+func appendQuery(dst []byte, query string, force bool, p *policy.Policy) []byte {
+	if p == nil || query == "" || !foldsQuery(&p.Key) {
+		if query != "" || force {
+			dst = append(dst, '?')
+		}
+		return appendEscaped(dst, query, inQuery)
+	}
+
+	parts := make([]queryPart, 0, 1+strings.Count(query, "&"))
+	for text := range strings.SplitSeq(query, "&") {
+		if part := readPart(text); part.counts(&p.Key) {
+			parts = append(parts, part)
+		}
+	}
+	if p.Key.SortQuery && len(parts) <= maxSorted && !strings.Contains(query, ";") {
+		slices.SortStableFunc(parts, func(a, b queryPart) int { return strings.Compare(a.name, b.name) })
+	}
+	separator := byte('?') // when nothing is left, it is as if there had been no query
+	for _, part := range parts {
+		dst = append(dst, separator)
+		dst = appendEscaped(dst, part.text, inQuery)
+		separator = '&'
+	}
+	return dst
+}
+
+// foldsQuery reports whether queries that differ may make one key.
+func foldsQuery(o *policy.KeyOptions) bool {
+	return o.SortQuery || o.KeepParams != nil || len(o.DropParams) > 0
+}
+
+// SameQueries reports whether a and b make the same of every query, as far as can be told without
+// trying.
+func SameQueries(a, b *policy.KeyOptions) bool {
+	return a.SortQuery == b.SortQuery && (a.KeepParams == nil) == (b.KeepParams == nil) &&
+		slices.Equal(a.KeepParams, b.KeepParams) && slices.Equal(a.DropParams, b.DropParams)
+}
+
+// maxSorted is how many parameters are sorted at most; a query with more has its key as sent.
+const maxSorted = 1024
+
+// queryPart is what stands between two "&".
+type queryPart struct {
+	text string
+	name string // decoded; of a malformed part, as it is
+	odd  bool   // malformed, or apps may see several parameters in it
+}
+
+func readPart(text string) queryPart {
+	raw, _, _ := strings.Cut(text, "=")
+	name, err := url.QueryUnescape(raw)
+	if err != nil {
+		name = raw
+	}
+	odd := err != nil || strings.Contains(text, ";") || !wellEscaped(text) || hidesSeparator(text)
+	return queryPart{text: text, name: name, odd: odd}
+}
+
+// hidesSeparator reports whether s has an escaped "&" or ";", at which an app cuts that unescapes the
+// whole query first.
+func hidesSeparator(s string) bool {
+	return strings.Contains(s, "%26") || strings.Contains(s, "%3B") || strings.Contains(s, "%3b")
+}
+
+func wellEscaped(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && (i+2 >= len(s) || unhex(s[i+1]) > 15 || unhex(s[i+2]) > 15) {
+			return false
+		}
+	}
+	return true
+}
+
+// counts reports whether the part is in the key.
+func (q queryPart) counts(o *policy.KeyOptions) bool {
+	if q.odd {
+		return true
+	}
+	if o.KeepParams != nil && !listed(o.KeepParams, q.name) {
+		return false
+	}
+	return !listed(o.DropParams, q.name)
+}
+
+// listed reports whether name is in list, whose elements may end in "*" for any end.
+func listed(list []string, name string) bool {
+	for _, l := range list {
+		if prefix, any := strings.CutSuffix(l, "*"); l == name || any && strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
