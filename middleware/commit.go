@@ -224,7 +224,23 @@ func (n *run) settle(e *store.Entry) {
 	n.index(e)
 	n.f.decide(settled, e, "")
 	if n.instead != nil {
+		n.takeOver() // the store does not have e yet
 		n.instead.replaced(settled, e, ReasonWaited)
+	}
+}
+
+// takeOver puts the run's fill among the flights in the place of the one that it runs instead of: who comes now reads
+// along with this one.
+func (n *run) takeOver() {
+	n.instead.mu.Lock()
+	keys := n.instead.keys
+	n.instead.mu.Unlock()
+	for _, key := range keys {
+		if n.c.flights.replace(key, n.instead, n.f) {
+			n.f.mu.Lock()
+			n.f.keys = append(n.f.keys, key)
+			n.f.mu.Unlock()
+		}
 	}
 }
 
@@ -232,7 +248,7 @@ func (n *run) settle(e *store.Entry) {
 func (n *run) open(e *store.Entry) {
 	if n.instead != nil {
 		defer n.instead.giveUp(ReasonWaited) // those who wait for it come to this one
-		n.instead.retire()
+		n.takeOver()
 	}
 	if (e.Key != n.flight || n.solo) && n.c.flights.alias(e.Key, n.f) {
 		n.f.mu.Lock()

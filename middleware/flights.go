@@ -73,6 +73,18 @@ func (s *flights) alias(key string, f *fill) bool {
 	return true
 }
 
+// replace puts f in the place of old under key, if old is there.
+func (s *flights) replace(key string, old, f *fill) bool {
+	sh := s.shard(key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.m[key] != old {
+		return false
+	}
+	sh.m[key] = f
+	return true
+}
+
 // leave takes f away from key, if it is still there.
 func (s *flights) leave(key string, f *fill) {
 	sh := s.shard(key)
