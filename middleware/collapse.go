@@ -50,7 +50,8 @@ func (x *exchange) fill(e *store.Entry, v rules.Verdict) bool {
 	}
 	if e := x.anew(f); e != nil {
 		now := time.Now()
-		x.hit(e, policy.Outcome{Hit: true, TTL: e.Fresh - e.CurrentAge(now), HasTTL: true}, now)
+		left, _ := rules.FreshFor(e, now)
+		x.hit(e, policy.Outcome{Hit: true, TTL: left, HasTTL: true}, now)
 		return true
 	}
 	newRun(x, f, e, v, out).lead()

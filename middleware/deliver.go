@@ -342,7 +342,8 @@ func (x *exchange) follow(f *fill, e *store.Entry, v rules.Verdict, out policy.O
 	out.Collapsed = true
 	now := time.Now()
 	if s == settled {
-		out.Stale = shared.Fresh < shared.CurrentAge(now)
+		_, fresh := rules.FreshFor(shared, now)
+		out.Stale = !fresh
 		x.hit(shared, out, now)
 		return true
 	}

@@ -6,7 +6,15 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
 )
+
+// FreshFor returns what is left of e's freshness lifetime at now, negative once it has passed, and whether e is fresh:
+// it is not when its age equals its lifetime (RFC 9111 section 4.2).
+func FreshFor(e *store.Entry, now time.Time) (left time.Duration, fresh bool) {
+	left = e.Fresh - e.CurrentAge(now)
+	return left, left > 0
+}
 
 // Lifetime is the freshness lifetime that a response states for a shared cache (RFC 9111 section 4.2.1):
 // its s-maxage, else its max-age, else Expires minus Date, each at most 2^31 seconds. It is not explicit

@@ -62,8 +62,8 @@ func Judge(e *store.Entry, req *Request, p *policy.Policy, now time.Time, covera
 		return Verdict{Why: ReasonInvalidated}
 	}
 	soft := coverage == store.CoverageSoft
-	age := e.CurrentAge(now)
-	v := Verdict{TTL: e.Fresh - age}
+	left, fresh := FreshFor(e, now)
+	v := Verdict{TTL: left}
 	if e.Anonymous && req.Credentials && !p.Shared {
 		v.Why = ReasonCredentials
 		return v
@@ -71,14 +71,14 @@ func Judge(e *store.Entry, req *Request, p *policy.Policy, now time.Time, covera
 	switch {
 	case soft:
 		v.TTL, v.Why = min(v.TTL, 0), ReasonInvalidated
-	case v.TTL <= 0:
+	case !fresh:
 		v.Why = ReasonStale
 	}
 	stale := max(-v.TTL, 0)
 
 	insists := policy.Reason("")
 	if !p.IgnoreClientDirectives {
-		insists = req.insists(age, v.TTL)
+		insists = req.insists(e.Fresh-left, v.TTL)
 	}
 	switch {
 	case insists != "":
