@@ -43,6 +43,20 @@ func ticketFor(r *http.Request, c *Cache, key string) *refreshTicket {
 	return t
 }
 
+// arrives reports whether r is a refresh that has come to the mount that it is for, though not to renew the entry, and
+// notes that it has come.
+func (c *Cache) arrives(who *identity, r *http.Request) bool {
+	if c.Root == nil {
+		return false
+	}
+	t, _ := r.Context().Value(ticketKey{}).(*refreshTicket)
+	if t == nil || t.who != who || t.arrived.Load() {
+		return false
+	}
+	who.arrived.Store(true)
+	return true
+}
+
 // renew sees to it that a stale entry is renewed, and says whether it may be served meanwhile.
 // Without a root handler the first request renews it itself, and all others are served meanwhile.
 func (x exchange) renew() bool {

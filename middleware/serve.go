@@ -105,8 +105,12 @@ func (x *exchange) read() (plan rules.Plan, why policy.Reason, told bool) {
 	return plan, why, told
 }
 
-// bypass has the handler alone answer what the cache has nothing to do with.
+// bypass has the handler alone answer what the cache has nothing to do with. A refresh whose resource was switched off
+// meanwhile has no client to answer.
 func (x *exchange) bypass(why policy.Reason) {
+	if x.c.arrives(x.who, x.r) {
+		return
+	}
 	if outer := x.c.outer(x.r); outer != nil && outer.answers(x.w, x.r) {
 		outer.said.NoStore()
 	}
