@@ -99,6 +99,7 @@ type Cache struct {
 	near     store.NearStore // the store's part in this process, or nil
 	local    bool            // the store is in this process: no deadline, no flush before storing
 	flights  flights
+	beside   besides
 	passes   passes
 	forced   forcedRuns
 	advice   advice
@@ -249,6 +250,7 @@ func (c *Cache) setup() {
 		c.near, _ = store.As[store.NearStore](c.Store)
 		c.room.init(c.Store)
 		c.flights.init()
+		c.beside.init()
 		c.fields, c.passes, c.forced = newFields(), newPasses(), newForcedRuns()
 		c.leaves.init(c.LeaveOut)
 		for _, warning := range c.Expires.Warnings() {

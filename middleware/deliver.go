@@ -290,23 +290,25 @@ func (x *exchange) follow(f *fill, e *store.Entry, v rules.Verdict, out policy.O
 		return false
 	}
 	defer f.leave(rd)
-	stands := x.standsFor(e, v)
-	d, err := x.await(f, stands)
+	d, err := x.await(f, x.standsFor(e, v))
+	if err == nil && d.lost() && x.standsFor(e, v) { // or it was invalidated meanwhile
+		stale := out
+		stale.Detail = d.why
+		if x.serveStale(e, stale) {
+			return true
+		}
+		d, err = x.await(f, false) // as all others do
+	}
 	if err != nil { // the client left
 		out.Detail = ReasonLeft
 		x.observe(out)
 		return true
 	}
 	s, shared, why := d.stage, d.entry, d.why
-	stands = stands && x.standsFor(e, v) // or it was invalidated meanwhile
 	switch {
-	case d.beside:
+	case d.beside != nil:
 		out.Detail = why
-		x.runBeside(f, e, v, out)
-		return true
-	case stands && (s == asked || s == failed && why == ReasonTimeout):
-		out.Detail = why
-		x.serveStale(e, out)
+		x.runBeside(f, d.beside, e, v, out)
 		return true
 	case s == asked || s == failed && again(why):
 		x.freed = why == ReasonTimeout

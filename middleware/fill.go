@@ -60,7 +60,6 @@ type fill struct {
 	pins    []*pin // what its readers hold of the body, once it is another's
 	readers []*reader
 	over    bool          // the run is over: what is left is for the readers
-	beside  int           // how many who have waited too long run the handler just now
 	late    policy.Reason // why the run was given up: what comes of it is for its own client alone
 	gone    bool          // the leader's client has left
 	abandon func()        // ends the handler's run
@@ -99,12 +98,21 @@ func (f *fill) signal() {
 
 // wait lets mu, which is held, go until the next change, or until ctx is done.
 func (f *fill) wait(ctx context.Context) error {
-	_, err := f.waitFor(ctx, nil)
+	_, err := f.waitFor(ctx, nil, nil)
 	return err
 }
 
-// waitFor is wait, and ends with late as well.
-func (f *fill) waitFor(ctx context.Context, late <-chan time.Time) (isLate bool, err error) {
+// woken is what has ended a wait.
+type woken uint8
+
+const (
+	byChange woken = iota
+	byTime
+	byPlace
+)
+
+// waitFor is wait, and ends with late and when it has taken a place as well.
+func (f *fill) waitFor(ctx context.Context, late <-chan time.Time, place chan<- struct{}) (woken, error) {
 	if f.changed == nil {
 		f.changed = make(chan struct{})
 	}
@@ -113,11 +121,13 @@ func (f *fill) waitFor(ctx context.Context, late <-chan time.Time) (isLate bool,
 	defer f.mu.Lock()
 	select {
 	case <-changed:
-		return false, nil
+		return byChange, nil
 	case <-late:
-		return true, nil
+		return byTime, nil
+	case place <- struct{}{}:
+		return byPlace, nil
 	case <-ctx.Done():
-		return false, ctx.Err()
+		return byChange, ctx.Err()
 	}
 }
 

@@ -8,22 +8,23 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// maxBeside is how many who have waited too long for one run of the handler may run it by themselves at once.
-const maxBeside = 4
-
 // decision is what became of a fill that a request waited for: the stage that it is in and, if that is still
-// asked, what
-// the request does instead of waiting.
+// asked, what the request does instead of waiting.
 type decision struct {
 	stage  stage
 	entry  *store.Entry
 	why    policy.Reason
-	beside bool // the request runs the handler beside the fill, and has a place for that
+	beside *places // the request runs the handler beside the fill, and has one of these
+}
+
+// lost reports whether the handler does not answer, and the request has no place to run it.
+func (d *decision) lost() bool {
+	return d.stage == asked && d.beside == nil || d.stage == failed && d.why == ReasonTimeout
 }
 
 // await waits until the fill has moved on from asked, and no longer than the policy's MaxWait if there is something
 // else to do: a stale response to serve, or a place to run the handler.
-func (x *exchange) await(f *fill, stale bool) (decision, error) {
+func (x *exchange) await(f *fill, stale bool) (d decision, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.stage != asked {
@@ -31,19 +32,29 @@ func (x *exchange) await(f *fill, stale bool) (decision, error) {
 	}
 	late, stop := x.patience()
 	defer stop()
-	for tooLong := false; f.stage == asked; {
+	var p *places // once it has waited too long
+	took := false
+	defer func() {
+		if d.beside == nil {
+			x.c.beside.leave(p, took)
+		}
+	}()
+	for f.stage == asked && !took {
+		woken, err := f.waitFor(x.r.Context(), late, p.free())
 		switch {
-		case tooLong && f.beside < maxBeside:
-			f.beside++
-			return decision{why: ReasonWaited, beside: true}, nil
-		case tooLong && stale:
-			return decision{why: ReasonWaited}, nil
-		}
-		now, err := f.waitFor(x.r.Context(), late)
-		if err != nil {
+		case err != nil:
 			return decision{}, err
+		case woken == byTime:
+			p = x.c.beside.of(x.flight)
+			if took = p.take(); !took && stale {
+				return decision{why: ReasonWaited}, nil
+			}
+		case woken == byPlace:
+			took = true
 		}
-		tooLong = tooLong || now
+	}
+	if f.stage == asked {
+		return decision{why: ReasonWaited, beside: p}, nil
 	}
 	return decision{stage: f.stage, entry: f.entry, why: f.why}, nil
 }
@@ -65,14 +76,10 @@ func (x *exchange) patience() (late <-chan time.Time, stop func() bool) {
 	return timer.C, timer.Stop
 }
 
-// runBeside runs the handler for a request that has waited too long for f. Its response takes the place of f's.
-func (x *exchange) runBeside(f *fill, e *store.Entry, v rules.Verdict, out policy.Outcome) {
-	defer func() {
-		f.mu.Lock()
-		f.beside--
-		f.signal()
-		f.mu.Unlock()
-	}()
+// runBeside runs the handler for a request that has waited too long for f, and has one of the places of its key. Its
+// response takes the place of f's.
+func (x *exchange) runBeside(f *fill, p *places, e *store.Entry, v rules.Verdict, out policy.Outcome) {
+	defer x.c.beside.leave(p, true)
 	n := newRun(x, x.newFill(), e, v, out)
 	n.solo, n.instead = true, f
 	n.lead()
@@ -86,10 +93,18 @@ func (x *exchange) standsFor(e *store.Entry, v rules.Verdict) bool {
 	return x.covered(e) != store.CoverageHard
 }
 
-// serveStale answers with e, although it is stale.
-func (x *exchange) serveStale(e *store.Entry, out policy.Outcome) {
+// serveStale answers with e, although it is stale. It returns false when there is no room to send so long a body.
+func (x *exchange) serveStale(e *store.Entry, out policy.Outcome) bool {
+	now := time.Now()
+	h, ok := x.hold(e, now, false)
+	if !ok {
+		x.stall = nil
+		return false
+	}
+	defer x.letGo(h)
 	out.Stale = true
-	x.hit(e, out, time.Now())
+	x.deliver(e, out, now)
+	return true
 }
 
 // giveUp frees the fill's key, for a reason, although its run goes on. Whoever waits for it looks again.

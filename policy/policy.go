@@ -99,7 +99,7 @@ type Policy struct {
 	Timeout time.Duration
 	// MaxWait is how long a request waits for the response to another one that came before it. Then it runs the
 	// handler by itself, and its response is for the others who wait as well. At most four who have waited so long
-	// run at once for one response; the others are served stale, where a lost handler allows it, or wait on.
+	// run at once for one key; the others are served stale, where a lost handler allows it, or wait on.
 	// Default 5 seconds; negative: for ever.
 	MaxWait time.Duration
 
