@@ -313,12 +313,12 @@ func (x *exchange) follow(f *fill, e *store.Entry, v rules.Verdict, out policy.O
 	case s == asked || s == failed && again(why):
 		x.freed = why == ReasonTimeout
 		return false
+	case s != private && s != failed && x.superseded(f, shared):
+		f.retire() // invalidated while it was waited for
+		return false
 	}
-	if s != private && s != failed {
-		if x.covered(shared) == store.CoverageHard {
-			f.retire() // invalidated while it was waited for
-			return false
-		}
+	if s == private && why == ReasonOutdated {
+		return false // one of those who waited leads a run that knows of the invalidation
 	}
 	if s == private && why == rules.ReasonSuspect || (s == private || s == failed) && x.failedLately(v) {
 		return false // an error that was meant for the one who led, or instead of which a fresh page was kept

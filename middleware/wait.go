@@ -128,6 +128,17 @@ func (f *fill) givenUp() policy.Reason {
 	return f.late
 }
 
+// superseded reports whether an invalidation came while the request waited for f, of which e came, so that e is not for
+// the request any more: a soft one makes e stale, and then it is only where a stale response may be served at once.
+func (x *exchange) superseded(f *fill, e *store.Entry) bool {
+	if x.covered(e) == store.CoverageHard {
+		return true
+	}
+	since := store.Entry{URI: e.URI, Tags: e.Tags, Fill: max(e.Fill, f.number)}
+	coverage := x.covered(&since)
+	return coverage != store.CoverageNone && rules.Judge(e, &x.req, x.p, time.Now(), coverage).Use != rules.Grace
+}
+
 // again reports whether those who waited for a fill that failed for this reason look again, so that one of them leads.
 func again(why policy.Reason) bool {
 	return why == ReasonStalled || why == ReasonTimeout || why == ReasonWaited

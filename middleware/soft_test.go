@@ -1,0 +1,103 @@
+package middleware_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// slowHead is a writer of an app's own that takes its time to send a header, so that others wait for what the cache has
+// judged already.
+type slowHead struct {
+	http.ResponseWriter
+	wait <-chan struct{}
+}
+
+func (w slowHead) WriteHeader(status int) {
+	<-w.wait
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// An invalidation that comes while a request waits for another's run counts for it: a soft one makes the response
+// stale, so that it has it only where a stale one may be served at once, and asks the handler otherwise.
+func TestAnInvalidationWhileARequestWaits(t *testing.T) {
+	for _, s := range []struct {
+		name, says string
+		soft       bool
+		waiting    string
+		runs       int64
+	}{
+		{"a hard one", "max-age=60", false, "2", 2},
+		{"a soft one", "max-age=60", true, "2", 2},
+		{"a soft one of what may be served stale meanwhile", "max-age=60, stale-while-revalidate=60", true, "1", 1},
+		{"a hard one of what may be served stale", "max-age=60, stale-while-revalidate=60", false, "2", 2},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCache(t)
+				o := &origin{}
+				o.h = func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("Cache-Control", s.says)
+					fmt.Fprint(w, o.runs.Load())
+				}
+				h := c.Handler(o)
+				sent := make(chan struct{})
+				var all sync.WaitGroup
+				all.Go(func() {
+					w := httptest.NewRecorder()
+					h.ServeHTTP(slowHead{w, sent}, httptest.NewRequest("GET", "/", nil))
+					want(t, "the leader's", w.Body.String(), "1")
+				})
+				synctest.Wait()
+				for range 5 {
+					all.Go(func() { want(t, "who waited", body(get(h, "/")), s.waiting) })
+				}
+				synctest.Wait()
+				if err := c.Invalidate(t.Context(), store.Mark{Kind: store.Everything, Soft: s.soft}); err != nil {
+					t.Error(err)
+				}
+				close(sent)
+				all.Wait()
+				want(t, "runs", o.runs.Load(), s.runs)
+			})
+		})
+	}
+}
+
+// What a run answers that an invalidation has overtaken is for its own client. Those who waited for it share one run
+// that knows of the change, and do not ask the handler all at once.
+func TestThoseWhoWaitedForAnOutdatedRunShareOne(t *testing.T) {
+	for _, soft := range []bool{false, true} {
+		t.Run(fmt.Sprint("soft=", soft), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCache(t)
+				o := &origin{}
+				o.h = func(w http.ResponseWriter, r *http.Request) {
+					run := o.runs.Load()
+					time.Sleep(time.Second)
+					w.Header().Set("Cache-Control", "max-age=60")
+					fmt.Fprint(w, run)
+				}
+				h := c.Handler(o)
+				var all sync.WaitGroup
+				all.Go(func() { want(t, "the leader's", body(get(h, "/")), "1") })
+				synctest.Wait()
+				for range 20 {
+					all.Go(func() { want(t, "who waited", body(get(h, "/")), "2") })
+				}
+				synctest.Wait()
+				if err := c.Invalidate(t.Context(), store.Mark{Kind: store.Everything, Soft: soft}); err != nil {
+					t.Error(err)
+				}
+				all.Wait()
+				want(t, "runs", o.runs.Load(), int64(2))
+			})
+		})
+	}
+}
