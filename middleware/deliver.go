@@ -50,6 +50,7 @@ func (n *run) deliverOwn() {
 
 // write sends an entry under the header h. aged: the response comes from the store, so it has an Age.
 func (x *exchange) write(e *store.Entry, h http.Header, aged bool, out *policy.Outcome, now time.Time) {
+	x.tellAround(e)
 	age := time.Duration(-1)
 	if aged {
 		age = e.CurrentAge(now)
@@ -349,10 +350,12 @@ func (x *exchange) follow(f *fill, e *store.Entry, v rules.Verdict, out policy.O
 		x.hit(shared, out, now)
 		return true
 	}
+	x.tellAround(shared)
 	if x.begin(shared.Status, shared.Header, shared.CurrentAge(now), &out) {
 		switch err := x.body().stream(f, rd); {
 		case err == nil:
 			x.trailer(f)
+			x.hushAround(f)
 		case x.r.Context().Err() == nil:
 			x.observe(out)
 			panic(http.ErrAbortHandler)

@@ -54,6 +54,7 @@ type fill struct {
 	filled  bool   // the bytes that are written now are the last that the handler declared
 	ended   bool   // no more bytes come
 	cut     bool   // ... because something went wrong
+	hushed  bool   // the handler has kept what it answers out of the cache
 	trailer http.Header
 
 	old     []byte // the body as readers may still have it, in a longer piece of memory

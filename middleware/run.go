@@ -66,6 +66,7 @@ func newRun(x *exchange, f *fill, e *store.Entry, v rules.Verdict, out policy.Ou
 	n := &run{exchange: *x, f: f, out: out, stale: e, judge: v}
 	n.recorder.run, n.said.run, n.leading = n, n, n
 	n.speaks = speaking{x.r.Context(), &n.said}
+	n.hear()
 	return n
 }
 
@@ -329,6 +330,9 @@ func (n *run) finishStream() {
 	}
 	if whole && !n.c.local {
 		n.f.flush() // nobody waits for the store with the last of it
+	}
+	if n.said.silent() {
+		n.f.hush()
 	}
 	n.f.end(false, n.shared())
 	switch {

@@ -39,6 +39,7 @@ type exchange struct {
 
 	outside rules.Outside // what handlers outside have put into the client's header
 	leading *run          // the handler's run that answers this request, if one does
+	around  *Response     // what the handler of a cache around this one speaks through, or nil
 }
 
 // serve is the walk of one request.
@@ -181,7 +182,8 @@ const maxLookups = 4
 // on by the inner policy. If that makes another key of the request's resource, or may make one of another
 // request for it, the inner mount caches under its own key, and what it answers is not the outer one's to store.
 func (x *exchange) nested() bool {
-	outer := x.c.outer(x.r)
+	x.around = saidIn(x.r.Context())
+	outer := x.c.runOf(x.around)
 	if outer == nil {
 		return false
 	}
@@ -201,8 +203,11 @@ func (x *exchange) nested() bool {
 }
 
 // outer returns the run of the same cache's handler that the request is a part of, or nil.
-func (c *Cache) outer(r *http.Request) *run {
-	if said := saidIn(r.Context()); said != nil && said.run != nil && said.run.c == c {
+func (c *Cache) outer(r *http.Request) *run { return c.runOf(saidIn(r.Context())) }
+
+// runOf returns the run of the cache's handler that said is of, or nil.
+func (c *Cache) runOf(said *Response) *run {
+	if said != nil && said.run != nil && said.run.c == c {
 		return said.run
 	}
 	return nil

@@ -9,10 +9,13 @@ import (
 )
 
 // Response lets a handler speak to the cache without header fields. It comes from [From]. A nil
-// *Response, which From returns when no fill runs, takes every word and does nothing. It is safe for
-// concurrent use until the handler returns.
+// *Response, which From returns when no fill runs, takes every word and does nothing. Where one Cache is mounted inside
+// another, both hear each word; and a page hears the tags and the NoStore of a part of it that is cached by itself. It
+// is safe for concurrent use until the handler returns.
 type Response struct {
-	run *run // nil but in a handler's run
+	run    *run      // nil but in a handler's run
+	around *Response // what the handler of a cache around this one speaks through, or nil
+	part   bool      // of what that answers, this is a part and not the whole
 
 	mu    sync.Mutex
 	tags  []string
@@ -51,7 +54,7 @@ var unheard atomic.Uint32
 // such answer of a mount whose handler calls From is not stored, and From returns nil there.
 func From(ctx context.Context) *Response {
 	said := saidIn(ctx)
-	if said == nil {
+	if said.unheard() {
 		unheard.Add(1)
 	}
 	return said
@@ -72,6 +75,7 @@ func (s *Response) Tag(tags ...string) {
 	s.mu.Lock()
 	s.tags = append(s.tags, tags...)
 	s.mu.Unlock()
+	s.around.Tag(tags...)
 }
 
 // SetTTL gives the response the freshness lifetime ttl, in the place of the operator's, if its header
@@ -83,6 +87,9 @@ func (s *Response) SetTTL(ttl time.Duration) {
 	s.mu.Lock()
 	s.ttl, s.timed = ttl, true
 	s.mu.Unlock()
+	if !s.part {
+		s.around.SetTTL(ttl)
+	}
 }
 
 // NoStore keeps the response out of the cache. It says nothing to other caches on the way.
@@ -93,6 +100,7 @@ func (s *Response) NoStore() {
 	s.mu.Lock()
 	s.quiet = true
 	s.mu.Unlock()
+	s.around.NoStore()
 }
 
 // Fail says that there is no answer to give: whoever knows it was lost, like the origin of a proxy. A
@@ -105,6 +113,9 @@ func (s *Response) Fail(err error) {
 	s.mu.Lock()
 	s.err = err
 	s.mu.Unlock()
+	if !s.part {
+		s.around.Fail(err)
+	}
 }
 
 func (s *Response) failure() error {

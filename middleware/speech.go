@@ -15,7 +15,7 @@ func (w *unsafeWriter) serveSpeaking() {
 	s := &speech{}
 	s.speaking = speaking{r.Context(), &s.said}
 	if outer := saidIn(r.Context()); outer != nil {
-		s.said.run = outer.run // of which this request is a part
+		s.said.around, s.said.run = outer, outer.run // of which this request is a part
 	}
 	w.speech = s
 	own := r.WithContext(s)

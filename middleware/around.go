@@ -1,0 +1,68 @@
+package middleware
+
+import "github.com/freshet-go/freshet/store"
+
+// A handler speaks to the innermost Cache that runs it. What it says counts for those around that one, too: they get the
+// same response, or a page of which it is a part. When the inner Cache answers from its store, or reads along with the
+// run of another request, the stored response speaks for its handler.
+
+// hear has the words of the handler of n's run reach the cache around it, if there is one.
+func (n *run) hear() {
+	around := n.around
+	if around == nil {
+		return
+	}
+	n.said.around = around
+	n.said.part = !n.isWholeOf(around)
+}
+
+// isWholeOf reports whether what answers x is the response that around is about, and not a part of it.
+func (x *exchange) isWholeOf(around *Response) bool {
+	return around.run == nil || around.run.answers(x.w, x.r)
+}
+
+// tellAround has the cache around this one know what the handler of e has said.
+func (x *exchange) tellAround(e *store.Entry) {
+	if x.around != nil {
+		x.tellItAround(e)
+	}
+}
+
+func (x *exchange) tellItAround(e *store.Entry) {
+	around := x.around
+	around.Tag(e.Tags...)
+	// A lifetime that the response does not name is none but what the handler said, or an operator or a guess: the
+	// outer operator's is no reason to keep it for longer.
+	if n := around.run; n != nil && x.isWholeOf(around) && around.lifetime(n.ttl) > e.Fresh {
+		around.SetTTL(e.Fresh)
+	}
+}
+
+// hush notes, for those who read along, that the handler has kept out of the cache what they have begun to read.
+func (f *fill) hush() {
+	f.mu.Lock()
+	f.hushed = true
+	f.mu.Unlock()
+}
+
+// hushAround passes that on.
+func (x *exchange) hushAround(f *fill) {
+	if x.around == nil {
+		return
+	}
+	f.mu.Lock()
+	hushed := f.hushed
+	f.mu.Unlock()
+	if hushed {
+		x.around.NoStore()
+	}
+}
+
+// unheard reports whether there may be mounts around the handler that do not hear what it says: those of a POST do so
+// only once they know that its handler speaks.
+func (s *Response) unheard() bool {
+	for s != nil && s.around != nil {
+		s = s.around
+	}
+	return s == nil || s.run == nil
+}
