@@ -30,7 +30,7 @@ func (w *unsafeWriter) record(status int, h http.Header) {
 		h["Date"] = []string{now.UTC().Format(http.TimeFormat)}
 	}
 	h = h.Clone()
-	subtract(h, w.outer)
+	removed := subtract(h, w.outer)
 	a := rules.Admit(&x.req, status, x.outside.Judged(h), x.p, 0, w.began, now)
 	if !a.Store || w.silenced() || x.outside.Cookie || len(a.Vary) > 0 || !x.req.SelfLocation(h) { // the handler's own Content-Location
 		return
@@ -45,6 +45,7 @@ func (w *unsafeWriter) record(status int, h http.Header) {
 		Fresh: a.Fresh, Grace: a.Grace, IfError: a.IfError, Keep: a.Keep,
 		MustRevalidate: a.MustRevalidate, Anonymous: a.Anonymous,
 	}
+	rules.NoteReplaced(keep.entry.Header, h, removed)
 	w.out.Stored = keep.declared >= 0 && keep.declared <= x.maxBody() && keep.entry.Size()+keep.declared <= x.c.room.most
 	if keep.declared > 0 {
 		keep.last = &lastByte{ResponseWriter: w.x.w, left: keep.declared}

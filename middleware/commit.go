@@ -57,6 +57,7 @@ func (n *run) commit(final bool) {
 	// A map from which outer handlers' fields were taken keeps their room.
 	if n.asStored = final && a.AsIs && len(n.outer) == 0; !n.asStored {
 		stored = rules.Storable(h, a.Strip)
+		rules.NoteReplaced(stored, h, n.removed)
 	}
 	e := n.entry(stored, a, n.status)
 	e.Announced = announced

@@ -141,7 +141,8 @@ func after(before, values []string) []string {
 
 // setHeader puts a response's fields into the client's header. The values are shared with the entry:
 // they are complete, and have no room for more. To the fields that say something additional
-// to what outer handlers said, it is added. It returns whether the client's header now has a Content-Type and a
+// to what outer handlers said, it is added, unless the response's handler has replaced that. What its handler has
+// removed is removed. It returns whether the client's header now has a Content-Type and a
 // Set-Cookie, and its Cache-Status.
 func setHeader(client, h http.Header, e *store.Entry) (typed, cookie bool, status []string) {
 	if fields, ok := e.FieldsOf(h); ok && len(client) == 0 {
@@ -155,14 +156,22 @@ func setHeader(client, h http.Header, e *store.Entry) (typed, cookie bool, statu
 			case "Cache-Status":
 				status = f.Values
 			}
-			client[f.Name] = f.Values
+			if len(f.Values) > 0 || !isNote(f) {
+				client[f.Name] = f.Values
+			}
 		}
 		return typed, cookie, status
 	}
 	for name, values := range h {
-		switch name {
-		case "Vary", "Set-Cookie", "Link", "Cache-Status", "Content-Security-Policy", "Content-Security-Policy-Report-Only",
-			"Permissions-Policy", "Server-Timing", "Access-Control-Expose-Headers", "Via", "Www-Authenticate":
+		if len(values) == 0 {
+			if removed, is := rules.Removes(name, values); is {
+				if _, there := h[removed]; !there {
+					delete(client, removed)
+				}
+				continue
+			}
+		}
+		if rules.AddsTo(h, name) {
 			for _, v := range client[name] {
 				if !slices.Contains(values, v) {
 					values = append(slices.Clip(values), v)
@@ -175,6 +184,12 @@ func setHeader(client, h http.Header, e *store.Entry) (typed, cookie bool, statu
 	return typed, setsCookie(client), client["Cache-Status"]
 }
 
+// isNote reports whether a stored field is a note of what the handler did to fields outside, which clients do not see.
+func isNote(f *store.Field) bool {
+	_, is := rules.Removes(f.Name, f.Values)
+	return is
+}
+
 // setsCookie says whether there is a Set-Cookie, in either of the spellings that handlers use.
 func setsCookie(h http.Header) bool { return h["Set-Cookie"] != nil || h["set-cookie"] != nil }
 
@@ -185,7 +200,7 @@ func (x *exchange) notModified(h http.Header, e *store.Entry, age time.Duration,
 	cookie := false
 	if fields, ok := e.FieldsOf(h); ok && len(client) == 0 {
 		for i := range fields {
-			if name := fields[i].Name; !describesContent(name) {
+			if name := fields[i].Name; !describesContent(name) && !isNote(&fields[i]) {
 				client[name] = fields[i].Values
 				cookie = cookie || name == "Set-Cookie"
 			}

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/store"
@@ -11,6 +12,7 @@ import (
 // that is lost (RFC 9111 section 4.2.4).
 func (n *run) serveStale() {
 	n.mode = discarding
+	n.removed = nil // by what it stands in for
 	n.answer, n.own, n.kept = n.stale, nil, nil
 	n.out.Stale, n.out.Stored = true, false
 	n.f.decide(settled, n.stale, "")
@@ -22,6 +24,8 @@ func (n *run) freshen(h http.Header) {
 		n.again, n.mode = true, discarding
 		return
 	}
+	// A 304 lacks the fields that describe the content: its handler has not removed them from what it renews.
+	n.removed = slices.DeleteFunc(n.removed, func(name string) bool { return len(h[name]) == 0 })
 	tags := n.stale.Tags
 	if n.said.tagging() {
 		tags = n.said.tagged(n.req.Tag)

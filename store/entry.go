@@ -22,7 +22,7 @@ type Entry struct {
 	Variants [][]string
 
 	Status  int
-	Header  http.Header // without hop-by-hop fields; field names in canonical form
+	Header  http.Header // without hop-by-hop fields; names in canonical form; what has no values is not sent
 	Trailer http.Header // nil when there was none
 	Body    []byte
 
