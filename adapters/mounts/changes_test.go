@@ -100,8 +100,12 @@ func TestChangesIsNoCache(t *testing.T) {
 // the marks of both, and stores nothing, since the inner policy may forbid it.
 func TestNestedMountsInvalidateOnce(t *testing.T) {
 	for name, nest := range map[string]func(c *middleware.Cache, h http.Handler) http.Handler{
-		"one in another": func(c *middleware.Cache, h http.Handler) http.Handler { return c.Handler(c.With(policy.Policy{})(h)) },
-		"in Changes":     func(c *middleware.Cache, h http.Handler) http.Handler { return c.Changes(c.With(policy.Policy{})(h)) },
+		"one in another": func(c *middleware.Cache, h http.Handler) http.Handler {
+			return c.Handler(c.With(policy.Policy{})(h))
+		},
+		"in Changes": func(c *middleware.Cache, h http.Handler) http.Handler {
+			return c.Changes(c.With(policy.Policy{})(h))
+		},
 	} {
 		c := newCache(t)
 		journal := store.NewMemoryJournal()
@@ -151,20 +155,27 @@ func TestWebDAV(t *testing.T) {
 		step  step
 		after map[string]string // path to text; "" for 404
 	}{
-		"MOVE of a file, to a path": {step{"MOVE", "/d/a", "/d/b", 204, nil}, map[string]string{"/d/a": "", "/d/b": "a"}},
-		"MOVE of a file, to a URL":  {step{"MOVE", "/d/a", "http://example.com/d/b", 204, nil}, map[string]string{"/d/a": "", "/d/b": "a"}},
+		"MOVE of a file, to a path": {step{"MOVE", "/d/a", "/d/b", 204, nil},
+			map[string]string{"/d/a": "", "/d/b": "a"}},
+		"MOVE of a file, to a URL": {step{"MOVE", "/d/a", "http://example.com/d/b", 204, nil},
+			map[string]string{"/d/a": "", "/d/b": "a"}},
 		"MOVE of a file, behind a proxy that ends TLS": {step{"MOVE", "/d/a", "https://example.com/d/b", 204, nil},
 			map[string]string{"/d/a": "", "/d/b": "a"}},
-		"COPY of a file":       {step{"COPY", "/d/a", "/d/b", 204, nil}, map[string]string{"/d/a": "a", "/d/b": "a"}},
-		"MOVE of a collection": {step{"MOVE", "/d", "/other", 204, nil}, map[string]string{"/d/a": "", "/d/e/c": "", "/other/a": "a", "/other/e/c": "c"}},
+		"COPY of a file": {step{"COPY", "/d/a", "/d/b", 204, nil}, map[string]string{"/d/a": "a", "/d/b": "a"}},
+		"MOVE of a collection": {step{"MOVE", "/d", "/other", 204, nil},
+			map[string]string{"/d/a": "", "/d/e/c": "", "/other/a": "a", "/other/e/c": "c"}},
 		"MOVE of a collection with a slash": {step{"MOVE", "/d/", "/other/", 204, nil},
 			map[string]string{"/d/a": "", "/d/e/c": "", "/other/a": "a", "/other/e/c": "c"}},
-		"COPY of a collection": {step{"COPY", "/d", "/other", 204, nil}, map[string]string{"/d/a": "a", "/other/a": "a", "/other/e/c": "c"}},
+		"COPY of a collection": {step{"COPY", "/d", "/other", 204, nil},
+			map[string]string{"/d/a": "a", "/other/a": "a", "/other/e/c": "c"}},
 		"COPY that must not overwrite": {step{"COPY", "/d/a", "/d/b", 412, []string{"Overwrite", "F"}},
 			map[string]string{"/d/a": "a", "/d/b": "b"}},
-		"DELETE of a collection with a slash": {step{"DELETE", "/d/", "", 204, nil}, map[string]string{"/d/a": "", "/d/e/c": "", "/other/a": "x"}},
-		"DELETE of a collection, with Depth":  {step{"DELETE", "/d", "", 204, []string{"Depth", "infinity"}}, map[string]string{"/d/a": "", "/d/e/c": ""}},
-		"DELETE of a file":                    {step{"DELETE", "/d/a", "", 204, nil}, map[string]string{"/d/a": "", "/d/b": "b"}},
+		"DELETE of a collection with a slash": {step{"DELETE", "/d/", "", 204, nil},
+			map[string]string{"/d/a": "", "/d/e/c": "", "/other/a": "x"}},
+		"DELETE of a collection, with Depth": {step{"DELETE", "/d", "", 204, []string{"Depth", "infinity"}},
+			map[string]string{"/d/a": "", "/d/e/c": ""}},
+		"DELETE of a file": {step{"DELETE", "/d/a", "", 204, nil},
+			map[string]string{"/d/a": "", "/d/b": "b"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCache(t)

@@ -47,8 +47,12 @@ func TestACacheInsideACompressorIsNoticed(t *testing.T) {
 		}, false},
 		{"gzhttp's outside", func(c *middleware.Cache) http.Handler { return gz(c.With(minute)(page)) }, true},
 		{"gzhttp's inside", func(c *middleware.Cache) http.Handler { return c.With(minute)(gz(page)) }, false},
-		{"gorilla's outside", func(c *middleware.Cache) http.Handler { return handlers.CompressHandler(c.With(minute)(page)) }, true},
-		{"gorilla's inside", func(c *middleware.Cache) http.Handler { return c.With(minute)(handlers.CompressHandler(page)) }, false},
+		{"gorilla's outside", func(c *middleware.Cache) http.Handler {
+			return handlers.CompressHandler(c.With(minute)(page))
+		}, true},
+		{"gorilla's inside", func(c *middleware.Cache) http.Handler {
+			return c.With(minute)(handlers.CompressHandler(page))
+		}, false},
 		{"echo's outside", func(c *middleware.Cache) http.Handler {
 			e := echo.New()
 			e.Use(echomiddleware.Gzip(), echocache.With(c, minute))

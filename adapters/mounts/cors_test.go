@@ -32,7 +32,8 @@ var corsApps = []struct {
 	}},
 	{"echo's CORS", func(c *middleware.Cache, p policy.Policy, h http.Handler, outside bool) http.Handler {
 		e := echo.New()
-		both := []echo.MiddlewareFunc{echomiddleware.CORSWithConfig(echomiddleware.CORSConfig{AllowOrigins: origins}), echocache.With(c, p)}
+		both := []echo.MiddlewareFunc{echomiddleware.CORSWithConfig(echomiddleware.CORSConfig{AllowOrigins: origins}),
+			echocache.With(c, p)}
 		if !outside {
 			both[0], both[1] = both[1], both[0]
 		}
@@ -62,10 +63,11 @@ func TestCORS(t *testing.T) {
 				name = a.name + " outside"
 			}
 			t.Run(name, func(t *testing.T) {
-				h := a.app(newCache(t), policy.Policy{TTL: time.Minute}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					runs++
-					io.WriteString(w, "page")
-				}), outside)
+				h := a.app(newCache(t), policy.Policy{TTL: time.Minute},
+					http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						runs++
+						io.WriteString(w, "page")
+					}), outside)
 				for round := range 2 {
 					for _, origin := range []string{origins[0], origins[1], "", "https://evil.example"} {
 						fields := []string{"Origin", origin}
@@ -103,10 +105,11 @@ func TestCORS(t *testing.T) {
 func TestVaryOriginOfTheHandlerInsideCORS(t *testing.T) {
 	for _, a := range corsApps {
 		t.Run(a.name, func(t *testing.T) {
-			h := a.app(newCache(t), policy.Policy{TTL: time.Minute}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				w.Header().Add("Vary", "Origin")
-				io.WriteString(w, "for "+r.Header.Get("Origin"))
-			}), true)
+			h := a.app(newCache(t), policy.Policy{TTL: time.Minute},
+				http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Add("Vary", "Origin")
+					io.WriteString(w, "for "+r.Header.Get("Origin"))
+				}), true)
 			for range 2 {
 				for _, origin := range origins {
 					want(t, origin, get(h, "/", "Origin", origin).Body.String(), "for "+origin)

@@ -34,7 +34,8 @@ func TestErrorsBehindEchoWrapMiddlewareAreNotStored(t *testing.T) {
 		warned bool
 	}{
 		"an error": {nil, nil, func(echo.Context) error { return errors.New("no database") }, 200, true},
-		"an error, and fields that were set before": {nil, []echo.MiddlewareFunc{echomiddleware.Secure(), echomiddleware.RequestID()},
+		"an error, and fields that were set before": {nil,
+			[]echo.MiddlewareFunc{echomiddleware.Secure(), echomiddleware.RequestID()},
 			func(echo.Context) error { return echo.ErrNotFound }, 200, true},
 		"a panic, recovered outside": {[]echo.MiddlewareFunc{echomiddleware.Recover()}, nil,
 			func(echo.Context) error { panic("no database") }, 500, false},

@@ -77,7 +77,8 @@ func TestHostFormsFillNoEntryOfBrowsers(t *testing.T) {
 					second := map[string]string{"attacker": "browser", "browser": "attacker"}[first]
 					for _, who := range []string{first, first, second, first, second} {
 						if got, want := ask[who](t, cached), ask[who](t, bare); got.String() != want.String() {
-							t.Errorf("%s, the %s first: the %s got %q, the app alone says %q", form.Story, first, who, got, want)
+							t.Errorf("%s, the %s first: the %s got %q, the app alone says %q", form.Story,
+								first, who, got, want)
 						}
 					}
 					if got := rawhttp.Page(t, cached).Header.Get("Cache-Status"); !strings.Contains(got, "hit") {
@@ -124,7 +125,8 @@ func TestInvalidationsCoverHostForms(t *testing.T) {
 			rawhttp.HTTP1("PUT /page HTTP/1.1", "Host: victim.example", "Content-Length: 0")(t, address)
 		}},
 		{"PUT in another form", func(t *testing.T, _ *middleware.Cache, address string) {
-			rawhttp.HTTP1("PUT http://VICTIM.example:80/page HTTP/1.1", "Host: victim.example", "Content-Length: 0")(t, address)
+			rawhttp.HTTP1("PUT http://VICTIM.example:80/page HTTP/1.1", "Host: victim.example",
+				"Content-Length: 0")(t, address)
 		}},
 	} {
 		for _, form := range rawhttp.PageForms {

@@ -141,7 +141,8 @@ func (c *h2Client) ask(path string) {
 	c.t.Helper()
 	var fields bytes.Buffer
 	enc := hpack.NewEncoder(&fields)
-	for _, f := range [][2]string{{":method", "GET"}, {":scheme", "http"}, {":authority", "example.com"}, {":path", path}} {
+	for _, f := range [][2]string{{":method", "GET"}, {":scheme", "http"}, {":authority", "example.com"},
+		{":path", path}} {
 		enc.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]})
 	}
 	window := c.window
@@ -149,7 +150,8 @@ func (c *h2Client) ask(path string) {
 		io.WriteString(c.conn, http2.ClientPreface)
 		c.framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: window})
 		c.framer.WriteWindowUpdate(0, 1<<30)
-		c.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: fields.Bytes(), EndStream: true, EndHeaders: true})
+		c.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: fields.Bytes(), EndStream: true,
+			EndHeaders: true})
 	}
 }
 

@@ -37,9 +37,10 @@ var between = []struct {
 	{"gzhttp", func(c *middleware.Cache, p policy.Policy, outer wrapper, page http.Handler) http.Handler {
 		return outer(gzhttp.GzipHandler(c.With(p)(page)))
 	}},
-	{"gorilla's CompressHandler", func(c *middleware.Cache, p policy.Policy, outer wrapper, page http.Handler) http.Handler {
-		return outer(handlers.CompressHandler(c.With(p)(page)))
-	}},
+	{"gorilla's CompressHandler",
+		func(c *middleware.Cache, p policy.Policy, outer wrapper, page http.Handler) http.Handler {
+			return outer(handlers.CompressHandler(c.With(p)(page)))
+		}},
 	{"echo's Gzip", func(c *middleware.Cache, p policy.Policy, outer wrapper, page http.Handler) http.Handler {
 		e := echo.New()
 		e.Use(echo.WrapMiddleware(outer))
@@ -50,10 +51,11 @@ var between = []struct {
 	{"http.TimeoutHandler", func(c *middleware.Cache, p policy.Policy, outer wrapper, page http.Handler) http.Handler {
 		return outer(http.TimeoutHandler(c.With(p)(page), time.Minute, "late"))
 	}},
-	{"gzhttp and chi's logger", func(c *middleware.Cache, p policy.Policy, outer wrapper, page http.Handler) http.Handler {
-		quiet := chimiddleware.RequestLogger(&chimiddleware.DefaultLogFormatter{Logger: discarded{}, NoColor: true})
-		return outer(quiet(gzhttp.GzipHandler(c.With(p)(page))))
-	}},
+	{"gzhttp and chi's logger",
+		func(c *middleware.Cache, p policy.Policy, outer wrapper, page http.Handler) http.Handler {
+			quiet := chimiddleware.RequestLogger(&chimiddleware.DefaultLogFormatter{Logger: discarded{}, NoColor: true})
+			return outer(quiet(gzhttp.GzipHandler(c.With(p)(page))))
+		}},
 }
 
 type discarded struct{}
@@ -127,7 +129,8 @@ func TestGuardSeesSessionsBeyondWhatHoldsTheHeader(t *testing.T) {
 			all.Wait()
 			want(t, "pages", len(seen), visitors)
 			for i := range 2 {
-				want(t, "a later visitor's", who(text(t, newVisitor(h).get("/", "Accept-Encoding", "gzip"))), fmt.Sprint(visitors+1+i))
+				want(t, "a later visitor's", who(text(t, newVisitor(h).get("/", "Accept-Encoding", "gzip"))),
+					fmt.Sprint(visitors+1+i))
 			}
 		})
 	})
@@ -175,14 +178,16 @@ func TestGuardBeyondATimeLimit(t *testing.T) {
 		c := newCache(t)
 		m := newSessions()
 		var runs atomic.Int64
-		h := c.Guard(m.LoadAndSave(http.TimeoutHandler(c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			n := runs.Add(1)
-			m.Put(r.Context(), "n", n)
-			if n == 1 {
-				time.Sleep(time.Minute)
-			}
-			fmt.Fprint(w, "run ", n)
-		})), time.Second, "late")))
+		h := c.Guard(m.LoadAndSave(
+			http.TimeoutHandler(
+				c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					n := runs.Add(1)
+					m.Put(r.Context(), "n", n)
+					if n == 1 {
+						time.Sleep(time.Minute)
+					}
+					fmt.Fprint(w, "run ", n)
+				})), time.Second, "late")))
 		want(t, "status", newVisitor(h).get("/").Code, http.StatusServiceUnavailable)
 		time.Sleep(2 * time.Minute)
 		want(t, "the next visitor's", newVisitor(h).get("/").Body.String(), "run 2")
@@ -197,7 +202,8 @@ func TestRefreshBelowACompressor(t *testing.T) {
 			c := newCache(t)
 			m := newSessions()
 			var visits atomic.Int64
-			h := m.LoadAndSave(gzhttp.GzipHandler(c.With(policy.Policy{TTL: time.Second, StaleWhileRevalidate: time.Hour})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			p := policy.Policy{TTL: time.Second, StaleWhileRevalidate: time.Hour}
+			h := m.LoadAndSave(gzhttp.GzipHandler(c.With(p)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if visits.Add(1) > 1 && begins {
 					m.Put(r.Context(), "n", visits.Load())
 				}
@@ -246,11 +252,12 @@ func TestGuardAroundAPageOfParts(t *testing.T) {
 func TestHeldHeaderIsLoggedOnce(t *testing.T) {
 	c := newCache(t)
 	log := logged(c)
-	h := c.Guard(gzhttp.GzipHandler(c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		io.WriteString(w, "begin")
-		http.NewResponseController(w).Flush() // too little for the compressor to go by
-		io.WriteString(w, " and end")
-	}))))
+	h := c.Guard(gzhttp.GzipHandler(
+		c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			io.WriteString(w, "begin")
+			http.NewResponseController(w).Flush() // too little for the compressor to go by
+			io.WriteString(w, " and end")
+		}))))
 	for _, path := range []string{"/a", "/b"} {
 		for range 2 {
 			want(t, "body", text(t, get(h, path, "Accept-Encoding", "gzip")), "begin and end")

@@ -171,7 +171,8 @@ func TestNoWorkOutlivesItsRequest(t *testing.T) {
 					runtime.Gosched()
 					fmt.Fprint(w, text[size/2:])
 					if m.param(r, "id") != id || m.param(r, "shop") != "a" || !strings.HasSuffix(r.URL.Path, id) {
-						t.Errorf("the request changed hands while the handler had it: %s is now %s", id, m.param(r, "id"))
+						t.Errorf("the request changed hands while the handler had it: %s is now %s",
+							id, m.param(r, "id"))
 					}
 				})
 				var refreshes atomic.Int64

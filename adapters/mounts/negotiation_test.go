@@ -44,7 +44,8 @@ var negotiators = []struct {
 		})
 	}},
 	{"x/text's matcher", "Accept-Language", func() http.Handler {
-		matcher := language.NewMatcher([]language.Tag{language.English, language.German, language.French, language.BrazilianPortuguese})
+		matcher := language.NewMatcher([]language.Tag{language.English, language.German, language.French,
+			language.BrazilianPortuguese})
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			tag, _ := language.MatchStrings(matcher, r.Header.Get("Accept-Language"))
 			w.Header().Set("Content-Language", tag.String())
@@ -93,22 +94,32 @@ func long(vary string) http.Handler {
 // alike are values of the three fields that mean nearly the same, and that somebody reads otherwise; nil is none.
 var alike = map[string][][]string{
 	"Accept-Encoding": {
-		nil, {""}, {"gzip"}, {"GZIP"}, {"Gzip"}, {"x-gzip"}, {"gzip;q=1"}, {"gzip;q=1.0"}, {"gzip; q=1"}, {"gzip;q=0"}, {"gzip;q=0.0"}, {"gzip;q=0.001"},
-		{"gzip, deflate"}, {"gzip,deflate"}, {"deflate, gzip"}, {"deflate,gzip"}, {"gzip", "deflate"}, {"deflate", "gzip"}, {"", "gzip"}, {"gzip", ""},
-		{"gzip, deflate, br, zstd"}, {"gzip,deflate,br,zstd"}, {"deflate, gzip, br, zstd"}, {"br, zstd", "gzip, deflate"}, {"gzip ,deflate"},
-		{"gzip, gzip;q=0"}, {"gzip;q=0, gzip"}, {"identity;q=0, gzip"}, {"gzip, identity;q=0"}, {"*"}, {"*;q=1"}, {"gzip;q=0, *"}, {"zstd;q=0.9, gzip;q=1.0"},
-		{"zstd, gzip;q=0.5"}, {"gzip;q=0.5, zstd"}, {"gzip;q=0.5;q=1"}, {"gzip;level=1"}, {"gzip;Q=0"}, {"\tgzip"}, {"gzip "}, {"not-gzip"},
+		nil, {""}, {"gzip"}, {"GZIP"}, {"Gzip"}, {"x-gzip"}, {"gzip;q=1"}, {"gzip;q=1.0"}, {"gzip; q=1"}, {"gzip;q=0"},
+		{"gzip;q=0.0"}, {"gzip;q=0.001"},
+		{"gzip, deflate"}, {"gzip,deflate"}, {"deflate, gzip"}, {"deflate,gzip"}, {"gzip", "deflate"},
+		{"deflate", "gzip"}, {"", "gzip"}, {"gzip", ""},
+		{"gzip, deflate, br, zstd"}, {"gzip,deflate,br,zstd"}, {"deflate, gzip, br, zstd"},
+		{"br, zstd", "gzip, deflate"}, {"gzip ,deflate"},
+		{"gzip, gzip;q=0"}, {"gzip;q=0, gzip"}, {"identity;q=0, gzip"}, {"gzip, identity;q=0"}, {"*"}, {"*;q=1"},
+		{"gzip;q=0, *"}, {"zstd;q=0.9, gzip;q=1.0"},
+		{"zstd, gzip;q=0.5"}, {"gzip;q=0.5, zstd"}, {"gzip;q=0.5;q=1"}, {"gzip;level=1"}, {"gzip;Q=0"}, {"\tgzip"},
+		{"gzip "}, {"not-gzip"},
 	},
 	"Accept-Language": {
-		nil, {""}, {"en"}, {"EN"}, {"en-US,en;q=0.9"}, {"en-us,en;q=0.9"}, {"en-US, en;q=0.9"}, {"en-US,en;q=0.90"}, {"de;q=0.5,fr"}, {"fr,de;q=0.5"},
-		{"de,fr"}, {"fr,de"}, {"de", "fr"}, {"fr", "de"}, {"", "de"}, {"de", ""}, {"de"}, {"DE"}, {"pt-BR"}, {"pt-br"}, {"pt_BR"}, {"*"}, {"de;q=0"},
+		nil, {""}, {"en"}, {"EN"}, {"en-US,en;q=0.9"}, {"en-us,en;q=0.9"}, {"en-US, en;q=0.9"}, {"en-US,en;q=0.90"},
+		{"de;q=0.5,fr"}, {"fr,de;q=0.5"},
+		{"de,fr"}, {"fr,de"}, {"de", "fr"}, {"fr", "de"}, {"", "de"}, {"de", ""}, {"de"}, {"DE"}, {"pt-BR"}, {"pt-br"},
+		{"pt_BR"}, {"*"}, {"de;q=0"},
 		{"de;q=0.0"}, {"de;q=0.001"}, {" de"}, {"de ,fr"},
 	},
 	"Accept": {
-		nil, {""}, {"application/json"}, {"Application/JSON"}, {"application/json, text/html"}, {"text/html, application/json"},
-		{"application/json,text/html"}, {"", "application/json"}, {"application/json", ""}, {"application/json;q=0"}, {"application/json;q=0.5, text/html"}, {" application/json"},
+		nil, {""}, {"application/json"}, {"Application/JSON"}, {"application/json, text/html"},
+		{"text/html, application/json"},
+		{"application/json,text/html"}, {"", "application/json"}, {"application/json", ""}, {"application/json;q=0"},
+		{"application/json;q=0.5, text/html"}, {" application/json"},
 	},
-	"X-Flags": {nil, {""}, {"a"}, {"A"}, {"a", "b"}, {"b", "a"}, {"a, b"}, {"a,b"}, {"a", ""}, {"", "a"}, {"", ""}, {`a\,b`}, {"a "}, {" a"}},
+	"X-Flags": {nil, {""}, {"a"}, {"A"}, {"a", "b"}, {"b", "a"}, {"a, b"}, {"a,b"}, {"a", ""}, {"", "a"}, {"", ""},
+		{`a\,b`}, {"a "}, {" a"}},
 }
 
 // Whatever one client asks for, the next gets what the app alone says to it: of values that share what is
@@ -124,7 +135,8 @@ func TestNegotiationsShareNothingThatDiffers(t *testing.T) {
 				w := httptest.NewRecorder()
 				h.ServeHTTP(w, r)
 				h1 := w.Header()
-				return fmt.Sprint(w.Code, h1.Get("Content-Encoding"), h1.Get("Content-Language"), h1.Get("Content-Type"), w.Body.Len())
+				return fmt.Sprint(w.Code, h1.Get("Content-Encoding"), h1.Get("Content-Language"),
+					h1.Get("Content-Type"), w.Body.Len())
 			}
 			values, bare := slices.Clone(alike[n.field]), n.build()
 			for _, order := range []string{"forwards", "backwards"} {
@@ -144,8 +156,10 @@ func TestNegotiationsShareNothingThatDiffers(t *testing.T) {
 
 // clients are what browsers and programs send for a page over TLS. A browser's languages are its user's.
 var clients = []struct{ name, encoding, accept string }{
-	{"Chromium", "gzip, deflate, br, zstd", "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7"},
-	{"Edge", "gzip, deflate, br, zstd", "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7"},
+	{"Chromium", "gzip, deflate, br, zstd",
+		"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7"},
+	{"Edge", "gzip, deflate, br, zstd",
+		"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7"},
 	{"Firefox", "gzip, deflate, br, zstd", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"},
 	{"Safari", "gzip, deflate, br", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"},
 	{"Googlebot", "gzip, deflate, br", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"},

@@ -19,10 +19,14 @@ func TestASessionOutsideNestedMounts(t *testing.T) {
 		target  string
 		between func(http.Handler) http.Handler
 	}{
-		{"a query that is sorted", policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{SortQuery: true}}, "/search?b=2&a=1", nil},
-		{"a key of its own", policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{Replace: func(r *http.Request) string { return r.URL.Path }}}, "/search", nil},
+		{"a query that is sorted", policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{SortQuery: true}},
+			"/search?b=2&a=1", nil},
+		{"a key of its own",
+			policy.Policy{TTL: time.Minute,
+				Key: policy.KeyOptions{Replace: func(r *http.Request) string { return r.URL.Path }}}, "/search", nil},
 		{"one key", policy.Policy{TTL: time.Minute}, "/search", nil},
-		{"a writer between that hides", policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{SortQuery: true}}, "/search?b=2&a=1", hiding},
+		{"a writer between that hides", policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{SortQuery: true}},
+			"/search?b=2&a=1", hiding},
 		{"a writer between that hides, one key", policy.Policy{TTL: time.Minute}, "/search", hiding},
 	} {
 		t.Run(s.name, func(t *testing.T) {

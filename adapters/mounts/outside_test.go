@@ -22,9 +22,11 @@ func TestNoCacheOutside(t *testing.T) {
 		runs int
 		sent string // the client's Cache-Control
 	}{
-		{"a handler that says nothing", nil, 3, "no-cache, no-store, no-transform, must-revalidate, private, max-age=0"},
+		{"a handler that says nothing", nil, 3,
+			"no-cache, no-store, no-transform, must-revalidate, private, max-age=0"},
 		{"a handler that says otherwise", []string{"Cache-Control", "max-age=60"}, 1, "max-age=60"},
-		{"a handler that speaks to CDNs", []string{"Cdn-Cache-Control", "max-age=60"}, 1, "no-cache, no-store, no-transform, must-revalidate, private, max-age=0"},
+		{"a handler that speaks to CDNs", []string{"Cdn-Cache-Control", "max-age=60"}, 1,
+			"no-cache, no-store, no-transform, must-revalidate, private, max-age=0"},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			runs := 0
@@ -50,10 +52,11 @@ func TestNoCacheOutside(t *testing.T) {
 // What was stored where nothing forbade it is not served where something does.
 func TestNoCacheOutsideOfSomeRequests(t *testing.T) {
 	runs, forbidding := 0, false
-	cached := newCache(t).With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		runs++
-		fmt.Fprint(w, runs)
-	}))
+	cached := newCache(t).With(policy.Policy{TTL: time.Minute})(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			runs++
+			fmt.Fprint(w, runs)
+		}))
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if forbidding {
 			w.Header().Set("Cache-Control", "private")
