@@ -18,7 +18,8 @@ import (
 // The log says what is wired in a way that hardly anybody means, once, with what to do; and nothing of what is right.
 func TestAdvice(t *testing.T) {
 	settings := func(name string) *policy.Expires {
-		x, err := policy.NewExpires([]string{"record", "note"}, policy.ExpirySetting{Name: name, TTL: time.Minute, Origin: "test"})
+		x, err := policy.NewExpires([]string{"record", "note"},
+			policy.ExpirySetting{Name: name, TTL: time.Minute, Origin: "test"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -36,23 +37,31 @@ func TestAdvice(t *testing.T) {
 	}{
 		{"obey", 64 << 20, policy.Policy{}, nil, false, ""},
 		{"a minute", 64 << 20, policy.Policy{TTL: time.Minute}, nil, false, ""},
-		{"stale, with a root", 64 << 20, policy.Policy{TTL: time.Minute, StaleWhileRevalidate: time.Minute}, nil, true, ""},
-		{"stale, without", 64 << 20, policy.Policy{TTL: time.Minute, StaleWhileRevalidate: time.Minute}, nil, false, "Cache.Root"},
+		{"stale, with a root", 64 << 20,
+			policy.Policy{TTL: time.Minute, StaleWhileRevalidate: time.Minute}, nil, true, ""},
+		{"stale, without", 64 << 20, policy.Policy{TTL: time.Minute, StaleWhileRevalidate: time.Minute}, nil,
+			false, "Cache.Root"},
 		{"a negative TTL", 64 << 20, policy.Policy{TTL: -time.Minute}, nil, false, "-1m0s"},
 		{"shared", 64 << 20, policy.Policy{TTL: time.Minute, Shared: true}, nil, false, ""},
 		{"stored cookies", 64 << 20, policy.Policy{TTL: time.Minute, StoreCookies: true}, nil, false, ""},
-		{"shared, and stored cookies", 64 << 20, policy.Policy{TTL: time.Minute, Shared: true, StoreCookies: true}, nil, false, "StoreCookies"},
+		{"shared, and stored cookies", 64 << 20, policy.Policy{TTL: time.Minute, Shared: true, StoreCookies: true}, nil,
+			false, "StoreCookies"},
 		{"a resource", 64 << 20, policy.Policy{Resource: "record"}, settings(some), false, ""},
 		{"a resource under some parents", 64 << 20, policy.Policy{Resource: "record"}, settings(narrow), false, ""},
-		{"a resource under some parents, with underscores", 64 << 20, policy.Policy{Resource: "record"}, settings(scored), false, ""},
-		{"a resource without settings, and a TTL", 64 << 20, policy.Policy{Resource: "note", TTL: time.Minute}, settings(some), false, ""},
-		{"a resource without settings", 64 << 20, policy.Policy{Resource: "note"}, settings(some), false, "note_cache_expires_seconds"},
+		{"a resource under some parents, with underscores", 64 << 20, policy.Policy{Resource: "record"},
+			settings(scored), false, ""},
+		{"a resource without settings, and a TTL", 64 << 20, policy.Policy{Resource: "note", TTL: time.Minute},
+			settings(some), false, ""},
+		{"a resource without settings", 64 << 20, policy.Policy{Resource: "note"}, settings(some), false,
+			"note_cache_expires_seconds"},
 		{"a resource that is misspelt", 64 << 20, policy.Policy{Resource: "recrod"}, settings(some), false, "recrod"},
-		{"a resource, and nothing that sets it", 64 << 20, policy.Policy{Resource: "record"}, nil, false, "Cache.Expires is nil"},
+		{"a resource, and nothing that sets it", 64 << 20, policy.Policy{Resource: "record"}, nil, false,
+			"Cache.Expires is nil"},
 		{"a store of one page", 64 << 20, policy.Policy{MaxBody: 16 << 20}, nil, false, ""},
 		{"a store of less than one page", 8 << 20, policy.Policy{MaxBody: 4 << 20}, nil, false, "MaxBody"},
 		{"a small store", 16 << 20, policy.Policy{}, nil, false, ""},
-		{"a small store, and the default said aloud", 16 << 20, policy.Policy{MaxBody: policy.DefaultMaxBody}, nil, false, ""},
+		{"a small store, and the default said aloud", 16 << 20,
+			policy.Policy{MaxBody: policy.DefaultMaxBody}, nil, false, ""},
 		{"a store for less than common pages", 1 << 20, policy.Policy{}, nil, false, "MaxBody"},
 		{"a store that is no store", 64, policy.Policy{}, nil, false, "MaxBody"},
 		{"a small store for small pages", 1 << 20, policy.Policy{MaxBody: 100 << 10}, nil, false, ""},
@@ -92,7 +101,8 @@ func TestAdvice(t *testing.T) {
 					get(h, "/a")
 				}
 				lines := strings.Count(log.String(), "level=WARN")
-				if s.says == "" && lines > 0 || s.says != "" && (lines != 1 || !strings.Contains(log.String(), s.says)) {
+				if s.says == "" && lines > 0 ||
+					s.says != "" && (lines != 1 || !strings.Contains(log.String(), s.says)) {
 					t.Errorf("the log has %d lines of advice, want %q:\n%s", lines, s.says, &log)
 				}
 			})
@@ -122,7 +132,9 @@ func TestAdviceOnACompressorsWriter(t *testing.T) {
 		var log bytes.Buffer
 		c := newCache(t)
 		c.Log = slog.New(slog.NewTextHandler(&log, nil))
-		inner := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("page")) }))
+		inner := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Write([]byte("page"))
+		}))
 		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { inner.ServeHTTP(s.wrap(w), r) })
 		for range 3 {
 			get(h, "/")
@@ -135,7 +147,8 @@ func TestAdviceOnACompressorsWriter(t *testing.T) {
 
 // With refuses a resource that the settings do not know, and nothing else of a Cache that has settings.
 func TestWithKnowsItsResources(t *testing.T) {
-	settings, err := policy.NewExpires([]string{"record"}, policy.ExpirySetting{Name: "record", TTL: time.Minute, Origin: "test"})
+	settings, err := policy.NewExpires([]string{"record"},
+		policy.ExpirySetting{Name: "record", TTL: time.Minute, Origin: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +171,8 @@ func TestMoreFunctionsOfKeysThanAreKnown(t *testing.T) {
 	mount := func(n int) {
 		key := fmt.Sprint("key ", n)
 		p := policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{Replace: func(*http.Request) string { return key }}}
-		mounts = append(mounts, c.With(p)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte(key)) })))
+		mounts = append(mounts,
+			c.With(p)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte(key)) })))
 	}
 	for n := range 64 {
 		mount(n)

@@ -64,7 +64,8 @@ func readOf(t *testing.T, lines string, ignores bool) {
 		http.ServeContent(w, r, "x.bin", time.Time{}, bytes.NewReader([]byte("stored")))
 	}}
 	h := c.With(policy.Policy{IgnoreClientDirectives: ignores})(o)
-	h.ServeHTTP(httptest.NewRecorder(), overTheWire(t, "GET "+r.RequestURI+" HTTP/1.1\nHost: "+r.Host+"\nUser-Agent: curl/8.14.1\nAccept: */*"))
+	h.ServeHTTP(httptest.NewRecorder(),
+		overTheWire(t, "GET "+r.RequestURI+" HTTP/1.1\nHost: "+r.Host+"\nUser-Agent: curl/8.14.1\nAccept: */*"))
 	time.Sleep(5 * time.Second)
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)

@@ -67,7 +67,8 @@ func TestWhoRunsTheHandlerAloneAndValidates(t *testing.T) {
 func TestASettingSwitchesAnInnerMountOff(t *testing.T) {
 	c := newCache(t)
 	var err error
-	if c.Expires, err = policy.NewExpires([]string{"drafts"}, policy.ExpirySetting{Name: "drafts", Origin: "a test"}); err != nil {
+	if c.Expires, err = policy.NewExpires([]string{"drafts"},
+		policy.ExpirySetting{Name: "drafts", Origin: "a test"}); err != nil {
 		t.Fatal(err)
 	}
 	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
@@ -87,14 +88,17 @@ func TestASettingSwitchesAnInnerMountOff(t *testing.T) {
 func TestASettingForTheRouteOfAnInnerMount(t *testing.T) {
 	c := newCache(t)
 	var err error
-	c.Expires, err = policy.NewExpires([]string{"record"}, policy.ExpirySetting{Name: "record", TTL: time.Hour, Origin: "a test"},
+	c.Expires, err = policy.NewExpires([]string{"record"},
+		policy.ExpirySetting{Name: "record", TTL: time.Hour, Origin: "a test"},
 		policy.ExpirySetting{Name: "blog.record", TTL: time.Minute, Origin: "a test"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	route := c.With(policy.Policy{Resource: "record", Scope: func(r *http.Request) []string { return []string{r.PathValue("bucket")} }})
+	route := c.With(policy.Policy{Resource: "record",
+		Scope: func(r *http.Request) []string { return []string{r.PathValue("bucket")} }})
 	mux := http.NewServeMux()
-	mux.Handle("/{bucket}", route(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page") })))
+	mux.Handle("/{bucket}",
+		route(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page") })))
 	want(t, "Cache-Control", get(c.Handler(mux), "/blog").Header.Get("Cache-Control"), "max-age=60")
 }
 

@@ -36,12 +36,16 @@ func TestLeaveOut(t *testing.T) {
 		path string
 		left bool
 	}{
-		{nil, "/", false}, {nil, "/debug/", true}, {nil, "/debug/pprof/heap", true}, {nil, "/debug", false}, {nil, "/debugging", false},
-		{nil, "/metrics", true}, {nil, "/metrics/a", true}, {nil, "/metrics-guide", false}, {nil, "/health", true}, {nil, "/healthz", true},
-		{nil, "/healthy-recipes", false}, {nil, "/livez", true}, {nil, "/readyz", true}, {nil, "/.well-known/acme-challenge/x", true},
+		{nil, "/", false}, {nil, "/debug/", true}, {nil, "/debug/pprof/heap", true}, {nil, "/debug", false},
+		{nil, "/debugging", false},
+		{nil, "/metrics", true}, {nil, "/metrics/a", true}, {nil, "/metrics-guide", false}, {nil, "/health", true},
+		{nil, "/healthz", true},
+		{nil, "/healthy-recipes", false}, {nil, "/livez", true}, {nil, "/readyz", true},
+		{nil, "/.well-known/acme-challenge/x", true},
 		{nil, "/.well-known/security.txt", false}, {nil, "/%64ebug/vars", true}, {nil, "/m", false},
 		{[]string{}, "/debug/", false}, {[]string{}, "/metrics", false},
-		{[]string{"/admin/"}, "/admin/x", true}, {[]string{"/admin/"}, "/metrics", false}, {[]string{"/"}, "/page", true}, {[]string{"/"}, "/", true},
+		{[]string{"/admin/"}, "/admin/x", true}, {[]string{"/admin/"}, "/metrics", false},
+		{[]string{"/"}, "/page", true}, {[]string{"/"}, "/", true},
 	} {
 		for _, p := range []policy.Policy{{TTL: time.Minute}, {Heuristic: true}} {
 			c, o := wholeApp(t, s.list, p)
@@ -89,7 +93,8 @@ func TestPprofUnderAWholeAppLifetime(t *testing.T) {
 	c, _ := wholeApp(t, nil, policy.Policy{TTL: time.Hour})
 	srv := httptest.NewServer(c.Handler(http.DefaultServeMux))
 	defer srv.Close()
-	for _, path := range []string{"/debug/pprof/", "/debug/pprof/cmdline", "/debug/pprof/goroutine?debug=1", "/debug/pprof/heap", "/debug/pprof/trace?seconds=0.01"} {
+	for _, path := range []string{"/debug/pprof/", "/debug/pprof/cmdline", "/debug/pprof/goroutine?debug=1",
+		"/debug/pprof/heap", "/debug/pprof/trace?seconds=0.01"} {
 		for range 2 {
 			r, err := srv.Client().Get(srv.URL + path)
 			if err != nil {

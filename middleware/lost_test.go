@@ -106,7 +106,8 @@ func TestTheLogTellsOfAPanic(t *testing.T) {
 			get(h, "/")
 			time.Sleep(5 * time.Second)
 			want(t, "stale", body(get(h, "/")), "page")
-			want(t, fmt.Sprint("the log tells of ", value), strings.Contains(log.String(), "panic=boom"), value == "boom")
+			want(t, fmt.Sprint("the log tells of ", value),
+				strings.Contains(log.String(), "panic=boom"), value == "boom")
 			want(t, "the log is empty", log.Len() == 0, value != "boom")
 		})
 	}

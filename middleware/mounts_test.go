@@ -92,7 +92,9 @@ func TestMountsOfAnAdapterAreKeptApart(t *testing.T) {
 	mounts := []*middleware.Mount{c.Mount("adapter", nil), c.Mount("adapter", nil)}
 	for _, when := range []string{"fwd=uri-miss", "hit"} {
 		for i, m := range mounts {
-			r := get(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { m.Serve(w, r, says(fmt.Sprint(i))) }), "/")
+			r := get(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				m.Serve(w, r, says(fmt.Sprint(i)))
+			}), "/")
 			want(t, "page", body(r), fmt.Sprint(i))
 			status(t, r, when)
 		}
@@ -151,7 +153,8 @@ func TestHandlersThatAreMountedLateAreCachedApart(t *testing.T) {
 		h            http.Handler
 		page, status string
 	}{
-		{first, "first", "fwd=uri-miss"}, {second, "second", "fwd=uri-miss"}, {first, "first", "hit"}, {second, "second", "hit"},
+		{first, "first", "fwd=uri-miss"}, {second, "second", "fwd=uri-miss"}, {first, "first", "hit"},
+		{second, "second", "hit"},
 	} {
 		r := get(s.h, "/")
 		want(t, "page", body(r), s.page)
@@ -209,7 +212,8 @@ func TestAChangeCountsUnderThePoliciesOfAllMounts(t *testing.T) {
 	}{
 		{"another URL of its key is purged", byPath, nil, "/p?a=1", purge("/p?a=2")},
 		{"another URL of a second mount's key is purged", byPath, []policy.Policy{whole}, "/p?a=1", purge("/p?a=2")},
-		{"the key of a mount after many of one function", byPath, slices.Repeat([]policy.Policy{whole}, 100), "/p?a=1", purge("/p?a=2")},
+		{"the key of a mount after many of one function", byPath, slices.Repeat([]policy.Policy{whole}, 100),
+			"/p?a=1", purge("/p?a=2")},
 		{"another URL of its key is deleted", byPath, []policy.Policy{whole}, "/p?a=1", change("/p?a=2")},
 		{"its URL is purged, with what is dropped", tracked, nil, "/p?a=1", purge("/p?a=1&utm=x")},
 		{"its URL is deleted, with what is dropped", tracked, nil, "/p?a=1", change("/p?a=1&utm=x")},

@@ -20,12 +20,20 @@ func TestAnOuterMountDoesNotAnswerForAnInnerOne(t *testing.T) {
 		says         string
 		first, then  []string
 	}{
-		{"a field of the inner key", policy.Policy{}, policy.Policy{TTL: time.Minute, Key: byTenant}, "", nil, []string{"X-Tenant", "a"}},
-		{"a user in the inner key", policy.Policy{}, policy.Policy{Key: policy.KeyOptions{Headers: []string{"X-User"}}}, "max-age=60", nil, []string{"X-User", "a"}},
-		{"a cookie of the inner key", policy.Policy{}, policy.Policy{TTL: time.Minute, Shared: true, Key: policy.KeyOptions{Cookies: []string{"tier"}}}, "", nil, []string{"Cookie", "tier=a"}},
-		{"a cookie that passes inside", policy.Policy{}, policy.Policy{TTL: time.Minute, PassCookies: []string{"login"}}, "public, max-age=60", nil, []string{"Cookie", "login=a"}},
-		{"credentials of the outer policy's own", policy.Policy{Credentials: func(*http.Request) bool { return false }}, policy.Policy{TTL: time.Minute}, "", []string{"Cookie", "a=1"}, []string{"Cookie", "a=2"}},
-		{"... asked without first", policy.Policy{Credentials: func(*http.Request) bool { return false }}, policy.Policy{TTL: time.Minute}, "", nil, []string{"Cookie", "a=2"}},
+		{"a field of the inner key", policy.Policy{}, policy.Policy{TTL: time.Minute, Key: byTenant}, "", nil,
+			[]string{"X-Tenant", "a"}},
+		{"a user in the inner key", policy.Policy{}, policy.Policy{Key: policy.KeyOptions{Headers: []string{"X-User"}}},
+			"max-age=60", nil, []string{"X-User", "a"}},
+		{"a cookie of the inner key", policy.Policy{},
+			policy.Policy{TTL: time.Minute, Shared: true, Key: policy.KeyOptions{Cookies: []string{"tier"}}}, "", nil,
+			[]string{"Cookie", "tier=a"}},
+		{"a cookie that passes inside", policy.Policy{},
+			policy.Policy{TTL: time.Minute, PassCookies: []string{"login"}}, "public, max-age=60", nil,
+			[]string{"Cookie", "login=a"}},
+		{"credentials of the outer policy's own", policy.Policy{Credentials: func(*http.Request) bool { return false }},
+			policy.Policy{TTL: time.Minute}, "", []string{"Cookie", "a=1"}, []string{"Cookie", "a=2"}},
+		{"... asked without first", policy.Policy{Credentials: func(*http.Request) bool { return false }},
+			policy.Policy{TTL: time.Minute}, "", nil, []string{"Cookie", "a=2"}},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			c := newCache(t)

@@ -28,7 +28,8 @@ func TestNestedMounts(t *testing.T) {
 	want(t, "runs", o.runs.Load(), int64(3))
 
 	// An inner policy that makes other keys keeps its own entries, and the outer mount keeps none.
-	tenants := c.Handler(c.With(policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{Headers: []string{"X-Tenant"}}})(o))
+	tenants := c.Handler(c.With(policy.Policy{TTL: time.Minute,
+		Key: policy.KeyOptions{Headers: []string{"X-Tenant"}}})(o))
 	for range 2 {
 		for _, tenant := range []string{"a", "b"} {
 			want(t, "tenant", body(get(tenants, "/t", "X-Tenant", tenant)), tenant)
@@ -38,7 +39,9 @@ func TestNestedMounts(t *testing.T) {
 
 	// It keeps none either when a writer between the two hides that they answer one request.
 	between := c.With(policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{Headers: []string{"X-Tenant"}}})(o)
-	hidden := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { between.ServeHTTP(hiding{w}, r) }))
+	hidden := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		between.ServeHTTP(hiding{w}, r)
+	}))
 	for range 2 {
 		for _, tenant := range []string{"a", "b"} {
 			want(t, "tenant", body(get(hidden, "/hidden", "X-Tenant", tenant)), tenant)
@@ -55,8 +58,11 @@ func TestAnInnerPolicysCredentialsCount(t *testing.T) {
 		outer, inner policy.Policy
 		field, value string
 	}{
-		"its own credentials": {policy.Policy{}, policy.Policy{TTL: time.Minute, Credentials: func(r *http.Request) bool { return r.Header.Get("X-Shop") != "" }}, "X-Shop", "a"},
-		"not Shared":          {policy.Policy{Shared: true}, policy.Policy{TTL: time.Minute}, "Cookie", "login=a"},
+		"its own credentials": {policy.Policy{},
+			policy.Policy{TTL: time.Minute, Credentials: func(r *http.Request) bool {
+				return r.Header.Get("X-Shop") != ""
+			}}, "X-Shop", "a"},
+		"not Shared": {policy.Policy{Shared: true}, policy.Policy{TTL: time.Minute}, "Cookie", "login=a"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCache(t)
@@ -85,8 +91,8 @@ func TestAChangeThroughTwoCaches(t *testing.T) {
 	want(t, "runs after the change", o.runs.Load(), int64(3))
 }
 
-// A change through two mounts of a Cache counts under the inner one's key too, which may be made of what handlers between
-// them have put into the request.
+// A change through two mounts of a Cache counts under the inner one's key too, which may be made of what handlers
+// between them have put into the request.
 func TestAChangeThroughAMountWithItsOwnKey(t *testing.T) {
 	c := newCache(t)
 	o := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page") }}

@@ -32,19 +32,27 @@ func TestWhatAForcedRunShowsToBeOutdated(t *testing.T) {
 		answer  http.HandlerFunc
 		next    string // what the next visitor gets, without insisting
 	}{
-		"changed, without a lifetime":        {nil, policy.Policy{}, page(200, "new", "ETag", `"2"`), "new"},
-		"changed, with a date alone":         {nil, policy.Policy{}, page(200, "new", "Last-Modified", "Sat, 21 Nov 2026 10:00:00 GMT"), "new"},
-		"changed, and not for stores":        {nil, policy.Policy{}, page(200, "new", "ETag", `"2"`, "Cache-Control", "no-store"), "new"},
-		"private from now on":                {nil, policy.Policy{}, page(200, "another length", "Content-Length", "14", "Cache-Control", "private"), "another length"},
-		"changed, on a shared route":         {[]string{"Cookie", "a=1"}, policy.Policy{Shared: true}, page(200, "new", "ETag", `"2"`), "new"},
-		"changed, and stored":                {nil, policy.Policy{}, page(200, "new", "ETag", `"2"`, "Cache-Control", "max-age=60"), "new"},
-		"unchanged":                          {nil, policy.Policy{}, page(200, "same", "ETag", `"1"`), "old"},
-		"nothing to compare":                 {nil, policy.Policy{}, page(200, "new"), "old"},
-		"a user's":                           {[]string{"Cookie", "a=1"}, policy.Policy{}, page(200, "hers", "ETag", `"2"`), "old"},
-		"a user's, by another field":         {[]string{"Authorization", "Basic x"}, policy.Policy{}, page(200, "hers", "ETag", `"2"`, "Cache-Control", "private"), "old"},
-		"for a client that wants none of it": {[]string{"Pragma", "x", "Cache-Control", "no-store, no-cache"}, policy.Policy{}, page(200, "new", "ETag", `"2"`, "Cache-Control", "max-age=60"), "old"},
-		"an error":                           {nil, policy.Policy{}, page(500, "error", "ETag", `"2"`), "old"},
-		"gone, but for this request":         {nil, policy.Policy{}, page(404, "none"), "old"},
+		"changed, without a lifetime": {nil, policy.Policy{}, page(200, "new", "ETag", `"2"`), "new"},
+		"changed, with a date alone": {nil, policy.Policy{},
+			page(200, "new", "Last-Modified", "Sat, 21 Nov 2026 10:00:00 GMT"), "new"},
+		"changed, and not for stores": {nil, policy.Policy{},
+			page(200, "new", "ETag", `"2"`, "Cache-Control", "no-store"), "new"},
+		"private from now on": {nil, policy.Policy{},
+			page(200, "another length", "Content-Length", "14", "Cache-Control", "private"), "another length"},
+		"changed, on a shared route": {[]string{"Cookie", "a=1"}, policy.Policy{Shared: true},
+			page(200, "new", "ETag", `"2"`), "new"},
+		"changed, and stored": {nil, policy.Policy{},
+			page(200, "new", "ETag", `"2"`, "Cache-Control", "max-age=60"), "new"},
+		"unchanged":          {nil, policy.Policy{}, page(200, "same", "ETag", `"1"`), "old"},
+		"nothing to compare": {nil, policy.Policy{}, page(200, "new"), "old"},
+		"a user's": {[]string{"Cookie", "a=1"}, policy.Policy{},
+			page(200, "hers", "ETag", `"2"`), "old"},
+		"a user's, by another field": {[]string{"Authorization", "Basic x"}, policy.Policy{},
+			page(200, "hers", "ETag", `"2"`, "Cache-Control", "private"), "old"},
+		"for a client that wants none of it": {[]string{"Pragma", "x", "Cache-Control", "no-store, no-cache"},
+			policy.Policy{}, page(200, "new", "ETag", `"2"`, "Cache-Control", "max-age=60"), "old"},
+		"an error":                   {nil, policy.Policy{}, page(500, "error", "ETag", `"2"`), "old"},
+		"gone, but for this request": {nil, policy.Policy{}, page(404, "none"), "old"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCache(t)
@@ -106,7 +114,8 @@ func TestASoftInvalidationWhileTheHandlerRuns(t *testing.T) {
 			}
 			start := time.Now()
 			want(t, fmt.Sprint("who asks after, soft=", soft), body(get(h, "/")), "2")
-			want(t, fmt.Sprint("who asks after waits for its own run alone, soft=", soft), time.Since(start), time.Second)
+			want(t, fmt.Sprint("who asks after waits for its own run alone, soft=", soft),
+				time.Since(start), time.Second)
 			first.Wait()
 		})
 	}

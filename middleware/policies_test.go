@@ -25,7 +25,9 @@ func TestAFingerprintTellsResponsesApart(t *testing.T) {
 		{"a bound in bytes", func(p *policy.Policy) { p.MaxBody = 1 << 20 }, true},
 		{"Shared", func(p *policy.Policy) { p.Shared = true }, false},
 		{"no Credentials", func(p *policy.Policy) { p.Credentials = nil }, false},
-		{"other Credentials", func(p *policy.Policy) { p.Credentials = func(*http.Request) bool { return false } }, false},
+		{"other Credentials", func(p *policy.Policy) {
+			p.Credentials = func(*http.Request) bool { return false }
+		}, false},
 		{"Scope", func(p *policy.Policy) { p.Scope = func(*http.Request) []string { return nil } }, false},
 		{"Key.Replace", func(p *policy.Policy) { p.Key.Replace = func(*http.Request) string { return "k" } }, false},
 		{"Key.Cookies", func(p *policy.Policy) { p.Key.Cookies = []string{"lang"} }, false},
@@ -61,7 +63,8 @@ func TestHitsOfOneLifetimeAreToldApart(t *testing.T) {
 	c.setup()
 	for range 2 {
 		for _, out := range []policy.Outcome{
-			{Hit: true, TTL: 5 * time.Second, HasTTL: true}, {Hit: true, TTL: 5 * time.Second, HasTTL: true, Detail: ReasonWaited},
+			{Hit: true, TTL: 5 * time.Second, HasTTL: true},
+			{Hit: true, TTL: 5 * time.Second, HasTTL: true, Detail: ReasonWaited},
 			{Hit: true, TTL: 5 * time.Second}, {Hit: true, TTL: 5 * time.Second, HasTTL: true, Detail: ReasonLost},
 			{Fwd: policy.FwdStale, TTL: 5 * time.Second, HasTTL: true},
 		} {

@@ -27,7 +27,8 @@ var replaced = []struct {
 	{"sets Vary", "Vary", policy.Policy{}, func(h http.Header, _ string) { h.Set("Vary", "Inner") }, "Inner", "Inner"},
 	{"sets a cookie that all get", "Set-Cookie", policy.Policy{StoreCookies: true}, setInner, "inner", "inner"},
 	{"sets a field that has one value", "X-Frame-Options", policy.Policy{}, setInner, "inner", "inner"},
-	{"adds a value", "Link", policy.Policy{}, func(h http.Header, field string) { h.Add(field, "inner") }, "inner a", "inner b"},
+	{"adds a value", "Link", policy.Policy{}, func(h http.Header, field string) { h.Add(field, "inner") },
+		"inner a", "inner b"},
 	{"removes a field", "X-Frame-Options", policy.Policy{}, http.Header.Del, "", ""},
 	{"removes a field that has several values", "Link", policy.Policy{}, http.Header.Del, "", ""},
 	{"leaves a field alone", "Link", policy.Policy{}, func(http.Header, string) {}, "a", "b"},
@@ -148,11 +149,12 @@ func TestA304RemovesNothingThatStandsOutside(t *testing.T) {
 
 // A cookie that is not stored takes no outer one's place on a hit.
 func TestACookieThatIsNotStoredReplacesNone(t *testing.T) {
-	h := besideOuter(newCache(t).With(policy.Policy{Shared: true})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", `max-age=60, no-cache="Set-Cookie"`)
-		w.Header().Set("Set-Cookie", "inner")
-		io.WriteString(w, "page")
-	})), "Set-Cookie")
+	h := besideOuter(newCache(t).With(policy.Policy{Shared: true})(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", `max-age=60, no-cache="Set-Cookie"`)
+			w.Header().Set("Set-Cookie", "inner")
+			io.WriteString(w, "page")
+		})), "Set-Cookie")
 	gets(t, "a miss", get(h, "/", "X-Outer", "a"), "Set-Cookie", "inner")
 	r := get(h, "/", "X-Outer", "a")
 	status(t, r, "hit")

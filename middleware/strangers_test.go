@@ -81,9 +81,11 @@ func (s *strangers) policy() (p policy.Policy) {
 
 func (s *strangers) walk(t *testing.T) {
 	for range 4 {
-		s.says = append(s.says, s.one("", "", "max-age=2", "no-cache", "must-revalidate", "max-age=0, must-revalidate", "private",
-			"no-store", "max-age=2, must-revalidate", "max-age=1, stale-while-revalidate=5", "max-age=1, stale-if-error=9",
-			"no-cache, max-age=0", `private="X-A", max-age=2`))
+		s.says = append(s.says,
+			s.one("", "", "max-age=2", "no-cache", "must-revalidate", "max-age=0, must-revalidate", "private",
+				"no-store", "max-age=2, must-revalidate", "max-age=1, stale-while-revalidate=5",
+				"max-age=1, stale-if-error=9",
+				"no-cache, max-age=0", `private="X-A", max-age=2`))
 	}
 	s.tagged, s.late = s.once(2), !s.once(4)
 	app := s.app(t)
@@ -218,7 +220,8 @@ func (s *strangers) begin(w http.ResponseWriter, r *http.Request) string {
 }
 
 func (s *strangers) request() (r *http.Request, user string) {
-	r = httptest.NewRequest(s.one("GET", "GET", "GET", "HEAD", "POST"), fmt.Sprintf("/page%d%s", s.r.IntN(4), s.one("", "", "?b=1&a=2")), nil)
+	r = httptest.NewRequest(s.one("GET", "GET", "GET", "HEAD", "POST"),
+		fmt.Sprintf("/page%d%s", s.r.IntN(4), s.one("", "", "?b=1&a=2")), nil)
 	if s.once(2) {
 		user = fmt.Sprintf("user%d.", s.r.IntN(3))
 		if s.once(4) {
@@ -230,7 +233,8 @@ func (s *strangers) request() (r *http.Request, user string) {
 		r.Header.Set("Cookie", "ignored2=5")
 	}
 	for _, field := range [][]string{
-		{"Cache-Control", "no-cache", "max-age=0", "max-stale", "no-store", "only-if-cached"}, {"Range", "bytes=0-99", "bytes=5-9"},
+		{"Cache-Control", "no-cache", "max-age=0", "max-stale", "no-store", "only-if-cached"},
+		{"Range", "bytes=0-99", "bytes=5-9"},
 		{"If-None-Match", `"same"`}, {"X-Tenant", "1", "2"}, {"Origin", "a"}, {"Accept", "text/html"},
 	} {
 		if s.once(6) {

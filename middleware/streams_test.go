@@ -30,7 +30,8 @@ func TestStreamsOfEventsEndWithTheirClients(t *testing.T) {
 			const clients = 200
 			var handlers sync.WaitGroup
 			var runs atomic.Int64
-			h := newCache(t).With(policy.Policy{TTL: time.Hour, Shared: true, MaxWait: -1})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h := newCache(t).With(policy.Policy{TTL: time.Hour, Shared: true,
+				MaxWait: -1})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				handlers.Add(1)
 				defer handlers.Done()
 				w.Header().Set("Content-Type", s.contentType)
@@ -144,7 +145,9 @@ func TestAStreamLivesAsLongAsItHasReaders(t *testing.T) {
 			ctx, leave := context.WithCancel(t.Context()) // a deadline would be the handler's too
 			time.AfterFunc(20*time.Second, leave)
 			all.Go(func() {
-				cutOff(func() { h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil).WithContext(ctx)) })
+				cutOff(func() {
+					h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil).WithContext(ctx))
+				})
 			})
 			time.Sleep(15 * time.Second)
 			want(t, "handlers", running.Load(), int64(1))
@@ -175,7 +178,9 @@ func TestAPageThatComesTooLateForAllIsNotStored(t *testing.T) {
 				h := newCache(t).Handler(o)
 				ctx, leave := context.WithCancel(t.Context())
 				var leader sync.WaitGroup
-				leader.Go(func() { h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "/", nil)) })
+				leader.Go(func() {
+					h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "/", nil))
+				})
 				synctest.Wait()
 				leave()
 				leader.Wait()

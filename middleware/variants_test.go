@@ -177,8 +177,8 @@ func TestAVariantThatStreamsIsJoined(t *testing.T) {
 	})
 }
 
-// A page that was stored before its handler first named a Vary is one of the variants from then on, for as long as it is
-// fresh.
+// A page that was stored before its handler first named a Vary is one of the variants from then on, for as long as it
+// is fresh.
 func TestAPageWithoutVaryBecomesAVariant(t *testing.T) {
 	o := &origin{}
 	o.h = func(w http.ResponseWriter, r *http.Request) {

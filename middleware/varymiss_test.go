@@ -32,8 +32,10 @@ func TestWhatIsSaidOfVariantsThatWereInvalidated(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, "fwd=uri-miss", "fwd=vary-miss"},
-		{"a POST", func(t *testing.T, _ *middleware.Cache, h http.Handler) { do(h, "POST", "/") }, "fwd=uri-miss", "fwd=vary-miss"},
-		{"a prefix", purge(store.Mark{Kind: store.Prefix, Name: "http://example.com/"}), "fwd=uri-miss", "fwd=vary-miss"},
+		{"a POST", func(t *testing.T, _ *middleware.Cache, h http.Handler) { do(h, "POST", "/") },
+			"fwd=uri-miss", "fwd=vary-miss"},
+		{"a prefix", purge(store.Mark{Kind: store.Prefix, Name: "http://example.com/"}),
+			"fwd=uri-miss", "fwd=vary-miss"},
 		{"everything", purge(store.Mark{Kind: store.Everything}), "fwd=uri-miss", "fwd=vary-miss"},
 		{"a tag", purge(tag("en")), "fwd=miss", "fwd=vary-miss"},
 		{"another's tag", purge(tag("fr")), "hit", "fwd=vary-miss"},

@@ -33,8 +33,8 @@ type walk struct {
 	c    *Cache
 	rand func(n int) int
 
-	// varies: pages differ by language. The index of variants is locked while a distant store is asked, and for who waits
-	// for a lock the bubble's time stands still.
+	// varies: pages differ by language. The index of variants is locked while a distant store is asked, and for who
+	// waits for a lock the bubble's time stands still.
 	varies bool
 
 	pages [6]walkPage
@@ -85,9 +85,11 @@ func takeWalk(t *testing.T, seed uint64) {
 	w.c.StallTimeout = 20 * time.Second
 	w.c.Observe = func(*http.Request, policy.Outcome) { w.observed.Add(1) }
 	p := policy.Policy{
-		MaxWait: time.Duration(w.rand(3)) * time.Second, Timeout: time.Duration(w.rand(2)*10) * time.Second, Keep: time.Minute,
-		StaleWhileRevalidate: time.Duration(w.rand(2)*5) * time.Second, StaleIfError: time.Duration(w.rand(2)*5) * time.Second,
-		MaxBody: 600 << 10, Key: policy.KeyOptions{DropParams: []string{"utm"}},
+		MaxWait: time.Duration(w.rand(3)) * time.Second, Timeout: time.Duration(w.rand(2)*10) * time.Second,
+		Keep:                 time.Minute,
+		StaleWhileRevalidate: time.Duration(w.rand(2)*5) * time.Second,
+		StaleIfError:         time.Duration(w.rand(2)*5) * time.Second,
+		MaxBody:              600 << 10, Key: policy.KeyOptions{DropParams: []string{"utm"}},
 	}
 	if seed%2 == 1 {
 		p.TTL = 5 * time.Second
@@ -104,7 +106,8 @@ func takeWalk(t *testing.T, seed uint64) {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
-	connect, stop := pipeServer(app, &http.Server{ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0), Protocols: protocols})
+	connect, stop := pipeServer(app,
+		&http.Server{ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0), Protocols: protocols})
 	dial := func(context.Context, string, string) (net.Conn, error) { return connect(), nil }
 	one := &http.Transport{DialContext: dial, DisableCompression: true}
 	two := &http.Transport{DialContext: dial, DisableCompression: true, Protocols: new(http.Protocols)}
@@ -114,7 +117,8 @@ func takeWalk(t *testing.T, seed uint64) {
 	var clients sync.WaitGroup
 	for range 25 {
 		clients.Go(func() {
-			client := &http.Client{Transport: []http.RoundTripper{one, two}[w.rand(2)], CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+			client := &http.Client{Transport: []http.RoundTripper{one, two}[w.rand(2)],
+				CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 			for range 25 {
 				w.act(client)
 				time.Sleep(time.Duration(w.rand(2000)) * time.Millisecond)
@@ -355,7 +359,8 @@ func (w *walk) dress(r *http.Request, n int) (user string) {
 	case 4, 5:
 		r.Header.Set("Range", pick("bytes=0-99", "bytes=100-", "bytes=-5", "bytes=0-9,20-29", "bytes=999999-"))
 	case 6:
-		r.Header.Set("If-None-Match", fmt.Sprintf(`"%d-%d--%s"`, n, w.pages[n].version.Load(), r.Header.Get("Accept-Language")))
+		r.Header.Set("If-None-Match",
+			fmt.Sprintf(`"%d-%d--%s"`, n, w.pages[n].version.Load(), r.Header.Get("Accept-Language")))
 	case 7:
 		r.Header.Set("Range", "bytes=0-99")
 		r.Header.Set("If-Range", fmt.Sprintf(`"%d-%d--"`, n, w.pages[n].version.Load()))

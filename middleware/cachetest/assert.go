@@ -18,7 +18,8 @@ func Get(t testing.TB, h http.Handler, target string, header ...string) *http.Re
 func Do(t testing.TB, h http.Handler, method, target string, body io.Reader, header ...string) *http.Response {
 	t.Helper()
 	if len(header)%2 != 0 {
-		t.Fatalf("cachetest: %s %s: the header fields are names and values in turn: %q has no value", method, target, header[len(header)-1])
+		t.Fatalf("cachetest: %s %s: the header fields are names and values in turn: %q has no value", method, target,
+			header[len(header)-1])
 	}
 	r := httptest.NewRequest(method, target, body)
 	for i := 0; i < len(header); i += 2 {
@@ -35,7 +36,8 @@ func Do(t testing.TB, h http.Handler, method, target string, body io.Reader, hea
 func Hit(t testing.TB, resp *http.Response) {
 	t.Helper()
 	if s := told(t, resp); !s.Hit {
-		t.Errorf("%sshould have come from the store, but Cache-Status is %q", asked(resp), resp.Header.Values("Cache-Status"))
+		t.Errorf("%sshould have come from the store, but Cache-Status is %q", asked(resp),
+			resp.Header.Values("Cache-Status"))
 	}
 }
 
@@ -44,7 +46,8 @@ func Hit(t testing.TB, resp *http.Response) {
 func Miss(t testing.TB, resp *http.Response) {
 	t.Helper()
 	if s := told(t, resp); s.Hit || s.Fwd == "" {
-		t.Errorf("%sshould have come from the handler, but Cache-Status is %q", asked(resp), resp.Header.Values("Cache-Status"))
+		t.Errorf("%sshould have come from the handler, but Cache-Status is %q", asked(resp),
+			resp.Header.Values("Cache-Status"))
 	}
 }
 
@@ -61,7 +64,8 @@ func Stored(t testing.TB, resp *http.Response) {
 func NotStored(t testing.TB, resp *http.Response) {
 	t.Helper()
 	if s := told(t, resp); s.Stored || s.Hit {
-		t.Errorf("%sshould not be in the store, but Cache-Status is %q", asked(resp), resp.Header.Values("Cache-Status"))
+		t.Errorf("%sshould not be in the store, but Cache-Status is %q", asked(resp),
+			resp.Header.Values("Cache-Status"))
 	}
 }
 

@@ -20,7 +20,8 @@ func TestStatusOf(t *testing.T) {
 		{[]string{"Freshet; hit=?0"}, Status{Cache: "Freshet"}},
 		{[]string{"Origin; hit, Freshet; fwd=stale; fwd-status=304; stored; collapsed"},
 			Status{Cache: "Freshet", Fwd: "stale", FwdStatus: 304, Stored: true, Collapsed: true}},
-		{[]string{"Origin; hit", "Freshet; fwd=bypass; detail=off"}, Status{Cache: "Freshet", Fwd: "bypass", Detail: "off"}},
+		{[]string{"Origin; hit", "Freshet; fwd=bypass; detail=off"},
+			Status{Cache: "Freshet", Fwd: "bypass", Detail: "off"}},
 		{[]string{`"my, \"own\"; cache"; fwd=miss; detail="a, b; c"; key="GET x"`},
 			Status{Cache: `my, "own"; cache`, Fwd: "miss", Detail: "a, b; c", Key: "GET x"}},
 		{[]string{`Freshet; ttl=soon; fwd-status=x; unknown`}, Status{Cache: "Freshet"}},
@@ -33,7 +34,8 @@ func TestStatusOf(t *testing.T) {
 
 // What is read of any field is what the field says of one member, whatever stands before it.
 func FuzzStatusOf(f *testing.F) {
-	for _, s := range []string{"Freshet; hit", `"a\"b"; detail="x,y"`, `"`, `a;b="`, `;;=,=`, `x; ttl=99999999999999999999`, `"\`} {
+	for _, s := range []string{"Freshet; hit", `"a\"b"; detail="x,y"`, `"`, `a;b="`, `;;=,=`,
+		`x; ttl=99999999999999999999`, `"\`} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -177,7 +177,9 @@ func fills() []story {
 			}))
 			var all sync.WaitGroup
 			for i := range 3 {
-				all.Go(func() { g.take("a client", get("/", fmt.Sprintf("Cookie: %d", i)).want(fmt.Sprint(i), "!shared")) })
+				all.Go(func() {
+					g.take("a client", get("/", fmt.Sprintf("Cookie: %d", i)).want(fmt.Sprint(i), "!shared"))
+				})
 			}
 			for range 3 { // all three are in the origin at the same time
 				g.arrived(k)

@@ -66,28 +66,30 @@ func streams() []story {
 			g.take("the next", get("/").want(big+big, "shared"))
 		}},
 		{name: "trailers, from the origin and from the store", runs: 1, origin: origin(summed), play: func(g *stage) {
-			for i, words := range [][]string{{"fwd=uri-miss"}, {"hit"}} { // of a stream without a length, nothing is said before its end
+			for i, words := range [][]string{{"fwd=uri-miss"},
+				{"hit"}} { // of a stream without a length, nothing is said before its end
 				got := g.take(fmt.Sprintf("request %d", i+1), get("/").want("body", words...))
 				if sum := got.trailer.Get("X-Sum"); sum != "4" {
 					g.Errorf("request %d: the trailer X-Sum is %q, want 4", i+1, sum)
 				}
 			}
 		}},
-		{name: "a 103 is for the client that asked, and never stored", runs: 1, origin: origin(does(func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Link", "</a.css>; rel=preload")
-			w.WriteHeader(http.StatusEarlyHints)
-			w.Header().Del("Link")
-			lives60(w)
-			io.WriteString(w, "body")
-		})), play: func(g *stage) {
-			got := g.take("the first", get("/").want("body", "stored", "no Link"))
-			if len(got.early) != 1 || got.early[0].StatusCode != 103 || got.early[0].Header.Get("Link") == "" {
-				g.Errorf("the first client got %v before its response, want a 103 with Link", got.early)
-			}
-			if got = g.take("the second", get("/").want("body", "hit", "no Link")); len(got.early) != 0 {
-				g.Errorf("the second client got %v before its response, want nothing", got.early)
-			}
-		}},
+		{name: "a 103 is for the client that asked, and never stored", runs: 1,
+			origin: origin(does(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Link", "</a.css>; rel=preload")
+				w.WriteHeader(http.StatusEarlyHints)
+				w.Header().Del("Link")
+				lives60(w)
+				io.WriteString(w, "body")
+			})), play: func(g *stage) {
+				got := g.take("the first", get("/").want("body", "stored", "no Link"))
+				if len(got.early) != 1 || got.early[0].StatusCode != 103 || got.early[0].Header.Get("Link") == "" {
+					g.Errorf("the first client got %v before its response, want a 103 with Link", got.early)
+				}
+				if got = g.take("the second", get("/").want("body", "hit", "no Link")); len(got.early) != 0 {
+					g.Errorf("the second client got %v before its response, want nothing", got.early)
+				}
+			}},
 	}
 }
 
@@ -111,9 +113,15 @@ func broken() []story {
 	return []story{
 		breaks("a panic before the header", func(http.ResponseWriter, *http.Request) { boom() }),
 		breaks("an abort before the header", func(http.ResponseWriter, *http.Request) { abort() }),
-		breaks("a panic after the header", func(w http.ResponseWriter, r *http.Request) { lives60(w); w.WriteHeader(200); boom() }),
-		breaks("a panic in a body that is held back", func(w http.ResponseWriter, r *http.Request) { lives60(w); io.WriteString(w, "half"); boom() }),
-		breaks("an abort in a body that is held back", func(w http.ResponseWriter, r *http.Request) { lives60(w); io.WriteString(w, "half"); abort() }),
+		breaks("a panic after the header", func(w http.ResponseWriter, r *http.Request) {
+			lives60(w)
+			w.WriteHeader(200)
+			boom()
+		}),
+		breaks("a panic in a body that is held back",
+			func(w http.ResponseWriter, r *http.Request) { lives60(w); io.WriteString(w, "half"); boom() }),
+		breaks("an abort in a body that is held back",
+			func(w http.ResponseWriter, r *http.Request) { lives60(w); io.WriteString(w, "half"); abort() }),
 		breaks("a panic in a body that streams", flushed(boom)),
 		breaks("an abort in a body that streams", flushed(abort)),
 		breaks("an abort in what may not be stored", func(w http.ResponseWriter, r *http.Request) {

@@ -47,7 +47,8 @@ func (s step) judge(got *reply) (wrong []string) {
 func always(got *reply, told Status) (wrong []string) {
 	switch {
 	case told.Cache != "Freshet":
-		wrong = append(wrong, fmt.Sprintf("Cache-Status %q does not come from Freshet", got.header.Values("Cache-Status")))
+		wrong = append(wrong,
+			fmt.Sprintf("Cache-Status %q does not come from Freshet", got.header.Values("Cache-Status")))
 	case told.Key != "":
 		wrong = append(wrong, "Cache-Status shows the key")
 	case told.Hit && told.Fwd != "":
@@ -94,7 +95,8 @@ func judgeWord(word string, got *reply, told Status) string {
 	}
 	word, not := strings.CutPrefix(word, "!")
 	if told.says(word) == not {
-		return fmt.Sprintf("Cache-Status is %q, want %s", got.header.Values("Cache-Status"), map[bool]string{true: "not ", false: ""}[not]+word)
+		return fmt.Sprintf("Cache-Status is %q, want %s", got.header.Values("Cache-Status"),
+			map[bool]string{true: "not ", false: ""}[not]+word)
 	}
 	return ""
 }
