@@ -192,7 +192,8 @@ func (s snippet) file(page string, known map[string]string) ([]byte, error) {
 	}
 	// The parts of the file, each with the line that messages about it should name.
 	compose := func(added, before, body, after string) string {
-		return fmt.Sprintf("package snippet\n%s//line %s:%d\n%s\n//line %[2]s:%[5]d\n%[6]s\n%[7]s//line %[2]s:%[8]d\n%[9]s\n%[10]s",
+		return fmt.Sprintf(
+			"package snippet\n%s//line %s:%d\n%s\n//line %[2]s:%[5]d\n%[6]s\n%[7]s//line %[2]s:%[8]d\n%[9]s\n%[10]s",
 			added, page, s.line, imports, s.line, s.given, before, s.line+strings.Count(imports, "\n"), body, after)
 	}
 	before, after := "", ""
@@ -247,7 +248,8 @@ func packagesNamed(file *ast.File) []string {
 	var names []string
 	ast.Inspect(file, func(node ast.Node) bool {
 		if selector, ok := node.(*ast.SelectorExpr); ok {
-			if x, ok := selector.X.(*ast.Ident); ok && unresolved[x] && !imported[x.Name] && !slices.Contains(names, x.Name) {
+			if x, ok := selector.X.(*ast.Ident); ok && unresolved[x] && !imported[x.Name] &&
+				!slices.Contains(names, x.Name) {
 				names = append(names, x.Name)
 			}
 		}
@@ -307,7 +309,8 @@ func isReturn(statement ast.Stmt) bool {
 func packagesByName(t *testing.T) map[string]string {
 	t.Helper()
 	// With -e, since a package that cannot be loaded is another test's business, unless a snippet names it.
-	out, err := exec.Command("go", "list", "-e", "-deps", "-f", "{{.Name}} {{.Standard}} {{.ImportPath}}", "./...", "std").Output()
+	out, err := exec.Command("go", "list", "-e", "-deps", "-f", "{{.Name}} {{.Standard}} {{.ImportPath}}",
+		"./...", "std").Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}
@@ -318,7 +321,8 @@ func packagesByName(t *testing.T) map[string]string {
 			continue // a package without a name could not be loaded
 		}
 		name, importPath := words[0], words[2]
-		if name == "main" || strings.Contains("/"+importPath+"/", "/internal/") || strings.HasPrefix(importPath, "vendor/") {
+		if name == "main" || strings.Contains("/"+importPath+"/", "/internal/") ||
+			strings.HasPrefix(importPath, "vendor/") {
 			continue
 		}
 		rank := 1
@@ -354,7 +358,8 @@ func TestBrokenDocsAreSeen(t *testing.T) {
 	}
 	got := strings.Join(vetPages(t, pages), "\n")
 	for _, want := range []string{
-		"docs/undefined.md:6:", "docs/given.md:8:", "docs/vetted.md:2:", "docs/nomain.md:2: package main has no func main",
+		"docs/undefined.md:6:", "docs/given.md:8:", "docs/vetted.md:2:",
+		"docs/nomain.md:2: package main has no func main",
 		"docs/syntax.md:2: neither", "docs/open.md:2: neither", "docs/indented.md:6:",
 	} {
 		if !strings.Contains(got, want) {

@@ -85,7 +85,9 @@ var rooms = []room{
 			"engine, and no other keeper (one that wraps another takes an interface of store)",
 	},
 	{
-		pattern: "middleware", ours: []string{"store", "policy", "internal/rules", "internal/deadline", "internal/follower", "internal/lossy"},
+		pattern: "middleware",
+		ours: []string{"store", "policy", "internal/rules", "internal/deadline", "internal/follower",
+			"internal/lossy"},
 		reason: "the engine runs on the standard library, store, policy and rules alone: who needs `go get` is a " +
 			"driver under store or an adapter",
 	},
@@ -107,7 +109,8 @@ var rooms = []room{
 		reason: "who follows a journal knows stores and marks, and nothing of requests",
 	},
 	{
-		pattern: "internal/deadline", reason: "what engine and keepers share of the standard library's ways knows neither",
+		pattern: "internal/deadline",
+		reason:  "what engine and keepers share of the standard library's ways knows neither",
 	},
 	{
 		pattern: "internal/...", ours: anything, vendors: -1,
@@ -230,7 +233,8 @@ func judgeImports(packages []listed) (broken []string) {
 				if slices.ContainsFunc(r.never, func(pattern string) bool { return matches(pattern, imported) }) {
 					what = imported
 				}
-			case !slices.ContainsFunc(r.modules, func(m string) bool { return imported == m || strings.HasPrefix(imported, m+"/") }):
+			case !slices.ContainsFunc(r.modules,
+				func(m string) bool { return imported == m || strings.HasPrefix(imported, m+"/") }):
 				vendors[owner(owners[imported])] = true
 				if r.vendors >= 0 && len(vendors) > r.vendors {
 					what = imported
@@ -261,7 +265,9 @@ func judgeWeight(packages []listed, names ...string) (broken []string) {
 		if p.Module != nil && p.Module.Path != module && !slices.ContainsFunc(lightly, func(m string) bool {
 			return p.Module.Path == m || strings.HasPrefix(p.Module.Path, m+"/")
 		}) && isOurs(from) {
-			broken = append(broken, fmt.Sprintf("%s imports %s: who uses middleware and memstore compiles no vendor's client", from, imported))
+			broken = append(broken,
+				fmt.Sprintf("%s imports %s: who uses middleware and memstore compiles no vendor's client", from,
+					imported))
 		}
 		for _, next := range p.Imports {
 			follow(imported, next)
@@ -285,8 +291,10 @@ func impurities(files *token.FileSet, file *ast.File) (broken []string) {
 		imported[called] = name
 	}
 	forbidden := map[string][]string{
-		"time":     {"Now", "Since", "Until", "After", "AfterFunc", "Sleep", "Tick", "NewTimer", "NewTicker", "LoadLocation", "Local"},
-		"net/http": {"ResponseWriter", "Handler", "HandlerFunc", "Client", "DefaultClient", "Get", "Head", "Post", "Error"},
+		"time": {"Now", "Since", "Until", "After", "AfterFunc", "Sleep", "Tick", "NewTimer", "NewTicker",
+			"LoadLocation", "Local"},
+		"net/http": {"ResponseWriter", "Handler", "HandlerFunc", "Client", "DefaultClient", "Get",
+			"Head", "Post", "Error"},
 	}
 	say := func(at ast.Node, what string) {
 		broken = append(broken, fmt.Sprintf("%s: %s: rules are judgement, pure and repeatable: now is an argument, "+
@@ -334,7 +342,8 @@ func TestBrokenImportRulesAreSeen(t *testing.T) {
 	hook := listed{ImportPath: "github.com/redis/extra/hook", Module: of("github.com/redis/extra")}
 	echo := listed{ImportPath: "github.com/labstack/echo/v4", Module: of("github.com/labstack/echo/v4")}
 	ini := listed{ImportPath: "gopkg.in/ini.v1", Module: of("gopkg.in/ini.v1")}
-	parsing := listed{ImportPath: "github.com/pquerna/cachecontrol/cacheobject", Module: of("github.com/pquerna/cachecontrol")}
+	parsing := listed{ImportPath: "github.com/pquerna/cachecontrol/cacheobject",
+		Module: of("github.com/pquerna/cachecontrol")}
 	tests := []struct {
 		in, imports string
 		says        string // empty: allowed
@@ -392,7 +401,8 @@ func TestBrokenImportRulesAreSeen(t *testing.T) {
 	for _, test := range tests {
 		p := listed{ImportPath: module + "/" + test.in, Imports: strings.Fields(test.imports)}
 		broken := judgeImports([]listed{redis, hook, echo, ini, parsing, p})
-		if test.says == "" && len(broken) > 0 || test.says != "" && (len(broken) != 1 || !strings.Contains(broken[0], test.says)) {
+		if test.says == "" && len(broken) > 0 ||
+			test.says != "" && (len(broken) != 1 || !strings.Contains(broken[0], test.says)) {
 			t.Errorf("%s imports %s: %q, want %q", test.in, test.imports, broken, test.says)
 		}
 	}
@@ -402,7 +412,8 @@ func TestBrokenImportRulesAreSeen(t *testing.T) {
 		{ImportPath: module + "/middleware", Imports: []string{module + "/store"}, Module: of(module)},
 		{ImportPath: module + "/store", Imports: []string{"github.com/redis/go-redis/v9"}, Module: of(module)},
 	}, "middleware")
-	if len(broken) != 1 || !strings.Contains(broken[0], "store imports github.com/redis/go-redis/v9: who uses middleware") {
+	if len(broken) != 1 ||
+		!strings.Contains(broken[0], "store imports github.com/redis/go-redis/v9: who uses middleware") {
 		t.Errorf("a client under middleware: %q", broken)
 	}
 

@@ -20,7 +20,8 @@ func TestOutcome(t *testing.T) {
 		{Outcome{Hit: true, HasTTL: true}, "hit; ttl=0"},
 		{Outcome{Hit: true, Fwd: FwdStale, FwdStatus: 304, Stored: true, Collapsed: true}, "hit"},
 		{Outcome{Fwd: FwdURIMiss, FwdStatus: 200, Stored: true}, "fwd=uri-miss; fwd-status=200; stored"},
-		{Outcome{Fwd: FwdStale, FwdStatus: 304, Stored: true, TTL: time.Minute, HasTTL: true}, "fwd=stale; fwd-status=304; stored; ttl=60"},
+		{Outcome{Fwd: FwdStale, FwdStatus: 304, Stored: true, TTL: time.Minute, HasTTL: true},
+			"fwd=stale; fwd-status=304; stored; ttl=60"},
 		{Outcome{Fwd: FwdMiss, Collapsed: true}, "fwd=miss; collapsed"},
 		{Outcome{Fwd: FwdBypass, Detail: "upgrade"}, "fwd=bypass; detail=upgrade"},
 		{Outcome{Fwd: FwdMethod}, "fwd=method"},
@@ -143,7 +144,8 @@ func BenchmarkOutcome(b *testing.B) {
 
 // Told changes nothing that is told, and leaves nothing that is not: of equal texts it makes equal outcomes.
 func TestTold(t *testing.T) {
-	passed, plain := Outcome{Fwd: FwdURIMiss, FwdStatus: 200, Passed: "set-cookie"}, Outcome{Fwd: FwdURIMiss, FwdStatus: 200}
+	passed, plain := Outcome{Fwd: FwdURIMiss, FwdStatus: 200,
+		Passed: "set-cookie"}, Outcome{Fwd: FwdURIMiss, FwdStatus: 200}
 	if passed.Told() != plain || passed.String() != plain.String() {
 		t.Errorf("%+v is told as %v", passed, passed.Told())
 	}
@@ -152,11 +154,13 @@ func TestTold(t *testing.T) {
 		for _, fwd := range []Fwd{FwdNone, FwdURIMiss, FwdStale} {
 			for _, status := range []int{0, 200} {
 				for _, flags := range []int{0, 1, 2, 4, 7} {
-					for _, ttl := range []time.Duration{0, time.Millisecond, 59 * time.Second, 59*time.Second + 1, -time.Millisecond, -time.Second} {
+					for _, ttl := range []time.Duration{0, time.Millisecond, 59 * time.Second, 59*time.Second + 1,
+						-time.Millisecond, -time.Second} {
 						for _, has := range []bool{true, false} {
 							o := Outcome{
-								Hit: hit, Fwd: fwd, FwdStatus: status, Stored: flags&1 > 0, Collapsed: flags&2 > 0, Stale: flags&4 > 0,
-								TTL: ttl, HasTTL: has,
+								Hit: hit, Fwd: fwd, FwdStatus: status, Stored: flags&1 > 0, Collapsed: flags&2 > 0,
+								Stale: flags&4 > 0,
+								TTL:   ttl, HasTTL: has,
 							}
 							told, text := o.Told(), o.String()
 							if told.String() != text {

@@ -79,7 +79,8 @@ func TestPasswordsStayOutOfMessages(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = Get(s, "store", 0, Int)
-	if err == nil || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "redis://me:…@host:1/0") {
+	if err == nil || strings.Contains(err.Error(), "secret") ||
+		!strings.Contains(err.Error(), "redis://me:…@host:1/0") {
 		t.Errorf("%v", err)
 	}
 }
@@ -101,7 +102,8 @@ func TestFlagsOverEnvironmentOverFileOverDefaults(t *testing.T) {
 	}
 	var keys []string
 	fs.VisitAll(func(f *flag.Flag) { keys = append(keys, f.Name) })
-	s, err := Loader{Keys: keys}.Load(written(t, "listen=file", "upstream=file", "name=file", "timeout=5s", "store_cookies=on"),
+	s, err := Loader{Keys: keys}.Load(written(t, "listen=file", "upstream=file", "name=file", "timeout=5s",
+		"store_cookies=on"),
 		[]string{"FRESHET_LISTEN=environment", "FRESHET_UPSTREAM=environment"})
 	if err != nil {
 		t.Fatal(err)
@@ -126,7 +128,8 @@ func TestFlagsOverEnvironmentOverFileOverDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = s.Flags(fs)
-	for _, want := range []string{"freshet.ini:2: timeout", `"soon"`, "duration: how long the upstream may take", "freshet.ini:3: store-cookies", "true and false"} {
+	for _, want := range []string{"freshet.ini:2: timeout", `"soon"`, "duration: how long the upstream may take",
+		"freshet.ini:3: store-cookies", "true and false"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not say %q: %v", want, err)
 		}

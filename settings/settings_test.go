@@ -33,33 +33,44 @@ func TestExpirySettingsOfFileAndEnvironment(t *testing.T) {
 		{"neither", nil, nil, nil, map[string]time.Duration{"": none}},
 		{"a file", nil, []string{"record_cache_expires_seconds = 3600", "blog.record_cache_expires_seconds=30"}, nil,
 			map[string]time.Duration{"": time.Hour, "blog": 30 * time.Second}},
-		{"the environment alone suffices", nil, nil, []string{"FRESHET_BLOG_RECORD_CACHE_EXPIRES_SECONDS=30", "PATH=/bin"},
+		{"the environment alone suffices", nil, nil,
+			[]string{"FRESHET_BLOG_RECORD_CACHE_EXPIRES_SECONDS=30", "PATH=/bin"},
 			map[string]time.Duration{"": none, "blog": 30 * time.Second}},
 		{"the environment goes before the file", nil, []string{"record_cache_expires_seconds = 3600"},
 			[]string{"FRESHET_RECORD_CACHE_EXPIRES_SECONDS=0"}, map[string]time.Duration{"": 0}},
 		{"without our prefix a variable is nobody's business", nil, nil,
-			[]string{"RECORD_CACHE_EXPIRES_SECONDS=1", "KINTO_RECORD_CACHE_EXPIRES_SECONDS=2"}, map[string]time.Duration{"": none}},
+			[]string{"RECORD_CACHE_EXPIRES_SECONDS=1", "KINTO_RECORD_CACHE_EXPIRES_SECONDS=2"},
+			map[string]time.Duration{"": none}},
 		{"of a variable that is there twice the first counts, as for os.Getenv", nil, nil,
-			[]string{"FRESHET_RECORD_CACHE_EXPIRES_SECONDS=1", "FRESHET_RECORD_CACHE_EXPIRES_SECONDS=2"}, map[string]time.Duration{"": time.Second}},
+			[]string{"FRESHET_RECORD_CACHE_EXPIRES_SECONDS=1", "FRESHET_RECORD_CACHE_EXPIRES_SECONDS=2"},
+			map[string]time.Duration{"": time.Second}},
 		{"our prefix in the file", nil, []string{"freshet.blog.record_cache_expires_seconds = 30"}, nil,
 			map[string]time.Duration{"blog": 30 * time.Second, "freshet/blog": none}},
 		{"one prefix only is taken off", nil, []string{"freshet.freshet.record_cache_expires_seconds = 30"}, nil,
 			map[string]time.Duration{"freshet": 30 * time.Second, "": none}},
 		{"a Kinto's file, with what else it has", []string{"kinto."}, []string{
-			"# Created at Mon, 1 Jan 2026", "[server:main]", "use = egg:waitress#main", "port = %(http_port)s", "[app:main]", "use = egg:kinto",
-			"kinto.includes = kinto.plugins.default_bucket", "                 kinto.plugins.admin", "kinto.storage_url =",
+			"# Created at Mon, 1 Jan 2026", "[server:main]", "use = egg:waitress#main", "port = %(http_port)s",
+			"[app:main]", "use = egg:kinto",
+			"kinto.includes = kinto.plugins.default_bucket", "                 kinto.plugins.admin",
+			"kinto.storage_url =",
 			"kinto.blog.record_cache_expires_seconds = 30", "[loggers]", "keys = root, kinto",
 		}, nil, map[string]time.Duration{"blog": 30 * time.Second, "kinto/blog": none}},
 		{"a prefix that was not asked for is a parent", nil, []string{"kinto.record_cache_expires_seconds = 30"}, nil,
 			map[string]time.Duration{"kinto": 30 * time.Second, "": none}},
 		{"equal values under two prefixes", []string{"kinto."},
-			[]string{"kinto.record_cache_expires_seconds = 30", "record_cache_expires_seconds = 30"}, nil, map[string]time.Duration{"": 30 * time.Second}},
+			[]string{"kinto.record_cache_expires_seconds = 30", "record_cache_expires_seconds = 30"}, nil,
+			map[string]time.Duration{"": 30 * time.Second}},
 		{"quotes, blanks, comments, colons and the line ends of Windows", nil, []string{
-			"\ufeff; ours", "record_cache_expires_seconds : \"60\" ; a minute\r", "blog.record_cache_expires_seconds =\t007  \r",
+			"\ufeff; ours", "record_cache_expires_seconds : \"60\" ; a minute\r",
+			"blog.record_cache_expires_seconds =\t007  \r",
 		}, nil, map[string]time.Duration{"": time.Minute, "blog": 7 * time.Second}},
-		{"a blank line or a comment ends a value", nil, []string{"other = a", "  ", " record_cache_expires_seconds = 1", "other = a", " # more", " record_cache_expires_seconds = 1"}, nil,
+		{"a blank line or a comment ends a value", nil,
+			[]string{"other = a", "  ", " record_cache_expires_seconds = 1", "other = a", " # more",
+				" record_cache_expires_seconds = 1"}, nil,
 			map[string]time.Duration{"": time.Second}},
-		{"sections that are ours", nil, []string{"[DEFAULT]", "a.record_cache_expires_seconds=1", "[freshet]", "b.record_cache_expires_seconds=2"}, nil,
+		{"sections that are ours", nil,
+			[]string{"[DEFAULT]", "a.record_cache_expires_seconds=1", "[freshet]",
+				"b.record_cache_expires_seconds=2"}, nil,
 			map[string]time.Duration{"a": time.Second, "b": 2 * time.Second}},
 	}
 	for _, test := range tests {
@@ -93,50 +104,78 @@ func TestRefused(t *testing.T) {
 		file, env []string
 		says      []string
 	}{
-		{"negative", []string{"", "record_cache_expires_seconds = -5"}, nil, []string{"freshet.ini:2", "record_cache_expires_seconds", `"-5"`, seconds}},
+		{"negative", []string{"", "record_cache_expires_seconds = -5"}, nil,
+			[]string{"freshet.ini:2", "record_cache_expires_seconds", `"-5"`, seconds}},
 		{"fractional", []string{"record_cache_expires_seconds = 1.5"}, nil, []string{`"1.5"`, seconds}},
-		{"not a number", []string{"blog.record_cache_expires_seconds = 1h"}, nil, []string{"blog.record_cache_expires_seconds", `"1h"`, seconds}},
+		{"not a number", []string{"blog.record_cache_expires_seconds = 1h"}, nil,
+			[]string{"blog.record_cache_expires_seconds", `"1h"`, seconds}},
 		{"empty", []string{"record_cache_expires_seconds ="}, nil, []string{`""`, seconds}},
 		{"null", []string{"record_cache_expires_seconds = null"}, nil, []string{`"null"`, seconds}},
 		{"with a plus", []string{"record_cache_expires_seconds = +1"}, nil, []string{`"+1"`, seconds}},
 		{"other digits", []string{"record_cache_expires_seconds = ３"}, nil, []string{seconds}},
 		{"past the greatest", []string{"record_cache_expires_seconds = 2147483649"}, nil, []string{seconds}},
 		{"past 64 bits", []string{"record_cache_expires_seconds = 99999999999999999999"}, nil, []string{seconds}},
-		{"a long value is cut", []string{"record_cache_expires_seconds = " + strings.Repeat("x", 5000)}, nil, []string{"xxx…", seconds}},
+		{"a long value is cut", []string{"record_cache_expires_seconds = " + strings.Repeat("x", 5000)}, nil,
+			[]string{"xxx…", seconds}},
 		{"wrong in the environment", nil, []string{"FRESHET_RECORD_CACHE_EXPIRES_SECONDS=soon"},
 			[]string{"environment variable FRESHET_RECORD_CACHE_EXPIRES_SECONDS", `"soon"`, seconds}},
 		{"empty in the environment", nil, []string{"FRESHET_RECORD_CACHE_EXPIRES_SECONDS="}, []string{`""`, seconds}},
 		{"wrong although the environment goes before it", []string{"record_cache_expires_seconds = x"},
 			[]string{"FRESHET_RECORD_CACHE_EXPIRES_SECONDS=1"}, []string{"freshet.ini:1", seconds}},
-		{"a resource that nobody declared", []string{"blog.recrod_cache_expires_seconds = 1"}, nil, []string{"freshet.ini:1", "recrod", "known are bucket, record"}},
+		{"a resource that nobody declared", []string{"blog.recrod_cache_expires_seconds = 1"}, nil,
+			[]string{"freshet.ini:1", "recrod", "known are bucket, record"}},
 		{"the same in the environment", nil, []string{"FRESHET_BLOG_PAGE_CACHE_EXPIRES_SECONDS=1"},
 			[]string{"environment variable FRESHET_BLOG_PAGE_CACHE_EXPIRES_SECONDS", "known are bucket, record"}},
-		{"no resource", []string{"cache_expires_seconds = 1"}, nil, []string{"freshet.ini:1", "{resource}_cache_expires_seconds", "bucket, record"}},
-		{"no resource in the environment", nil, []string{"FRESHET_CACHE_EXPIRES_SECONDS=1"}, []string{"FRESHET_CACHE_EXPIRES_SECONDS", "{resource}"}},
-		{"a slip in the suffix", []string{"record_cache_expries_second = 1"}, nil, []string{"record_cache_expries_second", "{resource}_cache_expires_seconds"}},
-		{"a slip under our prefix", []string{"freshet.record_cahe_expires_seconds = 1"}, nil, []string{"{resource}_cache_expires_seconds"}},
+		{"no resource", []string{"cache_expires_seconds = 1"}, nil,
+			[]string{"freshet.ini:1", "{resource}_cache_expires_seconds", "bucket, record"}},
+		{"no resource in the environment", nil, []string{"FRESHET_CACHE_EXPIRES_SECONDS=1"},
+			[]string{"FRESHET_CACHE_EXPIRES_SECONDS", "{resource}"}},
+		{"a slip in the suffix", []string{"record_cache_expries_second = 1"}, nil,
+			[]string{"record_cache_expries_second", "{resource}_cache_expires_seconds"}},
+		{"a slip under our prefix", []string{"freshet.record_cahe_expires_seconds = 1"}, nil,
+			[]string{"{resource}_cache_expires_seconds"}},
 		{"half a suffix", []string{"record_cache_expires = 1"}, nil, []string{"{resource}_cache_expires_seconds"}},
-		{"half a suffix in the environment", nil, []string{"FRESHET_BLOG_CACHE_EXPIRE=1"}, []string{"FRESHET_BLOG_CACHE_EXPIRE", "{resource}_cache_expires_seconds"}},
-		{"hyphens in the suffix", []string{"record-cache-expires-seconds = 1"}, nil, []string{"{resource}_cache_expires_seconds"}},
-		{"capitals in the suffix", []string{"RECORD_CACHE_EXPIRES_SECONDS = 1"}, nil, []string{"{resource}_cache_expires_seconds"}},
-		{"an unknown key of ours", []string{"freshet.lisen = :80"}, nil, []string{"freshet.ini:1", "freshet.lisen", "did you mean listen?"}},
-		{"an unknown key in our section", []string{"[freshet]", "max_bites = 1"}, nil, []string{"freshet.ini:2", "did you mean max-bytes?"}},
-		{"an unknown key that resembles nothing", []string{"freshet.zzz = 1"}, nil, []string{"known are listen, max-bytes"}},
-		{"one key twice with different values", []string{"listen = a", "listen = b"}, nil, []string{"freshet.ini:1", `"a"`, "freshet.ini:2", `"b"`, "conflict"}},
-		{"one key in two spellings with different values", []string{"max-bytes = 1", "freshet.max_bytes = 2"}, nil, []string{"max-bytes", "freshet.max_bytes", "conflict"}},
-		{"an expiry twice with different values", []string{"record_cache_expires_seconds = 1", "record_cache_expires_seconds = 2"}, nil, []string{"freshet.ini:1", "freshet.ini:2", "conflict"}},
-		{"an expiry under two prefixes with different values", []string{"record_cache_expires_seconds = 1", "kinto.record_cache_expires_seconds = 2"}, nil, []string{"freshet.ini:1", "freshet.ini:2", "conflict"}},
-		{"both spellings with different values", []string{"a.b.record_cache_expires_seconds = 1", "a_b_record_cache_expires_seconds = 2"}, nil, []string{"a.b.record", "a_b_record", "conflict"}},
-		{"variables that differ by case", nil, []string{"FRESHET_LISTEN=a", "freshet_listen=b"}, []string{"FRESHET_LISTEN", "freshet_listen", "conflict"}},
-		{"sections taken for parents", []string{"[blog]", "record_cache_expires_seconds = 30"}, nil, []string{"freshet.ini:2", "[blog]", "not read", "[freshet]"}},
-		{"our prefix in a section of others", []string{"[server:main]", "freshet.listen = 1"}, nil, []string{"[server:main]", "not read"}},
-		{"an indented line is no setting of its own", []string{"other = 1", "  record_cache_expires_seconds = 30"}, nil, []string{"freshet.ini:2", "indented", "other"}},
+		{"half a suffix in the environment", nil, []string{"FRESHET_BLOG_CACHE_EXPIRE=1"},
+			[]string{"FRESHET_BLOG_CACHE_EXPIRE", "{resource}_cache_expires_seconds"}},
+		{"hyphens in the suffix", []string{"record-cache-expires-seconds = 1"}, nil,
+			[]string{"{resource}_cache_expires_seconds"}},
+		{"capitals in the suffix", []string{"RECORD_CACHE_EXPIRES_SECONDS = 1"}, nil,
+			[]string{"{resource}_cache_expires_seconds"}},
+		{"an unknown key of ours", []string{"freshet.lisen = :80"}, nil,
+			[]string{"freshet.ini:1", "freshet.lisen", "did you mean listen?"}},
+		{"an unknown key in our section", []string{"[freshet]", "max_bites = 1"}, nil,
+			[]string{"freshet.ini:2", "did you mean max-bytes?"}},
+		{"an unknown key that resembles nothing", []string{"freshet.zzz = 1"}, nil,
+			[]string{"known are listen, max-bytes"}},
+		{"one key twice with different values", []string{"listen = a", "listen = b"}, nil,
+			[]string{"freshet.ini:1", `"a"`, "freshet.ini:2", `"b"`, "conflict"}},
+		{"one key in two spellings with different values", []string{"max-bytes = 1", "freshet.max_bytes = 2"}, nil,
+			[]string{"max-bytes", "freshet.max_bytes", "conflict"}},
+		{"an expiry twice with different values",
+			[]string{"record_cache_expires_seconds = 1", "record_cache_expires_seconds = 2"}, nil,
+			[]string{"freshet.ini:1", "freshet.ini:2", "conflict"}},
+		{"an expiry under two prefixes with different values",
+			[]string{"record_cache_expires_seconds = 1", "kinto.record_cache_expires_seconds = 2"}, nil,
+			[]string{"freshet.ini:1", "freshet.ini:2", "conflict"}},
+		{"both spellings with different values",
+			[]string{"a.b.record_cache_expires_seconds = 1", "a_b_record_cache_expires_seconds = 2"}, nil,
+			[]string{"a.b.record", "a_b_record", "conflict"}},
+		{"variables that differ by case", nil, []string{"FRESHET_LISTEN=a", "freshet_listen=b"},
+			[]string{"FRESHET_LISTEN", "freshet_listen", "conflict"}},
+		{"sections taken for parents", []string{"[blog]", "record_cache_expires_seconds = 30"}, nil,
+			[]string{"freshet.ini:2", "[blog]", "not read", "[freshet]"}},
+		{"our prefix in a section of others", []string{"[server:main]", "freshet.listen = 1"}, nil,
+			[]string{"[server:main]", "not read"}},
+		{"an indented line is no setting of its own", []string{"other = 1", "  record_cache_expires_seconds = 30"}, nil,
+			[]string{"freshet.ini:2", "indented", "other"}},
 		{"no key", []string{"record_cache_expires_seconds"}, nil, []string{"freshet.ini:1", "key = value"}},
 		{"an open quote", []string{"listen = `x", "` = 1"}, nil, []string{"freshet.ini:1", "quotes"}},
 		{"an open bracket", []string{"[freshet", "a = 1"}, nil, []string{"freshet.ini:1", "[section]"}},
 		{"not UTF-8", []string{"a = 1", "b = \xff"}, nil, []string{"freshet.ini:2", "UTF-8"}},
-		{"controls in a key", []string{"a\x07.record_cache_expires_seconds = 1"}, nil, []string{`"a\a.record`, "printable"}},
-		{"a line end in a variable's name", nil, []string{"FRESHET_A\nB_RECORD_CACHE_EXPIRES_SECONDS=1"}, []string{`A\nB`, "printable"}},
+		{"controls in a key", []string{"a\x07.record_cache_expires_seconds = 1"}, nil,
+			[]string{`"a\a.record`, "printable"}},
+		{"a line end in a variable's name", nil, []string{"FRESHET_A\nB_RECORD_CACHE_EXPIRES_SECONDS=1"},
+			[]string{`A\nB`, "printable"}},
 		{"more than a megabyte", []string{strings.Repeat("#", 1<<20), "a = 1"}, nil, []string{"1048576 bytes"}},
 	}
 	for _, test := range tests {
@@ -145,7 +184,8 @@ func TestRefused(t *testing.T) {
 			if test.file != nil {
 				file = written(t, test.file...)
 			}
-			l := Loader{Resources: []string{"record", "bucket"}, Keys: []string{"listen", "max-bytes"}, Prefixes: []string{"kinto."}}
+			l := Loader{Resources: []string{"record", "bucket"}, Keys: []string{"listen", "max-bytes"},
+				Prefixes: []string{"kinto."}}
 			s, err := l.Load(file, test.env)
 			if err == nil {
 				t.Fatalf("accepted: %v", s)
@@ -167,7 +207,8 @@ func TestLeftAlone(t *testing.T) {
 	file := written(t, "session.cache_expire = 180", "lisen = x", "kinto.storage_url = postgres://", "other.host = y",
 		"[php]", "not a key at all", "listen = elsewhere", "  indented = 1")
 	// Kubernetes makes variables of this form for a service that is called freshet.
-	s, err := l.Load(file, []string{"FRESHET_PORT=tcp://10.0.0.1:80", "FRESHET_SERVICE_HOST=10.0.0.1", "=C:=C:\\", "FRESHET_", ""})
+	s, err := l.Load(file,
+		[]string{"FRESHET_PORT=tcp://10.0.0.1:80", "FRESHET_SERVICE_HOST=10.0.0.1", "=C:=C:\\", "FRESHET_", ""})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +217,8 @@ func TestLeftAlone(t *testing.T) {
 	}
 	l.Strict = true
 	_, err = l.Load(file, nil)
-	for _, want := range []string{"session.cache_expire", "lisen = \"x\" is no setting: did you mean listen?", "kinto.storage_url", "other.host", "[php]"} {
+	for _, want := range []string{"session.cache_expire", "lisen = \"x\" is no setting: did you mean listen?",
+		"kinto.storage_url", "other.host", "[php]"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("strict, and %s is not refused: %v", want, err)
 		}
@@ -234,20 +276,24 @@ func FuzzLoad(f *testing.F) {
 		s, err := l.settle(slices.Concat(all, fromEnviron(strings.Split(environ, "\x01"))))
 		if err != nil {
 			for line := range strings.Lines(err.Error()) {
-				if !strings.HasPrefix(line, "settings: freshet.ini:") && !strings.HasPrefix(line, "settings: environment variable ") && !strings.HasPrefix(line, "settings: and ") {
+				if !strings.HasPrefix(line, "settings: freshet.ini:") &&
+					!strings.HasPrefix(line, "settings: environment variable ") &&
+					!strings.HasPrefix(line, "settings: and ") {
 					t.Errorf("a line that does not say where: %q", line)
 				}
 			}
 			return
 		}
-		if ttl, _ := s.Expires().Lookup("record", []string{"blog", "articles"}); ttl < 0 || ttl > policy.MaxExpiry || ttl%time.Second != 0 {
+		if ttl, _ := s.Expires().Lookup("record", []string{"blog", "articles"}); ttl < 0 || ttl > policy.MaxExpiry ||
+			ttl%time.Second != 0 {
 			t.Errorf("lifetime %v", ttl)
 		}
 	})
 }
 
 func FuzzSeconds(f *testing.F) {
-	for _, seed := range []string{"0", "30", " 7 ", "-1", "+1", "1e3", "0x1", "1_0", "2147483648", "2147483649", "", "٣"} {
+	for _, seed := range []string{"0", "30", " 7 ", "-1", "+1", "1e3", "0x1", "1_0", "2147483648",
+		"2147483649", "", "٣"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, value string) {
@@ -265,7 +311,8 @@ func FuzzSeconds(f *testing.F) {
 func ExampleLoad() {
 	file := filepath.Join(os.TempDir(), "freshet-example.ini")
 	defer os.Remove(file)
-	if err := os.WriteFile(file, []byte("record_cache_expires_seconds = 3600\nblog.record_cache_expires_seconds = 30\n"), 0o600); err != nil {
+	if err := os.WriteFile(file,
+		[]byte("record_cache_expires_seconds = 3600\nblog.record_cache_expires_seconds = 30\n"), 0o600); err != nil {
 		fmt.Println(err)
 		return
 	}

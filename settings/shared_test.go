@@ -14,19 +14,36 @@ func TestSettingsOfAnotherProgram(t *testing.T) {
 		refused   []string // what the error says; nil: none
 		warned    string
 	}{
-		{"expiry settings", []string{"[freshet]", "record_cache_expires_seconds = 3600", "blog.articles.record_cache_expires_seconds = 600",
-			"freshet.blog_drafts_record_cache_expires_seconds = 0"}, []string{"FRESHET_BLOG_RECORD_CACHE_EXPIRES_SECONDS=5"}, nil, ""},
-		{"expiry settings that the app will refuse", []string{"record_cache_expires_seconds = 1h", "record_cache_expire_second = 5", "a.b_record_cache_expires_seconds = 5"},
+		{"expiry settings",
+			[]string{"[freshet]", "record_cache_expires_seconds = 3600",
+				"blog.articles.record_cache_expires_seconds = 600",
+				"freshet.blog_drafts_record_cache_expires_seconds = 0"}, []string{
+				"FRESHET_BLOG_RECORD_CACHE_EXPIRES_SECONDS=5"}, nil, ""},
+		{"expiry settings that the app will refuse",
+			[]string{"record_cache_expires_seconds = 1h", "record_cache_expire_second = 5",
+				"a.b_record_cache_expires_seconds = 5"},
 			[]string{"FRESHET_CACHE_EXPIRES_SECONDS=x"}, nil, ""},
-		{"keys of the app's own", []string{"[freshet]", "greeting = hello", "freshet.workers = 4", "cache_ttl = 5", "[other]", "proxy = http://10.0.0.1"}, []string{"FRESHET_GREETING=hello"}, nil, ""},
-		{"what Kubernetes sets for a service", nil, []string{"FRESHET_PROXY_SERVICE_HOST=10.0.0.1", "FRESHET_PROXY_PORT=tcp://10.0.0.1:80", "FRESHET_CACHE_PORT=tcp://10.0.0.1:80"}, nil, ""},
-		{"a slip", []string{"cahce_url = redis://me:secret@h"}, nil, []string{"freshet.ini:1: cahce_url = ", "redis://me:…@h", "did you mean cache_url?"}, ""},
-		{"a letter too few", []string{"freshet.cache_host = a"}, nil, []string{`freshet.ini:1: freshet.cache_host = "a"`, "did you mean cache_hosts?"}, ""},
-		{"a slip in the environment", nil, []string{"FRESHET_PROXY_MAX_BODDY=1"}, []string{`environment variable FRESHET_PROXY_MAX_BODDY`, `= "1"`, "did you mean proxy.max-body?"}, ""},
-		{"an unknown one that begins like ours", []string{"proxy.colour = red"}, nil, []string{"freshet.ini:1: proxy.colour", "known are cache_hosts, cache_url, proxy.listen, proxy.max-body"}, ""},
-		{"ours in the section of others", []string{"[other]", "proxy.listen = :80"}, nil, []string{"freshet.ini:2: proxy.listen", "[other]"}, ""},
-		{"twice, and different", []string{"proxy.listen = :80", "proxy.listen = :81"}, nil, []string{"in conflict"}, ""},
-		{"listen, where proxy.listen is read", []string{"listen = :80"}, nil, nil, "freshet.ini:1: listen is not read here: proxy.listen is"},
+		{"keys of the app's own",
+			[]string{"[freshet]", "greeting = hello", "freshet.workers = 4", "cache_ttl = 5", "[other]",
+				"proxy = http://10.0.0.1"}, []string{"FRESHET_GREETING=hello"}, nil, ""},
+		{"what Kubernetes sets for a service", nil,
+			[]string{"FRESHET_PROXY_SERVICE_HOST=10.0.0.1", "FRESHET_PROXY_PORT=tcp://10.0.0.1:80",
+				"FRESHET_CACHE_PORT=tcp://10.0.0.1:80"}, nil, ""},
+		{"a slip", []string{"cahce_url = redis://me:secret@h"}, nil,
+			[]string{"freshet.ini:1: cahce_url = ", "redis://me:…@h", "did you mean cache_url?"}, ""},
+		{"a letter too few", []string{"freshet.cache_host = a"}, nil,
+			[]string{`freshet.ini:1: freshet.cache_host = "a"`, "did you mean cache_hosts?"}, ""},
+		{"a slip in the environment", nil, []string{"FRESHET_PROXY_MAX_BODDY=1"},
+			[]string{`environment variable FRESHET_PROXY_MAX_BODDY`, `= "1"`, "did you mean proxy.max-body?"}, ""},
+		{"an unknown one that begins like ours", []string{"proxy.colour = red"}, nil,
+			[]string{"freshet.ini:1: proxy.colour",
+				"known are cache_hosts, cache_url, proxy.listen, proxy.max-body"}, ""},
+		{"ours in the section of others", []string{"[other]", "proxy.listen = :80"}, nil,
+			[]string{"freshet.ini:2: proxy.listen", "[other]"}, ""},
+		{"twice, and different", []string{"proxy.listen = :80", "proxy.listen = :81"}, nil,
+			[]string{"in conflict"}, ""},
+		{"listen, where proxy.listen is read", []string{"listen = :80"}, nil, nil,
+			"freshet.ini:1: listen is not read here: proxy.listen is"},
 		{"both", []string{"listen = :80", "proxy.listen = :81"}, nil, nil, ""},
 	} {
 		t.Run(c.story, func(t *testing.T) {
@@ -45,7 +62,8 @@ func TestSettingsOfAnotherProgram(t *testing.T) {
 				}
 				return
 			}
-			if warned := strings.Join(s.Warnings(), "\n"); c.warned == "" && warned != "" || !strings.Contains(warned, c.warned) {
+			if warned := strings.Join(s.Warnings(), "\n"); c.warned == "" && warned != "" ||
+				!strings.Contains(warned, c.warned) {
 				t.Errorf("warnings: %q, want %q", warned, c.warned)
 			}
 		})
@@ -57,8 +75,10 @@ func TestOneSlip(t *testing.T) {
 		one, other string
 		want       bool
 	}{
-		{"cache_url", "cache_url", false}, {"cahce_url", "cache_url", true}, {"cache_ur", "cache_url", true}, {"cache_urll", "cache_url", true},
-		{"cache_uri", "cache_url", true}, {"cache_ttl", "cache_url", false}, {"cache_dir", "cache_url", false}, {"", "a", true}, {"", "ab", false},
+		{"cache_url", "cache_url", false}, {"cahce_url", "cache_url", true}, {"cache_ur", "cache_url", true},
+		{"cache_urll", "cache_url", true},
+		{"cache_uri", "cache_url", true}, {"cache_ttl", "cache_url", false}, {"cache_dir", "cache_url", false},
+		{"", "a", true}, {"", "ab", false},
 		{"ab", "ba", true}, {"abc", "cba", false}, {"acb", "abc", true}, {"abcd", "badc", false},
 	} {
 		if got := oneSlip(c.one, c.other); got != c.want {

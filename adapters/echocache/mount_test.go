@@ -110,13 +110,16 @@ func TestFunctionsFindTheRoute(t *testing.T) {
 		},
 		"Policy.Scope": func(a *app) echo.MiddlewareFunc {
 			a.cache.Expires, _ = policy.NewExpires([]string{"record"})
-			return echocache.With(a.cache, policy.Policy{Resource: "record", Scope: func(r *http.Request) []string { look(r); return nil }})
+			return echocache.With(a.cache,
+				policy.Policy{Resource: "record", Scope: func(r *http.Request) []string { look(r); return nil }})
 		},
 		"Policy.Credentials": func(a *app) echo.MiddlewareFunc {
-			return echocache.With(a.cache, policy.Policy{Credentials: func(r *http.Request) bool { look(r); return false }})
+			return echocache.With(a.cache,
+				policy.Policy{Credentials: func(r *http.Request) bool { look(r); return false }})
 		},
 		"KeyOptions.Replace": func(a *app) echo.MiddlewareFunc {
-			return echocache.With(a.cache, policy.Policy{Key: policy.KeyOptions{Replace: func(r *http.Request) string { look(r); return "" }}})
+			return echocache.With(a.cache,
+				policy.Policy{Key: policy.KeyOptions{Replace: func(r *http.Request) string { look(r); return "" }}})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -129,8 +132,8 @@ func TestFunctionsFindTheRoute(t *testing.T) {
 	}
 }
 
-// A mount of a route inside one of the app asks its functions of the app's request, too: a lifetime that depends on the route is
-// the same whichever way the route is mounted, and whether anything else looks at requests.
+// A mount of a route inside one of the app asks its functions of the app's request, too: a lifetime that depends on the
+// route is the same whichever way the route is mounted, and whether anything else looks at requests.
 func TestAnInnerMountFindsTheRoute(t *testing.T) {
 	expires, err := policy.NewExpires([]string{"record"},
 		policy.ExpirySetting{Name: "record", TTL: time.Hour},
@@ -140,7 +143,8 @@ func TestAnInnerMountFindsTheRoute(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	record := policy.Policy{Resource: "record", Scope: func(r *http.Request) []string { return []string{r.PathValue("bucket")} }}
+	record := policy.Policy{Resource: "record",
+		Scope: func(r *http.Request) []string { return []string{r.PathValue("bucket")} }}
 	for name, inner := range map[string]func(a *app) echo.MiddlewareFunc{
 		"echo's":     func(a *app) echo.MiddlewareFunc { return echocache.With(a.cache, record) },
 		"net/http's": func(a *app) echo.MiddlewareFunc { return echo.WrapMiddleware(a.cache.With(record)) },
@@ -156,7 +160,8 @@ func TestAnInnerMountFindsTheRoute(t *testing.T) {
 				}
 			}, echocache.Middleware(a.cache))
 			a.GET("/buckets/:bucket/:id", a.counted(func(c echo.Context) error {
-				want(t, "the handler's request", c.Request().Pattern+" "+c.Request().PathValue("bucket"), "/buckets/:bucket/:id "+c.Param("bucket"))
+				want(t, "the handler's request", c.Request().Pattern+" "+c.Request().PathValue("bucket"),
+					"/buckets/:bucket/:id "+c.Param("bucket"))
 				return c.String(http.StatusOK, c.Param("id"))
 			}), inner(a))
 			for _, story := range []struct {
@@ -165,7 +170,8 @@ func TestAnInnerMountFindsTheRoute(t *testing.T) {
 			}{{"shop", "max-age=3600", 1}, {"blog", "max-age=10", 1}, {"off", "no-cache, no-store", 2}} {
 				before := a.runs.Load()
 				for range 2 {
-					want(t, story.bucket, a.ask("GET", "/buckets/"+story.bucket+"/1").Header().Get("Cache-Control"), story.control)
+					want(t, story.bucket,
+						a.ask("GET", "/buckets/"+story.bucket+"/1").Header().Get("Cache-Control"), story.control)
 				}
 				want(t, story.bucket+": runs", a.runs.Load()-before, story.runs)
 			}

@@ -52,7 +52,8 @@ func TestCutResponse(t *testing.T) {
 			}))
 			a.GET("/ok", page("ok"))
 			s := a.serve(t)
-			once := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // asks once, not again on an aborted connection
+			once := &http.Client{
+				Transport: &http.Transport{DisableKeepAlives: true}} // asks once, not again on an aborted connection
 			for range 2 {
 				r, err := once.Get(s.URL)
 				if err == nil {

@@ -203,12 +203,13 @@ func TestRefreshBelowACompressor(t *testing.T) {
 			m := newSessions()
 			var visits atomic.Int64
 			p := policy.Policy{TTL: time.Second, StaleWhileRevalidate: time.Hour}
-			h := m.LoadAndSave(gzhttp.GzipHandler(c.With(p)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if visits.Add(1) > 1 && begins {
-					m.Put(r.Context(), "n", visits.Load())
-				}
-				fmt.Fprint(w, "visit ", visits.Load())
-			}))))
+			h := m.LoadAndSave(
+				gzhttp.GzipHandler(c.With(p)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if visits.Add(1) > 1 && begins {
+						m.Put(r.Context(), "n", visits.Load())
+					}
+					fmt.Fprint(w, "visit ", visits.Load())
+				}))))
 			c.Root = h
 			want(t, "a miss", get(h, "/", "Accept-Encoding", "gzip").Body.String(), "visit 1")
 			time.Sleep(time.Minute)

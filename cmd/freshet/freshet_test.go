@@ -85,39 +85,66 @@ func TestExitStatusAndMessage(t *testing.T) {
 		{"an unknown flag", nil, []string{"proxy", "--lsten", ":1"}, 2, "there is no flag --lsten"},
 		{"a flag without its value", nil, []string{"proxy", "--listen"}, 2, "--listen needs a value"},
 		{"a word", nil, []string{"proxy", up, "fast"}, 2, `"fast" is no flag`},
-		{"an address without a port", nil, []string{"proxy", up, "--listen", "127.0.0.1"}, 2, `--listen "127.0.0.1": allowed is HOST:PORT`},
-		{"a port that is none", nil, []string{"proxy", up, "--listen", ":99999"}, 2, `--listen ":99999": allowed is HOST:PORT`},
-		{"an address of nobody", nil, []string{"proxy", up, "--listen", "192.0.2.1:8080"}, 2, `--listen "192.0.2.1:8080": no address of this machine`},
-		{"a name that has no address", nil, []string{"proxy", up, "--listen", "no name:8080"}, 2, `--listen "no name:8080": `},
-		{"an address in use", nil, []string{"proxy", up, "--listen", busy.Addr().String()}, 2, "the address is in use by another program"},
-		{"an upstream without a scheme", nil, []string{"proxy", "--upstream", "127.0.0.1:9000"}, 2, `--upstream "127.0.0.1:9000": allowed is an http or https URL`},
-		{"an upstream's port that is none", nil, []string{"proxy", "--upstream", "http://a:0"}, 2, "allowed is a port from 1 to 65535"},
-		{"itself", nil, []string{"proxy", "--listen", ":9321", "--upstream", "http://localhost:9321"}, 2, "it would ask itself without end"},
-		{"no memory", nil, []string{"proxy", up, "--memory", "0"}, 2, `--memory "0": allowed is a number of bytes such as 65536, 64KiB or 16MiB, from 1MiB`},
+		{"an address without a port", nil, []string{"proxy", up, "--listen", "127.0.0.1"}, 2,
+			`--listen "127.0.0.1": allowed is HOST:PORT`},
+		{"a port that is none", nil, []string{"proxy", up, "--listen", ":99999"}, 2,
+			`--listen ":99999": allowed is HOST:PORT`},
+		{"an address of nobody", nil, []string{"proxy", up, "--listen", "192.0.2.1:8080"}, 2,
+			`--listen "192.0.2.1:8080": no address of this machine`},
+		{"a name that has no address", nil, []string{"proxy", up, "--listen", "no name:8080"}, 2,
+			`--listen "no name:8080": `},
+		{"an address in use", nil, []string{"proxy", up, "--listen", busy.Addr().String()}, 2,
+			"the address is in use by another program"},
+		{"an upstream without a scheme", nil, []string{"proxy", "--upstream", "127.0.0.1:9000"}, 2,
+			`--upstream "127.0.0.1:9000": allowed is an http or https URL`},
+		{"an upstream's port that is none", nil, []string{"proxy", "--upstream", "http://a:0"}, 2,
+			"allowed is a port from 1 to 65535"},
+		{"itself", nil, []string{"proxy", "--listen", ":9321", "--upstream", "http://localhost:9321"}, 2,
+			"it would ask itself without end"},
+		{"no memory", nil, []string{"proxy", up, "--memory", "0"}, 2,
+			`--memory "0": allowed is a number of bytes such as 65536, 64KiB or 16MiB, from 1MiB`},
 		{"negative memory", nil, []string{"proxy", up, "--memory", "-5MiB"}, 2, `--memory "-5MiB": allowed is`},
-		{"more memory than there are numbers", nil, []string{"proxy", up, "--memory", "99999999999GiB"}, 2, `--memory "99999999999GiB": allowed is`},
+		{"more memory than there are numbers", nil, []string{"proxy", up, "--memory", "99999999999GiB"}, 2,
+			`--memory "99999999999GiB": allowed is`},
 		{"no stall timeout", nil, []string{"proxy", up, "--stall-timeout", "soon"}, 2, `--stall-timeout "soon": `},
-		{"no time", nil, []string{"proxy", up, "--timeout", "0"}, 2, `--timeout "0": allowed is a length of time greater than 0`},
-		{"a time that is none", nil, []string{"proxy", up, "--stale-if-error", "soon"}, 2, `--stale-if-error "soon": allowed is a length of time`},
-		{"a cookie that is none", nil, []string{"proxy", up, "--pass-cookies=a b"}, 2, `--pass-cookies "a b": allowed are names of cookies`},
-		{"a star in the middle", nil, []string{"proxy", up, "--ignore-cookies=@analytics,_g*a*,b;"}, 2, `--ignore-cookies "@analytics,_g*a*,b;": allowed are names of cookies`},
-		{"no cookie at all", []string{"FRESHET_PROXY_PASS_COOKIES=a,,b"}, []string{"proxy", up}, 2, "allowed are names of cookies"},
-		{"neither yes nor no", nil, []string{"proxy", up, "--store-cookies=perhaps"}, 2, `--store-cookies "perhaps": allowed are true and false`},
-		{"a name with a line break", nil, []string{"proxy", up, "--name", "a\r\nb"}, 2, `--name "a\r\nb": allowed are letters`},
-		{"two upstreams", nil, []string{"proxy", up, "--upstream", "http://127.0.0.1:8"}, 2, `--upstream "http://127.0.0.1:8": given twice: keep one`},
-		{"the same upstream twice", nil, []string{"proxy", up, up}, 2, `--upstream "http://127.0.0.1:9": given twice: keep one`},
-		{"two files", nil, []string{"proxy", up, "--config", "a.ini", "--config=b.ini"}, 2, `--config "b.ini": given twice: keep one`},
+		{"no time", nil, []string{"proxy", up, "--timeout", "0"}, 2,
+			`--timeout "0": allowed is a length of time greater than 0`},
+		{"a time that is none", nil, []string{"proxy", up, "--stale-if-error", "soon"}, 2,
+			`--stale-if-error "soon": allowed is a length of time`},
+		{"a cookie that is none", nil, []string{"proxy", up, "--pass-cookies=a b"}, 2,
+			`--pass-cookies "a b": allowed are names of cookies`},
+		{"a star in the middle", nil, []string{"proxy", up, "--ignore-cookies=@analytics,_g*a*,b;"}, 2,
+			`--ignore-cookies "@analytics,_g*a*,b;": allowed are names of cookies`},
+		{"no cookie at all", []string{"FRESHET_PROXY_PASS_COOKIES=a,,b"}, []string{"proxy", up}, 2,
+			"allowed are names of cookies"},
+		{"neither yes nor no", nil, []string{"proxy", up, "--store-cookies=perhaps"}, 2,
+			`--store-cookies "perhaps": allowed are true and false`},
+		{"a name with a line break", nil, []string{"proxy", up, "--name", "a\r\nb"}, 2,
+			`--name "a\r\nb": allowed are letters`},
+		{"two upstreams", nil, []string{"proxy", up, "--upstream", "http://127.0.0.1:8"}, 2,
+			`--upstream "http://127.0.0.1:8": given twice: keep one`},
+		{"the same upstream twice", nil, []string{"proxy", up, up}, 2,
+			`--upstream "http://127.0.0.1:9": given twice: keep one`},
+		{"two files", nil, []string{"proxy", up, "--config", "a.ini", "--config=b.ini"}, 2,
+			`--config "b.ini": given twice: keep one`},
 		{"yes and no", nil, []string{"proxy", up, "--log", "--log=false"}, 2, `--log "false": given twice: keep one`},
-		{"two stores", nil, []string{"health", "--store", "redis://a", "--store", "redis://b"}, 2, `--store "redis://b": given twice: keep one`},
-		{"a file that is not there", nil, []string{"proxy", up, "--config", "/nowhere.ini"}, 2, "open /nowhere.ini: no such file"},
+		{"two stores", nil, []string{"health", "--store", "redis://a", "--store", "redis://b"}, 2,
+			`--store "redis://b": given twice: keep one`},
+		{"a file that is not there", nil, []string{"proxy", up, "--config", "/nowhere.ini"}, 2,
+			"open /nowhere.ini: no such file"},
 		{"a folder for a file", nil, []string{"proxy", up, "--config", folder}, 2, "is a directory"},
-		{"an unknown setting", nil, []string{"proxy", up, "--config", file("a.ini", "[freshet]\nproxy.memmory = 1MiB\n")}, 2,
+		{"an unknown setting", nil,
+			[]string{"proxy", up, "--config", file("a.ini", "[freshet]\nproxy.memmory = 1MiB\n")}, 2,
 			`a.ini:2: proxy.memmory = "1MiB" is no setting: did you mean proxy.memory?`},
-		{"one outside of all sections", nil, []string{"proxy", up, "--config", file("b.ini", "proxy.memroy = 1MiB\n")}, 2, `b.ini:1: proxy.memroy = "1MiB" is no setting`},
+		{"one outside of all sections", nil, []string{"proxy", up, "--config", file("b.ini", "proxy.memroy = 1MiB\n")},
+			2, `b.ini:1: proxy.memroy = "1MiB" is no setting`},
 		{"a misspelt variable", []string{"FRESHET_PROXY_MEMMORY=1MiB"}, []string{"proxy", up}, 2,
 			`environment variable FRESHET_PROXY_MEMMORY: PROXY_MEMMORY = "1MiB" is no setting: did you mean proxy.memory?`},
-		{"a wrong setting", nil, []string{"proxy", up, "--config", file("c.ini", "proxy.memory = lots\n")}, 2, `c.ini:1: proxy.memory = "lots": allowed is`},
-		{"an upstream that is wrong in the file", nil, []string{"proxy", "--config", file("d.ini", "proxy.upstream = here\n")}, 2, `d.ini:1: proxy.upstream = "here": allowed is`},
+		{"a wrong setting", nil, []string{"proxy", up, "--config", file("c.ini", "proxy.memory = lots\n")}, 2,
+			`c.ini:1: proxy.memory = "lots": allowed is`},
+		{"an upstream that is wrong in the file", nil,
+			[]string{"proxy", "--config", file("d.ini", "proxy.upstream = here\n")}, 2,
+			`d.ini:1: proxy.upstream = "here": allowed is`},
 		{"a wrong variable", []string{"FRESHET_PROXY_STORE_COOKIES=perhaps"}, []string{"proxy", up}, 2,
 			`environment variable FRESHET_PROXY_STORE_COOKIES: PROXY_STORE_COOKIES = "perhaps": allowed are true and false`},
 	} {
@@ -133,9 +160,11 @@ func TestExitStatusAndMessage(t *testing.T) {
 			}
 			line, rest, _ := strings.Cut(said.String(), "\n")
 			if status != c.status || !strings.Contains(line, c.says) || silent.Len() > 0 {
-				t.Errorf("status %d, stdout %q, stderr %q; want %d and %q", status, stdout.String(), stderr.String(), c.status, c.says)
+				t.Errorf("status %d, stdout %q, stderr %q; want %d and %q", status, stdout.String(),
+					stderr.String(), c.status, c.says)
 			}
-			if strings.HasPrefix(line, "freshet proxy: ") && (rest != "" || !strings.HasSuffix(line, "; see freshet proxy --help")) {
+			if strings.HasPrefix(line, "freshet proxy: ") &&
+				(rest != "" || !strings.HasSuffix(line, "; see freshet proxy --help")) {
 				t.Errorf("%q, want one sentence that leads to the help", said.String())
 			}
 		})
@@ -169,7 +198,8 @@ func (l *logged) String() string {
 	return l.text.String()
 }
 
-var startLine = regexp.MustCompile(`^freshet proxy: serving (http://\S+) from http\S+, keeping up to .* in memory(, and all of it in .*)?$`)
+var startLine = regexp.MustCompile(
+	`^freshet proxy: serving (http://\S+) from http\S+, keeping up to .* in memory(, and all of it in .*)?$`)
 
 func start(t *testing.T, environ []string, args ...string) *running {
 	t.Helper()
@@ -228,13 +258,15 @@ func TestServesUntilToldToEnd(t *testing.T) {
 	}))
 	defer upstream.Close()
 	for _, signal := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
-		p := start(t, nil, "--listen", "127.0.0.1:0", "--upstream", upstream.URL, "--name", "edge", "--memory", "2MiB", "--log")
+		p := start(t, nil, "--listen", "127.0.0.1:0", "--upstream", upstream.URL, "--name", "edge",
+			"--memory", "2MiB", "--log")
 		if want := " from " + upstream.URL + ", keeping up to 2 MiB in memory"; !strings.HasSuffix(p.line, want) {
 			t.Errorf("%q, want %q", p.line, want)
 		}
 		host := strings.TrimPrefix(p.url, "http://")
 		for _, want := range []string{"edge; fwd=uri-miss; fwd-status=200", "edge; fwd=uri-miss; fwd-status=200"} {
-			if status, cache, body := p.get("/?cookie=a=1"); status != 200 || !strings.HasPrefix(cache, want) || body != "hello from "+host {
+			if status, cache, body := p.get("/?cookie=a=1"); status != 200 || !strings.HasPrefix(cache, want) ||
+				body != "hello from "+host {
 				t.Errorf("%d [%s] %q, want [%s…]: Set-Cookie is not stored", status, cache, body, want)
 			}
 		}
@@ -353,7 +385,8 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	p.stop(syscall.SIGTERM)
-	if status := p.cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGTERM {
+	if status := p.cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() ||
+		status.Signal() != syscall.SIGTERM {
 		t.Errorf("it ended by itself, with %v", p.cmd.ProcessState)
 	}
 }
@@ -379,7 +412,8 @@ func TestWhereSettingsComeFrom(t *testing.T) {
 		name, line string
 	}{
 		{"the file", nil, nil, "file", "3 MiB"},
-		{"the environment over the file", []string{"FRESHET_PROXY_NAME=environment", "FRESHET_PROXY_MEMORY=4MiB"}, nil, "environment", "4 MiB"},
+		{"the environment over the file", []string{"FRESHET_PROXY_NAME=environment", "FRESHET_PROXY_MEMORY=4MiB"}, nil,
+			"environment", "4 MiB"},
 		{"a flag over both", []string{"FRESHET_PROXY_NAME=environment"}, []string{"--name=flag"}, "flag", "3 MiB"},
 	} {
 		t.Run(c.story, func(t *testing.T) {
@@ -418,7 +452,8 @@ func TestCookiesOfTheProxy(t *testing.T) {
 	for _, s := range []struct{ path, cookie, cache, body string }{
 		{"/", "_ga=GA1.1; my_choice=1; _gid=2", "fwd=uri-miss; fwd-status=200; stored", "saw "},
 		{"/", "_fbp=3", "hit; ttl=", "saw "},
-		{"/", "wordpress_logged_in_5c0=alice", "fwd=bypass; fwd-status=200; detail=pass-cookie", "saw wordpress_logged_in_5c0=alice"},
+		{"/", "wordpress_logged_in_5c0=alice", "fwd=bypass; fwd-status=200; detail=pass-cookie",
+			"saw wordpress_logged_in_5c0=alice"},
 		{"/a", "_ga=1; PHPSESSID=x", "fwd=bypass; fwd-status=200; detail=pass-cookie", "saw _ga=1; PHPSESSID=x"},
 		{"/a", "", "fwd=uri-miss; fwd-status=200; stored", "saw "},
 	} {
@@ -456,7 +491,8 @@ func TestHeuristics(t *testing.T) {
 		arg   string
 		wants map[string]string // a pattern for each path
 	}{
-		{"--heuristics", map[string]string{plain: "hit; ttl=86[0-9]{3}", page: "hit; ttl=[0-9]{2}", feed: "hit; ttl=[0-9]{2}"}},
+		{"--heuristics",
+			map[string]string{plain: "hit; ttl=86[0-9]{3}", page: "hit; ttl=[0-9]{2}", feed: "hit; ttl=[0-9]{2}"}},
 		{"--heuristics=false", map[string]string{plain: "fwd=uri-miss; .*", page: "fwd=uri-miss; .*"}},
 		{"--heuristic-documents=10h", map[string]string{plain: "hit; ttl=86[0-9]{3}", page: "hit; ttl=3[56][0-9]{3}"}},
 		{"--heuristic-documents=0", map[string]string{plain: "hit; ttl=86[0-9]{3}", page: "fwd=uri-miss; .*"}},
@@ -486,11 +522,13 @@ func TestUpstreamThatIsNotThere(t *testing.T) {
 func TestHelpHasEachFlagWithItsDefault(t *testing.T) {
 	f, set := newProxyFlags()
 	set.VisitAll(func(each *flag.Flag) {
-		if !strings.Contains(proxyUsage, "\n  --"+each.Name+" ") && !strings.Contains(proxyUsage, "\n  --"+each.Name+"\n") {
+		if !strings.Contains(proxyUsage, "\n  --"+each.Name+" ") &&
+			!strings.Contains(proxyUsage, "\n  --"+each.Name+"\n") {
 			t.Errorf("freshet proxy --help says nothing of --%s", each.Name)
 		}
 	})
-	for _, def := range []string{"default " + f.listen + ";", "default " + f.name + ")", "default 1m)", "default 256MiB)", "default 16MiB;"} {
+	for _, def := range []string{"default " + f.listen + ";", "default " + f.name + ")", "default 1m)",
+		"default 256MiB)", "default 16MiB;"} {
 		if !strings.Contains(proxyUsage, def) {
 			t.Errorf("the help does not say %q", def)
 		}

@@ -29,7 +29,8 @@ func says(t *testing.T, wantCode int, wanted string, environ []string, args ...s
 	code, stdout, stderr := runs(t, environ, args...)
 	said := stdout + stderr
 	if code != wantCode || !strings.Contains(said, wanted) {
-		t.Errorf("freshet %s: status %d, want %d; it said %q, want %q in it", strings.Join(args, " "), code, wantCode, said, wanted)
+		t.Errorf("freshet %s: status %d, want %d; it said %q, want %q in it", strings.Join(args, " "), code,
+			wantCode, said, wanted)
 	}
 	if strings.Contains(said, "secret") {
 		t.Errorf("freshet %s shows the password: %s", strings.Join(args, " "), said)
@@ -45,7 +46,8 @@ func TestMigrate(t *testing.T) {
 	for range 2 {
 		says(t, exitOK, "would: create the table freshet_cache\n", nil, "migrate", "--dry-run", "--store", server.URL)
 	}
-	code, _, stderr := runs(t, nil, "proxy", "--upstream", "http://127.0.0.1:1", "--listen", "127.0.0.1:0", "--store", server.URL)
+	code, _, stderr := runs(t, nil, "proxy", "--upstream", "http://127.0.0.1:1", "--listen", "127.0.0.1:0",
+		"--store", server.URL)
 	if code != exitUsage || !strings.Contains(stderr, "migrate") {
 		t.Errorf("a proxy over a database that is not migrated: status %d, %q", code, stderr)
 	}
@@ -70,7 +72,8 @@ func TestHealth(t *testing.T) {
 	withPassword := strings.Replace(redis.URL, "://", "://:secret@", 1)
 	for _, command := range []string{"health", "flush"} {
 		says(t, exitFailed, "redis://:***@"+redis.Addr, []string{"REDIS_URL=" + withPassword}, command)
-		says(t, exitFailed, "(from the environment variable REDIS_URL): ", []string{"REDIS_URL=" + withPassword}, command)
+		says(t, exitFailed, "(from the environment variable REDIS_URL): ",
+			[]string{"REDIS_URL=" + withPassword}, command)
 	}
 }
 
@@ -83,7 +86,8 @@ func TestFlush(t *testing.T) {
 		}
 		t.Cleanup(func() { s.Close() })
 		for i := range 3 {
-			if err := s.Backend.Set(t.Context(), store.BackendKey(prefix, fmt.Sprint(i)), []byte("v"), 1e12); err != nil {
+			if err := s.Backend.Set(t.Context(), store.BackendKey(prefix, fmt.Sprint(i)), []byte("v"),
+				1e12); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -103,7 +107,8 @@ func TestFlush(t *testing.T) {
 	if a, p, o := left(app), left(proxy), left(other); a != 0 || p != 0 || o != 3 {
 		t.Errorf("%d, %d and %d values are left, want 0, 0 and 3", a, p, o)
 	}
-	says(t, exitOK, "removed 3 under blog:\n", []string{"FRESHET_CACHE_URL=" + server.URL, "FRESHET_CACHE_PREFIX=blog:"}, "flush")
+	says(t, exitOK, "removed 3 under blog:\n",
+		[]string{"FRESHET_CACHE_URL=" + server.URL, "FRESHET_CACHE_PREFIX=blog:"}, "flush")
 	if n := left(other); n != 0 {
 		t.Errorf("%d values are left", n)
 	}
@@ -128,7 +133,8 @@ func TestWrongStores(t *testing.T) {
 		{"memory of one process", nil, []string{"flush", "--store", "memory://"}},
 		{"name a store with --store URL", nil, []string{"flush"}},
 		{"disagree", nil, []string{"flush", "--config", file}},
-		{"FRESHET_REDIS_URL", []string{"FRESHET_CACHE_URL=redis://:secret@a", "FRESHET_REDIS_URL=redis://:secret@b"}, []string{"health"}},
+		{"FRESHET_REDIS_URL", []string{"FRESHET_CACHE_URL=redis://:secret@a", "FRESHET_REDIS_URL=redis://:secret@b"},
+			[]string{"health"}},
 		{"no flag --dry-run", nil, []string{"flush", "--dry-run"}},
 		{`"x" is no flag`, nil, []string{"health", "x"}},
 		{"--timeout", nil, []string{"health", "--timeout", "0"}},
@@ -157,16 +163,19 @@ func TestSettingsOfTheApp(t *testing.T) {
 		t.Fatalf("docs/settings.md begins with no file of settings: %q", expiry)
 	}
 	file := filepath.Join(t.TempDir(), "docs.ini")
-	if err := os.WriteFile(file, []byte(expiry+"\n[freshet]\nproxy.name = edge\ncache_prefix = blog:\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(expiry+"\n[freshet]\nproxy.name = edge\ncache_prefix = blog:\n"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
-	environ := []string{"FRESHET_BLOG_RECORD_CACHE_EXPIRES_SECONDS=5", "FRESHET_LISTEN=:80", "FRESHET_CACHE_URL=" + server.URL}
+	environ := []string{"FRESHET_BLOG_RECORD_CACHE_EXPIRES_SECONDS=5", "FRESHET_LISTEN=:80",
+		"FRESHET_CACHE_URL=" + server.URL}
 	for _, config := range []string{file, "../../examples/records/freshet.ini"} {
 		says(t, exitOK, "is well", environ, "health", "--config", config)
 		says(t, exitOK, "nothing to do", environ, "migrate", "--config", config)
 		says(t, exitOK, "removed", environ, "flush", "--config", config)
 		p := start(t, environ, "--config", config, "--upstream", upstream.URL, "--listen", "127.0.0.1:0")
-		if _, cache, _ := p.get("/"); !strings.Contains(cache, "; stored") || strings.HasPrefix(cache, "edge;") != (config == file) {
+		if _, cache, _ := p.get("/"); !strings.Contains(cache, "; stored") ||
+			strings.HasPrefix(cache, "edge;") != (config == file) {
 			t.Errorf("with %s: %s", config, cache)
 		}
 		p.stop(os.Interrupt)

@@ -20,7 +20,8 @@ func TestAttackOnAnApp(t *testing.T) {
 	}))
 	defer app.Close()
 	var table bytes.Buffer
-	args := []string{"-url", app.URL, "-public", "/", "-personal", "/account", "-cookie", "session=alice", "-secret", "alice"}
+	args := []string{"-url", app.URL, "-public", "/", "-personal", "/account", "-cookie", "session=alice",
+		"-secret", "alice"}
 	if err := run(t.Context(), args, &table, io.Discard); err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +45,8 @@ func TestAttackOnALeakyApp(t *testing.T) {
 		io.WriteString(w, pages[r.URL.Path])
 	}))
 	defer app.Close()
-	args := []string{"-url", app.URL, "-public", "/", "-personal", "/account", "-cookie", "session=alice", "-secret", "alice"}
+	args := []string{"-url", app.URL, "-public", "/", "-personal", "/account", "-cookie", "session=alice",
+		"-secret", "alice"}
 	err := run(t.Context(), args, io.Discard, io.Discard)
 	if err == nil || !strings.Contains(err.Error(), "attacks succeeded") {
 		t.Errorf("the error is %v, want one that says how many attacks succeeded", err)

@@ -23,7 +23,8 @@ func TestNotes(t *testing.T) {
 		}{
 			{"a miss", "GET", "/notes/1", "", 200, "buy milk\n", "fwd=uri-miss", time.Second},
 			{"a hit", "GET", "/notes/1", "", 200, "buy milk\n", "hit", 0},
-			{"too long a note changes nothing", "PUT", "/notes/1", strings.Repeat("x", 2000), 400, "http: request body too large\n", "fwd=method", 0},
+			{"too long a note changes nothing", "PUT", "/notes/1", strings.Repeat("x", 2000), 400,
+				"http: request body too large\n", "fwd=method", 0},
 			{"and invalidates nothing", "GET", "/notes/1", "", 200, "buy milk\n", "hit", 0},
 			{"another text", "PUT", "/notes/1", "buy more milk", 204, "", "fwd=method", 0},
 			{"is what is read next", "GET", "/notes/1", "", 200, "buy more milk\n", "fwd=", time.Second},

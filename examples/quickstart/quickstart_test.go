@@ -86,10 +86,12 @@ func TestATakenPortIsSaidInASentence(t *testing.T) {
 	defer taken.Close()
 	address := taken.Addr().String()
 	err = run(context.Background(), []string{"-listen", address, "-once"}, io.Discard, io.Discard)
-	if err == nil || !strings.Contains(err.Error(), "another program listens on "+address) || !strings.Contains(err.Error(), "-listen 127.0.0.1:8081") {
+	if err == nil || !strings.Contains(err.Error(), "another program listens on "+address) ||
+		!strings.Contains(err.Error(), "-listen 127.0.0.1:8081") {
 		t.Errorf("got %v", err)
 	}
-	if err := run(context.Background(), []string{"-listen", "nowhere"}, io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), "cannot listen on nowhere") {
+	if err := run(context.Background(), []string{"-listen", "nowhere"}, io.Discard, io.Discard); err == nil ||
+		!strings.Contains(err.Error(), "cannot listen on nowhere") {
 		t.Errorf("a bad address: got %v", err)
 	}
 }

@@ -57,11 +57,13 @@ func TestSettingsGovernEachResource(t *testing.T) {
 			{tea, "max-age=3600", "hit"},
 			{goods, "max-age=60", "hit"},
 		}},
-		{"the environment before the file", "freshet.ini", []string{"FRESHET_BLOG_ARTICLES_RECORD_CACHE_EXPIRES_SECONDS=5", "FRESHET_SHOP_RECORD_CACHE_EXPIRES_SECONDS=0"}, []want{
-			{hello, "max-age=5", "hit"},
-			{tea, none, "fwd=bypass"},
-			{goods, "max-age=60", "hit"},
-		}},
+		{"the environment before the file", "freshet.ini",
+			[]string{"FRESHET_BLOG_ARTICLES_RECORD_CACHE_EXPIRES_SECONDS=5",
+				"FRESHET_SHOP_RECORD_CACHE_EXPIRES_SECONDS=0"}, []want{
+				{hello, "max-age=5", "hit"},
+				{tea, none, "fwd=bypass"},
+				{goods, "max-age=60", "hit"},
+			}},
 		{"the environment alone", "", []string{"FRESHET_BLOG_RECORD_CACHE_EXPIRES_SECONDS=7"}, []want{
 			{hello, "max-age=7", "hit"},
 			{soon, "max-age=7", "hit"},
@@ -73,14 +75,17 @@ func TestSettingsGovernEachResource(t *testing.T) {
 		for _, want := range c.want {
 			first, second := ask(h, "GET", want.path, ""), ask(h, "GET", want.path, "")
 			if got := second.Header().Get("Cache-Control"); first.Code != 200 || got != want.control {
-				t.Errorf("%s: %s: status %d, Cache-Control: %s, want %s", c.why, want.path, first.Code, got, want.control)
+				t.Errorf("%s: %s: status %d, Cache-Control: %s, want %s", c.why, want.path, first.Code,
+					got, want.control)
 			}
 			if got := second.Header().Get("Cache-Status"); !strings.Contains(got, want.second) {
 				t.Errorf("%s: %s: asked again: %s, want %s", c.why, want.path, got, want.second)
 			}
 			somebody := ask(h, "GET", want.path, "", "Authorization", "Bearer x")
-			if got := somebody.Header().Get("Cache-Control"); got != none || strings.Contains(somebody.Header().Get("Cache-Status"), "hit") {
-				t.Errorf("%s: %s with credentials: Cache-Control: %s, %s", c.why, want.path, got, somebody.Header().Get("Cache-Status"))
+			if got := somebody.Header().Get("Cache-Control"); got != none ||
+				strings.Contains(somebody.Header().Get("Cache-Status"), "hit") {
+				t.Errorf("%s: %s with credentials: Cache-Control: %s, %s", c.why, want.path, got,
+					somebody.Header().Get("Cache-Status"))
 			}
 		}
 	}

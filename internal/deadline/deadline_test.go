@@ -130,7 +130,8 @@ func TestChildren(t *testing.T) {
 		<-child.Done()
 		<-later.Done()
 		synctest.Wait()
-		if took := time.Since(start); took != timeout || !errors.Is(child.Err(), context.DeadlineExceeded) || !errors.Is(context.Cause(later), context.DeadlineExceeded) {
+		if took := time.Since(start); took != timeout || !errors.Is(child.Err(), context.DeadlineExceeded) ||
+			!errors.Is(context.Cause(later), context.DeadlineExceeded) {
 			t.Errorf("after %v: %v, %v", took, child.Err(), later.Err())
 		}
 		if !called || stop() {

@@ -80,7 +80,8 @@ func TestWithoutAJournal(t *testing.T) {
 	}
 	covers(t, f, "page", begin-1, store.CoverageHard)
 	covers(t, f, "page", begin, store.CoverageNone)
-	last, err := f.Append(t.Context(), []store.Mark{{Kind: store.Key, Name: "other"}, {Kind: store.Key, Name: "page", Soft: true}})
+	last, err := f.Append(t.Context(),
+		[]store.Mark{{Kind: store.Key, Name: "other"}, {Kind: store.Key, Name: "page", Soft: true}})
 	if err != nil || last != begin+2 || f.Head() != last || f.Appended(begin) != 2 {
 		t.Errorf("two marks: number %d, error %v, head %d, %d appended", last, err, f.Head(), f.Appended(begin))
 	}
@@ -127,7 +128,8 @@ func TestUnsent(t *testing.T) {
 			j.fails.Store(nil)
 			time.Sleep(3 * time.Second)
 			if !f.InTouch(time.Now()) || f.Head() != 12 || f.Appended(10) != 2 {
-				t.Errorf("the journal is back: in touch %v, head %d, %d appended", f.InTouch(time.Now()), f.Head(), f.Appended(10))
+				t.Errorf("the journal is back: in touch %v, head %d, %d appended", f.InTouch(time.Now()),
+					f.Head(), f.Appended(10))
 			}
 			covers(t, f, "page", 9, store.CoverageHard)
 			covers(t, f, "page", 12, store.CoverageNone)

@@ -15,7 +15,8 @@ func TestNoteReplaced(t *testing.T) {
 		noted       bool
 	}{
 		{"of several values", http.Header{"Link": {"a"}}, http.Header{"Link": {"a"}}, "Link", true},
-		{"of one value, which takes its place", http.Header{"Server": {"a"}}, http.Header{"Server": {"a"}}, "Server", false},
+		{"of one value, which takes its place", http.Header{"Server": {"a"}},
+			http.Header{"Server": {"a"}}, "Server", false},
 		{"removed", http.Header{}, http.Header{}, "Server", true},
 		{"removed, of several values", http.Header{}, http.Header{}, "Link", true},
 		{"removed, spelled otherwise", http.Header{}, http.Header{}, "server", true},
@@ -54,7 +55,8 @@ func TestAddsTo(t *testing.T) {
 	several := 0
 	for _, name := range []string{
 		"Vary", "Set-Cookie", "Link", "Cache-Status", "Content-Security-Policy", "Content-Security-Policy-Report-Only",
-		"Permissions-Policy", "Server-Timing", "Access-Control-Expose-Headers", "Via", "Www-Authenticate", "Etag", "Server",
+		"Permissions-Policy", "Server-Timing", "Access-Control-Expose-Headers", "Via",
+		"Www-Authenticate", "Etag", "Server",
 	} {
 		h := http.Header{name: {"a"}}
 		if !AddsTo(h, name) {

@@ -30,7 +30,8 @@ func TestMainFailsForAGoroutineLeftBehind(t *testing.T) {
 	}
 	Require(t, "memcached")
 	out, err := again(t, "TestMainFailsForAGoroutineLeftBehind", "goroutine").CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "left goroutines behind") || !strings.Contains(string(out), "time.Sleep") {
+	if err == nil || !strings.Contains(string(out), "left goroutines behind") ||
+		!strings.Contains(string(out), "time.Sleep") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	if strings.Contains(string(out), "testserver.run") {

@@ -33,7 +33,8 @@ func TestAttacks(t *testing.T) {
 	}
 	keeper := memstore.New(bound)
 	defer keeper.Close()
-	lives := policy.Policy{TTL: time.Minute, MaxWait: time.Second, Key: policy.KeyOptions{DropParams: []string{"utm_*"}}}
+	lives := policy.Policy{TTL: time.Minute, MaxWait: time.Second,
+		Key: policy.KeyOptions{DropParams: []string{"utm_*"}}}
 	cache := middleware.New(keeper)
 	cache.Policy = func(*http.Request) *policy.Policy { return &lives }
 	quiet := slog.New(slog.DiscardHandler)
@@ -42,7 +43,8 @@ func TestAttacks(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close(context.Background())
-	report, err := attacktest.Run(t.Context(), attacktest.Site{Handler: p, Origin: origin, Held: keeper.Bytes, Bound: bound})
+	report, err := attacktest.Run(t.Context(),
+		attacktest.Site{Handler: p, Origin: origin, Held: keeper.Bytes, Bound: bound})
 	if err != nil {
 		t.Fatal(err)
 	}

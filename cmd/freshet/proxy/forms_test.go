@@ -17,16 +17,18 @@ func TestHostFormsFillNoEntryOfBrowsers(t *testing.T) {
 		for _, trust := range []bool{false, true} {
 			for _, form := range rawhttp.PageForms {
 				for _, first := range []string{"the attacker", "the browser"} {
-					story := fmt.Sprintf("%s, ReplaceHost %v, TrustForwarded %v, %s first", form.Story, replace, trust, first)
+					story := fmt.Sprintf("%s, ReplaceHost %v, TrustForwarded %v, %s first", form.Story,
+						replace, trust, first)
 					t.Run(story, func(t *testing.T) {
-						s := serve(t, proxy.Options{ReplaceHost: replace, TrustForwarded: trust}, func(w http.ResponseWriter, r *http.Request) {
-							host := r.Host
-							if replace {
-								host = r.Header.Get("X-Forwarded-Host")
-							}
-							w.Header().Set("Cache-Control", "public, max-age=60")
-							http.Redirect(w, r, "https://"+host+r.URL.Path, http.StatusMovedPermanently)
-						})
+						s := serve(t, proxy.Options{ReplaceHost: replace, TrustForwarded: trust},
+							func(w http.ResponseWriter, r *http.Request) {
+								host := r.Host
+								if replace {
+									host = r.Header.Get("X-Forwarded-Host")
+								}
+								w.Header().Set("Cache-Control", "public, max-age=60")
+								http.Redirect(w, r, "https://"+host+r.URL.Path, http.StatusMovedPermanently)
+							})
 						address := rawhttp.Serve(t, s.proxy)
 						ask := []rawhttp.Form{form.Ask, rawhttp.Page}
 						if first == "the browser" {
@@ -38,7 +40,8 @@ func TestHostFormsFillNoEntryOfBrowsers(t *testing.T) {
 						}
 						s.ran(2)
 						got := rawhttp.Page(t, address)
-						if l := got.Header.Get("Location"); l != "https://victim.example/page" || !strings.Contains(got.Header.Get("Cache-Status"), "; hit") {
+						if l := got.Header.Get("Location"); l != "https://victim.example/page" ||
+							!strings.Contains(got.Header.Get("Cache-Status"), "; hit") {
 							t.Errorf("a browser is sent to %q [%s]", l, got.Header.Get("Cache-Status"))
 						}
 						s.ran(2)

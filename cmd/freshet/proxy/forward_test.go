@@ -37,30 +37,40 @@ func TestWhatTheUpstreamSees(t *testing.T) {
 	}{
 		{story: "the client's host, and who it is",
 			header: []string{"Host", "site.example"},
-			sees:   []string{"host=site.example\n", "X-Forwarded-For: 127.0.0.1\r", "X-Forwarded-Host: site.example\r", "X-Forwarded-Proto: http\r", "Via: 1.1 Freshet ("},
+			sees: []string{"host=site.example\n", "X-Forwarded-For: 127.0.0.1\r", "X-Forwarded-Host: site.example\r",
+				"X-Forwarded-Proto: http\r", "Via: 1.1 Freshet ("},
 			misses: []string{"Accept-Encoding", "User-Agent: Go"}},
 		{story: "its own host, if so wished", options: proxy.Options{ReplaceHost: true},
 			header: []string{"Host", "site.example"},
 			sees:   []string{"host=127.0.0.1:", "X-Forwarded-Host: site.example\r"}},
 		{story: "no forged forwarding fields",
-			header: []string{"X-Forwarded-For", "6.6.6.6", "X-Forwarded-Host", "evil.example", "X-Forwarded-Proto", "https", "Forwarded", "host=evil.example"},
-			sees:   []string{"X-Forwarded-For: 127.0.0.1\r"}, misses: []string{"evil", "6.6.6.6", "https"}},
+			header: []string{"X-Forwarded-For", "6.6.6.6", "X-Forwarded-Host", "evil.example", "X-Forwarded-Proto",
+				"https", "Forwarded", "host=evil.example"},
+			sees: []string{"X-Forwarded-For: 127.0.0.1\r"}, misses: []string{"evil", "6.6.6.6", "https"}},
 		{story: "those of a proxy that is trusted", options: proxy.Options{TrustForwarded: true},
-			header: []string{"X-Forwarded-For", "6.6.6.6", "X-Forwarded-Host", "front.example", "X-Forwarded-Proto", "https", "Forwarded", "host=f.example"},
-			sees:   []string{"X-Forwarded-For: 6.6.6.6, 127.0.0.1\r", "X-Forwarded-Host: front.example\r", "X-Forwarded-Proto: https\r", "Forwarded: host=f.example\r"}},
+			header: []string{"X-Forwarded-For", "6.6.6.6", "X-Forwarded-Host", "front.example", "X-Forwarded-Proto",
+				"https", "Forwarded", "host=f.example"},
+			sees: []string{"X-Forwarded-For: 6.6.6.6, 127.0.0.1\r", "X-Forwarded-Host: front.example\r",
+				"X-Forwarded-Proto: https\r", "Forwarded: host=f.example\r"}},
 		{story: "path and query as they were sent", path: "/a%2Fb//c;d?x=1;y=%zz&x=+",
 			sees: []string{"GET /a%2Fb//c;d?x=1;y=%zz&x=+ host"}},
 		{story: "an empty query", path: "/a?", sees: []string{"GET /a? host"}},
 		{story: "nothing hop-by-hop",
-			header: []string{"Connection", "X-Hop", "X-Hop", "1", "Keep-Alive", "5", "Proxy-Authorization", "Basic x", "Te", "gzip"},
+			header: []string{"Connection", "X-Hop", "X-Hop", "1", "Keep-Alive", "5", "Proxy-Authorization",
+				"Basic x", "Te", "gzip"},
 			misses: []string{"X-Hop", "Keep-Alive", "Proxy-Authorization", "Te:"}},
 		{story: "no names that apps take for others",
-			header: []string{"X_Forwarded_For", "6.6.6.6", "X_Token", "1", "X.Token", "2", "Content_Length", "3", "Proxy", "evil:80", "X-Token-2", "4"},
-			sees:   []string{"X-Token-2: 4\r", "X-Forwarded-For: 127.0.0.1\r"}, misses: []string{"6.6.6.6", "_", "X.", "evil"}},
-		{story: "other names, if so wished, but none that stand for others", options: proxy.Options{AllowUnderscores: true},
-			header: []string{"X_Forwarded_For", "6.6.6.6", "X.Forwarded.Proto", "evil", "X_Token", "1", "X_Key", "evil", "X-Key", "2", "X.Both", "evil", "X_Both", "evil",
+			header: []string{"X_Forwarded_For", "6.6.6.6", "X_Token", "1", "X.Token", "2", "Content_Length", "3",
+				"Proxy", "evil:80", "X-Token-2", "4"},
+			sees:   []string{"X-Token-2: 4\r", "X-Forwarded-For: 127.0.0.1\r"},
+			misses: []string{"6.6.6.6", "_", "X.", "evil"}},
+		{story: "other names, if so wished, but none that stand for others",
+			options: proxy.Options{AllowUnderscores: true},
+			header: []string{"X_Forwarded_For", "6.6.6.6", "X.Forwarded.Proto", "evil", "X_Token", "1", "X_Key", "evil",
+				"X-Key", "2", "X.Both", "evil", "X_Both", "evil",
 				"Content_Length", "333", "Hos_T", "5", "host_", "6", "Proxy", "evil:80", "Via_", "7"},
-			sees: []string{"X_token: 1\r", "X-Key: 2\r", "Hos_t: 5\r", "X-Forwarded-For: 127.0.0.1\r"}, misses: []string{"6.6.6.6", "evil", "333"}},
+			sees:   []string{"X_token: 1\r", "X-Key: 2\r", "Hos_t: 5\r", "X-Forwarded-For: 127.0.0.1\r"},
+			misses: []string{"6.6.6.6", "evil", "333"}},
 		{story: "no such names of a proxy that is trusted either", options: proxy.Options{TrustForwarded: true},
 			header: []string{"X-Forwarded-For", "6.6.6.6", "X_Forwarded_For", "evil", "X_Forwarded_Host", "evil"},
 			sees:   []string{"X-Forwarded-For: 6.6.6.6, 127.0.0.1\r"}, misses: []string{"evil"}},
@@ -159,7 +169,8 @@ func TestResponsesPassUnchanged(t *testing.T) {
 		if got := s.get("/gzip"); got.body != "\x1f\x8b not really" || got.header.Get("Content-Encoding") != "gzip" {
 			t.Errorf("%q %v, want the coded content as it is", got.body, got.header)
 		}
-		if got := s.get("/via"); fmt.Sprint(got.header["Via"]) != "[1.1 inner 1.1 Freshet]" || got.header["X-Hop"] != nil {
+		if got := s.get("/via"); fmt.Sprint(got.header["Via"]) != "[1.1 inner 1.1 Freshet]" ||
+			got.header["X-Hop"] != nil {
 			t.Errorf("%v", got.header)
 		}
 		if got := s.get("/redirect"); got.status != 301 || got.header.Get("Location") != "http://elsewhere.example/" {
@@ -249,7 +260,8 @@ func TestCacheSeesWhatTheUpstreamSees(t *testing.T) {
 		io.WriteString(w, "hop "+r.Header.Get("X-Hop"))
 	})
 	vary = "X-Hop"
-	raw(t, s, "GET /hop HTTP/1.1\r\n", []string{"Host", s.server.Listener.Addr().String(), "X-Hop", "1", "Connection", "X-Hop"})
+	raw(t, s, "GET /hop HTTP/1.1\r\n",
+		[]string{"Host", s.server.Listener.Addr().String(), "X-Hop", "1", "Connection", "X-Hop"})
 	s.ran(1)
 	if got := s.get("/hop", "X-Hop", "1"); got.body != "hop 1" {
 		t.Errorf("%q [%s], want not what was made without the field", got.body, got.cache())
@@ -355,7 +367,8 @@ func TestMethodsThatEndHere(t *testing.T) {
 		}
 		got := s.do(c.method, "/p", header...)
 		if got.status != c.status || !regexp.MustCompile(c.body).MatchString(got.body) {
-			t.Errorf("%s, Max-Forwards %q: %d %q, want %d %s", c.method, c.forwards, got.status, got.body, c.status, c.body)
+			t.Errorf("%s, Max-Forwards %q: %d %q, want %d %s", c.method, c.forwards, got.status,
+				got.body, c.status, c.body)
 		}
 	}
 	runs := s.runs.Load()
@@ -370,12 +383,13 @@ func TestMethodsThatEndHere(t *testing.T) {
 
 func TestAccessLog(t *testing.T) {
 	var log bytes.Buffer
-	text := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-		if a.Key == "time" || a.Key == "took" || a.Key == "host" {
-			return slog.Attr{}
-		}
-		return a
-	}}))
+	text := slog.New(slog.NewTextHandler(&log,
+		&slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == "time" || a.Key == "took" || a.Key == "host" {
+				return slog.Attr{}
+			}
+			return a
+		}}))
 	store := memstore.New(1 << 20)
 	defer store.Close()
 	cache := middleware.New(store)

@@ -21,7 +21,8 @@ const (
 	noLastChunk = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n0123\r\n"
 )
 
-var midLarge = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 1000000\r\n\r\n" + strings.Repeat("x", 500000)
+var midLarge = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 1000000\r\n\r\n" +
+	strings.Repeat("x", 500000)
 
 // say writes raw bytes to the proxy and closes the connection.
 func say(w http.ResponseWriter, text string) {
@@ -67,8 +68,10 @@ func TestConnectionLostWithNothingStored(t *testing.T) {
 				}
 				before := s.runs.Load()
 				whole = true
-				if got = s.get("/"); got.body != "whole" || got.err != nil || !strings.HasPrefix(got.cache(), "fwd=uri-miss") {
-					t.Errorf("then %d %q [%s] %v, want the whole response of an upstream that is back", got.status, got.body, got.cache(), got.err)
+				if got = s.get("/"); got.body != "whole" || got.err != nil ||
+					!strings.HasPrefix(got.cache(), "fwd=uri-miss") {
+					t.Errorf("then %d %q [%s] %v, want the whole response of an upstream that is back", got.status,
+						got.body, got.cache(), got.err)
 				}
 				s.ran(before + 1)
 			})
@@ -110,7 +113,8 @@ func TestConnectionLostWithAStaleResponse(t *testing.T) {
 			broken = true
 			got := s.get("/")
 			if got.status != c.status || (got.body == "stored") != c.stale || got.err != nil {
-				t.Errorf("%d %q [%s] %v, want %d, stale: %t", got.status, got.body, got.cache(), got.err, c.status, c.stale)
+				t.Errorf("%d %q [%s] %v, want %d, stale: %t", got.status, got.body, got.cache(), got.err,
+					c.status, c.stale)
 			}
 			broken = false
 			if got = s.get("/"); got.body != "stored" {

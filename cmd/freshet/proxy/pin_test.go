@@ -102,7 +102,8 @@ func (s *setup) browser() *setup {
 // logIn goes through the messages and returns what the last was answered with.
 func (s *setup) logIn(user string, fields ...string) answer {
 	s.t.Helper()
-	if got := s.get("/", append(fields, "Authorization", "NTLM 1:")...); got.status != 401 || got.header.Get("WWW-Authenticate") != "NTLM challenge" {
+	if got := s.get("/", append(fields, "Authorization", "NTLM 1:")...); got.status != 401 ||
+		got.header.Get("WWW-Authenticate") != "NTLM challenge" {
 		s.t.Errorf("the first message of %s: %d %v", user, got.status, got.header)
 	}
 	return s.get("/", append(fields, "Authorization", "NTLM 3:"+user)...)
@@ -122,7 +123,8 @@ func TestConnectionsThatAreAuthenticated(t *testing.T) {
 	for range 3 { // with their connections alone
 		for user, b := range map[string]*setup{"alice": alice, "bob": bob} {
 			for _, path := range []string{"/", "/open", "/later"} {
-				if got := b.get(path); got.body != "for "+user || got.cache() != "fwd=bypass; fwd-status=200; detail=connection-auth" {
+				if got := b.get(path); got.body != "for "+user ||
+					got.cache() != "fwd=bypass; fwd-status=200; detail=connection-auth" {
 					t.Errorf("%s at %s is answered %q [%s]", user, path, got.body, got.cache())
 				}
 			}

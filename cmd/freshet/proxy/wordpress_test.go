@@ -114,7 +114,8 @@ func TestTheCookiesOfWordPress(t *testing.T) {
 			}
 		}
 		if runs := s.runs.Load(); runs != 2+2*3*3 {
-			t.Errorf("%q: the upstream ran %d times, want once a page for visitors and each time for the others", said, runs)
+			t.Errorf("%q: the upstream ran %d times, want once a page for visitors and each time for the others",
+				said, runs)
 		}
 	}
 }
