@@ -73,7 +73,8 @@ func TestFormsOfTwoVisitors(t *testing.T) {
 					forA, forB := a.Body.String(), b.Body.String()
 					want(t, "alice's own form", alice.post("/form", url.Values{"gorilla.csrf.Token": {forA}}).Code, 200)
 					want(t, "bob's own form", bob.post("/form", url.Values{"gorilla.csrf.Token": {forB}}).Code, 200)
-					want(t, "bob's form with alice's token", bob.post("/form", url.Values{"gorilla.csrf.Token": {forA}}).Code, 403)
+					want(t, "bob's form with alice's token",
+						bob.post("/form", url.Values{"gorilla.csrf.Token": {forA}}).Code, 403)
 					if visit == 0 {
 						notForSharedCaches(t, a.Header())
 						notForSharedCaches(t, b.Header())

@@ -47,7 +47,8 @@ func do(h http.Handler, method, target string, header ...string) *httptest.Respo
 }
 
 // search is the policy of the README's /search.
-var search = policy.Policy{TTL: time.Hour, Key: policy.KeyOptions{SortQuery: true, DropParams: []string{"utm_*", "fbclid"}}}
+var search = policy.Policy{TTL: time.Hour,
+	Key: policy.KeyOptions{SortQuery: true, DropParams: []string{"utm_*", "fbclid"}}}
 
 // routers mount h at path in the routers of others, under p, for every method.
 var routers = []struct {
@@ -80,11 +81,15 @@ var routers = []struct {
 // of either spelling, both are asked for anew.
 func TestInvalidateURLUnderEveryPolicy(t *testing.T) {
 	const one, other = "http://example.com/search?a=1&b=2", "http://example.com/search?utm_source=x&b=2&a=1"
-	byPath := policy.Policy{TTL: time.Hour, Key: policy.KeyOptions{Replace: func(r *http.Request) string { return r.URL.Path }}}
-	byMatch := policy.Policy{TTL: time.Hour, Key: policy.KeyOptions{Replace: func(r *http.Request) string { return r.Header.Get("X-Made-Outside") }}}
-	for name, p := range map[string]policy.Policy{"sorted": search, "replaced": byPath, "replaced by what no URL tells": byMatch} {
+	byPath := policy.Policy{TTL: time.Hour,
+		Key: policy.KeyOptions{Replace: func(r *http.Request) string { return r.URL.Path }}}
+	byMatch := policy.Policy{TTL: time.Hour,
+		Key: policy.KeyOptions{Replace: func(r *http.Request) string { return r.Header.Get("X-Made-Outside") }}}
+	for name, p := range map[string]policy.Policy{"sorted": search, "replaced": byPath,
+		"replaced by what no URL tells": byMatch} {
 		for _, m := range routers {
-			for _, purged := range []string{one, other, "HTTP://EXAMPLE.com:80/search?a=1&b=2", "https://example.com/search?a=1&b=2#top"} {
+			for _, purged := range []string{one, other, "HTTP://EXAMPLE.com:80/search?a=1&b=2",
+				"https://example.com/search?a=1&b=2#top"} {
 				t.Run(name+", "+m.name+", "+purged, func(t *testing.T) {
 					c := newCache(t)
 					h := &counter{}
@@ -167,7 +172,8 @@ func TestManyFoldsAreFewMarks(t *testing.T) {
 	var routes [30]http.Handler
 	h := &counter{}
 	for i := range routes {
-		routes[i] = c.With(policy.Policy{TTL: time.Hour, Key: policy.KeyOptions{DropParams: []string{fmt.Sprint("p", i)}}})(h)
+		routes[i] = c.With(policy.Policy{TTL: time.Hour,
+			Key: policy.KeyOptions{DropParams: []string{fmt.Sprint("p", i)}}})(h)
 	}
 	for i, route := range routes {
 		target := fmt.Sprintf("/x?a=1&p%d=1", i)
@@ -186,7 +192,8 @@ func TestNobodyJoinsWhatIsPurged(t *testing.T) {
 	c := newCache(t)
 	began, release := make(chan bool), make(chan bool)
 	runs := 0
-	byHeader := policy.Policy{TTL: time.Hour, Key: policy.KeyOptions{Replace: func(r *http.Request) string { return r.Header.Get("X-Made-Outside") }}}
+	byHeader := policy.Policy{TTL: time.Hour,
+		Key: policy.KeyOptions{Replace: func(r *http.Request) string { return r.Header.Get("X-Made-Outside") }}}
 	h := c.With(byHeader)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		runs++
 		fmt.Fprint(w, runs)

@@ -79,51 +79,58 @@ var sessionApps = []struct {
 	name string
 	app  func(s *shop, cached func(http.Handler) http.Handler, c *middleware.Cache, p policy.Policy) http.Handler
 }{
-	{"scs outside", func(s *shop, cached func(http.Handler) http.Handler, _ *middleware.Cache, _ policy.Policy) http.Handler {
+	{"scs outside", func(s *shop, cached func(http.Handler) http.Handler, _ *middleware.Cache,
+		_ policy.Policy) http.Handler {
 		m := newSessions()
 		s.number = scsNumber(m)
 		return m.LoadAndSave(cached(s))
 	}},
-	{"scs inside", func(s *shop, cached func(http.Handler) http.Handler, _ *middleware.Cache, _ policy.Policy) http.Handler {
+	{"scs inside", func(s *shop, cached func(http.Handler) http.Handler, _ *middleware.Cache,
+		_ policy.Policy) http.Handler {
 		m := newSessions()
 		s.number = scsNumber(m)
 		return cached(m.LoadAndSave(s))
 	}},
-	{"gorilla/sessions, saved by a writer outside", func(s *shop, cached func(http.Handler) http.Handler, _ *middleware.Cache, _ policy.Policy) http.Handler {
-		jar := sessions.NewCookieStore(make([]byte, 32))
-		s.number = gorillaNumber
-		return savedByWriter(jar, cached(s))
-	}},
-	{"gorilla/sessions, saved by a writer inside", func(s *shop, cached func(http.Handler) http.Handler, _ *middleware.Cache, _ policy.Policy) http.Handler {
-		jar := sessions.NewCookieStore(make([]byte, 32))
-		s.number = gorillaNumber
-		return cached(savedByWriter(jar, s))
-	}},
-	{"gorilla/sessions, saved by the handler", func(s *shop, cached func(http.Handler) http.Handler, _ *middleware.Cache, _ policy.Policy) http.Handler {
-		jar := sessions.NewCookieStore(make([]byte, 32))
-		s.number = func(w http.ResponseWriter, r *http.Request, fresh func() string) string {
-			session, _ := jar.Get(r, "shop")
-			defer session.Save(r, w)
-			return numberIn(session, fresh)
-		}
-		return cached(s)
-	}},
-	{"echo, saved by Response.Before outside", func(s *shop, _ func(http.Handler) http.Handler, c *middleware.Cache, p policy.Policy) http.Handler {
-		jar := sessions.NewCookieStore(make([]byte, 32))
-		s.number = gorillaNumber
-		e := echo.New()
-		e.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
-			return func(c echo.Context) error {
-				session, _ := jar.Get(c.Request(), "shop")
-				c.SetRequest(c.Request().WithContext(context.WithValue(c.Request().Context(), sessionKey{}, session)))
-				r, w := c.Request(), c.Response()
-				w.Before(func() { session.Save(r, w) })
-				return next(c)
+	{"gorilla/sessions, saved by a writer outside",
+		func(s *shop, cached func(http.Handler) http.Handler, _ *middleware.Cache, _ policy.Policy) http.Handler {
+			jar := sessions.NewCookieStore(make([]byte, 32))
+			s.number = gorillaNumber
+			return savedByWriter(jar, cached(s))
+		}},
+	{"gorilla/sessions, saved by a writer inside",
+		func(s *shop, cached func(http.Handler) http.Handler, _ *middleware.Cache, _ policy.Policy) http.Handler {
+			jar := sessions.NewCookieStore(make([]byte, 32))
+			s.number = gorillaNumber
+			return cached(savedByWriter(jar, s))
+		}},
+	{"gorilla/sessions, saved by the handler",
+		func(s *shop, cached func(http.Handler) http.Handler, _ *middleware.Cache, _ policy.Policy) http.Handler {
+			jar := sessions.NewCookieStore(make([]byte, 32))
+			s.number = func(w http.ResponseWriter, r *http.Request, fresh func() string) string {
+				session, _ := jar.Get(r, "shop")
+				defer session.Save(r, w)
+				return numberIn(session, fresh)
 			}
-		}, echocache.With(c, p))
-		e.Any("/", echo.WrapHandler(s))
-		return e
-	}},
+			return cached(s)
+		}},
+	{"echo, saved by Response.Before outside",
+		func(s *shop, _ func(http.Handler) http.Handler, c *middleware.Cache, p policy.Policy) http.Handler {
+			jar := sessions.NewCookieStore(make([]byte, 32))
+			s.number = gorillaNumber
+			e := echo.New()
+			e.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
+				return func(c echo.Context) error {
+					session, _ := jar.Get(c.Request(), "shop")
+					c.SetRequest(c.Request().WithContext(context.WithValue(c.Request().Context(),
+						sessionKey{}, session)))
+					r, w := c.Request(), c.Response()
+					w.Before(func() { session.Save(r, w) })
+					return next(c)
+				}
+			}, echocache.With(c, p))
+			e.Any("/", echo.WrapHandler(s))
+			return e
+		}},
 }
 
 // newSessions is scs.New without its goroutine, which cannot be ended without a data race.
@@ -239,10 +246,11 @@ func TestSessionsOfManyAtOnce(t *testing.T) {
 func TestPageWithoutSession(t *testing.T) {
 	m := newSessions()
 	runs := 0
-	h := m.LoadAndSave(newCache(t).With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		runs++
-		io.WriteString(w, "news")
-	})))
+	h := m.LoadAndSave(newCache(t).With(policy.Policy{TTL: time.Minute})(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			runs++
+			io.WriteString(w, "news")
+		})))
 	for i := range 3 {
 		w := get(h, "/")
 		want(t, "body", w.Body.String(), "news")
@@ -256,7 +264,8 @@ func TestSharedPageBesideSessions(t *testing.T) {
 	m := newSessions()
 	cache := newCache(t)
 	runs := 0
-	about := cache.With(policy.Policy{TTL: time.Minute, Shared: true})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	shared := policy.Policy{TTL: time.Minute, Shared: true}
+	about := cache.With(shared)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		runs++
 		io.WriteString(w, "about")
 	}))
@@ -272,7 +281,8 @@ func TestSharedPageBesideSessions(t *testing.T) {
 	alice.get("/login")
 	for i := range 3 {
 		want(t, "hit", strings.Contains(alice.get("/about").Header().Get("Cache-Status"), "hit"), i > 0)
-		want(t, "hit of another", strings.Contains(newVisitor(h).get("/about").Header().Get("Cache-Status"), "hit"), true)
+		want(t, "hit of another",
+			strings.Contains(newVisitor(h).get("/about").Header().Get("Cache-Status"), "hit"), true)
 	}
 	want(t, "runs", runs, 1)
 }
@@ -282,12 +292,14 @@ func TestSharedPageBesideSessions(t *testing.T) {
 func TestSessionBeyondACompressor(t *testing.T) {
 	m := newSessions()
 	visits := 0
-	h := m.LoadAndSave(gzhttp.GzipHandler(newCache(t).With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		visits++
-		m.Put(r.Context(), "n", visits)
-		w.Header().Set("X-Visit", fmt.Sprint(visits))
-		io.WriteString(w, strings.Repeat("page ", 1000))
-	}))))
+	h := m.LoadAndSave(gzhttp.GzipHandler(
+		newCache(t).With(policy.Policy{TTL: time.Minute})(
+			http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				visits++
+				m.Put(r.Context(), "n", visits)
+				w.Header().Set("X-Visit", fmt.Sprint(visits))
+				io.WriteString(w, strings.Repeat("page ", 1000))
+			}))))
 	for visit := 1; visit <= 3; visit++ {
 		w := get(h, "/", "Accept-Encoding", "gzip")
 		want(t, "coding", w.Header().Get("Content-Encoding"), "gzip")
@@ -324,13 +336,14 @@ func TestRefreshThatBeginsASession(t *testing.T) {
 func TestSessionBehindEarlyHints(t *testing.T) {
 	m := newSessions()
 	next := 0
-	h := m.LoadAndSave(newCache(t).With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next++
-		m.Put(r.Context(), "n", next)
-		w.Header().Set("Link", "</style.css>; rel=preload")
-		w.WriteHeader(http.StatusEarlyHints)
-		fmt.Fprint(w, "you are ", next)
-	})))
+	h := m.LoadAndSave(newCache(t).With(policy.Policy{TTL: time.Minute})(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			next++
+			m.Put(r.Context(), "n", next)
+			w.Header().Set("Link", "</style.css>; rel=preload")
+			w.WriteHeader(http.StatusEarlyHints)
+			fmt.Fprint(w, "you are ", next)
+		})))
 	server := httptest.NewServer(h)
 	defer server.Close()
 	for i := 1; i <= 2; i++ {
@@ -356,10 +369,11 @@ func TestLateCookieIsLoggedOnce(t *testing.T) {
 	c.Log = slog.New(slog.NewTextHandler(&log, nil))
 	defer c.Close(context.Background())
 	m := newSessions()
-	h := m.LoadAndSave(c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		m.Put(r.Context(), "n", "1")
-		io.WriteString(w, "page")
-	})))
+	h := m.LoadAndSave(c.With(policy.Policy{TTL: time.Minute})(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			m.Put(r.Context(), "n", "1")
+			io.WriteString(w, "page")
+		})))
 	for range 3 {
 		w := get(h, "/")
 		want(t, "Set-Cookie", w.Header().Get("Set-Cookie") != "", true)
