@@ -361,7 +361,7 @@ func (x *exchange) follow(f *fill, e *store.Entry, v rules.Verdict, out policy.O
 	now := time.Now()
 	if s == settled {
 		_, fresh := rules.FreshFor(shared, now)
-		out.Stale = !fresh
+		out.Stale = !fresh || x.covered(shared) != store.CoverageNone
 		x.hit(shared, out, now)
 		return true
 	}

@@ -5,10 +5,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -32,15 +34,22 @@ func TestAnInvalidationWhileARequestWaits(t *testing.T) {
 		soft       bool
 		waiting    string
 		runs       int64
+		stale      int64
 	}{
-		{"a hard one", "max-age=60", false, "2", 2},
-		{"a soft one", "max-age=60", true, "2", 2},
-		{"a soft one of what may be served stale meanwhile", "max-age=60, stale-while-revalidate=60", true, "1", 1},
-		{"a hard one of what may be served stale", "max-age=60, stale-while-revalidate=60", false, "2", 2},
+		{"a hard one", "max-age=60", false, "2", 2, 0},
+		{"a soft one", "max-age=60", true, "2", 2, 0},
+		{"a soft one of what may be served stale meanwhile", "max-age=60, stale-while-revalidate=60", true, "1", 1, 5},
+		{"a hard one of what may be served stale", "max-age=60, stale-while-revalidate=60", false, "2", 2, 0},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newCache(t)
+				var stale atomic.Int64
+				c.Observe = func(_ *http.Request, out policy.Outcome) {
+					if out.Stale {
+						stale.Add(1)
+					}
+				}
 				o := &origin{}
 				o.h = func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Cache-Control", s.says)
@@ -65,9 +74,38 @@ func TestAnInvalidationWhileARequestWaits(t *testing.T) {
 				close(sent)
 				all.Wait()
 				want(t, "runs", o.runs.Load(), s.runs)
+				want(t, "observed as stale", stale.Load(), s.stale)
 			})
 		})
 	}
+}
+
+// A page that stands in for an error was invalidated before those who get it came: they do not have the handler fail
+// once more for each.
+func TestASoftlyInvalidatedPageStandsInForThoseWhoWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t)
+		o := &origin{}
+		o.h = func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60, stale-if-error=60")
+			if o.runs.Load() > 1 {
+				time.Sleep(time.Second)
+				w.WriteHeader(http.StatusInternalServerError)
+			}
+			fmt.Fprint(w, o.runs.Load())
+		}
+		h := c.Handler(o)
+		get(h, "/")
+		if err := c.Invalidate(t.Context(), store.Mark{Kind: store.Everything, Soft: true}); err != nil {
+			t.Error(err)
+		}
+		var all sync.WaitGroup
+		for range 5 {
+			all.Go(func() { want(t, "the page", body(get(h, "/")), "1") })
+		}
+		all.Wait()
+		want(t, "runs", o.runs.Load(), int64(2))
+	})
 }
 
 // What a run answers that an invalidation has overtaken is for its own client. Those who waited for it share one run
