@@ -82,6 +82,29 @@ func TestCompressionIsKeptWhenItSavesAnEighth(t *testing.T) {
 	}
 }
 
+// savingOf returns a body of 8000 bytes that compression makes so many bytes shorter.
+func savingOf(t *testing.T, c *compressor, bytes int) []byte {
+	t.Helper()
+	for text := bytes; text < bytes+300; text++ {
+		body := append(noise(8000-text), make([]byte, text)...)
+		if len(body)-len(c.encoder.EncodeAll(body, nil)) == bytes {
+			return body
+		}
+	}
+	t.Fatalf("nothing found that saves %d bytes", bytes)
+	return nil
+}
+
+func TestCompressionIsKeptFromAnEighthOn(t *testing.T) {
+	c := newCompressor(1)
+	for saved, want := range map[int]bool{999: false, 1000: true} {
+		b := encode(nil, &Entry{Body: savingOf(t, c, saved)}, 0, c)
+		if got := plainOf(b) > 0; got != want {
+			t.Errorf("%d bytes of 8000 saved: compressed %t, want %t", saved, got, want)
+		}
+	}
+}
+
 func TestWhatIsCompressedAlreadyIsLeftAlone(t *testing.T) {
 	c, body := newCompressor(1), bytes.Repeat([]byte("text "), 1000)
 	for _, tt := range []struct {

@@ -57,7 +57,7 @@ func decodeFields(b, stored []byte, size int64) (*Entry, error) {
 	d := decoder{b: b, s: string(b)}
 	e := &Entry{}
 	flags := d.byte()
-	d.strings(int(min(d.uvarint(), uint64(len(b)))))
+	d.room = make([]string, min(d.uvarint(), uint64(len(b))))
 	e.Key = d.string()
 	e.URI = d.string()
 	e.Status = int(d.varint())

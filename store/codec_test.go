@@ -255,11 +255,64 @@ func TestDecodeRefusesMalformedFields(t *testing.T) {
 		"an empty span":                      {Body: []byte("abc"), Total: 10, Spans: []Span{{0, 3}, {5, 5}}},
 		"a span that ends before it begins":  {Body: []byte("abc"), Total: 10, Spans: []Span{{0, 5}, {8, 6}}},
 		"a span past the total":              {Body: []byte("abc"), Total: 10, Spans: []Span{{8, 11}}},
+		"a span of nothing at all":           {Body: []byte("abc"), Total: 0, Spans: []Span{{0, 3}}},
 		"spans whose lengths overflow":       {Body: []byte("abc"), Total: -1, Spans: []Span{{0, math.MaxInt64}, {math.MinInt64, 4}}},
 	} {
 		if _, err := Decode(Encode(nil, e)); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("%s: %v, want ErrCorrupt", story, err)
 		}
+	}
+}
+
+func TestDecodeTakesASpanUpToTheTotal(t *testing.T) {
+	e := &Entry{Body: []byte("abc"), Total: 10, Spans: []Span{{0, 1}, {8, 10}}}
+	if got, err := Decode(Encode(nil, e)); err != nil || !reflect.DeepEqual(got.Spans, e.Spans) {
+		t.Errorf("%+v, %v; want the spans %v", got, err, e.Spans)
+	}
+}
+
+// ofFields encodes fields that were made by hand, without a body.
+func ofFields(version byte, fields []byte) []byte {
+	begin := atFields
+	if version == 1 {
+		begin = atFields1
+	}
+	b := append(make([]byte, begin), fields...)
+	copy(b, codecMagic)
+	b[len(codecMagic)] = version
+	binary.LittleEndian.PutUint32(b[atLength:], uint32(len(fields)))
+	binary.LittleEndian.PutUint32(b[atSum:], checksum(b))
+	return b
+}
+
+// A right checksum says nothing of who wrote the bytes: what the fields lack is not 0.
+func TestDecodeRefusesFieldsThatAreCut(t *testing.T) {
+	long := *codecEntries["everything"]
+	long.Body, long.Spans = nil, nil
+	for story, e := range map[string]*Entry{"zero": {}, "everything": &long} {
+		fields := appendFields(nil, e)
+		for _, version := range []byte{1, codecVersion} {
+			if _, err := Decode(ofFields(version, fields)); err != nil {
+				t.Fatalf("%s, version %d: whole: %v", story, version, err)
+			}
+			for n := range fields {
+				if e, err := Decode(ofFields(version, fields[:n])); !errors.Is(err, ErrCorrupt) {
+					t.Errorf("%s, version %d: %d of %d bytes of fields: %+v, %v; want ErrCorrupt", story, version, n, len(fields), e, err)
+				}
+			}
+		}
+	}
+}
+
+func TestDecodeRefusesASecondOfNanoseconds(t *testing.T) {
+	const most = 999_999_999
+	fields := appendFields(nil, &Entry{Received: time.Unix(1, most)})
+	if _, err := Decode(ofFields(codecVersion, fields)); err != nil {
+		t.Fatal(err)
+	}
+	fields = bytes.Replace(fields, binary.AppendUvarint(nil, most), binary.AppendUvarint(nil, most+1), 1)
+	if e, err := Decode(ofFields(codecVersion, fields)); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("received %v, %v; want ErrCorrupt", e.Received, err)
 	}
 }
 
@@ -303,6 +356,65 @@ func TestDecodeMemoryIsLinear(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	if got := (after.TotalAlloc - before.TotalAlloc) / uint64(len(inputs)); got > 200_000 {
 		t.Errorf("%d bytes allocated for an input of about 1000", got)
+	}
+}
+
+// A count is held to the bytes that are left, not to all there are, and to what each thing takes of them.
+func TestDecodeTakesNoMemoryForACountThatCannotBe(t *testing.T) {
+	for _, tt := range []struct {
+		story             string
+		key, count, spare int
+	}{
+		{"more fields than half of the bytes left", 0, 5_001, 10_000},
+		{"more fields than bytes left, and fewer than read", 10_000, 5_000, 100},
+	} {
+		fields := appendFields(nil, &Entry{Key: strings.Repeat("k", tt.key)})
+		header := len(fields) - 7 // nil header, trailer, vary, tags, variants, spans, and a total of 0
+		fields = binary.AppendUvarint(fields[:header], uint64(tt.count)+1)
+		b := ofFields(codecVersion, append(fields, make([]byte, tt.spare)...))
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := Decode(b)
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; err == nil || took > 5*uint64(len(b)) {
+			t.Errorf("%s: %d bytes allocated for an input of %d, %v", tt.story, took, len(b), err)
+		}
+	}
+}
+
+// An encoding that outgrows its room is copied, with all of its body.
+func TestEncodeTakesItsRoomOnce(t *testing.T) {
+	long, many := strings.Repeat("x", 1000), make([]string, 300)
+	fields := http.Header{}
+	for i := range many {
+		many[i] = string(rune('a' + i%26))
+		fields[fmt.Sprint(i)] = []string{""}
+	}
+	c := newCompressor(1)
+	for story, e := range map[string]*Entry{
+		"zero":                  {},
+		"a page":                codecEntries["page"],
+		"everything":            codecEntries["everything"],
+		"a long key":            {Key: long},
+		"a long URI":            {URI: long},
+		"a body":                {Body: []byte(long)},
+		"a great body":          {Body: noise(8 << 20)},
+		"a long name":           {Header: http.Header{long: nil}},
+		"a long value":          {Header: http.Header{"X": {long}}},
+		"many values":           {Header: http.Header{"X": many}},
+		"many fields":           {Header: fields},
+		"a long trailer":        {Trailer: http.Header{"X": {long}}},
+		"long selecting fields": {Vary: http.Header{"X": {long}}},
+		"a long tag":            {Tags: []string{long}},
+		"many tags":             {Tags: many},
+		"a long variant":        {Variants: [][]string{{long}}},
+		"many variants":         {Variants: [][]string{many, many}},
+		"many spans":            {Spans: make([]Span, 300)},
+	} {
+		b := encode(nil, e, 0, c)
+		if room := encodedSize(e); len(b) > room {
+			t.Errorf("%s: %d bytes in room for %d", story, len(b), room)
+		}
 	}
 }
 

@@ -73,13 +73,6 @@ func (d *decoder) count(bytes int) (n int, ok bool) {
 	return int(v - 1), true
 }
 
-// strings makes room for n strings in lists.
-func (d *decoder) strings(n int) {
-	if n > 0 {
-		d.room = make([]string, n)
-	}
-}
-
 func (d *decoder) list() []string {
 	n, ok := d.count(1)
 	if !ok {

@@ -74,11 +74,7 @@ func (s Span) Len() int64 { return s.End - s.First }
 
 // CurrentAge is the entry's age at now (RFC 9111 section 4.2.3).
 func (e *Entry) CurrentAge(now time.Time) time.Duration {
-	resident := now.Sub(e.Received)
-	if resident < 0 {
-		resident = 0
-	}
-	return e.Age + resident
+	return e.Age + max(now.Sub(e.Received), 0)
 }
 
 // Lifetime is how long after Received the entry is of any use: what a store is asked to keep it for.

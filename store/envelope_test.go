@@ -210,6 +210,19 @@ func TestABackendsOwnLimitIsNoError(t *testing.T) {
 	}
 }
 
+// A ttl of nothing is the Store's to look at: what a backend makes of it is not known.
+func TestSetForNothingRemoves(t *testing.T) {
+	for _, ttl := range []time.Duration{0, -1} {
+		b := newKeeper() // which keeps what it is given
+		s := New(b, Options{})
+		mustSet(t, s, &Entry{Key: "k"}, time.Hour)
+		mustSet(t, s, &Entry{Key: "k"}, ttl)
+		if len(b.values) != 0 {
+			t.Errorf("Set for %d left something", ttl)
+		}
+	}
+}
+
 func TestABodyTooGreatToReadIsACountedMiss(t *testing.T) {
 	b := newKeeper()
 	mustSet(t, New(b, Options{}), &Entry{Key: "plain", Body: make([]byte, 1001)}, time.Hour)
@@ -410,4 +423,25 @@ func TestKeysThatAreKept(t *testing.T) {
 			t.Errorf("%.30q does not lie under its key", key)
 		}
 	}
+}
+
+// A key is made once for several calls, and none that is long stays behind.
+func TestLongKeysAreNotKept(t *testing.T) {
+	s := New(newKeeper(), Options{}).(*encoded)
+	long := strings.Repeat("k", keyMadeMost)
+	if s.key(long + "k"); anyKept(s) {
+		t.Error("a key of more than the most is kept")
+	}
+	if n := testing.AllocsPerRun(10, func() { s.key(long) }); n != 0 || !anyKept(s) {
+		t.Errorf("%v allocations for a key that was made before", n)
+	}
+}
+
+func anyKept(s *encoded) bool {
+	for i := range s.keys.kept {
+		if s.keys.kept[i].Load() != nil {
+			return true
+		}
+	}
+	return false
 }

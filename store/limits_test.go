@@ -11,6 +11,24 @@ import (
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
+func TestABodyOfJustTheSizeFits(t *testing.T) {
+	const most = 5 << 10
+	backend := memstore.NewBackend(64 << 10)
+	defer backend.Close()
+	s := store.New(backend, store.Options{MaxDecoded: most, Compress: 1})
+	limits, _ := store.As[store.Limited](s)
+	for n, want := range map[int]bool{most: true, most + 1: false} {
+		e := &store.Entry{Key: "GET http://a/", Body: make([]byte, n)}
+		if err := s.Set(t.Context(), e.Key, e, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		_, err := s.Get(t.Context(), e.Key)
+		if got := limits.Fits(e); got != want || (err == nil) != want {
+			t.Errorf("a body of %d bytes of at most %d: fits %t, then %v", n, most, got, err)
+		}
+	}
+}
+
 // What a store says of its room is what Set then does, around its limit too.
 func TestLimitedStoresKeepTheirWord(t *testing.T) {
 	memory := memstore.New(64 << 10)

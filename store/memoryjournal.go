@@ -112,7 +112,7 @@ func (j *MemoryJournal) forget() {
 		return
 	}
 	n := 0
-	for n < len(j.marks) && (len(j.marks)-n > j.maxMarks*3/4 || j.bytes > j.maxBytes*3/4) {
+	for len(j.marks)-n > j.maxMarks*3/4 || j.bytes > j.maxBytes*3/4 {
 		j.bytes -= len(j.marks[n].Name)
 		n++
 	}

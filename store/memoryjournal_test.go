@@ -63,6 +63,43 @@ func TestMemoryJournalForgets(t *testing.T) {
 	}
 }
 
+// It remembers as much as it may, and then forgets a quarter at once: one mark at a time would copy all the
+// others for each.
+func TestMemoryJournalForgetsAQuarter(t *testing.T) {
+	for story, limit := range map[string]func(*MemoryJournal){
+		"marks":          func(j *MemoryJournal) { j.maxMarks = 100 },
+		"bytes of names": func(j *MemoryJournal) { j.maxBytes = 1000 },
+	} {
+		j := NewMemoryJournal()
+		limit(j)
+		for i := range 100 {
+			j.Append(t.Context(), Mark{Name: fmt.Sprintf("page %05d", i)}) // 10 bytes
+		}
+		if marks, _, _ := j.Since(t.Context(), 0); len(marks) != 100 || marks[0].Kind != Key {
+			t.Errorf("%s: at the limit it has %d marks, the first %+v; want all 100", story, len(marks), marks[0])
+		}
+		j.Append(t.Context(), Mark{Name: "page 00100"})
+		marks, _, _ := j.Since(t.Context(), 0)
+		if len(marks) != 76 || marks[0] != hard(Everything, "", 26) {
+			t.Errorf("%s: one more, and it has %d, the first %+v; want Everything as 26, and 75", story, len(marks), marks[0])
+		}
+	}
+}
+
+// Without marks nothing has changed: whoever watches is not woken.
+func TestMemoryJournalAppendsNothing(t *testing.T) {
+	j := NewMemoryJournalAfter(7)
+	_, _, changed := j.since(7)
+	if head, err := j.Append(t.Context()); head != 7 || err != nil {
+		t.Errorf("%d, %v; want the head, 7", head, err)
+	}
+	select {
+	case <-changed:
+		t.Error("watchers were woken")
+	default:
+	}
+}
+
 func TestMemoryJournalWatcherFallsBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := NewMemoryJournal()

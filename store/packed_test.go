@@ -67,6 +67,37 @@ func TestPackedKeepsNothingBehind(t *testing.T) {
 	}
 }
 
+// A URI that begins the key, as it does under a policy of its own, is a part of its text too.
+func TestPackedURIIsAPartOfTheKey(t *testing.T) {
+	for _, at := range []int{0, 4} {
+		e := &Entry{Key: "GET https://a.example/x|en"}
+		e.URI = strings.Clone(e.Key[at:23])
+		packed := e.Packed()
+		if want := packed.Key[at:23]; packed.URI != want || unsafe.StringData(packed.URI) != unsafe.StringData(want) {
+			t.Errorf("%q is not kept in %q", packed.URI, packed.Key)
+		}
+	}
+}
+
+var keepsBlock *Entry
+
+// Most entries lie in one piece, with their lists; those of longer lists have room for just these.
+func TestPackedListsHaveRoom(t *testing.T) {
+	for _, tt := range []struct {
+		fields, values int
+		want           float64
+	}{
+		{0, 0, 1}, {8, 8, 1}, {9, 8, 3}, {8, 9, 3}, {9, 9, 3},
+	} {
+		var fields []Field
+		var values []string
+		n := testing.AllocsPerRun(10, func() { keepsBlock, fields, values = newBlock(tt.fields, tt.values) })
+		if n != tt.want || cap(fields) < tt.fields || cap(values) < tt.values {
+			t.Errorf("%d fields with %d values: room for %d and %d in %v pieces, want %v", tt.fields, tt.values, cap(fields), cap(values), n, tt.want)
+		}
+	}
+}
+
 // Values of one field must have no room for more, or an append by one reader would write over the next.
 func TestPackedValuesHaveNoRoom(t *testing.T) {
 	for name, values := range packable().Packed().Header {

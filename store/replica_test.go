@@ -44,6 +44,8 @@ func TestReplicaCovers(t *testing.T) {
 		{"a folder before the fill, another after", []Numbered{hard(Prefix, "GET https://a.example/blog/", 5), hard(Prefix, "GET https://a.example/x/", 9)}, Entry{URI: page, Fill: 6}, CoverageNone},
 		{"a folder stale, then its parent stale, then gone", []Numbered{soft(Prefix, "GET https://a.example/blog/", 5), hard(Prefix, "GET https://a.example/", 6)}, Entry{URI: page, Fill: 4}, CoverageHard},
 		{"a folder gone, then its parent stale", []Numbered{hard(Prefix, "GET https://a.example/blog/", 5), soft(Prefix, "GET https://a.example/", 6)}, Entry{URI: page, Fill: 4}, CoverageHard},
+		{"a folder gone, filled, then stale", []Numbered{hard(Prefix, "GET https://a.example/blog/", 5), soft(Prefix, "GET https://a.example/blog/", 7)}, Entry{URI: page, Fill: 5}, CoverageSoft},
+		{"a folder stale, filled, then gone", []Numbered{soft(Prefix, "GET https://a.example/blog/", 5), hard(Prefix, "GET https://a.example/blog/", 7)}, Entry{URI: page, Fill: 5}, CoverageHard},
 		{"everything", []Numbered{hard(Everything, "", 5)}, Entry{URI: page, Fill: 4}, CoverageHard},
 		{"everything, before", []Numbered{hard(Everything, "", 5)}, Entry{URI: page, Fill: 5}, CoverageNone},
 		{"everything, marked stale", []Numbered{soft(Everything, "", 5)}, Entry{URI: page, Fill: 4}, CoverageSoft},
@@ -116,6 +118,55 @@ func TestReplicaOutgrown(t *testing.T) {
 				t.Errorf("floor %d of %d marks: more was forgotten than the bound of %d asks for", r.Floor(), marks, tt.bound)
 			}
 		})
+	}
+}
+
+// A replica remembers as much as its bound says, and forgets a quarter at once: one mark at a time would
+// cost a walk of all marks for each.
+func TestReplicaForgetsAQuarter(t *testing.T) {
+	for _, tt := range []struct {
+		story       string
+		bound       int
+		kind        MarkKind
+		name        int // its length
+		fills, left int
+		floor       uint64
+	}{
+		{"keys", 100, Key, 4, 100, 75, 0},
+		{"tags", 100, Tag, 4, 100, 75, 0},
+		{"names of 1 KiB", 100, Key, 4 * replicaNameBytes, 25, 18, 0},
+		{"prefixes", 1000, Prefix, 4, replicaPrefixes, replicaPrefixes * 3 / 4, replicaPrefixes/4 + 1},
+		{"prefixes, with a lower bound", 100, Prefix, 4, 100, 75, 26},
+		{"prefixes of 1 KiB", 100, Prefix, 4 * replicaNameBytes, 25, 18, 8},
+	} {
+		r := NewReplica(tt.bound)
+		apply := func(i int) {
+			r.Apply(hard(tt.kind, fmt.Sprintf("%0*d", tt.name, i), uint64(i)))
+		}
+		remembered := func() int { return r.named.Load().count + len(*r.prefixes.Load()) }
+		for i := 1; i <= tt.fills; i++ {
+			apply(i)
+			if n := remembered(); n != i || r.Floor() != 0 || r.folded.Load() != nil {
+				t.Fatalf("%s: remembers %d of %d marks, floor %d", tt.story, n, i, r.Floor())
+			}
+		}
+		apply(tt.fills + 1)
+		if n := remembered(); n != tt.left || r.Floor() != tt.floor {
+			t.Errorf("%s: after one more it remembers %d marks, floor %d; want %d, %d", tt.story, n, r.Floor(), tt.left, tt.floor)
+		}
+	}
+}
+
+// Until then its table grows when it is full, and is not copied besides.
+func TestReplicaGrows(t *testing.T) {
+	r := NewReplica(0)
+	for i := range 5000 {
+		before := r.named.Load()
+		full := before.count == len(before.buckets)
+		r.Apply(hard(Key, fmt.Sprint(i), uint64(i)+1))
+		if grown := r.named.Load() != before; grown != full {
+			t.Fatalf("a table of %d marks in %d buckets: replaced %t, want %t", before.count, len(before.buckets), grown, full)
+		}
 	}
 }
 
@@ -288,6 +339,35 @@ func TestReplicaFloodedKeepsTheRest(t *testing.T) {
 		}
 		if lost > 150 {
 			t.Errorf("%d of 1000 other entries are invalidated by marks that do not name them", lost)
+		}
+	}
+}
+
+// Nor has what is filled after its mark, nor what has a tag where a key was marked, or a key where a tag.
+func TestReplicaFloodedKeepsWhatIsFilledAgain(t *testing.T) {
+	for kind, other := range map[MarkKind]MarkKind{Key: Tag, Tag: Key} {
+		const marks = 1 << 10
+		r := NewReplica(marks / 2)
+		for i := range uint64(marks) {
+			r.Apply(hard(kind, fmt.Sprint(i), i+1))
+		}
+		entry := func(kind MarkKind, name string, fill uint64) *Entry {
+			if kind == Tag {
+				return &Entry{URI: "page", Tags: []string{name}, Fill: fill}
+			}
+			return &Entry{URI: name, Fill: fill}
+		}
+		again, others := 0, 0
+		for i := range uint64(marks) {
+			if r.Covers(entry(kind, fmt.Sprint(i), i+1)) != CoverageNone {
+				again++
+			}
+			if r.Covers(entry(other, fmt.Sprint(i), 0)) != CoverageNone {
+				others++
+			}
+		}
+		if again > marks/4 || others > marks/4 {
+			t.Errorf("after %d %s marks: %d entries filled since and %d named by the other kind are invalidated", marks, kind, again, others)
 		}
 	}
 }

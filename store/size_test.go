@@ -36,6 +36,29 @@ func TestSizeCountsEverything(t *testing.T) {
 	}
 }
 
+// A map takes groups of 8 places, and of 7 when it has more than one, as many as a power of two.
+func TestSizeCountsAMapsGroups(t *testing.T) {
+	size := func(fields int) int64 {
+		h := http.Header{}
+		for i := range fields {
+			h[string(rune('a'+i))] = nil
+		}
+		return (&Entry{Header: h}).Size() - int64(fields)
+	}
+	for fields, groups := range map[int]int64{1: 1, 8: 1, 9: 2, 14: 2, 15: 4, 28: 4, 29: 8} {
+		if got, want := size(fields)-size(0), (groups-1)*sizeOfMapGroup; got != want {
+			t.Errorf("a map of %d fields counts %d more than an empty one, want %d", fields, got, want)
+		}
+	}
+}
+
+func TestSizeCountsThePackedList(t *testing.T) {
+	e := &Entry{Header: manyFields(100)}
+	if more := e.Packed().Size() - e.Size(); more < 100*40 || more > 200*40 {
+		t.Errorf("a list of 100 fields counts %d bytes", more)
+	}
+}
+
 func manyFields(n int) http.Header {
 	h := http.Header{}
 	for i := range n {

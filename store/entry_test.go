@@ -1,0 +1,41 @@
+package store
+
+import (
+	"testing"
+	"time"
+)
+
+func TestCurrentAge(t *testing.T) {
+	received := time.Unix(1_800_000_000, 0)
+	e := &Entry{Age: 5 * time.Second, Received: received}
+	for after, want := range map[time.Duration]time.Duration{
+		-time.Hour:  5 * time.Second, // a clock that was set back makes nothing younger
+		0:           5 * time.Second,
+		time.Second: 6 * time.Second,
+		time.Hour:   time.Hour + 5*time.Second,
+	} {
+		if got := e.CurrentAge(received.Add(after)); got != want {
+			t.Errorf("%v after it was received: %v, want %v", after, got, want)
+		}
+	}
+}
+
+func TestLifetime(t *testing.T) {
+	for _, tt := range []struct {
+		e    Entry
+		want time.Duration
+	}{
+		{Entry{}, 0},
+		{Entry{Fresh: 60}, 60},
+		{Entry{Fresh: 60, Age: 20}, 40},
+		{Entry{Fresh: 60, Age: 80}, -20},
+		{Entry{Fresh: 60, Grace: 30, IfError: 10, Keep: 20}, 90},
+		{Entry{Fresh: 60, Grace: 10, IfError: 30, Keep: 20}, 90},
+		{Entry{Fresh: 60, Grace: 10, IfError: 20, Keep: 30, Age: 5}, 85},
+	} {
+		if got := tt.e.Lifetime(); got != tt.want {
+			t.Errorf("fresh %d, grace %d, if error %d, keep %d, age %d: %d, want %d",
+				tt.e.Fresh, tt.e.Grace, tt.e.IfError, tt.e.Keep, tt.e.Age, got, tt.want)
+		}
+	}
+}
