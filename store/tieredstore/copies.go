@@ -77,7 +77,7 @@ func (s *Store) promote(l *lane, seen uint64, far *store.Entry) *store.Entry {
 		if l.number != seen {
 			return
 		}
-		if now, err := s.near.Get(background, e.Key); err == nil && older(e, now) {
+		if now, err := s.near.Get(background, e.Key); err == nil && now != nil && older(e, now) {
 			return
 		}
 		if s.near.Set(background, e.Key, e, s.left(e)) != nil {

@@ -50,6 +50,11 @@ func TestAGetFromBeforeAWriteBringsNothingOldNear(t *testing.T) {
 		{"a Set", func(s *Store) error { return s.Set(context.Background(), "page", page(2), time.Hour) }, 2},
 		{"a Delete", func(s *Store) error { return s.Delete(context.Background(), "page") }, 0},
 		{"a Clear", func(s *Store) error { _, err := s.Clear(context.Background()); return err }, 0},
+		{"a Set and a Clear", func(s *Store) error {
+			err := s.Set(context.Background(), "page", page(2), time.Hour)
+			_, failed := s.Clear(context.Background())
+			return errors.Join(err, failed)
+		}, 0},
 	} {
 		t.Run(tt.story, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"runtime"
 	"sync"
@@ -303,6 +304,25 @@ func TestMarks(t *testing.T) {
 	}
 }
 
+// Of two entries with the same number the one that was received earlier is older. What is not surely older
+// is no worse.
+func TestOlder(t *testing.T) {
+	for _, tt := range []struct {
+		fill     uint64
+		received time.Duration
+		want     bool
+	}{
+		{5, -1, true}, {4, -1, true}, {6, -1, false}, {5, 0, false}, {4, 0, false}, {4, 1, false}, {5, 1, false},
+	} {
+		b := page(5)
+		a := page(tt.fill)
+		a.Received = b.Received.Add(tt.received)
+		if got := older(a, b); got != tt.want {
+			t.Errorf("number %d against 5, received %v after it: older %t, want %t", tt.fill, tt.received, got, tt.want)
+		}
+	}
+}
+
 // A late node's entry may have come later and be worse.
 func TestSoftlyCoveredIsBetterThanHard(t *testing.T) {
 	shared := memory(t)
@@ -360,6 +380,23 @@ func TestCopiesTakeTheMemoryThatIsCounted(t *testing.T) {
 		t.Errorf("counted %d bytes an entry for %d on the heap: %.2f, want 0.8 at least", near.Bytes()/pages, taken/pages, ratio)
 	}
 	runtime.KeepAlive(s)
+}
+
+// A small body is taken out of what was read with it. A great one is not copied.
+func TestSmallBodiesAreCopied(t *testing.T) {
+	for size, want := range map[int]bool{1: true, smallBody: true, smallBody + 1: false} {
+		far := memory(t)
+		e := page(1)
+		e.Body = make([]byte, size)
+		if err := far.Set(t.Context(), "page", e, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		n := newNode(t, far, Options{})
+		n.gets(1, 1)
+		if copied := &n.GetNear("page").Body[0] != &e.Body[0]; copied != want {
+			t.Errorf("a body of %d bytes is copied: %t, want %t", size, copied, want)
+		}
+	}
 }
 
 func heap() int64 {
@@ -459,6 +496,78 @@ func TestAnotherKeysEntryIsAnError(t *testing.T) {
 	}
 	if e := s.GetNear("another"); e != nil {
 		t.Error("it came near")
+	}
+}
+
+// silent is a near store that says neither what there is nor that there is nothing.
+type silent struct{ store.Store }
+
+func (silent) Get(context.Context, string) (*store.Entry, error) { return nil, nil }
+
+func TestANearStoreThatSaysNothingHasNothing(t *testing.T) {
+	far := memory(t)
+	if err := far.Set(t.Context(), "page", page(1), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	s := New(silent{memory(t)}, far, Options{})
+	if e, err := s.Get(t.Context(), "page"); err != nil || e.Fill != 1 {
+		t.Errorf("%v, %v, want the far entry", e, err)
+	}
+}
+
+// What one of the two keeps can be found.
+func TestTheGreaterLimitCounts(t *testing.T) {
+	small, great := memstore.New(1<<20), memstore.New(4<<20)
+	t.Cleanup(small.Close)
+	t.Cleanup(great.Close)
+	least, most := small.MaxEntry(), great.MaxEntry()
+	for _, tt := range []struct {
+		story     string
+		near, far store.Store
+		want      int64
+	}{
+		{"no far store", small, nil, least},
+		{"a greater far store", small, great, most},
+		{"a smaller far store", great, small, most},
+		{"a far store without limits", small, liar{}, math.MaxInt64},
+		{"a near store without limits", liar{}, small, math.MaxInt64},
+	} {
+		s := New(tt.near, tt.far, Options{})
+		if s.MaxEntry() != tt.want || s.MaxBody() != tt.want {
+			t.Errorf("%s: at most %d, and bodies of %d; want %d", tt.story, s.MaxEntry(), s.MaxBody(), tt.want)
+		}
+		for _, size := range []int64{least, least + 1, most, most + 1} {
+			e := page(1)
+			e.Body = make([]byte, size-e.Size())
+			if got, want := s.Fits(e), size <= tt.want; got != want {
+				t.Errorf("%s: %d bytes fit: %t, want %t", tt.story, size, got, want)
+			}
+		}
+	}
+}
+
+// Counts of goroutines that run at once lie apart, or their processors wait for each other.
+func TestCountsLieApart(t *testing.T) {
+	var c counter
+	var begun, all sync.WaitGroup
+	const goroutines = 64
+	begun.Add(goroutines)
+	for range goroutines {
+		all.Go(func() {
+			begun.Done()
+			begun.Wait() // all have a stack at once
+			c.add()
+		})
+	}
+	all.Wait()
+	used := 0
+	for i := range c.places {
+		if c.places[i].n.Load() > 0 {
+			used++
+		}
+	}
+	if used < 4 || c.sum() != goroutines {
+		t.Errorf("%d counts in %d places", c.sum(), used)
 	}
 }
 
