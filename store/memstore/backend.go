@@ -24,7 +24,6 @@ import (
 // call waits for anything; one whose context is done fails. It is safe for concurrent use.
 type Backend struct {
 	engine *engine[[]byte]
-	bound  int64
 	leases leases
 
 	mu       sync.Mutex
@@ -48,10 +47,7 @@ var (
 // keeping them, but neither leases nor journals. 0 or less: DefaultBytes. A value of more than a quarter of
 // that is refused. What [New] says of the garbage collector and of goroutines is true here as well.
 func NewBackend(maxBytes int64) *Backend {
-	if maxBytes <= 0 {
-		maxBytes = DefaultBytes
-	}
-	return &Backend{engine: newEngine[[]byte](maxBytes), bound: maxBytes, journals: map[string]*store.MemoryJournal{}}
+	return &Backend{engine: newEngine[[]byte](maxBytes), journals: map[string]*store.MemoryJournal{}}
 }
 
 // Get implements [store.Backend].
@@ -109,7 +105,7 @@ func (b *Backend) Health(ctx context.Context) (store.Health, error) {
 	h := store.Health{Backend: "memory", Details: map[string]string{
 		"values":    strconv.Itoa(b.engine.len()),
 		"bytes":     strconv.FormatInt(b.engine.bytes(), 10),
-		"max_bytes": strconv.FormatInt(b.bound, 10),
+		"max_bytes": strconv.FormatInt(b.engine.bound, 10),
 	}}
 	h.Latency = time.Since(start)
 	switch {

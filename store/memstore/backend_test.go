@@ -121,9 +121,36 @@ func TestAValueTooGreatIsRefusedAndTakesThePlace(t *testing.T) {
 	if found, _ := b.Exists(t.Context(), "other"); !found {
 		t.Error("it took another value with it")
 	}
-	put(t, b, "a", 1<<18-overhead-1, time.Hour) // the greatest there can be
-	if found, _ := b.Exists(t.Context(), "a"); !found {
-		t.Error("the greatest value allowed is not kept")
+	long := strings.Repeat("k", 200)
+	for key, most := range map[string]int{"a": 1<<18 - overhead - 1, long: int(b.MaxValue())} {
+		put(t, b, key, most, time.Hour) // the greatest there can be
+		if found, _ := b.Exists(t.Context(), key); !found {
+			t.Errorf("%.3q: the greatest value allowed is not kept", key)
+		}
+		if err := b.Set(t.Context(), key, make([]byte, most+1), time.Hour); !errors.Is(err, store.ErrTooLarge) {
+			t.Errorf("%.3q: one byte more: %v, want ErrTooLarge", key, err)
+		}
+	}
+}
+
+// What is kept for no time takes no memory, not until the next tick either.
+func TestForNoTimeNothingIsKept(t *testing.T) {
+	b, s := newBackend(t, 0), newStore(t, 0)
+	put(t, b, "a", 10, 0)
+	put(t, b, "b", 10, time.Hour)
+	put(t, b, "b", 10, -1)
+	put(t, b, "c", 10, time.Hour)
+	if existed, err := b.Expire(t.Context(), "c", 0); !existed || err != nil {
+		t.Errorf("Expire: %t, %v", existed, err)
+	}
+	if b.Len() != 0 {
+		t.Errorf("the backend keeps %q", slices.Collect(keysOf(b)))
+	}
+	set(t, s, page("a", 10), 0)
+	set(t, s, page("b", 10), time.Hour)
+	set(t, s, page("b", 10), -1)
+	if s.Len() != 0 {
+		t.Errorf("the store keeps %d entries", s.Len())
 	}
 }
 
@@ -242,6 +269,42 @@ func TestLeasesThatEndDoNotPileUp(t *testing.T) {
 	})
 }
 
+// Leases that have ended are looked for when there are twice as many as after the last time, and not before:
+// that is a walk of them all.
+func TestLeasesAreSweptSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, names := newBackend(t, 0), 0
+		lock := func(n int, ttl time.Duration) {
+			t.Helper()
+			for range n {
+				names++
+				if _, ok, err := b.TryLock(t.Context(), fmt.Sprint("job-", names), ttl); !ok || err != nil {
+					t.Fatal(ok, err)
+				}
+			}
+		}
+		kept := func(want int) {
+			t.Helper()
+			if n := len(b.leases.held); n != want {
+				t.Errorf("%d leases are kept, want %d", n, want)
+			}
+		}
+		lock(fewLeases-1, time.Second)
+		time.Sleep(time.Second)
+		lock(1, time.Hour)
+		kept(fewLeases)
+		lock(1, time.Hour) // one more finds them
+		kept(2)
+		lock(98, time.Hour) // the 65th finds that there are 64
+		lock(27, time.Second)
+		time.Sleep(time.Second)
+		lock(1, time.Hour)
+		kept(128)
+		lock(1, time.Hour)
+		kept(102)
+	})
+}
+
 func TestFlushAndListEndWithTheirContext(t *testing.T) {
 	b := newBackend(t, 0)
 	for i := range 100 {
@@ -288,6 +351,9 @@ func TestBackendHealth(t *testing.T) {
 	h, err := b.Health(t.Context())
 	if err != nil || h.Backend != "memory" || h.Details["values"] != "1" || h.Details["bytes"] != fmt.Sprint(101+overhead) || h.Details["max_bytes"] != "1048576" {
 		t.Errorf("%+v, %v", h, err)
+	}
+	if h, err := newBackend(t, 0).Health(t.Context()); err != nil || h.Details["max_bytes"] != "268435456" {
+		t.Errorf("of the default bound: %+v, %v", h, err)
 	}
 	if _, err := store.Probe(t.Context(), b, "blog:"); err != nil || b.Len() != 1 {
 		t.Errorf("Probe: %v, %d values", err, b.Len())

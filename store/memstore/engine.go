@@ -13,6 +13,7 @@ type engine[V any] struct {
 	cache  *otter.Cache[string, item[V]]
 	clock  *clock
 	reads  reads
+	bound  int64
 	limit  int64 // greatest size of one value
 	closed atomic.Bool
 }
@@ -36,7 +37,7 @@ func newEngine[V any](maxBytes int64) *engine[V] {
 	if maxBytes <= 0 {
 		maxBytes = DefaultBytes
 	}
-	e := &engine[V]{clock: newClock(), limit: min(maxBytes/4, math.MaxUint32)}
+	e := &engine[V]{clock: newClock(), bound: maxBytes, limit: min(maxBytes/4, math.MaxUint32)}
 	e.cache = otter.Must(&otter.Options[string, item[V]]{
 		MaximumWeight: uint64(maxBytes),
 		Weigher:       func(_ string, it item[V]) uint32 { return it.weight },

@@ -175,6 +175,18 @@ func TestAnEntryTooGreatTakesOnlyItsOwnPlace(t *testing.T) {
 	}
 }
 
+func TestTheGreatestEntryIsKept(t *testing.T) {
+	s := newStore(t, 1<<20)
+	for more, want := range map[int64]bool{0: true, 1: false} {
+		e := page("a", 0)
+		e.Body = make([]byte, s.MaxEntry()-e.Size()+more)
+		set(t, s, e, time.Hour)
+		if s.Fits(e) != want || has(t, s, "a") != want {
+			t.Errorf("%d bytes more than the most: fits %t, and is kept %t; want %t", more, s.Fits(e), has(t, s, "a"), want)
+		}
+	}
+}
+
 func TestKeyAndEntryMustAgree(t *testing.T) {
 	s := newStore(t, 0)
 	if err := s.Set(t.Context(), "b", page("a", 1), time.Hour); err == nil {
