@@ -429,6 +429,55 @@ func TestCallersThatLeaveOpenNothing(t *testing.T) {
 	}
 }
 
+// Callers who leave themselves a tenth of the timeout wait long enough for a silent server to be to blame.
+func TestCallersWithATenthOfTheTimeoutOpen(t *testing.T) {
+	for own, want := range map[time.Duration]State{25*time.Millisecond - 1: Closed, 25 * time.Millisecond: Open} {
+		story(t, Options{}, func(g *guarded) {
+			g.server.becomes(storetest.Hang)
+			for range 5 {
+				ctx, cancel := context.WithTimeout(g.t.Context(), own)
+				g.Get(ctx, "key")
+				cancel()
+			}
+			g.want(want, 5)
+		})
+	}
+}
+
+// A store that does not look at contexts answers callers who have left: that it is well, if it is in time, and
+// nothing otherwise.
+func TestAnswersToCallersThatHaveLeft(t *testing.T) {
+	for _, takes := range []time.Duration{200 * time.Millisecond, 300 * time.Millisecond} {
+		story(t, Options{}, func(g *guarded) {
+			g.server.becomes(heedless(takes))
+			for range 20 {
+				ctx, cancel := context.WithCancel(g.t.Context())
+				time.AfterFunc(100*time.Millisecond, cancel)
+				if _, err := g.Get(ctx, "key"); err != store.ErrNotFound {
+					t.Errorf("after %v: %v, want not found", takes, err)
+				}
+			}
+			g.want(Closed, 20)
+			g.logged()
+		})
+	}
+}
+
+// Nor is it harmless what this version does not know.
+func TestErrorsOfAKindThatIsNotKnownOpen(t *testing.T) {
+	for _, kind := range []store.ErrorKind{store.Unknown, store.Authentication + 1, 255} {
+		story(t, Options{}, func(g *guarded) {
+			cause := &store.Error{Backend: "x", Op: "get", Kind: kind, Err: errors.New("?")}
+			g.server.becomes(storetest.Refuse(cause))
+			g.gets(5, 0, cause)
+			g.want(Open, 5)
+			if st := g.Stats(); st.Failures[store.Unknown] != 5 {
+				t.Errorf("kind %d: %+v", kind, st)
+			}
+		})
+	}
+}
+
 func TestErrorsOfOneCallOpenNothing(t *testing.T) {
 	for _, cause := range []*store.Error{tooLarge, wrongPass} {
 		t.Run(cause.Kind.String(), func(t *testing.T) {
@@ -547,6 +596,45 @@ func TestAnswersThatComeTooLateAreUsedAndCount(t *testing.T) {
 		g.gets(1, 0, errLate)
 		g.want(Open, 6)
 	})
+}
+
+func TestAnAnswerAtTheDeadlineIsTooLate(t *testing.T) {
+	for takes, want := range map[time.Duration]State{250*time.Millisecond - 1: Closed, 250 * time.Millisecond: Open} {
+		story(t, Options{}, func(g *guarded) {
+			g.server.becomes(heedless(takes))
+			for range 5 {
+				if _, err := g.Get(context.Background(), "key"); err != store.ErrNotFound {
+					t.Errorf("%v, want not found", err)
+				}
+			}
+			g.want(want, 5)
+		})
+	}
+}
+
+// When the pause is over a probe goes through, however short it was: the breaker and what is before it agree.
+func TestAfterTheShortestPauseAProbeGoesThrough(t *testing.T) {
+	story(t, Options{Retry: 1, Failures: 1}, func(g *guarded) {
+		g.server.becomes(refuses)
+		g.gets(1, 0, syscall.ECONNREFUSED)
+		g.want(Open, 1)
+		time.Sleep(time.Until(g.breaker.start.Add(time.Duration(g.breaker.until.Load()))))
+		g.server.becomes(nil)
+		g.gets(1, 0, nil)
+		g.want(Closed, 2)
+	})
+}
+
+// The breaker's lock is one for all callers: what succeeds while all is well does not ask for it.
+func TestSuccessesGoPastTheBreakersLock(t *testing.T) {
+	g := New(liar{}, Options{Log: slog.New(slog.DiscardHandler)})
+	g.breaker.machine = nil // where a call would panic
+	if refused := g.breaker.ask(func() *failure { return nil }); refused != nil {
+		t.Error(refused)
+	}
+	if refused := g.breaker.ask(func() *failure { return &failure{harmless: true} }); refused != nil {
+		t.Error(refused)
+	}
 }
 
 // OnChange may use the Store: nothing is locked while it runs.

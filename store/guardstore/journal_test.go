@@ -66,6 +66,10 @@ func TestAnOutageIsTwoLines(t *testing.T) {
 			func(s *Store) { ask(s, 10) },
 			func(s *Store) { ask(s, 10); since(s, nil) },
 		},
+		"the journal, and the store once": {
+			func(s *Store) { since(s, store.ErrUnavailable); ask(s, 1) },
+			func(s *Store) { ask(s, 10); since(s, nil) },
+		},
 		"the store not often enough to be left alone": {
 			func(s *Store) { ask(s, 2); since(s, store.ErrUnavailable); ask(s, 1) },
 			func(s *Store) { since(s, nil); ask(s, 10) },
