@@ -135,9 +135,11 @@ func TestReplicaForgetsAQuarter(t *testing.T) {
 		{"keys", 100, Key, 4, 100, 75, 0},
 		{"tags", 100, Tag, 4, 100, 75, 0},
 		{"names of 1 KiB", 100, Key, 4 * replicaNameBytes, 25, 18, 0},
+		{"names of which 20 are three quarters", 100, Key, replicaNameBytes * 75 / 20, 26, 20, 0},
 		{"prefixes", 1000, Prefix, 4, replicaPrefixes, replicaPrefixes * 3 / 4, replicaPrefixes/4 + 1},
 		{"prefixes, with a lower bound", 100, Prefix, 4, 100, 75, 26},
 		{"prefixes of 1 KiB", 100, Prefix, 4 * replicaNameBytes, 25, 18, 8},
+		{"prefixes of which 20 are three quarters", 100, Prefix, replicaNameBytes * 75 / 20, 26, 20, 7},
 	} {
 		r := NewReplica(tt.bound)
 		apply := func(i int) {
