@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -171,6 +172,34 @@ func TestTemporaryFilesAreSweptWithCare(t *testing.T) {
 	b.scan(time.Now().Add(time.Hour))
 	if !exists(outside) {
 		t.Error("a file outside was removed")
+	}
+}
+
+// What is called like a temporary file and is none stays, and nobody waits for it: opening a pipe would.
+func TestWhatIsNoTemporaryFileIsLeftAlone(t *testing.T) {
+	folder := t.TempDir()
+	b := scanned(t, open(t, Config{Path: folder}))
+	set(t, b, "key", nil)
+	dead := "/~" + strconv.Itoa(deadProcess(t)) + ".x."
+	sub := b.folderOf("key").path
+	if err := errors.Join(syscall.Mkfifo(sub+dead+"1", 0o600), syscall.Mkfifo(folder+dead+"2", 0o600), os.Mkdir(sub+dead+"3", 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	left := make(chan bool)
+	go func() { left <- b.scan(time.Now().Add(time.Hour)) }()
+	select {
+	case more := <-left:
+		if more || !exists(sub+dead+"1") || !exists(folder+dead+"2") || !exists(sub+dead+"3") {
+			t.Errorf("after a scan: something to come back for: %t, and there are %q; want nothing, and all three", more, tempsIn(t, folder))
+		}
+	case <-time.After(10 * time.Second):
+		for _, pipe := range []string{sub + dead + "1", folder + dead + "2"} {
+			if f, err := os.OpenFile(pipe, os.O_RDWR, 0); err == nil {
+				defer f.Close() // which lets the scan go on
+			}
+		}
+		<-left
+		t.Error("the scan waits for a pipe")
 	}
 }
 

@@ -169,17 +169,19 @@ func sweepTemp(path string, now time.Time) bool {
 	if err != nil || strings.HasPrefix(name, tempPrefix) {
 		return true // no such file, or this process's own
 	}
+	id, err := lookAt(path)
+	switch {
+	case err != nil:
+		return errors.Is(err, os.ErrNotExist)
+	case !id.regular:
+		return true // nor is this, and to open a pipe could take for ever
+	}
 	f, err := os.OpenFile(path, os.O_WRONLY|noFollow, 0)
 	if err != nil {
 		return errors.Is(err, os.ErrNotExist)
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() || tryLock(f, true) == errBusy {
-		return false
-	}
-	changed := time.Unix(0, identifyInfo(info).changed)
-	if processAlive(pid) && now.Sub(changed) < time.Minute {
+	if tryLock(f, true) == errBusy || processAlive(pid) && now.Sub(time.Unix(0, id.changed)) < time.Minute {
 		return false
 	}
 	return os.Remove(path) == nil
