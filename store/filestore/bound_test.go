@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -183,6 +184,118 @@ func TestReadsAreNotWrites(t *testing.T) {
 	}
 }
 
+// When a value was used is written down after a while, and never set back.
+func TestTouch(t *testing.T) {
+	b := scanned(t, open(t, Config{Path: t.TempDir()}))
+	set(t, b, "key", []byte("v"))
+	f := b.folderOf("key")
+	id, err := lookAt(f.file("key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := f.files["key"]
+	begun := e.stamped
+	for _, tt := range []struct{ at, used, stamped time.Duration }{
+		{-time.Second, 0, 0},
+		{1, 1, 0},
+		{time.Minute - 1, time.Minute - 1, 0},
+		{time.Second, time.Minute - 1, 0},
+		{time.Minute, time.Minute, time.Minute},
+		{2*time.Minute - 1, 2*time.Minute - 1, time.Minute},
+	} {
+		b.touch(f, "key", id, header{expires: e.expires}, time.Unix(0, begun+int64(tt.at)), f.changes.Load())
+		if used, stamped := time.Duration(e.used-begun), time.Duration(e.stamped-begun); used != tt.used || stamped != tt.stamped {
+			t.Errorf("touched at %v: used at %v, written down at %v; want %v, %v", tt.at, used, stamped, tt.used, tt.stamped)
+		}
+	}
+}
+
+// What was not used since it was written has nothing to be written down.
+func TestCloseWritesOnlyWhatItKnowsBetter(t *testing.T) {
+	b := scanned(t, open(t, Config{Path: t.TempDir()}))
+	set(t, b, "key", []byte("v"))
+	before, err := lookAt(pathOf(b, "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
+	if after, err := lookAt(pathOf(b, "key")); err != nil || after != before {
+		t.Errorf("Close changed the file: %+v, before %+v, %v", after, before, err)
+	}
+}
+
+func TestFilesAreInTheOrderOfTheirUse(t *testing.T) {
+	f := newFolder(t.TempDir(), new(count))
+	order := func(want ...string) {
+		t.Helper()
+		var got []string
+		for e := f.order.next; e != &f.order; e = e.next {
+			got = append(got, e.key)
+		}
+		if !slices.Equal(got, want) || f.oldest.Load() != f.files[want[0]].used {
+			t.Errorf("in order %q, the oldest used at %d; want %q", got, f.oldest.Load(), want)
+		}
+	}
+	for key, used := range map[string]int64{"c": 30, "a": 10, "d": 40, "b": 20} {
+		f.add(key, used)
+	}
+	order("a", "b", "c", "d")
+	f.add("later", 20)
+	order("a", "b", "later", "c", "d")
+	f.moveTo(f.files["a"], 35)
+	order("b", "later", "c", "a", "d")
+	f.files["d"].used, f.files["later"].used = 5, 21
+	f.arrange()
+	order("d", "b", "later", "c", "a")
+}
+
+// What stands in the place of a file is not counted as one.
+func TestWhatIsNoFileIsNotCounted(t *testing.T) {
+	b := scanned(t, open(t, Config{Path: t.TempDir()}))
+	f := b.folderOf("key")
+	stand := func() {
+		t.Helper()
+		set(t, b, "key", []byte("v"))
+		if err := errors.Join(os.Remove(f.file("key")), os.Mkdir(f.file("key"), 0o700)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stand()
+	f.mu.Lock()
+	f.look("key")
+	if e := f.files["key"]; e != nil || b.count.files.Load() != 0 {
+		t.Errorf("after a look: %+v is known, and %d files", e, b.count.files.Load())
+	}
+	f.mu.Unlock()
+	stand()
+	b.scan(time.Now())
+	if n := b.count.files.Load(); n != 0 {
+		t.Errorf("after a scan: %d files are counted", n)
+	}
+	settled(t, b)
+}
+
+// A file is not removed to make room while another process holds its folder, unless that takes too long.
+func TestEvictionWaitsForTheFolder(t *testing.T) {
+	b := scanned(t, open(t, Config{Path: t.TempDir()}))
+	set(t, b, "key", []byte("v"))
+	dir, err := b.openFolder(b.folderOf("key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	if err := tryLock(dir, true); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	if evicted, err := b.evict(); !evicted || err != nil || exists(pathOf(b, "key")) {
+		t.Errorf("%t, %v, and it is there %t", evicted, err, exists(pathOf(b, "key")))
+	}
+	if took := time.Since(start); took < lockPatience {
+		t.Errorf("it waited %v for the folder, want %v", took, lockPatience)
+	}
+}
+
 // A folder that is fuller than allowed is trimmed at the start, oldest first.
 func TestASmallerBoundHoldsAfterTheStart(t *testing.T) {
 	folder := t.TempDir()
@@ -267,6 +380,17 @@ func TestWhatHasEndedIsSwept(t *testing.T) {
 	time.Sleep(5 * time.Millisecond)
 	if n, err := b.Flush(t.Context(), "short"); n != 0 || err != nil || exists(pathOf(b, "short")) {
 		t.Errorf("Flush of what has ended: %d, %v; want it removed, and not counted", n, err)
+	}
+	if err := b.Set(t.Context(), "short", []byte("v"), time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	f := b.folderOf("short")
+	f.mu.Lock()
+	ends := time.UnixMilli(f.files["short"].expires)
+	f.mu.Unlock()
+	time.Sleep(time.Until(ends))
+	if b.sweep(ends); exists(f.file("short")) {
+		t.Error("what has just ended is not swept")
 	}
 	// The hint is not believed against the header.
 	past := time.Now().Add(-time.Hour)

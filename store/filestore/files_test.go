@@ -270,6 +270,34 @@ func TestDiscardWaitsForTheFolder(t *testing.T) {
 	}
 }
 
+// Whoever looks again knows a file by all that tells one from another, but not by when it was used.
+func TestSameFile(t *testing.T) {
+	a := identity{device: 1, inode: 2, modified: 3, changed: 4, size: 5, regular: true, owner: 6, used: 7}
+	for story, change := range map[string]func(*identity){
+		"device":   func(b *identity) { b.device++ },
+		"inode":    func(b *identity) { b.inode++ },
+		"modified": func(b *identity) { b.modified++ },
+		"changed":  func(b *identity) { b.changed++ },
+		"size":     func(b *identity) { b.size++ },
+		"used":     func(b *identity) { b.used++ },
+	} {
+		b := a
+		change(&b)
+		if got, want := a.same(b), story == "used"; got != want {
+			t.Errorf("another %s: the same file %t, want %t", story, got, want)
+		}
+	}
+}
+
+// On some file systems files are another's than the process's: a probe learns whose.
+func TestAProbeLearnsWhoseFilesAre(t *testing.T) {
+	b := scanned(t, open(t, Config{Path: t.TempDir()}))
+	owner := b.owner.Swap(4321)
+	if _, err := b.Health(t.Context()); err != nil || b.owner.Load() != owner {
+		t.Errorf("files are said to be user %d's, want %d: %v", b.owner.Load(), owner, err)
+	}
+}
+
 func TestErrorsShowNoKeys(t *testing.T) {
 	b := open(t, Config{Path: t.TempDir()})
 	key := "page-" + strings.Repeat("secret", 20)

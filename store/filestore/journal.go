@@ -217,8 +217,7 @@ func bootSum() uint32 { return crc32.Checksum([]byte(bootID()), castagnoli) }
 // readOn reads the records from where it last ended.
 func (j *journal) readOn() error {
 	b := make([]byte, j.size-j.end)
-	n, err := j.file.ReadAt(b, j.end)
-	if n < len(b) && err != nil {
+	if _, err := j.file.ReadAt(b, j.end); err != nil {
 		return errDoubt // cut meanwhile
 	}
 	marks, taken, err := parseRecords(b, j.head())
@@ -280,7 +279,7 @@ func (j *journal) append(what []store.Mark) error {
 // alone. When it fails nothing is lost.
 func (j *journal) compact() {
 	n, bytes := 0, j.end
-	for n < len(j.marks) && (len(j.marks)-n > history.MaxMarks*3/4 || bytes > history.MaxBytes*3/4) {
+	for len(j.marks)-n > history.MaxMarks*3/4 || bytes > history.MaxBytes*3/4 {
 		bytes -= int64(recordLen + len(j.marks[n].Name))
 		n++
 	}

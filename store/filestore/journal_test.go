@@ -235,11 +235,15 @@ func TestJournalForgets(t *testing.T) {
 		marks = append(marks, tag("%d", i))
 	}
 	middle := add(t, one, marks[:history.MaxMarks/2]...)
-	head := add(t, one, marks[history.MaxMarks/2:]...)
+	add(t, one, marks[history.MaxMarks/2:history.MaxMarks-2]...)
+	if got, _ := names(t, two, begin); len(got) != history.MaxMarks || got[0] != "a" {
+		t.Errorf("at the limit: %d marks, the first %q; want all", len(got), got[0])
+	}
+	head := add(t, one, marks[history.MaxMarks-2:]...)
 	for _, j := range []store.Journal{one, two, open(t, one.backend.config).Journal("p:")} {
 		got, h := names(t, j, begin)
-		if h != head || len(got) < 10_000 || len(got) > history.MaxMarks || got[0] != "*" || got[len(got)-1] != marks[history.MaxMarks-1].Name {
-			t.Errorf("Since(%d): %d marks, the first %q, head %d; want at most %d, the first Everything, head %d", begin, len(got), got[0], h, history.MaxMarks, head)
+		if h != head || len(got) != 1+history.MaxMarks*3/4 || got[0] != "*" || got[len(got)-1] != marks[history.MaxMarks-1].Name {
+			t.Errorf("Since(%d): %d marks, the first %q, head %d; want Everything and three quarters of %d, head %d", begin, len(got), got[0], h, history.MaxMarks, head)
 		}
 		if got, _ := names(t, j, middle); len(got) != history.MaxMarks/2 || got[0] != marks[history.MaxMarks/2].Name {
 			t.Errorf("Since(%d): %d marks, the first %q; want those that are remembered", middle, len(got), got[0])
@@ -254,6 +258,49 @@ func TestJournalForgets(t *testing.T) {
 		}
 	}
 	wantNames(t, one, head)
+}
+
+// The bytes of a journal's file are bounded just so, and a quarter of them is forgotten at once.
+func TestJournalForgetsAQuarterOfItsBytes(t *testing.T) {
+	j := open(t, Config{Path: t.TempDir()}).Journal("p:").(*journal)
+	begin := add(t, j)
+	sized := func(bytes int) store.Mark { return tag("%s", strings.Repeat("x", bytes-recordLen)) }
+	const quarter, rest = history.MaxBytes / 4, history.MaxBytes*3/4 - journalHeaderLen
+	add(t, j, sized(quarter))
+	add(t, j, sized(rest-recordLen-1), tag("x"))
+	if got, _ := names(t, j, begin); len(got) != 3 || got[0] == "*" {
+		t.Errorf("of a file of %d bytes %d marks are left; want all 3", j.end, len(got))
+	}
+	add(t, j, store.Mark{Kind: store.Everything, Soft: true})
+	if got, _ := names(t, j, begin); len(got) != 3 || got[0] != "*" || len(got[1]) != 1 {
+		t.Errorf("one more, and of %d marks that are left the second has a name of %d bytes; want the last two", len(got), len(got[1]))
+	}
+
+	j = open(t, Config{Path: t.TempDir()}).Journal("p:").(*journal)
+	begin = add(t, j)
+	first := add(t, j, sized(quarter+1))
+	add(t, j, sized(rest))
+	if got, _ := names(t, j, begin); len(got) != 2 || got[0] != "*" || len(got[1]) != rest-recordLen {
+		t.Errorf("%d marks are left; want the one that fills three quarters", len(got))
+	}
+	if got, _ := names(t, j, first); len(got) != 1 {
+		t.Errorf("%d marks are left for who knows the first", len(got))
+	}
+}
+
+// A journal that cannot be begun leaves no file behind.
+func TestJournalThatCannotBeBegun(t *testing.T) {
+	folder := t.TempDir()
+	j := open(t, Config{Path: folder}).Journal("p:").(*journal)
+	if err := os.MkdirAll(j.path()+"/full", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := j.Append(t.Context(), tag("x")); err == nil {
+		t.Errorf("Append where a folder stands: %d", n)
+	}
+	if left := tempsIn(t, folder); len(left) > 0 {
+		t.Errorf("left are %q", left)
+	}
 }
 
 func TestWatchSeesAnotherProcessAndALoss(t *testing.T) {

@@ -135,13 +135,14 @@ func TestTemporaryFilesAreSweptWithCare(t *testing.T) {
 		do   func(path string) error
 		at   time.Time
 		gone bool
+		back bool // to be looked at again
 	}{
-		{sub + "/~" + dead + ".x.1", nil, time.Now(), true},
-		{folder + "/~" + dead + ".x.2", nil, time.Now(), true},
-		{sub + "/~" + alive + ".x.3", nil, time.Now(), false},
-		{sub + "/~" + alive + ".x.4", nil, time.Now().Add(2 * time.Minute), true},
-		{sub + "/" + tempPrefix + "5", nil, time.Now().Add(2 * time.Minute), false},
-		{sub + "/~notes", nil, time.Now().Add(time.Hour), false},
+		{sub + "/~" + dead + ".x.1", nil, time.Now(), true, false},
+		{folder + "/~" + dead + ".x.2", nil, time.Now(), true, false},
+		{sub + "/~" + alive + ".x.3", nil, time.Now(), false, true},
+		{sub + "/~" + alive + ".x.4", nil, time.Now().Add(2 * time.Minute), true, false},
+		{sub + "/" + tempPrefix + "5", nil, time.Now().Add(2 * time.Minute), false, false},
+		{sub + "/~notes", nil, time.Now().Add(time.Hour), false, false},
 		{sub + "/~" + dead + ".x.6", func(path string) error { // its writer lives, in another container
 			f, err := os.OpenFile(path, os.O_RDWR, 0)
 			if err != nil {
@@ -149,7 +150,7 @@ func TestTemporaryFilesAreSweptWithCare(t *testing.T) {
 			}
 			t.Cleanup(func() { f.Close() })
 			return tryLock(f, true)
-		}, time.Now().Add(time.Hour), false},
+		}, time.Now().Add(time.Hour), false, true},
 	} {
 		writeFile(t, tt.path, []byte("half of a val"))
 		if tt.do != nil {
@@ -157,11 +158,23 @@ func TestTemporaryFilesAreSweptWithCare(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		b.scan(tt.at)
-		if exists(tt.path) == tt.gone {
-			t.Errorf("%s at %v: there %t; want %t", filepath.Base(tt.path), time.Until(tt.at), exists(tt.path), !tt.gone)
+		back := b.scan(tt.at)
+		if exists(tt.path) == tt.gone || back != tt.back {
+			t.Errorf("%s at %v: there %t, to be looked at again %t; want %t, %t", filepath.Base(tt.path), time.Until(tt.at),
+				exists(tt.path), back, !tt.gone, tt.back)
 		}
 		os.Remove(tt.path)
+	}
+	// A process that lives has a minute.
+	path := sub + "/~" + alive + ".x.8"
+	writeFile(t, path, nil)
+	id, err := lookAt(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	minute := time.Unix(0, id.changed).Add(time.Minute)
+	if sweepTemp(path, minute.Add(-1)) || !exists(path) || !sweepTemp(path, minute) || exists(path) {
+		t.Errorf("a minute after it was written it is there %t", exists(path))
 	}
 	// A link is not followed to what it names.
 	outside := filepath.Join(t.TempDir(), "outside")
@@ -204,6 +217,26 @@ func TestWhatIsNoTemporaryFileIsLeftAlone(t *testing.T) {
 }
 
 func init() {
+	// Nothing can be written.
+	roles["without room"] = func(folder string) error {
+		limit := syscall.Rlimit{Cur: 8, Max: 8}
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+			return err
+		}
+		if b, err := Open(context.Background(), Config{Path: folder}); err == nil {
+			b.Close()
+			return errors.New("Open: no error, though nothing can be written")
+		}
+		b, err := New(Config{Path: folder})
+		if err != nil {
+			return err
+		}
+		defer b.Close()
+		if _, err := b.Health(context.Background()); store.KindOf(err) != store.Permanent {
+			return fmt.Errorf("Health: %v; want a Permanent error, for the file is too large", err)
+		}
+		return nil
+	}
 	// No file may grow beyond 64 KiB: every greater value fails in the middle, as on a full disk.
 	roles["short of room"] = func(folder string) error {
 		limit := syscall.Rlimit{Cur: 64 << 10, Max: 64 << 10}
@@ -256,10 +289,12 @@ func journalShortOfRoom(ctx context.Context, j store.Journal) error {
 
 func TestWritesThatFailInTheMiddle(t *testing.T) {
 	folder := t.TempDir()
-	c := exec.Command(os.Args[0])
-	c.Env = append(os.Environ(), roleVariable+"=short of room="+folder)
-	if out, err := c.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	for _, role := range []string{"without room", "short of room"} {
+		c := exec.Command(os.Args[0])
+		c.Env = append(os.Environ(), roleVariable+"="+role+"="+folder)
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", role, err, out)
+		}
 	}
 	if left := tempsIn(t, folder); len(left) > 0 {
 		t.Errorf("left are %q; want no temporary files", left)

@@ -2,9 +2,11 @@ package filestore
 
 import (
 	"context"
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -172,6 +174,33 @@ func TestLeasesThatNobodyReleasesAreSwept(t *testing.T) {
 	b.scan(time.Now().Add(2 * time.Minute))
 	if files := filesIn(t, folder+"/"+leasesName); len(files) != 1 || filepath.Base(files[0]) != "held"+mark {
 		t.Errorf("two minutes later there are %q; want the one that is held", files)
+	}
+}
+
+// Nothing else is swept with them.
+func TestWhatIsNoLeaseIsLeftAlone(t *testing.T) {
+	folder := t.TempDir()
+	b := scanned(t, open(t, Config{Path: folder}))
+	l, _ := tryLease(t, b, "x", time.Millisecond)
+	leases := filepath.Dir(l.(*lease).path())
+	outside := filepath.Join(t.TempDir(), "outside")
+	writeFile(t, outside, nil)
+	writeFile(t, leases+"/notes", nil)
+	if err := errors.Join(os.Mkdir(leases+"/folder~", 0o700), os.Symlink(outside, leases+"/link~"), syscall.Mkfifo(leases+"/pipe~", 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	b.scan(time.Now().Add(2 * time.Minute))
+	left, _ := readNames(leases)
+	slices.Sort(left)
+	if want := []string{"folder~", "link~", "notes", "pipe~"}; !slices.Equal(left, want) || !exists(outside) {
+		t.Errorf("left are %q, want %q; the file outside %t", left, want, exists(outside))
+	}
+}
+
+// What a folder could not be made for is said, not that it is not ours.
+func TestAFolderThatCannotBeMade(t *testing.T) {
+	if err := makeFolder("/proc/1/nothing/here"); !errors.Is(err, os.ErrNotExist) || errors.Is(err, errNotOurs) {
+		t.Errorf("%v, want that there is no such folder", err)
 	}
 }
 

@@ -1,9 +1,12 @@
 package filestore
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -166,6 +169,40 @@ func TestBoundOverProcesses(t *testing.T) {
 	}
 	if most < floodBytes*3/4 {
 		t.Errorf("only %d bytes were there: the processes did not flood", most)
+	}
+}
+
+// No byte of the ledger may be another.
+func TestLedgerOfWhichAByteIsAnother(t *testing.T) {
+	b := scanned(t, open(t, Config{Path: t.TempDir()}))
+	l := ledger{path: b.ledger.path, count: new(count)}
+	if err := l.open(); err != nil {
+		t.Fatal(err)
+	}
+	defer l.close()
+	want := page{epoch: 7, sum: -5}
+	if err := l.write(want); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(l.path)
+	if got, ok := l.read(); !ok || got != want || err != nil || len(whole) != pageLen {
+		t.Fatalf("%+v, %t, %d bytes, %v", got, ok, len(whole), err)
+	}
+	for n := range whole {
+		for _, resum := range []bool{false, true} {
+			if resum && n >= len(ledgerMagic) {
+				continue // a right page
+			}
+			damaged := bytes.Clone(whole)
+			damaged[n] ^= 1
+			if resum {
+				binary.BigEndian.PutUint32(damaged[20:], crc32.Checksum(damaged[:20], castagnoli))
+			}
+			writeAll(t, l.path, damaged)
+			if got, ok := l.read(); ok {
+				t.Errorf("byte %d, its checksum right %t: %+v", n, resum, got)
+			}
+		}
 	}
 }
 
