@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -268,11 +269,53 @@ func TestWhatIsNoFileIsNotCounted(t *testing.T) {
 	}
 	f.mu.Unlock()
 	stand()
+	for _, name := range []string{"notes", "a b~", "~notes"} {
+		writeFile(t, f.path+"/"+name, nil)
+	}
 	b.scan(time.Now())
 	if n := b.count.files.Load(); n != 0 {
 		t.Errorf("after a scan: %d files are counted", n)
 	}
-	settled(t, b)
+	for key, err := range b.List(t.Context(), "") {
+		t.Errorf("List: %q, %v; want nothing", key, err)
+	}
+	if n, err := b.Flush(t.Context(), "n"); n != 0 || err != nil || !exists(f.path+"/notes") {
+		t.Errorf("Flush: %d, %v, and the notes are there %t", n, err, exists(f.path+"/notes"))
+	}
+}
+
+// While this process writes, a scan still finds what another has put there.
+func TestAScanDuringWritesFindsWhatOthersHaveSet(t *testing.T) {
+	b := scanned(t, open(t, Config{Path: t.TempDir()}))
+	set(t, b, "key", []byte("v"))
+	f := b.folderOf("key")
+	var writes sync.WaitGroup
+	stop := make(chan struct{})
+	writes.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				f.mu.Lock()
+				f.changes.Add(1)
+				f.mu.Unlock()
+			}
+		}
+	})
+	for i := range 50 {
+		key := fmt.Sprint("other-", i)
+		writeFile(t, f.file(key), encode(key, []byte("v"), 1<<50))
+		f.scan(time.Now())
+		f.mu.Lock()
+		found := f.files[key] != nil
+		f.mu.Unlock()
+		if !found {
+			t.Errorf("file %d was not found", i)
+		}
+	}
+	close(stop)
+	writes.Wait()
 }
 
 // A file is not removed to make room while another process holds its folder, unless that takes too long.
@@ -417,4 +460,33 @@ func TestWhatCannotBeRemovedIsPassedOver(t *testing.T) {
 	}
 	err := b.Set(t.Context(), "page-0", []byte("v"), time.Hour)
 	wantKind(t, err, store.Permanent)
+}
+
+// Where three cannot be removed, it is no use to try them all: Set says so.
+func TestAFewThatCannotBeRemovedAreAnError(t *testing.T) {
+	b := scanned(t, open(t, Config{Path: t.TempDir(), MaxBytes: 1 << 20}))
+	setPages(t, b, 0, 120)
+	for i := range 5 {
+		path := pathOf(b, fmt.Sprint("page-", i))
+		if err := errors.Join(os.Remove(path), os.MkdirAll(path+"/full", 0o700)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantKind(t, b.Set(t.Context(), "page-120", make([]byte, 8000), time.Hour), store.Permanent)
+	setPages(t, b, 120, 125)
+	wantMiss(t, b, "page-5")
+}
+
+// Others are told what matters to the bound: a thousandth of it, added or removed.
+func TestWhatMattersIsTold(t *testing.T) {
+	b := scanned(t, open(t, Config{Path: t.TempDir(), MaxBytes: 1 << 20}))
+	b.Close() // nobody else tells
+	defer b.ledger.Close()
+	for unsaid, told := range map[int64]bool{0: false, 1024: false, 1025: true, -1024: false, -1025: true} {
+		b.count.unsaid.Store(unsaid)
+		b.tell(time.Second)
+		if left := b.count.unsaid.Load(); (left != unsaid) != told || told && left != 0 {
+			t.Errorf("of %d bytes %d are not told; want them told: %t", unsaid, left, told)
+		}
+	}
 }

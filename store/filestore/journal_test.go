@@ -227,6 +227,21 @@ func TestSyncedJournalOutlivesAStart(t *testing.T) {
 	wantNames(t, open(t, one.backend.config).Journal("p:"), begin, "a", "b")
 }
 
+// One process that wants to be sure is enough: of a journal that it has begun each record is forced to the disk,
+// and so is each of its own.
+func TestOneWantsASyncedJournal(t *testing.T) {
+	for _, begins := range []bool{true, false} {
+		folder := t.TempDir()
+		add(t, open(t, Config{Path: folder, Fsync: begins}).Journal("p:"), tag("a"))
+		b := open(t, Config{Path: folder, Fsync: !begins})
+		synced := 0
+		b.fsync = func(f *os.File) error { synced++; return f.Sync() }
+		if add(t, b.Journal("p:"), tag("b")); synced != 1 {
+			t.Errorf("begun with fsync=%t: an Append of another was forced to the disk %d times, want once", begins, synced)
+		}
+	}
+}
+
 // Whoever lags behind what is remembered is told Everything, in each process that follows.
 func TestJournalForgets(t *testing.T) {
 	one, two, begin, path := journals(t, Config{})
