@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -339,6 +340,49 @@ func TestEvictionWaitsForTheFolder(t *testing.T) {
 	}
 }
 
+// Another process's use counts when it came more than a second later: less says nothing, as each writes down
+// what it knows in its own time.
+func TestEvictionSparesWhatAnotherHasUsed(t *testing.T) {
+	for later, spared := range map[time.Duration]bool{0: false, time.Second: false, time.Second + 1: true} {
+		b := scanned(t, open(t, Config{Path: t.TempDir()}))
+		set(t, b, "key", []byte("v"))
+		f := b.folderOf("key")
+		id, err := lookAt(f.file("key"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.mu.Lock()
+		e := f.files["key"]
+		f.moveTo(e, id.used-int64(later))
+		f.mu.Unlock()
+		if evicted, err := b.evict(); !evicted || err != nil || exists(f.file("key")) != spared {
+			t.Errorf("used %v later by another: %t, %v; spared %t, want %t", later, evicted, err, exists(f.file("key")), spared)
+		}
+		if spared && (e.used != id.used || f.oldest.Load() != id.used) {
+			t.Errorf("it was last used at %d, of all first at %d; want %d", e.used, f.oldest.Load(), id.used)
+		}
+	}
+}
+
+// A folder that stands where the file was is no file that somebody has used.
+func TestEvictionRemovesWhatIsNoFile(t *testing.T) {
+	b := scanned(t, open(t, Config{Path: t.TempDir()}))
+	set(t, b, "key", []byte("v"))
+	f := b.folderOf("key")
+	f.mu.Lock()
+	f.moveTo(f.files["key"], 1)
+	f.mu.Unlock()
+	if err := errors.Join(os.Remove(f.file("key")), os.Mkdir(f.file("key"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if evicted, err := b.evict(); !evicted || err != nil || exists(f.file("key")) {
+		t.Errorf("%t, %v, and it is there %t", evicted, err, exists(f.file("key")))
+	}
+	if evicted, err := b.evict(); evicted || err != nil {
+		t.Errorf("once more: %t, %v; want nothing left", evicted, err)
+	}
+}
+
 // A folder that is fuller than allowed is trimmed at the start, oldest first.
 func TestASmallerBoundHoldsAfterTheStart(t *testing.T) {
 	folder := t.TempDir()
@@ -381,6 +425,9 @@ func TestAValueTooLarge(t *testing.T) {
 	}
 	wantMiss(t, b, "key")
 	settled(t, b)
+	long := strings.Repeat("k", 200)
+	set(t, b, long, make([]byte, 1000))
+	wantValue(t, b, long, make([]byte, 1000))
 }
 
 // 100 MiB, the greatest by default.

@@ -14,6 +14,8 @@ func TestDefaults(t *testing.T) {
 		{Config{Path: "/a"}, Config{Path: "/a", MaxBytes: 1 << 30, MaxValue: 100 << 20}},
 		{Config{Path: "/a//b/"}, Config{Path: "/a/b", MaxBytes: 1 << 30, MaxValue: 100 << 20}},
 		{Config{Path: "/a", MaxBytes: 10 << 20}, Config{Path: "/a", MaxBytes: 10 << 20, MaxValue: 5 << 20}},
+		{Config{Path: "/a", MaxBytes: 1 << 20, MaxValue: 1}, Config{Path: "/a", MaxBytes: 1 << 20, MaxValue: 1}},
+		{Config{Path: "/a", MaxBytes: 1 << 20, MaxValue: 512 << 10}, Config{Path: "/a", MaxBytes: 1 << 20, MaxValue: 512 << 10}},
 	} {
 		if got, err := tt.given.check(); err != nil || got != tt.want {
 			t.Errorf("%+v: %+v, %v; want %+v", tt.given, got, err, tt.want)

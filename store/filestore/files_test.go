@@ -270,6 +270,41 @@ func TestDiscardWaitsForTheFolder(t *testing.T) {
 	}
 }
 
+// What Expire changes the index learns, if it knows of the value.
+func TestExpireAndTheIndex(t *testing.T) {
+	folder := t.TempDir()
+	one, two := scanned(t, open(t, Config{Path: folder})), scanned(t, open(t, Config{Path: folder}))
+	set(t, one, "key", []byte("v"))
+	for _, b := range []*Backend{two, one} {
+		if existed, err := b.Expire(t.Context(), "key", 48*time.Hour); !existed || err != nil {
+			t.Fatal(existed, err)
+		}
+	}
+	if e := one.folderOf("key").files["key"]; time.Until(time.UnixMilli(e.expires)) < 47*time.Hour {
+		t.Errorf("the index says that it ends in %v", time.Until(time.UnixMilli(e.expires)))
+	}
+	if existed, err := two.Expire(t.Context(), "key", 0); !existed || err != nil || exists(pathOf(two, "key")) {
+		t.Errorf("Expire for no time: %t, %v; the file is there %t", existed, err, exists(pathOf(two, "key")))
+	}
+}
+
+// Other processes tell by its lock that a file is being written.
+func TestATemporaryFileIsLocked(t *testing.T) {
+	f, err := newTemp(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	other, err := os.OpenFile(f.Name(), os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := tryLock(other, true); err != errBusy {
+		t.Errorf("locked by another: %v, want %v", err, errBusy)
+	}
+}
+
 // Whoever looks again knows a file by all that tells one from another, but not by when it was used.
 func TestSameFile(t *testing.T) {
 	a := identity{device: 1, inode: 2, modified: 3, changed: 4, size: 5, regular: true, owner: 6, used: 7}

@@ -2,7 +2,9 @@ package filestore
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"math"
 	"os"
 	"path/filepath"
@@ -108,8 +110,12 @@ func TestLeaseFilesThatAreNone(t *testing.T) {
 	path := l.(*lease).path()
 	damaged := appendLease(nil, leaseRecord{ends: math.MaxInt64})
 	damaged[20] ^= 1
+	other := appendLease(nil, leaseRecord{ends: math.MaxInt64})
+	other[3]++
+	binary.BigEndian.PutUint32(other[leaseLen-4:], crc32.Checksum(other[:leaseLen-4], castagnoli))
 	for name, content := range map[string][]byte{
-		"empty": nil, "cut": []byte("FRLS\x00\x00"), "foreign": []byte(strings.Repeat("?", 100)), "damaged": damaged,
+		"of another version": other,
+		"empty":              nil, "cut": []byte("FRLS\x00\x00"), "foreign": []byte(strings.Repeat("?", 100)), "damaged": damaged,
 	} {
 		writeFile(t, path, content)
 		release(t, l, false)

@@ -172,6 +172,28 @@ func TestBoundOverProcesses(t *testing.T) {
 	}
 }
 
+// The ledger stays open for as long as it is the one that the others see.
+func TestLedgerIsOpenedOnce(t *testing.T) {
+	b := scanned(t, open(t, Config{Path: t.TempDir()}))
+	l := ledger{path: b.ledger.path, count: new(count)}
+	defer l.close()
+	var files []*os.File
+	for range 2 {
+		for range 2 {
+			if err := l.open(); err != nil {
+				t.Fatal(err)
+			}
+			files = append(files, l.file)
+		}
+		if err := os.Remove(l.path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if files[0] != files[1] || files[1] == files[2] || files[2] != files[3] {
+		t.Error("opened more than once, or not anew after it was removed")
+	}
+}
+
 // No byte of the ledger may be another.
 func TestLedgerOfWhichAByteIsAnother(t *testing.T) {
 	b := scanned(t, open(t, Config{Path: t.TempDir()}))
