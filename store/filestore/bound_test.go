@@ -210,6 +210,10 @@ func TestTouch(t *testing.T) {
 			t.Errorf("touched at %v: used at %v, written down at %v; want %v, %v", tt.at, used, stamped, tt.used, tt.stamped)
 		}
 	}
+	b.stampAll(time.Now().Add(time.Hour))
+	if id, err = lookAt(f.file("key")); err != nil || id.used != e.used || e.stamped != e.used {
+		t.Errorf("written down at last: %d, %v, and remembered as such %t; want %d", id.used, err, e.stamped == e.used, e.used)
+	}
 }
 
 // What was not used since it was written has nothing to be written down.

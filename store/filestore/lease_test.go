@@ -183,6 +183,34 @@ func TestLeasesThatNobodyReleasesAreSwept(t *testing.T) {
 	}
 }
 
+// A lease has a minute after its end, and its file one after it was last changed.
+func TestWhenLeasesAreSwept(t *testing.T) {
+	folder := t.TempDir()
+	path := folder + "/x" + mark
+	wants := func(story string, now time.Time, want bool) {
+		t.Helper()
+		sweepLeases(folder, now)
+		if swept := !exists(path); swept != want {
+			t.Errorf("%s: swept %t, want %t", story, swept, want)
+		}
+	}
+	writeFile(t, path, appendLease(nil, leaseRecord{ends: 1}))
+	id, err := lookAt(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	minute := time.Unix(0, id.changed).Add(time.Minute)
+	wants("changed less than a minute ago", minute.Add(-1), false)
+	wants("changed a minute ago", minute, true)
+
+	now := time.Now().Add(time.Hour)
+	ends := now.Add(-time.Minute).UnixMilli()
+	writeFile(t, path, appendLease(nil, leaseRecord{ends: ends}))
+	wants("ended a minute ago", now, false)
+	writeFile(t, path, appendLease(nil, leaseRecord{ends: ends - 1}))
+	wants("ended more than a minute ago", now, true)
+}
+
 // Nothing else is swept with them.
 func TestWhatIsNoLeaseIsLeftAlone(t *testing.T) {
 	folder := t.TempDir()

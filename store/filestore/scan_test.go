@@ -46,6 +46,9 @@ func TestUpkeepFallsDue(t *testing.T) {
 		if got := k.scanned != before.scanned; got != tt.wantScan {
 			t.Errorf("%s: read anew: %t, want %t", tt.story, got, tt.wantScan)
 		}
+		if wait := b.mayScan.Load() - k.scanned.UnixNano(); tt.wantScan && (wait <= 0 || wait%scanAtLeast != 0) {
+			t.Errorf("%s: it may be read anew after %d ns, want 20 times what it took", tt.story, wait)
+		}
 		if got := k.swept == now && k.swept != before.swept; got != tt.wantSweep {
 			t.Errorf("%s: swept: %t, want %t", tt.story, got, tt.wantSweep)
 		}

@@ -16,6 +16,8 @@ func TestParseURL(t *testing.T) {
 		{"file:///c?max_bytes=1048576", Config{Path: "/c", MaxBytes: 1 << 20}},
 		{"file:///c?max_bytes=2048KiB&max_value=1MiB&fsync=true", Config{Path: "/c", MaxBytes: 2 << 20, MaxValue: 1 << 20, Fsync: true}},
 		{"file:///c?max_bytes=10GiB&fsync=false", Config{Path: "/c", MaxBytes: 10 << 30}},
+		{"file:///c?max_bytes=8589934591GiB", Config{Path: "/c", MaxBytes: (1<<33 - 1) << 30}},
+		{"file:///c?max_bytes=9223372036854775807", Config{Path: "/c", MaxBytes: 1<<63 - 1}},
 	} {
 		if got, err := ParseURL(tt.url); err != nil || got != tt.want {
 			t.Errorf("ParseURL(%q) = %+v, %v; want %+v", tt.url, got, err, tt.want)
