@@ -3,6 +3,7 @@ package filestore
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -296,16 +297,22 @@ func TestAScanDuringWritesFindsWhatOthersHaveSet(t *testing.T) {
 	f := b.folderOf("key")
 	var writes sync.WaitGroup
 	stop := make(chan struct{})
+	mine := 0 // files
 	writes.Go(func() {
-		for {
+		for i := 0; ; i++ {
 			select {
 			case <-stop:
 				return
 			default:
-				f.mu.Lock()
-				f.changes.Add(1)
-				f.mu.Unlock()
 			}
+			f.mu.Lock()
+			if f.changes.Add(1); i%100 == 0 {
+				key, now := fmt.Sprint("mine-", mine), time.Now().UnixNano()
+				os.WriteFile(f.file(key), encode(key, []byte("v"), 1<<50), 0o600)
+				f.put(key, onDisk(headerLen+int64(len(key))+1), now, 1<<50)
+				mine++
+			}
+			f.mu.Unlock()
 		}
 	})
 	for i := range 50 {
@@ -313,10 +320,11 @@ func TestAScanDuringWritesFindsWhatOthersHaveSet(t *testing.T) {
 		writeFile(t, f.file(key), encode(key, []byte("v"), 1<<50))
 		f.scan(time.Now())
 		f.mu.Lock()
-		found := f.files[key] != nil
+		found, known := f.files[key] != nil, len(f.files)
+		want := 1 + i + 1 + mine
 		f.mu.Unlock()
-		if !found {
-			t.Errorf("file %d was not found", i)
+		if !found || known != want {
+			t.Errorf("file %d was found: %t; %d are known, want %d", i, found, known, want)
 		}
 	}
 	close(stop)
@@ -539,5 +547,43 @@ func TestWhatMattersIsTold(t *testing.T) {
 		if left := b.count.unsaid.Load(); (left != unsaid) != told || told && left != 0 {
 			t.Errorf("of %d bytes %d are not told; want them told: %t", unsaid, left, told)
 		}
+	}
+}
+
+func TestTheBoundItself(t *testing.T) {
+	const bound = 1 << 20
+	b := scanned(t, open(t, Config{Path: t.TempDir(), MaxBytes: bound}))
+	b.Close() // nobody else counts
+	for _, tt := range []struct {
+		total   int64
+		indexed bool
+		want    bool
+	}{
+		{bound, true, false}, {bound + 1, true, true}, {bound / 8, false, false}, {bound/8 + 1, false, true},
+	} {
+		b.count.indexed.Store(tt.total)
+		b.indexed.Store(tt.indexed)
+		if got := b.over(); got != tt.want {
+			t.Errorf("%d bytes of %d, the folder read %t: over %t, want %t", tt.total, bound, tt.indexed, got, tt.want)
+		}
+	}
+}
+
+// When others say that the folder is too full, and there is nothing there, trimming it ends.
+func TestTrimmingNothingEnds(t *testing.T) {
+	b := scanned(t, open(t, Config{Path: t.TempDir(), MaxBytes: 1 << 20}))
+	b.mayScan.Store(math.MaxInt64) // it is not read again, and so not corrected
+	b.count.foreign.Store(2 << 20)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		b.trim()
+	}()
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Error("it goes on")
+		b.Close()
+		<-ended
 	}
 }

@@ -172,6 +172,65 @@ func TestBoundOverProcesses(t *testing.T) {
 	}
 }
 
+// What a call finds of another's changes the index learns, unless this process has changed something since.
+func TestTheIndexLearns(t *testing.T) {
+	folder := t.TempDir()
+	one, two := scanned(t, open(t, Config{Path: folder})), scanned(t, open(t, Config{Path: folder}))
+	f := two.folderOf("key")
+	knows := func(story string, want int64) {
+		t.Helper()
+		if n := two.count.files.Load(); n != want {
+			t.Errorf("%s: %d files are known, want %d", story, n, want)
+		}
+	}
+	set(t, one, "key", []byte("v"))
+	knows("before it looks", 0)
+	id, err := lookAt(f.file("key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	two.touch(f, "key", id, header{expires: 1 << 50}, time.Now(), f.changes.Load()-1)
+	knows("after a look of before a change", 0)
+	wantValue(t, two, "key", []byte("v"))
+	knows("after a look", 1)
+	if e, other := f.files["key"], one.folderOf("key").files["key"]; e.expires != other.expires {
+		t.Errorf("it is said to end at %d, want %d", e.expires, other.expires)
+	}
+	f.missed("key", f.changes.Load()-1)
+	knows("missed before a change", 1)
+	if existed, err := one.Delete(t.Context(), "key"); !existed || err != nil {
+		t.Fatal(existed, err)
+	}
+	wantMiss(t, two, "key")
+	knows("after a miss", 0)
+
+	set(t, one, "key", []byte("v"))
+	two.scan(time.Now())
+	knows("after a scan", 1)
+	if e, other := f.files["key"], one.folderOf("key").files["key"]; e.expires != other.expires {
+		t.Errorf("the scan says that it ends at %d, want %d", e.expires, other.expires)
+	}
+}
+
+// A folder that cannot be read is not one that is empty.
+func TestAScanThatFailsForgetsNothing(t *testing.T) {
+	b := scanned(t, open(t, Config{Path: t.TempDir()}))
+	set(t, b, "key", []byte("v"))
+	f := b.folderOf("key")
+	if err := errors.Join(os.Rename(f.path, f.path+".away"), os.WriteFile(f.path, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	b.scan(time.Now())
+	if n := b.count.files.Load(); n != 1 {
+		t.Errorf("%d files are known, want 1", n)
+	}
+	if err := errors.Join(os.Remove(f.path), os.Rename(f.path+".away", f.path)); err != nil {
+		t.Fatal(err)
+	}
+	b.scan(time.Now())
+	settled(t, b)
+}
+
 // The ledger stays open for as long as it is the one that the others see.
 func TestLedgerIsOpenedOnce(t *testing.T) {
 	b := scanned(t, open(t, Config{Path: t.TempDir()}))
@@ -191,6 +250,9 @@ func TestLedgerIsOpenedOnce(t *testing.T) {
 	}
 	if files[0] != files[1] || files[1] == files[2] || files[2] != files[3] {
 		t.Error("opened more than once, or not anew after it was removed")
+	}
+	if _, err := files[1].Stat(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("the file that was removed is still open: %v", err)
 	}
 }
 
