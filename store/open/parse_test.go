@@ -1,7 +1,12 @@
 package open
 
 import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -27,6 +32,35 @@ func TestOptionsOfTheURL(t *testing.T) {
 	}
 }
 
+func TestTheLogIsTheOneGiven(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	for given, want := range map[*slog.Logger]*slog.Logger{log: log, nil: slog.Default()} {
+		if p, err := parse("redis://h", Options{Log: given}); err != nil || p.options.Log != want {
+			t.Errorf("given %v: %v, %v", given, p, err)
+		}
+	}
+}
+
+// A server with a problem of its own would fill the log.
+func TestCorruptionIsLoggedOnceAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		c := &corruption{log: slog.New(slog.NewTextHandler(&log, nil)), url: "redis://h"}
+		for range 2 {
+			for range 3 {
+				c.heard("key", errors.New("cut"))
+			}
+			time.Sleep(59 * time.Second)
+			c.heard("key", errors.New("cut"))
+			time.Sleep(time.Second)
+		}
+		lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+		if len(lines) != 2 || !strings.Contains(lines[0], `"so far"=1`) || !strings.Contains(lines[1], `"so far"=5`) {
+			t.Errorf("logged\n%s", log.String())
+		}
+	})
+}
+
 func TestWrongURLs(t *testing.T) {
 	for rawURL, wrong := range map[string][]string{
 		"":                                      {"no URL"},
@@ -45,7 +79,8 @@ func TestWrongURLs(t *testing.T) {
 		"postgres://u:secret/db":                {"postgres://u:***/db", "user:password@host:port"},
 		"redis+cluster://:secret?near=1":        {"redis+cluster://:***?near", "user:password@host:port"},
 		"file://u:secret/var/cache":             {"file://u:***/var", "user:password@host:port"},
-		"postgres://h/d?password=secret&near=x": {"password=***", "near"},
+		"postgres://h/d?password=secret&near=x": {"password=***", "&near=x: "},
+		"redis://h?guard_failures=1001":         {"guard_failures", "from 0 to 1000"},
 
 		"postgres://h/d?p%61ssword=secret&near=x": {"=***", "near"},
 		"redis://u:secret?x@h":                    {"redis://…", "write / as %2F, ? as %3F"},
@@ -76,6 +111,8 @@ func TestTheDriversOptionsStayAsTheyAre(t *testing.T) {
 		"redis://h?b=2&prefix=x:&a=1&b=3":                           "redis://h?b=2&a=1&b=3",
 		"file:///x?max_value=1MiB&near=0":                           "file:///x?max_value=1MiB",
 		"file:///x@y?near=0":                                        "file:///x@y",
+		"file:///x:y?near=0":                                        "file:///x:y",
+		"redis://h?guard_failures=1000":                             "redis://h",
 	} {
 		if p, err := parse(rawURL, Options{}); err != nil || p.rest != want {
 			t.Errorf("%s: the driver gets %q, %v; want %q", rawURL, p.rest, err, want)
