@@ -283,8 +283,29 @@ func TestExpireAndTheIndex(t *testing.T) {
 	if e := one.folderOf("key").files["key"]; time.Until(time.UnixMilli(e.expires)) < 47*time.Hour {
 		t.Errorf("the index says that it ends in %v", time.Until(time.UnixMilli(e.expires)))
 	}
+	if left, err := two.TTL(t.Context(), "key"); left < 47*time.Hour || left > 48*time.Hour+2*time.Millisecond || err != nil {
+		t.Errorf("TTL: %v, %v", left, err)
+	}
 	if existed, err := two.Expire(t.Context(), "key", 0); !existed || err != nil || exists(pathOf(two, "key")) {
 		t.Errorf("Expire for no time: %t, %v; the file is there %t", existed, err, exists(pathOf(two, "key")))
+	}
+}
+
+// What has ended did not exist, though it could not be removed at once, because another held the folder.
+func TestDeleteOfWhatHasEnded(t *testing.T) {
+	b := scanned(t, open(t, Config{Path: t.TempDir()}))
+	set(t, b, "key", nil)
+	writeFile(t, pathOf(b, "key"), encode("key", []byte("v"), 1))
+	dir, err := b.openFolder(b.folderOf("key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	if err := tryLock(dir, true); err != nil {
+		t.Fatal(err)
+	}
+	if existed, err := b.Delete(t.Context(), "key"); existed || err != nil || exists(pathOf(b, "key")) {
+		t.Errorf("%t, %v, and the file is there %t", existed, err, exists(pathOf(b, "key")))
 	}
 }
 

@@ -242,6 +242,16 @@ func TestOneWantsASyncedJournal(t *testing.T) {
 	}
 }
 
+// The file is read once, and then what is new.
+func TestJournalsFileIsReadOnce(t *testing.T) {
+	one, two, begin, _ := journals(t, Config{})
+	f := one.file
+	add(t, two, tag("c"))
+	if wantNames(t, one, begin, "a", "b", "c"); one.file != f {
+		t.Error("it was opened again")
+	}
+}
+
 // Whoever lags behind what is remembered is told Everything, in each process that follows.
 func TestJournalForgets(t *testing.T) {
 	one, two, begin, path := journals(t, Config{})

@@ -276,6 +276,10 @@ func journalShortOfRoom(ctx context.Context, j store.Journal) error {
 	if n, err := j.Append(ctx, marks...); err == nil {
 		return fmt.Errorf("Append of what does not fit: %d without an error", n)
 	}
+	info, err := os.Stat(j.(*journal).path())
+	if err != nil || info.Size() != j.(*journal).end {
+		return fmt.Errorf("after it the file has %d bytes, of which %d are records, %v", info.Size(), j.(*journal).end, err)
+	}
 	last, err := j.Append(ctx, page(4))
 	if err != nil {
 		return err

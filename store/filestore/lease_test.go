@@ -236,6 +236,21 @@ func TestAFolderThatCannotBeMade(t *testing.T) {
 	if err := makeFolder("/proc/1/nothing/here"); !errors.Is(err, os.ErrNotExist) || errors.Is(err, errNotOurs) {
 		t.Errorf("%v, want that there is no such folder", err)
 	}
+	folder := t.TempDir()
+	writeFile(t, folder+"/file", nil)
+	if err := os.Symlink(folder, folder+"/link"); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"/file", "/link"} {
+		if err := makeFolder(folder + name); !errors.Is(err, errNotOurs) {
+			t.Errorf("%s: %v, want that it is not ours", name, err)
+		}
+	}
+	for range 2 {
+		if err := makeFolder(folder + "/a/b"); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // Whoever waited for a lease's file may find, when it is free, that its holder has removed it, and that the next

@@ -58,6 +58,42 @@ func TestUpkeepFallsDue(t *testing.T) {
 	}
 }
 
+func TestUpkeepHearsOfOthers(t *testing.T) {
+	folder := t.TempDir()
+	one, two := scanned(t, open(t, Config{Path: folder})), scanned(t, open(t, Config{Path: folder}))
+	one.Close() // this test is its keeper
+	defer one.ledger.Close()
+	k := keeper{b: one, scanned: time.Now(), swept: time.Now()}
+	if k.tick(time.Now()); k.others {
+		t.Error("others have changed something, it is said")
+	}
+	set(t, two, "key", []byte("v"))
+	two.ledger.sync(time.Second)
+	for range 2 { // and it is remembered
+		if k.tick(time.Now()); !k.others {
+			t.Error("that another has set something was not heard")
+		}
+	}
+}
+
+// What is learned of others' files they had told: all together counts as before, unless the index is made anew.
+func TestCountsOfWhatIsLearned(t *testing.T) {
+	for _, tt := range []struct {
+		scanning         bool
+		d                int64
+		indexed, foreign int64
+	}{
+		{false, 5, 5, -5}, {false, -5, -5, 5}, {true, 5, 5, 0}, {true, -5, -5, 5},
+	} {
+		var c count
+		c.scanning.Store(tt.scanning)
+		c.learned(tt.d)
+		if c.indexed.Load() != tt.indexed || c.foreign.Load() != tt.foreign {
+			t.Errorf("%d, scanning %t: indexed %d, foreign %d; want %d, %d", tt.d, tt.scanning, c.indexed.Load(), c.foreign.Load(), tt.indexed, tt.foreign)
+		}
+	}
+}
+
 // A call that waits for the folder to be read, to know what can make room, writes nothing when that is not to be.
 func TestSetThatWaitsForAScanEndsWithTheBackend(t *testing.T) {
 	b := scanned(t, open(t, Config{Path: t.TempDir(), MaxBytes: 1 << 20}))
