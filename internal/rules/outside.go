@@ -290,29 +290,19 @@ func targetedNames(p *policy.Policy) []string {
 	return p.Targeted
 }
 
-// KeepFromOthers takes out of the header of a response that sets a cookie what would let a shared cache
-// keep it: whoever set the cookie, and whatever else the response says. Cache-Control gets private in the
-// place of public and s-maxage, and fields for CDNs and proxies go. A header without Set-Cookie is
-// left alone, and so is one that says nothing of its lifetime.
+// KeepFromOthers keeps a response that sets a cookie from the shared caches on its way, whoever set the
+// cookie. Cache-Control gets private, in the place of public and s-maxage, unless it has private or
+// no-store already; fields for CDNs and proxies go. A silent response gets private, too: caches may guess
+// a lifetime for it (RFC 9111 section 4.2.2), and some go on to keep the cookie. A header without
+// Set-Cookie is left alone.
 func KeepFromOthers(h http.Header) {
 	if !setsCookie(h) {
 		return
 	}
-	spoke := false
 	for name, values := range h {
-		if len(values) == 0 {
-			continue
-		}
-		switch canonical := http.CanonicalHeaderKey(name); {
-		case canonical == "Cache-Control", canonical == "Expires":
-			spoke = true
-		case forSharedCaches(canonical):
+		if len(values) > 0 && forSharedCaches(http.CanonicalHeaderKey(name)) {
 			delete(h, name)
-			spoke = true
 		}
-	}
-	if !spoke {
-		return
 	}
 	if value, changed := private(Canonical(h)["Cache-Control"]); changed {
 		for name := range h {

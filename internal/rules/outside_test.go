@@ -178,7 +178,9 @@ func TestSentWithAllocatesNothing(t *testing.T) {
 func TestKeepFromOthers(t *testing.T) {
 	for _, s := range []struct{ h, want http.Header }{
 		{header("Cache-Control", "public, max-age=60"), header("Cache-Control", "public, max-age=60")},
-		{header("Set-Cookie", "a"), header("Set-Cookie", "a")},
+		{header("Last-Modified", "today"), header("Last-Modified", "today")},
+		{header("Set-Cookie", "a"), header("Set-Cookie", "a", "Cache-Control", "private")},
+		{header("Set-Cookie", "a", "Last-Modified", "today"), header("Set-Cookie", "a", "Last-Modified", "today", "Cache-Control", "private")},
 		{header("Set-Cookie", "a", "Cache-Control", "public, max-age=60"), header("Set-Cookie", "a", "Cache-Control", "private, max-age=60")},
 		{header("Set-Cookie", "a", "Cache-Control", "max-age=60", "Cache-Control", "S-MaxAge=600, must-revalidate"), header("Set-Cookie", "a", "Cache-Control", "private, max-age=60, must-revalidate")},
 		{header("Set-Cookie", "a", "Cache-Control", `max-age=60, no-cache="Set-Cookie, X"`), header("Set-Cookie", "a", "Cache-Control", `private, max-age=60, no-cache="Set-Cookie, X"`)},
@@ -191,7 +193,7 @@ func TestKeepFromOthers(t *testing.T) {
 		{header("Set-Cookie", "a", "Cdn-Cache-Control", "max-age=60"), header("Set-Cookie", "a", "Cache-Control", "private")},
 		{header("Set-Cookie", "a", "Cache-Control", "private", "Surrogate-Control", "max-age=60", "X-Accel-Expires", "60"), header("Set-Cookie", "a", "Cache-Control", "private")},
 		{http.Header{"Set-Cookie": {}, "Cache-Control": {"public"}}, http.Header{"Set-Cookie": {}, "Cache-Control": {"public"}}},
-		{http.Header{"Set-Cookie": {"a"}, "Cache-Control": {}, "Cdn-Cache-Control": {}}, http.Header{"Set-Cookie": {"a"}, "Cache-Control": {}, "Cdn-Cache-Control": {}}},
+		{http.Header{"Set-Cookie": {"a"}, "Cache-Control": {}, "Cdn-Cache-Control": {}}, http.Header{"Set-Cookie": {"a"}, "Cache-Control": {"private"}, "Cdn-Cache-Control": {}}},
 		{http.Header{"set-cookie": {"a"}, "cache-control": {"public"}}, http.Header{"set-cookie": {"a"}, "Cache-Control": {"private"}}},
 	} {
 		got := s.h.Clone()
