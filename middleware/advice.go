@@ -1,7 +1,9 @@
 package middleware
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"reflect"
 	"strings"
@@ -9,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -18,10 +21,13 @@ type advice struct {
 	writers atomic.Int64
 }
 
-// warn logs a line, the first time that it is given it.
-func (c *Cache) warn(text string) {
+// warn logs a warning, the first time that it is given it.
+func (c *Cache) warn(text string) { c.say(slog.LevelWarn, text) }
+
+// say logs a line, with args, the first time that it is given its text.
+func (c *Cache) say(level slog.Level, text string, args ...any) {
 	if _, before := c.advice.said.LoadOrStore(text, true); !before {
-		c.Log.Warn("freshet: " + text)
+		c.Log.Log(context.Background(), level, "freshet: "+text, args...)
 	}
 }
 
@@ -79,17 +85,25 @@ func (x *exchange) adviseOnRoot() {
 // lookedAt is how many clients' writers are looked at: a compressor wraps those who take what it makes, or all.
 const lookedAt = 64
 
-// adviseOnWriter says what a compressor around the cache costs. It is seen by what it has put into the
-// header before, or
-// by the writer that it made.
+// adviseOnWriter says what a compressor or a time limit around the cache costs. A compressor is seen by what it has
+// put into the header before, or by the writer that it made.
 func (x *exchange) adviseOnWriter() {
 	if x.c.advice.writers.Load() >= lookedAt || x.c.advice.writers.Add(1) > lookedAt {
 		return
 	}
+	unguarded := x.gate() == nil
 	if compresses(x.w) {
-		x.c.advice.writers.Store(lookedAt)
-		x.c.warn("the cache is mounted inside a compressor, which compresses every hit anew: " +
-			"mount the compressor inside the cache, so that what it made is stored")
+		text := "the cache is mounted inside a compressor, which compresses every hit anew: " +
+			"mount the compressor inside the cache, so that what it made is stored"
+		if unguarded {
+			text += "; or wrap the whole app in Cache.Guard, since a compressor can hide from the cache the cookies of sessions " +
+				"outside of it, so that others get a session's page"
+		}
+		x.c.warn(text)
+	}
+	if unguarded && wrapped(x.w, limitsTime) {
+		x.c.warn("the cache is mounted inside http.TimeoutHandler, which hides from it the cookies of sessions outside, so that others " +
+			"may get a session's page: set Policy.Timeout in its place, mount it inside the cache, or wrap the whole app in Cache.Guard")
 	}
 }
 
@@ -103,9 +117,24 @@ func compresses(w http.ResponseWriter) bool {
 			return true
 		}
 	}
+	return wrapped(w, func(t reflect.Type) bool {
+		name := strings.ToLower(t.String())
+		return strings.Contains(name, "compress") || strings.Contains(name, "gzip")
+	})
+}
+
+// limitsTime reports whether t is the writer of http.TimeoutHandler, which has a header of its own.
+func limitsTime(t reflect.Type) bool {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t.PkgPath() == "net/http" && t.Name() == "timeoutWriter"
+}
+
+// wrapped reports whether the type of w is one, or that of a writer which w wraps.
+func wrapped(w http.ResponseWriter, one func(reflect.Type) bool) bool {
 	for w != nil {
-		name := strings.ToLower(reflect.TypeOf(w).String())
-		if strings.Contains(name, "compress") || strings.Contains(name, "gzip") {
+		if one(reflect.TypeOf(w)) {
 			return true
 		}
 		wrapper, ok := w.(interface{ Unwrap() http.ResponseWriter })
@@ -115,6 +144,16 @@ func compresses(w http.ResponseWriter) bool {
 		w = wrapper.Unwrap()
 	}
 	return false
+}
+
+// adviseOnIgnored says what it means that a handler outside sets a cookie which the policy ignores: the handler reads
+// it, and what it makes of it, such as a form's token, may be in the page.
+func (x *exchange) adviseOnIgnored() {
+	if name := rules.SetsIgnoredCookie(x.w.Header(), x.p); name != "" {
+		x.c.say(slog.LevelError, fmt.Sprintf("a policy ignores the cookie %q, which a handler outside the cache sets: a page behind that handler may "+
+			"hold what belongs to the cookie, such as the token of a form, and others may get it. "+
+			"Take the cookie out of Policy.IgnoreCookies on the routes behind that handler", name), "path", x.r.URL.Path)
+	}
 }
 
 // warnOfHeld says what keeps a response's header back until the request has ended mostly means.

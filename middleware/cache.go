@@ -85,8 +85,6 @@ type Cache struct {
 	// MaxRefreshes bounds how many refreshes run in the background at once. Default 64.
 	MaxRefreshes int
 
-	toldOfLate sync.Once // see tellOfLate
-
 	once     sync.Once
 	follow   *follower.Follower
 	calls    deadline.Source // of StoreTimeout

@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"log/slog"
 	"net/http"
 	"reflect"
 	"slices"
@@ -22,6 +23,7 @@ import (
 type pending struct {
 	answer *store.Entry // what those who wait may have; nil when nothing
 	flows  bool         // ... as it comes
+	given  bool         // they may have it by now
 	stores bool         // a whole response: it is stored then, too
 
 	departs bool // ... or found on its way to the store
@@ -103,6 +105,7 @@ func (n *run) goOn() bool {
 	if n.late() {
 		return true
 	}
+	n.after.given = true
 	n.give()
 	switch {
 	case n.after.stores:
@@ -136,7 +139,7 @@ func (n *run) late() bool {
 		return false
 	}
 	n.keepFromOthers(why)
-	n.c.tellOfLate(n.r, why)
+	n.tellOfLate(why)
 	return true
 }
 
@@ -259,16 +262,30 @@ func bare(w http.ResponseWriter) bool {
 		t = t.Elem()
 	}
 	if t.PkgPath() == "net/http" {
-		return t.Name() != "timeoutWriter" // which has a header of its own
+		return !limitsTime(t)
 	}
 	return t.PkgPath() == "golang.org/x/net/http2"
 }
 
-// tellOfLate logs, once, that handlers outside set fields too late to be judged with the response.
-func (c *Cache) tellOfLate(r *http.Request, why policy.Reason) {
-	c.toldOfLate.Do(func() {
-		c.Log.Warn("freshet: a handler outside the cache changed the header of a response while it was written, as session middleware does that sets its cookie only then: "+
-			"the response was kept from others and not stored. Mount the cache outside of that handler, or, if no page depends on it, set Policy.Shared. "+
-			"Wrap the whole app in Cache.Guard, so that no cache on the way keeps such a response", "path", r.URL.Path, "reason", string(why))
-	})
+const (
+	toldOfLate = "a handler outside the cache changed the header of a response while it was written, as session middleware does that " +
+		"sets its cookie only then: the response is its client's alone, and is not stored. If the page needs no session, let its handler begin none"
+	toldOfLateUnguarded = toldOfLate + "; and wrap the whole app in Cache.Guard, so that no cache on the way keeps such a response"
+	toldOfTooLate       = "a handler outside the cache changed the header of a response after those who asked meanwhile had been given the " +
+		"response, as session middleware does beyond a compressor: the page may be one user's, and others may have got it. " +
+		"Wrap the whole app in Cache.Guard, and mount compressors and time limits inside the cache"
+)
+
+// tellOfLate logs, once, that handlers outside set fields too late to be judged with the response. With Guard
+// that is as it should be where a page belongs to a session, and else the answer to why it is not cached.
+func (n *run) tellOfLate(why policy.Reason) {
+	n.adviseOnIgnored()
+	level, text := slog.LevelInfo, toldOfLate
+	switch {
+	case n.after.given:
+		level, text = slog.LevelError, toldOfTooLate
+	case n.after.way == nil:
+		level, text = slog.LevelWarn, toldOfLateUnguarded
+	}
+	n.c.say(level, text, "path", n.r.URL.Path, "reason", string(why))
 }

@@ -11,6 +11,7 @@ import (
 // besideCookie answers a request for which a handler outside has set a cookie: the page may hold what the cookie
 // stands for, such as a token of a form, so the handler makes it for this client alone. A refresh has no client.
 func (x *exchange) besideCookie() {
+	x.adviseOnIgnored()
 	switch {
 	case x.refresh != nil:
 		x.refresh.who.arrived.Store(true) // the next may come without a cookie

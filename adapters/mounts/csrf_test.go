@@ -134,3 +134,37 @@ func TestSilentPageBesideACookieIsPrivate(t *testing.T) {
 		})
 	}
 }
+
+// A policy that ignores the cookie of a token makes one visitor's form everybody's. The log says so at the first form.
+func TestIgnoredCookieOfAnOuterHandlerIsLogged(t *testing.T) {
+	m := newSessions()
+	session := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		m.Put(r.Context(), "n", "1")
+		io.WriteString(w, "page")
+	})
+	for _, s := range []struct {
+		name   string
+		ignore []string
+		app    func(mount wrapper) http.Handler
+		lines  int
+	}{
+		{"gorilla/csrf", []string{"_ga*", "_gorilla_*"}, func(mount wrapper) http.Handler {
+			return csrf.Protect(make([]byte, 32), csrf.Secure(false))(mount(gorillaForm("")))
+		}, 1},
+		{"gorilla/csrf, and another cookie", policy.AnalyticsCookies(), func(mount wrapper) http.Handler {
+			return csrf.Protect(make([]byte, 32), csrf.Secure(false))(mount(gorillaForm("")))
+		}, 0},
+		{"scs", []string{"session"}, func(mount wrapper) http.Handler { return m.LoadAndSave(mount(session)) }, 1},
+		{"scs, and another cookie", policy.AnalyticsCookies(), func(mount wrapper) http.Handler { return m.LoadAndSave(mount(session)) }, 0},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			c := newCache(t)
+			log := logged(c)
+			h := s.app(c.With(policy.Policy{TTL: time.Minute, IgnoreCookies: s.ignore}))
+			for range 3 {
+				want(t, "Set-Cookie", get(h, "/").Header().Get("Set-Cookie") != "", true)
+			}
+			want(t, "lines", strings.Count(log.String(), "IgnoreCookies"), s.lines)
+		})
+	}
+}

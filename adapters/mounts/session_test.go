@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -22,7 +21,6 @@ import (
 	"github.com/freshet-go/freshet/adapters/echocache"
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
-	"github.com/freshet-go/freshet/store/memstore"
 )
 
 // shop is a page that greets each session by a number of its own, which it puts into the session at the
@@ -360,23 +358,53 @@ func TestSessionBehindEarlyHints(t *testing.T) {
 	}
 }
 
-// The log says once what to do.
+// The log says once what became of pages whose cookie came late, and what there is to do about it: nothing of mounting
+// the cache around sessions, nor of Policy.Shared, which changes nothing here.
 func TestLateCookieIsLoggedOnce(t *testing.T) {
-	var log strings.Builder
-	s := memstore.New(1 << 20)
-	defer s.Close()
-	c := middleware.New(s)
-	c.Log = slog.New(slog.NewTextHandler(&log, nil))
-	defer c.Close(context.Background())
-	m := newSessions()
-	h := m.LoadAndSave(c.With(policy.Policy{TTL: time.Minute})(
-		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			m.Put(r.Context(), "n", "1")
-			io.WriteString(w, "page")
-		})))
-	for range 3 {
-		w := get(h, "/")
-		want(t, "Set-Cookie", w.Header().Get("Set-Cookie") != "", true)
+	bare := func(h http.Handler) http.Handler { return h }
+	gzip := func(h http.Handler) http.Handler { return gzhttp.GzipHandler(h) }
+	const kept, leaked, guard = "its client's alone", "others may have got it", "Cache.Guard"
+	for _, s := range []struct {
+		name              string
+		between           func(http.Handler) http.Handler
+		guarded           bool
+		level             string
+		kept, leak, guard int // lines
+	}{
+		{"bare", bare, false, "level=WARN", 1, 0, 1},
+		{"guarded", bare, true, "level=INFO", 1, 0, 0},
+		{"gzhttp between", gzip, false, "level=ERROR", 0, 1, 2},
+		{"gzhttp between, guarded", gzip, true, "level=INFO", 1, 0, 0},
+		{"a time limit between", timeLimit, false, "level=WARN", 0, 0, 1},
+		{"a time limit between, guarded", timeLimit, true, "level=INFO", 1, 0, 0},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			c := newCache(t)
+			log := logged(c)
+			m := newSessions()
+			page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				m.Put(r.Context(), "n", "1")
+				io.WriteString(w, strings.Repeat("page ", 1000))
+			})
+			h := m.LoadAndSave(s.between(c.With(policy.Policy{TTL: time.Minute})(page)))
+			if s.guarded {
+				h = c.Guard(h)
+			}
+			want(t, "Set-Cookie", get(h, "/", "Accept-Encoding", "gzip").Header().Get("Set-Cookie") != "", true)
+			for range 3 {
+				get(h, "/", "Accept-Encoding", "gzip")
+			}
+			text := log.String()
+			want(t, "lines of pages that were kept", strings.Count(text, kept), s.kept)
+			want(t, "lines of pages that others may have", strings.Count(text, leaked), s.leak)
+			want(t, "lines that name Guard", strings.Count(text, guard), s.guard)
+			want(t, "the level is in it", strings.Contains(text, s.level), true)
+			want(t, "Policy.Shared", strings.Contains(text, "Policy.Shared"), false)
+			if t.Failed() {
+				t.Log(text)
+			}
+		})
 	}
-	want(t, "lines", strings.Count(log.String(), "Cache.Guard"), 1)
 }
+
+func timeLimit(h http.Handler) http.Handler { return http.TimeoutHandler(h, time.Minute, "late") }

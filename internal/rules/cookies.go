@@ -89,6 +89,20 @@ func ignoresCookie(p *policy.Policy, name string) bool {
 	return isToken(name) && listed(p.IgnoreCookies, name) && !listed(p.PassCookies, name)
 }
 
+// SetsIgnoredCookie returns the name of a cookie that a response with the header h sets and that p.IgnoreCookies
+// lists, or "".
+func SetsIgnoredCookie(h http.Header, p *policy.Policy) string {
+	if len(p.IgnoreCookies) == 0 {
+		return ""
+	}
+	for _, line := range h["Set-Cookie"] {
+		if name := cookieName(line); ignoresCookie(p, name) {
+			return name
+		}
+	}
+	return ""
+}
+
 // plainCookie reports whether every handler takes what stands between two ";" for one cookie: it has no
 // controls, and no quote is open at its end. Commas, spaces, braces and quotes in pairs, which RFC 6265 section
 // 4.1.1 forbids, are common in the values of consent banners.

@@ -212,3 +212,25 @@ func pairsOutsideQuotes(line string) (pairs []string) {
 	}
 	return append(pairs, line[start:])
 }
+
+// The cookie that a response sets and its policy ignores.
+func TestSetsIgnoredCookie(t *testing.T) {
+	p := &policy.Policy{IgnoreCookies: []string{"_ga*", "token"}, PassCookies: []string{"_gate"}}
+	for _, s := range []struct {
+		p    *policy.Policy
+		sets []string
+		want string
+	}{
+		{p, nil, ""},
+		{p, []string{"session=1; Path=/token=1"}, ""},
+		{p, []string{"session=1", "token=1; Path=/"}, "token"},
+		{p, []string{"_ga_X=1"}, "_ga_X"},
+		{p, []string{"_gate=1"}, ""}, // which makes its request pass
+		{p, []string{"", "=1", "Token=1"}, ""},
+		{&policy.Policy{}, []string{"token=1"}, ""},
+	} {
+		if got := SetsIgnoredCookie(http.Header{"Set-Cookie": s.sets}, s.p); got != s.want {
+			t.Errorf("%q: got %q, want %q", s.sets, got, s.want)
+		}
+	}
+}
