@@ -96,14 +96,15 @@ func (x *exchange) adviseOnWriter() {
 		text := "the cache is mounted inside a compressor, which compresses every hit anew: " +
 			"mount the compressor inside the cache, so that what it made is stored"
 		if unguarded {
-			text += "; or wrap the whole app in Cache.Guard, since a compressor can hide from the cache the cookies of sessions " +
-				"outside of it, so that others get a session's page"
+			text += "; or wrap the whole app in Cache.Guard, since a compressor can hide from the cache " +
+				"the cookies of sessions outside of it, so that others get a session's page"
 		}
 		x.c.warn(text)
 	}
 	if unguarded && wrapped(x.w, limitsTime) {
-		x.c.warn("the cache is mounted inside http.TimeoutHandler, which hides from it the cookies of sessions outside, so that others " +
-			"may get a session's page: set Policy.Timeout in its place, mount it inside the cache, or wrap the whole app in Cache.Guard")
+		x.c.warn("the cache is mounted inside http.TimeoutHandler, which hides from it the cookies of sessions outside, " +
+			"so that others may get a session's page: set Policy.Timeout in its place, mount it inside the cache, " +
+			"or wrap the whole app in Cache.Guard")
 	}
 }
 
@@ -150,9 +151,10 @@ func wrapped(w http.ResponseWriter, one func(reflect.Type) bool) bool {
 // it, and what it makes of it, such as a form's token, may be in the page.
 func (x *exchange) adviseOnIgnored() {
 	if name := rules.SetsIgnoredCookie(x.w.Header(), x.p); name != "" {
-		x.c.say(slog.LevelError, fmt.Sprintf("a policy ignores the cookie %q, which a handler outside the cache sets: a page behind that handler may "+
-			"hold what belongs to the cookie, such as the token of a form, and others may get it. "+
-			"Take the cookie out of Policy.IgnoreCookies on the routes behind that handler", name), "path", x.r.URL.Path)
+		x.c.say(slog.LevelError, fmt.Sprintf("a policy ignores the cookie %q, which a handler outside the cache sets: "+
+			"a page behind that handler may hold what belongs to the cookie, such as the token of a form, and others may "+
+			"get it. Take the cookie out of Policy.IgnoreCookies on the routes behind that handler", name),
+			"path", x.r.URL.Path)
 	}
 }
 

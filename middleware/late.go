@@ -268,12 +268,14 @@ func bare(w http.ResponseWriter) bool {
 }
 
 const (
-	toldOfLate = "a handler outside the cache changed the header of a response while it was written, as session middleware does that " +
-		"sets its cookie only then: the response is its client's alone, and is not stored. If the page needs no session, let its handler begin none"
-	toldOfLateUnguarded = toldOfLate + "; and wrap the whole app in Cache.Guard, so that no cache on the way keeps such a response"
-	toldOfTooLate       = "a handler outside the cache changed the header of a response after those who asked meanwhile had been given the " +
-		"response, as session middleware does beyond a compressor: the page may be one user's, and others may have got it. " +
-		"Wrap the whole app in Cache.Guard, and mount compressors and time limits inside the cache"
+	toldOfLate = "a handler outside the cache changed the header of a response while it was written, " +
+		"as session middleware does that sets its cookie only then: the response is its client's alone, and is not " +
+		"stored. If the page needs no session, let its handler begin none"
+	toldOfLateUnguarded = toldOfLate + "; and wrap the whole app in Cache.Guard, " +
+		"so that no cache on the way keeps such a response"
+	toldOfTooLate = "a handler outside the cache changed the header of a response after those who asked meanwhile had " +
+		"been given the response, as session middleware does beyond a compressor: the page may be one user's, and " +
+		"others may have got it. Wrap the whole app in Cache.Guard, and mount compressors and time limits inside the cache"
 )
 
 // tellOfLate logs, once, that handlers outside set fields too late to be judged with the response. With Guard

@@ -142,20 +142,20 @@ func TestIgnoredCookieOfAnOuterHandlerIsLogged(t *testing.T) {
 		m.Put(r.Context(), "n", "1")
 		io.WriteString(w, "page")
 	})
+	token := func(mount wrapper) http.Handler {
+		return csrf.Protect(make([]byte, 32), csrf.Secure(false))(mount(gorillaForm("")))
+	}
+	cookie := func(mount wrapper) http.Handler { return m.LoadAndSave(mount(session)) }
 	for _, s := range []struct {
 		name   string
 		ignore []string
 		app    func(mount wrapper) http.Handler
 		lines  int
 	}{
-		{"gorilla/csrf", []string{"_ga*", "_gorilla_*"}, func(mount wrapper) http.Handler {
-			return csrf.Protect(make([]byte, 32), csrf.Secure(false))(mount(gorillaForm("")))
-		}, 1},
-		{"gorilla/csrf, and another cookie", policy.AnalyticsCookies(), func(mount wrapper) http.Handler {
-			return csrf.Protect(make([]byte, 32), csrf.Secure(false))(mount(gorillaForm("")))
-		}, 0},
-		{"scs", []string{"session"}, func(mount wrapper) http.Handler { return m.LoadAndSave(mount(session)) }, 1},
-		{"scs, and another cookie", policy.AnalyticsCookies(), func(mount wrapper) http.Handler { return m.LoadAndSave(mount(session)) }, 0},
+		{"gorilla/csrf", []string{"_ga*", "_gorilla_*"}, token, 1},
+		{"gorilla/csrf, and another cookie", policy.AnalyticsCookies(), token, 0},
+		{"scs", []string{"session"}, cookie, 1},
+		{"scs, and another cookie", policy.AnalyticsCookies(), cookie, 0},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			c := newCache(t)
