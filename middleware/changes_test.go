@@ -48,6 +48,7 @@ func TestWhatTellsChangesOfWebDAV(t *testing.T) {
 	}{
 		{"GET", http.StatusOK, 1},
 		{"PROPFIND", http.StatusNotFound, 1},
+		{"PROPFIND", http.StatusMultipleChoices, 1},
 		{"PROPFIND", http.StatusMovedPermanently, 1},
 		{"PROPFIND", http.StatusMultiStatus, 2},
 	} {

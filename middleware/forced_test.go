@@ -49,8 +49,13 @@ func TestForcedRunsAreOneASecond(t *testing.T) {
 				t.Errorf("%s: the handler ran %d times within three seconds, want once a second", says, runs-1)
 			}
 			time.Sleep(2 * time.Second)
-			before := o.runs.Load()
-			want(t, "insisted again, later", body(get(h, "/", "Cache-Control", says)), fmt.Sprint(before+1))
+			for range 2 {
+				before := o.runs.Load()
+				want(t, "insisted again, later", body(get(h, "/", "Cache-Control", says)), fmt.Sprint(before+1))
+				time.Sleep(900 * time.Millisecond) // the answer's header came with its body, a tenth of a second later
+				want(t, "within a second", body(get(h, "/", "Cache-Control", says)), fmt.Sprint(before+1))
+				time.Sleep(100 * time.Millisecond)
+			}
 		})
 	}
 }

@@ -168,3 +168,31 @@ func TestAFlushedResponseWithoutABodyIsStored(t *testing.T) {
 	status(t, get(h, "/"), "stored")
 	status(t, get(h, "/"), "hit")
 }
+
+// limitedStore has room for bodies of up to so many bytes.
+type limitedStore struct {
+	store.Store
+	body int64
+}
+
+func (s limitedStore) MaxEntry() int64        { return 1 << 40 }
+func (s limitedStore) MaxBody() int64         { return s.body }
+func (s limitedStore) Fits(*store.Entry) bool { return true }
+func (s limitedStore) Unwrap() any            { return s.Store }
+
+// A stream of just the length for which the store has room is said to be stored, and one of a byte more is not.
+func TestTheLongestStreamThatTheStoreHasRoomFor(t *testing.T) {
+	s := memstore.New(64 << 20)
+	defer s.Close()
+	for size, says := range map[int]string{100 << 10: "stored", 100<<10 + 1: "detail=too-large"} {
+		c := middleware.New(limitedStore{s, 100 << 10})
+		defer c.Close(t.Context())
+		c.Log = discard
+		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			w.Header().Set("Content-Length", fmt.Sprint(size))
+			w.Write(make([]byte, size))
+		}))
+		status(t, get(h, "/"), says)
+	}
+}

@@ -3,6 +3,7 @@ package middleware
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -433,4 +434,99 @@ func TestWhoBeginsToReadWhenThePageIsStoredIsWatched(t *testing.T) {
 	f.release()
 	idle(t, c)
 	want(t, "what is held in the end", c.reads.used, 0)
+}
+
+// A client that waits for nothing just now is not cut off: its connection may be another request's by then. One that is
+// cut off is cut off once.
+func TestOnlyAWriteThatLastsIsCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cuts := 0
+		s := &stall{deadline: func(time.Time) error { cuts++; return nil }}
+		s.cutAfter(0)
+		want(t, "cut off before it writes", cuts, 0)
+		s.begin()
+		s.cutAfter(time.Second)
+		want(t, "cut off at once", cuts, 0)
+		time.Sleep(time.Second)
+		for range 2 {
+			s.cutAfter(time.Second)
+		}
+		want(t, "cut off after a second", cuts, 1)
+		want(t, "the end of the write", s.end(), errStalled)
+		s.cutAfter(0)
+		want(t, "cut off after it", cuts, 1)
+	})
+}
+
+// A write that fails is the last, and says why.
+func TestAWriteThatFailsIsTheLast(t *testing.T) {
+	full := errors.New("the disk is full")
+	writes := 0
+	w := writerFunc(func(p []byte) (int, error) {
+		if writes++; writes == 2 {
+			return 10, full
+		}
+		return len(p), nil
+	})
+	for _, s := range []*stall{nil, {}} {
+		writes = 0
+		n, err := s.write(w, make([]byte, 10*pieceSize))
+		if s == nil {
+			want(t, "writes without a watch", writes, 1)
+			continue
+		}
+		want(t, "bytes", n, pieceSize+10)
+		want(t, "error", err, full)
+		want(t, "writes", writes, 2)
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// Room is made by those who have stalled for longest, and no more of them than it takes. A body that somebody else still
+// reads, who reads or cannot be cut off, would not become free.
+func TestWhoIsCutOffForRoom(t *testing.T) {
+	for _, s := range []struct {
+		name   string
+		beside func(r *reads, p *pin) // what reads the body of the first, who has stalled for longest
+		cut    string
+	}{
+		{"nobody else", func(*reads, *pin) {}, "first"},
+		{"somebody who cannot be cut off", func(r *reads, p *pin) { r.join(p, nil) }, "second"},
+		{"somebody who reads", func(r *reads, p *pin) { r.join(p, &stall{}) }, "second"},
+		{"somebody who has stalled as well, and one who reads has left", func(r *reads, p *pin) {
+			leaves := &stall{}
+			r.join(p, leaves)
+			r.leave(p, leaves)
+		}, "first"},
+		{"nobody any more", func(r *reads, p *pin) {
+			for s := range p.clients {
+				r.leave(p, s)
+			}
+		}, "second"},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := boundedCache(t, 1<<20)
+				c.setup()
+				const size = 1 << 10
+				c.reads.limit = 3 * size
+				cut := []string{}
+				var pins []*pin
+				for _, name := range []string{"first", "second", "third"} {
+					w := &stall{deadline: func(time.Time) error { cut = append(cut, name); return nil }}
+					pins = append(pins, c.reads.hold(name, make([]byte, size), w, false))
+					w.begin()
+					time.Sleep(time.Second)
+				}
+				s.beside(&c.reads, pins[0])
+				if p := c.reads.hold("fourth", make([]byte, size), nil, false); p != nil {
+					t.Error("there is room for more than the bound")
+				}
+				want(t, "cut off", fmt.Sprint(cut), "["+s.cut+"]")
+			})
+		})
+	}
 }

@@ -410,18 +410,25 @@ func TestAStaleResponseStandsIn(t *testing.T) {
 		{"max-age=1, stale-if-error=60, must-revalidate", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "its own 502", 502) }, "its own 502\n"},
 		{"s-maxage=1, stale-if-error=60", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "its own 502", 502) }, "its own 502\n"},
 		{"max-age=1, proxy-revalidate", func(w http.ResponseWriter, r *http.Request) { panic("lost") }, "panic"},
+		{"max-age=1, must-revalidate", func(w http.ResponseWriter, r *http.Request) { panic("lost") }, "panic"},
+		{"max-age=1", func(w http.ResponseWriter, r *http.Request) { // when it has begun to answer
+			w.Header().Set("Cache-Control", "max-age=60")
+			io.WriteString(w, "new")
+			w.(http.Flusher).Flush()
+			panic("lost")
+		}, "panic"},
 	} {
 		t.Run(s.says+" → "+s.want, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newCache(t)
 				o := &origin{}
 				o.h = func(w http.ResponseWriter, r *http.Request) {
-					w.Header().Set("Cache-Control", s.says)
 					if o.runs.Load() > 1 {
-						w.Header().Del("Cache-Control")
 						s.fails(w, r)
 						return
 					}
+					w.Header().Set("Cache-Control", s.says)
+					w.Header().Set("ETag", `"old"`) // which is why it is kept
 					io.WriteString(w, "old")
 				}
 				h := c.Handler(o)
@@ -613,4 +620,18 @@ func TestTrailersOfAStreamThatIsReadAlongWith(t *testing.T) {
 		all.Wait()
 		want(t, "runs", o.runs.Load(), int64(1))
 	})
+}
+
+// Validators are made for whole pages that a client may ask for again, and for nothing else.
+func TestWhichResponsesAreGivenValidators(t *testing.T) {
+	for code, made := range map[int]bool{200: true, 203: true, 204: false, 404: false, 410: false, 301: false} {
+		h := newCache(t).With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(code)
+		}))
+		for range 2 {
+			r := get(h, "/")
+			want(t, fmt.Sprint(code, ": an ETag"), r.Header.Get("ETag") != "", made)
+			want(t, fmt.Sprint(code, ": Last-Modified"), r.Header.Get("Last-Modified") != "", made)
+		}
+	}
 }
