@@ -135,7 +135,7 @@ func TestAPostIsCutByItsClient(t *testing.T) {
 				io.WriteString(w, page[i*10:i*10+10])
 			}
 		},
-		"copied": func(w http.ResponseWriter) { io.Copy(w, strings.NewReader(page)) },
+		"copied": func(w http.ResponseWriter) { io.Copy(w, struct{ io.Reader }{strings.NewReader(page)}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCache(t)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -47,6 +48,7 @@ func TestWhatTellsChangesOfWebDAV(t *testing.T) {
 		members int64 // how often the handler of a member runs, before and after a DELETE
 	}{
 		{"GET", http.StatusOK, 1},
+		{"PROPFIND", http.StatusOK, 2},
 		{"PROPFIND", http.StatusNotFound, 1},
 		{"PROPFIND", http.StatusMultipleChoices, 1},
 		{"PROPFIND", http.StatusMovedPermanently, 1},
@@ -66,5 +68,52 @@ func TestWhatTellsChangesOfWebDAV(t *testing.T) {
 			get(app, "/notes/a")
 			want(t, "runs", member.runs.Load(), s.members)
 		})
+	}
+}
+
+// A change that Changes sees counts when its handler answers with success or says nothing, and once.
+func TestWhichChangesCount(t *testing.T) {
+	for status, counts := range map[int]bool{0: true, 200: true, 204: true, 303: true, 404: false, 500: false} {
+		c := newCache(t)
+		page := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page") }}
+		mux := http.NewServeMux()
+		mux.Handle("GET /note", c.With(policy.Policy{TTL: time.Minute})(page))
+		mux.HandleFunc("PUT /note", func(w http.ResponseWriter, r *http.Request) {
+			if status > 0 {
+				w.WriteHeader(status)
+			}
+		})
+		app := c.Changes(mux)
+		get(app, "/note")
+		do(app, "PUT", "/note")
+		get(app, "/note")
+		want(t, fmt.Sprint("it counts when answered with ", status), page.runs.Load() == 2, counts)
+	}
+}
+
+// A handler between two mounts may send a change on to another URL: it counts there, and where it came in.
+func TestAChangeThatIsSentOnToAnotherURL(t *testing.T) {
+	for name, around := range map[string]func(c *middleware.Cache, h http.Handler) http.Handler{
+		"a mount": func(c *middleware.Cache, h http.Handler) http.Handler {
+			return c.With(policy.Policy{TTL: time.Minute})(h)
+		},
+		"Changes": func(c *middleware.Cache, h http.Handler) http.Handler { return c.Changes(h) },
+	} {
+		c := newCache(t)
+		page := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page") }}
+		inside := c.With(policy.Policy{TTL: time.Minute})(page)
+		app := around(c, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == "PUT" {
+				r = r.Clone(r.Context())
+				r.URL.Path, r.RequestURI = "/b", "/b"
+			}
+			inside.ServeHTTP(w, r)
+		}))
+		get(inside, "/b")
+		get(inside, "/b")
+		want(t, name+": runs before", page.runs.Load(), int64(1))
+		do(app, "PUT", "/a")
+		get(inside, "/b")
+		want(t, name+": runs after, with the change", page.runs.Load(), int64(3))
 	}
 }

@@ -150,7 +150,7 @@ func TestP2InvalidatesOnSuccessOnly(t *testing.T) {
 		gone   bool
 	}{
 		{"POST", 200, true}, {"PUT", 204, true}, {"DELETE", 303, true}, {"PATCH", 201, true}, {"BREW", 200, true},
-		{"POST", 404, false}, {"POST", 500, false}, {"OPTIONS", 200, false}, {"QUERY", 200, false},
+		{"POST", 399, true}, {"POST", 400, false}, {"POST", 404, false}, {"POST", 500, false}, {"OPTIONS", 200, false}, {"QUERY", 200, false},
 	} {
 		t.Run(fmt.Sprint(s.method, s.status), func(t *testing.T) {
 			c := newCache(t)

@@ -3,11 +3,13 @@ package middleware_test
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/freshet-go/freshet/policy"
@@ -51,6 +53,8 @@ func TestWhichAnswersToChangesAreStored(t *testing.T) {
 		{"a POST", "POST", "4", nil, true, true},
 		{"an empty answer", "POST", "0", nil, true, true},
 		{"of no declared length", "POST", "", nil, false, true},
+		{"of the greatest length", "POST", "50", nil, true, true},
+		{"too long by a byte", "POST", "51", nil, false, false},
 		{"too long", "POST", "100", nil, false, false},
 		{"a PUT", "PUT", "4", nil, false, false},
 		{"a PATCH", "PATCH", "4", nil, false, false},
@@ -114,5 +118,53 @@ func TestAChangeInvalidatesWhatItsAnswerNames(t *testing.T) {
 		do(h, "POST", "/list")
 		get(h, "/new")
 		want(t, fmt.Sprint("runs with ", fields), o.runs.Load(), int64(3))
+	}
+}
+
+// An answer to a POST that is stored has its handler's own Date and type; where there are none, the Date of the moment,
+// and a type that its bytes tell if they are not encoded. One that is not as long as it says is not stored.
+func TestTheFieldsOfAnAnswerToPOST(t *testing.T) {
+	const own = "Mon, 02 Jan 2006 15:04:05 GMT"
+	for _, s := range []struct {
+		story  string
+		header http.Header
+		body   string
+		stored bool
+		typed  string
+	}{
+		{"nothing", http.Header{}, "<html>", true, "text/html; charset=utf-8"},
+		{"a type", http.Header{"Content-Type": {"text/x"}}, "<html>", true, "text/x"},
+		{"a type, encoded", http.Header{"Content-Type": {"text/x"}, "Content-Encoding": {"x"}}, "<html>", true, "text/x"},
+		{"encoded", http.Header{"Content-Encoding": {"x"}}, "<html>", true, ""},
+		{"empty", http.Header{}, "", true, ""},
+		{"empty, of a type", http.Header{"Content-Type": {"text/x"}}, "", true, "text/x"},
+		{"a date", http.Header{"Date": {own}}, "<html>", true, "text/html; charset=utf-8"},
+		{"longer than it says", http.Header{"Content-Length": {"0"}}, "<html>", false, ""},
+		{"shorter than it says", http.Header{"Content-Length": {"7"}}, "<html>", false, ""},
+	} {
+		t.Run(s.story, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+					maps.Copy(w.Header(), s.header)
+					w.Header().Set("Content-Location", "/page")
+					w.Header().Set("Cache-Control", "max-age=6000000000")
+					io.WriteString(w, s.body)
+				}}
+				h := newCache(t).Handler(o)
+				date := time.Now().UTC().Format(http.TimeFormat)
+				if s.header["Date"] != nil {
+					date = own
+				}
+				do(h, "POST", "/page")
+				time.Sleep(10 * time.Second)
+				r := get(h, "/page")
+				want(t, "the GET is a hit", o.runs.Load() == 1, s.stored)
+				if s.stored {
+					want(t, "body", body(r), s.body)
+					want(t, "Content-Type", r.Header.Get("Content-Type"), s.typed)
+					want(t, "Date", r.Header.Get("Date"), date)
+				}
+			})
+		})
 	}
 }
