@@ -601,14 +601,16 @@ func TestWhatTheHandlerAddsToOuterFields(t *testing.T) {
 				w.Header().Add(field, "inner")
 				io.WriteString(w, "page")
 			}))
+			request := 0
 			h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				w.Header().Add(field, "outer")
+				request++
+				w.Header().Add(field, fmt.Sprint("outer", request))
 				inner.ServeHTTP(w, r)
 			})
-			for range 2 {
+			for i := range 2 {
 				values := strings.Join(get(h, "/").Header[field], " ")
-				if !strings.Contains(values, "inner") || !strings.Contains(values, "outer") || len(values) != len("inner outer") {
-					t.Errorf("%s is %q, want what each of the two said, once", field, values)
+				if !strings.Contains(values, "inner") || !strings.Contains(values, fmt.Sprint("outer", i+1)) || len(values) != len("inner outer1") {
+					t.Errorf("%s is %q, want what each of the two said of request %d, once", field, values, i+1)
 				}
 			}
 		})

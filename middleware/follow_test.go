@@ -548,3 +548,17 @@ func TestAStaleCopyThatTheStoreHasLost(t *testing.T) {
 		a.gets(t, "A renews", "A's", "fwd=stale")
 	})
 }
+
+// A journal that does not answer is asked, and not watched: nothing comes of that.
+func TestAJournalThatDoesNotAnswerIsNotWatched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		s.cut(errors.New("away"))
+		newNode(t, s, "A")
+		time.Sleep(10 * time.Second)
+		want(t, "watched", s.watches.Load(), int64(0))
+		s.cut(nil)
+		time.Sleep(10 * time.Second)
+		want(t, "watched when it answers", s.watches.Load(), int64(1))
+	})
+}

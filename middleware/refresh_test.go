@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -116,3 +117,44 @@ type asIs struct {
 }
 
 func (a asIs) ServeHTTP(w http.ResponseWriter, _ *http.Request) { a.Handler.ServeHTTP(w, a.r) }
+
+// A refresh enters where its request came in, before prefixes were stripped, by the same server and address; a request
+// that never had a URI of its own enters by its URL.
+func TestARefreshEntersAsItsRequestDid(t *testing.T) {
+	for _, uri := range []string{"/shop/page?a=1", "", "no URI"} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCache(t)
+			o := renewable()
+			page := o.h
+			var seen []string
+			o.h = func(w http.ResponseWriter, r *http.Request) {
+				seen = append(seen, fmt.Sprint(r.URL, " of ", r.RequestURI, " at ", r.Context().Value(http.LocalAddrContextKey)))
+				page(w, r)
+			}
+			h := c.Handler(o)
+			mux := http.NewServeMux()
+			mux.Handle("/shop/", http.StripPrefix("/shop", h))
+			if uri != "/shop/page?a=1" {
+				mux.Handle("/", h)
+			}
+			c.Root = mux
+			ctx := context.WithValue(context.Background(), http.LocalAddrContextKey, "here")
+			ask := func() *http.Response {
+				r := httptest.NewRequestWithContext(ctx, "GET", "/shop/page?a=1", nil)
+				if r.RequestURI = uri; uri != "/shop/page?a=1" {
+					r.URL.Path = "/page"
+				}
+				w := httptest.NewRecorder()
+				mux.ServeHTTP(w, r)
+				return w.Result()
+			}
+			ask()
+			time.Sleep(5 * time.Second)
+			status(t, ask(), "hit")
+			synctest.Wait()
+			want(t, "runs", len(seen), 2)
+			want(t, "the refresh", seen[len(seen)-1], "/page?a=1 of "+uri+" at here")
+			want(t, "the first", seen[0], "/page?a=1 of "+uri+" at here")
+		})
+	}
+}

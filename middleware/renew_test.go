@@ -364,6 +364,8 @@ func TestARefreshThatDoesNotArrive(t *testing.T) {
 		}, 0, "run 1", "hit"},
 		{"a limit", refusedOnce(http.StatusTooManyRequests), 0, "run 1", "hit"},
 		{"maintenance", refusedOnce(http.StatusServiceUnavailable), 0, "run 1", "hit"},
+		{"an error", refusedOnce(http.StatusInternalServerError), 0, "run 1", "hit"},
+		{"no such page", refusedOnce(http.StatusNotFound), 1, "run 2", "fwd=stale"},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -388,4 +390,35 @@ func TestARefreshThatDoesNotArrive(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What a HEAD says counts for the page as far as it may be said of that: not what it says to a user of a page that is
+// everybody's, and not what stands outside.
+func TestWhatAHEADSaysOfAPage(t *testing.T) {
+	t.Run("to a user", func(t *testing.T) {
+		o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("ETag", fmt.Sprintf("%q", r.Header.Get("Cookie")))
+			io.WriteString(w, "page")
+		}}
+		h := newCache(t).With(policy.Policy{TTL: time.Minute})(o)
+		get(h, "/")
+		do(h, "HEAD", "/", "Cookie", "user=alice")
+		status(t, get(h, "/"), "hit")
+		want(t, "runs", o.runs.Load(), int64(2))
+	})
+	t.Run("beside what stands outside", func(t *testing.T) {
+		o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("ETag", `"1"`)
+			io.WriteString(w, "page")
+		}}
+		h := outside(newCache(t).With(policy.Policy{TTL: time.Minute})(o), func(*http.Request) (name, value string) {
+			return "Cache-Control", "no-transform"
+		})
+		get(h, "/")
+		do(h, "HEAD", "/", "Cache-Control", "no-cache")
+		want(t, "runs", o.runs.Load(), int64(2))
+		r := get(h, "/")
+		status(t, r, "hit")
+		want(t, "Cache-Control", r.Header.Get("Cache-Control"), "no-transform")
+	})
 }

@@ -76,6 +76,18 @@ func TestTheWriterIsAsNetHTTPs(t *testing.T) {
 			w.(http.Flusher).Flush()
 			io.WriteString(w, "x")
 		},
+		"copied": func(w http.ResponseWriter, r *http.Request) {
+			io.Copy(w, struct{ io.Reader }{strings.NewReader(strings.Repeat("x", 100_000))})
+		},
+		"copied, of a declared length": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "100000")
+			io.Copy(w, struct{ io.Reader }{strings.NewReader(strings.Repeat("x", 100_000))})
+		},
+		"copied behind a part": func(w http.ResponseWriter, r *http.Request) {
+			io.WriteString(w, "begin ")
+			w.(http.Flusher).Flush()
+			io.Copy(w, struct{ io.Reader }{strings.NewReader(strings.Repeat("x", 100_000))})
+		},
 		"many values": func(w http.ResponseWriter, r *http.Request) { w.Header()["X-Many"] = []string{"a", "b", "a"} },
 	} {
 		for _, says := range []string{"", "max-age=60", "private"} {
@@ -634,4 +646,61 @@ func TestWhichResponsesAreGivenValidators(t *testing.T) {
 			want(t, fmt.Sprint(code, ": Last-Modified"), r.Header.Get("Last-Modified") != "", made)
 		}
 	}
+}
+
+// WriteHeader panics for what is no status, as net/http's does.
+func TestWhatIsNoStatus(t *testing.T) {
+	for status, panics := range map[int]bool{0: true, 99: true, 100: false, 199: false, 200: false, 999: false, 1000: true} {
+		panicked := false
+		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer func() { panicked = recover() != nil }()
+			w.WriteHeader(status)
+		})
+		for what, h := range map[string]http.Handler{"with": newCache(t).Handler(h), "without": h} {
+			get(h, "/")
+			want(t, fmt.Sprint(status, " panics ", what, " a cache"), panicked, panics)
+		}
+	}
+}
+
+// A handler that has said that the stored page is still good has said all that there is to say: its client has the page
+// at once, whatever the handler does then.
+func TestAHandlerGoesOnAfterA304(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=1")
+			w.Header().Set("ETag", `"a"`)
+			if r.Header.Get("If-None-Match") != "" {
+				w.WriteHeader(http.StatusNotModified)
+				select {
+				case <-r.Context().Done():
+				case <-time.After(time.Hour):
+				}
+				return
+			}
+			io.WriteString(w, "page")
+		}))
+		get(h, "/")
+		time.Sleep(5 * time.Second)
+		start := time.Now()
+		want(t, "page", body(get(h, "/")), "page")
+		want(t, "time", time.Since(start), time.Duration(0))
+	})
+}
+
+// A handler that adds to the Cache-Control of a handler outside adds to it for all who come: its own word alone would say
+// less. What else it adds is stored without the words outside, which are of one request.
+func TestWhatAHandlerAddsToAnOuterCacheControl(t *testing.T) {
+	h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Add("Cache-Control", "must-revalidate")
+		io.WriteString(w, "page")
+	}))
+	beside := outside(h, asked)
+	for range 2 {
+		r := get(beside, "/", "X-Say", "Cache-Control", "X-Value", "max-age=60")
+		want(t, "Cache-Control", fmt.Sprint(r.Header["Cache-Control"]), "[max-age=60 must-revalidate]")
+	}
+	r := get(h, "/")
+	status(t, r, "hit")
+	want(t, "Cache-Control with nothing outside", fmt.Sprint(r.Header["Cache-Control"]), "[max-age=60 must-revalidate]")
 }
