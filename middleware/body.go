@@ -55,24 +55,14 @@ func (x *exchange) send(p []byte) {
 // sender writes what is all there, a part at a time. It is a copy of what that takes, so that an exchange stays on
 // the stack of its request.
 type sender struct {
-	c     *Cache
 	w     http.ResponseWriter
 	stall *stall
 }
 
-func (x *exchange) sender() sender { return sender{x.c, x.w, x.stall} }
+func (x *exchange) sender() sender { return sender{x.w, x.stall} }
 
 // Write implements io.Writer. What was cut off is shorter than its length, and cannot be taken for whole.
-func (s sender) Write(p []byte) (int, error) {
-	watch := s.stall
-	if len(p) <= bigBody && watch == nil {
-		return s.w.Write(p)
-	}
-	if watch == nil {
-		watch = newStall(s.c, s.w)
-	}
-	return watch.write(s.w, p)
-}
+func (s sender) Write(p []byte) (int, error) { return s.stall.write(s.w, p) }
 
 // held is a stored body that one client reads, counted.
 type held struct {

@@ -177,15 +177,13 @@ func (s *stall) copy(w io.Writer, src io.Reader) (written int64, err error) {
 // watched is a writer whose writes a stall watches, once they may wait for the client.
 type watched struct {
 	sent  int64
-	stall *stall
-	none  bool // the client has no deadlines
+	stall *stall // nil until then, and where the client has no deadlines
 }
 
 // watch returns what watches the next n bytes, of which it may have to wait for the client.
 func (w *watched) watch(c *Cache, client http.ResponseWriter, n int64) *stall {
-	if w.sent += n; w.sent > ownBuffer && w.stall == nil && !w.none {
+	if w.sent += n; w.sent > ownBuffer && w.stall == nil {
 		w.stall = newStall(c, client)
-		w.none = w.stall == nil
 	}
 	return w.stall
 }

@@ -35,7 +35,7 @@ func (f *Follower) run(ctx context.Context) {
 				pause, told, unwatched = firstPause, false, 0
 				continue
 			}
-			if well && err != nil {
+			if well {
 				unwatched++
 			}
 			if unwatched == unwatchable && !told { // or else it is about to be lost
