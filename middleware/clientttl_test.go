@@ -173,3 +173,30 @@ func TestAHitWithAClientTTLAllocatesNoMore(t *testing.T) {
 		t.Errorf("%v allocations, and %v without", got, usual)
 	}
 }
+
+// Of two lifetimes that may be told, one that is not set is not told; and a page that is just as old as its lifetime is
+// stale, so it is not told to be fresh.
+func TestOnlyTheLifetimesThatAreSetAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &origin{}
+		h := newCache(t).With(policy.Policy{TTL: time.Minute, ClientTTL: 5 * time.Second, StaleWhileRevalidate: time.Hour, Shared: true})(o)
+		o.h = func(w http.ResponseWriter, r *http.Request) {
+			if o.runs.Load() > 1 {
+				time.Sleep(time.Second)
+			}
+			fmt.Fprint(w, "page")
+		}
+		get(h, "/")
+		time.Sleep(30 * time.Second)
+		r := get(h, "/")
+		want(t, "Cache-Control", r.Header.Get("Cache-Control"), "max-age=35")
+		want(t, "CDN-Cache-Control", r.Header.Get("CDN-Cache-Control"), "")
+		time.Sleep(30 * time.Second)
+		go get(h, "/") // which renews it
+		synctest.Wait()
+		r = get(h, "/", "Cache-Control", "max-stale=100")
+		want(t, "Age", r.Header.Get("Age"), "60")
+		want(t, "Cache-Control, stale by nothing", r.Header.Get("Cache-Control"), "max-age=5")
+		time.Sleep(time.Second)
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -169,4 +170,43 @@ func TestAPostWithACookieThatPasses(t *testing.T) {
 	}))
 	do(h, "POST", "/", "Cookie", "in=alice")
 	want(t, "a GET", body(get(h, "/")), "GET")
+}
+
+// What a user's request makes private says nothing of what others get: those who waited ask once more, for all of them.
+// Users among them ask for themselves at once.
+func TestWhoWaitsForAUsersRequest(t *testing.T) {
+	for _, user := range []string{"Cookie", "Authorization"} {
+		for _, follow := range []string{"", user} {
+			t.Run(user+", followed by "+follow, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					c := newCache(t)
+					o := &origin{}
+					o.h = func(w http.ResponseWriter, r *http.Request) {
+						w.Header().Set("Cache-Control", "public, max-age=1")
+						if o.runs.Load() > 1 {
+							w.Header().Set("Cache-Control", "max-age=60")
+							time.Sleep(time.Second)
+						}
+					}
+					h := c.With(policy.Policy{Keep: time.Hour})(o)
+					get(h, "/", user, "a")
+					time.Sleep(10 * time.Second)
+					start := time.Now()
+					var all sync.WaitGroup
+					all.Go(func() { get(h, "/", user, "a") })
+					synctest.Wait()
+					for range 5 {
+						all.Go(func() { get(h, "/", follow, "b") })
+					}
+					all.Wait()
+					runs := int64(3) // the first, the user's, and one for all others
+					if follow != "" {
+						runs = 7
+					}
+					want(t, "runs", o.runs.Load(), runs)
+					want(t, "time", time.Since(start), 2*time.Second)
+				})
+			})
+		}
+	}
 }

@@ -32,3 +32,22 @@ func TestOnlyIfCachedWhereClientsHoldTooMuch(t *testing.T) {
 	want(t, "length for others", len(body(r)), 1<<20)
 	want(t, "runs", o.runs.Load(), int64(2))
 }
+
+// A long stored error is held as a page is, also for a client that has conditions: they are no error's.
+func TestALongErrorIsHeldAsAPageIs(t *testing.T) {
+	s := memstore.New(64 << 20)
+	defer s.Close()
+	c := middleware.New(s)
+	defer c.Close(t.Context())
+	c.Log, c.MaxReadBytes = discard, 1 // no client gets a long stored body
+	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("ETag", `"a"`)
+		w.WriteHeader(http.StatusNotFound)
+		w.Write(make([]byte, 1<<20))
+	}))
+	get(h, "/")
+	r := get(h, "/", "If-None-Match", `"a"`)
+	want(t, "status", r.StatusCode, http.StatusNotFound)
+	status(t, r, "detail=crowded")
+}

@@ -602,6 +602,11 @@ func TestAge(t *testing.T) {
 		want(t, says+": the handler's", get(h, "/").Header["Age"] == nil, true)
 		want(t, says+": the next", get(h, "/").Header["Age"] != nil, says == "max-age=60")
 	}
+	synctest.Test(t, func(t *testing.T) {
+		h := newCache(t).Handler(says("page"))
+		get(h, "/")
+		want(t, "a hit at once", get(h, "/").Header.Get("Age"), "0")
+	})
 }
 
 // Those who read along with a stream are announced its trailers as its own client is.
@@ -703,4 +708,161 @@ func TestWhatAHandlerAddsToAnOuterCacheControl(t *testing.T) {
 	r := get(h, "/")
 	status(t, r, "hit")
 	want(t, "Cache-Control with nothing outside", fmt.Sprint(r.Header["Cache-Control"]), "[max-age=60 must-revalidate]")
+}
+
+// Conditions are those of a whole page that is there: a stored error has none, whether it is long or not; and a stream
+// that the client does not have is sent.
+func TestWhatIsAnsweredWith304(t *testing.T) {
+	for _, s := range []struct {
+		story string
+		code  int
+		says  string
+		size  int
+		asks  string
+		want  int
+	}{
+		{"it has it", 200, "max-age=60", 4, `"a"`, 304},
+		{"it has another", 200, "max-age=60", 4, `"b"`, 200},
+		{"an error", 404, "max-age=60", 4, `"a"`, 404},
+		{"a long error", 404, "max-age=60", 100 << 10, `"a"`, 404},
+		{"it has it, a stream", 200, "max-age=60", 100 << 10, `"a"`, 304},
+		{"it has another, a stream", 200, "max-age=60", 100 << 10, `"b"`, 200},
+	} {
+		t.Run(s.story, func(t *testing.T) {
+			h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", s.says)
+				w.Header().Set("ETag", `"a"`)
+				w.WriteHeader(s.code)
+				w.Write(make([]byte, s.size))
+			}))
+			for _, when := range []string{"a miss", "a hit"} {
+				r := get(h, "/", "If-None-Match", s.asks)
+				want(t, when, r.StatusCode, s.want)
+				if s.want != http.StatusNotModified {
+					want(t, when+": bytes", len(body(r)), s.size)
+				}
+			}
+		})
+	}
+}
+
+// A handler that answers one client alone has seen the client's conditions, and knows better than the cache what to make
+// of them.
+func TestAHandlerOfOneJudgesConditionsItself(t *testing.T) {
+	h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", `"a"`)
+		if r.Header.Get("If-None-Match") == `"a"` {
+			io.WriteString(w, "seen")
+		}
+	}))
+	r := get(h, "/", "Cookie", "user=a", "If-None-Match", `"a"`)
+	want(t, "status", r.StatusCode, http.StatusOK)
+	want(t, "body", body(r), "seen")
+}
+
+// Accept-Ranges is the handler's own word, or else the cache's for a whole page, which it can cut itself.
+func TestAcceptRanges(t *testing.T) {
+	for _, s := range []struct {
+		code      int
+		own, want string
+	}{{200, "", "bytes"}, {200, "none", "none"}, {404, "", ""}} {
+		h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			if s.own != "" {
+				w.Header().Set("Accept-Ranges", s.own)
+			}
+			w.WriteHeader(s.code)
+			io.WriteString(w, "page")
+		}))
+		get(h, "/")
+		r := get(h, "/")
+		status(t, r, "hit")
+		want(t, fmt.Sprint(s), r.Header.Get("Accept-Ranges"), s.want)
+	}
+}
+
+// The first client of a page that is stored without what is another's learns its length as those who come later do.
+func TestTheLengthOfAPageBesideOuterFields(t *testing.T) {
+	h := outside(newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		io.WriteString(w, "page")
+	})), func(*http.Request) (name, value string) { return "X-Request-Id", "1" })
+	for range 2 {
+		r := get(h, "/")
+		want(t, "Content-Length", fmt.Sprint(r.Header["Content-Length"]), "[4]")
+		want(t, "Accept-Ranges", fmt.Sprint(r.Header["Accept-Ranges"]), "[bytes]")
+	}
+}
+
+// Fields of one connection, and those that a response says are nobody else's, are not stored, whether it is short or
+// long.
+func TestFieldsOfOneResponseAreNotStored(t *testing.T) {
+	for _, size := range []int{4, 100 << 10} {
+		for _, says := range []string{`Connection: X-Mine`, `Cache-Control: max-age=60, private="X-Mine"`, `Cache-Control: max-age=60, no-cache="X-Mine"`} {
+			h := newCache(t).With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				name, value, _ := strings.Cut(says, ": ")
+				w.Header().Set(name, value)
+				w.Header().Set("X-Mine", "1")
+				w.Write(make([]byte, size))
+			}))
+			get(h, "/")
+			r := get(h, "/")
+			status(t, r, "hit")
+			want(t, fmt.Sprint(says, ", ", size, " bytes: X-Mine"), r.Header.Get("X-Mine"), "")
+		}
+	}
+}
+
+// An answer of no bytes makes no Write, as from net/http: compressors outside would take one for a body.
+func TestAStoredAnswerWithoutABodyIsNotWritten(t *testing.T) {
+	h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.WriteHeader(http.StatusOK)
+	}))
+	for _, when := range []string{"a miss", "a hit"} {
+		w := &countsWrites{ResponseWriter: httptest.NewRecorder()}
+		h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		want(t, when+": writes", w.writes, 0)
+	}
+}
+
+// A page without a flush is not flushed, however long.
+func TestALongPageIsNotFlushed(t *testing.T) {
+	h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Write(make([]byte, 100<<10))
+	}))
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	want(t, "bytes", w.Body.Len(), 100<<10)
+	want(t, "flushed", w.Flushed, false)
+}
+
+// A handler may write no more than it has declared, be that nothing.
+func TestNoMoreIsWrittenThanDeclared(t *testing.T) {
+	for declared, writes := range map[string][]int{"0": {1}, "10": {6, 6}, "5": {5, 1}} {
+		var err error
+		h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", declared)
+			for _, n := range writes {
+				want(t, "an error before", err, nil)
+				_, err = w.Write(make([]byte, n))
+			}
+		}))
+		cutOff(func() { get(h, "/") })
+		want(t, fmt.Sprint("declared ", declared, ", written ", writes), err, http.ErrContentLength)
+	}
+}
+
+// An answer that says that it is empty says so to its client.
+func TestAnEmptyAnswerKeepsItsLength(t *testing.T) {
+	for _, says := range []string{"private", "max-age=60"} {
+		h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", says)
+			w.Header().Set("Content-Length", "0")
+			w.WriteHeader(http.StatusOK)
+			w.(http.Flusher).Flush()
+		}))
+		want(t, says, fmt.Sprint(get(h, "/").Header["Content-Length"]), "[0]")
+	}
 }
