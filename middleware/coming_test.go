@@ -8,8 +8,10 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/freshet-go/freshet/middleware"
@@ -350,4 +352,31 @@ func TestAPageThatArrivesBetweenTwoLooks(t *testing.T) {
 	s.once.Store(true)
 	want(t, "page", body(get(h, "/", "Range", "bytes=0-1")), "pa")
 	want(t, "runs", o.runs.Load(), int64(1))
+}
+
+// A request that waits for nobody's page waits for no handler either that has written its whole page and not returned.
+func TestAUserDoesNotWaitForAHandlerThatHasNotReturned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t)
+		returns := make(chan struct{})
+		o := &origin{}
+		o.h = func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			w.Header().Set("Content-Length", strconv.Itoa(long))
+			io.WriteString(w, strings.Repeat("x", long))
+			if o.runs.Load() == 1 {
+				<-returns
+			}
+		}
+		h := c.Handler(o)
+		var leader sync.WaitGroup
+		leader.Go(func() { get(h, "/") })
+		synctest.Wait()
+		start := time.Now()
+		want(t, "bytes", len(body(get(h, "/", "Cookie", "user=a"))), long)
+		want(t, "time", time.Since(start), time.Duration(0))
+		want(t, "runs", o.runs.Load(), int64(2))
+		close(returns)
+		leader.Wait()
+	})
 }

@@ -39,6 +39,7 @@ func TestAnInvalidationReachesAFillInFlight(t *testing.T) {
 	}{
 		{"a tag, while it flows", policy.Policy{}, true, func(c *middleware.Cache, _ http.Handler) { c.Invalidate(context.Background(), tag("news")) }},
 		{"a tag, before it answers", policy.Policy{}, false, func(c *middleware.Cache, _ http.Handler) { c.Invalidate(context.Background(), tag("news")) }},
+		{"another URI of its key, before it answers", oneKey, false, func(_ *middleware.Cache, h http.Handler) { do(h, "POST", "/c") }},
 		{"another URI of its key", oneKey, true, func(_ *middleware.Cache, h http.Handler) { do(h, "POST", "/b") }},
 	} {
 		t.Run(s.name, func(t *testing.T) {
@@ -62,7 +63,9 @@ func TestAnInvalidationReachesAFillInFlight(t *testing.T) {
 				synctest.Wait()
 				version.Store(1)
 				s.write(c, h)
+				start := time.Now()
 				want(t, "asked after", body(get(h, "/b")), "1")
+				want(t, "time", time.Since(start), 10*time.Second)
 				early.Wait()
 				want(t, "later", body(get(h, "/b")), "1")
 			})
@@ -735,7 +738,7 @@ func TestHowLongAPrivateAnswerIsRemembered(t *testing.T) {
 	for _, s := range []struct {
 		code int
 		runs int64
-	}{{200, 3}, {500, 2}} {
+	}{{200, 3}, {400, 2}, {500, 2}} {
 		synctest.Test(t, func(t *testing.T) {
 			o := &origin{}
 			o.h = func(w http.ResponseWriter, r *http.Request) {

@@ -38,6 +38,18 @@ func (s *awayStore) Set(ctx context.Context, key string, e *store.Entry, ttl tim
 	return s.Store.Set(ctx, key, e, ttl)
 }
 
+// What the store failed to do is the reason that is told, whatever else keeps a page out of it.
+func TestTheReasonOfAStoreThatFails(t *testing.T) {
+	c := middleware.New(&awayStore{away: errors.New("connection refused")})
+	defer c.Close(t.Context())
+	c.Log = discard
+	for _, says := range []string{"private", "max-age=60"} {
+		status(t, get(c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", says)
+		})), "/"), "detail=store-error")
+	}
+}
+
 // A store without a guard that fails is one line when it begins, and one when it answers again; one that refuses
 // what it is given, a line a minute.
 func TestALogOfAStoreWithoutAGuard(t *testing.T) {

@@ -350,3 +350,49 @@ func TestSuspectRequestsAreServed(t *testing.T) {
 		status(t, get(h, "/"), "hit")
 	}
 }
+
+// An error that says itself for how long it is good takes the place of a page that is stale, as of one that is an error;
+// and while what is stored is an error, those who insist run the handler.
+func TestAnErrorTakesThePlaceOfWhatIsNotGood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, s := range map[string]struct {
+			first int
+			later time.Duration
+			asks  []string
+		}{
+			"a stale page": {200, time.Minute, nil},
+			"an error":     {400, 10 * time.Second, insist},
+		} {
+			o := &origin{}
+			o.h = func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=30")
+				if o.runs.Load() == 1 {
+					w.WriteHeader(s.first)
+				} else {
+					w.WriteHeader(500)
+				}
+			}
+			h := newCache(t).Handler(o)
+			get(h, "/")
+			time.Sleep(s.later)
+			want(t, name+": the answer", get(h, "/", s.asks...).StatusCode, 500)
+			r := get(h, "/")
+			want(t, name+": the next", r.StatusCode, 500)
+			status(t, r, "hit")
+		}
+		o := &origin{}
+		o.h = func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=30")
+			if o.runs.Load() > 1 {
+				w.Header().Set("Cache-Control", "private")
+			}
+			w.WriteHeader(400)
+		}
+		h := newCache(t).Handler(o)
+		for range 3 {
+			get(h, "/", insist...)
+			time.Sleep(10 * time.Millisecond)
+		}
+		want(t, "runs", o.runs.Load(), int64(3))
+	})
+}

@@ -217,11 +217,12 @@ func TestA304WithoutALifetimeIsForOneRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
 		o := &origin{}
+		goOn := make(chan struct{})
 		o.h = func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("ETag", `"1"`)
 			w.Header().Set("Cache-Control", "max-age=60")
 			if r.Header.Get("If-None-Match") != "" {
-				time.Sleep(time.Second)
+				<-goOn // without a moment's age
 				w.Header().Set("Cache-Control", "max-age=0")
 				w.WriteHeader(http.StatusNotModified)
 				return
@@ -236,6 +237,7 @@ func TestA304WithoutALifetimeIsForOneRequest(t *testing.T) {
 			both.Go(func() { want(t, "page", body(get(h, "/")), "page") })
 			synctest.Wait()
 		}
+		close(goOn)
 		both.Wait()
 		want(t, "runs", o.runs.Load(), int64(3))
 	})
@@ -421,4 +423,32 @@ func TestWhatAHEADSaysOfAPage(t *testing.T) {
 		status(t, r, "hit")
 		want(t, "Cache-Control", r.Header.Get("Cache-Control"), "no-transform")
 	})
+}
+
+// A handler that sends the whole in the place of the rest that a stored part lacks has sent it; and one that says 416 to
+// a request for the whole is not asked again.
+func TestTheWholeInThePlaceOfTheRest(t *testing.T) {
+	for _, code := range []int{http.StatusOK, http.StatusRequestedRangeNotSatisfiable} {
+		o := &origin{}
+		o.h = func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			w.Header().Set("ETag", `"1"`)
+			if o.runs.Load() == 1 && code == http.StatusOK {
+				http.ServeContent(w, r, "page.txt", time.Time{}, strings.NewReader("0123456789"))
+				return
+			}
+			w.WriteHeader(code)
+			io.WriteString(w, "whole")
+		}
+		h := newCache(t).Handler(o)
+		runs := int64(1)
+		if code == http.StatusOK {
+			get(h, "/", "Range", "bytes=0-3")
+			runs = 2
+		}
+		r := get(h, "/")
+		want(t, "status", r.StatusCode, code)
+		want(t, "page", body(r), "whole")
+		want(t, "runs", o.runs.Load(), runs)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
@@ -94,6 +95,46 @@ func TestStoredIsSaidOfWhatIsStored(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A stream that turns out too long for MaxBody, or whose handler keeps it out in the end, is observed as not stored, and
+// why.
+func TestAStreamThatIsNotStoredAfterAll(t *testing.T) {
+	for why, end := range map[policy.Reason]func(w http.ResponseWriter, r *http.Request){
+		"":                        func(http.ResponseWriter, *http.Request) {},
+		middleware.ReasonTooLarge: func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, 100<<10)) },
+		middleware.ReasonHandler:  func(w http.ResponseWriter, r *http.Request) { middleware.From(r.Context()).NoStore() },
+	} {
+		c := newCache(t)
+		var told policy.Outcome
+		c.Observe = func(_ *http.Request, o policy.Outcome) { told = o }
+		get(c.With(policy.Policy{TTL: time.Minute, MaxBody: 100 << 10})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Write(make([]byte, 100<<10))
+			end(w, r)
+		})), "/")
+		want(t, "stored", told.Stored, why == "")
+		want(t, "detail", told.Detail, why)
+	}
+}
+
+// An answer to a POST is said to be stored where the store has room for it.
+func TestAnAnswerToPOSTThatTheStoreHasNoRoomFor(t *testing.T) {
+	s := memstore.New(8 << 20)
+	defer s.Close()
+	c := middleware.New(s)
+	defer c.Close(t.Context())
+	c.Log = discard
+	for size, kept := range map[int]bool{1 << 10: true, 3 << 20: false} {
+		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Location", "/")
+			w.Header().Set("Cache-Control", "max-age=60")
+			w.Header().Set("Content-Length", fmt.Sprint(size))
+			w.Write(make([]byte, size))
+		}))
+		says := do(h, "POST", "/").Header.Get("Cache-Status")
+		want(t, fmt.Sprint(size, " bytes are stored, as it says"), strings.Contains(says, "stored"), kept)
+		want(t, fmt.Sprint(size, " bytes are stored"), strings.Contains(get(h, "/").Header.Get("Cache-Status"), "hit"), kept)
 	}
 }
 
@@ -194,5 +235,29 @@ func TestTheLongestStreamThatTheStoreHasRoomFor(t *testing.T) {
 			w.Write(make([]byte, size))
 		}))
 		status(t, get(h, "/"), says)
+	}
+}
+
+// A part whose handler describes no part of anything is not stored.
+func TestAPartOfNothingIsNotStored(t *testing.T) {
+	for says, asks := range map[string]string{
+		"": "bytes=0-9", "bytes 0-9/100": "bytes=0-9", "bytes */100": "bytes=0-9", "items 0-9/100": "bytes=0-9",
+		"bytes 0-19/100": "bytes=0-19", "bytes 0-8/100": "bytes=0-8", // of which there are ten
+	} {
+		h := newCache(t).With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			w.Header().Set("ETag", `"1"`)
+			if says != "" {
+				w.Header().Set("Content-Range", says)
+			}
+			w.WriteHeader(http.StatusPartialContent)
+			io.WriteString(w, "0123456789")
+		}))
+		r := get(h, "/", "Range", asks)
+		want(t, says+": the answer", r.StatusCode, http.StatusPartialContent)
+		stored := strings.Contains(r.Header.Get("Cache-Status"), "stored")
+		want(t, says+": it is said to be stored", stored, says == "bytes 0-9/100")
+		hit := strings.Contains(get(h, "/", "Range", asks).Header.Get("Cache-Status"), "hit")
+		want(t, says+": it is", hit, stored)
 	}
 }

@@ -108,3 +108,31 @@ func TestNothingStaleIsServedThatWasInvalidatedMeanwhile(t *testing.T) {
 		}
 	}
 }
+
+// Who asks after an invalidation of the URI as it is sent does not wait for a run that began before, whether the
+// invalidation was soft or hard.
+func TestTheURIAsSentIsInvalidatedBeforeItIsAskedFor(t *testing.T) {
+	for _, soft := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCache(t)
+			o := &origin{}
+			o.h = func(w http.ResponseWriter, r *http.Request) {
+				run := o.runs.Load()
+				w.Header().Set("Cache-Control", "max-age=600")
+				time.Sleep(time.Second)
+				fmt.Fprint(w, "run ", run)
+			}
+			h := c.With(policy.Policy{Key: policy.KeyOptions{SortQuery: true}})(o)
+			go get(h, "/?a=1&b=2")
+			synctest.Wait()
+			as := store.Mark{Kind: store.Key, Name: "http://example.com/?b=2&a=1", Soft: soft}
+			if err := c.Invalidate(context.Background(), as); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(500 * time.Millisecond)
+			start := time.Now()
+			want(t, fmt.Sprint("who comes after, soft=", soft), body(get(h, "/?b=2&a=1")), "run 2")
+			want(t, "time", time.Since(start), time.Second)
+		})
+	}
+}
