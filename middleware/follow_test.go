@@ -562,3 +562,20 @@ func TestAJournalThatDoesNotAnswerIsNotWatched(t *testing.T) {
 		want(t, "watched when it answers", s.watches.Load(), int64(1))
 	})
 }
+
+// A journal that began anew and has caught up has lost what was stored before, once: later invalidations are of what they
+// name.
+func TestAnInvalidationIsOfWhatItNames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		a := newNode(t, s, "A")
+		a.gets(t, "A fills", "A's", "stored")
+		for range 3 {
+			if err := a.c.Invalidate(t.Context(), tag("another")); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(10 * time.Second)
+			a.gets(t, "another page was invalidated", "A's", "hit")
+		}
+	})
+}

@@ -668,3 +668,129 @@ func TestWhoMayHaveABody(t *testing.T) {
 		}
 	}
 }
+
+// A run is given up for one reason, the first; and one whose body has come to its end is not given up any more.
+func TestARunIsGivenUpOnce(t *testing.T) {
+	c := boundedCache(t, 1<<20)
+	c.setup()
+	f := &fill{c: c, keeping: true}
+	f.giveUp(ReasonWaited)
+	f.giveUp(ReasonTimeout)
+	if why := f.givenUp(); why != ReasonWaited {
+		t.Errorf("it was given up for %q", why)
+	}
+	whole := &fill{c: c, keeping: true}
+	whole.end(false, nil)
+	whole.giveUp(ReasonTimeout)
+	if why := whole.givenUp(); why != "" {
+		t.Errorf("a whole body was given up for %q", why)
+	}
+}
+
+// What is asked for is what is answered: under its key, a response that can be sent, or an index.
+func TestWhatIsOurs(t *testing.T) {
+	for _, s := range []struct {
+		e    *store.Entry
+		ours bool
+	}{
+		{nil, false}, {&store.Entry{Key: "other", Status: 200}, false},
+		{&store.Entry{Key: "k", Status: 199}, false}, {&store.Entry{Key: "k", Status: 200}, true},
+		{&store.Entry{Key: "k", Status: 999}, true}, {&store.Entry{Key: "k", Status: 1000}, false},
+		{&store.Entry{Key: "k", Variants: [][]string{{"A"}}}, true},
+	} {
+		if got := ours(s.e, "k"); got != s.ours {
+			t.Errorf("%+v: %v", s.e, got)
+		}
+	}
+}
+
+// A run whose answer is for one client is out of the flights at once, however long that client takes.
+func TestAPrivateRunIsOutOfTheFlights(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := boundedCache(t, 1<<20)
+		goOn := make(chan struct{})
+		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "private")
+			w.Write(make([]byte, 2*HoldBack))
+			<-goOn
+		}))
+		var leader sync.WaitGroup
+		leader.Go(func() { h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil)) })
+		synctest.Wait()
+		idle(t, c)
+		close(goOn)
+		leader.Wait()
+	})
+}
+
+// A body takes of the budget what it needs, and a little more only when that is not enough: one that just fits is
+// stored.
+func TestABodyThatJustFitsTheBudget(t *testing.T) {
+	for budget, stored := range map[int64]int{72 << 10: 1, 72<<10 - 1: 0} {
+		c := boundedCache(t, budget)
+		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			for _, n := range []int{40 << 10, 24 << 10, 8 << 10} {
+				w.Write(make([]byte, n))
+			}
+		}))
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+		if n := c.Store.(*memstore.Store).Len(); n != stored {
+			t.Errorf("%d bytes of budget: %d are stored, want %d", budget, n, stored)
+		}
+		idle(t, c)
+	}
+}
+
+// What is written makes no more room for itself than half the window: a reader within the window is not cut off for a
+// long write.
+func TestALongWriteCutsNobodyOff(t *testing.T) {
+	c := boundedCache(t, 1<<20)
+	f := &fill{c: c}
+	f.tail.add(0, make([]byte, window/2))
+	slow, _ := f.enter()
+	fast, _ := f.enter()
+	fast.off, fast.taken = window/2, window/2
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if n, err := f.room(t.Context(), 4*window); n != window/2 || err != nil {
+		t.Errorf("room for %d bytes, %v; want the other half of the window", n, err)
+	}
+	if slow.off < f.base {
+		t.Errorf("the body begins at %d: a reader %d bytes behind is cut off", f.base, window/2)
+	}
+}
+
+// A body in memory of just its length is not copied; what readers still have of one that was counts as long as they
+// write it.
+func TestABodyIsCopiedWhereItsMemoryIsLonger(t *testing.T) {
+	for _, s := range []struct {
+		size, room int
+		copied     bool
+		busy       bool
+		pins       int
+	}{
+		{1 << 10, 1 << 10, false, true, 1}, {1 << 10, 2 << 10, true, true, 2}, {1 << 10, 2 << 10, true, false, 1},
+	} {
+		c := boundedCache(t, 1<<20)
+		c.setup()
+		f := &fill{c: c, keeping: true, granted: int64(s.room), body: make([]byte, s.size, s.room)}
+		c.filling.take(f.granted)
+		before := &f.body[0]
+		rd, _ := f.enter()
+		if rd.taken = int64(s.size); !s.busy {
+			rd.off = rd.taken
+		}
+		body, _ := f.whole()
+		if copied := &body[0] != before; copied != s.copied {
+			t.Errorf("%+v: copied %v", s, copied)
+		}
+		f.handOver("k")
+		if len(f.pins) != s.pins {
+			t.Errorf("%+v: %d bodies are counted", s, len(f.pins))
+		}
+		f.leave(rd)
+		f.release()
+		idle(t, c)
+	}
+}

@@ -343,3 +343,86 @@ func TestA304WithAStoredCookieIsNotForOthers(t *testing.T) {
 	want(t, "Cache-Control of the page", whole.Header.Get("Cache-Control"), "private, max-age=60")
 	want(t, "Cache-Control of the 304", w.Header().Get("Cache-Control"), "private, max-age=60")
 }
+
+// changesLate puts fields into the header as it is written.
+type changesLate struct {
+	http.ResponseWriter
+	name, value string
+}
+
+func (w changesLate) WriteHeader(status int) {
+	w.Header().Add(w.name, w.value)
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Behind Guard, Cache-Status says of a page whose cookie comes late that it is not stored, and why; of one that gets
+// another field, that it is; and a page that is nobody else's anyhow passes as it is.
+func TestWhatCacheStatusSaysOfFieldsThatComeLate(t *testing.T) {
+	for _, s := range []struct{ name, value, control, says string }{
+		{"Set-Cookie", "a=1", "max-age=60", "Freshet; fwd=uri-miss; fwd-status=200; detail=set-cookie"},
+		{"Vary", "X-User", "max-age=60", "Freshet; fwd=uri-miss; fwd-status=200; detail=vary-star"},
+		{"X-Request-Id", "1", "max-age=60", "Freshet; fwd=uri-miss; fwd-status=200; stored"},
+		{"Cache-Status", "Outside; hit", "max-age=60", ""},
+		{"Vary", "X-User", "private", "Freshet; fwd=uri-miss; fwd-status=200; detail=private"},
+	} {
+		t.Run(s.name+", "+s.control, func(t *testing.T) {
+			c := newCache(t)
+			o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", s.control)
+				io.WriteString(w, "page")
+			}}
+			inner := heldBack(c.Handler(o))
+			h := c.Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				inner.ServeHTTP(changesLate{w, s.name, s.value}, r)
+			}))
+			r := get(h, "/")
+			want(t, "page", body(r), "page")
+			if s.says != "" {
+				want(t, "Cache-Status", fmt.Sprint(r.Header["Cache-Status"]), "["+s.says+"]")
+			}
+			get(h, "/")
+			want(t, "the next is a hit", o.runs.Load() == 1, strings.Contains(s.says, "stored") || s.says == "")
+		})
+	}
+}
+
+// A cookie that is set as the header of a whole app's mount is sent keeps the page of a mount inside from others, though
+// the two are of different Caches: its user has a page of their own.
+func TestALateCookieOutsideOfTwoCaches(t *testing.T) {
+	o := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "for "+r.Header.Get("X-Name")) }}
+	inner := newCache(t).With(policy.Policy{TTL: time.Minute})(o)
+	outer := newCache(t).Handler(inner)
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { outer.ServeHTTP(setsCookieLate{w}, r) })
+	for _, user := range []string{"a", "b"} {
+		want(t, "page", body(get(h, "/", "X-Name", user)), "for "+user)
+	}
+	want(t, "from inside", body(get(inner, "/", "X-Name", "c")), "for c")
+}
+
+// A field other than a cookie that a handler outside sets with an informational response keeps the page from nobody.
+func TestAFieldSetWithAnInformationalResponse(t *testing.T) {
+	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Link", "</a>")
+		w.WriteHeader(http.StatusEarlyHints)
+		io.WriteString(w, "page")
+	}}
+	inner := newCache(t).With(policy.Policy{TTL: time.Minute})(o)
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { inner.ServeHTTP(changesLate{w, "X-Request-Id", "1"}, r) })
+	get(h, "/")
+	status(t, get(h, "/"), "hit")
+}
+
+// An answer to a POST behind what holds its header back is nobody else's, since a cookie may come with it.
+func TestAPOSTOutsideOfTimeoutHandler(t *testing.T) {
+	c := newCache(t)
+	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Location", "/")
+		w.Header().Set("Cache-Control", "max-age=60")
+		io.WriteString(w, "for "+r.Header.Get("X-Name"))
+	}}
+	inner := c.Handler(o)
+	limited := http.TimeoutHandler(inner, time.Minute, "late")
+	h := c.Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { limited.ServeHTTP(setsCookieLate{w}, r) }))
+	do(h, "POST", "/", "X-Name", "a")
+	want(t, "another's", body(get(inner, "/", "X-Name", "b")), "for b")
+}

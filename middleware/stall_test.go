@@ -327,7 +327,7 @@ func TestABodyThatIsStoredLeavesItsRoom(t *testing.T) {
 	c := boundedCache(t, 1<<20)
 	c.setup()
 	const size = 1 << 10
-	c.reads.limit = size * 3 / 2
+	c.reads.limit = size // for just one, besides what is stored
 	if err := c.Store.Set(t.Context(), "k", &store.Entry{Key: "k", Status: 200, Body: make([]byte, size)}, time.Hour); err != nil {
 		t.Fatal(err)
 	}
@@ -501,6 +501,16 @@ func TestWhoIsCutOffForRoom(t *testing.T) {
 			r.join(p, leaves)
 			r.leave(p, leaves)
 		}, "first"},
+		{"nobody else, and the store has it", func(r *reads, p *pin) {
+			if err := r.c.Store.Set(context.Background(), "first", &store.Entry{Key: "first", Status: 200, Body: p.body}, time.Hour); err != nil {
+				panic(err)
+			}
+			e, _ := r.c.Store.Get(context.Background(), "first")
+			delete(r.pins, &p.body[0])
+			p.body = e.Body
+			r.pins[&p.body[0]] = p
+			r.hold("besides", make([]byte, len(p.body)), nil, true)
+		}, "second"},
 		{"nobody any more", func(r *reads, p *pin) {
 			for s := range p.clients {
 				r.leave(p, s)
@@ -529,4 +539,55 @@ func TestWhoIsCutOffForRoom(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A page that became empty is no body that anybody reads, whatever was read of the one before.
+func TestAnEmptyPageIsNobodysBody(t *testing.T) {
+	c := boundedCache(t, 1<<20)
+	c.setup()
+	c.reads.limit = 1 << 10
+	p := c.reads.hold("k", make([]byte, 1<<10), nil, false)
+	if err := c.Store.Set(t.Context(), "k", &store.Entry{Key: "k", Status: 200}, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if other := c.reads.hold("other", make([]byte, 1<<10), nil, false); other != nil {
+		t.Error("there is room for more than the bound")
+	}
+	c.reads.release(p)
+	want(t, "what is held in the end", c.reads.used, 0)
+}
+
+// A copy that fails is the last, and says why; so does one that was cut off.
+func TestACopyThatFailsIsTheLast(t *testing.T) {
+	full := errors.New("the disk is full")
+	for _, wanted := range []error{full, errStalled} {
+		writes := 0
+		s := &stall{}
+		n, err := s.copy(writerFunc(func(p []byte) (int, error) {
+			if writes++; writes < 3 {
+				return len(p), nil
+			}
+			if wanted == full {
+				return 10, full
+			}
+			s.dead = true
+			return 0, full
+		}), strings.NewReader(strings.Repeat("x", 10*pieceSize)))
+		want(t, "error", err, wanted)
+		want(t, "writes", writes, 3)
+		if n < 2*pieceSize || n > 2*pieceSize+10 {
+			t.Errorf("%d bytes were copied", n)
+		}
+	}
+}
+
+// A client is watched from when more was written than net/http holds, once.
+func TestFromWhenAClientIsWatched(t *testing.T) {
+	c := boundedCache(t, 1<<20)
+	w := &stopped{ResponseRecorder: httptest.NewRecorder(), cut: make(chan struct{})}
+	var clients watched
+	want(t, "watched from the start", clients.watch(c, w, ownBuffer) == nil, true)
+	first := clients.watch(c, w, 1)
+	want(t, "watched then", first != nil, true)
+	want(t, "by one watch", clients.watch(c, w, 1), first)
 }

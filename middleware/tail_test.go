@@ -70,3 +70,18 @@ func TestATailOfSmallWrites(t *testing.T) {
 		t.Errorf("%d parts, want 10", len(held.parts))
 	}
 }
+
+// What is let go of a part counts as spent until the rest of it goes.
+func TestWhatIsSpentOfAPart(t *testing.T) {
+	var held tail
+	held.add(0, make([]byte, partSize))
+	held.add(partSize, make([]byte, partSize))
+	for _, s := range []struct{ to, spent, size int64 }{
+		{10, 10, 2*partSize - 10}, {30, 30, 2*partSize - 30}, {partSize, 0, partSize}, {partSize + 5, 5, partSize - 5}, {2 * partSize, 0, 0},
+	} {
+		held.drop(s.to)
+		if held.spent != s.spent || held.size != s.size {
+			t.Errorf("let go to %d: %d are spent, want %d, and %d held, want %d", s.to, held.spent, s.spent, held.size, s.size)
+		}
+	}
+}

@@ -441,3 +441,96 @@ func TestTimeoutsThatFollowOnEachOtherLetFewRunTheHandler(t *testing.T) {
 		})
 	}
 }
+
+// Where the leader's client takes no hints, its run is for it alone; those who wait get a new page from another, though
+// something stale is there.
+func TestHintsThatNobodyTakesMakeNobodyStale(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t)
+		o := &origin{}
+		o.h = func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=1")
+			if o.runs.Load() == 2 {
+				w.WriteHeader(http.StatusEarlyHints)
+			}
+			fmt.Fprint(w, "run ", o.runs.Load())
+		}
+		h := c.With(policy.Policy{Keep: time.Hour})(o)
+		get(h, "/")
+		time.Sleep(time.Minute)
+		slow := &hintless{httptest.NewRecorder(), make(chan struct{})}
+		var leader sync.WaitGroup
+		leader.Go(func() { h.ServeHTTP(slow, httptest.NewRequest("GET", "/", nil)) })
+		synctest.Wait()
+		want(t, "who waits", body(get(h, "/")), "run 3")
+		close(slow.until)
+		leader.Wait()
+	})
+}
+
+// A place beside a run that hangs is free again when the run in it has ended, whatever came of it: all who wait get
+// theirs, a few at a time.
+func TestPlacesBesideARunThatHangsAreFreeAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t)
+		var running, most atomic.Int64
+		o := &origin{}
+		o.h = func(w http.ResponseWriter, r *http.Request) {
+			if o.runs.Load() == 1 {
+				time.Sleep(time.Hour)
+				return
+			}
+			most.Store(max(most.Load(), running.Add(1)))
+			defer running.Add(-1)
+			time.Sleep(time.Second)
+			panic(http.ErrAbortHandler)
+		}
+		h := c.With(policy.Policy{MaxWait: 5 * time.Second})(o)
+		var all sync.WaitGroup
+		start := time.Now()
+		all.Go(func() { get(h, "/") })
+		synctest.Wait()
+		var beside sync.WaitGroup
+		for range 20 {
+			beside.Go(func() { cutOff(func() { get(h, "/") }) })
+		}
+		beside.Wait()
+		last := time.Since(start)
+		all.Wait()
+		want(t, "runs", o.runs.Load(), int64(21))
+		want(t, "at once", most.Load(), int64(4))
+		want(t, "the last has its answer after", last, 10*time.Second)
+	})
+}
+
+// A request that reads along with one fill of another variant after the other goes its own way after a few.
+func TestWhoReadsAlongWithOtherVariantsTooOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t)
+		o := &origin{}
+		o.h = func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(time.Second)
+			w.Header().Set("Cache-Control", "max-age=60")
+			w.Header().Set("Vary", "X-Is-"+r.Header.Get("X-Who")) // a field that nobody else sends
+			io.WriteString(w, r.Header.Get("X-Who"))
+		}
+		h := c.Handler(o)
+		var all sync.WaitGroup
+		var contended atomic.Int64
+		start := time.Now()
+		for i := range 10 {
+			all.Go(func() {
+				r := get(h, "/", "X-Who", fmt.Sprint(i), fmt.Sprint("X-Is-", i), "1")
+				want(t, "page", body(r), fmt.Sprint(i))
+				if strings.Contains(r.Header.Get("Cache-Status"), "detail=contended") {
+					contended.Add(1)
+				}
+			})
+			synctest.Wait()
+		}
+		all.Wait()
+		want(t, "runs", o.runs.Load(), int64(10))
+		want(t, "time", time.Since(start), 5*time.Second)
+		want(t, "who went their own way", contended.Load(), int64(6))
+	})
+}
