@@ -192,3 +192,18 @@ func TestMoreFunctionsOfKeysThanAreKnown(t *testing.T) {
 	mount(65)
 	want(t, "lines for more", strings.Count(log.String(), "Key.Replace"), 1)
 }
+
+// The writers of a few clients are looked at, and no more: it would cost all who come after.
+func TestOfHowManyClientsTheWritersAreLookedAt(t *testing.T) {
+	for before, lines := range map[int]int{63: 1, 64: 0, 200: 0} {
+		var log bytes.Buffer
+		c := newCache(t)
+		c.Log = slog.New(slog.NewTextHandler(&log, nil))
+		inner := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("page")) }))
+		for i := range before {
+			get(inner, fmt.Sprint("/", i))
+		}
+		get(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { inner.ServeHTTP(gzipWriter{w}, r) }), "/")
+		want(t, fmt.Sprint("advice after ", before), strings.Count(log.String(), "compressor, which"), lines)
+	}
+}

@@ -117,3 +117,21 @@ func TestAChangeThatIsSentOnToAnotherURL(t *testing.T) {
 		want(t, name+": runs after, with the change", page.runs.Load(), int64(3))
 	}
 }
+
+// InvalidateURL reaches what Key.Replace makes of requests that came by TLS, and of those that did not: it may tell one
+// from the other.
+func TestAPurgeReachesTheKeysOfEachScheme(t *testing.T) {
+	for _, target := range []string{"http://example.com/p", "https://example.com/p"} {
+		c := newCache(t)
+		byScheme := policy.KeyOptions{Replace: func(r *http.Request) string { return fmt.Sprint("tls ", r.TLS != nil) }}
+		o := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page") }}
+		h := c.With(policy.Policy{TTL: time.Minute, Key: byScheme})(o)
+		get(h, target)
+		status(t, get(h, target), "hit")
+		if err := c.InvalidateURL(t.Context(), "http://example.com/other"); err != nil {
+			t.Fatal(err)
+		}
+		get(h, target)
+		want(t, target+": runs", o.runs.Load(), int64(2))
+	}
+}

@@ -794,3 +794,12 @@ func TestABodyIsCopiedWhereItsMemoryIsLonger(t *testing.T) {
 		idle(t, c)
 	}
 }
+
+// What is left of a policy for paths that are left out is made once.
+func TestWhatIsLeftOfAPolicyIsMadeOnce(t *testing.T) {
+	var l leaveOut
+	p := &policy.Policy{TTL: time.Minute}
+	if first := l.of(p); first != l.of(p) || first.TTL != 0 {
+		t.Errorf("it is made anew: %+v", first)
+	}
+}

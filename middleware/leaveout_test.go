@@ -114,3 +114,13 @@ func TestPprofUnderAWholeAppLifetime(t *testing.T) {
 	}
 	srv.Client().CloseIdleConnections()
 }
+
+// A path of one letter is a path.
+func TestAShortPathIsLeftOut(t *testing.T) {
+	c, o := wholeApp(t, []string{"/m"}, policy.Policy{TTL: time.Minute})
+	for path, left := range map[string]bool{"/m": true, "/m/x": true, "/mx": false, "/": false, "/n": false} {
+		get(c.Handler(o), path)
+		r := get(c.Handler(o), path)
+		want(t, path+" is left out", !strings.Contains(r.Header.Get("Cache-Status"), "hit"), left)
+	}
+}

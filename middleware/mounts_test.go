@@ -1,11 +1,14 @@
 package middleware_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -295,3 +298,43 @@ type own struct {
 func (w *own) Header() http.Header         { return w.header }
 func (w *own) WriteHeader(int)             {}
 func (w *own) Write(p []byte) (int, error) { w.body += string(p); return len(p), nil }
+
+// Two handlers of one name at one URL that were mounted late, and come again, are not made for each request.
+func TestLateHandlersThatComeAgain(t *testing.T) {
+	c := newCache(t)
+	get(c.Handler(says("early")), "/")
+	var mounts []http.Handler
+	for i := range 3 { // of one name
+		mounts = append(mounts, c.Handler(says(fmt.Sprint(i))))
+	}
+	for _, when := range []string{"fwd=uri-miss", "hit"} {
+		for i, h := range mounts[:2] {
+			r := get(h, "/")
+			want(t, "page", body(r), fmt.Sprint(i))
+			status(t, r, when)
+		}
+	}
+	status(t, get(mounts[2], "/"), "fwd=uri-miss")
+}
+
+// The log says once that nothing tells handlers from each other, however many requests pass for it, and says which of
+// the two reasons there is.
+func TestTheLogTellsOnceOfWhatPasses(t *testing.T) {
+	var log bytes.Buffer
+	c := newCache(t)
+	c.Log = slog.New(slog.NewTextHandler(&log, nil))
+	get(c.Handler(says("early")), "/")
+	for i := range 10 {
+		get(c.Handler(says(fmt.Sprint(i))), "/")
+	}
+	want(t, "lines of handlers made anew", strings.Count(log.String(), "makes the handler of a mount anew"), 1)
+	m := c.Mount("framework", nil)
+	for _, app := range []string{"one", "two"} {
+		in := m.Within(&app, func() string { return "app" })
+		for range 3 {
+			get(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { in.Serve(w, r, says("page")) }), "/"+app)
+		}
+	}
+	want(t, "lines of two apps", strings.Count(log.String(), "serves two apps"), 1)
+	want(t, "lines", strings.Count(log.String(), "\n"), 2)
+}

@@ -426,3 +426,36 @@ func TestAPOSTOutsideOfTimeoutHandler(t *testing.T) {
 	do(h, "POST", "/", "X-Name", "a")
 	want(t, "another's", body(get(inner, "/", "X-Name", "b")), "for b")
 }
+
+// Guard looks at the header of the final response, not at that of a hint before it, and at that of an upgrade.
+func TestGuardLooksAtTheFinalHeader(t *testing.T) {
+	for code, private := range map[int]bool{100: true, 103: true, 101: true, 200: true} {
+		c := newCache(t)
+		w := &headersOf{header: http.Header{}}
+		c.Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if code != 101 && code != 200 {
+				w.WriteHeader(code)
+			}
+			w.Header().Set("Cache-Control", "public, max-age=60")
+			w.Header().Set("Set-Cookie", "a=1")
+			if code == 101 {
+				w.WriteHeader(101)
+				w.Header().Set("Cache-Control", "public")
+			} else {
+				w.WriteHeader(200)
+			}
+		})).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		last := w.sent[len(w.sent)-1]
+		want(t, fmt.Sprint(code, ": Cache-Control"), strings.Contains(last.Get("Cache-Control"), "private"), private)
+	}
+}
+
+// headersOf is a client that remembers the headers that it was sent.
+type headersOf struct {
+	header http.Header
+	sent   []http.Header
+}
+
+func (w *headersOf) Header() http.Header         { return w.header }
+func (w *headersOf) WriteHeader(int)             { w.sent = append(w.sent, w.header.Clone()) }
+func (w *headersOf) Write(p []byte) (int, error) { return len(p), nil }

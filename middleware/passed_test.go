@@ -1,8 +1,11 @@
 package middleware_test
 
 import (
+	"bufio"
 	"fmt"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -79,4 +82,36 @@ func TestPassedAndStored(t *testing.T) {
 		get(h, "/2")
 		want(t, "passed, later", last.Passed, policy.Reason(""))
 	})
+}
+
+// A request that passes has what the cache says in its header, also when its handler asked in vain for the connection;
+// when it got that, nothing is written any more.
+func TestAConnectionThatPasses(t *testing.T) {
+	for _, given := range []bool{false, true} {
+		w := &hijackable{ResponseRecorder: httptest.NewRecorder(), given: given}
+		newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _, err := http.NewResponseController(w).Hijack()
+			want(t, "it is given", err == nil, given)
+		})).ServeHTTP(w, httptest.NewRequest("OPTIONS", "/", nil))
+		want(t, fmt.Sprint("headers written, given=", given), w.headers == 0, given)
+	}
+}
+
+// hijackable is a client whose connection may be had.
+type hijackable struct {
+	*httptest.ResponseRecorder
+	given   bool
+	headers int
+}
+
+func (w *hijackable) WriteHeader(status int) {
+	w.headers++
+	w.ResponseRecorder.WriteHeader(status)
+}
+
+func (w *hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if w.given {
+		return nil, nil, nil
+	}
+	return nil, nil, http.ErrNotSupported
 }

@@ -168,3 +168,26 @@ func TestTheFieldsOfAnAnswerToPOST(t *testing.T) {
 		})
 	}
 }
+
+// An answer to a POST that its handler copies is stored like one that it writes, and one of no declared length up to
+// MaxBody.
+func TestAnAnswerToPOSTThatIsCopied(t *testing.T) {
+	for size, stored := range map[int]bool{0: true, 50: true, 51: false} {
+		for _, copies := range []bool{false, true} {
+			o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Location", "/page")
+				w.Header().Set("Cache-Control", "max-age=60")
+				page := strings.Repeat("x", size)
+				if copies {
+					io.Copy(w, struct{ io.Reader }{strings.NewReader(page)})
+				} else {
+					io.WriteString(w, page)
+				}
+			}}
+			h := newCache(t).With(policy.Policy{MaxBody: 50})(o)
+			do(h, "POST", "/page")
+			get(h, "/page")
+			want(t, fmt.Sprint(size, " bytes are stored, copied=", copies), o.runs.Load() == 1, stored)
+		}
+	}
+}
