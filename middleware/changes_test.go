@@ -135,3 +135,19 @@ func TestAPurgeReachesTheKeysOfEachScheme(t *testing.T) {
 		want(t, target+": runs", o.runs.Load(), int64(2))
 	}
 }
+
+// A change on a mount that makes keys of its own counts for the URL as it is sent, too: a mount beside it has pages of
+// that.
+func TestAChangeOnAMountWithItsOwnKeys(t *testing.T) {
+	c := newCache(t)
+	page := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page") }}
+	oneKey := policy.KeyOptions{Replace: func(*http.Request) string { return "k" }}
+	mux := http.NewServeMux()
+	mux.Handle("GET /note", c.With(policy.Policy{TTL: time.Minute})(page))
+	mux.Handle("PUT /note", c.With(policy.Policy{Key: oneKey})(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
+	get(mux, "/note")
+	status(t, get(mux, "/note"), "hit")
+	do(mux, "PUT", "/note")
+	get(mux, "/note")
+	want(t, "runs", page.runs.Load(), int64(2))
+}

@@ -803,3 +803,18 @@ func TestWhatIsLeftOfAPolicyIsMadeOnce(t *testing.T) {
 		t.Errorf("it is made anew: %+v", first)
 	}
 }
+
+// A body that took nothing of the budget is not counted when it is handed over: it is so short that nobody's memory
+// depends on it.
+func TestAShortBodyIsNotCounted(t *testing.T) {
+	c := boundedCache(t, 1<<20)
+	c.setup()
+	f := &fill{c: c, keeping: true, body: []byte("page")}
+	rd, _ := f.enter()
+	f.handOver("k")
+	if len(f.pins) != 0 || c.reads.used != 0 {
+		t.Errorf("%d bodies of %d bytes are counted", len(f.pins), c.reads.used)
+	}
+	f.leave(rd)
+	f.release()
+}

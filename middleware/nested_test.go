@@ -1,9 +1,11 @@
 package middleware_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/freshet-go/freshet/policy"
@@ -108,4 +110,47 @@ func TestAChangeThroughAMountWithItsOwnKey(t *testing.T) {
 	do(h, "POST", "/two")
 	get(h, "/one")
 	want(t, "runs", o.runs.Load(), int64(3))
+}
+
+// A page that its handler has begun is governed as it began: a mount inside makes but a part of it.
+func TestAMountInsideOfAPageThatHasBegun(t *testing.T) {
+	for _, begun := range []bool{false, true} {
+		c := newCache(t)
+		inner := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "part") }))
+		h := c.With(policy.Policy{TTL: time.Hour})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if begun {
+				io.WriteString(w, "begin ")
+			}
+			inner.ServeHTTP(w, r)
+		}))
+		lifetime := "max-age=60"
+		if begun {
+			lifetime = "max-age=3600"
+		}
+		want(t, fmt.Sprint("Cache-Control, begun=", begun), get(h, "/").Header.Get("Cache-Control"), lifetime)
+	}
+}
+
+// A handler that sends its request on to another URL of the same key, through the mount that it is in, does not wait for
+// itself.
+func TestAMountInsideOfItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t)
+		var h http.Handler
+		o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/old" {
+				to := r.Clone(r.Context())
+				to.URL.Path, to.RequestURI = "/new", "/new"
+				h.ServeHTTP(w, to)
+				return
+			}
+			io.WriteString(w, "page of "+r.URL.Path)
+		}}
+		h = c.With(policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{Replace: func(*http.Request) string { return "one" }}})(o)
+		start := time.Now()
+		want(t, "page", body(get(h, "/old")), "page of /new")
+		want(t, "time", time.Since(start), time.Duration(0))
+		want(t, "runs", o.runs.Load(), int64(2))
+		status(t, get(h, "/old"), "hit")
+	})
 }

@@ -459,3 +459,14 @@ type headersOf struct {
 func (w *headersOf) Header() http.Header         { return w.header }
 func (w *headersOf) WriteHeader(int)             { w.sent = append(w.sent, w.header.Clone()) }
 func (w *headersOf) Write(p []byte) (int, error) { return len(p), nil }
+
+// What a cache outside says in Cache-Status behind ours stays as it is, though ours turned out untrue.
+func TestACacheStatusThatComesLate(t *testing.T) {
+	c := newCache(t)
+	inner := heldBack(c.Handler(says("page")))
+	h := c.Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		inner.ServeHTTP(changesLate{changesLate{w, "Set-Cookie", "a=1"}, "Cache-Status", "Outside; fwd=miss"}, r)
+	}))
+	values := get(h, "/").Header["Cache-Status"]
+	want(t, "the last value", values[len(values)-1], "Outside; fwd=miss")
+}

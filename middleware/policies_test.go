@@ -74,3 +74,26 @@ func TestHitsOfOneLifetimeAreToldApart(t *testing.T) {
 		}
 	}
 }
+
+// As many functions of keys are known as there is room for, and as many policies.
+func TestHowManyPoliciesAreKnown(t *testing.T) {
+	var k knownPolicies
+	for i := range maxReplaces + 1 {
+		k.learn(&policy.Policy{Key: policy.KeyOptions{Replace: func(*http.Request) string { return fmt.Sprint(i) }}})
+	}
+	if len(k.replaces) != maxReplaces {
+		t.Errorf("%d functions are known, want %d", len(k.replaces), maxReplaces)
+	}
+	var ps policies
+	for i := range maxPolicies + 2 {
+		if news := ps.add(&policy.Policy{}); news != (i < maxPolicies) {
+			t.Fatalf("policy %d is news: %v", i, news)
+		}
+	}
+	if ps.add(&policy.Policy{Key: policy.KeyOptions{DropParams: []string{"x"}}}) || !ps.now.Load().many {
+		t.Error("one more that folds queries is known, or nobody knows that there are more")
+	}
+	if n := len(ps.now.Load().all); n != maxPolicies {
+		t.Errorf("%d policies are known, want %d", n, maxPolicies)
+	}
+}

@@ -158,3 +158,25 @@ func TestARefreshEntersAsItsRequestDid(t *testing.T) {
 		})
 	}
 }
+
+// A refresh whose writer an outer handler wraps renews what it is for, whatever its status is.
+func TestARefreshOfAnErrorThroughAnOuterWriter(t *testing.T) {
+	for _, code := range []int{http.StatusOK, http.StatusNotFound} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCache(t)
+			o := &origin{}
+			o.h = func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=1, stale-while-revalidate=600")
+				w.WriteHeader(code)
+				fmt.Fprint(w, "run ", o.runs.Load())
+			}
+			h := c.Handler(o)
+			c.Root = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(wrappedWriter{w}, r) })
+			for _, page := range []string{"run 1", "run 1", "run 2"} {
+				want(t, fmt.Sprint(code, ": page"), body(get(c.Root, "/")), page)
+				synctest.Wait()
+				time.Sleep(5 * time.Second)
+			}
+		})
+	}
+}

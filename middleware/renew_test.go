@@ -218,10 +218,12 @@ func TestA304WithoutALifetimeIsForOneRequest(t *testing.T) {
 		c := newCache(t)
 		o := &origin{}
 		goOn := make(chan struct{})
+		var conditional atomic.Int64
 		o.h = func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("ETag", `"1"`)
 			w.Header().Set("Cache-Control", "max-age=60")
 			if r.Header.Get("If-None-Match") != "" {
+				conditional.Add(1)
 				<-goOn // without a moment's age
 				w.Header().Set("Cache-Control", "max-age=0")
 				w.WriteHeader(http.StatusNotModified)
@@ -240,6 +242,7 @@ func TestA304WithoutALifetimeIsForOneRequest(t *testing.T) {
 		close(goOn)
 		both.Wait()
 		want(t, "runs", o.runs.Load(), int64(3))
+		want(t, "runs that validate", conditional.Load(), int64(2))
 	})
 }
 
@@ -261,6 +264,7 @@ func TestARequestForOneKeepsItsConditions(t *testing.T) {
 				if s.says != "" {
 					w.Header().Set("Cache-Control", s.says)
 				}
+				io.WriteString(w, "page") // or else it would not be stored
 			}))
 			get(h, "/")
 			if s.says != "private" {
