@@ -380,3 +380,44 @@ func TestAUserDoesNotWaitForAHandlerThatHasNotReturned(t *testing.T) {
 		leader.Wait()
 	})
 }
+
+// lateMiss is a store that finds nothing, and then has something else happen before it says so, once.
+type lateMiss struct {
+	store.Store
+	then func()
+}
+
+func (s *lateMiss) Get(ctx context.Context, key string) (*store.Entry, error) {
+	e, err := s.Store.Get(ctx, key)
+	if then := s.then; then != nil {
+		s.then = nil
+		then()
+	}
+	return e, err
+}
+
+// A request that found nothing and is about to run the handler looks once more when another run has ended meanwhile, and
+// tells what is left of that page's lifetime.
+func TestAPageThatIsStoredBetweenTheLookAndTheRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := memstore.New(1 << 20)
+		defer memory.Close()
+		s := &lateMiss{Store: memory}
+		c := middleware.New(s)
+		defer c.Close(t.Context())
+		c.Log = discard
+		o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			io.WriteString(w, "page")
+		}}
+		h := c.Handler(o)
+		s.then = func() {
+			get(h, "/")
+			time.Sleep(10 * time.Second)
+		}
+		r := get(h, "/")
+		want(t, "page", body(r), "page")
+		want(t, "Cache-Status", r.Header.Get("Cache-Status"), "Freshet; hit; ttl=50")
+		want(t, "runs", o.runs.Load(), int64(1))
+	})
+}

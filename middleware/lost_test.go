@@ -112,3 +112,17 @@ func TestTheLogTellsOfAPanic(t *testing.T) {
 		})
 	}
 }
+
+// A response for one client whose handler says Fail when it has begun is cut off; one of which only the header has gone
+// out is whole.
+func TestFailBehindTheBeginning(t *testing.T) {
+	for begin, cut := range map[string]bool{"begin": true, "": false} {
+		h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "private")
+			io.WriteString(w, begin)
+			w.(http.Flusher).Flush()
+			middleware.From(r.Context()).Fail(errors.New("connection reset"))
+		}))
+		want(t, begin+": cut off", cutOff(func() { get(h, "/") }), cut)
+	}
+}

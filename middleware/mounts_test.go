@@ -338,3 +338,20 @@ func TestTheLogTellsOnceOfWhatPasses(t *testing.T) {
 	want(t, "lines of two apps", strings.Count(log.String(), "serves two apps"), 1)
 	want(t, "lines", strings.Count(log.String(), "\n"), 2)
 }
+
+// A mount of a framework's that is in several apps answers each with its own pages, whichever asks first or again.
+func TestAMountInSeveralApps(t *testing.T) {
+	c := newCache(t)
+	m := c.Mount("framework", nil)
+	type app struct{ name string }
+	apps := []*app{{"one"}, {"two"}, {"three"}}
+	for _, when := range []string{"fwd=uri-miss", "hit", "hit"} {
+		for _, a := range apps {
+			in := m.Within(a, func() string { return a.name })
+			want(t, "the same mount", m.Within(a, func() string { return "another" }), in)
+			r := get(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { in.Serve(w, r, says(a.name)) }), "/")
+			want(t, "page", body(r), a.name)
+			status(t, r, when)
+		}
+	}
+}

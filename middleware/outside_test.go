@@ -470,3 +470,76 @@ func TestACacheStatusThatComesLate(t *testing.T) {
 	values := get(h, "/").Header["Cache-Status"]
 	want(t, "the last value", values[len(values)-1], "Outside; fwd=miss")
 }
+
+// An answer to a POST whose header has gone out through Guard is stored, unless a cookie came with it.
+func TestAPOSTThroughGuard(t *testing.T) {
+	for name, stored := range map[string]bool{"Set-Cookie": false, "X-Request-Id": true} {
+		c := newCache(t)
+		o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Location", "/")
+			w.Header().Set("Cache-Control", "max-age=60")
+			io.WriteString(w, "page")
+		}}
+		inner := c.Handler(o)
+		h := c.Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { inner.ServeHTTP(changesLate{w, name, "1"}, r) }))
+		do(h, "POST", "/")
+		get(inner, "/")
+		want(t, name+": it is stored", o.runs.Load() == 1, stored)
+	}
+}
+
+// A page that is made of one part twice does not wait for itself where its header is held back to the end.
+func TestAPageMadeOfOnePartTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t)
+		o := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "part ") }}
+		part := c.With(policy.Policy{TTL: time.Minute, MaxWait: -1})(o)
+		h := c.Guard(http.TimeoutHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			part.ServeHTTP(w, r)
+			second := &own{header: http.Header{}}
+			part.ServeHTTP(second, r)
+			io.WriteString(w, second.body)
+		}), time.Hour, "late"))
+		start := time.Now()
+		want(t, "page", body(get(h, "/")), "part part ")
+		want(t, "time", time.Since(start), time.Duration(0))
+		want(t, "runs", o.runs.Load(), int64(2))
+	})
+}
+
+// What is set outside of a whole app's mount with an informational response counts for the page of a mount inside, which
+// sent it: a cookie makes it its client's, and another field does not.
+func TestACookieSetWithAnInformationalResponseOfAMountInside(t *testing.T) {
+	for name, runs := range map[string]int64{"Set-Cookie": 2, "X-Request-Id": 1} {
+		for _, p := range []policy.Policy{{TTL: time.Minute}, {TTL: time.Minute, Shared: true}} {
+			o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+				w.WriteHeader(http.StatusEarlyHints)
+				io.WriteString(w, "page")
+			}}
+			inner := newCache(t).With(p)(o)
+			outer := newCache(t).Handler(inner)
+			h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				once := &changesOnce{changesLate: changesLate{w, name, "1"}}
+				outer.ServeHTTP(once, r)
+			})
+			get(h, "/")
+			get(inner, "/")
+			want(t, fmt.Sprint(name, ": runs, shared=", p.Shared), o.runs.Load(), runs)
+		}
+	}
+}
+
+// changesOnce takes the first header that is written for that of the response.
+type changesOnce struct {
+	changesLate
+	done bool
+}
+
+func (w *changesOnce) WriteHeader(status int) {
+	if !w.done {
+		w.done = true
+		w.changesLate.WriteHeader(status)
+		return
+	}
+	w.ResponseWriter.WriteHeader(status)
+}

@@ -90,6 +90,9 @@ func TestHowManyPoliciesAreKnown(t *testing.T) {
 			t.Fatalf("policy %d is news: %v", i, news)
 		}
 	}
+	if ps.now.Load().many {
+		t.Error("there are more ways to fold queries than are known")
+	}
 	if ps.add(&policy.Policy{Key: policy.KeyOptions{DropParams: []string{"x"}}}) || !ps.now.Load().many {
 		t.Error("one more that folds queries is known, or nobody knows that there are more")
 	}

@@ -139,6 +139,7 @@ func TestARefreshEntersAsItsRequestDid(t *testing.T) {
 			}
 			c.Root = mux
 			ctx := context.WithValue(context.Background(), http.LocalAddrContextKey, "here")
+			ctx = context.WithValue(ctx, http.ServerContextKey, &http.Server{}) // of http.DefaultServeMux, as it has no Handler
 			ask := func() *http.Response {
 				r := httptest.NewRequestWithContext(ctx, "GET", "/shop/page?a=1", nil)
 				if r.RequestURI = uri; uri != "/shop/page?a=1" {

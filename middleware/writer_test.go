@@ -866,3 +866,21 @@ func TestAnEmptyAnswerKeepsItsLength(t *testing.T) {
 		want(t, says, fmt.Sprint(get(h, "/").Header["Content-Length"]), "[0]")
 	}
 }
+
+// ... nor copies a handler more, to one client whose answer has begun.
+func TestNoMoreIsCopiedThanDeclared(t *testing.T) {
+	for _, declared := range []int{0, 10} {
+		var err error
+		var n int64
+		h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "private")
+			w.Header().Set("Content-Length", fmt.Sprint(declared))
+			w.Write(make([]byte, declared/2))
+			w.(http.Flusher).Flush()
+			n, err = w.(io.ReaderFrom).ReadFrom(strings.NewReader(strings.Repeat("x", 100)))
+		}))
+		cutOff(func() { get(h, "/") })
+		want(t, fmt.Sprint("declared ", declared, ": copied"), n, int64(0))
+		want(t, fmt.Sprint("declared ", declared), err, http.ErrContentLength)
+	}
+}
