@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 )
@@ -150,4 +151,12 @@ func TestAChangeOnAMountWithItsOwnKeys(t *testing.T) {
 	do(mux, "PUT", "/note")
 	get(mux, "/note")
 	want(t, "runs", page.runs.Load(), int64(2))
+}
+
+// A URL as long as a key may be is invalidated, and a longer one is an error.
+func TestThePurgeOfALongURL(t *testing.T) {
+	c := newCache(t)
+	url := "http://example.com/" + strings.Repeat("x", rules.MaxKey)
+	want(t, "of the greatest length", c.InvalidateURL(t.Context(), url[:rules.MaxKey]), nil)
+	want(t, "longer by a byte", c.InvalidateURL(t.Context(), url[:rules.MaxKey+1]) != nil, true)
 }

@@ -106,3 +106,36 @@ func TestALogOfAStoreWithoutAGuard(t *testing.T) {
 		})
 	}
 }
+
+// A store that has not failed for a second is well; and what it refuses is told of again after a minute, not before.
+func TestWhenTheLogTellsOfAStoreAgain(t *testing.T) {
+	for _, s := range []struct {
+		err   error
+		later time.Duration
+		what  string
+		lines int
+	}{
+		{errors.New("connection refused"), time.Second - 1, "answers again", 0},
+		{errors.New("connection refused"), time.Second, "answers again", 1},
+		{&store.Error{Backend: "x", Op: "y", Kind: store.Permanent, Err: errors.New("too much")}, time.Minute - 1, "refused", 1},
+		{&store.Error{Backend: "x", Op: "y", Kind: store.Permanent, Err: errors.New("too much")}, time.Minute, "refused", 2},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var log bytes.Buffer
+			inner := memstore.New(1 << 20)
+			defer inner.Close()
+			store := &awayStore{Store: inner, away: s.err}
+			c := middleware.New(store)
+			c.Log = slog.New(slog.NewTextHandler(&log, nil))
+			defer c.Close(t.Context())
+			h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Cache-Control", "private") }))
+			get(h, "/")
+			time.Sleep(s.later)
+			if s.what == "answers again" {
+				store.away = nil
+			}
+			get(h, "/")
+			want(t, fmt.Sprint(s.what, " after ", s.later), strings.Count(log.String(), s.what), s.lines)
+		})
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -634,6 +635,10 @@ func TestWhoHoldsALongBody(t *testing.T) {
 		}
 		x.letGo(h)
 	}
+	x := exchange{c: c, w: httptest.NewRecorder(), r: httptest.NewRequest("GET", "/", nil), p: &policy.Policy{}}
+	if h, _ := x.hold(&store.Entry{Key: "short", Status: 200, Body: make([]byte, bigBody)}, time.Now(), false); h.pin != nil {
+		t.Errorf("a body of %d bytes is counted", bigBody)
+	}
 }
 
 // A fill whose response turned out to be private, or that failed, is of no use to who comes only then; one that nobody
@@ -770,7 +775,7 @@ func TestABodyIsCopiedWhereItsMemoryIsLonger(t *testing.T) {
 		busy       bool
 		pins       int
 	}{
-		{1 << 10, 1 << 10, false, true, 1}, {1 << 10, 2 << 10, true, true, 2}, {1 << 10, 2 << 10, true, false, 1},
+		{1 << 10, 1 << 10, false, true, 1}, {1 << 10, 1<<10 + 1<<7, false, true, 1}, {1 << 10, 2 << 10, true, true, 2}, {1 << 10, 2 << 10, true, false, 1},
 	} {
 		c := boundedCache(t, 1<<20)
 		c.setup()
@@ -802,6 +807,13 @@ func TestWhatIsLeftOfAPolicyIsMadeOnce(t *testing.T) {
 	if first := l.of(p); first != l.of(p) || first.TTL != 0 {
 		t.Errorf("it is made anew: %+v", first)
 	}
+	for range maxLeft - 2 {
+		l.of(&policy.Policy{})
+	}
+	last, more := &policy.Policy{}, &policy.Policy{}
+	if l.of(last) != l.of(last) || l.of(more) == l.of(more) {
+		t.Errorf("those of %d policies are not what is remembered", maxLeft)
+	}
 }
 
 // A body that took nothing of the budget is not counted when it is handed over: it is so short that nobody's memory
@@ -817,4 +829,60 @@ func TestAShortBodyIsNotCounted(t *testing.T) {
 	}
 	f.leave(rd)
 	f.release()
+}
+
+// A node is in touch with the journal for MaxLag after it answered last, and not before it ever has.
+func TestForHowLongANodeIsInTouch(t *testing.T) {
+	f := follower{c: &Cache{MaxLag: time.Minute}, shared: true, start: time.Now()}
+	if f.inTouch(f.start) {
+		t.Error("in touch with a journal that never answered")
+	}
+	f.heard.Store(int64(time.Second))
+	for later, in := range map[time.Duration]bool{0: true, time.Minute: true, time.Minute + 1: false} {
+		if f.inTouch(f.start.Add(time.Second+later)) != in {
+			t.Errorf("%v after it answered: in touch is %v", later, !in)
+		}
+	}
+}
+
+// Marks that cannot be sent are kept as they are, as many and as long as there is room for; with one more they are one
+// that covers everything.
+func TestHowManyMarksAreKept(t *testing.T) {
+	many := func(n, length int) (marks []store.Mark) {
+		for i := range n {
+			marks = append(marks, store.Mark{Kind: store.Tag, Name: strings.Repeat("x", length-5) + fmt.Sprintf("%05d", i)})
+		}
+		return marks
+	}
+	for _, s := range []struct {
+		marks []store.Mark
+		kept  int
+	}{
+		{many(maxUnsent, 5), maxUnsent}, {many(maxUnsent+1, 5), 1},
+		{many(16, maxUnsentBytes/16), 16}, {many(16, maxUnsentBytes/16+1), 1},
+	} {
+		var f follower
+		f.keep(s.marks)
+		if len(f.unsent) != s.kept {
+			t.Errorf("%d of %d marks of %d bytes are kept, want %d", len(f.unsent), len(s.marks), len(s.marks[0].Name), s.kept)
+		}
+	}
+}
+
+// What the client of a refresh was answered is the first final status.
+func TestWhatARefreshIsAnswered(t *testing.T) {
+	for _, s := range []struct {
+		codes   []int
+		refused bool
+	}{
+		{[]int{103, 503}, true}, {[]int{200, 500}, false}, {[]int{500, 200}, true}, {[]int{429}, true}, {[]int{404}, false}, {nil, false},
+	} {
+		w := &nowhere{header: http.Header{}}
+		for _, code := range s.codes {
+			w.WriteHeader(code)
+		}
+		if w.refused() != s.refused {
+			t.Errorf("%v: refused is %v", s.codes, !s.refused)
+		}
+	}
 }

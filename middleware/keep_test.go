@@ -126,3 +126,33 @@ func TestTheLogTellsOfWhatCouldNotBeRemoved(t *testing.T) {
 		want(t, "it is gone", strings.Contains(get(h, "/").Header.Get("Cache-Status"), "hit"), broken != nil)
 	}
 }
+
+// An index that lasts as long as a new variant, but for a second, is not stored anew.
+func TestWhenTheIndexIsStoredAnew(t *testing.T) {
+	for later, anew := range map[time.Duration]bool{time.Second: false, time.Second + 1: true} {
+		synctest.Test(t, func(t *testing.T) {
+			memory := memstore.New(1 << 20)
+			defer memory.Close()
+			s := &remembering{Store: memory}
+			c := middleware.New(s)
+			defer c.Close(t.Context())
+			c.Log = discard
+			h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=60")
+				w.Header().Set("Vary", "Accept")
+				io.WriteString(w, "page")
+			}))
+			get(h, "/", "Accept", "one")
+			clear(s.sets)
+			time.Sleep(later)
+			get(h, "/", "Accept", "two")
+			index := 0
+			for _, set := range s.sets {
+				if set.e.Variants != nil {
+					index++
+				}
+			}
+			want(t, fmt.Sprint("stored anew after ", later), index == 1, anew)
+		})
+	}
+}

@@ -591,3 +591,21 @@ func TestFromWhenAClientIsWatched(t *testing.T) {
 	want(t, "watched then", first != nil, true)
 	want(t, "by one watch", clients.watch(c, w, 1), first)
 }
+
+// Who has taken nothing for a second may be cut off.
+func TestWhoHasJustStalledIsCutOff(t *testing.T) {
+	for lasts, cut := range map[time.Duration]bool{stalledFor - 1: false, stalledFor: true} {
+		synctest.Test(t, func(t *testing.T) {
+			c := boundedCache(t, 1<<20)
+			c.setup()
+			c.reads.limit = 1 << 10
+			was := false
+			w := &stall{deadline: func(time.Time) error { was = true; return nil }}
+			c.reads.hold("k", make([]byte, 1<<10), w, false)
+			w.begin()
+			time.Sleep(lasts)
+			c.reads.hold("other", make([]byte, 1<<10), nil, false)
+			want(t, fmt.Sprint("cut off after ", lasts), was, cut)
+		})
+	}
+}
