@@ -68,7 +68,7 @@ type mounts struct {
 	mu     sync.Mutex
 	early  []*Mount
 	frozen bool
-	secret string // tells this process from others, where identities are its own
+	secret string // tells this Cache from others, where identities are its own
 
 	late  sync.Map            // of handlers, by handlerKey: *identity
 	many  int                 // how many are in late
@@ -356,8 +356,12 @@ func (c *Cache) tell(who *identity, r *http.Request, p *policy.Policy) (id strin
 			return "", false
 		}
 	}
+	own := ""
+	if !c.follow.shared {
+		own = c.mounts.secret // no other Cache with the same store hears of what this one invalidates
+	}
 	h := fnv.New64a()
-	for _, part := range [...]string{text, route, c.fingerprint(p)} {
+	for _, part := range [...]string{text, route, c.fingerprint(p), own} {
 		fmt.Fprintf(h, "%d %s", len(part), part)
 	}
 	next := &mountID{p, route, strconv.FormatUint(h.Sum64(), 36)}
