@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -24,6 +25,12 @@ var ErrUnsent = follower.ErrUnsent
 // unless a mark is not valid. An error that wraps [ErrUnsent] says that other processes do not know of it yet.
 func (c *Cache) Invalidate(ctx context.Context, marks ...store.Mark) error {
 	c.setup()
+	for i, m := range marks {
+		if name := rules.CanonicalURI(m.Name); name != m.Name && (m.Kind == store.Key || m.Kind == store.Prefix) {
+			marks = slices.Clone(marks)
+			marks[i].Name = name
+		}
+	}
 	if _, err := c.follow.Append(ctx, marks); err != nil {
 		return fmt.Errorf("middleware: Cache.Invalidate: %w", err)
 	}

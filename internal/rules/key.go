@@ -17,8 +17,9 @@ const MaxKey = 64 << 10
 //	GET https://example.com/path?query X-Forwarded-Host=… …
 //
 // A URI begins after "GET " and ends at the first space; what follows are the extras, each a
-// space, a name and, for each value, "=" and the value. The URI is the canonical one, and what a handler
-// could tell from it by host and target is among the extras (see form.go). A key is injective, because what
+// space, a name and, for each value, "=" and the value. Its host is the canonical one, and what a handler
+// could tell from it by host and target is among the extras (see form.go). Its path and query are as sent; by which
+// text an invalidation names them, uri.go says. A key is injective, because what
 // separates is
 // escaped within what it separates (see escape.go): "/", "?" and "#" in the host, "?" in the path,
 // "=" and space in the extras. The last of the extras is "mount", which tells one handler at the URL
@@ -29,11 +30,14 @@ const MaxKey = 64 << 10
 // and differs from all others by the "=" after the scheme.
 const keyMethod = "GET "
 
-// URIKey is the text that names a resource in keys and invalidations: what Request.URI and Entry.URI
-// hold for it under policy p (nil: the zero Policy). scheme is "http" or "https", host may be of any
-// form, escapedPath and rawQuery are as sent, and forceQuery tells "/x?"
-// from "/x".
+// URIKey is the text that names a resource in invalidations: what Request.URI and Entry.URI
+// hold for it under policy p (nil: the zero Policy), in the form that CanonicalURI returns. scheme is "http" or
+// "https", host may be of any form, escapedPath and rawQuery are as sent, and forceQuery tells "/x?" from "/x".
 func URIKey(scheme, host, escapedPath, rawQuery string, forceQuery bool, p *policy.Policy) string {
+	return CanonicalURI(uriAsSent(scheme, host, escapedPath, rawQuery, forceQuery, p))
+}
+
+func uriAsSent(scheme, host, escapedPath, rawQuery string, forceQuery bool, p *policy.Policy) string {
 	var buf [512]byte
 	b := appendOrigin(buf[:0], strings.ToLower(scheme), host)
 	return string(appendTarget(b, escapedPath, rawQuery, forceQuery, p))
@@ -82,7 +86,7 @@ func (q *Request) makeKey(r *http.Request, p *policy.Policy, s seen) policy.Reas
 	}
 	q.Key = string(b)
 	q.Host = q.Key[len(keyMethod)+len(q.Scheme)+len("://") : host]
-	q.URI = q.Key[len(keyMethod):uri]
+	q.URI = CanonicalURI(q.Key[len(keyMethod):uri])
 	q.readSent(p)
 
 	q.publicScheme = r.URL.Scheme

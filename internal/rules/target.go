@@ -72,8 +72,8 @@ func (q *Request) SelfLocation(h http.Header) bool {
 	}
 	u := q.resolve(l[0])
 	path, query, force := q.split()
-	return u != nil && URIKey(q.Scheme, q.Host, u.EscapedPath(), u.RawQuery, u.ForceQuery, nil) ==
-		URIKey(q.Scheme, q.Host, path, query, force, nil)
+	return u != nil && uriAsSent(q.Scheme, q.Host, u.EscapedPath(), u.RawQuery, u.ForceQuery, nil) ==
+		uriAsSent(q.Scheme, q.Host, path, query, force, nil)
 }
 
 // maxRelated bounds how many URIs one response may have invalidated besides its own.

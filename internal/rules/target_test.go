@@ -29,8 +29,8 @@ func TestURIKey(t *testing.T) {
 		{"http", ":80", "/", "", false, "http:///"},
 		{"http", ":8080", "/", "", false, "http://:8080/"},
 		{"http", "a/b", "/c", "", false, `http://a\2Fb/c`},
-		{"http", "a", "/c?d", "e", false, `http://a/c\3Fd?e`},
-		{"http", "a", "/ \r\n", "\x00\xff", false, `http://a/\20\0D\0A?\00\FF`},
+		{"http", "a", "/c?d", "e", false, `http://a/c%3Fd?e`},
+		{"http", "a", "/ \r\n", "\x00\xff", false, `http://a/%20%0D%0A?%00%FF`},
 	} {
 		if got := URIKey(c.scheme, c.host, c.path, c.query, c.force, nil); !strings.EqualFold(got, c.want) || got[:4] != "http" {
 			t.Errorf("%+v: %s", c, got)
@@ -44,13 +44,51 @@ func TestURIKey(t *testing.T) {
 	}
 }
 
-// FuzzURIKey: a URI's text tells its parts apart, as a key's does.
+// A resource has one text, however its URI is written.
+func TestOneURIForAllItsForms(t *testing.T) {
+	for _, c := range []struct{ sent, want string }{
+		{"/a|b", "/a%7Cb"},
+		{"/a%7cb", "/a%7Cb"},
+		{"/caf\xc3\xa9", "/caf%C3%A9"},
+		{"/caf%c3%A9?q=%c3%a9", "/caf%C3%A9?q=%C3%A9"},
+		{"/%7Euser?%61=%2d", "/~user?a=-"},
+		{"/a\"b?c|d", "/a%22b?c%7Cd"},
+		{"/a%2Fb%3F%26", "/a%2Fb%3F%26"},
+		{"/a(b)'c'[d]@:;,", "/a(b)'c'[d]@:;,"},
+		{"/%zz%", "/%zz%"},
+		{"/%7e?100%%7e1", "/~?100%%7e1"},
+		{"/x?%%341", "/x?%%341"},
+		{"*", `\-*`},
+	} {
+		path, query, force := splitQuery(c.sent)
+		got := URIKey("http", "a.example", path, query, force, nil)
+		if got != "http://a.example"+c.want {
+			t.Errorf("%s: %s", c.sent, got)
+		}
+		if again := CanonicalURI(got); again != got {
+			t.Errorf("%s becomes %s", got, again)
+		}
+	}
+	// What a key has of a host is no escape of a URI.
+	if got := URIKey("http", "a b|%7e", "/%7e", "", false, nil); got != `http://a\20b\7c%7e/~` {
+		t.Error(got)
+	}
+	q, _, _ := ReadRequest(wire(t, "GET /%7Euser|x HTTP/1.1", "Host: a.example"), &policy.Policy{})
+	if q.URI != "http://a.example/~user%7Cx" || q.Key != `GET http://a.example/%7Euser\7Cx` {
+		t.Errorf("%q under %q", q.URI, q.Key)
+	}
+}
+
+// FuzzURIKey: a URI's text tells its parts apart, as a key's does, until it is made canonical.
 func FuzzURIKey(f *testing.F) {
 	f.Add("a.example", "/x", "y", false)
 	f.Add("a.example:80", "x\\-/", "", true)
 	f.Add("", "", "?", false)
 	f.Fuzz(func(t *testing.T, host, path, query string, force bool) {
-		got, err := readKey("GET " + URIKey("https", host, path, query, force, nil))
+		if one := URIKey("https", host, path, query, force, nil); CanonicalURI(one) != one {
+			t.Errorf("%q becomes %q", one, CanonicalURI(one))
+		}
+		got, err := readKey("GET " + uriAsSent("https", host, path, query, force, nil))
 		if err != nil {
 			t.Fatal(err)
 		}
