@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -829,44 +828,6 @@ func TestAShortBodyIsNotCounted(t *testing.T) {
 	}
 	f.leave(rd)
 	f.release()
-}
-
-// A node is in touch with the journal for MaxLag after it answered last, and not before it ever has.
-func TestForHowLongANodeIsInTouch(t *testing.T) {
-	f := follower{c: &Cache{MaxLag: time.Minute}, shared: true, start: time.Now()}
-	if f.inTouch(f.start) {
-		t.Error("in touch with a journal that never answered")
-	}
-	f.heard.Store(int64(time.Second))
-	for later, in := range map[time.Duration]bool{0: true, time.Minute: true, time.Minute + 1: false} {
-		if f.inTouch(f.start.Add(time.Second+later)) != in {
-			t.Errorf("%v after it answered: in touch is %v", later, !in)
-		}
-	}
-}
-
-// Marks that cannot be sent are kept as they are, as many and as long as there is room for; with one more they are one
-// that covers everything.
-func TestHowManyMarksAreKept(t *testing.T) {
-	many := func(n, length int) (marks []store.Mark) {
-		for i := range n {
-			marks = append(marks, store.Mark{Kind: store.Tag, Name: strings.Repeat("x", length-5) + fmt.Sprintf("%05d", i)})
-		}
-		return marks
-	}
-	for _, s := range []struct {
-		marks []store.Mark
-		kept  int
-	}{
-		{many(maxUnsent, 5), maxUnsent}, {many(maxUnsent+1, 5), 1},
-		{many(16, maxUnsentBytes/16), 16}, {many(16, maxUnsentBytes/16+1), 1},
-	} {
-		var f follower
-		f.keep(s.marks)
-		if len(f.unsent) != s.kept {
-			t.Errorf("%d of %d marks of %d bytes are kept, want %d", len(f.unsent), len(s.marks), len(s.marks[0].Name), s.kept)
-		}
-	}
 }
 
 // What the client of a refresh was answered is the first final status.

@@ -141,24 +141,38 @@ func TestUnsent(t *testing.T) {
 
 // Marks that are held take bounded memory: when they are too many or too long, they become one that covers everything.
 func TestUnsentAreBounded(t *testing.T) {
+	many := func(n, length int) (marks []store.Mark) {
+		for i := range n {
+			marks = append(marks, store.Mark{Kind: store.Tag, Name: strings.Repeat("x", length-5) + fmt.Sprintf("%05d", i)})
+		}
+		return marks
+	}
 	for _, c := range []struct {
-		marks int
-		long  int // bytes of each name, at least
-		all   bool
+		marks []store.Mark
+		held  int
 	}{
-		{maxUnsent - 1, 0, false}, // and "again"
-		{maxUnsent, 0, true},
-		{15, maxUnsentBytes / 16, false},
-		{17, maxUnsentBytes / 16, true},
+		{many(maxUnsent, 5), maxUnsent}, {many(maxUnsent+1, 5), 1},
+		{many(16, maxUnsentBytes/16), 16}, {many(16, maxUnsentBytes/16+1), 1},
 	} {
 		var u unsent
-		for i := range c.marks {
-			u.hold(key(fmt.Sprint(i, strings.Repeat("x", c.long))))
-			u.hold(key("again"))
+		u.hold(c.marks[:1])
+		u.hold(c.marks)
+		if all := u.covers(&store.Entry{Key: "other"}) == store.CoverageHard; len(u.marks) != c.held || all != (c.held == 1) {
+			t.Errorf("of %d marks of %d bytes %d are held, and everything is covered: %v", len(c.marks), len(c.marks[0].Name), len(u.marks), all)
 		}
-		all := u.covers(&store.Entry{Key: "other"}) == store.CoverageHard
-		if all != c.all {
-			t.Errorf("%d marks of %d bytes: everything is covered: %v", c.marks, c.long, all)
+	}
+}
+
+// The replica is trusted for MaxLag after the journal answered last, and not before it ever has.
+func TestForHowLongItIsInTouch(t *testing.T) {
+	f := follow(&journal{})
+	if f.InTouch(f.start) {
+		t.Error("in touch with a journal that never answered")
+	}
+	f.heard.Store(int64(time.Second))
+	for later, in := range map[time.Duration]bool{0: true, f.MaxLag: true, f.MaxLag + 1: false} {
+		if f.InTouch(f.start.Add(time.Second+later)) != in {
+			t.Errorf("%v after it answered: in touch is %v", later, !in)
 		}
 	}
 }
