@@ -160,3 +160,79 @@ func TestThePurgeOfALongURL(t *testing.T) {
 	want(t, "of the greatest length", c.InvalidateURL(t.Context(), url[:rules.MaxKey]), nil)
 	want(t, "longer by a byte", c.InvalidateURL(t.Context(), url[:rules.MaxKey+1]) != nil, true)
 }
+
+// A handler may answer a change, make it, and then find that its client has left, as a reverse proxy does. What was
+// stored in between tells of the time before.
+func TestAChangeCountsThoughItsHandlerPanicsInTheEnd(t *testing.T) {
+	state := "old"
+	var app http.Handler
+	app = newCache(t).With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == "GET" {
+			io.WriteString(w, state)
+			return
+		}
+		w.WriteHeader(http.StatusAccepted)
+		want(t, "a page that comes in between", body(get(app, "/")), "old")
+		state = "new"
+		panic(http.ErrAbortHandler)
+	}))
+	get(app, "/")
+	func() {
+		defer func() { want(t, "the panic", recover(), any(http.ErrAbortHandler)) }()
+		do(app, "POST", "/")
+	}()
+	want(t, "the page", body(get(app, "/")), "new")
+}
+
+// A handler that takes the connection answers by itself, and nobody sees what.
+func TestAChangeCountsThoughItsHandlerTakesTheConnection(t *testing.T) {
+	for name, mount := range map[string]func(*middleware.Cache, http.Handler) http.Handler{
+		"a mount": func(_ *middleware.Cache, page http.Handler) http.Handler { return page },
+		"Changes": func(c *middleware.Cache, page http.Handler) http.Handler {
+			return c.Changes(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == "GET" {
+					page.ServeHTTP(w, r)
+					return
+				}
+				take(t, w)
+			}))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCache(t)
+			url, client := serve(t, mount(c, c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == "GET" {
+					io.WriteString(w, "page")
+					return
+				}
+				take(t, w)
+			}))), false)
+			ask := func(method string) *http.Response {
+				r, _ := http.NewRequest(method, url, nil)
+				res, err := client.Do(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				io.Copy(io.Discard, res.Body)
+				res.Body.Close()
+				return res
+			}
+			ask("GET")
+			status(t, ask("GET"), "hit")
+			want(t, "the change", ask("PUT").StatusCode, 204)
+			status(t, ask("GET"), "stored")
+		})
+	}
+}
+
+// take answers a request by its connection.
+func take(t *testing.T, w http.ResponseWriter) {
+	conn, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	rw.WriteString("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+	rw.Flush()
+	conn.Close()
+}

@@ -110,8 +110,13 @@ func (w *unsafeWriter) invalidate() {
 	w.finish()
 }
 
-// end is the last of the request, whatever became of it.
+// end is the last of the request, whatever became of it. A handler that panics after it has answered may have changed
+// more since.
 func (w *unsafeWriter) end() {
+	if w.marks != nil && !w.finished {
+		w.x.invalidateNow(w.marks)
+		w.out.Stored = false
+	}
 	if !w.quiet {
 		w.x.observe(w.out)
 	}
@@ -123,18 +128,19 @@ func (w *unsafeWriter) end() {
 // unsafeWriter watches the response to an unsafe request.
 type unsafeWriter struct {
 	passWriter
-	left    bool         // to a mount inside
-	around  bool         // a mount inside has left it to this one
-	unheard uint32       // calls of From in vain when the handler began
-	also    []store.Mark // of that mount
-	marks   []store.Mark
-	room    [1]store.Mark // for marks
-	before  uint64        // the journal's number when the handler began
-	marked  uint64        // ... when the header came
-	began   time.Time
-	outer   http.Header // what outer handlers had put into the header
-	answer  *answer     // to a POST, if later GETs may have it
-	speech  *speech     // of a POST's handler, if it may speak
+	left     bool         // to a mount inside
+	around   bool         // a mount inside has left it to this one
+	finished bool         // the handler has returned
+	unheard  uint32       // calls of From in vain when the handler began
+	also     []store.Mark // of that mount
+	marks    []store.Mark
+	room     [1]store.Mark // for marks
+	before   uint64        // the journal's number when the handler began
+	marked   uint64        // ... when the header came
+	began    time.Time
+	outer    http.Header // what outer handlers had put into the header
+	answer   *answer     // to a POST, if later GETs may have it
+	speech   *speech     // of a POST's handler, if it may speak
 }
 
 // mayStore reports whether the answer is one to a POST that may turn out to be for later GETs.
@@ -160,6 +166,13 @@ func (w *unsafeWriter) onHeader(status int, h http.Header) {
 		x.req.SelfLocation(h) && x.c.follow.Appended(w.before) == 0
 	if w.marked = x.invalidateNow(w.marks); storable && w.marked > 0 {
 		w.record(status, h)
+	}
+}
+
+// onHijack invalidates before the handler can tell its client of a success by itself.
+func (w *unsafeWriter) onHijack() {
+	if !w.wrote {
+		w.onHeader(http.StatusOK, http.Header{})
 	}
 }
 
@@ -199,6 +212,7 @@ func (x *exchange) invalidateNow(marks []store.Mark) uint64 {
 
 // finish invalidates again, and stores the response to POST if nothing else was invalidated meanwhile.
 func (w *unsafeWriter) finish() {
+	w.finished = true
 	if w.quiet && !w.wrote && !w.left {
 		w.onHeader(http.StatusOK, w.Header()) // somebody outside answers, who knows how
 	}

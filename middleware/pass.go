@@ -140,6 +140,9 @@ func (w *passWriter) FlushError() error {
 func (w *passWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(w.x.w).Hijack()
 	if err == nil {
+		if change, ok := w.watch.(*unsafeWriter); ok {
+			change.onHijack()
+		}
 		w.wrote = true
 	}
 	return conn, rw, err
