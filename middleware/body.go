@@ -124,14 +124,18 @@ func (x *exchange) crowded() {
 // trailer sets the fields that come behind a body that was streamed.
 func (x *exchange) trailer(f *fill) {
 	f.mu.Lock()
-	trailer := f.trailer
+	trailers := f.trailer
 	f.mu.Unlock()
-	if len(trailer) == 0 {
+	x.sendTrailers(trailers)
+}
+
+func (x *exchange) sendTrailers(trailers http.Header) {
+	if len(trailers) == 0 {
 		return
 	}
 	client := x.w.Header()
 	declared := client["Trailer"]
-	for name, values := range trailer {
+	for name, values := range trailers {
 		if !slices.ContainsFunc(declared, func(list string) bool { return lists(list, name) }) {
 			name = http.TrailerPrefix + name
 		}

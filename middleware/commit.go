@@ -131,7 +131,7 @@ func (n *run) entry(h http.Header, a rules.Admission, status int) *store.Entry {
 		Age: a.Age, Fresh: a.Fresh, Grace: a.Grace, IfError: a.IfError, Keep: a.Keep,
 		MustRevalidate: a.MustRevalidate, Anonymous: a.Anonymous,
 	}
-	n.varies = a.Vary
+	n.varies, n.strip = a.Vary, a.Strip
 	if len(a.Vary) > 0 {
 		e.Vary = rules.Nominated(a.Vary, n.r.Header)
 	}

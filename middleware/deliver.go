@@ -45,7 +45,25 @@ func (n *run) deliverOwn() {
 			h["Content-Length"] = []string{strconv.FormatInt(n.declared, 10)}
 		}
 	}
-	n.write(n.answer, h, n.mode == discarding, &n.out, n.received)
+	answer := n.answer
+	if own := n.ownTrailers(); own != nil {
+		e := *answer
+		e.Trailer = own
+		answer, h = &e, maps.Clone(h)
+		delete(h, "Content-Length")
+	}
+	n.write(answer, h, n.mode == discarding, &n.out, n.received)
+}
+
+// ownTrailers returns the trailers of a whole response, if its own client gets more of them than others do.
+func (n *run) ownTrailers() http.Header {
+	if n.mode != ready {
+		return nil
+	}
+	if own := without(n.trailers(), nil); len(own) > len(n.answer.Trailer) {
+		return own
+	}
+	return nil
 }
 
 // write sends an entry under the header h. aged: the response comes from the store, so it has an Age.

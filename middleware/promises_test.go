@@ -746,3 +746,59 @@ func TestWhoIsObservedToGetAStaleAnswer(t *testing.T) {
 		want(t, "stale, as the handler fails", stale.Load(), int64(4))
 	})
 }
+
+// P1: a field that the response keeps for its client is kept for it in the trailers too, of what is stored and of what
+// others read along.
+func TestP1ATrailerThatIsOneUsers(t *testing.T) {
+	for _, size := range []int{1, 2 * middleware.HoldBack} {
+		for name, how := range map[string]string{"declared": "", "prefixed": http.TrailerPrefix} {
+			t.Run(fmt.Sprintf("%s, %d bytes", name, size), func(t *testing.T) {
+				var runs atomic.Int64
+				asked := make(chan bool)
+				url, client := serve(t, newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					run := fmt.Sprint("run ", runs.Add(1))
+					w.Header().Set("Cache-Control", `max-age=60, private="X-User", no-cache="x-seen"`)
+					if how == "" {
+						w.Header().Set("Trailer", "X-User, X-Seen, X-Sum")
+					}
+					io.WriteString(w, strings.Repeat("x", size))
+					if size > 1 {
+						http.NewResponseController(w).Flush()
+						<-asked
+					}
+					for _, name := range []string{"X-User", "X-Seen", "X-Sum"} {
+						w.Header().Set(how+name, run)
+					}
+				})), false)
+				trailer := func(began func()) http.Header {
+					res, err := client.Get(url)
+					if err != nil {
+						t.Error(err)
+						return nil
+					}
+					defer res.Body.Close()
+					began()
+					io.Copy(io.Discard, res.Body)
+					return res.Trailer
+				}
+				var along sync.WaitGroup
+				first := trailer(func() {
+					if size == 1 {
+						return
+					}
+					along.Go(func() {
+						got := trailer(func() { close(asked) })
+						want(t, "a trailer for all who read along", got.Get("X-Sum"), "run 1")
+						want(t, "the first client's, who read along", got.Get("X-User")+got.Get("X-Seen"), "")
+					})
+				})
+				along.Wait()
+				want(t, "for the first", first.Get("X-User")+first.Get("X-Seen"), "run 1run 1")
+				later := trailer(func() {})
+				want(t, "a trailer for all", later.Get("X-Sum"), "run 1")
+				want(t, "the first client's", later.Get("X-User")+later.Get("X-Seen"), "")
+				want(t, "runs", runs.Load(), int64(1))
+			})
+		}
+	}
+}

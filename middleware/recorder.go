@@ -341,14 +341,17 @@ func lists(list, name string) bool {
 }
 
 // shared returns the trailers that others may have: not Set-Cookie, which is no trailer (RFC 9110 section
-// 6.5.1) and one user's.
-func (w *recorder) shared() http.Header {
-	t := w.trailers()
-	delete(t, "Set-Cookie")
-	if len(t) == 0 {
-		return nil
+// 6.5.1) and one user's, and none that the header keeps from others by its name.
+func (w *recorder) shared() http.Header { return without(w.trailers(), w.run.strip) }
+
+// without returns trailers but for Set-Cookie and those that strip names. The given map is not modified.
+func without(trailers http.Header, strip []string) (kept http.Header) {
+	for name, values := range trailers {
+		if name != "Set-Cookie" && !slices.Contains(strip, name) {
+			kept = with(kept, name, values)
+		}
 	}
-	return t
+	return kept
 }
 
 func with(t http.Header, name string, values []string) http.Header {

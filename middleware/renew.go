@@ -61,7 +61,7 @@ func (n *run) renewed(h http.Header, tags []string, old *store.Entry, body []byt
 	good := n.storableForOthers(status, h)
 	a, announced := n.admit(h, status, false)
 	e := n.entry(rules.Storable(h, a.Strip), a, status)
-	e.Body, e.Trailer, e.Tags = body, old.Trailer, tags
+	e.Body, e.Trailer, e.Tags = body, without(old.Trailer, a.Strip), tags
 	e.Announced, e.MadeETag, e.MadeModified = announced, old.MadeETag, old.MadeModified
 	n.answer, n.own = e, h
 	switch {
@@ -127,7 +127,7 @@ func (n *run) updateFromHead(h http.Header) {
 	}
 	announced := rules.Announce(header, n.p, a, &get, n.ttl, n.governed && !n.outside.Speaks(), n.received)
 	e := n.entry(rules.Storable(header, a.Strip), a, old.Status)
-	e.Body, e.Trailer, e.Tags = old.Body, old.Trailer, old.Tags
+	e.Body, e.Trailer, e.Tags = old.Body, without(old.Trailer, a.Strip), old.Tags
 	e.Announced, e.MadeETag, e.MadeModified = announced, old.MadeETag, old.MadeModified
 	n.kept = e
 }

@@ -52,6 +52,7 @@ type run struct {
 	coming   *store.Entry // what others find, although the store does not have it yet
 	indexing string       // the variant key that the index has been told of
 	varies   []string     // the request fields that the response varies on
+	strip    []string     // the fields of the response that are its client's alone
 	unlink   func() bool  // what ends the run early is called off
 	after    pending
 	leaves   gate // for the response of a mount inside
@@ -359,7 +360,7 @@ func (n *run) finishStream() {
 	n.afterAll()
 	switch {
 	case err == nil:
-		n.trailer(n.f)
+		n.sendTrailers(without(n.trailers(), nil))
 	case err != errNoBody && n.r.Context().Err() == nil:
 		panic(http.ErrAbortHandler)
 	}

@@ -187,7 +187,7 @@ func (d *ResponseDirectives) forbids(e *store.Entry) policy.Reason {
 		return ReasonExpired
 	}
 	for _, name := range slices.Concat(d.PrivateFields, d.NoCacheFields) {
-		if len(e.Header[name]) > 0 {
+		if len(e.Header[name]) > 0 || len(e.Trailer[name]) > 0 {
 			return ReasonPrivate
 		}
 	}
