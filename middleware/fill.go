@@ -296,6 +296,17 @@ func (f *fill) keep(n int64) bool {
 	return true
 }
 
+// take takes n bytes besides the body from the cache's budget, until the run is over.
+func (f *fill) take(n int64) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.c.filling.take(n) {
+		return false
+	}
+	f.granted += n
+	return true
+}
+
 // gather appends to a body that nobody reads yet, if the bounds allow it.
 func (f *fill) gather(p []byte) bool {
 	f.mu.Lock()

@@ -46,7 +46,8 @@ func (n *run) keep(e *store.Entry) {
 }
 
 // joined adds a new part to the part that is stored, and leaves a whole as it is. A part never takes the
-// place of a whole.
+// place of a whole. Parts that would be too much together, for MaxBody or for what all runs may hold, are not joined: the
+// new one stands for itself.
 func (n *run) joined(e *store.Entry) *store.Entry {
 	old := n.stale
 	if e.Status != http.StatusPartialContent || old == nil || n.judge.Use == rules.Miss || old.Key != e.Key {
@@ -55,10 +56,32 @@ func (n *run) joined(e *store.Entry) *store.Entry {
 	if old.Spans == nil {
 		return nil
 	}
+	if size := int64(len(old.Body)) + int64(len(e.Body)); size > n.maxBody() || !n.f.take(size) {
+		return e
+	}
 	if both, ok := rules.Combine(rules.Unannounced(old), e); ok {
 		return both
 	}
 	return e
+}
+
+// letPartsGo lets go of what was joined, once it is stored: a client that takes its time for one part would keep all
+// of them in memory.
+func (n *run) letPartsGo() {
+	if n.kept == nil || n.kept.Spans == nil {
+		return
+	}
+	n.kept, n.packed = bodiless(n.kept), nil
+	if n.stale != nil {
+		n.stale = bodiless(n.stale)
+	}
+}
+
+// bodiless returns a copy of e that holds nothing of its memory.
+func bodiless(e *store.Entry) *store.Entry {
+	head := *e
+	head.Body = nil
+	return head.Packed() // the fields of a packed entry lie beside it
 }
 
 // index makes the response findable under its primary key: it notes which request fields the variants

@@ -7,9 +7,14 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"net/http/httptest"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/freshet-go/freshet/policy"
 )
 
 // A part of a page is stored, used, added to, and completed by the one part that lacks, however large the
@@ -86,4 +91,84 @@ func TestSeveralRangesOfAStoredPage(t *testing.T) {
 			t.Errorf("behind the last part: %v", err)
 		}
 	}
+}
+
+// Parts are stored as one up to the bound of a body, whoever asks for how many of them.
+func TestPartsTogetherAreNoLongerThanABody(t *testing.T) {
+	text := strings.Repeat("0123456789", 300)
+	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Etag", `"1"`)
+		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(text))
+	}}
+	h := newCache(t).With(policy.Policy{MaxBody: 1000})(o)
+	part := func(first, last int) *http.Response {
+		r := get(h, "/", "Range", fmt.Sprintf("bytes=%d-%d", first, last))
+		want(t, "a part", body(r), text[first:last+1])
+		return r
+	}
+	for first := 0; first < 3000; first += 500 {
+		status(t, part(first, first+499), "stored")
+	}
+	status(t, part(2000, 2999), "hit")
+	status(t, part(1900, 1999), "fwd=partial")
+	runs := o.runs.Load()
+	r := get(h, "/")
+	want(t, "the whole", body(r), text)
+	status(t, r, "detail=too-large")
+	want(t, "its runs", o.runs.Load()-runs, int64(1))
+}
+
+// A client that stalls on one part holds that part, and not all that are stored.
+func TestAClientOfAPartHoldsNoMore(t *testing.T) {
+	const part, clients = 40 << 10, 24
+	text := strings.Repeat("x", 8<<20)
+	c := newCache(t)
+	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Etag", `"1"`)
+		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(text))
+	}))
+	status(t, get(h, "/", "Range", fmt.Sprintf("bytes=0-%d", 6<<20)), "fwd=uri-miss")
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := heap()
+	var all sync.WaitGroup
+	free := make(chan bool)
+	for i := range clients {
+		w := &stalled{ResponseRecorder: httptest.NewRecorder(), free: free, began: make(chan bool)}
+		all.Go(func() {
+			r := httptest.NewRequest("GET", "/", nil)
+			first := 6<<20 + 1 + i*part
+			r.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", first, first+part-1))
+			h.ServeHTTP(w, r)
+		})
+		<-w.began
+		for get(h, "/", "Range", fmt.Sprintf("bytes=%d-%d", 6<<20, 6<<20+(i+1)*part), "Cache-Control", "only-if-cached").StatusCode != 206 {
+			runtime.Gosched() // until it is stored
+		}
+	}
+	if held := heap() - before; held > 24<<20 {
+		t.Errorf("%d clients of %d bytes hold %d", clients, part, held)
+	}
+	close(free)
+	all.Wait()
+}
+
+// stalled is a client that takes nothing until it is free.
+type stalled struct {
+	*httptest.ResponseRecorder
+	free, began chan bool
+	once        sync.Once
+}
+
+func (w *stalled) Write(p []byte) (int, error) {
+	w.once.Do(func() { close(w.began) })
+	<-w.free
+	return w.ResponseRecorder.Write(p)
 }

@@ -252,7 +252,7 @@ func (n *run) condition(r *http.Request) {
 		n.validating = n.judge.Validate
 	default:
 		r.Header = rules.Unconditional(r.Header)
-		if gap, ok := rules.Missing(n.stale); ok && n.judge.Use == rules.Fresh {
+		if gap, ok := rules.Missing(n.stale); ok && n.judge.Use == rules.Fresh && n.stale.Total <= n.maxBody() {
 			n.completing = rules.ForwardRange(r.Header, n.stale, gap)
 		}
 	}
@@ -352,6 +352,7 @@ func (n *run) finishStream() {
 	case !n.after.held:
 		if n.kept != nil {
 			n.f.handOver(n.kept.Key)
+			n.letPartsGo()
 		}
 	case !whole:
 		n.kept = nil
