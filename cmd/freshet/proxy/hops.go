@@ -36,6 +36,11 @@ func (p *Proxy) endToEnd(r *http.Request) *http.Request {
 			}
 		}
 	}
+	if asksForHTTP(r.Header) {
+		for _, name := range [...]string{"Upgrade", "Connection", "Http2-Settings"} {
+			drop(name)
+		}
+	}
 	if !p.options.TrustForwarded {
 		for _, name := range forwarding {
 			drop(name)
@@ -53,6 +58,22 @@ func (p *Proxy) endToEnd(r *http.Request) *http.Request {
 	*out = *r
 	out.Header = h
 	return out
+}
+
+// asksForHTTP reports whether a request asks for another version of HTTP on its connection: the requests that follow
+// would reach the upstream by a connection in which the proxy sees nothing any more, with whatever forwarding fields
+// their client likes. A proxy answers in the version that it has (RFC 9113 section 3.1).
+func asksForHTTP(h http.Header) bool {
+	for _, line := range h["Upgrade"] {
+		for protocol := range strings.SplitSeq(line, ",") {
+			name, _, _ := strings.Cut(strings.TrimSpace(protocol), "/")
+			switch strings.ToLower(name) {
+			case "h2c", "h2", "http", "tls":
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // forwarding lists the fields that the proxy sets itself, and Forwarded, which they replace.

@@ -137,6 +137,10 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method == http.MethodConnect:
 		http.Error(w, "This is a proxy for one server, not a tunnel to others.", http.StatusMethodNotAllowed)
+	case r.URL.Opaque != "":
+		// Such a target reaches the upstream as it is, past the path that its URL has, and one that another proxy
+		// puts behind a host's name becomes part of that: "x:@evil.example/".
+		http.Error(w, "The target of a request is a path or an absolute URL.", http.StatusBadRequest)
 	case p.via.looped(r):
 		p.options.Log.Error("freshet proxy: a request came back: the upstream leads to this proxy", "upstream", p.upstream.String())
 		http.Error(w, "The request came back to the proxy that had forwarded it.", http.StatusLoopDetected)

@@ -1,0 +1,97 @@
+package proxy_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"sync"
+	"testing"
+
+	"github.com/freshet-go/freshet/cmd/freshet/proxy"
+)
+
+// send sends one request as it is written, and returns the status and the body of its answer.
+func (s *setup) send(target, fields string) (int, string) {
+	s.t.Helper()
+	conn, err := net.Dial("tcp", s.server.Listener.Addr().String())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: a\r\n%s\r\n", target, fields)
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	body, _ := io.ReadAll(res.Body)
+	return res.StatusCode, string(body)
+}
+
+// HTTP within HTTP would reach the upstream with any X-Forwarded-For, past the cache.
+func TestNoOtherHTTPOnAConnection(t *testing.T) {
+	s := serve(t, proxy.Options{}, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		fmt.Fprintf(w, "%q %q", r.Header["Upgrade"], r.Header["Http2-Settings"])
+	})
+	for _, fields := range []string{
+		"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n",
+		"Connection: Upgrade\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n",
+		"Connection: Upgrade\r\nUpgrade: websocket, H2C\r\n",
+		"Connection: Upgrade\r\nUpgrade: HTTP/2.0\r\n",
+		"Connection: Upgrade\r\nUpgrade: TLS/1.0\r\n",
+	} {
+		if status, body := s.send("/", fields); status != 200 || body != "[] []" {
+			t.Errorf("%q: %d %s", fields, status, body)
+		}
+	}
+	s.ran(1)
+}
+
+// A target without a slash would reach the upstream as it is: past the path of its URL, or as a host's. Many upstreams
+// take it.
+func TestTargetsThatAreNoPathEndHere(t *testing.T) {
+	upstream, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan string, 10)
+	var served sync.WaitGroup
+	served.Go(func() {
+		for {
+			conn, err := upstream.Accept()
+			if err != nil {
+				return
+			}
+			line, _ := bufio.NewReader(conn).ReadString('\r')
+			got <- line
+			io.WriteString(conn, "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+			conn.Close()
+		}
+	})
+	p, err := proxy.New(&url.URL{Scheme: "http", Host: upstream.Addr().String(), Path: "/app"}, proxy.Options{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &setup{t: t, proxy: p, server: httptest.NewServer(p)}
+	defer served.Wait()
+	defer upstream.Close()
+	defer p.Close(context.Background())
+	defer s.server.Close()
+	for _, target := range []string{"http:admin", "http:%2fadmin", "x:@evil.example/"} {
+		if status, _ := s.send(target, ""); status != http.StatusBadRequest {
+			t.Errorf("%s: %d, the upstream got %s", target, status, <-got)
+		}
+	}
+	if status, _ := s.send("http://a/b", ""); status != 204 {
+		t.Errorf("absolute-form: %d", status)
+	}
+	if line := <-got; line != "GET /app/b HTTP/1.1\r" {
+		t.Errorf("the upstream got %q", line)
+	}
+}
