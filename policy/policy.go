@@ -65,8 +65,8 @@ type Policy struct {
 	// cert, session, user, account, email, identity, principal, assertion and their kin, as in
 	// X-Forwarded-User, Cf-Access-Jwt-Assertion or X-Csrf-Token; not User-Agent, Sec-* and what tracers
 	// send) and that has a value, a TLS client certificate, or a user's name in its target. A field
-	// that Key.Headers lists does not count for its name. Authorization counts always (RFC 9111
-	// section 3.5), whatever this returns. Where everybody's requests have such a field, or users are
+	// that Key.Headers lists does not count for its name, but for Cookie and Proxy-Authorization. Authorization counts
+	// always (RFC 9111 section 3.5), whatever this returns. Where everybody's requests have such a field, or users are
 	// told by a field of another name (X-Tenant), say so here.
 	Credentials func(*http.Request) bool
 	// Shared says in so many words that the responses are the same for whoever asks, so that

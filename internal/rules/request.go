@@ -279,7 +279,7 @@ func scan(h http.Header) (s seen) {
 			// What most requests have says nothing here.
 		case "Authorization":
 			s |= sawAuthorization
-		case "Cookie", "Proxy-Authorization", "X-Api-Key", "X-Auth-Token":
+		case "Cookie", "Proxy-Authorization":
 			s |= sawCredentials
 		case "If-None-Match", "If-Modified-Since":
 			s |= sawConditional
