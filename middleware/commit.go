@@ -147,7 +147,7 @@ func (n *run) validators(h http.Header, e *store.Entry, final bool) {
 	if n.p.NoValidators || e.Status != http.StatusOK && e.Status != http.StatusNonAuthoritativeInfo {
 		return
 	}
-	if h["Etag"] != nil || h["Last-Modified"] != nil {
+	if e.Header["Etag"] != nil || e.Header["Last-Modified"] != nil { // in canonical form, which h may not be
 		return
 	}
 	var tag string

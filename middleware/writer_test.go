@@ -884,3 +884,24 @@ func TestNoMoreIsCopiedThanDeclared(t *testing.T) {
 		want(t, fmt.Sprint("declared ", declared), err, http.ErrContentLength)
 	}
 }
+
+// A handler may write to the header's map, in any case: its validators are its own, and get no others beside them.
+func TestValidatorsInAnyCaseAreTheHandlers(t *testing.T) {
+	for name, value := range map[string]string{"ETag": `"own"`, "etag": `"own"`, "last-modified": "Mon, 02 Jan 2006 15:04:05 GMT"} {
+		url, client := serve(t, newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header()[name] = []string{value}
+			w.Header().Set("Cache-Control", "max-age=60")
+			io.WriteString(w, "page")
+		})), false)
+		for _, at := range []string{"at first", "on a hit"} {
+			res, err := client.Get(url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			io.Copy(io.Discard, res.Body)
+			res.Body.Close()
+			got := append(res.Header["Etag"], res.Header["Last-Modified"]...)
+			want(t, name+" "+at, strings.Join(got, " and "), value)
+		}
+	}
+}

@@ -488,13 +488,13 @@ func TestIdentityInTheKey(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"X-Api-Key", "X-Auth-Token", "Api-Key", "X-Session-Id", "Client-Cert"} {
-		keyed := &Policy{Key: KeyOptions{Headers: []string{name}}}
+		keyed := &policy.Policy{Key: policy.KeyOptions{Headers: []string{name}}}
 		if q, _, _ := ReadRequest(sentWith(t, name+": 5"), keyed); q.Credentials {
 			t.Errorf("%s in the key: credentials", name)
 		}
 	}
 	for _, name := range []string{"Cookie", "Proxy-Authorization", "Authorization"} {
-		keyed := &Policy{Key: KeyOptions{Headers: []string{name}}}
+		keyed := &policy.Policy{Key: policy.KeyOptions{Headers: []string{name}}}
 		if q, _, _ := ReadRequest(sentWith(t, name+": a=b"), keyed); !q.Credentials {
 			t.Errorf("%s in the key: no credentials", name)
 		}
