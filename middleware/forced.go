@@ -71,11 +71,20 @@ func (x *exchange) failedLately(v rules.Verdict) bool {
 	return ok && run.failed
 }
 
-// noteForced remembers what came of a run that a client forced. What is for one client alone is nothing to share.
+// noteForced remembers what came of a run that a client forced. What is for one client alone is nothing to share, and
+// neither is an error that tells nothing of a GET without its fields: who sends such requests on purpose would keep
+// everybody from a newer response.
 func (n *run) noteForced(answered time.Time, failed bool) {
-	if n.judge.Insisted() && !n.req.Directives.NoStore {
-		n.c.forced.note(n.flight, answered, failed && n.stale.Status < 400)
+	if !n.judge.Insisted() || n.req.Directives.NoStore || failed && n.failsAlone() {
+		return
 	}
+	n.c.forced.note(n.flight, answered, failed && n.stale.Status < 400)
+}
+
+// failsAlone reports whether an error is due to the request's own fields or its user, or to HEAD, which many handlers
+// refuse.
+func (n *run) failsAlone() bool {
+	return n.suspect() || n.req.Class == rules.Head || n.req.Credentials && !n.p.Shared
 }
 
 // failing reports whether the handler's answer is an error that says nothing of whether there still is such a page, as

@@ -396,3 +396,33 @@ func TestAnErrorTakesThePlaceOfWhatIsNotGood(t *testing.T) {
 		want(t, "runs", o.runs.Load(), int64(3))
 	})
 }
+
+// An error that others would not get does not stand for what they would get: nobody keeps a page from being renewed.
+func TestAnErrorOfOnesOwnHoldsNoOthersBack(t *testing.T) {
+	long := strings.Repeat("x", 5000)
+	for name, c := range map[string]struct {
+		method string
+		header []string
+	}{
+		"HEAD":                    {"HEAD", nil},
+		"a field that is refused": {"GET", []string{"X-Long", long}},
+		"a user who may not":      {"GET", []string{"Cookie", "user=banned"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := &origin{}
+			o.h = func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == "HEAD" || r.Header.Get("X-Long") != "" || r.Header.Get("Cookie") != "" {
+					w.WriteHeader(http.StatusBadRequest)
+					return
+				}
+				w.Header().Set("Cache-Control", "max-age=60")
+				fmt.Fprint(w, o.runs.Load())
+			}
+			h := newCache(t).Handler(o)
+			want(t, "at first", body(get(h, "/")), "1")
+			want(t, "the error", do(h, c.method, "/", append(c.header, insist...)...).StatusCode, http.StatusBadRequest)
+			want(t, "another's reload", body(get(h, "/", insist...)), "3")
+			want(t, "another's, within a second", body(get(h, "/", insist...)), "3")
+		})
+	}
+}
