@@ -543,3 +543,48 @@ func (w *changesOnce) WriteHeader(status int) {
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
+
+// A handler that removes what outer handlers have set, as a widget does that may be framed, is without it on hits too, for
+// those who read along and after a renewal.
+func TestWhatTheHandlerRemovedStaysAway(t *testing.T) {
+	for _, size := range []int{1, 2 * middleware.HoldBack} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCache(t)
+			o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Del("X-Frame-Options")
+				w.Header().Del("Content-Security-Policy")
+				w.Header().Set("Cache-Control", "max-age=60")
+				w.Header().Set("ETag", `"1"`)
+				time.Sleep(time.Second)
+				if r.Header.Get("If-None-Match") != "" {
+					w.WriteHeader(http.StatusNotModified)
+					return
+				}
+				io.WriteString(w, strings.Repeat("x", size))
+			}}
+			inner := c.Handler(o)
+			h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("X-Frame-Options", "DENY")
+				w.Header().Set("Content-Security-Policy", "frame-ancestors 'none'")
+				w.Header().Set("Referrer-Policy", "no-referrer")
+				inner.ServeHTTP(w, r)
+			})
+			ask := func(says string) {
+				r := get(h, "/")
+				status(t, r, says)
+				got := fmt.Sprint(r.Header["X-Frame-Options"], r.Header["Content-Security-Policy"], r.Header["Referrer-Policy"])
+				want(t, says, got, "[] [] [no-referrer]")
+			}
+			var all sync.WaitGroup
+			all.Go(func() { ask("fwd=uri-miss") })
+			time.Sleep(time.Millisecond)
+			all.Go(func() { ask("collapsed") })
+			all.Wait()
+			ask("hit")
+			time.Sleep(time.Minute)
+			ask("fwd=stale; fwd-status=304")
+			ask("hit")
+			want(t, "on a 304", fmt.Sprint(get(h, "/", "If-None-Match", `"1"`).Header["X-Frame-Options"]), "[]")
+		})
+	}
+}
