@@ -164,6 +164,12 @@ func (c *Cache) warnOfHeld() {
 		"so the response was kept from others: mount compressors, time limits and whatever else holds headers back inside the cache")
 }
 
+// warnOfNonce says what a nonce outside costs.
+func (c *Cache) warnOfNonce() {
+	c.warn("a handler outside the cache sets a Content-Security-Policy with a nonce, which pages hold as well, so that requests pass: " +
+		"set it on the routes whose pages have scripts of their own; or, if a page does not hold it, set Policy.Shared")
+}
+
 // warnOfNothing says what a handler that wrote nothing at all mostly means.
 func (c *Cache) warnOfNothing() {
 	c.warn("a handler returned without having written anything, so its empty 200 is not stored: where handlers return errors, " +

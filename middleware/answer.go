@@ -32,7 +32,7 @@ func (w *unsafeWriter) record(status int, h http.Header) {
 	h = h.Clone()
 	removed := subtract(h, w.outer)
 	a := rules.Admit(&x.req, status, x.outside.Judged(h), x.p, 0, w.began, now)
-	if !a.Store || w.silenced() || x.outside.Cookie || len(a.Vary) > 0 || !x.req.SelfLocation(h) { // the handler's own Content-Location
+	if !a.Store || w.silenced() || x.outside.Alone() != "" || len(a.Vary) > 0 || !x.req.SelfLocation(h) { // the handler's own Content-Location
 		return
 	}
 	keep := &answer{w: w, declared: -1}

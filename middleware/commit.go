@@ -93,8 +93,8 @@ func (n *run) admit(h http.Header, status int, final bool) (a rules.Admission, a
 	refuse := func(why policy.Reason) { a.Store, a.Reason = false, why }
 	switch {
 	case !a.Store:
-	case n.outside.Cookie: // whatever no-cache="Set-Cookie" says
-		refuse(rules.ReasonSetCookie)
+	case n.outside.Alone() != "": // whatever no-cache="Set-Cookie" says
+		refuse(n.outside.Alone())
 	case n.said.silent():
 		refuse(ReasonHandler)
 	case n.said.failure() != nil:

@@ -8,17 +8,21 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// besideCookie answers a request for which a handler outside has set a cookie: the page may hold what the cookie
-// stands for, such as a token of a form, so the handler makes it for this client alone. A refresh has no client.
-func (x *exchange) besideCookie() {
-	x.adviseOnIgnored()
+// besides answers a request for which a handler outside has set a cookie, or a policy with a nonce: the page may hold
+// what it stands for, such as a token of a form, so the handler makes it for this client alone. A refresh has no client.
+func (x *exchange) besides(why policy.Reason) {
+	if why == rules.ReasonNonce {
+		x.c.warnOfNonce()
+	} else {
+		x.adviseOnIgnored()
+	}
 	switch {
 	case x.refresh != nil:
 		x.refresh.who.arrived.Store(true) // the next may come without a cookie
 	case x.req.Directives.OnlyIfCached:
 		x.notCached()
 	default:
-		x.pass(rules.ReasonSetCookie)
+		x.pass(why)
 	}
 }
 

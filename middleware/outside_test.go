@@ -1,6 +1,7 @@
 package middleware_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -587,4 +588,40 @@ func TestWhatTheHandlerRemovedStaysAway(t *testing.T) {
 			want(t, "on a 304", fmt.Sprint(get(h, "/", "If-None-Match", `"1"`).Header["X-Frame-Options"]), "[]")
 		})
 	}
+}
+
+// A page holds the nonce that a handler outside made for its request, and the policy beside a stored page has another.
+func TestANonceOutsideIsThePages(t *testing.T) {
+	type nonce struct{}
+	for _, field := range []string{"Content-Security-Policy", "content-security-policy", "Content-Security-Policy-Report-Only"} {
+		for _, shared := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s shared=%v", field, shared), func(t *testing.T) {
+				c := newCache(t)
+				o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+					fmt.Fprintf(w, "<script nonce=%s>", r.Context().Value(nonce{}))
+				}}
+				inner := c.With(policy.Policy{TTL: time.Minute, Shared: shared})(o)
+				n := 0
+				h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					n++
+					own := fmt.Sprint("n", n)
+					w.Header()[field] = []string{"default-src 'self'; script-src 'Nonce-" + own + "'"}
+					inner.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), nonce{}, own)))
+				})
+				first, second := get(h, "/"), get(h, "/")
+				if shared {
+					status(t, second, "hit")
+					return
+				}
+				status(t, second, "fwd=bypass")
+				status(t, second, "detail=csp-nonce")
+				want(t, "the first page", body(first), "<script nonce=n1>")
+				want(t, "the second", body(second), "<script nonce=n2>")
+			})
+		}
+	}
+	plain := outside(newCache(t).With(policy.Policy{TTL: time.Minute})(&origin{h: func(w http.ResponseWriter, r *http.Request) {}}), func(*http.Request) (string, string) {
+		return "Content-Security-Policy", "default-src 'self'"
+	})
+	status(t, get(plain, "/"), "detail=empty") // and so looked up
 }

@@ -66,8 +66,8 @@ func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next http.Handler,
 	if h := w.Header(); len(h) > 0 {
 		x.outside = rules.ReadOutside(h, p)
 	}
-	if x.outside.Cookie {
-		x.besideCookie()
+	if why := x.outside.Alone(); why != "" {
+		x.besides(why)
 		return
 	}
 	x.lookup()

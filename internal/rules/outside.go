@@ -18,6 +18,9 @@ type Outside struct {
 	// Cookie: a cookie is set, and the policy does not say that the page is the same for everybody
 	// (Shared or StoreCookies). Such a request is answered by its handler alone.
 	Cookie bool
+	// Nonce: a Content-Security-Policy has a nonce, which the handler puts into its page as well, and the policy does
+	// not say that the page is the same for everybody (Shared). It is answered by its handler alone, too.
+	Nonce bool
 
 	speaks bool        // see Speaks
 	star   bool        // responses vary, on its account, by what no request can be known to match
@@ -46,6 +49,9 @@ func ReadOutside(h http.Header, p *policy.Policy) (o Outside) {
 		case name == "Vary":
 			o.readVary(values, h, p)
 			continue
+		case name == "Content-Security-Policy", name == "Content-Security-Policy-Report-Only":
+			o.Nonce = o.Nonce || !p.Shared && slices.ContainsFunc(values, hasNonce)
+			continue
 		case name == "Cache-Control", name == "Expires", slices.ContainsFunc(targetedNames(p), func(n string) bool { return sameName(n, name) }):
 			o.speaks = true
 		default:
@@ -54,6 +60,20 @@ func ReadOutside(h http.Header, p *policy.Policy) (o Outside) {
 		o.put(name, values)
 	}
 	return o
+}
+
+// hasNonce reports whether a Content-Security-Policy has a nonce-source.
+func hasNonce(policies string) bool { return strings.Contains(strings.ToLower(policies), "'nonce-") }
+
+// Alone says why the request's own handler must answer it; empty: nothing outside asks for that.
+func (o *Outside) Alone() policy.Reason {
+	switch {
+	case o.Cookie:
+		return ReasonSetCookie
+	case o.Nonce:
+		return ReasonNonce
+	}
+	return ""
 }
 
 func (o *Outside) put(name string, values []string) {
@@ -128,16 +148,16 @@ func (o *Outside) Judged(own http.Header) http.Header {
 // is outside; empty: it may. What the response itself says of its lifetime takes the place of what stands
 // outside, as it did when it was made; what the cache announced does not.
 func (o *Outside) Objects(e *store.Entry, p *policy.Policy, now time.Time) policy.Reason {
-	if o.fields == nil && !o.Cookie {
+	if o.fields == nil && !o.Cookie && !o.Nonce {
 		return ""
 	}
 	return o.objects(e, p, now)
 }
 
 func (o *Outside) objects(e *store.Entry, p *policy.Policy, now time.Time) policy.Reason {
-	switch {
-	case o.Cookie:
-		return ReasonSetCookie
+	switch why := o.Alone(); {
+	case why != "":
+		return why
 	case o.star:
 		return ReasonVaryStar
 	}

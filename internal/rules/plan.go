@@ -33,6 +33,7 @@ const (
 	ReasonOverride     policy.Reason = "method-override" // a field asks for another method or URL than the request line
 	ReasonConnection   policy.Reason = "connection"      // Connection names a field that those behind the cache do not see
 	ReasonPassCookie   policy.Reason = "pass-cookie"     // it has a cookie that Policy.PassCookies lists
+	ReasonNonce        policy.Reason = "csp-nonce"       // a handler outside set a Content-Security-Policy with a nonce, which is in the page too
 	ReasonKey          policy.Reason = "key"             // KeyOptions.Replace made no key
 	ReasonKeyTooLong   policy.Reason = "key-too-long"    // the key would be longer than MaxKey
 )
