@@ -131,6 +131,7 @@ func TestAnalyticsCookies(t *testing.T) {
 	for _, line := range []string{
 		"_ga=GA1.1.1203.1730; _ga_8KXWT1=GS2.1.s17$o1$g0$t17$j60$l0$h0; _gid=GA1.2.1; _gat_UA-1-2=1; _gcl_au=1.1.1",
 		"__utmz=1.2.1.1.utmcsr=google|utmccn=(organic)|utmcmd=organic|utmctr=(not provided); __utma=1",
+		"_gat=1; __hstc=1.2; __hssc=1; __hssrc=1; __hs_opt_out=no",
 		"_fbp=fb.1.1.1; _clck=1x2; _uetsid=ab; _hjSessionUser_1=eyJpZCI6; _pk_id.1.1fff=1; _ym_uid=1",
 		`OptanonConsent=isGpcEnabled=0&datestamp=Mon+Nov&groups=C0001%3A1; CookieConsent={stamp:%27x%27%2Cnecessary:true}`,
 		"cookieyes-consent=consentid:a,consent:yes,action:no; euconsent-v2=CP; __cf_bm=x.y; AWSALBCORS=z",
@@ -140,7 +141,7 @@ func TestAnalyticsCookies(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"session", "PHPSESSID", "JSESSIONID", "connect.sid", "csrftoken", "_gorilla_csrf", "_csrf",
-		"wordpress_logged_in_x", "wp-settings-1", "woocommerce_items_in_cart", "laravel_session", "__Host-session", "auth", "lang", "theme", "cart"} {
+		"wordpress_logged_in_x", "wp-settings-1", "__hsmem", "_gatekeeper_session", "woocommerce_items_in_cart", "laravel_session", "__Host-session", "auth", "lang", "theme", "cart"} {
 		if ignoresCookie(p, name) {
 			t.Errorf("%s is ignored", name)
 		}
