@@ -39,8 +39,8 @@ type Cache struct {
 	// Expires holds the settings that name a lifetime for each resource. Nil: none.
 	Expires *policy.Expires
 	// Root is the app's outermost handler. A refresh in the background enters there, as a fresh
-	// request that holds nothing of the one that caused it. One that came to an http.Server with another
-	// Handler enters by that, so that each of several apps has its own. Nil: there are no refreshes in the
+	// request that has the header fields of the one that caused it and holds nothing else of it. One that came to an
+	// http.Server with another Handler enters by that, so that each of several apps has its own. Nil: there are no refreshes in the
 	// background; the first client that asks during stale-while-revalidate waits for its refresh,
 	// and all others meanwhile get the stale response at once.
 	Root http.Handler

@@ -148,7 +148,7 @@ func TestARefreshThatComesTooLate(t *testing.T) {
 		if late {
 			x.seen-- // it found what was stale before the response came that is stored now
 		}
-		if !x.renew() {
+		if !x.renew(&store.Entry{}) {
 			t.Error("a stale response may not be served while it is renewed")
 		}
 		if err := c.Close(t.Context()); err != nil {

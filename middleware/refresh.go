@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/internal/rules"
+	"github.com/freshet-go/freshet/store"
 )
 
 // refreshTicket travels with a request that enters the app's root handler to renew an entry, and is
@@ -57,9 +58,9 @@ func (c *Cache) arrives(who *identity, r *http.Request) bool {
 	return true
 }
 
-// renew sees to it that a stale entry is renewed, and says whether it may be served meanwhile.
+// renew sees to it that the stale entry e is renewed, and says whether it may be served meanwhile.
 // Without a root handler the first request renews it itself, and all others are served meanwhile.
-func (x exchange) renew() bool {
+func (x exchange) renew(e *store.Entry) bool {
 	if x.refresh != nil {
 		return false
 	}
@@ -90,8 +91,23 @@ func (x exchange) renew() bool {
 		f.giveUp(ReasonTimeout)
 		t.free()
 	})
-	go c.runRefresh(t, c.rootOf(x.r), refreshRequest(context.WithValue(c.stop, ticketKey{}, t), x.r))
+	go c.runRefresh(t, c.rootOf(x.r), refreshRequest(context.WithValue(c.stop, ticketKey{}, t), x.asker(e)))
 	return true
+}
+
+// asker is the request by which e is renewed: the client's, but without its credentials where what a user gets could
+// not be stored for others, and where e is what anybody else would get as well.
+func (x *exchange) asker(e *store.Entry) *http.Request {
+	if !x.req.Credentials || rules.ForEveryone(e, x.p) {
+		return x.r
+	}
+	anyone := *x.r
+	anyone.Header = rules.WithoutCredentials(x.r.Header)
+	q := rules.Request{Mount: x.req.Mount}
+	if q.Read(&anyone, x.p, nil); q.Credentials || q.Key != x.req.Key || !rules.Matches(e.Vary, anyone.Header) {
+		return x.r
+	}
+	return &anyone
 }
 
 // rootOf returns the outermost handler of the app that r came by: of several servers, the one's that r

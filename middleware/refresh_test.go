@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/memstore"
 )
@@ -178,6 +179,48 @@ func TestARefreshOfAnErrorThroughAnOuterWriter(t *testing.T) {
 				synctest.Wait()
 				time.Sleep(5 * time.Second)
 			}
+		})
+	}
+}
+
+// What a user gets could not be stored for others, so a refresh that a user's request causes asks as anybody would, unless
+// the page is for everyone in spite of credentials: then it may be had by users alone.
+func TestARefreshAsksForThoseWhoShareIt(t *testing.T) {
+	const stale = "stale-while-revalidate=600"
+	for _, c := range []struct {
+		story, control, vary string
+		p                    policy.Policy
+		header               []string
+		sent                 string // with the refresh
+		renewed              bool
+	}{
+		{story: "a cookie", control: "max-age=60, " + stale, header: []string{"Cookie", "a=b"}, renewed: true},
+		{story: "a gateway's user", control: "max-age=60, " + stale, header: []string{"X-Forwarded-User", "bob"}, renewed: true},
+		{story: "authorization", control: "max-age=60, " + stale, header: []string{"Authorization", "Basic x"}, renewed: true},
+		{story: "public", control: "public, max-age=60, " + stale, header: []string{"Cookie", "a=b"}, sent: "a=b", renewed: true},
+		{story: "shared", control: "max-age=60, " + stale, p: policy.Policy{Shared: true}, header: []string{"Cookie", "a=b"}, sent: "a=b", renewed: true},
+		{story: "keyed", control: "max-age=60, " + stale, p: policy.Policy{Key: policy.KeyOptions{Cookies: []string{"a"}}}, header: []string{"Cookie", "x=y"}, renewed: true},
+	} {
+		t.Run(c.story, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cache := newCache(t)
+				sent := ""
+				o := &origin{}
+				o.h = func(w http.ResponseWriter, r *http.Request) {
+					sent = r.Header.Get("Cookie") + r.Header.Get("X-Forwarded-User") + r.Header.Get("Authorization")
+					w.Header().Set("Cache-Control", c.control)
+					fmt.Fprint(w, o.runs.Load())
+				}
+				h := cache.With(c.p)(o)
+				cache.Root = h
+				get(h, "/")
+				time.Sleep(2 * time.Minute)
+				want(t, "while it is renewed", body(get(h, "/", c.header...)), "1")
+				synctest.Wait()
+				want(t, "credentials of the refresh", sent, c.sent)
+				want(t, "then", body(get(h, "/", c.header...)), "2")
+				want(t, "runs", o.runs.Load(), int64(2))
+			})
 		})
 	}
 }

@@ -157,7 +157,7 @@ func (x *exchange) lookup() {
 		case v.Use == rules.Fresh && x.serves(e, now):
 			x.hit(e, policy.Outcome{Hit: true, TTL: v.TTL, HasTTL: true}, now)
 			return
-		case v.Use == rules.Grace && x.serves(e, now) && (x.req.Directives.OnlyIfCached || x.renew()):
+		case v.Use == rules.Grace && x.serves(e, now) && (x.req.Directives.OnlyIfCached || x.renew(e)):
 			x.hit(e, policy.Outcome{Hit: true, Stale: true, TTL: v.TTL, HasTTL: true}, now)
 			return
 		case x.req.Directives.OnlyIfCached:

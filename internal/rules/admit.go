@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
 )
 
 // Admission says whether a response may be stored and what it is then good for: the fields of
@@ -163,6 +164,15 @@ func (d *ResponseDirectives) consents(req *Request, a *Admission) bool {
 
 // forAll reports whether a response says that it is for everyone, whoever asked for it.
 func (d *ResponseDirectives) forAll() bool { return d.Public || d.SMaxAge > 0 }
+
+// ForEveryone reports whether a stored response says that it is for everyone, whoever asks for it the next time, or p does.
+func ForEveryone(e *store.Entry, p *policy.Policy) bool {
+	d, _, aimed := targeted(e.Header, p.Targeted)
+	if !aimed {
+		d = ParseResponseDirectives(e.Header)
+	}
+	return p.Shared || d.forAll()
+}
 
 // setsAside reports whether a response says of a field that it alone is not to be kept, and of the rest how
 // long it lives. private="Set-Cookie" and no-cache="Set-Cookie" without a lifetime are what session middleware and

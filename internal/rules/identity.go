@@ -18,6 +18,18 @@ func carriesIdentity(name string, values []string) bool {
 		saysSo(name, values)
 }
 
+// WithoutCredentials returns a copy of a request's header without the fields that identify a user by what HTTP or
+// their names say.
+func WithoutCredentials(h http.Header) http.Header {
+	anyone := make(http.Header, len(h))
+	for name, values := range h {
+		if scan(http.Header{name: values})&(sawAuthorization|sawCredentials|sawIdentity) == 0 {
+			anyone[name] = values
+		}
+	}
+	return anyone
+}
+
 // exempt lists beginnings of names: of fields that browsers make themselves and scripts cannot, of what tracers carry
 // along, of what hosting services tell of the site's own account, and the number that Apple's media player gives
 // to each film.

@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"crypto/tls"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
 )
 
 // sentWith is the request that a server makes of these lines.
@@ -503,5 +505,33 @@ func TestIdentityInTheKey(t *testing.T) {
 	r.TLS = &tls.ConnectionState{}
 	if q, _, _ := ReadRequest(r, p); q.Credentials {
 		t.Error("credentials over TLS")
+	}
+}
+
+func TestWithoutCredentials(t *testing.T) {
+	h := sentWith(t, "Cookie: a=b\nAuthorization: Basic x\nProxy-Authorization: x\nX-Forwarded-User: bob\nX-Api-Key: 5\nAccept: a\nX-Tenant: t\nX-Client-Cert-Present: false").Header
+	before := len(h)
+	anyone := WithoutCredentials(h)
+	if want := (http.Header{"Accept": {"a"}, "X-Tenant": {"t"}, "X-Client-Cert-Present": {"false"}}); !reflect.DeepEqual(anyone, want) {
+		t.Errorf("%v, want %v", anyone, want)
+	}
+	if len(h) != before {
+		t.Error("the request's header was changed")
+	}
+}
+
+func TestForEveryone(t *testing.T) {
+	for control, want := range map[string]bool{"public": true, "s-maxage=5": true, "s-maxage=0": false, "max-age=5": false, "must-revalidate": false} {
+		e := &store.Entry{Header: http.Header{"Cache-Control": {control}}}
+		if got := ForEveryone(e, &policy.Policy{}); got != want {
+			t.Errorf("%s: %v", control, got)
+		}
+		if !ForEveryone(e, &policy.Policy{Shared: true}) {
+			t.Errorf("%s, shared: not for everyone", control)
+		}
+	}
+	aimed := &store.Entry{Header: http.Header{"Cache-Control": {"public"}, "Cdn-Cache-Control": {"max-age=5"}}}
+	if ForEveryone(aimed, &policy.Policy{}) {
+		t.Error("what CDN-Cache-Control replaces counts")
 	}
 }
