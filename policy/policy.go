@@ -77,8 +77,8 @@ type Policy struct {
 	// stored, even where the route is Shared or the response says public. Other methods invalidate as
 	// ever, and what they are answered is not stored. Default: none.
 	PassCookies []string
-	// IgnoreCookies lists cookies that no handler reads, such as "_ga*"; an entry ending in * matches by
-	// prefix, and AnalyticsCookies is a list to take as it is. A request whose only cookies are ignored
+	// IgnoreCookies lists cookies that no handler reads, inside the cache or outside, such as "_ga*"; an entry
+	// ending in * matches by prefix, and AnalyticsCookies is a list to take as it is. A request whose only cookies are ignored
 	// counts as one without Cookie. So that no response can depend on them, the handler does not see
 	// them in a GET or HEAD that does not pass; Vary, KeyOptions and Credentials do not either. In other
 	// requests the handler sees all cookies. A Cookie field that cannot be read for certain, or has more
