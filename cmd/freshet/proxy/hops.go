@@ -60,6 +60,24 @@ func (p *Proxy) endToEnd(r *http.Request) *http.Request {
 	return out
 }
 
+// climbs reports whether a path, unescaped, leads above where it begins: past the path of the upstream's URL, on a server
+// that resolves dot segments, merges slashes, takes a backslash for one, or cuts parameters off segments.
+func climbs(path string) bool {
+	depth := 0
+	for segment := range strings.FieldsFuncSeq(path, func(c rune) bool { return c == '/' || c == '\\' }) {
+		switch segment, _, _ = strings.Cut(segment, ";"); segment {
+		case ".":
+		case "..":
+			if depth--; depth < 0 {
+				return true
+			}
+		default:
+			depth++
+		}
+	}
+	return false
+}
+
 // asksForHTTP reports whether a request asks for another version of HTTP on its connection: the requests that follow
 // would reach the upstream by a connection in which the proxy sees nothing any more, with whatever forwarding fields
 // their client likes. A proxy answers in the version that it has (RFC 9113 section 3.1).

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/freshet-go/freshet/middleware"
@@ -141,6 +142,8 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 		// Such a target reaches the upstream as it is, past the path that its URL has, and one that another proxy
 		// puts behind a host's name becomes part of that: "x:@evil.example/".
 		http.Error(w, "The target of a request is a path or an absolute URL.", http.StatusBadRequest)
+	case strings.Trim(p.upstream.Path, "/") != "" && climbs(r.URL.Path):
+		http.Error(w, "The path of a request has more .. than segments before them.", http.StatusBadRequest)
 	case p.via.looped(r):
 		p.options.Log.Error("freshet proxy: a request came back: the upstream leads to this proxy", "upstream", p.upstream.String())
 		http.Error(w, "The request came back to the proxy that had forwarded it.", http.StatusLoopDetected)

@@ -83,15 +83,23 @@ func TestTargetsThatAreNoPathEndHere(t *testing.T) {
 	defer upstream.Close()
 	defer p.Close(context.Background())
 	defer s.server.Close()
-	for _, target := range []string{"http:admin", "http:%2fadmin", "x:@evil.example/"} {
+	for _, target := range []string{
+		"http:admin", "http:%2fadmin", "x:@evil.example/",
+		"/..", "/../admin", "/a/../../admin", "/%2e%2e/admin", "/..%2fadmin", "/.%2E/admin", "/a/..//../admin", "/..%5cadmin", "/..;a/admin",
+		"http://a/../admin",
+	} {
 		if status, _ := s.send(target, ""); status != http.StatusBadRequest {
 			t.Errorf("%s: %d, the upstream got %s", target, status, <-got)
 		}
 	}
-	if status, _ := s.send("http://a/b", ""); status != 204 {
-		t.Errorf("absolute-form: %d", status)
-	}
-	if line := <-got; line != "GET /app/b HTTP/1.1\r" {
-		t.Errorf("the upstream got %q", line)
+	for target, want := range map[string]string{
+		"http://a/b": "/app/b", "/a/../b": "/app/a/../b", "/...": "/app/...", "/a/b/..": "/app/a/b/..", "/?a=/../b": "/app/?a=/../b",
+	} {
+		if status, _ := s.send(target, ""); status != 204 {
+			t.Errorf("%s: %d", target, status)
+		}
+		if line := <-got; line != "GET "+want+" HTTP/1.1\r" {
+			t.Errorf("%s: the upstream got %q", target, line)
+		}
 	}
 }
