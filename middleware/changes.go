@@ -62,7 +62,7 @@ func (x *exchange) within() bool {
 	}
 	outer.around = true
 	if x.req.Tag != "" {
-		outer.also = appendMark(outer.also, store.Mark{Kind: store.Tag, Name: x.req.Tag})
+		outer.also = appendMark(outer.also, store.Mark{Kind: store.MarkTag, Name: x.req.Tag})
 	}
 	return true
 }

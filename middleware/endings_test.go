@@ -80,7 +80,7 @@ func TestWhatWasInvalidatedStandsInForNothing(t *testing.T) {
 		"error": func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500) },
 		"panic": func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) },
 	} {
-		for _, mark := range []store.Mark{{Kind: store.Everything}, tag("news")} {
+		for _, mark := range []store.Mark{{Kind: store.MarkEverything}, tag("news")} {
 			t.Run(fmt.Sprint(name, ", ", mark.Kind), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					c := newCache(t)

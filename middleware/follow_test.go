@@ -163,7 +163,7 @@ func TestWhoComesLaterKnowsWhatWasInvalidatedBefore(t *testing.T) {
 		a := newNode(t, s, "A")
 		a.gets(t, "A fills", "A's", "stored")
 		a.c.Close(t.Context())
-		s.journal.Load().Append(t.Context(), store.Mark{Kind: store.Key, Name: "http://example.com/page"})
+		s.journal.Load().Append(t.Context(), store.Mark{Kind: store.MarkKey, Name: "http://example.com/page"})
 		newNode(t, s, "B").gets(t, "B", "B's", "fwd=uri-miss")
 	})
 }
@@ -245,13 +245,13 @@ func TestASoftInvalidationTheJournalCouldNotTake(t *testing.T) {
 		a := newNode(t, s, "A")
 		a.gets(t, "first", "A's", "fwd=uri-miss")
 		s.refuses.Store(1)
-		other := store.Mark{Kind: store.Tag, Name: "other", Soft: true}
+		other := store.Mark{Kind: store.MarkTag, Name: "other", Soft: true}
 		if err := a.c.Invalidate(t.Context(), other); !errors.Is(err, middleware.ErrUnsent) {
 			t.Error("the journal took a mark that it refused")
 		}
 		a.gets(t, "after another's soft mark", "A's", "hit")
 		s.refuses.Store(1)
-		if err := a.c.Invalidate(t.Context(), store.Mark{Kind: store.Everything, Soft: true}); err == nil {
+		if err := a.c.Invalidate(t.Context(), store.Mark{Kind: store.MarkEverything, Soft: true}); err == nil {
 			t.Error("the journal took a mark that it refused")
 		}
 		a.gets(t, "after a soft mark", "A's", "fwd=stale")
@@ -285,7 +285,7 @@ func TestInvalidateWithAContextThatIsDone(t *testing.T) {
 		s.hangs.Store(true)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := a.c.Invalidate(ctx, store.Mark{Kind: store.Everything}); !errors.Is(err, context.Canceled) {
+		if err := a.c.Invalidate(ctx, store.Mark{Kind: store.MarkEverything}); !errors.Is(err, context.Canceled) {
 			t.Errorf("error %v, want the context's", err)
 		}
 		s.hangs.Store(false)
@@ -349,7 +349,7 @@ func TestAJournalThatGivesNumbersTwice(t *testing.T) {
 				a.gets(t, "A fills", "A's", "stored")
 				s.journal.Store(store.NewMemoryJournalAfter(1001))
 				time.Sleep(2 * askedEvery)
-				s.journal.Load().Append(t.Context(), store.Mark{Kind: store.Key, Name: "http://example.com/page"})
+				s.journal.Load().Append(t.Context(), store.Mark{Kind: store.MarkKey, Name: "http://example.com/page"})
 				for i := range more - 1 {
 					s.journal.Load().Append(t.Context(), tag(fmt.Sprint("other", i)))
 				}
@@ -381,7 +381,7 @@ func TestAJournalThatCannotBeWatched(t *testing.T) {
 				if err := a.c.Invalidate(t.Context(), tag("x")); err != nil {
 					t.Errorf("Invalidate: %v, though the journal takes it", err)
 				}
-				s.journal.Load().Append(t.Context(), store.Mark{Kind: store.Key, Name: "http://example.com/page"})
+				s.journal.Load().Append(t.Context(), store.Mark{Kind: store.MarkKey, Name: "http://example.com/page"})
 				time.Sleep(askedEvery + time.Millisecond)
 				a.gets(t, "A knows what others invalidated", "A's", "fwd=uri-miss")
 				if n := s.watches.Load(); n > 70 {
@@ -415,7 +415,7 @@ func TestALongResponseIsNotJoinedOutOfTouch(t *testing.T) {
 		time.Sleep(middleware.DefaultMaxLag - time.Second)
 		go a.gets(t, "for a while A goes on with what it knows", "1", "collapsed")
 		synctest.Wait()
-		s.journal.Load().Append(t.Context(), store.Mark{Kind: store.Key, Name: "http://example.com/page"})
+		s.journal.Load().Append(t.Context(), store.Mark{Kind: store.MarkKey, Name: "http://example.com/page"})
 		time.Sleep(3 * time.Second)
 		a.gets(t, "then it does not", "2", "journal-lost")
 		time.Sleep(time.Minute)

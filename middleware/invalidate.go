@@ -26,7 +26,7 @@ var ErrUnsent = follower.ErrUnsent
 func (c *Cache) Invalidate(ctx context.Context, marks ...store.Mark) error {
 	c.setup()
 	for i, m := range marks {
-		if name := rules.CanonicalURI(m.Name); name != m.Name && (m.Kind == store.Key || m.Kind == store.Prefix) {
+		if name := rules.CanonicalURI(m.Name); name != m.Name && (m.Kind == store.MarkKey || m.Kind == store.MarkPrefix) {
 			marks = slices.Clone(marks)
 			marks[i].Name = name
 		}
@@ -191,11 +191,11 @@ func (x *exchange) changes(marks []store.Mark, h http.Header, names bool) []stor
 	if uris, below := x.req.Tree(x.r, x.c.webdav.Load(), under.folds...); below != nil {
 		marks = under.marks(marks, uris)
 		for _, prefix := range below {
-			marks = appendMark(marks, store.Mark{Kind: store.Prefix, Name: prefix})
+			marks = appendMark(marks, store.Mark{Kind: store.MarkPrefix, Name: prefix})
 		}
 	}
 	if x.req.Tag != "" {
-		marks = appendMark(marks, store.Mark{Kind: store.Tag, Name: x.req.Tag})
+		marks = appendMark(marks, store.Mark{Kind: store.MarkTag, Name: x.req.Tag})
 	}
 	return under.tags(marks, x.r)
 }

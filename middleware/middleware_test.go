@@ -54,7 +54,7 @@ var (
 	quiet   = log.New(io.Discard, "", 0)
 )
 
-func tag(name string) store.Mark { return store.Mark{Kind: store.Tag, Name: name} }
+func tag(name string) store.Mark { return store.Mark{Kind: store.MarkTag, Name: name} }
 
 // get asks h once, as a client would that reads all.
 func get(h http.Handler, url string, header ...string) *http.Response {

@@ -33,7 +33,7 @@ func TestTwoCachesWithOneStoreAreApart(t *testing.T) {
 	status(t, get(publicApp, "/"), "hit")
 	for name, purge := range map[string]func() error{
 		"a URL": func() error { return public.InvalidateURL(context.Background(), "http://example.com/") },
-		"all":   func() error { return public.Invalidate(context.Background(), store.Mark{Kind: store.Everything}) },
+		"all":   func() error { return public.Invalidate(context.Background(), store.Mark{Kind: store.MarkEverything}) },
 	} {
 		if err := purge(); err != nil {
 			t.Fatal(err)

@@ -111,12 +111,12 @@ func (k *knownPolicies) marks(marks []store.Mark, uris []string) []store.Mark {
 	for _, uri := range uris {
 		if k.many {
 			if path, _, found := strings.Cut(uri, "?"); found {
-				marks = appendMark(marks, store.Mark{Kind: store.Key, Name: path})
-				marks = appendMark(marks, store.Mark{Kind: store.Prefix, Name: path + "?"})
+				marks = appendMark(marks, store.Mark{Kind: store.MarkKey, Name: path})
+				marks = appendMark(marks, store.Mark{Kind: store.MarkPrefix, Name: path + "?"})
 				continue
 			}
 		}
-		marks = appendMark(marks, store.Mark{Kind: store.Key, Name: uri})
+		marks = appendMark(marks, store.Mark{Kind: store.MarkKey, Name: uri})
 	}
 	return marks
 }
@@ -133,7 +133,7 @@ func appendMark(marks []store.Mark, m store.Mark) []store.Mark {
 func (k *knownPolicies) tags(marks []store.Mark, r *http.Request) []store.Mark {
 	for _, p := range k.replaces {
 		if tag := replaced(r, p); tag != "" {
-			marks = appendMark(marks, store.Mark{Kind: store.Tag, Name: tag})
+			marks = appendMark(marks, store.Mark{Kind: store.MarkTag, Name: tag})
 		}
 	}
 	return marks

@@ -697,8 +697,8 @@ func TestInvalidateWithSeveralMarks(t *testing.T) {
 		}}
 		h := c.Handler(o)
 		get(h, "/")
-		marks := []store.Mark{{Kind: store.Tag, Name: "a"}, {Kind: store.Tag, Name: "b"}, {Kind: store.Tag, Name: "c"}}
-		marks[i] = store.Mark{Kind: store.Everything}
+		marks := []store.Mark{{Kind: store.MarkTag, Name: "a"}, {Kind: store.MarkTag, Name: "b"}, {Kind: store.MarkTag, Name: "c"}}
+		marks[i] = store.Mark{Kind: store.MarkEverything}
 		if err := c.Invalidate(t.Context(), marks...); err != nil {
 			t.Fatal(err)
 		}

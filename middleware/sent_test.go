@@ -39,7 +39,7 @@ func TestTheURIAsSentIsInvalidatedWhileItIsWaitedFor(t *testing.T) {
 				go func() { waited <- body(get(h, "/?b=2&a=1")) }()
 				synctest.Wait()
 				want(t, "runs", o.runs.Load(), int64(1))
-				as := store.Mark{Kind: store.Key, Name: "http://example.com/?b=2&a=1"}
+				as := store.Mark{Kind: store.MarkKey, Name: "http://example.com/?b=2&a=1"}
 				if err := c.Invalidate(context.Background(), as); err != nil {
 					t.Fatal(err)
 				}
@@ -94,7 +94,7 @@ func TestNothingStaleIsServedThatWasInvalidatedMeanwhile(t *testing.T) {
 						synctest.Wait()
 					}
 					time.Sleep(time.Second)
-					if err := c.Invalidate(context.Background(), store.Mark{Kind: store.Key, Name: s.mark}); err != nil {
+					if err := c.Invalidate(context.Background(), store.Mark{Kind: store.MarkKey, Name: s.mark}); err != nil {
 						t.Fatal(err)
 					}
 					for range 6 {
@@ -125,7 +125,7 @@ func TestTheURIAsSentIsInvalidatedBeforeItIsAskedFor(t *testing.T) {
 			h := c.With(policy.Policy{Key: policy.KeyOptions{SortQuery: true}})(o)
 			go get(h, "/?a=1&b=2")
 			synctest.Wait()
-			as := store.Mark{Kind: store.Key, Name: "http://example.com/?b=2&a=1", Soft: soft}
+			as := store.Mark{Kind: store.MarkKey, Name: "http://example.com/?b=2&a=1", Soft: soft}
 			if err := c.Invalidate(context.Background(), as); err != nil {
 				t.Fatal(err)
 			}

@@ -73,7 +73,7 @@ func TestWhatIsSaidOfAnAnswerToPOST(t *testing.T) {
 				want(t, "the next GET is a hit", hit(), stored)
 				ask("POST")
 				want(t, "it is a hit after the second POST", hit(), s.stored)
-				if err := c.Invalidate(t.Context(), store.Mark{Kind: store.Tag, Name: "notes"}); err != nil {
+				if err := c.Invalidate(t.Context(), store.Mark{Kind: store.MarkTag, Name: "notes"}); err != nil {
 					t.Fatal(err)
 				}
 				want(t, "it is a hit when the tag has been invalidated", hit(), s.stored && !s.covered)

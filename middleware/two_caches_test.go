@@ -89,7 +89,7 @@ func TestTagsReachTheOuterOfTwoCaches(t *testing.T) {
 	t.Run("of a stored response", func(t *testing.T) {
 		c := inTwo(t, minute, minute, tagged)
 		want(t, "a miss", c.hit(), "")
-		purge(t, c.outer, store.Mark{Kind: store.Everything})
+		purge(t, c.outer, store.Mark{Kind: store.MarkEverything})
 		want(t, "a hit inside", c.hit(), "inner")
 		want(t, "a hit outside", c.hit(), "outer")
 		purge(t, c.inner, tag("notes"))
@@ -186,7 +186,7 @@ func TestFailReachesTheOuterOfTwoCaches(t *testing.T) {
 		c := twoCachesOf(t, minute, minute, o)
 		get(c.h, "/")
 		time.Sleep(5 * time.Second)
-		if err := c.inner.Invalidate(t.Context(), store.Mark{Kind: store.Everything}); err != nil {
+		if err := c.inner.Invalidate(t.Context(), store.Mark{Kind: store.MarkEverything}); err != nil {
 			t.Fatal(err)
 		}
 		want(t, "the answer", body(get(c.h, "/")), "page")

@@ -34,12 +34,12 @@ func TestWhatIsSaidOfVariantsThatWereInvalidated(t *testing.T) {
 		}, "fwd=uri-miss", "fwd=vary-miss"},
 		{"a POST", func(t *testing.T, _ *middleware.Cache, h http.Handler) { do(h, "POST", "/") },
 			"fwd=uri-miss", "fwd=vary-miss"},
-		{"a prefix", purge(store.Mark{Kind: store.Prefix, Name: "http://example.com/"}),
+		{"a prefix", purge(store.Mark{Kind: store.MarkPrefix, Name: "http://example.com/"}),
 			"fwd=uri-miss", "fwd=vary-miss"},
-		{"everything", purge(store.Mark{Kind: store.Everything}), "fwd=uri-miss", "fwd=vary-miss"},
+		{"everything", purge(store.Mark{Kind: store.MarkEverything}), "fwd=uri-miss", "fwd=vary-miss"},
 		{"a tag", purge(tag("en")), "fwd=miss", "fwd=vary-miss"},
 		{"another's tag", purge(tag("fr")), "hit", "fwd=vary-miss"},
-		{"another URL", purge(store.Mark{Kind: store.Key, Name: "http://example.com/a"}), "hit", "fwd=vary-miss"},
+		{"another URL", purge(store.Mark{Kind: store.MarkKey, Name: "http://example.com/a"}), "hit", "fwd=vary-miss"},
 	} {
 		for _, tiers := range []bool{false, true} {
 			name := s.name

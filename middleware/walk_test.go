@@ -282,7 +282,7 @@ func (w *walk) act(client *http.Client) {
 	switch w.rand(40) {
 	case 0:
 		v := page.version.Add(1)
-		if err := w.c.Invalidate(w.t.Context(), store.Mark{Kind: store.Tag, Name: fmt.Sprint("page", n)}); err != nil {
+		if err := w.c.Invalidate(w.t.Context(), store.Mark{Kind: store.MarkTag, Name: fmt.Sprint("page", n)}); err != nil {
 			w.t.Error(err)
 		}
 		raise(&page.floor, v)

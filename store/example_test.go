@@ -16,7 +16,7 @@ func Example_invalidation() {
 	slow := &store.Entry{Key: "GET https://a.example/news", Tags: []string{"news"}, Fill: replica.Head()}
 
 	// While the handler works on it, an editor changes the news.
-	mark := store.Mark{Kind: store.Tag, Name: "news"}
+	mark := store.Mark{Kind: store.MarkTag, Name: "news"}
 	number, err := journal.Append(ctx, mark)
 	if err != nil {
 		panic(err)

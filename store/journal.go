@@ -10,28 +10,28 @@ import (
 type MarkKind uint8
 
 const (
-	// Key marks one resource: every entry whose URI is the mark's name, with all its keys and
+	// MarkKey marks one resource: every entry whose URI is the mark's name, with all its keys and
 	// variants. An entry without URI goes by its Key.
-	Key MarkKind = iota
-	// Tag marks every entry that carries the tag.
-	Tag
-	// Prefix marks every entry whose URI (or Key, if it has no URI) begins with the name, byte by
+	MarkKey MarkKind = iota
+	// MarkTag marks every entry that carries the tag.
+	MarkTag
+	// MarkPrefix marks every entry whose URI (or Key, if it has no URI) begins with the name, byte by
 	// byte: ".../blog" covers ".../blogger" too, ".../blog/" does not.
-	Prefix
-	// Everything marks all there is. Its name is not looked at.
-	Everything
+	MarkPrefix
+	// MarkEverything marks all there is. Its name is not looked at.
+	MarkEverything
 )
 
 // String returns the kind's name in lower case: the word in logs and in a journal's records.
 func (k MarkKind) String() string {
 	switch k {
-	case Key:
+	case MarkKey:
 		return "key"
-	case Tag:
+	case MarkTag:
 		return "tag"
-	case Prefix:
+	case MarkPrefix:
 		return "prefix"
-	case Everything:
+	case MarkEverything:
 		return "everything"
 	}
 	return fmt.Sprintf("MarkKind(%d)", uint8(k))
@@ -47,13 +47,13 @@ type Mark struct {
 }
 
 // Validate reports a mark that no journal accepts: of an unknown kind, or without the name that its
-// kind needs. (Whoever means everything must say Everything.)
+// kind needs. To mark everything, say MarkEverything.
 func (m Mark) Validate() error {
 	switch {
-	case m.Kind > Everything:
+	case m.Kind > MarkEverything:
 		return fmt.Errorf("store: mark of unknown kind %d", uint8(m.Kind))
-	case m.Kind != Everything && m.Name == "":
-		return fmt.Errorf("store: %s mark without a name; to invalidate all entries use Everything", m.Kind)
+	case m.Kind != MarkEverything && m.Name == "":
+		return fmt.Errorf("store: %s mark without a name; to invalidate all entries use MarkEverything", m.Kind)
 	}
 	return nil
 }
@@ -77,13 +77,13 @@ type Journal interface {
 	Append(ctx context.Context, what ...Mark) (number uint64, err error)
 	// Since returns the marks with greater numbers than number, in ascending order, and the head:
 	// the greatest number given out so far. A journal that has forgotten marks after number says so
-	// by a hard Everything mark in their place, with the number of the newest forgotten one. A head
+	// by a hard MarkEverything in their place, with the number of the newest forgotten one. A head
 	// below number means that the journal was lost and has begun anew: nothing stored before can be
 	// trusted.
 	Since(ctx context.Context, number uint64) (marks []Numbered, head uint64, err error)
 	// Watch yields the marks with greater numbers than from, in ascending order, and then each new
 	// one as it comes. When ctx is done the sequence ends. After an error, which is yielded once, it
 	// ends too: watch again, from the last number seen. A watcher that fell too far behind is told
-	// Everything, as by Since.
+	// MarkEverything, as by Since.
 	Watch(ctx context.Context, from uint64) iter.Seq2[Numbered, error]
 }

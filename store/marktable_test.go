@@ -21,7 +21,7 @@ func TestTablesHaveTheRoomTheyAreAskedFor(t *testing.T) {
 func TestTheLowestFloorThatLeavesSoMuch(t *testing.T) {
 	table := newMarkTable(0)
 	for i := range uint64(8) {
-		table.put(hard(Key, fmt.Sprintf("name %05d", i), i+1)) // 10 bytes
+		table.put(hard(MarkKey, fmt.Sprintf("name %05d", i), i+1)) // 10 bytes
 	}
 	for _, tt := range []struct {
 		marks, bytes int

@@ -91,7 +91,7 @@ func (j *MemoryJournal) since(number uint64) (marks []Numbered, head uint64, cha
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if number < j.dropped {
-		marks = append(marks, Numbered{Mark: Mark{Kind: Everything}, Number: j.dropped})
+		marks = append(marks, Numbered{Mark: Mark{Kind: MarkEverything}, Number: j.dropped})
 		number = j.dropped
 	}
 	if head = j.head(); number < head {

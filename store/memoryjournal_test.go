@@ -75,12 +75,12 @@ func TestMemoryJournalForgetsAQuarter(t *testing.T) {
 		for i := range 100 {
 			j.Append(t.Context(), Mark{Name: fmt.Sprintf("page %05d", i)}) // 10 bytes
 		}
-		if marks, _, _ := j.Since(t.Context(), 0); len(marks) != 100 || marks[0].Kind != Key {
+		if marks, _, _ := j.Since(t.Context(), 0); len(marks) != 100 || marks[0].Kind != MarkKey {
 			t.Errorf("%s: at the limit it has %d marks, the first %+v; want all 100", story, len(marks), marks[0])
 		}
 		j.Append(t.Context(), Mark{Name: "page 00100"})
 		marks, _, _ := j.Since(t.Context(), 0)
-		if len(marks) != 76 || marks[0] != hard(Everything, "", 26) {
+		if len(marks) != 76 || marks[0] != hard(MarkEverything, "", 26) {
 			t.Errorf("%s: one more, and it has %d, the first %+v; want Everything as 26, and 75", story, len(marks), marks[0])
 		}
 	}
@@ -139,7 +139,7 @@ func TestMemoryJournalWatcherFallsBehind(t *testing.T) {
 
 func TestMemoryJournalRecordsAllOrNothing(t *testing.T) {
 	j := NewMemoryJournal()
-	if _, err := j.Append(t.Context(), Mark{Name: "page"}, Mark{Kind: Tag}); err == nil {
+	if _, err := j.Append(t.Context(), Mark{Name: "page"}, Mark{Kind: MarkTag}); err == nil {
 		t.Fatal("a tag without a name was taken")
 	}
 	if marks, head, _ := j.Since(t.Context(), 0); len(marks) != 0 || head != 0 {

@@ -74,14 +74,14 @@ func (r *Replica) Covers(e *Entry) Coverage {
 
 func (r *Replica) covers(uri string, tags []string, fill uint64) Coverage {
 	named := r.named.Load()
-	c := named.covers(Key, uri, fill)
+	c := named.covers(MarkKey, uri, fill)
 	for _, tag := range tags {
-		c = max(c, named.covers(Tag, tag, fill))
+		c = max(c, named.covers(MarkTag, tag, fill))
 	}
 	if folded := r.folded.Load(); folded != nil {
-		c = max(c, newer(folded.newest(Key, uri), 0, fill))
+		c = max(c, newer(folded.newest(MarkKey, uri), 0, fill))
 		for _, tag := range tags {
-			c = max(c, newer(folded.newest(Tag, tag), 0, fill))
+			c = max(c, newer(folded.newest(MarkTag, tag), 0, fill))
 		}
 	}
 	for _, p := range *r.prefixes.Load() {
@@ -106,11 +106,11 @@ func (r *Replica) Apply(n Numbered) {
 	defer r.mu.Unlock()
 	if n.Number > r.floor.Load() {
 		switch {
-		case n.Kind == Key || n.Kind == Tag:
+		case n.Kind == MarkKey || n.Kind == MarkTag:
 			r.applyNamed(n)
-		case n.Kind == Prefix:
+		case n.Kind == MarkPrefix:
 			r.applyPrefix(n)
-		case n.Kind == Everything && n.Soft:
+		case n.Kind == MarkEverything && n.Soft:
 			atomicMax(&r.softAll, n.Number)
 		default: // also a kind that this version does not know: better too strict
 			r.raise(n.Number)

@@ -24,33 +24,33 @@ func TestReplicaCovers(t *testing.T) {
 		want  Coverage
 	}{
 		{"nothing happened", nil, Entry{URI: page}, CoverageNone},
-		{"the page was purged after the fill began", []Numbered{hard(Key, page, 5)}, Entry{URI: page, Fill: 4}, CoverageHard},
-		{"the page was purged before the fill began", []Numbered{hard(Key, page, 5)}, Entry{URI: page, Fill: 5}, CoverageNone},
-		{"another page was purged", []Numbered{hard(Key, page+"0", 5)}, Entry{URI: page, Fill: 4}, CoverageNone},
-		{"an entry with more in its key than the URI", []Numbered{hard(Key, page, 5)}, Entry{Key: page + "|en", URI: page, Fill: 4}, CoverageHard},
-		{"an entry without URI goes by its key", []Numbered{hard(Key, page, 5)}, Entry{Key: page, Fill: 4}, CoverageHard},
-		{"marked stale", []Numbered{soft(Key, page, 5)}, Entry{URI: page, Fill: 4}, CoverageSoft},
-		{"marked stale, then filled", []Numbered{soft(Key, page, 5)}, Entry{URI: page, Fill: 5}, CoverageNone},
-		{"purged, filled, marked stale", []Numbered{hard(Key, page, 5), soft(Key, page, 7)}, Entry{URI: page, Fill: 6}, CoverageSoft},
-		{"purged and marked stale", []Numbered{hard(Key, page, 5), soft(Key, page, 7)}, Entry{URI: page, Fill: 4}, CoverageHard},
-		{"marks come late and out of order", []Numbered{hard(Key, page, 9), hard(Key, page, 5)}, Entry{URI: page, Fill: 8}, CoverageHard},
-		{"one of its tags", []Numbered{hard(Tag, "b", 5)}, Entry{URI: page, Tags: []string{"a", "b"}, Fill: 4}, CoverageHard},
-		{"one tag hard, another soft", []Numbered{hard(Tag, "b", 5), soft(Tag, "a", 5)}, Entry{URI: page, Tags: []string{"a", "b"}, Fill: 4}, CoverageHard},
-		{"a tag it does not carry", []Numbered{hard(Tag, "c", 5)}, Entry{URI: page, Tags: []string{"a", "b"}, Fill: 4}, CoverageNone},
-		{"a tag named like the page", []Numbered{hard(Tag, page, 5)}, Entry{URI: page, Fill: 4}, CoverageNone},
-		{"a folder", []Numbered{hard(Prefix, "GET https://a.example/blog/", 5)}, Entry{URI: page, Fill: 4}, CoverageHard},
-		{"a folder, marked stale", []Numbered{soft(Prefix, "GET https://a.example/blog/", 5)}, Entry{URI: page, Fill: 4}, CoverageSoft},
-		{"another folder", []Numbered{hard(Prefix, "GET https://a.example/blogs/", 5)}, Entry{URI: page, Fill: 4}, CoverageNone},
-		{"a folder before the fill, another after", []Numbered{hard(Prefix, "GET https://a.example/blog/", 5), hard(Prefix, "GET https://a.example/x/", 9)}, Entry{URI: page, Fill: 6}, CoverageNone},
-		{"a folder stale, then its parent stale, then gone", []Numbered{soft(Prefix, "GET https://a.example/blog/", 5), hard(Prefix, "GET https://a.example/", 6)}, Entry{URI: page, Fill: 4}, CoverageHard},
-		{"a folder gone, then its parent stale", []Numbered{hard(Prefix, "GET https://a.example/blog/", 5), soft(Prefix, "GET https://a.example/", 6)}, Entry{URI: page, Fill: 4}, CoverageHard},
-		{"a folder gone, filled, then stale", []Numbered{hard(Prefix, "GET https://a.example/blog/", 5), soft(Prefix, "GET https://a.example/blog/", 7)}, Entry{URI: page, Fill: 5}, CoverageSoft},
-		{"a folder stale, filled, then gone", []Numbered{soft(Prefix, "GET https://a.example/blog/", 5), hard(Prefix, "GET https://a.example/blog/", 7)}, Entry{URI: page, Fill: 5}, CoverageHard},
-		{"everything", []Numbered{hard(Everything, "", 5)}, Entry{URI: page, Fill: 4}, CoverageHard},
-		{"everything, before", []Numbered{hard(Everything, "", 5)}, Entry{URI: page, Fill: 5}, CoverageNone},
-		{"everything, marked stale", []Numbered{soft(Everything, "", 5)}, Entry{URI: page, Fill: 4}, CoverageSoft},
-		{"everything, and then the page", []Numbered{hard(Everything, "", 5), hard(Key, page, 6)}, Entry{URI: page, Fill: 5}, CoverageHard},
-		{"a kind from a later version", []Numbered{hard(Everything+1, "?", 5)}, Entry{URI: page, Fill: 4}, CoverageHard},
+		{"the page was purged after the fill began", []Numbered{hard(MarkKey, page, 5)}, Entry{URI: page, Fill: 4}, CoverageHard},
+		{"the page was purged before the fill began", []Numbered{hard(MarkKey, page, 5)}, Entry{URI: page, Fill: 5}, CoverageNone},
+		{"another page was purged", []Numbered{hard(MarkKey, page+"0", 5)}, Entry{URI: page, Fill: 4}, CoverageNone},
+		{"an entry with more in its key than the URI", []Numbered{hard(MarkKey, page, 5)}, Entry{Key: page + "|en", URI: page, Fill: 4}, CoverageHard},
+		{"an entry without URI goes by its key", []Numbered{hard(MarkKey, page, 5)}, Entry{Key: page, Fill: 4}, CoverageHard},
+		{"marked stale", []Numbered{soft(MarkKey, page, 5)}, Entry{URI: page, Fill: 4}, CoverageSoft},
+		{"marked stale, then filled", []Numbered{soft(MarkKey, page, 5)}, Entry{URI: page, Fill: 5}, CoverageNone},
+		{"purged, filled, marked stale", []Numbered{hard(MarkKey, page, 5), soft(MarkKey, page, 7)}, Entry{URI: page, Fill: 6}, CoverageSoft},
+		{"purged and marked stale", []Numbered{hard(MarkKey, page, 5), soft(MarkKey, page, 7)}, Entry{URI: page, Fill: 4}, CoverageHard},
+		{"marks come late and out of order", []Numbered{hard(MarkKey, page, 9), hard(MarkKey, page, 5)}, Entry{URI: page, Fill: 8}, CoverageHard},
+		{"one of its tags", []Numbered{hard(MarkTag, "b", 5)}, Entry{URI: page, Tags: []string{"a", "b"}, Fill: 4}, CoverageHard},
+		{"one tag hard, another soft", []Numbered{hard(MarkTag, "b", 5), soft(MarkTag, "a", 5)}, Entry{URI: page, Tags: []string{"a", "b"}, Fill: 4}, CoverageHard},
+		{"a tag it does not carry", []Numbered{hard(MarkTag, "c", 5)}, Entry{URI: page, Tags: []string{"a", "b"}, Fill: 4}, CoverageNone},
+		{"a tag named like the page", []Numbered{hard(MarkTag, page, 5)}, Entry{URI: page, Fill: 4}, CoverageNone},
+		{"a folder", []Numbered{hard(MarkPrefix, "GET https://a.example/blog/", 5)}, Entry{URI: page, Fill: 4}, CoverageHard},
+		{"a folder, marked stale", []Numbered{soft(MarkPrefix, "GET https://a.example/blog/", 5)}, Entry{URI: page, Fill: 4}, CoverageSoft},
+		{"another folder", []Numbered{hard(MarkPrefix, "GET https://a.example/blogs/", 5)}, Entry{URI: page, Fill: 4}, CoverageNone},
+		{"a folder before the fill, another after", []Numbered{hard(MarkPrefix, "GET https://a.example/blog/", 5), hard(MarkPrefix, "GET https://a.example/x/", 9)}, Entry{URI: page, Fill: 6}, CoverageNone},
+		{"a folder stale, then its parent stale, then gone", []Numbered{soft(MarkPrefix, "GET https://a.example/blog/", 5), hard(MarkPrefix, "GET https://a.example/", 6)}, Entry{URI: page, Fill: 4}, CoverageHard},
+		{"a folder gone, then its parent stale", []Numbered{hard(MarkPrefix, "GET https://a.example/blog/", 5), soft(MarkPrefix, "GET https://a.example/", 6)}, Entry{URI: page, Fill: 4}, CoverageHard},
+		{"a folder gone, filled, then stale", []Numbered{hard(MarkPrefix, "GET https://a.example/blog/", 5), soft(MarkPrefix, "GET https://a.example/blog/", 7)}, Entry{URI: page, Fill: 5}, CoverageSoft},
+		{"a folder stale, filled, then gone", []Numbered{soft(MarkPrefix, "GET https://a.example/blog/", 5), hard(MarkPrefix, "GET https://a.example/blog/", 7)}, Entry{URI: page, Fill: 5}, CoverageHard},
+		{"everything", []Numbered{hard(MarkEverything, "", 5)}, Entry{URI: page, Fill: 4}, CoverageHard},
+		{"everything, before", []Numbered{hard(MarkEverything, "", 5)}, Entry{URI: page, Fill: 5}, CoverageNone},
+		{"everything, marked stale", []Numbered{soft(MarkEverything, "", 5)}, Entry{URI: page, Fill: 4}, CoverageSoft},
+		{"everything, and then the page", []Numbered{hard(MarkEverything, "", 5), hard(MarkKey, page, 6)}, Entry{URI: page, Fill: 5}, CoverageHard},
+		{"a kind from a later version", []Numbered{hard(MarkEverything+1, "?", 5)}, Entry{URI: page, Fill: 4}, CoverageHard},
 	} {
 		t.Run(tt.story, func(t *testing.T) {
 			r := NewReplica(0)
@@ -77,14 +77,14 @@ func TestReplicaOutgrown(t *testing.T) {
 		bound int
 		mark  func(i int) Mark
 	}{
-		{"keys", 100, func(i int) Mark { return Mark{Kind: Key, Name: fmt.Sprint("k", i)} }},
-		{"one", 1, func(i int) Mark { return Mark{Kind: Key, Name: fmt.Sprint("k", i)} }},
-		{"tags", 100, func(i int) Mark { return Mark{Kind: Tag, Name: fmt.Sprint("k", i)} }},
-		{"soft marks", 100, func(i int) Mark { return Mark{Kind: Tag, Name: fmt.Sprint("k", i), Soft: true} }},
-		{"long names", 100, func(i int) Mark { return Mark{Kind: Key, Name: fmt.Sprint("k", i, long)} }},
-		{"prefixes", 1000, func(i int) Mark { return Mark{Kind: Prefix, Name: fmt.Sprint("k", i, "/")} }},
-		{"long prefixes", 10, func(i int) Mark { return Mark{Kind: Prefix, Name: fmt.Sprint("k", i, long)} }},
-		{"one prefix", 1, func(i int) Mark { return Mark{Kind: Prefix, Name: fmt.Sprint("k", i, "/")} }},
+		{"keys", 100, func(i int) Mark { return Mark{Kind: MarkKey, Name: fmt.Sprint("k", i)} }},
+		{"one", 1, func(i int) Mark { return Mark{Kind: MarkKey, Name: fmt.Sprint("k", i)} }},
+		{"tags", 100, func(i int) Mark { return Mark{Kind: MarkTag, Name: fmt.Sprint("k", i)} }},
+		{"soft marks", 100, func(i int) Mark { return Mark{Kind: MarkTag, Name: fmt.Sprint("k", i), Soft: true} }},
+		{"long names", 100, func(i int) Mark { return Mark{Kind: MarkKey, Name: fmt.Sprint("k", i, long)} }},
+		{"prefixes", 1000, func(i int) Mark { return Mark{Kind: MarkPrefix, Name: fmt.Sprint("k", i, "/")} }},
+		{"long prefixes", 10, func(i int) Mark { return Mark{Kind: MarkPrefix, Name: fmt.Sprint("k", i, long)} }},
+		{"one prefix", 1, func(i int) Mark { return Mark{Kind: MarkPrefix, Name: fmt.Sprint("k", i, "/")} }},
 	} {
 		t.Run(tt.story, func(t *testing.T) {
 			const marks = 3000
@@ -132,14 +132,14 @@ func TestReplicaForgetsAQuarter(t *testing.T) {
 		fills, left int
 		floor       uint64
 	}{
-		{"keys", 100, Key, 4, 100, 75, 0},
-		{"tags", 100, Tag, 4, 100, 75, 0},
-		{"names of 1 KiB", 100, Key, 4 * replicaNameBytes, 25, 18, 0},
-		{"names of which 20 are three quarters", 100, Key, replicaNameBytes * 75 / 20, 26, 20, 0},
-		{"prefixes", 1000, Prefix, 4, replicaPrefixes, replicaPrefixes * 3 / 4, replicaPrefixes/4 + 1},
-		{"prefixes, with a lower bound", 100, Prefix, 4, 100, 75, 26},
-		{"prefixes of 1 KiB", 100, Prefix, 4 * replicaNameBytes, 25, 18, 8},
-		{"prefixes of which 20 are three quarters", 100, Prefix, replicaNameBytes * 75 / 20, 26, 20, 7},
+		{"keys", 100, MarkKey, 4, 100, 75, 0},
+		{"tags", 100, MarkTag, 4, 100, 75, 0},
+		{"names of 1 KiB", 100, MarkKey, 4 * replicaNameBytes, 25, 18, 0},
+		{"names of which 20 are three quarters", 100, MarkKey, replicaNameBytes * 75 / 20, 26, 20, 0},
+		{"prefixes", 1000, MarkPrefix, 4, replicaPrefixes, replicaPrefixes * 3 / 4, replicaPrefixes/4 + 1},
+		{"prefixes, with a lower bound", 100, MarkPrefix, 4, 100, 75, 26},
+		{"prefixes of 1 KiB", 100, MarkPrefix, 4 * replicaNameBytes, 25, 18, 8},
+		{"prefixes of which 20 are three quarters", 100, MarkPrefix, replicaNameBytes * 75 / 20, 26, 20, 7},
 	} {
 		r := NewReplica(tt.bound)
 		apply := func(i int) {
@@ -165,7 +165,7 @@ func TestReplicaGrows(t *testing.T) {
 	for i := range 5000 {
 		before := r.named.Load()
 		full := before.count == len(before.buckets)
-		r.Apply(hard(Key, fmt.Sprint(i), uint64(i)+1))
+		r.Apply(hard(MarkKey, fmt.Sprint(i), uint64(i)+1))
 		if grown := r.named.Load() != before; grown != full {
 			t.Fatalf("a table of %d marks in %d buckets: replaced %t, want %t", before.count, len(before.buckets), grown, full)
 		}
@@ -175,9 +175,9 @@ func TestReplicaGrows(t *testing.T) {
 func TestReplicaPrefixSupersedesLonger(t *testing.T) {
 	r := NewReplica(0)
 	for i := range 100 {
-		r.Apply(hard(Prefix, fmt.Sprintf("site/%d/", i), uint64(i+1)))
+		r.Apply(hard(MarkPrefix, fmt.Sprintf("site/%d/", i), uint64(i+1)))
 	}
-	r.Apply(hard(Prefix, "site/", 101))
+	r.Apply(hard(MarkPrefix, "site/", 101))
 	if n := len(*r.prefixes.Load()); n != 1 {
 		t.Errorf("%d prefixes kept, want the one that covers them all", n)
 	}
@@ -185,7 +185,7 @@ func TestReplicaPrefixSupersedesLonger(t *testing.T) {
 
 func TestReplicaAdvance(t *testing.T) {
 	r := NewReplica(0)
-	r.Apply(hard(Key, "a", 3))
+	r.Apply(hard(MarkKey, "a", 3))
 	r.Advance(10)
 	r.Advance(7)
 	if r.Head() != 10 {
@@ -264,7 +264,7 @@ func TestReplicaHeadIsAReceipt(t *testing.T) {
 		names[i] = fmt.Sprintf("%d/", i)
 	}
 	for bound, marks := range map[int]uint64{0: 2000, 8: 100_000} {
-		for _, kind := range []MarkKind{Key, Prefix} {
+		for _, kind := range []MarkKind{MarkKey, MarkPrefix} {
 			t.Run(fmt.Sprintf("%s marks, bound %d", kind, bound), func(t *testing.T) {
 				r := NewReplica(bound)
 				var reading sync.WaitGroup
@@ -297,9 +297,9 @@ func covered(r *Replica, name string, fill uint64) bool {
 func TestReplicaAllocatesNothing(t *testing.T) {
 	r := NewReplica(0)
 	for i := range 1000 {
-		r.Apply(hard(Key, fmt.Sprint("k", i), uint64(i)))
+		r.Apply(hard(MarkKey, fmt.Sprint("k", i), uint64(i)))
 	}
-	r.Apply(soft(Prefix, "other/", 2000))
+	r.Apply(soft(MarkPrefix, "other/", 2000))
 	e := &Entry{URI: "page", Tags: []string{"a", "b"}, Fill: 10}
 	if n := testing.AllocsPerRun(100, func() { r.Covers(e) }); n != 0 {
 		t.Errorf("%v allocations a question, want 0", n)
@@ -309,7 +309,7 @@ func TestReplicaAllocatesNothing(t *testing.T) {
 func BenchmarkReplicaCovers(b *testing.B) {
 	r := NewReplica(0)
 	for i := range 10_000 {
-		r.Apply(hard(Key, fmt.Sprint("GET https://a.example/", i), uint64(i)))
+		r.Apply(hard(MarkKey, fmt.Sprint("GET https://a.example/", i), uint64(i)))
 	}
 	for _, bb := range []struct {
 		name string
@@ -331,7 +331,7 @@ func TestReplicaFloodedKeepsTheRest(t *testing.T) {
 	for _, name := range []string{"short", strings.Repeat("long", 15<<10)} {
 		r := NewReplica(1 << 10)
 		for i := range uint64(3 << 10) {
-			r.Apply(hard(Key, fmt.Sprint(name, i), i+1))
+			r.Apply(hard(MarkKey, fmt.Sprint(name, i), i+1))
 		}
 		lost := 0
 		for i := range 1000 {
@@ -347,14 +347,14 @@ func TestReplicaFloodedKeepsTheRest(t *testing.T) {
 
 // Nor has what is filled after its mark, nor what has a tag where a key was marked, or a key where a tag.
 func TestReplicaFloodedKeepsWhatIsFilledAgain(t *testing.T) {
-	for kind, other := range map[MarkKind]MarkKind{Key: Tag, Tag: Key} {
+	for kind, other := range map[MarkKind]MarkKind{MarkKey: MarkTag, MarkTag: MarkKey} {
 		const marks = 1 << 10
 		r := NewReplica(marks / 2)
 		for i := range uint64(marks) {
 			r.Apply(hard(kind, fmt.Sprint(i), i+1))
 		}
 		entry := func(kind MarkKind, name string, fill uint64) *Entry {
-			if kind == Tag {
+			if kind == MarkTag {
 				return &Entry{URI: "page", Tags: []string{name}, Fill: fill}
 			}
 			return &Entry{URI: name, Fill: fill}

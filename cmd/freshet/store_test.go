@@ -113,7 +113,7 @@ func TestFlush(t *testing.T) {
 		t.Errorf("%d values are left", n)
 	}
 	marks, _, err := app.Journal().Since(t.Context(), 0)
-	if err != nil || len(marks) == 0 || marks[len(marks)-1].Kind != store.Everything {
+	if err != nil || len(marks) == 0 || marks[len(marks)-1].Kind != store.MarkEverything {
 		t.Errorf("other processes are not told: %v, %v", marks, err)
 	}
 }

@@ -64,7 +64,7 @@ func (a *api) record(w http.ResponseWriter, r *http.Request) {
 // changed ends a write. The cache sees by itself that what is stored for this URL is outdated; that the
 // collection's page is too, it must be told.
 func (a *api) changed(w http.ResponseWriter, r *http.Request) {
-	mark := store.Mark{Kind: store.Tag, Name: place(r)}
+	mark := store.Mark{Kind: store.MarkTag, Name: place(r)}
 	if err := a.cache.Invalidate(r.Context(), mark); err != nil {
 		http.Error(w, "stored, but old pages may be served: "+err.Error(), http.StatusInternalServerError)
 		return

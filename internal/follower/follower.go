@@ -51,7 +51,7 @@ func New(o Options) *Follower {
 	if !f.Shared() {
 		begin := uint64(f.start.UnixMicro())
 		f.numbers.Store(begin)
-		f.replica.Apply(store.Numbered{Mark: store.Mark{Kind: store.Everything}, Number: begin})
+		f.replica.Apply(store.Numbered{Mark: store.Mark{Kind: store.MarkEverything}, Number: begin})
 	}
 	return f
 }

@@ -60,7 +60,7 @@ func follow(j store.Journal) *Follower {
 	return New(Options{Journal: j, Timeout: time.Second, MaxLag: 5 * time.Second, Log: slog.New(slog.DiscardHandler)})
 }
 
-func key(name string) []store.Mark { return []store.Mark{{Kind: store.Key, Name: name}} }
+func key(name string) []store.Mark { return []store.Mark{{Kind: store.MarkKey, Name: name}} }
 
 func covers(t *testing.T, f *Follower, name string, fill uint64, want store.Coverage) {
 	t.Helper()
@@ -81,7 +81,7 @@ func TestWithoutAJournal(t *testing.T) {
 	covers(t, f, "page", begin-1, store.CoverageHard)
 	covers(t, f, "page", begin, store.CoverageNone)
 	last, err := f.Append(t.Context(),
-		[]store.Mark{{Kind: store.Key, Name: "other"}, {Kind: store.Key, Name: "page", Soft: true}})
+		[]store.Mark{{Kind: store.MarkKey, Name: "other"}, {Kind: store.MarkKey, Name: "page", Soft: true}})
 	if err != nil || last != begin+2 || f.Head() != last || f.Appended(begin) != 2 {
 		t.Errorf("two marks: number %d, error %v, head %d, %d appended", last, err, f.Head(), f.Appended(begin))
 	}
@@ -143,7 +143,7 @@ func TestUnsent(t *testing.T) {
 func TestUnsentAreBounded(t *testing.T) {
 	many := func(n, length int) (marks []store.Mark) {
 		for i := range n {
-			marks = append(marks, store.Mark{Kind: store.Tag, Name: strings.Repeat("x", length-5) + fmt.Sprintf("%05d", i)})
+			marks = append(marks, store.Mark{Kind: store.MarkTag, Name: strings.Repeat("x", length-5) + fmt.Sprintf("%05d", i)})
 		}
 		return marks
 	}
@@ -180,7 +180,7 @@ func TestForHowLongItIsInTouch(t *testing.T) {
 func TestAppendRefusesWhatIsNoMark(t *testing.T) {
 	f := follow(nil)
 	before := f.Head()
-	if _, err := f.Append(t.Context(), []store.Mark{{Kind: store.Tag}}); err == nil || f.Head() != before {
+	if _, err := f.Append(t.Context(), []store.Mark{{Kind: store.MarkTag}}); err == nil || f.Head() != before {
 		t.Errorf("a tag without a name: %v, and %d numbers", err, f.Head()-before)
 	}
 }

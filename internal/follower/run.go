@@ -132,7 +132,7 @@ func (f *Follower) catchUp() bool {
 		return false
 	}
 	if f.past > 0 { // it gave numbers up to there twice: neither marks nor entries with them tell anything
-		f.note(store.Numbered{Mark: store.Mark{Kind: store.Everything}, Number: head})
+		f.note(store.Numbered{Mark: store.Mark{Kind: store.MarkEverything}, Number: head})
 		f.past = 0
 	}
 	for _, m := range marks {

@@ -46,7 +46,7 @@ func (u *unsent) hold(marks []store.Mark) {
 	}
 	if len(u.marks) > maxUnsent || u.bytes > maxUnsentBytes {
 		u.marks, u.bytes = make(map[store.Mark]bool), 0
-		u.add(store.Mark{Kind: store.Everything}, replica)
+		u.add(store.Mark{Kind: store.MarkEverything}, replica)
 	}
 	u.replica.Store(replica)
 }

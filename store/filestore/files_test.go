@@ -415,7 +415,7 @@ func TestClosed(t *testing.T) {
 		t.Fatal(ok, err)
 	}
 	j := b.Journal("")
-	if _, err := j.Append(t.Context(), store.Mark{Kind: store.Everything}); err != nil {
+	if _, err := j.Append(t.Context(), store.Mark{Kind: store.MarkEverything}); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
@@ -435,7 +435,7 @@ func TestClosed(t *testing.T) {
 		"flush":  func() error { _, err := b.Flush(ctx, "key"); return err },
 		"lock":   func() error { _, _, err := b.TryLock(ctx, "lease", time.Hour); return err },
 		"unlock": func() error { _, err := l.Unlock(ctx); return err },
-		"append": func() error { _, err := j.Append(ctx, store.Mark{Kind: store.Everything}); return err },
+		"append": func() error { _, err := j.Append(ctx, store.Mark{Kind: store.MarkEverything}); return err },
 		"since":  func() error { _, _, err := j.Since(ctx, 0); return err },
 	} {
 		err := call()

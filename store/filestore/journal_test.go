@@ -16,7 +16,7 @@ import (
 )
 
 func tag(format string, args ...any) store.Mark {
-	return store.Mark{Kind: store.Tag, Name: fmt.Sprintf(format, args...)}
+	return store.Mark{Kind: store.MarkTag, Name: fmt.Sprintf(format, args...)}
 }
 
 func add(t testing.TB, j store.Journal, marks ...store.Mark) uint64 {
@@ -40,7 +40,7 @@ func names(t testing.TB, j store.Journal, number uint64) (names []string, head u
 			t.Fatalf("Since(%d) has mark %+v", number, m)
 		}
 		number = m.Number
-		if m.Mark == (store.Mark{Kind: store.Everything}) {
+		if m.Mark == (store.Mark{Kind: store.MarkEverything}) {
 			m.Name = "*"
 		}
 		names = append(names, m.Name)
@@ -296,7 +296,7 @@ func TestJournalForgetsAQuarterOfItsBytes(t *testing.T) {
 	if got, _ := names(t, j, begin); len(got) != 3 || got[0] == "*" {
 		t.Errorf("of a file of %d bytes %d marks are left; want all 3", j.end, len(got))
 	}
-	add(t, j, store.Mark{Kind: store.Everything, Soft: true})
+	add(t, j, store.Mark{Kind: store.MarkEverything, Soft: true})
 	if got, _ := names(t, j, begin); len(got) != 3 || got[0] != "*" || len(got[1]) != 1 {
 		t.Errorf("one more, and of %d marks that are left the second has a name of %d bytes; want the last two", len(got), len(got[1]))
 	}

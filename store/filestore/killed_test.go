@@ -267,12 +267,12 @@ func init() {
 
 // journalShortOfRoom appends what does not fit, and then what does.
 func journalShortOfRoom(ctx context.Context, j store.Journal) error {
-	page := func(i int) store.Mark { return store.Mark{Kind: store.Key, Name: fmt.Sprint("page ", i)} }
+	page := func(i int) store.Mark { return store.Mark{Kind: store.MarkKey, Name: fmt.Sprint("page ", i)} }
 	first, err := j.Append(ctx, page(1))
 	if err != nil {
 		return err
 	}
-	marks := []store.Mark{page(2), {Kind: store.Tag, Name: strings.Repeat("x", 100_000)}, page(3)}
+	marks := []store.Mark{page(2), {Kind: store.MarkTag, Name: strings.Repeat("x", 100_000)}, page(3)}
 	if n, err := j.Append(ctx, marks...); err == nil {
 		return fmt.Errorf("Append of what does not fit: %d without an error", n)
 	}

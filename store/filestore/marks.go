@@ -89,7 +89,7 @@ func parseRecords(b []byte, last uint64) (marks []store.Numbered, taken int, err
 		}
 		length := int(binary.BigEndian.Uint32(r))
 		n := store.Numbered{Number: binary.BigEndian.Uint64(r[4:]), Mark: store.Mark{Kind: store.MarkKind(r[12]), Soft: r[13] == 1}}
-		if crc32.Checksum(r[:14], castagnoli) != binary.BigEndian.Uint32(r[14:]) || n.Number != last+1 || r[13] > 1 || n.Kind > store.Everything {
+		if crc32.Checksum(r[:14], castagnoli) != binary.BigEndian.Uint32(r[14:]) || n.Number != last+1 || r[13] > 1 || n.Kind > store.MarkEverything {
 			return marks, taken, errDoubt
 		}
 		if len(r)-recordLen < length {

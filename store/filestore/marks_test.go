@@ -11,7 +11,7 @@ import (
 
 func FuzzJournal(f *testing.F) {
 	whole := appendRecord(nil, store.Numbered{Mark: tag("a"), Number: 8})
-	whole = appendRecord(whole, store.Numbered{Mark: store.Mark{Kind: store.Everything, Soft: true}, Number: 9})
+	whole = appendRecord(whole, store.Numbered{Mark: store.Mark{Kind: store.MarkEverything, Soft: true}, Number: 9})
 	f.Add(whole, uint64(7))
 	f.Add(whole[:len(whole)-1], uint64(7))
 	f.Add(appendBeginning(nil, beginning{base: 7, synced: true, boot: 5}), uint64(0))
@@ -50,7 +50,7 @@ func TestRecordsThatAreDamaged(t *testing.T) {
 	for story, b := range map[string][]byte{
 		"a number too few":      recordOf(7, 1, 0, "second"),
 		"a number too many":     recordOf(9, 1, 0, "second"),
-		"a kind of the future":  recordOf(8, byte(store.Everything)+1, 0, "second"),
+		"a kind of the future":  recordOf(8, byte(store.MarkEverything)+1, 0, "second"),
 		"softer than soft":      recordOf(8, 1, 2, "second"),
 		"zeros":                 make([]byte, recordLen),
 		"a name that is longer": append(recordOf(8, 1, 0, "secon")[:recordLen], "secox"...),
@@ -70,7 +70,7 @@ func TestRecordsThatAreDamaged(t *testing.T) {
 			t.Errorf("cut to %d bytes: %d marks in %d bytes, %v; want the first, and no doubt", n, len(marks), taken, err)
 		}
 	}
-	nameless := recordOf(8, byte(store.Everything), 0, "")
+	nameless := recordOf(8, byte(store.MarkEverything), 0, "")
 	if marks, taken, err := parseRecords(append(bytes.Clone(first), nameless...), 6); len(marks) != 2 || taken != len(first)+recordLen || err != nil {
 		t.Errorf("the last without a name: %d marks in %d bytes, %v", len(marks), taken, err)
 	}

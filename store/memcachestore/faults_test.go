@@ -31,7 +31,7 @@ func everyCall(ctx context.Context, b *Backend, key string) map[string]error {
 		errs["list"] = err
 	}
 	_, _, errs["lock"] = b.TryLock(ctx, key, time.Hour)
-	_, errs["journal append"] = b.Journal(key).Append(ctx, store.Mark{Kind: store.Everything})
+	_, errs["journal append"] = b.Journal(key).Append(ctx, store.Mark{Kind: store.MarkEverything})
 	_, _, errs["journal since"] = b.Journal(key).Since(ctx, 0)
 	for _, err := range b.Journal(key).Watch(ctx, 0) {
 		errs["journal watch"] = err

@@ -25,11 +25,11 @@ func journalOn(t *testing.T, addresses ...string) (*journal, *memcache.Client) {
 	return b.Journal(fmt.Sprint("journal-", prefixes.Add(1), ":")).(*journal), raw
 }
 
-func key(name string) store.Mark { return store.Mark{Kind: store.Key, Name: name} }
+func key(name string) store.Mark { return store.Mark{Kind: store.MarkKey, Name: name} }
 
 // everything is what stands for forgotten marks up to a number.
 func everything(number uint64) store.Numbered {
-	return store.Numbered{Mark: store.Mark{Kind: store.Everything}, Number: number}
+	return store.Numbered{Mark: store.Mark{Kind: store.MarkEverything}, Number: number}
 }
 
 func mustAppend(t *testing.T, j store.Journal, marks ...store.Mark) uint64 {
@@ -233,7 +233,7 @@ func TestManyMarksAreRemembered(t *testing.T) {
 	const appends, each = 300, 40
 	marks := make([]store.Mark, each)
 	for i := range marks {
-		marks[i] = store.Mark{Kind: store.Tag, Name: fmt.Sprint("tag-", i), Soft: i%2 == 0}
+		marks[i] = store.Mark{Kind: store.MarkTag, Name: fmt.Sprint("tag-", i), Soft: i%2 == 0}
 	}
 	for range appends {
 		mustAppend(t, j, marks...)

@@ -8,7 +8,7 @@ import (
 )
 
 func TestRecords(t *testing.T) {
-	marks := []store.Mark{key("a"), {Kind: store.Tag, Name: "\x00\xff", Soft: true}, {Kind: store.Everything}, {Kind: store.Everything, Soft: true}}
+	marks := []store.Mark{key("a"), {Kind: store.MarkTag, Name: "\x00\xff", Soft: true}, {Kind: store.MarkEverything}, {Kind: store.MarkEverything, Soft: true}}
 	record := appendRecord(nil, marks)
 	if got, ok := parseRecord(record); !ok || !reflect.DeepEqual(got, marks) {
 		t.Errorf("%v became %v, %t", marks, got, ok)
@@ -26,7 +26,7 @@ func TestRecords(t *testing.T) {
 }
 
 func FuzzParseRecord(f *testing.F) {
-	f.Add(appendRecord(nil, []store.Mark{key("a"), {Kind: store.Tag, Name: "t", Soft: true}}))
+	f.Add(appendRecord(nil, []store.Mark{key("a"), {Kind: store.MarkTag, Name: "t", Soft: true}}))
 	f.Add(forgottenRecord())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		marks, ok := parseRecord(b)

@@ -336,11 +336,11 @@ func TestJournalBeginsAfterTheClock(t *testing.T) {
 	if b.Journal("blog:") != j || b.Journal("shop:") == j {
 		t.Error("a prefix has one journal, and another prefix another")
 	}
-	if n, err := j.Append(t.Context(), store.Mark{Kind: store.Everything}); n <= before || err != nil {
+	if n, err := j.Append(t.Context(), store.Mark{Kind: store.MarkEverything}); n <= before || err != nil {
 		t.Errorf("first number %d, %v; want more than %d", n, err, before)
 	}
 	marks, _, err := j.Since(t.Context(), 1000)
-	if want := (store.Mark{Kind: store.Everything}); len(marks) != 2 || marks[0].Mark != want || err != nil {
+	if want := (store.Mark{Kind: store.MarkEverything}); len(marks) != 2 || marks[0].Mark != want || err != nil {
 		t.Errorf("since a number of another life: %v, %v; want Everything first", marks, err)
 	}
 }

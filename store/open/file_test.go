@@ -84,7 +84,7 @@ func TestFlushTellsOthers(t *testing.T) {
 		t.Errorf("removed %d, %v; want 2", n, err)
 	}
 	marks, _, err := j.Since(t.Context(), before)
-	if want := (store.Mark{Kind: store.Everything}); len(marks) != 1 || marks[0].Mark != want || err != nil {
+	if want := (store.Mark{Kind: store.MarkEverything}); len(marks) != 1 || marks[0].Mark != want || err != nil {
 		t.Errorf("others hear %v, %v; want Everything", marks, err)
 	}
 	if n, err := Flush(t.Context(), b, ""); n != 0 || !errors.Is(err, store.ErrFlushEverything) {

@@ -174,7 +174,7 @@ func Flush(ctx context.Context, b store.Backend, prefix string) (removed int64, 
 		return removed, err
 	}
 	if j, ok := store.As[store.Journaler](b); ok {
-		if _, err := j.Journal(prefix).Append(ctx, store.Mark{Kind: store.Everything}); err != nil {
+		if _, err := j.Journal(prefix).Append(ctx, store.Mark{Kind: store.MarkEverything}); err != nil {
 			return removed, fmt.Errorf("open: flush: removed %d, but could not tell the processes that share the store: %w", removed, err)
 		}
 	}

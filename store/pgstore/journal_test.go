@@ -15,7 +15,7 @@ import (
 	"github.com/freshet-go/freshet/store/internal/watch"
 )
 
-func tag(name string) store.Mark { return store.Mark{Kind: store.Tag, Name: name} }
+func tag(name string) store.Mark { return store.Mark{Kind: store.MarkTag, Name: name} }
 
 func newJournal(t *testing.T, b *Backend) (*journal, uint64) {
 	t.Helper()
@@ -51,7 +51,7 @@ func told(t *testing.T, j store.Journal, number uint64) (names []string, head ui
 		if m.Number <= number || i > 0 && m.Number <= marks[i-1].Number {
 			t.Errorf("Since(%d): number %d", number, m.Number)
 		}
-		if m.Kind == store.Everything && !m.Soft {
+		if m.Kind == store.MarkEverything && !m.Soft {
 			m.Name = "ALL"
 		}
 		names = append(names, m.Name)

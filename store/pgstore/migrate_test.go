@@ -134,7 +134,7 @@ func TestTablesOfOtherNames(t *testing.T) {
 		if err := b.Set(t.Context(), "key", []byte(table), time.Hour); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.Journal("a:").Append(t.Context(), store.Mark{Kind: store.Tag, Name: table}); err != nil {
+		if _, err := b.Journal("a:").Append(t.Context(), store.Mark{Kind: store.MarkTag, Name: table}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -280,7 +280,7 @@ func everyCall(t *testing.T, b *Backend) {
 	number, err := j.Append(ctx)
 	must("Append of nothing", err)
 	for range 3 {
-		must("Append", second(j.Append(ctx, store.Mark{Kind: store.Tag, Name: "tag"})))
+		must("Append", second(j.Append(ctx, store.Mark{Kind: store.MarkTag, Name: "tag"})))
 	}
 	_, _, err = j.Since(ctx, 0)
 	must("Since", err)

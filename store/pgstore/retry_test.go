@@ -31,7 +31,7 @@ func TestConnectionsThatTheServerEnds(t *testing.T) {
 				key := fmt.Sprint("k", i, "-", n%20)
 				err := b.Set(t.Context(), key, []byte("v"), time.Hour)
 				_, err2 := b.Get(t.Context(), key)
-				_, err3 := j.Append(t.Context(), store.Mark{Kind: store.Tag, Name: key})
+				_, err3 := j.Append(t.Context(), store.Mark{Kind: store.MarkTag, Name: key})
 				_, _, err4 := j.Since(t.Context(), 1<<60)
 				if err := errors.Join(err, err2, err3, err4); err != nil {
 					t.Error(err)

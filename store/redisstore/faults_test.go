@@ -48,7 +48,7 @@ func everyCall(ctx context.Context, b *Backend) map[string]error {
 	}
 	_, _, errs["lock"] = b.TryLock(ctx, key, time.Hour)
 	_, errs["unlock"] = (&lease{b, key, "token"}).Unlock(ctx)
-	_, errs["append"] = b.Journal("a").Append(ctx, store.Mark{Kind: store.Key, Name: "secret"})
+	_, errs["append"] = b.Journal("a").Append(ctx, store.Mark{Kind: store.MarkKey, Name: "secret"})
 	_, _, errs["since"] = b.Journal("a").Since(ctx, 0)
 	for _, err := range b.Journal("a").Watch(ctx, 0) {
 		errs["watch"] = err
@@ -244,7 +244,7 @@ func TestAFullServer(t *testing.T) {
 		t.Errorf("after a Set that was refused, Get finds what was there before: %q, %v", got, err)
 	}
 	for range 2 { // the first one begins the journal
-		if _, err := b.Journal("").Append(t.Context(), store.Mark{Kind: store.Key, Name: "k"}); err != nil {
+		if _, err := b.Journal("").Append(t.Context(), store.Mark{Kind: store.MarkKey, Name: "k"}); err != nil {
 			t.Errorf("nothing can be invalidated on a full server: %v", err)
 		}
 	}
@@ -269,7 +269,7 @@ func TestAReadOnlyServer(t *testing.T) {
 		t.Errorf("Get: %v, want ErrNotFound", err)
 	}
 	wantError(t, b.Set(t.Context(), key, nil, time.Hour), store.Transient)
-	_, err := b.Journal("").Append(t.Context(), store.Mark{Kind: store.Key, Name: "k"})
+	_, err := b.Journal("").Append(t.Context(), store.Mark{Kind: store.MarkKey, Name: "k"})
 	wantError(t, err, store.Transient)
 }
 

@@ -17,7 +17,7 @@ import (
 	"github.com/freshet-go/freshet/store/internal/history"
 )
 
-func tag(name any) store.Mark { return store.Mark{Kind: store.Tag, Name: fmt.Sprint(name)} }
+func tag(name any) store.Mark { return store.Mark{Kind: store.MarkTag, Name: fmt.Sprint(name)} }
 
 func appendMarks(t *testing.T, j store.Journal, what ...store.Mark) uint64 {
 	t.Helper()
@@ -166,7 +166,7 @@ func TestARecordThatIsMissing(t *testing.T) {
 	b := open(t, testserver.SharedRedis(t).URL)
 	j := newJournal(b).(*journal)
 	begin := appendMarks(t, j)
-	appendMarks(t, j, tag(1), tag(2), tag(3), store.Mark{Kind: store.Everything, Soft: true})
+	appendMarks(t, j, tag(1), tag(2), tag(3), store.Mark{Kind: store.MarkEverything, Soft: true})
 	for _, number := range []uint64{2, 4} {
 		if err := b.client.XDel(t.Context(), j.key, recordID(begin+number)).Err(); err != nil {
 			t.Fatal(err)
@@ -200,7 +200,7 @@ func TestAJournalsPrefixIsChecked(t *testing.T) {
 	wantError(t, err, store.Permanent)
 	_, _, err = j.Since(t.Context(), 0)
 	wantError(t, err, store.Permanent)
-	_, err = open(t, "redis://127.0.0.1:1").Journal("a").Append(t.Context(), store.Mark{Kind: store.Key})
+	_, err = open(t, "redis://127.0.0.1:1").Journal("a").Append(t.Context(), store.Mark{Kind: store.MarkKey})
 	wantError(t, err, store.Permanent)
 }
 

@@ -42,7 +42,7 @@ func TestFlushLeavesWhatIsNotUnderThePrefix(t *testing.T) {
 			if err != nil || !ok {
 				t.Fatal(ok, err)
 			}
-			number, err := b.Journal("blog:").Append(t.Context(), store.Mark{Kind: store.Everything})
+			number, err := b.Journal("blog:").Append(t.Context(), store.Mark{Kind: store.MarkEverything})
 			if err != nil {
 				t.Fatal(err)
 			}

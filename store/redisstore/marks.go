@@ -31,7 +31,7 @@ func readMarks(number, head uint64, records []string) (marks []store.Numbered, _
 	return marks, head, nil
 }
 
-func isReset(m store.Mark) bool { return m.Kind == store.Everything && !m.Soft }
+func isReset(m store.Mark) bool { return m.Kind == store.MarkEverything && !m.Soft }
 
 // markLetters has the letter of each kind of mark, with which a record begins; that of a soft mark is in upper case.
 const markLetters = "ktpe"

@@ -121,7 +121,7 @@ func oneCall(ctx context.Context, b *Backend, name string) error {
 		_, err := (&lease{b, key, "token"}).Unlock(ctx)
 		return err
 	case "append":
-		_, err := b.Journal("a").Append(ctx, store.Mark{Kind: store.Key, Name: "secret"})
+		_, err := b.Journal("a").Append(ctx, store.Mark{Kind: store.MarkKey, Name: "secret"})
 		return err
 	case "since":
 		_, _, err := b.Journal("a").Since(ctx, 0)

@@ -76,7 +76,7 @@ func TestJournalRulesFindFaults(t *testing.T) {
 			what = append([]store.Mark(nil), what...)
 			for i := range what {
 				if what[i].Name == "" {
-					what[i] = store.Mark{Kind: store.Everything}
+					what[i] = store.Mark{Kind: store.MarkEverything}
 				}
 			}
 			return j.Append(bg, what...)

@@ -59,7 +59,7 @@ func TestJournalerRulesFindFaults(t *testing.T) {
 	})
 	bend("nothing was before", before, bent(bentJournal{since: func(j store.Journal, n uint64) ([]store.Numbered, uint64, error) {
 		marks, head, err := j.Since(bg, n)
-		if len(marks) > 0 && marks[0].Kind == store.Everything {
+		if len(marks) > 0 && marks[0].Kind == store.MarkEverything {
 			marks = marks[1:]
 		}
 		return marks, head, err
@@ -89,7 +89,7 @@ func TestJournalerRulesFindFaults(t *testing.T) {
 	bend("a hundred are remembered", many, bent(bentJournal{since: func(j store.Journal, n uint64) ([]store.Numbered, uint64, error) {
 		marks, head, err := j.Since(bg, n)
 		if len(marks) > 100 {
-			marks = append([]store.Numbered{{Mark: store.Mark{Kind: store.Everything}, Number: head - 100}}, marks[len(marks)-100:]...)
+			marks = append([]store.Numbered{{Mark: store.Mark{Kind: store.MarkEverything}, Number: head - 100}}, marks[len(marks)-100:]...)
 		}
 		return marks, head, err
 	}}))

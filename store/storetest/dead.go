@@ -71,7 +71,7 @@ var deadRules = []rule[store.Backend]{{
 		for call, do := range map[string]func(context.Context) error{
 			"Append of nothing": func(ctx context.Context) error { return second(j.Append(ctx)) },
 			"Append": func(ctx context.Context) error {
-				return second(j.Append(ctx, store.Mark{Kind: store.Tag, Name: "tag"}))
+				return second(j.Append(ctx, store.Mark{Kind: store.MarkTag, Name: "tag"}))
 			},
 			"Since": func(ctx context.Context) error {
 				_, _, err := j.Since(ctx, 0)

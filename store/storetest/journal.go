@@ -90,7 +90,7 @@ var markRules = []rule[store.Journal]{{
 		if err != nil {
 			return err
 		}
-		for _, m := range []store.Mark{{Kind: store.Key}, {Kind: store.Tag}, {Kind: store.Prefix}, {Kind: 200, Name: "x"}} {
+		for _, m := range []store.Mark{{Kind: store.MarkKey}, {Kind: store.MarkTag}, {Kind: store.MarkPrefix}, {Kind: 200, Name: "x"}} {
 			if n, err := j.Append(ctx, m); err == nil {
 				return fmt.Errorf("Append(%+v) = %d without an error", m, n)
 			}
@@ -110,7 +110,7 @@ var markRules = []rule[store.Journal]{{
 		}
 		var want []store.Numbered
 		for _, name := range []string{" ", "a b", "a\x00b", "\xff", "a\r\nb", "ключ", "'; --", string(make([]byte, 10_000))} {
-			m := store.Mark{Kind: store.Tag, Name: name}
+			m := store.Mark{Kind: store.MarkTag, Name: name}
 			n, err := j.Append(ctx, m)
 			if err != nil {
 				return fmt.Errorf("Append of a tag named %.20q: %w", name, err)
@@ -131,7 +131,7 @@ var markRules = []rule[store.Journal]{{
 		if err != nil {
 			return err
 		}
-		if _, err := j.Append(ctx, store.Mark{Kind: store.Key, Name: "page"}, store.Mark{Kind: store.Tag, Name: "tag", Soft: true}); err != nil {
+		if _, err := j.Append(ctx, store.Mark{Kind: store.MarkKey, Name: "page"}, store.Mark{Kind: store.MarkTag, Name: "tag", Soft: true}); err != nil {
 			return err
 		}
 		marks, head, err := j.Since(ctx, before)
@@ -168,12 +168,12 @@ func appendAll(ctx context.Context, j store.Journal) (begin uint64, all []store.
 	}
 	last := begin
 	for _, marks := range [][]store.Mark{
-		{{Kind: store.Key, Name: "page"}},
-		{{Kind: store.Key, Name: "page"}},
-		{{Kind: store.Key, Name: "page", Soft: true}, {Kind: store.Tag, Name: "tag"}, {Kind: store.Tag, Name: "tag", Soft: true}},
-		{{Kind: store.Prefix, Name: "page/"}, {Kind: store.Prefix, Name: "page/", Soft: true}},
-		{{Kind: store.Everything}},
-		{{Kind: store.Everything, Soft: true}},
+		{{Kind: store.MarkKey, Name: "page"}},
+		{{Kind: store.MarkKey, Name: "page"}},
+		{{Kind: store.MarkKey, Name: "page", Soft: true}, {Kind: store.MarkTag, Name: "tag"}, {Kind: store.MarkTag, Name: "tag", Soft: true}},
+		{{Kind: store.MarkPrefix, Name: "page/"}, {Kind: store.MarkPrefix, Name: "page/", Soft: true}},
+		{{Kind: store.MarkEverything}},
+		{{Kind: store.MarkEverything, Soft: true}},
 	} {
 		n, err := j.Append(ctx, marks...)
 		if err != nil {
@@ -204,7 +204,7 @@ func beginning(ctx context.Context, j store.Journal) (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("Since(0) of a new journal: %w", err)
 	}
-	if len(marks) > 0 && !slices.Equal(marks, []store.Numbered{{Mark: store.Mark{Kind: store.Everything}, Number: head}}) {
+	if len(marks) > 0 && !slices.Equal(marks, []store.Numbered{{Mark: store.Mark{Kind: store.MarkEverything}, Number: head}}) {
 		return 0, fmt.Errorf("Since(0) of a new journal = %.300q, head %d; want no marks, or one hard Everything mark with the head's number", fmt.Sprint(marks), head)
 	}
 	return head, nil

@@ -24,7 +24,7 @@ var journalerRules = []rule[able[store.Journaler]]{{
 		if err != nil {
 			return err
 		}
-		n, err := j.Append(ctx, store.Mark{Kind: store.Everything})
+		n, err := j.Append(ctx, store.Mark{Kind: store.MarkEverything})
 		if err != nil || head < clock || n <= head {
 			return fmt.Errorf("Since(0) of a new journal: head %d; the first mark: number %d, %v; the clock was %d before", head, n, err, clock)
 		}
@@ -38,7 +38,7 @@ var journalerRules = []rule[able[store.Journaler]]{{
 			"Since":  func(j store.Journal) error { _, _, err := j.Since(ctx, 1); return err },
 			"Append": func(j store.Journal) error { _, err := j.Append(ctx); return err },
 			"Append of a mark": func(j store.Journal) error {
-				_, err := j.Append(ctx, store.Mark{Kind: store.Tag, Name: "tag"})
+				_, err := j.Append(ctx, store.Mark{Kind: store.MarkTag, Name: "tag"})
 				return err
 			},
 			"Watch": func(j store.Journal) error { return watchFirst(ctx, j) },
@@ -48,7 +48,7 @@ var journalerRules = []rule[able[store.Journaler]]{{
 				return fmt.Errorf("%s of a new journal: %w", first, err)
 			}
 			marks, head, err := j.Since(ctx, 0)
-			if err != nil || len(marks) == 0 || marks[0].Mark != (store.Mark{Kind: store.Everything}) || marks[len(marks)-1].Number != head {
+			if err != nil || len(marks) == 0 || marks[0].Mark != (store.Mark{Kind: store.MarkEverything}) || marks[len(marks)-1].Number != head {
 				return fmt.Errorf("after %s: Since(0) = %+v, head %d, %v; want a hard Everything mark first, and the head's last", first, marks, head, err)
 			}
 			// Whoever knows of the beginning is not told again.
@@ -75,11 +75,11 @@ var journalerRules = []rule[able[store.Journaler]]{{
 		if err := since(ctx, two, begin, all, all[len(all)-1].Number); err != nil {
 			return fmt.Errorf("after Append through another: %w", err)
 		}
-		n, err := two.Append(ctx, store.Mark{Kind: store.Tag, Name: "tag"})
+		n, err := two.Append(ctx, store.Mark{Kind: store.MarkTag, Name: "tag"})
 		if err != nil {
 			return err
 		}
-		all = append(all, store.Numbered{Mark: store.Mark{Kind: store.Tag, Name: "tag"}, Number: n})
+		all = append(all, store.Numbered{Mark: store.Mark{Kind: store.MarkTag, Name: "tag"}, Number: n})
 		return since(ctx, one, begin, all, n)
 	},
 }, {
@@ -119,7 +119,7 @@ var journalerRules = []rule[able[store.Journaler]]{{
 			long += "."
 		}
 		for _, prefix := range []string{"", long} {
-			if _, err := b.can.Journal(prefix).Append(ctx, store.Mark{Kind: store.Tag, Name: "tag"}); err != nil {
+			if _, err := b.can.Journal(prefix).Append(ctx, store.Mark{Kind: store.MarkTag, Name: "tag"}); err != nil {
 				return fmt.Errorf("Append to the journal with a prefix of %d bytes: %w", len(prefix), err)
 			}
 		}
@@ -138,7 +138,7 @@ var journalerRules = []rule[able[store.Journaler]]{{
 		var want []store.Numbered
 		for part := range slices.Chunk(make([]store.Mark, many), 1000) {
 			for i := range part {
-				part[i] = store.Mark{Kind: store.Key, Name: fmt.Sprint("GET https://a.example/page/", len(want)+i)}
+				part[i] = store.Mark{Kind: store.MarkKey, Name: fmt.Sprint("GET https://a.example/page/", len(want)+i)}
 			}
 			n, err := j.Append(ctx, part...)
 			if err != nil {
@@ -202,7 +202,7 @@ func watchFirst(ctx context.Context, j store.Journal) error {
 	watching, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for n, err := range j.Watch(watching, 0) {
-		if err == nil && n.Mark != (store.Mark{Kind: store.Everything}) {
+		if err == nil && n.Mark != (store.Mark{Kind: store.MarkEverything}) {
 			err = fmt.Errorf("yielded %+v first; want a hard Everything mark", n)
 		}
 		return err
@@ -242,7 +242,7 @@ func watchOthers(ctx context.Context, b able[store.Journaler], _ Options) error 
 	go func() {
 		i := 0
 		for n, err := range watcher.Watch(watching, begin) {
-			if want := fmt.Sprint("tag ", i); err == nil && (n.Kind != store.Tag || n.Name != want) {
+			if want := fmt.Sprint("tag ", i); err == nil && (n.Kind != store.MarkTag || n.Name != want) {
 				err = fmt.Errorf("yielded %+v; want the mark on %q", n, want)
 			}
 			seen <- err
@@ -252,7 +252,7 @@ func watchOthers(ctx context.Context, b able[store.Journaler], _ Options) error 
 		}
 	}()
 	for i := range cap(seen) {
-		if _, err := other.Append(ctx, store.Mark{Kind: store.Tag, Name: fmt.Sprint("tag ", i)}); err != nil {
+		if _, err := other.Append(ctx, store.Mark{Kind: store.MarkTag, Name: fmt.Sprint("tag ", i)}); err != nil {
 			return err
 		}
 		if i%2 == 1 { // two in a row, then wait

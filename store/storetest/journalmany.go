@@ -23,7 +23,7 @@ func concurrentJournal(ctx context.Context, j store.Journal, _ Options) error {
 		all.Go(func() {
 			for i := range rounds {
 				name := fmt.Sprint(w, "/", i)
-				n, err := j.Append(ctx, store.Mark{Kind: store.Key, Name: name}, store.Mark{Kind: store.Tag, Name: name})
+				n, err := j.Append(ctx, store.Mark{Kind: store.MarkKey, Name: name}, store.Mark{Kind: store.MarkTag, Name: name})
 				if err != nil {
 					errs[w] = err
 					return
@@ -58,7 +58,7 @@ func concurrentJournal(ctx context.Context, j store.Journal, _ Options) error {
 		var w int
 		fmt.Sscanf(m.Name, "%d/", &w)
 		want := numbers[w][m.Name]
-		if m.Kind == store.Key {
+		if m.Kind == store.MarkKey {
 			want-- // the first of the two
 		}
 		if m.Number != want {

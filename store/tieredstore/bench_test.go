@@ -34,7 +34,7 @@ func BenchmarkNear(b *testing.B) {
 	} {
 		b.Run(bm.name, func(b *testing.B) {
 			if bm.name == "GetNear, marks to compare with" {
-				replica.Apply(store.Numbered{Mark: store.Mark{Kind: store.Key, Name: "another"}, Number: 2})
+				replica.Apply(store.Numbered{Mark: store.Mark{Kind: store.MarkKey, Name: "another"}, Number: 2})
 			}
 			b.ReportAllocs()
 			b.RunParallel(func(pb *testing.PB) {

@@ -117,7 +117,7 @@ func (m *model) delete(t *rapid.T) {
 func (m *model) marks(t *rapid.T) {
 	m.mark++
 	m.replica.Apply(store.Numbered{
-		Mark:   store.Mark{Kind: store.Key, Name: anyKey.Draw(t, "key"), Soft: rapid.Bool().Draw(t, "soft")},
+		Mark:   store.Mark{Kind: store.MarkKey, Name: anyKey.Draw(t, "key"), Soft: rapid.Bool().Draw(t, "soft")},
 		Number: m.mark,
 	})
 }

@@ -135,7 +135,7 @@ func (n *node) near(version uint64) {
 }
 
 func (n *node) marked(number uint64, soft bool) {
-	n.replica.Apply(store.Numbered{Mark: store.Mark{Kind: store.Key, Name: "page", Soft: soft}, Number: number})
+	n.replica.Apply(store.Numbered{Mark: store.Mark{Kind: store.MarkKey, Name: "page", Soft: soft}, Number: number})
 }
 
 func TestTheSecondRequestAsksNoServer(t *testing.T) {
@@ -345,7 +345,7 @@ func TestAHardMarkRemoves(t *testing.T) {
 		s := New(near, far, Options{})
 		s.Follow(replica)
 		s.Set(t.Context(), "page", page(1), time.Hour)
-		replica.Apply(store.Numbered{Mark: store.Mark{Kind: store.Everything}, Number: 2})
+		replica.Apply(store.Numbered{Mark: store.Mark{Kind: store.MarkEverything}, Number: 2})
 		if e := s.GetNear("page"); e != nil || near.Len() != 0 {
 			t.Errorf("%v, and %d entries near, want none", e, near.Len())
 		}
@@ -587,7 +587,7 @@ func TestAlone(t *testing.T) {
 	if err := s.Set(t.Context(), "page", page(1), time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	replica.Apply(store.Numbered{Mark: store.Mark{Kind: store.Everything, Soft: true}, Number: 2})
+	replica.Apply(store.Numbered{Mark: store.Mark{Kind: store.MarkEverything, Soft: true}, Number: 2})
 	for _, ctx := range []context.Context{t.Context(), store.SkipNear(t.Context())} {
 		if e, err := s.Get(ctx, "page"); err != nil || e.Fill != 1 || s.GetNear("page") != e {
 			t.Errorf("%v, %v, want the entry", e, err)
@@ -626,7 +626,7 @@ func TestAbilities(t *testing.T) {
 	if far.followed != replica {
 		t.Error("a far store that has copies of its own does not follow")
 	}
-	if n, err := s.Journal().Append(t.Context(), store.Mark{Kind: store.Tag, Name: "t"}); err != nil {
+	if n, err := s.Journal().Append(t.Context(), store.Mark{Kind: store.MarkTag, Name: "t"}); err != nil {
 		t.Error(err)
 	} else if _, head, _ := far.journal.Since(t.Context(), 0); head != n {
 		t.Errorf("the far store's journal is at %d, want %d: it is not the one that is found", head, n)

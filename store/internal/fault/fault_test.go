@@ -34,7 +34,7 @@ func TestFail(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	long := strings.Repeat("k", 201)
-	known := []store.Mark{{Kind: store.Everything}, {Kind: store.Tag, Name: "t"}}
+	known := []store.Mark{{Kind: store.MarkEverything}, {Kind: store.MarkTag, Name: "t"}}
 	for _, tt := range []struct {
 		err  error
 		want string // "": nil

@@ -16,7 +16,7 @@ const (
 )
 
 // All is the mark that covers everything.
-var All = store.Mark{Kind: store.Everything}
+var All = store.Mark{Kind: store.MarkEverything}
 
 // Forgotten returns what stands for marks that a journal has forgotten, the newest of which had
 // that number.
@@ -30,7 +30,7 @@ func Begin(known uint64) uint64 { return max(uint64(time.Now().UnixMicro()), kno
 // Mark returns the mark that a record tells of by the number of its kind. A mark of a kind that is
 // not known, such as a later version's, covers everything.
 func Mark(kind int, name string, soft bool) store.Mark {
-	if kind < 0 || kind > int(store.Everything) {
+	if kind < 0 || kind > int(store.MarkEverything) {
 		return All
 	}
 	return store.Mark{Kind: store.MarkKind(kind), Name: name, Soft: soft}

@@ -14,13 +14,13 @@ func TestMark(t *testing.T) {
 		soft bool
 		want store.Mark
 	}{
-		{0, false, store.Mark{Kind: store.Key, Name: "n"}},
-		{1, true, store.Mark{Kind: store.Tag, Name: "n", Soft: true}},
-		{2, false, store.Mark{Kind: store.Prefix, Name: "n"}},
-		{3, true, store.Mark{Kind: store.Everything, Name: "n", Soft: true}},
-		{4, true, store.Mark{Kind: store.Everything}},
-		{-1, true, store.Mark{Kind: store.Everything}},
-		{256, false, store.Mark{Kind: store.Everything}}, // 0, if it were cut to a byte
+		{0, false, store.Mark{Kind: store.MarkKey, Name: "n"}},
+		{1, true, store.Mark{Kind: store.MarkTag, Name: "n", Soft: true}},
+		{2, false, store.Mark{Kind: store.MarkPrefix, Name: "n"}},
+		{3, true, store.Mark{Kind: store.MarkEverything, Name: "n", Soft: true}},
+		{4, true, store.Mark{Kind: store.MarkEverything}},
+		{-1, true, store.Mark{Kind: store.MarkEverything}},
+		{256, false, store.Mark{Kind: store.MarkEverything}}, // 0, if it were cut to a byte
 	} {
 		if got := Mark(tt.kind, "n", tt.soft); got != tt.want {
 			t.Errorf("kind %d, soft %v: %+v; want %+v", tt.kind, tt.soft, got, tt.want)
@@ -29,7 +29,7 @@ func TestMark(t *testing.T) {
 }
 
 func TestForgotten(t *testing.T) {
-	want := store.Numbered{Mark: store.Mark{Kind: store.Everything}, Number: 7}
+	want := store.Numbered{Mark: store.Mark{Kind: store.MarkEverything}, Number: 7}
 	if got := Forgotten(7); got != want {
 		t.Errorf("%+v; want %+v, a hard one", got, want)
 	}

@@ -35,7 +35,7 @@ func (f *fake) since(from uint64) (marks []store.Numbered, head uint64, err erro
 		return nil, 0, f.err
 	}
 	for n := from + 1; n <= f.head; n++ {
-		marks = append(marks, store.Numbered{Mark: store.Mark{Kind: store.Tag, Name: "t"}, Number: n})
+		marks = append(marks, store.Numbered{Mark: store.Mark{Kind: store.MarkTag, Name: "t"}, Number: n})
 	}
 	return marks, f.head, nil
 }
