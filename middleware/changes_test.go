@@ -1,11 +1,13 @@
 package middleware_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/freshet-go/freshet/internal/rules"
@@ -235,4 +237,36 @@ func take(t *testing.T, w http.ResponseWriter) {
 	rw.WriteString("HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
 	rw.Flush()
 	conn.Close()
+}
+
+// A process that has served nothing yet purges under the policy that a request for the URL would have: by TLS another
+// than without.
+func TestAPurgeByAProcessThatHasServedNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		byTLS := map[bool]*policy.Policy{
+			false: {TTL: time.Minute, Key: policy.KeyOptions{DropParams: []string{"a"}}},
+			true:  {TTL: time.Minute, Key: policy.KeyOptions{DropParams: []string{"b"}}},
+		}
+		o := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page") }}
+		s := newServer(t)
+		process := func() (*middleware.Cache, http.Handler) {
+			c := middleware.New(s)
+			c.Log = discard
+			c.Policy = func(r *http.Request) *policy.Policy { return byTLS[r.TLS != nil] }
+			t.Cleanup(func() { c.Close(context.Background()) })
+			return c, c.Handler(o)
+		}
+		_, app := process()
+		for i, url := range []string{"http://example.com/p?a=1", "https://example.com/p?b=1"} {
+			purger, _ := process()
+			get(app, url)
+			status(t, get(app, url), "hit")
+			if err := purger.InvalidateURL(t.Context(), url+"2"); err != nil { // of the same key
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			get(app, url)
+			want(t, url+": runs", o.runs.Load(), int64(2*i+2))
+		}
+	})
 }

@@ -50,11 +50,14 @@ func (n *run) keep(e *store.Entry) {
 // new one stands for itself.
 func (n *run) joined(e *store.Entry) *store.Entry {
 	old := n.stale
-	if e.Status != http.StatusPartialContent || old == nil || n.judge.Use == rules.Miss || old.Key != e.Key {
+	if e.Status != http.StatusPartialContent || old == nil || old.Key != e.Key {
 		return e
 	}
 	if old.Spans == nil {
 		return nil
+	}
+	if n.judge.Use == rules.Miss {
+		return e // they are of two clients
 	}
 	if size := int64(len(old.Body)) + int64(len(e.Body)); size > n.maxBody() || !n.f.take(size) {
 		return e

@@ -625,3 +625,53 @@ func TestANonceOutsideIsThePages(t *testing.T) {
 	})
 	status(t, get(plain, "/"), "detail=empty") // and so looked up
 }
+// holdsMore is a writer that sends the header with the first so many bytes, and not before.
+type holdsMore struct {
+	http.ResponseWriter
+	until, status int
+	held          []byte
+}
+
+func (w *holdsMore) WriteHeader(status int) { w.status = status }
+
+func (w *holdsMore) Write(p []byte) (int, error) {
+	w.held = append(w.held, p...)
+	if len(w.held) < w.until {
+		return len(p), nil
+	}
+	if w.status != 0 {
+		w.ResponseWriter.WriteHeader(w.status)
+		w.status = 0
+	}
+	_, err := w.ResponseWriter.Write(w.held)
+	w.held = nil
+	return len(p), err
+}
+
+// A stream whose header is held back until its first kilobytes, behind Guard, is read along with; one that takes more
+// than net/http itself holds is waited for by nobody.
+func TestHowMuchOfAStreamIsWrittenForItsHeader(t *testing.T) {
+	for until, runs := range map[int]int64{4 << 10: 1, 4<<10 + 1: 2} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCache(t)
+			rest := make(chan struct{})
+			o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+				w.Write(make([]byte, 3<<10))
+				w.Write(make([]byte, 40<<10))
+				<-rest
+			}}
+			inner := c.With(policy.Policy{TTL: time.Minute})(o)
+			h := c.Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				inner.ServeHTTP(&holdsMore{ResponseWriter: w, until: until}, r)
+			}))
+			var all sync.WaitGroup
+			for range 2 {
+				all.Go(func() { want(t, "bytes", len(body(get(h, "/"))), 43<<10) })
+				synctest.Wait()
+			}
+			want(t, fmt.Sprint("runs, held until ", until), o.runs.Load(), runs)
+			close(rest)
+			all.Wait()
+		})
+	}
+}

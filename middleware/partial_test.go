@@ -172,3 +172,24 @@ func (w *stalled) Write(p []byte) (int, error) {
 	<-w.free
 	return w.ResponseRecorder.Write(p)
 }
+
+// A part never takes the place of a whole, not even a user's of a page that is everybody's.
+func TestAUsersPartLeavesEverybodysPage(t *testing.T) {
+	page := strings.Repeat("0123456789", 10)
+	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Cookie") != "" {
+			w.Header().Set("Cache-Control", "public, max-age=60")
+		}
+		w.Header().Set("ETag", `"1"`)
+		http.ServeContent(w, r, "page.txt", time.Time{}, strings.NewReader(page))
+	}}
+	h := newCache(t).With(policy.Policy{TTL: time.Minute})(o)
+	get(h, "/")
+	r := get(h, "/", "Cookie", "user=a", "Range", "bytes=0-9")
+	want(t, "the user's part", body(r), page[:10])
+	want(t, "it is said to be stored", strings.Contains(r.Header.Get("Cache-Status"), "stored"), false)
+	r = get(h, "/")
+	status(t, r, "hit")
+	want(t, "page", body(r), page)
+	want(t, "runs", o.runs.Load(), int64(2))
+}
