@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"log/slog"
 	"net/http"
@@ -578,4 +579,40 @@ func TestAnInvalidationIsOfWhatItNames(t *testing.T) {
 			a.gets(t, "another page was invalidated", "A's", "hit")
 		}
 	})
+}
+
+// An answer to a POST is stored for all processes, unless another invalidation came while its handler ran, or nobody can
+// say whether one did.
+func TestAnAnswerToPOSTInSeveralProcesses(t *testing.T) {
+	for story, s := range map[string]struct {
+		meanwhile func(server *server, b *node)
+		stored    bool
+	}{
+		"nothing":              {func(*server, *node) {}, true},
+		"another invalidation": {func(_ *server, b *node) { b.c.Invalidate(context.Background(), tag("x")) }, false},
+		"an outage":            {func(server *server, _ *node) { server.cut(errors.New("away")) }, false},
+	} {
+		t.Run(story, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server := newServer(t)
+				a, b := newNode(t, server, "A"), newNode(t, server, "B")
+				a.origin.h = func(w http.ResponseWriter, r *http.Request) {
+					if r.Method == http.MethodPost {
+						s.meanwhile(server, b)
+					}
+					w.Header().Set("Content-Location", "/page")
+					w.Header().Set("Cache-Control", "max-age=60")
+					io.WriteString(w, r.Method)
+				}
+				do(a.h, "POST", "/page")
+				server.cut(nil)
+				time.Sleep(10 * time.Second)
+				page := "B's"
+				if s.stored {
+					page = "POST"
+				}
+				want(t, "B's page", body(get(b.h, "/page")), page)
+			})
+		})
+	}
 }
