@@ -847,3 +847,16 @@ func TestWhatARefreshIsAnswered(t *testing.T) {
 		}
 	}
 }
+
+// The URLs that late handlers came to are remembered up to a bound.
+func TestHowManyURLsOfLateHandlersAreRemembered(t *testing.T) {
+	ms := mounts{byURL: map[uint64]sighting{}}
+	for i := range maxLate + 1 {
+		if !ms.tells(&identity{named: "page"}, httptest.NewRequest("GET", fmt.Sprint("/", i), nil)) {
+			t.Fatalf("URL %d: handlers that come to URLs of their own are taken for made anew", i)
+		}
+	}
+	if n := len(ms.byURL); n != maxLate {
+		t.Errorf("%d URLs are remembered, want %d", n, maxLate)
+	}
+}
