@@ -27,6 +27,8 @@ func TestParseURL(t *testing.T) {
 		{base + "?maxoverflow=7&max_overflow=7&max_backlog=-1", Config{Conn: base, MaxOverflow: new(7), MaxBacklog: new(-1)}},
 		{base + "?pool_recycle=-1&pool_timeout=2.5", Config{Conn: base, PoolRecycle: -1, PoolTimeout: 2500 * time.Millisecond}},
 		{base + "?pool_recycle=3600&timeout=500ms&dial_timeout=2", Config{Conn: base, PoolRecycle: time.Hour, Timeout: 500 * time.Millisecond, DialTimeout: 2 * time.Second}},
+		{base + "?pool_recycle=8000000000&timeout=1h&pool_size=10000", Config{Conn: base, PoolRecycle: 8000000000 * time.Second, Timeout: time.Hour, PoolSize: 10000}},
+		{"postgres://[::]:5434/db", Config{Conn: "postgres://[::]:5434/db"}},
 		{base + "?table=site.pages&unlogged=true", Config{Conn: base, Table: "site.pages", Unlogged: true}},
 		{base + "?sweep=0&statement_cache=false", Config{Conn: base, Sweep: -1, StatementCache: new(false)}},
 		{base + "?sslmode=disable&pool_size=3&application_name=blog&timeout=1", Config{Conn: base + "?sslmode=disable&application_name=blog", PoolSize: 3, Timeout: time.Second}},
@@ -64,14 +66,16 @@ func TestParseURLRefuses(t *testing.T) {
 		base + "?pool_timeout=2h":                          "at most 1h",
 		base + "?timeout=NaN":                              "more than 0",
 		base + "?pool_recycle=0":                           "more than 0",
-		base + "?pool_recycle=1ms":                         "pool_recycle",
+		base + "?pool_recycle=1ms":                         "pool_recycle=1ms: 1s or more",
+		base + "?pool_recycle=8589934592":                  "pool_recycle",
+		base + "?timeout=3601":                             "at most 1h",
 		base + "?table=":                                   "a name is needed",
 		base + "?table=Pages":                              "lower-case",
 		base + "?table=a.b.c":                              "schema.name",
 		base + "?table=x;drop":                             "lower-case",
 		base + "?table=" + strings.Repeat("t", 41):         "40 bytes",
 		base + "?unlogged=perhaps":                         "true or false",
-		base + "?sweep=1ms":                                "sweep",
+		base + "?sweep=1ms":                                "sweep=1ms: 100ms to 24h0m0s",
 		base + "?sweep=-5":                                 "more than 0",
 		base + "?statement_cache=2":                        "true or false",
 		base + "?sslmode=perhaps":                          "sslmode",
@@ -119,6 +123,34 @@ func FuzzParseURL(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestMasked(t *testing.T) {
+	for rawURL, want := range map[string]string{
+		"postgres://": "postgres://",
+		"postgres://app:secret@h:1,[::]:2/db?pool_size=3&&sslPassword=secret": "postgres://app:***@h:1,[::]:2/db?pool_size=3&sslPassword=***",
+		"postgresql://app@h?timeout=1":                                        "postgresql://app@h?timeout=1",
+		"postgres://h/secret@x":                                               "postgres://…",
+		"redis://:secret@h":                                                   "the URL of a PostgreSQL server",
+		"postgres:secret":                                                     "the URL of a PostgreSQL server",
+	} {
+		if got := masked(rawURL); got != want {
+			t.Errorf("%s is shown as %s, want %s", rawURL, got, want)
+		}
+	}
+}
+
+func TestPoolOfAConfig(t *testing.T) {
+	c, err := ParseURL("postgres://h/db?pool_size=25&max_overflow=5&pool_recycle=3600")
+	if err == nil {
+		c, err = c.check()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, err := c.poolConfig(); err != nil || p.MaxConns != 30 || p.MaxConnLifetime != time.Hour || p.MaxConnLifetimeJitter != 6*time.Minute {
+		t.Errorf("%+v, %v; want 30 connections, replaced after an hour and up to a tenth of it", p, err)
+	}
 }
 
 // What is not in the URL comes from where libpq has it.
@@ -170,6 +202,7 @@ func TestConfigRefuses(t *testing.T) {
 		"sweep":        {Sweep: time.Millisecond},
 		"pool_recycle": {PoolRecycle: time.Millisecond},
 		"keyword":      {Conn: "host=h password=secret sslmode=wrong"},
+		"sslmode":      {Conn: "postgres://app:secret@h/db?sslmode=wrong"},
 	} {
 		_, err := Open(context.Background(), c)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {

@@ -11,6 +11,8 @@ import (
 func FuzzMark(f *testing.F) {
 	f.Add(uint8(0), "name", true)
 	f.Add(uint8(3), "", false)
+	f.Add(uint8(1), "Tag", false)
+	f.Add(uint8(2), "K", true)
 	f.Fuzz(func(t *testing.T, kind uint8, name string, soft bool) {
 		m := store.Mark{Kind: store.MarkKind(kind % 4), Name: name, Soft: soft}
 		if got := decodeMark(encodeMark(m)); got != m {

@@ -12,10 +12,14 @@ func TestParseURL(t *testing.T) {
 		Addrs: []string{"127.0.0.1:6379"}, PoolSize: 50, PoolTimeout: time.Second, DialTimeout: 2 * time.Second, Timeout: 2 * time.Second,
 	}
 	for url, change := range map[string]func(c *Config){
-		"redis://":                 func(*Config) {},
-		"redis:///":                func(*Config) {},
-		"redis://a.example":        func(c *Config) { c.Addrs = []string{"a.example:6379"} },
-		"redis://a.example:1/7":    func(c *Config) { c.Addrs, c.Database = []string{"a.example:1"}, 7 },
+		"redis://":              func(*Config) {},
+		"redis:///":             func(*Config) {},
+		"redis://a.example":     func(c *Config) { c.Addrs = []string{"a.example:6379"} },
+		"redis://a.example:1/7": func(c *Config) { c.Addrs, c.Database = []string{"a.example:1"}, 7 },
+		"redis://@a:65535":      func(c *Config) { c.Addrs = []string{"a:65535"} },
+		"redis://?pool_size=1&min_idle=0&timeout=1ms&dial_timeout=1h": func(c *Config) {
+			c.PoolSize, c.Timeout, c.DialTimeout = 1, time.Millisecond, time.Hour
+		},
 		"redis://[::1]:1":          func(c *Config) { c.Addrs = []string{"[::1]:1"} },
 		"redis://[::1]":            func(c *Config) { c.Addrs = []string{"[::1]:6379"} },
 		"redis://:p@/0":            func(c *Config) { c.Password = "p" },
@@ -68,6 +72,8 @@ func TestParseURLRefuses(t *testing.T) {
 		"redis+sentinel://a?master=m&sentinel_username=u": "without sentinel_password",
 		"redis://user@a":                                  "user without a password",
 		"redis://a:0":                                     "port must be 1 to 65535",
+		"redis://a:65536":                                 "port must be 1 to 65535",
+		"redis:///x@y":                                    "percent-encode",
 		"redis://a:b":                                     "port must be 1 to 65535",
 		"redis://a:1:2":                                   "want host:port",
 		"redis+cluster://a,,b":                            "want host:port",
