@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -323,6 +324,24 @@ func TestATemporaryFileIsLocked(t *testing.T) {
 	defer other.Close()
 	if err := tryLock(other, true); err != errBusy {
 		t.Errorf("locked by another: %v, want %v", err, errBusy)
+	}
+}
+
+// Names of temporary files that are taken are passed over, a hundred of them.
+func TestTakenNamesOfTemporaryFiles(t *testing.T) {
+	for taken, want := range map[int]bool{3: true, 100: true, 101: false} {
+		folder := t.TempDir()
+		next := tempNumber.Load()
+		for i := range taken {
+			writeFile(t, folder+"/"+tempPrefix+strconv.FormatUint(next+1+uint64(i), 10), nil)
+		}
+		f, err := newTemp(folder)
+		if err == nil {
+			f.Close()
+		}
+		if got := err == nil; got != want || !want && !errors.Is(err, os.ErrExist) {
+			t.Errorf("%d names are taken: %v, want one made: %t", taken, err, want)
+		}
 	}
 }
 
