@@ -1,7 +1,9 @@
 package memcachestore
 
 import (
+	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 
@@ -50,6 +52,23 @@ func TestTheChoiceOfAServerNeverChanges(t *testing.T) {
 		want(t, "with the servers in another order", newServers(reversed).pick(key).String(), s)
 	}
 	want(t, "servers of forty keys", got, "caccacaccabacccaaccacacbcbaaabbbbaccbccb")
+}
+
+func TestEachServerUntilAnError(t *testing.T) {
+	s := newServers([]string{"a:1", "b:1", "c:1"})
+	for stopAt, asked := range map[string]string{"": "a:1 b:1 c:1 ", "b:1": "a:1 b:1 "} {
+		refused, got := errors.New("refused"), ""
+		err := s.Each(func(a net.Addr) error {
+			got += a.String() + " "
+			if a.String() == stopAt {
+				return refused
+			}
+			return nil
+		})
+		if got != asked || (err == refused) != (stopAt != "") {
+			t.Errorf("stopped at %q: asked %q, %v; want %q", stopAt, got, err, asked)
+		}
+	}
 }
 
 func TestAJournalLiesOnOneServer(t *testing.T) {

@@ -1,10 +1,44 @@
 package redisstore
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/history"
 )
+
+// For records that are not there stands a mark that covers everything, unless the next one does.
+func TestReadMarks(t *testing.T) {
+	tag := func(number uint64) store.Numbered {
+		return store.Numbered{Mark: store.Mark{Kind: store.Tag, Name: "a"}, Number: number}
+	}
+	soft := store.Numbered{Mark: store.Mark{Kind: store.Everything, Soft: true}, Number: 7}
+	for _, tt := range []struct {
+		story        string
+		number, head uint64
+		records      []string
+		want         []store.Numbered
+	}{
+		{"none that is new", 4, 4, nil, nil},
+		{"of a journal that was lost", 7, 4, nil, nil},
+		{"all", 4, 6, []string{"5-0", "ta", "6-0", "ta"}, []store.Numbered{tag(5), tag(6)}},
+		{"the first are missing", 4, 7, []string{"7-0", "ta"}, []store.Numbered{history.Forgotten(6), tag(7)}},
+		{"one between is missing", 4, 7, []string{"5-0", "ta", "7-0", "ta"}, []store.Numbered{tag(5), history.Forgotten(6), tag(7)}},
+		{"the last are missing", 4, 9, []string{"5-0", "ta"}, []store.Numbered{tag(5), history.Forgotten(9)}},
+		{"all are missing", 4, 6, nil, []store.Numbered{history.Forgotten(6)}},
+		{"everything after those that are missing", 4, 7, []string{"7-0", "e"}, []store.Numbered{history.Forgotten(7)}},
+		{"everything, softly, after those that are missing", 4, 7, []string{"7-0", "E"}, []store.Numbered{history.Forgotten(6), soft}},
+	} {
+		got, head, err := readMarks(tt.number, tt.head, tt.records)
+		if !slices.Equal(got, tt.want) || head != tt.head || err != nil {
+			t.Errorf("%s: %v, %d, %v; want %v", tt.story, got, head, err, tt.want)
+		}
+	}
+	if got, _, err := readMarks(4, 7, []string{"x-0", "ta"}); err == nil {
+		t.Errorf("a record without a number: %v", got)
+	}
+}
 
 // Names and marks of every kind are the same after having been in the server; storetest tests the journal with
 // the common ones.

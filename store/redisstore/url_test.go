@@ -1,6 +1,8 @@
 package redisstore
 
 import (
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -114,6 +116,23 @@ func TestConfigString(t *testing.T) {
 		c, err := ParseURL(url)
 		if err != nil || c.String() != want {
 			t.Errorf("%s: %s, %v; want %s", url, c, err, want)
+		}
+	}
+}
+
+func TestOptionsOfAConfig(t *testing.T) {
+	for given, want := range map[int]int{0: -1, 1: 1} { // to go-redis 0 is its own default
+		if o, err := (Config{MaxRetries: given}).options(); err != nil || o.MaxRetries != want {
+			t.Errorf("%d retries: %+v, %v; want %d", given, o, err, want)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(file, []byte("no certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{file: "holds no certificate in PEM", file + "x": "ca_file: open "} {
+		if _, err := (Config{TLS: true, CAFile: name}).options(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want an error with %q", err, want)
 		}
 	}
 }
