@@ -625,6 +625,7 @@ func TestANonceOutsideIsThePages(t *testing.T) {
 	})
 	status(t, get(plain, "/"), "detail=empty") // and so looked up
 }
+
 // holdsMore is a writer that sends the header with the first so many bytes, and not before.
 type holdsMore struct {
 	http.ResponseWriter

@@ -270,7 +270,7 @@ func TestSpoiledValues(t *testing.T) {
 		t.Run(k.name, func(t *testing.T) {
 			a := newApp(t, k.start(t))
 			a.asks("/page", "hit")
-			key := store.BackendKey(a.store.MarkPrefix, a.keys.last.Load().(string))
+			key := store.BackendKey(a.store.Prefix, a.keys.last.Load().(string))
 			for story, spoil := range map[string]func(value []byte) []byte{
 				"cut short":         func(v []byte) []byte { return v[:len(v)/2] },
 				"a flipped bit":     func(v []byte) []byte { v[len(v)/2] ^= 4; return v },
@@ -320,7 +320,7 @@ func TestTwoProcessesShare(t *testing.T) {
 		t.Run(k.name, func(t *testing.T) {
 			a := newApp(t, k.start(t))
 			b := &app{t: t, server: a.server, proxy: a.proxy}
-			b.open(a.server.URL, "near=1MiB&prefix="+a.store.MarkPrefix)
+			b.open(a.server.URL, "near=1MiB&prefix="+a.store.Prefix)
 			a.asks("/page", "hit")
 			if status := b.ask("/page"); !strings.Contains(status, "hit") || b.runs.Load() > 0 {
 				t.Errorf("the other process: %q, and %d runs", status, b.runs.Load())

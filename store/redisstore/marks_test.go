@@ -11,9 +11,9 @@ import (
 // For records that are not there stands a mark that covers everything, unless the next one does.
 func TestReadMarks(t *testing.T) {
 	tag := func(number uint64) store.Numbered {
-		return store.Numbered{Mark: store.Mark{Kind: store.Tag, Name: "a"}, Number: number}
+		return store.Numbered{Mark: store.Mark{Kind: store.MarkTag, Name: "a"}, Number: number}
 	}
-	soft := store.Numbered{Mark: store.Mark{Kind: store.Everything, Soft: true}, Number: 7}
+	soft := store.Numbered{Mark: store.Mark{Kind: store.MarkEverything, Soft: true}, Number: 7}
 	for _, tt := range []struct {
 		story        string
 		number, head uint64
