@@ -21,12 +21,13 @@ const warmConnections = 8
 // warm has n calls under way at once, so that as many connections are there afterwards.
 func warm(t *testing.T, b *Backend, n int) {
 	t.Helper()
-	var group sync.WaitGroup
+	var group, connected sync.WaitGroup
 	begin := make(chan struct{})
 	masters, err := b.masters(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
+	connected.Add(n * len(masters))
 	for range n {
 		for _, m := range masters {
 			group.Go(func() {
@@ -35,11 +36,13 @@ func warm(t *testing.T, b *Backend, n int) {
 				if err := c.Ping(t.Context()).Err(); err != nil {
 					t.Error(err)
 				}
+				connected.Done()
 				<-begin
 			})
 		}
 	}
-	time.AfterFunc(50*time.Millisecond, func() { close(begin) })
+	connected.Wait()
+	close(begin)
 	group.Wait()
 	for _, m := range masters {
 		if got := m.PoolStats().IdleConns; int(got) < n {
