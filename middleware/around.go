@@ -2,9 +2,9 @@ package middleware
 
 import "github.com/freshet-go/freshet/store"
 
-// A handler speaks to the innermost Cache that runs it. What it says counts for those around that one, too: they get the
-// same response, or a page of which it is a part. When the inner Cache answers from its store, or reads along with the
-// run of another request, the stored response speaks for its handler.
+// A handler speaks to the innermost Cache that runs it. What it says counts for those around that one, too: they get
+// the same response, or a page of which it is a part. When the inner Cache answers from its store, or reads along with
+// the run of another request, the stored response speaks for its handler.
 
 // hear has the words of the handler of n's run reach the cache around it, if there is one.
 func (n *run) hear() {

@@ -33,16 +33,16 @@ type Cache struct {
 	// LeaveOut lists paths, with all that is below them, that whole-app mounts leave out of the operator's lifetime:
 	// there [Cache.Handler], [Cache.Serve] and an adapter's middleware for the whole app take neither TTL, Resource nor
 	// Heuristic from the policy, and responses live by what they say themselves. "/debug/" is what is below it, and
-	// "/metrics" that path too; the path is compared as the mount sees it, URL.Path. A route's own policy ([Cache.With])
-	// is not touched. Nil: DefaultLeaveOut; an empty list: none.
+	// "/metrics" that path too; the path is compared as the mount sees it, URL.Path. A route's own policy
+	// ([Cache.With]) is not touched. Nil: DefaultLeaveOut; an empty list: none.
 	LeaveOut []string
 	// Expires holds the settings that name a lifetime for each resource. Nil: none.
 	Expires *policy.Expires
-	// Root is the app's outermost handler. A refresh in the background enters there, as a fresh
-	// request that has the header fields of the one that caused it and holds nothing else of it. One that came to an
-	// http.Server with another Handler enters by that, so that each of several apps has its own. Nil: there are no refreshes in the
-	// background; the first client that asks during stale-while-revalidate waits for its refresh,
-	// and all others meanwhile get the stale response at once.
+	// Root is the app's outermost handler. A refresh in the background enters there, as a fresh request that has the
+	// header fields of the one that caused it and holds nothing else of it. One that came to an http.Server with
+	// another Handler enters by that, so that each of several apps has its own. Nil: there are no refreshes in the
+	// background; the first client that asks during stale-while-revalidate waits for its refresh, and all others
+	// meanwhile get the stale response at once.
 	Root http.Handler
 	// Route names the route that a request took inside the mount, where URL and host do not tell: one that
 	// a router chooses by header fields, say. The name is a part of the key, so it must be the same in

@@ -396,8 +396,8 @@ func (s *lateMiss) Get(ctx context.Context, key string) (*store.Entry, error) {
 	return e, err
 }
 
-// A request that found nothing and is about to run the handler looks once more when another run has ended meanwhile, and
-// tells what is left of that page's lifetime.
+// A request that found nothing and is about to run the handler looks once more when another run has ended meanwhile,
+// and tells what is left of that page's lifetime.
 func TestAPageThatIsStoredBetweenTheLookAndTheRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := memstore.New(1 << 20)

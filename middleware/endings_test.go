@@ -732,8 +732,8 @@ func TestABodyOfTheGreatestLengthIsStored(t *testing.T) {
 	}
 }
 
-// A page that was private a while ago makes no client wait for another's; an error that was, only for a second: it may be
-// over, and then one run is enough for all.
+// A page that was private a while ago makes no client wait for another's; an error that was, only for a second: it may
+// be over, and then one run is enough for all.
 func TestHowLongAPrivateAnswerIsRemembered(t *testing.T) {
 	for _, s := range []struct {
 		code int

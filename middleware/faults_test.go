@@ -38,7 +38,7 @@ func (s *awayStore) Set(ctx context.Context, key string, e *store.Entry, ttl tim
 	return s.Store.Set(ctx, key, e, ttl)
 }
 
-// What the store failed to do is the reason that is told, whatever else keeps a page out of it.
+// A failure of the store is the reason in Cache-Status, before all other reasons not to store a page.
 func TestTheReasonOfAStoreThatFails(t *testing.T) {
 	c := middleware.New(&awayStore{away: errors.New("connection refused")})
 	defer c.Close(t.Context())

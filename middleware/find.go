@@ -33,8 +33,8 @@ const (
 	ReasonHandler      policy.Reason = "handler"        // the handler said so, through From
 )
 
-// find returns the stored response that the request selects, and its coverage. It returns nil when there is none, and in
-// place of what a hard invalidation covers.
+// find returns the stored response that the request selects, and its coverage. It returns nil when there is none, and
+// in place of what a hard invalidation covers.
 func (x *exchange) find(now time.Time) (*store.Entry, store.Coverage) {
 	x.flight, x.indexed, x.missed, x.broken = x.req.Key, false, policy.FwdURIMiss, ""
 	x.seen = x.c.flights.ended.Load()
@@ -113,8 +113,8 @@ func (x *exchange) choose(index *store.Entry, now time.Time) (*store.Entry, stor
 	return e, x.covered(e)
 }
 
-// variantKey returns the key of the variant that the request selects by fields. It allocates nothing when that is the one
-// that a request for the target selected last.
+// variantKey returns the key of the variant that the request selects by fields. It allocates nothing when that is the
+// one that a request for the target selected last.
 func (x *exchange) variantKey(fields []string) string {
 	var buf [512]byte
 	return x.place.text(rules.AppendVariantKey(buf[:0], x.req.Key, fields, x.r.Header))

@@ -564,8 +564,8 @@ func TestAJournalThatDoesNotAnswerIsNotWatched(t *testing.T) {
 	})
 }
 
-// A journal that began anew and has caught up has lost what was stored before, once: later invalidations are of what they
-// name.
+// A journal that began anew and has caught up has lost what was stored before, once: later invalidations are of what
+// they name.
 func TestAnInvalidationIsOfWhatItNames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t)
@@ -581,8 +581,8 @@ func TestAnInvalidationIsOfWhatItNames(t *testing.T) {
 	})
 }
 
-// An answer to a POST is stored for all processes, unless another invalidation came while its handler ran, or nobody can
-// say whether one did.
+// An answer to a POST is stored for all processes, unless another invalidation came while its handler ran, or nobody
+// can say whether one did.
 func TestAnAnswerToPOSTInSeveralProcesses(t *testing.T) {
 	for story, s := range map[string]struct {
 		meanwhile func(server *server, b *node)

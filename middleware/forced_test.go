@@ -351,8 +351,8 @@ func TestSuspectRequestsAreServed(t *testing.T) {
 	}
 }
 
-// An error that says itself for how long it is good takes the place of a page that is stale, as of one that is an error;
-// and while what is stored is an error, those who insist run the handler.
+// An error that says itself for how long it is good takes the place of a page that is stale, as of one that is an
+// error; and while what is stored is an error, those who insist run the handler.
 func TestAnErrorTakesThePlaceOfWhatIsNotGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for name, s := range map[string]struct {

@@ -526,8 +526,8 @@ func TestWhatIsStoredIsPacked(t *testing.T) {
 	})
 }
 
-// The header that the leader's client gets is the stored one, which nobody writes to while those who read along have it, with
-// outer fields or without. The race detector tells.
+// The header that the leader's client gets is the stored one, which nobody writes to while those who read along have
+// it, with outer fields or without. The race detector tells.
 func TestTheLeaderSharesItsHeader(t *testing.T) {
 	for range 5 {
 		synctest.Test(t, func(t *testing.T) {

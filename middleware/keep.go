@@ -45,9 +45,9 @@ func (n *run) keep(e *store.Entry) {
 	n.c.passes.forget(n.flight)
 }
 
-// joined adds a new part to the part that is stored, and leaves a whole as it is. A part never takes the
-// place of a whole. Parts that would be too much together, for MaxBody or for what all runs may hold, are not joined: the
-// new one stands for itself.
+// joined adds a new part to the part that is stored, and leaves a whole as it is. A part never takes the place of a
+// whole. Parts that would be too much together, for MaxBody or for what all runs may hold, are not joined: the new one
+// stands for itself.
 func (n *run) joined(e *store.Entry) *store.Entry {
 	old := n.stale
 	if e.Status != http.StatusPartialContent || old == nil || old.Key != e.Key {

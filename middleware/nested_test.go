@@ -131,8 +131,8 @@ func TestAMountInsideOfAPageThatHasBegun(t *testing.T) {
 	}
 }
 
-// A handler that sends its request on to another URL of the same key, through the mount that it is in, does not wait for
-// itself.
+// A handler that sends its request on to another URL of the same key, through the mount that it is in, does not wait
+// for itself.
 func TestAMountInsideOfItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)

@@ -165,8 +165,8 @@ func TestAStreamWhoseHeaderIsHeldBackUntilItsBody(t *testing.T) {
 	})
 }
 
-// http.TimeoutHandler has a header of its own, and sends it when the cache has returned. A cookie that is set then makes
-// the page one client's.
+// http.TimeoutHandler has a header of its own, and sends it when the cache has returned. A cookie that is set then
+// makes the page one client's.
 func TestACookieSetOutsideOfTimeoutHandler(t *testing.T) {
 	c := newCache(t)
 	o := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "for "+r.Header.Get("X-Name")) }}
@@ -387,8 +387,8 @@ func TestWhatCacheStatusSaysOfFieldsThatComeLate(t *testing.T) {
 	}
 }
 
-// A cookie that is set as the header of a whole app's mount is sent keeps the page of a mount inside from others, though
-// the two are of different Caches: its user has a page of their own.
+// A cookie that is set as the header of a whole app's mount is sent keeps the page of a mount inside from others,
+// though the two are of different Caches: its user has a page of their own.
 func TestALateCookieOutsideOfTwoCaches(t *testing.T) {
 	o := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "for "+r.Header.Get("X-Name")) }}
 	inner := newCache(t).With(policy.Policy{TTL: time.Minute})(o)
@@ -508,8 +508,8 @@ func TestAPageMadeOfOnePartTwice(t *testing.T) {
 	})
 }
 
-// What is set outside of a whole app's mount with an informational response counts for the page of a mount inside, which
-// sent it: a cookie makes it its client's, and another field does not.
+// What is set outside of a whole app's mount with an informational response counts for the page of a mount inside,
+// which sent it: a cookie makes it its client's, and another field does not.
 func TestACookieSetWithAnInformationalResponseOfAMountInside(t *testing.T) {
 	for name, runs := range map[string]int64{"Set-Cookie": 2, "X-Request-Id": 1} {
 		for _, p := range []policy.Policy{{TTL: time.Minute}, {TTL: time.Minute, Shared: true}} {
@@ -545,8 +545,8 @@ func (w *changesOnce) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// A handler that removes what outer handlers have set, as a widget does that may be framed, is without it on hits too, for
-// those who read along and after a renewal.
+// A handler that removes what outer handlers have set, as a widget does that may be framed, is without it on hits too,
+// for those who read along and after a renewal.
 func TestWhatTheHandlerRemovedStaysAway(t *testing.T) {
 	for _, size := range []int{1, 2 * middleware.HoldBack} {
 		synctest.Test(t, func(t *testing.T) {

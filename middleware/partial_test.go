@@ -93,7 +93,7 @@ func TestSeveralRangesOfAStoredPage(t *testing.T) {
 	}
 }
 
-// Parts are stored as one up to the bound of a body, whoever asks for how many of them.
+// Parts are stored as one up to the bound of a body, however many clients ask for.
 func TestPartsTogetherAreNoLongerThanABody(t *testing.T) {
 	text := strings.Repeat("0123456789", 300)
 	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {

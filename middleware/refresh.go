@@ -58,7 +58,7 @@ func (c *Cache) arrives(who *identity, r *http.Request) bool {
 	return true
 }
 
-// renew sees to it that the stale entry e is renewed, and says whether it may be served meanwhile.
+// renew starts a refresh of the stale entry e, and reports whether e may be served meanwhile.
 // Without a root handler the first request renews it itself, and all others are served meanwhile.
 func (x exchange) renew(e *store.Entry) bool {
 	if x.refresh != nil {

@@ -183,8 +183,8 @@ func TestARefreshOfAnErrorThroughAnOuterWriter(t *testing.T) {
 	}
 }
 
-// What a user gets could not be stored for others, so a refresh that a user's request causes asks as anybody would, unless
-// the page is for everyone in spite of credentials: then it may be had by users alone.
+// What a user gets could not be stored for others, so a refresh that a user's request causes asks as anybody would,
+// unless the page is for everyone in spite of credentials: then it may be had by users alone.
 func TestARefreshAsksForThoseWhoShareIt(t *testing.T) {
 	const stale = "stale-while-revalidate=600"
 	for _, c := range []struct {

@@ -429,8 +429,8 @@ func TestWhatAHEADSaysOfAPage(t *testing.T) {
 	})
 }
 
-// A handler that sends the whole in the place of the rest that a stored part lacks has sent it; and one that says 416 to
-// a request for the whole is not asked again.
+// A handler that sends the whole in the place of the rest that a stored part lacks has sent it; and one that says 416
+// to a request for the whole is not asked again.
 func TestTheWholeInThePlaceOfTheRest(t *testing.T) {
 	for _, code := range []int{http.StatusOK, http.StatusRequestedRangeNotSatisfiable} {
 		o := &origin{}

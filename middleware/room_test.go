@@ -98,8 +98,8 @@ func TestStoredIsSaidOfWhatIsStored(t *testing.T) {
 	}
 }
 
-// A stream that turns out too long for MaxBody, or whose handler keeps it out in the end, is observed as not stored, and
-// why.
+// A stream that turns out too long for MaxBody, or whose handler keeps it out in the end, is observed as not stored,
+// and why.
 func TestAStreamThatIsNotStoredAfterAll(t *testing.T) {
 	for why, end := range map[policy.Reason]func(w http.ResponseWriter, r *http.Request){
 		"":                        func(http.ResponseWriter, *http.Request) {},

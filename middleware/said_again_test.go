@@ -43,7 +43,8 @@ func TestVarySaidAgain(t *testing.T) {
 }
 
 // An answer to a POST that names itself the page is stored for GETs, and Cache-Status says so where its length tells
-// beforehand that it will be. No other method's answer is (RFC 9110 section 9.3), nor one that its client wants unstored.
+// beforehand that it will be. No other method's answer is (RFC 9110 section 9.3), nor one that its client wants
+// unstored.
 func TestWhichAnswersToChangesAreStored(t *testing.T) {
 	for _, s := range []struct {
 		story, method, length string

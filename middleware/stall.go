@@ -12,7 +12,8 @@ import (
 const (
 	// bigBody is the longest body, in bytes, that is written at once, and that is not counted while its client reads.
 	bigBody = 64 << 10
-	// ownBuffer is how much of a response net/http holds itself: no Write waits for a client that has been sent no more.
+	// ownBuffer is how much of a response net/http holds itself: no Write waits for a client that has been sent no
+	// more.
 	ownBuffer = 4 << 10
 	// pieceSize is how much of a longer body is written at once. A client that does not take even that within
 	// Cache.StallTimeout makes no progress.

@@ -485,8 +485,8 @@ type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-// Room is made by those who have stalled for longest, and no more of them than it takes. A body that somebody else still
-// reads, who reads or cannot be cut off, would not become free.
+// Room is made by those who have stalled for longest, and no more of them than it takes. A body that somebody else
+// still reads, who reads or cannot be cut off, would not become free.
 func TestWhoIsCutOffForRoom(t *testing.T) {
 	for _, s := range []struct {
 		name   string

@@ -544,8 +544,8 @@ func TestFrom(t *testing.T) {
 	none.Fail(errors.New("x"))
 }
 
-// An answer for one client has the length of its body, as all of it is known, or else the trailers that its handler set,
-// which a response with a length cannot have.
+// An answer for one client has the length of its body, as all of it is known, or else the trailers that its handler
+// set, which a response with a length cannot have.
 func TestAPrivateAnswerHasALengthOrTrailers(t *testing.T) {
 	const size = 3000 // more than net/http counts itself
 	for _, sum := range []string{"", "42"} {
@@ -693,8 +693,8 @@ func TestAHandlerGoesOnAfterA304(t *testing.T) {
 	})
 }
 
-// A handler that adds to the Cache-Control of a handler outside adds to it for all who come: its own word alone would say
-// less. What else it adds is stored without the words outside, which are of one request.
+// A handler that adds to the Cache-Control of a handler outside adds to it for all who come: its own word alone would
+// say less. What else it adds is stored without the words outside, which are of one request.
 func TestWhatAHandlerAddsToAnOuterCacheControl(t *testing.T) {
 	h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("Cache-Control", "must-revalidate")
@@ -746,8 +746,8 @@ func TestWhatIsAnsweredWith304(t *testing.T) {
 	}
 }
 
-// A handler that answers one client alone has seen the client's conditions, and knows better than the cache what to make
-// of them.
+// A handler that answers one client alone has seen the client's conditions, and knows better than the cache what to
+// make of them.
 func TestAHandlerOfOneJudgesConditionsItself(t *testing.T) {
 	h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("ETag", `"a"`)

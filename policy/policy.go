@@ -22,14 +22,15 @@ type Policy struct {
 	// Expires) and that was made for a request without credentials. A setting for Resource takes its
 	// place. Default 0: such a response is not stored.
 	TTL time.Duration
-	// ClientTTL is the lifetime that clients are told in the place of TTL (or of a setting, or of the handler's SetTTL), in
-	// whole seconds, counted from each response on. A purge does not reach what clients keep: with a ClientTTL shorter than
-	// the TTL they ask again the sooner. Negative: "no-cache", so that they ask each time, which a 304 answers while the page
-	// is what they have. Default 0: what is left of the TTL. A handler that spoke for itself is not corrected.
+	// ClientTTL is the lifetime that clients are told in the place of TTL (or of a setting, or of the handler's
+	// SetTTL), in whole seconds, counted from each response on. A purge does not reach what clients keep: with a
+	// ClientTTL shorter than the TTL they ask again the sooner. Negative: "no-cache", so that they ask each time, which
+	// a 304 answers while the page is what they have. Default 0: what is left of the TTL. A handler that spoke for
+	// itself is not corrected.
 	ClientTTL time.Duration
-	// CDNTTL is the lifetime that CDN-Cache-Control (RFC 9213) tells CDNs in front, likewise: for those that purges reach, or
-	// that may keep pages for another time than browsers. Negative: "no-store". Default 0: nothing is said, so that they go by
-	// what clients are told.
+	// CDNTTL is the lifetime that CDN-Cache-Control (RFC 9213) tells CDNs in front, likewise: for those that purges
+	// reach, or that may keep pages for another time than browsers. Negative: "no-store". Default 0: nothing is said,
+	// so that they go by what clients are told.
 	CDNTTL time.Duration
 	// Off makes the resource uncacheable: nothing is looked up or stored, and the response says
 	// "no-cache, no-store", whatever the handler said. A setting of 0 for Resource does the same.
@@ -77,12 +78,12 @@ type Policy struct {
 	// stored, even where the route is Shared or the response says public. Other methods invalidate as
 	// ever, and what they are answered is not stored. Default: none.
 	PassCookies []string
-	// IgnoreCookies lists cookies that no handler reads, inside the cache or outside, such as "_ga*"; an entry
-	// ending in * matches by prefix, and AnalyticsCookies is a list to take as it is. A request whose only cookies are ignored
-	// counts as one without Cookie. So that no response can depend on them, the handler does not see
-	// them in a GET or HEAD that does not pass; Vary, KeyOptions and Credentials do not either. In other
-	// requests the handler sees all cookies. A Cookie field that cannot be read for certain, or has more
-	// than 16 KiB, keeps all of its cookies. What PassCookies lists is never ignored. Default: none.
+	// IgnoreCookies lists cookies that no handler reads, inside the cache or outside, such as "_ga*"; an entry ending
+	// in * matches by prefix, and AnalyticsCookies is a list to take as it is. A request whose only cookies are ignored
+	// counts as one without Cookie. So that no response can depend on them, the handler does not see them in a GET or
+	// HEAD that does not pass; Vary, KeyOptions and Credentials do not either. In other requests the handler sees all
+	// cookies. A Cookie field that cannot be read for certain, or has more than 16 KiB, keeps all of its cookies. What
+	// PassCookies lists is never ignored. Default: none.
 	IgnoreCookies []string
 	// StoreCookies lets responses with Set-Cookie be stored, Set-Cookie included, as RFC 9111
 	// allows: every client then gets the same cookie. Default: they are not stored.
@@ -122,9 +123,9 @@ type KeyOptions struct {
 	KeepParams, DropParams []string
 	// Headers and Cookies are request fields and cookies whose values are part of the key, as sent.
 	Headers, Cookies []string
-	// Name tells the mount from others of the same Cache at the same URL, in all processes and all builds of the app. Default:
-	// the name of the handler tells, and of several of one name, such as two *http.ServeMux, the order
-	// in which they are mounted at start.
+	// Name tells the mount from others of the same Cache at the same URL, in all processes and all builds of the app.
+	// Default: the name of the handler tells, and of several of one name, such as two *http.ServeMux, the order in
+	// which they are mounted at start.
 	Name string
 	// IgnoreForwarded leaves the forwarding fields out of the key: only for apps that do not read them.
 	IgnoreForwarded bool

@@ -1,6 +1,7 @@
 package store
 
-// Coverage says what the invalidations that came after an entry mean for it. Of two, the greater counts: max combines them.
+// Coverage says what the invalidations that came after an entry mean for it. Of two, the greater counts: max combines
+// them.
 type Coverage uint8
 
 const (

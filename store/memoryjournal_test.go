@@ -86,7 +86,7 @@ func TestMemoryJournalForgetsAQuarter(t *testing.T) {
 	}
 }
 
-// Without marks nothing has changed: whoever watches is not woken.
+// An Append without marks wakes no watcher.
 func TestMemoryJournalAppendsNothing(t *testing.T) {
 	j := NewMemoryJournalAfter(7)
 	_, _, changed := j.since(7)

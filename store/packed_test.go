@@ -46,8 +46,8 @@ func TestPackedIsTheSameEntry(t *testing.T) {
 	}
 }
 
-// Nothing of what an entry was made of stays behind in what is packed of it, however it is packed: a text may be a part of
-// something great.
+// Nothing of what an entry was made of stays behind in what is packed of it, however it is packed: a text may be a part
+// of something great.
 func TestPackedKeepsNothingBehind(t *testing.T) {
 	for story, pack := range map[string]func(*Entry) *Entry{"Packed": (*Entry).Packed, "Pack": (*Entry).Pack} {
 		great := strings.Repeat("x", 1000)

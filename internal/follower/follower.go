@@ -62,8 +62,8 @@ func (f *Follower) Replica() *store.Replica { return f.replica }
 // Shared reports whether there is a journal.
 func (f *Follower) Shared() bool { return f.Journal != nil }
 
-// Start asks the journal for what is new, and follows it until ctx is done. The first answer, or a failure of it, has come
-// when Start returns. Without a journal Start does nothing.
+// Start asks the journal for what is new, and follows it until ctx is done. The first answer, or a failure of it, has
+// come when Start returns. Without a journal Start does nothing.
 func (f *Follower) Start(ctx context.Context) {
 	if !f.Shared() {
 		return
@@ -101,9 +101,9 @@ func (f *Follower) Covers(e *store.Entry) store.Coverage {
 // ErrUnsent is the error of an invalidation that holds in this process, and that the journal did not take yet.
 var ErrUnsent = errors.New("the journal did not take the invalidation: it holds in this process, and other processes learn of it when the journal answers again")
 
-// Append appends marks to the journal and applies them here: when it has returned, this process serves nothing that they
-// cover. It waits for the journal for up to Timeout. Marks that the journal did not take are held, and sent when it can;
-// until then they cover whatever is stored, of whatever number, and the error is ErrUnsent.
+// Append appends marks to the journal and applies them here: when it has returned, this process serves nothing that
+// they cover. It waits for the journal for up to Timeout. Marks that the journal did not take are held, and sent when
+// it can; until then they cover whatever is stored, of whatever number, and the error is ErrUnsent.
 func (f *Follower) Append(ctx context.Context, marks []store.Mark) (last uint64, err error) {
 	for _, m := range marks {
 		if err := m.Validate(); err != nil {
@@ -147,8 +147,8 @@ func (f *Follower) apply(marks []store.Mark, last uint64) uint64 {
 	return last
 }
 
-// Appended returns how many marks anyone has appended since number, or -1 when the journal does not answer, for which it
-// waits for up to Timeout.
+// Appended returns how many marks anyone has appended since number, or -1 when the journal does not answer, for which
+// it waits for up to Timeout.
 func (f *Follower) Appended(number uint64) int {
 	if !f.Shared() {
 		return int(f.numbers.Load() - number) // there are no gaps

@@ -3,8 +3,8 @@ package lossy
 
 import "sync/atomic"
 
-// Table is a map of bounded size, without locks. Each key has one slot, and takes it from the key that had it. It is safe
-// for concurrent use.
+// Table is a map of bounded size, without locks. Each key has one slot, and takes it from the key that had it. It is
+// safe for concurrent use.
 type Table[K comparable, V any] struct {
 	slots []atomic.Pointer[slot[K, V]]
 }

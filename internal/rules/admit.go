@@ -165,7 +165,7 @@ func (d *ResponseDirectives) consents(req *Request, a *Admission) bool {
 // forAll reports whether a response says that it is for everyone, whoever asked for it.
 func (d *ResponseDirectives) forAll() bool { return d.Public || d.SMaxAge > 0 }
 
-// ForEveryone reports whether a stored response says that it is for everyone, whoever asks for it the next time, or p does.
+// ForEveryone reports whether a stored response, or p, says that the response is the same for all clients.
 func ForEveryone(e *store.Entry, p *policy.Policy) bool {
 	d, _, aimed := targeted(e.Header, p.Targeted)
 	if !aimed {

@@ -116,8 +116,8 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// A client insists where it does not take a response that is fresh. A stale one is not used whoever asks, and one that is
-// to be renewed ahead of time is nobody's wish.
+// A client insists when it refuses a fresh response. A stale response is refused for everybody, and a response that is
+// renewed ahead of time is refused by nobody: neither counts.
 func TestInsisted(t *testing.T) {
 	for _, c := range []struct {
 		why  string

@@ -310,7 +310,7 @@ func targetedNames(p *policy.Policy) []string {
 	return p.Targeted
 }
 
-// KeepFromOthers keeps a response that sets a cookie from the shared caches on its way, whoever set the
+// KeepFromOthers keeps a response that sets a cookie from the shared caches on its way, no matter which handler set the
 // cookie. Cache-Control gets private, in the place of public and s-maxage, unless it has private or
 // no-store already; fields for CDNs and proxies go. A silent response gets private, too: caches may guess
 // a lifetime for it (RFC 9111 section 4.2.2), and some go on to keep the cookie. A header without

@@ -86,7 +86,7 @@ func madeValidators() []story {
 			origin: origin(says(max).saying("same")), steps: steps(
 				get("/").want("same"),
 				get("/", "Cache-Control: no-cache").want("same", "fwd=request", "ETag: {etag}"))},
-		{name: "whoever has the content gets 304 also when the origin had to run", runs: 2,
+		{name: "a client that has the content gets 304 also when the origin had to run", runs: 2,
 			origin: origin(says(max).saying("same")), steps: steps(
 				get("/").want("same"),
 				get("/", "Cache-Control: no-cache", "If-None-Match: {etag}").want("", "304", "fwd=request"))},

@@ -131,7 +131,7 @@ func partials() []story {
 			at("2-6").want("23456", "206", "Content-Range: bytes 2-6/10"),
 			at("2-6").want("23456", "206", "hit", "Content-Range: bytes 2-6/10"),
 			at("3-4").want("34", "206", "hit", "Content-Range: bytes 3-4/10", `ETag: "a"`))},
-		{name: "a part is completed for whoever wants the whole", runs: 2,
+		{name: "a part is completed for a client that wants the whole", runs: 2,
 			origin: origin(file(`"a"`, digits)), steps: steps(
 				at("0-4").want("01234", "206"),
 				get("/").want(digits, "200", "fwd=partial", "fwd-status=206", "no Content-Range", "Content-Length: 10"),

@@ -153,7 +153,7 @@ func conditionals() (all []story) {
 			runs: 1, steps: steps(
 				get("/").want("run 1", "301"),
 				get("/", `If-None-Match: "a"`).want("run 1", "301", "hit", "Location: /there"))},
-		story{name: "the condition of whoever comes first is not the origin's", origin: origin(says(page...)),
+		story{name: "the condition of the first client is not the origin's", origin: origin(says(page...)),
 			runs: 1, steps: steps(
 				get("/", `If-None-Match: "a"`).want("", "304", "fwd=uri-miss", "stored", `ETag: "a"`),
 				get("/").want("run 1", "hit"))},

@@ -20,9 +20,9 @@ const (
 	journalPatience = 5 * time.Second
 )
 
-// journal is a file that is appended to by whoever has the lock on its folder, and what this process has read of it. The
-// file is replaced by another when marks are forgotten and when it cannot be relied on: then the new one begins
-// at a number above all that were given out, and whoever asks is told Everything.
+// journal is a file that is appended to by whoever has the lock on its folder, and what this process has read of it.
+// The file is replaced by another when marks are forgotten and when it cannot be relied on: then the new one begins at
+// a number above all that were given out, and whoever asks is told Everything.
 //
 // Records are not forced to the disk, unless Config.Fsync says so or the system does not tell whether it was
 // started anew: a journal that was written to before that is not relied on.
@@ -128,8 +128,8 @@ func (j *journal) forget() {
 	}
 }
 
-// locked does something while no other process changes journals, and with all of this one read. If that cannot be relied on,
-// another is begun first.
+// locked does something while no other process changes journals, and with all of this one read. If that cannot be
+// relied on, another is begun first.
 func (j *journal) locked(ctx context.Context, do func() error) error {
 	if err := makeFolder(j.folder()); err != nil {
 		return err

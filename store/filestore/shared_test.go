@@ -67,8 +67,8 @@ func TestTwoBackendsCountTogether(t *testing.T) {
 	c := Config{Path: folder, MaxBytes: 2 << 20}
 	backends := []*Backend{scanned(t, open(t, c)), scanned(t, open(t, c))}
 	for _, b := range backends {
-		// What one changes while the other reads the folder is counted wrongly until it is read again. So nobody reads it
-		// from here on: they know each other's ledger, and wait for no tick.
+		// What one changes while the other reads the folder is counted wrongly until it is read again. So nobody reads
+		// it from here on: they know each other's ledger, and wait for no tick.
 		b.ledger.sync(time.Second)
 		b.mayScan.Store(math.MaxInt64)
 	}

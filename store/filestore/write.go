@@ -159,9 +159,9 @@ func sweepTemps(folder string, now time.Time) {
 	}
 }
 
-// sweepTemp removes a file that a process that is no more was writing: nobody holds its lock, and its process does not run,
-// as far as can be told (one in another container seems not to), or had a minute for it. It reports whether
-// there is nothing to come back for.
+// sweepTemp removes a file that a process that is no more was writing: nobody holds its lock, and its process does not
+// run, as far as can be told (one in another container seems not to), or had a minute for it. It reports whether there
+// is nothing to come back for.
 func sweepTemp(path string, now time.Time) bool {
 	name := path[strings.LastIndexByte(path, '/')+1:]
 	process, _, _ := strings.Cut(strings.TrimPrefix(name, mark), ".")

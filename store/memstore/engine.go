@@ -18,8 +18,8 @@ type engine[V any] struct {
 	closed atomic.Bool
 }
 
-// item is a value with the time, by the engine's clock, when it ends. It lies in the cache's node, so that reading it fetches
-// nothing more from memory.
+// item is a value with the time, by the engine's clock, when it ends. It lies in the cache's node, so that reading it
+// fetches nothing more from memory.
 type item[V any] struct {
 	value    V
 	deadline int64

@@ -22,9 +22,9 @@ const (
 // id returns an id for an item.
 func (r *reads) id() uint32 { return r.made.Add(1) }
 
-// counts reports whether the eviction hears of a read of an item at now, by the engine's clock. A slot holds an item's id,
-// a second, and how many reads were counted in it. Items share slots, and each takes over what it finds: that, and reads
-// at once, change how many are counted by a few.
+// counts reports whether the eviction hears of a read of an item at now, by the engine's clock. A slot holds an item's
+// id, a second, and how many reads were counted in it. Items share slots, and each takes over what it finds: that, and
+// reads at once, change how many are counted by a few.
 func (r *reads) counts(id uint32, now int64) bool {
 	slot := &r.slots[id%uint32(len(r.slots))]
 	second := uint64(now>>30) & (1<<secondBits - 1) // about one

@@ -63,7 +63,7 @@ var errRefused = errors.New("refused")
 
 func (refusing) Append(context.Context, ...store.Mark) (uint64, error) { return 0, errRefused }
 
-// Whoever shares the store is told of a flush; when that fails the caller is told so.
+// A flush marks everything in the journal, so that other processes drop their copies; a failure of that is an error.
 func TestFlushTellsOthers(t *testing.T) {
 	b := memstore.NewBackend(0)
 	defer b.Close()
