@@ -87,7 +87,7 @@ var rooms = []room{
 	{
 		pattern: "middleware",
 		ours: []string{"store", "policy", "internal/rules", "internal/deadline", "internal/follower",
-			"internal/lossy"},
+			"internal/lossy", "internal/fill", "internal/stall"},
 		reason: "the engine runs on the standard library, store, policy and rules alone: who needs `go get` is a " +
 			"driver under store or an adapter",
 	},
@@ -103,6 +103,11 @@ var rooms = []room{
 		pattern: "adapters/...", ours: []string{"store", "store/*", "policy", "middleware", "middleware/*"}, vendors: 1,
 		reason: "an adapter joins the engine to one outside system: one vendor, and no other adapter",
 	},
+	{
+		pattern: "internal/fill", ours: []string{"store", "policy", "internal/stall"},
+		reason: "a fill knows bytes, readers and bounds: who may read along, and what is stored, the engine decides",
+	},
+	{pattern: "internal/stall", reason: "what watches a client's writes knows nothing of what is written"},
 	{pattern: "internal/lossy", reason: "a table that forgets knows nothing of what is in it"},
 	{
 		pattern: "internal/follower", ours: []string{"store", "internal/deadline"},

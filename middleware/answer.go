@@ -68,7 +68,7 @@ func (k *answer) onBody(p []byte) {
 	if k.entry == nil {
 		return
 	}
-	if int64(len(k.body)+len(p)) > k.w.x.maxBody() || !k.w.x.c.filling.take(int64(len(p))) {
+	if int64(len(k.body)+len(p)) > k.w.x.maxBody() || !k.w.x.c.fills.Budget.Take(int64(len(p))) {
 		k.entry, k.body = nil, nil
 		return
 	}
@@ -101,4 +101,4 @@ func (k *answer) late() bool {
 	return outside.Objects(k.entry, x.p, time.Now()) != ""
 }
 
-func (k *answer) release() { k.w.x.c.filling.give(k.granted) }
+func (k *answer) release() { k.w.x.c.fills.Budget.Give(k.granted) }

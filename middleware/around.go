@@ -1,6 +1,9 @@
 package middleware
 
-import "github.com/freshet-go/freshet/store"
+import (
+	"github.com/freshet-go/freshet/internal/fill"
+	"github.com/freshet-go/freshet/store"
+)
 
 // A handler speaks to the innermost Cache that runs it. What it says counts for those around that one, too: they get
 // the same response, or a page of which it is a part. When the inner Cache answers from its store, or reads along with
@@ -8,12 +11,12 @@ import "github.com/freshet-go/freshet/store"
 
 // hear has the words of the handler of n's run reach the cache around it, if there is one.
 func (n *run) hear() {
-	around := n.around
+	around := n.x.around
 	if around == nil {
 		return
 	}
 	n.said.around = around
-	n.said.part = !n.isWholeOf(around)
+	n.said.part = !n.x.isWholeOf(around)
 }
 
 // isWholeOf reports whether what answers x is the response that around is about, and not a part of it.
@@ -33,27 +36,14 @@ func (x *exchange) tellItAround(e *store.Entry) {
 	around.Tag(e.Tags...)
 	// A lifetime that the response does not name is none but what the handler said, or an operator or a guess: the
 	// outer operator's is no reason to keep it for longer.
-	if n := around.run; n != nil && x.isWholeOf(around) && around.lifetime(n.ttl) > e.Fresh {
+	if n := around.run; n != nil && x.isWholeOf(around) && around.lifetime(n.x.ttl) > e.Fresh {
 		around.SetTTL(e.Fresh)
 	}
 }
 
-// hush notes, for those who read along, that the handler has kept out of the cache what they have begun to read.
-func (f *fill) hush() {
-	f.mu.Lock()
-	f.hushed = true
-	f.mu.Unlock()
-}
-
-// hushAround passes that on.
-func (x *exchange) hushAround(f *fill) {
-	if x.around == nil {
-		return
-	}
-	f.mu.Lock()
-	hushed := f.hushed
-	f.mu.Unlock()
-	if hushed {
+// hushAround tells the cache around this one that the handler of f has kept its response out of the cache.
+func (x *exchange) hushAround(f *fill.Fill) {
+	if x.around != nil && f.Hushed() {
 		x.around.NoStore()
 	}
 }

@@ -6,7 +6,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/fill"
 	"github.com/freshet-go/freshet/internal/rules"
+	"github.com/freshet-go/freshet/internal/stall"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
@@ -16,32 +18,32 @@ import (
 type body struct {
 	w     http.ResponseWriter
 	ctx   context.Context // the request's
-	stall *stall
+	stall *stall.Watch
 }
 
 // body returns the writer of the exchange's response, in the goroutine of its request.
-func (x *exchange) body() body { return body{x.w, x.r.Context(), newStall(x.c, x.w)} }
+func (x *exchange) body() body { return body{x.w, x.r.Context(), x.c.watchOf(x.w)} }
 
 // stream writes the body as it comes. It returns an error when the client did not get all of it.
-func (b body) stream(f *fill, rd *reader) error {
-	f.watches(rd, b.stall)
+func (b body) stream(rd *fill.Reader) error {
+	rd.Watch(b.stall)
 	for {
-		p, err := f.next(b.ctx, rd)
+		p, err := rd.Next(b.ctx)
 		if err != nil {
 			return err
 		}
-		if len(p.bytes) > 0 {
-			if _, err := b.stall.write(b.w, p.bytes); err != nil {
+		if len(p.Bytes) > 0 {
+			if _, err := b.stall.Write(b.w, p.Bytes); err != nil {
 				if cause := context.Cause(b.ctx); cause != nil {
 					return cause
 				}
 				return err
 			}
 		}
-		if p.flush {
-			b.stall.flush(b.w)
+		if p.Flush {
+			b.stall.Flush(b.w)
 		}
-		if p.ended {
+		if p.Ended {
 			return nil
 		}
 	}
@@ -56,18 +58,18 @@ func (x *exchange) send(p []byte) {
 // the stack of its request.
 type sender struct {
 	w     http.ResponseWriter
-	stall *stall
+	stall *stall.Watch
 }
 
 func (x *exchange) sender() sender { return sender{x.w, x.stall} }
 
 // Write implements io.Writer. What was cut off is shorter than its length, and cannot be taken for whole.
-func (s sender) Write(p []byte) (int, error) { return s.stall.write(s.w, p) }
+func (s sender) Write(p []byte) (int, error) { return s.stall.Write(s.w, p) }
 
 // held is a stored body that one client reads, counted.
 type held struct {
-	pin   *pin
-	stall *stall
+	pin   *fill.Pin
+	stall *stall.Watch
 }
 
 // hold counts a long body of e for as long as its client reads it. It fails when there is no room and others have to
@@ -77,8 +79,8 @@ func (x *exchange) hold(e *store.Entry, now time.Time, force bool) (h held, ok b
 		x.req.Conditional && rules.ConditionalStatus(e.Status) && rules.NotModified(x.r.Header, e.Header, now) {
 		return h, true
 	}
-	h.stall = newStall(x.c, x.w)
-	h.pin = x.c.reads.hold(e.Key, e.Body, h.stall, force)
+	h.stall = x.c.watchOf(x.w)
+	h.pin = x.c.fills.Pins.Hold(e.Key, e.Body, h.stall, force)
 	x.stall = h.stall
 	return h, h.pin != nil
 }
@@ -86,8 +88,8 @@ func (x *exchange) hold(e *store.Entry, now time.Time, force bool) (h held, ok b
 func (x *exchange) letGo(h held) {
 	x.stall = nil
 	if h.pin != nil {
-		x.c.reads.leave(h.pin, h.stall)
-		x.c.reads.release(h.pin)
+		x.c.fills.Pins.Leave(h.pin, h.stall)
+		x.c.fills.Pins.Release(h.pin)
 	}
 }
 
@@ -122,11 +124,8 @@ func (x *exchange) crowded() {
 }
 
 // trailer sets the fields that come behind a body that was streamed.
-func (x *exchange) trailer(f *fill) {
-	f.mu.Lock()
-	trailers := f.trailer
-	f.mu.Unlock()
-	x.sendTrailers(trailers)
+func (x *exchange) trailer(f *fill.Fill) {
+	x.sendTrailers(f.Trailer())
 }
 
 func (x *exchange) sendTrailers(trailers http.Header) {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/internal/deadline"
+	"github.com/freshet-go/freshet/internal/fill"
 	"github.com/freshet-go/freshet/internal/follower"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
@@ -96,7 +97,7 @@ type Cache struct {
 	room     room
 	near     store.NearStore // the store's part in this process, or nil
 	local    bool            // the store is in this process: no deadline, no flush before storing
-	flights  flights
+	fills    fill.Group
 	beside   besides
 	passes   passes
 	forced   forcedRuns
@@ -104,8 +105,6 @@ type Cache struct {
 	leaves   leaveOut
 	coming   coming
 	faults   faults
-	filling  budget
-	reads    reads
 	indexing keyLocks // who changes a key's index of variants
 
 	background sync.WaitGroup
@@ -237,8 +236,6 @@ func (c *Cache) setup() {
 		if c.StallTimeout == 0 {
 			c.StallTimeout = DefaultStallTimeout
 		}
-		c.filling.limit = c.MaxFillBytes
-		c.reads = reads{c: c, limit: c.MaxReadBytes, pins: map[*byte]*pin{}}
 		c.refreshing = make(chan struct{}, c.MaxRefreshes)
 		c.stop, c.halt = context.WithCancel(context.Background())
 		c.startJournal()
@@ -247,7 +244,7 @@ func (c *Cache) setup() {
 		}
 		c.near, _ = store.As[store.NearStore](c.Store)
 		c.room.init(c.Store)
-		c.flights.init()
+		c.fills.Init(c.MaxFillBytes, c.MaxReadBytes, c.hasBody)
 		c.beside.init()
 		c.fields, c.passes, c.forced = newFields(), newPasses(), newForcedRuns()
 		c.leaves.init(c.LeaveOut)
@@ -255,4 +252,16 @@ func (c *Cache) setup() {
 			c.Log.Warn("freshet: settings: " + warning)
 		}
 	})
+}
+
+// hasBody reports whether the very body is in the memory that the store counts.
+func (c *Cache) hasBody(key string, body []byte) bool {
+	var e *store.Entry
+	switch {
+	case c.near != nil:
+		e = c.near.GetNear(key)
+	case c.local:
+		e, _ = c.Store.Get(context.Background(), key)
+	}
+	return e != nil && len(e.Body) > 0 && &e.Body[0] == &body[0]
 }

@@ -3,6 +3,7 @@ package middleware
 import (
 	"time"
 
+	"github.com/freshet-go/freshet/internal/fill"
 	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
@@ -25,7 +26,7 @@ func (x *exchange) fill(e *store.Entry, v rules.Verdict) bool {
 	}
 	if !x.collapses(e) {
 		if x.req.Class == rules.Head {
-			if f := x.c.flights.find(x.flight, x); f != nil {
+			if f := x.c.fills.Find(x.flight, x.mayJoin); f != nil {
 				return x.follow(f, e, v, out)
 			}
 		}
@@ -40,7 +41,7 @@ func (x *exchange) fill(e *store.Entry, v rules.Verdict) bool {
 		x.alone(e, v, out)
 		return true
 	}
-	f, leads := x.c.flights.join(x.flight, x)
+	f, leads := x.c.fills.Join(x.flight, x.mayJoin, x.newFill)
 	if !leads {
 		if x.gate().leads(f) {
 			x.alone(e, v, out)
@@ -60,8 +61,8 @@ func (x *exchange) fill(e *store.Entry, v rules.Verdict) bool {
 
 // anew looks once more, for the leader of f: between the first look and taking the lead another fill may have ended,
 // whose response is just what this request, and those that read along with it, want. f is settled with it.
-func (x *exchange) anew(f *fill) *store.Entry {
-	if x.c.flights.ended.Load() == x.seen {
+func (x *exchange) anew(f *fill.Fill) *store.Entry {
+	if x.c.fills.Ended() == x.seen {
 		return nil
 	}
 	now := time.Now()
@@ -69,8 +70,8 @@ func (x *exchange) anew(f *fill) *store.Entry {
 	if e == nil || e.Spans != nil || x.judge(e, now, coverage).Use != rules.Fresh {
 		return nil
 	}
-	f.decide(settled, e, "")
-	f.retire()
+	f.Decide(fill.Answer{Stage: fill.Settled, Entry: e})
+	f.Retire()
 	return e
 }
 
@@ -122,12 +123,12 @@ func (x *exchange) alone(e *store.Entry, v rules.Verdict, out policy.Outcome) {
 	n.lead()
 }
 
-func (x *exchange) newFill() *fill {
-	f := &fill{c: x.c, uri: x.req.URI, number: x.c.follow.Head(), began: time.Now(), limit: x.maxBody(), keeping: true}
+func (x *exchange) newFill() *fill.Fill {
+	start := fill.Start{URI: x.req.URI, Number: x.c.follow.Head(), Time: time.Now(), Limit: x.maxBody()}
 	if x.req.Tag != "" {
-		f.tags = []string{x.req.Tag}
+		start.Tags = []string{x.req.Tag}
 	}
-	return f
+	return x.c.fills.New(start)
 }
 
 func (x *exchange) maxBody() int64 {
@@ -139,18 +140,28 @@ func (x *exchange) maxBody() int64 {
 
 // outdated says whether an invalidation came after the fill began, or may have come without this node's
 // knowledge, for longer than MaxLag.
-func (c *Cache) outdated(f *fill) bool {
-	if now := time.Now(); now.Sub(f.began) > c.MaxLag && !c.follow.InTouch(now) {
+func (c *Cache) outdated(f *fill.Fill) bool {
+	if now := time.Now(); now.Sub(f.Start.Time) > c.MaxLag && !c.follow.InTouch(now) {
 		return true
 	}
-	return c.follow.Covers(&store.Entry{URI: f.uri, Tags: f.tags, Fill: f.number}) != store.CoverageNone
+	return c.follow.Covers(&store.Entry{URI: f.Start.URI, Tags: f.Start.Tags, Fill: f.Start.Number}) != store.CoverageNone
 }
 
-// useless says whether the request may not read along with the fill: it is outdated, or the
-// response that is on its way is too old for a request that comes only now.
-func (x *exchange) useless(f *fill) bool {
-	if x.req.Sent != "" && x.c.follow.Covers(&store.Entry{URI: x.req.Sent, Fill: f.number}) != store.CoverageNone {
-		return true
+// mayJoin reports whether the request may read along with the fill: it is not outdated, and the response that is on
+// its way is not too old for a request that comes only now.
+func (x *exchange) mayJoin(f *fill.Fill) bool {
+	if x.req.Sent != "" && x.c.follow.Covers(&store.Entry{URI: x.req.Sent, Fill: f.Start.Number}) != store.CoverageNone {
+		return false
 	}
-	return x.c.outdated(f) || f.unfit(x, time.Now())
+	return !x.c.outdated(f) && x.fits(f, time.Now())
+}
+
+// fits reports whether what has come of the fill so far is of use to a request that comes only now: what has an answer
+// is a stored response, and is judged as one.
+func (x *exchange) fits(f *fill.Fill, now time.Time) bool {
+	a := f.Answer()
+	if a.Stage == fill.Asked || a.Entry == nil {
+		return a.Stage != fill.Private && a.Stage != fill.Failed
+	}
+	return x.judge(a.Entry, now, x.covered(a.Entry)).Use == rules.Fresh
 }

@@ -15,7 +15,7 @@ import (
 // is found here, and judged as if it had. While nothing is on its way, that costs one atomic load.
 type coming struct {
 	count  atomic.Int64
-	shards [flightShards]comingShard
+	shards [keyShards]comingShard
 }
 
 type comingShard struct {
@@ -25,7 +25,7 @@ type comingShard struct {
 }
 
 func (s *coming) shard(key string) *comingShard {
-	return &s.shards[maphash.String(seed, key)%flightShards]
+	return &s.shards[maphash.String(seed, key)%keyShards]
 }
 
 // enter adds an entry, whole and not to be changed any more. leave must follow, whatever becomes of it.
@@ -63,7 +63,7 @@ func (sh *comingShard) find(key string) *store.Entry {
 
 // depart makes what is to be stored findable before any client can have the whole of it. keep ends that.
 func (n *run) depart(e *store.Entry) {
-	if e == nil || n.broken == ReasonJournal || n.f.givenUp() != "" {
+	if e == nil || n.x.broken == ReasonJournal || n.f.GivenUp() != "" {
 		return
 	}
 	if e = n.joined(e); e == nil {
@@ -75,12 +75,12 @@ func (n *run) depart(e *store.Entry) {
 		e = e.Packed()
 	}
 	n.kept, n.packed, n.coming = e, e, e
-	n.c.coming.enter(e)
+	n.x.c.coming.enter(e)
 }
 
 // departs is depart, as soon as nobody outside can set a field any more that keeps the response from others.
 func (n *run) departs() {
-	if n.kept != nil && !bare(n.w) {
+	if n.kept != nil && !bare(n.x.w) {
 		n.after.departs = true
 		return
 	}
@@ -91,7 +91,7 @@ func (n *run) departs() {
 func (n *run) arrived() {
 	if e := n.coming; e != nil {
 		n.coming = nil
-		n.c.coming.leave(e)
+		n.x.c.coming.leave(e)
 	}
 }
 
@@ -101,30 +101,11 @@ const finishFor = time.Second
 // finishes waits for the end of a fill whose whole body its clients may have already, although its handler
 // has not returned: they may ask for a part of it next. It reports whether the request should look again.
 func (x *exchange) finishes() bool {
-	f := x.c.flights.find(x.flight, x)
+	f := x.c.fills.Find(x.flight, x.mayJoin)
 	if f == nil {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(x.r.Context(), finishFor)
 	defer cancel()
-	return f.finished(ctx)
-}
-
-// fill says that the handler is about to write the last of what it declared.
-func (f *fill) fill() {
-	f.mu.Lock()
-	f.filled = true
-	f.mu.Unlock()
-}
-
-// finished waits for the end of a body of which nothing is missing, if ctx lasts for so long.
-func (f *fill) finished(ctx context.Context) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for f.filled && !f.ended {
-		if f.wait(ctx) != nil {
-			return false
-		}
-	}
-	return f.filled
+	return f.Finished(ctx)
 }

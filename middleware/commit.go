@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/fill"
 	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
@@ -16,9 +17,9 @@ import (
 // for a handler that nobody listens to any more.
 func (n *run) decide() {
 	n.commit(false)
-	if n.mode == discarding && !n.again {
+	if n.rec.mode == discarding && !n.again {
 		n.finish()
-		http.NewResponseController(n.w).Flush()
+		http.NewResponseController(n.x.w).Flush()
 		n.cancel()
 	}
 }
@@ -27,39 +28,39 @@ func (n *run) decide() {
 // response is it, and who may have it? final says that the body is whole.
 func (n *run) commit(final bool) {
 	if n.ctx.Err() == context.DeadlineExceeded {
-		n.f.giveUp(ReasonTimeout) // as expires does, which may come to it later than the handler
+		n.f.GiveUp(ReasonTimeout) // as expires does, which may come to it later than the handler
 	}
-	h := n.response()
-	if n.out.FwdStatus = n.status; n.said.failure() != nil {
+	h := n.rec.response()
+	if n.out.FwdStatus = n.rec.status; n.said.failure() != nil {
 		n.out.FwdStatus, n.out.Detail = 0, ReasonLost // whoever wrote this page, the handler's origin did not
 	}
-	n.noteForced(n.received, n.failing())
+	n.noteForced(n.rec.received, n.failing())
 	switch {
-	case n.validating && n.status == http.StatusNotModified:
+	case n.validating && n.rec.status == http.StatusNotModified:
 		n.freshen(h)
 		return
-	case n.completing && n.status == http.StatusPartialContent:
-		n.mode, n.part = gathering, h
+	case n.completing && n.rec.status == http.StatusPartialContent:
+		n.rec.mode, n.rec.part = gathering, h
 		return
-	case n.completing && n.status == http.StatusRequestedRangeNotSatisfiable:
-		n.again, n.mode = true, discarding
+	case n.completing && n.rec.status == http.StatusRequestedRangeNotSatisfiable:
+		n.again, n.rec.mode = true, discarding
 		return
 	case n.standsIn():
 		n.serveStale()
 		return
 	}
-	a, announced := n.admit(h, n.status, final)
+	a, announced := n.admit(h, n.rec.status, final)
 	if !a.Store {
 		n.direct(h, final)
 		return
 	}
 	stored := h
 	// A map from which outer handlers' fields were taken keeps their room.
-	if n.asStored = final && a.AsIs && len(n.outer) == 0; !n.asStored {
+	if n.asStored = final && a.AsIs && len(n.rec.outer) == 0; !n.asStored {
 		stored = rules.Storable(h, a.Strip)
-		rules.NoteReplaced(stored, h, n.removed)
+		rules.NoteReplaced(stored, h, n.rec.removed)
 	}
-	e := n.entry(stored, a, n.status)
+	e := n.entry(stored, a, n.rec.status)
 	e.Announced = announced
 	n.validators(h, e, final)
 	n.share(h, e, final, a.Fresh > a.Age)
@@ -70,7 +71,7 @@ func (n *run) standsIn() bool {
 	if !n.mayStandIn() {
 		return false
 	}
-	return n.judge.OnError && rules.ServerError(n.status) || n.judge.OnLost && n.said.failure() != nil
+	return n.judge.OnError && rules.ServerError(n.rec.status) || n.judge.OnLost && n.said.failure() != nil
 }
 
 // mayStandIn says whether there is something whole, which nobody invalidated meanwhile.
@@ -78,45 +79,45 @@ func (n *run) mayStandIn() bool {
 	if n.stale == nil || n.stale.Spans != nil {
 		return false
 	}
-	return n.covered(n.stale) != store.CoverageHard
+	return n.x.covered(n.stale) != store.CoverageHard
 }
 
 // overtaken says whether an invalidation came since the handler began, of its URI or of a tag of its.
 func (n *run) overtaken() bool {
-	return n.c.follow.Covers(&store.Entry{URI: n.req.URI, Tags: n.said.tagged(n.req.Tag), Fill: n.f.number}) != store.CoverageNone
+	return n.x.c.follow.Covers(&store.Entry{URI: n.x.req.URI, Tags: n.said.tagged(n.x.req.Tag), Fill: n.f.Start.Number}) != store.CoverageNone
 }
 
 // admit judges the response, and writes into its header what the operator's settings say to clients.
 func (n *run) admit(h http.Header, status int, final bool) (a rules.Admission, announced bool) {
-	ttl := n.said.lifetime(n.ttl)
-	a = rules.Admit(&n.req, status, n.outside.Judged(h), n.p, ttl, n.began, n.received)
+	ttl := n.said.lifetime(n.x.ttl)
+	a = rules.Admit(&n.x.req, status, n.x.outside.Judged(h), n.x.p, ttl, n.began, n.rec.received)
 	refuse := func(why policy.Reason) { a.Store, a.Reason = false, why }
 	switch {
 	case !a.Store:
-	case n.outside.Alone() != "": // whatever no-cache="Set-Cookie" says
-		refuse(n.outside.Alone())
+	case n.x.outside.Alone() != "": // whatever no-cache="Set-Cookie" says
+		refuse(n.x.outside.Alone())
 	case n.said.silent():
 		refuse(ReasonHandler)
 	case n.said.failure() != nil:
 		refuse(ReasonLost)
-	case n.declared > n.maxBody() || int64(len(n.f.body)) > n.maxBody():
+	case n.rec.declared > n.x.maxBody() || int64(len(n.rec.held)) > n.x.maxBody():
 		refuse(ReasonTooLarge)
-	case final && n.short():
+	case final && n.rec.short():
 		refuse(ReasonCut)
 	case n.overtaken():
 		refuse(ReasonOutdated)
-	case n.f.givenUp() != "":
-		refuse(n.f.givenUp())
-	case n.mute && !a.Explicit && !n.said.hasTTL():
+	case n.f.GivenUp() != "":
+		refuse(n.f.GivenUp())
+	case n.rec.mute && !a.Explicit && !n.said.hasTTL():
 		refuse(ReasonEmpty)
-		n.c.warnOfNothing()
+		n.x.c.warnOfNothing()
 	case n.suspect():
 		refuse(rules.ReasonSuspect)
 	case n.displaces(&a):
 		refuse(rules.ReasonPageKept)
 	}
-	announced = rules.Announce(h, n.p, a, &n.req, ttl, n.governed && !n.outside.Speaks(), n.received)
-	n.out.Stored = a.Store && n.broken == ""
+	announced = rules.Announce(h, n.x.p, a, &n.x.req, ttl, n.x.governed && !n.x.outside.Speaks(), n.rec.received)
+	n.out.Stored = a.Store && n.x.broken == ""
 	if !a.Store && n.out.Detail == "" {
 		n.out.Detail = a.Reason
 	}
@@ -126,17 +127,17 @@ func (n *run) admit(h http.Header, status int, final bool) (a rules.Admission, a
 // entry is the stored response to be, all but its body: with the header h, of which a was said.
 func (n *run) entry(h http.Header, a rules.Admission, status int) *store.Entry {
 	e := &store.Entry{
-		Key: n.req.Key, URI: n.req.URI, Status: status, Header: h,
-		Tags: n.said.tagged(n.req.Tag), Fill: n.f.number, Requested: n.began, Received: n.received,
+		Key: n.x.req.Key, URI: n.x.req.URI, Status: status, Header: h,
+		Tags: n.said.tagged(n.x.req.Tag), Fill: n.f.Start.Number, Requested: n.began, Received: n.rec.received,
 		Age: a.Age, Fresh: a.Fresh, Grace: a.Grace, IfError: a.IfError, Keep: a.Keep,
 		MustRevalidate: a.MustRevalidate, Anonymous: a.Anonymous,
 	}
 	n.varies, n.strip = a.Vary, a.Strip
 	if len(a.Vary) > 0 {
-		e.Vary = rules.Nominated(a.Vary, n.r.Header)
+		e.Vary = rules.Nominated(a.Vary, n.x.r.Header)
 	}
-	if len(a.Vary) > 0 || n.indexed {
-		e.Key = rules.VariantKey(n.req.Key, a.Vary, n.r.Header)
+	if len(a.Vary) > 0 || n.x.indexed {
+		e.Key = rules.VariantKey(n.x.req.Key, a.Vary, n.x.r.Header)
 	}
 	return e
 }
@@ -144,7 +145,7 @@ func (n *run) entry(h http.Header, a rules.Admission, status int) *store.Entry {
 // validators gives the response an ETag and a Last-Modified when the handler gave it neither. The tag
 // is made from the content when all of it is there; a response that streams gets one by lot.
 func (n *run) validators(h http.Header, e *store.Entry, final bool) {
-	if n.p.NoValidators || e.Status != http.StatusOK && e.Status != http.StatusNonAuthoritativeInfo {
+	if n.x.p.NoValidators || e.Status != http.StatusOK && e.Status != http.StatusNonAuthoritativeInfo {
 		return
 	}
 	if e.Header["Etag"] != nil || e.Header["Last-Modified"] != nil { // in canonical form, which h may not be
@@ -152,13 +153,13 @@ func (n *run) validators(h http.Header, e *store.Entry, final bool) {
 	}
 	var tag string
 	if final {
-		tag = rules.MakeETag(h, n.f.body)
+		tag = rules.MakeETag(h, n.rec.held)
 	} else {
 		var lot [16]byte
 		rand.Read(lot[:])
 		tag = rules.StreamETag(lot)
 	}
-	modified := n.received.UTC().Format(http.TimeFormat)
+	modified := n.rec.received.UTC().Format(http.TimeFormat)
 	for _, header := range []http.Header{h, e.Header} {
 		header["Etag"], header["Last-Modified"] = []string{tag}, []string{modified}
 	}
@@ -172,28 +173,24 @@ func (n *run) share(h http.Header, e *store.Entry, final, fresh bool) {
 		n.unlinked() // it is worth storing, whether its client stays or not
 	}
 	partial := e.Status == http.StatusPartialContent
-	shareable := fresh && !partial && n.req.Class == rules.Read
+	shareable := fresh && !partial && n.x.req.Class == rules.Read
 	n.kept = e
 	switch {
 	case final && partial:
-		n.kept = nil
-		if body, ok := n.f.whole(); ok {
-			n.kept = n.complete(e, body)
-		}
+		n.kept = n.complete(e, fill.Fit(n.rec.held))
 		n.checkPart()
 		n.departs()
 		n.send(h)
-		n.mode = direct
+		n.rec.mode = direct
 	case final:
-		body, _ := n.f.whole()
-		n.kept = n.complete(e, body).Pack()
+		n.kept = n.complete(e, fill.Fit(n.rec.held)).Pack()
 		n.packed = n.kept
 		n.checkRoom(n.kept)
 		if n.asStored {
 			h = n.kept.Header
 		}
 		n.answer, n.own = n.kept, h
-		n.mode = ready
+		n.rec.mode = ready
 		if shareable {
 			n.offer(n.answer, false)
 		}
@@ -201,9 +198,10 @@ func (n *run) share(h http.Header, e *store.Entry, final, fresh bool) {
 		if n.solo {
 			n.linkToReaders(n.cancel)
 		}
-		n.mode = streaming
+		n.rec.mode = streaming
+		n.f.Stream(n.rec.held)
 		n.promise(e)
-		if t := n.frozen["Trailer"]; t != nil {
+		if t := n.rec.frozen["Trailer"]; t != nil {
 			e.Header["Trailer"] = t // for those who read along; complete leaves it out
 		}
 		if shareable {
@@ -223,45 +221,28 @@ func (n *run) share(h http.Header, e *store.Entry, final, fresh bool) {
 // must then find the index.
 func (n *run) settle(e *store.Entry) {
 	n.index(e)
-	n.f.decide(settled, e, "")
+	n.f.Decide(fill.Answer{Stage: fill.Settled, Entry: e})
 	if n.instead != nil {
-		n.takeOver() // the store does not have e yet
-		n.instead.replaced(settled, e, ReasonWaited)
-	}
-}
-
-// takeOver puts the run's fill among the flights in the place of the one that it runs instead of: who comes now reads
-// along with this one.
-func (n *run) takeOver() {
-	n.instead.mu.Lock()
-	keys := n.instead.keys
-	n.instead.mu.Unlock()
-	for _, key := range keys {
-		if n.c.flights.replace(key, n.instead, n.f) {
-			n.f.mu.Lock()
-			n.f.keys = append(n.f.keys, key)
-			n.f.mu.Unlock()
-		}
+		n.f.TakeOver(n.instead) // the store does not have e yet
+		n.instead.Replace(fill.Answer{Stage: fill.Settled, Entry: e, Why: ReasonWaited})
 	}
 }
 
 // open lets readers in: those that wait, and those that ask for this variant from now on.
 func (n *run) open(e *store.Entry) {
 	if n.instead != nil {
-		defer n.instead.giveUp(ReasonWaited) // those who wait for it come to this one
-		n.takeOver()
+		defer n.instead.GiveUp(ReasonWaited) // those who wait for it come to this one
+		n.f.TakeOver(n.instead)
 	}
-	if (e.Key != n.flight || n.solo) && n.c.flights.alias(e.Key, n.f) {
-		n.f.mu.Lock()
-		n.f.keys = append(n.f.keys, e.Key)
-		n.f.mu.Unlock()
+	if e.Key != n.x.flight || n.solo {
+		n.f.Alias(e.Key)
 	}
-	n.f.decide(flowing, e, "")
+	n.f.Decide(fill.Answer{Stage: fill.Flowing, Entry: e})
 }
 
 // complete gives e, which nobody else has, its body and what follows from that.
 func (n *run) complete(e *store.Entry, body []byte) *store.Entry {
-	e.Body, e.Trailer = body, n.shared()
+	e.Body, e.Trailer = body, n.rec.shared()
 	if e.Status == http.StatusPartialContent {
 		return n.partial(e)
 	}
@@ -287,68 +268,68 @@ func (n *run) pass() {
 	if n.suspect() {
 		why = rules.ReasonSuspect // whatever else it is: others may do better
 	}
-	late := n.f.givenUp() != "" // which says nothing of what another run would answer
-	if !n.solo && !n.ownFault() && !late && !n.c.outdated(n.f) {
+	late := n.f.GivenUp() != "" // which says nothing of what another run would answer
+	if !n.solo && !n.ownFault() && !late && !n.x.c.outdated(n.f) {
 		lasts := passFor
-		if n.status >= 400 {
+		if n.rec.status >= 400 {
 			lasts = passForError
 		}
-		n.c.passes.remember(n.flight, time.Now().Add(lasts), why) // before the fill goes: who comes in between would lead
+		n.x.c.passes.remember(n.x.flight, time.Now().Add(lasts), why) // before the fill goes: who comes in between would lead
 	}
-	n.f.decide(private, nil, why)
-	if n.instead != nil && n.req.Class == rules.Read && !n.ownFault() && !n.suspect() && !late {
-		n.instead.replaced(private, nil, why)
+	n.f.Decide(fill.Answer{Stage: fill.Private, Why: why})
+	if n.instead != nil && n.x.req.Class == rules.Read && !n.ownFault() && !n.suspect() && !late {
+		n.instead.Replace(fill.Answer{Stage: fill.Private, Why: why})
 	}
 }
 
 // ownFault says whether it is this request, rather than what it asks for, that makes the response private:
 // its credentials, its wish, or whatever made the handler refuse what it has answered others.
 func (n *run) ownFault() bool {
-	if n.req.Credentials && !n.p.Shared || n.req.Directives.NoStore {
+	if n.x.req.Credentials && !n.x.p.Shared || n.x.req.Directives.NoStore {
 		return true
 	}
-	return n.status >= 400 && n.stale != nil && n.judge.Use != rules.Miss || n.suspect()
+	return n.rec.status >= 400 && n.stale != nil && n.judge.Use != rules.Miss || n.suspect()
 }
 
 // direct hands the response to the leader's client alone, as the handler makes it.
 func (n *run) direct(h http.Header, final bool) {
 	n.pass()
-	if n.req.Class == rules.Head {
+	if n.x.req.Class == rules.Head {
 		n.updateFromHead(h)
 	} else {
 		n.dropOutdated(h)
 	}
-	n.mode = direct
-	if n.stripped && n.req.Conditional && n.status == http.StatusOK && rules.NotModified(n.r.Header, h, n.received) {
-		n.mode = discarding
+	n.rec.mode = direct
+	if n.stripped && n.x.req.Conditional && n.rec.status == http.StatusOK && rules.NotModified(n.x.r.Header, h, n.rec.received) {
+		n.rec.mode = discarding
 		n.answer, n.own = &store.Entry{Status: http.StatusNotModified}, h
 		return
 	}
-	if final && bodyAllowed(n.status) && n.declared < 0 && n.req.Class != rules.Head && n.trailers() == nil && h["Content-Length"] == nil && h["Transfer-Encoding"] == nil {
-		h["Content-Length"] = []string{strconv.Itoa(len(n.f.body))}
+	if final && bodyAllowed(n.rec.status) && n.rec.declared < 0 && n.x.req.Class != rules.Head && n.rec.trailers() == nil && h["Content-Length"] == nil && h["Transfer-Encoding"] == nil {
+		h["Content-Length"] = []string{strconv.Itoa(len(n.rec.held))}
 	}
 	n.send(h)
 	// Nobody else has a use for this run any more: it ends with its client.
 	n.unlinked()
-	n.unlink = context.AfterFunc(n.r.Context(), n.cancel)
+	n.unlink = context.AfterFunc(n.x.r.Context(), n.cancel)
 }
 
 // send writes the header of a response that is passed on, and what was held back of its body.
 func (n *run) send(h http.Header) {
-	n.client()
-	n.exchange.header(h, nil, -1, &n.out)
-	n.head(n.status)
-	if held := n.f.body; len(held) > 0 {
-		n.watch(n.c, n.w, int64(len(held))).write(n.w, held)
-		n.f.body = nil
+	n.rec.client()
+	n.x.header(h, nil, -1, &n.out)
+	n.head(n.rec.status)
+	if held := n.rec.held; len(held) > 0 {
+		n.watched.watch(n.x.c, n.x.w, int64(len(held))).Write(n.x.w, held)
+		n.rec.held = nil
 	}
 }
 
 func (n *run) finishDirect() {
-	for name, values := range n.trailers() {
-		n.w.Header()[http.TrailerPrefix+name] = values
+	for name, values := range n.rec.trailers() {
+		n.x.w.Header()[http.TrailerPrefix+name] = values
 	}
-	if n.said.failure() != nil && !n.lost && n.written > 0 {
+	if n.said.failure() != nil && !n.rec.lost && n.rec.written > 0 {
 		panic(http.ErrAbortHandler) // it broke off: nobody may take it for whole
 	}
 	if n.said.silent() {

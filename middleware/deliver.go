@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/fill"
 	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
@@ -23,16 +24,16 @@ func (x *exchange) deliver(e *store.Entry, out policy.Outcome, now time.Time) {
 
 // deliverOwn answers the leader's own client.
 func (n *run) deliverOwn() {
-	n.client()
-	held, _ := n.hold(n.answer, time.Now(), true)
-	defer n.letGo(held)
+	n.rec.client()
+	held, _ := n.x.hold(n.answer, time.Now(), true)
+	defer n.x.letGo(held)
 	if n.answer.Status == http.StatusNotModified {
-		n.exchange.notModified(n.own, nil, -1, &n.out)
+		n.x.notModified(n.own, nil, -1, &n.out)
 		return
 	}
 	h := n.own
 	if h == nil {
-		n.write(n.answer, n.answer.Header, true, &n.out, time.Now())
+		n.x.write(n.answer, n.answer.Header, true, &n.out, time.Now())
 		return
 	}
 	if !n.asStored {
@@ -41,8 +42,8 @@ func (n *run) deliverOwn() {
 				h[name] = v
 			}
 		}
-		if n.short() { // as net/http would send it: with the length that the handler declared
-			h["Content-Length"] = []string{strconv.FormatInt(n.declared, 10)}
+		if n.rec.short() { // as net/http would send it: with the length that the handler declared
+			h["Content-Length"] = []string{strconv.FormatInt(n.rec.declared, 10)}
 		}
 	}
 	answer := n.answer
@@ -52,15 +53,15 @@ func (n *run) deliverOwn() {
 		answer, h = &e, maps.Clone(h)
 		delete(h, "Content-Length")
 	}
-	n.write(answer, h, n.mode == discarding, &n.out, n.received)
+	n.x.write(answer, h, n.rec.mode == discarding, &n.out, n.rec.received)
 }
 
 // ownTrailers returns the trailers of a whole response, if its own client gets more of them than others do.
 func (n *run) ownTrailers() http.Header {
-	if n.mode != ready {
+	if n.rec.mode != ready {
 		return nil
 	}
-	if own := without(n.trailers(), nil); len(own) > len(n.answer.Trailer) {
+	if own := without(n.rec.trailers(), nil); len(own) > len(n.answer.Trailer) {
 		return own
 	}
 	return nil
@@ -318,16 +319,16 @@ func (x *exchange) notCached() {
 
 // follow reads along with a fill, as far as the request may. It returns false when the request
 // should look again.
-func (x *exchange) follow(f *fill, e *store.Entry, v rules.Verdict, out policy.Outcome) bool {
-	rd, ok := f.enter()
+func (x *exchange) follow(f *fill.Fill, e *store.Entry, v rules.Verdict, out policy.Outcome) bool {
+	rd, ok := f.Enter()
 	if !ok {
 		return false
 	}
-	defer f.leave(rd)
+	defer rd.Leave()
 	d, err := x.await(f, x.standsFor(e, v))
 	if err == nil && d.lost() && x.standsFor(e, v) { // or it was invalidated meanwhile
 		stale := out
-		stale.Detail = d.why
+		stale.Detail = d.Why
 		if x.serveStale(e, stale) {
 			return true
 		}
@@ -338,29 +339,29 @@ func (x *exchange) follow(f *fill, e *store.Entry, v rules.Verdict, out policy.O
 		x.observe(out)
 		return true
 	}
-	s, shared, why := d.stage, d.entry, d.why
+	s, shared, why := d.Stage, d.Entry, d.Why
 	switch {
 	case d.beside != nil:
 		out.Detail = why
 		x.runBeside(f, d.beside, e, v, out)
 		return true
-	case s == asked || s == failed && again(why):
+	case s == fill.Asked || s == fill.Failed && again(why):
 		x.freed = why == ReasonTimeout
 		return false
-	case s != private && s != failed && x.superseded(f, shared):
-		f.retire() // invalidated while it was waited for
+	case s != fill.Private && s != fill.Failed && x.superseded(f, shared):
+		f.Retire() // invalidated while it was waited for
 		return false
 	}
-	if s == private && why == ReasonOutdated {
+	if s == fill.Private && why == ReasonOutdated {
 		return false // one of those who waited leads a run that knows of the invalidation
 	}
-	if s == private && why == rules.ReasonSuspect || (s == private || s == failed) && x.failedLately(v) {
+	if s == fill.Private && why == rules.ReasonSuspect || (s == fill.Private || s == fill.Failed) && x.failedLately(v) {
 		return false // an error that was meant for the one who led, or instead of which a fresh page was kept
 	}
-	if s == private && !x.req.Credentials && (why == rules.ReasonCookie || why == rules.ReasonAuthorization || why == rules.ReasonRequestNoStore) {
+	if s == fill.Private && !x.req.Credentials && (why == rules.ReasonCookie || why == rules.ReasonAuthorization || why == rules.ReasonRequestNoStore) {
 		return false // private to the one who led: another may do better
 	}
-	if s == private || s == failed || shared.Anonymous && x.req.Credentials && !x.p.Shared {
+	if s == fill.Private || s == fill.Failed || shared.Anonymous && x.req.Credentials && !x.p.Shared {
 		if out.Passed = why; why == "" {
 			out.Passed = ReasonPass
 		}
@@ -377,7 +378,7 @@ func (x *exchange) follow(f *fill, e *store.Entry, v rules.Verdict, out policy.O
 	}
 	out.Collapsed = true
 	now := time.Now()
-	if s == settled {
+	if s == fill.Settled {
 		_, fresh := rules.FreshFor(shared, now)
 		out.Stale = !fresh || x.covered(shared) != store.CoverageNone
 		x.hit(shared, out, now)
@@ -385,7 +386,7 @@ func (x *exchange) follow(f *fill, e *store.Entry, v rules.Verdict, out policy.O
 	}
 	x.tellAround(shared)
 	if x.begin(shared.Status, shared.Header, shared.CurrentAge(now), &out) {
-		switch err := x.body().stream(f, rd); {
+		switch err := x.body().stream(rd); {
 		case err == nil:
 			x.trailer(f)
 			x.hushAround(f)

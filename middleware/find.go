@@ -37,7 +37,7 @@ const (
 // in place of what a hard invalidation covers.
 func (x *exchange) find(now time.Time) (*store.Entry, store.Coverage) {
 	x.flight, x.indexed, x.missed, x.broken = x.req.Key, false, policy.FwdURIMiss, ""
-	x.seen = x.c.flights.ended.Load()
+	x.seen = x.c.fills.Ended()
 	if !x.c.follow.InTouch(now) {
 		x.broken = ReasonJournal
 		return nil, store.CoverageNone

@@ -75,38 +75,38 @@ func (x *exchange) failedLately(v rules.Verdict) bool {
 // neither is an error that tells nothing of a GET without its fields: who sends such requests on purpose would keep
 // everybody from a newer response.
 func (n *run) noteForced(answered time.Time, failed bool) {
-	if !n.judge.Insisted() || n.req.Directives.NoStore || failed && n.failsAlone() {
+	if !n.judge.Insisted() || n.x.req.Directives.NoStore || failed && n.failsAlone() {
 		return
 	}
-	n.c.forced.note(n.flight, answered, failed && n.stale.Status < 400)
+	n.x.c.forced.note(n.x.flight, answered, failed && n.stale.Status < 400)
 }
 
 // failsAlone reports whether an error is due to the request's own fields or its user, or to HEAD, which many handlers
 // refuse.
 func (n *run) failsAlone() bool {
-	return n.suspect() || n.req.Class == rules.Head || n.req.Credentials && !n.p.Shared
+	return n.suspect() || n.x.req.Class == rules.Head || n.x.req.Credentials && !n.x.p.Shared
 }
 
 // failing reports whether the handler's answer is an error that says nothing of whether there still is such a page, as
 // 404 and 410 do.
 func (n *run) failing() bool {
-	return n.said.failure() != nil || n.status >= 400 && n.status != http.StatusNotFound && n.status != http.StatusGone
+	return n.said.failure() != nil || n.rec.status >= 400 && n.rec.status != http.StatusNotFound && n.rec.status != http.StatusGone
 }
 
 // suspect reports whether the handler's answer is an error which the leader's request may have caused, rather than
 // what it asks for.
-func (n *run) suspect() bool { return n.status >= 400 && rules.Suspect(n.r.Header) }
+func (n *run) suspect() bool { return n.rec.status >= 400 && rules.Suspect(n.x.r.Header) }
 
 // displaces reports whether a response that may be stored is an error that would push out a good page: one that is
 // fresh, because a client insisted on a newer one; or any, by a lifetime that the error does not state itself. Where
 // there are variants the good page may be another than the one at hand.
 func (n *run) displaces(a *rules.Admission) bool {
-	if n.status < 400 {
+	if n.rec.status < 400 {
 		return false
 	}
 	good := n.stale != nil && n.stale.Status < 400
 	if !a.Explicit {
-		return good || n.indexed
+		return good || n.x.indexed
 	}
 	return good && n.judge.Insisted() && n.failing()
 }
@@ -119,8 +119,8 @@ func (n *run) dropOutdated(h http.Header) {
 	if !n.judge.Insisted() || n.stale == nil || n.ownFault() || n.said.failure() != nil {
 		return
 	}
-	_, outdated := rules.HeadUpdate(rules.Unannounced(n.stale), n.status, h)
-	if outdated && !n.storableForOthers(n.status, h) {
+	_, outdated := rules.HeadUpdate(rules.Unannounced(n.stale), n.rec.status, h)
+	if outdated && !n.storableForOthers(n.rec.status, h) {
 		n.remove(n.stale.Key)
 	}
 }

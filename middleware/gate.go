@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/fill"
 	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
@@ -28,7 +29,7 @@ type gate struct {
 // passage is a response of a cache's on its way to the gate.
 type passage struct {
 	g      *gate
-	f      *fill
+	f      *fill.Fill
 	status int
 	sent   rules.Sent // the header as the cache sent it
 	told   string     // its Cache-Status
@@ -58,7 +59,7 @@ func (x *exchange) gate() *gate {
 	if g := gateOf(x.r); g != nil {
 		return g
 	}
-	if said := saidIn(x.r.Context()); said != nil && said.run != nil && !bare(said.run.w) && said.run.answers(x.w, x.r) {
+	if said := saidIn(x.r.Context()); said != nil && said.run != nil && !bare(said.run.x.w) && said.run.answers(x.w, x.r) {
 		return &said.run.leaves
 	}
 	return nil
@@ -151,7 +152,7 @@ func (g *gate) close() {
 }
 
 // leads reports whether the request itself has led f, for which it would wait in vain.
-func (g *gate) leads(f *fill) bool {
+func (g *gate) leads(f *fill.Fill) bool {
 	if g == nil {
 		return false
 	}

@@ -14,21 +14,21 @@ const informFor = 100 * time.Millisecond
 // run is then of no use to others, who run the handler without it.
 func (w *recorder) inform(status int) {
 	n := w.run
-	if n.r.Context().Err() != nil {
+	if n.x.r.Context().Err() != nil {
 		return
 	}
-	header := n.w.Header()
+	header := n.x.w.Header()
 	before := maps.Clone(header)
 	hints := w.Header()
 	replace(header, hints)
 	if !n.solo {
-		patience := time.AfterFunc(informFor, func() { n.f.giveUp(ReasonStalled) })
+		patience := time.AfterFunc(informFor, func() { n.f.GiveUp(ReasonStalled) })
 		defer patience.Stop()
 	}
-	n.w.WriteHeader(status)
-	if n.r.Context().Err() != nil {
+	n.x.w.WriteHeader(status)
+	if n.x.r.Context().Err() != nil {
 		// An HTTP/2 stream that is reset while it waits may leave its header to the connection's goroutine.
-		n.w = &nowhere{header: http.Header{}}
+		n.x.w = &nowhere{header: http.Header{}}
 		return
 	}
 	n.lateHints(header, hints, before)

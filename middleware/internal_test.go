@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/fill"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/memstore"
@@ -38,16 +39,14 @@ func boundedCache(t *testing.T, bytes int64) *Cache {
 // idle fails unless everything that fills take is given back.
 func idle(t *testing.T, c *Cache) {
 	t.Helper()
-	if used := c.filling.used.Load(); used != 0 {
+	if used := c.fills.Budget.Used(); used != 0 {
 		t.Errorf("%d bytes of the budget are left taken", used)
 	}
 	if n := len(c.refreshing); n != 0 {
 		t.Errorf("%d refreshes are left counted", n)
 	}
-	for i := range c.flights.shards {
-		if n := len(c.flights.shards[i].m); n != 0 {
-			t.Errorf("%d fills are left in flight", n)
-		}
+	if n := c.fills.Len(); n != 0 {
+		t.Errorf("%d fills are left to be joined", n)
 	}
 }
 
@@ -82,8 +81,8 @@ func TestAStalledReaderHoldsItsPartOfTheBudget(t *testing.T) {
 		synctest.Wait()
 		close(goOn)
 		leader.Wait()
-		if used := c.reads.used; used < size || c.filling.used.Load() > 0 {
-			t.Errorf("a stalled reader holds %d bytes, %d are counted, and %d more for the run", size, used, c.filling.used.Load())
+		if used := c.fills.Pins.Used(); used < size || c.fills.Budget.Used() > 0 {
+			t.Errorf("a stalled reader holds %d bytes, %d are counted, and %d more for the run", size, used, c.fills.Budget.Used())
 		}
 		close(stalled.until)
 		follower.Wait()
@@ -92,38 +91,6 @@ func TestAStalledReaderHoldsItsPartOfTheBudget(t *testing.T) {
 		}
 		idle(t, c)
 	})
-}
-
-// Of a body that became too long to be kept, all that was kept stays in memory until its last byte is read. Until
-// then the budget counts it.
-func TestTheBudgetCountsWhatIsStillInMemory(t *testing.T) {
-	const limit = 1 << 20
-	c := boundedCache(t, 4*limit)
-	c.setup()
-	f := &fill{c: c, keeping: true, limit: limit}
-	reader, _ := f.enter()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	write := func(n int) {
-		t.Helper()
-		if err := f.write(ctx, make([]byte, n)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write(limit)
-	reader.off, reader.taken = limit-1, limit-1
-	write(1)
-	if used := c.filling.used.Load(); used < limit {
-		t.Errorf("one byte of %d is still to be read, and the budget counts %d", limit, used)
-	}
-	reader.off, reader.taken = limit, limit
-	write(1)
-	if used := c.filling.used.Load(); used != window {
-		t.Errorf("all that was kept is read, and the budget counts %d; want %d", used, window)
-	}
-	f.leave(reader)
-	f.release()
-	idle(t, c)
 }
 
 // A refresh whose turn comes when another has just ended is none any more.
@@ -144,7 +111,7 @@ func TestARefreshThatComesTooLate(t *testing.T) {
 		x.req.Mount, _ = c.tell(h.(*Mount).who, r, x.p)
 		x.req.Read(r, x.p, nil)
 		x.who = h.(*Mount).who
-		x.flight, x.seen = x.req.Key, c.flights.ended.Load()
+		x.flight, x.seen = x.req.Key, c.fills.Ended()
 		if late {
 			x.seen-- // it found what was stale before the response came that is stored now
 		}
@@ -160,81 +127,9 @@ func TestARefreshThatComesTooLate(t *testing.T) {
 		if len(c.refreshing) > 0 {
 			t.Errorf("late %v: the refresh holds its place", late)
 		}
-		for i := range c.flights.shards {
-			if len(c.flights.shards[i].m) > 0 {
-				t.Errorf("late %v: the refresh is still to be joined", late)
-			}
+		if c.fills.Len() > 0 {
+			t.Errorf("late %v: the refresh is still to be joined", late)
 		}
-	}
-}
-
-// Readers leave in whatever order, and each takes itself away and nobody else.
-func TestReadersLeaveInAnyOrder(t *testing.T) {
-	f := &fill{c: boundedCache(t, 1<<20)}
-	here := map[*reader]bool{}
-	check := func() {
-		t.Helper()
-		if len(f.readers) != len(here) {
-			t.Fatalf("%d readers, want %d", len(f.readers), len(here))
-		}
-		for _, rd := range f.readers {
-			if !here[rd] {
-				t.Fatal("one who has left is still there")
-			}
-		}
-	}
-	for range 100 {
-		rd, _ := f.enter()
-		here[rd] = true
-	}
-	for rd := range here { // in no order
-		f.leave(rd)
-		delete(here, rd)
-		check()
-		if len(here)%7 == 0 && len(here) > 0 {
-			again, _ := f.enter()
-			here[again] = true
-			check()
-			f.leave(again)
-			delete(here, again)
-			check()
-		}
-	}
-}
-
-// A reader that stalls on a body too long to be kept does not make it go a byte at a time for the others.
-func TestAStalledReaderLeavesTheOthersTheirPace(t *testing.T) {
-	c := boundedCache(t, 1<<20)
-	f := &fill{c: c}
-	f.tail.add(0, make([]byte, window))
-	stalled, _ := f.enter()
-	fast, _ := f.enter()
-	fast.off, fast.taken = window, window
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if n, err := f.room(context.Background(), 32<<10); n < 4<<10 || err != nil {
-		t.Errorf("room for %d bytes of 32 KiB, %v; want at least 4 KiB at a time", n, err)
-	}
-	if stalled.off >= f.base {
-		t.Errorf("the stalled reader at %d is waited for: the body begins at %d", stalled.off, f.base)
-	}
-}
-
-// A reader is cut off when it is further behind than the window, and not before.
-func TestAReaderWithinTheWindowIsNotCutOff(t *testing.T) {
-	c := boundedCache(t, 1<<20)
-	f := &fill{c: c}
-	f.tail.add(0, make([]byte, window/2))
-	slow, _ := f.enter()
-	fast, _ := f.enter()
-	fast.off, fast.taken = window/2, window/2
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if n, err := f.room(t.Context(), 1<<10); n != 1<<10 || err != nil {
-		t.Errorf("room for %d bytes of 1 KiB, %v", n, err)
-	}
-	if slow.off < f.base {
-		t.Errorf("the body begins at %d: a reader %d bytes behind is cut off", f.base, window/2)
 	}
 }
 
@@ -269,7 +164,7 @@ func TestFillsBeyondTheBudgetStreamOnUnstored(t *testing.T) {
 		}
 		all.Go(func() {
 			for range 2 * size / (32 << 10) {
-				most = max(most, c.filling.used.Load())
+				most = max(most, c.fills.Budget.Used())
 				time.Sleep(500 * time.Microsecond)
 			}
 		})
@@ -590,29 +485,6 @@ func TestKeyLocksAreForgotten(t *testing.T) {
 	}
 }
 
-// A body that is stored holds little more memory than its length.
-func TestABodyThatIsStoredIsPacked(t *testing.T) {
-	for _, c := range []struct{ length, room, most int }{{1000, 2000, 1000}, {1000, 1200, 1000}, {1000, 1100, 1100}} {
-		f := &fill{keeping: true, body: make([]byte, c.length, c.room)}
-		f.whole()
-		if cap(f.body) > c.most {
-			t.Errorf("%d bytes in room for %d are stored in room for %d, want %d", c.length, c.room, cap(f.body), c.most)
-		}
-	}
-}
-
-// Readers of a body that is not kept flush when its handler has, like those of one that is.
-func TestAReaderOfALongBodyFlushes(t *testing.T) {
-	f := &fill{c: boundedCache(t, 1<<20), base: 100}
-	rd := &reader{off: 100, taken: 100}
-	f.readers = []*reader{rd}
-	f.tail.add(100, make([]byte, 10))
-	f.flush()
-	if p, err := f.next(t.Context(), rd); err != nil || len(p.bytes) != 10 || !p.flush {
-		t.Errorf("%d bytes, flush %v, %v; want 10, to be flushed", len(p.bytes), p.flush, err)
-	}
-}
-
 // Whoever gets all of a long body counts as its reader, whatever its conditions were; who gets none of it does not.
 func TestWhoHoldsALongBody(t *testing.T) {
 	c := boundedCache(t, 1<<20)
@@ -644,50 +516,13 @@ func TestWhoHoldsALongBody(t *testing.T) {
 // knows of yet may be.
 func TestWhichFillsAreJoined(t *testing.T) {
 	x := exchange{c: boundedCache(t, 1<<20)}
-	for s, unfit := range map[stage]bool{asked: false, private: true, failed: true} {
-		if f := (&fill{stage: s}); f.unfit(&x, time.Now()) != unfit {
-			t.Errorf("stage %d: unfit is %v, want %v", s, !unfit, unfit)
+	x.c.setup()
+	for s, fits := range map[fill.Stage]bool{fill.Asked: true, fill.Private: false, fill.Failed: false} {
+		f := x.c.fills.New(fill.Start{})
+		f.Decide(fill.Answer{Stage: s})
+		if x.fits(f, time.Now()) != fits {
+			t.Errorf("stage %d: fits is %v, want %v", s, !fits, fits)
 		}
-	}
-}
-
-// A body that was cut is neither stored nor begun to be read; one that came to its end is both. Where its beginning is
-// gone, nobody begins.
-func TestWhoMayHaveABody(t *testing.T) {
-	for _, s := range []struct {
-		ended, cut         bool
-		base               int64
-		read, kept, broken bool
-	}{
-		{false, false, 0, true, true, false},
-		{true, false, 0, true, true, false},
-		{true, true, 0, false, false, true},
-		{false, false, 10, false, true, false},
-	} {
-		f := &fill{keeping: true, body: []byte("page"), ended: s.ended, cut: s.cut, base: s.base}
-		_, read := f.enter()
-		_, kept := f.whole()
-		if read != s.read || kept != s.kept || f.broken() != s.broken {
-			t.Errorf("%+v: read %v, kept %v, broken %v", s, read, kept, f.broken())
-		}
-	}
-}
-
-// A run is given up for one reason, the first; and one whose body has come to its end is not given up any more.
-func TestARunIsGivenUpOnce(t *testing.T) {
-	c := boundedCache(t, 1<<20)
-	c.setup()
-	f := &fill{c: c, keeping: true}
-	f.giveUp(ReasonWaited)
-	f.giveUp(ReasonTimeout)
-	if why := f.givenUp(); why != ReasonWaited {
-		t.Errorf("it was given up for %q", why)
-	}
-	whole := &fill{c: c, keeping: true}
-	whole.end(false, nil)
-	whole.giveUp(ReasonTimeout)
-	if why := whole.givenUp(); why != "" {
-		t.Errorf("a whole body was given up for %q", why)
 	}
 }
 
@@ -746,59 +581,6 @@ func TestABodyThatJustFitsTheBudget(t *testing.T) {
 	}
 }
 
-// What is written makes no more room for itself than half the window: a reader within the window is not cut off for a
-// long write.
-func TestALongWriteCutsNobodyOff(t *testing.T) {
-	c := boundedCache(t, 1<<20)
-	f := &fill{c: c}
-	f.tail.add(0, make([]byte, window/2))
-	slow, _ := f.enter()
-	fast, _ := f.enter()
-	fast.off, fast.taken = window/2, window/2
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if n, err := f.room(t.Context(), 4*window); n != window/2 || err != nil {
-		t.Errorf("room for %d bytes, %v; want the other half of the window", n, err)
-	}
-	if slow.off < f.base {
-		t.Errorf("the body begins at %d: a reader %d bytes behind is cut off", f.base, window/2)
-	}
-}
-
-// A body in memory of just its length is not copied; what readers still have of one that was counts as long as they
-// write it.
-func TestABodyIsCopiedWhereItsMemoryIsLonger(t *testing.T) {
-	for _, s := range []struct {
-		size, room int
-		copied     bool
-		busy       bool
-		pins       int
-	}{
-		{1 << 10, 1 << 10, false, true, 1}, {1 << 10, 1<<10 + 1<<7, false, true, 1}, {1 << 10, 2 << 10, true, true, 2}, {1 << 10, 2 << 10, true, false, 1},
-	} {
-		c := boundedCache(t, 1<<20)
-		c.setup()
-		f := &fill{c: c, keeping: true, granted: int64(s.room), body: make([]byte, s.size, s.room)}
-		c.filling.take(f.granted)
-		before := &f.body[0]
-		rd, _ := f.enter()
-		if rd.taken = int64(s.size); !s.busy {
-			rd.off = rd.taken
-		}
-		body, _ := f.whole()
-		if copied := &body[0] != before; copied != s.copied {
-			t.Errorf("%+v: copied %v", s, copied)
-		}
-		f.handOver("k")
-		if len(f.pins) != s.pins {
-			t.Errorf("%+v: %d bodies are counted", s, len(f.pins))
-		}
-		f.leave(rd)
-		f.release()
-		idle(t, c)
-	}
-}
-
 // What is left of a policy for paths that are left out is made once.
 func TestWhatIsLeftOfAPolicyIsMadeOnce(t *testing.T) {
 	var l leaveOut
@@ -813,21 +595,6 @@ func TestWhatIsLeftOfAPolicyIsMadeOnce(t *testing.T) {
 	if l.of(last) != l.of(last) || l.of(more) == l.of(more) {
 		t.Errorf("those of %d policies are not what is remembered", maxLeft)
 	}
-}
-
-// A body that took nothing of the budget is not counted when it is handed over: it is so short that nobody's memory
-// depends on it.
-func TestAShortBodyIsNotCounted(t *testing.T) {
-	c := boundedCache(t, 1<<20)
-	c.setup()
-	f := &fill{c: c, keeping: true, body: []byte("page")}
-	rd, _ := f.enter()
-	f.handOver("k")
-	if len(f.pins) != 0 || c.reads.used != 0 {
-		t.Errorf("%d bodies of %d bytes are counted", len(f.pins), c.reads.used)
-	}
-	f.leave(rd)
-	f.release()
 }
 
 // What the client of a refresh was answered is the first final status.

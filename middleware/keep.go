@@ -16,14 +16,14 @@ import (
 // number to be had that others could trust, and what they have stored may be better.
 func (n *run) keep(e *store.Entry) {
 	defer n.arrived()
-	if e == nil || n.broken == ReasonJournal {
+	if e == nil || n.x.broken == ReasonJournal {
 		return
 	}
-	if n.c.follow.Covers(e) == store.CoverageHard {
+	if n.x.c.follow.Covers(e) == store.CoverageHard {
 		n.out.Stored, n.out.Detail = false, ReasonOutdated
 		return
 	}
-	if why := n.f.givenUp(); why != "" {
+	if why := n.f.GivenUp(); why != "" {
 		n.out.Stored, n.out.Detail = false, why // another run may have stored what is newer
 		return
 	}
@@ -38,11 +38,11 @@ func (n *run) keep(e *store.Entry) {
 		}
 	}
 	n.checkRoom(e) // and yet it is put: what is stored under its key is not to be found any more
-	if n.c.put(e) != nil {
+	if n.x.c.put(e) != nil {
 		n.out.Stored, n.out.Detail = false, ReasonStoreError
 		return
 	}
-	n.c.passes.forget(n.flight)
+	n.x.c.passes.forget(n.x.flight)
 }
 
 // joined adds a new part to the part that is stored, and leaves a whole as it is. A part never takes the place of a
@@ -59,7 +59,7 @@ func (n *run) joined(e *store.Entry) *store.Entry {
 	if n.judge.Use == rules.Miss {
 		return e // they are of two clients
 	}
-	if size := int64(len(old.Body)) + int64(len(e.Body)); size > n.maxBody() || !n.f.take(size) {
+	if size := int64(len(old.Body)) + int64(len(e.Body)); size > n.x.maxBody() || !n.f.Take(size) {
 		return e
 	}
 	if both, ok := rules.Combine(rules.Unannounced(old), e); ok {
@@ -91,16 +91,16 @@ func bodiless(e *store.Entry) *store.Entry {
 // there are selected by. A response without Vary that was stored under the primary key itself becomes
 // one of the variants.
 func (n *run) index(e *store.Entry) {
-	if e.Key == n.req.Key || e.Key == n.indexing || n.broken != "" {
+	if e.Key == n.x.req.Key || e.Key == n.indexing || n.x.broken != "" {
 		return
 	}
 	n.indexing = e.Key
-	c, key := n.c, n.req.Key
+	c, key := n.x.c, n.x.req.Key
 	defer c.indexing.lock(key)()
 	now, lifetime := time.Now(), e.Lifetime()
-	index := &store.Entry{Key: key, URI: n.req.URI, Received: now, Keep: lifetime, Fill: e.Fill}
-	old := n.ask(store.SkipNear(n.r.Context()), key)
-	if n.broken != "" {
+	index := &store.Entry{Key: key, URI: n.x.req.URI, Received: now, Keep: lifetime, Fill: e.Fill}
+	old := n.x.ask(store.SkipNear(n.x.r.Context()), key)
+	if n.x.broken != "" {
 		return // and let others have the key, who may find the store well again
 	}
 	switch {
@@ -115,7 +115,7 @@ func (n *run) index(e *store.Entry) {
 		index.Keep, index.Fill = max(index.Keep, left), max(index.Fill, old.Fill)
 	default:
 		moved := *old
-		moved.Key = rules.VariantKey(key, nil, n.r.Header)
+		moved.Key = rules.VariantKey(key, nil, n.x.r.Header)
 		if left := moved.Lifetime() - now.Sub(moved.Received); left > 0 && c.set(&moved) == nil {
 			index.Variants = rules.AddVariant(nil, nil)
 			index.Keep = max(index.Keep, left)
@@ -148,13 +148,13 @@ func (c *Cache) put(e *store.Entry) error {
 }
 
 func (n *run) remove(key string) {
-	ctx, cancel := n.c.storeContext()
+	ctx, cancel := n.x.c.storeContext()
 	defer cancel()
 	if err := func() (err error) {
 		defer caught(&err)
-		return n.c.Store.Delete(ctx, key)
+		return n.x.c.Store.Delete(ctx, key)
 	}(); err != nil {
-		n.c.fault("store: delete", err)
+		n.x.c.fault("store: delete", err)
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 
 // keyLocks lets one goroutine at a time work on a key. The locks of different keys are independent, so that no key
 // waits for what a slow store does with another.
-type keyLocks struct{ shards [flightShards]keyLockShard }
+type keyLocks struct{ shards [keyShards]keyLockShard }
 
 type keyLockShard struct {
 	mu   sync.Mutex // held for no call
@@ -21,7 +21,7 @@ type keyLock struct {
 
 // lock waits until the key is free, and returns what frees it again.
 func (l *keyLocks) lock(key string) (unlock func()) {
-	sh := &l.shards[maphash.String(seed, key)%flightShards]
+	sh := &l.shards[maphash.String(seed, key)%keyShards]
 	sh.mu.Lock()
 	k := sh.held[key]
 	if k == nil {

@@ -7,7 +7,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/fill"
 	"github.com/freshet-go/freshet/internal/rules"
+	"github.com/freshet-go/freshet/internal/stall"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
@@ -40,7 +42,7 @@ type pending struct {
 // offer gives those who wait the answer e, which flows or is whole, as soon as that is safe.
 func (n *run) offer(e *store.Entry, flows bool) {
 	n.after.answer, n.after.flows = e, flows
-	if n.after.trusted = bare(n.w); n.after.trusted {
+	if n.after.trusted = bare(n.x.w); n.after.trusted {
 		n.give()
 	}
 }
@@ -70,19 +72,19 @@ func (x *exchange) head(status int) {
 
 func (n *run) head(status int) {
 	n.sendHead(status)
-	n.leaves.leaves(n.status, n.w.Header()) // for a mount inside
+	n.leaves.leaves(n.rec.status, n.x.w.Header()) // for a mount inside
 }
 
 func (n *run) sendHead(status int) {
-	x := &n.exchange
+	x := &n.x
 	if n.after.trusted || n.after.answer == nil && n.kept == nil {
 		x.w.WriteHeader(status)
 		return
 	}
 	h := x.w.Header()
-	n.after.sent, n.after.looked = rules.SentWith(h, n.p), true
+	n.after.sent, n.after.looked = rules.SentWith(h, n.x.p), true
 	if g := x.gate(); g != nil {
-		n.after.way = g.expect(&passage{f: n.f, status: status, sent: n.after.sent, told: lastOf(h["Cache-Status"]), p: n.p, e: n.forOthers()})
+		n.after.way = g.expect(&passage{f: n.f, status: status, sent: n.after.sent, told: lastOf(h["Cache-Status"]), p: n.x.p, e: n.forOthers()})
 	}
 	x.w.WriteHeader(status)
 	n.goOn()
@@ -132,8 +134,8 @@ func (n *run) late() bool {
 	if way := n.after.way; way != nil {
 		why = way.why // nothing is added to what has passed the gate
 	} else {
-		outside := n.after.sent.Late(n.w.Header(), n.p)
-		why = outside.Objects(e, n.p, time.Now())
+		outside := n.after.sent.Late(n.x.w.Header(), n.x.p)
+		why = outside.Objects(e, n.x.p, time.Now())
 	}
 	if why == "" {
 		return false
@@ -148,7 +150,7 @@ func (n *run) keepFromOthers(why policy.Reason) {
 	n.out.Stored, n.out.Detail = false, why
 	n.kept, n.after.answer, n.after.stores, n.after.departs = nil, nil, false, false
 	n.arrived()
-	n.f.letGo()
+	n.f.SetLimit(0)
 	n.pass()
 }
 
@@ -180,29 +182,28 @@ func (n *run) atEnd() {
 // neverWent keeps a response from others of which nobody has seen the header go out.
 func (n *run) neverWent() {
 	n.keepFromOthers(ReasonPass)
-	n.c.warnOfHeld()
+	n.x.c.warnOfHeld()
 }
 
 // push writes what is held of the body of a stream until its header has passed the gate, in the goroutine of the
 // request, where outer handlers expect to send it. It writes so little at once that it waits for no client. If
 // that does not do, others do not wait for the rest.
-func (n *run) push(b body, rd *reader) {
+func (n *run) push(b body, rd *fill.Reader) {
 	const little = 1 << 10
-	n.f.mu.Lock()
-	more := min(max(ownBuffer-len(n.f.body), 0), len(n.recorder.coming))
-	n.f.body, n.recorder.coming = append(n.f.body, n.recorder.coming[:more]...), n.recorder.coming[more:]
-	held := n.f.body
-	n.f.mu.Unlock()
-	n.written += int64(more)
+	if more := min(max(stall.ServerBuffer-len(n.rec.held), 0), len(n.rec.coming)); more > 0 {
+		if n.f.Write(n.ctx, n.rec.coming[:more]) == nil {
+			n.rec.coming = n.rec.coming[more:]
+			n.rec.written += int64(more)
+		}
+	}
+	held := rd.Ready()
 	for off := 0; off < len(held) && !n.goOn(); {
 		piece := held[off:min(off+little, len(held))]
-		if _, err := b.stall.write(b.w, piece); err != nil {
+		if _, err := b.stall.Write(b.w, piece); err != nil {
 			break
 		}
 		off += len(piece)
-		n.f.mu.Lock()
-		rd.off, rd.taken = int64(off), int64(off)
-		n.f.mu.Unlock()
+		rd.Took(len(piece))
 	}
 	n.orAlone()
 }
@@ -214,35 +215,28 @@ func (n *run) orAlone() {
 	}
 	n.after.answer = nil
 	n.pass()
-	n.c.warnOfHeld()
+	n.x.c.warnOfHeld()
 }
 
 // lateHints keeps what has appeared in the header while an informational response was sent, of which it was hints: a
 // session middleware that takes that for the response sets its cookie now or never. before is the header that the
 // final response begins with.
 func (n *run) lateHints(header, hints, before http.Header) {
-	cookie := n.outside.Cookie
+	cookie := n.x.outside.Cookie
 	for name, values := range header {
 		if old := hints[name]; len(values) > len(old) && slices.Equal(values[:len(old)], old) {
 			before[name] = slices.Concat(before[name], values[len(old):])
-			n.outside = rules.ReadOutside(before, n.p)
-			cookie = cookie || http.CanonicalHeaderKey(name) == "Set-Cookie" && !n.p.StoreCookies
+			n.x.outside = rules.ReadOutside(before, n.x.p)
+			cookie = cookie || http.CanonicalHeaderKey(name) == "Set-Cookie" && !n.x.p.StoreCookies
 			n.hinted = before
 		}
 	}
-	if said := saidIn(n.r.Context()); said != nil && said.run != nil && said.run.hinted != nil { // of a mount outside
+	if said := saidIn(n.x.r.Context()); said != nil && said.run != nil && said.run.hinted != nil { // of a mount outside
 		n.hinted = said.run.hinted
-		n.outside = rules.ReadOutside(n.hinted, n.p)
-		cookie = cookie || setsCookie(n.hinted) && !n.p.StoreCookies
+		n.x.outside = rules.ReadOutside(n.hinted, n.x.p)
+		cookie = cookie || setsCookie(n.hinted) && !n.x.p.StoreCookies
 	}
-	n.outside.Cookie = n.outside.Cookie || cookie // which counts where the policy is Shared, too: see Late
-}
-
-// letGo keeps no more of the body than its one reader needs.
-func (f *fill) letGo() {
-	f.mu.Lock()
-	f.limit = 0
-	f.mu.Unlock()
+	n.x.outside.Cookie = n.x.outside.Cookie || cookie // which counts where the policy is Shared, too: see Late
 }
 
 // bare says whether a writer is the server's own, or of ours, so that writing the header adds nothing to it.
@@ -251,7 +245,7 @@ func bare(w http.ResponseWriter) bool {
 	case *nowhere:
 		return true
 	case *recorder:
-		return bare(w.run.w)
+		return bare(w.run.x.w)
 	case *guarded:
 		return bare(w.ResponseWriter)
 	case *passed:
@@ -281,7 +275,7 @@ const (
 // tellOfLate logs, once, that handlers outside set fields too late to be judged with the response. With Guard
 // that is as it should be where a page belongs to a session, and else the answer to why it is not cached.
 func (n *run) tellOfLate(why policy.Reason) {
-	n.adviseOnIgnored()
+	n.x.adviseOnIgnored()
 	level, text := slog.LevelInfo, toldOfLate
 	switch {
 	case n.after.given:
@@ -289,5 +283,5 @@ func (n *run) tellOfLate(why policy.Reason) {
 	case n.after.way == nil:
 		level, text = slog.LevelWarn, toldOfLateUnguarded
 	}
-	n.c.say(level, text, "path", n.r.URL.Path, "reason", string(why))
+	n.x.c.say(level, text, "path", n.x.r.URL.Path, "reason", string(why))
 }

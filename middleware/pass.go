@@ -101,7 +101,7 @@ func (w *passWriter) done() {
 
 func (w *passWriter) Write(p []byte) (int, error) {
 	w.done()
-	n, err := w.watched.watch(w.x.c, w.x.w, int64(len(p))).write(w.x.w, p)
+	n, err := w.watched.watch(w.x.c, w.x.w, int64(len(p))).Write(w.x.w, p)
 	w.failed = w.failed || err != nil
 	if w.listen != nil {
 		w.listen.onBody(p[:n])
@@ -133,7 +133,7 @@ func (w *passWriter) Flush() { w.FlushError() }
 // FlushError sends the header, with what the cache has to say, and what has been written.
 func (w *passWriter) FlushError() error {
 	w.done()
-	return w.watched.stall.flush(w.x.w)
+	return w.watched.stall.Flush(w.x.w)
 }
 
 // Hijack hands the connection over; nothing is to be done after.

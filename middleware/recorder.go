@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/fill"
 	"github.com/freshet-go/freshet/internal/rules"
 )
 
@@ -49,6 +50,7 @@ type recorder struct {
 	removed  []string // outer handlers' fields that the handler removed
 	vary     []string // the Vary of outer handlers, as it was given to the handler
 	varies   bool     // the handler said the same of Vary as outer handlers had said
+	held     []byte   // the body, while it is held back
 	coming   []byte   // what is being written, while the response is judged
 	refused  bool     // a part of the body was not taken: nobody reads it, or time was up
 	tooLong  bool     // the handler wrote more than it declared
@@ -59,7 +61,6 @@ type recorder struct {
 // reset makes the recorder as new, for a second run of the handler.
 func (w *recorder) reset() {
 	n := w.run
-	n.f.body = nil
 	header := http.Header{}
 	maps.Copy(header, w.outer.Clone())
 	*w = recorder{run: n, header: header, outer: w.outer, vary: header["Vary"]}
@@ -69,7 +70,7 @@ func (w *recorder) reset() {
 func (w *recorder) Header() http.Header {
 	if w.header == nil {
 		w.header = http.Header{}
-		if before := w.run.w.Header(); len(before) > 0 {
+		if before := w.run.x.w.Header(); len(before) > 0 {
 			w.outer, w.header = before.Clone(), before.Clone()
 			w.vary = w.header["Vary"]
 		}
@@ -111,9 +112,9 @@ func (w *recorder) WriteHeader(status int) {
 // client returns the leader's client, whose header has no more of the outer handlers' fields than the handler left.
 func (w *recorder) client() http.ResponseWriter {
 	for _, name := range w.removed {
-		delete(w.run.w.Header(), name)
+		delete(w.run.x.w.Header(), name)
 	}
-	return w.run.w
+	return w.run.x.w
 }
 
 // Write takes a part of the body. It never waits for a client, unless the response is for one alone
@@ -137,7 +138,7 @@ func (w *recorder) Write(p []byte) (int, error) {
 		return 0, http.ErrContentLength
 	}
 	all := len(p)
-	if w.mode == holding && len(n.f.body)+len(p) > HoldBack {
+	if w.mode == holding && len(w.held)+len(p) > HoldBack {
 		w.coming = p
 		n.decide()
 		p, w.coming = w.coming, nil
@@ -145,25 +146,27 @@ func (w *recorder) Write(p []byte) (int, error) {
 	w.written += int64(len(p))
 	switch w.mode {
 	case holding:
-		n.f.body = append(n.f.body, p...)
+		w.held = append(w.held, p...)
 	case discarding:
 		if n.finished {
-			return 0, errDeserted
+			return 0, fill.ErrDeserted
 		}
 	case gathering:
-		if !n.f.gather(p) {
-			n.again, w.mode, n.f.body = true, discarding, nil
+		if !n.f.Reserve(int64(len(w.held) + len(p))) {
+			n.again, w.mode, w.held = true, discarding, nil
+			break
 		}
+		w.held = append(w.held, p...)
 	case direct:
-		return n.watch(n.c, n.w, int64(len(p))).write(n.w, p)
+		return n.watched.watch(n.x.c, n.x.w, int64(len(p))).Write(n.x.w, p)
 	case streaming:
 		if w.refused {
-			return 0, errCut
+			return 0, fill.ErrCut
 		}
 		if w.written == w.declared {
-			n.f.fill()
+			n.f.Filled()
 		}
-		if err := n.f.write(n.ctx, p); err != nil {
+		if err := n.f.Write(n.ctx, p); err != nil {
 			w.refused = true
 			n.cancel() // nobody reads it and nobody will
 			return 0, err
@@ -202,7 +205,7 @@ func (w *recorder) ReadFrom(src io.Reader) (int64, error) {
 	if w.declared >= 0 {
 		src = io.LimitReader(src, w.declared-w.written)
 	}
-	n, err := w.run.copy(w.run.c, w.run.w, src)
+	n, err := w.run.watched.copy(w.run.x.c, w.run.x.w, src)
 	w.written += n
 	return total + n, err
 }
@@ -223,9 +226,9 @@ func (w *recorder) FlushError() error {
 	}
 	switch w.mode {
 	case streaming:
-		w.run.f.flush()
+		w.run.f.Flush()
 	case direct:
-		return w.run.watched.stall.flush(w.run.w)
+		return w.run.watched.stall.Flush(w.run.x.w)
 	}
 	return nil
 }
@@ -251,13 +254,13 @@ func (w *recorder) EnableFullDuplex() error            { return w.control().Enab
 
 // Push is the leader's client's HTTP/2 push.
 func (w *recorder) Push(target string, opts *http.PushOptions) error {
-	if p, ok := w.run.w.(http.Pusher); ok {
+	if p, ok := w.run.x.w.(http.Pusher); ok {
 		return p.Push(target, opts)
 	}
 	return http.ErrNotSupported
 }
 
-func (w *recorder) control() *http.ResponseController { return http.NewResponseController(w.run.w) }
+func (w *recorder) control() *http.ResponseController { return http.NewResponseController(w.run.x.w) }
 
 // response is the handler's own header: without what outer handlers had put there before, with the
 // Date and Content-Type that net/http would add. What the handler removed or replaced of the outer
@@ -310,7 +313,7 @@ func saidAgain(now, given []string) bool {
 // beginning is as much of the body as tells its type.
 func (w *recorder) beginning() []byte {
 	const sniffed = 512
-	begin := w.run.f.body[:min(sniffed, len(w.run.f.body))]
+	begin := w.held[:min(sniffed, len(w.held))]
 	return append(slices.Clip(begin), w.coming[:min(sniffed, len(w.coming))]...)
 }
 
@@ -367,7 +370,7 @@ func (w *recorder) short() bool {
 	if w.tooLong {
 		return true
 	}
-	return w.written < w.declared && bodyAllowed(w.status) && w.run.req.Class != rules.Head
+	return w.written < w.declared && bodyAllowed(w.status) && w.run.x.req.Class != rules.Head
 }
 
 func bodyAllowed(status int) bool {

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/fill"
 	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/store"
 )
@@ -21,7 +22,7 @@ type refreshTicket struct {
 	who     *identity // of the mount that it is for
 	key     string    // the primary key that it is for
 	flight  string
-	fill    *fill
+	fill    *fill.Fill
 	arrived atomic.Bool
 	expire  *time.Timer
 	free    func() // gives its place among the refreshes back, once
@@ -66,7 +67,7 @@ func (x exchange) renew(e *store.Entry) bool {
 	}
 	c := x.c
 	if c.Root == nil || x.who.missed.Load() {
-		return c.flights.find(x.flight, &x) != nil
+		return c.fills.Find(x.flight, x.mayJoin) != nil
 	}
 	select {
 	case c.refreshing <- struct{}{}:
@@ -74,10 +75,10 @@ func (x exchange) renew(e *store.Entry) bool {
 		return true // enough refreshes run; a later request will find room
 	}
 	flight := x.flight
-	f, leads := c.flights.join(flight, &x)
+	f, leads := c.fills.Join(flight, x.mayJoin, x.newFill)
 	if !leads || x.anew(f) != nil || !c.start() {
 		if leads {
-			f.decide(failed, nil, ReasonLost)
+			f.Decide(fill.Answer{Stage: fill.Failed, Why: ReasonLost})
 		}
 		<-c.refreshing
 		return true
@@ -88,7 +89,7 @@ func (x exchange) renew(e *store.Entry) bool {
 		timeout = refreshFor
 	}
 	t.expire = time.AfterFunc(timeout, func() {
-		f.giveUp(ReasonTimeout)
+		f.GiveUp(ReasonTimeout)
 		t.free()
 	})
 	go c.runRefresh(t, c.rootOf(x.r), refreshRequest(context.WithValue(c.stop, ticketKey{}, t), x.asker(e)))
@@ -155,7 +156,7 @@ func (c *Cache) runRefresh(t *refreshTicket, root http.Handler, r *http.Request)
 			c.lost(r, v, debug.Stack())
 		}
 		if !t.arrived.Load() { // or else its run ends the fill
-			t.fill.decide(failed, nil, ReasonLost)
+			t.fill.Decide(fill.Answer{Stage: fill.Failed, Why: ReasonLost})
 			if v == nil && c.stop.Err() == nil && !client.refused() {
 				c.strayed(t, r)
 			}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/freshet-go/freshet/internal/fill"
 	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/store"
 )
@@ -11,24 +12,24 @@ import (
 // serveStale answers with what is stored, in the place of an error (RFC 5861 section 4) or of a handler
 // that is lost (RFC 9111 section 4.2.4).
 func (n *run) serveStale() {
-	n.mode = discarding
-	n.removed = nil // by what it stands in for
+	n.rec.mode = discarding
+	n.rec.removed = nil // by what it stands in for
 	n.answer, n.own, n.kept = n.stale, nil, nil
 	n.out.Stale, n.out.Stored = true, false
-	n.f.decide(settled, n.stale, "")
+	n.f.Decide(fill.Answer{Stage: fill.Settled, Entry: n.stale})
 }
 
 // freshen answers with what is stored and a 304 says is still good (RFC 9111 section 4.3.4).
 func (n *run) freshen(h http.Header) {
 	if !rules.Selects(n.stale, h) {
-		n.again, n.mode = true, discarding
+		n.again, n.rec.mode = true, discarding
 		return
 	}
 	// A 304 lacks the fields that describe the content: its handler has not removed them from what it renews.
-	n.removed = slices.DeleteFunc(n.removed, func(name string) bool { return len(h[name]) == 0 })
+	n.rec.removed = slices.DeleteFunc(n.rec.removed, func(name string) bool { return len(h[name]) == 0 })
 	tags := n.stale.Tags
 	if n.said.tagging() {
-		tags = n.said.tagged(n.req.Tag)
+		tags = n.said.tagged(n.x.req.Tag)
 	}
 	n.renewed(rules.Freshen(rules.Unannounced(n.stale), h), tags, n.stale, n.stale.Body)
 }
@@ -36,16 +37,16 @@ func (n *run) freshen(h http.Header) {
 // combine answers with the stored part and the part that the handler added (RFC 9111 section 3.4).
 func (n *run) combine() {
 	added := &store.Entry{
-		Key: n.stale.Key, Status: http.StatusPartialContent, Header: rules.Storable(n.part, nil), Body: n.f.body,
-		Tags: n.said.tagged(n.req.Tag), Received: n.received,
+		Key: n.stale.Key, Status: http.StatusPartialContent, Header: rules.Storable(n.rec.part, nil), Body: n.rec.held,
+		Tags: n.said.tagged(n.x.req.Tag), Received: n.rec.received,
 	}
 	whole, ok := n.stale, false
-	asked := rules.AnswersRange(n.req.Asked, added.Header)
-	if added = n.partial(added); added != nil && asked && !n.short() {
+	asked := rules.AnswersRange(n.x.req.Asked, added.Header)
+	if added = n.partial(added); added != nil && asked && !n.rec.short() {
 		whole, ok = rules.Combine(rules.Unannounced(n.stale), added)
 	}
 	if !ok || whole.Spans != nil {
-		n.again, n.mode = true, discarding
+		n.again, n.rec.mode = true, discarding
 		return
 	}
 	n.renewed(whole.Header, whole.Tags, n.stale, whole.Body)
@@ -53,7 +54,7 @@ func (n *run) combine() {
 
 // renewed answers with a new entry made of an old one and what the handler said of it, to be invalidated by tags.
 func (n *run) renewed(h http.Header, tags []string, old *store.Entry, body []byte) {
-	n.mode = discarding
+	n.rec.mode = discarding
 	status := old.Status
 	if status == http.StatusPartialContent {
 		status = http.StatusOK
@@ -82,7 +83,7 @@ func (n *run) renewed(h http.Header, tags []string, old *store.Entry, body []byt
 // storableForOthers says whether a response that may not be stored for this request may be for one that
 // has no credentials and no wishes: then what is stored is as good as it was.
 func (n *run) storableForOthers(status int, h http.Header) bool {
-	return rules.Admit(n.req.Anyone(), status, n.outside.Judged(h), n.p, n.ttl, n.began, n.received).Store
+	return rules.Admit(n.x.req.Anyone(), status, n.x.outside.Judged(h), n.x.p, n.x.ttl, n.began, n.rec.received).Store
 }
 
 // partial completes the description of a stored partial response from its Content-Range (RFC 9111
@@ -106,7 +107,7 @@ func (n *run) updateFromHead(h http.Header) {
 	if old == nil || old.Spans != nil || n.judge.Use == rules.Miss {
 		return
 	}
-	header, invalid := rules.HeadUpdate(rules.Unannounced(old), n.status, h)
+	header, invalid := rules.HeadUpdate(rules.Unannounced(old), n.rec.status, h)
 	if invalid {
 		if !n.suspect() {
 			n.remove(old.Key)
@@ -116,16 +117,16 @@ func (n *run) updateFromHead(h http.Header) {
 	if header == nil {
 		return
 	}
-	get := n.req
+	get := n.x.req
 	get.Class = rules.Read
-	a := rules.Admit(&get, old.Status, n.outside.Judged(header), n.p, n.ttl, n.began, n.received)
+	a := rules.Admit(&get, old.Status, n.x.outside.Judged(header), n.x.p, n.x.ttl, n.began, n.rec.received)
 	if !a.Store {
 		if !n.storableForOthers(old.Status, header) {
 			n.remove(old.Key)
 		}
 		return
 	}
-	announced := rules.Announce(header, n.p, a, &get, n.ttl, n.governed && !n.outside.Speaks(), n.received)
+	announced := rules.Announce(header, n.x.p, a, &get, n.x.ttl, n.x.governed && !n.x.outside.Speaks(), n.rec.received)
 	e := n.entry(rules.Storable(header, a.Strip), a, old.Status)
 	e.Body, e.Trailer, e.Tags = old.Body, without(old.Trailer, a.Strip), old.Tags
 	e.Announced, e.MadeETag, e.MadeModified = announced, old.MadeETag, old.MadeModified

@@ -29,7 +29,7 @@ func (c *Cache) fits(e *store.Entry) bool {
 
 // checkRoom takes back that a whole entry is stored, when the store has no room for it.
 func (n *run) checkRoom(e *store.Entry) {
-	if n.out.Stored && !n.c.fits(e) {
+	if n.out.Stored && !n.x.c.fits(e) {
 		n.out.Stored, n.out.Detail = false, ReasonTooLarge
 	}
 }
@@ -47,11 +47,11 @@ func (n *run) checkPart() {
 // when its handler declared a length for which there is room; nothing, when nobody knows how long it will be, or how
 // long when it is compressed.
 func (n *run) promise(e *store.Entry) {
-	declared := n.declared
-	if n.status == http.StatusNoContent || n.req.Class == rules.Head {
+	declared := n.rec.declared
+	if n.rec.status == http.StatusNoContent || n.x.req.Class == rules.Head {
 		declared = 0
 	}
-	r := &n.c.room
+	r := &n.x.c.room
 	if declared > r.body {
 		n.out.Stored, n.out.Detail = false, ReasonTooLarge
 	}

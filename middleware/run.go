@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/fill"
 	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
@@ -19,9 +20,9 @@ import (
 // that request. The client, once the response streams, is served from a goroutine beside it, so that
 // it may stall without stalling the handler and with it everyone else.
 type run struct {
-	exchange
-	recorder
-	f    *fill
+	x    exchange
+	rec  recorder
+	f    *fill.Fill
 	out  policy.Outcome
 	said Response // what the handler says through From
 
@@ -30,19 +31,19 @@ type run struct {
 	stale *store.Entry  // what is stored: to be validated or completed, or served if the handler is lost
 	judge rules.Verdict // on stale
 
-	instead    *fill // the run that hangs, in the place of which this one's response is
-	solo       bool  // the handler runs for this request; nobody was let to wait for it
-	validating bool  // the handler's request is conditional on what is stored
-	completing bool  // the handler's request is for what the stored partial response lacks
-	stripped   bool  // the client's own conditions were kept from the handler
-	again      bool  // the handler's answer spoke of something else than what is stored: ask without conditions
+	instead    *fill.Fill // the run that hangs, in the place of which this one's response is
+	solo       bool       // the handler runs for this request; nobody was let to wait for it
+	validating bool       // the handler's request is conditional on what is stored
+	completing bool       // the handler's request is for what the stored partial response lacks
+	stripped   bool       // the client's own conditions were kept from the handler
+	again      bool       // the handler's answer spoke of something else than what is stored: ask without conditions
 
-	speaks speaking // what ctx is made of
-	url    url.URL  // the handler's own
-	ctx    context.Context
-	cancel context.CancelFunc
-	began  time.Time
-	watched
+	speaks  speaking // what ctx is made of
+	url     url.URL  // the handler's own
+	ctx     context.Context
+	cancel  context.CancelFunc
+	began   time.Time
+	watched watched
 
 	answer   *store.Entry // the whole answer, for this client and for others
 	own      http.Header  // the answer's header for this client alone, where it differs
@@ -63,9 +64,9 @@ type run struct {
 	pumped   chan error // gets one value when the leader's client has been served, or has left
 }
 
-func newRun(x *exchange, f *fill, e *store.Entry, v rules.Verdict, out policy.Outcome) *run {
-	n := &run{exchange: *x, f: f, out: out, stale: e, judge: v}
-	n.recorder.run, n.said.run, n.leading = n, n, n
+func newRun(x *exchange, f *fill.Fill, e *store.Entry, v rules.Verdict, out policy.Outcome) *run {
+	n := &run{x: *x, f: f, out: out, stale: e, judge: v}
+	n.rec.run, n.said.run, n.x.leading = n, n, n
 	n.speaks = speaking{x.r.Context(), &n.said}
 	n.hear()
 	return n
@@ -76,7 +77,7 @@ func (n *run) lead() {
 	defer n.close()
 	n.call()
 	if n.again {
-		n.recorder.reset()
+		n.rec.reset()
 		n.call()
 	}
 	n.finish()
@@ -90,7 +91,7 @@ func (n *run) close() {
 	}
 	n.unlinked()
 	n.cancel()
-	n.observe(n.out)
+	n.x.observe(n.out)
 	if n.after.last && !n.after.way.atEnd(n.atEnd) { // the end of the request owns the run now
 		n.atEnd()
 	}
@@ -99,10 +100,10 @@ func (n *run) close() {
 // over releases the requests that still wait for the response.
 func (n *run) over() {
 	n.arrived()
-	n.f.decide(failed, nil, ReasonLost)
-	n.f.end(true, nil)
-	n.f.retire()
-	n.f.release()
+	n.f.Decide(fill.Answer{Stage: fill.Failed, Why: ReasonLost})
+	n.f.End(true, nil)
+	n.f.Retire()
+	n.f.Release()
 }
 
 // call runs the handler once. A panic that nothing was sent for, and that no stale response can stand
@@ -115,41 +116,41 @@ func (n *run) call() {
 		if returned {
 			return
 		}
-		if n.mode == holding {
+		if n.rec.mode == holding {
 			n.noteForced(time.Now(), true)
 		}
 		switch {
-		case n.mode == holding && n.judge.OnLost && n.mayStandIn():
-			n.c.lost(n.r, recover(), debug.Stack())
+		case n.rec.mode == holding && n.judge.OnLost && n.mayStandIn():
+			n.x.c.lost(n.x.r, recover(), debug.Stack())
 			n.serveStale()
-		case n.mode == discarding && !n.again:
-			n.c.lost(n.r, recover(), debug.Stack())
-		case n.mode == streaming:
-			n.c.lost(n.r, recover(), debug.Stack())
+		case n.rec.mode == discarding && !n.again:
+			n.x.c.lost(n.x.r, recover(), debug.Stack())
+		case n.rec.mode == streaming:
+			n.x.c.lost(n.x.r, recover(), debug.Stack())
 			n.out.Stored, n.out.Detail = false, ReasonCut
 			n.abort()
 		default:
 			n.out.Stored, n.out.Detail = false, ReasonLost
 		}
 	}()
-	n.next.ServeHTTP(&n.recorder, n.request())
+	n.x.next.ServeHTTP(&n.rec, n.request())
 	returned = true
 	n.returned()
 }
 
 // returned is called when the handler has: what it left out is as net/http has it.
 func (n *run) returned() {
-	if n.mode == holding && !n.wrote {
+	if n.rec.mode == holding && !n.rec.wrote {
 		if n.said.failure() == nil && n.ctx.Err() == context.DeadlineExceeded {
 			n.said.Fail(context.DeadlineExceeded) // it gave up without a word
 		}
-		n.mute = true
-		n.WriteHeader(http.StatusOK)
+		n.rec.mute = true
+		n.rec.WriteHeader(http.StatusOK)
 	}
-	if n.mode == holding {
+	if n.rec.mode == holding {
 		n.commit(true)
 	}
-	if n.mode == gathering { // which a part that was held back is since just now
+	if n.rec.mode == gathering { // which a part that was held back is since just now
 		n.combine()
 	}
 }
@@ -161,9 +162,9 @@ func (n *run) request() *http.Request {
 	if n.cancel != nil {
 		n.cancel()
 	}
-	deadline, bounded := n.r.Context().Deadline()
-	timeout := n.p.Timeout
-	if timeout <= 0 && n.refresh != nil {
+	deadline, bounded := n.x.r.Context().Deadline()
+	timeout := n.x.p.Timeout
+	if timeout <= 0 && n.x.refresh != nil {
 		timeout = refreshFor
 	}
 	if timeout > 0 {
@@ -178,15 +179,15 @@ func (n *run) request() *http.Request {
 	}
 	n.link()
 	n.expires(n.ctx)
-	r := n.r.WithContext(n.ctx)
+	r := n.x.r.WithContext(n.ctx)
 	u := &n.url
 	if n.again {
 		u = new(url.URL) // the first run's handler may still look at the other
 	}
-	*u = *n.r.URL
-	r.URL, r.Header = u, n.r.Header.Clone() // the handler may edit them; variants are chosen by what the client sent
+	*u = *n.x.r.URL
+	r.URL, r.Header = u, n.x.r.Header.Clone() // the handler may edit them; variants are chosen by what the client sent
 	n.condition(r)
-	n.req.Asked = rules.Asked(r.Header)
+	n.x.req.Asked = rules.Asked(r.Header)
 	n.again = false // whatever comes now is the answer
 	n.began = time.Now()
 	return r
@@ -200,7 +201,7 @@ func (n *run) expires(ctx context.Context) {
 	f := n.f
 	context.AfterFunc(ctx, func() {
 		if ctx.Err() == context.DeadlineExceeded {
-			f.giveUp(ReasonTimeout)
+			f.GiveUp(ReasonTimeout)
 		}
 	})
 }
@@ -210,10 +211,10 @@ func (n *run) expires(ctx context.Context) {
 func (n *run) link() {
 	n.unlinked()
 	switch cancel := n.cancel; {
-	case n.refresh != nil:
-		n.unlink = context.AfterFunc(n.c.stop, cancel)
+	case n.x.refresh != nil:
+		n.unlink = context.AfterFunc(n.x.c.stop, cancel)
 	case n.solo:
-		n.unlink = context.AfterFunc(n.r.Context(), cancel)
+		n.unlink = context.AfterFunc(n.x.r.Context(), cancel)
 	default:
 		n.linkToReaders(cancel)
 	}
@@ -221,10 +222,8 @@ func (n *run) link() {
 
 // linkToReaders ends the handler's run some time after all clients have left.
 func (n *run) linkToReaders(cancel func()) {
-	n.f.mu.Lock()
-	n.f.abandon = cancel
-	n.f.mu.Unlock()
-	n.unlink = context.AfterFunc(n.r.Context(), n.f.leaderLeft)
+	n.f.WhenDeserted(ReasonLost, cancel)
+	n.unlink = context.AfterFunc(n.x.r.Context(), n.f.LeaderLeft)
 }
 
 func (n *run) unlinked() {
@@ -239,7 +238,7 @@ func (n *run) unlinked() {
 // the client's own conditions are taken out, and judged against the response afterwards.
 func (n *run) condition(r *http.Request) {
 	n.validating, n.completing, n.stripped = false, false, false
-	beside := n.instead != nil && n.req.Class == rules.Read // what it answers is for those who wait, too
+	beside := n.instead != nil && n.x.req.Class == rules.Read // what it answers is for those who wait, too
 	if n.solo && !beside && !n.validates() {
 		return
 	}
@@ -252,7 +251,7 @@ func (n *run) condition(r *http.Request) {
 		n.validating = n.judge.Validate
 	default:
 		r.Header = rules.Unconditional(r.Header)
-		if gap, ok := rules.Missing(n.stale); ok && n.judge.Use == rules.Fresh && n.stale.Total <= n.maxBody() {
+		if gap, ok := rules.Missing(n.stale); ok && n.judge.Use == rules.Fresh && n.stale.Total <= n.x.maxBody() {
 			n.completing = rules.ForwardRange(r.Header, n.stale, gap)
 		}
 	}
@@ -262,17 +261,17 @@ func (n *run) condition(r *http.Request) {
 // one is stored that may be validated.
 func (n *run) validates() bool {
 	return n.stale != nil && n.stale.Spans == nil && n.judge.Validate && !n.again &&
-		n.req.Class == rules.Read && !n.req.Range && !n.req.Directives.NoStore
+		n.x.req.Class == rules.Read && !n.x.req.Range && !n.x.req.Directives.NoStore
 }
 
 // adopt makes what governs x, an inner mount's, govern the response.
 func (n *run) adopt(x *exchange) {
-	if n.mode != holding || n.wrote {
+	if n.rec.mode != holding || n.rec.wrote {
 		return
 	}
-	n.p, n.outside = x.p, rules.ReadOutside(n.w.Header(), x.p)
-	n.ttl, n.governed = x.ttl, x.governed
-	n.f.limit = n.maxBody()
+	n.x.p, n.x.outside = x.p, rules.ReadOutside(n.x.w.Header(), x.p)
+	n.x.ttl, n.x.governed = x.ttl, x.governed
+	n.f.SetLimit(n.x.maxBody())
 }
 
 // finish serves the leader's client and stores what is to be stored.
@@ -281,18 +280,18 @@ func (n *run) finish() {
 		return
 	}
 	n.finished = true
-	switch n.mode {
+	switch n.rec.mode {
 	case streaming:
 		n.finishStream()
 	case direct:
 		n.finishDirect()
 	case hijacked:
 	default:
-		behind := !n.c.local && n.kept != nil && len(n.kept.Body) <= HoldBack
+		behind := !n.x.c.local && n.kept != nil && len(n.kept.Body) <= HoldBack
 		switch {
 		case behind:
 			n.departs()
-		case n.kept == nil, bare(n.w):
+		case n.kept == nil, bare(n.x.w):
 			n.store()
 		default:
 			n.after.stores = true
@@ -300,7 +299,7 @@ func (n *run) finish() {
 		n.deliverOwn()
 		n.afterAll()
 		if behind && !n.after.last { // a client of so little need not wait for the store
-			http.NewResponseController(n.w).Flush()
+			http.NewResponseController(n.x.w).Flush()
 			n.keep(n.kept)
 		}
 	}
@@ -309,17 +308,17 @@ func (n *run) finish() {
 // store stores a response that is whole.
 func (n *run) store() {
 	n.keep(n.kept)
-	n.f.retire()
+	n.f.Retire()
 }
 
 // finishStream ends the body for all readers, stores it, and waits until the leader's own client has
 // been served: its connection must not be let go before.
 func (n *run) finishStream() {
-	if n.short() || n.refused || n.said.failure() != nil || n.f.broken() {
+	if n.rec.short() || n.rec.refused || n.said.failure() != nil || n.f.Broken() {
 		n.out.Stored, n.out.Detail = false, ReasonCut
 		n.abort()
 	}
-	body, whole := n.f.whole()
+	body, whole := n.f.Whole()
 	whole = whole && n.kept != nil && !n.said.silent()
 	if whole {
 		e := *n.kept // which those who read along have
@@ -329,13 +328,13 @@ func (n *run) finishStream() {
 			n.depart(n.kept)
 		}
 	}
-	if whole && !n.c.local {
-		n.f.flush() // nobody waits for the store with the last of it
+	if whole && !n.x.c.local {
+		n.f.Flush() // nobody waits for the store with the last of it
 	}
 	if n.said.silent() {
-		n.f.hush()
+		n.f.Hush()
 	}
-	n.f.end(false, n.shared())
+	n.f.End(false, n.rec.shared())
 	switch {
 	case whole && n.after.held:
 		n.after.stores = true
@@ -347,11 +346,11 @@ func (n *run) finishStream() {
 	default:
 		n.out.Stored, n.out.Detail = false, ReasonTooLarge
 	}
-	n.f.retire()
+	n.f.Retire()
 	switch {
 	case !n.after.held:
 		if n.kept != nil {
-			n.f.handOver(n.kept.Key)
+			n.f.HandOver(n.kept.Key)
 			n.letPartsGo()
 		}
 	case !whole:
@@ -361,8 +360,8 @@ func (n *run) finishStream() {
 	n.afterAll()
 	switch {
 	case err == nil:
-		n.sendTrailers(without(n.trailers(), nil))
-	case err != errNoBody && n.r.Context().Err() == nil:
+		n.x.sendTrailers(without(n.rec.trailers(), nil))
+	case err != errNoBody && n.x.r.Context().Err() == nil:
 		panic(http.ErrAbortHandler)
 	}
 }
@@ -372,10 +371,13 @@ func (n *run) served() error {
 	err := <-n.pumped
 	var p *panicked
 	if errors.As(err, &p) {
-		n.c.lost(n.r, p.value, p.stack)
+		n.x.c.lost(n.x.r, p.value, p.stack)
 	}
 	return err
 }
+
+// errNoBody is why a client whose response has no body got none.
+var errNoBody = errors.New("middleware: the response has no body for this client")
 
 // panicked is the panic of an outer handler's writer in the goroutine that writes a body.
 type panicked struct {
@@ -387,9 +389,9 @@ func (p *panicked) Error() string { return fmt.Sprint("middleware: a writer pani
 
 // abort ends a body that is not complete, so that it cannot look complete to anyone.
 func (n *run) abort() {
-	n.f.decide(failed, nil, ReasonLost)
-	n.f.end(true, nil)
-	n.f.retire()
+	n.f.Decide(fill.Answer{Stage: fill.Failed, Why: ReasonLost})
+	n.f.End(true, nil)
+	n.f.Retire()
 	if n.pumped != nil {
 		n.served()
 	}
@@ -400,26 +402,26 @@ func (n *run) abort() {
 // handlers do when the header is sent, and the header itself, belong to the goroutine of the request.
 func (n *run) pump(header http.Header) {
 	n.pumped = make(chan error, 1)
-	n.client()
-	if !n.begin(n.status, header, -1, &n.promised) {
+	n.rec.client()
+	if !n.x.begin(n.rec.status, header, -1, &n.promised) {
 		n.orAlone()
 		n.pumped <- errNoBody
 		return
 	}
-	rd, _ := n.f.enter()
-	body := n.body()
+	rd, _ := n.f.Enter()
+	body := n.x.body()
 	if n.after.held {
 		n.push(body, rd)
 	}
 	go func() {
-		err := errCut
+		err := fill.ErrCut
 		defer func() {
 			if v := recover(); v != nil { // of a writer outside of ours
 				err = &panicked{v, debug.Stack()}
 			}
-			n.f.leave(rd)
+			rd.Leave()
 			n.pumped <- err
 		}()
-		err = body.stream(n.f, rd)
+		err = body.stream(rd)
 	}()
 }

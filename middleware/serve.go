@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/internal/rules"
+	"github.com/freshet-go/freshet/internal/stall"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -34,7 +35,7 @@ type exchange struct {
 	flight  string         // the key under which requests for the same response collapse
 	broken  policy.Reason  // what the store failed to do, empty when it works
 	refresh *refreshTicket // this is a refresh in the background
-	stall   *stall         // what watches the client of a long stored body
+	stall   *stall.Watch   // what watches the client of a long stored body
 	waits   *time.Time     // since when it waits for others' responses, if it does
 
 	outside rules.Outside // what handlers outside have put into the client's header
@@ -187,13 +188,13 @@ func (x *exchange) nested() bool {
 	if outer == nil {
 		return false
 	}
-	if outer.req.Base() != x.req.Base() || !rules.TellsApart(outer.p, x.p) && outer.req.Key != x.req.Key {
+	if outer.x.req.Base() != x.req.Base() || !rules.TellsApart(outer.x.p, x.p) && outer.x.req.Key != x.req.Key {
 		if outer.answers(x.w, x.r) {
 			outer.said.NoStore()
 		}
 		return false
 	}
-	if x.p.Credentials != nil || outer.p.Shared && !x.p.Shared {
+	if x.p.Credentials != nil || outer.x.p.Shared && !x.p.Shared {
 		outer.said.NoStore() // the outer mount could not tell whom a stored response is for
 	} else {
 		outer.adopt(x)
@@ -207,7 +208,7 @@ func (c *Cache) outer(r *http.Request) *run { return c.runOf(saidIn(r.Context())
 
 // runOf returns the run of the cache's handler that said is of, or nil.
 func (c *Cache) runOf(said *Response) *run {
-	if said != nil && said.run != nil && said.run.c == c {
+	if said != nil && said.run != nil && said.run.x.c == c {
 		return said.run
 	}
 	return nil
@@ -216,15 +217,15 @@ func (c *Cache) runOf(said *Response) *run {
 // answers says whether what a mount inside writes to w, for r, is the response that n records. A writer between the two
 // may hide that; then it is if r asks for the same as n's request does.
 func (n *run) answers(w http.ResponseWriter, r *http.Request) bool {
-	return n.writes(w) || r.Host == n.r.Host && r.RequestURI == n.r.RequestURI &&
-		strings.HasSuffix(n.r.URL.Path, r.URL.Path) && r.URL.RawQuery == n.r.URL.RawQuery
+	return n.writes(w) || r.Host == n.x.r.Host && r.RequestURI == n.x.r.RequestURI &&
+		strings.HasSuffix(n.x.r.URL.Path, r.URL.Path) && r.URL.RawQuery == n.x.r.URL.RawQuery
 }
 
 // writes says whether w ends in the response that n records, and not in one of an app's own, for a part
 // of a page, say.
 func (n *run) writes(w http.ResponseWriter) bool {
 	for {
-		if w == http.ResponseWriter(&n.recorder) {
+		if w == http.ResponseWriter(&n.rec) {
 			return true
 		}
 		inner, ok := w.(interface{ Unwrap() http.ResponseWriter })

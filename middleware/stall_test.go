@@ -3,7 +3,6 @@ package middleware
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -16,6 +15,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/fill"
+	"github.com/freshet-go/freshet/internal/stall"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/memstore"
@@ -30,7 +31,9 @@ func (l pipes) Accept() (net.Conn, error) {
 	}
 	return nil, net.ErrClosed
 }
-func (l pipes) Close() error   { return nil }
+
+func (l pipes) Close() error { return nil }
+
 func (l pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 
 // pipeServer serves h on pipes.
@@ -219,10 +222,7 @@ func TestStalledReadersOfHitsAreCounted(t *testing.T) {
 						crowded++
 					}
 					time.Sleep(10 * time.Second)
-					c.reads.mu.Lock()
-					c.reads.audit()
-					used := c.reads.used
-					c.reads.mu.Unlock()
+					used := c.fills.Pins.Audit()
 					// What was in the store when it was last looked at may have left it.
 					if used > bound+6<<20 {
 						t.Fatalf("%d pages: clients hold %d bytes besides the store's", i+1, used)
@@ -239,8 +239,8 @@ func TestStalledReadersOfHitsAreCounted(t *testing.T) {
 				want(t, "another's body", w.Body.Len(), size)
 				close(until)
 				all.Wait()
-				want(t, "what is held in the end", c.reads.used, 0)
-				want(t, "bodies", len(c.reads.pins), 0)
+				want(t, "what is held in the end", c.fills.Pins.Used(), 0)
+				want(t, "bodies", c.fills.Pins.Len(), 0)
 				if err := c.Close(context.Background()); err != nil {
 					t.Error(err)
 				}
@@ -263,7 +263,7 @@ func (w *stopped) Write(p []byte) (int, error) {
 	case <-w.until:
 		return w.ResponseRecorder.Write(p)
 	case <-w.cut:
-		return 0, errCut
+		return 0, fill.ErrCut
 	}
 }
 
@@ -309,25 +309,25 @@ func TestABodyCountsOnce(t *testing.T) {
 					}
 				})
 				synctest.Wait()
-				if c.reads.used > size {
-					t.Errorf("%d bytes are counted", c.reads.used)
+				if c.fills.Pins.Used() > size {
+					t.Errorf("%d bytes are counted", c.fills.Pins.Used())
 				}
 			}
 			time.Sleep(time.Second)
 		}
-		want(t, "bodies", len(c.reads.pins), 3)
+		want(t, "bodies", c.fills.Pins.Len(), 3)
 		close(until)
 		all.Wait()
-		want(t, "what is held in the end", c.reads.used, 0)
+		want(t, "what is held in the end", c.fills.Pins.Used(), 0)
 	})
 }
 
 // Room that a body took which the store has by now is there for the next.
 func TestABodyThatIsStoredLeavesItsRoom(t *testing.T) {
 	c := boundedCache(t, 1<<20)
-	c.setup()
 	const size = 1 << 10
-	c.reads.limit = size // for just one, besides what is stored
+	c.MaxReadBytes = size // for just one, besides what is stored
+	c.setup()
 	if err := c.Store.Set(t.Context(), "k", &store.Entry{Key: "k", Status: 200, Body: make([]byte, size)}, time.Hour); err != nil {
 		t.Fatal(err)
 	}
@@ -335,17 +335,17 @@ func TestABodyThatIsStoredLeavesItsRoom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stored := c.reads.hold("k", e.Body, nil, false)
-	other := c.reads.hold("other", make([]byte, size), nil, false)
+	stored := c.fills.Pins.Hold("k", e.Body, nil, false)
+	other := c.fills.Pins.Hold("other", make([]byte, size), nil, false)
 	if stored == nil || other == nil {
 		t.Fatalf("room for what is stored: %v, and for another: %v", stored != nil, other != nil)
 	}
-	if third := c.reads.hold("third", make([]byte, size), nil, false); third != nil {
+	if third := c.fills.Pins.Hold("third", make([]byte, size), nil, false); third != nil {
 		t.Error("there is room for more than the bound")
 	}
-	c.reads.release(stored)
-	c.reads.release(other)
-	want(t, "what is held in the end", c.reads.used, 0)
+	c.fills.Pins.Release(stored)
+	c.fills.Pins.Release(other)
+	want(t, "what is held in the end", c.fills.Pins.Used(), 0)
 }
 
 // Pages that are long stored, and whose first clients still read them, leave room for others to be stored.
@@ -368,16 +368,14 @@ func TestReadersOfStoredPagesLeaveRoomForFills(t *testing.T) {
 			})
 			synctest.Wait()
 		}
-		want(t, "granted to fills", c.filling.used.Load(), 0)
+		want(t, "granted to fills", c.fills.Budget.Used(), 0)
 		want(t, "stored", c.Store.(*memstore.Store).Len(), pages+1)
-		c.reads.mu.Lock()
-		if c.reads.used < pages*size {
-			t.Errorf("clients hold %d bytes, and %d are counted", pages*size, c.reads.used)
+		if c.fills.Pins.Used() < pages*size {
+			t.Errorf("clients hold %d bytes, and %d are counted", pages*size, c.fills.Pins.Used())
 		}
-		c.reads.mu.Unlock()
 		close(until)
 		all.Wait()
-		want(t, "what is held in the end", c.reads.used, 0)
+		want(t, "what is held in the end", c.fills.Pins.Used(), 0)
 		idle(t, c)
 	})
 }
@@ -411,174 +409,20 @@ func TestAClientThatTakesNothingOfASmallPartIsCutOff(t *testing.T) {
 	})
 }
 
-// A client that begins to read when the page is stored already can be cut off like all others.
-func TestWhoBeginsToReadWhenThePageIsStoredIsWatched(t *testing.T) {
-	c := boundedCache(t, 4<<20)
-	c.setup()
-	const size = 1 << 20
-	f := &fill{c: c, keeping: true, limit: size}
-	if err := f.write(t.Context(), make([]byte, size)); err != nil {
-		t.Fatal(err)
-	}
-	rd, _ := f.enter()
-	f.handOver("key")
-	f.end(false, nil)
-	s := &stall{}
-	if err := (body{w: httptest.NewRecorder(), ctx: t.Context(), stall: s}).stream(f, rd); err != nil {
-		t.Fatal(err)
-	}
-	p := f.pins[0]
-	want(t, "clients that can be cut off", len(p.clients), 1)
-	want(t, "others", p.others, 0)
-	f.leave(rd)
-	f.release()
-	idle(t, c)
-	want(t, "what is held in the end", c.reads.used, 0)
-}
-
-// A client that waits for nothing just now is not cut off: its connection may be another request's by then. One that is
-// cut off is cut off once.
-func TestOnlyAWriteThatLastsIsCutOff(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		cuts := 0
-		s := &stall{deadline: func(time.Time) error { cuts++; return nil }}
-		s.cutAfter(0)
-		want(t, "cut off before it writes", cuts, 0)
-		s.begin()
-		s.cutAfter(time.Second)
-		want(t, "cut off at once", cuts, 0)
-		time.Sleep(time.Second)
-		for range 2 {
-			s.cutAfter(time.Second)
-		}
-		want(t, "cut off after a second", cuts, 1)
-		want(t, "the end of the write", s.end(), errStalled)
-		s.cutAfter(0)
-		want(t, "cut off after it", cuts, 1)
-	})
-}
-
-// A write that fails is the last, and says why.
-func TestAWriteThatFailsIsTheLast(t *testing.T) {
-	full := errors.New("the disk is full")
-	writes := 0
-	w := writerFunc(func(p []byte) (int, error) {
-		if writes++; writes == 2 {
-			return 10, full
-		}
-		return len(p), nil
-	})
-	for _, s := range []*stall{nil, {}} {
-		writes = 0
-		n, err := s.write(w, make([]byte, 10*pieceSize))
-		if s == nil {
-			want(t, "writes without a watch", writes, 1)
-			continue
-		}
-		want(t, "bytes", n, pieceSize+10)
-		want(t, "error", err, full)
-		want(t, "writes", writes, 2)
-	}
-}
-
-type writerFunc func([]byte) (int, error)
-
-func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
-
-// Room is made by those who have stalled for longest, and no more of them than it takes. A body that somebody else
-// still reads, who reads or cannot be cut off, would not become free.
-func TestWhoIsCutOffForRoom(t *testing.T) {
-	for _, s := range []struct {
-		name   string
-		beside func(r *reads, p *pin) // what reads the body of the first, who has stalled for longest
-		cut    string
-	}{
-		{"nobody else", func(*reads, *pin) {}, "first"},
-		{"somebody who cannot be cut off", func(r *reads, p *pin) { r.join(p, nil) }, "second"},
-		{"somebody who reads", func(r *reads, p *pin) { r.join(p, &stall{}) }, "second"},
-		{"somebody who has stalled as well, and one who reads has left", func(r *reads, p *pin) {
-			leaves := &stall{}
-			r.join(p, leaves)
-			r.leave(p, leaves)
-		}, "first"},
-		{"nobody else, and the store has it", func(r *reads, p *pin) {
-			if err := r.c.Store.Set(context.Background(), "first", &store.Entry{Key: "first", Status: 200, Body: p.body}, time.Hour); err != nil {
-				panic(err)
-			}
-			e, _ := r.c.Store.Get(context.Background(), "first")
-			delete(r.pins, &p.body[0])
-			p.body = e.Body
-			r.pins[&p.body[0]] = p
-			r.hold("besides", make([]byte, len(p.body)), nil, true)
-		}, "second"},
-		{"nobody any more", func(r *reads, p *pin) {
-			for s := range p.clients {
-				r.leave(p, s)
-			}
-		}, "second"},
-	} {
-		t.Run(s.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				c := boundedCache(t, 1<<20)
-				c.setup()
-				const size = 1 << 10
-				c.reads.limit = 3 * size
-				cut := []string{}
-				var pins []*pin
-				for _, name := range []string{"first", "second", "third"} {
-					w := &stall{deadline: func(time.Time) error { cut = append(cut, name); return nil }}
-					pins = append(pins, c.reads.hold(name, make([]byte, size), w, false))
-					w.begin()
-					time.Sleep(time.Second)
-				}
-				s.beside(&c.reads, pins[0])
-				if p := c.reads.hold("fourth", make([]byte, size), nil, false); p != nil {
-					t.Error("there is room for more than the bound")
-				}
-				want(t, "cut off", fmt.Sprint(cut), "["+s.cut+"]")
-			})
-		})
-	}
-}
-
 // A page that became empty is no body that anybody reads, whatever was read of the one before.
 func TestAnEmptyPageIsNobodysBody(t *testing.T) {
 	c := boundedCache(t, 1<<20)
+	c.MaxReadBytes = 1 << 10
 	c.setup()
-	c.reads.limit = 1 << 10
-	p := c.reads.hold("k", make([]byte, 1<<10), nil, false)
+	p := c.fills.Pins.Hold("k", make([]byte, 1<<10), nil, false)
 	if err := c.Store.Set(t.Context(), "k", &store.Entry{Key: "k", Status: 200}, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	if other := c.reads.hold("other", make([]byte, 1<<10), nil, false); other != nil {
+	if other := c.fills.Pins.Hold("other", make([]byte, 1<<10), nil, false); other != nil {
 		t.Error("there is room for more than the bound")
 	}
-	c.reads.release(p)
-	want(t, "what is held in the end", c.reads.used, 0)
-}
-
-// A copy that fails is the last, and says why; so does one that was cut off.
-func TestACopyThatFailsIsTheLast(t *testing.T) {
-	full := errors.New("the disk is full")
-	for _, wanted := range []error{full, errStalled} {
-		writes := 0
-		s := &stall{}
-		n, err := s.copy(writerFunc(func(p []byte) (int, error) {
-			if writes++; writes < 3 {
-				return len(p), nil
-			}
-			if wanted == full {
-				return 10, full
-			}
-			s.dead = true
-			return 0, full
-		}), strings.NewReader(strings.Repeat("x", 10*pieceSize)))
-		want(t, "error", err, wanted)
-		want(t, "writes", writes, 3)
-		if n < 2*pieceSize || n > 2*pieceSize+10 {
-			t.Errorf("%d bytes were copied", n)
-		}
-	}
+	c.fills.Pins.Release(p)
+	want(t, "what is held in the end", c.fills.Pins.Used(), 0)
 }
 
 // A client is watched from when more was written than net/http holds, once.
@@ -586,26 +430,8 @@ func TestFromWhenAClientIsWatched(t *testing.T) {
 	c := boundedCache(t, 1<<20)
 	w := &stopped{ResponseRecorder: httptest.NewRecorder(), cut: make(chan struct{})}
 	var clients watched
-	want(t, "watched from the start", clients.watch(c, w, ownBuffer) == nil, true)
+	want(t, "watched from the start", clients.watch(c, w, stall.ServerBuffer) == nil, true)
 	first := clients.watch(c, w, 1)
 	want(t, "watched then", first != nil, true)
 	want(t, "by one watch", clients.watch(c, w, 1), first)
-}
-
-// Who has taken nothing for a second may be cut off.
-func TestWhoHasJustStalledIsCutOff(t *testing.T) {
-	for lasts, cut := range map[time.Duration]bool{stalledFor - 1: false, stalledFor: true} {
-		synctest.Test(t, func(t *testing.T) {
-			c := boundedCache(t, 1<<20)
-			c.setup()
-			c.reads.limit = 1 << 10
-			was := false
-			w := &stall{deadline: func(time.Time) error { was = true; return nil }}
-			c.reads.hold("k", make([]byte, 1<<10), w, false)
-			w.begin()
-			time.Sleep(lasts)
-			c.reads.hold("other", make([]byte, 1<<10), nil, false)
-			want(t, fmt.Sprint("cut off after ", lasts), was, cut)
-		})
-	}
 }

@@ -3,32 +3,29 @@ package middleware
 import (
 	"time"
 
+	"github.com/freshet-go/freshet/internal/fill"
 	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
 
-// decision is what became of a fill that a request waited for: the stage that it is in and, if that is still
-// asked, what the request does instead of waiting.
+// decision is what became of a fill that a request waited for and, if its handler has not answered, what the request
+// does instead of waiting.
 type decision struct {
-	stage  stage
-	entry  *store.Entry
-	why    policy.Reason
+	fill.Answer
 	beside *places // the request runs the handler beside the fill, and has one of these
 }
 
 // lost reports whether the handler does not answer, and the request has no place to run it.
 func (d *decision) lost() bool {
-	return d.stage == asked && d.beside == nil || d.stage == failed && d.why == ReasonTimeout
+	return d.Stage == fill.Asked && d.beside == nil || d.Stage == fill.Failed && d.Why == ReasonTimeout
 }
 
-// await waits until the fill has moved on from asked, and no longer than the policy's MaxWait if there is something
+// await waits until the handler of f has answered, and no longer than the policy's MaxWait if there is something
 // else to do: a stale response to serve, or a place to run the handler.
-func (x *exchange) await(f *fill, stale bool) (d decision, err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.stage != asked {
-		return decision{stage: f.stage, entry: f.entry, why: f.why}, nil
+func (x *exchange) await(f *fill.Fill, stale bool) (d decision, err error) {
+	if a := f.Answer(); a.Stage != fill.Asked {
+		return decision{Answer: a}, nil
 	}
 	late, stop := x.patience()
 	defer stop()
@@ -39,24 +36,26 @@ func (x *exchange) await(f *fill, stale bool) (d decision, err error) {
 			x.c.beside.leave(p, took)
 		}
 	}()
-	for f.stage == asked && !took {
-		woken, err := f.waitFor(x.r.Context(), late, p.free())
+	for !took {
+		woken, err := f.Await(x.r.Context(), late, p.free())
 		switch {
 		case err != nil:
 			return decision{}, err
-		case woken == byTime:
+		case woken == fill.ByTime:
 			p = x.c.beside.of(x.flight)
 			if took = p.take(); !took && stale {
-				return decision{why: ReasonWaited}, nil
+				return decision{Answer: fill.Answer{Why: ReasonWaited}}, nil
 			}
-		case woken == byPlace:
+		case woken == fill.ByPlace:
 			took = true
+		default:
+			return decision{Answer: f.Answer()}, nil
 		}
 	}
-	if f.stage == asked {
-		return decision{why: ReasonWaited, beside: p}, nil
+	if a := f.Answer(); a.Stage != fill.Asked {
+		return decision{Answer: a}, nil
 	}
-	return decision{stage: f.stage, entry: f.entry, why: f.why}, nil
+	return decision{Answer: fill.Answer{Why: ReasonWaited}, beside: p}, nil
 }
 
 // patience returns what fires when the request has waited for as long as its policy says, in all its waits together.
@@ -78,7 +77,7 @@ func (x *exchange) patience() (late <-chan time.Time, stop func() bool) {
 
 // runBeside runs the handler for a request that has waited too long for f, and has one of the places of its key. Its
 // response takes the place of f's.
-func (x *exchange) runBeside(f *fill, p *places, e *store.Entry, v rules.Verdict, out policy.Outcome) {
+func (x *exchange) runBeside(f *fill.Fill, p *places, e *store.Entry, v rules.Verdict, out policy.Outcome) {
 	defer x.c.beside.leave(p, true)
 	n := newRun(x, x.newFill(), e, v, out)
 	n.solo, n.instead = true, f
@@ -107,34 +106,13 @@ func (x *exchange) serveStale(e *store.Entry, out policy.Outcome) bool {
 	return true
 }
 
-// giveUp frees the fill's key, for a reason, although its run goes on. Whoever waits for it looks again.
-func (f *fill) giveUp(why policy.Reason) { f.replaced(failed, nil, why) }
-
-// replaced decides a fill whose run goes on, by what takes its place.
-func (f *fill) replaced(s stage, e *store.Entry, why policy.Reason) {
-	f.mu.Lock()
-	if f.late == "" && !f.ended {
-		f.late = why
-	}
-	f.mu.Unlock()
-	f.decide(s, e, why)
-	f.retire()
-}
-
-// givenUp returns why the run was given up; empty: it was not.
-func (f *fill) givenUp() policy.Reason {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.late
-}
-
 // superseded reports whether an invalidation came while the request waited for f, of which e came, so that e is not for
 // the request any more: a soft one makes e stale, and then it is only where a stale response may be served at once.
-func (x *exchange) superseded(f *fill, e *store.Entry) bool {
+func (x *exchange) superseded(f *fill.Fill, e *store.Entry) bool {
 	if x.covered(e) == store.CoverageHard {
 		return true
 	}
-	since := store.Entry{URI: e.URI, Tags: e.Tags, Fill: max(e.Fill, f.number)}
+	since := store.Entry{URI: e.URI, Tags: e.Tags, Fill: max(e.Fill, f.Start.Number)}
 	coverage := x.covered(&since)
 	return coverage != store.CoverageNone && rules.Judge(e, &x.req, x.p, time.Now(), coverage).Use != rules.Grace
 }

@@ -141,8 +141,8 @@ func (w *walk) checkNothingIsLeft() {
 	idle(w.t, w.c)
 	want(w.t, "handlers left", w.running.Load(), 0)
 	want(w.t, "on their way", w.c.coming.count.Load(), 0)
-	want(w.t, "bodies read", len(w.c.reads.pins), 0)
-	want(w.t, "bytes read", w.c.reads.used, 0)
+	want(w.t, "bodies read", w.c.fills.Pins.Len(), 0)
+	want(w.t, "bytes read", w.c.fills.Pins.Used(), 0)
 	want(w.t, "observed", w.observed.Load(), w.entered.Load())
 }
 

@@ -1,0 +1,177 @@
+// Package fill is one run of a handler that many clients read: what has become of it, its body as it comes, the
+// clients that read along, and the bounds of what all of them hold in memory. It knows no cache: who may read along
+// with a run, and what is stored of it, others decide.
+package fill
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
+)
+
+// Stage tells what is known of a fill's response. It changes once, from Asked to one of the others.
+type Stage uint8
+
+// The stages.
+const (
+	Asked   Stage = iota // the handler has not answered yet
+	Flowing              // the response may be shared: readers get the body as it comes
+	Settled              // the answer is a whole entry: a revalidated one, or a stale one in the place of an error
+	Private              // the response is for the leader alone: everyone else runs the handler
+	Failed               // there is no response: everyone else runs the handler
+)
+
+// Answer is a stage with what it is about.
+type Answer struct {
+	Stage Stage
+	Entry *store.Entry  // Flowing: all but the body; Settled: all of it; or nil
+	Why   policy.Reason // why the response is not for others
+}
+
+// Start is what a fill knows when its handler begins.
+type Start struct {
+	URI    string   // of the request, for invalidations that come while the handler runs
+	Tags   []string // ... those that the key itself has
+	Number uint64   // the journal's
+	Time   time.Time
+	Limit  int64 // the longest body that may be stored, in bytes
+}
+
+// Fill is one run of a handler, and what its readers read. The leader's goroutine runs the handler and writes; readers
+// come and go, each with a place of its own in the body, and wait for nothing but new bytes. It is safe for
+// concurrent use.
+type Fill struct {
+	Start Start // Limit is what it was at first: see SetLimit
+	g     *Group
+
+	mu      sync.Mutex
+	keys    []string      // where it is in its group
+	key     [1]string     // for keys, when there is but one
+	changed chan struct{} // closed at the next change; nil when nobody waits
+
+	answer Answer
+	body   body
+
+	old     []byte // the body as readers may still have it, in a longer piece of memory
+	pins    []*Pin // what its readers hold of the body, once it is another's
+	readers []*Reader
+	over    bool          // the run is over: what is left is for the readers
+	late    policy.Reason // why the run was given up: what comes of it is for its own client alone
+	gone    bool          // the leader's client has left
+	abandon func()        // ends the handler's run
+	lost    policy.Reason // why, when nobody waits for it any more
+	timer   *time.Timer   // until that
+}
+
+// signal wakes everyone who waits for a change. mu is held.
+func (f *Fill) signal() {
+	if f.changed != nil {
+		close(f.changed)
+		f.changed = nil
+	}
+}
+
+// Woken tells what ended a wait.
+type Woken uint8
+
+// What ends a wait.
+const (
+	ByChange Woken = iota
+	ByTime
+	ByPlace
+)
+
+// wait releases mu, which is held, until the next change, or until ctx is done.
+func (f *Fill) wait(ctx context.Context) error {
+	_, err := f.waitFor(ctx, nil, nil)
+	return err
+}
+
+// waitFor is wait, and ends with late and when it has taken a place as well.
+func (f *Fill) waitFor(ctx context.Context, late <-chan time.Time, place chan<- struct{}) (Woken, error) {
+	if f.changed == nil {
+		f.changed = make(chan struct{})
+	}
+	changed := f.changed
+	f.mu.Unlock()
+	defer f.mu.Lock()
+	select {
+	case <-changed:
+		return ByChange, nil
+	case <-late:
+		return ByTime, nil
+	case place <- struct{}{}:
+		return ByPlace, nil
+	case <-ctx.Done():
+		return ByChange, ctx.Err()
+	}
+}
+
+// Answer returns what is known of the response.
+func (f *Fill) Answer() Answer {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.answer
+}
+
+// Await waits until the fill has moved on from Asked (ByChange), late fires (ByTime), or a send to place succeeds
+// (ByPlace). It returns the error of ctx when that is done first.
+func (f *Fill) Await(ctx context.Context, late <-chan time.Time, place chan<- struct{}) (Woken, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for f.answer.Stage == Asked {
+		if woken, err := f.waitFor(ctx, late, place); err != nil || woken != ByChange {
+			return woken, err
+		}
+	}
+	return ByChange, nil
+}
+
+// Decide moves the fill on from Asked, if it is still there. Of a response that is not for others, nobody joins the
+// fill any more.
+func (f *Fill) Decide(a Answer) {
+	f.mu.Lock()
+	if f.answer.Stage == Asked {
+		f.answer = a
+		f.signal()
+	}
+	f.mu.Unlock()
+	if a.Stage == Private || a.Stage == Failed {
+		f.Retire()
+	}
+}
+
+// GiveUp frees the fill's keys, for a reason, although its run goes on. Those who wait for it look again.
+func (f *Fill) GiveUp(why policy.Reason) { f.Replace(Answer{Failed, nil, why}) }
+
+// Replace decides a fill whose run goes on, by what takes its place.
+func (f *Fill) Replace(a Answer) {
+	f.mu.Lock()
+	if f.late == "" && !f.body.ended {
+		f.late = a.Why
+	}
+	f.mu.Unlock()
+	f.Decide(a)
+	f.Retire()
+}
+
+// GivenUp returns why the run was given up, or nothing.
+func (f *Fill) GivenUp() policy.Reason {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.late
+}
+
+// Release ends the run. The fill gives back what it took of the budget once nobody reads from it any more.
+func (f *Fill) Release() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.over = true
+	if f.timer != nil {
+		f.timer.Stop()
+	}
+	f.giveAll()
+}

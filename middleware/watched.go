@@ -1,0 +1,53 @@
+package middleware
+
+import (
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/freshet-go/freshet/internal/stall"
+)
+
+// bigBody is the longest body, in bytes, that is written at once, and that is not counted while its client reads.
+const bigBody = 64 << 10
+
+// watchOf returns what watches the writes to w, or nil when w has no deadlines.
+func (c *Cache) watchOf(w http.ResponseWriter) *stall.Watch {
+	return stall.New(c.StallTimeout, deadlineOf(w))
+}
+
+// deadlineOf finds what http.ResponseController would. It is called beforehand, in the request's own goroutine,
+// because outer writers are not to be touched from another.
+func deadlineOf(w http.ResponseWriter) func(time.Time) error {
+	for {
+		switch t := w.(type) {
+		case *recorder:
+			w = t.run.x.w
+		case interface{ SetWriteDeadline(time.Time) error }:
+			return t.SetWriteDeadline
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = t.Unwrap()
+		default:
+			return nil
+		}
+	}
+}
+
+// watched is a client whose writes are watched, once they may wait for it.
+type watched struct {
+	sent  int64
+	stall *stall.Watch // nil until then, and where the client has no deadlines
+}
+
+// watch returns what watches the next n bytes, if they may wait for the client.
+func (w *watched) watch(c *Cache, client http.ResponseWriter, n int64) *stall.Watch {
+	if w.sent += n; w.sent > stall.ServerBuffer && w.stall == nil {
+		w.stall = c.watchOf(client)
+	}
+	return w.stall
+}
+
+// copy copies from src. It is watched from the first byte, because net/http's own ReadFrom holds nothing.
+func (w *watched) copy(c *Cache, client http.ResponseWriter, src io.Reader) (int64, error) {
+	return w.watch(c, client, stall.ServerBuffer+1).Copy(client, src)
+}
