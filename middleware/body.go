@@ -95,19 +95,20 @@ func (x *exchange) letGo(h held) {
 
 // hit answers with a whole entry, or runs the handler when clients that stall hold too much of what they read. A client
 // that wants a stored response or none then gets none.
-func (x *exchange) hit(e *store.Entry, out policy.Outcome, now time.Time) {
+func (l *lookup) hit(e *store.Entry, out policy.Outcome, now time.Time) {
 	if len(e.Body) <= bigBody {
-		x.deliver(e, out, now)
+		l.x.deliver(e, out, now)
 	} else {
-		x.hitLong(e, out, now)
+		l.hitLong(e, out, now)
 	}
 }
 
-func (x *exchange) hitLong(e *store.Entry, out policy.Outcome, now time.Time) {
+func (l *lookup) hitLong(e *store.Entry, out policy.Outcome, now time.Time) {
+	x := &l.x
 	h, ok := x.hold(e, now, false)
 	if !ok {
 		x.stall = nil
-		x.crowded()
+		l.crowded()
 		return
 	}
 	defer x.letGo(h)
@@ -115,19 +116,16 @@ func (x *exchange) hitLong(e *store.Entry, out policy.Outcome, now time.Time) {
 }
 
 // crowded answers in the place of a stored response that there is no room to send.
-func (x *exchange) crowded() {
-	if x.req.Directives.OnlyIfCached {
-		x.notCached()
+func (l *lookup) crowded() {
+	if l.x.req.Directives.OnlyIfCached {
+		l.x.notCached()
 		return
 	}
-	x.alone(nil, rules.Verdict{}, policy.Outcome{Fwd: policy.FwdMiss, Detail: ReasonCrowded})
+	l.found.stored = stored{}
+	l.alone(policy.Outcome{Fwd: policy.FwdMiss, Detail: ReasonCrowded})
 }
 
-// trailer sets the fields that come behind a body that was streamed.
-func (x *exchange) trailer(f *fill.Fill) {
-	x.sendTrailers(f.Trailer())
-}
-
+// sendTrailers sets the fields that come behind a body that was streamed.
 func (x *exchange) sendTrailers(trailers http.Header) {
 	if len(trailers) == 0 {
 		return

@@ -63,7 +63,7 @@ func (sh *comingShard) find(key string) *store.Entry {
 
 // depart makes what is to be stored findable before any client can have the whole of it. keep ends that.
 func (n *run) depart(e *store.Entry) {
-	if e == nil || n.x.broken == ReasonJournal || n.f.GivenUp() != "" {
+	if e == nil || n.found.broken == ReasonJournal || n.f.GivenUp() != "" {
 		return
 	}
 	if e = n.joined(e); e == nil {
@@ -100,12 +100,12 @@ const finishFor = time.Second
 
 // finishes waits for the end of a fill whose whole body its clients may have already, although its handler
 // has not returned: they may ask for a part of it next. It reports whether the request should look again.
-func (x *exchange) finishes() bool {
-	f := x.c.fills.Find(x.flight, x.mayJoin)
+func (l *lookup) finishes() bool {
+	f := l.x.c.fills.Find(l.found.flight, l.mayJoin)
 	if f == nil {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(x.r.Context(), finishFor)
+	ctx, cancel := context.WithTimeout(l.x.r.Context(), finishFor)
 	defer cancel()
 	return f.Finished(ctx)
 }

@@ -71,15 +71,15 @@ func (n *run) standsIn() bool {
 	if !n.mayStandIn() {
 		return false
 	}
-	return n.judge.OnError && rules.ServerError(n.rec.status) || n.judge.OnLost && n.said.failure() != nil
+	return n.found.verdict.OnError && rules.ServerError(n.rec.status) || n.found.verdict.OnLost && n.said.failure() != nil
 }
 
 // mayStandIn says whether there is something whole, which nobody invalidated meanwhile.
 func (n *run) mayStandIn() bool {
-	if n.stale == nil || n.stale.Spans != nil {
+	if n.found.entry == nil || n.found.entry.Spans != nil {
 		return false
 	}
-	return n.x.covered(n.stale) != store.CoverageHard
+	return n.x.covered(n.found.entry) != store.CoverageHard
 }
 
 // overtaken says whether an invalidation came since the handler began, of its URI or of a tag of its.
@@ -117,7 +117,7 @@ func (n *run) admit(h http.Header, status int, final bool) (a rules.Admission, a
 		refuse(rules.ReasonPageKept)
 	}
 	announced = rules.Announce(h, n.x.p, a, &n.x.req, ttl, n.x.governed && !n.x.outside.Speaks(), n.rec.received)
-	n.out.Stored = a.Store && n.x.broken == ""
+	n.out.Stored = a.Store && n.found.broken == ""
 	if !a.Store && n.out.Detail == "" {
 		n.out.Detail = a.Reason
 	}
@@ -136,7 +136,7 @@ func (n *run) entry(h http.Header, a rules.Admission, status int) *store.Entry {
 	if len(a.Vary) > 0 {
 		e.Vary = rules.Nominated(a.Vary, n.x.r.Header)
 	}
-	if len(a.Vary) > 0 || n.x.indexed {
+	if len(a.Vary) > 0 || n.found.indexed {
 		e.Key = rules.VariantKey(n.x.req.Key, a.Vary, n.x.r.Header)
 	}
 	return e
@@ -234,7 +234,7 @@ func (n *run) open(e *store.Entry) {
 		defer n.instead.GiveUp(ReasonWaited) // those who wait for it come to this one
 		n.f.TakeOver(n.instead)
 	}
-	if e.Key != n.x.flight || n.solo {
+	if e.Key != n.found.flight || n.solo {
 		n.f.Alias(e.Key)
 	}
 	n.f.Decide(fill.Answer{Stage: fill.Flowing, Entry: e})
@@ -274,7 +274,7 @@ func (n *run) pass() {
 		if n.rec.status >= 400 {
 			lasts = passForError
 		}
-		n.x.c.passes.remember(n.x.flight, time.Now().Add(lasts), why) // before the fill goes: who comes in between would lead
+		n.x.c.passes.remember(n.found.flight, time.Now().Add(lasts), why) // before the fill goes: who comes in between would lead
 	}
 	n.f.Decide(fill.Answer{Stage: fill.Private, Why: why})
 	if n.instead != nil && n.x.req.Class == rules.Read && !n.ownFault() && !n.suspect() && !late {
@@ -288,7 +288,7 @@ func (n *run) ownFault() bool {
 	if n.x.req.Credentials && !n.x.p.Shared || n.x.req.Directives.NoStore {
 		return true
 	}
-	return n.rec.status >= 400 && n.stale != nil && n.judge.Use != rules.Miss || n.suspect()
+	return n.rec.status >= 400 && n.found.entry != nil && n.found.verdict.Use != rules.Miss || n.suspect()
 }
 
 // direct hands the response to the leader's client alone, as the handler makes it.

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/freshet-go/freshet/internal/fill"
 	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
@@ -317,88 +316,6 @@ func (x *exchange) notCached() {
 	x.observe(out)
 }
 
-// follow reads along with a fill, as far as the request may. It returns false when the request
-// should look again.
-func (x *exchange) follow(f *fill.Fill, e *store.Entry, v rules.Verdict, out policy.Outcome) bool {
-	rd, ok := f.Enter()
-	if !ok {
-		return false
-	}
-	defer rd.Leave()
-	d, err := x.await(f, x.standsFor(e, v))
-	if err == nil && d.lost() && x.standsFor(e, v) { // or it was invalidated meanwhile
-		stale := out
-		stale.Detail = d.Why
-		if x.serveStale(e, stale) {
-			return true
-		}
-		d, err = x.await(f, false) // as all others do
-	}
-	if err != nil { // the client left
-		out.Detail = ReasonLeft
-		x.observe(out)
-		return true
-	}
-	s, shared, why := d.Stage, d.Entry, d.Why
-	switch {
-	case d.beside != nil:
-		out.Detail = why
-		x.runBeside(f, d.beside, e, v, out)
-		return true
-	case s == fill.Asked || s == fill.Failed && again(why):
-		x.freed = why == ReasonTimeout
-		return false
-	case s != fill.Private && s != fill.Failed && x.superseded(f, shared):
-		f.Retire() // invalidated while it was waited for
-		return false
-	}
-	if s == fill.Private && why == ReasonOutdated {
-		return false // one of those who waited leads a run that knows of the invalidation
-	}
-	if s == fill.Private && why == rules.ReasonSuspect || (s == fill.Private || s == fill.Failed) && x.failedLately(v) {
-		return false // an error that was meant for the one who led, or instead of which a fresh page was kept
-	}
-	if s == fill.Private && !x.req.Credentials && (why == rules.ReasonCookie || why == rules.ReasonAuthorization || why == rules.ReasonRequestNoStore) {
-		return false // private to the one who led: another may do better
-	}
-	if s == fill.Private || s == fill.Failed || shared.Anonymous && x.req.Credentials && !x.p.Shared {
-		if out.Passed = why; why == "" {
-			out.Passed = ReasonPass
-		}
-		x.alone(e, v, out)
-		return true
-	}
-	if why := x.outside.Objects(shared, x.p, time.Now()); why != "" {
-		out.Detail = why
-		x.alone(e, v, out)
-		return true
-	}
-	if !rules.Matches(shared.Vary, x.r.Header) {
-		return false
-	}
-	out.Collapsed = true
-	now := time.Now()
-	if s == fill.Settled {
-		_, fresh := rules.FreshFor(shared, now)
-		out.Stale = !fresh || x.covered(shared) != store.CoverageNone
-		x.hit(shared, out, now)
-		return true
-	}
-	x.tellAround(shared)
-	if x.begin(shared.Status, shared.Header, shared.CurrentAge(now), &out) {
-		switch err := x.body().stream(rd); {
-		case err == nil:
-			x.trailer(f)
-			x.hushAround(f)
-		case x.r.Context().Err() == nil:
-			x.observe(out)
-			panic(http.ErrAbortHandler)
-		}
-	}
-	x.observe(out)
-	return true
-}
-
 // begin sends the header of a response that comes as a stream, or a 304 in its place, and says whether
 // the body follows.
 func (x *exchange) begin(status int, h http.Header, age time.Duration, out *policy.Outcome) bool {
@@ -409,4 +326,11 @@ func (x *exchange) begin(status int, h http.Header, age time.Duration, out *poli
 	x.header(h, nil, age, out)
 	x.head(status)
 	return x.req.Class != rules.Head
+}
+
+// observe reports what became of the request to the operator's observer, if there is one.
+func (x *exchange) observe(out policy.Outcome) {
+	if x.c.Observe != nil {
+		x.c.Observe(x.r, out)
+	}
 }

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"errors"
+	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -45,4 +46,13 @@ func (c *Cache) answered() {
 	if f := &c.faults; f.failing.Load() && time.Since(time.Unix(0, f.last.Load())) >= wellAfter && f.failing.Swap(false) {
 		c.Log.Info("freshet: the store answers again")
 	}
+}
+
+// lost logs the panic of a handler whose client could still be served otherwise, or whose connection
+// is aborted.
+func (c *Cache) lost(r *http.Request, v any, stack []byte) {
+	if v == nil || v == http.ErrAbortHandler {
+		return
+	}
+	c.Log.Error("freshet: the handler panicked", "method", r.Method, "path", r.URL.Path, "panic", v, "stack", string(stack))
 }

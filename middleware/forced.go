@@ -43,19 +43,19 @@ func (t *forcedRuns) find(key string, now time.Time) (run forcedRun, ok bool) {
 
 // judge is rules.Judge, except that a client that insists on more than a fresh response takes it as it is within a
 // second after another one's insistence: it is what came of that, or an error came of that and it was kept.
-func (x *exchange) judge(e *store.Entry, now time.Time, coverage store.Coverage) rules.Verdict {
+func (x *exchange) judge(e *store.Entry, now time.Time, coverage store.Coverage, flight string) rules.Verdict {
 	v := rules.Judge(e, &x.req, x.p, now, coverage)
 	if v.Use != rules.Stale {
 		return v
 	}
-	return x.judgeInsisted(e, now, v)
+	return x.judgeInsisted(e, now, v, flight)
 }
 
-func (x *exchange) judgeInsisted(e *store.Entry, now time.Time, v rules.Verdict) rules.Verdict {
+func (x *exchange) judgeInsisted(e *store.Entry, now time.Time, v rules.Verdict, flight string) rules.Verdict {
 	if !v.Insisted() {
 		return v
 	}
-	if run, ok := x.c.forced.find(x.flight, now); ok && (run.failed || !e.Received.Before(run.answered)) {
+	if run, ok := x.c.forced.find(flight, now); ok && (run.failed || !e.Received.Before(run.answered)) {
 		v.Use, v.Why = rules.Fresh, ""
 	}
 	return v
@@ -63,11 +63,11 @@ func (x *exchange) judgeInsisted(e *store.Entry, now time.Time, v rules.Verdict)
 
 // failedLately reports whether a client that insists can do no better than with what is stored, because the run that
 // another has just forced answered with an error.
-func (x *exchange) failedLately(v rules.Verdict) bool {
-	if !v.Insisted() {
+func (l *lookup) failedLately() bool {
+	if !l.found.verdict.Insisted() {
 		return false
 	}
-	run, ok := x.c.forced.find(x.flight, time.Now())
+	run, ok := l.x.c.forced.find(l.found.flight, time.Now())
 	return ok && run.failed
 }
 
@@ -75,10 +75,10 @@ func (x *exchange) failedLately(v rules.Verdict) bool {
 // neither is an error that tells nothing of a GET without its fields: who sends such requests on purpose would keep
 // everybody from a newer response.
 func (n *run) noteForced(answered time.Time, failed bool) {
-	if !n.judge.Insisted() || n.x.req.Directives.NoStore || failed && n.failsAlone() {
+	if !n.found.verdict.Insisted() || n.x.req.Directives.NoStore || failed && n.failsAlone() {
 		return
 	}
-	n.x.c.forced.note(n.x.flight, answered, failed && n.stale.Status < 400)
+	n.x.c.forced.note(n.found.flight, answered, failed && n.found.entry.Status < 400)
 }
 
 // failsAlone reports whether an error is due to the request's own fields or its user, or to HEAD, which many handlers
@@ -104,11 +104,11 @@ func (n *run) displaces(a *rules.Admission) bool {
 	if n.rec.status < 400 {
 		return false
 	}
-	good := n.stale != nil && n.stale.Status < 400
+	good := n.found.entry != nil && n.found.entry.Status < 400
 	if !a.Explicit {
-		return good || n.x.indexed
+		return good || n.found.indexed
 	}
-	return good && n.judge.Insisted() && n.failing()
+	return good && n.found.verdict.Insisted() && n.failing()
 }
 
 // dropOutdated removes a fresh response when a client that insisted on a newer one got it, as its validators or its
@@ -116,11 +116,11 @@ func (n *run) displaces(a *rules.Admission) bool {
 // no-store now. Those who come next would get what is known to be old. What only this request brought about removes
 // nothing.
 func (n *run) dropOutdated(h http.Header) {
-	if !n.judge.Insisted() || n.stale == nil || n.ownFault() || n.said.failure() != nil {
+	if !n.found.verdict.Insisted() || n.found.entry == nil || n.ownFault() || n.said.failure() != nil {
 		return
 	}
-	_, outdated := rules.HeadUpdate(rules.Unannounced(n.stale), n.rec.status, h)
+	_, outdated := rules.HeadUpdate(rules.Unannounced(n.found.entry), n.rec.status, h)
 	if outdated && !n.storableForOthers(n.rec.status, h) {
-		n.remove(n.stale.Key)
+		n.x.c.remove(n.found.entry.Key)
 	}
 }

@@ -107,17 +107,17 @@ func TestARefreshThatComesTooLate(t *testing.T) {
 		r := httptest.NewRequest("GET", "/", nil)
 		h.ServeHTTP(httptest.NewRecorder(), r)
 
-		x := exchange{c: c, w: httptest.NewRecorder(), r: r, p: &policy.Policy{}}
-		x.req.Mount, _ = c.tell(h.(*Mount).who, r, x.p)
-		x.req.Read(r, x.p, nil)
-		x.who = h.(*Mount).who
-		x.flight, x.seen = x.req.Key, c.fills.Ended()
+		l := lookup{x: exchange{c: c, w: httptest.NewRecorder(), r: r, p: &policy.Policy{}, who: h.(*Mount).who}}
+		l.x.req.Mount, _ = c.tell(l.x.who, r, l.x.p)
+		l.x.req.Read(r, l.x.p, nil)
+		l.found = found{stored: stored{entry: &store.Entry{}}, flight: l.x.req.Key, ended: c.fills.Ended()}
 		if late {
-			x.seen-- // it found what was stale before the response came that is stored now
+			l.found.ended-- // it found what was stale before the response came that is stored now
 		}
-		if !x.renew(&store.Entry{}) {
+		if !l.mayServeStale() {
 			t.Error("a stale response may not be served while it is renewed")
 		}
+		l.renew()
 		if err := c.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -515,12 +515,12 @@ func TestWhoHoldsALongBody(t *testing.T) {
 // A fill whose response turned out to be private, or that failed, is of no use to who comes only then; one that nobody
 // knows of yet may be.
 func TestWhichFillsAreJoined(t *testing.T) {
-	x := exchange{c: boundedCache(t, 1<<20)}
-	x.c.setup()
+	l := lookup{x: exchange{c: boundedCache(t, 1<<20)}}
+	l.x.c.setup()
 	for s, fits := range map[fill.Stage]bool{fill.Asked: true, fill.Private: false, fill.Failed: false} {
-		f := x.c.fills.New(fill.Start{})
+		f := l.x.c.fills.New(fill.Start{})
 		f.Decide(fill.Answer{Stage: s})
-		if x.fits(f, time.Now()) != fits {
+		if l.fits(f, time.Now()) != fits {
 			t.Errorf("stage %d: fits is %v, want %v", s, !fits, fits)
 		}
 	}

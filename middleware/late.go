@@ -159,7 +159,7 @@ func (n *run) keepFromOthers(why policy.Reason) {
 func (n *run) afterAll() {
 	if !n.after.held {
 		if e := n.kept; e != nil && n.late() { // without a gate those who asked meanwhile have read along
-			n.remove(e.Key)
+			n.x.c.remove(e.Key)
 		}
 		return
 	}

@@ -1,11 +1,8 @@
 package middleware
 
 import (
-	"time"
-
 	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
-	"github.com/freshet-go/freshet/store"
 )
 
 // besides answers a request for which a handler outside has set a cookie, or a policy with a nonce: the page may hold
@@ -25,13 +22,4 @@ func (x *exchange) besides(why policy.Reason) {
 	default:
 		x.pass(why)
 	}
-}
-
-// objects says whether a stored response may not be used because of what stands outside.
-func (x *exchange) objects(e *store.Entry, now time.Time) bool {
-	if x.outside.Objects(e, x.p, now) == "" {
-		return false
-	}
-	x.missed = policy.FwdMiss
-	return true
 }

@@ -59,29 +59,28 @@ func (c *Cache) arrives(who *identity, r *http.Request) bool {
 	return true
 }
 
-// renew starts a refresh of the stale entry e, and reports whether e may be served meanwhile.
-// Without a root handler the first request renews it itself, and all others are served meanwhile.
-func (x exchange) renew(e *store.Entry) bool {
-	if x.refresh != nil {
-		return false
-	}
+// refreshes reports whether a stale response is renewed in the background: there is a root handler by which refreshes
+// have come in, or may.
+func (x *exchange) refreshes() bool { return x.c.Root != nil && !x.who.missed.Load() }
+
+// renew starts a refresh of the stale response that was found, unless enough refreshes run: a later request will find
+// room. It works on a copy of the request, which stays on the stack.
+func (l lookup) renew() {
+	x := &l.x
 	c := x.c
-	if c.Root == nil || x.who.missed.Load() {
-		return c.fills.Find(x.flight, x.mayJoin) != nil
-	}
 	select {
 	case c.refreshing <- struct{}{}:
 	default:
-		return true // enough refreshes run; a later request will find room
+		return
 	}
-	flight := x.flight
-	f, leads := c.fills.Join(flight, x.mayJoin, x.newFill)
-	if !leads || x.anew(f) != nil || !c.start() {
+	flight := l.found.flight
+	f, leads := c.fills.Join(flight, l.mayJoin, x.newFill)
+	if !leads || l.anew(f) != nil || !c.start() {
 		if leads {
 			f.Decide(fill.Answer{Stage: fill.Failed, Why: ReasonLost})
 		}
 		<-c.refreshing
-		return true
+		return
 	}
 	t := &refreshTicket{c: c, who: x.who, key: x.req.Key, flight: flight, fill: f, free: sync.OnceFunc(func() { <-c.refreshing })}
 	timeout := x.p.Timeout
@@ -92,8 +91,7 @@ func (x exchange) renew(e *store.Entry) bool {
 		f.GiveUp(ReasonTimeout)
 		t.free()
 	})
-	go c.runRefresh(t, c.rootOf(x.r), refreshRequest(context.WithValue(c.stop, ticketKey{}, t), x.asker(e)))
-	return true
+	go c.runRefresh(t, c.rootOf(x.r), refreshRequest(context.WithValue(c.stop, ticketKey{}, t), x.asker(l.found.entry)))
 }
 
 // asker is the request by which e is renewed: the client's, but without its credentials where what a user gets could

@@ -14,42 +14,42 @@ import (
 func (n *run) serveStale() {
 	n.rec.mode = discarding
 	n.rec.removed = nil // by what it stands in for
-	n.answer, n.own, n.kept = n.stale, nil, nil
+	n.answer, n.own, n.kept = n.found.entry, nil, nil
 	n.out.Stale, n.out.Stored = true, false
-	n.f.Decide(fill.Answer{Stage: fill.Settled, Entry: n.stale})
+	n.f.Decide(fill.Answer{Stage: fill.Settled, Entry: n.found.entry})
 }
 
 // freshen answers with what is stored and a 304 says is still good (RFC 9111 section 4.3.4).
 func (n *run) freshen(h http.Header) {
-	if !rules.Selects(n.stale, h) {
+	if !rules.Selects(n.found.entry, h) {
 		n.again, n.rec.mode = true, discarding
 		return
 	}
 	// A 304 lacks the fields that describe the content: its handler has not removed them from what it renews.
 	n.rec.removed = slices.DeleteFunc(n.rec.removed, func(name string) bool { return len(h[name]) == 0 })
-	tags := n.stale.Tags
+	tags := n.found.entry.Tags
 	if n.said.tagging() {
 		tags = n.said.tagged(n.x.req.Tag)
 	}
-	n.renewed(rules.Freshen(rules.Unannounced(n.stale), h), tags, n.stale, n.stale.Body)
+	n.renewed(rules.Freshen(rules.Unannounced(n.found.entry), h), tags, n.found.entry, n.found.entry.Body)
 }
 
 // combine answers with the stored part and the part that the handler added (RFC 9111 section 3.4).
 func (n *run) combine() {
 	added := &store.Entry{
-		Key: n.stale.Key, Status: http.StatusPartialContent, Header: rules.Storable(n.rec.part, nil), Body: n.rec.held,
+		Key: n.found.entry.Key, Status: http.StatusPartialContent, Header: rules.Storable(n.rec.part, nil), Body: n.rec.held,
 		Tags: n.said.tagged(n.x.req.Tag), Received: n.rec.received,
 	}
-	whole, ok := n.stale, false
+	whole, ok := n.found.entry, false
 	asked := rules.AnswersRange(n.x.req.Asked, added.Header)
 	if added = n.partial(added); added != nil && asked && !n.rec.short() {
-		whole, ok = rules.Combine(rules.Unannounced(n.stale), added)
+		whole, ok = rules.Combine(rules.Unannounced(n.found.entry), added)
 	}
 	if !ok || whole.Spans != nil {
 		n.again, n.rec.mode = true, discarding
 		return
 	}
-	n.renewed(whole.Header, whole.Tags, n.stale, whole.Body)
+	n.renewed(whole.Header, whole.Tags, n.found.entry, whole.Body)
 }
 
 // renewed answers with a new entry made of an old one and what the handler said of it, to be invalidated by tags.
@@ -68,7 +68,7 @@ func (n *run) renewed(h http.Header, tags []string, old *store.Entry, body []byt
 	switch {
 	case !a.Store:
 		if !good {
-			n.remove(old.Key)
+			n.x.c.remove(old.Key)
 		}
 		n.pass()
 	case a.Fresh > a.Age:
@@ -103,14 +103,14 @@ func (n *run) partial(e *store.Entry) *store.Entry {
 
 // updateFromHead updates or drops what is stored by the answer to a HEAD (RFC 9111 section 4.3.5).
 func (n *run) updateFromHead(h http.Header) {
-	old := n.stale
-	if old == nil || old.Spans != nil || n.judge.Use == rules.Miss {
+	old := n.found.entry
+	if old == nil || old.Spans != nil || n.found.verdict.Use == rules.Miss {
 		return
 	}
 	header, invalid := rules.HeadUpdate(rules.Unannounced(old), n.rec.status, h)
 	if invalid {
 		if !n.suspect() {
-			n.remove(old.Key)
+			n.x.c.remove(old.Key)
 		}
 		return
 	}
@@ -122,7 +122,7 @@ func (n *run) updateFromHead(h http.Header) {
 	a := rules.Admit(&get, old.Status, n.x.outside.Judged(header), n.x.p, n.x.ttl, n.began, n.rec.received)
 	if !a.Store {
 		if !n.storableForOthers(old.Status, header) {
-			n.remove(old.Key)
+			n.x.c.remove(old.Key)
 		}
 		return
 	}

@@ -36,7 +36,7 @@ func (n *run) checkRoom(e *store.Entry) {
 
 // checkPart takes back that a part is stored when it is not: it cannot be used, or a whole is stored already.
 func (n *run) checkPart() {
-	if n.kept == nil || n.stale != nil && n.stale.Key == n.kept.Key && n.stale.Spans == nil {
+	if n.kept == nil || n.found.entry != nil && n.found.entry.Key == n.kept.Key && n.found.entry.Spans == nil {
 		n.out.Stored = false
 		return
 	}

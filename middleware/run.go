@@ -28,8 +28,7 @@ type run struct {
 
 	promised policy.Outcome // out, as far as the header of a stream can know it
 
-	stale *store.Entry  // what is stored: to be validated or completed, or served if the handler is lost
-	judge rules.Verdict // on stale
+	found found // in the store: to be validated or completed, or served if the handler is lost
 
 	instead    *fill.Fill // the run that hangs, in the place of which this one's response is
 	solo       bool       // the handler runs for this request; nobody was let to wait for it
@@ -64,10 +63,12 @@ type run struct {
 	pumped   chan error // gets one value when the leader's client has been served, or has left
 }
 
-func newRun(x *exchange, f *fill.Fill, e *store.Entry, v rules.Verdict, out policy.Outcome) *run {
-	n := &run{x: *x, f: f, out: out, stale: e, judge: v}
+// newRun returns a run that answers l. What l found is the run's then.
+func newRun(l *lookup, f *fill.Fill, out policy.Outcome) *run {
+	n := &run{x: l.x, f: f, out: out, found: l.found}
+	l.found.stored = stored{} // the run may let go of it while its client still reads
 	n.rec.run, n.said.run, n.x.leading = n, n, n
-	n.speaks = speaking{x.r.Context(), &n.said}
+	n.speaks = speaking{n.x.r.Context(), &n.said}
 	n.hear()
 	return n
 }
@@ -120,7 +121,7 @@ func (n *run) call() {
 			n.noteForced(time.Now(), true)
 		}
 		switch {
-		case n.rec.mode == holding && n.judge.OnLost && n.mayStandIn():
+		case n.rec.mode == holding && n.found.verdict.OnLost && n.mayStandIn():
 			n.x.c.lost(n.x.r, recover(), debug.Stack())
 			n.serveStale()
 		case n.rec.mode == discarding && !n.again:
@@ -244,15 +245,15 @@ func (n *run) condition(r *http.Request) {
 	}
 	n.stripped = true
 	switch {
-	case n.again || n.stale == nil || n.judge.Use == rules.Miss:
+	case n.again || n.found.entry == nil || n.found.verdict.Use == rules.Miss:
 		r.Header = rules.Unconditional(r.Header)
-	case n.stale.Spans == nil:
-		rules.Forward(r.Header, n.stale)
-		n.validating = n.judge.Validate
+	case n.found.entry.Spans == nil:
+		rules.Forward(r.Header, n.found.entry)
+		n.validating = n.found.verdict.Validate
 	default:
 		r.Header = rules.Unconditional(r.Header)
-		if gap, ok := rules.Missing(n.stale); ok && n.judge.Use == rules.Fresh && n.stale.Total <= n.x.maxBody() {
-			n.completing = rules.ForwardRange(r.Header, n.stale, gap)
+		if gap, ok := rules.Missing(n.found.entry); ok && n.found.verdict.Use == rules.Fresh && n.found.entry.Total <= n.x.maxBody() {
+			n.completing = rules.ForwardRange(r.Header, n.found.entry, gap)
 		}
 	}
 }
@@ -260,7 +261,7 @@ func (n *run) condition(r *http.Request) {
 // validates says whether a request that the handler serves alone is for the whole response, of which
 // one is stored that may be validated.
 func (n *run) validates() bool {
-	return n.stale != nil && n.stale.Spans == nil && n.judge.Validate && !n.again &&
+	return n.found.entry != nil && n.found.entry.Spans == nil && n.found.verdict.Validate && !n.again &&
 		n.x.req.Class == rules.Read && !n.x.req.Range && !n.x.req.Directives.NoStore
 }
 

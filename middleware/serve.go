@@ -27,16 +27,9 @@ type exchange struct {
 	off      bool          // ... or that it is not cached
 	governed bool          // the operator wished something, so a silent handler's response gets its headers from it
 	quiet    bool          // no mount: it looks on for Changes
-	indexed  bool          // the primary key holds an index of variants
-	missed   policy.Fwd    // why nothing was found
-	freed    bool          // the run that it waited for was out of time, so that its key is free
 
-	seen    uint64         // how many fills had ended before the store was asked
-	flight  string         // the key under which requests for the same response collapse
-	broken  policy.Reason  // what the store failed to do, empty when it works
 	refresh *refreshTicket // this is a refresh in the background
 	stall   *stall.Watch   // what watches the client of a long stored body
-	waits   *time.Time     // since when it waits for others' responses, if it does
 
 	outside rules.Outside // what handlers outside have put into the client's header
 	leading *run          // the handler's run that answers this request, if one does
@@ -49,7 +42,8 @@ func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next http.Handler,
 		c.serveChange(w, r, next, p, who)
 		return
 	}
-	x := exchange{c: c, w: w, r: rules.WithoutIgnoredCookies(r, p), next: next, p: p, who: who}
+	l := lookup{x: exchange{c: c, w: w, r: rules.WithoutIgnoredCookies(r, p), next: next, p: p, who: who}}
+	x := &l.x
 	plan, why, told := x.read()
 	switch {
 	case plan != rules.Lookup:
@@ -71,7 +65,7 @@ func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next http.Handler,
 		x.besides(why)
 		return
 	}
-	x.lookup()
+	l.serve()
 }
 
 // serveChange is the walk of a request that may change what is stored. Its writer watches it to its end.
@@ -138,45 +132,6 @@ func (x *exchange) readSetting(p *policy.Policy) {
 		x.ttl, x.off = ttl, p.Off || ttl <= 0
 	}
 }
-
-// lookup answers from the store if it may, and otherwise by running the handler.
-func (x *exchange) lookup() {
-	for looked := 0; looked < maxLookups; looked++ {
-		now := time.Now()
-		e, coverage := x.find(now)
-		v := rules.Verdict{Use: rules.Miss}
-		if e != nil {
-			v = x.judge(e, now, coverage)
-			if v.Use != rules.Fresh && x.c.near != nil {
-				e, v = x.newest(e, v, now)
-			}
-		}
-		if x.refresh != nil && v.Use == rules.Fresh {
-			v.Use = rules.Stale // it came to renew the entry, not to read it
-		}
-		switch {
-		case v.Use == rules.Fresh && x.serves(e, now):
-			x.hit(e, policy.Outcome{Hit: true, TTL: v.TTL, HasTTL: true}, now)
-			return
-		case v.Use == rules.Grace && x.serves(e, now) && (x.req.Directives.OnlyIfCached || x.renew(e)):
-			x.hit(e, policy.Outcome{Hit: true, Stale: true, TTL: v.TTL, HasTTL: true}, now)
-			return
-		case x.req.Directives.OnlyIfCached:
-			x.notCached()
-			return
-		case x.fill(e, v):
-			return
-		case x.freed:
-			x.freed = false
-			looked-- // Timeout and MaxWait bound how long it goes on
-		}
-	}
-	x.alone(nil, rules.Verdict{}, policy.Outcome{Fwd: policy.FwdMiss, Detail: ReasonContended})
-}
-
-// maxLookups bounds how often a request goes back to the store after it read along with a fill that
-// turned out to be for another variant. Then it runs the handler by itself. Runs that were out of time do not count.
-const maxLookups = 4
 
 // nested deals with a mount of the cache inside another mount of it: a route with a policy of its own,
 // say, in an app that is wrapped as a whole. The handler's one run is the outer mount's already; it goes

@@ -9,81 +9,91 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// fill answers by running the handler, or by reading along with whoever does. It returns false when
-// the request should look again. What outlives the walk of a hit begins here, with a copy of x.
-func (x *exchange) fill(e *store.Entry, v rules.Verdict) bool {
-	out := policy.Outcome{Fwd: x.forwarded(e, v), Detail: x.broken}
+// fetch answers by running the handler, or by reading along with a run of it. What outlives the walk of a hit begins
+// here, with a copy of l.
+func (l *lookup) fetch() next {
+	x := &l.x
+	out := policy.Outcome{Fwd: l.found.forwarded(), Detail: l.found.broken}
 	x.adviseOnRoot()
 	x.adviseOnWriter()
 	if x.refresh != nil && x.refresh.arrived.Swap(true) {
 		x.refresh = nil // it comes a second time, and is a request like all others
 	}
 	if t := x.refresh; t != nil {
-		x.flight = t.flight
+		l.found.flight = t.flight
 		t.who.arrived.Store(true)
-		newRun(x, t.fill, e, v, out).lead()
-		return true
+		newRun(l, t.fill, out).lead()
+		return answered
 	}
-	if !x.collapses(e) {
-		if x.req.Class == rules.Head {
-			if f := x.c.fills.Find(x.flight, x.mayJoin); f != nil {
-				return x.follow(f, e, v, out)
-			}
-		}
-		if x.req.Range && e == nil && x.finishes() {
-			return false
-		}
-		x.alone(e, v, out)
-		return true
+	if !l.collapses() {
+		return l.fetchAlone(out)
 	}
-	if why := x.c.passes.find(x.flight, time.Now()); why != "" {
+	if why := x.c.passes.find(l.found.flight, time.Now()); why != "" {
 		out.Passed = why
-		x.alone(e, v, out)
-		return true
+		return l.alone(out)
 	}
-	f, leads := x.c.fills.Join(x.flight, x.mayJoin, x.newFill)
-	if !leads {
-		if x.gate().leads(f) {
-			x.alone(e, v, out)
-			return true
+	f, leads := x.c.fills.Join(l.found.flight, l.mayJoin, x.newFill)
+	switch {
+	case !leads && x.gate().leads(f):
+		return l.alone(out)
+	case !leads:
+		return l.follow(f, out)
+	}
+	return l.lead(f, out)
+}
+
+// fetchAlone answers a request that does not wait for others: by running the handler, unless it is for HEAD or a part
+// of what is coming anyway.
+func (l *lookup) fetchAlone(out policy.Outcome) next {
+	if l.x.req.Class == rules.Head {
+		if f := l.x.c.fills.Find(l.found.flight, l.mayJoin); f != nil {
+			return l.follow(f, out)
 		}
-		return x.follow(f, e, v, out)
 	}
-	if e := x.anew(f); e != nil {
+	if l.x.req.Range && l.found.entry == nil && l.finishes() {
+		return lookAgain
+	}
+	return l.alone(out)
+}
+
+// lead runs the handler for all who read along with f, unless what they want has come meanwhile.
+func (l *lookup) lead(f *fill.Fill, out policy.Outcome) next {
+	if e := l.anew(f); e != nil {
 		now := time.Now()
 		left, _ := rules.FreshFor(e, now)
-		x.hit(e, policy.Outcome{Hit: true, TTL: left, HasTTL: true}, now)
-		return true
+		l.hit(e, policy.Outcome{Hit: true, TTL: left, HasTTL: true}, now)
+		return answered
 	}
-	newRun(x, f, e, v, out).lead()
-	return true
+	newRun(l, f, out).lead()
+	return answered
 }
 
 // anew looks once more, for the leader of f: between the first look and taking the lead another fill may have ended,
 // whose response is just what this request, and those that read along with it, want. f is settled with it.
-func (x *exchange) anew(f *fill.Fill) *store.Entry {
-	if x.c.fills.Ended() == x.seen {
+func (l *lookup) anew(f *fill.Fill) *store.Entry {
+	if l.x.c.fills.Ended() == l.found.ended {
 		return nil
 	}
-	now := time.Now()
-	e, coverage := x.find(now)
-	if e == nil || e.Spans != nil || x.judge(e, now, coverage).Use != rules.Fresh {
+	again := l.x.find(time.Now())
+	if again.entry == nil || again.entry.Spans != nil || again.verdict.Use != rules.Fresh {
+		again.stored = l.found.stored
+		l.found = again
 		return nil
 	}
-	f.Decide(fill.Answer{Stage: fill.Settled, Entry: e})
+	f.Decide(fill.Answer{Stage: fill.Settled, Entry: again.entry})
 	f.Retire()
-	return e
+	return again.entry
 }
 
-// forwarded says why the handler is asked, in the words of RFC 9211 section 2.2.
-func (x *exchange) forwarded(e *store.Entry, v rules.Verdict) policy.Fwd {
-	switch {
-	case e == nil:
-		return x.missed
-	case v.Use == rules.Fresh:
+// forwarded returns why the handler is asked, in the words of RFC 9211 section 2.2.
+func (f *found) forwarded() policy.Fwd {
+	switch use := f.verdict.Use; {
+	case f.entry == nil:
+		return f.missed
+	case use == rules.Fresh:
 		return policy.FwdPartial
-	case v.Use == rules.Stale || v.Use == rules.Grace:
-		if v.TTL > 0 {
+	case use == rules.Stale || use == rules.Grace:
+		if f.verdict.TTL > 0 {
 			return policy.FwdRequest
 		}
 		return policy.FwdStale
@@ -92,9 +102,10 @@ func (x *exchange) forwarded(e *store.Entry, v rules.Verdict) policy.Fwd {
 	}
 }
 
-// collapses says whether the request may wait for a response that it shares with others. One that
+// collapses reports whether the request may wait for a response that it shares with others. One that
 // carries credentials waits only where a response is known to be shareable in spite of them.
-func (x *exchange) collapses(e *store.Entry) bool {
+func (l *lookup) collapses() bool {
+	x, e := &l.x, l.found.entry
 	switch {
 	case x.req.Class != rules.Read, x.req.Directives.NoStore, rules.AsksForStream(x.r.Header):
 		return false
@@ -106,21 +117,12 @@ func (x *exchange) collapses(e *store.Entry) bool {
 	return true
 }
 
-// serves says whether e, which is good enough for the request, also holds what it asks for.
-func (x *exchange) serves(e *store.Entry, now time.Time) bool {
-	return e.Spans == nil || x.req.Range && x.servesPart(e, now)
-}
-
-func (x *exchange) servesPart(e *store.Entry, now time.Time) bool {
-	answer, spans := rules.SelectRange(x.r.Header, e.Header, e.Total, now)
-	return answer == rules.Part && rules.Holds(e, spans)
-}
-
 // alone runs the handler for this request only. Its response may still be stored.
-func (x *exchange) alone(e *store.Entry, v rules.Verdict, out policy.Outcome) {
-	n := newRun(x, x.newFill(), e, v, out)
+func (l *lookup) alone(out policy.Outcome) next {
+	n := newRun(l, l.x.newFill(), out)
 	n.solo = true
 	n.lead()
+	return answered
 }
 
 func (x *exchange) newFill() *fill.Fill {
@@ -149,19 +151,20 @@ func (c *Cache) outdated(f *fill.Fill) bool {
 
 // mayJoin reports whether the request may read along with the fill: it is not outdated, and the response that is on
 // its way is not too old for a request that comes only now.
-func (x *exchange) mayJoin(f *fill.Fill) bool {
+func (l *lookup) mayJoin(f *fill.Fill) bool {
+	x := &l.x
 	if x.req.Sent != "" && x.c.follow.Covers(&store.Entry{URI: x.req.Sent, Fill: f.Start.Number}) != store.CoverageNone {
 		return false
 	}
-	return !x.c.outdated(f) && x.fits(f, time.Now())
+	return !x.c.outdated(f) && l.fits(f, time.Now())
 }
 
 // fits reports whether what has come of the fill so far is of use to a request that comes only now: what has an answer
 // is a stored response, and is judged as one.
-func (x *exchange) fits(f *fill.Fill, now time.Time) bool {
+func (l *lookup) fits(f *fill.Fill, now time.Time) bool {
 	a := f.Answer()
 	if a.Stage == fill.Asked || a.Entry == nil {
 		return a.Stage != fill.Private && a.Stage != fill.Failed
 	}
-	return x.judge(a.Entry, now, x.covered(a.Entry)).Use == rules.Fresh
+	return l.x.judge(a.Entry, now, l.x.covered(a.Entry), l.found.flight).Use == rules.Fresh
 }

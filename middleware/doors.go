@@ -1,0 +1,87 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// ask returns what the store has under key, or nil. A store that fails is a miss that is counted, and noted in f.
+func (c *Cache) ask(ctx context.Context, key string, f *found) *store.Entry {
+	e, err := c.read(ctx, key)
+	switch {
+	case err == nil:
+		c.answered()
+		if ours(e, key) {
+			return e
+		}
+	case errors.Is(err, store.ErrNotFound):
+		c.answered()
+	default:
+		f.broken = ReasonStoreError
+		c.fault("store: get", err)
+	}
+	return nil
+}
+
+// read asks the store, within its time.
+func (c *Cache) read(ctx context.Context, key string) (*store.Entry, error) {
+	if c.local {
+		return c.Store.Get(ctx, key)
+	}
+	ctx, end := c.calls.Within(context.WithoutCancel(ctx), time.Now(), c.StoreTimeout)
+	defer end()
+	return c.guardedGet(ctx, key)
+}
+
+// guardedGet asks the store. One that panics is broken, like one that fails.
+func (c *Cache) guardedGet(ctx context.Context, key string) (e *store.Entry, err error) {
+	defer caught(&err)
+	return c.Store.Get(ctx, key)
+}
+
+func caught(err *error) {
+	if v := recover(); v != nil {
+		*err = fmt.Errorf("the store panicked: %v", v)
+	}
+}
+
+// set stores an entry that others may have.
+func (c *Cache) set(e *store.Entry) error { return c.put(e.Packed()) }
+
+// put and remove are the only doors to the store for writing, as read is for reading.
+func (c *Cache) put(e *store.Entry) error {
+	ctx := context.Background()
+	if !c.local {
+		bounded, cancel := c.storeContext()
+		defer cancel()
+		ctx = bounded
+	}
+	left := e.Lifetime() - time.Since(e.Received)
+	err := func() (err error) {
+		defer caught(&err)
+		return c.Store.Set(ctx, e.Key, e, left)
+	}()
+	if err != nil {
+		c.fault("store: set", err)
+	}
+	return err
+}
+
+func (c *Cache) remove(key string) {
+	ctx, cancel := c.storeContext()
+	defer cancel()
+	if err := func() (err error) {
+		defer caught(&err)
+		return c.Store.Delete(ctx, key)
+	}(); err != nil {
+		c.fault("store: delete", err)
+	}
+}
+
+func (c *Cache) storeContext() (context.Context, func()) {
+	return c.calls.Within(context.Background(), time.Now(), c.StoreTimeout)
+}

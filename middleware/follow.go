@@ -1,0 +1,225 @@
+package middleware
+
+import (
+	"cmp"
+	"net/http"
+	"time"
+
+	"github.com/freshet-go/freshet/internal/fill"
+	"github.com/freshet-go/freshet/internal/rules"
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
+)
+
+// follow reads along with a fill, as far as the request may.
+func (l *lookup) follow(f *fill.Fill, out policy.Outcome) next {
+	rd, ok := f.Enter()
+	if !ok {
+		return lookAgain
+	}
+	defer rd.Leave()
+	d, err := l.await(f, l.mayStandIn())
+	if err == nil && d.lost() && l.mayStandIn() { // or it was invalidated meanwhile
+		if l.standIn(d.Why, out) {
+			return answered
+		}
+		d, err = l.await(f, false) // as all others do
+	}
+	switch {
+	case err != nil: // the client left
+		out.Detail = ReasonLeft
+		l.x.observe(out)
+		return answered
+	case d.beside != nil:
+		out.Detail = d.Why
+		return l.runBeside(f, d.beside, out)
+	case d.Stage == fill.Asked:
+		return lookAgain
+	case d.Stage == fill.Private, d.Stage == fill.Failed:
+		return l.goAlone(d.Answer, out)
+	case l.x.superseded(f, d.Entry):
+		f.Retire() // invalidated while it was waited for
+		return lookAgain
+	}
+	return l.share(f, rd, d.Answer, out)
+}
+
+// goAlone answers a request that waited for a response which turned out not to be for others, or never came. Where
+// another request may do better than the one that led, it looks again, so that one of those who waited leads.
+func (l *lookup) goAlone(a fill.Answer, out policy.Outcome) next {
+	switch {
+	case a.Stage == fill.Failed && a.Why == ReasonTimeout:
+		return lookFree
+	case a.Stage == fill.Failed && (a.Why == ReasonStalled || a.Why == ReasonWaited):
+		return lookAgain
+	case a.Stage == fill.Private && l.mayDoBetter(a.Why), l.failedLately():
+		return lookAgain
+	}
+	out.Passed = cmp.Or(a.Why, ReasonPass)
+	return l.alone(out)
+}
+
+// mayDoBetter reports whether the response was private because of the request that led: it came before an
+// invalidation, an error may have been meant for it alone, or it had credentials or wishes of its own.
+func (l *lookup) mayDoBetter(why policy.Reason) bool {
+	switch why {
+	case ReasonOutdated, rules.ReasonSuspect:
+		return true
+	case rules.ReasonCookie, rules.ReasonAuthorization, rules.ReasonRequestNoStore:
+		return !l.x.req.Credentials
+	}
+	return false
+}
+
+// share answers with the response of f, which others may have, if this request may.
+func (l *lookup) share(f *fill.Fill, rd *fill.Reader, a fill.Answer, out policy.Outcome) next {
+	x, e := &l.x, a.Entry
+	if e.Anonymous && x.req.Credentials && !x.p.Shared {
+		out.Passed = cmp.Or(a.Why, ReasonPass)
+		return l.alone(out)
+	}
+	if why := x.outside.Objects(e, x.p, time.Now()); why != "" {
+		out.Detail = why
+		return l.alone(out)
+	}
+	if !rules.Matches(e.Vary, x.r.Header) {
+		return lookAgain
+	}
+	out.Collapsed = true
+	if a.Stage == fill.Settled {
+		now := time.Now()
+		_, fresh := rules.FreshFor(e, now)
+		out.Stale = !fresh || x.covered(e) != store.CoverageNone
+		l.hit(e, out, now)
+		return answered
+	}
+	x.readAlong(f, rd, e, out)
+	return answered
+}
+
+// readAlong answers with a response that comes as a stream.
+func (x *exchange) readAlong(f *fill.Fill, rd *fill.Reader, e *store.Entry, out policy.Outcome) {
+	x.tellAround(e)
+	if x.begin(e.Status, e.Header, e.CurrentAge(time.Now()), &out) {
+		switch err := x.body().stream(rd); {
+		case err == nil:
+			x.sendTrailers(f.Trailer())
+			x.hushAround(f)
+		case x.r.Context().Err() == nil:
+			x.observe(out)
+			panic(http.ErrAbortHandler)
+		}
+	}
+	x.observe(out)
+}
+
+// decision is what became of a fill that a request waited for and, if its handler has not answered, what the request
+// does instead of waiting.
+type decision struct {
+	fill.Answer
+	beside *places // the request runs the handler beside the fill, and has one of these
+}
+
+// lost reports whether the handler does not answer, and the request has no place to run it.
+func (d *decision) lost() bool {
+	return d.Stage == fill.Asked && d.beside == nil || d.Stage == fill.Failed && d.Why == ReasonTimeout
+}
+
+// await waits until the handler of f has answered, and no longer than the policy's MaxWait if there is something
+// else to do: a stale response to serve, or a place to run the handler.
+func (l *lookup) await(f *fill.Fill, stale bool) (d decision, err error) {
+	if a := f.Answer(); a.Stage != fill.Asked {
+		return decision{Answer: a}, nil
+	}
+	late, stop := l.patience()
+	defer stop()
+	var p *places // once it has waited too long
+	took := false
+	defer func() {
+		if d.beside == nil {
+			l.x.c.beside.leave(p, took)
+		}
+	}()
+	for !took {
+		woken, err := f.Await(l.x.r.Context(), late, p.free())
+		switch {
+		case err != nil:
+			return decision{}, err
+		case woken == fill.ByTime:
+			p = l.x.c.beside.of(l.found.flight)
+			if took = p.take(); !took && stale {
+				return decision{Answer: fill.Answer{Why: ReasonWaited}}, nil
+			}
+		case woken == fill.ByPlace:
+			took = true
+		default:
+			return decision{Answer: f.Answer()}, nil
+		}
+	}
+	if a := f.Answer(); a.Stage != fill.Asked {
+		return decision{Answer: a}, nil
+	}
+	return decision{Answer: fill.Answer{Why: ReasonWaited}, beside: p}, nil
+}
+
+// patience returns what fires when the request has waited for as long as its policy says, in all its waits together.
+func (l *lookup) patience() (late <-chan time.Time, stop func() bool) {
+	most := l.x.p.MaxWait
+	if most < 0 {
+		return nil, func() bool { return false }
+	}
+	if most == 0 {
+		most = policy.DefaultMaxWait
+	}
+	now := time.Now()
+	if l.waits == nil {
+		l.waits = &now
+	}
+	timer := time.NewTimer(max(0, most-now.Sub(*l.waits)))
+	return timer.C, timer.Stop
+}
+
+// runBeside runs the handler for a request that has waited too long for f, and has one of the places of its key. Its
+// response takes the place of f's.
+func (l *lookup) runBeside(f *fill.Fill, p *places, out policy.Outcome) next {
+	defer l.x.c.beside.leave(p, true)
+	n := newRun(l, l.x.newFill(), out)
+	n.solo, n.instead = true, f
+	n.lead()
+	return answered
+}
+
+// mayStandIn reports whether what was found may be served in the place of a handler that does not answer.
+func (l *lookup) mayStandIn() bool {
+	s := &l.found.stored
+	if s.entry == nil || s.entry.Spans != nil || !s.verdict.OnLost {
+		return false
+	}
+	return l.x.covered(s.entry) != store.CoverageHard
+}
+
+// standIn answers with what was found, although it is stale. It returns false when there is no room to send so long a
+// body.
+func (l *lookup) standIn(why policy.Reason, out policy.Outcome) bool {
+	x, e, now := &l.x, l.found.entry, time.Now()
+	h, ok := x.hold(e, now, false)
+	if !ok {
+		x.stall = nil
+		return false
+	}
+	defer x.letGo(h)
+	out.Stale, out.Detail = true, why
+	x.deliver(e, out, now)
+	return true
+}
+
+// superseded reports whether an invalidation came while the request waited for f, of which e came, so that e is not for
+// the request any more: a soft one makes e stale, and then it is only where a stale response may be served at once.
+func (x *exchange) superseded(f *fill.Fill, e *store.Entry) bool {
+	if x.covered(e) == store.CoverageHard {
+		return true
+	}
+	since := store.Entry{URI: e.URI, Tags: e.Tags, Fill: max(e.Fill, f.Start.Number)}
+	coverage := x.covered(&since)
+	return coverage != store.CoverageNone && rules.Judge(e, &x.req, x.p, time.Now(), coverage).Use != rules.Grace
+}

@@ -1,0 +1,48 @@
+package middleware
+
+import (
+	"slices"
+	"time"
+
+	"github.com/freshet-go/freshet/internal/rules"
+	"github.com/freshet-go/freshet/store"
+)
+
+// index makes the response findable under its primary key: it notes which request fields the variants
+// there are selected by. A response without Vary that was stored under the primary key itself becomes
+// one of the variants.
+func (n *run) index(e *store.Entry) {
+	if e.Key == n.x.req.Key || e.Key == n.indexing || n.found.broken != "" {
+		return
+	}
+	n.indexing = e.Key
+	c, key := n.x.c, n.x.req.Key
+	defer c.indexing.lock(key)()
+	now, lifetime := time.Now(), e.Lifetime()
+	index := &store.Entry{Key: key, URI: n.x.req.URI, Received: now, Keep: lifetime, Fill: e.Fill}
+	look := found{}
+	old := n.x.ask(store.SkipNear(n.x.r.Context()), key, &look)
+	if look.broken != "" {
+		return // and let others have the key, who may find the store well again
+	}
+	switch {
+	case old == nil:
+	case old.Variants != nil:
+		index.Variants = old.Variants
+		left := old.Lifetime() - now.Sub(old.Received)
+		lists := slices.ContainsFunc(old.Variants, func(f []string) bool { return slices.Equal(f, n.varies) })
+		if lists && left >= lifetime-time.Second && c.follow.Covers(old) == store.CoverageNone { // or else no near tier keeps it
+			return
+		}
+		index.Keep, index.Fill = max(index.Keep, left), max(index.Fill, old.Fill)
+	default:
+		moved := *old
+		moved.Key = rules.VariantKey(key, nil, n.x.r.Header)
+		if left := moved.Lifetime() - now.Sub(moved.Received); left > 0 && c.set(&moved) == nil {
+			index.Variants = rules.AddVariant(nil, nil)
+			index.Keep = max(index.Keep, left)
+		}
+	}
+	index.Variants = rules.AddVariant(index.Variants, n.varies)
+	c.set(index)
+}

@@ -1,0 +1,279 @@
+package middleware
+
+import (
+	"context"
+	"time"
+
+	"github.com/freshet-go/freshet/internal/rules"
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
+)
+
+// lookup is a request that may be answered with a stored response, with what was found for it.
+type lookup struct {
+	x     exchange
+	found found
+	waits *time.Time // since when it waits for others' responses, if it does
+}
+
+// found is what a look into the store found.
+type found struct {
+	stored
+	flight  string        // the key under which requests for the same response meet
+	indexed bool          // the primary key holds an index of variants
+	missed  policy.Fwd    // why there is no stored response
+	broken  policy.Reason // what the store failed to do, empty when it works
+	ended   uint64        // how many fills had ended before the store was asked
+}
+
+// stored is a stored response that a request selects, or none, with what it is good for.
+type stored struct {
+	entry    *store.Entry
+	coverage store.Coverage // by the invalidations since
+	verdict  rules.Verdict
+}
+
+// action is what a request does with what was found.
+type action uint8
+
+const (
+	hit        action = iota // answer with it
+	serveStale               // answer with it, although it is stale
+	timeOut                  // answer with 504: the client wants a stored response or none
+	fetch                    // run the handler, or read along with a run of it
+)
+
+// next is what comes after a fetch.
+type next uint8
+
+const (
+	answered  next = iota
+	lookAgain      // what it waited for was not for this request
+	lookFree       // ... because the run was out of time, so that its key is free
+)
+
+// maxLookups bounds how often a request goes back to the store after it read along with a fill that
+// turned out to be for another variant. Then it runs the handler by itself. Runs that were out of time do not count.
+const maxLookups = 4
+
+// serve answers from the store if it may, and otherwise by running the handler.
+func (l *lookup) serve() {
+	for looked := 0; looked < maxLookups; looked++ {
+		now := time.Now()
+		l.found = l.x.find(now)
+		switch l.decide(now) {
+		case hit:
+			l.hit(l.found.entry, policy.Outcome{Hit: true, TTL: l.found.verdict.TTL, HasTTL: true}, now)
+			return
+		case serveStale:
+			if l.renewsBehind() {
+				l.renew()
+			}
+			l.hit(l.found.entry, policy.Outcome{Hit: true, Stale: true, TTL: l.found.verdict.TTL, HasTTL: true}, now)
+			return
+		case timeOut:
+			l.x.notCached()
+			return
+		case fetch:
+			switch l.fetch() {
+			case answered:
+				return
+			case lookFree:
+				looked-- // Timeout and MaxWait bound how long it goes on
+			}
+		}
+	}
+	l.found.stored = stored{}
+	l.alone(policy.Outcome{Fwd: policy.FwdMiss, Detail: ReasonContended})
+}
+
+// decide chooses what the request does with what was found.
+func (l *lookup) decide(now time.Time) action {
+	f := &l.found
+	onlyIfCached := l.x.req.Directives.OnlyIfCached
+	switch use := f.verdict.Use; {
+	case use == rules.Fresh && l.x.servedBy(f.entry, now):
+		return hit
+	case use == rules.Grace && l.x.servedBy(f.entry, now) && (onlyIfCached || l.mayServeStale()):
+		return serveStale
+	case onlyIfCached:
+		return timeOut
+	}
+	return fetch
+}
+
+// mayServeStale reports whether somebody else renews what is stale: a refresh in the background, or a request that
+// came before.
+func (l *lookup) mayServeStale() bool {
+	if l.x.refresh != nil {
+		return false
+	}
+	return l.x.refreshes() || l.x.c.fills.Find(l.found.flight, l.mayJoin) != nil
+}
+
+// renewsBehind reports whether a refresh is started for the request.
+func (l *lookup) renewsBehind() bool { return l.x.refreshes() && !l.x.req.Directives.OnlyIfCached }
+
+// servedBy reports whether e, which is good enough for the request, also holds what it asks for.
+func (x *exchange) servedBy(e *store.Entry, now time.Time) bool {
+	return e.Spans == nil || x.req.Range && x.servedByPart(e, now)
+}
+
+func (x *exchange) servedByPart(e *store.Entry, now time.Time) bool {
+	answer, spans := rules.SelectRange(x.r.Header, e.Header, e.Total, now)
+	return answer == rules.Part && rules.Holds(e, spans)
+}
+
+// find returns what the store has for the request. It finds nothing in place of what a hard invalidation covers.
+func (x *exchange) find(now time.Time) found {
+	f := found{flight: x.req.Key, missed: policy.FwdURIMiss, ended: x.c.fills.Ended()}
+	f.verdict.Use = rules.Miss
+	if !x.c.follow.InTouch(now) {
+		f.broken = ReasonJournal
+		return f
+	}
+	f.entry, f.coverage = x.selected(&f, now)
+	if f.entry == nil {
+		return f
+	}
+	f.verdict = x.judge(f.entry, now, f.coverage, f.flight)
+	if f.verdict.Use != rules.Fresh && x.c.near != nil {
+		x.takeNewer(&f, now)
+	}
+	if x.refresh != nil && f.verdict.Use == rules.Fresh {
+		f.verdict.Use = rules.Stale // it came to renew the entry, not to read it
+	}
+	return f
+}
+
+// selected returns the response that the request selects, and its coverage, or nil. It notes in f why.
+func (x *exchange) selected(f *found, now time.Time) (*store.Entry, store.Coverage) {
+	e := x.get(x.req.Key, f)
+	if e == nil {
+		return nil, store.CoverageNone
+	}
+	if e.Variants == nil {
+		coverage := x.covered(e)
+		if coverage == store.CoverageHard || x.objects(e, now, f) {
+			return nil, coverage
+		}
+		return e, coverage
+	}
+	variant, coverage := x.choose(e, now, f)
+	if variant == nil && x.c.near != nil {
+		// Others may have added variants since the index came near.
+		if e = x.ask(store.SkipNear(x.r.Context()), x.req.Key, f); e != nil && e.Variants != nil {
+			variant, coverage = x.choose(e, now, f)
+		}
+	}
+	return variant, coverage
+}
+
+// takeNewer replaces what is near and not fresh by what another process has stored in its place since.
+func (x *exchange) takeNewer(f *found, now time.Time) {
+	other := x.ask(store.SkipNear(x.r.Context()), f.entry.Key, f)
+	if other == nil || other == f.entry || other.Variants != nil || !other.Received.After(f.entry.Received) {
+		return
+	}
+	coverage := x.covered(other)
+	if coverage == store.CoverageHard || !rules.Matches(other.Vary, x.r.Header) || x.objects(other, now, f) {
+		return
+	}
+	f.stored = stored{other, coverage, x.judge(other, now, coverage, f.flight)}
+}
+
+// choose finds the variant among those that the index lists (RFC 9111 section 4.1).
+func (x *exchange) choose(index *store.Entry, now time.Time, f *found) (*store.Entry, store.Coverage) {
+	f.indexed, f.missed = true, policy.FwdVaryMiss
+	var first [4]*store.Entry
+	candidates := first[:0]
+	var last store.Coverage // of the last candidate
+	for _, fields := range index.Variants {
+		key := x.variantKey(fields)
+		f.flight = key // the newest set of fields comes last: what the next response will vary on, most likely
+		e := x.get(key, f)
+		if e == nil || e.Variants != nil || !rules.Matches(e.Vary, x.r.Header) {
+			continue
+		}
+		coverage := x.covered(e)
+		if coverage == store.CoverageHard {
+			f.missed = policy.FwdMiss // there may be other variants, or none
+			continue
+		}
+		if x.objects(e, now, f) {
+			continue
+		}
+		last = coverage
+		candidates = append(candidates, e)
+	}
+	switch len(candidates) {
+	case 0:
+		if x.covered(index) == store.CoverageHard {
+			f.missed = policy.FwdURIMiss // whatever it lists is older
+		}
+		return nil, store.CoverageNone
+	case 1:
+		return candidates[0], last
+	}
+	e := rules.Choose(candidates)
+	return e, x.covered(e)
+}
+
+// variantKey returns the key of the variant that the request selects by fields. It allocates nothing when that is the
+// one that a request for the target selected last.
+func (x *exchange) variantKey(fields []string) string {
+	var buf [512]byte
+	return x.place.text(rules.AppendVariantKey(buf[:0], x.req.Key, fields, x.r.Header))
+}
+
+// covered returns the coverage of e, and of the URI as this request sent it: e may have been made of a request for
+// another one.
+func (x *exchange) covered(e *store.Entry) store.Coverage {
+	coverage := x.c.follow.Covers(e)
+	if x.req.Sent == "" || e.URI == x.req.Sent {
+		return coverage
+	}
+	return max(coverage, x.c.follow.Covers(&store.Entry{URI: x.req.Sent, Fill: e.Fill}))
+}
+
+// objects reports whether a stored response may not be used because of what handlers outside have put into the header.
+func (x *exchange) objects(e *store.Entry, now time.Time, f *found) bool {
+	if x.outside.Objects(e, x.p, now) == "" {
+		return false
+	}
+	f.missed = policy.FwdMiss
+	return true
+}
+
+// get reads from the store: from this process's memory if it is there.
+func (x *exchange) get(key string, f *found) *store.Entry {
+	if x.c.near != nil {
+		if e := x.c.near.GetNear(key); ours(e, key) {
+			return e
+		}
+	}
+	return x.ask(x.r.Context(), key, f)
+}
+
+// ours reports whether an entry is what was asked for: under its key, and a response that can be sent, or an index.
+func ours(e *store.Entry, key string) bool {
+	return e != nil && e.Key == key && (e.Variants != nil || e.Status >= 200 && e.Status <= 999)
+}
+
+// ask looks in the store, and then among what is on its way there. What was on its way and arrived in between is in the
+// store now. It notes in f what the store failed to do.
+func (x *exchange) ask(ctx context.Context, key string, f *found) *store.Entry {
+	if x.c.coming.none() {
+		return x.c.ask(ctx, key, f)
+	}
+	way := x.c.coming.shard(key)
+	arrived := way.arrived.Load()
+	e := x.c.ask(ctx, key, f)
+	if e == nil {
+		e = way.find(key)
+	}
+	if e == nil && f.broken == "" && way.arrived.Load() != arrived {
+		e = x.c.ask(ctx, key, f)
+	}
+	return e
+}
