@@ -17,7 +17,7 @@ import (
 // for a handler that nobody listens to any more.
 func (n *run) decide() {
 	n.commit(false)
-	if n.rec.mode == discarding && !n.again {
+	if n.state == substituted {
 		n.finish()
 		http.NewResponseController(n.x.w).Flush()
 		n.cancel()
@@ -30,20 +30,22 @@ func (n *run) commit(final bool) {
 	if n.ctx.Err() == context.DeadlineExceeded {
 		n.f.GiveUp(ReasonTimeout) // as expires does, which may come to it later than the handler
 	}
-	h := n.rec.response()
+	h, removed := n.rec.response()
+	n.removed = removed
 	if n.out.FwdStatus = n.rec.status; n.said.failure() != nil {
 		n.out.FwdStatus, n.out.Detail = 0, ReasonLost // whoever wrote this page, the handler's origin did not
 	}
 	n.noteForced(n.rec.received, n.failing())
 	switch {
-	case n.validating && n.rec.status == http.StatusNotModified:
+	case n.asks == validation && n.rec.status == http.StatusNotModified:
 		n.freshen(h)
 		return
-	case n.completing && n.rec.status == http.StatusPartialContent:
-		n.rec.mode, n.rec.part = gathering, h
+	case n.asks == rest && n.rec.status == http.StatusPartialContent:
+		n.become(completing)
+		n.part = h
 		return
-	case n.completing && n.rec.status == http.StatusRequestedRangeNotSatisfiable:
-		n.again, n.rec.mode = true, discarding
+	case n.asks == rest && n.rec.status == http.StatusRequestedRangeNotSatisfiable:
+		n.become(retrying)
 		return
 	case n.standsIn():
 		n.serveStale()
@@ -58,7 +60,7 @@ func (n *run) commit(final bool) {
 	// A map from which outer handlers' fields were taken keeps their room.
 	if n.asStored = final && a.AsIs && len(n.rec.outer) == 0; !n.asStored {
 		stored = rules.Storable(h, a.Strip)
-		rules.NoteReplaced(stored, h, n.rec.removed)
+		rules.NoteReplaced(stored, h, n.removed)
 	}
 	e := n.entry(stored, a, n.rec.status)
 	e.Announced = announced
@@ -108,7 +110,7 @@ func (n *run) admit(h http.Header, status int, final bool) (a rules.Admission, a
 		refuse(ReasonOutdated)
 	case n.f.GivenUp() != "":
 		refuse(n.f.GivenUp())
-	case n.rec.mute && !a.Explicit && !n.said.hasTTL():
+	case n.mute && !a.Explicit && !n.said.hasTTL():
 		refuse(ReasonEmpty)
 		n.x.c.warnOfNothing()
 	case n.suspect():
@@ -181,7 +183,7 @@ func (n *run) share(h http.Header, e *store.Entry, final, fresh bool) {
 		n.checkPart()
 		n.departs()
 		n.send(h)
-		n.rec.mode = direct
+		n.become(passing)
 	case final:
 		n.kept = n.complete(e, fill.Fit(n.rec.held)).Pack()
 		n.packed = n.kept
@@ -190,7 +192,7 @@ func (n *run) share(h http.Header, e *store.Entry, final, fresh bool) {
 			h = n.kept.Header
 		}
 		n.answer, n.own = n.kept, h
-		n.rec.mode = ready
+		n.become(whole)
 		if shareable {
 			n.offer(n.answer, false)
 		}
@@ -198,7 +200,7 @@ func (n *run) share(h http.Header, e *store.Entry, final, fresh bool) {
 		if n.solo {
 			n.linkToReaders(n.cancel)
 		}
-		n.rec.mode = streaming
+		n.become(streaming)
 		n.f.Stream(n.rec.held)
 		n.promise(e)
 		if t := n.rec.frozen["Trailer"]; t != nil {
@@ -242,7 +244,7 @@ func (n *run) open(e *store.Entry) {
 
 // complete gives e, which nobody else has, its body and what follows from that.
 func (n *run) complete(e *store.Entry, body []byte) *store.Entry {
-	e.Body, e.Trailer = body, n.rec.shared()
+	e.Body, e.Trailer = body, n.sharedTrailers()
 	if e.Status == http.StatusPartialContent {
 		return n.partial(e)
 	}
@@ -299,12 +301,12 @@ func (n *run) direct(h http.Header, final bool) {
 	} else {
 		n.dropOutdated(h)
 	}
-	n.rec.mode = direct
-	if n.stripped && n.x.req.Conditional && n.rec.status == http.StatusOK && rules.NotModified(n.x.r.Header, h, n.rec.received) {
-		n.rec.mode = discarding
+	if n.asks != asSent && n.x.req.Conditional && n.rec.status == http.StatusOK && rules.NotModified(n.x.r.Header, h, n.rec.received) {
+		n.become(substituted)
 		n.answer, n.own = &store.Entry{Status: http.StatusNotModified}, h
 		return
 	}
+	n.become(passing)
 	if final && bodyAllowed(n.rec.status) && n.rec.declared < 0 && n.x.req.Class != rules.Head && n.rec.trailers() == nil && h["Content-Length"] == nil && h["Transfer-Encoding"] == nil {
 		h["Content-Length"] = []string{strconv.Itoa(len(n.rec.held))}
 	}
@@ -316,7 +318,7 @@ func (n *run) direct(h http.Header, final bool) {
 
 // send writes the header of a response that is passed on, and what was held back of its body.
 func (n *run) send(h http.Header) {
-	n.rec.client()
+	n.dropRemoved()
 	n.x.header(h, nil, -1, &n.out)
 	n.head(n.rec.status)
 	if held := n.rec.held; len(held) > 0 {
@@ -325,11 +327,11 @@ func (n *run) send(h http.Header) {
 	}
 }
 
-func (n *run) finishDirect() {
+func (n *run) finishPassed() {
 	for name, values := range n.rec.trailers() {
 		n.x.w.Header()[http.TrailerPrefix+name] = values
 	}
-	if n.said.failure() != nil && !n.rec.lost && n.rec.written > 0 {
+	if n.said.failure() != nil && !n.lost && n.rec.written > 0 {
 		panic(http.ErrAbortHandler) // it broke off: nobody may take it for whole
 	}
 	if n.said.silent() {

@@ -23,7 +23,7 @@ func (x *exchange) deliver(e *store.Entry, out policy.Outcome, now time.Time) {
 
 // deliverOwn answers the leader's own client.
 func (n *run) deliverOwn() {
-	n.rec.client()
+	n.dropRemoved()
 	held, _ := n.x.hold(n.answer, time.Now(), true)
 	defer n.x.letGo(held)
 	if n.answer.Status == http.StatusNotModified {
@@ -52,12 +52,23 @@ func (n *run) deliverOwn() {
 		answer, h = &e, maps.Clone(h)
 		delete(h, "Content-Length")
 	}
-	n.x.write(answer, h, n.rec.mode == discarding, &n.out, n.rec.received)
+	n.x.write(answer, h, n.state == substituted, &n.out, n.rec.received)
 }
+
+// dropRemoved removes from the client's header what the handler has removed of the outer handlers' fields.
+func (n *run) dropRemoved() {
+	for _, name := range n.removed {
+		delete(n.x.w.Header(), name)
+	}
+}
+
+// sharedTrailers returns the trailers that others may have: not Set-Cookie, which is no trailer (RFC 9110 section
+// 6.5.1) and one user's, and none that the header keeps from others by its name.
+func (n *run) sharedTrailers() http.Header { return without(n.rec.trailers(), n.strip) }
 
 // ownTrailers returns the trailers of a whole response, if its own client gets more of them than others do.
 func (n *run) ownTrailers() http.Header {
-	if n.rec.mode != ready {
+	if n.state != whole {
 		return nil
 	}
 	if own := without(n.rec.trailers(), nil); len(own) > len(n.answer.Trailer) {

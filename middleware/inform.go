@@ -9,17 +9,16 @@ import (
 // informFor is how long those who wait for a response wait for the leader's client to take an informational one.
 const informFor = 100 * time.Millisecond
 
-// inform passes an informational response to the leader's client. net/http sends it at once, and so waits for a
+// onInform passes an informational response to the leader's client. net/http sends it at once, and so waits for a
 // client that does not read. The handler waits with it, because nobody else may touch the client's header; its
 // run is then of no use to others, who run the handler without it.
-func (w *recorder) inform(status int) {
-	n := w.run
+func (n *run) onInform(status int) {
 	if n.x.r.Context().Err() != nil {
 		return
 	}
 	header := n.x.w.Header()
 	before := maps.Clone(header)
-	hints := w.Header()
+	hints := n.rec.Header()
 	replace(header, hints)
 	if !n.solo {
 		patience := time.AfterFunc(informFor, func() { n.f.GiveUp(ReasonStalled) })

@@ -245,7 +245,7 @@ func bare(w http.ResponseWriter) bool {
 	case *nowhere:
 		return true
 	case *recorder:
-		return bare(w.run.x.w)
+		return bare(w.to.client())
 	case *guarded:
 		return bare(w.ResponseWriter)
 	case *passed:

@@ -11,9 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/freshet-go/freshet/internal/fill"
-	"github.com/freshet-go/freshet/internal/rules"
 )
 
 // HoldBack is how many bytes of a body are held back at most, until the handler flushes or returns,
@@ -21,56 +18,52 @@ import (
 // A longer response streams from then on, and gets a tag that is not made from its content.
 const HoldBack = 32 << 10
 
-// mode says where the handler's bytes go.
-type mode uint8
-
-const (
-	holding    mode = iota // held back: nothing has been decided
-	streaming              // into the fill, for the leader's client and the readers
-	direct                 // to the leader's client
-	gathering              // held: the part that completes a stored partial response
-	discarding             // nowhere: something else is the answer
-	ready                  // the response is whole
-	hijacked               // the handler has the connection
-)
+// sink is what a recorder reports to.
+type sink interface {
+	client() http.ResponseWriter // the leader's
+	onInform(status int)         // an informational header is complete
+	onHeader(status int)         // the final header is
+	onHijack()                   // the handler has taken the connection
+	holds() bool                 // what the handler writes is held back
+	decide()                     // no more can be held back
+	write(p []byte) (int, error) // takes a part of the body that is not held back
+	copies() bool                // copyFrom may be called in the place of write
+	copyFrom(src io.Reader) (int64, error)
+	flush() error
+}
 
 // recorder is the http.ResponseWriter that the handler of a fill gets. It behaves as net/http's own.
 type recorder struct {
-	run      *run
+	to       sink
+	headless bool        // the request is for HEAD: nobody gets the body
 	header   http.Header // what the handler sees and writes
 	outer    http.Header // what was in the header before the handler: not the handler's
 	frozen   http.Header // the header as it was at WriteHeader
-	part     http.Header // gathering: the header of the part
-	mode     mode
 	wrote    bool
 	status   int
 	received time.Time // when the header was complete
 	declared int64     // the handler's Content-Length, or -1
 	written  int64
-	removed  []string // outer handlers' fields that the handler removed
 	vary     []string // the Vary of outer handlers, as it was given to the handler
 	varies   bool     // the handler said the same of Vary as outer handlers had said
 	held     []byte   // the body, while it is held back
 	coming   []byte   // what is being written, while the response is judged
-	refused  bool     // a part of the body was not taken: nobody reads it, or time was up
 	tooLong  bool     // the handler wrote more than it declared
-	mute     bool     // the handler returned without a word: no WriteHeader, no Write
-	lost     bool     // the handler said Fail before it wrote: what it wrote is its word on that, and whole
+	hijacked bool     // it has the connection
 }
 
 // reset makes the recorder as new, for a second run of the handler.
 func (w *recorder) reset() {
-	n := w.run
 	header := http.Header{}
 	maps.Copy(header, w.outer.Clone())
-	*w = recorder{run: n, header: header, outer: w.outer, vary: header["Vary"]}
+	*w = recorder{to: w.to, headless: w.headless, header: header, outer: w.outer, vary: header["Vary"]}
 }
 
 // Header is the handler's header, with what outer handlers put there before it.
 func (w *recorder) Header() http.Header {
 	if w.header == nil {
 		w.header = http.Header{}
-		if before := w.run.x.w.Header(); len(before) > 0 {
+		if before := w.to.client().Header(); len(before) > 0 {
 			w.outer, w.header = before.Clone(), before.Clone()
 			w.vary = w.header["Vary"]
 		}
@@ -84,15 +77,14 @@ func (w *recorder) WriteHeader(status int) {
 	if status < 100 || status > 999 {
 		panic(fmt.Sprintf("invalid WriteHeader code %v", status)) // as net/http does
 	}
-	if w.wrote || w.mode == hijacked {
+	if w.wrote || w.hijacked {
 		return
 	}
 	if status < 200 && status != http.StatusSwitchingProtocols {
-		w.inform(status)
+		w.to.onInform(status)
 		return
 	}
 	w.wrote, w.status, w.received = true, status, time.Now()
-	w.lost = w.run.said.failure() != nil
 	w.frozen = w.Header().Clone()
 	w.varies = saidAgain(w.header["Vary"], w.vary)
 	w.declared = -1
@@ -104,24 +96,13 @@ func (w *recorder) WriteHeader(status int) {
 	if w.declared < 0 {
 		delete(w.frozen, "Content-Length")
 	}
-	if status == http.StatusNotModified && w.mode == holding && w.run.validating {
-		w.run.decide() // it has said all there is to say
-	}
-}
-
-// client returns the leader's client, whose header has no more of the outer handlers' fields than the handler left.
-func (w *recorder) client() http.ResponseWriter {
-	for _, name := range w.removed {
-		delete(w.run.x.w.Header(), name)
-	}
-	return w.run.x.w
+	w.to.onHeader(status)
 }
 
 // Write takes a part of the body. It never waits for a client, unless the response is for one alone
 // or is too large to be kept.
 func (w *recorder) Write(p []byte) (int, error) {
-	n := w.run
-	if w.mode == hijacked {
+	if w.hijacked {
 		return 0, http.ErrHijacked
 	}
 	if !w.wrote {
@@ -138,41 +119,18 @@ func (w *recorder) Write(p []byte) (int, error) {
 		return 0, http.ErrContentLength
 	}
 	all := len(p)
-	if w.mode == holding && len(w.held)+len(p) > HoldBack {
+	if w.to.holds() && len(w.held)+len(p) > HoldBack {
 		w.coming = p
-		n.decide()
+		w.to.decide()
 		p, w.coming = w.coming, nil
 	}
 	w.written += int64(len(p))
-	switch w.mode {
-	case holding:
+	if w.to.holds() {
 		w.held = append(w.held, p...)
-	case discarding:
-		if n.finished {
-			return 0, fill.ErrDeserted
-		}
-	case gathering:
-		if !n.f.Reserve(int64(len(w.held) + len(p))) {
-			n.again, w.mode, w.held = true, discarding, nil
-			break
-		}
-		w.held = append(w.held, p...)
-	case direct:
-		return n.watched.watch(n.x.c, n.x.w, int64(len(p))).Write(n.x.w, p)
-	case streaming:
-		if w.refused {
-			return 0, fill.ErrCut
-		}
-		if w.written == w.declared {
-			n.f.Filled()
-		}
-		if err := n.f.Write(n.ctx, p); err != nil {
-			w.refused = true
-			n.cancel() // nobody reads it and nobody will
-			return 0, err
-		}
+		return all, nil
 	}
-	return all, nil
+	n, err := w.to.write(p)
+	return all - len(p) + n, err
 }
 
 // WriteString is Write.
@@ -183,7 +141,7 @@ func (w *recorder) WriteString(s string) (int, error) { return w.Write([]byte(s)
 func (w *recorder) ReadFrom(src io.Reader) (int64, error) {
 	var total int64
 	buf := make([]byte, 32<<10)
-	for w.mode != direct || w.declared >= 0 {
+	for !w.to.copies() || w.declared >= 0 {
 		n, err := src.Read(buf)
 		if n > 0 {
 			m, werr := w.Write(buf[:n])
@@ -198,14 +156,14 @@ func (w *recorder) ReadFrom(src io.Reader) (int64, error) {
 		if err != nil {
 			return total, err
 		}
-		if w.mode == direct && w.wrote {
+		if w.to.copies() && w.wrote {
 			break
 		}
 	}
 	if w.declared >= 0 {
 		src = io.LimitReader(src, w.declared-w.written)
 	}
-	n, err := w.run.watched.copy(w.run.x.c, w.run.x.w, src)
+	n, err := w.to.copyFrom(src)
 	w.written += n
 	return total + n, err
 }
@@ -215,34 +173,27 @@ func (w *recorder) Flush() { w.FlushError() }
 
 // FlushError sends what there is to everyone who reads.
 func (w *recorder) FlushError() error {
-	if w.mode == hijacked {
+	if w.hijacked {
 		return http.ErrHijacked
 	}
 	if !w.wrote {
 		w.WriteHeader(http.StatusOK)
 	}
-	if w.mode == holding {
-		w.run.decide()
+	if w.to.holds() {
+		w.to.decide()
 	}
-	switch w.mode {
-	case streaming:
-		w.run.f.Flush()
-	case direct:
-		return w.run.watched.stall.Flush(w.run.x.w)
-	}
-	return nil
+	return w.to.flush()
 }
 
-// Hijack gives the handler its client's connection; whoever waits runs the handler for itself.
+// Hijack gives the handler its client's connection; those who wait run the handler for themselves.
 func (w *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	if w.mode != holding || w.wrote {
+	if !w.to.holds() || w.wrote {
 		return nil, nil, fmt.Errorf("middleware: Hijack after the response has begun: %w", http.ErrNotSupported)
 	}
 	conn, rw, err := w.control().Hijack()
 	if err == nil {
-		w.mode = hijacked
-		w.run.out.Detail = ReasonHijacked
-		w.run.pass()
+		w.hijacked = true
+		w.to.onHijack()
 	}
 	return conn, rw, err
 }
@@ -254,21 +205,23 @@ func (w *recorder) EnableFullDuplex() error            { return w.control().Enab
 
 // Push is the leader's client's HTTP/2 push.
 func (w *recorder) Push(target string, opts *http.PushOptions) error {
-	if p, ok := w.run.x.w.(http.Pusher); ok {
+	if p, ok := w.to.client().(http.Pusher); ok {
 		return p.Push(target, opts)
 	}
 	return http.ErrNotSupported
 }
 
-func (w *recorder) control() *http.ResponseController { return http.NewResponseController(w.run.x.w) }
+func (w *recorder) control() *http.ResponseController {
+	return http.NewResponseController(w.to.client())
+}
 
 // response is the handler's own header: without what outer handlers had put there before, with the
-// Date and Content-Type that net/http would add. What the handler removed or replaced of the outer
-// handlers' is removed from the client's header.
-func (w *recorder) response() http.Header {
-	h := w.frozen
+// Date and Content-Type that net/http would add. removed names what the handler removed or replaced of the outer
+// handlers' fields.
+func (w *recorder) response() (h http.Header, removed []string) {
+	h = w.frozen
 	vary := h["Vary"]
-	w.removed = subtract(h, w.outer)
+	removed = subtract(h, w.outer)
 	if w.varies {
 		h["Vary"] = vary
 	}
@@ -280,7 +233,7 @@ func (w *recorder) response() http.Header {
 			h["Content-Type"] = []string{http.DetectContentType(begin)}
 		}
 	}
-	return h
+	return h, removed
 }
 
 // subtract takes out of h what was in it before its handler, and returns the names of what the handler
@@ -343,10 +296,6 @@ func lists(list, name string) bool {
 	return false
 }
 
-// shared returns the trailers that others may have: not Set-Cookie, which is no trailer (RFC 9110 section
-// 6.5.1) and one user's, and none that the header keeps from others by its name.
-func (w *recorder) shared() http.Header { return without(w.trailers(), w.run.strip) }
-
 // without returns trailers but for Set-Cookie and those that strip names. The given map is not modified.
 func without(trailers http.Header, strip []string) (kept http.Header) {
 	for name, values := range trailers {
@@ -365,12 +314,12 @@ func with(t http.Header, name string, values []string) http.Header {
 	return t
 }
 
-// short says whether the body is not what the handler declared.
+// short reports whether the body is not what the handler declared.
 func (w *recorder) short() bool {
 	if w.tooLong {
 		return true
 	}
-	return w.written < w.declared && bodyAllowed(w.status) && w.run.x.req.Class != rules.Head
+	return w.written < w.declared && bodyAllowed(w.status) && !w.headless
 }
 
 func bodyAllowed(status int) bool {

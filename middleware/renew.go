@@ -12,8 +12,8 @@ import (
 // serveStale answers with what is stored, in the place of an error (RFC 5861 section 4) or of a handler
 // that is lost (RFC 9111 section 4.2.4).
 func (n *run) serveStale() {
-	n.rec.mode = discarding
-	n.rec.removed = nil // by what it stands in for
+	n.become(substituted)
+	n.removed = nil // by what it stands in for
 	n.answer, n.own, n.kept = n.found.entry, nil, nil
 	n.out.Stale, n.out.Stored = true, false
 	n.f.Decide(fill.Answer{Stage: fill.Settled, Entry: n.found.entry})
@@ -22,11 +22,11 @@ func (n *run) serveStale() {
 // freshen answers with what is stored and a 304 says is still good (RFC 9111 section 4.3.4).
 func (n *run) freshen(h http.Header) {
 	if !rules.Selects(n.found.entry, h) {
-		n.again, n.rec.mode = true, discarding
+		n.become(retrying)
 		return
 	}
 	// A 304 lacks the fields that describe the content: its handler has not removed them from what it renews.
-	n.rec.removed = slices.DeleteFunc(n.rec.removed, func(name string) bool { return len(h[name]) == 0 })
+	n.removed = slices.DeleteFunc(n.removed, func(name string) bool { return len(h[name]) == 0 })
 	tags := n.found.entry.Tags
 	if n.said.tagging() {
 		tags = n.said.tagged(n.x.req.Tag)
@@ -37,7 +37,7 @@ func (n *run) freshen(h http.Header) {
 // combine answers with the stored part and the part that the handler added (RFC 9111 section 3.4).
 func (n *run) combine() {
 	added := &store.Entry{
-		Key: n.found.entry.Key, Status: http.StatusPartialContent, Header: rules.Storable(n.rec.part, nil), Body: n.rec.held,
+		Key: n.found.entry.Key, Status: http.StatusPartialContent, Header: rules.Storable(n.part, nil), Body: n.rec.held,
 		Tags: n.said.tagged(n.x.req.Tag), Received: n.rec.received,
 	}
 	whole, ok := n.found.entry, false
@@ -46,7 +46,7 @@ func (n *run) combine() {
 		whole, ok = rules.Combine(rules.Unannounced(n.found.entry), added)
 	}
 	if !ok || whole.Spans != nil {
-		n.again, n.rec.mode = true, discarding
+		n.become(retrying)
 		return
 	}
 	n.renewed(whole.Header, whole.Tags, n.found.entry, whole.Body)
@@ -54,7 +54,7 @@ func (n *run) combine() {
 
 // renewed answers with a new entry made of an old one and what the handler said of it, to be invalidated by tags.
 func (n *run) renewed(h http.Header, tags []string, old *store.Entry, body []byte) {
-	n.rec.mode = discarding
+	n.become(substituted)
 	status := old.Status
 	if status == http.StatusPartialContent {
 		status = http.StatusOK

@@ -30,12 +30,10 @@ type run struct {
 
 	found found // in the store: to be validated or completed, or served if the handler is lost
 
-	instead    *fill.Fill // the run that hangs, in the place of which this one's response is
-	solo       bool       // the handler runs for this request; nobody was let to wait for it
-	validating bool       // the handler's request is conditional on what is stored
-	completing bool       // the handler's request is for what the stored partial response lacks
-	stripped   bool       // the client's own conditions were kept from the handler
-	again      bool       // the handler's answer spoke of something else than what is stored: ask without conditions
+	instead *fill.Fill // the run that hangs, in the place of which this one's response is
+	solo    bool       // the handler runs for this request alone: nobody waits for it
+	state   state
+	asks    question // what the handler is asked for
 
 	speaks  speaking // what ctx is made of
 	url     url.URL  // the handler's own
@@ -53,6 +51,8 @@ type run struct {
 	indexing string       // the variant key that the index has been told of
 	varies   []string     // the request fields that the response varies on
 	strip    []string     // the fields of the response that are its client's alone
+	removed  []string     // outer handlers' fields that the handler removed
+	part     http.Header  // completing: the header of the part
 	unlink   func() bool  // what ends the run early is called off
 	after    pending
 	leaves   gate // for the response of a mount inside
@@ -60,6 +60,9 @@ type run struct {
 	hinted http.Header // the client's header, once a hint has brought fields into it
 
 	finished bool       // the client has its answer
+	refused  bool       // a part of the body was not taken: nobody reads it, or time was up
+	mute     bool       // the handler returned without a word: no WriteHeader, no Write
+	lost     bool       // the handler said Fail before it wrote: what it wrote is its word on that, and whole
 	pumped   chan error // gets one value when the leader's client has been served, or has left
 }
 
@@ -67,7 +70,7 @@ type run struct {
 func newRun(l *lookup, f *fill.Fill, out policy.Outcome) *run {
 	n := &run{x: l.x, f: f, out: out, found: l.found}
 	l.found.stored = stored{} // the run may let go of it while its client still reads
-	n.rec.run, n.said.run, n.x.leading = n, n, n
+	n.rec.to, n.rec.headless, n.said.run, n.x.leading = n, n.x.req.Class == rules.Head, n, n
 	n.speaks = speaking{n.x.r.Context(), &n.said}
 	n.hear()
 	return n
@@ -76,10 +79,12 @@ func newRun(l *lookup, f *fill.Fill, out policy.Outcome) *run {
 // lead runs the handler and sees to it that the client, the readers and the store get what is theirs.
 func (n *run) lead() {
 	defer n.close()
-	n.call()
-	if n.again {
+	n.call(false)
+	if n.state == retrying {
+		n.become(holding)
 		n.rec.reset()
-		n.call()
+		n.removed, n.mute, n.lost = nil, false, false
+		n.call(true)
 	}
 	n.finish()
 }
@@ -111,22 +116,22 @@ func (n *run) over() {
 // in for, goes on as it is, with its stack, to whoever recovers it outside. Once a response streams,
 // the panic is logged and the connection aborted: an outer recovery could not undo what was sent, and
 // returning to net/http would make a cut response look complete.
-func (n *run) call() {
+func (n *run) call(again bool) {
 	returned := false
 	defer func() {
 		if returned {
 			return
 		}
-		if n.rec.mode == holding {
+		if n.state == holding {
 			n.noteForced(time.Now(), true)
 		}
 		switch {
-		case n.rec.mode == holding && n.found.verdict.OnLost && n.mayStandIn():
+		case n.state == holding && n.found.verdict.OnLost && n.mayStandIn():
 			n.x.c.lost(n.x.r, recover(), debug.Stack())
 			n.serveStale()
-		case n.rec.mode == discarding && !n.again:
+		case n.state == substituted:
 			n.x.c.lost(n.x.r, recover(), debug.Stack())
-		case n.rec.mode == streaming:
+		case n.state == streaming:
 			n.x.c.lost(n.x.r, recover(), debug.Stack())
 			n.out.Stored, n.out.Detail = false, ReasonCut
 			n.abort()
@@ -134,24 +139,24 @@ func (n *run) call() {
 			n.out.Stored, n.out.Detail = false, ReasonLost
 		}
 	}()
-	n.x.next.ServeHTTP(&n.rec, n.request())
+	n.x.next.ServeHTTP(&n.rec, n.request(again))
 	returned = true
 	n.returned()
 }
 
 // returned is called when the handler has: what it left out is as net/http has it.
 func (n *run) returned() {
-	if n.rec.mode == holding && !n.rec.wrote {
+	if n.state == holding && !n.rec.wrote {
 		if n.said.failure() == nil && n.ctx.Err() == context.DeadlineExceeded {
 			n.said.Fail(context.DeadlineExceeded) // it gave up without a word
 		}
-		n.rec.mute = true
+		n.mute = true
 		n.rec.WriteHeader(http.StatusOK)
 	}
-	if n.rec.mode == holding {
+	if n.state == holding {
 		n.commit(true)
 	}
-	if n.rec.mode == gathering { // which a part that was held back is since just now
+	if n.state == completing { // which a part that was held back is since just now
 		n.combine()
 	}
 }
@@ -159,7 +164,7 @@ func (n *run) returned() {
 // request makes the handler's request. Its context ends with the leader's deadline or the policy's,
 // but not because the leader's client left: others may be reading, and the response may be worth
 // storing.
-func (n *run) request() *http.Request {
+func (n *run) request(again bool) *http.Request {
 	if n.cancel != nil {
 		n.cancel()
 	}
@@ -182,14 +187,13 @@ func (n *run) request() *http.Request {
 	n.expires(n.ctx)
 	r := n.x.r.WithContext(n.ctx)
 	u := &n.url
-	if n.again {
+	if again {
 		u = new(url.URL) // the first run's handler may still look at the other
 	}
 	*u = *n.x.r.URL
 	r.URL, r.Header = u, n.x.r.Header.Clone() // the handler may edit them; variants are chosen by what the client sent
-	n.condition(r)
+	n.condition(r, again)
 	n.x.req.Asked = rules.Asked(r.Header)
-	n.again = false // whatever comes now is the answer
 	n.began = time.Now()
 	return r
 }
@@ -234,40 +238,55 @@ func (n *run) unlinked() {
 	}
 }
 
+// question is what the handler is asked for.
+type question uint8
+
+const (
+	asSent     question = iota // what its client asks for
+	everything                 // the whole response, without conditions: the client's own are judged afterwards
+	validation                 // whether what is stored is still good
+	rest                       // what the stored partial response lacks
+)
+
 // condition gives the handler's request the conditions that fit what is stored. A request that the
 // handler serves alone goes to it as the client sent it; for one that others may read along with,
 // the client's own conditions are taken out, and judged against the response afterwards.
-func (n *run) condition(r *http.Request) {
-	n.validating, n.completing, n.stripped = false, false, false
+func (n *run) condition(r *http.Request, again bool) {
+	e, v := n.found.entry, n.found.verdict
 	beside := n.instead != nil && n.x.req.Class == rules.Read // what it answers is for those who wait, too
-	if n.solo && !beside && !n.validates() {
+	n.asks = asSent
+	if n.solo && !beside && (again || !n.validates()) {
 		return
 	}
-	n.stripped = true
+	n.asks = everything
 	switch {
-	case n.again || n.found.entry == nil || n.found.verdict.Use == rules.Miss:
+	case again || e == nil || v.Use == rules.Miss:
 		r.Header = rules.Unconditional(r.Header)
-	case n.found.entry.Spans == nil:
-		rules.Forward(r.Header, n.found.entry)
-		n.validating = n.found.verdict.Validate
+	case e.Spans == nil:
+		rules.Forward(r.Header, e)
+		if v.Validate {
+			n.asks = validation
+		}
 	default:
 		r.Header = rules.Unconditional(r.Header)
-		if gap, ok := rules.Missing(n.found.entry); ok && n.found.verdict.Use == rules.Fresh && n.found.entry.Total <= n.x.maxBody() {
-			n.completing = rules.ForwardRange(r.Header, n.found.entry, gap)
+		gap, ok := rules.Missing(e)
+		if ok && v.Use == rules.Fresh && e.Total <= n.x.maxBody() && rules.ForwardRange(r.Header, e, gap) {
+			n.asks = rest
 		}
 	}
 }
 
-// validates says whether a request that the handler serves alone is for the whole response, of which
+// validates reports whether a request that the handler serves alone is for the whole response, of which
 // one is stored that may be validated.
 func (n *run) validates() bool {
-	return n.found.entry != nil && n.found.entry.Spans == nil && n.found.verdict.Validate && !n.again &&
+	e := n.found.entry
+	return e != nil && e.Spans == nil && n.found.verdict.Validate &&
 		n.x.req.Class == rules.Read && !n.x.req.Range && !n.x.req.Directives.NoStore
 }
 
 // adopt makes what governs x, an inner mount's, govern the response.
 func (n *run) adopt(x *exchange) {
-	if n.rec.mode != holding || n.rec.wrote {
+	if n.state != holding || n.rec.wrote {
 		return
 	}
 	n.x.p, n.x.outside = x.p, rules.ReadOutside(n.x.w.Header(), x.p)
@@ -281,12 +300,12 @@ func (n *run) finish() {
 		return
 	}
 	n.finished = true
-	switch n.rec.mode {
+	switch n.state {
 	case streaming:
 		n.finishStream()
-	case direct:
-		n.finishDirect()
-	case hijacked:
+	case passing:
+		n.finishPassed()
+	case piping:
 	default:
 		behind := !n.x.c.local && n.kept != nil && len(n.kept.Body) <= HoldBack
 		switch {
@@ -315,7 +334,7 @@ func (n *run) store() {
 // finishStream ends the body for all readers, stores it, and waits until the leader's own client has
 // been served: its connection must not be let go before.
 func (n *run) finishStream() {
-	if n.rec.short() || n.rec.refused || n.said.failure() != nil || n.f.Broken() {
+	if n.rec.short() || n.refused || n.said.failure() != nil || n.f.Broken() {
 		n.out.Stored, n.out.Detail = false, ReasonCut
 		n.abort()
 	}
@@ -335,7 +354,7 @@ func (n *run) finishStream() {
 	if n.said.silent() {
 		n.f.Hush()
 	}
-	n.f.End(false, n.rec.shared())
+	n.f.End(false, n.sharedTrailers())
 	switch {
 	case whole && n.after.held:
 		n.after.stores = true
@@ -403,7 +422,7 @@ func (n *run) abort() {
 // handlers do when the header is sent, and the header itself, belong to the goroutine of the request.
 func (n *run) pump(header http.Header) {
 	n.pumped = make(chan error, 1)
-	n.rec.client()
+	n.dropRemoved()
 	if !n.x.begin(n.rec.status, header, -1, &n.promised) {
 		n.orAlone()
 		n.pumped <- errNoBody

@@ -22,7 +22,7 @@ func deadlineOf(w http.ResponseWriter) func(time.Time) error {
 	for {
 		switch t := w.(type) {
 		case *recorder:
-			w = t.run.x.w
+			w = t.to.client()
 		case interface{ SetWriteDeadline(time.Time) error }:
 			return t.SetWriteDeadline
 		case interface{ Unwrap() http.ResponseWriter }:
