@@ -16,8 +16,11 @@ import (
 
 	"github.com/freshet-go/freshet/internal/testserver"
 	"github.com/freshet-go/freshet/store"
+	_ "github.com/freshet-go/freshet/store/memcachestore"
 	"github.com/freshet-go/freshet/store/memstore"
 	"github.com/freshet-go/freshet/store/open"
+	_ "github.com/freshet-go/freshet/store/pgstore"
+	_ "github.com/freshet-go/freshet/store/redisstore"
 )
 
 func TestMain(m *testing.M) { testserver.Main(m) }

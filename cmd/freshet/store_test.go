@@ -128,7 +128,7 @@ func TestWrongStores(t *testing.T) {
 		environ []string
 		args    []string
 	}{
-		{"no backend for URLs that begin with \"mysql:\"", nil, []string{"health", "--store", "mysql://u:secret@h"}},
+		{"no driver for \"mysql://\" is imported", nil, []string{"health", "--store", "mysql://u:secret@h"}},
 		{"pool_sise", nil, []string{"health", "--store", "redis://u:secret@h?pool_sise=3"}},
 		{"memory of one process", nil, []string{"flush", "--store", "memory://"}},
 		{"name a store with --store URL", nil, []string{"flush"}},
@@ -187,7 +187,7 @@ func TestSettingsOfTheApp(t *testing.T) {
 	for _, c := range []struct{ line, says string }{
 		{"cahce_url = redis://h", `: cahce_url = "redis://h" is no setting: did you mean cache_url?`},
 		{"cache_timeout = soon", `: cache_timeout = "soon": allowed is a number of seconds`},
-		{"cache_backend = mysql", `: cache_backend = "mysql": allowed are memory, file`},
+		{"cache_backend = mysql", `: cache_backend = "mysql": allowed are file, memcached, memory`},
 	} {
 		if err := os.WriteFile(file, []byte(c.line+"\n"), 0o600); err != nil {
 			t.Fatal(err)

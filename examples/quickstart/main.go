@@ -26,6 +26,7 @@ import (
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store/open"
+	_ "github.com/freshet-go/freshet/store/redisstore" // for -store redis://…
 )
 
 func main() {

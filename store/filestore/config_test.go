@@ -24,7 +24,7 @@ func TestDefaults(t *testing.T) {
 }
 
 // A wrong folder is one clear sentence at the start.
-func TestOpenSaysWhatIsWrong(t *testing.T) {
+func TestHealthSaysWhatIsWrong(t *testing.T) {
 	folder := t.TempDir()
 	file := filepath.Join(folder, "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -53,17 +53,17 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		{t.Context(), Config{}, "the path of the folder is missing"},
 		{ended, Config{Path: folder}, "context canceled"},
 	} {
-		b, err := Open(tt.ctx, tt.config)
+		b, err := healthy(tt.ctx, tt.config)
 		if err == nil {
 			b.Close()
 		}
 		if err == nil || !strings.HasPrefix(err.Error(), "filestore: ") || !strings.Contains(err.Error(), tt.want) {
-			t.Errorf("Open(%+v): %v; want filestore: …%s", tt.config, err, tt.want)
+			t.Errorf("New(%+v), Health: %v; want filestore: …%s", tt.config, err, tt.want)
 		}
 	}
 }
 
-func TestOpenMakesTheFolder(t *testing.T) {
+func TestHealthMakesTheFolder(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "a", "b")
 	b := scanned(t, open(t, Config{Path: folder}))
 	set(t, b, "key", []byte("value"))

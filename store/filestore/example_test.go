@@ -10,7 +10,7 @@ import (
 	"github.com/freshet-go/freshet/store/filestore"
 )
 
-func ExampleOpen() {
+func ExampleNew() {
 	folder, err := os.MkdirTemp("", "freshet")
 	if err != nil {
 		fmt.Println(err)
@@ -19,7 +19,7 @@ func ExampleOpen() {
 	defer os.RemoveAll(folder)
 
 	ctx := context.Background()
-	b, err := filestore.Open(ctx, filestore.Config{Path: folder, MaxBytes: 64 << 20})
+	b, err := filestore.New(filestore.Config{Path: folder, MaxBytes: 64 << 20})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -65,24 +65,12 @@ var (
 	_ store.ValueLimited = (*Backend)(nil)
 )
 
-// Open returns a Backend on the folder that c names, which it makes if it is missing, after trying that files
-// can be written, read and removed there.
-func Open(ctx context.Context, c Config) (*Backend, error) {
-	b, err := New(c)
-	if err != nil {
-		return nil, err
-	}
-	if err := b.prepare(ctx); err != nil {
-		b.Close()
-		return nil, fmt.Errorf("filestore: open %s: %w", b.config.Path, err)
-	}
-	return b, nil
-}
-
-// New is Open without a look at the folder: should that be missing, or not writable, calls fail until it is.
+// New returns a Backend for the folder that c names. It does not look at the folder: it fails only when c is not
+// allowed, or the system is not Unix. The first Set makes the folder. Health makes it, too, and reports whether
+// files can be written there.
 //
-// What is in the folder already is read in the background, some 200,000 files a second. Values are found
-// meanwhile, and the bound may be exceeded by an eighth.
+// The Backend reads what is in the folder already in the background, some 200,000 files a second. Meanwhile calls
+// find the values, and the bound may be exceeded by an eighth.
 func New(c Config) (*Backend, error) {
 	c, err := c.check()
 	if err == nil {
@@ -156,11 +144,8 @@ func (b *Backend) folderOf(key string) *folder {
 	return b.folders[byte(h^h>>8^h>>16^h>>24)]
 }
 
-// prepare makes the folder and tries it.
-func (b *Backend) prepare(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
+// prepare makes the folder if it is missing, and tries it.
+func (b *Backend) prepare() error {
 	path := b.config.Path
 	err := os.MkdirAll(path, 0o700)
 	if info, statErr := os.Stat(path); statErr == nil && !info.IsDir() {

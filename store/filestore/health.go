@@ -11,14 +11,15 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// Health implements [store.Backend]. It writes a small file, reads it and removes it. Its details are path, files,
+// Health implements [store.Backend]. It makes the folder if it is missing, writes a small file, reads it and
+// removes it. Its details are path, files,
 // bytes and max_bytes, as this process counts them.
 func (b *Backend) Health(ctx context.Context) (store.Health, error) {
 	if err := b.open(ctx, "health", ""); err != nil {
 		return store.Health{Backend: "file"}, err
 	}
 	start := time.Now()
-	err := b.probe()
+	err := b.prepare()
 	return store.Health{
 		Backend: "file",
 		Latency: time.Since(start),
@@ -28,7 +29,7 @@ func (b *Backend) Health(ctx context.Context) (store.Health, error) {
 			"bytes":     strconv.FormatInt(b.count.total(), 10),
 			"max_bytes": strconv.FormatInt(b.config.MaxBytes, 10),
 		},
-	}, fail("health", "", err)
+	}, driver.Fail("health", "", kindOf(err), err)
 }
 
 // probe writes a file, reads it and removes it. It notes whose the file is: on some file systems another's than

@@ -422,7 +422,7 @@ func TestJournalThatIsLocked(t *testing.T) {
 
 func init() {
 	roles["append"] = func(folder string) error {
-		b, err := Open(context.Background(), Config{Path: folder})
+		b, err := healthy(context.Background(), Config{Path: folder})
 		if err != nil {
 			return err
 		}

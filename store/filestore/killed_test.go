@@ -39,7 +39,7 @@ func isWhole(b []byte) bool {
 
 func init() {
 	roles["overwrite"] = func(folder string) error {
-		b, err := Open(context.Background(), Config{Path: folder})
+		b, err := healthy(context.Background(), Config{Path: folder})
 		if err != nil {
 			return err
 		}
@@ -223,9 +223,9 @@ func init() {
 		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
 			return err
 		}
-		if b, err := Open(context.Background(), Config{Path: folder}); err == nil {
+		if b, err := healthy(context.Background(), Config{Path: folder}); err == nil {
 			b.Close()
-			return errors.New("Open: no error, though nothing can be written")
+			return errors.New("Health: no error, though nothing can be written")
 		}
 		b, err := New(Config{Path: folder})
 		if err != nil {
@@ -243,7 +243,7 @@ func init() {
 		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
 			return err
 		}
-		b, err := Open(context.Background(), Config{Path: folder})
+		b, err := healthy(context.Background(), Config{Path: folder})
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package filestore
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -32,10 +33,23 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// healthy returns a Backend that is well, or the error of New or Health.
+func healthy(ctx context.Context, c Config) (*Backend, error) {
+	b, err := New(c)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := b.Health(ctx); err != nil {
+		b.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
 // open opens a Backend that ends with the test.
 func open(t testing.TB, c Config) *Backend {
 	t.Helper()
-	b, err := Open(t.Context(), c)
+	b, err := healthy(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}

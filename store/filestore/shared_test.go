@@ -138,7 +138,7 @@ const floodBytes = 4 << 20
 
 func init() {
 	roles["flood"] = func(folder string) error {
-		b, err := Open(context.Background(), Config{Path: folder, MaxBytes: floodBytes})
+		b, err := healthy(context.Background(), Config{Path: folder, MaxBytes: floodBytes})
 		if err != nil {
 			return err
 		}

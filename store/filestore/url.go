@@ -7,7 +7,23 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/drivers"
 )
+
+func init() {
+	drivers.Register(drivers.Driver{Kind: "file", Schemes: []string{"file"}, Open: openURL})
+}
+
+// openURL implements drivers.Driver.Open.
+func openURL(rawURL string) (store.Backend, error) {
+	c, err := ParseURL(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	return New(c)
+}
 
 // ParseURL reads a Config from a URL such as
 //

@@ -61,16 +61,19 @@ func TestADeadServerIsAnErrorEveryTime(t *testing.T) {
 	}
 }
 
-func TestOpenNeedsTheServers(t *testing.T) {
+func TestHealthNeedsTheServers(t *testing.T) {
 	s := testserver.Memcached(t)
 	s.Kill()
 	start := time.Now()
-	_, err := Open(t.Context(), Config{Servers: []string{s.Addr}})
-	wantKind(t, "Open", err, store.Transient, "memcachestore: open: ", s.Addr, "refused")
-	if took := time.Since(start); took > 5*time.Second {
-		t.Errorf("Open took %v", took)
+	b := unasked(t, Config{}, s.Addr, "127.0.0.1:1")
+	_, err := b.Health(t.Context())
+	wantKind(t, "Health", err, store.Transient, "memcachestore: health: ", s.Addr, "refused", "127.0.0.1:1")
+	if err != nil && strings.Contains(err.Error(), "\n") {
+		t.Errorf("Health of two dead servers takes more than a line: %v", err)
 	}
-	unasked(t, Config{}, s.Addr) // the choice to start anyway
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("Health took %v", took)
+	}
 }
 
 func TestOneOfTwoServersIsDead(t *testing.T) {
@@ -285,9 +288,9 @@ func TestAServerThatWantsAPassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := testserver.Memcached(t, "-Y", file)
-	_, err := Open(t.Context(), Config{Servers: []string{s.Addr}})
-	wantKind(t, "Open", err, store.Authentication, s.Addr)
 	b := unasked(t, Config{}, s.Addr)
+	_, err := b.Health(t.Context())
+	wantKind(t, "Health", err, store.Authentication, s.Addr)
 	_, err = b.Get(t.Context(), "key")
 	wantKind(t, "Get", err, store.Authentication)
 }

@@ -3,7 +3,6 @@ package memcachestore
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -39,10 +38,39 @@ func (b *Backend) Health(ctx context.Context) (store.Health, error) {
 		})
 	}
 	asking.Wait()
-	return h, errors.Join(errs...)
+	return h, joined(errs)
 }
 
-// probe asks one server. It fails unless an item can be stored, read and deleted.
+// joined returns the errors that are not nil as one, on one line.
+func joined(errs []error) (all error) {
+	for _, err := range errs {
+		switch {
+		case all == nil:
+			all = err
+		case err != nil:
+			all = fmt.Errorf("%w; %w", all, err)
+		}
+	}
+	return all
+}
+
+// checkItemSize fails when the server takes smaller items than the Config says.
+func (b *Backend) checkItemSize(t *text, s *server) error {
+	settings, err := t.stats("settings")
+	if err != nil {
+		return err
+	}
+	var limit int
+	fmt.Sscan(settings["item_size_max"], &limit) // 0 where a proxy does not tell
+	if limit > 0 && limit < b.config.MaxItemSize {
+		return driver.Refuse("health", "", "option max_item_size: %d bytes, but server %s takes items of at most %d bytes: "+
+			"give the option that value, or start the server with a greater -I", b.config.MaxItemSize, s, limit)
+	}
+	return nil
+}
+
+// probe asks one server. It fails unless the server takes items of Config.MaxItemSize, and an item can be stored,
+// read and deleted.
 func (b *Backend) probe(ctx context.Context, s *server) (map[string]string, error) {
 	t, err := b.dial(ctx, s)
 	if err != nil {
@@ -51,6 +79,9 @@ func (b *Backend) probe(ctx context.Context, s *server) (map[string]string, erro
 	defer t.close()
 	stats, err := t.stats("")
 	if err != nil {
+		return nil, err
+	}
+	if err := b.checkItemSize(t, s); err != nil {
 		return nil, err
 	}
 	details := make(map[string]string)

@@ -17,12 +17,10 @@ func TestMain(m *testing.M) { testserver.Main(m) }
 // open returns a Backend on servers that answer, and closes it when the test ends.
 func open(tb testing.TB, c Config, addresses ...string) *Backend {
 	tb.Helper()
-	c.Servers = addresses
-	b, err := Open(tb.Context(), c)
-	if err != nil {
+	b := unasked(tb, c, addresses...)
+	if _, err := b.Health(tb.Context()); err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() { b.Close() })
 	return b
 }
 

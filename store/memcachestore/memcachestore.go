@@ -15,8 +15,6 @@
 package memcachestore
 
 import (
-	"context"
-	"fmt"
 	"time"
 
 	"github.com/freshet-go/freshet/store"
@@ -42,8 +40,9 @@ var (
 	_ store.ValueLimited = (*Backend)(nil)
 )
 
-// New returns a Backend without asking the servers. It fails only if c is not allowed. Connections are made
-// as they are needed, and names resolved as connections are made.
+// New returns a Backend for the servers that c names. It asks no server: it fails only when c is not allowed.
+// It makes connections as calls need them, and resolves names as it makes connections. Health reports whether
+// the servers answer, and take items of Config.MaxItemSize.
 func New(c Config) (*Backend, error) {
 	c, err := c.check()
 	if err != nil {
@@ -51,36 +50,6 @@ func New(c Config) (*Backend, error) {
 	}
 	s := newServers(c.Servers)
 	return &Backend{config: c, servers: s, pool: newPool(c, s)}, nil
-}
-
-// Open returns a Backend whose servers have all answered, and take items of Config.MaxItemSize.
-func Open(ctx context.Context, c Config) (*Backend, error) {
-	b, err := New(c)
-	if err != nil {
-		return nil, err
-	}
-	for _, s := range b.servers.all {
-		if err := b.greet(ctx, s); err != nil {
-			b.Close()
-			return nil, err
-		}
-	}
-	return b, nil
-}
-
-// greet asks one server for its settings.
-func (b *Backend) greet(ctx context.Context, s *server) error {
-	settings, err := b.stats(ctx, s, "settings")
-	if err != nil {
-		return b.fail(ctx, "open", "", s, err)
-	}
-	var limit int
-	fmt.Sscan(settings["item_size_max"], &limit) // 0 where a proxy does not tell
-	if limit > 0 && limit < b.config.MaxItemSize {
-		return fmt.Errorf("%s: option max_item_size: %d bytes, but server %s takes items of at most %d bytes: "+
-			"give the option that value, or start the server with a greater -I", driver, b.config.MaxItemSize, s, limit)
-	}
-	return nil
 }
 
 // Close closes all connections. Calls in progress end with an error, as do all later ones.

@@ -7,7 +7,23 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/drivers"
 )
+
+func init() {
+	drivers.Register(drivers.Driver{Kind: "memcached", Schemes: []string{"memcached"}, Open: openURL})
+}
+
+// openURL implements drivers.Driver.Open.
+func openURL(rawURL string) (store.Backend, error) {
+	c, err := ParseURL(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	return New(c)
+}
 
 // ParseURL reads a URL like
 //

@@ -160,9 +160,9 @@ func TestTheGreatestValue(t *testing.T) {
 
 func TestAServerWithALowerLimit(t *testing.T) {
 	s := testserver.Memcached(t, "-I", "512k")
-	_, err := Open(t.Context(), Config{Servers: []string{s.Addr}})
+	_, err := unasked(t, Config{Timeout: patient.Timeout}, s.Addr).Health(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "option max_item_size: 1048576 bytes, but server "+s.Addr+" takes items of at most 524288 bytes") {
-		t.Errorf("Open: %v", err)
+		t.Errorf("Health: %v", err)
 	}
 	b := unasked(t, patient, s.Addr)
 	mustSet(t, b, "key", "before", time.Hour)

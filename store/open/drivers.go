@@ -1,64 +1,107 @@
 package open
 
 import (
-	"context"
+	"errors"
+	"fmt"
+	"io"
 	"slices"
+	"strings"
 
 	"github.com/freshet-go/freshet/store"
-	"github.com/freshet-go/freshet/store/filestore"
-	"github.com/freshet-go/freshet/store/memcachestore"
-	"github.com/freshet-go/freshet/store/pgstore"
-	"github.com/freshet-go/freshet/store/redisstore"
+	"github.com/freshet-go/freshet/store/drivers"
+	_ "github.com/freshet-go/freshet/store/filestore" // file:// needs nobody's client
 )
-
-// driver is one way to keep bytes.
-type driver struct {
-	name    string
-	schemes []string
-	// open takes a URL without the options of this package. lazy: without asking the server.
-	open func(ctx context.Context, rawURL string, lazy bool) (closer, error)
-}
-
-type closer interface {
-	store.Backend
-	Close() error
-}
 
 const memory = "memory"
 
-var drivers = []driver{
-	{memory, []string{"memory"}, nil},
-	{"file", []string{"file"}, opener(filestore.ParseURL, filestore.Open, filestore.New)},
-	{"redis", []string{"redis", "rediss", "redis+sentinel", "redis+cluster"}, opener(redisstore.ParseURL, redisstore.Open, redisstore.New)},
-	{"postgresql", []string{"postgres", "postgresql"}, opener(pgstore.ParseURL, pgstore.Open, pgstore.New)},
-	{"memcached", []string{"memcached"}, opener(memcachestore.ParseURL, memcachestore.Open, memcachestore.New)},
+// Memory keeps entries, not bytes, and so is no backend; but its scheme is taken.
+func init() {
+	drivers.Register(drivers.Driver{
+		Kind: memory, Schemes: []string{memory},
+		Open: func(string) (store.Backend, error) {
+			return nil, errors.New("the memory of one process is nothing that another could look after")
+		},
+	})
 }
 
-// opener makes one function of the three that each driver has.
-func opener[C any, B closer](
-	parse func(string) (C, error), open func(context.Context, C) (B, error), lazily func(C) (B, error),
-) func(context.Context, string, bool) (closer, error) {
-	return func(ctx context.Context, rawURL string, lazy bool) (closer, error) {
-		c, err := parse(rawURL)
-		if err != nil {
-			return nil, err
-		}
-		start := func() (B, error) { return open(ctx, c) }
-		if lazy {
-			start = func() (B, error) { return lazily(c) }
-		}
-		b, err := start()
-		if err != nil {
-			return nil, err // and no B: a nil B in a closer is no nil closer
-		}
-		return b, nil
-	}
+// shipped are our drivers that a program imports when it wants them.
+var shipped = []struct {
+	kind, path string
+	schemes    []string
+}{
+	{"redis", "github.com/freshet-go/freshet/store/redisstore",
+		[]string{"redis", "rediss", "redis+sentinel", "redis+cluster"}},
+	{"postgresql", "github.com/freshet-go/freshet/store/pgstore", []string{"postgres", "postgresql"}},
+	{"memcached", "github.com/freshet-go/freshet/store/memcachestore", []string{"memcached"}},
 }
 
-func driverOf(scheme string) (driver, bool) {
-	i := slices.IndexFunc(drivers, func(d driver) bool { return slices.Contains(d.schemes, scheme) })
-	if i < 0 {
-		return driver{}, false
+// driverOf returns the driver of a scheme, in lower case, or an error that says how to get one.
+func driverOf(scheme string) (drivers.Driver, error) {
+	for _, d := range drivers.All() {
+		if slices.Contains(d.Schemes, scheme) {
+			return d, nil
+		}
 	}
-	return drivers[i], true
+	for _, s := range shipped {
+		if slices.Contains(s.schemes, scheme) {
+			return drivers.Driver{}, fmt.Errorf("open: no driver for %s:// is imported: add import _ %q", scheme, s.path)
+		}
+	}
+	return drivers.Driver{}, fmt.Errorf("open: no driver for %.30q is imported: allowed are %s",
+		scheme+"://", allowedSchemes())
+}
+
+// driverOfKind is driverOf, by the kind.
+func driverOfKind(kind string) (drivers.Driver, error) {
+	var kinds []string // that are imported
+	for _, d := range drivers.All() {
+		if d.Kind == kind {
+			return d, nil
+		}
+		kinds = append(kinds, d.Kind)
+	}
+	var others []string
+	for _, s := range shipped {
+		if s.kind == kind {
+			return drivers.Driver{}, fmt.Errorf("no driver of that kind is imported: add import _ %q", s.path)
+		}
+		if !slices.Contains(kinds, s.kind) {
+			others = append(others, s.kind)
+		}
+	}
+	return drivers.Driver{}, errors.New("allowed are " + listed(kinds, others))
+}
+
+// allowedSchemes says how URLs may begin.
+func allowedSchemes() string {
+	var imported, others []string
+	for _, d := range drivers.All() {
+		for _, s := range d.Schemes {
+			imported = append(imported, s+"://")
+		}
+	}
+	for _, s := range shipped {
+		if !slices.Contains(imported, s.schemes[0]+"://") {
+			others = append(others, s.schemes[0]+"://")
+		}
+	}
+	return listed(imported, others)
+}
+
+// listed is a text of what the imported drivers know, and of what others of ours would.
+func listed(imported, others []string) string {
+	slices.Sort(imported)
+	text := strings.Join(imported, ", ")
+	if len(others) > 0 {
+		text += "; with their drivers imported, also " + strings.Join(others, ", ")
+	}
+	return text
+}
+
+// closeOf returns what releases a backend.
+func closeOf(b store.Backend) func() error {
+	if c, ok := b.(io.Closer); ok {
+		return c.Close
+	}
+	return func() error { return nil }
 }

@@ -46,7 +46,7 @@ func TestABackendAlone(t *testing.T) {
 	if err := closeIt(); err != nil {
 		t.Error(err)
 	}
-	for rawURL, wrong := range map[string]string{"memory://": "memory of one process", "file://": "path", "nosuch://": "no backend"} {
+	for rawURL, wrong := range map[string]string{"memory://": "memory of one process", "file://": "path", "nosuch://": "no driver"} {
 		_, _, _, err := Backend(rawURL, Options{})
 		says(t, err, []string{"open: ", wrong})
 	}

@@ -1,6 +1,10 @@
-// Package open makes a ready store of a URL: memory, files, Redis, PostgreSQL or Memcached, with a part of it
-// near in this process's memory, and a guard before the server. It is the one package that imports every
-// driver.
+// Package open opens a ready store by its URL: memory, files, a server, or a backend of your own. It puts a near
+// tier in this process's memory and a guard before the backend.
+//
+//	import (
+//		"github.com/freshet-go/freshet/store/open"
+//		_ "github.com/freshet-go/freshet/store/redisstore" // redis://
+//	)
 //
 //	s, err := open.URL(ctx, "redis://127.0.0.1:6379/0", open.Options{})
 //	if err != nil {
@@ -8,14 +12,15 @@
 //	}
 //	defer s.Close()
 //	cache := middleware.New(s)
+//
+// As with database/sql, a program imports the drivers that it wants, and links no other: redisstore, pgstore,
+// memcachestore, or a package of its own that calls drivers.Register. memory:// and file:// need no import.
 package open
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/freshet-go/freshet/store"
@@ -68,7 +73,8 @@ type Store struct {
 	Prefix string
 	// URL is what was opened, with passwords masked.
 	URL string
-	// Kind is "memory", "file", "redis", "postgresql" or "memcached".
+	// Kind is the kind of its driver: "memory", "file", "redis", "postgresql", "memcached", or that of a driver of
+	// your own.
 	Kind string
 
 	near  *memstore.Store
@@ -104,19 +110,25 @@ func (s *Store) Close() error {
 	return err
 }
 
-// URL opens the store that a URL names. The schemes are memory, file, redis, rediss, redis+sentinel,
-// redis+cluster, postgres, postgresql and memcached; the query holds the options above and those of the
-// driver's Config. The server is asked once, so that what is wrong is said at the start, in one sentence that
-// shows no password; see Options.StartAnyway.
+// URL opens the store that a URL names. The schemes are memory, file, and those of the drivers that the program
+// imports: redis, rediss, redis+sentinel and redis+cluster of redisstore, postgres and postgresql of pgstore,
+// memcached of memcachestore. The query holds the options above and those of the driver's Config. URL asks the
+// server once, so that an error at the start says in one sentence what is wrong, without a password; see
+// Options.StartAnyway.
 func URL(ctx context.Context, rawURL string, o Options) (*Store, error) {
 	p, err := parse(rawURL, o)
 	if err != nil {
 		return nil, err
 	}
-	if p.driver.name == memory {
+	if p.driver.Kind == memory {
 		return p.openMemory()
 	}
-	b, err := p.driver.open(ctx, p.rest, p.options.StartAnyway)
+	b, err := p.driver.Open(p.rest)
+	if err == nil && !p.options.StartAnyway {
+		if _, err = b.Health(ctx); err != nil {
+			closeOf(b)()
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open: %s: %w", p.shown, err)
 	}
@@ -131,25 +143,21 @@ func Backend(rawURL string, o Options) (b store.Backend, prefix string, closeIt 
 	if err != nil {
 		return nil, "", nil, err
 	}
-	if p.driver.name == memory {
-		return nil, "", nil, errors.New("open: memory:// is the memory of one process: there is nothing that another could see to")
-	}
-	opened, err := p.driver.open(context.Background(), p.rest, true)
-	if err != nil {
+	if b, err = p.driver.Open(p.rest); err != nil {
 		return nil, "", nil, fmt.Errorf("open: %s: %w", p.shown, err)
 	}
-	return opened, p.options.Prefix, opened.Close, nil
+	return b, p.options.Prefix, closeOf(b), nil
 }
 
 // over puts what every backend needs before b: the envelope, the guard, and the part that is near.
-func (p *parsed) over(b closer) *Store {
+func (p *parsed) over(b store.Backend) *Store {
 	o := p.options
-	s := &Store{Backend: b, Prefix: o.Prefix, URL: p.shown, Kind: p.driver.name, close: b.Close}
+	s := &Store{Backend: b, Prefix: o.Prefix, URL: p.shown, Kind: p.driver.Kind, close: closeOf(b)}
 	far := store.New(b, store.Options{
 		Prefix: o.Prefix, Compress: o.Compress, MaxValue: o.MaxValue, OnCorrupt: (&corruption{log: o.Log, url: p.shown}).heard,
 	})
 	guard := o.Guard
-	guard.Name, guard.Log = p.driver.name, o.Log
+	guard.Name, guard.Log = p.driver.Kind, o.Log
 	s.Store = guardstore.New(far, guard)
 	if o.Near > 0 {
 		s.near = memstore.New(o.Near)
@@ -191,13 +199,4 @@ func (s *Store) Health(ctx context.Context) (store.Health, error) {
 		}}, nil
 	}
 	return store.Probe(ctx, s.Backend, s.Prefix)
-}
-
-// kinds are the names of backends, for messages.
-func kinds() string {
-	var all []string
-	for _, d := range drivers {
-		all = append(all, d.schemes...)
-	}
-	return strings.Join(all, ", ")
 }

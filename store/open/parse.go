@@ -14,11 +14,12 @@ import (
 
 	"github.com/freshet-go/freshet/settings"
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/drivers"
 )
 
 // parsed is a URL, taken apart.
 type parsed struct {
-	driver  driver
+	driver  drivers.Driver
 	rest    string // what is the driver's: the URL without the options of this package
 	shown   string // with passwords masked
 	query   url.Values
@@ -30,11 +31,12 @@ type parsed struct {
 func parse(rawURL string, o Options) (*parsed, error) {
 	scheme, _, found := strings.Cut(rawURL, ":")
 	if !found {
-		return nil, fmt.Errorf("open: %.60q is no URL: allowed are URLs that begin with one of %s", masked(rawURL), kinds())
+		return nil, fmt.Errorf("open: %.60q is no URL: allowed are URLs that begin with one of %s",
+			masked(rawURL), allowedSchemes())
 	}
-	d, known := driverOf(strings.ToLower(scheme))
-	if !known {
-		return nil, fmt.Errorf("open: there is no backend for URLs that begin with %.30q: allowed are %s", scheme+":", kinds())
+	d, err := driverOf(strings.ToLower(scheme))
+	if err != nil {
+		return nil, err
 	}
 	p := &parsed{driver: d, shown: masked(rawURL), options: o, near: o.Near}
 	fail := func(err error) (*parsed, error) { return nil, fmt.Errorf("open: %s: %w", p.shown, err) }
@@ -46,7 +48,6 @@ func parse(rawURL string, o Options) (*parsed, error) {
 	if portOf(rawURL) != "" {
 		return fail(errors.New("what stands behind the last colon is no port: with a user and a password the host comes after them, user:password@host:port"))
 	}
-	var err error
 	if p.query, err = url.ParseQuery(query); err != nil {
 		return fail(errors.New("the part after the question mark cannot be read: an option is name=value, with & between two of them"))
 	}
@@ -89,7 +90,7 @@ func checkPrefix(prefix string) error {
 func (p *parsed) takeOptions() error {
 	o := &p.options
 	fileLimit, hasLimit := p.query["max_value"]
-	if hasLimit && p.driver.name == "file" {
+	if hasLimit && p.driver.Kind == "file" {
 		defer func() { p.query["max_value"] = fileLimit }() // an option of the driver's, too
 	}
 	if o.Prefix == "" {

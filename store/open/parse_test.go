@@ -64,7 +64,7 @@ func TestCorruptionIsLoggedOnceAMinute(t *testing.T) {
 func TestWrongURLs(t *testing.T) {
 	for rawURL, wrong := range map[string][]string{
 		"":                                      {"no URL"},
-		"localhost:6379":                        {"localhost", "allowed are memory, file, redis"},
+		"localhost:6379":                        {"localhost", "allowed are file://, memcached://, memory"},
 		"mysql://u:secret@h":                    {"mysql", "allowed are"},
 		"redis://u:secret@h?near=much":          {"redis://u:***@h", "near", "much", "number of bytes"},
 		"redis://u:secret@h?near=1&near=2":      {"near", "2 times"},

@@ -68,7 +68,7 @@ func TestTheDefaultIsSetOnce(t *testing.T) {
 		url   string
 		wrong []string
 	}{
-		{"nosuch://", []string{"nosuch", "allowed are memory, file, redis"}},
+		{"nosuch://", []string{"nosuch", "allowed are file://, memcached://, memory://"}},
 		{"redis://:secret@a", nil},
 		{"redis://:secret@a", nil},
 		{"redis://:secret@b", []string{"redis://:***@a", "redis://:***@b"}},
@@ -107,7 +107,7 @@ func TestFromSettings(t *testing.T) {
 		"kinds disagree":     {file: "cache_backend = redis\ncache_url = postgres://u:secret@h/db", wrong: []string{"cache_backend = redis", "freshet.ini:1", "postgres://u:***@h/db", "freshet.ini:2", "disagree"}},
 		"option disagrees":   {file: "cache_url = redis://h?pool_size=3\ncache_pool_size = 4", wrong: []string{"cache_pool_size = 4", "pool_size=3", "disagree"}},
 		"environment's two":  {environ: []string{"FRESHET_CACHE_URL=redis://a", "FRESHET_REDIS_URL=redis://b"}, wrong: []string{"FRESHET_CACHE_URL", "FRESHET_REDIS_URL"}},
-		"no such backend":    {file: "cache_backend = dynamo", wrong: []string{"cache_backend", "dynamo", "allowed are memory, file, redis"}},
+		"no such backend":    {file: "cache_backend = dynamo", wrong: []string{"cache_backend", "dynamo", "allowed are file, memcached, memory"}},
 		"not for this one":   {file: "cache_url = file:///x\ncache_pool_size = 3", wrong: []string{"cache_pool_size = 3", "file backend"}},
 		"a pool of none":     {file: "cache_url = redis://h\ncache_pool_size = 0", wrong: []string{"cache_pool_size", "from 1 to 10000"}},
 		"a pool too great":   {file: "cache_url = redis://h\ncache_pool_size = 10001", wrong: []string{"cache_pool_size", "from 1 to 10000"}},

@@ -15,7 +15,8 @@ import (
 type setting struct {
 	key    string
 	option string   // the URL's option that it stands for; empty: it helps to choose the URL
-	kinds  []string // the backends that it is for; nil: all
+	kinds  []string // the kinds of driver that it is for; nil: all
+	except string   // a kind that it is not for
 	read   func(string) (string, error)
 }
 
@@ -32,7 +33,7 @@ var known = []setting{
 	{key: "cache_dir", read: text},
 
 	{key: "cache_prefix", option: "prefix", read: text},
-	{key: "cache_near_size_bytes", option: "near", read: size, kinds: []string{"file", "redis", "postgresql", "memcached"}},
+	{key: "cache_near_size_bytes", option: "near", read: size, except: memory},
 	{key: "cache_compress_from_bytes", option: "compress", read: size},
 	{key: "cache_max_value_bytes", option: "max_value", read: size},
 	{key: "cache_max_size_bytes", option: "max_bytes", read: size, kinds: []string{memory, "file"}},
@@ -109,7 +110,7 @@ func (v values) choose(environ []string) (Choice, error) {
 		if err != nil {
 			return c, fmt.Errorf("%s: %w", c.Origin, err)
 		}
-		if hasKind && p.driver.name != kind.value {
+		if hasKind && p.driver.Kind != kind.value {
 			return c, fmt.Errorf("open: cache_backend = %s (%s) and cache_url = %s (%s) disagree: keep one",
 				kind.value, kind.origin, p.shown, v["cache_url"].origin)
 		}
@@ -157,9 +158,9 @@ func (v values) adjust(c Choice) (Choice, error) {
 		if !there || k.option == "" {
 			continue
 		}
-		if k.kinds != nil && !slices.Contains(k.kinds, p.driver.name) {
+		if !k.isFor(p.driver.Kind) {
 			return c, fmt.Errorf("open: %s = %s (%s) means nothing to the %s backend: it is for %s",
-				k.key, set.value, set.origin, p.driver.name, strings.Join(k.kinds, ", "))
+				k.key, set.value, set.origin, p.driver.Kind, k.meant())
 		}
 		if query.Has(k.option) && query.Get(k.option) != set.value {
 			return c, fmt.Errorf("open: %s = %s (%s) and %s=%s in %s disagree: keep one",
@@ -175,22 +176,34 @@ func (v values) adjust(c Choice) (Choice, error) {
 	return c, nil
 }
 
+// isFor reports whether the setting means something to a kind of driver.
+func (s setting) isFor(kind string) bool {
+	return kind != s.except && (s.kinds == nil || slices.Contains(s.kinds, kind))
+}
+
+// meant says which kinds the setting is for.
+func (s setting) meant() string {
+	if s.kinds != nil {
+		return strings.Join(s.kinds, ", ")
+	}
+	return "every backend but " + s.except
+}
+
 func text(v string) (string, error) { return strings.TrimSpace(v), nil }
 
-// backendName takes our own names, and the dotted ones of Kinto: kinto.core.cache.redis.
-func backendName(v string) (string, error) {
+// backendName takes the kinds of drivers, and the dotted names of Kinto: kinto.core.cache.redis.
+func backendName(v string) (_ string, err error) {
 	v = strings.ToLower(strings.TrimSpace(v))
+	_, err = driverOfKind("")
 	for _, word := range strings.FieldsFunc(v, func(c rune) bool { return c == '.' || c == '_' }) {
 		if word == "postgres" {
 			word = "postgresql"
 		}
-		for _, d := range drivers {
-			if d.name == word {
-				return word, nil
-			}
+		if _, err = driverOfKind(word); err == nil {
+			return word, nil
 		}
 	}
-	return "", errors.New("allowed are memory, file, redis, postgresql and memcached")
+	return "", err
 }
 
 func size(v string) (string, error) {

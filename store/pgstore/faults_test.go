@@ -87,19 +87,19 @@ func TestWrongAtStart(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			b, err := Open(t.Context(), c)
+			b, err := healthy(t, c)
 			if err == nil {
 				b.Close()
 			}
 			wantKind(t, err, tt.kind)
-			if err == nil || !strings.Contains(err.Error(), tt.says) || !strings.HasPrefix(err.Error(), "pgstore: open") {
+			if err == nil || !strings.Contains(err.Error(), tt.says) || !strings.HasPrefix(err.Error(), "pgstore: health: ") {
 				t.Errorf("error %v; want one that says %q", err, tt.says)
 			}
 		})
 	}
 	open(t, url)
 	c, _ := ParseURL(url)
-	b, err := Open(t.Context(), c)
+	b, err := healthy(t, c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,18 +48,6 @@ func (b *Backend) judge(d described) error {
 	return newer(d.comment)
 }
 
-// ready asks the server once, and fails in one sentence.
-func (b *Backend) ready(ctx context.Context) error {
-	d, err := b.describe(ctx)
-	if err == nil {
-		err = b.judge(d)
-	}
-	if err != nil {
-		return b.fail(ctx, "open", "", fmt.Errorf("%s: %w", b.server, err))
-	}
-	return nil
-}
-
 // Health implements [store.Backend]. It fails when the server does not answer, or our tables are not there. Details tell
 // the server's version and role, how many bytes the values take, and what this process's pool and sweep do.
 func (b *Backend) Health(ctx context.Context) (store.Health, error) {
@@ -68,7 +56,7 @@ func (b *Backend) Health(ctx context.Context) (store.Health, error) {
 	d, err := b.describe(ctx)
 	h.Latency = time.Since(start)
 	if err != nil {
-		return h, b.fail(ctx, "health", "", err)
+		return h, b.unwell(ctx, err)
 	}
 	stat := b.pool.Stat()
 	h.Details = map[string]string{
@@ -86,7 +74,12 @@ func (b *Backend) Health(ctx context.Context) (store.Health, error) {
 		h.Details["role"] = "standby"
 	}
 	if err := b.judge(d); err != nil {
-		return h, b.fail(ctx, "health", "", err)
+		return h, b.unwell(ctx, err)
 	}
 	return h, nil
+}
+
+// unwell returns the error of a Health that ended with err. It names the server.
+func (b *Backend) unwell(ctx context.Context, err error) error {
+	return b.fail(ctx, "health", "", fmt.Errorf("%s: %w", b.server, err))
 }

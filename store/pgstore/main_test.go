@@ -61,6 +61,20 @@ func made(t testing.TB, url string) *Backend {
 	return b
 }
 
+// healthy returns a Backend that is well, or the error of its Health.
+func healthy(t testing.TB, c Config) (*Backend, error) {
+	t.Helper()
+	b, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Health(t.Context()); err != nil {
+		b.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
 // open makes a Backend with its tables.
 func open(t testing.TB, url string) *Backend {
 	t.Helper()

@@ -142,7 +142,7 @@ func TestTablesOfOtherNames(t *testing.T) {
 	if got, err := other.Get(t.Context(), "key"); err != nil || string(got) != "site.freshet_cache" {
 		t.Errorf("Get: %q, %v", got, err)
 	}
-	if err := other.ready(t.Context()); err != nil {
+	if _, err := other.Health(t.Context()); err != nil {
 		t.Error(err)
 	}
 	// A lease of one table is not the other's.
@@ -188,9 +188,9 @@ func TestTablesOfALaterVersion(t *testing.T) {
 	if wantKind(t, err, store.Permanent); err == nil || !strings.Contains(err.Error(), "schema version 2") {
 		t.Errorf("Migrate: %v", err)
 	}
-	wantKind(t, b.ready(t.Context()), store.Permanent)
+	wantKind(t, second(b.Health(t.Context())), store.Permanent)
 	admin(t, url, "COMMENT ON TABLE freshet_cache IS 'ours'")
-	if err := b.ready(t.Context()); err != nil {
+	if _, err := b.Health(t.Context()); err != nil {
 		t.Errorf("with a comment of somebody's own: %v", err)
 	}
 }
@@ -210,7 +210,7 @@ func TestARoleWithFewRights(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := Open(t.Context(), c)
+	b, err := healthy(t, c)
 	if err != nil {
 		t.Fatal(err)
 	}

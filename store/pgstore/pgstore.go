@@ -54,21 +54,9 @@ var (
 	_ store.ValueLimited = (*Backend)(nil)
 )
 
-// Open connects to the server, and fails when it does not answer or its tables are not there.
-func Open(ctx context.Context, c Config) (*Backend, error) {
-	b, err := New(c)
-	if err != nil {
-		return nil, err
-	}
-	if err := b.ready(ctx); err != nil {
-		b.Close()
-		return nil, err
-	}
-	return b, nil
-}
-
-// New makes a Backend without asking the server, which may be away, or have no tables yet: for Migrate, and to
-// start anyway. It connects when it is used.
+// New returns a Backend for the server that c names. It asks no server, which may be away or have no tables yet:
+// it fails only when c is not allowed. Health reports whether the server answers and has the tables; Migrate
+// creates them.
 func New(c Config) (*Backend, error) {
 	c, err := c.check()
 	if err != nil {

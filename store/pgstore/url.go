@@ -11,7 +11,23 @@ import (
 	"unicode"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/drivers"
 )
+
+func init() {
+	drivers.Register(drivers.Driver{Kind: "postgresql", Schemes: []string{"postgres", "postgresql"}, Open: openURL})
+}
+
+// openURL implements drivers.Driver.Open.
+func openURL(rawURL string) (store.Backend, error) {
+	c, err := ParseURL(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	return New(c)
+}
 
 // ParseURL makes a Config of a URL such as
 //

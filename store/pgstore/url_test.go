@@ -1,7 +1,6 @@
 package pgstore
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -204,9 +203,9 @@ func TestConfigRefuses(t *testing.T) {
 		"keyword":      {Conn: "host=h password=secret sslmode=wrong"},
 		"sslmode":      {Conn: "postgres://app:secret@h/db?sslmode=wrong"},
 	} {
-		_, err := Open(context.Background(), c)
+		_, err := New(c)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
-			t.Errorf("Open(%+v): %v; want an error with %q and without the password", c, err, want)
+			t.Errorf("New(%+v): %v; want an error with %q and without the password", c, err, want)
 		}
 	}
 }

@@ -15,11 +15,14 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	b, err := redisstore.Open(ctx, c)
+	b, err := redisstore.New(c)
 	if err != nil {
 		panic(err)
 	}
 	defer b.Close()
+	if _, err := b.Health(ctx); err != nil { // to know at the start
+		panic(err)
+	}
 
 	s := store.New(b, store.Options{Prefix: "blog:"})
 	page := &store.Entry{Key: "GET https://a.example/", Status: 200, Body: []byte("Hello")}

@@ -176,10 +176,10 @@ func TestWrongPassword(t *testing.T) {
 		_, err := open(t, url).Get(t.Context(), key)
 		wantError(t, err, store.Authentication)
 		c, _ := ParseURL(url)
-		_, err = Open(t.Context(), c)
+		_, err = healthy(t, c)
 		wantError(t, err, store.Authentication)
 		if err != nil && !strings.Contains(err.Error(), s.Addr) {
-			t.Errorf("Open's error does not name the server: %v", err)
+			t.Errorf("Health's error does not name the server: %v", err)
 		}
 	}
 	b := open(t, strings.Replace(s.URL, "//", "//:right@", 1))
@@ -204,14 +204,14 @@ func TestWrongDatabase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Open(t.Context(), c)
+	_, err = healthy(t, c)
 	wantError(t, err, store.Permanent)
 	if err == nil || !strings.Contains(err.Error(), "/99: ") || !strings.Contains(err.Error(), "out of range") {
 		t.Errorf("%v; want the URL and the reason", err)
 	}
 }
 
-func TestOpenWithoutAServer(t *testing.T) {
+func TestHealthWithoutAServer(t *testing.T) {
 	p := testserver.Proxy(t, "127.0.0.1:1")
 	p.Refuse()
 	c, err := ParseURL("redis://" + p.Addr)
@@ -219,7 +219,7 @@ func TestOpenWithoutAServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := time.Now()
-	_, err = Open(t.Context(), c)
+	_, err = healthy(t, c)
 	wantError(t, err, store.Transient)
 	if took := time.Since(start); took > time.Second {
 		t.Errorf("it took %v to find out", took)

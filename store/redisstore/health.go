@@ -26,7 +26,7 @@ func (b *Backend) Health(ctx context.Context) (store.Health, error) {
 	h := store.Health{Backend: "redis", Details: map[string]string{}}
 	masters, err := b.masters(ctx)
 	if err != nil {
-		return h, fail(ctx, "health", "", err)
+		return h, b.unwell(ctx, "", err)
 	}
 	_, cluster := b.client.(*redis.ClusterClient)
 	for _, master := range masters {
@@ -37,7 +37,7 @@ func (b *Backend) Health(ctx context.Context) (store.Health, error) {
 		latency, err := ping(ctx, master)
 		h.Latency = max(h.Latency, latency)
 		if err != nil {
-			return h, fail(ctx, "health", "", fault.As(label+err.Error(), err))
+			return h, b.unwell(ctx, label, err)
 		}
 		describe(ctx, master, label, h.Details)
 	}
@@ -46,6 +46,11 @@ func (b *Backend) Health(ctx context.Context) (store.Health, error) {
 	}
 	h.Details["masters"] = strconv.Itoa(len(masters))
 	return h, b.clusterHealth(ctx, h.Details)
+}
+
+// unwell returns the error of a Health that ended with err. It names the server, and the node if label does.
+func (b *Backend) unwell(ctx context.Context, label string, err error) error {
+	return fail(ctx, "health", "", fault.As(b.server+": "+label+err.Error(), err))
 }
 
 func ping(ctx context.Context, server *redis.Client) (time.Duration, error) {
@@ -76,7 +81,7 @@ func describe(ctx context.Context, server *redis.Client, label string, to map[st
 func (b *Backend) clusterHealth(ctx context.Context, to map[string]string) error {
 	info, err := b.client.ClusterInfo(ctx).Result()
 	if err != nil {
-		return fail(ctx, "health", "", err)
+		return b.unwell(ctx, "", err)
 	}
 	for line := range strings.Lines(info) {
 		if state, ok := strings.CutPrefix(strings.TrimSpace(line), "cluster_state:"); ok {

@@ -19,6 +19,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 
@@ -32,7 +33,8 @@ import (
 // the server has closed is repeated once, within that time, on a fresh one.
 type Backend struct {
 	client redis.UniversalClient
-	owned  bool // by the Backend, which closes it
+	owned  bool   // by the Backend, which closes it
+	server string // for people
 }
 
 var (
@@ -45,21 +47,8 @@ var (
 	_ store.Journaler = (*Backend)(nil)
 )
 
-// Open connects to the server that c names, and asks it once whether it lets us in. The error says what is
-// wrong with c or with the server.
-func Open(ctx context.Context, c Config) (*Backend, error) {
-	b, err := New(c)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := b.Health(ctx); err != nil {
-		b.Close()
-		return nil, fmt.Errorf("redisstore: cannot use %s: %w", c, err)
-	}
-	return b, nil
-}
-
-// New is Open without asking: for who wants to start although the server may not be there yet.
+// New returns a Backend for the server that c names. It asks no server: it fails only when c is not allowed.
+// Health reports whether the server answers and lets us in.
 func New(c Config) (*Backend, error) {
 	checked, err := c.check()
 	if err != nil {
@@ -69,7 +58,7 @@ func New(c Config) (*Backend, error) {
 	if err != nil {
 		return nil, fmt.Errorf("redisstore: %s: %w", c, err)
 	}
-	return &Backend{client: repeated(redis.NewUniversalClient(o)), owned: true}, nil
+	return &Backend{client: repeated(redis.NewUniversalClient(o)), owned: true, server: c.String()}, nil
 }
 
 // NewFrom makes a Backend of a client that the caller has already: a *redis.Client (with Sentinels too) or a
@@ -77,9 +66,12 @@ func New(c Config) (*Backend, error) {
 // end with their contexts. Calls whose connection the server had closed are repeated as the client's MaxRetries says:
 // at least 1 is needed.
 func NewFrom(client redis.UniversalClient) (*Backend, error) {
-	switch client.(type) {
-	case *redis.Client, *redis.ClusterClient:
-		return &Backend{client: client}, nil
+	switch c := client.(type) {
+	case *redis.Client:
+		o := c.Options()
+		return &Backend{client: c, server: fmt.Sprintf("%s/%d", o.Addr, o.DB)}, nil
+	case *redis.ClusterClient:
+		return &Backend{client: c, server: strings.Join(c.Options().Addrs, ",")}, nil
 	}
 	return nil, fmt.Errorf("redisstore: client is %T; *redis.Client and *redis.ClusterClient are allowed", client)
 }

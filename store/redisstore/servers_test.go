@@ -109,7 +109,7 @@ func TestTLS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := Open(t.Context(), c)
+		b, err := healthy(t, c)
 		if tt.want != "" {
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%s: %v; want an error with %q", tt.options, err, tt.want)

@@ -11,7 +11,25 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/drivers"
 )
+
+func init() {
+	drivers.Register(drivers.Driver{
+		Kind: "redis", Schemes: []string{"redis", "rediss", "redis+sentinel", "redis+cluster"}, Open: openURL,
+	})
+}
+
+// openURL implements drivers.Driver.Open.
+func openURL(rawURL string) (store.Backend, error) {
+	c, err := ParseURL(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	return New(c)
+}
 
 // ParseURL reads a Config from one of these, with options in the query:
 //

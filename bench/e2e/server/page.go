@@ -16,6 +16,7 @@ import (
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/memstore"
 	"github.com/freshet-go/freshet/store/open"
+	_ "github.com/freshet-go/freshet/store/redisstore"
 )
 
 const (
