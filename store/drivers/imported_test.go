@@ -17,6 +17,8 @@ import (
 func TestADriverThatIsNotImported(t *testing.T) {
 	for rawURL, want := range map[string]string{
 		"redis://u:secret@h":          `open: no driver for redis:// is imported: add import _ "github.com/freshet-go/freshet/store/redisstore"`,
+		"rediss://u:secret@h":         `open: no driver for rediss:// is imported: add import _ "github.com/freshet-go/freshet/store/redisstore"`,
+		"redis+sentinel://h?master=m": `open: no driver for redis+sentinel:// is imported: add import _ "github.com/freshet-go/freshet/store/redisstore"`,
 		"REDIS+cluster://u:secret@h":  `open: no driver for redis+cluster:// is imported: add import _ "github.com/freshet-go/freshet/store/redisstore"`,
 		"postgres://u:secret@h/db":    `open: no driver for postgres:// is imported: add import _ "github.com/freshet-go/freshet/store/pgstore"`,
 		"postgresql://u:secret@h/db":  `open: no driver for postgresql:// is imported: add import _ "github.com/freshet-go/freshet/store/pgstore"`,
