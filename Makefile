@@ -8,9 +8,13 @@
 GO ?= go
 GOFMT = $$($(GO) env GOROOT)/bin/gofmt
 
-.PHONY: bench-check test tools check race bench-module bench bench-tools soak soak-tests soak-mutants fmt
+.PHONY: bench-check test tools check race modules bench bench-tools soak soak-tests soak-mutants fmt
 
-test: tools check race bench-module
+test: tools check race modules
+
+# Modules of their own, so that what only they need stays out of the go.mod of ours, and so of our users': what bench
+# measures us against, and the middleware of others that the tests of the mounts use.
+MODULES = bench adapters/mounts
 
 # The race detector needs a C compiler, and the backends' tests start real servers on loopback ports;
 # everything else comes through go.mod. Debian's packages start services of their own, which the
@@ -37,10 +41,9 @@ check:
 race:
 	FRESHET_TEST_SERVERS=required CGO_ENABLED=1 $(GO) test -race ./...
 
-# bench is a module of its own, so that what it measures us against stays out of our go.mod.
-bench-module:
-	@if [ -f bench/go.mod ]; then set -ex; cd bench; \
-	  $(GO) mod tidy -diff; $(GO) vet ./...; FRESHET_TEST_SERVERS=required CGO_ENABLED=1 $(GO) test -race ./...; fi
+modules:
+	@set -ex; for module in $(MODULES); do ( cd $$module; \
+	  $(GO) mod tidy -diff; $(GO) vet ./...; FRESHET_TEST_SERVERS=required CGO_ENABLED=1 $(GO) test -race ./... ); done
 
 # The services that Debian's packages start are neither needed nor used here either. Servers are in /usr/sbin, which a
 # user's PATH may lack. BENCH takes flags: make bench BENCH='-only bare,freshet -rounds 3'.
@@ -72,7 +75,9 @@ soak-tests: tools
 	@logs=$$(mktemp -d); \
 	for round in $$(seq $(SOAK_ROUNDS)); do \
 	  for copy in 1 2 3; do \
-	    { FRESHET_TEST_SOAK=1 FRESHET_TEST_SERVERS=required CGO_ENABLED=1 $(GO) test -race -count=1 ./... >$$logs/$$copy 2>&1; echo $$? >$$logs/status-$$copy; } & \
+	    { export FRESHET_TEST_SOAK=1 FRESHET_TEST_SERVERS=required CGO_ENABLED=1; \
+	      $(GO) test -race -count=1 ./... && $(GO) -C adapters/mounts test -race -count=1 ./...; \
+	      echo $$? >$$logs/status-$$copy; } >$$logs/$$copy 2>&1 & \
 	  done; wait; \
 	  for copy in 1 2 3; do \
 	    [ "$$(cat $$logs/status-$$copy)" = 0 ] && continue; \

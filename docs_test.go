@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"iter"
 	"maps"
 	"os"
 	"os/exec"
@@ -141,22 +142,41 @@ func vetPages(t *testing.T, pages map[string]string) (wrong []string) {
 	return wrong
 }
 
-// readersModule is a folder with a module that requires ours as it stands here, and all that ours requires.
+// modules are the folders with the go.mod files whose modules pages may use: ours, and that of the tests with
+// middleware of others.
+var modules = []string{".", "adapters/mounts"}
+
+// readersModule is a folder with a module that requires ours as it stands here, and all that the modules require.
 func readersModule(t *testing.T, root string) string {
 	t.Helper()
 	folder := t.TempDir()
-	required, err := os.ReadFile("go.mod")
-	if err != nil {
-		t.Fatal(err)
+	required, sums := make(map[string]bool), make(map[string]bool) // lines
+	for _, name := range modules {
+		for line := range lines(t, filepath.Join(name, "go.mod")) {
+			if line, ok := strings.CutPrefix(line, "\t"); ok && !strings.HasPrefix(line, module) {
+				line, _, _ = strings.Cut(line, " //")
+				required[line] = true
+			}
+		}
+		for line := range lines(t, filepath.Join(name, "go.sum")) {
+			sums[line] = true
+		}
 	}
-	sums, err := os.ReadFile("go.sum")
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, filepath.Join(folder, "go.mod"), strings.Replace(string(required), "module "+module, "module reader", 1)+
-		fmt.Sprintf("\nrequire %s v0.0.0\n\nreplace %[1]s => %q\n", module, root))
-	write(t, filepath.Join(folder, "go.sum"), string(sums))
+	write(t, filepath.Join(folder, "go.mod"), fmt.Sprintf(
+		"module reader\n\ngo 1.26.0\n\nrequire (\n%s v0.0.0\n%s\n)\n\nreplace %[1]s => %[3]q\n",
+		module, strings.Join(slices.Sorted(maps.Keys(required)), "\n"), root))
+	write(t, filepath.Join(folder, "go.sum"), strings.Join(slices.Sorted(maps.Keys(sums)), "\n")+"\n")
 	return folder
+}
+
+// lines yields the lines of a file, without their ends.
+func lines(t *testing.T, name string) iter.Seq[string] {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.SplitSeq(strings.TrimSuffix(string(text), "\n"), "\n")
 }
 
 func write(t *testing.T, name, text string) {

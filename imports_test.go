@@ -138,11 +138,12 @@ var rooms = []room{
 	{pattern: "bench/...", ours: anything, vendors: -1, reason: "bench has its own go.mod"},
 }
 
-// lightly are the modules that a user of the engine with a memory store compiles.
+// lightly are the modules that a user of the engine compiles, with a memory store or with store/open.
 var lightly = []string{
 	"github.com/pquerna/cachecontrol", "github.com/dunglas/httpsfv", // parsers, for the rules
 	"github.com/maypok86/otter",                     // memstore's engine
 	"github.com/zeebo/xxh3", "github.com/klauspost", // hashing and compression, for store
+	"github.com/sony/gobreaker", "gopkg.in/ini.v1", // guardstore and settings, for store/open
 }
 
 // listed is a package as `go list -json` prints it.
@@ -158,7 +159,7 @@ func TestImportsStayInTheirRooms(t *testing.T) {
 	for _, broken := range judgeImports(packages) {
 		t.Error(broken)
 	}
-	for _, broken := range judgeWeight(packages, "middleware", "store/memstore") {
+	for _, broken := range judgeWeight(packages, "middleware", "store/memstore", "store/open") {
 		t.Error(broken)
 	}
 }
@@ -283,7 +284,7 @@ func judgeWeight(packages []listed, names ...string) (broken []string) {
 			return p.Module.Path == m || strings.HasPrefix(p.Module.Path, m+"/")
 		}) && isOurs(from) {
 			broken = append(broken,
-				fmt.Sprintf("%s imports %s: who uses middleware and memstore compiles no vendor's client", from,
+				fmt.Sprintf("%s imports %s: who uses middleware with memstore or store/open compiles no vendor's client", from,
 					imported))
 		}
 		for _, next := range p.Imports {
