@@ -138,9 +138,8 @@ type unsafeWriter struct {
 	before   uint64        // the journal's number when the handler began
 	marked   uint64        // ... when the header came
 	began    time.Time
-	outer    http.Header // what outer handlers had put into the header
-	answer   *answer     // to a POST, if later GETs may have it
-	speech   *speech     // of a POST's handler, if it may speak
+	answer   *answer // to a POST, if later GETs may have it
+	speech   *speech // of a POST's handler, if it may speak
 }
 
 // mayStore reports whether the answer is one to a POST that may turn out to be for later GETs.

@@ -46,10 +46,12 @@ type passWriter struct {
 	watch interface {
 		onHeader(status int, h http.Header)
 	} // or nil
-	listen listener // or nil
-	wrote  bool     // the handler has sent a header
-	quiet  bool     // it only looks on: nothing is added, and what the handler does not write is left to others
-	failed bool     // the client did not get all
+	listen   listener    // or nil
+	outer    http.Header // what outer handlers had put into the header, where that counts
+	wrote    bool        // the handler has sent a header
+	informed bool        // an informational response has just been sent
+	quiet    bool        // it only looks on: nothing is added, and what the handler does not write is left to others
+	failed   bool        // the client did not get all
 	watched
 }
 
@@ -68,7 +70,14 @@ func (w *passWriter) serve(r *http.Request) {
 }
 
 // Header is the client's header.
-func (w *passWriter) Header() http.Header { return w.x.w.Header() }
+func (w *passWriter) Header() http.Header {
+	h := w.x.w.Header()
+	if w.informed {
+		w.informed = false
+		restore(h, w.outer)
+	}
+	return h
+}
 
 // WriteHeader adds what the cache has to say.
 func (w *passWriter) WriteHeader(status int) {
@@ -90,6 +99,7 @@ func (w *passWriter) WriteHeader(status int) {
 		w.listen.onSend()
 	}
 	w.x.w.WriteHeader(status)
+	w.informed = !w.wrote
 }
 
 // done completes a response of which the handler wrote nothing.

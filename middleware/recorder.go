@@ -50,6 +50,7 @@ type recorder struct {
 	coming   []byte   // what is being written, while the response is judged
 	tooLong  bool     // the handler wrote more than it declared
 	hijacked bool     // it has the connection
+	informed bool     // an informational response has just been sent
 }
 
 // reset makes the recorder as new, for a second run of the handler.
@@ -68,7 +69,24 @@ func (w *recorder) Header() http.Header {
 			w.vary = w.header["Vary"]
 		}
 	}
+	if w.informed {
+		w.informed = false
+		if restore(w.header, w.outer) {
+			w.vary = w.header["Vary"]
+		}
+	}
 	return w.header
+}
+
+// restore gives back what handlers outside had put into the header, where nothing is left of it after an informational
+// response: httputil.ReverseProxy clears the header then, of the fields of that response. Whether one is sent may be up
+// to a client (Expect), and the fields that stand outside are others' as well.
+func restore(h, outer http.Header) (restored bool) {
+	if len(h) > 0 || len(outer) == 0 {
+		return false
+	}
+	maps.Copy(h, outer.Clone())
+	return true
 }
 
 // WriteHeader freezes the header, or passes an informational one (RFC 9110 section 15.2) to the
@@ -82,6 +100,7 @@ func (w *recorder) WriteHeader(status int) {
 	}
 	if status < 200 && status != http.StatusSwitchingProtocols {
 		w.to.onInform(status)
+		w.informed = true
 		return
 	}
 	w.wrote, w.status, w.received = true, status, time.Now()
