@@ -107,7 +107,7 @@ func (x *exchange) bypass(why policy.Reason) {
 	if x.c.arrives(x.who, x.r) {
 		return
 	}
-	if outer := x.c.outer(x.r); outer != nil && outer.answers(x.w, x.r) {
+	if outer := x.c.outer(x.r); outer != nil && (outer.answers(x.w, x.r) || outer.mayAnswer(x.r)) {
 		outer.said.NoStore()
 	}
 	x.pass(why)
@@ -143,8 +143,9 @@ func (x *exchange) nested() bool {
 	if outer == nil {
 		return false
 	}
-	if outer.x.req.Base() != x.req.Base() || !rules.TellsApart(outer.x.p, x.p) && outer.x.req.Key != x.req.Key {
-		if outer.answers(x.w, x.r) {
+	apart := rules.TellsApart(outer.x.p, x.p)
+	if outer.x.req.Base() != x.req.Base() || !apart && outer.x.req.Key != x.req.Key {
+		if outer.answers(x.w, x.r) || !apart && outer.mayAnswer(x.r) {
 			outer.said.NoStore()
 		}
 		return false
@@ -174,6 +175,12 @@ func (c *Cache) runOf(said *Response) *run {
 func (n *run) answers(w http.ResponseWriter, r *http.Request) bool {
 	return n.writes(w) || r.Host == n.x.r.Host && r.RequestURI == n.x.r.RequestURI &&
 		strings.HasSuffix(n.x.r.URL.Path, r.URL.Path) && r.URL.RawQuery == n.x.r.URL.RawQuery
+}
+
+// mayAnswer reports whether what a mount inside answers to r may be the response that n records, though a writer between
+// the two hides that and something has rewritten the URL or the host: nothing rewrites the request line.
+func (n *run) mayAnswer(r *http.Request) bool {
+	return r.RequestURI != "" && r.RequestURI == n.x.r.RequestURI
 }
 
 // writes says whether w ends in the response that n records, and not in one of an app's own, for a part
