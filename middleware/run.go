@@ -71,9 +71,18 @@ func newRun(l *lookup, f *fill.Fill, out policy.Outcome) *run {
 	n := &run{x: l.x, f: f, out: out, found: l.found}
 	l.found.stored = stored{} // the run may let go of it while its client still reads
 	n.rec.to, n.rec.headless, n.said.run, n.x.leading = n, n.x.req.Class == rules.Head, n, n
+	n.forgetPurged()
 	n.speaks = speaking{n.x.r.Context(), &n.said}
 	n.hear()
 	return n
+}
+
+// forgetPurged drops what was found if it was invalidated between the look at it and the run's beginning: the number of
+// what comes of the run is greater than that invalidation's, and nothing would tell any more.
+func (n *run) forgetPurged() {
+	if e := n.found.entry; e != nil && n.x.covered(e) == store.CoverageHard {
+		n.found.stored = stored{}
+	}
 }
 
 // lead runs the handler and sees to it that the client, the readers and the store get what is theirs.
