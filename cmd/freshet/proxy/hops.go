@@ -46,10 +46,8 @@ func (p *Proxy) endToEnd(r *http.Request) *http.Request {
 			drop(name)
 		}
 	}
-	for name := range r.Header {
-		if p.ambiguous(name, r.Header) {
-			drop(name)
-		}
+	for _, name := range p.ambiguous(r.Header) {
+		drop(name)
 	}
 	if len(h) == len(r.Header) {
 		return r

@@ -5,31 +5,35 @@ import (
 	"strings"
 )
 
-// ambiguous reports whether a field of the request header h must not go through for what its name could be
-// taken for. CGI (RFC 3875 section 4.1.18) and its heirs write names in capitals with "_" for "-", and many
-// for all that is neither letter nor digit.
-func (p *Proxy) ambiguous(name string, h http.Header) bool {
-	if name == "Proxy" {
-		return true // HTTP_PROXY is where programs look for the proxy to go out by
-	}
-	if plain(name) {
-		return false
-	}
-	if !p.options.AllowUnderscores {
-		return true
-	}
-	meant := asCGI(name)
-	for other := range h {
-		if other != name && asCGI(other) == meant {
-			return true
+// ambiguous returns the names of a request's fields that must not go through for what they could be taken for. CGI (RFC
+// 3875 section 4.1.18) and its heirs write names in capitals with "_" for "-", and many for all that is neither letter
+// nor digit. It returns nil for most requests, and looks at each name once or twice, however many there are.
+func (p *Proxy) ambiguous(h http.Header) (names []string) {
+	var odd []string
+	for name := range h {
+		switch {
+		case name == "Proxy":
+			names = append(names, name) // HTTP_PROXY is where programs look for the proxy to go out by
+		case !plain(name):
+			odd = append(odd, name)
 		}
 	}
-	for _, other := range vouched {
-		if asCGI(other) == meant {
-			return true
+	if len(odd) == 0 || !p.options.AllowUnderscores {
+		return append(names, odd...)
+	}
+	bearers := make(map[string]int, len(h)+len(vouched)) // how many fields have a name, as such apps see it
+	for name := range h {
+		bearers[asCGI(name)]++
+	}
+	for _, name := range vouched {
+		bearers[asCGI(name)]++
+	}
+	for _, name := range odd {
+		if bearers[asCGI(name)] > 1 {
+			names = append(names, name)
 		}
 	}
-	return false
+	return names
 }
 
 // plain reports whether a name has letters, digits and hyphens only.
