@@ -17,7 +17,11 @@ func (n *run) index(e *store.Entry) {
 	}
 	n.indexing = e.Key
 	c, key := n.x.c, n.x.req.Key
-	defer c.indexing.lock(key)()
+	unlock := c.indexing.lock(key, c.StoreTimeout)
+	if unlock == nil {
+		return // others wait for the store already, each for a variant: it may be found all the same, if theirs is
+	}
+	defer unlock()
 	now, lifetime := time.Now(), e.Lifetime()
 	index := &store.Entry{Key: key, URI: n.x.req.URI, Received: now, Keep: lifetime, Fill: e.Fill}
 	look := found{}

@@ -475,7 +475,7 @@ func TestKeyLocksAreForgotten(t *testing.T) {
 	var locks keyLocks
 	var all sync.WaitGroup
 	for range 10 {
-		all.Go(func() { locks.lock("k")() })
+		all.Go(func() { locks.lock("k", time.Minute)() })
 	}
 	all.Wait()
 	for i := range locks.shards {

@@ -3,6 +3,7 @@ package middleware
 import (
 	"hash/maphash"
 	"sync"
+	"time"
 )
 
 // keyLocks lets one goroutine at a time work on a key. The locks of different keys are independent, so that no key
@@ -19,8 +20,8 @@ type keyLock struct {
 	users int           // who has it, and who waits for it
 }
 
-// lock waits until the key is free, and returns what frees it again.
-func (l *keyLocks) lock(key string) (unlock func()) {
+// lock waits until the key is free, but no longer than patience, and returns what frees it again; nil: it was not free.
+func (l *keyLocks) lock(key string, patience time.Duration) (unlock func()) {
 	sh := &l.shards[maphash.String(seed, key)%keyShards]
 	sh.mu.Lock()
 	k := sh.held[key]
@@ -35,13 +36,36 @@ func (l *keyLocks) lock(key string) (unlock func()) {
 	k.users++
 	sh.mu.Unlock()
 
-	<-k.free
-	return func() {
-		k.free <- struct{}{}
+	leave := func() {
 		sh.mu.Lock()
 		defer sh.mu.Unlock()
 		if k.users--; k.users == 0 {
 			delete(sh.held, key)
 		}
+	}
+	if !k.take(patience) {
+		leave()
+		return nil
+	}
+	return func() {
+		k.free <- struct{}{}
+		leave()
+	}
+}
+
+// take takes the lock, if it is free within patience.
+func (k *keyLock) take(patience time.Duration) bool {
+	select {
+	case <-k.free:
+		return true
+	default:
+	}
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case <-k.free:
+		return true
+	case <-late.C:
+		return false
 	}
 }
