@@ -186,6 +186,11 @@ func (x *exchange) changes(marks []store.Mark, h http.Header, names bool) []stor
 	marks = under.marks(marks, []string{x.req.URI})
 	if names {
 		marks = under.marks(marks, x.req.Related(h, under.folds...))
+		if len(under.replaces) > 0 {
+			for _, u := range x.req.RelatedURLs(h) {
+				marks = under.tags(marks, x.askFor(u))
+			}
+		}
 	}
 	if uris, below := x.req.Tree(x.r, x.c.webdav.Load(), under.folds...); below != nil {
 		marks = under.marks(marks, uris)
@@ -197,6 +202,13 @@ func (x *exchange) changes(marks []store.Mark, h http.Header, names bool) []stor
 		marks = appendMark(marks, store.Mark{Kind: store.MarkTag, Name: x.req.Tag})
 	}
 	return under.tags(marks, x.r)
+}
+
+// askFor makes the request by which the client of this one would get a URL that the response names.
+func (x *exchange) askFor(u *url.URL) *http.Request {
+	r := getOf(&url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery, ForceQuery: u.ForceQuery})
+	r.RequestURI, r.Host, r.TLS, r.Header = r.URL.RequestURI(), x.r.Host, x.r.TLS, x.r.Header
+	return r
 }
 
 // invalidateNow appends the marks whatever becomes of the request: the change was made.

@@ -133,18 +133,8 @@ func appendNew(list []string, s string) []string {
 // URI must not be). Nil: none.
 func (q *Request) Related(h http.Header, under ...*policy.Policy) []string {
 	var related []string
-	locations := 0
-	for _, name := range [...]string{"Location", "Content-Location"} {
-		for _, l := range h[name] {
-			u := q.resolve(l)
-			if u == nil {
-				continue
-			}
-			if locations++; locations > maxRelated {
-				return related
-			}
-			related = URIKeys(related, q.Scheme, q.Host, u.EscapedPath(), u.RawQuery, u.ForceQuery, under...)
-		}
+	for _, u := range q.RelatedURLs(h) {
+		related = URIKeys(related, q.Scheme, q.Host, u.EscapedPath(), u.RawQuery, u.ForceQuery, under...)
 	}
 	if related == nil {
 		return nil
@@ -155,6 +145,23 @@ func (q *Request) Related(h http.Header, under ...*policy.Policy) []string {
 		return nil
 	}
 	return related
+}
+
+// RelatedURLs returns the URLs of which Related returns the texts, the target's own included.
+func (q *Request) RelatedURLs(h http.Header) (urls []*url.URL) {
+	for _, name := range [...]string{"Location", "Content-Location"} {
+		for _, l := range h[name] {
+			u := q.resolve(l)
+			if u == nil {
+				continue
+			}
+			if len(urls) == maxRelated {
+				return urls
+			}
+			urls = append(urls, u)
+		}
+	}
+	return urls
 }
 
 // resolve returns a reference relative to the target (RFC 3986 section 5.2), or nil when it is
