@@ -29,6 +29,9 @@ func (w *unsafeWriter) record(status int, h http.Header) {
 	if h["Date"] == nil {
 		h["Date"] = []string{now.UTC().Format(http.TimeFormat)}
 	}
+	if saidAgain(h["Vary"], w.vary) {
+		return // it varies
+	}
 	h = h.Clone()
 	removed := subtract(h, w.outer)
 	a := rules.Admit(&x.req, status, x.outside.Judged(h), x.p, 0, w.began, now)
