@@ -676,3 +676,30 @@ func TestHowMuchOfAStreamIsWrittenForItsHeader(t *testing.T) {
 		})
 	}
 }
+
+// A Content-Security-Policy whose nonce comes as the header is written, as one does that echo's Response.Before sets, keeps
+// the page from others as one that stands there before does.
+func TestANonceThatComesLate(t *testing.T) {
+	type nonce struct{}
+	for _, field := range []string{"Content-Security-Policy", "Content-Security-Policy-Report-Only"} {
+		c := newCache(t)
+		inner := c.With(minute)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprintf(w, "<script nonce=%s>", r.Context().Value(nonce{}))
+		}))
+		for _, guarded := range []bool{false, true} {
+			visitors := 0
+			var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				visitors++
+				own := fmt.Sprint("n", visitors)
+				late := changesLate{w, field, "script-src 'nonce-" + own + "'"}
+				inner.ServeHTTP(late, r.WithContext(context.WithValue(r.Context(), nonce{}, own)))
+			})
+			if guarded {
+				h = c.Guard(h)
+			}
+			for _, own := range []string{"n1", "n2", "n3"} {
+				want(t, field, body(get(h, "/")), "<script nonce="+own+">")
+			}
+		}
+	}
+}
