@@ -217,13 +217,17 @@ func (d *ResponseDirectives) forbids(e *store.Entry) policy.Reason {
 // Sent is what a header says of caching at the moment when it is sent, for Late to compare.
 type Sent struct {
 	cookies, control, expires, vary []string
+	security, reportOnly            []string   // Content-Security-Policy
 	targeted                        [][]string // of those that the policy obeys
 	size                            int
 }
 
 // SentWith remembers the values of h, and not the map.
 func SentWith(h http.Header, p *policy.Policy) Sent {
-	s := Sent{h["Set-Cookie"], h["Cache-Control"], h["Expires"], h["Vary"], nil, len(h)}
+	s := Sent{
+		cookies: h["Set-Cookie"], control: h["Cache-Control"], expires: h["Expires"], vary: h["Vary"],
+		security: h["Content-Security-Policy"], reportOnly: h["Content-Security-Policy-Report-Only"], size: len(h),
+	}
 	for i, name := range targetedNames(p) {
 		if values := h[http.CanonicalHeaderKey(name)]; len(values) > 0 {
 			if s.targeted == nil {
@@ -239,6 +243,7 @@ func SentWith(h http.Header, p *policy.Policy) Sent {
 func (s *Sent) equal(now *Sent) bool {
 	return now.size == s.size && slices.Equal(now.cookies, s.cookies) && slices.Equal(now.control, s.control) &&
 		slices.Equal(now.expires, s.expires) && slices.Equal(now.vary, s.vary) &&
+		slices.Equal(now.security, s.security) && slices.Equal(now.reportOnly, s.reportOnly) &&
 		slices.EqualFunc(now.targeted, s.targeted, slices.Equal[[]string])
 }
 
@@ -269,6 +274,10 @@ func (s *Sent) Late(h http.Header, p *policy.Policy) (o Outside) {
 			values = added(values, s.expires)
 		case "Vary":
 			values = added(values, s.vary)
+		case "Content-Security-Policy":
+			values = added(values, s.security)
+		case "Content-Security-Policy-Report-Only":
+			values = added(values, s.reportOnly)
 		default:
 			before, obeyed := s.before(name, p)
 			switch {
