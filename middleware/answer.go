@@ -42,12 +42,7 @@ func (w *unsafeWriter) record(status int, h http.Header) {
 	if v := h["Content-Length"]; len(v) == 1 {
 		keep.declared, _ = strconv.ParseInt(v[0], 10, 64)
 	}
-	keep.entry = &store.Entry{
-		Key: x.req.Key, URI: x.req.URI, Status: status, Header: rules.Storable(h, a.Strip),
-		Requested: w.began, Received: now, Age: a.Age,
-		Fresh: a.Fresh, Grace: a.Grace, IfError: a.IfError, Keep: a.Keep,
-		MustRevalidate: a.MustRevalidate, Anonymous: a.Anonymous,
-	}
+	keep.entry = newEntry(&x.req, &a, status, rules.Storable(h, a.Strip), w.began, now)
 	rules.NoteReplaced(keep.entry.Header, h, removed)
 	w.out.Stored = keep.declared >= 0 && keep.declared <= x.maxBody() && keep.entry.Size()+keep.declared <= x.c.room.most
 	if keep.declared > 0 {
@@ -86,10 +81,8 @@ func (k *answer) store(x *exchange, number uint64) bool {
 		return false
 	}
 	e.Fill, e.Body, e.Tags = number, k.body, k.w.tags()
-	if _, there := e.Header["Content-Type"]; !there && e.Header["Content-Encoding"] == nil && len(e.Body) > 0 {
-		e.Header["Content-Type"] = []string{http.DetectContentType(e.Body)}
-	}
-	e.Header["Content-Length"] = []string{strconv.Itoa(len(k.body))}
+	addType(e.Header, k.w.outer, e.Body)
+	setLength(e.Header, len(e.Body))
 	return x.c.fits(e) && x.c.set(e) == nil
 }
 

@@ -128,12 +128,8 @@ func (n *run) admit(h http.Header, status int, final bool) (a rules.Admission, a
 
 // entry is the stored response to be, all but its body: with the header h, of which a was said.
 func (n *run) entry(h http.Header, a rules.Admission, status int) *store.Entry {
-	e := &store.Entry{
-		Key: n.x.req.Key, URI: n.x.req.URI, Status: status, Header: h,
-		Tags: n.said.tagged(n.x.req.Tag), Fill: n.f.Start.Number, Requested: n.began, Received: n.rec.received,
-		Age: a.Age, Fresh: a.Fresh, Grace: a.Grace, IfError: a.IfError, Keep: a.Keep,
-		MustRevalidate: a.MustRevalidate, Anonymous: a.Anonymous,
-	}
+	e := newEntry(&n.x.req, &a, status, h, n.began, n.rec.received)
+	e.Tags, e.Fill = n.said.tagged(n.x.req.Tag), n.f.Start.Number
 	n.varies, n.strip = a.Vary, a.Strip
 	if len(a.Vary) > 0 {
 		e.Vary = rules.Nominated(a.Vary, n.x.r.Header)
@@ -250,11 +246,7 @@ func (n *run) complete(e *store.Entry, body []byte) *store.Entry {
 	}
 	delete(e.Header, "Trailer")
 	if e.Trailer == nil && bodyAllowed(e.Status) {
-		var buf [20]byte
-		length := strconv.AppendInt(buf[:0], int64(len(body)), 10)
-		if said := e.Header["Content-Length"]; len(said) != 1 || said[0] != string(length) {
-			e.Header["Content-Length"] = []string{string(length)}
-		}
+		setLength(e.Header, len(body))
 	}
 	if e.Status == http.StatusOK && e.Header["Accept-Ranges"] == nil {
 		e.Header["Accept-Ranges"] = inBytes

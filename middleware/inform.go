@@ -24,7 +24,7 @@ func (n *run) onInform(status int) {
 		patience := time.AfterFunc(informFor, func() { n.f.GiveUp(ReasonStalled) })
 		defer patience.Stop()
 	}
-	n.x.w.WriteHeader(status)
+	n.x.sendHeader(status)
 	if n.x.r.Context().Err() != nil {
 		// An HTTP/2 stream that is reset while it waits may leave its header to the connection's goroutine.
 		n.x.w = &nowhere{header: http.Header{}}

@@ -66,7 +66,7 @@ func (x *exchange) head(status int) {
 	if n := x.leading; n != nil {
 		n.head(status)
 	} else {
-		x.w.WriteHeader(status)
+		x.sendHeader(status)
 	}
 }
 
@@ -78,7 +78,7 @@ func (n *run) head(status int) {
 func (n *run) sendHead(status int) {
 	x := &n.x
 	if n.after.trusted || n.after.answer == nil && n.kept == nil {
-		x.w.WriteHeader(status)
+		x.sendHeader(status)
 		return
 	}
 	h := x.w.Header()
@@ -86,7 +86,7 @@ func (n *run) sendHead(status int) {
 	if g := x.gate(); g != nil {
 		n.after.way = g.expect(&passage{f: n.f, status: status, sent: n.after.sent, told: lastOf(h["Cache-Status"]), p: n.x.p, e: n.forOthers()})
 	}
-	x.w.WriteHeader(status)
+	x.sendHeader(status)
 	n.goOn()
 }
 

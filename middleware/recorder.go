@@ -247,11 +247,7 @@ func (w *recorder) response() (h http.Header, removed []string) {
 	if h["Date"] == nil {
 		h["Date"] = []string{w.received.UTC().Format(http.TimeFormat)}
 	}
-	if _, there := h["Content-Type"]; !there && w.outer["Content-Type"] == nil && h.Get("Content-Encoding") == "" && h["Transfer-Encoding"] == nil {
-		if begin := w.beginning(); len(begin) > 0 {
-			h["Content-Type"] = []string{http.DetectContentType(begin)}
-		}
-	}
+	addType(h, w.outer, w.beginning())
 	return h, removed
 }
 
@@ -284,7 +280,6 @@ func saidAgain(now, given []string) bool {
 
 // beginning is as much of the body as tells its type.
 func (w *recorder) beginning() []byte {
-	const sniffed = 512
 	begin := w.held[:min(sniffed, len(w.held))]
 	return append(slices.Clip(begin), w.coming[:min(sniffed, len(w.coming))]...)
 }

@@ -61,9 +61,8 @@ func (n *run) renewed(h http.Header, tags []string, old *store.Entry, body []byt
 	}
 	good := n.storableForOthers(status, h)
 	a, announced := n.admit(h, status, false)
-	e := n.entry(rules.Storable(h, a.Strip), a, status)
-	e.Body, e.Trailer, e.Tags = body, without(old.Trailer, a.Strip), tags
-	e.Announced, e.MadeETag, e.MadeModified = announced, old.MadeETag, old.MadeModified
+	e := n.successor(old, h, a, status)
+	e.Body, e.Tags, e.Announced = body, tags, announced
 	n.answer, n.own = e, h
 	switch {
 	case !a.Store:
@@ -80,7 +79,14 @@ func (n *run) renewed(h http.Header, tags []string, old *store.Entry, body []byt
 	}
 }
 
-// storableForOthers says whether a response that may not be stored for this request may be for one that
+// successor returns the entry that takes the place of old, all but its body, with the header h, as a admitted it.
+func (n *run) successor(old *store.Entry, h http.Header, a rules.Admission, status int) *store.Entry {
+	e := n.entry(rules.Storable(h, a.Strip), a, status)
+	e.Trailer, e.MadeETag, e.MadeModified = without(old.Trailer, a.Strip), old.MadeETag, old.MadeModified
+	return e
+}
+
+// storableForOthers reports whether a response that may not be stored for this request may be for one that
 // has no credentials and no wishes: then what is stored is as good as it was.
 func (n *run) storableForOthers(status int, h http.Header) bool {
 	return rules.Admit(n.x.req.Anyone(), status, n.x.outside.Judged(h), n.x.p, n.x.ttl, n.began, n.rec.received).Store
@@ -127,8 +133,7 @@ func (n *run) updateFromHead(h http.Header) {
 		return
 	}
 	announced := rules.Announce(header, n.x.p, a, &get, n.x.ttl, n.x.governed && !n.x.outside.Speaks(), n.rec.received)
-	e := n.entry(rules.Storable(header, a.Strip), a, old.Status)
-	e.Body, e.Trailer, e.Tags = old.Body, without(old.Trailer, a.Strip), old.Tags
-	e.Announced, e.MadeETag, e.MadeModified = announced, old.MadeETag, old.MadeModified
+	e := n.successor(old, header, a, old.Status)
+	e.Body, e.Tags, e.Announced = old.Body, old.Tags, announced
 	n.kept = e
 }

@@ -33,6 +33,9 @@ func deadlineOf(w http.ResponseWriter) func(time.Time) error {
 	}
 }
 
+// sendHeader sends a header to the client. All that the cache and its handlers send goes through here.
+func (x *exchange) sendHeader(status int) { x.w.WriteHeader(status) }
+
 // watched is a client whose writes are watched, once they may wait for it.
 type watched struct {
 	sent  int64
