@@ -1,6 +1,5 @@
-// Package middleware caches the responses of HTTP handlers: it walks each request through the
-// judgements of package policy, runs a handler once however many clients ask, and keeps what may be
-// kept in a store.
+// Package middleware caches the responses of HTTP handlers: it judges each request and each response by RFC 9111
+// and a [policy.Policy], runs a handler once however many clients ask, and keeps what may be kept in a store.
 package middleware
 
 import (
@@ -32,7 +31,7 @@ type Cache struct {
 	// long as the Cache is. Nil, or a nil result: obey the response's own headers and nothing else.
 	Policy func(*http.Request) *policy.Policy
 	// LeaveOut lists paths, with all that is below them, that whole-app mounts leave out of the operator's lifetime:
-	// there [Cache.Handler], [Cache.Serve] and an adapter's middleware for the whole app take neither TTL, Resource nor
+	// there [Cache.Handler] and an adapter's middleware for the whole app take neither TTL, Resource nor
 	// Heuristic from the policy, and responses live by what they say themselves. "/debug/" is what is below it, and
 	// "/metrics" that path too; the path is compared as the mount sees it, URL.Path. A route's own policy
 	// ([Cache.With]) is not touched. Nil: DefaultLeaveOut; an empty list: none.
