@@ -37,7 +37,7 @@ func (l *lookup) fetch() next {
 	case !leads && x.gate().leads(f):
 		return l.alone(out)
 	case !leads:
-		return l.follow(f, out)
+		return l.readAlong(f, out)
 	}
 	return l.lead(f, out)
 }
@@ -47,7 +47,7 @@ func (l *lookup) fetch() next {
 func (l *lookup) fetchAlone(out policy.Outcome) next {
 	if l.x.req.Class == rules.Head {
 		if f := l.x.c.fills.Find(l.found.flight, l.mayJoin); f != nil {
-			return l.follow(f, out)
+			return l.readAlong(f, out)
 		}
 	}
 	if l.x.req.Range && l.found.entry == nil && l.finishes() {

@@ -11,8 +11,8 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// follow reads along with a fill, as far as the request may.
-func (l *lookup) follow(f *fill.Fill, out policy.Outcome) next {
+// readAlong reads along with a fill, as far as the request may.
+func (l *lookup) readAlong(f *fill.Fill, out policy.Outcome) next {
 	rd, ok := f.Enter()
 	if !ok {
 		return lookAgain
@@ -93,12 +93,12 @@ func (l *lookup) share(f *fill.Fill, rd *fill.Reader, a fill.Answer, out policy.
 		l.hit(e, out, now)
 		return answered
 	}
-	x.readAlong(f, rd, e, out)
+	x.relay(f, rd, e, out)
 	return answered
 }
 
-// readAlong answers with a response that comes as a stream.
-func (x *exchange) readAlong(f *fill.Fill, rd *fill.Reader, e *store.Entry, out policy.Outcome) {
+// relay answers with a response that comes as a stream.
+func (x *exchange) relay(f *fill.Fill, rd *fill.Reader, e *store.Entry, out policy.Outcome) {
 	x.tellAround(e)
 	if x.begin(e.Status, e.Header, e.CurrentAge(time.Now()), &out) {
 		switch err := x.body().stream(rd); {
