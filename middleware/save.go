@@ -7,10 +7,10 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// keep stores an entry, unless an invalidation has covered it since its handler began. What comes in
+// save stores an entry, unless an invalidation has covered it since its handler began. What comes in
 // between is caught when the entry is read, by its number. Out of touch with the journal there is no
 // number to be had that others could trust, and what they have stored may be better.
-func (n *run) keep(e *store.Entry) {
+func (n *run) save(e *store.Entry) {
 	defer n.arrived()
 	if e == nil || n.found.broken == ReasonJournal {
 		return

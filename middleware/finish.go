@@ -1,0 +1,177 @@
+package middleware
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+
+	"github.com/freshet-go/freshet/internal/fill"
+)
+
+// finish serves the leader's client and stores what is to be stored.
+func (n *run) finish() {
+	if n.finished {
+		return
+	}
+	n.finished = true
+	switch n.state {
+	case streaming:
+		n.finishStream()
+	case passing:
+		n.finishPassed()
+	case piping:
+	default:
+		behind := !n.x.c.local && n.kept != nil && len(n.kept.Body) <= HoldBack
+		switch {
+		case behind:
+			n.departs()
+		case n.kept == nil, bare(n.x.w):
+			n.store()
+		default:
+			n.after.stores = true
+		}
+		n.deliverOwn()
+		n.afterAll()
+		if behind && !n.after.last { // a client of so little need not wait for the store
+			http.NewResponseController(n.x.w).Flush()
+			n.save(n.kept)
+		}
+	}
+}
+
+// store stores a response that is whole.
+func (n *run) store() {
+	n.save(n.kept)
+	n.f.Retire()
+}
+
+// finishStream ends the body for all readers, stores it, and waits until the leader's own client has
+// been served: its connection must not be let go before.
+func (n *run) finishStream() {
+	if n.rec.short() || n.refused || n.said.failure() != nil || n.f.Broken() {
+		n.out.Stored, n.out.Detail = false, ReasonCut
+		n.abort()
+	}
+	body, whole := n.f.Whole()
+	whole = whole && n.kept != nil && !n.said.silent()
+	if whole {
+		e := *n.kept // which those who read along have
+		e.Header = e.Header.Clone()
+		n.kept = n.complete(&e, body)
+		if !n.after.held {
+			n.depart(n.kept)
+		}
+	}
+	if whole && !n.x.c.local {
+		n.f.Flush() // nobody waits for the store with the last of it
+	}
+	if n.said.silent() {
+		n.f.Hush()
+	}
+	n.f.End(false, n.sharedTrailers())
+	switch {
+	case whole && n.after.held:
+		n.after.stores = true
+	case whole:
+		n.save(n.kept)
+	case n.kept == nil:
+	case n.said.silent():
+		n.out.Stored, n.out.Detail = false, ReasonHandler
+	default:
+		n.out.Stored, n.out.Detail = false, ReasonTooLarge
+	}
+	n.f.Retire()
+	switch {
+	case !n.after.held:
+		if n.kept != nil {
+			n.f.HandOver(n.kept.Key)
+			n.letPartsGo()
+		}
+	case !whole:
+		n.kept = nil
+	}
+	err := n.served()
+	n.afterAll()
+	switch {
+	case err == nil:
+		n.x.sendTrailers(without(n.rec.trailers(), nil))
+	case err != errNoBody && n.x.r.Context().Err() == nil:
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// served waits until the leader's client has been served, and returns why it did not get all of the body.
+func (n *run) served() error {
+	err := <-n.pumped
+	var p *panicked
+	if errors.As(err, &p) {
+		n.x.c.lost(n.x.r, p.value, p.stack)
+	}
+	return err
+}
+
+// errNoBody is why a client whose response has no body got none.
+var errNoBody = errors.New("middleware: the response has no body for this client")
+
+// panicked is the panic of an outer handler's writer in the goroutine that writes a body.
+type panicked struct {
+	value any
+	stack []byte
+}
+
+func (p *panicked) Error() string { return fmt.Sprint("middleware: a writer panicked: ", p.value) }
+
+// abort ends a body that is not complete, so that it cannot look complete to anyone.
+func (n *run) abort() {
+	n.f.Decide(fill.Answer{Stage: fill.Failed, Why: ReasonLost})
+	n.f.End(true, nil)
+	n.f.Retire()
+	if n.pumped != nil {
+		n.served()
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// pump serves the leader's client while the handler goes on. Only the body is written from beside it: whatever outer
+// handlers do when the header is sent, and the header itself, belong to the goroutine of the request.
+func (n *run) pump(header http.Header) {
+	n.pumped = make(chan error, 1)
+	n.dropRemoved()
+	if !n.x.begin(n.rec.status, header, -1, &n.promised) {
+		n.orAlone()
+		n.pumped <- errNoBody
+		return
+	}
+	rd, _ := n.f.Enter()
+	body := n.x.body()
+	if n.after.held {
+		n.push(body, rd)
+	}
+	go func() {
+		err := fill.ErrCut
+		defer func() {
+			if v := recover(); v != nil { // of a writer outside of ours
+				err = &panicked{v, debug.Stack()}
+			}
+			rd.Leave()
+			n.pumped <- err
+		}()
+		err = body.stream(rd)
+	}()
+}
+
+func (n *run) finishPassed() {
+	for name, values := range n.rec.trailers() {
+		n.x.w.Header()[http.TrailerPrefix+name] = values
+	}
+	if n.said.failure() != nil && !n.lost && n.rec.written > 0 {
+		panic(http.ErrAbortHandler) // it broke off: nobody may take it for whole
+	}
+	if n.said.silent() {
+		n.kept = nil
+	}
+	if n.afterAll(); !n.after.last {
+		n.save(n.kept)
+	}
+}

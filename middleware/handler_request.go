@@ -1,0 +1,133 @@
+package middleware
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/freshet-go/freshet/internal/rules"
+)
+
+// request makes the handler's request. Its context ends with the leader's deadline or the policy's,
+// but not because the leader's client left: others may be reading, and the response may be worth
+// storing.
+func (n *run) request(again bool) *http.Request {
+	if n.cancel != nil {
+		n.cancel()
+	}
+	deadline, bounded := n.x.r.Context().Deadline()
+	timeout := n.x.p.Timeout
+	if timeout <= 0 && n.x.refresh != nil {
+		timeout = refreshFor
+	}
+	if timeout > 0 {
+		if own := time.Now().Add(timeout); !bounded || own.Before(deadline) {
+			deadline, bounded = own, true
+		}
+	}
+	if bounded {
+		n.ctx, n.cancel = context.WithDeadline(&n.speaks, deadline)
+	} else {
+		n.ctx, n.cancel = context.WithCancel(&n.speaks)
+	}
+	n.link()
+	n.expires(n.ctx)
+	r := n.x.r.WithContext(n.ctx)
+	u := &n.url
+	if again {
+		u = new(url.URL) // the first run's handler may still look at the other
+	}
+	*u = *n.x.r.URL
+	r.URL, r.Header = u, n.x.r.Header.Clone() // the handler may edit them; variants are chosen by what the client sent
+	n.condition(r, again)
+	n.x.req.Asked = rules.Asked(r.Header)
+	n.began = time.Now()
+	return r
+}
+
+// expires gives the run up at the end of its time, whether the handler looks at its context or not.
+func (n *run) expires(ctx context.Context) {
+	if _, bounded := ctx.Deadline(); !bounded {
+		return
+	}
+	f := n.f
+	context.AfterFunc(ctx, func() {
+		if ctx.Err() == context.DeadlineExceeded {
+			f.GiveUp(ReasonTimeout)
+		}
+	})
+}
+
+// link sees to it that the handler's run ends when it is of no use any more: one for a single client
+// with that client, a refresh with the cache, and any other some time after all clients have left.
+func (n *run) link() {
+	n.unlinked()
+	switch cancel := n.cancel; {
+	case n.x.refresh != nil:
+		n.unlink = context.AfterFunc(n.x.c.stop, cancel)
+	case n.solo:
+		n.unlink = context.AfterFunc(n.x.r.Context(), cancel)
+	default:
+		n.linkToReaders(cancel)
+	}
+}
+
+// linkToReaders ends the handler's run some time after all clients have left.
+func (n *run) linkToReaders(cancel func()) {
+	n.f.WhenDeserted(ReasonLost, cancel)
+	n.unlink = context.AfterFunc(n.x.r.Context(), n.f.LeaderLeft)
+}
+
+func (n *run) unlinked() {
+	if n.unlink != nil {
+		n.unlink()
+		n.unlink = nil
+	}
+}
+
+// question is what the handler is asked for.
+type question uint8
+
+const (
+	asSent     question = iota // what its client asks for
+	everything                 // the whole response, without conditions: the client's own are judged afterwards
+	validation                 // whether what is stored is still good
+	rest                       // what the stored partial response lacks
+)
+
+// condition gives the handler's request the conditions that fit what is stored. A request that the
+// handler serves alone goes to it as the client sent it; for one that others may read along with,
+// the client's own conditions are taken out, and judged against the response afterwards.
+func (n *run) condition(r *http.Request, again bool) {
+	e, v := n.found.entry, n.found.verdict
+	beside := n.instead != nil && n.x.req.Class == rules.Read // what it answers is for those who wait, too
+	n.asks = asSent
+	if n.solo && !beside && (again || !n.validates()) {
+		return
+	}
+	n.asks = everything
+	switch {
+	case again || e == nil || v.Use == rules.Miss:
+		r.Header = rules.Unconditional(r.Header)
+	case e.Spans == nil:
+		rules.Forward(r.Header, e)
+		if v.Validate {
+			n.asks = validation
+		}
+	default:
+		r.Header = rules.Unconditional(r.Header)
+		gap, ok := rules.Missing(e)
+		if ok && v.Use == rules.Fresh && e.Total <= n.x.maxBody() && rules.ForwardRange(r.Header, e, gap) {
+			n.asks = rest
+		}
+	}
+}
+
+// validates reports whether a request that the handler serves alone is for the whole response, of which
+// one is stored that may be validated.
+func (n *run) validates() bool {
+	e := n.found.entry
+	return e != nil && e.Spans == nil && n.found.verdict.Validate &&
+		n.x.req.Class == rules.Read && !n.x.req.Range && !n.x.req.Directives.NoStore
+}

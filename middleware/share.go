@@ -1,0 +1,167 @@
+package middleware
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/freshet-go/freshet/internal/fill"
+	"github.com/freshet-go/freshet/internal/rules"
+	"github.com/freshet-go/freshet/store"
+)
+
+// share lets the readers have the response as far as they may. A response that is stored but not
+// fresh (no-cache) is for the leader alone: the next request has to validate it.
+func (n *run) share(h http.Header, e *store.Entry, final, fresh bool) {
+	if n.solo {
+		n.unlinked() // it is worth storing, whether its client stays or not
+	}
+	partial := e.Status == http.StatusPartialContent
+	shareable := fresh && !partial && n.x.req.Class == rules.Read
+	n.kept = e
+	switch {
+	case final && partial:
+		n.kept = n.complete(e, fill.Fit(n.rec.held))
+		n.checkPart()
+		n.departs()
+		n.send(h)
+		n.become(passing)
+	case final:
+		n.kept = n.complete(e, fill.Fit(n.rec.held)).Pack()
+		n.packed = n.kept
+		n.checkRoom(n.kept)
+		if n.asStored {
+			h = n.kept.Header
+		}
+		n.answer, n.own = n.kept, h
+		n.become(whole)
+		if shareable {
+			n.offer(n.answer, false)
+		}
+	default:
+		if n.solo {
+			n.linkToReaders(n.cancel)
+		}
+		n.become(streaming)
+		n.f.Stream(n.rec.held)
+		n.promise(e)
+		if t := n.rec.frozen["Trailer"]; t != nil {
+			e.Header["Trailer"] = t // for those who read along; complete leaves it out
+		}
+		if shareable {
+			n.offer(e, true)
+		} else {
+			n.pass()
+		}
+		n.pump(h)
+		return
+	}
+	if !shareable {
+		n.pass()
+	}
+}
+
+// settle gives the readers a whole answer. Those that turn out to want another variant look again, and
+// must then find the index.
+func (n *run) settle(e *store.Entry) {
+	n.index(e)
+	n.f.Decide(fill.Answer{Stage: fill.Settled, Entry: e})
+	if n.instead != nil {
+		n.f.TakeOver(n.instead) // the store does not have e yet
+		n.instead.Replace(fill.Answer{Stage: fill.Settled, Entry: e, Why: ReasonWaited})
+	}
+}
+
+// open lets readers in: those that wait, and those that ask for this variant from now on.
+func (n *run) open(e *store.Entry) {
+	if n.instead != nil {
+		defer n.instead.GiveUp(ReasonWaited) // those who wait for it come to this one
+		n.f.TakeOver(n.instead)
+	}
+	if e.Key != n.found.flight || n.solo {
+		n.f.Alias(e.Key)
+	}
+	n.f.Decide(fill.Answer{Stage: fill.Flowing, Entry: e})
+}
+
+// complete gives e, which nobody else has, its body and what follows from that.
+func (n *run) complete(e *store.Entry, body []byte) *store.Entry {
+	e.Body, e.Trailer = body, n.sharedTrailers()
+	if e.Status == http.StatusPartialContent {
+		return n.partial(e)
+	}
+	delete(e.Header, "Trailer")
+	if e.Trailer == nil && bodyAllowed(e.Status) {
+		setLength(e.Header, len(body))
+	}
+	if e.Status == http.StatusOK && e.Header["Accept-Ranges"] == nil {
+		e.Header["Accept-Ranges"] = inBytes
+	}
+	return e
+}
+
+var inBytes = []string{"bytes"}
+
+// pass lets those who wait run the handler themselves, and remembers the key for a while.
+func (n *run) pass() {
+	why := n.out.Detail
+	if n.suspect() {
+		why = rules.ReasonSuspect // whatever else it is: others may do better
+	}
+	late := n.f.GivenUp() != "" // which says nothing of what another run would answer
+	if !n.solo && !n.ownFault() && !late && !n.x.c.outdated(n.f) {
+		lasts := passFor
+		if n.rec.status >= 400 {
+			lasts = passForError
+		}
+		n.x.c.passes.remember(n.found.flight, time.Now().Add(lasts), why) // before the fill goes: who comes in between would lead
+	}
+	n.f.Decide(fill.Answer{Stage: fill.Private, Why: why})
+	if n.instead != nil && n.x.req.Class == rules.Read && !n.ownFault() && !n.suspect() && !late {
+		n.instead.Replace(fill.Answer{Stage: fill.Private, Why: why})
+	}
+}
+
+// ownFault says whether it is this request, rather than what it asks for, that makes the response private:
+// its credentials, its wish, or whatever made the handler refuse what it has answered others.
+func (n *run) ownFault() bool {
+	if n.x.req.Credentials && !n.x.p.Shared || n.x.req.Directives.NoStore {
+		return true
+	}
+	return n.rec.status >= 400 && n.found.entry != nil && n.found.verdict.Use != rules.Miss || n.suspect()
+}
+
+// direct hands the response to the leader's client alone, as the handler makes it.
+func (n *run) direct(h http.Header, final bool) {
+	n.pass()
+	if n.x.req.Class == rules.Head {
+		n.updateFromHead(h)
+	} else {
+		n.dropOutdated(h)
+	}
+	if n.asks != asSent && n.x.req.Conditional && n.rec.status == http.StatusOK && rules.NotModified(n.x.r.Header, h, n.rec.received) {
+		n.become(substituted)
+		n.answer, n.own = &store.Entry{Status: http.StatusNotModified}, h
+		return
+	}
+	n.become(passing)
+	if final && bodyAllowed(n.rec.status) && n.rec.declared < 0 && n.x.req.Class != rules.Head && n.rec.trailers() == nil && h["Content-Length"] == nil && h["Transfer-Encoding"] == nil {
+		h["Content-Length"] = []string{strconv.Itoa(len(n.rec.held))}
+	}
+	n.send(h)
+	// Nobody else has a use for this run any more: it ends with its client.
+	n.unlinked()
+	n.unlink = context.AfterFunc(n.x.r.Context(), n.cancel)
+}
+
+// send writes the header of a response that is passed on, and what was held back of its body.
+func (n *run) send(h http.Header) {
+	n.dropRemoved()
+	n.x.header(h, nil, -1, &n.out)
+	n.head(n.rec.status)
+	if held := n.rec.held; len(held) > 0 {
+		n.watched.watch(n.x.c, n.x.w, int64(len(held))).Write(n.x.w, held)
+		n.rec.held = nil
+	}
+}
