@@ -6,8 +6,8 @@ import "strings"
 // A key keeps the target as sent, since handlers may tell its forms apart.
 
 // CanonicalURI returns a URI text in its canonical form (RFC 3986 section 6.2.2): behind the host, escapes of
-// unreserved bytes are decoded, all others have capital digits, and bytes that no URI has are escaped as browsers
-// and net/url do, in the place of the escapes that keys have for them. From a "%" on that begins no escape all
+// unreserved bytes and of marks are decoded, all others have capital digits, and bytes that no URI has are escaped as
+// browsers and net/url do, in the place of the escapes that keys have for them. From a "%" on that begins no escape all
 // stays. It is the text itself if that is canonical.
 func CanonicalURI(uri string) string {
 	for i := pathOf(uri); i < len(uri); i++ {
@@ -17,7 +17,7 @@ func CanonicalURI(uri string) string {
 		switch c, escaped := escapedAt(uri, i); {
 		case !escaped && uri[i] == '%':
 			return uri
-		case escaped && (uri[i] == '\\' || unreserved(c) || isLowerHex(uri[i+1]) || isLowerHex(uri[i+2])):
+		case escaped && (uri[i] == '\\' || meansItself(c) || isLowerHex(uri[i+1]) || isLowerHex(uri[i+2])):
 			b := append(make([]byte, 0, len(uri)), uri[:i]...)
 			return string(appendCanonical(b, uri[i:]))
 		}
@@ -53,7 +53,7 @@ func appendCanonical(b []byte, uri string) []byte {
 		case !escaped:
 			b = append(b, uri[i])
 			continue
-		case unreserved(c):
+		case meansItself(c):
 			b = append(b, c)
 		default:
 			b = append(b, '%', hex[c>>4], hex[c&15])
@@ -72,9 +72,11 @@ func escapedAt(s string, i int) (c byte, ok bool) {
 	return hi<<4 | lo, hi < 16 && lo < 16
 }
 
-// unreserved reports whether a byte means the same escaped or not (RFC 3986 section 2.3).
-func unreserved(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || strings.IndexByte("-._~", c) >= 0
+// meansItself reports whether a byte means the same escaped or not: whether it is unreserved (RFC 3986 section 2.3) or
+// one of the marks that were so before (RFC 2396 section 2.3). Browsers send these as they are, and net/url escapes
+// them in what it makes of a path or a value: an invalidation by either text covers both.
+func meansItself(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || strings.IndexByte("-._~!*'()", c) >= 0
 }
 
 func isLowerHex(c byte) bool { return 'a' <= c && c <= 'f' }
