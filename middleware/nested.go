@@ -1,7 +1,10 @@
 package middleware
 
 import (
+	"sync"
+
 	"github.com/freshet-go/freshet/internal/fill"
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -55,4 +58,29 @@ func (s *Response) unheard() bool {
 		s = s.around
 	}
 	return s == nil || s.run == nil
+}
+
+// begun tells whether a run's response has begun, or ended without a word, so that no mount inside governs it.
+type begun struct {
+	mu  sync.Mutex
+	yes bool
+}
+
+func (b *begun) set(yes bool) {
+	b.mu.Lock()
+	b.yes = yes
+	b.mu.Unlock()
+}
+
+// adopt makes what governs x, an inner mount's, govern the response, unless that has begun: http.TimeoutHandler may
+// have answered in the place of a handler that comes to the inner mount only now.
+func (n *run) adopt(x *exchange) {
+	n.begun.mu.Lock()
+	defer n.begun.mu.Unlock()
+	if n.begun.yes {
+		return
+	}
+	n.x.p, n.x.outside = x.p, rules.ReadOutside(n.x.w.Header(), x.p)
+	n.x.ttl, n.x.governed = x.ttl, x.governed
+	n.f.SetLimit(n.x.maxBody())
 }

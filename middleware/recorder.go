@@ -22,7 +22,8 @@ const HoldBack = 32 << 10
 type sink interface {
 	client() http.ResponseWriter // the leader's
 	onInform(status int)         // an informational header is complete
-	onHeader(status int)         // the final header is
+	onBegin()                    // the final header is about to be taken
+	onHeader(status int)         // ... and is complete
 	onHijack()                   // the handler has taken the connection
 	holds() bool                 // what the handler writes is held back
 	decide()                     // no more can be held back
@@ -103,6 +104,7 @@ func (w *recorder) WriteHeader(status int) {
 		w.informed = true
 		return
 	}
+	w.to.onBegin()
 	w.wrote, w.status, w.received = true, status, time.Now()
 	w.frozen = w.Header().Clone()
 	w.varies = saidAgain(w.header["Vary"], w.vary)

@@ -54,6 +54,7 @@ type run struct {
 	unlink   func() bool  // what ends the run early is called off
 	after    pending
 	leaves   gate // for the response of a mount inside
+	begun    begun
 
 	hinted http.Header // the client's header, once a hint has brought fields into it
 
@@ -129,6 +130,7 @@ func (n *run) call(again bool) {
 		if returned {
 			return
 		}
+		n.begun.set(true)
 		if n.state == holding {
 			n.noteForced(time.Now(), true)
 		}
@@ -146,7 +148,9 @@ func (n *run) call(again bool) {
 			n.out.Stored, n.out.Detail = false, ReasonLost
 		}
 	}()
-	n.x.next.ServeHTTP(&n.rec, n.request(again))
+	r := n.request(again)
+	n.begun.set(false)
+	n.x.next.ServeHTTP(&n.rec, r)
 	returned = true
 	n.returned()
 }
@@ -166,14 +170,4 @@ func (n *run) returned() {
 	if n.state == completing { // which a part that was held back is since just now
 		n.combine()
 	}
-}
-
-// adopt makes what governs x, an inner mount's, govern the response.
-func (n *run) adopt(x *exchange) {
-	if n.state != holding || n.rec.wrote {
-		return
-	}
-	n.x.p, n.x.outside = x.p, rules.ReadOutside(n.x.w.Header(), x.p)
-	n.x.ttl, n.x.governed = x.ttl, x.governed
-	n.f.SetLimit(n.x.maxBody())
 }

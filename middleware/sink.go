@@ -13,6 +13,8 @@ func (n *run) client() http.ResponseWriter { return n.x.w }
 
 func (n *run) holds() bool { return n.state == holding }
 
+func (n *run) onBegin() { n.begun.set(true) }
+
 // onHeader decides when the handler has said all there is to say.
 func (n *run) onHeader(status int) {
 	n.lost = n.said.failure() != nil
@@ -22,6 +24,7 @@ func (n *run) onHeader(status int) {
 }
 
 func (n *run) onHijack() {
+	n.begun.set(true)
 	n.become(piping)
 	n.out.Detail = ReasonHijacked
 	n.pass()
