@@ -60,7 +60,7 @@ func BenchmarkCrowd(b *testing.B) {
 		written := crowd(b, bare, 10_000, "")
 		s := memstore.New(64 << 20)
 		runs.Store(0)
-		waits := crowd(b, middleware.New(s).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		waits := crowd(b, middleware.New(s, middleware.Options{}).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			runs.Add(1)
 			time.Sleep(slow)
 			w.Header().Set("Cache-Control", "max-age=60")
@@ -88,7 +88,7 @@ func BenchmarkPrivateCrowd(b *testing.B) {
 			var p99 []float64
 			for b.Loop() {
 				s := memstore.New(64 << 20)
-				waits := crowd(b, middleware.New(s).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				waits := crowd(b, middleware.New(s, middleware.Options{}).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					time.Sleep(slow)
 					w.Header().Set("Cache-Control", "private")
 					w.Write(make([]byte, 1<<10))
@@ -120,8 +120,7 @@ func BenchmarkStream(b *testing.B) {
 		alone := time.Since(start)
 
 		s := memstore.New(64 << 20)
-		c := middleware.New(s)
-		c.MaxFillBytes = bound
+		c := middleware.New(s, middleware.Options{MaxFillBytes: bound})
 		h := c.Handler(write)
 		watch := watchHeap()
 		stalled, let := make(chan struct{}), make(chan struct{})
@@ -201,7 +200,7 @@ func watchHeap() func() float64 {
 func TestACrowdIsServed(t *testing.T) {
 	s := memstore.New(1 << 20)
 	defer s.Close()
-	h := middleware.New(s).Handler(origin(1 << 10))
+	h := middleware.New(s, middleware.Options{}).Handler(origin(1 << 10))
 	w := &reading{sink: sink{header: http.Header{}}}
 	for i := range 3 {
 		h.ServeHTTP(w, httptest.NewRequest("GET", fmt.Sprint("/", i), nil))

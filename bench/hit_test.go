@@ -136,7 +136,7 @@ func BenchmarkHit(b *testing.B) {
 			s := memstore.New(int64(k.keys)*int64(k.size+4<<10)*5/4 + 64<<20)
 			defer s.Close()
 			uris := targets(k.keys)
-			cached := filled(middleware.New(s).Handler(k.handler(k.size)), uris)
+			cached := filled(middleware.New(s, middleware.Options{}).Handler(k.handler(k.size)), uris)
 			bare := page(k.size, k.handler)
 			b.Run("serial", func(b *testing.B) { beside(b, 1, asking(bare, uris), asking(cached, uris)) })
 			b.Run("parallel", func(b *testing.B) {
@@ -159,7 +159,7 @@ func BenchmarkEcho(b *testing.B) {
 				e.GET("/articles/:id", echo.WrapHandler(h))
 				return e
 			}
-			cached := filled(app(k.handler(k.size), echocache.Middleware(middleware.New(s))), uris)
+			cached := filled(app(k.handler(k.size), echocache.Middleware(middleware.New(s, middleware.Options{}))), uris)
 			bare := app(page(k.size, k.handler))
 			b.Run("serial", func(b *testing.B) { beside(b, 1, asking(bare, uris), asking(cached, uris)) })
 			b.Run("parallel", func(b *testing.B) {
@@ -174,7 +174,7 @@ func BenchmarkAnswer(b *testing.B) {
 	s := memstore.New(64 << 20)
 	defer s.Close()
 	uris := targets(1)
-	cached := filled(middleware.New(s).Handler(origin(1<<10)), uris)
+	cached := filled(middleware.New(s, middleware.Options{}).Handler(origin(1<<10)), uris)
 	for _, a := range []struct {
 		name, method, field, value string
 		status                     int
@@ -243,7 +243,7 @@ func TestWhatIsMeasuredIsAHit(t *testing.T) {
 	defer s.Close()
 	runs := 0
 	bare := origin(1 << 10)
-	h := middleware.New(s).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := middleware.New(s, middleware.Options{}).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		runs++
 		bare(w, r)
 	}))

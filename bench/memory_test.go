@@ -55,7 +55,7 @@ func BenchmarkMemoryBound(b *testing.B) {
 	for b.Loop() {
 		before := liveHeap()
 		s := memstore.New(bound)
-		h := middleware.New(s).Handler(numbered(1 << 10))
+		h := middleware.New(s, middleware.Options{}).Handler(numbered(1 << 10))
 		c := newClient([]string{""})
 		for i := range pages {
 			c.uris[0] = "/articles/" + strconv.Itoa(i)
@@ -75,7 +75,7 @@ func BenchmarkMemoryBound(b *testing.B) {
 func BenchmarkMillion(b *testing.B) {
 	made := func(keys int) (http.Handler, *memstore.Store) {
 		s := memstore.New(8 << 30)
-		return filled(middleware.New(s).Handler(numbered(256)), targets(keys)), s
+		return filled(middleware.New(s, middleware.Options{}).Handler(numbered(256)), targets(keys)), s
 	}
 	even := func(h http.Handler, keys int) side {
 		return func() func() error {
@@ -147,7 +147,7 @@ func BenchmarkCrawler(b *testing.B) {
 		defer s.Close()
 		runs := 0
 		made := numbered(1 << 10)
-		h := middleware.New(s).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := middleware.New(s, middleware.Options{}).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			runs++
 			made(w, r)
 		}))

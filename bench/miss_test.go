@@ -29,7 +29,7 @@ func BenchmarkMiss(b *testing.B) {
 			}
 		}
 	}
-	cached := fresh(middleware.New(s).Handler(origin(1 << 10)))
+	cached := fresh(middleware.New(s, middleware.Options{}).Handler(origin(1 << 10)))
 	for fill, i := cached(), 0; i < 50_000; i++ {
 		fill()
 	}
@@ -40,7 +40,7 @@ func BenchmarkMiss(b *testing.B) {
 func BenchmarkPass(b *testing.B) {
 	s := memstore.New(64 << 20)
 	defer s.Close()
-	c := middleware.New(s)
+	c := middleware.New(s, middleware.Options{})
 	bare := page(1<<10, origin)
 	for _, k := range []struct {
 		name, method string
@@ -67,7 +67,7 @@ func BenchmarkFirstByte(b *testing.B) {
 	s := memstore.New(64 << 20)
 	defer s.Close()
 	var flushed time.Time
-	h := middleware.New(s).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := middleware.New(s, middleware.Options{}).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=3600")
 		w.Write(make([]byte, 1<<10))
 		flushed = time.Now()

@@ -27,11 +27,11 @@ func (c *Cache) warn(text string) { c.say(slog.LevelWarn, text) }
 // say logs a line, with args, the first time that it is given its text.
 func (c *Cache) say(level slog.Level, text string, args ...any) {
 	if _, before := c.advice.said.LoadOrStore(text, true); !before {
-		c.Log.Log(context.Background(), level, "freshet: "+text, args...)
+		c.options.Log.Log(context.Background(), level, "freshet: "+text, args...)
 	}
 }
 
-// advise looks at a policy when it is first seen: at its mount or, when Cache.Policy chooses it, at its first request.
+// advise looks at a policy when it is first seen: at its mount or, when Options.Policy chooses it, at its first request.
 func (c *Cache) advise(p *policy.Policy) {
 	if p.TTL < 0 {
 		c.warn(fmt.Sprintf("a policy's TTL is %v: a negative lifetime is none, as 0 is; to keep responses out of the cache, set Off", p.TTL))
@@ -50,11 +50,11 @@ func (c *Cache) advise(p *policy.Policy) {
 func (c *Cache) adviseOnResource(p *policy.Policy) {
 	switch setting := p.Resource + policy.ExpirySuffix; {
 	case p.Resource == "":
-	case c.Expires == nil:
-		c.warn(fmt.Sprintf("a policy's resource is %q, but Cache.Expires is nil, so that no setting reaches it: load the settings into Cache.Expires before it is mounted", p.Resource))
-	case !c.Expires.Knows(p.Resource):
-		c.warn(fmt.Sprintf("a policy's resource %q is none of those that Cache.Expires was made for, so that no setting reaches it: correct its name, or name it when the settings are loaded", p.Resource))
-	case p.TTL <= 0 && !c.Expires.Sets(p.Resource):
+	case c.options.Expires == nil:
+		c.warn(fmt.Sprintf("a policy's resource is %q, but Options.Expires is nil, so that no setting reaches it: load the settings into Options.Expires", p.Resource))
+	case !c.options.Expires.Knows(p.Resource):
+		c.warn(fmt.Sprintf("a policy's resource %q is none of those that Options.Expires was made for, so that no setting reaches it: correct its name, or name it when the settings are loaded", p.Resource))
+	case p.TTL <= 0 && !c.options.Expires.Sets(p.Resource):
 		c.warn(fmt.Sprintf("no setting names a lifetime for the resource %q, and its policy has no TTL, so that its responses are stored only if they name one: set %s, or Policy.TTL", p.Resource, setting))
 	}
 }
@@ -74,11 +74,11 @@ func (c *Cache) adviseOnRoom(p *policy.Policy) {
 	}
 }
 
-// adviseOnRoot says what stale-while-revalidate does without a Root.
+// adviseOnRoot says what stale-while-revalidate does without Root.
 func (x *exchange) adviseOnRoot() {
-	if x.p.StaleWhileRevalidate > 0 && x.c.Root == nil {
-		x.c.warn(fmt.Sprintf("a policy has StaleWhileRevalidate (%v), but Cache.Root is nil, so that the first client to find a page stale waits for the new one: "+
-			"set Cache.Root to the app's outermost handler", x.p.StaleWhileRevalidate.Truncate(time.Second)))
+	if x.p.StaleWhileRevalidate > 0 && x.c.root.Load() == nil && x.c.options.MaxRefreshes > 0 {
+		x.c.warn(fmt.Sprintf("a policy has StaleWhileRevalidate (%v), but the app is not served through Cache.Root, so that the first client to find a page stale waits for the new one: "+
+			"serve it so: http.ListenAndServe(addr, cache.Root(app))", x.p.StaleWhileRevalidate.Truncate(time.Second)))
 	}
 }
 
@@ -96,7 +96,7 @@ func (x *exchange) adviseOnWriter() {
 		text := "the cache is mounted inside a compressor, which compresses every hit anew: " +
 			"mount the compressor inside the cache, so that what it made is stored"
 		if unguarded {
-			text += "; or wrap the whole app in Cache.Guard, since a compressor can hide from the cache " +
+			text += "; or serve the app through Cache.Root, since a compressor can hide from the cache " +
 				"the cookies of sessions outside of it, so that others get a session's page"
 		}
 		x.c.warn(text)
@@ -104,7 +104,7 @@ func (x *exchange) adviseOnWriter() {
 	if unguarded && wrapped(x.w, limitsTime) {
 		x.c.warn("the cache is mounted inside http.TimeoutHandler, which hides from it the cookies of sessions outside, " +
 			"so that others may get a session's page: set Policy.Timeout in its place, mount it inside the cache, " +
-			"or wrap the whole app in Cache.Guard")
+			"or serve the app through Cache.Root")
 	}
 }
 

@@ -56,7 +56,7 @@ func TestAdvice(t *testing.T) {
 			"note_cache_expires_seconds"},
 		{"a resource that is misspelt", 64 << 20, policy.Policy{Resource: "recrod"}, settings(some), false, "recrod"},
 		{"a resource, and nothing that sets it", 64 << 20, policy.Policy{Resource: "record"}, nil, false,
-			"Cache.Expires is nil"},
+			"Options.Expires is nil"},
 		{"a store of one page", 64 << 20, policy.Policy{MaxBody: 16 << 20}, nil, false, ""},
 		{"a store of less than one page", 8 << 20, policy.Policy{MaxBody: 4 << 20}, nil, false, "MaxBody"},
 		{"a small store", 16 << 20, policy.Policy{}, nil, false, ""},
@@ -73,11 +73,13 @@ func TestAdvice(t *testing.T) {
 			t.Run(s.name+", "+how, func(t *testing.T) {
 				kept := memstore.New(s.bytes)
 				defer kept.Close()
-				c := middleware.New(kept)
-				defer c.Close(context.Background())
 				var log bytes.Buffer
-				c.Log = slog.New(slog.NewTextHandler(&log, nil))
-				c.Expires = s.expires
+				o := middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil)), Expires: s.expires}
+				if how != "With" {
+					o.Policy = func(*http.Request) *policy.Policy { return &s.p }
+				}
+				c := middleware.New(kept, o)
+				defer c.Close(context.Background())
 				var h http.Handler
 				if how == "With" {
 					first, second := c.With(s.p), c.With(s.p)
@@ -87,11 +89,10 @@ func TestAdvice(t *testing.T) {
 					h = first(page)
 					get(second(page), "/2")
 				} else {
-					c.Policy = func(*http.Request) *policy.Policy { return &s.p }
 					h = c.Handler(page)
 				}
 				if s.rooted {
-					c.Root = h
+					c.Root(h)
 				}
 				if how == "With" && s.rooted {
 					log.Reset() // the second mount had its request before
@@ -130,8 +131,7 @@ func TestAdviceOnACompressorsWriter(t *testing.T) {
 		{func(w http.ResponseWriter) http.ResponseWriter { return wrappedWriter{wrappedWriter{gzipWriter{w}}} }, 1},
 	} {
 		var log bytes.Buffer
-		c := newCache(t)
-		c.Log = slog.New(slog.NewTextHandler(&log, nil))
+		c := newCache(t, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 		inner := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Write([]byte("page"))
 		}))
@@ -153,8 +153,7 @@ func TestWithKnowsItsResources(t *testing.T) {
 		t.Fatal(err)
 	}
 	for resource, panics := range map[string]bool{"": false, "record": false, "recrod": true} {
-		c := newCache(t)
-		c.Expires = settings
+		c := newCache(t, middleware.Options{Expires: settings})
 		func() {
 			defer func() { want(t, resource+": panics", recover() != nil, panics) }()
 			c.With(policy.Policy{Resource: resource, TTL: time.Minute})
@@ -165,8 +164,7 @@ func TestWithKnowsItsResources(t *testing.T) {
 // A change reaches what each of 64 functions makes keys of. Of more the log says, once, that it does not.
 func TestMoreFunctionsOfKeysThanAreKnown(t *testing.T) {
 	var log strings.Builder
-	c := newCache(t)
-	c.Log = slog.New(slog.NewTextHandler(&log, nil))
+	c := newCache(t, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	var mounts []http.Handler
 	mount := func(n int) {
 		key := fmt.Sprint("key ", n)
@@ -197,8 +195,7 @@ func TestMoreFunctionsOfKeysThanAreKnown(t *testing.T) {
 func TestOfHowManyClientsTheWritersAreLookedAt(t *testing.T) {
 	for before, lines := range map[int]int{63: 1, 64: 0, 200: 0} {
 		var log bytes.Buffer
-		c := newCache(t)
-		c.Log = slog.New(slog.NewTextHandler(&log, nil))
+		c := newCache(t, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 		inner := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("page")) }))
 		for i := range before {
 			get(inner, fmt.Sprint("/", i))

@@ -424,8 +424,7 @@ func TestAPartIsNotSharedAsTheWhole(t *testing.T) {
 		s := memstore.New(1 << 20)
 		defer s.Close()
 		w := &watched{Store: s, key: "GET http://example.com/"}
-		c := middleware.New(w)
-		c.Log = discard
+		c := middleware.New(w, middleware.Options{Log: discard})
 		defer c.Close(context.Background())
 		age := "90" // stale at once
 		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -469,8 +468,7 @@ func TestWhatCompletesAPartIsWithinTheBounds(t *testing.T) {
 		most  int64
 	}{{"all fills together", 256 << 10, 0}, {"one body", 0, 256 << 10}} {
 		t.Run(s.name, func(t *testing.T) {
-			c := newCache(t)
-			c.MaxFillBytes = s.fills
+			c := newCache(t, middleware.Options{MaxFillBytes: s.fills})
 			h := c.With(policy.Policy{MaxBody: s.most})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Cache-Control", "max-age=60")
 				w.Header().Set("ETag", `"a"`)
@@ -513,8 +511,7 @@ func TestAFloodOfQueriesStaysWithinTheStoresBound(t *testing.T) {
 	const bound = 1 << 20
 	s := memstore.New(bound)
 	defer s.Close()
-	c := middleware.New(s)
-	c.Log = discard
+	c := middleware.New(s, middleware.Options{Log: discard})
 	page := bytes.Repeat([]byte("x"), 1<<10)
 	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=3600")
@@ -550,8 +547,7 @@ func TestTheCachesNameInCacheStatus(t *testing.T) {
 		"8th":               `"8th"`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newCache(t)
-			c.Name = name
+			c := newCache(t, middleware.Options{Name: name})
 			h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Cache-Control", "max-age=60")
 				io.WriteString(w, "page")

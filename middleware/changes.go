@@ -17,8 +17,7 @@ import (
 //
 // All other requests go to next as they are.
 func (c *Cache) Changes(next http.Handler) http.Handler {
-	c.setup()
-	if next == nil {
+	if noHandler(next) {
 		panic("middleware: Cache.Changes: the handler to wrap is nil")
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -250,9 +250,7 @@ func TestAPurgeByAProcessThatHasServedNothing(t *testing.T) {
 		o := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page") }}
 		s := newServer(t)
 		process := func() (*middleware.Cache, http.Handler) {
-			c := middleware.New(s)
-			c.Log = discard
-			c.Policy = func(r *http.Request) *policy.Policy { return byTLS[r.TLS != nil] }
+			c := middleware.New(s, middleware.Options{Log: discard, Policy: func(r *http.Request) *policy.Policy { return byTLS[r.TLS != nil] }})
 			t.Cleanup(func() { c.Close(context.Background()) })
 			return c, c.Handler(o)
 		}

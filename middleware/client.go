@@ -13,7 +13,7 @@ const bigBody = 64 << 10
 
 // watchOf returns what watches the writes to w, or nil when w has no deadlines.
 func (c *Cache) watchOf(w http.ResponseWriter) *stall.Watch {
-	return stall.New(c.StallTimeout, deadlineOf(w))
+	return stall.New(c.options.StallTimeout, deadlineOf(w))
 }
 
 // deadlineOf finds what http.ResponseController would. It is called beforehand, in the request's own goroutine,

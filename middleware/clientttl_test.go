@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -126,8 +127,7 @@ func TestClientTTLCountsFromEachHit(t *testing.T) {
 // handler's.
 func TestCDNTTL(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, cdn := newCache(t), newCache(t)
-		cdn.Name = "CDN"
+		c, cdn := newCache(t), newCache(t, middleware.Options{Name: "CDN"})
 		o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("ETag", `"1"`)
 			if r.Header.Get("If-None-Match") == `"1"` {

@@ -100,13 +100,14 @@ func TestARefreshWithoutIgnoredCookies(t *testing.T) {
 		p := analytics
 		p.StaleWhileRevalidate = time.Hour
 		o := echoCookies("")
-		c.Root = c.With(p)(o)
-		get(c.Root, "/", "Cookie", "_ga=1")
+		h := c.With(p)(o)
+		c.Root(h)
+		get(h, "/", "Cookie", "_ga=1")
 		time.Sleep(2 * time.Minute)
-		get(c.Root, "/", "Cookie", "_ga=2")
+		get(h, "/", "Cookie", "_ga=2")
 		synctest.Wait()
 		want(t, "runs", o.runs.Load(), int64(2))
-		w := get(c.Root, "/", "Cookie", "_ga=3")
+		w := get(h, "/", "Cookie", "_ga=3")
 		want(t, "body", body(w), "GET saw ")
 		want(t, "the outcome", w.Header.Get("Cache-Status"), "Freshet; hit; ttl=60")
 	})

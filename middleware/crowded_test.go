@@ -13,9 +13,8 @@ import (
 func TestOnlyIfCachedWhereClientsHoldTooMuch(t *testing.T) {
 	s := memstore.New(64 << 20)
 	defer s.Close()
-	c := middleware.New(s)
+	c := middleware.New(s, middleware.Options{Log: discard, MaxReadBytes: 1}) // no client gets a long stored body
 	defer c.Close(t.Context())
-	c.Log, c.MaxReadBytes = discard, 1 // no client gets a long stored body
 	o := &origin{}
 	o.h = func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
@@ -37,9 +36,8 @@ func TestOnlyIfCachedWhereClientsHoldTooMuch(t *testing.T) {
 func TestALongErrorIsHeldAsAPageIs(t *testing.T) {
 	s := memstore.New(64 << 20)
 	defer s.Close()
-	c := middleware.New(s)
+	c := middleware.New(s, middleware.Options{Log: discard, MaxReadBytes: 1}) // no client gets a long stored body
 	defer c.Close(t.Context())
-	c.Log, c.MaxReadBytes = discard, 1 // no client gets a long stored body
 	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.Header().Set("ETag", `"a"`)

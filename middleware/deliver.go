@@ -341,7 +341,7 @@ func (x *exchange) begin(status int, h http.Header, age time.Duration, out *poli
 
 // observe reports what became of the request to the operator's observer, if there is one.
 func (x *exchange) observe(out policy.Outcome) {
-	if x.c.Observe != nil {
-		x.c.Observe(x.r, out)
+	if x.c.options.Observe != nil {
+		x.c.options.Observe(x.r, out)
 	}
 }

@@ -18,9 +18,8 @@ import (
 
 // A stream that an invalidation overtakes has said that it is stored; the observer learns that it is not.
 func TestAStreamThatIsOvertakenIsObservedAsNotStored(t *testing.T) {
-	c := newCache(t)
 	var seen policy.Outcome
-	c.Observe = func(_ *http.Request, o policy.Outcome) { seen = o }
+	c := newCache(t, middleware.Options{Observe: func(_ *http.Request, o policy.Outcome) { seen = o }})
 	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.(http.Flusher).Flush()
@@ -65,12 +64,11 @@ func TestWhoRunsTheHandlerAloneAndValidates(t *testing.T) {
 
 // An inner mount whose resource a setting has switched off is off, whatever its handler says.
 func TestASettingSwitchesAnInnerMountOff(t *testing.T) {
-	c := newCache(t)
-	var err error
-	if c.Expires, err = policy.NewExpires([]string{"drafts"},
-		policy.ExpirySetting{Name: "drafts", Origin: "a test"}); err != nil {
+	expires, err := policy.NewExpires([]string{"drafts"}, policy.ExpirySetting{Name: "drafts", Origin: "a test"})
+	if err != nil {
 		t.Fatal(err)
 	}
+	c := newCache(t, middleware.Options{Expires: expires})
 	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		io.WriteString(w, "page")
@@ -86,14 +84,13 @@ func TestASettingSwitchesAnInnerMountOff(t *testing.T) {
 
 // The lifetime of an inner mount is that of its own request, which knows its route.
 func TestASettingForTheRouteOfAnInnerMount(t *testing.T) {
-	c := newCache(t)
-	var err error
-	c.Expires, err = policy.NewExpires([]string{"record"},
+	expires, err := policy.NewExpires([]string{"record"},
 		policy.ExpirySetting{Name: "record", TTL: time.Hour, Origin: "a test"},
 		policy.ExpirySetting{Name: "blog.record", TTL: time.Minute, Origin: "a test"})
 	if err != nil {
 		t.Fatal(err)
 	}
+	c := newCache(t, middleware.Options{Expires: expires})
 	route := c.With(policy.Policy{Resource: "record",
 		Scope: func(r *http.Request) []string { return []string{r.PathValue("bucket")} }})
 	mux := http.NewServeMux()
@@ -118,8 +115,7 @@ func TestAPageOfTheGreatestHeldLengthIsNotKeptFromItsClient(t *testing.T) {
 	kept := memstore.New(1 << 20)
 	defer kept.Close()
 	s := &heldStore{kept, make(chan struct{})}
-	c := middleware.New(s)
-	c.Log = discard
+	c := middleware.New(s, middleware.Options{Log: discard})
 	defer c.Close(context.Background())
 	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")

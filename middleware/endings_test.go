@@ -173,8 +173,7 @@ func TestALeaderThatReadsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memstore.New(1 << 20)
 		defer s.Close()
-		c := middleware.New(&watched{Store: s})
-		c.Log = discard
+		c := middleware.New(&watched{Store: s}, middleware.Options{Log: discard})
 		defer c.Close(context.Background())
 		o := &origin{}
 		o.h = func(w http.ResponseWriter, r *http.Request) {
@@ -443,7 +442,7 @@ func TestCloseEndsRefreshes(t *testing.T) {
 			}
 		}
 		mux := http.NewServeMux()
-		c.Root = mux
+		c.Root(mux)
 		mux.Handle("/", c.Handler(o))
 		get(mux, "/")
 		time.Sleep(5 * time.Second)
@@ -466,7 +465,7 @@ func TestARefreshThatItsRootGaveUpOn(t *testing.T) {
 	var refreshes sync.WaitGroup
 	const pages, patience = 40, 50 * time.Millisecond
 	mux := http.NewServeMux()
-	c.Root = http.TimeoutHandler(mux, patience, "late")
+	c.Root(http.TimeoutHandler(mux, patience, "late"))
 	mux.Handle("/", c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=0, stale-while-revalidate=60")
 		if refreshing.Load() {
@@ -511,8 +510,7 @@ func TestAStoreThatPanics(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					s := memstore.New(1 << 20)
 					defer s.Close()
-					c := middleware.New(&moody{Store: s, nth: nth + 1})
-					c.Log = discard
+					c := middleware.New(&moody{Store: s, nth: nth + 1}, middleware.Options{Log: discard})
 					h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 						w.Header().Set("Cache-Control", "max-age=60")
 						w.Header().Set("Vary", "Accept")
@@ -539,13 +537,12 @@ func TestVariantsDoNotQueueForAStoreThatHangs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
+				const timeout = 50 * time.Millisecond
 				c := middleware.New(brokenStore{
 					get: func(ctx context.Context, _ string) (*store.Entry, error) { return nil, find(ctx) },
 					set: hang,
-				})
+				}, middleware.Options{Log: discard, StoreTimeout: timeout})
 				defer c.Close(context.Background())
-				c.Log = discard
-				c.StoreTimeout = 50 * time.Millisecond
 				h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Cache-Control", "max-age=60")
 					w.Header().Set("Vary", "Accept-Encoding")
@@ -557,7 +554,7 @@ func TestVariantsDoNotQueueForAStoreThatHangs(t *testing.T) {
 					all.Go(func() { get(h, fmt.Sprint("/", i)) })
 				}
 				all.Wait()
-				if took := time.Since(start); took > 4*c.StoreTimeout {
+				if took := time.Since(start); took > 4*timeout {
 					t.Errorf("requests for 640 pages were answered after %v, want no more than four of the store's timeouts", took)
 				}
 			})
@@ -569,8 +566,7 @@ func TestVariantsDoNotQueueForAStoreThatHangs(t *testing.T) {
 // stored meanwhile.
 func TestALongDownloadGivesTheBudgetBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCache(t)
-		c.MaxFillBytes = 2 << 20
+		c := newCache(t, middleware.Options{MaxFillBytes: 2 << 20})
 		stop := make(chan struct{})
 		h := c.With(policy.Policy{TTL: time.Minute, MaxBody: 1 << 20})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/page" {
@@ -624,9 +620,8 @@ func TestWhatTheHandlerAddsToOuterFields(t *testing.T) {
 func TestARequestWhoseHandlerPanicsIsObserved(t *testing.T) {
 	for _, method := range []string{"GET", "HEAD", "POST", "OPTIONS"} {
 		t.Run(method, func(t *testing.T) {
-			c := newCache(t)
 			var observed atomic.Int64
-			c.Observe = func(*http.Request, policy.Outcome) { observed.Add(1) }
+			c := newCache(t, middleware.Options{Observe: func(*http.Request, policy.Outcome) { observed.Add(1) }})
 			h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }))
 			want(t, "cut off", cutOff(func() { do(h, method, "/") }), true)
 			want(t, "observed", observed.Load(), int64(1))
@@ -688,13 +683,14 @@ func TestAnInvalidationCrossesAPost(t *testing.T) {
 // A client that leaves while it waits for another's response is told of, too.
 func TestAClientThatLeavesWhileItWaitsIsObserved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCache(t)
 		var left atomic.Int64
-		c.Observe = func(_ *http.Request, o policy.Outcome) {
-			if o.Detail == middleware.ReasonLeft {
-				left.Add(1)
-			}
-		}
+		c := newCache(t, middleware.Options{
+			Observe: func(_ *http.Request, o policy.Outcome) {
+				if o.Detail == middleware.ReasonLeft {
+					left.Add(1)
+				}
+			},
+		})
 		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			time.Sleep(time.Second)
 			w.Header().Set("Cache-Control", "max-age=60")

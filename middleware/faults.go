@@ -31,20 +31,20 @@ func (c *Cache) fault(doing string, err error) {
 	if store.KindOf(err) == store.Permanent { // it refuses this one: that tells nothing of the others
 		last := c.faults.refused.Load()
 		if now.Sub(time.Unix(0, last)) >= refuseEvery && c.faults.refused.CompareAndSwap(last, now.UnixNano()) {
-			c.Log.Error("freshet: "+doing+": refused, and not mentioned again for a minute: requests are answered by their handlers", "error", err)
+			c.options.Log.Error("freshet: "+doing+": refused, and not mentioned again for a minute: requests are answered by their handlers", "error", err)
 		}
 		return
 	}
 	c.faults.last.Store(now.UnixNano())
 	if !c.faults.failing.Swap(true) {
-		c.Log.Error("freshet: "+doing+": the store fails: requests are answered by their handlers", "error", err)
+		c.options.Log.Error("freshet: "+doing+": the store fails: requests are answered by their handlers", "error", err)
 	}
 }
 
 // answered hears of each answer of the store.
 func (c *Cache) answered() {
 	if f := &c.faults; f.failing.Load() && time.Since(time.Unix(0, f.last.Load())) >= wellAfter && f.failing.Swap(false) {
-		c.Log.Info("freshet: the store answers again")
+		c.options.Log.Info("freshet: the store answers again")
 	}
 }
 
@@ -54,5 +54,5 @@ func (c *Cache) lost(r *http.Request, v any, stack []byte) {
 	if v == nil || v == http.ErrAbortHandler {
 		return
 	}
-	c.Log.Error("freshet: the handler panicked", "method", r.Method, "path", r.URL.Path, "panic", v, "stack", string(stack))
+	c.options.Log.Error("freshet: the handler panicked", "method", r.Method, "path", r.URL.Path, "panic", v, "stack", string(stack))
 }

@@ -40,9 +40,8 @@ func (s *awayStore) Set(ctx context.Context, key string, e *store.Entry, ttl tim
 
 // A failure of the store is the reason in Cache-Status, before all other reasons not to store a page.
 func TestTheReasonOfAStoreThatFails(t *testing.T) {
-	c := middleware.New(&awayStore{away: errors.New("connection refused")})
+	c := middleware.New(&awayStore{away: errors.New("connection refused")}, middleware.Options{Log: discard})
 	defer c.Close(t.Context())
-	c.Log = discard
 	for _, says := range []string{"private", "max-age=60"} {
 		status(t, get(c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", says)
@@ -67,8 +66,7 @@ func TestALogOfAStoreWithoutAGuard(t *testing.T) {
 				inner := memstore.New(1 << 20)
 				defer inner.Close()
 				s := &awayStore{Store: inner}
-				c := middleware.New(s)
-				c.Log = slog.New(slog.NewTextHandler(&log, nil))
+				c := middleware.New(s, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 				defer c.Close(context.Background())
 				h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Cache-Control", "max-age=3600")
@@ -125,8 +123,7 @@ func TestWhenTheLogTellsOfAStoreAgain(t *testing.T) {
 			inner := memstore.New(1 << 20)
 			defer inner.Close()
 			store := &awayStore{Store: inner, away: s.err}
-			c := middleware.New(store)
-			c.Log = slog.New(slog.NewTextHandler(&log, nil))
+			c := middleware.New(store, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 			defer c.Close(t.Context())
 			h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Cache-Control", "private") }))
 			get(h, "/")

@@ -143,7 +143,7 @@ func (x *exchange) maxBody() int64 {
 // outdated says whether an invalidation came after the fill began, or may have come without this node's
 // knowledge, for longer than MaxLag.
 func (c *Cache) outdated(f *fill.Fill) bool {
-	if now := time.Now(); now.Sub(f.Start.Time) > c.MaxLag && !c.follow.InTouch(now) {
+	if now := time.Now(); now.Sub(f.Start.Time) > c.options.MaxLag && !c.follow.InTouch(now) {
 		return true
 	}
 	return c.follow.Covers(&store.Entry{URI: f.Start.URI, Tags: f.Start.Tags, Fill: f.Start.Number}) != store.CoverageNone

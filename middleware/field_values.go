@@ -66,7 +66,7 @@ func (c *Cache) statusField(out *policy.Outcome) []string {
 		return values
 	}
 	var buf [128]byte
-	return keep(&c.fields.hits, seconds, seconds, out.Append(buf[:0], c.Name))
+	return keep(&c.fields.hits, seconds, seconds, out.Append(buf[:0], c.options.Name))
 }
 
 // otherStatusField is statusField for an outcome that is more than a hit with its ttl.
@@ -77,5 +77,5 @@ func (c *Cache) otherStatusField(outcome *policy.Outcome) []string {
 		return values
 	}
 	var buf [128]byte
-	return keep(&c.fields.outcomes, hash, out, out.Append(buf[:0], c.Name))
+	return keep(&c.fields.outcomes, hash, out, out.Append(buf[:0], c.options.Name))
 }

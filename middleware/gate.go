@@ -24,6 +24,8 @@ type gate struct {
 	open   bool // a header has gone out
 	closed bool // the request is at its end
 	ways   []*passage
+
+	outer *gate // of a guard around this one, past which the header goes as well, or nil
 }
 
 // passage is a response of a cache's on its way to the gate.
@@ -39,17 +41,40 @@ type passage struct {
 	gone bool          // it has passed the gate
 	why  policy.Reason // what had appeared in its header by then that makes it one for its client alone
 	end  func()        // called at the end of the request
+
+	beyond *passage // the way from there to the gate outside, or nil
 }
 
 type gateKey struct{}
 
-// gated returns a context whose request's response leaves by g.
-func gated(ctx context.Context, g *gate) context.Context { return context.WithValue(ctx, gateKey{}, g) }
+// gatedContext is a request's context with the gate by which the response leaves.
+type gatedContext struct {
+	context.Context
+	gate *gate
+}
+
+func (c *gatedContext) Value(key any) any {
+	if key == (gateKey{}) {
+		return c.gate
+	}
+	return c.Context.Value(key)
+}
 
 // gateOf returns the gate by which the response to r leaves, or nil.
 func gateOf(r *http.Request) *gate {
 	g, _ := r.Context().Value(gateKey{}).(*gate)
 	return g
+}
+
+// leavesBy reports whether g is the gate of the very writer w, so that the header cannot change between them.
+func leavesBy(w http.ResponseWriter, g *gate) bool {
+	switch w := w.(type) {
+	case *guarded:
+		return g == &w.gate
+	case *nowhere:
+		return g == &w.gate
+	}
+	return false
 }
 
 // gate returns the gate by which the response leaves, or nil. A run of an outer mount, of whichever Cache,
@@ -65,13 +90,29 @@ func (x *exchange) gate() *gate {
 	return nil
 }
 
-// expect has the gate look for a response.
+// expect has the gate look for a response, and the gates outside of it as well: a compressor between two guards may hold
+// back what the inner one has let go.
 func (g *gate) expect(p *passage) *passage {
+	if g.outer.waits() {
+		further := *p
+		p.beyond = g.outer.expect(&further)
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	p.g = g
 	g.ways = append(g.ways, p)
 	return p
+}
+
+// waits reports whether a header has yet to pass the gate. One that has gone is another response's: of a page of which
+// this request gets a part, say.
+func (g *gate) waits() bool {
+	if g == nil {
+		return false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return !g.open && !g.closed
 }
 
 // leaves looks at the header h, which is about to go out, and corrects in it what has turned out untrue. A response
@@ -117,18 +158,36 @@ func lastOf(values []string) string {
 	return values[len(values)-1]
 }
 
-// held reports whether the header has yet to pass the gate. Where there is no gate, nobody can say.
+// held reports whether the header has yet to pass a gate. Where there is no gate, nobody can say.
 func (p *passage) held() bool {
 	if p == nil {
 		return false
 	}
 	p.g.mu.Lock()
-	defer p.g.mu.Unlock()
-	return !p.gone
+	gone := p.gone
+	p.g.mu.Unlock()
+	return !gone || p.beyond.held()
+}
+
+// objection is why the response is one for its client alone, when its header has passed the gates, or empty.
+func (p *passage) objection() policy.Reason {
+	if p == nil {
+		return ""
+	}
+	p.g.mu.Lock()
+	why := p.why
+	p.g.mu.Unlock()
+	if why == "" {
+		return p.beyond.objection()
+	}
+	return why
 }
 
 // atEnd has end called at the end of the request, and returns false when that has come.
 func (p *passage) atEnd(end func()) bool {
+	if p.beyond != nil {
+		return p.beyond.atEnd(end)
+	}
 	p.g.mu.Lock()
 	defer p.g.mu.Unlock()
 	if p.g.closed {
@@ -157,6 +216,7 @@ func (g *gate) leads(f *fill.Fill) bool {
 		return false
 	}
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	return slices.ContainsFunc(g.ways, func(p *passage) bool { return p.f == f })
+	leads := slices.ContainsFunc(g.ways, func(p *passage) bool { return p.f == f })
+	g.mu.Unlock()
+	return leads || g.outer.leads(f)
 }

@@ -9,7 +9,9 @@ import (
 	"github.com/freshet-go/freshet/internal/rules"
 )
 
-// Guard wraps the whole app, outside of everything, and sees each response's header as the client gets it.
+// Guard wraps a whole app, outside of everything, and sees each response's header as the client gets it. [Cache.Root]
+// does the same; Guard is for a further app of the Cache, which an http.Server of its own serves, and for one whose pages
+// should not be refreshed in the background.
 //
 // It tells caches inside what handlers outside of them have set only as the header was written, as session middleware
 // sets its cookie, even where a compressor or http.TimeoutHandler between holds the header back. A page with such a
@@ -21,23 +23,36 @@ import (
 // the cookies that it sees, but not for those that come late, nor on routes without a cache.
 //
 //	http.ListenAndServe(addr, cache.Guard(app))
-func (c *Cache) Guard(next http.Handler) http.Handler {
-	if next == nil {
-		panic("middleware: Cache.Guard: the handler to wrap is nil")
+func (c *Cache) Guard(app http.Handler) http.Handler {
+	if noHandler(app) {
+		panic("middleware: Cache.Guard: the app is nil: give it the app's outermost handler")
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		g := &guarded{ResponseWriter: w}
-		defer g.gate.close()
-		next.ServeHTTP(g, r.WithContext(gated(r.Context(), &g.gate)))
-		g.look(http.StatusOK)
-	})
+	return &guard{next: app}
+}
+
+// guard is an app with what Guard does around it.
+type guard struct{ next http.Handler }
+
+func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	outer := gateOf(r)
+	if leavesBy(w, outer) {
+		g.next.ServeHTTP(w, r)
+		return
+	}
+	gw := &guarded{ResponseWriter: w}
+	gw.gate.outer = outer
+	gw.context = gatedContext{r.Context(), &gw.gate}
+	defer gw.gate.close()
+	g.next.ServeHTTP(gw, r.WithContext(&gw.context))
+	gw.look(http.StatusOK)
 }
 
 // guarded is the writer of a response that Guard looks at.
 type guarded struct {
 	http.ResponseWriter
-	looked bool
-	gate   gate
+	looked  bool
+	gate    gate
+	context gatedContext // of the request, which so needs no memory of its own
 }
 
 // look is called before the final header is sent.

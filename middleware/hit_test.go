@@ -46,3 +46,20 @@ func TestAHitAllocatesNothing(t *testing.T) {
 		t.Errorf("a hit of 64 KiB allocates %d bytes: the body is copied", got)
 	}
 }
+
+// Root costs a hit two allocations: the guard's writer, which has the context in it, and the request with that context.
+func TestAHitThroughRootAllocatesTwice(t *testing.T) {
+	c := newCache(t)
+	app := c.Root(c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=3600")
+	})))
+	r := httptest.NewRequest("GET", "/", nil)
+	w := blank{make(http.Header, 16)}
+	app.ServeHTTP(w, r)
+	if allocs := testing.AllocsPerRun(100, func() {
+		clear(w.header)
+		app.ServeHTTP(w, r)
+	}); allocs > 2 {
+		t.Errorf("a hit through Root allocates %v times, want 2", allocs)
+	}
+}

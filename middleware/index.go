@@ -17,7 +17,7 @@ func (n *run) index(e *store.Entry) {
 	}
 	n.indexing = e.Key
 	c, key := n.x.c, n.x.req.Key
-	unlock := c.indexing.lock(key, c.StoreTimeout)
+	unlock := c.indexing.lock(key, c.options.StoreTimeout)
 	if unlock == nil {
 		return // others wait for the store already, each for a variant: it may be found all the same, if theirs is
 	}

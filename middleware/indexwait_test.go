@@ -33,8 +33,7 @@ func TestManyVariantsAndAStoreThatTakesNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := memstore.New(1 << 20)
 		defer memory.Close()
-		c := middleware.New(readOnly{memory})
-		c.Log, c.StoreTimeout = discard, 100*time.Millisecond
+		c := middleware.New(readOnly{memory}, middleware.Options{Log: discard, StoreTimeout: 100 * time.Millisecond})
 		defer c.Close(context.Background())
 		h := c.With(minute)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Vary", "Accept-Language")

@@ -23,10 +23,14 @@ import (
 )
 
 // boundedCache is a Cache whose fills may hold so many bytes together.
-func boundedCache(t *testing.T, bytes int64) *Cache {
+func boundedCache(t *testing.T, bytes int64, options ...Options) *Cache {
 	s := memstore.New(64 << 20)
-	c := New(s)
-	c.Log, c.MaxFillBytes = slog.New(slog.DiscardHandler), bytes
+	var o Options
+	if len(options) > 0 {
+		o = options[0]
+	}
+	o.Log, o.MaxFillBytes = slog.New(slog.DiscardHandler), bytes
+	c := New(s, o)
 	t.Cleanup(func() {
 		if err := c.Close(context.Background()); err != nil {
 			t.Error(err)
@@ -103,7 +107,7 @@ func TestARefreshThatComesTooLate(t *testing.T) {
 			w.Header().Set("Cache-Control", "max-age=60")
 			io.WriteString(w, "page")
 		}))
-		c.Root = h
+		c.Root(h)
 		r := httptest.NewRequest("GET", "/", nil)
 		h.ServeHTTP(httptest.NewRecorder(), r)
 
@@ -172,12 +176,12 @@ func TestFillsBeyondTheBudgetStreamOnUnstored(t *testing.T) {
 		if most > budget || most < budget/2 {
 			t.Errorf("all fills together held %d bytes, want up to %d", most, budget)
 		}
-		if stored := c.Store.(*memstore.Store).Len(); stored > budget/size {
+		if stored := c.store.(*memstore.Store).Len(); stored > budget/size {
 			t.Errorf("%d responses of %d bytes are stored, which all were filled at once within %d", stored, size, budget)
 		}
 		idle(t, c)
 		ask("/after")
-		if held := c.Store.(*memstore.Store).Len(); held == 0 {
+		if held := c.store.(*memstore.Store).Len(); held == 0 {
 			t.Error("nothing is stored once the budget is free again")
 		}
 		idle(t, c)
@@ -189,7 +193,7 @@ func TestFillsBeyondTheBudgetStreamOnUnstored(t *testing.T) {
 func TestEverythingAtOnce(t *testing.T) {
 	c := boundedCache(t, 1<<20)
 	mux := http.NewServeMux()
-	c.Root = mux
+	c.Root(mux)
 	mux.Handle("/", c.With(policy.Policy{MaxBody: 200 << 10, Timeout: 200 * time.Millisecond})(http.HandlerFunc(erratic)))
 	srv := httptest.NewUnstartedServer(mux)
 	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
@@ -356,7 +360,7 @@ func TestStoredHeadersHaveNoRoomForOuterFields(t *testing.T) {
 	const pages, outer = 4000, 40
 	s := memstore.New(256 << 20)
 	defer s.Close()
-	c := New(s)
+	c := New(s, Options{})
 	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.Header().Set("Content-Type", "text/plain")
@@ -389,7 +393,7 @@ func TestWhatIsStoredIsPacked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memstore.New(1 << 20)
 		defer s.Close()
-		c := New(s)
+		c := New(s, Options{})
 		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")
 			w.Header().Set("Etag", `"1"`)
@@ -488,7 +492,6 @@ func TestKeyLocksAreForgotten(t *testing.T) {
 // Whoever gets all of a long body counts as its reader, whatever its conditions were; who gets none of it does not.
 func TestWhoHoldsALongBody(t *testing.T) {
 	c := boundedCache(t, 1<<20)
-	c.setup()
 	e := &store.Entry{Key: "k", Status: 200, Header: http.Header{"Etag": {`"a"`}}, Body: make([]byte, bigBody+1)}
 	for _, s := range []struct {
 		method, ifNoneMatch string
@@ -516,7 +519,6 @@ func TestWhoHoldsALongBody(t *testing.T) {
 // knows of yet may be.
 func TestWhichFillsAreJoined(t *testing.T) {
 	l := lookup{x: exchange{c: boundedCache(t, 1<<20)}}
-	l.x.c.setup()
 	for s, fits := range map[fill.Stage]bool{fill.Asked: true, fill.Private: false, fill.Failed: false} {
 		f := l.x.c.fills.New(fill.Start{})
 		f.Decide(fill.Answer{Stage: s})
@@ -574,7 +576,7 @@ func TestABodyThatJustFitsTheBudget(t *testing.T) {
 			}
 		}))
 		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
-		if n := c.Store.(*memstore.Store).Len(); n != stored {
+		if n := c.store.(*memstore.Store).Len(); n != stored {
 			t.Errorf("%d bytes of budget: %d are stored, want %d", budget, n, stored)
 		}
 		idle(t, c)

@@ -24,7 +24,6 @@ var ErrUnsent = follower.ErrUnsent
 // at this moment. When it has returned, no request to this process is served what the marks cover, whatever the error,
 // unless a mark is not valid. An error that wraps [ErrUnsent] says that other processes do not know of it yet.
 func (c *Cache) Invalidate(ctx context.Context, marks ...store.Mark) error {
-	c.setup()
 	for i, m := range marks {
 		if name := rules.CanonicalURI(m.Name); name != m.Name && (m.Kind == store.MarkKey || m.Kind == store.MarkPrefix) {
 			marks = slices.Clone(marks)
@@ -45,7 +44,6 @@ func (c *Cache) Invalidate(ctx context.Context, marks ...store.Mark) error {
 // stored under it is unusable for this URL, and is still served to other URLs that share the key: tag
 // such responses, and invalidate the tag.
 func (c *Cache) InvalidateURL(ctx context.Context, rawURL string) error {
-	c.setup()
 	u, err := readURL(rawURL)
 	if err != nil {
 		return fmt.Errorf("middleware: InvalidateURL: %w", err)

@@ -109,8 +109,14 @@ func newServer(t *testing.T) *server {
 	return s
 }
 
+// Defaults of Options, as their docs say.
+const (
+	defaultStoreTimeout = 250 * time.Millisecond
+	defaultMaxLag       = 5 * time.Second
+)
+
 // longestCall is how long a call to a store may take: what waits for its end is woken a little late.
-const longestCall = middleware.DefaultStoreTimeout * 17 / 16
+const longestCall = defaultStoreTimeout * 17 / 16
 
 // node is a process of an app with the server: a cache, and the handler behind it.
 type node struct {
@@ -121,8 +127,8 @@ type node struct {
 }
 
 func newNode(t *testing.T, s store.Store, name string) *node {
-	n := &node{c: middleware.New(s)}
-	n.c.Log = slog.New(slog.NewTextHandler(&n.log, nil))
+	n := &node{}
+	n.c = middleware.New(s, middleware.Options{Log: slog.New(slog.NewTextHandler(&n.log, nil))})
 	n.origin = &origin{h: func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
 			w.Header().Set("Cache-Control", "max-age=3600")
@@ -186,7 +192,7 @@ func TestCutOffFromTheJournal(t *testing.T) {
 				a, b := newNode(t, s, "A"), newNode(t, s, "B")
 				a.gets(t, "A fills", "A's", "stored")
 				cut(s, true)
-				time.Sleep(middleware.DefaultMaxLag - askedEvery - time.Millisecond)
+				time.Sleep(defaultMaxLag - askedEvery - time.Millisecond)
 				b.gets(t, "for a while what is stored is used", "A's", "hit")
 				time.Sleep(2 * askedEvery)
 				start := time.Now()
@@ -331,7 +337,7 @@ func TestAJournalThatBeganAnewInThePast(t *testing.T) {
 		s.cut(errors.New("restarted"))
 		time.Sleep(2 * time.Second)
 		s.cut(nil)
-		time.Sleep(middleware.DefaultMaxLag)
+		time.Sleep(defaultMaxLag)
 		a.gets(t, "numbers that went back", "A's", "journal-lost")
 	})
 }
@@ -354,7 +360,7 @@ func TestAJournalThatGivesNumbersTwice(t *testing.T) {
 				for i := range more - 1 {
 					s.journal.Load().Append(t.Context(), tag(fmt.Sprint("other", i)))
 				}
-				time.Sleep(middleware.DefaultMaxLag)
+				time.Sleep(defaultMaxLag)
 				a.gets(t, "what was invalidated since", "A's", wanted)
 				want(t, "A's handler ran", a.runs.Load(), int64(2))
 				if more > 2 {
@@ -413,7 +419,7 @@ func TestALongResponseIsNotJoinedOutOfTouch(t *testing.T) {
 		go get(a.h, "/page")
 		synctest.Wait()
 		s.hangs.Store(true)
-		time.Sleep(middleware.DefaultMaxLag - time.Second)
+		time.Sleep(defaultMaxLag - time.Second)
 		go a.gets(t, "for a while A goes on with what it knows", "1", "collapsed")
 		synctest.Wait()
 		s.journal.Load().Append(t.Context(), store.Mark{Kind: store.MarkKey, Name: "http://example.com/page"})

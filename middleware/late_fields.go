@@ -132,7 +132,7 @@ func (n *run) late() bool {
 	}
 	var why policy.Reason
 	if way := n.after.way; way != nil {
-		why = way.why // nothing is added to what has passed the gate
+		why = way.objection() // nothing is added to what has passed the gate
 	} else {
 		outside := n.after.sent.Late(n.x.w.Header(), n.x.p)
 		why = outside.Objects(e, n.x.p, time.Now())
@@ -265,11 +265,11 @@ const (
 	toldOfLate = "a handler outside the cache changed the header of a response while it was written, " +
 		"as session middleware does that sets its cookie only then: the response is its client's alone, and is not " +
 		"stored. If the page needs no session, let its handler begin none"
-	toldOfLateUnguarded = toldOfLate + "; and wrap the whole app in Cache.Guard, " +
+	toldOfLateUnguarded = toldOfLate + "; and serve the app through Cache.Root, " +
 		"so that no cache on the way keeps such a response"
 	toldOfTooLate = "a handler outside the cache changed the header of a response after those who asked meanwhile had " +
 		"been given the response, as session middleware does beyond a compressor: the page may be one user's, and " +
-		"others may have got it. Wrap the whole app in Cache.Guard, and mount compressors and time limits inside the cache"
+		"others may have got it. Serve the app through Cache.Root, and mount compressors and time limits inside the cache"
 )
 
 // tellOfLate logs, once, that handlers outside set fields too late to be judged with the response. With Guard

@@ -9,9 +9,9 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// DefaultLeaveOut is what Cache.LeaveOut means by nil: where apps keep what is made anew for whoever asks, and is
+// defaultLeaveOut is what Options.LeaveOut means by nil: where apps keep what is made anew for each request, and
 // mostly mounted by somebody who thinks of no cache.
-var DefaultLeaveOut = []string{
+var defaultLeaveOut = []string{
 	"/debug/", "/metrics", "/health", "/healthz", "/livez", "/readyz", "/startupz", "/-/", "/.well-known/acme-challenge/",
 }
 
@@ -25,17 +25,14 @@ type leaveOut struct {
 	made     atomic.Int64
 }
 
-// maxLeft is how many policies are remembered, should Cache.Policy make one for each request against all advice.
+// maxLeft is how many policies are remembered, should Options.Policy make one for each request against all advice.
 const maxLeft = 1024
 
 func (l *leaveOut) init(paths []string) {
-	if paths == nil {
-		paths = DefaultLeaveOut
-	}
 	l.paths = paths
 	for _, path := range paths {
 		if !strings.HasPrefix(path, "/") {
-			panic(fmt.Sprintf("middleware: Cache.LeaveOut: %q is no path: it must begin with a slash, as in %q", path, DefaultLeaveOut[0]))
+			panic(fmt.Sprintf("middleware: New: Options.LeaveOut: %q is no path: it must begin with a slash, as in %q", path, defaultLeaveOut[0]))
 		}
 		if l.all = l.all || path == "/"; len(path) > 1 {
 			l.second[path[1]] = true

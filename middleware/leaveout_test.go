@@ -15,9 +15,7 @@ import (
 )
 
 func wholeApp(t *testing.T, leaveOut []string, p policy.Policy) (*middleware.Cache, *origin) {
-	c := newCache(t)
-	c.LeaveOut = leaveOut
-	c.Policy = func(*http.Request) *policy.Policy { return &p }
+	c := newCache(t, middleware.Options{LeaveOut: leaveOut, Policy: func(*http.Request) *policy.Policy { return &p }})
 	o := &origin{}
 	o.h = func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Last-Modified", "Mon, 02 Jan 2006 15:04:05 GMT")

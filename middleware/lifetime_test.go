@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -22,14 +23,15 @@ func TestAnAgeThatEqualsTheLifetimeIsStale(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var mu sync.Mutex
 				var waited []policy.Outcome
-				c := newCache(t)
-				c.Observe = func(_ *http.Request, out policy.Outcome) {
-					mu.Lock()
-					defer mu.Unlock()
-					if out.Collapsed {
-						waited = append(waited, out)
-					}
-				}
+				c := newCache(t, middleware.Options{
+					Observe: func(_ *http.Request, out policy.Outcome) {
+						mu.Lock()
+						defer mu.Unlock()
+						if out.Collapsed {
+							waited = append(waited, out)
+						}
+					},
+				})
 				h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Cache-Control", s.lifetime+", stale-while-revalidate=60")
 					w.WriteHeader(http.StatusOK) // from when on its age counts

@@ -92,8 +92,7 @@ func TestTheLogTellsOfAPanic(t *testing.T) {
 	for _, value := range []any{"boom", http.ErrAbortHandler} {
 		synctest.Test(t, func(t *testing.T) {
 			var log bytes.Buffer
-			c := newCache(t)
-			c.Log = slog.New(slog.NewTextHandler(&log, nil))
+			c := newCache(t, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 			o := &origin{}
 			o.h = func(w http.ResponseWriter, r *http.Request) {
 				if o.runs.Load() > 1 {

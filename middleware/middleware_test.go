@@ -35,16 +35,30 @@ func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	o.h(w, r)
 }
 
-func newCache(t *testing.T) *middleware.Cache {
+// newCache returns a cache with a store of its own, and with the options, if there are any. Its log is silent, unless
+// they say otherwise.
+func newCache(t *testing.T, options ...middleware.Options) *middleware.Cache {
 	t.Helper()
+	var o middleware.Options
+	if len(options) > 0 {
+		o = options[0]
+	}
 	s := memstore.New(64 << 20)
-	c := middleware.New(s)
-	c.Log = discard
+	t.Cleanup(s.Close)
+	return newCacheOn(t, s, o)
+}
+
+// newCacheOn is newCache with a store that is the test's to close.
+func newCacheOn(t *testing.T, s store.Store, o middleware.Options) *middleware.Cache {
+	t.Helper()
+	if o.Log == nil {
+		o.Log = discard
+	}
+	c := middleware.New(s, o)
 	t.Cleanup(func() {
 		if err := c.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
-		s.Close()
 	})
 	return c
 }

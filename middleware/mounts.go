@@ -23,7 +23,7 @@ import (
 // It is safe for concurrent use.
 type Mount struct {
 	c    *Cache
-	p    *policy.Policy // nil: Cache.Policy chooses
+	p    *policy.Policy // nil: Options.Policy chooses
 	next http.Handler   // nil: an adapter's
 	who  *identity      // nil until the Cache serves its first request
 	name string         // of the handler
@@ -83,9 +83,8 @@ const maxLate = 1024
 
 // Mount returns a mount for an adapter, which calls its Serve for each request. name says what the
 // adapter is; of several mounts of one name the order in which they are made at start tells one from
-// the other. p governs every request of the mount; nil: Cache.Policy chooses.
+// the other. p governs every request of the mount; nil: Options.Policy chooses.
 func (c *Cache) Mount(name string, p *policy.Policy) *Mount {
-	c.setup()
 	m := &Mount{c: c, p: p, name: "adapter " + name}
 	return c.mount(m)
 }
@@ -93,6 +92,14 @@ func (c *Cache) Mount(name string, p *policy.Policy) *Mount {
 // Serve answers one request from the store or by running next. It does not return before next has, if
 // it ran next.
 func (m *Mount) Serve(w http.ResponseWriter, r *http.Request, next http.Handler) { m.serve(w, r, next) }
+
+// Asks reports whether functions of the app look at each request of the mount: Options.Policy, Options.Observe or a
+// policy's Scope, Credentials or Key.Replace. Then an adapter makes its framework's route known to them beforehand.
+func (m *Mount) Asks() bool {
+	o, p := &m.c.options, m.p
+	return o.Observe != nil || p == nil && o.Policy != nil ||
+		p != nil && (p.Scope != nil || p.Credentials != nil || p.Key.Replace != nil)
+}
 
 // Within returns the mount as it is in one of several apps that an adapter finds it in. name tells the app from
 // the others in all processes. A second app of a name cannot be told from the first, so its requests
@@ -156,6 +163,9 @@ func (m *Mount) serve(w http.ResponseWriter, r *http.Request, next http.Handler)
 
 // mount gives m its identity, now or when the Cache serves its first request.
 func (c *Cache) mount(m *Mount) *Mount {
+	if c.store == nil {
+		panic("middleware: the Cache has no store: make it with middleware.New(memstore.New(64 << 20), middleware.Options{})")
+	}
 	if m.p != nil && c.policies.add(m.p) {
 		c.advise(m.p)
 	}
@@ -250,7 +260,7 @@ func (ms *mounts) comeLate(m *Mount) *identity {
 	}
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
-	if _, anew := ms.anew.Load(m.name); anew || ms.many == maxLate || m.c.Route != nil {
+	if _, anew := ms.anew.Load(m.name); anew || ms.many == maxLate || m.c.options.Route != nil {
 		who, _ := ms.late.LoadOrStore(lateName(m.name), &identity{late: true, named: m.name})
 		return who.(*identity)
 	}
@@ -335,8 +345,8 @@ func plain(h http.Handler) bool {
 // tell returns what keys have of the identity, and whether anything tells this mount's handler from others at r's URL.
 func (c *Cache) tell(who *identity, r *http.Request, p *policy.Policy) (id string, ok bool) {
 	route := ""
-	if c.Route != nil {
-		route = c.Route(r)
+	if c.options.Route != nil {
+		route = c.options.Route(r)
 	}
 	if route == "" {
 		route = p.Key.Name
@@ -402,11 +412,11 @@ const anewAfter = 2
 func (ms *mounts) say(c *Cache, who *identity) {
 	switch {
 	case who.several && !ms.saidSeveral.Swap(true):
-		c.Log.Warn("freshet: one mount serves two apps that nothing tells apart, so the requests of the second pass: "+
+		c.options.Log.Warn("freshet: one mount serves two apps that nothing tells apart, so the requests of the second pass: "+
 			"make a mount for each app, that is, call the adapter's Middleware or With once for each, at start", "mount", who.named)
 	case !who.several && !ms.saidAnew.Swap(true):
-		c.Log.Warn("freshet: a router makes the handler of a mount anew for each request, so the cache cannot tell the router's routes from each other: "+
-			"its requests pass. Set Cache.Route, with gorillacache.Route for gorilla/mux; or, if the URL alone tells the routes apart, to a function that returns a constant",
+		c.options.Log.Warn("freshet: a router makes the handler of a mount anew for each request, so the cache cannot tell the router's routes from each other: "+
+			"its requests pass. Set Options.Route, with gorillacache.Route for gorilla/mux; or, if the URL alone tells the routes apart, to a function that returns a constant",
 			"handler", who.named)
 	}
 }

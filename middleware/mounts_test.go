@@ -16,11 +16,10 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// A router may tell routes apart by more than the URL. Where Cache.Route says which one a request took, no route
+// A router may tell routes apart by more than the URL. Where Options.Route says which one a request took, no route
 // answers for another, whichever came last.
 func TestRoutesOfOneMountAreKeptApart(t *testing.T) {
-	c := newCache(t)
-	c.Route = func(r *http.Request) string { return r.Header.Get("X-Route") }
+	c := newCache(t, middleware.Options{Route: func(r *http.Request) string { return r.Header.Get("X-Route") }})
 	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		io.WriteString(w, r.Header.Get("X-Route"))
@@ -134,11 +133,10 @@ func TestAsManyLateHandlersAreToldApartAsThereIsRoomFor(t *testing.T) {
 	}
 }
 
-// A policy that Cache.Policy chooses for a request does not answer for another one that it chooses for the same URL.
+// A policy that Options.Policy chooses for a request does not answer for another one that it chooses for the same URL.
 func TestPoliciesOfOneMountAreKeptApart(t *testing.T) {
-	c := newCache(t)
 	policies := map[string]*policy.Policy{"": {TTL: time.Minute}, "b": {TTL: time.Minute, Shared: true}}
-	c.Policy = func(r *http.Request) *policy.Policy { return policies[r.Header.Get("X-Api")] }
+	c := newCache(t, middleware.Options{Policy: func(r *http.Request) *policy.Policy { return policies[r.Header.Get("X-Api")] }})
 	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "page of "+r.Header.Get("X-Api"))
 	}))
@@ -175,8 +173,7 @@ func page(w http.ResponseWriter, r *http.Request) {
 func TestAFunctionsPageIsTheSameInAllProcesses(t *testing.T) {
 	s := newServer(t)
 	process := func() *middleware.Cache {
-		c := middleware.New(s)
-		c.Log = discard
+		c := middleware.New(s, middleware.Options{Log: discard})
 		t.Cleanup(func() {
 			if err := c.Close(context.Background()); err != nil {
 				t.Error(err)
@@ -321,8 +318,7 @@ func TestLateHandlersThatComeAgain(t *testing.T) {
 // the two reasons there is.
 func TestTheLogTellsOnceOfWhatPasses(t *testing.T) {
 	var log bytes.Buffer
-	c := newCache(t)
-	c.Log = slog.New(slog.NewTextHandler(&log, nil))
+	c := newCache(t, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	get(c.Handler(says("early")), "/")
 	for i := range 10 {
 		get(c.Handler(says(fmt.Sprint(i))), "/")

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -25,8 +26,7 @@ func TestANestedMountBehindATimeLimitAndARewriter(t *testing.T) {
 	for name, rewrite := range rewriters {
 		for field, p := range inside {
 			t.Run(name+", "+field, func(t *testing.T) {
-				c := newCache(t)
-				c.Policy = func(*http.Request) *policy.Policy { return &minute }
+				c := newCache(t, middleware.Options{Policy: func(*http.Request) *policy.Policy { return &minute }})
 				page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Cache-Control", "public, max-age=60")
 					fmt.Fprint(w, "for ", r.Header.Get(field))

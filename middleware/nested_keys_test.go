@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -36,8 +37,7 @@ func TestAnOuterMountDoesNotAnswerForAnInnerOne(t *testing.T) {
 			policy.Policy{TTL: time.Minute}, "", nil, []string{"Cookie", "a=2"}},
 	} {
 		t.Run(s.name, func(t *testing.T) {
-			c := newCache(t)
-			c.Policy = func(*http.Request) *policy.Policy { return &s.outer }
+			c := newCache(t, middleware.Options{Policy: func(*http.Request) *policy.Policy { return &s.outer }})
 			o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
 				if s.says != "" {
 					w.Header().Set("Cache-Control", s.says)

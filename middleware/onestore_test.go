@@ -19,8 +19,7 @@ func TestTwoCachesWithOneStoreAreApart(t *testing.T) {
 	s := memstore.New(64 << 20)
 	defer s.Close()
 	app := func(page string) (*middleware.Cache, http.Handler) {
-		c := middleware.New(s)
-		c.Log = discard
+		c := middleware.New(s, middleware.Options{Log: discard})
 		mux := http.NewServeMux()
 		mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, page) })
 		return c, c.With(policy.Policy{TTL: time.Minute})(mux)

@@ -77,7 +77,7 @@ func TestRefreshBesideACookie(t *testing.T) {
 			io.WriteString(w, "page")
 		}}
 		h := c.Handler(o)
-		c.Root = outside(h, func(*http.Request) (string, string) { return "Set-Cookie", "a=1" })
+		c.Root(outside(h, func(*http.Request) (string, string) { return "Set-Cookie", "a=1" }))
 		get(h, "/")
 		time.Sleep(time.Minute)
 		want(t, "stale", body(get(h, "/")), "page")
@@ -128,13 +128,14 @@ func heldBack(h http.Handler) http.Handler {
 
 // A page whose header goes out with its body, behind Guard, is stored by the time the request is observed.
 func TestAPageWhoseHeaderIsHeldBackUntilItsBody(t *testing.T) {
-	c := newCache(t)
 	stored := 0
-	c.Observe = func(_ *http.Request, out policy.Outcome) {
-		if out.Stored {
-			stored++
-		}
-	}
+	c := newCache(t, middleware.Options{
+		Observe: func(_ *http.Request, out policy.Outcome) {
+			if out.Stored {
+				stored++
+			}
+		},
+	})
 	o := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page") }}
 	h := c.Guard(heldBack(c.With(policy.Policy{TTL: time.Minute})(o)))
 	get(h, "/")

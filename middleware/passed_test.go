@@ -12,11 +12,12 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/internal/rules"
+	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 )
 
 // A response that is not stored says why, each time: that nobody waits for it any more, because the one before was not
-// to be shared either, hides no reason. Cache.Observe hears of both.
+// to be shared either, hides no reason. Options.Observe hears of both.
 func TestEveryAnswerKeepsItsReason(t *testing.T) {
 	for _, s := range []struct {
 		says   [2]string // a field
@@ -28,14 +29,15 @@ func TestEveryAnswerKeepsItsReason(t *testing.T) {
 		{[2]string{"Vary", "*"}, rules.ReasonVaryStar},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			c := newCache(t)
 			var mu sync.Mutex
 			passed := map[policy.Reason]int{}
-			c.Observe = func(_ *http.Request, o policy.Outcome) {
-				mu.Lock()
-				defer mu.Unlock()
-				passed[o.Passed]++
-			}
+			c := newCache(t, middleware.Options{
+				Observe: func(_ *http.Request, o policy.Outcome) {
+					mu.Lock()
+					defer mu.Unlock()
+					passed[o.Passed]++
+				},
+			})
 			h := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set(s.says[0], s.says[1])
 				time.Sleep(time.Second)
@@ -61,9 +63,8 @@ func TestEveryAnswerKeepsItsReason(t *testing.T) {
 // What is stored says so and no reason, though it was not waited for; and what passed is forgotten in time.
 func TestPassedAndStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCache(t)
 		var last policy.Outcome
-		c.Observe = func(_ *http.Request, o policy.Outcome) { last = o }
+		c := newCache(t, middleware.Options{Observe: func(_ *http.Request, o policy.Outcome) { last = o }})
 		o := &origin{}
 		o.h = func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")

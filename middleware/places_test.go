@@ -96,9 +96,8 @@ func TestNoRoomForAStalePageLetsFewRunTheHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memstore.New(64 << 20)
 		defer s.Close()
-		c := middleware.New(s)
+		c := middleware.New(s, middleware.Options{Log: discard, MaxReadBytes: 1}) // no client gets a long stored body
 		defer c.Close(t.Context())
-		c.Log, c.MaxReadBytes = discard, 1 // no client gets a long stored body
 		var running, runs, over atomic.Int64
 		h := c.With(policy.Policy{MaxWait: time.Second, Keep: time.Hour})(counted(&running,
 			func(w http.ResponseWriter, r *http.Request) {

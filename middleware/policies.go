@@ -31,7 +31,7 @@ type knownPolicies struct {
 }
 
 const (
-	maxPolicies = 1024 // a Cache.Policy that makes a policy for each request must not fill the memory
+	maxPolicies = 1024 // a Options.Policy that makes a policy for each request must not fill the memory
 	maxFolds    = 4    // more ways to fold a query than this are purged by prefix
 	maxReplaces = 64
 )

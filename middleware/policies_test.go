@@ -60,7 +60,6 @@ func TestFewWaysToFoldQueriesAreMarkedEach(t *testing.T) {
 // Cache-Status says of each hit what there is to say of that one, though others had the same lifetime left.
 func TestHitsOfOneLifetimeAreToldApart(t *testing.T) {
 	c := boundedCache(t, 1<<20)
-	c.setup()
 	for range 2 {
 		for _, out := range []policy.Outcome{
 			{Hit: true, TTL: 5 * time.Second, HasTTL: true},
@@ -68,7 +67,7 @@ func TestHitsOfOneLifetimeAreToldApart(t *testing.T) {
 			{Hit: true, TTL: 5 * time.Second}, {Hit: true, TTL: 5 * time.Second, HasTTL: true, Detail: ReasonLost},
 			{Fwd: policy.FwdStale, TTL: 5 * time.Second, HasTTL: true},
 		} {
-			if got, want := c.statusField(&out)[0], string(out.Append(nil, c.Name)); got != want {
+			if got, want := c.statusField(&out)[0], string(out.Append(nil, c.options.Name)); got != want {
 				t.Errorf("Cache-Status is %q, want %q", got, want)
 			}
 		}

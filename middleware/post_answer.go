@@ -90,7 +90,7 @@ func (k *answer) store(x *exchange, number uint64) bool {
 // alone, as a session's cookie does.
 func (k *answer) late() bool {
 	if k.way != nil {
-		return k.way.held() || k.way.why != ""
+		return k.way.held() || k.way.objection() != ""
 	}
 	x := &k.w.x
 	outside := k.sent.Late(k.w.Header(), x.p)

@@ -20,6 +20,7 @@ import (
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/memstore"
 )
 
 // P1: no byte of one user's response reaches another unless the response or the route says it may.
@@ -494,9 +495,7 @@ func TestP7ABrokenStoreBreaksNoPage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := middleware.New(s)
-				c.StoreTimeout = 100 * time.Millisecond
-				c.Log = discard
+				c := middleware.New(s, middleware.Options{StoreTimeout: 100 * time.Millisecond, Log: discard})
 				h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Cache-Control", "max-age=60")
 					io.WriteString(w, "the handler's own")
@@ -578,19 +577,19 @@ func TestP9ARefreshEntersByTheFrontDoor(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		cached := c.Handler(o)
-		c.Root = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		root := c.Root(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if p, _ := r.Context().Value(pooled{}).(*atomic.Bool); p != nil && p.Load() {
 				t.Error("a refresh holds what belongs to a request that is over")
 			}
 			cached.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), layer{}, "outer")))
-		})
+		}))
 		// ask is what a framework does: it lends the request something that it takes back afterwards.
 		ask := func() *http.Response {
 			var over atomic.Bool
 			defer over.Store(true)
 			r := httptest.NewRequest("GET", "/", nil)
 			w := httptest.NewRecorder()
-			c.Root.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), pooled{}, &over)))
+			root.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), pooled{}, &over)))
 			return w.Result()
 		}
 		want(t, "miss", body(ask()), "outer1")
@@ -651,7 +650,9 @@ func TestP10DifferentRequestsShareNothing(t *testing.T) {
 // a store which outlives it is served.
 func TestP2NothingFromBeforeTheJournalIsServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		before := newCache(t)
+		s := memstore.New(1 << 20)
+		defer s.Close()
+		before := newCacheOn(t, s, middleware.Options{})
 		o := &origin{}
 		o.h = func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=3600")
@@ -663,7 +664,7 @@ func TestP2NothingFromBeforeTheJournalIsServed(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
-		after := middleware.New(before.Store)
+		after := middleware.New(s, middleware.Options{})
 		h = after.Handler(o)
 		want(t, "after a restart", body(get(h, "/")), "2")
 		want(t, "and then", body(get(h, "/")), "2")
@@ -711,15 +712,16 @@ func TestInvalidateWithSeveralMarks(t *testing.T) {
 func TestWhoIsObservedToGetAStaleAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var stale, collapsed atomic.Int64
-		c := newCache(t)
-		c.Observe = func(_ *http.Request, out policy.Outcome) {
-			if out.Stale {
-				stale.Add(1)
-			}
-			if out.Collapsed {
-				collapsed.Add(1)
-			}
-		}
+		c := newCache(t, middleware.Options{
+			Observe: func(_ *http.Request, out policy.Outcome) {
+				if out.Stale {
+					stale.Add(1)
+				}
+				if out.Collapsed {
+					collapsed.Add(1)
+				}
+			},
+		})
 		o := &origin{}
 		o.h = func(w http.ResponseWriter, r *http.Request) {
 			time.Sleep(time.Second)

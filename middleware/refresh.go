@@ -35,7 +35,7 @@ const refreshFor = time.Minute
 
 // ticketFor returns the ticket of a request that refreshes the very key that it arrived under.
 func ticketFor(r *http.Request, c *Cache, key string) *refreshTicket {
-	if c.Root == nil {
+	if c.root.Load() == nil {
 		return nil
 	}
 	t, _ := r.Context().Value(ticketKey{}).(*refreshTicket)
@@ -48,7 +48,7 @@ func ticketFor(r *http.Request, c *Cache, key string) *refreshTicket {
 // arrives reports whether r is a refresh that has come to the mount that it is for, though not to renew the entry, and
 // notes that it has come.
 func (c *Cache) arrives(who *identity, r *http.Request) bool {
-	if c.Root == nil {
+	if c.root.Load() == nil {
 		return false
 	}
 	t, _ := r.Context().Value(ticketKey{}).(*refreshTicket)
@@ -61,7 +61,7 @@ func (c *Cache) arrives(who *identity, r *http.Request) bool {
 
 // refreshes reports whether a stale response is renewed in the background: there is a root handler by which refreshes
 // have come in, or may.
-func (x *exchange) refreshes() bool { return x.c.Root != nil && !x.who.missed.Load() }
+func (x *exchange) refreshes() bool { return x.c.refreshes() && !x.who.missed.Load() }
 
 // renew starts a refresh of the stale response that was found, unless enough refreshes run: a later request will find
 // room. It works on a copy of the request, which stays on the stack.
@@ -109,16 +109,6 @@ func (x *exchange) asker(e *store.Entry) *http.Request {
 	return &anyone
 }
 
-// rootOf returns the outermost handler of the app that r came by: of several servers, the one's that r
-// came to. Another app, an admin's say, must not see the request.
-func (c *Cache) rootOf(r *http.Request) http.Handler {
-	server, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
-	if server == nil || server.Handler == nil {
-		return c.Root
-	}
-	return server.Handler
-}
-
 // strayed notes that a refresh entered an app and did not come to its mount, though none was in the way of
 // it. If none ever
 // has come, none ever will.
@@ -126,8 +116,8 @@ func (c *Cache) strayed(t *refreshTicket, r *http.Request) {
 	if t.who.arrived.Load() || t.who.missed.Swap(true) {
 		return
 	}
-	c.Log.Warn("freshet: a refresh in the background did not come to the mount that it is for, so there are no more for this mount, and clients wait "+
-		"for its pages to be renewed: Cache.Root must be the outermost handler of the app that the mount is in; of several apps, serve each by an http.Server of its own",
+	c.options.Log.Warn("freshet: a refresh in the background did not come to the mount that it is for, so there are no more for this mount, and clients wait "+
+		"for its pages to be renewed: give Cache.Root the outermost handler of the app that the mount is in; of several apps, serve each by an http.Server of its own",
 		"url", r.Host+r.RequestURI)
 }
 
@@ -160,7 +150,7 @@ func (c *Cache) runRefresh(t *refreshTicket, root http.Handler, r *http.Request)
 			}
 		}
 	}()
-	root.ServeHTTP(client, r.WithContext(gated(r.Context(), &client.gate)))
+	root.ServeHTTP(client, r.WithContext(&gatedContext{r.Context(), &client.gate}))
 	client.gate.leaves(http.StatusOK, client.header)
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -44,15 +45,13 @@ func TestARefreshWhoseResourceIsSwitchedOff(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var log bytes.Buffer
 				var closed, closing atomic.Bool
-				c := newCache(t)
-				c.Log = slog.New(slog.NewTextHandler(&log, nil))
-				c.Expires, c.Policy = expires, policyWhen(&closed)
+				c := newCache(t, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil)), Expires: expires, Policy: policyWhen(&closed)})
 				o := renewable()
 				h := c.Handler(o)
-				c.Root = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				c.Root(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					closed.Store(closing.Load()) // on the way of the refresh
 					h.ServeHTTP(w, r)
-				})
+				}))
 				get(h, "/")
 				time.Sleep(5 * time.Second)
 				closing.Store(true)

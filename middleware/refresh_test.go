@@ -36,16 +36,16 @@ func TestARefreshBesideACookieIsNotLost(t *testing.T) {
 		o := renewable()
 		h := c.Handler(o)
 		requests := 0
-		c.Root = outside(h, func(*http.Request) (name, value string) {
+		root := c.Root(outside(h, func(*http.Request) (name, value string) {
 			if requests++; requests == 3 { // the first refresh
 				return "Set-Cookie", "a=1"
 			}
 			return "", ""
-		})
-		get(c.Root, "/")
+		}))
+		get(root, "/")
 		for _, page := range []string{"run 1", "run 1", "run 2"} {
 			time.Sleep(5 * time.Second)
-			r := get(c.Root, "/")
+			r := get(root, "/")
 			want(t, "body", body(r), page)
 			status(t, r, "hit")
 			synctest.Wait()
@@ -78,8 +78,7 @@ func TestARefreshThatComesTwiceIsTakenOnce(t *testing.T) {
 		memory := memstore.New(1 << 20)
 		defer memory.Close()
 		s := &meeting{Store: memory, met: make(chan struct{})}
-		c := middleware.New(s)
-		c.Log, c.StoreTimeout = discard, time.Hour
+		c := middleware.New(s, middleware.Options{Log: discard, StoreTimeout: time.Hour})
 		defer func() {
 			if err := c.Close(context.Background()); err != nil {
 				t.Error(err)
@@ -93,7 +92,7 @@ func TestARefreshThatComesTwiceIsTakenOnce(t *testing.T) {
 			fmt.Fprint(w, "run ", run)
 		}
 		h := c.Handler(o)
-		c.Root = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.Root(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			s.missing.Store(2)
 			var pages [2]string
 			var both sync.WaitGroup
@@ -103,7 +102,7 @@ func TestARefreshThatComesTwiceIsTakenOnce(t *testing.T) {
 			both.Wait()
 			slices.Sort(pages[:])
 			want(t, "the pages", pages, [...]string{"run 2", "run 3"})
-		})
+		}))
 		get(h, "/")
 		time.Sleep(5 * time.Second)
 		status(t, get(h, "/"), "hit")
@@ -138,7 +137,7 @@ func TestARefreshEntersAsItsRequestDid(t *testing.T) {
 			if uri != "/shop/page?a=1" {
 				mux.Handle("/", h)
 			}
-			c.Root = mux
+			c.Root(mux)
 			ctx := context.WithValue(context.Background(), http.LocalAddrContextKey, "here")
 			ctx = context.WithValue(ctx, http.ServerContextKey, &http.Server{}) // of http.DefaultServeMux, as it has no Handler
 			ask := func() *http.Response {
@@ -173,9 +172,9 @@ func TestARefreshOfAnErrorThroughAnOuterWriter(t *testing.T) {
 				fmt.Fprint(w, "run ", o.runs.Load())
 			}
 			h := c.Handler(o)
-			c.Root = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(wrappedWriter{w}, r) })
+			root := c.Root(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(wrappedWriter{w}, r) }))
 			for _, page := range []string{"run 1", "run 1", "run 2"} {
-				want(t, fmt.Sprint(code, ": page"), body(get(c.Root, "/")), page)
+				want(t, fmt.Sprint(code, ": page"), body(get(root, "/")), page)
 				synctest.Wait()
 				time.Sleep(5 * time.Second)
 			}
@@ -212,7 +211,7 @@ func TestARefreshAsksForThoseWhoShareIt(t *testing.T) {
 					fmt.Fprint(w, o.runs.Load())
 				}
 				h := cache.With(c.p)(o)
-				cache.Root = h
+				cache.Root(h)
 				get(h, "/")
 				time.Sleep(2 * time.Minute)
 				want(t, "while it is renewed", body(get(h, "/", c.header...)), "1")

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/memstore"
@@ -67,7 +68,7 @@ func TestWhatTheHandlerReplacedOfOuterFields(t *testing.T) {
 				if keeps == "bytes" {
 					b := memstore.NewBackend(1 << 20)
 					defer b.Close()
-					c.Store = store.New(b, store.Options{})
+					c = newCacheOn(t, store.New(b, store.Options{}), middleware.Options{})
 				}
 				o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Cache-Control", "max-age=60")

@@ -37,7 +37,12 @@ func TestWhatIsSaidOfAnAnswerToPOST(t *testing.T) {
 				name += ", the first of the mount"
 			}
 			t.Run(name, func(t *testing.T) {
-				c := boundedCache(t, 1<<20)
+				var told policy.Outcome
+				c := boundedCache(t, 1<<20, Options{Observe: func(r *http.Request, o policy.Outcome) {
+					if r.Method == "POST" {
+						told = o
+					}
+				}})
 				h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					if r.Method == "GET" {
 						return
@@ -56,12 +61,6 @@ func TestWhatIsSaidOfAnAnswerToPOST(t *testing.T) {
 					return w
 				}
 				hit := func() bool { return strings.Contains(ask("GET").Header().Get("Cache-Status"), "hit") }
-				var told policy.Outcome
-				c.Observe = func(r *http.Request, o policy.Outcome) {
-					if r.Method == "POST" {
-						told = o
-					}
-				}
 				ask("GET")
 				h.(*Mount).who.hears.Store(!first)
 				says := ask("POST").Header().Get("Cache-Status")

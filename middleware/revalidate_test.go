@@ -335,7 +335,7 @@ func TestARefreshHasATime(t *testing.T) {
 				page(w, r)
 			}
 			h := c.With(policy.Policy{Timeout: timeout})(o)
-			c.Root = h
+			c.Root(h)
 			get(h, "/")
 			time.Sleep(5 * time.Second)
 			left = 0
@@ -376,11 +376,10 @@ func TestARefreshThatDoesNotArrive(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var log bytes.Buffer
-				c := newCache(t)
-				c.Log = slog.New(slog.NewTextHandler(&log, nil))
+				c := newCache(t, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 				o := renewable()
 				h := c.Handler(o)
-				c.Root = s.root(h)
+				c.Root(s.root(h))
 				get(h, "/")
 				time.Sleep(5 * time.Second)
 				status(t, get(h, "/"), "hit")

@@ -52,9 +52,8 @@ func TestForHowLongThingsAreStored(t *testing.T) {
 		memory := memstore.New(1 << 20)
 		defer memory.Close()
 		s := &remembering{Store: memory}
-		c := middleware.New(s)
+		c := middleware.New(s, middleware.Options{Log: discard})
 		defer c.Close(t.Context())
-		c.Log = discard
 		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", r.Header.Get("X-Says"))
 			if r.Header.Get("Accept") != "" {
@@ -107,15 +106,14 @@ func TestTheLogTellsOfWhatCouldNotBeRemoved(t *testing.T) {
 	for _, broken := range []error{nil, errors.New("the disk is full")} {
 		memory := memstore.New(1 << 20)
 		defer memory.Close()
+		var log bytes.Buffer
 		c := middleware.New(storetest.Faulty(memory, func(_ context.Context, call, _ string) error {
 			if call == "Delete" {
 				return broken
 			}
 			return nil
-		}))
+		}), middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 		defer c.Close(t.Context())
-		var log bytes.Buffer
-		c.Log = slog.New(slog.NewTextHandler(&log, nil))
 		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")
 			w.Header().Set("ETag", `"`+r.Method+`"`)
@@ -134,9 +132,8 @@ func TestWhenTheIndexIsStoredAnew(t *testing.T) {
 			memory := memstore.New(1 << 20)
 			defer memory.Close()
 			s := &remembering{Store: memory}
-			c := middleware.New(s)
+			c := middleware.New(s, middleware.Options{Log: discard})
 			defer c.Close(t.Context())
-			c.Log = discard
 			h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Cache-Control", "max-age=60")
 				w.Header().Set("Vary", "Accept")

@@ -118,7 +118,7 @@ func (x *exchange) resolve() {
 	p := x.p
 	x.ttl, x.off = p.TTL, p.Off
 	x.governed = p.Off || p.TTL > 0 || p.Resource != ""
-	if p.Resource != "" && x.c.Expires != nil {
+	if p.Resource != "" && x.c.options.Expires != nil {
 		x.readSetting(p)
 	}
 }
@@ -128,7 +128,7 @@ func (x *exchange) readSetting(p *policy.Policy) {
 	if p.Scope != nil {
 		scope = p.Scope(x.r)
 	}
-	if ttl, set := x.c.Expires.Lookup(p.Resource, scope); set {
+	if ttl, set := x.c.options.Expires.Lookup(p.Resource, scope); set {
 		x.ttl, x.off = ttl, p.Off || ttl <= 0
 	}
 }

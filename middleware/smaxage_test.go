@@ -35,7 +35,7 @@ func TestStaleWhileRevalidateBesideSMaxAge(t *testing.T) {
 					fmt.Fprint(w, o.runs.Load())
 				}
 				h := c.With(policy.Policy{StaleWhileRevalidate: time.Hour, StaleIfError: time.Hour})(o)
-				c.Root = h
+				c.Root(h)
 				want(t, "at first", body(get(h, "/")), "1")
 				time.Sleep(90 * time.Second)
 				r := get(h, "/")

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
@@ -43,13 +44,14 @@ func TestAnInvalidationWhileARequestWaits(t *testing.T) {
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := newCache(t)
 				var stale atomic.Int64
-				c.Observe = func(_ *http.Request, out policy.Outcome) {
-					if out.Stale {
-						stale.Add(1)
-					}
-				}
+				c := newCache(t, middleware.Options{
+					Observe: func(_ *http.Request, out policy.Outcome) {
+						if out.Stale {
+							stale.Add(1)
+						}
+					},
+				})
 				o := &origin{}
 				o.h = func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Cache-Control", s.says)

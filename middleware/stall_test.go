@@ -85,8 +85,7 @@ func TestAClientThatTakesNothingIsCutOff(t *testing.T) {
 		} {
 			t.Run(s.name+", "+c.name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					cache := boundedCache(t, 64<<20)
-					cache.StallTimeout = c.stall
+					cache := boundedCache(t, 64<<20, Options{StallTimeout: c.stall})
 					var running atomic.Int64
 					ended := make(chan time.Time, 10)
 					inner := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -189,8 +188,7 @@ func TestStalledReadersOfHitsAreCounted(t *testing.T) {
 				const size, pages, bound = 1 << 20, 40, 8 << 20
 				s := memstore.New(6 << 20)
 				defer s.Close()
-				c := New(s)
-				c.MaxReadBytes, c.StallTimeout = bound, -1
+				c := New(s, Options{MaxReadBytes: bound, StallTimeout: -1})
 				var runs atomic.Int64
 				h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					runs.Add(1)
@@ -290,8 +288,7 @@ func TestABodyCountsOnce(t *testing.T) {
 		const size = 1 << 20
 		s := memstore.New(64 << 20)
 		defer s.Close()
-		c := New(s)
-		c.MaxReadBytes = size * 3 / 2
+		c := New(s, Options{MaxReadBytes: size * 3 / 2})
 		o := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=600000")
 			w.Write(make([]byte, size))
@@ -324,14 +321,12 @@ func TestABodyCountsOnce(t *testing.T) {
 
 // Room that a body took which the store has by now is there for the next.
 func TestABodyThatIsStoredLeavesItsRoom(t *testing.T) {
-	c := boundedCache(t, 1<<20)
 	const size = 1 << 10
-	c.MaxReadBytes = size // for just one, besides what is stored
-	c.setup()
-	if err := c.Store.Set(t.Context(), "k", &store.Entry{Key: "k", Status: 200, Body: make([]byte, size)}, time.Hour); err != nil {
+	c := boundedCache(t, 1<<20, Options{MaxReadBytes: size}) // for just one, besides what is stored
+	if err := c.store.Set(t.Context(), "k", &store.Entry{Key: "k", Status: 200, Body: make([]byte, size)}, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	e, err := c.Store.Get(t.Context(), "k")
+	e, err := c.store.Get(t.Context(), "k")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -369,7 +364,7 @@ func TestReadersOfStoredPagesLeaveRoomForFills(t *testing.T) {
 			synctest.Wait()
 		}
 		want(t, "granted to fills", c.fills.Budget.Used(), 0)
-		want(t, "stored", c.Store.(*memstore.Store).Len(), pages+1)
+		want(t, "stored", c.store.(*memstore.Store).Len(), pages+1)
 		if c.fills.Pins.Used() < pages*size {
 			t.Errorf("clients hold %d bytes, and %d are counted", pages*size, c.fills.Pins.Used())
 		}
@@ -411,11 +406,9 @@ func TestAClientThatTakesNothingOfASmallPartIsCutOff(t *testing.T) {
 
 // A page that became empty is no body that anybody reads, whatever was read of the one before.
 func TestAnEmptyPageIsNobodysBody(t *testing.T) {
-	c := boundedCache(t, 1<<20)
-	c.MaxReadBytes = 1 << 10
-	c.setup()
+	c := boundedCache(t, 1<<20, Options{MaxReadBytes: 1 << 10})
 	p := c.fills.Pins.Hold("k", make([]byte, 1<<10), nil, false)
-	if err := c.Store.Set(t.Context(), "k", &store.Entry{Key: "k", Status: 200}, time.Hour); err != nil {
+	if err := c.store.Set(t.Context(), "k", &store.Entry{Key: "k", Status: 200}, time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	if other := c.fills.Pins.Hold("other", make([]byte, 1<<10), nil, false); other != nil {

@@ -30,9 +30,9 @@ func (c *Cache) ask(ctx context.Context, key string, f *found) *store.Entry {
 // read asks the store, within its time.
 func (c *Cache) read(ctx context.Context, key string) (*store.Entry, error) {
 	if c.local {
-		return c.Store.Get(ctx, key)
+		return c.store.Get(ctx, key)
 	}
-	ctx, end := c.calls.Within(context.WithoutCancel(ctx), time.Now(), c.StoreTimeout)
+	ctx, end := c.calls.Within(context.WithoutCancel(ctx), time.Now(), c.options.StoreTimeout)
 	defer end()
 	return c.guardedGet(ctx, key)
 }
@@ -40,7 +40,7 @@ func (c *Cache) read(ctx context.Context, key string) (*store.Entry, error) {
 // guardedGet asks the store. One that panics is broken, like one that fails.
 func (c *Cache) guardedGet(ctx context.Context, key string) (e *store.Entry, err error) {
 	defer caught(&err)
-	return c.Store.Get(ctx, key)
+	return c.store.Get(ctx, key)
 }
 
 func caught(err *error) {
@@ -63,7 +63,7 @@ func (c *Cache) put(e *store.Entry) error {
 	left := e.Lifetime() - time.Since(e.Received)
 	err := func() (err error) {
 		defer caught(&err)
-		return c.Store.Set(ctx, e.Key, e, left)
+		return c.store.Set(ctx, e.Key, e, left)
 	}()
 	if err != nil {
 		c.fault("store: set", err)
@@ -76,12 +76,12 @@ func (c *Cache) remove(key string) {
 	defer cancel()
 	if err := func() (err error) {
 		defer caught(&err)
-		return c.Store.Delete(ctx, key)
+		return c.store.Delete(ctx, key)
 	}(); err != nil {
 		c.fault("store: delete", err)
 	}
 }
 
 func (c *Cache) storeContext() (context.Context, func()) {
-	return c.calls.Within(context.Background(), time.Now(), c.StoreTimeout)
+	return c.calls.Within(context.Background(), time.Now(), c.options.StoreTimeout)
 }

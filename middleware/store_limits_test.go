@@ -68,11 +68,11 @@ func TestStoredIsSaidOfWhatIsStored(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				m := s.store()
 				defer m.close()
-				c := middleware.New(m.store)
-				defer c.Close(t.Context())
-				c.Log = discard
 				var told policy.Outcome
-				c.Observe = func(_ *http.Request, o policy.Outcome) { told = o }
+				c := middleware.New(m.store, middleware.Options{
+					Log: discard, Observe: func(_ *http.Request, o policy.Outcome) { told = o },
+				})
+				defer c.Close(t.Context())
 				h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Cache-Control", "max-age=60")
 					w.Header().Set("Content-Type", "text/plain")
@@ -106,9 +106,8 @@ func TestAStreamThatIsNotStoredAfterAll(t *testing.T) {
 		middleware.ReasonTooLarge: func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, 100<<10)) },
 		middleware.ReasonHandler:  func(w http.ResponseWriter, r *http.Request) { middleware.From(r.Context()).NoStore() },
 	} {
-		c := newCache(t)
 		var told policy.Outcome
-		c.Observe = func(_ *http.Request, o policy.Outcome) { told = o }
+		c := newCache(t, middleware.Options{Observe: func(_ *http.Request, o policy.Outcome) { told = o }})
 		get(c.With(policy.Policy{TTL: time.Minute, MaxBody: 100 << 10})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Write(make([]byte, 100<<10))
 			end(w, r)
@@ -122,9 +121,8 @@ func TestAStreamThatIsNotStoredAfterAll(t *testing.T) {
 func TestAnAnswerToPOSTThatTheStoreHasNoRoomFor(t *testing.T) {
 	s := memstore.New(8 << 20)
 	defer s.Close()
-	c := middleware.New(s)
+	c := middleware.New(s, middleware.Options{Log: discard})
 	defer c.Close(t.Context())
-	c.Log = discard
 	for size, kept := range map[int]bool{1 << 10: true, 3 << 20: false} {
 		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Location", "/")
@@ -142,8 +140,7 @@ func TestAnAnswerToPOSTThatTheStoreHasNoRoomFor(t *testing.T) {
 func TestWhatIsTooGreatTakesTheOldPagesPlace(t *testing.T) {
 	s := memstore.New(64 << 10)
 	defer s.Close()
-	c := middleware.New(s)
-	c.Log = discard
+	c := middleware.New(s, middleware.Options{Log: discard})
 	o := &origin{}
 	o.h = func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
@@ -226,9 +223,8 @@ func TestTheLongestStreamThatTheStoreHasRoomFor(t *testing.T) {
 	s := memstore.New(64 << 20)
 	defer s.Close()
 	for size, says := range map[int]string{100 << 10: "stored", 100<<10 + 1: "detail=too-large"} {
-		c := middleware.New(limitedStore{s, 100 << 10})
+		c := middleware.New(limitedStore{s, 100 << 10}, middleware.Options{Log: discard})
 		defer c.Close(t.Context())
-		c.Log = discard
 		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")
 			w.Header().Set("Content-Length", fmt.Sprint(size))

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -105,9 +106,8 @@ func (s *strangers) walk(t *testing.T) {
 
 // app mounts the pages.
 func (s *strangers) app(t *testing.T) http.Handler {
-	c := newCache(t)
 	all := s.policy()
-	c.Policy = func(*http.Request) *policy.Policy { return &all }
+	c := newCache(t, middleware.Options{Policy: func(*http.Request) *policy.Policy { return &all }})
 	var app http.Handler = http.HandlerFunc(s.page)
 	if s.once(2) {
 		app = c.With(s.policy())(app)
@@ -124,7 +124,7 @@ func (s *strangers) app(t *testing.T) http.Handler {
 	}
 	app = sessions(app)
 	if s.once(2) {
-		c.Root = app
+		c.Root(app)
 	}
 	if s.once(3) {
 		app = c.Guard(app)

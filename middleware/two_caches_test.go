@@ -35,8 +35,9 @@ func inTwo(t *testing.T, outer, inner policy.Policy, says func(*middleware.Respo
 }
 
 func twoCachesOf(t *testing.T, outer, inner policy.Policy, o *origin) *twoCaches {
-	c := &twoCaches{outer: newCache(t), inner: newCache(t), o: o}
-	c.outer.Name, c.inner.Name = "outer", "inner"
+	c := &twoCaches{
+		outer: newCache(t, middleware.Options{Name: "outer"}), inner: newCache(t, middleware.Options{Name: "inner"}), o: o,
+	}
 	c.inside = c.inner.With(inner)(o)
 	c.h = c.outer.With(outer)(c.inside)
 	return c

@@ -55,8 +55,7 @@ func slowly(t *testing.T, h http.HandlerFunc) (s *slowStore, c *middleware.Cache
 	inner := memstore.New(64 << 20)
 	t.Cleanup(func() { inner.Close() })
 	s = &slowStore{inner, make(chan string, 64), make(chan error), make(chan struct{}), new(atomic.Int64)}
-	c = middleware.New(s)
-	c.Log = discard
+	c = middleware.New(s, middleware.Options{Log: discard})
 	t.Cleanup(func() { c.Close(context.Background()) })
 	o = &origin{h: h}
 	server := httptest.NewUnstartedServer(c.Handler(o))
@@ -289,8 +288,7 @@ func (w lateCookie) WriteHeader(status int) {
 func TestAPageThatMayYetBePrivateIsNotOnItsWay(t *testing.T) {
 	inner := memstore.New(1 << 20)
 	defer inner.Close()
-	c := middleware.New(struct{ store.Store }{inner}) // as on a server
-	c.Log = discard
+	c := middleware.New(struct{ store.Store }{inner}, middleware.Options{Log: discard}) // as on a server
 	defer c.Close(context.Background())
 	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
@@ -333,11 +331,11 @@ func TestAPageThatArrivesBetweenTwoLooks(t *testing.T) {
 	defer inner.Close()
 	slow := &slowStore{inner, make(chan string, 1), make(chan error), make(chan struct{}), new(atomic.Int64)}
 	s := &arriving{Store: slow}
-	c := middleware.New(s)
-	c.Log = discard
-	defer c.Close(t.Context())
 	ended := make(chan struct{}, 8)
-	c.Observe = func(*http.Request, policy.Outcome) { ended <- struct{}{} }
+	c := middleware.New(s, middleware.Options{
+		Log: discard, Observe: func(*http.Request, policy.Outcome) { ended <- struct{}{} },
+	})
+	defer c.Close(t.Context())
 	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		io.WriteString(w, "page")
@@ -403,9 +401,8 @@ func TestAPageThatIsStoredBetweenTheLookAndTheRun(t *testing.T) {
 		memory := memstore.New(1 << 20)
 		defer memory.Close()
 		s := &lateMiss{Store: memory}
-		c := middleware.New(s)
+		c := middleware.New(s, middleware.Options{Log: discard})
 		defer c.Close(t.Context())
-		c.Log = discard
 		o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")
 			io.WriteString(w, "page")

@@ -220,8 +220,7 @@ func TestTheIndexIsWrittenOnce(t *testing.T) {
 			sets.Add(1)
 		}
 		return nil
-	}))
-	c.Log = discard
+	}), middleware.Options{Log: discard})
 	defer c.Close(t.Context())
 	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")

@@ -52,8 +52,7 @@ func TestWhatIsSaidOfVariantsThatWereInvalidated(t *testing.T) {
 					near, far := memstore.New(1<<20), memstore.NewBackend(1<<20)
 					defer near.Close()
 					defer far.Close()
-					c = middleware.New(tieredstore.New(near, store.New(far, store.Options{}), tieredstore.Options{}))
-					c.Log = discard
+					c = middleware.New(tieredstore.New(near, store.New(far, store.Options{}), tieredstore.Options{}), middleware.Options{Log: discard})
 					defer c.Close(t.Context())
 				}
 				h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -274,8 +275,7 @@ func TestARefreshThatHangsGivesItsPlaceBack(t *testing.T) {
 	for _, arrives := range []bool{true, false} {
 		t.Run(fmt.Sprint("arrives=", arrives), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := newCache(t)
-				c.MaxRefreshes = 1
+				c := newCache(t, middleware.Options{MaxRefreshes: 1})
 				var hung atomic.Bool
 				hang := make(chan struct{})
 				o := &origin{}
@@ -287,13 +287,13 @@ func TestARefreshThatHangsGivesItsPlaceBack(t *testing.T) {
 					fmt.Fprint(w, r.URL.Path, o.runs.Load())
 				}
 				h := c.With(policy.Policy{Timeout: 2 * time.Second})(o)
-				c.Root = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				c.Root(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					if !arrives && hung.CompareAndSwap(false, true) {
 						<-hang
 						return
 					}
 					h.ServeHTTP(w, r)
-				})
+				}))
 				get(h, "/a")
 				get(h, "/b")
 				time.Sleep(5 * time.Second)

@@ -79,11 +79,7 @@ func takeWalk(t *testing.T, seed uint64) {
 	if seed%3 == 1 {
 		s, w.varies = &distant{memory, w.rand}, false
 	}
-	w.c = New(s)
-	w.c.Log = slog.New(slog.DiscardHandler)
-	w.c.MaxFillBytes, w.c.MaxReadBytes = 2<<20, 1<<20
-	w.c.StallTimeout = 20 * time.Second
-	w.c.Observe = func(*http.Request, policy.Outcome) { w.observed.Add(1) }
+	w.c = New(s, Options{Log: slog.New(slog.DiscardHandler), MaxFillBytes: 2 << 20, MaxReadBytes: 1 << 20, StallTimeout: 20 * time.Second, Observe: func(*http.Request, policy.Outcome) { w.observed.Add(1) }})
 	p := policy.Policy{
 		MaxWait: time.Duration(w.rand(3)) * time.Second, Timeout: time.Duration(w.rand(2)*10) * time.Second,
 		Keep:                 time.Minute,
@@ -100,7 +96,7 @@ func takeWalk(t *testing.T, seed uint64) {
 		mount.ServeHTTP(rw, r)
 	})
 	if seed%4 != 0 {
-		w.c.Root = app
+		w.c.Root(app)
 	}
 
 	protocols := new(http.Protocols)

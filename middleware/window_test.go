@@ -46,8 +46,7 @@ func purgedBetween(t *testing.T, method string) {
 	memory := memstore.New(1 << 20)
 	defer memory.Close()
 	s := &farStore{Store: memory}
-	c := middleware.New(s)
-	c.Log = discard
+	c := middleware.New(s, middleware.Options{Log: discard})
 	defer c.Close(context.Background())
 	theme := "before"
 	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

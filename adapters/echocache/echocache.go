@@ -1,17 +1,17 @@
 // Package echocache mounts a [middleware.Cache] in echo v4: on the whole app with Pre or Use, on a
 // group, or on one route.
 //
-//	cache := middleware.New(memstore.New(64 << 20))
+//	cache := middleware.New(memstore.New(64 << 20), middleware.Options{})
 //	e := echo.New()
-//	cache.Root = e
 //	e.Use(echocache.Middleware(cache))
 //	e.GET("/now", now, echocache.With(cache, policy.Policy{TTL: time.Minute}))
+//	http.ListenAndServe(addr, cache.Root(e))
 //
 // What runs inside the cache, that is the handler and the middlewares mounted after it, does not run
 // on a hit. What must run for each request, such as a logger or a check of who asks, goes outside:
 // mount it before.
 //
-// Where routing has come before (Use, groups and routes, but not Pre), Cache.Policy, Cache.Observe, Policy.Scope and
+// Where routing has come before (Use, groups and routes, but not Pre), Options.Policy, Options.Observe, Policy.Scope and
 // the other functions of a policy find echo's route in r.Pattern ("/buckets/:bucket") and its
 // parameters in r.PathValue("bucket"), the same words that net/http and chi have for them.
 package echocache
@@ -30,8 +30,8 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// Middleware caches the responses of what it wraps, with the policies that Cache.Policy chooses. It
-// panics at start when c is nil or was wired in a way that cannot work.
+// Middleware caches the responses of what it wraps, with the policies that Options.Policy chooses. It
+// panics at start when c is nil.
 //
 // An error that the handler returns becomes its page (Echo.HTTPErrorHandler) inside, so that the
 // page is judged, shared and stored as any response is. The middlewares outside get the error as well,
@@ -40,35 +40,31 @@ import (
 // connection is aborted, so that no client takes it for whole, unless a stale response may stand in.
 func Middleware(c *middleware.Cache) echo.MiddlewareFunc {
 	if c == nil {
-		panic("echocache: Middleware: the cache is nil: make it with middleware.New(memstore.New(64 << 20)) or another store")
+		panic("echocache: Middleware: the cache is nil: make it with middleware.New(memstore.New(64 << 20), middleware.Options{}), or with another store")
 	}
-	m := c.Mount("echocache", nil) // completes the Cache now, so that what is wired wrong fails at start
-	return mount(m, func() bool { return c.Policy != nil || c.Observe != nil })
+	return mount(c.Mount("echocache", nil))
 }
 
 // With is Middleware for one route or group: p governs every request that passes through it, whatever
-// Cache.Policy says. The store and the fills are shared with the Cache's other mounts.
+// Options.Policy says. The store and the fills are shared with the Cache's other mounts.
 func With(c *middleware.Cache, p policy.Policy) echo.MiddlewareFunc {
 	if c == nil {
-		panic("echocache: With: the cache is nil: make it with middleware.New(memstore.New(64 << 20)) or another store")
+		panic("echocache: With: the cache is nil: make it with middleware.New(memstore.New(64 << 20), middleware.Options{}), or with another store")
 	}
 	c.With(p)
-	m := c.Mount("echocache", &p)
-	asked := p.Scope != nil || p.Credentials != nil || p.Key.Replace != nil
-	return mount(m, func() bool { return asked || c.Observe != nil })
+	return mount(c.Mount("echocache", &p))
 }
 
-// mount makes a middleware of a mount of the cache. asked says whether functions of the operator's look at
-// each request. Otherwise
-// requests are told of their route when the handler runs, where an inner mount, or a handler of net/http's, looks at
-// them: it makes a map, which a hit can do without.
-func mount(m *middleware.Mount, asked func() bool) echo.MiddlewareFunc {
+// mount makes a middleware of a mount of the cache. A request knows its route beforehand where functions of the app look
+// at it, and otherwise when the handler runs, where an inner mount or a handler of net/http's looks at it: that makes a
+// map, which a hit can do without.
+func mount(m *middleware.Mount) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			v := &visit{next: next, client: client{c: c, outer: c.Response()}}
 			r := c.Request()
 			defer func(before string) { r.Pattern = before }(r.Pattern)
-			if v.described = asked(); v.described {
+			if v.described = m.Asks(); v.described {
 				describe(r, c)
 			}
 			m.Within(c.Echo(), func() string { return routesOf(c.Echo()) }).Serve(&v.client, r, v)

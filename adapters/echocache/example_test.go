@@ -22,15 +22,14 @@ func ExampleMiddleware() {
 	defer kept.Close()
 	e := echo.New()
 
-	cache := middleware.New(kept)
-	cache.Root = e
 	item := &policy.Policy{TTL: time.Minute}
-	cache.Policy = func(r *http.Request) *policy.Policy {
+	cache := middleware.New(kept, middleware.Options{Policy: func(r *http.Request) *policy.Policy {
 		if strings.HasPrefix(r.Pattern, "/items/") { // echo's c.Path()
 			return item
 		}
 		return nil
-	}
+	}})
+	app := cache.Root(e)
 	e.Use(echocache.Middleware(cache))
 
 	runs := 0
@@ -40,7 +39,7 @@ func ExampleMiddleware() {
 	})
 	for range 3 {
 		w := httptest.NewRecorder()
-		e.ServeHTTP(w, httptest.NewRequest("GET", "/items/7", nil))
+		app.ServeHTTP(w, httptest.NewRequest("GET", "/items/7", nil))
 		fmt.Println(w.Code, w.Body, w.Header().Get("Cache-Control"))
 	}
 	fmt.Println("runs:", runs)
@@ -57,7 +56,7 @@ func ExampleWith() {
 	defer kept.Close()
 	e := echo.New()
 
-	cache := middleware.New(kept)
+	cache := middleware.New(kept, middleware.Options{})
 	e.GET("/lost", func(c echo.Context) error {
 		fmt.Println("the handler runs")
 		c.Response().Header().Set("Cache-Control", "max-age=10")

@@ -23,6 +23,7 @@ type app struct {
 	*echo.Echo
 	cache   *middleware.Cache
 	runs    atomic.Int64
+	entered atomic.Int64 // refreshes
 	mu      sync.Mutex
 	lines   []line
 	hijacks bool // a handler takes the connection: there is no response to be committed
@@ -36,12 +37,19 @@ type line struct {
 }
 
 // newApp has a logger outside; the cache is for the test to mount.
-func newApp(t *testing.T) *app {
+func newApp(t *testing.T, options ...middleware.Options) *app {
 	t.Helper()
+	o := middleware.Options{}
+	if len(options) > 0 {
+		o = options[0]
+	}
+	o.Log = slog.New(slog.DiscardHandler)
 	s := memstore.New(16 << 20)
-	a := &app{Echo: echo.New(), cache: middleware.New(s)}
-	a.cache.Log = slog.New(slog.DiscardHandler)
-	a.cache.Root = a.Echo
+	a := &app{Echo: echo.New(), cache: middleware.New(s, o)}
+	a.cache.Root(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a.entered.Add(1)
+		a.ServeHTTP(w, r)
+	}))
 	a.Logger.SetOutput(io.Discard)
 	a.Use(a.logger(t))
 	t.Cleanup(func() {

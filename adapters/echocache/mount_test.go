@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/freshet-go/freshet/adapters/echocache"
+	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -27,12 +28,15 @@ func TestMounts(t *testing.T) {
 			a.GET("/v/:id", h, echocache.With(a.cache, policy.Policy{}))
 		}},
 		{"as net/http middleware", func(a *app, h echo.HandlerFunc) {
-			a.cache.Route = func(*http.Request) string { return "echo" } // which makes its handlers anew
 			a.GET("/v/:id", h, echo.WrapMiddleware(a.cache.Handler))
 		}},
 	} {
 		t.Run(mount.name, func(t *testing.T) {
-			a := newApp(t)
+			o := middleware.Options{}
+			if mount.name == "as net/http middleware" { // which echo makes anew for each request
+				o.Route = func(*http.Request) string { return "echo" }
+			}
+			a := newApp(t, o)
 			mount.at(a, a.counted(func(c echo.Context) error { return page(c.Path() + " " + c.Param("id"))(c) }))
 			for _, cached := range []string{"stored", "hit"} {
 				for _, id := range []string{"1", "2"} {
@@ -60,14 +64,12 @@ func TestPolicyByRoute(t *testing.T) {
 	record := &policy.Policy{Resource: "record", Scope: func(r *http.Request) []string {
 		return []string{r.PathValue("bucket"), r.PathValue("collection")}
 	}}
-	a := newApp(t)
-	a.cache.Expires = expires
-	a.cache.Policy = func(r *http.Request) *policy.Policy {
+	a := newApp(t, middleware.Options{Expires: expires, Policy: func(r *http.Request) *policy.Policy {
 		if strings.HasPrefix(r.Pattern, "/buckets/:bucket/") {
 			return record
 		}
 		return nil
-	}
+	}})
 	a.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			c.Request().Pattern = "outside"
@@ -94,38 +96,35 @@ func TestPolicyByRoute(t *testing.T) {
 func TestFunctionsFindTheRoute(t *testing.T) {
 	var found string
 	look := func(r *http.Request) { found = r.Pattern + " " + r.PathValue("id") }
-	for name, use := range map[string]func(a *app) echo.MiddlewareFunc{
-		"Cache.Policy": func(a *app) echo.MiddlewareFunc {
-			m := echocache.Middleware(a.cache)
-			a.cache.Policy = func(r *http.Request) *policy.Policy { look(r); return nil }
-			return m
-		},
-		"Cache.Observe": func(a *app) echo.MiddlewareFunc {
-			a.cache.Observe = func(r *http.Request, _ policy.Outcome) { look(r) }
-			return echocache.Middleware(a.cache)
-		},
-		"Cache.Observe, of a route": func(a *app) echo.MiddlewareFunc {
-			a.cache.Observe = func(r *http.Request, _ policy.Outcome) { look(r) }
-			return echocache.With(a.cache, policy.Policy{})
-		},
-		"Policy.Scope": func(a *app) echo.MiddlewareFunc {
-			a.cache.Expires, _ = policy.NewExpires([]string{"record"})
-			return echocache.With(a.cache,
-				policy.Policy{Resource: "record", Scope: func(r *http.Request) []string { look(r); return nil }})
-		},
-		"Policy.Credentials": func(a *app) echo.MiddlewareFunc {
-			return echocache.With(a.cache,
-				policy.Policy{Credentials: func(r *http.Request) bool { look(r); return false }})
-		},
-		"KeyOptions.Replace": func(a *app) echo.MiddlewareFunc {
-			return echocache.With(a.cache,
-				policy.Policy{Key: policy.KeyOptions{Replace: func(r *http.Request) string { look(r); return "" }}})
-		},
+	settings, _ := policy.NewExpires([]string{"record"})
+	whole := func(a *app) echo.MiddlewareFunc { return echocache.Middleware(a.cache) }
+	route := func(p policy.Policy) func(a *app) echo.MiddlewareFunc {
+		return func(a *app) echo.MiddlewareFunc { return echocache.With(a.cache, p) }
+	}
+	observed := middleware.Options{Observe: func(r *http.Request, _ policy.Outcome) { look(r) }}
+	for name, s := range map[string]struct {
+		options middleware.Options
+		use     func(a *app) echo.MiddlewareFunc
+	}{
+		"Options.Policy": {middleware.Options{
+			Policy: func(r *http.Request) *policy.Policy { look(r); return nil },
+		}, whole},
+		"Options.Observe":             {observed, whole},
+		"Options.Observe, of a route": {observed, route(policy.Policy{})},
+		"Policy.Scope": {middleware.Options{Expires: settings}, route(policy.Policy{
+			Resource: "record", Scope: func(r *http.Request) []string { look(r); return nil },
+		})},
+		"Policy.Credentials": {middleware.Options{}, route(policy.Policy{
+			Credentials: func(r *http.Request) bool { look(r); return false },
+		})},
+		"KeyOptions.Replace": {middleware.Options{}, route(policy.Policy{
+			Key: policy.KeyOptions{Replace: func(r *http.Request) string { look(r); return "" }},
+		})},
 	} {
 		t.Run(name, func(t *testing.T) {
 			found = ""
-			a := newApp(t)
-			a.GET("/notes/:id", a.counted(func(c echo.Context) error { return c.NoContent(http.StatusOK) }), use(a))
+			a := newApp(t, s.options)
+			a.GET("/notes/:id", a.counted(func(c echo.Context) error { return c.NoContent(http.StatusOK) }), s.use(a))
 			a.ask("GET", "/notes/7")
 			want(t, "found", found, "/notes/:id 7")
 		})
@@ -150,8 +149,7 @@ func TestAnInnerMountFindsTheRoute(t *testing.T) {
 		"net/http's": func(a *app) echo.MiddlewareFunc { return echo.WrapMiddleware(a.cache.With(record)) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := newApp(t)
-			a.cache.Expires = expires
+			a := newApp(t, middleware.Options{Expires: expires})
 			a.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
 				return func(c echo.Context) error {
 					err := next(c)

@@ -26,9 +26,8 @@ func TestTable(t *testing.T) {
 			put := func(t *testing.T, s cachetest.Site) http.Handler {
 				e := echo.New()
 				c := cachetest.NewCache(t, s)
-				c.Root = e
 				mount.at(e, echo.WrapHandler(s.Origin), echocache.Middleware(c))
-				return e
+				return c.Root(e)
 			}
 			cachetest.Run(t, put)
 			cachetest.RunHandlers(t, put)

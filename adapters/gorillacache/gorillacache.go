@@ -4,9 +4,9 @@
 // one URL by header fields. So the cache cannot tell by itself whose page is whose:
 //
 //	r := mux.NewRouter()
-//	cache.Root = r
-//	cache.Route = gorillacache.Route(r)
+//	cache := middleware.New(memstore.New(64 << 20), middleware.Options{Route: gorillacache.Route(r)})
 //	r.Use(cache.Handler, logging)
+//	http.ListenAndServe(addr, cache.Root(r))
 //
 // Mounts of single routes, as in r.Handle("/now", cache.With(p)(now)), need none of this.
 package gorillacache
@@ -25,7 +25,7 @@ import (
 	"github.com/gorilla/mux"
 )
 
-// Route returns a function for Cache.Route. It names the route of a request by its place in the first of
+// Route returns a function for Options.Route. It names the route of a request by its place in the first of
 // the routers that has it, by what all of their routes match and are handled by, and by the name that the route was
 // given, if any. That is the same in all processes of an app; one with another route, or with the same routes in
 // another order, begins with misses. Routes of one template that only functions, header fields or closures of one

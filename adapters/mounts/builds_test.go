@@ -7,6 +7,7 @@ import (
 	"github.com/gorilla/mux"
 
 	"github.com/freshet-go/freshet/adapters/gorillacache"
+	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/memstore"
 )
@@ -17,10 +18,8 @@ func TestRoutesOfGorillaInAnotherBuild(t *testing.T) {
 	keeper, journal := memstore.New(1<<20), store.NewMemoryJournal()
 	t.Cleanup(keeper.Close)
 	build := func(routes func(r *mux.Router)) http.Handler {
-		c := newCache(t)
-		c.Store, c.Journal = keeper, journal
 		r := mux.NewRouter()
-		c.Route = gorillacache.Route(r)
+		c := newCacheOn(t, keeper, middleware.Options{Journal: journal, Route: gorillacache.Route(r)})
 		r.Use(func(h http.Handler) http.Handler { return c.Handler(h) }, logging)
 		routes(r)
 		return r

@@ -107,9 +107,8 @@ func TestNestedMountsInvalidateOnce(t *testing.T) {
 			return c.Changes(c.With(policy.Policy{})(h))
 		},
 	} {
-		c := newCache(t)
 		journal := store.NewMemoryJournal()
-		c.Journal = journal
+		c := newCache(t, middleware.Options{Journal: journal})
 		app := nest(c, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")
 			w.Header().Set("Content-Location", "/note")

@@ -70,8 +70,7 @@ func TestACacheInsideACompressorIsNoticed(t *testing.T) {
 		}, false},
 	} {
 		t.Run(m.name, func(t *testing.T) {
-			c := newCache(t)
-			text := logged(c)
+			c, text := newLoggedCache(t)
 			app := m.app(c)
 			for _, path := range []string{"/a", "/b", "/a"} {
 				get(app, path)

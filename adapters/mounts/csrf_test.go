@@ -158,8 +158,7 @@ func TestIgnoredCookieOfAnOuterHandlerIsLogged(t *testing.T) {
 		{"scs, and another cookie", policy.AnalyticsCookies(), cookie, 0},
 	} {
 		t.Run(s.name, func(t *testing.T) {
-			c := newCache(t)
-			log := logged(c)
+			c, log := newLoggedCache(t)
 			h := s.app(c.With(policy.Policy{TTL: time.Minute, IgnoreCookies: s.ignore}))
 			for range 3 {
 				want(t, "Set-Cookie", get(h, "/").Header().Get("Set-Cookie") != "", true)

@@ -3,9 +3,9 @@
 // theirs as they are.
 //
 //	r := chi.NewRouter()
-//	cache.Root = r
 //	r.Use(cache.Handler)
 //	r.With(cache.With(policy.Policy{TTL: time.Minute})).Get("/now", now)
+//	http.ListenAndServe(addr, cache.Root(r))
 //
 // gorilla/mux makes the handlers of its Use anew for each request: [gorillacache.Route] tells the cache its routes.
 //

@@ -16,11 +16,16 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// logged makes the cache log to what is returned.
-func logged(c *middleware.Cache) *bytes.Buffer {
+// newLoggedCache is newCache with a log that writes to what is returned besides.
+func newLoggedCache(t *testing.T, options ...middleware.Options) (*middleware.Cache, *bytes.Buffer) {
+	t.Helper()
+	var o middleware.Options
+	if len(options) > 0 {
+		o = options[0]
+	}
 	var text bytes.Buffer
-	c.Log = slog.New(slog.NewTextHandler(&text, nil))
-	return &text
+	o.Log = slog.New(slog.NewTextHandler(&text, nil))
+	return newCache(t, o), &text
 }
 
 // Behind echo.WrapMiddleware an error that a handler returns never reaches the cache, which sees a handler that wrote
@@ -43,9 +48,9 @@ func TestErrorsBehindEchoWrapMiddlewareAreNotStored(t *testing.T) {
 			func(echo.Context) error { panic("no database") }, 500, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cache := newCache(t)
-			cache.Route = func(*http.Request) string { return "echo" } // which makes the mount anew for each request
-			text := logged(cache)
+			cache, text := newLoggedCache(t, middleware.Options{
+				Route: func(*http.Request) string { return "echo" }, // which makes the mount anew for each request
+			})
 			e := echo.New()
 			e.Logger.SetOutput(&bytes.Buffer{})
 			e.Use(c.around...)
@@ -87,8 +92,7 @@ func TestEmptyResponsesOnPurposeAreStored(t *testing.T) {
 		"WriteHeader":   func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusOK) },
 		"Write":         func(w http.ResponseWriter, r *http.Request) { w.Write(nil) },
 	} {
-		c := newCache(t)
-		text := logged(c)
+		c, text := newLoggedCache(t)
 		page := c.With(policy.Policy{TTL: time.Minute})(h)
 		get(page, "/")
 		if s := get(page, "/").Header().Get("Cache-Status"); !strings.Contains(s, "hit") || text.Len() > 0 {

@@ -210,7 +210,7 @@ func TestRefreshBelowACompressor(t *testing.T) {
 					}
 					fmt.Fprint(w, "visit ", visits.Load())
 				}))))
-			c.Root = h
+			c.Root(h)
 			want(t, "a miss", get(h, "/", "Accept-Encoding", "gzip").Body.String(), "visit 1")
 			time.Sleep(time.Minute)
 			want(t, "stale", get(h, "/", "Accept-Encoding", "gzip").Body.String(), "visit 1")
@@ -251,8 +251,7 @@ func TestGuardAroundAPageOfParts(t *testing.T) {
 
 // The log says once what to do, when a response's header went out too late to be looked at.
 func TestHeldHeaderIsLoggedOnce(t *testing.T) {
-	c := newCache(t)
-	log := logged(c)
+	c, log := newLoggedCache(t)
 	h := c.Guard(gzhttp.GzipHandler(
 		c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			io.WriteString(w, "begin")

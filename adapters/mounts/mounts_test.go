@@ -17,6 +17,7 @@ import (
 
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
@@ -89,16 +90,29 @@ var mounts = []mount{
 	}, (*http.Request).PathValue, func(r *http.Request) string { return strings.TrimPrefix(r.Pattern, "GET ") }},
 }
 
-func newCache(t *testing.T) *middleware.Cache {
+// newCache returns a cache with a store of its own, and with the options, if there are any.
+func newCache(t *testing.T, options ...middleware.Options) *middleware.Cache {
 	t.Helper()
 	s := memstore.New(16 << 20)
-	c := middleware.New(s)
-	c.Log = slog.New(slog.DiscardHandler)
+	t.Cleanup(s.Close)
+	return newCacheOn(t, s, options...)
+}
+
+// newCacheOn is newCache with a store that is the test's to close. Its log is silent, unless the options say otherwise.
+func newCacheOn(t *testing.T, s store.Store, options ...middleware.Options) *middleware.Cache {
+	t.Helper()
+	var o middleware.Options
+	if len(options) > 0 {
+		o = options[0]
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	c := middleware.New(s, o)
 	t.Cleanup(func() {
 		if err := c.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
-		s.Close()
 	})
 	return c
 }
@@ -176,10 +190,10 @@ func TestNoWorkOutlivesItsRequest(t *testing.T) {
 					}
 				})
 				var refreshes atomic.Int64
-				c.Root = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				c.Root(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					refreshes.Add(1)
 					h.ServeHTTP(w, r)
-				})
+				}))
 				var all sync.WaitGroup
 				for client := range clients {
 					all.Go(func() {

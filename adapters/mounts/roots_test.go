@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -44,7 +45,7 @@ func TestRefreshesEnterTheirOwnApp(t *testing.T) {
 		return r
 	}
 	public, admin := app("public"), app("admin")
-	c.Root = public
+	c.Root(public)
 	for who, h := range map[string]http.Handler{"public": public, "admin": admin} {
 		server := httptest.NewServer(h)
 		defer server.Close()
@@ -70,15 +71,14 @@ func TestRefreshesEnterTheirOwnApp(t *testing.T) {
 // from then on, as they do without a root.
 func TestARootOfAnotherApp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCache(t)
 		var log bytes.Buffer
-		c.Log = slog.New(slog.NewTextHandler(&log, nil))
+		c := newCache(t, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 		var entered atomic.Int64
 		status := http.StatusServiceUnavailable // at first its limiter is in the way
-		c.Root = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.Root(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			entered.Add(1)
 			w.WriteHeader(status)
-		})
+		}))
 		h := c.With(policy.Policy{TTL: time.Second, StaleWhileRevalidate: time.Hour})(&counter{})
 		ask := func() string {
 			defer synctest.Wait()

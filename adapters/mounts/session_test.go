@@ -319,10 +319,10 @@ func TestRefreshThatBeginsASession(t *testing.T) {
 		}
 		fmt.Fprint(w, "visit ", visits.Load())
 	})))
-	c.Root = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	c.Root(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer close(refreshed)
 		h.ServeHTTP(w, r)
-	})
+	}))
 	want(t, "a miss", get(h, "/").Body.String(), "visit 1")
 	want(t, "stale", get(h, "/").Body.String(), "visit 1")
 	<-refreshed
@@ -363,7 +363,7 @@ func TestSessionBehindEarlyHints(t *testing.T) {
 func TestLateCookieIsLoggedOnce(t *testing.T) {
 	bare := func(h http.Handler) http.Handler { return h }
 	gzip := func(h http.Handler) http.Handler { return gzhttp.GzipHandler(h) }
-	const kept, leaked, guard = "its client's alone", "others may have got it", "Cache.Guard"
+	const kept, leaked, guard = "its client's alone", "others may have got it", "Cache.Root"
 	for _, s := range []struct {
 		name              string
 		between           func(http.Handler) http.Handler
@@ -379,8 +379,7 @@ func TestLateCookieIsLoggedOnce(t *testing.T) {
 		{"a time limit between, guarded", timeLimit, true, "level=INFO", 1, 0, 0},
 	} {
 		t.Run(s.name, func(t *testing.T) {
-			c := newCache(t)
-			log := logged(c)
+			c, log := newLoggedCache(t)
 			m := newSessions()
 			page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				m.Put(r.Context(), "n", "1")
@@ -397,7 +396,7 @@ func TestLateCookieIsLoggedOnce(t *testing.T) {
 			text := log.String()
 			want(t, "lines of pages that were kept", strings.Count(text, kept), s.kept)
 			want(t, "lines of pages that others may have", strings.Count(text, leaked), s.leak)
-			want(t, "lines that name Guard", strings.Count(text, guard), s.guard)
+			want(t, "lines that name Root", strings.Count(text, guard), s.guard)
 			want(t, "the level is in it", strings.Contains(text, s.level), true)
 			want(t, "Policy.Shared", strings.Contains(text, "Policy.Shared"), false)
 			if t.Failed() {

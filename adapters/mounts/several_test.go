@@ -48,29 +48,36 @@ type pair struct{ public, admin http.Handler }
 
 type several struct {
 	name string
-	make func(c *middleware.Cache) pair
+	make func(newCache makes) pair
 	hits bool // what each has stored answers for it
 }
 
+// makes makes a cache with options.
+type makes func(middleware.Options) *middleware.Cache
+
 // severals are ways to have two handlers at one URL.
 var severals = []several{
-	{"two muxes of net/http", func(c *middleware.Cache) pair {
+	{"two muxes of net/http", func(newCache makes) pair {
+		c := newCache(middleware.Options{})
 		one, other := http.NewServeMux(), http.NewServeMux()
 		one.HandleFunc("/", public)
 		other.HandleFunc("/", admin)
 		return pair{c.Handler(one), c.Handler(other)}
 	}, true},
-	{"closures of one factory, with a route of their own", func(c *middleware.Cache) pair {
+	{"closures of one factory, with a route of their own", func(newCache makes) pair {
+		c := newCache(middleware.Options{})
 		with := c.With(policy.Policy{})
 		return pair{with(whose("public")), with(whose("admin"))}
 	}, true},
-	{"chi's With", func(c *middleware.Cache) pair {
+	{"chi's With", func(newCache makes) pair {
+		c := newCache(middleware.Options{})
 		one, other, with := chi.NewRouter(), chi.NewRouter(), c.With(policy.Policy{})
 		one.With(with).Get("/", whose("public"))
 		other.With(with).Get("/", whose("admin"))
 		return pair{one, other}
 	}, true},
-	{"chi's Use", func(c *middleware.Cache) pair {
+	{"chi's Use", func(newCache makes) pair {
+		c := newCache(middleware.Options{})
 		one, other := chi.NewRouter(), chi.NewRouter()
 		one.Use(c.Handler, logging)
 		other.Use(c.Handler, logging)
@@ -78,7 +85,8 @@ var severals = []several{
 		other.Get("/", whose("admin"))
 		return pair{one, other}
 	}, true},
-	{"gorilla's Use, with functions", func(c *middleware.Cache) pair {
+	{"gorilla's Use, with functions", func(newCache makes) pair {
+		c := newCache(middleware.Options{})
 		one, other := mux.NewRouter(), mux.NewRouter()
 		one.Use(c.Handler)
 		other.Use(c.Handler)
@@ -86,7 +94,8 @@ var severals = []several{
 		other.HandleFunc("/", admin)
 		return pair{one, other}
 	}, true},
-	{"gorilla's Use, with methods", func(c *middleware.Cache) pair {
+	{"gorilla's Use, with methods", func(newCache makes) pair {
+		c := newCache(middleware.Options{})
 		one, other := mux.NewRouter(), mux.NewRouter()
 		one.Use(c.Handler)
 		other.Use(c.Handler)
@@ -94,44 +103,48 @@ var severals = []several{
 		other.HandleFunc("/", (&api{"admin"}).page)
 		return pair{one, other}
 	}, true},
-	{"gorilla's Headers", func(c *middleware.Cache) pair {
+	{"gorilla's Headers", func(newCache makes) pair {
+		c := newCache(middleware.Options{})
 		r := mux.NewRouter()
 		r.Use(c.Handler)
 		r.Handle("/", whose("admin")).Headers("X-Who", "admin")
 		r.Handle("/", whose("public"))
 		return pair{r, as(r, "admin")}
 	}, true},
-	{"gorilla's Headers, and a middleware within", func(c *middleware.Cache) pair {
+	{"gorilla's Headers, and a middleware within", func(newCache makes) pair {
+		c := newCache(middleware.Options{})
 		r := mux.NewRouter()
 		r.Use(c.Handler, logging)
 		r.HandleFunc("/", admin).Headers("X-Who", "admin")
 		r.HandleFunc("/", public)
 		return pair{r, as(r, "admin")}
 	}, false},
-	{"gorilla's Headers, and a middleware within, named", func(c *middleware.Cache) pair {
+	{"gorilla's Headers, and a middleware within, named", func(newCache makes) pair {
 		r := mux.NewRouter()
-		c.Route = gorillacache.Route(r)
+		c := newCache(middleware.Options{Route: gorillacache.Route(r)})
 		r.Use(c.Handler, logging)
 		r.HandleFunc("/", admin).Headers("X-Who", "admin")
 		r.HandleFunc("/", public)
 		return pair{r, as(r, "admin")}
 	}, true},
-	{"gorilla's routes", func(c *middleware.Cache) pair {
+	{"gorilla's routes", func(newCache makes) pair {
+		c := newCache(middleware.Options{})
 		r, with := mux.NewRouter(), c.With(policy.Policy{})
 		r.Handle("/", with(whose("admin"))).Headers("X-Who", "admin")
 		r.Handle("/", with(whose("public")))
 		return pair{r, as(r, "admin")}
 	}, true},
-	{"two routers of gorilla's, named", func(c *middleware.Cache) pair {
+	{"two routers of gorilla's, named", func(newCache makes) pair {
 		one, other := mux.NewRouter(), mux.NewRouter()
-		c.Route = gorillacache.Route(one, other)
+		c := newCache(middleware.Options{Route: gorillacache.Route(one, other)})
 		one.Use(c.Handler, logging)
 		other.Use(c.Handler, logging)
 		one.HandleFunc("/", public)
 		other.HandleFunc("/", admin)
 		return pair{one, other}
 	}, true},
-	{"two echos", func(c *middleware.Cache) pair {
+	{"two echos", func(newCache makes) pair {
+		c := newCache(middleware.Options{})
 		one, other := echo.New(), echo.New()
 		one.Use(echocache.Middleware(c))
 		other.Use(echocache.Middleware(c))
@@ -139,7 +152,8 @@ var severals = []several{
 		other.GET("/", echo.WrapHandler(whose("admin")))
 		return pair{one, other}
 	}, true},
-	{"two echos with one middleware", func(c *middleware.Cache) pair {
+	{"two echos with one middleware", func(newCache makes) pair {
+		c := newCache(middleware.Options{})
 		cached := echocache.Middleware(c)
 		app := func(who string) http.Handler {
 			e := echo.New()
@@ -149,13 +163,15 @@ var severals = []several{
 		}
 		return pair{app("public"), app("admin")}
 	}, false},
-	{"routes of two echos with one middleware", func(c *middleware.Cache) pair {
+	{"routes of two echos with one middleware", func(newCache makes) pair {
+		c := newCache(middleware.Options{})
 		one, other, cached := echo.New(), echo.New(), echocache.With(c, policy.Policy{})
 		one.GET("/", echo.WrapHandler(whose("public")), cached)
 		other.GET("/", echo.WrapHandler(whose("admin")), cached)
 		return pair{one, other}
 	}, false},
-	{"echo.WrapMiddleware", func(c *middleware.Cache) pair {
+	{"echo.WrapMiddleware", func(newCache makes) pair {
+		c := newCache(middleware.Options{})
 		one, other := echo.New(), echo.New()
 		one.Use(echo.WrapMiddleware(c.Handler))
 		other.Use(echo.WrapMiddleware(c.Handler))
@@ -163,7 +179,8 @@ var severals = []several{
 		other.GET("/", echo.WrapHandler(whose("admin")))
 		return pair{one, other}
 	}, false},
-	{"prefixes that are stripped of the request line, too", func(c *middleware.Cache) pair {
+	{"prefixes that are stripped of the request line, too", func(newCache makes) pair {
+		c := newCache(middleware.Options{})
 		strip := func(prefix string, next http.Handler) http.Handler {
 			return http.StripPrefix(prefix, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				r.RequestURI = r.URL.RequestURI()
@@ -175,7 +192,8 @@ var severals = []several{
 		m.Handle("/admin/", strip("/admin", c.Handler(whose("admin"))))
 		return pair{at(m, "/public/"), at(m, "/admin/")}
 	}, true},
-	{"Shared beside one that is not", func(c *middleware.Cache) pair {
+	{"Shared beside one that is not", func(newCache makes) pair {
+		c := newCache(middleware.Options{})
 		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			who := "public"
 			if r.Header.Get("X-Who") != "" {
@@ -185,7 +203,8 @@ var severals = []several{
 		})
 		return pair{c.With(policy.Policy{Shared: true})(h), as(c.With(policy.Policy{})(h), "admin")}
 	}, true},
-	{"mounted while another serves", func(c *middleware.Cache) pair {
+	{"mounted while another serves", func(newCache makes) pair {
+		c := newCache(middleware.Options{})
 		get(c.Handler(whose("nobody")), "/")
 		with := c.With(policy.Policy{})
 		return pair{with(whose("public")), with(whose("admin"))}
@@ -212,8 +231,8 @@ func TestSeveralAtOneURL(t *testing.T) {
 	for _, s := range severals {
 		for _, order := range []string{"pppaaapa", "aaapppap", "papapapa"} {
 			t.Run(s.name+", "+order, func(t *testing.T) {
-				c := newCache(t)
-				two := s.make(c)
+				var c *middleware.Cache
+				two := s.make(func(o middleware.Options) *middleware.Cache { c = newCache(t, o); return c })
 				var last *httptest.ResponseRecorder
 				for i, who := range order {
 					h, name := two.public, "public"
@@ -244,11 +263,12 @@ func TestSeveralAtOneURL(t *testing.T) {
 // Processes that run the same app use what each other have stored, and one that runs another build of it never
 // takes one handler's page for another's.
 func TestProcessesOfOneAppShare(t *testing.T) {
-	type build = func(c *middleware.Cache) pair
+	type build = func(newCache makes) pair
 	process := func(t *testing.T, s store.Store, j store.Journal, b build) pair {
-		c := newCache(t)
-		c.Store, c.Journal = s, j
-		return b(c)
+		return b(func(o middleware.Options) *middleware.Cache {
+			o.Journal = j
+			return newCacheOn(t, s, o)
+		})
 	}
 	shares := func(t *testing.T, name string, b build) {
 		s, j := memstore.New(1<<20), store.NewMemoryJournal()
@@ -270,9 +290,12 @@ func TestProcessesOfOneAppShare(t *testing.T) {
 	t.Run("another build", func(t *testing.T) {
 		s, j := memstore.New(1<<20), store.NewMemoryJournal()
 		defer s.Close()
-		first := process(t, s, j, func(c *middleware.Cache) pair { return pair{public: c.Handler(mux1("public"))} })
+		first := process(t, s, j, func(newCache makes) pair {
+			return pair{public: newCache(middleware.Options{}).Handler(mux1("public"))}
+		})
 		want(t, "before", get(first.public, "/").Body.String(), "public")
-		second := process(t, s, j, func(c *middleware.Cache) pair {
+		second := process(t, s, j, func(newCache makes) pair {
+			c := newCache(middleware.Options{})
 			a := c.Handler(mux1("admin"))
 			return pair{admin: a, public: c.Handler(mux1("public"))}
 		})
@@ -307,8 +330,7 @@ func TestNamedMounts(t *testing.T) {
 		return c.With(policy.Policy{Key: policy.KeyOptions{Name: who}})(mux1(who))
 	}
 	for _, order := range [][2]string{{"public", "admin"}, {"admin", "public"}} {
-		c := newCache(t)
-		c.Store, c.Journal = s, j
+		c := newCacheOn(t, s, middleware.Options{Journal: j})
 		one, other := named(c, order[0]), named(c, order[1])
 		for range 2 {
 			want(t, order[0], get(one, "/").Body.String(), order[0])
@@ -321,15 +343,16 @@ func TestNamedMounts(t *testing.T) {
 func TestTheLogSaysWhatCannotBeTold(t *testing.T) {
 	for name, says := range map[string]string{
 		"gorilla's Headers, and a middleware within": "gorillacache.Route",
-		"echo.WrapMiddleware":                        "Cache.Route",
+		"echo.WrapMiddleware":                        "Options.Route",
 		"two echos with one middleware":              "once for each",
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
-			c := newCache(t)
-			c.Log = slog.New(slog.NewTextHandler(&log, nil))
 			i := slices.IndexFunc(severals, func(s several) bool { return s.name == name })
-			two := severals[i].make(c)
+			two := severals[i].make(func(o middleware.Options) *middleware.Cache {
+				o.Log = slog.New(slog.NewTextHandler(&log, nil))
+				return newCache(t, o)
+			})
 			var last *httptest.ResponseRecorder
 			for range 6 {
 				get(two.public, "/")

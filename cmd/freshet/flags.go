@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/cmd/freshet/proxy"
-	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/settings"
 	"github.com/freshet-go/freshet/store/memstore"
@@ -151,8 +150,8 @@ func readProxyFlags(args, environ []string) (*proxyFlags, error) {
 
 func newProxyFlags() (*proxyFlags, *flag.FlagSet) {
 	f := &proxyFlags{
-		listen: "127.0.0.1:8080", timeout: proxy.DefaultTimeout, stall: middleware.DefaultStallTimeout,
-		memory: memstore.DefaultBytes, maxBody: policy.DefaultMaxBody, documents: policy.DefaultHeuristicDocumentMax, name: middleware.DefaultName,
+		listen: "127.0.0.1:8080", timeout: proxy.DefaultTimeout, stall: time.Minute,
+		memory: memstore.DefaultBytes, maxBody: policy.DefaultMaxBody, documents: policy.DefaultHeuristicDocumentMax, name: "Freshet",
 	}
 	set := flag.NewFlagSet("freshet proxy", flag.ContinueOnError)
 	set.SetOutput(io.Discard)

@@ -138,10 +138,9 @@ func serveProxy(ctx context.Context, listener net.Listener, f *proxyFlags, entri
 }
 
 func newProxy(f *proxyFlags, entries store.Store, log *slog.Logger) (*proxy.Proxy, error) {
-	cache := middleware.New(entries)
-	cache.Name = f.name
-	if cache.StallTimeout = f.stall; f.stall == 0 {
-		cache.StallTimeout = -1
+	stall := f.stall
+	if stall == 0 {
+		stall = -1
 	}
 	usual := proxy.Policy()
 	usual.Heuristic = f.heuristics
@@ -152,9 +151,13 @@ func newProxy(f *proxyFlags, entries store.Store, log *slog.Logger) (*proxy.Prox
 	usual.PassCookies, usual.IgnoreCookies = f.passCookies, f.ignored
 	usual.StaleWhileRevalidate, usual.StaleIfError = f.swr, f.sie
 	usual.MaxBody = f.maxBody
-	cache.Policy = func(*http.Request) *policy.Policy { return &usual }
 	o := proxy.Options{
-		Cache: cache, ReplaceHost: !f.preserveHost, TrustForwarded: f.trustForwarded, AllowUnderscores: f.underscores, Timeout: f.timeout, Log: log,
+		Store: entries,
+		Cache: middleware.Options{
+			Policy: func(*http.Request) *policy.Policy { return &usual }, Name: f.name, StallTimeout: stall,
+		},
+		ReplaceHost: !f.preserveHost, TrustForwarded: f.trustForwarded, AllowUnderscores: f.underscores,
+		Timeout: f.timeout, Log: log,
 	}
 	if f.log {
 		o.Access = log

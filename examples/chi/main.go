@@ -35,16 +35,14 @@ func main() {
 // newApp is the app; reading a note takes the time of work.
 func newApp(kept *memstore.Store, work time.Duration) http.Handler {
 	r := chi.NewRouter()
-	cache := middleware.New(kept)
-	cache.Root = r
-
+	cache := middleware.New(kept, middleware.Options{})
 	n := &notes{work: work, text: map[string]string{"1": "buy milk"}}
 	r.Route("/notes/{id}", func(r chi.Router) {
 		r.Use(cache.With(policy.Policy{TTL: time.Hour, ClientTTL: -1})) // reading and writing, so that the one knows of the other
 		r.Get("/", n.read)
 		r.Put("/", n.write)
 	})
-	return r
+	return cache.Root(r)
 }
 
 type notes struct {

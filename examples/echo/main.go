@@ -24,16 +24,13 @@ func main() {
 	listen := flag.String("listen", "127.0.0.1:8080", "the `address` to serve on")
 	flag.Parse()
 	log.Printf("try, several times: curl -i http://%s/report/7", *listen)
-	log.Fatal(newApp(memstore.New(64<<20), time.Second).Start(*listen))
+	log.Fatal(http.ListenAndServe(*listen, newApp(memstore.New(64<<20), time.Second)))
 }
 
 // newApp is the app; a report takes the time of work.
-func newApp(kept *memstore.Store, work time.Duration) *echo.Echo {
+func newApp(kept *memstore.Store, work time.Duration) http.Handler {
 	e := echo.New()
-	e.HideBanner, e.HidePort = true, true
-
-	cache := middleware.New(kept)
-	cache.Root = e // where a refresh in the background comes in
+	cache := middleware.New(kept, middleware.Options{})
 
 	// What runs for each request goes outside of the cache: mount it before.
 	e.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
@@ -53,5 +50,5 @@ func newApp(kept *memstore.Store, work time.Duration) *echo.Echo {
 		}
 		return c.String(http.StatusOK, fmt.Sprintf("report %s, of %s\n", c.Param("id"), time.Now().Format("15:04:05.000")))
 	}, echocache.With(cache, policy.Policy{TTL: 10 * time.Second, StaleWhileRevalidate: time.Minute}))
-	return e
+	return cache.Root(e) // where refreshes in the background enter
 }

@@ -1,13 +1,12 @@
 package main
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/labstack/echo/v4"
 
 	"github.com/freshet-go/freshet/store/memstore"
 )
@@ -48,7 +47,7 @@ func TestReports(t *testing.T) {
 	})
 }
 
-func ask(app *echo.Echo, target string) (body string, took time.Duration, status string) {
+func ask(app http.Handler, target string) (body string, took time.Duration, status string) {
 	start := time.Now()
 	w := httptest.NewRecorder()
 	app.ServeHTTP(w, httptest.NewRequest("GET", target, nil))

@@ -43,13 +43,11 @@ func main() {
 // cached is the app behind the cache: what a program of yours would have in its main.
 func cached(a *app, cache *middleware.Cache) http.Handler {
 	mux := http.NewServeMux()
-	cache.Root = mux // where refreshes in the background enter
-
 	// The handler says nothing about caching, so we do: a minute, for whoever comes without credentials.
 	mux.Handle("/tides/{port}", cache.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(a.tides)))
 	// This one says in its Cache-Control what it wants, and that is obeyed.
 	mux.Handle("/wind", cache.Handler(http.HandlerFunc(a.wind)))
-	return mux
+	return cache.Root(mux) // where refreshes in the background enter
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -75,7 +73,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer pages.Close()
-	cache := middleware.New(pages)
+	cache := middleware.New(pages, middleware.Options{})
 	a := &app{}
 	server := &http.Server{Handler: cached(a, cache), ReadHeaderTimeout: 5 * time.Second}
 	ended := make(chan error, 1)

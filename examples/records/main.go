@@ -45,16 +45,14 @@ func load(file string, environ []string) (*settings.Settings, error) {
 
 // serve is the API behind the cache. Each route names its resource, which is all that the settings need.
 func serve(set *settings.Settings, kept *memstore.Store) http.Handler {
-	cache := middleware.New(kept)
-	cache.Expires = set.Expires()
+	cache := middleware.New(kept, middleware.Options{Expires: set.Expires()})
 	a := newAPI(cache)
 
 	mux := http.NewServeMux()
-	cache.Root = mux
 	parents := func(r *http.Request) []string { return []string{r.PathValue("bucket"), r.PathValue("collection")} }
 	record := cache.With(policy.Policy{Resource: "record", Scope: parents})
 	collection := cache.With(policy.Policy{Resource: "collection", Scope: parents})
 	mux.Handle("/buckets/{bucket}/collections/{collection}/records/{id}", record(http.HandlerFunc(a.record)))
 	mux.Handle("/buckets/{bucket}/collections/{collection}", collection(http.HandlerFunc(a.collection)))
-	return mux
+	return cache.Root(mux)
 }

@@ -38,7 +38,7 @@ func site(t *testing.T, says string) attacktest.Site {
 	origin := attacktest.NewOrigin()
 	origin.Says = says
 	app := cache.Handler(origin)
-	cache.Root = app
+	cache.Root(app)
 	return attacktest.Site{
 		Handler: app, Origin: origin, Held: keeper.Bytes, Bound: bound, InProcess: true,
 		Around: func(outside func(http.Handler) http.Handler, page http.Handler) http.Handler {
@@ -53,10 +53,7 @@ func site(t *testing.T, says string) attacktest.Site {
 }
 
 func newCache(t *testing.T, keeper *memstore.Store, lives *policy.Policy) *middleware.Cache {
-	cache := middleware.New(keeper)
-	cache.Policy = func(*http.Request) *policy.Policy { return lives }
-	cache.MaxFillBytes, cache.MaxReadBytes = bound, bound
-	cache.Log = slog.New(slog.DiscardHandler)
+	cache := middleware.New(keeper, middleware.Options{Policy: func(*http.Request) *policy.Policy { return lives }, MaxFillBytes: bound, MaxReadBytes: bound, Log: slog.New(slog.DiscardHandler)})
 	t.Cleanup(func() {
 		if err := cache.Close(context.Background()); err != nil {
 			t.Error(err)

@@ -63,7 +63,7 @@ func TestAssertionsFail(t *testing.T) {
 func Example() {
 	keep := memstore.New(1 << 20)
 	defer keep.Close()
-	app := middleware.New(keep).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	app := middleware.New(keep, middleware.Options{}).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/news" {
 			w.Header().Set("Cache-Control", "max-age=60")
 		}

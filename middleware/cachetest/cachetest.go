@@ -36,8 +36,8 @@ type Site struct {
 }
 
 // Mount puts a site behind a cache of its own and returns the outermost handler, which the table serves on
-// a loopback port. It sets Cache.Root to that handler, so that refreshes run in the background, and
-// leaves Cache.Name at its default. What must be closed afterwards, it gives to t.Cleanup.
+// a loopback port. It gives that handler to Cache.Root, so that refreshes run in the background, and
+// leaves Options.Name at its default. What must be closed afterwards, it gives to t.Cleanup.
 type Mount func(t *testing.T, s Site) http.Handler
 
 // Run plays the behaviour table against a mount. The stories run in parallel, each with a cache of its
@@ -48,14 +48,20 @@ func Run(t *testing.T, mount Mount) { play(t, mount, table()) }
 // [Run]: they have what a server in between would hide.
 func RunHandlers(t *testing.T, mount Mount) { play(t, mount, handlerTable()) }
 
+// Options returns the options of a [middleware.Cache] for the site. Its log is silent.
+func (s Site) Options() middleware.Options {
+	return middleware.Options{
+		Policy:  func(*http.Request) *policy.Policy { return &s.Policy },
+		Expires: s.Expires,
+		Log:     silent(),
+	}
+}
+
 // NewCache is a [middleware.Cache] for a site, with a silent log, closed when the test ends. The mount
-// that uses it still sets Cache.Root.
+// that uses it still calls Cache.Root.
 func NewCache(t *testing.T, s Site) *middleware.Cache {
 	t.Helper()
-	c := middleware.New(s.Store)
-	c.Policy = func(*http.Request) *policy.Policy { return &s.Policy }
-	c.Expires = s.Expires
-	c.Log = silent()
+	c := middleware.New(s.Store, s.Options())
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()

@@ -13,8 +13,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func mount(t *testing.T, s cachetest.Site) http.Handler {
 	c := cachetest.NewCache(t, s)
-	c.Root = c.Handler(s.Origin)
-	return c.Root
+	return c.Root(c.Handler(s.Origin))
 }
 
 func TestNetHTTP(t *testing.T) {

@@ -90,7 +90,7 @@ func (p *page) server(ctx context.Context, kind, storeURL string) (func(net.List
 				return nil, err
 			}
 		}
-		return served(middleware.New(responses).Handler(http.HandlerFunc(p.origin))), nil
+		return served(middleware.New(responses, middleware.Options{}).Handler(http.HandlerFunc(p.origin))), nil
 	case "gofiber":
 		app := fiber.New()
 		app.Use(fibercache.New(fibercache.Config{Expiration: time.Hour, MaxBytes: storeSize, StoreResponseHeaders: true}))

@@ -35,10 +35,9 @@ func TestAttacks(t *testing.T) {
 	defer keeper.Close()
 	lives := policy.Policy{TTL: time.Minute, MaxWait: time.Second,
 		Key: policy.KeyOptions{DropParams: []string{"utm_*"}}}
-	cache := middleware.New(keeper)
-	cache.Policy = func(*http.Request) *policy.Policy { return &lives }
+	cache := middleware.Options{Policy: func(*http.Request) *policy.Policy { return &lives }}
 	quiet := slog.New(slog.DiscardHandler)
-	p, err := proxy.New(u, proxy.Options{Cache: cache, Log: quiet})
+	p, err := proxy.New(u, proxy.Options{Store: keeper, Cache: cache, Log: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,9 +33,8 @@ func TestAFeedOfPrivatePosts(t *testing.T) {
 		p.Heuristic = heuristics
 		memory := memstore.New(1 << 20)
 		t.Cleanup(func() { memory.Close() })
-		cache := middleware.New(memory)
-		cache.Policy = func(*http.Request) *policy.Policy { return &p }
-		s := serve(t, proxy.Options{Cache: cache}, feed)
+		cache := middleware.Options{Policy: func(*http.Request) *policy.Policy { return &p }}
+		s := serve(t, proxy.Options{Store: memory, Cache: cache}, feed)
 		const alice = "wordpress_logged_in_5c0=alice"
 		for range 2 {
 			hers, theirs := s.get("/feed/", "Cookie", alice).body, s.get("/feed/").body

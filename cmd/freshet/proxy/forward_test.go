@@ -392,9 +392,8 @@ func TestAccessLog(t *testing.T) {
 		}}))
 	store := memstore.New(1 << 20)
 	defer store.Close()
-	cache := middleware.New(store)
-	cache.Name = "edge"
-	s := serve(t, proxy.Options{Cache: cache, Access: text}, func(w http.ResponseWriter, r *http.Request) {
+	cache := middleware.Options{Name: "edge"}
+	s := serve(t, proxy.Options{Store: store, Cache: cache, Access: text}, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/cut" {
 			say(w, midLarge)
 			return

@@ -15,6 +15,7 @@ import (
 
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
@@ -23,10 +24,11 @@ const DefaultTimeout = 60 * time.Second
 
 // Options says how to forward and to cache. The zero value is of use.
 type Options struct {
-	// Cache is the engine, not yet mounted: New mounts it, and gives it what it was not given: Policy
-	// chooses that of [Policy], Root is the proxy, Log is Options.Log. Nil: a cache in memory
-	// of [memstore.DefaultBytes], which Close closes. The store of a given Cache is the caller's to close.
-	Cache *middleware.Cache
+	// Store keeps the entries, and is the caller's to close. Nil: one in memory of [memstore.DefaultBytes], which Close
+	// closes.
+	Store store.Store
+	// Cache are the options of the cache. Their Policy is by default that of [Policy], their Log Options.Log.
+	Cache middleware.Options
 	// ReplaceHost sends the upstream's own host and port as the Host field. Default: the client's Host
 	// passes on, so that one upstream can serve several sites; what is stored is kept apart by it
 	// in either case.
@@ -53,7 +55,7 @@ type Options struct {
 	Access *slog.Logger
 }
 
-// Policy is the proxy's policy where Options.Cache has none: responses that state no lifetime get a
+// Policy is the proxy's policy where Options.Cache chooses none: responses that state no lifetime get a
 // heuristic one (RFC 9111 section 4.2.2).
 func Policy() policy.Policy { return policy.Policy{Heuristic: true} }
 
@@ -82,7 +84,7 @@ func New(upstream *url.URL, o Options) (*Proxy, error) {
 	if o.Timeout == 0 {
 		o.Timeout = DefaultTimeout
 	}
-	p := &Proxy{options: o, upstream: upstream, cache: o.Cache, origin: newOrigin(o.Timeout)}
+	p := &Proxy{options: o, upstream: upstream, origin: newOrigin(o.Timeout)}
 	p.reverse = &httputil.ReverseProxy{
 		Rewrite:        p.rewrite,
 		ModifyResponse: p.received,
@@ -101,28 +103,27 @@ func New(upstream *url.URL, o Options) (*Proxy, error) {
 const flushInterval = 100 * time.Millisecond
 
 func (p *Proxy) mount() {
-	c := p.cache
-	if c == nil {
+	entries, o := p.options.Store, p.options.Cache
+	if entries == nil {
 		p.own = memstore.New(memstore.DefaultBytes)
-		c = middleware.New(p.own)
-		p.cache = c
+		entries = p.own
 	}
-	if c.Policy == nil {
+	if o.Policy == nil {
 		usual := Policy()
-		c.Policy = func(*http.Request) *policy.Policy { return &usual }
+		o.Policy = func(*http.Request) *policy.Policy { return &usual }
 	}
-	if c.Log == nil {
-		c.Log = p.options.Log
+	if o.Log == nil {
+		o.Log = p.options.Log
 	}
 	if p.options.Access != nil {
-		c.Observe = p.observe(c.Observe)
+		o.Observe = p.observe(o.Observe)
 	}
-	// A refresh enters behind ServeHTTP: what that takes from a client's request is gone already.
-	if c.Root == nil {
-		c.Root = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.cached.ServeHTTP(w, r) })
-	}
-	p.cached = c.Handler(http.HandlerFunc(p.forward))
-	p.via = newVia(c.Name)
+	p.cache = middleware.New(entries, o)
+	p.cached = p.cache.Handler(http.HandlerFunc(p.forward))
+	// A refresh enters behind ServeHTTP: what that takes from a client's request is gone already. Nothing around the
+	// cache sets cookies, so that no guard is needed.
+	p.cache.Root(p.cached)
+	p.via = newVia(o.Name)
 }
 
 // ServeHTTP answers from the cache or by the upstream.

@@ -16,8 +16,8 @@ func TestTable(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := cachetest.NewCache(t, s)
-		p, err := New(upstream, Options{Cache: c, TrustForwarded: true, Log: c.Log})
+		o := s.Options()
+		p, err := New(upstream, Options{Store: s.Store, Cache: o, TrustForwarded: true, Log: o.Log})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-
-	"github.com/freshet-go/freshet/middleware"
 )
 
 // via writes the Via field (RFC 9110 section 7.6.3), and knows by it what came back. A request's has a
@@ -19,7 +17,7 @@ type via struct {
 
 func newVia(name string) via {
 	if name == "" {
-		name = middleware.DefaultName
+		name = "Freshet" // as in Cache-Status
 	}
 	var lot [6]byte
 	rand.Read(lot[:])

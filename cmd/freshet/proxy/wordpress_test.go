@@ -40,9 +40,8 @@ func TestAReloadShowsThatAFeedHasChanged(t *testing.T) {
 		p.HeuristicDocumentMax = longest
 		memory := memstore.New(1 << 20)
 		t.Cleanup(func() { memory.Close() })
-		cache := middleware.New(memory)
-		cache.Policy = func(*http.Request) *policy.Policy { return &p }
-		s := serve(t, proxy.Options{Cache: cache}, feed)
+		cache := middleware.Options{Policy: func(*http.Request) *policy.Policy { return &p }}
+		s := serve(t, proxy.Options{Store: memory, Cache: cache}, feed)
 		s.get("/feed/")
 		published.Store(true)
 		if r := s.get("/feed/"); r.body != "old posts" {
@@ -79,9 +78,8 @@ func TestTheCookiesOfWordPress(t *testing.T) {
 		p.PassCookies, p.IgnoreCookies = strings.Split(list, ","), policy.AnalyticsCookies()
 		memory := memstore.New(1 << 20)
 		t.Cleanup(func() { memory.Close() })
-		cache := middleware.New(memory)
-		cache.Policy = func(*http.Request) *policy.Policy { return &p }
-		s := serve(t, proxy.Options{Cache: cache}, func(w http.ResponseWriter, r *http.Request) {
+		cache := middleware.Options{Policy: func(*http.Request) *policy.Policy { return &p }}
+		s := serve(t, proxy.Options{Store: memory, Cache: cache}, func(w http.ResponseWriter, r *http.Request) {
 			h := w.Header()
 			h.Set("X-Powered-By", "PHP/8.2.36")
 			h.Set("Content-Type", "text/html; charset=UTF-8")

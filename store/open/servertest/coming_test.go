@@ -48,8 +48,7 @@ func TestTheNextRequestOfTheSameClient(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			c := middleware.New(s)
-			c.StoreTimeout = time.Minute
+			c := middleware.New(s, middleware.Options{StoreTimeout: time.Minute})
 			defer c.Close(context.Background())
 			var runs atomic.Int64
 			server := httptest.NewServer(c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -99,10 +99,11 @@ func (a *app) serve(rawURL, options string) {
 	}
 	a.store = s
 	a.keys.Store = s
-	c := middleware.New(&a.keys)
-	c.Log = slog.New(slog.NewTextHandler(&a.log, nil))
-	c.StoreTimeout = guardTimeout
-	c.MaxLag = time.Hour // the journal has a test of its own; here the store is to be asked
+	c := middleware.New(&a.keys, middleware.Options{
+		Log:          slog.New(slog.NewTextHandler(&a.log, nil)),
+		StoreTimeout: guardTimeout,
+		MaxLag:       time.Hour, // the journal has a test of its own; here the store is to be asked
+	})
 	a.h = c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=3600")
 		fmt.Fprintf(w, "run %d of %s", a.runs.Add(1), r.URL.Path)
@@ -363,8 +364,7 @@ func TestUnreachableAtTheStart(t *testing.T) {
 			t.Errorf("%s, started anyway: %v", rawURL, err)
 			continue
 		}
-		c := middleware.New(s)
-		c.Log = slog.New(slog.DiscardHandler)
+		c := middleware.New(s, middleware.Options{Log: slog.New(slog.DiscardHandler)})
 		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "the handler's") }))
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))

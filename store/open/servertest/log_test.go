@@ -28,8 +28,9 @@ func child(url string) {
 	if err != nil {
 		panic(err)
 	}
-	c := middleware.New(s)
-	c.StoreTimeout = time.Minute // of a busy machine
+	c := middleware.New(s, middleware.Options{
+		StoreTimeout: time.Minute, // of a busy machine
+	})
 	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=3600")
 		io.WriteString(w, "a page")
