@@ -1,0 +1,49 @@
+package middleware_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/freshet-go/freshet/policy"
+)
+
+// What the policy of a whole app tells apart, tenants by a field for one, a route's own policy inside does not put
+// together, whether it says so again or not.
+func TestARouteKeepsApartWhatItsAppDoes(t *testing.T) {
+	apps := map[string]policy.KeyOptions{
+		"a field":  {Headers: []string{"X-Tenant"}},
+		"a cookie": {Cookies: []string{"tenant"}},
+		"Replace":  {Replace: func(r *http.Request) string { return r.URL.Path + " " + r.Header.Get("X-Tenant") + r.Header.Get("Cookie") }},
+	}
+	routes := map[string]policy.Policy{
+		"a lifetime":     {TTL: time.Hour, Shared: true},
+		"another key":    {TTL: time.Hour, Shared: true, Key: policy.KeyOptions{Headers: []string{"Accept"}}},
+		"a sorted query": {TTL: time.Hour, Shared: true, Key: policy.KeyOptions{SortQuery: true}},
+	}
+	for name, key := range apps {
+		for inside, route := range routes {
+			t.Run(name+", "+inside, func(t *testing.T) {
+				field := "X-Tenant"
+				if name == "a cookie" {
+					field = "Cookie"
+				}
+				app := policy.Policy{Shared: true, Key: key}
+				c := newCache(t)
+				c.Policy = func(*http.Request) *policy.Policy { return &app }
+				o := &origin{h: func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "for ", r.Header.Get(field)) }}
+				h := c.Handler(c.Handler(c.With(route)(o))) // an app inside of an app, which makes no difference
+				for _, who := range []string{"tenant=a", "tenant=b", "tenant=a", "tenant=b"} {
+					want(t, "page", body(get(h, "/", field, who)), "for "+who)
+				}
+				want(t, "runs", o.runs.Load(), int64(2))
+				if err := c.InvalidateURL(t.Context(), "http://example.com/"); err != nil {
+					t.Fatal(err)
+				}
+				get(h, "/", field, "tenant=a")
+				want(t, "runs after a purge", o.runs.Load(), int64(3))
+			})
+		}
+	}
+}
