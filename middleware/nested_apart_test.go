@@ -15,7 +15,9 @@ func TestARouteKeepsApartWhatItsAppDoes(t *testing.T) {
 	apps := map[string]policy.KeyOptions{
 		"a field":  {Headers: []string{"X-Tenant"}},
 		"a cookie": {Cookies: []string{"tenant"}},
-		"Replace":  {Replace: func(r *http.Request) string { return r.URL.Path + " " + r.Header.Get("X-Tenant") + r.Header.Get("Cookie") }},
+		"Replace": {Replace: func(r *http.Request) string {
+			return r.URL.Path + " " + r.Header.Get("X-Tenant") + r.Header.Get("Cookie")
+		}},
 	}
 	routes := map[string]policy.Policy{
 		"a lifetime":     {TTL: time.Hour, Shared: true},

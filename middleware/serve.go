@@ -148,6 +148,7 @@ func (x *exchange) nested() bool {
 		if outer.answers(x.w, x.r) || !apart && outer.mayAnswer(x.r) {
 			outer.said.NoStore()
 		}
+		x.keepApart(outer)
 		return false
 	}
 	if x.p.Credentials != nil || outer.x.p.Shared && !x.p.Shared {
@@ -157,6 +158,14 @@ func (x *exchange) nested() bool {
 	}
 	x.next.ServeHTTP(x.w, x.r)
 	return true
+}
+
+// keepApart has the request's key tell apart what the policies of the mounts around do, of which outer is the run of the
+// innermost.
+func (x *exchange) keepApart(outer *run) {
+	for ; outer != nil; outer = x.c.runOf(outer.around) {
+		x.req.KeepApart(x.r, outer.p, x.p)
+	}
 }
 
 // outer returns the run of the same cache's handler that the request is a part of, or nil.

@@ -23,7 +23,7 @@ const MaxKey = 64 << 10
 // separates is
 // escaped within what it separates (see escape.go): "/", "?" and "#" in the host, "?" in the path,
 // "=" and space in the extras. The last of the extras is "mount", which tells one handler at the URL
-// from another. A key that Replace made reads
+// from another; behind it stands what mounts around this one tell apart besides (see KeepApart). A key that Replace made reads
 //
 //	GET https=text mount=…
 //
@@ -148,7 +148,12 @@ func (q *Request) appendExtras(b []byte, r *http.Request, p *policy.Policy, s se
 			}
 		}
 	}
-	for _, name := range p.Key.Headers {
+	return appendNominated(b, r, &p.Key)
+}
+
+// appendNominated appends the fields and cookies that the operator wants in the key.
+func appendNominated(b []byte, r *http.Request, o *policy.KeyOptions) []byte {
+	for _, name := range o.Headers {
 		name = http.CanonicalHeaderKey(name)
 		if values := r.Header[name]; len(values) > 0 {
 			b = append(b, " header:"...)
@@ -156,7 +161,7 @@ func (q *Request) appendExtras(b []byte, r *http.Request, p *policy.Policy, s se
 			b = appendValues(b, values...)
 		}
 	}
-	for _, name := range p.Key.Cookies {
+	for _, name := range o.Cookies {
 		b = appendCookie(b, r.Header["Cookie"], name)
 	}
 	return b

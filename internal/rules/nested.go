@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"net/http"
 	"slices"
 
 	"github.com/freshet-go/freshet/policy"
@@ -16,6 +17,21 @@ func TellsApart(p, inner *policy.Policy) bool {
 		within(inner.Key.Headers, p.Key.Headers, sameName) &&
 		within(inner.Key.Cookies, p.Key.Cookies, same) &&
 		within(inner.PassCookies, p.PassCookies, same)
+}
+
+// KeepApart adds to the key, which was read of r under inner, what p, the policy of a mount around, tells apart by fields,
+// cookies or Replace and inner does not: it would otherwise answer for requests that the outer policy keeps apart. It
+// adds nothing where inner tells as much.
+func (q *Request) KeepApart(r *http.Request, p, inner *policy.Policy) {
+	if q.Key == "" || p.Key.Replace == nil &&
+		within(p.Key.Headers, inner.Key.Headers, sameName) && within(p.Key.Cookies, inner.Key.Cookies, same) {
+		return
+	}
+	b := appendNominated([]byte(q.Key), r, &p.Key)
+	if p.Key.Replace != nil {
+		b = appendExtra(b, "replace", p.Key.Replace(r))
+	}
+	q.Key = string(b)
 }
 
 // within reports whether each of the names is in the list.
