@@ -49,3 +49,16 @@ func TestARouteKeepsApartWhatItsAppDoes(t *testing.T) {
 		}
 	}
 }
+
+// Whom the policy of a whole app knows for a user, a route's own policy inside does not take for anybody.
+func TestARouteKnowsTheUsersOfItsApp(t *testing.T) {
+	app := policy.Policy{TTL: time.Minute, Credentials: func(r *http.Request) bool { return r.Header.Get("X-Member") != "" }}
+	c := newCache(t)
+	c.Policy = func(*http.Request) *policy.Policy { return &app }
+	h := c.Handler(c.With(policy.Policy{TTL: time.Hour})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, "for ", r.Header.Get("X-Member"))
+	})))
+	for _, who := range []string{"alice", "bob", "", "alice", ""} {
+		want(t, "page", body(get(h, "/", "X-Member", who)), "for "+who)
+	}
+}
