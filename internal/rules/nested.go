@@ -19,10 +19,14 @@ func TellsApart(p, inner *policy.Policy) bool {
 		within(inner.PassCookies, p.PassCookies, same)
 }
 
-// KeepApart adds to the key, which was read of r under inner, what p, the policy of a mount around, tells apart by fields,
-// cookies or Replace and inner does not: it would otherwise answer for requests that the outer policy keeps apart. It
-// adds nothing where inner tells as much.
+// KeepApart adds to the key, which was read of r under inner, what p, the policy of a mount around, tells apart by
+// fields, cookies or Replace and inner does not: it would otherwise answer for requests that the outer policy keeps
+// apart. It adds nothing where inner tells as much. Whom Credentials of p's own identify is a user for an inner policy
+// that has none.
 func (q *Request) KeepApart(r *http.Request, p, inner *policy.Policy) {
+	if p.Credentials != nil && inner.Credentials == nil && !q.Credentials && p.Credentials(r) {
+		q.Credentials, q.others = true, true
+	}
 	if q.Key == "" || p.Key.Replace == nil &&
 		within(p.Key.Headers, inner.Key.Headers, sameName) && within(p.Key.Cookies, inner.Key.Cookies, same) {
 		return
