@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -32,8 +33,7 @@ func TestARouteKeepsApartWhatItsAppDoes(t *testing.T) {
 					field = "Cookie"
 				}
 				app := policy.Policy{Shared: true, Key: key}
-				c := newCache(t)
-				c.Policy = func(*http.Request) *policy.Policy { return &app }
+				c := newCache(t, middleware.Options{Policy: func(*http.Request) *policy.Policy { return &app }})
 				o := &origin{h: func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "for ", r.Header.Get(field)) }}
 				h := c.Handler(c.Handler(c.With(route)(o))) // an app inside of an app, which makes no difference
 				for _, who := range []string{"tenant=a", "tenant=b", "tenant=a", "tenant=b"} {
@@ -53,8 +53,7 @@ func TestARouteKeepsApartWhatItsAppDoes(t *testing.T) {
 // Whom the policy of a whole app knows for a user, a route's own policy inside does not take for anybody.
 func TestARouteKnowsTheUsersOfItsApp(t *testing.T) {
 	app := policy.Policy{TTL: time.Minute, Credentials: func(r *http.Request) bool { return r.Header.Get("X-Member") != "" }}
-	c := newCache(t)
-	c.Policy = func(*http.Request) *policy.Policy { return &app }
+	c := newCache(t, middleware.Options{Policy: func(*http.Request) *policy.Policy { return &app }})
 	h := c.Handler(c.With(policy.Policy{TTL: time.Hour})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "for ", r.Header.Get("X-Member"))
 	})))

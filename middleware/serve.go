@@ -163,8 +163,8 @@ func (x *exchange) nested() bool {
 // keepApart has the request's key tell apart what the policies of the mounts around do, of which outer is the run of the
 // innermost.
 func (x *exchange) keepApart(outer *run) {
-	for ; outer != nil; outer = x.c.runOf(outer.around) {
-		x.req.KeepApart(x.r, outer.p, x.p)
+	for ; outer != nil; outer = x.c.runOf(outer.x.around) {
+		x.req.KeepApart(x.r, outer.x.p, x.p)
 	}
 }
 
