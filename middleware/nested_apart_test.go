@@ -61,3 +61,24 @@ func TestARouteKnowsTheUsersOfItsApp(t *testing.T) {
 		want(t, "page", body(get(h, "/", "X-Member", who)), "for "+who)
 	}
 }
+
+// A page that is made of a part which tells tenants apart is one tenant's, too, whatever the page's own policy says: the
+// part is asked for by the app itself, with a writer of its own.
+func TestAPageOfAPartThatTellsTenantsApart(t *testing.T) {
+	c := newCache(t)
+	part := c.With(policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{Headers: []string{"X-Tenant"}}})(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "for ", r.Header.Get("X-Tenant")) }))
+	page := c.With(minute)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		inner := r.Clone(r.Context())
+		inner.URL.Path, inner.RequestURI = "/part", "/part"
+		got := &own{header: http.Header{}}
+		part.ServeHTTP(got, inner)
+		fmt.Fprint(w, "a part ", got.body)
+	}))
+	for range 2 {
+		for _, who := range []string{"a", "b"} {
+			want(t, "page", body(get(page, "/", "X-Tenant", who)), "a part for "+who)
+		}
+	}
+	status(t, get(part, "/part", "X-Tenant", "a"), "hit")
+}
