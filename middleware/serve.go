@@ -145,7 +145,7 @@ func (x *exchange) nested() bool {
 	}
 	apart := rules.TellsApart(outer.x.p, x.p)
 	if outer.x.req.Base() != x.req.Base() || !apart && outer.x.req.Key != x.req.Key {
-		if outer.answers(x.w, x.r) || !apart && outer.mayAnswer(x.r) {
+		if !apart || outer.answers(x.w, x.r) {
 			outer.said.NoStore()
 		}
 		x.keepApart(outer)
