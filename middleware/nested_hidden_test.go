@@ -19,19 +19,26 @@ func TestANestedMountBehindATimeLimitAndARewriter(t *testing.T) {
 		"the path":  func(r *http.Request) { r.URL.Path, r.URL.RawPath = "/profile", "" },
 		"the host":  func(r *http.Request) { r.Host = "inner.example" },
 	}
-	inside := map[string]policy.Policy{
-		"X-Tenant": {TTL: time.Minute, Key: policy.KeyOptions{Headers: []string{"X-Tenant"}}},
-		"Cookie":   {TTL: time.Minute, PassCookies: []string{"login"}},
+	inside := map[string]struct {
+		field, says  string
+		outer, inner policy.Policy
+	}{
+		"tenants": {"X-Tenant", "max-age=60", minute,
+			policy.Policy{Key: policy.KeyOptions{Headers: []string{"X-Tenant"}}}},
+		"users that pass": {"Cookie", "public, max-age=60", minute, policy.Policy{PassCookies: []string{"login"}}},
+		"users, in an app that is the same for all": {"Cookie", "max-age=60", policy.Policy{Shared: true}, minute},
+		"users by a field of the app's": {"X-Member", "max-age=60", minute,
+			policy.Policy{Credentials: func(r *http.Request) bool { return r.Header.Get("X-Member") != "" }}},
 	}
 	for name, rewrite := range rewriters {
-		for field, p := range inside {
-			t.Run(name+", "+field, func(t *testing.T) {
-				c := newCache(t, middleware.Options{Policy: func(*http.Request) *policy.Policy { return &minute }})
+		for who, s := range inside {
+			t.Run(name+", "+who, func(t *testing.T) {
+				c := newCache(t, middleware.Options{Policy: func(*http.Request) *policy.Policy { return &s.outer }})
 				page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					w.Header().Set("Cache-Control", "public, max-age=60")
-					fmt.Fprint(w, "for ", r.Header.Get(field))
+					w.Header().Set("Cache-Control", s.says)
+					fmt.Fprint(w, "for ", r.Header.Get(s.field))
 				})
-				inner := c.With(p)(page)
+				inner := c.With(s.inner)(page)
 				rewriter := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					r = r.Clone(r.Context())
 					rewrite(r)
@@ -39,7 +46,7 @@ func TestANestedMountBehindATimeLimitAndARewriter(t *testing.T) {
 				})
 				h := c.Guard(c.Handler(http.TimeoutHandler(rewriter, time.Minute, "late")))
 				for _, who := range []string{"login=a", "login=b", "login=a"} {
-					want(t, "page", body(get(h, "/u/alice?utm_source=mail", field, who)), "for "+who)
+					want(t, "page", body(get(h, "/u/alice?utm_source=mail", s.field, who)), "for "+who)
 				}
 			})
 		}
