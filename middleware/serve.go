@@ -144,15 +144,16 @@ func (x *exchange) nested() bool {
 		return false
 	}
 	apart := rules.TellsApart(outer.x.p, x.p)
+	blind := x.p.Credentials != nil || outer.x.p.Shared && !x.p.Shared // it could not tell whom a stored response is for
 	if outer.x.req.Base() != x.req.Base() || !apart && outer.x.req.Key != x.req.Key {
-		if !apart || outer.answers(x.w, x.r) {
+		if !apart || blind && (x.req.Credentials || outer.mayAnswer(x.r)) || outer.answers(x.w, x.r) {
 			outer.said.NoStore()
 		}
 		x.keepApart(outer)
 		return false
 	}
-	if x.p.Credentials != nil || outer.x.p.Shared && !x.p.Shared {
-		outer.said.NoStore() // the outer mount could not tell whom a stored response is for
+	if blind {
+		outer.said.NoStore()
 	} else {
 		outer.adopt(x)
 	}
