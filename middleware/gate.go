@@ -14,9 +14,8 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// gate is where the header of a response leaves the app: at Guard; of a refresh, at the client that it has
-// none of; and of
-// a mount inside another one, where neither is, at the outer run's client, when its header has been sent.
+// gate is where the header of a response leaves the app: at Guard; of a refresh, at the client that it has none of;
+// and of a mount inside another one, where neither is, at the outer run's client, when its header has been sent.
 // A writer between it and a cache, such as a compressor's, may hold the header back, and a handler that sets a
 // cookie as the header is written may stand beyond that writer. The gate sees what the client gets.
 type gate struct {
@@ -77,14 +76,13 @@ func leavesBy(w http.ResponseWriter, g *gate) bool {
 	return false
 }
 
-// gate returns the gate by which the response leaves, or nil. A run of an outer mount, of whichever Cache,
-// is one where handlers
-// outside of it may set fields as it sends the header.
+// gate returns the gate by which the response leaves, or nil. A run of an outer mount, of whichever Cache, is one:
+// handlers between the two may set fields as the outer run gets the header, and those outside of it as it sends that.
 func (x *exchange) gate() *gate {
 	if g := gateOf(x.r); g != nil {
 		return g
 	}
-	if said := saidIn(x.r.Context()); said != nil && said.run != nil && !bare(said.run.x.w) && said.run.answers(x.w, x.r) {
+	if said := saidIn(x.r.Context()); said != nil && said.run != nil && said.run.answers(x.w, x.r) {
 		return &said.run.leaves
 	}
 	return nil

@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
+
+	"github.com/klauspost/compress/gzhttp"
 
 	"github.com/freshet-go/freshet/policy"
 )
@@ -70,4 +73,39 @@ func TestASessionOutsideTwoCaches(t *testing.T) {
 	h := sessions.LoadAndSave(newCache(t).With(p)(newCache(t).With(p)(page)))
 	want(t, "the first visitor's", get(h, "/").Body.String(), "token 1")
 	want(t, "the second visitor's", get(h, "/").Body.String(), "token 2")
+}
+
+// A session that begins between two mounts, beyond a compressor that holds the header back from the inner one: the
+// header that the outer mount sends shows it.
+func TestASessionAndACompressorBetweenTwoMounts(t *testing.T) {
+	for name, flushes := range map[string]bool{"nothing written": false, "flushed": true} {
+		t.Run(name, func(t *testing.T) {
+			sessions := newSessions()
+			n := 0
+			c := newCache(t)
+			own := policy.Policy{TTL: time.Minute, PassCookies: []string{"member"}}
+			h := c.Handler(sessions.LoadAndSave(gzhttp.GzipHandler(c.With(own)(http.HandlerFunc(
+				func(w http.ResponseWriter, r *http.Request) {
+					n++
+					sessions.Put(r.Context(), "n", n)
+					w.Header().Set("X-Token", fmt.Sprint(n))
+					w.WriteHeader(http.StatusOK)
+					if flushes {
+						io.WriteString(w, "begin")
+						w.(http.Flusher).Flush()
+					}
+				})))))
+			s := httptest.NewServer(h) // whose writer adds nothing to the header
+			defer s.Close()
+			for visitor := range 3 {
+				r, err := s.Client().Get(s.URL)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.Body.Close()
+				want(t, "their token", r.Header.Get("X-Token"), fmt.Sprint(visitor+1))
+				want(t, "their cookies", len(r.Cookies()), 1)
+			}
+		})
+	}
 }
