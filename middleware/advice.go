@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -149,13 +148,14 @@ func wrapped(w http.ResponseWriter, one func(reflect.Type) bool) bool {
 
 // adviseOnIgnored says what it means that a handler outside sets a cookie which the policy ignores: the handler reads
 // it, and what it makes of it, such as a form's token, may be in the page.
-func (x *exchange) adviseOnIgnored() {
-	if name := rules.SetsIgnoredCookie(x.w.Header(), x.p); name != "" {
-		x.c.say(slog.LevelError, fmt.Sprintf("a policy ignores the cookie %q, which a handler outside the cache sets: "+
-			"a page behind that handler may hold what belongs to the cookie, such as the token of a form, and others may "+
-			"get it. Take the cookie out of Policy.IgnoreCookies on the routes behind that handler", name),
-			"path", x.r.URL.Path)
+func (x *exchange) adviseOnIgnored(cookie string) {
+	if cookie == "" {
+		return
 	}
+	x.c.say(slog.LevelError, fmt.Sprintf("a policy ignores the cookie %q, which a handler outside the cache sets: "+
+		"a page behind that handler may hold what belongs to the cookie, such as the token of a form, and others may "+
+		"get it. Take the cookie out of Policy.IgnoreCookies on the routes behind that handler", cookie),
+		"path", x.r.URL.Path)
 }
 
 // warnOfHeld says what keeps a response's header back until the request has ended mostly means.

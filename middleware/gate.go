@@ -37,9 +37,10 @@ type passage struct {
 	p      *policy.Policy
 	e      *store.Entry
 
-	gone bool          // it has passed the gate
-	why  policy.Reason // what had appeared in its header by then that makes it one for its client alone
-	end  func()        // called at the end of the request
+	gone    bool          // it has passed the gate
+	why     policy.Reason // what had appeared in its header by then that makes it one for its client alone
+	ignored string        // ... of the cookies, one that the policy ignores
+	end     func()        // called at the end of the request
 
 	beyond *passage // the way from there to the gate outside, or nil
 }
@@ -129,6 +130,7 @@ func (g *gate) leaves(status int, h http.Header) {
 		p.gone = true
 		late := p.sent.Late(h, p.p)
 		if p.why = late.Objects(p.e, p.p, time.Now()); p.why != "" {
+			p.ignored = rules.SetsIgnoredCookie(h, p.p)
 			p.unsay(h)
 		}
 	}
@@ -167,18 +169,19 @@ func (p *passage) held() bool {
 	return !gone || p.beyond.held()
 }
 
-// objection is why the response is one for its client alone, when its header has passed the gates, or empty.
-func (p *passage) objection() policy.Reason {
+// objection returns why the response is one for its client alone, when its header has passed the gates, or nothing; and
+// the name of a cookie in it that the policy ignores.
+func (p *passage) objection() (why policy.Reason, ignored string) {
 	if p == nil {
-		return ""
+		return "", ""
 	}
 	p.g.mu.Lock()
-	why := p.why
+	why, ignored = p.why, p.ignored
 	p.g.mu.Unlock()
 	if why == "" {
 		return p.beyond.objection()
 	}
-	return why
+	return why, ignored
 }
 
 // atEnd has end called at the end of the request, and returns false when that has come.
@@ -201,9 +204,16 @@ func (g *gate) close() {
 	g.closed = true
 	ways := g.ways
 	g.mu.Unlock()
-	for _, p := range ways {
+	endAll(ways)
+}
+
+// endAll calls the ends of all, also when one panics, in an operator's logger say.
+func endAll(ways []*passage) {
+	for i, p := range ways {
 		if p.end != nil {
+			defer endAll(ways[i+1:])
 			p.end()
+			return
 		}
 	}
 }

@@ -3,6 +3,7 @@ package middleware
 import (
 	"log/slog"
 	"net/http"
+	"net/url"
 	"reflect"
 	"slices"
 	"time"
@@ -130,19 +131,27 @@ func (n *run) late() bool {
 	if e == nil {
 		return false
 	}
-	var why policy.Reason
-	if way := n.after.way; way != nil {
-		why = way.objection() // nothing is added to what has passed the gate
-	} else {
-		outside := n.after.sent.Late(n.x.w.Header(), n.x.p)
-		why = outside.Objects(e, n.x.p, time.Now())
-	}
+	why, ignored := n.appeared(e)
 	if why == "" {
 		return false
 	}
 	n.keepFromOthers(why)
-	n.tellOfLate(why)
+	n.tellOfLate(why, ignored)
 	return true
+}
+
+// appeared returns why what has appeared in the header keeps e from others, and the name of a cookie in it that the
+// policy ignores. Nothing is added to a header that has passed the gate, and its writers may have been taken back.
+func (n *run) appeared(e *store.Entry) (why policy.Reason, ignored string) {
+	if way := n.after.way; way != nil {
+		return way.objection()
+	}
+	h := n.x.w.Header()
+	outside := n.after.sent.Late(h, n.x.p)
+	if why = outside.Objects(e, n.x.p, time.Now()); why != "" {
+		ignored = rules.SetsIgnoredCookie(h, n.x.p)
+	}
+	return why, ignored
 }
 
 // keepFromOthers makes the response one for its client alone.
@@ -169,6 +178,13 @@ func (n *run) afterAll() {
 	n.out.Stored = false // so far: nothing of the request may be touched later, to say more
 	n.after.stores, n.after.departs = n.kept != nil, false
 	n.after.last = true
+}
+
+// detach makes n forget its request and its client's writer: the end of the request may come when the handlers outside
+// have returned, and have given the writers that they had made, the request and its context back to their pools.
+func (n *run) detach() {
+	r := &http.Request{Method: n.x.r.Method, URL: &url.URL{Path: n.x.r.URL.Path}, Header: n.x.r.Header.Clone()}
+	n.x.r, n.x.w, n.x.next, n.x.around = r, nil, nil, nil
 }
 
 // atEnd is called at the end of the request, when the response is whole and what holds headers back has ended.
@@ -274,8 +290,8 @@ const (
 
 // tellOfLate logs, once, that handlers outside set fields too late to be judged with the response. With Guard
 // that is as it should be where a page belongs to a session, and else the answer to why it is not cached.
-func (n *run) tellOfLate(why policy.Reason) {
-	n.x.adviseOnIgnored()
+func (n *run) tellOfLate(why policy.Reason, ignored string) {
+	n.x.adviseOnIgnored(ignored)
 	level, text := slog.LevelInfo, toldOfLate
 	switch {
 	case n.after.given:

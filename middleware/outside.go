@@ -12,7 +12,7 @@ func (x *exchange) besides(why policy.Reason) {
 	if why == rules.ReasonNonce {
 		x.c.warnOfNonce()
 	} else {
-		x.adviseOnIgnored()
+		x.adviseOnIgnored(rules.SetsIgnoredCookie(x.w.Header(), x.p))
 	}
 	switch {
 	case x.refresh != nil:

@@ -90,7 +90,11 @@ func (k *answer) store(x *exchange, number uint64) bool {
 // alone, as a session's cookie does.
 func (k *answer) late() bool {
 	if k.way != nil {
-		return k.way.held() || k.way.objection() != ""
+		if k.way.held() {
+			return true
+		}
+		why, _ := k.way.objection()
+		return why != ""
 	}
 	x := &k.w.x
 	outside := k.sent.Late(k.w.Header(), x.p)

@@ -132,26 +132,27 @@ func (c *Cache) start() bool {
 	return true
 }
 
+// runRefresh has the app answer a refresh. It runs in a goroutine of its own, which no server's recovery protects:
+// whatever panics in it, a handler outside or what comes at the end of the request, must not end the process.
 func (c *Cache) runRefresh(t *refreshTicket, root http.Handler, r *http.Request) {
 	defer c.background.Done()
+	defer func() { recover() }() // of the operator's log, that is, which has taken nothing of what it is for
 	defer t.free()
 	defer t.expire.Stop()
 	client := &nowhere{header: http.Header{}}
-	defer client.gate.close()
 	defer func() {
 		v := recover()
-		if v != nil {
-			c.lost(r, v, debug.Stack())
-		}
 		if !t.arrived.Load() { // or else its run ends the fill
 			t.fill.Decide(fill.Answer{Stage: fill.Failed, Why: ReasonLost})
 			if v == nil && c.stop.Err() == nil && !client.refused() {
 				c.strayed(t, r)
 			}
 		}
+		if v != nil {
+			c.lost(r, v, debug.Stack())
+		}
 	}()
-	root.ServeHTTP(client, r.WithContext(&gatedContext{r.Context(), &client.gate}))
-	client.gate.leaves(http.StatusOK, client.header)
+	client.ask(root, r)
 }
 
 // refreshRequest makes a fresh request like r, which holds nothing of r: no context, no body, no
@@ -185,6 +186,13 @@ type nowhere struct {
 	header http.Header
 	status int
 	gate   gate
+}
+
+// ask has root answer r, from its beginning to its end.
+func (w *nowhere) ask(root http.Handler, r *http.Request) {
+	defer w.gate.close()
+	root.ServeHTTP(w, r.WithContext(&gatedContext{r.Context(), &w.gate}))
+	w.gate.leaves(http.StatusOK, w.header)
 }
 
 func (w *nowhere) Header() http.Header { return w.header }

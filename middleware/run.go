@@ -106,7 +106,11 @@ func (n *run) close() {
 	n.unlinked()
 	n.cancel()
 	n.x.observe(n.out)
-	if n.after.last && !n.after.way.atEnd(n.atEnd) { // the end of the request owns the run now
+	if !n.after.last {
+		return
+	}
+	n.detach()
+	if !n.after.way.atEnd(n.atEnd) { // the end of the request owns the run now
 		n.atEnd()
 	}
 }
