@@ -45,6 +45,11 @@ func TestOutsideObjects(t *testing.T) {
 		{"a cookie, and the page is for all", policy.Policy{Shared: true}, header("Set-Cookie", "a=1"), own(), ""},
 		{"a cookie, and cookies are stored", policy.Policy{StoreCookies: true}, header("Set-Cookie", "a=1"), own(), ""},
 
+		{"a nonce", policy.Policy{StoreCookies: true}, header("Content-Security-Policy", "script-src 'Nonce-abc'"), own(), rules.ReasonNonce},
+		{"a nonce that is reported", policy.Policy{}, header("Content-Security-Policy-Report-Only", "script-src 'nonce-abc'"), own(), rules.ReasonNonce},
+		{"a nonce, and the page is for all", policy.Policy{Shared: true}, header("Content-Security-Policy", "script-src 'nonce-abc'"), own(), ""},
+		{"no nonce", policy.Policy{}, header("Content-Security-Policy", "default-src 'self'"), own(), ""},
+
 		{"no-store", policy.Policy{}, header("Cache-Control", "no-store"), own(), rules.ReasonNoStore},
 		{"private", policy.Policy{}, header("Cache-Control", "private"), own(), rules.ReasonPrivate},
 		{"no-cache", policy.Policy{}, header("Cache-Control", "no-cache"), own(), rules.ReasonNoCache},

@@ -52,6 +52,12 @@ func TestOneURIForAllItsForms(t *testing.T) {
 		{"/caf\xc3\xa9", "/caf%C3%A9"},
 		{"/caf%c3%A9?q=%c3%a9", "/caf%C3%A9?q=%C3%A9"},
 		{"/%7Euser?%61=%2d", "/~user?a=-"},
+		{"/%30%39%41%5a%61%7A%2E%5F", "/09AZaz._"},
+		{"/%2F%3A%40%5b%60%7b", "/%2F%3A%40%5B%60%7B"},
+		{"/%Ca", "/%CA"},
+		{"/%aC", "/%AC"},
+		{"/%fF", "/%FF"},
+		{"/%Ff", "/%FF"},
 		{"/a\"b?c|d", "/a%22b?c%7Cd"},
 		{"/a%2Fb%3F%26", "/a%2Fb%3F%26"},
 		{"/a(b)'c'[d]@:;,", "/a(b)'c'[d]@:;,"},
@@ -73,9 +79,23 @@ func TestOneURIForAllItsForms(t *testing.T) {
 	if got := URIKey("http", "a b|%7e", "/%7e", "", false, nil); got != `http://a\20b\7c%7e/~` {
 		t.Error(got)
 	}
+	if got := URIKey("http", "", "/%7e", "", false, nil); got != "http:///~" {
+		t.Errorf("without a host: %s", got)
+	}
 	q, _, _ := ReadRequest(wire(t, "GET /%7Euser|x HTTP/1.1", "Host: a.example"), &policy.Policy{})
 	if q.URI != "http://a.example/~user%7Cx" || q.Key != `GET http://a.example/%7Euser\7Cx` {
 		t.Errorf("%q under %q", q.URI, q.Key)
+	}
+}
+
+// A text that is canonical, as nearly all are, costs nothing.
+func TestACanonicalURIIsNotCopied(t *testing.T) {
+	for _, uri := range []string{
+		"http://a.example/a/c?d=%2F%26", `http://a.example\-*`, `http://a\20b/%CA%F0%A0`, "http://a.example/a%2Ff%3F?100%%7e", "*",
+	} {
+		if n := testing.AllocsPerRun(10, func() { CanonicalURI(uri) }); n != 0 {
+			t.Errorf("%s: %v allocations", uri, n)
+		}
 	}
 }
 
