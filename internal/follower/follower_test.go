@@ -17,38 +17,48 @@ import (
 
 // journal is one of this process's, whose calls do first what fails says, if anything.
 type journal struct {
-	*store.MemoryJournal
-	fails atomic.Pointer[func() error]
+	holds atomic.Pointer[store.MemoryJournal]
+	fails atomic.Pointer[func(call string) error]
 }
 
-func (j *journal) check() error {
+// newJournal returns a journal whose newest number is number.
+func newJournal(number uint64) *journal {
+	j := &journal{}
+	j.holds.Store(store.NewMemoryJournalAfter(number))
+	return j
+}
+
+// on has calls of the journal, "append", "since" and "watch", do first what fails says.
+func (j *journal) on(fails func(call string) error) { j.fails.Store(&fails) }
+
+func (j *journal) check(call string) error {
 	if fails := j.fails.Load(); fails != nil {
-		return (*fails)()
+		return (*fails)(call)
 	}
 	return nil
 }
 
 func (j *journal) Append(ctx context.Context, what ...store.Mark) (uint64, error) {
-	if err := j.check(); err != nil {
+	if err := j.check("append"); err != nil {
 		return 0, err
 	}
-	return j.MemoryJournal.Append(ctx, what...)
+	return j.holds.Load().Append(ctx, what...)
 }
 
 func (j *journal) Since(ctx context.Context, number uint64) ([]store.Numbered, uint64, error) {
-	if err := j.check(); err != nil {
+	if err := j.check("since"); err != nil {
 		return nil, 0, err
 	}
-	return j.MemoryJournal.Since(ctx, number)
+	return j.holds.Load().Since(ctx, number)
 }
 
 func (j *journal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Numbered, error] {
 	return func(yield func(store.Numbered, error) bool) {
-		if err := j.check(); err != nil {
+		if err := j.check("watch"); err != nil {
 			yield(store.Numbered{}, err)
 			return
 		}
-		for m, err := range j.MemoryJournal.Watch(ctx, from) {
+		for m, err := range j.holds.Load().Watch(ctx, from) {
 			if !yield(m, err) {
 				return
 			}
@@ -56,8 +66,20 @@ func (j *journal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Number
 	}
 }
 
-func follow(j store.Journal) *Follower {
-	return New(Options{Journal: j, Timeout: time.Second, MaxLag: 5 * time.Second, Log: slog.New(slog.DiscardHandler)})
+// others has another process append marks of keys.
+func (j *journal) others(t *testing.T, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if _, err := j.holds.Load().Append(t.Context(), key(name)...); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func follow(j store.Journal) *Follower { return followWithLog(j, slog.DiscardHandler) }
+
+func followWithLog(j store.Journal, log slog.Handler) *Follower {
+	return New(Options{Journal: j, Timeout: time.Second, MaxLag: 5 * time.Second, Log: slog.New(log)})
 }
 
 func key(name string) []store.Mark { return []store.Mark{{Kind: store.MarkKey, Name: name}} }
@@ -99,16 +121,15 @@ func TestUnsent(t *testing.T) {
 	for _, panics := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
-			j := &journal{MemoryJournal: store.NewMemoryJournalAfter(10)}
+			j := newJournal(10)
 			f := follow(j)
 			f.Start(ctx)
-			fails := func() error {
+			j.on(func(string) error {
 				if panics {
 					panic("no such table")
 				}
 				return down
-			}
-			j.fails.Store(&fails)
+			})
 			_, err := f.Append(ctx, key("page"))
 			if !errors.Is(err, ErrUnsent) || !panics && !errors.Is(err, down) {
 				t.Errorf("panics %v: the error is %v", panics, err)
