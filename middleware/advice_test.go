@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -142,6 +143,112 @@ func TestAdviceOnACompressorsWriter(t *testing.T) {
 		if lines := strings.Count(log.String(), "compressor, which"); lines != s.lines {
 			t.Errorf("%T: %d lines, want %d: %s", s.wrap(nil), lines, s.lines, &log)
 		}
+	}
+}
+
+// timeoutWriter is none of net/http's.
+type timeoutWriter struct{ http.ResponseWriter }
+
+// What stands around the cache can hide the cookies of sessions from it, if no Guard stands around both. The log says
+// that of compressors and of net/http's time limit, and of no other writer.
+func TestAdviceOnGuard(t *testing.T) {
+	plain := func(h http.Handler) http.Handler { return h }
+	limited := func(h http.Handler) http.Handler { return http.TimeoutHandler(h, time.Minute, "late") }
+	within := func(wrap func(http.ResponseWriter) http.ResponseWriter) func(http.Handler) http.Handler {
+		return func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(wrap(w), r) })
+		}
+	}
+	for _, s := range []struct {
+		name               string
+		wrap               func(http.Handler) http.Handler
+		says               string
+		guarded, unguarded int // lines
+	}{
+		{"nothing", plain, "the cache is mounted inside", 0, 0},
+		{"a compressor", within(func(w http.ResponseWriter) http.ResponseWriter { return gzipWriter{w} }),
+			"inside a compressor", 1, 1},
+		{"a time limit", limited, "inside http.TimeoutHandler", 0, 1},
+		{"a writer of that name", within(func(w http.ResponseWriter) http.ResponseWriter { return timeoutWriter{w} }),
+			"the cache is mounted inside", 0, 0},
+	} {
+		for _, guarded := range []bool{true, false} {
+			var log bytes.Buffer
+			c := newCache(t)
+			c.Log = slog.New(slog.NewTextHandler(&log, nil))
+			h := s.wrap(c.With(minute)(says("page")))
+			lines, advised := s.unguarded, s.unguarded
+			if guarded {
+				h = c.Guard(h)
+				lines, advised = s.guarded, 0
+			}
+			server := httptest.NewServer(h)
+			r, err := server.Client().Get(server.URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want(t, "page", body(r), "page")
+			r.Body.Close()
+			server.Close()
+			what := fmt.Sprint(s.name, ", guarded=", guarded, ": ")
+			want(t, what+"lines", strings.Count(log.String(), s.says), lines)
+			want(t, what+"advice", strings.Count(log.String(), "wrap the whole app in Cache.Guard"), advised)
+		}
+	}
+}
+
+// The log says why requests pass beside what a handler outside sets, where somebody can do something about it.
+func TestAdviceOnWhatIsSetOutside(t *testing.T) {
+	for _, s := range []struct {
+		field, value string
+		ignored      []string
+		says         string
+	}{
+		{"Set-Cookie", "shop=1; Path=/", []string{"shop"}, `the cookie \"shop\"`},
+		{"Set-Cookie", "shop=1; Path=/", []string{"other"}, ""},
+		{"Set-Cookie", "shop=1; Path=/", nil, ""},
+		{"Content-Security-Policy", "script-src 'nonce-abc'", nil, "with a nonce"},
+	} {
+		var log bytes.Buffer
+		c := newCache(t)
+		c.Log = slog.New(slog.NewTextHandler(&log, nil))
+		h := outside(c.With(policy.Policy{TTL: time.Minute, IgnoreCookies: s.ignored})(says("page")),
+			func(*http.Request) (name, value string) { return s.field, s.value })
+		for range 2 {
+			get(h, "/")
+		}
+		lines := 0
+		if s.says != "" {
+			lines = 1
+		}
+		if strings.Count(log.String(), "\n") != lines || !strings.Contains(log.String(), s.says) {
+			t.Errorf("%s, ignored %q: the log is %q, want a line with %q", s.field, s.ignored, &log, s.says)
+		}
+	}
+}
+
+// Of a field that comes as the header is written, the log advises Guard where there is none, and is calm where there is
+// one.
+func TestAdviceOnFieldsThatComeLate(t *testing.T) {
+	for _, guarded := range []bool{true, false} {
+		var log bytes.Buffer
+		c := newCache(t)
+		c.Log = slog.New(slog.NewTextHandler(&log, nil))
+		page := c.With(minute)(says("page"))
+		var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			page.ServeHTTP(setsCookieLate{w}, r)
+		})
+		level := "level=WARN"
+		if guarded {
+			h, level = c.Guard(h), "level=INFO"
+		}
+		for range 2 {
+			get(h, "/")
+		}
+		what := fmt.Sprint("guarded=", guarded, ": ")
+		want(t, what+"lines", strings.Count(log.String(), "changed the header of a response while it was written"), 1)
+		want(t, what+level, strings.Count(log.String(), level), 1)
+		want(t, what+"advice", strings.Contains(log.String(), "Cache.Guard"), !guarded)
 	}
 }
 
