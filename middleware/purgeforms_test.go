@@ -12,7 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
 )
 
 // Clients write one URL in several ways, and handlers see the same path. Whatever names the URL covers them all.
@@ -60,6 +62,33 @@ func TestAPurgeCoversAURLHoweverItIsWritten(t *testing.T) {
 				want(t, "after", ask("GET", c.sent), "Freshet; fwd=uri-miss; fwd-status=200; stored")
 			})
 		}
+	}
+}
+
+// Marks of a URI or of how URIs begin count in any form of it, too. Tags are what they are, and the caller's marks stay
+// as they were.
+func TestMarksNameURIsInAnyForm(t *testing.T) {
+	for _, s := range []struct {
+		mark  store.Mark
+		stays bool
+	}{
+		{store.Mark{Kind: store.MarkKey, Name: "http://example.com/%7Euser"}, false},
+		{store.Mark{Kind: store.MarkPrefix, Name: "http://example.com/%7e"}, false},
+		{store.Mark{Kind: store.MarkTag, Name: "http://example.com/%7Etag"}, false},
+		{store.Mark{Kind: store.MarkTag, Name: "http://example.com/~tag"}, true},
+	} {
+		c := newCache(t)
+		h := c.With(minute)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			middleware.From(r.Context()).Tag("http://example.com/%7Etag")
+			fmt.Fprint(w, "page")
+		}))
+		get(h, "/~user")
+		marks := []store.Mark{s.mark}
+		if err := c.Invalidate(t.Context(), marks...); err != nil {
+			t.Fatal(err)
+		}
+		want(t, "the mark", marks[0], s.mark)
+		want(t, fmt.Sprint(s.mark, ": a hit"), strings.Contains(get(h, "/~user").Header.Get("Cache-Status"), "hit"), s.stays)
 	}
 }
 
