@@ -72,3 +72,22 @@ func TestARefreshWhoseResourceIsSwitchedOff(t *testing.T) {
 		})
 	}
 }
+
+// A mount that is off passes what comes to it: requests of clients, and the refreshes of a mount inside.
+func TestAMountThatIsOffInTheWayOfARefresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		c := newCache(t)
+		c.Log = slog.New(slog.NewTextHandler(&log, nil))
+		o := renewable()
+		inside := c.Handler(o)
+		h := c.With(policy.Policy{Off: true})(inside)
+		c.Root = h
+		want(t, "first", body(get(h, "/")), "run 1")
+		time.Sleep(5 * time.Second)
+		want(t, "stale", body(get(h, "/")), "run 1")
+		synctest.Wait()
+		want(t, "renewed", body(get(h, "/")), "run 2")
+		want(t, "the log", log.String(), "")
+	})
+}
