@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/memstore"
 	"github.com/freshet-go/freshet/store/storetest"
@@ -416,14 +417,15 @@ func TestALongResponseIsNotJoinedOutOfTouch(t *testing.T) {
 				time.Sleep(time.Minute)
 			}
 		}
+		s.hangs.Store(true)
+		time.Sleep(time.Second)
 		go get(a.h, "/page")
 		synctest.Wait()
-		s.hangs.Store(true)
-		time.Sleep(defaultMaxLag - time.Second)
+		time.Sleep(defaultMaxLag)
 		go a.gets(t, "for a while A goes on with what it knows", "1", "collapsed")
 		synctest.Wait()
 		s.journal.Load().Append(t.Context(), store.Mark{Kind: store.MarkKey, Name: "http://example.com/page"})
-		time.Sleep(3 * time.Second)
+		time.Sleep(time.Nanosecond)
 		a.gets(t, "then it does not", "2", "journal-lost")
 		time.Sleep(time.Minute)
 	})
@@ -584,6 +586,32 @@ func TestAnInvalidationIsOfWhatItNames(t *testing.T) {
 			time.Sleep(10 * time.Second)
 			a.gets(t, "another page was invalidated", "A's", "hit")
 		}
+	})
+}
+
+// An answer to a POST whose second invalidation the journal does not take is not stored, and not said to be: it counts
+// for nothing that another process has invalidated as much meanwhile.
+func TestAnAnswerToPOSTThatIsInvalidatedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		a := newNode(t, s, "A")
+		a.origin.h = func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Location", "/page")
+			w.Header().Set("Cache-Control", "max-age=60")
+			io.WriteString(w, r.Method)
+			if r.Method == http.MethodPost {
+				s.refuses.Store(1)
+				s.journal.Load().Append(r.Context(), tag("another"))
+			}
+		}
+		stored := false
+		a.c.Observe = func(r *http.Request, o policy.Outcome) { stored = stored || r.Method == http.MethodPost && o.Stored }
+		synctest.Wait() // for the journal to be followed: what it does not take is sent in a second
+		do(a.h, "POST", "/page")
+		want(t, "stored, as the observer hears it", stored, false)
+		want(t, "calls that the journal took or not", s.appends.Load(), int64(2))
+		time.Sleep(10 * time.Second)
+		want(t, "the page", body(get(a.h, "/page")), "GET")
 	})
 }
 

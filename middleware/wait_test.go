@@ -85,6 +85,33 @@ func TestARunThatHangsLetsItsKeyGo(t *testing.T) {
 	}
 }
 
+// Who comes while the answer that took the place of a run that hangs still streams reads along with it.
+func TestWhoComesReadsAlongWithWhatTookARunsPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &origin{}
+		o.h = func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=6000")
+			if o.runs.Load() == 1 {
+				time.Sleep(time.Hour)
+			}
+			fmt.Fprint(w, "run ", o.runs.Load())
+			w.(http.Flusher).Flush()
+			time.Sleep(10 * time.Second)
+		}
+		h := newCache(t).With(policy.Policy{MaxWait: time.Second})(o)
+		var all sync.WaitGroup
+		all.Go(func() { get(h, "/") }) // its run hangs
+		synctest.Wait()
+		all.Go(func() { want(t, "who has waited", body(get(h, "/")), "run 2") })
+		time.Sleep(5 * time.Second)
+		r := get(h, "/")
+		want(t, "who comes", body(r), "run 2")
+		status(t, r, "collapsed")
+		want(t, "runs", o.runs.Load(), int64(2))
+		all.Wait()
+	})
+}
+
 // When every run takes long, few of those who wait run the handler too, and all others wait on.
 func TestFewRunTheHandlerBesideARunThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
