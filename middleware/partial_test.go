@@ -119,6 +119,39 @@ func TestPartsTogetherAreNoLongerThanABody(t *testing.T) {
 	want(t, "its runs", o.runs.Load()-runs, int64(1))
 }
 
+// Parts that are as long together as a body may be are one, and one byte more stands for itself; a page that is just as
+// long is completed by what it lacks, and a longer one is made anew.
+func TestPartsAsLongAsABody(t *testing.T) {
+	for _, s := range []struct {
+		length int
+		asked  string // for the whole, when its first half is stored
+		joined string // whether one byte is added to 1000
+	}{
+		{1000, "bytes=500-", ""}, {1001, "", "fwd=partial"}, {2000, "", "fwd=partial"},
+	} {
+		text := strings.Repeat("x", s.length)
+		asked := ""
+		h := newCache(t).With(policy.Policy{MaxBody: 1000})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			asked = r.Header.Get("Range")
+			w.Header().Set("Cache-Control", "max-age=60")
+			w.Header().Set("Etag", `"1"`)
+			http.ServeContent(w, r, "", time.Time{}, strings.NewReader(text))
+		}))
+		part := func(url, field string) *http.Response { return get(h, url, "Range", "bytes="+field) }
+		part("/", "0-499")
+		want(t, "length of the whole", len(body(get(h, "/"))), s.length)
+		want(t, fmt.Sprint("asked for the whole of ", s.length), asked, s.asked)
+		if s.joined == "" {
+			continue
+		}
+		part("/parts", "0-499")
+		part("/parts", "500-999")
+		status(t, part("/parts", "0-999"), "hit")
+		part("/parts", "1000-1000")
+		status(t, part("/parts", "0-999"), s.joined)
+	}
+}
+
 // A client that stalls on one part holds that part, and not all that are stored.
 func TestAClientOfAPartHoldsNoMore(t *testing.T) {
 	const part, clients = 40 << 10, 24
