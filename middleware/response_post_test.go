@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
@@ -78,6 +79,54 @@ func TestWhatIsSaidOfAnAnswerToPOST(t *testing.T) {
 				want(t, "it is a hit when the tag has been invalidated", hit(), s.stored && !s.covered)
 			})
 		}
+	}
+}
+
+// What the handler of a page says while that of a POST runs is heard, and says nothing of the POST's answer.
+func TestWhatIsSaidOfAPageWhileAPOSTRuns(t *testing.T) {
+	c := boundedCache(t, 1<<20)
+	var h http.Handler
+	h = c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == "GET" {
+			From(r.Context()).Tag("notes")
+			return
+		}
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/page", nil))
+		w.Header().Set("Content-Location", "/")
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Content-Length", "4")
+		io.WriteString(w, "note")
+	}))
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest("POST", "/", nil))
+	if says := w.Header().Get("Cache-Status"); !strings.Contains(says, "stored") {
+		t.Errorf("the POST is the first of its mount: %q", says)
+	}
+}
+
+// A stored page may be a part of the answer to a POST whose handler is heard.
+func TestAStoredPageInAnAnswerToPOST(t *testing.T) {
+	c := boundedCache(t, 1<<20)
+	page := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "page")
+	}))
+	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == "GET" {
+			return
+		}
+		part := httptest.NewRecorder()
+		page.ServeHTTP(part, httptest.NewRequest("GET", "/page", nil).WithContext(r.Context()))
+		io.WriteString(w, "with the "+part.Body.String())
+	}))
+	ask := func(method string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(method, "/", nil))
+		return w
+	}
+	ask("GET")
+	h.(*Mount).who.hears.Store(true)
+	for range 2 { // the second time it is stored
+		want(t, "the answer", ask("POST").Body.String(), "with the page")
 	}
 }
 

@@ -246,6 +246,28 @@ func TestAPageKnowsWhatItsPartsSay(t *testing.T) {
 	}
 }
 
+// A page that is stored keeps its own lifetime, however short those of its stored parts are.
+func TestAPageOutlivesItsParts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t)
+		part := c.With(policy.Policy{TTL: 10 * time.Second})(says("part"))
+		h := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			sub, err := http.NewRequestWithContext(r.Context(), "GET", "http://example.com/part", nil)
+			if err != nil {
+				t.Error(err)
+			}
+			io.WriteString(w, "page of "+body(get(within{part, sub}, "/")))
+		}))
+		for _, url := range []string{"/", "/another"} { // the part runs for one, and is stored for the other
+			want(t, "the page", body(get(h, url)), "page of part")
+		}
+		time.Sleep(50 * time.Second)
+		for _, url := range []string{"/", "/another"} {
+			status(t, get(h, url), "hit; ttl=10")
+		}
+	})
+}
+
 // within has a handler serve a request in the place of the one that it gets.
 type within = asIs
 
