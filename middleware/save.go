@@ -67,7 +67,7 @@ func (n *run) joined(e *store.Entry) *store.Entry {
 // letPartsGo lets go of what was joined, once it is stored: a client that takes its time for one part would keep all
 // of them in memory.
 func (n *run) letPartsGo() {
-	if n.kept == nil || n.kept.Spans == nil {
+	if n.kept.Spans == nil {
 		return
 	}
 	n.kept, n.packed = bodiless(n.kept), nil
