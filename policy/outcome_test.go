@@ -31,6 +31,8 @@ func TestOutcome(t *testing.T) {
 		{Outcome{Fwd: FwdPartial + 1}, ""},
 		{Outcome{Stored: true, Collapsed: true, FwdStatus: 200}, ""},
 		{Outcome{Fwd: FwdBypass, Detail: "two words"}, `fwd=bypass; detail="two words"`},
+		{Outcome{Fwd: FwdBypass, Detail: "a!Z0:9/z~"}, "fwd=bypass; detail=a!Z0:9/z~"},
+		{Outcome{Fwd: FwdBypass, Detail: "9"}, `fwd=bypass; detail="9"`},
 	} {
 		if got := c.o.String(); got != c.want {
 			t.Errorf("%+v: %q, want %q", c.o, got, c.want)
