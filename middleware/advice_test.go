@@ -174,8 +174,7 @@ func TestAdviceOnGuard(t *testing.T) {
 	} {
 		for _, guarded := range []bool{true, false} {
 			var log bytes.Buffer
-			c := newCache(t)
-			c.Log = slog.New(slog.NewTextHandler(&log, nil))
+			c := newCache(t, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 			h := s.wrap(c.With(minute)(says("page")))
 			lines, advised := s.unguarded, s.unguarded
 			if guarded {
@@ -192,7 +191,7 @@ func TestAdviceOnGuard(t *testing.T) {
 			server.Close()
 			what := fmt.Sprint(s.name, ", guarded=", guarded, ": ")
 			want(t, what+"lines", strings.Count(log.String(), s.says), lines)
-			want(t, what+"advice", strings.Count(log.String(), "wrap the whole app in Cache.Guard"), advised)
+			want(t, what+"advice", strings.Count(log.String(), "serve the app through Cache.Root"), advised)
 		}
 	}
 }
@@ -210,8 +209,7 @@ func TestAdviceOnWhatIsSetOutside(t *testing.T) {
 		{"Content-Security-Policy", "script-src 'nonce-abc'", nil, "with a nonce"},
 	} {
 		var log bytes.Buffer
-		c := newCache(t)
-		c.Log = slog.New(slog.NewTextHandler(&log, nil))
+		c := newCache(t, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 		h := outside(c.With(policy.Policy{TTL: time.Minute, IgnoreCookies: s.ignored})(says("page")),
 			func(*http.Request) (name, value string) { return s.field, s.value })
 		for range 2 {
@@ -232,8 +230,7 @@ func TestAdviceOnWhatIsSetOutside(t *testing.T) {
 func TestAdviceOnFieldsThatComeLate(t *testing.T) {
 	for _, guarded := range []bool{true, false} {
 		var log bytes.Buffer
-		c := newCache(t)
-		c.Log = slog.New(slog.NewTextHandler(&log, nil))
+		c := newCache(t, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 		page := c.With(minute)(says("page"))
 		var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			page.ServeHTTP(setsCookieLate{w}, r)
@@ -248,7 +245,7 @@ func TestAdviceOnFieldsThatComeLate(t *testing.T) {
 		what := fmt.Sprint("guarded=", guarded, ": ")
 		want(t, what+"lines", strings.Count(log.String(), "changed the header of a response while it was written"), 1)
 		want(t, what+level, strings.Count(log.String(), level), 1)
-		want(t, what+"advice", strings.Contains(log.String(), "Cache.Guard"), !guarded)
+		want(t, what+"advice", strings.Contains(log.String(), "Cache.Root"), !guarded)
 	}
 }
 

@@ -121,6 +121,7 @@ const longestCall = defaultStoreTimeout * 17 / 16
 
 // node is a process of an app with the server: a cache, and the handler behind it.
 type node struct {
+	observe func(*http.Request, policy.Outcome) // or nil
 	*origin
 	c   *middleware.Cache
 	h   http.Handler
@@ -129,7 +130,14 @@ type node struct {
 
 func newNode(t *testing.T, s store.Store, name string) *node {
 	n := &node{}
-	n.c = middleware.New(s, middleware.Options{Log: slog.New(slog.NewTextHandler(&n.log, nil))})
+	n.c = middleware.New(s, middleware.Options{
+		Log: slog.New(slog.NewTextHandler(&n.log, nil)),
+		Observe: func(r *http.Request, o policy.Outcome) {
+			if n.observe != nil {
+				n.observe(r, o)
+			}
+		},
+	})
 	n.origin = &origin{h: func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
 			w.Header().Set("Cache-Control", "max-age=3600")
@@ -605,7 +613,7 @@ func TestAnAnswerToPOSTThatIsInvalidatedOnce(t *testing.T) {
 			}
 		}
 		stored := false
-		a.c.Observe = func(r *http.Request, o policy.Outcome) { stored = stored || r.Method == http.MethodPost && o.Stored }
+		a.observe = func(r *http.Request, o policy.Outcome) { stored = stored || r.Method == http.MethodPost && o.Stored }
 		synctest.Wait() // for the journal to be followed: what it does not take is sent in a second
 		do(a.h, "POST", "/page")
 		want(t, "stored, as the observer hears it", stored, false)

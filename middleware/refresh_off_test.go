@@ -77,12 +77,11 @@ func TestARefreshWhoseResourceIsSwitchedOff(t *testing.T) {
 func TestAMountThatIsOffInTheWayOfARefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		c := newCache(t)
-		c.Log = slog.New(slog.NewTextHandler(&log, nil))
+		c := newCache(t, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 		o := renewable()
 		inside := c.Handler(o)
 		h := c.With(policy.Policy{Off: true})(inside)
-		c.Root = h
+		c.Root(h)
 		want(t, "first", body(get(h, "/")), "run 1")
 		time.Sleep(5 * time.Second)
 		want(t, "stale", body(get(h, "/")), "run 1")

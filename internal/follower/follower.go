@@ -35,7 +35,7 @@ type Follower struct {
 	start time.Time     // what heard counts from
 	heard atomic.Int64  // when the journal last answered, in nanoseconds since start; 0: never
 	lost  atomic.Bool   // it did not answer when it was last asked
-	told  atomic.Bool   // ... and the log has heard of it from here
+	told  atomic.Bool   // the log has heard from here that it is out of touch
 	ended chan struct{} // closed when run has returned; nil: it was not started
 
 	unsent unsent

@@ -18,6 +18,8 @@ import (
 // journal is one of this process's, whose calls do first what fails says, if anything.
 type journal struct {
 	holds atomic.Pointer[store.MemoryJournal]
+	since atomic.Uint64 // what it was asked for last
+	blank atomic.Uint64 // how many numbers it has given to no mark
 	fails atomic.Pointer[func(call string) error]
 }
 
@@ -28,7 +30,8 @@ func newJournal(number uint64) *journal {
 	return j
 }
 
-// on has calls of the journal, "append", "since" and "watch", do first what fails says.
+// on has calls of the journal, "append", "since" and "watch", do first what fails says, and the end of a watch, "leave",
+// at last.
 func (j *journal) on(fails func(call string) error) { j.fails.Store(&fails) }
 
 func (j *journal) check(call string) error {
@@ -49,7 +52,9 @@ func (j *journal) Since(ctx context.Context, number uint64) ([]store.Numbered, u
 	if err := j.check("since"); err != nil {
 		return nil, 0, err
 	}
-	return j.holds.Load().Since(ctx, number)
+	j.since.Store(number)
+	marks, head, err := j.holds.Load().Since(ctx, number)
+	return marks, head + j.blank.Load(), err
 }
 
 func (j *journal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Numbered, error] {
@@ -58,6 +63,7 @@ func (j *journal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Number
 			yield(store.Numbered{}, err)
 			return
 		}
+		defer j.check("leave")
 		for m, err := range j.holds.Load().Watch(ctx, from) {
 			if !yield(m, err) {
 				return
@@ -124,6 +130,7 @@ func TestUnsent(t *testing.T) {
 			j := newJournal(10)
 			f := follow(j)
 			f.Start(ctx)
+			synctest.Wait()
 			j.on(func(string) error {
 				if panics {
 					panic("no such table")

@@ -24,7 +24,7 @@ func (f *Follower) run(ctx context.Context) {
 	defer close(f.ended)
 	pause, told, unwatched := firstPause, false, 0
 	for ctx.Err() == nil {
-		well := f.catchUp() && f.send()
+		well := f.ask()
 		if !well {
 			unwatched = 0
 		}
@@ -88,7 +88,7 @@ func (f *Follower) watch(ctx context.Context) error {
 			}
 			f.note(m)
 		case <-ask.C:
-			if !f.catchUp() || !f.send() {
+			if !f.ask() {
 				return nil
 			}
 		}
@@ -117,6 +117,18 @@ func (f *Follower) note(m store.Numbered) {
 	f.seen = max(f.seen, m.Number)
 }
 
+// ask applies what is new and sends what could not be sent, and reports whether the journal had both done. One that
+// answers and takes nothing, as a server that is full or may only be read, is not in touch again.
+func (f *Follower) ask() bool {
+	if !f.catchUp() || !f.send() {
+		return false
+	}
+	if f.told.Swap(false) {
+		f.Log.Info("freshet: journal: in touch again")
+	}
+	return true
+}
+
 // catchUp applies everything that is new, and reports whether the journal answered.
 func (f *Follower) catchUp() bool {
 	ctx, cancel := f.context()
@@ -141,9 +153,7 @@ func (f *Follower) catchUp() bool {
 	f.replica.Advance(head)
 	f.seen = max(f.seen, head)
 	f.heard.Store(int64(max(asked, 1)))
-	if f.lost.Swap(false) && f.told.Swap(false) {
-		f.Log.Info("freshet: journal: in touch again")
-	}
+	f.lost.Store(false)
 	return true
 }
 

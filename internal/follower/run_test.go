@@ -23,13 +23,15 @@ type watched struct {
 	log   strings.Builder
 	asks  []time.Duration // when the journal was asked for what is new, since the start
 	calls map[string]int  // of the journal
+	ended time.Time
 }
 
-// watch runs do with a follower of a journal, whose calls fail as fails says, each with its number among its kind.
-func watch(t *testing.T, begin uint64, fails func(call string, n int) error, do func(t *testing.T, w *watched)) {
+// watch runs do with a follower of a journal, whose calls fail as fails says, each with its number among its kind. It
+// returns what was seen when the follower has ended.
+func watch(t *testing.T, begin uint64, fails func(call string, n int) error, do func(t *testing.T, w *watched)) (w *watched) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &watched{journal: newJournal(begin), calls: map[string]int{}}
+		w = &watched{journal: newJournal(begin), calls: map[string]int{}}
 		w.Follower = followWithLog(w.journal, slog.NewTextHandler(w, nil))
 		w.journal.on(func(call string) error { return fails(call, w.called(call)) })
 		ctx, cancel := context.WithCancel(t.Context())
@@ -38,7 +40,9 @@ func watch(t *testing.T, begin uint64, fails func(call string, n int) error, do 
 		do(t, w)
 		cancel()
 		w.Wait()
+		w.ended = time.Now()
 	})
+	return w
 }
 
 func (w *watched) called(call string) int {
@@ -121,13 +125,90 @@ func TestMarksOfOthers(t *testing.T) {
 			w.journal.others(t, "second")
 			w.after(0)
 			covers(t, w.Follower, "second", begin, store.CoverageHard)
-			w.after(3 * time.Second)
+			w.after(time.Second)
+			if since := w.journal.since.Load(); since != begin+2 {
+				t.Errorf("asked for what is newer than %d, want %d", since, begin+2)
+			}
+			w.after(2 * time.Second)
 			covers(t, w.Follower, "page", begin, store.CoverageNone)
+			if begin > 0 {
+				covers(t, w.Follower, "page", begin-1, store.CoverageHard) // of which the journal has forgotten all
+			}
 			w.asked(t, 0, 0, 1000, 2000, 3000)
 			w.counted(t, "watch", 1)
 			w.logs(t)
 		})
 	}
+}
+
+// A journal may give numbers to no mark: what is filled from then on is newer than those, and they are not asked for
+// again.
+func TestNumbersOfNoMark(t *testing.T) {
+	watch(t, 10, well, func(t *testing.T, w *watched) {
+		w.journal.blank.Store(5)
+		for range 2 {
+			w.after(time.Second)
+		}
+		if since := w.journal.since.Load(); w.Head() != 15 || since != 15 {
+			t.Errorf("the newest number is %d, and it was asked for what is newer than %d; want 15", w.Head(), since)
+		}
+	})
+}
+
+// A follower has ended when it has left the journal, and has sent what it could not send before.
+func TestHowAFollowerEnds(t *testing.T) {
+	fails := func(call string, n int) error {
+		switch {
+		case call == "append" && n == 1:
+			return errRefused
+		case call == "leave":
+			time.Sleep(time.Second / 2)
+		}
+		return nil
+	}
+	var began time.Time
+	w := watch(t, 10, fails, func(t *testing.T, w *watched) {
+		if _, err := w.Append(t.Context(), key("page")); !errors.Is(err, ErrUnsent) {
+			t.Errorf("the journal refuses it: %v", err)
+		}
+		began = time.Now()
+	})
+	if took := w.ended.Sub(began); took != time.Second/2 {
+		t.Errorf("it has ended after %v", took)
+	}
+	if marks, _, _ := w.journal.holds.Load().Since(t.Context(), 10); len(marks) != 1 {
+		t.Errorf("%d of one mark have been sent", len(marks))
+	}
+}
+
+// A journal that answers and takes nothing is out of touch until it does, and the log hears of that once. Until then it
+// is asked first, and no caller waits for it.
+func TestAJournalThatTakesNothing(t *testing.T) {
+	fails := func(call string, n int) error {
+		if call == "append" && n <= 5 {
+			return errRefused
+		}
+		return nil
+	}
+	watch(t, 10, fails, func(t *testing.T, w *watched) {
+		for range 2 {
+			if _, err := w.Append(t.Context(), key("page")); !errors.Is(err, ErrUnsent) {
+				t.Errorf("the journal refuses it: %v", err)
+			}
+		}
+		w.counted(t, "append", 1)
+		w.after(1200 * time.Millisecond) // it is asked after a second, at once, and with pauses of 50, 100 and 200 ms
+		w.counted(t, "append", 5)
+		if _, err := w.Append(t.Context(), key("page")); !errors.Is(err, ErrUnsent) {
+			t.Errorf("the journal is known to refuse it: %v", err)
+		}
+		w.counted(t, "append", 5)
+		w.logs(t, "out of touch")
+		w.inTouch(t, true) // as far as what others have invalidated goes
+		w.after(200 * time.Millisecond)
+		w.counted(t, "append", 6)
+		w.logs(t, "out of touch", "in touch again")
+	})
 }
 
 // A journal that does not answer is asked with pauses that grow, and is not watched meanwhile. The log hears of its
@@ -158,18 +239,51 @@ func TestAJournalThatIsDown(t *testing.T) {
 	}
 }
 
-// One answer that fails costs no pause, when the journal was watched for long.
+// One answer that fails costs no pause, when the journal was watched for long, but for the time that it takes to leave
+// it: no two watch at once.
 func TestAJournalThatFailsOnce(t *testing.T) {
 	third := func(call string, n int) error {
-		if call == "since" && n == 3 {
+		switch {
+		case call == "since" && n == 3:
 			return errRefused
+		case call == "leave":
+			time.Sleep(100 * time.Millisecond)
 		}
 		return nil
 	}
 	watch(t, 10, third, func(t *testing.T, w *watched) {
-		w.after(2 * time.Second)
-		w.asked(t, 0, 0, 1000, 1000, 2000)
+		w.after(3 * time.Second)
+		w.asked(t, 0, 0, 1000, 1100, 2100)
 		w.logs(t, "out of touch", "in touch again")
+	})
+}
+
+// Two times in a row say nothing yet, when the journal did not answer in between.
+func TestAJournalThatIsNotWatchedTwice(t *testing.T) {
+	fails := func(call string, n int) error {
+		if call == "watch" && n <= 4 || call == "since" && n == 4 {
+			return errRefused
+		}
+		return nil
+	}
+	watch(t, 10, fails, func(t *testing.T, w *watched) {
+		w.after(10 * time.Second)
+		w.counted(t, "watch", 5)
+		w.logs(t, "out of touch", "in touch again")
+	})
+}
+
+// A watch that panics has failed.
+func TestAWatchThatPanics(t *testing.T) {
+	fails := func(call string, n int) error {
+		if call == "watch" {
+			panic("no such channel")
+		}
+		return nil
+	}
+	watch(t, 10, fails, func(t *testing.T, w *watched) {
+		w.after(time.Second)
+		w.logs(t, "the journal panicked: no such channel")
 	})
 }
 
@@ -190,8 +304,10 @@ func TestAJournalThatIsNotWatched(t *testing.T) {
 		w.logs(t)
 		w.after(time.Millisecond)
 		w.logs(t, `"not allowed"`)
+		w.journal.others(t, "page")
 		w.after(10*time.Second - 150*time.Millisecond)
 		w.asked(t, 0, 0, 50, 150, 350, 750, 1550, 3150, 4150, 5150, 6150, 7150, 8150, 9150)
+		covers(t, w.Follower, "page", 10, store.CoverageHard)
 		w.logs(t, `"not allowed"`, "out of touch", "in touch again")
 		w.after(5 * time.Second)
 		w.logs(t, `"not allowed"`, "out of touch", "in touch again", "out of touch", "in touch again", `"not allowed"`)
@@ -239,6 +355,10 @@ func TestUnsentMarksGoFirst(t *testing.T) {
 		w.after(50 * time.Millisecond)
 		if w.Head() != 11 {
 			t.Errorf("the journal is back: the newest number is %d", w.Head())
+		}
+		w.counted(t, "watch", 1)
+		if last, err := w.Append(t.Context(), key("next")); err != nil || last != 12 {
+			t.Errorf("then it is asked as before: number %d, %v", last, err)
 		}
 	})
 }

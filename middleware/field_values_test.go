@@ -10,7 +10,6 @@ import (
 // What Cache-Status says of the requests that the handler answers in one second is made once.
 func TestFieldsOfOneSecondAreMadeOnce(t *testing.T) {
 	c := boundedCache(t, 1<<20)
-	c.setup()
 	first := map[policy.Outcome][]string{}
 	for range 2 {
 		for fwd := policy.FwdBypass; fwd <= policy.FwdPartial; fwd++ {
