@@ -3,6 +3,7 @@ package middleware
 import (
 	"context"
 	"crypto/rand"
+	"maps"
 	"net/http"
 
 	"github.com/freshet-go/freshet/internal/rules"
@@ -48,9 +49,13 @@ func (n *run) commit(final bool) {
 		n.serveStale()
 		return
 	}
+	said := h
+	if n.x.req.Class == rules.Head && n.found.entry != nil {
+		said = maps.Clone(h) // what the cache announces to the client is no word of the handler's on what is stored
+	}
 	a, announced := n.admit(h, n.rec.status, final)
 	if !a.Store {
-		n.direct(h, final)
+		n.direct(h, said, final)
 		return
 	}
 	stored := h

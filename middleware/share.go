@@ -132,11 +132,12 @@ func (n *run) ownFault() bool {
 	return n.rec.status >= 400 && n.found.entry != nil && n.found.verdict.Use != rules.Miss || n.suspect()
 }
 
-// direct hands the response to the leader's client alone, as the handler makes it.
-func (n *run) direct(h http.Header, final bool) {
+// direct hands the response to the leader's client alone, as the handler makes it. said is what its header said before
+// the cache wrote into it, where a HEAD may renew what is stored.
+func (n *run) direct(h, said http.Header, final bool) {
 	n.pass()
 	if n.x.req.Class == rules.Head {
-		n.updateFromHead(h)
+		n.updateFromHead(said)
 	} else {
 		n.dropOutdated(h)
 	}

@@ -1,0 +1,53 @@
+package middleware_test
+
+import (
+	"io"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/freshet-go/freshet/policy"
+)
+
+// A HEAD that the handler answers renews a page by what the handler says, and not by what the cache tells the client of
+// the HEAD on the operator's account.
+func TestAHEADRenewsByWhatTheHandlerSays(t *testing.T) {
+	for _, s := range []struct {
+		name string
+		p    policy.Policy
+		head []string
+		then []string // of a GET a minute and a half after the HEAD
+		hit  bool
+	}{
+		{"a lifetime", policy.Policy{TTL: time.Minute}, nil, nil, false},
+		{"a longer one for clients", policy.Policy{TTL: time.Minute, ClientTTL: time.Hour}, nil, nil, false},
+		{"none for clients", policy.Policy{TTL: time.Hour, ClientTTL: -1}, nil, nil, true},
+		{"one for CDNs", policy.Policy{TTL: time.Minute, CDNTTL: time.Hour}, nil, nil, false},
+		{"a user's HEAD", policy.Policy{TTL: time.Hour}, []string{"Cookie", "a=b"}, nil, true},
+		{"no-store outside", policy.Policy{TTL: time.Hour}, nil, []string{"X-Say", "Cache-Control", "X-Value", "no-store"}, false},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("ETag", `"1"`)
+					if r.Method == "HEAD" {
+						w.Header().Set("X-Renewed", "1")
+					}
+					io.WriteString(w, "page")
+				}}
+				h := outside(newCache(t).With(s.p)(o), asked)
+				get(h, "/")
+				time.Sleep(30 * time.Second)
+				do(h, "HEAD", "/", append([]string{"Cache-Control", "no-cache"}, s.head...)...)
+				want(t, "runs", o.runs.Load(), int64(2))
+				r := get(h, "/")
+				want(t, "the page is renewed", r.Header.Get("X-Renewed") != "", s.head == nil)
+				status(t, r, "hit")
+				time.Sleep(90 * time.Second)
+				get(h, "/", s.then...)
+				want(t, "a hit later", o.runs.Load() == 2, s.hit)
+			})
+		})
+	}
+}
