@@ -231,7 +231,7 @@ func TestAdviceOnFieldsThatComeLate(t *testing.T) {
 	for _, guarded := range []bool{true, false} {
 		var log bytes.Buffer
 		c := newCache(t, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
-		page := c.With(minute)(says("page"))
+		page := c.With(policy.Policy{TTL: time.Minute, IgnoreCookies: []string{"session"}})(says("page"))
 		var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			page.ServeHTTP(setsCookieLate{w}, r)
 		})
@@ -246,7 +246,19 @@ func TestAdviceOnFieldsThatComeLate(t *testing.T) {
 		want(t, what+"lines", strings.Count(log.String(), "changed the header of a response while it was written"), 1)
 		want(t, what+level, strings.Count(log.String(), level), 1)
 		want(t, what+"advice", strings.Contains(log.String(), "Cache.Root"), !guarded)
+		want(t, what+"what else is ignored", strings.Count(log.String(), `the cookie \"session\"`), 1)
 	}
+}
+
+// A handler that writes nothing at all is told of once: its empty page is not stored.
+func TestAdviceOnAHandlerThatWritesNothing(t *testing.T) {
+	var log bytes.Buffer
+	c := newCache(t, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	h := c.With(minute)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	for range 2 {
+		status(t, get(h, "/"), "detail=empty")
+	}
+	want(t, "lines", strings.Count(log.String(), "without having written anything"), 1)
 }
 
 // With refuses a resource that the settings do not know, and nothing else of a Cache that has settings.

@@ -74,6 +74,28 @@ func TestWhatTellsChangesOfWebDAV(t *testing.T) {
 	}
 }
 
+// What COPY and MOVE write at their Destination is changed, and so is all below it (RFC 4918 section 9.8).
+func TestTheDestinationOfACopy(t *testing.T) {
+	for _, method := range []string{"COPY", "MOVE"} {
+		h := newCache(t).With(minute)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != "GET" {
+				w.WriteHeader(http.StatusCreated)
+				return
+			}
+			io.WriteString(w, "page")
+		}))
+		changed := map[string]bool{"/a": true, "/b": true, "/b/below": true, "/bee": false}
+		for url := range changed {
+			get(h, url)
+		}
+		do(h, method, "/a", "Destination", "http://example.com/b")
+		for url, gone := range changed {
+			says := get(h, url).Header.Get("Cache-Status")
+			want(t, method+" of /a to /b: "+url+" is a hit", strings.Contains(says, "hit"), !gone)
+		}
+	}
+}
+
 // A change that Changes sees counts when its handler answers with success or says nothing, and once.
 func TestWhichChangesCount(t *testing.T) {
 	for status, counts := range map[int]bool{0: true, 200: true, 204: true, 303: true, 404: false, 500: false} {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -110,6 +111,31 @@ func TestAChangeThroughAMountWithItsOwnKey(t *testing.T) {
 	do(h, "POST", "/two")
 	get(h, "/one")
 	want(t, "runs", o.runs.Load(), int64(3))
+}
+
+// The bound of an inner mount's policy holds for the one response of both, however it comes.
+func TestAnInnerPolicysMaxBody(t *testing.T) {
+	for _, streams := range []bool{false, true} {
+		for _, s := range []struct {
+			outer, inner int64
+			stored       bool
+		}{{0, 10, false}, {10, 0, true}} {
+			c := newCache(t)
+			page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if io.WriteString(w, "page "); streams {
+					w.(http.Flusher).Flush()
+				}
+				io.WriteString(w, "of more than ten bytes")
+			})
+			h := c.With(policy.Policy{MaxBody: s.outer})(c.With(policy.Policy{TTL: time.Minute, MaxBody: s.inner})(page))
+			for range 2 {
+				want(t, "page", body(get(h, "/")), "page of more than ten bytes")
+			}
+			r := get(h, "/")
+			want(t, fmt.Sprint("outer ", s.outer, ", inner ", s.inner, ", streams=", streams, ": a hit"),
+				strings.Contains(r.Header.Get("Cache-Status"), "hit"), s.stored)
+		}
+	}
 }
 
 // A page that its handler has begun is governed as it began: a mount inside makes but a part of it.

@@ -316,13 +316,19 @@ func (w *setsCookieOnce) WriteHeader(status int) {
 // A cookie that appears only when the body comes, because a writer between has held the header back, is seen without
 // Guard too, before the page is anybody else's for long.
 func TestACookieSetAsTheBodyComes(t *testing.T) {
-	o := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "for "+r.Header.Get("X-Name")) }}
-	inner := heldBack(newCache(t).With(policy.Policy{TTL: time.Minute})(o))
-	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { inner.ServeHTTP(setsCookieLate{w}, r) })
-	for _, name := range []string{"a", "b"} {
-		want(t, "page", body(get(h, "/", "X-Name", name)), "for "+name)
+	for _, streams := range []bool{false, true} {
+		o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+			if io.WriteString(w, "for "+r.Header.Get("X-Name")); streams {
+				w.(http.Flusher).Flush()
+			}
+		}}
+		inner := heldBack(newCache(t).With(policy.Policy{TTL: time.Minute})(o))
+		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { inner.ServeHTTP(setsCookieLate{w}, r) })
+		for _, name := range []string{"a", "b"} {
+			want(t, "page", body(get(h, "/", "X-Name", name)), "for "+name)
+		}
+		want(t, fmt.Sprint("runs, streams=", streams), o.runs.Load(), int64(2))
 	}
-	want(t, "runs", o.runs.Load(), int64(2))
 }
 
 // A 304 in the place of a stored page with a cookie keeps other caches from it, as the page itself does.
@@ -529,6 +535,20 @@ func TestACookieSetWithAnInformationalResponseOfAMountInside(t *testing.T) {
 			want(t, fmt.Sprint(name, ": runs, shared=", p.Shared), o.runs.Load(), runs)
 		}
 	}
+}
+
+// An answer to a POST keeps what handlers outside have put into its header. What is stored of it has none of that.
+func TestAnAnswerToPOSTKeepsItsOuterFields(t *testing.T) {
+	inner := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Location", "/")
+		w.Header().Set("Cache-Control", "max-age=60")
+		io.WriteString(w, r.Method)
+	}))
+	h := outside(inner, func(*http.Request) (name, value string) { return "X-Outer", "1" })
+	want(t, "the outer field of the answer", do(h, "POST", "/").Header.Get("X-Outer"), "1")
+	r := get(inner, "/")
+	want(t, "the page", body(r), "POST")
+	want(t, "its outer field", r.Header.Get("X-Outer"), "")
 }
 
 // changesOnce takes the first header that is written for that of the response.

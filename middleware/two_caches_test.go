@@ -171,6 +171,26 @@ func TestSetTTLReachesTheOuterOfTwoCaches(t *testing.T) {
 	}
 }
 
+// It is the outer one's also where the inner one stores nothing.
+func TestSetTTLReachesTheOuterOfTwoCachesByItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := inTwo(t, policy.Policy{TTL: time.Hour}, policy.Policy{MaxBody: 1}, func(said *middleware.Response) {
+			said.SetTTL(10 * time.Second)
+		})
+		c.o.h = func(h http.HandlerFunc) http.HandlerFunc {
+			return func(w http.ResponseWriter, r *http.Request) {
+				h(w, r)
+				io.WriteString(w, " is more than a byte")
+			}
+		}(c.o.h)
+		want(t, "first", c.hit(), "")
+		want(t, "a hit", c.hit(), "outer")
+		time.Sleep(11 * time.Second)
+		want(t, "when the lifetime is over", c.hit(), "")
+		want(t, "runs", c.o.runs.Load(), int64(2))
+	})
+}
+
 // Where the inner Cache has nothing to stand in for a handler that is lost, the outer one's stale response does.
 func TestFailReachesTheOuterOfTwoCaches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
