@@ -160,6 +160,25 @@ func TestARefreshEntersAsItsRequestDid(t *testing.T) {
 	}
 }
 
+// A page that is served stale when the Cache is closed is not refreshed, and nobody waits for that.
+func TestNoRefreshWhenTheCacheIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t)
+		o := renewable()
+		h := c.Handler(o)
+		c.Root = h
+		get(h, "/")
+		time.Sleep(5 * time.Second)
+		if err := c.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		want(t, "stale", body(get(h, "/")), "run 1")
+		start := time.Now()
+		want(t, "on reload", body(get(h, "/", "Cache-Control", "no-cache")), "run 2")
+		want(t, "time", time.Since(start), time.Duration(0))
+	})
+}
+
 // A refresh whose writer an outer handler wraps renews what it is for, whatever its status is.
 func TestARefreshOfAnErrorThroughAnOuterWriter(t *testing.T) {
 	for _, code := range []int{http.StatusOK, http.StatusNotFound} {

@@ -374,12 +374,14 @@ func TestARunThatHangsEndsAlthoughAnotherHasAnswered(t *testing.T) {
 	})
 }
 
-// What a client that has waited too long gets alone says nothing to all others who wait: the answer to HEAD,
-// or to its own
-// conditions.
+// What a client that has waited too long gets alone says nothing to all others who wait: the answer to HEAD, to its own
+// conditions or credentials, or an error that its own fields may have caused.
 func TestOneWhoHasWaitedDoesNotSendAllOthersToTheHandler(t *testing.T) {
-	for _, s := range [][]string{{"HEAD"}, {"GET", "If-None-Match", `"1"`}, {"GET", "If-Modified-Since", "Sat, 01 Jan 2000 00:00:00 GMT"}} {
-		t.Run(strings.Join(s, " "), func(t *testing.T) {
+	for _, s := range [][]string{
+		{"HEAD"}, {"GET", "If-None-Match", `"1"`}, {"GET", "If-Modified-Since", "Sat, 01 Jan 2000 00:00:00 GMT"},
+		{"GET", "Cookie", "a=b"}, {"GET", "X-Long", strings.Repeat("x", 5<<10)},
+	} {
+		t.Run(strings.Join(s[:min(2, len(s))], " "), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				o := &origin{}
 				var running, most atomic.Int64
@@ -393,6 +395,10 @@ func TestOneWhoHasWaitedDoesNotSendAllOthersToTheHandler(t *testing.T) {
 					case r.Method == "HEAD":
 					case r.Header.Get("If-None-Match") != "" || r.Header.Get("If-Modified-Since") != "":
 						w.WriteHeader(http.StatusNotModified)
+					case r.Header.Get("Cookie") != "":
+						w.Header().Set("Cache-Control", "private")
+					case r.Header.Get("X-Long") != "":
+						w.WriteHeader(http.StatusBadRequest)
 					default:
 						time.Sleep(time.Minute)
 						io.WriteString(w, "page")
@@ -414,6 +420,66 @@ func TestOneWhoHasWaitedDoesNotSendAllOthersToTheHandler(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Nor does it end their wait for the run that takes so long.
+func TestOneWhoHasWaitedEndsNobodysWait(t *testing.T) {
+	for _, field := range [][]string{{"Cookie", "a=b"}, {"X-Long", strings.Repeat("x", 5<<10)}} {
+		t.Run(field[0], func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("Cache-Control", "max-age=6000")
+					switch {
+					case r.Header.Get("Cookie") != "":
+						w.Header().Set("Cache-Control", "private")
+					case r.Header.Get("X-Long") != "":
+						w.WriteHeader(http.StatusBadRequest)
+					default:
+						time.Sleep(8 * time.Second)
+						io.WriteString(w, "page")
+					}
+				}}
+				h := newCache(t).Handler(o)
+				var all sync.WaitGroup
+				all.Go(func() { get(h, "/") })
+				synctest.Wait()
+				all.Go(func() { get(h, "/", field...) }) // for five seconds
+				time.Sleep(4 * time.Second)
+				for range 50 {
+					all.Go(func() { want(t, "body", body(get(h, "/")), "page") })
+				}
+				all.Wait()
+				want(t, "runs", o.runs.Load(), int64(2))
+				status(t, get(h, "/"), "hit")
+			})
+		})
+	}
+}
+
+// What a run beside one that hangs finds to be for one client alone ends the wait of all, who run the handler then.
+func TestAllRunTheHandlerOfWhatIsPrivateAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &origin{}
+		o.h = func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "private")
+			if o.runs.Load() == 1 {
+				time.Sleep(time.Hour)
+			}
+			time.Sleep(time.Second)
+			io.WriteString(w, "page")
+		}
+		h := newCache(t).Handler(o)
+		var leader, all sync.WaitGroup
+		leader.Go(func() { get(h, "/") })
+		synctest.Wait()
+		start := time.Now()
+		for range 50 {
+			all.Go(func() { want(t, "body", body(get(h, "/")), "page") })
+		}
+		all.Wait()
+		want(t, "time", time.Since(start), policy.DefaultMaxWait+2*time.Second)
+		leader.Wait()
+	})
 }
 
 // A Timeout that is shorter than MaxWait frees the key again and again: each time one of those who wait runs the
