@@ -108,7 +108,8 @@ func (c *Cache) Handler(next http.Handler) http.Handler {
 // nothing is stored. Where p tells requests apart that the outer policy does not (by Key.Headers, Key.Cookies,
 // Key.Replace, PassCookies, or by usual credentials under an outer policy with Credentials of its own), the
 // outer mount stores nothing, and this one caches by itself; what the outer policy tells apart by Key.Headers,
-// Key.Cookies or Key.Replace, it tells apart as well, and whom the outer Credentials identify is a user for it, too.
+// Key.Cookies or Key.Replace, it tells apart as well, and whom the outer Credentials identify is a user for it, too. What
+// passes the outer mount by its PassCookies passes this one, unless p is Shared; so does what has no key there.
 func (c *Cache) With(p policy.Policy) func(http.Handler) http.Handler {
 	if p.Resource != "" && c.options.Expires != nil && !c.options.Expires.Knows(p.Resource) {
 		panic(fmt.Sprintf("middleware: Cache.With: the policy's resource %q is none of those that Options.Expires was made for, so no setting could reach it: name it when the settings are loaded", p.Resource))

@@ -26,7 +26,30 @@ func (x *exchange) pass(why policy.Reason) {
 		w.watch = seesWebDAV{x.c}
 	}
 	defer func() { w.x.observe(w.out) }()
-	w.serve(w.x.r)
+	w.serve(w.tellInside())
+}
+
+// tellInside returns the handler's request: one that tells mounts of the same cache inside that it passes, if they could
+// not see why. A route's own policy may know neither the cookies that let a user's request pass nor what makes the
+// key too long.
+func (w *passed) tellInside() *http.Request {
+	r := w.x.r
+	if w.why != rules.ReasonPassCookie && w.why != rules.ReasonKeyTooLong && w.why != rules.ReasonKey {
+		return r
+	}
+	return r.WithContext(&speaking{r.Context(), &Response{passed: w, around: saidIn(r.Context())}})
+}
+
+// passesInside finds out what is around the request, and reports whether it passes because a mount there has said so.
+// What a route says is the same for all (Shared) is so whatever cookies a client has.
+func (x *exchange) passesInside() (why policy.Reason, passes bool) {
+	around, outer := passedOr(x.r.Context())
+	x.around = around
+	if outer == nil || outer.x.c != x.c || outer.x.r.RequestURI != x.r.RequestURI ||
+		outer.why == rules.ReasonPassCookie && x.p.Shared {
+		return "", false
+	}
+	return outer.why, true
 }
 
 // passed is the writer of a request that passes.

@@ -16,6 +16,7 @@ type Response struct {
 	run    *run      // nil but in a handler's run
 	around *Response // what the handler of a cache around this one speaks through, or nil
 	part   bool      // of what that answers, this is a part and not the whole
+	passed *passed   // in the place of all else but around: a request passes the mounts inside as well
 
 	mu    sync.Mutex
 	tags  []string
@@ -62,8 +63,17 @@ func From(ctx context.Context) *Response {
 
 // saidIn is From for the engine, which speaks of nothing.
 func saidIn(ctx context.Context) *Response {
-	said, _ := ctx.Value(speakingKey{}).(*Response)
+	said, _ := passedOr(ctx)
 	return said
+}
+
+// passedOr is saidIn, and returns the writer of a request that passes the mounts inside as well, if there is one.
+func passedOr(ctx context.Context) (*Response, *passed) {
+	said, _ := ctx.Value(speakingKey{}).(*Response)
+	if said == nil || said.passed == nil {
+		return said, nil
+	}
+	return said.around, said.passed
 }
 
 // Tag adds tags to the response, under which it can be invalidated together with others. Call it

@@ -45,10 +45,16 @@ func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next http.Handler,
 	l := lookup{x: exchange{c: c, w: w, r: rules.WithoutIgnoredCookies(r, p), next: next, p: p, who: who}}
 	x := &l.x
 	plan, why, told := x.read()
-	switch {
-	case plan != rules.Lookup:
+	if plan != rules.Lookup {
 		x.r = r
 		x.bypass(why)
+		return
+	}
+	why, passes := x.passesInside()
+	switch {
+	case passes:
+		x.r = r
+		x.pass(why)
 		return
 	case x.nested():
 		return
@@ -138,7 +144,6 @@ func (x *exchange) readSetting(p *policy.Policy) {
 // on by the inner policy. If that makes another key of the request's resource, or may make one of another
 // request for it, the inner mount caches under its own key, and what it answers is not the outer one's to store.
 func (x *exchange) nested() bool {
-	x.around = saidIn(x.r.Context())
 	outer := x.c.runOf(x.around)
 	if outer == nil {
 		return false
