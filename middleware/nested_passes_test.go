@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -23,8 +24,7 @@ func TestWhatPassesAnAppIsNotStoredByItsRoute(t *testing.T) {
 			"X-Tenant", strings.Repeat("a", 70<<10)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newCache(t)
-			c.Policy = func(*http.Request) *policy.Policy { return &s.app }
+			c := newCache(t, middleware.Options{Policy: func(*http.Request) *policy.Policy { return &s.app }})
 			h := c.Handler(c.With(policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{DropParams: []string{"utm_*"}}})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if s.says != "" {
 					w.Header().Set("Cache-Control", s.says)

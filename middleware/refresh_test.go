@@ -166,7 +166,7 @@ func TestNoRefreshWhenTheCacheIsClosed(t *testing.T) {
 		c := newCache(t)
 		o := renewable()
 		h := c.Handler(o)
-		c.Root = h
+		c.Root(h)
 		get(h, "/")
 		time.Sleep(5 * time.Second)
 		if err := c.Close(t.Context()); err != nil {
