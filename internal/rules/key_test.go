@@ -119,6 +119,12 @@ func TestKeysShared(t *testing.T) {
 		{story: "Forwarded's host within the address, as apps with a regular expression see it", a: []string{"GET /x", `Forwarded: for="x"`}, b: []string{"GET /x", `Forwarded: for="x;host=evil.example"`}},
 		{story: "the same, by a comma", a: []string{"GET /x", `Forwarded: for="x"`}, b: []string{"GET /x", `Forwarded: for="x,host=evil.example"`}},
 		{story: "Forwarded's host behind a host that is an address", a: []string{"GET /x", "Forwarded: for=host=a"}, b: []string{"GET /x", "Forwarded: for=host=b"}},
+		{story: "Forwarded in one line and in two", a: []string{"GET /x", "Forwarded: host=h, proto=https"},
+			b: []string{"GET /x", "Forwarded: host=h", "Forwarded: proto=https"}},
+		{story: "Forwarded of one proxy and of two", a: []string{"GET /x", "Forwarded: host=h;proto=https"},
+			b: []string{"GET /x", "Forwarded: host=h, proto=https"}},
+		{story: "two pairs of Forwarded and one", a: []string{"GET /x", "Forwarded: host=h;x=y"},
+			b: []string{"GET /x", "Forwarded: host=hx=y"}},
 		{story: "no address in Forwarded", a: []string{"GET /x", "Forwarded: for=1.2.3.4"}, b: []string{"GET /x", `Forwarded: for=""`}, share: true},
 		{story: "less than no address in Forwarded", a: []string{"GET /x", "Forwarded: for=1.2.3.4"}, b: []string{"GET /x", "Forwarded: for="}, share: true},
 		{story: "a quote that opens before Forwarded's address", a: []string{"GET /x", "Forwarded: for=1.2.3.4"}, b: []string{"GET /x", `Forwarded: for="1.2.3.4`}},
@@ -180,6 +186,20 @@ func TestKeysShared(t *testing.T) {
 				t.Errorf("share is %v:\n%s\n%s", ka == kb, ka, kb)
 			}
 		})
+	}
+}
+
+// What is mounted at one URL has keys of its own, which begin alike.
+func TestKeysOfMounts(t *testing.T) {
+	var one, two, none Request
+	one.Mount, two.Mount = "1", "2"
+	for _, q := range []*Request{&one, &two, &none} {
+		if plan, why := q.Read(wire(t, "GET /x HTTP/1.1", "Host: a.example"), &policy.Policy{}, nil); plan != Lookup {
+			t.Fatal(plan, why)
+		}
+	}
+	if one.Key == two.Key || one.Key == none.Key || one.Base() != none.Key || two.Base() != none.Key {
+		t.Errorf("the keys are %q, %q and %q", one.Key, two.Key, none.Key)
 	}
 }
 

@@ -125,7 +125,8 @@ func TestOutsideJudged(t *testing.T) {
 // What is added while a header is sent is seen, and nothing else is.
 func TestSentLate(t *testing.T) {
 	shared := &policy.Policy{Shared: true}
-	before := header("Set-Cookie", "a=1", "Cache-Control", "max-age=60", "Vary", "A", "X", "1", "Surrogate-Control", "no-store")
+	before := header("Set-Cookie", "a=1", "Cache-Control", "max-age=60", "Vary", "A", "X", "1", "Surrogate-Control", "no-store",
+		"Expires", "0")
 	for _, s := range []struct {
 		name string
 		do   func(h http.Header)
@@ -140,7 +141,7 @@ func TestSentLate(t *testing.T) {
 		{"what scs adds to a lifetime", func(h http.Header) { h.Add("Cache-Control", `no-cache="Set-Cookie"`) }, "", nil},
 		{"no-store", func(h http.Header) { h.Set("Cache-Control", "no-store") }, rules.ReasonNoStore, nil},
 		{"private, added", func(h http.Header) { h.Add("Cache-Control", "private") }, rules.ReasonPrivate, nil},
-		{"an Expires", func(h http.Header) { h.Set("Expires", "0") }, rules.ReasonExpired, nil},
+		{"an Expires", func(h http.Header) { h.Set("Expires", "-1") }, rules.ReasonExpired, nil},
 		{"a Vary", func(h http.Header) { h.Add("Vary", "Cookie") }, rules.ReasonVaryStar, nil},
 		{"a compressor's Vary", func(h http.Header) { h.Add("Vary", "Accept-Encoding") }, "", nil},
 		{"a CORS handler's Vary", func(h http.Header) {
@@ -167,6 +168,18 @@ func TestSentLate(t *testing.T) {
 		o := sent.Late(h, s.p)
 		if got := o.Objects(&store.Entry{}, s.p, time.Now()); got != s.want {
 			t.Errorf("%s: got %q, want %q", s.name, got, s.want)
+		}
+	}
+}
+
+// A Cache-Control, an Expires or a targeted field that is obeyed speaks outside; no other field does.
+func TestWhatSpeaksOutside(t *testing.T) {
+	for name, speaks := range map[string]bool{
+		"Cache-Control": true, "Expires": true, "Cdn-Cache-Control": true,
+		"My-Cache-Control": false, "Vary": false, "Set-Cookie": false,
+	} {
+		if o := rules.ReadOutside(header(name, "0"), &policy.Policy{}); o.Speaks() != speaks {
+			t.Errorf("%s speaks: %v", name, !speaks)
 		}
 	}
 }

@@ -188,6 +188,12 @@ func TestCombineTakesTheCarefulHalfOfEach(t *testing.T) {
 	if got, ok := Combine(old, added); !ok || !got.MustRevalidate || got.Grace != time.Second {
 		t.Errorf("got a grace of %v, want the lesser", got.Grace)
 	}
+	for _, anonymous := range []bool{true, false} { // one half is for those without credentials alone, or none is
+		old.Anonymous, added.Anonymous = false, anonymous
+		if got, ok := Combine(old, added); !ok || got.Anonymous != anonymous {
+			t.Errorf("the new half is for those without credentials: %v; both are: %v", anonymous, !anonymous)
+		}
+	}
 	if len(old.Tags) != 2 || old.Tags[0] != "x" || added.Tags[0] != "z" {
 		t.Error("the tags of what was combined were modified")
 	}

@@ -174,6 +174,20 @@ func TestWhatARequestSays(t *testing.T) {
 }
 
 // A field that is forgotten in scan would be forgotten in keys.
+// Anyone asks as a client would of whom nothing is known.
+func TestAnyone(t *testing.T) {
+	q, _, _ := ReadRequest(wire(t, "HEAD /x HTTP/1.1", "Host: a.example", "Authorization: Basic x", "Cookie: a=b",
+		"Cache-Control: no-store"), &policy.Policy{})
+	asked := q
+	anyone := q.Anyone()
+	if anyone.Class != Read || anyone.Credentials || anyone.Authorization || anyone.others || anyone.Directives.NoStore {
+		t.Errorf("anyone asks with %+v", anyone)
+	}
+	if anyone.Key != q.Key || q != asked || !q.Credentials || !q.Directives.NoStore {
+		t.Errorf("the request is %+v", q)
+	}
+}
+
 func TestScanSeesEveryForwardingField(t *testing.T) {
 	for i, name := range forwardingFields {
 		if name != http.CanonicalHeaderKey(name) {

@@ -26,6 +26,9 @@ func TestTargeted(t *testing.T) {
 		{"words", http.Header{cdn: {"no-store, private, public", "must-revalidate, no-cache"}}, nil, cdn, func(d *D) {
 			d.NoStore, d.Private, d.Public, d.MustRevalidate, d.NoCache = true, true, true, true, true
 		}},
+		{"rarer words", http.Header{cdn: {"proxy-revalidate, must-understand, immutable, no-transform"}}, nil, cdn, func(d *D) {
+			d.ProxyRevalidate, d.MustUnderstand, d.Immutable, d.NoTransform = true, true, true, true
+		}},
 		{"field names", http.Header{cdn: {`private="x-a, x-b", no-cache=""`}}, nil, cdn, func(d *D) {
 			d.PrivateFields, d.NoCache = []string{"X-A", "X-B"}, true
 		}},
