@@ -28,7 +28,7 @@ func (c *Cache) fault(doing string, err error) {
 		return
 	}
 	now := time.Now()
-	if store.KindOf(err) == store.Permanent { // it refuses this one: that tells nothing of the others
+	if store.KindOf(err) == store.KindPermanent { // it refuses this one: that tells nothing of the others
 		last := c.faults.refused.Load()
 		if now.Sub(time.Unix(0, last)) >= refuseEvery && c.faults.refused.CompareAndSwap(last, now.UnixNano()) {
 			c.options.Log.Error("freshet: "+doing+": refused, and not mentioned again for a minute: requests are answered by their handlers", "error", err)

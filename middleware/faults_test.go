@@ -58,7 +58,7 @@ func TestALogOfAStoreWithoutAGuard(t *testing.T) {
 		want  []string
 	}{
 		{"an outage", errors.New("connection refused"), []string{"the store fails: requests are answered by their handlers", "the store answers again"}},
-		{"refusals", &store.Error{Backend: "x", Op: "y", Kind: store.Permanent, Err: errors.New("too much")}, []string{"refused"}},
+		{"refusals", &store.Error{Backend: "x", Op: "y", Kind: store.KindPermanent, Err: errors.New("too much")}, []string{"refused"}},
 	} {
 		t.Run(tt.story, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -115,8 +115,8 @@ func TestWhenTheLogTellsOfAStoreAgain(t *testing.T) {
 	}{
 		{errors.New("connection refused"), time.Second - 1, "answers again", 0},
 		{errors.New("connection refused"), time.Second, "answers again", 1},
-		{&store.Error{Backend: "x", Op: "y", Kind: store.Permanent, Err: errors.New("too much")}, time.Minute - 1, "refused", 1},
-		{&store.Error{Backend: "x", Op: "y", Kind: store.Permanent, Err: errors.New("too much")}, time.Minute, "refused", 2},
+		{&store.Error{Backend: "x", Op: "y", Kind: store.KindPermanent, Err: errors.New("too much")}, time.Minute - 1, "refused", 1},
+		{&store.Error{Backend: "x", Op: "y", Kind: store.KindPermanent, Err: errors.New("too much")}, time.Minute, "refused", 2},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var log bytes.Buffer

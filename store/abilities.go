@@ -128,7 +128,7 @@ func Flush(ctx context.Context, b Backend, prefix string) (removed int64, err er
 
 // ErrFlushEverything is what Flush answers to an empty prefix.
 var ErrFlushEverything error = &Error{
-	Backend: "store", Op: "flush", Kind: Permanent,
+	Backend: "store", Op: "flush", Kind: KindPermanent,
 	Err: errors.New("a prefix is needed: the server may hold what is not ours"),
 }
 
@@ -151,7 +151,7 @@ func Migrate(ctx context.Context, b Backend, dryRun bool) (steps []string, err e
 // TryLock takes a lease; see Locker.
 func TryLock(ctx context.Context, b Backend, name string, ttl time.Duration) (l Lease, ok bool, err error) {
 	if ttl <= 0 {
-		return nil, false, &Error{Backend: "store", Op: "lock", Key: name, Kind: Permanent,
+		return nil, false, &Error{Backend: "store", Op: "lock", Key: name, Kind: KindPermanent,
 			Err: fmt.Errorf("a lease for %v; it must be more than 0", ttl)}
 	}
 	if a, ok := As[Locker](b); ok {
@@ -160,7 +160,7 @@ func TryLock(ctx context.Context, b Backend, name string, ttl time.Duration) (l 
 	return nil, false, lacks(b, "lock", "give out leases")
 }
 
-// lacks is Permanent: it says nothing against the server.
+// lacks is permanent: it says nothing against the server.
 func lacks(b Backend, op, what string) error {
-	return &Error{Backend: "store", Op: op, Kind: Permanent, Err: fmt.Errorf("backend %T cannot %s: %w", b, what, ErrUnsupported)}
+	return &Error{Backend: "store", Op: op, Kind: KindPermanent, Err: fmt.Errorf("backend %T cannot %s: %w", b, what, errors.ErrUnsupported)}
 }

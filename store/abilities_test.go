@@ -98,7 +98,7 @@ func TestAbilitiesThatAreMissing(t *testing.T) {
 		list = err
 	}
 	for what, err := range map[string]error{"ttl": ttl, "flush": flush, "lock": lock, "list": list} {
-		if !errors.Is(err, ErrUnsupported) || KindOf(err) != Permanent || !strings.Contains(err.Error(), "store: "+what+": ") || !strings.Contains(err.Error(), "*store.keeper") {
+		if !errors.Is(err, errors.ErrUnsupported) || KindOf(err) != KindPermanent || !strings.Contains(err.Error(), "store: "+what+": ") || !strings.Contains(err.Error(), "*store.keeper") {
 			t.Errorf("%s: %v, want a permanent ErrUnsupported that names the backend", what, err)
 		}
 	}
@@ -172,7 +172,7 @@ func TestFlushKeyByKey(t *testing.T) {
 		t.Errorf("%d, %v; left %q", n, err, slices.Collect(maps.Keys(b.values)))
 	}
 	fill()
-	if n, err := Flush(ctx, b, ""); n != 0 || !errors.Is(err, ErrFlushEverything) || KindOf(err) != Permanent || len(b.values) != 4 {
+	if n, err := Flush(ctx, b, ""); n != 0 || !errors.Is(err, ErrFlushEverything) || KindOf(err) != KindPermanent || len(b.values) != 4 {
 		t.Errorf("without a prefix: %d, %v; %d left", n, err, len(b.values))
 	}
 	lost := errors.New("connection reset")
@@ -188,7 +188,7 @@ func TestFlushKeyByKey(t *testing.T) {
 func TestNoLeaseForNoTime(t *testing.T) {
 	var asked []string
 	for _, ttl := range []time.Duration{0, -1} {
-		if _, ok, err := TryLock(t.Context(), everything{newKeeper(), &asked}, "job", ttl); ok || KindOf(err) != Permanent || len(asked) > 0 {
+		if _, ok, err := TryLock(t.Context(), everything{newKeeper(), &asked}, "job", ttl); ok || KindOf(err) != KindPermanent || len(asked) > 0 {
 			t.Errorf("for %v: %t, %v; asked %q", ttl, ok, err, asked)
 		}
 	}

@@ -198,7 +198,7 @@ type refusing struct{ *keeper }
 
 func (r refusing) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
 	r.Delete(ctx, key)
-	return &Error{Backend: "refusing", Op: "set", Kind: Permanent, Err: fmt.Errorf("%w: %d bytes", ErrTooLarge, len(value))}
+	return &Error{Backend: "refusing", Op: "set", Kind: KindPermanent, Err: fmt.Errorf("%w: %d bytes", ErrTooLarge, len(value))}
 }
 
 // An error would be logged for each request that asks for a great page.
@@ -282,7 +282,7 @@ func TestClear(t *testing.T) {
 		t.Errorf("Clear: %d, %v; %d values left of the other's 3", n, err, len(b.values))
 	}
 	c, ok := As[Clearer](New(newKeeper(), Options{Prefix: "blog:"}))
-	if _, err := c.Clear(t.Context()); !ok || !errors.Is(err, ErrUnsupported) || KindOf(err) != Permanent {
+	if _, err := c.Clear(t.Context()); !ok || !errors.Is(err, errors.ErrUnsupported) || KindOf(err) != KindPermanent {
 		t.Errorf("Clear of a backend that cannot: %v", err)
 	}
 }

@@ -10,45 +10,43 @@ import (
 	"syscall"
 )
 
-// ErrUnavailable says that a store was not asked, or did not answer, because it is known to be sick.
-// Whoever returns it has counted and logged the reason, so that its caller need do neither.
+// ErrUnavailable is the error of a store that did not ask its server, or gave it up, because the server is known
+// to be sick. The store has counted and logged the reason, so that its caller need do neither.
 var ErrUnavailable = errors.New("store: unavailable")
 
-// ErrTooLarge says that a value is more than a backend takes. Drivers have it in the chain of a Permanent
-// Error; the backend then has no value under that key any more.
+// ErrTooLarge is the error of a value that is larger than the backend takes. Drivers return an Error of
+// KindPermanent with it in its chain. The backend then has no value under that key any more.
 var ErrTooLarge = errors.New("value too large")
-
-// ErrUnsupported says that a backend lacks an ability.
-var ErrUnsupported = errors.ErrUnsupported
 
 // ErrorKind says what a caller can do about an error.
 type ErrorKind uint8
 
 const (
-	Unknown        ErrorKind = iota // nobody knows: treat it like Transient
-	Transient                       // the server or the way to it is not well: it may be better later
-	Permanent                       // the same call will fail again: too large, malformed, not allowed
-	Timeout                         // no answer in time
-	Authentication                  // the credentials are wrong, or do not allow this
+	KindUnknown        ErrorKind = iota // nobody knows: treat it like KindTransient
+	KindTransient                       // the server, or the way to it, is not well: a later call may succeed
+	KindPermanent                       // the same call will fail again: too large, malformed, not allowed
+	KindTimeout                         // no answer in time
+	KindAuthentication                  // the credentials are wrong, or do not allow this
 )
 
+// String returns the kind in lower case, as errors show it.
 func (k ErrorKind) String() string {
 	switch k {
-	case Transient:
+	case KindTransient:
 		return "transient"
-	case Permanent:
+	case KindPermanent:
 		return "permanent"
-	case Timeout:
+	case KindTimeout:
 		return "timeout"
-	case Authentication:
+	case KindAuthentication:
 		return "authentication"
 	}
 	return "unknown"
 }
 
 // Sick reports whether errors of this kind tell of a server that is not well, so that a breaker counts
-// them: all but Permanent and Authentication, which are about the call and not about the server.
-func (k ErrorKind) Sick() bool { return k != Permanent && k != Authentication }
+// them: all but KindPermanent and KindAuthentication, which are about the call.
+func (k ErrorKind) Sick() bool { return k != KindPermanent && k != KindAuthentication }
 
 // Error is what drivers return. Its text begins with the driver's name and the operation, shows at most
 // 16 bytes of the key (quoted when they are not plain, so that no key writes lines into a log), and no
@@ -92,35 +90,29 @@ func shown(key string) string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// KindOf tells the kind of any error: what an Error in its chain says, or what can be told of errors of
-// the standard library. Of nil and of ErrNotFound, which are no errors of the store, it tells Unknown.
+// KindOf returns the kind of an error: that of the first Error in its chain, or else one for errors of the
+// standard library. Contexts that ended and network timeouts are KindTimeout. Connections that were refused, reset
+// or ended early, names that do not resolve, and full disks are KindTransient. What is not supported, and values
+// that are too large, are KindPermanent. Any other error is KindUnknown, as are nil and ErrNotFound.
 func KindOf(err error) ErrorKind {
 	var e *Error
-	if errors.As(err, &e) {
-		return e.Kind
-	}
-	return KindOfCause(err)
-}
-
-// KindOfCause classifies errors of the standard library, for drivers to begin with: contexts that ended
-// and network timeouts are Timeout; refused, reset and unexpectedly ended connections, names that do not resolve
-// and full disks are Transient; what is not supported, and too large values, are Permanent.
-func KindOfCause(err error) ErrorKind {
 	var timeout interface{ Timeout() bool }
 	var op *net.OpError
 	var dns *net.DNSError
 	switch {
 	case err == nil:
-		return Unknown
+		return KindUnknown
+	case errors.As(err, &e):
+		return e.Kind
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled),
 		errors.As(err, &timeout) && timeout.Timeout():
-		return Timeout
+		return KindTimeout
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
 		errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE),
 		errors.Is(err, syscall.ENOSPC), errors.As(err, &op), errors.As(err, &dns):
-		return Transient
-	case errors.Is(err, ErrUnsupported), errors.Is(err, ErrTooLarge):
-		return Permanent
+		return KindTransient
+	case errors.Is(err, errors.ErrUnsupported), errors.Is(err, ErrTooLarge):
+		return KindPermanent
 	}
-	return Unknown
+	return KindUnknown
 }

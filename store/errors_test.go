@@ -15,11 +15,11 @@ import (
 func TestErrorText(t *testing.T) {
 	cause := errors.New("connection refused")
 	for want, e := range map[string]Error{
-		"redisstore: get blog:0123456789a…: transient error: connection refused": {Backend: "redisstore", Op: "get", Key: "blog:0123456789abcdef", Kind: Transient, Err: cause},
-		"redisstore: get blog:0123456789a: timeout error: connection refused":    {Backend: "redisstore", Op: "get", Key: "blog:0123456789a", Kind: Timeout, Err: cause},
+		"redisstore: get blog:0123456789a…: transient error: connection refused": {Backend: "redisstore", Op: "get", Key: "blog:0123456789abcdef", Kind: KindTransient, Err: cause},
+		"redisstore: get blog:0123456789a: timeout error: connection refused":    {Backend: "redisstore", Op: "get", Key: "blog:0123456789a", Kind: KindTimeout, Err: cause},
 		"pgstore: health: unknown error":                                         {Backend: "pgstore", Op: "health"},
-		"filestore: set ~lock~x: permanent error":                                {Backend: "filestore", Op: "set", Key: "~lock~x", Kind: Permanent},
-		`filestore: set "a\nINFO all is we"…: authentication error`:              {Backend: "filestore", Op: "set", Key: "a\nINFO all is well, do not look", Kind: Authentication},
+		"filestore: set ~lock~x: permanent error":                                {Backend: "filestore", Op: "set", Key: "~lock~x", Kind: KindPermanent},
+		`filestore: set "a\nINFO all is we"…: authentication error`:              {Backend: "filestore", Op: "set", Key: "a\nINFO all is well, do not look", Kind: KindAuthentication},
 		`filestore: set "\xff\x00é": unknown error`:                              {Backend: "filestore", Op: "set", Key: "\xff\x00é", Kind: 99},
 		`filestore: set "a b": unknown error`:                                    {Backend: "filestore", Op: "set", Key: "a b"},
 	} {
@@ -39,30 +39,30 @@ func TestKinds(t *testing.T) {
 		err  error
 		want ErrorKind
 	}{
-		{nil, Unknown},
-		{ErrNotFound, Unknown},
-		{errors.New("something"), Unknown},
-		{context.DeadlineExceeded, Timeout},
-		{context.Canceled, Timeout},
-		{fmt.Errorf("get: %w", context.Canceled), Timeout},
-		{os.ErrDeadlineExceeded, Timeout},
-		{dial(os.ErrDeadlineExceeded), Timeout},
-		{&net.DNSError{IsTimeout: true}, Timeout},
-		{dial(os.NewSyscallError("connect", syscall.ETIMEDOUT)), Timeout},
-		{dial(os.NewSyscallError("connect", syscall.ECONNREFUSED)), Transient},
-		{dial(os.NewSyscallError("connect", syscall.EHOSTUNREACH)), Transient},
-		{&net.DNSError{IsNotFound: true}, Transient},
-		{syscall.ECONNRESET, Transient},
-		{syscall.EPIPE, Transient},
-		{&os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}, Transient},
-		{io.EOF, Transient},
-		{fmt.Errorf("read: %w", io.ErrUnexpectedEOF), Transient},
-		{net.ErrClosed, Transient},
-		{ErrUnsupported, Permanent},
-		{fmt.Errorf("set: %w", ErrTooLarge), Permanent},
-		{&Error{Kind: Authentication, Err: io.EOF}, Authentication}, // the driver knows better
-		{fmt.Errorf("wrapped: %w", &Error{Kind: Permanent, Err: context.Canceled}), Permanent},
-		{errors.Join(errors.New("x"), &Error{Kind: Timeout}), Timeout},
+		{nil, KindUnknown},
+		{ErrNotFound, KindUnknown},
+		{errors.New("something"), KindUnknown},
+		{context.DeadlineExceeded, KindTimeout},
+		{context.Canceled, KindTimeout},
+		{fmt.Errorf("get: %w", context.Canceled), KindTimeout},
+		{os.ErrDeadlineExceeded, KindTimeout},
+		{dial(os.ErrDeadlineExceeded), KindTimeout},
+		{&net.DNSError{IsTimeout: true}, KindTimeout},
+		{dial(os.NewSyscallError("connect", syscall.ETIMEDOUT)), KindTimeout},
+		{dial(os.NewSyscallError("connect", syscall.ECONNREFUSED)), KindTransient},
+		{dial(os.NewSyscallError("connect", syscall.EHOSTUNREACH)), KindTransient},
+		{&net.DNSError{IsNotFound: true}, KindTransient},
+		{syscall.ECONNRESET, KindTransient},
+		{syscall.EPIPE, KindTransient},
+		{&os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}, KindTransient},
+		{io.EOF, KindTransient},
+		{fmt.Errorf("read: %w", io.ErrUnexpectedEOF), KindTransient},
+		{net.ErrClosed, KindTransient},
+		{errors.ErrUnsupported, KindPermanent},
+		{fmt.Errorf("set: %w", ErrTooLarge), KindPermanent},
+		{&Error{Kind: KindAuthentication, Err: io.EOF}, KindAuthentication}, // the driver knows better
+		{fmt.Errorf("wrapped: %w", &Error{Kind: KindPermanent, Err: context.Canceled}), KindPermanent},
+		{errors.Join(errors.New("x"), &Error{Kind: KindTimeout}), KindTimeout},
 	} {
 		if got := KindOf(tt.err); got != tt.want {
 			t.Errorf("KindOf(%v) = %v, want %v", tt.err, got, tt.want)
@@ -71,7 +71,7 @@ func TestKinds(t *testing.T) {
 }
 
 func TestWhichKindsTellOfASickServer(t *testing.T) {
-	for kind, want := range map[ErrorKind]bool{Unknown: true, Transient: true, Timeout: true, Permanent: false, Authentication: false} {
+	for kind, want := range map[ErrorKind]bool{KindUnknown: true, KindTransient: true, KindTimeout: true, KindPermanent: false, KindAuthentication: false} {
 		if kind.Sick() != want {
 			t.Errorf("%v.Sick() = %t", kind, !want)
 		}

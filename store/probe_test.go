@@ -152,7 +152,7 @@ func TestProbeOfAHangingBackend(t *testing.T) {
 		defer cancel()
 		start := time.Now()
 		h, err := Probe(ctx, hanging{newKeeper()}, "")
-		if !errors.Is(err, context.DeadlineExceeded) || KindOf(err) != Timeout || h.Latency != 2*time.Second {
+		if !errors.Is(err, context.DeadlineExceeded) || KindOf(err) != KindTimeout || h.Latency != 2*time.Second {
 			t.Errorf("%+v, %v", h, err)
 		}
 		if took := time.Since(start); took != 3*time.Second {

@@ -431,7 +431,7 @@ func TestAValueTooLarge(t *testing.T) {
 	}
 	set(t, b, "key", make([]byte, 1000))
 	err := b.Set(t.Context(), "key", make([]byte, 1001), time.Hour)
-	wantKind(t, err, store.Permanent)
+	wantKind(t, err, store.KindPermanent)
 	if !errors.Is(err, store.ErrTooLarge) {
 		t.Errorf("%v; want store.ErrTooLarge", err)
 	}
@@ -518,7 +518,7 @@ func TestWhatCannotBeRemovedIsPassedOver(t *testing.T) {
 		t.Errorf("%d bytes are there; 1 MiB is allowed", total)
 	}
 	err := b.Set(t.Context(), "page-0", []byte("v"), time.Hour)
-	wantKind(t, err, store.Permanent)
+	wantKind(t, err, store.KindPermanent)
 }
 
 // Where three cannot be removed, it is no use to try them all: Set says so.
@@ -531,7 +531,7 @@ func TestAFewThatCannotBeRemovedAreAnError(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	wantKind(t, b.Set(t.Context(), "page-120", make([]byte, 8000), time.Hour), store.Permanent)
+	wantKind(t, b.Set(t.Context(), "page-120", make([]byte, 8000), time.Hour), store.KindPermanent)
 	setPages(t, b, 120, 125)
 	wantMiss(t, b, "page-5")
 }

@@ -31,19 +31,19 @@ func (e errUnreadable) Unwrap() error { return e.error }
 func kindOf(err error) store.ErrorKind {
 	var unreadable errUnreadable
 	if errors.Is(err, syscall.EACCES) && errors.As(err, &unreadable) {
-		return store.Transient // one file's, which may be replaced; a folder's will not be
+		return store.KindTransient // one file's, which may be replaced; a folder's will not be
 	}
 	for _, e := range []error{
 		syscall.EACCES, syscall.EPERM, syscall.EROFS, syscall.ELOOP, syscall.ENOTDIR, syscall.EISDIR, syscall.ENOTEMPTY,
 		syscall.ENAMETOOLONG, syscall.EFBIG, syscall.EINVAL, os.ErrClosed, errors.ErrUnsupported, errNotOurs,
 	} {
 		if errors.Is(err, e) {
-			return store.Permanent
+			return store.KindPermanent
 		}
 	}
 	for _, e := range []error{errBusy, syscall.ETIMEDOUT} {
 		if errors.Is(err, e) {
-			return store.Timeout
+			return store.KindTimeout
 		}
 	}
 	for _, e := range []error{
@@ -51,10 +51,10 @@ func kindOf(err error) store.ErrorKind {
 		syscall.EAGAIN, syscall.EBUSY, syscall.ENOENT,
 	} {
 		if errors.Is(err, e) {
-			return store.Transient
+			return store.KindTransient
 		}
 	}
-	return store.KindOfCause(err)
+	return store.KindOf(err)
 }
 
 // errNotOurs says that something stands where a folder of ours should.

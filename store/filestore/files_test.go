@@ -157,18 +157,18 @@ func TestFoldersThatAreNoneAreRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			ctx := t.Context()
-			wantKind(t, b.Set(ctx, "key", []byte("new"), time.Hour), store.Permanent)
+			wantKind(t, b.Set(ctx, "key", []byte("new"), time.Hour), store.KindPermanent)
 			_, err := b.Expire(ctx, "key", time.Hour)
-			wantKind(t, err, store.Permanent)
+			wantKind(t, err, store.KindPermanent)
 			if name != "folder of another user" {
 				_, err = b.Get(ctx, "key")
-				wantKind(t, err, store.Permanent)
+				wantKind(t, err, store.KindPermanent)
 				_, err = b.Delete(ctx, "key")
-				wantKind(t, err, store.Permanent)
+				wantKind(t, err, store.KindPermanent)
 				_, err = b.Flush(ctx, "key")
-				wantKind(t, err, store.Permanent)
+				wantKind(t, err, store.KindPermanent)
 				for _, err := range b.List(ctx, "key") {
-					wantKind(t, err, store.Permanent)
+					wantKind(t, err, store.KindPermanent)
 				}
 			}
 			b.scan(time.Now())
@@ -378,17 +378,17 @@ func TestErrorsShowNoKeys(t *testing.T) {
 	key := "page-" + strings.Repeat("secret", 20)
 	writeFile(t, b.folderOf(key).path, nil)
 	err := b.Set(t.Context(), key, []byte("v"), time.Hour)
-	wantKind(t, err, store.Permanent)
+	wantKind(t, err, store.KindPermanent)
 	_, getErr := b.Get(t.Context(), key)
-	wantKind(t, getErr, store.Permanent)
+	wantKind(t, getErr, store.KindPermanent)
 	other := key + "x" // in whose place there is what no file can replace
 	if err := os.MkdirAll(b.folderOf(other).file(other)+"/full", 0o700); err != nil {
 		t.Fatal(err)
 	}
 	setErr := b.Set(t.Context(), other, []byte("v"), time.Hour)
-	wantKind(t, setErr, store.Permanent)
+	wantKind(t, setErr, store.KindPermanent)
 	readErr := fail("get", key, errUnreadable{&os.PathError{Op: "read", Path: b.folderOf(key).file(key), Err: syscall.EACCES}})
-	wantKind(t, readErr, store.Transient)
+	wantKind(t, readErr, store.KindTransient)
 	for _, err := range []error{err, getErr, setErr, readErr} {
 		if strings.Contains(err.Error(), key[:20]) || !strings.Contains(err.Error(), b.config.Path) {
 			t.Errorf("%v; want the folder, and not the key", err)
@@ -402,23 +402,23 @@ func TestKinds(t *testing.T) {
 		err  error
 		want store.ErrorKind
 	}{
-		{on(syscall.ENOSPC), store.Transient},
-		{on(syscall.EDQUOT), store.Transient},
-		{on(syscall.EIO), store.Transient},
-		{on(syscall.EMFILE), store.Transient},
-		{on(syscall.EACCES), store.Permanent},
-		{errUnreadable{on(syscall.EACCES)}, store.Transient},
-		{on(syscall.EPERM), store.Permanent},
-		{on(syscall.EROFS), store.Permanent},
-		{errUnreadable{on(syscall.EROFS)}, store.Permanent},
-		{on(syscall.ELOOP), store.Permanent},
-		{on(syscall.ENOTDIR), store.Permanent},
-		{on(syscall.EFBIG), store.Permanent},
-		{on(syscall.ETIMEDOUT), store.Timeout},
-		{errBusy, store.Timeout},
-		{context.Canceled, store.Timeout},
-		{fault.ErrClosed, store.Permanent},
-		{errors.New("what nobody knows"), store.Unknown},
+		{on(syscall.ENOSPC), store.KindTransient},
+		{on(syscall.EDQUOT), store.KindTransient},
+		{on(syscall.EIO), store.KindTransient},
+		{on(syscall.EMFILE), store.KindTransient},
+		{on(syscall.EACCES), store.KindPermanent},
+		{errUnreadable{on(syscall.EACCES)}, store.KindTransient},
+		{on(syscall.EPERM), store.KindPermanent},
+		{on(syscall.EROFS), store.KindPermanent},
+		{errUnreadable{on(syscall.EROFS)}, store.KindPermanent},
+		{on(syscall.ELOOP), store.KindPermanent},
+		{on(syscall.ENOTDIR), store.KindPermanent},
+		{on(syscall.EFBIG), store.KindPermanent},
+		{on(syscall.ETIMEDOUT), store.KindTimeout},
+		{errBusy, store.KindTimeout},
+		{context.Canceled, store.KindTimeout},
+		{fault.ErrClosed, store.KindPermanent},
+		{errors.New("what nobody knows"), store.KindUnknown},
 	} {
 		if got := kindOf(tt.err); got != tt.want {
 			t.Errorf("%v is %v; want %v", tt.err, got, tt.want)
@@ -458,7 +458,7 @@ func TestClosed(t *testing.T) {
 		"since":  func() error { _, _, err := j.Since(ctx, 0); return err },
 	} {
 		err := call()
-		wantKind(t, err, store.Permanent)
+		wantKind(t, err, store.KindPermanent)
 		if !errors.Is(err, os.ErrClosed) {
 			t.Errorf("%s: %v; want os.ErrClosed", op, err)
 		}
@@ -514,7 +514,7 @@ func TestTheCauseOfAContextIsNoErrorOfAFile(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(os.ErrClosed)
 	_, err := b.Get(ctx, "key")
-	if !errors.Is(err, context.Canceled) || !errors.Is(err, os.ErrClosed) || store.KindOf(err) != store.Timeout {
-		t.Errorf("%v is %v; want the context's error and its cause, and %v", err, store.KindOf(err), store.Timeout)
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, os.ErrClosed) || store.KindOf(err) != store.KindTimeout {
+		t.Errorf("%v is %v; want the context's error and its cause, and %v", err, store.KindOf(err), store.KindTimeout)
 	}
 }

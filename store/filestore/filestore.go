@@ -125,7 +125,7 @@ func (b *Backend) begin(ctx context.Context, op, key string) error {
 // open returns why an operation cannot begin, whatever its key, or nil.
 func (b *Backend) open(ctx context.Context, op, key string) error {
 	if err := fault.Ended(ctx, nil); err != nil {
-		return driver.Fail(op, key, store.Timeout, err)
+		return driver.Fail(op, key, store.KindTimeout, err)
 	}
 	select {
 	case <-b.done:

@@ -396,9 +396,9 @@ func TestJournalsAreApart(t *testing.T) {
 		t.Errorf("Flush: %d, %v", n, err)
 	}
 	_, err := b.Journal("../x").Append(t.Context(), tag("t"))
-	wantKind(t, err, store.Permanent)
+	wantKind(t, err, store.KindPermanent)
 	_, _, err = b.Journal(long+"k").Since(t.Context(), 0)
-	wantKind(t, err, store.Permanent)
+	wantKind(t, err, store.KindPermanent)
 }
 
 // While another holds the lock readers read on, and writers give up with their context.
@@ -416,7 +416,7 @@ func TestJournalThatIsLocked(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	_, err = one.Append(ctx, tag("c"))
-	wantKind(t, err, store.Timeout)
+	wantKind(t, err, store.KindTimeout)
 	wantNames(t, one, begin, "a", "b")
 }
 

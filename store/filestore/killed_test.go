@@ -232,7 +232,7 @@ func init() {
 			return err
 		}
 		defer b.Close()
-		if _, err := b.Health(context.Background()); store.KindOf(err) != store.Permanent {
+		if _, err := b.Health(context.Background()); store.KindOf(err) != store.KindPermanent {
 			return fmt.Errorf("Health: %v; want a Permanent error, for the file is too large", err)
 		}
 		return nil
@@ -252,7 +252,7 @@ func init() {
 		if err := b.Set(ctx, "key", []byte("before"), time.Hour); err != nil {
 			return err
 		}
-		if err := b.Set(ctx, "key", make([]byte, 100_000), time.Hour); store.KindOf(err) != store.Permanent {
+		if err := b.Set(ctx, "key", make([]byte, 100_000), time.Hour); store.KindOf(err) != store.KindPermanent {
 			return fmt.Errorf("a Set that fails in the middle: %v; want a Permanent error, for the file is too large", err)
 		}
 		if found, err := b.Exists(ctx, "key"); found || err != nil {

@@ -135,15 +135,15 @@ func TestLeaseFilesThatAreNone(t *testing.T) {
 	if ok {
 		t.Error("a lease through a symbolic link")
 	}
-	wantKind(t, err, store.Permanent)
+	wantKind(t, err, store.KindPermanent)
 	if err := syscall.Unlink(path); err != nil {
 		t.Fatal(err)
 	}
 
 	_, _, err = b.TryLock(t.Context(), "x", 0)
-	wantKind(t, err, store.Permanent)
+	wantKind(t, err, store.KindPermanent)
 	_, _, err = b.TryLock(t.Context(), "x/../y", time.Hour)
-	wantKind(t, err, store.Permanent)
+	wantKind(t, err, store.KindPermanent)
 }
 
 // A process that was stopped while it looked at a lease counts as its holder: nobody waits long.
@@ -165,7 +165,7 @@ func TestALockedLeaseIsHeld(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	_, err = l.Unlock(ctx)
-	wantKind(t, err, store.Timeout)
+	wantKind(t, err, store.KindTimeout)
 }
 
 func TestLeasesThatNobodyReleasesAreSwept(t *testing.T) {

@@ -144,7 +144,7 @@ func (s *Store) Unwrap() any { return s.inner }
 func (s *Store) guard(ctx context.Context, c call, timeout time.Duration, bounds *deadline.Source) (e *store.Entry, err error) {
 	if err := ctx.Err(); err != nil {
 		s.counts.left.Add(1)
-		return nil, s.unavailable(c, &failure{kind: store.Timeout, err: err})
+		return nil, s.unavailable(c, &failure{kind: store.KindTimeout, err: err})
 	}
 	var failed *failure
 	refused := s.breaker.ask(func() *failure {
@@ -167,7 +167,7 @@ func (s *Store) try(ctx context.Context, c call, timeout time.Duration, bounds *
 	if s.waiting.Add(1) > int64(s.options.MaxWaiting) {
 		s.waiting.Add(-1)
 		s.counts.crowded.Add(1)
-		failed = &failure{kind: store.Transient, harmless: true, err: fmt.Errorf("%d operations are under way", s.options.MaxWaiting)}
+		failed = &failure{kind: store.KindTransient, harmless: true, err: fmt.Errorf("%d operations are under way", s.options.MaxWaiting)}
 		s.news.mention(crowded, failed)
 		return nil, failed, nil
 	}
@@ -207,16 +207,16 @@ func judge(ended, err error, began time.Time, timeout time.Duration) *failure {
 	expired := errors.Is(ended, context.DeadlineExceeded)
 	if answered(err) {
 		if expired && time.Since(began) >= timeout {
-			return &failure{kind: store.Timeout, err: errLate}
+			return &failure{kind: store.KindTimeout, err: errLate}
 		}
 		return nil
 	}
 	kind := store.KindOf(err)
 	switch {
 	case int(kind) >= kinds: // of a later version
-		kind = store.Unknown
+		kind = store.KindUnknown
 	case ended != nil && kind.Sick():
-		kind = store.Timeout
+		kind = store.KindTimeout
 		if !expired || time.Since(began) < timeout/patience {
 			return &failure{kind: kind, err: err, harmless: true, left: true}
 		}

@@ -88,9 +88,9 @@ func (d *diary) read() []string {
 }
 
 var (
-	down      = &store.Error{Backend: "redisstore", Op: "get", Kind: store.Transient, Err: syscall.ECONNREFUSED}
-	tooLarge  = &store.Error{Backend: "redisstore", Op: "set", Kind: store.Permanent, Err: errors.New("value too large")}
-	wrongPass = &store.Error{Backend: "redisstore", Op: "get", Kind: store.Authentication, Err: errors.New("WRONGPASS")}
+	down      = &store.Error{Backend: "redisstore", Op: "get", Kind: store.KindTransient, Err: syscall.ECONNREFUSED}
+	tooLarge  = &store.Error{Backend: "redisstore", Op: "set", Kind: store.KindPermanent, Err: errors.New("value too large")}
+	wrongPass = &store.Error{Backend: "redisstore", Op: "get", Kind: store.KindAuthentication, Err: errors.New("WRONGPASS")}
 	refuses   = storetest.Refuse(down)
 )
 
@@ -161,7 +161,7 @@ func TestOpensOnFailuresOneAfterTheOther(t *testing.T) {
 		g.want(Open, 5)
 		g.gets(1000, 0, syscall.ECONNREFUSED)
 		g.want(Open, 5)
-		if st := g.Stats(); st.Calls != 5 || st.Failures[store.Transient] != 5 || st.Rejected != 1000 {
+		if st := g.Stats(); st.Calls != 5 || st.Failures[store.KindTransient] != 5 || st.Rejected != 1000 {
 			t.Errorf("%+v", st)
 		}
 		g.logged("ERROR guardstore: redis is unavailable")
@@ -336,7 +336,7 @@ func TestHangCostsFiveTimeouts(t *testing.T) {
 		g.gets(5, 250*time.Millisecond, context.DeadlineExceeded)
 		g.gets(1000, 0, context.DeadlineExceeded)
 		g.want(Open, 5)
-		if st := g.Stats(); st.Failures[store.Timeout] != 5 {
+		if st := g.Stats(); st.Failures[store.KindTimeout] != 5 {
 			t.Errorf("%+v", st)
 		}
 		g.logged("context deadline exceeded")
@@ -381,7 +381,7 @@ func TestEachOperationHasItsDeadline(t *testing.T) {
 					if i == 5 {
 						want = 0
 					}
-					if took := time.Since(began); took != want || !errors.Is(err, store.ErrUnavailable) || store.KindOf(err) != store.Timeout {
+					if took := time.Since(began); took != want || !errors.Is(err, store.ErrUnavailable) || store.KindOf(err) != store.KindTimeout {
 						t.Errorf("call %d took %v, want %v: %v", i+1, took, want, err)
 					}
 				}
@@ -465,13 +465,13 @@ func TestAnswersToCallersThatHaveLeft(t *testing.T) {
 
 // Nor is it harmless what this version does not know.
 func TestErrorsOfAKindThatIsNotKnownOpen(t *testing.T) {
-	for _, kind := range []store.ErrorKind{store.Unknown, store.Authentication + 1, 255} {
+	for _, kind := range []store.ErrorKind{store.KindUnknown, store.KindAuthentication + 1, 255} {
 		story(t, Options{}, func(g *guarded) {
 			cause := &store.Error{Backend: "x", Op: "get", Kind: kind, Err: errors.New("?")}
 			g.server.becomes(storetest.Refuse(cause))
 			g.gets(5, 0, cause)
 			g.want(Open, 5)
-			if st := g.Stats(); st.Failures[store.Unknown] != 5 {
+			if st := g.Stats(); st.Failures[store.KindUnknown] != 5 {
 				t.Errorf("kind %d: %+v", kind, st)
 			}
 		})

@@ -38,7 +38,7 @@ func (w withJournal) Journal() store.Journal { return w.away }
 // A server that is away is one line in the log when it goes and one when it is back, whoever notices
 // first.
 func TestAnOutageIsTwoLines(t *testing.T) {
-	gone := &store.Error{Backend: "x", Op: "y", Kind: store.Transient, Err: errors.New("connection refused")}
+	gone := &store.Error{Backend: "x", Op: "y", Kind: store.KindTransient, Err: errors.New("connection refused")}
 	ask := func(s *Store, n int) {
 		for range n {
 			s.Get(context.Background(), "k")
@@ -97,7 +97,7 @@ func TestAnOutageIsTwoLines(t *testing.T) {
 // What a journal refuses is no news of the server, and is passed on as it is.
 func TestAJournalThatRefuses(t *testing.T) {
 	var log bytes.Buffer
-	refused := &store.Error{Backend: "x", Op: "y", Kind: store.Permanent, Err: errors.New("no")}
+	refused := &store.Error{Backend: "x", Op: "y", Kind: store.KindPermanent, Err: errors.New("no")}
 	s := New(withJournal{&away{away: refused}}, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if _, _, err := s.Journal().Since(context.Background(), 0); err != error(refused) || log.Len() > 0 {
 		t.Errorf("%v, and the log %q", err, log.String())

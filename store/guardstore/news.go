@@ -38,7 +38,7 @@ type news struct {
 
 // What is mentioned once a minute: failures of each kind, and calls beyond MaxWaiting.
 const (
-	kinds   = int(store.Authentication) + 1
+	kinds   = int(store.KindAuthentication) + 1
 	crowded = kinds
 	topics  = kinds + 1
 )

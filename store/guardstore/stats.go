@@ -10,7 +10,7 @@ import (
 type Stats struct {
 	State State
 	// Calls is how many operations reached the inner store; Failures, how many of them failed, by
-	// kind. A store.Timeout may be an answer that came too late and was used all the same.
+	// kind. A store.KindTimeout may be an answer that came too late and was used all the same.
 	Calls    uint64
 	Failures map[store.ErrorKind]uint64
 	// What did not reach the inner store: operations refused by an open or half-open breaker, and

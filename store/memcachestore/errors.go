@@ -28,30 +28,30 @@ func (b *Backend) fail(ctx context.Context, op, key string, s *server, err error
 // judge returns the kind of an error, and what of it may be shown.
 func (b *Backend) judge(ctx context.Context, err error) (store.ErrorKind, error) {
 	if errors.Is(err, fault.ErrClosed) || b.pool.done.Err() != nil {
-		return store.Permanent, fault.ErrClosed
+		return store.KindPermanent, fault.ErrClosed
 	}
 	var late *memcache.ConnectTimeoutError
 	if errors.As(err, &late) {
 		err = &noConnectionError{b.config.DialTimeout}
 	}
 	if ended := fault.Ended(ctx, err); ended != nil {
-		return store.Timeout, ended
+		return store.KindTimeout, ended
 	}
 	var hint hinted
 	switch {
 	case late != nil:
-		return store.Timeout, err
+		return store.KindTimeout, err
 	case errors.Is(err, errBusy):
-		return store.Transient, err
+		return store.KindTransient, err
 	case errors.As(err, &hint):
 		kind, cause := judgeAnswer(hint.Error())
 		return kind, fmt.Errorf("%w: %s", cause, hint.hint)
 	}
-	kind := store.KindOfCause(err)
+	kind := store.KindOf(err)
 	switch kind {
-	case store.Unknown:
+	case store.KindUnknown:
 		return judgeAnswer(err.Error())
-	case store.Timeout:
+	case store.KindTimeout:
 		return kind, fmt.Errorf("no answer within %v: %w", b.config.Timeout, err)
 	}
 	if errors.Is(err, net.ErrClosed) {
@@ -89,16 +89,16 @@ func judgeAnswer(text string) (store.ErrorKind, error) {
 		said = said[:end]
 	}
 	said = said[:min(len(said), 80)]
-	kind := store.Permanent
+	kind := store.KindPermanent
 	switch {
 	case said == "":
-		return store.Transient, errors.New("the answer is not what Memcached would say")
+		return store.KindTransient, errors.New("the answer is not what Memcached would say")
 	case strings.Contains(said, "too large"):
 		return kind, fmt.Errorf("%w: %s: the server's option -I allows no more", store.ErrTooLarge, said)
 	case strings.Contains(said, "unauthenticated"):
-		return store.Authentication, fmt.Errorf("%s: the server wants a password, which this client cannot give", said)
+		return store.KindAuthentication, fmt.Errorf("%s: the server wants a password, which this client cannot give", said)
 	case strings.HasPrefix(said, "SERVER_ERROR"):
-		kind = store.Transient
+		kind = store.KindTransient
 	}
 	return kind, errors.New(said)
 }

@@ -49,7 +49,7 @@ func TestADeadServerIsAnErrorEveryTime(t *testing.T) {
 	s.Kill()
 	for range 5 {
 		for call, err := range everyCall(t.Context(), b, "key") {
-			wantKind(t, call, err, store.Transient, s.Addr)
+			wantKind(t, call, err, store.KindTransient, s.Addr)
 		}
 	}
 	s.Start()
@@ -67,7 +67,7 @@ func TestHealthNeedsTheServers(t *testing.T) {
 	start := time.Now()
 	b := unasked(t, Config{}, s.Addr, "127.0.0.1:1")
 	_, err := b.Health(t.Context())
-	wantKind(t, "Health", err, store.Transient, "memcachestore: health: ", s.Addr, "refused", "127.0.0.1:1")
+	wantKind(t, "Health", err, store.KindTransient, "memcachestore: health: ", s.Addr, "refused", "127.0.0.1:1")
 	if err != nil && strings.Contains(err.Error(), "\n") {
 		t.Errorf("Health of two dead servers takes more than a line: %v", err)
 	}
@@ -87,9 +87,9 @@ func TestOneOfTwoServersIsDead(t *testing.T) {
 		n[on]++
 		err := b.Set(t.Context(), key, []byte("v"), time.Hour)
 		if on == dead.Addr {
-			wantKind(t, "Set on the dead server", err, store.Transient, dead.Addr)
+			wantKind(t, "Set on the dead server", err, store.KindTransient, dead.Addr)
 			_, err := b.Get(t.Context(), key)
-			wantKind(t, "Get on the dead server", err, store.Transient, dead.Addr)
+			wantKind(t, "Get on the dead server", err, store.KindTransient, dead.Addr)
 			continue
 		}
 		if err != nil || get(t, b, key) != "v" {
@@ -100,9 +100,9 @@ func TestOneOfTwoServersIsDead(t *testing.T) {
 		t.Errorf("keys on the servers: %v", n)
 	}
 	_, err := b.Health(t.Context())
-	wantKind(t, "Health", err, store.Transient, dead.Addr)
+	wantKind(t, "Health", err, store.KindTransient, dead.Addr)
 	_, err = b.Flush(t.Context(), "half-")
-	wantKind(t, "Flush", err, store.Transient, dead.Addr)
+	wantKind(t, "Flush", err, store.KindTransient, dead.Addr)
 }
 
 // A restart leaves dead connections in the pool. No call must fail for that.
@@ -166,7 +166,7 @@ func TestAHungServerHoldsNobodyLongerThanTheContext(t *testing.T) {
 		} {
 			start := time.Now()
 			err := c.call(ctx)
-			wantKind(t, tt.name+" "+c.name, err, store.Timeout)
+			wantKind(t, tt.name+" "+c.name, err, store.KindTimeout)
 			if !errors.Is(err, tt.want) {
 				t.Errorf("%s %s: %v is not %v", tt.name, c.name, err, tt.want)
 			}
@@ -194,7 +194,7 @@ func TestAHungServerHoldsNobodyLongerThanTheTimeout(t *testing.T) {
 		for range 3 {
 			start := time.Now()
 			_, err := b.Get(context.Background(), "hung")
-			wantKind(t, name, err, store.Timeout, "50ms")
+			wantKind(t, name, err, store.KindTimeout, "50ms")
 			if took := time.Since(start); took < 50*time.Millisecond || took > time.Second {
 				t.Errorf("%s: took %v", name, took)
 			}
@@ -210,7 +210,7 @@ func TestASlowServerHasOneTimeout(t *testing.T) {
 	p.Trickle(1000)
 	start := time.Now()
 	_, err := b.Get(context.Background(), "slow")
-	wantKind(t, "Get", err, store.Timeout)
+	wantKind(t, "Get", err, store.KindTimeout)
 	if took := time.Since(start); took > 1800*time.Millisecond {
 		t.Errorf("took %v of a timeout of 1s", took)
 	}
@@ -248,7 +248,7 @@ func TestACutReplyIsNoValue(t *testing.T) {
 		if err == nil || len(got) > 0 {
 			t.Errorf("cut after %d bytes: %d bytes, %v", n, len(got), err)
 		}
-		wantKind(t, fmt.Sprint("cut after ", n), err, store.Transient)
+		wantKind(t, fmt.Sprint("cut after ", n), err, store.KindTransient)
 	}
 	p.Pass()
 	want(t, "afterwards", get(t, b, "cut"), value)
@@ -260,15 +260,15 @@ func TestALyingServerIsToldNothingOf(t *testing.T) {
 	const secret = "secret-value"
 	mustSet(t, b, "lying", secret, time.Hour)
 	for reply, kind := range map[string]store.ErrorKind{
-		secret + "\r\n":                                       store.Transient,
-		"VALUE lying " + secret + "\r\n":                      store.Transient,
-		"VALUE lying 1 3\r\n" + secret + "\r\nEND\r\n":        store.Transient,
-		"HTTP/1.1 400 Bad Request\r\n\r\n" + secret:           store.Transient,
-		"SERVER_ERROR temporary failure\r\n":                  store.Transient,
-		"SERVER_ERROR out of memory writing get response\r\n": store.Transient,
-		"CLIENT_ERROR bad command line format\r\n":            store.Permanent,
-		"ERROR\r\n":                        store.Permanent,
-		"CLIENT_ERROR unauthenticated\r\n": store.Authentication,
+		secret + "\r\n":                                       store.KindTransient,
+		"VALUE lying " + secret + "\r\n":                      store.KindTransient,
+		"VALUE lying 1 3\r\n" + secret + "\r\nEND\r\n":        store.KindTransient,
+		"HTTP/1.1 400 Bad Request\r\n\r\n" + secret:           store.KindTransient,
+		"SERVER_ERROR temporary failure\r\n":                  store.KindTransient,
+		"SERVER_ERROR out of memory writing get response\r\n": store.KindTransient,
+		"CLIENT_ERROR bad command line format\r\n":            store.KindPermanent,
+		"ERROR\r\n":                        store.KindPermanent,
+		"CLIENT_ERROR unauthenticated\r\n": store.KindAuthentication,
 	} {
 		p.Alter(func([]byte) []byte { return []byte(reply) })
 		_, err := b.Get(t.Context(), "lying")
@@ -290,9 +290,9 @@ func TestAServerThatWantsAPassword(t *testing.T) {
 	s := testserver.Memcached(t, "-Y", file)
 	b := unasked(t, Config{}, s.Addr)
 	_, err := b.Health(t.Context())
-	wantKind(t, "Health", err, store.Authentication, s.Addr)
+	wantKind(t, "Health", err, store.KindAuthentication, s.Addr)
 	_, err = b.Get(t.Context(), "key")
-	wantKind(t, "Get", err, store.Authentication)
+	wantKind(t, "Get", err, store.KindAuthentication)
 }
 
 func TestMemoryFull(t *testing.T) {
@@ -304,7 +304,7 @@ func TestMemoryFull(t *testing.T) {
 	for ; err == nil && stored < 2000; stored++ {
 		err = b.Set(t.Context(), fmt.Sprint("full-", stored), value, time.Hour)
 	}
-	wantKind(t, "Set into a full server", err, store.Transient, "SERVER_ERROR out of memory")
+	wantKind(t, "Set into a full server", err, store.KindTransient, "SERVER_ERROR out of memory")
 	want(t, "what could not be stored", get(t, b, fmt.Sprint("full-", stored-1)), "not found")
 	// A value that is there and cannot be replaced must go: it is not the one that was set last.
 	failed := 0
@@ -329,11 +329,11 @@ func TestCloseEndsWhatIsGoingOn(t *testing.T) {
 	for range 5 {
 		calls.Go(func() {
 			_, err := b.Get(t.Context(), "closed")
-			wantKind(t, "Get in progress", err, store.Permanent, "closed")
+			wantKind(t, "Get in progress", err, store.KindPermanent, "closed")
 		})
 		calls.Go(func() {
 			_, err := b.Health(t.Context())
-			wantKind(t, "Health in progress", err, store.Permanent, "closed")
+			wantKind(t, "Health in progress", err, store.KindPermanent, "closed")
 		})
 	}
 	time.Sleep(50 * time.Millisecond)
@@ -345,7 +345,7 @@ func TestCloseEndsWhatIsGoingOn(t *testing.T) {
 		t.Errorf("the calls ended %v after Close", took)
 	}
 	for call, err := range everyCall(t.Context(), b, "closed") {
-		wantKind(t, call, err, store.Permanent, "closed")
+		wantKind(t, call, err, store.KindPermanent, "closed")
 	}
 	p.Pass()
 	for end := time.Now().Add(5 * time.Second); p.Connections() > 0; time.Sleep(time.Millisecond) {
@@ -386,7 +386,7 @@ func TestKeysThatNoStoreSends(t *testing.T) {
 			if call == "list" || call == "flush" || call == "health" || strings.HasPrefix(call, "journal") && key == "" {
 				continue
 			}
-			wantKind(t, fmt.Sprintf("%s of %.10q", call, key), err, store.Permanent)
+			wantKind(t, fmt.Sprintf("%s of %.10q", call, key), err, store.KindPermanent)
 		}
 	}
 }

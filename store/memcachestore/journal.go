@@ -110,7 +110,7 @@ func (j *journal) count(ctx context.Context, op string, h *head, n int) (last ui
 }
 
 func (j *journal) lostAgain(op string) error {
-	return driver.Fail(op, j.prefix, store.Transient, errors.New("the server loses the journal's number as soon as it is set"))
+	return driver.Fail(op, j.prefix, store.KindTransient, errors.New("the server loses the journal's number as soon as it is set"))
 }
 
 // write puts a record where nothing is. If something is, a reader has given the number up, and told others to

@@ -272,10 +272,10 @@ func TestAJournalThatIsNone(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := j.Append(t.Context(), key("a"))
-	wantKind(t, "Append", err, store.Permanent, "not a number")
+	wantKind(t, "Append", err, store.KindPermanent, "not a number")
 	for _, prefix := range []string{"a~b", "a b", strings.Repeat("p", 201)} {
 		_, err := j.backend.Journal(prefix).Append(t.Context(), key("a"))
-		wantKind(t, prefix, err, store.Permanent, "prefix")
+		wantKind(t, prefix, err, store.KindPermanent, "prefix")
 	}
 }
 
@@ -283,7 +283,7 @@ func TestWatchOfAJournalThatWentBack(t *testing.T) {
 	j, _ := journalOn(t, testserver.SharedMemcached(t).Addr)
 	head := mustAppend(t, j, key("a"))
 	for m, err := range j.Watch(t.Context(), head+1000) {
-		wantKind(t, fmt.Sprint("Watch yielded ", m), err, store.Permanent, "was lost")
+		wantKind(t, fmt.Sprint("Watch yielded ", m), err, store.KindPermanent, "was lost")
 	}
 }
 
@@ -307,7 +307,7 @@ func TestWatchEndsWhenTheServerDies(t *testing.T) {
 	s.Kill()
 	select {
 	case err := <-ended:
-		wantKind(t, "Watch", err, store.Transient, s.Addr)
+		wantKind(t, "Watch", err, store.KindTransient, s.Addr)
 	case <-time.After(10 * time.Second):
 		t.Error("still watching a dead server")
 	}

@@ -133,7 +133,7 @@ func answering(t *testing.T, items int, answers ...string) (address string) {
 func TestAServerThatIsBusy(t *testing.T) {
 	b := unasked(t, patient, answering(t, 1, "BUSY currently processing crawler request\r\n"))
 	_, err := b.Flush(t.Context(), "a:")
-	wantKind(t, "Flush", err, store.Transient, "lists its keys for somebody else")
+	wantKind(t, "Flush", err, store.KindTransient, "lists its keys for somebody else")
 }
 
 // A server lists a value only when it has done with those who read it.
@@ -200,9 +200,9 @@ func TestAKeyThatTheServerPassesOver(t *testing.T) {
 func TestAServerThatDoesNotList(t *testing.T) {
 	b := open(t, patient, testserver.Memcached(t, "-X").Addr)
 	_, err := b.Flush(t.Context(), "a:")
-	wantKind(t, "Flush", err, store.Permanent, "lru_crawler metadump", "not allowed")
+	wantKind(t, "Flush", err, store.KindPermanent, "lru_crawler metadump", "not allowed")
 	for _, err := range b.List(t.Context(), "a:") {
-		wantKind(t, "List", err, store.Permanent, "lru_crawler metadump")
+		wantKind(t, "List", err, store.KindPermanent, "lru_crawler metadump")
 	}
 }
 

@@ -161,9 +161,9 @@ func TestAServerOfPartsIsDead(t *testing.T) {
 	mustSet(t, b, key, strings.Repeat("v", 20_000), time.Hour)
 	dead.Kill()
 	_, err := b.Get(t.Context(), key)
-	wantKind(t, "Get", err, store.Transient)
+	wantKind(t, "Get", err, store.KindTransient)
 	err = b.Set(t.Context(), key, []byte(strings.Repeat("w", 20_000)), time.Hour)
-	wantKind(t, "Set", err, store.Transient, dead.Addr)
+	wantKind(t, "Set", err, store.KindTransient, dead.Addr)
 	want(t, "after the failed Set", get(t, b, key), "not found")
 }
 
@@ -171,6 +171,6 @@ func TestAValueOfTooManyParts(t *testing.T) {
 	b, _ := splitting(t)
 	mustSet(t, b, "key", "before", time.Hour)
 	err := b.Set(t.Context(), "key", make([]byte, maxParts*b.config.room()+1), time.Hour)
-	wantKind(t, "Set", err, store.Permanent, "at most 1024 parts")
+	wantKind(t, "Set", err, store.KindPermanent, "at most 1024 parts")
 	want(t, "what was there before", get(t, b, "key"), "not found")
 }

@@ -105,7 +105,7 @@ func TestAnotherProgramsValue(t *testing.T) {
 		}
 		if name != "no manifest" && name != "huge manifest" { // these say when they end
 			_, err := b.TTL(t.Context(), "theirs")
-			wantKind(t, name, err, store.Permanent, "another program's")
+			wantKind(t, name, err, store.KindPermanent, "another program's")
 		}
 		if existed, err := b.Expire(t.Context(), "theirs", time.Hour); !existed || err != nil {
 			t.Errorf("%s: Expire: %t, %v", name, existed, err)
@@ -152,7 +152,7 @@ func TestTheGreatestValue(t *testing.T) {
 	}
 	for _, size := range []int{len(greatest) + 1, 100 << 20} {
 		err := b.Set(t.Context(), key, make([]byte, size), time.Hour)
-		wantKind(t, "Set", err, store.Permanent, fmt.Sprint(size), "max_item_size=1048576", "oversize=split")
+		wantKind(t, "Set", err, store.KindPermanent, fmt.Sprint(size), "max_item_size=1048576", "oversize=split")
 		want(t, "what was there before", get(t, b, key), "not found")
 		mustSet(t, b, key, "again", time.Hour)
 	}
@@ -167,7 +167,7 @@ func TestAServerWithALowerLimit(t *testing.T) {
 	b := unasked(t, patient, s.Addr)
 	mustSet(t, b, "key", "before", time.Hour)
 	err = b.Set(t.Context(), "key", make([]byte, 600_000), time.Hour)
-	wantKind(t, "Set", err, store.Permanent, "too large", "-I")
+	wantKind(t, "Set", err, store.KindPermanent, "too large", "-I")
 	want(t, "what was there before", get(t, b, "key"), "not found")
 	c := patient
 	c.MaxItemSize = 512 << 10

@@ -224,9 +224,9 @@ func begin(ctx context.Context, op, key string) error {
 
 // fail returns an error of this backend. All of them are about the call or its context: memory is never unwell.
 func fail(op, key string, err error) error {
-	kind := store.KindOfCause(err)
-	if kind == store.Unknown {
-		kind = store.Permanent
+	kind := store.KindOf(err)
+	if kind == store.KindUnknown {
+		kind = store.KindPermanent
 	}
 	return driver.Fail(op, key, kind, err)
 }

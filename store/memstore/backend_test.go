@@ -112,7 +112,7 @@ func TestAValueTooGreatIsRefusedAndTakesThePlace(t *testing.T) {
 	put(t, b, "a", 10, time.Hour)
 	put(t, b, "other", 10, time.Hour)
 	err := b.Set(t.Context(), "a", make([]byte, 1<<18), time.Hour)
-	if !errors.Is(err, store.ErrTooLarge) || store.KindOf(err) != store.Permanent {
+	if !errors.Is(err, store.ErrTooLarge) || store.KindOf(err) != store.KindPermanent {
 		t.Errorf("%v (%v), want ErrTooLarge, permanent", err, store.KindOf(err))
 	}
 	if _, err := b.Get(t.Context(), "a"); !errors.Is(err, store.ErrNotFound) {
@@ -165,7 +165,7 @@ func TestBackendRefusesKeysThatNoBackendMustTake(t *testing.T) {
 		_, _, lock := b.TryLock(ctx, key, time.Hour)
 		for op, err := range map[string]error{"get": get, "set": b.Set(ctx, key, nil, time.Hour), "set for 0": b.Set(ctx, key, nil, 0),
 			"delete": remove, "exists": exists, "ttl": ttl, "expire": expire, "lock": lock} {
-			if store.KindOf(err) != store.Permanent || errors.Is(err, store.ErrNotFound) {
+			if store.KindOf(err) != store.KindPermanent || errors.Is(err, store.ErrNotFound) {
 				t.Errorf("%s %.10q: %v, want a permanent error", op, key, err)
 			}
 		}
@@ -320,7 +320,7 @@ func TestFlushAndListEndWithTheirContext(t *testing.T) {
 		}
 		ended = err
 	}
-	if n != 11 || !errors.Is(ended, left) || !errors.Is(ended, context.Canceled) || store.KindOf(ended) != store.Timeout {
+	if n != 11 || !errors.Is(ended, left) || !errors.Is(ended, context.Canceled) || store.KindOf(ended) != store.KindTimeout {
 		t.Errorf("List yielded %d times and ended with %v, want 10 keys and the cause", n, ended)
 	}
 	if removed, err := b.Flush(ctx, "k"); removed != 0 || !errors.Is(err, left) || b.Len() != 100 {

@@ -19,7 +19,7 @@ const driver = fault.Driver("pgstore")
 // because of that.
 func (b *Backend) fail(ctx context.Context, op, key string, err error) error {
 	if ended := fault.Ended(ctx, err); ended != nil {
-		return driver.Fail(op, key, store.Timeout, fmt.Errorf("no answer before the context was done: %w", ended))
+		return driver.Fail(op, key, store.KindTimeout, fmt.Errorf("no answer before the context was done: %w", ended))
 	}
 	return driver.Fail(op, key, kindOf(err), fault.As(lines.Replace(err.Error())+b.advice(err), err))
 }
@@ -46,15 +46,15 @@ func kindOf(err error) store.ErrorKind {
 	case errors.As(err, &pg):
 		return kindOfState(pg.Code)
 	case errors.As(err, &full):
-		return store.Transient
+		return store.KindTransient
 	case errors.Is(err, fault.ErrClosed), errors.As(err, &wrong):
-		return store.Permanent
+		return store.KindPermanent
 	case errors.Is(err, pgconn.ErrConnClosed):
-		return store.Transient
+		return store.KindTransient
 	}
-	kind := store.KindOfCause(err)
-	if kind == store.Unknown && errors.As(err, &dial) && errors.As(err, &network) {
-		return store.Transient
+	kind := store.KindOf(err)
+	if kind == store.KindUnknown && errors.As(err, &dial) && errors.As(err, &network) {
+		return store.KindTransient
 	}
 	return kind
 }
@@ -63,18 +63,18 @@ func kindOf(err error) store.ErrorKind {
 func kindOfState(state string) store.ErrorKind {
 	switch state {
 	case "42501": // insufficient_privilege
-		return store.Authentication
+		return store.KindAuthentication
 	case "57014": // query_canceled: the server's own statement_timeout
-		return store.Timeout
+		return store.KindTimeout
 	case "55P03": // lock_not_available: lock_timeout
-		return store.Timeout
+		return store.KindTimeout
 	}
 	if len(state) < 2 {
-		return store.Unknown
+		return store.KindUnknown
 	}
 	switch state[:2] {
 	case "28": // invalid authorization
-		return store.Authentication
+		return store.KindAuthentication
 	case "08", // connection exceptions
 		"0A", // what a standby cannot do, and plans that changed: our statements themselves are all supported
 		"25", // read-only; a transaction that was ended
@@ -83,11 +83,11 @@ func kindOfState(state string) store.ErrorKind {
 		"55", // not in the state needed
 		"57", // shut down, starting up
 		"58": // the system's errors
-		return store.Transient
+		return store.KindTransient
 	case "22", "23", "3D", "3F", "42", "54":
-		return store.Permanent
+		return store.KindPermanent
 	}
-	return store.Unknown
+	return store.KindUnknown
 }
 
 // advice returns what the reader can do about an error, if that is known, for the end of its text.

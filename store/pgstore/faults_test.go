@@ -55,9 +55,9 @@ func TestServerKilledAndBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	server.Kill()
-	wantKind(t, set(), store.Transient)
+	wantKind(t, set(), store.KindTransient)
 	_, err := b.Health(t.Context())
-	wantKind(t, err, store.Transient)
+	wantKind(t, err, store.KindTransient)
 	server.Start()
 	eventually(t, "it works again", func() bool { return set() == nil })
 	if got, err := b.Get(t.Context(), "key"); err != nil || string(got) != "v" {
@@ -75,12 +75,12 @@ func TestWrongAtStart(t *testing.T) {
 		kind      store.ErrorKind
 		says      string
 	}{
-		{"password", user("app_" + suffix(url) + ":secret"), store.Authentication, "password authentication failed"},
-		{"user", user("nobody:secret"), store.Authentication, "authentication failed"},
-		{"database", strings.Replace(url, suffix(url), "nowhere", 1), store.Permanent, "does not exist"},
-		{"port", strings.Replace(url, testserver.SharedPostgres(t).Addr, "127.0.0.1:1", 1), store.Transient, "127.0.0.1:1"},
-		{"host", strings.Replace(url, testserver.SharedPostgres(t).Addr, "nowhere.invalid", 1), store.Transient, "nowhere.invalid"},
-		{"no tables", url, store.Permanent, "freshet migrate --store URL"},
+		{"password", user("app_" + suffix(url) + ":secret"), store.KindAuthentication, "password authentication failed"},
+		{"user", user("nobody:secret"), store.KindAuthentication, "authentication failed"},
+		{"database", strings.Replace(url, suffix(url), "nowhere", 1), store.KindPermanent, "does not exist"},
+		{"port", strings.Replace(url, testserver.SharedPostgres(t).Addr, "127.0.0.1:1", 1), store.KindTransient, "127.0.0.1:1"},
+		{"host", strings.Replace(url, testserver.SharedPostgres(t).Addr, "nowhere.invalid", 1), store.KindTransient, "nowhere.invalid"},
+		{"no tables", url, store.KindPermanent, "freshet migrate --store URL"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, err := ParseURL(tt.url)
@@ -105,7 +105,7 @@ func TestWrongAtStart(t *testing.T) {
 	}
 	b.Close()
 	_, err = b.Get(t.Context(), "key")
-	wantKind(t, err, store.Permanent)
+	wantKind(t, err, store.KindPermanent)
 	if err := b.Close(); err != nil {
 		t.Errorf("a second Close: %v", err)
 	}
@@ -133,7 +133,7 @@ func TestReadOnly(t *testing.T) {
 	if _, err := b.TTL(t.Context(), "key"); err != nil {
 		t.Error(err)
 	}
-	wantKind(t, b.Set(t.Context(), "key", []byte("secret"), time.Hour), store.Transient)
+	wantKind(t, b.Set(t.Context(), "key", []byte("secret"), time.Hour), store.KindTransient)
 	h, err := b.Health(t.Context())
 	if err != nil || h.Details["writable"] != "false" {
 		t.Errorf("Health: %+v, %v", h, err)
@@ -144,7 +144,7 @@ func TestTheServersOwnTimeout(t *testing.T) {
 	url := database(t)
 	b := open(t, url+"&sweep=0&statement_timeout=100")
 	blocked(t, b, url, "row")
-	wantKind(t, b.Set(t.Context(), "row", []byte("secret"), time.Hour), store.Timeout)
+	wantKind(t, b.Set(t.Context(), "row", []byte("secret"), time.Hour), store.KindTimeout)
 }
 
 func TestOurTimeout(t *testing.T) {
@@ -152,7 +152,7 @@ func TestOurTimeout(t *testing.T) {
 	b := open(t, url+"&sweep=0&timeout=200ms")
 	blocked(t, b, url, "row")
 	err := b.Set(context.Background(), "row", []byte("secret"), time.Hour)
-	if wantKind(t, err, store.Timeout); err != nil && !strings.Contains(err.Error(), "200ms (timeout)") {
+	if wantKind(t, err, store.KindTimeout); err != nil && !strings.Contains(err.Error(), "200ms (timeout)") {
 		t.Errorf("error %v; want one that names the option", err)
 	}
 }
@@ -171,7 +171,7 @@ func TestHang(t *testing.T) {
 			t.Errorf("Get returned %v after its deadline of 100 ms", took)
 		}
 		cancel()
-		wantKind(t, err, store.Timeout)
+		wantKind(t, err, store.KindTimeout)
 		if !errors.Is(err, reason) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error %v; want the context's error and its cause in it", err)
 		}
@@ -221,7 +221,7 @@ func TestAConnectionThatEndsKeepsItsDeadline(t *testing.T) {
 	p.Hang()
 	b.config.Timeout = 100 * time.Millisecond
 	_, err = b.Get(context.Background(), "key")
-	wantKind(t, err, store.Timeout)
+	wantKind(t, err, store.KindTimeout)
 	if conn.last().IsZero() {
 		t.Error("a connection that has failed has lost its deadline")
 	}
@@ -251,7 +251,7 @@ func TestCutInTheMiddleOfAReply(t *testing.T) {
 	for _, n := range []int{0, 1, 5, 100, 5000, 65_000} {
 		p.CutAfter(n)
 		got, err := b.Get(t.Context(), "key")
-		if wantKind(t, err, store.Transient); got != nil {
+		if wantKind(t, err, store.KindTransient); got != nil {
 			t.Errorf("cut after %d bytes: Get returned %d bytes", n, len(got))
 		}
 		p.Pass()
@@ -266,17 +266,17 @@ func TestWhatIsNotPostgreSQL(t *testing.T) {
 	b := made(t, url+"&timeout=1&sweep=0")
 	p.Alter(func(reply []byte) []byte { return []byte("HTTP/1.1 400 Bad Request\r\n\r\n") })
 	_, err := b.Get(t.Context(), "key")
-	wantKind(t, err, store.Transient, store.Timeout, store.Unknown)
+	wantKind(t, err, store.KindTransient, store.KindTimeout, store.KindUnknown)
 }
 
 func TestKindsOfStates(t *testing.T) {
 	for state, want := range map[string]store.ErrorKind{
-		"08006": store.Transient, "53100": store.Transient, "53300": store.Transient, "57P01": store.Transient, "57P03": store.Transient,
-		"25006": store.Transient, "40001": store.Transient, "40P01": store.Transient, "58030": store.Transient,
-		"28P01": store.Authentication, "28000": store.Authentication, "42501": store.Authentication,
-		"57014": store.Timeout, "55P03": store.Timeout,
-		"22021": store.Permanent, "42P01": store.Permanent, "3D000": store.Permanent, "54000": store.Permanent,
-		"XX000": store.Unknown, "": store.Unknown,
+		"08006": store.KindTransient, "53100": store.KindTransient, "53300": store.KindTransient, "57P01": store.KindTransient, "57P03": store.KindTransient,
+		"25006": store.KindTransient, "40001": store.KindTransient, "40P01": store.KindTransient, "58030": store.KindTransient,
+		"28P01": store.KindAuthentication, "28000": store.KindAuthentication, "42501": store.KindAuthentication,
+		"57014": store.KindTimeout, "55P03": store.KindTimeout,
+		"22021": store.KindPermanent, "42P01": store.KindPermanent, "3D000": store.KindPermanent, "54000": store.KindPermanent,
+		"XX000": store.KindUnknown, "": store.KindUnknown,
 	} {
 		if got := kindOfState(state); got != want {
 			t.Errorf("%s: %v, want %v", state, got, want)

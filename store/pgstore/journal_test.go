@@ -248,7 +248,7 @@ func TestWatchWhenTheConnectionIsLost(t *testing.T) {
 		if len(errs) != 1 {
 			t.Fatalf("%s: errors %v, want one", story, errs)
 		}
-		wantKind(t, errs[0], store.Transient)
+		wantKind(t, errs[0], store.KindTransient)
 		p.Pass()
 		// Connections of the pool were lost as well.
 		eventually(t, "the journal answers again", func() bool {
@@ -287,7 +287,7 @@ func TestWatchAcrossARestart(t *testing.T) {
 	last := add(t, j, "before")
 	server.Kill()
 	_, _, err := j.Since(t.Context(), last)
-	wantKind(t, err, store.Transient)
+	wantKind(t, err, store.KindTransient)
 	server.Start()
 	wantTold(t, j, begin, "before")
 	if n := add(t, j, "after"); n <= last {
@@ -300,11 +300,11 @@ func TestJournalRefusesItsPrefix(t *testing.T) {
 	b := open(t, database(t))
 	for _, prefix := range []string{"a b", "~", string(make([]byte, 201))} {
 		j := b.Journal(prefix)
-		wantKind(t, second(j.Append(t.Context(), tag("x"))), store.Permanent)
+		wantKind(t, second(j.Append(t.Context(), tag("x"))), store.KindPermanent)
 		_, _, err := j.Since(t.Context(), 0)
-		wantKind(t, err, store.Permanent)
+		wantKind(t, err, store.KindPermanent)
 		for _, err := range j.Watch(t.Context(), 0) {
-			wantKind(t, err, store.Permanent)
+			wantKind(t, err, store.KindPermanent)
 		}
 	}
 }

@@ -71,7 +71,7 @@ func (b *Backend) TryLock(ctx context.Context, name string, ttl time.Duration) (
 	}
 	if b.leases.held.Add(1) > int64(b.leases.most) {
 		b.leases.held.Add(-1)
-		return nil, false, driver.Fail("lock", name, store.Transient, fmt.Errorf("this process holds %d leases already, "+
+		return nil, false, driver.Fail("lock", name, store.KindTransient, fmt.Errorf("this process holds %d leases already, "+
 			"as many as half of its connections (pool_size, max_overflow)", b.leases.most))
 	}
 	l, err := b.lock(ctx, name, ttl)

@@ -103,7 +103,7 @@ func TestLeasesDoNotEatThePool(t *testing.T) {
 	b := open(t, database(t)+"&pool_size=3&max_overflow=1&sweep=0")
 	one, two := take(t, b, "one", time.Hour), take(t, b, "two", time.Hour)
 	_, ok, err := b.TryLock(t.Context(), "three", time.Hour)
-	if wantKind(t, err, store.Transient); ok {
+	if wantKind(t, err, store.KindTransient); ok {
 		t.Error("a third lease of four connections")
 	}
 	if _, err := b.Exists(t.Context(), "key"); err != nil {
@@ -118,7 +118,7 @@ func TestLeasesDoNotEatThePool(t *testing.T) {
 		t.Error("no lease after the others were given back")
 	}
 	_, _, err = open(t, database(t)+"&pool_size=1&max_overflow=0").TryLock(t.Context(), "one", time.Hour)
-	wantKind(t, err, store.Transient)
+	wantKind(t, err, store.KindTransient)
 }
 
 func TestCloseEndsLeases(t *testing.T) {
@@ -144,7 +144,7 @@ func TestUnlockGivenUp(t *testing.T) {
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	held, err := l.Unlock(gone)
-	if wantKind(t, err, store.Timeout); held {
+	if wantKind(t, err, store.KindTimeout); held {
 		t.Error("held, it says")
 	}
 	eventually(t, "the lease is free", func() bool { return isFree(t, other, "name") })

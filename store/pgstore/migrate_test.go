@@ -185,10 +185,10 @@ func TestTablesOfALaterVersion(t *testing.T) {
 	b := open(t, url)
 	admin(t, url, "COMMENT ON TABLE freshet_cache IS 'Freshet: stored responses (schema version 2)'")
 	_, err := b.Migrate(t.Context(), false)
-	if wantKind(t, err, store.Permanent); err == nil || !strings.Contains(err.Error(), "schema version 2") {
+	if wantKind(t, err, store.KindPermanent); err == nil || !strings.Contains(err.Error(), "schema version 2") {
 		t.Errorf("Migrate: %v", err)
 	}
-	wantKind(t, second(b.Health(t.Context())), store.Permanent)
+	wantKind(t, second(b.Health(t.Context())), store.KindPermanent)
 	admin(t, url, "COMMENT ON TABLE freshet_cache IS 'ours'")
 	if _, err := b.Health(t.Context()); err != nil {
 		t.Errorf("with a comment of somebody's own: %v", err)
@@ -203,7 +203,7 @@ func TestARoleWithFewRights(t *testing.T) {
 	admin(t, url, "CREATE ROLE "+role+" LOGIN PASSWORD 'right'")
 	t.Cleanup(func() { admin(t, url, "DROP OWNED BY "+role); admin(t, url, "DROP ROLE "+role) })
 	as := strings.Replace(url, "freshet@", role+":right@", 1) + roomy
-	wantKind(t, second(made(t, as).Get(t.Context(), "key")), store.Authentication)
+	wantKind(t, second(made(t, as).Get(t.Context(), "key")), store.KindAuthentication)
 
 	admin(t, url, "GRANT SELECT, INSERT, UPDATE, DELETE ON freshet_cache, freshet_cache_journal, freshet_cache_journal_head TO "+role)
 	c, err := ParseURL(as)

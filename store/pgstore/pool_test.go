@@ -54,7 +54,7 @@ func TestPoolWithBacklog(t *testing.T) {
 	if took := time.Since(at); took > 500*time.Millisecond {
 		t.Errorf("the sixth call failed after %v, want at once", took)
 	}
-	wantKind(t, err, store.Transient)
+	wantKind(t, err, store.KindTransient)
 	if err != nil && !strings.Contains(err.Error(), "max_backlog") {
 		t.Errorf("the sixth call: %v; want an error that names max_backlog", err)
 	}
@@ -64,7 +64,7 @@ func TestPoolWithBacklog(t *testing.T) {
 		t.Errorf("the two waited for %v, want a second", took)
 	}
 	for _, err := range waited {
-		if wantKind(t, err, store.Timeout); err != nil && !strings.Contains(err.Error(), "pool_timeout") {
+		if wantKind(t, err, store.KindTimeout); err != nil && !strings.Contains(err.Error(), "pool_timeout") {
 			t.Errorf("a call that waited: %v; want an error that names pool_timeout", err)
 		}
 	}
@@ -94,7 +94,7 @@ func TestPoolWithoutBacklog(t *testing.T) {
 	go func() { done <- b.Set(context.Background(), "row", []byte("new"), time.Hour) }()
 	eventually(t, "the connection is in use", func() bool { return b.pool.Stat().AcquiredConns() == 1 })
 	_, err := b.Get(t.Context(), "row")
-	wantKind(t, err, store.Transient)
+	wantKind(t, err, store.KindTransient)
 	unblock()
 	if err := <-done; err != nil {
 		t.Error(err)

@@ -18,7 +18,7 @@ const driver = fault.Driver("redisstore")
 // fail returns the driver's error of go-redis's.
 func fail(ctx context.Context, op, key string, err error) error {
 	if ended := fault.Ended(ctx, err); ended != nil {
-		return driver.Fail(op, key, store.Timeout, fault.As(ended.Error(), errors.Join(ended, err)))
+		return driver.Fail(op, key, store.KindTimeout, fault.As(ended.Error(), errors.Join(ended, err)))
 	}
 	return driver.Fail(op, key, kindOf(err), fault.As(text(err, key), err))
 }
@@ -34,20 +34,20 @@ func kindOf(err error) store.ErrorKind {
 	code, _, _ := strings.Cut(said, " ")
 	switch strings.ToUpper(strings.TrimPrefix(code, "-")) {
 	case "NOAUTH", "WRONGPASS", "NOPERM", "DENIED":
-		return store.Authentication
+		return store.KindAuthentication
 	case "LOADING", "READONLY", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "OOM", "BUSY", "MISCONF", "NOREPLICAS",
 		"MOVED", "ASK", "UNBLOCKED", "EXECABORT", "NOGOODSLAVE", "NOMASTERLINK":
-		return store.Transient
+		return store.KindTransient
 	}
 	switch {
 	case strings.Contains(said, "max number of clients"):
-		return store.Transient
+		return store.KindTransient
 	case strings.Contains(said, "AUTH"), strings.Contains(said, "invalid password"):
-		return store.Authentication
+		return store.KindAuthentication
 	case scriptCode(said, "OOM "), scriptCode(said, "READONLY "), scriptCode(said, "MISCONF "):
-		return store.Transient // how servers before Redis 7 report what a script ran into
+		return store.KindTransient // how servers before Redis 7 report what a script ran into
 	}
-	return store.Permanent
+	return store.KindPermanent
 }
 
 func scriptCode(said, code string) bool {
@@ -57,13 +57,13 @@ func scriptCode(said, code string) bool {
 func kindWithoutReply(err error) store.ErrorKind {
 	switch {
 	case errors.Is(err, redis.ErrPoolTimeout):
-		return store.Timeout
+		return store.KindTimeout
 	case errors.Is(err, redis.ErrPoolExhausted):
-		return store.Transient
+		return store.KindTransient
 	case errors.Is(err, redis.ErrClosed):
-		return store.Permanent
+		return store.KindPermanent
 	}
-	return store.KindOfCause(err)
+	return store.KindOf(err)
 }
 
 // text returns what may be shown of an error: servers quote the arguments of commands that they do
@@ -78,7 +78,7 @@ func text(err error, key string) string {
 		said = shorten(said)
 	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
 		errors.Is(err, redis.ErrPoolTimeout), errors.Is(err, redis.ErrPoolExhausted), errors.Is(err, redis.ErrClosed),
-		kindWithoutReply(err) != store.Unknown:
+		kindWithoutReply(err) != store.KindUnknown:
 	case strings.HasPrefix(said, "redis: all sentinels"), strings.HasPrefix(said, "redis: cannot load cluster"), strings.HasPrefix(said, "redis: cluster has no nodes"):
 	case strings.Contains(said, "tls: "), strings.Contains(said, "x509: "):
 	default:

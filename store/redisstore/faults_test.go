@@ -65,7 +65,7 @@ func TestEveryCallFailsWhenTheServerIsGone(t *testing.T) {
 	s.Kill()
 	for range 2 {
 		for call, err := range everyCall(t.Context(), b) {
-			t.Run(call, func(t *testing.T) { wantError(t, err, store.Transient) })
+			t.Run(call, func(t *testing.T) { wantError(t, err, store.KindTransient) })
 		}
 	}
 	s.Start()
@@ -90,7 +90,7 @@ func TestEveryCallEndsWithItsDeadline(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		start := time.Now()
 		_, err := b.Get(ctx, "k")
-		wantError(t, err, store.Timeout)
+		wantError(t, err, store.KindTimeout)
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v is not DeadlineExceeded", err)
 		}
@@ -103,7 +103,7 @@ func TestEveryCallEndsWithItsDeadline(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(cause)
 	_, err := b.Get(ctx, "k")
-	wantError(t, err, store.Timeout)
+	wantError(t, err, store.KindTimeout)
 	if !errors.Is(err, cause) || !errors.Is(err, context.Canceled) {
 		t.Errorf("%v is not the context's cause", err)
 	}
@@ -124,7 +124,7 @@ func TestTimeoutOfItsOwn(t *testing.T) {
 	p.Hang()
 	start := time.Now()
 	_, err := b.Get(t.Context(), "k")
-	wantError(t, err, store.Timeout)
+	wantError(t, err, store.KindTimeout)
 	if took := time.Since(start); took > time.Second {
 		t.Errorf("took %v", took)
 	}
@@ -140,7 +140,7 @@ func TestAConnectionCutInTheMiddleOfAReply(t *testing.T) {
 	p.CutAfter(5_000)
 	for range 3 {
 		got, err := b.Get(t.Context(), key)
-		wantError(t, err, store.Transient)
+		wantError(t, err, store.KindTransient)
 		if got != nil {
 			t.Errorf("%d bytes of a reply that was cut", len(got))
 		}
@@ -153,7 +153,7 @@ func TestAConnectionCutInTheMiddleOfAReply(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	_, err := b.Get(ctx, key)
-	wantError(t, err, store.Timeout)
+	wantError(t, err, store.KindTimeout)
 }
 
 func TestAnAnswerThatIsNotRedis(t *testing.T) {
@@ -165,7 +165,7 @@ func TestAnAnswerThatIsNotRedis(t *testing.T) {
 	p.Alter(func([]byte) []byte { return []byte("HTTP/1.1 400 secret\r\n\r\n") })
 	for range 3 {
 		_, err := b.Get(t.Context(), key)
-		wantError(t, err, store.Unknown)
+		wantError(t, err, store.KindUnknown)
 	}
 }
 
@@ -174,10 +174,10 @@ func TestWrongPassword(t *testing.T) {
 	for _, user := range []string{":secret@", "nobody:secret@", ""} {
 		url := strings.Replace(s.URL, "//", "//"+user, 1)
 		_, err := open(t, url).Get(t.Context(), key)
-		wantError(t, err, store.Authentication)
+		wantError(t, err, store.KindAuthentication)
 		c, _ := ParseURL(url)
 		_, err = healthy(t, c)
-		wantError(t, err, store.Authentication)
+		wantError(t, err, store.KindAuthentication)
 		if err != nil && !strings.Contains(err.Error(), s.Addr) {
 			t.Errorf("Health's error does not name the server: %v", err)
 		}
@@ -193,7 +193,7 @@ func TestWrongPassword(t *testing.T) {
 	if _, err := reader.Get(t.Context(), key); err != nil {
 		t.Error(err)
 	}
-	wantError(t, reader.Set(t.Context(), key, nil, time.Hour), store.Authentication)
+	wantError(t, reader.Set(t.Context(), key, nil, time.Hour), store.KindAuthentication)
 	if h, err := reader.Health(t.Context()); err != nil || len(h.Details) > 0 {
 		t.Errorf("Health of a user who may not ask for INFO: %v, %v", h, err)
 	}
@@ -205,7 +205,7 @@ func TestWrongDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = healthy(t, c)
-	wantError(t, err, store.Permanent)
+	wantError(t, err, store.KindPermanent)
 	if err == nil || !strings.Contains(err.Error(), "/99: ") || !strings.Contains(err.Error(), "out of range") {
 		t.Errorf("%v; want the URL and the reason", err)
 	}
@@ -220,7 +220,7 @@ func TestHealthWithoutAServer(t *testing.T) {
 	}
 	start := time.Now()
 	_, err = healthy(t, c)
-	wantError(t, err, store.Transient)
+	wantError(t, err, store.KindTransient)
 	if took := time.Since(start); took > time.Second {
 		t.Errorf("it took %v to find out", took)
 	}
@@ -239,7 +239,7 @@ func TestAFullServer(t *testing.T) {
 		}
 	}
 	bound("1")
-	wantError(t, b.Set(t.Context(), key, []byte("after"), time.Hour), store.Transient)
+	wantError(t, b.Set(t.Context(), key, []byte("after"), time.Hour), store.KindTransient)
 	if got, err := b.Get(t.Context(), key); err != store.ErrNotFound {
 		t.Errorf("after a Set that was refused, Get finds what was there before: %q, %v", got, err)
 	}
@@ -249,7 +249,7 @@ func TestAFullServer(t *testing.T) {
 		}
 	}
 	_, _, err := b.TryLock(t.Context(), "lease", time.Hour)
-	wantError(t, err, store.Transient)
+	wantError(t, err, store.KindTransient)
 	if n, err := b.Flush(t.Context(), "oth"); err != nil || n != 1 {
 		t.Errorf("Flush of a full server: %d, %v", n, err)
 	}
@@ -268,9 +268,9 @@ func TestAReadOnlyServer(t *testing.T) {
 	if _, err := b.Get(t.Context(), key); err != store.ErrNotFound {
 		t.Errorf("Get: %v, want ErrNotFound", err)
 	}
-	wantError(t, b.Set(t.Context(), key, nil, time.Hour), store.Transient)
+	wantError(t, b.Set(t.Context(), key, nil, time.Hour), store.KindTransient)
 	_, err := b.Journal("").Append(t.Context(), store.Mark{Kind: store.MarkKey, Name: "k"})
-	wantError(t, err, store.Transient)
+	wantError(t, err, store.KindTransient)
 }
 
 func TestAnotherProgramsValue(t *testing.T) {
@@ -280,9 +280,9 @@ func TestAnotherProgramsValue(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := b.Get(t.Context(), key)
-	wantError(t, err, store.Permanent)
+	wantError(t, err, store.KindPermanent)
 	_, err = b.Exists(t.Context(), key)
-	wantError(t, err, store.Permanent)
+	wantError(t, err, store.KindPermanent)
 	if err := b.Set(t.Context(), key, []byte("ours"), time.Hour); err != nil {
 		t.Error(err)
 	}
@@ -299,16 +299,16 @@ func TestAnotherProgramsValue(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = b.Journal("").Append(t.Context())
-	wantError(t, err, store.Permanent)
+	wantError(t, err, store.KindPermanent)
 }
 
 // A command that the server does not know it quotes in its answer, with the arguments.
 func TestErrorsShowNoValue(t *testing.T) {
 	s := testserver.Redis(t, "--rename-command", "SET", "", "--rename-command", "GET", "")
 	b := open(t, s.URL)
-	wantError(t, b.Set(t.Context(), key, []byte("secret"), time.Hour), store.Permanent)
+	wantError(t, b.Set(t.Context(), key, []byte("secret"), time.Hour), store.KindPermanent)
 	_, err := b.Get(t.Context(), key)
-	wantError(t, err, store.Permanent)
+	wantError(t, err, store.KindPermanent)
 }
 
 func TestKeysAndValuesOutOfBounds(t *testing.T) {
@@ -316,19 +316,19 @@ func TestKeysAndValuesOutOfBounds(t *testing.T) {
 	b := open(t, s.URL)
 	for _, bad := range []string{"", strings.Repeat("k", 201), "a b", "a\x00", "a\n", "ключ", "~lock~a", "a*"} {
 		_, err := b.Get(t.Context(), bad)
-		wantError(t, err, store.Permanent)
-		wantError(t, b.Set(t.Context(), bad, nil, time.Hour), store.Permanent)
+		wantError(t, err, store.KindPermanent)
+		wantError(t, b.Set(t.Context(), bad, nil, time.Hour), store.KindPermanent)
 		_, err = b.Delete(t.Context(), bad)
-		wantError(t, err, store.Permanent)
+		wantError(t, err, store.KindPermanent)
 		_, _, err = b.TryLock(t.Context(), bad, time.Hour)
-		wantError(t, err, store.Permanent)
+		wantError(t, err, store.KindPermanent)
 	}
 	for _, size := range []int{maxValue + 1, 2 << 20} {
 		if err := b.Set(t.Context(), key, []byte("before"), time.Hour); err != nil {
 			t.Fatal(err)
 		}
 		err := b.Set(t.Context(), key, make([]byte, size), time.Hour)
-		wantError(t, err, store.Permanent)
+		wantError(t, err, store.KindPermanent)
 		if !errors.Is(err, store.ErrTooLarge) {
 			t.Errorf("%v is not ErrTooLarge", err)
 		}
@@ -378,17 +378,17 @@ func TestALifetimeOfAnyLength(t *testing.T) {
 func TestKindsOfReplies(t *testing.T) {
 	b := open(t, testserver.Redis(t).URL)
 	for reply, want := range map[string]store.ErrorKind{
-		"LOADING Redis is loading the dataset in memory":                          store.Transient,
-		"CLUSTERDOWN The cluster is down":                                         store.Transient,
-		"MASTERDOWN Link with MASTER is down":                                     store.Transient,
-		"BUSY Redis is busy running a script":                                     store.Transient,
-		"MISCONF Redis is configured to save RDB snapshots":                       store.Transient,
-		"ERR max number of clients reached":                                       store.Transient,
-		"ERR Error running script (call to f_x): @x: 1: -OOM command not allowed": store.Transient,
-		"NOPERM this user has no permissions":                                     store.Authentication,
-		"ERR Client sent AUTH, but no password is set":                            store.Authentication,
-		"ERR DB index is out of range":                                            store.Permanent,
-		"CROSSSLOT Keys in request don't hash to the same slot":                   store.Permanent,
+		"LOADING Redis is loading the dataset in memory":                          store.KindTransient,
+		"CLUSTERDOWN The cluster is down":                                         store.KindTransient,
+		"MASTERDOWN Link with MASTER is down":                                     store.KindTransient,
+		"BUSY Redis is busy running a script":                                     store.KindTransient,
+		"MISCONF Redis is configured to save RDB snapshots":                       store.KindTransient,
+		"ERR max number of clients reached":                                       store.KindTransient,
+		"ERR Error running script (call to f_x): @x: 1: -OOM command not allowed": store.KindTransient,
+		"NOPERM this user has no permissions":                                     store.KindAuthentication,
+		"ERR Client sent AUTH, but no password is set":                            store.KindAuthentication,
+		"ERR DB index is out of range":                                            store.KindPermanent,
+		"CROSSSLOT Keys in request don't hash to the same slot":                   store.KindPermanent,
 	} {
 		err := b.client.Eval(t.Context(), "return redis.error_reply(ARGV[1])", nil, reply).Err()
 		var said redis.Error

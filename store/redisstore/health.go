@@ -86,7 +86,7 @@ func (b *Backend) clusterHealth(ctx context.Context, to map[string]string) error
 	for line := range strings.Lines(info) {
 		if state, ok := strings.CutPrefix(strings.TrimSpace(line), "cluster_state:"); ok {
 			if to["cluster_state"] = state; state != "ok" {
-				return driver.Fail("health", "", store.Transient, fmt.Errorf("the cluster's state is %q", state))
+				return driver.Fail("health", "", store.KindTransient, fmt.Errorf("the cluster's state is %q", state))
 			}
 		}
 	}

@@ -197,11 +197,11 @@ func TestARecordThatIsMissing(t *testing.T) {
 func TestAJournalsPrefixIsChecked(t *testing.T) {
 	j := open(t, "redis://127.0.0.1:1").Journal("a}b")
 	_, err := j.Append(t.Context())
-	wantError(t, err, store.Permanent)
+	wantError(t, err, store.KindPermanent)
 	_, _, err = j.Since(t.Context(), 0)
-	wantError(t, err, store.Permanent)
+	wantError(t, err, store.KindPermanent)
 	_, err = open(t, "redis://127.0.0.1:1").Journal("a").Append(t.Context(), store.Mark{Kind: store.MarkKey})
-	wantError(t, err, store.Permanent)
+	wantError(t, err, store.KindPermanent)
 }
 
 // follow watches from number until the test ends, and passes on what it hears. An error fails the test.

@@ -119,5 +119,5 @@ func TestLease(t *testing.T) {
 		}
 	}
 	_, _, err = a.TryLock(t.Context(), "fill", 0)
-	wantError(t, err, store.Permanent)
+	wantError(t, err, store.KindPermanent)
 }

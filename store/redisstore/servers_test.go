@@ -59,7 +59,7 @@ func TestAClusterWithoutOneOfItsMasters(t *testing.T) {
 	}
 	nodes[1].Kill()
 	_, err = b.Health(t.Context())
-	wantError(t, err, store.Transient)
+	wantError(t, err, store.KindTransient)
 	if err == nil || !strings.Contains(err.Error(), nodes[1].Addr) {
 		t.Errorf("the error does not name %s: %v", nodes[1].Addr, err)
 	}
@@ -221,7 +221,7 @@ func TestAClosedBackend(t *testing.T) {
 		}
 	}
 	for call, err := range everyCall(t.Context(), b) {
-		t.Run(call, func(t *testing.T) { wantError(t, err, store.Permanent) })
+		t.Run(call, func(t *testing.T) { wantError(t, err, store.KindPermanent) })
 	}
 }
 
@@ -238,7 +238,7 @@ func TestAPoolThatIsInUse(t *testing.T) {
 	time.Sleep(50 * time.Millisecond)
 	start := time.Now()
 	_, err := b.Get(t.Context(), key)
-	wantError(t, err, store.Timeout)
+	wantError(t, err, store.KindTimeout)
 	if took := time.Since(start); took > time.Second {
 		t.Errorf("waited %v for a connection, want 50ms", took)
 	}

@@ -83,7 +83,7 @@ func isReply(err error) bool {
 // refused returns the error of a Set that failed with err. If the server refused the value, it removes what was there
 // before.
 func (b *Backend) refused(ctx context.Context, key string, err error) error {
-	if isReply(err) && (redis.IsOOMError(err) || kindOf(err) == store.Permanent) {
+	if isReply(err) && (redis.IsOOMError(err) || kindOf(err) == store.KindPermanent) {
 		b.client.Del(ctx, key) // the first error is the one to tell
 	}
 	return fail(ctx, "set", key, err)

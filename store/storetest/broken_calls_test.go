@@ -45,7 +45,7 @@ func TestCallRulesFindFaults(t *testing.T) {
 			}}
 		}
 	}
-	tooLarge := &store.Error{Backend: "bent", Op: "set", Kind: store.Permanent, Err: store.ErrTooLarge}
+	tooLarge := &store.Error{Backend: "bent", Op: "set", Kind: store.KindPermanent, Err: store.ErrTooLarge}
 	add("what is too great is cut", refused, limit(func(b store.Backend, key string, v []byte) error {
 		return b.Set(bg, key, v[:1000], time.Hour)
 	}))
@@ -59,7 +59,7 @@ func TestCallRulesFindFaults(t *testing.T) {
 	}))
 	add("what is too great is a sick server", refused, limit(func(b store.Backend, key string, v []byte) error {
 		b.Delete(bg, key)
-		return &store.Error{Backend: "bent", Op: "set", Kind: store.Transient, Err: store.ErrTooLarge}
+		return &store.Error{Backend: "bent", Op: "set", Kind: store.KindTransient, Err: store.ErrTooLarge}
 	}))
 	add("the value is in the error", secrets, limit(func(_ store.Backend, key string, v []byte) error {
 		return fmt.Errorf("cannot store %.100q", v)
@@ -92,7 +92,7 @@ func TestCallRulesFindFaults(t *testing.T) {
 	add("a refused key is a miss", keys, func() bent {
 		return bent{set: func(b store.Backend, key string, v []byte, ttl time.Duration) error {
 			if store.CheckKey(key) != nil {
-				return &store.Error{Backend: "bent", Op: "set", Kind: store.Permanent}
+				return &store.Error{Backend: "bent", Op: "set", Kind: store.KindPermanent}
 			}
 			return b.Set(bg, key, v, ttl)
 		}}
@@ -141,10 +141,10 @@ func TestCallRulesFindFaults(t *testing.T) {
 
 	faults.add("given up is not found", gone, func() store.Backend { return givingUp{Backend: newFullBackend(nil), get: store.ErrNotFound} })
 	faults.add("given up is a sick server", gone, func() store.Backend {
-		return givingUp{newFullBackend(nil), &store.Error{Backend: "bent", Op: "get", Kind: store.Transient, Err: context.Canceled}, false, ""}
+		return givingUp{newFullBackend(nil), &store.Error{Backend: "bent", Op: "get", Kind: store.KindTransient, Err: context.Canceled}, false, ""}
 	})
 	faults.add("the reason is lost", gone, func() store.Backend {
-		return givingUp{Backend: newFullBackend(nil), get: &store.Error{Backend: "bent", Op: "get", Kind: store.Timeout, Err: errors.New("gave up")}}
+		return givingUp{Backend: newFullBackend(nil), get: &store.Error{Backend: "bent", Op: "get", Kind: store.KindTimeout, Err: errors.New("gave up")}}
 	})
 	faults.add("contexts are not looked at", gone, func() store.Backend { return bent{Backend: newMapBackend(nil), set: careless} })
 	faults.add("a lease for those who have left", goneToo, func() store.Backend { return givingUp{Backend: newFullBackend(nil), locks: true} })

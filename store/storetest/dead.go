@@ -101,8 +101,8 @@ var deadRules = []rule[store.Backend]{{
 				"Exists":    func(ctx context.Context) error { return second(b.Exists(ctx, key)) },
 			} {
 				err := inTime(ctx, call)
-				if kind := store.KindOf(err); err == nil || errors.Is(err, store.ErrNotFound) || kind != store.Permanent {
-					return fmt.Errorf("%s(%.50q): error %v, kind %v; want a %v error", name, key, err, kind, store.Permanent)
+				if kind := store.KindOf(err); err == nil || errors.Is(err, store.ErrNotFound) || kind != store.KindPermanent {
+					return fmt.Errorf("%s(%.50q): error %v, kind %v; want a %v error", name, key, err, kind, store.KindPermanent)
 				}
 			}
 		}
@@ -141,8 +141,8 @@ func failsInTime(ctx context.Context, name string, call func(context.Context) er
 		return nil, fmt.Errorf("%s: %w", name, err)
 	case !errors.As(err, &e):
 		return nil, fmt.Errorf("%s: %w, a %T; want a *store.Error in its chain", name, err, err)
-	case e.Kind != store.Transient && e.Kind != store.Timeout:
-		return nil, fmt.Errorf("%s: %w, of the kind %v; want %v or %v", name, err, e.Kind, store.Transient, store.Timeout)
+	case e.Kind != store.KindTransient && e.Kind != store.KindTimeout:
+		return nil, fmt.Errorf("%s: %w, of the kind %v; want %v or %v", name, err, e.Kind, store.KindTransient, store.KindTimeout)
 	case e.Backend == "" || e.Op == "" || e.Op != strings.ToLower(e.Op) || e.Err == nil:
 		return nil, fmt.Errorf("%s: %w: backend %q, operation %q, cause %v; want all three, the operation in lower case", name, err, e.Backend, e.Op, e.Err)
 	case strings.Contains(err.Error(), "secret"):

@@ -21,16 +21,16 @@ type deadBackend struct {
 }
 
 func (d deadBackend) fail(ctx context.Context, op, key string) error {
-	e := &store.Error{Backend: "dead", Op: op, Key: key, Kind: store.Transient, Err: syscall.ECONNREFUSED}
+	e := &store.Error{Backend: "dead", Op: op, Key: key, Kind: store.KindTransient, Err: syscall.ECONNREFUSED}
 	switch op {
 	case "get", "set", "delete", "exists", "ttl", "expire", "lock":
 		if err := store.CheckKey(key); err != nil {
-			return d.bend(ctx, &store.Error{Backend: "dead", Op: op, Key: key, Kind: store.Permanent, Err: err})
+			return d.bend(ctx, &store.Error{Backend: "dead", Op: op, Key: key, Kind: store.KindPermanent, Err: err})
 		}
 	}
 	if d.hangs {
 		<-ctx.Done()
-		e.Err, e.Kind = ctx.Err(), store.Timeout
+		e.Err, e.Kind = ctx.Err(), store.KindTimeout
 	}
 	return d.bend(ctx, e)
 }
@@ -158,7 +158,7 @@ func TestDeadRulesFindFaults(t *testing.T) {
 	when("no deadline", methods, "get", forever)
 	when("a bare error", methods, "delete", bare)
 	when("of no kind", methods, "get", func(_ context.Context, _ string, e *store.Error) error {
-		e.Kind = store.Unknown
+		e.Kind = store.KindUnknown
 		return e
 	})
 	when("another operation", methods, "exists", func(_ context.Context, _ string, e *store.Error) error {
@@ -198,7 +198,7 @@ func TestDeadRulesFindFaults(t *testing.T) {
 		}}
 	})
 	when("the server is asked about any key", keys, "exists", func(_ context.Context, _ string, e *store.Error) error {
-		e.Kind = store.Transient
+		e.Kind = store.KindTransient
 		return e
 	})
 	faults.run(t)

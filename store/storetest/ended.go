@@ -108,8 +108,8 @@ func gaveUp(call string, err, reason error) error {
 	if errors.Is(err, store.ErrNotFound) || !errors.Is(err, reason) {
 		return fmt.Errorf("%s: error %v; want one that is %v, and not ErrNotFound", call, err, reason)
 	}
-	if kind := store.KindOf(err); kind != store.Timeout {
-		return fmt.Errorf("%s: a %v error: %w; want the kind %v", call, kind, err, store.Timeout)
+	if kind := store.KindOf(err); kind != store.KindTimeout {
+		return fmt.Errorf("%s: a %v error: %w; want the kind %v", call, kind, err, store.KindTimeout)
 	}
 	return nil
 }

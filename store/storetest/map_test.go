@@ -102,7 +102,7 @@ func (l limitedBackend) Set(ctx context.Context, key string, value []byte, ttl t
 		if _, err := l.Delete(ctx, key); err != nil {
 			return err
 		}
-		return &store.Error{Backend: "limited", Op: "set", Key: key, Kind: store.Permanent, Err: store.ErrTooLarge}
+		return &store.Error{Backend: "limited", Op: "set", Key: key, Kind: store.KindPermanent, Err: store.ErrTooLarge}
 	}
 	return l.Backend.Set(ctx, key, value, ttl)
 }

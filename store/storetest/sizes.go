@@ -25,8 +25,8 @@ var sizeRules = []rule[store.Backend]{{
 				}
 			}
 			err := b.Set(ctx, key, oversize(o, ""), time.Hour)
-			if kind := store.KindOf(err); err == nil || kind != store.Permanent || !errors.Is(err, store.ErrTooLarge) {
-				return fmt.Errorf("Set of %d bytes: error %v, kind %v; want a %v error that is store.ErrTooLarge", o.Oversize, err, kind, store.Permanent)
+			if kind := store.KindOf(err); err == nil || kind != store.KindPermanent || !errors.Is(err, store.ErrTooLarge) {
+				return fmt.Errorf("Set of %d bytes: error %v, kind %v; want a %v error that is store.ErrTooLarge", o.Oversize, err, kind, store.KindPermanent)
 			}
 			if err := absent(ctx, b, key); err != nil {
 				return fmt.Errorf("after a Set of %d bytes: %w", o.Oversize, err)
@@ -95,8 +95,8 @@ func refusedOrKept(ctx context.Context, b store.Backend, key string) error {
 	for call, err := range map[string]error{
 		"Set": err, "Get": second(b.Get(ctx, key)), "Delete": second(b.Delete(ctx, key)), "Exists": second(b.Exists(ctx, key)),
 	} {
-		if kind := store.KindOf(err); err == nil || errors.Is(err, store.ErrNotFound) || kind != store.Permanent {
-			return fmt.Errorf("%s(%.50q): error %v, kind %v; want a %v error, as of a key that is refused", call, key, err, kind, store.Permanent)
+		if kind := store.KindOf(err); err == nil || errors.Is(err, store.ErrNotFound) || kind != store.KindPermanent {
+			return fmt.Errorf("%s(%.50q): error %v, kind %v; want a %v error, as of a key that is refused", call, key, err, kind, store.KindPermanent)
 		}
 	}
 	return nil

@@ -158,7 +158,7 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 
 // Clear implements [store.Clearer]: it empties the near store, and has the far one forget what is its own. It
 // returns how many far entries were removed, or near ones if there is no far store. A far store that cannot
-// forget is an error that matches store.ErrUnsupported; the near one is emptied even so.
+// forget is an error that matches errors.ErrUnsupported; the near one is emptied even so.
 func (s *Store) Clear(ctx context.Context) (removed int64, err error) {
 	if s.far != nil {
 		removed, err = forget(ctx, s.far, "far")
@@ -175,7 +175,7 @@ func (s *Store) Clear(ctx context.Context) (removed int64, err error) {
 func forget(ctx context.Context, s store.Store, which string) (int64, error) {
 	c, ok := store.As[store.Clearer](s)
 	if !ok {
-		return 0, fmt.Errorf("tieredstore: clear: the %s store, %T, cannot forget everything: %w", which, s, store.ErrUnsupported)
+		return 0, fmt.Errorf("tieredstore: clear: the %s store, %T, cannot forget everything: %w", which, s, errors.ErrUnsupported)
 	}
 	return c.Clear(ctx)
 }

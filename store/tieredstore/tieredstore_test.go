@@ -646,7 +646,7 @@ func TestAbilities(t *testing.T) {
 	if _, err := s.Clear(t.Context()); !errors.Is(err, down) || near.Len() != 0 {
 		t.Errorf("Clear: %v; %d left near", err, near.Len())
 	}
-	if _, err := New(memory(t), liar{}, Options{}).Clear(t.Context()); !errors.Is(err, store.ErrUnsupported) {
+	if _, err := New(memory(t), liar{}, Options{}).Clear(t.Context()); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("Clear of what cannot: %v", err)
 	}
 }

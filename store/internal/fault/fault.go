@@ -38,7 +38,7 @@ func Made(err error) bool {
 // of fmt.Errorf.
 func (d Driver) Refuse(op, key, format string, args ...any) error {
 	return &store.Error{
-		Backend: string(d), Op: op, Key: key, Kind: store.Permanent, Err: fmt.Errorf(format, args...),
+		Backend: string(d), Op: op, Key: key, Kind: store.KindPermanent, Err: fmt.Errorf(format, args...),
 	}
 }
 
@@ -93,7 +93,7 @@ func Ended(ctx context.Context, err error) error {
 		return nil
 	}
 	end, ok := ctx.Deadline()
-	if ok && store.KindOfCause(err) == store.Timeout && !time.Now().Before(end) {
+	if ok && store.KindOf(err) == store.KindTimeout && !time.Now().Before(end) {
 		return context.DeadlineExceeded
 	}
 	return nil

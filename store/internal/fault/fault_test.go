@@ -16,18 +16,18 @@ import (
 const driver = Driver("somestore")
 
 func TestFail(t *testing.T) {
-	if err := driver.Fail("get", "key", store.Transient, nil); err != nil {
+	if err := driver.Fail("get", "key", store.KindTransient, nil); err != nil {
 		t.Errorf("of nil: %v", err)
 	}
 	cause := errors.New("connection refused")
-	err := driver.Fail("get", "key", store.Transient, cause)
-	want := store.Error{Backend: "somestore", Op: "get", Key: "key", Kind: store.Transient, Err: cause}
+	err := driver.Fail("get", "key", store.KindTransient, cause)
+	want := store.Error{Backend: "somestore", Op: "get", Key: "key", Kind: store.KindTransient, Err: cause}
 	var made *store.Error
 	if !errors.As(err, &made) || *made != want {
 		t.Errorf("got %#v, want %#v", made, want)
 	}
 	wrapped := fmt.Errorf("again: %w", err)
-	if again := driver.Fail("set", "other", store.Permanent, wrapped); again != wrapped {
+	if again := driver.Fail("set", "other", store.KindPermanent, wrapped); again != wrapped {
 		t.Errorf("an error that is made already became %v", again)
 	}
 }
@@ -67,7 +67,7 @@ func TestRefusals(t *testing.T) {
 		case tt.want == "" && tt.err == nil:
 		case tt.err == nil || tt.err.Error() != tt.want:
 			t.Errorf("got  %v\nwant %s", tt.err, tt.want)
-		case store.KindOf(tt.err) != store.Permanent:
+		case store.KindOf(tt.err) != store.KindPermanent:
 			t.Errorf("%v is %v", tt.err, store.KindOf(tt.err))
 		}
 	}
