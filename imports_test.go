@@ -37,7 +37,7 @@ var rooms = []room{
 		pattern: "", reason: "the root package holds documentation and no code: importing it must cost nothing",
 	},
 	{
-		pattern: "internal/rules", ours: []string{"store", "policy"},
+		pattern: "internal/rules", ours: []string{"store", "policy", "internal/invalidation"},
 		modules: []string{"github.com/pquerna/cachecontrol", "github.com/dunglas/httpsfv"},
 		never: []string{
 			"os/...", "io/...", "net", "net/http/*", "log/...", "sync/...", "runtime/...", "math/rand/...",
@@ -67,7 +67,7 @@ var rooms = []room{
 		reason:  "what a key may be is asked by store and by every driver: it knows none of them",
 	},
 	{
-		pattern: "store/storetest", ours: []string{"store"},
+		pattern: "store/storetest", ours: []string{"store", "internal/invalidation"},
 		reason: "whoever writes a backend imports storetest: it brings nothing along",
 	},
 	{
@@ -92,14 +92,16 @@ var rooms = []room{
 	},
 	{
 		pattern: "store/*store",
-		ours:    []string{"store", "store/drivers", "store/internal/*", "internal/deadline"}, vendors: 1,
+		ours:    []string{"store", "store/drivers", "store/internal/*", "internal/deadline",
+			"internal/invalidation", "internal/memjournal", "internal/tier"},
+		vendors: 1,
 		reason: "a keeper knows the contract in store and one vendor's client: not what HTTP says, not the " +
 			"engine, and no other keeper (one that wraps another takes an interface of store)",
 	},
 	{
 		pattern: "middleware",
 		ours: []string{"store", "policy", "internal/rules", "internal/deadline", "internal/follower",
-			"internal/lossy", "internal/fill", "internal/stall"},
+			"internal/lossy", "internal/fill", "internal/stall", "internal/invalidation", "internal/tier"},
 		reason: "the engine runs on the standard library, store, policy and rules alone: who needs `go get` is a " +
 			"driver under store or an adapter",
 	},
@@ -120,9 +122,21 @@ var rooms = []room{
 		reason: "a fill knows bytes, readers and bounds: who may read along, and what is stored, the engine decides",
 	},
 	{pattern: "internal/stall", reason: "what watches a client's writes knows nothing of what is written"},
+	{
+		pattern: "internal/invalidation", ours: []string{"store"},
+		reason: "what marks mean for an entry knows the nouns in store, and neither who asks nor where marks come from",
+	},
+	{
+		pattern: "internal/memjournal", ours: []string{"store"},
+		reason: "a journal knows marks and their numbers, and nothing of what they cover",
+	},
+	{
+		pattern: "internal/tier", ours: []string{"store", "internal/invalidation"},
+		reason: "what the engine and a store in two tiers say to each other belongs to neither",
+	},
 	{pattern: "internal/lossy", reason: "a table that forgets knows nothing of what is in it"},
 	{
-		pattern: "internal/follower", ours: []string{"store", "internal/deadline"},
+		pattern: "internal/follower", ours: []string{"store", "internal/deadline", "internal/invalidation"},
 		reason: "who follows a journal knows stores and marks, and nothing of requests",
 	},
 	{

@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/freshet-go/freshet/internal/testserver"
+	"github.com/freshet-go/freshet/internal/tier"
 	"github.com/freshet-go/freshet/store"
 	_ "github.com/freshet-go/freshet/store/memcachestore"
 	"github.com/freshet-go/freshet/store/memstore"
@@ -94,7 +95,7 @@ func BenchmarkNear(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-			near, ok := store.As[store.NearStore](tiered)
+			near, ok := store.As[tier.Near](tiered)
 			if !ok {
 				b.Fatal("no near tier")
 			}

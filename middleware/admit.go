@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 
+	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
@@ -83,12 +84,12 @@ func (n *run) mayStandIn() bool {
 	if n.found.entry == nil || n.found.entry.Spans != nil {
 		return false
 	}
-	return n.x.covered(n.found.entry) != store.CoverageHard
+	return n.x.covered(n.found.entry) != invalidation.CoverageHard
 }
 
 // overtaken says whether an invalidation came since the handler began, of its URI or of a tag of its.
 func (n *run) overtaken() bool {
-	return n.x.c.follow.Covers(&store.Entry{URI: n.x.req.URI, Tags: n.said.tagged(n.x.req.Tag), Fill: n.f.Start.Number}) != store.CoverageNone
+	return n.x.c.follow.Covers(&store.Entry{URI: n.x.req.URI, Tags: n.said.tagged(n.x.req.Tag), Fill: n.f.Start.Number}) != invalidation.CoverageNone
 }
 
 // admit judges the response, and writes into its header what the operator's settings say to clients.

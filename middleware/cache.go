@@ -15,6 +15,7 @@ import (
 	"github.com/freshet-go/freshet/internal/deadline"
 	"github.com/freshet-go/freshet/internal/fill"
 	"github.com/freshet-go/freshet/internal/follower"
+	"github.com/freshet-go/freshet/internal/tier"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
@@ -35,8 +36,8 @@ type Cache struct {
 	targets  targets     // keys of what is asked for most
 	fields   fields
 	room     room
-	near     store.NearStore // the store's part in this process, or nil
-	local    bool            // the store is in this process: no deadline, no flush before storing
+	near     tier.Near // the store's part in this process, or nil
+	local    bool      // the store is in this process: no deadline, no flush before storing
 	fills    fill.Group
 	beside   besides
 	passes   passes
@@ -69,7 +70,7 @@ func New(s store.Store, o Options) *Cache {
 	if l, ok := store.As[store.Local](s); ok {
 		c.local = l.Local()
 	}
-	c.near, _ = store.As[store.NearStore](s)
+	c.near, _ = store.As[tier.Near](s)
 	c.room.init(s)
 	c.fills.Init(c.options.MaxFillBytes, c.options.MaxReadBytes, c.hasBody)
 	c.beside.init()

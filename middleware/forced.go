@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/internal/lossy"
 	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/store"
@@ -43,7 +44,7 @@ func (t *forcedRuns) find(key string, now time.Time) (run forcedRun, ok bool) {
 
 // judge is rules.Judge, except that a client that insists on more than a fresh response takes it as it is within a
 // second after another one's insistence: it is what came of that, or an error came of that and it was kept.
-func (x *exchange) judge(e *store.Entry, now time.Time, coverage store.Coverage, flight string) rules.Verdict {
+func (x *exchange) judge(e *store.Entry, now time.Time, coverage invalidation.Coverage, flight string) rules.Verdict {
 	v := rules.Judge(e, &x.req, x.p, now, coverage)
 	if v.Use != rules.Stale {
 		return v

@@ -4,7 +4,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/internal/rules"
+	"github.com/freshet-go/freshet/internal/tier"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -25,7 +27,7 @@ func (n *run) index(e *store.Entry) {
 	now, lifetime := time.Now(), e.Lifetime()
 	index := &store.Entry{Key: key, URI: n.x.req.URI, Received: now, Keep: lifetime, Fill: e.Fill}
 	look := found{}
-	old := n.x.ask(store.SkipNear(n.x.r.Context()), key, &look)
+	old := n.x.ask(tier.SkipNear(n.x.r.Context()), key, &look)
 	if look.broken != "" {
 		return // and let others have the key, who may find the store well again
 	}
@@ -35,7 +37,7 @@ func (n *run) index(e *store.Entry) {
 		index.Variants = old.Variants
 		left := old.Lifetime() - now.Sub(old.Received)
 		lists := slices.ContainsFunc(old.Variants, func(f []string) bool { return slices.Equal(f, n.varies) })
-		if lists && left >= lifetime-time.Second && c.follow.Covers(old) == store.CoverageNone { // or else no near tier keeps it
+		if lists && left >= lifetime-time.Second && c.follow.Covers(old) == invalidation.CoverageNone { // or else no near tier keeps it
 			return
 		}
 		index.Keep, index.Fill = max(index.Keep, left), max(index.Fill, old.Fill)

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"github.com/freshet-go/freshet/internal/follower"
+	"github.com/freshet-go/freshet/internal/tier"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -14,7 +15,7 @@ func (c *Cache) startJournal() {
 		}
 	}
 	c.follow = follower.New(follower.Options{Journal: journal, Timeout: c.options.StoreTimeout, MaxLag: c.options.MaxLag, Log: c.options.Log})
-	if f, ok := store.As[store.Follower](c.store); ok {
+	if f, ok := store.As[tier.Follower](c.store); ok {
 		f.Follow(c.follow.Replica())
 	}
 	c.follow.Start(c.stop) // so that the first request finds what is stored

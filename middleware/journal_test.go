@@ -15,18 +15,19 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/faulty"
+	"github.com/freshet-go/freshet/internal/memjournal"
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/memstore"
-	"github.com/freshet-go/freshet/store/storetest"
 	"github.com/freshet-go/freshet/store/tieredstore"
 )
 
 // server is what several processes share: entries, and a journal that can be cut off.
 type server struct {
 	store.Store
-	journal atomic.Pointer[store.MemoryJournal]
+	journal atomic.Pointer[memjournal.Journal]
 	down    atomic.Pointer[error] // what calls to the journal answer
 	hangs   atomic.Bool
 	appends atomic.Int64
@@ -106,7 +107,7 @@ func newServer(t *testing.T) *server {
 	entries := memstore.New(64 << 20)
 	t.Cleanup(entries.Close)
 	s := &server{Store: entries}
-	s.journal.Store(store.NewMemoryJournalAfter(1000))
+	s.journal.Store(memjournal.NewAfter(1000))
 	return s
 }
 
@@ -342,7 +343,7 @@ func TestAJournalThatBeganAnewInThePast(t *testing.T) {
 		s := newServer(t)
 		a := newNode(t, s, "A")
 		a.gets(t, "A fills", "A's", "stored")
-		s.journal.Store(store.NewMemoryJournalAfter(10))
+		s.journal.Store(memjournal.NewAfter(10))
 		s.cut(errors.New("restarted"))
 		time.Sleep(2 * time.Second)
 		s.cut(nil)
@@ -363,7 +364,7 @@ func TestAJournalThatGivesNumbersTwice(t *testing.T) {
 					a.c.Invalidate(t.Context(), tag(fmt.Sprint("tag", i))) // the last is number 1003
 				}
 				a.gets(t, "A fills", "A's", "stored")
-				s.journal.Store(store.NewMemoryJournalAfter(1001))
+				s.journal.Store(memjournal.NewAfter(1001))
 				time.Sleep(2 * askedEvery)
 				s.journal.Load().Append(t.Context(), store.Mark{Kind: store.MarkKey, Name: "http://example.com/page"})
 				for i := range more - 1 {
@@ -511,7 +512,7 @@ func TestTheIndexComesNearAgainAfterAnInvalidation(t *testing.T) {
 		s := newServer(t)
 		var asked atomic.Int64
 		entries := s.Store
-		s.Store = storetest.Faulty(entries, func(_ context.Context, call, _ string) error {
+		s.Store = faulty.Store(entries, func(_ context.Context, call, _ string) error {
 			if call == "Get" {
 				asked.Add(1)
 			}
@@ -537,7 +538,7 @@ func TestTheIndexComesNearAgainAfterAnInvalidation(t *testing.T) {
 func TestAJournalThatIsNew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t)
-		s.journal.Store(store.NewMemoryJournal())
+		s.journal.Store(memjournal.New())
 		a := newNode(t, s, "a")
 		a.gets(t, "the first", "a's", "stored")
 		time.Sleep(10 * time.Minute) // it is asked again
@@ -551,7 +552,7 @@ func TestAStaleCopyThatTheStoreHasLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t)
 		var lost atomic.Bool
-		s.Store = storetest.Faulty(s.Store, func(_ context.Context, call, _ string) error {
+		s.Store = faulty.Store(s.Store, func(_ context.Context, call, _ string) error {
 			if call == "Get" && lost.Load() {
 				return store.ErrNotFound
 			}

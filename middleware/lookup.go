@@ -4,7 +4,9 @@ import (
 	"context"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/internal/rules"
+	"github.com/freshet-go/freshet/internal/tier"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
@@ -29,7 +31,7 @@ type found struct {
 // stored is a stored response that a request selects, or none, with what it is good for.
 type stored struct {
 	entry    *store.Entry
-	coverage store.Coverage // by the invalidations since
+	coverage invalidation.Coverage // by the invalidations since
 	verdict  rules.Verdict
 }
 
@@ -147,14 +149,14 @@ func (x *exchange) find(now time.Time) found {
 }
 
 // selected returns the response that the request selects, and its coverage, or nil. It notes in f why.
-func (x *exchange) selected(f *found, now time.Time) (*store.Entry, store.Coverage) {
+func (x *exchange) selected(f *found, now time.Time) (*store.Entry, invalidation.Coverage) {
 	e := x.get(x.req.Key, f)
 	if e == nil {
-		return nil, store.CoverageNone
+		return nil, invalidation.CoverageNone
 	}
 	if e.Variants == nil {
 		coverage := x.covered(e)
-		if coverage == store.CoverageHard || x.objects(e, now, f) {
+		if coverage == invalidation.CoverageHard || x.objects(e, now, f) {
 			return nil, coverage
 		}
 		return e, coverage
@@ -162,7 +164,7 @@ func (x *exchange) selected(f *found, now time.Time) (*store.Entry, store.Covera
 	variant, coverage := x.choose(e, now, f)
 	if variant == nil && x.c.near != nil {
 		// Others may have added variants since the index came near.
-		if e = x.ask(store.SkipNear(x.r.Context()), x.req.Key, f); e != nil && e.Variants != nil {
+		if e = x.ask(tier.SkipNear(x.r.Context()), x.req.Key, f); e != nil && e.Variants != nil {
 			variant, coverage = x.choose(e, now, f)
 		}
 	}
@@ -171,23 +173,23 @@ func (x *exchange) selected(f *found, now time.Time) (*store.Entry, store.Covera
 
 // takeNewer replaces what is near and not fresh by what another process has stored in its place since.
 func (x *exchange) takeNewer(f *found, now time.Time) {
-	other := x.ask(store.SkipNear(x.r.Context()), f.entry.Key, f)
+	other := x.ask(tier.SkipNear(x.r.Context()), f.entry.Key, f)
 	if other == nil || other == f.entry || other.Variants != nil || !other.Received.After(f.entry.Received) {
 		return
 	}
 	coverage := x.covered(other)
-	if coverage == store.CoverageHard || !rules.Matches(other.Vary, x.r.Header) || x.objects(other, now, f) {
+	if coverage == invalidation.CoverageHard || !rules.Matches(other.Vary, x.r.Header) || x.objects(other, now, f) {
 		return
 	}
 	f.stored = stored{other, coverage, x.judge(other, now, coverage, f.flight)}
 }
 
 // choose finds the variant among those that the index lists (RFC 9111 section 4.1).
-func (x *exchange) choose(index *store.Entry, now time.Time, f *found) (*store.Entry, store.Coverage) {
+func (x *exchange) choose(index *store.Entry, now time.Time, f *found) (*store.Entry, invalidation.Coverage) {
 	f.indexed, f.missed = true, policy.FwdVaryMiss
 	var first [4]*store.Entry
 	candidates := first[:0]
-	var last store.Coverage // of the last candidate
+	var last invalidation.Coverage // of the last candidate
 	for _, fields := range index.Variants {
 		key := x.variantKey(fields)
 		f.flight = key // the newest set of fields comes last: what the next response will vary on, most likely
@@ -196,7 +198,7 @@ func (x *exchange) choose(index *store.Entry, now time.Time, f *found) (*store.E
 			continue
 		}
 		coverage := x.covered(e)
-		if coverage == store.CoverageHard {
+		if coverage == invalidation.CoverageHard {
 			f.missed = policy.FwdMiss // there may be other variants, or none
 			continue
 		}
@@ -208,10 +210,10 @@ func (x *exchange) choose(index *store.Entry, now time.Time, f *found) (*store.E
 	}
 	switch len(candidates) {
 	case 0:
-		if x.covered(index) == store.CoverageHard {
+		if x.covered(index) == invalidation.CoverageHard {
 			f.missed = policy.FwdURIMiss // whatever it lists is older
 		}
-		return nil, store.CoverageNone
+		return nil, invalidation.CoverageNone
 	case 1:
 		return candidates[0], last
 	}
@@ -228,7 +230,7 @@ func (x *exchange) variantKey(fields []string) string {
 
 // covered returns the coverage of e, and of the URI as this request sent it: e may have been made of a request for
 // another one.
-func (x *exchange) covered(e *store.Entry) store.Coverage {
+func (x *exchange) covered(e *store.Entry) invalidation.Coverage {
 	coverage := x.c.follow.Covers(e)
 	if x.req.Sent == "" || e.URI == x.req.Sent {
 		return coverage

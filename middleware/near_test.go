@@ -9,10 +9,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/faulty"
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
-	"github.com/freshet-go/freshet/store/storetest"
 )
 
 // A copy that is near and stale gives way to what others have stored since, if that is newer, may be used and was not
@@ -92,7 +92,7 @@ func TestANearIndexThatTheStoreHasLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t)
 		var lost atomic.Bool
-		s.Store = storetest.Faulty(s.Store, func(_ context.Context, call, _ string) error {
+		s.Store = faulty.Store(s.Store, func(_ context.Context, call, _ string) error {
 			if call == "Get" && lost.Load() {
 				return store.ErrNotFound
 			}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/internal/fill"
+	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
@@ -89,7 +90,7 @@ func (l *lookup) share(f *fill.Fill, rd *fill.Reader, a fill.Answer, out policy.
 	if a.Stage == fill.Settled {
 		now := time.Now()
 		_, fresh := rules.FreshFor(e, now)
-		out.Stale = !fresh || x.covered(e) != store.CoverageNone
+		out.Stale = !fresh || x.covered(e) != invalidation.CoverageNone
 		l.hit(e, out, now)
 		return answered
 	}
@@ -195,7 +196,7 @@ func (l *lookup) mayStandIn() bool {
 	if s.entry == nil || s.entry.Spans != nil || !s.verdict.OnLost {
 		return false
 	}
-	return l.x.covered(s.entry) != store.CoverageHard
+	return l.x.covered(s.entry) != invalidation.CoverageHard
 }
 
 // standIn answers with what was found, although it is stale. It returns false when there is no room to send so long a
@@ -216,10 +217,10 @@ func (l *lookup) standIn(why policy.Reason, out policy.Outcome) bool {
 // superseded reports whether an invalidation came while the request waited for f, of which e came, so that e is not for
 // the request any more: a soft one makes e stale, and then it is only where a stale response may be served at once.
 func (x *exchange) superseded(f *fill.Fill, e *store.Entry) bool {
-	if x.covered(e) == store.CoverageHard {
+	if x.covered(e) == invalidation.CoverageHard {
 		return true
 	}
 	since := store.Entry{URI: e.URI, Tags: e.Tags, Fill: max(e.Fill, f.Start.Number)}
 	coverage := x.covered(&since)
-	return coverage != store.CoverageNone && rules.Judge(e, &x.req, x.p, time.Now(), coverage).Use != rules.Grace
+	return coverage != invalidation.CoverageNone && rules.Judge(e, &x.req, x.p, time.Now(), coverage).Use != rules.Grace
 }

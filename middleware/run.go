@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/internal/fill"
+	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
@@ -79,7 +80,7 @@ func newRun(l *lookup, f *fill.Fill, out policy.Outcome) *run {
 // forgetPurged drops what was found if it was invalidated between the look at it and the run's beginning: the number of
 // what comes of the run is greater than that invalidation's, and nothing would tell any more.
 func (n *run) forgetPurged() {
-	if e := n.found.entry; e != nil && n.x.covered(e) == store.CoverageHard {
+	if e := n.found.entry; e != nil && n.x.covered(e) == invalidation.CoverageHard {
 		n.found.stored = stored{}
 	}
 }

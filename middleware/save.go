@@ -3,6 +3,7 @@ package middleware
 import (
 	"net/http"
 
+	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/store"
 )
@@ -15,7 +16,7 @@ func (n *run) save(e *store.Entry) {
 	if e == nil || n.found.broken == ReasonJournal {
 		return
 	}
-	if n.x.c.follow.Covers(e) == store.CoverageHard {
+	if n.x.c.follow.Covers(e) == invalidation.CoverageHard {
 		n.out.Stored, n.out.Detail = false, ReasonOutdated
 		return
 	}

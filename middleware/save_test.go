@@ -14,11 +14,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/faulty"
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/memstore"
-	"github.com/freshet-go/freshet/store/storetest"
 )
 
 // remembering is a store that remembers what was put into it last under each key, and for how long.
@@ -107,7 +107,7 @@ func TestTheLogTellsOfWhatCouldNotBeRemoved(t *testing.T) {
 		memory := memstore.New(1 << 20)
 		defer memory.Close()
 		var log bytes.Buffer
-		c := middleware.New(storetest.Faulty(memory, func(_ context.Context, call, _ string) error {
+		c := middleware.New(faulty.Store(memory, func(_ context.Context, call, _ string) error {
 			if call == "Delete" {
 				return broken
 			}

@@ -11,11 +11,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/faulty"
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/memstore"
-	"github.com/freshet-go/freshet/store/storetest"
 )
 
 // Clients of different variants ask for a cold page at once: one run for each variant, and whoever finds
@@ -215,7 +215,7 @@ func TestTheIndexIsWrittenOnce(t *testing.T) {
 	inner := memstore.New(1 << 20)
 	defer inner.Close()
 	var sets atomic.Int64
-	c := middleware.New(storetest.Faulty(inner, func(_ context.Context, call, _ string) error {
+	c := middleware.New(faulty.Store(inner, func(_ context.Context, call, _ string) error {
 		if call == "Set" {
 			sets.Add(1)
 		}

@@ -253,7 +253,7 @@ func TestABodyTooGreatToReadIsACountedMiss(t *testing.T) {
 // able is a keeper that lists, and has a journal for each prefix.
 type able struct {
 	*keeper
-	journals map[string]*MemoryJournal
+	journals map[string]Journal
 }
 
 func (a able) List(_ context.Context, prefix string) iter.Seq2[string, error] {
@@ -288,8 +288,8 @@ func TestClear(t *testing.T) {
 }
 
 func TestJournalOfAStore(t *testing.T) {
-	j := NewMemoryJournal()
-	b := able{newKeeper(), map[string]*MemoryJournal{"blog:": j}}
+	j := &struct{ Journal }{}
+	b := able{newKeeper(), map[string]Journal{"blog:": j}}
 	if got := New(wrapped{b}, Options{Prefix: "blog:"}).(Journaled).Journal(); got != j {
 		t.Errorf("the journal of the prefix: %v", got)
 	}
@@ -303,25 +303,25 @@ type wrapped struct{ Backend }
 
 func (w wrapped) Unwrap() any { return w.Backend }
 
+// question is the key of a context's value.
+type question struct{}
+
 // asking is a keeper that looks at contexts.
 type asking struct {
 	*keeper
-	skips bool
+	asked any
 }
 
 func (a *asking) Get(ctx context.Context, key string) ([]byte, error) {
-	a.skips = SkipsNear(ctx)
+	a.asked = ctx.Value(question{})
 	return a.keeper.Get(ctx, key)
 }
 
 func TestContextsPassThrough(t *testing.T) {
 	b := &asking{keeper: newKeeper()}
 	s := New(b, Options{})
-	if s.Get(SkipNear(t.Context()), "k"); !b.skips {
-		t.Error("SkipNear did not reach the backend")
-	}
-	if s.Get(t.Context(), "k"); b.skips {
-		t.Error("SkipNear out of nowhere")
+	if s.Get(context.WithValue(t.Context(), question{}, "why"), "k"); b.asked != "why" {
+		t.Errorf("the backend's context has %v", b.asked)
 	}
 }
 

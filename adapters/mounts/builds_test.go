@@ -7,15 +7,15 @@ import (
 	"github.com/gorilla/mux"
 
 	"github.com/freshet-go/freshet/adapters/gorillacache"
+	"github.com/freshet-go/freshet/internal/memjournal"
 	"github.com/freshet-go/freshet/middleware"
-	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
 // An app with other routes does not answer by what an earlier build of it stored for a route that stood where now
 // another one stands.
 func TestRoutesOfGorillaInAnotherBuild(t *testing.T) {
-	keeper, journal := memstore.New(1<<20), store.NewMemoryJournal()
+	keeper, journal := memstore.New(1<<20), memjournal.New()
 	t.Cleanup(keeper.Close)
 	build := func(routes func(r *mux.Router)) http.Handler {
 		r := mux.NewRouter()

@@ -15,9 +15,9 @@ import (
 	"golang.org/x/net/webdav"
 
 	"github.com/freshet-go/freshet/adapters/echocache"
+	"github.com/freshet-go/freshet/internal/memjournal"
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
-	"github.com/freshet-go/freshet/store"
 )
 
 // byMethod are apps in which GET of a note is mounted and PUT is not, as routers that route by method have it.
@@ -107,7 +107,7 @@ func TestNestedMountsInvalidateOnce(t *testing.T) {
 			return c.Changes(c.With(policy.Policy{})(h))
 		},
 	} {
-		journal := store.NewMemoryJournal()
+		journal := memjournal.New()
 		c := newCache(t, middleware.Options{Journal: journal})
 		app := nest(c, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")

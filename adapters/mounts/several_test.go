@@ -17,6 +17,7 @@ import (
 
 	"github.com/freshet-go/freshet/adapters/echocache"
 	"github.com/freshet-go/freshet/adapters/gorillacache"
+	"github.com/freshet-go/freshet/internal/memjournal"
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
@@ -271,7 +272,7 @@ func TestProcessesOfOneAppShare(t *testing.T) {
 		})
 	}
 	shares := func(t *testing.T, name string, b build) {
-		s, j := memstore.New(1<<20), store.NewMemoryJournal()
+		s, j := memstore.New(1<<20), memjournal.New()
 		defer s.Close()
 		one, other := process(t, s, j, b), process(t, s, j, b)
 		for _, h := range [][2]http.Handler{{one.public, other.public}, {one.admin, other.admin}} {
@@ -288,7 +289,7 @@ func TestProcessesOfOneAppShare(t *testing.T) {
 		}
 	}
 	t.Run("another build", func(t *testing.T) {
-		s, j := memstore.New(1<<20), store.NewMemoryJournal()
+		s, j := memstore.New(1<<20), memjournal.New()
 		defer s.Close()
 		first := process(t, s, j, func(newCache makes) pair {
 			return pair{public: newCache(middleware.Options{}).Handler(mux1("public"))}
@@ -324,7 +325,7 @@ func TestRoutesOfOneHandlerShare(t *testing.T) {
 
 // What mounts are called tells them apart in every build, in whatever order they are mounted.
 func TestNamedMounts(t *testing.T) {
-	s, j := memstore.New(1<<20), store.NewMemoryJournal()
+	s, j := memstore.New(1<<20), memjournal.New()
 	defer s.Close()
 	named := func(c *middleware.Cache, who string) http.Handler {
 		return c.With(policy.Policy{Key: policy.KeyOptions{Name: who}})(mux1(who))

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/internal/deadline"
+	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -26,7 +27,7 @@ type Options struct {
 // Start do not block on the journal, unless they say so.
 type Follower struct {
 	Options
-	replica *store.Replica
+	replica *invalidation.Replica
 	calls   deadline.Source
 	numbers atomic.Uint64 // without a journal: the last number given out, which nobody else asks about
 
@@ -47,7 +48,7 @@ type Follower struct {
 // served: its numbers go on from the clock, past all that an earlier process gave out, and everything below counts as
 // invalidated.
 func New(o Options) *Follower {
-	f := &Follower{Options: o, replica: store.NewReplica(0), start: time.Now()}
+	f := &Follower{Options: o, replica: invalidation.NewReplica(0), start: time.Now()}
 	if !f.Shared() {
 		begin := uint64(f.start.UnixMicro())
 		f.numbers.Store(begin)
@@ -57,7 +58,7 @@ func New(o Options) *Follower {
 }
 
 // Replica returns what is known of the journal.
-func (f *Follower) Replica() *store.Replica { return f.replica }
+func (f *Follower) Replica() *invalidation.Replica { return f.replica }
 
 // Shared reports whether there is a journal.
 func (f *Follower) Shared() bool { return f.Journal != nil }
@@ -93,7 +94,7 @@ func (f *Follower) InTouch(now time.Time) bool {
 func (f *Follower) Head() uint64 { return f.replica.Head() }
 
 // Covers returns what the invalidations that are newer than the entry mean for it.
-func (f *Follower) Covers(e *store.Entry) store.Coverage {
+func (f *Follower) Covers(e *store.Entry) invalidation.Coverage {
 	unsent := f.unsent.covers(e) // first: what has been sent is in the replica before it is gone from here
 	return max(unsent, f.replica.Covers(e))
 }

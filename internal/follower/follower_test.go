@@ -12,12 +12,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/invalidation"
+	"github.com/freshet-go/freshet/internal/memjournal"
 	"github.com/freshet-go/freshet/store"
 )
 
 // journal is one of this process's, whose calls do first what fails says, if anything.
 type journal struct {
-	holds atomic.Pointer[store.MemoryJournal]
+	holds atomic.Pointer[memjournal.Journal]
 	since atomic.Uint64 // what it was asked for last
 	blank atomic.Uint64 // how many numbers it has given to no mark
 	fails atomic.Pointer[func(call string) error]
@@ -26,7 +28,7 @@ type journal struct {
 // newJournal returns a journal whose newest number is number.
 func newJournal(number uint64) *journal {
 	j := &journal{}
-	j.holds.Store(store.NewMemoryJournalAfter(number))
+	j.holds.Store(memjournal.NewAfter(number))
 	return j
 }
 
@@ -90,7 +92,7 @@ func followWithLog(j store.Journal, log slog.Handler) *Follower {
 
 func key(name string) []store.Mark { return []store.Mark{{Kind: store.MarkKey, Name: name}} }
 
-func covers(t *testing.T, f *Follower, name string, fill uint64, want store.Coverage) {
+func covers(t *testing.T, f *Follower, name string, fill uint64, want invalidation.Coverage) {
 	t.Helper()
 	if got := f.Covers(&store.Entry{Key: name, Fill: fill}); got != want {
 		t.Errorf("the coverage of %s, filled at %d, is %v; want %v", name, fill, got, want)
@@ -106,16 +108,16 @@ func TestWithoutAJournal(t *testing.T) {
 	if now := uint64(time.Now().UnixMicro()); begin > now || begin < now-uint64(time.Minute.Microseconds()) {
 		t.Errorf("the numbers begin at %d, and it is %d", begin, now)
 	}
-	covers(t, f, "page", begin-1, store.CoverageHard)
-	covers(t, f, "page", begin, store.CoverageNone)
+	covers(t, f, "page", begin-1, invalidation.CoverageHard)
+	covers(t, f, "page", begin, invalidation.CoverageNone)
 	last, err := f.Append(t.Context(),
 		[]store.Mark{{Kind: store.MarkKey, Name: "other"}, {Kind: store.MarkKey, Name: "page", Soft: true}})
 	if err != nil || last != begin+2 || f.Head() != last || f.Appended(begin) != 2 {
 		t.Errorf("two marks: number %d, error %v, head %d, %d appended", last, err, f.Head(), f.Appended(begin))
 	}
-	covers(t, f, "other", begin, store.CoverageHard)
-	covers(t, f, "other", begin+1, store.CoverageNone)
-	covers(t, f, "page", begin+1, store.CoverageSoft)
+	covers(t, f, "other", begin, invalidation.CoverageHard)
+	covers(t, f, "other", begin+1, invalidation.CoverageNone)
+	covers(t, f, "page", begin+1, invalidation.CoverageSoft)
 	if f.Shared() || !f.InTouch(time.Now().Add(time.Hour)) {
 		t.Error("it waits for somebody")
 	}
@@ -144,9 +146,9 @@ func TestUnsent(t *testing.T) {
 			if _, err := f.Append(ctx, key("late")); !errors.Is(err, ErrUnsent) {
 				t.Errorf("the journal is known to be down: the error is %v", err)
 			}
-			covers(t, f, "page", 100, store.CoverageHard)
-			covers(t, f, "late", 100, store.CoverageHard)
-			covers(t, f, "other", 100, store.CoverageNone)
+			covers(t, f, "page", 100, invalidation.CoverageHard)
+			covers(t, f, "late", 100, invalidation.CoverageHard)
+			covers(t, f, "other", 100, invalidation.CoverageNone)
 			if n := f.Appended(10); n != -1 {
 				t.Errorf("a journal that is down knows of %d marks", n)
 			}
@@ -159,8 +161,8 @@ func TestUnsent(t *testing.T) {
 				t.Errorf("the journal is back: in touch %v, head %d, %d appended", f.InTouch(time.Now()),
 					f.Head(), f.Appended(10))
 			}
-			covers(t, f, "page", 9, store.CoverageHard)
-			covers(t, f, "page", 12, store.CoverageNone)
+			covers(t, f, "page", 9, invalidation.CoverageHard)
+			covers(t, f, "page", 12, invalidation.CoverageNone)
 			cancel()
 			f.Wait()
 		})
@@ -185,7 +187,7 @@ func TestUnsentAreBounded(t *testing.T) {
 		var u unsent
 		u.hold(c.marks[:1])
 		u.hold(c.marks)
-		if all := u.covers(&store.Entry{Key: "other"}) == store.CoverageHard; len(u.marks) != c.held || all != (c.held == 1) {
+		if all := u.covers(&store.Entry{Key: "other"}) == invalidation.CoverageHard; len(u.marks) != c.held || all != (c.held == 1) {
 			t.Errorf("of %d marks of %d bytes %d are held, and everything is covered: %v", len(c.marks), len(c.marks[0].Name), len(u.marks), all)
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/invalidation"
+	"github.com/freshet-go/freshet/internal/memjournal"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -121,18 +123,18 @@ func TestMarksOfOthers(t *testing.T) {
 			w.inTouch(t, true)
 			w.journal.others(t, "first")
 			w.after(0)
-			covers(t, w.Follower, "first", begin, store.CoverageHard)
+			covers(t, w.Follower, "first", begin, invalidation.CoverageHard)
 			w.journal.others(t, "second")
 			w.after(0)
-			covers(t, w.Follower, "second", begin, store.CoverageHard)
+			covers(t, w.Follower, "second", begin, invalidation.CoverageHard)
 			w.after(time.Second)
 			if since := w.journal.since.Load(); since != begin+2 {
 				t.Errorf("asked for what is newer than %d, want %d", since, begin+2)
 			}
 			w.after(2 * time.Second)
-			covers(t, w.Follower, "page", begin, store.CoverageNone)
+			covers(t, w.Follower, "page", begin, invalidation.CoverageNone)
 			if begin > 0 {
-				covers(t, w.Follower, "page", begin-1, store.CoverageHard) // of which the journal has forgotten all
+				covers(t, w.Follower, "page", begin-1, invalidation.CoverageHard) // of which the journal has forgotten all
 			}
 			w.asked(t, 0, 0, 1000, 2000, 3000)
 			w.counted(t, "watch", 1)
@@ -307,7 +309,7 @@ func TestAJournalThatIsNotWatched(t *testing.T) {
 		w.journal.others(t, "page")
 		w.after(10*time.Second - 150*time.Millisecond)
 		w.asked(t, 0, 0, 50, 150, 350, 750, 1550, 3150, 4150, 5150, 6150, 7150, 8150, 9150)
-		covers(t, w.Follower, "page", 10, store.CoverageHard)
+		covers(t, w.Follower, "page", 10, invalidation.CoverageHard)
 		w.logs(t, `"not allowed"`, "out of touch", "in touch again")
 		w.after(5 * time.Second)
 		w.logs(t, `"not allowed"`, "out of touch", "in touch again", "out of touch", "in touch again", `"not allowed"`)
@@ -369,7 +371,7 @@ func TestAJournalThatBeganAnew(t *testing.T) {
 	watch(t, 10, well, func(t *testing.T, w *watched) {
 		w.journal.others(t, "one") // number 11
 		w.after(0)
-		w.journal.holds.Store(store.NewMemoryJournalAfter(9))
+		w.journal.holds.Store(memjournal.NewAfter(9))
 		w.after(w.MaxLag + time.Second)
 		w.inTouch(t, false)
 		w.journal.others(t, "two", "three") // numbers 10 and 11 once more
@@ -379,11 +381,11 @@ func TestAJournalThatBeganAnew(t *testing.T) {
 		w.journal.others(t, "four") // number 12
 		w.after(2 * time.Second)
 		w.inTouch(t, true)
-		covers(t, w.Follower, "page", 11, store.CoverageHard)
-		covers(t, w.Follower, "page", 12, store.CoverageNone)
+		covers(t, w.Follower, "page", 11, invalidation.CoverageHard)
+		covers(t, w.Follower, "page", 12, invalidation.CoverageNone)
 		w.journal.others(t, "five")
 		w.after(2 * time.Second)
-		covers(t, w.Follower, "page", 12, store.CoverageNone)
+		covers(t, w.Follower, "page", 12, invalidation.CoverageNone)
 		w.logs(t, "its newest number is 9, and was 11", "in touch again")
 	})
 }

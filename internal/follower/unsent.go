@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -14,9 +15,9 @@ import (
 type unsent struct {
 	mu      sync.Mutex
 	marks   map[store.Mark]bool
-	bytes   int                           // of their names
-	held    uint64                        // how many were ever held
-	replica atomic.Pointer[store.Replica] // of marks; nil when there are none
+	bytes   int                                  // of their names
+	held    uint64                               // how many were ever held
+	replica atomic.Pointer[invalidation.Replica] // of marks; nil when there are none
 }
 
 // More marks than this become one mark that covers everything.
@@ -26,10 +27,10 @@ const (
 )
 
 // covers returns what the marks mean for an entry, of whatever number.
-func (u *unsent) covers(e *store.Entry) store.Coverage {
+func (u *unsent) covers(e *store.Entry) invalidation.Coverage {
 	replica := u.replica.Load()
 	if replica == nil {
-		return store.CoverageNone
+		return invalidation.CoverageNone
 	}
 	return replica.Covers(&store.Entry{Key: e.Key, URI: e.URI, Tags: e.Tags})
 }
@@ -39,7 +40,7 @@ func (u *unsent) hold(marks []store.Mark) {
 	defer u.mu.Unlock()
 	replica := u.replica.Load()
 	if replica == nil {
-		u.marks, replica = make(map[store.Mark]bool), store.NewReplica(0)
+		u.marks, replica = make(map[store.Mark]bool), invalidation.NewReplica(0)
 	}
 	for _, m := range marks {
 		u.add(m, replica)
@@ -52,7 +53,7 @@ func (u *unsent) hold(marks []store.Mark) {
 }
 
 // add adds a mark. mu is held.
-func (u *unsent) add(m store.Mark, replica *store.Replica) {
+func (u *unsent) add(m store.Mark, replica *invalidation.Replica) {
 	m.Name = strings.Clone(m.Name) // it may be a part of something big
 	u.held++
 	replica.Apply(store.Numbered{Mark: m, Number: u.held})

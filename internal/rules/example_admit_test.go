@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
@@ -34,7 +35,7 @@ func ExampleJudge() {
 	req, _, _ := rules.ReadRequest(r, p)
 	e := &store.Entry{Status: 200, Header: http.Header{}, Received: noon, Fresh: time.Minute, Grace: time.Minute}
 	for _, age := range []time.Duration{0, 90 * time.Second, 3 * time.Minute} {
-		v := rules.Judge(e, &req, p, noon.Add(age), store.CoverageNone)
+		v := rules.Judge(e, &req, p, noon.Add(age), invalidation.CoverageNone)
 		fmt.Printf("%v %v %q\n", v.Use, v.TTL, v.Why)
 	}
 	// Output:

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
@@ -57,11 +58,11 @@ func (v Verdict) Insisted() bool { return v.Use == Stale && v.TTL > 0 && v.Why !
 // What forbids serving stale (e.MustRevalidate) forbids it in every case but one: an e.Grace beside it is the
 // response's own stale-while-revalidate beside s-maxage, which [Admit] lets stand. OnLost reaches as far as the
 // greater of Keep and IfError (RFC 9111 section 4.2.4 allows it, RFC 5861 section 4 asks for it).
-func Judge(e *store.Entry, req *Request, p *policy.Policy, now time.Time, coverage store.Coverage) Verdict {
-	if coverage == store.CoverageHard {
+func Judge(e *store.Entry, req *Request, p *policy.Policy, now time.Time, coverage invalidation.Coverage) Verdict {
+	if coverage == invalidation.CoverageHard {
 		return Verdict{Why: ReasonInvalidated}
 	}
-	soft := coverage == store.CoverageSoft
+	soft := coverage == invalidation.CoverageSoft
 	left, fresh := FreshFor(e, now)
 	v := Verdict{TTL: left}
 	if e.Anonymous && req.Credentials && !p.Shared {

@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/faulty"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/memstore"
-	"github.com/freshet-go/freshet/store/storetest"
 )
 
 // BenchmarkGet says what the guard adds: subtract "raw".
@@ -18,7 +18,7 @@ func BenchmarkGet(b *testing.B) {
 	if err := inner.Set(b.Context(), "key", &store.Entry{Key: "key"}, time.Hour); err != nil {
 		b.Fatal(err)
 	}
-	open := New(storetest.Faulty(inner, refuses), Options{Log: slog.New(&diary{}), Retry: time.Hour})
+	open := New(faulty.Store(inner, refuses), Options{Log: slog.New(&diary{}), Retry: time.Hour})
 	for range 5 {
 		open.Get(b.Context(), "key")
 	}

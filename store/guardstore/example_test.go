@@ -8,16 +8,17 @@ import (
 
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/guardstore"
-	"github.com/freshet-go/freshet/store/memstore"
-	"github.com/freshet-go/freshet/store/storetest"
 )
 
-func Example() {
-	memory := memstore.New(64 << 20)
-	defer memory.Close()
-	broken := storetest.Faulty(memory, storetest.Refuse(errors.New("connection refused")))
+// down is a store whose server refuses connections.
+type down struct{ store.Store }
 
-	s := guardstore.New(broken, guardstore.Options{Name: "redis", Failures: 3, Log: slog.New(slog.DiscardHandler)})
+func (down) Get(context.Context, string) (*store.Entry, error) {
+	return nil, errors.New("connection refused")
+}
+
+func Example() {
+	s := guardstore.New(down{}, guardstore.Options{Name: "redis", Failures: 3, Log: slog.New(slog.DiscardHandler)})
 	for range 1000 {
 		if _, err := s.Get(context.Background(), "page"); !errors.Is(err, store.ErrUnavailable) {
 			panic(err)

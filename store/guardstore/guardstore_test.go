@@ -15,6 +15,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/freshet-go/freshet/internal/faulty"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/memstore"
 	"github.com/freshet-go/freshet/store/storetest"
@@ -26,7 +27,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type server struct {
 	store.Store
 	mu    sync.Mutex
-	fault storetest.Fault
+	fault faulty.Fault
 	calls int
 }
 
@@ -34,7 +35,7 @@ func newServer(t testing.TB) *server {
 	inner := memstore.New(64 << 20)
 	t.Cleanup(inner.Close)
 	s := &server{}
-	s.Store = storetest.Faulty(inner, func(ctx context.Context, op, key string) error {
+	s.Store = faulty.Store(inner, func(ctx context.Context, op, key string) error {
 		s.mu.Lock()
 		s.calls++
 		fault := s.fault
@@ -47,7 +48,7 @@ func newServer(t testing.TB) *server {
 	return s
 }
 
-func (s *server) becomes(f storetest.Fault) {
+func (s *server) becomes(f faulty.Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fault = f
@@ -91,7 +92,7 @@ var (
 	down      = &store.Error{Backend: "redisstore", Op: "get", Kind: store.KindTransient, Err: syscall.ECONNREFUSED}
 	tooLarge  = &store.Error{Backend: "redisstore", Op: "set", Kind: store.KindPermanent, Err: errors.New("value too large")}
 	wrongPass = &store.Error{Backend: "redisstore", Op: "get", Kind: store.KindAuthentication, Err: errors.New("WRONGPASS")}
-	refuses   = storetest.Refuse(down)
+	refuses   = faulty.Refuse(down)
 )
 
 // guarded is a Store in a bubble with all that there is to watch.
@@ -241,7 +242,7 @@ func TestHalfOpenLetsOneThrough(t *testing.T) {
 		g.server.becomes(refuses)
 		g.gets(5, 0, syscall.ECONNREFUSED)
 		time.Sleep(2 * time.Second)
-		g.server.becomes(storetest.Slow(100 * time.Millisecond))
+		g.server.becomes(faulty.Slow(100 * time.Millisecond))
 		var probe sync.WaitGroup
 		probe.Go(func() { g.gets(1, 100*time.Millisecond, nil) })
 		synctest.Wait()
@@ -256,7 +257,7 @@ func TestHalfOpenLetsOneThrough(t *testing.T) {
 // A Set that began before the breaker opened and ends long after changes nothing, and is not told of.
 func TestWhatBeganBeforeItOpened(t *testing.T) {
 	story(t, Options{SetTimeout: 2500 * time.Millisecond}, func(g *guarded) {
-		g.server.becomes(storetest.Hang)
+		g.server.becomes(faulty.Hang)
 		var old sync.WaitGroup
 		old.Go(func() { g.Set(g.t.Context(), "key", &store.Entry{Key: "key"}, time.Hour) })
 		synctest.Wait()
@@ -315,7 +316,7 @@ func TestSeveralSuccessesMayBeAskedFor(t *testing.T) {
 
 func TestAProbeWhoseCallerLeavesIsFollowedByAnother(t *testing.T) {
 	story(t, Options{}, func(g *guarded) {
-		g.server.becomes(storetest.Hang)
+		g.server.becomes(faulty.Hang)
 		g.gets(5, 250*time.Millisecond, context.DeadlineExceeded)
 		time.Sleep(2 * time.Second)
 		ctx, cancel := context.WithCancel(g.t.Context())
@@ -332,7 +333,7 @@ func TestAProbeWhoseCallerLeavesIsFollowedByAnother(t *testing.T) {
 // What a hanging server costs all requests together: five times the timeout, and then a probe now and then.
 func TestHangCostsFiveTimeouts(t *testing.T) {
 	story(t, Options{}, func(g *guarded) {
-		g.server.becomes(storetest.Hang)
+		g.server.becomes(faulty.Hang)
 		g.gets(5, 250*time.Millisecond, context.DeadlineExceeded)
 		g.gets(1000, 0, context.DeadlineExceeded)
 		g.want(Open, 5)
@@ -360,7 +361,7 @@ func TestEachOperationHasItsDeadline(t *testing.T) {
 	} {
 		t.Run(tt.op, func(t *testing.T) {
 			story(t, tt.o, func(g *guarded) {
-				g.server.becomes(storetest.Hang)
+				g.server.becomes(faulty.Hang)
 				ctx, cancel := g.t.Context(), context.CancelFunc(func() {})
 				for i := range 6 {
 					if tt.caller > 0 {
@@ -411,7 +412,7 @@ func TestCallersThatLeaveOpenNothing(t *testing.T) {
 	} {
 		t.Run(tt.story, func(t *testing.T) {
 			story(t, Options{}, func(g *guarded) {
-				g.server.becomes(storetest.Hang)
+				g.server.becomes(faulty.Hang)
 				for range 20 {
 					ctx, cancel := tt.ctx()
 					if _, err := g.Get(ctx, "key"); !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, ctx.Err()) {
@@ -433,7 +434,7 @@ func TestCallersThatLeaveOpenNothing(t *testing.T) {
 func TestCallersWithATenthOfTheTimeoutOpen(t *testing.T) {
 	for own, want := range map[time.Duration]State{25*time.Millisecond - 1: Closed, 25 * time.Millisecond: Open} {
 		story(t, Options{}, func(g *guarded) {
-			g.server.becomes(storetest.Hang)
+			g.server.becomes(faulty.Hang)
 			for range 5 {
 				ctx, cancel := context.WithTimeout(g.t.Context(), own)
 				g.Get(ctx, "key")
@@ -468,7 +469,7 @@ func TestErrorsOfAKindThatIsNotKnownOpen(t *testing.T) {
 	for _, kind := range []store.ErrorKind{store.KindUnknown, store.KindAuthentication + 1, 255} {
 		story(t, Options{}, func(g *guarded) {
 			cause := &store.Error{Backend: "x", Op: "get", Kind: kind, Err: errors.New("?")}
-			g.server.becomes(storetest.Refuse(cause))
+			g.server.becomes(faulty.Refuse(cause))
 			g.gets(5, 0, cause)
 			g.want(Open, 5)
 			if st := g.Stats(); st.Failures[store.KindUnknown] != 5 {
@@ -482,7 +483,7 @@ func TestErrorsOfOneCallOpenNothing(t *testing.T) {
 	for _, cause := range []*store.Error{tooLarge, wrongPass} {
 		t.Run(cause.Kind.String(), func(t *testing.T) {
 			story(t, Options{}, func(g *guarded) {
-				g.server.becomes(storetest.Refuse(cause))
+				g.server.becomes(faulty.Refuse(cause))
 				g.gets(100, 0, cause)
 				g.want(Closed, 100)
 				g.logged("kind=" + cause.Kind.String())
@@ -502,13 +503,13 @@ func TestErrorsOfOneCallCloseNothingAndResetNothing(t *testing.T) {
 	story(t, Options{}, func(g *guarded) {
 		g.server.becomes(refuses)
 		g.gets(4, 0, down)
-		g.server.becomes(storetest.Refuse(tooLarge))
+		g.server.becomes(faulty.Refuse(tooLarge))
 		g.gets(1, 0, tooLarge)
 		g.server.becomes(refuses)
 		g.gets(1, 0, down)
 		g.want(Open, 6)
 		time.Sleep(2 * time.Second)
-		g.server.becomes(storetest.Refuse(tooLarge))
+		g.server.becomes(faulty.Refuse(tooLarge))
 		g.gets(3, 0, tooLarge)
 		g.want(HalfOpen, 9)
 		g.server.becomes(nil)
@@ -546,7 +547,7 @@ func TestNeitherEntryNorErrorIsAnError(t *testing.T) {
 
 func TestNoMoreThanSoManyWait(t *testing.T) {
 	story(t, Options{MaxWaiting: 3, Timeout: time.Second}, func(g *guarded) {
-		g.server.becomes(storetest.Slow(500 * time.Millisecond))
+		g.server.becomes(faulty.Slow(500 * time.Millisecond))
 		var waiting sync.WaitGroup
 		for range 3 {
 			waiting.Go(func() { g.gets(1, 500*time.Millisecond, nil) })
@@ -564,7 +565,7 @@ func TestNoMoreThanSoManyWait(t *testing.T) {
 }
 
 // heedless is a Fault of a store that does not look at its context.
-func heedless(d time.Duration) storetest.Fault {
+func heedless(d time.Duration) faulty.Fault {
 	return func(context.Context, string, string) error {
 		time.Sleep(d)
 		return nil
@@ -708,7 +709,7 @@ func TestConcurrently(t *testing.T) {
 	stop := time.Now().Add(300 * time.Millisecond)
 	all.Go(func() {
 		for i := 0; time.Now().Before(stop); i++ {
-			server.becomes([]storetest.Fault{nil, refuses, storetest.Hang}[i%3])
+			server.becomes([]faulty.Fault{nil, refuses, faulty.Hang}[i%3])
 			time.Sleep(5 * time.Millisecond)
 		}
 	})

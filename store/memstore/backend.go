@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/memjournal"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/internal/fault"
 	"github.com/freshet-go/freshet/store/internal/history"
@@ -27,7 +28,7 @@ type Backend struct {
 	leases leases
 
 	mu       sync.Mutex
-	journals map[string]*store.MemoryJournal
+	journals map[string]*memjournal.Journal
 }
 
 var (
@@ -47,7 +48,7 @@ var (
 // keeping them, but neither leases nor journals. 0 or less: DefaultBytes. A value of more than a quarter of
 // that is refused. What [New] says of the garbage collector and of goroutines is true here as well.
 func NewBackend(maxBytes int64) *Backend {
-	return &Backend{engine: newEngine[[]byte](maxBytes), journals: map[string]*store.MemoryJournal{}}
+	return &Backend{engine: newEngine[[]byte](maxBytes), journals: map[string]*memjournal.Journal{}}
 }
 
 // Get implements [store.Backend].
@@ -179,14 +180,14 @@ func (b *Backend) List(ctx context.Context, prefix string) iter.Seq2[string, err
 	}
 }
 
-// Journal implements [store.Journaler]: a [store.MemoryJournal] for each prefix, which lives as long as the
+// Journal implements [store.Journaler]: a [memjournal.Journal] for each prefix, which lives as long as the
 // backend does. Its numbers begin at the time when it was first asked for, in microseconds.
 func (b *Backend) Journal(prefix string) store.Journal {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	j := b.journals[prefix]
 	if j == nil {
-		j = store.NewMemoryJournalAfter(history.Begin(0))
+		j = memjournal.NewAfter(history.Begin(0))
 		b.journals[prefix] = j
 	}
 	return j

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/tier"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/memstore"
 )
@@ -16,7 +17,7 @@ func TestFiles(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, ok := store.As[store.NearStore](s); ok != near || s.Kind != "file" || s.Prefix != "blog:" {
+		if _, ok := store.As[tier.Near](s); ok != near || s.Kind != "file" || s.Prefix != "blog:" {
 			t.Errorf("%q: a part is near: %t, want %t; kind %q, prefix %q", options, ok, near, s.Kind, s.Prefix)
 		}
 		if _, err := s.Health(t.Context()); err != nil {

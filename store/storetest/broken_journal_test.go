@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/memjournal"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -178,7 +179,7 @@ func TestJournalRulesFindFaults(t *testing.T) {
 	} {
 		faults.add(tt.fault, tt.rule, func() store.Journal {
 			j := tt.bent
-			j.Journal = store.NewMemoryJournalAfter(1000)
+			j.Journal = memjournal.NewAfter(1000)
 			return j
 		})
 	}

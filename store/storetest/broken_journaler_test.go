@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/memjournal"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -37,7 +38,7 @@ func TestJournalerRulesFindFaults(t *testing.T) {
 				f.mu.Lock()
 				defer f.mu.Unlock()
 				asked++
-				return store.NewMemoryJournalAfter(now + number(asked))
+				return memjournal.NewAfter(now + number(asked))
 			}}
 		}
 	}
@@ -50,11 +51,11 @@ func TestJournalerRulesFindFaults(t *testing.T) {
 		}
 	}
 	faults.bend("numbers begin at 1", clock, func() bentFull {
-		j := store.NewMemoryJournal()
+		j := memjournal.New()
 		return bentFull{journal: func(*fullBackend, string) store.Journal { return j }}
 	})
 	faults.bend("numbers begin at the clock in milliseconds", clock, func() bentFull {
-		j := store.NewMemoryJournalAfter(uint64(time.Now().UnixMilli()))
+		j := memjournal.NewAfter(uint64(time.Now().UnixMilli()))
 		return bentFull{journal: func(*fullBackend, string) store.Journal { return j }}
 	})
 	bend("nothing was before", before, bent(bentJournal{since: func(j store.Journal, n uint64) ([]store.Numbered, uint64, error) {

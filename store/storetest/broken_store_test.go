@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/faulty"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -85,10 +86,10 @@ func TestStoreRulesFindFaults(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		fault  string
-		broken Fault
+		broken faulty.Fault
 		rule   string
 	}{
-		{"refused", Refuse(errors.New("connection refused")), "a key that was never set is ErrNotFound"},
+		{"refused", faulty.Refuse(errors.New("connection refused")), "a key that was never set is ErrNotFound"},
 		{"Delete fails on what is not there", func(_ context.Context, call, key string) error {
 			if call == "Delete" {
 				return store.ErrNotFound
@@ -115,7 +116,7 @@ func TestStoreRulesFindFaults(t *testing.T) {
 		}, "concurrent calls do not mix entries"},
 	} {
 		faults.add(tt.fault, tt.rule, func() store.Store {
-			return Faulty(store.New(newMapBackend(nil), store.Options{}), tt.broken)
+			return faulty.Store(store.New(newMapBackend(nil), store.Options{}), tt.broken)
 		})
 	}
 	faults.run(t)

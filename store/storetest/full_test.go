@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/memjournal"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -21,7 +22,7 @@ type fullBackend struct {
 	mu       sync.Mutex
 	migrated bool
 	leases   map[string]heldLease
-	journals map[string]*store.MemoryJournal
+	journals map[string]*memjournal.Journal
 }
 
 type heldLease struct {
@@ -36,7 +37,7 @@ func newUnmigratedBackend(*testing.T) store.Backend { return newFull(false) }
 func newFull(migrated bool) *fullBackend {
 	return &fullBackend{
 		mapBackend: newMapBackend(nil).(*mapBackend), migrated: migrated,
-		leases: map[string]heldLease{}, journals: map[string]*store.MemoryJournal{},
+		leases: map[string]heldLease{}, journals: map[string]*memjournal.Journal{},
 	}
 }
 
@@ -175,7 +176,7 @@ func (f *fullBackend) Journal(prefix string) store.Journal {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.journals[prefix] == nil {
-		f.journals[prefix] = store.NewMemoryJournalAfter(uint64(time.Now().UnixMicro()))
+		f.journals[prefix] = memjournal.NewAfter(uint64(time.Now().UnixMicro()))
 	}
 	return f.journals[prefix]
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -138,18 +139,18 @@ var markRules = []rule[store.Journal]{{
 		if err != nil {
 			return err
 		}
-		r := store.NewReplica(0)
+		r := invalidation.NewReplica(0)
 		for _, m := range marks {
 			r.Apply(m)
 		}
 		for _, tt := range []struct {
 			e    store.Entry
-			want store.Coverage
+			want invalidation.Coverage
 		}{
-			{store.Entry{Key: "page", Fill: before}, store.CoverageHard},
-			{store.Entry{Key: "page", Fill: head}, store.CoverageNone},
-			{store.Entry{Key: "other", Tags: []string{"tag"}, Fill: before}, store.CoverageSoft},
-			{store.Entry{Key: "other", Fill: before}, store.CoverageNone},
+			{store.Entry{Key: "page", Fill: before}, invalidation.CoverageHard},
+			{store.Entry{Key: "page", Fill: head}, invalidation.CoverageNone},
+			{store.Entry{Key: "other", Tags: []string{"tag"}, Fill: before}, invalidation.CoverageSoft},
+			{store.Entry{Key: "other", Fill: before}, invalidation.CoverageNone},
 		} {
 			if got := r.Covers(&tt.e); got != tt.want {
 				return fmt.Errorf("entry %q with tags %v and fill %d: coverage %v, want %v", tt.e.Key, tt.e.Tags, tt.e.Fill, got, tt.want)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/memjournal"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -84,7 +85,7 @@ func TestMapBackendInVirtualTime(t *testing.T) {
 }
 
 func TestMemoryJournal(t *testing.T) {
-	newJournal := func(*testing.T) store.Journal { return store.NewMemoryJournal() }
+	newJournal := func(*testing.T) store.Journal { return memjournal.New() }
 	RunJournal(t, newJournal)
 	t.Run("in virtual time", func(t *testing.T) { RunJournal(t, newJournal, Options{Virtual: true}) })
 }

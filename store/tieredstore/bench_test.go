@@ -5,13 +5,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/store"
 )
 
 // BenchmarkNear says what a near hit costs beside memory alone, with marks that cover other pages.
 func BenchmarkNear(b *testing.B) {
 	const pages = 10_000
-	near, replica := memory(b), store.NewReplica(0)
+	near, replica := memory(b), invalidation.NewReplica(0)
 	s := New(near, store.New(backend(b), store.Options{}), Options{})
 	s.Follow(replica)
 	keys := make([]string, pages)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -12,24 +13,24 @@ import (
 var background = context.Background()
 
 // look returns the near copy and its coverage, unless a hard mark covers it.
-func (s *Store) look(ctx context.Context, key string) (*store.Entry, store.Coverage) {
+func (s *Store) look(ctx context.Context, key string) (*store.Entry, invalidation.Coverage) {
 	e, err := s.near.Get(ctx, key)
 	if err != nil || e == nil || e.Key != key {
-		return nil, store.CoverageNone
+		return nil, invalidation.CoverageNone
 	}
 	coverage := s.covers(e)
-	if coverage == store.CoverageHard {
+	if coverage == invalidation.CoverageHard {
 		s.drop(e)
 		return nil, coverage
 	}
 	return e, coverage
 }
 
-func (s *Store) covers(e *store.Entry) store.Coverage {
+func (s *Store) covers(e *store.Entry) invalidation.Coverage {
 	if r := s.replica.Load(); r != nil {
 		return r.Covers(e)
 	}
-	return store.CoverageNone
+	return invalidation.CoverageNone
 }
 
 // drop removes a copy, unless another has come in its place.
@@ -44,9 +45,9 @@ func (s *Store) drop(e *store.Entry) {
 // better tells whether the far entry serves better than a near copy that is softly covered.
 func (s *Store) better(far, copied *store.Entry) bool {
 	switch s.covers(far) {
-	case store.CoverageHard:
+	case invalidation.CoverageHard:
 		return false
-	case store.CoverageSoft:
+	case invalidation.CoverageSoft:
 		return !older(far, copied)
 	}
 	return true
@@ -66,7 +67,7 @@ const smallBody = 16 << 10
 // asked, or what is near is newer: what a Set kept that the far store did not take, or what another Get
 // has found meanwhile. A covered entry is of no use near.
 func (s *Store) promote(l *lane, seen uint64, far *store.Entry) *store.Entry {
-	if s.covers(far) != store.CoverageNone || s.left(far) <= 0 {
+	if s.covers(far) != invalidation.CoverageNone || s.left(far) <= 0 {
 		return far
 	}
 	e := far.Packed()

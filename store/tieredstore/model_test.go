@@ -9,9 +9,11 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/freshet-go/freshet/internal/faulty"
+	"github.com/freshet-go/freshet/internal/invalidation"
+	"github.com/freshet-go/freshet/internal/tier"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/memstore"
-	"github.com/freshet-go/freshet/store/storetest"
 )
 
 // model is a node, and what a simple mind knows of it: for each key, the writes that may still be seen.
@@ -75,7 +77,7 @@ func (m *model) usable(k *known, at int64) (usable, soft bool) {
 		return false, false
 	}
 	coverage := m.replica.Covers(w.entry)
-	return coverage != store.CoverageHard, coverage == store.CoverageSoft
+	return coverage != invalidation.CoverageHard, coverage == invalidation.CoverageSoft
 }
 
 func (m *model) set(t *rapid.T) {
@@ -129,7 +131,7 @@ func (m *model) waits(t *rapid.T) {
 func (m *model) turns(*rapid.T) {
 	m.down = !m.down
 	if m.down {
-		m.far.becomes(storetest.Refuse(down))
+		m.far.becomes(faulty.Refuse(down))
 	} else {
 		m.far.becomes(nil)
 	}
@@ -140,7 +142,7 @@ func (m *model) get(t *rapid.T) {
 	k, skip := m.pages[key], rapid.Bool().Draw(t, "skip near")
 	ctx := m.t.Context()
 	if skip {
-		ctx = store.SkipNear(ctx)
+		ctx = tier.SkipNear(ctx)
 	}
 	keptUsable, keptSoft := m.usable(k, k.kept)
 	farUsable, farSoft := m.usable(k, k.far)

@@ -10,8 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/faulty"
 	"github.com/freshet-go/freshet/store"
-	"github.com/freshet-go/freshet/store/storetest"
 )
 
 // late delays what the far store says: each answer, or the word that a write was made, is held until it is let
@@ -99,7 +99,7 @@ func TestAGetDuringAWriteLeavesNothingOldBehind(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				begun, goOn := make(chan struct{}), make(chan struct{})
 				shared := memory(t)
-				far := storetest.Faulty(shared, func(_ context.Context, call, _ string) error {
+				far := faulty.Store(shared, func(_ context.Context, call, _ string) error {
 					if call == name {
 						close(begun)
 						<-goOn

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/invalidation"
+	"github.com/freshet-go/freshet/internal/tier"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -35,7 +37,7 @@ type Store struct {
 	near, far store.Store // far may be nil
 	local     bool        // near waits for nothing
 	nearTTL   time.Duration
-	replica   atomic.Pointer[store.Replica]
+	replica   atomic.Pointer[invalidation.Replica]
 	writes    *writes
 	counts    counts
 }
@@ -43,8 +45,8 @@ type Store struct {
 var (
 	_ store.Store     = (*Store)(nil)
 	_ store.Local     = (*Store)(nil)
-	_ store.NearStore = (*Store)(nil)
-	_ store.Follower  = (*Store)(nil)
+	_ tier.Near       = (*Store)(nil)
+	_ tier.Follower   = (*Store)(nil)
 	_ store.Clearer   = (*Store)(nil)
 	_ store.Journaled = (*Store)(nil)
 	_ store.Limited   = (*Store)(nil)
@@ -66,9 +68,9 @@ func New(near, far store.Store, o Options) *Store {
 // Get implements [store.Store]. Its errors are the far store's.
 func (s *Store) Get(ctx context.Context, key string) (*store.Entry, error) {
 	var copied *store.Entry // softly covered, or nil
-	if s.far == nil || !store.SkipsNear(ctx) {
+	if s.far == nil || !tier.SkipsNear(ctx) {
 		e, coverage := s.look(ctx, key)
-		if e != nil && (coverage == store.CoverageNone || s.far == nil) {
+		if e != nil && (coverage == invalidation.CoverageNone || s.far == nil) {
 			s.counts.near.add()
 			return e, nil
 		}
@@ -98,13 +100,13 @@ func (s *Store) Get(ctx context.Context, key string) (*store.Entry, error) {
 	return nil, err
 }
 
-// GetNear implements [store.NearStore]: a copy that needs no question to the far store.
+// GetNear implements [tier.Near]: a copy that needs no question to the far store.
 func (s *Store) GetNear(key string) *store.Entry {
 	if !s.local {
 		return nil
 	}
 	e, coverage := s.look(context.Background(), key)
-	if e == nil || coverage != store.CoverageNone && s.far != nil {
+	if e == nil || coverage != invalidation.CoverageNone && s.far != nil {
 		return nil
 	}
 	s.counts.near.add()
@@ -180,10 +182,10 @@ func forget(ctx context.Context, s store.Store, which string) (int64, error) {
 	return c.Clear(ctx)
 }
 
-// Follow implements [store.Follower].
-func (s *Store) Follow(r *store.Replica) {
+// Follow implements [tier.Follower].
+func (s *Store) Follow(r *invalidation.Replica) {
 	s.replica.Store(r)
-	if f, ok := store.As[store.Follower](s.far); ok {
+	if f, ok := store.As[tier.Follower](s.far); ok {
 		f.Follow(r)
 	}
 }

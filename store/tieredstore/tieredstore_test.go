@@ -15,6 +15,10 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/freshet-go/freshet/internal/faulty"
+	"github.com/freshet-go/freshet/internal/invalidation"
+	"github.com/freshet-go/freshet/internal/memjournal"
+	"github.com/freshet-go/freshet/internal/tier"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/guardstore"
 	"github.com/freshet-go/freshet/store/memstore"
@@ -30,12 +34,12 @@ type farStore struct {
 	store.Store
 	mu    sync.Mutex
 	calls int
-	fault storetest.Fault
+	fault faulty.Fault
 }
 
 func newFar(inner store.Store) *farStore {
 	f := &farStore{}
-	f.Store = storetest.Faulty(inner, func(ctx context.Context, call, key string) error {
+	f.Store = faulty.Store(inner, func(ctx context.Context, call, key string) error {
 		f.mu.Lock()
 		f.calls++
 		fault := f.fault
@@ -56,7 +60,7 @@ func (f *farStore) asked() int {
 	return f.calls
 }
 
-func (f *farStore) becomes(fault storetest.Fault) {
+func (f *farStore) becomes(fault faulty.Fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.fault = fault
@@ -79,11 +83,11 @@ type node struct {
 	*Store
 	t       testing.TB
 	far     *farStore
-	replica *store.Replica
+	replica *invalidation.Replica
 }
 
 func newNode(t testing.TB, shared store.Store, o Options) *node {
-	n := &node{t: t, far: newFar(shared), replica: store.NewReplica(0)}
+	n := &node{t: t, far: newFar(shared), replica: invalidation.NewReplica(0)}
 	n.Store = New(memory(t), n.far, o)
 	n.Follow(n.replica)
 	return n
@@ -178,7 +182,7 @@ func TestNeverPastTheFarEnd(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				shared := tt.far(t)
 				a, b := newNode(t, shared, Options{}), newNode(t, shared, Options{})
-				a.far.becomes(storetest.Slow(time.Second))
+				a.far.becomes(faulty.Slow(time.Second))
 				e := page(1)
 				e.Fresh = 10 * time.Second
 				a.set(e, 10*time.Second) // the far store has it after one second, until 11 at most
@@ -248,12 +252,12 @@ func TestNearTTL(t *testing.T) {
 
 // What the journal says of near copies, whatever the far store has.
 func TestMarks(t *testing.T) {
-	refused := storetest.Refuse(down)
+	refused := faulty.Refuse(down)
 	for _, tt := range []struct {
 		story   string
 		soft    bool
 		far     uint64 // the version there; 0: none
-		fault   storetest.Fault
+		fault   faulty.Fault
 		version uint64 // what a Get gets
 		near    uint64 // what is near afterwards, and used without a question
 		failed  bool
@@ -341,7 +345,7 @@ func TestSoftlyCoveredIsBetterThanHard(t *testing.T) {
 // A hard mark frees the memory, too.
 func TestAHardMarkRemoves(t *testing.T) {
 	for _, far := range []store.Store{nil, memory(t)} {
-		near, replica := memory(t), store.NewReplica(0)
+		near, replica := memory(t), invalidation.NewReplica(0)
 		s := New(near, far, Options{})
 		s.Follow(replica)
 		s.Set(t.Context(), "page", page(1), time.Hour)
@@ -421,7 +425,7 @@ func TestANearHitAllocatesNothing(t *testing.T) {
 }
 
 func TestFarFails(t *testing.T) {
-	refused := storetest.Refuse(down)
+	refused := faulty.Refuse(down)
 	t.Run("what is near serves on", func(t *testing.T) {
 		n := newNode(t, memory(t), Options{})
 		n.set(page(1), time.Hour)
@@ -430,7 +434,7 @@ func TestFarFails(t *testing.T) {
 		if _, err := n.Get(t.Context(), "another"); err != down {
 			t.Errorf("%v, want the far store's error", err)
 		}
-		if _, err := n.Get(store.SkipNear(t.Context()), "page"); err != down {
+		if _, err := n.Get(tier.SkipNear(t.Context()), "page"); err != down {
 			t.Errorf("%v, want the far store's error: a near copy was not asked for", err)
 		}
 		if st := n.Stats(); st.Failed != 2 {
@@ -448,7 +452,7 @@ func TestFarFails(t *testing.T) {
 		n.far.becomes(nil)
 		n.gets(2, 0)
 		// The far store still has the first. It takes the place of nothing newer.
-		n.getsWith(store.SkipNear(t.Context()), 1, 1)
+		n.getsWith(tier.SkipNear(t.Context()), 1, 1)
 		n.gets(2, 0)
 	})
 	t.Run("a Delete removes what is near", func(t *testing.T) {
@@ -479,7 +483,7 @@ func TestSkipNear(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.gets(1, 0)
-	n.getsWith(store.SkipNear(t.Context()), 2, 1)
+	n.getsWith(tier.SkipNear(t.Context()), 2, 1)
 	n.gets(2, 0) // the newer one has come near
 }
 
@@ -572,7 +576,7 @@ func TestCountsLieApart(t *testing.T) {
 }
 
 func TestAlone(t *testing.T) {
-	near, replica := memory(t), store.NewReplica(0)
+	near, replica := memory(t), invalidation.NewReplica(0)
 	s := New(near, nil, Options{NearTTL: 1})
 	s.Follow(replica)
 	if l, ok := store.As[store.Local](s); !ok || !l.Local() {
@@ -588,7 +592,7 @@ func TestAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	replica.Apply(store.Numbered{Mark: store.Mark{Kind: store.MarkEverything, Soft: true}, Number: 2})
-	for _, ctx := range []context.Context{t.Context(), store.SkipNear(t.Context())} {
+	for _, ctx := range []context.Context{t.Context(), tier.SkipNear(t.Context())} {
 		if e, err := s.Get(ctx, "page"); err != nil || e.Fill != 1 || s.GetNear("page") != e {
 			t.Errorf("%v, %v, want the entry", e, err)
 		}
@@ -610,17 +614,17 @@ type able struct {
 	cleared  int
 	fails    error
 	journal  store.Journal
-	followed *store.Replica
+	followed *invalidation.Replica
 }
 
 func (a *able) Clear(context.Context) (int64, error) { a.cleared++; return 7, a.fails }
 func (a *able) Journal() store.Journal               { return a.journal }
-func (a *able) Follow(r *store.Replica)              { a.followed = r }
+func (a *able) Follow(r *invalidation.Replica)       { a.followed = r }
 
 func TestAbilities(t *testing.T) {
-	far := &able{Store: memory(t), journal: store.NewMemoryJournal()}
+	far := &able{Store: memory(t), journal: memjournal.New()}
 	guarded := guardstore.New(far, guardstore.Options{})
-	near, replica := memory(t), store.NewReplica(0)
+	near, replica := memory(t), invalidation.NewReplica(0)
 	s := New(near, guarded, Options{})
 	s.Follow(replica)
 	if far.followed != replica {

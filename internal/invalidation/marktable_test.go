@@ -1,8 +1,10 @@
-package store
+package invalidation
 
 import (
 	"fmt"
 	"testing"
+
+	"github.com/freshet-go/freshet/store"
 )
 
 func TestTablesHaveTheRoomTheyAreAskedFor(t *testing.T) {
@@ -11,7 +13,7 @@ func TestTablesHaveTheRoomTheyAreAskedFor(t *testing.T) {
 			t.Errorf("%d buckets for %d marks, want %d", got, room, want)
 		}
 	}
-	for marks, want := range map[int]int{0: 1 << 10, 64: 1 << 10, 65: 1 << 11, DefaultReplicaBound: 1 << 20} {
+	for marks, want := range map[int]int{0: 1 << 10, 64: 1 << 10, 65: 1 << 11, DefaultBound: 1 << 20} {
 		if got := len(newFoldedMarks(marks).slots); got != want {
 			t.Errorf("%d slots for %d marks, want %d", got, marks, want)
 		}
@@ -21,7 +23,7 @@ func TestTablesHaveTheRoomTheyAreAskedFor(t *testing.T) {
 func TestTheLowestFloorThatLeavesSoMuch(t *testing.T) {
 	table := newMarkTable(0)
 	for i := range uint64(8) {
-		table.put(hard(MarkKey, fmt.Sprintf("name %05d", i), i+1)) // 10 bytes
+		table.put(hard(store.MarkKey, fmt.Sprintf("name %05d", i), i+1)) // 10 bytes
 	}
 	for _, tt := range []struct {
 		marks, bytes int

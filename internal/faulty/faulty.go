@@ -1,4 +1,5 @@
-package storetest
+// Package faulty makes stores that fail as servers do, for tests.
+package faulty
 
 import (
 	"context"
@@ -7,13 +8,13 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// Fault is what goes wrong with a call: it is asked before each, with the name of the method ("Get",
-// "Set", "Delete") and the key. An error is returned in place of making the call. It may also wait, as
-// a slow server does, or until ctx is done, as one that hangs; nil lets the call pass.
+// Fault is what goes wrong with a call. The store calls it before each call, with the name of the method ("Get",
+// "Set", "Delete") and the key, and returns its error in place of making the call. It may also wait, as a slow server
+// does, or until ctx is done, as one that hangs; nil lets the call pass.
 type Fault func(ctx context.Context, call, key string) error
 
-// Faulty returns s with faults. Its Unwrap returns s.
-func Faulty(s store.Store, f Fault) store.Store { return faulty{s, f} }
+// Store returns s with faults. Its Unwrap returns s.
+func Store(s store.Store, f Fault) store.Store { return faulty{s, f} }
 
 // Refuse is a Fault that fails every call at once.
 func Refuse(err error) Fault {

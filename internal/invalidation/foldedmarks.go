@@ -1,8 +1,10 @@
-package store
+package invalidation
 
 import (
 	"hash/maphash"
 	"sync/atomic"
+
+	"github.com/freshet-go/freshet/store"
 )
 
 // foldedMarks holds the newest numbers of marks whose names are forgotten, each in two slots chosen by the
@@ -25,20 +27,20 @@ func newFoldedMarks(marks int) *foldedMarks {
 	return &foldedMarks{seed: maphash.MakeSeed(), slots: make([]atomic.Uint64, size)}
 }
 
-func (f *foldedMarks) pair(kind MarkKind, name string) (a, b *atomic.Uint64) {
+func (f *foldedMarks) pair(kind store.MarkKind, name string) (a, b *atomic.Uint64) {
 	hash := maphash.String(f.seed, name) + uint64(kind)*0x9e3779b97f4a7c15
 	last := uint64(len(f.slots) - 1)
 	return &f.slots[hash&last], &f.slots[hash>>32&last]
 }
 
-func (f *foldedMarks) note(kind MarkKind, name string, number uint64) {
+func (f *foldedMarks) note(kind store.MarkKind, name string, number uint64) {
 	a, b := f.pair(kind, name)
 	atomicMax(a, number)
 	atomicMax(b, number)
 }
 
 // newest is at least the newest number noted for the name.
-func (f *foldedMarks) newest(kind MarkKind, name string) uint64 {
+func (f *foldedMarks) newest(kind store.MarkKind, name string) uint64 {
 	a, b := f.pair(kind, name)
 	return min(a.Load(), b.Load())
 }

@@ -1,4 +1,4 @@
-package storetest
+package faulty
 
 import (
 	"context"
@@ -9,6 +9,13 @@ import (
 
 	"github.com/freshet-go/freshet/store"
 )
+
+// one is a store with one entry.
+type one struct{ entry *store.Entry }
+
+func (o one) Get(context.Context, string) (*store.Entry, error)              { return o.entry, nil }
+func (o one) Set(context.Context, string, *store.Entry, time.Duration) error { return nil }
+func (o one) Delete(context.Context, string) error                           { return nil }
 
 func TestFaulty(t *testing.T) {
 	down := errors.New("connection refused")
@@ -26,14 +33,11 @@ func TestFaulty(t *testing.T) {
 	} {
 		t.Run(tt.story, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				inner := store.New(newMapBackend(t), store.Options{})
-				if err := setEntry(t.Context(), inner, fullEntry("key")); err != nil {
-					t.Fatal(err)
-				}
-				s := Faulty(inner, tt.fault)
+				inner := one{&store.Entry{Key: "key"}}
+				s := Store(inner, tt.fault)
 				for call, do := range map[string]func(context.Context) error{
 					"Get":    func(ctx context.Context) error { _, err := s.Get(ctx, "key"); return err },
-					"Set":    func(ctx context.Context) error { return s.Set(ctx, "key", fullEntry("key"), time.Hour) },
+					"Set":    func(ctx context.Context) error { return s.Set(ctx, "key", inner.entry, time.Hour) },
 					"Delete": func(ctx context.Context) error { return s.Delete(ctx, "other") },
 				} {
 					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -46,7 +50,7 @@ func TestFaulty(t *testing.T) {
 				if l, ok := store.As[store.Local](s); !ok || l.Local() {
 					t.Error("a store that may wait counts as local")
 				}
-				if _, ok := store.As[*mapBackend](s); !ok {
+				if _, ok := store.As[one](s); !ok {
 					t.Error("what it wraps is not found")
 				}
 			})

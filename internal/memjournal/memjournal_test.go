@@ -1,4 +1,4 @@
-package store
+package memjournal
 
 import (
 	"context"
@@ -6,10 +6,13 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+
+	"github.com/freshet-go/freshet/internal/invalidation"
+	"github.com/freshet-go/freshet/store"
 )
 
 // A node that was away for longer than the journal remembers must throw away what it has, and no more.
-func TestMemoryJournalForgets(t *testing.T) {
+func TestJournalForgets(t *testing.T) {
 	for _, tt := range []struct {
 		story            string
 		maxMarks, maxLen int
@@ -21,12 +24,12 @@ func TestMemoryJournalForgets(t *testing.T) {
 		{"one mark", 1, 1 << 20, ""},
 	} {
 		t.Run(tt.story, func(t *testing.T) {
-			j := NewMemoryJournal()
+			j := New()
 			j.maxMarks, j.maxBytes = tt.maxMarks, tt.maxLen
 			name := func(i int) string { return fmt.Sprint("page ", i, tt.name) }
 			const last = 1000
 			for i := 1; i <= last; i++ {
-				n, err := j.Append(t.Context(), Mark{Name: name(i)})
+				n, err := j.Append(t.Context(), store.Mark{Name: name(i)})
 				if err != nil || n != uint64(i) {
 					t.Fatalf("Append %d: %d, %v", i, n, err)
 				}
@@ -43,7 +46,7 @@ func TestMemoryJournalForgets(t *testing.T) {
 				if err != nil || head != last {
 					t.Fatalf("Since(%d): head %d, %v", from, head, err)
 				}
-				r := NewReplica(0)
+				r := invalidation.NewReplica(0)
 				for _, m := range marks {
 					if m.Number <= from {
 						t.Errorf("Since(%d) has number %d", from, m.Number)
@@ -51,11 +54,11 @@ func TestMemoryJournalForgets(t *testing.T) {
 					r.Apply(m)
 				}
 				for i := from + 1; i <= last; i++ {
-					if c := r.Covers(&Entry{Key: name(int(i)), Fill: i - 1}); c != CoverageHard {
+					if c := r.Covers(&store.Entry{Key: name(int(i)), Fill: i - 1}); c != invalidation.CoverageHard {
 						t.Fatalf("a node that knew %d and caught up has missed mark %d", from, i)
 					}
 				}
-				if c := r.Covers(&Entry{Key: name(last), Fill: last}); c == CoverageHard {
+				if c := r.Covers(&store.Entry{Key: name(last), Fill: last}); c == invalidation.CoverageHard {
 					t.Errorf("a node that knew %d covers what was filled last", from)
 				}
 			}
@@ -65,30 +68,31 @@ func TestMemoryJournalForgets(t *testing.T) {
 
 // It remembers as much as it may, and then forgets a quarter at once: one mark at a time would copy all the
 // others for each.
-func TestMemoryJournalForgetsAQuarter(t *testing.T) {
-	for story, limit := range map[string]func(*MemoryJournal){
-		"marks":          func(j *MemoryJournal) { j.maxMarks = 100 },
-		"bytes of names": func(j *MemoryJournal) { j.maxBytes = 1000 },
+func TestJournalForgetsAQuarter(t *testing.T) {
+	for story, limit := range map[string]func(*Journal){
+		"marks":          func(j *Journal) { j.maxMarks = 100 },
+		"bytes of names": func(j *Journal) { j.maxBytes = 1000 },
 	} {
-		j := NewMemoryJournal()
+		j := New()
 		limit(j)
 		for i := range 100 {
-			j.Append(t.Context(), Mark{Name: fmt.Sprintf("page %05d", i)}) // 10 bytes
+			j.Append(t.Context(), store.Mark{Name: fmt.Sprintf("page %05d", i)}) // 10 bytes
 		}
-		if marks, _, _ := j.Since(t.Context(), 0); len(marks) != 100 || marks[0].Kind != MarkKey {
+		if marks, _, _ := j.Since(t.Context(), 0); len(marks) != 100 || marks[0].Kind != store.MarkKey {
 			t.Errorf("%s: at the limit it has %d marks, the first %+v; want all 100", story, len(marks), marks[0])
 		}
-		j.Append(t.Context(), Mark{Name: "page 00100"})
+		j.Append(t.Context(), store.Mark{Name: "page 00100"})
 		marks, _, _ := j.Since(t.Context(), 0)
-		if len(marks) != 76 || marks[0] != hard(MarkEverything, "", 26) {
+		forgotten := store.Numbered{Mark: store.Mark{Kind: store.MarkEverything}, Number: 26}
+		if len(marks) != 76 || marks[0] != forgotten {
 			t.Errorf("%s: one more, and it has %d, the first %+v; want Everything as 26, and 75", story, len(marks), marks[0])
 		}
 	}
 }
 
 // An Append without marks wakes no watcher.
-func TestMemoryJournalAppendsNothing(t *testing.T) {
-	j := NewMemoryJournalAfter(7)
+func TestJournalAppendsNothing(t *testing.T) {
+	j := NewAfter(7)
 	_, _, changed := j.since(7)
 	if head, err := j.Append(t.Context()); head != 7 || err != nil {
 		t.Errorf("%d, %v; want the head, 7", head, err)
@@ -100,12 +104,12 @@ func TestMemoryJournalAppendsNothing(t *testing.T) {
 	}
 }
 
-func TestMemoryJournalWatcherFallsBehind(t *testing.T) {
+func TestJournalWatcherFallsBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := NewMemoryJournal()
+		j := New()
 		j.maxMarks = 10
 		ctx, cancel := context.WithCancel(t.Context())
-		r := NewReplica(0)
+		r := invalidation.NewReplica(0)
 		proceed := make(chan bool)
 		done := make(chan bool)
 		go func() {
@@ -119,13 +123,13 @@ func TestMemoryJournalWatcherFallsBehind(t *testing.T) {
 			}
 		}()
 		for i := range 100 {
-			j.Append(ctx, Mark{Name: fmt.Sprint("page ", i)})
+			j.Append(ctx, store.Mark{Name: fmt.Sprint("page ", i)})
 			synctest.Wait() // it holds the first and sees no more
 		}
 		close(proceed)
 		synctest.Wait()
 		for i := range 100 {
-			if c := r.Covers(&Entry{Key: fmt.Sprint("page ", i), Fill: uint64(i)}); c != CoverageHard {
+			if c := r.Covers(&store.Entry{Key: fmt.Sprint("page ", i), Fill: uint64(i)}); c != invalidation.CoverageHard {
 				t.Errorf("missed mark %d", i+1)
 			}
 		}
@@ -137,9 +141,9 @@ func TestMemoryJournalWatcherFallsBehind(t *testing.T) {
 	})
 }
 
-func TestMemoryJournalRecordsAllOrNothing(t *testing.T) {
-	j := NewMemoryJournal()
-	if _, err := j.Append(t.Context(), Mark{Name: "page"}, Mark{Kind: MarkTag}); err == nil {
+func TestJournalRecordsAllOrNothing(t *testing.T) {
+	j := New()
+	if _, err := j.Append(t.Context(), store.Mark{Name: "page"}, store.Mark{Kind: store.MarkTag}); err == nil {
 		t.Fatal("a tag without a name was taken")
 	}
 	if marks, head, _ := j.Since(t.Context(), 0); len(marks) != 0 || head != 0 {

@@ -1,4 +1,5 @@
-package store
+// Package invalidation holds what one process knows of the invalidations in a journal, and what they mean for an entry.
+package invalidation
 
 // Coverage says what the invalidations that came after an entry mean for it. Of two, the greater counts: max combines
 // them.

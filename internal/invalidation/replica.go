@@ -1,4 +1,4 @@
-package store
+package invalidation
 
 import (
 	"cmp"
@@ -6,10 +6,12 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/freshet-go/freshet/store"
 )
 
-// DefaultReplicaBound is the number of marks that a Replica remembers when not told otherwise.
-const DefaultReplicaBound = 1 << 16
+// DefaultBound is the number of marks that a Replica remembers when not told otherwise.
+const DefaultBound = 1 << 16
 
 // A Replica's other limits: bytes of names, on average, per mark of its bound; and prefix marks, which
 // are compared one by one.
@@ -42,11 +44,11 @@ type Replica struct {
 	maxBytes int
 }
 
-// NewReplica returns an empty replica that remembers up to bound marks (DefaultReplicaBound if bound is
+// NewReplica returns an empty replica that remembers up to bound marks (DefaultBound if bound is
 // 0 or less), names of 256 bytes on average, and up to 128 prefixes among them.
 func NewReplica(bound int) *Replica {
 	if bound <= 0 {
-		bound = DefaultReplicaBound
+		bound = DefaultBound
 	}
 	r := &Replica{maxMarks: bound, maxBytes: bound * replicaNameBytes}
 	r.named.Store(newMarkTable(0))
@@ -61,7 +63,7 @@ func (r *Replica) Head() uint64 { return r.head.Load() }
 func (r *Replica) Floor() uint64 { return r.floor.Load() }
 
 // Covers returns what the marks newer than e.Fill mean for the entry. When none is newer, it costs one atomic load.
-func (r *Replica) Covers(e *Entry) Coverage {
+func (r *Replica) Covers(e *store.Entry) Coverage {
 	if r.head.Load() <= e.Fill {
 		return CoverageNone
 	}
@@ -74,14 +76,14 @@ func (r *Replica) Covers(e *Entry) Coverage {
 
 func (r *Replica) covers(uri string, tags []string, fill uint64) Coverage {
 	named := r.named.Load()
-	c := named.covers(MarkKey, uri, fill)
+	c := named.covers(store.MarkKey, uri, fill)
 	for _, tag := range tags {
-		c = max(c, named.covers(MarkTag, tag, fill))
+		c = max(c, named.covers(store.MarkTag, tag, fill))
 	}
 	if folded := r.folded.Load(); folded != nil {
-		c = max(c, newer(folded.newest(MarkKey, uri), 0, fill))
+		c = max(c, newer(folded.newest(store.MarkKey, uri), 0, fill))
 		for _, tag := range tags {
-			c = max(c, newer(folded.newest(MarkTag, tag), 0, fill))
+			c = max(c, newer(folded.newest(store.MarkTag, tag), 0, fill))
 		}
 	}
 	for _, p := range *r.prefixes.Load() {
@@ -101,16 +103,16 @@ func (r *Replica) covers(uri string, tags []string, fill uint64) Coverage {
 //
 // Head may pass a number that has not been applied yet. That is safe: a fill that begins with head n
 // begins after every number up to n was given out, and so reads what those marks speak of.
-func (r *Replica) Apply(n Numbered) {
+func (r *Replica) Apply(n store.Numbered) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if n.Number > r.floor.Load() {
 		switch {
-		case n.Kind == MarkKey || n.Kind == MarkTag:
+		case n.Kind == store.MarkKey || n.Kind == store.MarkTag:
 			r.applyNamed(n)
-		case n.Kind == MarkPrefix:
+		case n.Kind == store.MarkPrefix:
 			r.applyPrefix(n)
-		case n.Kind == MarkEverything && n.Soft:
+		case n.Kind == store.MarkEverything && n.Soft:
 			atomicMax(&r.softAll, n.Number)
 		default: // also a kind that this version does not know: better too strict
 			r.raise(n.Number)
@@ -123,7 +125,7 @@ func (r *Replica) Apply(n Numbered) {
 // it needs not know.
 func (r *Replica) Advance(number uint64) { atomicMax(&r.head, number) }
 
-func (r *Replica) applyNamed(n Numbered) {
+func (r *Replica) applyNamed(n store.Numbered) {
 	t := r.named.Load()
 	t.put(n)
 	if t.count > r.maxMarks || t.bytes > r.maxBytes {
@@ -151,7 +153,7 @@ func (r *Replica) fold(t *markTable, number uint64) {
 	r.named.Store(t.above(number))
 }
 
-func (r *Replica) applyPrefix(n Numbered) {
+func (r *Replica) applyPrefix(n store.Numbered) {
 	m := namedMark{name: strings.Clone(n.Name)}
 	m.note(n)
 	var kept []namedMark
@@ -199,7 +201,7 @@ type namedMark struct {
 
 func (m namedMark) newest() uint64 { return max(m.hard, m.soft) }
 
-func (m *namedMark) note(n Numbered) {
+func (m *namedMark) note(n store.Numbered) {
 	if n.Soft {
 		m.soft = max(m.soft, n.Number)
 	} else {

@@ -1,4 +1,4 @@
-package store
+package invalidation
 
 import (
 	"cmp"
@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+
+	"github.com/freshet-go/freshet/store"
 )
 
 // markTable maps (kind, name) to the newest numbers of the marks on it. One writer at a time; readers
@@ -20,7 +22,7 @@ type markTable struct {
 }
 
 type markNode struct {
-	kind       MarkKind
+	kind       store.MarkKind
 	name       string
 	hard, soft atomic.Uint64
 	next       *markNode
@@ -36,12 +38,12 @@ func newMarkTable(room int) *markTable {
 	return &markTable{seed: maphash.MakeSeed(), buckets: make([]atomic.Pointer[markNode], size)}
 }
 
-func (t *markTable) bucket(kind MarkKind, name string) *atomic.Pointer[markNode] {
+func (t *markTable) bucket(kind store.MarkKind, name string) *atomic.Pointer[markNode] {
 	hash := maphash.String(t.seed, name) + uint64(kind)
 	return &t.buckets[hash&uint64(len(t.buckets)-1)]
 }
 
-func (t *markTable) find(kind MarkKind, name string) *markNode {
+func (t *markTable) find(kind store.MarkKind, name string) *markNode {
 	for n := t.bucket(kind, name).Load(); n != nil; n = n.next {
 		if n.kind == kind && n.name == name {
 			return n
@@ -51,7 +53,7 @@ func (t *markTable) find(kind MarkKind, name string) *markNode {
 }
 
 // covers returns what the marks on the name mean for what was filled at the number fill.
-func (t *markTable) covers(kind MarkKind, name string, fill uint64) Coverage {
+func (t *markTable) covers(kind store.MarkKind, name string, fill uint64) Coverage {
 	if n := t.find(kind, name); n != nil {
 		return newer(n.hard.Load(), n.soft.Load(), fill)
 	}
@@ -59,7 +61,7 @@ func (t *markTable) covers(kind MarkKind, name string, fill uint64) Coverage {
 }
 
 // put notes a mark.
-func (t *markTable) put(m Numbered) {
+func (t *markTable) put(m store.Numbered) {
 	n := t.find(m.Kind, m.Name)
 	known := n != nil
 	if !known {
