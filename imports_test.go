@@ -92,7 +92,7 @@ var rooms = []room{
 	},
 	{
 		pattern: "store/*store",
-		ours:    []string{"store", "store/drivers", "store/internal/*", "internal/deadline",
+		ours: []string{"store", "store/drivers", "store/internal/*", "internal/deadline",
 			"internal/invalidation", "internal/memjournal", "internal/tier"},
 		vendors: 1,
 		reason: "a keeper knows the contract in store and one vendor's client: not what HTTP says, not the " +

@@ -73,7 +73,7 @@ func BenchmarkFar(b *testing.B) {
 			}
 			read, end := k.raw(b, k.url)
 			defer end()
-			key := store.BackendKey(far.Prefix, e.Key)
+			key := store.Options{Prefix: far.Prefix}.BackendKey(e.Key)
 			beside(b, goroutines,
 				always(func() error { _, err := read(ctx, key); return err }),
 				always(func() error { _, err := far.Get(ctx, e.Key); return err }))

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // everything is a backend with every ability, which notes what it was asked.
@@ -22,24 +21,9 @@ func (e everything) note(format string, args ...any) {
 	*e.asked = append(*e.asked, fmt.Sprintf(format, args...))
 }
 
-func (e everything) TTL(_ context.Context, key string) (time.Duration, error) {
-	e.note("ttl %s", key)
-	return time.Minute, nil
-}
-
-func (e everything) Expire(_ context.Context, key string, ttl time.Duration) (bool, error) {
-	e.note("expire %s %v", key, ttl)
-	return true, nil
-}
-
 func (e everything) Flush(_ context.Context, prefix string) (int64, error) {
 	e.note("flush %s", prefix)
 	return 7, nil
-}
-
-func (e everything) List(_ context.Context, prefix string) iter.Seq2[string, error] {
-	e.note("list %s", prefix)
-	return func(yield func(string, error) bool) { yield("key", nil) }
 }
 
 func (e everything) Migrate(_ context.Context, dryRun bool) ([]string, error) {
@@ -47,9 +31,19 @@ func (e everything) Migrate(_ context.Context, dryRun bool) ([]string, error) {
 	return []string{"a table"}, nil
 }
 
-func (e everything) TryLock(_ context.Context, name string, ttl time.Duration) (Lease, bool, error) {
-	e.note("lock %s %v", name, ttl)
-	return nil, true, nil
+func (e everything) Journal(prefix string) Journal { return noting{asked: e.asked, prefix: prefix} }
+
+// noting is a journal that notes what is appended.
+type noting struct {
+	Journal
+	asked  *[]string
+	prefix string
+	err    error
+}
+
+func (n noting) Append(_ context.Context, what ...Mark) (uint64, error) {
+	*n.asked = append(*n.asked, fmt.Sprintf("append %s %v", n.prefix, what))
+	return 1, n.err
 }
 
 func TestAbilitiesAreFoundBehindWrappers(t *testing.T) {
@@ -59,27 +53,13 @@ func TestAbilitiesAreFoundBehindWrappers(t *testing.T) {
 	} {
 		var asked []string
 		b, ctx := wrap(everything{newKeeper(), &asked}), t.Context()
-		if left, err := TTL(ctx, b, "k"); left != time.Minute || err != nil {
-			t.Errorf("%s: TTL %v, %v", story, left, err)
-		}
-		if existed, err := Expire(ctx, b, "k", time.Hour); !existed || err != nil {
-			t.Errorf("%s: Expire %t, %v", story, existed, err)
-		}
 		if n, err := Flush(ctx, b, "p:"); n != 7 || err != nil {
 			t.Errorf("%s: Flush %d, %v", story, n, err)
-		}
-		for key, err := range List(ctx, b, "p:") {
-			if key != "key" || err != nil {
-				t.Errorf("%s: List %q, %v", story, key, err)
-			}
 		}
 		if steps, err := Migrate(ctx, b, true); len(steps) != 1 || err != nil {
 			t.Errorf("%s: Migrate %q, %v", story, steps, err)
 		}
-		if _, ok, err := TryLock(ctx, b, "job", time.Second); !ok || err != nil {
-			t.Errorf("%s: TryLock %t, %v", story, ok, err)
-		}
-		want := []string{"ttl k", "expire k 1h0m0s", "flush p:", "list p:", "migrate true", "lock job 1s"}
+		want := []string{"flush p:", "append p: [{everything  false}]", "migrate true"}
 		if !slices.Equal(asked, want) {
 			t.Errorf("%s: asked %q, want %q", story, asked, want)
 		}
@@ -90,17 +70,10 @@ func TestAbilitiesAreFoundBehindWrappers(t *testing.T) {
 func TestAbilitiesThatAreMissing(t *testing.T) {
 	b, ctx := newKeeper(), t.Context()
 	b.values["p:k"] = []byte("v")
-	_, ttl := TTL(ctx, b, "k")
-	_, flush := Flush(ctx, b, "p:")
-	_, _, lock := TryLock(ctx, b, "job", time.Second)
-	var list error
-	for _, err := range List(ctx, b, "p:") {
-		list = err
-	}
-	for what, err := range map[string]error{"ttl": ttl, "flush": flush, "lock": lock, "list": list} {
-		if !errors.Is(err, errors.ErrUnsupported) || KindOf(err) != KindPermanent || !strings.Contains(err.Error(), "store: "+what+": ") || !strings.Contains(err.Error(), "*store.keeper") {
-			t.Errorf("%s: %v, want a permanent ErrUnsupported that names the backend", what, err)
-		}
+	_, err := Flush(ctx, b, "p:")
+	if !errors.Is(err, errors.ErrUnsupported) || KindOf(err) != KindPermanent ||
+		!strings.Contains(err.Error(), "store: flush: ") || !strings.Contains(err.Error(), "*store.keeper") {
+		t.Errorf("Flush: %v, want a permanent ErrUnsupported that names the backend", err)
 	}
 	if steps, err := Migrate(ctx, b, false); len(steps) != 0 || err != nil {
 		t.Errorf("Migrate of what needs nothing: %q, %v", steps, err)
@@ -110,36 +83,24 @@ func TestAbilitiesThatAreMissing(t *testing.T) {
 	}
 }
 
-func TestExpireByGetAndSet(t *testing.T) {
-	b, ctx := &timed{keeper: newKeeper()}, t.Context()
-	b.values["k"] = []byte("v")
-	if existed, err := Expire(ctx, b, "k", time.Hour); !existed || err != nil || b.ttl != time.Hour || string(b.values["k"]) != "v" {
-		t.Errorf("%t, %v; set %q for %v", existed, err, b.values["k"], b.ttl)
-	}
-	if existed, err := Expire(ctx, b, "unknown", time.Hour); existed || err != nil || len(b.values) != 1 {
-		t.Errorf("of an unknown key: %t, %v; %q", existed, err, b.values)
-	}
-	if existed, err := Expire(ctx, b, "k", 0); !existed || err != nil || len(b.values) != 0 {
-		t.Errorf("for 0: %t, %v; %q", existed, err, b.values)
-	}
-	if existed, err := Expire(ctx, saying{newKeeper()}, "k", time.Hour); existed || err != nil {
-		t.Errorf("of a backend that says more than ErrNotFound: %t, %v", existed, err)
-	}
-	b.fail = errors.New("connection refused")
-	if _, err := Expire(ctx, b, "k", time.Hour); !errors.Is(err, b.fail) {
-		t.Errorf("of a dead backend: %v", err)
+// A flush that the other processes do not hear of is an error.
+func TestFlushThatNobodyHearsOf(t *testing.T) {
+	var asked []string
+	b := mute{everything{newKeeper(), &asked}, errors.New("connection reset")}
+	if n, err := Flush(t.Context(), b, "p:"); n != 7 || !errors.Is(err, b.err) ||
+		!strings.Contains(err.Error(), "store: flush: removed 7, but could not tell") {
+		t.Errorf("Flush: %d, %v", n, err)
 	}
 }
 
-// saying wraps its ErrNotFound.
-type saying struct{ *keeper }
+// mute has a journal that fails.
+type mute struct {
+	everything
+	err error
+}
 
-func (s saying) Get(ctx context.Context, key string) ([]byte, error) {
-	v, err := s.keeper.Get(ctx, key)
-	if err != nil {
-		err = fmt.Errorf("saying: get: %w", err)
-	}
-	return v, err
+func (m mute) Journal(prefix string) Journal {
+	return noting{asked: m.asked, prefix: prefix, err: m.err}
 }
 
 // failing lists, and then fails.
@@ -172,7 +133,7 @@ func TestFlushKeyByKey(t *testing.T) {
 		t.Errorf("%d, %v; left %q", n, err, slices.Collect(maps.Keys(b.values)))
 	}
 	fill()
-	if n, err := Flush(ctx, b, ""); n != 0 || !errors.Is(err, ErrFlushEverything) || KindOf(err) != KindPermanent || len(b.values) != 4 {
+	if n, err := Flush(ctx, b, ""); n != 0 || KindOf(err) != KindPermanent || len(b.values) != 4 {
 		t.Errorf("without a prefix: %d, %v; %d left", n, err, len(b.values))
 	}
 	lost := errors.New("connection reset")
@@ -182,14 +143,5 @@ func TestFlushKeyByKey(t *testing.T) {
 	b.fail = lost
 	if n, err := Flush(ctx, b, "p:"); n != 0 || !errors.Is(err, lost) {
 		t.Errorf("when nothing can be deleted: %d, %v", n, err)
-	}
-}
-
-func TestNoLeaseForNoTime(t *testing.T) {
-	var asked []string
-	for _, ttl := range []time.Duration{0, -1} {
-		if _, ok, err := TryLock(t.Context(), everything{newKeeper(), &asked}, "job", ttl); ok || KindOf(err) != KindPermanent || len(asked) > 0 {
-			t.Errorf("for %v: %t, %v; asked %q", ttl, ok, err, asked)
-		}
 	}
 }

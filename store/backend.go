@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/freshet-go/freshet/store/internal/keys"
@@ -40,63 +41,82 @@ type Health struct {
 	Details map[string]string // whatever the server tells: version, memory, connections; may be nil
 }
 
-// Options are the settings of a Store made from a Backend. The zero value is usable.
+// Options are the settings of a Store made from a Backend. The zero value is usable: of numbers, 0 is the default
+// and less than 0 is none.
 type Options struct {
 	// Prefix begins every key that the backend sees, so that several caches can share it. At most
-	// MaxPrefix bytes of [A-Za-z0-9_.:-]; a separator at its end is worth having, as in "blog:", because
-	// Clear takes all that begins with the prefix: no cache's prefix should begin with another's.
-	// Default: none.
+	// 136 bytes of [A-Za-z0-9_.:-]. End it with a separator, as in "blog:": Clear takes all that begins
+	// with the prefix, so that no cache's prefix should begin with another's. Default: none.
 	Prefix string
-	// Compress is from how many bytes on a body is compressed, by zstd. It is stored so only when that
-	// saves an eighth of it at least; a body with a Content-Encoding, or of a type that is compressed by
-	// nature, such as image/png, is not tried. Whoever reads needs no setting. 0 or less: never, the default.
-	// Below 1,024 there is little to gain.
+	// Compress is the smallest body, in bytes, to compress, by zstd. The Store compresses it only when that
+	// saves an eighth of it at least; it does not try a body with a Content-Encoding, or of a type that is
+	// compressed by nature, such as image/png. Readers need no setting. Below 1,024 there is little to
+	// gain. Default: none are.
 	Compress int
-	// MaxValue is the greatest encoded entry that is stored, in bytes: body (compressed, if it is),
-	// header and some 100 more. What was stored under the key of a greater one is removed, and Set
-	// reports no error, because the next request would only bring the next such error; Oversize counts
-	// it. 0 or less: DefaultMaxValue.
+	// MaxValue is the largest encoded entry to store, in bytes: body (compressed, if it is), header and
+	// some 100 more. Set removes what is under the key of a larger one, counts it, and returns no
+	// error, because the next request would only bring the next such error. Default 64 MiB; negative: no
+	// bound but the backend's own.
 	MaxValue int64
-	// MaxDecoded is the greatest body that Get returns, in bytes when it is not compressed: what one
-	// value from the backend may cost in memory. The entry of a greater one counts as corrupt, and Set
-	// treats it as above MaxValue. 0 or less: DefaultMaxDecoded.
+	// MaxDecoded is the largest body that Get returns, in bytes when it is not compressed: what one
+	// value from the backend may cost in memory. The entry of a larger one counts as corrupt, and Set
+	// treats it as above MaxValue. Default 256 MiB; negative: no bound.
 	MaxDecoded int64
 	// OnCorrupt, when not nil, hears of each value that could not be used: not an entry, damaged, of
-	// another version, too great, or the entry of another key. The Store answers ErrNotFound. It is
-	// called by Get, possibly from many goroutines.
+	// another version, too large, or the entry of another key. Get calls it, possibly from many
+	// goroutines, and answers ErrNotFound.
 	OnCorrupt func(key string, err error)
 }
 
-// What Options mean by 0: 64 MiB to be stored, 256 MiB to be read.
+// What Options mean by 0.
 const (
-	DefaultMaxValue   = 64 << 20
-	DefaultMaxDecoded = 256 << 20
+	defaultMaxValue   = 64 << 20
+	defaultMaxDecoded = 256 << 20
 )
 
-// MaxPrefix is how long Options.Prefix may be, in bytes.
-const MaxPrefix = keys.MaxLen - 2*sha256.Size
+// withDefaults returns o with what 0 and less than 0 stand for.
+func (o Options) withDefaults() Options {
+	o.Compress = max(o.Compress, 0)
+	o.MaxValue = bound(o.MaxValue, defaultMaxValue)
+	o.MaxDecoded = bound(o.MaxDecoded, defaultMaxDecoded)
+	return o
+}
 
-// CheckPrefix returns an error that says what is wrong with a prefix, or nil. Programs that read one from settings call
-// it before they call New.
-func CheckPrefix(prefix string) error {
-	if len(prefix) > MaxPrefix {
-		return fmt.Errorf("store: prefix %.40q… has %d bytes; at most %d are allowed", prefix, len(prefix), MaxPrefix)
+// bound returns n, or the default if n is 0, or the greatest number if n is negative.
+func bound(n, byDefault int64) int64 {
+	switch {
+	case n < 0:
+		return math.MaxInt64
+	case n == 0:
+		return byDefault
 	}
-	if c, found := keys.Strange(prefix); found {
-		return fmt.Errorf("store: prefix %q contains %q; %s", prefix, c, keys.Allowed)
+	return n
+}
+
+// maxPrefix is the length of the longest Options.Prefix, in bytes.
+const maxPrefix = keys.MaxLen - 2*sha256.Size
+
+// Validate returns an error that says what is wrong with the options, or nil: a Prefix that is too long, or has
+// other characters than keys may have. New panics with it; programs that read a prefix from settings call it before.
+func (o Options) Validate() error {
+	if len(o.Prefix) > maxPrefix {
+		return fmt.Errorf("store: prefix %.40q… has %d bytes; at most %d are allowed", o.Prefix, len(o.Prefix), maxPrefix)
+	}
+	if c, found := keys.Strange(o.Prefix); found {
+		return fmt.Errorf("store: prefix %q contains %q; %s", o.Prefix, c, keys.Allowed)
 	}
 	return nil
+}
+
+// BackendKey returns the key that a Store with these Options uses in its Backend for an entry's key: short, and of
+// characters that fit all of them. Keys that differ never share one, as far as anyone knows of SHA-256; Get compares the
+// whole key all the same.
+func (o Options) BackendKey(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	b := make([]byte, 0, keys.MaxLen)
+	return string(hex.AppendEncode(append(b, o.Prefix...), sum[:]))
 }
 
 // CheckKey returns an error that says what is wrong with a backend's key, or nil: a key is 1 to 200 bytes of
 // [A-Za-z0-9_.:-]. Backends refuse others. The error shows nothing of the key but a single byte.
 func CheckKey(key string) error { return keys.Check(key) }
-
-// BackendKey is the key that a Store made with that prefix uses in its Backend: short, and of
-// characters that fit all of them. Keys that differ never share one, as far as anyone knows of
-// SHA-256; the whole key is compared on reading all the same.
-func BackendKey(prefix, key string) string {
-	sum := sha256.Sum256([]byte(key))
-	b := make([]byte, 0, keys.MaxLen)
-	return string(hex.AppendEncode(append(b, prefix...), sum[:]))
-}

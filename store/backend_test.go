@@ -47,7 +47,7 @@ func (k *keeper) Health(context.Context) (Health, error) { return Health{Backend
 
 func TestBackendKeysFitEveryBackend(t *testing.T) {
 	allowed := regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,200}$`)
-	prefixes := []string{"", "blog:", strings.Repeat("p", MaxPrefix)}
+	prefixes := []string{"", "blog:", strings.Repeat("p", maxPrefix)}
 	seen := map[string]string{}
 	for _, prefix := range prefixes {
 		for _, key := range []string{"", "a", "A", "a\x00", "GET https://a.example/?q=ключ\r\n", strings.Repeat("k", 1<<20)} {
@@ -57,7 +57,7 @@ func TestBackendKeysFitEveryBackend(t *testing.T) {
 				t.Fatal(err)
 			}
 			for k := range maps.Keys(b.values) {
-				if !allowed.MatchString(k) || !strings.HasPrefix(k, prefix) || k != BackendKey(prefix, key) {
+				if !allowed.MatchString(k) || !strings.HasPrefix(k, prefix) || k != (Options{Prefix: prefix}).BackendKey(key) {
 					t.Errorf("key %.40q with prefix %.10q is kept under %q", key, prefix, k)
 				}
 				if other, ok := seen[k]; ok {
@@ -77,7 +77,7 @@ func TestGetComparesTheKey(t *testing.T) {
 	b := &keeper{values: map[string][]byte{}}
 	var heard []string
 	s := New(b, Options{OnCorrupt: func(key string, err error) { heard = append(heard, fmt.Sprint(key, ": ", err)) }})
-	b.values[BackendKey("", "mine")] = Encode(nil, &Entry{Key: "somebody else's", Body: []byte("secret")})
+	b.values[Options{Prefix: ""}.BackendKey("mine")] = encodeOne(nil, &Entry{Key: "somebody else's", Body: []byte("secret")})
 	if e, err := s.Get(t.Context(), "mine"); !errors.Is(err, ErrNotFound) || e != nil {
 		t.Errorf("Get = %+v, %v; want ErrNotFound", e, err)
 	}
@@ -87,17 +87,17 @@ func TestGetComparesTheKey(t *testing.T) {
 }
 
 func TestUnusableValuesAreMisses(t *testing.T) {
-	good := Encode(nil, &Entry{Key: "k"})
+	good := encodeOne(nil, &Entry{Key: "k"})
 	old := append([]byte(nil), good...)
 	old[len(codecMagic)]++
 	for story, value := range map[string][]byte{
 		"nil": nil, "empty": {}, "something else": []byte("<html>"), "cut": good[:len(good)-1], "another version": old,
 	} {
-		b := &keeper{values: map[string][]byte{BackendKey("", "k"): value}}
+		b := &keeper{values: map[string][]byte{Options{Prefix: ""}.BackendKey("k"): value}}
 		heard := 0
 		s := New(b, Options{OnCorrupt: func(key string, err error) {
 			heard++
-			if key != "k" || !errors.Is(err, ErrCorrupt) {
+			if key != "k" || !errors.Is(err, errCorrupt) {
 				t.Errorf("%s: OnCorrupt(%q, %v)", story, key, err)
 			}
 		}})
@@ -124,7 +124,7 @@ func TestABrokenBackendIsNotAMiss(t *testing.T) {
 	}
 }
 
-func TestCheckPrefix(t *testing.T) {
+func TestPrefixes(t *testing.T) {
 	for prefix, want := range map[string]string{
 		"":                                  "",
 		"blog:":                             "",
@@ -132,13 +132,13 @@ func TestCheckPrefix(t *testing.T) {
 		"my app:":                           `contains ' '`,
 		"é":                                 "contains",
 		"a\x00":                             "contains",
-		strings.Repeat("p", MaxPrefix):      "",
-		strings.Repeat("p", MaxPrefix+1):    "at most 136",
+		strings.Repeat("p", maxPrefix):      "",
+		strings.Repeat("p", maxPrefix+1):    "at most 136",
 		strings.Repeat("p", 1<<20) + "\xff": "at most 136",
 	} {
-		err := CheckPrefix(prefix)
+		err := Options{Prefix: prefix}.Validate()
 		if (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || len(err.Error()) > 300) {
-			t.Errorf("CheckPrefix(%.20q) = %v, want %q", prefix, err, want)
+			t.Errorf("Validate of prefix %.20q: = %v, want %q", prefix, err, want)
 		}
 		panicked := func() (p any) {
 			defer func() { p = recover() }()

@@ -9,9 +9,9 @@ import (
 	"slices"
 )
 
-// ErrCorrupt says that bytes are not an encoded entry: cut, damaged, of a version not known here, with
-// a body greater than allowed, or something else altogether.
-var ErrCorrupt = errors.New("store: corrupt entry")
+// errCorrupt is the error of bytes that are not an encoded entry: cut, damaged, of a version not known here, with a
+// body larger than allowed, or something else altogether.
+var errCorrupt = errors.New("store: corrupt entry")
 
 // The encoding, all of it, with numbers of fixed width least significant byte first:
 //
@@ -40,13 +40,9 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Encode appends the entry's encoding to dst. Equal entries have equal encodings. Times keep their
-// moment to the nanosecond, not their zone. What Ends tells is not written: it belongs to the place
-// where the entry was kept. The body is not compressed: the stores that New makes do that.
-func Encode(dst []byte, e *Entry) []byte { return encode(dst, e, 0, nil) }
-
-// encode appends the encoding of an entry that ends at so many Unix milliseconds, its body compressed if
-// c takes it.
+// encode appends the encoding of an entry to dst: one that ends at so many Unix milliseconds, or 0, with its body
+// compressed if c takes it. Entries that are equal, end together and have one compressor have equal encodings. Times
+// keep their moment to the nanosecond, not their zone.
 func encode(dst []byte, e *Entry, ends int64, c *compressor) []byte {
 	start := len(dst)
 	dst = slices.Grow(dst, encodedSize(e))
@@ -65,19 +61,6 @@ func encode(dst []byte, e *Entry, ends int64, c *compressor) []byte {
 	return dst
 }
 
-// Decode reads what Encode wrote, or the Set of a store that New made, in this version or an earlier one.
-// The entry's body is a part of b, unless it was compressed; b must not be modified any more, and stays
-// in memory as long as the body does. Malformed input of any kind is ErrCorrupt, and so is a body of
-// more than DefaultMaxDecoded bytes; the time and memory it takes to find that out are linear in the
-// input's length.
-func Decode(b []byte) (*Entry, error) {
-	s, err := unseal(b)
-	if err != nil {
-		return nil, err
-	}
-	return s.open(DefaultMaxDecoded)
-}
-
 // sealed is an entry that is decoded but for its body.
 type sealed struct {
 	entry  *Entry
@@ -85,29 +68,31 @@ type sealed struct {
 	plain  uint32 // its length before it was compressed; 0 when it was not
 }
 
-// unseal decodes all but the body.
+// unseal decodes all but the body, in this version of the encoding or an earlier one. The body is a part of b, unless
+// it was compressed: b must not be modified any more, and stays in memory as long as the body does. Malformed input of
+// any kind is errCorrupt. The time and memory to find that out are linear in the input's length.
 func unseal(b []byte) (sealed, error) {
 	if len(b) < atFields1 || string(b[:len(codecMagic)]) != codecMagic {
-		return sealed{}, fmt.Errorf("%w: not an entry (%d bytes)", ErrCorrupt, len(b))
+		return sealed{}, fmt.Errorf("%w: not an entry (%d bytes)", errCorrupt, len(b))
 	}
 	var s sealed
 	begin, ends := atFields1, int64(0)
 	switch v := b[len(codecMagic)]; {
 	case v == 0 || v > codecVersion:
-		return sealed{}, fmt.Errorf("%w: version %d; versions 1 to %d are known here", ErrCorrupt, v, codecVersion)
+		return sealed{}, fmt.Errorf("%w: version %d; versions 1 to %d are known here", errCorrupt, v, codecVersion)
 	case v >= 2 && len(b) < atFields:
-		return sealed{}, fmt.Errorf("%w: cut to %d bytes", ErrCorrupt, len(b))
+		return sealed{}, fmt.Errorf("%w: cut to %d bytes", errCorrupt, len(b))
 	case v >= 2:
 		begin = atFields
 		ends = int64(binary.LittleEndian.Uint64(b[atEnds:]))
 		s.plain = binary.LittleEndian.Uint32(b[atPlain:])
 	}
 	if checksum(b) != binary.LittleEndian.Uint32(b[atSum:]) {
-		return sealed{}, fmt.Errorf("%w: wrong checksum (%d bytes)", ErrCorrupt, len(b))
+		return sealed{}, fmt.Errorf("%w: wrong checksum (%d bytes)", errCorrupt, len(b))
 	}
 	length := int64(binary.LittleEndian.Uint32(b[atLength:]))
 	if b = b[begin:]; length > int64(len(b)) {
-		return sealed{}, fmt.Errorf("%w: fields of %d bytes in %d", ErrCorrupt, length, len(b))
+		return sealed{}, fmt.Errorf("%w: fields of %d bytes in %d", errCorrupt, length, len(b))
 	}
 	s.stored = b[length:]
 	e, err := decodeFields(b[:length], s.stored, s.size())
@@ -130,7 +115,7 @@ func (s *sealed) size() int64 {
 // open gives the entry its body, of at most so many bytes.
 func (s *sealed) open(most int64) (*Entry, error) {
 	if n := s.size(); n > most {
-		return nil, fmt.Errorf("%w: a body of %d bytes; at most %d are taken", ErrCorrupt, n, most)
+		return nil, fmt.Errorf("%w: a body of %d bytes; at most %d are taken", errCorrupt, n, most)
 	}
 	if s.plain > 0 {
 		body, err := decompress(s.stored, s.plain)

@@ -35,14 +35,14 @@ func newDecoder() *zstd.Decoder {
 // refused before any memory is taken for it.
 func decompress(stored []byte, plain uint32) ([]byte, error) {
 	if int64(plain) > int64(len(stored))*mostGrowth {
-		return nil, fmt.Errorf("%w: %d bytes cannot hold a body of %d", ErrCorrupt, len(stored), plain)
+		return nil, fmt.Errorf("%w: %d bytes cannot hold a body of %d", errCorrupt, len(stored), plain)
 	}
 	body, err := decompressing.DecodeAll(stored, make([]byte, 0, int(plain)+zstdRoom))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%w: body not decompressed: %w", ErrCorrupt, err)
+		return nil, fmt.Errorf("%w: body not decompressed: %w", errCorrupt, err)
 	case len(body) != int(plain):
-		return nil, fmt.Errorf("%w: a body of %d bytes where %d were announced", ErrCorrupt, len(body), plain)
+		return nil, fmt.Errorf("%w: a body of %d bytes where %d were announced", errCorrupt, len(body), plain)
 	}
 	return body[:plain:plain], nil
 }

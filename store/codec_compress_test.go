@@ -43,7 +43,7 @@ func TestCompressedBodiesComeBack(t *testing.T) {
 	} {
 		e := &Entry{Key: "k", Status: 200, Body: body}
 		b := encode([]byte("before"), e, 0, c)[len("before"):]
-		got, err := Decode(b)
+		got, err := decodeOne(b)
 		if err != nil || !reflect.DeepEqual(got, e) {
 			t.Errorf("%s: %v; %d bytes back of %d", story, err, len(got.Body), len(body))
 			continue
@@ -74,7 +74,7 @@ func TestCompressionIsKeptWhenItSavesAnEighth(t *testing.T) {
 		if got := plainOf(b) > 0; got != tt.want {
 			t.Errorf("%s: compressed %t (%d bytes from %d), want %t", tt.story, got, len(b), len(tt.body), tt.want)
 		}
-		if plain := Encode(nil, &Entry{Body: tt.body}); tt.want && len(b) > len(plain)-len(tt.body)/8 {
+		if plain := encodeOne(nil, &Entry{Body: tt.body}); tt.want && len(b) > len(plain)-len(tt.body)/8 {
 			t.Errorf("%s: %d bytes in place of %d", tt.story, len(b), len(plain))
 		} else if !tt.want && !bytes.Equal(b, plain) {
 			t.Errorf("%s: not as without compression", tt.story)
@@ -138,7 +138,7 @@ func TestWhatIsCompressedAlreadyIsLeftAlone(t *testing.T) {
 
 // forge encodes an entry whose stored body and announced length are as given.
 func forge(stored []byte, plain uint32) []byte {
-	b := Encode(nil, &Entry{Key: "k", Body: []byte{0}})
+	b := encodeOne(nil, &Entry{Key: "k", Body: []byte{0}})
 	b = append(b[:len(b)-1], stored...)
 	binary.LittleEndian.PutUint32(b[atPlain:], plain)
 	return resum(b)
@@ -156,9 +156,9 @@ func zstdOf(t *testing.T, body []byte, o ...zstd.EOption) []byte {
 // A few bytes from a hostile or broken server must not cost gigabytes.
 func TestBombsAreRefused(t *testing.T) {
 	bomb := zstdOf(t, make([]byte, 64<<20))
-	huge := zstdOf(t, make([]byte, DefaultMaxDecoded+1))
+	huge := zstdOf(t, make([]byte, defaultMaxDecoded+1))
 	short := zstdOf(t, make([]byte, 1000))
-	if _, err := Decode(forge(short, 1000)); err != nil {
+	if _, err := decodeOne(forge(short, 1000)); err != nil {
 		t.Fatalf("an honest one: %v", err)
 	}
 	// A frame header that announces 2^40 bytes, and one block.
@@ -171,7 +171,7 @@ func TestBombsAreRefused(t *testing.T) {
 		"64 MiB announced as 1 KiB":             forge(bomb, 1000),
 		"64 MiB announced as a byte less":       forge(bomb, 64<<20-1),
 		"64 MiB announced as a byte more":       forge(bomb, 64<<20+1),
-		"more than allowed":                     forge(huge, DefaultMaxDecoded+1),
+		"more than allowed":                     forge(huge, defaultMaxDecoded+1),
 		"4 GiB announced for a few bytes":       forge(short, math.MaxUint32),
 		"200 MiB announced for a few bytes":     forge(short, 200<<20),
 		"200 MiB announced for no bytes":        forge(nil, 200<<20),
@@ -182,15 +182,15 @@ func TestBombsAreRefused(t *testing.T) {
 		"garbage behind":                        forge(append(bytes.Clone(short), "garbage"...), 1000),
 		"not zstd":                              forge([]byte("<html>not zstd at all</html>"), 20),
 		"not compressed, announced as if":       forge(make([]byte, 1000), 1000),
-		"announced by an entry without a body":  resum(withPlain(Encode(nil, &Entry{Key: "k"}), 10)),
-		"announced by an entry of an empty one": resum(withPlain(Encode(nil, &Entry{Key: "k", Body: []byte{}}), 10)),
+		"announced by an entry without a body":  resum(withPlain(encodeOne(nil, &Entry{Key: "k"}), 10)),
+		"announced by an entry of an empty one": resum(withPlain(encodeOne(nil, &Entry{Key: "k", Body: []byte{}}), 10)),
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		e, err := Decode(b)
+		e, err := decodeOne(b)
 		runtime.ReadMemStats(&after)
-		if !errors.Is(err, ErrCorrupt) || e != nil {
-			t.Errorf("%s: %v, want ErrCorrupt", story, err)
+		if !errors.Is(err, errCorrupt) || e != nil {
+			t.Errorf("%s: %v, want errCorrupt", story, err)
 		}
 		most := uint64(len(b))*mostGrowth + 1<<20
 		if took := after.TotalAlloc - before.TotalAlloc; took > most || took > 65<<20 {
@@ -211,7 +211,7 @@ func TestCompressionIsSafeForConcurrentUse(t *testing.T) {
 		all.Go(func() {
 			for i := range 30 {
 				e := &Entry{Key: "k", Body: []byte(strings.Repeat(fmt.Sprint(w, "/", i, " "), 1+i*100))}
-				got, err := Decode(encode(nil, e, 0, c))
+				got, err := decodeOne(encode(nil, e, 0, c))
 				if err != nil || !bytes.Equal(got.Body, e.Body) {
 					t.Errorf("worker %d, round %d: another body, or %v", w, i, err)
 					return
@@ -227,7 +227,7 @@ func TestCompressionInsideAndOutsideOfBubbles(t *testing.T) {
 	body := bytes.Repeat([]byte("text "), 1000)
 	outside := newCompressor(1)
 	use := func(t *testing.T, c *compressor) {
-		if e, err := Decode(encode(nil, &Entry{Body: body}, 0, c)); err != nil || !bytes.Equal(e.Body, body) {
+		if e, err := decodeOne(encode(nil, &Entry{Body: body}, 0, c)); err != nil || !bytes.Equal(e.Body, body) {
 			t.Error(err)
 		}
 	}
@@ -258,7 +258,7 @@ func BenchmarkCompress(b *testing.B) {
 	b.Run("decode", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			Decode(encoded)
+			decodeOne(encoded)
 		}
 	})
 	b.Run("encode noise", func(b *testing.B) {

@@ -99,9 +99,9 @@ func decodeFields(b, stored []byte, size int64) (*Entry, error) {
 	}
 	switch {
 	case d.failed, d.off != len(b), len(d.room) != 0, flags&^flagsKnown != 0, flags&flagBody == 0 && size > 0:
-		return nil, fmt.Errorf("%w: malformed fields", ErrCorrupt)
+		return nil, fmt.Errorf("%w: malformed fields", errCorrupt)
 	case !spansFit(e, size):
-		return nil, fmt.Errorf("%w: the spans do not fit the body", ErrCorrupt)
+		return nil, fmt.Errorf("%w: the spans do not fit the body", errCorrupt)
 	}
 	return e, nil
 }

@@ -74,10 +74,22 @@ var codecEntries = map[string]*Entry{
 	},
 }
 
+// encodeOne appends the encoding of an entry that has no end and is not compressed.
+func encodeOne(dst []byte, e *Entry) []byte { return encode(dst, e, 0, nil) }
+
+// decodeOne returns the entry of an encoding.
+func decodeOne(b []byte) (*Entry, error) {
+	s, err := unseal(b)
+	if err != nil {
+		return nil, err
+	}
+	return s.open(defaultMaxDecoded)
+}
+
 func TestCodecRoundTrip(t *testing.T) {
 	for story, e := range codecEntries {
 		t.Run(story, func(t *testing.T) {
-			got, err := Decode(Encode(nil, e))
+			got, err := decodeOne(encodeOne(nil, e))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -86,10 +98,10 @@ func TestCodecRoundTrip(t *testing.T) {
 			if !reflect.DeepEqual(got, &want) {
 				t.Errorf("decoded\n%#v\nwant\n%#v", got, &want)
 			}
-			if prefixed := Encode([]byte("before"), e); !bytes.Equal(prefixed, append([]byte("before"), Encode(nil, e)...)) {
-				t.Error("Encode does not append")
+			if prefixed := encodeOne([]byte("before"), e); !bytes.Equal(prefixed, append([]byte("before"), encodeOne(nil, e)...)) {
+				t.Error("encode does not append")
 			}
-			if again := Encode(nil, got); !bytes.Equal(again, Encode(nil, e)) {
+			if again := encodeOne(nil, got); !bytes.Equal(again, encodeOne(nil, e)) {
 				t.Error("encoded again, the bytes differ")
 			}
 		})
@@ -109,14 +121,14 @@ func TestCodecKnowsEveryField(t *testing.T) {
 func TestCodecKeepsTheMoment(t *testing.T) {
 	zone := time.FixedZone("far", 5*3600)
 	at := time.Now() // with a monotonic reading
-	e, err := Decode(Encode(nil, &Entry{Requested: at, Received: at.In(zone)}))
+	e, err := decodeOne(encodeOne(nil, &Entry{Requested: at, Received: at.In(zone)}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !e.Requested.Equal(at) || !e.Received.Equal(at) {
 		t.Errorf("decoded %v and %v, want the moment %v", e.Requested, e.Received, at)
 	}
-	if e, _ = Decode(Encode(nil, &Entry{})); !e.Requested.IsZero() {
+	if e, _ = decodeOne(encodeOne(nil, &Entry{})); !e.Requested.IsZero() {
 		t.Errorf("the zero time came back as %v", e.Requested)
 	}
 }
@@ -125,13 +137,13 @@ func TestCodecKeepsTheMoment(t *testing.T) {
 func TestCodecGolden(t *testing.T) {
 	for story, e := range codecEntries {
 		for version := 1; version <= codecVersion; version++ {
-			got := goldenEntry(t, version, story, func() []byte { return Encode(nil, e) })
+			got := goldenEntry(t, version, story, func() []byte { return encodeOne(nil, e) })
 			if !reflect.DeepEqual(got, e) {
 				t.Errorf("%s, version %d: decoded\n%#v\nwant\n%#v", story, version, got, e)
 			}
 		}
 		golden, _ := os.ReadFile(goldenName(codecVersion, story))
-		if got := Encode(nil, e); !bytes.Equal(got, golden) {
+		if got := encodeOne(nil, e); !bytes.Equal(got, golden) {
 			t.Errorf("%s: the encoding has changed: this takes a new version\n got %q\nwant %q", story, got, golden)
 		}
 	}
@@ -176,7 +188,7 @@ func goldenEntry(t *testing.T, version int, story string, encoded func() []byte)
 	if golden[len(codecMagic)] != byte(version) {
 		t.Fatalf("%s is of version %d", name, golden[len(codecMagic)])
 	}
-	e, err := Decode(golden)
+	e, err := decodeOne(golden)
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
@@ -201,23 +213,23 @@ func damageable(t *testing.T) map[string][]byte {
 
 func TestDecodeRefusesDamage(t *testing.T) {
 	for story, good := range damageable(t) {
-		if _, err := Decode(good); err != nil {
+		if _, err := decodeOne(good); err != nil {
 			t.Fatalf("%s: %v", story, err)
 		}
 		for n := range good {
-			if _, err := Decode(good[:n]); !errors.Is(err, ErrCorrupt) {
-				t.Fatalf("%s: cut to %d of %d bytes: %v, want ErrCorrupt", story, n, len(good), err)
+			if _, err := decodeOne(good[:n]); !errors.Is(err, errCorrupt) {
+				t.Fatalf("%s: cut to %d of %d bytes: %v, want errCorrupt", story, n, len(good), err)
 			}
 			for turn := 1; turn < 256; turn++ {
 				bad := bytes.Clone(good)
 				bad[n] ^= byte(turn)
-				if _, err := Decode(bad); !errors.Is(err, ErrCorrupt) {
-					t.Fatalf("%s: byte %d of %d xor %d: %v, want ErrCorrupt", story, n, len(good), turn, err)
+				if _, err := decodeOne(bad); !errors.Is(err, errCorrupt) {
+					t.Fatalf("%s: byte %d of %d xor %d: %v, want errCorrupt", story, n, len(good), turn, err)
 				}
 			}
 		}
-		if _, err := Decode(append(bytes.Clone(good), 0)); !errors.Is(err, ErrCorrupt) {
-			t.Errorf("%s: with a byte more: %v, want ErrCorrupt", story, err)
+		if _, err := decodeOne(append(bytes.Clone(good), 0)); !errors.Is(err, errCorrupt) {
+			t.Errorf("%s: with a byte more: %v, want errCorrupt", story, err)
 		}
 	}
 }
@@ -237,11 +249,11 @@ func TestDecodeRefusesMalformedFields(t *testing.T) {
 			for _, value := range []byte{0, 1, good[n] + 1, good[n] - 1, 0x7f, 0x80, 0xff} {
 				bad := bytes.Clone(good)
 				bad[n] = value
-				got, err := Decode(resum(bad))
+				got, err := decodeOne(resum(bad))
 				if err == nil {
 					checkSound(t, got)
-				} else if !errors.Is(err, ErrCorrupt) {
-					t.Fatalf("%s: byte %d set to %d: %v, want ErrCorrupt", story, n, value, err)
+				} else if !errors.Is(err, errCorrupt) {
+					t.Fatalf("%s: byte %d set to %d: %v, want errCorrupt", story, n, value, err)
 				}
 			}
 		}
@@ -258,15 +270,15 @@ func TestDecodeRefusesMalformedFields(t *testing.T) {
 		"a span of nothing at all":           {Body: []byte("abc"), Total: 0, Spans: []Span{{0, 3}}},
 		"spans whose lengths overflow":       {Body: []byte("abc"), Total: -1, Spans: []Span{{0, math.MaxInt64}, {math.MinInt64, 4}}},
 	} {
-		if _, err := Decode(Encode(nil, e)); !errors.Is(err, ErrCorrupt) {
-			t.Errorf("%s: %v, want ErrCorrupt", story, err)
+		if _, err := decodeOne(encodeOne(nil, e)); !errors.Is(err, errCorrupt) {
+			t.Errorf("%s: %v, want errCorrupt", story, err)
 		}
 	}
 }
 
 func TestDecodeTakesASpanUpToTheTotal(t *testing.T) {
 	e := &Entry{Body: []byte("abc"), Total: 10, Spans: []Span{{0, 1}, {8, 10}}}
-	if got, err := Decode(Encode(nil, e)); err != nil || !reflect.DeepEqual(got.Spans, e.Spans) {
+	if got, err := decodeOne(encodeOne(nil, e)); err != nil || !reflect.DeepEqual(got.Spans, e.Spans) {
 		t.Errorf("%+v, %v; want the spans %v", got, err, e.Spans)
 	}
 }
@@ -292,12 +304,12 @@ func TestDecodeRefusesFieldsThatAreCut(t *testing.T) {
 	for story, e := range map[string]*Entry{"zero": {}, "everything": &long} {
 		fields := appendFields(nil, e)
 		for _, version := range []byte{1, codecVersion} {
-			if _, err := Decode(ofFields(version, fields)); err != nil {
+			if _, err := decodeOne(ofFields(version, fields)); err != nil {
 				t.Fatalf("%s, version %d: whole: %v", story, version, err)
 			}
 			for n := range fields {
-				if e, err := Decode(ofFields(version, fields[:n])); !errors.Is(err, ErrCorrupt) {
-					t.Errorf("%s, version %d: %d of %d bytes of fields: %+v, %v; want ErrCorrupt", story, version, n, len(fields), e, err)
+				if e, err := decodeOne(ofFields(version, fields[:n])); !errors.Is(err, errCorrupt) {
+					t.Errorf("%s, version %d: %d of %d bytes of fields: %+v, %v; want errCorrupt", story, version, n, len(fields), e, err)
 				}
 			}
 		}
@@ -307,20 +319,20 @@ func TestDecodeRefusesFieldsThatAreCut(t *testing.T) {
 func TestDecodeRefusesASecondOfNanoseconds(t *testing.T) {
 	const most = 999_999_999
 	fields := appendFields(nil, &Entry{Received: time.Unix(1, most)})
-	if _, err := Decode(ofFields(codecVersion, fields)); err != nil {
+	if _, err := decodeOne(ofFields(codecVersion, fields)); err != nil {
 		t.Fatal(err)
 	}
 	fields = bytes.Replace(fields, binary.AppendUvarint(nil, most), binary.AppendUvarint(nil, most+1), 1)
-	if e, err := Decode(ofFields(codecVersion, fields)); !errors.Is(err, ErrCorrupt) {
-		t.Errorf("received %v, %v; want ErrCorrupt", e.Received, err)
+	if e, err := decodeOne(ofFields(codecVersion, fields)); !errors.Is(err, errCorrupt) {
+		t.Errorf("received %v, %v; want errCorrupt", e.Received, err)
 	}
 }
 
 // Of a name that comes twice one half would be lost in silence.
 func TestDecodeRefusesANameTwice(t *testing.T) {
-	b := Encode(nil, &Entry{Header: http.Header{"Xa": {"1"}, "Xb": {"2"}}})
-	if _, err := Decode(resum(bytes.Replace(b, []byte("Xb"), []byte("Xa"), 1))); !errors.Is(err, ErrCorrupt) {
-		t.Errorf("%v, want ErrCorrupt", err)
+	b := encodeOne(nil, &Entry{Header: http.Header{"Xa": {"1"}, "Xb": {"2"}}})
+	if _, err := decodeOne(resum(bytes.Replace(b, []byte("Xb"), []byte("Xa"), 1))); !errors.Is(err, errCorrupt) {
+		t.Errorf("%v, want errCorrupt", err)
 	}
 }
 
@@ -349,7 +361,7 @@ func TestDecodeMemoryIsLinear(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for _, b := range inputs {
-		if _, err := Decode(b); err == nil {
+		if _, err := decodeOne(b); err == nil {
 			t.Error("a count of 2^64-1 was taken")
 		}
 	}
@@ -374,7 +386,7 @@ func TestDecodeTakesNoMemoryForACountThatCannotBe(t *testing.T) {
 		b := ofFields(codecVersion, append(fields, make([]byte, tt.spare)...))
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_, err := Decode(b)
+		_, err := decodeOne(b)
 		runtime.ReadMemStats(&after)
 		if took := after.TotalAlloc - before.TotalAlloc; err == nil || took > 5*uint64(len(b)) {
 			t.Errorf("%s: %d bytes allocated for an input of %d, %v", tt.story, took, len(b), err)
@@ -420,7 +432,7 @@ func TestEncodeTakesItsRoomOnce(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	for _, e := range codecEntries {
-		f.Add(Encode(nil, e))
+		f.Add(encodeOne(nil, e))
 	}
 	long := Entry{Key: "k", Body: bytes.Repeat([]byte("text "), 100)}
 	f.Add(encode(nil, &long, 1, newCompressor(1)))
@@ -466,10 +478,10 @@ var fuzzCompressor = sync.OnceValue(func() *compressor { return newCompressor(1)
 
 // checkDecode holds whatever can be decoded to be sound and to come back the same.
 func checkDecode(t *testing.T, b []byte) {
-	e, err := Decode(b)
+	e, err := decodeOne(b)
 	if err != nil {
-		if !errors.Is(err, ErrCorrupt) {
-			t.Fatalf("%v is not ErrCorrupt", err)
+		if !errors.Is(err, errCorrupt) {
+			t.Fatalf("%v is not errCorrupt", err)
 		}
 		return
 	}
@@ -480,7 +492,7 @@ func checkDecode(t *testing.T, b []byte) {
 	e.Size()
 	e.Ends()
 	for _, c := range []*compressor{nil, fuzzCompressor()} {
-		again, err := Decode(encode(nil, e, e.ends, c))
+		again, err := decodeOne(encode(nil, e, e.ends, c))
 		if err != nil {
 			t.Fatalf("encoded again: %v", err)
 		}
@@ -492,17 +504,17 @@ func checkDecode(t *testing.T, b []byte) {
 
 func BenchmarkCodec(b *testing.B) {
 	e := benchPage()
-	encoded := Encode(nil, e)
+	encoded := encodeOne(nil, e)
 	b.Run("encode", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			encoded = Encode(encoded[:0], e)
+			encoded = encodeOne(encoded[:0], e)
 		}
 	})
 	b.Run("decode", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			Decode(encoded)
+			decodeOne(encoded)
 		}
 	})
 }

@@ -11,38 +11,28 @@ import (
 )
 
 // New makes a Store of a Backend: entries become bytes that know their version, their checksum, their key
-// and their end, compressed if o says so. It panics if o.Prefix is not allowed; see CheckPrefix.
+// and their end, compressed if o says so. It panics if o is not valid; see Options.Validate.
 //
 // A value that is not a whole entry of the key asked for is a miss, and counted; so is one past its end,
 // though not counted, for backends that return such values. Get removes none of them: a value that
 // this process cannot read may be one that a newer version of it has just written, and the next Set
 // takes the place of any.
 //
-// The Store is a Clearer, Journaled, Limited, Corrupted and Oversized besides. Its Unwrap returns the Backend, for As
-// to find its abilities: they speak of the backend's keys, which BackendKey gives.
+// The Store is a Clearer, Journaled and Limited besides. Its methods Corrupt() uint64 and Oversize() uint64 count the
+// values that Get could not use and the entries that were too large for Set: As finds them as an interface of your own.
+// Its Unwrap returns the Backend, for As to find its abilities: their keys are the backend's own, as Options.BackendKey
+// returns them.
 func New(b Backend, o Options) Store {
-	if err := CheckPrefix(o.Prefix); err != nil {
+	if err := o.Validate(); err != nil {
 		panic(err)
 	}
-	if o.MaxValue <= 0 {
-		o.MaxValue = DefaultMaxValue
-	}
-	if o.MaxDecoded <= 0 {
-		o.MaxDecoded = DefaultMaxDecoded
-	}
+	o = o.withDefaults()
 	s := &encoded{backend: b, options: o, keys: keysMade{seed: maphash.MakeSeed()}}
 	if o.Compress > 0 {
 		s.compressor = newCompressor(o.Compress)
 	}
 	return s
 }
-
-// Corrupted is the ability to count values that could not be used; see Options.OnCorrupt.
-type Corrupted interface{ Corrupt() uint64 }
-
-// Oversized is the ability to count entries that were not stored because they are too great; see
-// Options.MaxValue.
-type Oversized interface{ Oversize() uint64 }
 
 // encoded keeps entries as bytes.
 type encoded struct {
@@ -68,13 +58,13 @@ const keyMadeMost = 512
 
 func (s *encoded) key(key string) string {
 	if len(key) > keyMadeMost {
-		return BackendKey(s.options.Prefix, key)
+		return s.options.BackendKey(key)
 	}
 	slot := &s.keys.kept[maphash.String(s.keys.seed, key)%uint64(len(s.keys.kept))]
 	if made := slot.Load(); made != nil && made.of == key {
 		return made.key
 	}
-	made := &keyMade{strings.Clone(key), BackendKey(s.options.Prefix, key)}
+	made := &keyMade{strings.Clone(key), s.options.BackendKey(key)}
 	slot.Store(made)
 	return made.key
 }
@@ -82,8 +72,7 @@ func (s *encoded) key(key string) string {
 var (
 	_ Clearer   = (*encoded)(nil)
 	_ Journaled = (*encoded)(nil)
-	_ Corrupted = (*encoded)(nil)
-	_ Oversized = (*encoded)(nil)
+	_ Limited   = (*encoded)(nil)
 )
 
 var errOtherKey = errors.New("store: the backend returned the entry of another key")
@@ -160,9 +149,9 @@ func (s *encoded) Delete(ctx context.Context, key string) error {
 	return err
 }
 
-// Clear implements Clearer. Without a prefix it is ErrFlushEverything.
+// Clear implements Clearer. Without a prefix it fails.
 func (s *encoded) Clear(ctx context.Context) (removed int64, err error) {
-	return Flush(ctx, s.backend, s.options.Prefix)
+	return flush(ctx, s.backend, s.options.Prefix)
 }
 
 // Journal implements Journaled.
@@ -175,7 +164,7 @@ func (s *encoded) Journal() Journal {
 
 // MaxEntry implements Limited: an entry's encoding is shorter than its Size.
 func (s *encoded) MaxEntry() int64 {
-	return min(s.options.MaxValue, s.options.MaxDecoded, MaxValue(s.backend))
+	return min(s.options.MaxValue, s.options.MaxDecoded, maxValue(s.backend))
 }
 
 // MaxBody implements Limited: nobody knows beforehand what a body is when it is compressed.
@@ -188,14 +177,17 @@ func (s *encoded) MaxBody() int64 {
 
 // Fits implements Limited.
 func (s *encoded) Fits(e *Entry) bool {
-	most := min(s.options.MaxValue, MaxValue(s.backend))
+	most := min(s.options.MaxValue, maxValue(s.backend))
 	if int64(len(e.Body)) > s.options.MaxDecoded || s.compressor == nil && int64(len(e.Body)) > most {
 		return false
 	}
 	return int64(len(encode(nil, e, 0, s.compressor))) <= most
 }
 
-func (s *encoded) Corrupt() uint64  { return s.corrupt.Load() }
+// Corrupt returns how many values Get could not use.
+func (s *encoded) Corrupt() uint64 { return s.corrupt.Load() }
+
+// Oversize returns how many entries were too large for Set.
 func (s *encoded) Oversize() uint64 { return s.oversize.Load() }
 
 func (s *encoded) Unwrap() any { return s.backend }

@@ -28,7 +28,7 @@ func mustSet(t testing.TB, s Store, e *Entry, ttl time.Duration) {
 }
 
 func counts(s Store) (corrupt, oversize uint64) {
-	return s.(Corrupted).Corrupt(), s.(Oversized).Oversize()
+	return s.(*encoded).Corrupt(), s.(*encoded).Oversize()
 }
 
 // A backend that keeps what it should have dropped, or whose clock is its own, must do no harm.
@@ -66,7 +66,7 @@ func TestEnds(t *testing.T) {
 	if err != nil || e.Ends().Before(time.Now().AddDate(290, 0, 0)) {
 		t.Errorf("the greatest ttl: ends %v, %v", e.Ends(), err)
 	}
-	// A copy tells the end of what it was copied from; Encode does not take it along.
+	// A copy tells the end of what it was copied from; encode does not take it along.
 	copied, packed := *e, e.Packed()
 	if !copied.Ends().Equal(e.Ends()) || !packed.Ends().Equal(e.Ends()) {
 		t.Errorf("copies end %v and %v", copied.Ends(), packed.Ends())
@@ -75,7 +75,7 @@ func TestEnds(t *testing.T) {
 	if again, err := s.Get(t.Context(), "k"); err != nil || again.Ends().After(time.Now().Add(time.Hour+time.Second)) {
 		t.Errorf("stored again for an hour: ends %v, %v", again.Ends(), err)
 	}
-	if e, err := Decode(Encode(nil, e)); err != nil || !e.Ends().IsZero() {
+	if e, err := decodeOne(encodeOne(nil, e)); err != nil || !e.Ends().IsZero() {
 		t.Errorf("encoded: ends %v, %v; want that not to be known", e.Ends(), err)
 	}
 	if e := (&Entry{}); !e.Ends().IsZero() {
@@ -89,7 +89,7 @@ func TestEachByteTurnedIsACountedMiss(t *testing.T) {
 		b := newKeeper()
 		s := New(b, Options{Compress: compress})
 		mustSet(t, s, &Entry{Key: "k", Status: 200, Body: bytes.Repeat([]byte("text "), 30)}, time.Hour)
-		at := BackendKey("", "k")
+		at := Options{Prefix: ""}.BackendKey("k")
 		good := b.values[at]
 		if (plainOf(good) > 0) != (compress > 0) {
 			t.Fatalf("%s: it is not", story)
@@ -123,9 +123,9 @@ func TestEachByteTurnedIsACountedMiss(t *testing.T) {
 func TestAnotherVersionsValueIsLeftAlone(t *testing.T) {
 	b := newKeeper()
 	s := New(b, Options{})
-	newer := Encode(nil, &Entry{Key: "k"})
+	newer := encodeOne(nil, &Entry{Key: "k"})
 	newer[len(codecMagic)] = codecVersion + 1
-	at := BackendKey("", "k")
+	at := Options{Prefix: ""}.BackendKey("k")
 	b.values[at] = resum(newer)
 	if _, err := s.Get(t.Context(), "k"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("%v, want ErrNotFound", err)
@@ -146,7 +146,7 @@ func TestStoresReadEachOthersValues(t *testing.T) {
 	stores := []Store{New(b, Options{}), New(b, Options{Compress: 1}), New(b, Options{Compress: 1 << 20})}
 	for i, writer := range stores {
 		mustSet(t, writer, &Entry{Key: "k", Body: body}, time.Hour)
-		if small := len(b.values[BackendKey("", "k")]) < 1000; small != (i == 1) {
+		if small := len(b.values[Options{Prefix: ""}.BackendKey("k")]) < 1000; small != (i == 1) {
 			t.Errorf("store %d: compressed %t", i, small)
 		}
 		for j, reader := range stores {
@@ -172,8 +172,8 @@ func TestWhatIsTooGreatIsNotStored(t *testing.T) {
 		{"above, compressed or not", Options{MaxValue: 1000, Compress: 1}, noise(5000), false},
 		{"more than could be read again", Options{MaxDecoded: 4999, Compress: 1}, text(5000), false},
 		{"as much as can be read again", Options{MaxDecoded: 5000, Compress: 1}, text(5000), true},
-		{"the default", Options{}, make([]byte, DefaultMaxValue-300), true},
-		{"above the default", Options{}, make([]byte, DefaultMaxValue), false},
+		{"the default", Options{}, make([]byte, defaultMaxValue-300), true},
+		{"above the default", Options{}, make([]byte, defaultMaxValue), false},
 		{"negative numbers are the default", Options{MaxValue: -1, MaxDecoded: -1, Compress: -1}, text(5000), true},
 	} {
 		b := newKeeper()
@@ -229,7 +229,7 @@ func TestABodyTooGreatToReadIsACountedMiss(t *testing.T) {
 	mustSet(t, New(b, Options{Compress: 1}), &Entry{Key: "compressed", Body: make([]byte, 1001)}, time.Hour)
 	var heard []string
 	s := New(b, Options{MaxDecoded: 1000, OnCorrupt: func(key string, err error) {
-		if !errors.Is(err, ErrCorrupt) {
+		if !errors.Is(err, errCorrupt) {
 			t.Errorf("%s: %v", key, err)
 		}
 		heard = append(heard, key)
@@ -275,7 +275,7 @@ func TestClear(t *testing.T) {
 		mustSet(t, blog, &Entry{Key: fmt.Sprint(i)}, time.Hour)
 		mustSet(t, shop, &Entry{Key: fmt.Sprint(i)}, time.Hour)
 	}
-	if n, err := all.(Clearer).Clear(t.Context()); n != 0 || !errors.Is(err, ErrFlushEverything) || len(b.values) != 6 {
+	if n, err := all.(Clearer).Clear(t.Context()); n != 0 || KindOf(err) != KindPermanent || len(b.values) != 6 {
 		t.Errorf("Clear without a prefix: %d, %v; %d values left", n, err, len(b.values))
 	}
 	if n, err := blog.(Clearer).Clear(t.Context()); n != 3 || err != nil || len(b.values) != 3 {
@@ -345,7 +345,7 @@ func (b *timed) Set(ctx context.Context, key string, value []byte, ttl time.Dura
 
 func TestCountsOfConcurrentGets(t *testing.T) {
 	b := newKeeper()
-	b.values[BackendKey("", "k")] = []byte("<html>")
+	b.values[Options{Prefix: ""}.BackendKey("k")] = []byte("<html>")
 	s := New(b, Options{})
 	var all sync.WaitGroup
 	for range 8 {
@@ -419,7 +419,7 @@ func TestKeysThatAreKept(t *testing.T) {
 		t.Errorf("%d values for %d keys", len(k.values), len(keys))
 	}
 	for _, key := range keys {
-		if k.values[BackendKey("p:", key)] == nil {
+		if k.values[Options{Prefix: "p:"}.BackendKey(key)] == nil {
 			t.Errorf("%.30q does not lie under its key", key)
 		}
 	}

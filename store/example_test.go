@@ -29,20 +29,7 @@ func ExampleAs() {
 	// Output: removed 12
 }
 
-func ExampleBackendKey() {
-	fmt.Println(store.BackendKey("blog:", "GET https://a.example/news"))
+func ExampleOptions_BackendKey() {
+	fmt.Println(store.Options{Prefix: "blog:"}.BackendKey("GET https://a.example/news"))
 	// Output: blog:5d67d7e64efd64de4b5d4b113d6ce1686ab724a7b13a4906b68f24867d641b8f
-}
-
-func ExampleEncode() {
-	b := store.Encode(nil, &store.Entry{Key: "GET https://a.example/", Status: 200, Body: []byte("Hello")})
-	e, err := store.Decode(b)
-	fmt.Println(e.Key, e.Status, string(e.Body), err)
-
-	b[len(b)-1] ^= 1
-	_, err = store.Decode(b)
-	fmt.Println(err)
-	// Output:
-	// GET https://a.example/ 200 Hello <nil>
-	// store: corrupt entry: wrong checksum (85 bytes)
 }

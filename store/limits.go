@@ -2,9 +2,8 @@ package store
 
 import "math"
 
-// Limited is the ability of a store to tell what it has no room for, before it is asked to keep it. What is
-// too great is
-// not kept, and Set reports no error.
+// Limited is the ability of a store to tell beforehand what it has no room for. Set does not store what is too
+// large, and returns no error.
 type Limited interface {
 	// MaxEntry returns a Size up to which the store keeps every entry, as far as its size is concerned.
 	MaxEntry() int64
@@ -20,8 +19,8 @@ type ValueLimited interface {
 	MaxValue() int64
 }
 
-// MaxValue returns the length of the greatest value that a backend takes, as far as it tells; see ValueLimited.
-func MaxValue(b Backend) int64 {
+// maxValue returns the length of the longest value that a backend takes, as far as it tells; see ValueLimited.
+func maxValue(b Backend) int64 {
 	if a, ok := As[ValueLimited](b); ok {
 		return a.MaxValue()
 	}

@@ -20,7 +20,7 @@ const probeTTL = time.Minute
 // The Latency is how long the four steps took, or those that were made. When a step failed the rest of the
 // Health is empty.
 func Probe(ctx context.Context, b Backend, prefix string) (Health, error) {
-	if err := CheckPrefix(prefix); err != nil {
+	if err := (Options{Prefix: prefix}).Validate(); err != nil {
 		return Health{}, err
 	}
 	key, value := prefix+"probe-"+rand.Text(), []byte(rand.Text())

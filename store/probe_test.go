@@ -175,7 +175,7 @@ func (hanging) Delete(ctx context.Context, _ string) (bool, error) {
 
 func TestProbeTakesAPrefix(t *testing.T) {
 	b := newKeeper()
-	if _, err := Probe(t.Context(), b, strings.Repeat("p", MaxPrefix)); err != nil {
+	if _, err := Probe(t.Context(), b, strings.Repeat("p", maxPrefix)); err != nil {
 		t.Errorf("with the longest prefix: %v", err)
 	}
 	if _, err := Probe(t.Context(), b, "a b"); err == nil {

@@ -187,7 +187,7 @@ func migrate(ctx context.Context, f *storeFlags, stdout io.Writer) error {
 
 func flush(ctx context.Context, f *storeFlags, stdout io.Writer) error {
 	return f.backends(func(b store.Backend, prefix string) error {
-		removed, err := open.Flush(ctx, b, prefix)
+		removed, err := store.Flush(ctx, b, prefix)
 		if err != nil {
 			return err
 		}

@@ -86,7 +86,7 @@ func TestFlush(t *testing.T) {
 		}
 		t.Cleanup(func() { s.Close() })
 		for i := range 3 {
-			if err := s.Backend.Set(t.Context(), store.BackendKey(prefix, fmt.Sprint(i)), []byte("v"),
+			if err := s.Backend.Set(t.Context(), store.Options{Prefix: prefix}.BackendKey(fmt.Sprint(i)), []byte("v"),
 				1e12); err != nil {
 				t.Fatal(err)
 			}
@@ -94,7 +94,11 @@ func TestFlush(t *testing.T) {
 		return s
 	}
 	left := func(s *open.Store) (n int) {
-		for _, err := range store.List(t.Context(), s.Backend, s.Prefix) {
+		lister, ok := store.As[store.Lister](s.Backend)
+		if !ok {
+			t.Fatalf("%T cannot list", s.Backend)
+		}
+		for _, err := range lister.List(t.Context(), s.Prefix) {
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -426,7 +426,7 @@ func TestBoundBeforeTheFolderHasBeenRead(t *testing.T) {
 
 func TestAValueTooLarge(t *testing.T) {
 	b := scanned(t, open(t, Config{Path: t.TempDir(), MaxBytes: 1 << 20, MaxValue: 1000}))
-	if most := store.MaxValue(b); most != 1000 {
+	if most := b.MaxValue(); most != 1000 {
 		t.Errorf("the greatest value is said to have %d bytes, want 1000", most)
 	}
 	set(t, b, "key", make([]byte, 1000))

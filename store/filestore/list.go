@@ -8,14 +8,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/internal/keys"
 )
 
 // Flush implements [store.Flusher]. It reads the names of all files.
 func (b *Backend) Flush(ctx context.Context, prefix string) (removed int64, err error) {
-	if prefix == "" {
-		return 0, store.ErrFlushEverything
+	if err := driver.CheckFlush(prefix); err != nil {
+		return 0, err
 	}
 	for _, f := range b.folders {
 		keys, err := b.keys(ctx, "flush", f, prefix)

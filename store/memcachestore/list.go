@@ -126,8 +126,8 @@ func (b *Backend) alive(ctx context.Context, op string, k dumped) (bool, error) 
 // Flush implements [store.Flusher]. It lists the servers' keys and deletes those that begin with
 // prefix, the parts of split values too, until it finds none. It counts values.
 func (b *Backend) Flush(ctx context.Context, prefix string) (removed int64, err error) {
-	if prefix == "" {
-		return 0, store.ErrFlushEverything
+	if err := driver.CheckFlush(prefix); err != nil {
+		return 0, err
 	}
 	for _, s := range b.servers.all {
 		n, err := b.flush(ctx, s, prefix)

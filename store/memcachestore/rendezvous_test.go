@@ -18,7 +18,7 @@ func TestAddingAServerMovesFewKeys(t *testing.T) {
 		before, after := newServers(names[:n]), newServers(append(names[:n:n], "new.example:11211"))
 		moved, on := 0, map[string]int{}
 		for i := range keys {
-			key := store.BackendKey("blog:", fmt.Sprint("GET https://a.example/", i))
+			key := store.Options{Prefix: "blog:"}.BackendKey(fmt.Sprint("GET https://a.example/", i))
 			was, is := before.pick(key).String(), after.pick(key).String()
 			on[is]++
 			if was != is {

@@ -144,8 +144,8 @@ func (b *Backend) Expire(ctx context.Context, key string, ttl time.Duration) (ex
 
 // Flush implements [store.Flusher].
 func (b *Backend) Flush(ctx context.Context, prefix string) (removed int64, err error) {
-	if prefix == "" {
-		return 0, store.ErrFlushEverything
+	if err := driver.CheckFlush(prefix); err != nil {
+		return 0, err
 	}
 	for key, err := range b.List(ctx, prefix) {
 		if err != nil {

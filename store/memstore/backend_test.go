@@ -96,7 +96,7 @@ func TestBackendBytesAreWhatTheHeapSays(t *testing.T) {
 		b := newBackend(t, 1<<30)
 		before := heap()
 		for i := range n {
-			put(t, b, store.BackendKey("blog:", fmt.Sprint(i)), size, time.Hour)
+			put(t, b, store.Options{Prefix: "blog:"}.BackendKey(fmt.Sprint(i)), size, time.Hour)
 		}
 		counted, taken := b.Bytes(), heap()-before
 		if ratio := float64(counted) / float64(taken); ratio < 0.85 || ratio > 1.3 {
@@ -242,7 +242,7 @@ func TestFlushWhileOthersWrite(t *testing.T) {
 	if left != 2000 {
 		t.Errorf("%d of others' 2000 values left", left)
 	}
-	if _, err := b.Flush(ctx, ""); !errors.Is(err, store.ErrFlushEverything) {
+	if _, err := b.Flush(ctx, ""); store.KindOf(err) != store.KindPermanent {
 		t.Errorf("Flush of everything: %v", err)
 	}
 }
@@ -405,7 +405,7 @@ func keysOf(b *Backend) func(func(string) bool) {
 
 func BenchmarkBackend(b *testing.B) {
 	kept := newBackend(b, 0)
-	key, value := store.BackendKey("blog:", "GET https://a.example/"), bytes.Repeat([]byte("x"), 4096)
+	key, value := store.Options{Prefix: "blog:"}.BackendKey("GET https://a.example/"), bytes.Repeat([]byte("x"), 4096)
 	b.Run("set", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
@@ -418,4 +418,36 @@ func BenchmarkBackend(b *testing.B) {
 			kept.Get(b.Context(), key)
 		}
 	})
+}
+
+// A flush marks everything in the journal, so that other processes drop their copies.
+func TestFlushTellsOthers(t *testing.T) {
+	b := NewBackend(0)
+	defer b.Close()
+	fill := func() {
+		for _, key := range []string{"blog:1", "blog:2", "shop:1"} {
+			if err := b.Set(t.Context(), key, nil, time.Hour); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	j := b.Journal("blog:")
+	before, err := j.Append(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill()
+	if n, err := store.Flush(t.Context(), b, "blog:"); n != 2 || err != nil {
+		t.Errorf("removed %d, %v; want 2", n, err)
+	}
+	marks, _, err := j.Since(t.Context(), before)
+	if want := (store.Mark{Kind: store.MarkEverything}); len(marks) != 1 || marks[0].Mark != want || err != nil {
+		t.Errorf("others hear %v, %v; want Everything", marks, err)
+	}
+	if n, err := store.Flush(t.Context(), b, ""); n != 0 || store.KindOf(err) != store.KindPermanent {
+		t.Errorf("without a prefix: %d, %v", n, err)
+	}
+	if marks, _, _ := j.Since(t.Context(), before); len(marks) != 1 {
+		t.Errorf("others hear %v of a flush that was refused", marks)
+	}
 }

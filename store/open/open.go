@@ -175,20 +175,6 @@ func (p *parsed) openMemory() (*Store, error) {
 	return &Store{Store: tieredstore.New(near, nil, tieredstore.Options{}), URL: p.shown, Kind: memory, near: near}, nil
 }
 
-// Flush removes all that a backend keeps under a prefix, and tells the processes that share it, so that they
-// forget what they keep near. It returns how many values it removed.
-func Flush(ctx context.Context, b store.Backend, prefix string) (removed int64, err error) {
-	if removed, err = store.Flush(ctx, b, prefix); err != nil {
-		return removed, err
-	}
-	if j, ok := store.As[store.Journaler](b); ok {
-		if _, err := j.Journal(prefix).Append(ctx, store.Mark{Kind: store.MarkEverything}); err != nil {
-			return removed, fmt.Errorf("open: flush: removed %d, but could not tell the processes that share the store: %w", removed, err)
-		}
-	}
-	return removed, nil
-}
-
 // Health writes, reads and deletes a value of its own, and asks the server how it is.
 func (s *Store) Health(ctx context.Context) (store.Health, error) {
 	if s.Backend == nil {

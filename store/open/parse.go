@@ -77,7 +77,7 @@ func (p *parsed) left(query string) string {
 
 // checkPrefix wants a separator at the end, so that to flush "blog:" does not take "blog2:" along.
 func checkPrefix(prefix string) error {
-	if err := store.CheckPrefix(prefix); err != nil {
+	if err := (store.Options{Prefix: prefix}).Validate(); err != nil {
 		return err
 	}
 	if !strings.ContainsAny(prefix[len(prefix)-1:], ":._-") {

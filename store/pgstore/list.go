@@ -6,7 +6,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/internal/keys"
 )
 
@@ -27,8 +26,8 @@ func after(key string) string { return key + " " }
 // Flush implements [store.Flusher]. It works in batches of 1,000 rows. It removes expired values,
 // too, and does not count them.
 func (b *Backend) Flush(ctx context.Context, prefix string) (removed int64, err error) {
-	if prefix == "" {
-		return 0, store.ErrFlushEverything
+	if err := driver.CheckFlush(prefix); err != nil {
+		return 0, err
 	}
 	from, below, any := rangeOf(prefix)
 	if !any {

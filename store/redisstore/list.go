@@ -8,7 +8,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/internal/keys"
 )
 
@@ -20,8 +19,8 @@ const scanned = 1000
 // and removes those that begin with prefix and that can be a value's. In a Cluster that moves slots
 // it may miss the keys that move.
 func (b *Backend) Flush(ctx context.Context, prefix string) (removed int64, err error) {
-	if prefix == "" {
-		return 0, store.ErrFlushEverything
+	if err := driver.CheckFlush(prefix); err != nil {
+		return 0, err
 	}
 	err = b.scan(ctx, prefix, func(keys []string) error {
 		n, err := b.removeAll(ctx, keys)

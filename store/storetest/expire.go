@@ -140,7 +140,7 @@ var expireRules = []rule[able[store.Expirer]]{{
 		if err := errors.Join(setEntry(ctx, s, fullEntry("key")), setEntry(ctx, s, fullEntry("other"))); err != nil {
 			return err
 		}
-		if err := expireThere(ctx, able[store.Expirer]{b, expirer}, store.BackendKey("prefix_", "key"), 0); err != nil {
+		if err := expireThere(ctx, able[store.Expirer]{b, expirer}, (store.Options{Prefix: "prefix_"}).BackendKey("key"), 0); err != nil {
 			return err
 		}
 		return errors.Join(noEntry(ctx, s, "key"), findEntry(ctx, s, fullEntry("other")))

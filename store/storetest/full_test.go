@@ -93,7 +93,7 @@ func (f *fullBackend) Expire(ctx context.Context, key string, ttl time.Duration)
 
 func (f *fullBackend) Flush(ctx context.Context, prefix string) (removed int64, err error) {
 	if prefix == "" {
-		return 0, store.ErrFlushEverything
+		return 0, errors.New("a prefix is needed")
 	}
 	for key, err := range f.List(ctx, prefix) {
 		if err != nil {

@@ -115,7 +115,7 @@ var journalerRules = []rule[able[store.Journaler]]{{
 	why:  "a journal lies beside the entries of a Store and has its prefix",
 	check: func(ctx context.Context, b able[store.Journaler], _ Options) error {
 		long := newPrefix()
-		for len(long) < store.MaxPrefix {
+		for len(long) < maxPrefix {
 			long += "."
 		}
 		for _, prefix := range []string{"", long} {

@@ -137,7 +137,7 @@ var listRules = []rule[able[store.Lister]]{{
 		if err := errors.Join(setEntry(ctx, one, fullEntry("a")), setEntry(ctx, one, fullEntry("b")), setEntry(ctx, two, fullEntry("a"))); err != nil {
 			return err
 		}
-		return lists(ctx, b.can, "one:", []string{store.BackendKey("one:", "a"), store.BackendKey("one:", "b")})
+		return lists(ctx, b.can, "one:", []string{store.Options{Prefix: "one:"}.BackendKey("a"), store.Options{Prefix: "one:"}.BackendKey("b")})
 	},
 }}
 

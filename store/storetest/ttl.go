@@ -91,7 +91,7 @@ var ttlRules = []rule[able[store.TTLer]]{{
 		if err != nil {
 			return err
 		}
-		return ttlIs(ctx, ttler, store.BackendKey("prefix_", "key"), 10*time.Second, begun, o)
+		return ttlIs(ctx, ttler, store.Options{Prefix: "prefix_"}.BackendKey("key"), 10*time.Second, begun, o)
 	},
 }}
 

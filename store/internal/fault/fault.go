@@ -58,6 +58,14 @@ func (d Driver) CheckPrefix(op, prefix string) error {
 	return nil
 }
 
+// CheckFlush refuses a flush of everything: a server may hold what is none of ours.
+func (d Driver) CheckFlush(prefix string) error {
+	if prefix == "" {
+		return d.Refuse("flush", "", "a prefix is needed: the server may hold what is not ours")
+	}
+	return nil
+}
+
 // CheckLease refuses a lease whose name is not allowed, or whose lifetime is not more than 0.
 func (d Driver) CheckLease(op, name string, ttl time.Duration) error {
 	if err := d.CheckKey(op, name); err != nil {

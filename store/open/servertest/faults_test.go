@@ -271,7 +271,7 @@ func TestSpoiledValues(t *testing.T) {
 		t.Run(k.name, func(t *testing.T) {
 			a := newApp(t, k.start(t))
 			a.asks("/page", "hit")
-			key := store.BackendKey(a.store.Prefix, a.keys.last.Load().(string))
+			key := store.Options{Prefix: a.store.Prefix}.BackendKey(a.keys.last.Load().(string))
 			for story, spoil := range map[string]func(value []byte) []byte{
 				"cut short":         func(v []byte) []byte { return v[:len(v)/2] },
 				"a flipped bit":     func(v []byte) []byte { v[len(v)/2] ^= 4; return v },
