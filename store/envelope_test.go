@@ -174,7 +174,7 @@ func TestWhatIsTooGreatIsNotStored(t *testing.T) {
 		{"as much as can be read again", Options{MaxDecoded: 5000, Compress: 1}, text(5000), true},
 		{"the default", Options{}, make([]byte, defaultMaxValue-300), true},
 		{"above the default", Options{}, make([]byte, defaultMaxValue), false},
-		{"negative numbers are the default", Options{MaxValue: -1, MaxDecoded: -1, Compress: -1}, text(5000), true},
+		{"negative numbers are no bounds", Options{MaxValue: -1, MaxDecoded: -1, Compress: -1}, make([]byte, defaultMaxValue), true},
 	} {
 		b := newKeeper()
 		s := New(b, tt.o)

@@ -14,16 +14,16 @@ import (
 type State uint8
 
 const (
-	Closed   State = iota // calls go through
-	Open                  // calls fail at once
-	HalfOpen              // as Open, except for a probe that finds out whether the server is back
+	StateClosed   State = iota // calls go through
+	StateOpen                  // calls fail at once
+	StateHalfOpen              // as StateOpen, except for a probe that finds out whether the server is back
 )
 
 func (s State) String() string {
 	switch s {
-	case Open:
+	case StateOpen:
 		return "open"
-	case HalfOpen:
+	case StateHalfOpen:
 		return "half-open"
 	}
 	return "closed"
@@ -71,7 +71,7 @@ func (b *breaker) ask(do func() *failure) (refused *failure) {
 	if until := b.until.Load(); until != 0 && int64(time.Since(b.start)) < until {
 		return b.refusal()
 	}
-	if b.state.Load() == uint32(Closed) && !b.troubled.Load() {
+	if b.state.Load() == uint32(StateClosed) && !b.troubled.Load() {
 		turn := b.turns.Load()
 		if f := do(); f == nil && b.troubled.Load() || f != nil && !f.harmless {
 			b.tell(f, turn)
@@ -82,8 +82,8 @@ func (b *breaker) ask(do func() *failure) (refused *failure) {
 	b.machine.Execute(func() (struct{}, error) {
 		ran = true
 		// What gets through while it is open is a probe.
-		if b.state.Load() == uint32(Open) && b.state.CompareAndSwap(uint32(Open), uint32(HalfOpen)) {
-			b.news.add(change{to: HalfOpen})
+		if b.state.Load() == uint32(StateOpen) && b.state.CompareAndSwap(uint32(StateOpen), uint32(StateHalfOpen)) {
+			b.news.add(change{to: StateHalfOpen})
 		}
 		if f := do(); f != nil {
 			return struct{}{}, f
@@ -142,13 +142,13 @@ func (b *breaker) changed(_ string, from, to gobreaker.State) {
 		wait := b.pause + 1 + rand.N(b.pause/4+1) // longer than the machine's
 		b.why.Store(&failure{kind: b.failing.kind, err: fmt.Errorf("not asked, because it failed: %w", b.failing.err)})
 		b.until.Store(int64(time.Since(b.start) + wait))
-		b.state.Store(uint32(Open))
+		b.state.Store(uint32(StateOpen))
 		b.news.failing.Store(nil)
-		b.news.add(change{to: Open, again: from != gobreaker.StateClosed, why: b.failing, retry: wait})
+		b.news.add(change{to: StateOpen, again: from != gobreaker.StateClosed, why: b.failing, retry: wait})
 	case gobreaker.StateClosed:
 		b.until.Store(0)
-		b.state.Store(uint32(Closed))
+		b.state.Store(uint32(StateClosed))
 		b.why.Store(nil)
-		b.news.add(change{to: Closed})
+		b.news.add(change{to: StateClosed})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -15,28 +16,29 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// Options are the settings of a Store. The zero value is usable; of numbers and durations, 0 or less
-// means the default.
+// Options are the settings of a Store. The zero value is usable: of numbers and durations, 0 is the default and less
+// than 0 is none.
 type Options struct {
 	// Name is what logs and errors call the inner store: "redis". Default "store".
 	Name string
 
-	// Timeout is how long a Get or a Delete may take; SetTimeout, how long a Set may. A caller whose own
-	// deadline comes first is held to that. Default 250 milliseconds, and 1 second.
+	// Timeout bounds a Get or a Delete; SetTimeout bounds a Set. A caller whose own deadline comes first is held to
+	// that. Default 250 milliseconds, and 1 second; negative: no bound.
 	Timeout, SetTimeout time.Duration
 
 	// Failures is how many failures one after the other open the breaker: timeouts, and errors whose
-	// kind is Sick. One success in between, and the count begins anew. Default 5.
+	// kind is Sick. One success in between, and the count begins anew. Default 5; negative: nothing opens it.
 	Failures int
 	// Retry is how long the breaker stays open before one operation may try the inner store again. It
-	// doubles with each such probe that fails, up to MaxRetry. Up to a quarter is added at random, so
-	// that many nodes do not try in step. Default 1 second, and 30 seconds.
+	// doubles with each such probe that fails, up to MaxRetry. The Store adds up to a quarter at random, so
+	// that many nodes do not try in step. Default 1 second, and 30 seconds; negative: no wait, and no bound.
 	Retry, MaxRetry time.Duration
 	// Successes is how many probes must succeed, one after the other, to close the breaker. So many
-	// may be under way at once. Default 1.
+	// may be under way at once. Less than 1: 1.
 	Successes int
 
-	// MaxWaiting is how many operations may be under way at once; more fail at once. Default 1024.
+	// MaxWaiting is how many operations may be under way at once; more fail at once. Default 1024; negative: any
+	// number.
 	MaxWaiting int
 
 	// Detached is for inner stores that do not end a call when its context is done. Each call then has
@@ -45,8 +47,8 @@ type Options struct {
 	// the inner store heeds contexts; the drivers under store/ do.
 	Detached bool
 
-	// Log hears when the inner store, or its journal, stops to answer, and when all does again. Failures that open
-	// nothing it hears of at most once a minute for each kind. Default slog.Default().
+	// Log hears when the inner store, or its journal, stops answering, and when all does again. It hears of failures
+	// that open nothing at most once a minute for each kind. Default slog.Default().
 	Log *slog.Logger
 	// OnChange, when not nil, is called after each change of state, in order and one at a time, by a
 	// caller of the Store: it must be quick.
@@ -60,18 +62,30 @@ const (
 	defaultRetry      = time.Second
 	defaultMaxRetry   = 30 * time.Second
 	defaultMaxWaiting = 1024
+
+	never = 100 * 365 * 24 * time.Hour
 )
 
+// or returns a setting: the default for 0, and none for less.
+func or[T int | time.Duration](value, byDefault, none T) T {
+	switch {
+	case value < 0:
+		return none
+	case value == 0:
+		return byDefault
+	}
+	return value
+}
+
 func (o Options) withDefaults() Options {
-	or := func(d, otherwise time.Duration) time.Duration { return cmp.Or(max(d, 0), otherwise) }
 	o.Name = cmp.Or(o.Name, "store")
-	o.Timeout = or(o.Timeout, defaultTimeout)
-	o.SetTimeout = or(o.SetTimeout, defaultSetTimeout)
-	o.Failures = cmp.Or(max(o.Failures, 0), defaultFailures)
-	o.Retry = or(o.Retry, defaultRetry)
-	o.MaxRetry = max(or(o.MaxRetry, defaultMaxRetry), o.Retry)
+	o.Timeout = or(o.Timeout, defaultTimeout, never)
+	o.SetTimeout = or(o.SetTimeout, defaultSetTimeout, never)
+	o.Failures = or(o.Failures, defaultFailures, math.MaxInt32)
+	o.Retry = or(o.Retry, defaultRetry, 1)
+	o.MaxRetry = max(or(o.MaxRetry, defaultMaxRetry, never), o.Retry)
 	o.Successes = max(o.Successes, 1)
-	o.MaxWaiting = cmp.Or(max(o.MaxWaiting, 0), defaultMaxWaiting)
+	o.MaxWaiting = or(o.MaxWaiting, defaultMaxWaiting, math.MaxInt)
 	o.Log = cmp.Or(o.Log, slog.Default())
 	return o
 }

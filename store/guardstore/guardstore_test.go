@@ -157,11 +157,11 @@ func TestOpensOnFailuresOneAfterTheOther(t *testing.T) {
 	story(t, Options{}, func(g *guarded) {
 		g.server.becomes(refuses)
 		g.gets(4, 0, syscall.ECONNREFUSED)
-		g.want(Closed, 4)
+		g.want(StateClosed, 4)
 		g.gets(1, 0, syscall.ECONNREFUSED)
-		g.want(Open, 5)
+		g.want(StateOpen, 5)
 		g.gets(1000, 0, syscall.ECONNREFUSED)
-		g.want(Open, 5)
+		g.want(StateOpen, 5)
 		if st := g.Stats(); st.Calls != 5 || st.Failures[store.KindTransient] != 5 || st.Rejected != 1000 {
 			t.Errorf("%+v", st)
 		}
@@ -177,7 +177,7 @@ func TestOneSuccessInBetweenBeginsTheCountAnew(t *testing.T) {
 			g.server.becomes(nil)
 			g.gets(1, 0, nil)
 		}
-		g.want(Closed, 50)
+		g.want(StateClosed, 50)
 		// Nobody would know of it otherwise; and once a minute is enough.
 		g.logged("WARN guardstore: redis failed, and may still be asked")
 		time.Sleep(time.Minute)
@@ -195,14 +195,14 @@ func TestRecovers(t *testing.T) {
 		g.gets(5, 0, syscall.ECONNREFUSED)
 		time.Sleep(time.Second)
 		g.gets(1, 0, syscall.ECONNREFUSED)
-		g.want(Open, 5)
+		g.want(StateOpen, 5)
 		time.Sleep(time.Second / 4)
 		time.Sleep(time.Millisecond)
 		g.server.becomes(nil)
 		g.gets(100, 0, nil)
-		g.want(Closed, 105)
+		g.want(StateClosed, 105)
 		g.logged("ERROR guardstore: redis is unavailable", "INFO guardstore: redis is available again store=redis after=1.251s")
-		if want := []State{Open, HalfOpen, Closed}; !slices.Equal(g.changes, want) {
+		if want := []State{StateOpen, StateHalfOpen, StateClosed}; !slices.Equal(g.changes, want) {
 			t.Errorf("changes %v, want %v", g.changes, want)
 		}
 	})
@@ -217,22 +217,22 @@ func TestAProbeThatFailsMakesThePauseLonger(t *testing.T) {
 			pause *= time.Second
 			time.Sleep(pause)
 			g.gets(3, 0, syscall.ECONNREFUSED)
-			g.want(Open, asked)
+			g.want(StateOpen, asked)
 			time.Sleep(pause/4 + time.Millisecond)
 			g.gets(3, 0, syscall.ECONNREFUSED)
 			asked++
-			g.want(Open, asked)
+			g.want(StateOpen, asked)
 		}
 		g.server.becomes(nil)
 		time.Sleep(38 * time.Second)
 		g.gets(1, 0, nil)
-		g.want(Closed, asked+1)
+		g.want(StateClosed, asked+1)
 		// The next outage begins with a short pause.
 		g.server.becomes(refuses)
 		g.gets(5, 0, syscall.ECONNREFUSED)
 		time.Sleep(1251 * time.Millisecond)
 		g.gets(2, 0, syscall.ECONNREFUSED)
-		g.want(Open, asked+7)
+		g.want(StateOpen, asked+7)
 		g.logged("unavailable", "available again", "unavailable")
 	})
 }
@@ -246,11 +246,11 @@ func TestHalfOpenLetsOneThrough(t *testing.T) {
 		var probe sync.WaitGroup
 		probe.Go(func() { g.gets(1, 100*time.Millisecond, nil) })
 		synctest.Wait()
-		g.want(HalfOpen, 6)
+		g.want(StateHalfOpen, 6)
 		g.gets(100, 0, syscall.ECONNREFUSED)
-		g.want(HalfOpen, 6)
+		g.want(StateHalfOpen, 6)
 		probe.Wait()
-		g.want(Closed, 6)
+		g.want(StateClosed, 6)
 	})
 }
 
@@ -266,15 +266,15 @@ func TestWhatBeganBeforeItOpened(t *testing.T) {
 		time.Sleep(1300 * time.Millisecond)
 		g.gets(1, 0, syscall.ECONNREFUSED) // open again, for 2 seconds at least
 		old.Wait()
-		g.want(Open, 7)
+		g.want(StateOpen, 7)
 		g.gets(3, 0, syscall.ECONNREFUSED)
-		g.want(Open, 7)
+		g.want(StateOpen, 7)
 		g.server.becomes(nil)
 		time.Sleep(2 * time.Second)
 		g.gets(1, 0, nil)
-		g.want(Closed, 8)
+		g.want(StateClosed, 8)
 		g.logged("unavailable", "available again")
-		if want := []State{Open, HalfOpen, Open, HalfOpen, Closed}; !slices.Equal(g.changes, want) {
+		if want := []State{StateOpen, StateHalfOpen, StateOpen, StateHalfOpen, StateClosed}; !slices.Equal(g.changes, want) {
 			t.Errorf("changes %v, want %v", g.changes, want)
 		}
 	})
@@ -297,7 +297,7 @@ func TestSuccessesBetweenFailuresThatBeganTogether(t *testing.T) {
 			all.Go(func() { g.Get(g.t.Context(), "key") })
 		}
 		all.Wait()
-		g.want(Closed, 40)
+		g.want(StateClosed, 40)
 	})
 }
 
@@ -308,9 +308,9 @@ func TestSeveralSuccessesMayBeAskedFor(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		g.server.becomes(nil)
 		g.gets(2, 0, nil)
-		g.want(HalfOpen, 7)
+		g.want(StateHalfOpen, 7)
 		g.gets(1, 0, nil)
-		g.want(Closed, 8)
+		g.want(StateClosed, 8)
 	})
 }
 
@@ -326,7 +326,7 @@ func TestAProbeWhoseCallerLeavesIsFollowedByAnother(t *testing.T) {
 		}
 		g.server.becomes(nil)
 		g.gets(1, 0, nil)
-		g.want(Closed, 7)
+		g.want(StateClosed, 7)
 	})
 }
 
@@ -336,7 +336,7 @@ func TestHangCostsFiveTimeouts(t *testing.T) {
 		g.server.becomes(faulty.Hang)
 		g.gets(5, 250*time.Millisecond, context.DeadlineExceeded)
 		g.gets(1000, 0, context.DeadlineExceeded)
-		g.want(Open, 5)
+		g.want(StateOpen, 5)
 		if st := g.Stats(); st.Failures[store.KindTimeout] != 5 {
 			t.Errorf("%+v", st)
 		}
@@ -386,10 +386,37 @@ func TestEachOperationHasItsDeadline(t *testing.T) {
 						t.Errorf("call %d took %v, want %v: %v", i+1, took, want, err)
 					}
 				}
-				g.want(Open, 5)
+				g.want(StateOpen, 5)
 			})
 		})
 	}
+}
+
+// Less than 0 is none: no deadline, no breaker, no bound on what waits.
+func TestNoBounds(t *testing.T) {
+	story(t, Options{Timeout: -1, SetTimeout: -1, Failures: -1, MaxWaiting: -1}, func(g *guarded) {
+		g.server.becomes(refuses)
+		g.gets(3000, 0, store.ErrUnavailable)
+		g.want(StateClosed, 3000)
+		g.server.becomes(faulty.Slow(24 * time.Hour))
+		began := time.Now()
+		var all sync.WaitGroup
+		for range 2000 {
+			all.Go(func() { g.Get(g.t.Context(), "key") })
+		}
+		all.Wait()
+		if took := time.Since(began); took != 24*time.Hour || g.Stats().Crowded > 0 {
+			t.Errorf("a call of a day took %v, and %d had no place", took, g.Stats().Crowded)
+		}
+	})
+	story(t, Options{Failures: 1, Retry: -1}, func(g *guarded) {
+		g.server.becomes(refuses)
+		for n := range 3 {
+			g.gets(1, 0, store.ErrUnavailable)
+			g.want(StateOpen, n+1)
+			time.Sleep(time.Microsecond) // the pause doubles, from next to nothing
+		}
+	})
 }
 
 func TestCallersThatLeaveOpenNothing(t *testing.T) {
@@ -420,7 +447,7 @@ func TestCallersThatLeaveOpenNothing(t *testing.T) {
 					}
 					cancel()
 				}
-				g.want(Closed, tt.asked)
+				g.want(StateClosed, tt.asked)
 				g.logged()
 				if st := g.Stats(); st.Left != 20 || len(st.Failures) != 0 {
 					t.Errorf("%+v", st)
@@ -432,7 +459,7 @@ func TestCallersThatLeaveOpenNothing(t *testing.T) {
 
 // Callers who leave themselves a tenth of the timeout wait long enough for a silent server to be to blame.
 func TestCallersWithATenthOfTheTimeoutOpen(t *testing.T) {
-	for own, want := range map[time.Duration]State{25*time.Millisecond - 1: Closed, 25 * time.Millisecond: Open} {
+	for own, want := range map[time.Duration]State{25*time.Millisecond - 1: StateClosed, 25 * time.Millisecond: StateOpen} {
 		story(t, Options{}, func(g *guarded) {
 			g.server.becomes(faulty.Hang)
 			for range 5 {
@@ -458,7 +485,7 @@ func TestAnswersToCallersThatHaveLeft(t *testing.T) {
 					t.Errorf("after %v: %v, want not found", takes, err)
 				}
 			}
-			g.want(Closed, 20)
+			g.want(StateClosed, 20)
 			g.logged()
 		})
 	}
@@ -471,7 +498,7 @@ func TestErrorsOfAKindThatIsNotKnownOpen(t *testing.T) {
 			cause := &store.Error{Backend: "x", Op: "get", Kind: kind, Err: errors.New("?")}
 			g.server.becomes(faulty.Refuse(cause))
 			g.gets(5, 0, cause)
-			g.want(Open, 5)
+			g.want(StateOpen, 5)
 			if st := g.Stats(); st.Failures[store.KindUnknown] != 5 {
 				t.Errorf("kind %d: %+v", kind, st)
 			}
@@ -485,7 +512,7 @@ func TestErrorsOfOneCallOpenNothing(t *testing.T) {
 			story(t, Options{}, func(g *guarded) {
 				g.server.becomes(faulty.Refuse(cause))
 				g.gets(100, 0, cause)
-				g.want(Closed, 100)
+				g.want(StateClosed, 100)
 				g.logged("kind=" + cause.Kind.String())
 				if _, err := g.Get(g.t.Context(), "key"); store.KindOf(err) != cause.Kind {
 					t.Errorf("kind %v: %v", store.KindOf(err), err)
@@ -507,14 +534,14 @@ func TestErrorsOfOneCallCloseNothingAndResetNothing(t *testing.T) {
 		g.gets(1, 0, tooLarge)
 		g.server.becomes(refuses)
 		g.gets(1, 0, down)
-		g.want(Open, 6)
+		g.want(StateOpen, 6)
 		time.Sleep(2 * time.Second)
 		g.server.becomes(faulty.Refuse(tooLarge))
 		g.gets(3, 0, tooLarge)
-		g.want(HalfOpen, 9)
+		g.want(StateHalfOpen, 9)
 		g.server.becomes(nil)
 		g.gets(1, 0, nil)
-		g.want(Closed, 10)
+		g.want(StateClosed, 10)
 	})
 }
 
@@ -523,7 +550,7 @@ func TestPanicsAreErrors(t *testing.T) {
 		story(t, o, func(g *guarded) {
 			g.server.becomes(func(context.Context, string, string) error { panic(store.ErrNotFound) })
 			g.gets(10, 0, store.ErrUnavailable)
-			g.want(Open, 5)
+			g.want(StateOpen, 5)
 			if err := g.Set(g.t.Context(), "key", &store.Entry{Key: "key"}, time.Hour); !errors.Is(err, store.ErrUnavailable) {
 				t.Error(err)
 			}
@@ -554,7 +581,7 @@ func TestNoMoreThanSoManyWait(t *testing.T) {
 		}
 		synctest.Wait()
 		g.gets(100, 0, store.ErrUnavailable)
-		g.want(Closed, 3)
+		g.want(StateClosed, 3)
 		g.logged("3 operations are under way")
 		waiting.Wait()
 		g.gets(1, 500*time.Millisecond, nil)
@@ -577,7 +604,7 @@ func TestDetachedHoldsTheDeadlineOfHeedlessStores(t *testing.T) {
 		g.server.becomes(heedless(time.Hour))
 		g.gets(4, 250*time.Millisecond, context.DeadlineExceeded)
 		g.gets(100, 0, store.ErrUnavailable) // those left behind count
-		g.want(Closed, 4)
+		g.want(StateClosed, 4)
 		time.Sleep(time.Hour)
 		g.server.becomes(nil)
 		g.gets(1, 0, nil)
@@ -595,12 +622,12 @@ func TestAnswersThatComeTooLateAreUsedAndCount(t *testing.T) {
 		}
 		g.gets(4, 300*time.Millisecond, nil)
 		g.gets(1, 0, errLate)
-		g.want(Open, 6)
+		g.want(StateOpen, 6)
 	})
 }
 
 func TestAnAnswerAtTheDeadlineIsTooLate(t *testing.T) {
-	for takes, want := range map[time.Duration]State{250*time.Millisecond - 1: Closed, 250 * time.Millisecond: Open} {
+	for takes, want := range map[time.Duration]State{250*time.Millisecond - 1: StateClosed, 250 * time.Millisecond: StateOpen} {
 		story(t, Options{}, func(g *guarded) {
 			g.server.becomes(heedless(takes))
 			for range 5 {
@@ -618,11 +645,11 @@ func TestAfterTheShortestPauseAProbeGoesThrough(t *testing.T) {
 	story(t, Options{Retry: 1, Failures: 1}, func(g *guarded) {
 		g.server.becomes(refuses)
 		g.gets(1, 0, syscall.ECONNREFUSED)
-		g.want(Open, 1)
+		g.want(StateOpen, 1)
 		time.Sleep(time.Until(g.breaker.start.Add(time.Duration(g.breaker.until.Load()))))
 		g.server.becomes(nil)
 		g.gets(1, 0, nil)
-		g.want(Closed, 2)
+		g.want(StateClosed, 2)
 	})
 }
 
@@ -655,7 +682,7 @@ func TestOnChangeMayUseTheStore(t *testing.T) {
 		server.becomes(nil)
 		time.Sleep(2 * time.Second)
 		g.Get(t.Context(), "key")
-		if want := []State{Open, Open, HalfOpen, Closed, Closed, Closed}; !slices.Equal(seen, want) {
+		if want := []State{StateOpen, StateOpen, StateHalfOpen, StateClosed, StateClosed, StateClosed}; !slices.Equal(seen, want) {
 			t.Errorf("%v, want %v", seen, want)
 		}
 	})

@@ -85,9 +85,9 @@ func (n *news) tellAll() {
 
 func (n *news) tell(c change) {
 	switch {
-	case c.to == Open && !c.again:
+	case c.to == StateOpen && !c.again:
 		n.fails(theStore, c.why, c.at)
-	case c.to == Closed:
+	case c.to == StateClosed:
 		n.answers(theStore, c.at)
 	}
 	if n.options.OnChange != nil {
@@ -101,7 +101,7 @@ func (n *news) failed(f *failure, state State) {
 	switch {
 	case f.harmless:
 		n.mention(int(f.kind), f)
-	case state == Closed:
+	case state == StateClosed:
 		n.failing.Store(f)
 	}
 }

@@ -17,11 +17,11 @@ import (
 type Oversize string
 
 const (
-	// Refuse lets Set fail with a permanent error, and removes what was there.
-	Refuse Oversize = "refuse"
-	// Split spreads the value over several items. All are needed to read it: where one is lost the value
+	// OversizeRefuse lets Set fail with a permanent error, and removes what was there.
+	OversizeRefuse Oversize = "refuse"
+	// OversizeSplit spreads the value over several items. All are needed to read it: where one is lost the value
 	// is not there. Items of a value that was replaced stay on the servers for a while.
-	Split Oversize = "split"
+	OversizeSplit Oversize = "split"
 )
 
 // Config says which servers are used, and how. The zero value is usable.
@@ -42,7 +42,7 @@ type Config struct {
 	// MaxItemSize is what the servers' option -I says: the greatest item in bytes, with its key and
 	// some 100 bytes of notes. 1 KiB to 1 GiB. Default: 1 MiB, as the servers'.
 	MaxItemSize int
-	// Oversize says what happens to values greater than that. Default: Refuse, because a value split
+	// Oversize says what happens to values greater than that. Default: OversizeRefuse, because a value split
 	// into n items is lost n times as easily.
 	Oversize Oversize
 }
@@ -72,7 +72,7 @@ func (c Config) check() (Config, error) {
 	c.DialTimeout = cmp.Or(c.DialTimeout, defaultTimeout)
 	c.Timeout = cmp.Or(c.Timeout, defaultTimeout)
 	c.MaxItemSize = cmp.Or(c.MaxItemSize, defaultItemSize)
-	c.Oversize = cmp.Or(c.Oversize, Refuse)
+	c.Oversize = cmp.Or(c.Oversize, OversizeRefuse)
 	if len(c.Servers) == 0 {
 		c.Servers = []string{defaultServer}
 	}
@@ -89,7 +89,7 @@ func (c Config) check() (Config, error) {
 		return c, wrong("timeout", c.Timeout, timeoutAllowed)
 	case c.MaxItemSize < minItemSize || c.MaxItemSize > maxItemSize:
 		return c, wrong("max_item_size", c.MaxItemSize, sizeAllowed)
-	case c.Oversize != Refuse && c.Oversize != Split:
+	case c.Oversize != OversizeRefuse && c.Oversize != OversizeSplit:
 		return c, wrong("oversize", string(c.Oversize), oversizeIsAllowed)
 	}
 	return c, nil

@@ -205,7 +205,7 @@ func TestAHungServerHoldsNobodyLongerThanTheTimeout(t *testing.T) {
 // The timeout is the whole answer's, not each item's: here one comes every 0.7 seconds.
 func TestASlowServerHasOneTimeout(t *testing.T) {
 	p := testserver.Proxy(t, testserver.SharedMemcached(t).Addr)
-	b := open(t, Config{Timeout: time.Second, MaxItemSize: minItemSize, Oversize: Split}, p.Addr)
+	b := open(t, Config{Timeout: time.Second, MaxItemSize: minItemSize, Oversize: OversizeSplit}, p.Addr)
 	mustSet(t, b, "slow", strings.Repeat("v", 3*b.config.room()), time.Hour)
 	p.Trickle(1000)
 	start := time.Now()

@@ -76,7 +76,7 @@ func TestBackendThatSplits(t *testing.T) {
 	t.Parallel()
 	one, two := testserver.Memcached(t), testserver.Memcached(t)
 	c := patient
-	c.MaxItemSize, c.Oversize = minItemSize, Split
+	c.MaxItemSize, c.Oversize = minItemSize, OversizeSplit
 	storetest.RunBackend(t, func(t *testing.T) store.Backend {
 		b := empty(t, c, one, two)
 		return valuesOnly{b, b, b, b, b}

@@ -16,7 +16,7 @@ import (
 // splitting returns a backend that splits above some hundred bytes, on servers of its own.
 func splitting(t *testing.T) (b *Backend, addresses []string) {
 	c := patient
-	c.MaxItemSize, c.Oversize = minItemSize, Split
+	c.MaxItemSize, c.Oversize = minItemSize, OversizeSplit
 	for range 2 {
 		addresses = append(addresses, testserver.Memcached(t).Addr)
 	}
@@ -148,7 +148,7 @@ func TestExpireOfParts(t *testing.T) {
 
 func TestAServerOfPartsIsDead(t *testing.T) {
 	c := patient
-	c.MaxItemSize, c.Oversize = minItemSize, Split
+	c.MaxItemSize, c.Oversize = minItemSize, OversizeSplit
 	alive, dead := testserver.SharedMemcached(t), testserver.Memcached(t)
 	b := open(t, c, alive.Addr, dead.Addr)
 	key := ""

@@ -112,7 +112,7 @@ func (b *Backend) put(ctx context.Context, key string, item *memcache.Item) erro
 }
 
 func (b *Backend) setOversize(ctx context.Context, key string, value []byte, ttl time.Duration) error {
-	if most := b.config.room(); b.config.Oversize == Refuse {
+	if most := b.config.room(); b.config.Oversize == OversizeRefuse {
 		// The removal's error counts for more: what was there is there still.
 		if _, err := b.remove(ctx, "set", key); err != nil {
 			return err
@@ -211,7 +211,7 @@ func (b *Backend) Expire(ctx context.Context, key string, ttl time.Duration) (ex
 // MaxValue implements [store.ValueLimited]: what fits one item, or as many as a value is split into.
 func (b *Backend) MaxValue() int64 {
 	most := int64(b.config.room())
-	if b.config.Oversize != Refuse {
+	if b.config.Oversize != OversizeRefuse {
 		most *= maxParts
 	}
 	return most

@@ -29,11 +29,10 @@ import (
 	"github.com/freshet-go/freshet/store/tieredstore"
 )
 
-// Defaults of Options.
-const (
-	DefaultPrefix = "freshet:"
-	DefaultNear   = 64 << 20
-)
+// DefaultPrefix is the Options.Prefix of programs that choose none.
+const DefaultPrefix = "freshet:"
+
+const defaultNear = 64 << 20
 
 // Options are what a program wishes for a store, whatever its backend. An option in the URL's query goes
 // before the field here. The zero value is usable.
@@ -43,14 +42,13 @@ type Options struct {
 	// DefaultPrefix.
 	Prefix string
 	// Near (near) is how many bytes of entries are kept in this process's memory before a backend on a
-	// server or in files. Default DefaultNear; negative, or near=0 in the URL: none. For memory://, which is
+	// server or in files. Default 64 MiB; negative, or near=0 in the URL: none. For memory://, which is
 	// all near, it is the bound that max_bytes in the URL goes before; default memstore.DefaultBytes.
 	Near int64
-	// Compress (compress) is the size in bytes from which bodies are compressed for the backend.
-	// Default 0: none are.
+	// Compress (compress) is the smallest body, in bytes, to compress for the backend. Default: none are.
 	Compress int
-	// MaxValue (max_value) is the greatest entry, in bytes as stored, that the backend is given.
-	// Default: that of store.Options.
+	// MaxValue (max_value) is the largest entry, in bytes, to store in the backend; see store.Options. Default
+	// 64 MiB; negative, or max_value=0 in the URL: no bound but the backend's own.
 	MaxValue int64
 	// StartAnyway (start=anyway) does not ask the server at the start: a server that cannot be reached
 	// yet costs the first requests a miss. What is wrong with the URL itself is an error all the same.

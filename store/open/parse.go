@@ -97,7 +97,7 @@ func (p *parsed) takeOptions() error {
 		o.Prefix = DefaultPrefix
 	}
 	if o.Near == 0 {
-		o.Near = DefaultNear
+		o.Near = defaultNear
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()
@@ -111,7 +111,7 @@ func (p *parsed) takeOptions() error {
 		}),
 		take(p, "near", &o.Near, settings.Bytes),
 		take(p, "compress", &o.Compress, upTo(math.MaxInt32)),
-		take(p, "max_value", &o.MaxValue, settings.Bytes),
+		take(p, "max_value", &o.MaxValue, orNone(settings.Bytes)),
 		take(p, "start", &o.StartAnyway, func(v string) (bool, error) {
 			if v != "anyway" && v != "asked" {
 				return false, errors.New("allowed are asked (the server must answer at the start) and anyway")
@@ -120,9 +120,9 @@ func (p *parsed) takeOptions() error {
 		}),
 		take(p, "guard_timeout", &o.Guard.Timeout, positive),
 		take(p, "guard_set_timeout", &o.Guard.SetTimeout, positive),
-		take(p, "guard_failures", &o.Guard.Failures, upTo(1000)),
+		take(p, "guard_failures", &o.Guard.Failures, orNone(upTo(1000))),
 		take(p, "guard_retry", &o.Guard.Retry, positive),
-		take(p, "guard_waiting", &o.Guard.MaxWaiting, upTo(1<<20)),
+		take(p, "guard_waiting", &o.Guard.MaxWaiting, orNone(upTo(1<<20))),
 	)
 }
 
@@ -142,6 +142,17 @@ func take[T any](p *parsed, name string, to *T, read func(string) (T, error)) er
 	}
 	*to = v
 	return nil
+}
+
+// orNone reads a number of which 0 is none, as less than 0 is in Options.
+func orNone[T int | int64](read func(string) (T, error)) func(string) (T, error) {
+	return func(v string) (T, error) {
+		n, err := read(v)
+		if err == nil && n == 0 {
+			n = -1
+		}
+		return n, err
+	}
 }
 
 func upTo(most int64) func(string) (int, error) {

@@ -24,8 +24,13 @@ func TestOptionsOfTheURL(t *testing.T) {
 	if p.rest != "redis://u:secret@h:1/2?pool_size=7" {
 		t.Errorf("the driver gets %q", p.rest)
 	}
-	if p, err = parse("redis://h", Options{}); err != nil || p.options.Prefix != DefaultPrefix || p.options.Near != DefaultNear {
+	if p, err = parse("redis://h", Options{}); err != nil || p.options.Prefix != DefaultPrefix || p.options.Near != defaultNear {
 		t.Errorf("defaults: %+v, %v", p.options, err)
+	}
+	if p, err = parse("redis://h?max_value=0&guard_failures=0&guard_waiting=0&near=0&compress=0", Options{Compress: 1}); err != nil ||
+		p.options.MaxValue != -1 || p.options.Guard.Failures != -1 || p.options.Guard.MaxWaiting != -1 ||
+		p.options.Near != 0 || p.options.Compress != 0 {
+		t.Errorf("none of each: %+v, %v", p, err)
 	}
 	if p, err = parse("memcached://a:1,b:2", Options{Near: -1}); err != nil || p.rest != "memcached://a:1,b:2" || p.options.Near > 0 {
 		t.Errorf("several hosts: %+v, %v", p, err)

@@ -14,13 +14,13 @@ import (
 
 // What Config's fields are when they are zero, and the greatest they may be.
 const (
-	DefaultPoolSize    = 10
-	DefaultMaxOverflow = 10
-	DefaultPoolTimeout = 30 * time.Second
-	DefaultDialTimeout = 5 * time.Second
-	DefaultTimeout     = 5 * time.Second
-	DefaultTable       = "freshet_cache"
-	DefaultSweep       = time.Minute
+	defaultPoolSize    = 10
+	defaultMaxOverflow = 10
+	defaultPoolTimeout = 30 * time.Second
+	defaultDialTimeout = 5 * time.Second
+	defaultTimeout     = 5 * time.Second
+	defaultTable       = "freshet_cache"
+	defaultSweep       = time.Minute
 
 	mostConnections = 10_000
 	mostWait        = time.Hour
@@ -33,8 +33,8 @@ const (
 const idle = time.Minute
 
 // Config says which server to use and how. The zero value is the server that libpq's environment names (PGHOST,
-// PGUSER and so on), or the one on this machine. ParseURL makes one of a URL, whose options are the names in
-// parentheses.
+// PGUSER and so on), or the one on this machine. ParseURL reads a Config from a URL, whose options are the names in
+// parentheses. Of a number, 0 is the default and less than 0 is none.
 type Config struct {
 	// Conn says where the server is, who asks and how: a URL or "keyword=value …" as pgx and libpq read it, with
 	// several hosts, sslmode, service and the rest. What it does not say comes from libpq's environment,
@@ -44,16 +44,17 @@ type Config struct {
 	// PoolSize (pool_size) is how many connections are in use under usual load. 1 to 10,000. Default 10.
 	PoolSize int
 	// MaxOverflow (max_overflow, or maxoverflow as it was spelt once) is how many more are opened under load.
-	// 0 to 10,000. Default 10. A connection that was not used for a minute is closed.
-	MaxOverflow *int
+	// At most 10,000. Default 10; negative, or 0 in the URL: none. The pool closes a connection that was not used for
+	// a minute.
+	MaxOverflow int
 	// MaxBacklog (max_backlog) is how many calls may wait for a connection when all are in use. One more
-	// fails at once. 0: no call waits. -1: any number. Default -1.
-	MaxBacklog *int
+	// fails at once. Default: any number, -1 in the URL; negative, or 0 in the URL: no call waits.
+	MaxBacklog int
 	// PoolTimeout (pool_timeout) is how long a call waits for a connection. More than 0, at most an hour.
 	// Default 30 seconds.
 	PoolTimeout time.Duration
-	// PoolRecycle (pool_recycle) is the age at which a connection is replaced, in the URL in seconds, -1 for
-	// never. At least a second. Default: never.
+	// PoolRecycle (pool_recycle) is the age at which the pool replaces a connection. At least a second. Default:
+	// never, -1 in the URL.
 	PoolRecycle time.Duration
 	// DialTimeout (dial_timeout) is how long connecting to one host may take, encryption and authentication
 	// included. At most an hour. Default what connect_timeout or PGCONNECT_TIMEOUT says, or 5 seconds.
@@ -73,39 +74,45 @@ type Config struct {
 	// Sweep (sweep) is how often expired values are removed, by one of the processes that share the table. At
 	// least 100 ms, at most a day; less than 0 (in the URL: 0): this process never does. Default 1 minute.
 	Sweep time.Duration
-	// StatementCache (statement_cache) lets connections keep prepared statements. False is for a pooler that
-	// gives each transaction another connection, such as PgBouncer with pool_mode=transaction: statements are
-	// then parsed each time, and journals polled, because notifications do not pass. Default true.
-	StatementCache *bool
+	// NoStatementCache (statement_cache=false) keeps no prepared statements on connections. It is for a pooler that
+	// gives each transaction another connection, such as PgBouncer with pool_mode=transaction: the server then parses
+	// statements each time, and the Backend polls journals, because notifications do not pass. Default false.
+	NoStatementCache bool
 }
 
 var tableName = regexp.MustCompile(`^(?:([a-z_][a-z0-9_]{0,62})\.)?([a-z_][a-z0-9_]{0,39})$`)
 
 // check returns c with its defaults filled in, or an error that says what is wrong with it.
 func (c Config) check() (Config, error) {
-	c.PoolSize = cmp.Or(c.PoolSize, DefaultPoolSize)
-	c.PoolTimeout = cmp.Or(c.PoolTimeout, DefaultPoolTimeout)
-	c.Timeout = cmp.Or(c.Timeout, DefaultTimeout)
-	c.Table = cmp.Or(c.Table, DefaultTable)
-	c.Sweep = cmp.Or(c.Sweep, DefaultSweep)
-	if c.MaxOverflow == nil {
-		c.MaxOverflow = new(DefaultMaxOverflow)
-	}
-	if c.MaxBacklog == nil {
-		c.MaxBacklog = new(-1)
-	}
-	if c.StatementCache == nil {
-		c.StatementCache = new(true)
-	}
+	c.PoolSize = cmp.Or(c.PoolSize, defaultPoolSize)
+	c.PoolTimeout = cmp.Or(c.PoolTimeout, defaultPoolTimeout)
+	c.Timeout = cmp.Or(c.Timeout, defaultTimeout)
+	c.Table = cmp.Or(c.Table, defaultTable)
+	c.Sweep = cmp.Or(c.Sweep, defaultSweep)
+	c.MaxOverflow = cmp.Or(c.MaxOverflow, defaultMaxOverflow)
 	return c, cmp.Or(
 		between("pool_size", c.PoolSize, 1, mostConnections),
-		between("max_overflow", *c.MaxOverflow, 0, mostConnections),
-		between("max_backlog", *c.MaxBacklog, -1, 1<<30),
+		between("max_overflow", c.overflow(), 0, mostConnections),
+		between("max_backlog", c.backlog(), -1, 1<<30),
 		lasting("pool_timeout", c.PoolTimeout, 1, mostWait),
 		lasting("dial_timeout", cmp.Or(c.DialTimeout, 1), 1, mostWait),
 		lasting("timeout", c.Timeout, 1, mostWait),
 		c.checkRecycle(), c.checkSweep(), c.checkTable(),
 	)
+}
+
+// overflow returns how many connections more than PoolSize there may be. c has been checked.
+func (c Config) overflow() int { return max(c.MaxOverflow, 0) }
+
+// backlog returns how many calls may wait for a connection, or -1 for any number.
+func (c Config) backlog() int {
+	switch {
+	case c.MaxBacklog < 0:
+		return 0
+	case c.MaxBacklog == 0:
+		return -1
+	}
+	return c.MaxBacklog
 }
 
 func (c Config) checkRecycle() error {
@@ -159,7 +166,7 @@ func (c Config) poolConfig() (*pgxpool.Config, error) {
 	if err != nil {
 		return nil, errors.New(connFault(c.Conn, err))
 	}
-	p.MaxConns = int32(c.PoolSize + *c.MaxOverflow)
+	p.MaxConns = int32(c.PoolSize + c.overflow())
 	p.MinConns, p.MinIdleConns = 0, 0 // none before it is needed
 	p.MaxConnLifetime = max(c.PoolRecycle, 0)
 	p.MaxConnLifetimeJitter = c.PoolRecycle / 10
@@ -167,11 +174,11 @@ func (c Config) poolConfig() (*pgxpool.Config, error) {
 	p.HealthCheckPeriod = idle / 2
 	p.PingTimeout = c.Timeout
 	conn := p.ConnConfig
-	conn.ConnectTimeout = cmp.Or(c.DialTimeout, conn.ConnectTimeout, DefaultDialTimeout)
+	conn.ConnectTimeout = cmp.Or(c.DialTimeout, conn.ConnectTimeout, defaultDialTimeout)
 	if conn.RuntimeParams["application_name"] == "" {
 		conn.RuntimeParams["application_name"] = "freshet"
 	}
-	if !*c.StatementCache {
+	if c.NoStatementCache {
 		conn.DefaultQueryExecMode = pgx.QueryExecModeExec
 	}
 	return p, nil

@@ -47,7 +47,7 @@ func (c Config) steps() []step {
 	name := c.Table[strings.IndexByte(c.Table, '.')+1:]
 	script := schema
 	if c.Unlogged {
-		const create = "TABLE IF NOT EXISTS " + DefaultTable + " ("
+		const create = "TABLE IF NOT EXISTS " + defaultTable + " ("
 		script = strings.Replace(script, "CREATE "+create, "CREATE UNLOGGED "+create, 1)
 	}
 	var all []step

@@ -76,7 +76,7 @@ func New(c Config) (*Backend, error) {
 }
 
 // NewFrom makes a Backend that uses a pool which the caller has, and will close after the Backend. Of c it takes
-// MaxBacklog, PoolTimeout, Timeout, Table, Unlogged, Sweep and StatementCache, which must be false when the pool's
+// MaxBacklog, PoolTimeout, Timeout, Table, Unlogged, Sweep and NoStatementCache, which must be set when the pool's
 // DefaultQueryExecMode keeps no statements. It does not ask the server.
 func NewFrom(pool *pgxpool.Pool, c Config) (*Backend, error) {
 	c, err := c.check()
@@ -95,7 +95,7 @@ func newBackend(c Config, pool *pgxpool.Pool, d *doubted) *Backend {
 	if d == nil {
 		b.doubted = new(doubted)
 	}
-	b.backlog.init(int(p.MaxConns), *c.MaxBacklog)
+	b.backlog.init(int(p.MaxConns), c.backlog())
 	b.leases.most = int(p.MaxConns) / 2
 	b.life, b.end = context.WithCancel(context.Background())
 	if c.Sweep > 0 {

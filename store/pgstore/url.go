@@ -111,9 +111,9 @@ func option(pair string) (name, value string, err error) {
 // settings are our own options. Two of them are pgx's under another name or of another meaning for us.
 var settings = map[string]func(c *Config, value string) error{
 	"pool_size":       func(c *Config, v string) (err error) { c.PoolSize, err = number(v, 1); return },
-	"max_overflow":    func(c *Config, v string) error { return numberAt(&c.MaxOverflow, v, 0) },
-	"maxoverflow":     func(c *Config, v string) error { return numberAt(&c.MaxOverflow, v, 0) },
-	"max_backlog":     func(c *Config, v string) error { return numberAt(&c.MaxBacklog, v, -1) },
+	"max_overflow":    setOverflow,
+	"maxoverflow":     setOverflow,
+	"max_backlog":     setBacklog,
 	"pool_timeout":    func(c *Config, v string) (err error) { c.PoolTimeout, err = duration(v); return },
 	"pool_recycle":    setRecycle,
 	"dial_timeout":    func(c *Config, v string) (err error) { c.DialTimeout, err = duration(v); return },
@@ -148,13 +148,22 @@ func setTable(c *Config, v string) error {
 
 func setStatementCache(c *Config, v string) error {
 	on, err := truth(v)
-	c.StatementCache = &on
+	c.NoStatementCache = !on
 	return err
 }
 
-func numberAt(to **int, value string, least int) error {
-	n, err := number(value, least)
-	*to = &n
+func setOverflow(c *Config, v string) (err error) {
+	if c.MaxOverflow, err = number(v, 0); c.MaxOverflow == 0 {
+		c.MaxOverflow = -1
+	}
+	return err
+}
+
+// setBacklog reads -1 for any number and 0 for none, as Kinto has them: Config has 0 and less than 0.
+func setBacklog(c *Config, v string) (err error) {
+	if c.MaxBacklog, err = number(v, -1); c.MaxBacklog <= 0 {
+		c.MaxBacklog = -1 - c.MaxBacklog
+	}
 	return err
 }
 

@@ -21,15 +21,15 @@ func TestParseURL(t *testing.T) {
 		{base, Config{Conn: base}},
 		{"postgresql://db.example", Config{Conn: "postgresql://db.example"}},
 		{"postgres://", Config{Conn: "postgres://"}},
-		{base + "?pool_size=25&max_overflow=5&max_backlog=3", Config{Conn: base, PoolSize: 25, MaxOverflow: new(5), MaxBacklog: new(3)}},
-		{base + "?maxoverflow=0&max_backlog=0", Config{Conn: base, MaxOverflow: new(0), MaxBacklog: new(0)}},
-		{base + "?maxoverflow=7&max_overflow=7&max_backlog=-1", Config{Conn: base, MaxOverflow: new(7), MaxBacklog: new(-1)}},
+		{base + "?pool_size=25&max_overflow=5&max_backlog=3", Config{Conn: base, PoolSize: 25, MaxOverflow: 5, MaxBacklog: 3}},
+		{base + "?maxoverflow=0&max_backlog=0", Config{Conn: base, MaxOverflow: -1, MaxBacklog: -1}},
+		{base + "?maxoverflow=7&max_overflow=7&max_backlog=-1", Config{Conn: base, MaxOverflow: 7, MaxBacklog: 0}},
 		{base + "?pool_recycle=-1&pool_timeout=2.5", Config{Conn: base, PoolRecycle: -1, PoolTimeout: 2500 * time.Millisecond}},
 		{base + "?pool_recycle=3600&timeout=500ms&dial_timeout=2", Config{Conn: base, PoolRecycle: time.Hour, Timeout: 500 * time.Millisecond, DialTimeout: 2 * time.Second}},
 		{base + "?pool_recycle=8000000000&timeout=1h&pool_size=10000", Config{Conn: base, PoolRecycle: 8000000000 * time.Second, Timeout: time.Hour, PoolSize: 10000}},
 		{"postgres://[::]:5434/db", Config{Conn: "postgres://[::]:5434/db"}},
 		{base + "?table=site.pages&unlogged=true", Config{Conn: base, Table: "site.pages", Unlogged: true}},
-		{base + "?sweep=0&statement_cache=false", Config{Conn: base, Sweep: -1, StatementCache: new(false)}},
+		{base + "?sweep=0&statement_cache=false", Config{Conn: base, Sweep: -1, NoStatementCache: true}},
 		{base + "?sslmode=disable&pool_size=3&application_name=blog&timeout=1", Config{Conn: base + "?sslmode=disable&application_name=blog", PoolSize: 3, Timeout: time.Second}},
 		{"postgres://a:b%2Fc@h1:5433,[::1]:5434,h3/db?target_session_attrs=read-write", Config{Conn: "postgres://a:b%2Fc@h1:5433,[::1]:5434,h3/db?target_session_attrs=read-write"}},
 		{base + "?options=-c%20jit%3Doff&app.user=x", Config{Conn: base + "?options=-c%20jit%3Doff&app.user=x"}},
@@ -184,7 +184,7 @@ func TestWhatPgxReadsItself(t *testing.T) {
 		t.Errorf("hosts: %s", where(got))
 	}
 	t.Setenv("PGCONNECT_TIMEOUT", "")
-	if got := connOf("postgres://app@db.example/cache"); got.ConnectTimeout != DefaultDialTimeout {
+	if got := connOf("postgres://app@db.example/cache"); got.ConnectTimeout != defaultDialTimeout {
 		t.Errorf("connect timeout %v", got.ConnectTimeout)
 	}
 }
@@ -192,8 +192,8 @@ func TestWhatPgxReadsItself(t *testing.T) {
 func TestConfigRefuses(t *testing.T) {
 	for want, c := range map[string]Config{
 		"pool_size":    {PoolSize: -1},
-		"max_overflow": {MaxOverflow: new(-1)},
-		"max_backlog":  {MaxBacklog: new(-2)},
+		"max_overflow": {MaxOverflow: 10_001},
+		"max_backlog":  {MaxBacklog: 1<<30 + 1},
 		"pool_timeout": {PoolTimeout: 2 * time.Hour},
 		"timeout":      {Timeout: -1},
 		"dial_timeout": {DialTimeout: -1},

@@ -62,7 +62,7 @@ func (b *Backend) Get(ctx context.Context, key string) ([]byte, error) {
 // get asks for a value by a statement that is prepared once for each connection, below pgx's types and rows, which
 // cost as much as the way to a server next door.
 func (b *Backend) get(ctx context.Context, conn *pgxpool.Conn, key string) (value []byte, err error) {
-	if !*b.config.StatementCache {
+	if b.config.NoStatementCache {
 		err = conn.QueryRow(ctx, b.sql.get, key).Scan(&value)
 		return value, err
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 // Watch implements [store.Journal]. The server announces new marks; the watcher looks every second
-// besides. With StatementCache off it looks four times a second.
+// besides. With NoStatementCache it looks four times a second.
 func (j *journal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Numbered, error] {
 	return watch.Seq(func(yield watch.Yield) error {
 		if j.invalid != nil {
@@ -53,7 +53,7 @@ func (j *journal) watcher(ctx context.Context) (*watcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &watcher{journal: j, conn: conn, listen: *j.backend.config.StatementCache}
+	w := &watcher{journal: j, conn: conn, listen: !j.backend.config.NoStatementCache}
 	if err := w.start(ctx); err != nil {
 		w.close()
 		return nil, err

@@ -18,10 +18,10 @@ import (
 
 // What Config's fields are when they are zero, and the greatest they may be.
 const (
-	DefaultPoolSize    = 50
-	DefaultPoolTimeout = time.Second
-	DefaultDialTimeout = 2 * time.Second
-	DefaultTimeout     = 2 * time.Second
+	defaultPoolSize    = 50
+	defaultPoolTimeout = time.Second
+	defaultDialTimeout = 2 * time.Second
+	defaultTimeout     = 2 * time.Second
 
 	maxPoolSize = 10_000
 	maxWait     = time.Hour
@@ -123,10 +123,10 @@ func (c Config) checkServers() error {
 }
 
 func (c *Config) checkLimits() error {
-	setDefault(&c.PoolSize, DefaultPoolSize)
-	setDefault(&c.PoolTimeout, DefaultPoolTimeout)
-	setDefault(&c.DialTimeout, DefaultDialTimeout)
-	setDefault(&c.Timeout, DefaultTimeout)
+	setDefault(&c.PoolSize, defaultPoolSize)
+	setDefault(&c.PoolTimeout, defaultPoolTimeout)
+	setDefault(&c.DialTimeout, defaultDialTimeout)
+	setDefault(&c.Timeout, defaultTimeout)
 	return cmp.Or(
 		within("pool_size", c.PoolSize, 1, maxPoolSize),
 		within("min_idle", c.MinIdle, 0, c.PoolSize),
