@@ -84,9 +84,8 @@ func TestGzhttpTakesItsWriterBack(t *testing.T) {
 func TestARefreshThroughACompressorInACache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newSessions()
-		c := newCache(t)
 		whole := &policy.Policy{TTL: time.Minute}
-		c.Policy = func(*http.Request) *policy.Policy { return whole }
+		c := newCache(t, middleware.Options{Policy: func(*http.Request) *policy.Policy { return whole }})
 		p := policy.Policy{TTL: time.Second, StaleWhileRevalidate: time.Hour, PassCookies: []string{"member"}}
 		var runs atomic.Int64
 		h := c.Handler(gzhttp.GzipHandler(m.LoadAndSave(c.With(p)(http.HandlerFunc(
@@ -96,7 +95,7 @@ func TestARefreshThroughACompressorInACache(t *testing.T) {
 				}
 				w.WriteHeader(http.StatusOK)
 			})))))
-		c.Root = h
+		c.Root(h)
 		for range 4 {
 			want(t, "status", get(h, "/", "Accept-Encoding", "gzip").Code, http.StatusOK)
 			time.Sleep(time.Minute)
