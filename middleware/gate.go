@@ -131,6 +131,9 @@ func (g *gate) leaves(status int, h http.Header) {
 		late := p.sent.Late(h, p.p)
 		if p.why = late.Objects(p.e, p.p, time.Now()); p.why != "" {
 			p.ignored = rules.SetsIgnoredCookie(h, p.p)
+			if p.e.Announced {
+				p.sent.Retract(h, p.p)
+			}
 			p.unsay(h)
 		}
 	}

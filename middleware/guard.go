@@ -19,8 +19,9 @@ import (
 // is kept from others until it has.
 //
 // Guard also keeps every response that sets a cookie from the caches between the app and its clients: Cache-Control
-// gets private in the place of public and s-maxage, and CDN-Cache-Control and its kin go. A Cache does so itself for
-// the cookies that it sees, but not for those that come late, nor on routes without a cache.
+// gets private in the place of public and s-maxage, CDN-Cache-Control and its kin go, and of a page that would have
+// lived by the operator's lifetime no-cache, no-store takes the place of that. A Cache does so itself for the cookies
+// that it sees, but not for those that come late, nor on routes without a cache.
 //
 //	http.ListenAndServe(addr, cache.Guard(app))
 func (c *Cache) Guard(app http.Handler) http.Handler {

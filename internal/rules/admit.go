@@ -46,7 +46,9 @@ type Admission struct {
 // Authorization, must say that it is for others too (see consents) and be fresh, unless p.Shared. A
 // response whose stated lifetime is 0 is kept to be validated for the anonymous alone, unless it says
 // public. Set-Cookie keeps a response out, unless p.StoreCookies; so it does where private="Set-Cookie" or
-// no-cache="Set-Cookie" keeps the field itself out, unless the response states a positive lifetime.
+// no-cache="Set-Cookie" keeps the field itself out, unless the response states a positive lifetime and
+// comes from no other cache (Cache-Status). A response that varies by Authorization and Cookie is for the anonymous
+// alone if it was made for them, unless it says public.
 //
 // A response to HEAD is judged as one to GET would be, and never stored.
 func Admit(req *Request, status int, h http.Header, p *policy.Policy, ttl time.Duration, requested, received time.Time) Admission {
@@ -101,7 +103,8 @@ func Admit(req *Request, status int, h http.Header, p *policy.Policy, ttl time.D
 		return a
 	}
 	a.MustRevalidate = d.MustRevalidate || d.ProxyRevalidate || d.NoCache || d.SMaxAge != absent
-	a.Anonymous = !p.Shared && !d.forAll() && (!a.Explicit || a.Fresh == 0 || asksForCredentials(status))
+	a.Anonymous = !p.Shared && !d.forAll() &&
+		(!a.Explicit || a.Fresh == 0 || asksForCredentials(status) || variesByUser(a.Vary))
 	a.staleness(p, &d, known)
 	switch {
 	case a.Fresh <= a.Age && !known && a.Fresh+max(a.Grace, a.IfError) <= a.Age:
@@ -147,7 +150,7 @@ func refuse(req *Request, status int, h http.Header, p *policy.Policy, d *Respon
 		return ReasonVaryStar
 	case req.Credentials && !p.Shared && !d.consents(req, a):
 		return req.credentialsReason()
-	case len(h["Set-Cookie"]) > 0 && !p.StoreCookies && !a.setsAside("Set-Cookie"):
+	case len(h["Set-Cookie"]) > 0 && !p.StoreCookies && !a.setsAside("Set-Cookie", h):
 		return ReasonSetCookie
 	}
 	return ""
@@ -177,9 +180,17 @@ func ForEveryone(e *store.Entry, p *policy.Policy) bool {
 // setsAside reports whether a response says of a field that it alone is not to be kept, and of the rest how
 // long it lives. private="Set-Cookie" and no-cache="Set-Cookie" without a lifetime are what session middleware and
 // load balancers add to whatever sets their cookie: no word on whether the page itself is the same for the next
-// visitor.
-func (a *Admission) setsAside(field string) bool {
-	return a.Explicit && a.Fresh > 0 && slices.Contains(a.Strip, field)
+// visitor. So it is where another cache stands behind this one, whose operator may have given the response its lifetime
+// before the cookie came.
+func (a *Admission) setsAside(field string, h http.Header) bool {
+	return a.Explicit && a.Fresh > 0 && slices.Contains(a.Strip, field) && len(h["Cache-Status"]) == 0
+}
+
+// variesByUser reports whether a response varies by all that HTTP knows of users. Its handler looks at who asks, as a
+// cache with an operator's lifetime behind this one says of what it made for the anonymous (see Announce): whoever else
+// identifies themselves, by X-Api-Key say, would get another response.
+func variesByUser(vary []string) bool {
+	return slices.Contains(vary, "authorization") && slices.Contains(vary, "cookie")
 }
 
 // storableMethod reports whether a response to such a request may answer a later GET. One to a POST may

@@ -154,6 +154,7 @@ func TestAdmitStores(t *testing.T) {
 		{"Set-Cookie that is private", anonymousGet, 200, fields("Cache-Control", `max-age=60, private="set-cookie"`, "Set-Cookie", "a=b"), obey, ok},
 		{"Set-Cookie that is not cached", anonymousGet, 200, fields("Cache-Control", `max-age=60, no-cache="set-cookie"`, "Set-Cookie", "a=b"), obey, ok},
 		{"Set-Cookie, and the operator shares", anonymousGet, 200, fields("Set-Cookie", "a=b"), shared, ReasonSetCookie},
+		{"Set-Cookie set aside, behind another cache", anonymousGet, 200, fields("Cache-Control", "max-age=60", "Cache-Control", `no-cache="Set-Cookie"`, "Set-Cookie", "a=b", "Cache-Status", "App; fwd=uri-miss; stored"), obey, ReasonSetCookie},
 
 		{"the operator's lifetime: 200", anonymousGet, 200, fields(), timed, ok},
 		{"410", anonymousGet, 410, fields(), timed, ok},
@@ -257,6 +258,9 @@ func TestAdmitSaysForHowLong(t *testing.T) {
 		{"s-maxage=0 with a validator is no word for all", anonymousGet, fields("Cache-Control", "s-maxage=0", "ETag", `"1"`), policy.Policy{}, Admission{Keep: policy.DefaultKeep, MustRevalidate: true, Explicit: true, Anonymous: true}},
 		{"s-maxage beside must-revalidate", anonymousGet, fields("Cache-Control", "s-maxage=60, must-revalidate, stale-while-revalidate=5"), swr, Admission{Fresh: m, MustRevalidate: true, Explicit: true}},
 		{"s-maxage beside proxy-revalidate", anonymousGet, fields("Cache-Control", "s-maxage=60, proxy-revalidate, stale-while-revalidate=5"), swr, Admission{Fresh: m, MustRevalidate: true, Explicit: true}},
+		{"one that varies by who asks", anonymousGet, fields("Cache-Control", "max-age=60", "Vary", "Authorization, Cookie"), policy.Policy{}, Admission{Fresh: m, Keep: policy.DefaultKeep, Explicit: true, Anonymous: true, Vary: []string{"authorization", "cookie"}}},
+		{"one that varies by who asks, and is for all", anonymousGet, fields("Cache-Control", "max-age=60, public", "Vary", "Authorization, Cookie"), policy.Policy{}, Admission{Fresh: m, Keep: policy.DefaultKeep, Explicit: true, Vary: []string{"authorization", "cookie"}}},
+		{"one that varies by cookies alone", anonymousGet, fields("Cache-Control", "max-age=60", "Vary", "Cookie"), policy.Policy{}, Admission{Fresh: m, Keep: policy.DefaultKeep, Explicit: true, Vary: []string{"cookie"}}},
 		{"no-cache", anonymousGet, fields("Cache-Control", "no-cache, max-age=60, stale-while-revalidate=5", "ETag", `"1"`), swr, Admission{Keep: policy.DefaultKeep, MustRevalidate: true, Explicit: true, Anonymous: true}},
 		{"max-age=0 with a validator", anonymousGet, fields("Cache-Control", "max-age=0", "ETag", `"1"`), swr, Admission{Keep: policy.DefaultKeep, Explicit: true, Anonymous: true}},
 		{"max-age=0 with a validator, and public", anonymousGet, fields("Cache-Control", "max-age=0, public", "ETag", `"1"`), swr, Admission{Keep: policy.DefaultKeep, Explicit: true}},

@@ -133,6 +133,24 @@ func varyByCredentials(h http.Header) {
 	h["Vary"] = append(slices.Clip(h["Vary"]), personal)
 }
 
+// Retract takes back from h, which is about to go out, the lifetime that Announce had written into it when s was sent:
+// what has appeared since makes the response one for its client alone. What handlers outside say of its lifetime in its
+// place stays, unless a cookie is set: then h says what it would say beside one of the handler's own.
+func (s *Sent) Retract(h http.Header, p *policy.Policy) {
+	left := added(h["Cache-Control"], s.control)
+	if len(left) == 0 || setsCookie(h) {
+		forbid(h, p)
+		return
+	}
+	h["Cache-Control"] = slices.Clone(left)
+	if slices.Equal(h["Expires"], s.expires) {
+		delete(h, "Expires")
+	}
+	if toldCDNs(h[cdnCacheControl]) {
+		delete(h, cdnCacheControl)
+	}
+}
+
 // Unannounced returns e as its handler made it: without what Announce wrote into its header. That is what
 // a 304 or HEAD updates and what is to be judged again, for else the operator's lifetime would be taken
 // for the handler's, and a response kept from requests with credentials would be served to them. It is

@@ -222,6 +222,33 @@ func TestKeepFromOthers(t *testing.T) {
 	}
 }
 
+// What Announce has written is taken back when a header that is on its way turns out to be for its client alone.
+func TestRetract(t *testing.T) {
+	announced := func(fields ...string) http.Header {
+		h := header("Cache-Control", "max-age=60", "Expires", "soon", "Cdn-Cache-Control", "max-age=5", "Vary", "Authorization, Cookie")
+		for i := 0; i < len(fields); i += 2 {
+			h.Add(fields[i], fields[i+1])
+		}
+		return h
+	}
+	for _, s := range []struct{ h, want http.Header }{
+		{announced("Set-Cookie", "a"), header("Set-Cookie", "a", "Vary", "Authorization, Cookie", "Cache-Control", "no-cache, no-store")},
+		{announced("Set-Cookie", "a", "Cache-Control", `no-cache="Set-Cookie"`), header("Set-Cookie", "a", "Vary", "Authorization, Cookie", "Cache-Control", "no-cache, no-store")},
+		{announced("Cache-Control", "private"), header("Vary", "Authorization, Cookie", "Cache-Control", "private")},
+		{announced("Vary", "X-Tenant"), header("Vary", "Authorization, Cookie", "Vary", "X-Tenant", "Cache-Control", "no-cache, no-store")},
+		{header("Cache-Control", "max-age=9, private", "Expires", "later", "Cdn-Cache-Control", "private"),
+			header("Cache-Control", "max-age=9, private", "Expires", "later", "Cdn-Cache-Control", "private")},
+	} {
+		p := &policy.Policy{}
+		sent := rules.SentWith(announced(), p)
+		got := s.h.Clone()
+		sent.Retract(got, p)
+		if !sameHeader(got, s.want) {
+			t.Errorf("%v: got %v, want %v", s.h, got, s.want)
+		}
+	}
+}
+
 // header makes a header of names and values in turn.
 func header(fields ...string) http.Header {
 	h := http.Header{}
