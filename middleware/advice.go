@@ -90,7 +90,8 @@ func (x *exchange) adviseOnWriter() {
 	if x.c.advice.writers.Load() >= lookedAt || x.c.advice.writers.Add(1) > lookedAt {
 		return
 	}
-	unguarded := x.gate() == nil
+	g := x.gate()
+	unguarded := g == nil || g.inner
 	if compresses(x.w) {
 		text := "the cache is mounted inside a compressor, which compresses every hit anew: " +
 			"mount the compressor inside the cache, so that what it made is stored"
@@ -162,6 +163,12 @@ func (x *exchange) adviseOnIgnored(cookie string) {
 func (c *Cache) warnOfHeld() {
 	c.warn("the header of a response went out so late that the cache could not see whether a cookie is in it, " +
 		"so the response was kept from others: mount compressors, time limits and whatever else holds headers back inside the cache")
+}
+
+// warnOfGuard says what a Guard does not see that is not outermost.
+func (c *Cache) warnOfGuard(w http.ResponseWriter) {
+	c.warn(fmt.Sprintf("Cache.Root (or Cache.Guard) is not outermost: a handler outside of it wraps the client's writer (%T) and may hold the header "+
+		"back, or set a cookie that it does not see: serve the whole app, with all that wraps it, through one Cache.Root", w))
 }
 
 // warnOfNonce says what a nonce outside costs.

@@ -19,12 +19,12 @@ import (
 // A writer between it and a cache, such as a compressor's, may hold the header back, and a handler that sets a
 // cookie as the header is written may stand beyond that writer. The gate sees what the client gets.
 type gate struct {
+	inner bool // handlers outside of it may set fields as well
+
 	mu     sync.Mutex
 	open   bool // a header has gone out
 	closed bool // the request is at its end
 	ways   []*passage
-
-	outer *gate // of a guard around this one, past which the header goes as well, or nil
 }
 
 // passage is a response of a cache's on its way to the gate.
@@ -41,8 +41,6 @@ type passage struct {
 	why     policy.Reason // what had appeared in its header by then that makes it one for its client alone
 	ignored string        // ... of the cookies, one that the policy ignores
 	end     func()        // called at the end of the request
-
-	beyond *passage // the way from there to the gate outside, or nil
 }
 
 type gateKey struct{}
@@ -66,17 +64,6 @@ func gateOf(r *http.Request) *gate {
 	return g
 }
 
-// leavesBy reports whether g is the gate of the very writer w, so that the header cannot change between them.
-func leavesBy(w http.ResponseWriter, g *gate) bool {
-	switch w := w.(type) {
-	case *guarded:
-		return g == &w.gate
-	case *nowhere:
-		return g == &w.gate
-	}
-	return false
-}
-
 // gate returns the gate by which the response leaves, or nil. A run of an outer mount, of whichever Cache, is one:
 // handlers between the two may set fields as the outer run gets the header, and those outside of it as it sends that.
 func (x *exchange) gate() *gate {
@@ -89,13 +76,8 @@ func (x *exchange) gate() *gate {
 	return nil
 }
 
-// expect has the gate look for a response, and the gates outside of it as well: a compressor between two guards may hold
-// back what the inner one has let go.
+// expect has the gate look for a response.
 func (g *gate) expect(p *passage) *passage {
-	if g.outer.waits() {
-		further := *p
-		p.beyond = g.outer.expect(&further)
-	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	p.g = g
@@ -127,15 +109,37 @@ func (g *gate) leaves(status int, h http.Header) {
 		if p.status != status {
 			continue
 		}
-		p.gone = true
-		late := p.sent.Late(h, p.p)
-		if p.why = late.Objects(p.e, p.p, time.Now()); p.why != "" {
-			p.ignored = rules.SetsIgnoredCookie(h, p.p)
-			if p.e.Announced {
-				p.sent.Retract(h, p.p)
-			}
-			p.unsay(h)
+		p.gone = !g.inner
+		if p.look(h); p.why == "" {
+			continue
 		}
+		if p.e.Announced {
+			p.sent.Retract(h, p.p)
+		}
+		p.unsay(h)
+	}
+}
+
+// left looks at the header h once more when it has gone out, where handlers outside of the gate may have set fields as
+// it went.
+func (g *gate) left(status int, h http.Header) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, p := range g.ways {
+		if p.status != status || p.gone {
+			continue
+		}
+		if p.gone = true; p.why == "" {
+			p.look(h)
+		}
+	}
+}
+
+// look finds what has appeared in the header h since it was sent.
+func (p *passage) look(h http.Header) {
+	late := p.sent.Late(h, p.p)
+	if p.why = late.Objects(p.e, p.p, time.Now()); p.why != "" {
+		p.ignored = rules.SetsIgnoredCookie(h, p.p)
 	}
 }
 
@@ -161,7 +165,7 @@ func lastOf(values []string) string {
 	return values[len(values)-1]
 }
 
-// held reports whether the header has yet to pass a gate. Where there is no gate, nobody can say.
+// held reports whether the header has yet to pass the gate. Where there is no gate, nobody can say.
 func (p *passage) held() bool {
 	if p == nil {
 		return false
@@ -169,7 +173,7 @@ func (p *passage) held() bool {
 	p.g.mu.Lock()
 	gone := p.gone
 	p.g.mu.Unlock()
-	return !gone || p.beyond.held()
+	return !gone
 }
 
 // objection returns why the response is one for its client alone, when its header has passed the gates, or nothing; and
@@ -181,17 +185,11 @@ func (p *passage) objection() (why policy.Reason, ignored string) {
 	p.g.mu.Lock()
 	why, ignored = p.why, p.ignored
 	p.g.mu.Unlock()
-	if why == "" {
-		return p.beyond.objection()
-	}
 	return why, ignored
 }
 
 // atEnd has end called at the end of the request, and returns false when that has come.
 func (p *passage) atEnd(end func()) bool {
-	if p.beyond != nil {
-		return p.beyond.atEnd(end)
-	}
 	p.g.mu.Lock()
 	defer p.g.mu.Unlock()
 	if p.g.closed {
@@ -229,5 +227,5 @@ func (g *gate) leads(f *fill.Fill) bool {
 	g.mu.Lock()
 	leads := slices.ContainsFunc(g.ways, func(p *passage) bool { return p.f == f })
 	g.mu.Unlock()
-	return leads || g.outer.leads(f)
+	return leads
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"reflect"
 
 	"github.com/freshet-go/freshet/internal/rules"
 )
@@ -24,28 +25,93 @@ import (
 // that it sees, but not for those that come late, nor on routes without a cache.
 //
 //	http.ListenAndServe(addr, cache.Guard(app))
+//
+// Of several Guards on a request's way, the outermost one counts. One around which other handlers wrap the client's
+// writer looks at the header before and after it goes out, so that it sees what those set then. It does not see what
+// they hold back, and the log says so once.
 func (c *Cache) Guard(app http.Handler) http.Handler {
 	if noHandler(app) {
 		panic("middleware: Cache.Guard: the app is nil: give it the app's outermost handler")
 	}
-	return &guard{next: app}
+	return &guard{c: c, next: app}
 }
 
 // guard is an app with what Guard does around it.
-type guard struct{ next http.Handler }
+type guard struct {
+	c    *Cache
+	next http.Handler
+}
 
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	outer := gateOf(r)
-	if leavesBy(w, outer) {
+	if outer.waits() {
 		g.next.ServeHTTP(w, r)
 		return
 	}
 	gw := &guarded{ResponseWriter: w}
-	gw.gate.outer = outer
+	if outer == nil && !outermost(w, r) {
+		gw.gate.inner = true
+		g.c.warnOfGuard(w)
+	}
 	gw.context = gatedContext{r.Context(), &gw.gate}
 	defer gw.gate.close()
 	g.next.ServeHTTP(gw, r.WithContext(&gw.context))
 	gw.look(http.StatusOK)
+}
+
+// outermost reports whether no handler outside has wrapped the writer w of the response to r. Servers other than
+// net/http's have writers of their own, which hold no other one.
+func outermost(w http.ResponseWriter, r *http.Request) bool {
+	if w = beyondOurs(w); bare(w) {
+		return true
+	}
+	return r.Context().Value(http.ServerContextKey) == nil && !wrapper(w)
+}
+
+// beyondOurs returns the writer that w of ours writes to, or w.
+func beyondOurs(w http.ResponseWriter) http.ResponseWriter {
+	for {
+		switch own := w.(type) {
+		case *recorder:
+			w = own.to.client()
+		case *passed:
+			w = own.x.w
+		case *passWriter:
+			w = own.x.w
+		case *unsafeWriter:
+			w = own.x.w
+		case *lastByte:
+			w = own.ResponseWriter
+		default:
+			return w
+		}
+	}
+}
+
+var writerType = reflect.TypeFor[http.ResponseWriter]()
+
+// wrapper reports whether a writer holds another one.
+func wrapper(w http.ResponseWriter) bool {
+	if _, ok := w.(interface{ Unwrap() http.ResponseWriter }); ok {
+		return true
+	}
+	return holdsWriter(reflect.TypeOf(w))
+}
+
+func holdsWriter(t reflect.Type) bool {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct {
+		return false
+	}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if f.Type.Kind() == reflect.Interface && f.Type.Implements(writerType) || f.Anonymous && holdsWriter(f.Type) {
+			return true
+		}
+	}
+	return false
 }
 
 // guarded is the writer of a response that Guard looks at.
@@ -71,26 +137,42 @@ func (g *guarded) look(status int) {
 
 // WriteHeader looks at the header and sends it.
 func (g *guarded) WriteHeader(status int) {
-	if status >= 200 || status == http.StatusSwitchingProtocols {
-		g.look(status)
+	if g.looked || status < 200 && status != http.StatusSwitchingProtocols {
+		g.ResponseWriter.WriteHeader(status)
+		return
 	}
+	g.look(status)
 	g.ResponseWriter.WriteHeader(status)
+	if g.gate.inner {
+		g.gate.left(status, g.Header())
+	}
+}
+
+// begin is called before anything of the body is sent.
+func (g *guarded) begin() {
+	switch {
+	case g.looked:
+	case g.gate.inner:
+		g.WriteHeader(http.StatusOK)
+	default:
+		g.look(http.StatusOK)
+	}
 }
 
 func (g *guarded) Write(p []byte) (int, error) {
-	g.look(http.StatusOK)
+	g.begin()
 	return g.ResponseWriter.Write(p)
 }
 
 // WriteString is Write.
 func (g *guarded) WriteString(s string) (int, error) {
-	g.look(http.StatusOK)
+	g.begin()
 	return io.WriteString(g.ResponseWriter, s)
 }
 
 // ReadFrom leaves copying to the client's writer, and so to sendfile.
 func (g *guarded) ReadFrom(src io.Reader) (int64, error) {
-	g.look(http.StatusOK)
+	g.begin()
 	return io.Copy(g.ResponseWriter, src)
 }
 
@@ -99,7 +181,7 @@ func (g *guarded) Flush() { g.FlushError() }
 
 // FlushError sends the header and what has been written.
 func (g *guarded) FlushError() error {
-	g.look(http.StatusOK)
+	g.begin()
 	return http.NewResponseController(g.ResponseWriter).Flush()
 }
 

@@ -144,7 +144,9 @@ func (n *run) late() bool {
 // policy ignores. Nothing is added to a header that has passed the gate, and its writers may have been taken back.
 func (n *run) appeared(e *store.Entry) (why policy.Reason, ignored string) {
 	if way := n.after.way; way != nil {
-		return way.objection()
+		if why, ignored = way.objection(); why != "" || !way.g.inner || n.x.w == nil {
+			return why, ignored
+		}
 	}
 	h := n.x.w.Header()
 	outside := n.after.sent.Late(h, n.x.p)
@@ -296,7 +298,7 @@ func (n *run) tellOfLate(why policy.Reason, ignored string) {
 	switch {
 	case n.after.given:
 		level, text = slog.LevelError, toldOfTooLate
-	case n.after.way == nil:
+	case n.after.way == nil || n.after.way.g.inner:
 		level, text = slog.LevelWarn, toldOfLateUnguarded
 	}
 	n.x.c.say(level, text, "path", n.x.r.URL.Path, "reason", string(why))

@@ -25,7 +25,7 @@ func (c *Cache) Root(app http.Handler) http.Handler {
 		panic("middleware: Cache.Root: the app is nil: give it the app's outermost handler, " +
 			"as in http.ListenAndServe(addr, cache.Root(mux))")
 	}
-	root := &guard{next: app}
+	root := &guard{c: c, next: app}
 	if c.root.CompareAndSwap(nil, root) {
 		return root
 	}

@@ -57,8 +57,7 @@ func TestASessionBetweenTwoCaches(t *testing.T) {
 		} {
 			t.Run(by+", "+place, func(t *testing.T) {
 				m := newSessions()
-				pages, whole := newCache(t), newCache(t)
-				whole.Name = "Whole"
+				pages, whole := newCache(t), newCache(t, middleware.Options{Name: "Whole"})
 				n := 0
 				h := app(t, pages, whole, m.LoadAndSave, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					n++
@@ -114,8 +113,7 @@ func TestALateCookieTakesTheLifetimeBack(t *testing.T) {
 // A cache in front of another one gives a page that was made for the anonymous, by the lifetime of its operator, to
 // nobody who says who they are, whatever field says it.
 func TestACacheInFrontKnowsUsersByTheirFields(t *testing.T) {
-	pages, front := newCache(t), newCache(t)
-	front.Name = "Front"
+	pages, front := newCache(t), newCache(t, middleware.Options{Name: "Front"})
 	h := front.Handler(behind(t, pages.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(
 		func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprint(w, "for ", r.Header.Get("X-Api-Key"), r.Header.Get("X-Forwarded-User"))
