@@ -121,7 +121,8 @@ type KeyOptions struct {
 	// still sees the whole query, so drop only what does not change its response. A parameter with a
 	// ";", an escaped "&" or ";", or a malformed escape always counts: some apps read others in it.
 	KeepParams, DropParams []string
-	// Headers and Cookies are request fields and cookies whose values are part of the key, as sent.
+	// Headers and Cookies are request fields and cookies whose values are part of the key, as sent. Where the
+	// operator's lifetime is announced, Vary names the fields, and Cookie for the cookies.
 	Headers, Cookies []string
 	// Name tells the mount from others of the same Cache at the same URL, in all processes and all builds of the app.
 	// Default: the name of the handler tells, and of several of one name, such as two *http.ServeMux, the order in
@@ -132,7 +133,8 @@ type KeyOptions struct {
 	// Replace, when not nil, makes the whole key from the request in place of all of the above,
 	// except that scheme and method class stay part of it. An empty string: the request passes.
 	// It is asked on unsafe requests too, as if they were GETs, for what they invalidate, whichever mount
-	// of the Cache they come by, and on bare GETs of URLs that the app invalidates.
+	// of the Cache they come by, and on bare GETs of URLs that the app invalidates. Caches in front of
+	// this one do not learn what it looks at: let the handler say Vary.
 	Replace func(*http.Request) string
 }
 

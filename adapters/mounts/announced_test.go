@@ -125,3 +125,44 @@ func TestACacheInFrontKnowsUsersByTheirFields(t *testing.T) {
 	}
 	want(t, "a hit", get(h, "/", "Cache-Control", "only-if-cached").Code, http.StatusOK)
 }
+
+// What the key of a route holds besides the URL, a cache in front of it tells apart, too, by Vary: it is said to all
+// clients, with a miss, a hit and a 304.
+func TestACacheInFrontTellsKeysApart(t *testing.T) {
+	minute := func(key policy.KeyOptions, shared bool) policy.Policy {
+		return policy.Policy{TTL: time.Minute, Key: key, Shared: shared}
+	}
+	for name, s := range map[string]struct {
+		p     policy.Policy
+		field string
+		vary  string
+	}{
+		"a field":           {minute(policy.KeyOptions{Headers: []string{"X-Tenant-Id"}}, false), "X-Tenant-Id", "Authorization, Cookie, X-Tenant-Id"},
+		"a field, shared":   {minute(policy.KeyOptions{Headers: []string{"X-Tenant-Id"}}, true), "X-Tenant-Id", "X-Tenant-Id"},
+		"a cookie, shared":  {minute(policy.KeyOptions{Cookies: []string{"lang"}}, true), "Cookie", "Cookie"},
+		"an identity field": {minute(policy.KeyOptions{Headers: []string{"X-Api-Key"}}, false), "X-Api-Key", "Authorization, Cookie, X-Api-Key"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pages, front := newCache(t), newCache(t)
+			front.Name = "Front"
+			app := pages.With(s.p)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				fmt.Fprintf(w, "for %q", r.Header.Get(s.field))
+			}))
+			h := front.Handler(behind(t, app))
+			for range 2 {
+				for _, value := range []string{"", "lang=a", "lang=b"} {
+					var fields []string
+					if value != "" {
+						fields = []string{s.field, value}
+					}
+					want(t, "the page of "+value, get(h, "/", fields...).Body.String(), fmt.Sprintf("for %q", value))
+					w := get(app, "/", fields...)
+					want(t, "Vary", w.Header().Get("Vary"), s.vary)
+					again := get(app, "/", append(fields, "If-None-Match", w.Header().Get("ETag"))...)
+					want(t, "status", again.Code, http.StatusNotModified)
+					want(t, "Vary of a 304", again.Header().Get("Vary"), s.vary)
+				}
+			}
+		})
+	}
+}

@@ -24,8 +24,9 @@ const personal = "Authorization, Cookie"
 //
 //   - A response that lives by ttl gets Cache-Control: max-age and Expires, in whole seconds rounded
 //     down, and, unless p.Shared, Vary: Authorization, Cookie, because the same URL asked with
-//     credentials gets no such response. So does one to HEAD, as to GET. p.ClientTTL takes the place of
-//     ttl there, without an Expires, and p.CDNTTL adds CDN-Cache-Control.
+//     credentials gets no such response; with them the fields of p.Key.Headers, and Cookie for
+//     p.Key.Cookies. So does one to HEAD, as to GET. p.ClientTTL takes the place of ttl there, without an
+//     Expires, and p.CDNTTL adds CDN-Cache-Control.
 //   - Any other gets "no-cache, no-store" and no Expires: it was made for credentials, it is an error,
 //     nothing says how long it lives, or it may not be stored.
 //   - A response of a resource that is off (p.Off, or a.Reason is ReasonOff) gets that too, whatever the
@@ -62,9 +63,7 @@ func Announce(h http.Header, p *policy.Policy, a Admission, req *Request, ttl ti
 	if told := tellsCDNs(p); told != "" && len(h[cdnCacheControl]) == 0 {
 		h[cdnCacheControl] = []string{told}
 	}
-	if !p.Shared {
-		varyByCredentials(h)
-	}
+	varyByKey(h, p)
 	return true
 }
 
@@ -123,14 +122,52 @@ func forbid(h http.Header, p *policy.Policy) {
 // sameName compares field names, in whatever case.
 func sameName(a, b string) bool { return len(a) == len(b) && strings.EqualFold(a, b) }
 
-// varyByCredentials adds Authorization and Cookie to Vary, as one line, unless both are there already.
-// Lines that the handler wrote stay as they are.
-func varyByCredentials(h http.Header) {
-	fields, star := VaryFields(h)
-	if star || slices.Contains(fields, "authorization") && slices.Contains(fields, "cookie") {
+// varyByKey adds to Vary, as one line, the request fields by which the operator tells requests apart, unless all are
+// there already. Lines that the handler wrote stay as they are.
+func varyByKey(h http.Header, p *policy.Policy) {
+	line := keyedBy(p)
+	if line == "" {
 		return
 	}
-	h["Vary"] = append(slices.Clip(h["Vary"]), personal)
+	fields, star := VaryFields(h)
+	if star || listsAll(line, func(name string) bool { return slices.Contains(fields, strings.ToLower(name)) }) {
+		return
+	}
+	h["Vary"] = append(slices.Clip(h["Vary"]), line)
+}
+
+// keyedBy lists the request fields by which p tells requests apart: those with credentials, unless the response is for
+// all, and those that are in the key. What Key.Replace looks at, nobody knows.
+func keyedBy(p *policy.Policy) string {
+	key := &p.Key
+	if key.Replace != nil {
+		key = &policy.KeyOptions{}
+	}
+	if !p.Shared && len(key.Headers) == 0 {
+		return personal // which has Cookie
+	}
+	var names []string
+	if !p.Shared {
+		names = []string{"Authorization", "Cookie"}
+	} else if len(key.Cookies) > 0 {
+		names = []string{"Cookie"}
+	}
+	for _, name := range key.Headers {
+		if name = http.CanonicalHeaderKey(name); isToken(name) && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// listsAll reports whether is holds for all names of a line that keyedBy made.
+func listsAll(line string, is func(name string) bool) bool {
+	for name := range strings.SplitSeq(line, ", ") {
+		if !is(name) {
+			return false
+		}
+	}
+	return true
 }
 
 // Retract takes back from h, which is about to go out, the lifetime that Announce had written into it when s was sent:
@@ -167,12 +204,22 @@ func Unannounced(e *store.Entry) *store.Entry {
 	}
 	made.Header = Storable(e.Header, strip)
 	lines := made.Header["Vary"]
-	_, authorization := e.Vary["Authorization"]
-	_, cookie := e.Vary["Cookie"]
-	if last := len(lines) - 1; last >= 0 && lines[last] == personal && !(authorization && cookie) {
+	if last := len(lines) - 1; last >= 0 && !nominates(e, lines[last]) {
 		if made.Header["Vary"] = lines[:last:last]; last == 0 {
 			delete(made.Header, "Vary")
 		}
 	}
 	return &made
+}
+
+// nominates reports whether e was judged to vary by all fields of a line of its Vary, as it was by what its handler
+// said: what Announce adds says more than that.
+func nominates(e *store.Entry, line string) bool {
+	fields, _ := VaryFields(http.Header{"Vary": {line}})
+	for _, f := range fields {
+		if _, is := e.Vary[canonical(f)]; !is {
+			return false
+		}
+	}
+	return true
 }

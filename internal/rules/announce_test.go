@@ -3,6 +3,7 @@ package rules
 import (
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -108,6 +109,36 @@ func TestAnnounceOfAResourceThatASettingTurnedOff(t *testing.T) {
 	}
 }
 
+// What tells requests apart in the key does so for caches on the way as well, where Vary can say it.
+func TestAnnounceWhatIsInTheKey(t *testing.T) {
+	const tenant, lang = "x-tenant", "lang"
+	for _, c := range []struct {
+		p    policy.Policy
+		vary []string // the handler's
+		want []string
+	}{
+		{policy.Policy{}, nil, []string{"Authorization, Cookie"}},
+		{policy.Policy{Shared: true}, nil, nil},
+		{policy.Policy{Key: policy.KeyOptions{Headers: []string{tenant}}}, nil, []string{"Authorization, Cookie, X-Tenant"}},
+		{policy.Policy{Shared: true, Key: policy.KeyOptions{Headers: []string{tenant, "Accept"}}}, nil, []string{"X-Tenant, Accept"}},
+		{policy.Policy{Shared: true, Key: policy.KeyOptions{Cookies: []string{lang}}}, []string{"Accept"}, []string{"Accept", "Cookie"}},
+		{policy.Policy{Shared: true, Key: policy.KeyOptions{Cookies: []string{lang}, Headers: []string{"cookie"}}}, nil, []string{"Cookie"}},
+		{policy.Policy{Shared: true, Key: policy.KeyOptions{Headers: []string{tenant}, Replace: func(*http.Request) string { return "x" }}}, nil, nil},
+		{policy.Policy{Key: policy.KeyOptions{Cookies: []string{lang}}}, nil, []string{"Authorization, Cookie"}},
+		{policy.Policy{Shared: true, Key: policy.KeyOptions{Headers: []string{tenant}}}, []string{"X-TENANT"}, []string{"X-TENANT"}},
+		{policy.Policy{Key: policy.KeyOptions{Headers: []string{tenant}}}, []string{"cookie, authorization"}, []string{"cookie, authorization", "Authorization, Cookie, X-Tenant"}},
+	} {
+		h := http.Header{}
+		if c.vary != nil {
+			h["Vary"] = c.vary
+		}
+		Announce(h, &c.p, Admission{Store: true, Fresh: time.Minute}, anonymousGet, time.Minute, true, received)
+		if got := h["Vary"]; !slices.Equal(got, c.want) {
+			t.Errorf("%+v, Vary %q: got %q; want %q", c.p.Key.Headers, c.vary, got, c.want)
+		}
+	}
+}
+
 // Two clients may share the slice of a handler's header: what is announced to one is not seen there.
 func TestAnnounceLeavesSharedValuesAlone(t *testing.T) {
 	vary := append(make([]string, 0, 4), "Accept")
@@ -136,6 +167,9 @@ func TestUnannounced(t *testing.T) {
 		{"Vary that has it all", fields("Vary", "Authorization, Cookie"), usual},
 		{"Vary that has it all besides", fields("Vary", "Accept", "Vary", "Authorization, Cookie"), usual},
 		{"Vary that has half", fields("Vary", "Cookie"), usual},
+		{"fields of the key", fields(), policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{Headers: []string{"x-tenant"}}}},
+		{"fields of the key, and Vary", fields("Vary", "X-Tenant"), policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{Headers: []string{"x-tenant"}}}},
+		{"cookies of the key, and Vary", fields("Vary", "Accept"), policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{Cookies: []string{"lang"}}}},
 	} {
 		said, p := c.h.Clone(), &c.p
 		a := Admit(anonymousGet, 200, c.h, p, p.TTL, received, received)
@@ -169,7 +203,7 @@ func TestUnannounced(t *testing.T) {
 		}
 		said, p := h.Clone(), &policy.Policy{TTL: time.Minute, Shared: true}
 		a := Admit(anonymousGet, 200, h, p, p.TTL, received, received)
-		e := &store.Entry{Status: 200, Header: h, Announced: Announce(h, p, a, anonymousGet, p.TTL, true, received)}
+		e := &store.Entry{Status: 200, Header: h, Announced: Announce(h, p, a, anonymousGet, p.TTL, true, received), Vary: Nominated(a.Vary, http.Header{})}
 		if made := Unannounced(e); !e.Announced || !reflect.DeepEqual(made.Header, said) {
 			t.Errorf("shared, Vary %q: got %v; the handler said %v", vary, made.Header, said)
 		}
