@@ -143,8 +143,7 @@ func TestACacheInFrontTellsKeysApart(t *testing.T) {
 		"an identity field": {minute(policy.KeyOptions{Headers: []string{"X-Api-Key"}}, false), "X-Api-Key", "Authorization, Cookie, X-Api-Key"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			pages, front := newCache(t), newCache(t)
-			front.Name = "Front"
+			pages, front := newCache(t), newCache(t, middleware.Options{Name: "Front"})
 			app := pages.With(s.p)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				fmt.Fprintf(w, "for %q", r.Header.Get(s.field))
 			}))
