@@ -64,6 +64,22 @@ func TestShortPartCompletesAStoredOne(t *testing.T) {
 	}
 }
 
+// A trailer that is its own client's alone is sent to that client: the response has no length then.
+func TestATrailerOfOnesOwn(t *testing.T) {
+	s := httptest.NewServer(newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", `max-age=60, private="X-User"`)
+		w.Header().Set("Trailer", "X-User")
+		io.WriteString(w, "page")
+		w.Header().Set("X-User", "alice")
+	})))
+	defer s.Close()
+	for _, user := range []string{"alice", ""} { // the second time it is stored
+		page, r := ask(t, "GET", s.URL)
+		want(t, "the page", page, "page")
+		want(t, "the trailer", r.Trailer.Get("X-User"), user)
+	}
+}
+
 // net/http gives a short body its length, and then no trailer, unless it is told in time.
 func TestTrailersOfAShortStoredResponse(t *testing.T) {
 	c := newCache(t)

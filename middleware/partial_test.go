@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/freshet-go/freshet/policy"
@@ -149,6 +150,28 @@ func TestPartsAsLongAsABody(t *testing.T) {
 		status(t, part("/parts", "0-999"), "hit")
 		part("/parts", "1000-1000")
 		status(t, part("/parts", "0-999"), s.joined)
+	}
+}
+
+// What lacks of a stored page is asked for without the client's conditions, and so is all of it when the part is stale.
+// They are of the whole, and the answer is for all.
+func TestAPageIsCompletedWithoutTheClientsConditions(t *testing.T) {
+	for age, sent := range map[time.Duration]string{0: "bytes=500-", 2 * time.Minute: ""} {
+		synctest.Test(t, func(t *testing.T) {
+			text := strings.Repeat("0123456789", 100)
+			asked := ""
+			h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				asked = r.Header.Get("Range") + r.Header.Get("If-None-Match") + r.Header.Get("If-Modified-Since")
+				w.Header().Set("Cache-Control", "max-age=60")
+				w.Header().Set("Etag", `"1"`)
+				http.ServeContent(w, r, "", time.Time{}, strings.NewReader(text))
+			}))
+			get(h, "/", "Range", "bytes=0-499")
+			time.Sleep(age)
+			r := get(h, "/", "If-None-Match", `"2"`, "If-Modified-Since", "Sat, 01 Jan 2000 00:00:00 GMT")
+			want(t, "the page", body(r), text)
+			want(t, fmt.Sprint("asked after ", age), asked, sent)
+		})
 	}
 }
 
