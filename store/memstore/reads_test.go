@@ -61,3 +61,22 @@ func TestWhatIsReadStays(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatIsReadNowAndThenStays holds that the eviction hears of the first reads of an item, few as they are.
+func TestWhatIsReadNowAndThenStays(t *testing.T) {
+	ctx := context.Background()
+	s := New(256 << 10)
+	defer s.Close()
+	put := func(key string) {
+		s.Set(ctx, key, &store.Entry{Key: key, Status: 200, Body: make([]byte, 4<<10)}, time.Hour)
+	}
+	put("read")
+	for i := range 14 {
+		if _, err := s.Get(ctx, "read"); err != nil {
+			t.Fatalf("the entry was gone before its read number %d", i+1)
+		}
+		for n := range 15 {
+			put(fmt.Sprint("flood", i, "-", n))
+		}
+	}
+}
