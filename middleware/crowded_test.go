@@ -42,9 +42,8 @@ func TestClientsThatAreServedHoldNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memstore.New(64 << 20)
 		defer s.Close()
-		c := middleware.New(s)
+		c := middleware.New(s, middleware.Options{Log: discard, MaxReadBytes: 3 << 20})
 		defer c.Close(t.Context())
-		c.Log, c.MaxReadBytes = discard, 3<<20
 		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")
 			w.Header().Set("Etag", `"1"`)
