@@ -114,7 +114,7 @@ var kinds = []struct {
 func tagged(size int) http.HandlerFunc {
 	made := origin(size)
 	return func(w http.ResponseWriter, r *http.Request) {
-		middleware.From(r.Context()).Tag("articles", "article-1", "author-1", "section-1", "front")
+		middleware.FromContext(r.Context()).Tag("articles", "article-1", "author-1", "section-1", "front")
 		made(w, r)
 	}
 }

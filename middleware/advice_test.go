@@ -296,7 +296,7 @@ func TestMoreFunctionsOfKeysThanAreKnown(t *testing.T) {
 		get(h, "/")
 		status(t, get(h, "/"), "hit")
 	}
-	if err := c.InvalidateURL(t.Context(), "http://example.com/"); err != nil {
+	if _, err := c.InvalidateURL(t.Context(), "http://example.com/"); err != nil {
 		t.Fatal(err)
 	}
 	for _, h := range mounts {

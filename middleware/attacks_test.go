@@ -332,7 +332,7 @@ func TestOneRequestDoesNotEndCollapsing(t *testing.T) {
 				h := c.Handler(o)
 				get(h, "/")
 				get(h, "/", field, "1", "Cache-Control", "no-cache")
-				if err := c.InvalidateURL(context.Background(), "http://example.com/"); err != nil {
+				if _, err := c.InvalidateURL(context.Background(), "http://example.com/"); err != nil {
 					t.Fatal(err)
 				}
 				before := o.runs.Load()

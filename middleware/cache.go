@@ -9,6 +9,7 @@ import (
 	"hash/maphash"
 	"net/http"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -60,7 +61,7 @@ type Cache struct {
 // ends that. New panics when s is nil or an option cannot work, with a sentence that says what to do.
 func New(s store.Store, o Options) *Cache {
 	if isNil(s) {
-		panic("middleware: New: the store is nil: give it memstore.New(64 << 20), or another store")
+		panic("freshet: New: the store is nil: give it memstore.New(64 << 20), or another store")
 	}
 	c := &Cache{store: s, options: o.complete()}
 	c.targets.seed = maphash.MakeSeed()
@@ -97,7 +98,7 @@ func isNil(s store.Store) bool {
 // (w.Header().Set), and does not write into the one that is there.
 func (c *Cache) Handler(next http.Handler) http.Handler {
 	if noHandler(next) {
-		panic("middleware: Cache.Handler: the handler to wrap is nil")
+		panic("freshet: Cache.Handler: the handler to wrap is nil")
 	}
 	return c.mount(&Mount{c: c, next: next})
 }
@@ -112,17 +113,27 @@ func (c *Cache) Handler(next http.Handler) http.Handler {
 // Key.Cookies or Key.Replace, it tells apart as well, and whom the outer Credentials identify is a user for it, too. What
 // passes the outer mount by its PassCookies passes this one, unless p is Shared; so does what has no key there.
 func (c *Cache) With(p policy.Policy) func(http.Handler) http.Handler {
-	if p.Resource != "" && c.options.Expires != nil && !c.options.Expires.Knows(p.Resource) {
-		panic(fmt.Sprintf("middleware: Cache.With: the policy's resource %q is none of those that Options.Expires was made for, so no setting could reach it: name it when the settings are loaded", p.Resource))
-	}
+	c.check("With", &p)
 	if c.policies.add(&p) {
 		c.advise(&p)
 	}
 	return func(next http.Handler) http.Handler {
 		if noHandler(next) {
-			panic("middleware: Cache.With: the handler to wrap is nil")
+			panic("freshet: Cache.With: the handler to wrap is nil")
 		}
 		return c.mount(&Mount{c: c, next: next, p: &p})
+	}
+}
+
+// check panics where a policy that a mount is made with cannot work.
+func (c *Cache) check(where string, p *policy.Policy) {
+	if x := c.options.Expires; p.Resource != "" && x != nil && !x.Knows(p.Resource) {
+		panic(fmt.Sprintf("freshet: Cache.%s: the policy's resource %q is none of those that Options.Expires was made for, "+
+			"so no setting could reach it: name it when the settings are loaded", where, p.Resource))
+	}
+	if slices.Contains(p.Tags, "") {
+		panic(fmt.Sprintf("freshet: Cache.%s: the policy's Tags have an empty one, which nothing can invalidate: "+
+			"give it a name, or leave it out", where))
 	}
 }
 
@@ -162,7 +173,7 @@ func (c *Cache) Close(ctx context.Context) error {
 	case <-ended:
 		return nil
 	case <-ctx.Done():
-		return errors.Join(errors.New("middleware: Cache.Close: refreshes in the background, or a call to the journal, still run"), ctx.Err())
+		return errors.Join(errors.New("freshet: Cache.Close: refreshes in the background, or a call to the journal, still run"), ctx.Err())
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 // All other requests go to next as they are.
 func (c *Cache) Changes(next http.Handler) http.Handler {
 	if noHandler(next) {
-		panic("middleware: Cache.Changes: the handler to wrap is nil")
+		panic("freshet: Cache.Changes: the handler to wrap is nil")
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !rules.Changes(r.Method) {

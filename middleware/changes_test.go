@@ -153,7 +153,7 @@ func TestAPurgeReachesTheKeysOfEachScheme(t *testing.T) {
 		h := c.With(policy.Policy{TTL: time.Minute, Key: byScheme})(o)
 		get(h, target)
 		status(t, get(h, target), "hit")
-		if err := c.InvalidateURL(t.Context(), "http://example.com/other"); err != nil {
+		if _, err := c.InvalidateURL(t.Context(), "http://example.com/other"); err != nil {
 			t.Fatal(err)
 		}
 		get(h, target)
@@ -181,8 +181,8 @@ func TestAChangeOnAMountWithItsOwnKeys(t *testing.T) {
 func TestThePurgeOfALongURL(t *testing.T) {
 	c := newCache(t)
 	url := "http://example.com/" + strings.Repeat("x", rules.MaxKey)
-	want(t, "of the greatest length", c.InvalidateURL(t.Context(), url[:rules.MaxKey]), nil)
-	want(t, "longer by a byte", c.InvalidateURL(t.Context(), url[:rules.MaxKey+1]) != nil, true)
+	want(t, "of the greatest length", failed(c.InvalidateURL(t.Context(), url[:rules.MaxKey])), nil)
+	want(t, "longer by a byte", failed(c.InvalidateURL(t.Context(), url[:rules.MaxKey+1])) != nil, true)
 }
 
 // A handler may answer a change, make it, and then find that its client has left, as a reverse proxy does. What was
@@ -281,7 +281,7 @@ func TestAPurgeByAProcessThatHasServedNothing(t *testing.T) {
 			purger, _ := process()
 			get(app, url)
 			status(t, get(app, url), "hit")
-			if err := purger.InvalidateURL(t.Context(), url+"2"); err != nil { // of the same key
+			if _, err := purger.InvalidateURL(t.Context(), url+"2"); err != nil { // of the same key
 				t.Fatal(err)
 			}
 			synctest.Wait()

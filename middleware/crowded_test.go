@@ -63,7 +63,7 @@ func TestClientsThatAreServedHoldNothing(t *testing.T) {
 			}
 		}
 		// What is not stored any more counts where it is still held.
-		if err := c.Invalidate(t.Context(), store.Mark{Kind: store.MarkEverything}); err != nil {
+		if _, err := c.Invalidate(t.Context(), store.Mark{Kind: store.MarkEverything}); err != nil {
 			t.Fatal(err)
 		}
 		for _, says := range []string{"fwd=uri-miss", "hit"} {

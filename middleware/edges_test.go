@@ -23,7 +23,7 @@ func TestAStreamThatIsOvertakenIsObservedAsNotStored(t *testing.T) {
 	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.(http.Flusher).Flush()
-		if err := c.InvalidateURL(context.Background(), "http://example.com/"); err != nil {
+		if _, err := c.InvalidateURL(context.Background(), "http://example.com/"); err != nil {
 			t.Error(err)
 		}
 		io.WriteString(w, "page")

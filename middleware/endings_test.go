@@ -50,7 +50,7 @@ func TestAnInvalidationReachesAFillInFlight(t *testing.T) {
 					if r.Method == "POST" {
 						return
 					}
-					middleware.From(r.Context()).Tag("news")
+					middleware.FromContext(r.Context()).Tag("news")
 					w.Header().Set("Cache-Control", "max-age=60")
 					fmt.Fprint(w, version.Load())
 					if s.flushes {
@@ -86,7 +86,7 @@ func TestWhatWasInvalidatedStandsInForNothing(t *testing.T) {
 					c := newCache(t)
 					o := &origin{}
 					o.h = func(w http.ResponseWriter, r *http.Request) {
-						middleware.From(r.Context()).Tag("news")
+						middleware.FromContext(r.Context()).Tag("news")
 						if o.runs.Load() > 1 {
 							time.Sleep(10 * time.Second)
 							fail(w, r)
@@ -105,7 +105,7 @@ func TestWhatWasInvalidatedStandsInForNothing(t *testing.T) {
 						synctest.Wait()
 					}
 					ask("who led")
-					if err := c.Invalidate(context.Background(), mark); err != nil {
+					if _, err := c.Invalidate(context.Background(), mark); err != nil {
 						t.Fatal(err)
 					}
 					ask("who came after")
@@ -671,7 +671,7 @@ func TestAnInvalidationCrossesAPost(t *testing.T) {
 			var post sync.WaitGroup
 			post.Go(func() { do(h, "POST", "/x") })
 			synctest.Wait()
-			if err := c.InvalidateURL(context.Background(), "http://example.com/x"); err != nil {
+			if _, err := c.InvalidateURL(context.Background(), "http://example.com/x"); err != nil {
 				t.Fatal(err)
 			}
 			post.Wait()

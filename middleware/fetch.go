@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"slices"
 	"time"
 
 	"github.com/freshet-go/freshet/internal/fill"
@@ -128,8 +129,8 @@ func (l *lookup) alone(out policy.Outcome) next {
 
 func (x *exchange) newFill() *fill.Fill {
 	start := fill.Start{URI: x.req.URI, Number: x.c.follow.Head(), Time: time.Now(), Limit: x.maxBody()}
-	if x.req.Tag != "" {
-		start.Tags = []string{x.req.Tag}
+	if start.Tags = x.p.Tags; x.req.Tag != "" {
+		start.Tags = append(slices.Clip(start.Tags), x.req.Tag)
 	}
 	return x.c.fills.New(start)
 }

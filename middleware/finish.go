@@ -112,7 +112,7 @@ func (n *run) served() error {
 }
 
 // errNoBody is why a client whose response has no body got none.
-var errNoBody = errors.New("middleware: the response has no body for this client")
+var errNoBody = errors.New("freshet: the response has no body for this client")
 
 // panicked is the panic of an outer handler's writer in the goroutine that writes a body.
 type panicked struct {
@@ -120,7 +120,7 @@ type panicked struct {
 	stack []byte
 }
 
-func (p *panicked) Error() string { return fmt.Sprint("middleware: a writer panicked: ", p.value) }
+func (p *panicked) Error() string { return fmt.Sprint("freshet: a writer panicked: ", p.value) }
 
 // abort ends a body that is not complete, so that it cannot look complete to anyone.
 func (n *run) abort() {

@@ -31,7 +31,7 @@ import (
 // they hold back, and the log says so once.
 func (c *Cache) Guard(app http.Handler) http.Handler {
 	if noHandler(app) {
-		panic("middleware: Cache.Guard: the app is nil: give it the app's outermost handler")
+		panic("freshet: Cache.Guard: the app is nil: give it the app's outermost handler")
 	}
 	return &guard{c: c, next: app}
 }

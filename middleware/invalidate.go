@@ -2,87 +2,14 @@ package middleware
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
 	"time"
-	"unicode"
 
-	"github.com/freshet-go/freshet/internal/follower"
 	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
-
-// ErrUnsent is the error of an invalidation that holds in this process, and that a journal which other processes share
-// did not take yet: they learn of it when the journal answers again.
-var ErrUnsent = follower.ErrUnsent
-
-// Invalidate makes entries unusable, or stale if the marks are soft, also those that are being filled
-// at this moment. When it has returned, no request to this process is served what the marks cover, whatever the error,
-// unless a mark is not valid. An error that wraps [ErrUnsent] says that other processes do not know of it yet.
-func (c *Cache) Invalidate(ctx context.Context, marks ...store.Mark) error {
-	for i, m := range marks {
-		if name := rules.CanonicalURI(m.Name); name != m.Name && (m.Kind == store.MarkKey || m.Kind == store.MarkPrefix) {
-			marks = slices.Clone(marks)
-			marks[i].Name = name
-		}
-	}
-	if _, err := c.follow.Append(ctx, marks); err != nil {
-		return fmt.Errorf("middleware: Cache.Invalidate: %w", err)
-	}
-	return nil
-}
-
-// InvalidateURL makes everything that is stored for a URL unusable, in all its variants and under the
-// policies of all mounts: whatever parameters they drop or sort, and whatever Key.Replace makes of it. The
-// URL is absolute. Its host may be in any case and have its default port; http stands for https
-// as well, since the handlers behind a proxy that ends TLS see http. A URL that nothing can be stored
-// for is an error. Where Key.Replace looks at more than the URL, so that it makes no key of a bare GET, what is
-// stored under it is unusable for this URL, and is still served to other URLs that share the key: tag
-// such responses, and invalidate the tag.
-func (c *Cache) InvalidateURL(ctx context.Context, rawURL string) error {
-	u, err := readURL(rawURL)
-	if err != nil {
-		return fmt.Errorf("middleware: InvalidateURL: %w", err)
-	}
-	var marks []store.Mark
-	for _, scheme := range [...]string{"http", "https"} {
-		each := *u
-		each.Scheme = scheme
-		if u.Port() == defaultPort[u.Scheme] {
-			each.Host = strings.TrimSuffix(each.Host, ":"+u.Port())
-		}
-		get := getOf(&each)
-		under := append([]*policy.Policy{c.policyFor(get)}, c.under().folds...)
-		uris := rules.URIKeys(nil, scheme, each.Host, u.EscapedPath(), u.RawQuery, u.ForceQuery, under...)
-		marks = c.under().tags(c.under().marks(marks, uris), get)
-	}
-	return c.Invalidate(ctx, marks...)
-}
-
-var defaultPort = map[string]string{"http": "80", "https": "443"}
-
-// readURL reads a URL that something may be stored for.
-func readURL(raw string) (*url.URL, error) {
-	if len(raw) > rules.MaxKey {
-		return nil, fmt.Errorf("the URL is too long: %d bytes, where keys have at most %d, so nothing is stored for it", len(raw), rules.MaxKey)
-	}
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil:
-		return nil, err
-	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return nil, fmt.Errorf("%q is not an absolute http or https URL", raw)
-	case u.User != nil:
-		return nil, fmt.Errorf("%q names a user, which is no part of what is asked for: leave it out", u.Redacted())
-	case strings.ContainsFunc(u.Host, func(c rune) bool { return c > unicode.MaxASCII }):
-		return nil, fmt.Errorf("the host of %q is not as clients send it: write it in ASCII (xn--…)", raw)
-	}
-	return u, nil
-}
 
 // invalidate runs the handler of an unsafe request, and when it answers with no error (2xx or 3xx)
 // invalidates the target URI and the URIs of the same origin in Location and Content-Location (RFC
@@ -129,7 +56,7 @@ type unsafeWriter struct {
 	left     bool         // to a mount inside
 	around   bool         // a mount inside has left it to this one
 	finished bool         // the handler has returned
-	unheard  uint32       // calls of From in vain when the handler began
+	unheard  uint32       // calls of FromContext in vain when the handler began
 	also     []store.Mark // of that mount
 	marks    []store.Mark
 	room     [1]store.Mark // for marks

@@ -242,7 +242,7 @@ func TestAnInvalidationTheJournalCouldNotTake(t *testing.T) {
 				}
 				b.gets(t, "B knows of its own POST", "B's", "fwd=")
 				b.gets(t, "and serves nothing for it until others know, too", "B's", "fwd=")
-				if err := b.c.Invalidate(t.Context(), tag("x")); !errors.Is(err, middleware.ErrUnsent) {
+				if _, err := b.c.Invalidate(t.Context(), tag("x")); !errors.Is(err, middleware.ErrUnsent) {
 					t.Error("Invalidate says that all know, when nobody does")
 				}
 				s.cut(nil)
@@ -263,12 +263,12 @@ func TestASoftInvalidationTheJournalCouldNotTake(t *testing.T) {
 		a.gets(t, "first", "A's", "fwd=uri-miss")
 		s.refuses.Store(1)
 		other := store.Mark{Kind: store.MarkTag, Name: "other", Soft: true}
-		if err := a.c.Invalidate(t.Context(), other); !errors.Is(err, middleware.ErrUnsent) {
+		if _, err := a.c.Invalidate(t.Context(), other); !errors.Is(err, middleware.ErrUnsent) {
 			t.Error("the journal took a mark that it refused")
 		}
 		a.gets(t, "after another's soft mark", "A's", "hit")
 		s.refuses.Store(1)
-		if err := a.c.Invalidate(t.Context(), store.Mark{Kind: store.MarkEverything, Soft: true}); err == nil {
+		if _, err := a.c.Invalidate(t.Context(), store.Mark{Kind: store.MarkEverything, Soft: true}); err == nil {
 			t.Error("the journal took a mark that it refused")
 		}
 		a.gets(t, "after a soft mark", "A's", "fwd=stale")
@@ -283,7 +283,7 @@ func TestAJournalThatTakesNothingForAWhile(t *testing.T) {
 		a.gets(t, "A fills", "A's", "stored")
 		synctest.Wait() // until both watch; B would send at once otherwise
 		s.refuses.Store(1)
-		if err := b.c.InvalidateURL(t.Context(), "http://example.com/page"); err == nil {
+		if _, err := b.c.InvalidateURL(t.Context(), "http://example.com/page"); err == nil {
 			t.Error("InvalidateURL says that all know")
 		}
 		b.gets(t, "B knows", "B's", "fwd=")
@@ -302,7 +302,7 @@ func TestInvalidateWithAContextThatIsDone(t *testing.T) {
 		s.hangs.Store(true)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := a.c.Invalidate(ctx, store.Mark{Kind: store.MarkEverything}); !errors.Is(err, context.Canceled) {
+		if _, err := a.c.Invalidate(ctx, store.Mark{Kind: store.MarkEverything}); !errors.Is(err, context.Canceled) {
 			t.Errorf("error %v, want the context's", err)
 		}
 		s.hangs.Store(false)
@@ -395,7 +395,7 @@ func TestAJournalThatCannotBeWatched(t *testing.T) {
 				a.gets(t, "A fills", "A's", "stored")
 				time.Sleep(time.Minute)
 				a.gets(t, "A is in touch", "A's", "hit")
-				if err := a.c.Invalidate(t.Context(), tag("x")); err != nil {
+				if _, err := a.c.Invalidate(t.Context(), tag("x")); err != nil {
 					t.Errorf("Invalidate: %v, though the journal takes it", err)
 				}
 				s.journal.Load().Append(t.Context(), store.Mark{Kind: store.MarkKey, Name: "http://example.com/page"})
@@ -589,7 +589,7 @@ func TestAnInvalidationIsOfWhatItNames(t *testing.T) {
 		a := newNode(t, s, "A")
 		a.gets(t, "A fills", "A's", "stored")
 		for range 3 {
-			if err := a.c.Invalidate(t.Context(), tag("another")); err != nil {
+			if _, err := a.c.Invalidate(t.Context(), tag("another")); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(10 * time.Second)

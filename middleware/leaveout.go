@@ -32,7 +32,7 @@ func (l *leaveOut) init(paths []string) {
 	l.paths = paths
 	for _, path := range paths {
 		if !strings.HasPrefix(path, "/") {
-			panic(fmt.Sprintf("middleware: New: Options.LeaveOut: %q is no path: it must begin with a slash, as in %q", path, defaultLeaveOut[0]))
+			panic(fmt.Sprintf("freshet: New: Options.LeaveOut: %q is no path: it must begin with a slash, as in %q", path, defaultLeaveOut[0]))
 		}
 		if l.all = l.all || path == "/"; len(path) > 1 {
 			l.second[path[1]] = true

@@ -21,7 +21,7 @@ import (
 func TestFailBeforeTheResponseLeavesItWhole(t *testing.T) {
 	c := newCache(t)
 	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
-		middleware.From(r.Context()).Fail(errors.New("connection refused"))
+		middleware.FromContext(r.Context()).Fail(errors.New("connection refused"))
 		http.Error(w, "the origin is lost", http.StatusBadGateway)
 	}}
 	server := httptest.NewServer(c.Handler(o))
@@ -136,7 +136,7 @@ func TestFailBehindTheBeginning(t *testing.T) {
 			w.Header().Set("Cache-Control", "private")
 			io.WriteString(w, begin)
 			w.(http.Flusher).Flush()
-			middleware.From(r.Context()).Fail(errors.New("connection reset"))
+			middleware.FromContext(r.Context()).Fail(errors.New("connection reset"))
 		}))
 		want(t, begin+": cut off", cutOff(func() { get(h, "/") }), cut)
 	}

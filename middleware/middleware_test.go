@@ -70,6 +70,15 @@ var (
 
 func tag(name string) store.Mark { return store.Mark{Kind: store.MarkTag, Name: name} }
 
+// logger returns a log, and what it has said.
+func logger() (log *slog.Logger, said func() string) {
+	text := &strings.Builder{}
+	return slog.New(slog.NewTextHandler(text, nil)), text.String
+}
+
+// failed returns the error of an invalidation.
+func failed(_ middleware.Receipt, err error) error { return err }
+
 // get asks h once, as a client would that reads all.
 func get(h http.Handler, url string, header ...string) *http.Response {
 	return do(h, "GET", url, header...)

@@ -83,10 +83,13 @@ const maxLate = 1024
 
 // Mount returns a mount for an adapter, which calls its Serve for each request. name says what the
 // adapter is; of several mounts of one name the order in which they are made at start tells one from
-// the other. p governs every request of the mount; nil: Options.Policy chooses.
+// the other. p governs every request of the mount; nil: Options.Policy chooses. Mount panics where p cannot work, as
+// [Cache.With] does.
 func (c *Cache) Mount(name string, p *policy.Policy) *Mount {
-	m := &Mount{c: c, p: p, name: "adapter " + name}
-	return c.mount(m)
+	if p != nil {
+		c.check("Mount", p)
+	}
+	return c.mount(&Mount{c: c, p: p, name: "adapter " + name})
 }
 
 // Serve answers one request from the store or by running next. It does not return before next has, if
@@ -164,7 +167,7 @@ func (m *Mount) serve(w http.ResponseWriter, r *http.Request, next http.Handler)
 // mount gives m its identity, now or when the Cache serves its first request.
 func (c *Cache) mount(m *Mount) *Mount {
 	if c.store == nil {
-		panic("middleware: the Cache has no store: make it with middleware.New(memstore.New(64 << 20), middleware.Options{})")
+		panic("freshet: the Cache has no store: make it with freshet.New(memstore.New(64<<20), freshet.Options{})")
 	}
 	if m.p != nil && c.policies.add(m.p) {
 		c.advise(m.p)

@@ -36,12 +36,12 @@ func TestWhatTakesAStaleCopysPlace(t *testing.T) {
 				sets := &remembering{Store: server.Store}
 				server.Store = sets
 				a := tiered(t, server, "A")
-				if err := a.c.Invalidate(t.Context(), tag("all")); err != nil {
+				if _, err := a.c.Invalidate(t.Context(), tag("all")); err != nil {
 					t.Fatal(err)
 				}
 				a.origin.h = func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Cache-Control", "max-age=3600")
-					middleware.From(r.Context()).Tag("all")
+					middleware.FromContext(r.Context()).Tag("all")
 					io.WriteString(w, "A's")
 				}
 				a.gets(t, "A fills", "A's", "stored")

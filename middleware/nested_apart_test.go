@@ -40,7 +40,7 @@ func TestARouteKeepsApartWhatItsAppDoes(t *testing.T) {
 					want(t, "page", body(get(h, "/", field, who)), "for "+who)
 				}
 				want(t, "runs", o.runs.Load(), int64(2))
-				if err := c.InvalidateURL(t.Context(), "http://example.com/"); err != nil {
+				if _, err := c.InvalidateURL(t.Context(), "http://example.com/"); err != nil {
 					t.Fatal(err)
 				}
 				get(h, "/", field, "tenant=a")

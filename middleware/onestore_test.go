@@ -9,7 +9,6 @@ import (
 
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
-	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
@@ -31,8 +30,8 @@ func TestTwoCachesWithOneStoreAreApart(t *testing.T) {
 	want(t, "the public's", body(get(publicApp, "/")), "public")
 	status(t, get(publicApp, "/"), "hit")
 	for name, purge := range map[string]func() error{
-		"a URL": func() error { return public.InvalidateURL(context.Background(), "http://example.com/") },
-		"all":   func() error { return public.Invalidate(context.Background(), store.Mark{Kind: store.MarkEverything}) },
+		"a URL": func() error { return failed(public.InvalidateURL(context.Background(), "http://example.com/")) },
+		"all":   func() error { return failed(public.InvalidateAll(context.Background())) },
 	} {
 		if err := purge(); err != nil {
 			t.Fatal(err)

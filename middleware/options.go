@@ -113,7 +113,7 @@ func bound[T time.Duration | int64](name string, option *T, byDefault T) {
 	case *option == 0:
 		*option = byDefault
 	case *option < 0:
-		panic(fmt.Sprintf("middleware: New: Options.%s is %v, and a cache cannot go without this bound: "+
+		panic(fmt.Sprintf("freshet: New: Options.%s is %v, and a cache cannot go without this bound: "+
 			"set a positive one, or 0 for the default of %v", name, *option, byDefault))
 	}
 }

@@ -52,7 +52,7 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			text := panics(test.does)
-			if !strings.HasPrefix(text, "middleware: New: ") || !strings.Contains(text, test.says) ||
+			if !strings.HasPrefix(text, "freshet: New: ") || !strings.Contains(text, test.says) ||
 				!strings.Contains(text, test.because) {
 				t.Errorf("New panics with %q, want it to say %q and %q", text, test.says, test.because)
 			}

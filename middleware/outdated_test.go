@@ -109,7 +109,7 @@ func TestASoftInvalidationWhileTheHandlerRuns(t *testing.T) {
 			var first sync.WaitGroup
 			first.Go(func() { want(t, "who asked before", body(get(h, "/")), "1") })
 			synctest.Wait()
-			if err := c.Invalidate(t.Context(), store.Mark{Kind: store.MarkEverything, Soft: soft}); err != nil {
+			if _, err := c.Invalidate(t.Context(), store.Mark{Kind: store.MarkEverything, Soft: soft}); err != nil {
 				t.Error(err)
 			}
 			start := time.Now()

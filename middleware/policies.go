@@ -76,6 +76,9 @@ func (k *knownPolicies) folded(p *policy.Policy) bool {
 		slices.ContainsFunc(k.folds, func(other *policy.Policy) bool { return rules.SameQueries(&other.Key, &p.Key) })
 }
 
+// folding reports whether a policy is known that folds queries.
+func (k *knownPolicies) folding() bool { return k.many || len(k.folds) > 0 }
+
 func (k *knownPolicies) learn(p *policy.Policy) {
 	switch {
 	case k.folded(p):

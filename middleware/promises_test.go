@@ -256,7 +256,7 @@ func TestP4ACutResponseIsNeitherStoredNorWhole(t *testing.T) {
 			io.WriteString(w, "begin")
 			w.(http.Flusher).Flush()
 			time.Sleep(time.Second)
-			middleware.From(r.Context()).Fail(errors.New("the upstream went away"))
+			middleware.FromContext(r.Context()).Fail(errors.New("the upstream went away"))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -660,7 +660,7 @@ func TestP2NothingFromBeforeTheJournalIsServed(t *testing.T) {
 		}
 		h := before.Handler(o)
 		want(t, "stored", body(get(h, "/")), "1")
-		if err := before.InvalidateURL(context.Background(), "http://example.com/"); err != nil {
+		if _, err := before.InvalidateURL(context.Background(), "http://example.com/"); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
@@ -679,12 +679,12 @@ func TestURLsThatCannotBeInvalidated(t *testing.T) {
 		"", "/page", "//example.com/page", "http:", "http:/page", "http:page", "https:///page", "ftp://example.com/page",
 		"http://user@example.com/", "http://b\u00fccher.example/", "http://example.com/" + strings.Repeat("x", rules.MaxKey),
 	} {
-		if err := c.InvalidateURL(t.Context(), url); err == nil {
+		if _, err := c.InvalidateURL(t.Context(), url); err == nil {
 			t.Errorf("%.40q: no error", url)
 		}
 	}
 	for _, url := range []string{"http://example.com", "https://EXAMPLE.com:443/page"} {
-		want(t, url, c.InvalidateURL(t.Context(), url), nil)
+		want(t, url, failed(c.InvalidateURL(t.Context(), url)), nil)
 	}
 }
 
@@ -700,7 +700,7 @@ func TestInvalidateWithSeveralMarks(t *testing.T) {
 		get(h, "/")
 		marks := []store.Mark{{Kind: store.MarkTag, Name: "a"}, {Kind: store.MarkTag, Name: "b"}, {Kind: store.MarkTag, Name: "c"}}
 		marks[i] = store.Mark{Kind: store.MarkEverything}
-		if err := c.Invalidate(t.Context(), marks...); err != nil {
+		if _, err := c.Invalidate(t.Context(), marks...); err != nil {
 			t.Fatal(err)
 		}
 		get(h, "/")

@@ -51,7 +51,7 @@ func TestAPurgeCoversAURLHoweverItIsWritten(t *testing.T) {
 				}
 				switch change {
 				case "InvalidateURL":
-					if err := cache.InvalidateURL(context.Background(), s.URL+c.named); err != nil {
+					if _, err := cache.InvalidateURL(context.Background(), s.URL+c.named); err != nil {
 						t.Fatal(err)
 					}
 				case "DELETE":
@@ -79,12 +79,12 @@ func TestMarksNameURIsInAnyForm(t *testing.T) {
 	} {
 		c := newCache(t)
 		h := c.With(minute)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			middleware.From(r.Context()).Tag("http://example.com/%7Etag")
+			middleware.FromContext(r.Context()).Tag("http://example.com/%7Etag")
 			fmt.Fprint(w, "page")
 		}))
 		get(h, "/~user")
 		marks := []store.Mark{s.mark}
-		if err := c.Invalidate(t.Context(), marks...); err != nil {
+		if _, err := c.Invalidate(t.Context(), marks...); err != nil {
 			t.Fatal(err)
 		}
 		want(t, "the mark", marks[0], s.mark)

@@ -24,7 +24,7 @@ func TestAPurgeByATextOfNetURL(t *testing.T) {
 			sent = strings.ReplaceAll(sent, mark[0], mark[1])
 		}
 		get(h, sent)
-		if err := c.InvalidateURL(t.Context(), (&url.URL{Scheme: "http", Host: "example.com", Path: path}).String()); err != nil {
+		if _, err := c.InvalidateURL(t.Context(), (&url.URL{Scheme: "http", Host: "example.com", Path: path}).String()); err != nil {
 			t.Fatal(err)
 		}
 		want(t, sent, body(get(h, sent)), "run 2")

@@ -21,5 +21,5 @@ const (
 	ReasonStalled      policy.Reason = "stalled"        // the client that led did not take what it was sent, so its run was for it alone
 	ReasonEmpty        policy.Reason = "empty"          // the handler wrote nothing at all, and no lifetime
 	ReasonRoute        policy.Reason = "route"          // nothing tells this route from others of its router
-	ReasonHandler      policy.Reason = "handler"        // the handler said so, through From
+	ReasonHandler      policy.Reason = "handler"        // the handler said so, through FromContext
 )

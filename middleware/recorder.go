@@ -209,7 +209,7 @@ func (w *recorder) FlushError() error {
 // Hijack gives the handler its client's connection; those who wait run the handler for themselves.
 func (w *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if !w.to.holds() || w.wrote {
-		return nil, nil, fmt.Errorf("middleware: Hijack after the response has begun: %w", http.ErrNotSupported)
+		return nil, nil, fmt.Errorf("freshet: Hijack after the response has begun: %w", http.ErrNotSupported)
 	}
 	conn, rw, err := w.control().Hijack()
 	if err == nil {

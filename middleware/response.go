@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Response lets a handler speak to the cache without header fields. It comes from [From]. A nil
-// *Response, which From returns when no fill runs, takes every word and does nothing. Where one Cache is mounted inside
+// Response lets a handler speak to the cache without header fields. It comes from [FromContext]. A nil
+// *Response, which FromContext returns when no fill runs, takes every word and does nothing. Where one Cache is mounted inside
 // another, both hear each word; and a page hears the tags and the NoStore of a part of it that is cached by itself. It
 // is safe for concurrent use until the handler returns.
 type Response struct {
@@ -19,7 +19,8 @@ type Response struct {
 	passed *passed   // in the place of all else but around: a request passes the mounts inside as well
 
 	mu    sync.Mutex
-	tags  []string
+	tags  []string // that the handler named
+	given []string // ... and that policies name, the mount's and those of mounts inside
 	ttl   time.Duration
 	timed bool
 	quiet bool
@@ -29,7 +30,7 @@ type Response struct {
 type speakingKey struct{}
 
 // speaking is what the context of a handler's run is made of: it has the values of the request's, and the
-// Response that From finds, and is never done.
+// Response that FromContext finds, and is never done.
 type speaking struct {
 	request context.Context
 	said    *Response
@@ -46,14 +47,14 @@ func (c *speaking) Value(key any) any {
 	return c.request.Value(key)
 }
 
-// unheard counts the calls of From that returned nil, so that a POST's answer whose handler may have made one is not
+// unheard counts the calls of FromContext that returned nil, so that a POST's answer whose handler may have made one is not
 // stored: see speech.
 var unheard atomic.Uint32
 
-// From returns what a handler that fills the cache may speak through, or nil when its response is
+// FromContext returns what a handler that fills the cache may speak through, or nil when its response is
 // not going to be stored, whatever it says. It counts for a POST, too, whose answer later GETs may have; but the first
-// such answer of a mount whose handler calls From is not stored, and From returns nil there.
-func From(ctx context.Context) *Response {
+// such answer of a mount whose handler calls FromContext is not stored, and FromContext returns nil there.
+func FromContext(ctx context.Context) *Response {
 	said := saidIn(ctx)
 	if said.unheard() {
 		unheard.Add(1)
@@ -61,7 +62,7 @@ func From(ctx context.Context) *Response {
 	return said
 }
 
-// saidIn is From for the engine, which speaks of nothing.
+// saidIn is FromContext for the engine, which speaks of nothing.
 func saidIn(ctx context.Context) *Response {
 	said, _ := passedOr(ctx)
 	return said
@@ -164,14 +165,30 @@ func (s *Response) tagging() bool {
 	return len(s.tags) > 0
 }
 
-// tagged returns the handler's tags and one of the key's own, sorted, each once.
+// give gives the response the tags of a policy, and those around it, of which it is a part or the whole.
+func (s *Response) give(tags []string) {
+	if s == nil || len(tags) == 0 {
+		return
+	}
+	s.mu.Lock()
+	s.given = append(s.given, tags...)
+	s.mu.Unlock()
+	s.around.give(tags)
+}
+
+// tagged returns the response's tags and one of the key's own, sorted, each once.
 func (s *Response) tagged(own string) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	tags := slices.Clone(s.tags)
+	tags := slices.Concat(s.tags, s.given)
 	if own != "" {
 		tags = append(tags, own)
 	}
+	return uniqueTags(tags)
+}
+
+// uniqueTags sorts tags in place, and returns each once.
+func uniqueTags(tags []string) []string {
 	slices.Sort(tags)
 	return slices.Compact(tags)
 }

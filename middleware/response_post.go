@@ -2,13 +2,13 @@ package middleware
 
 // speech is what the handler of a POST may speak through. Few answers to POST are stored, and the handler runs
 // before anybody knows of which kind its answer is. So a mount makes a speech only once it has had an answer that could
-// have been stored, had its handler not called From in vain.
+// have been stored, had its handler not called FromContext in vain.
 type speech struct {
 	speaking
 	said Response
 }
 
-// serveSpeaking runs the handler for a request of its own, in which From finds the speech. What the handler has read
+// serveSpeaking runs the handler for a request of its own, in which FromContext finds the speech. What the handler has read
 // into that is found outside as well: net/http's server removes the files of its own request's form.
 func (w *unsafeWriter) serveSpeaking() {
 	r := w.x.r
@@ -17,6 +17,7 @@ func (w *unsafeWriter) serveSpeaking() {
 	if outer := saidIn(r.Context()); outer != nil {
 		s.said.around, s.said.run = outer, outer.run // of which this request is a part
 	}
+	s.said.give(w.x.p.Tags)
 	w.speech = s
 	own := r.WithContext(s)
 	defer func() {
@@ -25,7 +26,7 @@ func (w *unsafeWriter) serveSpeaking() {
 	w.serve(own)
 }
 
-// silenced reports whether the handler has kept its answer out of the cache, or may have: some handler has called From
+// silenced reports whether the handler has kept its answer out of the cache, or may have: some handler has called FromContext
 // in vain since this one began. From then on the mount hears those of its POSTs.
 func (w *unsafeWriter) silenced() bool {
 	if w.speech == nil {
@@ -41,7 +42,7 @@ func (w *unsafeWriter) silenced() bool {
 
 // tags returns the tags of the answer.
 func (w *unsafeWriter) tags() []string {
-	said := &Response{} // of a handler that is not heard
+	said := &Response{given: w.x.p.Tags} // of a handler that is not heard
 	if w.speech != nil {
 		said = &w.speech.said
 	}

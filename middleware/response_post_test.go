@@ -14,7 +14,7 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// What a handler says through From counts for an answer to POST that later GETs would have: also the first word of a
+// What a handler says through FromContext counts for an answer to POST that later GETs would have: also the first word of a
 // process, and one that comes when the body has begun.
 func TestWhatIsSaidOfAnAnswerToPOST(t *testing.T) {
 	silent := func(ctx context.Context) {}
@@ -25,12 +25,12 @@ func TestWhatIsSaidOfAnAnswerToPOST(t *testing.T) {
 		covered       bool // by an invalidation of the tag
 	}{
 		{"nothing", silent, silent, true, false},
-		{"NoStore", func(ctx context.Context) { From(ctx).NoStore() }, silent, false, false},
-		{"NoStore, late", silent, func(ctx context.Context) { From(ctx).NoStore() }, false, false},
-		{"Fail", func(ctx context.Context) { From(ctx).Fail(errors.New("lost")) }, silent, false, false},
-		{"Fail, late", silent, func(ctx context.Context) { From(ctx).Fail(errors.New("lost")) }, false, false},
-		{"Tag", func(ctx context.Context) { From(ctx).Tag("notes") }, silent, true, true},
-		{"Tag, late", silent, func(ctx context.Context) { From(ctx).Tag("notes") }, true, true},
+		{"NoStore", func(ctx context.Context) { FromContext(ctx).NoStore() }, silent, false, false},
+		{"NoStore, late", silent, func(ctx context.Context) { FromContext(ctx).NoStore() }, false, false},
+		{"Fail", func(ctx context.Context) { FromContext(ctx).Fail(errors.New("lost")) }, silent, false, false},
+		{"Fail, late", silent, func(ctx context.Context) { FromContext(ctx).Fail(errors.New("lost")) }, false, false},
+		{"Tag", func(ctx context.Context) { FromContext(ctx).Tag("notes") }, silent, true, true},
+		{"Tag, late", silent, func(ctx context.Context) { FromContext(ctx).Tag("notes") }, true, true},
 	} {
 		for _, first := range []bool{true, false} {
 			name := s.name
@@ -73,7 +73,7 @@ func TestWhatIsSaidOfAnAnswerToPOST(t *testing.T) {
 				want(t, "the next GET is a hit", hit(), stored)
 				ask("POST")
 				want(t, "it is a hit after the second POST", hit(), s.stored)
-				if err := c.Invalidate(t.Context(), store.Mark{Kind: store.MarkTag, Name: "notes"}); err != nil {
+				if _, err := c.Invalidate(t.Context(), store.Mark{Kind: store.MarkTag, Name: "notes"}); err != nil {
 					t.Fatal(err)
 				}
 				want(t, "it is a hit when the tag has been invalidated", hit(), s.stored && !s.covered)
@@ -88,7 +88,7 @@ func TestWhatIsSaidOfAPageWhileAPOSTRuns(t *testing.T) {
 	var h http.Handler
 	h = c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == "GET" {
-			From(r.Context()).Tag("notes")
+			FromContext(r.Context()).Tag("notes")
 			return
 		}
 		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/page", nil))
@@ -137,7 +137,7 @@ func TestTheFormOfAPOSTThatMaySpeakIsFoundOutside(t *testing.T) {
 		if r.Method == "OPTIONS" {
 			return
 		}
-		if From(r.Context()) == nil {
+		if FromContext(r.Context()) == nil {
 			t.Error("the handler cannot speak")
 		}
 		if err := r.ParseMultipartForm(1 << 10); err != nil {

@@ -27,9 +27,9 @@ func (n *run) freshen(h http.Header) {
 	}
 	// A 304 lacks the fields that describe the content: its handler has not removed them from what it renews.
 	n.removed = slices.DeleteFunc(n.removed, func(name string) bool { return len(h[name]) == 0 })
-	tags := n.found.entry.Tags
-	if n.said.tagging() {
-		tags = n.said.tagged(n.x.req.Tag)
+	tags := n.said.tagged(n.x.req.Tag)
+	if !n.said.tagging() { // which says nothing of those that it named before
+		tags = uniqueTags(slices.Concat(tags, n.found.entry.Tags))
 	}
 	n.renewed(rules.Freshen(rules.Unannounced(n.found.entry), h), tags, n.found.entry, n.found.entry.Body)
 }

@@ -31,11 +31,11 @@ func TestARenewedPageHasItsTags(t *testing.T) {
 					w.Header().Set("Cache-Control", "max-age=60")
 					w.Header().Set("ETag", `"1"`)
 					if r.Header.Get("If-None-Match") == "" {
-						middleware.From(r.Context()).Tag("news")
+						middleware.FromContext(r.Context()).Tag("news")
 						return
 					}
 					if s.with304 != "" {
-						middleware.From(r.Context()).Tag(s.with304)
+						middleware.FromContext(r.Context()).Tag(s.with304)
 					}
 					w.WriteHeader(http.StatusNotModified)
 				}))
@@ -43,7 +43,7 @@ func TestARenewedPageHasItsTags(t *testing.T) {
 				time.Sleep(2 * time.Minute)
 				status(t, get(h, "/"), "fwd=stale; fwd-status=304")
 				status(t, get(h, "/"), "hit")
-				if err := c.Invalidate(context.Background(), tag(s.purged)); err != nil {
+				if _, err := c.Invalidate(context.Background(), tag(s.purged)); err != nil {
 					t.Fatal(err)
 				}
 				r := get(h, "/")
@@ -70,7 +70,7 @@ func TestAPurgeByTagReachesARenewalInFlight(t *testing.T) {
 				w.WriteHeader(http.StatusNotModified)
 				return
 			}
-			middleware.From(r.Context()).Tag("news")
+			middleware.FromContext(r.Context()).Tag("news")
 			io.WriteString(w, "version "+etag)
 		}))
 		get(h, "/")
@@ -79,7 +79,7 @@ func TestAPurgeByTagReachesARenewalInFlight(t *testing.T) {
 		before.Go(func() { want(t, "asked before", body(get(h, "/")), `version "0"`) })
 		synctest.Wait()
 		version.Store(1)
-		if err := c.Invalidate(context.Background(), tag("news")); err != nil {
+		if _, err := c.Invalidate(context.Background(), tag("news")); err != nil {
 			t.Fatal(err)
 		}
 		want(t, "asked after", body(get(h, "/")), `version "1"`)
@@ -98,16 +98,16 @@ func TestACompletedPageHasTheTagsOfItsParts(t *testing.T) {
 			w.Header().Set("ETag", `"1"`)
 			switch r.Header.Get("Range") {
 			case "bytes=0-49":
-				middleware.From(r.Context()).Tag("first")
+				middleware.FromContext(r.Context()).Tag("first")
 			case "bytes=50-":
-				middleware.From(r.Context()).Tag("last")
+				middleware.FromContext(r.Context()).Tag("last")
 			}
 			http.ServeContent(w, r, "page.txt", time.Time{}, strings.NewReader(page))
 		}))
 		get(h, "/", "Range", "bytes=0-49")
 		want(t, "page", body(get(h, "/")), page)
 		status(t, get(h, "/"), "hit")
-		if err := c.Invalidate(context.Background(), tag(purged)); err != nil {
+		if _, err := c.Invalidate(context.Background(), tag(purged)); err != nil {
 			t.Fatal(err)
 		}
 		status(t, get(h, "/"), "fwd=")

@@ -22,7 +22,7 @@ import (
 // another handler has been registered. The same handler gets the same answer.
 func (c *Cache) Root(app http.Handler) http.Handler {
 	if noHandler(app) {
-		panic("middleware: Cache.Root: the app is nil: give it the app's outermost handler, " +
+		panic("freshet: Cache.Root: the app is nil: give it the app's outermost handler, " +
 			"as in http.ListenAndServe(addr, cache.Root(mux))")
 	}
 	root := &guard{c: c, next: app}
@@ -31,7 +31,7 @@ func (c *Cache) Root(app http.Handler) http.Handler {
 	}
 	root = c.root.Load()
 	if root != app && !sameHandler(root.next, app) {
-		panic(fmt.Sprintf("middleware: Cache.Root: %T is a second root, and the Cache has %T: "+
+		panic(fmt.Sprintf("freshet: Cache.Root: %T is a second root, and the Cache has %T: "+
 			"call Root once, with the app's outermost handler; wrap a further app in Cache.Guard, "+
 			"and serve it by an http.Server of its own", app, root.next))
 	}

@@ -23,7 +23,7 @@ type run struct {
 	rec  recorder
 	f    *fill.Fill
 	out  policy.Outcome
-	said Response // what the handler says through From
+	said Response // what the handler says through FromContext
 
 	promised policy.Outcome // out, as far as the header of a stream can know it
 
@@ -74,6 +74,7 @@ func newRun(l *lookup, f *fill.Fill, out policy.Outcome) *run {
 	n.forgetPurged()
 	n.speaks = speaking{n.x.r.Context(), &n.said}
 	n.hear()
+	n.said.give(n.x.p.Tags)
 	return n
 }
 

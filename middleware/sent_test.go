@@ -40,7 +40,7 @@ func TestTheURIAsSentIsInvalidatedWhileItIsWaitedFor(t *testing.T) {
 				synctest.Wait()
 				want(t, "runs", o.runs.Load(), int64(1))
 				as := store.Mark{Kind: store.MarkKey, Name: "http://example.com/?b=2&a=1"}
-				if err := c.Invalidate(context.Background(), as); err != nil {
+				if _, err := c.Invalidate(context.Background(), as); err != nil {
 					t.Fatal(err)
 				}
 				close(goOn)
@@ -94,7 +94,7 @@ func TestNothingStaleIsServedThatWasInvalidatedMeanwhile(t *testing.T) {
 						synctest.Wait()
 					}
 					time.Sleep(time.Second)
-					if err := c.Invalidate(context.Background(), store.Mark{Kind: store.MarkKey, Name: s.mark}); err != nil {
+					if _, err := c.Invalidate(context.Background(), store.Mark{Kind: store.MarkKey, Name: s.mark}); err != nil {
 						t.Fatal(err)
 					}
 					for range 6 {
@@ -126,7 +126,7 @@ func TestTheURIAsSentIsInvalidatedBeforeItIsAskedFor(t *testing.T) {
 			go get(h, "/?a=1&b=2")
 			synctest.Wait()
 			as := store.Mark{Kind: store.MarkKey, Name: "http://example.com/?b=2&a=1", Soft: soft}
-			if err := c.Invalidate(context.Background(), as); err != nil {
+			if _, err := c.Invalidate(context.Background(), as); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(500 * time.Millisecond)

@@ -148,6 +148,7 @@ func (x *exchange) nested() bool {
 	if outer == nil {
 		return false
 	}
+	outer.said.give(x.p.Tags)
 	apart := rules.TellsApart(outer.x.p, x.p)
 	blind := x.p.Credentials != nil || outer.x.p.Shared && !x.p.Shared // it could not tell whom a stored response is for
 	if outer.x.req.Base() != x.req.Base() || !apart && outer.x.req.Key != x.req.Key {

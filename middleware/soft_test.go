@@ -70,7 +70,7 @@ func TestAnInvalidationWhileARequestWaits(t *testing.T) {
 					all.Go(func() { want(t, "who waited", body(get(h, "/")), s.waiting) })
 				}
 				synctest.Wait()
-				if err := c.Invalidate(t.Context(), store.Mark{Kind: store.MarkEverything, Soft: s.soft}); err != nil {
+				if _, err := c.Invalidate(t.Context(), store.Mark{Kind: store.MarkEverything, Soft: s.soft}); err != nil {
 					t.Error(err)
 				}
 				close(sent)
@@ -98,7 +98,7 @@ func TestASoftlyInvalidatedPageStandsInForThoseWhoWait(t *testing.T) {
 		}
 		h := c.Handler(o)
 		get(h, "/")
-		if err := c.Invalidate(t.Context(), store.Mark{Kind: store.MarkEverything, Soft: true}); err != nil {
+		if _, err := c.Invalidate(t.Context(), store.Mark{Kind: store.MarkEverything, Soft: true}); err != nil {
 			t.Error(err)
 		}
 		var all sync.WaitGroup
@@ -132,7 +132,7 @@ func TestThoseWhoWaitedForAnOutdatedRunShareOne(t *testing.T) {
 					all.Go(func() { want(t, "who waited", body(get(h, "/")), "2") })
 				}
 				synctest.Wait()
-				if err := c.Invalidate(t.Context(), store.Mark{Kind: store.MarkEverything, Soft: soft}); err != nil {
+				if _, err := c.Invalidate(t.Context(), store.Mark{Kind: store.MarkEverything, Soft: soft}); err != nil {
 					t.Error(err)
 				}
 				all.Wait()

@@ -104,7 +104,7 @@ func TestAStreamThatIsNotStoredAfterAll(t *testing.T) {
 	for why, end := range map[policy.Reason]func(w http.ResponseWriter, r *http.Request){
 		"":                        func(http.ResponseWriter, *http.Request) {},
 		middleware.ReasonTooLarge: func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, 100<<10)) },
-		middleware.ReasonHandler:  func(w http.ResponseWriter, r *http.Request) { middleware.From(r.Context()).NoStore() },
+		middleware.ReasonHandler:  func(w http.ResponseWriter, r *http.Request) { middleware.FromContext(r.Context()).NoStore() },
 	} {
 		var told policy.Outcome
 		c := newCache(t, middleware.Options{Observe: func(_ *http.Request, o policy.Outcome) { told = o }})

@@ -48,13 +48,13 @@ func TestWhatTheObserverHearsOfABrokenResponse(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		}, "", 200},
 		{"a change that comes meanwhile", "GET", func(c *middleware.Cache, w http.ResponseWriter, r *http.Request) {
-			if err := c.InvalidateURL(r.Context(), "http://example.com/"); err != nil {
+			if _, err := c.InvalidateURL(r.Context(), "http://example.com/"); err != nil {
 				t.Error(err)
 			}
 			io.WriteString(w, "page")
 		}, middleware.ReasonOutdated, 200},
 		{"a handler that is lost", "GET", func(_ *middleware.Cache, w http.ResponseWriter, r *http.Request) {
-			middleware.From(r.Context()).Fail(errors.New("no origin"))
+			middleware.FromContext(r.Context()).Fail(errors.New("no origin"))
 			w.WriteHeader(http.StatusBadGateway)
 		}, middleware.ReasonLost, 0},
 	} {

@@ -28,7 +28,7 @@ type twoCaches struct {
 func inTwo(t *testing.T, outer, inner policy.Policy, says func(*middleware.Response)) *twoCaches {
 	o := &origin{}
 	o.h = func(w http.ResponseWriter, r *http.Request) {
-		says(middleware.From(r.Context()))
+		says(middleware.FromContext(r.Context()))
 		fmt.Fprint(w, o.runs.Load())
 	}
 	return twoCachesOf(t, outer, inner, o)
@@ -72,7 +72,7 @@ func TestNoStoreReachesTheOuterOfTwoCaches(t *testing.T) {
 func TestTagsReachTheOuterOfTwoCaches(t *testing.T) {
 	purge := func(t *testing.T, c *middleware.Cache, mark store.Mark) {
 		t.Helper()
-		if err := c.Invalidate(t.Context(), mark); err != nil {
+		if _, err := c.Invalidate(t.Context(), mark); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -101,7 +101,7 @@ func TestTagsReachTheOuterOfTwoCaches(t *testing.T) {
 		t.Run(fmt.Sprint("of a response that is read along, streams=", streams), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
-					middleware.From(r.Context()).Tag("notes")
+					middleware.FromContext(r.Context()).Tag("notes")
 					time.Sleep(time.Second)
 					if io.WriteString(w, "page"); streams {
 						w.(http.Flusher).Flush()
@@ -131,7 +131,7 @@ func TestALateNoStoreReachesTheOuterOfTwoCaches(t *testing.T) {
 			io.WriteString(w, "page")
 			w.(http.Flusher).Flush()
 			time.Sleep(time.Second)
-			middleware.From(r.Context()).NoStore()
+			middleware.FromContext(r.Context()).NoStore()
 		}}
 		c := twoCachesOf(t, minute, minute, o)
 		var all sync.WaitGroup
@@ -197,7 +197,7 @@ func TestFailReachesTheOuterOfTwoCaches(t *testing.T) {
 		o := &origin{}
 		o.h = func(w http.ResponseWriter, r *http.Request) {
 			if o.runs.Load() > 1 {
-				middleware.From(r.Context()).Fail(errors.New("lost"))
+				middleware.FromContext(r.Context()).Fail(errors.New("lost"))
 				w.WriteHeader(http.StatusBadGateway)
 				return
 			}
@@ -207,7 +207,7 @@ func TestFailReachesTheOuterOfTwoCaches(t *testing.T) {
 		c := twoCachesOf(t, minute, minute, o)
 		get(c.h, "/")
 		time.Sleep(5 * time.Second)
-		if err := c.inner.Invalidate(t.Context(), store.Mark{Kind: store.MarkEverything}); err != nil {
+		if _, err := c.inner.Invalidate(t.Context(), store.Mark{Kind: store.MarkEverything}); err != nil {
 			t.Fatal(err)
 		}
 		want(t, "the answer", body(get(c.h, "/")), "page")
@@ -238,7 +238,7 @@ func TestAPageKnowsWhatItsPartsSay(t *testing.T) {
 					inner = newCache(t)
 				}
 				part := inner.With(minute)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					s.says(middleware.From(r.Context()))
+					s.says(middleware.FromContext(r.Context()))
 					io.WriteString(w, "part")
 				}))
 				h := outer.With(minute)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -256,7 +256,7 @@ func TestAPageKnowsWhatItsPartsSay(t *testing.T) {
 				stored()
 				want(t, "the page is stored", stored(), s.before)
 				for _, c := range []*middleware.Cache{inner, outer} {
-					if err := c.Invalidate(t.Context(), tag("notes")); err != nil {
+					if _, err := c.Invalidate(t.Context(), tag("notes")); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -307,7 +307,7 @@ func TestWhatIsSaidOfAPOSTReachesTheOuterOfTwoCaches(t *testing.T) {
 			o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Content-Location", "/")
 				w.Header().Set("Cache-Control", "max-age=60")
-				s.says(middleware.From(r.Context()))
+				s.says(middleware.FromContext(r.Context()))
 				fmt.Fprint(w, runs.Add(1))
 			}}
 			c := twoCachesOf(t, policy.Policy{}, policy.Policy{}, o)
@@ -322,7 +322,7 @@ func TestWhatIsSaidOfAPOSTReachesTheOuterOfTwoCaches(t *testing.T) {
 			do(c.h, "POST", "/") // and now the outer one does
 			want(t, "the second POST through both is stored", stored(), s.stored)
 			for _, c := range []*middleware.Cache{c.inner, c.outer} {
-				if err := c.Invalidate(t.Context(), tag("notes")); err != nil {
+				if _, err := c.Invalidate(t.Context(), tag("notes")); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -183,7 +183,7 @@ func TestAPageOnItsWayIsJudged(t *testing.T) {
 	if _, res := ask(t, "HEAD", url, "Accept-Language", "de", "Cache-Control", "max-age=0"); o.runs.Load() != 3 || res.StatusCode != 200 {
 		t.Errorf("a client that wants it anew: %d after %d runs", res.StatusCode, o.runs.Load())
 	}
-	if err := c.InvalidateURL(t.Context(), url); err != nil {
+	if _, err := c.InvalidateURL(t.Context(), url); err != nil {
 		t.Fatal(err)
 	}
 	if body, _ := ask(t, "HEAD", url, "Accept-Language", "de"); o.runs.Load() != 4 {

@@ -148,7 +148,7 @@ func TestASoftInvalidationOfAVariant(t *testing.T) {
 	h := c.Handler(o)
 	get(h, "/", "Accept-Language", "de")
 	want(t, "stored", body(get(h, "/", "Accept-Language", "de")), "1")
-	if err := c.Invalidate(t.Context(), store.Mark{Kind: store.MarkEverything, Soft: true}); err != nil {
+	if _, err := c.Invalidate(t.Context(), store.Mark{Kind: store.MarkEverything, Soft: true}); err != nil {
 		t.Fatal(err)
 	}
 	want(t, "invalidated", body(get(h, "/", "Accept-Language", "de")), "2")
@@ -204,7 +204,7 @@ func TestASoftInvalidationOfAURLAsItWasSent(t *testing.T) {
 	const url = "http://example.com/page?b=1&a=2"
 	get(h, url)
 	want(t, "stored", body(get(h, url)), "1")
-	if err := c.Invalidate(t.Context(), store.Mark{Kind: store.MarkKey, Name: url, Soft: true}); err != nil {
+	if _, err := c.Invalidate(t.Context(), store.Mark{Kind: store.MarkKey, Name: url, Soft: true}); err != nil {
 		t.Fatal(err)
 	}
 	want(t, "invalidated", body(get(h, url)), "2")

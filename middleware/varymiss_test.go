@@ -16,7 +16,7 @@ import (
 func TestWhatIsSaidOfVariantsThatWereInvalidated(t *testing.T) {
 	purge := func(m store.Mark) func(*testing.T, *middleware.Cache, http.Handler) {
 		return func(t *testing.T, c *middleware.Cache, _ http.Handler) {
-			if err := c.Invalidate(t.Context(), m); err != nil {
+			if _, err := c.Invalidate(t.Context(), m); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -28,7 +28,7 @@ func TestWhatIsSaidOfVariantsThatWereInvalidated(t *testing.T) {
 	}{
 		{"nothing", func(*testing.T, *middleware.Cache, http.Handler) {}, "hit", "fwd=vary-miss"},
 		{"the URL", func(t *testing.T, c *middleware.Cache, _ http.Handler) {
-			if err := c.InvalidateURL(t.Context(), "http://example.com/"); err != nil {
+			if _, err := c.InvalidateURL(t.Context(), "http://example.com/"); err != nil {
 				t.Fatal(err)
 			}
 		}, "fwd=uri-miss", "fwd=vary-miss"},
@@ -60,7 +60,7 @@ func TestWhatIsSaidOfVariantsThatWereInvalidated(t *testing.T) {
 						return
 					}
 					lang := r.Header.Get("Accept-Language")
-					middleware.From(r.Context()).Tag(lang)
+					middleware.FromContext(r.Context()).Tag(lang)
 					w.Header().Set("Cache-Control", "max-age=60")
 					w.Header().Set("Vary", "Accept-Language")
 					io.WriteString(w, lang)

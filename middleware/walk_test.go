@@ -199,7 +199,7 @@ func (w *walk) handle(rw http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	From(r.Context()).Tag(fmt.Sprint("page", n))
+	FromContext(r.Context()).Tag(fmt.Sprint("page", n))
 	switch w.rand(24) {
 	case 0:
 		panic(http.ErrAbortHandler)
@@ -210,11 +210,11 @@ func (w *walk) handle(rw http.ResponseWriter, r *http.Request) {
 		h.Set("X-Empty", "yes")
 		return
 	case 3:
-		From(r.Context()).Fail(errors.New("lost"))
+		FromContext(r.Context()).Fail(errors.New("lost"))
 		rw.WriteHeader(http.StatusBadGateway)
 		return
 	case 4:
-		From(r.Context()).NoStore()
+		FromContext(r.Context()).NoStore()
 	}
 	body := bytes.Repeat([]byte(line), 1+walkSizes[(n+int(v))%len(walkSizes)]/len(line))
 	if w.rand(3) == 0 {
@@ -278,14 +278,14 @@ func (w *walk) act(client *http.Client) {
 	switch w.rand(40) {
 	case 0:
 		v := page.version.Add(1)
-		if err := w.c.Invalidate(w.t.Context(), store.Mark{Kind: store.MarkTag, Name: fmt.Sprint("page", n)}); err != nil {
+		if _, err := w.c.Invalidate(w.t.Context(), store.Mark{Kind: store.MarkTag, Name: fmt.Sprint("page", n)}); err != nil {
 			w.t.Error(err)
 		}
 		raise(&page.floor, v)
 		return
 	case 1:
 		v := page.version.Add(1)
-		if err := w.c.InvalidateURL(w.t.Context(), url); err != nil {
+		if _, err := w.c.InvalidateURL(w.t.Context(), url); err != nil {
 			w.t.Error(err)
 		}
 		raise(&page.floor, v)

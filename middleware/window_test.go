@@ -50,7 +50,7 @@ func purgedBetween(t *testing.T, method string) {
 	defer c.Close(context.Background())
 	theme := "before"
 	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		middleware.From(r.Context()).Tag("theme")
+		middleware.FromContext(r.Context()).Tag("theme")
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.Header().Set("ETag", `"article 7"`) // which says nothing of the theme
 		if r.Header.Get("If-None-Match") != "" {
@@ -64,7 +64,7 @@ func purgedBetween(t *testing.T, method string) {
 	time.Sleep(61 * time.Second)
 	s.meanwhile = func() {
 		theme = "behind"
-		if err := c.Invalidate(context.Background(), tag("theme")); err != nil {
+		if _, err := c.Invalidate(context.Background(), tag("theme")); err != nil {
 			t.Error(err)
 		}
 	}

@@ -413,7 +413,7 @@ func TestAStaleResponseStandsIn(t *testing.T) {
 		{"max-age=1", func(w http.ResponseWriter, r *http.Request) { panic("lost") }, "old"},
 		{"max-age=1", func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }, "old"},
 		{"max-age=1", func(w http.ResponseWriter, r *http.Request) {
-			middleware.From(r.Context()).Fail(errors.New("gone"))
+			middleware.FromContext(r.Context()).Fail(errors.New("gone"))
 			http.Error(w, "bad gateway", 502)
 		}, "old"},
 		{"max-age=1", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "its own 502", 502) }, "its own 502\n"},
@@ -518,7 +518,7 @@ func TestFrom(t *testing.T) {
 	c := newCache(t)
 	o := &origin{}
 	o.h = func(w http.ResponseWriter, r *http.Request) {
-		said := middleware.From(r.Context())
+		said := middleware.FromContext(r.Context())
 		switch r.URL.Path {
 		case "/timed":
 			said.SetTTL(time.Minute)
@@ -531,13 +531,13 @@ func TestFrom(t *testing.T) {
 	h := c.Handler(o)
 	status(t, get(h, "/timed"), "stored")
 	status(t, get(h, "/timed"), "hit")
-	if err := c.Invalidate(context.Background(), tag("b")); err != nil {
+	if _, err := c.Invalidate(context.Background(), tag("b")); err != nil {
 		t.Fatal(err)
 	}
 	status(t, get(h, "/timed"), "fwd=uri-miss")
 	status(t, get(h, "/quiet"), "detail=handler")
 	status(t, get(h, "/quiet"), "fwd=uri-miss")
-	var none *middleware.Response = middleware.From(context.Background())
+	var none *middleware.Response = middleware.FromContext(context.Background())
 	none.Tag("x")
 	none.SetTTL(1)
 	none.NoStore()

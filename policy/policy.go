@@ -36,6 +36,11 @@ type Policy struct {
 	// "no-cache, no-store", whatever the handler said. A setting of 0 for Resource does the same.
 	Off bool
 
+	// Tags are the tags of every response that is stored under the policy, besides those that its handler names:
+	// InvalidateTag of one of them covers the responses. A mount whose policy has other tags does not use what was
+	// stored without them. Default: none.
+	Tags []string
+
 	// StaleWhileRevalidate and StaleIfError (RFC 5861) apply where the response names no value of its
 	// own and does not forbid serving stale. Default 0: no stale serving that the response did not ask for.
 	StaleWhileRevalidate, StaleIfError time.Duration

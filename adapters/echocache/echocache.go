@@ -1,10 +1,10 @@
 // Package echocache mounts a [middleware.Cache] in echo v4: on the whole app with Pre or Use, on a
 // group, or on one route.
 //
-//	cache := middleware.New(memstore.New(64 << 20), middleware.Options{})
+//	cache := freshet.New(memstore.New(64<<20), freshet.Options{})
 //	e := echo.New()
 //	e.Use(echocache.Middleware(cache))
-//	e.GET("/now", now, echocache.With(cache, policy.Policy{TTL: time.Minute}))
+//	e.GET("/now", now, echocache.With(cache, freshet.Policy{TTL: time.Minute}))
 //	http.ListenAndServe(addr, cache.Root(e))
 //
 // What runs inside the cache, that is the handler and the middlewares mounted after it, does not run
@@ -40,7 +40,7 @@ import (
 // connection is aborted, so that no client takes it for whole, unless a stale response may stand in.
 func Middleware(c *middleware.Cache) echo.MiddlewareFunc {
 	if c == nil {
-		panic("echocache: Middleware: the cache is nil: make it with middleware.New(memstore.New(64 << 20), middleware.Options{}), or with another store")
+		panic("echocache: Middleware: the cache is nil: make it with freshet.New(memstore.New(64<<20), freshet.Options{}), or with another store")
 	}
 	return mount(c.Mount("echocache", nil))
 }
@@ -49,7 +49,7 @@ func Middleware(c *middleware.Cache) echo.MiddlewareFunc {
 // Options.Policy says. The store and the fills are shared with the Cache's other mounts.
 func With(c *middleware.Cache, p policy.Policy) echo.MiddlewareFunc {
 	if c == nil {
-		panic("echocache: With: the cache is nil: make it with middleware.New(memstore.New(64 << 20), middleware.Options{}), or with another store")
+		panic("echocache: With: the cache is nil: make it with freshet.New(memstore.New(64<<20), freshet.Options{}), or with another store")
 	}
 	c.With(p)
 	return mount(c.Mount("echocache", &p))
@@ -142,5 +142,5 @@ func (v *visit) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// It failed in the middle of its response, or its error has no page: either way this is no answer
 	// to store, and a stale one may stand in for it.
-	middleware.From(r.Context()).Fail(v.err)
+	middleware.FromContext(r.Context()).Fail(v.err)
 }

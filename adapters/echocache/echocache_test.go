@@ -299,7 +299,7 @@ func TestOwnContext(t *testing.T) {
 
 func TestWrongWiringFailsAtStart(t *testing.T) {
 	defer func() {
-		if v := fmt.Sprint(recover()); !strings.Contains(v, "middleware.New") {
+		if v := fmt.Sprint(recover()); !strings.Contains(v, "freshet.New") {
 			t.Errorf("it does not say what to do: %v", v)
 		}
 	}()

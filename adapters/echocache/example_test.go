@@ -9,9 +9,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/freshet-go/freshet"
 	"github.com/freshet-go/freshet/adapters/echocache"
-	"github.com/freshet-go/freshet/middleware"
-	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
@@ -22,8 +21,8 @@ func ExampleMiddleware() {
 	defer kept.Close()
 	e := echo.New()
 
-	item := &policy.Policy{TTL: time.Minute}
-	cache := middleware.New(kept, middleware.Options{Policy: func(r *http.Request) *policy.Policy {
+	item := &freshet.Policy{TTL: time.Minute}
+	cache := freshet.New(kept, freshet.Options{Policy: func(r *http.Request) *freshet.Policy {
 		if strings.HasPrefix(r.Pattern, "/items/") { // echo's c.Path()
 			return item
 		}
@@ -56,12 +55,12 @@ func ExampleWith() {
 	defer kept.Close()
 	e := echo.New()
 
-	cache := middleware.New(kept, middleware.Options{})
+	cache := freshet.New(kept, freshet.Options{})
 	e.GET("/lost", func(c echo.Context) error {
 		fmt.Println("the handler runs")
 		c.Response().Header().Set("Cache-Control", "max-age=10")
 		return echo.NewHTTPError(http.StatusNotFound, "lost")
-	}, echocache.With(cache, policy.Policy{NoValidators: true}))
+	}, echocache.With(cache, freshet.Policy{NoValidators: true}))
 
 	for range 2 {
 		w := httptest.NewRecorder()

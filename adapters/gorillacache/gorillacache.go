@@ -4,7 +4,7 @@
 // one URL by header fields. So the cache cannot tell by itself whose page is whose:
 //
 //	r := mux.NewRouter()
-//	cache := middleware.New(memstore.New(64 << 20), middleware.Options{Route: gorillacache.Route(r)})
+//	cache := freshet.New(memstore.New(64 << 20), freshet.Options{Route: gorillacache.Route(r)})
 //	r.Use(cache.Handler, logging)
 //	http.ListenAndServe(addr, cache.Root(r))
 //

@@ -4,7 +4,7 @@
 //
 //	r := chi.NewRouter()
 //	r.Use(cache.Handler)
-//	r.With(cache.With(policy.Policy{TTL: time.Minute})).Get("/now", now)
+//	r.With(cache.With(freshet.Policy{TTL: time.Minute})).Get("/now", now)
 //	http.ListenAndServe(addr, cache.Root(r))
 //
 // gorilla/mux makes the handlers of its Use anew for each request: [gorillacache.Route] tells the cache its routes.

@@ -100,7 +100,7 @@ func TestInvalidateURLUnderEveryPolicy(t *testing.T) {
 					}
 					want(t, "the first", get(one), "1")
 					want(t, "the second", get(other), "1")
-					if err := c.InvalidateURL(t.Context(), purged); err != nil {
+					if _, err := c.InvalidateURL(t.Context(), purged); err != nil {
 						t.Error(err)
 					}
 					asked := purged
@@ -129,7 +129,7 @@ func TestInvalidateURLSaysWhatCannotBe(t *testing.T) {
 		"mailto:someone@example.com": "absolute",
 		"http://example.com/" + strings.Repeat("x", rules.MaxKey): "long",
 	} {
-		if err := c.InvalidateURL(t.Context(), url); err == nil || !strings.Contains(err.Error(), tells) {
+		if _, err := c.InvalidateURL(t.Context(), url); err == nil || !strings.Contains(err.Error(), tells) {
 			t.Errorf("InvalidateURL(%.40q) says %v, want it to speak of %q", url, err, tells)
 		}
 	}
@@ -205,7 +205,7 @@ func TestNobodyJoinsWhatIsPurged(t *testing.T) {
 	first := make(chan string)
 	go func() { first <- get(h, "/one", "X-Made-Outside", "k").Body.String() }()
 	<-began
-	if err := c.InvalidateURL(t.Context(), "http://example.com/other"); err != nil {
+	if _, err := c.InvalidateURL(t.Context(), "http://example.com/other"); err != nil {
 		t.Error(err)
 	}
 	want(t, "after the purge", get(h, "/other", "X-Made-Outside", "k").Body.String(), "2")

@@ -26,7 +26,7 @@ func TestAPageThatASessionOfSCSBeganWith(t *testing.T) {
 		{"a TTL", policy.Policy{TTL: time.Minute}, nil, false},
 		{"a TTL, for everybody", policy.Policy{TTL: time.Minute, Shared: true}, nil, false},
 		{"SetTTL", policy.Policy{}, func(_ http.ResponseWriter, r *http.Request) {
-			middleware.From(r.Context()).SetTTL(time.Minute)
+			middleware.FromContext(r.Context()).SetTTL(time.Minute)
 		}, false},
 		{"a heuristic", policy.Policy{Heuristic: true}, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Last-Modified", old)

@@ -248,7 +248,7 @@ func TestSeveralAtOneURL(t *testing.T) {
 					t.Errorf("at last Cache-Status is %q, want a hit", last.Header().Get("Cache-Status"))
 				}
 				// A change is a change for both.
-				if err := c.InvalidateURL(t.Context(), "http://example.com/"); err != nil {
+				if _, err := c.InvalidateURL(t.Context(), "http://example.com/"); err != nil {
 					t.Error(err)
 				}
 				for _, h := range []http.Handler{two.public, two.admin} {

@@ -15,9 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/freshet-go/freshet"
 	"github.com/freshet-go/freshet/cmd/freshet/proxy"
-	"github.com/freshet-go/freshet/middleware"
-	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/open"
 )
@@ -153,8 +152,8 @@ func newProxy(f *proxyFlags, entries store.Store, log *slog.Logger) (*proxy.Prox
 	usual.MaxBody = f.maxBody
 	o := proxy.Options{
 		Store: entries,
-		Cache: middleware.Options{
-			Policy: func(*http.Request) *policy.Policy { return &usual }, Name: f.name, StallTimeout: stall,
+		Cache: freshet.Options{
+			Policy: func(*http.Request) *freshet.Policy { return &usual }, Name: f.name, StallTimeout: stall,
 		},
 		ReplaceHost: !f.preserveHost, TrustForwarded: f.trustForwarded, AllowUnderscores: f.underscores,
 		Timeout: f.timeout, Log: log,

@@ -20,8 +20,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
-	"github.com/freshet-go/freshet/middleware"
-	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet"
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
@@ -35,10 +34,10 @@ func main() {
 // newApp is the app; reading a note takes the time of work.
 func newApp(kept *memstore.Store, work time.Duration) http.Handler {
 	r := chi.NewRouter()
-	cache := middleware.New(kept, middleware.Options{})
+	cache := freshet.New(kept, freshet.Options{})
 	n := &notes{work: work, text: map[string]string{"1": "buy milk"}}
 	r.Route("/notes/{id}", func(r chi.Router) {
-		r.Use(cache.With(policy.Policy{TTL: time.Hour, ClientTTL: -1})) // reading and writing, so that the one knows of the other
+		r.Use(cache.With(freshet.Policy{TTL: time.Hour, ClientTTL: -1})) // reading and writing, so that the one knows of the other
 		r.Get("/", n.read)
 		r.Put("/", n.write)
 	})

@@ -14,9 +14,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/freshet-go/freshet"
 	"github.com/freshet-go/freshet/adapters/echocache"
-	"github.com/freshet-go/freshet/middleware"
-	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
@@ -30,7 +29,7 @@ func main() {
 // newApp is the app; a report takes the time of work.
 func newApp(kept *memstore.Store, work time.Duration) http.Handler {
 	e := echo.New()
-	cache := middleware.New(kept, middleware.Options{})
+	cache := freshet.New(kept, freshet.Options{})
 
 	// What runs for each request goes outside of the cache: mount it before.
 	e.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
@@ -49,6 +48,6 @@ func newApp(kept *memstore.Store, work time.Duration) http.Handler {
 			return echo.NewHTTPError(http.StatusNotFound, "there is no report 0") // its page is not cached
 		}
 		return c.String(http.StatusOK, fmt.Sprintf("report %s, of %s\n", c.Param("id"), time.Now().Format("15:04:05.000")))
-	}, echocache.With(cache, policy.Policy{TTL: 10 * time.Second, StaleWhileRevalidate: time.Minute}))
+	}, echocache.With(cache, freshet.Policy{TTL: 10 * time.Second, StaleWhileRevalidate: time.Minute}))
 	return cache.Root(e) // where refreshes in the background enter
 }

@@ -23,8 +23,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/freshet-go/freshet/middleware"
-	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet"
 	"github.com/freshet-go/freshet/store/open"
 	_ "github.com/freshet-go/freshet/store/redisstore" // for -store redis://…
 )
@@ -41,10 +40,10 @@ func main() {
 }
 
 // cached is the app behind the cache: what a program of yours would have in its main.
-func cached(a *app, cache *middleware.Cache) http.Handler {
+func cached(a *app, cache *freshet.Cache) http.Handler {
 	mux := http.NewServeMux()
 	// The handler says nothing about caching, so we do: a minute, for whoever comes without credentials.
-	mux.Handle("/tides/{port}", cache.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(a.tides)))
+	mux.Handle("/tides/{port}", cache.With(freshet.Policy{TTL: time.Minute})(http.HandlerFunc(a.tides)))
 	// This one says in its Cache-Control what it wants, and that is obeyed.
 	mux.Handle("/wind", cache.Handler(http.HandlerFunc(a.wind)))
 	return cache.Root(mux) // where refreshes in the background enter
@@ -73,7 +72,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer pages.Close()
-	cache := middleware.New(pages, middleware.Options{})
+	cache := freshet.New(pages, freshet.Options{})
 	a := &app{}
 	server := &http.Server{Handler: cached(a, cache), ReadHeaderTimeout: 5 * time.Second}
 	ended := make(chan error, 1)

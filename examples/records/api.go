@@ -10,19 +10,18 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/freshet-go/freshet/middleware"
-	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet"
 )
 
 // api keeps records in memory, by bucket/collection/id.
 type api struct {
-	cache *middleware.Cache
+	cache *freshet.Cache
 
 	mu      sync.Mutex
 	records map[string]json.RawMessage
 }
 
-func newAPI(cache *middleware.Cache) *api {
+func newAPI(cache *freshet.Cache) *api {
 	return &api{cache: cache, records: map[string]json.RawMessage{
 		"blog/articles/hello": json.RawMessage(`{"title":"Hello"}`),
 		"blog/drafts/soon":    json.RawMessage(`{"title":"Not yet"}`),
@@ -64,8 +63,7 @@ func (a *api) record(w http.ResponseWriter, r *http.Request) {
 // changed ends a write. The cache sees by itself that what is stored for this URL is outdated; that the
 // collection's page is too, it must be told.
 func (a *api) changed(w http.ResponseWriter, r *http.Request) {
-	mark := store.Mark{Kind: store.MarkTag, Name: place(r)}
-	if err := a.cache.Invalidate(r.Context(), mark); err != nil {
+	if _, err := a.cache.InvalidateTag(r.Context(), place(r)); err != nil {
 		http.Error(w, "stored, but old pages may be served: "+err.Error(), http.StatusInternalServerError)
 		return
 	}
@@ -76,7 +74,7 @@ func (a *api) changed(w http.ResponseWriter, r *http.Request) {
 func (a *api) collection(w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	middleware.From(r.Context()).Tag(place(r))
+	freshet.FromContext(r.Context()).Tag(place(r))
 	ids := []string{}
 	for _, name := range slices.Sorted(maps.Keys(a.records)) {
 		if id, within := strings.CutPrefix(name, place(r)); within {

@@ -11,8 +11,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/freshet-go/freshet/middleware"
-	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet"
 	"github.com/freshet-go/freshet/settings"
 	"github.com/freshet-go/freshet/store/memstore"
 )
@@ -45,13 +44,13 @@ func load(file string, environ []string) (*settings.Settings, error) {
 
 // serve is the API behind the cache. Each route names its resource, which is all that the settings need.
 func serve(set *settings.Settings, kept *memstore.Store) http.Handler {
-	cache := middleware.New(kept, middleware.Options{Expires: set.Expires()})
+	cache := freshet.New(kept, freshet.Options{Expires: set.Expires()})
 	a := newAPI(cache)
 
 	mux := http.NewServeMux()
 	parents := func(r *http.Request) []string { return []string{r.PathValue("bucket"), r.PathValue("collection")} }
-	record := cache.With(policy.Policy{Resource: "record", Scope: parents})
-	collection := cache.With(policy.Policy{Resource: "collection", Scope: parents})
+	record := cache.With(freshet.Policy{Resource: "record", Scope: parents})
+	collection := cache.With(freshet.Policy{Resource: "collection", Scope: parents})
 	mux.Handle("/buckets/{bucket}/collections/{collection}/records/{id}", record(http.HandlerFunc(a.record)))
 	mux.Handle("/buckets/{bucket}/collections/{collection}", collection(http.HandlerFunc(a.collection)))
 	return cache.Root(mux)

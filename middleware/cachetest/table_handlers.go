@@ -20,7 +20,7 @@ func handlers() []story {
 	max := "Cache-Control: max-age=60"
 	speaks := func(say func(*middleware.Response), header ...string) answer {
 		return does(func(w http.ResponseWriter, r *http.Request) {
-			say(middleware.From(r.Context()))
+			say(middleware.FromContext(r.Context()))
 			for _, line := range header {
 				w.Header().Set("Cache-Control", line[len("Cache-Control: "):])
 			}
@@ -51,7 +51,7 @@ func handlers() []story {
 				get("/").want("page", "stored"), get("/").want("page", "hit", "ttl ~ 3600"))},
 		{name: "a handler that fails is stood in for", runs: 2,
 			origin: origin(says(max, "Age: 90", `ETag: "a"`), does(func(w http.ResponseWriter, r *http.Request) {
-				middleware.From(r.Context()).Fail(errors.New("no answer"))
+				middleware.FromContext(r.Context()).Fail(errors.New("no answer"))
 				w.WriteHeader(http.StatusBadGateway)
 			})), steps: steps(get("/").want("run 1", "stored"), get("/").want("run 1", "fwd=stale"))},
 		{name: "a deadline that a handler respects", runs: 2, policy: policy.Policy{Timeout: 20 * time.Millisecond},

@@ -81,7 +81,7 @@ func (p *Proxy) received(res *http.Response) error {
 		t.client.Header()["Content-Type"] = nil // or else it would be guessed
 	}
 	if variesByClient(res.Header) {
-		middleware.From(ctx).NoStore()
+		middleware.FromContext(ctx).NoStore()
 	}
 	return nil
 }
@@ -107,7 +107,7 @@ func (p *Proxy) lost(w http.ResponseWriter, r *http.Request, err error) {
 	if cause := context.Cause(r.Context()); cause != nil {
 		err = cause
 	}
-	middleware.From(r.Context()).Fail(err)
+	middleware.FromContext(r.Context()).Fail(err)
 	status := http.StatusBadGateway
 	if timed, ok := errors.AsType[net.Error](err); ok && timed.Timeout() {
 		status = http.StatusGatewayTimeout

@@ -113,7 +113,7 @@ func (b *body) Read(p []byte) (int, error) {
 	if cause := context.Cause(b.ctx); cause != nil {
 		err = cause
 	}
-	middleware.From(b.ctx).Fail(err)
+	middleware.FromContext(b.ctx).Fail(err)
 	if t := tripOf(b.ctx); t != nil {
 		t.cut = err
 	}

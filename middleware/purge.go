@@ -1,0 +1,170 @@
+package middleware
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/freshet-go/freshet/internal/follower"
+	"github.com/freshet-go/freshet/internal/rules"
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
+)
+
+// ErrUnsent is the error of an invalidation that holds in this process, and that a journal which other processes share
+// did not take yet: they learn of it when the journal answers again. errors.Is finds it.
+var ErrUnsent = follower.ErrUnsent
+
+// Receipt is what an invalidation leaves behind.
+type Receipt struct {
+	// Number is the number that the journal gave the invalidation; of several marks, the last one's. Every entry of a
+	// handler's run that began under a smaller number is covered. 0: the journal did not take it yet.
+	Number uint64
+}
+
+// InvalidateOption changes what an invalidation does. See [Soft].
+type InvalidateOption uint8
+
+// Soft makes entries stale, in the place of unusable: they may still be served where stale serving is allowed, while
+// they are renewed or while the handler fails.
+const Soft InvalidateOption = 1
+
+// InvalidateURL makes everything that is stored for a URL unusable, in all its variants and under the policies of all
+// mounts: whatever parameters they drop or sort, and whatever Key.Replace makes of it. When it has returned, no request
+// to this process is served what it covers, whatever the error, unless the URL is not valid; so it is with the other
+// verbs.
+//
+// The URL is absolute. Its host may be in any case and have its default port; http stands for https as well, since the
+// handlers behind a proxy that ends TLS see http. A URL that nothing can be stored for is an error. Where Key.Replace
+// looks at more than the URL, so that it makes no key of a bare GET, what is stored under it is unusable for this URL,
+// and is still served to other URLs that share the key: tag such responses, and invalidate the tag.
+func (c *Cache) InvalidateURL(ctx context.Context, rawURL string, options ...InvalidateOption) (Receipt, error) {
+	u, err := readURL(rawURL)
+	if err != nil {
+		return Receipt{}, fmt.Errorf("freshet: InvalidateURL: %w", err)
+	}
+	var marks []store.Mark
+	for each := range bothSchemes(u) {
+		get := getOf(each)
+		under := append([]*policy.Policy{c.policyFor(get)}, c.under().folds...)
+		uris := rules.URIKeys(nil, each.Scheme, each.Host, u.EscapedPath(), u.RawQuery, u.ForceQuery, under...)
+		marks = c.under().tags(c.under().marks(marks, uris), get)
+	}
+	return c.append(ctx, "InvalidateURL", marks, options)
+}
+
+// InvalidatePrefix makes everything unusable whose URL begins with urlPrefix, under the policies of all mounts. The
+// prefix is an absolute URL with a whole host, http or https for both, as in [Cache.InvalidateURL]. It is compared byte
+// by byte: https://a.example/blog covers /blog, /blog/1, /blog?page=2 and /blogger; https://a.example/blog/ covers what
+// is below /blog alone; https://a.example covers the whole host. Where a policy drops or sorts parameters, a prefix that
+// reaches into the query stands for the path with every query. A prefix that can cover nothing is an error: one that is
+// not absolute, that has a fragment, or that ends within an escape such as %C3.
+//
+// A process remembers 128 prefixes at once; past that the oldest become invalidations of everything.
+func (c *Cache) InvalidatePrefix(ctx context.Context, urlPrefix string, options ...InvalidateOption) (Receipt, error) {
+	u, err := readPrefix(urlPrefix)
+	if err != nil {
+		return Receipt{}, fmt.Errorf("freshet: InvalidatePrefix: %w", err)
+	}
+	var marks []store.Mark
+	for each := range bothSchemes(u) {
+		c.policyFor(getOf(each)) // which may be a new one
+		if query := u.RawQuery != "" || u.ForceQuery; query && c.under().folding() {
+			path := rules.URIKey(each.Scheme, each.Host, u.EscapedPath(), "", false, nil)
+			marks = append(marks, store.Mark{Kind: store.MarkKey, Name: path}, store.Mark{Kind: store.MarkPrefix, Name: path + "?"})
+		} else {
+			uri := rules.URIKey(each.Scheme, each.Host, u.EscapedPath(), u.RawQuery, u.ForceQuery, nil)
+			marks = append(marks, store.Mark{Kind: store.MarkPrefix, Name: uri})
+		}
+	}
+	return c.append(ctx, "InvalidatePrefix", marks, options)
+}
+
+// InvalidateTag makes every response unusable that has the tag, by [policy.Policy.Tags] or by [Response.Tag].
+func (c *Cache) InvalidateTag(ctx context.Context, tag string, options ...InvalidateOption) (Receipt, error) {
+	return c.append(ctx, "InvalidateTag", []store.Mark{{Kind: store.MarkTag, Name: tag}}, options)
+}
+
+// InvalidateAll makes all that is stored unusable, for every Cache and process that shares the journal.
+func (c *Cache) InvalidateAll(ctx context.Context, options ...InvalidateOption) (Receipt, error) {
+	return c.append(ctx, "InvalidateAll", []store.Mark{{Kind: store.MarkEverything}}, options)
+}
+
+// Invalidate appends marks to the journal, as many as are given at once, soft ones and others. The marks of keys and
+// prefixes name URIs as entries have them; InvalidateURL and InvalidatePrefix know how those read.
+func (c *Cache) Invalidate(ctx context.Context, marks ...store.Mark) (Receipt, error) {
+	for i, m := range marks {
+		if name := rules.CanonicalURI(m.Name); name != m.Name && (m.Kind == store.MarkKey || m.Kind == store.MarkPrefix) {
+			marks = slices.Clone(marks)
+			marks[i].Name = name
+		}
+	}
+	return c.append(ctx, "Invalidate", marks, nil)
+}
+
+func (c *Cache) append(ctx context.Context, verb string, marks []store.Mark, options []InvalidateOption) (Receipt, error) {
+	if slices.Contains(options, Soft) {
+		for i := range marks {
+			marks[i].Soft = true
+		}
+	}
+	number, err := c.follow.Append(ctx, marks)
+	if err != nil {
+		return Receipt{}, fmt.Errorf("freshet: %s: %w", verb, err)
+	}
+	return Receipt{Number: number}, nil
+}
+
+var defaultPort = map[string]string{"http": "80", "https": "443"}
+
+// bothSchemes yields a URL with http and with https, without the default port that it may have.
+func bothSchemes(u *url.URL) func(yield func(*url.URL) bool) {
+	return func(yield func(*url.URL) bool) {
+		for _, scheme := range [...]string{"http", "https"} {
+			each := *u
+			each.Scheme = scheme
+			if u.Port() == defaultPort[u.Scheme] {
+				each.Host = strings.TrimSuffix(each.Host, ":"+u.Port())
+			}
+			if !yield(&each) {
+				return
+			}
+		}
+	}
+}
+
+// readURL reads a URL that something may be stored for.
+func readURL(raw string) (*url.URL, error) {
+	if len(raw) > rules.MaxKey {
+		return nil, fmt.Errorf("the URL is too long: %d bytes, where keys have at most %d, so nothing is stored for it", len(raw), rules.MaxKey)
+	}
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil:
+		return nil, err
+	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return nil, fmt.Errorf("%q is not an absolute http or https URL", raw)
+	case u.User != nil:
+		return nil, fmt.Errorf("%q names a user, which is no part of what is asked for: leave it out", u.Redacted())
+	case strings.ContainsFunc(u.Host, func(c rune) bool { return c > unicode.MaxASCII }):
+		return nil, fmt.Errorf("the host of %q is not as clients send it: write it in ASCII (xn--…)", raw)
+	}
+	return u, nil
+}
+
+// readPrefix reads the beginning of URLs that something may be stored for.
+func readPrefix(raw string) (*url.URL, error) {
+	u, err := readURL(raw)
+	switch {
+	case err != nil:
+		return nil, err
+	case strings.Contains(raw, "#"):
+		return nil, fmt.Errorf("%q has a fragment, which clients do not send: leave it out", raw)
+	case strings.Contains(raw[max(0, len(raw)-2):], "%"):
+		return nil, fmt.Errorf("%q ends within an escape, such as %%C3: write the whole of it, or end before it", raw)
+	}
+	return u, nil
+}
