@@ -32,7 +32,7 @@ func (n *run) commit(final bool) {
 	h, removed := n.rec.response()
 	n.removed = removed
 	if n.out.FwdStatus = n.rec.status; n.said.failure() != nil {
-		n.out.FwdStatus, n.out.Detail = 0, ReasonLost // whoever wrote this page, the handler's origin did not
+		n.out.FwdStatus, n.out.Detail = 0, ReasonLost // the origin did not write this page
 	}
 	n.noteForced(n.rec.received, n.failing())
 	switch {
@@ -71,7 +71,7 @@ func (n *run) commit(final bool) {
 	n.share(h, e, final, a.Fresh > a.Age)
 }
 
-// standsIn says whether what is stored is served in the place of the handler's error.
+// standsIn reports whether the stored response is served in the place of the handler's error.
 func (n *run) standsIn() bool {
 	if !n.mayStandIn() {
 		return false
@@ -79,7 +79,7 @@ func (n *run) standsIn() bool {
 	return n.found.verdict.OnError && rules.ServerError(n.rec.status) || n.found.verdict.OnLost && n.said.failure() != nil
 }
 
-// mayStandIn says whether there is something whole, which nobody invalidated meanwhile.
+// mayStandIn reports whether there is a whole stored response, which nobody has invalidated meanwhile.
 func (n *run) mayStandIn() bool {
 	if n.found.entry == nil || n.found.entry.Spans != nil {
 		return false
@@ -87,7 +87,7 @@ func (n *run) mayStandIn() bool {
 	return n.x.covered(n.found.entry) != invalidation.CoverageHard
 }
 
-// overtaken says whether an invalidation came since the handler began, of its URI or of a tag of its.
+// overtaken reports whether an invalidation of the response's URI or tags came since the handler began.
 func (n *run) overtaken() bool {
 	return n.x.c.follow.Covers(&store.Entry{URI: n.x.req.URI, Tags: n.said.tagged(n.x.req.Tag), Fill: n.f.Start.Number}) != invalidation.CoverageNone
 }

@@ -40,7 +40,7 @@ func (c *Cache) advise(p *policy.Policy) {
 		c.warn("a policy's Tags have an empty one, which nothing can invalidate: give it a name, or leave it out")
 	}
 	if p.Shared && p.StoreCookies {
-		c.warn("a policy is Shared and has StoreCookies: every client, whoever it is, gets the cookies that the first response set; drop one of the two")
+		c.warn("a policy is Shared and has StoreCookies: every client gets the cookies that the first response set; drop one of the two")
 	}
 	if p.Key.Replace != nil && !c.under().replacesAs(p) {
 		c.warn(fmt.Sprintf("policies have more than %d different functions as Key.Replace: InvalidateURL and changes do not reach what the others make keys of; "+

@@ -219,7 +219,7 @@ func isNote(f *store.Field) bool {
 	return is
 }
 
-// setsCookie says whether there is a Set-Cookie, in either of the spellings that handlers use.
+// setsCookie reports whether there is a Set-Cookie, in either of the spellings that handlers use.
 func setsCookie(h http.Header) bool { return h["Set-Cookie"] != nil || h["set-cookie"] != nil }
 
 // notModified sends a 304 with the fields that a 200 would have had, but for those that describe the

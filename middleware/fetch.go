@@ -142,7 +142,7 @@ func (x *exchange) maxBody() int64 {
 	return policy.DefaultMaxBody
 }
 
-// outdated says whether an invalidation came after the fill began, or may have come without this node's
+// outdated reports whether an invalidation came after the fill began, or may have come without this node's
 // knowledge, for longer than MaxLag.
 func (c *Cache) outdated(f *fill.Fill) bool {
 	if now := time.Now(); now.Sub(f.Start.Time) > c.options.MaxLag && !c.follow.InTouch(now) {

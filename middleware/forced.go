@@ -114,7 +114,7 @@ func (n *run) displaces(a *rules.Admission) bool {
 
 // dropOutdated removes a fresh response when a client that insisted on a newer one got it, as its validators or its
 // length show, and nobody may store that: it may have changed so lately that no lifetime can be guessed, or say
-// no-store now. Those who come next would get what is known to be old. What only this request brought about removes
+// no-store now. The next requests would get what is known to be old. What only this request brought about removes
 // nothing.
 func (n *run) dropOutdated(h http.Header) {
 	if !n.found.verdict.Insisted() || n.found.entry == nil || n.ownFault() || n.said.failure() != nil {

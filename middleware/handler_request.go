@@ -59,8 +59,8 @@ func (n *run) expires(ctx context.Context) {
 	})
 }
 
-// link sees to it that the handler's run ends when it is of no use any more: one for a single client
-// with that client, a refresh with the cache, and any other some time after all clients have left.
+// link ends the handler's run when nobody can use it any more: a run for a single client with that
+// client, a refresh with the cache, and any other some time after all clients have left.
 func (n *run) link() {
 	n.unlinked()
 	switch cancel := n.cancel; {

@@ -17,7 +17,7 @@ type keyLockShard struct {
 
 type keyLock struct {
 	free  chan struct{} // holds a value while nobody has the lock
-	users int           // who has it, and who waits for it
+	users int           // requests that have it or wait for it
 }
 
 // lock waits until the key is free, but no longer than patience, and returns what frees it again; nil: it was not free.

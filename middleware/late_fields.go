@@ -121,7 +121,7 @@ func (n *run) goOn() bool {
 	return true
 }
 
-// late says whether a field has appeared that makes the response one for its client alone, and then keeps it from
+// late reports whether a field has appeared that makes the response one for its client alone, and then keeps it from
 // all others.
 func (n *run) late() bool {
 	if !n.after.looked {
@@ -257,7 +257,7 @@ func (n *run) lateHints(header, hints, before http.Header) {
 	n.x.outside.Cookie = n.x.outside.Cookie || cookie // which counts where the policy is Shared, too: see Late
 }
 
-// bare says whether a writer is the server's own, or of ours, so that writing the header adds nothing to it.
+// bare reports whether a writer is the server's own, or of ours, so that writing the header adds nothing to it.
 func bare(w http.ResponseWriter) bool {
 	switch w := w.(type) {
 	case *nowhere:

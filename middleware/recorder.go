@@ -302,7 +302,7 @@ func (w *recorder) trailers() http.Header {
 	return t
 }
 
-// lists says whether a field name is one of a comma-separated list.
+// lists reports whether a field name is one of a comma-separated list.
 func lists(list, name string) bool {
 	for member := range strings.SplitSeq(list, ",") {
 		if strings.EqualFold(strings.TrimSpace(member), name) {

@@ -114,7 +114,7 @@ func (s *Response) NoStore() {
 	s.around.NoStore()
 }
 
-// Fail says that there is no answer to give: whoever knows it was lost, like the origin of a proxy. A
+// Fail says that there is no answer to give: a proxy calls it when its origin was lost, say. A
 // stale response is served in the place of what the handler then writes, where that is allowed, and
 // what it writes is not stored.
 func (s *Response) Fail(err error) {

@@ -16,8 +16,8 @@ import (
 
 // run is the leader's side of a fill: one run of the handler, and the leader's own client. The handler
 // runs in the goroutine of the leader's request, so that nothing it holds of its framework outlives
-// that request. The client, once the response streams, is served from a goroutine beside it, so that
-// it may stall without stalling the handler and with it everyone else.
+// that request. Once the response streams, a goroutine beside it serves the client, which may then
+// stall without stalling the handler and all readers.
 type run struct {
 	x    exchange
 	rec  recorder
@@ -30,7 +30,7 @@ type run struct {
 	found found // in the store: to be validated or completed, or served if the handler is lost
 
 	instead *fill.Fill // the run that hangs, in the place of which this one's response is
-	solo    bool       // the handler runs for this request alone: nobody waits for it
+	solo    bool       // the handler runs for this request alone: no other waits
 	state   state
 	asks    question // what the handler is asked for
 
@@ -44,15 +44,15 @@ type run struct {
 	answer   *store.Entry // the whole answer, for this client and for others
 	own      http.Header  // the answer's header for this client alone, where it differs
 	asStored bool         // own is the answer's header
-	kept     *store.Entry // what is to be stored
-	packed   *store.Entry // what is so already, if anything
-	coming   *store.Entry // what others find, although the store does not have it yet
-	indexing string       // the variant key that the index has been told of
+	kept     *store.Entry // the entry to store, or nil
+	packed   *store.Entry // the packed form of kept, or nil
+	coming   *store.Entry // the entry that others find before the store has it
+	indexing string       // the variant key that the index lists by now
 	varies   []string     // the request fields that the response varies on
 	strip    []string     // the fields of the response that are its client's alone
 	removed  []string     // outer handlers' fields that the handler removed
 	part     http.Header  // completing: the header of the part
-	unlink   func() bool  // what ends the run early is called off
+	unlink   func() bool  // stops what would end the run early
 	after    pending
 	leaves   gate // for the response of a mount inside
 	begun    begun
@@ -86,7 +86,7 @@ func (n *run) forgetPurged() {
 	}
 }
 
-// lead runs the handler and sees to it that the client, the readers and the store get what is theirs.
+// lead runs the handler, answers the leader, releases the readers and stores the entry.
 func (n *run) lead() {
 	defer n.close()
 	n.call(false)
@@ -126,10 +126,10 @@ func (n *run) over() {
 	n.f.Release()
 }
 
-// call runs the handler once. A panic that nothing was sent for, and that no stale response can stand
-// in for, goes on as it is, with its stack, to whoever recovers it outside. Once a response streams,
-// the panic is logged and the connection aborted: an outer recovery could not undo what was sent, and
-// returning to net/http would make a cut response look complete.
+// call runs the handler once. A panic before anything was sent goes on, with its stack, to the handlers
+// outside that may recover it, unless a stale response stands in. Once a response streams, call logs the
+// panic and aborts the connection: an outer recovery could not undo what was sent, and returning to
+// net/http would make a cut response look complete.
 func (n *run) call(again bool) {
 	returned := false
 	defer func() {

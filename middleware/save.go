@@ -9,8 +9,8 @@ import (
 )
 
 // save stores an entry, unless an invalidation has covered it since its handler began. What comes in
-// between is caught when the entry is read, by its number. Out of touch with the journal there is no
-// number to be had that others could trust, and what they have stored may be better.
+// between is caught when the entry is read, by its number. Out of touch with the journal, the
+// entry has no number that others could trust, and what they have stored may be better.
 func (n *run) save(e *store.Entry) {
 	defer n.arrived()
 	if e == nil || n.found.broken == ReasonJournal {

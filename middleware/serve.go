@@ -186,7 +186,7 @@ func (c *Cache) runOf(said *Response) *run {
 	return nil
 }
 
-// answers says whether what a mount inside writes to w, for r, is the response that n records. A writer between the two
+// answers reports whether what a mount inside writes to w, for r, is the response that n records. A writer between the two
 // may hide that; then it is if r asks for the same as n's request does.
 func (n *run) answers(w http.ResponseWriter, r *http.Request) bool {
 	return n.writes(w) || r.Host == n.x.r.Host && r.RequestURI == n.x.r.RequestURI &&
@@ -199,7 +199,7 @@ func (n *run) mayAnswer(r *http.Request) bool {
 	return r.RequestURI != "" && r.RequestURI == n.x.r.RequestURI
 }
 
-// writes says whether w ends in the response that n records, and not in one of an app's own, for a part
+// writes reports whether w ends in the response that n records, and not in one of an app's own, for a part
 // of a page, say.
 func (n *run) writes(w http.ResponseWriter) bool {
 	for {

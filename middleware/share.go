@@ -115,7 +115,7 @@ func (n *run) pass() {
 		if n.rec.status >= 400 {
 			lasts = passForError
 		}
-		n.x.c.passes.remember(n.found.flight, time.Now().Add(lasts), why) // before the fill goes: who comes in between would lead
+		n.x.c.passes.remember(n.found.flight, time.Now().Add(lasts), why) // before the fill goes, or a request in between would lead
 	}
 	n.f.Decide(fill.Answer{Stage: fill.Private, Why: why})
 	if n.instead != nil && n.x.req.Class == rules.Read && !n.ownFault() && !n.suspect() && !late {
@@ -123,8 +123,8 @@ func (n *run) pass() {
 	}
 }
 
-// ownFault says whether it is this request, rather than what it asks for, that makes the response private:
-// its credentials, its wish, or whatever made the handler refuse what it has answered others.
+// ownFault reports whether the response is private because of this request: its credentials, its wish, or what made
+// the handler refuse what it has answered others.
 func (n *run) ownFault() bool {
 	if n.x.req.Credentials && !n.x.p.Shared || n.x.req.Directives.NoStore {
 		return true

@@ -1,5 +1,5 @@
 // Package deadline bounds calls by contexts that cost no timer each. A timer per call is the dearest thing
-// about a call to a server next door: it wakes whoever waits for the network, to be told of a moment
+// about a call to a server next door: it wakes goroutines that wait for the network, for a moment
 // that never comes.
 package deadline
 

@@ -119,7 +119,7 @@ func (f *Fill) Alias(key string) {
 	}
 }
 
-// TakeOver puts the fill under the keys of old, in its place: who comes now reads along with this one.
+// TakeOver puts the fill under the keys of old, in its place: later requests read along with this one.
 func (f *Fill) TakeOver(old *Fill) {
 	old.mu.Lock()
 	keys := old.keys

@@ -32,8 +32,8 @@ type Pin struct {
 // stalledFor is how long a client must have taken nothing to be cut off when room is needed.
 const stalledFor = time.Second
 
-// Hold counts a body for one more reader. It fails when that would take all of them past the bound, which the store's
-// own are not in; then it cuts off clients that have stalled, for those who come next.
+// Hold counts a body for one more reader. When that would take the bodies that the store does not have past the bound,
+// it returns nil, and cuts off clients that have stalled, to make room for later readers.
 func (r *Pins) Hold(key string, body []byte, s *stall.Watch, force bool) *Pin {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -132,7 +132,7 @@ func (rd *Reader) Took(n int) {
 
 // desertedFor is how long a handler may go on when every client has left that waited for its answer, or read it while
 // it was kept. Most handlers end sooner, and what they answer may be worth storing; one that hangs must not keep its
-// key from all who come after, and one that never ends must not stay for ever.
+// key from all later requests, and one that never ends must not stay for ever.
 const desertedFor = 30 * time.Second
 
 // WhenDeserted has abandon called some time after the last client has left, and gives the fill up for the reason why.

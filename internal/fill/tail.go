@@ -2,7 +2,7 @@ package fill
 
 import "sort"
 
-// tail is what is held of a body that is let go from the front. Its parts stay where they are: readers may hold
+// tail is the end of a body whose beginning has been dropped. Its parts stay where they are: readers may hold
 // them while more comes and the first of them go.
 type tail struct {
 	parts []part

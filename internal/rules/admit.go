@@ -9,7 +9,7 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// Admission says whether a response may be stored and what it is then good for: the fields of
+// Admission reports whether a response may be stored and what it is then good for: the fields of
 // [store.Entry] of the same names.
 type Admission struct {
 	Store  bool
@@ -111,7 +111,7 @@ func Admit(req *Request, status int, h http.Header, p *policy.Policy, ttl time.D
 		a.Reason = ReasonExpired
 	case req.Credentials && !p.Shared && (a.Fresh <= a.Age || a.Anonymous):
 		// A stale one would only be good to ask with, and what a handler says to one user of another's page
-		// is no consent: many make their validators without looking at who asks.
+		// is no consent: many make their validators without looking at the user.
 		a.Reason = req.credentialsReason()
 	case req.Class == Head:
 		a.Reason = ReasonMethod
@@ -165,7 +165,7 @@ func (d *ResponseDirectives) consents(req *Request, a *Admission) bool {
 	return d.forAll() || d.MustRevalidate && a.Explicit && a.Fresh > 0 && req.onlyAuthorization()
 }
 
-// forAll reports whether a response says that it is for everyone, whoever asked for it.
+// forAll reports whether a response says that it is for everyone.
 func (d *ResponseDirectives) forAll() bool { return d.Public || d.SMaxAge > 0 }
 
 // ForEveryone reports whether a stored response, or p, says that the response is the same for all clients.

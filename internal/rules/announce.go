@@ -11,7 +11,7 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// uncacheable is what clients are told of a response that is for nobody to keep.
+// uncacheable is the Cache-Control of a response that nobody may keep.
 const uncacheable = "no-cache, no-store"
 
 // personal is what Announce adds to Vary, as a line of its own.

@@ -287,7 +287,7 @@ func qualify(names []string, all bool, form directiveForm, more cacheobject.Fiel
 	return slices.Compact(names), all || len(more) == 0
 }
 
-// directiveKind says whether a directive is one of ours, and whether its argument is a number of seconds.
+// directiveKind reports whether a directive is one of ours, and whether its argument is a number of seconds.
 func directiveKind(name string) (ours, number bool) {
 	switch strings.ToLower(name) {
 	case "max-age", "s-maxage", "min-fresh", "max-stale", "stale-while-revalidate", "stale-if-error":

@@ -8,7 +8,7 @@ import (
 
 // Canonical returns h with its field names in canonical form. It is h itself when they are so
 // already, and otherwise a new header that shares the values. A handler may write to the map
-// directly (h["set-cookie"], h["ETag"]), and net/http sends such a name as it is: whoever judges a
+// directly (h["set-cookie"], h["ETag"]), and net/http sends such a name as it is: a reader of a
 // response must not overlook it.
 func Canonical(h http.Header) http.Header {
 	for name := range h {

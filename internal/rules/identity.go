@@ -112,7 +112,7 @@ const (
 	keyWord                       // ... which alone is anything
 	tlsWord                       // "ssl": the words after may be of the client's certificate
 	clientWord                    // ... "client"
-	tlsClientWord                 // both: it does, whatever is told of the certificate
+	tlsClientWord                 // both: it does, whatever it says of the certificate
 	verifyWord                    // ... but for whether there is a good one, which everybody's says
 )
 

@@ -53,7 +53,7 @@ func (k *Known) share(text string) string {
 	return strings.Clone(text)
 }
 
-// asSent says whether a request's URL tells of no other origin than the connection does.
+// asSent reports whether a request's URL tells of no other origin than the connection does.
 func asSent(r *http.Request, scheme string) bool {
 	u := r.URL
 	return (u.Scheme == "" || u.Scheme == scheme) && (u.Host == "" || u.Host == r.Host) && u.Opaque == "" && u.User == nil

@@ -63,7 +63,7 @@ func isTokenByte(c byte) bool {
 
 // The fields that select a response are compared as they were sent, byte by byte and line by line. RFC
 // 9111 section 4.1 would let a cache fold what means the same. But handlers look for "gzip" in this case
-// alone, read the first line alone, take the first coding of a list, or cut lists at ", ": whoever
+// alone, read the first line alone, take the first coding of a list, or cut lists at ", ": a client that
 // sends what is folded and answered differently chooses what others get. Browsers of one kind send one text.
 
 // VariantKey is the key of that variant of a primary key which a request with header h selects, when

@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	startAttempts = 5 // ports tried: whoever was free a moment ago may be taken
+	startAttempts = 5 // ports tried: one that was free a moment ago may be taken
 	startTimeout  = 60 * time.Second
 )
 
@@ -44,7 +44,7 @@ type Server struct {
 // kind is what sets one kind of server apart from another.
 type kind struct {
 	program string                                     // its path
-	user    *account                                   // who runs it; nil: whoever runs the test
+	user    *account                                   // who runs it; nil: the user of the test
 	url     string                                     // URL, with %s for the address
 	port    func() (int, error)                        // finds a free one
 	prepare func(s *Server) error                      // fills the folder; may be nil

@@ -38,7 +38,7 @@ func hosts() (all []Attack) {
 	return all
 }
 
-// wrong says whether the victim got a page with a word that is not his, or no page at all.
+// wrong reports whether the victim got a page with a word that is not his, or no page at all.
 func (a *arena) wrong(page, word string) string {
 	for range 2 {
 		if got := a.get(page); got.err != nil || got.status >= 400 || got.has(word) {
@@ -48,7 +48,7 @@ func (a *arena) wrong(page, word string) string {
 	return ""
 }
 
-// notPlain says whether the victim gets another page than a plain request makes, which one for a page that nobody
+// notPlain reports whether the victim gets another page than a plain request makes, which one for a page that nobody
 // has asked for yet shows.
 func (a *arena) notPlain(page string) string {
 	fresh := a.serve(hostile)

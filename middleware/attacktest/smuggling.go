@@ -69,7 +69,7 @@ func smuggle(method, framing string) func(*arena) string {
 	}
 }
 
-// smuggled says whether the victim, on one connection for several requests, gets what he asks for.
+// smuggled reports whether the victim, on one connection for several requests, gets what he asks for.
 func (a *arena) smuggled(page string) string {
 	c := a.dial()
 	defer c.Close()

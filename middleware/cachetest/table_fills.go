@@ -48,7 +48,7 @@ func (g *stage) arrived(k gate) {
 // lives60 sets a lifetime.
 func lives60(w http.ResponseWriter) { w.Header().Set("Cache-Control", "max-age=60") }
 
-// fills: one run of the origin, however many ask, and whoever of them leaves.
+// fills: one run of the origin, however many ask, and whichever of them leave.
 func fills() []story {
 	return []story{
 		{name: "one run for many who ask at once", runs: 1, play: func(g *stage) {
