@@ -6,11 +6,12 @@ import (
 	"hash/crc32"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/history"
 )
 
 // A journal's file is a header and records. In the header, numbers being big-endian:
 //
-//	 0  5  FRJL, version 1
+//	 0  5  FRJL, version 2
 //	 5  1  1: every record was forced to the disk before it was acknowledged; else 0
 //	 6  2  0
 //	 8  8  the number that the journal begins at: everything up to it is forgotten
@@ -21,8 +22,8 @@ import (
 //
 //	 0  4  length of the name
 //	 4  8  number, one more than the last
-//	12  1  kind
-//	13  1  1: soft
+//	12  1  letter
+//	13  1  0
 //	14  4  CRC32C of the 14 bytes before
 //	18  4  CRC32C of the name
 //	22     name
@@ -31,7 +32,7 @@ import (
 // process that was killed and overwrites, from one that is damaged, after which nothing can be relied on.
 const (
 	journalHeaderLen = 24
-	journalMagic     = "FRJL\x01"
+	journalMagic     = "FRJL\x02"
 	recordLen        = 22
 )
 
@@ -73,7 +74,7 @@ func appendRecord(b []byte, n store.Numbered) []byte {
 	from := len(b)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(n.Name)))
 	b = binary.BigEndian.AppendUint64(b, n.Number)
-	b = append(b, byte(n.Kind), flag(n.Soft))
+	b = append(b, history.Letter(n.Mark), 0)
 	b = binary.BigEndian.AppendUint32(b, crc32.Checksum(b[from:], castagnoli))
 	b = binary.BigEndian.AppendUint32(b, crc32.Checksum([]byte(n.Name), castagnoli))
 	return append(b, n.Name...)
@@ -88,8 +89,9 @@ func parseRecords(b []byte, last uint64) (marks []store.Numbered, taken int, err
 			return marks, taken, nil
 		}
 		length := int(binary.BigEndian.Uint32(r))
-		n := store.Numbered{Number: binary.BigEndian.Uint64(r[4:]), Mark: store.Mark{Kind: store.MarkKind(r[12]), Soft: r[13] == 1}}
-		if crc32.Checksum(r[:14], castagnoli) != binary.BigEndian.Uint32(r[14:]) || n.Number != last+1 || r[13] > 1 || n.Kind > store.MarkEverything {
+		mark, known := history.OfLetter(r[12], "")
+		n := store.Numbered{Number: binary.BigEndian.Uint64(r[4:]), Mark: mark}
+		if crc32.Checksum(r[:14], castagnoli) != binary.BigEndian.Uint32(r[14:]) || n.Number != last+1 || !known || r[13] != 0 {
 			return marks, taken, errDoubt
 		}
 		if len(r)-recordLen < length {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/history"
 )
 
 // A record is one item of a journal: the marks of one Append, or some of them, with numbers that follow each
@@ -11,23 +12,18 @@ import (
 // before is forgotten.
 //
 //	version, 1 byte; forgotten, 1 byte; count, varint
-//	for each mark: kind, 1 byte, with softMark; length of its name, varint; name
+//	for each mark: letter, 1 byte; length of its name, varint; name
 const (
-	recordVersion = 1
+	recordVersion = 2
 	recordNotes   = 2 + binary.MaxVarintLen64
 	markNotes     = 1 + binary.MaxVarintLen64
-	softMark      = 0x80
 )
 
 func appendRecord(b []byte, marks []store.Mark) []byte {
 	b = append(b, recordVersion, 0)
 	b = binary.AppendUvarint(b, uint64(len(marks)))
 	for _, m := range marks {
-		kind := byte(m.Kind)
-		if m.Soft {
-			kind |= softMark
-		}
-		b = append(b, kind)
+		b = append(b, history.Letter(m))
 		b = binary.AppendUvarint(b, uint64(len(m.Name)))
 		b = append(b, m.Name...)
 	}
@@ -51,14 +47,14 @@ func parseRecord(b []byte) (marks []store.Mark, ok bool) {
 		if len(b) == 0 {
 			return nil, false
 		}
-		m := store.Mark{Kind: store.MarkKind(b[0] &^ softMark), Soft: b[0]&softMark != 0}
+		letter := b[0]
 		length, n := binary.Uvarint(b[1:])
 		if n <= 0 || length > uint64(len(b)-1-n) {
 			return nil, false
 		}
-		m.Name = string(b[1+n : 1+n+int(length)])
+		m, known := history.OfLetter(letter, string(b[1+n:1+n+int(length)]))
 		b = b[1+n+int(length):]
-		if m.Validate() != nil {
+		if !known || m.Validate() != nil {
 			return nil, false
 		}
 		marks = append(marks, m)

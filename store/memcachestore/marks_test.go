@@ -19,7 +19,7 @@ func TestRecords(t *testing.T) {
 			t.Errorf("cut after %d bytes it is still a record", i)
 		}
 	}
-	for _, bad := range [][]byte{forgottenRecord(), append(record, 0), {2, 0, 1, 3, 0}, {1, 0, 0}, {1, 0, 1, 9, 1, 'x'}, {1, 0, 1, 0, 0}} {
+	for _, bad := range [][]byte{forgottenRecord(), append(record, 0), {1, 0, 1, 'e', 0}, {2, 0, 0}, {2, 0, 1, 9, 1, 'x'}, {2, 0, 1, 'k', 0}} {
 		if got, ok := parseRecord(bad); ok {
 			t.Errorf("%q is a record of %v", bad, got)
 		}

@@ -33,26 +33,14 @@ func readMarks(number, head uint64, records []string) (marks []store.Numbered, _
 
 func isReset(m store.Mark) bool { return m.Kind == store.MarkEverything && !m.Soft }
 
-// markLetters has the letter of each kind of mark, with which a record begins; that of a soft mark is in upper case.
-const markLetters = "ktpe"
-
-func encodeMark(m store.Mark) string {
-	letter := markLetters[m.Kind]
-	if m.Soft {
-		letter -= 'a' - 'A'
-	}
-	return string(letter) + m.Name
-}
+// encodeMark returns a record: the mark's letter, and its name.
+func encodeMark(m store.Mark) string { return string(history.Letter(m)) + m.Name }
 
 // decodeMark returns the mark in a record. A record that it does not understand covers everything.
 func decodeMark(record string) store.Mark {
 	if record == "" {
 		return history.All
 	}
-	letter := record[0]
-	soft := 'A' <= letter && letter <= 'Z'
-	if soft {
-		letter += 'a' - 'A'
-	}
-	return history.Mark(strings.IndexByte(markLetters, letter), record[1:], soft)
+	m, _ := history.OfLetter(record[0], record[1:])
+	return m
 }

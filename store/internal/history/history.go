@@ -1,9 +1,10 @@
 // Package history has what the journals of all drivers agree on: how much they remember, what
-// stands for the marks that they have forgotten, at which number they begin, and how they read a
-// mark whose kind they do not know.
+// stands for the marks that they have forgotten, at which number they begin, how they write a mark,
+// and how they read one whose kind they do not know.
 package history
 
 import (
+	"strings"
 	"time"
 
 	"github.com/freshet-go/freshet/store"
@@ -26,6 +27,30 @@ func Forgotten(number uint64) store.Numbered { return store.Numbered{Mark: All, 
 // that of the clock, in microseconds, which is greater than those of a journal that was lost, or
 // the one after known.
 func Begin(known uint64) uint64 { return max(uint64(time.Now().UnixMicro()), known+1) }
+
+// letters has the letter of each kind of mark in a record. That of a soft mark is in upper case.
+const letters = "ktpe"
+
+// Letter returns the letter that stands for the kind of a mark, and for whether it is soft, in a
+// journal's record. A mark is that letter and its name.
+func Letter(m store.Mark) byte {
+	letter := letters[m.Kind]
+	if m.Soft {
+		letter -= 'a' - 'A'
+	}
+	return letter
+}
+
+// OfLetter returns the mark of a letter and a name. Of a letter that is not known, such as a later
+// version's, ok is false, and the mark covers everything.
+func OfLetter(letter byte, name string) (m store.Mark, ok bool) {
+	soft := 'A' <= letter && letter <= 'Z'
+	if soft {
+		letter += 'a' - 'A'
+	}
+	kind := strings.IndexByte(letters, letter)
+	return Mark(kind, name, soft), kind >= 0
+}
 
 // Mark returns the mark that a record tells of by the number of its kind. A mark of a kind that is
 // not known, such as a later version's, covers everything.

@@ -28,6 +28,25 @@ func TestMark(t *testing.T) {
 	}
 }
 
+// What the letters stand for is in the journals of servers and on disks: they must stay.
+func TestLetters(t *testing.T) {
+	for letter, want := range map[byte]store.Mark{
+		'k': {Kind: store.MarkKey, Name: "n"}, 'K': {Kind: store.MarkKey, Name: "n", Soft: true},
+		't': {Kind: store.MarkTag, Name: "n"}, 'T': {Kind: store.MarkTag, Name: "n", Soft: true},
+		'p': {Kind: store.MarkPrefix, Name: "n"}, 'P': {Kind: store.MarkPrefix, Name: "n", Soft: true},
+		'e': {Kind: store.MarkEverything, Name: "n"}, 'E': {Kind: store.MarkEverything, Name: "n", Soft: true},
+	} {
+		if got, ok := OfLetter(letter, "n"); got != want || !ok || Letter(want) != letter {
+			t.Errorf("%c: %+v, %t, written %c; want %+v", letter, got, ok, Letter(want), want)
+		}
+	}
+	for _, letter := range []byte{0, 1, 'a', 'Z', '[', '@', '{', 0xff} {
+		if got, ok := OfLetter(letter, "n"); ok || got != All {
+			t.Errorf("%q: %+v, %t; want a mark that covers everything", letter, got, ok)
+		}
+	}
+}
+
 func TestForgotten(t *testing.T) {
 	want := store.Numbered{Mark: store.Mark{Kind: store.MarkEverything}, Number: 7}
 	if got := Forgotten(7); got != want {
