@@ -117,6 +117,11 @@ func (o Options) BackendKey(key string) string {
 	return string(hex.AppendEncode(append(b, o.Prefix...), sum[:]))
 }
 
-// CheckKey returns an error that says what is wrong with a backend's key, or nil: a key is 1 to 200 bytes of
-// [A-Za-z0-9_.:-]. Backends refuse others. The error shows nothing of the key but a single byte.
-func CheckKey(key string) error { return keys.Check(key) }
+// CheckKey returns an Error of KindPermanent that says what is wrong with a backend's key, or nil: a key is 1 to 200
+// bytes of [A-Za-z0-9_.:-]. Backends refuse others. The error shows nothing of the key but a single byte.
+func CheckKey(key string) error {
+	if err := keys.Check(key); err != nil {
+		return &Error{Backend: "store", Op: "check", Kind: KindPermanent, Err: err}
+	}
+	return nil
+}
