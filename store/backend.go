@@ -19,26 +19,27 @@ import (
 // ErrNotFound means that the backend is broken, never that the key is not there; so does a call that
 // ended because ctx was done.
 type Backend interface {
-	// Get returns the value stored under key, or ErrNotFound. The value belongs to the caller: the
-	// backend does not touch it any more.
+	// Get returns the value under key, or ErrNotFound. The value belongs to the caller: the backend
+	// does not touch it any more.
 	Get(ctx context.Context, key string) ([]byte, error)
 	// Set stores value under key for ttl, in place of whatever was there, its lifetime included. It
-	// does not keep the slice itself. A value is not returned after its ttl; a backend that counts in
+	// does not keep the slice itself. Get does not return a value after its ttl; a backend that counts in
 	// whole seconds rounds up. A ttl of 0 or less stores nothing and removes what was there.
 	Set(ctx context.Context, key string, value []byte, ttl time.Duration) error
-	// Delete removes what is stored under key, and tells whether anything was.
+	// Delete removes the value under key, and reports whether there was one.
 	Delete(ctx context.Context, key string) (existed bool, err error)
-	// Exists tells whether Get would find a value.
+	// Exists reports whether Get would find a value under key.
 	Exists(ctx context.Context, key string) (bool, error)
-	// Health asks the server behind the backend how it is. An error says that it is not well.
+	// Health asks the server behind the backend how it is. It returns an error when the server is not well, or
+	// the backend cannot use it as it is.
 	Health(ctx context.Context) (Health, error)
 }
 
-// Health is what a backend says of itself.
+// Health describes a backend and its server.
 type Health struct {
 	Backend string            // the kind: "redis", "file"
 	Latency time.Duration     // of the question
-	Details map[string]string // whatever the server tells: version, memory, connections; may be nil
+	Details map[string]string // what the server reports: version, memory, connections; may be nil
 }
 
 // Options are the settings of a Store made from a Backend. The zero value is usable: of numbers, 0 is the default

@@ -84,7 +84,7 @@ func (c *compressor) appendBody(dst []byte, e *Entry) ([]byte, uint32) {
 	return dst, uint32(len(e.Body))
 }
 
-// compressedAlready tells whether the header says that there is nothing to be gained. For all others,
+// compressedAlready reports whether the header says that there is nothing to be gained. For all others,
 // trying it costs little: the encoder skims over what does not yield.
 func compressedAlready(e *Entry) bool {
 	for _, coding := range e.Header["Content-Encoding"] {

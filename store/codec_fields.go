@@ -106,7 +106,7 @@ func decodeFields(b, stored []byte, size int64) (*Entry, error) {
 	return e, nil
 }
 
-// spansFit tells whether the spans and a body of so many bytes are what Entry says of them, so that
+// spansFit reports whether the spans and a body of so many bytes are what Entry says of them, so that
 // whoever cuts a range out of the body stays inside it.
 func spansFit(e *Entry, size int64) bool {
 	held, end := int64(0), int64(-1)

@@ -69,26 +69,24 @@ type Entry struct {
 // Span is a range of bytes: from First up to, and not including, End.
 type Span struct{ First, End int64 }
 
-// Len is how many bytes the span holds.
+// Len returns the number of bytes in the span.
 func (s Span) Len() int64 { return s.End - s.First }
 
-// CurrentAge is the entry's age at now (RFC 9111 section 4.2.3).
+// CurrentAge returns the entry's age at now (RFC 9111 section 4.2.3).
 func (e *Entry) CurrentAge(now time.Time) time.Duration {
 	return e.Age + max(now.Sub(e.Received), 0)
 }
 
-// Lifetime is how long after Received the entry is of any use: what a store is asked to keep it for.
-// It is 0 or less when the entry is of no use any more.
+// Lifetime returns how long after Received the entry is of use: the ttl for a store. It is 0 or less when the
+// entry is of no use.
 func (e *Entry) Lifetime() time.Duration {
 	return e.Fresh + max(e.Grace, e.IfError, e.Keep) - e.Age
 }
 
-// Ends is when the entry ends in the store that it was read from, to the millisecond: what the ttl of its
-// Set said. It is the zero time when that is not known, as of an entry that comes from no store, or
-// from one that does not tell. Whoever keeps a copy nearer must not use it from then on.
+// Ends returns when the store that the entry was read from expires it, to the millisecond, or the zero time if that
+// is unknown, as for an entry from no store. A copy kept nearer must not be used from then on.
 //
-// It says nothing of any other place: a copy of an entry still tells the end of what it was copied from,
-// and whoever stores the copy passes the ttl that it is to have.
+// Ends is about that store alone: a copy of the entry returns the same time, whatever the ttl of its own Set.
 func (e *Entry) Ends() time.Time {
 	if e.ends == 0 {
 		return time.Time{}

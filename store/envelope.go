@@ -13,10 +13,9 @@ import (
 // New makes a Store of a Backend: entries become bytes that know their version, their checksum, their key
 // and their end, compressed if o says so. It panics if o is not valid; see Options.Validate.
 //
-// A value that is not a whole entry of the key asked for is a miss, and counted; so is one past its end,
-// though not counted, for backends that return such values. Get removes none of them: a value that
-// this process cannot read may be one that a newer version of it has just written, and the next Set
-// takes the place of any.
+// A value that is not a whole entry of its key is a miss, and Get counts it. A value past its end is a miss that it
+// does not count, for backends that return such values. Get removes neither: a value that this process cannot read
+// may come from a newer version of it, and the next Set replaces it.
 //
 // The Store is a Clearer, Journaled and Limited besides. Its methods Corrupt() uint64 and Oversize() uint64 count the
 // values that Get could not use and the entries that were too large for Set: As finds them as an interface of your own.
@@ -53,7 +52,7 @@ type keysMade struct {
 
 type keyMade struct{ of, key string }
 
-// keyMadeMost is the length of the longest key that one is kept for, so that what is kept is little.
+// keyMadeMost is the length of the longest key to remember, which bounds the memory for them.
 const keyMadeMost = 512
 
 func (s *encoded) key(key string) string {

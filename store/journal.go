@@ -72,8 +72,8 @@ type Numbered struct {
 // data has changed.
 type Journal interface {
 	// Append records marks, each under a number of its own greater than every number before it, in
-	// the order given. It returns the greatest of them, once all can be seen by Since. Without marks
-	// it returns the head. When it fails, some of the marks may have been recorded.
+	// the order given. It returns the greatest of them, once Since returns them all. Without marks
+	// it returns the head. When it fails, it may have recorded some of the marks.
 	Append(ctx context.Context, what ...Mark) (number uint64, err error)
 	// Since returns the marks with greater numbers than number, in ascending order, and the head:
 	// the greatest number given out so far. A journal that has forgotten marks after number says so
@@ -83,7 +83,7 @@ type Journal interface {
 	Since(ctx context.Context, number uint64) (marks []Numbered, head uint64, err error)
 	// Watch yields the marks with greater numbers than from, in ascending order, and then each new
 	// one as it comes. When ctx is done the sequence ends. After an error, which is yielded once, it
-	// ends too: watch again, from the last number seen. A watcher that fell too far behind is told
-	// MarkEverything, as by Since.
+	// ends too: watch again, from the last number seen. To a watcher that fell too far behind it yields
+	// MarkEverything, as Since returns it.
 	Watch(ctx context.Context, from uint64) iter.Seq2[Numbered, error]
 }

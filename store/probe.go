@@ -9,16 +9,15 @@ import (
 	"time"
 )
 
-// probeTTL is how long a probe's value is kept when nobody can remove it.
+// probeTTL is the lifetime of a probe's value, should nobody remove it.
 const probeTTL = time.Minute
 
-// Probe tells whether a backend works: it stores a random value under a random key that begins with
-// prefix, reads it, removes it, and sees that it is gone; then it asks for the backend's Health. Each
-// step must do what it should, every time, or Probe returns an error that says which did not. Nothing
-// is left behind; should the backend fail in between, the value ends after a minute.
+// Probe tries a backend: it stores a random value under a random key that begins with prefix, reads it, removes it,
+// and checks that it is gone. Then it asks for the backend's Health. The error names the first step that did not do
+// what it should. Probe leaves nothing behind; should the backend fail in between, the value ends after a minute.
 //
-// The Latency is how long the four steps took, or those that were made. When a step failed the rest of the
-// Health is empty.
+// The Latency is the time of the four steps, or of those before the failure. When a step failed the rest of the Health
+// is empty.
 func Probe(ctx context.Context, b Backend, prefix string) (Health, error) {
 	if err := (Options{Prefix: prefix}).Validate(); err != nil {
 		return Health{}, err

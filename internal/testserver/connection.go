@@ -91,7 +91,7 @@ func (c *connection) hangUp() {
 	c.hold()
 }
 
-// hold waits while the proxy hangs, and tells whether the connection still exists.
+// hold waits while the proxy hangs, and reports whether the connection still exists.
 func (c *connection) hold() bool {
 	for {
 		mode, changed := c.proxy.now()
@@ -124,7 +124,7 @@ func (c *connection) reply(server net.Conn) {
 }
 
 // deliver sends one piece as the mode wants it. If that changes meanwhile, the rest goes by the new one.
-// It tells whether the connection still exists.
+// It reports whether the connection still exists.
 func (c *connection) deliver(piece []byte, sent *int, counted *<-chan struct{}) bool {
 	altered := false
 	for len(piece) > 0 {
@@ -171,7 +171,7 @@ func (c *connection) deliver(piece []byte, sent *int, counted *<-chan struct{}) 
 	return true
 }
 
-// wait tells whether the mode lasted so long. An ended connection is found out by the next write.
+// wait reports whether the mode lasted so long. An ended connection is found out by the next write.
 func (c *connection) wait(pause time.Duration, changed <-chan struct{}) bool {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()

@@ -28,9 +28,9 @@ type Driver struct {
 	// rediss://. At least one is required. A scheme belongs to one driver.
 	Schemes []string
 	// Open returns the backend that a URL names. It is required. It checks the URL and asks no server:
-	// whoever wants to know whether the server answers calls Health. The URL has the options of the
-	// driver, and none of package open's. An error must not show a password. When the backend has a
-	// method Close() error, open.Store.Close calls it.
+	// open.URL then calls the backend's Health. The URL has the options of the driver, and none of
+	// package open's. An error must not show a password. When the backend has a method Close() error,
+	// open.Store.Close calls it.
 	Open func(rawURL string) (store.Backend, error)
 }
 
@@ -40,9 +40,8 @@ var registered struct {
 }
 
 // Register makes a driver known to the program. The init function of the driver's package calls it.
-// It panics when a field is missing or not allowed, or a kind or a scheme is taken: two packages that
-// want the same URLs are a mistake of the program, which no request should find. It is safe for
-// concurrent use.
+// It panics when a field is missing or not allowed, or when another driver has the kind or a scheme:
+// that is a mistake of the program, which should show at its start. It is safe for concurrent use.
 func Register(d Driver) {
 	registered.Lock()
 	defer registered.Unlock()

@@ -9,13 +9,13 @@ import (
 
 // Config says where a Backend keeps its files, and how many. Only Path is required.
 type Config struct {
-	// Path is the folder, absolute. It may be reached through symbolic links. It is made, with its parents and for
-	// its owner alone, where it is missing.
+	// Path is the folder, absolute. The path may lead through symbolic links. The first Set or Health makes the folder
+	// if it is missing, with its parents, and for its owner alone.
 	Path string
 	// MaxBytes bounds what the values take on the disk: each counts as its file, rounded up to blocks of
 	// 4 KiB, and 512 bytes for its name and inode. 1 MiB at least. Default 1 GiB.
 	MaxBytes int64
-	// MaxValue is the greatest value in bytes that is kept, at most half of MaxBytes. Default 100 MiB, or
+	// MaxValue is the longest value to keep, in bytes, at most half of MaxBytes. Default 100 MiB, or
 	// half of MaxBytes where that is less.
 	MaxValue int64
 	// Fsync makes Set wait until the value is on the disk, so that it outlives a loss of power; it makes a Set

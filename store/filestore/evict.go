@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// over tells whether the files, and what is being written, exceed the bound. Until the folder has been read
+// over reports whether the files, and what is being written, exceed the bound. Until the folder has been read
 // once, only what this process has written is known: it may be an eighth of the bound.
 func (b *Backend) over() bool {
 	limit := b.config.MaxBytes
@@ -18,7 +18,7 @@ func (b *Backend) over() bool {
 	return b.count.total() > limit
 }
 
-// strangers tells whether other processes have added so much since the folder was read that it would be wrong to
+// strangers reports whether other processes have added so much since the folder was read that it would be wrong to
 // choose from what is known, and whether it may be read again already.
 func (b *Backend) strangers() bool {
 	return b.count.foreign.Load() > b.config.MaxBytes/16 && time.Now().UnixNano() > b.mayScan.Load()
@@ -54,7 +54,7 @@ func (b *Backend) makeRoom(ctx context.Context) error {
 	return nil
 }
 
-// evict removes the file that was used longest ago of all, and tells whether there was one.
+// evict removes the file that was used longest ago of all, and reports whether there was one.
 func (b *Backend) evict() (bool, error) {
 	first := b.folders[0]
 	for _, f := range b.folders[1:] {

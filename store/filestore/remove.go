@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// remove removes whatever is under key, and tells whether anything was.
+// remove removes whatever is under key, and reports whether anything was.
 func (b *Backend) remove(f *folder, key string) (bool, error) {
 	if err := f.real(); err != nil {
 		return false, err

@@ -18,7 +18,7 @@ type identity struct {
 	used    int64 // atime in nanoseconds
 }
 
-// same tells whether two looks saw the same file in the same state. When it was used does not matter.
+// same reports whether two looks saw the same file in the same state. When it was used does not matter.
 func (a identity) same(b identity) bool {
 	return a.device == b.device && a.inode == b.inode && a.size == b.size && a.modified == b.modified && a.changed == b.changed
 }

@@ -89,7 +89,7 @@ func lookAt(path string) (identity, error) {
 	}
 }
 
-// isFolder tells whether there is a folder at path, and not a link to one.
+// isFolder reports whether there is a folder at path, and not a link to one.
 func isFolder(path string) (bool, error) {
 	var st syscall.Stat_t
 	for {
@@ -143,7 +143,7 @@ func tryLock(f *os.File, exclusive bool) error {
 
 func unlock(f *os.File) { again(func() error { return syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }) }
 
-// processAlive tells whether a process of that number runs, in so far as this process can see.
+// processAlive reports whether a process of that number runs, in so far as this process can see.
 func processAlive(pid int) bool {
 	return !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 }

@@ -43,7 +43,7 @@ type breaker struct {
 	// about it, and go past its lock; it is asked once more when a call has ended, for what failed meanwhile.
 	troubled atomic.Bool
 	turns    atomic.Uint64           // how often the machine's state has changed
-	why      atomic.Pointer[failure] // what an open breaker's callers are told
+	why      atomic.Pointer[failure] // the error for callers of an open breaker
 
 	// Touched in the machine's callbacks alone, which hold its lock. There troubled is set, too.
 	failing *failure
@@ -110,7 +110,7 @@ func (b *breaker) tell(f *failure, turn uint64) {
 	})
 }
 
-// refusal tells why nothing was asked.
+// refusal returns why the breaker did not ask.
 func (b *breaker) refusal() *failure {
 	if why := b.why.Load(); why != nil {
 		return why

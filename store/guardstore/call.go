@@ -81,7 +81,7 @@ type panicked struct {
 
 func (p *panicked) Error() string { return fmt.Sprintf("the store panicked: %v", p.value) }
 
-// failure is what a call's end, or its refusal, tells of the server.
+// failure is what the end or the refusal of a call shows about the server.
 type failure struct {
 	kind     store.ErrorKind
 	err      error

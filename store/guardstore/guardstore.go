@@ -94,14 +94,14 @@ func (o Options) withDefaults() Options {
 // has no goroutine of its own.
 //
 // Every error that it returns, except store.ErrNotFound, is a *store.Error that matches
-// store.ErrUnavailable and has the cause in its text and chain: it has been counted and, where that is
-// due, logged. A panic of the inner store is such an error. What the caller is to blame for opens nothing: a
-// context that was cancelled, and errors of the kind Permanent. Nor does Authentication: credentials that
-// may read but not write are a setup that works by half, and wrong ones are refused quickly.
+// store.ErrUnavailable and has the cause in its text and chain: the Store has counted it and, where that is
+// due, logged it. A panic of the inner store is such an error. What the caller is to blame for opens nothing: a
+// context that was cancelled, and errors of store.KindPermanent. Nor does store.KindAuthentication: credentials that
+// may read but not write are a setup that works by half, and servers refuse wrong ones quickly.
 //
-// A Set or Delete that could not be made leaves the inner store as it is: what was there may be there
-// again when the server is back. That is safe because entries carry their journal number: what has been
-// invalidated meanwhile is covered by a mark with a greater one.
+// A Set or Delete that fails leaves the inner store as it is: what was there may be there again when the server is
+// back. That is safe because entries carry their journal number: the mark of an invalidation meanwhile has a greater
+// one.
 type Store struct {
 	inner   store.Store
 	options Options
@@ -148,10 +148,10 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	return err
 }
 
-// Local says no, whatever is wrapped: what needs a guard may wait.
+// Local implements [store.Local]: it returns false, because what needs a guard may wait.
 func (s *Store) Local() bool { return false }
 
-// Unwrap returns the inner store, for store.As. What is found that way is not guarded.
+// Unwrap returns the inner store, for store.As. It is not guarded.
 func (s *Store) Unwrap() any { return s.inner }
 
 // guard makes a call if the breaker lets it, within the deadline.
@@ -207,7 +207,7 @@ func (s *Store) try(ctx context.Context, c call, timeout time.Duration, bounds *
 	return e, failed, err
 }
 
-// answered tells whether the server said what there is.
+// answered reports whether the server said what there is.
 func answered(err error) bool { return err == nil || errors.Is(err, store.ErrNotFound) }
 
 // patience is which part of the timeout a caller must have given the server for its own deadline to

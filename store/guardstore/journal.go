@@ -7,9 +7,9 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// Journal implements [store.Journaled]: the inner store's, or nil. Its calls are not bounded and always made, whatever
-// the breaker's state; but one server is one piece of news: what the log has heard of the store it does not hear of
-// its journal again. Errors of the journal that the log has heard of match store.ErrUnavailable.
+// Journal implements [store.Journaled]: the inner store's, or nil. The Store makes its calls without a bound, whatever
+// the breaker's state. One server is one piece of news: an outage that the log has heard of from the store it does not
+// hear of from the journal again. Errors of the journal that the log has heard of match store.ErrUnavailable.
 func (s *Store) Journal() store.Journal {
 	if j, ok := store.As[store.Journaled](s.inner); ok {
 		if inner := j.Journal(); inner != nil {

@@ -6,17 +6,17 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// Stats are a Store's counts since it was made.
+// Stats are the counts of a Store since New.
 type Stats struct {
 	State State
-	// Calls is how many operations reached the inner store; Failures, how many of them failed, by
-	// kind. A store.KindTimeout may be an answer that came too late and was used all the same.
+	// Calls is the number of operations that reached the inner store; Failures, of those that failed, by
+	// kind. A store.KindTimeout may be an answer that came too late and that the Store used all the same.
 	Calls    uint64
 	Failures map[store.ErrorKind]uint64
-	// What did not reach the inner store: operations refused by an open or half-open breaker, and
-	// those beyond MaxWaiting.
+	// Rejected and Crowded are the numbers of operations that did not reach the inner store: those that an open or
+	// half-open breaker refused, and those beyond MaxWaiting.
 	Rejected, Crowded uint64
-	// Left is how many operations were given up by their callers, before or while they were made.
+	// Left is the number of operations whose callers gave them up, before or during the call.
 	Left uint64
 }
 
@@ -43,6 +43,6 @@ func (s *Store) Stats() Stats {
 	return st
 }
 
-// State is the breaker's state. An open one stays so until an operation after its time probes the
+// State returns the breaker's state. An open one stays open until an operation after its time probes the
 // inner store.
 func (s *Store) State() State { return State(s.breaker.state.Load()) }

@@ -13,11 +13,11 @@ import (
 	"github.com/freshet-go/freshet/store/internal/keys"
 )
 
-// Oversize says what happens to a value that is greater than an item may be.
+// Oversize says what Set does with a value that is longer than an item may be.
 type Oversize string
 
 const (
-	// OversizeRefuse lets Set fail with a permanent error, and removes what was there.
+	// OversizeRefuse makes Set fail with a permanent error and remove what was there.
 	OversizeRefuse Oversize = "refuse"
 	// OversizeSplit spreads the value over several items. All are needed to read it: where one is lost the value
 	// is not there. Items of a value that was replaced stay on the servers for a while.
@@ -30,8 +30,8 @@ type Config struct {
 	// does: keys are spread by it, so that all who share the servers must write them alike.
 	// Default: localhost:11211.
 	Servers []string
-	// PoolSize is how many idle connections are kept to each server, 1 to 10,000. Where more calls
-	// come at once than that, more connections are made and closed again. Default: 64.
+	// PoolSize is the number of idle connections to keep to each server, 1 to 10,000. More calls at once make more
+	// connections, which are closed again. Default: 64.
 	PoolSize int
 	// DialTimeout bounds the making of a connection, name resolution included; 1 millisecond to 1 minute.
 	// Default: 500 milliseconds.
@@ -39,10 +39,10 @@ type Config struct {
 	// Timeout bounds each exchange with a server, from the request's first byte to the answer's last;
 	// 1 millisecond to 1 minute. Contexts that end earlier are obeyed. Default: 500 milliseconds.
 	Timeout time.Duration
-	// MaxItemSize is what the servers' option -I says: the greatest item in bytes, with its key and
+	// MaxItemSize is the value of the servers' option -I: the largest item in bytes, with its key and
 	// some 100 bytes of notes. 1 KiB to 1 GiB. Default: 1 MiB, as the servers'.
 	MaxItemSize int
-	// Oversize says what happens to values greater than that. Default: OversizeRefuse, because a value split
+	// Oversize says what Set does with longer values. Default: OversizeRefuse, because a value split
 	// into n items is lost n times as easily.
 	Oversize Oversize
 }

@@ -25,12 +25,12 @@ func openURL(rawURL string) (store.Backend, error) {
 	return New(c)
 }
 
-// ParseURL reads a URL like
+// ParseURL reads a Config from a URL such as
 //
 //	memcached://a.example:11211,b.example:11211?timeout=250ms&oversize=split
 //
 // The options in its query are Config's other fields: pool_size, dial_timeout and timeout (as 500ms, or a number
-// of seconds), max_item_size (a number of bytes) and oversize. What it does not know it refuses.
+// of seconds), max_item_size (a number of bytes) and oversize. Any other is an error.
 func ParseURL(rawURL string) (Config, error) {
 	c, err := parseURL(rawURL)
 	if err == nil {

@@ -138,7 +138,7 @@ func (b *Backend) Delete(ctx context.Context, key string) (existed bool, err err
 	return existed, err
 }
 
-// remove deletes one item, ended or not, and tells whether there was one.
+// remove deletes one item, ended or not, and reports whether there was one.
 func (b *Backend) remove(ctx context.Context, op, key string) (removed bool, err error) {
 	err = b.call(ctx, op, key, repeated, func(c *memcache.Client) error { return c.Delete(key) })
 	switch {

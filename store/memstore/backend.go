@@ -12,7 +12,7 @@ import (
 // works on any backend (encryption, tiers, counters) before memory, too. A cache that only wants
 // memory takes a [Store], which keeps entries as they are and is many times as fast.
 //
-// It holds copies of what it is given and gives copies out. It is bounded and evicts as a Store does. No
+// It stores and returns copies. It is bounded and evicts as a Store does. No
 // call waits for anything; one whose context is done fails. It is safe for concurrent use.
 type Backend struct {
 	engine *engine[[]byte]
@@ -36,8 +36,8 @@ var (
 )
 
 // NewBackend returns an empty backend that holds at most maxBytes bytes: values, keys and the overhead of
-// keeping them, but neither leases nor journals. 0 or less: DefaultBytes. A value of more than a quarter of
-// that is refused. What [New] says of the garbage collector and of goroutines is true here as well.
+// keeping them, but neither leases nor journals. 0 or less: DefaultBytes. Set refuses a value of more than a
+// quarter of that. What [New] says of the garbage collector and of goroutines is true here as well.
 func NewBackend(maxBytes int64) *Backend {
 	return &Backend{engine: newEngine[[]byte](maxBytes), journals: map[string]*memjournal.Journal{}}
 }
@@ -58,10 +58,10 @@ func (b *Backend) Journal(prefix string) store.Journal {
 // Local implements [store.Local]: no call waits for anything.
 func (b *Backend) Local() bool { return true }
 
-// Len is the number of values kept.
+// Len returns the number of values.
 func (b *Backend) Len() int { return b.engine.len() }
 
-// Bytes is how many bytes the kept values take, by the count that the bound is held to.
+// Bytes returns how many bytes the values take, as they count towards the bound.
 func (b *Backend) Bytes() int64 { return b.engine.bytes() }
 
 // Close drops all values and leases and ends the backend's goroutines. A closed backend keeps nothing, gives

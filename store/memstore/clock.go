@@ -68,7 +68,7 @@ func (c *clock) deadline(ttl time.Duration) int64 {
 	return now + int64(ttl)
 }
 
-// passed tells whether the time has come.
+// passed reports whether the time has come.
 func (c *clock) passed(deadline int64) bool {
 	now := c.now.Load()
 	if deadline-now > int64(near) {

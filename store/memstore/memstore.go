@@ -9,7 +9,7 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// DefaultBytes is the bound of a Store or a Backend that was not told otherwise: 256 MiB.
+// DefaultBytes is the bound of a Store or a Backend for which 0 was given: 256 MiB.
 const DefaultBytes = 256 << 20
 
 // overhead is what keeping an entry costs besides [store.Entry.Size]: the engine's node, with our item in it, and
@@ -21,8 +21,8 @@ const overhead = 192
 // and allocates nothing. No call waits for anything; contexts are not looked at.
 //
 // When the bound is reached the entries that are asked for least, and least lately, make room; so an
-// entry may be gone at any time, at once even. An entry that is greater than a quarter of the bound is
-// not kept, so that one response cannot empty the whole cache.
+// entry may be gone at any time, at once even. The Store does not keep an entry larger than a quarter of the
+// bound, so that one response cannot empty the whole cache.
 type Store struct{ engine *engine[*store.Entry] }
 
 var (
@@ -35,7 +35,7 @@ var (
 // New returns an empty store that holds at most maxBytes bytes: bodies, headers, keys and the overhead
 // of keeping them. 0 or less: DefaultBytes.
 //
-// The bound is on what is kept. Go's garbage collector lets the heap grow to twice of what is in use
+// The bound is on what the store keeps. Go's garbage collector lets the heap grow to twice of what is in use
 // before it collects, so that a process takes about 2.2 times the bound. Where that matters, set
 // GOMEMLIMIT to the bound plus what the app needs itself, with a tenth to spare.
 //
@@ -83,10 +83,10 @@ func (s *Store) MaxBody() int64 { return s.MaxEntry() }
 // Fits implements [store.Limited].
 func (s *Store) Fits(e *store.Entry) bool { return e.Size() <= s.MaxEntry() }
 
-// Len is the number of entries kept.
+// Len returns the number of entries.
 func (s *Store) Len() int { return s.engine.len() }
 
-// Bytes is how many bytes the kept entries take, by the count that the bound is held to.
+// Bytes returns how many bytes the entries take, as they count towards the bound.
 func (s *Store) Bytes() int64 { return s.engine.bytes() }
 
 // Close drops all entries and ends the store's goroutines. A closed store works on but keeps nothing.

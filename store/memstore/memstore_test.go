@@ -40,7 +40,7 @@ func page(key string, body int) *store.Entry {
 	}
 }
 
-// has tells whether the key is there, and fails when the store is broken.
+// has reports whether the key is there, and fails when the store is broken.
 func has(t *testing.T, s *Store, key string) bool {
 	t.Helper()
 	e, err := s.Get(t.Context(), key)

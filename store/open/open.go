@@ -41,7 +41,7 @@ type Options struct {
 	// to the others: letters, digits and _ . : -, at most 136 of them, the last one of the four. Default
 	// DefaultPrefix.
 	Prefix string
-	// Near (near) is how many bytes of entries are kept in this process's memory before a backend on a
+	// Near (near) is how many bytes of entries to keep in this process's memory, before a backend on a
 	// server or in files. Default 64 MiB; negative, or near=0 in the URL: none. For memory://, which is
 	// all near, it is the bound that max_bytes in the URL goes before; default memstore.DefaultBytes.
 	Near int64
@@ -56,20 +56,20 @@ type Options struct {
 	// Guard bounds what a sick server can cost: guard_timeout, guard_set_timeout, guard_failures,
 	// guard_retry and guard_waiting. Default: those of package guardstore.
 	Guard guardstore.Options
-	// Log is told when the backend fails and when it is well again, and of what it returned that was no
-	// entry. Default: slog.Default().
+	// Log hears when the backend fails and when it is well again, and of values that are no entries.
+	// Default: slog.Default().
 	Log *slog.Logger
 }
 
-// Store is a ready store. Make the cache with it, and close it after the cache.
+// Store is a ready store, for a cache. Close it after the cache.
 type Store struct {
 	store.Store
 
-	// Backend is what keeps the bytes; nil for memory, which keeps entries as they are.
+	// Backend keeps the bytes; nil for memory, which keeps entries as they are.
 	Backend store.Backend
-	// Prefix is how its keys begin.
+	// Prefix begins the keys in the backend.
 	Prefix string
-	// URL is what was opened, with passwords masked.
+	// URL is the URL that was opened, with passwords masked.
 	URL string
 	// Kind is the kind of its driver: "memory", "file", "redis", "postgresql", "memcached", or that of a driver of
 	// your own.
@@ -133,9 +133,8 @@ func URL(ctx context.Context, rawURL string, o Options) (*Store, error) {
 	return p.over(b), nil
 }
 
-// Backend opens the backend that a URL names and nothing before it, without asking its server: for what
-// looks after a backend. The prefix is the one that URL would use. Memory, which no other process can
-// see, is refused.
+// Backend opens the backend that a URL names and nothing before it, and asks no server: for tools that look after a
+// backend. The prefix is the one that URL would use. It refuses memory://, which no other process can reach.
 func Backend(rawURL string, o Options) (b store.Backend, prefix string, closeIt func() error, err error) {
 	p, err := parse(rawURL, o)
 	if err != nil {

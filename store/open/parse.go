@@ -205,7 +205,7 @@ func keys(v url.Values) func(yield func(string) bool) {
 	}
 }
 
-// plain tells whether it is certain where in the URL user and password end. It is not when there is a host and an @
+// plain reports whether it is certain where in the URL user and password end. It is not when there is a host and an @
 // behind it: most likely a password has a / or ? that it should have encoded.
 func plain(rawURL string) bool {
 	_, rest, _ := strings.Cut(rawURL, "://")

@@ -43,11 +43,10 @@ const (
 	envAnyRedis = "REDIS_URL"
 )
 
-// Resolve chooses a store: what is said explicitly, if it is not empty; else what SetDefault said; else the
-// first that is set of FRESHET_CACHE_URL, FRESHET_REDIS_URL and REDIS_URL in environ, which is as os.Environ
-// gives it; else memory. The first two of the environment are at one level: if they differ, nobody knows
-// which is meant, and that is an error that names both. REDIS_URL is other programs', too, and never in
-// conflict.
+// Resolve chooses a store: explicit, if it is not empty; else the URL of SetDefault; else the first of
+// FRESHET_CACHE_URL, FRESHET_REDIS_URL and REDIS_URL that environ sets, which has the form of os.Environ; else
+// memory. If the first two differ, Resolve returns an error that names both. REDIS_URL belongs to other programs, too,
+// and is never in conflict.
 func Resolve(explicit string, environ []string) (Choice, error) {
 	if explicit != "" {
 		return Choice{explicit, "the program"}, nil

@@ -38,7 +38,7 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// says checks that the error names what it should, and no password. It tells whether an error was wanted.
+// says checks that the error names what it should, and no password. It reports whether an error was wanted.
 func says(t *testing.T, err error, wrong []string) bool {
 	t.Helper()
 	if len(wrong) == 0 {

@@ -49,7 +49,7 @@ var known = []setting{
 	{key: "cache_max_item_size_bytes", option: "max_item_size", read: size, kinds: []string{"memcached"}},
 }
 
-// Keys are the settings that FromSettings reads: for settings.Loader.Keys.
+// Keys returns the names of the settings that FromSettings reads, for settings.Loader.Keys.
 func Keys() []string {
 	keys := make([]string, len(known))
 	for i, s := range known {

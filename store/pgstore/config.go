@@ -12,7 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// What Config's fields are when they are zero, and the greatest they may be.
+// What Config's fields are when they are 0, and the most that they may be.
 const (
 	defaultPoolSize    = 10
 	defaultMaxOverflow = 10

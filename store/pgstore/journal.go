@@ -176,7 +176,7 @@ func (j *journal) read(ctx context.Context, conn asker, number uint64) (marks []
 	return marks, uint64(newest), begun, nil
 }
 
-// news tells whether a notification is of this journal, and of a number after from.
+// news reports whether a notification is of this journal, and of a number after from.
 func (j *journal) news(payload string, from uint64) bool {
 	first, prefix, _ := strings.Cut(payload, " ")
 	number, err := strconv.ParseUint(first, 10, 64)

@@ -144,7 +144,7 @@ func (l *lease) Unlock(ctx context.Context) (held bool, err error) {
 	return held && time.Now().Before(l.ends), nil
 }
 
-// release ends the transaction, and tells whether it was still there.
+// release ends the transaction, and reports whether it was still there.
 func (l *lease) release(ctx context.Context) (held bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -81,7 +81,7 @@ func TestALeaseThatEndsKeepsItsConnection(t *testing.T) {
 	}
 }
 
-// keepsItsConnection waits for the end of a lease, and tells whether its connection is in the pool then.
+// keepsItsConnection waits for the end of a lease, and reports whether its connection is in the pool then.
 func keepsItsConnection(t *testing.T, b *Backend, ttl time.Duration) (kept bool) {
 	t.Helper()
 	l := take(t, b, "name", ttl)

@@ -15,11 +15,11 @@ import (
 
 // Backend keeps values in a table. It is safe for concurrent use.
 //
-// Reads do not write, so that they cost the server one look at an index and a page. What has expired is not
-// returned, and removed by a sweep. Times are the server's own. A value may have 256 MiB.
+// Reads do not write, so that they cost the server one look at an index and a page. They return no expired values,
+// which a sweep removes. Times are the server's own. A value may have 256 MiB.
 //
-// The table is made by Migrate, or by an administrator with the file schema.sql of this package; from then on
-// the role needs no more than SELECT, INSERT, UPDATE and DELETE.
+// Migrate makes the table, or an administrator does with the file schema.sql of this package. From then on the role
+// needs no more than SELECT, INSERT, UPDATE and DELETE.
 type Backend struct {
 	config  Config
 	pool    *pgxpool.Pool
@@ -75,9 +75,9 @@ func New(c Config) (*Backend, error) {
 	return newBackend(c, pool, d), nil
 }
 
-// NewFrom makes a Backend that uses a pool which the caller has, and will close after the Backend. Of c it takes
+// NewFrom returns a Backend that uses a pool of the caller's, who closes it after the Backend. Of c it takes
 // MaxBacklog, PoolTimeout, Timeout, Table, Unlogged, Sweep and NoStatementCache, which must be set when the pool's
-// DefaultQueryExecMode keeps no statements. It does not ask the server.
+// DefaultQueryExecMode keeps no statements. It asks no server.
 func NewFrom(pool *pgxpool.Pool, c Config) (*Backend, error) {
 	c, err := c.check()
 	if err != nil {

@@ -29,7 +29,7 @@ func openURL(rawURL string) (store.Backend, error) {
 	return New(c)
 }
 
-// ParseURL makes a Config of a URL such as
+// ParseURL reads a Config from a URL such as
 //
 //	postgres://user:password@host:5432/database?sslmode=verify-full&pool_size=20
 //
@@ -234,7 +234,7 @@ func unknown(name string) error {
 	return fmt.Errorf("unknown option %.40q; a setting of the server goes into options=-c%%20name%%3Dvalue", name)
 }
 
-// plain tells whether it is certain where in the URL the password ends, so that parts of it may be shown. It is
+// plain reports whether it is certain where in the URL the password ends, so that parts of it may be shown. It is
 // not when a password has a character that it should have encoded.
 func plain(rawURL string) bool {
 	_, rest, _ := strings.Cut(rawURL, "://")

@@ -93,7 +93,7 @@ func (b *Backend) getPrepared(ctx context.Context, conn *pgx.Conn, key string) (
 	return value, nil
 }
 
-// forgotten tells whether the server no longer knows, or no longer runs, a statement that was prepared: a bouncer
+// forgotten reports whether the server no longer knows, or no longer runs, a statement that was prepared: a bouncer
 // has cleaned up, or the table is another.
 func forgotten(err error) bool {
 	var e *pgconn.PgError

@@ -16,7 +16,7 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// What Config's fields are when they are zero, and the greatest they may be.
+// What Config's fields are when they are 0, and the most that they may be.
 const (
 	defaultPoolSize    = 50
 	defaultPoolTimeout = time.Second
@@ -37,7 +37,7 @@ type Config struct {
 	// Addrs are host:port of the server; with Cluster of some of its nodes, with Master of the Sentinels.
 	// One without a port gets 6379, or 26379 with Master. Default 127.0.0.1 alone.
 	Addrs []string
-	// Cluster says that Addrs belong to a Redis Cluster. One address may be enough: the others are asked for.
+	// Cluster says that Addrs belong to a Redis Cluster. One address may be enough: the client asks it for the others.
 	Cluster bool
 	// Master (master) is the name by which Sentinels know the server. Default none: no Sentinels.
 	Master string
@@ -49,7 +49,7 @@ type Config struct {
 	// Database is the number of the database, 0 or more; a Cluster has only 0. Default 0.
 	Database int
 
-	// TLS (tls) encrypts all connections, to Sentinels too. Certificates are always verified.
+	// TLS (tls) encrypts all connections, to Sentinels too, and always verifies certificates.
 	TLS bool
 	// CAFile (ca_file) is a file of PEM certificates to trust. Default: the system's. Needs TLS.
 	CAFile string
@@ -60,7 +60,7 @@ type Config struct {
 	// PoolSize (pool_size) is how many connections are open at most, to each node in a Cluster, besides one
 	// for each Watch. 1 to 10,000. Default 50.
 	PoolSize int
-	// MinIdle (min_idle) is how many connections are kept open without work. 0 to PoolSize. Default 0.
+	// MinIdle (min_idle) is the number of connections to keep open without work. 0 to PoolSize. Default 0.
 	MinIdle int
 	// PoolTimeout (pool_timeout) is how long a call waits for a free connection. At most an hour. Default 1 second.
 	PoolTimeout time.Duration
@@ -69,10 +69,10 @@ type Config struct {
 	// Timeout (timeout) is how long the server may take to answer when the call's context allows for
 	// longer. At most an hour. Default 2 seconds.
 	Timeout time.Duration
-	// MaxRetries (max_retries) is how often a call that failed is tried again. 0 to 10. Default 0: for a
-	// cache a retry costs more than a miss. One whose connection the server had closed is repeated once all the
-	// same, on a fresh one, and in a Cluster a call that failed may be sent once more or to the node that has
-	// taken over; both as long as its context lasts.
+	// MaxRetries (max_retries) is how often to repeat a call that failed. 0 to 10. Default 0: for a cache a
+	// retry costs more than a miss. The Backend repeats a call whose connection the server had closed once all
+	// the same, on a fresh one; and in a Cluster the client may send a call that failed once more, or to the
+	// node that has taken over; both within the call's context.
 	MaxRetries int
 }
 
@@ -219,7 +219,7 @@ func (c Config) options() (*redis.UniversalOptions, error) {
 	return o, nil
 }
 
-// String is c as a URL without passwords.
+// String returns c as a URL without passwords.
 func (c Config) String() string {
 	scheme := "redis"
 	switch {

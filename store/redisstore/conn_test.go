@@ -28,7 +28,7 @@ func pair(t *testing.T) (*conn, net.Conn) {
 	return c.(*conn), server
 }
 
-// looked tells whether a look, as the client takes it, reaches the socket.
+// looked reports whether a look, as the client takes it, reaches the socket.
 func looked(t *testing.T, c *conn) (reached bool) {
 	t.Helper()
 	if err := c.SetDeadline(time.Time{}); err != nil {

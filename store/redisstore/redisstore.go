@@ -2,13 +2,13 @@
 // that speak Redis's protocol and run its Lua scripts do as well. Redis 5 is the oldest that will do, and 3.2 without
 // the journal.
 //
-// Values lie under the keys that the backend is given, as Redis strings with a lifetime in milliseconds. Leases
+// Values lie under their keys, as Redis strings with a lifetime in milliseconds. Leases
 // lie under "~lock~" and the lease's name, and a journal under "{~journal~" and its prefix and "}": names that
 // no value's key can have. Give Redis a bound (maxmemory) and have it evict (maxmemory-policy allkeys-lru or
-// allkeys-lfu): otherwise what is set when it is full is refused, and every Set is an error.
+// allkeys-lfu): otherwise it refuses writes when it is full, and every Set fails.
 //
-// What the server loses, by eviction, a restart or a failover, is a miss. What the journal loses is told to
-// all who follow it as an invalidation of everything.
+// A value that the server loses, by eviction, a restart or a failover, is a miss. When the journal loses marks, all who
+// follow it get an invalidation of everything.
 //
 // The client below, go-redis, has a log of its own, on standard error, for the whole process. A server that cannot be
 // reached is not written there: errors say it. Of Sentinels go-redis writes which server they name, and which of
@@ -28,9 +28,9 @@ import (
 
 // Backend keeps values in Redis. It is safe for concurrent use.
 //
-// A call ends with its context's deadline, or after Config.Timeout when that comes first. A context that is
-// cancelled without a deadline is not noticed while the server is waited for. A call that meets a connection which
-// the server has closed is repeated once, within that time, on a fresh one.
+// A call ends with its context's deadline, or after Config.Timeout when that comes first. A call that waits for the
+// server does not notice that its context is cancelled before the deadline. When the server has closed a call's
+// connection, the Backend repeats the call once, within that time, on a fresh one.
 type Backend struct {
 	client redis.UniversalClient
 	owned  bool   // by the Backend, which closes it
@@ -61,10 +61,9 @@ func New(c Config) (*Backend, error) {
 	return &Backend{client: repeated(redis.NewUniversalClient(o)), owned: true, server: c.String()}, nil
 }
 
-// NewFrom makes a Backend of a client that the caller has already: a *redis.Client (with Sentinels too) or a
-// *redis.ClusterClient, which stays the caller's to close. It should have ContextTimeoutEnabled, or calls do not
-// end with their contexts. Calls whose connection the server had closed are repeated as the client's MaxRetries says:
-// at least 1 is needed.
+// NewFrom returns a Backend that uses a client of the caller's: a *redis.Client (with Sentinels too) or a
+// *redis.ClusterClient. The caller closes it after the Backend. Set its ContextTimeoutEnabled, or calls do not end with
+// their contexts, and its MaxRetries to 1 at least, or calls fail whose connection the server has closed.
 func NewFrom(client redis.UniversalClient) (*Backend, error) {
 	switch c := client.(type) {
 	case *redis.Client:

@@ -209,7 +209,7 @@ func duration(value string) (time.Duration, error) {
 	return d, nil
 }
 
-// misplacedAt tells whether there is an @ after the first / ? or #: most likely one of these is in a password.
+// misplacedAt reports whether there is an @ after the first / ? or #: most likely one of these is in a password.
 func misplacedAt(rest string) bool {
 	i := strings.IndexAny(rest, "/?#")
 	return i >= 0 && strings.Contains(rest[i:], "@")

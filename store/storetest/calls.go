@@ -62,7 +62,7 @@ func concurrentBackend(ctx context.Context, b store.Backend, _ Options) error {
 	return errors.Join(errs...)
 }
 
-// whole tells whether a value of concurrentBackend is in one piece, and its key's.
+// whole reports whether a value of concurrentBackend is in one piece, and its key's.
 func whole(got []byte, key string) error {
 	for size := 1; size <= 50; size++ {
 		if bytes.Equal(got, bytes.Repeat(fmt.Appendf(nil, "%s/%02d ", key, size), size)) {

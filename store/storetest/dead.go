@@ -12,16 +12,16 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// How long a call to a dead server is given, and how much longer it may take to notice that this has passed.
+// The deadline of a call to a dead server, and how much later than that the call may return.
 const (
 	deadline = 500 * time.Millisecond
 	lateness = 5 * time.Second
 )
 
-// RunDead tests what a driver says when its server does not answer: when it refuses connections, has been
-// killed, or accepts and stays silent. newBackend returns a backend with such a server for each rule; a
-// constructor that asks the server must have been called before it died, or not ask. Each error must
-// be a *store.Error that names the operation, is Transient or Timeout, and comes within the call's deadline.
+// RunDead tests the errors of a driver whose server does not answer: it refuses connections, was killed, or accepts
+// and stays silent. newBackend returns a backend with such a server for each rule; one whose constructor asks the
+// server must make it before the server dies. Each error must be a *store.Error that names the operation, is of
+// store.KindTransient or KindTimeout, and comes within the call's deadline.
 func RunDead(t *testing.T, newBackend func(t *testing.T) store.Backend, o ...Options) {
 	run(t, deadRules, newBackend, options(o))
 }
@@ -169,7 +169,7 @@ func probeDead(ctx context.Context, b store.Backend, _ Options) error {
 	return errors.Join(errs...)
 }
 
-// watchDead tells whether a Watch yields one error and ends.
+// watchDead reports whether a Watch yields one error and ends.
 func watchDead(ctx context.Context, j store.Journal) error {
 	watching, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -103,7 +103,7 @@ func doneContexts(ctx context.Context) map[error]context.Context {
 	return map[error]context.Context{context.Canceled: cancelled, context.DeadlineExceeded: late}
 }
 
-// gaveUp tells whether err is that of a call which was given up for a reason.
+// gaveUp reports whether err is that of a call which was given up for a reason.
 func gaveUp(call string, err, reason error) error {
 	if errors.Is(err, store.ErrNotFound) || !errors.Is(err, reason) {
 		return fmt.Errorf("%s: error %v; want one that is %v, and not ErrNotFound", call, err, reason)

@@ -222,7 +222,7 @@ func flushThousands(ctx context.Context, b able[store.Flusher], _ Options) error
 }
 
 // keepOthers takes a lease and appends a mark to a journal, both named like values that begin with prefix,
-// if the backend can; kept tells whether they are as they were.
+// if the backend can; kept reports whether they are as they were.
 func keepOthers(ctx context.Context, b store.Backend, prefix string) (kept func() error, err error) {
 	locker, locks := store.As[store.Locker](b)
 	if locks {

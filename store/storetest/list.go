@@ -141,7 +141,7 @@ var listRules = []rule[able[store.Lister]]{{
 	},
 }}
 
-// lists tells whether List yields just these keys, each once.
+// lists reports whether List yields just these keys, each once.
 func lists(ctx context.Context, lister store.Lister, prefix string, keys []string) error {
 	missing := map[string]bool{}
 	for _, key := range keys {

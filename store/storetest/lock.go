@@ -180,7 +180,7 @@ func lock(ctx context.Context, b able[store.Locker], name string, ttl time.Durat
 	return l, nil
 }
 
-// locked tells whether somebody holds the lease.
+// locked reports whether somebody holds the lease.
 func locked(ctx context.Context, b able[store.Locker], name string) error {
 	if _, ok, err := b.can.TryLock(ctx, name, time.Hour); ok || err != nil {
 		return fmt.Errorf("TryLock(%.100q) of a lease that is held: %t, %v; want false, nil", name, ok, err)

@@ -108,7 +108,7 @@ func during(f func() error) (moment, error) {
 	return moment{before, time.Now()}, err
 }
 
-// ttlIs tells whether what is left of the value under key is what is left of ttl, which began at begun: give
+// ttlIs reports whether what is left of the value under key is what is left of ttl, which began at begun: give
 // or take the margin, by which a server may round up or run late.
 func ttlIs(ctx context.Context, ttler store.TTLer, key string, ttl time.Duration, begun moment, o Options) error {
 	most := ttl - time.Since(begun.after) + o.Margin

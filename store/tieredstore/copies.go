@@ -42,7 +42,7 @@ func (s *Store) drop(e *store.Entry) {
 	})
 }
 
-// better tells whether the far entry serves better than a near copy that is softly covered.
+// better reports whether the far entry serves better than a near copy that is softly covered.
 func (s *Store) better(far, copied *store.Entry) bool {
 	switch s.covers(far) {
 	case invalidation.CoverageHard:
@@ -53,7 +53,7 @@ func (s *Store) better(far, copied *store.Entry) bool {
 	return true
 }
 
-// older tells whether a is surely older than b. Clocks of nodes differ, and a node may be late in
+// older reports whether a is surely older than b. Clocks of nodes differ, and a node may be late in
 // following the journal: so both the number and the time must say so.
 func older(a, b *store.Entry) bool {
 	return a.Fill <= b.Fill && a.Received.Before(b.Received)

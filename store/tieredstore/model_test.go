@@ -70,7 +70,7 @@ func (m *model) entry(t *rapid.T, key string) (e *store.Entry, ttl time.Duration
 	return e, ttl, at
 }
 
-// usable tells whether a version may be given out at all: it is alive, and no hard mark covers it.
+// usable reports whether a version may be given out at all: it is alive, and no hard mark covers it.
 func (m *model) usable(k *known, at int64) (usable, soft bool) {
 	w, ok := k.versions[at]
 	if !ok || !time.Now().Before(w.ends) {

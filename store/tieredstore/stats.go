@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// Stats are a Store's counts since it was made. Each Get is counted once; a GetNear, if it found something.
+// Stats are the counts of a Store since New. Each Get counts once; a GetNear counts if it found something.
 type Stats struct {
 	NearHits uint64 // answered with a near copy
 	FarHits  uint64 // answered by the far store

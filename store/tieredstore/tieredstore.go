@@ -17,22 +17,21 @@ import (
 
 // Options are the settings of a Store. The zero value is usable.
 type Options struct {
-	// NearTTL is how long a copy may stay near before the far store is asked again, which is how long this
-	// node may not notice that another has replaced or deleted an entry without telling the journal.
-	// 0 or less, the default: as long as the far store keeps the entry. Without a far store it means
-	// nothing.
+	// NearTTL is how long a copy may stay near before a Get asks the far store again: how long this node may
+	// miss that another has replaced or deleted an entry without a mark in the journal. Default: as long as
+	// the far store keeps the entry. Without a far store it means nothing.
 	NearTTL time.Duration
 }
 
 // Store answers from a near store where it can, and otherwise from a far one. It is safe for concurrent
 // use.
 //
-// A near copy is used until the far one's end, never past it, and not when the journal's Replica (see
-// Follow) says that it is covered: a hard mark removes it; a soft one has the far store asked, which may
-// have something newer. When the far store fails, near copies serve on.
+// The Store uses a near copy until the far one's end, never past it, and not when the journal's Replica (see Follow)
+// covers it: for a hard mark it removes the copy, for a soft one it asks the far store, which may have something
+// newer. When the far store fails, near copies serve on.
 //
-// What this process sets and deletes holds for all its later Gets. What another process does is seen when
-// the near copy has ended, or when the journal tells.
+// What this process sets and deletes holds for all its later Gets. What another process does shows when the near copy
+// has ended, or when its mark comes by the journal.
 type Store struct {
 	near, far store.Store // far may be nil
 	local     bool        // near waits for nothing
@@ -100,7 +99,7 @@ func (s *Store) Get(ctx context.Context, key string) (*store.Entry, error) {
 	return nil, err
 }
 
-// GetNear implements [tier.Near]: a copy that needs no question to the far store.
+// GetNear implements [tier.Near].
 func (s *Store) GetNear(key string) *store.Entry {
 	if !s.local {
 		return nil
@@ -114,7 +113,7 @@ func (s *Store) GetNear(key string) *store.Entry {
 }
 
 // Set implements [store.Store]. It sets the far entry first, so that there is no near copy of what may
-// not be kept. When the far store fails, its error is returned, and the new entry is kept near all
+// not be kept. When the far store fails, Set returns its error, and keeps the new entry near all
 // the same, for this node to serve: whatever the far store still holds is older, and no less judged by its
 // age and by the journal.
 func (s *Store) Set(ctx context.Context, key string, e *store.Entry, ttl time.Duration) error {

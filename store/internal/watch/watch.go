@@ -23,7 +23,7 @@ const (
 type Yield = func(store.Numbered, error) bool
 
 // Seq returns the sequence that follow yields, with its error at the end, if it returns one. A
-// follow that was told to stop by yield returns nil.
+// follow returns nil when yield returned false.
 func Seq(follow func(yield Yield) error) iter.Seq2[store.Numbered, error] {
 	return func(yield func(store.Numbered, error) bool) {
 		if err := follow(yield); err != nil {
