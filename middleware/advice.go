@@ -19,6 +19,7 @@ import (
 type advice struct {
 	said    sync.Map // texts
 	writers atomic.Int64
+	beside  atomic.Bool // see adviseOnBeside
 }
 
 // warn logs a warning, the first time that it is given it.
@@ -160,6 +161,17 @@ func (x *exchange) adviseOnIgnored(cookie string) {
 	x.c.say(slog.LevelError, fmt.Sprintf("a policy ignores the cookie %q, which a handler outside the cache sets: "+
 		"a page behind that handler may hold what belongs to the cookie, such as the token of a form, and others may "+
 		"get it. Take the cookie out of Policy.IgnoreCookies on the routes behind that handler", cookie),
+		"path", x.r.URL.Path)
+}
+
+// adviseOnBeside says what it may mean that a handler outside sets a cookie beside a page that is for everybody.
+func (x *exchange) adviseOnBeside() {
+	if !x.outside.Beside || x.c.advice.beside.Load() || x.c.advice.beside.Swap(true) {
+		return
+	}
+	x.c.options.Log.Warn("freshet: a handler outside the cache sets a cookie beside a page that is stored for everybody (Policy.Shared or "+
+		"StoreCookies): a page that holds what belongs to the cookie, such as the token of a form, is stored with the first "+
+		"visitor's. If no such page does, all is well; else drop Shared and StoreCookies on the routes behind that handler",
 		"path", x.r.URL.Path)
 }
 

@@ -66,6 +66,7 @@ func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next http.Handler,
 	x.refresh = ticketFor(x.r, c, x.req.Key)
 	if h := w.Header(); len(h) > 0 {
 		x.outside = rules.ReadOutside(h, p)
+		x.adviseOnBeside()
 	}
 	if why := x.outside.Alone(); why != "" {
 		x.besides(why)

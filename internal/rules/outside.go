@@ -18,6 +18,8 @@ type Outside struct {
 	// Cookie: a cookie is set, and the policy does not say that the page is the same for everybody
 	// (Shared or StoreCookies). Such a request is answered by its handler alone.
 	Cookie bool
+	// Beside: a cookie is set, and the policy says that the page is the same for everybody.
+	Beside bool
 	// Nonce: a Content-Security-Policy has a nonce, which the handler puts into its page as well, and the policy does
 	// not say that the page is the same for everybody (Shared). It is answered by its handler alone, too.
 	Nonce bool
@@ -43,6 +45,7 @@ func ReadOutside(h http.Header, p *policy.Policy) (o Outside) {
 		switch name = http.CanonicalHeaderKey(name); {
 		case name == "Set-Cookie":
 			if p.Shared || p.StoreCookies {
+				o.Beside = true
 				continue
 			}
 			o.Cookie = true
