@@ -20,6 +20,7 @@ type advice struct {
 	said    sync.Map // texts
 	writers atomic.Int64
 	beside  atomic.Bool // see adviseOnBeside
+	scope   atomic.Bool // see adviseOnScope
 }
 
 // warn logs a warning, the first time that it is given it.
@@ -61,6 +62,17 @@ func (c *Cache) adviseOnResource(p *policy.Policy) {
 	case p.TTL <= 0 && !c.options.Expires.Sets(p.Resource):
 		c.warn(fmt.Sprintf("no setting names a lifetime for the resource %q, and its policy has no TTL, so that its responses are stored only if they name one: set %s, or Policy.TTL", p.Resource, setting))
 	}
+}
+
+// adviseOnScope says what it mostly means that a policy's Scope names no parent where settings do.
+func (x *exchange) adviseOnScope() {
+	if x.c.advice.scope.Load() || !x.c.Expires.Narrows(x.p.Resource) || x.c.advice.scope.Swap(true) {
+		return
+	}
+	x.c.Log.Warn(fmt.Sprintf("freshet: the Scope of a policy for the resource %q names no parent (its first name is empty), so that no setting "+
+		"below one applies, one of 0 neither: PathValue is empty in a mount outside of the router, and where the route has no "+
+		"such name. Mount the policy on the route, or let Scope read r.URL.Path; a route that has no parents wants a policy without Scope",
+		x.p.Resource), "path", x.r.URL.Path)
 }
 
 // adviseOnRoom compares what the store keeps with what the policy lets be stored. Nobody chose the default

@@ -133,7 +133,9 @@ func (x *exchange) resolve() {
 func (x *exchange) readSetting(p *policy.Policy) {
 	var scope []string
 	if p.Scope != nil {
-		scope = p.Scope(x.r)
+		if scope = p.Scope(x.r); len(scope) > 0 && scope[0] == "" {
+			x.adviseOnScope()
+		}
 	}
 	if ttl, set := x.c.options.Expires.Lookup(p.Resource, scope); set {
 		x.ttl, x.off = ttl, p.Off || ttl <= 0

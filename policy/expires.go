@@ -90,6 +90,15 @@ func (x *Expires) Sets(resource string) bool {
 	return l != nil && (l.all.origin != "" || len(l.exact.below) > 0 || len(l.scored) > 0 || len(l.environ) > 0)
 }
 
+// Narrows reports whether a setting of resource names parents.
+func (x *Expires) Narrows(resource string) bool {
+	if x == nil {
+		return false
+	}
+	l := x.resources[resource]
+	return l != nil && l.deepest > 0
+}
+
 // Warnings says which settings can be read in more than one way, and how each was read.
 func (x *Expires) Warnings() []string {
 	if x == nil {

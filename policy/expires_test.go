@@ -281,7 +281,10 @@ func TestExpiresSets(t *testing.T) {
 		if got := x.Sets("record"); got != c.want {
 			t.Errorf("%s: %t, want %t", c.story, got, c.want)
 		}
-		if x.Sets("recrod") {
+		if got, want := x.Narrows("record"), strings.Contains(c.story, "parent") || strings.Contains(c.story, "underscores"); got != want {
+			t.Errorf("%s: narrows is %t, want %t", c.story, got, want)
+		}
+		if x.Sets("recrod") || x.Narrows("recrod") {
 			t.Errorf("%s: and a resource that was not declared", c.story)
 		}
 	}
