@@ -66,10 +66,10 @@ func (c *Cache) adviseOnResource(p *policy.Policy) {
 
 // adviseOnScope says what it mostly means that a policy's Scope names no parent where settings do.
 func (x *exchange) adviseOnScope() {
-	if x.c.advice.scope.Load() || !x.c.Expires.Narrows(x.p.Resource) || x.c.advice.scope.Swap(true) {
+	if x.c.advice.scope.Load() || !x.c.options.Expires.Narrows(x.p.Resource) || x.c.advice.scope.Swap(true) {
 		return
 	}
-	x.c.Log.Warn(fmt.Sprintf("freshet: the Scope of a policy for the resource %q names no parent (its first name is empty), so that no setting "+
+	x.c.options.Log.Warn(fmt.Sprintf("freshet: the Scope of a policy for the resource %q names no parent (its first name is empty), so that no setting "+
 		"below one applies, one of 0 neither: PathValue is empty in a mount outside of the router, and where the route has no "+
 		"such name. Mount the policy on the route, or let Scope read r.URL.Path; a route that has no parents wants a policy without Scope",
 		x.p.Resource), "path", x.r.URL.Path)

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/freshet-go/freshet/internal/follower"
 	"github.com/freshet-go/freshet/internal/rules"
@@ -42,7 +41,7 @@ const Soft InvalidateOption = 1
 // looks at more than the URL, so that it makes no key of a bare GET, what is stored under it is unusable for this URL,
 // and is still served to other URLs that share the key: tag such responses, and invalidate the tag.
 func (c *Cache) InvalidateURL(ctx context.Context, rawURL string, options ...InvalidateOption) (Receipt, error) {
-	u, err := readURL(rawURL)
+	u, err := rules.ReadURL(rawURL)
 	if err != nil {
 		return Receipt{}, fmt.Errorf("freshet: InvalidateURL: %w", err)
 	}
@@ -65,7 +64,7 @@ func (c *Cache) InvalidateURL(ctx context.Context, rawURL string, options ...Inv
 //
 // A process remembers 128 prefixes at once; past that the oldest become invalidations of everything.
 func (c *Cache) InvalidatePrefix(ctx context.Context, urlPrefix string, options ...InvalidateOption) (Receipt, error) {
-	u, err := readPrefix(urlPrefix)
+	u, err := rules.ReadPrefix(urlPrefix)
 	if err != nil {
 		return Receipt{}, fmt.Errorf("freshet: InvalidatePrefix: %w", err)
 	}
@@ -93,16 +92,36 @@ func (c *Cache) InvalidateAll(ctx context.Context, options ...InvalidateOption) 
 	return c.append(ctx, "InvalidateAll", []store.Mark{{Kind: store.MarkEverything}}, options)
 }
 
-// Invalidate appends marks to the journal, as many as are given at once, soft ones and others. The marks of keys and
-// prefixes name URIs as entries have them; InvalidateURL and InvalidatePrefix know how those read.
+// Invalidate appends marks to the journal, as many as are given at once, soft ones and others. The name of a mark of a
+// key or a prefix is an absolute URL, or the beginning of one with a whole host, in any form that clients send, http for
+// https as well. One that can cover nothing is an error, and then no mark counts. A mark of a key covers its URL as it is
+// written; InvalidateURL covers what the policies of the mounts make of it, too.
 func (c *Cache) Invalidate(ctx context.Context, marks ...store.Mark) (Receipt, error) {
-	for i, m := range marks {
-		if name := rules.CanonicalURI(m.Name); name != m.Name && (m.Kind == store.MarkKey || m.Kind == store.MarkPrefix) {
-			marks = slices.Clone(marks)
-			marks[i].Name = name
+	named, err := namedByURL(marks)
+	if err != nil {
+		return Receipt{}, fmt.Errorf("freshet: Invalidate: %w", err)
+	}
+	return c.append(ctx, "Invalidate", named, nil)
+}
+
+// namedByURL returns marks with those of keys and prefixes named as entries are.
+func namedByURL(marks []store.Mark) ([]store.Mark, error) {
+	named := make([]store.Mark, 0, len(marks))
+	for _, m := range marks {
+		if m.Kind != store.MarkKey && m.Kind != store.MarkPrefix {
+			named = append(named, m)
+			continue
+		}
+		uris, err := rules.MarkURIs(m.Name, m.Kind == store.MarkPrefix)
+		if err != nil {
+			return nil, err
+		}
+		for _, uri := range uris {
+			m.Name = uri
+			named = append(named, m)
 		}
 	}
-	return c.append(ctx, "Invalidate", marks, nil)
+	return named, nil
 }
 
 func (c *Cache) append(ctx context.Context, verb string, marks []store.Mark, options []InvalidateOption) (Receipt, error) {
@@ -134,37 +153,4 @@ func bothSchemes(u *url.URL) func(yield func(*url.URL) bool) {
 			}
 		}
 	}
-}
-
-// readURL reads a URL that something may be stored for.
-func readURL(raw string) (*url.URL, error) {
-	if len(raw) > rules.MaxKey {
-		return nil, fmt.Errorf("the URL is too long: %d bytes, where keys have at most %d, so nothing is stored for it", len(raw), rules.MaxKey)
-	}
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil:
-		return nil, err
-	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return nil, fmt.Errorf("%q is not an absolute http or https URL", raw)
-	case u.User != nil:
-		return nil, fmt.Errorf("%q names a user, which is no part of what is asked for: leave it out", u.Redacted())
-	case strings.ContainsFunc(u.Host, func(c rune) bool { return c > unicode.MaxASCII }):
-		return nil, fmt.Errorf("the host of %q is not as clients send it: write it in ASCII (xn--…)", raw)
-	}
-	return u, nil
-}
-
-// readPrefix reads the beginning of URLs that something may be stored for.
-func readPrefix(raw string) (*url.URL, error) {
-	u, err := readURL(raw)
-	switch {
-	case err != nil:
-		return nil, err
-	case strings.Contains(raw, "#"):
-		return nil, fmt.Errorf("%q has a fragment, which clients do not send: leave it out", raw)
-	case strings.Contains(raw[max(0, len(raw)-2):], "%"):
-		return nil, fmt.Errorf("%q ends within an escape, such as %%C3: write the whole of it, or end before it", raw)
-	}
-	return u, nil
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -31,8 +32,7 @@ func TestTheLogTellsOfAScopeWithoutNames(t *testing.T) {
 				t.Fatal(err)
 			}
 			var log bytes.Buffer
-			c := newCache(t)
-			c.Log, c.Expires = slog.New(slog.NewTextHandler(&log, nil)), x
+			c := newCache(t, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil)), Expires: x})
 			cached := c.With(policy.Policy{Resource: "record", Scope: bucket, TTL: time.Minute})
 			mux := http.NewServeMux()
 			h := http.Handler(mux)
