@@ -10,13 +10,16 @@ import (
 	"time"
 )
 
+// ErrUndeclared is in the error of [Get] for a key that the settings were loaded without.
+var ErrUndeclared = errors.New("is not declared in Loader.Keys")
+
 // Get returns the value of a declared key as parse reads it, or byDefault when nobody set it. The error
 // names the key, the value, where it was set and, through parse, what is allowed. Parsers are [Text],
 // [List], [Bool], [Int], [Duration] and [Bytes], and what the program has of its own.
 func Get[T any](s *Settings, key string, byDefault T, parse func(string) (T, error)) (T, error) {
 	f, declared := s.keys[nameOf(key)]
 	if !declared {
-		return byDefault, fmt.Errorf("settings: %s is not declared in Loader.Keys", printable(key))
+		return byDefault, fmt.Errorf("settings: %s %w", printable(key), ErrUndeclared)
 	}
 	if f.origin == "" {
 		return byDefault, nil

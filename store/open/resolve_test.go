@@ -136,3 +136,15 @@ func TestFromSettings(t *testing.T) {
 		})
 	}
 }
+
+// Settings that were loaded without the keys of a store are one error, which says how to load them.
+func TestFromSettingsWithoutKeys(t *testing.T) {
+	s, err := settings.Load("", []string{"FRESHET_RECORD_CACHE_EXPIRES_SECONDS=5"}, "record")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = FromSettings(s, nil)
+	if err == nil || strings.Count(err.Error(), "\n") != 0 || !strings.Contains(err.Error(), "open.Keys()") {
+		t.Errorf("the error is %v", err)
+	}
+}

@@ -88,6 +88,9 @@ func readAll(s *settings.Settings) (values, error) {
 		origin := s.Origin(k.key)
 		value, err := settings.Get(s, k.key, "", k.read)
 		switch {
+		case errors.Is(err, settings.ErrUndeclared):
+			return nil, fmt.Errorf("open: FromSettings: %w, so no setting reaches the store: load the settings with "+
+				"settings.Loader{Keys: open.Keys()}, beside keys and resources of your own", err)
 		case err != nil:
 			wrong = append(wrong, err)
 		case origin != "" && value != "":
