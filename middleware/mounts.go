@@ -419,7 +419,8 @@ func (ms *mounts) say(c *Cache, who *identity) {
 			"make a mount for each app, that is, call the adapter's Middleware or With once for each, at start", "mount", who.named)
 	case !who.several && !ms.saidAnew.Swap(true):
 		c.options.Log.Warn("freshet: a router makes the handler of a mount anew for each request, so the cache cannot tell the router's routes from each other: "+
-			"its requests pass. Set Options.Route, with gorillacache.Route for gorilla/mux; or, if the URL alone tells the routes apart, to a function that returns a constant",
+			"its requests pass. In echo mount it with adapters/echocache, not with echo.WrapMiddleware. Elsewhere set Options.Route, with gorillacache.Route for gorilla/mux; "+
+			"or, if the URL alone tells the routes apart, to a function that returns a constant",
 			"handler", who.named)
 	}
 }

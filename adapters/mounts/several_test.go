@@ -344,7 +344,7 @@ func TestNamedMounts(t *testing.T) {
 func TestTheLogSaysWhatCannotBeTold(t *testing.T) {
 	for name, says := range map[string]string{
 		"gorilla's Headers, and a middleware within": "gorillacache.Route",
-		"echo.WrapMiddleware":                        "Options.Route",
+		"echo.WrapMiddleware":                        "adapters/echocache",
 		"two echos with one middleware":              "once for each",
 	} {
 		t.Run(name, func(t *testing.T) {
