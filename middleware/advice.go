@@ -76,17 +76,16 @@ func (x *exchange) adviseOnScope() {
 }
 
 // adviseOnRoom compares what the store keeps with what the policy lets be stored. Nobody chose the default
-// of MaxBody, so
-// that what falls short of it may well be meant.
+// of MaxBody, so that what falls short of it may well be meant.
 func (c *Cache) adviseOnRoom(p *policy.Policy) {
-	wanted := p.MaxBody
-	if wanted <= 0 || wanted == policy.DefaultMaxBody {
-		wanted = policy.DefaultMaxBody / 4
+	allowed, wanted, chosen := p.MaxBody, p.MaxBody, ""
+	if p.MaxBody <= 0 || p.MaxBody == policy.DefaultMaxBody {
+		allowed, wanted, chosen = policy.DefaultMaxBody, policy.DefaultMaxBody/4, ", the default"
 	}
 	if most := c.room.most; most < wanted-wanted/8 {
-		c.warn(fmt.Sprintf("the store keeps responses of up to %d bytes, less than one page of a policy's MaxBody (%d bytes, by default %d): "+
-			"greater ones are made for each request anew; give the store more room (memstore.New: four times MaxBody), or lower MaxBody",
-			max(most, 0), max(p.MaxBody, 0), int64(policy.DefaultMaxBody)))
+		c.warn(fmt.Sprintf("the store keeps responses of up to %d bytes, and a policy's MaxBody is %d bytes%s: "+
+			"greater ones than the store keeps are made for each request anew; give the store more room (memstore.New: four times MaxBody), "+
+			"or lower MaxBody", max(most, 0), allowed, chosen))
 	}
 }
 

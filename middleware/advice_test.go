@@ -59,11 +59,11 @@ func TestAdvice(t *testing.T) {
 		{"a resource, and nothing that sets it", 64 << 20, policy.Policy{Resource: "record"}, nil, false,
 			"Options.Expires is nil"},
 		{"a store of one page", 64 << 20, policy.Policy{MaxBody: 16 << 20}, nil, false, ""},
-		{"a store of less than one page", 8 << 20, policy.Policy{MaxBody: 4 << 20}, nil, false, "MaxBody"},
+		{"a store of less than one page", 8 << 20, policy.Policy{MaxBody: 4 << 20}, nil, false, "MaxBody is 4194304 bytes:"},
 		{"a small store", 16 << 20, policy.Policy{}, nil, false, ""},
 		{"a small store, and the default said aloud", 16 << 20,
 			policy.Policy{MaxBody: policy.DefaultMaxBody}, nil, false, ""},
-		{"a store for less than common pages", 1 << 20, policy.Policy{}, nil, false, "MaxBody"},
+		{"a store for less than common pages", 1 << 20, policy.Policy{}, nil, false, "MaxBody is 16777216 bytes, the default"},
 		{"a store that is no store", 64, policy.Policy{}, nil, false, "MaxBody"},
 		{"a small store for small pages", 1 << 20, policy.Policy{MaxBody: 100 << 10}, nil, false, ""},
 	} {
