@@ -26,8 +26,7 @@ func TestTheLogTellsOfACookieBesideASharedPage(t *testing.T) {
 	} {
 		for _, first := range []string{"a visitor without a cookie", "one with a cookie"} {
 			t.Run(name+", "+first, func(t *testing.T) {
-				c := newCache(t)
-				log := logged(c)
+				c, log := newLoggedCache(t)
 				h := csrf.Protect(make([]byte, 32))(c.With(s.p)(page))
 				if known := newVisitor(h); first != "a visitor without a cookie" {
 					known.get("/other")
