@@ -20,13 +20,17 @@ func TestDocsLinksLead(t *testing.T) {
 	}
 }
 
-// A reader of README.md finds every other page.
-func TestDocsAreLinkedFromReadme(t *testing.T) {
+// The index of docs lists every page, and README.md leads to the index.
+func TestEveryPageIsListed(t *testing.T) {
+	const readme, index = "README.md", "docs/README.md"
 	pages := readPages(t)
-	_, linked := followLinks(map[string]string{"README.md": pages["README.md"]})
+	if _, linked := followLinks(map[string]string{readme: pages[readme]}); !slices.Contains(linked, index) {
+		t.Errorf("%s has no link to %s", readme, index)
+	}
+	_, listed := followLinks(map[string]string{index: pages[index]})
 	for page := range pages {
-		if page != "README.md" && !slices.Contains(linked, page) {
-			t.Errorf("README.md has no link to %s", page)
+		if page != readme && page != index && !slices.Contains(listed, page) {
+			t.Errorf("%s does not list %s", index, page)
 		}
 	}
 }
