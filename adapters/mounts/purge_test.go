@@ -46,7 +46,7 @@ func do(h http.Handler, method, target string, header ...string) *httptest.Respo
 	return w
 }
 
-// search is the policy of the README's /search.
+// search is the policy of /search in docs/mounts.md.
 var search = policy.Policy{TTL: time.Hour,
 	Key: policy.KeyOptions{SortQuery: true, DropParams: []string{"utm_*", "fbclid"}}}
 
