@@ -45,13 +45,13 @@ func (c Config) check() (Config, error) {
 		c.MaxBytes = defaultBytes
 	}
 	if c.MaxBytes < leastBytes {
-		return c, fmt.Errorf("max_bytes is %d; want 1MiB at least", c.MaxBytes)
+		return c, fmt.Errorf("max_bytes=%d: 1MiB or more is allowed", c.MaxBytes)
 	}
 	if c.MaxValue == 0 {
 		c.MaxValue = min(defaultValue, c.MaxBytes/2)
 	}
 	if c.MaxValue < 1 || c.MaxValue > c.MaxBytes/2 {
-		return c, fmt.Errorf("max_value is %d; want 1 at least, and at most half of max_bytes, which is %d", c.MaxValue, c.MaxBytes)
+		return c, fmt.Errorf("max_value=%d: 1 to %d, half of max_bytes, is allowed", c.MaxValue, c.MaxBytes/2)
 	}
 	return c, nil
 }

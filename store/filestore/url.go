@@ -4,12 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/drivers"
+	"github.com/freshet-go/freshet/store/internal/option"
 )
 
 func init() {
@@ -47,10 +45,11 @@ func ParseURL(rawURL string) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("filestore: %s: %w", u.Redacted(), err)
 	}
-	return c, nil
+	return *c, nil
 }
 
-func fromURL(u *url.URL) (c Config, err error) {
+func fromURL(u *url.URL) (*Config, error) {
+	c := new(Config)
 	switch {
 	case u.Scheme != "file":
 		return c, fmt.Errorf("the scheme is %q; want file", u.Scheme)
@@ -64,55 +63,9 @@ func fromURL(u *url.URL) (c Config, err error) {
 		return c, fmt.Errorf("fragment %q means nothing here; write a # in a path as %%23", u.Fragment)
 	}
 	c.Path = u.Path
-	options, err := url.ParseQuery(u.RawQuery)
-	if err != nil {
-		return c, fmt.Errorf("the options cannot be read: %w", err)
-	}
-	for name, values := range options {
-		if err := c.set(name, values); err != nil {
-			return c, err
-		}
-	}
-	return c, nil
-}
-
-var optionNames = []string{"max_bytes", "max_value", "fsync"}
-
-func (c *Config) set(name string, values []string) (err error) {
-	if !slices.Contains(optionNames, name) {
-		return fmt.Errorf("unknown option %q; there are %s", name, strings.Join(optionNames, ", "))
-	}
-	if len(values) != 1 {
-		return fmt.Errorf("option %s is given %d times; want once", name, len(values))
-	}
-	value := values[0]
-	switch name {
-	case "max_bytes":
-		c.MaxBytes, err = parseSize(value)
-	case "max_value":
-		c.MaxValue, err = parseSize(value)
-	case "fsync":
-		if c.Fsync = value == "true"; !c.Fsync && value != "false" {
-			err = errors.New("want true or false")
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("option %s=%s: %w", name, value, err)
-	}
-	return nil
-}
-
-// parseSize reads a number of bytes greater than 0.
-func parseSize(s string) (int64, error) {
-	unit := int64(1)
-	for i, suffix := range []string{"KiB", "MiB", "GiB"} {
-		if number, ok := strings.CutSuffix(s, suffix); ok {
-			s, unit = number, 1<<(10*(i+1))
-		}
-	}
-	n, err := strconv.ParseUint(s, 10, 63)
-	if err != nil || n == 0 || int64(n) > (1<<63-1)/unit {
-		return 0, errors.New("want a whole number of bytes above 0, or of KiB, MiB or GiB, as in 512MiB")
-	}
-	return int64(n) * unit, nil
+	return c, option.Readers{
+		"max_bytes": option.Into(&c.MaxBytes, option.Size),
+		"max_value": option.Into(&c.MaxValue, option.Size),
+		"fsync":     option.Into(&c.Fsync, option.Bool),
+	}.Read(u.RawQuery)
 }

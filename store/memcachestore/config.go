@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/store/internal/keys"
+	"github.com/freshet-go/freshet/store/internal/option"
 )
 
 // Oversize says what Set does with a value that is longer than an item may be.
@@ -51,16 +52,14 @@ const (
 	defaultServer = "localhost:11211"
 	defaultPort   = "11211"
 
-	defaultPoolSize, maxPoolSize   = 64, 10_000
-	defaultTimeout                 = 500 * time.Millisecond
-	minTimeout, maxTimeout         = time.Millisecond, time.Minute
-	defaultItemSize                = 1 << 20
-	minItemSize, maxItemSize       = 1 << 10, 1 << 30
-	itemNotes                      = 128 // bytes that the server keeps besides key and value, at most
-	endSize                        = 8   // of a value's end, see values.go
-	maxDerived                     = 40  // bytes by which a derived key is longer, at most
-	sizeAllowed, timeoutAllowed    = "1024 to 1073741824 bytes are allowed", "1ms to 1m are allowed"
-	poolAllowed, oversizeIsAllowed = "1 to 10000 are allowed", "refuse and split are allowed"
+	defaultPoolSize, maxPoolSize = 64, 10_000
+	defaultTimeout               = 500 * time.Millisecond
+	minTimeout, maxTimeout       = time.Millisecond, time.Minute
+	defaultItemSize              = 1 << 20
+	minItemSize, maxItemSize     = 1 << 10, 1 << 30
+	itemNotes                    = 128 // bytes that the server keeps besides key and value, at most
+	endSize                      = 8   // of a value's end, see values.go
+	maxDerived                   = 40  // bytes by which a derived key is longer, at most
 )
 
 // room is how many bytes of a value fit an item.
@@ -80,23 +79,24 @@ func (c Config) check() (Config, error) {
 	if c.Servers, err = addresses(c.Servers); err != nil {
 		return c, err
 	}
-	switch {
-	case c.PoolSize < 1 || c.PoolSize > maxPoolSize:
-		return c, wrong("pool_size", c.PoolSize, poolAllowed)
-	case c.DialTimeout < minTimeout || c.DialTimeout > maxTimeout:
-		return c, wrong("dial_timeout", c.DialTimeout, timeoutAllowed)
-	case c.Timeout < minTimeout || c.Timeout > maxTimeout:
-		return c, wrong("timeout", c.Timeout, timeoutAllowed)
-	case c.MaxItemSize < minItemSize || c.MaxItemSize > maxItemSize:
-		return c, wrong("max_item_size", c.MaxItemSize, sizeAllowed)
-	case c.Oversize != OversizeRefuse && c.Oversize != OversizeSplit:
-		return c, wrong("oversize", string(c.Oversize), oversizeIsAllowed)
+	err = cmp.Or(
+		option.Within("pool_size", c.PoolSize, 1, maxPoolSize),
+		option.Within("dial_timeout", c.DialTimeout, minTimeout, maxTimeout),
+		option.Within("timeout", c.Timeout, minTimeout, maxTimeout),
+		option.Within("max_item_size", c.MaxItemSize, minItemSize, maxItemSize),
+		c.Oversize.check(),
+	)
+	if err != nil {
+		return c, fmt.Errorf("%s: %w", driver, err)
 	}
 	return c, nil
 }
 
-func wrong(option string, value any, allowed string) error {
-	return fmt.Errorf("%s: option %s: %.100q is not allowed; %s", driver, option, fmt.Sprint(value), allowed)
+func (o Oversize) check() error {
+	if o != OversizeRefuse && o != OversizeSplit {
+		return fmt.Errorf("oversize=%.40q: refuse and split are allowed", string(o))
+	}
+	return nil
 }
 
 // addresses returns the servers as host:port, each once.

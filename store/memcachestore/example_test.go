@@ -39,5 +39,5 @@ func ExampleParseURL() {
 	fmt.Println(err)
 	// Output:
 	// [a.example b.example:11212] 250ms split <nil>
-	// memcachestore: url "memcached://a.example" with options: option timeout: "soon" is not allowed; 1ms to 1m are allowed
+	// memcachestore: url "memcached://a.example" with options: option timeout="soon": a number of seconds or a duration such as 500ms, more than 0, is allowed
 }

@@ -3,13 +3,11 @@ package memcachestore
 import (
 	"errors"
 	"fmt"
-	"net/url"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/drivers"
+	"github.com/freshet-go/freshet/store/internal/option"
 )
 
 func init() {
@@ -40,7 +38,7 @@ func ParseURL(rawURL string) (Config, error) {
 		text, _ := strings.CutPrefix(err.Error(), string(driver)+": ")
 		return Config{}, fmt.Errorf("%s: url %s: %s", driver, masked(rawURL), text)
 	}
-	return c, nil
+	return *c, nil
 }
 
 // masked is the part of a URL that may be shown: what is before the query, without the credentials.
@@ -56,75 +54,33 @@ func masked(rawURL string) string {
 	return shown
 }
 
-func parseURL(rawURL string) (Config, error) {
+func parseURL(rawURL string) (*Config, error) {
+	c := new(Config)
 	rest, ok := strings.CutPrefix(rawURL, "memcached://")
 	if !ok {
-		return Config{}, errors.New("it must begin with memcached://")
+		return c, errors.New("it must begin with memcached://")
 	}
 	rest, query, _ := strings.Cut(rest, "?")
 	hosts, path, _ := strings.Cut(rest, "/")
 	switch {
 	case strings.Contains(rest, "@"):
-		return Config{}, errors.New("user and password are not supported: Memcached asks for none, or this client cannot tell it")
+		return c, errors.New("user and password are not supported: Memcached asks for none, or this client cannot tell it")
 	case path != "" || strings.Contains(query, "#") || strings.Contains(rest, "#"):
-		return Config{}, errors.New("only servers and a query may follow memcached://; Memcached has no databases")
+		return c, errors.New("only servers and a query may follow memcached://; Memcached has no databases")
 	}
-	var c Config
 	if hosts != "" {
 		c.Servers = strings.Split(hosts, ",")
 	}
-	options, err := url.ParseQuery(query)
-	if err != nil {
-		return Config{}, errors.New("the query is malformed: name=value&name=value is wanted, with % before two hexadecimal digits only")
-	}
-	for option, values := range options {
-		if len(values) > 1 {
-			return Config{}, fmt.Errorf("option %.100q is given %d times", option, len(values))
-		}
-		if err := c.set(option, values[0]); err != nil {
-			return Config{}, err
-		}
-	}
-	return c, nil
+	return c, option.Readers{
+		"pool_size":     option.Into(&c.PoolSize, option.Number(1)),
+		"dial_timeout":  option.Into(&c.DialTimeout, option.Duration),
+		"timeout":       option.Into(&c.Timeout, option.Duration),
+		"max_item_size": option.Into(&c.MaxItemSize, option.Number(1)),
+		"oversize":      option.Into(&c.Oversize, readOversize),
+	}.Read(query)
 }
 
-// set sets one option of a URL. An explicit 0 is no default: it is refused.
-func (c *Config) set(option, value string) error {
-	var err error
-	switch option {
-	case "pool_size":
-		if c.PoolSize, err = strconv.Atoi(value); err != nil || c.PoolSize == 0 {
-			return wrong(option, value, poolAllowed)
-		}
-	case "dial_timeout":
-		if c.DialTimeout, err = duration(value); err != nil || c.DialTimeout == 0 {
-			return wrong(option, value, timeoutAllowed)
-		}
-	case "timeout":
-		if c.Timeout, err = duration(value); err != nil || c.Timeout == 0 {
-			return wrong(option, value, timeoutAllowed)
-		}
-	case "max_item_size":
-		if c.MaxItemSize, err = strconv.Atoi(value); err != nil || c.MaxItemSize == 0 {
-			return wrong(option, value, sizeAllowed)
-		}
-	case "oversize":
-		if c.Oversize = Oversize(value); value == "" {
-			return wrong(option, value, oversizeIsAllowed)
-		}
-	default:
-		return fmt.Errorf("option %.100q is unknown; pool_size, dial_timeout, timeout, max_item_size and oversize are allowed", option)
-	}
-	return nil
-}
-
-// duration reads 500ms, or a number of seconds as 0.5.
-func duration(s string) (time.Duration, error) {
-	if seconds, err := strconv.ParseFloat(s, 64); err == nil {
-		if !(seconds >= 0 && seconds <= maxTimeout.Seconds()) {
-			return 0, errors.New("out of bounds")
-		}
-		return time.Duration(seconds * float64(time.Second)), nil
-	}
-	return time.ParseDuration(s)
+func readOversize(value string) (Oversize, error) {
+	o := Oversize(value)
+	return o, o.check()
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/freshet-go/freshet/store/internal/option"
 )
 
 // What Config's fields are when they are 0, and the most that they may be.
@@ -91,12 +93,12 @@ func (c Config) check() (Config, error) {
 	c.Sweep = cmp.Or(c.Sweep, defaultSweep)
 	c.MaxOverflow = cmp.Or(c.MaxOverflow, defaultMaxOverflow)
 	return c, cmp.Or(
-		between("pool_size", c.PoolSize, 1, mostConnections),
-		between("max_overflow", c.overflow(), 0, mostConnections),
-		between("max_backlog", c.backlog(), -1, 1<<30),
-		lasting("pool_timeout", c.PoolTimeout, 1, mostWait),
-		lasting("dial_timeout", cmp.Or(c.DialTimeout, 1), 1, mostWait),
-		lasting("timeout", c.Timeout, 1, mostWait),
+		option.Within("pool_size", c.PoolSize, 1, mostConnections),
+		option.Within("max_overflow", c.overflow(), 0, mostConnections),
+		option.Within("max_backlog", c.backlog(), -1, 1<<30),
+		option.Within("pool_timeout", c.PoolTimeout, 1, mostWait),
+		option.Within("dial_timeout", cmp.Or(c.DialTimeout, 1), 1, mostWait),
+		option.Within("timeout", c.Timeout, 1, mostWait),
 		c.checkRecycle(), c.checkSweep(), c.checkTable(),
 	)
 }
@@ -116,17 +118,17 @@ func (c Config) backlog() int {
 }
 
 func (c Config) checkRecycle() error {
-	if c.PoolRecycle <= 0 {
-		return nil
+	if 0 < c.PoolRecycle && c.PoolRecycle < time.Second {
+		return fmt.Errorf("pool_recycle=%v: 1s or more is allowed", c.PoolRecycle)
 	}
-	return lasting("pool_recycle", c.PoolRecycle, time.Second, 1<<63-1)
+	return nil
 }
 
 func (c Config) checkSweep() error {
 	if c.Sweep < 0 {
 		return nil
 	}
-	return lasting("sweep", c.Sweep, leastSweep, mostSweep)
+	return option.Within("sweep", c.Sweep, leastSweep, mostSweep)
 }
 
 func (c Config) checkTable() error {
@@ -134,30 +136,6 @@ func (c Config) checkTable() error {
 		return fmt.Errorf("table=%.80q: a name, or schema.name, of lower-case letters, digits and _ is allowed, not beginning with a digit, the name up to 40 bytes", c.Table)
 	}
 	return nil
-}
-
-func between(option string, n, least, most int) error {
-	if n < least || n > most {
-		return fmt.Errorf("%s=%d: %d to %d is allowed", option, n, least, most)
-	}
-	return nil
-}
-
-func lasting(option string, d, least, most time.Duration) error {
-	if d < least || d > most {
-		return fmt.Errorf("%s=%v: %s is allowed", option, d, spanOf(least, most))
-	}
-	return nil
-}
-
-func spanOf(least, most time.Duration) string {
-	switch {
-	case least == 1:
-		return fmt.Sprintf("more than 0 and at most %v", most)
-	case most == 1<<63-1:
-		return fmt.Sprintf("%v or more", least)
-	}
-	return fmt.Sprintf("%v to %v", least, most)
 }
 
 // poolConfig is what pgx needs to know. c has been checked.

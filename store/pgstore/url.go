@@ -2,18 +2,16 @@ package pgstore
 
 import (
 	"fmt"
-	"math"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 	"unicode"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/drivers"
+	"github.com/freshet-go/freshet/store/internal/option"
 )
 
 func init() {
@@ -61,7 +59,7 @@ func parseURL(rawURL string) (Config, error) {
 		if pair == "" {
 			continue
 		}
-		name, value, err := option(pair)
+		name, value, err := parsePair(pair)
 		if err != nil {
 			return Config{}, err
 		}
@@ -96,8 +94,8 @@ func parseURL(rawURL string) (Config, error) {
 	return c, nil
 }
 
-// option takes a pair of the query apart, as libpq does: a plus sign is a plus sign.
-func option(pair string) (name, value string, err error) {
+// parsePair takes a pair of the query apart, as libpq does: a plus sign is a plus sign.
+func parsePair(pair string) (name, value string, err error) {
 	rawName, rawValue, _ := strings.Cut(pair, "=")
 	if name, err = url.PathUnescape(rawName); err != nil {
 		return "", "", fmt.Errorf("the name of an option is not encoded rightly")
@@ -110,30 +108,30 @@ func option(pair string) (name, value string, err error) {
 
 // settings are our own options. Two of them are pgx's under another name or of another meaning for us.
 var settings = map[string]func(c *Config, value string) error{
-	"pool_size":       func(c *Config, v string) (err error) { c.PoolSize, err = number(v, 1); return },
+	"pool_size":       func(c *Config, v string) error { return option.Into(&c.PoolSize, option.Number(1))(v) },
 	"max_overflow":    setOverflow,
 	"maxoverflow":     setOverflow,
 	"max_backlog":     setBacklog,
-	"pool_timeout":    func(c *Config, v string) (err error) { c.PoolTimeout, err = duration(v); return },
+	"pool_timeout":    func(c *Config, v string) error { return option.Into(&c.PoolTimeout, option.Duration)(v) },
 	"pool_recycle":    setRecycle,
-	"dial_timeout":    func(c *Config, v string) (err error) { c.DialTimeout, err = duration(v); return },
-	"timeout":         func(c *Config, v string) (err error) { c.Timeout, err = duration(v); return },
+	"dial_timeout":    func(c *Config, v string) error { return option.Into(&c.DialTimeout, option.Duration)(v) },
+	"timeout":         func(c *Config, v string) error { return option.Into(&c.Timeout, option.Duration)(v) },
 	"table":           setTable,
-	"unlogged":        func(c *Config, v string) (err error) { c.Unlogged, err = truth(v); return },
+	"unlogged":        func(c *Config, v string) error { return option.Into(&c.Unlogged, option.Bool)(v) },
 	"sweep":           setSweep,
 	"statement_cache": setStatementCache,
 }
 
 func setRecycle(c *Config, v string) (err error) {
 	if c.PoolRecycle = -1; v != "-1" {
-		c.PoolRecycle, err = duration(v)
+		c.PoolRecycle, err = option.Duration(v)
 	}
 	return err
 }
 
 func setSweep(c *Config, v string) (err error) {
 	if c.Sweep = -1; strings.Trim(v, "0") != "" {
-		c.Sweep, err = duration(v)
+		c.Sweep, err = option.Duration(v)
 	}
 	return err
 }
@@ -147,13 +145,13 @@ func setTable(c *Config, v string) error {
 }
 
 func setStatementCache(c *Config, v string) error {
-	on, err := truth(v)
+	on, err := option.Bool(v)
 	c.NoStatementCache = !on
 	return err
 }
 
 func setOverflow(c *Config, v string) (err error) {
-	if c.MaxOverflow, err = number(v, 0); c.MaxOverflow == 0 {
+	if c.MaxOverflow, err = option.Number(0)(v); c.MaxOverflow == 0 {
 		c.MaxOverflow = -1
 	}
 	return err
@@ -161,38 +159,10 @@ func setOverflow(c *Config, v string) (err error) {
 
 // setBacklog reads -1 for any number and 0 for none, as Kinto has them: Config has 0 and less than 0.
 func setBacklog(c *Config, v string) (err error) {
-	if c.MaxBacklog, err = number(v, -1); c.MaxBacklog <= 0 {
+	if c.MaxBacklog, err = option.Number(-1)(v); c.MaxBacklog <= 0 {
 		c.MaxBacklog = -1 - c.MaxBacklog
 	}
 	return err
-}
-
-func number(value string, least int) (int, error) {
-	n, err := strconv.Atoi(value)
-	if err != nil || n < least {
-		return 0, fmt.Errorf("a whole number, %d or more, is allowed", least)
-	}
-	return n, nil
-}
-
-// duration reads "500ms", or a number of seconds.
-func duration(value string) (time.Duration, error) {
-	d, err := time.ParseDuration(value)
-	if seconds, e := strconv.ParseFloat(value, 64); e == nil && math.Abs(seconds) < 1<<33 {
-		d, err = time.Duration(seconds*float64(time.Second)), nil
-	}
-	if err != nil || d <= 0 {
-		return 0, fmt.Errorf("a number of seconds or a duration such as 500ms, more than 0, is allowed")
-	}
-	return d, nil
-}
-
-func truth(value string) (bool, error) {
-	on, err := strconv.ParseBool(value)
-	if err != nil {
-		return false, fmt.Errorf("true or false is allowed")
-	}
-	return on, nil
 }
 
 // agree refuses two spellings of one setting that say different things.
@@ -293,7 +263,7 @@ func masked(rawURL string) string {
 		if pair == "" {
 			continue
 		}
-		if name, _, err := option(pair); err != nil || strings.Contains(strings.ToLower(name), "password") {
+		if name, _, err := parsePair(pair); err != nil || strings.Contains(strings.ToLower(name), "password") {
 			pair, _, _ = strings.Cut(pair, "=")
 			pair += "=***"
 		}

@@ -14,6 +14,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/freshet-go/freshet/store/internal/option"
 )
 
 // What Config's fields are when they are 0, and the most that they may be.
@@ -128,12 +130,12 @@ func (c *Config) checkLimits() error {
 	setDefault(&c.DialTimeout, defaultDialTimeout)
 	setDefault(&c.Timeout, defaultTimeout)
 	return cmp.Or(
-		within("pool_size", c.PoolSize, 1, maxPoolSize),
-		within("min_idle", c.MinIdle, 0, c.PoolSize),
-		within("max_retries", c.MaxRetries, 0, maxRetries),
-		within("pool_timeout", c.PoolTimeout, time.Millisecond, maxWait),
-		within("dial_timeout", c.DialTimeout, time.Millisecond, maxWait),
-		within("timeout", c.Timeout, time.Millisecond, maxWait),
+		option.Within("pool_size", c.PoolSize, 1, maxPoolSize),
+		option.Within("min_idle", c.MinIdle, 0, c.PoolSize),
+		option.Within("max_retries", c.MaxRetries, 0, maxRetries),
+		option.Within("pool_timeout", c.PoolTimeout, time.Millisecond, maxWait),
+		option.Within("dial_timeout", c.DialTimeout, time.Millisecond, maxWait),
+		option.Within("timeout", c.Timeout, time.Millisecond, maxWait),
 	)
 }
 
@@ -142,13 +144,6 @@ func setDefault[T comparable](value *T, otherwise T) {
 	if *value == zero {
 		*value = otherwise
 	}
-}
-
-func within[T int | time.Duration](name string, value, least, most T) error {
-	if value < least || value > most {
-		return fmt.Errorf("%s is %v; %v to %v is allowed", name, value, least, most)
-	}
-	return nil
 }
 
 // withPort checks an address, and gives it a port if it has none.

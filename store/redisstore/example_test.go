@@ -41,5 +41,5 @@ func ExampleParseURL() {
 	fmt.Println(err)
 	// Output:
 	// redis+sentinel://:***@a.example:26379,b.example:26379/1?master=cache <nil>
-	// redisstore: redis://***@a.example?pool_size=none: option pool_size is "none"; a whole number of at least 1 is allowed
+	// redisstore: redis://***@a.example?pool_size=none: option pool_size="none": a whole number, 1 or more, is allowed
 }

@@ -4,16 +4,13 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"maps"
-	"math"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/drivers"
+	"github.com/freshet-go/freshet/store/internal/option"
 )
 
 func init() {
@@ -61,16 +58,13 @@ func parseURL(rawURL string) (Config, error) {
 	if !ok {
 		return c, errors.New("not a URL; want redis://host:port/database")
 	}
-	allowed := slices.Clone(commonOptions)
 	switch scheme {
 	case "redis":
 	case "rediss":
 		c.TLS = true
 	case "redis+cluster":
 		c.Cluster = true
-		allowed = append(allowed, "tls")
 	case "redis+sentinel":
-		allowed = append(allowed, "tls", "master", "sentinel_username", "sentinel_password")
 	default:
 		return c, fmt.Errorf("unknown scheme %q; redis, rediss, redis+sentinel and redis+cluster are allowed", scheme)
 	}
@@ -83,7 +77,7 @@ func parseURL(rawURL string) (Config, error) {
 	}
 	rest, query, _ := strings.Cut(rest, "?")
 	authority, path, _ := strings.Cut(rest, "/")
-	if err := cmp.Or(c.readAuthority(authority), c.readDatabase(path), c.readOptions(query, allowed)); err != nil {
+	if err := cmp.Or(c.readAuthority(authority), c.readDatabase(path), c.readers(scheme).Read(query)); err != nil {
 		return c, err
 	}
 	if scheme == "redis+sentinel" && c.Master == "" {
@@ -129,84 +123,27 @@ func (c *Config) readDatabase(path string) error {
 	return nil
 }
 
-var commonOptions = []string{
-	"pool_size", "min_idle", "pool_timeout", "dial_timeout", "timeout", "max_retries", "ca_file", "server_name",
-}
-
-func (c *Config) readOptions(query string, allowed []string) error {
-	values, err := url.ParseQuery(query)
-	if err != nil {
-		return errors.New("the options are malformed; want name=value&name=value with percent-encoded values")
+// readers returns the readers of the options of a URL with that scheme.
+func (c *Config) readers(scheme string) option.Readers {
+	r := option.Readers{
+		"pool_size":    option.Into(&c.PoolSize, option.Number(1)),
+		"min_idle":     option.Into(&c.MinIdle, option.Number(0)),
+		"max_retries":  option.Into(&c.MaxRetries, option.Number(0)),
+		"pool_timeout": option.Into(&c.PoolTimeout, option.Duration),
+		"dial_timeout": option.Into(&c.DialTimeout, option.Duration),
+		"timeout":      option.Into(&c.Timeout, option.Duration),
+		"ca_file":      option.Into(&c.CAFile, option.Text),
+		"server_name":  option.Into(&c.ServerName, option.Text),
 	}
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		given := values[name]
-		switch {
-		case !slices.Contains(allowed, name):
-			return fmt.Errorf("unknown option %s; %s are allowed", name, strings.Join(allowed, ", "))
-		case len(given) > 1:
-			return fmt.Errorf("option %s is given %d times", name, len(given))
-		}
-		if err := c.readOption(name, given[0]); err != nil {
-			return err
-		}
+	if scheme == "redis+cluster" || scheme == "redis+sentinel" {
+		r["tls"] = option.Into(&c.TLS, option.Bool)
 	}
-	return nil
-}
-
-func (c *Config) readOption(name, value string) (err error) {
-	switch name {
-	case "pool_size":
-		c.PoolSize, err = number(value, 1)
-	case "min_idle":
-		c.MinIdle, err = number(value, 0)
-	case "max_retries":
-		c.MaxRetries, err = number(value, 0)
-	case "pool_timeout":
-		c.PoolTimeout, err = duration(value)
-	case "dial_timeout":
-		c.DialTimeout, err = duration(value)
-	case "timeout":
-		c.Timeout, err = duration(value)
-	case "ca_file":
-		c.CAFile = value
-	case "server_name":
-		c.ServerName = value
-	case "tls":
-		if c.TLS = value == "true"; !c.TLS && value != "false" {
-			err = fmt.Errorf("%q; true and false are allowed", value)
-		}
-	case "master":
-		c.Master = value
-	case "sentinel_username":
-		c.SentinelUsername = value
-	case "sentinel_password":
-		c.SentinelPassword = value
+	if scheme == "redis+sentinel" {
+		r["master"] = option.Into(&c.Master, option.Text)
+		r["sentinel_username"] = option.Into(&c.SentinelUsername, option.Text)
+		r["sentinel_password"] = option.Into(&c.SentinelPassword, option.Text)
 	}
-	if err != nil {
-		return fmt.Errorf("option %s is %w", name, err)
-	}
-	return nil
-}
-
-// number reads a whole number. What is less than least is refused here, where 0 cannot be mistaken for "not given".
-func number(value string, least int) (int, error) {
-	n, err := strconv.Atoi(value)
-	if err != nil || n < least {
-		return 0, fmt.Errorf("%q; a whole number of at least %d is allowed", value, least)
-	}
-	return n, nil
-}
-
-// duration reads a Go duration or a number of seconds.
-func duration(value string) (time.Duration, error) {
-	d, err := time.ParseDuration(value)
-	if seconds, err2 := strconv.ParseFloat(value, 64); err2 == nil && math.Abs(seconds) < 1e6 {
-		d, err = time.Duration(seconds*float64(time.Second)), nil
-	}
-	if err != nil || d < time.Millisecond || d > maxWait {
-		return 0, fmt.Errorf("%q; 1ms to 1h is allowed, as in 500ms, or a number of seconds", value)
-	}
-	return d, nil
+	return r
 }
 
 // misplacedAt reports whether there is an @ after the first / ? or #: most likely one of these is in a password.
