@@ -111,8 +111,8 @@ var rooms = []room{
 		reason:  "the attacks know HTTP and nothing of Freshet: they are played against any cache",
 	},
 	{
-		pattern: "middleware/cachetest", ours: []string{"store", "store/*", "policy", "middleware"},
-		reason: "users import cachetest in their own tests: it brings nothing of others along",
+		pattern: "freshettest",
+		reason:  "users import freshettest in their own tests: it brings nothing along",
 	},
 	{
 		pattern: "adapters/...", ours: []string{"store", "store/*", "policy", "middleware", "middleware/*"}, vendors: 1,
@@ -429,8 +429,8 @@ func TestBrokenImportRulesAreSeen(t *testing.T) {
 		{"middleware", module + "/settings", "the standard library, store, policy and rules alone"},
 		{"middleware", module + "/store/memstore", "the standard library, store, policy and rules alone"},
 		{"middleware", "github.com/pquerna/cachecontrol/cacheobject", "who needs `go get`"},
-		{"middleware/cachetest", module + "/middleware", ""},
-		{"middleware/cachetest", module + "/adapters/echocache", "users import cachetest"},
+		{"freshettest", "net/http/httptest", ""},
+		{"freshettest", module + "/middleware", "users import freshettest"},
 		{"adapters/echocache", module + "/middleware github.com/labstack/echo/v4", ""},
 		{"adapters/cdn/fastly", module + "/adapters/echocache", "no other adapter"},
 		{"adapters/echocache", "github.com/labstack/echo/v4 github.com/redis/go-redis/v9", "one vendor"},

@@ -7,7 +7,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/freshet-go/freshet/adapters/echocache"
-	"github.com/freshet-go/freshet/middleware/cachetest"
+	"github.com/freshet-go/freshet/internal/cachetest"
 )
 
 // The behaviour table, with the cache as echo's outermost middleware and as one of a route.

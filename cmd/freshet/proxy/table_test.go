@@ -5,7 +5,7 @@ import (
 	"net/url"
 	"testing"
 
-	"github.com/freshet-go/freshet/middleware/cachetest"
+	"github.com/freshet-go/freshet/internal/cachetest"
 )
 
 // The behaviour table, with the origin behind a connection of its own. The forwarding fields are trusted

@@ -6,7 +6,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/freshet-go/freshet/middleware/cachetest"
+	"github.com/freshet-go/freshet/internal/cachetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -1,4 +1,4 @@
-package cachetest_test
+package freshettest_test
 
 import (
 	"fmt"
@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/freshet-go/freshet/middleware"
-	"github.com/freshet-go/freshet/middleware/cachetest"
+	"github.com/freshet-go/freshet"
+	"github.com/freshet-go/freshet/freshettest"
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
@@ -32,7 +32,7 @@ func TestAssertionsFail(t *testing.T) {
 		return resp
 	}
 	assertions := map[string]func(testing.TB, *http.Response){
-		"Hit": cachetest.Hit, "Miss": cachetest.Miss, "Stored": cachetest.Stored, "NotStored": cachetest.NotStored,
+		"Hit": freshettest.Hit, "Miss": freshettest.Miss, "Stored": freshettest.Stored, "NotStored": freshettest.NotStored,
 	}
 	for _, c := range []struct{ status, pass string }{
 		{"", ""},
@@ -63,7 +63,7 @@ func TestAssertionsFail(t *testing.T) {
 func Example() {
 	keep := memstore.New(1 << 20)
 	defer keep.Close()
-	app := middleware.New(keep, middleware.Options{}).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	app := freshet.New(keep, freshet.Options{}).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/news" {
 			w.Header().Set("Cache-Control", "max-age=60")
 		}
@@ -71,14 +71,14 @@ func Example() {
 	}))
 
 	var t testing.TB = exampleTest{} // in a test: its t
-	cachetest.Miss(t, cachetest.Get(t, app, "/news"))
-	cachetest.Hit(t, cachetest.Get(t, app, "/news"))
-	cachetest.Miss(t, cachetest.Get(t, app, "/news?page=2"))
-	cachetest.NotStored(t, cachetest.Get(t, app, "/me", "Cookie", "sid=alice"))
+	freshettest.Miss(t, freshettest.Get(t, app, "/news"))
+	freshettest.Hit(t, freshettest.Get(t, app, "/news"))
+	freshettest.Miss(t, freshettest.Get(t, app, "/news?page=2"))
+	freshettest.NotStored(t, freshettest.Get(t, app, "/me", "Cookie", "sid=alice"))
 
-	again := cachetest.Get(t, app, "/news")
-	fmt.Println(cachetest.StatusOf(again.Header).Hit, again.Header.Get("Age"))
-	fmt.Println(cachetest.StatusOf(cachetest.Get(t, app, "/me").Header).Detail)
+	again := freshettest.Get(t, app, "/news")
+	fmt.Println(freshettest.StatusOf(again.Header).Hit, again.Header.Get("Age"))
+	fmt.Println(freshettest.StatusOf(freshettest.Get(t, app, "/me").Header).Detail)
 	// Output:
 	// true 0
 	// no-lifetime

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/freshet-go/freshet/freshettest"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -89,7 +90,7 @@ func hostile() []story {
 		{name: "a flood of targets stays within the store's bound", runs: 600, bound: 1 << 20, play: func(g *stage) {
 			g.origin.script = origin(page.saying(big[:8<<10]))
 			for i := range 600 {
-				Miss(g, Get(g, g.handler, fmt.Sprintf("/?%d", i)))
+				freshettest.Miss(g, freshettest.Get(g, g.handler, fmt.Sprintf("/?%d", i)))
 			}
 			if n := g.store.Bytes(); n > 1<<20 {
 				g.Errorf("the store holds %d bytes, more than its bound", n)

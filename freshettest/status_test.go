@@ -1,4 +1,4 @@
-package cachetest
+package freshettest
 
 import (
 	"net/http"

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/freshet-go/freshet/freshettest"
 )
 
 // judge says what is wrong with a reply.
@@ -34,7 +36,7 @@ func (s step) judge(got *reply) (wrong []string) {
 	if s.wantBody != "*" && got.body != s.wantBody {
 		say("body %.100q, want %.100q", got.body, s.wantBody)
 	}
-	told := StatusOf(got.header)
+	told := freshettest.StatusOf(got.header)
 	for _, word := range s.words {
 		if w := judgeWord(word, got, told); w != "" {
 			say("%s", w)
@@ -44,7 +46,7 @@ func (s step) judge(got *reply) (wrong []string) {
 }
 
 // always is what must be true of every response of the cache.
-func always(got *reply, told Status) (wrong []string) {
+func always(got *reply, told freshettest.Status) (wrong []string) {
 	switch {
 	case told.Cache != "Freshet":
 		wrong = append(wrong,
@@ -68,7 +70,7 @@ func always(got *reply, told Status) (wrong []string) {
 // about is how much later a number of seconds may be read, in a test on a busy machine.
 const about = 15
 
-func judgeWord(word string, got *reply, told Status) string {
+func judgeWord(word string, got *reply, told freshettest.Status) string {
 	if _, err := strconv.Atoi(word); err == nil {
 		return ""
 	}
@@ -94,7 +96,7 @@ func judgeWord(word string, got *reply, told Status) string {
 		return ""
 	}
 	word, not := strings.CutPrefix(word, "!")
-	if told.says(word) == not {
+	if statusSays(told, word) == not {
 		return fmt.Sprintf("Cache-Status is %q, want %s", got.header.Values("Cache-Status"),
 			map[bool]string{true: "not ", false: ""}[not]+word)
 	}
@@ -102,7 +104,7 @@ func judgeWord(word string, got *reply, told Status) string {
 }
 
 // judgeNumber lets an age be somewhat greater, and a ttl somewhat less.
-func judgeNumber(name, value string, got *reply, told Status) string {
+func judgeNumber(name, value string, got *reply, told freshettest.Status) string {
 	want, _ := strconv.Atoi(value)
 	have, err := strconv.Atoi(got.header.Get(name))
 	late := have - want
@@ -116,7 +118,8 @@ func judgeNumber(name, value string, got *reply, told Status) string {
 	return ""
 }
 
-func (s Status) says(word string) bool {
+// statusSays reports whether Cache-Status has a word, or a parameter with a value.
+func statusSays(s freshettest.Status, word string) bool {
 	name, value, _ := strings.Cut(word, "=")
 	switch name {
 	case "hit":

@@ -1,4 +1,4 @@
-package cachetest
+package freshettest
 
 import (
 	"io"
@@ -18,7 +18,7 @@ func Get(t testing.TB, h http.Handler, target string, header ...string) *http.Re
 func Do(t testing.TB, h http.Handler, method, target string, body io.Reader, header ...string) *http.Response {
 	t.Helper()
 	if len(header)%2 != 0 {
-		t.Fatalf("cachetest: %s %s: the header fields are names and values in turn: %q has no value", method, target,
+		t.Fatalf("freshettest: %s %s: the header fields are names and values in turn: %q has no value", method, target,
 			header[len(header)-1])
 	}
 	r := httptest.NewRequest(method, target, body)

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/freshet-go/freshet/freshettest"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -77,7 +78,7 @@ func fills() []story {
 			var others []*wire
 			for range 10 {
 				w := dial(g, g.address, get("/"))
-				if h := w.head("GET"); h.err != nil || w.read(5) != "first" || !StatusOf(h.header).Collapsed {
+				if h := w.head("GET"); h.err != nil || w.read(5) != "first" || !freshettest.StatusOf(h.header).Collapsed {
 					g.Errorf("one who joins got %v %v, want the first bytes, collapsed", h.err, h.header)
 				}
 				others = append(others, w)
