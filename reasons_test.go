@@ -13,7 +13,7 @@ func TestEveryReasonIsExplained(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	constant := regexp.MustCompile(`(?m)^\s*Reason\w+\s+(?:policy\.)?Reason\s*=\s*"([^"]+)"`)
+	constant := regexp.MustCompile(`(?m)^\s*[Rr]eason\w+\s+(?:policy\.)?Reason\s*=\s*"([^"]+)"`)
 	for file, least := range map[string]int{"internal/rules/reason.go": 20, "internal/rules/plan.go": 6, "middleware/reasons.go": 10} {
 		text, err := os.ReadFile(file)
 		if err != nil {

@@ -27,12 +27,12 @@ func (n *run) decide() {
 // response is it, and who may have it? final says that the body is whole.
 func (n *run) commit(final bool) {
 	if n.ctx.Err() == context.DeadlineExceeded {
-		n.f.GiveUp(ReasonTimeout) // as expires does, which may come to it later than the handler
+		n.f.GiveUp(reasonTimeout) // as expires does, which may come to it later than the handler
 	}
 	h, removed := n.rec.response()
 	n.removed = removed
 	if n.out.FwdStatus = n.rec.status; n.said.failure() != nil {
-		n.out.FwdStatus, n.out.Detail = 0, ReasonLost // the origin did not write this page
+		n.out.FwdStatus, n.out.Detail = 0, reasonLost // the origin did not write this page
 	}
 	n.noteForced(n.rec.received, n.failing())
 	switch {
@@ -102,19 +102,19 @@ func (n *run) admit(h http.Header, status int, final bool) (a rules.Admission, a
 	case n.x.outside.Alone() != "": // whatever no-cache="Set-Cookie" says
 		refuse(n.x.outside.Alone())
 	case n.said.silent():
-		refuse(ReasonHandler)
+		refuse(reasonHandler)
 	case n.said.failure() != nil:
-		refuse(ReasonLost)
+		refuse(reasonLost)
 	case n.rec.declared > n.x.maxBody() || int64(len(n.rec.held)) > n.x.maxBody():
-		refuse(ReasonTooLarge)
+		refuse(reasonTooLarge)
 	case final && n.rec.short():
-		refuse(ReasonCut)
+		refuse(reasonCut)
 	case n.overtaken():
-		refuse(ReasonOutdated)
+		refuse(reasonOutdated)
 	case n.f.GivenUp() != "":
 		refuse(n.f.GivenUp())
 	case n.mute && !a.Explicit && !n.said.hasTTL():
-		refuse(ReasonEmpty)
+		refuse(reasonEmpty)
 		n.x.c.warnOfNothing()
 	case n.suspect():
 		refuse(rules.ReasonSuspect)

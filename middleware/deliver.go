@@ -321,7 +321,7 @@ func (c *counter) Write(p []byte) (int, error) { *c += counter(len(p)); return l
 
 // notCached answers a request that wants nothing but a stored response (RFC 9111 section 5.2.1.7).
 func (x *exchange) notCached() {
-	out := policy.Outcome{Detail: ReasonOnlyIfCached}
+	out := policy.Outcome{Detail: reasonOnlyIfCached}
 	x.header(http.Header{"Cache-Control": {"no-store"}}, nil, -1, &out)
 	x.head(http.StatusGatewayTimeout)
 	x.observe(out)

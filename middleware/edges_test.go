@@ -30,7 +30,7 @@ func TestAStreamThatIsOvertakenIsObservedAsNotStored(t *testing.T) {
 	}))
 	want(t, "body", body(get(h, "http://example.com/")), "page")
 	want(t, "stored", seen.Stored, false)
-	want(t, "detail", seen.Detail, middleware.ReasonOutdated)
+	want(t, "detail", seen.Detail, policy.Reason("outdated"))
 }
 
 // A request that runs the handler by itself validates what is stored only where the handler's 304 would be an

@@ -686,7 +686,7 @@ func TestAClientThatLeavesWhileItWaitsIsObserved(t *testing.T) {
 		var left atomic.Int64
 		c := newCache(t, middleware.Options{
 			Observe: func(_ *http.Request, o policy.Outcome) {
-				if o.Detail == middleware.ReasonLeft {
+				if o.Detail == policy.Reason("left") {
 					left.Add(1)
 				}
 			},

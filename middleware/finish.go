@@ -50,7 +50,7 @@ func (n *run) store() {
 // been served: its connection must not be let go before.
 func (n *run) finishStream() {
 	if n.rec.short() || n.refused || n.said.failure() != nil || n.f.Broken() {
-		n.out.Stored, n.out.Detail = false, ReasonCut
+		n.out.Stored, n.out.Detail = false, reasonCut
 		n.abort()
 	}
 	body, whole := n.f.Whole()
@@ -77,9 +77,9 @@ func (n *run) finishStream() {
 		n.save(n.kept)
 	case n.kept == nil:
 	case n.said.silent():
-		n.out.Stored, n.out.Detail = false, ReasonHandler
+		n.out.Stored, n.out.Detail = false, reasonHandler
 	default:
-		n.out.Stored, n.out.Detail = false, ReasonTooLarge
+		n.out.Stored, n.out.Detail = false, reasonTooLarge
 	}
 	n.f.Retire()
 	switch {
@@ -124,7 +124,7 @@ func (p *panicked) Error() string { return fmt.Sprint("freshet: a writer panicke
 
 // abort ends a body that is not complete, so that it cannot look complete to anyone.
 func (n *run) abort() {
-	n.f.Decide(fill.Answer{Stage: fill.Failed, Why: ReasonLost})
+	n.f.Decide(fill.Answer{Stage: fill.Failed, Why: reasonLost})
 	n.f.End(true, nil)
 	n.f.Retire()
 	if n.pumped != nil {

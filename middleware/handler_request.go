@@ -54,7 +54,7 @@ func (n *run) expires(ctx context.Context) {
 	f := n.f
 	context.AfterFunc(ctx, func() {
 		if ctx.Err() == context.DeadlineExceeded {
-			f.GiveUp(ReasonTimeout)
+			f.GiveUp(reasonTimeout)
 		}
 	})
 }
@@ -75,7 +75,7 @@ func (n *run) link() {
 
 // linkToReaders ends the handler's run some time after all clients have left.
 func (n *run) linkToReaders(cancel func()) {
-	n.f.WhenDeserted(ReasonLost, cancel)
+	n.f.WhenDeserted(reasonLost, cancel)
 	n.unlink = context.AfterFunc(n.x.r.Context(), n.f.LeaderLeft)
 }
 

@@ -21,7 +21,7 @@ func (n *run) onInform(status int) {
 	hints := n.rec.Header()
 	replace(header, hints)
 	if !n.solo {
-		patience := time.AfterFunc(informFor, func() { n.f.GiveUp(ReasonStalled) })
+		patience := time.AfterFunc(informFor, func() { n.f.GiveUp(reasonStalled) })
 		defer patience.Stop()
 	}
 	n.x.sendHeader(status)

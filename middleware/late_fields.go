@@ -199,7 +199,7 @@ func (n *run) atEnd() {
 
 // neverWent keeps a response from others of which nobody has seen the header go out.
 func (n *run) neverWent() {
-	n.keepFromOthers(ReasonPass)
+	n.keepFromOthers(reasonHeld)
 	n.x.c.warnOfHeld()
 }
 

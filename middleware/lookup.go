@@ -86,7 +86,7 @@ func (l *lookup) serve() {
 		}
 	}
 	l.found.stored = stored{}
-	l.alone(policy.Outcome{Fwd: policy.FwdMiss, Detail: ReasonContended})
+	l.alone(policy.Outcome{Fwd: policy.FwdMiss, Detail: reasonContended})
 }
 
 // decide chooses what the request does with what was found.
@@ -131,7 +131,7 @@ func (x *exchange) find(now time.Time) found {
 	f := found{flight: x.req.Key, missed: policy.FwdURIMiss, ended: x.c.fills.Ended()}
 	f.verdict.Use = rules.Miss
 	if !x.c.follow.InTouch(now) {
-		f.broken = ReasonJournal
+		f.broken = reasonJournal
 		return f
 	}
 	f.entry, f.coverage = x.selected(&f, now)

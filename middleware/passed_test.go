@@ -3,6 +3,7 @@ package middleware_test
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -115,4 +116,20 @@ func (w *hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, nil
 	}
 	return nil, nil, http.ErrNotSupported
+}
+
+// A response whose header nobody has seen go out was not shared for that reason, and not because requests have to ask.
+func TestWhatIsSaidAfterAHeaderThatNeverWentOut(t *testing.T) {
+	var passed []policy.Reason
+	c := newCache(t, middleware.Options{Observe: func(_ *http.Request, out policy.Outcome) { passed = append(passed, out.Passed) }})
+	page := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "page")
+	}))
+	h := c.Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		page.ServeHTTP(&blank{http.Header{}}, r) // a writer of an app's own, which answers otherwise
+		w.WriteHeader(http.StatusTeapot)
+	}))
+	get(h, "/")
+	get(h, "/")
+	want(t, "passed", fmt.Sprint(passed), "[ held]")
 }

@@ -46,7 +46,7 @@ func (t *passes) find(key string, now time.Time) policy.Reason {
 	case !ok || now.After(held.until):
 		return ""
 	case held.why == "":
-		return ReasonPass
+		return reasonPass
 	}
 	return held.why
 }

@@ -63,8 +63,8 @@ func TestHitsOfOneLifetimeAreToldApart(t *testing.T) {
 	for range 2 {
 		for _, out := range []policy.Outcome{
 			{Hit: true, TTL: 5 * time.Second, HasTTL: true},
-			{Hit: true, TTL: 5 * time.Second, HasTTL: true, Detail: ReasonWaited},
-			{Hit: true, TTL: 5 * time.Second}, {Hit: true, TTL: 5 * time.Second, HasTTL: true, Detail: ReasonLost},
+			{Hit: true, TTL: 5 * time.Second, HasTTL: true, Detail: reasonWaited},
+			{Hit: true, TTL: 5 * time.Second}, {Hit: true, TTL: 5 * time.Second, HasTTL: true, Detail: reasonLost},
 			{Fwd: policy.FwdStale, TTL: 5 * time.Second, HasTTL: true},
 		} {
 			if got, want := c.statusField(&out)[0], string(out.Append(nil, c.options.Name)); got != want {

@@ -28,7 +28,7 @@ func (l *lookup) readAlong(f *fill.Fill, out policy.Outcome) next {
 	}
 	switch {
 	case err != nil: // the client left
-		out.Detail = ReasonLeft
+		out.Detail = reasonLeft
 		l.x.observe(out)
 		return answered
 	case d.beside != nil:
@@ -49,14 +49,14 @@ func (l *lookup) readAlong(f *fill.Fill, out policy.Outcome) next {
 // another request may do better than the one that led, it looks again, so that one of those who waited leads.
 func (l *lookup) goAlone(a fill.Answer, out policy.Outcome) next {
 	switch {
-	case a.Stage == fill.Failed && a.Why == ReasonTimeout:
+	case a.Stage == fill.Failed && a.Why == reasonTimeout:
 		return lookFree
-	case a.Stage == fill.Failed && (a.Why == ReasonStalled || a.Why == ReasonWaited):
+	case a.Stage == fill.Failed && (a.Why == reasonStalled || a.Why == reasonWaited):
 		return lookAgain
 	case a.Stage == fill.Private && l.mayDoBetter(a.Why), l.failedLately():
 		return lookAgain
 	}
-	out.Passed = cmp.Or(a.Why, ReasonPass)
+	out.Passed = cmp.Or(a.Why, reasonPass)
 	return l.alone(out)
 }
 
@@ -64,7 +64,7 @@ func (l *lookup) goAlone(a fill.Answer, out policy.Outcome) next {
 // invalidation, an error may have been meant for it alone, or it had credentials or wishes of its own.
 func (l *lookup) mayDoBetter(why policy.Reason) bool {
 	switch why {
-	case ReasonOutdated, rules.ReasonSuspect:
+	case reasonOutdated, rules.ReasonSuspect:
 		return true
 	case rules.ReasonCookie, rules.ReasonAuthorization, rules.ReasonRequestNoStore:
 		return !l.x.req.Credentials
@@ -76,7 +76,7 @@ func (l *lookup) mayDoBetter(why policy.Reason) bool {
 func (l *lookup) share(f *fill.Fill, rd *fill.Reader, a fill.Answer, out policy.Outcome) next {
 	x, e := &l.x, a.Entry
 	if e.Anonymous && x.req.Credentials && !x.p.Shared {
-		out.Passed = cmp.Or(a.Why, ReasonPass)
+		out.Passed = cmp.Or(a.Why, reasonPass)
 		return l.alone(out)
 	}
 	if why := x.outside.Objects(e, x.p, time.Now()); why != "" {
@@ -123,7 +123,7 @@ type decision struct {
 
 // lost reports whether the handler does not answer, and the request has no place to run it.
 func (d *decision) lost() bool {
-	return d.Stage == fill.Asked && d.beside == nil || d.Stage == fill.Failed && d.Why == ReasonTimeout
+	return d.Stage == fill.Asked && d.beside == nil || d.Stage == fill.Failed && d.Why == reasonTimeout
 }
 
 // await waits until the handler of f has answered, and no longer than the policy's MaxWait if there is something
@@ -149,7 +149,7 @@ func (l *lookup) await(f *fill.Fill, stale bool) (d decision, err error) {
 		case woken == fill.ByTime:
 			p = l.x.c.beside.of(l.found.flight)
 			if took = p.take(); !took && stale {
-				return decision{Answer: fill.Answer{Why: ReasonWaited}}, nil
+				return decision{Answer: fill.Answer{Why: reasonWaited}}, nil
 			}
 		case woken == fill.ByPlace:
 			took = true
@@ -160,7 +160,7 @@ func (l *lookup) await(f *fill.Fill, stale bool) (d decision, err error) {
 	if a := f.Answer(); a.Stage != fill.Asked {
 		return decision{Answer: a}, nil
 	}
-	return decision{Answer: fill.Answer{Why: ReasonWaited}, beside: p}, nil
+	return decision{Answer: fill.Answer{Why: reasonWaited}, beside: p}, nil
 }
 
 // patience returns what fires when the request has waited for as long as its policy says, in all its waits together.

@@ -77,7 +77,7 @@ func (l lookup) renew() {
 	f, leads := c.fills.Join(flight, l.mayJoin, x.newFill)
 	if !leads || l.anew(f) != nil || !c.start() {
 		if leads {
-			f.Decide(fill.Answer{Stage: fill.Failed, Why: ReasonLost})
+			f.Decide(fill.Answer{Stage: fill.Failed, Why: reasonLost})
 		}
 		<-c.refreshing
 		return
@@ -88,7 +88,7 @@ func (l lookup) renew() {
 		timeout = refreshFor
 	}
 	t.expire = time.AfterFunc(timeout, func() {
-		f.GiveUp(ReasonTimeout)
+		f.GiveUp(reasonTimeout)
 		t.free()
 	})
 	go c.runRefresh(t, c.rootOf(x.r), refreshRequest(context.WithValue(c.stop, ticketKey{}, t), x.asker(l.found.entry)))
@@ -143,7 +143,7 @@ func (c *Cache) runRefresh(t *refreshTicket, root http.Handler, r *http.Request)
 	defer func() {
 		v := recover()
 		if !t.arrived.Load() { // or else its run ends the fill
-			t.fill.Decide(fill.Answer{Stage: fill.Failed, Why: ReasonLost})
+			t.fill.Decide(fill.Answer{Stage: fill.Failed, Why: reasonLost})
 			if v == nil && c.stop.Err() == nil && !client.refused() {
 				c.strayed(t, r)
 			}

@@ -120,7 +120,7 @@ func (n *run) close() {
 // over releases the requests that still wait for the response.
 func (n *run) over() {
 	n.arrived()
-	n.f.Decide(fill.Answer{Stage: fill.Failed, Why: ReasonLost})
+	n.f.Decide(fill.Answer{Stage: fill.Failed, Why: reasonLost})
 	n.f.End(true, nil)
 	n.f.Retire()
 	n.f.Release()
@@ -148,10 +148,10 @@ func (n *run) call(again bool) {
 			n.x.c.lost(n.x.r, recover(), debug.Stack())
 		case n.state == streaming:
 			n.x.c.lost(n.x.r, recover(), debug.Stack())
-			n.out.Stored, n.out.Detail = false, ReasonCut
+			n.out.Stored, n.out.Detail = false, reasonCut
 			n.abort()
 		default:
-			n.out.Stored, n.out.Detail = false, ReasonLost
+			n.out.Stored, n.out.Detail = false, reasonLost
 		}
 	}()
 	r := n.request(again)

@@ -13,11 +13,11 @@ import (
 // entry has no number that others could trust, and what they have stored may be better.
 func (n *run) save(e *store.Entry) {
 	defer n.arrived()
-	if e == nil || n.found.broken == ReasonJournal {
+	if e == nil || n.found.broken == reasonJournal {
 		return
 	}
 	if n.x.c.follow.Covers(e) == invalidation.CoverageHard {
-		n.out.Stored, n.out.Detail = false, ReasonOutdated
+		n.out.Stored, n.out.Detail = false, reasonOutdated
 		return
 	}
 	if why := n.f.GivenUp(); why != "" {
@@ -36,7 +36,7 @@ func (n *run) save(e *store.Entry) {
 	}
 	n.checkRoom(e) // and yet it is put: what is stored under its key is not to be found any more
 	if n.x.c.put(e) != nil {
-		n.out.Stored, n.out.Detail = false, ReasonStoreError
+		n.out.Stored, n.out.Detail = false, reasonStoreError
 		return
 	}
 	n.x.c.passes.forget(n.found.flight)

@@ -122,7 +122,7 @@ func (l *lookup) crowded() {
 		return
 	}
 	l.found.stored = stored{}
-	l.alone(policy.Outcome{Fwd: policy.FwdMiss, Detail: ReasonCrowded})
+	l.alone(policy.Outcome{Fwd: policy.FwdMiss, Detail: reasonCrowded})
 }
 
 // sendTrailers sets the fields that come behind a body that was streamed.

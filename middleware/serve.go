@@ -60,7 +60,7 @@ func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next http.Handler,
 		return
 	case !told:
 		x.r = r
-		x.pass(ReasonRoute)
+		x.pass(reasonRoute)
 		return
 	}
 	x.refresh = ticketFor(x.r, c, x.req.Key)

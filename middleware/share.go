@@ -69,14 +69,14 @@ func (n *run) settle(e *store.Entry) {
 	n.f.Decide(fill.Answer{Stage: fill.Settled, Entry: e})
 	if n.instead != nil {
 		n.f.TakeOver(n.instead) // the store does not have e yet
-		n.instead.Replace(fill.Answer{Stage: fill.Settled, Entry: e, Why: ReasonWaited})
+		n.instead.Replace(fill.Answer{Stage: fill.Settled, Entry: e, Why: reasonWaited})
 	}
 }
 
 // open lets readers in: those that wait, and those that ask for this variant from now on.
 func (n *run) open(e *store.Entry) {
 	if n.instead != nil {
-		defer n.instead.GiveUp(ReasonWaited) // those who wait for it come to this one
+		defer n.instead.GiveUp(reasonWaited) // those who wait for it come to this one
 		n.f.TakeOver(n.instead)
 	}
 	if e.Key != n.found.flight || n.solo {

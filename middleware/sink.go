@@ -26,7 +26,7 @@ func (n *run) onHeader(status int) {
 func (n *run) onHijack() {
 	n.begun.set(true)
 	n.become(piping)
-	n.out.Detail = ReasonHijacked
+	n.out.Detail = reasonHijacked
 	n.pass()
 }
 

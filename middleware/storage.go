@@ -21,7 +21,7 @@ func (c *Cache) ask(ctx context.Context, key string, f *found) *store.Entry {
 	case errors.Is(err, store.ErrNotFound):
 		c.answered()
 	default:
-		f.broken = ReasonStoreError
+		f.broken = reasonStoreError
 		c.fault("store: get", err)
 	}
 	return nil

@@ -30,7 +30,7 @@ func (c *Cache) fits(e *store.Entry) bool {
 // checkRoom takes back that a whole entry is stored, when the store has no room for it.
 func (n *run) checkRoom(e *store.Entry) {
 	if n.out.Stored && !n.x.c.fits(e) {
-		n.out.Stored, n.out.Detail = false, ReasonTooLarge
+		n.out.Stored, n.out.Detail = false, reasonTooLarge
 	}
 }
 
@@ -53,7 +53,7 @@ func (n *run) promise(e *store.Entry) {
 	}
 	r := &n.x.c.room
 	if declared > r.body {
-		n.out.Stored, n.out.Detail = false, ReasonTooLarge
+		n.out.Stored, n.out.Detail = false, reasonTooLarge
 	}
 	n.promised = n.out
 	n.promised.Stored = n.out.Stored && declared >= 0 && (r.limits == nil || e.Size()+declared <= r.most)

@@ -87,7 +87,7 @@ func TestStoredIsSaidOfWhatIsStored(t *testing.T) {
 				if says := strings.Contains(first, "stored"); says != (s.kept && s.how != undeclared && s.how != unsure) {
 					t.Errorf("stored %v, but Cache-Status is %q", s.kept, first)
 				}
-				if !s.kept && (told.Detail != middleware.ReasonTooLarge || s.how != undeclared && !strings.Contains(first, "detail=too-large")) {
+				if !s.kept && (told.Detail != policy.Reason("too-large") || s.how != undeclared && !strings.Contains(first, "detail=too-large")) {
 					t.Errorf("not stored, but Cache-Status is %q, and the observer heard %v", first, told)
 				}
 				if hit := strings.Contains(get(h, "/").Header.Get("Cache-Status"), "hit"); hit != s.kept {
@@ -102,9 +102,9 @@ func TestStoredIsSaidOfWhatIsStored(t *testing.T) {
 // and why.
 func TestAStreamThatIsNotStoredAfterAll(t *testing.T) {
 	for why, end := range map[policy.Reason]func(w http.ResponseWriter, r *http.Request){
-		"":                        func(http.ResponseWriter, *http.Request) {},
-		middleware.ReasonTooLarge: func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, 100<<10)) },
-		middleware.ReasonHandler:  func(w http.ResponseWriter, r *http.Request) { middleware.FromContext(r.Context()).NoStore() },
+		"":                         func(http.ResponseWriter, *http.Request) {},
+		policy.Reason("too-large"): func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, 100<<10)) },
+		policy.Reason("handler"):   func(w http.ResponseWriter, r *http.Request) { middleware.FromContext(r.Context()).NoStore() },
 	} {
 		var told policy.Outcome
 		c := newCache(t, middleware.Options{Observe: func(_ *http.Request, o policy.Outcome) { told = o }})

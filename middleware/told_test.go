@@ -35,12 +35,12 @@ func TestWhatTheObserverHearsOfABrokenResponse(t *testing.T) {
 			w.Header().Set("Content-Length", "10")
 			io.WriteString(w, "page")
 			w.(http.Flusher).Flush()
-		}, middleware.ReasonCut, 200},
+		}, policy.Reason("cut"), 200},
 		{"a connection that is taken", "GET", func(_ *middleware.Cache, w http.ResponseWriter, r *http.Request) {
 			if _, _, err := w.(http.Hijacker).Hijack(); err != nil {
 				t.Error(err)
 			}
-		}, middleware.ReasonHijacked, 0},
+		}, policy.Reason("hijacked"), 0},
 		{"an answer to a POST, and a panic", "POST", func(_ *middleware.Cache, w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Location", "/")
 			w.Header().Set("Content-Length", "4")
@@ -52,11 +52,11 @@ func TestWhatTheObserverHearsOfABrokenResponse(t *testing.T) {
 				t.Error(err)
 			}
 			io.WriteString(w, "page")
-		}, middleware.ReasonOutdated, 200},
+		}, policy.Reason("outdated"), 200},
 		{"a handler that is lost", "GET", func(_ *middleware.Cache, w http.ResponseWriter, r *http.Request) {
 			middleware.FromContext(r.Context()).Fail(errors.New("no origin"))
 			w.WriteHeader(http.StatusBadGateway)
-		}, middleware.ReasonLost, 0},
+		}, policy.Reason("lost"), 0},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			var told []policy.Outcome
@@ -75,7 +75,7 @@ func TestWhatTheObserverHearsOfABrokenResponse(t *testing.T) {
 				h.ServeHTTP(w, httptest.NewRequest(s.method, "/", nil))
 			}()
 			says := w.Header().Get("Cache-Status")
-			if known := s.why == middleware.ReasonOutdated || s.why == middleware.ReasonLost; known != strings.Contains(says, "detail=") {
+			if known := s.why == policy.Reason("outdated") || s.why == policy.Reason("lost"); known != strings.Contains(says, "detail=") {
 				t.Errorf("Cache-Status, which is sent before anything breaks, is %q", says)
 			}
 			if len(told) != 1 || told[0].Stored || told[0].Detail != s.why || told[0].FwdStatus != s.status {
