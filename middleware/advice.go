@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -79,8 +80,8 @@ func (x *exchange) adviseOnScope() {
 // of MaxBody, so that what falls short of it may well be meant.
 func (c *Cache) adviseOnRoom(p *policy.Policy) {
 	allowed, wanted, chosen := p.MaxBody, p.MaxBody, ""
-	if p.MaxBody <= 0 || p.MaxBody == policy.DefaultMaxBody {
-		allowed, wanted, chosen = policy.DefaultMaxBody, policy.DefaultMaxBody/4, ", the default"
+	if p.MaxBody <= 0 || p.MaxBody == rules.DefaultMaxBody {
+		allowed, wanted, chosen = rules.DefaultMaxBody, rules.DefaultMaxBody/4, ", the default"
 	}
 	if most := c.room.most; most < wanted-wanted/8 {
 		c.warn(fmt.Sprintf("the store keeps responses of up to %d bytes, and a policy's MaxBody is %d bytes%s: "+

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store/memstore"
@@ -62,7 +63,7 @@ func TestAdvice(t *testing.T) {
 		{"a store of less than one page", 8 << 20, policy.Policy{MaxBody: 4 << 20}, nil, false, "MaxBody is 4194304 bytes:"},
 		{"a small store", 16 << 20, policy.Policy{}, nil, false, ""},
 		{"a small store, and the default said aloud", 16 << 20,
-			policy.Policy{MaxBody: policy.DefaultMaxBody}, nil, false, ""},
+			policy.Policy{MaxBody: rules.DefaultMaxBody}, nil, false, ""},
 		{"a store for less than common pages", 1 << 20, policy.Policy{}, nil, false, "MaxBody is 16777216 bytes, the default"},
 		{"a store that is no store", 64, policy.Policy{}, nil, false, "MaxBody"},
 		{"a small store for small pages", 1 << 20, policy.Policy{MaxBody: 100 << 10}, nil, false, ""},

@@ -189,7 +189,7 @@ func TestWhoWaitsForAUsersRequest(t *testing.T) {
 							time.Sleep(time.Second)
 						}
 					}
-					h := c.With(policy.Policy{Keep: time.Hour})(o)
+					h := c.With(policy.Policy{Retention: time.Hour})(o)
 					get(h, "/", user, "a")
 					time.Sleep(10 * time.Second)
 					start := time.Now()

@@ -94,7 +94,7 @@ func TestWhatWasInvalidatedStandsInForNothing(t *testing.T) {
 						}
 						io.WriteString(w, "old")
 					}
-					h := c.With(policy.Policy{TTL: time.Second, StaleIfError: time.Hour, Keep: time.Hour})(o)
+					h := c.With(policy.Policy{TTL: time.Second, StaleIfError: time.Hour, Retention: time.Hour})(o)
 					get(h, "/")
 					time.Sleep(time.Minute)
 					var all sync.WaitGroup

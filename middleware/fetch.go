@@ -139,7 +139,7 @@ func (x *exchange) maxBody() int64 {
 	if x.p.MaxBody > 0 {
 		return x.p.MaxBody
 	}
-	return policy.DefaultMaxBody
+	return rules.DefaultMaxBody
 }
 
 // outdated reports whether an invalidation came after the fill began, or may have come without this node's

@@ -154,7 +154,7 @@ func TestAForcedErrorLeavesTheFreshPage(t *testing.T) {
 					}
 					fmt.Fprint(w, "good")
 				}
-				h := c.With(policy.Policy{TTL: time.Minute, Keep: -1, Heuristic: true})(o)
+				h := c.With(policy.Policy{TTL: time.Minute, Retention: -1, Heuristic: true})(o)
 				want(t, "at first", body(get(h, "/")), "good")
 				var all sync.WaitGroup
 				for i := range 20 {

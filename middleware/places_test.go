@@ -99,7 +99,7 @@ func TestNoRoomForAStalePageLetsFewRunTheHandler(t *testing.T) {
 		c := middleware.New(s, middleware.Options{Log: discard, MaxReadBytes: 1}) // no client gets a long stored body
 		defer c.Close(t.Context())
 		var running, runs, over atomic.Int64
-		h := c.With(policy.Policy{MaxWait: time.Second, Keep: time.Hour})(counted(&running,
+		h := c.With(policy.Policy{MaxWait: time.Second, Retention: time.Hour})(counted(&running,
 			func(w http.ResponseWriter, r *http.Request) {
 				lifetime := "max-age=1"
 				if runs.Add(1) > 1 {

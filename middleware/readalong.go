@@ -170,7 +170,7 @@ func (l *lookup) patience() (late <-chan time.Time, stop func() bool) {
 		return nil, func() bool { return false }
 	}
 	if most == 0 {
-		most = policy.DefaultMaxWait
+		most = rules.DefaultMaxWait
 	}
 	now := time.Now()
 	if l.waits == nil {

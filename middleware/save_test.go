@@ -92,7 +92,7 @@ func TestTheIndexIsStoredAnewForALaterVariant(t *testing.T) {
 			w.Header().Set("Vary", "Accept")
 			io.WriteString(w, r.Header.Get("Accept"))
 		}}
-		h := newCache(t).With(policy.Policy{Keep: -1})(o) // it is stored no longer than it is fresh
+		h := newCache(t).With(policy.Policy{Retention: -1})(o) // it is stored no longer than it is fresh
 		get(h, "/", "Accept", "one")
 		time.Sleep(50 * time.Second)
 		get(h, "/", "Accept", "two")

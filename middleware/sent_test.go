@@ -77,7 +77,7 @@ func TestNothingStaleIsServedThatWasInvalidatedMeanwhile(t *testing.T) {
 						}
 						fmt.Fprint(w, "run ", run)
 					}
-					p.Keep, p.Key.SortQuery = time.Hour, true
+					p.Retention, p.Key.SortQuery = time.Hour, true
 					h := c.With(p)(o)
 					get(h, "/?a=1&b=2")
 					time.Sleep(5 * time.Second)

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 )
@@ -150,7 +151,7 @@ func TestWhoHasWaitedTooLongIsServedStale(t *testing.T) {
 			}
 			io.WriteString(w, "page")
 		}
-		h := c.With(policy.Policy{MaxWait: time.Second, Keep: time.Hour})(o)
+		h := c.With(policy.Policy{MaxWait: time.Second, Retention: time.Hour})(o)
 		get(h, "/")
 		time.Sleep(5 * time.Second)
 		var stale atomic.Int64
@@ -260,7 +261,7 @@ func TestNothingStaleThatMustBeValidated(t *testing.T) {
 			}
 			fmt.Fprint(w, "run ", run)
 		}
-		h := c.With(policy.Policy{Timeout: 2 * time.Second, MaxWait: -1, Keep: time.Hour})(o)
+		h := c.With(policy.Policy{Timeout: 2 * time.Second, MaxWait: -1, Retention: time.Hour})(o)
 		get(h, "/")
 		time.Sleep(5 * time.Second)
 		go get(h, "/")
@@ -477,7 +478,7 @@ func TestAllRunTheHandlerOfWhatIsPrivateAtOnce(t *testing.T) {
 			all.Go(func() { want(t, "body", body(get(h, "/")), "page") })
 		}
 		all.Wait()
-		want(t, "time", time.Since(start), policy.DefaultMaxWait+2*time.Second)
+		want(t, "time", time.Since(start), rules.DefaultMaxWait+2*time.Second)
 		leader.Wait()
 	})
 }
@@ -548,7 +549,7 @@ func TestHintsThatNobodyTakesMakeNobodyStale(t *testing.T) {
 			}
 			fmt.Fprint(w, "run ", o.runs.Load())
 		}
-		h := c.With(policy.Policy{Keep: time.Hour})(o)
+		h := c.With(policy.Policy{Retention: time.Hour})(o)
 		get(h, "/")
 		time.Sleep(time.Minute)
 		slow := &hintless{httptest.NewRecorder(), make(chan struct{})}

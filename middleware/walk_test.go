@@ -82,7 +82,7 @@ func takeWalk(t *testing.T, seed uint64) {
 	w.c = New(s, Options{Log: slog.New(slog.DiscardHandler), MaxFillBytes: 2 << 20, MaxReadBytes: 1 << 20, StallTimeout: 20 * time.Second, Observe: func(*http.Request, policy.Outcome) { w.observed.Add(1) }})
 	p := policy.Policy{
 		MaxWait: time.Duration(w.rand(3)) * time.Second, Timeout: time.Duration(w.rand(2)*10) * time.Second,
-		Keep:                 time.Minute,
+		Retention:            time.Minute,
 		StaleWhileRevalidate: time.Duration(w.rand(2)*5) * time.Second,
 		StaleIfError:         time.Duration(w.rand(2)*5) * time.Second,
 		MaxBody:              600 << 10, Key: policy.KeyOptions{DropParams: []string{"utm"}},

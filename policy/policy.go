@@ -44,9 +44,9 @@ type Policy struct {
 	// StaleWhileRevalidate and StaleIfError (RFC 5861) apply where the response names no value of its
 	// own and does not forbid serving stale. Default 0: no stale serving that the response did not ask for.
 	StaleWhileRevalidate, StaleIfError time.Duration
-	// Keep is how long past its freshness an entry is kept to be revalidated, or to be served while
-	// the handler is lost. Default 10 minutes; negative: not at all.
-	Keep time.Duration
+	// Retention is how long past its freshness lifetime a response stays in the store, to be revalidated, or to be
+	// served while the handler is lost. Default 10 minutes; negative: none, so that it goes when it is stale.
+	Retention time.Duration
 
 	// Heuristic lets a response that states no lifetime live for a tenth of the time since its
 	// Last-Modified (RFC 9111 section 4.2.2), at most HeuristicMax (default 24 hours). Default off.
@@ -142,16 +142,6 @@ type KeyOptions struct {
 	// this one do not learn what it looks at: let the handler say Vary.
 	Replace func(*http.Request) string
 }
-
-// Defaults of Policy's fields.
-const (
-	DefaultKeep         = 10 * time.Minute
-	DefaultHeuristicMax = 24 * time.Hour
-	DefaultMaxBody      = 16 << 20
-	DefaultMaxWait      = 5 * time.Second
-
-	DefaultHeuristicDocumentMax = time.Minute
-)
 
 // Reason says why a request passed or a response was not stored. It is a token (RFC 9110 section
 // 5.6.2), shown as the detail of Cache-Status, as a metric's label and in tests. Empty: no objection.

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/cmd/freshet/proxy"
-	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/settings"
 	"github.com/freshet-go/freshet/store/memstore"
 	"github.com/freshet-go/freshet/store/open"
@@ -151,7 +151,7 @@ func readProxyFlags(args, environ []string) (*proxyFlags, error) {
 func newProxyFlags() (*proxyFlags, *flag.FlagSet) {
 	f := &proxyFlags{
 		listen: "127.0.0.1:8080", timeout: proxy.DefaultTimeout, stall: time.Minute,
-		memory: memstore.DefaultBytes, maxBody: policy.DefaultMaxBody, documents: policy.DefaultHeuristicDocumentMax, name: "Freshet",
+		memory: memstore.DefaultBytes, maxBody: rules.DefaultMaxBody, documents: rules.DefaultHeuristicDocumentMax, name: "Freshet",
 	}
 	set := flag.NewFlagSet("freshet proxy", flag.ContinueOnError)
 	set.SetOutput(io.Discard)

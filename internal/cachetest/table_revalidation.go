@@ -220,7 +220,7 @@ func stale() []story {
 			"Cache-Control: max-age=60", "Age: 90"),
 		instead("an origin that is lost, with stale-if-error", none, lost(), onError...),
 		instead("an origin that is lost, within what is kept", none, lost(), tagged...),
-		fails("an origin that is lost, past what is kept", policy.Policy{Keep: 10 * time.Second}, lost(),
+		fails("an origin that is lost, past what is kept", policy.Policy{Retention: 10 * time.Second}, lost(),
 			"cut", tagged...),
 		{name: "an origin that is lost when a client forces the cache: what is fresh stands in", runs: 2,
 			origin: origin(says("Cache-Control: max-age=1000", `ETag: "a"`), lost()), steps: steps(
@@ -251,7 +251,7 @@ func staleForbidden() (all []story) {
 			grace = "" // its own would count; the policy's does not
 		}
 		header := []string{"Cache-Control: " + words + grace + ", stale-if-error=600", "Age: 90", `ETag: "a"`}
-		p := policy.Policy{StaleWhileRevalidate: time.Hour, StaleIfError: time.Hour, Keep: time.Hour}
+		p := policy.Policy{StaleWhileRevalidate: time.Hour, StaleIfError: time.Hour, Retention: time.Hour}
 		all = append(all,
 			story{name: words + ": no grace", policy: p, runs: 2,
 				origin: origin(says(header...), says("Cache-Control: max-age=60")), steps: steps(

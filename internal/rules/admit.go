@@ -9,14 +9,14 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// Admission reports whether a response may be stored and what it is then good for: the fields of
-// [store.Entry] of the same names.
+// Admission tells whether a response may be stored and what it is then good for: the fields of
+// [store.Entry], whose Grace, IfError and Keep they are.
 type Admission struct {
 	Store  bool
 	Reason policy.Reason // why not, when Store is false
 
-	Age, Fresh, Grace, IfError, Keep time.Duration
-	MustRevalidate, Anonymous        bool
+	Age, Fresh, StaleWhileRevalidate, StaleIfError, Retention time.Duration
+	MustRevalidate, Anonymous                                 bool
 
 	// Explicit: the response itself says how long it lives, or no-cache, in Cache-Control, Expires or a
 	// targeted field. Otherwise its lifetime, if it has one, is the operator's or a guess.
@@ -107,7 +107,7 @@ func Admit(req *Request, status int, h http.Header, p *policy.Policy, ttl time.D
 		(!a.Explicit || a.Fresh == 0 || asksForCredentials(status) || variesByUser(a.Vary))
 	a.staleness(p, &d, known)
 	switch {
-	case a.Fresh <= a.Age && !known && a.Fresh+max(a.Grace, a.IfError) <= a.Age:
+	case a.Fresh <= a.Age && !known && a.Fresh+max(a.StaleWhileRevalidate, a.StaleIfError) <= a.Age:
 		a.Reason = ReasonExpired
 	case req.Credentials && !p.Shared && (a.Fresh <= a.Age || a.Anonymous):
 		// A stale one would only be good to ask with, and what a handler says to one user of another's page
@@ -258,27 +258,27 @@ func knownValidator(h http.Header, received time.Time) bool {
 // mean both, and CDNs obey both. The operator's defaults do not make up for a lifetime of 0: who says
 // max-age=0 wants to be asked each time.
 func (a *Admission) staleness(p *policy.Policy, d *ResponseDirectives, known bool) {
-	a.Keep = min(max(p.Keep, 0), maxSeconds)
-	if p.Keep == 0 {
-		a.Keep = policy.DefaultKeep
+	a.Retention = min(max(p.Retention, 0), maxSeconds)
+	if p.Retention == 0 {
+		a.Retention = DefaultRetention
 	}
 	if a.MustRevalidate {
 		if !known {
-			a.Keep = 0 // neither servable nor good to ask with
+			a.Retention = 0 // neither servable nor good to ask with
 		}
 		if !d.MustRevalidate && !d.ProxyRevalidate && !d.NoCache && d.StaleWhileRevalidate != absent {
-			a.Grace = d.StaleWhileRevalidate
+			a.StaleWhileRevalidate = d.StaleWhileRevalidate
 		}
 		return
 	}
 	if a.Fresh > 0 {
-		a.Grace = min(max(p.StaleWhileRevalidate, 0), maxSeconds)
-		a.IfError = min(max(p.StaleIfError, 0), maxSeconds)
+		a.StaleWhileRevalidate = min(max(p.StaleWhileRevalidate, 0), maxSeconds)
+		a.StaleIfError = min(max(p.StaleIfError, 0), maxSeconds)
 	}
 	if d.StaleWhileRevalidate != absent {
-		a.Grace = d.StaleWhileRevalidate
+		a.StaleWhileRevalidate = d.StaleWhileRevalidate
 	}
 	if d.StaleIfError != absent {
-		a.IfError = d.StaleIfError
+		a.StaleIfError = d.StaleIfError
 	}
 }

@@ -235,42 +235,42 @@ func TestAdmitSaysForHowLong(t *testing.T) {
 		p    policy.Policy
 		want Admission
 	}{
-		{"the response's lifetime", anonymousGet, fields("Cache-Control", "max-age=60"), policy.Policy{}, Admission{Fresh: m, Keep: policy.DefaultKeep, Explicit: true}},
-		{"before the operator's", anonymousGet, fields("Cache-Control", "max-age=60"), policy.Policy{TTL: time.Hour}, Admission{Fresh: m, Keep: policy.DefaultKeep, Explicit: true}},
-		{"the operator's", anonymousGet, fields(), policy.Policy{TTL: m}, Admission{Fresh: m, Keep: policy.DefaultKeep, Anonymous: true}},
-		{"the operator's before a guess", anonymousGet, fields("Last-Modified", after(-10*time.Hour)), policy.Policy{TTL: m, Heuristic: true}, Admission{Fresh: m, Keep: policy.DefaultKeep, Anonymous: true}},
-		{"the operator's without bounds", anonymousGet, fields(), policy.Policy{TTL: math.MaxInt64, Keep: math.MaxInt64, StaleIfError: math.MaxInt64}, Admission{Fresh: maxSeconds, Keep: maxSeconds, IfError: maxSeconds, Anonymous: true}},
-		{"a guess", anonymousGet, fields("Content-Type", "text/css", "Last-Modified", after(-10*time.Hour)), policy.Policy{Heuristic: true}, Admission{Fresh: time.Hour, Keep: policy.DefaultKeep, Anonymous: true}},
-		{"a guess at most", anonymousGet, fields("Last-Modified", after(-10*time.Hour)), policy.Policy{Heuristic: true, HeuristicMax: m}, Admission{Fresh: m, Keep: policy.DefaultKeep, Anonymous: true}},
-		{"the operator's, shared", anonymousGet, fields(), policy.Policy{TTL: m, Shared: true}, Admission{Fresh: m, Keep: policy.DefaultKeep}},
-		{"the operator's, and public", cookieGet, fields("Cache-Control", "public"), policy.Policy{TTL: m}, Admission{Fresh: m, Keep: policy.DefaultKeep}},
-		{"a targeted field", anonymousGet, fields("CDN-Cache-Control", "max-age=60", "Cache-Control", "s-maxage=5", "Expires", "0"), policy.Policy{}, Admission{Fresh: m, Keep: policy.DefaultKeep, Explicit: true}},
+		{"the response's lifetime", anonymousGet, fields("Cache-Control", "max-age=60"), policy.Policy{}, Admission{Fresh: m, Retention: DefaultRetention, Explicit: true}},
+		{"before the operator's", anonymousGet, fields("Cache-Control", "max-age=60"), policy.Policy{TTL: time.Hour}, Admission{Fresh: m, Retention: DefaultRetention, Explicit: true}},
+		{"the operator's", anonymousGet, fields(), policy.Policy{TTL: m}, Admission{Fresh: m, Retention: DefaultRetention, Anonymous: true}},
+		{"the operator's before a guess", anonymousGet, fields("Last-Modified", after(-10*time.Hour)), policy.Policy{TTL: m, Heuristic: true}, Admission{Fresh: m, Retention: DefaultRetention, Anonymous: true}},
+		{"the operator's without bounds", anonymousGet, fields(), policy.Policy{TTL: math.MaxInt64, Retention: math.MaxInt64, StaleIfError: math.MaxInt64}, Admission{Fresh: maxSeconds, Retention: maxSeconds, StaleIfError: maxSeconds, Anonymous: true}},
+		{"a guess", anonymousGet, fields("Content-Type", "text/css", "Last-Modified", after(-10*time.Hour)), policy.Policy{Heuristic: true}, Admission{Fresh: time.Hour, Retention: DefaultRetention, Anonymous: true}},
+		{"a guess at most", anonymousGet, fields("Last-Modified", after(-10*time.Hour)), policy.Policy{Heuristic: true, HeuristicMax: m}, Admission{Fresh: m, Retention: DefaultRetention, Anonymous: true}},
+		{"the operator's, shared", anonymousGet, fields(), policy.Policy{TTL: m, Shared: true}, Admission{Fresh: m, Retention: DefaultRetention}},
+		{"the operator's, and public", cookieGet, fields("Cache-Control", "public"), policy.Policy{TTL: m}, Admission{Fresh: m, Retention: DefaultRetention}},
+		{"a targeted field", anonymousGet, fields("CDN-Cache-Control", "max-age=60", "Cache-Control", "s-maxage=5", "Expires", "0"), policy.Policy{}, Admission{Fresh: m, Retention: DefaultRetention, Explicit: true}},
 
-		{"stale by the response", anonymousGet, fields("Cache-Control", "max-age=60, stale-while-revalidate=1, stale-if-error=2"), swr, Admission{Fresh: m, Grace: time.Second, IfError: 2 * time.Second, Keep: policy.DefaultKeep, Explicit: true}},
-		{"stale by the operator", anonymousGet, fields("Cache-Control", "max-age=60"), swr, Admission{Fresh: m, Grace: 2 * m, IfError: 3 * m, Keep: policy.DefaultKeep, Explicit: true}},
-		{"the response's 0 stands", anonymousGet, fields("Cache-Control", "max-age=60, stale-while-revalidate=0, stale-if-error=0"), swr, Admission{Fresh: m, Keep: policy.DefaultKeep, Explicit: true}},
-		{"the operator's lifetime and staleness", anonymousGet, fields(), policy.Policy{TTL: m, StaleWhileRevalidate: m}, Admission{Fresh: m, Grace: m, Keep: policy.DefaultKeep, Anonymous: true}},
-		{"must-revalidate", anonymousGet, fields("Cache-Control", "max-age=60, must-revalidate, stale-if-error=5", "ETag", `"1"`), swr, Admission{Fresh: m, Keep: policy.DefaultKeep, MustRevalidate: true, Explicit: true}},
+		{"stale by the response", anonymousGet, fields("Cache-Control", "max-age=60, stale-while-revalidate=1, stale-if-error=2"), swr, Admission{Fresh: m, StaleWhileRevalidate: time.Second, StaleIfError: 2 * time.Second, Retention: DefaultRetention, Explicit: true}},
+		{"stale by the operator", anonymousGet, fields("Cache-Control", "max-age=60"), swr, Admission{Fresh: m, StaleWhileRevalidate: 2 * m, StaleIfError: 3 * m, Retention: DefaultRetention, Explicit: true}},
+		{"the response's 0 stands", anonymousGet, fields("Cache-Control", "max-age=60, stale-while-revalidate=0, stale-if-error=0"), swr, Admission{Fresh: m, Retention: DefaultRetention, Explicit: true}},
+		{"the operator's lifetime and staleness", anonymousGet, fields(), policy.Policy{TTL: m, StaleWhileRevalidate: m}, Admission{Fresh: m, StaleWhileRevalidate: m, Retention: DefaultRetention, Anonymous: true}},
+		{"must-revalidate", anonymousGet, fields("Cache-Control", "max-age=60, must-revalidate, stale-if-error=5", "ETag", `"1"`), swr, Admission{Fresh: m, Retention: DefaultRetention, MustRevalidate: true, Explicit: true}},
 		{"must-revalidate, with nothing to ask with", anonymousGet, fields("Cache-Control", "max-age=60, must-revalidate"), swr, Admission{Fresh: m, MustRevalidate: true, Explicit: true}},
 		{"proxy-revalidate", anonymousGet, fields("Cache-Control", "max-age=60, proxy-revalidate"), swr, Admission{Fresh: m, MustRevalidate: true, Explicit: true}},
-		{"s-maxage", anonymousGet, fields("Cache-Control", "s-maxage=60, max-age=5, stale-while-revalidate=5"), swr, Admission{Fresh: m, Grace: 5 * time.Second, MustRevalidate: true, Explicit: true}},
+		{"s-maxage", anonymousGet, fields("Cache-Control", "s-maxage=60, max-age=5, stale-while-revalidate=5"), swr, Admission{Fresh: m, StaleWhileRevalidate: 5 * time.Second, MustRevalidate: true, Explicit: true}},
 		{"s-maxage alone", anonymousGet, fields("Cache-Control", "s-maxage=60, stale-if-error=5"), swr, Admission{Fresh: m, MustRevalidate: true, Explicit: true}},
-		{"s-maxage=0 with a validator is no word for all", anonymousGet, fields("Cache-Control", "s-maxage=0", "ETag", `"1"`), policy.Policy{}, Admission{Keep: policy.DefaultKeep, MustRevalidate: true, Explicit: true, Anonymous: true}},
+		{"s-maxage=0 with a validator is no word for all", anonymousGet, fields("Cache-Control", "s-maxage=0", "ETag", `"1"`), policy.Policy{}, Admission{Retention: DefaultRetention, MustRevalidate: true, Explicit: true, Anonymous: true}},
 		{"s-maxage beside must-revalidate", anonymousGet, fields("Cache-Control", "s-maxage=60, must-revalidate, stale-while-revalidate=5"), swr, Admission{Fresh: m, MustRevalidate: true, Explicit: true}},
 		{"s-maxage beside proxy-revalidate", anonymousGet, fields("Cache-Control", "s-maxage=60, proxy-revalidate, stale-while-revalidate=5"), swr, Admission{Fresh: m, MustRevalidate: true, Explicit: true}},
-		{"one that varies by who asks", anonymousGet, fields("Cache-Control", "max-age=60", "Vary", "Authorization, Cookie"), policy.Policy{}, Admission{Fresh: m, Keep: policy.DefaultKeep, Explicit: true, Anonymous: true, Vary: []string{"authorization", "cookie"}}},
-		{"one that varies by who asks, and is for all", anonymousGet, fields("Cache-Control", "max-age=60, public", "Vary", "Authorization, Cookie"), policy.Policy{}, Admission{Fresh: m, Keep: policy.DefaultKeep, Explicit: true, Vary: []string{"authorization", "cookie"}}},
-		{"one that varies by cookies alone", anonymousGet, fields("Cache-Control", "max-age=60", "Vary", "Cookie"), policy.Policy{}, Admission{Fresh: m, Keep: policy.DefaultKeep, Explicit: true, Vary: []string{"cookie"}}},
-		{"no-cache", anonymousGet, fields("Cache-Control", "no-cache, max-age=60, stale-while-revalidate=5", "ETag", `"1"`), swr, Admission{Keep: policy.DefaultKeep, MustRevalidate: true, Explicit: true, Anonymous: true}},
-		{"max-age=0 with a validator", anonymousGet, fields("Cache-Control", "max-age=0", "ETag", `"1"`), swr, Admission{Keep: policy.DefaultKeep, Explicit: true, Anonymous: true}},
-		{"max-age=0 with a validator, and public", anonymousGet, fields("Cache-Control", "max-age=0, public", "ETag", `"1"`), swr, Admission{Keep: policy.DefaultKeep, Explicit: true}},
+		{"one that varies by who asks", anonymousGet, fields("Cache-Control", "max-age=60", "Vary", "Authorization, Cookie"), policy.Policy{}, Admission{Fresh: m, Retention: DefaultRetention, Explicit: true, Anonymous: true, Vary: []string{"authorization", "cookie"}}},
+		{"one that varies by who asks, and is for all", anonymousGet, fields("Cache-Control", "max-age=60, public", "Vary", "Authorization, Cookie"), policy.Policy{}, Admission{Fresh: m, Retention: DefaultRetention, Explicit: true, Vary: []string{"authorization", "cookie"}}},
+		{"one that varies by cookies alone", anonymousGet, fields("Cache-Control", "max-age=60", "Vary", "Cookie"), policy.Policy{}, Admission{Fresh: m, Retention: DefaultRetention, Explicit: true, Vary: []string{"cookie"}}},
+		{"no-cache", anonymousGet, fields("Cache-Control", "no-cache, max-age=60, stale-while-revalidate=5", "ETag", `"1"`), swr, Admission{Retention: DefaultRetention, MustRevalidate: true, Explicit: true, Anonymous: true}},
+		{"max-age=0 with a validator", anonymousGet, fields("Cache-Control", "max-age=0", "ETag", `"1"`), swr, Admission{Retention: DefaultRetention, Explicit: true, Anonymous: true}},
+		{"max-age=0 with a validator, and public", anonymousGet, fields("Cache-Control", "max-age=0, public", "ETag", `"1"`), swr, Admission{Retention: DefaultRetention, Explicit: true}},
 		{"must-revalidate and the operator's", anonymousGet, fields("Cache-Control", "must-revalidate"), policy.Policy{TTL: m}, Admission{Fresh: m, MustRevalidate: true, Anonymous: true}},
-		{"kept longer", anonymousGet, fields(), policy.Policy{TTL: m, Keep: time.Hour}, Admission{Fresh: m, Keep: time.Hour, Anonymous: true}},
-		{"not kept", anonymousGet, fields(), policy.Policy{TTL: m, Keep: -1}, Admission{Fresh: m, Anonymous: true}},
+		{"kept longer", anonymousGet, fields(), policy.Policy{TTL: m, Retention: time.Hour}, Admission{Fresh: m, Retention: time.Hour, Anonymous: true}},
+		{"not kept", anonymousGet, fields(), policy.Policy{TTL: m, Retention: -1}, Admission{Fresh: m, Anonymous: true}},
 
-		{"age", anonymousGet, fields("Cache-Control", "max-age=60", "Age", "5"), policy.Policy{}, Admission{Age: 5 * time.Second, Fresh: m, Keep: policy.DefaultKeep, Explicit: true}},
-		{"what it varies by", anonymousGet, fields("Cache-Control", "max-age=60", "Vary", "Accept-Language, accept", "Vary", "Accept"), policy.Policy{}, Admission{Fresh: m, Keep: policy.DefaultKeep, Explicit: true, Vary: []string{"accept", "accept-language"}}},
-		{"what is not stored of it", anonymousGet, fields("Cache-Control", `max-age=60, no-cache="x-a", private="x-b, x-c"`, "Connection", "x-d", "X-D", "1"), policy.Policy{}, Admission{Fresh: m, Keep: policy.DefaultKeep, Explicit: true, Strip: []string{"X-A", "X-B", "X-C", "Connection", "X-D"}}},
+		{"age", anonymousGet, fields("Cache-Control", "max-age=60", "Age", "5"), policy.Policy{}, Admission{Age: 5 * time.Second, Fresh: m, Retention: DefaultRetention, Explicit: true}},
+		{"what it varies by", anonymousGet, fields("Cache-Control", "max-age=60", "Vary", "Accept-Language, accept", "Vary", "Accept"), policy.Policy{}, Admission{Fresh: m, Retention: DefaultRetention, Explicit: true, Vary: []string{"accept", "accept-language"}}},
+		{"what is not stored of it", anonymousGet, fields("Cache-Control", `max-age=60, no-cache="x-a", private="x-b, x-c"`, "Connection", "x-d", "X-D", "1"), policy.Policy{}, Admission{Fresh: m, Retention: DefaultRetention, Explicit: true, Strip: []string{"X-A", "X-B", "X-C", "Connection", "X-D"}}},
 	} {
 		got := Admit(c.req, 200, c.h, &c.p, c.p.TTL, received, received)
 		c.want.Store, c.want.AsIs = true, len(c.want.Strip) == 0
@@ -343,10 +343,10 @@ func FuzzAdmit(f *testing.F) {
 			if a.Store != (a.Reason == "") {
 				t.Errorf("store %v, because of %q", a.Store, a.Reason)
 			}
-			if a.Store && a.MustRevalidate && (a.Grace > 0 || a.IfError > 0) {
+			if a.Store && a.MustRevalidate && (a.StaleWhileRevalidate > 0 || a.StaleIfError > 0) {
 				t.Errorf("must be revalidated, yet servable stale: %+v", a)
 			}
-			if a.Fresh < 0 || a.Grace < 0 || a.IfError < 0 || a.Keep < 0 || a.Age < 0 {
+			if a.Fresh < 0 || a.StaleWhileRevalidate < 0 || a.StaleIfError < 0 || a.Retention < 0 || a.Age < 0 {
 				t.Errorf("a negative duration: %+v", a)
 			}
 			if a.Store && req.Credentials && a.Anonymous {

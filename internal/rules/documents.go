@@ -17,7 +17,7 @@ func heuristicOf(p *policy.Policy, status int, h http.Header, received time.Time
 	}
 	limit := p.HeuristicDocumentMax
 	if limit == 0 {
-		limit = policy.DefaultHeuristicDocumentMax
+		limit = DefaultHeuristicDocumentMax
 	}
 	return min(lifetime, max(limit, 0)).Truncate(time.Second)
 }

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -103,7 +102,7 @@ func HeuristicLifetime(status int, h http.Header, received time.Time, limit time
 		return 0, false
 	}
 	if limit <= 0 {
-		limit = policy.DefaultHeuristicMax
+		limit = DefaultHeuristicMax
 	}
 	lifetime := min(dateOf(h, received).Sub(modified)/10, limit).Truncate(time.Second)
 	return max(lifetime, 0), lifetime > 0

@@ -4,8 +4,6 @@ import (
 	"net/http"
 	"testing"
 	"time"
-
-	"github.com/freshet-go/freshet/policy"
 )
 
 // received is when the responses of these tests are received, and date what their Date says then.
@@ -145,7 +143,7 @@ func FuzzFreshness(f *testing.F) {
 		if got, explicit := Lifetime(h, noResponseDirectives(), received); !explicit || got < 0 || got > maxSeconds {
 			t.Errorf("lifetime of %v: %v, %v", h, got, explicit)
 		}
-		if got, ok := HeuristicLifetime(200, h, received, 0); got < 0 || got > policy.DefaultHeuristicMax || ok != (got > 0) {
+		if got, ok := HeuristicLifetime(200, h, received, 0); got < 0 || got > DefaultHeuristicMax || ok != (got > 0) {
 			t.Errorf("heuristic lifetime of %v: %v, %v", h, got, ok)
 		}
 	})
