@@ -68,7 +68,11 @@ func (c *Cache) InvalidatePrefix(ctx context.Context, urlPrefix string, options 
 	if err != nil {
 		return Receipt{}, fmt.Errorf("freshet: InvalidatePrefix: %w", err)
 	}
-	var marks []store.Mark
+	return c.append(ctx, "InvalidatePrefix", c.prefixMarks(u), options)
+}
+
+// prefixMarks returns the marks of all URLs that begin with u.
+func (c *Cache) prefixMarks(u *url.URL) (marks []store.Mark) {
 	for each := range bothSchemes(u) {
 		c.policyFor(getOf(each)) // which may be a new one
 		if query := u.RawQuery != "" || u.ForceQuery; query && c.under().folding() {
@@ -79,7 +83,7 @@ func (c *Cache) InvalidatePrefix(ctx context.Context, urlPrefix string, options 
 			marks = append(marks, store.Mark{Kind: store.MarkPrefix, Name: uri})
 		}
 	}
-	return c.append(ctx, "InvalidatePrefix", marks, options)
+	return marks
 }
 
 // InvalidateTag makes every response unusable that has the tag, by [policy.Policy.Tags] or by [Response.Tag].
@@ -97,31 +101,41 @@ func (c *Cache) InvalidateAll(ctx context.Context, options ...InvalidateOption) 
 // https as well. One that can cover nothing is an error, and then no mark counts. A mark of a key covers its URL as it is
 // written; InvalidateURL covers what the policies of the mounts make of it, too.
 func (c *Cache) Invalidate(ctx context.Context, marks ...store.Mark) (Receipt, error) {
-	named, err := namedByURL(marks)
-	if err != nil {
-		return Receipt{}, fmt.Errorf("freshet: Invalidate: %w", err)
+	named := make([]store.Mark, 0, len(marks))
+	for _, m := range marks {
+		as, err := c.named(m)
+		if err != nil {
+			return Receipt{}, fmt.Errorf("freshet: Invalidate: %w", err)
+		}
+		named = append(named, as...)
 	}
 	return c.append(ctx, "Invalidate", named, nil)
 }
 
-// namedByURL returns marks with those of keys and prefixes named as entries are.
-func namedByURL(marks []store.Mark) ([]store.Mark, error) {
-	named := make([]store.Mark, 0, len(marks))
-	for _, m := range marks {
-		if m.Kind != store.MarkKey && m.Kind != store.MarkPrefix {
-			named = append(named, m)
-			continue
-		}
-		uris, err := rules.MarkURIs(m.Name, m.Kind == store.MarkPrefix)
-		if err != nil {
+// named returns m under the names that entries have.
+func (c *Cache) named(m store.Mark) (marks []store.Mark, err error) {
+	var u *url.URL
+	switch m.Kind {
+	case store.MarkKey:
+		if u, err = rules.ReadURL(m.Name); err != nil {
 			return nil, err
 		}
-		for _, uri := range uris {
-			m.Name = uri
-			named = append(named, m)
+		for each := range bothSchemes(u) {
+			uri := rules.URIKey(each.Scheme, each.Host, u.EscapedPath(), u.RawQuery, u.ForceQuery, nil)
+			marks = append(marks, store.Mark{Kind: store.MarkKey, Name: uri})
 		}
+	case store.MarkPrefix:
+		if u, err = rules.ReadPrefix(m.Name); err != nil {
+			return nil, err
+		}
+		marks = c.prefixMarks(u)
+	default:
+		return []store.Mark{m}, nil
 	}
-	return named, nil
+	for i := range marks {
+		marks[i].Soft = m.Soft
+	}
+	return marks, nil
 }
 
 func (c *Cache) append(ctx context.Context, verb string, marks []store.Mark, options []InvalidateOption) (Receipt, error) {

@@ -155,6 +155,14 @@ func TestPrefixes(t *testing.T) {
 // A prefix covers what policies that fold queries, or make keys of their own, have stored for a URL that begins with
 // it, whoever asked for it first.
 func TestAPrefixUnderEveryPolicy(t *testing.T) {
+	verbs := map[string]func(c *middleware.Cache, prefix string) (middleware.Receipt, error){
+		"the verb": func(c *middleware.Cache, prefix string) (middleware.Receipt, error) {
+			return c.InvalidatePrefix(t.Context(), prefix)
+		},
+		"a mark": func(c *middleware.Cache, prefix string) (middleware.Receipt, error) {
+			return c.Invalidate(t.Context(), store.Mark{Kind: store.MarkPrefix, Name: prefix})
+		},
+	}
 	for name, key := range map[string]policy.KeyOptions{
 		"sorts":    {SortQuery: true},
 		"drops":    {DropParams: []string{"p"}},
@@ -164,18 +172,20 @@ func TestAPrefixUnderEveryPolicy(t *testing.T) {
 		for _, prefix := range []string{"https://example.com/search?q=", "http://example.com/search", "http://example.com/"} {
 			const named, other = "/search?q=a&p=1", "/search?p=1&q=a"
 			for first, then := range map[string]string{named: other, other: named} {
-				t.Run(name+", "+prefix+", "+first, func(t *testing.T) {
-					c := newCache(t)
-					o := &origin{}
-					o.h = func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, o.runs.Load()) }
-					h := c.With(policy.Policy{TTL: time.Minute, Key: key})(o)
-					get(h, first)
-					want(t, "before", body(get(h, then)), "1")
-					if _, err := c.InvalidatePrefix(t.Context(), prefix); err != nil {
-						t.Error(err)
-					}
-					want(t, "after", body(get(h, then)), "2")
-				})
+				for verb, purge := range verbs {
+					t.Run(name+", "+prefix+", "+first+", "+verb, func(t *testing.T) {
+						c := newCache(t)
+						o := &origin{}
+						o.h = func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, o.runs.Load()) }
+						h := c.With(policy.Policy{TTL: time.Minute, Key: key})(o)
+						get(h, first)
+						want(t, "before", body(get(h, then)), "1")
+						if _, err := purge(c, prefix); err != nil {
+							t.Error(err)
+						}
+						want(t, "after", body(get(h, then)), "2")
+					})
+				}
 			}
 		}
 	}

@@ -40,31 +40,3 @@ func ReadPrefix(raw string) (*url.URL, error) {
 	}
 	return u, nil
 }
-
-// MarkURIs returns the texts under which an invalidation covers a URL, or all URLs that begin with it: for http and
-// for https, since handlers behind a proxy that ends TLS see http. The URL may be in any form that [ReadURL] takes. A
-// prefix that can be the beginning of none is an error.
-func MarkURIs(raw string, prefix bool) ([]string, error) {
-	read := ReadURL
-	if prefix {
-		read = ReadPrefix
-	}
-	u, err := read(raw)
-	if err != nil {
-		return nil, err
-	}
-	var uris []string
-	for _, scheme := range [...]string{"http", "https"} {
-		uris = append(uris, URIKey(scheme, hostIn(u, scheme), u.EscapedPath(), u.RawQuery, u.ForceQuery, nil))
-	}
-	return uris, nil
-}
-
-// hostIn returns the host of u as it stands in the URL with another scheme: without the default port of its own.
-func hostIn(u *url.URL, scheme string) string {
-	port := u.Port()
-	if u.Scheme != scheme && (u.Scheme == "http" && port == "80" || u.Scheme == "https" && port == "443") {
-		return strings.TrimSuffix(u.Host, ":"+port)
-	}
-	return u.Host
-}
