@@ -12,7 +12,7 @@ import (
 )
 
 // Backend keeps bytes. It is what a driver implements, and all that a custom one needs: [New] makes a
-// Store of it, and storetest.RunBackend says whether it does what is asked here. It is safe for
+// Store of it, and storetest.RunBackend reports whether it keeps this contract. It is safe for
 // concurrent use.
 //
 // Keys are 1 to 200 bytes of [A-Za-z0-9_.:-]. Values are any bytes, none included. An error other than

@@ -71,7 +71,7 @@ func newCompressor(least int) *compressor {
 	return &compressor{least: least, encoder: e}
 }
 
-// appendBody appends the body as it is to be stored, and tells its length if it is compressed, else 0.
+// appendBody appends the body as it is to be stored, and returns its length if it is compressed, else 0.
 func (c *compressor) appendBody(dst []byte, e *Entry) ([]byte, uint32) {
 	if c == nil || len(e.Body) < c.least || int64(len(e.Body)) > math.MaxUint32 || compressedAlready(e) {
 		return append(dst, e.Body...), 0

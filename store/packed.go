@@ -98,7 +98,7 @@ var usualNames = func() map[string]string {
 // piece is a field on its way into a packed header.
 type piece struct {
 	Field
-	usual bool // the name is kept once for all entries
+	usual bool // all entries share the name
 }
 
 // size is how much room fields take.
@@ -190,5 +190,5 @@ func (e *Entry) FieldsOf(h http.Header) (fields []Field, ok bool) {
 	return e.list.fields, true
 }
 
-// identity tells one map from another.
+// identity returns a pointer that differs between maps.
 func identity(h http.Header) unsafe.Pointer { return reflect.ValueOf(h).UnsafePointer() }

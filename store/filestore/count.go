@@ -9,8 +9,8 @@ type count struct {
 	indexed  atomic.Int64 // bytes of the files in the index
 	foreign  atomic.Int64 // bytes that others have added since, less those that they have removed
 	reserved atomic.Int64 // bytes of what is being written
-	unsaid   atomic.Int64 // bytes that this process has added, less removed, and not yet told the others
-	scanning atomic.Bool  // the index is being made anew: what it holds so far need not have been told
+	unsaid   atomic.Int64 // bytes that this process has added, less removed, and not yet written to the ledger
+	scanning atomic.Bool  // a scan makes the index anew: the ledger need not have what it holds so far
 }
 
 func (c *count) total() int64 { return max(c.indexed.Load()+c.foreign.Load(), 0) + c.reserved.Load() }
@@ -21,8 +21,8 @@ func (c *count) own(d int64) {
 	c.unsaid.Add(d)
 }
 
-// learned counts what the index has come to know of others: they had told it. In doubt too much is counted, until
-// the next scan.
+// learned counts a change of others' that the index has learned of: the ledger had it. In doubt it counts too much,
+// until the next scan.
 func (c *count) learned(d int64) {
 	c.indexed.Add(d)
 	if d < 0 || !c.scanning.Load() {

@@ -11,13 +11,13 @@ import (
 )
 
 // folder is one of the 256 folders, with what is known of the files in it: which there are, how large, and when each was
-// last used. Other processes change it, too, so that it tells what was there when it was last looked at; the
-// files themselves are the truth.
+// last used. Other processes change it, too, so that this is what was there at the last look; the files themselves are
+// the truth.
 type folder struct {
 	path  string
 	count *count
-	// changes grows when this process changes a file. Who looked at a file, and then finds it grown, does not know
-	// what is there now.
+	// changes grows when this process changes a file. A call that looked at a file and then finds it grown does not
+	// know what is there now.
 	changes atomic.Uint64
 	oldest  atomic.Int64 // when the file was last used that was used longest ago, in nanoseconds since 1970; never: there is none
 
@@ -64,8 +64,8 @@ func (f *folder) put(key string, size, now, expires int64) {
 	f.changes.Add(1)
 }
 
-// look looks at a key's file, and learns what another process has done to it. Whoever replaces or removes a file looks before,
-// so that each process tells the others no more than its own changes.
+// look looks at a key's file, and learns what another process has done to it. A call looks before it replaces or removes
+// a file, so that each process writes no more than its own changes to the ledger.
 func (f *folder) look(key string) (identity, error) {
 	id, err := lookAt(f.file(key))
 	switch {

@@ -32,7 +32,7 @@ var (
 	errExpired = errors.New("the value has ended")
 )
 
-// header is what a file tells of its value.
+// header is what a file says about its value.
 type header struct {
 	expires int64 // in milliseconds since 1970
 	length  int64 // of the value

@@ -20,12 +20,12 @@ const (
 	journalPatience = 5 * time.Second
 )
 
-// journal is a file that is appended to by whoever has the lock on its folder, and what this process has read of it.
-// The file is replaced by another when marks are forgotten and when it cannot be relied on: then the new one begins at
-// a number above all that were given out, and whoever asks is told Everything.
+// journal is a file, and what this process has read of it. The process that holds the lock on its folder appends to it.
+// It replaces the file by another when it forgets marks and when it cannot rely on it: then the new one begins at a
+// number above all others, and Since returns MarkEverything.
 //
-// Records are not forced to the disk, unless Config.Fsync says so or the system does not tell whether it was
-// started anew: a journal that was written to before that is not relied on.
+// It does not force records to the disk, unless Config.Fsync says so or the system does not report when it started: it
+// does not rely on a journal from before that.
 type journal struct {
 	backend *Backend
 	prefix  string
@@ -99,7 +99,7 @@ func (j *journal) since(ctx context.Context, op string, number uint64) (marks []
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if err := j.refresh(); err != nil {
-		// Missing, or not to be relied on: whoever has the lock can tell, and begins a new one.
+		// Missing, or not to be relied on: the holder of the lock knows which, and begins a new one.
 		if err := j.locked(ctx, func() error { return nil }); err != nil {
 			return nil, 0, nil, fail(op, j.prefix, err)
 		}

@@ -13,9 +13,9 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// A lease is a file in ~leases, called like a value's, which says until when it is held and by whom. Its 32 bytes,
-// big-endian: FRLS, when it ends in milliseconds since 1970, 16 random bytes of the holder's, and the CRC32C of all
-// before. Whoever reads or writes it has the lock on it; what was cut or is damaged nobody holds.
+// A lease is a file in ~leases, named like a value's, which says who holds it and until when. Its 32 bytes, big-endian:
+// FRLS, when it ends in milliseconds since 1970, 16 random bytes of the holder's, and the CRC32C of all before. A call
+// locks it to read or write it. Nobody holds a lease that is cut or damaged.
 const (
 	leasesName = "~leases"
 	leaseMagic = "FRLS"

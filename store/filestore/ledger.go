@@ -12,8 +12,8 @@ import (
 
 // ledger is a file in which the processes on one folder tell each other how many bytes they have added, less
 // those they have removed. Its 24 bytes, big-endian: FRLG, four bytes that are others in each new ledger, the sum as a
-// signed number, zeros, and the CRC32C of all before. A process writes there when it has something to tell that matters,
-// or after a second. What a killed process had not told is found when the folder is next read.
+// signed number, zeros, and the CRC32C of all before. A process writes there when its changes matter to the bound, or
+// after a second. The next scan of the folder finds the changes that a killed process had not written.
 type ledger struct {
 	path  string
 	count *count
@@ -34,9 +34,9 @@ const (
 	pageLen     = 24
 )
 
-// sync tells the others what this process has changed, and counts what they have. It reports whether that
-// cannot be relied on, so that the folder must be read again; others, whether they have changed anything.
-// A ledger that cannot be used, or is locked, is left for the next time.
+// sync writes what this process has changed, and counts what others have. It reports whether that cannot be relied on,
+// so that a scan is due; and whether others have changed anything. It leaves a ledger that it cannot use, or that is
+// locked, for the next time.
 func (l *ledger) sync(patience time.Duration) (others, doubt bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -115,11 +115,10 @@ func (b *Backend) stampAll(end time.Time) {
 	}
 }
 
-// The end of a value stands in its header. Its file's mtime repeats it, so that whoever reads the folder can tell what
-// has ended without opening every file; it is only a hint, as others may change it and file systems know
-// different ends of time.
+// The end of a value stands in its header. Its file's mtime repeats it, so that a scan knows what has ended without
+// opening every file. It is only a hint: others may change it, and file systems know different ends of time.
 
-// latest is the last mtime that is given to a file, 2100: in nanoseconds it fits 64 bits.
+// latest is the last mtime of a file, 2100: in nanoseconds it fits 64 bits.
 const latest = 4102444800000
 
 func expiryTime(expires int64) time.Time { return time.UnixMilli(min(expires, latest)) }

@@ -60,7 +60,7 @@ func (b *Backend) discard(f *folder, key string, judged identity) bool {
 	return true
 }
 
-// peek tells, by an error, that there is no value under a key, by its header. It removes nothing.
+// peek returns an error if there is no value under a key, by its header. It removes nothing.
 func (b *Backend) peek(f *folder, key string) error {
 	file, id, err := readFile(f.file(key), b.owner.Load(), b.largest(), int64(headerLen+len(key)))
 	switch {

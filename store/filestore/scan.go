@@ -8,9 +8,9 @@ import (
 	"github.com/freshet-go/freshet/store/internal/fault"
 )
 
-// How the folder is kept in order: other processes are told and heard every second; what has ended is removed every
-// minute; the folder is read anew when others have added a sixteenth of the bound, half a minute after they have changed anything,
-// and every ten minutes; but no more than a twentieth of the time is spent on that.
+// How keep maintains the folder. Every second it exchanges counts with other processes by the ledger. Every minute it
+// removes what has ended. It scans the folder when others have added a sixteenth of the bound, half a minute after they
+// have changed anything, and every ten minutes, but spends no more than a twentieth of the time on that.
 const (
 	tellEvery   = time.Second
 	sweepEvery  = time.Minute
@@ -139,7 +139,7 @@ func (b *Backend) scan(now time.Time) (temps bool) {
 	sweepTemps(b.config.Path, now)
 	sweepTemps(b.config.Path+"/"+journalsName, now)
 	sweepLeases(b.config.Path+"/"+leasesName, now)
-	// What others had told before the scan is in the index now.
+	// What others had written to the ledger before the scan is in the index now.
 	b.count.foreign.Add(-foreign)
 	b.indexed.Store(true)
 	return temps

@@ -13,7 +13,7 @@ func times(st *syscall.Stat_t) (used, modified, changed int64) {
 	return st.Atim.Nano(), st.Mtim.Nano(), st.Ctim.Nano()
 }
 
-// bootID is another each time the machine starts; empty when that cannot be told.
+// bootID returns another text each time the machine starts, or none if the system does not say.
 var bootID = sync.OnceValue(func() string {
 	b, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	return strings.TrimSpace(string(b))

@@ -75,7 +75,7 @@ func again(call func() error) error {
 	}
 }
 
-// lookAt tells what is at path, a symbolic link itself if it is one.
+// lookAt returns what is at path, a symbolic link itself if it is one.
 func lookAt(path string) (identity, error) {
 	var st syscall.Stat_t
 	for {

@@ -15,8 +15,8 @@ import (
 	"github.com/freshet-go/freshet/store/internal/keys"
 )
 
-// lockPatience is how long a lock on a folder is waited for. Whoever has one holds it for microseconds, unless it was
-// stopped in the middle; then we go on without, at worst at the price of a value that is not there.
+// lockPatience is how long to wait for a lock on a folder. Its holder has it for microseconds, unless it was stopped in
+// the middle; then we go on without, at worst at the price of a value that is not there.
 const lockPatience = 50 * time.Millisecond
 
 // write puts a value into a file of its own and gives that the key's name.
@@ -160,8 +160,8 @@ func sweepTemps(folder string, now time.Time) {
 }
 
 // sweepTemp removes a file that a process that is no more was writing: nobody holds its lock, and its process does not
-// run, as far as can be told (one in another container seems not to), or had a minute for it. It reports whether there
-// is nothing to come back for.
+// run, as far as we see (one in another container seems not to), or had a minute for it. It reports whether there is
+// nothing to come back for.
 func sweepTemp(path string, now time.Time) bool {
 	name := path[strings.LastIndexByte(path, '/')+1:]
 	process, _, _ := strings.Cut(strings.TrimPrefix(name, mark), ".")
@@ -187,7 +187,7 @@ func sweepTemp(path string, now time.Time) bool {
 	return os.Remove(path) == nil
 }
 
-// tell tells other processes what this one has added and removed, when that matters to the bound.
+// tell writes to the ledger what this process has added and removed, when that matters to the bound.
 func (b *Backend) tell(patience time.Duration) {
 	if unsaid := b.count.unsaid.Load(); max(unsaid, -unsaid) > b.config.MaxBytes/1024 {
 		b.heed(b.ledger.sync(patience))

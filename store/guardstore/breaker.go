@@ -40,7 +40,7 @@ type breaker struct {
 	until atomic.Int64 // when the next probe may go through, in nanoseconds since start; 0: closed
 	state atomic.Uint32
 	// troubled says that the last call the machine heard of failed. Without trouble, successes change nothing
-	// about it, and go past its lock; it is asked once more when a call has ended, for what failed meanwhile.
+	// about it, and go past its lock; ask loads it once more when a call has ended, for what failed meanwhile.
 	troubled atomic.Bool
 	turns    atomic.Uint64           // how often the machine's state has changed
 	why      atomic.Pointer[failure] // the error for callers of an open breaker

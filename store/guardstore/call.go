@@ -85,7 +85,7 @@ func (p *panicked) Error() string { return fmt.Sprintf("the store panicked: %v",
 type failure struct {
 	kind     store.ErrorKind
 	err      error
-	harmless bool // tells nothing of the server's health: neither failure nor success to the breaker
+	harmless bool // says nothing about the server's health: neither failure nor success to the breaker
 	left     bool // the caller gave up
 }
 

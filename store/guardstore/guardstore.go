@@ -214,9 +214,8 @@ func answered(err error) bool { return err == nil || errors.Is(err, store.ErrNot
 // count as the server's failure: callers whose time is nearly up say nothing about the server.
 const patience = 10
 
-// judge says what a call's end tells of the server: nil when it is well. Ended is why the call's context
-// is done, if it is. An answer that came after the deadline is errLate: a failure of the server's, and
-// an answer all the same.
+// judge returns what the end of a call shows about the server: nil when it is well. ended is why the call's context is
+// done, if it is. An answer after the deadline is errLate: a failure of the server's, and an answer all the same.
 func judge(ended, err error, began time.Time, timeout time.Duration) *failure {
 	expired := errors.Is(ended, context.DeadlineExceeded)
 	if answered(err) {

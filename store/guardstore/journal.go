@@ -34,8 +34,8 @@ func (j *journal) Since(ctx context.Context, number uint64) ([]store.Numbered, u
 	return marks, head, j.heard(ctx, "since", err)
 }
 
-// heard passes on how a call ended. Of one that was given up, or that the server refused, the log hears from whoever
-// made it.
+// heard passes on how a call ended. The log hears of a call that was given up, or that the server refused, from its
+// caller.
 func (j *journal) heard(ctx context.Context, op string, err error) error {
 	kind := store.KindOf(err)
 	switch {

@@ -20,9 +20,9 @@ type change struct {
 	at    time.Time
 }
 
-// news tells the operator what happened: changes of state one by one and in order, failures that open
-// nothing once a minute. Changes come while the breaker is locked, so they are queued and told later, by
-// the caller that caused them or by one that is telling already.
+// news logs what happened: changes of state one by one and in order, failures that open nothing once a minute. Changes
+// come while the breaker is locked, so they wait in a queue for the caller that caused them, or for one that delivers
+// already.
 type news struct {
 	options *Options
 
@@ -60,7 +60,7 @@ func (n *news) add(c change) {
 	n.queued.Add(1)
 }
 
-// deliver tells what is queued, unless another is at it, who will then tell that too.
+// deliver delivers what is queued, unless another caller does, which then delivers that, too.
 func (n *news) deliver() {
 	for n.queued.Load() > 0 && n.telling.TryLock() {
 		n.tellAll()
@@ -95,8 +95,8 @@ func (n *news) tell(c change) {
 	}
 }
 
-// failed hears of a failure. Of one that may yet open the breaker nothing is said before it is clear that
-// it has not; of an open one's, nothing at all.
+// failed hears of a failure. It logs one that may yet open the breaker only when it is clear that it has not, and none
+// of an open breaker.
 func (n *news) failed(f *failure, state State) {
 	switch {
 	case f.harmless:

@@ -19,12 +19,12 @@ import (
 const journalKeys = "~journal~"
 
 const (
-	// markLife is how long a mark is remembered, if the server has the memory.
+	// markLife is how long the server remembers a mark, if it has the memory.
 	markLife = 24 * time.Hour
-	// recordsAtOnce is how many records are asked for in one exchange.
+	// recordsAtOnce is the number of records to ask for in one exchange.
 	recordsAtOnce = 32
-	// writePatience is how long Since waits for a mark whose number was given out, but that is not there:
-	// its writer may be about to write it. A context that ends sooner halves what is left of it.
+	// writePatience is how long Since waits for a mark that has a number but is not there: its writer may be
+	// about to write it. A context that ends sooner halves what is left of it.
 	writePatience = 500 * time.Millisecond
 )
 
@@ -32,9 +32,9 @@ const (
 //
 // An item counts the numbers, beginning at the clock; its flags are a random generation. Each Append adds to it and
 // writes its marks under the numbers that it got, as a record with the same flags. Since reads records from the newest
-// down to the one asked for. Where one is missing, or of another generation, because the server has lost it or
-// its writer has died, everything up to there counts as forgotten, and Since writes that down: a
-// writer that comes later finds it, and need do nothing, for it covers what it had to say.
+// down to the one asked for. Where one is missing, or of another generation, because the server has lost it or its
+// writer has died, everything up to there counts as forgotten, and Since records that: a writer that comes later finds
+// the record, and need do nothing, for it covers the writer's marks.
 type journal struct {
 	backend *Backend
 	prefix  string
@@ -43,7 +43,7 @@ type journal struct {
 }
 
 // Journal implements [store.Journaler]. A server that is short of memory forgets marks early, and one that restarts
-// forgets all; readers are then told Everything.
+// forgets all; readers then get MarkEverything.
 func (b *Backend) Journal(prefix string) store.Journal {
 	return &journal{backend: b, prefix: prefix}
 }
@@ -113,9 +113,8 @@ func (j *journal) lostAgain(op string) error {
 	return driver.Fail(op, j.prefix, store.KindTransient, errors.New("the server loses the journal's number as soon as it is set"))
 }
 
-// write puts a record where nothing is. If something is, a reader has given the number up, and told others to
-// count everything as invalidated; or it is what a lost journal has left. In both cases the
-// former is true from now on.
+// write puts a record where nothing is. If something is, a reader has given the number up, and recorded that everything
+// counts as invalidated; or a lost journal has left it. In both cases that record stands.
 func (j *journal) write(ctx context.Context, op string, generation uint32, number uint64, value []byte) error {
 	item := &memcache.Item{
 		Key: j.recordKey(number), Flags: generation, Value: value, Expiration: expiration(markLife, time.Now()),

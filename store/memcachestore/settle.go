@@ -17,7 +17,7 @@ func (p *pool) settle(ctx context.Context, address string) {
 	p.mu.Unlock()
 	var err error
 	for _, cl := range idle {
-		if err != nil { // whoever asked will find out by itself
+		if err != nil { // the caller will find out by itself
 			p.release(cl)
 			continue
 		}

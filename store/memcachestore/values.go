@@ -57,8 +57,8 @@ func (b *Backend) item(ctx context.Context, op, key string) (*memcache.Item, err
 	return item, nil
 }
 
-// Get implements [store.Backend]. What another program has put under the key it returns as it is: a
-// Store then tells that it is no entry.
+// Get implements [store.Backend]. It returns what another program has put under the key as it is: a Store sees that it
+// is no entry.
 func (b *Backend) Get(ctx context.Context, key string) ([]byte, error) {
 	return b.read(ctx, "get", key)
 }
@@ -77,8 +77,8 @@ func (b *Backend) read(ctx context.Context, op, key string) ([]byte, error) {
 	return item.Value[endSize:], nil
 }
 
-// Set implements [store.Backend]. A value greater than Config.MaxItemSize allows is refused with a permanent error, or
-// split. When Set fails, it tries to remove what was there before.
+// Set implements [store.Backend]. It refuses a value that does not fit Config.MaxItemSize with a permanent error, or
+// splits it. When Set fails, it tries to remove what was there before.
 func (b *Backend) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
 	if err := driver.CheckKey("set", key); err != nil {
 		return err
@@ -150,8 +150,8 @@ func (b *Backend) remove(ctx context.Context, op, key string) (removed bool, err
 	return false, nil
 }
 
-// Exists implements [store.Backend]. It costs what Get costs: the protocol has no question that tells of
-// an item's end and not its value.
+// Exists implements [store.Backend]. It costs what Get costs: the protocol has no question for an item's end without
+// its value.
 func (b *Backend) Exists(ctx context.Context, key string) (bool, error) {
 	_, err := b.read(ctx, "exists", key)
 	if err == store.ErrNotFound {

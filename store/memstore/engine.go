@@ -14,7 +14,7 @@ type engine[V any] struct {
 	clock  *clock
 	reads  reads
 	bound  int64
-	limit  int64 // greatest size of one value
+	limit  int64 // largest size of one value
 	closed atomic.Bool
 }
 
@@ -76,7 +76,7 @@ func (e *engine[V]) set(key string, value V, size int64, ttl time.Duration) {
 	}
 }
 
-// expire gives what is kept under the key another lifetime, of more than 0.
+// expire gives the value under the key another lifetime, of more than 0.
 func (e *engine[V]) expire(key string, ttl time.Duration) (existed bool) {
 	e.cache.ComputeIfPresent(key, func(old item[V]) (item[V], otter.ComputeOp) {
 		if existed = !e.clock.passed(old.deadline); !existed {
@@ -93,7 +93,7 @@ func (e *engine[V]) delete(key string) (existed bool) {
 	return ok && !e.clock.passed(it.deadline)
 }
 
-// left is how long the item is kept yet, in nanoseconds.
+// left returns what is left of the item's lifetime, in nanoseconds.
 func (e *engine[V]) left(it item[V]) time.Duration {
 	return time.Duration(it.deadline - e.clock.precise())
 }

@@ -60,7 +60,7 @@ func (s *Store) Set(ctx context.Context, key string, e *store.Entry, ttl time.Du
 	if ttl <= 0 {
 		return s.Delete(ctx, key)
 	}
-	// The entry's own text of the key, so that no second one is kept.
+	// The entry's own text of the key, so that there is no second one.
 	s.engine.set(e.Key, e, e.Size()+overhead, ttl)
 	return nil
 }

@@ -32,7 +32,7 @@ func (b *Backend) Set(ctx context.Context, key string, value []byte, ttl time.Du
 		b.engine.delete(key)
 		return nil
 	}
-	// The limit is looked at before a copy is made of what is beyond it.
+	// Check the limit before making a copy of what is beyond it.
 	if most := b.engine.limit - overhead - int64(len(key)); int64(len(value)) > most {
 		b.engine.delete(key)
 		return fail("set", key, fmt.Errorf("%w: %d bytes; at most %d are kept, a quarter of the bound", store.ErrTooLarge, len(value), most))

@@ -86,7 +86,7 @@ func checkPrefix(prefix string) error {
 	return nil
 }
 
-// takeOptions reads what is said to this package, and leaves the driver's options in p.query.
+// takeOptions reads the options of this package, and leaves the driver's in p.query.
 func (p *parsed) takeOptions() error {
 	o := &p.options
 	fileLimit, hasLimit := p.query["max_value"]

@@ -13,9 +13,9 @@ import (
 	"github.com/freshet-go/freshet/store/internal/history"
 )
 
-// journal is the rows with its prefix in two tables. The row in the table of heads is locked by whoever appends, so
-// that marks become visible in the order of their numbers. Each mark has the number of the one before, so
-// that one that is missing is noticed: whoever asks is then told that everything is invalidated.
+// journal is the rows with its prefix in two tables. Append locks the row in the table of heads, so that marks become
+// visible in the order of their numbers. Each mark has the number of the one before, so that Since notices one that is
+// missing, and then returns MarkEverything.
 type journal struct {
 	backend      *Backend
 	prefix       string

@@ -170,5 +170,5 @@ func (l *lease) release(ctx context.Context) (held bool, err error) {
 	case timedOut || pgconn.Timeout(err):
 		return false, err
 	}
-	return false, nil // the server, or whoever, had ended the connection, and so the lock
+	return false, nil // somebody had ended the connection, and so the lock
 }

@@ -27,7 +27,7 @@ func (b *backlog) init(connections, waiters int) {
 	}
 }
 
-// enter says whether the caller has to wait, or an error if it may not. Whoever got no error must leave.
+// enter reports whether the caller has to wait, or returns an error if it may not. A caller without an error must leave.
 func (b *backlog) enter() (wait bool, err error) {
 	n := b.callers.Add(1)
 	if b.most >= 0 && n > b.most {
@@ -70,7 +70,7 @@ type call struct {
 }
 
 // begin takes a connection. Waiting for others to give one back is bounded by PoolTimeout; connecting, if need be,
-// and all that is asked in the call, by timeout.
+// and all questions of the call, by timeout.
 func (b *Backend) begin(ctx context.Context, timeout time.Duration) (call, error) {
 	if b.closed.Load() {
 		return call{}, fault.ErrClosed

@@ -6,7 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// statements are what the server is asked, with the names of our tables in them. Each is a transaction of its own,
+// statements are our SQL, with the names of our tables in it. Each is a transaction of its own,
 // so that now() is when it began; it has no time zone, whatever the session's.
 //
 // A lease is named by its table's number besides, so that caches in different schemas do not share it.
@@ -55,8 +55,8 @@ var valueSQL = statements{
 		coalesce(obj_description(to_regclass(($1::text[])[1]), 'pg_class'), '')`,
 }
 
-// journalSQL have :marks and :heads for the tables, too. Whoever has locked a journal's row in :heads is alone in
-// changing it, so that numbers become visible in their order.
+// journalSQL have :marks and :heads for the tables, too. A transaction that has locked a journal's row in :heads is alone
+// in changing it, so that numbers become visible in their order.
 var journalSQL = statements{
 	channel: `SELECT 'freshet_' || (:oid)::text`,
 	// A new number is the clock's, in microseconds, or the one after the last, whichever is greater: a server that

@@ -110,8 +110,8 @@ func (b *Backend) Exists(ctx context.Context, key string) (bool, error) {
 	return found, err
 }
 
-// Set implements [store.Backend]. Lifetimes are kept to the microsecond. A value of more than 256 MiB is refused, and
-// what was there before removed.
+// Set implements [store.Backend], with lifetimes to the microsecond. It refuses a value of more than 256 MiB, and
+// removes what was there before.
 func (b *Backend) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
 	if err := driver.CheckKey("set", key); err != nil {
 		return err
@@ -175,7 +175,7 @@ func (b *Backend) Expire(ctx context.Context, key string, ttl time.Duration) (ex
 	return rows > 0, err
 }
 
-// microseconds returns ttl in the unit that the server counts in. The greatest ttl ends in 292 years, the server's
+// microseconds returns ttl in the unit that the server counts in. The longest ttl ends in 292 years, the server's
 // calendar in the year 294276.
 func microseconds(ttl time.Duration) int64 { return lifetime.Units(ttl, time.Microsecond) }
 

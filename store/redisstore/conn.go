@@ -104,7 +104,7 @@ func (c *conn) Write(b []byte) (int, error) {
 	return n, c.hungUp(err)
 }
 
-// hungUp tells what is left when a server closes a connection before it answers from what else may go wrong.
+// hungUp reports whether an error means that the server closed the connection before it answered.
 func (c *conn) hungUp(err error) error {
 	if err == nil || c.answered || c.begun == never || errors.Is(err, net.ErrClosed) {
 		return err

@@ -39,8 +39,8 @@ func (b *Backend) Journal(prefix string) store.Journal {
 	}
 }
 
-// channel is where the journal tells that it has a new head. The server's databases share their channels: what
-// is heard there is no more than a reason to look.
+// channel is where the journal announces a new head. The server's databases share their channels: a message is no more
+// than a reason to look.
 func (j *journal) channel() string { return j.key }
 
 // head is the beginning of both scripts. It leaves the greatest number in head, the bytes so far in bytes, and

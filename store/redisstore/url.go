@@ -153,7 +153,7 @@ func misplacedAt(rest string) bool {
 }
 
 // masked is a URL fit for an error's text: nothing before its @, where user and password are, and no
-// option whose name tells of a password.
+// option whose name speaks of a password.
 func masked(rawURL string) string {
 	scheme, rest, ok := strings.Cut(rawURL, "://")
 	if !ok {

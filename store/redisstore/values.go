@@ -13,11 +13,11 @@ import (
 	"github.com/freshet-go/freshet/store/internal/lifetime"
 )
 
-// maxValue is the greatest string that Redis keeps. A server may be told to take less (proto-max-bulk-len).
+// maxValue is the longest string that Redis keeps. A server may be set to take less (proto-max-bulk-len).
 const maxValue = 512 << 20
 
-// Get implements [store.Backend]. When another program keeps something else than a string under the key, that is
-// a Permanent error; Set and Delete remove it.
+// Get implements [store.Backend]. When another program keeps something else than a string under the key, Get fails with
+// store.KindPermanent; Set and Delete remove it.
 func (b *Backend) Get(ctx context.Context, key string) ([]byte, error) {
 	if err := driver.CheckKey("get", key); err != nil {
 		return nil, err
@@ -32,8 +32,8 @@ func (b *Backend) Get(ctx context.Context, key string) ([]byte, error) {
 	return nil, fail(ctx, "get", key, err)
 }
 
-// Set implements [store.Backend]. A value that the server refuses, because it is too large or the server is
-// full, is an error, and what was there before is removed.
+// Set implements [store.Backend]. When the server refuses the value, because it is too large or the server is full, Set
+// fails and removes what was there before.
 func (b *Backend) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
 	if err := driver.CheckKey("set", key); err != nil {
 		return err
@@ -89,11 +89,11 @@ func (b *Backend) refused(ctx context.Context, key string, err error) error {
 	return fail(ctx, "set", key, err)
 }
 
-// leastLimit is the least that a server can be told to take. Of what is larger than its limit it reads no more
-// than the length and hangs up, so that its answer, which says "Protocol error", is mostly lost.
+// leastLimit is the least that a server can be set to take. Of a longer value it reads no more than the length, and
+// hangs up, so that its answer, which says "Protocol error", is mostly lost.
 const leastLimit = 1 << 20
 
-// limit asks how much the server takes. One that does not tell takes what Redis can.
+// limit asks how much the server takes. One that does not say takes what Redis can.
 func (b *Backend) limit(ctx context.Context) int {
 	const name = "proto-max-bulk-len"
 	said, err := b.client.ConfigGet(ctx, name).Result()
@@ -110,7 +110,7 @@ func tooLarge(key string, size, limit int) error {
 	return driver.Refuse("set", key, "%w: %d bytes; the server takes at most %d", store.ErrTooLarge, size, limit)
 }
 
-// milliseconds returns ttl rounded up to Redis's unit, the very greatest, of 292 years, down. Redis takes more.
+// milliseconds returns ttl rounded up to Redis's unit; the very longest, of 292 years, down. Redis takes more.
 func milliseconds(ttl time.Duration) time.Duration {
 	return lifetime.Of(lifetime.Units(ttl, time.Millisecond), time.Millisecond)
 }

@@ -42,7 +42,7 @@ type watcher struct {
 	journal *journal
 	number  uint64 // the newest seen
 
-	told   bool // that there may be something new
+	told   bool // the server announced that there may be something new
 	broken bool // the subscription, when last waited on
 	sub    *redis.PubSub
 	unhook func() bool
@@ -72,7 +72,7 @@ func (w *watcher) catchUp(ctx context.Context) ([]store.Numbered, error) {
 		}
 	}
 	if len(marks) > 0 && !w.told && !w.broken {
-		w.subscribe(ctx) // what was new was not told: the connection is dead and does not know it
+		w.subscribe(ctx) // the server's announcement did not come: the connection is dead and does not know it
 	}
 	w.number = head
 	return marks, nil

@@ -5,16 +5,15 @@ import (
 	"sync"
 )
 
-// writes numbers the writes to near and far together, so that whoever has asked the far store can tell
-// afterwards whether what it was told may be out of date. Keys share lanes: a write to another key of the
-// lane counts too, and costs at worst a copy that is not kept.
+// writes numbers the writes to near and far together, so that a call that has asked the far store knows afterwards
+// whether the answer may be out of date. Keys share lanes: a write to another key of the lane counts too, and costs at
+// worst a copy that the Store does not keep.
 type writes struct {
 	seed  maphash.Seed
 	lanes [1024]lane
 }
 
-// lane is a share of the keys. Its lock is held while the near store is changed, never while the far one
-// is asked.
+// lane is a share of the keys. A call holds its lock while it changes the near store, never while it asks the far one.
 type lane struct {
 	mu     sync.Mutex
 	number uint64 // of writes ended
@@ -26,7 +25,7 @@ func (w *writes) lane(key string) *lane {
 	return &w.lanes[maphash.String(w.seed, key)%uint64(len(w.lanes))]
 }
 
-// begin notes how many writes have ended before the far store is asked.
+// begin notes how many writes have ended before the question to the far store.
 func (w *writes) begin(key string) (l *lane, seen uint64) {
 	l = w.lane(key)
 	l.mu.Lock()

@@ -52,8 +52,8 @@ func OfLetter(letter byte, name string) (m store.Mark, ok bool) {
 	return Mark(kind, name, soft), kind >= 0
 }
 
-// Mark returns the mark that a record tells of by the number of its kind. A mark of a kind that is
-// not known, such as a later version's, covers everything.
+// Mark returns the mark of a kind's number and a name. A mark of a kind that is not known, such as
+// a later version's, covers everything.
 func Mark(kind int, name string, soft bool) store.Mark {
 	if kind < 0 || kind > int(store.MarkEverything) {
 		return All
