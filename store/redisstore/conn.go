@@ -104,7 +104,7 @@ func (c *conn) Write(b []byte) (int, error) {
 	return n, c.hungUp(err)
 }
 
-// hungUp reports whether an error means that the server closed the connection before it answered.
+// hungUp returns err, as a hangUp if the server closed the connection before it answered.
 func (c *conn) hungUp(err error) error {
 	if err == nil || c.answered || c.begun == never || errors.Is(err, net.ErrClosed) {
 		return err
