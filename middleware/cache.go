@@ -108,8 +108,9 @@ func (c *Cache) Handler(next http.Handler) http.Handler {
 // mount of the same Cache, the request has been looked up by the outer policy, and p governs what becomes of
 // the handler's response; if p has Credentials of its own, or is not Shared where the outer policy is,
 // nothing is stored. Where p tells requests apart that the outer policy does not (by Key.Headers, Key.Cookies,
-// Key.Replace, PassCookies, or by usual credentials under an outer policy with Credentials of its own), the
-// outer mount stores nothing, and this one caches by itself; what the outer policy tells apart by Key.Headers,
+// Key.Replace, PassCookies, by parameters or forwarding fields that the outer policy leaves out of its keys, or by usual
+// credentials under an outer policy with Credentials of its own), the outer mount stores nothing, and this one caches by
+// itself; what the outer policy tells apart by Key.Headers,
 // Key.Cookies or Key.Replace, it tells apart as well, and whom the outer Credentials identify is a user for it, too. What
 // passes the outer mount by its PassCookies passes this one, unless p is Shared; so does what has no key there.
 func (c *Cache) With(p policy.Policy) func(http.Handler) http.Handler {

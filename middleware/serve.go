@@ -154,7 +154,8 @@ func (x *exchange) nested() bool {
 	outer.said.give(x.p.Tags)
 	apart := rules.TellsApart(outer.x.p, x.p)
 	blind := x.p.Credentials != nil || outer.x.p.Shared && !x.p.Shared // it could not tell whom a stored response is for
-	if outer.x.req.Base() != x.req.Base() || !apart && outer.x.req.Key != x.req.Key {
+	if outer.x.req.Base() != x.req.Base() ||
+		(!apart || rules.FoldsMore(outer.x.p, x.p)) && outer.x.req.Key != x.req.Key {
 		if !apart || blind && (x.req.Credentials || outer.mayAnswer(x.r)) || outer.answers(x.w, x.r) {
 			outer.said.NoStore()
 		}

@@ -19,6 +19,12 @@ func TellsApart(p, inner *policy.Policy) bool {
 		within(inner.PassCookies, p.PassCookies, same)
 }
 
+// FoldsMore reports whether p, the policy of a mount around another one, may make one key of requests that the inner
+// policy tells apart by the query or by forwarding fields, though it makes the same of the request at hand.
+func FoldsMore(p, inner *policy.Policy) bool {
+	return foldsQuery(&p.Key) && !SameQueries(&p.Key, &inner.Key) || p.Key.IgnoreForwarded && !inner.Key.IgnoreForwarded
+}
+
 // KeepApart adds to the key, which was read of r under inner, what p, the policy of a mount around, tells apart by
 // fields, cookies or Replace and inner does not: it would otherwise answer for requests that the outer policy keeps
 // apart. It adds nothing where inner tells as much. Whom Credentials of p's own identify is a user for an inner policy

@@ -45,3 +45,32 @@ func TestTellsApart(t *testing.T) {
 		}
 	}
 }
+
+// An outer mount that leaves more out of its keys would answer for requests that the inner one tells apart.
+func TestFoldsMore(t *testing.T) {
+	drops := func(names ...string) policy.KeyOptions { return policy.KeyOptions{DropParams: names} }
+	keeps := func(names ...string) policy.KeyOptions { return policy.KeyOptions{KeepParams: names} }
+	sorts, ignores := policy.KeyOptions{SortQuery: true}, policy.KeyOptions{IgnoreForwarded: true}
+	for _, c := range []struct {
+		story        string
+		outer, inner policy.KeyOptions
+		want         bool
+	}{
+		{"two that fold nothing", policy.KeyOptions{}, policy.KeyOptions{}, false},
+		{"two that drop the same", drops("utm_*"), drops("utm_*"), false},
+		{"the inner one folds", policy.KeyOptions{}, drops("utm_*"), false},
+		{"the outer one drops", drops("utm_*"), policy.KeyOptions{}, true},
+		{"the outer one drops something else", drops("utm_*"), drops("ref"), true},
+		{"the outer one keeps a few", keeps("page"), policy.KeyOptions{}, true},
+		{"the outer one keeps none", policy.KeyOptions{KeepParams: []string{}}, policy.KeyOptions{}, true},
+		{"the outer one sorts", sorts, policy.KeyOptions{}, true},
+		{"both sort", sorts, sorts, false},
+		{"the outer one ignores forwarding fields", ignores, policy.KeyOptions{}, true},
+		{"the inner one does", policy.KeyOptions{}, ignores, false},
+		{"both do", ignores, ignores, false},
+	} {
+		if got := FoldsMore(&policy.Policy{Key: c.outer}, &policy.Policy{Key: c.inner}); got != c.want {
+			t.Errorf("%s: %t, want %t", c.story, got, c.want)
+		}
+	}
+}
