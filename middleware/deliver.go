@@ -327,6 +327,17 @@ func (x *exchange) notCached() {
 	x.observe(out)
 }
 
+// unanswered answers a request whose context has ended while it waited: the client left, or, where a handler outside or
+// the server has ended it, is still there, and must not take nothing for an empty page.
+func (x *exchange) unanswered(err error, out policy.Outcome) {
+	if x.around != nil && x.isWholeOf(x.around) {
+		x.around.Fail(err)
+	}
+	x.header(http.Header{"Cache-Control": {"no-store"}}, nil, -1, &out)
+	x.head(http.StatusGatewayTimeout)
+	x.observe(out)
+}
+
 // begin sends the header of a response that comes as a stream, or a 304 in its place, and says whether
 // the body follows.
 func (x *exchange) begin(status int, h http.Header, age time.Duration, out *policy.Outcome) bool {

@@ -96,7 +96,7 @@ func (n *run) finishStream() {
 	switch {
 	case err == nil:
 		n.x.sendTrailers(without(n.rec.trailers(), nil))
-	case err != errNoBody && n.x.r.Context().Err() == nil:
+	case err != errNoBody && n.x.mayBeTaken():
 		panic(http.ErrAbortHandler)
 	}
 }

@@ -27,9 +27,9 @@ func (l *lookup) readAlong(f *fill.Fill, out policy.Outcome) next {
 		d, err = l.await(f, false) // as all others do
 	}
 	switch {
-	case err != nil: // the client left
+	case err != nil:
 		out.Detail = reasonLeft
-		l.x.observe(out)
+		l.x.unanswered(err, out)
 		return answered
 	case d.beside != nil:
 		out.Detail = d.Why
@@ -106,7 +106,7 @@ func (x *exchange) relay(f *fill.Fill, rd *fill.Reader, e *store.Entry, out poli
 		case err == nil:
 			x.sendTrailers(f.Trailer())
 			x.hushAround(f)
-		case x.r.Context().Err() == nil:
+		case x.mayBeTaken():
 			x.observe(out)
 			panic(http.ErrAbortHandler)
 		}

@@ -49,6 +49,14 @@ func (b body) stream(rd *fill.Reader) error {
 	}
 }
 
+// mayBeTaken reports whether somebody may take a response for whole that was cut, so that a panic must end it. That a
+// context is done does not say that its client has left: a handler outside may have given it a deadline, and a server
+// that shuts down may end it. Only where there is neither a server nor another cache, nobody would recover the panic.
+func (x *exchange) mayBeTaken() bool {
+	ctx := x.r.Context()
+	return ctx.Err() != context.Canceled || x.around != nil || ctx.Value(http.ServerContextKey) != nil
+}
+
 // send writes a body that is all there, or a part of it, to the client.
 func (x *exchange) send(p []byte) {
 	x.sender().Write(p)
