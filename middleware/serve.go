@@ -2,7 +2,6 @@ package middleware
 
 import (
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/freshet-go/freshet/internal/rules"
@@ -50,15 +49,15 @@ func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next http.Handler,
 		x.bypass(why)
 		return
 	}
-	why, passes := x.passesInside()
-	switch {
-	case passes:
+	if why, passes := x.passesInside(); passes {
 		x.r = r
 		x.pass(why)
 		return
-	case x.nested():
+	}
+	if answered := x.nested(); answered {
 		return
-	case !told:
+	}
+	if !told {
 		x.r = r
 		x.pass(reasonRoute)
 		return
@@ -139,81 +138,5 @@ func (x *exchange) readSetting(p *policy.Policy) {
 	}
 	if ttl, set := x.c.options.Expires.Lookup(p.Resource, scope); set {
 		x.ttl, x.off = ttl, p.Off || ttl <= 0
-	}
-}
-
-// nested deals with a mount of the cache inside another mount of it: a route with a policy of its own,
-// say, in an app that is wrapped as a whole. The handler's one run is the outer mount's already; it goes
-// on by the inner policy. If that makes another key of the request's resource, or may make one of another
-// request for it, the inner mount caches under its own key, and what it answers is not the outer one's to store.
-func (x *exchange) nested() bool {
-	outer := x.c.runOf(x.around)
-	if outer == nil {
-		return false
-	}
-	outer.said.give(x.p.Tags)
-	apart := rules.TellsApart(outer.x.p, x.p)
-	blind := x.p.Credentials != nil || outer.x.p.Shared && !x.p.Shared // it could not tell whom a stored response is for
-	if outer.x.req.Base() != x.req.Base() ||
-		(!apart || rules.FoldsMore(outer.x.p, x.p)) && outer.x.req.Key != x.req.Key {
-		if !apart || blind && (x.req.Credentials || outer.mayAnswer(x.r)) || outer.answers(x.w, x.r) {
-			outer.said.NoStore()
-		}
-		x.keepApart(outer)
-		return false
-	}
-	if blind {
-		outer.said.NoStore()
-	} else {
-		outer.adopt(x)
-	}
-	x.next.ServeHTTP(x.w, x.r)
-	return true
-}
-
-// keepApart has the request's key tell apart what the policies of the mounts around do, of which outer is the run of the
-// innermost.
-func (x *exchange) keepApart(outer *run) {
-	for ; outer != nil; outer = x.c.runOf(outer.x.around) {
-		x.req.KeepApart(x.r, outer.x.p, x.p)
-	}
-}
-
-// outer returns the run of the same cache's handler that the request is a part of, or nil.
-func (c *Cache) outer(r *http.Request) *run { return c.runOf(saidIn(r.Context())) }
-
-// runOf returns the run of the cache's handler that said is of, or nil.
-func (c *Cache) runOf(said *Response) *run {
-	if said != nil && said.run != nil && said.run.x.c == c {
-		return said.run
-	}
-	return nil
-}
-
-// answers reports whether what a mount inside writes to w, for r, is the response that n records. A writer between the two
-// may hide that; then it is if r asks for the same as n's request does.
-func (n *run) answers(w http.ResponseWriter, r *http.Request) bool {
-	return n.writes(w) || r.Host == n.x.r.Host && r.RequestURI == n.x.r.RequestURI &&
-		strings.HasSuffix(n.x.r.URL.Path, r.URL.Path) && r.URL.RawQuery == n.x.r.URL.RawQuery
-}
-
-// mayAnswer reports whether what a mount inside answers to r may be the response that n records, though a writer between
-// the two hides that and something has rewritten the URL or the host: nothing rewrites the request line.
-func (n *run) mayAnswer(r *http.Request) bool {
-	return r.RequestURI != "" && r.RequestURI == n.x.r.RequestURI
-}
-
-// writes reports whether w ends in the response that n records, and not in one of an app's own, for a part
-// of a page, say.
-func (n *run) writes(w http.ResponseWriter) bool {
-	for {
-		if w == http.ResponseWriter(&n.rec) {
-			return true
-		}
-		inner, ok := w.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			return false
-		}
-		w = inner.Unwrap()
 	}
 }

@@ -16,8 +16,8 @@ const (
 	states                   // how many there are
 )
 
-// transitions are the states that may follow each state. A run begins in holding, and ends in any but retrying and
-// completing.
+// transitions are the states that may follow each state. A run begins in holding. Where the handler panics, it ends in
+// any.
 var transitions = [states][]state{
 	holding:     {streaming, passing, completing, retrying, substituted, whole, piping},
 	completing:  {retrying, substituted},

@@ -1,6 +1,7 @@
 // Package fill is one run of a handler that many clients read: what has become of it, its body as it comes, the
 // clients that read along, and the bounds of what all of them hold in memory. It knows no cache: who may read along
-// with a run, and what is stored of it, others decide.
+// with a run, and what is stored of it, others decide. This file has the stages, body.go the writer's side, readers.go
+// the readers', group.go the keys and the budget, and pins.go what counts of bodies that the store has dropped.
 package fill
 
 import (
