@@ -51,7 +51,7 @@ func (n *run) commit(final bool) {
 		return
 	}
 	said := h
-	if n.x.req.Class == rules.Head && n.found.entry != nil {
+	if n.x.req.Class == rules.ClassHead && n.found.entry != nil {
 		said = maps.Clone(h) // what the cache announces to the client is no word of the handler's on what is stored
 	}
 	a, announced := n.admit(h, n.rec.status, final)

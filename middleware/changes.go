@@ -30,7 +30,7 @@ func (c *Cache) Changes(next http.Handler) http.Handler {
 		}
 		n := &unsafeWriter{}
 		n.x = exchange{c: c, w: w, r: r, next: next, p: &obey, off: true, quiet: true}
-		if plan, _ := n.x.req.Read(r, n.x.p, nil); plan != rules.Invalidate {
+		if plan, _ := n.x.req.Read(r, n.x.p, nil); plan != rules.PlanInvalidate {
 			next.ServeHTTP(w, r)
 			return
 		}

@@ -94,10 +94,10 @@ func (x *exchange) write(e *store.Entry, h http.Header, aged bool, out *policy.O
 			total = e.Total
 		}
 		switch answer, spans := rules.SelectRange(x.r.Header, h, total, now); answer {
-		case rules.Part:
+		case rules.RangePart:
 			x.writePart(e, h, spans, total, age, out)
 			return
-		case rules.Unsatisfiable:
+		case rules.RangeUnsatisfiable:
 			x.header(http.Header{
 				"Content-Range": {"bytes */" + strconv.FormatInt(total, 10)},
 				"Date":          h["Date"],
@@ -111,7 +111,7 @@ func (x *exchange) write(e *store.Entry, h http.Header, aged bool, out *policy.O
 		x.w.Header()["Trailer"] = slices.Sorted(maps.Keys(e.Trailer))
 	}
 	x.head(e.Status)
-	if x.req.Class == rules.Head || !bodyAllowed(e.Status) {
+	if x.req.Class == rules.ClassHead || !bodyAllowed(e.Status) {
 		return
 	}
 	if len(e.Body) > 0 {
@@ -347,7 +347,7 @@ func (x *exchange) begin(status int, h http.Header, age time.Duration, out *poli
 	}
 	x.header(h, nil, age, out)
 	x.head(status)
-	return x.req.Class != rules.Head
+	return x.req.Class != rules.ClassHead
 }
 
 // observe reports what became of the request to the operator's observer, if there is one.

@@ -47,7 +47,7 @@ func (l *lookup) fetch() next {
 // fetchAlone answers a request that does not wait for others: by running the handler, unless it is for HEAD or a part
 // of what is coming anyway.
 func (l *lookup) fetchAlone(out policy.Outcome) next {
-	if l.x.req.Class == rules.Head {
+	if l.x.req.Class == rules.ClassHead {
 		if f := l.x.c.fills.Find(l.found.flight, l.mayJoin); f != nil {
 			return l.readAlong(f, out)
 		}
@@ -77,12 +77,12 @@ func (l *lookup) anew(f *fill.Fill) *store.Entry {
 		return nil
 	}
 	again := l.x.find(time.Now())
-	if again.entry == nil || again.entry.Spans != nil || again.verdict.Use != rules.Fresh {
+	if again.entry == nil || again.entry.Spans != nil || again.verdict.Use != rules.UseFresh {
 		again.stored = l.found.stored
 		l.found = again
 		return nil
 	}
-	f.Decide(fill.Answer{Stage: fill.Settled, Entry: again.entry})
+	f.Decide(fill.Answer{Stage: fill.StageSettled, Entry: again.entry})
 	f.Retire()
 	return again.entry
 }
@@ -92,9 +92,9 @@ func (f *found) forwarded() policy.Fwd {
 	switch use := f.verdict.Use; {
 	case f.entry == nil:
 		return f.missed
-	case use == rules.Fresh:
+	case use == rules.UseFresh:
 		return policy.FwdPartial
-	case use == rules.Stale || use == rules.Grace:
+	case use == rules.UseStale || use == rules.UseStaleWhileRevalidate:
 		if f.verdict.TTL > 0 {
 			return policy.FwdRequest
 		}
@@ -109,7 +109,7 @@ func (f *found) forwarded() policy.Fwd {
 func (l *lookup) collapses() bool {
 	x, e := &l.x, l.found.entry
 	switch {
-	case x.req.Class != rules.Read, x.req.Directives.NoStore, rules.AsksForStream(x.r.Header):
+	case x.req.Class != rules.ClassRead, x.req.Directives.NoStore, rules.AsksForStream(x.r.Header):
 		return false
 	case x.req.Range && (e == nil || e.Spans != nil):
 		return false
@@ -165,8 +165,8 @@ func (l *lookup) mayJoin(f *fill.Fill) bool {
 // is a stored response, and is judged as one.
 func (l *lookup) fits(f *fill.Fill, now time.Time) bool {
 	a := f.Answer()
-	if a.Stage == fill.Asked || a.Entry == nil {
-		return a.Stage != fill.Private && a.Stage != fill.Failed
+	if a.Stage == fill.StageAsked || a.Entry == nil {
+		return a.Stage != fill.StagePrivate && a.Stage != fill.StageFailed
 	}
-	return l.x.judge(a.Entry, now, l.x.covered(a.Entry), l.found.flight).Use == rules.Fresh
+	return l.x.judge(a.Entry, now, l.x.covered(a.Entry), l.found.flight).Use == rules.UseFresh
 }

@@ -124,7 +124,7 @@ func (p *panicked) Error() string { return fmt.Sprint("freshet: a writer panicke
 
 // abort ends a body that is not complete, so that it cannot look complete to anyone.
 func (n *run) abort() {
-	n.f.Decide(fill.Answer{Stage: fill.Failed, Why: reasonLost})
+	n.f.Decide(fill.Answer{Stage: fill.StageFailed, Why: reasonLost})
 	n.f.End(true, nil)
 	n.f.Retire()
 	if n.pumped != nil {

@@ -46,7 +46,7 @@ func (t *forcedRuns) find(key string, now time.Time) (run forcedRun, ok bool) {
 // second after another one's insistence: it is what came of that, or an error came of that and it was kept.
 func (x *exchange) judge(e *store.Entry, now time.Time, coverage invalidation.Coverage, flight string) rules.Verdict {
 	v := rules.Judge(e, &x.req, x.p, now, coverage)
-	if v.Use != rules.Stale {
+	if v.Use != rules.UseStale {
 		return v
 	}
 	return x.judgeInsisted(e, now, v, flight)
@@ -57,7 +57,7 @@ func (x *exchange) judgeInsisted(e *store.Entry, now time.Time, v rules.Verdict,
 		return v
 	}
 	if run, ok := x.c.forced.find(flight, now); ok && (run.failed || !e.Received.Before(run.answered)) {
-		v.Use, v.Why = rules.Fresh, ""
+		v.Use, v.Why = rules.UseFresh, ""
 	}
 	return v
 }
@@ -85,7 +85,7 @@ func (n *run) noteForced(answered time.Time, failed bool) {
 // failsAlone reports whether an error is due to the request's own fields or its user, or to HEAD, which many handlers
 // refuse.
 func (n *run) failsAlone() bool {
-	return n.suspect() || n.x.req.Class == rules.Head || n.x.req.Credentials && !n.x.p.Shared
+	return n.suspect() || n.x.req.Class == rules.ClassHead || n.x.req.Credentials && !n.x.p.Shared
 }
 
 // failing reports whether the handler's answer is an error that says nothing of whether there still is such a page, as

@@ -101,14 +101,14 @@ const (
 // the client's own conditions are taken out, and judged against the response afterwards.
 func (n *run) condition(r *http.Request, again bool) {
 	e, v := n.found.entry, n.found.verdict
-	beside := n.instead != nil && n.x.req.Class == rules.Read // what it answers is for those who wait, too
+	beside := n.instead != nil && n.x.req.Class == rules.ClassRead // what it answers is for those who wait, too
 	n.asks = asSent
 	if n.solo && !beside && (again || !n.validates()) {
 		return
 	}
 	n.asks = everything
 	switch {
-	case again || e == nil || v.Use == rules.Miss:
+	case again || e == nil || v.Use == rules.UseMiss:
 		r.Header = rules.Unconditional(r.Header)
 	case e.Spans == nil:
 		rules.Forward(r.Header, e)
@@ -118,7 +118,7 @@ func (n *run) condition(r *http.Request, again bool) {
 	default:
 		r.Header = rules.Unconditional(r.Header)
 		gap, ok := rules.Missing(e)
-		if ok && v.Use == rules.Fresh && e.Total <= n.x.maxBody() && rules.ForwardRange(r.Header, e, gap) {
+		if ok && v.Use == rules.UseFresh && e.Total <= n.x.maxBody() && rules.ForwardRange(r.Header, e, gap) {
 			n.asks = rest
 		}
 	}
@@ -129,5 +129,5 @@ func (n *run) condition(r *http.Request, again bool) {
 func (n *run) validates() bool {
 	e := n.found.entry
 	return e != nil && e.Spans == nil && n.found.verdict.Validate &&
-		n.x.req.Class == rules.Read && !n.x.req.Range && !n.x.req.Directives.NoStore
+		n.x.req.Class == rules.ClassRead && !n.x.req.Range && !n.x.req.Directives.NoStore
 }

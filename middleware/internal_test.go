@@ -519,7 +519,7 @@ func TestWhoHoldsALongBody(t *testing.T) {
 // knows of yet may be.
 func TestWhichFillsAreJoined(t *testing.T) {
 	l := lookup{x: exchange{c: boundedCache(t, 1<<20)}}
-	for s, fits := range map[fill.Stage]bool{fill.Asked: true, fill.Private: false, fill.Failed: false} {
+	for s, fits := range map[fill.Stage]bool{fill.StageAsked: true, fill.StagePrivate: false, fill.StageFailed: false} {
 		f := l.x.c.fills.New(fill.Start{})
 		f.Decide(fill.Answer{Stage: s})
 		if l.fits(f, time.Now()) != fits {

@@ -23,7 +23,7 @@ func (w *unsafeWriter) invalidate() {
 	}
 	w.watch, w.quiet, w.out.Fwd = w, x.quiet, policy.FwdMethod
 	w.before, w.began = x.c.follow.Head(), time.Now()
-	if before := x.w.Header(); x.req.Class == rules.Post && len(before) > 0 {
+	if before := x.w.Header(); x.req.Class == rules.ClassPost && len(before) > 0 {
 		w.outer, w.vary, x.outside = before.Clone(), before["Vary"], rules.ReadOutside(before, x.p)
 	}
 	defer w.end()
@@ -71,7 +71,7 @@ type unsafeWriter struct {
 // mayStore reports whether the answer is one to a POST that may turn out to be for later GETs.
 func (w *unsafeWriter) mayStore() bool {
 	x := &w.x
-	return x.req.Class == rules.Post && !x.off && x.req.Mount != "" && !x.req.Directives.NoStore
+	return x.req.Class == rules.ClassPost && !x.off && x.req.Mount != "" && !x.req.Directives.NoStore
 }
 
 func (w *unsafeWriter) onHeader(status int, h http.Header) {

@@ -94,9 +94,9 @@ func (l *lookup) decide(now time.Time) action {
 	f := &l.found
 	onlyIfCached := l.x.req.Directives.OnlyIfCached
 	switch use := f.verdict.Use; {
-	case use == rules.Fresh && l.x.servedBy(f.entry, now):
+	case use == rules.UseFresh && l.x.servedBy(f.entry, now):
 		return hit
-	case use == rules.Grace && l.x.servedBy(f.entry, now) && (onlyIfCached || l.mayServeStale()):
+	case use == rules.UseStaleWhileRevalidate && l.x.servedBy(f.entry, now) && (onlyIfCached || l.mayServeStale()):
 		return serveStale
 	case onlyIfCached:
 		return timeOut
@@ -123,13 +123,13 @@ func (x *exchange) servedBy(e *store.Entry, now time.Time) bool {
 
 func (x *exchange) servedByPart(e *store.Entry, now time.Time) bool {
 	answer, spans := rules.SelectRange(x.r.Header, e.Header, e.Total, now)
-	return answer == rules.Part && rules.Holds(e, spans)
+	return answer == rules.RangePart && rules.Holds(e, spans)
 }
 
 // find returns what the store has for the request. It finds nothing in place of what a hard invalidation covers.
 func (x *exchange) find(now time.Time) found {
 	f := found{flight: x.req.Key, missed: policy.FwdURIMiss, ended: x.c.fills.Ended()}
-	f.verdict.Use = rules.Miss
+	f.verdict.Use = rules.UseMiss
 	if !x.c.follow.InTouch(now) {
 		f.broken = reasonJournal
 		return f
@@ -139,11 +139,11 @@ func (x *exchange) find(now time.Time) found {
 		return f
 	}
 	f.verdict = x.judge(f.entry, now, f.coverage, f.flight)
-	if f.verdict.Use != rules.Fresh && x.c.near != nil {
+	if f.verdict.Use != rules.UseFresh && x.c.near != nil {
 		x.takeNewer(&f, now)
 	}
-	if x.refresh != nil && f.verdict.Use == rules.Fresh {
-		f.verdict.Use = rules.Stale // it came to renew the entry, not to read it
+	if x.refresh != nil && f.verdict.Use == rules.UseFresh {
+		f.verdict.Use = rules.UseStale // it came to renew the entry, not to read it
 	}
 	return f
 }

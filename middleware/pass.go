@@ -19,7 +19,7 @@ func (x *exchange) pass(why policy.Reason) {
 		out = policy.Outcome{Fwd: policy.FwdMethod}
 	}
 	w := &passed{passWriter{x: *x, out: out}, why}
-	if x.governed && x.req.Class <= rules.Head {
+	if x.governed && x.req.Class <= rules.ClassHead {
 		w.watch = w
 	}
 	if x.r.Method == "PROPFIND" {

@@ -34,9 +34,9 @@ func (l *lookup) readAlong(f *fill.Fill, out policy.Outcome) next {
 	case d.beside != nil:
 		out.Detail = d.Why
 		return l.runBeside(f, d.beside, out)
-	case d.Stage == fill.Asked:
+	case d.Stage == fill.StageAsked:
 		return lookAgain
-	case d.Stage == fill.Private, d.Stage == fill.Failed:
+	case d.Stage == fill.StagePrivate, d.Stage == fill.StageFailed:
 		return l.goAlone(d.Answer, out)
 	case l.x.superseded(f, d.Entry):
 		f.Retire() // invalidated while it was waited for
@@ -49,11 +49,11 @@ func (l *lookup) readAlong(f *fill.Fill, out policy.Outcome) next {
 // another request may do better than the one that led, it looks again, so that one of those who waited leads.
 func (l *lookup) goAlone(a fill.Answer, out policy.Outcome) next {
 	switch {
-	case a.Stage == fill.Failed && a.Why == reasonTimeout:
+	case a.Stage == fill.StageFailed && a.Why == reasonTimeout:
 		return lookFree
-	case a.Stage == fill.Failed && (a.Why == reasonStalled || a.Why == reasonWaited):
+	case a.Stage == fill.StageFailed && (a.Why == reasonStalled || a.Why == reasonWaited):
 		return lookAgain
-	case a.Stage == fill.Private && l.mayDoBetter(a.Why), l.failedLately():
+	case a.Stage == fill.StagePrivate && l.mayDoBetter(a.Why), l.failedLately():
 		return lookAgain
 	}
 	out.Passed = cmp.Or(a.Why, reasonPass)
@@ -87,7 +87,7 @@ func (l *lookup) share(f *fill.Fill, rd *fill.Reader, a fill.Answer, out policy.
 		return lookAgain
 	}
 	out.Collapsed = true
-	if a.Stage == fill.Settled {
+	if a.Stage == fill.StageSettled {
 		now := time.Now()
 		_, fresh := rules.FreshFor(e, now)
 		out.Stale = !fresh || x.covered(e) != invalidation.CoverageNone
@@ -123,13 +123,13 @@ type decision struct {
 
 // lost reports whether the handler does not answer, and the request has no place to run it.
 func (d *decision) lost() bool {
-	return d.Stage == fill.Asked && d.beside == nil || d.Stage == fill.Failed && d.Why == reasonTimeout
+	return d.Stage == fill.StageAsked && d.beside == nil || d.Stage == fill.StageFailed && d.Why == reasonTimeout
 }
 
 // await waits until the handler of f has answered, and no longer than the policy's MaxWait if there is something
 // else to do: a stale response to serve, or a place to run the handler.
 func (l *lookup) await(f *fill.Fill, stale bool) (d decision, err error) {
-	if a := f.Answer(); a.Stage != fill.Asked {
+	if a := f.Answer(); a.Stage != fill.StageAsked {
 		return decision{Answer: a}, nil
 	}
 	late, stop := l.patience()
@@ -157,7 +157,7 @@ func (l *lookup) await(f *fill.Fill, stale bool) (d decision, err error) {
 			return decision{Answer: f.Answer()}, nil
 		}
 	}
-	if a := f.Answer(); a.Stage != fill.Asked {
+	if a := f.Answer(); a.Stage != fill.StageAsked {
 		return decision{Answer: a}, nil
 	}
 	return decision{Answer: fill.Answer{Why: reasonWaited}, beside: p}, nil
@@ -222,5 +222,5 @@ func (x *exchange) superseded(f *fill.Fill, e *store.Entry) bool {
 	}
 	since := store.Entry{URI: e.URI, Tags: e.Tags, Fill: max(e.Fill, f.Start.Number)}
 	coverage := x.covered(&since)
-	return coverage != invalidation.CoverageNone && rules.Judge(e, &x.req, x.p, time.Now(), coverage).Use != rules.Grace
+	return coverage != invalidation.CoverageNone && rules.Judge(e, &x.req, x.p, time.Now(), coverage).Use != rules.UseStaleWhileRevalidate
 }

@@ -77,7 +77,7 @@ func (l lookup) renew() {
 	f, leads := c.fills.Join(flight, l.mayJoin, x.newFill)
 	if !leads || l.anew(f) != nil || !c.start() {
 		if leads {
-			f.Decide(fill.Answer{Stage: fill.Failed, Why: reasonLost})
+			f.Decide(fill.Answer{Stage: fill.StageFailed, Why: reasonLost})
 		}
 		<-c.refreshing
 		return
@@ -143,7 +143,7 @@ func (c *Cache) runRefresh(t *refreshTicket, root http.Handler, r *http.Request)
 	defer func() {
 		v := recover()
 		if !t.arrived.Load() { // or else its run ends the fill
-			t.fill.Decide(fill.Answer{Stage: fill.Failed, Why: reasonLost})
+			t.fill.Decide(fill.Answer{Stage: fill.StageFailed, Why: reasonLost})
 			if v == nil && c.stop.Err() == nil && !client.refused() {
 				c.strayed(t, r)
 			}

@@ -16,7 +16,7 @@ func (n *run) serveStale() {
 	n.removed = nil // by what it stands in for
 	n.answer, n.own, n.kept = n.found.entry, nil, nil
 	n.out.Stale, n.out.Stored = true, false
-	n.f.Decide(fill.Answer{Stage: fill.Settled, Entry: n.found.entry})
+	n.f.Decide(fill.Answer{Stage: fill.StageSettled, Entry: n.found.entry})
 }
 
 // freshen answers with what is stored and a 304 says is still good (RFC 9111 section 4.3.4).
@@ -110,7 +110,7 @@ func (n *run) partial(e *store.Entry) *store.Entry {
 // updateFromHead updates or drops what is stored by the answer to a HEAD (RFC 9111 section 4.3.5).
 func (n *run) updateFromHead(h http.Header) {
 	old := n.found.entry
-	if old == nil || old.Spans != nil || n.found.verdict.Use == rules.Miss {
+	if old == nil || old.Spans != nil || n.found.verdict.Use == rules.UseMiss {
 		return
 	}
 	header, invalid := rules.HeadUpdate(rules.Unannounced(old), n.rec.status, h)
@@ -124,7 +124,7 @@ func (n *run) updateFromHead(h http.Header) {
 		return
 	}
 	get := n.x.req
-	get.Class = rules.Read
+	get.Class = rules.ClassRead
 	a := rules.Admit(&get, old.Status, n.x.outside.Judged(header), n.x.p, n.x.ttl, n.began, n.rec.received)
 	if !a.Store {
 		if !n.storableForOthers(old.Status, header) {

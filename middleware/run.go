@@ -70,7 +70,7 @@ type run struct {
 func newRun(l *lookup, f *fill.Fill, out policy.Outcome) *run {
 	n := &run{x: l.x, f: f, out: out, found: l.found}
 	l.found.stored = stored{} // the run may let go of it while its client still reads
-	n.rec.to, n.rec.headless, n.said.run, n.x.leading = n, n.x.req.Class == rules.Head, n, n
+	n.rec.to, n.rec.headless, n.said.run, n.x.leading = n, n.x.req.Class == rules.ClassHead, n, n
 	n.forgetPurged()
 	n.speaks = speaking{n.x.r.Context(), &n.said}
 	n.hear()
@@ -120,7 +120,7 @@ func (n *run) close() {
 // over releases the requests that still wait for the response.
 func (n *run) over() {
 	n.arrived()
-	n.f.Decide(fill.Answer{Stage: fill.Failed, Why: reasonLost})
+	n.f.Decide(fill.Answer{Stage: fill.StageFailed, Why: reasonLost})
 	n.f.End(true, nil)
 	n.f.Retire()
 	n.f.Release()

@@ -53,7 +53,7 @@ func (n *run) joined(e *store.Entry) *store.Entry {
 	if old.Spans == nil {
 		return nil
 	}
-	if n.found.verdict.Use == rules.Miss {
+	if n.found.verdict.Use == rules.UseMiss {
 		return e // they are of two clients
 	}
 	if size := int64(len(old.Body)) + int64(len(e.Body)); size > n.x.maxBody() || !n.f.Take(size) {

@@ -83,7 +83,7 @@ type held struct {
 // hold counts a long body of e for as long as its client reads it. It fails when there is no room and others have to
 // go first.
 func (x *exchange) hold(e *store.Entry, now time.Time, force bool) (h held, ok bool) {
-	if len(e.Body) <= bigBody || x.req.Class == rules.Head ||
+	if len(e.Body) <= bigBody || x.req.Class == rules.ClassHead ||
 		x.req.Conditional && rules.ConditionalStatus(e.Status) && rules.NotModified(x.r.Header, e.Header, now) {
 		return h, true
 	}

@@ -44,7 +44,7 @@ func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next http.Handler,
 	l := lookup{x: exchange{c: c, w: w, r: rules.WithoutIgnoredCookies(r, p), next: next, p: p, who: who}}
 	x := &l.x
 	plan, why, told := x.read()
-	if plan != rules.Lookup {
+	if plan != rules.PlanLookup {
 		x.r = r
 		x.bypass(why)
 		return
@@ -84,7 +84,7 @@ func (c *Cache) serveChange(w http.ResponseWriter, r *http.Request, next http.Ha
 		x.req.Directives.NoStore = true // its handler sees cookies of which a GET's sees nothing
 		x.r = r
 	}
-	if plan != rules.Invalidate {
+	if plan != rules.PlanInvalidate {
 		x.bypass(why)
 		return
 	}
@@ -101,8 +101,8 @@ func (x *exchange) read() (plan rules.Plan, why policy.Reason, told bool) {
 	if !x.req.Recalled() {
 		place.note(sum, x.r, x.p, &x.req)
 	}
-	if x.resolve(); x.off && plan == rules.Lookup {
-		return rules.Pass, rules.ReasonOff, told
+	if x.resolve(); x.off && plan == rules.PlanLookup {
+		return rules.PlanPass, rules.ReasonOff, told
 	}
 	return plan, why, told
 }

@@ -18,7 +18,7 @@ func (n *run) share(h http.Header, e *store.Entry, final, fresh bool) {
 		n.unlinked() // it is worth storing, whether its client stays or not
 	}
 	partial := e.Status == http.StatusPartialContent
-	shareable := fresh && !partial && n.x.req.Class == rules.Read
+	shareable := fresh && !partial && n.x.req.Class == rules.ClassRead
 	n.kept = e
 	switch {
 	case final && partial:
@@ -66,10 +66,10 @@ func (n *run) share(h http.Header, e *store.Entry, final, fresh bool) {
 // must then find the index.
 func (n *run) settle(e *store.Entry) {
 	n.index(e)
-	n.f.Decide(fill.Answer{Stage: fill.Settled, Entry: e})
+	n.f.Decide(fill.Answer{Stage: fill.StageSettled, Entry: e})
 	if n.instead != nil {
 		n.f.TakeOver(n.instead) // the store does not have e yet
-		n.instead.Replace(fill.Answer{Stage: fill.Settled, Entry: e, Why: reasonWaited})
+		n.instead.Replace(fill.Answer{Stage: fill.StageSettled, Entry: e, Why: reasonWaited})
 	}
 }
 
@@ -82,7 +82,7 @@ func (n *run) open(e *store.Entry) {
 	if e.Key != n.found.flight || n.solo {
 		n.f.Alias(e.Key)
 	}
-	n.f.Decide(fill.Answer{Stage: fill.Flowing, Entry: e})
+	n.f.Decide(fill.Answer{Stage: fill.StageFlowing, Entry: e})
 }
 
 // complete gives e, which nobody else has, its body and what follows from that.
@@ -117,9 +117,9 @@ func (n *run) pass() {
 		}
 		n.x.c.passes.remember(n.found.flight, time.Now().Add(lasts), why) // before the fill goes, or a request in between would lead
 	}
-	n.f.Decide(fill.Answer{Stage: fill.Private, Why: why})
-	if n.instead != nil && n.x.req.Class == rules.Read && !n.ownFault() && !n.suspect() && !late {
-		n.instead.Replace(fill.Answer{Stage: fill.Private, Why: why})
+	n.f.Decide(fill.Answer{Stage: fill.StagePrivate, Why: why})
+	if n.instead != nil && n.x.req.Class == rules.ClassRead && !n.ownFault() && !n.suspect() && !late {
+		n.instead.Replace(fill.Answer{Stage: fill.StagePrivate, Why: why})
 	}
 }
 
@@ -129,14 +129,14 @@ func (n *run) ownFault() bool {
 	if n.x.req.Credentials && !n.x.p.Shared || n.x.req.Directives.NoStore {
 		return true
 	}
-	return n.rec.status >= 400 && n.found.entry != nil && n.found.verdict.Use != rules.Miss || n.suspect()
+	return n.rec.status >= 400 && n.found.entry != nil && n.found.verdict.Use != rules.UseMiss || n.suspect()
 }
 
 // direct hands the response to the leader's client alone, as the handler makes it. said is what its header said before
 // the cache wrote into it, where a HEAD may renew what is stored.
 func (n *run) direct(h, said http.Header, final bool) {
 	n.pass()
-	if n.x.req.Class == rules.Head {
+	if n.x.req.Class == rules.ClassHead {
 		n.updateFromHead(said)
 	} else {
 		n.dropOutdated(h)
@@ -147,7 +147,7 @@ func (n *run) direct(h, said http.Header, final bool) {
 		return
 	}
 	n.become(passing)
-	if final && bodyAllowed(n.rec.status) && n.rec.declared < 0 && n.x.req.Class != rules.Head && n.rec.trailers() == nil && h["Content-Length"] == nil && h["Transfer-Encoding"] == nil {
+	if final && bodyAllowed(n.rec.status) && n.rec.declared < 0 && n.x.req.Class != rules.ClassHead && n.rec.trailers() == nil && h["Content-Length"] == nil && h["Transfer-Encoding"] == nil {
 		h["Content-Length"] = []string{strconv.Itoa(len(n.rec.held))}
 	}
 	n.send(h)

@@ -48,7 +48,7 @@ func (n *run) checkPart() {
 // long when it is compressed.
 func (n *run) promise(e *store.Entry) {
 	declared := n.rec.declared
-	if n.rec.status == http.StatusNoContent || n.x.req.Class == rules.Head {
+	if n.rec.status == http.StatusNoContent || n.x.req.Class == rules.ClassHead {
 		declared = 0
 	}
 	r := &n.x.c.room

@@ -13,22 +13,22 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// Stage tells what is known of a fill's response. It changes once, from Asked to one of the others.
+// Stage tells what is known of a fill's response. It changes once, from StageAsked to one of the others.
 type Stage uint8
 
 // The stages.
 const (
-	Asked   Stage = iota // the handler has not answered yet
-	Flowing              // the response may be shared: readers get the body as it comes
-	Settled              // the answer is a whole entry: a revalidated one, or a stale one in the place of an error
-	Private              // the response is for the leader alone: everyone else runs the handler
-	Failed               // there is no response: everyone else runs the handler
+	StageAsked   Stage = iota // the handler has not answered yet
+	StageFlowing              // the response may be shared: readers get the body as it comes
+	StageSettled              // the answer is a whole entry: a revalidated one, or a stale one in the place of an error
+	StagePrivate              // the response is for the leader alone: everyone else runs the handler
+	StageFailed               // there is no response: everyone else runs the handler
 )
 
 // Answer is a stage with what it is about.
 type Answer struct {
 	Stage Stage
-	Entry *store.Entry  // Flowing: all but the body; Settled: all of it; or nil
+	Entry *store.Entry  // StageFlowing: all but the body; StageSettled: all of it; or nil
 	Why   policy.Reason // why the response is not for others
 }
 
@@ -118,12 +118,12 @@ func (f *Fill) Answer() Answer {
 	return f.answer
 }
 
-// Await waits until the fill has moved on from Asked (ByChange), late fires (ByTime), or a send to place succeeds
+// Await waits until the fill has moved on from StageAsked (ByChange), late fires (ByTime), or a send to place succeeds
 // (ByPlace). It returns the error of ctx when that is done first.
 func (f *Fill) Await(ctx context.Context, late <-chan time.Time, place chan<- struct{}) (Woken, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for f.answer.Stage == Asked {
+	for f.answer.Stage == StageAsked {
 		if woken, err := f.waitFor(ctx, late, place); err != nil || woken != ByChange {
 			return woken, err
 		}
@@ -131,22 +131,22 @@ func (f *Fill) Await(ctx context.Context, late <-chan time.Time, place chan<- st
 	return ByChange, nil
 }
 
-// Decide moves the fill on from Asked, if it is still there. Of a response that is not for others, nobody joins the
+// Decide moves the fill on from StageAsked, if it is still there. Of a response that is not for others, nobody joins the
 // fill any more.
 func (f *Fill) Decide(a Answer) {
 	f.mu.Lock()
-	if f.answer.Stage == Asked {
+	if f.answer.Stage == StageAsked {
 		f.answer = a
 		f.signal()
 	}
 	f.mu.Unlock()
-	if a.Stage == Private || a.Stage == Failed {
+	if a.Stage == StagePrivate || a.Stage == StageFailed {
 		f.Retire()
 	}
 }
 
 // GiveUp frees the fill's keys, for a reason, although its run goes on. Those who wait for it look again.
-func (f *Fill) GiveUp(why policy.Reason) { f.Replace(Answer{Failed, nil, why}) }
+func (f *Fill) GiveUp(why policy.Reason) { f.Replace(Answer{StageFailed, nil, why}) }
 
 // Replace decides a fill whose run goes on, by what takes its place.
 func (f *Fill) Replace(a Answer) {

@@ -156,7 +156,7 @@ func (f *Fill) deserted() {
 		return
 	}
 	patience := desertedFor
-	if f.answer.Stage != Asked && !f.body.keeping {
+	if f.answer.Stage != StageAsked && !f.body.keeping {
 		patience = 0 // it will not be stored either
 	}
 	f.timer = time.AfterFunc(patience, f.endDeserted)
@@ -188,7 +188,7 @@ func (f *Fill) endDeserted() {
 // has settled the answer in its place does not end it. mu is held.
 func (f *Fill) forNobody() bool {
 	return f.gone && len(f.readers) == 0 && f.abandon != nil && !f.over && !f.body.ended &&
-		(f.answer.Stage != Settled || f.late != "")
+		(f.answer.Stage != StageSettled || f.late != "")
 }
 
 // HandOver gives the grant back when the body is complete, though readers still read it: the body is the store's now,

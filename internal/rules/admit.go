@@ -98,7 +98,7 @@ func Admit(req *Request, status int, h http.Header, p *policy.Policy, ttl time.D
 		a.Reason = ReasonStream
 		return a
 	}
-	if !a.Explicit && a.Fresh == 0 || req.Class == Post && !a.Explicit {
+	if !a.Explicit && a.Fresh == 0 || req.Class == ClassPost && !a.Explicit {
 		a.Reason = ReasonNoLifetime
 		return a
 	}
@@ -113,7 +113,7 @@ func Admit(req *Request, status int, h http.Header, p *policy.Policy, ttl time.D
 		// A stale one would only be good to ask with, and what a handler says to one user of another's page
 		// is no consent: many make their validators without looking at the user.
 		a.Reason = req.credentialsReason()
-	case req.Class == Head:
+	case req.Class == ClassHead:
 		a.Reason = ReasonMethod
 	default:
 		a.Store = true
@@ -197,9 +197,9 @@ func variesByUser(vary []string) bool {
 // when it says that it is what a GET of the same URI would get (RFC 9110 section 9.3.3).
 func storableMethod(req *Request, status int, h http.Header) bool {
 	switch req.Class {
-	case Read, Head:
+	case ClassRead, ClassHead:
 		return true
-	case Post:
+	case ClassPost:
 		return status == http.StatusOK && req.SelfLocation(h)
 	}
 	return false

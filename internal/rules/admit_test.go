@@ -27,7 +27,7 @@ var (
 	bothGet       = &Request{Directives: noRequestDirectives(), Authorization: true, Credentials: true, others: true}
 	cookieGet     = &Request{Directives: noRequestDirectives(), Credentials: true}
 	partGet       = &Request{Directives: noRequestDirectives(), Range: true, Asked: "bytes=0-4"}
-	anonymousHead = &Request{Directives: noRequestDirectives(), Class: Head}
+	anonymousHead = &Request{Directives: noRequestDirectives(), Class: ClassHead}
 )
 
 func postTo(t *testing.T, target string) *Request {
@@ -69,8 +69,8 @@ func TestAdmitStores(t *testing.T) {
 		{"the client says no-store and may not force us", noStoring, 200, fields("Cache-Control", "max-age=60"), policy.Policy{IgnoreClientDirectives: true}, ReasonRequestNoStore},
 
 		{"HEAD", anonymousHead, 200, fields("Cache-Control", "max-age=60"), obey, ReasonMethod},
-		{"PUT", &Request{Class: Unsafe, Directives: noRequestDirectives()}, 200, fields("Cache-Control", "max-age=60"), obey, ReasonMethod},
-		{"OPTIONS", &Request{Class: Safe, Directives: noRequestDirectives()}, 200, fields("Cache-Control", "max-age=60"), obey, ReasonMethod},
+		{"PUT", &Request{Class: ClassUnsafe, Directives: noRequestDirectives()}, 200, fields("Cache-Control", "max-age=60"), obey, ReasonMethod},
+		{"OPTIONS", &Request{Class: ClassSafe, Directives: noRequestDirectives()}, 200, fields("Cache-Control", "max-age=60"), obey, ReasonMethod},
 		{"POST", post, 200, fields("Cache-Control", "max-age=60"), obey, ReasonMethod},
 		{"POST that is what a GET gets", post, 200, fields("Cache-Control", "max-age=60", "Content-Location", "/a?b"), obey, ok},
 		{"POST that is what a GET of another URI gets", post, 200, fields("Cache-Control", "max-age=60", "Content-Location", "/a"), obey, ReasonMethod},
@@ -197,7 +197,7 @@ func TestAdmitStores(t *testing.T) {
 		{"a lifetime of 0 and must-revalidate share nothing made for Authorization", authorizedGet, 200, fields("Cache-Control", "max-age=0, must-revalidate"), obey, ReasonAuthorization},
 		{"a stream that says nothing of a lifetime lacks one", anonymousGet, 200, fields("Content-Type", "application/x-ndjson"), obey, ReasonNoLifetime},
 
-		{"the method before the status", &Request{Class: Unsafe, Directives: noRequestDirectives()}, 103, fields(), obey, ReasonMethod},
+		{"the method before the status", &Request{Class: ClassUnsafe, Directives: noRequestDirectives()}, 103, fields(), obey, ReasonMethod},
 		{"no-store before private", anonymousGet, 200, fields("Cache-Control", "private, no-store"), obey, ReasonNoStore},
 		{"Authorization before Cookie and Set-Cookie", authorizedGet, 200, fields("Set-Cookie", "a=b"), timed, ReasonAuthorization},
 	} {

@@ -40,10 +40,10 @@ func Announce(h http.Header, p *policy.Policy, a Admission, req *Request, ttl ti
 	case p.Off || a.Reason == ReasonOff:
 		forbid(h, p)
 		return false
-	case !governed || req.Class != Read && req.Class != Head || spoke(Canonical(h), p):
+	case !governed || req.Class != ClassRead && req.Class != ClassHead || spoke(Canonical(h), p):
 		return false
 	}
-	usable := a.Store || req.Class == Head && a.Reason == ReasonMethod
+	usable := a.Store || req.Class == ClassHead && a.Reason == ReasonMethod
 	switch {
 	case !usable:
 		forbid(h, p)

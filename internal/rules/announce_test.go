@@ -83,13 +83,13 @@ func TestAnnounce(t *testing.T) {
 		{"the handler spoke to caches like us, of no lifetime", anonymousGet, 200, fields("CDN-Cache-Control", "no-store"), minute, fields("CDN-Cache-Control", "no-store"), false},
 		{"what the handler said to caches like us was no sense", anonymousGet, 200, fields("CDN-Cache-Control", "max-age=x"), minute, forAMinute("CDN-Cache-Control", "max-age=x"), true},
 
-		{"other methods are left alone", &Request{Class: Unsafe, Directives: noRequestDirectives()}, 200, fields(), minute, fields(), false},
+		{"other methods are left alone", &Request{Class: ClassUnsafe, Directives: noRequestDirectives()}, 200, fields(), minute, fields(), false},
 		{"nothing is governed", anonymousGet, 200, fields(), policy.Policy{}, fields(), false},
 
 		{"off", anonymousGet, 200, fields(), off, nothing(), false},
 		{"off, whatever the handler said", anonymousGet, 200, fields("Cache-Control", "max-age=5", "Expires", after(time.Hour), "CDN-Cache-Control", "max-age=5"), off, nothing(), false},
 		{"off, under another spelling", anonymousGet, 200, http.Header{"cache-control": {"max-age=5"}, "expires": {"x"}}, off, nothing(), false},
-		{"off, for other methods too", &Request{Class: Unsafe, Directives: noRequestDirectives()}, 200, fields("Cache-Control", "max-age=5"), off, nothing(), false},
+		{"off, for other methods too", &Request{Class: ClassUnsafe, Directives: noRequestDirectives()}, 200, fields("Cache-Control", "max-age=5"), off, nothing(), false},
 	} {
 		governed := c.p.TTL > 0 || c.p.Resource != "" || c.p.Off
 		a := Admit(c.req, c.status, c.h, &c.p, c.p.TTL, received, received)

@@ -35,7 +35,7 @@ func captured(t *testing.T) map[string]*http.Request {
 
 // Nothing that Chromium sends without a cookie identifies a user, and none of its reads passes the cache by.
 func TestChromiumIsNobodyAndNeverABypass(t *testing.T) {
-	plans := map[string]Plan{"GET": Lookup, "HEAD": Lookup, "OPTIONS": Pass, "POST": Invalidate}
+	plans := map[string]Plan{"GET": PlanLookup, "HEAD": PlanLookup, "OPTIONS": PlanPass, "POST": PlanInvalidate}
 	for kind, r := range captured(t) {
 		for name, values := range r.Header {
 			if scan(http.Header{name: values})&sawIdentity != 0 {

@@ -39,12 +39,12 @@ func TestConnectionAuthIsNeitherLookedUpNorStored(t *testing.T) {
 	shared := policy.Policy{Shared: true}
 	r, _ := http.NewRequest("GET", "http://a/", nil)
 	r.Header.Set("Authorization", "NTLM TlRMTVNTUAAB")
-	if _, plan, why := ReadRequest(r, &shared); plan != Pass || why != ReasonConnectionAuth {
+	if _, plan, why := ReadRequest(r, &shared); plan != PlanPass || why != ReasonConnectionAuth {
 		t.Errorf("GET: %v %q", plan, why)
 	}
 	r.Method = "POST"
 	req, plan, _ := ReadRequest(r, &shared)
-	if plan != Invalidate {
+	if plan != PlanInvalidate {
 		t.Errorf("POST: %v", plan)
 	}
 	says := fields("Cache-Control", "public, max-age=60", "Content-Location", "http://a/")

@@ -113,13 +113,13 @@ func TestPassCookies(t *testing.T) {
 			r := WithoutIgnoredCookies(cookieRequest(c.line), ignoring)
 			r.Method = method
 			_, plan, why := ReadRequest(r, ignoring)
-			if passes := plan == Pass && why == ReasonPassCookie; passes != c.pass {
+			if passes := plan == PlanPass && why == ReasonPassCookie; passes != c.pass {
 				t.Errorf("%s with %q: %v because of %q", method, c.line, plan, why)
 			}
 		}
 		r := cookieRequest(c.line)
 		r.Method = "POST"
-		if q, plan, _ := ReadRequest(r, ignoring); plan != Invalidate || q.Directives.NoStore != c.pass {
+		if q, plan, _ := ReadRequest(r, ignoring); plan != PlanInvalidate || q.Directives.NoStore != c.pass {
 			t.Errorf("POST with %q: %v, not to be stored: %v", c.line, plan, q.Directives.NoStore)
 		}
 	}

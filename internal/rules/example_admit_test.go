@@ -40,7 +40,7 @@ func ExampleJudge() {
 	}
 	// Output:
 	// fresh 1m0s ""
-	// grace -30s "stale"
+	// stale-while-revalidate -30s "stale"
 	// stale -2m0s "stale"
 }
 

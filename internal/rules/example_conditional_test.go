@@ -25,7 +25,7 @@ func ExampleNotModified() {
 func ExampleSelectRange() {
 	req := http.Header{"Range": {"bytes=900-,0-499,400-599,5000-"}}
 	answer, spans := rules.SelectRange(req, http.Header{}, 1000, noon)
-	fmt.Println(answer == rules.Part)
+	fmt.Println(answer == rules.RangePart)
 	for _, s := range spans {
 		fmt.Println(rules.ContentRange(s, 1000))
 	}

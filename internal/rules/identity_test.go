@@ -402,7 +402,7 @@ grpc-trace-bin: AAB`,
 func TestOrdinaryFieldsIdentifyNobody(t *testing.T) {
 	for client, lines := range everyday {
 		r := sentWith(t, lines)
-		if q, plan, why := ReadRequest(r, &policy.Policy{}); q.Credentials || plan != Lookup {
+		if q, plan, why := ReadRequest(r, &policy.Policy{}); q.Credentials || plan != PlanLookup {
 			t.Errorf("%s: credentials %v, %v because of %q", client, q.Credentials, plan, why)
 		}
 		for name, values := range r.Header {

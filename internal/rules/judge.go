@@ -13,19 +13,19 @@ import (
 type Use uint8
 
 const (
-	Miss  Use = iota // nothing, for this request
-	Fresh            // to be served as it is
-	Grace            // to be served now, stale, while a refresh runs
-	Stale            // to be revalidated, or served if that fails where Verdict allows it
+	UseMiss                 Use = iota // nothing, for this request
+	UseFresh                           // to be served as it is
+	UseStaleWhileRevalidate            // to be served now, stale, while a refresh runs
+	UseStale                           // to be revalidated, or served if that fails where Verdict allows it
 )
 
 func (u Use) String() string {
 	switch u {
-	case Fresh:
+	case UseFresh:
 		return "fresh"
-	case Grace:
-		return "grace"
-	case Stale:
+	case UseStaleWhileRevalidate:
+		return "stale-while-revalidate"
+	case UseStale:
 		return "stale"
 	}
 	return "miss"
@@ -34,17 +34,17 @@ func (u Use) String() string {
 // Verdict is what Judge says of a stored response.
 type Verdict struct {
 	Use Use
-	Why policy.Reason // why it is not simply Fresh
+	Why policy.Reason // why it is not simply UseFresh
 	TTL time.Duration // what is left of its freshness; 0 or less when it is stale
 
-	// The rest is only told when Use is Grace or Stale. Validate: it has a validator that the handler knows.
+	// The rest is only told when Use is UseStaleWhileRevalidate or UseStale. Validate: it has a validator that the handler knows.
 	// OnError: it may stand in for an error that the handler answers (see ServerError). OnLost: it may
 	// stand in for a handler that cannot be reached at all.
 	Validate, OnError, OnLost bool
 }
 
 // Insisted reports whether the response is fresh, and not used only because the client insists on a newer one.
-func (v Verdict) Insisted() bool { return v.Use == Stale && v.TTL > 0 && v.Why != "" }
+func (v Verdict) Insisted() bool { return v.Use == UseStale && v.TTL > 0 && v.Why != "" }
 
 // Judge says what e, whose key and variant match the request, is good for at now. coverage says what invalidations mean
 // for it: softly covered, it counts as stale. It allocates nothing.
@@ -85,13 +85,13 @@ func Judge(e *store.Entry, req *Request, p *policy.Policy, now time.Time, covera
 	case insists != "":
 		v.Why = insists
 	case v.Why == "":
-		v.Use = Fresh
+		v.Use = UseFresh
 		return v
 	}
-	v.Use = Stale
+	v.Use = UseStale
 	if insists == "" && (e.Grace > 0 && stale <= e.Grace ||
 		!e.MustRevalidate && !soft && !p.IgnoreClientDirectives && req.Directives.MaxStale >= stale) {
-		v.Use = Grace
+		v.Use = UseStaleWhileRevalidate
 	}
 	v.Validate = HasValidator(e)
 	if !e.MustRevalidate {

@@ -63,7 +63,7 @@ func appendTarget(dst []byte, path, query string, force bool, p *policy.Policy) 
 // makeKey fills in everything that is made from the request's target, and says why not when it cannot.
 func (q *Request) makeKey(r *http.Request, p *policy.Policy, s seen) policy.Reason {
 	q.readTarget(r)
-	if len(q.Target)+len(r.Host) > MaxKey && q.Class <= Head {
+	if len(q.Target)+len(r.Host) > MaxKey && q.Class <= ClassHead {
 		return ReasonKeyTooLong // before spending on it what it is not worth
 	}
 	replace := p.Key.Replace != nil
@@ -102,7 +102,7 @@ func (q *Request) makeKey(r *http.Request, p *policy.Policy, s seen) policy.Reas
 // replaceKey makes the key that the operator wants. What an unsafe request invalidates is the key that
 // a GET of its target would have, whatever Replace makes of other methods.
 func (q *Request) replaceKey(r *http.Request, p *policy.Policy) policy.Reason {
-	if q.Class > Head {
+	if q.Class > ClassHead {
 		get := *r
 		get.Method = "GET"
 		r = &get
@@ -110,7 +110,7 @@ func (q *Request) replaceKey(r *http.Request, p *policy.Policy) policy.Reason {
 	text := p.Key.Replace(r)
 	q.Key, q.base = "", 0
 	switch {
-	case text == "" && q.Class <= Head:
+	case text == "" && q.Class <= ClassHead:
 		return ReasonKey
 	case text == "":
 		return ""

@@ -194,7 +194,7 @@ func TestKeysOfMounts(t *testing.T) {
 	var one, two, none Request
 	one.Mount, two.Mount = "1", "2"
 	for _, q := range []*Request{&one, &two, &none} {
-		if plan, why := q.Read(wire(t, "GET /x HTTP/1.1", "Host: a.example"), &policy.Policy{}, nil); plan != Lookup {
+		if plan, why := q.Read(wire(t, "GET /x HTTP/1.1", "Host: a.example"), &policy.Policy{}, nil); plan != PlanLookup {
 			t.Fatal(plan, why)
 		}
 	}
@@ -310,12 +310,12 @@ func TestReplacedKey(t *testing.T) {
 	}}}
 	get := wire(t, "GET /x?utm=1 HTTP/1.1", "Host: a.example", "X-Tier: gold", "X-Forwarded-Host: b.example")
 	q, plan, _ := ReadRequest(get, p)
-	if want := "GET http=gold/x"; plan != Lookup || q.Key != want || q.Tag != want || q.URI != "http://a.example/x?utm=1" {
+	if want := "GET http=gold/x"; plan != PlanLookup || q.Key != want || q.Tag != want || q.URI != "http://a.example/x?utm=1" {
 		t.Errorf("%v, key %q, tag %q, URI %q", plan, q.Key, q.Tag, q.URI)
 	}
 	// The unsafe request invalidates what the GET would have found, though Replace has no key for it.
 	put := wire(t, "PUT /x HTTP/1.1", "Host: a.example", "X-Tier: gold")
-	if w, plan, _ := ReadRequest(put, p); plan != Invalidate || w.Tag != q.Tag || put.Method != "PUT" {
+	if w, plan, _ := ReadRequest(put, p); plan != PlanInvalidate || w.Tag != q.Tag || put.Method != "PUT" {
 		t.Errorf("PUT: %v, tag %q, want %q", plan, w.Tag, q.Tag)
 	}
 	evil := &policy.Policy{Key: policy.KeyOptions{Replace: func(*http.Request) string { return "//a.example/x y\n=\x00" }}}
@@ -323,17 +323,17 @@ func TestReplacedKey(t *testing.T) {
 		t.Errorf("key %q, want %q", got, want)
 	}
 	long := &policy.Policy{Key: policy.KeyOptions{Replace: func(*http.Request) string { return strings.Repeat("\n", MaxKey/2) }}}
-	if _, plan, why := ReadRequest(get, long); plan != Pass || why != ReasonKeyTooLong {
+	if _, plan, why := ReadRequest(get, long); plan != PlanPass || why != ReasonKeyTooLong {
 		t.Errorf("a long key: %v %q", plan, why)
 	}
 	// A HEAD is shown as it is: here it has no key.
 	head := wire(t, "HEAD /x HTTP/1.1", "Host: a.example", "X-Tier: gold")
-	if h, plan, why := ReadRequest(head, p); plan != Pass || why != ReasonKey {
+	if h, plan, why := ReadRequest(head, p); plan != PlanPass || why != ReasonKey {
 		t.Errorf("HEAD: %v %q, key %q", plan, why, h.Key)
 	}
 	// What tells one mount from another is in the key, and not in the tag, which an invalidation of all of them names.
 	mounted := Request{Mount: "1"}
-	if plan, _ := mounted.Read(get, p, nil); plan != Lookup || mounted.Key != q.Key+" mount=1" || mounted.Tag != q.Tag {
+	if plan, _ := mounted.Read(get, p, nil); plan != PlanLookup || mounted.Key != q.Key+" mount=1" || mounted.Tag != q.Tag {
 		t.Errorf("mounted: %v, key %q, tag %q", plan, mounted.Key, mounted.Tag)
 	}
 }
@@ -353,20 +353,20 @@ func TestLongKeys(t *testing.T) {
 		plan           Plan
 		reason         policy.Reason
 	}{
-		{"the longest key", "GET", to("/", MaxKey-len("GET http://"+host)), policy.Policy{}, Lookup, ""},
-		{"a byte more", "GET", to("/", MaxKey-len("GET http://"+host)+1), policy.Policy{}, Pass, ReasonKeyTooLong},
-		{"the longest target of a short key", "GET", to("/x?utm=", MaxKey-len(host)), drop, Lookup, ""},
-		{"a byte more", "GET", to("/x?utm=", MaxKey-len(host)+1), drop, Pass, ReasonKeyTooLong},
-		{"a byte more, asked with HEAD", "HEAD", to("/x?utm=", MaxKey-len(host)+1), drop, Pass, ReasonKeyTooLong},
-		{"a longer target still invalidates what shorter ones stored", "PUT", to("/x?utm=", 2*MaxKey), drop, Invalidate, ""},
-		{"the longest key of the operator's", "GET", "/x", replace(MaxKey), Lookup, ""},
-		{"a byte more", "GET", "/x", replace(MaxKey + 1), Pass, ReasonKeyTooLong},
+		{"the longest key", "GET", to("/", MaxKey-len("GET http://"+host)), policy.Policy{}, PlanLookup, ""},
+		{"a byte more", "GET", to("/", MaxKey-len("GET http://"+host)+1), policy.Policy{}, PlanPass, ReasonKeyTooLong},
+		{"the longest target of a short key", "GET", to("/x?utm=", MaxKey-len(host)), drop, PlanLookup, ""},
+		{"a byte more", "GET", to("/x?utm=", MaxKey-len(host)+1), drop, PlanPass, ReasonKeyTooLong},
+		{"a byte more, asked with HEAD", "HEAD", to("/x?utm=", MaxKey-len(host)+1), drop, PlanPass, ReasonKeyTooLong},
+		{"a longer target still invalidates what shorter ones stored", "PUT", to("/x?utm=", 2*MaxKey), drop, PlanInvalidate, ""},
+		{"the longest key of the operator's", "GET", "/x", replace(MaxKey), PlanLookup, ""},
+		{"a byte more", "GET", "/x", replace(MaxKey + 1), PlanPass, ReasonKeyTooLong},
 	} {
 		q, plan, why := ReadRequest(wire(t, c.method+" "+c.target+" HTTP/1.1", "Host: "+host), &c.p)
 		if plan != c.plan || why != c.reason || len(q.Key) > MaxKey {
 			t.Errorf("%s: %v, %q, a key of %d bytes; want %v, %q", c.why, plan, why, len(q.Key), c.plan, c.reason)
 		}
-		if c.plan == Invalidate && q.URI != "http://a.example/x" {
+		if c.plan == PlanInvalidate && q.URI != "http://a.example/x" {
 			t.Errorf("%s: URI %.40q", c.why, q.URI)
 		}
 	}
@@ -445,7 +445,7 @@ func checkKey(t interface {
 }, r *http.Request, p *policy.Policy) {
 	t.Helper()
 	q, plan, why := ReadRequest(r, p)
-	if plan == Pass && why == ReasonKeyTooLong {
+	if plan == PlanPass && why == ReasonKeyTooLong {
 		return
 	}
 	got, err := readKey(q.Key)

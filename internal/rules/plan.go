@@ -10,16 +10,16 @@ import (
 type Plan uint8
 
 const (
-	Pass       Plan = iota // run the handler, touch nothing
-	Invalidate             // run the handler; when it answers with no error, invalidate
-	Lookup                 // look for a stored response
+	PlanPass       Plan = iota // run the handler, touch nothing
+	PlanInvalidate             // run the handler; when it answers with no error, invalidate
+	PlanLookup                 // look for a stored response
 )
 
 func (p Plan) String() string {
 	switch p {
-	case Invalidate:
+	case PlanInvalidate:
 		return "invalidate"
-	case Lookup:
+	case PlanLookup:
 		return "lookup"
 	}
 	return "pass"
@@ -41,39 +41,39 @@ const (
 // planOf judges everything but the key.
 func planOf(r *http.Request, p *policy.Policy, c Class, s seen) (Plan, policy.Reason) {
 	switch c {
-	case Safe:
-		return Pass, ReasonMethod
-	case Unsafe:
+	case ClassSafe:
+		return PlanPass, ReasonMethod
+	case ClassUnsafe:
 		if r.Method == "CONNECT" { // names no resource: nothing to invalidate
-			return Pass, ReasonUpgrade
+			return PlanPass, ReasonUpgrade
 		}
-		return Invalidate, ""
-	case Post:
-		return Invalidate, ""
+		return PlanInvalidate, ""
+	case ClassPost:
+		return PlanInvalidate, ""
 	}
 	switch {
 	case p.Off:
-		return Pass, ReasonOff
+		return PlanPass, ReasonOff
 	case s&sawUpgrade != 0:
-		return Pass, ReasonUpgrade
+		return PlanPass, ReasonUpgrade
 	case hasContent(r):
 		// A handler that reads it would answer by something that the key does not have.
-		return Pass, ReasonBody
+		return PlanPass, ReasonBody
 	case s&sawPrecondition != 0:
 		// They guard a state that only the origin knows (RFC 9111 section 4.3.2).
-		return Pass, ReasonPrecondition
+		return PlanPass, ReasonPrecondition
 	case s&sawOverride != 0:
 		// An app that obeys the field answers another request than the one the key tells of. It is
 		// no invalidation either: anyone could then empty the cache with GETs.
-		return Pass, ReasonOverride
+		return PlanPass, ReasonOverride
 	case s&sawHidden != 0:
-		return Pass, ReasonConnection
+		return PlanPass, ReasonConnection
 	case passesByCookie(p, r.Header):
-		return Pass, ReasonPassCookie
+		return PlanPass, ReasonPassCookie
 	case s&sawAuthorization != 0 && ConnectionAuth(r.Header["Authorization"]):
-		return Pass, ReasonConnectionAuth
+		return PlanPass, ReasonConnectionAuth
 	}
-	return Lookup, ""
+	return PlanLookup, ""
 }
 
 // hasContent reports whether a GET or HEAD comes with content, empty but announced as chunked included.

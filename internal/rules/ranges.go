@@ -15,9 +15,9 @@ import (
 type RangeAnswer uint8
 
 const (
-	Whole         RangeAnswer = iota // 200 with everything: no Range that counts
-	Part                             // 206 with the spans
-	Unsatisfiable                    // 416: well-formed, but nothing in it overlaps the representation
+	RangeWhole         RangeAnswer = iota // 200 with everything: no Range that counts
+	RangePart                             // 206 with the spans
+	RangeUnsatisfiable                    // 416: well-formed, but nothing in it overlaps the representation
 )
 
 // MaxRanges is how many ranges one request may ask for. With more, it gets the whole representation
@@ -38,7 +38,7 @@ const partOverhead = 80
 func SelectRange(req, stored http.Header, total int64, now time.Time) (RangeAnswer, []store.Span) {
 	lines := req["Range"]
 	if len(lines) != 1 || !rangeApplies(req["If-Range"], stored, now) {
-		return Whole, nil
+		return RangeWhole, nil
 	}
 	return selectSpans(lines[0], total)
 }
@@ -47,7 +47,7 @@ func SelectRange(req, stored http.Header, total int64, now time.Time) (RangeAnsw
 func selectSpans(asked string, total int64) (RangeAnswer, []store.Span) {
 	set, ok := cutUnit(asked)
 	if !ok || total == 0 {
-		return Whole, nil
+		return RangeWhole, nil
 	}
 	var spans []store.Span
 	for count := 0; set != ""; {
@@ -58,16 +58,16 @@ func selectSpans(asked string, total int64) (RangeAnswer, []store.Span) {
 		}
 		span, ok := parseRangeSpec(spec, total)
 		if count++; !ok || count > MaxRanges {
-			return Whole, nil
+			return RangeWhole, nil
 		}
 		if span.Len() > 0 {
 			spans = coalesce(spans, span)
 		}
 	}
 	if len(spans) == 0 {
-		return Unsatisfiable, nil
+		return RangeUnsatisfiable, nil
 	}
-	return Part, spans
+	return RangePart, spans
 }
 
 // rangeApplies reports whether If-Range, if there is one, lets Range count.

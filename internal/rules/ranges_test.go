@@ -36,69 +36,69 @@ func TestSelectRange(t *testing.T) {
 		want  RangeAnswer
 		spans []store.Span
 	}{
-		{"first bytes", "bytes=0-4", 10, Part, spans(0, 5)},
-		{"one byte", "bytes=9-9", 10, Part, spans(9, 10)},
-		{"open end", "bytes=5-", 10, Part, spans(5, 10)},
-		{"end past the representation", "bytes=5-99", 10, Part, spans(5, 10)},
-		{"end one past the representation", "bytes=5-10", 10, Part, spans(5, 10)},
-		{"last bytes", "bytes=-3", 10, Part, spans(7, 10)},
-		{"more last bytes than there are", "bytes=-99", 10, Part, spans(0, 10)},
-		{"everything, as players ask for it", "bytes=0-", 10, Part, spans(0, 10)},
-		{"unit in another case", "Bytes=0-4", 10, Part, spans(0, 5)},
-		{"spaces and empty members", "bytes= , 0-4\t,,", 10, Part, spans(0, 5)},
-		{"numbers past any integer", "bytes=5-99999999999999999999999", 10, Part, spans(5, 10)},
-		{"so many last bytes", "bytes=-99999999999999999999999", 10, Part, spans(0, 10)},
-		{"leading zeros", "bytes=0000000000000000000000001-02", 10, Part, spans(1, 3)},
+		{"first bytes", "bytes=0-4", 10, RangePart, spans(0, 5)},
+		{"one byte", "bytes=9-9", 10, RangePart, spans(9, 10)},
+		{"open end", "bytes=5-", 10, RangePart, spans(5, 10)},
+		{"end past the representation", "bytes=5-99", 10, RangePart, spans(5, 10)},
+		{"end one past the representation", "bytes=5-10", 10, RangePart, spans(5, 10)},
+		{"last bytes", "bytes=-3", 10, RangePart, spans(7, 10)},
+		{"more last bytes than there are", "bytes=-99", 10, RangePart, spans(0, 10)},
+		{"everything, as players ask for it", "bytes=0-", 10, RangePart, spans(0, 10)},
+		{"unit in another case", "Bytes=0-4", 10, RangePart, spans(0, 5)},
+		{"spaces and empty members", "bytes= , 0-4\t,,", 10, RangePart, spans(0, 5)},
+		{"numbers past any integer", "bytes=5-99999999999999999999999", 10, RangePart, spans(5, 10)},
+		{"so many last bytes", "bytes=-99999999999999999999999", 10, RangePart, spans(0, 10)},
+		{"leading zeros", "bytes=0000000000000000000000001-02", 10, RangePart, spans(1, 3)},
 
-		{"behind the end", "bytes=10-", 10, Unsatisfiable, nil},
-		{"far behind the end", "bytes=99999999999999999999999-", 10, Unsatisfiable, nil},
-		{"the last none", "bytes=-0", 10, Unsatisfiable, nil},
-		{"all of several behind the end", "bytes=10-11,20-,-0", 10, Unsatisfiable, nil},
-		{"one of several behind the end", "bytes=10-11,2-3", 10, Part, spans(2, 4)},
-		{"an empty representation", "bytes=0-", 0, Whole, nil},
+		{"behind the end", "bytes=10-", 10, RangeUnsatisfiable, nil},
+		{"far behind the end", "bytes=99999999999999999999999-", 10, RangeUnsatisfiable, nil},
+		{"the last none", "bytes=-0", 10, RangeUnsatisfiable, nil},
+		{"all of several behind the end", "bytes=10-11,20-,-0", 10, RangeUnsatisfiable, nil},
+		{"one of several behind the end", "bytes=10-11,2-3", 10, RangePart, spans(2, 4)},
+		{"an empty representation", "bytes=0-", 0, RangeWhole, nil},
 
-		{"several", "bytes=0-9,500-509", 1000, Part, spans(0, 10, 500, 510)},
-		{"several, in the client's order", "bytes=500-509,0-9,-10", 1000, Part, spans(500, 510, 0, 10, 990, 1000)},
-		{"overlapping", "bytes=0-500,400-600", 1000, Part, spans(0, 601)},
-		{"the same twice", "bytes=0-4,0-4", 1000, Part, spans(0, 5)},
-		{"adjacent", "bytes=0-4,5-9", 1000, Part, spans(0, 10)},
-		{"a gap smaller than what a part costs", "bytes=0-4,84-99", 1000, Part, spans(0, 100)},
-		{"a gap as great as what a part costs", "bytes=0-4,85-99", 1000, Part, spans(0, 5, 85, 100)},
-		{"a gap as great, the second part first", "bytes=85-99,0-4", 1000, Part, spans(85, 100, 0, 5)},
-		{"one that joins two others", "bytes=0-99,300-399,50-350", 1000, Part, spans(0, 400)},
-		{"one that joins two others, from the right", "bytes=300-399,700-799,0-99,50-350", 1000, Part, spans(0, 400, 700, 800)},
-		{"the whole many times over", "bytes=0-,0-,0-,0-,0-,0-,0-", 1000, Part, spans(0, 1000)},
-		{"as many as allowed", many(MaxRanges), 1 << 20, Part, nil},
-		{"one more than allowed", many(MaxRanges + 1), 1 << 20, Whole, nil},
-		{"too many unsatisfiable ones", "bytes=" + strings.Repeat("99-,", 17), 10, Whole, nil},
+		{"several", "bytes=0-9,500-509", 1000, RangePart, spans(0, 10, 500, 510)},
+		{"several, in the client's order", "bytes=500-509,0-9,-10", 1000, RangePart, spans(500, 510, 0, 10, 990, 1000)},
+		{"overlapping", "bytes=0-500,400-600", 1000, RangePart, spans(0, 601)},
+		{"the same twice", "bytes=0-4,0-4", 1000, RangePart, spans(0, 5)},
+		{"adjacent", "bytes=0-4,5-9", 1000, RangePart, spans(0, 10)},
+		{"a gap smaller than what a part costs", "bytes=0-4,84-99", 1000, RangePart, spans(0, 100)},
+		{"a gap as great as what a part costs", "bytes=0-4,85-99", 1000, RangePart, spans(0, 5, 85, 100)},
+		{"a gap as great, the second part first", "bytes=85-99,0-4", 1000, RangePart, spans(85, 100, 0, 5)},
+		{"one that joins two others", "bytes=0-99,300-399,50-350", 1000, RangePart, spans(0, 400)},
+		{"one that joins two others, from the right", "bytes=300-399,700-799,0-99,50-350", 1000, RangePart, spans(0, 400, 700, 800)},
+		{"the whole many times over", "bytes=0-,0-,0-,0-,0-,0-,0-", 1000, RangePart, spans(0, 1000)},
+		{"as many as allowed", many(MaxRanges), 1 << 20, RangePart, nil},
+		{"one more than allowed", many(MaxRanges + 1), 1 << 20, RangeWhole, nil},
+		{"too many unsatisfiable ones", "bytes=" + strings.Repeat("99-,", 17), 10, RangeWhole, nil},
 
-		{"another unit", "items=0-4", 10, Whole, nil},
-		{"no unit", "0-4", 10, Whole, nil},
-		{"no range", "bytes=", 10, Whole, nil},
-		{"only commas", "bytes=, ,", 10, Whole, nil},
-		{"no bounds", "bytes=-", 10, Whole, nil},
-		{"last before first", "bytes=4-3", 10, Whole, nil},
-		{"last before first in one of several", "bytes=0-1,4-3", 10, Whole, nil},
-		{"last before first, past the end", "bytes=40-30", 10, Whole, nil},
-		{"sign", "bytes=+1-2", 10, Whole, nil},
-		{"two minus signs", "bytes=--2", 10, Whole, nil},
-		{"three bounds", "bytes=1-2-3", 10, Whole, nil},
-		{"hexadecimal", "bytes=0x0-4", 10, Whole, nil},
-		{"space inside", "bytes=0 - 4", 10, Whole, nil},
-		{"other digits", "bytes=٠-٤", 10, Whole, nil},
+		{"another unit", "items=0-4", 10, RangeWhole, nil},
+		{"no unit", "0-4", 10, RangeWhole, nil},
+		{"no range", "bytes=", 10, RangeWhole, nil},
+		{"only commas", "bytes=, ,", 10, RangeWhole, nil},
+		{"no bounds", "bytes=-", 10, RangeWhole, nil},
+		{"last before first", "bytes=4-3", 10, RangeWhole, nil},
+		{"last before first in one of several", "bytes=0-1,4-3", 10, RangeWhole, nil},
+		{"last before first, past the end", "bytes=40-30", 10, RangeWhole, nil},
+		{"sign", "bytes=+1-2", 10, RangeWhole, nil},
+		{"two minus signs", "bytes=--2", 10, RangeWhole, nil},
+		{"three bounds", "bytes=1-2-3", 10, RangeWhole, nil},
+		{"hexadecimal", "bytes=0x0-4", 10, RangeWhole, nil},
+		{"space inside", "bytes=0 - 4", 10, RangeWhole, nil},
+		{"other digits", "bytes=٠-٤", 10, RangeWhole, nil},
 	} {
 		got, have := SelectRange(http.Header{"Range": {c.value}}, http.Header{}, c.total, wednesday)
 		if got != c.want || c.spans != nil && !slices.Equal(have, c.spans) {
 			t.Errorf("%s: %.60s of %d: got %v %v, want %v %v", c.why, c.value, c.total, got, have, c.want, c.spans)
 		}
 	}
-	if got, have := SelectRange(http.Header{"Range": {many(MaxRanges)}}, http.Header{}, 1<<20, wednesday); got != Part || len(have) != MaxRanges {
+	if got, have := SelectRange(http.Header{"Range": {many(MaxRanges)}}, http.Header{}, 1<<20, wednesday); got != RangePart || len(have) != MaxRanges {
 		t.Errorf("as many as allowed: %v, %d", got, len(have))
 	}
-	if got, _ := SelectRange(http.Header{"Range": {"bytes=0-1", "bytes=0-1"}}, http.Header{}, 10, wednesday); got != Whole {
+	if got, _ := SelectRange(http.Header{"Range": {"bytes=0-1", "bytes=0-1"}}, http.Header{}, 10, wednesday); got != RangeWhole {
 		t.Errorf("two Range lines: got %v", got)
 	}
-	if got, _ := SelectRange(http.Header{}, http.Header{}, 10, wednesday); got != Whole {
+	if got, _ := SelectRange(http.Header{}, http.Header{}, 10, wednesday); got != RangeWhole {
 		t.Errorf("no Range: got %v", got)
 	}
 }
@@ -111,26 +111,26 @@ func TestIfRange(t *testing.T) {
 		stored  http.Header
 		want    RangeAnswer
 	}{
-		{"none", nil, tagged, Part},
-		{"the tag", []string{`"a"`}, tagged, Part},
-		{"another tag", []string{`"b"`}, tagged, Whole},
-		{"a weak tag is never enough", []string{`W/"a"`}, http.Header{"Etag": {`W/"a"`}}, Whole},
-		{"weak against strong", []string{`W/"a"`}, tagged, Whole},
-		{"strong against weak", []string{`"a"`}, http.Header{"Etag": {`W/"a"`}}, Whole},
-		{"unquoted", []string{`a`}, http.Header{"Etag": {`a`}}, Whole},
-		{"a list is no validator", []string{`"a", "b"`}, tagged, Whole},
-		{"no tag stored", []string{`"a"`}, http.Header{}, Whole},
-		{"empty", []string{""}, http.Header{"Etag": {""}}, Whole},
-		{"twice", []string{`"a"`, `"a"`}, tagged, Whole},
-		{"the date", []string{monday}, tagged, Part},
-		{"the date in another form", []string{mondayObs}, tagged, Part},
-		{"a later date is not the same date", []string{tuesday}, tagged, Whole},
-		{"an earlier date", []string{"Mon, 05 Jan 2026 09:59:59 GMT"}, tagged, Whole},
-		{"a second between change and response", []string{monday}, http.Header{"Last-Modified": {monday}, "Date": {second}}, Part},
-		{"changed within the second of the response", []string{monday}, http.Header{"Last-Modified": {monday}, "Date": {monday}}, Whole},
-		{"no Date to judge by", []string{monday}, http.Header{"Last-Modified": {monday}}, Whole},
-		{"no Last-Modified", []string{monday}, http.Header{"Date": {tuesday}}, Whole},
-		{"junk", []string{"yesterday"}, http.Header{"Last-Modified": {"yesterday"}, "Date": {tuesday}}, Whole},
+		{"none", nil, tagged, RangePart},
+		{"the tag", []string{`"a"`}, tagged, RangePart},
+		{"another tag", []string{`"b"`}, tagged, RangeWhole},
+		{"a weak tag is never enough", []string{`W/"a"`}, http.Header{"Etag": {`W/"a"`}}, RangeWhole},
+		{"weak against strong", []string{`W/"a"`}, tagged, RangeWhole},
+		{"strong against weak", []string{`"a"`}, http.Header{"Etag": {`W/"a"`}}, RangeWhole},
+		{"unquoted", []string{`a`}, http.Header{"Etag": {`a`}}, RangeWhole},
+		{"a list is no validator", []string{`"a", "b"`}, tagged, RangeWhole},
+		{"no tag stored", []string{`"a"`}, http.Header{}, RangeWhole},
+		{"empty", []string{""}, http.Header{"Etag": {""}}, RangeWhole},
+		{"twice", []string{`"a"`, `"a"`}, tagged, RangeWhole},
+		{"the date", []string{monday}, tagged, RangePart},
+		{"the date in another form", []string{mondayObs}, tagged, RangePart},
+		{"a later date is not the same date", []string{tuesday}, tagged, RangeWhole},
+		{"an earlier date", []string{"Mon, 05 Jan 2026 09:59:59 GMT"}, tagged, RangeWhole},
+		{"a second between change and response", []string{monday}, http.Header{"Last-Modified": {monday}, "Date": {second}}, RangePart},
+		{"changed within the second of the response", []string{monday}, http.Header{"Last-Modified": {monday}, "Date": {monday}}, RangeWhole},
+		{"no Date to judge by", []string{monday}, http.Header{"Last-Modified": {monday}}, RangeWhole},
+		{"no Last-Modified", []string{monday}, http.Header{"Date": {tuesday}}, RangeWhole},
+		{"junk", []string{"yesterday"}, http.Header{"Last-Modified": {"yesterday"}, "Date": {tuesday}}, RangeWhole},
 	} {
 		req := http.Header{"Range": {"bytes=0-1"}}
 		if c.ifRange != nil {
@@ -139,7 +139,7 @@ func TestIfRange(t *testing.T) {
 		if got, _ := SelectRange(req, c.stored, 10, wednesday); got != c.want {
 			t.Errorf("%s: got %v, want %v", c.why, got, c.want)
 		}
-		if got, _ := SelectRange(http.Header{"If-Range": c.ifRange}, c.stored, 10, wednesday); got != Whole {
+		if got, _ := SelectRange(http.Header{"If-Range": c.ifRange}, c.stored, 10, wednesday); got != RangeWhole {
 			t.Errorf("%s: without Range: got %v", c.why, got)
 		}
 	}
@@ -254,7 +254,7 @@ func FuzzSelectRange(f *testing.F) {
 				}
 			}
 		}
-		if (answer == Part) != (len(have) > 0) || sum > total || len(have) > MaxRanges {
+		if (answer == RangePart) != (len(have) > 0) || sum > total || len(have) > MaxRanges {
 			t.Fatalf("%q of %d: %v %v", value, total, answer, have)
 		}
 		if !strings.HasPrefix(value, "bytes=") || strings.ContainsAny(value, "\r\n ") || readOtherwise.MatchString(value) {
@@ -269,7 +269,7 @@ func FuzzSelectRange(f *testing.F) {
 		w := httptest.NewRecorder()
 		http.ServeContent(w, r, "x.txt", time.Time{}, bytes.NewReader(content))
 		oracle, _, ok := ParseContentRange(w.Header().Get("Content-Range"))
-		if w.Code == http.StatusPartialContent && ok && answer != Whole {
+		if w.Code == http.StatusPartialContent && ok && answer != RangeWhole {
 			e := &store.Entry{Body: content}
 			if !slices.ContainsFunc(have, func(s store.Span) bool { return s.First <= oracle.First && oracle.End <= s.End }) {
 				t.Errorf("%q of %d: %v, net/http serves %v", value, total, have, oracle)
@@ -278,10 +278,10 @@ func FuzzSelectRange(f *testing.F) {
 				t.Errorf("%q of %d: other bytes than net/http", value, total)
 			}
 		}
-		if answer == Unsatisfiable && w.Code != http.StatusRequestedRangeNotSatisfiable {
+		if answer == RangeUnsatisfiable && w.Code != http.StatusRequestedRangeNotSatisfiable {
 			t.Errorf("%q of %d: unsatisfiable, net/http answers %d", value, total, w.Code)
 		}
-		if answer == Part && w.Code != http.StatusPartialContent && w.Code != http.StatusOK {
+		if answer == RangePart && w.Code != http.StatusPartialContent && w.Code != http.StatusOK {
 			t.Errorf("%q of %d: %v, net/http answers %d", value, total, have, w.Code)
 		}
 	})

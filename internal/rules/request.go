@@ -11,26 +11,26 @@ import (
 type Class uint8
 
 const (
-	Read   Class = iota // GET
-	Head                // HEAD
-	Post                // POST: unsafe, but its response may be stored for later GETs
-	Safe                // OPTIONS, TRACE, PROPFIND, REPORT, SEARCH, QUERY: neither cached nor invalidating
-	Unsafe              // every other method, unknown ones included (RFC 9111 section 4.4)
+	ClassRead   Class = iota // GET
+	ClassHead                // HEAD
+	ClassPost                // POST: unsafe, but its response may be stored for later GETs
+	ClassSafe                // OPTIONS, TRACE, PROPFIND, REPORT, SEARCH, QUERY: neither cached nor invalidating
+	ClassUnsafe              // every other method, unknown ones included (RFC 9111 section 4.4)
 )
 
 // classOf is case-sensitive, as methods are (RFC 9110 section 9.1): "get" is an unknown method.
 func classOf(method string) Class {
 	switch method {
 	case "GET", "": // net/http's requests may leave GET out
-		return Read
+		return ClassRead
 	case "HEAD":
-		return Head
+		return ClassHead
 	case "POST":
-		return Post
+		return ClassPost
 	case "OPTIONS", "TRACE", "PROPFIND", "REPORT", "SEARCH", "QUERY":
-		return Safe
+		return ClassSafe
 	}
-	return Unsafe
+	return ClassUnsafe
 }
 
 // Request is what a cache needs to know of a request. It holds no reference to the http.Request, so
@@ -106,7 +106,7 @@ func (q *Request) Read(r *http.Request, p *policy.Policy, known *Known) (Plan, p
 	q.Credentials = q.Authorization || q.others
 
 	plan, why := planOf(r, p, q.Class, s)
-	if plan == Pass {
+	if plan == PlanPass {
 		return plan, why
 	}
 	if known.tells(r, p, q.Mount, q.Scheme, s) {
@@ -115,7 +115,7 @@ func (q *Request) Read(r *http.Request, p *policy.Policy, known *Known) (Plan, p
 	}
 	if why = q.makeKey(r, p, s); why != "" {
 		q.Key, q.URI, q.Sent, q.base = "", "", "", 0
-		return Pass, why
+		return PlanPass, why
 	}
 	return plan, ""
 }
@@ -125,7 +125,7 @@ func (q *Request) readFields(h http.Header, p *policy.Policy, s seen) {
 	q.Authorization = s&sawAuthorization != 0
 	q.connectionAuth = q.Authorization && ConnectionAuth(h["Authorization"])
 	q.Conditional = s&sawConditional != 0
-	q.Range = s&sawRange != 0 && q.Class == Read
+	q.Range = s&sawRange != 0 && q.Class == ClassRead
 	q.IfRange = s&sawIfRange != 0
 	if q.Range {
 		q.Asked = Asked(h)
@@ -133,7 +133,7 @@ func (q *Request) readFields(h http.Header, p *policy.Policy, s seen) {
 	if s&sawControl != 0 {
 		q.Directives = ParseRequestDirectives(h)
 	}
-	if q.Class == Post && passesByCookie(p, h) {
+	if q.Class == ClassPost && passesByCookie(p, h) {
 		q.Directives.NoStore = true
 	}
 }
@@ -167,7 +167,7 @@ func (q *Request) credentialsReason() policy.Reason {
 // and has no wishes about what is stored.
 func (q *Request) Anyone() *Request {
 	anyone := *q
-	anyone.Class = Read
+	anyone.Class = ClassRead
 	anyone.Authorization, anyone.Credentials, anyone.others = false, false, false
 	anyone.Directives.NoStore = false
 	return &anyone

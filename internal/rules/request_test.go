@@ -34,53 +34,53 @@ func TestPlan(t *testing.T) {
 		plan  Plan
 		why   policy.Reason
 	}{
-		{"a plain GET", nil, []string{"GET / HTTP/1.1"}, Read, Lookup, ""},
-		{"a plain HEAD", nil, []string{"HEAD / HTTP/1.1"}, Head, Lookup, ""},
-		{"methods are case-sensitive", nil, []string{"get / HTTP/1.1"}, Unsafe, Invalidate, ""},
-		{"POST", nil, []string{"POST / HTTP/1.1", "Content-Length: 0"}, Post, Invalidate, ""},
-		{"PUT", nil, []string{"PUT / HTTP/1.1"}, Unsafe, Invalidate, ""},
-		{"DELETE", nil, []string{"DELETE / HTTP/1.1"}, Unsafe, Invalidate, ""},
-		{"a method that nobody knows", nil, []string{"FROB / HTTP/1.1"}, Unsafe, Invalidate, ""},
-		{"OPTIONS", nil, []string{"OPTIONS * HTTP/1.1"}, Safe, Pass, ReasonMethod},
-		{"TRACE", nil, []string{"TRACE / HTTP/1.1"}, Safe, Pass, ReasonMethod},
-		{"PROPFIND", nil, []string{"PROPFIND / HTTP/1.1"}, Safe, Pass, ReasonMethod},
-		{"QUERY with content", nil, []string{"QUERY / HTTP/1.1", "Content-Length: 1"}, Safe, Pass, ReasonMethod},
-		{"a tunnel names no resource", nil, []string{"CONNECT a.example:443 HTTP/1.1"}, Unsafe, Pass, ReasonUpgrade},
-		{"a websocket", nil, []string{"GET / HTTP/1.1", "Connection: Upgrade", "Upgrade: websocket"}, Read, Pass, ReasonUpgrade},
-		{"a fat GET", nil, []string{"GET / HTTP/1.1", "Content-Length: 3"}, Read, Pass, ReasonBody},
-		{"a fat GET in chunks", nil, []string{"GET / HTTP/1.1", "Transfer-Encoding: chunked"}, Read, Pass, ReasonBody},
-		{"a GET that says it has no content", nil, []string{"GET / HTTP/1.1", "Content-Length: 0"}, Read, Lookup, ""},
-		{"a fat HEAD", nil, []string{"HEAD / HTTP/1.1", "Content-Length: 3"}, Head, Pass, ReasonBody},
-		{"If-Match", nil, []string{"GET / HTTP/1.1", `If-Match: "x"`}, Read, Pass, ReasonPrecondition},
-		{"If-Unmodified-Since", nil, []string{"GET / HTTP/1.1", "If-Unmodified-Since: Thu, 01 Jan 2026 00:00:00 GMT"}, Read, Pass, ReasonPrecondition},
-		{"If-None-Match is ours to answer", nil, []string{"GET / HTTP/1.1", `If-None-Match: "x"`}, Read, Lookup, ""},
-		{"a token of the request's own", nil, []string{"GET / HTTP/1.1", "Authorization: Bearer x"}, Read, Lookup, ""},
-		{"one of the connection", nil, []string{"GET / HTTP/1.1", "Authorization: Negotiate YII="}, Read, Pass, ReasonConnectionAuth},
-		{"method override denial", nil, []string{"GET / HTTP/1.1", "X-HTTP-Method-Override: DELETE"}, Read, Pass, ReasonOverride},
-		{"the same, other spelling", nil, []string{"GET / HTTP/1.1", "x-method-override: POST"}, Read, Pass, ReasonOverride},
-		{"the same, Microsoft's", nil, []string{"GET / HTTP/1.1", "X-HTTP-Method: PUT"}, Read, Pass, ReasonOverride},
-		{"another URL by a field (Symfony, IIS)", nil, []string{"GET / HTTP/1.1", "X-Original-URL: /admin"}, Read, Pass, ReasonOverride},
-		{"the same, rewritten", nil, []string{"GET / HTTP/1.1", "X-Rewrite-URL: /admin"}, Read, Pass, ReasonOverride},
-		{"an override does not spare a POST its invalidation", nil, []string{"POST / HTTP/1.1", "X-HTTP-Method-Override: GET"}, Post, Invalidate, ""},
-		{"Connection: close", nil, []string{"GET / HTTP/1.1", "Connection: close"}, Read, Lookup, ""},
-		{"Connection: keep-alive, in any case, with empty members", nil, []string{"GET / HTTP/1.1", "Connection: , Keep-Alive ,,"}, Read, Lookup, ""},
-		{"Connection: Upgrade with nothing to upgrade to", nil, []string{"GET / HTTP/1.1", "Connection: Upgrade"}, Read, Lookup, ""},
-		{"what an h2c client names", nil, []string{"GET / HTTP/1.1", "Connection: TE, HTTP2-Settings", "TE: trailers"}, Read, Lookup, ""},
-		{"Connection names a field that a proxy behind the cache drops", nil, []string{"GET / HTTP/1.1", "Connection: X-Tenant", "X-Tenant: b"}, Read, Pass, ReasonConnection},
-		{"the same, among honest ones", nil, []string{"GET / HTTP/1.1", "Connection: close, x-tenant"}, Read, Pass, ReasonConnection},
-		{"the same, on a line of its own", nil, []string{"HEAD / HTTP/1.1", "Connection: keep-alive", "Connection: Accept"}, Head, Pass, ReasonConnection},
-		{"a name as long as an honest one", nil, []string{"GET / HTTP/1.1", "Connection: X-Abc"}, Read, Pass, ReasonConnection},
-		{"it does not spare a POST its invalidation", nil, []string{"POST / HTTP/1.1", "Connection: X-Tenant"}, Post, Invalidate, ""},
-		{"off", off, []string{"GET / HTTP/1.1"}, Read, Pass, ReasonOff},
-		{"off still invalidates what was stored before", off, []string{"PUT / HTTP/1.1"}, Unsafe, Invalidate, ""},
-		{"the operator makes no key", noKey, []string{"GET / HTTP/1.1"}, Read, Pass, ReasonKey},
-		{"no key, but a URI to invalidate", noKey, []string{"PUT / HTTP/1.1"}, Unsafe, Invalidate, ""},
-		{"no-store in the request forbids storing, not answering", nil, []string{"GET / HTTP/1.1", "Cache-Control: no-store"}, Read, Lookup, ""},
-		{"a path of 64 KiB", nil, []string{"GET /" + strings.Repeat("a", 64<<10) + " HTTP/1.1"}, Read, Pass, ReasonKeyTooLong},
-		{"a query of a megabyte", nil, []string{"GET /?" + strings.Repeat("a", 1<<20) + " HTTP/1.1"}, Read, Pass, ReasonKeyTooLong},
-		{"the same, unsafe", nil, []string{"PUT /?" + strings.Repeat("a", 1<<20) + " HTTP/1.1"}, Unsafe, Pass, ReasonKeyTooLong},
-		{"a forwarding field of a megabyte", nil, []string{"GET / HTTP/1.1", "X-Forwarded-Host: " + strings.Repeat("a", 1<<20)}, Read, Pass, ReasonKeyTooLong},
-		{"just short enough", nil, []string{"GET /" + strings.Repeat("a", 60<<10) + " HTTP/1.1"}, Read, Lookup, ""},
+		{"a plain GET", nil, []string{"GET / HTTP/1.1"}, ClassRead, PlanLookup, ""},
+		{"a plain HEAD", nil, []string{"HEAD / HTTP/1.1"}, ClassHead, PlanLookup, ""},
+		{"methods are case-sensitive", nil, []string{"get / HTTP/1.1"}, ClassUnsafe, PlanInvalidate, ""},
+		{"POST", nil, []string{"POST / HTTP/1.1", "Content-Length: 0"}, ClassPost, PlanInvalidate, ""},
+		{"PUT", nil, []string{"PUT / HTTP/1.1"}, ClassUnsafe, PlanInvalidate, ""},
+		{"DELETE", nil, []string{"DELETE / HTTP/1.1"}, ClassUnsafe, PlanInvalidate, ""},
+		{"a method that nobody knows", nil, []string{"FROB / HTTP/1.1"}, ClassUnsafe, PlanInvalidate, ""},
+		{"OPTIONS", nil, []string{"OPTIONS * HTTP/1.1"}, ClassSafe, PlanPass, ReasonMethod},
+		{"TRACE", nil, []string{"TRACE / HTTP/1.1"}, ClassSafe, PlanPass, ReasonMethod},
+		{"PROPFIND", nil, []string{"PROPFIND / HTTP/1.1"}, ClassSafe, PlanPass, ReasonMethod},
+		{"QUERY with content", nil, []string{"QUERY / HTTP/1.1", "Content-Length: 1"}, ClassSafe, PlanPass, ReasonMethod},
+		{"a tunnel names no resource", nil, []string{"CONNECT a.example:443 HTTP/1.1"}, ClassUnsafe, PlanPass, ReasonUpgrade},
+		{"a websocket", nil, []string{"GET / HTTP/1.1", "Connection: Upgrade", "Upgrade: websocket"}, ClassRead, PlanPass, ReasonUpgrade},
+		{"a fat GET", nil, []string{"GET / HTTP/1.1", "Content-Length: 3"}, ClassRead, PlanPass, ReasonBody},
+		{"a fat GET in chunks", nil, []string{"GET / HTTP/1.1", "Transfer-Encoding: chunked"}, ClassRead, PlanPass, ReasonBody},
+		{"a GET that says it has no content", nil, []string{"GET / HTTP/1.1", "Content-Length: 0"}, ClassRead, PlanLookup, ""},
+		{"a fat HEAD", nil, []string{"HEAD / HTTP/1.1", "Content-Length: 3"}, ClassHead, PlanPass, ReasonBody},
+		{"If-Match", nil, []string{"GET / HTTP/1.1", `If-Match: "x"`}, ClassRead, PlanPass, ReasonPrecondition},
+		{"If-Unmodified-Since", nil, []string{"GET / HTTP/1.1", "If-Unmodified-Since: Thu, 01 Jan 2026 00:00:00 GMT"}, ClassRead, PlanPass, ReasonPrecondition},
+		{"If-None-Match is ours to answer", nil, []string{"GET / HTTP/1.1", `If-None-Match: "x"`}, ClassRead, PlanLookup, ""},
+		{"a token of the request's own", nil, []string{"GET / HTTP/1.1", "Authorization: Bearer x"}, ClassRead, PlanLookup, ""},
+		{"one of the connection", nil, []string{"GET / HTTP/1.1", "Authorization: Negotiate YII="}, ClassRead, PlanPass, ReasonConnectionAuth},
+		{"method override denial", nil, []string{"GET / HTTP/1.1", "X-HTTP-Method-Override: DELETE"}, ClassRead, PlanPass, ReasonOverride},
+		{"the same, other spelling", nil, []string{"GET / HTTP/1.1", "x-method-override: POST"}, ClassRead, PlanPass, ReasonOverride},
+		{"the same, Microsoft's", nil, []string{"GET / HTTP/1.1", "X-HTTP-Method: PUT"}, ClassRead, PlanPass, ReasonOverride},
+		{"another URL by a field (Symfony, IIS)", nil, []string{"GET / HTTP/1.1", "X-Original-URL: /admin"}, ClassRead, PlanPass, ReasonOverride},
+		{"the same, rewritten", nil, []string{"GET / HTTP/1.1", "X-Rewrite-URL: /admin"}, ClassRead, PlanPass, ReasonOverride},
+		{"an override does not spare a POST its invalidation", nil, []string{"POST / HTTP/1.1", "X-HTTP-Method-Override: GET"}, ClassPost, PlanInvalidate, ""},
+		{"Connection: close", nil, []string{"GET / HTTP/1.1", "Connection: close"}, ClassRead, PlanLookup, ""},
+		{"Connection: keep-alive, in any case, with empty members", nil, []string{"GET / HTTP/1.1", "Connection: , Keep-Alive ,,"}, ClassRead, PlanLookup, ""},
+		{"Connection: Upgrade with nothing to upgrade to", nil, []string{"GET / HTTP/1.1", "Connection: Upgrade"}, ClassRead, PlanLookup, ""},
+		{"what an h2c client names", nil, []string{"GET / HTTP/1.1", "Connection: TE, HTTP2-Settings", "TE: trailers"}, ClassRead, PlanLookup, ""},
+		{"Connection names a field that a proxy behind the cache drops", nil, []string{"GET / HTTP/1.1", "Connection: X-Tenant", "X-Tenant: b"}, ClassRead, PlanPass, ReasonConnection},
+		{"the same, among honest ones", nil, []string{"GET / HTTP/1.1", "Connection: close, x-tenant"}, ClassRead, PlanPass, ReasonConnection},
+		{"the same, on a line of its own", nil, []string{"HEAD / HTTP/1.1", "Connection: keep-alive", "Connection: Accept"}, ClassHead, PlanPass, ReasonConnection},
+		{"a name as long as an honest one", nil, []string{"GET / HTTP/1.1", "Connection: X-Abc"}, ClassRead, PlanPass, ReasonConnection},
+		{"it does not spare a POST its invalidation", nil, []string{"POST / HTTP/1.1", "Connection: X-Tenant"}, ClassPost, PlanInvalidate, ""},
+		{"off", off, []string{"GET / HTTP/1.1"}, ClassRead, PlanPass, ReasonOff},
+		{"off still invalidates what was stored before", off, []string{"PUT / HTTP/1.1"}, ClassUnsafe, PlanInvalidate, ""},
+		{"the operator makes no key", noKey, []string{"GET / HTTP/1.1"}, ClassRead, PlanPass, ReasonKey},
+		{"no key, but a URI to invalidate", noKey, []string{"PUT / HTTP/1.1"}, ClassUnsafe, PlanInvalidate, ""},
+		{"no-store in the request forbids storing, not answering", nil, []string{"GET / HTTP/1.1", "Cache-Control: no-store"}, ClassRead, PlanLookup, ""},
+		{"a path of 64 KiB", nil, []string{"GET /" + strings.Repeat("a", 64<<10) + " HTTP/1.1"}, ClassRead, PlanPass, ReasonKeyTooLong},
+		{"a query of a megabyte", nil, []string{"GET /?" + strings.Repeat("a", 1<<20) + " HTTP/1.1"}, ClassRead, PlanPass, ReasonKeyTooLong},
+		{"the same, unsafe", nil, []string{"PUT /?" + strings.Repeat("a", 1<<20) + " HTTP/1.1"}, ClassUnsafe, PlanPass, ReasonKeyTooLong},
+		{"a forwarding field of a megabyte", nil, []string{"GET / HTTP/1.1", "X-Forwarded-Host: " + strings.Repeat("a", 1<<20)}, ClassRead, PlanPass, ReasonKeyTooLong},
+		{"just short enough", nil, []string{"GET /" + strings.Repeat("a", 60<<10) + " HTTP/1.1"}, ClassRead, PlanLookup, ""},
 	} {
 		t.Run(c.story, func(t *testing.T) {
 			if c.p == nil {
@@ -91,13 +91,13 @@ func TestPlan(t *testing.T) {
 			if q.Class != c.class || plan != c.plan || why != c.why {
 				t.Errorf("class %d, %v %q; want %d, %v %q", q.Class, plan, why, c.class, c.plan, c.why)
 			}
-			if plan != Pass && q.URI == "" {
+			if plan != PlanPass && q.URI == "" {
 				t.Error("a request that is not passed has no URI")
 			}
-			if plan == Lookup && q.Key == "" {
+			if plan == PlanLookup && q.Key == "" {
 				t.Error("a request to look up has no key")
 			}
-			if plan == Pass && (q.Key != "" || q.URI != "") {
+			if plan == PlanPass && (q.Key != "" || q.URI != "") {
 				t.Errorf("a request that is passed has the key %.100q", q.Key)
 			}
 		})
@@ -106,11 +106,11 @@ func TestPlan(t *testing.T) {
 
 func TestRequestWithoutServer(t *testing.T) {
 	r, _ := http.NewRequest("GET", "http://a.example/x", strings.NewReader("content"))
-	if _, plan, why := ReadRequest(r, &policy.Policy{}); plan != Pass || why != ReasonBody {
+	if _, plan, why := ReadRequest(r, &policy.Policy{}); plan != PlanPass || why != ReasonBody {
 		t.Errorf("a client's request with content: %v %q", plan, why)
 	}
 	r.ContentLength = 0 // of a reader whose length http.NewRequest cannot know
-	if _, plan, why := ReadRequest(r, &policy.Policy{}); plan != Pass || why != ReasonBody {
+	if _, plan, why := ReadRequest(r, &policy.Policy{}); plan != PlanPass || why != ReasonBody {
 		t.Errorf("a client's request with content of unknown length: %v %q", plan, why)
 	}
 	r, _ = http.NewRequest("GET", "http://a.example/x?y", nil)
@@ -120,7 +120,7 @@ func TestRequestWithoutServer(t *testing.T) {
 	}
 	r = httptest.NewRequest("", "/x?y", nil)
 	q, plan, _ := ReadRequest(r, &policy.Policy{})
-	if want := "GET http://example.com/x?y"; q.Key != want || plan != Lookup {
+	if want := "GET http://example.com/x?y"; q.Key != want || plan != PlanLookup {
 		t.Errorf("httptest's request: %v, key %q, want %q", plan, q.Key, want)
 	}
 }
@@ -180,7 +180,7 @@ func TestAnyone(t *testing.T) {
 		"Cache-Control: no-store"), &policy.Policy{})
 	asked := q
 	anyone := q.Anyone()
-	if anyone.Class != Read || anyone.Credentials || anyone.Authorization || anyone.others || anyone.Directives.NoStore {
+	if anyone.Class != ClassRead || anyone.Credentials || anyone.Authorization || anyone.others || anyone.Directives.NoStore {
 		t.Errorf("anyone asks with %+v", anyone)
 	}
 	if anyone.Key != q.Key || q != asked || !q.Credentials || !q.Directives.NoStore {
@@ -244,7 +244,7 @@ func BenchmarkReadRequest(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		q, plan, _ := ReadRequest(r, p)
-		if plan != Lookup || q.Key == "" {
+		if plan != PlanLookup || q.Key == "" {
 			b.Fatal(plan)
 		}
 	}

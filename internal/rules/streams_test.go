@@ -29,7 +29,7 @@ func TestAdmitStreams(t *testing.T) {
 			h.Set("Cache-Control", s.says)
 		}
 		now := time.Now()
-		a := Admit(&Request{Class: Read}, 200, h, &policy.Policy{Shared: true, Heuristic: true}, time.Minute, now, now)
+		a := Admit(&Request{Class: ClassRead}, 200, h, &policy.Policy{Shared: true, Heuristic: true}, time.Minute, now, now)
 		if a.Store != s.stored || !s.stored && a.Reason != ReasonStream {
 			t.Errorf("%s with %q: stored %v, %q; want %v", s.contentType, s.says, a.Store, a.Reason, s.stored)
 		}

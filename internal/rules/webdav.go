@@ -10,7 +10,7 @@ import (
 
 // Changes reports whether a method may change what is stored for a URL: whether it is neither safe nor of
 // those that read.
-func Changes(method string) bool { c := classOf(method); return c == Post || c == Unsafe }
+func Changes(method string) bool { c := classOf(method); return c == ClassPost || c == ClassUnsafe }
 
 // OfWebDAV reports whether a server that answers a request of this method with success keeps collections
 // (RFC 4918).
