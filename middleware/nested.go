@@ -82,6 +82,7 @@ func (n *run) adopt(x *exchange) {
 	if n.begun.yes {
 		return
 	}
+	n.x.req.Around(n.x.p)
 	n.x.p, n.x.outside = x.p, rules.ReadOutside(n.x.w.Header(), x.p)
 	n.x.ttl, n.x.governed = x.ttl, x.governed
 	n.f.SetLimit(n.x.maxBody())
@@ -121,6 +122,7 @@ func (x *exchange) nested() bool {
 func (x *exchange) keepApart(outer *run) {
 	for ; outer != nil; outer = x.c.runOf(outer.x.around) {
 		x.req.KeepApart(x.r, outer.x.p, x.p)
+		x.req.AlsoAround(&outer.x.req)
 	}
 }
 

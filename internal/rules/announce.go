@@ -25,7 +25,7 @@ const personal = "Authorization, Cookie"
 //   - A response that lives by ttl gets Cache-Control: max-age and Expires, in whole seconds rounded
 //     down, and, unless p.Shared, Vary: Authorization, Cookie, because the same URL asked with
 //     credentials gets no such response; with them the fields of p.Key.Headers, and Cookie for
-//     p.Key.Cookies. So does one to HEAD, as to GET. p.ClientTTL takes the place of ttl there, without an
+//     p.Key.Cookies, and likewise for the keys of mounts around. So does one to HEAD, as to GET. p.ClientTTL takes the place of ttl there, without an
 //     Expires, and p.CDNTTL adds CDN-Cache-Control.
 //   - Any other gets "no-cache, no-store" and no Expires: it was made for credentials, it is an error,
 //     nothing says how long it lives, or it may not be stored.
@@ -63,7 +63,7 @@ func Announce(h http.Header, p *policy.Policy, a Admission, req *Request, ttl ti
 	if told := tellsCDNs(p); told != "" && len(h[cdnCacheControl]) == 0 {
 		h[cdnCacheControl] = []string{told}
 	}
-	varyByKey(h, p)
+	varyByKey(h, p, req.around)
 	return true
 }
 
@@ -124,8 +124,8 @@ func sameName(a, b string) bool { return len(a) == len(b) && strings.EqualFold(a
 
 // varyByKey adds to Vary, as one line, the request fields by which the operator tells requests apart, unless all are
 // there already. Lines that the handler wrote stay as they are.
-func varyByKey(h http.Header, p *policy.Policy) {
-	line := keyedBy(p)
+func varyByKey(h http.Header, p *policy.Policy, around *keysAround) {
+	line := keyedBy(p, around)
 	if line == "" {
 		return
 	}
@@ -138,23 +138,26 @@ func varyByKey(h http.Header, p *policy.Policy) {
 
 // keyedBy lists the request fields by which p tells requests apart: those with credentials, unless the response is for
 // all, and those that are in the key. What Key.Replace looks at, nobody knows.
-func keyedBy(p *policy.Policy) string {
-	key := &p.Key
-	if key.Replace != nil {
-		key = &policy.KeyOptions{}
-	}
-	if !p.Shared && len(key.Headers) == 0 {
+func keyedBy(p *policy.Policy, around *keysAround) string {
+	if around == nil && !p.Shared && (p.Key.Replace != nil || len(p.Key.Headers) == 0) {
 		return personal // which has Cookie
+	}
+	keys := around
+	if p.Key.Replace == nil {
+		keys = &keysAround{&p.Key, around}
 	}
 	var names []string
 	if !p.Shared {
 		names = []string{"Authorization", "Cookie"}
-	} else if len(key.Cookies) > 0 {
-		names = []string{"Cookie"}
 	}
-	for _, name := range key.Headers {
-		if name = http.CanonicalHeaderKey(name); isToken(name) && !slices.Contains(names, name) {
-			names = append(names, name)
+	for ; keys != nil; keys = keys.more {
+		if len(keys.key.Cookies) > 0 && !slices.Contains(names, "Cookie") {
+			names = append(names, "Cookie")
+		}
+		for _, name := range keys.key.Headers {
+			if name = http.CanonicalHeaderKey(name); isToken(name) && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
 		}
 	}
 	return strings.Join(names, ", ")

@@ -37,11 +37,33 @@ func (q *Request) KeepApart(r *http.Request, p, inner *policy.Policy) {
 		within(p.Key.Headers, inner.Key.Headers, sameName) && within(p.Key.Cookies, inner.Key.Cookies, same) {
 		return
 	}
+	q.Around(p)
 	b := appendNominated([]byte(q.Key), r, &p.Key)
 	if p.Key.Replace != nil {
 		b = appendExtra(b, "replace", p.Key.Replace(r))
 	}
 	q.Key = string(b)
+}
+
+// keysAround lists what mounts around a mount make their keys of.
+type keysAround struct {
+	key  *policy.KeyOptions
+	more *keysAround
+}
+
+// Around notes that p, the policy of a mount around, tells requests apart by the fields and cookies of its keys, for
+// caches in front to be told (see Announce).
+func (q *Request) Around(p *policy.Policy) {
+	if len(p.Key.Headers) > 0 || len(p.Key.Cookies) > 0 {
+		q.around = &keysAround{&p.Key, q.around}
+	}
+}
+
+// AlsoAround notes what other, the request of a mount around, has noted.
+func (q *Request) AlsoAround(other *Request) {
+	for k := other.around; k != nil; k = k.more {
+		q.around = &keysAround{k.key, q.around}
+	}
 }
 
 // within reports whether each of the names is in the list.

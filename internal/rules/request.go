@@ -73,6 +73,8 @@ type Request struct {
 	Host   string // as in URI: lower-case, without the default port
 	Target string // path and query as the client sent them
 
+	around *keysAround // of mounts around this one, whose keys tell apart more: see Around
+
 	base     int32 // see Base
 	recalled bool  // see Recalled
 
