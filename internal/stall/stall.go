@@ -108,16 +108,23 @@ func (w *Watch) Write(client io.Writer, p []byte) (written int, err error) {
 		if len(p) > pieceSize+ServerBuffer { // or net/http would hold the little that is left
 			piece = p[:pieceSize]
 		}
-		w.begin()
 		var n int
-		n, err = client.Write(piece)
-		if stalled := w.end(); stalled != nil {
-			err = stalled
-		}
+		n, err = w.write(client, piece)
 		written += n
 		p = p[len(piece):]
 	}
 	return written, err
+}
+
+// write writes a piece. The write ends though it panics: whoever recovers may have the connection go on.
+func (w *Watch) write(client io.Writer, piece []byte) (n int, err error) {
+	w.begin()
+	defer func() {
+		if stalled := w.end(); stalled != nil {
+			err = stalled
+		}
+	}()
+	return client.Write(piece)
 }
 
 // Flush flushes the client.
@@ -143,11 +150,7 @@ func (w *Watch) Copy(client io.Writer, src io.Reader) (written int64, err error)
 	for all.N > 0 {
 		piece := io.LimitedReader{R: all.R, N: min(all.N, pieceSize)}
 		asked := piece.N
-		w.begin()
-		n, err := io.CopyBuffer(client, &piece, buf)
-		if stalled := w.end(); stalled != nil {
-			err = stalled
-		}
+		n, err := w.copy(client, &piece, buf)
 		written += n
 		all.N -= n
 		if err != nil || n < asked {
@@ -155,4 +158,15 @@ func (w *Watch) Copy(client io.Writer, src io.Reader) (written int64, err error)
 		}
 	}
 	return written, nil
+}
+
+// copy copies a piece, as write writes one.
+func (w *Watch) copy(client io.Writer, piece *io.LimitedReader, buf []byte) (n int64, err error) {
+	w.begin()
+	defer func() {
+		if stalled := w.end(); stalled != nil {
+			err = stalled
+		}
+	}()
+	return io.CopyBuffer(client, piece, buf)
 }

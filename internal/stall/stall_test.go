@@ -87,3 +87,26 @@ func TestACopyThatFailsIsTheLast(t *testing.T) {
 		}
 	}
 }
+
+// A write that panics, as a writer of an outer handler's may, has ended: a server or an outer handler may recover, and
+// then the connection is another request's.
+func TestAWriteThatPanicsHasEnded(t *testing.T) {
+	panics := writerFunc(func([]byte) (int, error) { panic("of the writer") })
+	for name, write := range map[string]func(s *Watch){
+		"Write": func(s *Watch) { s.Write(panics, []byte("x")) },
+		"Copy":  func(s *Watch) { s.Copy(panics, strings.NewReader("x")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cuts := 0
+				s := New(time.Minute, func(time.Time) error { cuts++; return nil })
+				func() {
+					defer func() { recover() }()
+					write(s)
+				}()
+				time.Sleep(time.Hour)
+				want(t, "cut off", cuts, 0)
+			})
+		})
+	}
+}
