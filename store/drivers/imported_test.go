@@ -3,6 +3,7 @@ package drivers_test
 import (
 	"context"
 	"errors"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -109,5 +110,35 @@ func TestADriverOfYourOwn(t *testing.T) {
 	choice, err := open.FromSettings(set, nil)
 	if err != nil || choice.URL != "cupboard://h?near=1024" {
 		t.Errorf("FromSettings: %+v, %v", choice, err)
+	}
+}
+
+// A driver may forget what the contract asks: that no error shows a password, and that there is a backend if there
+// is no error.
+func TestADriverThatForgets(t *testing.T) {
+	drivers.Register(drivers.Driver{
+		Kind: "sieve", Schemes: []string{"sieve"},
+		Open: func(rawURL string) (store.Backend, error) {
+			if _, err := url.Parse(rawURL); err != nil {
+				return nil, err // with the whole URL
+			}
+			return nil, nil
+		},
+	})
+	for rawURL, want := range map[string]string{
+		"sieve://u:secret@h/%zz?mesh=3": `open: sieve://u:***@h/%zz?mesh=3: parse "sieve://u:***@h/%zz?mesh=3": invalid URL escape "%zz"`,
+		"sieve://u:secret@h/?near=0":    `open: sieve://u:***@h/?near=0: the driver "sieve" returned neither a backend nor an error`,
+	} {
+		_, err := open.URL(t.Context(), rawURL, open.Options{})
+		if err == nil || err.Error() != want {
+			t.Errorf("URL: %v; want %s", err, want)
+		}
+		if _, _, _, err = open.Backend(rawURL, open.Options{}); err == nil || err.Error() != want {
+			t.Errorf("Backend: %v; want %s", err, want)
+		}
+		var wrong *url.Error
+		if strings.Contains(rawURL, "%zz") && !errors.As(err, &wrong) {
+			t.Errorf("%v does not wrap the driver's error", err)
+		}
 	}
 }

@@ -98,6 +98,33 @@ func listed(imported, others []string) string {
 	return text
 }
 
+// open has the driver open the backend.
+func (p *parsed) open() (store.Backend, error) {
+	b, err := p.driver.Open(p.rest)
+	if err == nil && b == nil {
+		err = fmt.Errorf("the driver %q returned neither a backend nor an error", p.driver.Kind)
+	}
+	if err != nil {
+		return nil, p.fail(err)
+	}
+	return b, nil
+}
+
+// fail returns a driver's error with the URL. Should the error's text have the URL with its password, as that of
+// url.Parse has, it shows it masked.
+func (p *parsed) fail(err error) error {
+	text := strings.ReplaceAll(err.Error(), p.rest, masked(p.rest))
+	return &failure{text: fmt.Sprintf("open: %s: %s", p.shown, text), cause: err}
+}
+
+type failure struct {
+	text  string
+	cause error
+}
+
+func (f *failure) Error() string { return f.text }
+func (f *failure) Unwrap() error { return f.cause }
+
 // closeOf returns what releases a backend.
 func closeOf(b store.Backend) func() error {
 	if c, ok := b.(io.Closer); ok {

@@ -121,14 +121,15 @@ func URL(ctx context.Context, rawURL string, o Options) (*Store, error) {
 	if p.driver.Kind == memory {
 		return p.openMemory()
 	}
-	b, err := p.driver.Open(p.rest)
-	if err == nil && !p.options.StartAnyway {
-		if _, err = b.Health(ctx); err != nil {
-			closeOf(b)()
-		}
-	}
+	b, err := p.open()
 	if err != nil {
-		return nil, fmt.Errorf("open: %s: %w", p.shown, err)
+		return nil, err
+	}
+	if !p.options.StartAnyway {
+		if _, err := b.Health(ctx); err != nil {
+			closeOf(b)()
+			return nil, p.fail(err)
+		}
 	}
 	return p.over(b), nil
 }
@@ -140,8 +141,8 @@ func Backend(rawURL string, o Options) (b store.Backend, prefix string, closeIt 
 	if err != nil {
 		return nil, "", nil, err
 	}
-	if b, err = p.driver.Open(p.rest); err != nil {
-		return nil, "", nil, fmt.Errorf("open: %s: %w", p.shown, err)
+	if b, err = p.open(); err != nil {
+		return nil, "", nil, err
 	}
 	return b, p.options.Prefix, closeOf(b), nil
 }
