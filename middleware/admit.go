@@ -89,7 +89,7 @@ func (n *run) mayStandIn() bool {
 
 // overtaken reports whether an invalidation of the response's URI or tags came since the handler began.
 func (n *run) overtaken() bool {
-	return n.x.c.follow.Covers(&store.Entry{URI: n.x.req.URI, Tags: n.said.tagged(n.x.req.Tag), Fill: n.f.Start.Number}) != invalidation.CoverageNone
+	return n.x.c.journal.Covers(&store.Entry{URI: n.x.req.URI, Tags: n.said.tagged(n.x.req.Tag), Fill: n.f.Start.Number}) != invalidation.CoverageNone
 }
 
 // admit judges the response, and writes into its header what the operator's settings say to clients.

@@ -29,7 +29,7 @@ type Cache struct {
 	options Options // complete
 	root    atomic.Pointer[guard]
 
-	follow   *follower.Follower
+	journal  *follower.Follower
 	calls    deadline.Source // of StoreTimeout
 	policies policies        // those of the mounts
 	mounts   mounts
@@ -167,7 +167,7 @@ func (c *Cache) Close(ctx context.Context) error {
 	ended := make(chan struct{})
 	go func() {
 		c.background.Wait()
-		c.follow.Wait()
+		c.journal.Wait()
 		close(ended)
 	}()
 	select {

@@ -128,7 +128,7 @@ func (l *lookup) alone(out policy.Outcome) next {
 }
 
 func (x *exchange) newFill() *fill.Fill {
-	start := fill.Start{URI: x.req.URI, Number: x.c.follow.Head(), Time: time.Now(), Limit: x.maxBody()}
+	start := fill.Start{URI: x.req.URI, Number: x.c.journal.Head(), Time: time.Now(), Limit: x.maxBody()}
 	if start.Tags = x.p.Tags; x.req.Tag != "" {
 		start.Tags = append(slices.Clip(start.Tags), x.req.Tag)
 	}
@@ -145,17 +145,17 @@ func (x *exchange) maxBody() int64 {
 // outdated reports whether an invalidation came after the fill began, or may have come without this node's
 // knowledge, for longer than MaxLag.
 func (c *Cache) outdated(f *fill.Fill) bool {
-	if now := time.Now(); now.Sub(f.Start.Time) > c.options.MaxLag && !c.follow.InTouch(now) {
+	if now := time.Now(); now.Sub(f.Start.Time) > c.options.MaxLag && !c.journal.InTouch(now) {
 		return true
 	}
-	return c.follow.Covers(&store.Entry{URI: f.Start.URI, Tags: f.Start.Tags, Fill: f.Start.Number}) != invalidation.CoverageNone
+	return c.journal.Covers(&store.Entry{URI: f.Start.URI, Tags: f.Start.Tags, Fill: f.Start.Number}) != invalidation.CoverageNone
 }
 
 // mayJoin reports whether the request may read along with the fill: it is not outdated, and the response that is on
 // its way is not too old for a request that comes only now.
 func (l *lookup) mayJoin(f *fill.Fill) bool {
 	x := &l.x
-	if x.req.Sent != "" && x.c.follow.Covers(&store.Entry{URI: x.req.Sent, Fill: f.Start.Number}) != invalidation.CoverageNone {
+	if x.req.Sent != "" && x.c.journal.Covers(&store.Entry{URI: x.req.Sent, Fill: f.Start.Number}) != invalidation.CoverageNone {
 		return false
 	}
 	return !x.c.outdated(f) && l.fits(f, time.Now())

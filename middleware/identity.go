@@ -167,7 +167,7 @@ func (c *Cache) tell(who *identity, r *http.Request, p *policy.Policy) (id strin
 		}
 	}
 	own := ""
-	if !c.follow.Shared() {
+	if !c.journal.Shared() {
 		own = c.mounts.secret // no other Cache with the same store hears of what this one invalidates
 	}
 	h := fnv.New64a()

@@ -37,7 +37,7 @@ func (n *run) index(e *store.Entry) {
 		index.Variants = old.Variants
 		left := old.Lifetime() - now.Sub(old.Received)
 		lists := slices.ContainsFunc(old.Variants, func(f []string) bool { return slices.Equal(f, n.varies) })
-		if lists && left >= lifetime-time.Second && c.follow.Covers(old) == invalidation.CoverageNone { // or else no near tier keeps it
+		if lists && left >= lifetime-time.Second && c.journal.Covers(old) == invalidation.CoverageNone { // or else no near tier keeps it
 			return
 		}
 		index.Keep, index.Fill = max(index.Keep, left), max(index.Fill, old.Fill)

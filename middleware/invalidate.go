@@ -22,7 +22,7 @@ func (w *unsafeWriter) invalidate() {
 		return
 	}
 	w.watch, w.quiet, w.out.Fwd = w, x.quiet, policy.FwdMethod
-	w.before, w.began = x.c.follow.Head(), time.Now()
+	w.before, w.began = x.c.journal.Head(), time.Now()
 	if before := x.w.Header(); x.req.Class == rules.ClassPost && len(before) > 0 {
 		w.outer, w.vary, x.outside = before.Clone(), before["Vary"], rules.ReadOutside(before, x.p)
 	}
@@ -88,7 +88,7 @@ func (w *unsafeWriter) onHeader(status int, h http.Header) {
 	own := h["Content-Location"] != nil
 	w.marks = append(x.changes(w.room[:0], h, own || h["Location"] != nil), w.also...)
 	storable := own && !w.around && w.mayStore() && status == http.StatusOK &&
-		x.req.SelfLocation(h) && x.c.follow.Appended(w.before) == 0
+		x.req.SelfLocation(h) && x.c.journal.Appended(w.before) == 0
 	if w.marked = x.invalidateNow(w.marks); storable && w.marked > 0 {
 		w.record(status, h)
 	}
@@ -140,10 +140,10 @@ func (x *exchange) askFor(u *url.URL) *http.Request {
 // invalidateNow appends the marks whatever becomes of the request: the change was made.
 func (x *exchange) invalidateNow(marks []store.Mark) uint64 {
 	ctx := context.Background()
-	if x.c.follow.Shared() {
+	if x.c.journal.Shared() {
 		ctx = context.WithoutCancel(x.r.Context()) // with what tracing has put there
 	}
-	number, _ := x.c.follow.Append(ctx, marks) // the follower has said what went wrong
+	number, _ := x.c.journal.Append(ctx, marks) // the follower has said what went wrong
 	return number
 }
 
@@ -161,7 +161,7 @@ func (w *unsafeWriter) finish() {
 	if w.answer == nil {
 		return
 	}
-	if number > 0 && !w.failed && w.x.c.follow.Appended(w.marked) == len(w.marks) {
+	if number > 0 && !w.failed && w.x.c.journal.Appended(w.marked) == len(w.marks) {
 		w.out.Stored = w.answer.store(&w.x, number)
 	}
 	w.answer.last.release()

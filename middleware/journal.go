@@ -14,9 +14,9 @@ func (c *Cache) startJournal() {
 			journal = j.Journal()
 		}
 	}
-	c.follow = follower.New(follower.Options{Journal: journal, Timeout: c.options.StoreTimeout, MaxLag: c.options.MaxLag, Log: c.options.Log})
+	c.journal = follower.New(follower.Options{Journal: journal, Timeout: c.options.StoreTimeout, MaxLag: c.options.MaxLag, Log: c.options.Log})
 	if f, ok := store.As[tier.Follower](c.store); ok {
-		f.Follow(c.follow.Replica())
+		f.Follow(c.journal.Replica())
 	}
-	c.follow.Start(c.stop) // so that the first request finds what is stored
+	c.journal.Start(c.stop) // so that the first request finds what is stored
 }

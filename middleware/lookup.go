@@ -130,7 +130,7 @@ func (x *exchange) servedByPart(e *store.Entry, now time.Time) bool {
 func (x *exchange) find(now time.Time) found {
 	f := found{flight: x.req.Key, missed: policy.FwdURIMiss, ended: x.c.fills.Ended()}
 	f.verdict.Use = rules.UseMiss
-	if !x.c.follow.InTouch(now) {
+	if !x.c.journal.InTouch(now) {
 		f.broken = reasonJournal
 		return f
 	}
@@ -231,11 +231,11 @@ func (x *exchange) variantKey(fields []string) string {
 // covered returns the coverage of e, and of the URI as this request sent it: e may have been made of a request for
 // another one.
 func (x *exchange) covered(e *store.Entry) invalidation.Coverage {
-	coverage := x.c.follow.Covers(e)
+	coverage := x.c.journal.Covers(e)
 	if x.req.Sent == "" || e.URI == x.req.Sent {
 		return coverage
 	}
-	return max(coverage, x.c.follow.Covers(&store.Entry{URI: x.req.Sent, Fill: e.Fill}))
+	return max(coverage, x.c.journal.Covers(&store.Entry{URI: x.req.Sent, Fill: e.Fill}))
 }
 
 // objects reports whether a stored response may not be used because of what handlers outside have put into the header.

@@ -144,7 +144,7 @@ func (c *Cache) append(ctx context.Context, verb string, marks []store.Mark, opt
 			marks[i].Soft = true
 		}
 	}
-	number, err := c.follow.Append(ctx, marks)
+	number, err := c.journal.Append(ctx, marks)
 	if err != nil {
 		return Receipt{}, fmt.Errorf("freshet: %s: %w", verb, err)
 	}

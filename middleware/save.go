@@ -16,7 +16,7 @@ func (n *run) save(e *store.Entry) {
 	if e == nil || n.found.broken == reasonJournal {
 		return
 	}
-	if n.x.c.follow.Covers(e) == invalidation.CoverageHard {
+	if n.x.c.journal.Covers(e) == invalidation.CoverageHard {
 		n.out.Stored, n.out.Detail = false, reasonOutdated
 		return
 	}
