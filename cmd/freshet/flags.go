@@ -18,8 +18,8 @@ import (
 	"github.com/freshet-go/freshet/store/open"
 )
 
-const proxyUsage = `freshet proxy is a shared cache in front of one HTTP server, the upstream. What the
-rules of HTTP (RFC 9111) let it answer from memory it does; for the rest it asks the upstream.
+const proxyUsage = `freshet proxy is a shared cache in front of one HTTP server, the upstream. It
+answers from memory what the rules of HTTP (RFC 9111) allow, and asks the upstream for the rest.
 
 usage: freshet proxy --upstream URL [flags]
 
@@ -60,8 +60,8 @@ what is kept:
                          at most (default 1m; 0s: they are not kept without a stated lifetime)
   --store-cookies        keep responses that set cookies, as RFC 9111 allows: every client then
                          gets the same cookie (default false)
-  --pass-cookies NAMES   a request with one of these cookies goes to the upstream, and what it
-                         gets is not kept, whatever the response says, such as
+  --pass-cookies NAMES   a request with one of these cookies goes to the upstream, and its
+                         response is not kept, whatever it says, such as
                          wordpress_logged_in_*,PHPSESSID (default none)
   --ignore-cookies NAMES a request with no other cookies than these, such as _ga*,consent, counts
                          as one without, and the upstream does not see them; @analytics stands for
