@@ -101,3 +101,28 @@ func TestADeadlineWhileWaiting(t *testing.T) {
 		<-led
 	})
 }
+
+// stalledHints is the writer of a client that takes two seconds for an informational response.
+type stalledHints struct{ http.ResponseWriter }
+
+func (w stalledHints) WriteHeader(status int) {
+	w.ResponseWriter.WriteHeader(status)
+	if status < 200 {
+		time.Sleep(2 * time.Second)
+	}
+}
+
+// A request whose deadline comes while its client takes an informational response is not answered with an empty page.
+func TestADeadlineWithinAnInformationalResponse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusEarlyHints)
+			w.Header().Set("Cache-Control", "max-age=60")
+			io.WriteString(w, "page")
+		}))
+		stalls := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(stalledHints{w}, r) })
+		if got, whole := whole(timed(stalls)); whole && got != "page" {
+			t.Errorf("its client takes %q for the page", got)
+		}
+	})
+}
