@@ -27,7 +27,7 @@ func (n *run) onInform(status int) {
 	n.x.sendHeader(status)
 	if n.x.r.Context().Err() != nil {
 		// An HTTP/2 stream that is reset while it waits may leave its header to the connection's goroutine.
-		n.x.w = &nowhere{header: http.Header{}}
+		n.x.w, n.astray = &nowhere{header: http.Header{}}, true
 		return
 	}
 	n.lateHints(header, hints, before)

@@ -60,6 +60,7 @@ type run struct {
 	hinted http.Header // the client's header, once a hint has brought fields into it
 
 	finished bool       // the client has its answer
+	astray   bool       // ... or cannot be given it: its context ended within an informational response
 	refused  bool       // a part of the body was not taken: nobody reads it, or time was up
 	mute     bool       // the handler returned without a word: no WriteHeader, no Write
 	lost     bool       // the handler said Fail before it wrote: what it wrote is its word on that, and whole
@@ -97,6 +98,9 @@ func (n *run) lead() {
 		n.call(true)
 	}
 	n.finish()
+	if n.astray && n.x.mayBeTaken() {
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // close ends whatever may still be waiting, however the run came to its end.
