@@ -312,10 +312,15 @@ func lists(list, name string) bool {
 	return false
 }
 
-// without returns trailers but for Set-Cookie and those that strip names. The given map is not modified.
+// without returns trailers but for Set-Cookie, those that strip names, and those that would frame the body, at which
+// clients give the response up. The given map is not modified.
 func without(trailers http.Header, strip []string) (kept http.Header) {
 	for name, values := range trailers {
-		if name != "Set-Cookie" && !slices.Contains(strip, name) {
+		switch name {
+		case "Set-Cookie", "Content-Length", "Transfer-Encoding", "Trailer":
+			continue
+		}
+		if !slices.Contains(strip, name) {
 			kept = with(kept, name, values)
 		}
 	}
