@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"reflect"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -39,8 +38,8 @@ func (c *Cache) advise(p *policy.Policy) {
 	if p.TTL < 0 {
 		c.warn(fmt.Sprintf("a policy's TTL is %v: a negative lifetime is none, as 0 is; to keep responses out of the cache, set Off", p.TTL))
 	}
-	if slices.Contains(p.Tags, "") {
-		c.warn("a policy's Tags have an empty one, which nothing can invalidate: give it a name, or leave it out")
+	for _, wrong := range wrongs(p) { // of one that Options.Policy chooses: a mount with it panics
+		c.warn(wrong)
 	}
 	if p.Shared && p.StoreCookies {
 		c.warn("a policy is Shared and has StoreCookies: every client gets the cookies that the first response set; drop one of the two")

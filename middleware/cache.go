@@ -16,6 +16,7 @@ import (
 	"github.com/freshet-go/freshet/internal/deadline"
 	"github.com/freshet-go/freshet/internal/fill"
 	"github.com/freshet-go/freshet/internal/follower"
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/internal/tier"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
@@ -132,10 +133,26 @@ func (c *Cache) check(where string, p *policy.Policy) {
 		panic(fmt.Sprintf("freshet: Cache.%s: the policy's resource %q is none of those that Options.Expires was made for, "+
 			"so no setting could reach it: name it when the settings are loaded", where, p.Resource))
 	}
-	if slices.Contains(p.Tags, "") {
-		panic(fmt.Sprintf("freshet: Cache.%s: the policy's Tags have an empty one, which nothing can invalidate: "+
-			"give it a name, or leave it out", where))
+	for _, wrong := range wrongs(p) {
+		panic("freshet: Cache." + where + ": " + wrong)
 	}
+}
+
+// wrongs returns what in a policy cannot work, a sentence for each.
+func wrongs(p *policy.Policy) (all []string) {
+	if slices.Contains(p.Tags, "") {
+		all = append(all, "a policy's Tags have an empty one, which nothing can invalidate: give it a name, or leave it out")
+	}
+	if p.MaxBody < 0 {
+		all = append(all, fmt.Sprintf("a policy's MaxBody is %d, and there must be a bound: "+
+			"set a positive one, or 0 for the default of %d", p.MaxBody, int64(rules.DefaultMaxBody)))
+	}
+	if p.HeuristicMax < 0 {
+		all = append(all, fmt.Sprintf("a policy's HeuristicMax is %v, and there must be a bound: "+
+			"set a positive one, or 0 for the default of %v; to have no heuristics, leave out Heuristic",
+			p.HeuristicMax, rules.DefaultHeuristicMax))
+	}
+	return all
 }
 
 var obey policy.Policy // the zero Policy: obey the response's own headers

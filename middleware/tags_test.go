@@ -174,22 +174,29 @@ func TestAnotherBuildWithAnotherTag(t *testing.T) {
 	want(t, "a build with another tag", body(get(build("pages", "news"), "/")), "2")
 }
 
-// An empty tag is refused where a mount is made, and where Options.Policy chooses such a policy the log says so, once.
-func TestAnEmptyTag(t *testing.T) {
-	p := policy.Policy{TTL: time.Minute, Tags: []string{"pages", ""}}
-	c := newCache(t)
-	for name, does := range map[string]func(){
-		"With":  func() { c.With(p) },
-		"Mount": func() { c.Mount("m", &p) },
+// What cannot work in a policy is refused where a mount is made, and where Options.Policy chooses such a policy the log
+// says so, once.
+func TestPoliciesThatCannotWork(t *testing.T) {
+	for says, p := range map[string]policy.Policy{
+		"a policy's Tags have an empty one":  {TTL: time.Minute, Tags: []string{"pages", ""}},
+		"a policy's MaxBody is -1":           {TTL: time.Minute, MaxBody: -1},
+		"a policy's HeuristicMax is -1m0s":   {Heuristic: true, HeuristicMax: -time.Minute},
+		"a policy's MaxBody is -2, and ther": {MaxBody: -2},
 	} {
-		if text := panics(does); !strings.Contains(text, "Cache."+name) || !strings.Contains(text, "Tags have an empty one") {
-			t.Errorf("%s panics with %q", name, text)
+		c := newCache(t)
+		for name, does := range map[string]func(){
+			"With":  func() { c.With(p) },
+			"Mount": func() { c.Mount("m", &p) },
+		} {
+			if text := panics(does); !strings.Contains(text, "Cache."+name+": "+says) {
+				t.Errorf("%s panics with %q", name, text)
+			}
 		}
+		log, said := logger()
+		h := newCache(t, middleware.Options{Log: log, Policy: func(*http.Request) *policy.Policy { return &p }}).
+			Handler(http.NotFoundHandler())
+		get(h, "/")
+		get(h, "/")
+		want(t, "lines", strings.Count(said(), says), 1)
 	}
-	log, said := logger()
-	h := newCache(t, middleware.Options{Log: log, Policy: func(*http.Request) *policy.Policy { return &p }}).
-		Handler(http.NotFoundHandler())
-	get(h, "/")
-	get(h, "/")
-	want(t, "lines", strings.Count(said(), "Tags have an empty one"), 1)
 }

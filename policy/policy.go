@@ -49,7 +49,7 @@ type Policy struct {
 	Retention time.Duration
 
 	// Heuristic lets a response that states no lifetime live for a tenth of the time since its
-	// Last-Modified (RFC 9111 section 4.2.2), at most HeuristicMax (default 24 hours). Default off.
+	// Last-Modified (RFC 9111 section 4.2.2), at most HeuristicMax (default 24 hours; not negative). Default off.
 	Heuristic    bool
 	HeuristicMax time.Duration
 	// HeuristicDocumentMax bounds the heuristic lifetime of documents besides: HTML, feeds, calendars,
@@ -97,7 +97,7 @@ type Policy struct {
 	// NoValidators keeps the cache from making an ETag and a Last-Modified for responses without.
 	NoValidators bool
 	// MaxBody is the greatest body in bytes that is stored; a longer one streams through, unstored.
-	// Default 16 MiB.
+	// Default 16 MiB; not negative.
 	MaxBody int64
 	// Timeout bounds a handler's run that fills the cache. At its end the run's context ends, and others may run
 	// the handler for the same response, even if this handler goes on: what it answers then is for its own client
