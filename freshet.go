@@ -15,8 +15,8 @@
 // [github.com/freshet-go/freshet/policy], which have what adapters and tools need besides. Responses are kept in a
 // store: [github.com/freshet-go/freshet/store/memstore], or one that
 // [github.com/freshet-go/freshet/store/open] opens by its URL. Settings of the operator come from
-// [github.com/freshet-go/freshet/settings], and web frameworks have their mounts under adapters. Command cmd/freshet is
-// a caching proxy in front of any HTTP server.
+// [github.com/freshet-go/freshet/settings], and web frameworks have their mounts under adapters. Command cmd/freshet
+// is a caching proxy in front of any HTTP server.
 package freshet
 
 import (
@@ -42,7 +42,8 @@ type (
 	Receipt = middleware.Receipt
 )
 
-// Soft has an invalidation make entries stale, in the place of unusable: cache.InvalidateTag(ctx, "pages", freshet.Soft).
+// Soft has an invalidation make entries stale, in the place of unusable: cache.InvalidateTag(ctx, "pages",
+// freshet.Soft).
 const Soft = middleware.Soft
 
 // ErrUnsent is the error of an invalidation that holds in this process, and of which other processes that share the
@@ -53,10 +54,11 @@ var ErrUnsent = middleware.ErrUnsent
 // before the store.
 func New(s store.Store, o Options) *Cache { return middleware.New(s, o) }
 
-// FromContext returns what a handler may say to the cache that runs it: tags, a lifetime, that its response is not to be
-// stored, or that it has no answer. It returns nil, on which every method does nothing, when the response is not going
-// to be stored.
+// FromContext returns what a handler may say to the cache that runs it: tags, a lifetime, that its response is not to
+// be stored, or that it has no answer. It returns nil, on which every method does nothing, when the response is not
+// going to be stored.
 func FromContext(ctx context.Context) *middleware.Response { return middleware.FromContext(ctx) }
 
-// AnalyticsCookies returns the names of cookies that only analytics and consent banners read, for Policy.IgnoreCookies.
+// AnalyticsCookies returns the names of cookies that only analytics and consent banners read, for
+// Policy.IgnoreCookies.
 func AnalyticsCookies() []string { return policy.AnalyticsCookies() }

@@ -57,8 +57,8 @@ type Cache struct {
 	closing    sync.Mutex // orders a refresh's start against Close
 }
 
-// New returns a Cache that keeps its entries in s. Where s or the options have a journal that other processes share, New
-// asks it for what is new, for up to Options.StoreTimeout, and starts one goroutine that follows it; [Cache.Close]
+// New returns a Cache that keeps its entries in s. Where s or the options have a journal that other processes share,
+// New asks it for what is new, for up to Options.StoreTimeout, and starts one goroutine that follows it; [Cache.Close]
 // ends that. New panics when s is nil or an option cannot work, with a sentence that says what to do.
 func New(s store.Store, o Options) *Cache {
 	if isNil(s) {
@@ -109,11 +109,11 @@ func (c *Cache) Handler(next http.Handler) http.Handler {
 // mount of the same Cache, the request has been looked up by the outer policy, and p governs what becomes of
 // the handler's response; if p has Credentials of its own, or is not Shared where the outer policy is,
 // nothing is stored. Where p tells requests apart that the outer policy does not (by Key.Headers, Key.Cookies,
-// Key.Replace, PassCookies, by parameters or forwarding fields that the outer policy leaves out of its keys, or by usual
-// credentials under an outer policy with Credentials of its own), the outer mount stores nothing, and this one caches by
-// itself; what the outer policy tells apart by Key.Headers,
-// Key.Cookies or Key.Replace, it tells apart as well, and whom the outer Credentials identify is a user for it, too. What
-// passes the outer mount by its PassCookies passes this one, unless p is Shared; so does what has no key there.
+// Key.Replace, PassCookies, by parameters or forwarding fields that the outer policy leaves out of its keys, or by
+// usual credentials under an outer policy with Credentials of its own), the outer mount stores nothing, and this one
+// caches by itself; what the outer policy tells apart by Key.Headers, Key.Cookies or Key.Replace, it tells apart as
+// well, and whom the outer Credentials identify is a user for it, too. What passes the outer mount by its PassCookies
+// passes this one, unless p is Shared; so does what has no key there.
 func (c *Cache) With(p policy.Policy) func(http.Handler) http.Handler {
 	c.check("With", &p)
 	if c.policies.add(&p) {

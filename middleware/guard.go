@@ -11,8 +11,8 @@ import (
 )
 
 // Guard wraps a whole app, outside of everything, and sees each response's header as the client gets it. [Cache.Root]
-// does the same; Guard is for a further app of the Cache, which an http.Server of its own serves, and for one whose pages
-// should not be refreshed in the background.
+// does the same; Guard is for a further app of the Cache, which an http.Server of its own serves, and for one whose
+// pages should not be refreshed in the background.
 //
 // It tells caches inside what handlers outside of them have set only as the header was written, as session middleware
 // sets its cookie, even where a compressor or http.TimeoutHandler between holds the header back. A page with such a

@@ -38,7 +38,8 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 		because string
 	}{
 		{"no store", func() { middleware.New(nil, middleware.Options{}) }, "the store is nil", "memstore.New"},
-		{"a nil pointer to a store", func() { middleware.New(none, middleware.Options{}) }, "the store is nil", "memstore.New"},
+		{"a nil pointer to a store", func() { middleware.New(none, middleware.Options{}) },
+			"the store is nil", "memstore.New"},
 		{"MaxLag", func() { middleware.New(s, middleware.Options{MaxLag: -1}) },
 			"Options.MaxLag is -1ns", "0 for the default of 5s"},
 		{"StoreTimeout", func() { middleware.New(s, middleware.Options{StoreTimeout: -time.Second}) },

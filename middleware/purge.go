@@ -32,9 +32,9 @@ type InvalidateOption uint8
 const Soft InvalidateOption = 1
 
 // InvalidateURL makes everything that is stored for a URL unusable, in all its variants and under the policies of all
-// mounts: whatever parameters they drop or sort, and whatever Key.Replace makes of it. When it has returned, no request
-// to this process is served what it covers, whatever the error, unless the URL is not valid; so it is with the other
-// verbs.
+// mounts: whatever parameters they drop or sort, and whatever Key.Replace makes of it. When it has returned, no
+// request to this process is served what it covers, whatever the error, unless the URL is not valid; so it is with the
+// other verbs.
 //
 // The URL is absolute. Its host may be in any case and have its default port; http stands for https as well, since the
 // handlers behind a proxy that ends TLS see http. A URL that nothing can be stored for is an error. Where Key.Replace
@@ -56,11 +56,11 @@ func (c *Cache) InvalidateURL(ctx context.Context, rawURL string, options ...Inv
 }
 
 // InvalidatePrefix makes everything unusable whose URL begins with urlPrefix, under the policies of all mounts. The
-// prefix is an absolute URL with a whole host, http or https for both, as in [Cache.InvalidateURL]. It is compared byte
-// by byte: https://a.example/blog covers /blog, /blog/1, /blog?page=2 and /blogger; https://a.example/blog/ covers what
-// is below /blog alone; https://a.example covers the whole host. Where a policy drops or sorts parameters, a prefix that
-// reaches into the query stands for the path with every query. A prefix that can cover nothing is an error: one that is
-// not absolute, that has a fragment, or that ends within an escape such as %C3.
+// prefix is an absolute URL with a whole host, http or https for both, as in [Cache.InvalidateURL]. It is compared
+// byte by byte: https://a.example/blog covers /blog, /blog/1, /blog?page=2 and /blogger; https://a.example/blog/
+// covers what is below /blog alone; https://a.example covers the whole host. Where a policy drops or sorts parameters,
+// a prefix that reaches into the query stands for the path with every query. A prefix that can cover nothing is an
+// error: one that is not absolute, that has a fragment, or that ends within an escape such as %C3.
 //
 // A process remembers 128 prefixes at once; past that the oldest become invalidations of everything.
 func (c *Cache) InvalidatePrefix(ctx context.Context, urlPrefix string, options ...InvalidateOption) (Receipt, error) {
@@ -77,7 +77,8 @@ func (c *Cache) prefixMarks(u *url.URL) (marks []store.Mark) {
 		c.policyFor(getOf(each)) // which may be a new one
 		if query := u.RawQuery != "" || u.ForceQuery; query && c.under().folding() {
 			path := rules.URIKey(each.Scheme, each.Host, u.EscapedPath(), "", false, nil)
-			marks = append(marks, store.Mark{Kind: store.MarkKey, Name: path}, store.Mark{Kind: store.MarkPrefix, Name: path + "?"})
+			marks = append(marks, store.Mark{Kind: store.MarkKey, Name: path},
+				store.Mark{Kind: store.MarkPrefix, Name: path + "?"})
 		} else {
 			uri := rules.URIKey(each.Scheme, each.Host, u.EscapedPath(), u.RawQuery, u.ForceQuery, nil)
 			marks = append(marks, store.Mark{Kind: store.MarkPrefix, Name: uri})
@@ -97,9 +98,9 @@ func (c *Cache) InvalidateAll(ctx context.Context, options ...InvalidateOption) 
 }
 
 // Invalidate appends marks to the journal, as many as are given at once, soft ones and others. The name of a mark of a
-// key or a prefix is an absolute URL, or the beginning of one with a whole host, in any form that clients send, http for
-// https as well. One that can cover nothing is an error, and then no mark counts. A mark of a key covers its URL as it is
-// written; InvalidateURL covers what the policies of the mounts make of it, too.
+// key or a prefix is an absolute URL, or the beginning of one with a whole host, in any form that clients send, http
+// for https as well. One that can cover nothing is an error, and then no mark counts. A mark of a key covers its URL
+// as it is written; InvalidateURL covers what the policies of the mounts make of it, too.
 func (c *Cache) Invalidate(ctx context.Context, marks ...store.Mark) (Receipt, error) {
 	named := make([]store.Mark, 0, len(marks))
 	for _, m := range marks {
@@ -138,7 +139,9 @@ func (c *Cache) named(m store.Mark) (marks []store.Mark, err error) {
 	return marks, nil
 }
 
-func (c *Cache) append(ctx context.Context, verb string, marks []store.Mark, options []InvalidateOption) (Receipt, error) {
+func (c *Cache) append(
+	ctx context.Context, verb string, marks []store.Mark, options []InvalidateOption,
+) (Receipt, error) {
 	if slices.Contains(options, Soft) {
 		for i := range marks {
 			marks[i].Soft = true

@@ -126,13 +126,21 @@ func TestPrefixes(t *testing.T) {
 		prefix string
 		covers map[string]bool // by target
 	}{
-		{"https://example.com/blog/", map[string]bool{"/blog/": true, "/blog/1?a=b": true, "/blog": false, "/blogger": false, "/": false}},
-		{"http://example.com/blog", map[string]bool{"/blog/": true, "/blog": true, "/blog?p=2": true, "/blogger": true, "/blo": false}},
+		{"https://example.com/blog/", map[string]bool{
+			"/blog/": true, "/blog/1?a=b": true, "/blog": false, "/blogger": false, "/": false,
+		}},
+		{"http://example.com/blog", map[string]bool{
+			"/blog/": true, "/blog": true, "/blog?p=2": true, "/blogger": true, "/blo": false,
+		}},
 		{"https://EXAMPLE.com:443", map[string]bool{"/": true, "/blog?p=2": true}},
 		{"https://example.co", map[string]bool{"/": false}},
-		{"https://example.com/caf%c3%a9/", map[string]bool{"/caf%C3%A9/1": true, "/caf%c3%a9/2": true, "/cafe/1": false}},
+		{"https://example.com/caf%c3%a9/", map[string]bool{
+			"/caf%C3%A9/1": true, "/caf%c3%a9/2": true, "/cafe/1": false,
+		}},
 		{"https://example.com/%7Euser/", map[string]bool{"/~user/1": true, "/%7euser/2": true}},
-		{"https://example.com/search?q=", map[string]bool{"/search?q=a": true, "/search?p=1&q=a": false, "/search": false}},
+		{"https://example.com/search?q=", map[string]bool{
+			"/search?q=a": true, "/search?p=1&q=a": false, "/search": false,
+		}},
 		{"https://example.com/search?", map[string]bool{"/search?q=a": true, "/search": false}},
 	} {
 		c := newCache(t)
@@ -169,7 +177,9 @@ func TestAPrefixUnderEveryPolicy(t *testing.T) {
 		"keeps":    {KeepParams: []string{"q"}},
 		"replaces": {Replace: func(r *http.Request) string { return "search" }},
 	} {
-		for _, prefix := range []string{"https://example.com/search?q=", "http://example.com/search", "http://example.com/"} {
+		for _, prefix := range []string{
+			"https://example.com/search?q=", "http://example.com/search", "http://example.com/",
+		} {
 			const named, other = "/search?q=a&p=1", "/search?p=1&q=a"
 			for first, then := range map[string]string{named: other, other: named} {
 				for verb, purge := range verbs {
@@ -224,7 +234,8 @@ func TestVerbsSayWhatCannotBe(t *testing.T) {
 		"https://example.com/?q=%7":   "within an escape",
 		"https://example.com/" + strings.Repeat("x", rules.MaxKey): "long",
 	} {
-		if receipt, err := c.InvalidatePrefix(t.Context(), prefix); err == nil || !strings.Contains(err.Error(), says) || receipt.Number != 0 {
+		receipt, err := c.InvalidatePrefix(t.Context(), prefix)
+		if err == nil || !strings.Contains(err.Error(), says) || receipt.Number != 0 {
 			t.Errorf("InvalidatePrefix(%.40q) says %v, want it to speak of %q", prefix, err, says)
 		}
 	}

@@ -9,9 +9,9 @@ import (
 )
 
 // Response lets a handler speak to the cache without header fields. It comes from [FromContext]. A nil
-// *Response, which FromContext returns when no fill runs, takes every word and does nothing. Where one Cache is mounted inside
-// another, both hear each word; and a page hears the tags and the NoStore of a part of it that is cached by itself. It
-// is safe for concurrent use until the handler returns.
+// *Response, which FromContext returns when no fill runs, takes every word and does nothing. Where one Cache is
+// mounted inside another, both hear each word; and a page hears the tags and the NoStore of a part of it that is
+// cached by itself. It is safe for concurrent use until the handler returns.
 type Response struct {
 	run    *run      // nil but in a handler's run
 	around *Response // what the handler of a cache around this one speaks through, or nil
@@ -47,8 +47,8 @@ func (c *speaking) Value(key any) any {
 	return c.request.Value(key)
 }
 
-// unheard counts the calls of FromContext that returned nil, so that a POST's answer whose handler may have made one is not
-// stored: see speech.
+// unheard counts the calls of FromContext that returned nil, so that a POST's answer whose handler may have made one
+// is not stored: see speech.
 var unheard atomic.Uint32
 
 // FromContext returns what a handler that fills the cache may speak through, or nil when its response is

@@ -25,8 +25,10 @@ func TestTagsOfPolicies(t *testing.T) {
 		mount func(t *testing.T, c *middleware.Cache, h http.Handler) http.Handler
 		tags  []string
 	}{
-		"With":           {func(t *testing.T, c *middleware.Cache, h http.Handler) http.Handler { return c.With(tagged)(h) }, tagged.Tags},
-		"Options.Policy": {func(t *testing.T, c *middleware.Cache, h http.Handler) http.Handler { return c.Handler(h) }, []string{"app"}},
+		"With": {func(t *testing.T, c *middleware.Cache, h http.Handler) http.Handler { return c.With(tagged)(h) }, tagged.Tags},
+		"Options.Policy": {func(t *testing.T, c *middleware.Cache, h http.Handler) http.Handler {
+			return c.Handler(h)
+		}, []string{"app"}},
 		"the outer mount": {func(t *testing.T, c *middleware.Cache, h http.Handler) http.Handler {
 			return c.With(tagged)(c.With(plain)(h))
 		}, tagged.Tags},
@@ -54,7 +56,9 @@ func TestTagsOfPolicies(t *testing.T) {
 	}
 }
 
-func purgedByTag(t *testing.T, mount func(t *testing.T, c *middleware.Cache, h http.Handler) http.Handler, tag, then string) {
+func purgedByTag(
+	t *testing.T, mount func(t *testing.T, c *middleware.Cache, h http.Handler) http.Handler, tag, then string,
+) {
 	app := &policy.Policy{TTL: time.Minute, Tags: []string{"app"}}
 	c := newCache(t, middleware.Options{Policy: func(*http.Request) *policy.Policy { return app }})
 	o := &origin{}

@@ -11,9 +11,9 @@
 // on a hit. What must run for each request, such as a logger or a check of who asks, goes outside:
 // mount it before.
 //
-// Where routing has come before (Use, groups and routes, but not Pre), Options.Policy, Options.Observe, Policy.Scope and
-// the other functions of a policy find echo's route in r.Pattern ("/buckets/:bucket") and its
-// parameters in r.PathValue("bucket"), the same words that net/http and chi have for them.
+// Where routing has come before (Use, groups and routes, but not Pre), Options.Policy, Options.Observe, Policy.Scope
+// and the other functions of a policy find echo's route in r.Pattern ("/buckets/:bucket") and its parameters in
+// r.PathValue("bucket"), the same words that net/http and chi have for them.
 package echocache
 
 import (
@@ -55,9 +55,9 @@ func With(c *middleware.Cache, p policy.Policy) echo.MiddlewareFunc {
 	return mount(c.Mount("echocache", &p))
 }
 
-// mount makes a middleware of a mount of the cache. A request knows its route beforehand where functions of the app look
-// at it, and otherwise when the handler runs, where an inner mount or a handler of net/http's looks at it: that makes a
-// map, which a hit can do without.
+// mount makes a middleware of a mount of the cache. A request knows its route beforehand where functions of the app
+// look at it, and otherwise when the handler runs, where an inner mount or a handler of net/http's looks at it: that
+// makes a map, which a hit can do without.
 func mount(m *middleware.Mount) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {

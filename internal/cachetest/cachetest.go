@@ -1,7 +1,7 @@
-// Package cachetest is the behaviour table of a cache, for what mounts the engine somewhere, in a framework's adapter or
-// in front of another server: [Run] plays stories over real connections against the mount. Each says what the origin
-// answers, what clients ask, what they must get, and how often the origin may have run. Staleness is made with the
-// origin's Age and Date, so that nothing waits for time to pass.
+// Package cachetest is the behaviour table of a cache, for what mounts the engine somewhere, in a framework's adapter
+// or in front of another server: [Run] plays stories over real connections against the mount. Each says what the
+// origin answers, what clients ask, what they must get, and how often the origin may have run. Staleness is made with
+// the origin's Age and Date, so that nothing waits for time to pass.
 package cachetest
 
 import (

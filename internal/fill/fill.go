@@ -131,8 +131,8 @@ func (f *Fill) Await(ctx context.Context, late <-chan time.Time, place chan<- st
 	return ByChange, nil
 }
 
-// Decide moves the fill on from StageAsked, if it is still there. Of a response that is not for others, nobody joins the
-// fill any more.
+// Decide moves the fill on from StageAsked, if it is still there. Of a response that is not for others, nobody joins
+// the fill any more.
 func (f *Fill) Decide(a Answer) {
 	f.mu.Lock()
 	if f.answer.Stage == StageAsked {

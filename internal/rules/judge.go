@@ -37,8 +37,8 @@ type Verdict struct {
 	Why policy.Reason // why it is not simply UseFresh
 	TTL time.Duration // what is left of its freshness; 0 or less when it is stale
 
-	// The rest is only told when Use is UseStaleWhileRevalidate or UseStale. Validate: it has a validator that the handler knows.
-	// OnError: it may stand in for an error that the handler answers (see ServerError). OnLost: it may
+	// The rest is only told when Use is UseStaleWhileRevalidate or UseStale. Validate: it has a validator that the
+	// handler knows. OnError: it may stand in for an error that the handler answers (see ServerError). OnLost: it may
 	// stand in for a handler that cannot be reached at all.
 	Validate, OnError, OnLost bool
 }
@@ -46,8 +46,8 @@ type Verdict struct {
 // Insisted reports whether the response is fresh, and not used only because the client insists on a newer one.
 func (v Verdict) Insisted() bool { return v.Use == UseStale && v.TTL > 0 && v.Why != "" }
 
-// Judge says what e, whose key and variant match the request, is good for at now. coverage says what invalidations mean
-// for it: softly covered, it counts as stale. It allocates nothing.
+// Judge says what e, whose key and variant match the request, is good for at now. coverage says what invalidations
+// mean for it: softly covered, it counts as stale. It allocates nothing.
 //
 // A client may ask for more than a fresh response (no-cache, max-age, min-fresh) or for less (max-stale),
 // unless p.IgnoreClientDirectives. A client that names a max-age and no max-stale takes no stale response
