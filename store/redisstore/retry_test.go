@@ -165,7 +165,8 @@ func TestNoCallFailsAfterARestartBehindTLS(t *testing.T) {
 	}
 }
 
-// Each connection is killed, again and again, while calls are under way: none fails.
+// Each connection is killed, again and again, while calls are under way: none fails. A call is repeated once, so that
+// no call may meet two kills: the next one waits until each goroutine has ended the call that the last one may have met.
 func TestKilledConnectionsUnderLoad(t *testing.T) {
 	trustAll(t)
 	for name, url := range map[string]string{
@@ -189,6 +190,7 @@ func killUnderLoad(t *testing.T, b *Backend) {
 		killers = append(killers, killer)
 	}
 	var calls, killed atomic.Int64
+	var ended [warmConnections]atomic.Int64 // calls of each goroutine
 	done := make(chan struct{})
 	var group sync.WaitGroup
 	j := b.Journal("kill")
@@ -202,8 +204,11 @@ func killUnderLoad(t *testing.T, b *Backend) {
 				}
 				k := fmt.Sprint("k", i, "-", n%50)
 				err := b.Set(t.Context(), k, []byte("v"), time.Hour)
+				ended[i].Add(1)
 				_, err2 := b.Get(t.Context(), k)
+				ended[i].Add(1)
 				_, err3 := j.Append(t.Context(), tag(n))
+				ended[i].Add(1)
 				if err := errors.Join(err, err2, err3); err != nil {
 					t.Error(err)
 				}
@@ -219,6 +224,11 @@ func killUnderLoad(t *testing.T, b *Backend) {
 				t.Error(err)
 			}
 			killed.Add(n)
+		}
+		for i := range ended {
+			for met := ended[i].Load(); ended[i].Load() == met; {
+				time.Sleep(time.Millisecond)
+			}
 		}
 		for end := time.Now().Add(10 * time.Second); calls.Load() < at+300 && time.Now().Before(end); {
 			time.Sleep(time.Millisecond)
