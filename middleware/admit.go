@@ -89,7 +89,7 @@ func (n *run) mayStandIn() bool {
 
 // overtaken reports whether an invalidation of the response's URI or tags came since the handler began.
 func (n *run) overtaken() bool {
-	return n.x.c.journal.Covers(&store.Entry{URI: n.x.req.URI, Tags: n.said.tagged(n.x.req.Tag), Fill: n.f.Start.Number}) != invalidation.CoverageNone
+	return n.x.c.journal.Covers(&store.Entry{URI: n.x.req.URI, Tags: n.said.tagged(n.x.req.Tag), Number: n.f.Start.Number}) != invalidation.CoverageNone
 }
 
 // admit judges the response, and writes into its header what the operator's settings say to clients.
@@ -132,7 +132,7 @@ func (n *run) admit(h http.Header, status int, final bool) (a rules.Admission, a
 // entry is the stored response to be, all but its body: with the header h, of which a was said.
 func (n *run) entry(h http.Header, a rules.Admission, status int) *store.Entry {
 	e := newEntry(&n.x.req, &a, status, h, n.began, n.rec.received)
-	e.Tags, e.Fill = n.said.tagged(n.x.req.Tag), n.f.Start.Number
+	e.Tags, e.Number = n.said.tagged(n.x.req.Tag), n.f.Start.Number
 	n.varies, n.strip = a.Vary, a.Strip
 	if len(a.Vary) > 0 {
 		e.Vary = rules.Nominated(a.Vary, n.x.r.Header)

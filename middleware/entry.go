@@ -14,7 +14,7 @@ import (
 func newEntry(q *rules.Request, a *rules.Admission, status int, h http.Header, requested, received time.Time) *store.Entry {
 	return &store.Entry{
 		Key: q.Key, URI: q.URI, Status: status, Header: h, Requested: requested, Received: received,
-		Age: a.Age, Fresh: a.Fresh, Grace: a.StaleWhileRevalidate, IfError: a.StaleIfError, Keep: a.Retention,
+		Age: a.Age, Fresh: a.Fresh, StaleWhileRevalidate: a.StaleWhileRevalidate, StaleIfError: a.StaleIfError, Retention: a.Retention,
 		MustRevalidate: a.MustRevalidate, Anonymous: a.Anonymous,
 	}
 }

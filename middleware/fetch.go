@@ -148,14 +148,14 @@ func (c *Cache) outdated(f *fill.Fill) bool {
 	if now := time.Now(); now.Sub(f.Start.Time) > c.options.MaxLag && !c.journal.InTouch(now) {
 		return true
 	}
-	return c.journal.Covers(&store.Entry{URI: f.Start.URI, Tags: f.Start.Tags, Fill: f.Start.Number}) != invalidation.CoverageNone
+	return c.journal.Covers(&store.Entry{URI: f.Start.URI, Tags: f.Start.Tags, Number: f.Start.Number}) != invalidation.CoverageNone
 }
 
 // mayJoin reports whether the request may read along with the fill: it is not outdated, and the response that is on
 // its way is not too old for a request that comes only now.
 func (l *lookup) mayJoin(f *fill.Fill) bool {
 	x := &l.x
-	if x.req.Sent != "" && x.c.journal.Covers(&store.Entry{URI: x.req.Sent, Fill: f.Start.Number}) != invalidation.CoverageNone {
+	if x.req.Sent != "" && x.c.journal.Covers(&store.Entry{URI: x.req.Sent, Number: f.Start.Number}) != invalidation.CoverageNone {
 		return false
 	}
 	return !x.c.outdated(f) && l.fits(f, time.Now())

@@ -24,8 +24,8 @@ func (n *run) index(e *store.Entry) {
 		return // others wait for the store already, each for a variant: it may be found all the same, if theirs is
 	}
 	defer unlock()
-	now, lifetime := time.Now(), e.Lifetime()
-	index := &store.Entry{Key: key, URI: n.x.req.URI, Received: now, Keep: lifetime, Fill: e.Fill}
+	now, lifetime := time.Now(), e.TTL()
+	index := &store.Entry{Key: key, URI: n.x.req.URI, Received: now, Retention: lifetime, Number: e.Number}
 	look := found{}
 	old := n.x.ask(tier.SkipNear(n.x.r.Context()), key, &look)
 	if look.broken != "" {
@@ -35,18 +35,18 @@ func (n *run) index(e *store.Entry) {
 	case old == nil:
 	case old.Variants != nil:
 		index.Variants = old.Variants
-		left := old.Lifetime() - now.Sub(old.Received)
+		left := old.TTL() - now.Sub(old.Received)
 		lists := slices.ContainsFunc(old.Variants, func(f []string) bool { return slices.Equal(f, n.varies) })
 		if lists && left >= lifetime-time.Second && c.journal.Covers(old) == invalidation.CoverageNone { // or else no near tier keeps it
 			return
 		}
-		index.Keep, index.Fill = max(index.Keep, left), max(index.Fill, old.Fill)
+		index.Retention, index.Number = max(index.Retention, left), max(index.Number, old.Number)
 	default:
 		moved := *old
 		moved.Key = rules.VariantKey(key, nil, n.x.r.Header)
-		if left := moved.Lifetime() - now.Sub(moved.Received); left > 0 && c.set(&moved) == nil {
+		if left := moved.TTL() - now.Sub(moved.Received); left > 0 && c.set(&moved) == nil {
 			index.Variants = rules.AddVariant(nil, nil)
-			index.Keep = max(index.Keep, left)
+			index.Retention = max(index.Retention, left)
 		}
 	}
 	index.Variants = rules.AddVariant(index.Variants, n.varies)

@@ -235,7 +235,7 @@ func (x *exchange) covered(e *store.Entry) invalidation.Coverage {
 	if x.req.Sent == "" || e.URI == x.req.Sent {
 		return coverage
 	}
-	return max(coverage, x.c.journal.Covers(&store.Entry{URI: x.req.Sent, Fill: e.Fill}))
+	return max(coverage, x.c.journal.Covers(&store.Entry{URI: x.req.Sent, Number: e.Number}))
 }
 
 // objects reports whether a stored response may not be used because of what handlers outside have put into the header.

@@ -26,7 +26,7 @@ func TestWhatTakesAStaleCopysPlace(t *testing.T) {
 	}{
 		{"it is newer", func(*store.Entry) {}, "new", 1},
 		{"it is older", func(e *store.Entry) { e.Received = e.Received.Add(-2 * time.Hour) }, "A's", 2},
-		{"it was made before an invalidation", func(e *store.Entry) { e.Fill = 0 }, "A's", 2},
+		{"it was made before an invalidation", func(e *store.Entry) { e.Number = 0 }, "A's", 2},
 		{"it is a variant of another request", func(e *store.Entry) { e.Vary = http.Header{"Accept": {"text/x"}} }, "A's", 2},
 		{"it is an index", func(e *store.Entry) { e.Variants = [][]string{{"Accept"}} }, "A's", 2},
 	} {

@@ -80,7 +80,7 @@ func (k *answer) store(x *exchange, number uint64) bool {
 	if e == nil || k.w.silenced() || k.late() || k.declared >= 0 && k.declared != int64(len(k.body)) {
 		return false
 	}
-	e.Fill, e.Body, e.Tags = number, k.body, k.w.tags()
+	e.Number, e.Body, e.Tags = number, k.body, k.w.tags()
 	addType(e.Header, k.w.outer, e.Body)
 	setLength(e.Header, len(e.Body))
 	return x.c.fits(e) && x.c.set(e) == nil

@@ -479,10 +479,10 @@ func TestP7ABrokenStoreBreaksNoPage(t *testing.T) {
 	}
 	lie := func(context.Context, string) (*store.Entry, error) {
 		return &store.Entry{Key: "GET http://other/", Status: 200, Header: http.Header{}, Body: []byte("another's"),
-			Received: time.Now(), Fresh: time.Hour, Fill: math.MaxUint64}, nil
+			Received: time.Now(), Fresh: time.Hour, Number: math.MaxUint64}, nil
 	}
 	noStatus := func(_ context.Context, key string) (*store.Entry, error) {
-		return &store.Entry{Key: key, Received: time.Now(), Fresh: time.Hour, Fill: math.MaxUint64}, nil
+		return &store.Entry{Key: key, Received: time.Now(), Fresh: time.Hour, Number: math.MaxUint64}, nil
 	}
 	for name, s := range map[string]brokenStore{
 		"has entries that are no responses": {noStatus, func(context.Context) error { return nil }},

@@ -220,7 +220,7 @@ func (x *exchange) superseded(f *fill.Fill, e *store.Entry) bool {
 	if x.covered(e) == invalidation.CoverageHard {
 		return true
 	}
-	since := store.Entry{URI: e.URI, Tags: e.Tags, Fill: max(e.Fill, f.Start.Number)}
+	since := store.Entry{URI: e.URI, Tags: e.Tags, Number: max(e.Number, f.Start.Number)}
 	coverage := x.covered(&since)
 	return coverage != invalidation.CoverageNone && rules.Judge(e, &x.req, x.p, time.Now(), coverage).Use != rules.UseStaleWhileRevalidate
 }

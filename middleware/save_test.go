@@ -69,15 +69,15 @@ func TestForHowLongThingsAreStored(t *testing.T) {
 		var first remembered
 		for primary, first = range s.sets {
 		}
-		want(t, "a page that took ten seconds", first.ttl, first.e.Lifetime()-10*time.Second)
+		want(t, "a page that took ten seconds", first.ttl, first.e.TTL()-10*time.Second)
 		time.Sleep(40 * time.Second)
 		clear(s.sets)
 		get(h, "/", "X-Says", "max-age=60", "Accept", "text/x", "Cache-Control", "no-cache")
 		want(t, "keys", len(s.sets), 3) // the index, the old page in its place, and the new one
 		for key, set := range s.sets {
-			wanted := first.e.Lifetime() - 50*time.Second
+			wanted := first.e.TTL() - 50*time.Second
 			if set.e.Variants == nil && set.e.Vary != nil {
-				wanted = set.e.Lifetime() - 10*time.Second
+				wanted = set.e.TTL() - 10*time.Second
 			}
 			want(t, fmt.Sprintf("%q, which is the primary key: %v", key, key == primary), set.ttl, wanted)
 		}

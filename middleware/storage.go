@@ -60,7 +60,7 @@ func (c *Cache) put(e *store.Entry) error {
 		defer cancel()
 		ctx = bounded
 	}
-	left := e.Lifetime() - time.Since(e.Received)
+	left := e.TTL() - time.Since(e.Received)
 	err := func() (err error) {
 		defer caught(&err)
 		return c.store.Set(ctx, e.Key, e, left)

@@ -28,10 +28,10 @@ func appendFields(b []byte, e *Entry) []byte {
 	b = appendString(b, e.Key)
 	b = appendString(b, e.URI)
 	b = binary.AppendVarint(b, int64(e.Status))
-	b = binary.AppendUvarint(b, e.Fill)
+	b = binary.AppendUvarint(b, e.Number)
 	b = appendTime(b, e.Requested)
 	b = appendTime(b, e.Received)
-	for _, d := range [...]time.Duration{e.Age, e.Fresh, e.Grace, e.IfError, e.Keep} {
+	for _, d := range [...]time.Duration{e.Age, e.Fresh, e.StaleWhileRevalidate, e.StaleIfError, e.Retention} {
 		b = binary.AppendVarint(b, int64(d))
 	}
 	b = appendHeader(b, e.Header)
@@ -61,10 +61,10 @@ func decodeFields(b, stored []byte, size int64) (*Entry, error) {
 	e.Key = d.string()
 	e.URI = d.string()
 	e.Status = int(d.varint())
-	e.Fill = d.uvarint()
+	e.Number = d.uvarint()
 	e.Requested = d.time()
 	e.Received = d.time()
-	for _, p := range [...]*time.Duration{&e.Age, &e.Fresh, &e.Grace, &e.IfError, &e.Keep} {
+	for _, p := range [...]*time.Duration{&e.Age, &e.Fresh, &e.StaleWhileRevalidate, &e.StaleIfError, &e.Retention} {
 		*p = time.Duration(d.varint())
 	}
 	e.Header = d.header()

@@ -30,22 +30,22 @@ type Entry struct {
 	Vary http.Header
 	Tags []string
 
-	// Fill is the journal's number when the handler began. An invalidation with a greater number
+	// Number is the journal's number when the handler began. An invalidation with a greater number
 	// that covers the entry makes it unusable.
-	Fill uint64
+	Number uint64
 
 	Requested, Received time.Time     // when the handler began, and when its header was complete
 	Age                 time.Duration // corrected initial age at Received (RFC 9111 section 4.2.3)
 
 	// The four durations that say what the entry is good for. Fresh counts from an age of 0; the
 	// others count from the moment that freshness ended.
-	Fresh   time.Duration // freshness lifetime
-	Grace   time.Duration // may be served while a refresh runs (stale-while-revalidate)
-	IfError time.Duration // may be served when the handler answers with an error (stale-if-error)
-	Keep    time.Duration // kept to be revalidated, or served when the handler is lost
+	Fresh                time.Duration // freshness lifetime
+	StaleWhileRevalidate time.Duration // may be served while a refresh runs (stale-while-revalidate)
+	StaleIfError         time.Duration // may be served when the handler answers with an error (stale-if-error)
+	Retention            time.Duration // kept to be revalidated, or served when the handler is lost
 
 	// MustRevalidate: not to be served stale (must-revalidate, proxy-revalidate, s-maxage, no-cache), but within
-	// Grace, which stands beside it only for a response that says s-maxage and stale-while-revalidate.
+	// StaleWhileRevalidate, which stands beside it only for a response that says s-maxage and stale-while-revalidate.
 	MustRevalidate bool
 	// Anonymous: only for requests that carry no credentials, because nothing in the response said
 	// that it may be shared with others; its lifetime came from the operator's settings or a heuristic.
@@ -77,10 +77,10 @@ func (e *Entry) CurrentAge(now time.Time) time.Duration {
 	return e.Age + max(now.Sub(e.Received), 0)
 }
 
-// Lifetime returns how long after Received the entry is of use: the ttl for a store. It is 0 or less when the
+// TTL returns how long after Received the entry is of use, for a store. It is 0 or less when the
 // entry is of no use.
-func (e *Entry) Lifetime() time.Duration {
-	return e.Fresh + max(e.Grace, e.IfError, e.Keep) - e.Age
+func (e *Entry) TTL() time.Duration {
+	return e.Fresh + max(e.StaleWhileRevalidate, e.StaleIfError, e.Retention) - e.Age
 }
 
 // Ends returns when the store that the entry was read from expires it, to the millisecond, or the zero time if that

@@ -29,13 +29,13 @@ func TestLifetime(t *testing.T) {
 		{Entry{Fresh: 60}, 60},
 		{Entry{Fresh: 60, Age: 20}, 40},
 		{Entry{Fresh: 60, Age: 80}, -20},
-		{Entry{Fresh: 60, Grace: 30, IfError: 10, Keep: 20}, 90},
-		{Entry{Fresh: 60, Grace: 10, IfError: 30, Keep: 20}, 90},
-		{Entry{Fresh: 60, Grace: 10, IfError: 20, Keep: 30, Age: 5}, 85},
+		{Entry{Fresh: 60, StaleWhileRevalidate: 30, StaleIfError: 10, Retention: 20}, 90},
+		{Entry{Fresh: 60, StaleWhileRevalidate: 10, StaleIfError: 30, Retention: 20}, 90},
+		{Entry{Fresh: 60, StaleWhileRevalidate: 10, StaleIfError: 20, Retention: 30, Age: 5}, 85},
 	} {
-		if got := tt.e.Lifetime(); got != tt.want {
+		if got := tt.e.TTL(); got != tt.want {
 			t.Errorf("fresh %d, grace %d, if error %d, keep %d, age %d: %d, want %d",
-				tt.e.Fresh, tt.e.Grace, tt.e.IfError, tt.e.Keep, tt.e.Age, got, tt.want)
+				tt.e.Fresh, tt.e.StaleWhileRevalidate, tt.e.StaleIfError, tt.e.Retention, tt.e.Age, got, tt.want)
 		}
 	}
 }

@@ -94,7 +94,7 @@ func key(name string) []store.Mark { return []store.Mark{{Kind: store.MarkKey, N
 
 func covers(t *testing.T, f *Follower, name string, fill uint64, want invalidation.Coverage) {
 	t.Helper()
-	if got := f.Covers(&store.Entry{Key: name, Fill: fill}); got != want {
+	if got := f.Covers(&store.Entry{Key: name, Number: fill}); got != want {
 		t.Errorf("the coverage of %s, filled at %d, is %v; want %v", name, fill, got, want)
 	}
 }

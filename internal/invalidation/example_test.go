@@ -15,7 +15,7 @@ func Example() {
 	journal := memjournal.New()
 	replica := invalidation.NewReplica(0)
 
-	slow := &store.Entry{Key: "GET https://a.example/news", Tags: []string{"news"}, Fill: replica.Head()}
+	slow := &store.Entry{Key: "GET https://a.example/news", Tags: []string{"news"}, Number: replica.Head()}
 
 	// While the handler works on it, an editor changes the news.
 	mark := store.Mark{Kind: store.MarkTag, Name: "news"}
@@ -25,9 +25,9 @@ func Example() {
 	}
 	replica.Apply(store.Numbered{Mark: mark, Number: number})
 
-	next := &store.Entry{Key: slow.Key, Tags: slow.Tags, Fill: replica.Head()}
+	next := &store.Entry{Key: slow.Key, Tags: slow.Tags, Number: replica.Head()}
 	for _, e := range []*store.Entry{slow, next} {
-		fmt.Printf("filled at %d: %v\n", e.Fill, replica.Covers(e))
+		fmt.Printf("filled at %d: %v\n", e.Number, replica.Covers(e))
 	}
 	// Output:
 	// filled at 0: hard

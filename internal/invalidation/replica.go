@@ -62,16 +62,16 @@ func (r *Replica) Head() uint64 { return r.head.Load() }
 // Floor is the number below which every entry counts as invalidated.
 func (r *Replica) Floor() uint64 { return r.floor.Load() }
 
-// Covers returns what the marks newer than e.Fill mean for the entry. When none is newer, it costs one atomic load.
+// Covers returns what the marks newer than e.Number mean for the entry. When none is newer, it costs one atomic load.
 func (r *Replica) Covers(e *store.Entry) Coverage {
-	if r.head.Load() <= e.Fill {
+	if r.head.Load() <= e.Number {
 		return CoverageNone
 	}
 	uri := e.URI
 	if uri == "" {
 		uri = e.Key
 	}
-	return r.covers(uri, e.Tags, e.Fill)
+	return r.covers(uri, e.Tags, e.Number)
 }
 
 func (r *Replica) covers(uri string, tags []string, fill uint64) Coverage {

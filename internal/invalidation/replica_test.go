@@ -27,33 +27,33 @@ func TestReplicaCovers(t *testing.T) {
 		want  Coverage
 	}{
 		{"nothing happened", nil, store.Entry{URI: page}, CoverageNone},
-		{"the page was purged after the fill began", []store.Numbered{hard(store.MarkKey, page, 5)}, store.Entry{URI: page, Fill: 4}, CoverageHard},
-		{"the page was purged before the fill began", []store.Numbered{hard(store.MarkKey, page, 5)}, store.Entry{URI: page, Fill: 5}, CoverageNone},
-		{"another page was purged", []store.Numbered{hard(store.MarkKey, page+"0", 5)}, store.Entry{URI: page, Fill: 4}, CoverageNone},
-		{"an entry with more in its key than the URI", []store.Numbered{hard(store.MarkKey, page, 5)}, store.Entry{Key: page + "|en", URI: page, Fill: 4}, CoverageHard},
-		{"an entry without URI goes by its key", []store.Numbered{hard(store.MarkKey, page, 5)}, store.Entry{Key: page, Fill: 4}, CoverageHard},
-		{"marked stale", []store.Numbered{soft(store.MarkKey, page, 5)}, store.Entry{URI: page, Fill: 4}, CoverageSoft},
-		{"marked stale, then filled", []store.Numbered{soft(store.MarkKey, page, 5)}, store.Entry{URI: page, Fill: 5}, CoverageNone},
-		{"purged, filled, marked stale", []store.Numbered{hard(store.MarkKey, page, 5), soft(store.MarkKey, page, 7)}, store.Entry{URI: page, Fill: 6}, CoverageSoft},
-		{"purged and marked stale", []store.Numbered{hard(store.MarkKey, page, 5), soft(store.MarkKey, page, 7)}, store.Entry{URI: page, Fill: 4}, CoverageHard},
-		{"marks come late and out of order", []store.Numbered{hard(store.MarkKey, page, 9), hard(store.MarkKey, page, 5)}, store.Entry{URI: page, Fill: 8}, CoverageHard},
-		{"one of its tags", []store.Numbered{hard(store.MarkTag, "b", 5)}, store.Entry{URI: page, Tags: []string{"a", "b"}, Fill: 4}, CoverageHard},
-		{"one tag hard, another soft", []store.Numbered{hard(store.MarkTag, "b", 5), soft(store.MarkTag, "a", 5)}, store.Entry{URI: page, Tags: []string{"a", "b"}, Fill: 4}, CoverageHard},
-		{"a tag it does not carry", []store.Numbered{hard(store.MarkTag, "c", 5)}, store.Entry{URI: page, Tags: []string{"a", "b"}, Fill: 4}, CoverageNone},
-		{"a tag named like the page", []store.Numbered{hard(store.MarkTag, page, 5)}, store.Entry{URI: page, Fill: 4}, CoverageNone},
-		{"a folder", []store.Numbered{hard(store.MarkPrefix, "GET https://a.example/blog/", 5)}, store.Entry{URI: page, Fill: 4}, CoverageHard},
-		{"a folder, marked stale", []store.Numbered{soft(store.MarkPrefix, "GET https://a.example/blog/", 5)}, store.Entry{URI: page, Fill: 4}, CoverageSoft},
-		{"another folder", []store.Numbered{hard(store.MarkPrefix, "GET https://a.example/blogs/", 5)}, store.Entry{URI: page, Fill: 4}, CoverageNone},
-		{"a folder before the fill, another after", []store.Numbered{hard(store.MarkPrefix, "GET https://a.example/blog/", 5), hard(store.MarkPrefix, "GET https://a.example/x/", 9)}, store.Entry{URI: page, Fill: 6}, CoverageNone},
-		{"a folder stale, then its parent stale, then gone", []store.Numbered{soft(store.MarkPrefix, "GET https://a.example/blog/", 5), hard(store.MarkPrefix, "GET https://a.example/", 6)}, store.Entry{URI: page, Fill: 4}, CoverageHard},
-		{"a folder gone, then its parent stale", []store.Numbered{hard(store.MarkPrefix, "GET https://a.example/blog/", 5), soft(store.MarkPrefix, "GET https://a.example/", 6)}, store.Entry{URI: page, Fill: 4}, CoverageHard},
-		{"a folder gone, filled, then stale", []store.Numbered{hard(store.MarkPrefix, "GET https://a.example/blog/", 5), soft(store.MarkPrefix, "GET https://a.example/blog/", 7)}, store.Entry{URI: page, Fill: 5}, CoverageSoft},
-		{"a folder stale, filled, then gone", []store.Numbered{soft(store.MarkPrefix, "GET https://a.example/blog/", 5), hard(store.MarkPrefix, "GET https://a.example/blog/", 7)}, store.Entry{URI: page, Fill: 5}, CoverageHard},
-		{"everything", []store.Numbered{hard(store.MarkEverything, "", 5)}, store.Entry{URI: page, Fill: 4}, CoverageHard},
-		{"everything, before", []store.Numbered{hard(store.MarkEverything, "", 5)}, store.Entry{URI: page, Fill: 5}, CoverageNone},
-		{"everything, marked stale", []store.Numbered{soft(store.MarkEverything, "", 5)}, store.Entry{URI: page, Fill: 4}, CoverageSoft},
-		{"everything, and then the page", []store.Numbered{hard(store.MarkEverything, "", 5), hard(store.MarkKey, page, 6)}, store.Entry{URI: page, Fill: 5}, CoverageHard},
-		{"a kind from a later version", []store.Numbered{hard(store.MarkEverything+1, "?", 5)}, store.Entry{URI: page, Fill: 4}, CoverageHard},
+		{"the page was purged after the fill began", []store.Numbered{hard(store.MarkKey, page, 5)}, store.Entry{URI: page, Number: 4}, CoverageHard},
+		{"the page was purged before the fill began", []store.Numbered{hard(store.MarkKey, page, 5)}, store.Entry{URI: page, Number: 5}, CoverageNone},
+		{"another page was purged", []store.Numbered{hard(store.MarkKey, page+"0", 5)}, store.Entry{URI: page, Number: 4}, CoverageNone},
+		{"an entry with more in its key than the URI", []store.Numbered{hard(store.MarkKey, page, 5)}, store.Entry{Key: page + "|en", URI: page, Number: 4}, CoverageHard},
+		{"an entry without URI goes by its key", []store.Numbered{hard(store.MarkKey, page, 5)}, store.Entry{Key: page, Number: 4}, CoverageHard},
+		{"marked stale", []store.Numbered{soft(store.MarkKey, page, 5)}, store.Entry{URI: page, Number: 4}, CoverageSoft},
+		{"marked stale, then filled", []store.Numbered{soft(store.MarkKey, page, 5)}, store.Entry{URI: page, Number: 5}, CoverageNone},
+		{"purged, filled, marked stale", []store.Numbered{hard(store.MarkKey, page, 5), soft(store.MarkKey, page, 7)}, store.Entry{URI: page, Number: 6}, CoverageSoft},
+		{"purged and marked stale", []store.Numbered{hard(store.MarkKey, page, 5), soft(store.MarkKey, page, 7)}, store.Entry{URI: page, Number: 4}, CoverageHard},
+		{"marks come late and out of order", []store.Numbered{hard(store.MarkKey, page, 9), hard(store.MarkKey, page, 5)}, store.Entry{URI: page, Number: 8}, CoverageHard},
+		{"one of its tags", []store.Numbered{hard(store.MarkTag, "b", 5)}, store.Entry{URI: page, Tags: []string{"a", "b"}, Number: 4}, CoverageHard},
+		{"one tag hard, another soft", []store.Numbered{hard(store.MarkTag, "b", 5), soft(store.MarkTag, "a", 5)}, store.Entry{URI: page, Tags: []string{"a", "b"}, Number: 4}, CoverageHard},
+		{"a tag it does not carry", []store.Numbered{hard(store.MarkTag, "c", 5)}, store.Entry{URI: page, Tags: []string{"a", "b"}, Number: 4}, CoverageNone},
+		{"a tag named like the page", []store.Numbered{hard(store.MarkTag, page, 5)}, store.Entry{URI: page, Number: 4}, CoverageNone},
+		{"a folder", []store.Numbered{hard(store.MarkPrefix, "GET https://a.example/blog/", 5)}, store.Entry{URI: page, Number: 4}, CoverageHard},
+		{"a folder, marked stale", []store.Numbered{soft(store.MarkPrefix, "GET https://a.example/blog/", 5)}, store.Entry{URI: page, Number: 4}, CoverageSoft},
+		{"another folder", []store.Numbered{hard(store.MarkPrefix, "GET https://a.example/blogs/", 5)}, store.Entry{URI: page, Number: 4}, CoverageNone},
+		{"a folder before the fill, another after", []store.Numbered{hard(store.MarkPrefix, "GET https://a.example/blog/", 5), hard(store.MarkPrefix, "GET https://a.example/x/", 9)}, store.Entry{URI: page, Number: 6}, CoverageNone},
+		{"a folder stale, then its parent stale, then gone", []store.Numbered{soft(store.MarkPrefix, "GET https://a.example/blog/", 5), hard(store.MarkPrefix, "GET https://a.example/", 6)}, store.Entry{URI: page, Number: 4}, CoverageHard},
+		{"a folder gone, then its parent stale", []store.Numbered{hard(store.MarkPrefix, "GET https://a.example/blog/", 5), soft(store.MarkPrefix, "GET https://a.example/", 6)}, store.Entry{URI: page, Number: 4}, CoverageHard},
+		{"a folder gone, filled, then stale", []store.Numbered{hard(store.MarkPrefix, "GET https://a.example/blog/", 5), soft(store.MarkPrefix, "GET https://a.example/blog/", 7)}, store.Entry{URI: page, Number: 5}, CoverageSoft},
+		{"a folder stale, filled, then gone", []store.Numbered{soft(store.MarkPrefix, "GET https://a.example/blog/", 5), hard(store.MarkPrefix, "GET https://a.example/blog/", 7)}, store.Entry{URI: page, Number: 5}, CoverageHard},
+		{"everything", []store.Numbered{hard(store.MarkEverything, "", 5)}, store.Entry{URI: page, Number: 4}, CoverageHard},
+		{"everything, before", []store.Numbered{hard(store.MarkEverything, "", 5)}, store.Entry{URI: page, Number: 5}, CoverageNone},
+		{"everything, marked stale", []store.Numbered{soft(store.MarkEverything, "", 5)}, store.Entry{URI: page, Number: 4}, CoverageSoft},
+		{"everything, and then the page", []store.Numbered{hard(store.MarkEverything, "", 5), hard(store.MarkKey, page, 6)}, store.Entry{URI: page, Number: 5}, CoverageHard},
+		{"a kind from a later version", []store.Numbered{hard(store.MarkEverything+1, "?", 5)}, store.Entry{URI: page, Number: 4}, CoverageHard},
 	} {
 		t.Run(tt.story, func(t *testing.T) {
 			r := NewReplica(0)
@@ -108,13 +108,13 @@ func TestReplicaOutgrown(t *testing.T) {
 			}
 			for i := 1; i <= marks; i++ {
 				name := tt.mark(i).Name
-				old := &store.Entry{URI: name, Tags: []string{name}, Fill: uint64(i) - 1}
+				old := &store.Entry{URI: name, Tags: []string{name}, Number: uint64(i) - 1}
 				if r.Covers(old) == CoverageNone {
 					t.Fatalf("mark %d is forgotten and not under the floor %d", i, r.Floor())
 				}
 			}
 			last := tt.mark(marks).Name
-			if r.Covers(&store.Entry{URI: last, Tags: []string{last}, Fill: marks}) != CoverageNone {
+			if r.Covers(&store.Entry{URI: last, Tags: []string{last}, Number: marks}) != CoverageNone {
 				t.Error("covers an entry that was filled after every mark")
 			}
 			if tt.bound >= 100 && r.Floor() > marks-uint64(tt.bound)/16 {
@@ -194,10 +194,10 @@ func TestReplicaAdvance(t *testing.T) {
 	if r.Head() != 10 {
 		t.Errorf("Head = %d after Advance(10) and Advance(7), want 10", r.Head())
 	}
-	if r.Covers(&store.Entry{Key: "a", Fill: 2}) != CoverageHard {
+	if r.Covers(&store.Entry{Key: "a", Number: 2}) != CoverageHard {
 		t.Error("Advance lost a mark")
 	}
-	if r.Covers(&store.Entry{Key: "a", Fill: 3}) != CoverageNone {
+	if r.Covers(&store.Entry{Key: "a", Number: 3}) != CoverageNone {
 		t.Error("Advance covers entries that no mark covers")
 	}
 }
@@ -294,7 +294,7 @@ func TestReplicaHeadIsAReceipt(t *testing.T) {
 }
 
 func covered(r *Replica, name string, fill uint64) bool {
-	return r.Covers(&store.Entry{URI: name, Tags: []string{name}, Fill: fill}) != CoverageNone
+	return r.Covers(&store.Entry{URI: name, Tags: []string{name}, Number: fill}) != CoverageNone
 }
 
 func TestReplicaAllocatesNothing(t *testing.T) {
@@ -303,7 +303,7 @@ func TestReplicaAllocatesNothing(t *testing.T) {
 		r.Apply(hard(store.MarkKey, fmt.Sprint("k", i), uint64(i)))
 	}
 	r.Apply(soft(store.MarkPrefix, "other/", 2000))
-	e := &store.Entry{URI: "page", Tags: []string{"a", "b"}, Fill: 10}
+	e := &store.Entry{URI: "page", Tags: []string{"a", "b"}, Number: 10}
 	if n := testing.AllocsPerRun(100, func() { r.Covers(e) }); n != 0 {
 		t.Errorf("%v allocations a question, want 0", n)
 	}
@@ -320,7 +320,7 @@ func BenchmarkReplicaCovers(b *testing.B) {
 	}{{"nothing newer", 10_000}, {"something newer", 10}} {
 		b.Run(bb.name, func(b *testing.B) {
 			b.RunParallel(func(pb *testing.PB) {
-				e := &store.Entry{URI: "GET https://a.example/page", Tags: []string{"a", "b"}, Fill: bb.fill}
+				e := &store.Entry{URI: "GET https://a.example/page", Tags: []string{"a", "b"}, Number: bb.fill}
 				for pb.Next() {
 					r.Covers(e)
 				}
@@ -358,9 +358,9 @@ func TestReplicaFloodedKeepsWhatIsFilledAgain(t *testing.T) {
 		}
 		entry := func(kind store.MarkKind, name string, fill uint64) *store.Entry {
 			if kind == store.MarkTag {
-				return &store.Entry{URI: "page", Tags: []string{name}, Fill: fill}
+				return &store.Entry{URI: "page", Tags: []string{name}, Number: fill}
 			}
-			return &store.Entry{URI: name, Fill: fill}
+			return &store.Entry{URI: name, Number: fill}
 		}
 		again, others := 0, 0
 		for i := range uint64(marks) {

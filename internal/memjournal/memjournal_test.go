@@ -54,11 +54,11 @@ func TestJournalForgets(t *testing.T) {
 					r.Apply(m)
 				}
 				for i := from + 1; i <= last; i++ {
-					if c := r.Covers(&store.Entry{Key: name(int(i)), Fill: i - 1}); c != invalidation.CoverageHard {
+					if c := r.Covers(&store.Entry{Key: name(int(i)), Number: i - 1}); c != invalidation.CoverageHard {
 						t.Fatalf("a node that knew %d and caught up has missed mark %d", from, i)
 					}
 				}
-				if c := r.Covers(&store.Entry{Key: name(last), Fill: last}); c == invalidation.CoverageHard {
+				if c := r.Covers(&store.Entry{Key: name(last), Number: last}); c == invalidation.CoverageHard {
 					t.Errorf("a node that knew %d covers what was filled last", from)
 				}
 			}
@@ -129,7 +129,7 @@ func TestJournalWatcherFallsBehind(t *testing.T) {
 		close(proceed)
 		synctest.Wait()
 		for i := range 100 {
-			if c := r.Covers(&store.Entry{Key: fmt.Sprint("page ", i), Fill: uint64(i)}); c != invalidation.CoverageHard {
+			if c := r.Covers(&store.Entry{Key: fmt.Sprint("page ", i), Number: uint64(i)}); c != invalidation.CoverageHard {
 				t.Errorf("missed mark %d", i+1)
 			}
 		}

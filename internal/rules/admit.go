@@ -10,7 +10,7 @@ import (
 )
 
 // Admission tells whether a response may be stored and what it is then good for: the fields of
-// [store.Entry], whose Grace, IfError and Keep they are.
+// [store.Entry] of the same names.
 type Admission struct {
 	Store  bool
 	Reason policy.Reason // why not, when Store is false

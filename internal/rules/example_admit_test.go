@@ -33,7 +33,7 @@ func ExampleJudge() {
 	p := &policy.Policy{}
 	r, _ := http.NewRequest("GET", "http://example.com/", nil)
 	req, _, _ := rules.ReadRequest(r, p)
-	e := &store.Entry{Status: 200, Header: http.Header{}, Received: noon, Fresh: time.Minute, Grace: time.Minute}
+	e := &store.Entry{Status: 200, Header: http.Header{}, Received: noon, Fresh: time.Minute, StaleWhileRevalidate: time.Minute}
 	for _, age := range []time.Duration{0, 90 * time.Second, 3 * time.Minute} {
 		v := rules.Judge(e, &req, p, noon.Add(age), invalidation.CoverageNone)
 		fmt.Printf("%v %v %q\n", v.Use, v.TTL, v.Why)

@@ -55,9 +55,9 @@ func (v Verdict) Insisted() bool { return v.Use == UseStale && v.TTL > 0 && v.Wh
 // validation however young e is. immutable changes nothing: what is fresh is revalidated only at a
 // client's word, which RFC 8246 section 2 leaves in force.
 //
-// What forbids serving stale (e.MustRevalidate) forbids it in every case but one: an e.Grace beside it is the
+// What forbids serving stale (e.MustRevalidate) forbids it in every case but one: an e.StaleWhileRevalidate beside it is the
 // response's own stale-while-revalidate beside s-maxage, which [Admit] lets stand. OnLost reaches as far as the
-// greater of Keep and IfError (RFC 9111 section 4.2.4 allows it, RFC 5861 section 4 asks for it).
+// greater of Retention and StaleIfError (RFC 9111 section 4.2.4 allows it, RFC 5861 section 4 asks for it).
 func Judge(e *store.Entry, req *Request, p *policy.Policy, now time.Time, coverage invalidation.Coverage) Verdict {
 	if coverage == invalidation.CoverageHard {
 		return Verdict{Why: ReasonInvalidated}
@@ -89,14 +89,14 @@ func Judge(e *store.Entry, req *Request, p *policy.Policy, now time.Time, covera
 		return v
 	}
 	v.Use = UseStale
-	if insists == "" && (e.Grace > 0 && stale <= e.Grace ||
+	if insists == "" && (e.StaleWhileRevalidate > 0 && stale <= e.StaleWhileRevalidate ||
 		!e.MustRevalidate && !soft && !p.IgnoreClientDirectives && req.Directives.MaxStale >= stale) {
 		v.Use = UseStaleWhileRevalidate
 	}
 	v.Validate = HasValidator(e)
 	if !e.MustRevalidate {
-		v.OnError = e.IfError > 0 && stale <= e.IfError
-		v.OnLost = stale <= max(e.IfError, e.Keep)
+		v.OnError = e.StaleIfError > 0 && stale <= e.StaleIfError
+		v.OnLost = stale <= max(e.StaleIfError, e.Retention)
 	}
 	return v
 }

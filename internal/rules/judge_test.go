@@ -19,18 +19,18 @@ func TestJudge(t *testing.T) {
 		return e
 	}
 	plain := minute(func(*store.Entry) {})
-	grace := minute(func(e *store.Entry) { e.Grace = 30 * s })
-	iferror := minute(func(e *store.Entry) { e.IfError = 30 * s })
-	kept := minute(func(e *store.Entry) { e.Keep = 30 * s })
-	tagged := minute(func(e *store.Entry) { e.Header["Etag"] = []string{`"1"`}; e.Keep = 600 * s })
+	grace := minute(func(e *store.Entry) { e.StaleWhileRevalidate = 30 * s })
+	iferror := minute(func(e *store.Entry) { e.StaleIfError = 30 * s })
+	kept := minute(func(e *store.Entry) { e.Retention = 30 * s })
+	tagged := minute(func(e *store.Entry) { e.Header["Etag"] = []string{`"1"`}; e.Retention = 600 * s })
 	made := minute(func(e *store.Entry) { e.Header["Etag"] = []string{`"1"`}; e.MadeETag = true })
 	strict := minute(func(e *store.Entry) {
-		e.MustRevalidate, e.Header["Etag"], e.Keep = true, []string{`"1"`}, 600*s
-		e.IfError = 600 * s // never admitted so; Judge forbids it all the same
+		e.MustRevalidate, e.Header["Etag"], e.Retention = true, []string{`"1"`}, 600*s
+		e.StaleIfError = 600 * s // never admitted so; Judge forbids it all the same
 	})
 	smaxage := minute(func(e *store.Entry) {
-		e.MustRevalidate, e.Header["Etag"], e.Keep = true, []string{`"1"`}, 600*s
-		e.Grace, e.IfError = 30*s, 600*s
+		e.MustRevalidate, e.Header["Etag"], e.Retention = true, []string{`"1"`}, 600*s
+		e.StaleWhileRevalidate, e.StaleIfError = 30*s, 600*s
 	})
 	noCache := minute(func(e *store.Entry) {
 		e.Fresh, e.MustRevalidate, e.Header["Etag"] = 0, true, []string{`"1"`}
@@ -63,7 +63,7 @@ func TestJudge(t *testing.T) {
 		{"in its grace, beside s-maxage", smaxage, anonymousGet, obey, 90 * s, invalidation.CoverageNone, Verdict{Use: UseStaleWhileRevalidate, Why: ReasonStale, TTL: -30 * s, Validate: true}},
 		{"past its grace, beside s-maxage", smaxage, client("max-stale"), obey, 91 * s, invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonStale, TTL: -31 * s, Validate: true}},
 		{"in its grace, and to be refreshed", minute(func(e *store.Entry) {
-			e.Grace, e.IfError, e.Header["Etag"] = 30*s, 30*s, []string{`"1"`}
+			e.StaleWhileRevalidate, e.StaleIfError, e.Header["Etag"] = 30*s, 30*s, []string{`"1"`}
 		}), anonymousGet, obey, 90 * s, invalidation.CoverageNone, Verdict{Use: UseStaleWhileRevalidate, Why: ReasonStale, TTL: -30 * s, Validate: true, OnError: true, OnLost: true}},
 		{"past its grace", grace, anonymousGet, obey, 91 * s, invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonStale, TTL: -31 * s}},
 		{"good for an error", iferror, anonymousGet, obey, 90 * s, invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonStale, TTL: -30 * s, OnError: true, OnLost: true}},

@@ -83,11 +83,11 @@ func Combine(old, new *store.Entry) (*store.Entry, bool) {
 	c := *new
 	c.Header = update(old, Storable(new.Header, made(new)))
 	c.MadeETag, c.MadeModified = old.MadeETag, old.MadeModified
-	c.Fill = min(old.Fill, new.Fill)
+	c.Number = min(old.Number, new.Number)
 	c.Tags = uniqueNames(slices.Concat(old.Tags, new.Tags))
 	c.Anonymous = old.Anonymous || new.Anonymous
 	if old.MustRevalidate {
-		c.MustRevalidate, c.Grace = true, min(old.Grace, new.Grace)
+		c.MustRevalidate, c.StaleWhileRevalidate = true, min(old.StaleWhileRevalidate, new.StaleWhileRevalidate)
 	}
 	if old.Spans == nil {
 		c.Status, c.Body, c.Trailer, c.Spans, c.Total = old.Status, old.Body, old.Trailer, nil, 0

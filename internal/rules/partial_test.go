@@ -162,9 +162,9 @@ func TestCombineIsBoundedInPieces(t *testing.T) {
 
 func TestCombineTakesTheCarefulHalfOfEach(t *testing.T) {
 	old := part(http.Header{"Etag": {`"a"`}, "X-Old": {"1"}, "X-Both": {"1"}, "Content-Range": {"bytes 0-4/10"}, "Content-Length": {"5"}, "Last-Modified": {monday}}, 0, 5)
-	old.Fill, old.Tags, old.Anonymous, old.Fresh = 3, []string{"x", "y"}, true, time.Hour
+	old.Number, old.Tags, old.Anonymous, old.Fresh = 3, []string{"x", "y"}, true, time.Hour
 	added := part(http.Header{"Etag": {`"a"`}, "X-New": {"2"}, "X-Both": {"2"}, "Content-Range": {"bytes 5-9/10"}, "Content-Length": {"5"}, "Last-Modified": {tuesday}}, 5, 10)
-	added.Fill, added.Tags, added.MustRevalidate, added.Fresh, added.MadeModified = 7, []string{"z", "x"}, true, time.Minute, true
+	added.Number, added.Tags, added.MustRevalidate, added.Fresh, added.MadeModified = 7, []string{"z", "x"}, true, time.Minute, true
 	got, ok := Combine(old, added)
 	if !ok {
 		t.Fatal("not combined")
@@ -178,15 +178,15 @@ func TestCombineTakesTheCarefulHalfOfEach(t *testing.T) {
 	if len(got.Header) != len(want) {
 		t.Errorf("header %v", got.Header)
 	}
-	if got.Fill != 3 {
-		t.Errorf("a purge numbered 5 would miss the older half: Fill %d", got.Fill)
+	if got.Number != 3 {
+		t.Errorf("a purge numbered 5 would miss the older half: Fill %d", got.Number)
 	}
 	if !slices.Equal(got.Tags, []string{"x", "y", "z"}) || !got.Anonymous || !got.MustRevalidate || got.MadeModified || got.Fresh != time.Minute {
 		t.Errorf("got %+v", got)
 	}
-	old.MustRevalidate, old.Grace, added.Grace = true, time.Second, time.Hour // s-maxage, with a grace of its own
-	if got, ok := Combine(old, added); !ok || !got.MustRevalidate || got.Grace != time.Second {
-		t.Errorf("got a grace of %v, want the lesser", got.Grace)
+	old.MustRevalidate, old.StaleWhileRevalidate, added.StaleWhileRevalidate = true, time.Second, time.Hour // s-maxage, with a grace of its own
+	if got, ok := Combine(old, added); !ok || !got.MustRevalidate || got.StaleWhileRevalidate != time.Second {
+		t.Errorf("got a grace of %v, want the lesser", got.StaleWhileRevalidate)
 	}
 	for _, anonymous := range []bool{true, false} { // one half is for those without credentials alone, or none is
 		old.Anonymous, added.Anonymous = false, anonymous

@@ -201,8 +201,8 @@ func concurrentStore(ctx context.Context, s store.Store, _ Options) error {
 			for i := range rounds {
 				key := fmt.Sprint("key ", (w+i)%keys)
 				e := fullEntry(key)
-				e.Fill = uint64(1 + (w*rounds+i)%500)
-				e.Body = bytes.Repeat([]byte("x"), int(e.Fill))
+				e.Number = uint64(1 + (w*rounds+i)%500)
+				e.Body = bytes.Repeat([]byte("x"), int(e.Number))
 				if errs[w] = s.Set(ctx, key, e, time.Hour); errs[w] != nil {
 					return
 				}
@@ -212,8 +212,8 @@ func concurrentStore(ctx context.Context, s store.Store, _ Options) error {
 				case err != nil:
 					errs[w] = err
 					return
-				case got.Key != key || len(got.Body) != int(got.Fill):
-					errs[w] = fmt.Errorf("Get(%q): an entry of %q with fill %d and a body of %d bytes; nobody has set that", key, got.Key, got.Fill, len(got.Body))
+				case got.Key != key || len(got.Body) != int(got.Number):
+					errs[w] = fmt.Errorf("Get(%q): an entry of %q with fill %d and a body of %d bytes; nobody has set that", key, got.Key, got.Number, len(got.Body))
 					return
 				}
 				if i%7 == 0 {
@@ -239,9 +239,9 @@ func fullEntry(key string) *store.Entry {
 		Body:      []byte("body of " + key),
 		Vary:      http.Header{"Accept-Encoding": {"gzip"}},
 		Tags:      []string{"a", "b c"},
-		Fill:      1<<63 + 1,
+		Number:    1<<63 + 1,
 		Requested: at, Received: at.Add(time.Second),
-		Age: 1, Fresh: time.Minute, Grace: 2 * time.Minute, IfError: 3 * time.Minute, Keep: 4 * time.Minute,
+		Age: 1, Fresh: time.Minute, StaleWhileRevalidate: 2 * time.Minute, StaleIfError: 3 * time.Minute, Retention: 4 * time.Minute,
 		MustRevalidate: true, Anonymous: true, Announced: true, MadeETag: true, MadeModified: true,
 	}
 }

@@ -147,13 +147,13 @@ var markRules = []rule[store.Journal]{{
 			e    store.Entry
 			want invalidation.Coverage
 		}{
-			{store.Entry{Key: "page", Fill: before}, invalidation.CoverageHard},
-			{store.Entry{Key: "page", Fill: head}, invalidation.CoverageNone},
-			{store.Entry{Key: "other", Tags: []string{"tag"}, Fill: before}, invalidation.CoverageSoft},
-			{store.Entry{Key: "other", Fill: before}, invalidation.CoverageNone},
+			{store.Entry{Key: "page", Number: before}, invalidation.CoverageHard},
+			{store.Entry{Key: "page", Number: head}, invalidation.CoverageNone},
+			{store.Entry{Key: "other", Tags: []string{"tag"}, Number: before}, invalidation.CoverageSoft},
+			{store.Entry{Key: "other", Number: before}, invalidation.CoverageNone},
 		} {
 			if got := r.Covers(&tt.e); got != tt.want {
-				return fmt.Errorf("entry %q with tags %v and fill %d: coverage %v, want %v", tt.e.Key, tt.e.Tags, tt.e.Fill, got, tt.want)
+				return fmt.Errorf("entry %q with tags %v and fill %d: coverage %v, want %v", tt.e.Key, tt.e.Tags, tt.e.Number, got, tt.want)
 			}
 		}
 		return nil

@@ -18,7 +18,7 @@ func BenchmarkNear(b *testing.B) {
 	keys := make([]string, pages)
 	for i := range keys {
 		keys[i] = fmt.Sprintf("GET https://a.example/some/path/%d", i)
-		e := &store.Entry{Key: keys[i], URI: keys[i], Fill: 1, Received: time.Now(), Fresh: time.Hour, Body: make([]byte, 1000)}
+		e := &store.Entry{Key: keys[i], URI: keys[i], Number: 1, Received: time.Now(), Fresh: time.Hour, Body: make([]byte, 1000)}
 		if err := s.Set(b.Context(), e.Key, e.Packed(), time.Hour); err != nil {
 			b.Fatal(err)
 		}

@@ -56,7 +56,7 @@ func (s *Store) better(far, copied *store.Entry) bool {
 // older reports whether a is surely older than b. Clocks of nodes differ, and a node may be late in
 // following the journal: so both the number and the time must say so.
 func older(a, b *store.Entry) bool {
-	return a.Fill <= b.Fill && a.Received.Before(b.Received)
+	return a.Number <= b.Number && a.Received.Before(b.Received)
 }
 
 // smallBody is up to how many bytes a body is taken out of what was read from the server, where it lies
@@ -94,7 +94,7 @@ func (s *Store) left(e *store.Entry) time.Duration {
 	if ends := e.Ends(); !ends.IsZero() {
 		return s.bounded(time.Until(ends))
 	}
-	return s.bounded(max(e.Lifetime(), 0) - time.Since(e.Received))
+	return s.bounded(max(e.TTL(), 0) - time.Since(e.Received))
 }
 
 func (s *Store) bounded(ttl time.Duration) time.Duration {

@@ -23,7 +23,7 @@ func Example() {
 	s := tieredstore.New(near, far, tieredstore.Options{})
 
 	page := &store.Entry{Key: "GET https://a.example/", Status: 200, Body: []byte("Hello"), Received: time.Now(), Fresh: time.Minute}
-	if err := s.Set(ctx, page.Key, page, page.Lifetime()); err != nil {
+	if err := s.Set(ctx, page.Key, page, page.TTL()); err != nil {
 		panic(err)
 	}
 	for range 2 {

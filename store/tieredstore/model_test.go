@@ -62,7 +62,7 @@ var anyKey = rapid.SampledFrom([]string{"page 0", "page 1", "page 2"})
 func (m *model) entry(t *rapid.T, key string) (e *store.Entry, ttl time.Duration, at int64) {
 	time.Sleep(time.Millisecond)
 	ttl = time.Duration(rapid.IntRange(0, 20).Draw(t, "seconds")) * time.Second
-	e = &store.Entry{Key: key, URI: key, Status: 200, Fill: m.mark, Received: time.Now().UTC(), Fresh: ttl}
+	e = &store.Entry{Key: key, URI: key, Status: 200, Number: m.mark, Received: time.Now().UTC(), Fresh: ttl}
 	at = e.Received.UnixNano()
 	if ttl > 0 {
 		m.pages[key].versions[at] = write{e, time.Now().Add(ttl)}

@@ -35,7 +35,7 @@ func (l *late) Get(ctx context.Context, key string) (*store.Entry, error) {
 
 func (l *late) Set(ctx context.Context, key string, e *store.Entry, ttl time.Duration) error {
 	err := l.Store.Set(ctx, key, e, ttl)
-	l.wait(fmt.Sprint("Set ", e.Fill))
+	l.wait(fmt.Sprint("Set ", e.Number))
 	return err
 }
 
@@ -67,7 +67,7 @@ func TestAGetFromBeforeAWriteBringsNothingOldNear(t *testing.T) {
 				}
 				var old sync.WaitGroup
 				old.Go(func() {
-					if e, err := s.Get(t.Context(), "page"); err != nil || e.Fill != 1 {
+					if e, err := s.Get(t.Context(), "page"); err != nil || e.Number != 1 {
 						t.Errorf("the Get before: %v, %v, want version 1", e, err)
 					}
 				})
@@ -79,7 +79,7 @@ func TestAGetFromBeforeAWriteBringsNothingOldNear(t *testing.T) {
 				old.Wait()
 				got := uint64(0)
 				if e := s.GetNear("page"); e != nil {
-					got = e.Fill
+					got = e.Number
 				}
 				if got != tt.near {
 					t.Errorf("version %d is near, want %d", got, tt.near)
@@ -117,12 +117,12 @@ func TestAGetDuringAWriteLeavesNothingOldBehind(t *testing.T) {
 					}
 				})
 				<-begun
-				if e, err := s.Get(t.Context(), "page"); err != nil || e.Fill != 1 {
+				if e, err := s.Get(t.Context(), "page"); err != nil || e.Number != 1 {
 					t.Errorf("%v, %v, want the old entry", e, err)
 				}
 				close(goOn)
 				writer.Wait()
-				if e := s.GetNear("page"); e != nil && e.Fill == 1 {
+				if e := s.GetNear("page"); e != nil && e.Number == 1 {
 					t.Error("the old entry is near after the write")
 				}
 			})
@@ -148,7 +148,7 @@ func TestTwoSetsAtOnceAgreeWithTheFarStore(t *testing.T) {
 		}
 		close(word)
 		first.Wait()
-		if e, err := s.Get(t.Context(), "page"); err != nil || e.Fill != 2 {
+		if e, err := s.Get(t.Context(), "page"); err != nil || e.Number != 2 {
 			t.Errorf("%+v, %v, want version 2, as in the far store", e, err)
 		}
 	})
@@ -233,8 +233,8 @@ func TestNobodyGetsWhatIsOlderThanWhatWasAcknowledged(t *testing.T) {
 				case errors.Is(err, store.ErrNotFound):
 				case err != nil:
 					t.Error(err)
-				case e.Fill < oldest:
-					t.Errorf("key %d: version %d, but %d was acknowledged before", k, e.Fill, oldest)
+				case e.Number < oldest:
+					t.Errorf("key %d: version %d, but %d was acknowledged before", k, e.Number, oldest)
 					return
 				default:
 					found.Add(1)

@@ -94,7 +94,7 @@ func newNode(t testing.TB, shared store.Store, o Options) *node {
 }
 
 func page(version uint64) *store.Entry {
-	return &store.Entry{Key: "page", URI: "page", Status: 200, Fill: version, Received: time.Now(), Fresh: time.Hour}
+	return &store.Entry{Key: "page", URI: "page", Status: 200, Number: version, Received: time.Now(), Fresh: time.Hour}
 }
 
 func (n *node) set(e *store.Entry, ttl time.Duration) {
@@ -117,7 +117,7 @@ func (n *node) getsWith(ctx context.Context, version uint64, asked int) {
 	got := uint64(0)
 	switch {
 	case err == nil:
-		got = e.Fill
+		got = e.Number
 	case !errors.Is(err, store.ErrNotFound):
 		n.t.Errorf("Get: %v", err)
 	}
@@ -131,7 +131,7 @@ func (n *node) near(version uint64) {
 	n.t.Helper()
 	got := uint64(0)
 	if e := n.GetNear("page"); e != nil {
-		got = e.Fill
+		got = e.Number
 	}
 	if got != version {
 		n.t.Errorf("version %d is near, want %d", got, version)
@@ -165,7 +165,7 @@ func TestTheSecondRequestAsksNoServer(t *testing.T) {
 func TestIndexesComeNear(t *testing.T) {
 	shared := memory(t)
 	a, b := newNode(t, shared, Options{}), newNode(t, shared, Options{})
-	a.set(&store.Entry{Key: "page", Variants: [][]string{{"accept"}}, Fill: 1, Received: time.Now(), Keep: time.Hour}, time.Hour)
+	a.set(&store.Entry{Key: "page", Variants: [][]string{{"accept"}}, Number: 1, Received: time.Now(), Retention: time.Hour}, time.Hour)
 	b.gets(1, 1)
 	b.near(1)
 }
@@ -219,9 +219,9 @@ func TestTheFarEndCounts(t *testing.T) {
 
 func TestWhatIsOfNoMoreUseDoesNotComeNear(t *testing.T) {
 	for _, e := range []*store.Entry{
-		{Key: "page", Fill: 1, Received: time.Now().Add(-2 * time.Hour), Fresh: time.Hour},
-		{Key: "page", Fill: 1},
-		{Key: "page", Fill: 1, Age: time.Hour},
+		{Key: "page", Number: 1, Received: time.Now().Add(-2 * time.Hour), Fresh: time.Hour},
+		{Key: "page", Number: 1},
+		{Key: "page", Number: 1, Age: time.Hour},
 	} {
 		shared := memory(t)
 		if err := shared.Set(t.Context(), "page", e, time.Hour); err != nil {
@@ -300,7 +300,7 @@ func TestMarks(t *testing.T) {
 				t.Error("what a hard mark covers is kept near")
 			}
 			// What is softly covered is asked about again anyway: it takes no room near.
-			if left, err := n.Near().Get(t.Context(), "page"); tt.soft && tt.near == 0 && (err != nil || left.Fill != 5) {
+			if left, err := n.Near().Get(t.Context(), "page"); tt.soft && tt.near == 0 && (err != nil || left.Number != 5) {
 				t.Errorf("%v, %v is near, want version 5", left, err)
 			}
 			n.near(tt.near)
@@ -514,7 +514,7 @@ func TestANearStoreThatSaysNothingHasNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := New(silent{memory(t)}, far, Options{})
-	if e, err := s.Get(t.Context(), "page"); err != nil || e.Fill != 1 {
+	if e, err := s.Get(t.Context(), "page"); err != nil || e.Number != 1 {
 		t.Errorf("%v, %v, want the far entry", e, err)
 	}
 }
@@ -593,7 +593,7 @@ func TestAlone(t *testing.T) {
 	}
 	replica.Apply(store.Numbered{Mark: store.Mark{Kind: store.MarkEverything, Soft: true}, Number: 2})
 	for _, ctx := range []context.Context{t.Context(), tier.SkipNear(t.Context())} {
-		if e, err := s.Get(ctx, "page"); err != nil || e.Fill != 1 || s.GetNear("page") != e {
+		if e, err := s.Get(ctx, "page"); err != nil || e.Number != 1 || s.GetNear("page") != e {
 			t.Errorf("%v, %v, want the entry", e, err)
 		}
 	}
