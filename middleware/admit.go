@@ -121,7 +121,8 @@ func (n *run) admit(h http.Header, status int, final bool) (a rules.Admission, a
 	case n.displaces(&a):
 		refuse(rules.ReasonPageKept)
 	}
-	announced = rules.Announce(h, n.x.p, a, &n.x.req, ttl, n.x.governed && !n.x.outside.Speaks(), n.rec.received)
+	governed := (n.x.governed || a.Store && n.said.namesTTL()) && !n.x.outside.Speaks()
+	announced = rules.Announce(h, n.x.p, a, &n.x.req, ttl, governed, n.rec.received)
 	n.out.Stored = a.Store && n.found.broken == ""
 	if !a.Store && n.out.Detail == "" {
 		n.out.Detail = a.Reason

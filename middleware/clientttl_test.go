@@ -200,3 +200,24 @@ func TestOnlyTheLifetimesThatAreSetAreTold(t *testing.T) {
 		time.Sleep(time.Second)
 	})
 }
+
+// A lifetime that a handler names by SetTTL is announced as the operator's would be, also on a route without one.
+func TestWhatIsAnnouncedOfSetTTL(t *testing.T) {
+	for name, p := range map[string]policy.Policy{
+		"with a TTL": {TTL: time.Hour, ClientTTL: -1, CDNTTL: -1}, "without": {ClientTTL: -1, CDNTTL: -1},
+	} {
+		c := newCache(t)
+		h := c.With(p)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Last-Modified", "Mon, 02 Jan 2006 15:04:05 GMT")
+			middleware.FromContext(r.Context()).SetTTL(time.Minute)
+			fmt.Fprint(w, "page")
+		}))
+		for _, says := range []string{"stored", "hit"} {
+			r := get(h, "/")
+			status(t, r, says)
+			want(t, name+": Cache-Control", r.Header.Get("Cache-Control"), "no-cache")
+			want(t, name+": CDN-Cache-Control", r.Header.Get("CDN-Cache-Control"), "no-store")
+			want(t, name+": Vary", r.Header.Get("Vary"), "Authorization, Cookie")
+		}
+	}
+}

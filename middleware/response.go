@@ -158,6 +158,13 @@ func (s *Response) hasTTL() bool {
 	return s.timed
 }
 
+// namesTTL reports whether the handler named a lifetime for which its response is kept.
+func (s *Response) namesTTL() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.timed && s.ttl > 0
+}
+
 // tagging reports whether the handler named a tag.
 func (s *Response) tagging() bool {
 	s.mu.Lock()
