@@ -28,7 +28,7 @@ func Example() {
 	pages := memstore.New(64 << 20) // at most 64 MiB of responses
 	defer pages.Close()
 	cache := freshet.New(pages, freshet.Options{})
-	defer cache.Close(context.Background()) // before the store
+	defer cache.Shutdown(context.Background()) // before the store
 
 	runs := 0
 	slow := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -51,7 +51,7 @@ func ExampleCache_invalidateTag() {
 	pages := memstore.New(64 << 20)
 	defer pages.Close()
 	cache := freshet.New(pages, freshet.Options{})
-	defer cache.Close(context.Background())
+	defer cache.Shutdown(context.Background())
 
 	title := "Hello"
 	article := func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, title) }
@@ -100,7 +100,7 @@ func Example_settings() {
 	pages := memstore.New(64 << 20)
 	defer pages.Close()
 	cache := freshet.New(pages, freshet.Options{Expires: set.Expires()})
-	defer cache.Close(context.Background())
+	defer cache.Shutdown(context.Background())
 
 	record := func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.PathValue("id")) }
 	route := cache.With(freshet.Policy{

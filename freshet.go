@@ -50,7 +50,7 @@ const Soft = middleware.Soft
 // store learn later.
 var ErrUnsent = middleware.ErrUnsent
 
-// New returns a Cache that keeps its entries in s. It panics when s is nil or an option cannot work. Close the Cache
+// New returns a Cache that keeps its entries in s. It panics when s is nil or an option cannot work. Shut the Cache down
 // before the store.
 func New(s store.Store, o Options) *Cache { return middleware.New(s, o) }
 

@@ -81,7 +81,7 @@ func TestAdvice(t *testing.T) {
 					o.Policy = func(*http.Request) *policy.Policy { return &s.p }
 				}
 				c := middleware.New(kept, o)
-				defer c.Close(context.Background())
+				defer c.Shutdown(context.Background())
 				var h http.Handler
 				if how == "With" {
 					first, second := c.With(s.p), c.With(s.p)

@@ -425,7 +425,7 @@ func TestAPartIsNotSharedAsTheWhole(t *testing.T) {
 		defer s.Close()
 		w := &watched{Store: s, key: "GET http://example.com/"}
 		c := middleware.New(w, middleware.Options{Log: discard})
-		defer c.Close(context.Background())
+		defer c.Shutdown(context.Background())
 		age := "90" // stale at once
 		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")

@@ -54,11 +54,11 @@ type Cache struct {
 	refreshing chan struct{} // a slot for each refresh that runs
 	stop       context.Context
 	halt       context.CancelFunc
-	closing    sync.Mutex // orders a refresh's start against Close
+	closing    sync.Mutex // orders a refresh's start against Shutdown
 }
 
 // New returns a Cache that keeps its entries in s. Where s or the options have a journal that other processes share,
-// New asks it for what is new, for up to Options.StoreTimeout, and starts one goroutine that follows it; [Cache.Close]
+// New asks it for what is new, for up to Options.StoreTimeout, and starts one goroutine that follows it; [Cache.Shutdown]
 // ends that. New panics when s is nil or an option cannot work, with a sentence that says what to do.
 func New(s store.Store, o Options) *Cache {
 	if isNil(s) {
@@ -174,10 +174,10 @@ func (c *Cache) policyFor(r *http.Request) *policy.Policy {
 	return p
 }
 
-// Close stops refreshes in the background, and following a shared journal, waits until they have ended
+// Shutdown stops refreshes in the background, and following a shared journal, waits until they have ended
 // or ctx is done, and then returns. Requests in the foreground are not touched; the store is the
 // caller's to close, after the Cache.
-func (c *Cache) Close(ctx context.Context) error {
+func (c *Cache) Shutdown(ctx context.Context) error {
 	c.closing.Lock()
 	c.halt()
 	c.closing.Unlock()
@@ -191,7 +191,7 @@ func (c *Cache) Close(ctx context.Context) error {
 	case <-ended:
 		return nil
 	case <-ctx.Done():
-		return errors.Join(errors.New("freshet: Cache.Close: refreshes in the background, or a call to the journal, still run"), ctx.Err())
+		return errors.Join(errors.New("freshet: Cache.Shutdown: refreshes in the background, or a call to the journal, still run"), ctx.Err())
 	}
 }
 

@@ -273,7 +273,7 @@ func TestAPurgeByAProcessThatHasServedNothing(t *testing.T) {
 		s := newServer(t)
 		process := func() (*middleware.Cache, http.Handler) {
 			c := middleware.New(s, middleware.Options{Log: discard, Policy: func(r *http.Request) *policy.Policy { return byTLS[r.TLS != nil] }})
-			t.Cleanup(func() { c.Close(context.Background()) })
+			t.Cleanup(func() { c.Shutdown(context.Background()) })
 			return c, c.Handler(o)
 		}
 		_, app := process()

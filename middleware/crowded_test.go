@@ -18,7 +18,7 @@ func TestOnlyIfCachedWhereClientsHoldTooMuch(t *testing.T) {
 	s := memstore.New(64 << 20)
 	defer s.Close()
 	c := middleware.New(s, middleware.Options{Log: discard, MaxReadBytes: 1}) // no client gets a long stored body
-	defer c.Close(t.Context())
+	defer c.Shutdown(t.Context())
 	o := &origin{}
 	o.h = func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
@@ -43,7 +43,7 @@ func TestClientsThatAreServedHoldNothing(t *testing.T) {
 		s := memstore.New(64 << 20)
 		defer s.Close()
 		c := middleware.New(s, middleware.Options{Log: discard, MaxReadBytes: 3 << 20})
-		defer c.Close(t.Context())
+		defer c.Shutdown(t.Context())
 		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")
 			w.Header().Set("Etag", `"1"`)
@@ -79,7 +79,7 @@ func TestALongErrorIsHeldAsAPageIs(t *testing.T) {
 	s := memstore.New(64 << 20)
 	defer s.Close()
 	c := middleware.New(s, middleware.Options{Log: discard, MaxReadBytes: 1}) // no client gets a long stored body
-	defer c.Close(t.Context())
+	defer c.Shutdown(t.Context())
 	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.Header().Set("ETag", `"a"`)

@@ -116,7 +116,7 @@ func TestAPageOfTheGreatestHeldLengthIsNotKeptFromItsClient(t *testing.T) {
 	defer kept.Close()
 	s := &heldStore{kept, make(chan struct{})}
 	c := middleware.New(s, middleware.Options{Log: discard})
-	defer c.Close(context.Background())
+	defer c.Shutdown(context.Background())
 	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		io.WriteString(w, strings.Repeat("x", middleware.HoldBack))

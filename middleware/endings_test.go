@@ -174,7 +174,7 @@ func TestALeaderThatReadsNothing(t *testing.T) {
 		s := memstore.New(1 << 20)
 		defer s.Close()
 		c := middleware.New(&watched{Store: s}, middleware.Options{Log: discard})
-		defer c.Close(context.Background())
+		defer c.Shutdown(context.Background())
 		o := &origin{}
 		o.h = func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=2")
@@ -450,7 +450,7 @@ func TestCloseEndsRefreshes(t *testing.T) {
 		synctest.Wait()
 		want(t, "runs", o.runs.Load(), int64(2))
 		start := time.Now()
-		if err := c.Close(context.Background()); err != nil {
+		if err := c.Shutdown(context.Background()); err != nil {
 			t.Error(err)
 		}
 		want(t, "time", time.Since(start), time.Duration(0))
@@ -542,7 +542,7 @@ func TestVariantsDoNotQueueForAStoreThatHangs(t *testing.T) {
 					get: func(ctx context.Context, _ string) (*store.Entry, error) { return nil, find(ctx) },
 					set: hang,
 				}, middleware.Options{Log: discard, StoreTimeout: timeout})
-				defer c.Close(context.Background())
+				defer c.Shutdown(context.Background())
 				h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Cache-Control", "max-age=60")
 					w.Header().Set("Vary", "Accept-Encoding")

@@ -18,7 +18,7 @@ func ExampleCache_Mount() {
 	pages := memstore.New(1 << 20)
 	defer pages.Close()
 	cache := middleware.New(pages, middleware.Options{})
-	defer cache.Close(context.Background())
+	defer cache.Shutdown(context.Background())
 
 	type handler func(w http.ResponseWriter, r *http.Request) error // of the framework
 	mount := cache.Mount("framework", &policy.Policy{TTL: time.Minute})
@@ -50,7 +50,7 @@ func ExampleFromContext() {
 	pages := memstore.New(1 << 20)
 	defer pages.Close()
 	cache := middleware.New(pages, middleware.Options{})
-	defer cache.Close(context.Background())
+	defer cache.Shutdown(context.Background())
 
 	price := 10
 	stock := cache.With(policy.Policy{})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -41,7 +41,7 @@ func (s *awayStore) Set(ctx context.Context, key string, e *store.Entry, ttl tim
 // A failure of the store is the reason in Cache-Status, before all other reasons not to store a page.
 func TestTheReasonOfAStoreThatFails(t *testing.T) {
 	c := middleware.New(&awayStore{away: errors.New("connection refused")}, middleware.Options{Log: discard})
-	defer c.Close(t.Context())
+	defer c.Shutdown(t.Context())
 	for _, says := range []string{"private", "max-age=60"} {
 		status(t, get(c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", says)
@@ -67,7 +67,7 @@ func TestALogOfAStoreWithoutAGuard(t *testing.T) {
 				defer inner.Close()
 				s := &awayStore{Store: inner}
 				c := middleware.New(s, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
-				defer c.Close(context.Background())
+				defer c.Shutdown(context.Background())
 				h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Cache-Control", "max-age=3600")
 					io.WriteString(w, "a page")
@@ -124,7 +124,7 @@ func TestWhenTheLogTellsOfAStoreAgain(t *testing.T) {
 			defer inner.Close()
 			store := &awayStore{Store: inner, away: s.err}
 			c := middleware.New(store, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
-			defer c.Close(t.Context())
+			defer c.Shutdown(t.Context())
 			h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Cache-Control", "private") }))
 			get(h, "/")
 			time.Sleep(s.later)

@@ -60,7 +60,7 @@ func (l *lookup) fetchAlone(out policy.Outcome) next {
 
 // lead runs the handler for all who read along with f, unless what they want has come meanwhile.
 func (l *lookup) lead(f *fill.Fill, out policy.Outcome) next {
-	if e := l.anew(f); e != nil {
+	if e := l.lookOnceMore(f); e != nil {
 		now := time.Now()
 		left, _ := rules.FreshFor(e, now)
 		l.hit(e, policy.Outcome{Hit: true, TTL: left, HasTTL: true}, now)
@@ -70,9 +70,9 @@ func (l *lookup) lead(f *fill.Fill, out policy.Outcome) next {
 	return answered
 }
 
-// anew looks once more, for the leader of f: between the first look and taking the lead another fill may have ended,
+// lookOnceMore looks again, for the leader of f: between the first look and taking the lead another fill may have ended,
 // whose response is just what this request, and those that read along with it, want. f is settled with it.
-func (l *lookup) anew(f *fill.Fill) *store.Entry {
+func (l *lookup) lookOnceMore(f *fill.Fill) *store.Entry {
 	if l.x.c.fills.Ended() == l.found.ended {
 		return nil
 	}

@@ -34,7 +34,7 @@ func TestManyVariantsAndAStoreThatTakesNone(t *testing.T) {
 		memory := memstore.New(1 << 20)
 		defer memory.Close()
 		c := middleware.New(readOnly{memory}, middleware.Options{Log: discard, StoreTimeout: 100 * time.Millisecond})
-		defer c.Close(context.Background())
+		defer c.Shutdown(context.Background())
 		h := c.With(minute)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Vary", "Accept-Language")
 			io.WriteString(w, "page")

@@ -32,7 +32,7 @@ func boundedCache(t *testing.T, bytes int64, options ...Options) *Cache {
 	o.Log, o.MaxFillBytes = slog.New(slog.DiscardHandler), bytes
 	c := New(s, o)
 	t.Cleanup(func() {
-		if err := c.Close(context.Background()); err != nil {
+		if err := c.Shutdown(context.Background()); err != nil {
 			t.Error(err)
 		}
 		s.Close()
@@ -121,8 +121,8 @@ func TestARefreshThatComesTooLate(t *testing.T) {
 		if !l.mayServeStale() {
 			t.Error("a stale response may not be served while it is renewed")
 		}
-		l.renew()
-		if err := c.Close(t.Context()); err != nil {
+		l.startRefresh()
+		if err := c.Shutdown(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if want := map[bool]int64{true: 1, false: 2}[late]; runs.Load() != want {
@@ -209,7 +209,7 @@ func TestEverythingAtOnce(t *testing.T) {
 	}
 	all.Wait()
 	srv.Close()
-	if err := c.Close(context.Background()); err != nil {
+	if err := c.Shutdown(context.Background()); err != nil {
 		t.Error(err)
 	}
 	idle(t, c)

@@ -146,7 +146,7 @@ func newNode(t *testing.T, s store.Store, name string) *node {
 		fmt.Fprintf(w, "%s's", name)
 	}}
 	n.h = n.c.Handler(n.origin)
-	t.Cleanup(func() { n.c.Close(context.Background()) })
+	t.Cleanup(func() { n.c.Shutdown(context.Background()) })
 	return n
 }
 
@@ -179,7 +179,7 @@ func TestWhoComesLaterKnowsWhatWasInvalidatedBefore(t *testing.T) {
 		s := newServer(t)
 		a := newNode(t, s, "A")
 		a.gets(t, "A fills", "A's", "stored")
-		a.c.Close(t.Context())
+		a.c.Shutdown(t.Context())
 		s.journal.Load().Append(t.Context(), store.Mark{Kind: store.MarkKey, Name: "http://example.com/page"})
 		newNode(t, s, "B").gets(t, "B", "B's", "fwd=uri-miss")
 	})
@@ -213,7 +213,7 @@ func TestCutOffFromTheJournal(t *testing.T) {
 				cut(s, false)
 				time.Sleep(5 * time.Second)
 				b.gets(t, "in touch again", "A's", "hit")
-				b.c.Close(t.Context())
+				b.c.Shutdown(t.Context())
 				if n := strings.Count(b.log.String(), "\n"); n != 2 {
 					t.Errorf("%d lines in the log, want one when touch was lost and one when it was found:\n%s", n, &b.log)
 				}
@@ -307,7 +307,7 @@ func TestInvalidateWithAContextThatIsDone(t *testing.T) {
 		}
 		s.hangs.Store(false)
 		a.gets(t, "A", "A's", "fwd=uri-miss")
-		a.c.Close(t.Context())
+		a.c.Shutdown(t.Context())
 		if a.log.Len() > 0 {
 			t.Errorf("log: %s", &a.log)
 		}
@@ -404,7 +404,7 @@ func TestAJournalThatCannotBeWatched(t *testing.T) {
 				if n := s.watches.Load(); n > 70 {
 					t.Errorf("tried to watch %d times in a minute", n)
 				}
-				a.c.Close(t.Context())
+				a.c.Shutdown(t.Context())
 				if n := strings.Count(a.log.String(), "\n"); n != 1 {
 					t.Errorf("%d lines in the log, want one:\n%.1000s", n, &a.log)
 				}

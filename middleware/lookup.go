@@ -69,7 +69,7 @@ func (l *lookup) serve() {
 			return
 		case serveStale:
 			if l.renewsBehind() {
-				l.renew()
+				l.startRefresh()
 			}
 			l.hit(l.found.entry, policy.Outcome{Hit: true, Stale: true, TTL: l.found.verdict.TTL, HasTTL: true}, now)
 			return

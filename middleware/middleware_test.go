@@ -56,7 +56,7 @@ func newCacheOn(t *testing.T, s store.Store, o middleware.Options) *middleware.C
 	}
 	c := middleware.New(s, o)
 	t.Cleanup(func() {
-		if err := c.Close(context.Background()); err != nil {
+		if err := c.Shutdown(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})

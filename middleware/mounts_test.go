@@ -175,7 +175,7 @@ func TestAFunctionsPageIsTheSameInAllProcesses(t *testing.T) {
 	process := func() *middleware.Cache {
 		c := middleware.New(s, middleware.Options{Log: discard})
 		t.Cleanup(func() {
-			if err := c.Close(context.Background()); err != nil {
+			if err := c.Shutdown(context.Background()); err != nil {
 				t.Error(err)
 			}
 		})

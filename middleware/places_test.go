@@ -97,7 +97,7 @@ func TestNoRoomForAStalePageLetsFewRunTheHandler(t *testing.T) {
 		s := memstore.New(64 << 20)
 		defer s.Close()
 		c := middleware.New(s, middleware.Options{Log: discard, MaxReadBytes: 1}) // no client gets a long stored body
-		defer c.Close(t.Context())
+		defer c.Shutdown(t.Context())
 		var running, runs, over atomic.Int64
 		h := c.With(policy.Policy{MaxWait: time.Second, Retention: time.Hour})(counted(&running,
 			func(w http.ResponseWriter, r *http.Request) {

@@ -668,7 +668,7 @@ func TestP2NothingFromBeforeTheJournalIsServed(t *testing.T) {
 		h = after.Handler(o)
 		want(t, "after a restart", body(get(h, "/")), "2")
 		want(t, "and then", body(get(h, "/")), "2")
-		after.Close(context.Background())
+		after.Shutdown(context.Background())
 	})
 }
 

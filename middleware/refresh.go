@@ -63,9 +63,9 @@ func (c *Cache) arrives(who *identity, r *http.Request) bool {
 // have come in, or may.
 func (x *exchange) refreshes() bool { return x.c.refreshes() && !x.who.missed.Load() }
 
-// renew starts a refresh of the stale response that was found, unless enough refreshes run: a later request will find
+// startRefresh starts a refresh of the stale response that was found, unless enough refreshes run: a later request will find
 // room. It works on a copy of the request, which stays on the stack.
-func (l lookup) renew() {
+func (l lookup) startRefresh() {
 	x := &l.x
 	c := x.c
 	select {
@@ -75,7 +75,7 @@ func (l lookup) renew() {
 	}
 	flight := l.found.flight
 	f, leads := c.fills.Join(flight, l.mayJoin, x.newFill)
-	if !leads || l.anew(f) != nil || !c.start() {
+	if !leads || l.lookOnceMore(f) != nil || !c.start() {
 		if leads {
 			f.Decide(fill.Answer{Stage: fill.StageFailed, Why: reasonLost})
 		}

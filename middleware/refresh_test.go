@@ -80,7 +80,7 @@ func TestARefreshThatComesTwiceIsTakenOnce(t *testing.T) {
 		s := &meeting{Store: memory, met: make(chan struct{})}
 		c := middleware.New(s, middleware.Options{Log: discard, StoreTimeout: time.Hour})
 		defer func() {
-			if err := c.Close(context.Background()); err != nil {
+			if err := c.Shutdown(context.Background()); err != nil {
 				t.Error(err)
 			}
 		}()
@@ -169,7 +169,7 @@ func TestNoRefreshWhenTheCacheIsClosed(t *testing.T) {
 		c.Root(h)
 		get(h, "/")
 		time.Sleep(5 * time.Second)
-		if err := c.Close(t.Context()); err != nil {
+		if err := c.Shutdown(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		want(t, "stale", body(get(h, "/")), "run 1")

@@ -53,7 +53,7 @@ func TestForHowLongThingsAreStored(t *testing.T) {
 		defer memory.Close()
 		s := &remembering{Store: memory}
 		c := middleware.New(s, middleware.Options{Log: discard})
-		defer c.Close(t.Context())
+		defer c.Shutdown(t.Context())
 		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", r.Header.Get("X-Says"))
 			if r.Header.Get("Accept") != "" {
@@ -113,7 +113,7 @@ func TestTheLogTellsOfWhatCouldNotBeRemoved(t *testing.T) {
 			}
 			return nil
 		}), middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
-		defer c.Close(t.Context())
+		defer c.Shutdown(t.Context())
 		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")
 			w.Header().Set("ETag", `"`+r.Method+`"`)
@@ -133,7 +133,7 @@ func TestWhenTheIndexIsStoredAnew(t *testing.T) {
 			defer memory.Close()
 			s := &remembering{Store: memory}
 			c := middleware.New(s, middleware.Options{Log: discard})
-			defer c.Close(t.Context())
+			defer c.Shutdown(t.Context())
 			h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Cache-Control", "max-age=60")
 				w.Header().Set("Vary", "Accept")

@@ -239,7 +239,7 @@ func TestStalledReadersOfHitsAreCounted(t *testing.T) {
 				all.Wait()
 				want(t, "what is held in the end", c.fills.Pins.Used(), 0)
 				want(t, "bodies", c.fills.Pins.Len(), 0)
-				if err := c.Close(context.Background()); err != nil {
+				if err := c.Shutdown(context.Background()); err != nil {
 					t.Error(err)
 				}
 			})

@@ -72,7 +72,7 @@ func TestStoredIsSaidOfWhatIsStored(t *testing.T) {
 				c := middleware.New(m.store, middleware.Options{
 					Log: discard, Observe: func(_ *http.Request, o policy.Outcome) { told = o },
 				})
-				defer c.Close(t.Context())
+				defer c.Shutdown(t.Context())
 				h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Cache-Control", "max-age=60")
 					w.Header().Set("Content-Type", "text/plain")
@@ -122,7 +122,7 @@ func TestAnAnswerToPOSTThatTheStoreHasNoRoomFor(t *testing.T) {
 	s := memstore.New(8 << 20)
 	defer s.Close()
 	c := middleware.New(s, middleware.Options{Log: discard})
-	defer c.Close(t.Context())
+	defer c.Shutdown(t.Context())
 	for size, kept := range map[int]bool{1 << 10: true, 3 << 20: false} {
 		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Location", "/")
@@ -224,7 +224,7 @@ func TestTheLongestStreamThatTheStoreHasRoomFor(t *testing.T) {
 	defer s.Close()
 	for size, says := range map[int]string{100 << 10: "stored", 100<<10 + 1: "detail=too-large"} {
 		c := middleware.New(limitedStore{s, 100 << 10}, middleware.Options{Log: discard})
-		defer c.Close(t.Context())
+		defer c.Shutdown(t.Context())
 		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")
 			w.Header().Set("Content-Length", fmt.Sprint(size))

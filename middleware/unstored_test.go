@@ -56,7 +56,7 @@ func slowly(t *testing.T, h http.HandlerFunc) (s *slowStore, c *middleware.Cache
 	t.Cleanup(func() { inner.Close() })
 	s = &slowStore{inner, make(chan string, 64), make(chan error), make(chan struct{}), new(atomic.Int64)}
 	c = middleware.New(s, middleware.Options{Log: discard})
-	t.Cleanup(func() { c.Close(context.Background()) })
+	t.Cleanup(func() { c.Shutdown(context.Background()) })
 	o = &origin{h: h}
 	server := httptest.NewUnstartedServer(c.Handler(o))
 	server.Config.ErrorLog = quiet
@@ -289,7 +289,7 @@ func TestAPageThatMayYetBePrivateIsNotOnItsWay(t *testing.T) {
 	inner := memstore.New(1 << 20)
 	defer inner.Close()
 	c := middleware.New(struct{ store.Store }{inner}, middleware.Options{Log: discard}) // as on a server
-	defer c.Close(context.Background())
+	defer c.Shutdown(context.Background())
 	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		io.WriteString(w, "a page")
@@ -335,7 +335,7 @@ func TestAPageThatArrivesBetweenTwoLooks(t *testing.T) {
 	c := middleware.New(s, middleware.Options{
 		Log: discard, Observe: func(*http.Request, policy.Outcome) { ended <- struct{}{} },
 	})
-	defer c.Close(t.Context())
+	defer c.Shutdown(t.Context())
 	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		io.WriteString(w, "page")
@@ -402,7 +402,7 @@ func TestAPageThatIsStoredBetweenTheLookAndTheRun(t *testing.T) {
 		defer memory.Close()
 		s := &lateMiss{Store: memory}
 		c := middleware.New(s, middleware.Options{Log: discard})
-		defer c.Close(t.Context())
+		defer c.Shutdown(t.Context())
 		o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")
 			io.WriteString(w, "page")

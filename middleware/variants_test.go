@@ -221,7 +221,7 @@ func TestTheIndexIsWrittenOnce(t *testing.T) {
 		}
 		return nil
 	}), middleware.Options{Log: discard})
-	defer c.Close(t.Context())
+	defer c.Shutdown(t.Context())
 	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.Header().Set("Vary", "Accept-Language")

@@ -53,7 +53,7 @@ func TestWhatIsSaidOfVariantsThatWereInvalidated(t *testing.T) {
 					defer near.Close()
 					defer far.Close()
 					c = middleware.New(tieredstore.New(near, store.New(far, store.Options{}), tieredstore.Options{}), middleware.Options{Log: discard})
-					defer c.Close(t.Context())
+					defer c.Shutdown(t.Context())
 				}
 				h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					if r.Method == "POST" {

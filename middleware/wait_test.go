@@ -336,7 +336,7 @@ func TestARefreshThatHangsGivesItsPlaceBack(t *testing.T) {
 				synctest.Wait()
 				want(t, "refreshes once the place is free", o.runs.Load()-before, int64(2))
 				close(hang)
-				if err := c.Close(context.Background()); err != nil {
+				if err := c.Shutdown(context.Background()); err != nil {
 					t.Error(err)
 				}
 			})

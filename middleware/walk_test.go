@@ -128,7 +128,7 @@ func takeWalk(t *testing.T, seed uint64) {
 	stop()
 	synctest.Wait()
 	w.checkNothingIsLeft()
-	if err := w.c.Close(context.Background()); err != nil {
+	if err := w.c.Shutdown(context.Background()); err != nil {
 		t.Error(err)
 	}
 }

@@ -47,7 +47,7 @@ func purgedBetween(t *testing.T, method string) {
 	defer memory.Close()
 	s := &farStore{Store: memory}
 	c := middleware.New(s, middleware.Options{Log: discard})
-	defer c.Close(context.Background())
+	defer c.Shutdown(context.Background())
 	theme := "before"
 	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		middleware.FromContext(r.Context()).Tag("theme")

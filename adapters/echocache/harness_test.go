@@ -53,7 +53,7 @@ func newApp(t *testing.T, options ...middleware.Options) *app {
 	a.Logger.SetOutput(io.Discard)
 	a.Use(a.logger(t))
 	t.Cleanup(func() {
-		if err := a.cache.Close(context.Background()); err != nil {
+		if err := a.cache.Shutdown(context.Background()); err != nil {
 			t.Error(err)
 		}
 		s.Close()

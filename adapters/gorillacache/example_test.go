@@ -24,7 +24,7 @@ func ExampleRoute() {
 		Route:  gorillacache.Route(r),
 		Policy: func(*http.Request) *freshet.Policy { return minute },
 	})
-	defer cache.Close(context.Background())
+	defer cache.Shutdown(context.Background())
 
 	says := func(text string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, text) }

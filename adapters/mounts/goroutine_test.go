@@ -273,7 +273,7 @@ func TestNothingOfTheFrameworkIsTouchedBesideTheHandler(t *testing.T) {
 					all.Wait()
 					stop()
 					want(t, "stored", get(app, "/shops/a/items/1", "Cache-Control", "only-if-cached").Body.Len(), size)
-					if err := c.Close(context.Background()); err != nil {
+					if err := c.Shutdown(context.Background()); err != nil {
 						t.Error(err)
 					}
 				})
@@ -306,7 +306,7 @@ func TestAStreamWithoutAWindowIsCutOff(t *testing.T) {
 					want(t, "whole", whole, false)
 					want(t, "cut off after", time.Since(start), time.Minute)
 					stop()
-					if err := c.Close(context.Background()); err != nil {
+					if err := c.Shutdown(context.Background()); err != nil {
 						t.Error(err)
 					}
 				})

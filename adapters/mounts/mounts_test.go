@@ -110,7 +110,7 @@ func newCacheOn(t *testing.T, s store.Store, options ...middleware.Options) *mid
 	}
 	c := middleware.New(s, o)
 	t.Cleanup(func() {
-		if err := c.Close(context.Background()); err != nil {
+		if err := c.Shutdown(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})

@@ -130,7 +130,7 @@ func serveProxy(ctx context.Context, listener net.Listener, f *proxyFlags, entri
 		log.Warn("freshet proxy: ended with requests unfinished", "error", late)
 		server.Close()
 	}
-	if late := p.Close(ending); late != nil {
+	if late := p.Shutdown(ending); late != nil {
 		log.Warn("freshet proxy: ended with refreshes unfinished", "error", late)
 	}
 	return err

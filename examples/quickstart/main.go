@@ -101,7 +101,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	goodbye, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	server.Shutdown(goodbye)
-	cache.Close(goodbye)
+	cache.Shutdown(goodbye)
 	if ctx.Err() != nil {
 		return nil // interrupted, as it was meant to be
 	}

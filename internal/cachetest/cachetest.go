@@ -60,7 +60,7 @@ func NewCache(t *testing.T, s Site) *middleware.Cache {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		if err := c.Close(ctx); err != nil {
+		if err := c.Shutdown(ctx); err != nil {
 			t.Error(err)
 		}
 	})

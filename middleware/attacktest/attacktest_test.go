@@ -55,7 +55,7 @@ func site(t *testing.T, says string) attacktest.Site {
 func newCache(t *testing.T, keeper *memstore.Store, lives *policy.Policy) *middleware.Cache {
 	cache := middleware.New(keeper, middleware.Options{Policy: func(*http.Request) *policy.Policy { return lives }, MaxFillBytes: bound, MaxReadBytes: bound, Log: slog.New(slog.DiscardHandler)})
 	t.Cleanup(func() {
-		if err := cache.Close(context.Background()); err != nil {
+		if err := cache.Shutdown(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})

@@ -41,7 +41,7 @@ func TestAttacks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.Close(context.Background())
+	defer p.Shutdown(context.Background())
 	report, err := attacktest.Run(t.Context(),
 		attacktest.Site{Handler: p, Origin: origin, Held: keeper.Bytes, Bound: bound})
 	if err != nil {

@@ -134,7 +134,7 @@ func TestPathOfTheUpstream(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.Close(t.Context())
+	defer p.Shutdown(t.Context())
 	w := httptest.NewRecorder()
 	p.ServeHTTP(w, httptest.NewRequest("GET", "/x%2Fy?q", nil))
 	if !strings.HasPrefix(w.Body.String(), "GET /base/x%2Fy?q ") {

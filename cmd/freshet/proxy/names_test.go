@@ -17,7 +17,7 @@ func TestManyFieldNamesCostWhatTheyAre(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.Close(t.Context())
+	defer p.Shutdown(t.Context())
 	allocations := func(fields int) float64 {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header.Set("Cache-Control", "only-if-cached") // the upstream is not asked

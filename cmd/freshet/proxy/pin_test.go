@@ -86,7 +86,7 @@ func corporate(t *testing.T, o proxy.Options, attached bool) (*ntlm, *setup) {
 		s.server.Close()
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		s.proxy.Close(ctx)
+		s.proxy.Shutdown(ctx)
 		s.origin.Close()
 	})
 	return n, s

@@ -160,10 +160,10 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Close ends refreshes in the background and idle connections to the upstream, and returns when that is
+// Shutdown ends refreshes in the background and idle connections to the upstream, and returns when that is
 // done or ctx is. The requests that are being served are not touched: shut down the server first.
-func (p *Proxy) Close(ctx context.Context) error {
-	err := p.cache.Close(ctx)
+func (p *Proxy) Shutdown(ctx context.Context) error {
+	err := p.cache.Shutdown(ctx)
 	p.origin.transport.CloseIdleConnections()
 	p.pins.close()
 	if p.own != nil {

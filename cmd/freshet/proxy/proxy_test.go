@@ -59,7 +59,7 @@ func serve(t *testing.T, o proxy.Options, upstream http.HandlerFunc) *setup {
 		s.server.Close()
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		if err := s.proxy.Close(ctx); err != nil {
+		if err := s.proxy.Shutdown(ctx); err != nil {
 			t.Error(err)
 		}
 		s.origin.Close()

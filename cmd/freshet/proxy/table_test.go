@@ -21,7 +21,7 @@ func TestTable(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { p.Close(t.Context()) })
+		t.Cleanup(func() { p.Shutdown(t.Context()) })
 		return p
 	})
 }

@@ -82,7 +82,7 @@ func TestTargetsThatAreNoPathEndHere(t *testing.T) {
 	s := &setup{t: t, proxy: p, server: httptest.NewServer(p)}
 	defer served.Wait()
 	defer upstream.Close()
-	defer p.Close(context.Background())
+	defer p.Shutdown(context.Background())
 	defer s.server.Close()
 	for _, target := range []string{
 		"http:admin", "http:%2fadmin", "x:@evil.example/",

@@ -52,7 +52,7 @@ func TestTheNextRequestOfTheSameClient(t *testing.T) {
 			}
 			defer s.Close()
 			c := middleware.New(s, middleware.Options{StoreTimeout: time.Minute})
-			defer c.Close(context.Background())
+			defer c.Shutdown(context.Background())
 			var runs atomic.Int64
 			server := httptest.NewServer(c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				runs.Add(1)

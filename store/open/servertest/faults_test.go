@@ -111,7 +111,7 @@ func (a *app) serve(rawURL, options string) {
 	a.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		if err := c.Close(ctx); err != nil {
+		if err := c.Shutdown(ctx); err != nil {
 			a.t.Error(err)
 		}
 		s.Close()
@@ -374,7 +374,7 @@ func TestUnreachableAtTheStart(t *testing.T) {
 		if _, err := s.Health(t.Context()); err == nil {
 			t.Errorf("%s: health says that all is well", rawURL)
 		}
-		c.Close(context.Background())
+		c.Shutdown(context.Background())
 		s.Close()
 	}
 }

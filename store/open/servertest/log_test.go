@@ -40,7 +40,7 @@ func child(url string) {
 	for n, last := 0, ""; ; n++ {
 		select {
 		case <-ended:
-			c.Close(context.Background())
+			c.Shutdown(context.Background())
 			s.Close()
 			return
 		case <-time.After(2 * time.Millisecond):
