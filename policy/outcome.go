@@ -35,12 +35,12 @@ func (f Fwd) String() string {
 // metric is labelled with and what a test expects. The zero value says nothing.
 type Outcome struct {
 	Hit       bool          // answered from the store: the handler did not run for it
-	Fwd       Fwd           // why the handler ran; nothing of it is told of a hit
+	Fwd       Fwd           // why the handler ran; of a hit, Cache-Status leaves it out
 	Stored    bool          // its answer was stored
 	Collapsed bool          // its answer was shared with a request that came before
 	Stale     bool          // what was served is stale
-	HasTTL    bool          // TTL is told
-	FwdStatus int           // the status that the handler answered with; 0: not told
+	HasTTL    bool          // Cache-Status has the ttl
+	FwdStatus int           // the status that the handler answered with; 0: unknown
 	TTL       time.Duration // remaining freshness, negative when stale
 	Detail    Reason        // empty: none
 	// Passed says why the request did not share a response, nor wait for one any longer: for this reason the last
@@ -49,8 +49,8 @@ type Outcome struct {
 	Passed Reason
 }
 
-// Told returns what Cache-Status tells of the outcome: with the ttl in whole seconds, and without what is told of
-// other outcomes only. Outcomes of which the same is told are equal then.
+// Told returns the outcome as Cache-Status has it: with the ttl in whole seconds, and without the fields that
+// Cache-Status leaves out. Outcomes with the same Cache-Status compare equal.
 func (o Outcome) Told() Outcome {
 	o.Stale, o.Passed = false, ""
 	if o.Hit || o.Fwd == FwdNone {

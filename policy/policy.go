@@ -22,15 +22,15 @@ type Policy struct {
 	// Expires) and that was made for a request without credentials. A setting for Resource takes its
 	// place. Default 0: such a response is not stored.
 	TTL time.Duration
-	// ClientTTL is the lifetime that clients are told in the place of TTL (or of a setting, or of the handler's
-	// SetTTL), in whole seconds, counted from each response on. A purge does not reach what clients keep: with a
-	// ClientTTL shorter than the TTL they ask again the sooner. Negative: "no-cache", so that they ask each time, which
-	// a 304 answers while the page is what they have. Default 0: what is left of the TTL. A handler that spoke for
-	// itself is not corrected.
+	// ClientTTL is the lifetime that responses announce to clients, in the place of TTL, a setting or the handler's
+	// SetTTL: in whole seconds, counted from each response on. A purge does not reach what clients keep; with a
+	// ClientTTL shorter than the TTL they ask again sooner. Negative: "no-cache", so that they ask each time, and get a
+	// 304 while the page is what they have. Default 0: what is left of the TTL. A Cache-Control or Expires of the
+	// handler's own stays as it is.
 	ClientTTL time.Duration
-	// CDNTTL is the lifetime that CDN-Cache-Control (RFC 9213) tells CDNs in front, likewise: for those that purges
-	// reach, or that may keep pages for another time than browsers. Negative: "no-store". Default 0: nothing is said,
-	// so that they go by what clients are told.
+	// CDNTTL is the lifetime in CDN-Cache-Control (RFC 9213), for CDNs in front that purges reach, or that may keep pages
+	// for another time than browsers. Negative: "no-store". Default 0: no such field, so that CDNs go by the lifetime
+	// for clients.
 	CDNTTL time.Duration
 	// Off makes the resource uncacheable: nothing is looked up or stored, and the response says
 	// "no-cache, no-store", whatever the handler said. A setting of 0 for Resource does the same.
@@ -75,8 +75,8 @@ type Policy struct {
 	// always (RFC 9111 section 3.5), whatever this returns. Where everybody's requests have such a field, or users are
 	// told by a field of another name (X-Tenant), say so here.
 	Credentials func(*http.Request) bool
-	// Shared says in so many words that the responses are the same for whoever asks, so that
-	// credentials on the request keep nothing out of the cache, and collapse like any other request.
+	// Shared states that the responses are the same for everyone: credentials on the request keep nothing out of the
+	// cache, and such requests collapse like any other.
 	Shared bool
 	// PassCookies lists cookies that mark a request as one user's own, such as "wordpress_logged_in_*"; an
 	// entry ending in * matches by prefix. A GET or HEAD with one of them passes: nothing is looked up or

@@ -107,7 +107,7 @@ func decodeFields(b, stored []byte, size int64) (*Entry, error) {
 }
 
 // spansFit reports whether the spans and a body of so many bytes are what Entry says of them, so that
-// whoever cuts a range out of the body stays inside it.
+// a range that is cut out of the body stays inside it.
 func spansFit(e *Entry, size int64) bool {
 	held, end := int64(0), int64(-1)
 	for _, s := range e.Spans {

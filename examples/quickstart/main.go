@@ -42,7 +42,7 @@ func main() {
 // cached is the app behind the cache: what a program of yours would have in its main.
 func cached(a *app, cache *freshet.Cache) http.Handler {
 	mux := http.NewServeMux()
-	// The handler says nothing about caching, so we do: a minute, for whoever comes without credentials.
+	// The handler says nothing about caching, so we do: a minute, for requests without credentials.
 	mux.Handle("/tides/{port}", cache.With(freshet.Policy{TTL: time.Minute})(http.HandlerFunc(a.tides)))
 	// This one says in its Cache-Control what it wants, and that is obeyed.
 	mux.Handle("/wind", cache.Handler(http.HandlerFunc(a.wind)))

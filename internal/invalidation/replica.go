@@ -29,7 +29,7 @@ const (
 // it only ever judges entries too strictly, and nobody who can cause invalidations can have the
 // whole cache invalidated by causing many.
 type Replica struct {
-	// head is published last by Apply, so that whoever reads it finds the marks up to it.
+	// head is published last by Apply, so that its readers find the marks up to it.
 	head atomic.Uint64
 	// floor is read last by covers, and raised by Apply before the marks below it go, so that no
 	// interleaving finds neither the mark nor the floor.

@@ -187,8 +187,8 @@ func (a *Admission) setsAside(field string, h http.Header) bool {
 }
 
 // variesByUser reports whether a response varies by all that HTTP knows of users. Its handler looks at who asks, as a
-// cache with an operator's lifetime behind this one says of what it made for the anonymous (see Announce): whoever else
-// identifies themselves, by X-Api-Key say, would get another response.
+// cache with an operator's lifetime behind this one says of what it made for the anonymous (see Announce): a client
+// that identifies itself otherwise, by X-Api-Key say, would get another response.
 func variesByUser(vary []string) bool {
 	return slices.Contains(vary, "authorization") && slices.Contains(vary, "cookie")
 }

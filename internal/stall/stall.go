@@ -116,7 +116,7 @@ func (w *Watch) Write(client io.Writer, p []byte) (written int, err error) {
 	return written, err
 }
 
-// write writes a piece. The write ends though it panics: whoever recovers may have the connection go on.
+// write writes a piece. The write ends though it panics: a handler outside may recover, and the connection go on.
 func (w *Watch) write(client io.Writer, piece []byte) (n int, err error) {
 	w.begin()
 	defer func() {

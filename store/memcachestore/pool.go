@@ -116,7 +116,7 @@ func (cl *client) begin(ctx context.Context) {
 	cl.ended, cl.stale = false, false
 	call := cl.call
 	cl.mu.Unlock()
-	if ctx := deadline.Only(ctx); ctx.Done() != nil { // or else SetDeadline sees to it
+	if ctx := deadline.Only(ctx); ctx.Done() != nil { // or else SetDeadline ends the call
 		cl.stop = context.AfterFunc(ctx, func() { cl.interrupt(call) })
 	}
 }

@@ -21,7 +21,7 @@ func TestCallRulesFindFaults(t *testing.T) {
 		goneToo  = "a call whose context is done fails, whatever ability it is of"
 		secrets  = "an error shows no whole key and no value"
 		under    = "what a Store sets lies under its prefix and the key's digest"
-		whoever  = "a Store finds and removes what lies under its prefix, whoever has set it"
+		whoever  = "a Store finds and removes what lies under its prefix, whichever Store has set it"
 		separate = "Stores with different prefixes do not see each other's entries"
 		probes   = "a probe of a backend that is well finds it well, every time"
 	)

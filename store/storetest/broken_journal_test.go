@@ -151,7 +151,7 @@ func TestJournalRulesFindFaults(t *testing.T) {
 					from, _ = j.Append(ctx)
 				}
 			}
-		}}, "every watcher hears of every mark, whoever appends meanwhile"},
+		}}, "every watcher hears of every mark, whichever process appends meanwhile"},
 		{"marks are watched twice", bentJournal{watch: func(ctx context.Context, j store.Journal, from uint64) iter.Seq2[store.Numbered, error] {
 			return func(yield func(store.Numbered, error) bool) {
 				for m, err := range j.Watch(ctx, from) {
@@ -160,7 +160,7 @@ func TestJournalRulesFindFaults(t *testing.T) {
 					}
 				}
 			}
-		}}, "every watcher hears of every mark, whoever appends meanwhile"},
+		}}, "every watcher hears of every mark, whichever process appends meanwhile"},
 		{"the watch that waits is endless", bentJournal{watch: func(ctx context.Context, j store.Journal, from uint64) iter.Seq2[store.Numbered, error] {
 			return func(func(store.Numbered, error) bool) {
 				time.Sleep(time.Millisecond)

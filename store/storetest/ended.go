@@ -13,7 +13,7 @@ import (
 // A call whose context is done already says nothing about the server and does nothing to it.
 var endedRules = []rule[store.Backend]{{
 	name: "a call whose context is done fails, with the reason, and does nothing",
-	why:  "whoever asked has left; a call that was given up is neither a miss nor a success, and costs the server nothing",
+	why:  "the caller has left; a call that was given up is neither a miss nor a success, and costs the server nothing",
 	check: func(ctx context.Context, b store.Backend, _ Options) error {
 		if err := setAndFind(ctx, b, "key", []byte("v")); err != nil {
 			return err

@@ -130,7 +130,7 @@ var expireRules = []rule[able[store.Expirer]]{{
 	check: expireWhileSetting,
 }, {
 	name: "a Store's prefix is in the keys that Expire takes",
-	why:  "whoever ends an entry has the Store's key, and makes the backend's of it by BackendKey",
+	why:  "the caller that ends an entry has the Store's key, and makes the backend's of it by BackendKey",
 	check: func(ctx context.Context, b able[store.Expirer], _ Options) error {
 		s := store.New(b.Backend, store.Options{Prefix: "prefix_"})
 		expirer, ok := store.As[store.Expirer](s)

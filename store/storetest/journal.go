@@ -81,7 +81,7 @@ var markRules = []rule[store.Journal]{{
 	},
 }, {
 	name:  "the marks of one Append come in the order given, with numbers that follow one another",
-	why:   "whoever appends knows the first number from the last; a gap or another's mark among them is a mark missed",
+	why:   "a process that appends knows the first number from the last; a gap or another's mark among them is a mark missed",
 	check: appendMany,
 }, {
 	name: "a mark that names nothing is refused",

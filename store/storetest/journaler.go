@@ -32,7 +32,7 @@ var journalerRules = []rule[able[store.Journaler]]{{
 	},
 }, {
 	name: "a new journal says that it has forgotten what was before",
-	why:  "whoever comes with an entry of before must learn that nobody knows what has been invalidated since",
+	why:  "the holder of an older entry must learn that nobody knows what has been invalidated since",
 	check: func(ctx context.Context, b able[store.Journaler], _ Options) error {
 		for first, use := range map[string]func(store.Journal) error{
 			"Since":  func(j store.Journal) error { _, _, err := j.Since(ctx, 1); return err },
@@ -51,7 +51,7 @@ var journalerRules = []rule[able[store.Journaler]]{{
 			if err != nil || len(marks) == 0 || marks[0].Mark != (store.Mark{Kind: store.MarkEverything}) || marks[len(marks)-1].Number != head {
 				return fmt.Errorf("after %s: Since(0) = %+v, head %d, %v; want a hard Everything mark first, and the head's last", first, marks, head, err)
 			}
-			// Whoever knows of the beginning is not told again.
+			// A follower that knows of the beginning does not hear of it again.
 			if err := since(ctx, j, marks[0].Number, marks[1:], head); err != nil {
 				return err
 			}

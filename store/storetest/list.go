@@ -61,7 +61,7 @@ var listRules = []rule[able[store.Lister]]{{
 	},
 }, {
 	name: "a loop over List may end early, and the list be walked again",
-	why:  "whoever looks for one key stops when it is found; what the loop held must be free then",
+	why:  "a caller that looks for one key stops when it is found; what the loop held must be free then",
 	check: func(ctx context.Context, b able[store.Lister], _ Options) error {
 		keys := []string{"a:1", "a:2", "a:3", "a:4"}
 		for _, key := range keys {
@@ -109,7 +109,7 @@ var listRules = []rule[able[store.Lister]]{{
 	},
 }, {
 	name: "leases and journals are not listed",
-	why:  "they are no values; whoever deletes what is listed would delete them",
+	why:  "they are no values, and deleting what is listed would delete them",
 	check: func(ctx context.Context, b able[store.Lister], _ Options) error {
 		prefix := newPrefix()
 		kept, err := keepOthers(ctx, b.Backend, prefix)

@@ -49,7 +49,7 @@ var prefixRules = []rule[store.Backend]{{
 		return nil
 	},
 }, {
-	name: "a Store finds and removes what lies under its prefix, whoever has set it",
+	name: "a Store finds and removes what lies under its prefix, whichever Store has set it",
 	why:  "what was copied from another server, by the server's own tools, is as good as what was set here",
 	check: func(ctx context.Context, b store.Backend, _ Options) error {
 		s, e := store.New(b, store.Options{Prefix: "prefix_"}), fullEntry("key")

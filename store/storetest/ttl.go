@@ -80,7 +80,7 @@ var ttlRules = []rule[able[store.TTLer]]{{
 	},
 }, {
 	name: "a Store's prefix is in the keys that TTL takes",
-	why:  "whoever asks for an entry's lifetime has the Store's key, and makes the backend's of it by BackendKey",
+	why:  "the caller that asks for an entry's lifetime has the Store's key, and makes the backend's of it by BackendKey",
 	check: func(ctx context.Context, b able[store.TTLer], o Options) error {
 		s := store.New(b.Backend, store.Options{Prefix: "prefix_"})
 		ttler, ok := store.As[store.TTLer](s)

@@ -42,7 +42,7 @@ var watchRules = []rule[store.Journal]{{
 		return fmt.Errorf("yielded %d of %d marks in %v", i, len(want), patience)
 	},
 }, {
-	name:  "every watcher hears of every mark, whoever appends meanwhile",
+	name:  "every watcher hears of every mark, whichever process appends meanwhile",
 	why:   "marks that come while a watcher reads others are the ones that get lost",
 	check: watchTogether,
 }, {

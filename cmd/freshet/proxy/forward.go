@@ -101,7 +101,7 @@ func variesByClient(h http.Header) bool {
 	return false
 }
 
-// lost answers when the upstream gave no response. That is told to the cache, which may then serve a stale
+// lost answers when the upstream gave no response. The cache hears of it, and may then serve a stale
 // response where an upstream's own 502 would not let it.
 func (p *Proxy) lost(w http.ResponseWriter, r *http.Request, err error) {
 	if cause := context.Cause(r.Context()); cause != nil {

@@ -48,7 +48,7 @@ type Options struct {
 	// then be silent within it. Default DefaultTimeout; negative: for ever. An upgraded connection
 	// may be silent for any time.
 	Timeout time.Duration
-	// Log is told of faults: an upstream that cannot be reached. Nil: slog.Default().
+	// Log gets faults: an upstream that cannot be reached, say. Nil: slog.Default().
 	Log *slog.Logger
 	// Access gets a line for each request, with its method, host, URI, status, size, time and what the
 	// cache made of it. Nil: no lines.
