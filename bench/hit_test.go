@@ -146,6 +146,20 @@ func BenchmarkHit(b *testing.B) {
 	}
 }
 
+// BenchmarkRoot is BenchmarkHit of 1 KiB in an app that is served through Cache.Root, which guards every response.
+func BenchmarkRoot(b *testing.B) {
+	s := memstore.New(64 << 20)
+	defer s.Close()
+	uris := targets(1)
+	cache := middleware.New(s, middleware.Options{})
+	cached := filled(cache.Root(cache.Handler(origin(1<<10))), uris)
+	bare := page(1<<10, origin)
+	b.Run("serial", func(b *testing.B) { beside(b, 1, asking(bare, uris), asking(cached, uris)) })
+	b.Run("parallel", func(b *testing.B) {
+		beside(b, runtime.GOMAXPROCS(0), asking(bare, uris), asking(cached, uris))
+	})
+}
+
 // BenchmarkEcho is BenchmarkHit in an echo app.
 func BenchmarkEcho(b *testing.B) {
 	for _, k := range kinds {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"reflect"
+	"sync"
 
 	"github.com/freshet-go/freshet/internal/rules"
 )
@@ -95,8 +96,17 @@ func wrapper(w http.ResponseWriter) bool {
 	if _, ok := w.(interface{ Unwrap() http.ResponseWriter }); ok {
 		return true
 	}
-	return holdsWriter(reflect.TypeOf(w))
+	t := reflect.TypeOf(w)
+	if holds, known := holders.Load(t); known {
+		return holds.(bool)
+	}
+	holds := holdsWriter(t)
+	holders.Store(t, holds)
+	return holds
 }
+
+// holders tells of the types of writers that were looked at whether they hold another one.
+var holders sync.Map
 
 func holdsWriter(t reflect.Type) bool {
 	if t.Kind() == reflect.Pointer {

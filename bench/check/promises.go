@@ -28,6 +28,10 @@ var promises = map[string][]figure{
 	"Hit/vary/serial":          beside(1.5, 1.6, 6, 5),
 	"Hit/vary/parallel":        beside(1.5, 1.6, 6, 5),
 
+	// Root's guard makes a writer and a request with a context of its own.
+	"Root/serial":   beside(0, 1.8, 0, 7),
+	"Root/parallel": beside(0, 1.75, 0, 7),
+
 	"Echo/1KiB/serial":          beside(1.2, 1.4, 0, 7),
 	"Echo/1KiB/parallel":        beside(1.5, 1.5, 0, 7),
 	"Echo/64KiB/serial":         beside(1.5, 1.5, 0, 7),
