@@ -194,8 +194,9 @@ func (c *Cache) warnOfHeld() {
 
 // warnOfGuard says what a Guard does not see that is not outermost.
 func (c *Cache) warnOfGuard(w http.ResponseWriter) {
-	c.warn(fmt.Sprintf("Cache.Root (or Cache.Guard) is not outermost: a handler outside of it wraps the client's writer (%T) and may hold the header "+
-		"back, or set a cookie that it does not see: serve the whole app, with all that wraps it, through one Cache.Root", w))
+	c.say(slog.LevelWarn, "Cache.Root (or Cache.Guard) is not outermost: a handler outside of it wraps the client's writer "+
+		"and may hold the header back, or set a cookie that it does not see: serve the whole app, with all that wraps it, "+
+		"through one Cache.Root", "writer", reflect.TypeOf(w).String())
 }
 
 // warnOfNonce says what a nonce outside costs.
