@@ -50,8 +50,8 @@ const Soft = middleware.Soft
 // store learn later.
 var ErrUnsent = middleware.ErrUnsent
 
-// New returns a Cache that keeps its entries in s. It panics when s is nil or an option cannot work. Shut the Cache down
-// before the store.
+// New returns a Cache that keeps its entries in s. It panics when s is nil or an option cannot work. Shut the Cache
+// down before the store.
 func New(s store.Store, o Options) *Cache { return middleware.New(s, o) }
 
 // FromContext returns what a handler may say to the cache that runs it: tags, a lifetime, that its response is not to

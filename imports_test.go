@@ -69,7 +69,7 @@ var rooms = []room{
 	},
 	{
 		pattern: "store/storetest", ours: []string{"store", "internal/invalidation"},
-		reason: "whoever writes a backend imports storetest: it brings nothing along",
+		reason: "authors of backends import storetest: it brings nothing along",
 	},
 	{
 		pattern: "store/drivers", ours: []string{"store"},

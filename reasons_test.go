@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Whoever finds a detail in Cache-Status finds it in docs/caching.md, too.
+// docs/caching.md explains every detail that Cache-Status can have.
 func TestEveryReasonIsExplained(t *testing.T) {
 	page, err := os.ReadFile("docs/caching.md")
 	if err != nil {

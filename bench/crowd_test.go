@@ -50,8 +50,8 @@ func crowd(b *testing.B, h http.Handler, n int, cookie string) []time.Duration {
 }
 
 // BenchmarkCrowd has 10,000 clients ask for one page that nobody asked for before, and takes the time of the last of
-// them beside that of the handler: with all that it takes to write the page to 10,000 clients, and without what the bare
-// handler takes for that when it need not wait.
+// them beside that of the handler: with all that it takes to write the page to 10,000 clients, and without what the
+// bare handler takes for that when it need not wait.
 func BenchmarkCrowd(b *testing.B) {
 	var runs atomic.Int64
 	var last, waited []float64
@@ -80,8 +80,8 @@ func BenchmarkCrowd(b *testing.B) {
 }
 
 // BenchmarkPrivateCrowd has 1,000 clients ask for one page that turns out private, and takes the time of all but the
-// last percent of them beside that of the handler. Of clients without credentials nobody can know that before the handler
-// has answered once, so they wait for one run and then for their own; with a cookie they wait for nobody.
+// last percent of them beside that of the handler. Of clients without credentials nobody can know that before the
+// handler has answered once, so they wait for one run and then for their own; with a cookie they wait for nobody.
 func BenchmarkPrivateCrowd(b *testing.B) {
 	for name, cookie := range map[string]string{"with-cookies": "session=1", "without-credentials": ""} {
 		b.Run(name, func(b *testing.B) {
@@ -101,8 +101,9 @@ func BenchmarkPrivateCrowd(b *testing.B) {
 	}
 }
 
-// BenchmarkStream has 100 clients read along with a response of 100 MiB, one of whom stops reading. It takes the greatest
-// heap beside what was there before, and the time that the others took beside that of the handler for one client alone.
+// BenchmarkStream has 100 clients read along with a response of 100 MiB, one of whom stops reading. It takes the
+// greatest heap beside what was there before, and the time that the others took beside that of the handler for one
+// client alone.
 func BenchmarkStream(b *testing.B) {
 	const size, part, followers, bound = 100 << 20, 256 << 10, 100, 32 << 20
 	write := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

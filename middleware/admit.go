@@ -76,7 +76,8 @@ func (n *run) standsIn() bool {
 	if !n.mayStandIn() {
 		return false
 	}
-	return n.found.verdict.OnError && rules.ServerError(n.rec.status) || n.found.verdict.OnLost && n.said.failure() != nil
+	v := n.found.verdict
+	return v.OnError && rules.ServerError(n.rec.status) || v.OnLost && n.said.failure() != nil
 }
 
 // mayStandIn reports whether there is a whole stored response, which nobody has invalidated meanwhile.
@@ -89,7 +90,8 @@ func (n *run) mayStandIn() bool {
 
 // overtaken reports whether an invalidation of the response's URI or tags came since the handler began.
 func (n *run) overtaken() bool {
-	return n.x.c.journal.Covers(&store.Entry{URI: n.x.req.URI, Tags: n.said.tagged(n.x.req.Tag), Number: n.f.Start.Number}) != invalidation.CoverageNone
+	tags := n.said.tagged(n.x.req.Tag)
+	return n.x.c.coverage(n.x.req.URI, tags, n.f.Start.Number) != invalidation.CoverageNone
 }
 
 // admit judges the response, and writes into its header what the operator's settings say to clients.

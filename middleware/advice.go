@@ -33,7 +33,8 @@ func (c *Cache) say(level slog.Level, text string, args ...any) {
 	}
 }
 
-// advise looks at a policy when it is first seen: at its mount or, when Options.Policy chooses it, at its first request.
+// advise looks at a policy when it is first seen: at its mount or, when Options.Policy chooses it, at its first
+// request.
 func (c *Cache) advise(p *policy.Policy) {
 	if p.TTL < 0 {
 		c.warn(fmt.Sprintf("a policy's TTL is %v: a negative lifetime is none, as 0 is; to keep responses out of the cache, set Off", p.TTL))

@@ -251,7 +251,7 @@ func TestAdviceOnFieldsThatComeLate(t *testing.T) {
 	}
 }
 
-// A handler that writes nothing at all is told of once: its empty page is not stored.
+// The log has one line about a handler that writes nothing at all: its empty page is not stored.
 func TestAdviceOnAHandlerThatWritesNothing(t *testing.T) {
 	var log bytes.Buffer
 	c := newCache(t, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})

@@ -200,7 +200,7 @@ func TestACookieInATrailer(t *testing.T) {
 	})
 }
 
-// Whoever writes to many URLs that are as long as keys may be does not empty the cache.
+// A client that writes to many URLs that are as long as keys may be does not empty the cache.
 func TestAFloodOfWritesKeepsTheRest(t *testing.T) {
 	c := newCache(t)
 	o := &origin{h: func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Cache-Control", "max-age=600") }}
@@ -436,7 +436,7 @@ func TestAPartIsNotSharedAsTheWhole(t *testing.T) {
 		get(h, "/")
 		age = "0"
 		var follower sync.WaitGroup
-		second := func() { // the leader's second look: whoever asks now waits for what it finds
+		second := func() { // the leader's second look: a request that comes now waits for what it finds
 			w.looked = nil
 			follower.Go(func() {
 				r := get(h, "/")
@@ -487,7 +487,7 @@ func TestWhatCompletesAPartIsWithinTheBounds(t *testing.T) {
 	}
 }
 
-// A 401 says that there were no credentials: a stored one is not for whoever brings some.
+// A 401 says that there were no credentials: a stored one is not for requests that bring some.
 func TestAStored401IsNotForThoseWithCredentials(t *testing.T) {
 	c := newCache(t)
 	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
@@ -506,7 +506,7 @@ func TestAStored401IsNotForThoseWithCredentials(t *testing.T) {
 	want(t, "runs", o.runs.Load(), int64(3))
 }
 
-// Whoever makes up queries fills the store up to its bound and no further.
+// A client that makes up queries fills the store up to its bound and no further.
 func TestAFloodOfQueriesStaysWithinTheStoresBound(t *testing.T) {
 	const bound = 1 << 20
 	s := memstore.New(bound)

@@ -58,8 +58,8 @@ type Cache struct {
 }
 
 // New returns a Cache that keeps its entries in s. Where s or the options have a journal that other processes share,
-// New asks it for what is new, for up to Options.StoreTimeout, and starts one goroutine that follows it; [Cache.Shutdown]
-// ends that. New panics when s is nil or an option cannot work, with a sentence that says what to do.
+// New asks it for what is new, for up to Options.StoreTimeout, and starts one goroutine that follows it;
+// [Cache.Shutdown] ends that. New panics when s is nil or an option cannot work, with a sentence that says what to do.
 func New(s store.Store, o Options) *Cache {
 	if isNil(s) {
 		panic("freshet: New: the store is nil: give it memstore.New(64 << 20), or another store")

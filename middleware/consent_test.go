@@ -12,7 +12,7 @@ import (
 )
 
 // feed answers as WordPress answers for /feed/: logged-in users see their private posts, and the validators
-// are those of the newest post, whoever asks.
+// are those of the newest post, for every client.
 func feed(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "application/rss+xml; charset=UTF-8")
@@ -178,8 +178,8 @@ func TestNobodyWaitsForARunThatIsNotForThem(t *testing.T) {
 	}
 }
 
-// Shared says that the same response is for whoever asks, so one that is validated each time is stored
-// whoever asked.
+// Shared says that the response is the same for everyone, so one that is validated each time is stored, with credentials
+// or without.
 func TestASharedRouteIsValidatedForAll(t *testing.T) {
 	c := newCache(t)
 	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {

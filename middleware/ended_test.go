@@ -18,7 +18,7 @@ import (
 )
 
 // takenBack is a handler outside the cache that holds the header back until its handler returns, as a compressor does,
-// sets late then, and takes its writer, its request and its context back: whoever touches one later panics.
+// sets late then, and takes its writer, its request and its context back: a later use of one panics.
 func takenBack(h http.Handler, late func(http.Header)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := &lentContext{Context: r.Context()}

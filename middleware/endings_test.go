@@ -27,7 +27,7 @@ func cutOff(ask func()) (cut bool) {
 	return false
 }
 
-// Whoever asks after an invalidation was acknowledged does not read along with a fill that it covers: by
+// A request after an invalidation was acknowledged does not read along with a fill that it covers: by
 // a tag of the handler's, before and after the response began, or by the tag of a key that several URIs have.
 func TestAnInvalidationReachesAFillInFlight(t *testing.T) {
 	oneKey := policy.Policy{Key: policy.KeyOptions{Replace: func(*http.Request) string { return "k" }}}
@@ -117,7 +117,7 @@ func TestWhatWasInvalidatedStandsInForNothing(t *testing.T) {
 	}
 }
 
-// A fill that flows is a stored response to whoever comes then: it is judged by its age, and by what the
+// A fill that flows is a stored response to later requests: it is judged by its age, and by what the
 // request says of that (RFC 9111 sections 4.2, 5.2.1 and 5.2.2.2).
 func TestAStaleFillIsNotJoined(t *testing.T) {
 	for _, s := range []struct {

@@ -11,10 +11,13 @@ import (
 
 // newEntry returns the stored response to be, all but its body: with the header h, as a admitted it. requested is when
 // its handler began, received when its header was complete.
-func newEntry(q *rules.Request, a *rules.Admission, status int, h http.Header, requested, received time.Time) *store.Entry {
+func newEntry(
+	q *rules.Request, a *rules.Admission, status int, h http.Header, requested, received time.Time,
+) *store.Entry {
 	return &store.Entry{
 		Key: q.Key, URI: q.URI, Status: status, Header: h, Requested: requested, Received: received,
-		Age: a.Age, Fresh: a.Fresh, StaleWhileRevalidate: a.StaleWhileRevalidate, StaleIfError: a.StaleIfError, Retention: a.Retention,
+		Age: a.Age, Fresh: a.Fresh, StaleWhileRevalidate: a.StaleWhileRevalidate, StaleIfError: a.StaleIfError,
+		Retention:      a.Retention,
 		MustRevalidate: a.MustRevalidate, Anonymous: a.Anonymous,
 	}
 }
@@ -26,7 +29,8 @@ const sniffed = 512
 // the handler or one outside has set one, or the body is in a coding.
 func addType(h, outer http.Header, begin []byte) {
 	_, there := h["Content-Type"]
-	if there || outer["Content-Type"] != nil || h.Get("Content-Encoding") != "" || h["Transfer-Encoding"] != nil || len(begin) == 0 {
+	if there || outer["Content-Type"] != nil || len(begin) == 0 ||
+		h.Get("Content-Encoding") != "" || h["Transfer-Encoding"] != nil {
 		return
 	}
 	h["Content-Type"] = []string{http.DetectContentType(begin)}

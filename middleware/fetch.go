@@ -70,8 +70,8 @@ func (l *lookup) lead(f *fill.Fill, out policy.Outcome) next {
 	return answered
 }
 
-// lookOnceMore looks again, for the leader of f: between the first look and taking the lead another fill may have ended,
-// whose response is just what this request, and those that read along with it, want. f is settled with it.
+// lookOnceMore looks again, for the leader of f: between the first look and taking the lead another fill may have
+// ended, whose response is just what this request, and those that read along with it, want. f is settled with it.
 func (l *lookup) lookOnceMore(f *fill.Fill) *store.Entry {
 	if l.x.c.fills.Ended() == l.found.ended {
 		return nil
@@ -148,14 +148,14 @@ func (c *Cache) outdated(f *fill.Fill) bool {
 	if now := time.Now(); now.Sub(f.Start.Time) > c.options.MaxLag && !c.journal.InTouch(now) {
 		return true
 	}
-	return c.journal.Covers(&store.Entry{URI: f.Start.URI, Tags: f.Start.Tags, Number: f.Start.Number}) != invalidation.CoverageNone
+	return c.coverage(f.Start.URI, f.Start.Tags, f.Start.Number) != invalidation.CoverageNone
 }
 
 // mayJoin reports whether the request may read along with the fill: it is not outdated, and the response that is on
 // its way is not too old for a request that comes only now.
 func (l *lookup) mayJoin(f *fill.Fill) bool {
 	x := &l.x
-	if x.req.Sent != "" && x.c.journal.Covers(&store.Entry{URI: x.req.Sent, Number: f.Start.Number}) != invalidation.CoverageNone {
+	if x.req.Sent != "" && x.c.coverage(x.req.Sent, nil, f.Start.Number) != invalidation.CoverageNone {
 		return false
 	}
 	return !x.c.outdated(f) && l.fits(f, time.Now())

@@ -91,7 +91,8 @@ func (n *run) failsAlone() bool {
 // failing reports whether the handler's answer is an error that says nothing of whether there still is such a page, as
 // 404 and 410 do.
 func (n *run) failing() bool {
-	return n.said.failure() != nil || n.rec.status >= 400 && n.rec.status != http.StatusNotFound && n.rec.status != http.StatusGone
+	status := n.rec.status
+	return n.said.failure() != nil || status >= 400 && status != http.StatusNotFound && status != http.StatusGone
 }
 
 // suspect reports whether the handler's answer is an error which the leader's request may have caused, rather than

@@ -37,7 +37,8 @@ func (n *run) index(e *store.Entry) {
 		index.Variants = old.Variants
 		left := old.TTL() - now.Sub(old.Received)
 		lists := slices.ContainsFunc(old.Variants, func(f []string) bool { return slices.Equal(f, n.varies) })
-		if lists && left >= lifetime-time.Second && c.journal.Covers(old) == invalidation.CoverageNone { // or else no near tier keeps it
+		lasts := left >= lifetime-time.Second // or else no near tier keeps it
+		if lists && lasts && c.journal.Covers(old) == invalidation.CoverageNone {
 			return
 		}
 		index.Retention, index.Number = max(index.Retention, left), max(index.Number, old.Number)

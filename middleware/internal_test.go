@@ -489,7 +489,8 @@ func TestKeyLocksAreForgotten(t *testing.T) {
 	}
 }
 
-// Whoever gets all of a long body counts as its reader, whatever its conditions were; who gets none of it does not.
+// A client that gets all of a long body counts as its reader, whatever its conditions were; one that gets none does
+// not.
 func TestWhoHoldsALongBody(t *testing.T) {
 	c := boundedCache(t, 1<<20)
 	e := &store.Entry{Key: "k", Status: 200, Header: http.Header{"Etag": {`"a"`}}, Body: make([]byte, bigBody+1)}

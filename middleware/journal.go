@@ -2,9 +2,15 @@ package middleware
 
 import (
 	"github.com/freshet-go/freshet/internal/follower"
+	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/internal/tier"
 	"github.com/freshet-go/freshet/store"
 )
+
+// coverage returns what invalidations since number mean for a response with a URI and tags.
+func (c *Cache) coverage(uri string, tags []string, number uint64) invalidation.Coverage {
+	return c.journal.Covers(&store.Entry{URI: uri, Tags: tags, Number: number})
+}
 
 // startJournal finds the journal of the store or, where it has none, begins one of this process.
 func (c *Cache) startJournal() {
@@ -14,7 +20,9 @@ func (c *Cache) startJournal() {
 			journal = j.Journal()
 		}
 	}
-	c.journal = follower.New(follower.Options{Journal: journal, Timeout: c.options.StoreTimeout, MaxLag: c.options.MaxLag, Log: c.options.Log})
+	c.journal = follower.New(follower.Options{
+		Journal: journal, Timeout: c.options.StoreTimeout, MaxLag: c.options.MaxLag, Log: c.options.Log,
+	})
 	if f, ok := store.As[tier.Follower](c.store); ok {
 		f.Follow(c.journal.Replica())
 	}

@@ -85,7 +85,9 @@ func (n *run) sendHead(status int) {
 	h := x.w.Header()
 	n.after.sent, n.after.looked = rules.SentWith(h, n.x.p), true
 	if g := x.gate(); g != nil {
-		n.after.way = g.expect(&passage{f: n.f, status: status, sent: n.after.sent, told: lastOf(h["Cache-Status"]), p: n.x.p, e: n.forOthers()})
+		n.after.way = g.expect(&passage{
+			f: n.f, status: status, sent: n.after.sent, told: lastOf(h["Cache-Status"]), p: n.x.p, e: n.forOthers(),
+		})
 	}
 	x.sendHeader(status)
 	n.goOn()

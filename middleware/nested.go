@@ -117,8 +117,8 @@ func (x *exchange) nested() bool {
 	return true
 }
 
-// keepApart has the request's key tell apart what the policies of the mounts around do, of which outer is the run of the
-// innermost.
+// keepApart has the request's key tell apart what the policies of the mounts around do, of which outer is the run of
+// the innermost.
 func (x *exchange) keepApart(outer *run) {
 	for ; outer != nil; outer = x.c.runOf(outer.x.around) {
 		x.req.KeepApart(x.r, outer.x.p, x.p)
@@ -137,15 +137,15 @@ func (c *Cache) runOf(said *Response) *run {
 	return nil
 }
 
-// answers reports whether what a mount inside writes to w, for r, is the response that n records. A writer between the two
-// may hide that; then it is if r asks for the same as n's request does.
+// answers reports whether what a mount inside writes to w, for r, is the response that n records. A writer between the
+// two may hide that; then it is if r asks for the same as n's request does.
 func (n *run) answers(w http.ResponseWriter, r *http.Request) bool {
 	return n.writes(w) || r.Host == n.x.r.Host && r.RequestURI == n.x.r.RequestURI &&
 		strings.HasSuffix(n.x.r.URL.Path, r.URL.Path) && r.URL.RawQuery == n.x.r.URL.RawQuery
 }
 
-// mayAnswer reports whether what a mount inside answers to r may be the response that n records, though a writer between
-// the two hides that and something has rewritten the URL or the host: nothing rewrites the request line.
+// mayAnswer reports whether what a mount inside answers to r may be the response that n records, though a writer
+// between the two hides that and something has rewritten the URL or the host: nothing rewrites the request line.
 func (n *run) mayAnswer(r *http.Request) bool {
 	return r.RequestURI != "" && r.RequestURI == n.x.r.RequestURI
 }

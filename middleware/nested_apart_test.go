@@ -62,8 +62,8 @@ func TestARouteKnowsTheUsersOfItsApp(t *testing.T) {
 	}
 }
 
-// A page that is made of a part which tells tenants apart is one tenant's, too, whatever the page's own policy says: the
-// part is asked for by the app itself, with a writer of its own.
+// A page that is made of a part which tells tenants apart is one tenant's, too, whatever the page's own policy says:
+// the part is asked for by the app itself, with a writer of its own.
 func TestAPageOfAPartThatTellsTenantsApart(t *testing.T) {
 	c := newCache(t)
 	part := c.With(policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{Headers: []string{"X-Tenant"}}})(

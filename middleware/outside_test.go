@@ -698,8 +698,8 @@ func TestHowMuchOfAStreamIsWrittenForItsHeader(t *testing.T) {
 	}
 }
 
-// A Content-Security-Policy whose nonce comes as the header is written, as one does that echo's Response.Before sets, keeps
-// the page from others as one that stands there before does.
+// A Content-Security-Policy whose nonce comes as the header is written, as one does that echo's Response.Before sets,
+// keeps the page from others as one that stands there before does.
 func TestANonceThatComesLate(t *testing.T) {
 	type nonce struct{}
 	for _, field := range []string{"Content-Security-Policy", "Content-Security-Policy-Report-Only"} {

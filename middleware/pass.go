@@ -29,9 +29,9 @@ func (x *exchange) pass(why policy.Reason) {
 	w.serve(w.tellInside())
 }
 
-// tellInside returns the handler's request: one that tells mounts of the same cache inside that it passes, if they could
-// not see why. A route's own policy may know neither the cookies that let a user's request pass nor what makes the
-// key too long.
+// tellInside returns the handler's request: one that tells mounts of the same cache inside that it passes, if they
+// could not see why. A route's own policy may know neither the cookies that let a user's request pass nor what makes
+// the key too long.
 func (w *passed) tellInside() *http.Request {
 	r := w.x.r
 	if w.why != rules.ReasonPassCookie && w.why != rules.ReasonKeyTooLong && w.why != rules.ReasonKey {

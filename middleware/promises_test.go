@@ -79,7 +79,7 @@ func TestP1NothingPersonalIsShared(t *testing.T) {
 					<-done
 					want(t, "alice's", body(alice), "alice")
 					if s.shared {
-						// Whoever asks at once, without credentials, may run the handler as well.
+						// A request at the same time, without credentials, may run the handler as well.
 						if at == "later" {
 							want(t, "bob's", body(bob), "alice")
 						}

@@ -161,7 +161,7 @@ func TestPrefixes(t *testing.T) {
 }
 
 // A prefix covers what policies that fold queries, or make keys of their own, have stored for a URL that begins with
-// it, whoever asked for it first.
+// it, whichever asked for it first.
 func TestAPrefixUnderEveryPolicy(t *testing.T) {
 	verbs := map[string]func(c *middleware.Cache, prefix string) (middleware.Receipt, error){
 		"the verb": func(c *middleware.Cache, prefix string) (middleware.Receipt, error) {

@@ -222,5 +222,6 @@ func (x *exchange) superseded(f *fill.Fill, e *store.Entry) bool {
 	}
 	since := store.Entry{URI: e.URI, Tags: e.Tags, Number: max(e.Number, f.Start.Number)}
 	coverage := x.covered(&since)
-	return coverage != invalidation.CoverageNone && rules.Judge(e, &x.req, x.p, time.Now(), coverage).Use != rules.UseStaleWhileRevalidate
+	return coverage != invalidation.CoverageNone &&
+		rules.Judge(e, &x.req, x.p, time.Now(), coverage).Use != rules.UseStaleWhileRevalidate
 }

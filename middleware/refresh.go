@@ -63,8 +63,8 @@ func (c *Cache) arrives(who *identity, r *http.Request) bool {
 // have come in, or may.
 func (x *exchange) refreshes() bool { return x.c.refreshes() && !x.who.missed.Load() }
 
-// startRefresh starts a refresh of the stale response that was found, unless enough refreshes run: a later request will find
-// room. It works on a copy of the request, which stays on the stack.
+// startRefresh starts a refresh of the stale response that was found, unless enough refreshes run: a later request will
+// find room. It works on a copy of the request, which stays on the stack.
 func (l lookup) startRefresh() {
 	x := &l.x
 	c := x.c

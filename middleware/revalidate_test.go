@@ -55,7 +55,7 @@ func TestARenewedPageHasItsTags(t *testing.T) {
 	}
 }
 
-// Whoever asks after a purge by tag was acknowledged does not get a page that a handler's 304 renews, when that handler
+// A request after a purge by tag was acknowledged does not get a page that a handler's 304 renews, when that handler
 // began before the purge: it may not have seen the change.
 func TestAPurgeByTagReachesARenewalInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

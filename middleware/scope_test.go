@@ -13,7 +13,8 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// A Scope that asks the router before it has chosen a route gets empty names, and a setting of 0 is lost. The log says so.
+// A Scope that asks the router before it has chosen a route gets empty names, and a setting of 0 is lost. The log says
+// so.
 func TestTheLogTellsOfAScopeWithoutNames(t *testing.T) {
 	bucket := func(r *http.Request) []string { return []string{r.PathValue("bucket"), r.PathValue("collection")} }
 	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page") })

@@ -115,7 +115,7 @@ func (n *run) pass() {
 		if n.rec.status >= 400 {
 			lasts = passForError
 		}
-		n.x.c.passes.remember(n.found.flight, time.Now().Add(lasts), why) // before the fill goes, or a request in between would lead
+		n.x.c.passes.remember(n.found.flight, time.Now().Add(lasts), why) // before the fill goes
 	}
 	n.f.Decide(fill.Answer{Stage: fill.StagePrivate, Why: why})
 	if n.instead != nil && n.x.req.Class == rules.ClassRead && !n.ownFault() && !n.suspect() && !late {
@@ -141,19 +141,26 @@ func (n *run) direct(h, said http.Header, final bool) {
 	} else {
 		n.dropOutdated(h)
 	}
-	if n.asks != asSent && n.x.req.Conditional && n.rec.status == http.StatusOK && rules.NotModified(n.x.r.Header, h, n.rec.received) {
+	if n.asks != asSent && n.x.req.Conditional && n.rec.status == http.StatusOK &&
+		rules.NotModified(n.x.r.Header, h, n.rec.received) {
 		n.become(substituted)
 		n.answer, n.own = &store.Entry{Status: http.StatusNotModified}, h
 		return
 	}
 	n.become(passing)
-	if final && bodyAllowed(n.rec.status) && n.rec.declared < 0 && n.x.req.Class != rules.ClassHead && n.rec.trailers() == nil && h["Content-Length"] == nil && h["Transfer-Encoding"] == nil {
+	if final && n.lacksLength(h) {
 		h["Content-Length"] = []string{strconv.Itoa(len(n.rec.held))}
 	}
 	n.send(h)
 	// Nobody else has a use for this run any more: it ends with its client.
 	n.unlinked()
 	n.unlink = context.AfterFunc(n.x.r.Context(), n.cancel)
+}
+
+// lacksLength reports whether a whole body may be sent with its length, which the header h does not name.
+func (n *run) lacksLength(h http.Header) bool {
+	return bodyAllowed(n.rec.status) && n.x.req.Class != rules.ClassHead && n.rec.declared < 0 &&
+		n.rec.trailers() == nil && h["Content-Length"] == nil && h["Transfer-Encoding"] == nil
 }
 
 // send writes the header of a response that is passed on, and what was held back of its body.

@@ -169,7 +169,7 @@ func TestTrailersAndEarlyHints(t *testing.T) {
 	}
 }
 
-// A handler may take the connection; whoever waits for it runs the handler too.
+// A handler may take the connection; requests that wait for it run the handler too.
 func TestHijack(t *testing.T) {
 	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
 		conn, rw, err := http.NewResponseController(w).Hijack()
@@ -217,7 +217,7 @@ func TestNoHijackOnceTheResponseHasBegun(t *testing.T) {
 	want(t, "body", body(r), "page")
 }
 
-// io.Copy to the handler's ResponseWriter returns how much was copied, whoever may have the response.
+// io.Copy to the handler's ResponseWriter returns how much was copied, for one client or for all.
 func TestCopyCountsWhatItCopies(t *testing.T) {
 	const size = 100 << 10
 	for _, says := range []string{"max-age=60", "private"} {

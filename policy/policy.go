@@ -28,9 +28,9 @@ type Policy struct {
 	// 304 while the page is what they have. Default 0: what is left of the TTL. A Cache-Control or Expires of the
 	// handler's own stays as it is.
 	ClientTTL time.Duration
-	// CDNTTL is the lifetime in CDN-Cache-Control (RFC 9213), for CDNs in front that purges reach, or that may keep pages
-	// for another time than browsers. Negative: "no-store". Default 0: no such field, so that CDNs go by the lifetime
-	// for clients.
+	// CDNTTL is the lifetime in CDN-Cache-Control (RFC 9213), for CDNs in front that purges reach, or that may keep
+	// pages for another time than browsers. Negative: "no-store". Default 0: no such field, so that CDNs go by the
+	// lifetime for clients.
 	CDNTTL time.Duration
 	// Off makes the resource uncacheable: nothing is looked up or stored, and the response says
 	// "no-cache, no-store", whatever the handler said. A setting of 0 for Resource does the same.

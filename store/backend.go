@@ -110,8 +110,8 @@ func (o Options) Validate() error {
 }
 
 // BackendKey returns the key that a Store with these Options uses in its Backend for an entry's key: short, and of
-// characters that fit all of them. Keys that differ never share one, as far as anyone knows of SHA-256; Get compares the
-// whole key all the same.
+// characters that fit all of them. Keys that differ never share one, as far as anyone knows of SHA-256; Get compares
+// the whole key all the same.
 func (o Options) BackendKey(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	b := make([]byte, 0, keys.MaxLen)

@@ -30,6 +30,8 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
+const noCache = "the cache is nil: make it with freshet.New(memstore.New(64<<20), freshet.Options{}), or with another store"
+
 // Middleware caches the responses of what it wraps, with the policies that Options.Policy chooses. It
 // panics at start when c is nil.
 //
@@ -40,7 +42,7 @@ import (
 // connection is aborted, so that no client takes it for whole, unless a stale response may stand in.
 func Middleware(c *middleware.Cache) echo.MiddlewareFunc {
 	if c == nil {
-		panic("echocache: Middleware: the cache is nil: make it with freshet.New(memstore.New(64<<20), freshet.Options{}), or with another store")
+		panic("echocache: Middleware: " + noCache)
 	}
 	return mount(c.Mount("echocache", nil))
 }
@@ -49,7 +51,7 @@ func Middleware(c *middleware.Cache) echo.MiddlewareFunc {
 // Options.Policy says. The store and the fills are shared with the Cache's other mounts.
 func With(c *middleware.Cache, p policy.Policy) echo.MiddlewareFunc {
 	if c == nil {
-		panic("echocache: With: the cache is nil: make it with freshet.New(memstore.New(64<<20), freshet.Options{}), or with another store")
+		panic("echocache: With: " + noCache)
 	}
 	c.With(p)
 	return mount(c.Mount("echocache", &p))

@@ -30,6 +30,14 @@ func behind(t *testing.T, h http.Handler) http.Handler {
 	return proxy
 }
 
+// twoCaches are what a test mounts a page with: a session between two caches, of which whole is the outer one.
+type twoCaches struct {
+	t            *testing.T
+	pages, whole *middleware.Cache
+	session      wrapper
+	page         http.Handler
+}
+
 // A lifetime that one cache announces is its operator's. scs then adds its cookie and no-cache="Set-Cookie". Another
 // cache around the two, in the same process or on the way, gives the page to nobody else.
 func TestASessionBetweenTwoCaches(t *testing.T) {
@@ -38,32 +46,33 @@ func TestASessionBetweenTwoCaches(t *testing.T) {
 	shared.Shared = true
 	gz := func(h http.Handler) http.Handler { return gzhttp.GzipHandler(h) }
 	for by, p := range map[string]policy.Policy{"plain": minute, "shared": shared} {
-		for place, app := range map[string]func(t *testing.T, pages, whole *middleware.Cache, session wrapper, page http.Handler) http.Handler{
-			"one inside the other": func(_ *testing.T, pages, whole *middleware.Cache, session wrapper, page http.Handler) http.Handler {
-				return whole.Handler(session(pages.With(p)(page)))
+		for place, app := range map[string]func(twoCaches) http.Handler{
+			"one inside the other": func(s twoCaches) http.Handler {
+				return s.whole.Handler(s.session(s.pages.With(p)(s.page)))
 			},
-			"Guards": func(_ *testing.T, pages, whole *middleware.Cache, session wrapper, page http.Handler) http.Handler {
-				return whole.Guard(pages.Guard(whole.Handler(session(pages.With(p)(page)))))
+			"Guards": func(s twoCaches) http.Handler {
+				return s.whole.Guard(s.pages.Guard(s.whole.Handler(s.session(s.pages.With(p)(s.page)))))
 			},
-			"Guards, and a compressor": func(_ *testing.T, pages, whole *middleware.Cache, session wrapper, page http.Handler) http.Handler {
-				return whole.Guard(pages.Guard(whole.Handler(session(gz(pages.With(p)(page))))))
+			"Guards, and a compressor": func(s twoCaches) http.Handler {
+				return s.whole.Guard(s.pages.Guard(s.whole.Handler(s.session(gz(s.pages.With(p)(s.page))))))
 			},
-			"one behind the other": func(t *testing.T, pages, whole *middleware.Cache, session wrapper, page http.Handler) http.Handler {
-				return whole.Handler(behind(t, session(pages.With(p)(page))))
+			"one behind the other": func(s twoCaches) http.Handler {
+				return s.whole.Handler(behind(s.t, s.session(s.pages.With(p)(s.page))))
 			},
-			"one behind the other, with a Guard": func(t *testing.T, pages, whole *middleware.Cache, session wrapper, page http.Handler) http.Handler {
-				return whole.Handler(behind(t, pages.Guard(session(pages.With(p)(page)))))
+			"one behind the other, with a Guard": func(s twoCaches) http.Handler {
+				return s.whole.Handler(behind(s.t, s.pages.Guard(s.session(s.pages.With(p)(s.page)))))
 			},
 		} {
 			t.Run(by+", "+place, func(t *testing.T) {
 				m := newSessions()
 				pages, whole := newCache(t), newCache(t, middleware.Options{Name: "Whole"})
 				n := 0
-				h := app(t, pages, whole, m.LoadAndSave, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					n++
 					m.Put(r.Context(), "token", n)
 					fmt.Fprint(w, "token ", n)
-				}))
+				})
+				h := app(twoCaches{t, pages, whole, m.LoadAndSave, page})
 				for visitor := range 3 {
 					w := get(h, "/form")
 					want(t, "their token", w.Body.String(), fmt.Sprint("token ", visitor+1))

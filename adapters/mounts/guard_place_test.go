@@ -111,8 +111,8 @@ func TestAGuardInsideOfOurOwnHandlers(t *testing.T) {
 	want(t, "the log", log.String(), "")
 }
 
-// A page that no session went into is stored below such a Guard, too; and what its handler answers reaches the client as
-// without it.
+// A page that no session went into is stored below such a Guard, too; and what its handler answers reaches the client
+// as without it.
 func TestPagesBelowAGuardThatIsNotOutermost(t *testing.T) {
 	c := newCache(t)
 	m := newSessions()

@@ -1,6 +1,6 @@
-// Command check runs the benchmarks of this module, says what they reach of what we set out for, and fails when a figure is
-// worse than what is promised of it. A ratio is judged by its rounds: it is worse when three quarters of them are, so that a
-// machine that is busy for a while does not decide. Allocations are counted, and need no such care.
+// Command check runs the benchmarks of this module, says what they reach of what we set out for, and fails when a
+// figure is worse than what is promised of it. A ratio is judged by its rounds: it is worse when three quarters of them
+// are, so that a machine that is busy for a while does not decide. Allocations are counted, and need no such care.
 package main
 
 import (

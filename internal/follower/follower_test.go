@@ -32,8 +32,8 @@ func newJournal(number uint64) *journal {
 	return j
 }
 
-// on has calls of the journal, "append", "since" and "watch", do first what fails says, and the end of a watch, "leave",
-// at last.
+// on has calls of the journal, "append", "since" and "watch", do first what fails says, and the end of a watch,
+// "leave", at last.
 func (j *journal) on(fails func(call string) error) { j.fails.Store(&fails) }
 
 func (j *journal) check(call string) error {

@@ -203,7 +203,7 @@ func TestReplicaAdvance(t *testing.T) {
 }
 
 // A fill may begin, and an answer be judged, at any moment of an Apply, also of one that grows the
-// table or forgets. Whoever has seen an Apply return must find its mark; whoever took its Fill from
+// table or forgets. A goroutine that has seen an Apply return must find its mark; one that took its number from
 // Head must find every mark between the two that is about it.
 func TestReplicaConcurrent(t *testing.T) {
 	const writers, marks = 4, 2000
@@ -259,7 +259,7 @@ func TestReplicaConcurrent(t *testing.T) {
 	}
 }
 
-// Head is also the receipt that a node gives: whoever reads n there must find mark n, at any moment of
+// Head is also the receipt that a node gives: a goroutine that reads n there must find mark n, at any moment of
 // an Apply, also of one that grows the table or forgets.
 func TestReplicaHeadIsAReceipt(t *testing.T) {
 	names := make([]string, 100_001)

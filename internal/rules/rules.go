@@ -3,5 +3,6 @@
 // here reads a clock, does I/O, takes a lock or starts a goroutine.
 //
 // [Request.Read] says what to do with a request, and makes its key. [Judge] says what a stored response is good for,
-// and [Admit] whether a response may be stored, for how long, and why not. [Announce] writes the lifetimes that clients and CDNs see.
+// and [Admit] whether a response may be stored, for how long, and why not. [Announce] writes the lifetimes that clients
+// and CDNs see.
 package rules

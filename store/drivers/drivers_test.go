@@ -49,7 +49,7 @@ func panicOf(f func()) (said string) {
 	return ""
 }
 
-// A driver belongs to the registry: whoever has a copy changes nothing there.
+// A driver belongs to the registry: a change of a copy changes nothing there.
 func TestNobodyChangesARegisteredDriver(t *testing.T) {
 	schemes := []string{"leaf"}
 	Register(Driver{Kind: "leaf", Schemes: schemes, Open: nothing})

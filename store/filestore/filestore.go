@@ -1,15 +1,15 @@
 // Package filestore keeps values as plain files in one folder, which several processes of one machine may share.
 //
-// What it promises: a value comes back whole or not at all, whenever a process is killed. A process finds what
-// another has set with its next call. All values together stay within a bound on the disk, and those used longest
-// ago make room, also after a restart. Files are for their owner alone, and the Backend follows no symbolic links inside
-// the folder.
+// What it promises: a value comes back whole or not at all, whenever a process is killed. A process finds what another
+// has set with its next call. All values together stay within a bound on the disk, and those used longest ago make
+// room, also after a restart. Files are for their owner alone, and the Backend follows no symbolic links inside the
+// folder.
 //
-// In the folder there are 256 folders, 00 to ff, in which each value is a file called after its key, and besides ~leases,
-// ~journals and the file ~used. Removing any or all of it at any time is allowed.
+// In the folder there are 256 folders, 00 to ff, in which each value is a file called after its key, and besides
+// ~leases, ~journals and the file ~used. Removing any or all of it at any time is allowed.
 //
-// What it does not promise: folders on a network file system that several machines use at once, keys that differ only in
-// case on a file system that does not tell them apart (there they push each other out), and systems other than Unix.
+// What it does not promise: folders on a network file system that several machines use at once, keys that differ only
+// in case on a file system that does not tell them apart (there they push each other out), and systems other than Unix.
 // Nothing ends a call to the kernel early: where the disk hangs, a call returns only when the disk answers, even if its
 // context has ended.
 package filestore

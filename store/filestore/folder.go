@@ -10,9 +10,9 @@ import (
 	"syscall"
 )
 
-// folder is one of the 256 folders, with what is known of the files in it: which there are, how large, and when each was
-// last used. Other processes change it, too, so that this is what was there at the last look; the files themselves are
-// the truth.
+// folder is one of the 256 folders, with what is known of the files in it: which there are, how large, and when each
+// was last used. Other processes change it, too, so that this is what was there at the last look; the files themselves
+// are the truth.
 type folder struct {
 	path  string
 	count *count
@@ -64,8 +64,8 @@ func (f *folder) put(key string, size, now, expires int64) {
 	f.changes.Add(1)
 }
 
-// look looks at a key's file, and learns what another process has done to it. A call looks before it replaces or removes
-// a file, so that each process writes no more than its own changes to the ledger.
+// look looks at a key's file, and learns what another process has done to it. A call looks before it replaces or
+// removes a file, so that each process writes no more than its own changes to the ledger.
 func (f *folder) look(key string) (identity, error) {
 	id, err := lookAt(f.file(key))
 	switch {

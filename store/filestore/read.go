@@ -9,7 +9,8 @@ import (
 	"github.com/freshet-go/freshet/store/internal/keys"
 )
 
-// read returns the value under key, or what its file's first most bytes tell of it, or errAbsent. What is no value of key's is removed.
+// read returns the value under key, or what its file's first most bytes tell of it, or errAbsent. What is no value of
+// key's is removed.
 func (b *Backend) read(f *folder, key string, most int64) (value []byte, h header, err error) {
 	path := f.file(key)
 	for range 3 {

@@ -48,8 +48,8 @@ func (b *Backend) judge(d described) error {
 	return newer(d.comment)
 }
 
-// Health implements [store.Backend]. It fails when the server does not answer, or our tables are not there. Details tell
-// the server's version and role, how many bytes the values take, and what this process's pool and sweep do.
+// Health implements [store.Backend]. It fails when the server does not answer, or our tables are not there. Details
+// tell the server's version and role, how many bytes the values take, and what this process's pool and sweep do.
 func (b *Backend) Health(ctx context.Context) (store.Health, error) {
 	h := store.Health{Backend: "postgresql"}
 	start := time.Now()

@@ -65,8 +65,8 @@ func (c Config) steps() []step {
 // migrationLock is what processes that migrate at once wait for.
 const migrationLock = `SELECT pg_advisory_xact_lock(hashtextextended('~freshet~migrate~', 0))`
 
-// Migrate implements [store.Migrator]. It runs the steps of schema.sql that are missing, in one transaction: all of them
-// or none. The role needs CREATE on the schema.
+// Migrate implements [store.Migrator]. It runs the steps of schema.sql that are missing, in one transaction: all of
+// them or none. The role needs CREATE on the schema.
 func (b *Backend) Migrate(ctx context.Context, dryRun bool) (steps []string, err error) {
 	c, err := b.begin(ctx, mostWait)
 	if err != nil {

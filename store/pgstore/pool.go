@@ -27,7 +27,8 @@ func (b *backlog) init(connections, waiters int) {
 	}
 }
 
-// enter reports whether the caller has to wait, or returns an error if it may not. A caller without an error must leave.
+// enter reports whether the caller has to wait, or returns an error if it may not. A caller without an error must
+// leave.
 func (b *backlog) enter() (wait bool, err error) {
 	n := b.callers.Add(1)
 	if b.most >= 0 && n > b.most {

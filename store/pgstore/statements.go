@@ -55,8 +55,8 @@ var valueSQL = statements{
 		coalesce(obj_description(to_regclass(($1::text[])[1]), 'pg_class'), '')`,
 }
 
-// journalSQL have :marks and :heads for the tables, too. A transaction that has locked a journal's row in :heads is alone
-// in changing it, so that numbers become visible in their order.
+// journalSQL have :marks and :heads for the tables, too. A transaction that has locked a journal's row in :heads is
+// alone in changing it, so that numbers become visible in their order.
 var journalSQL = statements{
 	channel: `SELECT 'freshet_' || (:oid)::text`,
 	// A new number is the clock's, in microseconds, or the one after the last, whichever is greater: a server that

@@ -11,10 +11,10 @@ import (
 // connection was idle for too long or killed. The second attempt gets a fresh connection, and ends when the first one
 // would have.
 //
-// The server may have carried out a call that it did not answer. So each call must bear to be done twice: it sets a value
-// again; it takes a lease by its token; it appends a mark twice, which invalidates again what was invalidated, and the
-// numbers grow all the same. What may be wrong after that is a report: Delete, Expire and Unlock may say that there was
-// nothing, and Flush may count too few.
+// The server may have carried out a call that it did not answer. So each call must bear to be done twice: it sets a
+// value again; it takes a lease by its token; it appends a mark twice, which invalidates again what was invalidated,
+// and the numbers grow all the same. What may be wrong after that is a report: Delete, Expire and Unlock may say that
+// there was nothing, and Flush may count too few.
 type retry struct {
 	batches bool // pipelines too
 }

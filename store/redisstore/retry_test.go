@@ -166,7 +166,8 @@ func TestNoCallFailsAfterARestartBehindTLS(t *testing.T) {
 }
 
 // Each connection is killed, again and again, while calls are under way: none fails. A call is repeated once, so that
-// no call may meet two kills: the next one waits until each goroutine has ended the call that the last one may have met.
+// no call may meet two kills: the next one waits until each goroutine has ended the call that the last one may have
+// met.
 func TestKilledConnectionsUnderLoad(t *testing.T) {
 	trustAll(t)
 	for name, url := range map[string]string{

@@ -21,7 +21,7 @@ func TestCallRulesFindFaults(t *testing.T) {
 		goneToo  = "a call whose context is done fails, whatever ability it is of"
 		secrets  = "an error shows no whole key and no value"
 		under    = "what a Store sets lies under its prefix and the key's digest"
-		whoever  = "a Store finds and removes what lies under its prefix, whichever Store has set it"
+		anyStore = "a Store finds and removes what lies under its prefix, whichever Store has set it"
 		separate = "Stores with different prefixes do not see each other's entries"
 		probes   = "a probe of a backend that is well finds it well, every time"
 	)
@@ -114,7 +114,7 @@ func TestCallRulesFindFaults(t *testing.T) {
 			return b.Set(bg, key, v, ttl)
 		}}
 	})
-	add("the deleted stays deleted", whoever, func() bent {
+	add("the deleted stays deleted", anyStore, func() bent {
 		dead := map[string]bool{}
 		return bent{
 			set: func(b store.Backend, key string, v []byte, ttl time.Duration) error {
