@@ -36,7 +36,9 @@ type (
 	Policy = policy.Policy
 	// KeyOptions say what tells requests apart besides method, scheme, host, path and query: the type of Policy.Key.
 	KeyOptions = policy.KeyOptions
-	// Outcome is what became of a request, as Options.Observe gets it.
+	// Event is what became of a request and what it took, as Options.Observe gets it.
+	Event = middleware.Event
+	// Outcome is what became of a request, in the words of Cache-Status.
 	Outcome = policy.Outcome
 	// Receipt is what the methods of a Cache that invalidate return.
 	Receipt = middleware.Receipt

@@ -34,12 +34,25 @@ func deadlineOf(w http.ResponseWriter) func(time.Time) error {
 }
 
 // sendHeader sends a header to the client. All that the cache and its handlers send goes through here.
-func (x *exchange) sendHeader(status int) { x.w.WriteHeader(status) }
+func (x *exchange) sendHeader(status int) {
+	if status >= 200 || status == http.StatusSwitchingProtocols {
+		x.tally.status = status
+	}
+	x.w.WriteHeader(status)
+}
 
 // watched is a client whose writes are watched, once they may wait for it.
 type watched struct {
-	sent  int64
+	sent  int64        // what writes began with
+	got   int64        // what the client took of it
 	stall *stall.Watch // nil until then, and where the client has no deadlines
+}
+
+// write writes p to the client.
+func (w *watched) write(c *Cache, client http.ResponseWriter, p []byte) (int, error) {
+	n, err := w.watch(c, client, int64(len(p))).Write(client, p)
+	w.got += int64(n)
+	return n, err
 }
 
 // watch returns what watches the next n bytes, if they may wait for the client.
@@ -52,5 +65,7 @@ func (w *watched) watch(c *Cache, client http.ResponseWriter, n int64) *stall.Wa
 
 // copy copies from src. It is watched from the first byte, because net/http's own ReadFrom holds nothing.
 func (w *watched) copy(c *Cache, client http.ResponseWriter, src io.Reader) (int64, error) {
-	return w.watch(c, client, stall.ServerBuffer+1).Copy(client, src)
+	n, err := w.watch(c, client, stall.ServerBuffer+1).Copy(client, src)
+	w.got += n
+	return n, err
 }

@@ -83,6 +83,7 @@ func (x *exchange) write(e *store.Entry, h http.Header, aged bool, out *policy.O
 	age := time.Duration(-1)
 	if aged {
 		age = e.CurrentAge(now)
+		x.tally.serves(e, age)
 	}
 	if x.req.Conditional && rules.ConditionalStatus(e.Status) && rules.NotModified(x.r.Header, h, now) {
 		x.notModified(h, e, age, out)
@@ -279,7 +280,9 @@ func (x *exchange) writePart(e *store.Entry, h http.Header, spans []store.Span, 
 	client["Content-Type"] = []string{"multipart/byteranges; boundary=" + boundary}
 	client["Content-Length"] = []string{strconv.FormatInt(int64(length), 10)}
 	x.head(http.StatusPartialContent)
-	writeParts(x.sender(), boundary, h, spans, total, func(s store.Span) []byte { return rules.Cut(e, s) })
+	if writeParts(x.sender(), boundary, h, spans, total, func(s store.Span) []byte { return rules.Cut(e, s) }) == nil {
+		x.tally.bytes += int64(length)
+	}
 }
 
 // partFields returns the values of Content-Range and Content-Length for one part.
@@ -348,11 +351,4 @@ func (x *exchange) begin(status int, h http.Header, age time.Duration, out *poli
 	x.header(h, nil, age, out)
 	x.head(status)
 	return x.req.Class != rules.ClassHead
-}
-
-// observe reports what became of the request to the operator's observer, if there is one.
-func (x *exchange) observe(out policy.Outcome) {
-	if x.c.options.Observe != nil {
-		x.c.options.Observe(x.r, out)
-	}
 }

@@ -19,7 +19,7 @@ import (
 // A stream that an invalidation overtakes has said that it is stored; the observer learns that it is not.
 func TestAStreamThatIsOvertakenIsObservedAsNotStored(t *testing.T) {
 	var seen policy.Outcome
-	c := newCache(t, middleware.Options{Observe: func(_ *http.Request, o policy.Outcome) { seen = o }})
+	c := newCache(t, middleware.Options{Observe: func(_ *http.Request, o middleware.Event) { seen = o.Outcome }})
 	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.(http.Flusher).Flush()

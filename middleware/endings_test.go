@@ -621,7 +621,7 @@ func TestARequestWhoseHandlerPanicsIsObserved(t *testing.T) {
 	for _, method := range []string{"GET", "HEAD", "POST", "OPTIONS"} {
 		t.Run(method, func(t *testing.T) {
 			var observed atomic.Int64
-			c := newCache(t, middleware.Options{Observe: func(*http.Request, policy.Outcome) { observed.Add(1) }})
+			c := newCache(t, middleware.Options{Observe: func(*http.Request, middleware.Event) { observed.Add(1) }})
 			h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }))
 			want(t, "cut off", cutOff(func() { do(h, method, "/") }), true)
 			want(t, "observed", observed.Load(), int64(1))
@@ -685,7 +685,7 @@ func TestAClientThatLeavesWhileItWaitsIsObserved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var left atomic.Int64
 		c := newCache(t, middleware.Options{
-			Observe: func(_ *http.Request, o policy.Outcome) {
+			Observe: func(_ *http.Request, o middleware.Event) {
 				if o.Detail == policy.Reason("left") {
 					left.Add(1)
 				}

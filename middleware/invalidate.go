@@ -43,7 +43,7 @@ func (w *unsafeWriter) end() {
 		w.out.Stored = false
 	}
 	if !w.quiet {
-		w.x.observe(w.out)
+		w.observe()
 	}
 	if w.answer != nil {
 		w.answer.release()

@@ -133,9 +133,9 @@ func newNode(t *testing.T, s store.Store, name string) *node {
 	n := &node{}
 	n.c = middleware.New(s, middleware.Options{
 		Log: slog.New(slog.NewTextHandler(&n.log, nil)),
-		Observe: func(r *http.Request, o policy.Outcome) {
+		Observe: func(r *http.Request, o middleware.Event) {
 			if n.observe != nil {
-				n.observe(r, o)
+				n.observe(r, o.Outcome)
 			}
 		},
 	})

@@ -219,7 +219,7 @@ func (n *run) push(b body, rd *fill.Reader) {
 	held := rd.Ready()
 	for off := 0; off < len(held) && !n.goOn(); {
 		piece := held[off:min(off+little, len(held))]
-		if _, err := b.stall.Write(b.w, piece); err != nil {
+		if b.write(piece) != nil {
 			break
 		}
 		off += len(piece)

@@ -24,11 +24,11 @@ func TestAnAgeThatEqualsTheLifetimeIsStale(t *testing.T) {
 				var mu sync.Mutex
 				var waited []policy.Outcome
 				c := newCache(t, middleware.Options{
-					Observe: func(_ *http.Request, out policy.Outcome) {
+					Observe: func(_ *http.Request, out middleware.Event) {
 						mu.Lock()
 						defer mu.Unlock()
 						if out.Collapsed {
-							waited = append(waited, out)
+							waited = append(waited, out.Outcome)
 						}
 					},
 				})

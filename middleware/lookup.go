@@ -60,8 +60,7 @@ const maxLookups = 4
 
 // serve answers from the store if it may, and otherwise by running the handler.
 func (l *lookup) serve() {
-	for looked := 0; looked < maxLookups; looked++ {
-		now := time.Now()
+	for looked, now := 0, l.x.tally.arrived(); looked < maxLookups; looked, now = looked+1, time.Now() {
 		l.found = l.x.find(now)
 		switch l.decide(now) {
 		case hit:
@@ -265,6 +264,10 @@ func ours(e *store.Entry, key string) bool {
 // ask looks in the store, and then among what is on its way there. What was on its way and arrived in between is in the
 // store now. It notes in f what the store failed to do.
 func (x *exchange) ask(ctx context.Context, key string, f *found) *store.Entry {
+	if !x.c.local {
+		began := time.Now()
+		defer func() { x.tally.backend += time.Since(began) }()
+	}
 	if x.c.coming.none() {
 		return x.c.ask(ctx, key, f)
 	}

@@ -36,9 +36,9 @@ type Options struct {
 	Route func(*http.Request) string
 	// Name is the cache's name in Cache-Status (RFC 9211 section 2). Default "Freshet".
 	Name string
-	// Observe, when not nil, gets the outcome of each request, after its response. The Cache calls it from many
-	// goroutines at once.
-	Observe func(*http.Request, policy.Outcome)
+	// Observe, when not nil, gets what became of each request, after its response. The Cache calls it from many
+	// goroutines at once, and waits for it: it must be quick.
+	Observe func(*http.Request, Event)
 	// Log gets faults and advice: a broken store, a handler that panicked behind a stale response, a policy that
 	// cannot do what it says. Nil: slog.Default().
 	Log *slog.Logger

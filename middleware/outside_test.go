@@ -130,7 +130,7 @@ func heldBack(h http.Handler) http.Handler {
 func TestAPageWhoseHeaderIsHeldBackUntilItsBody(t *testing.T) {
 	stored := 0
 	c := newCache(t, middleware.Options{
-		Observe: func(_ *http.Request, out policy.Outcome) {
+		Observe: func(_ *http.Request, out middleware.Event) {
 			if out.Stored {
 				stored++
 			}

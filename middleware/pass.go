@@ -25,7 +25,7 @@ func (x *exchange) pass(why policy.Reason) {
 	if x.r.Method == "PROPFIND" {
 		w.watch = seesWebDAV{x.c}
 	}
-	defer func() { w.x.observe(w.out) }()
+	defer w.observe()
 	w.serve(w.tellInside())
 }
 
@@ -125,6 +125,13 @@ func (w *passWriter) WriteHeader(status int) {
 	w.informed = !w.wrote
 }
 
+// observe reports what became of the request.
+func (w *passWriter) observe() {
+	w.x.tally.bytes = w.watched.got
+	w.x.tally.filled(time.Since(w.x.tally.began))
+	w.x.observe(w.out)
+}
+
 // done completes a response of which the handler wrote nothing.
 func (w *passWriter) done() {
 	if !w.wrote {
@@ -134,7 +141,7 @@ func (w *passWriter) done() {
 
 func (w *passWriter) Write(p []byte) (int, error) {
 	w.done()
-	n, err := w.watched.watch(w.x.c, w.x.w, int64(len(p))).Write(w.x.w, p)
+	n, err := w.watched.write(w.x.c, w.x.w, p)
 	w.failed = w.failed || err != nil
 	if w.listen != nil {
 		w.listen.onBody(p[:n])

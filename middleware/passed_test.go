@@ -33,7 +33,7 @@ func TestEveryAnswerKeepsItsReason(t *testing.T) {
 			var mu sync.Mutex
 			passed := map[policy.Reason]int{}
 			c := newCache(t, middleware.Options{
-				Observe: func(_ *http.Request, o policy.Outcome) {
+				Observe: func(_ *http.Request, o middleware.Event) {
 					mu.Lock()
 					defer mu.Unlock()
 					passed[o.Passed]++
@@ -65,7 +65,7 @@ func TestEveryAnswerKeepsItsReason(t *testing.T) {
 func TestPassedAndStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var last policy.Outcome
-		c := newCache(t, middleware.Options{Observe: func(_ *http.Request, o policy.Outcome) { last = o }})
+		c := newCache(t, middleware.Options{Observe: func(_ *http.Request, o middleware.Event) { last = o.Outcome }})
 		o := &origin{}
 		o.h = func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")
@@ -121,7 +121,7 @@ func (w *hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // A response whose header nobody has seen go out was not shared for that reason, and not because requests have to ask.
 func TestWhatIsSaidAfterAHeaderThatNeverWentOut(t *testing.T) {
 	var passed []policy.Reason
-	c := newCache(t, middleware.Options{Observe: func(_ *http.Request, out policy.Outcome) { passed = append(passed, out.Passed) }})
+	c := newCache(t, middleware.Options{Observe: func(_ *http.Request, out middleware.Event) { passed = append(passed, out.Passed) }})
 	page := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "page")
 	}))

@@ -713,7 +713,7 @@ func TestWhoIsObservedToGetAStaleAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var stale, collapsed atomic.Int64
 		c := newCache(t, middleware.Options{
-			Observe: func(_ *http.Request, out policy.Outcome) {
+			Observe: func(_ *http.Request, out middleware.Event) {
 				if out.Stale {
 					stale.Add(1)
 				}

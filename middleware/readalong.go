@@ -101,7 +101,9 @@ func (l *lookup) share(f *fill.Fill, rd *fill.Reader, a fill.Answer, out policy.
 // relay answers with a response that comes as a stream.
 func (x *exchange) relay(f *fill.Fill, rd *fill.Reader, e *store.Entry, out policy.Outcome) {
 	x.tellAround(e)
-	if x.begin(e.Status, e.Header, e.CurrentAge(time.Now()), &out) {
+	age := e.CurrentAge(time.Now())
+	x.tally.serves(e, age)
+	if x.begin(e.Status, e.Header, age, &out) {
 		switch err := x.body().stream(rd); {
 		case err == nil:
 			x.sendTrailers(f.Trailer())

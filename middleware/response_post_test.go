@@ -39,9 +39,9 @@ func TestWhatIsSaidOfAnAnswerToPOST(t *testing.T) {
 			}
 			t.Run(name, func(t *testing.T) {
 				var told policy.Outcome
-				c := boundedCache(t, 1<<20, Options{Observe: func(r *http.Request, o policy.Outcome) {
+				c := boundedCache(t, 1<<20, Options{Observe: func(r *http.Request, o Event) {
 					if r.Method == "POST" {
-						told = o
+						told = o.Outcome
 					}
 				}})
 				h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -111,7 +111,7 @@ func (n *run) close() {
 	}
 	n.unlinked()
 	n.cancel()
-	n.x.observe(n.out)
+	n.observe()
 	if !n.after.last {
 		return
 	}
@@ -119,6 +119,15 @@ func (n *run) close() {
 	if !n.after.way.atEnd(n.atEnd) { // the end of the request owns the run now
 		n.atEnd()
 	}
+}
+
+// observe reports what became of the leader's request.
+func (n *run) observe() {
+	n.x.tally.bytes += n.watched.got
+	if n.rec.wrote {
+		n.x.tally.filled(n.rec.received.Sub(n.began))
+	}
+	n.x.observe(n.out)
 }
 
 // over releases the requests that still wait for the response.

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/internal/rules"
@@ -35,7 +36,12 @@ func (n *run) save(e *store.Entry) {
 		}
 	}
 	n.checkRoom(e) // and yet it is put: what is stored under its key is not to be found any more
-	if n.x.c.put(e) != nil {
+	began := time.Now()
+	err := n.x.c.put(e)
+	if !n.x.c.local {
+		n.x.tally.backend += time.Since(began)
+	}
+	if err != nil {
 		n.out.Stored, n.out.Detail = false, reasonStoreError
 		return
 	}

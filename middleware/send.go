@@ -19,10 +19,18 @@ type body struct {
 	w     http.ResponseWriter
 	ctx   context.Context // the request's
 	stall *stall.Watch
+	sent  *int64 // counts what the client takes
 }
 
 // body returns the writer of the exchange's response, in the goroutine of its request.
-func (x *exchange) body() body { return body{x.w, x.r.Context(), x.c.watchOf(x.w)} }
+func (x *exchange) body() body { return body{x.w, x.r.Context(), x.c.watchOf(x.w), &x.tally.bytes} }
+
+// write writes a part of the body.
+func (b body) write(p []byte) error {
+	n, err := b.stall.Write(b.w, p)
+	*b.sent += int64(n)
+	return err
+}
 
 // stream writes the body as it comes. It returns an error when the client did not get all of it.
 func (b body) stream(rd *fill.Reader) error {
@@ -33,7 +41,7 @@ func (b body) stream(rd *fill.Reader) error {
 			return err
 		}
 		if len(p.Bytes) > 0 {
-			if _, err := b.stall.Write(b.w, p.Bytes); err != nil {
+			if err := b.write(p.Bytes); err != nil {
 				if cause := context.Cause(b.ctx); cause != nil {
 					return cause
 				}
@@ -59,7 +67,8 @@ func (x *exchange) mayBeTaken() bool {
 
 // send writes a body that is all there, or a part of it, to the client.
 func (x *exchange) send(p []byte) {
-	x.sender().Write(p)
+	n, _ := x.sender().Write(p)
+	x.tally.bytes += int64(n)
 }
 
 // sender writes what is all there, a part at a time. It is a copy of what that takes, so that an exchange stays on

@@ -32,6 +32,7 @@ type exchange struct {
 
 	outside rules.Outside // what handlers outside have put into the client's header
 	leading *run          // the handler's run that answers this request, if one does
+	tally   tally
 	around  *Response     // what the handler of a cache around this one speaks through, or nil
 }
 
@@ -43,6 +44,7 @@ func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next http.Handler,
 	}
 	l := lookup{x: exchange{c: c, w: w, r: rules.WithoutIgnoredCookies(r, p), next: next, p: p, who: who}}
 	x := &l.x
+	x.beginTally()
 	plan, why, told := x.read()
 	if plan != rules.PlanLookup {
 		x.r = r
@@ -79,6 +81,7 @@ func (c *Cache) serveChange(w http.ResponseWriter, r *http.Request, next http.Ha
 	n := &unsafeWriter{}
 	x := &n.x
 	x.c, x.w, x.r, x.next, x.p, x.who = c, w, rules.WithoutIgnoredCookies(r, p), next, p, who
+	x.beginTally()
 	plan, why, _ := x.read()
 	if x.r != r {
 		x.req.Directives.NoStore = true // its handler sees cookies of which a GET's sees nothing

@@ -169,7 +169,7 @@ func (n *run) send(h http.Header) {
 	n.x.header(h, nil, -1, &n.out)
 	n.head(n.rec.status)
 	if held := n.rec.held; len(held) > 0 {
-		n.watched.watch(n.x.c, n.x.w, int64(len(held))).Write(n.x.w, held)
+		n.watched.write(n.x.c, n.x.w, held)
 		n.rec.held = nil
 	}
 }

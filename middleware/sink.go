@@ -41,7 +41,7 @@ func (n *run) write(p []byte) (int, error) {
 			return 0, fill.ErrDeserted
 		}
 	case passing:
-		return n.watched.watch(n.x.c, n.x.w, int64(len(p))).Write(n.x.w, p)
+		return n.watched.write(n.x.c, n.x.w, p)
 	case streaming:
 		return n.stream(p)
 	}

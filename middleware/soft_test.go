@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/middleware"
-	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -46,7 +45,7 @@ func TestAnInvalidationWhileARequestWaits(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var stale atomic.Int64
 				c := newCache(t, middleware.Options{
-					Observe: func(_ *http.Request, out policy.Outcome) {
+					Observe: func(_ *http.Request, out middleware.Event) {
 						if out.Stale {
 							stale.Add(1)
 						}

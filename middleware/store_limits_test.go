@@ -70,7 +70,7 @@ func TestStoredIsSaidOfWhatIsStored(t *testing.T) {
 				defer m.close()
 				var told policy.Outcome
 				c := middleware.New(m.store, middleware.Options{
-					Log: discard, Observe: func(_ *http.Request, o policy.Outcome) { told = o },
+					Log: discard, Observe: func(_ *http.Request, o middleware.Event) { told = o.Outcome },
 				})
 				defer c.Shutdown(t.Context())
 				h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -107,7 +107,7 @@ func TestAStreamThatIsNotStoredAfterAll(t *testing.T) {
 		policy.Reason("handler"):   func(w http.ResponseWriter, r *http.Request) { middleware.FromContext(r.Context()).NoStore() },
 	} {
 		var told policy.Outcome
-		c := newCache(t, middleware.Options{Observe: func(_ *http.Request, o policy.Outcome) { told = o }})
+		c := newCache(t, middleware.Options{Observe: func(_ *http.Request, o middleware.Event) { told = o.Outcome }})
 		get(c.With(policy.Policy{TTL: time.Minute, MaxBody: 100 << 10})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Write(make([]byte, 100<<10))
 			end(w, r)

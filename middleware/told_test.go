@@ -60,9 +60,9 @@ func TestWhatTheObserverHearsOfABrokenResponse(t *testing.T) {
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			var told []policy.Outcome
-			c := newCache(t, middleware.Options{Observe: func(r *http.Request, o policy.Outcome) {
+			c := newCache(t, middleware.Options{Observe: func(r *http.Request, o middleware.Event) {
 				if r.Method == s.method {
-					told = append(told, o)
+					told = append(told, o.Outcome)
 				}
 			}})
 			h := c.With(minute)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

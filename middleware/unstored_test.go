@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/middleware"
-	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/memstore"
 )
@@ -333,7 +332,7 @@ func TestAPageThatArrivesBetweenTwoLooks(t *testing.T) {
 	s := &arriving{Store: slow}
 	ended := make(chan struct{}, 8)
 	c := middleware.New(s, middleware.Options{
-		Log: discard, Observe: func(*http.Request, policy.Outcome) { ended <- struct{}{} },
+		Log: discard, Observe: func(*http.Request, middleware.Event) { ended <- struct{}{} },
 	})
 	defer c.Shutdown(t.Context())
 	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {

@@ -79,7 +79,7 @@ func takeWalk(t *testing.T, seed uint64) {
 	if seed%3 == 1 {
 		s, w.varies = &distant{memory, w.rand}, false
 	}
-	w.c = New(s, Options{Log: slog.New(slog.DiscardHandler), MaxFillBytes: 2 << 20, MaxReadBytes: 1 << 20, StallTimeout: 20 * time.Second, Observe: func(*http.Request, policy.Outcome) { w.observed.Add(1) }})
+	w.c = New(s, Options{Log: slog.New(slog.DiscardHandler), MaxFillBytes: 2 << 20, MaxReadBytes: 1 << 20, StallTimeout: 20 * time.Second, Observe: func(*http.Request, Event) { w.observed.Add(1) }})
 	p := policy.Policy{
 		MaxWait: time.Duration(w.rand(3)) * time.Second, Timeout: time.Duration(w.rand(2)*10) * time.Second,
 		Retention:            time.Minute,

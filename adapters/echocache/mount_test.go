@@ -101,7 +101,7 @@ func TestFunctionsFindTheRoute(t *testing.T) {
 	route := func(p policy.Policy) func(a *app) echo.MiddlewareFunc {
 		return func(a *app) echo.MiddlewareFunc { return echocache.With(a.cache, p) }
 	}
-	observed := middleware.Options{Observe: func(r *http.Request, _ policy.Outcome) { look(r) }}
+	observed := middleware.Options{Observe: func(r *http.Request, _ middleware.Event) { look(r) }}
 	for name, s := range map[string]struct {
 		options middleware.Options
 		use     func(a *app) echo.MiddlewareFunc

@@ -43,6 +43,21 @@ func (s *Store) Stats() Stats {
 	return st
 }
 
+// TierStats implements [store.Measured], under the name of Options.Name.
+func (s *Store) TierStats() []store.TierStats {
+	t := store.NewTierStats(s.options.Name)
+	if inner := store.TierStatsOf(s.inner); len(inner) > 0 {
+		t = inner[0]
+	}
+	t.Calls, t.Failed = int64(s.counts.calls.Load()), 0
+	for kind := range s.counts.failures {
+		t.Failed += int64(s.counts.failures[kind].Load())
+	}
+	t.Rejected = int64(s.counts.rejected.Load() + s.counts.crowded.Load())
+	t.Breaker = s.State().String()
+	return []store.TierStats{t}
+}
+
 // State returns the breaker's state. An open one stays open until an operation after its time probes the
 // inner store.
 func (s *Store) State() State { return State(s.breaker.state.Load()) }

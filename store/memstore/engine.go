@@ -16,6 +16,8 @@ type engine[V any] struct {
 	bound  int64
 	limit  int64 // largest size of one value
 	closed atomic.Bool
+
+	evicted, expired atomic.Int64 // how many entries made room, and were removed when their time was over
 }
 
 // item is a value with the time, by the engine's clock, when it ends. It lies in the cache's node, so that reading it
@@ -48,6 +50,14 @@ func newEngine[V any](maxBytes int64) *engine[V] {
 		// and what bytes tells is settled when set returns.
 		Executor: func(task func()) { task() },
 		Clock:    e.clock,
+		OnDeletion: func(d otter.DeletionEvent[string, item[V]]) {
+			switch d.Cause {
+			case otter.CauseOverflow:
+				e.evicted.Add(1)
+			case otter.CauseExpiration:
+				e.expired.Add(1)
+			}
+		},
 	})
 	return e
 }

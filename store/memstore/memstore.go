@@ -29,7 +29,8 @@ var (
 	_ store.Store = (*Store)(nil)
 	_ store.Local = (*Store)(nil)
 
-	_ store.Limited = (*Store)(nil)
+	_ store.Limited  = (*Store)(nil)
+	_ store.Measured = (*Store)(nil)
 )
 
 // New returns an empty store that holds at most maxBytes bytes: bodies, headers, keys and the overhead
@@ -88,6 +89,15 @@ func (s *Store) Len() int { return s.engine.len() }
 
 // Bytes returns how many bytes the entries take, as they count towards the bound.
 func (s *Store) Bytes() int64 { return s.engine.bytes() }
+
+// TierStats implements [store.Measured]. Entries, Bytes, Evicted and Expired are known: reads are not
+// counted, because a counter that all of them share would slow them down.
+func (s *Store) TierStats() []store.TierStats {
+	t := store.NewTierStats("memory")
+	t.Entries, t.Bytes, t.MaxBytes = int64(s.Len()), s.Bytes(), s.engine.bound
+	t.Evicted, t.Expired = s.engine.evicted.Load(), s.engine.expired.Load()
+	return []store.TierStats{t}
+}
 
 // Close drops all entries and ends the store's goroutines. A closed store works on but keeps nothing.
 func (s *Store) Close() { s.engine.close() }

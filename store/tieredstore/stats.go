@@ -3,6 +3,8 @@ package tieredstore
 import (
 	"sync/atomic"
 	"unsafe"
+
+	"github.com/freshet-go/freshet/store"
 )
 
 // Stats are the counts of a Store since New. Each Get counts once; a GetNear counts if it found something.
@@ -26,6 +28,25 @@ func (s *Store) Stats() Stats {
 		Misses:   s.counts.misses.Load(),
 		Failed:   s.counts.failed.Load(),
 	}
+}
+
+// TierStats implements [store.Measured]: the near store's, then the far one's.
+func (s *Store) TierStats() []store.TierStats {
+	tiers := store.TierStatsOf(s.near)
+	if len(tiers) == 0 {
+		tiers = []store.TierStats{store.NewTierStats("near")}
+	}
+	st := s.Stats()
+	tiers[0].Hits, tiers[0].Misses = int64(st.NearHits), int64(st.FarHits+st.Misses+st.Failed)
+	if s.far == nil {
+		return tiers
+	}
+	far := store.TierStatsOf(s.far)
+	if len(far) == 0 {
+		far = []store.TierStats{store.NewTierStats("far")}
+	}
+	far[0].Hits, far[0].Misses = int64(st.FarHits), int64(st.Misses)
+	return append(tiers, far...)
 }
 
 // counter counts what happens on all processors at once, in places that lie so far apart that processors do

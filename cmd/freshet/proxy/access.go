@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -44,10 +45,10 @@ func (p *Proxy) serveLogged(w http.ResponseWriter, r *http.Request) {
 }
 
 // observe returns what the cache tells its outcomes to. A refresh in the background has a line of its own.
-func (p *Proxy) observe(next func(*http.Request, policy.Outcome)) func(*http.Request, policy.Outcome) {
-	return func(r *http.Request, out policy.Outcome) {
+func (p *Proxy) observe(next func(*http.Request, middleware.Event)) func(*http.Request, middleware.Event) {
+	return func(r *http.Request, out middleware.Event) {
 		if a, ok := r.Context().Value(accessKey{}).(*access); ok {
-			a.outcome, a.told = out, true
+			a.outcome, a.told = out.Outcome, true
 		} else {
 			p.options.Access.LogAttrs(context.Background(), slog.LevelInfo, "refresh",
 				slog.String("method", r.Method), slog.String("host", r.Host), slog.String("uri", r.RequestURI),

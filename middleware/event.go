@@ -1,0 +1,104 @@
+package middleware
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
+)
+
+// Event is what became of one request and what it took: what Options.Observe gets, once for each
+// request that came to a mount, and for each refresh in the background.
+type Event struct {
+	// Outcome has the words of Cache-Status. What was found out after the header of a stream had
+	// gone out is in it, too.
+	policy.Outcome
+
+	// Resource is the Resource of the request's policy.
+	Resource string
+
+	// Status is the status that the client got, and Bytes the length of the body that was written
+	// to it. A status of 0: the connection was taken over or ended without an answer.
+	Status int
+	Bytes  int64
+
+	// Took is the time from the request's arrival at the mount to the end of its response.
+	Took time.Duration
+	// Fill is the time that the handler took for this request: up to its header, or all of it
+	// where the request passed. 0: no handler ran for it.
+	Fill time.Duration
+	// Backend is the time that passed in calls to the store, for a store outside this process.
+	Backend time.Duration
+
+	// Age and Lifetime are the current age and the freshness lifetime of the stored response that
+	// answered (RFC 9111 section 4.2), and Saved is the time that its handler took for the header
+	// when the response was made or validated last. All are 0 where no stored response answered.
+	Age, Lifetime, Saved time.Duration
+
+	key string
+}
+
+// KeyHash returns 16 hexadecimal digits that tell the request's cache key from others, in all
+// processes alike, without naming it: the beginning of its SHA-256. It is empty for a request
+// without a key.
+func (e *Event) KeyHash() string {
+	if e.key == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(e.key))
+	return hex.EncodeToString(sum[:8])
+}
+
+// tally is what an exchange notes for its Event.
+type tally struct {
+	began                time.Time // zero: nobody observes
+	fill, backend        time.Duration
+	age, lifetime, saved time.Duration
+	bytes                int64
+	status               int
+}
+
+// serves notes which stored response answers.
+func (t *tally) serves(e *store.Entry, age time.Duration) {
+	if t.began.IsZero() || age < 0 {
+		return
+	}
+	t.age, t.lifetime, t.saved = age, e.Fresh, max(e.Received.Sub(e.Requested), 0)
+}
+
+// filled notes how long the handler took.
+func (t *tally) filled(took time.Duration) {
+	if !t.began.IsZero() {
+		t.fill = took
+	}
+}
+
+// beginTally notes when the request came, if somebody observes.
+func (x *exchange) beginTally() {
+	if x.c.options.Observe != nil {
+		x.tally.began = time.Now()
+	}
+}
+
+// arrived returns when the request came to the mount, if that is noted, or the time by now.
+func (t *tally) arrived() time.Time {
+	if t.began.IsZero() {
+		return time.Now()
+	}
+	return t.began
+}
+
+// observe reports what became of the request to the operator's observer, if there is one.
+func (x *exchange) observe(out policy.Outcome) {
+	if x.c.options.Observe == nil {
+		return
+	}
+	t := &x.tally
+	x.c.options.Observe(x.r, Event{
+		Outcome: out, Resource: x.p.Resource, Status: t.status, Bytes: t.bytes,
+		Took: time.Since(t.began), Fill: t.fill, Backend: t.backend,
+		Age: t.age, Lifetime: t.lifetime, Saved: t.saved, key: x.req.Key,
+	})
+}

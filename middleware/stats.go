@@ -1,0 +1,45 @@
+package middleware
+
+import (
+	"time"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// Stats are what a Cache holds and runs at one moment.
+type Stats struct {
+	// Fills is the number of keys whose responses are being made, and that requests may read along
+	// with. FillBytes is what all fills hold in memory; Options.MaxFillBytes bounds it.
+	Fills     int
+	FillBytes int64
+	// ReadBytes is what clients hold of long stored responses that the store has let go;
+	// Options.MaxReadBytes bounds it. Readers is the number of long stored responses that clients
+	// are reading.
+	ReadBytes int64
+	Readers   int
+	// Refreshes is the number of refreshes that run in the background; Options.MaxRefreshes bounds it.
+	Refreshes int
+	// Journal is what is known of the journal of invalidations.
+	Journal JournalStats
+	// Tiers are the tiers of the store, the nearest first. Empty: the store reports nothing.
+	Tiers []store.TierStats
+}
+
+// JournalStats are what a Cache knows of the journal of invalidations.
+type JournalStats struct {
+	Shared  bool          // other processes append to it as well
+	InTouch bool          // it has answered within Options.MaxLag; or else nothing stored is used
+	Number  uint64        // the newest number that is known
+	Lag     time.Duration // since it answered last; 0 without a shared journal; negative: it never answered
+	Unsent  int           // invalidations of this process that it has not taken yet
+}
+
+// Stats returns what the Cache holds and runs now. It waits for no server, and costs some microseconds.
+func (c *Cache) Stats() Stats {
+	s := Stats{
+		Fills: c.fills.Len(), FillBytes: c.fills.Budget.Used(), Refreshes: len(c.refreshing),
+		Journal: JournalStats(c.journal.Status(time.Now())), Tiers: store.TierStatsOf(c.store),
+	}
+	s.Readers, s.ReadBytes = c.fills.Pins.Len(), c.fills.Pins.Used()
+	return s
+}
