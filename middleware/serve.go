@@ -33,7 +33,7 @@ type exchange struct {
 	outside rules.Outside // what handlers outside have put into the client's header
 	leading *run          // the handler's run that answers this request, if one does
 	tally   tally
-	around  *Response     // what the handler of a cache around this one speaks through, or nil
+	around  *Response // what the handler of a cache around this one speaks through, or nil
 }
 
 // serve is the walk of one request.
