@@ -14,7 +14,7 @@ test: tools check race modules
 
 # Modules of their own, so that what only they need stays out of the go.mod of ours, and so of our users': what bench
 # measures us against, and the middleware of others that the tests of the mounts use.
-MODULES = bench adapters/mounts
+MODULES = bench adapters/mounts adapters/prometheus
 
 # The race detector needs a C compiler, and the backends' tests start real servers on loopback ports;
 # everything else comes through go.mod. Debian's packages start services of their own, which the
@@ -27,6 +27,7 @@ tools:
 	command -v $$($(GO) env CC) >/dev/null || missing="$$missing gcc libc6-dev"; \
 	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
 	command -v memcached >/dev/null || missing="$$missing memcached"; \
+	command -v prometheus >/dev/null || missing="$$missing prometheus"; \
 	command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	[ -z "$$missing" ] || { \
 	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \

@@ -142,9 +142,12 @@ func vetPages(t *testing.T, pages map[string]string) (wrong []string) {
 	return wrong
 }
 
-// modules are the folders with the go.mod files whose modules pages may use: ours, and that of the tests with
-// middleware of others.
-var modules = []string{".", "adapters/mounts"}
+// modules are the folders with the go.mod files whose modules pages may use: ours, that of the tests with middleware of
+// others, and adapters that are modules of their own. Pages may import the latter.
+var (
+	modules  = append([]string{".", "adapters/mounts"}, adapters...)
+	adapters = []string{"adapters/prometheus"}
+)
 
 // readersModule is a folder with a module that requires ours as it stands here, and all that the modules require.
 func readersModule(t *testing.T, root string) string {
@@ -162,9 +165,14 @@ func readersModule(t *testing.T, root string) string {
 			sums[line] = true
 		}
 	}
+	replaced := fmt.Sprintf("replace %s => %q\n", module, root)
+	for _, name := range adapters {
+		required[fmt.Sprintf("%s/%s v0.0.0", module, name)] = true
+		replaced += fmt.Sprintf("replace %s/%s => %q\n", module, name, filepath.Join(root, name))
+	}
 	write(t, filepath.Join(folder, "go.mod"), fmt.Sprintf(
-		"module reader\n\ngo 1.26.0\n\nrequire (\n%s v0.0.0\n%s\n)\n\nreplace %[1]s => %[3]q\n",
-		module, strings.Join(slices.Sorted(maps.Keys(required)), "\n"), root))
+		"module reader\n\ngo 1.26.0\n\nrequire (\n%s v0.0.0\n%s\n)\n\n%s",
+		module, strings.Join(slices.Sorted(maps.Keys(required)), "\n"), replaced))
 	write(t, filepath.Join(folder, "go.sum"), strings.Join(slices.Sorted(maps.Keys(sums)), "\n")+"\n")
 	return folder
 }

@@ -21,6 +21,7 @@ package freshet
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
@@ -55,6 +56,11 @@ var ErrUnsent = middleware.ErrUnsent
 // New returns a Cache that keeps its entries in s. It panics when s is nil or an option cannot work. Shut the Cache
 // down before the store.
 func New(s store.Store, o Options) *Cache { return middleware.New(s, o) }
+
+// Observers returns a function for Options.Observe that calls each of the given ones, in their order.
+func Observers(each ...func(*http.Request, Event)) func(*http.Request, Event) {
+	return middleware.Observers(each...)
+}
 
 // FromContext returns what a handler may say to the cache that runs it: tags, a lifetime, that its response is not to
 // be stored, or that it has no answer. It returns nil, on which every method does nothing, when the response is not

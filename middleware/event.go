@@ -3,6 +3,7 @@ package middleware
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"net/http"
 	"time"
 
 	"github.com/freshet-go/freshet/policy"
@@ -101,4 +102,13 @@ func (x *exchange) observe(out policy.Outcome) {
 		Took: time.Since(t.began), Fill: t.fill, Backend: t.backend,
 		Age: t.age, Lifetime: t.lifetime, Saved: t.saved, key: x.req.Key,
 	})
+}
+
+// Observers returns a function for Options.Observe that calls each of the given ones, in their order.
+func Observers(each ...func(*http.Request, Event)) func(*http.Request, Event) {
+	return func(r *http.Request, e Event) {
+		for _, observe := range each {
+			observe(r, e)
+		}
+	}
 }
