@@ -1,0 +1,436 @@
+package admin_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/freshet-go/freshet"
+	"github.com/freshet-go/freshet/adapters/admin"
+	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/store/memstore"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const token = "a token of 24 characters"
+
+// site is an app with a door.
+type site struct {
+	*httptest.Server
+	t    *testing.T
+	mu   sync.Mutex
+	runs map[string]int
+	log  *lines
+}
+
+// lines is a log in memory.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func newSite(t *testing.T, o admin.Options) *site {
+	t.Helper()
+	s := &site{t: t, runs: map[string]int{}, log: &lines{}}
+	pages, watch := memstore.New(64<<20), admin.NewWatch()
+	log := slog.New(slog.NewTextHandler(s.log, nil))
+	cache := freshet.New(pages, freshet.Options{Observe: watch.Observe, Log: log})
+	o.Authenticate, o.Log, o.Store = admin.Tokens(token), log, pages
+	door := admin.New(cache, watch, o)
+	mux := http.NewServeMux()
+	mux.Handle("/__freshet__/", http.StripPrefix("/__freshet__", door))
+	mux.Handle("/v1/__flush__", door.FlushHandler())
+	mux.Handle("/", cache.With(freshet.Policy{TTL: time.Hour, Tags: []string{"pages"}})(http.HandlerFunc(s.page)))
+	s.Server = httptest.NewServer(cache.Root(mux))
+	t.Cleanup(func() {
+		s.Close()
+		http.DefaultClient.CloseIdleConnections()
+		cache.Shutdown(context.Background())
+		pages.Close()
+	})
+	return s
+}
+
+func (s *site) page(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	s.runs[r.URL.Path]++
+	n := s.runs[r.URL.Path]
+	s.mu.Unlock()
+	fmt.Fprint(w, r.URL.Path, " ", n)
+}
+
+// ask sends a request with the token, and returns the status, the header and the body.
+func (s *site) ask(method, path, body string, fields ...string) (int, http.Header, string) {
+	s.t.Helper()
+	r, err := http.NewRequestWithContext(s.t.Context(), method, s.URL+path, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	for i := 0; i < len(fields); i += 2 {
+		r.Header.Set(fields[i], fields[i+1])
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return res.StatusCode, res.Header, string(text)
+}
+
+// visit asks for a page, as anybody does.
+func (s *site) visit(path string) string {
+	s.t.Helper()
+	res, err := http.Get(s.URL + path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, _ := io.ReadAll(res.Body)
+	return string(text)
+}
+
+func TestNobodyEntersWithoutAToken(t *testing.T) {
+	s := newSite(t, admin.Options{Flush: true})
+	s.visit("/a")
+	for name, value := range map[string]string{
+		"none": "", "a wrong one": "Bearer another token of 24 characters", "a part": "Bearer " + token[:16],
+		"one more byte": "Bearer " + token + "x", "oversized": "Bearer " + strings.Repeat("x", 20_000),
+		"another scheme": "Digest " + token, "no scheme": token, "Basic, wrong": "Basic YTpi", "Basic, broken": "Basic !",
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, path := range []string{"/", "/page.js", "/stats", "/top", "/events", "/purge", "/__flush__", "/nothing"} {
+				for _, method := range []string{"GET", "POST", "PURGE"} {
+					status, header, body := s.ask(method, "/__freshet__"+path, `{"all": true}`, "Freshet-Door", "1", "Authorization", value)
+					if status != http.StatusUnauthorized || header.Get("Cache-Control") != "no-store" ||
+						header.Get("Content-Type") != "application/problem+json" || header.Get("Www-Authenticate") == "" {
+						t.Errorf("%s %s: %d %v %s", method, path, status, header, body)
+					}
+				}
+			}
+		})
+	}
+	if got := s.visit("/a"); got != "/a 1" {
+		t.Errorf("after all that the page is %q", got)
+	}
+}
+
+func TestTokensAreForEveryClient(t *testing.T) {
+	may := admin.Tokens("the first token of two", "the second token of two")
+	for _, c := range []struct {
+		set  func(*http.Request)
+		want bool
+	}{
+		{func(r *http.Request) { r.Header.Set("Authorization", "Bearer the first token of two") }, true},
+		{func(r *http.Request) { r.Header.Set("Authorization", "bearer the second token of two") }, true},
+		{func(r *http.Request) { r.SetBasicAuth("anybody", "the second token of two") }, true},
+		{func(r *http.Request) { r.SetBasicAuth("the second token of two", "") }, false},
+		{func(r *http.Request) {
+			r.Header.Add("Authorization", "Bearer the first token of two")
+			r.Header.Add("Authorization", "Bearer another")
+		}, false},
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		c.set(r)
+		if got := may(r); got != c.want {
+			t.Errorf("%v: %v", r.Header, got)
+		}
+	}
+}
+
+func TestWhatIsWiredWronglyPanicsAtOnce(t *testing.T) {
+	pages := memstore.New(1 << 20)
+	defer pages.Close()
+	cache := freshet.New(pages, freshet.Options{Log: slog.New(slog.DiscardHandler)})
+	for want, wire := range map[string]func(){
+		"Authenticate": func() { admin.New(cache, admin.NewWatch(), admin.Options{}) },
+		"watch":        func() { admin.New(cache, nil, admin.Options{Authenticate: admin.Tokens(token)}) },
+		"cache":        func() { admin.New(nil, admin.NewWatch(), admin.Options{Authenticate: admin.Tokens(token)}) },
+		"16":           func() { admin.Tokens("short") },
+		"no token":     func() { admin.Tokens() },
+	} {
+		func() {
+			defer func() {
+				if v := fmt.Sprint(recover()); !strings.Contains(v, want) {
+					t.Errorf("%q does not name %s", v, want)
+				}
+			}()
+			wire()
+		}()
+	}
+}
+
+func TestPurges(t *testing.T) {
+	door := "/__freshet__/purge"
+	for name, c := range map[string]struct {
+		method, path, body, field, value string
+		status                           int
+		a, b                             string // the pages afterwards
+	}{
+		"a URL":              {"POST", door, `{"url": "URL/a"}`, "", "", 200, "/a 2", "/b 1"},
+		"a URL, as a method": {"PURGE", door + "?url=URL/a", "", "", "", 200, "/a 2", "/b 1"},
+		"a prefix":           {"POST", door, `{"prefix": "URL/"}`, "", "", 200, "/a 2", "/b 2"},
+		"tags":               {"POST", door, `{"tags": ["none", "pages"]}`, "", "", 200, "/a 2", "/b 2"},
+		"surrogate keys":     {"PURGE", door, "", "Surrogate-Key", "none pages", 200, "/a 2", "/b 2"},
+		"all":                {"POST", door, `{"all": true}`, "", "", 200, "/a 2", "/b 2"},
+		"softly":             {"POST", door, `{"url": "URL/a", "soft": true}`, "", "", 200, "/a 2", "/b 1"},
+		"flush":              {"POST", "/__freshet__/__flush__", "", "", "", 202, "/a 2", "/b 2"},
+		"flush, as Kinto":    {"POST", "/v1/__flush__", "", "", "", 202, "/a 2", "/b 2"},
+		"nothing":            {"POST", door, "", "", "", 400, "/a 1", "/b 1"},
+		"no JSON":            {"POST", door, "{", "", "", 400, "/a 1", "/b 1"},
+		"two at once":        {"POST", door, `{"all": true, "tags": ["pages"]}`, "", "", 400, "/a 1", "/b 1"},
+		"an unknown word":    {"POST", door, `{"everything": true}`, "", "", 400, "/a 1", "/b 1"},
+		"too long":           {"POST", door, strings.Repeat(" ", 65<<10) + `{"all": true}`, "", "", 400, "/a 1", "/b 1"},
+		"a foreign host":     {"POST", door, `{"url": "http://elsewhere.example/a"}`, "", "", 403, "/a 1", "/b 1"},
+		"a foreign prefix":   {"POST", door, `{"prefix": "http://elsewhere.example/"}`, "", "", 403, "/a 1", "/b 1"},
+		"no URL":             {"POST", door, `{"url": "/a"}`, "", "", 403, "/a 1", "/b 1"},
+		"an empty tag":       {"POST", door, `{"tags": [""]}`, "", "", 422, "/a 1", "/b 1"},
+		"a GET":              {"GET", door + "?url=URL/a", "", "", "", 405, "/a 1", "/b 1"},
+		"a GET of flush":     {"GET", "/__freshet__/__flush__", "", "", "", 405, "/a 1", "/b 1"},
+		"from a form":        {"POST", door, `{"all": true}`, "Freshet-Door", "", 403, "/a 1", "/b 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, admin.Options{Flush: true})
+			s.visit("/a")
+			s.visit("/b")
+			fields := []string{"Freshet-Door", "1"}
+			if c.field != "" {
+				fields = append(fields, c.field, c.value)
+			}
+			status, header, body := s.ask(c.method, strings.ReplaceAll(c.path, "URL", s.URL), strings.ReplaceAll(c.body, "URL", s.URL), fields...)
+			if status != c.status || header.Get("Cache-Control") != "no-store" {
+				t.Errorf("%d %v %s", status, header, body)
+			}
+			if status >= 400 && (header.Get("Content-Type") != "application/problem+json" || !strings.Contains(body, `"detail":"`)) {
+				t.Errorf("%v %s", header, body)
+			}
+			if status == 405 && !strings.Contains(header.Get("Allow"), "POST") {
+				t.Errorf("Allow: %q", header.Get("Allow"))
+			}
+			if a, b := s.visit("/a"), s.visit("/b"); a != c.a || b != c.b {
+				t.Errorf("then the pages are %q and %q", a, b)
+			}
+			if logged := strings.Contains(s.log.String(), "door: "); logged != (status < 300) {
+				t.Errorf("the log:\n%s", s.log.String())
+			}
+		})
+	}
+}
+
+func TestFlushIsClosedByDefault(t *testing.T) {
+	s := newSite(t, admin.Options{})
+	s.visit("/a")
+	for _, path := range []string{"/__freshet__/__flush__", "/v1/__flush__"} {
+		if status, _, body := s.ask("POST", path, "", "Freshet-Door", "1"); status != 404 {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+	if got := s.visit("/a"); got != "/a 1" {
+		t.Errorf("then the page is %q", got)
+	}
+}
+
+func TestHostsOfTheDoor(t *testing.T) {
+	s := newSite(t, admin.Options{Hosts: []string{"www.example.com"}})
+	if status, _, body := s.ask("POST", "/__freshet__/purge", `{"url": "http://WWW.example.com/a"}`, "Freshet-Door", "1"); status != 200 {
+		t.Errorf("%d %s", status, body)
+	}
+	if status, _, _ := s.ask("POST", "/__freshet__/purge", `{"url": "`+s.URL+`/a"}`, "Freshet-Door", "1"); status != 403 {
+		t.Errorf("a host that is not listed: %d", status)
+	}
+}
+
+func TestStatsAndTop(t *testing.T) {
+	s := newSite(t, admin.Options{})
+	s.ask("GET", "/__freshet__/top", "") // somebody looks
+	for range 40 {
+		s.visit("/a?token=secret")
+	}
+	s.visit("/b")
+	status, _, body := s.ask("GET", "/__freshet__/stats", "")
+	var stats struct {
+		Series []struct {
+			Result   string
+			Requests int
+		}
+		Times map[string]struct{ Count int }
+		Tiers []struct {
+			Name    string
+			Entries int
+			Hits    int
+		}
+	}
+	if err := json.Unmarshal([]byte(body), &stats); err != nil || status != 200 {
+		t.Fatalf("%d %v %s", status, err, body)
+	}
+	counted := map[string]int{}
+	for _, one := range stats.Series {
+		counted[one.Result] += one.Requests
+	}
+	if counted["hit"] != 39 || counted["stored"] != 2 || stats.Times["fill"].Count != 2 || stats.Tiers[0].Entries != 2 ||
+		stats.Tiers[0].Hits != -1 {
+		t.Errorf("%s", body)
+	}
+	_, _, body = s.ask("GET", "/__freshet__/top?n=1", "")
+	var top struct{ Misses, Served []struct{ Page string } }
+	if err := json.Unmarshal([]byte(body), &top); err != nil || len(top.Misses) != 1 || len(top.Served) != 1 ||
+		top.Served[0].Page != strings.TrimPrefix(s.URL, "http://")+"/a" {
+		t.Errorf("%v %s", err, body)
+	}
+	if strings.Contains(body, "secret") {
+		t.Error("a query is told:", body)
+	}
+	if status, _, body := s.ask("GET", "/__freshet__/top?n=many", ""); status != 400 {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
+func TestEventsAsTheyCome(t *testing.T) {
+	s := newSite(t, admin.Options{})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	r, _ := http.NewRequestWithContext(ctx, "GET", s.URL+"/__freshet__/events?result=miss&path=^/api", nil)
+	r.Header.Set("Authorization", "Bearer "+token)
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.Header.Get("Content-Type") != "application/x-ndjson" {
+		t.Fatal(res.Header)
+	}
+	for _, path := range []string{"/api/1", "/api/1", "/other", "/api/2"} {
+		s.visit(path)
+	}
+	in := bufio.NewScanner(res.Body)
+	var got []string
+	for len(got) < 2 && in.Scan() {
+		var e struct{ Path, Result, Cache, Key string }
+		if err := json.Unmarshal(in.Bytes(), &e); err != nil {
+			t.Fatalf("%v: %s", err, in.Text())
+		}
+		got = append(got, e.Path+" "+e.Result)
+		if len(e.Key) != 16 || !strings.Contains(e.Cache, "fwd=uri-miss") {
+			t.Errorf("%+v", e)
+		}
+	}
+	if fmt.Sprint(got) != "[/api/1 stored /api/2 stored]" {
+		t.Errorf("%q, %v", got, in.Err())
+	}
+	for query, want := range map[string]int{"path=(": 400, "colour=red": 400, "path=" + strings.Repeat("x", 300): 400} {
+		if status, _, body := s.ask("GET", "/__freshet__/events?"+query, ""); status != want {
+			t.Errorf("%.20s: %d %s", query, status, body)
+		}
+	}
+}
+
+func TestListenersAreBoundedAndLeave(t *testing.T) {
+	s := newSite(t, admin.Options{})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	listen := func() *http.Response {
+		r, _ := http.NewRequestWithContext(ctx, "GET", s.URL+"/__freshet__/events", nil)
+		r.Header.Set("Authorization", "Bearer "+token)
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res
+	}
+	var open []*http.Response
+	for range 16 {
+		open = append(open, listen())
+	}
+	last := listen()
+	if last.StatusCode != http.StatusServiceUnavailable || last.Header.Get("Retry-After") == "" {
+		t.Errorf("the 17th: %s", last.Status)
+	}
+	last.Body.Close()
+	open[0].Body.Close() // who leaves makes room, once the server has noticed
+	for {
+		again := listen()
+		again.Body.Close()
+		if again.StatusCode == 200 {
+			break
+		}
+	}
+}
+
+// A flood of pages takes no more memory than its bound, and hides no page that comes often.
+func TestWhatComesOftenIsFoundInAFlood(t *testing.T) {
+	watch := admin.NewWatch()
+	pages := memstore.New(1 << 20)
+	defer pages.Close()
+	cache := freshet.New(pages, freshet.Options{Log: slog.New(slog.DiscardHandler)})
+	door := admin.New(cache, watch, admin.Options{Authenticate: func(*http.Request) bool { return true }})
+	for i := range 20_000 {
+		path := fmt.Sprint("/flood/", i)
+		if i%20 == 0 {
+			path = "/dear"
+		}
+		watch.Observe(httptest.NewRequest("GET", path, nil), middleware.Event{Fill: time.Second})
+	}
+	w := httptest.NewRecorder()
+	door.ServeHTTP(w, httptest.NewRequest("GET", "/top?n=256", nil))
+	var top struct {
+		Misses []struct {
+			Page  string
+			Count int
+		}
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &top); err != nil {
+		t.Fatal(err)
+	}
+	if len(top.Misses) != 256 || top.Misses[0].Page != "example.com/dear" || top.Misses[0].Count < 1000 {
+		t.Errorf("%d pages, first %+v", len(top.Misses), top.Misses[0])
+	}
+}
+
+// The page is served under a policy that lets nothing else run, and has nothing inline.
+func TestThePageKeepsItsPolicy(t *testing.T) {
+	s := newSite(t, admin.Options{})
+	for path, want := range map[string]string{"/": "text/html; charset=utf-8", "/page.js": "text/javascript; charset=utf-8", "/page.css": "text/css; charset=utf-8"} {
+		status, header, body := s.ask("GET", "/__freshet__"+path, "")
+		csp := header.Get("Content-Security-Policy")
+		if status != 200 || header.Get("Content-Type") != want || !strings.Contains(csp, "default-src 'none'") ||
+			!strings.Contains(csp, "require-trusted-types-for 'script'") || !strings.Contains(csp, "frame-ancestors 'none'") {
+			t.Errorf("%s: %d %v", path, status, header)
+		}
+		for _, bad := range []string{"innerHTML", "eval(", "style=\"", "onclick=", "http://", "https://"} {
+			if rest := strings.ReplaceAll(body, "http://www.w3.org/2000/svg", ""); strings.Contains(rest, bad) {
+				t.Errorf("%s has %s", path, bad)
+			}
+		}
+	}
+	if status, _, _ := s.ask("GET", "/__freshet__/nothing", ""); status != 404 {
+		t.Errorf("nothing: %d", status)
+	}
+}

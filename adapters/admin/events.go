@@ -1,0 +1,177 @@
+package admin
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/freshet-go/freshet/metrics"
+	"github.com/freshet-go/freshet/middleware"
+)
+
+const (
+	maxListeners = 16
+	maxWaiting   = 256 // events that a listener has not taken
+	maxPattern   = 200 // of path, in bytes
+	idleAfter    = 15 * time.Second
+)
+
+// event is a line of /events. Times are in seconds.
+type event struct {
+	Time     time.Time `json:"time"`
+	Method   string    `json:"method"`
+	Host     string    `json:"host"`
+	Path     string    `json:"path"`
+	Status   int       `json:"status"`
+	Bytes    int64     `json:"bytes"`
+	Took     float64   `json:"took"`
+	Result   string    `json:"result"`
+	Reason   string    `json:"reason,omitempty"`
+	Cache    string    `json:"cache"` // as Cache-Status has it
+	Resource string    `json:"resource,omitempty"`
+	Key      string    `json:"key,omitempty"` // its hash
+	Age      float64   `json:"age,omitempty"`
+	Fill     float64   `json:"fill,omitempty"`
+	Backend  float64   `json:"backend,omitempty"`
+	Dropped  int       `json:"dropped,omitempty"` // events before this one that came too fast
+}
+
+// filter says which events a listener wants. What is empty wants all.
+type filter struct {
+	results, reasons, hosts []string
+	path                    *regexp.Regexp
+}
+
+// readFilter reads ?result=miss,… &reason=… &host=… &path=REGEXP.
+func readFilter(q url.Values) (f filter, err error) {
+	for name := range q {
+		switch name {
+		case "result", "reason", "host", "path":
+		default:
+			return f, fmt.Errorf("%q: allowed are result, reason, host and path", name)
+		}
+	}
+	list := func(name string) (all []string) {
+		for _, text := range q[name] {
+			all = append(all, strings.Split(text, ",")...)
+		}
+		return all
+	}
+	f.results, f.reasons, f.hosts = list("result"), list("reason"), list("host")
+	if pattern := q.Get("path"); pattern != "" {
+		if len(pattern) > maxPattern {
+			return f, fmt.Errorf("path: %d bytes: at most %d", len(pattern), maxPattern)
+		}
+		if f.path, err = regexp.Compile(pattern); err != nil {
+			return f, fmt.Errorf("path: allowed is a regular expression of Go's: %w", err)
+		}
+	}
+	return f, nil
+}
+
+// wants reports whether an event is wanted. The result "miss" is every one for which a handler ran.
+func (f *filter) wants(r *http.Request, e *middleware.Event, result string) bool {
+	return (len(f.results) == 0 || slices.Contains(f.results, result) ||
+		e.Fill > 0 && slices.Contains(f.results, "miss")) &&
+		(len(f.reasons) == 0 || slices.Contains(f.reasons, string(e.Detail))) &&
+		(len(f.hosts) == 0 || slices.Contains(f.hosts, r.Host)) &&
+		(f.path == nil || f.path.MatchString(r.URL.Path))
+}
+
+// listener is one client of /events.
+type listener struct {
+	filter  filter
+	events  chan event
+	dropped int // touched with the Watch's lock
+}
+
+// tell gives an event to those who want it. Who does not take it in time loses it.
+func (w *Watch) tell(r *http.Request, e *middleware.Event) {
+	result := string(metrics.ResultOf(e.Outcome))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for l := range w.listeners {
+		if !l.filter.wants(r, e, result) {
+			continue
+		}
+		select {
+		case l.events <- eventOf(r, e, result, l.dropped):
+			l.dropped = 0
+		default:
+			l.dropped++
+		}
+	}
+}
+
+func eventOf(r *http.Request, e *middleware.Event, result string, dropped int) event {
+	return event{
+		Time: time.Now().UTC(), Method: r.Method, Host: strings.Clone(r.Host), Path: strings.Clone(r.URL.Path),
+		Status: e.Status, Bytes: e.Bytes, Took: e.Took.Seconds(), Result: result, Reason: string(e.Detail),
+		Cache: e.Outcome.String(), Resource: e.Resource, Key: e.KeyHash(), Age: e.Age.Seconds(),
+		Fill: e.Fill.Seconds(), Backend: e.Backend.Seconds(), Dropped: dropped,
+	}
+}
+
+// listen adds a listener, unless there are too many.
+func (w *Watch) listen(f filter) *listener {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.listeners) >= maxListeners {
+		return nil
+	}
+	l := &listener{filter: f, events: make(chan event, maxWaiting)}
+	w.listeners[l] = true
+	w.many.Add(1)
+	return l
+}
+
+func (w *Watch) leave(l *listener) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.listeners, l)
+	w.many.Add(-1)
+}
+
+// events sends events as they come, a line of JSON each, until the client leaves. An empty line says
+// that nothing came for a while.
+func (d *Door) events(w http.ResponseWriter, r *http.Request) {
+	f, err := readFilter(r.URL.Query())
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	l := d.watch.listen(f)
+	if l == nil {
+		w.Header().Set("Retry-After", "10")
+		refuse(w, http.StatusServiceUnavailable, fmt.Sprintf("%d others listen already, which is the limit", maxListeners))
+		return
+	}
+	defer d.watch.leave(l)
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	to, lines := http.NewResponseController(w), json.NewEncoder(w)
+	w.WriteHeader(http.StatusOK)
+	idle := time.NewTicker(idleAfter)
+	defer idle.Stop()
+	for {
+		if to.Flush() != nil {
+			return
+		}
+		select {
+		case <-r.Context().Done():
+			return
+		case e := <-l.events:
+			if lines.Encode(e) != nil {
+				return
+			}
+		case <-idle.C:
+			if _, err := w.Write([]byte("\n")); err != nil {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,163 @@
+package admin
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/store"
+)
+
+// maxPurge bounds the body of a purge, in bytes, and maxTags the tags of one.
+const (
+	maxPurge = 64 << 10
+	maxTags  = 256
+)
+
+// purge is what a purge asks for: one of its first four fields.
+type purge struct {
+	URL    string   `json:"url"`
+	Prefix string   `json:"prefix"`
+	Tags   []string `json:"tags"`
+	All    bool     `json:"all"`
+	Soft   bool     `json:"soft"`
+}
+
+// purged is the answer to a purge.
+type purged struct {
+	Purged string `json:"purged"` // in words
+	Number uint64 `json:"number"` // of the journal; 0: it has not taken it yet
+	Unsent bool   `json:"unsent"` // other processes learn of it later
+}
+
+func (d *Door) purge(w http.ResponseWriter, r *http.Request) {
+	p, err := d.readPurge(w, r)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	if host, ours := d.ours(r, p); !ours {
+		refuse(w, http.StatusForbidden, fmt.Sprintf("the host %q is none of this door's: see admin.Options.Hosts", host))
+		return
+	}
+	what, number, err := d.run(r, p)
+	unsent := errors.Is(err, middleware.ErrUnsent)
+	if err != nil && !unsent {
+		refuse(w, http.StatusUnprocessableEntity, err.Error())
+		return
+	}
+	d.options.Log.Info("freshet: door: purged", "what", what, "number", number, "unsent", unsent, "by", r.RemoteAddr)
+	answer(w, http.StatusOK, purged{what, number, unsent})
+}
+
+// readPurge reads what to purge: from the body as JSON, or, as CDNs have it, from ?url= and the field
+// Surrogate-Key.
+func (d *Door) readPurge(w http.ResponseWriter, r *http.Request) (p purge, err error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxPurge))
+	switch {
+	case err != nil:
+		return p, fmt.Errorf("the body: %w", err)
+	case len(body) > 0:
+		decoder := json.NewDecoder(strings.NewReader(string(body)))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&p); err != nil {
+			return p, fmt.Errorf(`the body: %w; allowed is one of {"url": …}, {"prefix": …}, {"tags": […]} and {"all": true}, with "soft": true or without`, err)
+		}
+	default:
+		p.URL, p.Soft = r.URL.Query().Get("url"), r.URL.Query().Get("soft") == "1"
+		for _, line := range r.Header.Values("Surrogate-Key") {
+			p.Tags = append(p.Tags, strings.Fields(line)...)
+		}
+	}
+	asked := 0
+	for _, is := range []bool{p.URL != "", p.Prefix != "", len(p.Tags) > 0, p.All} {
+		if is {
+			asked++
+		}
+	}
+	switch {
+	case asked != 1:
+		return p, errors.New("say one of url, prefix, tags and all")
+	case len(p.Tags) > maxTags:
+		return p, fmt.Errorf("%d tags: at most %d are purged at once", len(p.Tags), maxTags)
+	}
+	return p, nil
+}
+
+// ours reports whether the purge is of a host that is the door's.
+func (d *Door) ours(r *http.Request, p purge) (host string, ours bool) {
+	text := p.URL + p.Prefix
+	if text == "" {
+		return "", true
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		return text, false
+	}
+	hosts := d.options.Hosts
+	if len(hosts) == 0 {
+		hosts = []string{r.Host}
+	}
+	return u.Host, slices.ContainsFunc(hosts, func(h string) bool { return strings.EqualFold(h, u.Host) })
+}
+
+// run purges, and says what in words.
+func (d *Door) run(r *http.Request, p purge) (what string, number uint64, err error) {
+	var how []middleware.InvalidateOption
+	what = "everything"
+	if p.Soft {
+		how = append(how, middleware.Soft)
+	}
+	var receipt middleware.Receipt
+	switch {
+	case p.URL != "":
+		what = "the URL " + withoutQuery(p.URL)
+		receipt, err = d.cache.InvalidateURL(r.Context(), p.URL, how...)
+	case p.Prefix != "":
+		what = "everything below " + withoutQuery(p.Prefix)
+		receipt, err = d.cache.InvalidatePrefix(r.Context(), p.Prefix, how...)
+	case p.All:
+		receipt, err = d.cache.InvalidateAll(r.Context(), how...)
+	default:
+		what = "the tags " + strings.Join(p.Tags, " ")
+		for _, tag := range p.Tags {
+			one, failed := d.cache.InvalidateTag(r.Context(), tag, how...)
+			receipt.Number, err = max(receipt.Number, one.Number), errors.Join(err, failed)
+		}
+	}
+	if p.Soft {
+		what += ", softly"
+	}
+	return what, receipt.Number, err
+}
+
+// withoutQuery leaves out of a URL what may hold a token.
+func withoutQuery(text string) string {
+	before, _, cut := strings.Cut(text, "?")
+	if cut {
+		return before + "?…"
+	}
+	return before
+}
+
+// flush makes everything unusable, and frees its room.
+func (d *Door) flush(w http.ResponseWriter, r *http.Request) {
+	receipt, err := d.cache.InvalidateAll(r.Context())
+	if err != nil && !errors.Is(err, middleware.ErrUnsent) {
+		refuse(w, http.StatusServiceUnavailable, err.Error())
+		return
+	}
+	if clearer, ok := store.As[store.Clearer](d.options.Store); ok && d.options.Store != nil {
+		if _, err := clearer.Clear(r.Context()); err != nil {
+			d.options.Log.Error("freshet: door: flush: the store's room is not freed", "error", err)
+		}
+	}
+	d.options.Log.Info("freshet: door: flushed", "number", receipt.Number, "by", r.RemoteAddr)
+	answer(w, http.StatusAccepted, struct{}{})
+}
