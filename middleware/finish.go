@@ -145,6 +145,7 @@ func (n *run) pump(header http.Header) {
 	}
 	rd, _ := n.f.Enter()
 	body := n.x.body()
+	n.streamed = body.sent
 	if n.after.held {
 		n.push(body, rd)
 	}

@@ -104,7 +104,10 @@ func (x *exchange) relay(f *fill.Fill, rd *fill.Reader, e *store.Entry, out poli
 	age := e.CurrentAge(time.Now())
 	x.tally.serves(e, age)
 	if x.begin(e.Status, e.Header, age, &out) {
-		switch err := x.body().stream(rd); {
+		b := x.body()
+		err := b.stream(rd)
+		x.tally.bytes += *b.sent
+		switch {
 		case err == nil:
 			x.sendTrailers(f.Trailer())
 			x.hushAround(f)

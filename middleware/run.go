@@ -41,6 +41,8 @@ type run struct {
 	began   time.Time
 	watched watched
 
+	streamed *int64 // bytes of a stream that the leader's client took
+
 	answer   *store.Entry // the whole answer, for this client and for others
 	own      http.Header  // the answer's header for this client alone, where it differs
 	asStored bool         // own is the answer's header
@@ -124,6 +126,9 @@ func (n *run) close() {
 // observe reports what became of the leader's request.
 func (n *run) observe() {
 	n.x.tally.bytes += n.watched.got
+	if n.streamed != nil {
+		n.x.tally.bytes += *n.streamed
+	}
 	if n.rec.wrote {
 		n.x.tally.filled(n.rec.received.Sub(n.began))
 	}

@@ -22,8 +22,9 @@ type body struct {
 	sent  *int64 // counts what the client takes
 }
 
-// body returns the writer of the exchange's response, in the goroutine of its request.
-func (x *exchange) body() body { return body{x.w, x.r.Context(), x.c.watchOf(x.w), &x.tally.bytes} }
+// body returns the writer of the exchange's response, in the goroutine of its request. It counts beside the exchange,
+// which stays on the stack of a hit.
+func (x *exchange) body() body { return body{x.w, x.r.Context(), x.c.watchOf(x.w), new(int64)} }
 
 // write writes a part of the body.
 func (b body) write(p []byte) error {

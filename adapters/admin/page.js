@@ -11,6 +11,9 @@ let before = null;
 
 const $ = (id) => document.getElementById(id);
 
+// base is where the door is, without the user and the password that the page's address may have.
+const base = location.origin + location.pathname;
+
 // make returns an element with attributes and children, which are elements or texts.
 function make(name, attributes, ...children) {
   const svg = ['svg', 'line', 'polyline', 'text'].includes(name);
@@ -183,7 +186,7 @@ function draw(stats, top) {
 
 // ask returns the answer of the door, or throws an Error with what its problem says.
 async function ask(path, options) {
-  const response = await fetch(path, { cache: 'no-store', ...options });
+  const response = await fetch(new URL(path, base), { cache: 'no-store', ...options });
   const text = await response.text();
   if (!response.ok) {
     let detail = response.status + ' ' + response.statusText;

@@ -1,0 +1,116 @@
+// Operated is an app with all that those who run it look at: a page with the hit ratio and what is
+// missed, metrics for Prometheus, a log line for each request, and health checks.
+//
+//	go run ./examples/operated
+//
+// It prints where to look, and asks itself for pages, so that there is something to see.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"time"
+
+	"github.com/freshet-go/freshet"
+	"github.com/freshet-go/freshet/adapters/admin"
+	"github.com/freshet-go/freshet/adapters/requestlog"
+	"github.com/freshet-go/freshet/store/memstore"
+)
+
+func main() {
+	listen := flag.String("listen", "127.0.0.1:8080", "where to serve")
+	token := flag.String("token", "open sesame, open sesame", "the token of the door")
+	traffic := flag.Bool("traffic", true, "ask for pages all the time")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, *listen, *token, *traffic, os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "operated:", err)
+		os.Exit(1)
+	}
+}
+
+// run serves the app until ctx is done.
+func run(ctx context.Context, listen, token string, traffic bool, stdout, stderr io.Writer) error {
+	l, err := net.Listen("tcp", listen)
+	if err != nil {
+		return err
+	}
+	pages := memstore.New(64 << 20)
+	defer pages.Close()
+	watch := admin.NewWatch()
+	log := slog.New(slog.NewJSONHandler(stderr, nil))
+	cache := freshet.New(pages, freshet.Options{
+		Log:     log,
+		Observe: freshet.Observers(watch.Observe, requestlog.New(requestlog.Options{Log: log})),
+	})
+	defer cache.Shutdown(context.WithoutCancel(ctx))
+	door := admin.New(cache, watch, admin.Options{Authenticate: admin.Tokens(token), Flush: true, Store: pages, Log: log})
+
+	mux := http.NewServeMux()
+	mux.Handle("/__freshet__/", http.StripPrefix("/__freshet__", door))
+	mux.Handle("GET /page/{n}", cache.With(freshet.Policy{TTL: 5 * time.Second})(http.HandlerFunc(page)))
+	mux.Handle("GET /news", cache.With(freshet.Policy{
+		TTL: time.Second, StaleWhileRevalidate: time.Minute, Tags: []string{"news"},
+	})(http.HandlerFunc(page)))
+	mux.Handle("GET /cart", cache.With(freshet.Policy{TTL: time.Minute})(http.HandlerFunc(cart)))
+
+	server := &http.Server{Handler: cache.Root(mux), ReadHeaderTimeout: 10 * time.Second}
+	fmt.Fprintf(stdout, "the app        http://%s/page/1\n", l.Addr())
+	fmt.Fprintf(stdout, "its operators  http://%s/__freshet__/  (any user, password %q)\n", l.Addr(), token)
+	if traffic {
+		go visitors(ctx, "http://"+l.Addr().String())
+	}
+	context.AfterFunc(ctx, func() { server.Shutdown(context.WithoutCancel(ctx)) })
+	if err := server.Serve(l); err != http.ErrServerClosed {
+		return err
+	}
+	return nil
+}
+
+// page takes a while, as pages do.
+func page(w http.ResponseWriter, r *http.Request) {
+	time.Sleep(20*time.Millisecond + time.Duration(rand.IntN(40))*time.Millisecond)
+	fmt.Fprintf(w, "<p>%s, made at %s</p>\n", r.URL.Path, time.Now().Format(time.TimeOnly))
+}
+
+// cart is its visitor's own.
+func cart(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "private, no-store")
+	page(w, r)
+}
+
+// visitors asks for pages until ctx is done: for some of them more often than for others.
+func visitors(ctx context.Context, site string) {
+	client := &http.Client{Timeout: 10 * time.Second}
+	defer client.CloseIdleConnections()
+	for ctx.Err() == nil {
+		path := fmt.Sprintf("/page/%d", int(40*rand.Float64()*rand.Float64()))
+		switch n := rand.IntN(20); {
+		case n == 0:
+			path = "/cart"
+		case n < 6:
+			path = "/news"
+		}
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, site+path, nil)
+		if err != nil {
+			return
+		}
+		if res, err := client.Do(r); err == nil {
+			io.Copy(io.Discard, res.Body)
+			res.Body.Close()
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
