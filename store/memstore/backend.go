@@ -39,7 +39,7 @@ var (
 // keeping them, but neither leases nor journals. 0 or less: DefaultBytes. Set refuses a value of more than a
 // quarter of that. What [New] says of the garbage collector and of goroutines is true here as well.
 func NewBackend(maxBytes int64) *Backend {
-	return &Backend{engine: newEngine[[]byte](maxBytes), journals: map[string]*memjournal.Journal{}}
+	return &Backend{engine: newEngine[[]byte](maxBytes, newClock()), journals: map[string]*memjournal.Journal{}}
 }
 
 // Journal implements [store.Journaler]: a [memjournal.Journal] for each prefix, which lives as long as the

@@ -24,12 +24,21 @@ type clock struct {
 
 	stop, stopped chan struct{}
 	stopOnce      sync.Once
+
+	virtual func() time.Time // nil: the time is the machine's
 }
 
 func newClock() *clock {
 	c := &clock{start: time.Now(), stop: make(chan struct{}), stopped: make(chan struct{})}
 	// The goroutine holds the clock weakly, so that one that nobody uses any more is not kept ticking.
 	go keepTime(weak.Make(c), c.stop, c.stopped)
+	return c
+}
+
+// newVirtualClock returns a clock whose time is what now returns. It has no goroutine, and ticks never.
+func newVirtualClock(now func() time.Time) *clock {
+	c := &clock{start: now(), stop: make(chan struct{}), stopped: make(chan struct{}), virtual: now}
+	close(c.stopped)
 	return c
 }
 
@@ -51,13 +60,28 @@ func keepTime(held weak.Pointer[clock], stop <-chan struct{}, stopped chan<- str
 	}
 }
 
-func (c *clock) precise() int64 { return int64(time.Since(c.start)) }
+func (c *clock) precise() int64 {
+	if c.virtual != nil {
+		return int64(c.virtual().Sub(c.start))
+	}
+	return int64(time.Since(c.start))
+}
 
 // NowNano is the time that the engine goes by: the last tick's, so that it ends no entry early.
-func (c *clock) NowNano() int64 { return c.now.Load() }
+func (c *clock) NowNano() int64 {
+	if c.virtual != nil {
+		return c.precise()
+	}
+	return c.now.Load()
+}
 
-// Tick paces the engine's removal of what has ended.
-func (c *clock) Tick(d time.Duration) <-chan time.Time { return time.Tick(d) }
+// Tick paces the engine's removal of what has ended. Virtual time has no pace: what has ended goes at the next write.
+func (c *clock) Tick(d time.Duration) <-chan time.Time {
+	if c.virtual != nil {
+		return nil
+	}
+	return time.Tick(d)
+}
 
 // deadline is the time after ttl.
 func (c *clock) deadline(ttl time.Duration) int64 {
@@ -70,7 +94,7 @@ func (c *clock) deadline(ttl time.Duration) int64 {
 
 // passed reports whether the time has come.
 func (c *clock) passed(deadline int64) bool {
-	now := c.now.Load()
+	now := c.NowNano()
 	if deadline-now > int64(near) {
 		return false
 	}

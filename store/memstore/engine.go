@@ -35,11 +35,11 @@ func (it item[V]) lifetime(now int64) time.Duration {
 	return time.Duration(max(it.deadline-now, 1))
 }
 
-func newEngine[V any](maxBytes int64) *engine[V] {
+func newEngine[V any](maxBytes int64, c *clock) *engine[V] {
 	if maxBytes <= 0 {
 		maxBytes = DefaultBytes
 	}
-	e := &engine[V]{clock: newClock(), bound: maxBytes, limit: min(maxBytes/4, math.MaxUint32)}
+	e := &engine[V]{clock: c, bound: maxBytes, limit: min(maxBytes/4, math.MaxUint32)}
 	e.cache = otter.Must(&otter.Options[string, item[V]]{
 		MaximumWeight: uint64(maxBytes),
 		Weigher:       func(_ string, it item[V]) uint32 { return it.weight },

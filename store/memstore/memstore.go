@@ -42,7 +42,14 @@ var (
 //
 // The store has two goroutines that wake up once a second, to tell the time and to drop what has
 // expired. Close ends them; so does the garbage collector once the store is out of reach.
-func New(maxBytes int64) *Store { return &Store{newEngine[*store.Entry](maxBytes)} }
+func New(maxBytes int64) *Store { return &Store{newEngine[*store.Entry](maxBytes, newClock())} }
+
+// NewVirtual returns a store like that of [New] whose time is what now returns, for simulations that go through hours
+// in a moment. Time must not run backwards. The store has no goroutine that wakes up: what has expired makes room when
+// something is stored.
+func NewVirtual(maxBytes int64, now func() time.Time) *Store {
+	return &Store{newEngine[*store.Entry](maxBytes, newVirtualClock(now))}
+}
 
 // Get implements [store.Store].
 func (s *Store) Get(_ context.Context, key string) (*store.Entry, error) {
