@@ -1,0 +1,259 @@
+package simulate
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/freshet-go/freshet/internal/accesslog"
+	"github.com/freshet-go/freshet/policy"
+)
+
+// Report is what there is to say of a log and of what a cache would have made of it.
+type Report struct {
+	*Result
+	Settings Settings // of the first alternative
+	Skipped  accesslog.Skipped
+	Late     int64
+}
+
+// mostGroups is how many groups a report has, besides the rest of them together.
+const mostGroups = 12
+
+// Text writes the report for people: the answer first, in lines of up to 100 columns.
+func (r *Report) Text(w io.Writer) error {
+	var b strings.Builder
+	base := &r.Outcomes[0]
+	t := &base.Total
+	if t.Requests == 0 {
+		b.WriteString("The log has no request.\n")
+		r.skips(&b)
+		_, err := io.WriteString(w, b.String())
+		return err
+	}
+	fmt.Fprintf(&b, "%s of %s requests would be hits: the origin answers %s, and sends %s instead of %s.\n",
+		percent(t.HitRatio()), number(t.Requests), number(t.OriginRequests()), size(t.OriginBytes), size(t.OriginBytes+t.CacheBytes))
+	fmt.Fprintf(&b, "With %s. The log is of %s.\n", r.Settings.describe(), span(r.From, r.To))
+	if r.Logged > 0 {
+		fmt.Fprintf(&b, "The cache that wrote the log had hits for %s of %s requests.\n",
+			percent(float64(r.LoggedHits)/float64(r.Logged)), number(r.Logged))
+	}
+	b.WriteString("\n")
+	r.groups(&b, base)
+	b.WriteString("\n")
+	r.alternatives(&b)
+	r.reasons(&b, base)
+	r.remarks(&b)
+	r.skips(&b)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (r *Report) groups(b *strings.Builder, base *Outcome) {
+	t := table(b)
+	fmt.Fprint(t, "path\trequests\thits\tstale\tmisses\tpassed\tto origin\tfrom cache\tfrom origin\t\n")
+	row := func(name string, c *Counts) {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", name, number(c.Requests), percent(c.HitRatio()), number(c.Stale+c.StoodIn),
+			number(c.Misses), number(c.Passed), number(c.OriginRequests()), size(c.CacheBytes), size(c.OriginBytes))
+	}
+	groups := slices.Clone(base.Groups)
+	slices.SortStableFunc(groups, func(a, b Group) int { return cmp.Compare(b.Requests, a.Requests) })
+	var rest Counts
+	for i := range groups {
+		if i < mostGroups || len(groups) == mostGroups+1 {
+			row(Printable(groups[i].Name, 24), &groups[i].Counts)
+			continue
+		}
+		rest.Add(&groups[i].Counts)
+	}
+	if rest.Requests > 0 {
+		row(fmt.Sprintf("(%d others)", len(groups)-mostGroups), &rest)
+	}
+	if len(groups) > 1 {
+		row("all", &base.Total)
+	}
+	t.Flush()
+}
+
+func (r *Report) alternatives(b *strings.Builder) {
+	if len(r.Outcomes) < 2 {
+		return
+	}
+	t := table(b)
+	fmt.Fprint(t, "what if\thits\tdifference\tto origin\tdifference\tfrom origin\t\n")
+	base := &r.Outcomes[0].Total
+	for i := range r.Outcomes {
+		c := &r.Outcomes[i].Total
+		hits, runs := "", ""
+		if i > 0 {
+			hits = fmt.Sprintf("%+.1f points", 100*(c.HitRatio()-base.HitRatio()))
+			runs = fmt.Sprintf("%+.1f %%", 100*(float64(c.OriginRequests())/float64(max(base.OriginRequests(), 1))-1))
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t\n", r.Outcomes[i].Name, percent(c.HitRatio()), hits, number(c.OriginRequests()), runs, size(c.OriginBytes))
+	}
+	t.Flush()
+}
+
+// table aligns its first column to the left and the others to the right.
+func table(w io.Writer) *tabwriter.Writer {
+	return tabwriter.NewWriter(&leftFirst{to: w}, 0, 0, 2, ' ', tabwriter.AlignRight)
+}
+
+// leftFirst moves the spaces before the first cell of a line behind it, and drops those at the end.
+type leftFirst struct {
+	to   io.Writer
+	line []byte
+}
+
+func (l *leftFirst) Write(p []byte) (int, error) {
+	for _, c := range p {
+		if l.line = append(l.line, c); c != '\n' {
+			continue
+		}
+		text := strings.TrimRight(string(l.line), " \n")
+		bare := strings.TrimLeft(text, " ")
+		pad := len(text) - len(bare)
+		end := strings.Index(bare, "  ")
+		if end < 0 {
+			end = len(bare)
+		}
+		if _, err := fmt.Fprintf(l.to, "%s\n", strings.TrimRight(bare[:end]+strings.Repeat(" ", pad)+bare[end:], " ")); err != nil {
+			return 0, err
+		}
+		l.line = l.line[:0]
+	}
+	return len(p), nil
+}
+
+// reasons says why runs of the handler brought nothing to keep.
+func (r *Report) reasons(b *strings.Builder, base *Outcome) {
+	if len(base.Why) == 0 {
+		return
+	}
+	reasons := slices.SortedFunc(maps.Keys(base.Why), func(x, y policy.Reason) int {
+		return cmp.Or(cmp.Compare(base.Why[y], base.Why[x]), cmp.Compare(x, y))
+	})
+	b.WriteString("\nNot kept:")
+	for i, why := range reasons {
+		if i > 0 {
+			b.WriteString(",")
+		}
+		fmt.Fprintf(b, " %s %s", number(base.Why[why]), why)
+	}
+	b.WriteString(".\n")
+}
+
+// remarks says what the log does not tell, and what was assumed in its place.
+func (r *Report) remarks(b *strings.Builder) {
+	b.WriteString("\n")
+	if r.Users > 0 {
+		fmt.Fprintf(b, "- %s requests name a user: what they get is kept only where the log says that others may have it.\n", number(r.Users))
+	}
+	if !r.Knows.Cookies {
+		b.WriteString("- The log has no cookies. A request with one gets pages kept for all only if they say public.\n")
+	}
+	if !r.Knows.Header {
+		fmt.Fprintf(b, "- The log has no response fields: --ttl stands for every lifetime, and nothing varies%s.\n", r.Settings.varies())
+	}
+	if !r.Knows.Durations {
+		b.WriteString("- The log has no durations: the origin is taken to answer at once, and no request waits for another.\n")
+	}
+	if r.UnknownSize > 0 {
+		fmt.Fprintf(b, "- %s answers are 304 before the log says how large the page is: they count as 0 bytes.\n", number(r.UnknownSize))
+	}
+	if r.Late > 0 {
+		fmt.Fprintf(b, "- %s lines come more than 30s late: they count at the time of the line before.\n", number(r.Late))
+	}
+}
+
+// skips says what was not read.
+func (r *Report) skips(b *strings.Builder) {
+	if n := r.Skipped.Lines + r.Unreadable; n > 0 {
+		fmt.Fprintf(b, "- %s lines were skipped, of %s:\n", number(n), number(n+r.Skipped.Read-r.Unreadable+r.Skipped.Refreshes))
+	}
+	for _, line := range r.Skipped.First {
+		fmt.Fprintf(b, "    %s:%d: %s: %s\n", line.Log, line.Number, line.Why, line.Begin)
+	}
+	if r.Unreadable > 0 {
+		fmt.Fprintf(b, "    %s requests have a target that is no URL\n", number(r.Unreadable))
+	}
+}
+
+// describe says what the settings are.
+func (s *Settings) describe() string {
+	parts := []string{size(s.memory()) + " of memory"}
+	switch {
+	case s.Policy.TTL > 0:
+		parts = append(parts, "a TTL of "+duration(s.Policy.TTL))
+	default:
+		parts = append(parts, "no TTL")
+	}
+	for _, ttl := range s.TTLs {
+		parts = append(parts, duration(ttl.Lifetime)+" for "+Printable(ttl.Pattern, 40))
+	}
+	if s.Unmodified > 0 {
+		parts = append(parts, "heuristics for pages unchanged for "+duration(s.Unmodified))
+	}
+	if len(s.Policy.Key.DropParams) > 0 {
+		parts = append(parts, "without "+strings.Join(s.Policy.Key.DropParams, ","))
+	}
+	if s.Policy.StaleWhileRevalidate > 0 {
+		parts = append(parts, "stale for "+duration(s.Policy.StaleWhileRevalidate)+" while it is renewed")
+	}
+	if s.Policy.StaleIfError > 0 {
+		parts = append(parts, "stale for "+duration(s.Policy.StaleIfError)+" on errors")
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (s *Settings) varies() string {
+	if len(s.Vary) == 0 {
+		return ""
+	}
+	return " but by " + strings.Join(s.Vary, ", ")
+}
+
+func percent(ratio float64) string { return fmt.Sprintf("%.1f %%", 100*ratio) }
+
+// number is a number with its thousands apart.
+func number(n int64) string {
+	text := fmt.Sprint(n)
+	for at := len(text) - 3; at > 0; at -= 3 {
+		text = text[:at] + "," + text[at:]
+	}
+	return text
+}
+
+// size is a number of bytes with three digits that count.
+func size(n int64) string {
+	value, units := float64(n), []string{"B", "KiB", "MiB", "GiB", "TiB"}
+	for len(units) > 1 && value >= 999.5 {
+		value, units = value/1024, units[1:]
+	}
+	if units[0] == "B" || value >= 99.95 || value == float64(int64(value)) {
+		return fmt.Sprintf("%.0f %s", value, units[0])
+	}
+	return fmt.Sprintf("%.1f %s", value, units[0])
+}
+
+// duration is a length of time without units that are 0.
+func duration(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+// span says from when to when.
+func span(from, to time.Time) string {
+	return fmt.Sprintf("%s, from %s UTC", duration(to.Sub(from).Round(time.Second)), from.UTC().Format("2006-01-02 15:04:05"))
+}
