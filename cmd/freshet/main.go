@@ -21,6 +21,7 @@ commands:
   migrate    create what a store needs on its server
   flush      forget all that is stored
   health     ask a store how it is
+  simulate   replay an access log: what would a cache have answered?
   version    print the version, as --version does
   help       print this; "freshet proxy --help" says what a command can do
 
@@ -58,6 +59,8 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		return runProxy(ctx, args, environ, stdout, stderr)
 	case "migrate", "flush", "health":
 		return runStore(ctx, command, args, environ, stdout, stderr)
+	case "simulate":
+		return runSimulate(ctx, args, os.Stdin, stdout, stderr)
 	case "version", "--version", "-version":
 		fmt.Fprintln(stdout, "freshet", version())
 		return exitOK
@@ -77,6 +80,8 @@ func help(command string, stdout, stderr io.Writer) int {
 		io.WriteString(stdout, proxyUsage)
 	case "migrate", "flush", "health":
 		io.WriteString(stdout, storeUsage)
+	case "simulate":
+		io.WriteString(stdout, simulateUsage)
 	case "version":
 		io.WriteString(stdout, versionUsage)
 	default:

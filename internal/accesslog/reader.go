@@ -145,8 +145,11 @@ type Line struct {
 
 const (
 	mostShown = 5  // lines
-	shown     = 60 // bytes of each
+	shown     = 40 // bytes of each
 )
+
+// asWritten leaves quotes and backslashes, of which lines are full, as they are.
+var asWritten = strings.NewReplacer(`\"`, `"`, `\\`, `\`)
 
 func (s *Skipped) add(name string, number int64, why reason, line []byte) {
 	s.Lines++
@@ -154,7 +157,8 @@ func (s *Skipped) add(name string, number int64, why reason, line []byte) {
 		return
 	}
 	begin := fmt.Sprintf("%+q", line[:min(len(line), shown)])
-	s.First = append(s.First, Line{name, number, string(why), begin[1 : len(begin)-1]})
+	begin = asWritten.Replace(begin[1 : len(begin)-1])
+	s.First = append(s.First, Line{name, number, string(why), begin})
 }
 
 // Add adds what was read and skipped of another log.

@@ -31,6 +31,7 @@ type Outcome struct {
 type Result struct {
 	From, To    time.Time // of the first and the last request
 	Outcomes    []Outcome // in the order of the alternatives
+	Bytes       int64     // that the log says were sent
 	Unreadable  int64     // requests with a target that is no URL
 	Logged      int64     // requests of which the log says whether a cache answered them
 	LoggedHits  int64     // ... and that one did
@@ -161,6 +162,7 @@ func (p *players) note(rec *accesslog.Record, q *request) {
 		r.From = rec.Time
 	}
 	r.To = rec.Time
+	r.Bytes += rec.Bytes
 	if hit, known := rec.Hit(); known {
 		r.Logged++
 		if hit {

@@ -37,8 +37,8 @@ func (r *Report) Text(w io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(&b, "%s of %s requests would be hits: the origin answers %s, and sends %s instead of %s.\n",
-		percent(t.HitRatio()), number(t.Requests), number(t.OriginRequests()), size(t.OriginBytes), size(t.OriginBytes+t.CacheBytes))
-	fmt.Fprintf(&b, "With %s. The log is of %s.\n", r.Settings.describe(), span(r.From, r.To))
+		percent(t.HitRatio()), number(t.Requests), number(t.OriginRequests()), size(t.OriginBytes), size(r.Bytes))
+	fmt.Fprintf(&b, "With %s. The log has %s.\n", r.Settings.describe(), span(r.From, r.To))
 	if r.Logged > 0 {
 		fmt.Fprintf(&b, "The cache that wrote the log had hits for %s of %s requests.\n",
 			percent(float64(r.LoggedHits)/float64(r.Logged)), number(r.Logged))
@@ -152,10 +152,10 @@ func (r *Report) reasons(b *strings.Builder, base *Outcome) {
 func (r *Report) remarks(b *strings.Builder) {
 	b.WriteString("\n")
 	if r.Users > 0 {
-		fmt.Fprintf(b, "- %s requests name a user: what they get is kept only where the log says that others may have it.\n", number(r.Users))
+		fmt.Fprintf(b, "- Requests that name a user: %s; what they get is kept only where the log says that it is for all.\n", number(r.Users))
 	}
 	if !r.Knows.Cookies {
-		b.WriteString("- The log has no cookies. A request with one gets pages kept for all only if they say public.\n")
+		b.WriteString("- The log has no cookies. Visitors with one get no page that lives by --ttl: fewer hits than here.\n")
 	}
 	if !r.Knows.Header {
 		fmt.Fprintf(b, "- The log has no response fields: --ttl stands for every lifetime, and nothing varies%s.\n", r.Settings.varies())
@@ -164,23 +164,23 @@ func (r *Report) remarks(b *strings.Builder) {
 		b.WriteString("- The log has no durations: the origin is taken to answer at once, and no request waits for another.\n")
 	}
 	if r.UnknownSize > 0 {
-		fmt.Fprintf(b, "- %s answers are 304 before the log says how large the page is: they count as 0 bytes.\n", number(r.UnknownSize))
+		fmt.Fprintf(b, "- Answers of 304 before the log says how large the page is: %s; they count as 0 bytes.\n", number(r.UnknownSize))
 	}
 	if r.Late > 0 {
-		fmt.Fprintf(b, "- %s lines come more than 30s late: they count at the time of the line before.\n", number(r.Late))
+		fmt.Fprintf(b, "- Lines more than 30s late: %s; they count at the time of the line before.\n", number(r.Late))
 	}
 }
 
 // skips says what was not read.
 func (r *Report) skips(b *strings.Builder) {
 	if n := r.Skipped.Lines + r.Unreadable; n > 0 {
-		fmt.Fprintf(b, "- %s lines were skipped, of %s:\n", number(n), number(n+r.Skipped.Read-r.Unreadable+r.Skipped.Refreshes))
+		fmt.Fprintf(b, "- Lines that were skipped: %s of %s\n", number(n), number(r.Skipped.Lines+r.Skipped.Read+r.Skipped.Refreshes))
 	}
 	for _, line := range r.Skipped.First {
 		fmt.Fprintf(b, "    %s:%d: %s: %s\n", line.Log, line.Number, line.Why, line.Begin)
 	}
 	if r.Unreadable > 0 {
-		fmt.Fprintf(b, "    %s requests have a target that is no URL\n", number(r.Unreadable))
+		fmt.Fprintf(b, "    with a target that is no URL: %s\n", number(r.Unreadable))
 	}
 }
 

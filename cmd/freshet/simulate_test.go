@@ -1,0 +1,247 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"flag"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/vbauerster/mpb/v8"
+
+	"github.com/freshet-go/freshet/internal/accesslog"
+)
+
+// simulation runs freshet simulate among the logs of testdata.
+func simulation(t *testing.T, stdin string, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
+	cmd := command(nil, append([]string{"simulate"}, args...)...)
+	cmd.Dir = "testdata"
+	var out, errs bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
+	err := cmd.Run()
+	if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
+		t.Fatal(err)
+	} else if ok {
+		status = exit.ExitCode()
+	}
+	return out.String(), errs.String(), status
+}
+
+// What docs/simulate.md says that freshet simulate prints is what it prints. UPDATE_DOCS=1 writes it there.
+func TestSimulatePageShowsWhatIsPrinted(t *testing.T) {
+	const page = "../../docs/simulate.md"
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := strings.Split(string(text), "```")
+	shown := 0
+	for i := 1; i < len(parts); i += 2 {
+		line, said, _ := strings.Cut(strings.TrimPrefix(parts[i], "\n"), "\n")
+		words, ok := strings.CutPrefix(line, "$ freshet simulate ")
+		if !ok {
+			continue
+		}
+		shown++
+		printed, errs, status := simulation(t, "", shellWords(words)...)
+		if status != 0 || errs != "" {
+			t.Errorf("%s: status %d, %s", line, status, errs)
+		}
+		if printed != said {
+			t.Errorf("%s\nprints\n%s\nthe page says\n%s", line, printed, said)
+		}
+		parts[i] = "\n" + line + "\n" + printed
+	}
+	if shown != 2 {
+		t.Errorf("the page shows %d commands, want 2", shown)
+	}
+	if os.Getenv("UPDATE_DOCS") != "" {
+		if err := os.WriteFile(page, []byte(strings.Join(parts, "```")), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// shellWords cuts a line at spaces that do not stand between single quotes.
+func shellWords(line string) (words []string) {
+	for i, part := range strings.Split(line, "'") {
+		if i%2 == 1 {
+			words[len(words)-1] += part
+			continue
+		}
+		fields := strings.Fields(part)
+		if strings.HasPrefix(part, " ") || i == 0 {
+			words = append(words, fields...)
+		}
+		if strings.HasSuffix(part, " ") {
+			words = append(words, "")
+		}
+	}
+	return slices.DeleteFunc(words, func(w string) bool { return w == "" })
+}
+
+func TestShellWords(t *testing.T) {
+	got := shellWords(`--ttl 5m --ttl '/static/*=1h' --what-if 'a b' access.log`)
+	if want := []string{"--ttl", "5m", "--ttl", "/static/*=1h", "--what-if", "a b", "access.log"}; !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestSimulateReadsWhateverIsNamed(t *testing.T) {
+	log, err := os.ReadFile("testdata/access.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.SplitAfter(string(log), "\n")
+	folder := t.TempDir()
+	older, newer := filepath.Join(folder, "access.log.1.gz"), filepath.Join(folder, "access.log")
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	io.WriteString(z, strings.Join(lines[:100], ""))
+	z.Close()
+	for name, content := range map[string]string{older: zipped.String(), newer: strings.Join(lines[100:], "")} {
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, _, _ := simulation(t, "", "access.log")
+	table := func(s string) string { s, _, _ = strings.Cut(s, "Not kept"); return s }
+	if got, errs, status := simulation(t, "", newer, older); table(got) != table(want) || status != 0 {
+		t.Errorf("rotated files: %s%s", got, errs)
+	}
+	if got, errs, status := simulation(t, string(log), "-"); table(got) != table(want) || status != 0 {
+		t.Errorf("standard input: %s%s", got, errs)
+	}
+	if got, _, status := simulation(t, "", os.DevNull); status != 0 || !strings.Contains(got, "The log has no request.") {
+		t.Errorf("an empty log: status %d, %s", status, got)
+	}
+	if got, _, status := simulation(t, "torn\n", "-"); status != 0 || !strings.Contains(got, "standard input:1: in no format that is known: torn") {
+		t.Errorf("a log of nothing that can be read: status %d, %s", status, got)
+	}
+}
+
+func TestSimulateAsJSONAndAsPicture(t *testing.T) {
+	picture := filepath.Join(t.TempDir(), "chart.svg")
+	out, errs, status := simulation(t, "", "--json", "--svg", picture, "--what-if", "ttl=5m", "access.log")
+	if status != 0 || errs != "" {
+		t.Fatalf("status %d, %s", status, errs)
+	}
+	var report struct {
+		Alternatives []struct {
+			Name     string
+			HitRatio float64 `json:"hit_ratio"`
+			Requests int64
+			Groups   []struct{ Name string }
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &report); err != nil {
+		t.Fatal(err)
+	}
+	a := report.Alternatives
+	if len(a) != 2 || a[1].Name != "ttl=5m" || a[0].Requests != 252 || a[1].HitRatio <= a[0].HitRatio || len(a[0].Groups) != 6 {
+		t.Errorf("%+v", a)
+	}
+	svg, err := os.ReadFile(picture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for d := xml.NewDecoder(bytes.NewReader(svg)); ; {
+		if _, err := d.Token(); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := bytes.Count(svg, []byte(`class="label"`)); n != 4 || !bytes.Contains(svg, []byte("prefers-color-scheme:dark")) {
+		t.Errorf("%d lines in the picture", n)
+	}
+	_, errs, status = simulation(t, "", "--svg", filepath.Join(t.TempDir(), "none", "chart.svg"), "access.log")
+	if status != 1 || !strings.Contains(errs, "freshet simulate: --svg: open ") {
+		t.Errorf("a picture that cannot be written: status %d, %s", status, errs)
+	}
+}
+
+func TestWrongSimulations(t *testing.T) {
+	for _, tt := range []struct {
+		args []string
+		says string
+	}{
+		{nil, "a log is missing"},
+		{[]string{"none.log"}, "open none.log: "},
+		{[]string{"--ttl", "soon", "access.log"}, `--ttl "soon": allowed is a length of time`},
+		{[]string{"--ttl", "static=5m", "access.log"}, `--ttl "static=5m": allowed is a length of time such as 5m, or a pattern of paths`},
+		{[]string{"--ttl", "5m", "--ttl", "6m", "access.log"}, `--ttl "6m": given twice`},
+		{[]string{"--memory", "5", "access.log"}, `--memory "5": allowed is`},
+		{[]string{"--vary", "a b", "access.log"}, `--vary "a b": allowed are names of request fields`},
+		{[]string{"--ignore-params", "a*b", "access.log"}, `--ignore-params "a*b": allowed are names of query parameters`},
+		{[]string{"--what-if", "speed=2x", "access.log"}, `there is no "speed" to change: allowed are memory, ttl`},
+		{[]string{"--what-if", "memory=-1x", "access.log"}, "memory=-1x: allowed is a factor greater than 0"},
+		{[]string{"--what-if", "memory=1", "access.log"}, "memory=1: allowed is memory from 1MiB"},
+		{[]string{"--what-if", " ", "access.log"}, "allowed are changes such as memory=2x"},
+		{[]string{"--by", "size", "access.log"}, `--by "size": allowed are path and rule`},
+		{[]string{"access.log", "--json"}, `"--json" stands behind a log`},
+		{[]string{"-", "-"}, "- is given twice"},
+		{[]string{"--json", "--json", "access.log"}, "given twice: keep one"},
+	} {
+		out, errs, status := simulation(t, "", tt.args...)
+		if status != exitUsage || out != "" || !strings.HasPrefix(errs, "freshet simulate: ") || !strings.Contains(errs, tt.says) {
+			t.Errorf("%q: status %d, says %q, want %q", tt.args, status, errs, tt.says)
+		}
+	}
+}
+
+func TestSimulateHelpHasEachFlag(t *testing.T) {
+	_, set := newSimulateFlags()
+	set.VisitAll(func(each *flag.Flag) {
+		if !strings.Contains(simulateUsage, "--"+each.Name+" ") && !strings.Contains(simulateUsage, "--"+each.Name+"\n") {
+			t.Errorf("the help says nothing of --%s", each.Name)
+		}
+	})
+	for line := range strings.SplitSeq(simulateUsage, "\n") {
+		if len(line) > 100 {
+			t.Errorf("the help has a line of %d columns: %q", len(line), line)
+		}
+	}
+	for _, text := range defaultWhatIf {
+		if !strings.Contains(simulateUsage, text) {
+			t.Errorf("the help does not name the default %s", text)
+		}
+	}
+	if out, _, status := simulation(t, "", "--help"); status != 0 || out != simulateUsage {
+		t.Errorf("--help: status %d, %s", status, out)
+	}
+}
+
+// On a terminal a bar shows how far the logs have been read, and is gone at the end.
+func TestProgress(t *testing.T) {
+	var screen bytes.Buffer
+	refresh := make(chan any)
+	p := drawProgress(&screen, 1<<20, mpb.WithManualRefresh(refresh))
+	source := p.watch(accesslog.File("testdata/access.log", nil))
+	from, err := source.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := io.Copy(io.Discard, from)
+	from.Close()
+	if read := p.bar.Current(); err != nil || n == 0 || read != n {
+		t.Errorf("%d bytes read, %d shown, %v", n, read, err)
+	}
+	for range 3 { // the third is taken when the first has been drawn
+		refresh <- nil
+	}
+	p.end()
+	p.end()
+	if !strings.Contains(screen.String(), "reading ") || !strings.Contains(screen.String(), "%") {
+		t.Errorf("the screen shows %q", screen.String())
+	}
+}
