@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// flatJSON walks the members of a JSON object and calls member for each whose value is text or a number; those that are
-// true, false, null, an object or an array it passes by. It reports whether the line is an object, and nothing else.
+// flatJSON walks the members of a JSON object and calls member for each whose value is text, a number, true or false;
+// those that are null, an object or an array it passes by. It reports whether the line is an object, and nothing else.
 //
 // nginx writes bytes that are no UTF-8 as they are: so they stay.
 func flatJSON(line string, member func(name, value string)) bool {
@@ -63,7 +63,7 @@ func (s *jsonScanner) token(c byte) bool {
 // maxNested is how deep objects and arrays may lie in each other.
 const maxNested = 32
 
-// value goes past a value. It is a scalar if it is text or a number.
+// value goes past a value. It is a scalar if it is text, a number, true or false.
 func (s *jsonScanner) value(depth int) (text string, scalar, ok bool) {
 	s.space()
 	if s.at == len(s.text) || depth > maxNested {
@@ -86,7 +86,7 @@ func (s *jsonScanner) value(depth int) (text string, scalar, ok bool) {
 	for _, word := range []string{"true", "false", "null"} {
 		if strings.HasPrefix(s.text[s.at:], word) {
 			s.at += len(word)
-			return "", false, true
+			return word, word != "null", true
 		}
 	}
 	return "", false, false

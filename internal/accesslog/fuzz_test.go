@@ -72,7 +72,7 @@ func FuzzFlatJSON(f *testing.F) {
 			switch {
 			case raw[0] == '"':
 				json.Unmarshal(raw, &value)
-			case strings.IndexByte("-0123456789", raw[0]) >= 0:
+			case strings.IndexByte("-0123456789tf", raw[0]) >= 0:
 				value = string(raw)
 			default:
 				continue

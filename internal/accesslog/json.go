@@ -19,6 +19,7 @@ type members struct {
 	msec, iso, local, time         string
 	status                         string
 	refresh                        bool
+	ended                          bool // the time is that of the end
 }
 
 // readJSON reads a line of JSON: nginx's, with the names of its variables, or our own.
@@ -51,11 +52,12 @@ func (d *decoder) readJSON(line string, rec *Record) reason {
 		if text == "" {
 			continue
 		}
-		ended, ok := d.anyTime(text)
-		if !ok {
+		if rec.Time, ok = d.anyTime(text); !ok {
 			return noTime
 		}
-		rec.Time = ended.Add(-rec.Took)
+		if m.ended {
+			rec.Time = rec.Time.Add(-rec.Took)
+		}
 		return ""
 	}
 	return noTime
@@ -98,7 +100,7 @@ func (m *members) member(name, value string) {
 	case "time", "ts":
 		m.time = value
 	case "request_time":
-		rec.Took = seconds(value)
+		rec.Took, m.ended = seconds(value), true
 	case "took":
 		rec.Took = took(value)
 	case "upstream_response_time":
@@ -107,14 +109,16 @@ func (m *members) member(name, value string) {
 		rec.User = present(value)
 	case "http_referer", "referer":
 		rec.Referer = present(value)
-	case "http_user_agent", "user_agent":
+	case "http_user_agent", "user_agent", "agent":
 		rec.UserAgent = present(value)
 	case "sent_http_content_type", "upstream_http_content_type", "content_type":
 		rec.ContentType = present(value)
 	case "upstream_cache_status", "cache", "cache_status":
 		rec.Cache = present(value)
-	case "msg":
-		m.refresh = value == "refresh"
+	case "msg": // of package slog, which has the time of the line
+		m.refresh, m.ended = m.refresh || value == "refresh", true
+	case "refresh":
+		m.refresh = m.refresh || value == "true"
 	default:
 		m.field(name, value)
 	}
@@ -187,12 +191,17 @@ func seconds(s string) time.Duration {
 	return duration(sum, time.Second)
 }
 
-// took reads a duration as Go writes it, or a number of nanoseconds, as slog writes one in JSON.
+// took reads a duration as Go writes it, a number of seconds, as our proxy writes one, or a number of nanoseconds, as
+// slog does in JSON: no request takes a thousand seconds, and nothing takes less than a thousand nanoseconds.
 func took(s string) time.Duration {
-	if d, err := time.ParseDuration(s); err == nil {
+	n, err := strconv.ParseFloat(s, 64)
+	switch {
+	case err != nil:
+		d, _ := time.ParseDuration(s)
 		return min(max(d, 0), longest)
+	case n < 1000:
+		return duration(n, time.Second)
 	}
-	n, _ := strconv.ParseFloat(s, 64)
 	return duration(n, time.Nanosecond)
 }
 

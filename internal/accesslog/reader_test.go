@@ -74,7 +74,15 @@ func TestLines(t *testing.T) {
 			Record{Time: noon, Took: 250 * time.Millisecond, Method: "GET", Target: "/a?b=1", Status: 200, Bytes: 9},
 		},
 		{
-			"our own", `{"time":"2026-11-28T12:00:00.0015Z","level":"INFO","msg":"request","method":"GET","uri":"/a?b=1","host":"x.example","status":200,` +
+			"our own proxy's", `{"time":"2026-11-28T12:00:00Z","client":"192.0.2.1","method":"GET","host":"x.example","uri":"/a?b=1","proto":"HTTP/1.1",` +
+				`"status":200,"bytes":512,"took":0.0015,"cache":"fwd=uri-miss; stored","referer":"r","agent":"u","content_type":"text/css","aborted":true,"refresh":false}`,
+			Record{
+				Time: noon, Took: 1500 * time.Microsecond, Method: "GET", Target: "/a?b=1", Host: "x.example", Status: 200, Bytes: 512,
+				Referer: "r", UserAgent: "u", ContentType: "text/css", Cache: "fwd=uri-miss; stored",
+			},
+		},
+		{
+			"that of slog", `{"time":"2026-11-28T12:00:00.0015Z","level":"INFO","msg":"request","method":"GET","uri":"/a?b=1","host":"x.example","status":200,` +
 				`"bytes":512,"took":1500000,"cache":"hit; ttl=3","client":"192.0.2.1","user_agent":"u","referer":"r","content_type":"text/css"}`,
 			Record{
 				Time: noon, Took: 1500 * time.Microsecond, Method: "GET", Target: "/a?b=1", Host: "x.example", Status: 200, Bytes: 512,
@@ -82,7 +90,7 @@ func TestLines(t *testing.T) {
 			},
 		},
 		{
-			"our own, with the duration as text", `{"time":"2026-11-28T12:00:02Z","method":"GET","uri":"/","status":200,"took":"2s"}`,
+			"that of slog, with the duration as text", `{"time":"2026-11-28T12:00:02Z","msg":"request","method":"GET","uri":"/","status":200,"took":"2s"}`,
 			Record{Time: noon, Took: 2 * time.Second, Method: "GET", Target: "/", Status: 200},
 		},
 	} {
@@ -152,11 +160,12 @@ func TestWhatIsSkippedIsCountedAndSaid(t *testing.T) {
 	for range 1000 {
 		log.WriteString("torn \x00\xff" + strings.Repeat("y", 200) + "\n")
 	}
-	log.WriteString(`{"time":"2026-11-28T12:00:00Z","msg":"refresh","method":"GET","uri":"/"}`)
+	log.WriteString(`{"time":"2026-11-28T12:00:00Z","msg":"refresh","method":"GET","uri":"/"}` + "\n")
+	log.WriteString(`{"time":"2026-11-28T12:00:00Z","refresh":true,"method":"GET","uri":"/","status":200}`)
 	r := NewReader("log", strings.NewReader(log.String()))
 	readAll(t, r)
 	s := r.Skipped()
-	if s.Lines != 1000 || s.Refreshes != 1 || len(s.First) != mostShown || s.First[4].Number != 5 ||
+	if s.Lines != 1000 || s.Refreshes != 2 || len(s.First) != mostShown || s.First[4].Number != 5 ||
 		s.First[0].Begin != `torn \x00\xff`+strings.Repeat("y", shown-7) {
 		t.Errorf("skipped %+v", s)
 	}
