@@ -38,7 +38,7 @@ func (r *Report) Text(w io.Writer) error {
 	}
 	fmt.Fprintf(&b, "%s of %s requests would be hits: the origin answers %s, and sends %s instead of %s.\n",
 		percent(t.HitRatio()), number(t.Requests), number(t.OriginRequests()), size(t.OriginBytes), size(r.Bytes))
-	fmt.Fprintf(&b, "With %s. The log has %s.\n", r.Settings.describe(), span(r.From, r.To))
+	fmt.Fprintf(&b, "With %s. The log covers %s.\n", r.Settings.describe(), span(r.From, r.To))
 	if r.Logged > 0 {
 		fmt.Fprintf(&b, "The cache that wrote the log had hits for %s of %s requests.\n",
 			percent(float64(r.LoggedHits)/float64(r.Logged)), number(r.Logged))

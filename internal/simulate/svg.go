@@ -24,11 +24,14 @@ const (
 // for each lifetime. It has the colours of the reader's light or dark scheme, and tells lines apart by their marks and
 // labels, too.
 func (g *Grid) Chart(w io.Writer, outcomes []Outcome) error {
-	c := chart{grid: g}
+	c := chart{grid: g, least: 0.5}
 	for i := range g.Lifetimes {
 		line := make([]float64, len(g.Memory))
 		for j := range g.Memory {
 			line[j] = outcomes[i*len(g.Memory)+j].Total.HitRatio()
+			if line[j] < c.least {
+				c.least = 0
+			}
 		}
 		c.lines = append(c.lines, line)
 	}
@@ -41,6 +44,7 @@ type chart struct {
 	strings.Builder
 	grid  *Grid
 	lines [][]float64
+	least float64 // of the axis
 }
 
 const chartStyle = `<style>
@@ -61,7 +65,11 @@ func (c *chart) draw() {
 	c.line(`<rect width="%.0f" height="%.0f" rx="8" style="fill:var(--ground)"/>`, chartWidth, chartHeight)
 	c.line(`<text class="title" x="16" y="28">Hit ratio over memory</text>`)
 	c.line(`<text class="soft" x="16" y="50">of all requests, a line for each lifetime (TTL)</text>`)
-	for percent := 0; percent <= 100; percent += 25 {
+	step := 25
+	if c.least > 0 {
+		step = 10
+	}
+	for percent := int(100 * c.least); percent <= 100; percent += step {
 		y := c.y(float64(percent) / 100)
 		c.line(`<path class="rule" d="M%.0f %.1fH%.0f"/><text class="soft" x="%.0f" y="%.1f" text-anchor="end">%d%%</text>`,
 			chartLeft, y, chartRight, chartLeft-6, y+4.5, percent)
@@ -154,7 +162,9 @@ func (c *chart) x(i int) float64 {
 	return chartLeft + 10 + (chartRight-chartLeft-20)*float64(i)/float64(n-1)
 }
 
-func (c *chart) y(ratio float64) float64 { return chartBottom - ratio*(chartBottom-chartTop) }
+func (c *chart) y(ratio float64) float64 {
+	return chartBottom - (ratio-c.least)/(1-c.least)*(chartBottom-chartTop)
+}
 
 // unit is that in which the bounds are written: of the settings' own.
 func (c *chart) unit() string {
