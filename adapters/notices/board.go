@@ -1,0 +1,112 @@
+package notices
+
+import (
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+// Board is what clients are told just now. The zero Board tells what the zero [Fields] do. It is safe for concurrent
+// use: [Board.Set] changes what the next response says.
+type Board struct {
+	posted atomic.Pointer[posted]   // nil: the zero Fields
+	draw   func() (percent float64) // from 0 up to 100; nil: by lot
+	_      [0]func()                // not to be compared
+}
+
+// posted are Fields with the texts that they become.
+type posted struct {
+	fields     Fields
+	backoff    []string // nil: none
+	percentage float64
+	retry      []string // nil: none
+	soft, hard []string // Alert; nil: the service does not end
+	gone       []byte   // the body of a 410
+}
+
+var byDefault = prepare(Fields{})
+
+// Set tells the fields from now on, in the place of those before. Fields that are not allowed change nothing, and the
+// error says which, with what is allowed.
+func (b *Board) Set(f Fields) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	if f.Backoff != nil {
+		f.Backoff = new(*f.Backoff) // the caller's may change
+	}
+	b.posted.Store(prepare(f))
+	return nil
+}
+
+// Fields returns what is told now.
+func (b *Board) Fields() Fields {
+	f := b.now().fields
+	if f.Backoff != nil {
+		f.Backoff = new(*f.Backoff)
+	}
+	return f
+}
+
+func (b *Board) now() *posted {
+	if p := b.posted.Load(); p != nil {
+		return p
+	}
+	return byDefault
+}
+
+func prepare(f Fields) *posted {
+	p := &posted{fields: f, percentage: f.BackoffPercentage}
+	if f.Backoff != nil {
+		p.backoff = seconds(*f.Backoff)
+	}
+	if p.percentage == 0 {
+		p.percentage = 100
+	}
+	switch {
+	case f.RetryAfter == 0:
+		p.retry = seconds(defaultRetryAfter)
+	case f.RetryAfter > 0:
+		p.retry = seconds(f.RetryAfter)
+	}
+	if !f.EOS.IsZero() {
+		p.soft, p.hard = []string{alert("soft-eol", &f)}, []string{alert("hard-eol", &f)}
+		p.gone = goneBody()
+	}
+	return p
+}
+
+func seconds(d time.Duration) []string { return []string{strconv.FormatInt(int64(d/time.Second), 10)} }
+
+// Handler wraps app, in which the cache is, or the cache itself. Mount it inside what answers by the request's Origin
+// (CORS), so that browsers see a 410, too, and outside everything else.
+func (b *Board) Handler(app http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p := b.now()
+		h := w.Header()
+		if p.backoff != nil && b.percent() < p.percentage {
+			h["Backoff"] = p.backoff
+		}
+		if p.soft != nil {
+			if !time.Now().Before(p.fields.EOS) {
+				p.answerGone(w)
+				return
+			}
+			h["Alert"] = p.soft
+		}
+		if p.retry == nil {
+			app.ServeHTTP(w, r)
+			return
+		}
+		app.ServeHTTP(&writer{ResponseWriter: w, retry: p.retry}, r)
+	})
+}
+
+func (b *Board) percent() float64 {
+	if b.draw != nil {
+		return b.draw()
+	}
+	return 100 * rand.Float64()
+}
