@@ -80,8 +80,9 @@ func prepare(f Fields) *posted {
 
 func seconds(d time.Duration) []string { return []string{strconv.FormatInt(int64(d/time.Second), 10)} }
 
-// Handler wraps app, in which the cache is, or the cache itself. Mount it inside what answers by the request's Origin
-// (CORS), so that browsers see a 410, too, and outside everything else.
+// Handler wraps app, in which the cache is, or the cache itself. Mount it inside Cache.Root, which sees what everybody
+// else writes, and inside what answers by the request's Origin (CORS), so that browsers see a 410, too; and outside
+// everything else.
 func (b *Board) Handler(app http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p := b.now()

@@ -22,7 +22,7 @@ func Example() {
 		func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "page") }))
 
 	var board notices.Board
-	app := board.Handler(cache.Root(page))
+	app := cache.Root(board.Handler(page))
 	ask := func() {
 		w := httptest.NewRecorder()
 		app.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
