@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/internal/rules"
@@ -54,6 +55,7 @@ func (n *run) commit(final bool) {
 	if n.x.req.Class == rules.ClassHead && n.found.entry != nil {
 		said = maps.Clone(h) // what the cache announces to the client is no word of the handler's on what is stored
 	}
+	rules.OriginOf(n.x.r, &n.x.outside).Tell(h)
 	a, announced := n.admit(h, n.rec.status, final)
 	if !a.Store {
 		n.direct(h, said, final)
@@ -136,6 +138,10 @@ func (n *run) admit(h http.Header, status int, final bool) (a rules.Admission, a
 func (n *run) entry(h http.Header, a rules.Admission, status int) *store.Entry {
 	e := newEntry(&n.x.req, &a, status, h, n.began, n.rec.received)
 	e.Tags, e.Number = n.said.tagged(n.x.req.Tag), n.f.Start.Number
+	if rules.OriginOf(n.x.r, &n.x.outside).Splits(e.Header, a.Vary) {
+		at, _ := slices.BinarySearch(a.Vary, "origin")
+		a.Vary = slices.Insert(slices.Clip(a.Vary), at, "origin")
+	}
 	n.varies, n.strip = a.Vary, a.Strip
 	if len(a.Vary) > 0 {
 		e.Vary = rules.Nominated(a.Vary, n.x.r.Header)

@@ -61,6 +61,7 @@ func readOf(t *testing.T, lines string, ignores bool) {
 	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.Header().Set("ETag", tag)
+		w.Header().Set("Access-Control-Allow-Origin", "*") // or else each other site has a copy of its own
 		http.ServeContent(w, r, "x.bin", time.Time{}, bytes.NewReader([]byte("stored")))
 	}}
 	h := c.With(policy.Policy{IgnoreClientDirectives: ignores})(o)

@@ -237,9 +237,10 @@ func (x *exchange) covered(e *store.Entry) invalidation.Coverage {
 	return max(coverage, x.c.journal.Covers(&store.Entry{URI: x.req.Sent, Number: e.Number}))
 }
 
-// objects reports whether a stored response may not be used because of what handlers outside have put into the header.
+// objects reports whether a stored response may not be used because of what handlers outside have put into the header,
+// or because it does not answer the request's Origin.
 func (x *exchange) objects(e *store.Entry, now time.Time, f *found) bool {
-	if x.outside.Objects(e, x.p, now) == "" {
+	if x.outside.Objects(e, x.p, now) == "" && rules.OriginOf(x.r, &x.outside).Allowed(e) {
 		return false
 	}
 	f.missed = policy.FwdMiss

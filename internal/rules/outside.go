@@ -24,10 +24,12 @@ type Outside struct {
 	// not say that the page is the same for everybody (Shared). It is answered by its handler alone, too.
 	Nonce bool
 
-	speaks bool        // see Speaks
-	star   bool        // responses vary, on its account, by what no request can be known to match
-	vary   []string    // ... and by these fields
-	fields http.Header // Cache-Control, Expires, targeted fields, Vary and Set-Cookie; nil when none matters
+	speaks bool // see Speaks
+	// allowsOrigin: a CORS handler has answered the request's origin (Access-Control-Allow-Origin).
+	allowsOrigin bool
+	star         bool        // responses vary, on its account, by what no request can be known to match
+	vary         []string    // ... and by these fields
+	fields       http.Header // Cache-Control, Expires, targeted fields, Vary and Set-Cookie; nil when none matters
 }
 
 // ReadOutside reads the header that handlers outside the cache have made. It keeps the values, and not
@@ -54,6 +56,9 @@ func ReadOutside(h http.Header, p *policy.Policy) (o Outside) {
 			continue
 		case name == "Content-Security-Policy", name == "Content-Security-Policy-Report-Only":
 			o.Nonce = o.Nonce || !p.Shared && slices.ContainsFunc(values, hasNonce)
+			continue
+		case name == allowOrigin:
+			o.allowsOrigin = true
 			continue
 		case name == "Cache-Control", name == "Expires", slices.ContainsFunc(targetedNames(p), func(n string) bool { return sameName(n, name) }):
 			o.speaks = true
