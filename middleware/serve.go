@@ -142,4 +142,5 @@ func (x *exchange) readSetting(p *policy.Policy) {
 	if ttl, set := x.c.options.Expires.Lookup(p.Resource, scope); set {
 		x.ttl, x.off = ttl, p.Off || ttl <= 0
 	}
+	x.off = x.off || !x.c.options.Expires.Enabled(p.Resource, x.r.Method)
 }

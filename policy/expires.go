@@ -25,6 +25,7 @@ const MaxParents = 16
 type Expires struct {
 	resources map[string]*resourceExpiry
 	warnings  []string
+	disabled  map[string]Disabled // by resource; never modified
 }
 
 // resourceExpiry holds the settings of one resource.

@@ -87,7 +87,7 @@ func (s *Settings) Warnings() []string { return slices.Concat(s.expires.Warnings
 // settle sorts what was found into expiry settings, named ones and those of others.
 func (l Loader) settle(all []found) (*Settings, error) {
 	s := &Settings{keys: make(map[string]found, len(l.Keys))}
-	for _, key := range l.Keys {
+	for _, key := range slices.Concat(l.Keys, l.switchKeys()) {
 		s.keys[nameOf(key)] = found{}
 	}
 	var expiries []policy.ExpirySetting
@@ -118,6 +118,9 @@ func (l Loader) settle(all []found) (*Settings, error) {
 		}
 	}
 	expires, err := policy.NewExpires(l.Resources, expiries...)
+	if err == nil {
+		expires, err = l.switched(s, expires)
+	}
 	if err != nil {
 		wrong = append(wrong, err)
 	}
