@@ -53,6 +53,10 @@ const Soft = middleware.Soft
 // store learn later.
 var ErrUnsent = middleware.ErrUnsent
 
+// ErrReadOnly is the error of an invalidation by a Cache that only reads (Options.ReadOnly): it holds in this process,
+// and no other learns of it.
+var ErrReadOnly = middleware.ErrReadOnly
+
 // New returns a Cache that keeps its entries in s. It panics when s is nil or an option cannot work. Shut the Cache
 // down before the store.
 func New(s store.Store, o Options) *Cache { return middleware.New(s, o) }

@@ -127,7 +127,10 @@ func (n *run) admit(h http.Header, status int, final bool) (a rules.Admission, a
 	}
 	governed := (n.x.governed || a.Store && n.said.namesTTL()) && !n.x.outside.Speaks()
 	announced = rules.Announce(h, n.x.p, a, &n.x.req, ttl, governed, n.rec.received)
-	n.out.Stored = a.Store && n.found.broken == ""
+	n.out.Stored = a.Store && n.found.broken == "" && !n.x.c.options.ReadOnly
+	if a.Store && n.x.c.options.ReadOnly && n.out.Detail == "" {
+		n.out.Detail = reasonReadOnly
+	}
 	if !a.Store && n.out.Detail == "" {
 		n.out.Detail = a.Reason
 	}

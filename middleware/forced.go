@@ -123,6 +123,6 @@ func (n *run) dropOutdated(h http.Header) {
 	}
 	_, outdated := rules.HeadUpdate(rules.Unannounced(n.found.entry), n.rec.status, h)
 	if outdated && !n.storableForOthers(n.rec.status, h) {
-		n.x.c.remove(n.found.entry.Key)
+		n.x.c.remove(n.found.entry)
 	}
 }

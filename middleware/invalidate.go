@@ -21,6 +21,10 @@ func (w *unsafeWriter) invalidate() {
 		x.next.ServeHTTP(x.w, x.r)
 		return
 	}
+	if x.c.options.Strict && x.c.journal.Lost(time.Now()) {
+		x.unavailable(reasonJournal)
+		return
+	}
 	w.watch, w.quiet, w.out.Fwd = w, x.quiet, policy.FwdMethod
 	w.before, w.began = x.c.journal.Head(), time.Now()
 	if before := x.w.Header(); x.req.Class == rules.ClassPost && len(before) > 0 {
@@ -87,7 +91,7 @@ func (w *unsafeWriter) onHeader(status int, h http.Header) {
 	}
 	own := h["Content-Location"] != nil
 	w.marks = append(x.changes(w.room[:0], h, own || h["Location"] != nil), w.also...)
-	storable := own && !w.around && w.mayStore() && status == http.StatusOK &&
+	storable := own && !w.around && !x.c.options.ReadOnly && w.mayStore() && status == http.StatusOK &&
 		x.req.SelfLocation(h) && x.c.journal.Appended(w.before) == 0
 	if w.marked = x.invalidateNow(w.marks); storable && w.marked > 0 {
 		w.record(status, h)

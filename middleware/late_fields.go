@@ -171,8 +171,8 @@ func (n *run) keepFromOthers(why policy.Reason) {
 // body came, or until the cache returns.
 func (n *run) afterAll() {
 	if !n.after.held {
-		if e := n.kept; e != nil && n.late() { // without a gate those who asked meanwhile have read along
-			n.x.c.remove(e.Key)
+		if e := n.kept; e != nil && n.late() && !n.x.c.options.ReadOnly {
+			n.x.c.remove(e) // without a gate those who asked meanwhile have read along
 		}
 		return
 	}

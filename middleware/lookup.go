@@ -25,6 +25,7 @@ type found struct {
 	indexed bool          // the primary key holds an index of variants
 	missed  policy.Fwd    // why there is no stored response
 	broken  policy.Reason // what the store failed to do, empty when it works
+	sick    bool          // ... and it was not this one value that it refused
 	ended   uint64        // how many fills had ended before the store was asked
 }
 
@@ -76,6 +77,10 @@ func (l *lookup) serve() {
 			l.x.notCached()
 			return
 		case fetch:
+			if l.found.sick && l.x.c.options.Strict {
+				l.x.unavailable(l.found.broken)
+				return
+			}
 			switch l.fetch() {
 			case answered:
 				return
@@ -130,7 +135,7 @@ func (x *exchange) find(now time.Time) found {
 	f := found{flight: x.req.Key, missed: policy.FwdURIMiss, ended: x.c.fills.Ended()}
 	f.verdict.Use = rules.UseMiss
 	if !x.c.journal.InTouch(now) {
-		f.broken = reasonJournal
+		f.broken, f.sick = reasonJournal, true
 		return f
 	}
 	f.entry, f.coverage = x.selected(&f, now)

@@ -43,6 +43,21 @@ type Options struct {
 	// cannot do what it says. Nil: slog.Default().
 	Log *slog.Logger
 
+	// ReadOnly: the Cache looks up what others have stored, and writes nothing: no entry, no index, no mark of an
+	// invalidation. What handlers answer is for those who ask meanwhile, and Cache-Status says detail=read-only.
+	// Refreshes do not run in the background. An invalidation holds in this process, and no other learns of it: its
+	// error is [ErrReadOnly]. The store needs a journal that other processes share; without one, nothing that is
+	// stored counts. Default: off.
+	ReadOnly bool
+	// Strict: while the store or its journal fails, a request that nothing stored answers gets 503 with a Retry-After
+	// in place of its handler's answer, and so does one that changes something, whose invalidation no other process
+	// would learn of. Requests that pass the cache are answered by their handlers. Default: off, so that a store that
+	// fails never breaks a page.
+	Strict bool
+	// RetryAfter is the Retry-After of a 503 by Strict, in whole seconds, rounded up. Default 30 seconds; negative:
+	// none, so that a handler outside may set its own.
+	RetryAfter time.Duration
+
 	// Journal numbers the invalidations. Nil: the journal that the store's server keeps, so that all
 	// processes with that store know of each other's invalidations; where it keeps none, one of this
 	// process, for which nothing counts that an earlier process or another one has stored.
@@ -81,6 +96,7 @@ const (
 	defaultMaxReadBytes = 256 << 20
 	defaultStallTimeout = time.Minute
 	defaultMaxRefreshes = 64
+	defaultRetryAfter   = 30 * time.Second
 )
 
 // complete returns the options with their defaults. It panics where an option cannot work.
@@ -100,6 +116,9 @@ func (o Options) complete() Options {
 	bound("MaxReadBytes", &o.MaxReadBytes, defaultMaxReadBytes)
 	if o.StallTimeout == 0 {
 		o.StallTimeout = defaultStallTimeout
+	}
+	if o.RetryAfter == 0 {
+		o.RetryAfter = defaultRetryAfter
 	}
 	if o.MaxRefreshes == 0 {
 		o.MaxRefreshes = defaultMaxRefreshes

@@ -17,10 +17,14 @@ import (
 // did not take yet: they learn of it when the journal answers again. errors.Is finds it.
 var ErrUnsent = follower.ErrUnsent
 
+// ErrReadOnly is the error of an invalidation by a Cache that only reads ([Options.ReadOnly]): it holds in this process,
+// and no other learns of it. errors.Is finds it.
+var ErrReadOnly = follower.ErrReadOnly
+
 // Receipt is what an invalidation leaves behind.
 type Receipt struct {
 	// Number is the number that the journal gave the invalidation; of several marks, the last one's. Every entry of a
-	// handler's run that began under a smaller number is covered. 0: the journal did not take it yet.
+	// handler's run that began under a smaller number is covered. 0: the journal did not take it yet, or at all.
 	Number uint64
 }
 

@@ -22,5 +22,6 @@ const (
 	reasonStalled      policy.Reason = "stalled"        // the client that led did not take what it was sent, so its run was for it alone
 	reasonEmpty        policy.Reason = "empty"          // the handler wrote nothing at all, and no lifetime
 	reasonRoute        policy.Reason = "route"          // nothing tells this route from others of its router
+	reasonReadOnly     policy.Reason = "read-only"      // Options.ReadOnly: the cache writes nothing
 	reasonHandler      policy.Reason = "handler"        // the handler said so, through FromContext
 )

@@ -67,7 +67,7 @@ func (n *run) renewed(h http.Header, tags []string, old *store.Entry, body []byt
 	switch {
 	case !a.Store:
 		if !good {
-			n.x.c.remove(old.Key)
+			n.x.c.remove(old)
 		}
 		n.pass()
 	case a.Fresh > a.Age:
@@ -116,7 +116,7 @@ func (n *run) updateFromHead(h http.Header) {
 	header, invalid := rules.HeadUpdate(rules.Unannounced(old), n.rec.status, h)
 	if invalid {
 		if !n.suspect() {
-			n.x.c.remove(old.Key)
+			n.x.c.remove(old)
 		}
 		return
 	}
@@ -128,7 +128,7 @@ func (n *run) updateFromHead(h http.Header) {
 	a := rules.Admit(&get, old.Status, n.x.outside.Judged(header), n.x.p, n.x.ttl, n.began, n.rec.received)
 	if !a.Store {
 		if !n.storableForOthers(old.Status, header) {
-			n.x.c.remove(old.Key)
+			n.x.c.remove(old)
 		}
 		return
 	}

@@ -40,7 +40,9 @@ func (c *Cache) Root(app http.Handler) http.Handler {
 }
 
 // refreshes reports whether there are refreshes in the background.
-func (c *Cache) refreshes() bool { return c.root.Load() != nil && c.options.MaxRefreshes > 0 }
+func (c *Cache) refreshes() bool {
+	return c.root.Load() != nil && c.options.MaxRefreshes > 0 && !c.options.ReadOnly
+}
 
 // rootOf returns the outermost handler of the app that r came by: of several servers, the one's that r came to.
 // Another app, an admin's say, must not see the request. A guard there does nothing for a refresh.

@@ -14,7 +14,7 @@ import (
 // entry has no number that others could trust, and what they have stored may be better.
 func (n *run) save(e *store.Entry) {
 	defer n.arrived()
-	if e == nil || n.found.broken == reasonJournal {
+	if e == nil || n.found.broken == reasonJournal || n.x.c.options.ReadOnly {
 		return
 	}
 	if n.x.c.journal.Covers(e) == invalidation.CoverageHard {

@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,7 +22,7 @@ func (c *Cache) ask(ctx context.Context, key string, f *found) *store.Entry {
 	case errors.Is(err, store.ErrNotFound):
 		c.answered()
 	default:
-		f.broken = reasonStoreError
+		f.broken, f.sick = reasonStoreError, f.sick || store.KindOf(err) != store.KindPermanent
 		c.fault("store: get", err)
 	}
 	return nil
@@ -54,6 +55,9 @@ func (c *Cache) set(e *store.Entry) error { return c.put(e.Packed()) }
 
 // put and remove are the only doors to the store for writing, as read is for reading.
 func (c *Cache) put(e *store.Entry) error {
+	if c.options.ReadOnly {
+		return errReadOnly
+	}
 	ctx := context.Background()
 	if !c.local {
 		bounded, cancel := c.storeContext()
@@ -71,12 +75,20 @@ func (c *Cache) put(e *store.Entry) error {
 	return err
 }
 
-func (c *Cache) remove(key string) {
+// errReadOnly is why nothing is put into the store; no request comes so far.
+var errReadOnly = errors.New("freshet: the cache is read-only")
+
+// remove removes what is known to be of no use any more. A Cache that only reads stops using it.
+func (c *Cache) remove(e *store.Entry) {
+	if c.options.ReadOnly {
+		c.journal.Append(context.Background(), []store.Mark{{Kind: store.MarkKey, Name: cmp.Or(e.URI, e.Key)}})
+		return
+	}
 	ctx, cancel := c.storeContext()
 	defer cancel()
 	if err := func() (err error) {
 		defer caught(&err)
-		return c.store.Delete(ctx, key)
+		return c.store.Delete(ctx, e.Key)
 	}(); err != nil {
 		c.fault("store: delete", err)
 	}

@@ -63,7 +63,7 @@ func (sh *comingShard) find(key string) *store.Entry {
 
 // depart makes what is to be stored findable before any client can have the whole of it. keep ends that.
 func (n *run) depart(e *store.Entry) {
-	if e == nil || n.found.broken == reasonJournal || n.f.GivenUp() != "" {
+	if e == nil || n.found.broken == reasonJournal || n.x.c.options.ReadOnly || n.f.GivenUp() != "" {
 		return
 	}
 	if e = n.joined(e); e == nil {

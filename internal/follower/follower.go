@@ -20,7 +20,10 @@ type Options struct {
 	Journal store.Journal // shared with other processes; nil: there is none, and the follower gives numbers itself
 	Timeout time.Duration // of each call to the journal
 	MaxLag  time.Duration // how long the replica can be trusted without an answer of the journal
-	Log     *slog.Logger
+
+	ReadOnly bool // nothing is appended to the journal: marks hold here alone
+
+	Log *slog.Logger
 }
 
 // Follower applies the journal's marks to a replica, and appends marks. It is safe for concurrent use. Its methods but
@@ -28,6 +31,7 @@ type Options struct {
 type Follower struct {
 	Options
 	replica *invalidation.Replica
+	own     *invalidation.Replica // ReadOnly: of the marks that hold here alone; nil otherwise
 	calls   deadline.Source
 	numbers atomic.Uint64 // without a journal: the last number given out, which nobody else asks about
 
@@ -49,6 +53,9 @@ type Follower struct {
 // invalidated.
 func New(o Options) *Follower {
 	f := &Follower{Options: o, replica: invalidation.NewReplica(0), start: time.Now()}
+	if f.ReadOnly {
+		f.own = invalidation.NewReplica(0)
+	}
 	if !f.Shared() {
 		begin := uint64(f.start.UnixMicro())
 		f.numbers.Store(begin)
@@ -90,12 +97,18 @@ func (f *Follower) InTouch(now time.Time) bool {
 	return heard > 0 && now.Sub(f.start)-time.Duration(heard) <= f.MaxLag
 }
 
+// Lost reports whether the journal did not answer when it was last asked: an invalidation would not reach others now.
+func (f *Follower) Lost(now time.Time) bool { return f.Shared() && (f.lost.Load() || !f.InTouch(now)) }
+
 // Head returns the newest number that is known: what a fill that begins now notes.
 func (f *Follower) Head() uint64 { return f.replica.Head() }
 
 // Covers returns what the invalidations that are newer than the entry mean for it.
 func (f *Follower) Covers(e *store.Entry) invalidation.Coverage {
 	unsent := f.unsent.covers(e) // first: what has been sent is in the replica before it is gone from here
+	if f.own != nil {
+		unsent = max(unsent, f.own.Covers(e))
+	}
 	return max(unsent, f.replica.Covers(e))
 }
 
@@ -113,6 +126,9 @@ func (f *Follower) Append(ctx context.Context, marks []store.Mark) (last uint64,
 	}
 	if !f.Shared() {
 		return f.apply(marks, f.numbers.Add(uint64(len(marks)))), nil
+	}
+	if f.ReadOnly {
+		return 0, f.keep(marks)
 	}
 	if f.lost.Load() {
 		f.unsent.hold(marks)

@@ -172,6 +172,9 @@ func (f *Follower) send() bool {
 	if len(marks) == 0 {
 		return true
 	}
+	if f.ReadOnly {
+		return f.number(marks, held)
+	}
 	ctx, cancel := f.context()
 	defer cancel()
 	if _, err := f.append(ctx, marks); err != nil {
