@@ -15,20 +15,21 @@ import (
 
 const maxFile = 1 << 20 // bytes
 
-func readFile(name string) ([]found, error) {
+// ReadFile returns the text of a settings file, which is at most 1 MiB long, for [Loader.Parse].
+func ReadFile(name string) (string, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, err
+		return "", fmt.Errorf("settings: %w", err)
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
-		return nil, err
+		return "", fmt.Errorf("settings: %w", err)
 	}
 	if len(text) > maxFile {
-		return nil, fmt.Errorf("%s: allowed are files of %d bytes", name, maxFile)
+		return "", fmt.Errorf("settings: %s: allowed are files of %d bytes", name, maxFile)
 	}
-	return readText(name, string(text))
+	return string(text), nil
 }
 
 // readText reads an .ini file a line at a time: the library has neither line numbers nor a word about
@@ -42,6 +43,9 @@ func readText(name, text string) ([]found, error) {
 		line := strings.TrimSpace(rows[i])
 		if !utf8.ValidString(line) {
 			return nil, fmt.Errorf("%s: allowed is UTF-8", origin)
+		}
+		if strings.ContainsRune(line, 0) {
+			return nil, fmt.Errorf("%s: allowed is text: a byte of 0 stands in the line, as if the file was not written to its end", origin)
 		}
 		if isBlank(line) {
 			continue
@@ -79,7 +83,8 @@ func readText(name, text string) ([]found, error) {
 
 // continues tells whether a line goes on with the value of the key before it.
 func continues(line string) bool {
-	return line != "" && (line[0] == ' ' || line[0] == '\t') && !isBlank(strings.TrimSpace(line)) && utf8.ValidString(line)
+	return line != "" && (line[0] == ' ' || line[0] == '\t') && !isBlank(strings.TrimSpace(line)) &&
+		utf8.ValidString(line) && !strings.ContainsRune(line, 0)
 }
 
 // isBlank tells whether a line without the space around it says nothing.

@@ -80,7 +80,7 @@ func TestPasswordsStayOutOfMessages(t *testing.T) {
 	}
 	_, err = Get(s, "store", 0, Int)
 	if err == nil || strings.Contains(err.Error(), "secret") ||
-		!strings.Contains(err.Error(), "redis://me:…@host:1/0") {
+		!strings.Contains(err.Error(), "redis://me:***@host:1/0") {
 		t.Errorf("%v", err)
 	}
 }

@@ -10,10 +10,7 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-const (
-	prefix        = "freshet."
-	environPrefix = "FRESHET_"
-)
+const prefix = "freshet."
 
 // sections of a file that are read; "" holds the keys before any section.
 var sections = []string{"", "DEFAULT", "freshet", "app:main"}
@@ -23,40 +20,62 @@ func (f found) counts() bool { return f.environ || slices.Contains(sections, f.s
 // ours tells whether a key can be nobody else's, so that it must be known.
 func (l Loader) ours(f found) bool {
 	if l.Shared {
-		return l.slip(l.withoutPrefix(f), f)
+		return l.slip(f)
 	}
 	return !f.environ && (l.Strict || f.section == "freshet" || strings.HasPrefix(f.key, prefix))
 }
 
-// fromEnviron picks the variables with our prefix. Of a name that is there twice the first counts, as it
-// does for os.Getenv.
-func fromEnviron(environ []string) []found {
+// checkPrefixes judges Loader.Prefixes, whose empty one would make every variable of the environment ours.
+func (l Loader) checkPrefixes() error {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	for _, p := range l.Prefixes {
+		name := strings.TrimSuffix(p, ".")
+		if name == "" || strings.Trim(name[:1], letters) != "" || strings.Trim(name, letters+"0123456789_-") != "" {
+			return fmt.Errorf("settings: Loader.Prefixes: %q: allowed are letters, digits, - and _, a letter first, as in kinto.", p)
+		}
+	}
+	return nil
+}
+
+// fromEnviron picks the variables with one of our prefixes. Of a name that is there twice the first counts,
+// as it does for os.Getenv.
+func (l Loader) fromEnviron(environ []string) []found {
 	var all []found
 	seen := make(map[string]bool)
 	for _, pair := range environ {
 		name, value, _ := strings.Cut(pair, "=")
-		if len(name) < len(environPrefix) || !strings.EqualFold(name[:len(environPrefix)], environPrefix) || seen[name] {
+		key, foreign, ok := l.cutEnviron(name)
+		if !ok || seen[name] {
 			continue
 		}
 		seen[name] = true
 		all = append(all, found{
-			key: name[len(environPrefix):], value: value, environ: true,
+			key: key, bare: key, value: value, environ: true, foreign: foreign,
 			origin: "environment variable " + printable(name),
 		})
 	}
 	return all
 }
 
-func (l Loader) withoutPrefix(f found) string {
-	if f.environ {
-		return f.key
-	}
-	for _, p := range slices.Concat([]string{prefix}, l.Prefixes) {
-		if key, ok := strings.CutPrefix(f.key, strings.TrimSuffix(p, ".")+"."); ok && p != "" {
-			return key
+// cutEnviron takes the prefix off a variable's name: FRESHET_, or the like of one of l.Prefixes.
+func (l Loader) cutEnviron(name string) (key string, foreign, ok bool) {
+	for i, p := range slices.Concat([]string{prefix}, l.Prefixes) {
+		begin := nameOf(strings.TrimSuffix(p, ".") + ".")
+		if len(name) >= len(begin) && strings.EqualFold(nameOf(name[:len(begin)]), begin) {
+			return name[len(begin):], i > 0, true
 		}
 	}
-	return f.key
+	return "", false, false
+}
+
+// cutFile takes the prefix off a key of the file.
+func (l Loader) cutFile(key string) (bare string, foreign bool) {
+	for i, p := range slices.Concat([]string{prefix}, l.Prefixes) {
+		if bare, ok := strings.CutPrefix(key, strings.TrimSuffix(p, ".")+"."); ok {
+			return bare, i > 0
+		}
+	}
+	return key, false
 }
 
 // nameOf spells a key so that keys which are one setting are equal.
@@ -103,9 +122,22 @@ func Seconds(value string) (time.Duration, error) {
 	return time.Duration(n) * time.Second, nil
 }
 
+// ofOthers reports whether an expiry setting with a prefix of another program's is for a resource that this
+// one does not have, as a Kinto has root_cache_expires_seconds. One that is a slip from ours is not.
+func (l Loader) ofOthers(name string, f found) bool {
+	if !f.foreign {
+		return false
+	}
+	last := nameOf(name[strings.LastIndexByte(name, '.')+1:])
+	return !slices.ContainsFunc(l.Resources, func(resource string) bool {
+		resource = nameOf(resource)
+		return last == resource || strings.HasSuffix(last, "_"+resource) || oneSlip(last, resource)
+	})
+}
+
 // unknown judges a key that is neither an expiry setting nor a named one.
-func (l Loader) unknown(bare string, f found) error {
-	if !l.Shared && l.resemblesExpiry(bare, f.environ) {
+func (l Loader) unknown(f found) error {
+	if !l.Shared && l.resemblesExpiry(f.bare, f.environ) {
 		return fmt.Errorf("%s: %s is no setting: those for expiry are named %s%s",
 			f.origin, printable(f.key), "{resource}"+policy.ExpirySuffix, l.knownResources())
 	}
@@ -114,7 +146,7 @@ func (l Loader) unknown(bare string, f found) error {
 	}
 	// The value is shown only where it is likely one of ours, which holds no secret but in a URL.
 	known := slices.Sorted(slices.Values(l.Keys))
-	if near := nearest(nameOf(bare), known); near != "" {
+	if near := nearest(nameOf(f.bare), known); near != "" {
 		return fmt.Errorf("%s: %s = %s is no setting: did you mean %s?", f.origin, printable(f.key), shown(f.value), near)
 	}
 	if len(known) == 0 {
@@ -124,8 +156,8 @@ func (l Loader) unknown(bare string, f found) error {
 }
 
 // misplaced judges a key of a section that belongs to others.
-func (l Loader) misplaced(bare string, f found) error {
-	if _, isExpiry := expiryName(bare, f.environ); (!isExpiry || l.Shared) && !l.ours(f) {
+func (l Loader) misplaced(f found) error {
+	if _, isExpiry := expiryName(f.bare, f.environ); (!isExpiry || l.Shared) && !l.ours(f) {
 		return nil
 	}
 	return fmt.Errorf("%s: %s stands in the section [%s], which is not read: move it before the first section or into [freshet]",

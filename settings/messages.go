@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/freshet-go/freshet/internal/mask"
 )
 
 // wrong says what is wrong with a value, and what is right.
@@ -15,13 +17,11 @@ func (f found) wrong(err error) error {
 	return fmt.Errorf("%s: %s = %s: %w", f.origin, printable(f.key), shown(f.value), err)
 }
 
-// shown is a value as a message shows it: quoted, not too long, and without the password of a URL.
+// shown is a value as a message shows it: quoted, not too long, and without the passwords of URLs.
 func shown(value string) string {
-	if scheme, rest, ok := strings.Cut(value, "://"); ok {
-		if user, host, ok := strings.Cut(rest, "@"); ok && strings.Contains(user, ":") {
-			user, _, _ = strings.Cut(user, ":")
-			value = scheme + "://" + user + ":…@" + host
-		}
+	user, _, at := strings.Cut(value, "@")
+	if strings.Contains(value, "://") || at && strings.Contains(user, ":") {
+		value = mask.URL(value)
 	}
 	return cut(strconv.Quote(value))
 }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/freshet-go/freshet/policy"
 )
@@ -22,9 +23,12 @@ type Loader struct {
 	// Keys are the names of the program's other settings: "listen", "max-bytes". In a key, case does
 	// not count, and hyphens, dots and underscores are the same.
 	Keys []string
-	// Prefixes may stand before the keys of the file, besides "freshet.": "kinto." reads the expiry
-	// settings of a Kinto. Only one prefix is taken off a key, so that the records of a parent which
-	// is called freshet are set by freshet.freshet.record_cache_expires_seconds.
+	// Prefixes may stand before keys, besides "freshet.": with "kinto." and "cliquet.", the file and the
+	// environment of a Kinto are read as they are (kinto.cache_url, KINTO_CACHE_URL). Two that are one
+	// setting and differ are an error, whatever their prefixes. Only one prefix is taken off a key,
+	// so that the records of a parent which is called freshet are set by
+	// freshet.freshet.record_cache_expires_seconds. A prefix is made of letters, digits, - and _.
+	// Default: none, so that programs which share an environment do not read each other's settings.
 	Prefixes []string
 	// Strict refuses every key of the file that is not known: for a file that nobody else reads.
 	// Default: refused are unknown keys that begin with "freshet." or stand in the section [freshet],
@@ -41,15 +45,19 @@ type Loader struct {
 // Settings are the settings as found. They are immutable and safe for concurrent use.
 type Settings struct {
 	expires *policy.Expires
-	unread  []string         // warnings
-	keys    map[string]found // of Keys, by their names as nameOf has them; without origin: nobody set it
+	unread  []string          // warnings
+	found   []found           // the expiry settings, those of another program's resources too
+	keys    map[string]found  // of Keys, by their names as nameOf has them; without origin: nobody set it
+	names   map[string]string // of Keys, as Loader has them, by the same
 }
 
 // found is a key with its value and where they stand.
 type found struct {
 	key, value, origin string
+	bare               string // the key without its prefix
 	section            string // of a file
 	environ            bool
+	foreign            bool // it has a prefix of another program's
 }
 
 // Load loads the expiry settings of the named resources; see [Loader.Load].
@@ -61,20 +69,33 @@ func Load(file string, environ []string, resources ...string) (*Settings, error)
 //
 // Of the file count the keys before the first section and those of the sections [freshet], [app:main]
 // and [DEFAULT]; other sections belong to others. A value may go on in indented lines. Of the environment
-// count the variables that begin with FRESHET_ and end with _CACHE_EXPIRES_SECONDS, whether or not the
-// file has such a key, and those named after Keys: FRESHET_MAX_BYTES. Others are left alone.
+// count the variables that begin with FRESHET_, or with a prefix of Prefixes in capitals (KINTO_), and end
+// with _CACHE_EXPIRES_SECONDS, whether or not the file has such a key, and those named after Keys:
+// FRESHET_MAX_BYTES. Others are left alone.
 //
 // Refused are expiry settings as [policy.NewExpires] does, and two keys of the file that are one setting
-// with different values. The error says everything that is wrong, a line each. A file has at most 1 MiB of UTF-8.
+// with different values, or two variables. The error says everything that is wrong, a line each. A file has at most 1 MiB of UTF-8.
 func (l Loader) Load(file string, environ []string) (*Settings, error) {
-	var fromFile []found
-	if file != "" {
-		var err error
-		if fromFile, err = readFile(file); err != nil {
-			return nil, fmt.Errorf("settings: %w", err)
-		}
+	if file == "" {
+		return l.Parse("", "", environ)
 	}
-	return l.settle(slices.Concat(fromFile, fromEnviron(environ)))
+	text, err := ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return l.Parse(file, text, environ)
+}
+
+// Parse is Load where the file has been read: name stands in messages.
+func (l Loader) Parse(name, text string, environ []string) (*Settings, error) {
+	if err := l.checkPrefixes(); err != nil {
+		return nil, err
+	}
+	fromFile, err := readText(name, text)
+	if err != nil {
+		return nil, fmt.Errorf("settings: %w", err)
+	}
+	return l.settle(slices.Concat(fromFile, l.fromEnviron(environ)))
 }
 
 // Expires holds the expiry settings.
@@ -86,49 +107,65 @@ func (s *Settings) Warnings() []string { return slices.Concat(s.expires.Warnings
 
 // settle sorts what was found into expiry settings, named ones and those of others.
 func (l Loader) settle(all []found) (*Settings, error) {
-	s := &Settings{keys: make(map[string]found, len(l.Keys))}
+	s := &Settings{keys: make(map[string]found, len(l.Keys)), names: make(map[string]string, len(l.Keys))}
 	for _, key := range slices.Concat(l.Keys, l.switchKeys()) {
-		s.keys[nameOf(key)] = found{}
+		s.keys[nameOf(key)], s.names[nameOf(key)] = found{}, key
 	}
-	var expiries []policy.ExpirySetting
-	var others []found
-	var wrong []error
+	var sort sorted
 	for _, f := range all {
-		bare := l.withoutPrefix(f)
-		set, known := s.keys[nameOf(bare)]
-		var err error
-		switch name, isExpiry := expiryName(bare, f.environ); {
-		case !f.counts():
-			err = l.misplaced(bare, f)
-		case isExpiry && l.Shared: // of a resource of the other program's
-		case isExpiry:
-			var expiry policy.ExpirySetting
-			if expiry, err = asExpiry(name, f); err == nil {
-				expiries = append(expiries, expiry)
-			}
-		case known:
-			s.keys[nameOf(bare)], err = over(set, f)
-		case l.Shared && !l.slip(bare, f):
-			others = append(others, f)
-		default:
-			err = l.unknown(bare, f)
+		if !f.environ {
+			f.bare, f.foreign = l.cutFile(f.key)
 		}
-		if err != nil {
-			wrong = append(wrong, err)
+		if err := l.sort(s, &sort, f); err != nil {
+			sort.wrong = append(sort.wrong, err)
 		}
 	}
-	expires, err := policy.NewExpires(l.Resources, expiries...)
+	expires, err := policy.NewExpires(l.Resources, sort.expiries...)
 	if err == nil {
 		expires, err = l.switched(s, expires)
 	}
 	if err != nil {
-		wrong = append(wrong, err)
+		sort.wrong = append(sort.wrong, err)
 	}
-	if len(wrong) > 0 {
-		return nil, everything(wrong)
+	if len(sort.wrong) > 0 {
+		return nil, everything(sort.wrong)
 	}
-	s.expires, s.unread = expires, l.unread(others, s.keys)
+	s.expires = expires
+	s.unread = append(s.unread, l.unread(sort.others, s.keys)...)
 	return s, nil
+}
+
+// sorted is what settle collects besides what is in Settings.
+type sorted struct {
+	expiries []policy.ExpirySetting
+	others   []found
+	wrong    []error
+}
+
+// sort puts what was found where it belongs.
+func (l Loader) sort(s *Settings, to *sorted, f found) (err error) {
+	set, known := s.keys[nameOf(f.bare)]
+	switch name, isExpiry := expiryName(f.bare, f.environ); {
+	case !f.counts():
+		return l.misplaced(f)
+	case isExpiry && l.Shared: // of a resource of the other program's
+		s.found = append(s.found, f)
+	case isExpiry && l.ofOthers(name, f):
+		s.unread = append(s.unread, fmt.Sprintf("%s: %s is not read: it is for none of this program's resources (%s)",
+			f.origin, printable(f.key), strings.Join(slices.Sorted(slices.Values(l.Resources)), ", ")))
+	case isExpiry:
+		var expiry policy.ExpirySetting
+		if expiry, err = asExpiry(name, f); err == nil {
+			to.expiries, s.found = append(to.expiries, expiry), append(s.found, f)
+		}
+	case known:
+		s.keys[nameOf(f.bare)], err = over(set, f)
+	case l.Shared && !l.slip(f):
+		to.others = append(to.others, f)
+	default:
+		err = l.unknown(f)
+	}
+	return err
 }
 
 // over is what holds when next is found after set: the environment goes before the file, and within

@@ -171,6 +171,7 @@ func TestRefused(t *testing.T) {
 		{"no key", []string{"record_cache_expires_seconds"}, nil, []string{"freshet.ini:1", "key = value"}},
 		{"an open quote", []string{"listen = `x", "` = 1"}, nil, []string{"freshet.ini:1", "quotes"}},
 		{"an open bracket", []string{"[freshet", "a = 1"}, nil, []string{"freshet.ini:1", "[section]"}},
+		{"a byte of 0", []string{"a = 1", "listen = \x00\x00"}, nil, []string{"freshet.ini:2", "not written to its end"}},
 		{"not UTF-8", []string{"a = 1", "b = \xff"}, nil, []string{"freshet.ini:2", "UTF-8"}},
 		{"controls in a key", []string{"a\x07.record_cache_expires_seconds = 1"}, nil,
 			[]string{`"a\a.record`, "printable"}},
@@ -273,7 +274,7 @@ func FuzzLoad(f *testing.F) {
 			}
 			return
 		}
-		s, err := l.settle(slices.Concat(all, fromEnviron(strings.Split(environ, "\x01"))))
+		s, err := l.settle(slices.Concat(all, l.fromEnviron(strings.Split(environ, "\x01"))))
 		if err != nil {
 			for line := range strings.Lines(err.Error()) {
 				if !strings.HasPrefix(line, "settings: freshet.ini:") &&

@@ -9,8 +9,8 @@ import (
 // this one: it is one slip from a known key, or begins like one that has a dot. Of the environment
 // only the former counts: Kubernetes sets variables for every service, and one called freshet-proxy
 // has FRESHET_PROXY_SERVICE_HOST.
-func (l Loader) slip(bare string, f found) bool {
-	name := nameOf(bare)
+func (l Loader) slip(f found) bool {
+	name := nameOf(f.bare)
 	for _, key := range l.Keys {
 		if oneSlip(name, nameOf(key)) {
 			return true
@@ -43,7 +43,7 @@ func (l Loader) unread(others []found, keys map[string]found) (lines []string) {
 	for _, f := range others {
 		for _, key := range l.Keys {
 			_, rest, dotted := strings.Cut(key, ".")
-			if dotted && keys[nameOf(key)].origin == "" && nameOf(rest) == nameOf(l.withoutPrefix(f)) {
+			if dotted && keys[nameOf(key)].origin == "" && nameOf(rest) == nameOf(f.bare) {
 				lines = append(lines, fmt.Sprintf("%s: %s is not read here: %s is", f.origin, printable(f.key), key))
 			}
 		}

@@ -30,7 +30,7 @@ func TestSettingsOfAnotherProgram(t *testing.T) {
 			[]string{"FRESHET_PROXY_SERVICE_HOST=10.0.0.1", "FRESHET_PROXY_PORT=tcp://10.0.0.1:80",
 				"FRESHET_CACHE_PORT=tcp://10.0.0.1:80"}, nil, ""},
 		{"a slip", []string{"cahce_url = redis://me:secret@h"}, nil,
-			[]string{"freshet.ini:1: cahce_url = ", "redis://me:…@h", "did you mean cache_url?"}, ""},
+			[]string{"freshet.ini:1: cahce_url = ", "redis://me:***@h", "did you mean cache_url?"}, ""},
 		{"a letter too few", []string{"freshet.cache_host = a"}, nil,
 			[]string{`freshet.ini:1: freshet.cache_host = "a"`, "did you mean cache_hosts?"}, ""},
 		{"a slip in the environment", nil, []string{"FRESHET_PROXY_MAX_BODDY=1"},

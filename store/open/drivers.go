@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/freshet-go/freshet/internal/mask"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/drivers"
 	_ "github.com/freshet-go/freshet/store/filestore" // file:// needs nobody's client
@@ -113,7 +114,7 @@ func (p *parsed) open() (store.Backend, error) {
 // fail returns a driver's error with the URL. Should the error's text have the URL with its password, as that of
 // url.Parse has, it shows it masked.
 func (p *parsed) fail(err error) error {
-	text := strings.ReplaceAll(err.Error(), p.rest, masked(p.rest))
+	text := strings.ReplaceAll(err.Error(), p.rest, mask.URL(p.rest))
 	return &failure{text: fmt.Sprintf("open: %s: %s", p.shown, text), cause: err}
 }
 

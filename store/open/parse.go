@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/mask"
 	"github.com/freshet-go/freshet/settings"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/drivers"
@@ -32,20 +33,20 @@ func parse(rawURL string, o Options) (*parsed, error) {
 	scheme, _, found := strings.Cut(rawURL, ":")
 	if !found {
 		return nil, fmt.Errorf("open: %.60q is no URL: allowed are URLs that begin with one of %s",
-			masked(rawURL), allowedSchemes())
+			mask.URL(rawURL), allowedSchemes())
 	}
 	d, err := driverOf(strings.ToLower(scheme))
 	if err != nil {
 		return nil, err
 	}
-	p := &parsed{driver: d, shown: masked(rawURL), options: o, near: o.Near}
+	p := &parsed{driver: d, shown: mask.URL(rawURL), options: o, near: o.Near}
 	fail := func(err error) (*parsed, error) { return nil, fmt.Errorf("open: %s: %w", p.shown, err) }
 	// Not url.Parse: several hosts with a port each, as some drivers have them, are no URL to it.
 	before, query, _ := strings.Cut(rawURL, "?")
-	if !plain(rawURL) {
+	if !mask.Plain(rawURL) {
 		return fail(errors.New("an @ after the first / or ?: in a user and a password write / as %2F, ? as %3F, # as %23 and @ as %40"))
 	}
-	if portOf(rawURL) != "" {
+	if mask.WrongPort(rawURL) != "" {
 		return fail(errors.New("what stands behind the last colon is no port: with a user and a password the host comes after them, user:password@host:port"))
 	}
 	if p.query, err = url.ParseQuery(query); err != nil {
@@ -203,80 +204,6 @@ func keys(v url.Values) func(yield func(string) bool) {
 			}
 		}
 	}
-}
-
-// plain reports whether it is certain where in the URL user and password end. It is not when there is a host and an @
-// behind it: most likely a password has a / or ? that it should have encoded.
-func plain(rawURL string) bool {
-	_, rest, _ := strings.Cut(rawURL, "://")
-	end := strings.IndexAny(rest, "/?")
-	return end <= 0 || !strings.Contains(rest[end:], "@")
-}
-
-// portOf returns what stands in the place of the first server's port and is no number: a password, perhaps, whose
-// host was forgotten. It is empty when there is nothing of the kind.
-func portOf(rawURL string) string {
-	_, rest, ok := strings.Cut(rawURL, "://")
-	if end := strings.IndexAny(rest, "/?"); end >= 0 {
-		rest = rest[:end]
-	}
-	if !ok || strings.Contains(rest, "@") {
-		return "" // what is before it is masked, and the rest are servers
-	}
-	server, _, _ := strings.Cut(rest, ",")
-	if end := strings.LastIndexByte(server, ']'); end >= 0 {
-		server = server[end:]
-	}
-	_, port, _ := strings.Cut(server, ":")
-	if strings.Trim(port, "0123456789") == "" {
-		return ""
-	}
-	return port
-}
-
-// masked is a URL without its passwords: those before an @, and the values of options whose names say that
-// they are secret; no more than its beginning where it is not certain what they are.
-func masked(rawURL string) string {
-	scheme, rest, ok := strings.Cut(rawURL, "://")
-	switch {
-	case !ok && strings.Contains(rawURL, "@"):
-		scheme, _, _ = strings.Cut(rawURL, ":")
-		return scheme + ":…"
-	case !ok:
-		return rawURL
-	case !plain(rawURL):
-		return scheme + "://…"
-	}
-	if port := portOf(rawURL); port != "" {
-		rest = strings.Replace(rest, ":"+port, ":***", 1)
-	}
-	before, query, hasQuery := strings.Cut(rest, "?")
-	if at := strings.LastIndexByte(before, '@'); at >= 0 && !strings.HasPrefix(before, "/") {
-		user, _, hasPassword := strings.Cut(before[:at], ":")
-		if hasPassword {
-			user += ":***"
-		}
-		before = user + before[at:]
-	}
-	before = scheme + "://" + before
-	if !hasQuery {
-		return before
-	}
-	options := strings.Split(query, "&")
-	for i, option := range options {
-		if name, _, ok := strings.Cut(option, "="); ok && secret(name) {
-			options[i] = name + "=***"
-		}
-	}
-	return before + "?" + strings.Join(options, "&")
-}
-
-func secret(name string) bool {
-	if decoded, err := url.QueryUnescape(name); err == nil {
-		name = decoded
-	}
-	name = strings.ToLower(name)
-	return strings.Contains(name, "pass") || strings.Contains(name, "secret") || strings.Contains(name, "token")
 }
 
 // corruption logs what a backend returned that was no entry: once a minute at most, with a count.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+
+	"github.com/freshet-go/freshet/internal/mask"
 )
 
 // Choice is the URL of a store, and who chose it.
@@ -14,7 +16,7 @@ type Choice struct {
 }
 
 // String shows the choice, with passwords masked.
-func (c Choice) String() string { return masked(c.URL) + " (from " + c.Origin + ")" }
+func (c Choice) String() string { return mask.URL(c.URL) + " (from " + c.Origin + ")" }
 
 var byDefault struct {
 	sync.Mutex
@@ -30,7 +32,7 @@ func SetDefault(rawURL string) error {
 	byDefault.Lock()
 	defer byDefault.Unlock()
 	if byDefault.url != "" && byDefault.url != rawURL {
-		return fmt.Errorf("open: the default is %s already, and cannot be %s as well: set it once", masked(byDefault.url), masked(rawURL))
+		return fmt.Errorf("open: the default is %s already, and cannot be %s as well: set it once", mask.URL(byDefault.url), mask.URL(rawURL))
 	}
 	byDefault.url = rawURL
 	return nil
@@ -60,7 +62,7 @@ func Resolve(explicit string, environ []string) (Choice, error) {
 	ours, redis := lookup(environ, envURL), lookup(environ, envRedis)
 	switch {
 	case ours != "" && redis != "" && ours != redis:
-		return Choice{}, fmt.Errorf("open: the environment variables %s=%s and %s=%s disagree: keep one", envURL, masked(ours), envRedis, masked(redis))
+		return Choice{}, fmt.Errorf("open: the environment variables %s=%s and %s=%s disagree: keep one", envURL, mask.URL(ours), envRedis, mask.URL(redis))
 	case ours != "":
 		return Choice{ours, "the environment variable " + envURL}, nil
 	case redis != "":
