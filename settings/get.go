@@ -35,6 +35,9 @@ func Get[T any](s *Settings, key string, byDefault T, parse func(string) (T, err
 // line. Empty: nobody set it.
 func (s *Settings) Origin(key string) string { return s.keys[nameOf(key)].origin }
 
+// InEnviron reports whether a declared key was set in the environment.
+func (s *Settings) InEnviron(key string) bool { return s.keys[nameOf(key)].environ }
+
 // Flags sets each flag that is named like a declared key, was not given on the command line, and was set
 // in the file or the environment. Call it after fs.Parse: so flags go over the environment over the file
 // over the flags' defaults. Flags for yes or no take what [Bool] does.
@@ -113,8 +116,8 @@ func Duration(value string) (time.Duration, error) {
 	return d, nil
 }
 
-// Bytes takes a number of bytes that is not negative: 65536, 64KiB, 16MiB, 2GiB. K, M and G, and KB, MB
-// and GB, count by 1024 as well.
+// Bytes takes a number of bytes that is not negative: 65536, 64KiB, 16MiB, 2GiB, 1TiB. K, M, G and T, and KB,
+// MB, GB and TB, count by 1024 as well.
 func Bytes(value string) (int64, error) {
 	text := strings.ToUpper(strings.TrimSpace(value))
 	end := strings.IndexFunc(text, func(c rune) bool { return c < '0' || c > '9' })
@@ -124,6 +127,7 @@ func Bytes(value string) (int64, error) {
 	n, err := strconv.ParseInt(text[:end], 10, 64)
 	shift, known := map[string]int{
 		"": 0, "B": 0, "K": 10, "KB": 10, "KIB": 10, "M": 20, "MB": 20, "MIB": 20, "G": 30, "GB": 30, "GIB": 30,
+		"T": 40, "TB": 40, "TIB": 40,
 	}[strings.TrimSpace(text[end:])]
 	if err != nil || !known || n > math.MaxInt64>>shift {
 		return 0, errors.New("allowed is a number of bytes such as 65536, 64KiB or 16MiB")

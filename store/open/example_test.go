@@ -43,7 +43,7 @@ func ExampleURL() {
 	_, err = open.URL(ctx, "file://cache", open.Options{})
 	fmt.Println(err)
 	// Output:
-	// open: memory://?max_bytes=lots: option max_bytes="lots": allowed is a number of bytes from 1MiB, such as 256MiB
+	// open: memory://?max_bytes=lots: option max_bytes="lots": allowed is a number of bytes from 64KiB, such as 256MiB
 	// open: file://cache: filestore: file://cache: "cache" stands where a host does, and only this one's files can be used; want three slashes, as in file:///var/cache/app
 }
 

@@ -174,13 +174,16 @@ func positive(v string) (time.Duration, error) {
 	return d, nil
 }
 
+// leastMemory is the least bound of memory://: a Kinto's default of 512 KiB can be read, and holds small pages.
+const leastMemory = 64 << 10
+
 // memoryBytes reads what memory:// may say.
 func memoryBytes(p *parsed) (int64, error) {
 	bytes := p.near
 	err := take(p, "max_bytes", &bytes, func(v string) (int64, error) {
 		n, err := settings.Bytes(v)
-		if err != nil || n < 1<<20 {
-			return 0, errors.New("allowed is a number of bytes from 1MiB, such as 256MiB")
+		if err != nil || n < leastMemory {
+			return 0, errors.New("allowed is a number of bytes from 64KiB, such as 256MiB")
 		}
 		return n, nil
 	})

@@ -103,7 +103,7 @@ func TestPasswordsInWhatIsNoURL(t *testing.T) {
 	for _, rawURL := range []string{"redis:u:secret@h", "postgres:/u:secret@h/d", "u:secret@h", "postgres//u:secret@h", "pg://u:secret?x@h"} {
 		_, err := URL(t.Context(), rawURL, Options{StartAnyway: true})
 		says(t, err, []string{"open: "})
-		_, err = Resolve("", []string{envURL + "=" + rawURL, envRedis + "=redis://r"})
+		_, err = Resolve("", []string{"FRESHET_CACHE_URL=" + rawURL, "FRESHET_REDIS_URL=redis://r"})
 		says(t, err, []string{"disagree"})
 	}
 }
@@ -130,7 +130,7 @@ func TestMemory(t *testing.T) {
 		"memory://":                  nil,
 		"memory:":                    nil,
 		"memory://?max_bytes=2MiB":   nil,
-		"memory://?max_bytes=1":      {"max_bytes", "from 1MiB"},
+		"memory://?max_bytes=1":      {"max_bytes", "from 64KiB"},
 		"memory://?pool_size=1":      {"pool_size", "max_bytes"},
 		"memory://host":              {"memory://"},
 		"memory://?max_bytes=x&a=b":  {"max_bytes"},

@@ -1,11 +1,14 @@
 package open
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
 
 	"github.com/freshet-go/freshet/internal/mask"
+	"github.com/freshet-go/freshet/settings"
 )
 
 // Choice is the URL of a store, and who chose it.
@@ -38,17 +41,25 @@ func SetDefault(rawURL string) error {
 	return nil
 }
 
-// The environment variables that choose a store, in this order.
-const (
-	envURL      = "FRESHET_CACHE_URL"
-	envRedis    = "FRESHET_REDIS_URL"
-	envAnyRedis = "REDIS_URL"
-)
+// The environment variables that choose a store, in this order: ours, then cachekit's.
+var choosing = []struct {
+	name string
+	read func(string) (string, error)
+}{
+	{"FRESHET_CACHE_URL", asURL},
+	{"FRESHET_REDIS_URL", asURL},
+	{"CACHEKIT_REDIS_URL", asURL},
+	{"CACHEKIT_MEMCACHED_SERVERS", asServers},
+}
+
+// envAnyRedis is read after them. It belongs to other programs, too.
+const envAnyRedis = "REDIS_URL"
 
 // Resolve chooses a store: explicit, if it is not empty; else the URL of SetDefault; else the first of
-// FRESHET_CACHE_URL, FRESHET_REDIS_URL and REDIS_URL that environ sets, which has the form of os.Environ; else
-// memory. If the first two differ, Resolve returns an error that names both. REDIS_URL belongs to other programs, too,
-// and is never in conflict.
+// FRESHET_CACHE_URL, FRESHET_REDIS_URL, CACHEKIT_REDIS_URL, CACHEKIT_MEMCACHED_SERVERS (host:port, with commas
+// between them or as an array in JSON) and REDIS_URL that environ sets, which has the form of os.Environ; else
+// memory. If two of them say different things, Resolve returns an error that names both; but REDIS_URL belongs
+// to other programs, too, and is never in conflict.
 func Resolve(explicit string, environ []string) (Choice, error) {
 	if explicit != "" {
 		return Choice{explicit, "the program"}, nil
@@ -59,19 +70,62 @@ func Resolve(explicit string, environ []string) (Choice, error) {
 	if chosen != "" {
 		return Choice{chosen, "the program's default"}, nil
 	}
-	ours, redis := lookup(environ, envURL), lookup(environ, envRedis)
-	switch {
-	case ours != "" && redis != "" && ours != redis:
-		return Choice{}, fmt.Errorf("open: the environment variables %s=%s and %s=%s disagree: keep one", envURL, mask.URL(ours), envRedis, mask.URL(redis))
-	case ours != "":
-		return Choice{ours, "the environment variable " + envURL}, nil
-	case redis != "":
-		return Choice{redis, "the environment variable " + envRedis}, nil
+	found, err := fromVariables(environ)
+	if err != nil {
+		return Choice{}, err
+	}
+	if len(found) > 0 {
+		return found[0], agree(found)
 	}
 	if any := lookup(environ, envAnyRedis); any != "" {
 		return Choice{any, "the environment variable " + envAnyRedis}, nil
 	}
 	return Choice{memory + "://", "no setting: memory is the default"}, nil
+}
+
+// fromVariables returns what the variables that are one program's choose, in their order.
+func fromVariables(environ []string) (found []Choice, err error) {
+	for _, v := range choosing {
+		text := lookup(environ, v.name)
+		if text == "" {
+			continue
+		}
+		rawURL, err := v.read(text)
+		if err != nil {
+			return nil, fmt.Errorf("open: the environment variable %s = %.60q: %w", v.name, mask.URL(text), err)
+		}
+		found = append(found, Choice{rawURL, "the environment variable " + v.name})
+	}
+	return found, nil
+}
+
+// agree returns an error that names the first two of the choices which differ.
+func agree(all []Choice) error {
+	for _, other := range all[1:] {
+		if one := all[0]; one.URL != other.URL {
+			return fmt.Errorf("open: %s (%s) and %s (%s) disagree: keep one",
+				mask.URL(one.URL), one.Origin, mask.URL(other.URL), other.Origin)
+		}
+	}
+	return nil
+}
+
+func asURL(text string) (string, error) { return text, nil }
+
+// asServers reads a list of Memcached servers as cachekit does, or with commas.
+func asServers(text string) (string, error) {
+	var servers []string
+	if strings.HasPrefix(text, "[") {
+		if err := json.Unmarshal([]byte(text), &servers); err != nil {
+			return "", errors.New(`allowed is an array in JSON such as ["127.0.0.1:11211"], or host:port with commas between them`)
+		}
+	} else {
+		servers, _ = settings.List(text)
+	}
+	if len(servers) == 0 {
+		return "", errors.New("allowed is one server at least, as host:port")
+	}
+	return "memcached://" + strings.Join(servers, ","), nil
 }
 
 // lookup finds a variable; of a name that is there twice the first counts, as it does for os.Getenv.

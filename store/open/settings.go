@@ -5,63 +5,17 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
+	"github.com/freshet-go/freshet/internal/mask"
 	"github.com/freshet-go/freshet/settings"
 )
 
-// setting is one of the settings that choose and adjust a store.
-type setting struct {
-	key    string
-	option string   // the URL's option that it stands for; empty: it helps to choose the URL
-	kinds  []string // the kinds of driver that it is for; nil: all
-	except string   // a kind that it is not for
-	read   func(string) (string, error)
-}
-
-var (
-	onServers = []string{"redis", "postgresql", "memcached"}
-	pooled    = []string{"redis", "postgresql"}
-)
-
-// The settings, after those of Kinto and cachekit, whose files can be read as they are.
-var known = []setting{
-	{key: "cache_backend", read: backendName},
-	{key: "cache_url", read: text},
-	{key: "cache_hosts", read: text},
-	{key: "cache_dir", read: text},
-
-	{key: "cache_prefix", option: "prefix", read: text},
-	{key: "cache_near_size_bytes", option: "near", read: size, except: memory},
-	{key: "cache_compress_from_bytes", option: "compress", read: size},
-	{key: "cache_max_value_bytes", option: "max_value", read: size},
-	{key: "cache_max_size_bytes", option: "max_bytes", read: size, kinds: []string{memory, "file"}},
-
-	{key: "cache_pool_size", option: "pool_size", read: whole(1, 10_000), kinds: onServers},
-	{key: "cache_pool_timeout", option: "pool_timeout", read: seconds, kinds: pooled},
-	{key: "cache_max_overflow", option: "max_overflow", read: whole(0, 10_000), kinds: []string{"postgresql"}},
-	{key: "cache_maxoverflow", option: "maxoverflow", read: whole(0, 10_000), kinds: []string{"postgresql"}},
-	{key: "cache_max_backlog", option: "max_backlog", read: whole(-1, 1_000_000), kinds: []string{"postgresql"}},
-	{key: "cache_pool_recycle", option: "pool_recycle", read: whole(-1, 1_000_000), kinds: []string{"postgresql"}},
-	{key: "cache_dial_timeout", option: "dial_timeout", read: seconds, kinds: onServers},
-	{key: "cache_timeout", option: "timeout", read: seconds, kinds: onServers},
-	{key: "cache_max_item_size_bytes", option: "max_item_size", read: size, kinds: []string{"memcached"}},
-}
-
-// Keys returns the names of the settings that FromSettings reads, for settings.Loader.Keys.
-func Keys() []string {
-	keys := make([]string, len(known))
-	for i, s := range known {
-		keys[i] = s.key
-	}
-	return keys
-}
-
 // FromSettings chooses a store by settings: cache_url, or cache_backend with what goes with it, adjusted by
-// the others, all of them from the file or the environment; the URL's own options and a setting that say
-// different things are an error that names both. Where no setting chooses one, Resolve does, with environ;
-// the settings that fit are applied to that, too.
+// the others, all of them from the file or the environment, each within its bounds; the URL's own options and a
+// setting that say different things are an error that names both. So are a cache_url from the environment and
+// another variable that Resolve reads. Where no setting chooses one, Resolve does, with environ; the settings
+// that fit are applied to that, too. [Settings] lists them.
 func FromSettings(s *settings.Settings, environ []string) (Choice, error) {
 	values, err := readAll(s)
 	if err != nil {
@@ -74,9 +28,10 @@ func FromSettings(s *settings.Settings, environ []string) (Choice, error) {
 	return values.adjust(choice)
 }
 
-// said is a setting's value as read, and as it was said.
+// said is a setting's value as read, and where it was said.
 type said struct {
 	value, origin string
+	environ       bool
 }
 
 type values map[string]said
@@ -85,8 +40,8 @@ func readAll(s *settings.Settings) (values, error) {
 	all := make(values)
 	var wrong []error
 	for _, k := range known {
-		origin := s.Origin(k.key)
-		value, err := settings.Get(s, k.key, "", k.read)
+		origin := s.Origin(k.Name)
+		value, err := settings.Get(s, k.Name, "", k.read)
 		switch {
 		case errors.Is(err, settings.ErrUndeclared):
 			return nil, fmt.Errorf("open: FromSettings: %w, so no setting reaches the store: load the settings with "+
@@ -94,8 +49,12 @@ func readAll(s *settings.Settings) (values, error) {
 		case err != nil:
 			wrong = append(wrong, err)
 		case origin != "" && value != "":
-			all[k.key] = said{value, origin}
+			all[k.Name] = said{value, origin, s.InEnviron(k.Name)}
 		}
+	}
+	if one, two := all["cache_max_overflow"], all["cache_maxoverflow"]; one.origin != "" && two.origin != "" && one.value != two.value {
+		wrong = append(wrong, fmt.Errorf("open: cache_max_overflow = %s (%s) and cache_maxoverflow = %s (%s) are one setting and disagree: keep one",
+			one.value, one.origin, two.value, two.origin))
 	}
 	return all, errors.Join(wrong...)
 }
@@ -105,9 +64,14 @@ func (v values) choose(environ []string) (Choice, error) {
 	kind, hasKind := v["cache_backend"]
 	c := Choice{URL: v["cache_url"].value, Origin: "cache_url, " + v["cache_url"].origin}
 	if c.URL != "" {
-		// The environment variable of cache_url is FRESHET_CACHE_URL: Resolve sees whether it is alone.
-		if redis := lookup(environ, envRedis); redis != "" && lookup(environ, envURL) == c.URL && redis != c.URL {
-			return Resolve("", environ)
+		if at := v["cache_url"]; at.environ {
+			others, err := fromVariables(environ)
+			if err != nil {
+				return c, err
+			}
+			if err := agree(append([]Choice{{at.value, "the " + at.origin}}, others...)); err != nil {
+				return c, err
+			}
 		}
 		p, err := parse(c.URL, Options{})
 		if err != nil {
@@ -139,13 +103,26 @@ func (v values) choose(environ []string) (Choice, error) {
 		}
 		return Choice{(&url.URL{Scheme: "file", Path: dir.value}).String(), "cache_dir, " + dir.origin}, nil
 	case "redis":
-		found, err := Resolve("", environ)
-		if err != nil || !strings.HasPrefix(found.URL, memory) {
-			return found, err
-		}
-		return Choice{"redis://localhost:6379/0", "cache_backend, " + kind.origin}, nil
+		return redisOf(kind, environ)
 	}
 	return c, fmt.Errorf("open: cache_backend = %s (%s) needs cache_url", kind.value, kind.origin)
+}
+
+// redisOf finds the server of cache_backend = redis where cache_url names none.
+func redisOf(kind said, environ []string) (Choice, error) {
+	c, err := Resolve("", environ)
+	if err != nil {
+		return c, err
+	}
+	switch p, err := parse(c.URL, Options{}); {
+	case err != nil:
+		return c, fmt.Errorf("%s: %w", c.Origin, err)
+	case p.driver.Kind == memory:
+		return Choice{"redis://localhost:6379/0", "cache_backend, " + kind.origin}, nil
+	case p.driver.Kind != kind.value:
+		return c, fmt.Errorf("open: cache_backend = %s (%s) and %v disagree: keep one", kind.value, kind.origin, c)
+	}
+	return c, nil
 }
 
 // adjust puts the other settings into the URL's query.
@@ -157,19 +134,19 @@ func (v values) adjust(c Choice) (Choice, error) {
 	before, rawQuery, _ := strings.Cut(c.URL, "?")
 	query, _ := url.ParseQuery(rawQuery) // parse has read it
 	for _, k := range known {
-		set, there := v[k.key]
+		set, there := v[k.Name]
 		if !there || k.option == "" {
 			continue
 		}
-		if !k.isFor(p.driver.Kind) {
-			return c, fmt.Errorf("open: %s = %s (%s) means nothing to the %s backend: it is for %s",
-				k.key, set.value, set.origin, p.driver.Kind, k.meant())
+		if err := k.suits(p, set); err != nil {
+			return c, err
 		}
 		if query.Has(k.option) && query.Get(k.option) != set.value {
 			return c, fmt.Errorf("open: %s = %s (%s) and %s=%s in %s disagree: keep one",
-				k.key, set.value, set.origin, k.option, query.Get(k.option), p.shown)
+				k.Name, k.shown(set), set.origin, k.option, k.shown(said{value: query.Get(k.option)}), p.shown)
 		}
 		if !query.Has(k.option) {
+			query.Set(k.option, set.value)
 			rawQuery += "&" + k.option + "=" + url.QueryEscape(set.value)
 		}
 	}
@@ -179,59 +156,37 @@ func (v values) adjust(c Choice) (Choice, error) {
 	return c, nil
 }
 
-// isFor reports whether the setting means something to a kind of driver.
-func (s setting) isFor(kind string) bool {
-	return kind != s.except && (s.kinds == nil || slices.Contains(s.kinds, kind))
+// suits returns an error when the setting, or its value, is none for the chosen driver.
+func (k *setting) suits(p *parsed, set said) error {
+	kind := p.driver.Kind
+	if kind == k.except || k.kinds != nil && !slices.Contains(k.kinds, kind) {
+		return fmt.Errorf("open: %s = %s (%s) means nothing to the %s backend: it is for %s",
+			k.Name, k.shown(set), set.origin, kind, k.meant())
+	}
+	if scheme, _, _ := strings.Cut(p.rest, "://"); k.schemes != nil && !slices.Contains(k.schemes, strings.ToLower(scheme)) {
+		return fmt.Errorf("open: %s = %s (%s) means nothing to %s://: it is for %s://",
+			k.Name, k.shown(set), set.origin, scheme, strings.Join(k.schemes, ":// and "))
+	}
+	if narrow, ok := k.narrow[kind]; ok {
+		if _, err := narrow.read(set.value); err != nil {
+			return fmt.Errorf("open: %s: %s = %s: for the %s backend %w", set.origin, k.Name, k.shown(set), kind, err)
+		}
+	}
+	return nil
 }
 
 // meant says which kinds the setting is for.
-func (s setting) meant() string {
-	if s.kinds != nil {
-		return strings.Join(s.kinds, ", ")
+func (k *setting) meant() string {
+	if k.kinds != nil {
+		return strings.Join(k.kinds, ", ")
 	}
-	return "every backend but " + s.except
+	return "every backend but " + k.except
 }
 
-func text(v string) (string, error) { return strings.TrimSpace(v), nil }
-
-// backendName takes the kinds of drivers, and the dotted names of Kinto: kinto.core.cache.redis.
-func backendName(v string) (_ string, err error) {
-	v = strings.ToLower(strings.TrimSpace(v))
-	_, err = driverOfKind("")
-	for _, word := range strings.FieldsFunc(v, func(c rune) bool { return c == '.' || c == '_' }) {
-		if word == "postgres" {
-			word = "postgresql"
-		}
-		if _, err = driverOfKind(word); err == nil {
-			return word, nil
-		}
+// shown is a value for messages.
+func (k *setting) shown(set said) string {
+	if k.Secret {
+		return "***"
 	}
-	return "", err
-}
-
-func size(v string) (string, error) {
-	n, err := settings.Bytes(v)
-	return strconv.FormatInt(n, 10), err
-}
-
-func whole(least, most int) func(string) (string, error) {
-	return func(v string) (string, error) {
-		n, err := settings.Int(v)
-		if err != nil || n < least || n > most {
-			return "", fmt.Errorf("allowed is a whole number from %d to %d", least, most)
-		}
-		return strconv.Itoa(n), nil
-	}
-}
-
-// seconds takes lengths of time, and numbers of seconds with a fraction, as Kinto writes them.
-func seconds(v string) (string, error) {
-	if f, err := strconv.ParseFloat(strings.TrimSpace(v), 64); err == nil && f > 0 && f <= 86400 {
-		return strconv.FormatFloat(f*1000, 'f', 0, 64) + "ms", nil
-	}
-	d, err := positive(v)
-	if err != nil {
-		return "", errors.New("allowed is a number of seconds greater than 0, such as 3.14, or a length of time such as 250ms")
-	}
-	return d.String(), nil
+	return mask.URL(set.value)
 }
