@@ -49,25 +49,26 @@ func (c *Cache) advise(p *policy.Policy) {
 		c.warn(fmt.Sprintf("policies have more than %d different functions as Key.Replace: InvalidateURL and changes do not reach what the others make keys of; "+
 			"let policies share a function, or tag their responses and invalidate the tags", maxReplaces))
 	}
+	c.expires.name(p.Resource)
 	c.adviseOnResource(p)
 	c.adviseOnRoom(p)
 }
 
 func (c *Cache) adviseOnResource(p *policy.Policy) {
-	switch setting := p.Resource + policy.ExpirySuffix; {
+	switch setting, now := p.Resource+policy.ExpirySuffix, c.expires.now.Load(); {
 	case p.Resource == "":
-	case c.options.Expires == nil:
+	case now == nil:
 		c.warn(fmt.Sprintf("a policy's resource is %q, but Options.Expires is nil, so that no setting reaches it: load the settings into Options.Expires", p.Resource))
-	case !c.options.Expires.Knows(p.Resource):
+	case !now.Knows(p.Resource):
 		c.warn(fmt.Sprintf("a policy's resource %q is none of those that Options.Expires was made for, so that no setting reaches it: correct its name, or name it when the settings are loaded", p.Resource))
-	case p.TTL <= 0 && !c.options.Expires.Sets(p.Resource):
+	case p.TTL <= 0 && !now.Sets(p.Resource):
 		c.warn(fmt.Sprintf("no setting names a lifetime for the resource %q, and its policy has no TTL, so that its responses are stored only if they name one: set %s, or Policy.TTL", p.Resource, setting))
 	}
 }
 
 // adviseOnScope says what it mostly means that a policy's Scope names no parent where settings do.
-func (x *exchange) adviseOnScope() {
-	if x.c.advice.scope.Load() || !x.c.options.Expires.Narrows(x.p.Resource) || x.c.advice.scope.Swap(true) {
+func (x *exchange) adviseOnScope(settings *policy.Expires) {
+	if x.c.advice.scope.Load() || !settings.Narrows(x.p.Resource) || x.c.advice.scope.Swap(true) {
 		return
 	}
 	x.c.options.Log.Warn(fmt.Sprintf("freshet: the Scope of a policy for the resource %q names no parent (its first name is empty), so that no setting "+

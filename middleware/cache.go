@@ -33,6 +33,7 @@ type Cache struct {
 	journal  *follower.Follower
 	calls    deadline.Source // of StoreTimeout
 	policies policies        // those of the mounts
+	expires  expires
 	mounts   mounts
 	webdav   atomic.Bool // a method of WebDAV's was answered with success
 	targets  targets     // keys of what is asked for most
@@ -77,6 +78,7 @@ func New(s store.Store, o Options) *Cache {
 	c.fills.Init(c.options.MaxFillBytes, c.options.MaxReadBytes, c.hasBody)
 	c.beside.init()
 	c.fields, c.passes, c.forced = newFields(), newPasses(), newForcedRuns()
+	c.expires.start(c.options.Expires)
 	for _, warning := range c.options.Expires.Warnings() {
 		c.options.Log.Warn("freshet: settings: " + warning)
 	}
@@ -129,7 +131,7 @@ func (c *Cache) With(p policy.Policy) func(http.Handler) http.Handler {
 
 // check panics where a policy that a mount is made with cannot work.
 func (c *Cache) check(where string, p *policy.Policy) {
-	if x := c.options.Expires; p.Resource != "" && x != nil && !x.Knows(p.Resource) {
+	if !c.expires.name(p.Resource) {
 		panic(fmt.Sprintf("freshet: Cache.%s: the policy's resource %q is none of those that Options.Expires was made for, "+
 			"so no setting could reach it: name it when the settings are loaded", where, p.Resource))
 	}

@@ -26,7 +26,7 @@ type Options struct {
 	// "/startupz", "/-/" and "/.well-known/acme-challenge/", where apps keep what they make anew for each request. An
 	// empty list: none.
 	LeaveOut []string
-	// Expires holds the settings that name a lifetime for each resource. Nil: none.
+	// Expires holds the settings that name a lifetime for each resource. [Cache.SetExpires] replaces them. Nil: none.
 	Expires *policy.Expires
 	// Route names the route that a request took inside the mount, where URL and host do not tell: one that
 	// a router chooses by header fields, say. The name is a part of the key, so it must be the same in

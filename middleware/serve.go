@@ -127,19 +127,22 @@ func (x *exchange) resolve() {
 	p := x.p
 	x.ttl, x.off = p.TTL, p.Off
 	x.governed = p.Off || p.TTL > 0 || p.Resource != ""
-	if p.Resource != "" && x.c.options.Expires != nil {
-		x.readSetting(p)
+	if p.Resource == "" {
+		return
+	}
+	if settings := x.c.expires.now.Load(); settings != nil {
+		x.readSetting(p, settings)
 	}
 }
 
-func (x *exchange) readSetting(p *policy.Policy) {
+func (x *exchange) readSetting(p *policy.Policy, settings *policy.Expires) {
 	var scope []string
 	if p.Scope != nil {
 		if scope = p.Scope(x.r); len(scope) > 0 && scope[0] == "" {
-			x.adviseOnScope()
+			x.adviseOnScope(settings)
 		}
 	}
-	if ttl, set := x.c.options.Expires.Lookup(p.Resource, scope); set {
+	if ttl, set := settings.Lookup(p.Resource, scope); set {
 		x.ttl, x.off = ttl, p.Off || ttl <= 0
 	}
 	x.off = x.off || !x.c.options.Expires.Enabled(p.Resource, x.r.Method)
