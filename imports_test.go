@@ -58,6 +58,10 @@ var rooms = []room{
 			"with policy below them, and without the engine, a store or a driver",
 	},
 	{
+		pattern: "settings/reload", ours: []string{"settings"}, vendors: 1,
+		reason: "what follows files is apart from settings, so that who only reads settings links no watcher of files",
+	},
+	{
 		pattern: "store", ours: []string{"store/internal/keys"},
 		modules: []string{"github.com/zeebo/xxh3", "github.com/klauspost/compress"},
 		reason: "store holds the nouns and the contracts that all others import: nothing else of ours but what a " +

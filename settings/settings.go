@@ -44,11 +44,12 @@ type Loader struct {
 
 // Settings are the settings as found. They are immutable and safe for concurrent use.
 type Settings struct {
-	expires *policy.Expires
-	unread  []string          // warnings
-	found   []found           // the expiry settings, those of another program's resources too
-	keys    map[string]found  // of Keys, by their names as nameOf has them; without origin: nobody set it
-	names   map[string]string // of Keys, as Loader has them, by the same
+	expires    *policy.Expires
+	file, text string            // of the file
+	unread     []string          // warnings
+	found      []found           // the expiry settings, those of another program's resources too
+	keys       map[string]found  // of Keys, by their names as nameOf has them; without origin: nobody set it
+	names      map[string]string // of Keys, as Loader has them, by the same
 }
 
 // found is a key with its value and where they stand.
@@ -95,8 +96,17 @@ func (l Loader) Parse(name, text string, environ []string) (*Settings, error) {
 	if err != nil {
 		return nil, fmt.Errorf("settings: %w", err)
 	}
-	return l.settle(slices.Concat(fromFile, l.fromEnviron(environ)))
+	s, err := l.settle(slices.Concat(fromFile, l.fromEnviron(environ)))
+	if err != nil {
+		return nil, err
+	}
+	s.file, s.text = name, text
+	return s, nil
 }
+
+// File returns the name and the text of the file that the settings were loaded from, for what else a program
+// reads of it, such as sections of its own.
+func (s *Settings) File() (name, text string) { return s.file, s.text }
 
 // Expires holds the expiry settings.
 func (s *Settings) Expires() *policy.Expires { return s.expires }
