@@ -18,13 +18,7 @@ func (f found) wrong(err error) error {
 }
 
 // shown is a value as a message shows it: quoted, not too long, and without the passwords of URLs.
-func shown(value string) string {
-	user, _, at := strings.Cut(value, "@")
-	if strings.Contains(value, "://") || at && strings.Contains(user, ":") {
-		value = mask.URL(value)
-	}
-	return cut(strconv.Quote(value))
-}
+func shown(value string) string { return cut(strconv.Quote(mask.Value(value))) }
 
 // printable is a key or a name as a message shows it: as it is, or quoted when it would garble the message.
 func printable(name string) string {

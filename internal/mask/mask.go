@@ -74,6 +74,15 @@ func URL(rawURL string) string {
 	return before + "?" + strings.Join(options, "&")
 }
 
+// Value returns a setting's value without the passwords of URLs that may be in it.
+func Value(value string) string {
+	user, _, at := strings.Cut(value, "@")
+	if strings.Contains(value, "://") || at && strings.Contains(user, ":") {
+		return URL(value)
+	}
+	return value
+}
+
 // secrets are the words by which an option's name says that its value is secret.
 var secrets = []string{"pass", "secret", "token", "apikey", "accesskey", "masterkey", "privatekey"}
 

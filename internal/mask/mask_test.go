@@ -28,6 +28,16 @@ func TestURL(t *testing.T) {
 	}
 }
 
+func TestValue(t *testing.T) {
+	for given, want := range map[string]string{
+		"@analytics": "@analytics", "me@a.example": "me@a.example", "u:secret@h": "u:…", "redis://u:secret@h": "redis://u:***@h", "1m": "1m",
+	} {
+		if got := Value(given); got != want {
+			t.Errorf("%s: %s, want %s", given, got, want)
+		}
+	}
+}
+
 func FuzzURL(f *testing.F) {
 	f.Add("redis://me:secret@host/0?a=b")
 	f.Add("://@:?&=%")

@@ -92,7 +92,7 @@ func fromVariables(environ []string) (found []Choice, err error) {
 		}
 		rawURL, err := v.read(text)
 		if err != nil {
-			return nil, fmt.Errorf("open: the environment variable %s = %.60q: %w", v.name, mask.URL(text), err)
+			return nil, fmt.Errorf("open: the environment variable %s = %.60q: %w", v.name, mask.Value(text), err)
 		}
 		found = append(found, Choice{rawURL, "the environment variable " + v.name})
 	}

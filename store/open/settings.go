@@ -188,5 +188,5 @@ func (k *setting) shown(set said) string {
 	if k.Secret {
 		return "***"
 	}
-	return mask.URL(set.value)
+	return mask.Value(set.value)
 }

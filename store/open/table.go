@@ -1,6 +1,11 @@
 package open
 
-import "github.com/freshet-go/freshet/settings"
+import (
+	"maps"
+	"slices"
+
+	"github.com/freshet-go/freshet/settings"
+)
 
 // setting is one of the settings that choose and adjust a store.
 type setting struct {
@@ -118,8 +123,8 @@ func complete(all []setting) []setting {
 	for i := range all {
 		k := &all[i]
 		k.Allowed = k.allowed
-		for kind, narrow := range k.narrow {
-			k.Allowed += "; " + kind + " " + narrow.allowed
+		for _, kind := range slices.Sorted(maps.Keys(k.narrow)) {
+			k.Allowed += "; " + kind + " " + k.narrow[kind].allowed
 		}
 	}
 	return all
