@@ -3,6 +3,8 @@ package main
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -128,6 +130,45 @@ func TestAbsurdSettingsAreRefused(t *testing.T) {
 	} {
 		if _, err := load("freshet.ini", []string{value}); err == nil || !strings.Contains(err.Error(), say) {
 			t.Errorf("%s: got %v", value, err)
+		}
+	}
+}
+
+// A changed file counts without a restart; one that is wrong changes nothing.
+func TestSettingsAreLoadedAnew(t *testing.T) {
+	text, err := os.ReadFile("freshet.ini")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "freshet.ini")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(string(text))
+	set, err := load(file, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := memstore.New(1 << 20)
+	defer kept.Close()
+	h := serve(set, kept)
+	for _, step := range []struct{ old, new, control string }{
+		{"", "", "max-age=3600"},
+		{"record_cache_expires_seconds     = 3600", "record_cache_expires_seconds = 0", "no-cache, no-store"},
+		{"record_cache_expires_seconds     = 3600", "record_cache_expires_seconds = -1", "no-cache, no-store"},
+		{"record_cache_expires_seconds     = 3600", "shop.record_cache_expires_seconds = 7", "max-age=7"},
+	} {
+		write(strings.Replace(string(text), step.old, step.new, 1))
+		err := set.Reload()
+		if wrong := strings.HasSuffix(step.new, "-1"); (err != nil) != wrong {
+			t.Errorf("%s: %v", step.new, err)
+		}
+		path := tea + "?" + strings.ReplaceAll(step.new, " ", "+")
+		if got := ask(h, "GET", path, "").Header().Get("Cache-Control"); got != step.control {
+			t.Errorf("%s: Cache-Control: %s, want %s", step.new, got, step.control)
 		}
 	}
 }
