@@ -5,20 +5,24 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"github.com/freshet-go/freshet"
 	"github.com/freshet-go/freshet/cmd/freshet/proxy"
 	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/settings"
+	"github.com/freshet-go/freshet/settings/reload"
 	"github.com/freshet-go/freshet/store/memstore"
 	"github.com/freshet-go/freshet/store/open"
 )
 
-const proxyUsage = `freshet proxy is a shared cache in front of one HTTP server, the upstream. It
+var proxyUsage = `freshet proxy is a shared cache in front of one HTTP server, the upstream. It
 answers from memory what the rules of HTTP (RFC 9111) allow, and asks the upstream for the rest.
 
 usage: freshet proxy --upstream URL [flags]
@@ -29,57 +33,7 @@ usage: freshet proxy --upstream URL [flags]
 Each response says in Cache-Status what became of the request: "Freshet; hit; ttl=55" came from
 memory and is good for 55 more seconds, "Freshet; fwd=uri-miss; stored" came from the upstream.
 
-where:
-  --upstream URL         the server to cache for; a path in it goes before each request's (required)
-  --listen HOST:PORT     where to serve (default 127.0.0.1:8080; :8080 is every address)
-  --preserve-host        send the client's Host to the upstream (default true); with
-                         --preserve-host=false the upstream gets the host of its own URL
-  --trust-forwarded      believe the X-Forwarded-For, -Host, -Proto and Forwarded of clients: only
-                         behind a proxy of your own (default false: they are replaced)
-  --allow-underscores    let request fields through whose names have other characters than letters,
-                         digits and hyphens (default false: they are dropped, since many apps take
-                         X_Forwarded_For for X-Forwarded-For)
-  --timeout DURATION     how long the upstream may be silent (default 1m)
-  --stall-timeout DURATION
-                         how long a client may take nothing of a long response before it is cut
-                         off (default 1m; 0 for never)
-
-what is kept:
-  --store URL            keep it in a store that lasts, and that several proxies can share:
-                         file:///var/cache/site, redis://host:6379/0, postgres://user@host/db,
-                         memcached://host1,host2 (default memory://; without the flag, the settings
-                         cache_url and so on count, then FRESHET_REDIS_URL, then REDIS_URL)
-  --memory SIZE          the bound of what is kept in this process, from 1MiB (default 256MiB); the
-                         process takes about 2.2 times as much, unless GOMEMLIMIT is set
-  --max-body SIZE        the longest body that is kept, from 1 (default 16MiB; never more than a
-                         quarter of --memory)
-  --heuristics           keep a response that states no lifetime for a tenth of the time since its
-                         Last-Modified, a day at most (default true; off: --heuristics=false)
-  --heuristic-documents DURATION
-                         documents (HTML, feeds, calendars, JSON, XML, and what has no type) so long
-                         at most (default 1m; 0s: they are not kept without a stated lifetime)
-  --store-cookies        keep responses that set cookies, as RFC 9111 allows: every client then
-                         gets the same cookie (default false)
-  --pass-cookies NAMES   a request with one of these cookies goes to the upstream, and its
-                         response is not kept, whatever it says, such as
-                         wordpress_logged_in_*,PHPSESSID (default none)
-  --ignore-cookies NAMES a request with no other cookies than these, such as _ga*,consent, counts
-                         as one without, and the upstream does not see them; @analytics stands for
-                         those of common analytics, consent banners and CDNs (default none)
-  --stale-while-revalidate DURATION
-                         serve a stale response for so long while it is renewed, where the
-                         response does not say itself (default 0s)
-  --stale-if-error DURATION
-                         serve a stale response for so long while the upstream answers 500, 502,
-                         503 or 504, where the response does not say itself (default 0s); while
-                         the upstream cannot be reached, stale responses are served for 10 minutes
-
-how it runs:
-  --name NAME            its name in Cache-Status and Via (default Freshet)
-  --log                  write a line for each request to stderr (default false)
-  --config FILE          read settings from an .ini file, such as the app's own
-
-A flag goes before the environment, that before the file, that before the default. The setting of
+` + helpOf(proxyGroups) + `A flag goes before the environment, that before the file, that before the default. The setting of
 a flag such as --max-body is called FRESHET_PROXY_MAX_BODY in the environment, and in the file:
 
   [freshet]
@@ -94,8 +48,12 @@ without them and states a lifetime of its own; what is kept by heuristics, or to
 time, is for requests without them only.
 
 SIGINT or SIGTERM ends it: it takes no new requests, finishes those it has (30 seconds at most), and
-exits with status 0; a second one ends it at once. SIGHUP changes nothing. The status is 2 if it
-could not start as asked, 1 if it failed later.
+exits with status 0; a second one ends it at once. The status is 2 if it could not start as asked, 1
+if it failed later.
+
+SIGHUP, and a change of the --config file, have the settings loaded anew. These then count at once:
+` + listOf(live()) + `
+Others wait for a restart, as the log says. If anything is wrong, nothing changes, and the log says why.
 `
 
 // proxyFlags are the settings of freshet proxy.
@@ -120,32 +78,53 @@ type proxyFlags struct {
 
 	name     string
 	log      bool
-	config   string
+	source   source
+	watch    *reload.Watcher // of the settings
+	policy   atomic.Pointer[freshet.Policy]
 	warnings []string // of the settings
 }
 
 // readProxyFlags reads the command line, the environment and the file. The error is flag.ErrHelp, or says
 // what is wrong, where and what is allowed.
-func readProxyFlags(args, environ []string) (*proxyFlags, error) {
-	f, set := newProxyFlags()
-	if err := set.Parse(args); err != nil {
-		return nil, inOurWords(err)
-	}
-	if set.NArg() > 0 {
-		return nil, fmt.Errorf("%q is no flag", set.Arg(0))
-	}
-	loaded, err := applySettings(set, f.config, environ)
+func readProxyFlags(args, environ []string, log *slog.Logger) (*proxyFlags, error) {
+	f, set, err := parseProxyFlags(args)
 	if err != nil {
 		return nil, err
 	}
-	if f.store, err = chooseStore(f.store.URL, loaded, environ); err != nil {
+	f.source.log = log
+	if f.watch, err = f.source.open(environ); err != nil {
 		return nil, err
 	}
-	f.store, f.warnings = forProxy(f.store), loaded.Warnings()
+	if err := f.take(set, f.watch.Settings(), environ); err != nil {
+		return nil, err
+	}
 	if f.upstream == nil {
 		return nil, errors.New("--upstream is missing: the URL of the server to cache for, such as http://127.0.0.1:9000")
 	}
 	return f, nil
+}
+
+// parseProxyFlags reads the command line alone.
+func parseProxyFlags(args []string) (*proxyFlags, *flag.FlagSet, error) {
+	f, set := newProxyFlags()
+	if err := set.Parse(args); err != nil {
+		return nil, nil, inOurWords(err)
+	}
+	if set.NArg() > 0 {
+		return nil, nil, fmt.Errorf("%q is no flag", set.Arg(0))
+	}
+	return f, set, nil
+}
+
+// take gives each flag that is not on the command line its setting, and finds the store.
+func (f *proxyFlags) take(set *flag.FlagSet, loaded *settings.Settings, environ []string) (err error) {
+	wrong := applySettings(set, "proxy.", loaded)
+	if f.store, err = chooseStore(f.store.URL, loaded, environ); err != nil || wrong != nil {
+		return errors.Join(wrong, err)
+	}
+	f.store, f.warnings = forProxy(f.store), loaded.Warnings()
+	f.policy.Store(f.newPolicy())
+	return nil
 }
 
 func newProxyFlags() (*proxyFlags, *flag.FlagSet) {
@@ -174,38 +153,28 @@ func newProxyFlags() (*proxyFlags, *flag.FlagSet) {
 	set.Func("stale-if-error", "", into(&f.sie, settings.Duration))
 	set.Func("name", "", into(&f.name, readName))
 	set.BoolVar(&f.log, "log", false, "")
-	set.StringVar(&f.config, "config", "", "")
+	f.source.define(set)
 	once(set)
 	return f, set
 }
 
 // applySettings gives each flag that is not on the command line its setting, if it has one.
-func applySettings(set *flag.FlagSet, file string, environ []string) (*settings.Settings, error) {
-	given := map[string]bool{"config": true}
+func applySettings(set *flag.FlagSet, prefix string, loaded *settings.Settings) error {
+	given := map[string]bool{}
 	set.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	loader := settings.Loader{Shared: true, Keys: open.Keys()}
-	set.VisitAll(func(f *flag.Flag) {
-		if f.Name != "config" {
-			loader.Keys = append(loader.Keys, "proxy."+f.Name)
-		}
-	})
-	found, err := loader.Load(file, environ)
-	if err != nil {
-		return nil, err
-	}
 	var wrong []error
 	set.VisitAll(func(f *flag.Flag) {
-		if given[f.Name] {
+		if given[f.Name] || loaded.Origin(prefix+f.Name) == "" {
 			return
 		}
-		_, err := settings.Get(found, "proxy."+f.Name, struct{}{}, func(value string) (struct{}, error) {
+		_, err := settings.Get(loaded, prefix+f.Name, struct{}{}, func(value string) (struct{}, error) {
 			return struct{}{}, setFlag(f, value)
 		})
 		if err != nil {
 			wrong = append(wrong, err)
 		}
 	})
-	return found, errors.Join(wrong...)
+	return errors.Join(wrong...)
 }
 
 func setFlag(f *flag.Flag, value string) error {

@@ -22,6 +22,7 @@ commands:
   flush      forget all that is stored
   health     ask a store how it is
   simulate   replay an access log: what would a cache have answered?
+  config     show every setting, with its value and where that came from
   version    print the version, as --version does
   help       print this; "freshet proxy --help" says what a command can do
 
@@ -61,6 +62,8 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		return runStore(ctx, command, args, environ, stdout, stderr)
 	case "simulate":
 		return runSimulate(ctx, args, os.Stdin, stdout, stderr)
+	case "config":
+		return runConfig(args, environ, stdout, stderr)
 	case "version", "--version", "-version":
 		fmt.Fprintln(stdout, "freshet", version())
 		return exitOK
@@ -82,6 +85,8 @@ func help(command string, stdout, stderr io.Writer) int {
 		io.WriteString(stdout, storeUsage)
 	case "simulate":
 		io.WriteString(stdout, simulateUsage)
+	case "config":
+		io.WriteString(stdout, configUsage)
 	case "version":
 		io.WriteString(stdout, versionUsage)
 	default:

@@ -13,7 +13,8 @@ func once(set *flag.FlagSet) {
 // single is the value of a flag that is set once at most.
 type single struct {
 	flag.Value
-	set bool
+	set  bool
+	text string // as it was given
 }
 
 var errTwice = errors.New("given twice: keep one")
@@ -23,7 +24,7 @@ func (s *single) Set(text string) error {
 	if s.set {
 		return errTwice
 	}
-	s.set = true
+	s.set, s.text = true, text
 	return s.Value.Set(text)
 }
 

@@ -25,7 +25,8 @@ import (
 const shutdownTime = 30 * time.Second
 
 func runProxy(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
-	f, err := readProxyFlags(args, environ)
+	log := slog.New(slog.NewTextHandler(stderr, nil))
+	f, err := readProxyFlags(args, environ, log)
 	if errors.Is(err, flag.ErrHelp) {
 		io.WriteString(stdout, proxyUsage)
 		return exitOK
@@ -40,8 +41,9 @@ func runProxy(ctx context.Context, args, environ []string, stdout, stderr io.Wri
 	if err != nil {
 		return refuse(stderr, "proxy", cannotListen(f.listen, err))
 	}
-	log := slog.New(slog.NewTextHandler(stderr, nil))
-	defer ignoreHangups(log)()
+	f.follow(args, environ)
+	defer onHangup(func() { f.watch.Reload() })()
+	defer inBackground(ctx, f.watch.Run)()
 	for _, warning := range f.warnings {
 		log.Warn("freshet proxy: " + warning)
 	}
@@ -64,20 +66,31 @@ func runProxy(ctx context.Context, args, environ []string, stdout, stderr io.Wri
 	return exitOK
 }
 
-// ignoreHangups keeps SIGHUP, which ends a process that does not care for it, from cutting responses: closed
-// terminals send it, and those who expect settings to be read anew. It returns what ends that.
-func ignoreHangups(log *slog.Logger) (stop func()) {
+// onHangup does what SIGHUP asks for, and keeps it from ending the process, which would cut responses: closed
+// terminals send it, too. It returns what ends that.
+func onHangup(do func()) (stop func()) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
+	done := make(chan struct{})
 	go func() {
+		defer close(done)
 		for range hangups {
-			log.Warn("freshet proxy: SIGHUP changes nothing: settings are read at the start; to end it, send SIGTERM")
+			do()
 		}
 	}()
 	return func() {
 		signal.Stop(hangups)
 		close(hangups)
+		<-done
 	}
+}
+
+// inBackground starts run, and returns what ends it and waits for that.
+func inBackground(ctx context.Context, run func(context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() { defer close(done); run(ctx) }()
+	return func() { cancel(); <-done }
 }
 
 // refuse says, a line for each that is wrong, why a command does not start.
@@ -141,19 +154,10 @@ func newProxy(f *proxyFlags, entries store.Store, log *slog.Logger) (*proxy.Prox
 	if stall == 0 {
 		stall = -1
 	}
-	usual := proxy.Policy()
-	usual.Heuristic = f.heuristics
-	if usual.HeuristicDocumentMax = f.documents; f.documents == 0 {
-		usual.HeuristicDocumentMax = -1
-	}
-	usual.StoreCookies = f.storeCookies
-	usual.PassCookies, usual.IgnoreCookies = f.passCookies, f.ignored
-	usual.StaleWhileRevalidate, usual.StaleIfError = f.swr, f.sie
-	usual.MaxBody = f.maxBody
 	o := proxy.Options{
 		Store: entries,
 		Cache: freshet.Options{
-			Policy: func(*http.Request) *freshet.Policy { return &usual }, Name: f.name, StallTimeout: stall,
+			Policy: func(*http.Request) *freshet.Policy { return f.policy.Load() }, Name: f.name, StallTimeout: stall,
 		},
 		ReplaceHost: !f.preserveHost, TrustForwarded: f.trustForwarded, AllowUnderscores: f.underscores,
 		Timeout: f.timeout, Log: log,

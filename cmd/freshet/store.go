@@ -17,7 +17,7 @@ import (
 	"github.com/freshet-go/freshet/store/open"
 )
 
-const storeUsage = `freshet migrate, flush and health look after the store that caches share.
+var storeUsage = `freshet migrate, flush and health look after the store that caches share.
 
 usage: freshet migrate [--store URL] [--dry-run]   create what the store needs on its server
        freshet flush   [--store URL]               forget all that is stored, in every process
@@ -27,14 +27,7 @@ usage: freshet migrate [--store URL] [--dry-run]   create what the store needs o
   freshet flush --store redis://127.0.0.1:6379/0
   freshet health --store 'memcached://10.0.0.1,10.0.0.2'
 
-flags:
-  --store URL            the store; without it: cache_url and the other settings of the file and the
-                         environment, then FRESHET_REDIS_URL, then REDIS_URL
-  --dry-run              (migrate) say what would be done, and change nothing
-  --timeout DURATION     give up after so long (default 30s)
-  --config FILE          read settings from an .ini file: the app's own will do
-
-flush removes what lies under the prefix that the URL names (redis://…?prefix=blog:); under that of the
+` + helpOf([]group{storeGroup}) + `flush removes what lies under the prefix that the URL names (redis://…?prefix=blog:); under that of the
 settings (blog:) and the proxy's beside it (proxy-blog:); or, if nothing names one, under those that apps
 (freshet:) and the proxy (freshet-proxy:) use by default. Nothing else on the server is touched.
 Processes that share the store forget what they keep in their own memory.
@@ -80,11 +73,12 @@ type badChoice struct{ error }
 
 func readStoreFlags(command string, args, environ []string) (*storeFlags, error) {
 	f := &storeFlags{timeout: 30 * time.Second}
-	var storeURL, config string
+	var storeURL string
+	var from source
 	set := flag.NewFlagSet("freshet "+command, flag.ContinueOnError)
 	set.SetOutput(io.Discard)
 	set.StringVar(&storeURL, "store", "", "")
-	set.StringVar(&config, "config", "", "")
+	from.define(set)
 	set.Func("timeout", "", into(&f.timeout, readTimeout))
 	if command == "migrate" {
 		set.BoolVar(&f.dryRun, "dry-run", false, "")
@@ -96,8 +90,12 @@ func readStoreFlags(command string, args, environ []string) (*storeFlags, error)
 	if set.NArg() > 0 {
 		return nil, fmt.Errorf("%q is no flag", set.Arg(0))
 	}
-	loaded, err := settings.Loader{Shared: true, Keys: open.Keys()}.Load(config, environ)
+	watch, err := from.open(environ)
 	if err != nil {
+		return nil, err
+	}
+	loaded := watch.Settings()
+	if err := applySettings(set, "commands.", loaded); err != nil {
 		return nil, err
 	}
 	f.choice, err = chooseStore(storeURL, loaded, environ)
