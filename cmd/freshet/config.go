@@ -29,7 +29,7 @@ flags:
                          warnings
 ` + rowsOf(sourceRows) + `
 A value comes from a flag, from an environment variable, from a line of the file (FILE:LINE), or is
-the default. The status is 0, or 2 if a setting is wrong: then each that is wrong has a line on stderr.
+the default. The status is 0, or 2 if a setting is wrong: each that is has a line on stderr.
 `
 
 // shownSetting is a setting as freshet config shows it.
@@ -134,7 +134,7 @@ func (f *proxyFlags) show(g group, row settings.Setting, given map[string]string
 		Name: row.Name, Variable: settings.Environ(row.Name), Origin: "default", Default: row.Default, Allowed: row.Allowed,
 		Meaning: row.Meaning, Live: row.Live, Secret: row.Secret, group: g.title,
 	}
-	isFlag := strings.HasPrefix(row.Name, "proxy.") || !strings.Contains(row.Name, ".") && !strings.HasPrefix(row.Name, "cache_")
+	isFlag := row.Name == "config" || row.Name == "prefixes" || strings.HasPrefix(row.Name, "proxy.")
 	if isFlag || row.Name == commandsTimeout.Name {
 		s.Flag = "--" + flagName(row.Name)
 	}

@@ -53,7 +53,8 @@ if it failed later.
 
 SIGHUP, and a change of the --config file, have the settings loaded anew. These then count at once:
 ` + listOf(live()) + `
-Others wait for a restart, as the log says. If anything is wrong, nothing changes, and the log says why.
+The others wait for a restart, and the log names those that changed. If anything in the new settings
+is wrong, nothing changes, and the log says why.
 `
 
 // proxyFlags are the settings of freshet proxy.

@@ -27,10 +27,10 @@ usage: freshet migrate [--store URL] [--dry-run]   create what the store needs o
   freshet flush --store redis://127.0.0.1:6379/0
   freshet health --store 'memcached://10.0.0.1,10.0.0.2'
 
-` + helpOf([]group{storeGroup}) + `flush removes what lies under the prefix that the URL names (redis://…?prefix=blog:); under that of the
-settings (blog:) and the proxy's beside it (proxy-blog:); or, if nothing names one, under those that apps
-(freshet:) and the proxy (freshet-proxy:) use by default. Nothing else on the server is touched.
-Processes that share the store forget what they keep in their own memory.
+` + helpOf([]group{storeGroup}) + `flush removes what lies under the prefix that the URL names (redis://…?prefix=blog:); under that of
+the settings (blog:) and the proxy's beside it (proxy-blog:); or, if nothing names one, under those
+that apps (freshet:) and the proxy (freshet-proxy:) use by default. Nothing else on the server is
+touched. Processes that share the store forget what they keep in their own memory.
 
 The status is 0 when all went well, 1 when the store did not, 2 when it could not be asked as told.
 `
@@ -95,7 +95,7 @@ func readStoreFlags(command string, args, environ []string) (*storeFlags, error)
 		return nil, err
 	}
 	loaded := watch.Settings()
-	if err := applySettings(set, "commands.", loaded); err != nil {
+	if err := applySettings(set, "commands_", loaded); err != nil {
 		return nil, err
 	}
 	f.choice, err = chooseStore(storeURL, loaded, environ)

@@ -89,8 +89,8 @@ var storeGroup = group{title: "flags", rows: append([]settings.Setting{
 	commandsTimeout,
 }, sourceRows...)}
 
-// commandsTimeout is called --timeout at a command.
-var commandsTimeout = settings.Setting{Name: "commands.timeout", Value: "DURATION", Default: "30s", Allowed: "more than 0",
+// commandsTimeout is called --timeout at a command. It has no dot, so that an app may have keys that begin like it.
+var commandsTimeout = settings.Setting{Name: "commands_timeout", Value: "DURATION", Default: "30s", Allowed: "more than 0",
 	Meaning: "give up after so long"}
 
 // required stands in Setting.Allowed of what has no default and must be set.
@@ -112,7 +112,7 @@ func keys() []string {
 	all := open.Keys()
 	for _, g := range configGroups() {
 		for _, row := range g.rows {
-			if strings.Contains(row.Name, ".") {
+			if strings.Contains(row.Name, ".") || row.Name == commandsTimeout.Name {
 				all = append(all, row.Name)
 			}
 		}
@@ -134,9 +134,8 @@ func live() (names []string) {
 
 // flagName is how a setting is called on the command line.
 func flagName(setting string) string {
-	_, rest, dotted := strings.Cut(setting, ".")
-	if !dotted {
-		return setting
+	if setting == commandsTimeout.Name {
+		return "timeout"
 	}
-	return rest
+	return strings.TrimPrefix(setting, "proxy.")
 }

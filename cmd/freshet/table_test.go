@@ -57,7 +57,7 @@ func valuesOf(f *proxyFlags) []any {
 func TestHelpFitsAndIsOfTheTable(t *testing.T) {
 	for name, text := range map[string]string{"proxy": proxyUsage, "store": storeUsage, "config": configUsage, "": usage} {
 		for line := range strings.SplitSeq(text, "\n") {
-			if len([]rune(line)) > 105 {
+			if len([]rune(line)) > helpWidth {
 				t.Errorf("the help of %q has a line of %d columns: %q", name, len([]rune(line)), line)
 			}
 		}
@@ -115,7 +115,7 @@ func docsTable() string {
 			if row.Live {
 				name += " ↻"
 			}
-			if !strings.Contains(row.Name, ".") && !strings.HasPrefix(row.Name, "cache_") {
+			if row.Name == "config" || row.Name == "prefixes" {
 				name += " (flag, variable)"
 			}
 			if allowed == "" && row.Value == "" {

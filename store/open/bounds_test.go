@@ -123,3 +123,24 @@ func TestBoundsOfKinds(t *testing.T) {
 		says(t, err, c.wrong)
 	}
 }
+
+// What a setting takes, it takes again as it wrote it for the URL.
+func FuzzValues(f *testing.F) {
+	for _, seed := range []string{"0", "-1", "1.5", "250ms", "64KiB", "true", "kinto.core.cache.redis", "a:", "s.t", "NaN", "1e9", `["a:1"]`, "asked", "00"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, k := range known {
+			once, err := k.read(text)
+			if err != nil {
+				continue
+			}
+			if twice, err := k.read(once); err != nil || twice != once {
+				t.Errorf("%s: %q is %q, which is %q, %v", k.Name, text, once, twice, err)
+			}
+		}
+		if url, err := asServers(text); err == nil && !strings.HasPrefix(url, "memcached://") {
+			t.Errorf("%q is %q", text, url)
+		}
+	})
+}
