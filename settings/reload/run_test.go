@@ -175,6 +175,15 @@ func TestWithoutAnnouncements(t *testing.T) {
 		if len(loads) > 0 {
 			t.Errorf("%d loads of what has not changed", len(loads))
 		}
+		touched := time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
+		if err := os.Chtimes(file, touched, touched); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if len(loads) > 0 || w.changed() {
+			t.Errorf("%d loads of a file that was touched, and it is read again and again: %t", len(loads), w.changed())
+		}
 	})
 }
 
