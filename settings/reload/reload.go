@@ -61,10 +61,9 @@ type Watcher struct {
 	o   Options
 	now atomic.Pointer[settings.Settings]
 
-	mu     sync.Mutex // one load at a time
-	hooks  []func(*settings.Settings) error
-	seen   sight // what the last load saw, whether or not it was applied
-	failed bool  // the last load
+	mu    sync.Mutex // one load at a time
+	hooks []func(*settings.Settings) error
+	seen  sight // what the last load saw, whether or not it was applied
 
 	followed bool // Options.File is a file that can be read anew
 	announce func(folders []string) (*announcer, error)
@@ -111,7 +110,7 @@ func (w *Watcher) OnChange(apply func(*settings.Settings) error) {
 func (w *Watcher) Reload() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.load(w.look(), true)
+	return w.load(w.look())
 }
 
 // check is Reload where something has changed since the last load. It reports whether a file was being written.
@@ -122,27 +121,26 @@ func (w *Watcher) check() (unsettled bool) {
 	if errors.Is(now.wrong, errUnsettled) {
 		return true
 	}
-	if same := now.same(w.seen); !same {
-		w.load(now, w.failed)
+	if !now.same(w.seen) {
+		w.load(now)
 	}
 	w.seen = now
 	return false
 }
 
-// load applies what was seen, or keeps the old settings and says why. Where nothing changes, the log hears of it if
-// somebody asked. w.mu is held.
-func (w *Watcher) load(now sight, asked bool) error {
+// load applies what was seen, or keeps the old settings and says why. w.mu is held.
+func (w *Watcher) load(now sight) error {
 	w.seen = now
 	next, err := w.parse(now)
 	if err == nil {
 		err = w.apply(next)
 	}
-	if w.failed = err != nil; w.failed {
+	if err != nil {
 		w.o.Log.Error("freshet: the settings could not be loaded anew: the old ones stay", "file", w.o.File, "error", err)
 		return err
 	}
 	old := w.now.Swap(next)
-	w.report(old, next, asked)
+	w.report(old, next)
 	return nil
 }
 
@@ -178,13 +176,11 @@ func (w *Watcher) apply(next *settings.Settings) error {
 	return nil
 }
 
-// report logs what is otherwise than before.
-func (w *Watcher) report(old, next *settings.Settings, asked bool) {
+// report logs what is otherwise than before. That nothing is may be since it is a function of OnChange that reads what
+// has changed, or a comment has.
+func (w *Watcher) report(old, next *settings.Settings) {
 	const most = 20
 	changes := old.Changes(next, w.o.Secrets...)
-	if len(changes) == 0 && !asked {
-		return // a comment, or another file
-	}
 	shown := changes
 	if len(shown) > most {
 		shown = append(slices.Clip(shown[:most]), fmt.Sprintf("and %d more", len(changes)-most))
