@@ -21,6 +21,10 @@ type Admission struct {
 	// Explicit: the response itself says how long it lives, or no-cache, in Cache-Control, Expires or a
 	// targeted field. Otherwise its lifetime, if it has one, is the operator's or a guess.
 	Explicit bool
+	// Source says what gave the response its lifetime, and Field in which field its directives were read: a targeted
+	// one, or Cache-Control, whether or not it is there.
+	Source Source
+	Field  string
 	// Strip lists the fields, in canonical form, that are not stored: those of private="…" and
 	// no-cache="…", and hop-by-hop fields.
 	Strip []string
@@ -56,23 +60,24 @@ func Admit(req *Request, status int, h http.Header, p *policy.Policy, ttl time.D
 	if !asIs {
 		h = Canonical(h)
 	}
-	d, _, aimed := targeted(h, p.Targeted)
+	d, field, aimed := targeted(h, p.Targeted)
 	if !aimed {
-		d = ParseResponseDirectives(h)
+		d, field = ParseResponseDirectives(h), "Cache-Control"
 	}
-	a := Admission{Age: InitialAge(h, requested, received)}
+	a := Admission{Age: InitialAge(h, requested, received), Field: field}
 	if a.Strip = slices.Concat(d.NoCacheFields, d.PrivateFields); !asIs {
 		a.Strip = append(a.Strip, HopByHop(h)...)
 	}
 	a.AsIs = asIs && len(a.Strip) == 0
 	switch {
 	case d.NoCache:
-		a.Explicit = true
+		a.Source = SourceNoCache
 	case aimed:
-		a.Fresh, a.Explicit = d.lifetime()
+		a.Fresh, a.Source = d.stated()
 	default:
-		a.Fresh, a.Explicit = Lifetime(h, d, received)
+		a.Fresh, a.Source = stated(h, &d, received)
 	}
+	a.Explicit = a.Source != SourceNone
 	if a.Reason = refuse(req, status, h, p, &d, &a); a.Reason != "" {
 		return a
 	}
@@ -87,12 +92,14 @@ func Admit(req *Request, status int, h http.Header, p *policy.Policy, ttl time.D
 		// The targeted field has done away with what they say of lifetimes; but they may say no-store,
 		// and the operator's word is only for handlers that said nothing.
 	case ttl > 0 && timedStatus(status):
-		a.Fresh = min(ttl, maxSeconds)
+		a.Fresh, a.Source = min(ttl, maxSeconds), SourceOperator
 	case p.Heuristic:
 		if d.Public && !heuristicallyCacheable(status) {
 			status = http.StatusOK
 		}
-		a.Fresh = heuristicOf(p, status, h, received)
+		if a.Fresh = heuristicOf(p, status, h, received); a.Fresh > 0 {
+			a.Source = SourceHeuristic
+		}
 	}
 	if !a.Explicit && a.Fresh > 0 && openEnded(h) {
 		a.Reason = ReasonStream

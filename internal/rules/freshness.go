@@ -22,29 +22,41 @@ func FreshFor(e *store.Entry, now time.Time) (left time.Duration, fresh bool) {
 // An Expires that is no date, such as 0, or that comes more than once, lies in the past (RFC 9111
 // sections 4.2.1 and 5.3), and a lifetime is never negative.
 func Lifetime(h http.Header, d ResponseDirectives, received time.Time) (lifetime time.Duration, explicit bool) {
-	if lifetime, explicit = d.lifetime(); explicit {
-		return lifetime, true
+	lifetime, source := stated(h, &d, received)
+	return lifetime, source != SourceNone
+}
+
+// stated is Lifetime, with what states it.
+func stated(h http.Header, d *ResponseDirectives, received time.Time) (lifetime time.Duration, source Source) {
+	if lifetime, source = d.stated(); source != SourceNone {
+		return lifetime, source
 	}
 	lines := h["Expires"]
 	if len(lines) == 0 {
-		return 0, false
+		return 0, SourceNone
 	}
 	expires, ok := ParseDate(sole(h, "Expires"), received)
 	if !ok {
-		return 0, true
+		return 0, SourceExpires
 	}
-	return min(max(expires.Sub(dateOf(h, received)), 0), maxSeconds), true
+	return min(max(expires.Sub(dateOf(h, received)), 0), maxSeconds), SourceExpires
 }
 
 // lifetime is the freshness lifetime that the directives alone state.
 func (d *ResponseDirectives) lifetime() (lifetime time.Duration, explicit bool) {
+	lifetime, source := d.stated()
+	return lifetime, source != SourceNone
+}
+
+// stated is lifetime, with the directive that states it.
+func (d *ResponseDirectives) stated() (lifetime time.Duration, source Source) {
 	switch {
 	case d.SMaxAge != absent:
-		return d.SMaxAge, true
+		return d.SMaxAge, SourceSMaxAge
 	case d.MaxAge != absent:
-		return d.MaxAge, true
+		return d.MaxAge, SourceMaxAge
 	}
-	return 0, false
+	return 0, SourceNone
 }
 
 // dateOf is when a response was made: its Date or, without a good one, when it was received (RFC 9110
