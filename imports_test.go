@@ -34,7 +34,7 @@ var anything = []string{"", "..."}
 
 var rooms = []room{
 	{
-		pattern: "", ours: []string{"middleware", "policy", "store"},
+		pattern: "", ours: []string{"middleware", "policy", "store", "explain"},
 		reason: "the root package is the door for apps: names of the engine's and of policy's, and nothing of its own",
 	},
 	{
@@ -51,6 +51,11 @@ var rooms = []room{
 		pattern: "policy",
 		never:   []string{"os/...", "io/...", "net", "log/...", "sync/...", "runtime/...", "context", "testing/..."},
 		reason:  "policy is what an operator writes and reads: values, which everybody imports, and nothing that acts",
+	},
+	{
+		pattern: "explain", ours: []string{"policy"},
+		never:  []string{"os/...", "io/...", "net", "net/http", "log/...", "sync/...", "runtime/...", "context", "testing/..."},
+		reason: "explain words what the engine decided: it knows the words of policy, and no rule",
 	},
 	{
 		pattern: "settings", ours: []string{"policy", "internal/mask"}, vendors: 1,
@@ -105,7 +110,7 @@ var rooms = []room{
 	},
 	{
 		pattern: "middleware",
-		ours: []string{"store", "policy", "internal/rules", "internal/deadline", "internal/follower",
+		ours: []string{"store", "policy", "explain", "internal/rules", "internal/deadline", "internal/follower",
 			"internal/lossy", "internal/fill", "internal/stall", "internal/invalidation", "internal/tier"},
 		reason: "the engine runs on the standard library, store, policy and rules alone: who needs `go get` is a " +
 			"driver under store or an adapter",
@@ -124,7 +129,7 @@ var rooms = []room{
 	},
 	{
 		pattern: "adapters/...",
-		ours:    []string{"store", "store/*", "policy", "settings", "metrics", "middleware", "middleware/*"}, vendors: 1,
+		ours:    []string{"store", "store/*", "policy", "settings", "metrics", "explain", "middleware", "middleware/*"}, vendors: 1,
 		reason: "an adapter joins the engine to one outside system: one vendor, and no other adapter",
 	},
 	{

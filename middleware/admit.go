@@ -70,6 +70,7 @@ func (n *run) commit(final bool) {
 	e := n.entry(stored, a, n.rec.status)
 	e.Announced = announced
 	n.validators(h, e, final)
+	n.x.account.keeps(e)
 	n.share(h, e, final, a.Fresh > a.Age)
 }
 
@@ -125,12 +126,14 @@ func (n *run) admit(h http.Header, status int, final bool) (a rules.Admission, a
 	case n.displaces(&a):
 		refuse(rules.ReasonPageKept)
 	}
+	n.x.account.judged(n, h, status, &a, ttl)
 	governed := (n.x.governed || a.Store && n.said.namesTTL()) && !n.x.outside.Speaks()
 	announced = rules.Announce(h, n.x.p, a, &n.x.req, ttl, governed, n.rec.received)
 	n.out.Stored = a.Store && n.found.broken == "" && !n.x.c.options.ReadOnly
 	if a.Store && n.x.c.options.ReadOnly && n.out.Detail == "" {
 		n.out.Detail = reasonReadOnly
 	}
+	n.x.account.announces(h, announced)
 	if !a.Store && n.out.Detail == "" {
 		n.out.Detail = a.Reason
 	}

@@ -159,6 +159,9 @@ func (x *exchange) say(client http.Header, before []string, age time.Duration, o
 		client["Age"] = x.c.ageField(age)
 	}
 	client["Cache-Status"] = after(before, x.c.statusField(out))
+	if x.account != nil {
+		x.account.say(client, out)
+	}
 }
 
 // after returns the values of a field behind those that were there before.

@@ -93,6 +93,9 @@ func (t *tally) arrived() time.Time {
 
 // observe reports what became of the request to the operator's observer, if there is one.
 func (x *exchange) observe(out policy.Outcome) {
+	if x.account != nil && x.account.observed(out) {
+		return
+	}
 	if x.c.options.Observe == nil {
 		return
 	}

@@ -63,7 +63,11 @@ const maxLookups = 4
 func (l *lookup) serve() {
 	for looked, now := 0, l.x.tally.arrived(); looked < maxLookups; looked, now = looked+1, time.Now() {
 		l.found = l.x.find(now)
-		switch l.decide(now) {
+		does := l.decide(now)
+		if l.x.account != nil && l.accounted(does, now) {
+			return
+		}
+		switch does {
 		case hit:
 			l.hit(l.found.entry, policy.Outcome{Hit: true, TTL: l.found.verdict.TTL, HasTTL: true}, now)
 			return
@@ -160,6 +164,7 @@ func (x *exchange) selected(f *found, now time.Time) (*store.Entry, invalidation
 	}
 	if e.Variants == nil {
 		coverage := x.covered(e)
+		x.account.invalidated(x, e, coverage)
 		if coverage == invalidation.CoverageHard || x.objects(e, now, f) {
 			return nil, coverage
 		}
@@ -191,6 +196,7 @@ func (x *exchange) takeNewer(f *found, now time.Time) {
 // choose finds the variant among those that the index lists (RFC 9111 section 4.1).
 func (x *exchange) choose(index *store.Entry, now time.Time, f *found) (*store.Entry, invalidation.Coverage) {
 	f.indexed, f.missed = true, policy.FwdVaryMiss
+	x.account.indexed(index.Variants)
 	var first [4]*store.Entry
 	candidates := first[:0]
 	var last invalidation.Coverage // of the last candidate
@@ -202,6 +208,7 @@ func (x *exchange) choose(index *store.Entry, now time.Time, f *found) (*store.E
 			continue
 		}
 		coverage := x.covered(e)
+		x.account.invalidated(x, e, coverage)
 		if coverage == invalidation.CoverageHard {
 			f.missed = policy.FwdMiss // there may be other variants, or none
 			continue
@@ -245,9 +252,11 @@ func (x *exchange) covered(e *store.Entry) invalidation.Coverage {
 // objects reports whether a stored response may not be used because of what handlers outside have put into the header,
 // or because it does not answer the request's Origin.
 func (x *exchange) objects(e *store.Entry, now time.Time, f *found) bool {
-	if x.outside.Objects(e, x.p, now) == "" && rules.OriginOf(x.r, &x.outside).Allowed(e) {
+	why := x.outside.Objects(e, x.p, now)
+	if why == "" && rules.OriginOf(x.r, &x.outside).Allowed(e) {
 		return false
 	}
+	x.account.objects(why)
 	f.missed = policy.FwdMiss
 	return true
 }

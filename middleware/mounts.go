@@ -100,11 +100,24 @@ func (m *Mount) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.serve(w, r
 
 func (m *Mount) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	m.c.mounts.once.Do(m.c.mounts.freeze)
+	if len(m.c.options.DebugKey) > 0 && len(r.Header[debugField]) > 0 {
+		m.serveDebugged(w, r, next)
+		return
+	}
 	p := m.p
 	if p == nil {
 		p = m.c.policyFor(r)
 	}
 	m.c.serve(w, r, next, p, m.who)
+}
+
+// serveDebugged is serve, for a request that shows a debug token.
+func (m *Mount) serveDebugged(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	r, traced := m.c.debugged(r)
+	if traced {
+		defer untrace()
+	}
+	m.serve(w, r, next)
 }
 
 // mount gives m its identity, now or when the Cache serves its first request.

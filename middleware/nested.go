@@ -113,6 +113,7 @@ func (x *exchange) nested() bool {
 	} else {
 		outer.adopt(x)
 	}
+	x.account.within()
 	x.next.ServeHTTP(x.w, x.r)
 	return true
 }

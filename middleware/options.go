@@ -57,6 +57,11 @@ type Options struct {
 	// RetryAfter is the Retry-After of a 503 by Strict, in whole seconds, rounded up. Default 30 seconds; negative:
 	// none, so that a handler outside may set its own.
 	RetryAfter time.Duration
+	// DebugKey lets who knows it ask a running app for its decisions: a request whose field Freshet-Debug has a token
+	// of [DebugToken] made with the key gets the explanation in the field Freshet-Explain of its response, which says
+	// private then. Neither field reaches a key, a handler or the store. At least 16 bytes; nil: there are no such
+	// requests.
+	DebugKey []byte
 
 	// Journal numbers the invalidations. Nil: the journal that the store's server keeps, so that all
 	// processes with that store know of each other's invalidations; where it keeps none, one of this
@@ -109,6 +114,9 @@ func (o Options) complete() Options {
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()
+	}
+	if n := len(o.DebugKey); n > 0 && n < minDebugKey {
+		panic(fmt.Sprintf("freshet: New: Options.DebugKey has %d bytes: allowed are %d or more from a random source", n, minDebugKey))
 	}
 	bound("MaxLag", &o.MaxLag, defaultMaxLag)
 	bound("StoreTimeout", &o.StoreTimeout, defaultStoreTimeout)

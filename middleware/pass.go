@@ -14,11 +14,10 @@ import (
 // pass runs the handler and touches nothing, but for saying so, and for what the operator's settings
 // say to clients.
 func (x *exchange) pass(why policy.Reason) {
-	out := policy.Outcome{Fwd: policy.FwdBypass, Detail: why}
-	if why == rules.ReasonMethod {
-		out = policy.Outcome{Fwd: policy.FwdMethod}
+	if x.account != nil && x.account.passes(x, why) {
+		return
 	}
-	w := &passed{passWriter{x: *x, out: out}, why}
+	w := &passed{passWriter{x: *x, out: passedOutcome(why)}, why}
 	if x.governed && x.req.Class <= rules.ClassHead {
 		w.watch = w
 	}
@@ -27,6 +26,14 @@ func (x *exchange) pass(why policy.Reason) {
 	}
 	defer w.observe()
 	w.serve(w.tellInside())
+}
+
+// passedOutcome is the outcome of a request that passes.
+func passedOutcome(why policy.Reason) policy.Outcome {
+	if why == rules.ReasonMethod {
+		return policy.Outcome{Fwd: policy.FwdMethod}
+	}
+	return policy.Outcome{Fwd: policy.FwdBypass, Detail: why}
 }
 
 // tellInside returns the handler's request: one that tells mounts of the same cache inside that it passes, if they
@@ -116,6 +123,9 @@ func (w *passWriter) WriteHeader(status int) {
 			}
 			w.out.FwdStatus = status
 			h["Cache-Status"] = after(h["Cache-Status"], w.x.c.statusField(&w.out))
+			if w.x.account != nil {
+				w.x.account.say(h, &w.out)
+			}
 		}
 	}
 	if w.listen != nil && status >= 200 {

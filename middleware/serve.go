@@ -26,6 +26,7 @@ type exchange struct {
 	off      bool          // ... or that it is not cached
 	governed bool          // the operator wished something, so a silent handler's response gets its headers from it
 	quiet    bool          // no mount: it looks on for Changes
+	account  *account      // of the decision, for a request that is to be explained; or nil
 
 	refresh *refreshTicket // this is a refresh in the background
 	stall   *stall.Watch   // what watches the client of a long stored body
@@ -38,11 +39,13 @@ type exchange struct {
 
 // serve is the walk of one request.
 func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next http.Handler, p *policy.Policy, who *identity) {
+	account := c.account(r, who)
+	r = account.asked(r)
 	if r.Method != http.MethodGet && rules.Changes(r.Method) {
-		c.serveChange(w, r, next, p, who)
+		c.serveChange(w, r, next, p, who, account)
 		return
 	}
-	l := lookup{x: exchange{c: c, w: w, r: rules.WithoutIgnoredCookies(r, p), next: next, p: p, who: who}}
+	l := lookup{x: exchange{c: c, w: w, r: rules.WithoutIgnoredCookies(r, p), next: next, p: p, who: who, account: account}}
 	x := &l.x
 	x.beginTally()
 	plan, why, told := x.read()
@@ -77,10 +80,10 @@ func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next http.Handler,
 }
 
 // serveChange is the walk of a request that may change what is stored. Its writer watches it to its end.
-func (c *Cache) serveChange(w http.ResponseWriter, r *http.Request, next http.Handler, p *policy.Policy, who *identity) {
+func (c *Cache) serveChange(w http.ResponseWriter, r *http.Request, next http.Handler, p *policy.Policy, who *identity, a *account) {
 	n := &unsafeWriter{}
 	x := &n.x
-	x.c, x.w, x.r, x.next, x.p, x.who = c, w, rules.WithoutIgnoredCookies(r, p), next, p, who
+	x.c, x.w, x.r, x.next, x.p, x.who, x.account = c, w, rules.WithoutIgnoredCookies(r, p), next, p, who, a
 	x.beginTally()
 	plan, why, _ := x.read()
 	if x.r != r {
@@ -89,6 +92,9 @@ func (c *Cache) serveChange(w http.ResponseWriter, r *http.Request, next http.Ha
 	}
 	if plan != rules.PlanInvalidate {
 		x.bypass(why)
+		return
+	}
+	if a.changes(x) {
 		return
 	}
 	n.invalidate()
@@ -105,8 +111,9 @@ func (x *exchange) read() (plan rules.Plan, why policy.Reason, told bool) {
 		place.note(sum, x.r, x.p, &x.req)
 	}
 	if x.resolve(); x.off && plan == rules.PlanLookup {
-		return rules.PlanPass, rules.ReasonOff, told
+		plan, why = rules.PlanPass, rules.ReasonOff
 	}
+	x.account.read(x)
 	return plan, why, told
 }
 

@@ -49,11 +49,15 @@ func plain(h http.Header) bool {
 
 // hopByHop are the fields that concern one connection, or that a proxy on the way acts on: they are
 // never stored (RFC 9111 section 3.1, RFC 9110 section 7.6.1). Trailer is one of them because an
-// entry knows its trailers itself.
+// entry knows its trailers itself. An explanation is for who asked for it.
 var hopByHop = []string{
 	"Connection", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
 	"Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization", "Proxy-Connection",
+	ExplainField,
 }
+
+// ExplainField is the response field that explains a decision to a request with a debug token, in canonical form.
+const ExplainField = "Freshet-Explain"
 
 // HopByHop returns the names of the fields of h that must not be stored: those that concern one
 // connection only, whether the protocol or h's own Connection field says so. Nil when there are none.

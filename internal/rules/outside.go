@@ -333,9 +333,13 @@ func targetedNames(p *policy.Policy) []string {
 // a lifetime for it (RFC 9111 section 4.2.2), and some go on to keep the cookie. A header without
 // Set-Cookie is left alone.
 func KeepFromOthers(h http.Header) {
-	if !setsCookie(h) {
-		return
+	if setsCookie(h) {
+		KeepPrivate(h)
 	}
+}
+
+// KeepPrivate does for any response what KeepFromOthers does for one that sets a cookie.
+func KeepPrivate(h http.Header) {
 	for name, values := range h {
 		if len(values) > 0 && forSharedCaches(http.CanonicalHeaderKey(name)) {
 			delete(h, name)
