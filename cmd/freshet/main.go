@@ -23,6 +23,8 @@ commands:
   health     ask a store how it is
   simulate   replay an access log: what would a cache have answered?
   config     show every setting, with its value and where that came from
+  explain    say why a page is cached or not, and what to change
+  debug-token  make a token with which a running app explains one page
   version    print the version, as --version does
   help       print this; "freshet proxy --help" says what a command can do
 
@@ -64,6 +66,10 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		return runSimulate(ctx, args, os.Stdin, stdout, stderr)
 	case "config":
 		return runConfig(args, environ, stdout, stderr)
+	case "explain":
+		return runExplain(ctx, args, environ, os.Stdin, stdout, stderr)
+	case "debug-token":
+		return runDebugToken(args, stdout, stderr)
 	case "version", "--version", "-version":
 		fmt.Fprintln(stdout, "freshet", version())
 		return exitOK
@@ -87,6 +93,10 @@ func help(command string, stdout, stderr io.Writer) int {
 		io.WriteString(stdout, simulateUsage)
 	case "config":
 		io.WriteString(stdout, configUsage)
+	case "explain":
+		io.WriteString(stdout, explainUsage)
+	case "debug-token":
+		io.WriteString(stdout, debugTokenUsage)
 	case "version":
 		io.WriteString(stdout, versionUsage)
 	default:
