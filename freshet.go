@@ -23,6 +23,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/freshet-go/freshet/explain"
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
@@ -41,6 +42,10 @@ type (
 	Event = middleware.Event
 	// Outcome is what became of a request, in the words of Cache-Status.
 	Outcome = policy.Outcome
+	// Explanation is what Cache.Explain says of a request: the whole decision, why, and what to change.
+	Explanation = explain.Explanation
+	// ExplainOptions say how Cache.Explain asks. The zero value only looks.
+	ExplainOptions = middleware.ExplainOptions
 	// Receipt is what the methods of a Cache that invalidate return.
 	Receipt = middleware.Receipt
 )

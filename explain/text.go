@@ -36,6 +36,9 @@ func (x *Explanation) String() string {
 			column = max(column, min(utf8.RuneCountInString(f.What), 20))
 		}
 		for _, f := range s.Facts {
+			if f.Advice == x.Advice { // which has been said
+				f.Advice = ""
+			}
 			write(&b, f, column)
 		}
 	}

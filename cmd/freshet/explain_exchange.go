@@ -15,7 +15,6 @@ import (
 	"github.com/freshet-go/freshet"
 	"github.com/freshet-go/freshet/cmd/freshet/recorded"
 	"github.com/freshet-go/freshet/explain"
-	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store/memstore"
 )
@@ -95,11 +94,12 @@ func (f *explainFlags) judge(ctx context.Context, e *recorded.Exchange, host str
 	if e.URL.Scheme == "https" {
 		r.TLS = &tls.ConnectionState{HandshakeComplete: true}
 	}
-	x, err := cache.Explain(ctx, r, middleware.ExplainOptions{Fetch: true, At: e.At})
+	x, err := cache.Explain(ctx, r, freshet.ExplainOptions{Fetch: true, At: e.At})
 	if err != nil {
 		return nil, err
 	}
-	for i := range x.Sections { // the mount is this command's own
+	x.Sections = slices.DeleteFunc(x.Sections, func(s explain.Section) bool { return s.Name == "stored" })
+	for i := range x.Sections { // the store and the mount are this command's own
 		x.Sections[i].Facts = slices.DeleteFunc(x.Sections[i].Facts, func(f explain.Fact) bool { return f.What == "mount" })
 	}
 	return heard(x, e), nil

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -281,7 +280,8 @@ func TestThePageShowsWhatIsPrinted(t *testing.T) {
 		t.Fatal("docs/why-not-cached.md has no recording")
 	}
 	status, out, errs := explaining(t, recording[1], nil, "--ttl", "1m")
-	if status != exitOK || !slices.Contains(strings.Split(string(text), "\n"), strings.Split(out, "\n")[2]) {
+	verdict, _, _ := strings.Cut(out, "\nThe exchange")
+	if status != exitOK || !strings.Contains(string(text), "```\n"+verdict+"```\n") {
 		t.Errorf("docs/why-not-cached.md does not show the verdict (%s):\n%s", errs, out)
 	}
 }
