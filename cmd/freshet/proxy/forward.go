@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -15,7 +17,8 @@ import (
 // trip is one request's way to the upstream and back.
 type trip struct {
 	client http.ResponseWriter
-	cut    error // what ended the upstream's body before its end
+	url    *url.URL // where it went last; nil: nowhere
+	cut    error    // what ended the upstream's body before its end
 }
 
 type tripKey struct{}
@@ -35,13 +38,9 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// rewrite makes the upstream's request from the client's. httputil has taken out what is hop-by-hop, and
-// the forwarding fields.
+// rewrite makes the upstream's request from the client's, but for where it goes (see upstream.request). httputil has
+// taken out what is hop-by-hop, and the forwarding fields.
 func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
-	r.SetURL(p.upstream)
-	if !p.options.ReplaceHost {
-		r.Out.Host = r.In.Host
-	}
 	// As the client sent it, which is what the key is made of; httputil drops what Go cannot parse.
 	r.Out.URL.RawQuery = r.In.URL.RawQuery
 	if !p.options.TrustForwarded {
@@ -112,11 +111,23 @@ func (p *Proxy) lost(w http.ResponseWriter, r *http.Request, err error) {
 	if timed, ok := errors.AsType[net.Error](err); ok && timed.Timeout() {
 		status = http.StatusGatewayTimeout
 	}
+	if errors.Is(err, errNoneWell) {
+		status = http.StatusServiceUnavailable
+		w.Header().Set("Retry-After", strconv.Itoa(int(p.health.Interval.Seconds())+1))
+	}
 	if !errors.Is(err, context.Canceled) { // or else the client has left
 		p.options.Log.Warn("freshet proxy: no response from the upstream",
-			"method", r.Method, "url", r.URL.Redacted(), "error", err)
+			"method", r.Method, "url", wentTo(r).Redacted(), "error", err)
 	}
 	http.Error(w, http.StatusText(status)+": the server behind this proxy gave no response.", status)
+}
+
+// wentTo returns where a request went last.
+func wentTo(r *http.Request) *url.URL {
+	if t := tripOf(r.Context()); t != nil && t.url != nil {
+		return t.url
+	}
+	return r.URL
 }
 
 // buffers are those that bodies are copied with.

@@ -5,39 +5,40 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptrace"
+	"sync"
 	"time"
 
-	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/middleware"
 )
 
-// origin is the way to the upstream. It tells the cache of a body that ends before its end, and ends one
+// origin is the way to the upstreams. It tells the cache of a body that ends before its end, and ends one
 // that has fallen silent.
 type origin struct {
-	transport *http.Transport // of all
-	once      *http.Transport // uses no connection twice
-	timeout   time.Duration   // 0 or less: none
+	upstreams   *upstreams
+	replaceHost bool
+	usual       way           // of all
+	once        way           // uses no connection twice
+	timeout     time.Duration // 0 or less: none
 }
 
 // newOrigin has a transport of its own, which changes nothing on the way: the environment names no proxy
 // for it, and it compresses and decompresses nothing. How many connections are in use at once is
 // not bounded: waiting for a free one would be a time without bound.
-func newOrigin(timeout time.Duration) *origin {
-	o := &origin{timeout: timeout}
-	o.transport = o.newTransport()
-	o.transport.ForceAttemptHTTP2 = true
-	o.once = o.newTransport()
-	o.once.DisableKeepAlives = true
-	return o
+func newOrigin(upstreams *upstreams, o *Options) *origin {
+	origin := &origin{upstreams: upstreams, replaceHost: o.ReplaceHost, timeout: o.Timeout}
+	origin.usual.transport = origin.newTransport()
+	origin.usual.transport.ForceAttemptHTTP2 = true
+	origin.once.transport = origin.newTransport()
+	origin.once.transport.DisableKeepAlives = true
+	return origin
 }
 
 // pinned returns a way with one connection, for one client. It speaks HTTP/1.1, as NTLM must.
-func (o *origin) pinned() *http.Transport {
+func (o *origin) pinned() *way {
 	t := o.newTransport()
 	t.MaxConnsPerHost, t.MaxIdleConnsPerHost = 1, 1
 	t.IdleConnTimeout = 2 * time.Minute // the client's own ends it sooner
-	return t
+	return &way{transport: t, pinned: true}
 }
 
 func (o *origin) newTransport() *http.Transport {
@@ -54,35 +55,21 @@ func (o *origin) newTransport() *http.Transport {
 	}
 }
 
-// send sends r its way. On the way of all, a connection over which the upstream asked for NTLM or Negotiate
-// is returned, for the reader of the response to end: no other request may have it.
-func (o *origin) send(r *http.Request) (*http.Response, net.Conn, error) {
-	if way, _ := r.Context().Value(routeKey{}).(*http.Transport); way != nil {
-		res, err := way.RoundTrip(r)
-		return res, nil, err
-	}
-	var conn net.Conn
-	trace := &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) { conn = got.Conn }}
-	res, err := o.transport.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
-	if err != nil || res.ProtoMajor > 1 || !rules.ConnectionAuth(res.Header["Www-Authenticate"]) {
-		conn = nil
-	}
-	return res, conn, err
-}
-
 // RoundTrip implements http.RoundTripper.
 func (o *origin) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(r.Context())
-	res, conn, err := o.send(r.WithContext(ctx))
+	got, err := o.send(r.WithContext(ctx))
 	if err != nil {
 		cancel(err)
 		return nil, err
 	}
+	res := got.Response
+	ended := sync.OnceFunc(func() { o.upstreams.end(got.by); cancel(nil) })
 	if conn, ok := res.Body.(io.ReadWriteCloser); ok && res.StatusCode == http.StatusSwitchingProtocols {
-		res.Body = &upgraded{conn, cancel}
+		res.Body = &upgraded{conn, ended}
 		return res, nil
 	}
-	b := &body{ReadCloser: res.Body, ctx: ctx, cancel: cancel, timeout: o.timeout, conn: conn}
+	b := &body{ReadCloser: res.Body, ctx: ctx, ended: ended, timeout: o.timeout, conn: got.last}
 	if o.timeout > 0 {
 		b.silence = time.AfterFunc(o.timeout, func() { cancel(errSilent) })
 		b.silence.Stop()
@@ -95,7 +82,7 @@ func (o *origin) RoundTrip(r *http.Request) (*http.Response, error) {
 type body struct {
 	io.ReadCloser
 	ctx     context.Context
-	cancel  context.CancelCauseFunc
+	ended   func()
 	timeout time.Duration
 	conn    net.Conn    // to be closed when the body is; nil: none
 	silence *time.Timer // runs while a Read waits; nil: it may wait for ever
@@ -125,7 +112,7 @@ func (b *body) Close() error {
 		b.silence.Stop()
 	}
 	err := b.ReadCloser.Close()
-	b.cancel(nil)
+	b.ended()
 	if b.conn != nil {
 		b.conn.Close()
 	}
@@ -135,12 +122,12 @@ func (b *body) Close() error {
 // upgraded is a connection that speaks another protocol now.
 type upgraded struct {
 	io.ReadWriteCloser
-	cancel context.CancelCauseFunc
+	ended func()
 }
 
 func (u *upgraded) Close() error {
 	err := u.ReadWriteCloser.Close()
-	u.cancel(nil)
+	u.ended()
 	return err
 }
 

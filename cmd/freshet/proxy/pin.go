@@ -16,12 +16,12 @@ import (
 // pins are the ways to the upstream of client connections that have one of their own.
 type pins struct {
 	mu sync.Mutex
-	of map[net.Conn]*http.Transport
+	of map[net.Conn]*way
 }
 
 type (
 	connKey  struct{} // of a request's context: the client's connection, as Attach has it
-	routeKey struct{} // the *http.Transport that its request takes, where it is not the one of all
+	routeKey struct{} // the *way that its request takes, where it is not the usual one
 )
 
 // Attach tells the proxy of the server's connections, which NTLM and Negotiate need to work through it. Call
@@ -47,12 +47,12 @@ func (p *Proxy) Attach(s *http.Server) {
 }
 
 // route returns the way to the upstream that r must take by itself; nil: that of all.
-func (p *Proxy) route(r *http.Request) *http.Transport {
+func (p *Proxy) route(r *http.Request) *way {
 	authenticates := rules.ConnectionAuth(r.Header["Authorization"])
 	c, _ := r.Context().Value(connKey{}).(net.Conn)
 	if c == nil || r.ProtoMajor > 1 || p.fromProxy(r) {
 		if authenticates {
-			return p.origin.once
+			return &p.origin.once
 		}
 		return nil
 	}
@@ -73,28 +73,28 @@ func (p *Proxy) fromProxy(r *http.Request) bool {
 }
 
 // find returns the way of a client's connection, and makes one if so wished; nil: there is none.
-func (s *pins) find(c net.Conn, create bool, o *origin) *http.Transport {
+func (s *pins) find(c net.Conn, create bool, o *origin) *way {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.of[c]
-	if t == nil && create {
-		t = o.pinned()
+	w := s.of[c]
+	if w == nil && create {
+		w = o.pinned()
 		if s.of == nil {
-			s.of = make(map[net.Conn]*http.Transport)
+			s.of = make(map[net.Conn]*way)
 		}
-		s.of[c] = t
+		s.of[c] = w
 	}
-	return t
+	return w
 }
 
 // drop ends the upstream connection of a client's connection that has ended.
 func (s *pins) drop(c net.Conn) {
 	s.mu.Lock()
-	t := s.of[c]
+	w := s.of[c]
 	delete(s.of, c)
 	s.mu.Unlock()
-	if t != nil {
-		t.CloseIdleConnections()
+	if w != nil {
+		w.transport.CloseIdleConnections()
 	}
 }
 
@@ -102,16 +102,16 @@ func (s *pins) drop(c net.Conn) {
 func (s *pins) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, t := range s.of {
-		t.CloseIdleConnections()
+	for _, w := range s.of {
+		w.transport.CloseIdleConnections()
 	}
 	clear(s.of)
 }
 
 // serveRouted serves a request that goes its own way. The cache is shown that it is its connection's user's: it
 // then neither looks for an answer nor keeps one, and a change invalidates all the same.
-func (p *Proxy) serveRouted(w http.ResponseWriter, r *http.Request, way *http.Transport) {
-	ctx := context.WithValue(r.Context(), routeKey{}, way)
+func (p *Proxy) serveRouted(w http.ResponseWriter, r *http.Request, by *way) {
+	ctx := context.WithValue(r.Context(), routeKey{}, by)
 	if own := r.Header["Authorization"]; !rules.ConnectionAuth(own) {
 		ctx = context.WithValue(ctx, ownKey{}, own)
 		shown := r.Header.Clone()

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/freshet-go/freshet/middleware"
@@ -21,6 +20,9 @@ import (
 
 // DefaultTimeout is how long the upstream may be silent.
 const DefaultTimeout = 60 * time.Second
+
+// DefaultEjectFor is how long an upstream is left out that cannot be reached.
+const DefaultEjectFor = 10 * time.Second
 
 // Options says how to forward and to cache. The zero value is of use.
 type Options struct {
@@ -48,6 +50,17 @@ type Options struct {
 	// then be silent within it. Default DefaultTimeout; negative: for ever. An upgraded connection
 	// may be silent for any time.
 	Timeout time.Duration
+	// Others are further servers that answer as upstream does: requests are spread over all. One that cannot be reached
+	// is left out for EjectFor, and a request that could not be sent to it goes to another, if it is safe and has no
+	// body. Default: there are none.
+	Others []*url.URL
+	// EjectFor is how long an upstream is left out that cannot be reached, or begins none of three responses in a row.
+	// When all are left out, the one whose time ends first is asked all the same. Default 10 seconds; negative: none is
+	// ever left out.
+	EjectFor time.Duration
+	// Health says how upstreams are checked. While the checks of all fail, none is asked: what is stale is served where
+	// it would be for an upstream that cannot be reached, and everything else gets 503. Default: there are no checks.
+	Health Health
 	// Log gets faults: an upstream that cannot be reached, say. Nil: slog.Default().
 	Log *slog.Logger
 	// Access gets a line for each request, with its method, host, URI, status, size, time and what the
@@ -61,22 +74,29 @@ func Policy() policy.Policy { return policy.Policy{Heuristic: true} }
 
 // Proxy is the http.Handler that forwards and caches. Make one with [New]. It is safe for concurrent use.
 type Proxy struct {
-	options  Options
-	upstream *url.URL
-	origin   *origin
-	reverse  *httputil.ReverseProxy
-	cache    *middleware.Cache
-	cached   http.Handler
-	own      *memstore.Store // nil: the store is the caller's
-	via      via
-	pins     pins
+	options Options
+	origin  *origin
+	health  Health
+	checks  *checks // nil: none
+	reverse *httputil.ReverseProxy
+	cache   *middleware.Cache
+	cached  http.Handler
+	own     *memstore.Store // nil: the store is the caller's
+	via     via
+	pins    pins
 }
 
 // New returns a proxy in front of the server at upstream, an http or https URL with a host and, if
-// need be, a path that is put before the path of each request.
+// need be, a path that is put before the path of each request. Call Shutdown at the end: health checks run until then.
 func New(upstream *url.URL, o Options) (*Proxy, error) {
-	if err := CheckUpstream(upstream); err != nil {
-		return nil, fmt.Errorf("proxy: upstream: %w", err)
+	all := append([]*url.URL{upstream}, o.Others...)
+	for _, each := range all {
+		if err := CheckUpstream(each); err != nil {
+			return nil, fmt.Errorf("proxy: upstream: %w", err)
+		}
+	}
+	if err := o.Health.CheckPath(); err != nil && o.Health.Path != "" {
+		return nil, fmt.Errorf("proxy: health path %q: %w", o.Health.Path, err)
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()
@@ -84,7 +104,11 @@ func New(upstream *url.URL, o Options) (*Proxy, error) {
 	if o.Timeout == 0 {
 		o.Timeout = DefaultTimeout
 	}
-	p := &Proxy{options: o, upstream: upstream, origin: newOrigin(o.Timeout)}
+	if o.EjectFor == 0 {
+		o.EjectFor = DefaultEjectFor
+	}
+	upstreams := newUpstreams(all, o.EjectFor, o.Log)
+	p := &Proxy{options: o, origin: newOrigin(upstreams, &o), health: o.Health.withDefaults()}
 	p.reverse = &httputil.ReverseProxy{
 		Rewrite:        p.rewrite,
 		ModifyResponse: p.received,
@@ -95,6 +119,10 @@ func New(upstream *url.URL, o Options) (*Proxy, error) {
 		ErrorLog:       slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),
 	}
 	p.mount()
+	if p.health.Path != "" {
+		p.checks = &checks{health: p.health, probe: httpProbe(p.health, p.origin.newTransport())}
+		p.checks.start(upstreams)
+	}
 	return p, nil
 }
 
@@ -143,28 +171,29 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 		// Such a target reaches the upstream as it is, past the path that its URL has, and one that another proxy
 		// puts behind a host's name becomes part of that: "x:@evil.example/".
 		http.Error(w, "The target of a request is a path or an absolute URL.", http.StatusBadRequest)
-	case strings.Trim(p.upstream.Path, "/") != "" && climbs(r.URL.Path):
+	case p.origin.upstreams.havePath() && climbs(r.URL.Path):
 		http.Error(w, "The path of a request has more .. than segments before them.", http.StatusBadRequest)
 	case p.via.looped(r):
-		p.options.Log.Error("freshet proxy: a request came back: the upstream leads to this proxy", "upstream", p.upstream.String())
+		p.options.Log.Error("freshet proxy: a request came back: the upstream leads to this proxy", "upstream", p.origin.upstreams.String())
 		http.Error(w, "The request came back to the proxy that had forwarded it.", http.StatusLoopDetected)
 	case atLastHop(r):
 		answerLastHop(w, r)
 	default:
-		way := p.route(r)
-		if r = p.endToEnd(r); way != nil {
-			p.serveRouted(w, r, way)
+		by := p.route(r)
+		if r = p.endToEnd(r); by != nil {
+			p.serveRouted(w, r, by)
 			return
 		}
 		p.cached.ServeHTTP(w, r)
 	}
 }
 
-// Shutdown ends refreshes in the background and idle connections to the upstream, and returns when that is
+// Shutdown ends health checks, refreshes in the background and idle connections to the upstream, and returns when that is
 // done or ctx is. The requests that are being served are not touched: shut down the server first.
 func (p *Proxy) Shutdown(ctx context.Context) error {
 	err := p.cache.Shutdown(ctx)
-	p.origin.transport.CloseIdleConnections()
+	p.checks.stop()
+	p.origin.usual.transport.CloseIdleConnections()
 	p.pins.close()
 	if p.own != nil {
 		p.own.Close()
