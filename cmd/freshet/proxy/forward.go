@@ -79,8 +79,10 @@ func (p *Proxy) received(res *http.Response) error {
 	if t := tripOf(ctx); t != nil && len(res.Header["Content-Type"]) == 0 {
 		t.client.Header()["Content-Type"] = nil // or else it would be guessed
 	}
+	said := middleware.FromContext(ctx)
+	tagResponse(said, res.Header)
 	if variesByClient(res.Header) {
-		middleware.FromContext(ctx).NoStore()
+		said.NoStore()
 	}
 	return nil
 }

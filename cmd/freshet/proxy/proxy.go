@@ -61,6 +61,8 @@ type Options struct {
 	// Health says how upstreams are checked. While the checks of all fail, none is asked: what is stale is served where
 	// it would be for an upstream that cannot be reached, and everything else gets 503. Default: there are no checks.
 	Health Health
+	// Purge says who may invalidate by PURGE and BAN. Default: nobody.
+	Purge Purge
 	// Log gets faults: an upstream that cannot be reached, say. Nil: slog.Default().
 	Log *slog.Logger
 	// Access gets a line for each request, with its method, host, URI, status, size, time and what the
@@ -171,6 +173,8 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 		// Such a target reaches the upstream as it is, past the path that its URL has, and one that another proxy
 		// puts behind a host's name becomes part of that: "x:@evil.example/".
 		http.Error(w, "The target of a request is a path or an absolute URL.", http.StatusBadRequest)
+	case asksToPurge(r.Method):
+		p.servePurge(w, r)
 	case p.origin.upstreams.havePath() && climbs(r.URL.Path):
 		http.Error(w, "The path of a request has more .. than segments before them.", http.StatusBadRequest)
 	case p.via.looped(r):
