@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 	"time"
 
@@ -10,7 +9,27 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// access is what the log says of one request.
+// Access is what the access log has of one request. Its texts are as the client sent them, but that the user and the
+// password of a URL and the values of parameters such as access_token are "***". Cookies and Authorization are no part
+// of it.
+type Access struct {
+	Refresh   bool          // the cache renewed a stale response by itself: no client asked
+	Began     time.Time     //
+	Client    string        // its address; "-": it is not known
+	Method    string        //
+	Host      string        //
+	URI       string        // the request-target
+	Proto     string        // such as "HTTP/1.1"
+	Referer   string        //
+	UserAgent string        //
+	Status    int           // 0: none was sent
+	Bytes     int64         // of the body
+	Took      time.Duration // until the body's end
+	Cache     string        // the parameters of Cache-Status; "": the cache was not asked
+	Aborted   bool          // the response was cut
+}
+
+// access follows one response.
 type access struct {
 	http.ResponseWriter
 	status  int
@@ -27,21 +46,27 @@ func (p *Proxy) serveLogged(w http.ResponseWriter, r *http.Request) {
 	a := &access{ResponseWriter: w}
 	aborted := true
 	defer func() {
-		attrs := []slog.Attr{
-			slog.String("method", r.Method), slog.String("host", r.Host), slog.String("uri", r.RequestURI),
-			slog.Int("status", a.status), slog.Int64("bytes", a.bytes),
-			slog.Duration("took", time.Since(began).Round(time.Microsecond)),
+		said := p.requested(r)
+		said.Began, said.Took, said.Aborted = began, time.Since(began), aborted
+		said.Status, said.Bytes = a.status, a.bytes
+		if a.status == 0 && !aborted {
+			said.Status = http.StatusOK // which net/http's server sends
 		}
 		if a.told {
-			attrs = append(attrs, slog.String("cache", a.outcome.String()))
+			said.Cache = a.outcome.String()
 		}
-		if aborted {
-			attrs = append(attrs, slog.Bool("aborted", true))
-		}
-		p.options.Access.LogAttrs(context.Background(), slog.LevelInfo, "request", attrs...)
+		p.options.Access(&said)
 	}()
 	p.serve(a, r.WithContext(context.WithValue(r.Context(), accessKey{}, a)))
 	aborted = false
+}
+
+// requested is what the access log has of a request.
+func (p *Proxy) requested(r *http.Request) Access {
+	return Access{
+		Client: shownAddr(p.client(r)), Method: r.Method, Host: r.Host, URI: redact(r.RequestURI), Proto: r.Proto,
+		Referer: redact(r.Header.Get("Referer")), UserAgent: r.Header.Get("User-Agent"),
+	}
 }
 
 // observe returns what the cache tells its outcomes to. A refresh in the background has a line of its own.
@@ -50,9 +75,9 @@ func (p *Proxy) observe(next func(*http.Request, middleware.Event)) func(*http.R
 		if a, ok := r.Context().Value(accessKey{}).(*access); ok {
 			a.outcome, a.told = out.Outcome, true
 		} else {
-			p.options.Access.LogAttrs(context.Background(), slog.LevelInfo, "refresh",
-				slog.String("method", r.Method), slog.String("host", r.Host), slog.String("uri", r.RequestURI),
-				slog.String("cache", out.String()))
+			said := p.requested(r)
+			said.Refresh, said.Began, said.Cache = true, time.Now(), out.String()
+			p.options.Access(&said)
 		}
 		if next != nil {
 			next(r, out)

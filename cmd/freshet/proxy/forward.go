@@ -119,7 +119,7 @@ func (p *Proxy) lost(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	if !errors.Is(err, context.Canceled) { // or else the client has left
 		p.options.Log.Warn("freshet proxy: no response from the upstream",
-			"method", r.Method, "url", wentTo(r).Redacted(), "error", err)
+			"method", r.Method, "url", redact(wentTo(r).String()), "error", err)
 	}
 	http.Error(w, http.StatusText(status)+": the server behind this proxy gave no response.", status)
 }

@@ -385,7 +385,7 @@ func TestAccessLog(t *testing.T) {
 	var log bytes.Buffer
 	text := slog.New(slog.NewTextHandler(&log,
 		&slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-			if a.Key == "time" || a.Key == "took" || a.Key == "host" {
+			if a.Key == "time" || a.Key == "took" || a.Key == "host" || a.Key == "agent" {
 				return slog.Attr{}
 			}
 			return a
@@ -393,7 +393,7 @@ func TestAccessLog(t *testing.T) {
 	store := memstore.New(1 << 20)
 	defer store.Close()
 	cache := middleware.Options{Name: "edge"}
-	s := serve(t, proxy.Options{Store: store, Cache: cache, Access: text}, func(w http.ResponseWriter, r *http.Request) {
+	s := serve(t, proxy.Options{Store: store, Cache: cache, Access: proxy.LogAccess(text)}, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/cut" {
 			say(w, midLarge)
 			return
@@ -406,10 +406,10 @@ func TestAccessLog(t *testing.T) {
 	s.get("/cut")
 	s.get("/", "Via", "x")
 	s.server.Close()
-	want := `level=INFO msg=request method=GET uri="/a?b=\"c\"" status=200 bytes=4 cache="fwd=uri-miss; fwd-status=200; stored"
-level=INFO msg=request method=GET uri="/a?b=\"c\"" status=200 bytes=4 cache="hit; ttl=59"
-level=INFO msg=request method=GET uri=/cut status=200 bytes=N cache="fwd=uri-miss; fwd-status=200; detail=cut" aborted=true
-level=INFO msg=request method=GET uri=/ status=200 bytes=4 cache="fwd=uri-miss; fwd-status=200; stored"
+	want := `level=INFO msg=request method=GET uri="/a?b=\"c\"" status=200 bytes=4 cache="fwd=uri-miss; fwd-status=200; stored" client=127.0.0.1
+level=INFO msg=request method=GET uri="/a?b=\"c\"" status=200 bytes=4 cache="hit; ttl=59" client=127.0.0.1
+level=INFO msg=request method=GET uri=/cut status=200 bytes=N cache="fwd=uri-miss; fwd-status=200; detail=cut" client=127.0.0.1 aborted=true
+level=INFO msg=request method=GET uri=/ status=200 bytes=4 cache="fwd=uri-miss; fwd-status=200; stored" client=127.0.0.1
 `
 	got := strings.ReplaceAll(log.String(), "ttl=60", "ttl=59")
 	if got = regexp.MustCompile(`bytes=\d{2,}`).ReplaceAllString(got, "bytes=N"); got != want {

@@ -11,6 +11,14 @@ type problem struct {
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	Detail string `json:"detail"`
+	log    string // the detail for the log, where Detail may have what is secret; "": Detail
+}
+
+func (p *problem) logged() string {
+	if p.log != "" {
+		return p.log
+	}
+	return p.Detail
 }
 
 func refuse(status int, detail string) *problem {

@@ -65,9 +65,9 @@ type Options struct {
 	Purge Purge
 	// Log gets faults: an upstream that cannot be reached, say. Nil: slog.Default().
 	Log *slog.Logger
-	// Access gets a line for each request, with its method, host, URI, status, size, time and what the
-	// cache made of it. Nil: no lines.
-	Access *slog.Logger
+	// Access gets each request at its end, and each refresh of the cache's own, from the goroutine that served it. See
+	// LogAccess and WriteAccess. Nil: there is no access log.
+	Access func(*Access)
 }
 
 // Policy is the proxy's policy where Options.Cache chooses none: responses that state no lifetime get a

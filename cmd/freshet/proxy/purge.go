@@ -47,7 +47,7 @@ func (p *Proxy) servePurge(w http.ResponseWriter, r *http.Request) {
 	}
 	if refused != nil {
 		p.options.Log.LogAttrs(r.Context(), slog.LevelWarn, "freshet proxy: a purge was refused",
-			append(attrs, slog.Int("status", refused.Status), slog.String("detail", refused.Detail))...)
+			append(attrs, slog.Int("status", refused.Status), slog.String("detail", refused.logged()))...)
 		refused.write(w)
 		return
 	}
@@ -107,7 +107,9 @@ func (p *Proxy) readPurgedURL(r *http.Request, asked *purge) *problem {
 		asked.what, asked.url, read = "prefix", prefix, rules.ReadPrefix
 	}
 	if _, err := read(asked.url); err != nil {
-		return refuse(http.StatusBadRequest, err.Error())
+		refused := refuse(http.StatusBadRequest, err.Error())
+		refused.log = "the URL is not one that something may be stored for" // the error has all of it
+		return refused
 	}
 	if ours := p.options.Purge.Hosts; len(ours) > 0 && !slices.Contains(ours, plainHost(schemeOf(r), r.Host)) {
 		return refuse(http.StatusForbidden, fmt.Sprintf("%q is not among the hosts that may be purged", r.Host))
