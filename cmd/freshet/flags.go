@@ -54,13 +54,17 @@ if it failed later.
 SIGHUP, and a change of the --config file, have the settings loaded anew. These then count at once:
 ` + listOf(live()) + `
 The others wait for a restart, and the log names those that changed. If anything in the new settings
-is wrong, nothing changes, and the log says why.
+is wrong, nothing changes, and the log says why. SIGHUP also opens the --log-file anew, and reads the
+certificate.
 `
 
 // proxyFlags are the settings of freshet proxy.
 type proxyFlags struct {
-	listen         string
-	upstream       *url.URL
+	listen         string // "": nowhere
+	listenGiven    bool
+	tls            tlsFlags
+	upstreams      []*url.URL
+	spread         upstreamFlags
 	preserveHost   bool
 	trustForwarded bool
 	underscores    bool
@@ -77,8 +81,9 @@ type proxyFlags struct {
 	ignored      []string // cookies
 	swr, sie     time.Duration
 
+	purge    purgeFlags
 	name     string
-	log      bool
+	log      logFlags
 	source   source
 	watch    *reload.Watcher // of the settings
 	policy   atomic.Pointer[freshet.Policy]
@@ -99,10 +104,22 @@ func readProxyFlags(args, environ []string, log *slog.Logger) (*proxyFlags, erro
 	if err := f.take(set, f.watch.Settings(), environ); err != nil {
 		return nil, err
 	}
-	if f.upstream == nil {
+	if err := f.complete(); err != nil {
+		return nil, err
+	}
+	if f.upstreams == nil {
 		return nil, errors.New("--upstream is missing: the URL of the server to cache for, such as http://127.0.0.1:9000")
 	}
 	return f, nil
+}
+
+// complete checks the flags together, and fills in what follows from others.
+func (f *proxyFlags) complete() error {
+	f.warnings = append(f.warnings, f.purge.warnings()...)
+	if f.tls.listen != "" && !f.listenGiven {
+		f.listen = ""
+	}
+	return errors.Join(f.spread.check(), f.purge.check(), f.tls.check())
 }
 
 // parseProxyFlags reads the command line alone.
@@ -135,8 +152,11 @@ func newProxyFlags() (*proxyFlags, *flag.FlagSet) {
 	}
 	set := flag.NewFlagSet("freshet proxy", flag.ContinueOnError)
 	set.SetOutput(io.Discard)
-	set.Func("listen", "", into(&f.listen, readListen))
-	set.Func("upstream", "", into(&f.upstream, readUpstream))
+	set.Func("listen", "", func(text string) error {
+		f.listenGiven = true
+		return into(&f.listen, readListen)(text)
+	})
+	set.Func("upstream", "", into(&f.upstreams, readUpstreams))
 	set.BoolVar(&f.preserveHost, "preserve-host", true, "")
 	set.BoolVar(&f.trustForwarded, "trust-forwarded", false, "")
 	set.BoolVar(&f.underscores, "allow-underscores", false, "")
@@ -153,7 +173,10 @@ func newProxyFlags() (*proxyFlags, *flag.FlagSet) {
 	set.Func("stale-while-revalidate", "", into(&f.swr, settings.Duration))
 	set.Func("stale-if-error", "", into(&f.sie, settings.Duration))
 	set.Func("name", "", into(&f.name, readName))
-	set.BoolVar(&f.log, "log", false, "")
+	f.spread.define(set)
+	f.purge.define(set)
+	f.tls.define(set)
+	f.log.define(set)
 	f.source.define(set)
 	once(set)
 	return f, set

@@ -120,6 +120,45 @@ func TestExitStatusAndMessage(t *testing.T) {
 			`--store-cookies "perhaps": allowed are true and false`},
 		{"a name with a line break", nil, []string{"proxy", up, "--name", "a\r\nb"}, 2,
 			`--name "a\r\nb": allowed are letters`},
+		{"an upstream named twice", nil, []string{"proxy", "--upstream", "http://a,http://b,http://a"}, 2,
+			"http://a is there twice"},
+		{"an upstream of several that is none", nil, []string{"proxy", "--upstream", "http://a,,http://b"}, 2,
+			`--upstream "http://a,,http://b": allowed is an http or https URL`},
+		{"one of several is the proxy itself", nil,
+			[]string{"proxy", "--listen", ":9321", "--upstream", "http://192.0.2.1,http://localhost:9321"}, 2,
+			"it would ask itself without end"},
+		{"the proxy itself by TLS", nil, []string{"proxy", "--listen-tls", ":9321", "--tls-cert=a", "--tls-key=a",
+			"--upstream", "https://localhost:9321"}, 2, "is the proxy's own --listen-tls :9321"},
+		{"checks without a path", nil, []string{"proxy", up, "--health-fall", "2"}, 2, "need --health-path"},
+		{"checks of what is no path", nil, []string{"proxy", up, "--health-path", "healthz"}, 2,
+			`--health-path "healthz": allowed is a path`},
+		{"checks for no host", nil, []string{"proxy", up, "--health-path=/", "--health-host", "a/b"}, 2,
+			`--health-host "a/b": allowed is a host`},
+		{"no check at all", nil, []string{"proxy", up, "--health-path=/", "--health-rise", "0"}, 2,
+			`--health-rise "0": allowed is a number from 1`},
+		{"purges from nowhere", nil, []string{"proxy", up, "--purge-from", "localhost"}, 2,
+			`--purge-from "localhost": allowed are addresses and networks`},
+		{"purges from an empty word", nil, []string{"proxy", up, "--purge-from", "127.0.0.1,"}, 2,
+			"allowed are addresses and networks"},
+		{"purges from a mapped network", nil, []string{"proxy", up, "--purge-from", "::ffff:10.0.0.0/104"}, 2,
+			"allowed are addresses and networks"},
+		{"hosts that nobody may purge", nil, []string{"proxy", up, "--purge-hosts", "a.example"}, 2,
+			"--purge-hosts needs --purge-from"},
+		{"hosts that are none", nil, []string{"proxy", up, "--purge-from=::1", "--purge-hosts", "http://a.example"}, 2,
+			"allowed is a host"},
+		{"TLS without a certificate", nil, []string{"proxy", up, "--listen-tls", ":0"}, 2,
+			"--listen-tls needs --tls-cert and --tls-key"},
+		{"a certificate for nothing", nil, []string{"proxy", up, "--tls-cert", "a", "--tls-key", "b"}, 2,
+			"--tls-cert and --tls-key need --listen-tls"},
+		{"a certificate that is not there", nil,
+			[]string{"proxy", up, "--listen-tls", "127.0.0.1:0", "--tls-cert", "/nowhere", "--tls-key", "/nowhere"}, 2,
+			`--tls-cert "/nowhere", --tls-key "/nowhere": open /nowhere: no such file`},
+		{"an address by TLS in use", nil, []string{"proxy", up, "--listen-tls", busy.Addr().String(), "--tls-cert=a", "--tls-key=a"}, 2,
+			`--listen-tls "` + busy.Addr().String() + `": the address is in use`},
+		{"a form of logs that is none", nil, []string{"proxy", up, "--log-format", "xml"}, 2,
+			`--log-format "xml": allowed are text, json, common and combined`},
+		{"a log in a folder that is none", nil, []string{"proxy", up, "--listen=127.0.0.1:0", "--log-file", "/nowhere/log"}, 2,
+			`--log-file "/nowhere/log": open /nowhere/log: no such file`},
 		{"two upstreams", nil, []string{"proxy", up, "--upstream", "http://127.0.0.1:8"}, 2,
 			`--upstream "http://127.0.0.1:8": given twice: keep one`},
 		{"the same upstream twice", nil, []string{"proxy", up, up}, 2,
@@ -198,7 +237,7 @@ func (l *logged) String() string {
 }
 
 var startLine = regexp.MustCompile(
-	`^freshet proxy: serving (http://\S+) from http\S+, keeping up to .* in memory(, and all of it in .*)?$`)
+	`^freshet proxy: serving (https?://\S+)(?: and https://\S+)? from http\S+, keeping up to .* in memory(, and all of it in .*)?$`)
 
 func start(t *testing.T, environ []string, args ...string) *running {
 	t.Helper()
@@ -551,7 +590,7 @@ func TestLoopsAreRefused(t *testing.T) {
 		if err != nil {
 			u = &url.URL{Scheme: "http", Host: "not-there.invalid:9321"}
 		}
-		if err := checkLoop(t.Context(), c.listen, u); (err != nil) != c.loops {
+		if err := checkLoop(t.Context(), "listen", c.listen, u); (err != nil) != c.loops {
 			t.Errorf("--listen %s --upstream %s: %v, want a loop: %t", c.listen, c.upstream, err, c.loops)
 		}
 	}

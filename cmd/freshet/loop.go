@@ -13,10 +13,10 @@ import (
 
 // checkLoop refuses an upstream that is the proxy itself. What it cannot see, such as a port forwarded by
 // another machine, the proxy notices when the first request comes back.
-func checkLoop(ctx context.Context, listen string, upstream *url.URL) error {
+func checkLoop(ctx context.Context, flag, listen string, upstream *url.URL) error {
 	at, err := net.ResolveTCPAddr("tcp", listen)
 	if err != nil {
-		return fmt.Errorf("--listen %q: %w", listen, err)
+		return fmt.Errorf("--%s %q: %w", flag, listen, err)
 	}
 	port := upstream.Port()
 	if port == "" {
@@ -27,7 +27,7 @@ func checkLoop(ctx context.Context, listen string, upstream *url.URL) error {
 	}
 	for _, addr := range addresses(ctx, upstream.Hostname()) {
 		if reaches(addr.Unmap(), at) {
-			return fmt.Errorf("--upstream %s is the proxy's own --listen %s: it would ask itself without end", upstream, listen)
+			return fmt.Errorf("--upstream %s is the proxy's own --%s %s: it would ask itself without end", upstream, flag, listen)
 		}
 	}
 	return nil

@@ -34,22 +34,22 @@ func runProxy(ctx context.Context, args, environ []string, stdout, stderr io.Wri
 	if err != nil {
 		return refuse(stderr, "proxy", err)
 	}
-	if err := checkLoop(ctx, f.listen, f.upstream); err != nil {
+	d, err := openDoors(ctx, f, stderr, log)
+	if err != nil {
 		return refuse(stderr, "proxy", err)
 	}
-	listener, err := net.Listen("tcp", f.listen)
-	if err != nil {
-		return refuse(stderr, "proxy", cannotListen(f.listen, err))
-	}
+	defer d.close()
 	f.follow(args, environ)
-	defer onHangup(func() { f.watch.Reload() })()
+	defer onHangup(func() {
+		f.watch.Reload()
+		d.hangup()
+	})()
 	defer inBackground(ctx, f.watch.Run)()
 	for _, warning := range f.warnings {
 		log.Warn("freshet proxy: " + warning)
 	}
 	entries, err := open.URL(ctx, f.store.URL, open.Options{Prefix: proxyPrefix, Near: f.memory, Log: log})
 	if err != nil {
-		listener.Close()
 		return refuse(stderr, "proxy", fmt.Errorf("%s: %w", f.store.Origin, err))
 	}
 	defer entries.Close()
@@ -57,9 +57,9 @@ func runProxy(ctx context.Context, args, environ []string, stdout, stderr io.Wri
 	if entries.Backend != nil {
 		where = fmt.Sprintf(", and all of it in %s", f.store)
 	}
-	fmt.Fprintf(stdout, "freshet proxy: serving http://%s from %s, keeping up to %s in memory%s\n",
-		listener.Addr(), f.upstream, size(f.memory), where)
-	if err := serveProxy(ctx, listener, f, entries, log); err != nil {
+	fmt.Fprintf(stdout, "freshet proxy: serving %s from %s, keeping up to %s in memory%s\n",
+		d, shownUpstreams(f.upstreams), size(f.memory), where)
+	if err := serveProxy(ctx, d, f, entries, log); err != nil {
 		fmt.Fprintf(stderr, "freshet proxy: %v\n", err)
 		return exitFailed
 	}
@@ -101,25 +101,25 @@ func refuse(stderr io.Writer, command string, err error) int {
 	return exitUsage
 }
 
-func cannotListen(address string, err error) error {
+func cannotListen(flag, address string, err error) error {
 	reason := err
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		reason = op.Err
 	}
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("--listen %q: the address is in use by another program: end that, or choose another address", address)
+		return fmt.Errorf("--%s %q: the address is in use by another program: end that, or choose another address", flag, address)
 	case errors.Is(err, os.ErrPermission):
-		return fmt.Errorf("--listen %q: not permitted: choose a port from 1024", address)
+		return fmt.Errorf("--%s %q: not permitted: choose a port from 1024", flag, address)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return fmt.Errorf("--listen %q: no address of this machine: choose one that is, or :PORT for all", address)
+		return fmt.Errorf("--%s %q: no address of this machine: choose one that is, or :PORT for all", flag, address)
 	}
-	return fmt.Errorf("--listen %q: %w", address, reason)
+	return fmt.Errorf("--%s %q: %w", flag, address, reason)
 }
 
 // serveProxy serves until ctx is done, and then finishes what has begun.
-func serveProxy(ctx context.Context, listener net.Listener, f *proxyFlags, entries store.Store, log *slog.Logger) error {
-	p, err := newProxy(f, entries, log)
+func serveProxy(ctx context.Context, d *doors, f *proxyFlags, entries store.Store, log *slog.Logger) error {
+	p, err := newProxy(f, entries, d.access, log)
 	if err != nil {
 		return err
 	}
@@ -131,8 +131,8 @@ func serveProxy(ctx context.Context, listener net.Listener, f *proxyFlags, entri
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	p.Attach(server)
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
+	failed := make(chan error, 2)
+	d.serve(server, failed)
 	select {
 	case err = <-failed:
 	case <-ctx.Done():
@@ -149,7 +149,7 @@ func serveProxy(ctx context.Context, listener net.Listener, f *proxyFlags, entri
 	return err
 }
 
-func newProxy(f *proxyFlags, entries store.Store, log *slog.Logger) (*proxy.Proxy, error) {
+func newProxy(f *proxyFlags, entries store.Store, access io.Writer, log *slog.Logger) (*proxy.Proxy, error) {
 	stall := f.stall
 	if stall == 0 {
 		stall = -1
@@ -160,12 +160,13 @@ func newProxy(f *proxyFlags, entries store.Store, log *slog.Logger) (*proxy.Prox
 			Policy: func(*http.Request) *freshet.Policy { return f.policy.Load() }, Name: f.name, StallTimeout: stall,
 		},
 		ReplaceHost: !f.preserveHost, TrustForwarded: f.trustForwarded, AllowUnderscores: f.underscores,
-		Timeout: f.timeout, Log: log,
+		Timeout: f.timeout, Log: log, Others: f.upstreams[1:], Purge: proxy.Purge(f.purge),
 	}
-	if f.log {
-		o.Access = log
+	f.spread.apply(&o)
+	if f.log.wanted() {
+		o.Access = f.log.access(access, log)
 	}
-	return proxy.New(f.upstream, o)
+	return proxy.New(f.upstreams[0], o)
 }
 
 // size is a number of bytes as people write it.

@@ -21,6 +21,7 @@ var storeUsage = `freshet migrate, flush and health look after the store that ca
 
 usage: freshet migrate [--store URL] [--dry-run]   create what the store needs on its server
        freshet flush   [--store URL]               forget all that is stored, in every process
+       freshet flush   --proxy URL                 forget all that a running proxy knows
        freshet health  [--store URL]               write, read and delete a value; ask the server
 
   freshet migrate --store postgres://app@db.example/app --dry-run
@@ -43,6 +44,7 @@ const proxyPrefix = "freshet-proxy:"
 type storeFlags struct {
 	choice  open.Choice
 	dryRun  bool
+	proxy   *url.URL // nil: none
 	timeout time.Duration
 }
 
@@ -57,6 +59,9 @@ func runStore(ctx context.Context, command string, args, environ []string, stdou
 	}
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
+	if f.proxy != nil {
+		return flushProxy(ctx, f.proxy, stdout, stderr)
+	}
 	do := map[string]func(context.Context, *storeFlags, io.Writer) error{"migrate": migrate, "flush": flush, "health": health}[command]
 	if err := do(ctx, f, stdout); err != nil {
 		if asked := (badChoice{}); errors.As(err, &asked) {
@@ -80,8 +85,11 @@ func readStoreFlags(command string, args, environ []string) (*storeFlags, error)
 	set.StringVar(&storeURL, "store", "", "")
 	from.define(set)
 	set.Func("timeout", "", into(&f.timeout, readTimeout))
-	if command == "migrate" {
+	switch command {
+	case "migrate":
 		set.BoolVar(&f.dryRun, "dry-run", false, "")
+	case "flush":
+		set.Func("proxy", "", into(&f.proxy, readProxy))
 	}
 	once(set)
 	if err := set.Parse(args); err != nil {
@@ -89,6 +97,12 @@ func readStoreFlags(command string, args, environ []string) (*storeFlags, error)
 	}
 	if set.NArg() > 0 {
 		return nil, fmt.Errorf("%q is no flag", set.Arg(0))
+	}
+	if f.proxy != nil {
+		if storeURL != "" {
+			return nil, errors.New("--proxy and --store are two ways to flush: keep one")
+		}
+		return f, nil
 	}
 	watch, err := from.open(environ)
 	if err != nil {
@@ -100,7 +114,7 @@ func readStoreFlags(command string, args, environ []string) (*storeFlags, error)
 	}
 	f.choice, err = chooseStore(storeURL, loaded, environ)
 	if err == nil && strings.HasPrefix(f.choice.URL, "memory:") {
-		err = fmt.Errorf("%s: that is the memory of one process, which no other can see into: name a store with --store URL", f.choice)
+		err = fmt.Errorf("%s: that is the memory of one process, which no other can see into: name a store with --store URL, or flush a running proxy with freshet flush --proxy URL", f.choice)
 	}
 	return f, err
 }

@@ -19,7 +19,8 @@ type group struct {
 var proxyGroups = []group{
 	{title: "where", rows: []settings.Setting{
 		{Name: "proxy.upstream", Value: "URL", Allowed: required,
-			Meaning: "the server to cache for", More: "a path in it goes before each request's"},
+			Meaning: "the server to cache for",
+			More:    "a path in it goes before each request's; several servers that answer alike have commas between them"},
 		{Name: "proxy.listen", Value: "HOST:PORT", Default: "127.0.0.1:8080",
 			Meaning: "where to serve", More: ":8080 is every address"},
 		{Name: "proxy.preserve-host", Default: "true",
@@ -65,11 +66,12 @@ var proxyGroups = []group{
 			Meaning: "serve a stale response for so long while the upstream answers 500, 502, 503 or 504, where the response does not say itself",
 			More:    "while the upstream cannot be reached, stale responses are served for 10 minutes"},
 	}},
+	upstreamGroup, purgeGroup, tlsGroup,
 	{title: "how it runs", rows: []settings.Setting{
 		{Name: "proxy.name", Value: "NAME", Default: "Freshet", Allowed: "letters, digits and - . _, a letter first",
 			Meaning: "its name in Cache-Status and Via"},
-		{Name: "proxy.log", Default: "false", Meaning: "write a line for each request to stderr"},
 	}},
+	{title: "the access log", rows: logRows},
 	{title: "settings", rows: sourceRows},
 }
 
@@ -85,6 +87,8 @@ var storeGroup = group{title: "flags", rows: append([]settings.Setting{
 	{Name: "store", Value: "URL", Meaning: "the store",
 		More: "without it, cache_url and the other settings of the file and the environment count, then " +
 			"FRESHET_REDIS_URL, CACHEKIT_REDIS_URL and REDIS_URL"},
+	{Name: "proxy", Value: "URL", Meaning: "(flush) where a running proxy is reached",
+		More: "it invalidates everything, in its memory and its store; its --purge-from must have this machine's address"},
 	{Name: "dry-run", Default: "false", Meaning: "(migrate) say what would be done, and change nothing"},
 	commandsTimeout,
 }, sourceRows...)}

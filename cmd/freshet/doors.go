@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+)
+
+// doors are what a proxy opens before it serves: where clients come in, and where its access log goes.
+type doors struct {
+	plain, secure net.Listener // nil: none
+	cert          *certificate // of secure
+	file          *logFile     // nil: none
+	access        io.Writer    // file or stderr
+}
+
+// openDoors opens what the flags name. The error says which of them is wrong; then nothing is open.
+func openDoors(ctx context.Context, f *proxyFlags, stderr io.Writer, log *slog.Logger) (*doors, error) {
+	d := &doors{access: stderr}
+	if err := d.open(ctx, f, log); err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *doors) open(ctx context.Context, f *proxyFlags, log *slog.Logger) (err error) {
+	if d.plain, err = listen(ctx, "listen", f.listen, f); err != nil {
+		return err
+	}
+	if d.secure, err = listen(ctx, "listen-tls", f.tls.listen, f); err != nil {
+		return err
+	}
+	if d.secure != nil {
+		if d.cert, err = loadCertificate(f.tls.cert, f.tls.key, log); err != nil {
+			return err
+		}
+	}
+	if f.log.wanted() && f.log.file != "" {
+		if d.file, err = openLogFile(f.log.file, log); err != nil {
+			return fmt.Errorf("--log-file %q: %w", f.log.file, err)
+		}
+		d.access = d.file
+	}
+	return nil
+}
+
+// listen listens at an address that leads to no upstream; at "" it does nothing.
+func listen(ctx context.Context, flag, address string, f *proxyFlags) (net.Listener, error) {
+	if address == "" {
+		return nil, nil
+	}
+	for _, upstream := range f.upstreams {
+		if err := checkLoop(ctx, flag, address, upstream); err != nil {
+			return nil, err
+		}
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, cannotListen(flag, address, err)
+	}
+	return l, nil
+}
+
+// String returns the URLs that are served.
+func (d *doors) String() string {
+	var urls []string
+	if d.plain != nil {
+		urls = append(urls, "http://"+d.plain.Addr().String())
+	}
+	if d.secure != nil {
+		urls = append(urls, "https://"+d.secure.Addr().String())
+	}
+	return strings.Join(urls, " and ")
+}
+
+// serve begins to serve; what ends that goes to failed.
+func (d *doors) serve(server *http.Server, failed chan<- error) {
+	if d.secure != nil {
+		server.TLSConfig = d.cert.config()
+		go func() { failed <- server.ServeTLS(d.secure, "", "") }()
+	}
+	if d.plain != nil {
+		go func() { failed <- server.Serve(d.plain) }()
+	}
+}
+
+// hangup reads and opens anew what may have changed.
+func (d *doors) hangup() {
+	if d.cert != nil {
+		d.cert.reread()
+	}
+	if d.file != nil {
+		d.file.reopen()
+	}
+}
+
+func (d *doors) close() {
+	for _, l := range []net.Listener{d.plain, d.secure} {
+		if l != nil {
+			l.Close()
+		}
+	}
+	if d.file != nil {
+		d.file.close()
+	}
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"io"
+	"log/slog"
+
+	"github.com/freshet-go/freshet/cmd/freshet/proxy"
+	"github.com/freshet-go/freshet/settings"
+)
+
+// logRows are their rows in the table.
+var logRows = []settings.Setting{
+	{Name: "proxy.log", Default: "false", Meaning: "write a line for each request to stderr"},
+	{Name: "proxy.log-format", Value: "FORMAT", Default: "text", Allowed: "text, json, common or combined",
+		Meaning: "how", More: "common and combined are Apache's and nginx's; says --log as well"},
+	{Name: "proxy.log-file", Value: "FILE", Meaning: "where: a file to write to the end of",
+		More: "says --log as well; SIGHUP opens it anew, after it was renamed; otherwise stderr"},
+}
+
+// logFlags say what becomes of the access log.
+type logFlags struct {
+	log    bool
+	given  bool // --log is there, with yes or no
+	format string
+	file   string
+}
+
+func (f *logFlags) define(set *flag.FlagSet) {
+	set.BoolFunc("log", "", func(text string) error {
+		yes, err := settings.Bool(text)
+		if err != nil {
+			return errors.New("allowed are true and false")
+		}
+		f.log, f.given = yes, true
+		return nil
+	})
+	set.Func("log-format", "", into(&f.format, readLogFormat))
+	set.Func("log-file", "", into(&f.file, readLogFile))
+}
+
+// wanted reports whether there is an access log.
+func (f *logFlags) wanted() bool { return f.log || !f.given && (f.format != "" || f.file != "") }
+
+// access returns what writes the access log to w; for text on stderr that is log.
+func (f *logFlags) access(w io.Writer, log *slog.Logger) func(*proxy.Access) {
+	switch f.format {
+	case "common":
+		return proxy.WriteAccess(w, proxy.Common)
+	case "combined":
+		return proxy.WriteAccess(w, proxy.Combined)
+	case "json":
+		return proxy.WriteAccess(w, proxy.JSON)
+	}
+	if f.file != "" {
+		log = slog.New(slog.NewTextHandler(w, nil))
+	}
+	return proxy.LogAccess(log)
+}
+
+func readLogFormat(text string) (string, error) {
+	switch text {
+	case "text", "json", "common", "combined":
+		return text, nil
+	}
+	return "", errors.New("allowed are text, json, common and combined")
+}
+
+func readLogFile(text string) (string, error) {
+	if text == "" {
+		return "", errors.New("allowed is the name of a file, such as /var/log/freshet/access.log")
+	}
+	return text, nil
+}
