@@ -76,7 +76,8 @@ func (p *Proxy) observe(next func(*http.Request, middleware.Event)) func(*http.R
 			a.outcome, a.told = out.Outcome, true
 		} else {
 			said := p.requested(r)
-			said.Refresh, said.Began, said.Cache = true, time.Now(), out.String()
+			said.Refresh, said.Began, said.Cache = true, time.Now().Add(-out.Took), out.String()
+			said.Status, said.Bytes, said.Took = out.Status, out.Bytes, out.Took
 			p.options.Access(&said)
 		}
 		if next != nil {

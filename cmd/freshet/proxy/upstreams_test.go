@@ -324,3 +324,59 @@ func TestWhatACheckAsks(t *testing.T) {
 		p.Shutdown(context.Background())
 	}
 }
+
+// No request makes the proxy ask another server than its upstreams, also where the first of them is gone.
+func TestNoOtherServerIsAsked(t *testing.T) {
+	evil := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		t.Errorf("a server that is no upstream got %s %s", r.Method, r.RequestURI)
+	}))
+	defer evil.Close()
+	for _, o := range []proxy.Options{{}, {ReplaceHost: true}, {TrustForwarded: true}} {
+		c := newCluster(t, 3, o)
+		c.origins[0].Close()
+		other := strings.TrimPrefix(evil.URL, "http://")
+		for _, lines := range [][]string{
+			{"GET http://" + other + "/ HTTP/1.1", "Host: a"},
+			{"GET / HTTP/1.1", "Host: " + other},
+			{"GET //" + other + "/ HTTP/1.1", "Host: a"},
+			{"GET /@" + other + "/ HTTP/1.1", "Host: a"},
+			{"GET http://a@" + other + "/ HTTP/1.1", "Host: a"},
+			{"GET / HTTP/1.1", "Host: a", "X-Forwarded-Host: " + other, "Forwarded: host=" + other},
+			{"OPTIONS http://" + other + " HTTP/1.1", "Host: a"},
+		} {
+			if res, body := c.wire(lines...); res.StatusCode != 200 || body != "b" && body != "c" {
+				t.Errorf("%q: %d %q", lines, res.StatusCode, body)
+			}
+		}
+	}
+}
+
+// An upstream whose certificate is not to be trusted is none: nothing is sent to it, and it is left out.
+func TestAnUpstreamThatIsSomebodyElse(t *testing.T) {
+	good := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "good") }))
+	defer good.Close()
+	other := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		t.Errorf("it got %s %s", r.Method, r.RequestURI)
+	}))
+	other.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
+	other.StartTLS()
+	defer other.Close()
+	first, _ := url.Parse(other.URL)
+	second, _ := url.Parse(good.URL)
+	log := &shared{}
+	p, err := proxy.New(first, proxy.Options{Others: []*url.URL{second}, Log: slog.New(slog.NewTextHandler(log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Shutdown(context.Background())
+	for i := range 4 {
+		w := httptest.NewRecorder()
+		p.ServeHTTP(w, httptest.NewRequest("GET", fmt.Sprintf("/%d", i), nil))
+		if w.Body.String() != "good" {
+			t.Errorf("%d %q", w.Code, w.Body)
+		}
+	}
+	if n := strings.Count(log.String(), "an upstream is down"); n != 1 {
+		t.Errorf("logged %d times:\n%s", n, log)
+	}
+}
