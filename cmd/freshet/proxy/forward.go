@@ -79,10 +79,11 @@ func (p *Proxy) received(res *http.Response) error {
 	if t := tripOf(ctx); t != nil && len(res.Header["Content-Type"]) == 0 {
 		t.client.Header()["Content-Type"] = nil // or else it would be guessed
 	}
-	said := middleware.FromContext(ctx)
-	tagResponse(said, res.Header)
+	if tags := surrogateKeys(res.Header); tags != nil {
+		tagResponse(middleware.FromContext(ctx), tags)
+	}
 	if variesByClient(res.Header) {
-		said.NoStore()
+		middleware.FromContext(ctx).NoStore() // not asked for in vain: the answer to a POST would not be stored then
 	}
 	return nil
 }

@@ -23,11 +23,7 @@ func surrogateKeys(h http.Header) (tags []string) {
 
 // tagResponse gives what is stored of a response the tags that its upstream names. One with too many is not stored,
 // since a purge would miss it.
-func tagResponse(said *middleware.Response, h http.Header) {
-	tags := surrogateKeys(h)
-	if tags == nil {
-		return
-	}
+func tagResponse(said *middleware.Response, tags []string) {
 	if len(strings.Join(tags, " ")) > maxSurrogate {
 		said.NoStore()
 		return
