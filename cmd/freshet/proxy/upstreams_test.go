@@ -158,6 +158,22 @@ func TestAnUpstreamIsGone(t *testing.T) {
 	if statuses[200] != 3 || statuses[502] != 3 || c.count("a POST /") != 3 {
 		t.Errorf("POSTs while one of two is gone: %v, and a got %d; want no second try", statuses, c.count("a POST /"))
 	}
+	statuses = map[int]int{}
+	for range 6 {
+		r, err := http.NewRequest("GET", c.server.URL+"/body", strings.NewReader("content"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := c.client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		statuses[res.StatusCode]++
+	}
+	if statuses[200] != 3 || statuses[502] != 3 {
+		t.Errorf("GETs with content while one of two is gone: %v, want no second try", statuses)
+	}
 }
 
 // A request that an upstream may have seen goes nowhere else, whatever its method.
