@@ -54,8 +54,8 @@ if it failed later.
 SIGHUP, and a change of the --config file, have the settings loaded anew. These then count at once:
 ` + listOf(live()) + `
 The others wait for a restart, and the log names those that changed. If anything in the new settings
-is wrong, nothing changes, and the log says why. SIGHUP also opens the --log-file anew, and reads the
-certificate.
+is wrong, nothing changes, and the log says why. SIGHUP also opens the --log-file anew, and reads
+the certificate.
 `
 
 // proxyFlags are the settings of freshet proxy.

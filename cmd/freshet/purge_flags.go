@@ -19,9 +19,9 @@ var purgeGroup = group{title: "purges over HTTP", rows: []settings.Setting{
 	{Name: "proxy.purge-hosts", Value: "HOSTS", Meaning: "the hosts whose URLs may be purged",
 		More: "with their ports unless those are 80 and 443; without it, those of all hosts may"},
 }, after: `
-  curl -X PURGE http://127.0.0.1:8080/page                        one URL, on the host of Host
+  curl -X PURGE http://127.0.0.1:8080/page                        one URL, on that host
   curl -X PURGE -H 'Surrogate-Key: news' http://127.0.0.1:8080/   what has one of these tags
-  curl -X BAN 'http://127.0.0.1:8080/blog/*'                      what begins so; / is the whole host
+  curl -X BAN 'http://127.0.0.1:8080/blog/*'                      what begins so; / is the host
   freshet flush --proxy http://127.0.0.1:8080                     everything, on all hosts
 `}
 
