@@ -56,3 +56,13 @@ func (c *Cache) lost(r *http.Request, v any, stack []byte) {
 	}
 	c.options.Log.Error("freshet: the handler panicked", "method", r.Method, "path", r.URL.Path, "panic", v, "stack", string(stack))
 }
+
+// brokeOff logs the error, or nil, with which a handler broke off in mid-response: nobody outside sees it, since the
+// connection is aborted.
+func (c *Cache) brokeOff(r *http.Request, err error) {
+	if err == nil {
+		return
+	}
+	c.options.Log.Error("freshet: the handler failed in the middle of its response, so its client's connection was cut: "+
+		"nobody may take half a page for whole", "method", r.Method, "path", r.URL.Path, "error", err)
+}

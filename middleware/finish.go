@@ -51,6 +51,7 @@ func (n *run) store() {
 func (n *run) finishStream() {
 	if n.rec.short() || n.refused || n.said.failure() != nil || n.f.Broken() {
 		n.out.Stored, n.out.Detail = false, reasonCut
+		n.x.c.brokeOff(n.x.r, n.said.failure())
 		n.abort()
 	}
 	body, whole := n.f.Whole()
@@ -143,10 +144,11 @@ func (n *run) pump(header http.Header) {
 		n.pumped <- errNoBody
 		return
 	}
+	n.decideAround()
 	rd, _ := n.f.Enter()
 	body := n.x.body()
 	n.streamed = body.sent
-	if n.after.held {
+	if n.after.held && !n.goOn() {
 		n.push(body, rd)
 	}
 	go func() {
@@ -167,6 +169,7 @@ func (n *run) finishPassed() {
 		n.x.w.Header()[http.TrailerPrefix+name] = values
 	}
 	if n.said.failure() != nil && !n.lost && n.rec.written > 0 {
+		n.x.c.brokeOff(n.x.r, n.said.failure())
 		panic(http.ErrAbortHandler) // it broke off: nobody may take it for whole
 	}
 	if n.said.silent() {

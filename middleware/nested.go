@@ -151,6 +151,21 @@ func (n *run) mayAnswer(r *http.Request) bool {
 	return r.RequestURI != "" && r.RequestURI == n.x.r.RequestURI
 }
 
+// decideAround has the runs around n, which record the response that n is about to write from beside the goroutine of
+// the request, send their headers now: what outer handlers do then belongs to that goroutine.
+func (n *run) decideAround() {
+	for w, around := n.x.w, n.x.around; around != nil && around.run != nil; {
+		outer := around.run
+		if !outer.rec.wrote || !outer.writes(w) {
+			return
+		}
+		if outer.state == holding {
+			outer.decide()
+		}
+		w, around = outer.x.w, outer.x.around
+	}
+}
+
 // writes reports whether w ends in the response that n records, and not in one of an app's own, for a part
 // of a page, say.
 func (n *run) writes(w http.ResponseWriter) bool {

@@ -37,9 +37,10 @@ const noCache = "the cache is nil: make it with freshet.New(memstore.New(64<<20)
 //
 // An error that the handler returns becomes its page (Echo.HTTPErrorHandler) inside, so that the
 // page is judged, shared and stored as any response is. The middlewares outside get the error as well,
-// with Response.Committed set, as echo's own do after a call of Context.Error. An error that comes
-// after the response has begun means that it broke off: what there is of it is not stored, and the
-// connection is aborted, so that no client takes it for whole, unless a stale response may stand in.
+// with Response.Committed set, as echo's own do after a call of Context.Error. A middleware inside may have the page
+// made as well, by Context.Error or Echo.HTTPErrorHandler, and return the error, as echo's RequestLogger does. Any other
+// error that comes after the response has begun means that it broke off: what there is of it is not stored, and
+// the connection is aborted, so that no client takes it for whole, unless a stale response may stand in.
 func Middleware(c *middleware.Cache) echo.MiddlewareFunc {
 	if c == nil {
 		panic("echocache: Middleware: " + noCache)
@@ -70,7 +71,9 @@ func mount(m *middleware.Mount) echo.MiddlewareFunc {
 				describe(r, c)
 			}
 			m.Within(c.Echo(), func() string { return routesOf(c.Echo()) }).Serve(&v.client, r, v)
-			v.client.finish(v.err != nil)
+			if v.client.finish(v.err != nil); v.err != nil { // one that broke off has panicked, or told the run around
+				c.Set(answeredKey, v.client.outer)
+			}
 			return v.err
 		}
 	}
@@ -114,6 +117,7 @@ type visit struct {
 	client client
 
 	described bool // the request knows its route
+	beginning beginning
 }
 
 // ServeHTTP runs echo's handler with the Context lent to it: its request and its response are the
@@ -131,18 +135,23 @@ func (v *visit) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	inner.Status = http.StatusOK // as in a Response of echo's own that has not been written to
 	c.SetRequest(r)
 	c.SetResponse(inner)
+	inner.Before(func() { v.beginning.note(c, inner) })
 
 	v.err = v.next(c)
-	if v.err == nil {
+	if v.err == nil || v.answer(inner) {
 		return
-	}
-	if !inner.Committed {
-		c.Error(v.err)
-		if inner.Committed {
-			return
-		}
 	}
 	// It failed in the middle of its response, or its error has no page: either way this is no answer
 	// to store, and a stale one may stand in for it.
 	middleware.FromContext(r.Context()).Fail(v.err)
+}
+
+// answer has the handler's error answered in inner, and reports whether it is.
+func (v *visit) answer(inner *echo.Response) bool {
+	c := v.client.c
+	if inner.Committed {
+		return v.answered(inner, v.err)
+	}
+	c.Error(v.err)
+	return inner.Committed
 }

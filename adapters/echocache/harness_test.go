@@ -43,7 +43,9 @@ func newApp(t *testing.T, options ...middleware.Options) *app {
 	if len(options) > 0 {
 		o = options[0]
 	}
-	o.Log = slog.New(slog.DiscardHandler)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	s := memstore.New(16 << 20)
 	a := &app{Echo: echo.New(), cache: middleware.New(s, o)}
 	a.cache.Root(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
