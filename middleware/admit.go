@@ -66,6 +66,9 @@ func (n *run) commit(final bool) {
 	if n.asStored = final && a.AsIs && len(n.rec.outer) == 0; !n.asStored {
 		stored = rules.Storable(h, a.Strip)
 		rules.NoteReplaced(stored, h, n.removed)
+		if n.adopted && n.x.outside.ForAll {
+			rules.NoteForAll(stored)
+		}
 	}
 	e := n.entry(stored, a, n.rec.status)
 	e.Announced = announced

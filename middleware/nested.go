@@ -84,7 +84,7 @@ func (n *run) adopt(x *exchange) {
 	}
 	n.x.req.Around(n.x.p)
 	n.x.p, n.x.outside = x.p, rules.ReadOutside(n.x.w.Header(), x.p)
-	n.x.ttl, n.x.governed = x.ttl, x.governed
+	n.x.ttl, n.x.governed, n.adopted = x.ttl, x.governed, true
 	n.f.SetLimit(n.x.maxBody())
 }
 

@@ -58,6 +58,7 @@ type run struct {
 	after    pending
 	leaves   gate // for the response of a mount inside
 	begun    begun
+	adopted  bool // the policy is that of a mount inside
 
 	hinted http.Header // the client's header, once a hint has brought fields into it
 

@@ -24,6 +24,10 @@ type Outside struct {
 	// not say that the page is the same for everybody (Shared). It is answered by its handler alone, too.
 	Nonce bool
 
+	// ForAll: it says that responses vary by who asks, and the policy says that the page is the same for everybody
+	// (Shared).
+	ForAll bool
+
 	speaks bool // see Speaks
 	// allowsOrigin: a CORS handler has answered the request's origin (Access-Control-Allow-Origin).
 	allowsOrigin bool
@@ -105,7 +109,9 @@ func (o *Outside) readVary(lines []string, h http.Header, p *policy.Policy) {
 			return true
 		case "origin":
 			return answersOrigin(h)
-		case "cookie", "authorization":
+		}
+		if tellsWho(f) {
+			o.ForAll = o.ForAll || p.Shared
 			return p.Shared
 		}
 		return false
@@ -115,6 +121,9 @@ func (o *Outside) readVary(lines []string, h http.Header, p *policy.Policy) {
 		o.put("Vary", fields)
 	}
 }
+
+// tellsWho reports whether a request field says who asks, so that a page that is the same for all does not vary by it.
+func tellsWho(field string) bool { return field == "cookie" || field == "authorization" }
 
 // answersOrigin reports whether a CORS handler has answered the request's origin.
 func answersOrigin(h http.Header) bool {
@@ -170,7 +179,7 @@ func (o *Outside) objects(e *store.Entry, p *policy.Policy, now time.Time) polic
 		return ReasonVaryStar
 	}
 	for _, f := range o.vary {
-		if _, selected := e.Vary[canonical(f)]; !selected {
+		if _, selected := e.Vary[canonical(f)]; !selected && !(tellsWho(f) && forAll(e.Header)) {
 			return ReasonVaryStar
 		}
 	}

@@ -8,6 +8,10 @@ import "net/http"
 // without a value is not sent, so that a program which does not know of these notes sends nothing wrong.
 const notePrefix = "Freshet-Replaces-"
 
+// noteForAll notes that a policy inside said of the response that it is the same for all, although handlers outside
+// said that responses vary by who asks. It has the name of no field.
+const noteForAll = notePrefix + "*"
+
 // noValue is the value of a note.
 var noValue = []string{}
 
@@ -72,4 +76,14 @@ func NoteReplaced(stored, own http.Header, names []string) {
 		}
 		stored[notePrefix+name] = noValue
 	}
+}
+
+// NoteForAll notes in a stored header that the response is the same for all, whatever handlers outside say of Cookie
+// and Authorization in Vary, for a mount around the one whose policy says so (see [Outside.Objects]).
+func NoteForAll(stored http.Header) { stored[noteForAll] = noValue }
+
+// forAll reports whether NoteForAll did so.
+func forAll(stored http.Header) bool {
+	_, noted := stored[noteForAll]
+	return noted
 }
