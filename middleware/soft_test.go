@@ -140,3 +140,25 @@ func TestThoseWhoWaitedForAnOutdatedRunShareOne(t *testing.T) {
 		})
 	}
 }
+
+// What a soft purge has made stale says so: its ttl is negative, however much of its lifetime is left, in Cache-Status
+// and in what Observe gets.
+func TestASoftlyPurgedPageHasANegativeTTL(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told policy.Outcome
+		c := newCache(t, middleware.Options{Observe: func(_ *http.Request, out policy.Outcome) { told = out }})
+		h := c.With(policy.Policy{TTL: time.Minute, StaleWhileRevalidate: time.Minute})(http.HandlerFunc(
+			func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "page") }))
+		app := c.Root(h)
+		get(app, "/")
+		time.Sleep(time.Second)
+		want(t, "before", get(app, "/").Header.Get("Cache-Status"), "Freshet; hit; ttl=59")
+		if _, err := c.InvalidateURL(t.Context(), "http://example.com/", middleware.Soft); err != nil {
+			t.Fatal(err)
+		}
+		want(t, "after", get(app, "/").Header.Get("Cache-Status"), "Freshet; hit; ttl=-1")
+		want(t, "the Outcome is stale", told.Stale, true)
+		want(t, "its TTL", told.TTL, -time.Second)
+		synctest.Wait()
+	})
+}

@@ -71,11 +71,11 @@ func Judge(e *store.Entry, req *Request, p *policy.Policy, now time.Time, covera
 	}
 	switch {
 	case soft:
-		v.TTL, v.Why = min(v.TTL, 0), ReasonInvalidated
+		v.TTL, v.Why = min(left, -time.Second), ReasonInvalidated // negative, as what is stale
 	case !fresh:
 		v.Why = ReasonStale
 	}
-	stale := max(-v.TTL, 0)
+	stale := max(-left, 0)
 
 	insists := policy.Reason("")
 	if !p.IgnoreClientDirectives {

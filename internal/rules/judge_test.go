@@ -83,11 +83,11 @@ func TestJudge(t *testing.T) {
 		{"shared by the handler's", plain, cookieGet, obey, 0, invalidation.CoverageNone, Verdict{Use: UseFresh, TTL: 60 * s}},
 
 		{"invalidated", tagged, anonymousGet, obey, 5 * s, invalidation.CoverageHard, Verdict{Why: ReasonInvalidated}},
-		{"softly invalidated", tagged, anonymousGet, obey, 5 * s, invalidation.CoverageSoft, Verdict{Use: UseStale, Why: ReasonInvalidated, Validate: true, OnLost: true}},
-		{"softly invalidated, with grace", grace, anonymousGet, obey, 5 * s, invalidation.CoverageSoft, Verdict{Use: UseStaleWhileRevalidate, Why: ReasonInvalidated, OnLost: true}},
+		{"softly invalidated", tagged, anonymousGet, obey, 5 * s, invalidation.CoverageSoft, Verdict{Use: UseStale, Why: ReasonInvalidated, TTL: -s, Validate: true, OnLost: true}},
+		{"softly invalidated, with grace", grace, anonymousGet, obey, 5 * s, invalidation.CoverageSoft, Verdict{Use: UseStaleWhileRevalidate, Why: ReasonInvalidated, TTL: -s, OnLost: true}},
 		{"softly invalidated, and stale", grace, anonymousGet, obey, 91 * s, invalidation.CoverageSoft, Verdict{Use: UseStale, Why: ReasonInvalidated, TTL: -31 * s}},
-		{"softly invalidated, and strict", strict, anonymousGet, obey, 5 * s, invalidation.CoverageSoft, Verdict{Use: UseStale, Why: ReasonInvalidated, Validate: true}},
-		{"softly invalidated, max-stale", plain, client("max-stale"), obey, 5 * s, invalidation.CoverageSoft, Verdict{Use: UseStale, Why: ReasonInvalidated, OnLost: true}},
+		{"softly invalidated, and strict", strict, anonymousGet, obey, 5 * s, invalidation.CoverageSoft, Verdict{Use: UseStale, Why: ReasonInvalidated, TTL: -s, Validate: true}},
+		{"softly invalidated, max-stale", plain, client("max-stale"), obey, 5 * s, invalidation.CoverageSoft, Verdict{Use: UseStale, Why: ReasonInvalidated, TTL: -s, OnLost: true}},
 
 		{"a reload", tagged, client("no-cache"), obey, 5 * s, invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonClientNoCache, TTL: 55 * s, Validate: true, OnLost: true}},
 		{"a reload that may not force us", tagged, client("no-cache"), deaf, 5 * s, invalidation.CoverageNone, Verdict{Use: UseFresh, TTL: 55 * s}},
