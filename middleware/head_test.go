@@ -3,6 +3,7 @@ package middleware_test
 import (
 	"io"
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,5 +50,55 @@ func TestAHEADRenewsByWhatTheHandlerSays(t *testing.T) {
 				want(t, "a hit later", o.runs.Load() == 2, s.hit)
 			})
 		})
+	}
+}
+
+// A HEAD may take longer than a GET that came after it: then what the GET has stored is newer than the page that the
+// HEAD found, and stays, whatever the HEAD's answer says of that page.
+func TestASlowHEADLeavesANewerPage(t *testing.T) {
+	for _, s := range []struct {
+		name, says string
+	}{
+		{"that would renew", ""},
+		{"that would drop", "no-store"},
+		{"that would drop by its length", "length"},
+	} {
+		for _, vary := range []string{"", "Accept-Language"} {
+			t.Run(s.name+vary, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					version := "1"
+					o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+						etag := `"` + version + `"`
+						if r.Method == "HEAD" {
+							time.Sleep(2 * time.Second)
+							switch s.says {
+							case "length":
+								w.Header().Set("Content-Length", "99")
+							case "no-store":
+								w.Header().Set("Cache-Control", "no-store")
+							}
+						}
+						w.Header().Set("ETag", etag)
+						if vary != "" {
+							w.Header().Set("Vary", vary)
+						}
+						io.WriteString(w, "page "+version)
+					}}
+					h := newCache(t).With(policy.Policy{TTL: time.Hour})(o)
+					get(h, "/")
+					time.Sleep(time.Second)
+					var head sync.WaitGroup
+					head.Go(func() { do(h, "HEAD", "/", "Cache-Control", "no-cache") })
+					time.Sleep(time.Second)
+					version = "2"
+					want(t, "the newer page", body(get(h, "/", "Cache-Control", "no-cache")), "page 2")
+					head.Wait()
+					r := get(h, "/")
+					want(t, "after the HEAD", body(r), "page 2")
+					status(t, r, "hit")
+					want(t, "runs", o.runs.Load(), int64(3))
+				})
+			})
+		}
 	}
 }

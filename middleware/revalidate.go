@@ -6,6 +6,7 @@ import (
 
 	"github.com/freshet-go/freshet/internal/fill"
 	"github.com/freshet-go/freshet/internal/rules"
+	"github.com/freshet-go/freshet/internal/tier"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -110,7 +111,7 @@ func (n *run) partial(e *store.Entry) *store.Entry {
 // updateFromHead updates or drops what is stored by the answer to a HEAD (RFC 9111 section 4.3.5).
 func (n *run) updateFromHead(h http.Header) {
 	old := n.found.entry
-	if old == nil || old.Spans != nil || n.found.verdict.Use == rules.UseMiss {
+	if old == nil || old.Spans != nil || n.found.verdict.Use == rules.UseMiss || n.outrun(old.Key) {
 		return
 	}
 	header, invalid := rules.HeadUpdate(rules.Unannounced(old), n.rec.status, h)
@@ -136,4 +137,15 @@ func (n *run) updateFromHead(h http.Header) {
 	e := n.successor(old, header, a, old.Status)
 	e.Body, e.Tags, e.Announced = old.Body, old.Tags, announced
 	n.kept = e
+}
+
+// outrun reports whether another run has stored, under the key, what is newer than the response that a HEAD found: then
+// the HEAD's answer says nothing of it, or what it was before.
+func (n *run) outrun(key string) bool {
+	old := n.found.entry
+	if old == nil || n.x.req.Class != rules.ClassHead {
+		return false
+	}
+	e := n.x.ask(tier.SkipNear(n.x.r.Context()), key, &found{})
+	return e != nil && e.Variants == nil && e.Received.After(old.Received)
 }

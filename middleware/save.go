@@ -25,6 +25,9 @@ func (n *run) save(e *store.Entry) {
 		n.out.Stored, n.out.Detail = false, why // another run may have stored what is newer
 		return
 	}
+	if n.outrun(e.Key) {
+		return
+	}
 	if e != n.coming {
 		if e = n.joined(e); e == nil {
 			n.out.Stored = false

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -146,7 +147,7 @@ func TestThoseWhoWaitedForAnOutdatedRunShareOne(t *testing.T) {
 func TestASoftlyPurgedPageHasANegativeTTL(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told policy.Outcome
-		c := newCache(t, middleware.Options{Observe: func(_ *http.Request, out policy.Outcome) { told = out }})
+		c := newCache(t, middleware.Options{Observe: func(_ *http.Request, e middleware.Event) { told = e.Outcome }})
 		h := c.With(policy.Policy{TTL: time.Minute, StaleWhileRevalidate: time.Minute})(http.HandlerFunc(
 			func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "page") }))
 		app := c.Root(h)
