@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
 	"time"
@@ -28,7 +29,7 @@ func (w *unsafeWriter) invalidate() {
 	w.watch, w.quiet, w.out.Fwd = w, x.quiet, policy.FwdMethod
 	w.before, w.began = x.c.journal.Head(), time.Now()
 	if before := x.w.Header(); x.req.Class == rules.ClassPost && len(before) > 0 {
-		w.outer, w.vary, x.outside = before.Clone(), before["Vary"], rules.ReadOutside(before, x.p)
+		w.outer, w.given, x.outside = before.Clone(), maps.Clone(before), rules.ReadOutside(before, x.p)
 	}
 	defer w.end()
 	if w.unheard = unheard.Load(); w.mayStore() && x.who.hears.Load() {
@@ -67,9 +68,9 @@ type unsafeWriter struct {
 	before   uint64        // the journal's number when the handler began
 	marked   uint64        // ... when the header came
 	began    time.Time
-	vary     []string // the Vary of outer handlers, as it was given to the handler
-	answer   *answer  // to a POST, if later GETs may have it
-	speech   *speech  // of a POST's handler, if it may speak
+	given    http.Header // what outer handlers had put into the header, with the slices that the handler was given
+	answer   *answer     // to a POST, if later GETs may have it
+	speech   *speech     // of a POST's handler, if it may speak
 }
 
 // mayStore reports whether the answer is one to a POST that may turn out to be for later GETs.

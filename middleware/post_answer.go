@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -29,11 +30,12 @@ func (w *unsafeWriter) record(status int, h http.Header) {
 	if h["Date"] == nil {
 		h["Date"] = []string{now.UTC().Format(http.TimeFormat)}
 	}
-	if saidAgain(h["Vary"], w.vary) {
+	again := saidAgain(h, w.given)
+	if slices.Contains(again, "Vary") {
 		return // it varies
 	}
 	h = h.Clone()
-	removed := subtract(h, w.outer)
+	removed := subtract(h, w.outer, again)
 	a := rules.Admit(&x.req, status, x.outside.Judged(h), x.p, 0, w.began, now)
 	if !a.Store || w.silenced() || x.outside.Alone() != "" || len(a.Vary) > 0 || !x.req.SelfLocation(h) { // the handler's own Content-Location
 		return

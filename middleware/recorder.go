@@ -45,20 +45,20 @@ type recorder struct {
 	received time.Time // when the header was complete
 	declared int64     // the handler's Content-Length, or -1
 	written  int64
-	vary     []string // the Vary of outer handlers, as it was given to the handler
-	varies   bool     // the handler said the same of Vary as outer handlers had said
-	held     []byte   // the body, while it is held back
-	coming   []byte   // what is being written, while the response is judged
-	tooLong  bool     // the handler wrote more than it declared
-	hijacked bool     // it has the connection
-	informed bool     // an informational response has just been sent
+	given    http.Header // outer, with the very slices of values that the handler was given
+	again    []string    // the fields of outer that the handler has set to the values that they had
+	held     []byte      // the body, while it is held back
+	coming   []byte      // what is being written, while the response is judged
+	tooLong  bool        // the handler wrote more than it declared
+	hijacked bool        // it has the connection
+	informed bool        // an informational response has just been sent
 }
 
 // reset makes the recorder as new, for a second run of the handler.
 func (w *recorder) reset() {
 	header := http.Header{}
 	maps.Copy(header, w.outer.Clone())
-	*w = recorder{to: w.to, headless: w.headless, header: header, outer: w.outer, vary: header["Vary"]}
+	*w = recorder{to: w.to, headless: w.headless, header: header, outer: w.outer, given: maps.Clone(header)}
 }
 
 // Header is the handler's header, with what outer handlers put there before it.
@@ -67,13 +67,13 @@ func (w *recorder) Header() http.Header {
 		w.header = http.Header{}
 		if before := w.to.client().Header(); len(before) > 0 {
 			w.outer, w.header = before.Clone(), before.Clone()
-			w.vary = w.header["Vary"]
+			w.given = maps.Clone(w.header)
 		}
 	}
 	if w.informed {
 		w.informed = false
 		if restore(w.header, w.outer) {
-			w.vary = w.header["Vary"]
+			w.given = maps.Clone(w.header)
 		}
 	}
 	return w.header
@@ -107,7 +107,7 @@ func (w *recorder) WriteHeader(status int) {
 	w.to.onBegin()
 	w.wrote, w.status, w.received = true, status, time.Now()
 	w.frozen = w.Header().Clone()
-	w.varies = saidAgain(w.header["Vary"], w.vary)
+	w.again = saidAgain(w.header, w.given)
 	w.declared = -1
 	if v := w.frozen["Content-Length"]; len(v) == 1 {
 		if n, err := strconv.ParseInt(v[0], 10, 64); err == nil && n >= 0 {
@@ -241,11 +241,7 @@ func (w *recorder) control() *http.ResponseController {
 // handlers' fields.
 func (w *recorder) response() (h http.Header, removed []string) {
 	h = w.frozen
-	vary := h["Vary"]
-	removed = subtract(h, w.outer)
-	if w.varies {
-		h["Vary"] = vary
-	}
+	removed = subtract(h, w.outer, w.again)
 	if h["Date"] == nil {
 		h["Date"] = []string{w.received.UTC().Format(http.TimeFormat)}
 	}
@@ -254,15 +250,17 @@ func (w *recorder) response() (h http.Header, removed []string) {
 }
 
 // subtract takes out of h what was in it before its handler, and returns the names of what the handler
-// removed or replaced. A Cache-Control that the handler added to stays whole, since it says less alone.
-func subtract(h, outer http.Header) (removed []string) {
+// removed or replaced. A Cache-Control that the handler added to stays whole, since it says less alone. again names
+// what the handler has set to the value that it had: it has replaced that, but a Vary, which is added to the outer one.
+func subtract(h, outer http.Header, again []string) (removed []string) {
 	for name, before := range outer {
 		now, there := h[name]
 		switch {
 		case !there:
 			removed = append(removed, name)
-		case slices.Equal(now, before):
+		case slices.Equal(now, before) && !slices.Contains(again, name):
 			delete(h, name)
+		case slices.Equal(now, before) && name == "Vary":
 		case len(now) > len(before) && slices.Equal(now[:len(before)], before):
 			if name != "Cache-Control" {
 				h[name] = now[len(before):]
@@ -274,10 +272,16 @@ func subtract(h, outer http.Header) (removed []string) {
 	return removed
 }
 
-// saidAgain reports whether a handler has set a field to the very values that it was given in it, as
-// Header.Set("Vary", "Origin") does behind a CORS handler: then it speaks of its own page.
-func saidAgain(now, given []string) bool {
-	return len(given) > 0 && slices.Equal(now, given) && &now[0] != &given[0]
+// saidAgain names the fields of h that a handler has set to the very values that it was given in them, as
+// Header.Set("Vary", "Origin") does behind a CORS handler: then it speaks of its own page. A set puts another slice
+// into the place of the one that was given.
+func saidAgain(h, given http.Header) (names []string) {
+	for name, before := range given {
+		if now := h[name]; len(before) > 0 && slices.Equal(now, before) && &now[0] != &before[0] {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // beginning is as much of the body as tells its type.

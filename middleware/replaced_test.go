@@ -32,10 +32,14 @@ var replaced = []struct {
 		"inner a", "inner b"},
 	{"removes a field", "X-Frame-Options", policy.Policy{}, http.Header.Del, "", ""},
 	{"removes a field that has several values", "Link", policy.Policy{}, http.Header.Del, "", ""},
+	{"sets the very value that stands outside", "X-Frame-Options", policy.Policy{}, setA, "a", "a"},
+	{"sets the very value, of a field that has several", "Link", policy.Policy{}, setA, "a", "a"},
 	{"leaves a field alone", "Link", policy.Policy{}, func(http.Header, string) {}, "a", "b"},
 }
 
 func setInner(h http.Header, field string) { h.Set(field, "inner") }
+
+func setA(h http.Header, field string) { h.Set(field, "a") }
 
 // besideOuter puts X-Outer, as the request says it, into the field, and asks h.
 func besideOuter(h http.Handler, field string) http.Handler {
@@ -84,6 +88,9 @@ func TestWhatTheHandlerReplacedOfOuterFields(t *testing.T) {
 				alone := ""
 				if strings.Contains(s.a, "nner") {
 					alone = strings.TrimSuffix(s.a, " a")
+				}
+				if s.a == s.b { // the handler's
+					alone = s.a
 				}
 				gets(t, "a hit beside nothing", get(h, "/"), s.field, alone)
 				gets(t, "a 304", get(h, "/", "X-Outer", "a", "If-None-Match", "*"), s.field, s.a)
