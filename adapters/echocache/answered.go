@@ -94,3 +94,19 @@ func statusOf(err error) int {
 	}
 	return http.StatusInternalServerError
 }
+
+// throwsErrorsAway reports whether w writes to http.TimeoutHandler, by which echo's Timeout runs handlers: it throws
+// away what was written when the handler returns an error.
+func throwsErrorsAway(w http.ResponseWriter) bool {
+	for w != nil {
+		if t := reflect.TypeOf(w); t.Kind() == reflect.Pointer && t.Elem().PkgPath() == "net/http" && t.Elem().Name() == "timeoutWriter" {
+			return true
+		}
+		wrapper, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return false
+		}
+		w = wrapper.Unwrap()
+	}
+	return false
+}

@@ -41,6 +41,9 @@ const noCache = "the cache is nil: make it with freshet.New(memstore.New(64<<20)
 // made as well, by Context.Error or Echo.HTTPErrorHandler, and return the error, as echo's RequestLogger does. Any other
 // error that comes after the response has begun means that it broke off: what there is of it is not stored, and
 // the connection is aborted, so that no client takes it for whole, unless a stale response may stand in.
+//
+// echo's Timeout (which is deprecated; ContextTimeout is not concerned) throws away what was written where it gets an
+// error. Outside of the cache it gets none for an error that has its page, and neither do the middlewares around it.
 func Middleware(c *middleware.Cache) echo.MiddlewareFunc {
 	if c == nil {
 		panic("echocache: Middleware: " + noCache)
@@ -73,6 +76,9 @@ func mount(m *middleware.Mount) echo.MiddlewareFunc {
 			m.Within(c.Echo(), func() string { return routesOf(c.Echo()) }).Serve(&v.client, r, v)
 			if v.client.finish(v.err != nil); v.err != nil { // one that broke off has panicked, or told the run around
 				c.Set(answeredKey, v.client.outer)
+				if outer := v.client.outer; outer.Committed && throwsErrorsAway(outer.Writer) {
+					return nil
+				}
 			}
 			return v.err
 		}
