@@ -11,7 +11,7 @@
 //		return err
 //	}
 //	defer s.Close()
-//	cache := middleware.New(s)
+//	cache := freshet.New(s, freshet.Options{})
 //
 // As with database/sql, a program imports the drivers that it wants, and links no other: redisstore, pgstore,
 // memcachestore, or a package of its own that calls drivers.Register. memory:// and file:// need no import.
