@@ -116,6 +116,13 @@ func (a *account) conclude(out policy.Outcome, would bool) {
 	a.out, a.decided, a.would = out, true, would
 }
 
+// leavesBy notes the way of a response that was tried: what appears on it may yet make it one for its client alone.
+func (a *account) leavesBy(way *passage) {
+	a.t.mu.Lock()
+	defer a.t.mu.Unlock()
+	a.way = way
+}
+
 // observed notes what became of a request, and reports whether nobody else is to know of it: what was only tried is
 // none of the app's traffic.
 func (a *account) observed(out policy.Outcome) (only bool) {

@@ -130,9 +130,9 @@ func (t *tryout) judge(final bool) {
 	n.x.header(h, nil, -1, &n.out)
 	if g := n.x.gate(); g != nil && e != nil {
 		sent := n.x.w.Header()
-		n.x.account.way = g.expect(&passage{
+		n.x.account.leavesBy(g.expect(&passage{
 			f: n.f, status: n.rec.status, sent: rules.SentWith(sent, n.x.p), told: lastOf(sent["Cache-Status"]), p: n.x.p, e: e,
-		})
+		}))
 	}
 	n.x.sendHeader(n.rec.status)
 	if bodyAllowed(n.rec.status) && n.x.req.Class != rules.ClassHead {

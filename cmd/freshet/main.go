@@ -24,7 +24,8 @@ commands:
   simulate   replay an access log: what would a cache have answered?
   config     show every setting, with its value and where that came from
   explain    say why a page is cached or not, and what to change
-  debug-token  make a token with which a running app explains one page
+  debug-token
+             make a token with which a running app explains one page
   version    print the version, as --version does
   help       print this; "freshet proxy --help" says what a command can do
 
