@@ -103,7 +103,9 @@ func retryAfter(text string) (time.Duration, error) {
 }
 
 func date(text string) (time.Time, error) {
-	for _, layout := range []string{time.RFC3339, time.DateOnly, "2006-01-02T15:04:05", time.DateTime, "2006-01-02T15:04"} {
+	for _, layout := range []string{
+		time.RFC3339, time.DateOnly, "2006-01-02T15:04:05", time.DateTime, "2006-01-02T15:04",
+	} {
 		if t, err := time.Parse(layout, text); err == nil && !t.IsZero() {
 			return t, nil
 		}

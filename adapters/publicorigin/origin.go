@@ -74,8 +74,8 @@ func trimmed(check func(string) error) func(string) (string, error) {
 	}
 }
 
-// Handler wraps app, which then sees each request as one for the origin. Mount it outside everything that looks at hosts
-// or schemes, Cache.Root included. What is inside sees
+// Handler wraps app, which then sees each request as one for the origin. Mount it outside everything that looks at
+// hosts or schemes, Cache.Root included. What is inside sees
 //
 //   - the Host of the origin, and a target without scheme and host;
 //   - no field by which proxies name a host or a port (X-Forwarded-Host, Forwarded's host and their kin), where Host is
@@ -98,7 +98,8 @@ func (o Origin) Handler(app http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		inside := o.of(r)
 		defer func() { // net/http's server removes the files of its own request's form
-			r.Form, r.PostForm, r.MultipartForm, r.Pattern = inside.Form, inside.PostForm, inside.MultipartForm, inside.Pattern
+			r.Form, r.PostForm, r.MultipartForm = inside.Form, inside.PostForm, inside.MultipartForm
+			r.Pattern = inside.Pattern
 		}()
 		app.ServeHTTP(w, inside)
 	})

@@ -12,8 +12,8 @@ var (
 		"X-Original-Host",
 	}
 	schemeFields = []string{
-		"Front-End-Https", "X-Forwarded-Proto", "X-Forwarded-Protocol", "X-Forwarded-Scheme", "X-Forwarded-Ssl", "X-Scheme",
-		"X-Url-Scheme",
+		"Front-End-Https", "X-Forwarded-Proto", "X-Forwarded-Protocol", "X-Forwarded-Scheme", "X-Forwarded-Ssl",
+		"X-Scheme", "X-Url-Scheme",
 	}
 )
 
@@ -71,8 +71,8 @@ func originForm(target string) string {
 	return "/"
 }
 
-// forwarded returns a Forwarded field (RFC 7239) without what the origin stands for. One that cannot be read for certain
-// is left out altogether.
+// forwarded returns a Forwarded field (RFC 7239) without what the origin stands for. One that cannot be read for
+// certain is left out altogether.
 func (o Origin) forwarded(lines []string) string {
 	var elements []string
 	all := strings.Join(lines, ",")
