@@ -25,7 +25,7 @@ func (a *account) read(x *exchange) {
 			a.add("request", explain.Fact{What: name, Value: limited(strings.Join(values, ", ")), Source: "request field", RFC: sections[name]})
 		}
 	}
-	a.add("request", x.wishes()...)
+	a.add("request", x.operatorWishes()...)
 	if x.req.Key != "" {
 		a.add("key", keyFacts(x)...)
 	}
@@ -74,16 +74,16 @@ func (a *account) ofCredentials(x *exchange) explain.Fact {
 	return f
 }
 
-// wishes are what the operator wants of the resource.
-func (x *exchange) wishes() (all []explain.Fact) {
+// operatorWishes are what the operator wants of the resource.
+func (x *exchange) operatorWishes() (all []explain.Fact) {
 	f := explain.Fact{What: "operator", Value: "names no lifetime", Source: "Policy.TTL is 0", RFC: "RFC 9111 section 4.2.2"}
 	var settings []policy.ExpirySetting
-	if p := x.p; p.Resource != "" && x.c.options.Expires != nil {
+	if p := x.p; p.Resource != "" && x.c.expires.now.Load() != nil {
 		var scope []string
 		if p.Scope != nil {
 			scope = p.Scope(x.r)
 		}
-		settings = x.c.options.Expires.Applying(p.Resource, scope)
+		settings = x.c.expires.now.Load().Applying(p.Resource, scope)
 	}
 	lifetime := "lifetime " + x.ttl.String() + ", for what states none itself"
 	switch {
@@ -313,7 +313,7 @@ func (a *account) judged(n *run, h http.Header, status int, adm *rules.Admission
 
 // lifetimeFacts say what gave the lifetime, and which settings and fields did not.
 func (n *run) lifetimeFacts(h http.Header, status int, adm *rules.Admission, ttl time.Duration) (all []explain.Fact) {
-	operator := n.x.wishes()[0].Source
+	operator := n.x.operatorWishes()[0].Source
 	if n.said.hasTTL() {
 		operator = "the handler's SetTTL"
 	}

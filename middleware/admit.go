@@ -102,8 +102,12 @@ func (n *run) overtaken() bool {
 
 // admit judges the response, and writes into its header what the operator's settings say to clients.
 func (n *run) admit(h http.Header, status int, final bool) (a rules.Admission, announced bool) {
-	ttl := n.said.lifetime(n.x.ttl)
-	a = rules.Admit(&n.x.req, status, n.x.outside.Judged(h), n.x.p, ttl, n.began, n.rec.received)
+	p, ttl, governed := n.x.wishes(h)
+	if p != n.x.p {
+		n.said.give(p.Tags)
+	}
+	ttl = n.said.lifetime(ttl)
+	a = rules.Admit(&n.x.req, status, n.x.outside.Judged(h), p, ttl, n.began, n.rec.received)
 	refuse := func(why policy.Reason) { a.Store, a.Reason = false, why }
 	switch {
 	case !a.Store:
@@ -130,8 +134,8 @@ func (n *run) admit(h http.Header, status int, final bool) (a rules.Admission, a
 		refuse(rules.ReasonPageKept)
 	}
 	n.x.account.judged(n, h, status, &a, ttl)
-	governed := (n.x.governed || a.Store && n.said.namesTTL()) && !n.x.outside.Speaks()
-	announced = rules.Announce(h, n.x.p, a, &n.x.req, ttl, governed, n.rec.received)
+	governed = (governed || a.Store && n.said.namesTTL()) && !n.x.outside.Speaks()
+	announced = rules.Announce(h, p, a, &n.x.req, ttl, governed, n.rec.received)
 	n.out.Stored = a.Store && n.found.broken == "" && !n.x.c.options.ReadOnly
 	if a.Store && n.x.c.options.ReadOnly && n.out.Detail == "" {
 		n.out.Detail = reasonReadOnly

@@ -154,6 +154,13 @@ func wrongs(p *policy.Policy) (all []string) {
 			"set a positive one, or 0 for the default of %v; to have no heuristics, leave out Heuristic",
 			p.HeuristicMax, rules.DefaultHeuristicMax))
 	}
+	for i := range p.ByType {
+		if len(p.ByType[i].Types) == 0 || len(p.ByType[i].Policy.ByType) > 0 {
+			all = append(all, "a policy's ByType has an entry that no response can get, without Types or within another one's Policy: "+
+				"name the types, such as text/html or image/*, in the policy itself")
+		}
+		all = append(all, wrongs(&p.ByType[i].Policy)...)
+	}
 	return all
 }
 

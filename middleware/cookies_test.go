@@ -1,6 +1,7 @@
 package middleware_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -210,4 +212,62 @@ func TestWhoWaitsForAUsersRequest(t *testing.T) {
 			})
 		}
 	}
+}
+
+// With KeepCookies all other cookies are ignored: handlers do not see them, and a request that has no more counts as one
+// without. A cookie that makes a request pass is seen all the same.
+func TestKeepCookies(t *testing.T) {
+	for _, s := range []struct {
+		keep []string
+		sent string
+		seen string
+		want string
+	}{
+		{[]string{"lang"}, "_ga=1; consent=yes", "", "stored"},
+		{[]string{"lang"}, "_ga=1; lang=de", "lang=de", "detail=cookie"},
+		{[]string{"lang*"}, "_ga=1; language=de", "language=de", "detail=cookie"},
+		{[]string{}, "_ga=1; lang=de", "", "stored"},
+		{[]string{}, "_ga=1; session=x", "_ga=1; session=x", "detail=pass-cookie"},
+		{nil, "_ga=1", "_ga=1", "detail=cookie"},
+	} {
+		p := policy.Policy{TTL: time.Minute, KeepCookies: s.keep, PassCookies: []string{"session"}}
+		c := newCache(t, middleware.Options{Policy: func(*http.Request) *policy.Policy { return &p }})
+		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			io.WriteString(w, r.Header.Get("Cookie"))
+		}))
+		res := get(h, "/", "Cookie", s.sent)
+		status(t, res, s.want)
+		want(t, fmt.Sprint(s.keep, " ", s.sent), body(res), s.seen)
+	}
+}
+
+// Under Pass nothing is looked up or stored, whatever the response says, and it goes out as its handler made it; a
+// change still invalidates what is stored under another policy.
+func TestPass(t *testing.T) {
+	pass, keep := &policy.Policy{Pass: true, TTL: time.Minute}, &policy.Policy{}
+	c := newCache(t, middleware.Options{Policy: func(r *http.Request) *policy.Policy {
+		if r.Header.Get("X-Pass") != "" {
+			return pass
+		}
+		return keep
+	}})
+	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.RawQuery == "" {
+			w.Header().Set("Cache-Control", "public, max-age=60")
+			w.Header().Set("Content-Location", "/")
+		}
+		io.WriteString(w, "page")
+	}}
+	h := c.Handler(o)
+	for range 2 {
+		res := get(h, "/", "X-Pass", "1")
+		status(t, res, "fwd=bypass; fwd-status=200; detail=pass")
+		want(t, "Cache-Control", res.Header.Get("Cache-Control"), "public, max-age=60")
+		want(t, "Cache-Control of silence", get(h, "/?silent", "X-Pass", "1").Header.Get("Cache-Control"), "")
+	}
+	want(t, "runs", o.runs.Load(), int64(4))
+	get(h, "/")
+	status(t, get(h, "/"), "hit")
+	do(h, "POST", "/", "X-Pass", "1")
+	status(t, get(h, "/"), "fwd=uri-miss")
 }

@@ -28,6 +28,8 @@ func fingerprint(p *policy.Policy) string {
 	return b.String()
 }
 
+var typePolicies = reflect.TypeFor[[]policy.TypePolicy]()
+
 func appendFields(b *strings.Builder, v reflect.Value) {
 	for i := range v.NumField() {
 		name, f := v.Type().Field(i).Name, v.Field(i)
@@ -35,6 +37,11 @@ func appendFields(b *strings.Builder, v reflect.Value) {
 		case f.Kind() == reflect.Struct:
 			appendFields(b, f)
 		case f.IsZero() || name == "Off":
+		case f.Type() == typePolicies:
+			for i := range f.Len() {
+				of := f.Index(i).Interface().(policy.TypePolicy)
+				fmt.Fprintf(b, "%s %q {%s} ", name, of.Types, fingerprint(&of.Policy))
+			}
 		case f.Kind() == reflect.Bool:
 			fmt.Fprintf(b, "%s ", name)
 		case f.Kind() == reflect.String, f.Kind() == reflect.Slice:

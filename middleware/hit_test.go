@@ -1,9 +1,14 @@
 package middleware_test
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
+
+	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/policy"
 )
 
 // blank is a client whose header map is there already, so that what is counted is the cache's own.
@@ -45,6 +50,29 @@ func TestAHitAllocatesNothing(t *testing.T) {
 	}).AllocedBytesPerOp(); got > 4<<10 {
 		t.Errorf("a hit of 64 KiB allocates %d bytes: the body is copied", got)
 	}
+}
+
+// Neither does one where Options.Policy has another policy for each of two paths that are asked for in turn.
+func TestAHitUnderOneOfSeveralPoliciesAllocatesNothing(t *testing.T) {
+	policies := map[string]*policy.Policy{"/a": {TTL: time.Hour}, "/b": {TTL: time.Hour, Tags: []string{"b"}}}
+	c := newCache(t, middleware.Options{Policy: func(r *http.Request) *policy.Policy { return policies[r.URL.Path] }})
+	o := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.URL.Path) }}
+	h := c.Handler(o)
+	w := blank{make(http.Header, 16)}
+	requests := []*http.Request{httptest.NewRequest("GET", "/a", nil), httptest.NewRequest("GET", "/b", nil)}
+	both := func() {
+		for _, r := range requests {
+			clear(w.header)
+			h.ServeHTTP(w, r)
+		}
+	}
+	for range 3 {
+		both()
+	}
+	if allocs := testing.AllocsPerRun(100, both); allocs > 0 {
+		t.Errorf("two hits allocate %v times, want none", allocs)
+	}
+	want(t, "runs", o.runs.Load(), int64(2))
 }
 
 // Root costs a hit two allocations: the guard's writer, which has the context in it, and the request with that context.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"hash/maphash"
+	"maps"
 	"net/http"
 	"runtime"
 	"strconv"
@@ -20,6 +21,7 @@ import (
 type identity struct {
 	text string // what it is made of; empty: nothing tells the handler from others
 	last atomic.Pointer[mountID]
+	ids  atomic.Pointer[map[underPolicy]string] // never modified
 
 	again   atomic.Bool // it has served before
 	hears   atomic.Bool // a POST's handler: see speech
@@ -33,9 +35,41 @@ type identity struct {
 
 // mountID is an identity as keys have it, under a policy and on a route.
 type mountID struct {
+	underPolicy
+	id string
+}
+
+type underPolicy struct {
 	p     *policy.Policy
 	route string
-	id    string
+}
+
+// maxIDs is how many policies and routes a mount remembers what it is called under: an Options.Policy or an
+// Options.Route may make new ones for each request, against all advice.
+const maxIDs = 256
+
+// known returns what keys have of the identity, if it has been made.
+func (who *identity) known(at underPolicy) (id string, ok bool) {
+	if last := who.last.Load(); last != nil && last.underPolicy == at {
+		return last.id, true
+	}
+	if ids := who.ids.Load(); ids != nil {
+		id, ok = (*ids)[at]
+	}
+	return id, ok
+}
+
+func (who *identity) remember(at underPolicy, id string) {
+	who.last.Store(&mountID{at, id})
+	before, next := who.ids.Load(), map[underPolicy]string{}
+	if before != nil {
+		if len(*before) >= maxIDs {
+			return
+		}
+		maps.Copy(next, *before)
+	}
+	next[at] = id
+	who.ids.CompareAndSwap(before, &next) // or else another one remembers more, and this one comes again
 }
 
 // mounts gives the mounts of a Cache their identities: all that were made before the Cache served its
@@ -151,11 +185,12 @@ func (c *Cache) tell(who *identity, r *http.Request, p *policy.Policy) (id strin
 	if route == "" {
 		route = p.Key.Name
 	}
-	if last := who.last.Load(); last != nil && last.p == p && last.route == route {
+	at := underPolicy{p, route}
+	if id, ok := who.known(at); ok {
 		if !who.again.Load() {
 			who.again.Store(true)
 		}
-		return last.id, true
+		return id, true
 	}
 	text := who.text
 	if who.late {
@@ -174,9 +209,9 @@ func (c *Cache) tell(who *identity, r *http.Request, p *policy.Policy) (id strin
 	for _, part := range [...]string{text, route, c.fingerprint(p), own} {
 		fmt.Fprintf(h, "%d %s", len(part), part)
 	}
-	next := &mountID{p, route, strconv.FormatUint(h.Sum64(), 36)}
-	who.last.Store(next)
-	return next.id, true
+	id = strconv.FormatUint(h.Sum64(), 36)
+	who.remember(at, id)
+	return id, true
 }
 
 // tells reports whether a late identity may be that of a route. When a few handlers of one name have come

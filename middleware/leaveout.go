@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -63,6 +64,11 @@ func (l *leaveOut) of(p *policy.Policy) *policy.Policy {
 	}
 	rest := *p
 	rest.TTL, rest.Resource, rest.Scope, rest.Heuristic = 0, "", nil, false
+	rest.ByType = slices.Clone(p.ByType)
+	for i := range rest.ByType {
+		of := &rest.ByType[i].Policy
+		of.TTL, of.Heuristic = 0, false
+	}
 	if l.made.Add(1) <= maxLeft {
 		l.policies.Store(p, &rest)
 	}

@@ -90,7 +90,8 @@ func (n *run) successor(old *store.Entry, h http.Header, a rules.Admission, stat
 // storableForOthers reports whether a response that may not be stored for this request may be for one that
 // has no credentials and no wishes: then what is stored is as good as it was.
 func (n *run) storableForOthers(status int, h http.Header) bool {
-	return rules.Admit(n.x.req.Anyone(), status, n.x.outside.Judged(h), n.x.p, n.x.ttl, n.began, n.rec.received).Store
+	p, ttl, _ := n.x.wishes(h)
+	return rules.Admit(n.x.req.Anyone(), status, n.x.outside.Judged(h), p, ttl, n.began, n.rec.received).Store
 }
 
 // partial completes the description of a stored partial response from its Content-Range (RFC 9111
@@ -126,14 +127,15 @@ func (n *run) updateFromHead(h http.Header) {
 	}
 	get := n.x.req
 	get.Class = rules.ClassRead
-	a := rules.Admit(&get, old.Status, n.x.outside.Judged(header), n.x.p, n.x.ttl, n.began, n.rec.received)
+	p, ttl, governed := n.x.wishes(header)
+	a := rules.Admit(&get, old.Status, n.x.outside.Judged(header), p, ttl, n.began, n.rec.received)
 	if !a.Store {
 		if !n.storableForOthers(old.Status, header) {
 			n.x.c.remove(old)
 		}
 		return
 	}
-	announced := rules.Announce(header, n.x.p, a, &get, n.x.ttl, n.x.governed && !n.x.outside.Speaks(), n.rec.received)
+	announced := rules.Announce(header, p, a, &get, ttl, governed && !n.x.outside.Speaks(), n.rec.received)
 	e := n.successor(old, header, a, old.Status)
 	e.Body, e.Tags, e.Announced = old.Body, old.Tags, announced
 	n.kept = e

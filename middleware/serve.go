@@ -133,7 +133,7 @@ func (x *exchange) bypass(why policy.Reason) {
 func (x *exchange) resolve() {
 	p := x.p
 	x.ttl, x.off = p.TTL, p.Off
-	x.governed = p.Off || p.TTL > 0 || p.Resource != ""
+	x.governed = p.Off || !p.Pass && (p.TTL > 0 || p.Resource != "")
 	if p.Resource == "" {
 		return
 	}
@@ -153,4 +153,15 @@ func (x *exchange) readSetting(p *policy.Policy, settings *policy.Expires) {
 		x.ttl, x.off = ttl, p.Off || ttl <= 0
 	}
 	x.off = x.off || !x.c.options.Expires.Enabled(p.Resource, x.r.Method)
+}
+
+// wishes returns what the operator wishes of a response with the header h: the policy that counts, its lifetime, and
+// whether a response that says nothing gets its headers from it.
+func (x *exchange) wishes(h http.Header) (p *policy.Policy, ttl time.Duration, governed bool) {
+	if len(x.p.ByType) > 0 {
+		if p = rules.PolicyOf(x.p, h); p != x.p {
+			return p, p.TTL, p.Off || p.TTL > 0
+		}
+	}
+	return x.p, x.ttl, x.governed
 }

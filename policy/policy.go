@@ -35,6 +35,23 @@ type Policy struct {
 	// Off makes the resource uncacheable: nothing is looked up or stored, and the response says
 	// "no-cache, no-store", whatever the handler said. A setting of 0 for Resource does the same.
 	Off bool
+	// Pass has every GET and HEAD pass: nothing is looked up or stored, and the response goes out as its handler made
+	// it. Other methods invalidate as ever, and what they are answered is not stored. Default off.
+	Pass bool
+
+	// Override has TTL, or a setting for Resource, go before what a response says of its lifetime: max-age, s-maxage,
+	// no-cache, must-revalidate, proxy-revalidate, stale-while-revalidate and stale-if-error in Cache-Control or a
+	// targeted field, Expires and Pragma. It is for apps that say "no-cache, must-revalidate, max-age=0" of everything.
+	// It holds for the statuses that TTL covers, and never for a response that says private or no-store or sets a
+	// cookie; no-cache or must-revalidate that it undoes lets no response to credentials in. Clients see ClientTTL or
+	// TTL in the place of what the response said. Default off.
+	Override bool
+	// OverridePrivate is Override for responses that say private or no-store as well: another visitor gets what the
+	// app says is for one. Where a page is made for its visitor, that is a leak. Default off.
+	OverridePrivate bool
+	// ByType lists what takes the place of this policy for responses of some types: the first one whose Types have
+	// the response's counts. See [TypePolicy]. Default: this policy is for responses of all types.
+	ByType []TypePolicy
 
 	// Tags are the tags of every response that is stored under the policy, besides those that its handler names:
 	// InvalidateTag of one of them covers the responses. A mount whose policy has other tags does not use what was
@@ -90,6 +107,10 @@ type Policy struct {
 	// cookies. A Cookie field that cannot be read for certain, or has more than 16 KiB, keeps all of its cookies. What
 	// PassCookies lists is never ignored. Default: none.
 	IgnoreCookies []string
+	// KeepCookies, when not nil, lists the only cookies that handlers read: all others are ignored, as IgnoreCookies has
+	// it. An entry ending in * matches by prefix. An empty list: none is read. Default (nil): all are, but for those that
+	// IgnoreCookies lists.
+	KeepCookies []string
 	// StoreCookies lets responses with Set-Cookie be stored, Set-Cookie included, as RFC 9111
 	// allows: every client then gets the same cookie. Default: they are not stored.
 	StoreCookies bool
@@ -111,6 +132,18 @@ type Policy struct {
 
 	// Key says what the primary key is made of besides method class, scheme, host, path and query.
 	Key KeyOptions
+}
+
+// TypePolicy is what an operator wishes of responses of some types. See [Policy.ByType].
+type TypePolicy struct {
+	// Types are media types in lower case without parameters: "text/html"; "image/*", for all that begin so; or "*", for
+	// every response, those without a type too. A response with several types has none.
+	Types []string
+	// Policy says what becomes of the response. Of it count TTL (a setting for Resource does not), ClientTTL, CDNTTL,
+	// Off, Override, OverridePrivate, StaleWhileRevalidate, StaleIfError, Retention, the heuristics, Targeted, Shared
+	// and StoreCookies; Tags are added to those of the policy around. The rest is settled when the request comes, before
+	// there is a response: where the policy around is not Shared, requests with credentials do not wait for each other.
+	Policy Policy
 }
 
 // KeyOptions shapes primary keys. The zero value keys on method class, scheme, host, path and query,

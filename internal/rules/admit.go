@@ -25,6 +25,8 @@ type Admission struct {
 	// one, or Cache-Control, whether or not it is there.
 	Source Source
 	Field  string
+	// Overridden: the operator's lifetime takes the place of the one that the response states.
+	Overridden bool
 	// Strip lists the fields, in canonical form, that are not stored: those of private="…" and
 	// no-cache="…", and hop-by-hop fields.
 	Strip []string
@@ -65,11 +67,16 @@ func Admit(req *Request, status int, h http.Header, p *policy.Policy, ttl time.D
 		d, field = ParseResponseDirectives(h), "Cache-Control"
 	}
 	a := Admission{Age: InitialAge(h, requested, received), Field: field}
+	if a.Overridden = ttl > 0 && overridesLifetime(p, status, h, &d, aimed); a.Overridden {
+		d.forgetLifetime()
+		aimed = false
+	}
 	if a.Strip = slices.Concat(d.NoCacheFields, d.PrivateFields); !asIs {
 		a.Strip = append(a.Strip, HopByHop(h)...)
 	}
 	a.AsIs = asIs && len(a.Strip) == 0
 	switch {
+	case a.Overridden:
 	case d.NoCache:
 		a.Source = SourceNoCache
 	case aimed:

@@ -22,6 +22,7 @@ const personal = "Authorization, Cookie"
 // handler did not speak for itself: no Cache-Control, no Expires and no targeted field. a is what Admit
 // said of the response with the same ttl, and may since have been refused for reasons of the cache.
 //
+//   - A response whose own lifetime ttl overrides (a.Overridden) counts as one that said nothing: what it said goes.
 //   - A response that lives by ttl gets Cache-Control: max-age and Expires, in whole seconds rounded
 //     down, and, unless p.Shared, Vary: Authorization, Cookie, because the same URL asked with
 //     credentials gets no such response; with them the fields of p.Key.Headers, and Cookie for
@@ -36,14 +37,19 @@ const personal = "Authorization, Cookie"
 // that live by a heuristic, which every recipient can make for itself. It reports whether it wrote a
 // lifetime: see store.Entry.Announced.
 func Announce(h http.Header, p *policy.Policy, a Admission, req *Request, ttl time.Duration, governed bool, now time.Time) (announced bool) {
+	usable := a.Store || req.Class == ClassHead && a.Reason == ReasonMethod
 	switch {
 	case p.Off || a.Reason == ReasonOff:
 		forbid(h, p)
 		return false
-	case !governed || req.Class != ClassRead && req.Class != ClassHead || spoke(Canonical(h), p):
+	case !governed || req.Class != ClassRead && req.Class != ClassHead:
+		return false
+	case usable && a.Overridden:
+		silence(h, p)
+		delete(h, "Pragma")
+	case spoke(Canonical(h), p):
 		return false
 	}
-	usable := a.Store || req.Class == ClassHead && a.Reason == ReasonMethod
 	switch {
 	case !usable:
 		forbid(h, p)
@@ -106,17 +112,19 @@ func spoke(h http.Header, p *policy.Policy) bool {
 
 // forbid tells every recipient to keep nothing.
 func forbid(h http.Header, p *policy.Policy) {
-	names := p.Targeted
-	if names == nil {
-		names = defaultTargeted
-	}
+	silence(h, p)
+	h["Cache-Control"] = []string{uncacheable}
+}
+
+// silence takes out of h what it says of lifetimes.
+func silence(h http.Header, p *policy.Policy) {
+	names := targetedNames(p)
 	for name := range h {
 		if sameName(name, "Cache-Control") || sameName(name, "Expires") ||
-			slices.ContainsFunc(names, func(n string) bool { return sameName(name, n) }) {
+			slices.ContainsFunc(names, func(n string) bool { return sameName(n, name) }) {
 			delete(h, name)
 		}
 	}
-	h["Cache-Control"] = []string{uncacheable}
 }
 
 // sameName compares field names, in whatever case.

@@ -16,14 +16,14 @@ const (
 )
 
 // WithoutIgnoredCookies returns r as the cache and the handlers of its runs see it: without the cookies that
-// p.IgnoreCookies lists. It is r itself when there are none, and otherwise a copy with a header of its own;
+// p ignores. It is r itself when there are none, and otherwise a copy with a header of its own;
 // r is not modified.
 //
 // Cookie fields that do not read like those of a browser are left as they are, with all their cookies: they
 // have a control or an open quote, so that handlers could cut them elsewhere than the cache does, or are
 // too many or too long.
 func WithoutIgnoredCookies(r *http.Request, p *policy.Policy) *http.Request {
-	if len(p.IgnoreCookies) == 0 {
+	if !ignoresCookies(p) {
 		return r
 	}
 	return withoutIgnored(p, r)
@@ -86,13 +86,15 @@ func cookieName(pair string) string {
 // ignoresCookie reports whether a cookie is ignored. One without a name never is, and neither is one that makes
 // its request pass.
 func ignoresCookie(p *policy.Policy, name string) bool {
-	return isToken(name) && listed(p.IgnoreCookies, name) && !listed(p.PassCookies, name)
+	return isToken(name) && !listed(p.PassCookies, name) &&
+		(listed(p.IgnoreCookies, name) || p.KeepCookies != nil && !listed(p.KeepCookies, name))
 }
 
-// SetsIgnoredCookie returns the name of a cookie that a response with the header h sets and that p.IgnoreCookies
-// lists, or "".
+func ignoresCookies(p *policy.Policy) bool { return len(p.IgnoreCookies) > 0 || p.KeepCookies != nil }
+
+// SetsIgnoredCookie returns the name of a cookie that a response with the header h sets and that p ignores, or "".
 func SetsIgnoredCookie(h http.Header, p *policy.Policy) string {
-	if len(p.IgnoreCookies) == 0 {
+	if !ignoresCookies(p) {
 		return ""
 	}
 	for _, line := range h["Set-Cookie"] {

@@ -37,8 +37,13 @@ func isDocument(h http.Header) bool {
 		(strings.HasSuffix(media, "+xml") || strings.HasSuffix(media, "+json"))
 }
 
-// mediaType is the response's type in lower case, without parameters; empty where it has none, or several.
+// mediaType is the response's type in lower case, without parameters; empty where it has none, or several, also in one
+// line: of "text/css; x=y, text/html" browsers take the last.
 func mediaType(h http.Header) string {
-	media, _, _ := strings.Cut(sole(h, "Content-Type"), ";")
+	line := sole(h, "Content-Type")
+	if strings.Contains(line, ",") {
+		return ""
+	}
+	media, _, _ := strings.Cut(line, ";")
 	return strings.ToLower(trimOWS(media))
 }

@@ -32,6 +32,7 @@ const (
 	ReasonPrecondition policy.Reason = "precondition"    // If-Match or If-Unmodified-Since
 	ReasonOverride     policy.Reason = "method-override" // a field asks for another method or URL than the request line
 	ReasonConnection   policy.Reason = "connection"      // Connection names a field that those behind the cache do not see
+	ReasonPass         policy.Reason = "pass"            // Policy.Pass
 	ReasonPassCookie   policy.Reason = "pass-cookie"     // it has a cookie that Policy.PassCookies lists
 	ReasonNonce        policy.Reason = "csp-nonce"       // a handler outside set a Content-Security-Policy with a nonce, which is in the page too
 	ReasonKey          policy.Reason = "key"             // KeyOptions.Replace made no key
@@ -54,6 +55,8 @@ func planOf(r *http.Request, p *policy.Policy, c Class, s seen) (Plan, policy.Re
 	switch {
 	case p.Off:
 		return PlanPass, ReasonOff
+	case p.Pass:
+		return PlanPass, ReasonPass
 	case s&sawUpgrade != 0:
 		return PlanPass, ReasonUpgrade
 	case hasContent(r):

@@ -135,7 +135,7 @@ func (q *Request) readFields(h http.Header, p *policy.Policy, s seen) {
 	if s&sawControl != 0 {
 		q.Directives = ParseRequestDirectives(h)
 	}
-	if q.Class == ClassPost && passesByCookie(p, h) {
+	if q.Class == ClassPost && (p.Pass || passesByCookie(p, h)) {
 		q.Directives.NoStore = true
 	}
 }
