@@ -67,6 +67,10 @@ var rooms = []room{
 		reason: "what follows files is apart from settings, so that who only reads settings links no watcher of files",
 	},
 	{
+		pattern: "settings/routes", ours: []string{"policy", "settings"},
+		reason: "rules are data that become policies: apps and tools read them without the engine",
+	},
+	{
 		pattern: "store", ours: []string{"store/internal/keys"},
 		modules: []string{"github.com/zeebo/xxh3", "github.com/klauspost/compress"},
 		reason: "store holds the nouns and the contracts that all others import: nothing else of ours but what a " +

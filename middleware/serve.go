@@ -152,7 +152,7 @@ func (x *exchange) readSetting(p *policy.Policy, settings *policy.Expires) {
 	if ttl, set := settings.Lookup(p.Resource, scope); set {
 		x.ttl, x.off = ttl, p.Off || ttl <= 0
 	}
-	x.off = x.off || !x.c.options.Expires.Enabled(p.Resource, x.r.Method)
+	x.off = x.off || !settings.Enabled(p.Resource, x.r.Method)
 }
 
 // wishes returns what the operator wishes of a response with the header h: the policy that counts, its lifetime, and

@@ -1,0 +1,162 @@
+// Package routes reads rules by which a cache treats the paths of an app: data in a settings file, for apps that know
+// nothing of caching, and for operators who write no Go.
+//
+//	[rules]
+//	/wp-admin/*          = pass
+//	*.css                = 7d
+//	/api/*               = 60s, stale 1h, tags api
+//	/* type text/html    = 60s, override
+//
+// The first rule that matches a request wins, and makes a [policy.Policy] of its words. [Parse] judges all of them, and
+// says what is wrong with file and line. The page docs/rules.md has the grammar and a table of the words.
+//
+// A rule with a lifetime is for paths in their plain form alone. Of any other, such as /api/..%2fadmin, //admin or
+// /admin;x, servers make different things: only what rules forbid holds there, for each of its readings.
+package routes
+
+import (
+	"net/http"
+	"reflect"
+	"slices"
+	"sync/atomic"
+
+	"github.com/freshet-go/freshet/policy"
+)
+
+// Set is an ordered set of rules. It is immutable and safe for concurrent use. A nil Set has no rules.
+type Set struct {
+	rules    []rule
+	base     *policy.Policy // where no rule matches
+	careful  *policy.Policy // ... and the path is not plain
+	warnings []string
+}
+
+// rule is what lines of one selector have become.
+type rule struct {
+	selector
+	origin  string         // of its first line
+	policy  *policy.Policy // of requests with a plain path
+	careful *policy.Policy // of others: what forbids, without what allows
+	forbids bool           // it says pass or off
+}
+
+// Policy returns the policy for a request: that of the first rule that matches, or else [Options.Base]. Policies are
+// the same pointers for as long as the Set is used, and must not be modified. It is what freshet.Options.Policy wants.
+// For a path in its plain form it allocates nothing.
+func (s *Set) Policy(r *http.Request) *policy.Policy {
+	if s == nil {
+		return nil
+	}
+	switch rule, isPlain := s.find(r); {
+	case rule == nil && isPlain:
+		return s.base
+	case rule == nil:
+		return s.careful
+	case isPlain:
+		return rule.policy
+	default:
+		return rule.careful
+	}
+}
+
+// find returns the rule for a request, or nil, and whether the request's path is plain.
+func (s *Set) find(r *http.Request) (found *rule, isPlain bool) {
+	if !plain(r.URL.Path, r.URL.RawPath) {
+		return s.findReading(r), false
+	}
+	for i := range s.rules {
+		if rule := &s.rules[i]; rule.matches(r, r.URL.Path) {
+			return rule, true
+		}
+	}
+	return nil, true
+}
+
+// findReading is find for a path that servers may take for another one. A rule that forbids counts if it is for one of
+// its readings, wherever it stands; of the others the first does.
+func (s *Set) findReading(r *http.Request) (found *rule) {
+	paths := readings(r.URL.Path)
+	for i := range s.rules {
+		rule := &s.rules[i]
+		switch matches := slices.ContainsFunc(paths, func(path string) bool { return rule.matches(r, path) }); {
+		case matches && rule.forbids:
+			return rule
+		case matches && found == nil:
+			found = rule
+		}
+	}
+	return found
+}
+
+func (x *rule) matches(r *http.Request, path string) bool {
+	if x.forbids && !x.path.matchesFolded(path) || !x.forbids && !x.path.matches(path) {
+		return false
+	}
+	return x.selector.matchesBeside(r)
+}
+
+// Origin says where the first line of the rule stands that chooses the policy of a request, such as "freshet.ini:12".
+// Empty: no rule matches.
+func (s *Set) Origin(r *http.Request) string {
+	if s == nil {
+		return ""
+	}
+	if rule, _ := s.find(r); rule != nil {
+		return rule.origin
+	}
+	return ""
+}
+
+// Len returns the number of rules. Lines that differ in their type alone are one rule.
+func (s *Set) Len() int {
+	if s == nil {
+		return 0
+	}
+	return len(s.rules)
+}
+
+// Warnings says what the rules allow that may be more than was meant: worth a line each in the log.
+func (s *Set) Warnings() []string {
+	if s == nil {
+		return nil
+	}
+	return s.warnings
+}
+
+// Live is a [Set] that can be replaced while requests use it. The zero value has no rules. It is safe for concurrent use.
+type Live struct{ now atomic.Pointer[Set] }
+
+// Use has s take the place of the set in use. Requests that have begun keep the policy that they have. What is stored
+// keeps its lifetime; where the words that say who may have it have changed, it is not used any more. Policies that
+// say the same as before keep their pointers, so that replacing rules often costs a cache no memory.
+func (l *Live) Use(s *Set) {
+	if before := l.now.Load(); before != nil && s != nil {
+		s = s.adopt(before)
+	}
+	l.now.Store(s)
+}
+
+// Set returns the set in use, or nil.
+func (l *Live) Set() *Set { return l.now.Load() }
+
+// Policy is [Set.Policy] of the set in use; nil while there is none.
+func (l *Live) Policy(r *http.Request) *policy.Policy { return l.now.Load().Policy(r) }
+
+// adopt returns the set with the policies of before where they say the same.
+func (s *Set) adopt(before *Set) *Set {
+	known := []*policy.Policy{before.base, before.careful}
+	for i := range before.rules {
+		known = append(known, before.rules[i].policy, before.rules[i].careful)
+	}
+	same := func(p *policy.Policy) *policy.Policy {
+		if i := slices.IndexFunc(known, func(k *policy.Policy) bool { return reflect.DeepEqual(k, p) }); i >= 0 {
+			return known[i]
+		}
+		return p
+	}
+	next := &Set{rules: slices.Clone(s.rules), base: same(s.base), careful: same(s.careful), warnings: s.warnings}
+	for i := range next.rules {
+		next.rules[i].policy, next.rules[i].careful = same(s.rules[i].policy), same(s.rules[i].careful)
+	}
+	return next
+}
