@@ -10,14 +10,13 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
-	"github.com/freshet-go/freshet"
 	"github.com/freshet-go/freshet/cmd/freshet/proxy"
 	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/settings"
 	"github.com/freshet-go/freshet/settings/reload"
+	"github.com/freshet-go/freshet/settings/routes"
 	"github.com/freshet-go/freshet/store/memstore"
 	"github.com/freshet-go/freshet/store/open"
 )
@@ -80,13 +79,15 @@ type proxyFlags struct {
 	passCookies  []string
 	ignored      []string // cookies
 	swr, sie     time.Duration
+	rule         ruleFlag
+	rules        *routes.Set
+	live         routes.Live // the rules in use
 
 	purge    purgeFlags
 	name     string
 	log      logFlags
 	source   source
 	watch    *reload.Watcher // of the settings
-	policy   atomic.Pointer[freshet.Policy]
 	warnings []string // of the settings
 }
 
@@ -107,6 +108,7 @@ func readProxyFlags(args, environ []string, log *slog.Logger) (*proxyFlags, erro
 	if err := f.complete(); err != nil {
 		return nil, err
 	}
+	f.live.Use(f.rules)
 	if f.upstreams == nil {
 		return nil, errors.New("--upstream is missing: the URL of the server to cache for, such as http://127.0.0.1:9000")
 	}
@@ -141,7 +143,10 @@ func (f *proxyFlags) take(set *flag.FlagSet, loaded *settings.Settings, environ 
 		return errors.Join(wrong, err)
 	}
 	f.store, f.warnings = forProxy(f.store), loaded.Warnings()
-	f.policy.Store(f.newPolicy())
+	if f.rules, err = f.loadRules(loaded); err != nil {
+		return err
+	}
+	f.warnings = append(f.warnings, f.rules.Warnings()...)
 	return nil
 }
 
@@ -172,6 +177,7 @@ func newProxyFlags() (*proxyFlags, *flag.FlagSet) {
 	set.Func("ignore-cookies", "", into(&f.ignored, readIgnored))
 	set.Func("stale-while-revalidate", "", into(&f.swr, settings.Duration))
 	set.Func("stale-if-error", "", into(&f.sie, settings.Duration))
+	set.Var(&f.rule, "rule", "")
 	set.Func("name", "", into(&f.name, readName))
 	f.spread.define(set)
 	f.purge.define(set)

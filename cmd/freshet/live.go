@@ -1,8 +1,6 @@
 package main
 
 import (
-	"reflect"
-
 	"github.com/freshet-go/freshet"
 	"github.com/freshet-go/freshet/cmd/freshet/proxy"
 	"github.com/freshet-go/freshet/settings"
@@ -19,9 +17,7 @@ func (f *proxyFlags) follow(args, environ []string) {
 		if err != nil {
 			return err
 		}
-		if p := next.policy.Load(); !reflect.DeepEqual(p, f.policy.Load()) {
-			f.policy.Store(p)
-		}
+		f.live.Use(next.rules)
 		return nil
 	})
 }

@@ -5,9 +5,14 @@ import (
 	"flag"
 )
 
-// once makes it an error to give a flag twice: of two upstreams one would be left out without a word.
+// once makes it an error to give a flag twice: of two upstreams one would be left out without a word. There may be many
+// rules.
 func once(set *flag.FlagSet) {
-	set.VisitAll(func(f *flag.Flag) { f.Value = &single{Value: f.Value} })
+	set.VisitAll(func(f *flag.Flag) {
+		if _, several := f.Value.(*ruleFlag); !several {
+			f.Value = &single{Value: f.Value}
+		}
+	})
 }
 
 // single is the value of a flag that is set once at most.

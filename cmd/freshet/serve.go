@@ -157,7 +157,7 @@ func newProxy(f *proxyFlags, entries store.Store, access io.Writer, log *slog.Lo
 	o := proxy.Options{
 		Store: entries,
 		Cache: freshet.Options{
-			Policy: func(*http.Request) *freshet.Policy { return f.policy.Load() }, Name: f.name, StallTimeout: stall,
+			Policy: f.live.Policy, Name: f.name, StallTimeout: stall,
 		},
 		ReplaceHost: !f.preserveHost, TrustForwarded: f.trustForwarded, AllowUnderscores: f.underscores,
 		Timeout: f.timeout, Log: log, Others: f.upstreams[1:], Purge: proxy.Purge(f.purge),

@@ -65,6 +65,10 @@ var proxyGroups = []group{
 		{Name: "proxy.stale-if-error", Value: "DURATION", Default: "0s", Allowed: "0 or more", Live: true,
 			Meaning: "serve a stale response for so long while the upstream answers 500, 502, 503 or 504, where the response does not say itself",
 			More:    "while the upstream cannot be reached, stale responses are served for 10 minutes"},
+		{Name: "proxy.rule", Value: "'PATTERN = WORDS'", Live: true,
+			Meaning: "what is kept of some paths, and for how long",
+			More: "such as '/api/* = 60s' or '/admin/* = pass'; the flag may be given several times. The first rule that matches " +
+				"wins, before those in the section [rules] of --config. docs/rules.md has the words"},
 	}},
 	upstreamGroup, purgeGroup, tlsGroup,
 	{title: "how it runs", rows: []settings.Setting{
