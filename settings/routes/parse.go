@@ -103,7 +103,7 @@ func (c *compiler) readSection(name, text, section string) {
 			within = strings.TrimSpace(title) == section
 		case !within:
 		case (row[0] == ' ' || row[0] == '\t') && rule != "":
-			rule += "\n" + uncommented(line)
+			rule += " " + uncommented(line)
 		default:
 			flush()
 			origin, rule = fmt.Sprintf("%s:%d", name, number), uncommented(line)
@@ -141,7 +141,7 @@ func (l *line) says(name string) bool {
 	return slices.ContainsFunc(l.words, func(s spoken) bool { return s.name == name })
 }
 
-// add reads one rule, in which a line's end is a comma.
+// add reads one rule.
 func (c *compiler) add(origin, text string) {
 	left, right, found := strings.Cut(text, "=")
 	left = strings.TrimSpace(left)
@@ -162,7 +162,7 @@ func (c *compiler) add(origin, text string) {
 		c.refuse(origin, left, err)
 		return
 	}
-	for text := range strings.FieldsFuncSeq(right, func(r rune) bool { return r == ',' || r == '\n' }) {
+	for text := range strings.SplitSeq(right, ",") {
 		if text = strings.TrimSpace(text); text == "" {
 			continue
 		}
