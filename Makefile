@@ -3,12 +3,13 @@
 #             a report to bench/results
 # make bench-check  fails when a benchmark is worse than bench/check promises
 # make soak   what takes hours: the tests 20 times in a row beside two copies of themselves, then mutations
+# make soak-apps  installs WordPress and MediaWiki, and tests the examples' rules before them: five minutes
 # make fmt    formats the code
 
 GO ?= go
 GOFMT = $$($(GO) env GOROOT)/bin/gofmt
 
-.PHONY: bench-check test tools check race modules bench bench-tools soak soak-tests soak-mutants fmt
+.PHONY: bench-check test tools check race modules bench bench-tools soak soak-tests soak-mutants soak-apps fmt
 
 test: tools check race modules
 
@@ -97,6 +98,25 @@ soak-mutants: tools
 	for each in $(filter-out -%,$(MUTANTS)); do \
 	  GOFLAGS= $(GO) run $(GREMLINS) unleash $$each --timeout-coefficient 4 $(filter -%,$(MUTANTS)) || exit 1; \
 	done
+
+# Real apps behind freshet, with PHP's own server and MariaDB on loopback ports.
+soak-apps:
+	@command -v $(GO) >/dev/null || { echo "Go 1.26 or later is needed: https://go.dev/dl" >&2; exit 1; }
+	@missing=; \
+	command -v php >/dev/null || missing="$$missing php-cli"; \
+	for module in mysqli pdo_sqlite mbstring xml intl gd; do \
+	  php -m 2>/dev/null | grep -qx $$module || missing="$$missing php-$$(echo $$module | sed 's/mysqli/mysql/; s/pdo_//; s/sqlite/sqlite3/')"; \
+	done; \
+	command -v mariadbd >/dev/null || missing="$$missing mariadb-server"; \
+	[ -e /usr/share/wordpress/wp-login.php ] || missing="$$missing wordpress"; \
+	ls -d /var/lib/wordpress/wp-content/themes/twenty* >/dev/null 2>&1 || missing="$$missing wordpress-theme-twentytwentythree"; \
+	[ -e /usr/share/mediawiki/index.php ] || missing="$$missing mediawiki"; \
+	[ -z "$$missing" ] || { \
+	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  command -v apt-get >/dev/null || { echo "the tests need these, and there is no apt-get to install them:$$missing" >&2; exit 1; }; \
+	  $(APT_GET) update -qq && $(APT_GET) install -y -qq --no-install-recommends $$missing; }
+	$(GO) vet -tags apps ./examples/wordpress ./examples/mediawiki
+	$(GO) test -tags apps -count=1 -v -run 'TestWordPress|TestMediaWiki' ./examples/wordpress ./examples/mediawiki
 
 fmt:
 	$(GOFMT) -w .
