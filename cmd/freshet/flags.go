@@ -88,7 +88,7 @@ type proxyFlags struct {
 	log      logFlags
 	source   source
 	watch    *reload.Watcher // of the settings
-	warnings []string // of the settings
+	warnings []string        // of the settings
 }
 
 // readProxyFlags reads the command line, the environment and the file. The error is flag.ErrHelp, or says
