@@ -12,6 +12,9 @@ import (
 
 const prefix = "freshet."
 
+// rulesSection is the section that package routes reads, whose keys are patterns of paths.
+const rulesSection = "rules"
+
 // sections of a file that are read; "" holds the keys before any section.
 var sections = []string{"", "DEFAULT", "freshet", "app:main"}
 
@@ -157,7 +160,8 @@ func (l Loader) unknown(f found) error {
 
 // misplaced judges a key of a section that belongs to others.
 func (l Loader) misplaced(f found) error {
-	if _, isExpiry := expiryName(f.bare, f.environ); (!isExpiry || l.Shared) && !l.ours(f) {
+	_, isExpiry := expiryName(f.bare, f.environ)
+	if (!isExpiry || l.Shared) && (f.section == rulesSection || !l.ours(f)) {
 		return nil
 	}
 	return fmt.Errorf("%s: %s stands in the section [%s], which is not read: move it before the first section or into [freshet]",

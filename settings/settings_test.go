@@ -226,6 +226,19 @@ func TestLeftAlone(t *testing.T) {
 	}
 }
 
+// The section of package routes is no stranger in a file that is ours alone; an expiry setting in it is misplaced.
+func TestRulesAreLeftAlone(t *testing.T) {
+	l := Loader{Resources: []string{"record"}, Keys: []string{"listen"}, Strict: true}
+	file := written(t, "listen = :1", "[rules]", "/api/* type text/html = 60s", "example.com:8080/listen = pass", "listen = 1")
+	if s, err := l.Load(file, nil); err != nil || s.Origin("listen") == "" {
+		t.Error(err)
+	}
+	file = written(t, "[rules]", "record_cache_expires_seconds = 5")
+	if _, err := l.Load(file, nil); err == nil || !strings.Contains(err.Error(), "stands in the section [rules], which is not read") {
+		t.Error(err)
+	}
+}
+
 func TestEverythingWrongIsSaidAtOnce(t *testing.T) {
 	var lines []string
 	for i := range 50 {
