@@ -116,7 +116,7 @@ soak-apps:
 	  command -v apt-get >/dev/null || { echo "the tests need these, and there is no apt-get to install them:$$missing" >&2; exit 1; }; \
 	  $(APT_GET) update -qq && $(APT_GET) install -y -qq --no-install-recommends $$missing; }
 	$(GO) vet -tags apps ./examples/wordpress ./examples/mediawiki
-	$(GO) test -tags apps -count=1 -v -run 'TestWordPress|TestMediaWiki' ./examples/wordpress ./examples/mediawiki
+	$(GO) test -tags apps -count=1 -timeout 30m -v -run 'TestWordPress|TestMediaWiki' ./examples/wordpress ./examples/mediawiki
 
 fmt:
 	$(GOFMT) -w .

@@ -197,8 +197,8 @@ func (w *wiki) rates(t *testing.T) {
 	for _, path := range paths {
 		w.visitor().Get(path)
 	}
-	bare := realapps.Rate(t, w.bare, w.host, paths, 160)
-	ruled := realapps.Rate(t, w.host, w.host, paths, 8000)
+	bare := realapps.Rate(t, w.bare, w.host, paths, 40)
+	ruled := realapps.Rate(t, w.host, w.host, paths, 2000)
 	t.Logf("requests in a second: PHP %.0f, freshet with its rules %.0f", bare, ruled)
 	if ruled < 10*bare {
 		t.Errorf("with rules %.0f requests in a second, PHP %.0f", ruled, bare)

@@ -185,9 +185,9 @@ func (s *site) rates(t *testing.T) {
 	for _, path := range paths {
 		v.Get(path)
 	}
-	bare := realapps.Rate(t, s.bare, s.host, paths, 160)
-	plain := realapps.Rate(t, s.plain, s.host, paths, 160)
-	ruled := realapps.Rate(t, s.host, s.host, paths, 8000)
+	bare := realapps.Rate(t, s.bare, s.host, paths, 40)
+	plain := realapps.Rate(t, s.plain, s.host, paths, 40)
+	ruled := realapps.Rate(t, s.host, s.host, paths, 2000)
 	t.Logf("requests in a second: PHP %.0f, freshet without rules %.0f, with them %.0f", bare, plain, ruled)
 	if ruled < 10*plain {
 		t.Errorf("with rules %.0f requests in a second, without %.0f", ruled, plain)
