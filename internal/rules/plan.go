@@ -32,7 +32,7 @@ const (
 	ReasonPrecondition policy.Reason = "precondition"    // If-Match or If-Unmodified-Since
 	ReasonOverride     policy.Reason = "method-override" // a field asks for another method or URL than the request line
 	ReasonConnection   policy.Reason = "connection"      // Connection names a field that those behind the cache do not see
-	ReasonPass         policy.Reason = "pass"            // Policy.Pass
+	ReasonPass         policy.Reason = "pass-policy"     // Policy.Pass
 	ReasonPassCookie   policy.Reason = "pass-cookie"     // it has a cookie that Policy.PassCookies lists
 	ReasonNonce        policy.Reason = "csp-nonce"       // a handler outside set a Content-Security-Policy with a nonce, which is in the page too
 	ReasonKey          policy.Reason = "key"             // KeyOptions.Replace made no key

@@ -39,8 +39,8 @@ func Example() {
 	// Output:
 	// /articles/1 Freshet; fwd=uri-miss; fwd-status=200; stored
 	// /articles/1 Freshet; hit
-	// /articles/..%2faccount/ Freshet; fwd=bypass; fwd-status=200; detail=pass
-	// /account/ Freshet; fwd=bypass; fwd-status=200; detail=pass
+	// /articles/..%2faccount/ Freshet; fwd=bypass; fwd-status=200; detail=pass-policy
+	// /account/ Freshet; fwd=bypass; fwd-status=200; detail=pass-policy
 }
 
 // An error says where, which word, and what is allowed.
