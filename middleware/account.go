@@ -25,7 +25,7 @@ func (a *account) read(x *exchange) {
 			a.add("request", explain.Fact{What: name, Value: limited(strings.Join(values, ", ")), Source: "request field", RFC: sections[name]})
 		}
 	}
-	a.add("request", x.operatorWishes()...)
+	a.add("request", x.wishes()...)
 	if x.req.Key != "" {
 		a.add("key", keyFacts(x)...)
 	}
@@ -74,8 +74,8 @@ func (a *account) ofCredentials(x *exchange) explain.Fact {
 	return f
 }
 
-// operatorWishes are what the operator wants of the resource.
-func (x *exchange) operatorWishes() (all []explain.Fact) {
+// wishes are what the operator wants of the resource.
+func (x *exchange) wishes() (all []explain.Fact) {
 	f := explain.Fact{What: "operator", Value: "names no lifetime", Source: "Policy.TTL is 0", RFC: "RFC 9111 section 4.2.2"}
 	var settings []policy.ExpirySetting
 	if p := x.p; p.Resource != "" && x.c.expires.now.Load() != nil {
@@ -313,7 +313,7 @@ func (a *account) judged(n *run, h http.Header, status int, adm *rules.Admission
 
 // lifetimeFacts say what gave the lifetime, and which settings and fields did not.
 func (n *run) lifetimeFacts(h http.Header, status int, adm *rules.Admission, ttl time.Duration) (all []explain.Fact) {
-	operator := n.x.operatorWishes()[0].Source
+	operator := n.x.wishes()[0].Source
 	if n.said.hasTTL() {
 		operator = "the handler's SetTTL"
 	}

@@ -102,7 +102,7 @@ func (n *run) overtaken() bool {
 
 // admit judges the response, and writes into its header what the operator's settings say to clients.
 func (n *run) admit(h http.Header, status int, final bool) (a rules.Admission, announced bool) {
-	p, ttl, governed := n.x.wishes(h)
+	p, ttl, governed := n.x.wishesOf(h)
 	if p != n.x.p {
 		n.said.give(p.Tags)
 	}

@@ -36,7 +36,7 @@ func (w *unsafeWriter) record(status int, h http.Header) {
 	}
 	h = h.Clone()
 	removed := subtract(h, w.outer, again)
-	p, _, _ := x.wishes(h)
+	p, _, _ := x.wishesOf(h)
 	a := rules.Admit(&x.req, status, x.outside.Judged(h), p, 0, w.began, now)
 	if !a.Store || w.silenced() || x.outside.Alone() != "" || len(a.Vary) > 0 || !x.req.SelfLocation(h) { // the handler's own Content-Location
 		return

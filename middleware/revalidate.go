@@ -90,7 +90,7 @@ func (n *run) successor(old *store.Entry, h http.Header, a rules.Admission, stat
 // storableForOthers reports whether a response that may not be stored for this request may be for one that
 // has no credentials and no wishes: then what is stored is as good as it was.
 func (n *run) storableForOthers(status int, h http.Header) bool {
-	p, ttl, _ := n.x.wishes(h)
+	p, ttl, _ := n.x.wishesOf(h)
 	return rules.Admit(n.x.req.Anyone(), status, n.x.outside.Judged(h), p, ttl, n.began, n.rec.received).Store
 }
 
@@ -127,7 +127,7 @@ func (n *run) updateFromHead(h http.Header) {
 	}
 	get := n.x.req
 	get.Class = rules.ClassRead
-	p, ttl, governed := n.x.wishes(header)
+	p, ttl, governed := n.x.wishesOf(header)
 	a := rules.Admit(&get, old.Status, n.x.outside.Judged(header), p, ttl, n.began, n.rec.received)
 	if !a.Store {
 		if !n.storableForOthers(old.Status, header) {

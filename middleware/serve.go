@@ -155,9 +155,9 @@ func (x *exchange) readSetting(p *policy.Policy, settings *policy.Expires) {
 	x.off = x.off || !settings.Enabled(p.Resource, x.r.Method)
 }
 
-// wishes returns what the operator wishes of a response with the header h: the policy that counts, its lifetime, and
+// wishesOf returns what the operator wishes of a response with the header h: the policy that counts, its lifetime, and
 // whether a response that says nothing gets its headers from it.
-func (x *exchange) wishes(h http.Header) (p *policy.Policy, ttl time.Duration, governed bool) {
+func (x *exchange) wishesOf(h http.Header) (p *policy.Policy, ttl time.Duration, governed bool) {
 	if len(x.p.ByType) > 0 {
 		if p = rules.PolicyOf(x.p, h); p != x.p {
 			return p, p.TTL, p.Off || p.TTL > 0
