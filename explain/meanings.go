@@ -127,6 +127,7 @@ var meanings = map[policy.Reason]Meaning{
 	"empty": {"The handler returned without a word: mostly an error that its framework keeps for later.",
 		"RFC 9111 section 3", "Mount echo's cache with echocache; call WriteHeader(200) or set Cache-Control, if the page " +
 			"is empty on purpose."},
+	"read-only": {"The cache writes nothing to its store.", "RFC 9111 section 3", "Take Options.ReadOnly away."},
 	"handler": {"The handler said NoStore, or a mount inside keeps the page under a key of its own.",
 		"RFC 9111 section 3", "Let the handler not call NoStore."},
 	"lost": {"The handler said Fail, panicked, or could not be reached.", "RFC 9111 section 4.2.4",

@@ -78,17 +78,20 @@ func (a *account) ofCredentials(x *exchange) explain.Fact {
 func (x *exchange) wishes() (all []explain.Fact) {
 	f := explain.Fact{What: "operator", Value: "names no lifetime", Source: "Policy.TTL is 0", RFC: "RFC 9111 section 4.2.2"}
 	var settings []policy.ExpirySetting
-	if p := x.p; p.Resource != "" && x.c.expires.now.Load() != nil {
+	now := x.c.expires.now.Load()
+	if p := x.p; p.Resource != "" && now != nil {
 		var scope []string
 		if p.Scope != nil {
 			scope = p.Scope(x.r)
 		}
-		settings = x.c.expires.now.Load().Applying(p.Resource, scope)
+		settings = now.Applying(p.Resource, scope)
 	}
 	lifetime := "lifetime " + x.ttl.String() + ", for what states none itself"
 	switch {
 	case x.p.Off:
 		f.Value, f.Source = "nothing is stored", "Policy.Off"
+	case x.off && (len(settings) == 0 || settings[0].TTL > 0):
+		f.Value, f.Source = "nothing is stored", "a setting that switches the resource "+x.p.Resource+" off"
 	case len(settings) > 0:
 		if f.Value, f.Source = lifetime, settingText(settings[0]); x.off {
 			f.Value = "nothing is stored"
