@@ -31,6 +31,9 @@ func TestAPurgeCoversAURLHoweverItIsWritten(t *testing.T) {
 		{"/~user", "/%7Euser"},
 		{"/%7euser", "/~user"},
 		{"/it's", "/it's"},
+		{"/notes/[1]", "/notes/%5B1%5D"}, // as net/url writes a path
+		{"/notes/%5b1%5d", "/notes/[1]"},
+		{"/x?q[]=1", "/x?q%5B%5D=1"},
 		{"/x?q=a|b", "/x?q=a|b"},
 		{"/x?q=%c3%a9", "/x?q=%C3%A9"},
 	} {

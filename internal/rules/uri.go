@@ -72,11 +72,12 @@ func escapedAt(s string, i int) (c byte, ok bool) {
 	return hi<<4 | lo, hi < 16 && lo < 16
 }
 
-// meansItself reports whether a byte means the same escaped or not: whether it is unreserved (RFC 3986 section 2.3) or
-// one of the marks that were so before (RFC 2396 section 2.3). Browsers send these as they are, and net/url escapes
-// them in what it makes of a path or a value: an invalidation by either text covers both.
+// meansItself reports whether a byte means the same escaped or not: whether it is unreserved (RFC 3986 section 2.3), one
+// of the marks that were so before (RFC 2396 section 2.3), or a bracket, which delimits nothing behind a host. Browsers
+// send these as they are, and net/url escapes them in what it makes of a path or a value: an invalidation by either text
+// covers both.
 func meansItself(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || strings.IndexByte("-._~!*'()", c) >= 0
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || strings.IndexByte("-._~!*'()[]", c) >= 0
 }
 
 func isLowerHex(c byte) bool { return 'a' <= c && c <= 'f' }
