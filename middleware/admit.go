@@ -30,6 +30,9 @@ func (n *run) commit(final bool) {
 	if n.ctx.Err() == context.DeadlineExceeded {
 		n.f.GiveUp(reasonTimeout) // as expires does, which may come to it later than the handler
 	}
+	if n.strays() {
+		n.f.GiveUp(reasonStalled)
+	}
 	h, removed := n.rec.response()
 	n.removed = removed
 	if n.out.FwdStatus = n.rec.status; n.said.failure() != nil {

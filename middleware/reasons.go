@@ -19,7 +19,7 @@ const (
 	reasonWaited       policy.Reason = "waited"         // waited for another's response for longer than Policy.MaxWait
 	reasonTimeout      policy.Reason = "timeout"        // the handler ran for longer than Policy.Timeout
 	reasonCrowded      policy.Reason = "crowded"        // clients hold too much of what is stored; the handler answered
-	reasonStalled      policy.Reason = "stalled"        // the client that led did not take what it was sent, so its run was for it alone
+	reasonStalled      policy.Reason = "stalled"        // the client that led did not take what it was sent, or left within a hint: its run was for it alone
 	reasonEmpty        policy.Reason = "empty"          // the handler wrote nothing at all, and no lifetime
 	reasonRoute        policy.Reason = "route"          // nothing tells this route from others of its router
 	reasonReadOnly     policy.Reason = "read-only"      // Options.ReadOnly: the cache writes nothing

@@ -64,6 +64,7 @@ type run struct {
 
 	finished bool       // the client has its answer
 	astray   bool       // ... or cannot be given it: its context ended within an informational response
+	unseen   bool       // ... with which handlers outside may have set fields
 	refused  bool       // a part of the body was not taken: nobody reads it, or time was up
 	mute     bool       // the handler returned without a word: no WriteHeader, no Write
 	lost     bool       // the handler said Fail before it wrote: what it wrote is its word on that, and whole
