@@ -185,7 +185,7 @@ func listsAll(line string, is func(name string) bool) bool {
 // what has appeared since makes the response one for its client alone. What handlers outside say of its lifetime in its
 // place stays, unless a cookie is set: then h says what it would say beside one of the handler's own.
 func (s *Sent) Retract(h http.Header, p *policy.Policy) {
-	left := added(h["Cache-Control"], s.control)
+	left := Added(h["Cache-Control"], s.control)
 	if len(left) == 0 || setsCookie(h) {
 		forbid(h, p)
 		return

@@ -34,6 +34,9 @@ type Outside struct {
 	star         bool        // responses vary, on its account, by what no request can be known to match
 	vary         []string    // ... and by these fields
 	fields       http.Header // Cache-Control, Expires, targeted fields, Vary and Set-Cookie; nil when none matters
+
+	late   bool        // the fields came when the response was sent: see Late
+	stands http.Header // ... and this is the header with them
 }
 
 // ReadOutside reads the header that handlers outside the cache have made. It keeps the values, and not
@@ -64,7 +67,7 @@ func ReadOutside(h http.Header, p *policy.Policy) (o Outside) {
 		case name == allowOrigin:
 			o.allowsOrigin = true
 			continue
-		case name == "Cache-Control", name == "Expires", slices.ContainsFunc(targetedNames(p), func(n string) bool { return sameName(n, name) }):
+		case NamesLifetime(name, p):
 			o.speaks = true
 		default:
 			continue
@@ -72,6 +75,13 @@ func ReadOutside(h http.Header, p *policy.Policy) (o Outside) {
 		o.put(name, values)
 	}
 	return o
+}
+
+// NamesLifetime reports whether a field says how long a response lives, and for whom: whether it is Cache-Control,
+// Expires or a targeted field that p obeys. The one that a handler inside sets takes the place of one outside.
+func NamesLifetime(name string, p *policy.Policy) bool {
+	return sameName(name, "Cache-Control") || sameName(name, "Expires") ||
+		slices.ContainsFunc(targetedNames(p), func(n string) bool { return sameName(n, name) })
 }
 
 // hasNonce reports whether a Content-Security-Policy has a nonce-source.
@@ -163,7 +173,8 @@ func (o *Outside) Judged(own http.Header) http.Header {
 
 // Objects says why a stored response may not be used, at now, for a request whose client also gets what
 // is outside; empty: it may. What the response itself says of its lifetime takes the place of what stands
-// outside, as it did when it was made; what the cache announced does not.
+// outside, as it did when it was made; what the cache announced does not, nor does what came too early to replace what
+// has been set since: see Late.
 func (o *Outside) Objects(e *store.Entry, p *policy.Policy, now time.Time) policy.Reason {
 	if o.fields == nil && !o.Cookie && !o.Nonce {
 		return ""
@@ -186,20 +197,22 @@ func (o *Outside) objects(e *store.Entry, p *policy.Policy, now time.Time) polic
 	if !o.speaks {
 		return ""
 	}
-	own := func(name string) bool { return !e.Announced && len(e.Header[name]) > 0 }
+	d, first, aimed := targeted(o.fields, p.Targeted)
 	for _, name := range targetedNames(p) {
-		if own(http.CanonicalHeaderKey(name)) {
+		if name = http.CanonicalHeaderKey(name); o.replaced(e, name) {
 			return ""
 		}
+		if aimed && name == first {
+			break
+		}
 	}
-	d, _, aimed := targeted(o.fields, p.Targeted)
 	switch {
 	case aimed:
-	case own("Cache-Control"):
+	case o.replaced(e, "Cache-Control"):
 		return ""
 	case len(o.fields["Cache-Control"]) > 0:
 		d = ParseResponseDirectives(o.fields)
-	case own("Expires"):
+	case o.replaced(e, "Expires"):
 		return ""
 	default:
 		if expires, ok := ParseDate(sole(o.fields, "Expires"), now); !ok || !expires.After(now) {
@@ -208,6 +221,15 @@ func (o *Outside) objects(e *store.Entry, p *policy.Policy, now time.Time) polic
 		return ""
 	}
 	return d.forbids(e)
+}
+
+// replaced reports whether the field of e takes the place of one outside: not where that was set in its place since, or
+// where it has been removed since.
+func (o *Outside) replaced(e *store.Entry, name string) bool {
+	if e.Announced || len(e.Header[name]) == 0 {
+		return false
+	}
+	return !o.late || len(o.fields[name]) == 0 && len(o.stands[name]) > 0
 }
 
 // forbids says why directives that stand outside do not let e be used.
@@ -275,7 +297,8 @@ func (s *Sent) before(name string, p *policy.Policy) (values []string, obeyed bo
 
 // Late returns what handlers outside have added to the header, or changed in it, while it was sent: as session
 // middleware does that sets its cookie only then. h is the header afterwards. A cookie that comes so late may be of the
-// handler's making, so it counts where p is Shared, too.
+// handler's making, so it counts where p is Shared, too. A lifetime that comes so late has taken the place of the
+// handler's own, or stands beside it.
 func (s *Sent) Late(h http.Header, p *policy.Policy) (o Outside) {
 	if now := SentWith(h, p); s.equal(&now) {
 		return Outside{}
@@ -284,22 +307,22 @@ func (s *Sent) Late(h http.Header, p *policy.Policy) (o Outside) {
 	for name, values := range h {
 		switch http.CanonicalHeaderKey(name) {
 		case "Set-Cookie":
-			values = added(values, s.cookies)
+			values = Added(values, s.cookies)
 		case "Cache-Control":
-			values = added(values, s.control)
+			values = Added(values, s.control)
 		case "Expires":
-			values = added(values, s.expires)
+			values = Added(values, s.expires)
 		case "Vary":
-			values = added(values, s.vary)
+			values = Added(values, s.vary)
 		case "Content-Security-Policy":
-			values = added(values, s.security)
+			values = Added(values, s.security)
 		case "Content-Security-Policy-Report-Only":
-			values = added(values, s.reportOnly)
+			values = Added(values, s.reportOnly)
 		default:
 			before, obeyed := s.before(name, p)
 			switch {
 			case obeyed:
-				values = added(values, before)
+				values = Added(values, before)
 			case !strings.HasPrefix(name, "Access-Control-Allow-"): // which tells what Vary: Origin means
 				continue
 			}
@@ -307,6 +330,7 @@ func (s *Sent) Late(h http.Header, p *policy.Policy) (o Outside) {
 		changed[name] = values
 	}
 	o = ReadOutside(changed, p)
+	o.late, o.stands = true, h
 	o.Cookie = !p.StoreCookies && setsCookie(changed)
 	return o
 }
@@ -320,8 +344,8 @@ func setsCookie(h http.Header) bool {
 	return false
 }
 
-// added returns what is new in the values of a field: those after the ones that were there before.
-func added(now, before []string) []string {
+// Added returns what is new in the values of a field: those after the ones that were there before, or all.
+func Added(now, before []string) []string {
 	if len(now) >= len(before) && slices.Equal(now[:len(before)], before) {
 		return now[len(before):]
 	}

@@ -72,6 +72,7 @@ func TestOutsideObjects(t *testing.T) {
 		{"a targeted field, replaced", policy.Policy{}, header("Cdn-Cache-Control", "no-store"), own("Cdn-Cache-Control", "max-age=60"), ""},
 		{"a targeted field that is not obeyed", policy.Policy{Targeted: []string{}}, header("Cdn-Cache-Control", "no-store"), own(), ""},
 		{"a targeted field of the operator's", policy.Policy{Targeted: []string{"our-cache-control"}}, header("Our-Cache-Control", "private"), own(), rules.ReasonPrivate},
+		{"a targeted field, and a lesser one of its own", policy.Policy{}, header("Cdn-Cache-Control", "no-store"), own("Surrogate-Control", "max-age=60"), rules.ReasonNoStore},
 		{"a targeted field that outdoes Cache-Control", policy.Policy{}, header("Cdn-Cache-Control", "max-age=5", "Cache-Control", "no-store"), own(), ""},
 
 		{"a Vary that split it", policy.Policy{}, header("Vary", "X-Tenant"), varies("X-Tenant"), ""},
@@ -167,6 +168,46 @@ func TestSentLate(t *testing.T) {
 		s.do(h)
 		o := sent.Late(h, s.p)
 		if got := o.Objects(&store.Entry{}, s.p, time.Now()); got != s.want {
+			t.Errorf("%s: got %q, want %q", s.name, got, s.want)
+		}
+	}
+}
+
+// What is set in the place of the response's own lifetime while its header is sent, or beside it, counts: the client gets
+// no other. Where the response's own still stands and outdoes it (RFC 9213 section 2.2, RFC 9111 section 5.3), it does
+// not.
+func TestALateLifetimeInThePlaceOfItsOwn(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	future := now.Add(time.Hour).Format(http.TimeFormat)
+	for _, s := range []struct {
+		name string
+		own  http.Header
+		do   func(h http.Header)
+		want policy.Reason
+	}{
+		{"private", header("Cache-Control", "max-age=60"), func(h http.Header) { h.Set("Cache-Control", "private, no-store") }, rules.ReasonNoStore},
+		{"private, added", header("Cache-Control", "public, max-age=60"), func(h http.Header) { h.Add("Cache-Control", "private") }, rules.ReasonPrivate},
+		{"private, in another spelling", header("Cache-Control", "max-age=60"), func(h http.Header) { h["cache-control"] = []string{"private"} }, rules.ReasonPrivate},
+		{"a lifetime of 0", header("Cache-Control", "max-age=60"), func(h http.Header) { h.Set("Cache-Control", "max-age=0") }, rules.ReasonExpired},
+		{"another lifetime", header("Cache-Control", "max-age=60"), func(h http.Header) { h.Set("Cache-Control", "max-age=30") }, ""},
+		{"what scs adds", header("Cache-Control", "max-age=60"), func(h http.Header) { h.Add("Cache-Control", `no-cache="Set-Cookie"`) }, ""},
+		{"Expires", header("Expires", future), func(h http.Header) { h.Set("Expires", "0") }, rules.ReasonExpired},
+		{"Expires beside Cache-Control", header("Cache-Control", "max-age=60"), func(h http.Header) { h.Set("Expires", "0") }, ""},
+		{"a targeted field", header("Cdn-Cache-Control", "max-age=60"), func(h http.Header) { h.Set("Cdn-Cache-Control", "no-store") }, rules.ReasonNoStore},
+		{"a targeted field that outdoes its own", header("Surrogate-Control", "max-age=60"), func(h http.Header) { h.Set("Cdn-Cache-Control", "no-store") }, rules.ReasonNoStore},
+		{"a targeted field beside Cache-Control", header("Cache-Control", "max-age=60"), func(h http.Header) { h.Set("Cdn-Cache-Control", "no-store") }, rules.ReasonNoStore},
+		{"Cache-Control beside a targeted field", header("Cdn-Cache-Control", "max-age=60"), func(h http.Header) { h.Set("Cache-Control", "private") }, ""},
+		{"Cache-Control in the place of a targeted field", header("Cdn-Cache-Control", "max-age=60"), func(h http.Header) {
+			h.Del("Cdn-Cache-Control")
+			h.Set("Cache-Control", "private")
+		}, rules.ReasonPrivate},
+	} {
+		p := &policy.Policy{}
+		h := s.own.Clone()
+		sent := rules.SentWith(h, p)
+		s.do(h)
+		o := sent.Late(h, p)
+		if got := o.Objects(&store.Entry{Header: s.own}, p, now); got != s.want {
 			t.Errorf("%s: got %q, want %q", s.name, got, s.want)
 		}
 	}
