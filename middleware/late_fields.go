@@ -240,16 +240,29 @@ func (n *run) orAlone() {
 
 // lateHints keeps what has appeared in the header while an informational response was sent, of which it was hints: a
 // session middleware that takes that for the response sets its cookie now or never. before is the header that the
-// final response begins with.
+// final response begins with. What has taken the place of the handler's own word on its lifetime is the handler's from
+// now on, as it is without a cache, where both have one header.
 func (n *run) lateHints(header, hints, before http.Header) {
 	cookie := n.x.outside.Cookie
 	for name, values := range header {
-		if old := hints[name]; len(values) > len(old) && slices.Equal(values[:len(old)], old) {
-			before[name] = slices.Concat(before[name], values[len(old):])
-			n.x.outside = rules.ReadOutside(before, n.x.p)
-			cookie = cookie || http.CanonicalHeaderKey(name) == "Set-Cookie" && !n.x.p.StoreCookies
-			n.hinted = before
+		old := hints[name]
+		if slices.Equal(values, old) {
+			continue
 		}
+		switch canonical := http.CanonicalHeaderKey(name); {
+		case slices.Equal(old, n.rec.outer[name]): // the handler has said nothing of it
+			before[name] = values
+		case rules.AddsTo(nil, canonical):
+			before[name] = slices.Concat(before[name], rules.Added(values, old))
+		case rules.NamesLifetime(canonical, n.x.p):
+			hints[name] = values
+			continue
+		default:
+			continue // the handler's stands
+		}
+		n.x.outside = rules.ReadOutside(before, n.x.p)
+		cookie = cookie || http.CanonicalHeaderKey(name) == "Set-Cookie" && !n.x.p.StoreCookies
+		n.hinted = before
 	}
 	if said := saidIn(n.x.r.Context()); said != nil && said.run != nil && said.run.hinted != nil { // of a mount outside
 		n.hinted = said.run.hinted
