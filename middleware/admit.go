@@ -99,8 +99,17 @@ func (n *run) mayStandIn() bool {
 
 // overtaken reports whether an invalidation of the response's URI or tags came since the handler began.
 func (n *run) overtaken() bool {
+	return n.x.c.coverage(n.x.req.URI, n.tags(), n.f.Start.Number) != invalidation.CoverageNone
+}
+
+// tags returns the tags of the response: those that its handler and policies name, the key's own, and those of the
+// stored response that it renews.
+func (n *run) tags() []string {
 	tags := n.said.tagged(n.x.req.Tag)
-	return n.x.c.coverage(n.x.req.URI, tags, n.f.Start.Number) != invalidation.CoverageNone
+	if len(n.inherited) == 0 {
+		return tags
+	}
+	return uniqueTags(slices.Concat(tags, n.inherited))
 }
 
 // admit judges the response, and writes into its header what the operator's settings say to clients.
@@ -153,7 +162,7 @@ func (n *run) admit(h http.Header, status int, final bool) (a rules.Admission, a
 // entry is the stored response to be, all but its body: with the header h, of which a was said.
 func (n *run) entry(h http.Header, a rules.Admission, status int) *store.Entry {
 	e := newEntry(&n.x.req, &a, status, h, n.began, n.rec.received)
-	e.Tags, e.Number = n.said.tagged(n.x.req.Tag), n.f.Start.Number
+	e.Tags, e.Number = n.tags(), n.f.Start.Number
 	if rules.OriginOf(n.x.r, &n.x.outside).Splits(e.Header, a.Vary) {
 		at, _ := slices.BinarySearch(a.Vary, "origin")
 		a.Vary = slices.Insert(slices.Clip(a.Vary), at, "origin")

@@ -108,7 +108,7 @@ func (n *run) condition(r *http.Request, again bool) {
 	}
 	n.asks = everything
 	switch {
-	case again || e == nil || v.Use == rules.UseMiss:
+	case again || e == nil || v.Use == rules.UseMiss || len(e.Tags) > maxRenewedTags:
 		r.Header = rules.Unconditional(r.Header)
 	case e.Spans == nil:
 		rules.Forward(r.Header, e)
@@ -128,6 +128,6 @@ func (n *run) condition(r *http.Request, again bool) {
 // one is stored that may be validated.
 func (n *run) validates() bool {
 	e := n.found.entry
-	return e != nil && e.Spans == nil && n.found.verdict.Validate &&
+	return e != nil && e.Spans == nil && len(e.Tags) <= maxRenewedTags && n.found.verdict.Validate &&
 		n.x.req.Class == rules.ClassRead && !n.x.req.Range && !n.x.req.Directives.NoStore
 }

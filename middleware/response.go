@@ -165,13 +165,6 @@ func (s *Response) namesTTL() bool {
 	return s.timed && s.ttl > 0
 }
 
-// tagging reports whether the handler named a tag.
-func (s *Response) tagging() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.tags) > 0
-}
-
 // give gives the response the tags of a policy, and those around it, of which it is a part or the whole.
 func (s *Response) give(tags []string) {
 	if s == nil || len(tags) == 0 {

@@ -28,18 +28,14 @@ func (n *run) freshen(h http.Header) {
 	}
 	// A 304 lacks the fields that describe the content: its handler has not removed them from what it renews.
 	n.removed = slices.DeleteFunc(n.removed, func(name string) bool { return len(h[name]) == 0 })
-	tags := n.said.tagged(n.x.req.Tag)
-	if !n.said.tagging() { // which says nothing of those that it named before
-		tags = uniqueTags(slices.Concat(tags, n.found.entry.Tags))
-	}
-	n.renewed(rules.Freshen(rules.Unannounced(n.found.entry), h), tags, n.found.entry, n.found.entry.Body)
+	n.renewed(rules.Freshen(rules.Unannounced(n.found.entry), h), n.found.entry, n.found.entry.Body)
 }
 
 // combine answers with the stored part and the part that the handler added (RFC 9111 section 3.4).
 func (n *run) combine() {
 	added := &store.Entry{
 		Key: n.found.entry.Key, Status: http.StatusPartialContent, Header: rules.Storable(n.part, nil), Body: n.rec.held,
-		Tags: n.said.tagged(n.x.req.Tag), Received: n.rec.received,
+		Received: n.rec.received,
 	}
 	whole, ok := n.found.entry, false
 	asked := rules.AnswersRange(n.x.req.Asked, added.Header)
@@ -50,11 +46,17 @@ func (n *run) combine() {
 		n.become(retrying)
 		return
 	}
-	n.renewed(whole.Header, whole.Tags, n.found.entry, whole.Body)
+	n.renewed(whole.Header, n.found.entry, whole.Body)
 }
 
-// renewed answers with a new entry made of an old one and what the handler said of it, to be invalidated by tags.
-func (n *run) renewed(h http.Header, tags []string, old *store.Entry, body []byte) {
+// maxRenewedTags is how many tags a stored response may have that is validated, and keeps them: one whose handler names
+// others each time is made anew once it has more.
+const maxRenewedTags = 256
+
+// renewed answers with a new entry made of an old one and what the handler said of it. Its body, or some of it, is the
+// old one's: so it keeps the old one's tags beside those that the handler names now.
+func (n *run) renewed(h http.Header, old *store.Entry, body []byte) {
+	n.inherited = old.Tags
 	n.become(substituted)
 	status := old.Status
 	if status == http.StatusPartialContent {
@@ -63,7 +65,7 @@ func (n *run) renewed(h http.Header, tags []string, old *store.Entry, body []byt
 	good := n.storableForOthers(status, h)
 	a, announced := n.admit(h, status, false)
 	e := n.successor(old, h, a, status)
-	e.Body, e.Tags, e.Announced = body, tags, announced
+	e.Body, e.Announced = body, announced
 	n.answer, n.own = e, h
 	switch {
 	case !a.Store:
@@ -136,8 +138,9 @@ func (n *run) updateFromHead(h http.Header) {
 		return
 	}
 	announced := rules.Announce(header, p, a, &get, ttl, governed && !n.x.outside.Speaks(), n.rec.received)
+	n.inherited = old.Tags
 	e := n.successor(old, header, a, old.Status)
-	e.Body, e.Tags, e.Announced = old.Body, old.Tags, announced
+	e.Body, e.Announced = old.Body, announced
 	n.kept = e
 }
 

@@ -19,11 +19,11 @@ import (
 )
 
 // A page that a 304 renews has the tags that it had, so that a purge by tag still reaches it: also when its key has a
-// tag of its own. A handler that names tags with its 304 names all that count from then on.
+// tag of its own. A handler that names tags with its 304 names more of them: the page is the old one.
 func TestARenewedPageHasItsTags(t *testing.T) {
 	for _, key := range []policy.KeyOptions{{}, {Replace: func(*http.Request) string { return "k" }}} {
 		for _, s := range []struct{ with304, purged, then string }{
-			{"", "news", "fwd="}, {"", "sport", "hit"}, {"sport", "sport", "fwd="}, {"sport", "news", "hit"},
+			{"", "news", "fwd="}, {"", "sport", "hit"}, {"sport", "sport", "fwd="}, {"sport", "news", "fwd="},
 		} {
 			synctest.Test(t, func(t *testing.T) {
 				c := newCache(t)
@@ -52,6 +52,82 @@ func TestARenewedPageHasItsTags(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A page of which a tag is purged while a 304 under another one renews it is not served any more, nor is one that a HEAD
+// renews; nor one that was put together of a stored part and another.
+func TestAPurgeByAnOldTagWhileAPageIsRenewed(t *testing.T) {
+	for _, how := range []string{"304", "HEAD", "206"} {
+		t.Run(how, func(t *testing.T) {
+			c := newCache(t)
+			o := &origin{}
+			o.h = func(w http.ResponseWriter, r *http.Request) {
+				run := o.runs.Load()
+				w.Header().Set("Cache-Control", "max-age=60")
+				w.Header().Set("ETag", `"1"`)
+				if run != 2 {
+					middleware.FromContext(r.Context()).Tag("old")
+					if how == "206" && run == 1 {
+						http.ServeContent(w, r, "", time.Time{}, strings.NewReader("old page"))
+						return
+					}
+					fmt.Fprint(w, "run ", run)
+					return
+				}
+				middleware.FromContext(r.Context()).Tag("new")
+				if err := failed(c.InvalidateTag(context.Background(), "old")); err != nil {
+					t.Error(err)
+				}
+				switch how {
+				case "304":
+					w.WriteHeader(http.StatusNotModified)
+				case "206":
+					http.ServeContent(w, r, "", time.Time{}, strings.NewReader("old page"))
+				}
+			}
+			h := c.Handler(o)
+			switch how {
+			case "304":
+				get(h, "/")
+				get(h, "/", "Cache-Control", "no-cache")
+			case "HEAD":
+				get(h, "/")
+				do(h, "HEAD", "/", "Cache-Control", "no-cache")
+			case "206":
+				get(h, "/", "Range", "bytes=0-2")
+				get(h, "/")
+			}
+			want(t, "runs before", o.runs.Load(), int64(2))
+			want(t, "after the purge", body(get(h, "/")), "run 3")
+		})
+	}
+}
+
+// A handler that names another tag with each 304 has its page made anew from time to time: the tags that it had do not
+// grow without bound.
+func TestTheTagsOfAPageThatIsRenewedForEver(t *testing.T) {
+	c := newCache(t)
+	whole, renewals := 0, 0
+	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("ETag", `"1"`)
+		middleware.FromContext(r.Context()).Tag(fmt.Sprint("tag-", renewals))
+		if renewals++; r.Header.Get("If-None-Match") != "" {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		whole++
+		io.WriteString(w, "page")
+	}))
+	synctest.Test(t, func(t *testing.T) {
+		for range 1000 {
+			want(t, "page", body(get(h, "/", "Cache-Control", "no-cache")), "page")
+			time.Sleep(2 * time.Second)
+		}
+	})
+	if whole < 2 || whole > 10 {
+		t.Errorf("of %d runs %d made the page anew", renewals, whole)
 	}
 }
 

@@ -43,22 +43,23 @@ type run struct {
 
 	streamed *int64 // bytes of a stream that the leader's client took
 
-	answer   *store.Entry // the whole answer, for this client and for others
-	own      http.Header  // the answer's header for this client alone, where it differs
-	asStored bool         // own is the answer's header
-	kept     *store.Entry // the entry to store, or nil
-	packed   *store.Entry // the packed form of kept, or nil
-	coming   *store.Entry // the entry that others find before the store has it
-	indexing string       // the variant key that the index lists by now
-	varies   []string     // the request fields that the response varies on
-	strip    []string     // the fields of the response that are its client's alone
-	removed  []string     // outer handlers' fields that the handler removed
-	part     http.Header  // completing: the header of the part
-	unlink   func() bool  // stops what would end the run early
-	after    pending
-	leaves   gate // for the response of a mount inside
-	begun    begun
-	adopted  bool // the policy is that of a mount inside
+	answer    *store.Entry // the whole answer, for this client and for others
+	own       http.Header  // the answer's header for this client alone, where it differs
+	asStored  bool         // own is the answer's header
+	kept      *store.Entry // the entry to store, or nil
+	packed    *store.Entry // the packed form of kept, or nil
+	coming    *store.Entry // the entry that others find before the store has it
+	indexing  string       // the variant key that the index lists by now
+	varies    []string     // the request fields that the response varies on
+	strip     []string     // the fields of the response that are its client's alone
+	removed   []string     // outer handlers' fields that the handler removed
+	part      http.Header  // completing: the header of the part
+	inherited []string     // the tags of the stored response of which this one has the body
+	unlink    func() bool  // stops what would end the run early
+	after     pending
+	leaves    gate // for the response of a mount inside
+	begun     begun
+	adopted   bool // the policy is that of a mount inside
 
 	hinted http.Header // the client's header, once a hint has brought fields into it
 
