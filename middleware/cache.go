@@ -114,8 +114,9 @@ func (c *Cache) Handler(next http.Handler) http.Handler {
 // Key.Replace, PassCookies, by parameters or forwarding fields that the outer policy leaves out of its keys, or by
 // usual credentials under an outer policy with Credentials of its own), the outer mount stores nothing, and this one
 // caches by itself; what the outer policy tells apart by Key.Headers, Key.Cookies or Key.Replace, it tells apart as
-// well, and whom the outer Credentials identify is a user for it, too. What passes the outer mount by its PassCookies
-// passes this one, unless p is Shared; so does what has no key there.
+// well, and whom the outer Credentials identify is a user for it, too: also where the request passes the outer mount, for
+// whatever reason. What has one of the outer PassCookies passes this one, unless p is Shared; so does what has no key
+// there.
 func (c *Cache) With(p policy.Policy) func(http.Handler) http.Handler {
 	c.check("With", &p)
 	if c.policies.add(&p) {

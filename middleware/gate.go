@@ -29,13 +29,14 @@ type gate struct {
 
 // passage is a response of a cache's on its way to the gate.
 type passage struct {
-	g      *gate
-	f      *fill.Fill
-	status int
-	sent   rules.Sent // the header as the cache sent it
-	told   string     // its Cache-Status
-	p      *policy.Policy
-	e      *store.Entry
+	g       *gate
+	f       *fill.Fill
+	status  int
+	sent    rules.Sent // the header as the cache sent it
+	told    string     // its Cache-Status
+	p       *policy.Policy
+	e       *store.Entry
+	passing *passed // the mount that the request passes around, or nil
 
 	gone    bool          // it has passed the gate
 	why     policy.Reason // what had appeared in its header by then that makes it one for its client alone
@@ -137,7 +138,7 @@ func (g *gate) left(status int, h http.Header) {
 
 // look finds what has appeared in the header h since it was sent.
 func (p *passage) look(h http.Header) {
-	late := p.sent.Late(h, p.p)
+	late := p.sent.Late(p.passing.asCame(h), p.p)
 	if p.why = late.Objects(p.e, p.p, time.Now()); p.why != "" {
 		p.ignored = rules.SetsIgnoredCookie(h, p.p)
 	}

@@ -87,6 +87,7 @@ func (n *run) sendHead(status int) {
 	if g := x.gate(); g != nil {
 		n.after.way = g.expect(&passage{
 			f: n.f, status: status, sent: n.after.sent, told: lastOf(h["Cache-Status"]), p: n.x.p, e: n.forOthers(),
+			passing: n.x.passing,
 		})
 	}
 	x.sendHeader(status)
@@ -151,7 +152,7 @@ func (n *run) appeared(e *store.Entry) (why policy.Reason, ignored string) {
 		}
 	}
 	h := n.x.w.Header()
-	outside := n.after.sent.Late(h, n.x.p)
+	outside := n.after.sent.Late(n.x.passing.asCame(h), n.x.p)
 	if why = outside.Objects(e, n.x.p, time.Now()); why != "" {
 		ignored = rules.SetsIgnoredCookie(h, n.x.p)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/freshet-go/freshet/internal/fill"
 	"github.com/freshet-go/freshet/internal/rules"
+	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -105,7 +106,6 @@ func (x *exchange) nested() bool {
 		if !apart || blind && (x.req.Credentials || outer.mayAnswer(x.r)) || outer.answers(x.w, x.r) {
 			outer.said.NoStore()
 		}
-		x.keepApart(outer)
 		return false
 	}
 	if blind {
@@ -118,13 +118,35 @@ func (x *exchange) nested() bool {
 	return true
 }
 
-// keepApart has the request's key tell apart what the policies of the mounts around do, of which outer is the run of
-// the innermost.
-func (x *exchange) keepApart(outer *run) {
-	for ; outer != nil; outer = x.c.runOf(outer.x.around) {
-		x.req.KeepApart(x.r, outer.x.p, x.p)
-		x.req.AlsoAround(&outer.x.req)
+// keepApart has the request's key tell apart what the policies of the mounts around do, of those that run the handler
+// and of those that the request passes, for whatever reason. It returns why the request passes this mount as well, if
+// it does.
+func (x *exchange) keepApart() (why policy.Reason) {
+	for at := x; ; {
+		for w := at.passing; w != nil; w = w.x.passing {
+			if why = x.apartFrom(&w.x); why != "" {
+				return why
+			}
+		}
+		outer := x.c.runOf(at.around)
+		if outer == nil {
+			return ""
+		}
+		if why = x.apartFrom(&outer.x); why != "" {
+			return why
+		}
+		at = &outer.x
 	}
+}
+
+// apartFrom has the key tell apart what the policy of a mount around does, where outer is the request.
+func (x *exchange) apartFrom(outer *exchange) (why policy.Reason) {
+	if outer.c != x.c {
+		return ""
+	}
+	why = x.req.KeepApart(x.r, outer.p, x.p)
+	x.req.AlsoAround(&outer.req)
+	return why
 }
 
 // outer returns the run of the same cache's handler that the request is a part of, or nil.

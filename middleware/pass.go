@@ -2,9 +2,12 @@ package middleware
 
 import (
 	"bufio"
+	"context"
 	"io"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/freshet-go/freshet/internal/rules"
@@ -17,7 +20,7 @@ func (x *exchange) pass(why policy.Reason) {
 	if x.account != nil && x.account.passes(x, why) {
 		return
 	}
-	w := &passed{passWriter{x: *x, out: passedOutcome(why)}, why}
+	w := &passed{passWriter: passWriter{x: *x, out: passedOutcome(why)}, why: why}
 	if x.governed && x.req.Class <= rules.ClassHead {
 		w.watch = w
 	}
@@ -37,22 +40,30 @@ func passedOutcome(why policy.Reason) policy.Outcome {
 }
 
 // tellInside returns the handler's request: one that tells mounts of the same cache inside that it passes, if they
-// could not see why. A route's own policy may know neither the cookies that let a user's request pass nor what makes
-// the key too long.
+// could not see why, if the policy tells requests apart as theirs may not, or if what it says to clients is no word on
+// them. A route's own policy may know neither the
+// cookies that let a user's request pass nor what makes the key too long, nor the field that tells tenants apart.
 func (w *passed) tellInside() *http.Request {
 	r := w.x.r
-	if w.why != rules.ReasonPassCookie && w.why != rules.ReasonKeyTooLong && w.why != rules.ReasonKey {
+	if !hidden(w.why) && w.why != rules.ReasonOff && !rules.KeepsApart(w.x.p) {
 		return r
 	}
-	return r.WithContext(&speaking{r.Context(), &Response{passed: w, around: saidIn(r.Context())}})
+	w.x.around, w.x.passing = passedOr(r.Context())
+	said := &Response{passed: w, around: w.x.around}
+	return r.WithContext(context.WithValue(r.Context(), speakingKey{}, said))
+}
+
+// hidden reports whether mounts inside may not see why a request passes.
+func hidden(why policy.Reason) bool {
+	return why == rules.ReasonPassCookie || why == rules.ReasonKeyTooLong || why == rules.ReasonKey
 }
 
 // passesInside finds out what is around the request, and reports whether it passes because a mount there has said so.
 // What a route says is the same for all (Shared) is so whatever cookies a client has.
 func (x *exchange) passesInside() (why policy.Reason, passes bool) {
-	around, outer := passedOr(x.r.Context())
-	x.around = around
-	if outer == nil || outer.x.c != x.c || outer.x.r.RequestURI != x.r.RequestURI ||
+	x.around, x.passing = passedOr(x.r.Context())
+	outer := x.passing
+	if outer == nil || outer.x.c != x.c || outer.x.r.RequestURI != x.r.RequestURI || !hidden(outer.why) ||
 		outer.why == rules.ReasonPassCookie && x.p.Shared {
 		return "", false
 	}
@@ -63,10 +74,38 @@ func (x *exchange) passesInside() (why policy.Reason, passes bool) {
 type passed struct {
 	passWriter
 	why policy.Reason
+
+	came, went http.Header // what the header said of its lifetime before the mount, which is off, and after
 }
 
 func (w *passed) onHeader(_ int, h http.Header) {
+	if w.why == rules.ReasonOff {
+		w.came = rules.Lifetimes(h, w.x.p)
+		defer func() { w.went = rules.Lifetimes(h, w.x.p) }()
+	}
 	rules.Announce(h, w.x.p, rules.Admission{Reason: w.why}, &w.x.req, w.x.ttl, true, time.Now())
+}
+
+// asCame returns the header h, which has gone through mounts that are off, without what these say to clients: a mount
+// inside has a policy of its own. w is the innermost of them, or nil.
+func (w *passed) asCame(h http.Header) http.Header {
+	for ; w != nil; w = w.x.passing {
+		if w.went == nil {
+			continue
+		}
+		h = maps.Clone(h)
+		for name := range w.went {
+			if slices.Equal(h[name], w.went[name]) {
+				delete(h, name)
+			}
+		}
+		for name, values := range w.came {
+			if len(h[name]) == 0 {
+				h[name] = values
+			}
+		}
+	}
+	return h
 }
 
 // passWriter passes everything on to the client and looks at the header as it goes by.

@@ -35,6 +35,7 @@ type exchange struct {
 	leading *run          // the handler's run that answers this request, if one does
 	tally   tally
 	around  *Response // what the handler of a cache around this one speaks through, or nil
+	passing *passed   // the mount that the request passes, within that one, or nil
 }
 
 // serve is the walk of one request.
@@ -60,6 +61,11 @@ func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next http.Handler,
 		return
 	}
 	if answered := x.nested(); answered {
+		return
+	}
+	if why := x.keepApart(); why != "" {
+		x.r = r
+		x.pass(why)
 		return
 	}
 	if !told {

@@ -28,21 +28,40 @@ func FoldsMore(p, inner *policy.Policy) bool {
 // KeepApart adds to the key, which was read of r under inner, what p, the policy of a mount around, tells apart by
 // fields, cookies or Replace and inner does not: it would otherwise answer for requests that the outer policy keeps
 // apart. It adds nothing where inner tells as much. Whom Credentials of p's own identify is a user for an inner policy
-// that has none.
-func (q *Request) KeepApart(r *http.Request, p, inner *policy.Policy) {
+// that has none. It returns why the request is to pass, if it is: by a cookie that p.PassCookies lists, unless inner is
+// Shared; or because it has no key under p, or too long a one.
+func (q *Request) KeepApart(r *http.Request, p, inner *policy.Policy) (why policy.Reason) {
+	if !inner.Shared && passesByCookie(p, r.Header) {
+		return ReasonPassCookie
+	}
 	if p.Credentials != nil && inner.Credentials == nil && !q.Credentials && p.Credentials(r) {
 		q.Credentials, q.others = true, true
 	}
 	if q.Key == "" || p.Key.Replace == nil &&
 		within(p.Key.Headers, inner.Key.Headers, sameName) && within(p.Key.Cookies, inner.Key.Cookies, same) {
-		return
+		return ""
 	}
 	q.Around(p)
 	b := appendNominated([]byte(q.Key), r, &p.Key)
 	if p.Key.Replace != nil {
-		b = appendExtra(b, "replace", p.Key.Replace(r))
+		text := p.Key.Replace(r)
+		if text == "" {
+			return ReasonKey
+		}
+		b = appendExtra(b, "replace", text)
+	}
+	if len(b) > MaxKey {
+		return ReasonKeyTooLong
 	}
 	q.Key = string(b)
+	return ""
+}
+
+// KeepsApart reports whether p tells requests apart by more than their targets and the usual credentials, which every
+// policy does.
+func KeepsApart(p *policy.Policy) bool {
+	return p.Credentials != nil || p.Key.Replace != nil ||
+		len(p.Key.Headers) > 0 || len(p.Key.Cookies) > 0 || len(p.PassCookies) > 0
 }
 
 // keysAround lists what mounts around a mount make their keys of.

@@ -84,6 +84,17 @@ func NamesLifetime(name string, p *policy.Policy) bool {
 		slices.ContainsFunc(targetedNames(p), func(n string) bool { return sameName(n, name) })
 }
 
+// Lifetimes returns the fields of h that NamesLifetime.
+func Lifetimes(h http.Header, p *policy.Policy) http.Header {
+	fields := http.Header{}
+	for name, values := range h {
+		if NamesLifetime(name, p) {
+			fields[name] = values
+		}
+	}
+	return fields
+}
+
 // hasNonce reports whether a Content-Security-Policy has a nonce-source.
 func hasNonce(policies string) bool { return strings.Contains(strings.ToLower(policies), "'nonce-") }
 
