@@ -44,6 +44,7 @@ type Cache struct {
 	fills    fill.Group
 	beside   besides
 	passes   passes
+	contrary passes // see contradicted
 	forced   forcedRuns
 	advice   advice
 	leaves   leaveOut
@@ -77,7 +78,7 @@ func New(s store.Store, o Options) *Cache {
 	c.room.init(s)
 	c.fills.Init(c.options.MaxFillBytes, c.options.MaxReadBytes, c.hasBody)
 	c.beside.init()
-	c.fields, c.passes, c.forced = newFields(), newPasses(), newForcedRuns()
+	c.fields, c.passes, c.contrary, c.forced = newFields(), newPasses(), newPasses(), newForcedRuns()
 	c.expires.start(c.options.Expires)
 	for _, warning := range c.options.Expires.Warnings() {
 		c.options.Log.Warn("freshet: settings: " + warning)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/internal/rules"
+	"github.com/freshet-go/freshet/store"
 )
 
 // request makes the handler's request. Its context ends with the leader's deadline or the policy's,
@@ -108,7 +109,7 @@ func (n *run) condition(r *http.Request, again bool) {
 	}
 	n.asks = everything
 	switch {
-	case again || e == nil || v.Use == rules.UseMiss || len(e.Tags) > maxRenewedTags:
+	case again || e == nil || v.Use == rules.UseMiss || e.Spans == nil && !n.mayValidate(e):
 		r.Header = rules.Unconditional(r.Header)
 	case e.Spans == nil:
 		rules.Forward(r.Header, e)
@@ -118,7 +119,8 @@ func (n *run) condition(r *http.Request, again bool) {
 	default:
 		r.Header = rules.Unconditional(r.Header)
 		gap, ok := rules.Missing(e)
-		if ok && v.Use == rules.UseFresh && e.Total <= n.x.maxBody() && rules.ForwardRange(r.Header, e, gap) {
+		if ok && v.Use == rules.UseFresh && e.Total <= n.x.maxBody() && mayRunAgain(n.x.r.Context()) &&
+			rules.ForwardRange(r.Header, e, gap) {
 			n.asks = rest
 		}
 	}
@@ -128,6 +130,11 @@ func (n *run) condition(r *http.Request, again bool) {
 // one is stored that may be validated.
 func (n *run) validates() bool {
 	e := n.found.entry
-	return e != nil && e.Spans == nil && len(e.Tags) <= maxRenewedTags && n.found.verdict.Validate &&
+	return e != nil && e.Spans == nil && n.mayValidate(e) && n.found.verdict.Validate &&
 		n.x.req.Class == rules.ClassRead && !n.x.req.Range && !n.x.req.Directives.NoStore
+}
+
+// mayValidate reports whether the handler is asked whether e is still good, if it can tell.
+func (n *run) mayValidate(e *store.Entry) bool {
+	return len(e.Tags) <= maxRenewedTags && n.x.c.contrary.find(n.x.req.Key, time.Now()) == ""
 }

@@ -22,8 +22,13 @@ func (n *run) serveStale() {
 
 // freshen answers with what is stored and a 304 says is still good (RFC 9111 section 4.3.4).
 func (n *run) freshen(h http.Header) {
-	if !rules.Selects(n.found.entry, h) {
+	switch {
+	case rules.Selects(n.found.entry, h):
+	case mayRunAgain(n.x.r.Context()):
 		n.become(retrying)
+		return
+	default:
+		n.contradicted()
 		return
 	}
 	// A 304 lacks the fields that describe the content: its handler has not removed them from what it renews.
