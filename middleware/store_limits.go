@@ -44,7 +44,8 @@ func (n *run) checkPart() {
 }
 
 // promise decides what the header of a stream, of which e is the beginning, says of its being stored: that it will be,
-// when its handler declared a length for which there is room; nothing, when nobody knows how long it will be, or how
+// when its handler declared a length for which there is room, in the store and, until then, in MaxFillBytes, of which it
+// takes that; nothing, when nobody knows how long it will be, or how
 // long when it is compressed.
 func (n *run) promise(e *store.Entry) {
 	declared := n.rec.declared
@@ -52,8 +53,12 @@ func (n *run) promise(e *store.Entry) {
 		declared = 0
 	}
 	r := &n.x.c.room
-	if declared > r.body {
+	switch {
+	case declared > r.body:
 		n.out.Stored, n.out.Detail = false, reasonTooLarge
+	case n.out.Stored && !n.f.Reserve(max(declared, 0)):
+		n.out.Stored, n.out.Detail = false, reasonTooLarge
+		n.f.SetLimit(0) // nor will it be, though others make room meanwhile
 	}
 	n.promised = n.out
 	n.promised.Stored = n.out.Stored && declared >= 0 && (r.limits == nil || e.Size()+declared <= r.most)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -94,6 +95,53 @@ func TestStoredIsSaidOfWhatIsStored(t *testing.T) {
 					t.Errorf("the next is a hit: %v, want %v", hit, s.kept)
 				}
 			})
+		})
+	}
+}
+
+// A stream whose declared length is more than MaxFillBytes has left is said not to be stored, and is not, though others
+// give back what they took while it comes.
+func TestStoredIsSaidOfWhatMaxFillBytesHasRoomFor(t *testing.T) {
+	const size = 200 << 10
+	for _, s := range []struct {
+		bound         int64
+		first, second bool // stored
+	}{{size / 2, false, false}, {3 * size / 2, true, false}, {3 * size, true, true}} {
+		synctest.Test(t, func(t *testing.T) {
+			told := map[string]policy.Outcome{}
+			var mu sync.Mutex
+			c := newCache(t, middleware.Options{MaxFillBytes: s.bound, Observe: func(r *http.Request, e middleware.Event) {
+				mu.Lock()
+				defer mu.Unlock()
+				told[r.URL.Path] = e.Outcome
+			}})
+			h := c.With(minute)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Length", fmt.Sprint(size))
+				for range 4 {
+					w.Write(make([]byte, size/4))
+					time.Sleep(time.Second)
+				}
+			}))
+			said := map[string]string{}
+			var all sync.WaitGroup
+			for _, path := range []string{"/first", "/second"} {
+				all.Go(func() {
+					r := get(h, path)
+					want(t, "bytes", len(body(r)), size)
+					mu.Lock()
+					defer mu.Unlock()
+					said[path] = r.Header.Get("Cache-Status")
+				})
+				time.Sleep(1500 * time.Millisecond)
+			}
+			all.Wait()
+			for path, stored := range map[string]bool{"/first": s.first, "/second": s.second} {
+				name := fmt.Sprint(path, " within ", s.bound)
+				want(t, name+": says stored", strings.Contains(said[path], "; stored"), stored)
+				want(t, name+": says too-large", strings.Contains(said[path], "detail=too-large"), !stored)
+				want(t, name+": observed", told[path].Stored, stored)
+				want(t, name+": is stored", strings.Contains(get(h, path).Header.Get("Cache-Status"), "hit"), stored)
+			}
 		})
 	}
 }
