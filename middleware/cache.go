@@ -45,6 +45,7 @@ type Cache struct {
 	beside   besides
 	passes   passes
 	contrary passes // see contradicted
+	latest   latest
 	forced   forcedRuns
 	advice   advice
 	leaves   leaveOut
@@ -80,6 +81,7 @@ func New(s store.Store, o Options) *Cache {
 	c.beside.init()
 	c.fields, c.passes, c.contrary, c.forced = newFields(), newPasses(), newPasses(), newForcedRuns()
 	c.expires.start(c.options.Expires)
+	c.latest = newLatest()
 	for _, warning := range c.options.Expires.Warnings() {
 		c.options.Log.Warn("freshet: settings: " + warning)
 	}

@@ -22,9 +22,9 @@ func (n *run) finish() {
 		n.finishPassed()
 	case piping:
 	default:
-		behind := !n.x.c.local && n.kept != nil && len(n.kept.Body) <= HoldBack
+		n.behind = !n.x.c.local && n.kept != nil && len(n.kept.Body) <= HoldBack
 		switch {
-		case behind:
+		case n.behind:
 			n.departs()
 		case n.kept == nil, bare(n.x.w):
 			n.store()
@@ -32,11 +32,38 @@ func (n *run) finish() {
 			n.after.stores = true
 		}
 		n.deliverOwn()
+		if n.saving != nil { // a client of so little need not wait for the store
+			http.NewResponseController(n.x.w).Flush()
+			n.awaitSaved()
+		}
 		n.afterAll()
-		if behind && !n.after.last { // a client of so little need not wait for the store
+		if n.behind && n.saving == nil && !n.after.last {
 			http.NewResponseController(n.x.w).Flush()
 			n.save(n.kept)
 		}
+	}
+}
+
+// saveBehind stores what has departed for a store on a server while its client is sent the response, so that neither
+// waits for the other. It is called when the header has been sent. Nothing of the request is touched: the index was
+// stored when the entry departed.
+func (n *run) saveBehind() {
+	if !n.behind || n.saving != nil || n.coming == nil || n.coming != n.kept {
+		return
+	}
+	e, saving := n.kept, make(chan struct{})
+	n.saving = saving
+	go func() {
+		defer close(saving)
+		defer func() { recover() }() // of the operator's log: no server's recovery is here
+		n.save(e)
+	}()
+}
+
+// awaitSaved waits until what saveBehind began has ended, which the store's deadline bounds.
+func (n *run) awaitSaved() {
+	if n.saving != nil {
+		<-n.saving
 	}
 }
 

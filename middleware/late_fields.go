@@ -73,6 +73,7 @@ func (x *exchange) head(status int) {
 
 func (n *run) head(status int) {
 	n.sendHead(status)
+	n.saveBehind()
 	n.leaves.leaves(n.rec.status, n.x.w.Header()) // for a mount inside
 }
 

@@ -122,20 +122,20 @@ func (x *exchange) nested() bool {
 // and of those that the request passes, for whatever reason. It returns why the request passes this mount as well, if
 // it does.
 func (x *exchange) keepApart() (why policy.Reason) {
-	for at := x; ; {
-		for w := at.passing; w != nil; w = w.x.passing {
+	for passing, around := x.passing, x.around; ; {
+		for w := passing; w != nil; w = w.x.passing {
 			if why = x.apartFrom(&w.x); why != "" {
 				return why
 			}
 		}
-		outer := x.c.runOf(at.around)
+		outer := x.c.runOf(around)
 		if outer == nil {
 			return ""
 		}
 		if why = x.apartFrom(&outer.x); why != "" {
 			return why
 		}
-		at = &outer.x
+		passing, around = outer.x.passing, outer.x.around
 	}
 }
 

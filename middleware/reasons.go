@@ -13,7 +13,7 @@ const (
 	reasonHijacked     policy.Reason = "hijacked"       // the handler took the connection
 	reasonLost         policy.Reason = "lost"           // the handler panicked or failed before it answered
 	reasonContended    policy.Reason = "contended"      // read along with fills of other variants too often
-	reasonOutdated     policy.Reason = "outdated"       // invalidated while the handler ran
+	reasonOutdated     policy.Reason = "outdated"       // invalidated while the handler ran, or a later run stored first
 	reasonLeft         policy.Reason = "left"           // the client left while it waited for another's response
 	reasonJournal      policy.Reason = "journal-lost"   // out of touch with the journal for too long to trust what is stored
 	reasonWaited       policy.Reason = "waited"         // waited for another's response for longer than Policy.MaxWait

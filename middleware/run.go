@@ -29,6 +29,9 @@ type run struct {
 
 	found found // in the store: to be validated or completed, or served if the handler is lost
 
+	behind bool          // the entry is stored while its client is sent the response
+	saving chan struct{} // closed when it is
+
 	instead *fill.Fill // the run that hangs, in the place of which this one's response is
 	solo    bool       // the handler runs for this request alone: no other waits
 	state   state
@@ -111,6 +114,7 @@ func (n *run) lead() {
 // close ends whatever may still be waiting, however the run came to its end.
 func (n *run) close() {
 	defer n.leaves.close()
+	n.awaitSaved()
 	if !n.after.last {
 		n.over()
 	}

@@ -40,12 +40,17 @@ func (n *run) save(e *store.Entry) {
 	}
 	n.checkRoom(e) // and yet it is put: what is stored under its key is not to be found any more
 	began := time.Now()
-	err := n.x.c.put(e)
+	renews := n.inherited != nil || n.x.req.Class == rules.ClassHead
+	outrun, err := n.x.c.putLatest(e, n.x.req.Key, n.began, renews)
 	if !n.x.c.local {
 		n.x.tally.backend += time.Since(began)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		n.out.Stored, n.out.Detail = false, reasonStoreError
+		return
+	case outrun:
+		n.out.Stored, n.out.Detail = false, reasonOutdated
 		return
 	}
 	n.x.c.passes.forget(n.found.flight)
