@@ -83,7 +83,7 @@ func (n *run) contradicted() {
 		n.serveStale()
 		return
 	}
-	n.x.c.remove(n.found.entry.Key)
+	n.x.c.remove(n.found.entry)
 	n.become(substituted)
 	n.answer = &store.Entry{
 		Status: http.StatusBadGateway, Header: http.Header{"Cache-Control": {"no-store"}}, Received: n.rec.received,
