@@ -75,6 +75,7 @@ func (d *Door) routes() {
 		"/page.css":      {"GET": page("page.css", "text/css; charset=utf-8")},
 		"/stats":         {"GET": d.stats},
 		"/top":           {"GET": d.top},
+		"/explain":       {"GET": d.explain},
 		"/events":        {"GET": d.events},
 		"/purge":         {"POST": d.change(d.purge), "PURGE": d.change(d.purge)},
 		"/__flush__":     {"POST": d.change(d.flush)},

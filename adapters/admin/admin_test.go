@@ -434,3 +434,34 @@ func TestThePageKeepsItsPolicy(t *testing.T) {
 		t.Errorf("nothing: %d", status)
 	}
 }
+
+func TestWhyAPageIsCachedOrNot(t *testing.T) {
+	s := newSite(t, admin.Options{})
+	s.visit("/a")
+	about := "/__freshet__/explain?url=" + s.URL + "/a"
+	status, header, body := s.ask("GET", about, "")
+	var x struct{ Request, Verdict, Outcome string }
+	if err := json.Unmarshal([]byte(body), &x); err != nil || status != 200 || header.Get("Cache-Control") != "no-store" ||
+		x.Request != "GET "+s.URL+"/a" || !strings.HasPrefix(x.Outcome, "hit") {
+		t.Errorf("%d %v %v %s", status, header, err, body)
+	}
+	status, _, text := s.ask("GET", about+"&format=text&header=Cookie:id=secret", "")
+	if status != 200 || !strings.Contains(text, s.URL+"/a") || strings.Contains(text, "secret") {
+		t.Errorf("%d %s", status, text)
+	}
+	if got := s.visit("/a"); got != "/a 1" {
+		t.Errorf("a look ran the handler: %q", got)
+	}
+	for query, want := range map[string]int{
+		"":                                  400,
+		"url=/a":                            400,
+		"url=http://elsewhere.example/a":    403,
+		"url=" + s.URL + "/a&method=A%20B":  400,
+		"url=" + s.URL + "/a&header=Cookie": 400,
+		"url=" + s.URL + "/a" + strings.Repeat("&header=X:1", 65): 400,
+	} {
+		if status, _, body := s.ask("GET", "/__freshet__/explain?"+query, ""); status != want {
+			t.Errorf("%.60s: %d %s", query, status, body)
+		}
+	}
+}

@@ -28,7 +28,7 @@ func explaining(t *testing.T, recording string, environ []string, args ...string
 	return status, stdout.String(), stderr.String()
 }
 
-func write(t *testing.T, name, text string) string {
+func writeRecorded(t *testing.T, name, text string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), name)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -41,7 +41,7 @@ const recordedPage = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nDate: Sun, 2
 
 // What a recording is good for, by the flags, the settings and the fields of the request.
 func TestExplainARecording(t *testing.T) {
-	ini := write(t, "freshet.ini", "record_cache_expires_seconds = 60\nblog.record_cache_expires_seconds = 5\n\n[freshet]\nproxy.store-cookies = true\n")
+	ini := writeRecorded(t, "freshet.ini", "record_cache_expires_seconds = 60\nblog.record_cache_expires_seconds = 5\n\n[freshet]\nproxy.store-cookies = true\n")
 	url := []string{"--url", "https://shop.example/page"}
 	for _, c := range []struct {
 		name, recording string
@@ -187,7 +187,7 @@ func TestExplainAsksADoor(t *testing.T) {
 	if runs != 0 || !strings.Contains(out, "GET "+target) || !strings.Contains(out, "The handler would be asked.") {
 		t.Errorf("%d runs, %s\n%s", runs, errs, out)
 	}
-	_, out, errs = explaining(t, "", nil, "--door="+at, "--fetch", "--token-file", write(t, "token", "t0ken\n"), target, "--header", "Cookie: a=SECRET")
+	_, out, errs = explaining(t, "", nil, "--door="+at, "--fetch", "--token-file", writeRecorded(t, "token", "t0ken\n"), target, "--header", "Cookie: a=SECRET")
 	if runs != 1 || !strings.Contains(out, "detail=cookie") || strings.Contains(out, "SECRET") {
 		t.Errorf("%d runs, %s\n%s", runs, errs, out)
 	}
@@ -207,7 +207,7 @@ func TestExplainAsksADoor(t *testing.T) {
 
 // A token of debug-token is good for the app that has the key.
 func TestDebugToken(t *testing.T) {
-	key := write(t, "debug.key", "0123456789abcdef0123\n")
+	key := writeRecorded(t, "debug.key", "0123456789abcdef0123\n")
 	var stdout, stderr bytes.Buffer
 	if status := runDebugToken([]string{"--key-file", key, "--for", "5m", "http://shop.example/page?q=1"}, &stdout, &stderr); status != exitOK {
 		t.Fatalf("%d, %s", status, &stderr)
