@@ -63,6 +63,9 @@ var meanings = map[policy.Reason]Meaning{
 	// Why a request passes.
 	"off": {"The operator switched caching off for the resource.", "RFC 9111 section 2",
 		"Take Policy.Off away, or set a lifetime greater than 0 in the settings."},
+	"pass-policy": {"The operator lets such requests pass: nothing is looked up, nothing is stored, and the response goes " +
+		"out as its handler made it.", "RFC 9111 section 2",
+		"Take Policy.Pass away, or the word pass of the rule that matches the path."},
 	"method": {"No response to this method is stored: only one to GET, or to a POST that names its own URL in " +
 		"Content-Location and has a lifetime.", "RFC 9110 section 9.2.3",
 		"Ask with GET. For a POST: Content-Location with its own URL, and a lifetime."},

@@ -43,9 +43,21 @@ const (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+	os.Exit(run(untilSignal(os.Interrupt, syscall.SIGTERM), os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+}
+
+// untilSignal returns a context that the first of these signals ends. From before then on, a second one ends the
+// process at once.
+func untilSignal(which ...os.Signal) context.Context {
+	ctx, end := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, which...)
+	go func() {
+		<-signals
+		signal.Stop(signals)
+		end()
+	}()
+	return ctx
 }
 
 func init() { logging.Disable() } // go-redis has a line for each connection that it cannot make; we have one for each outage

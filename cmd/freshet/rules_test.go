@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -65,18 +66,14 @@ func TestRulesAnew(t *testing.T) {
 		}
 	}
 	say("/x = 1m")
-	f, err := readProxyFlags([]string{"--upstream", "http://127.0.0.1:9", "--config", config, "--pass-cookies", "s"}, nil)
+	args := []string{"--upstream", "http://127.0.0.1:9", "--config", config, "--pass-cookies", "s"}
+	f, err := readProxyFlags(args, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ttl := func() time.Duration { return f.live.Policy(httptest.NewRequest("GET", "/x", nil)).TTL }
-	anew := func() error {
-		rules, err := f.loadRules()
-		if err == nil {
-			f.live.Use(rules)
-		}
-		return err
-	}
+	f.follow(args, nil)
+	anew := f.watch.Reload
 	say("/x = 2m")
 	if err := anew(); err != nil || ttl() != 2*time.Minute {
 		t.Error(err, ttl())
