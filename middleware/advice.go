@@ -39,6 +39,10 @@ func (c *Cache) advise(p *policy.Policy) {
 	if p.TTL < 0 {
 		c.warn(fmt.Sprintf("a policy's TTL is %v: a negative lifetime is none, as 0 is; to keep responses out of the cache, set Off", p.TTL))
 	}
+	if p.TTL > 0 && p.TTL < time.Millisecond {
+		c.warn(fmt.Sprintf("a policy's TTL is %v, within which no request comes a second time: a number without a unit counts "+
+			"nanoseconds; write %d * time.Second", p.TTL, p.TTL.Nanoseconds()))
+	}
 	for _, wrong := range wrongs(p) { // of one that Options.Policy chooses: a mount with it panics
 		c.warn(wrong)
 	}

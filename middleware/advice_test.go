@@ -44,6 +44,7 @@ func TestAdvice(t *testing.T) {
 		{"stale, without", 64 << 20, policy.Policy{TTL: time.Minute, StaleWhileRevalidate: time.Minute}, nil,
 			false, "Cache.Root"},
 		{"a negative TTL", 64 << 20, policy.Policy{TTL: -time.Minute}, nil, false, "-1m0s"},
+		{"a TTL without a unit", 64 << 20, policy.Policy{TTL: 60}, nil, false, "60 * time.Second"},
 		{"shared", 64 << 20, policy.Policy{TTL: time.Minute, Shared: true}, nil, false, ""},
 		{"stored cookies", 64 << 20, policy.Policy{TTL: time.Minute, StoreCookies: true}, nil, false, ""},
 		{"shared, and stored cookies", 64 << 20, policy.Policy{TTL: time.Minute, Shared: true, StoreCookies: true}, nil,

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -93,6 +94,10 @@ func (c *Cache) prefixMarks(u *url.URL) (marks []store.Mark) {
 
 // InvalidateTag makes every response unusable that has the tag, by [policy.Policy.Tags] or by [Response.Tag].
 func (c *Cache) InvalidateTag(ctx context.Context, tag string, options ...InvalidateOption) (Receipt, error) {
+	if tag == "" {
+		return Receipt{}, errors.New("freshet: InvalidateTag: a tag without a name is on no response: " +
+			"name one, or call InvalidateAll for everything")
+	}
 	return c.append(ctx, "InvalidateTag", []store.Mark{{Kind: store.MarkTag, Name: tag}}, options)
 }
 
