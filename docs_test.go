@@ -15,17 +15,17 @@ import (
 	"testing"
 )
 
-// TestDocsCompile compiles and vets each ```go snippet of the pages at the root and in docs, so that
-// what a reader copies works. A snippet is one of:
+// TestDocsCompile compiles and vets each ```go snippet of the pages at the root and in docs, so
+// that what a reader copies works. A snippet is one of:
 //
 //   - a complete file, which begins with its package clause; of package main it has a func main;
 //   - declarations;
 //   - statements, which may return an error.
 //
-// The latter two may begin with imports. Packages of ours, of the modules that we require and of the
-// standard library are imported for them as far as their names are unique. What else a snippet needs
-// (a handler, a mux) stands in an HTML comment right before it, as declarations, which readers of the page
-// do not see:
+// The latter two may begin with imports. Packages of ours, of the modules that we require and of
+// the standard library are imported for them as far as their names are unique. What else a snippet
+// needs (a handler, a mux) stands in an HTML comment right before it, as declarations, which
+// readers of the page do not see:
 //
 //	<!-- go: var next http.Handler -->
 //
@@ -103,8 +103,8 @@ func snippets(page, text string) (all []snippet) {
 	return all
 }
 
-// vetPages compiles and vets the snippets of the pages, each as a package of its own in a module that
-// requires ours, as a reader's does, and says what is wrong with them.
+// vetPages compiles and vets the snippets of the pages, each as a package of its own in a module
+// that requires ours, as a reader's does, and says what is wrong with them.
 func vetPages(t *testing.T, pages map[string]string) (wrong []string) {
 	t.Helper()
 	readModule(t)
@@ -134,7 +134,8 @@ func vetPages(t *testing.T, pages map[string]string) (wrong []string) {
 		wrong = append(wrong, string(out))
 	}
 	for i, text := range wrong {
-		for _, before := range []string{root, ".." + root} { // vet shortens paths from where it runs
+		// vet shortens paths from where it runs
+		for _, before := range []string{root, ".." + root} {
 			text = strings.ReplaceAll(text, before+string(filepath.Separator), "")
 		}
 		wrong[i] = text
@@ -142,14 +143,16 @@ func vetPages(t *testing.T, pages map[string]string) (wrong []string) {
 	return wrong
 }
 
-// modules are the folders with the go.mod files whose modules pages may use: ours, that of the tests with middleware of
-// others, and adapters that are modules of their own. Pages may import the latter.
+// modules are the folders with the go.mod files whose modules pages may use: ours, that of the
+// tests with middleware of others, and adapters that are modules of their own. Pages may import the
+// latter.
 var (
 	modules  = append([]string{".", "adapters/mounts"}, adapters...)
 	adapters = []string{"adapters/prometheus"}
 )
 
-// readersModule is a folder with a module that requires ours as it stands here, and all that the modules require.
+// readersModule is a folder with a module that requires ours as it stands here, and all that the
+// modules require.
 func readersModule(t *testing.T, root string) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -173,7 +176,8 @@ func readersModule(t *testing.T, root string) string {
 	write(t, filepath.Join(folder, "go.mod"), fmt.Sprintf(
 		"module reader\n\ngo 1.26.0\n\nrequire (\n%s v0.0.0\n%s\n)\n\n%s",
 		module, strings.Join(slices.Sorted(maps.Keys(required)), "\n"), replaced))
-	write(t, filepath.Join(folder, "go.sum"), strings.Join(slices.Sorted(maps.Keys(sums)), "\n")+"\n")
+	write(t, filepath.Join(folder, "go.sum"), strings.Join(slices.Sorted(maps.Keys(sums)), "\n")+
+		"\n")
 	return folder
 }
 
@@ -221,8 +225,10 @@ func (s snippet) file(page string, known map[string]string) ([]byte, error) {
 	// The parts of the file, each with the line that messages about it should name.
 	compose := func(added, before, body, after string) string {
 		return fmt.Sprintf(
-			"package snippet\n%s//line %s:%d\n%s\n//line %[2]s:%[5]d\n%[6]s\n%[7]s//line %[2]s:%[8]d\n%[9]s\n%[10]s",
-			added, page, s.line, imports, s.line, s.given, before, s.line+strings.Count(imports, "\n"), body, after)
+			"package snippet\n%s//line %s:%d\n%s\n//line %[2]s:%[5]d\n%[6]s\n%[7]s//line "+
+				"%[2]s:%[8]d\n%[9]s\n%[10]s",
+			added, page, s.line, imports, s.line, s.given, before, s.line+strings.Count(imports,
+				"\n"), body, after)
 	}
 	before, after := "", ""
 	if _, err := parseGo(compose("", "", body, ""), 0); err != nil {
@@ -286,15 +292,16 @@ func packagesNamed(file *ast.File) []string {
 	return names
 }
 
-// useNames uses each variable that the statements of a body declare at their outermost level: an example
-// may end before it does. It adds no line.
+// useNames uses each variable that the statements of a body declare at their outermost level: an
+// example may end before it does. It adds no line.
 func useNames(body string, statements *ast.BlockStmt, offset int) string {
 	for _, statement := range slices.Backward(statements.List) {
 		var names []string
 		switch statement := statement.(type) {
 		case *ast.AssignStmt:
 			for _, left := range statement.Lhs {
-				if name, ok := left.(*ast.Ident); ok && statement.Tok == token.DEFINE && name.Name != "_" {
+				if name, ok := left.(*ast.Ident); ok && statement.Tok == token.DEFINE &&
+					name.Name != "_" {
 					names = append(names, name.Name)
 				}
 			}
@@ -336,8 +343,10 @@ func isReturn(statement ast.Stmt) bool {
 // library before those of others, where only one has the name.
 func packagesByName(t *testing.T) map[string]string {
 	t.Helper()
-	// With -e, since a package that cannot be loaded is another test's business, unless a snippet names it.
-	out, err := exec.Command("go", "list", "-e", "-deps", "-f", "{{.Name}} {{.Standard}} {{.ImportPath}}",
+	// With -e, since a package that cannot be loaded is another test's business, unless a snippet
+	// names it.
+	out, err := exec.Command("go", "list", "-e", "-deps", "-f", "{{.Name}} {{.Standard}} "+
+		"{{.ImportPath}}",
 		"./...", "std").Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
@@ -373,16 +382,21 @@ func packagesByName(t *testing.T) map[string]string {
 func TestBrokenDocsAreSeen(t *testing.T) {
 	pages := map[string]string{
 		"docs/right.md": "```go\npackage main\n\nfunc main() {}\n```\n" +
-			"Declarations:\n\n~~~~ go\nimport \"errors\"\n\nvar errOurs = errors.New(\"ours\")\n\nfunc f(w http.ResponseWriter) { _ = policy.Reason(\"x\"); panic(errOurs) }\n~~~~\n" +
-			"Statements:\n\n<!-- go: var next http.Handler -->\n\n```go\np := policy.Policy{TTL: time.Minute}\nvar x, y = 1, 2 // unused\nif next == nil {\n\treturn fmt.Errorf(\"none\")\n}\n```\n" +
+			"Declarations:\n\n~~~~ go\nimport \"errors\"\n\nvar errOurs = " +
+			"errors.New(\"ours\")\n\nfunc f(w http.ResponseWriter) { _ = policy.Reason(\"x\"); " +
+			"panic(errOurs) }\n~~~~\n" +
+			"Statements:\n\n<!-- go: var next http.Handler -->\n\n```go\np := policy.Policy{TTL: " +
+			"time.Minute}\nvar x, y = 1, 2 // unused\nif next == nil {\n\treturn " +
+			"fmt.Errorf(\"none\")\n}\n```\n" +
 			"Others:\n\n```\nno go\n```\n```sh\ngo run .\n```\n",
 		"docs/undefined.md": "text\n\n```go\n\nx := 1\npolicy.NoSuchThing(x)\n```\n",
-		"docs/given.md":     "<!-- go: var next http.Handler -->\n\n```go\nnext.ServeHTTP(nil, nil)\n```\n\n```go\nnext.ServeHTTP(nil, nil)\n```\n",
-		"docs/vetted.md":    "```go\nfmt.Printf(\"%d\", \"text\")\n```\n",
-		"docs/nomain.md":    "```go\npackage main\n```\n",
-		"docs/syntax.md":    "```go\nif {\n```\n",
-		"docs/open.md":      "```go\nx := 1\n",
-		"docs/indented.md":  "- one\n\n  ```go\n  import \"os\"\n\n  os.NoSuchThing()\n  ```\n",
+		"docs/given.md": "<!-- go: var next http.Handler -->\n\n```go\nnext.ServeHTTP(nil, " +
+			"nil)\n```\n\n```go\nnext.ServeHTTP(nil, nil)\n```\n",
+		"docs/vetted.md":   "```go\nfmt.Printf(\"%d\", \"text\")\n```\n",
+		"docs/nomain.md":   "```go\npackage main\n```\n",
+		"docs/syntax.md":   "```go\nif {\n```\n",
+		"docs/open.md":     "```go\nx := 1\n",
+		"docs/indented.md": "- one\n\n  ```go\n  import \"os\"\n\n  os.NoSuchThing()\n  ```\n",
 	}
 	got := strings.Join(vetPages(t, pages), "\n")
 	for _, want := range []string{

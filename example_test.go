@@ -90,7 +90,8 @@ func Example_settings() {
 	}
 	defer os.RemoveAll(folder)
 	file := filepath.Join(folder, "app.ini")
-	os.WriteFile(file, []byte("record_cache_expires_seconds = 60\nblog.record_cache_expires_seconds = 0\n"), 0o600)
+	os.WriteFile(file, []byte("record_cache_expires_seconds = "+
+		"60\nblog.record_cache_expires_seconds = 0\n"), 0o600)
 
 	set, err := settings.Load(file, os.Environ(), "record")
 	if err != nil {

@@ -1,5 +1,6 @@
-// Package freshet caches the HTTP responses of web apps. It is the door for apps: a [Cache] wraps handlers, a [Policy]
-// says what an app wishes for a route, and handlers speak to the cache through [FromContext].
+// Package freshet caches the HTTP responses of web apps. It is the door for apps: a [Cache] wraps
+// handlers, a [Policy] says what an app wishes for a route, and handlers speak to the cache through
+// [FromContext].
 //
 //	cache := freshet.New(memstore.New(64<<20), freshet.Options{}) // at most 64 MiB of responses
 //	mux := http.NewServeMux()
@@ -7,16 +8,17 @@
 //	mux.Handle("/slow", minute(slowPage))
 //	http.ListenAndServe(addr, cache.Root(mux))
 //
-// A minute for who comes without credentials: whatever a user gets is for that user alone, unless the response or the
-// policy says that it is for everyone. A Cache decides by RFC 9111, runs a slow handler once however many clients ask,
-// and tells clients and CDNs what it decided in Cache-Control, ETag, Last-Modified, Age and Cache-Status.
+// A minute for who comes without credentials: whatever a user gets is for that user alone, unless
+// the response or the policy says that it is for everyone. A Cache decides by RFC 9111, runs a slow
+// handler once however many clients ask, and tells clients and CDNs what it decided in
+// Cache-Control, ETag, Last-Modified, Age and Cache-Status.
 //
 // The names here are those of packages [github.com/freshet-go/freshet/middleware] and
-// [github.com/freshet-go/freshet/policy], which have what adapters and tools need besides. Responses are kept in a
-// store: [github.com/freshet-go/freshet/store/memstore], or one that
+// [github.com/freshet-go/freshet/policy], which have what adapters and tools need besides.
+// Responses are kept in a store: [github.com/freshet-go/freshet/store/memstore], or one that
 // [github.com/freshet-go/freshet/store/open] opens by its URL. Settings of the operator come from
-// [github.com/freshet-go/freshet/settings], and web frameworks have their mounts under adapters. Command cmd/freshet
-// is a caching proxy in front of any HTTP server.
+// [github.com/freshet-go/freshet/settings], and web frameworks have their mounts under adapters.
+// Command cmd/freshet is a caching proxy in front of any HTTP server.
 package freshet
 
 import (
@@ -30,19 +32,22 @@ import (
 )
 
 type (
-	// Cache caches the responses of the handlers it wraps. Make one with [New]. It is safe for concurrent use.
+	// Cache caches the responses of the handlers it wraps. Make one with [New]. It is safe for
+	// concurrent use.
 	Cache = middleware.Cache
 	// Options say how a Cache works. The zero value has good defaults.
 	Options = middleware.Options
 	// Policy is what an app wishes for a route. The zero value obeys the response's own headers.
 	Policy = policy.Policy
-	// KeyOptions say what tells requests apart besides method, scheme, host, path and query: the type of Policy.Key.
+	// KeyOptions say what tells requests apart besides method, scheme, host, path and query: the
+	// type of Policy.Key.
 	KeyOptions = policy.KeyOptions
 	// Event is what became of a request and what it took, as Options.Observe gets it.
 	Event = middleware.Event
 	// Outcome is what became of a request, in the words of Cache-Status.
 	Outcome = policy.Outcome
-	// Explanation is what Cache.Explain says of a request: the whole decision, why, and what to change.
+	// Explanation is what Cache.Explain says of a request: the whole decision, why, and what to
+	// change.
 	Explanation = explain.Explanation
 	// ExplainOptions say how Cache.Explain asks. The zero value only looks.
 	ExplainOptions = middleware.ExplainOptions
@@ -50,30 +55,31 @@ type (
 	Receipt = middleware.Receipt
 )
 
-// Soft has an invalidation make entries stale, in the place of unusable: cache.InvalidateTag(ctx, "pages",
-// freshet.Soft).
+// Soft has an invalidation make entries stale, in the place of unusable: cache.InvalidateTag(ctx,
+// "pages", freshet.Soft).
 const Soft = middleware.Soft
 
-// ErrUnsent is the error of an invalidation that holds in this process, and of which other processes that share the
-// store learn later.
+// ErrUnsent is the error of an invalidation that holds in this process, and of which other
+// processes that share the store learn later.
 var ErrUnsent = middleware.ErrUnsent
 
-// ErrReadOnly is the error of an invalidation by a Cache that only reads (Options.ReadOnly): it holds in this process,
-// and no other learns of it.
+// ErrReadOnly is the error of an invalidation by a Cache that only reads (Options.ReadOnly): it
+// holds in this process, and no other learns of it.
 var ErrReadOnly = middleware.ErrReadOnly
 
-// New returns a Cache that keeps its entries in s. It panics when s is nil or an option cannot work. Shut the Cache
-// down before the store.
+// New returns a Cache that keeps its entries in s. It panics when s is nil or an option cannot
+// work. Shut the Cache down before the store.
 func New(s store.Store, o Options) *Cache { return middleware.New(s, o) }
 
-// Observers returns a function for Options.Observe that calls each of the given ones, in their order.
+// Observers returns a function for Options.Observe that calls each of the given ones, in their
+// order.
 func Observers(each ...func(*http.Request, Event)) func(*http.Request, Event) {
 	return middleware.Observers(each...)
 }
 
-// FromContext returns what a handler may say to the cache that runs it: tags, a lifetime, that its response is not to
-// be stored, or that it has no answer. It returns nil, on which every method does nothing, when the response is not
-// going to be stored.
+// FromContext returns what a handler may say to the cache that runs it: tags, a lifetime, that its
+// response is not to be stored, or that it has no answer. It returns nil, on which every method
+// does nothing, when the response is not going to be stored.
 func FromContext(ctx context.Context) *middleware.Response { return middleware.FromContext(ctx) }
 
 // AnalyticsCookies returns the names of cookies that only analytics and consent banners read, for

@@ -22,7 +22,8 @@ const module = "github.com/freshet-go/freshet"
 // room is a folder, or a family of folders, with what may be imported there. The first room whose
 // pattern matches a package is its room.
 type room struct {
-	pattern string   // as path.Match has it, relative to the module; "cmd/..." matches all below cmd, too
+	// as path.Match has it, relative to the module; "cmd/..." matches all below cmd, too
+	pattern string
 	ours    []string // patterns of our own packages that it may import
 	modules []string // the modules of others that it may import, by the beginning of their paths
 	vendors int      // besides modules: of how many owners it may import modules; -1: any
@@ -35,36 +36,44 @@ var anything = []string{"", "..."}
 var rooms = []room{
 	{
 		pattern: "", ours: []string{"middleware", "policy", "store", "explain"},
-		reason: "the root package is the door for apps: names of the engine's and of policy's, and nothing of its own",
+		reason: "the root package is the door for apps: names of the engine's and of policy's, " +
+			"and nothing of its own",
 	},
 	{
 		pattern: "internal/rules", ours: []string{"store", "policy", "internal/invalidation"},
 		modules: []string{"github.com/pquerna/cachecontrol", "github.com/dunglas/httpsfv"},
 		never: []string{
-			"os/...", "io/...", "net", "net/http/*", "log/...", "sync/...", "runtime/...", "math/rand/...",
+			"os/...", "io/...", "net", "net/http/*", "log/...", "sync/...", "runtime/...",
+			"math/rand/...",
 			"crypto/rand", "context", "syscall", "bufio", "embed", "database/...", "testing/...",
 		},
-		reason: "rules are judgement, pure and repeatable: no clock, I/O, goroutines or locks, and no parsers " +
+		reason: "rules are judgement, pure and repeatable: no clock, I/O, goroutines or locks, " +
+			"and no parsers " +
 			"but those of Cache-Control and of structured fields",
 	},
 	{
 		pattern: "policy",
-		never:   []string{"os/...", "io/...", "net", "log/...", "sync/...", "runtime/...", "context", "testing/..."},
-		reason:  "policy is what an operator writes and reads: values, which everybody imports, and nothing that acts",
+		never: []string{"os/...", "io/...", "net", "log/...", "sync/...", "runtime/...",
+			"context", "testing/..."},
+		reason: "policy is what an operator writes and reads: values, which everybody imports, " +
+			"and nothing that acts",
 	},
 	{
 		pattern: "explain", ours: []string{"policy"},
-		never:  []string{"os/...", "io/...", "net", "net/http", "log/...", "sync/...", "runtime/...", "context", "testing/..."},
+		never: []string{"os/...", "io/...", "net", "net/http", "log/...", "sync/...",
+			"runtime/...", "context", "testing/..."},
 		reason: "explain words what the engine decided: it knows the words of policy, and no rule",
 	},
 	{
 		pattern: "settings", ours: []string{"policy", "internal/mask"}, vendors: 1,
-		reason: "settings are read before anything runs: from the environment and by one library for files, " +
+		reason: "settings are read before anything runs: from the environment and by one library " +
+			"for files, " +
 			"with policy below them, and without the engine, a store or a driver",
 	},
 	{
 		pattern: "settings/reload", ours: []string{"settings"}, vendors: 1,
-		reason: "what follows files is apart from settings, so that who only reads settings links no watcher of files",
+		reason: "what follows files is apart from settings, so that who only reads settings " +
+			"links no watcher of files",
 	},
 	{
 		pattern: "settings/routes", ours: []string{"policy", "settings"},
@@ -73,7 +82,8 @@ var rooms = []room{
 	{
 		pattern: "store", ours: []string{"store/internal/keys"},
 		modules: []string{"github.com/zeebo/xxh3", "github.com/klauspost/compress"},
-		reason: "store holds the nouns and the contracts that all others import: nothing else of ours but what a " +
+		reason: "store holds the nouns and the contracts that all others import: nothing else of " +
+			"ours but what a " +
 			"key may be, and of others only hashing and compression",
 	},
 	{
@@ -86,14 +96,17 @@ var rooms = []room{
 	},
 	{
 		pattern: "store/drivers", ours: []string{"store"},
-		reason: "every driver imports the registry, so that it brings nothing along; package open, which reads it, " +
+		reason: "every driver imports the registry, so that it brings nothing along; package " +
+			"open, which reads it, " +
 			"brings stores and settings",
 	},
 	{
 		pattern: "store/open",
-		ours: []string{"store", "store/drivers", "store/filestore", "store/guardstore", "store/memstore",
+		ours: []string{"store", "store/drivers", "store/filestore", "store/guardstore",
+			"store/memstore",
 			"store/tieredstore", "settings", "internal/mask"},
-		reason: "store/open links no vendor's client that its user has not imported; it reads settings, and belongs " +
+		reason: "store/open links no vendor's client that its user has not imported; it reads " +
+			"settings, and belongs " +
 			"below the engine",
 	},
 	{
@@ -101,7 +114,8 @@ var rooms = []room{
 	},
 	{
 		pattern: "store/internal/*", ours: []string{"store", "store/internal/*"},
-		reason: "what drivers have in common knows the contract in store and no driver: who writes another one gets " +
+		reason: "what drivers have in common knows the contract in store and no driver: who " +
+			"writes another one gets " +
 			"no vendor's client with it",
 	},
 	{
@@ -109,14 +123,18 @@ var rooms = []room{
 		ours: []string{"store", "store/drivers", "store/internal/*", "internal/deadline",
 			"internal/invalidation", "internal/memjournal", "internal/tier"},
 		vendors: 1,
-		reason: "a keeper knows the contract in store and one vendor's client: not what HTTP says, not the " +
+		reason: "a keeper knows the contract in store and one vendor's client: not what HTTP " +
+			"says, not the " +
 			"engine, and no other keeper (one that wraps another takes an interface of store)",
 	},
 	{
 		pattern: "middleware",
-		ours: []string{"store", "policy", "explain", "internal/rules", "internal/deadline", "internal/follower",
-			"internal/lossy", "internal/fill", "internal/stall", "internal/invalidation", "internal/tier"},
-		reason: "the engine runs on the standard library, store, policy and rules alone: who needs `go get` is a " +
+		ours: []string{"store", "policy", "explain", "internal/rules", "internal/deadline",
+			"internal/follower",
+			"internal/lossy", "internal/fill", "internal/stall", "internal/invalidation",
+			"internal/tier"},
+		reason: "the engine runs on the standard library, store, policy and rules alone: who " +
+			"needs `go get` is a " +
 			"driver under store or an adapter",
 	},
 	{
@@ -133,17 +151,22 @@ var rooms = []room{
 	},
 	{
 		pattern: "adapters/...",
-		ours:    []string{"store", "store/*", "policy", "settings", "metrics", "explain", "middleware", "middleware/*"}, vendors: 1,
-		reason: "an adapter joins the engine to one outside system: one vendor, and no other adapter",
+		ours: []string{"store", "store/*", "policy", "settings", "metrics", "explain",
+			"middleware", "middleware/*"}, vendors: 1,
+		reason: "an adapter joins the engine to one outside system: one vendor, and no other " +
+			"adapter",
 	},
 	{
 		pattern: "internal/fill", ours: []string{"store", "policy", "internal/stall"},
-		reason: "a fill knows bytes, readers and bounds: who may read along, and what is stored, the engine decides",
+		reason: "a fill knows bytes, readers and bounds: who may read along, and what is stored, " +
+			"the engine decides",
 	},
-	{pattern: "internal/stall", reason: "what watches a client's writes knows nothing of what is written"},
+	{pattern: "internal/stall", reason: "what watches a client's writes knows nothing of what is " +
+		"written"},
 	{
 		pattern: "internal/invalidation", ours: []string{"store"},
-		reason: "what marks mean for an entry knows the nouns in store, and neither who asks nor where marks come from",
+		reason: "what marks mean for an entry knows the nouns in store, and neither who asks nor " +
+			"where marks come from",
 	},
 	{
 		pattern: "internal/memjournal", ours: []string{"store"},
@@ -153,10 +176,12 @@ var rooms = []room{
 		pattern: "internal/tier", ours: []string{"store", "internal/invalidation"},
 		reason: "what the engine and a store in two tiers say to each other belongs to neither",
 	},
-	{pattern: "internal/mask", reason: "what hides passwords in messages knows URLs and nothing of ours"},
+	{pattern: "internal/mask", reason: "what hides passwords in messages knows URLs and nothing " +
+		"of ours"},
 	{pattern: "internal/lossy", reason: "a table that forgets knows nothing of what is in it"},
 	{
-		pattern: "internal/follower", ours: []string{"store", "internal/deadline", "internal/invalidation"},
+		pattern: "internal/follower", ours: []string{"store", "internal/deadline",
+			"internal/invalidation"},
 		reason: "who follows a journal knows stores and marks, and nothing of requests",
 	},
 	{
@@ -168,11 +193,13 @@ var rooms = []room{
 		reason: "what serves our own tests and programs alone imports what it likes",
 	},
 	{pattern: "cmd/...", ours: anything, vendors: -1, reason: "programs import what they like"},
-	{pattern: "examples/...", ours: anything, vendors: -1, reason: "examples import what they like"},
+	{pattern: "examples/...", ours: anything, vendors: -1,
+		reason: "examples import what they like"},
 	{pattern: "bench/...", ours: anything, vendors: -1, reason: "bench has its own go.mod"},
 }
 
-// lightly are the modules that a user of the engine compiles, with a memory store or with store/open.
+// lightly are the modules that a user of the engine compiles, with a memory store or with
+// store/open.
 var lightly = []string{
 	"github.com/pquerna/cachecontrol", "github.com/dunglas/httpsfv", // parsers, for the rules
 	"github.com/maypok86/otter",                     // memstore's engine
@@ -198,7 +225,8 @@ func TestImportsStayInTheirRooms(t *testing.T) {
 	}
 }
 
-// What the rules must not do and no import gives away: now is an argument, and nothing runs beside the caller.
+// What the rules must not do and no import gives away: now is an argument, and nothing runs beside
+// the caller.
 func TestRulesArePure(t *testing.T) {
 	for _, p := range list(t) {
 		if p.ImportPath != module+"/internal/rules" {
@@ -217,9 +245,9 @@ func TestRulesArePure(t *testing.T) {
 	}
 }
 
-// readModule looks at every folder of the module. These tests let the go command read the code; a folder
-// that the test itself has opened makes `go test` run it again when a file there has changed, instead of
-// repeating what it said before.
+// readModule looks at every folder of the module. These tests let the go command read the code; a
+// folder that the test itself has opened makes `go test` run it again when a file there has
+// changed, instead of repeating what it said before.
 func readModule(t *testing.T) {
 	t.Helper()
 	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
@@ -237,7 +265,8 @@ func list(t *testing.T) []listed {
 	t.Helper()
 	readModule(t)
 	var stderr bytes.Buffer
-	command := exec.Command("go", "list", "-deps", "-json=ImportPath,Dir,Standard,Imports,GoFiles,Module", "./...")
+	command := exec.Command("go", "list", "-deps",
+		"-json=ImportPath,Dir,Standard,Imports,GoFiles,Module", "./...")
 	command.Stderr = &stderr
 	out, err := command.Output()
 	if err != nil {
@@ -270,7 +299,8 @@ func judgeImports(packages []listed) (broken []string) {
 		in := strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
 		at := slices.IndexFunc(rooms, func(r room) bool { return matches(r.pattern, in) })
 		if at < 0 {
-			broken = append(broken, fmt.Sprintf("%s is in no room: find it one in the table of DESIGN.md and here", in))
+			broken = append(broken, fmt.Sprintf("%s is in no room: find it one in the table of "+
+				"DESIGN.md and here", in))
 			continue
 		}
 		r, vendors := rooms[at], make(map[string]bool)
@@ -278,11 +308,15 @@ func judgeImports(packages []listed) (broken []string) {
 			what := ""
 			switch name := strings.TrimPrefix(strings.TrimPrefix(imported, module), "/"); {
 			case isOurs(imported):
-				if !slices.ContainsFunc(r.ours, func(pattern string) bool { return matches(pattern, name) }) {
+				if !slices.ContainsFunc(r.ours, func(pattern string) bool {
+					return matches(pattern, name)
+				}) {
 					what = "our own " + name
 				}
 			case owners[imported] == "":
-				if slices.ContainsFunc(r.never, func(pattern string) bool { return matches(pattern, imported) }) {
+				if slices.ContainsFunc(r.never, func(pattern string) bool {
+					return matches(pattern, imported)
+				}) {
 					what = imported
 				}
 			case !slices.ContainsFunc(r.modules,
@@ -314,11 +348,13 @@ func judgeWeight(packages []listed, names ...string) (broken []string) {
 			return
 		}
 		seen[imported] = true
-		if p.Module != nil && p.Module.Path != module && !slices.ContainsFunc(lightly, func(m string) bool {
-			return p.Module.Path == m || strings.HasPrefix(p.Module.Path, m+"/")
-		}) && isOurs(from) {
+		if p.Module != nil && p.Module.Path != module && !slices.ContainsFunc(lightly,
+			func(m string) bool {
+				return p.Module.Path == m || strings.HasPrefix(p.Module.Path, m+"/")
+			}) && isOurs(from) {
 			broken = append(broken,
-				fmt.Sprintf("%s imports %s: who uses middleware with memstore or store/open compiles no vendor's client", from,
+				fmt.Sprintf("%s imports %s: who uses middleware with memstore or store/open "+
+					"compiles no vendor's client", from,
 					imported))
 		}
 		for _, next := range p.Imports {
@@ -331,7 +367,8 @@ func judgeWeight(packages []listed, names ...string) (broken []string) {
 	return broken
 }
 
-// impurities are the places where a file runs beside its caller, reads the clock or answers a client.
+// impurities are the places where a file runs beside its caller, reads the clock or answers a
+// client.
 func impurities(files *token.FileSet, file *ast.File) (broken []string) {
 	imported := make(map[string]string) // names of packages, as the file calls them
 	for _, spec := range file.Imports {
@@ -343,14 +380,17 @@ func impurities(files *token.FileSet, file *ast.File) (broken []string) {
 		imported[called] = name
 	}
 	forbidden := map[string][]string{
-		"time": {"Now", "Since", "Until", "After", "AfterFunc", "Sleep", "Tick", "NewTimer", "NewTicker",
+		"time": {"Now", "Since", "Until", "After", "AfterFunc", "Sleep", "Tick", "NewTimer",
+			"NewTicker",
 			"LoadLocation", "Local"},
 		"net/http": {"ResponseWriter", "Handler", "HandlerFunc", "Client", "DefaultClient", "Get",
 			"Head", "Post", "Error"},
 	}
 	say := func(at ast.Node, what string) {
-		broken = append(broken, fmt.Sprintf("%s: %s: rules are judgement, pure and repeatable: now is an argument, "+
-			"and whatever touches a writer or a goroutine belongs to middleware", files.Position(at.Pos()), what))
+		broken = append(broken, fmt.Sprintf("%s: %s: rules are judgement, pure and repeatable: "+
+			"now is an argument, "+
+			"and whatever touches a writer or a goroutine belongs to middleware",
+			files.Position(at.Pos()), what))
 	}
 	ast.Inspect(file, func(node ast.Node) bool {
 		switch node := node.(type) {
@@ -359,7 +399,8 @@ func impurities(files *token.FileSet, file *ast.File) (broken []string) {
 		case *ast.ChanType, *ast.SelectStmt:
 			say(node, "a channel")
 		case *ast.SelectorExpr:
-			if x, ok := node.X.(*ast.Ident); ok && slices.Contains(forbidden[imported[x.Name]], node.Sel.Name) {
+			if x, ok := node.X.(*ast.Ident); ok && slices.Contains(forbidden[imported[x.Name]],
+				node.Sel.Name) {
 				say(node, x.Name+"."+node.Sel.Name)
 			}
 		}
@@ -390,9 +431,11 @@ func owner(modulePath string) string {
 // The rules themselves, each broken once.
 func TestBrokenImportRulesAreSeen(t *testing.T) {
 	of := func(p string) *struct{ Path string } { return &struct{ Path string }{p} }
-	redis := listed{ImportPath: "github.com/redis/go-redis/v9", Module: of("github.com/redis/go-redis/v9")}
+	redis := listed{ImportPath: "github.com/redis/go-redis/v9",
+		Module: of("github.com/redis/go-redis/v9")}
 	hook := listed{ImportPath: "github.com/redis/extra/hook", Module: of("github.com/redis/extra")}
-	echo := listed{ImportPath: "github.com/labstack/echo/v4", Module: of("github.com/labstack/echo/v4")}
+	echo := listed{ImportPath: "github.com/labstack/echo/v4",
+		Module: of("github.com/labstack/echo/v4")}
 	ini := listed{ImportPath: "gopkg.in/ini.v1", Module: of("gopkg.in/ini.v1")}
 	parsing := listed{ImportPath: "github.com/pquerna/cachecontrol/cacheobject",
 		Module: of("github.com/pquerna/cachecontrol")}
@@ -407,8 +450,10 @@ func TestBrokenImportRulesAreSeen(t *testing.T) {
 		{"internal/rules", "sync/atomic", "internal/rules imports sync/atomic"},
 		{"internal/rules", "net/http/httptest", "internal/rules imports net/http/httptest"},
 		{"internal/rules", module + "/middleware", "internal/rules imports our own middleware"},
-		{"internal/rules", module + "/store/memstore", "internal/rules imports our own store/memstore"},
-		{"internal/rules", "github.com/redis/go-redis/v9", "internal/rules imports github.com/redis/go-redis/v9"},
+		{"internal/rules", module + "/store/memstore", "internal/rules imports our own " +
+			"store/memstore"},
+		{"internal/rules", "github.com/redis/go-redis/v9",
+			"internal/rules imports github.com/redis/go-redis/v9"},
 		{"internal/rules", module + "/settings", "internal/rules imports our own settings"},
 		{"policy", "net/http", ""},
 		{"policy", "sync", "policy imports sync: policy is what an operator writes"},
@@ -417,7 +462,8 @@ func TestBrokenImportRulesAreSeen(t *testing.T) {
 		{"policy/settings", "os", "policy/settings is in no room"},
 		{"settings", "os", ""},
 		{"settings", module + "/policy gopkg.in/ini.v1", ""},
-		{"settings", module + "/policy gopkg.in/ini.v1 github.com/redis/go-redis/v9", "one library for files"},
+		{"settings", module + "/policy gopkg.in/ini.v1 github.com/redis/go-redis/v9",
+			"one library for files"},
 		{"settings", module + "/store", "settings imports our own store"},
 		{"settings", module + "/middleware", "settings are read before anything runs"},
 		{"store", module + "/policy", "nothing else of ours"},
@@ -428,11 +474,13 @@ func TestBrokenImportRulesAreSeen(t *testing.T) {
 		{"store/internal/fault", module + "/store/redisstore", "no driver"},
 		{"store/internal/fault", "github.com/redis/go-redis/v9", "no driver"},
 		{"store/redisstore", module + "/store/internal/fault", ""},
-		{"middleware", module + "/store/internal/fault", "the standard library, store, policy and rules alone"},
+		{"middleware", module + "/store/internal/fault", "the standard library, store, policy " +
+			"and rules alone"},
 		{"store", "github.com/redis/go-redis/v9", "only hashing and compression"},
 		{"store/storetest", module + "/store/memstore", "storetest"},
 		{"store/redisstore", "github.com/redis/go-redis/v9 github.com/redis/extra/hook", ""},
-		{"store/redisstore", "github.com/redis/go-redis/v9 github.com/labstack/echo/v4", "one vendor's client"},
+		{"store/redisstore", "github.com/redis/go-redis/v9 github.com/labstack/echo/v4",
+			"one vendor's client"},
 		{"store/redisstore", module + "/store/memstore", "no other keeper"},
 		{"store/redisstore", module + "/policy", "not what HTTP says"},
 		{"store/open", module + "/store/filestore", ""},
@@ -446,13 +494,15 @@ func TestBrokenImportRulesAreSeen(t *testing.T) {
 		{"store/open", module + "/middleware", "below the engine"},
 		{"middleware", module + "/policy", ""},
 		{"middleware", module + "/settings", "the standard library, store, policy and rules alone"},
-		{"middleware", module + "/store/memstore", "the standard library, store, policy and rules alone"},
+		{"middleware", module + "/store/memstore", "the standard library, store, policy and " +
+			"rules alone"},
 		{"middleware", "github.com/pquerna/cachecontrol/cacheobject", "who needs `go get`"},
 		{"freshettest", "net/http/httptest", ""},
 		{"freshettest", module + "/middleware", "users import freshettest"},
 		{"adapters/echocache", module + "/middleware github.com/labstack/echo/v4", ""},
 		{"adapters/cdn/fastly", module + "/adapters/echocache", "no other adapter"},
-		{"adapters/echocache", "github.com/labstack/echo/v4 github.com/redis/go-redis/v9", "one vendor"},
+		{"adapters/echocache", "github.com/labstack/echo/v4 github.com/redis/go-redis/v9",
+			"one vendor"},
 		{"cmd/freshet", module + "/adapters/echocache github.com/redis/go-redis/v9", ""},
 		{"helpers", "fmt", "helpers is in no room"},
 	}
@@ -467,11 +517,14 @@ func TestBrokenImportRulesAreSeen(t *testing.T) {
 
 	broken := judgeWeight([]listed{
 		redis,
-		{ImportPath: module + "/middleware", Imports: []string{module + "/store"}, Module: of(module)},
-		{ImportPath: module + "/store", Imports: []string{"github.com/redis/go-redis/v9"}, Module: of(module)},
+		{ImportPath: module + "/middleware", Imports: []string{module + "/store"},
+			Module: of(module)},
+		{ImportPath: module + "/store", Imports: []string{"github.com/redis/go-redis/v9"},
+			Module: of(module)},
 	}, "middleware")
 	if len(broken) != 1 ||
-		!strings.Contains(broken[0], "store imports github.com/redis/go-redis/v9: who uses middleware") {
+		!strings.Contains(broken[0], "store imports github.com/redis/go-redis/v9: who uses "+
+			"middleware") {
 		t.Errorf("a client under middleware: %q", broken)
 	}
 

@@ -116,8 +116,10 @@ func outsideFences(text string) []string {
 
 func TestBrokenLinksAreSeen(t *testing.T) {
 	broken, files := followLinks(map[string]string{
-		"README.md": "# Freshet\n[a](docs/caching.md#limits) [b](https://example.com/x)[c](#versions)\n" +
-			"```\n[d](in/a/fence)\n```\n[e](docs/nowhere.md)\n[f](docs/caching.md#nowhere) [g](policy)\n",
+		"README.md": "# Freshet\n[a](docs/caching.md#limits) " +
+			"[b](https://example.com/x)[c](#versions)\n" +
+			"```\n[d](in/a/fence)\n```\n[e](docs/nowhere.md)\n[f](docs/caching.md#nowhere) " +
+			"[g](policy)\n",
 		"docs/x.md": "[a](caching.md)\n[b](../middleware/serve.go)\n[c](serve.go)\n",
 	})
 	slices.Sort(broken)

@@ -18,14 +18,16 @@ func TestEveryReasonIsExplained(t *testing.T) {
 		t.Fatal(err)
 	}
 	constant := regexp.MustCompile(`(?m)^\s*[Rr]eason\w+\s+(?:policy\.)?Reason\s*=\s*"([^"]+)"`)
-	for file, least := range map[string]int{"internal/rules/reason.go": 20, "internal/rules/plan.go": 6, "middleware/reasons.go": 10} {
+	for file, least := range map[string]int{"internal/rules/reason.go": 20,
+		"internal/rules/plan.go": 6, "middleware/reasons.go": 10} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
 		reasons := constant.FindAllStringSubmatch(string(text), -1)
 		if len(reasons) < least {
-			t.Errorf("%s has %d reasons, and had %d: this test looks in the wrong place", file, len(reasons), least)
+			t.Errorf("%s has %d reasons, and had %d: this test looks in the wrong place", file,
+				len(reasons), least)
 		}
 		for _, reason := range reasons {
 			if !strings.Contains(string(page), "`"+reason[1]+"`") {
@@ -35,14 +37,15 @@ func TestEveryReasonIsExplained(t *testing.T) {
 	}
 }
 
-// Package explain has a meaning for every reason and every fwd, and no other; docs/caching.md names in its row what the
-// advice says to set.
+// Package explain has a meaning for every reason and every fwd, and no other; docs/caching.md names
+// in its row what the advice says to set.
 func TestEveryReasonHasAMeaning(t *testing.T) {
 	page, err := os.ReadFile("docs/caching.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	constant := regexp.MustCompile(`(?m)^\s*(?:const )?[Rr]eason\w+\s+(?:policy\.)?Reason\s*=\s*"([^"]+)"`)
+	constant := regexp.MustCompile(
+		`(?m)^\s*(?:const )?[Rr]eason\w+\s+(?:policy\.)?Reason\s*=\s*"([^"]+)"`)
 	said := map[policy.Reason]bool{}
 	files, err := filepath.Glob("internal/rules/*.go")
 	if err != nil {
@@ -67,7 +70,8 @@ func TestEveryReasonHasAMeaning(t *testing.T) {
 		row := rowOf(string(page), string(why))
 		for _, name := range setting.FindAllString(m.Advice, -1) {
 			if !strings.Contains(row, name) {
-				t.Errorf("the advice for %q is to set %s, of which its row in docs/caching.md says nothing: %s", why, name, row)
+				t.Errorf("the advice for %q is to set %s, of which its row in docs/caching.md "+
+					"says nothing: %s", why, name, row)
 			}
 		}
 	}

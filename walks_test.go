@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// The walks in docs/design.md name functions that are where they are said to be, and none goes back to a file that it
-// has left more than twice.
+// The walks in docs/design.md name functions that are where they are said to be, and none goes back
+// to a file that it has left more than twice.
 func TestTheWalksAreAsWritten(t *testing.T) {
 	page, err := os.ReadFile("docs/design.md")
 	if err != nil {
@@ -48,9 +48,11 @@ func TestThePlacesAreAsWritten(t *testing.T) {
 	}
 	_, section, _ := strings.Cut(string(page), "## Where in the code\n")
 	section, _, _ = strings.Cut(section, "\n## ")
-	places := regexp.MustCompile("(?m)^\\|.*\\| `(.+\\.go)` \\| `(\\w+)` \\|$").FindAllStringSubmatch(section, -1)
+	places := regexp.MustCompile(
+		"(?m)^\\|.*\\| `(.+\\.go)` \\| `(\\w+)` \\|$").FindAllStringSubmatch(section, -1)
 	if len(places) < 10 {
-		t.Errorf("there are %d places, and were 10: this test looks in the wrong table", len(places))
+		t.Errorf("there are %d places, and were 10: this test looks in the wrong table",
+			len(places))
 	}
 	for _, place := range places {
 		text, err := os.ReadFile(place[1])

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// side is one of two things that are compared. It is called once for each goroutine, and returns what that
-// goroutine does again and again.
+// side is one of two things that are compared. It is called once for each goroutine, and returns
+// what that goroutine does again and again.
 type side func() (do func() error)
 
 // always is a side whose goroutines have nothing of their own.
@@ -19,9 +19,10 @@ func always(do func() error) side { return func() func() error { return do } }
 // round is how long each side runs before it is the other's turn.
 const round = 20 * time.Millisecond
 
-// beside runs two sides in turns, a pair of rounds for each b.Loop, by as many goroutines. It reports the median time of
-// each, the median ratio of a pair, how far apart half of the ratios lie, and what each allocates. So a machine
-// that is busy with something else for a while slows both.
+// beside runs two sides in turns, a pair of rounds for each b.Loop, by as many goroutines. It
+// reports the median time of each, the median ratio of a pair, how far apart half of the ratios
+// lie, and what each allocates. So a machine that is busy with something else for a while slows
+// both.
 func beside(b *testing.B, goroutines int, floor, ours side) {
 	f, o := newRunner(goroutines, floor), newRunner(goroutines, ours)
 	f.run(b)
@@ -41,7 +42,8 @@ func beside(b *testing.B, goroutines int, floor, ours side) {
 	b.ReportMetric(o.allocations(), "freshet-allocs")
 }
 
-// report says what the ratios are in the middle, and how far apart half of them lie, and nothing of the time that b took.
+// report says what the ratios are in the middle, and how far apart half of them lie, and nothing of
+// the time that b took.
 func report(b *testing.B, ratios []float64) {
 	slices.Sort(ratios)
 	b.ReportMetric(0, "ns/op")

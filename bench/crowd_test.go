@@ -18,8 +18,8 @@ import (
 // slow is how long the handlers of this file take.
 const slow = 200 * time.Millisecond
 
-// crowd has n clients ask for one page at once, and returns how long each waited, the shortest wait first. cookie, when
-// not empty, is what they carry.
+// crowd has n clients ask for one page at once, and returns how long each waited, the shortest wait
+// first. cookie, when not empty, is what they carry.
 func crowd(b *testing.B, h http.Handler, n int, cookie string) []time.Duration {
 	waits := make([]time.Duration, n)
 	begin := make(chan struct{})
@@ -49,9 +49,9 @@ func crowd(b *testing.B, h http.Handler, n int, cookie string) []time.Duration {
 	return waits
 }
 
-// BenchmarkCrowd has 10,000 clients ask for one page that nobody asked for before, and takes the time of the last of
-// them beside that of the handler: with all that it takes to write the page to 10,000 clients, and without what the
-// bare handler takes for that when it need not wait.
+// BenchmarkCrowd has 10,000 clients ask for one page that nobody asked for before, and takes the
+// time of the last of them beside that of the handler: with all that it takes to write the page to
+// 10,000 clients, and without what the bare handler takes for that when it need not wait.
 func BenchmarkCrowd(b *testing.B) {
 	var runs atomic.Int64
 	var last, waited []float64
@@ -60,12 +60,13 @@ func BenchmarkCrowd(b *testing.B) {
 		written := crowd(b, bare, 10_000, "")
 		s := memstore.New(64 << 20)
 		runs.Store(0)
-		waits := crowd(b, middleware.New(s, middleware.Options{}).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			runs.Add(1)
-			time.Sleep(slow)
-			w.Header().Set("Cache-Control", "max-age=60")
-			w.Write(make([]byte, 1<<10))
-		})), 10_000, "")
+		waits := crowd(b, middleware.New(s, middleware.Options{}).Handler(
+			http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				runs.Add(1)
+				time.Sleep(slow)
+				w.Header().Set("Cache-Control", "max-age=60")
+				w.Write(make([]byte, 1<<10))
+			})), 10_000, "")
 		s.Close()
 		if n := runs.Load(); n != 1 {
 			b.Errorf("the handler ran %d times", n)
@@ -79,20 +80,23 @@ func BenchmarkCrowd(b *testing.B) {
 	b.ReportMetric(median(last), "with-bodies-ratio")
 }
 
-// BenchmarkPrivateCrowd has 1,000 clients ask for one page that turns out private, and takes the time of all but the
-// last percent of them beside that of the handler. Of clients without credentials nobody can know that before the
-// handler has answered once, so they wait for one run and then for their own; with a cookie they wait for nobody.
+// BenchmarkPrivateCrowd has 1,000 clients ask for one page that turns out private, and takes the
+// time of all but the last percent of them beside that of the handler. Of clients without
+// credentials nobody can know that before the handler has answered once, so they wait for one run
+// and then for their own; with a cookie they wait for nobody.
 func BenchmarkPrivateCrowd(b *testing.B) {
-	for name, cookie := range map[string]string{"with-cookies": "session=1", "without-credentials": ""} {
+	for name, cookie := range map[string]string{"with-cookies": "session=1",
+		"without-credentials": ""} {
 		b.Run(name, func(b *testing.B) {
 			var p99 []float64
 			for b.Loop() {
 				s := memstore.New(64 << 20)
-				waits := crowd(b, middleware.New(s, middleware.Options{}).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					time.Sleep(slow)
-					w.Header().Set("Cache-Control", "private")
-					w.Write(make([]byte, 1<<10))
-				})), 1000, cookie)
+				waits := crowd(b, middleware.New(s, middleware.Options{}).Handler(
+					http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						time.Sleep(slow)
+						w.Header().Set("Cache-Control", "private")
+						w.Write(make([]byte, 1<<10))
+					})), 1000, cookie)
 				s.Close()
 				p99 = append(p99, float64(waits[989])/float64(slow))
 			}
@@ -101,9 +105,9 @@ func BenchmarkPrivateCrowd(b *testing.B) {
 	}
 }
 
-// BenchmarkStream has 100 clients read along with a response of 100 MiB, one of whom stops reading. It takes the
-// greatest heap beside what was there before, and the time that the others took beside that of the handler for one
-// client alone.
+// BenchmarkStream has 100 clients read along with a response of 100 MiB, one of whom stops reading.
+// It takes the greatest heap beside what was there before, and the time that the others took beside
+// that of the handler for one client alone.
 func BenchmarkStream(b *testing.B) {
 	const size, part, followers, bound = 100 << 20, 256 << 10, 100, 32 << 20
 	write := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

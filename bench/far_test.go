@@ -34,8 +34,10 @@ func stored() *store.Entry {
 	e := &store.Entry{
 		Key: "GET http://example.com/page", URI: "http://example.com/page", Status: 200,
 		Header: http.Header{
-			"Content-Type": {"text/html; charset=utf-8"}, "Content-Length": {"4096"}, "Cache-Control": {"max-age=3600"},
-			"Date": {"Sat, 21 Nov 2026 10:00:00 GMT"}, "Etag": {`"0123456789abcdef"`}, "Last-Modified": {"Sat, 21 Nov 2026 10:00:00 GMT"},
+			"Content-Type": {"text/html; charset=utf-8"}, "Content-Length": {"4096"},
+			"Cache-Control": {"max-age=3600"},
+			"Date":          {"Sat, 21 Nov 2026 10:00:00 GMT"}, "Etag": {`"0123456789abcdef"`},
+			"Last-Modified": {"Sat, 21 Nov 2026 10:00:00 GMT"},
 			"Accept-Ranges": {"bytes"},
 		},
 		Body: make([]byte, 4096), Received: time.Now(), Fresh: time.Hour,
@@ -46,7 +48,8 @@ func stored() *store.Entry {
 // backends are the backends, each with its raw client's read of the value under a key.
 func backends(b *testing.B) []struct {
 	name, url string
-	raw       func(b *testing.B, rawURL string) (read func(ctx context.Context, key string) (int, error), end func())
+	raw       func(b *testing.B, rawURL string) (read func(ctx context.Context, key string) (int,
+		error), end func())
 } {
 	return []struct {
 		name, url string
@@ -59,9 +62,9 @@ func backends(b *testing.B) []struct {
 	}
 }
 
-// BenchmarkFar measures a hit in a backend beside the raw client's read of the same value from the same
-// server, in turns, by eight goroutines. Freshet's hit has the key's hash, the guard's deadline and breaker, the
-// checksum and the decoding of the entry besides.
+// BenchmarkFar measures a hit in a backend beside the raw client's read of the same value from the
+// same server, in turns, by eight goroutines. Freshet's hit has the key's hash, the guard's
+// deadline and breaker, the checksum and the decoding of the entry besides.
 func BenchmarkFar(b *testing.B) {
 	ctx := context.Background()
 	for _, k := range backends(b) {
@@ -157,12 +160,15 @@ func rawPostgres(b *testing.B, rawURL string) (func(context.Context, string) (in
 	}
 	return func(ctx context.Context, key string) (int, error) {
 		var v []byte
-		err := pool.QueryRow(ctx, "SELECT value FROM freshet_cache WHERE key = $1 AND expires > clock_timestamp()", key).Scan(&v)
+		err := pool.QueryRow(ctx, "SELECT value FROM freshet_cache WHERE key = $1 AND expires > "+
+			"clock_timestamp()", key).Scan(&v)
 		return len(v), err
 	}, pool.Close
 }
 
-func rawMemcached(b *testing.B, rawURL string) (func(context.Context, string) (int, error), func()) {
+func rawMemcached(
+	b *testing.B, rawURL string,
+) (func(context.Context, string) (int, error), func()) {
 	client := memcache.New(strings.TrimPrefix(rawURL, "memcached://"))
 	client.MaxIdleConns = goroutines
 	return func(_ context.Context, key string) (int, error) {

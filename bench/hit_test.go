@@ -1,5 +1,6 @@
-// Package bench measures Freshet beside its floor: the bare handler that a hit replaces, in the same
-// run. It is a module of its own, so that what it compares with stays out of Freshet's dependencies.
+// Package bench measures Freshet beside its floor: the bare handler that a hit replaces, in the
+// same run. It is a module of its own, so that what it compares with stays out of Freshet's
+// dependencies.
 package bench
 
 import (
@@ -63,8 +64,9 @@ func (w *sink) WriteHeader(status int)      { w.status = status }
 
 func (w *sink) reset() { w.header = make(http.Header) }
 
-// client asks for one page after the other, in one request that it uses again: as in a server, which has
-// just read the request when the handler gets it, the request is at hand and only the key is new.
+// client asks for one page after the other, in one request that it uses again: as in a server,
+// which has just read the request when the handler gets it, the request is at hand and only the key
+// is new.
 type client struct {
 	w    sink
 	r    *http.Request
@@ -114,7 +116,8 @@ var kinds = []struct {
 func tagged(size int) http.HandlerFunc {
 	made := origin(size)
 	return func(w http.ResponseWriter, r *http.Request) {
-		middleware.FromContext(r.Context()).Tag("articles", "article-1", "author-1", "section-1", "front")
+		middleware.FromContext(r.Context()).Tag("articles", "article-1", "author-1", "section-1",
+			"front")
 		made(w, r)
 	}
 }
@@ -127,18 +130,21 @@ func varying(size int) http.HandlerFunc {
 	}
 }
 
-// BenchmarkHit measures a hit in memory beside the bare handler, which sets the same fields and writes
-// the same body. Both run in a process that holds the filled cache: what is compared is answering a request, with the
-// same heap and the same garbage collector under both.
+// BenchmarkHit measures a hit in memory beside the bare handler, which sets the same fields and
+// writes the same body. Both run in a process that holds the filled cache: what is compared is
+// answering a request, with the same heap and the same garbage collector under both.
 func BenchmarkHit(b *testing.B) {
 	for _, k := range kinds {
 		b.Run(k.name, func(b *testing.B) {
 			s := memstore.New(int64(k.keys)*int64(k.size+4<<10)*5/4 + 64<<20)
 			defer s.Close()
 			uris := targets(k.keys)
-			cached := filled(middleware.New(s, middleware.Options{}).Handler(k.handler(k.size)), uris)
+			cached := filled(middleware.New(s, middleware.Options{}).Handler(k.handler(k.size)),
+				uris)
 			bare := page(k.size, k.handler)
-			b.Run("serial", func(b *testing.B) { beside(b, 1, asking(bare, uris), asking(cached, uris)) })
+			b.Run("serial", func(b *testing.B) {
+				beside(b, 1, asking(bare, uris), asking(cached, uris))
+			})
 			b.Run("parallel", func(b *testing.B) {
 				beside(b, runtime.GOMAXPROCS(0), asking(bare, uris), asking(cached, uris))
 			})
@@ -146,7 +152,8 @@ func BenchmarkHit(b *testing.B) {
 	}
 }
 
-// BenchmarkRoot is BenchmarkHit of 1 KiB in an app that is served through Cache.Root, which guards every response.
+// BenchmarkRoot is BenchmarkHit of 1 KiB in an app that is served through Cache.Root, which guards
+// every response.
 func BenchmarkRoot(b *testing.B) {
 	s := memstore.New(64 << 20)
 	defer s.Close()
@@ -173,9 +180,12 @@ func BenchmarkEcho(b *testing.B) {
 				e.GET("/articles/:id", echo.WrapHandler(h))
 				return e
 			}
-			cached := filled(app(k.handler(k.size), echocache.Middleware(middleware.New(s, middleware.Options{}))), uris)
+			cached := filled(app(k.handler(k.size), echocache.Middleware(middleware.New(s,
+				middleware.Options{}))), uris)
 			bare := app(page(k.size, k.handler))
-			b.Run("serial", func(b *testing.B) { beside(b, 1, asking(bare, uris), asking(cached, uris)) })
+			b.Run("serial", func(b *testing.B) {
+				beside(b, 1, asking(bare, uris), asking(cached, uris))
+			})
 			b.Run("parallel", func(b *testing.B) {
 				beside(b, runtime.GOMAXPROCS(0), asking(bare, uris), asking(cached, uris))
 			})
@@ -183,7 +193,8 @@ func BenchmarkEcho(b *testing.B) {
 	}
 }
 
-// BenchmarkAnswer measures what else a hit can be answered with, beside the 200 with the whole body.
+// BenchmarkAnswer measures what else a hit can be answered with, beside the 200 with the whole
+// body.
 func BenchmarkAnswer(b *testing.B) {
 	s := memstore.New(64 << 20)
 	defer s.Close()
@@ -257,10 +268,11 @@ func TestWhatIsMeasuredIsAHit(t *testing.T) {
 	defer s.Close()
 	runs := 0
 	bare := origin(1 << 10)
-	h := middleware.New(s, middleware.Options{}).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		runs++
-		bare(w, r)
-	}))
+	h := middleware.New(s, middleware.Options{}).Handler(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			runs++
+			bare(w, r)
+		}))
 	c := newClient(targets(10))
 	for range 3 {
 		for i := range c.uris {

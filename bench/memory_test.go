@@ -16,7 +16,8 @@ import (
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
-// numbered has bodies that differ, so that nothing is shared between them but what a handler would share.
+// numbered has bodies that differ, so that nothing is shared between them but what a handler would
+// share.
 func numbered(size int) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -36,7 +37,8 @@ func liveHeap() float64 {
 	return float64(m.HeapAlloc)
 }
 
-// peakMemory is the most memory that this process has had of the machine, or 0 where the system does not tell.
+// peakMemory is the most memory that this process has had of the machine, or 0 where the system
+// does not tell.
 func peakMemory() float64 {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
@@ -48,7 +50,8 @@ func peakMemory() float64 {
 	return kib * 1024
 }
 
-// BenchmarkMemoryBound asks a cache of 256 MiB for 2,000,000 pages of 1 KiB, and takes the live heap beside the bound.
+// BenchmarkMemoryBound asks a cache of 256 MiB for 2,000,000 pages of 1 KiB, and takes the live
+// heap beside the bound.
 func BenchmarkMemoryBound(b *testing.B) {
 	const bound, pages = 256 << 20, 2_000_000
 	var ratio float64
@@ -70,18 +73,21 @@ func BenchmarkMemoryBound(b *testing.B) {
 	b.ReportMetric(peakMemory()/(1<<20), "MiB-peak-RSS")
 }
 
-// BenchmarkMillion measures a hit among a million entries beside one among a thousand, and the processor time of a
-// garbage collection with them beside that with a plain map of the same entries.
+// BenchmarkMillion measures a hit among a million entries beside one among a thousand, and the
+// processor time of a garbage collection with them beside that with a plain map of the same
+// entries.
 func BenchmarkMillion(b *testing.B) {
 	made := func(keys int) (http.Handler, *memstore.Store) {
 		s := memstore.New(8 << 30)
-		return filled(middleware.New(s, middleware.Options{}).Handler(numbered(256)), targets(keys)), s
+		return filled(middleware.New(s, middleware.Options{}).Handler(numbered(256)),
+			targets(keys)), s
 	}
 	even := func(h http.Handler, keys int) side {
 		return func() func() error {
 			c, random := newClient(targets(1)), rand.New(rand.NewPCG(1, 2))
 			return func() error {
-				c.uris[0] = target(random.IntN(keys)) // made anew: a million of them in memory would take their time, too
+				// made anew: a million of them in memory would take their time, too
+				c.uris[0] = target(random.IntN(keys))
 				c.ask(h, 0)
 				return nil
 			}
@@ -101,10 +107,13 @@ func BenchmarkMillion(b *testing.B) {
 			now := time.Now()
 			for _, uri := range targets(1_000_000) {
 				e := &store.Entry{
-					Key: "GET http://example.com" + uri, URI: "http://example.com" + uri, Status: 200,
+					Key: "GET http://example.com" + uri, URI: "http://example.com" + uri,
+					Status: 200,
 					Header: http.Header{
-						"Content-Type": {"text/html; charset=utf-8"}, "Cache-Control": {"max-age=3600"}, "Content-Length": {"256"},
-						"Date": {now.UTC().Format(http.TimeFormat)}, "Etag": {`"` + uri + `"`}, "Last-Modified": {now.UTC().Format(http.TimeFormat)},
+						"Content-Type":  {"text/html; charset=utf-8"},
+						"Cache-Control": {"max-age=3600"}, "Content-Length": {"256"},
+						"Date": {now.UTC().Format(http.TimeFormat)}, "Etag": {`"` + uri + `"`},
+						"Last-Modified": {now.UTC().Format(http.TimeFormat)},
 						"Accept-Ranges": {"bytes"},
 					},
 					Body: make([]byte, 256), Received: now, Fresh: time.Hour,
@@ -138,19 +147,22 @@ func collecting() float64 {
 	return (spent[0].Value.Float64() - before) / times
 }
 
-// BenchmarkCrawler has a crawler read ten times as many pages as the cache holds, once each, among people who read by
-// Zipf's law, and takes by how many points fewer of the people's requests are hits than without it.
+// BenchmarkCrawler has a crawler read ten times as many pages as the cache holds, once each, among
+// people who read by Zipf's law, and takes by how many points fewer of the people's requests are
+// hits than without it.
 func BenchmarkCrawler(b *testing.B) {
-	const held, requests, people = 10_000, 400_000, 30_000 // pages in the cache, requests by people, pages they read
+	// pages in the cache, requests by people, pages they read
+	const held, requests, people = 10_000, 400_000, 30_000
 	share := func(crawled bool) float64 {
 		s := memstore.New(held * 3 << 10)
 		defer s.Close()
 		runs := 0
 		made := numbered(1 << 10)
-		h := middleware.New(s, middleware.Options{}).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			runs++
-			made(w, r)
-		}))
+		h := middleware.New(s, middleware.Options{}).Handler(
+			http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				runs++
+				made(w, r)
+			}))
 		c, next := newClient(targets(people)), picker(people, 1)
 		crawler, crawls := newClient([]string{""}), 0
 		misses := 0

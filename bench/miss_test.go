@@ -13,8 +13,8 @@ import (
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
-// BenchmarkMiss measures a response that is stored beside the bare handler. The store is full, so that each
-// stored response takes the place of another.
+// BenchmarkMiss measures a response that is stored beside the bare handler. The store is full, so
+// that each stored response takes the place of another.
 func BenchmarkMiss(b *testing.B) {
 	s := memstore.New(64 << 20)
 	defer s.Close()
@@ -67,14 +67,15 @@ func BenchmarkFirstByte(b *testing.B) {
 	s := memstore.New(64 << 20)
 	defer s.Close()
 	var flushed time.Time
-	h := middleware.New(s, middleware.Options{}).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "max-age=3600")
-		w.Write(make([]byte, 1<<10))
-		flushed = time.Now()
-		http.NewResponseController(w).Flush()
-		time.Sleep(time.Millisecond)
-		w.Write(make([]byte, 1<<10))
-	}))
+	h := middleware.New(s, middleware.Options{}).Handler(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=3600")
+			w.Write(make([]byte, 1<<10))
+			flushed = time.Now()
+			http.NewResponseController(w).Flush()
+			time.Sleep(time.Millisecond)
+			w.Write(make([]byte, 1<<10))
+		}))
 	var delays []float64
 	n := 0
 	for b.Loop() {

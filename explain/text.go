@@ -8,14 +8,16 @@ import (
 // Width is how many columns a line of String has at most, but for a word that is longer.
 const Width = 80
 
-// String is the explanation as a text for a terminal of 80 columns: the request, the verdict with the section of the
-// RFC and the advice, then the facts in the order in which the cache asks. It has a line end at its end.
+// String is the explanation as a text for a terminal of 80 columns: the request, the verdict with
+// the section of the RFC and the advice, then the facts in the order in which the cache asks. It
+// has a line end at its end.
 func (x *Explanation) String() string {
 	var b strings.Builder
 	line(&b, "", x.Request)
 	b.WriteByte('\n')
 	line(&b, "", x.Verdict)
-	head := []Fact{{What: "Cache-Status", Value: x.Outcome, RFC: x.RFC}, {What: "to change", Value: x.Advice}}
+	head := []Fact{{What: "Cache-Status", Value: x.Outcome, RFC: x.RFC}, {What: "to change",
+		Value: x.Advice}}
 	for _, f := range head {
 		if f.Value != "" {
 			write(&b, f, len("Cache-Status"))
@@ -67,17 +69,19 @@ func write(b *strings.Builder, f Fact, column int) {
 	if len(notes) > 0 {
 		text += " (" + strings.Join(notes, "; ") + ")"
 	}
-	first := "  " + printable(f.What) + strings.Repeat(" ", max(0, column-utf8.RuneCountInString(f.What))) + "  "
+	first := "  " + printable(f.What) + strings.Repeat(" ",
+		max(0, column-utf8.RuneCountInString(f.What))) + "  "
 	wrap(b, first, strings.Repeat(" ", column+4), text)
 	if f.Advice != "" {
-		wrap(b, strings.Repeat(" ", column+4)+"to change: ", strings.Repeat(" ", column+6), f.Advice)
+		wrap(b, strings.Repeat(" ", column+4)+"to change: ", strings.Repeat(" ", column+6),
+			f.Advice)
 	}
 }
 
 func line(b *strings.Builder, indent, text string) { wrap(b, indent, indent, text) }
 
-// wrap writes words, the first line behind first and the others behind rest. A word that no line holds is not cut, so
-// that URLs can be copied.
+// wrap writes words, the first line behind first and the others behind rest. A word that no line
+// holds is not cut, so that URLs can be copied.
 func wrap(b *strings.Builder, first, rest, text string) {
 	b.WriteString(first)
 	column, begun := utf8.RuneCountInString(first), false
@@ -97,11 +101,12 @@ func wrap(b *strings.Builder, first, rest, text string) {
 	b.WriteByte('\n')
 }
 
-// printable keeps what comes from a request or a response from doing anything to a terminal: controls, and what is not
-// UTF-8, become "?".
+// printable keeps what comes from a request or a response from doing anything to a terminal:
+// controls, and what is not UTF-8, become "?".
 func printable(s string) string {
 	return strings.Map(func(c rune) rune {
-		if c < ' ' || c == 0x7f || c >= 0x80 && c < 0xa0 || c == utf8.RuneError || c >= 0x2028 && c <= 0x202e || c >= 0x2066 && c <= 0x2069 {
+		if c < ' ' || c == 0x7f || c >= 0x80 && c < 0xa0 || c == utf8.RuneError || c >= 0x2028 &&
+			c <= 0x202e || c >= 0x2066 && c <= 0x2069 {
 			return '?'
 		}
 		return c
@@ -111,8 +116,9 @@ func printable(s string) string {
 // maxField is the greatest length of Field's result.
 const maxField = 1024
 
-// Field is the explanation as a value of a response field, in printable ASCII and at most 1024 bytes: the outcome, the
-// reason with its section, and the facts that decided. It has no URL, no query and no value of the key.
+// Field is the explanation as a value of a response field, in printable ASCII and at most 1024
+// bytes: the outcome, the reason with its section, and the facts that decided. It has no URL, no
+// query and no value of the key.
 func (x *Explanation) Field() string {
 	var b strings.Builder
 	b.WriteString(x.Outcome)
@@ -141,7 +147,8 @@ func (x *Explanation) Field() string {
 
 // compact names the facts that are in Field.
 var compact = map[string]bool{
-	"request credentials": true, "request operator": true, "stored age": true, "stored lifetime": true,
+	"request credentials": true, "request operator": true, "stored age": true,
+	"stored lifetime":    true,
 	"stored invalidated": true, "response lifetime": true, "response vary": true,
 }
 

@@ -7,18 +7,21 @@ import (
 	"testing"
 )
 
-// Get asks h for a URL, as one client that reads all, and returns the response. header is a list of names
-// and values. A target without a host is of http://example.com.
+// Get asks h for a URL, as one client that reads all, and returns the response. header is a list of
+// names and values. A target without a host is of http://example.com.
 func Get(t testing.TB, h http.Handler, target string, header ...string) *http.Response {
 	t.Helper()
 	return Do(t, h, http.MethodGet, target, nil, header...)
 }
 
 // Do is [Get] with any method and body; body may be nil.
-func Do(t testing.TB, h http.Handler, method, target string, body io.Reader, header ...string) *http.Response {
+func Do(
+	t testing.TB, h http.Handler, method, target string, body io.Reader, header ...string,
+) *http.Response {
 	t.Helper()
 	if len(header)%2 != 0 {
-		t.Fatalf("freshettest: %s %s: the header fields are names and values in turn: %q has no value", method, target,
+		t.Fatalf("freshettest: %s %s: the header fields are names and values in turn: %q has no "+
+			"value", method, target,
 			header[len(header)-1])
 	}
 	r := httptest.NewRequest(method, target, body)
@@ -41,8 +44,8 @@ func Hit(t testing.TB, resp *http.Response) {
 	}
 }
 
-// Miss fails the test unless the handler ran for resp, or resp was shared with a request for which it
-// ran at the time.
+// Miss fails the test unless the handler ran for resp, or resp was shared with a request for which
+// it ran at the time.
 func Miss(t testing.TB, resp *http.Response) {
 	t.Helper()
 	if s := told(t, resp); s.Hit || s.Fwd == "" {
@@ -51,12 +54,13 @@ func Miss(t testing.TB, resp *http.Response) {
 	}
 }
 
-// Stored fails the test unless resp came from the handler and was stored, so that the next request for
-// it may be a hit.
+// Stored fails the test unless resp came from the handler and was stored, so that the next request
+// for it may be a hit.
 func Stored(t testing.TB, resp *http.Response) {
 	t.Helper()
 	if s := told(t, resp); !s.Stored {
-		t.Errorf("%sshould have been stored, but Cache-Status is %q", asked(resp), resp.Header.Values("Cache-Status"))
+		t.Errorf("%sshould have been stored, but Cache-Status is %q", asked(resp),
+			resp.Header.Values("Cache-Status"))
 	}
 }
 

@@ -32,7 +32,8 @@ func TestAssertionsFail(t *testing.T) {
 		return resp
 	}
 	assertions := map[string]func(testing.TB, *http.Response){
-		"Hit": freshettest.Hit, "Miss": freshettest.Miss, "Stored": freshettest.Stored, "NotStored": freshettest.NotStored,
+		"Hit": freshettest.Hit, "Miss": freshettest.Miss, "Stored": freshettest.Stored,
+		"NotStored": freshettest.NotStored,
 	}
 	for _, c := range []struct{ status, pass string }{
 		{"", ""},
@@ -63,7 +64,8 @@ func TestAssertionsFail(t *testing.T) {
 func Example() {
 	keep := memstore.New(1 << 20)
 	defer keep.Close()
-	app := freshet.New(keep, freshet.Options{}).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	app := freshet.New(keep, freshet.Options{}).Handler(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
 		if r.URL.Path == "/news" {
 			w.Header().Set("Cache-Control", "max-age=60")
 		}

@@ -21,8 +21,8 @@ type Status struct {
 	Key       string
 }
 
-// StatusOf reads what the cache nearest to the client says, which is the last member of Cache-Status. It is
-// the zero Status when there is none.
+// StatusOf reads what the cache nearest to the client says, which is the last member of
+// Cache-Status. It is the zero Status when there is none.
 func StatusOf(h http.Header) Status {
 	members := splitOutsideQuotes(strings.Join(h.Values("Cache-Status"), ","), ',')
 	parts := splitOutsideQuotes(members[len(members)-1], ';')
@@ -53,7 +53,8 @@ func StatusOf(h http.Header) Status {
 	return s
 }
 
-// splitOutsideQuotes cuts s at each separator that is not within a quoted string. There is at least one part.
+// splitOutsideQuotes cuts s at each separator that is not within a quoted string. There is at least
+// one part.
 func splitOutsideQuotes(s string, separator byte) (parts []string) {
 	start, inside := 0, false
 	for i := 0; i < len(s); i++ {

@@ -15,8 +15,10 @@ func TestStatusOf(t *testing.T) {
 	}{
 		{nil, Status{}},
 		{[]string{""}, Status{}},
-		{[]string{"Freshet; hit; ttl=30"}, Status{Cache: "Freshet", Hit: true, TTL: 30 * time.Second, HasTTL: true}},
-		{[]string{"Freshet; hit; ttl=-1"}, Status{Cache: "Freshet", Hit: true, TTL: -time.Second, HasTTL: true}},
+		{[]string{"Freshet; hit; ttl=30"}, Status{Cache: "Freshet", Hit: true,
+			TTL: 30 * time.Second, HasTTL: true}},
+		{[]string{"Freshet; hit; ttl=-1"}, Status{Cache: "Freshet", Hit: true, TTL: -time.Second,
+			HasTTL: true}},
 		{[]string{"Freshet; hit=?0"}, Status{Cache: "Freshet"}},
 		{[]string{"Origin; hit, Freshet; fwd=stale; fwd-status=304; stored; collapsed"},
 			Status{Cache: "Freshet", Fwd: "stale", FwdStatus: 304, Stored: true, Collapsed: true}},

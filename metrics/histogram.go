@@ -29,8 +29,8 @@ type Histogram struct {
 	Buckets [buckets]uint64 // Buckets[i] counts what is at most Bounds[i] and more than Bounds[i-1]
 }
 
-// Quantile returns the upper bound of the bucket in which the fraction q of what was counted ends, from
-// 0 to 1: of 100 times, Quantile(0.99) is at least the 99th. It is 0 when nothing was counted.
+// Quantile returns the upper bound of the bucket in which the fraction q of what was counted ends,
+// from 0 to 1: of 100 times, Quantile(0.99) is at least the 99th. It is 0 when nothing was counted.
 func (h *Histogram) Quantile(q float64) time.Duration {
 	rank, seen := q*float64(h.Count), uint64(0)
 	for i, n := range h.Buckets {
@@ -84,8 +84,8 @@ func (h *histogram) into(to *Histogram) {
 	}
 }
 
-// here returns one of eight places, by where the caller's stack lies: goroutines that run at the same
-// time seldom share one.
+// here returns one of eight places, by where the caller's stack lies: goroutines that run at the
+// same time seldom share one.
 func here() int {
 	var b byte
 	address := uint64(uintptr(unsafe.Pointer(&b)) >> 11) // the least stack is 2 KiB

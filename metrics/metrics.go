@@ -60,15 +60,15 @@ func ResultOf(o policy.Outcome) Result {
 	return Unstored
 }
 
-// Meter counts what becomes of requests, by resource, result and reason. Its memory is bounded. It is
-// safe for concurrent use: requests share no lock and allocate nothing.
+// Meter counts what becomes of requests, by resource, result and reason. Its memory is bounded. It
+// is safe for concurrent use: requests share no lock and allocate nothing.
 type Meter struct {
 	series atomic.Pointer[map[label]*series]
 	grow   sync.Mutex
 }
 
-// label tells a series from others. All of it comes from the app's policies and from fixed lists, and
-// nothing from clients.
+// label tells a series from others. All of it comes from the app's policies and from fixed lists,
+// and nothing from clients.
 type label struct {
 	resource string
 	result   Result

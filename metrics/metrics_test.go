@@ -95,7 +95,8 @@ func TestSeriesAreBounded(t *testing.T) {
 	m := metrics.New()
 	const resources = 3 * metrics.MaxSeries
 	for i := range resources {
-		m.Observe(nil, middleware.Event{Outcome: policy.Outcome{Hit: true}, Resource: fmt.Sprint(i)})
+		m.Observe(nil, middleware.Event{Outcome: policy.Outcome{Hit: true},
+			Resource: fmt.Sprint(i)})
 	}
 	all, requests := m.Snapshot().Series, uint64(0)
 	for _, s := range all {
@@ -129,7 +130,8 @@ func TestConcurrentRequestsAreAllCounted(t *testing.T) {
 
 func TestCountingAllocatesNothing(t *testing.T) {
 	m := metrics.New()
-	e := middleware.Event{Outcome: policy.Outcome{Hit: true}, Resource: "page", Took: time.Millisecond}
+	e := middleware.Event{Outcome: policy.Outcome{Hit: true}, Resource: "page",
+		Took: time.Millisecond}
 	m.Observe(nil, e)
 	if n := testing.AllocsPerRun(100, func() { m.Observe(nil, e) }); n > 0 {
 		t.Errorf("%v allocations", n)
@@ -138,7 +140,8 @@ func TestCountingAllocatesNothing(t *testing.T) {
 
 func BenchmarkObserve(b *testing.B) {
 	m := metrics.New()
-	e := middleware.Event{Outcome: policy.Outcome{Hit: true}, Resource: "page", Took: 5 * time.Microsecond}
+	e := middleware.Event{Outcome: policy.Outcome{Hit: true}, Resource: "page",
+		Took: 5 * time.Microsecond}
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {

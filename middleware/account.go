@@ -14,15 +14,18 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// read writes what was read of the request: what it asks for, what the operator wishes, and the key.
+// read writes what was read of the request: what it asks for, what the operator wishes, and the
+// key.
 func (a *account) read(x *exchange) {
 	if a == nil {
 		return
 	}
 	a.add("request", a.ofMethod(x), a.ofCredentials(x))
-	for _, name := range []string{"Cache-Control", "Pragma", "If-None-Match", "If-Modified-Since", "Range", "If-Range"} {
+	for _, name := range []string{"Cache-Control", "Pragma", "If-None-Match", "If-Modified-Since",
+		"Range", "If-Range"} {
 		if values := x.r.Header[name]; len(values) > 0 {
-			a.add("request", explain.Fact{What: name, Value: limited(strings.Join(values, ", ")), Source: "request field", RFC: sections[name]})
+			a.add("request", explain.Fact{What: name, Value: limited(strings.Join(values, ", ")),
+				Source: "request field", RFC: sections[name]})
 		}
 	}
 	a.add("request", x.wishes()...)
@@ -46,17 +49,21 @@ func (a *account) ofMethod(x *exchange) explain.Fact {
 	case rules.ClassHead:
 		f.Value = "HEAD: a stored response to GET may answer it; its own is never stored"
 	case rules.ClassPost:
-		f.Value, f.RFC = "POST: its handler runs; success invalidates what is stored for the URL", "RFC 9111 section 4.4"
+		f.Value, f.RFC = "POST: its handler runs; success invalidates what is stored for the URL",
+			"RFC 9111 section 4.4"
 	case rules.ClassSafe:
-		f.Value, f.RFC = limited(x.r.Method)+": its handler runs, and nothing is invalidated", "RFC 9110 section 9.2.1"
+		f.Value, f.RFC = limited(x.r.Method)+": its handler runs, and nothing is invalidated",
+			"RFC 9110 section 9.2.1"
 	default:
-		f.Value, f.RFC = limited(x.r.Method)+": its handler runs; success invalidates what is stored for the URL", "RFC 9111 section 4.4"
+		f.Value, f.RFC = limited(x.r.Method)+": its handler runs; success invalidates what is "+
+			"stored for the URL", "RFC 9111 section 4.4"
 	}
 	return f
 }
 
 func (a *account) ofCredentials(x *exchange) explain.Fact {
-	f := explain.Fact{What: "credentials", Value: "none: the request is anybody's", RFC: "RFC 9111 section 3.5"}
+	f := explain.Fact{What: "credentials", Value: "none: the request is anybody's",
+		RFC: "RFC 9111 section 3.5"}
 	if !x.req.Credentials {
 		return f
 	}
@@ -76,7 +83,8 @@ func (a *account) ofCredentials(x *exchange) explain.Fact {
 
 // wishes are what the operator wants of the resource.
 func (x *exchange) wishes() (all []explain.Fact) {
-	f := explain.Fact{What: "operator", Value: "names no lifetime", Source: "Policy.TTL is 0", RFC: "RFC 9111 section 4.2.2"}
+	f := explain.Fact{What: "operator", Value: "names no lifetime", Source: "Policy.TTL is 0",
+		RFC: "RFC 9111 section 4.2.2"}
 	var settings []policy.ExpirySetting
 	now := x.c.expires.now.Load()
 	if p := x.p; p.Resource != "" && now != nil {
@@ -91,7 +99,8 @@ func (x *exchange) wishes() (all []explain.Fact) {
 	case x.p.Off:
 		f.Value, f.Source = "nothing is stored", "Policy.Off"
 	case x.off && (len(settings) == 0 || settings[0].TTL > 0):
-		f.Value, f.Source = "nothing is stored", "a setting that switches the resource "+x.p.Resource+" off"
+		f.Value, f.Source = "nothing is stored", "a setting that switches the resource "+
+			x.p.Resource+" off"
 	case len(settings) > 0:
 		if f.Value, f.Source = lifetime, settingText(settings[0]); x.off {
 			f.Value = "nothing is stored"
@@ -103,10 +112,12 @@ func (x *exchange) wishes() (all []explain.Fact) {
 	}
 	all = append(all, f)
 	for _, s := range settings[min(1, len(settings)):] {
-		all = append(all, explain.Fact{What: "does not count", Value: "lifetime " + s.TTL.String() + ": a more specific setting does", Source: settingText(s)})
+		all = append(all, explain.Fact{What: "does not count", Value: "lifetime " + s.TTL.String() +
+			": a more specific setting does", Source: settingText(s)})
 	}
 	if len(settings) > 0 && x.p.TTL > 0 {
-		all = append(all, explain.Fact{What: "does not count", Value: "lifetime " + x.p.TTL.String() + ": the setting does", Source: "Policy.TTL"})
+		all = append(all, explain.Fact{What: "does not count", Value: "lifetime " +
+			x.p.TTL.String() + ": the setting does", Source: "Policy.TTL"})
 	}
 	return all
 }
@@ -128,7 +139,8 @@ func keyFacts(x *exchange) (all []explain.Fact) {
 		all = append(all, f)
 	}
 	if dropped := x.req.Dropped(x.p); len(dropped) > 0 {
-		all = append(all, explain.Fact{What: "left out", Value: limited(strings.Join(dropped, ", ")), Source: "KeyOptions.DropParams or KeepParams"})
+		all = append(all, explain.Fact{What: "left out", Value: limited(strings.Join(dropped,
+			", ")), Source: "KeyOptions.DropParams or KeepParams"})
 	}
 	return all
 }
@@ -152,7 +164,8 @@ func (a *account) invalidated(x *exchange, e *store.Entry, coverage invalidation
 	if a == nil || coverage == invalidation.CoverageNone {
 		return
 	}
-	f := explain.Fact{What: "invalidated", Value: "it must not be used any more", RFC: "RFC 9111 section 4.4", Source: x.c.coveredBy(e, coverage)}
+	f := explain.Fact{What: "invalidated", Value: "it must not be used any more",
+		RFC: "RFC 9111 section 4.4", Source: x.c.coveredBy(e, coverage)}
 	if coverage == invalidation.CoverageSoft {
 		f.Value = "it counts as stale (a soft invalidation)"
 	}
@@ -181,11 +194,13 @@ func (a *account) found(l *lookup, does action) {
 		if len(fields) > 0 {
 			value = "a response for each value of " + strings.Join(fields, ", ")
 		}
-		a.add("stored", explain.Fact{What: "variants", Value: value, Source: "Vary of the stored responses", RFC: "RFC 9111 section 4.1"})
+		a.add("stored", explain.Fact{What: "variants", Value: value, Source: "Vary of the stored " +
+			"responses", RFC: "RFC 9111 section 4.1"})
 	}
 	if f.entry == nil {
 		m := explain.OfForward(f.missed)
-		a.add("stored", explain.Fact{What: "found", Value: "nothing that may answer: " + m.Sentence, RFC: m.RFC})
+		a.add("stored", explain.Fact{What: "found", Value: "nothing that may answer: " + m.Sentence,
+			RFC: m.RFC})
 	} else {
 		a.add("stored", x.entryFacts(&f.stored)...)
 	}
@@ -203,12 +218,15 @@ func (a *account) found(l *lookup, does action) {
 // asking says how the handler would be asked.
 func (l *lookup) asking() (all []explain.Fact) {
 	if why := l.x.c.passes.find(l.found.flight, time.Now()); why != "" {
-		all = append(all, meant("sharing", why, "the response before, under this key, could not be shared, so nobody waits for this one"))
+		all = append(all, meant("sharing", why, "the response before, under this key, could not "+
+			"be shared, so nobody waits for this one"))
 	} else if !l.collapses() {
-		all = append(all, explain.Fact{What: "sharing", Value: "the request waits for no other one, and none waits for it"})
+		all = append(all, explain.Fact{What: "sharing", Value: "the request waits for no other " +
+			"one, and none waits for it"})
 	}
 	if f := &l.found; f.entry != nil && f.verdict.Validate && f.entry.Spans == nil {
-		all = append(all, explain.Fact{What: "asked", Value: "whether the stored response still holds", RFC: "RFC 9111 section 4.3.1"})
+		all = append(all, explain.Fact{What: "asked", Value: "whether the stored response still " +
+			"holds", RFC: "RFC 9111 section 4.3.1"})
 	}
 	return all
 }
@@ -217,9 +235,12 @@ func (l *lookup) asking() (all []explain.Fact) {
 func (x *exchange) entryFacts(s *stored) []explain.Fact {
 	e, v, now := s.entry, &s.verdict, time.Now()
 	all := []explain.Fact{
-		{What: "found", Value: fmt.Sprintf("a response with status %d and %d bytes, stored %s", e.Status, len(e.Body), e.Received.UTC().Format(time.RFC3339))},
-		{What: "lifetime", Value: e.Fresh.String(), Source: lifetimeOf(e), RFC: "RFC 9111 section 4.2.1"},
-		{What: "age", Value: e.CurrentAge(now).Truncate(time.Second).String(), RFC: "RFC 9111 section 4.2.3"},
+		{What: "found", Value: fmt.Sprintf("a response with status %d and %d bytes, stored %s",
+			e.Status, len(e.Body), e.Received.UTC().Format(time.RFC3339))},
+		{What: "lifetime", Value: e.Fresh.String(), Source: lifetimeOf(e),
+			RFC: "RFC 9111 section 4.2.1"},
+		{What: "age", Value: e.CurrentAge(now).Truncate(time.Second).String(),
+			RFC: "RFC 9111 section 4.2.3"},
 		{What: "good for", Value: v.Use.String(), RFC: "RFC 9111 section 4.2"},
 	}
 	if v.Why != "" {
@@ -230,11 +251,13 @@ func (x *exchange) entryFacts(s *stored) []explain.Fact {
 		length time.Duration
 		rfc    string
 	}{
-		{"stale-while-revalidate", e.StaleWhileRevalidate, "RFC 5861 section 3"}, {"stale-if-error", e.StaleIfError, "RFC 5861 section 4"},
+		{"stale-while-revalidate", e.StaleWhileRevalidate, "RFC 5861 section 3"}, {"stale-if-error",
+			e.StaleIfError, "RFC 5861 section 4"},
 		{"kept stale", e.Retention, "RFC 9111 section 4.2.4"},
 	} {
 		if grace.length > 0 {
-			all = append(all, explain.Fact{What: grace.what, Value: grace.length.String(), RFC: grace.rfc})
+			all = append(all, explain.Fact{What: grace.what, Value: grace.length.String(),
+				RFC: grace.rfc})
 		}
 	}
 	all = append(all, entryNotes(e)...)
@@ -248,9 +271,11 @@ func entryNotes(e *store.Entry) (all []explain.Fact) {
 			all = append(all, explain.Fact{What: what, Value: value, RFC: rfc})
 		}
 	}
-	note(e.MustRevalidate, "never stale", "must-revalidate, proxy-revalidate, s-maxage or no-cache", "RFC 9111 section 5.2.2.2")
+	note(e.MustRevalidate, "never stale", "must-revalidate, proxy-revalidate, s-maxage or no-cache",
+		"RFC 9111 section 5.2.2.2")
 	note(e.Anonymous, "for", "requests without credentials only", "RFC 9111 section 3.5")
-	note(e.Spans != nil, "part", fmt.Sprintf("%d pieces of %d bytes", len(e.Spans), e.Total), "RFC 9111 section 3.3")
+	note(e.Spans != nil, "part", fmt.Sprintf("%d pieces of %d bytes", len(e.Spans), e.Total),
+		"RFC 9111 section 3.3")
 	note(len(e.Tags) > 0, "tags", limited(strings.Join(e.Tags, ", ")), "")
 	note(len(e.Vary) > 0, "varies by", strings.Join(keysOf(e.Vary), ", "), "RFC 9111 section 4.1")
 	all = append(all, validatorFacts(e)...)
@@ -270,10 +295,12 @@ func validatorFacts(e *store.Entry) (all []explain.Fact) {
 		if v.made {
 			source = "made by the cache"
 		}
-		all = append(all, explain.Fact{What: "validator", Value: strings.Replace(v.name, "Etag", "ETag", 1) + ": " + limited(values[0]), Source: source, RFC: "RFC 9110 section 8.8"})
+		all = append(all, explain.Fact{What: "validator", Value: strings.Replace(v.name, "Etag",
+			"ETag", 1) + ": " + limited(values[0]), Source: source, RFC: "RFC 9110 section 8.8"})
 	}
 	if all == nil {
-		all = append(all, explain.Fact{What: "validator", Value: "none", RFC: "RFC 9110 section 8.8"})
+		all = append(all, explain.Fact{What: "validator", Value: "none",
+			RFC: "RFC 9110 section 8.8"})
 	}
 	return all
 }
@@ -285,9 +312,11 @@ func lifetimeOf(e *store.Entry) string {
 	return "the response's own fields, the operator's or a guess"
 }
 
-// judged writes why a response may be stored or not, and what gave it its lifetime. h is its header before the cache
-// writes into it.
-func (a *account) judged(n *run, h http.Header, status int, adm *rules.Admission, ttl time.Duration) {
+// judged writes why a response may be stored or not, and what gave it its lifetime. h is its header
+// before the cache writes into it.
+func (a *account) judged(
+	n *run, h http.Header, status int, adm *rules.Admission, ttl time.Duration,
+) {
 	if a == nil {
 		return
 	}
@@ -296,33 +325,41 @@ func (a *account) judged(n *run, h http.Header, status int, adm *rules.Admission
 	if !adm.Store {
 		facts = append(facts, meant("not stored", adm.Reason, x.reasonSource(adm, h, whole)))
 	} else {
-		facts = append(facts, explain.Fact{What: "stored", Value: "nothing forbids it", RFC: "RFC 9111 section 3"})
+		facts = append(facts, explain.Fact{What: "stored", Value: "nothing forbids it",
+			RFC: "RFC 9111 section 3"})
 	}
 	facts = append(facts, n.lifetimeFacts(whole, status, adm, ttl)...)
 	if adm.Age > 0 {
-		facts = append(facts, explain.Fact{What: "age", Value: adm.Age.String() + " when it came", Source: "Age, Date and the time that the handler took", RFC: "RFC 9111 section 4.2.3"})
+		facts = append(facts, explain.Fact{What: "age", Value: adm.Age.String() + " when it came",
+			Source: "Age, Date and the time that the handler took", RFC: "RFC 9111 section 4.2.3"})
 	}
 	if len(adm.Vary) > 0 {
-		facts = append(facts, explain.Fact{What: "vary", Value: "one response for each value of " + strings.Join(adm.Vary, ", "), Source: "Vary", RFC: "RFC 9111 section 4.1"})
+		facts = append(facts, explain.Fact{What: "vary", Value: "one response for each value of " +
+			strings.Join(adm.Vary, ", "), Source: "Vary", RFC: "RFC 9111 section 4.1"})
 	}
 	if len(adm.Strip) > 0 {
-		facts = append(facts, explain.Fact{What: "left out", Value: limited(strings.Join(adm.Strip, ", ")), Source: "Cache-Control and Connection", RFC: "RFC 9111 section 3.1"})
+		facts = append(facts, explain.Fact{What: "left out", Value: limited(strings.Join(adm.Strip,
+			", ")), Source: "Cache-Control and Connection", RFC: "RFC 9111 section 3.1"})
 	}
 	if adm.Store && adm.Anonymous {
-		facts = append(facts, explain.Fact{What: "for", Value: "requests without credentials only", RFC: "RFC 9111 section 3.5"})
+		facts = append(facts, explain.Fact{What: "for", Value: "requests without credentials only",
+			RFC: "RFC 9111 section 3.5"})
 	}
 	a.add("response", facts...)
 }
 
 // lifetimeFacts say what gave the lifetime, and which settings and fields did not.
-func (n *run) lifetimeFacts(h http.Header, status int, adm *rules.Admission, ttl time.Duration) (all []explain.Fact) {
+func (n *run) lifetimeFacts(
+	h http.Header, status int, adm *rules.Admission, ttl time.Duration,
+) (all []explain.Fact) {
 	operator := n.x.wishes()[0].Source
 	if n.said.hasTTL() {
 		operator = "the handler's SetTTL"
 	}
 	counts := explain.Fact{What: "lifetime", Value: "none", RFC: "RFC 9111 section 4.2.1"}
 	for _, c := range rules.Claims(adm, status, h, n.x.p, ttl, n.rec.received) {
-		f := explain.Fact{What: "does not count", Value: "lifetime " + c.Value.String(), Source: c.Source.String() + " in " + c.Field, RFC: "RFC 9111 section 4.2.1"}
+		f := explain.Fact{What: "does not count", Value: "lifetime " + c.Value.String(),
+			Source: c.Source.String() + " in " + c.Field, RFC: "RFC 9111 section 4.2.1"}
 		switch c.Source {
 		case rules.SourceOperator:
 			f.Source, f.RFC = operator, "RFC 9111 section 4.2.2"
@@ -348,7 +385,8 @@ func (n *run) lifetimeFacts(h http.Header, status int, adm *rules.Admission, ttl
 // whyNot says why a lifetime did not count.
 func whyNot(c rules.Claim, adm *rules.Admission, status int) string {
 	switch {
-	case adm.Source != rules.SourceNone && adm.Source < rules.SourceOperator && c.Field != "" && adm.Field != "Cache-Control":
+	case adm.Source != rules.SourceNone && adm.Source < rules.SourceOperator && c.Field != "" &&
+		adm.Field != "Cache-Control":
 		return ": " + adm.Field + " takes its place"
 	case adm.Source != rules.SourceNone:
 		return ": " + adm.Source.String() + " goes before it"
@@ -360,8 +398,8 @@ func whyNot(c rules.Claim, adm *rules.Admission, status int) string {
 	return ": the response may not be stored anyway"
 }
 
-// reasonSource names what is behind a reason not to store: fields of the request, of the response, or of handlers
-// outside.
+// reasonSource names what is behind a reason not to store: fields of the request, of the response,
+// or of handlers outside.
 func (x *exchange) reasonSource(adm *rules.Admission, own, whole http.Header) string {
 	field := ""
 	switch adm.Reason {
@@ -385,15 +423,19 @@ func (x *exchange) reasonSource(adm *rules.Admission, own, whole http.Header) st
 		return ""
 	}
 	if len(rules.Canonical(own)[field]) == 0 {
-		return field + " of a handler outside the cache: " + limited(strings.Join(whole[field], ", "))
+		return field + " of a handler outside the cache: " + limited(strings.Join(whole[field],
+			", "))
 	}
 	return field + ": " + limited(strings.Join(whole[field], ", "))
 }
 
-// announces writes what clients are told of the lifetime in the place of what the handler did not say.
+// announces writes what clients are told of the lifetime in the place of what the handler did not
+// say.
 func (a *account) announces(h http.Header, announced bool) {
 	if a != nil && announced {
-		a.add("response", explain.Fact{What: "announced", Value: "Cache-Control: " + strings.Join(h["Cache-Control"], ", "), Source: "the operator's lifetime", RFC: "RFC 9111 section 5.2.2.1"})
+		a.add("response", explain.Fact{What: "announced", Value: "Cache-Control: " +
+			strings.Join(h["Cache-Control"], ", "), Source: "the operator's lifetime",
+			RFC: "RFC 9111 section 5.2.2.1"})
 	}
 }
 

@@ -13,8 +13,8 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// decide commits before the handler has returned. When that settles the answer, the client need not wait
-// for a handler that nobody listens to any more.
+// decide commits before the handler has returned. When that settles the answer, the client need not
+// wait for a handler that nobody listens to any more.
 func (n *run) decide() {
 	n.commit(false)
 	if n.state == substituted {
@@ -56,7 +56,8 @@ func (n *run) commit(final bool) {
 	}
 	said := h
 	if n.x.req.Class == rules.ClassHead && n.found.entry != nil {
-		said = maps.Clone(h) // what the cache announces to the client is no word of the handler's on what is stored
+		// what the cache announces to the client is no word of the handler's on what is stored
+		said = maps.Clone(h)
 	}
 	rules.OriginOf(n.x.r, &n.x.outside).Tell(h)
 	a, announced := n.admit(h, n.rec.status, final)
@@ -89,7 +90,8 @@ func (n *run) standsIn() bool {
 	return v.OnError && rules.ServerError(n.rec.status) || v.OnLost && n.said.failure() != nil
 }
 
-// mayStandIn reports whether there is a whole stored response, which nobody has invalidated meanwhile.
+// mayStandIn reports whether there is a whole stored response, which nobody has invalidated
+// meanwhile.
 func (n *run) mayStandIn() bool {
 	if n.found.entry == nil || n.found.entry.Spans != nil {
 		return false
@@ -97,13 +99,14 @@ func (n *run) mayStandIn() bool {
 	return n.x.covered(n.found.entry) != invalidation.CoverageHard
 }
 
-// overtaken reports whether an invalidation of the response's URI or tags came since the handler began.
+// overtaken reports whether an invalidation of the response's URI or tags came since the handler
+// began.
 func (n *run) overtaken() bool {
 	return n.x.c.coverage(n.x.req.URI, n.tags(), n.f.Start.Number) != invalidation.CoverageNone
 }
 
-// tags returns the tags of the response: those that its handler and policies name, the key's own, and those of the
-// stored response that it renews.
+// tags returns the tags of the response: those that its handler and policies name, the key's own,
+// and those of the stored response that it renews.
 func (n *run) tags() []string {
 	tags := n.said.tagged(n.x.req.Tag)
 	if len(n.inherited) == 0 {
@@ -112,7 +115,8 @@ func (n *run) tags() []string {
 	return uniqueTags(slices.Concat(tags, n.inherited))
 }
 
-// admit judges the response, and writes into its header what the operator's settings say to clients.
+// admit judges the response, and writes into its header what the operator's settings say to
+// clients.
 func (n *run) admit(h http.Header, status int, final bool) (a rules.Admission, announced bool) {
 	p, ttl, governed := n.x.wishesOf(h)
 	if p != n.x.p {
@@ -177,13 +181,15 @@ func (n *run) entry(h http.Header, a rules.Admission, status int) *store.Entry {
 	return e
 }
 
-// validators gives the response an ETag and a Last-Modified when the handler gave it neither. The tag
-// is made from the content when all of it is there; a response that streams gets one by lot.
+// validators gives the response an ETag and a Last-Modified when the handler gave it neither. The
+// tag is made from the content when all of it is there; a response that streams gets one by lot.
 func (n *run) validators(h http.Header, e *store.Entry, final bool) {
-	if n.x.p.NoValidators || e.Status != http.StatusOK && e.Status != http.StatusNonAuthoritativeInfo {
+	if n.x.p.NoValidators || e.Status != http.StatusOK &&
+		e.Status != http.StatusNonAuthoritativeInfo {
 		return
 	}
-	if e.Header["Etag"] != nil || e.Header["Last-Modified"] != nil { // in canonical form, which h may not be
+	// in canonical form, which h may not be
+	if e.Header["Etag"] != nil || e.Header["Last-Modified"] != nil {
 		return
 	}
 	var tag string

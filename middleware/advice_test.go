@@ -17,7 +17,8 @@ import (
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
-// The log says what is wired in a way that hardly anybody means, once, with what to do; and nothing of what is right.
+// The log says what is wired in a way that hardly anybody means, once, with what to do; and nothing
+// of what is right.
 func TestAdvice(t *testing.T) {
 	settings := func(name string) *policy.Expires {
 		x, err := policy.NewExpires([]string{"record", "note"},
@@ -28,7 +29,9 @@ func TestAdvice(t *testing.T) {
 		return x
 	}
 	const some, narrow, scored = "record", "blog.record", "blog_record"
-	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("page")) })
+	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Write([]byte("page"))
+	})
 	for _, s := range []struct {
 		name    string
 		bytes   int64
@@ -41,33 +44,45 @@ func TestAdvice(t *testing.T) {
 		{"a minute", 64 << 20, policy.Policy{TTL: time.Minute}, nil, false, ""},
 		{"stale, with a root", 64 << 20,
 			policy.Policy{TTL: time.Minute, StaleWhileRevalidate: time.Minute}, nil, true, ""},
-		{"stale, without", 64 << 20, policy.Policy{TTL: time.Minute, StaleWhileRevalidate: time.Minute}, nil,
+		{"stale, without", 64 << 20, policy.Policy{TTL: time.Minute,
+			StaleWhileRevalidate: time.Minute}, nil,
 			false, "Cache.Root"},
 		{"a negative TTL", 64 << 20, policy.Policy{TTL: -time.Minute}, nil, false, "-1m0s"},
 		{"a TTL without a unit", 64 << 20, policy.Policy{TTL: 60}, nil, false, "60 * time.Second"},
 		{"shared", 64 << 20, policy.Policy{TTL: time.Minute, Shared: true}, nil, false, ""},
-		{"stored cookies", 64 << 20, policy.Policy{TTL: time.Minute, StoreCookies: true}, nil, false, ""},
-		{"shared, and stored cookies", 64 << 20, policy.Policy{TTL: time.Minute, Shared: true, StoreCookies: true}, nil,
+		{"stored cookies", 64 << 20, policy.Policy{TTL: time.Minute, StoreCookies: true}, nil,
+			false, ""},
+		{"shared, and stored cookies", 64 << 20, policy.Policy{TTL: time.Minute, Shared: true,
+			StoreCookies: true}, nil,
 			false, "StoreCookies"},
 		{"a resource", 64 << 20, policy.Policy{Resource: "record"}, settings(some), false, ""},
-		{"a resource under some parents", 64 << 20, policy.Policy{Resource: "record"}, settings(narrow), false, ""},
-		{"a resource under some parents, with underscores", 64 << 20, policy.Policy{Resource: "record"},
+		{"a resource under some parents", 64 << 20, policy.Policy{Resource: "record"},
+			settings(narrow), false, ""},
+		{"a resource under some parents, with underscores", 64 << 20,
+			policy.Policy{Resource: "record"},
 			settings(scored), false, ""},
-		{"a resource without settings, and a TTL", 64 << 20, policy.Policy{Resource: "note", TTL: time.Minute},
+		{"a resource without settings, and a TTL", 64 << 20, policy.Policy{Resource: "note",
+			TTL: time.Minute},
 			settings(some), false, ""},
-		{"a resource without settings", 64 << 20, policy.Policy{Resource: "note"}, settings(some), false,
+		{"a resource without settings", 64 << 20, policy.Policy{Resource: "note"}, settings(some),
+			false,
 			"note_cache_expires_seconds"},
-		{"a resource that is misspelt", 64 << 20, policy.Policy{Resource: "recrod"}, settings(some), false, "recrod"},
-		{"a resource, and nothing that sets it", 64 << 20, policy.Policy{Resource: "record"}, nil, false,
+		{"a resource that is misspelt", 64 << 20, policy.Policy{Resource: "recrod"}, settings(some),
+			false, "recrod"},
+		{"a resource, and nothing that sets it", 64 << 20, policy.Policy{Resource: "record"}, nil,
+			false,
 			"Options.Expires is nil"},
 		{"a store of one page", 64 << 20, policy.Policy{MaxBody: 16 << 20}, nil, false, ""},
-		{"a store of less than one page", 8 << 20, policy.Policy{MaxBody: 4 << 20}, nil, false, "MaxBody is 4194304 bytes:"},
+		{"a store of less than one page", 8 << 20, policy.Policy{MaxBody: 4 << 20}, nil, false,
+			"MaxBody is 4194304 bytes:"},
 		{"a small store", 16 << 20, policy.Policy{}, nil, false, ""},
 		{"a small store, and the default said aloud", 16 << 20,
 			policy.Policy{MaxBody: rules.DefaultMaxBody}, nil, false, ""},
-		{"a store for less than common pages", 1 << 20, policy.Policy{}, nil, false, "MaxBody is 16777216 bytes, the default"},
+		{"a store for less than common pages", 1 << 20, policy.Policy{}, nil, false,
+			"MaxBody is 16777216 bytes, the default"},
 		{"a store that is no store", 64, policy.Policy{}, nil, false, "MaxBody"},
-		{"a small store for small pages", 1 << 20, policy.Policy{MaxBody: 100 << 10}, nil, false, ""},
+		{"a small store for small pages", 1 << 20, policy.Policy{MaxBody: 100 << 10}, nil, false,
+			""},
 	} {
 		for _, how := range []string{"With", "Policy"} {
 			if how == "With" && strings.Contains(s.name, "misspelt") {
@@ -77,7 +92,8 @@ func TestAdvice(t *testing.T) {
 				kept := memstore.New(s.bytes)
 				defer kept.Close()
 				var log bytes.Buffer
-				o := middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil)), Expires: s.expires}
+				o := middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil)),
+					Expires: s.expires}
 				if how != "With" {
 					o.Policy = func(*http.Request) *policy.Policy { return &s.p }
 				}
@@ -86,7 +102,8 @@ func TestAdvice(t *testing.T) {
 				var h http.Handler
 				if how == "With" {
 					first, second := c.With(s.p), c.With(s.p)
-					if s.says != "" && s.says != "Cache.Root" && !strings.Contains(log.String(), s.says) {
+					if s.says != "" && s.says != "Cache.Root" && !strings.Contains(log.String(),
+						s.says) {
 						t.Errorf("nothing is said at start: %s", &log)
 					}
 					h = first(page)
@@ -122,7 +139,8 @@ type (
 
 func (w wrappedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// A compressor around the cache is known by its writer, however deep it lies, and the log says that it costs.
+// A compressor around the cache is known by its writer, however deep it lies, and the log says that
+// it costs.
 func TestAdviceOnACompressorsWriter(t *testing.T) {
 	for _, s := range []struct {
 		wrap  func(http.ResponseWriter) http.ResponseWriter
@@ -131,14 +149,19 @@ func TestAdviceOnACompressorsWriter(t *testing.T) {
 		{func(w http.ResponseWriter) http.ResponseWriter { return wrappedWriter{w} }, 0},
 		{func(w http.ResponseWriter) http.ResponseWriter { return gzipWriter{w} }, 1},
 		{func(w http.ResponseWriter) http.ResponseWriter { return compressWriter{w} }, 1},
-		{func(w http.ResponseWriter) http.ResponseWriter { return wrappedWriter{wrappedWriter{gzipWriter{w}}} }, 1},
+		{func(w http.ResponseWriter) http.ResponseWriter {
+			return wrappedWriter{wrappedWriter{gzipWriter{w}}}
+		}, 1},
 	} {
 		var log bytes.Buffer
 		c := newCache(t, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
-		inner := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			w.Write([]byte("page"))
-		}))
-		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { inner.ServeHTTP(s.wrap(w), r) })
+		inner := c.With(policy.Policy{TTL: time.Minute})(
+			http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Write([]byte("page"))
+			}))
+		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			inner.ServeHTTP(s.wrap(w), r)
+		})
 		for range 3 {
 			get(h, "/")
 		}
@@ -151,14 +174,19 @@ func TestAdviceOnACompressorsWriter(t *testing.T) {
 // timeoutWriter is none of net/http's.
 type timeoutWriter struct{ http.ResponseWriter }
 
-// What stands around the cache can hide the cookies of sessions from it, if no Guard stands around both. The log says
-// that of compressors and of net/http's time limit, and of no other writer.
+// What stands around the cache can hide the cookies of sessions from it, if no Guard stands around
+// both. The log says that of compressors and of net/http's time limit, and of no other writer.
 func TestAdviceOnGuard(t *testing.T) {
 	plain := func(h http.Handler) http.Handler { return h }
-	limited := func(h http.Handler) http.Handler { return http.TimeoutHandler(h, time.Minute, "late") }
-	within := func(wrap func(http.ResponseWriter) http.ResponseWriter) func(http.Handler) http.Handler {
+	limited := func(h http.Handler) http.Handler {
+		return http.TimeoutHandler(h, time.Minute, "late")
+	}
+	within := func(wrap func(http.ResponseWriter) http.ResponseWriter) func(
+		http.Handler) http.Handler {
 		return func(h http.Handler) http.Handler {
-			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(wrap(w), r) })
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				h.ServeHTTP(wrap(w), r)
+			})
 		}
 	}
 	for _, s := range []struct {
@@ -168,10 +196,14 @@ func TestAdviceOnGuard(t *testing.T) {
 		guarded, unguarded int // lines
 	}{
 		{"nothing", plain, "the cache is mounted inside", 0, 0},
-		{"a compressor", within(func(w http.ResponseWriter) http.ResponseWriter { return gzipWriter{w} }),
+		{"a compressor", within(func(w http.ResponseWriter) http.ResponseWriter {
+			return gzipWriter{w}
+		}),
 			"inside a compressor", 1, 1},
 		{"a time limit", limited, "inside http.TimeoutHandler", 0, 1},
-		{"a writer of that name", within(func(w http.ResponseWriter) http.ResponseWriter { return timeoutWriter{w} }),
+		{"a writer of that name", within(func(w http.ResponseWriter) http.ResponseWriter {
+			return timeoutWriter{w}
+		}),
 			"the cache is mounted inside", 0, 0},
 	} {
 		for _, guarded := range []bool{true, false} {
@@ -193,12 +225,14 @@ func TestAdviceOnGuard(t *testing.T) {
 			server.Close()
 			what := fmt.Sprint(s.name, ", guarded=", guarded, ": ")
 			want(t, what+"lines", strings.Count(log.String(), s.says), lines)
-			want(t, what+"advice", strings.Count(log.String(), "serve the app through Cache.Root"), advised)
+			want(t, what+"advice", strings.Count(log.String(), "serve the app through Cache.Root"),
+				advised)
 		}
 	}
 }
 
-// The log says why requests pass beside what a handler outside sets, where somebody can do something about it.
+// The log says why requests pass beside what a handler outside sets, where somebody can do
+// something about it.
 func TestAdviceOnWhatIsSetOutside(t *testing.T) {
 	for _, s := range []struct {
 		field, value string
@@ -212,7 +246,8 @@ func TestAdviceOnWhatIsSetOutside(t *testing.T) {
 	} {
 		var log bytes.Buffer
 		c := newCache(t, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
-		h := outside(c.With(policy.Policy{TTL: time.Minute, IgnoreCookies: s.ignored})(says("page")),
+		h := outside(c.With(policy.Policy{TTL: time.Minute, IgnoreCookies: s.ignored})(
+			says("page")),
 			func(*http.Request) (name, value string) { return s.field, s.value })
 		for range 2 {
 			get(h, "/")
@@ -222,18 +257,20 @@ func TestAdviceOnWhatIsSetOutside(t *testing.T) {
 			lines = 1
 		}
 		if strings.Count(log.String(), "\n") != lines || !strings.Contains(log.String(), s.says) {
-			t.Errorf("%s, ignored %q: the log is %q, want a line with %q", s.field, s.ignored, &log, s.says)
+			t.Errorf("%s, ignored %q: the log is %q, want a line with %q", s.field, s.ignored, &log,
+				s.says)
 		}
 	}
 }
 
-// Of a field that comes as the header is written, the log advises Guard where there is none, and is calm where there is
-// one.
+// Of a field that comes as the header is written, the log advises Guard where there is none, and is
+// calm where there is one.
 func TestAdviceOnFieldsThatComeLate(t *testing.T) {
 	for _, guarded := range []bool{true, false} {
 		var log bytes.Buffer
 		c := newCache(t, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
-		page := c.With(policy.Policy{TTL: time.Minute, IgnoreCookies: []string{"session"}})(says("page"))
+		page := c.With(policy.Policy{TTL: time.Minute, IgnoreCookies: []string{"session"}})(
+			says("page"))
 		var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			page.ServeHTTP(setsCookieLate{w}, r)
 		})
@@ -245,10 +282,12 @@ func TestAdviceOnFieldsThatComeLate(t *testing.T) {
 			get(h, "/")
 		}
 		what := fmt.Sprint("guarded=", guarded, ": ")
-		want(t, what+"lines", strings.Count(log.String(), "changed the header of a response while it was written"), 1)
+		want(t, what+"lines", strings.Count(log.String(), "changed the header of a response "+
+			"while it was written"), 1)
 		want(t, what+level, strings.Count(log.String(), level), 1)
 		want(t, what+"advice", strings.Contains(log.String(), "Cache.Root"), !guarded)
-		want(t, what+"what else is ignored", strings.Count(log.String(), `the cookie \"session\"`), 1)
+		want(t, what+"what else is ignored", strings.Count(log.String(), `the cookie \"session\"`),
+			1)
 	}
 }
 
@@ -263,7 +302,8 @@ func TestAdviceOnAHandlerThatWritesNothing(t *testing.T) {
 	want(t, "lines", strings.Count(log.String(), "without having written anything"), 1)
 }
 
-// With refuses a resource that the settings do not know, and nothing else of a Cache that has settings.
+// With refuses a resource that the settings do not know, and nothing else of a Cache that has
+// settings.
 func TestWithKnowsItsResources(t *testing.T) {
 	settings, err := policy.NewExpires([]string{"record"},
 		policy.ExpirySetting{Name: "record", TTL: time.Minute, Origin: "test"})
@@ -279,16 +319,20 @@ func TestWithKnowsItsResources(t *testing.T) {
 	}
 }
 
-// A change reaches what each of 64 functions makes keys of. Of more the log says, once, that it does not.
+// A change reaches what each of 64 functions makes keys of. Of more the log says, once, that it
+// does not.
 func TestMoreFunctionsOfKeysThanAreKnown(t *testing.T) {
 	var log strings.Builder
 	c := newCache(t, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	var mounts []http.Handler
 	mount := func(n int) {
 		key := fmt.Sprint("key ", n)
-		p := policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{Replace: func(*http.Request) string { return key }}}
+		p := policy.Policy{TTL: time.Minute,
+			Key: policy.KeyOptions{Replace: func(*http.Request) string { return key }}}
 		mounts = append(mounts,
-			c.With(p)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte(key)) })))
+			c.With(p)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Write([]byte(key))
+			})))
 	}
 	for n := range 64 {
 		mount(n)
@@ -314,11 +358,17 @@ func TestOfHowManyClientsTheWritersAreLookedAt(t *testing.T) {
 	for before, lines := range map[int]int{63: 1, 64: 0, 200: 0} {
 		var log bytes.Buffer
 		c := newCache(t, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
-		inner := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("page")) }))
+		inner := c.With(policy.Policy{TTL: time.Minute})(
+			http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Write([]byte("page"))
+			}))
 		for i := range before {
 			get(inner, fmt.Sprint("/", i))
 		}
-		get(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { inner.ServeHTTP(gzipWriter{w}, r) }), "/")
-		want(t, fmt.Sprint("advice after ", before), strings.Count(log.String(), "compressor, which"), lines)
+		get(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			inner.ServeHTTP(gzipWriter{w}, r)
+		}), "/")
+		want(t, fmt.Sprint("advice after ", before), strings.Count(log.String(),
+			"compressor, which"), lines)
 	}
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// leavesOnce is the writer of a client that leaves while an informational response is written to it. A session
-// middleware outside takes that for the response, and sets its cookie with it.
+// leavesOnce is the writer of a client that leaves while an informational response is written to
+// it. A session middleware outside takes that for the response, and sets its cookie with it.
 type leavesOnce struct {
 	http.ResponseWriter
 	leave func()
@@ -45,9 +45,9 @@ func leaving(h http.Handler) http.Handler {
 	})
 }
 
-// The page of a session whose client leaves within an informational response is nobody else's: the cookie that would
-// have said so is lost with the client. That holds in nested mounts, whichever of them sees that the client has left,
-// and wherever between them the informational response is made.
+// The page of a session whose client leaves within an informational response is nobody else's: the
+// cookie that would have said so is lost with the client. That holds in nested mounts, whichever of
+// them sees that the client has left, and wherever between them the informational response is made.
 func TestAClientThatLeavesWithinAnInformationalResponse(t *testing.T) {
 	hint := func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -61,34 +61,43 @@ func TestAClientThatLeavesWithinAnInformationalResponse(t *testing.T) {
 		})
 	}
 	apart := policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{DropParams: []string{"junk"}}}
-	for name, mount := range map[string]func(c, other *middleware.Cache, page http.Handler) http.Handler{
+	for name, mount := range map[string]func(c, other *middleware.Cache,
+		page http.Handler) http.Handler{
 		"one mount": func(c, _ *middleware.Cache, page http.Handler) http.Handler {
 			return leaving(c.With(minute)(hint(page)))
 		},
 		"one mount, and a stream": func(c, _ *middleware.Cache, page http.Handler) http.Handler {
-			return leaving(c.With(minute)(hint(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			return leaving(c.With(minute)(hint(http.HandlerFunc(func(w http.ResponseWriter,
+				r *http.Request) {
 				page.ServeHTTP(w, r)
 				w.(http.Flusher).Flush()
 			}))))
 		},
-		"a mount inside with a key of its own": func(c, _ *middleware.Cache, page http.Handler) http.Handler {
+		"a mount inside with a key of its own": func(c, _ *middleware.Cache,
+			page http.Handler) http.Handler {
 			return leaving(c.With(apart)(c.With(minute)(hint(page))))
 		},
-		"a mount inside, after the hint": func(c, _ *middleware.Cache, page http.Handler) http.Handler {
+		"a mount inside, after the hint": func(c, _ *middleware.Cache,
+			page http.Handler) http.Handler {
 			return leaving(c.With(apart)(hint(c.With(minute)(page))))
 		},
-		"a mount of another Cache inside": func(c, other *middleware.Cache, page http.Handler) http.Handler {
+		"a mount of another Cache inside": func(c, other *middleware.Cache,
+			page http.Handler) http.Handler {
 			return leaving(c.With(minute)(other.With(minute)(hint(page))))
 		},
-		"a mount inside that is told of no mount outside": func(c, other *middleware.Cache, page http.Handler) http.Handler {
+		"a mount inside that is told of no mount outside": func(c, other *middleware.Cache,
+			page http.Handler) http.Handler {
 			return leaving(c.With(minute)(hideContext(other.With(minute)(hint(page)))))
 		},
-		"the client of the mount inside alone": func(c, other *middleware.Cache, page http.Handler) http.Handler {
+		"the client of the mount inside alone": func(c, other *middleware.Cache,
+			page http.Handler) http.Handler {
 			return c.With(minute)(leaving(other.With(minute)(hint(page))))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := &origin{h: func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "for ", r.Header.Get("X-Name")) }}
+			o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+				fmt.Fprint(w, "for ", r.Header.Get("X-Name"))
+			}}
 			h := mount(newCache(t), newCache(t), o)
 			func() {
 				defer func() { recover() }()
@@ -102,7 +111,8 @@ func TestAClientThatLeavesWithinAnInformationalResponse(t *testing.T) {
 	}
 }
 
-// Those who wait for the page of a client that leaves within an informational response share a run of their own.
+// Those who wait for the page of a client that leaves within an informational response share a run
+// of their own.
 func TestThoseWhoWaitForAClientThatLeavesWithinAnInformationalResponse(t *testing.T) {
 	c := newCache(t)
 	held, told := make(chan struct{}), make(chan struct{})
@@ -128,8 +138,8 @@ func TestThoseWhoWaitForAClientThatLeavesWithinAnInformationalResponse(t *testin
 	want(t, "runs", o.runs.Load(), int64(2))
 }
 
-// Where nobody outside can set a field, the page of a client that leaves within an informational response is as good as
-// any other.
+// Where nobody outside can set a field, the page of a client that leaves within an informational
+// response is as good as any other.
 func TestAClientOfTheServerThatLeavesWithinAnInformationalResponse(t *testing.T) {
 	c := newCache(t)
 	h := c.With(minute)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -137,7 +147,8 @@ func TestAClientOfTheServerThatLeavesWithinAnInformationalResponse(t *testing.T)
 		io.WriteString(w, "page")
 	}))
 	leaves := make(chan context.CancelFunc, 1)
-	s := &http.Server{ErrorLog: quiet, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := &http.Server{ErrorLog: quiet, Handler: http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
 		ctx, leave := context.WithCancel(r.Context())
 		leaves <- leave
 		h.ServeHTTP(w, r.WithContext(ctx))

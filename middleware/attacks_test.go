@@ -22,10 +22,11 @@ import (
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
-// A handler may edit the request it gets, as gorilla's CompressHandler does; its response is still stored
-// for what the client sent.
+// A handler may edit the request it gets, as gorilla's CompressHandler does; its response is still
+// stored for what the client sent.
 func TestAHandlerEditsItsRequestHeader(t *testing.T) {
-	for field, says := range map[string]string{"Accept-Encoding": "max-age=60", "Cookie": "s-maxage=60"} {
+	for field, says := range map[string]string{"Accept-Encoding": "max-age=60",
+		"Cookie": "s-maxage=60"} {
 		t.Run(field, func(t *testing.T) {
 			c := newCache(t)
 			o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
@@ -71,8 +72,8 @@ func TestAHandlerEditsItsURLAndRunsTwice(t *testing.T) {
 	})
 }
 
-// An inner mount that tells users apart where the outer one does not has nothing stored: the outer one
-// could not tell whom it is for.
+// An inner mount that tells users apart where the outer one does not has nothing stored: the outer
+// one could not tell whom it is for.
 func TestAnInnerMountKnowsItsUsersDifferently(t *testing.T) {
 	user := func(r *http.Request) bool { return r.Header.Get("X-User") != "" }
 	for _, s := range []struct {
@@ -80,14 +81,20 @@ func TestAnInnerMountKnowsItsUsersDifferently(t *testing.T) {
 		outer, inner policy.Policy
 		field        string
 	}{
-		{"credentials of its own", policy.Policy{}, policy.Policy{TTL: time.Minute, Credentials: user}, "X-User"},
-		{"not shared as the outer one is", policy.Policy{Shared: true, TTL: time.Minute}, policy.Policy{TTL: time.Minute}, "Cookie"},
+		{"credentials of its own", policy.Policy{}, policy.Policy{TTL: time.Minute,
+			Credentials: user}, "X-User"},
+		{"not shared as the outer one is", policy.Policy{Shared: true, TTL: time.Minute},
+			policy.Policy{TTL: time.Minute}, "Cookie"},
 		{"no key", policy.Policy{TTL: time.Minute},
-			policy.Policy{Key: policy.KeyOptions{Replace: func(*http.Request) string { return "" }}}, "X-User"},
+			policy.Policy{Key: policy.KeyOptions{Replace: func(*http.Request) string {
+				return ""
+			}}}, "X-User"},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			c := newCache(t)
-			o := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "mail of "+r.Header.Get(s.field)) }}
+			o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+				io.WriteString(w, "mail of "+r.Header.Get(s.field))
+			}}
 			h := c.With(s.outer)(c.With(s.inner)(o))
 			for _, who := range []string{"", "alice", "bob"} {
 				want(t, "mail", body(get(h, "/me", s.field, who)), "mail of "+who)
@@ -100,7 +107,8 @@ func TestAnInnerMountKnowsItsUsersDifferently(t *testing.T) {
 // A response to POST below an inner mount that is off is not stored by the outer one.
 func TestAnInnerMountThatIsOffGetsAPost(t *testing.T) {
 	c := newCache(t)
-	h := c.Handler(c.With(policy.Policy{Off: true})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := c.Handler(c.With(policy.Policy{Off: true})(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.Header().Set("Content-Location", "/off")
 		io.WriteString(w, r.Method)
@@ -125,8 +133,8 @@ func (w *leaver) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// What a POST's client did not get whole is not stored for the GETs after it, whoever ignores the errors
-// of its writes.
+// What a POST's client did not get whole is not stored for the GETs after it, whoever ignores the
+// errors of its writes.
 func TestAPostIsCutByItsClient(t *testing.T) {
 	page := strings.Repeat("0123456789", 10)
 	for name, write := range map[string]func(w http.ResponseWriter){
@@ -135,7 +143,9 @@ func TestAPostIsCutByItsClient(t *testing.T) {
 				io.WriteString(w, page[i*10:i*10+10])
 			}
 		},
-		"copied": func(w http.ResponseWriter) { io.Copy(w, struct{ io.Reader }{strings.NewReader(page)}) },
+		"copied": func(w http.ResponseWriter) {
+			io.Copy(w, struct{ io.Reader }{strings.NewReader(page)})
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCache(t)
@@ -144,7 +154,8 @@ func TestAPostIsCutByItsClient(t *testing.T) {
 				w.Header().Set("Content-Location", "/doc")
 				write(w)
 			}))
-			h.ServeHTTP(&leaver{httptest.NewRecorder(), 25}, httptest.NewRequest("POST", "/doc", nil))
+			h.ServeHTTP(&leaver{httptest.NewRecorder(), 25}, httptest.NewRequest("POST", "/doc",
+				nil))
 			r := get(h, "/doc")
 			want(t, "a later GET", body(r), page)
 			status(t, r, "fwd=uri-miss")
@@ -152,8 +163,8 @@ func TestAPostIsCutByItsClient(t *testing.T) {
 	}
 }
 
-// What outer handlers say to a POST's client is for that client alone, also when the response is stored;
-// its Content-Type is what that client was told.
+// What outer handlers say to a POST's client is for that client alone, also when the response is
+// stored; its Content-Type is what that client was told.
 func TestOuterHeadersOfAPostAreNotStored(t *testing.T) {
 	c := newCache(t)
 	inner := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -176,8 +187,8 @@ func TestOuterHeadersOfAPostAreNotStored(t *testing.T) {
 	want(t, "Content-Type", r.Header.Get("Content-Type"), "text/html; charset=utf-8")
 }
 
-// Set-Cookie is no trailer (RFC 9110 section 6.5.1): it reaches nobody else that way, neither from the
-// store nor by reading along.
+// Set-Cookie is no trailer (RFC 9110 section 6.5.1): it reaches nobody else that way, neither from
+// the store nor by reading along.
 func TestACookieInATrailer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
@@ -203,7 +214,9 @@ func TestACookieInATrailer(t *testing.T) {
 // A client that writes to many URLs that are as long as keys may be does not empty the cache.
 func TestAFloodOfWritesKeepsTheRest(t *testing.T) {
 	c := newCache(t)
-	o := &origin{h: func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Cache-Control", "max-age=600") }}
+	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=600")
+	}}
 	h := c.Handler(o)
 	const pages, writes = 50, 400
 	ask := func() {
@@ -237,8 +250,9 @@ func (w *hintless) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// A client that takes no early hints keeps nobody waiting but itself: its run waits with it, since nobody but the
-// goroutine of its request may touch its header, and the others have a run of their own.
+// A client that takes no early hints keeps nobody waiting but itself: its run waits with it, since
+// nobody but the goroutine of its request may touch its header, and the others have a run of their
+// own.
 func TestEarlyHintsToAClientThatReadsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
@@ -259,15 +273,16 @@ func TestEarlyHintsToAClientThatReadsNothing(t *testing.T) {
 		}
 		close(slow.until)
 		leader.Wait()
-		want(t, "slow client's", slow.ResponseWriter.(*httptest.ResponseRecorder).Body.String(), "page")
+		want(t, "slow client's", slow.ResponseWriter.(*httptest.ResponseRecorder).Body.String(),
+			"page")
 		want(t, "runs", o.runs.Load(), int64(2))
 		want(t, "later", body(get(h, "/")), "page")
 		want(t, "runs", o.runs.Load(), int64(2))
 	})
 }
 
-// Whoever serves a client that takes no early hints must not come back before it has: what is outside would use
-// the client's header at the same time.
+// Whoever serves a client that takes no early hints must not come back before it has: what is
+// outside would use the client's header at the same time.
 func TestEarlyHintsUnderWayWhenTheRunEnds(t *testing.T) {
 	for story, handler := range map[string]func(w http.ResponseWriter, r *http.Request){
 		"the handler panics": func(w http.ResponseWriter, r *http.Request) {
@@ -286,7 +301,8 @@ func TestEarlyHintsUnderWayWhenTheRunEnds(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newCache(t)
 				o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
-					w.Header().Set("Cache-Control", "max-age=60, must-revalidate") // nothing stale may stand in
+					// nothing stale may stand in
+					w.Header().Set("Cache-Control", "max-age=60, must-revalidate")
 					w.Header().Set("Etag", `"old"`)
 				}}
 				h := c.Handler(o)
@@ -347,8 +363,8 @@ func TestOneRequestDoesNotEndCollapsing(t *testing.T) {
 	}
 }
 
-// A response that is good, and may not be stored for the one who asked, does not remove the stored one
-// that it confirms.
+// A response that is good, and may not be stored for the one who asked, does not remove the stored
+// one that it confirms.
 func TestAConfirmationDoesNotRemoveWhatItConfirms(t *testing.T) {
 	for _, ask := range [][]string{
 		{"GET", "Cookie", "u=alice", "Cache-Control", "no-cache"},
@@ -381,8 +397,8 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// A field that Connection names is dropped by a reverse proxy behind the cache. What the upstream then
-// answers is not stored for those whose field it does see.
+// A field that Connection names is dropped by a reverse proxy behind the cache. What the upstream
+// then answers is not stored for those whose field it does see.
 func TestConnectionHidesAFieldFromTheUpstream(t *testing.T) {
 	upstream, _ := url.Parse("http://upstream.example/")
 	proxy := httputil.NewSingleHostReverseProxy(upstream)
@@ -417,8 +433,8 @@ func (w *watched) Get(ctx context.Context, key string) (*store.Entry, error) {
 	return e, err
 }
 
-// A leader that asked for a part, and looks again, may find just that part. It is no answer to those who
-// wait for the whole.
+// A leader that asked for a part, and looks again, may find just that part. It is no answer to
+// those who wait for the whole.
 func TestAPartIsNotSharedAsTheWhole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memstore.New(1 << 20)
@@ -436,7 +452,8 @@ func TestAPartIsNotSharedAsTheWhole(t *testing.T) {
 		get(h, "/")
 		age = "0"
 		var follower sync.WaitGroup
-		second := func() { // the leader's second look: a request that comes now waits for what it finds
+		// the leader's second look: a request that comes now waits for what it finds
+		second := func() {
 			w.looked = nil
 			follower.Go(func() {
 				r := get(h, "/")
@@ -459,7 +476,8 @@ func TestAPartIsNotSharedAsTheWhole(t *testing.T) {
 	})
 }
 
-// What completes a stored part is held within MaxFillBytes and Policy.MaxBody, as a whole response is.
+// What completes a stored part is held within MaxFillBytes and Policy.MaxBody, as a whole response
+// is.
 func TestWhatCompletesAPartIsWithinTheBounds(t *testing.T) {
 	page := strings.Repeat("x", 1<<20)
 	for _, s := range []struct {
@@ -469,7 +487,8 @@ func TestWhatCompletesAPartIsWithinTheBounds(t *testing.T) {
 	}{{"all fills together", 256 << 10, 0}, {"one body", 0, 256 << 10}} {
 		t.Run(s.name, func(t *testing.T) {
 			c := newCache(t, middleware.Options{MaxFillBytes: s.fills})
-			h := c.With(policy.Policy{MaxBody: s.most})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h := c.With(policy.Policy{MaxBody: s.most})(http.HandlerFunc(func(w http.ResponseWriter,
+				r *http.Request) {
 				w.Header().Set("Cache-Control", "max-age=60")
 				w.Header().Set("ETag", `"a"`)
 				http.ServeContent(w, r, "a.txt", time.Time{}, strings.NewReader(page))
@@ -524,7 +543,8 @@ func TestAFloodOfQueriesStaysWithinTheStoresBound(t *testing.T) {
 			for j := range 2500 {
 				get(h, fmt.Sprint("/?", i, "=", j))
 				if held := s.Bytes(); held > bound {
-					t.Errorf("after %d queries of 4 clients the store holds %d bytes, its bound is %d", j, held, bound)
+					t.Errorf("after %d queries of 4 clients the store holds %d bytes, its bound "+
+						"is %d", j, held, bound)
 					return
 				}
 			}
@@ -537,8 +557,8 @@ func TestAFloodOfQueriesStaysWithinTheStoresBound(t *testing.T) {
 	want(t, "runs", o.runs.Load(), int64(10_000))
 }
 
-// The operator's name for the cache is a token, or a quoted string, in the Cache-Status of whatever the
-// cache answers (RFC 9211 section 2).
+// The operator's name for the cache is a token, or a quoted string, in the Cache-Status of whatever
+// the cache answers (RFC 9211 section 2).
 func TestTheCachesNameInCacheStatus(t *testing.T) {
 	for name, item := range map[string]string{
 		"":                  "Freshet",
@@ -561,7 +581,8 @@ func TestTheCachesNameInCacheStatus(t *testing.T) {
 			} {
 				r := do(h, s.method, s.path, "Cache-Control", s.control)
 				if got := r.Header.Get("Cache-Status"); !strings.HasPrefix(got, item+s.says) {
-					t.Errorf("%s %s: Cache-Status is %q, want it to begin with %q", s.method, s.path, got, item+s.says)
+					t.Errorf("%s %s: Cache-Status is %q, want it to begin with %q", s.method,
+						s.path, got, item+s.says)
 				}
 			}
 		})

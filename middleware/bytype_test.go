@@ -15,9 +15,12 @@ import (
 // The policy for a response's type takes the place of the one for the others.
 func TestByType(t *testing.T) {
 	p := policy.Policy{TTL: time.Hour, Tags: []string{"all"}, ByType: []policy.TypePolicy{
-		{Types: []string{"text/html", "application/xhtml+xml"}, Policy: policy.Policy{TTL: time.Minute, Tags: []string{"pages"}}},
-		{Types: []string{"image/*"}, Policy: policy.Policy{TTL: 24 * time.Hour, ClientTTL: time.Hour, Shared: true}},
-		{Types: []string{"text/event-stream", "application/x-secret"}, Policy: policy.Policy{Off: true}},
+		{Types: []string{"text/html", "application/xhtml+xml"},
+			Policy: policy.Policy{TTL: time.Minute, Tags: []string{"pages"}}},
+		{Types: []string{"image/*"}, Policy: policy.Policy{TTL: 24 * time.Hour,
+			ClientTTL: time.Hour, Shared: true}},
+		{Types: []string{"text/event-stream", "application/x-secret"},
+			Policy: policy.Policy{Off: true}},
 	}}
 	for _, s := range []struct{ media, want, control string }{
 		{"text/html; charset=utf-8", "hit; ttl=60", "max-age=60"},
@@ -53,11 +56,13 @@ func TestByType(t *testing.T) {
 	}
 }
 
-// A stylesheet's lifetime does not keep the account page that an app shows at /account/x.css (web cache deception),
-// though the route is shared; after a 304, which has no type, the stored response's own counts.
+// A stylesheet's lifetime does not keep the account page that an app shows at /account/x.css (web
+// cache deception), though the route is shared; after a 304, which has no type, the stored
+// response's own counts.
 func TestByTypeLetsNoPageThrough(t *testing.T) {
 	p := policy.Policy{ByType: []policy.TypePolicy{
-		{Types: []string{"text/css"}, Policy: policy.Policy{TTL: time.Hour, Shared: true, Override: true}},
+		{Types: []string{"text/css"}, Policy: policy.Policy{TTL: time.Hour, Shared: true,
+			Override: true}},
 	}}
 	synctest.Test(t, func(t *testing.T) {
 		h, o := overriding(t, p, func(w http.ResponseWriter, r *http.Request) {
@@ -76,7 +81,8 @@ func TestByTypeLetsNoPageThrough(t *testing.T) {
 			fmt.Fprint(w, "body{}")
 		})
 		for _, cookie := range []string{"s=alice", "s=bob"} {
-			want(t, "body", body(get(h, "/account/x.css", "Cookie", cookie)), "the account of "+cookie)
+			want(t, "body", body(get(h, "/account/x.css", "Cookie", cookie)), "the account of "+
+				cookie)
 		}
 		want(t, "body", body(get(h, "/account/x.css")), "the account of ")
 		want(t, "runs", o.runs.Load(), int64(3))
@@ -95,7 +101,8 @@ func TestByTypeLetsNoPageThrough(t *testing.T) {
 // The tags of a type's policy are those of its responses, besides the policy's own.
 func TestByTypeTags(t *testing.T) {
 	p := policy.Policy{TTL: time.Hour, Tags: []string{"all"}, ByType: []policy.TypePolicy{
-		{Types: []string{"text/html"}, Policy: policy.Policy{TTL: time.Hour, Tags: []string{"pages"}}},
+		{Types: []string{"text/html"}, Policy: policy.Policy{TTL: time.Hour,
+			Tags: []string{"pages"}}},
 	}}
 	c := newCache(t, middleware.Options{Policy: func(*http.Request) *policy.Policy { return &p }})
 	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -114,8 +121,8 @@ func TestByTypeTags(t *testing.T) {
 	both("stored", "stored")
 }
 
-// Policies whose types differ keep their entries apart: who finds that a type should not have been there is not served
-// what was kept by it.
+// Policies whose types differ keep their entries apart: who finds that a type should not have been
+// there is not served what was kept by it.
 func TestByTypeIsPartOfTheKey(t *testing.T) {
 	first := &policy.Policy{ByType: []policy.TypePolicy{
 		{Types: []string{"text/css", "text/html"}, Policy: policy.Policy{TTL: time.Hour}}}}

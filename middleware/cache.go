@@ -1,5 +1,6 @@
-// Package middleware caches the responses of HTTP handlers: it judges each request and each response by RFC 9111
-// and a [policy.Policy], runs a handler once however many clients ask, and keeps what may be kept in a store.
+// Package middleware caches the responses of HTTP handlers: it judges each request and each
+// response by RFC 9111 and a [policy.Policy], runs a handler once however many clients ask, and
+// keeps what may be kept in a store.
 package middleware
 
 import (
@@ -22,9 +23,9 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// Cache caches the responses of the handlers it wraps. Make one with [New], mount it with [Cache.Handler],
-// [Cache.With] or an adapter, and serve the app through [Cache.Root]. One Cache may wrap many handlers, which then
-// share its store and its fills. It is safe for concurrent use.
+// Cache caches the responses of the handlers it wraps. Make one with [New], mount it with
+// [Cache.Handler], [Cache.With] or an adapter, and serve the app through [Cache.Root]. One Cache
+// may wrap many handlers, which then share its store and its fills. It is safe for concurrent use.
 type Cache struct {
 	store   store.Store
 	options Options // complete
@@ -60,9 +61,10 @@ type Cache struct {
 	closing    sync.Mutex // orders a refresh's start against Shutdown
 }
 
-// New returns a Cache that keeps its entries in s. Where s or the options have a journal that other processes share,
-// New asks it for what is new, for up to Options.StoreTimeout, and starts one goroutine that follows it;
-// [Cache.Shutdown] ends that. New panics when s is nil or an option cannot work, with a sentence that says what to do.
+// New returns a Cache that keeps its entries in s. Where s or the options have a journal that other
+// processes share, New asks it for what is new, for up to Options.StoreTimeout, and starts one
+// goroutine that follows it; [Cache.Shutdown] ends that. New panics when s is nil or an option
+// cannot work, with a sentence that says what to do.
 func New(s store.Store, o Options) *Cache {
 	if isNil(s) {
 		panic("freshet: New: the store is nil: give it memstore.New(64 << 20), or another store")
@@ -79,7 +81,8 @@ func New(s store.Store, o Options) *Cache {
 	c.room.init(s)
 	c.fills.Init(c.options.MaxFillBytes, c.options.MaxReadBytes, c.hasBody)
 	c.beside.init()
-	c.fields, c.passes, c.contrary, c.forced = newFields(), newPasses(), newPasses(), newForcedRuns()
+	c.fields, c.passes, c.contrary, c.forced = newFields(), newPasses(), newPasses(),
+		newForcedRuns()
 	c.expires.start(c.options.Expires)
 	c.latest = newLatest()
 	for _, warning := range c.options.Expires.Warnings() {
@@ -98,10 +101,10 @@ func isNil(s store.Store) bool {
 	return v.Kind() == reflect.Pointer && v.IsNil()
 }
 
-// Handler wraps next with the policies that Options.Policy chooses. It is the middleware of net/http,
-// chi, gorilla and whatever else has the shape func(http.Handler) http.Handler. What it answers shares the
-// values of its fields with what is stored: a handler around it that wants another value sets it
-// (w.Header().Set), and does not write into the one that is there.
+// Handler wraps next with the policies that Options.Policy chooses. It is the middleware of
+// net/http, chi, gorilla and whatever else has the shape func(http.Handler) http.Handler. What it
+// answers shares the values of its fields with what is stored: a handler around it that wants
+// another value sets it (w.Header().Set), and does not write into the one that is there.
 func (c *Cache) Handler(next http.Handler) http.Handler {
 	if noHandler(next) {
 		panic("freshet: Cache.Handler: the handler to wrap is nil")
@@ -110,16 +113,17 @@ func (c *Cache) Handler(next http.Handler) http.Handler {
 }
 
 // With returns a middleware for one route: p governs every request that passes through it, whatever
-// Options.Policy says. The store and the fills are shared with the Cache's other mounts. Inside another
-// mount of the same Cache, the request has been looked up by the outer policy, and p governs what becomes of
-// the handler's response; if p has Credentials of its own, or is not Shared where the outer policy is,
-// nothing is stored. Where p tells requests apart that the outer policy does not (by Key.Headers, Key.Cookies,
-// Key.Replace, PassCookies, by parameters or forwarding fields that the outer policy leaves out of its keys, or by
-// usual credentials under an outer policy with Credentials of its own), the outer mount stores nothing, and this one
-// caches by itself; what the outer policy tells apart by Key.Headers, Key.Cookies or Key.Replace, it tells apart as
-// well, and whom the outer Credentials identify is a user for it, too: also where the request passes the outer mount, for
-// whatever reason. What has one of the outer PassCookies passes this one, unless p is Shared; so does what has no key
-// there.
+// Options.Policy says. The store and the fills are shared with the Cache's other mounts. Inside
+// another mount of the same Cache, the request has been looked up by the outer policy, and p
+// governs what becomes of the handler's response; if p has Credentials of its own, or is not Shared
+// where the outer policy is, nothing is stored. Where p tells requests apart that the outer policy
+// does not (by Key.Headers, Key.Cookies, Key.Replace, PassCookies, by parameters or forwarding
+// fields that the outer policy leaves out of its keys, or by usual credentials under an outer
+// policy with Credentials of its own), the outer mount stores nothing, and this one caches by
+// itself; what the outer policy tells apart by Key.Headers, Key.Cookies or Key.Replace, it tells
+// apart as well, and whom the outer Credentials identify is a user for it, too: also where the
+// request passes the outer mount, for whatever reason. What has one of the outer PassCookies passes
+// this one, unless p is Shared; so does what has no key there.
 func (c *Cache) With(p policy.Policy) func(http.Handler) http.Handler {
 	c.check("With", &p)
 	if c.policies.add(&p) {
@@ -136,8 +140,10 @@ func (c *Cache) With(p policy.Policy) func(http.Handler) http.Handler {
 // check panics where a policy that a mount is made with cannot work.
 func (c *Cache) check(where string, p *policy.Policy) {
 	if !c.expires.name(p.Resource) {
-		panic(fmt.Sprintf("freshet: Cache.%s: the policy's resource %q is none of those that Options.Expires was made for, "+
-			"so no setting could reach it: name it when the settings are loaded", where, p.Resource))
+		panic(fmt.Sprintf("freshet: Cache.%s: the policy's resource %q is none of those that "+
+			"Options.Expires was made for, "+
+			"so no setting could reach it: name it when the settings are loaded", where,
+			p.Resource))
 	}
 	for _, wrong := range wrongs(p) {
 		panic("freshet: Cache." + where + ": " + wrong)
@@ -147,20 +153,24 @@ func (c *Cache) check(where string, p *policy.Policy) {
 // wrongs returns what in a policy cannot work, a sentence for each.
 func wrongs(p *policy.Policy) (all []string) {
 	if slices.Contains(p.Tags, "") {
-		all = append(all, "a policy's Tags have an empty one, which nothing can invalidate: give it a name, or leave it out")
+		all = append(all, "a policy's Tags have an empty one, which nothing can invalidate: give "+
+			"it a name, or leave it out")
 	}
 	if p.MaxBody < 0 {
 		all = append(all, fmt.Sprintf("a policy's MaxBody is %d, and there must be a bound: "+
-			"set a positive one, or 0 for the default of %d", p.MaxBody, int64(rules.DefaultMaxBody)))
+			"set a positive one, or 0 for the default of %d", p.MaxBody,
+			int64(rules.DefaultMaxBody)))
 	}
 	if p.HeuristicMax < 0 {
 		all = append(all, fmt.Sprintf("a policy's HeuristicMax is %v, and there must be a bound: "+
-			"set a positive one, or 0 for the default of %v; to have no heuristics, leave out Heuristic",
+			"set a positive one, or 0 for the default of %v; to have no heuristics, leave out "+
+			"Heuristic",
 			p.HeuristicMax, rules.DefaultHeuristicMax))
 	}
 	for i := range p.ByType {
 		if len(p.ByType[i].Types) == 0 || len(p.ByType[i].Policy.ByType) > 0 {
-			all = append(all, "a policy's ByType has an entry that no response can get, without Types or within another one's Policy: "+
+			all = append(all, "a policy's ByType has an entry that no response can get, without "+
+				"Types or within another one's Policy: "+
 				"name the types, such as text/html or image/*, in the policy itself")
 		}
 		all = append(all, wrongs(&p.ByType[i].Policy)...)
@@ -187,9 +197,9 @@ func (c *Cache) policyFor(r *http.Request) *policy.Policy {
 	return p
 }
 
-// Shutdown stops refreshes in the background, and following a shared journal, waits until they have ended
-// or ctx is done, and then returns. Requests in the foreground are not touched; the store is the
-// caller's to close, after the Cache.
+// Shutdown stops refreshes in the background, and following a shared journal, waits until they have
+// ended or ctx is done, and then returns. Requests in the foreground are not touched; the store is
+// the caller's to close, after the Cache.
 func (c *Cache) Shutdown(ctx context.Context) error {
 	c.closing.Lock()
 	c.halt()
@@ -204,7 +214,8 @@ func (c *Cache) Shutdown(ctx context.Context) error {
 	case <-ended:
 		return nil
 	case <-ctx.Done():
-		return errors.Join(errors.New("freshet: Cache.Shutdown: refreshes in the background, or a call to the journal, still run"), ctx.Err())
+		return errors.Join(errors.New("freshet: Cache.Shutdown: refreshes in the background, or "+
+			"a call to the journal, still run"), ctx.Err())
 	}
 }
 

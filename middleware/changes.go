@@ -7,9 +7,9 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// Changes wraps next so that the Cache sees what changes there, and caches nothing: a POST, PUT, DELETE or other
-// unsafe method that succeeds invalidates its URL in all mounts of the Cache, as in a mount. Wrap an
-// app whose routes are mounted for GET alone:
+// Changes wraps next so that the Cache sees what changes there, and caches nothing: a POST, PUT,
+// DELETE or other unsafe method that succeeds invalidates its URL in all mounts of the Cache, as in
+// a mount. Wrap an app whose routes are mounted for GET alone:
 //
 //	mux.Handle("GET /notes/{id}", minute(show))
 //	mux.HandleFunc("PUT /notes/{id}", save)
@@ -38,7 +38,8 @@ func (c *Cache) Changes(next http.Handler) http.Handler {
 	})
 }
 
-// seesWebDAV notes that a method of WebDAV's was answered with success: DELETE may be of collections from then on.
+// seesWebDAV notes that a method of WebDAV's was answered with success: DELETE may be of
+// collections from then on.
 type seesWebDAV struct{ c *Cache }
 
 func (s seesWebDAV) onHeader(status int, _ http.Header) {
@@ -47,9 +48,10 @@ func (s seesWebDAV) onHeader(status int, _ http.Header) {
 	}
 }
 
-// within hands the invalidation over between two mounts of the Cache on one request's way, so that it happens
-// once: a mount around another one does it, and stores no answer to a POST, whose policy is the inner one's; Changes
-// leaves it to a mount inside. It reports whether the outer one does it.
+// within hands the invalidation over between two mounts of the Cache on one request's way, so that
+// it happens once: a mount around another one does it, and stores no answer to a POST, whose policy
+// is the inner one's; Changes leaves it to a mount inside. It reports whether the outer one does
+// it.
 func (x *exchange) within() bool {
 	outer := x.watcher()
 	if outer == nil || outer.x.req.URI != x.req.URI {

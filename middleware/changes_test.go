@@ -15,15 +15,19 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// The first PROPFIND tells Changes that there is WebDAV. Its answer goes through, however long it is.
+// The first PROPFIND tells Changes that there is WebDAV. Its answer goes through, however long it
+// is.
 func TestALongAnswerToPROPFINDGoesThroughChanges(t *testing.T) {
 	page := strings.Repeat("x", 100<<10)
 	for name, write := range map[string]func(w http.ResponseWriter){
-		"Write":    func(w http.ResponseWriter) { io.WriteString(w, page) },
-		"ReadFrom": func(w http.ResponseWriter) { w.(io.ReaderFrom).ReadFrom(strings.NewReader(page)) },
+		"Write": func(w http.ResponseWriter) { io.WriteString(w, page) },
+		"ReadFrom": func(w http.ResponseWriter) {
+			w.(io.ReaderFrom).ReadFrom(strings.NewReader(page))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			url, client := serve(t, newCache(t).Changes(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			url, client := serve(t, newCache(t).Changes(http.HandlerFunc(func(w http.ResponseWriter,
+				r *http.Request) {
 				w.WriteHeader(http.StatusMultiStatus)
 				write(w)
 			})), false)
@@ -42,8 +46,8 @@ func TestALongAnswerToPROPFINDGoesThroughChanges(t *testing.T) {
 	}
 }
 
-// A server has collections, of which DELETE deletes the members too, when it answers a method of WebDAV's with success:
-// no other answer tells that.
+// A server has collections, of which DELETE deletes the members too, when it answers a method of
+// WebDAV's with success: no other answer tells that.
 func TestWhatTellsChangesOfWebDAV(t *testing.T) {
 	for _, s := range []struct {
 		method  string
@@ -59,11 +63,17 @@ func TestWhatTellsChangesOfWebDAV(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(s.method, s.status), func(t *testing.T) {
 			c := newCache(t)
-			member := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page") }}
+			member := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+				io.WriteString(w, "page")
+			}}
 			mux := http.NewServeMux()
 			mux.Handle("GET /notes/a", c.With(policy.Policy{TTL: time.Minute})(member))
-			mux.HandleFunc("/probe", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(s.status) })
-			mux.HandleFunc("DELETE /notes", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNoContent) })
+			mux.HandleFunc("/probe", func(w http.ResponseWriter, r *http.Request) {
+				w.WriteHeader(s.status)
+			})
+			mux.HandleFunc("DELETE /notes", func(w http.ResponseWriter, r *http.Request) {
+				w.WriteHeader(http.StatusNoContent)
+			})
 			app := c.Changes(mux)
 			do(app, s.method, "/probe")
 			get(app, "/notes/a")
@@ -74,10 +84,12 @@ func TestWhatTellsChangesOfWebDAV(t *testing.T) {
 	}
 }
 
-// What COPY and MOVE write at their Destination is changed, and so is all below it (RFC 4918 section 9.8).
+// What COPY and MOVE write at their Destination is changed, and so is all below it (RFC 4918
+// section 9.8).
 func TestTheDestinationOfACopy(t *testing.T) {
 	for _, method := range []string{"COPY", "MOVE"} {
-		h := newCache(t).With(minute)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := newCache(t).With(minute)(http.HandlerFunc(func(w http.ResponseWriter,
+			r *http.Request) {
 			if r.Method != "GET" {
 				w.WriteHeader(http.StatusCreated)
 				return
@@ -96,11 +108,15 @@ func TestTheDestinationOfACopy(t *testing.T) {
 	}
 }
 
-// A change that Changes sees counts when its handler answers with success or says nothing, and once.
+// A change that Changes sees counts when its handler answers with success or says nothing, and
+// once.
 func TestWhichChangesCount(t *testing.T) {
-	for status, counts := range map[int]bool{0: true, 200: true, 204: true, 303: true, 404: false, 500: false} {
+	for status, counts := range map[int]bool{0: true, 200: true, 204: true, 303: true, 404: false,
+		500: false} {
 		c := newCache(t)
-		page := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page") }}
+		page := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+			io.WriteString(w, "page")
+		}}
 		mux := http.NewServeMux()
 		mux.Handle("GET /note", c.With(policy.Policy{TTL: time.Minute})(page))
 		mux.HandleFunc("PUT /note", func(w http.ResponseWriter, r *http.Request) {
@@ -116,7 +132,8 @@ func TestWhichChangesCount(t *testing.T) {
 	}
 }
 
-// A handler between two mounts may send a change on to another URL: it counts there, and where it came in.
+// A handler between two mounts may send a change on to another URL: it counts there, and where it
+// came in.
 func TestAChangeThatIsSentOnToAnotherURL(t *testing.T) {
 	for name, around := range map[string]func(c *middleware.Cache, h http.Handler) http.Handler{
 		"a mount": func(c *middleware.Cache, h http.Handler) http.Handler {
@@ -125,7 +142,9 @@ func TestAChangeThatIsSentOnToAnotherURL(t *testing.T) {
 		"Changes": func(c *middleware.Cache, h http.Handler) http.Handler { return c.Changes(h) },
 	} {
 		c := newCache(t)
-		page := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page") }}
+		page := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+			io.WriteString(w, "page")
+		}}
 		inside := c.With(policy.Policy{TTL: time.Minute})(page)
 		app := around(c, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == "PUT" {
@@ -143,12 +162,14 @@ func TestAChangeThatIsSentOnToAnotherURL(t *testing.T) {
 	}
 }
 
-// InvalidateURL reaches what Key.Replace makes of requests that came by TLS, and of those that did not: it may tell one
-// from the other.
+// InvalidateURL reaches what Key.Replace makes of requests that came by TLS, and of those that did
+// not: it may tell one from the other.
 func TestAPurgeReachesTheKeysOfEachScheme(t *testing.T) {
 	for _, target := range []string{"http://example.com/p", "https://example.com/p"} {
 		c := newCache(t)
-		byScheme := policy.KeyOptions{Replace: func(r *http.Request) string { return fmt.Sprint("tls ", r.TLS != nil) }}
+		byScheme := policy.KeyOptions{Replace: func(r *http.Request) string {
+			return fmt.Sprint("tls ", r.TLS != nil)
+		}}
 		o := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page") }}
 		h := c.With(policy.Policy{TTL: time.Minute, Key: byScheme})(o)
 		get(h, target)
@@ -161,15 +182,16 @@ func TestAPurgeReachesTheKeysOfEachScheme(t *testing.T) {
 	}
 }
 
-// A change on a mount that makes keys of its own counts for the URL as it is sent, too: a mount beside it has pages of
-// that.
+// A change on a mount that makes keys of its own counts for the URL as it is sent, too: a mount
+// beside it has pages of that.
 func TestAChangeOnAMountWithItsOwnKeys(t *testing.T) {
 	c := newCache(t)
 	page := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page") }}
 	oneKey := policy.KeyOptions{Replace: func(*http.Request) string { return "k" }}
 	mux := http.NewServeMux()
 	mux.Handle("GET /note", c.With(policy.Policy{TTL: time.Minute})(page))
-	mux.Handle("PUT /note", c.With(policy.Policy{Key: oneKey})(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
+	mux.Handle("PUT /note", c.With(policy.Policy{Key: oneKey})(
+		http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
 	get(mux, "/note")
 	status(t, get(mux, "/note"), "hit")
 	do(mux, "PUT", "/note")
@@ -182,24 +204,26 @@ func TestThePurgeOfALongURL(t *testing.T) {
 	c := newCache(t)
 	url := "http://example.com/" + strings.Repeat("x", rules.MaxKey)
 	want(t, "of the greatest length", failed(c.InvalidateURL(t.Context(), url[:rules.MaxKey])), nil)
-	want(t, "longer by a byte", failed(c.InvalidateURL(t.Context(), url[:rules.MaxKey+1])) != nil, true)
+	want(t, "longer by a byte", failed(c.InvalidateURL(t.Context(), url[:rules.MaxKey+1])) != nil,
+		true)
 }
 
-// A handler may answer a change, make it, and then find that its client has left, as a reverse proxy does. What was
-// stored in between tells of the time before.
+// A handler may answer a change, make it, and then find that its client has left, as a reverse
+// proxy does. What was stored in between tells of the time before.
 func TestAChangeCountsThoughItsHandlerPanicsInTheEnd(t *testing.T) {
 	state := "old"
 	var app http.Handler
-	app = newCache(t).With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == "GET" {
-			io.WriteString(w, state)
-			return
-		}
-		w.WriteHeader(http.StatusAccepted)
-		want(t, "a page that comes in between", body(get(app, "/")), "old")
-		state = "new"
-		panic(http.ErrAbortHandler)
-	}))
+	app = newCache(t).With(policy.Policy{TTL: time.Minute})(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == "GET" {
+				io.WriteString(w, state)
+				return
+			}
+			w.WriteHeader(http.StatusAccepted)
+			want(t, "a page that comes in between", body(get(app, "/")), "old")
+			state = "new"
+			panic(http.ErrAbortHandler)
+		}))
 	get(app, "/")
 	func() {
 		defer func() { want(t, "the panic", recover(), any(http.ErrAbortHandler)) }()
@@ -224,13 +248,15 @@ func TestAChangeCountsThoughItsHandlerTakesTheConnection(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCache(t)
-			url, client := serve(t, mount(c, c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if r.Method == "GET" {
-					io.WriteString(w, "page")
-					return
-				}
-				take(t, w)
-			}))), false)
+			url, client := serve(t, mount(c,
+				c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter,
+					r *http.Request) {
+					if r.Method == "GET" {
+						io.WriteString(w, "page")
+						return
+					}
+					take(t, w)
+				}))), false)
 			ask := func(method string) *http.Response {
 				r, _ := http.NewRequest(method, url, nil)
 				res, err := client.Do(r)
@@ -261,8 +287,8 @@ func take(t *testing.T, w http.ResponseWriter) {
 	conn.Close()
 }
 
-// A process that has served nothing yet purges under the policy that a request for the URL would have: by TLS another
-// than without.
+// A process that has served nothing yet purges under the policy that a request for the URL would
+// have: by TLS another than without.
 func TestAPurgeByAProcessThatHasServedNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		byTLS := map[bool]*policy.Policy{
@@ -272,7 +298,8 @@ func TestAPurgeByAProcessThatHasServedNothing(t *testing.T) {
 		o := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page") }}
 		s := newServer(t)
 		process := func() (*middleware.Cache, http.Handler) {
-			c := middleware.New(s, middleware.Options{Log: discard, Policy: func(r *http.Request) *policy.Policy { return byTLS[r.TLS != nil] }})
+			c := middleware.New(s, middleware.Options{Log: discard,
+				Policy: func(r *http.Request) *policy.Policy { return byTLS[r.TLS != nil] }})
 			t.Cleanup(func() { c.Shutdown(context.Background()) })
 			return c, c.Handler(o)
 		}

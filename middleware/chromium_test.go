@@ -17,8 +17,9 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// Each read that a real Chromium sends is answered from what a client of another kind had stored, by one validation if
-// it insists on a newer response (a reload, cache: "no-cache"), and by none if the operator has that ignored.
+// Each read that a real Chromium sends is answered from what a client of another kind had stored,
+// by one validation if it insists on a newer response (a reload, cache: "no-cache"), and by none if
+// the operator has that ignored.
 func TestChromiumIsServedFromTheStore(t *testing.T) {
 	text, err := os.ReadFile("../internal/rules/testdata/chromium-156.http")
 	if err != nil {
@@ -32,11 +33,12 @@ func TestChromiumIsServedFromTheStore(t *testing.T) {
 		}
 		reads++
 		for _, ignores := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s, ignored %v", strings.TrimPrefix(kind, "# "), ignores), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					readOf(t, lines, ignores)
+			t.Run(fmt.Sprintf("%s, ignored %v", strings.TrimPrefix(kind, "# "), ignores),
+				func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						readOf(t, lines, ignores)
+					})
 				})
-			})
 		}
 	}
 	if reads != 51 {
@@ -61,12 +63,14 @@ func readOf(t *testing.T, lines string, ignores bool) {
 	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.Header().Set("ETag", tag)
-		w.Header().Set("Access-Control-Allow-Origin", "*") // or else each other site has a copy of its own
+		// or else each other site has a copy of its own
+		w.Header().Set("Access-Control-Allow-Origin", "*")
 		http.ServeContent(w, r, "x.bin", time.Time{}, bytes.NewReader([]byte("stored")))
 	}}
 	h := c.With(policy.Policy{IgnoreClientDirectives: ignores})(o)
 	h.ServeHTTP(httptest.NewRecorder(),
-		overTheWire(t, "GET "+r.RequestURI+" HTTP/1.1\nHost: "+r.Host+"\nUser-Agent: curl/8.14.1\nAccept: */*"))
+		overTheWire(t, "GET "+r.RequestURI+" HTTP/1.1\nHost: "+r.Host+
+			"\nUser-Agent: curl/8.14.1\nAccept: */*"))
 	time.Sleep(5 * time.Second)
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)

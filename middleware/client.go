@@ -8,7 +8,8 @@ import (
 	"github.com/freshet-go/freshet/internal/stall"
 )
 
-// bigBody is the longest body, in bytes, that is written at once, and that is not counted while its client reads.
+// bigBody is the longest body, in bytes, that is written at once, and that is not counted while its
+// client reads.
 const bigBody = 64 << 10
 
 // watchOf returns what watches the writes to w, or nil when w has no deadlines.
@@ -16,8 +17,8 @@ func (c *Cache) watchOf(w http.ResponseWriter) *stall.Watch {
 	return stall.New(c.options.StallTimeout, deadlineOf(w))
 }
 
-// deadlineOf finds what http.ResponseController would. It is called beforehand, in the request's own goroutine,
-// because outer writers are not to be touched from another.
+// deadlineOf finds what http.ResponseController would. It is called beforehand, in the request's
+// own goroutine, because outer writers are not to be touched from another.
 func deadlineOf(w http.ResponseWriter) func(time.Time) error {
 	for {
 		switch t := w.(type) {
@@ -33,7 +34,8 @@ func deadlineOf(w http.ResponseWriter) func(time.Time) error {
 	}
 }
 
-// sendHeader sends a header to the client. All that the cache and its handlers send goes through here.
+// sendHeader sends a header to the client. All that the cache and its handlers send goes through
+// here.
 func (x *exchange) sendHeader(status int) {
 	if status >= 200 || status == http.StatusSwitchingProtocols {
 		x.tally.status = status
@@ -63,7 +65,8 @@ func (w *watched) watch(c *Cache, client http.ResponseWriter, n int64) *stall.Wa
 	return w.stall
 }
 
-// copy copies from src. It is watched from the first byte, because net/http's own ReadFrom holds nothing.
+// copy copies from src. It is watched from the first byte, because net/http's own ReadFrom holds
+// nothing.
 func (w *watched) copy(c *Cache, client http.ResponseWriter, src io.Reader) (int64, error) {
 	n, err := w.watch(c, client, stall.ServerBuffer+1).Copy(client, src)
 	w.got += n

@@ -14,7 +14,8 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// browser keeps what it is told it may, as browsers do, and asks with the ETag that it has when it must.
+// browser keeps what it is told it may, as browsers do, and asks with the ETag that it has when it
+// must.
 type browser struct {
 	h     http.Handler
 	page  string
@@ -84,13 +85,14 @@ func TestClientTTL(t *testing.T) {
 	}
 }
 
-// The lifetimes that clients and CDNs are told count from each hit on, in every form of answer; a stale one is not told
-// to be fresh, and errors and what is another's say nothing of it.
+// The lifetimes that clients and CDNs are told count from each hit on, in every form of answer; a
+// stale one is not told to be fresh, and errors and what is another's say nothing of it.
 func TestClientTTLCountsFromEachHit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
 		broken := false
-		h := c.With(policy.Policy{TTL: time.Minute, ClientTTL: 5 * time.Second, CDNTTL: 20 * time.Second, StaleWhileRevalidate: time.Hour, Shared: true})(
+		h := c.With(policy.Policy{TTL: time.Minute, ClientTTL: 5 * time.Second,
+			CDNTTL: 20 * time.Second, StaleWhileRevalidate: time.Hour, Shared: true})(
 			http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if broken {
 					w.WriteHeader(500)
@@ -111,7 +113,8 @@ func TestClientTTLCountsFromEachHit(t *testing.T) {
 		time.Sleep(30 * time.Second)
 		told("a hit", get(h, "/"), "max-age=35", "max-age=50")
 		told("HEAD", do(h, "HEAD", "/"), "max-age=35", "max-age=50")
-		told("304", get(h, "/", "If-None-Match", first.Header.Get("ETag")), "max-age=35", "max-age=50")
+		told("304", get(h, "/", "If-None-Match", first.Header.Get("ETag")), "max-age=35",
+			"max-age=50")
 		told("206", get(h, "/", "Range", "bytes=0-1"), "max-age=35", "max-age=50")
 		told("416", get(h, "/", "Range", "bytes=9-"), "", "")
 		told("a handler that spoke", get(h, "/?max-age=7"), "max-age=7", "")
@@ -123,8 +126,8 @@ func TestClientTTLCountsFromEachHit(t *testing.T) {
 	})
 }
 
-// A CDN in front obeys CDN-Cache-Control, and our own word, when a 304 has the page judged again, is not taken for the
-// handler's.
+// A CDN in front obeys CDN-Cache-Control, and our own word, when a 304 has the page judged again,
+// is not taken for the handler's.
 func TestCDNTTL(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, cdn := newCache(t), newCache(t, middleware.Options{Name: "CDN"})
@@ -162,24 +165,28 @@ func TestCDNTTL(t *testing.T) {
 func TestAHitWithAClientTTLAllocatesNoMore(t *testing.T) {
 	c := newCache(t)
 	allocs := func(p policy.Policy, path string) float64 {
-		h := c.With(p)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, 100)) }))
+		h := c.With(p)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Write(make([]byte, 100))
+		}))
 		r := httptest.NewRequest("GET", path, nil)
 		w := blank{make(http.Header, 16)}
 		h.ServeHTTP(w, r)
 		return testing.AllocsPerRun(200, func() { clear(w.header); h.ServeHTTP(w, r) })
 	}
 	usual := allocs(policy.Policy{TTL: time.Hour}, "/usual")
-	if got := allocs(policy.Policy{TTL: time.Hour, ClientTTL: time.Second, CDNTTL: time.Minute}, "/own"); got > usual {
+	if got := allocs(policy.Policy{TTL: time.Hour, ClientTTL: time.Second, CDNTTL: time.Minute},
+		"/own"); got > usual {
 		t.Errorf("%v allocations, and %v without", got, usual)
 	}
 }
 
-// Of two lifetimes that may be told, one that is not set is not told; and a page that is just as old as its lifetime is
-// stale, so it is not told to be fresh.
+// Of two lifetimes that may be told, one that is not set is not told; and a page that is just as
+// old as its lifetime is stale, so it is not told to be fresh.
 func TestOnlyTheLifetimesThatAreSetAreTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &origin{}
-		h := newCache(t).With(policy.Policy{TTL: time.Minute, ClientTTL: 5 * time.Second, StaleWhileRevalidate: time.Hour, Shared: true})(o)
+		h := newCache(t).With(policy.Policy{TTL: time.Minute, ClientTTL: 5 * time.Second,
+			StaleWhileRevalidate: time.Hour, Shared: true})(o)
 		o.h = func(w http.ResponseWriter, r *http.Request) {
 			if o.runs.Load() > 1 {
 				time.Sleep(time.Second)
@@ -201,10 +208,12 @@ func TestOnlyTheLifetimesThatAreSetAreTold(t *testing.T) {
 	})
 }
 
-// A lifetime that a handler names by SetTTL is announced as the operator's would be, also on a route without one.
+// A lifetime that a handler names by SetTTL is announced as the operator's would be, also on a
+// route without one.
 func TestWhatIsAnnouncedOfSetTTL(t *testing.T) {
 	for name, p := range map[string]policy.Policy{
-		"with a TTL": {TTL: time.Hour, ClientTTL: -1, CDNTTL: -1}, "without": {ClientTTL: -1, CDNTTL: -1},
+		"with a TTL": {TTL: time.Hour, ClientTTL: -1, CDNTTL: -1}, "without": {ClientTTL: -1,
+			CDNTTL: -1},
 	} {
 		c := newCache(t)
 		h := c.With(p)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

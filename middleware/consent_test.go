@@ -11,8 +11,8 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// feed answers as WordPress answers for /feed/: logged-in users see their private posts, and the validators
-// are those of the newest post, for every client.
+// feed answers as WordPress answers for /feed/: logged-in users see their private posts, and the
+// validators are those of the newest post, for every client.
 func feed(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "application/rss+xml; charset=UTF-8")
@@ -40,18 +40,21 @@ var wishes = map[string]policy.Policy{
 	"stale":        {TTL: time.Hour, StaleWhileRevalidate: time.Hour, StaleIfError: time.Hour},
 }
 
-// What a logged-in user's request led to reaches nobody else, though the handler says of everybody's page
-// that it is the same.
+// What a logged-in user's request led to reaches nobody else, though the handler says of
+// everybody's page that it is the same.
 func TestAFeedOfPrivatePostsThatValidatesForEverybody(t *testing.T) {
 	for name, p := range wishes {
-		for _, credentials := range [][2]string{{"Cookie", loggedIn}, {"Authorization", "Bearer x"}} {
+		for _, credentials := range [][2]string{{"Cookie", loggedIn},
+			{"Authorization", "Bearer x"}} {
 			t.Run(name+" "+credentials[0], func(t *testing.T) {
 				c := newCache(t)
 				h := c.With(p)(http.HandlerFunc(feed))
-				want(t, "hers", body(get(h, "/feed/", credentials[0], credentials[1])), "private posts")
+				want(t, "hers", body(get(h, "/feed/", credentials[0], credentials[1])),
+					"private posts")
 				for range 2 {
 					want(t, "a visitor's", body(get(h, "/feed/")), "public posts")
-					want(t, "hers again", body(get(h, "/feed/", credentials[0], credentials[1])), "private posts")
+					want(t, "hers again", body(get(h, "/feed/", credentials[0], credentials[1])),
+						"private posts")
 				}
 			})
 		}
@@ -66,7 +69,8 @@ func TestAFeedIsValidatedForVisitors(t *testing.T) {
 	get(h, "/feed/")
 	w := get(h, "/feed/")
 	want(t, "body", body(w), "public posts")
-	want(t, "the outcome", w.Header.Get("Cache-Status"), "Freshet; fwd=stale; fwd-status=304; stored")
+	want(t, "the outcome", w.Header.Get("Cache-Status"), "Freshet; fwd=stale; fwd-status=304; "+
+		"stored")
 }
 
 // A 304 to a request with credentials renews nothing for those without.
@@ -178,8 +182,8 @@ func TestNobodyWaitsForARunThatIsNotForThem(t *testing.T) {
 	}
 }
 
-// Shared says that the response is the same for everyone, so one that is validated each time is stored, with credentials
-// or without.
+// Shared says that the response is the same for everyone, so one that is validated each time is
+// stored, with credentials or without.
 func TestASharedRouteIsValidatedForAll(t *testing.T) {
 	c := newCache(t)
 	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
@@ -195,5 +199,6 @@ func TestASharedRouteIsValidatedForAll(t *testing.T) {
 	get(h, "/", "Cookie", "a=1")
 	w := get(h, "/")
 	want(t, "body", body(w), "the stock")
-	want(t, "the outcome", w.Header.Get("Cache-Status"), "Freshet; fwd=stale; fwd-status=304; stored")
+	want(t, "the outcome", w.Header.Get("Cache-Status"), "Freshet; fwd=stale; fwd-status=304; "+
+		"stored")
 }

@@ -30,8 +30,8 @@ func echoCookies(control string, vary ...string) *origin {
 
 var analytics = policy.Policy{TTL: time.Minute, IgnoreCookies: policy.AnalyticsCookies()}
 
-// Visitors whose only cookies are those of analytics share what is stored, and no handler of theirs sees the
-// cookies.
+// Visitors whose only cookies are those of analytics share what is stored, and no handler of theirs
+// sees the cookies.
 func TestCookiesOfAnalyticsAreNobody(t *testing.T) {
 	for name, vary := range map[string][]string{"no Vary": nil, "Vary: Cookie": {"Cookie"}} {
 		t.Run(name, func(t *testing.T) {
@@ -45,8 +45,10 @@ func TestCookiesOfAnalyticsAreNobody(t *testing.T) {
 			want(t, "without any", body(get(h, "/")), "GET saw ")
 			want(t, "runs", o.runs.Load(), int64(1))
 
-			want(t, "a user's", body(get(h, "/", "Cookie", "_ga=1; sid=alice")), "GET saw sid=alice")
-			want(t, "what cannot be read", body(get(h, "/", "Cookie", `_ga="1; sid=alice`)), `GET saw _ga="1; sid=alice`)
+			want(t, "a user's", body(get(h, "/", "Cookie", "_ga=1; sid=alice")),
+				"GET saw sid=alice")
+			want(t, "what cannot be read", body(get(h, "/", "Cookie", `_ga="1; sid=alice`)),
+				`GET saw _ga="1; sid=alice`)
 			want(t, "runs", o.runs.Load(), int64(3))
 			want(t, "a visitor's", body(get(h, "/", "Cookie", "_ga=3")), "GET saw ")
 		})
@@ -90,7 +92,10 @@ func TestIgnoredCookiesInKeys(t *testing.T) {
 	want(t, "another key", body(get(h, "/", "Cookie", "lang=de")), "GET saw lang=de")
 
 	var told atomic.Value
-	p.Shared, p.Credentials = false, func(r *http.Request) bool { told.Store(r.Header.Get("Cookie")); return false }
+	p.Shared, p.Credentials = false, func(r *http.Request) bool {
+		told.Store(r.Header.Get("Cookie"))
+		return false
+	}
 	get(c.With(p)(o), "/other", "Cookie", "utm_source=a; lang=en")
 	want(t, "what Credentials is told", told.Load().(string), "lang=en")
 }
@@ -115,7 +120,8 @@ func TestARefreshWithoutIgnoredCookies(t *testing.T) {
 	})
 }
 
-// What the cache has no part in sees all cookies; and a POST whose handler saw ignored ones stores nothing.
+// What the cache has no part in sees all cookies; and a POST whose handler saw ignored ones stores
+// nothing.
 func TestIgnoredCookiesReachWhatPasses(t *testing.T) {
 	c := newCache(t)
 	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
@@ -128,27 +134,31 @@ func TestIgnoredCookiesReachWhatPasses(t *testing.T) {
 		w := do(h, method, "/", "Cookie", "_ga=1")
 		want(t, method, body(w), method+" saw _ga=1")
 	}
-	want(t, "with a precondition", body(get(h, "/", "Cookie", "_ga=1", "If-Match", `"1"`)), "GET saw _ga=1")
+	want(t, "with a precondition", body(get(h, "/", "Cookie", "_ga=1", "If-Match", `"1"`)),
+		"GET saw _ga=1")
 	want(t, "a GET", body(get(h, "/", "Cookie", "_ga=1")), "GET saw ")
 }
 
-// A request with a cookie that the operator lists passes, on a route that is shared too, and its unsafe
-// requests still invalidate.
+// A request with a cookie that the operator lists passes, on a route that is shared too, and its
+// unsafe requests still invalidate.
 func TestCookiesThatPass(t *testing.T) {
 	for name, control := range map[string]string{"silent": "", "public": "public, max-age=60"} {
 		t.Run(name, func(t *testing.T) {
 			c := newCache(t)
 			o := echoCookies(control)
-			h := c.With(policy.Policy{TTL: time.Minute, Shared: true, PassCookies: []string{"wordpress_logged_in_*"}})(o)
+			h := c.With(policy.Policy{TTL: time.Minute, Shared: true,
+				PassCookies: []string{"wordpress_logged_in_*"}})(o)
 			w := get(h, "/", "Cookie", loggedIn)
 			want(t, "hers", body(w), "GET saw "+loggedIn)
-			want(t, "the outcome", w.Header.Get("Cache-Status"), "Freshet; fwd=bypass; fwd-status=200; detail=pass-cookie")
+			want(t, "the outcome", w.Header.Get("Cache-Status"),
+				"Freshet; fwd=bypass; fwd-status=200; detail=pass-cookie")
 			want(t, "a visitor's", body(get(h, "/", "Cookie", "lang=en")), "GET saw lang=en")
 			want(t, "hers", body(get(h, "/", "Cookie", loggedIn)), "GET saw "+loggedIn)
 			want(t, "another visitor's", body(get(h, "/")), "GET saw lang=en")
 			want(t, "runs", o.runs.Load(), int64(3))
 
-			want(t, "her change", body(do(h, "POST", "/", "Cookie", loggedIn)), "POST saw "+loggedIn)
+			want(t, "her change", body(do(h, "POST", "/", "Cookie", loggedIn)), "POST saw "+
+				loggedIn)
 			want(t, "a visitor's, after it", body(get(h, "/")), "GET saw ")
 			want(t, "runs", o.runs.Load(), int64(5))
 		})
@@ -158,7 +168,8 @@ func TestCookiesThatPass(t *testing.T) {
 // An inner mount that lets a request pass keeps an outer one from storing the response.
 func TestCookiesThatPassAnInnerMount(t *testing.T) {
 	c := newCache(t)
-	h := c.With(policy.Policy{Shared: true})(c.With(policy.Policy{Shared: true, PassCookies: []string{"in"}})(echoCookies("public, max-age=60")))
+	h := c.With(policy.Policy{Shared: true})(c.With(policy.Policy{Shared: true,
+		PassCookies: []string{"in"}})(echoCookies("public, max-age=60")))
 	want(t, "hers", body(get(h, "/", "Cookie", "in=alice")), "GET saw in=alice")
 	want(t, "a visitor's", body(get(h, "/")), "GET saw ")
 }
@@ -166,17 +177,18 @@ func TestCookiesThatPassAnInnerMount(t *testing.T) {
 // What was answered to a POST with a cookie that passes is stored for no GET.
 func TestAPostWithACookieThatPasses(t *testing.T) {
 	c := newCache(t)
-	h := c.With(policy.Policy{Shared: true, PassCookies: []string{"in"}})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "public, max-age=60")
-		w.Header().Set("Content-Location", "/")
-		io.WriteString(w, r.Method)
-	}))
+	h := c.With(policy.Policy{Shared: true, PassCookies: []string{"in"}})(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "public, max-age=60")
+			w.Header().Set("Content-Location", "/")
+			io.WriteString(w, r.Method)
+		}))
 	do(h, "POST", "/", "Cookie", "in=alice")
 	want(t, "a GET", body(get(h, "/")), "GET")
 }
 
-// What a user's request makes private says nothing of what others get: those who waited ask once more, for all of them.
-// Users among them ask for themselves at once.
+// What a user's request makes private says nothing of what others get: those who waited ask once
+// more, for all of them. Users among them ask for themselves at once.
 func TestWhoWaitsForAUsersRequest(t *testing.T) {
 	for _, user := range []string{"Cookie", "Authorization"} {
 		for _, follow := range []string{"", user} {
@@ -214,8 +226,8 @@ func TestWhoWaitsForAUsersRequest(t *testing.T) {
 	}
 }
 
-// With KeepCookies all other cookies are ignored: handlers do not see them, and a request that has no more counts as one
-// without. A cookie that makes a request pass is seen all the same.
+// With KeepCookies all other cookies are ignored: handlers do not see them, and a request that has
+// no more counts as one without. A cookie that makes a request pass is seen all the same.
 func TestKeepCookies(t *testing.T) {
 	for _, s := range []struct {
 		keep []string
@@ -231,7 +243,9 @@ func TestKeepCookies(t *testing.T) {
 		{nil, "_ga=1", "_ga=1", "detail=cookie"},
 	} {
 		p := policy.Policy{TTL: time.Minute, KeepCookies: s.keep, PassCookies: []string{"session"}}
-		c := newCache(t, middleware.Options{Policy: func(*http.Request) *policy.Policy { return &p }})
+		c := newCache(t, middleware.Options{Policy: func(*http.Request) *policy.Policy {
+			return &p
+		}})
 		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			io.WriteString(w, r.Header.Get("Cookie"))
 		}))
@@ -241,8 +255,8 @@ func TestKeepCookies(t *testing.T) {
 	}
 }
 
-// Under Pass nothing is looked up or stored, whatever the response says, and it goes out as its handler made it; a
-// change still invalidates what is stored under another policy.
+// Under Pass nothing is looked up or stored, whatever the response says, and it goes out as its
+// handler made it; a change still invalidates what is stored under another policy.
 func TestPass(t *testing.T) {
 	pass, keep := &policy.Policy{Pass: true, TTL: time.Minute}, &policy.Policy{}
 	c := newCache(t, middleware.Options{Policy: func(r *http.Request) *policy.Policy {
@@ -263,7 +277,8 @@ func TestPass(t *testing.T) {
 		res := get(h, "/", "X-Pass", "1")
 		status(t, res, "fwd=bypass; fwd-status=200; detail=pass")
 		want(t, "Cache-Control", res.Header.Get("Cache-Control"), "public, max-age=60")
-		want(t, "Cache-Control of silence", get(h, "/?silent", "X-Pass", "1").Header.Get("Cache-Control"), "")
+		want(t, "Cache-Control of silence", get(h, "/?silent", "X-Pass",
+			"1").Header.Get("Cache-Control"), "")
 	}
 	want(t, "runs", o.runs.Load(), int64(4))
 	get(h, "/")

@@ -37,11 +37,14 @@ var insideCORS = map[string]func(w http.ResponseWriter, origin string){
 		}
 		w.Header().Set("Access-Control-Allow-Origin", origin)
 	},
-	"everybody": func(w http.ResponseWriter, _ string) { w.Header().Set("Access-Control-Allow-Origin", "*") },
-	"nobody":    func(http.ResponseWriter, string) {},
+	"everybody": func(w http.ResponseWriter, _ string) {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+	},
+	"nobody": func(http.ResponseWriter, string) {},
 }
 
-// allowed reports whether a browser lets scripts of the origin read a response. Without an Origin it does not ask.
+// allowed reports whether a browser lets scripts of the origin read a response. Without an Origin
+// it does not ask.
 func allowed(r *http.Response, origin string) bool {
 	if origin == "" {
 		return true
@@ -55,8 +58,9 @@ func allowed(r *http.Response, origin string) bool {
 	return len(v) == 1 && (v[0] == "*" || v[0] == origin)
 }
 
-// Whoever asked first, scripts of an origin may read a response through the cache if and only if they may without it:
-// of a hit, a 304, a HEAD, a part, a stream, a stale page and its refresh. And what may be shared is.
+// Whoever asked first, scripts of an origin may read a response through the cache if and only if
+// they may without it: of a hit, a 304, a HEAD, a part, a stream, a stale page and its refresh. And
+// what may be shared is.
 func TestOriginsInside(t *testing.T) {
 	orders := [][]string{
 		{"", "https://a.example", "https://b.example", "https://evil.example"},
@@ -78,26 +82,34 @@ func TestOriginsInside(t *testing.T) {
 							io.WriteString(w, "page")
 						}}
 						c := newCache(t)
-						h := c.Root(c.With(policy.Policy{TTL: time.Minute, StaleWhileRevalidate: time.Hour})(o))
+						h := c.Root(c.With(policy.Policy{TTL: time.Minute,
+							StaleWhileRevalidate: time.Hour})(o))
 						ask := func(what, method, origin string, fields ...string) *http.Response {
 							t.Helper()
 							if origin != "" {
 								fields = append(fields, "Origin", origin)
 							}
-							through, direct := do(h, method, path, fields...), do(o, method, path, fields...)
+							through, direct := do(h, method, path, fields...), do(o, method, path,
+								fields...)
 							o.runs.Add(-1)
 							if got, want := allowed(through, origin), allowed(direct, origin); got != want {
-								t.Errorf("%s from %q: readable is %v, want %v: the fields are %q and %q", what, origin, got, want,
-									through.Header["Access-Control-Allow-Origin"], direct.Header["Access-Control-Allow-Origin"])
+								t.Errorf("%s from %q: readable is %v, want %v: the fields are %q "+
+									"and %q", what, origin, got, want,
+									through.Header["Access-Control-Allow-Origin"],
+									direct.Header["Access-Control-Allow-Origin"])
 							}
 							return through
 						}
-						for round, what := range []string{"the first time", "again", "stale", "refreshed"} {
+						for round, what := range []string{"the first time", "again", "stale",
+							"refreshed"} {
 							for _, origin := range order {
 								r := ask(what, "GET", origin)
-								// A refresh for a request without Origin may bring a page that names nobody.
-								if round == 1 && !strings.Contains(r.Header.Get("Cache-Status"), "hit") {
-									t.Errorf("%s from %q: %s", what, origin, r.Header.Get("Cache-Status"))
+								// A refresh for a request without Origin may bring a page that
+								// names nobody.
+								if round == 1 && !strings.Contains(r.Header.Get("Cache-Status"),
+									"hit") {
+									t.Errorf("%s from %q: %s", what, origin,
+										r.Header.Get("Cache-Status"))
 								}
 								ask("HEAD "+what, "HEAD", origin)
 								ask("304 "+what, "GET", origin, "If-None-Match", `"1"`)
@@ -109,7 +121,8 @@ func TestOriginsInside(t *testing.T) {
 							}
 						}
 						if strings.HasPrefix(name, "everybody") && o.runs.Load() > 5 {
-							t.Errorf("%d runs of a handler that allows everybody, want at most 2, a refresh, and 2 after it", o.runs.Load())
+							t.Errorf("%d runs of a handler that allows everybody, want at most "+
+								"2, a refresh, and 2 after it", o.runs.Load())
 						}
 					})
 				})
@@ -118,7 +131,8 @@ func TestOriginsInside(t *testing.T) {
 	}
 }
 
-// A page's own fonts and modules, for which browsers name its origin, are those that all others get.
+// A page's own fonts and modules, for which browsers name its origin, are those that all others
+// get.
 func TestOwnOriginSharesWithAll(t *testing.T) {
 	o := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "font") }}
 	h := newCache(t).With(policy.Policy{TTL: time.Minute})(o)
@@ -141,7 +155,8 @@ func TestOriginsAtOnce(t *testing.T) {
 				h := newCache(t).With(policy.Policy{TTL: time.Minute})(o)
 				var all sync.WaitGroup
 				for i := range 20 {
-					origin := []string{"", "https://a.example", "https://b.example", "https://evil.example"}[i%4]
+					origin := []string{"", "https://a.example", "https://b.example",
+						"https://evil.example"}[i%4]
 					all.Go(func() {
 						time.Sleep(time.Duration(i) * 10 * time.Millisecond)
 						var fields []string
@@ -160,9 +175,11 @@ func TestOriginsAtOnce(t *testing.T) {
 	}
 }
 
-// CORS outside that says nothing of Vary, as Kinto's, shares one entry among all origins and none, whichever came first.
+// CORS outside that says nothing of Vary, as Kinto's, shares one entry among all origins and none,
+// whichever came first.
 func TestOriginsOutside(t *testing.T) {
-	for _, order := range [][]string{{"", "https://a.example", "https://b.example"}, {"https://b.example", "", "https://a.example"}} {
+	for _, order := range [][]string{{"", "https://a.example", "https://b.example"},
+		{"https://b.example", "", "https://a.example"}} {
 		o := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page") }}
 		page := newCache(t).With(policy.Policy{TTL: time.Minute})(o)
 		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

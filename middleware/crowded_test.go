@@ -12,12 +12,13 @@ import (
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
-// A client that wants a stored response or none never has the handler run, also where the stored one may not be sent
-// because clients hold too much already (RFC 9111 section 5.2.1.7).
+// A client that wants a stored response or none never has the handler run, also where the stored
+// one may not be sent because clients hold too much already (RFC 9111 section 5.2.1.7).
 func TestOnlyIfCachedWhereClientsHoldTooMuch(t *testing.T) {
 	s := memstore.New(64 << 20)
 	defer s.Close()
-	c := middleware.New(s, middleware.Options{Log: discard, MaxReadBytes: 1}) // no client gets a long stored body
+	// no client gets a long stored body
+	c := middleware.New(s, middleware.Options{Log: discard, MaxReadBytes: 1})
 	defer c.Shutdown(t.Context())
 	o := &origin{}
 	o.h = func(w http.ResponseWriter, r *http.Request) {
@@ -36,8 +37,8 @@ func TestOnlyIfCachedWhereClientsHoldTooMuch(t *testing.T) {
 	want(t, "runs", o.runs.Load(), int64(2))
 }
 
-// A client that has its long page holds nothing of it any more, also when the store has let go of it: those who come
-// later are not crowded out.
+// A client that has its long page holds nothing of it any more, also when the store has let go of
+// it: those who come later are not crowded out.
 func TestClientsThatAreServedHoldNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memstore.New(64 << 20)
@@ -74,11 +75,13 @@ func TestClientsThatAreServedHoldNothing(t *testing.T) {
 	})
 }
 
-// A long stored error is held as a page is, also for a client that has conditions: they are no error's.
+// A long stored error is held as a page is, also for a client that has conditions: they are no
+// error's.
 func TestALongErrorIsHeldAsAPageIs(t *testing.T) {
 	s := memstore.New(64 << 20)
 	defer s.Close()
-	c := middleware.New(s, middleware.Options{Log: discard, MaxReadBytes: 1}) // no client gets a long stored body
+	// no client gets a long stored body
+	c := middleware.New(s, middleware.Options{Log: discard, MaxReadBytes: 1})
 	defer c.Shutdown(t.Context())
 	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")

@@ -23,7 +23,8 @@ func timed(next http.Handler) http.Handler {
 // shutDown is a server whose BaseContext ends while requests are served, as at a shutdown.
 func shutDown(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithCancel(context.WithValue(r.Context(), http.ServerContextKey, &http.Server{}))
+		ctx, cancel := context.WithCancel(context.WithValue(r.Context(), http.ServerContextKey,
+			&http.Server{}))
 		defer time.AfterFunc(time.Second, cancel).Stop()
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
@@ -48,14 +49,17 @@ func whole(h http.Handler) (body string, whole bool) {
 	return
 }
 
-// What a deadline or the server's end cuts off must not look whole: neither to the client nor to another cache.
+// What a deadline or the server's end cuts off must not look whole: neither to the client nor to
+// another cache.
 func TestWhatAContextCutsOffDoesNotLookWhole(t *testing.T) {
 	for _, cutOff := range []func(http.Handler) http.Handler{timed, shutDown} {
 		for _, s := range []struct {
 			who string
 			ask func(t *testing.T, h http.Handler) (string, bool)
 		}{
-			{"the client that leads", func(t *testing.T, h http.Handler) (string, bool) { return whole(cutOff(h)) }},
+			{"the client that leads", func(t *testing.T, h http.Handler) (string, bool) {
+				return whole(cutOff(h))
+			}},
 			{"the client that reads along", func(t *testing.T, h http.Handler) (string, bool) {
 				led := make(chan struct{})
 				go func() { defer close(led); get(h, "/") }()
@@ -84,7 +88,8 @@ func TestWhatAContextCutsOffDoesNotLookWhole(t *testing.T) {
 	}
 }
 
-// A request whose deadline comes while it waits for another one's response is not answered with an empty page.
+// A request whose deadline comes while it waits for another one's response is not answered with an
+// empty page.
 func TestADeadlineWhileWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -112,7 +117,8 @@ func (w stalledHints) WriteHeader(status int) {
 	}
 }
 
-// A request whose deadline comes while its client takes an informational response is not answered with an empty page.
+// A request whose deadline comes while its client takes an informational response is not answered
+// with an empty page.
 func TestADeadlineWithinAnInformationalResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -120,7 +126,9 @@ func TestADeadlineWithinAnInformationalResponse(t *testing.T) {
 			w.Header().Set("Cache-Control", "max-age=60")
 			io.WriteString(w, "page")
 		}))
-		stalls := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(stalledHints{w}, r) })
+		stalls := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h.ServeHTTP(stalledHints{w}, r)
+		})
 		if got, whole := whole(timed(stalls)); whole && got != "page" {
 			t.Errorf("its client takes %q for the page", got)
 		}

@@ -18,14 +18,16 @@ var debugKey = []byte("0123456789abcdef0123456789abcdef")
 
 func debugToken(t *testing.T, host, path string) string {
 	t.Helper()
-	token, err := middleware.DebugToken(debugKey, host, path, time.Now(), time.Now().Add(time.Minute))
+	token, err := middleware.DebugToken(debugKey, host, path, time.Now(),
+		time.Now().Add(time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return token
 }
 
-// A request with a good token gets the explanation, and is answered as ever. Neither of the fields goes further.
+// A request with a good token gets the explanation, and is answered as ever. Neither of the fields
+// goes further.
 func TestADebugTokenExplains(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		keeps := memstore.New(1 << 20)
@@ -33,7 +35,8 @@ func TestADebugTokenExplains(t *testing.T) {
 		c := middleware.New(keeps, middleware.Options{Log: discard, DebugKey: debugKey})
 		defer c.Shutdown(t.Context())
 		var runs, saw atomic.Int64
-		app := c.Root(c.With(aMinute)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		app := c.Root(c.With(aMinute)(http.HandlerFunc(func(w http.ResponseWriter,
+			r *http.Request) {
 			runs.Add(1)
 			if r.Header.Get("Freshet-Debug") != "" {
 				saw.Add(1)
@@ -87,7 +90,8 @@ func TestADebugTokenExplains(t *testing.T) {
 			t.Error("a token is not good for another query")
 		}
 		time.Sleep(2 * time.Minute)
-		if got := ask("/page", good).Get("Freshet-Explain"); got != "forged" { // the page has expired, too, and its handler answers
+		// the page has expired, too, and its handler answers
+		if got := ask("/page", good).Get("Freshet-Explain"); got != "forged" {
 			t.Errorf("a token that has expired is taken for good: %s", got)
 		}
 		want(t, "runs whose handler saw the token", saw.Load(), int64(0))
@@ -99,12 +103,17 @@ func TestADebugTokenExplains(t *testing.T) {
 func TestDebugTokensAreShortLived(t *testing.T) {
 	now := time.Now()
 	for what, err := range map[string]error{
-		"an hour":                 second(middleware.DebugToken(debugKey, "h", "/", now, now.Add(time.Hour+time.Second))),
-		"no time":                 second(middleware.DebugToken(debugKey, "h", "/", now, now)),
-		"a short key":             second(middleware.DebugToken(debugKey[:15], "h", "/", now, now.Add(time.Minute))),
-		"no host":                 second(middleware.DebugToken(debugKey, "", "/", now, now.Add(time.Minute))),
-		"a path without a slash":  second(middleware.DebugToken(debugKey, "h", "x", now, now.Add(time.Minute))),
-		"a path longer than that": second(middleware.DebugToken(debugKey, "h", "/"+strings.Repeat("x", 8<<10), now, now.Add(time.Minute))),
+		"an hour": second(middleware.DebugToken(debugKey, "h", "/", now,
+			now.Add(time.Hour+time.Second))),
+		"no time": second(middleware.DebugToken(debugKey, "h", "/", now, now)),
+		"a short key": second(middleware.DebugToken(debugKey[:15], "h", "/", now,
+			now.Add(time.Minute))),
+		"no host": second(middleware.DebugToken(debugKey, "", "/", now,
+			now.Add(time.Minute))),
+		"a path without a slash": second(middleware.DebugToken(debugKey, "h", "x", now,
+			now.Add(time.Minute))),
+		"a path longer than that": second(middleware.DebugToken(debugKey, "h",
+			"/"+strings.Repeat("x", 8<<10), now, now.Add(time.Minute))),
 	} {
 		if err == nil {
 			t.Errorf("%s: no error", what)
@@ -134,7 +143,8 @@ func TestADebugKeyCostsAHitNothing(t *testing.T) {
 			h.ServeHTTP(w, r)
 		})
 	}
-	want(t, "allocations of a hit", allocations(middleware.Options{DebugKey: debugKey}), allocations(middleware.Options{}))
+	want(t, "allocations of a hit", allocations(middleware.Options{DebugKey: debugKey}),
+		allocations(middleware.Options{}))
 }
 
 // Whatever a token is, nothing happens but that it is none.

@@ -55,18 +55,20 @@ func (n *run) deliverOwn() {
 	n.x.write(answer, h, n.state == substituted, &n.out, n.rec.received)
 }
 
-// dropRemoved removes from the client's header what the handler has removed of the outer handlers' fields.
+// dropRemoved removes from the client's header what the handler has removed of the outer handlers'
+// fields.
 func (n *run) dropRemoved() {
 	for _, name := range n.removed {
 		delete(n.x.w.Header(), name)
 	}
 }
 
-// sharedTrailers returns the trailers that others may have: not Set-Cookie, which is no trailer (RFC 9110 section
-// 6.5.1) and one user's, and none that the header keeps from others by its name.
+// sharedTrailers returns the trailers that others may have: not Set-Cookie, which is no trailer
+// (RFC 9110 section 6.5.1) and one user's, and none that the header keeps from others by its name.
 func (n *run) sharedTrailers() http.Header { return without(n.rec.trailers(), n.strip) }
 
-// ownTrailers returns the trailers of a whole response, if its own client gets more of them than others do.
+// ownTrailers returns the trailers of a whole response, if its own client gets more of them than
+// others do.
 func (n *run) ownTrailers() http.Header {
 	if n.state != whole {
 		return nil
@@ -77,15 +79,19 @@ func (n *run) ownTrailers() http.Header {
 	return nil
 }
 
-// write sends an entry under the header h. aged: the response comes from the store, so it has an Age.
-func (x *exchange) write(e *store.Entry, h http.Header, aged bool, out *policy.Outcome, now time.Time) {
+// write sends an entry under the header h. aged: the response comes from the store, so it has an
+// Age.
+func (x *exchange) write(
+	e *store.Entry, h http.Header, aged bool, out *policy.Outcome, now time.Time,
+) {
 	x.tellAround(e)
 	age := time.Duration(-1)
 	if aged {
 		age = e.CurrentAge(now)
 		x.tally.serves(e, age)
 	}
-	if x.req.Conditional && rules.ConditionalStatus(e.Status) && rules.NotModified(x.r.Header, h, now) {
+	if x.req.Conditional && rules.ConditionalStatus(e.Status) && rules.NotModified(x.r.Header, h,
+		now) {
 		x.notModified(h, e, age, out)
 		return
 	}
@@ -123,8 +129,8 @@ func (x *exchange) write(e *store.Entry, h http.Header, aged bool, out *policy.O
 	}
 }
 
-// header fills the client's header: with the response's fields h, and what the cache has to say. e is the entry whose
-// fields they may be, or nil.
+// header fills the client's header: with the response's fields h, and what the cache has to say. e
+// is the entry whose fields they may be, or nil.
 func (x *exchange) header(h http.Header, e *store.Entry, age time.Duration, out *policy.Outcome) {
 	client := x.w.Header()
 	typed, cookie, before := setHeader(client, h, e)
@@ -140,8 +146,11 @@ func (x *exchange) header(h http.Header, e *store.Entry, age time.Duration, out 
 	x.say(client, before, age, out)
 }
 
-// tell has the lifetimes that the operator has clients and CDNs told count from now on: the response's Age is in them.
-func (x *exchange) tell(client http.Header, e *store.Entry, age time.Duration, out *policy.Outcome) {
+// tell has the lifetimes that the operator has clients and CDNs told count from now on: the
+// response's Age is in them.
+func (x *exchange) tell(
+	client http.Header, e *store.Entry, age time.Duration, out *policy.Outcome,
+) {
 	if out.TTL <= 0 || e == nil || !e.Announced {
 		return
 	}
@@ -154,7 +163,9 @@ func (x *exchange) tell(client http.Header, e *store.Entry, age time.Duration, o
 }
 
 // say adds what the cache has to say, to what caches before it have said.
-func (x *exchange) say(client http.Header, before []string, age time.Duration, out *policy.Outcome) {
+func (x *exchange) say(
+	client http.Header, before []string, age time.Duration, out *policy.Outcome,
+) {
 	if age >= 0 {
 		client["Age"] = x.c.ageField(age)
 	}
@@ -172,14 +183,15 @@ func after(before, values []string) []string {
 	return slices.Concat(before, values)
 }
 
-// setHeader puts a response's fields into the client's header. The values are shared with the entry:
-// they are complete, and have no room for more. To the fields that say something additional
-// to what outer handlers said, it is added, unless the response's handler has replaced that. What its handler has
-// removed is removed. It returns whether the client's header now has a Content-Type and a
-// Set-Cookie, and its Cache-Status.
+// setHeader puts a response's fields into the client's header. The values are shared with the
+// entry: they are complete, and have no room for more. To the fields that say something additional
+// to what outer handlers said, it is added, unless the response's handler has replaced that. What
+// its handler has removed is removed. It returns whether the client's header now has a Content-Type
+// and a Set-Cookie, and its Cache-Status.
 func setHeader(client, h http.Header, e *store.Entry) (typed, cookie bool, status []string) {
 	if fields, ok := e.FieldsOf(h); ok && len(client) == 0 {
-		for i := range fields { // and looks nothing up: every look-up would cost as much as putting a field there
+		// and looks nothing up: every look-up would cost as much as putting a field there
+		for i := range fields {
 			f := &fields[i]
 			switch f.Name {
 			case "Content-Type":
@@ -217,7 +229,8 @@ func setHeader(client, h http.Header, e *store.Entry) (typed, cookie bool, statu
 	return typed, setsCookie(client), client["Cache-Status"]
 }
 
-// isNote reports whether a stored field is a note of what the handler did to fields outside, which clients do not see.
+// isNote reports whether a stored field is a note of what the handler did to fields outside, which
+// clients do not see.
 func isNote(f *store.Field) bool {
 	_, is := rules.Removes(f.Name, f.Values)
 	return is
@@ -226,9 +239,11 @@ func isNote(f *store.Field) bool {
 // setsCookie reports whether there is a Set-Cookie, in either of the spellings that handlers use.
 func setsCookie(h http.Header) bool { return h["Set-Cookie"] != nil || h["set-cookie"] != nil }
 
-// notModified sends a 304 with the fields that a 200 would have had, but for those that describe the
-// content (RFC 9110 section 15.4.5).
-func (x *exchange) notModified(h http.Header, e *store.Entry, age time.Duration, out *policy.Outcome) {
+// notModified sends a 304 with the fields that a 200 would have had, but for those that describe
+// the content (RFC 9110 section 15.4.5).
+func (x *exchange) notModified(
+	h http.Header, e *store.Entry, age time.Duration, out *policy.Outcome,
+) {
 	client := x.w.Header()
 	cookie := false
 	if fields, ok := e.FieldsOf(h); ok && len(client) == 0 {
@@ -259,7 +274,8 @@ func (x *exchange) notModified(h http.Header, e *store.Entry, age time.Duration,
 // describesContent names the fields that say what a response's content is, which a 304 has none of.
 func describesContent(name string) bool {
 	switch name {
-	case "Content-Length", "Content-Type", "Content-Encoding", "Content-Language", "Content-Range", "Trailer":
+	case "Content-Length", "Content-Type", "Content-Encoding", "Content-Language", "Content-Range",
+		"Trailer":
 		return true
 	}
 	return false
@@ -267,7 +283,10 @@ func describesContent(name string) bool {
 
 // writePart sends one range of a stored response, or several as multipart/byteranges (RFC 9110
 // section 15.3.7).
-func (x *exchange) writePart(e *store.Entry, h http.Header, spans []store.Span, total int64, age time.Duration, out *policy.Outcome) {
+func (x *exchange) writePart(
+	e *store.Entry, h http.Header, spans []store.Span, total int64, age time.Duration,
+	out *policy.Outcome,
+) {
 	x.header(h, e, age, out)
 	client := x.w.Header()
 	delete(client, "Trailer")
@@ -279,11 +298,16 @@ func (x *exchange) writePart(e *store.Entry, h http.Header, spans []store.Span, 
 	}
 	boundary := multipart.NewWriter(io.Discard).Boundary()
 	var length counter
-	writeParts(&length, boundary, h, spans, total, func(s store.Span) []byte { length += counter(s.Len()); return nil })
+	writeParts(&length, boundary, h, spans, total, func(s store.Span) []byte {
+		length += counter(s.Len())
+		return nil
+	})
 	client["Content-Type"] = []string{"multipart/byteranges; boundary=" + boundary}
 	client["Content-Length"] = []string{strconv.FormatInt(int64(length), 10)}
 	x.head(http.StatusPartialContent)
-	if writeParts(x.sender(), boundary, h, spans, total, func(s store.Span) []byte { return rules.Cut(e, s) }) == nil {
+	if writeParts(x.sender(), boundary, h, spans, total, func(s store.Span) []byte {
+		return rules.Cut(e, s)
+	}) == nil {
 		x.tally.bytes += int64(length)
 	}
 }
@@ -299,7 +323,10 @@ func partFields(span store.Span, total int64) (part, length []string) {
 }
 
 // writeParts writes the content of a multipart/byteranges response.
-func writeParts(w io.Writer, boundary string, h http.Header, spans []store.Span, total int64, cut func(store.Span) []byte) error {
+func writeParts(
+	w io.Writer, boundary string, h http.Header, spans []store.Span, total int64,
+	cut func(store.Span) []byte,
+) error {
 	m := multipart.NewWriter(w)
 	if err := m.SetBoundary(boundary); err != nil {
 		return err
@@ -333,8 +360,9 @@ func (x *exchange) notCached() {
 	x.observe(out)
 }
 
-// unanswered answers a request whose context has ended while it waited: the client left, or, where a handler outside or
-// the server has ended it, is still there, and must not take nothing for an empty page.
+// unanswered answers a request whose context has ended while it waited: the client left, or, where
+// a handler outside or the server has ended it, is still there, and must not take nothing for an
+// empty page.
 func (x *exchange) unanswered(err error, out policy.Outcome) {
 	if x.around != nil && x.isWholeOf(x.around) {
 		x.around.Fail(err)
@@ -344,10 +372,11 @@ func (x *exchange) unanswered(err error, out policy.Outcome) {
 	x.observe(out)
 }
 
-// begin sends the header of a response that comes as a stream, or a 304 in its place, and says whether
-// the body follows.
+// begin sends the header of a response that comes as a stream, or a 304 in its place, and says
+// whether the body follows.
 func (x *exchange) begin(status int, h http.Header, age time.Duration, out *policy.Outcome) bool {
-	if x.req.Conditional && rules.ConditionalStatus(status) && rules.NotModified(x.r.Header, h, time.Now()) {
+	if x.req.Conditional && rules.ConditionalStatus(status) && rules.NotModified(x.r.Header, h,
+		time.Now()) {
 		x.notModified(h, nil, age, out)
 		return false
 	}

@@ -16,10 +16,13 @@ import (
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
-// A stream that an invalidation overtakes has said that it is stored; the observer learns that it is not.
+// A stream that an invalidation overtakes has said that it is stored; the observer learns that it
+// is not.
 func TestAStreamThatIsOvertakenIsObservedAsNotStored(t *testing.T) {
 	var seen policy.Outcome
-	c := newCache(t, middleware.Options{Observe: func(_ *http.Request, o middleware.Event) { seen = o.Outcome }})
+	c := newCache(t, middleware.Options{Observe: func(_ *http.Request, o middleware.Event) {
+		seen = o.Outcome
+	}})
 	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.(http.Flusher).Flush()
@@ -33,8 +36,8 @@ func TestAStreamThatIsOvertakenIsObservedAsNotStored(t *testing.T) {
 	want(t, "detail", seen.Detail, policy.Reason("outdated"))
 }
 
-// A request that runs the handler by itself validates what is stored only where the handler's 304 would be an
-// answer to it, and where it may be stored.
+// A request that runs the handler by itself validates what is stored only where the handler's 304
+// would be an answer to it, and where it may be stored.
 func TestWhoRunsTheHandlerAloneAndValidates(t *testing.T) {
 	for _, s := range []struct {
 		name, method string
@@ -64,7 +67,8 @@ func TestWhoRunsTheHandlerAloneAndValidates(t *testing.T) {
 
 // An inner mount whose resource a setting has switched off is off, whatever its handler says.
 func TestASettingSwitchesAnInnerMountOff(t *testing.T) {
-	expires, err := policy.NewExpires([]string{"drafts"}, policy.ExpirySetting{Name: "drafts", Origin: "a test"})
+	expires, err := policy.NewExpires([]string{"drafts"}, policy.ExpirySetting{Name: "drafts",
+		Origin: "a test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +99,9 @@ func TestASettingForTheRouteOfAnInnerMount(t *testing.T) {
 		Scope: func(r *http.Request) []string { return []string{r.PathValue("bucket")} }})
 	mux := http.NewServeMux()
 	mux.Handle("/{bucket}",
-		route(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page") })))
+		route(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			io.WriteString(w, "page")
+		})))
 	want(t, "Cache-Control", get(c.Handler(mux), "/blog").Header.Get("Cache-Control"), "max-age=60")
 }
 
@@ -133,8 +139,8 @@ func TestAPageOfTheGreatestHeldLengthIsNotKeptFromItsClient(t *testing.T) {
 	close(s.set)
 }
 
-// A key that the operator makes is shared by several URLs. A change of one of them is a change for the run that
-// another has begun: who comes after it does not read along.
+// A key that the operator makes is shared by several URLs. A change of one of them is a change for
+// the run that another has begun: who comes after it does not read along.
 func TestAChangeOvertakesARunUnderAnOperatorsKey(t *testing.T) {
 	c := newCache(t)
 	begun, release := make(chan struct{}), make(chan struct{})
@@ -150,7 +156,9 @@ func TestAChangeOvertakesARunUnderAnOperatorsKey(t *testing.T) {
 		}
 		io.WriteString(w, "new")
 	}}
-	h := c.With(policy.Policy{Key: policy.KeyOptions{Replace: func(*http.Request) string { return "one" }}})(o)
+	h := c.With(policy.Policy{Key: policy.KeyOptions{Replace: func(*http.Request) string {
+		return "one"
+	}}})(o)
 	done := make(chan struct{})
 	go func() { defer close(done); get(h, "/a") }()
 	<-begun

@@ -10,19 +10,22 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// A method that settings keep out of the cache is neither looked up nor stored, and still invalidates; the route answers
-// as ever, and the others are cached.
+// A method that settings keep out of the cache is neither looked up nor stored, and still
+// invalidates; the route answers as ever, and the others are cached.
 func TestDisabledMethods(t *testing.T) {
 	for _, each := range []struct {
 		off             policy.Disabled
 		get, head, post string // what becomes of each once the page was asked for
 	}{
 		{0, "hit; ttl=59", "hit; ttl=59", "hit; ttl=59"},
-		{policy.DisabledAll, "fwd=bypass; fwd-status=200; detail=off", "fwd=bypass; fwd-status=200; detail=off",
+		{policy.DisabledAll, "fwd=bypass; fwd-status=200; detail=off",
+			"fwd=bypass; fwd-status=200; detail=off",
 			"fwd=bypass; fwd-status=200; detail=off"},
-		{policy.DisabledGet, "fwd=bypass; fwd-status=200; detail=off", "fwd=bypass; fwd-status=200; detail=off",
+		{policy.DisabledGet, "fwd=bypass; fwd-status=200; detail=off",
+			"fwd=bypass; fwd-status=200; detail=off",
 			"fwd=bypass; fwd-status=200; detail=off"},
-		{policy.DisabledHead, "hit; ttl=59", "fwd=bypass; fwd-status=200; detail=off", "hit; ttl=59"},
+		{policy.DisabledHead, "hit; ttl=59", "fwd=bypass; fwd-status=200; detail=off",
+			"hit; ttl=59"},
 		{policy.DisabledPost, "hit; ttl=59", "hit; ttl=59", "fwd=uri-miss; fwd-status=200; stored"},
 	} {
 		x, err := policy.NewExpires([]string{"page", "other"})

@@ -17,8 +17,9 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// takenBack is a handler outside the cache that holds the header back until its handler returns, as a compressor does,
-// sets late then, and takes its writer, its request and its context back: a later use of one panics.
+// takenBack is a handler outside the cache that holds the header back until its handler returns, as
+// a compressor does, sets late then, and takes its writer, its request and its context back: a
+// later use of one panics.
 func takenBack(h http.Handler, late func(http.Header)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := &lentContext{Context: r.Context()}
@@ -53,9 +54,12 @@ func (w *lentWriter) Flush()                      {}
 // What a cache does at the end of the request touches nothing that belongs to a handler outside.
 func TestNothingOuterIsTouchedAfterItsHandler(t *testing.T) {
 	pages := map[string]http.HandlerFunc{
-		"empty":  func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusOK) },
-		"small":  func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page") },
-		"varies": func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Vary", "X-A"); io.WriteString(w, "page") },
+		"empty": func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusOK) },
+		"small": func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page") },
+		"varies": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Vary", "X-A")
+			io.WriteString(w, "page")
+		},
 		"a stream": func(w http.ResponseWriter, r *http.Request) {
 			io.WriteString(w, strings.Repeat(".", 2*middleware.HoldBack))
 		},
@@ -78,15 +82,20 @@ func TestNothingOuterIsTouchedAfterItsHandler(t *testing.T) {
 	minute := policy.Policy{TTL: time.Minute}
 	ignoring, shared, sorted := minute, minute, minute
 	ignoring.IgnoreCookies, shared.Shared, sorted.Key.SortQuery = []string{"sid"}, true, true
-	policies := map[string]policy.Policy{"plain": minute, "ignoring": ignoring, "shared": shared, "sorted": sorted}
-	apps := map[string]func(c *middleware.Cache, cached http.Handler, late func(http.Header)) http.Handler{
-		"guarded": func(c *middleware.Cache, cached http.Handler, late func(http.Header)) http.Handler {
+	policies := map[string]policy.Policy{"plain": minute, "ignoring": ignoring, "shared": shared,
+		"sorted": sorted}
+	apps := map[string]func(c *middleware.Cache, cached http.Handler,
+		late func(http.Header)) http.Handler{
+		"guarded": func(c *middleware.Cache, cached http.Handler,
+			late func(http.Header)) http.Handler {
 			return c.Guard(takenBack(cached, late))
 		},
-		"nested": func(c *middleware.Cache, cached http.Handler, late func(http.Header)) http.Handler {
+		"nested": func(c *middleware.Cache, cached http.Handler,
+			late func(http.Header)) http.Handler {
 			return c.Handler(takenBack(takenBack(cached, late), nil))
 		},
-		"guarded and nested": func(c *middleware.Cache, cached http.Handler, late func(http.Header)) http.Handler {
+		"guarded and nested": func(c *middleware.Cache, cached http.Handler,
+			late func(http.Header)) http.Handler {
 			return c.Guard(takenBack(c.Handler(takenBack(cached, late)), nil))
 		},
 	}
@@ -98,7 +107,8 @@ func TestNothingOuterIsTouchedAfterItsHandler(t *testing.T) {
 						c := newCache(t)
 						h := make(c, c.With(p)(page), late)
 						for _, method := range []string{"HEAD", "GET", "GET", "POST"} {
-							do(h, method, "/?b&a", "X-Long", strings.Repeat("x", 5000), "Cache-Control", "no-cache")
+							do(h, method, "/?b&a", "X-Long", strings.Repeat("x", 5000),
+								"Cache-Control", "no-cache")
 							do(h, method, "/?b&a", "X-A", "1")
 						}
 					})
@@ -108,8 +118,8 @@ func TestNothingOuterIsTouchedAfterItsHandler(t *testing.T) {
 	}
 }
 
-// A refresh beyond such a handler is stored, or not, as if a client had asked. Nothing of it ends the process: not the
-// cache's part, no handler outside, no operator's logger.
+// A refresh beyond such a handler is stored, or not, as if a client had asked. Nothing of it ends
+// the process: not the cache's part, no handler outside, no operator's logger.
 func TestARefreshEndsWithItsRequest(t *testing.T) {
 	for name, late := range map[string]func(http.Header){
 		"nothing":  nil,
@@ -121,7 +131,8 @@ func TestARefreshEndsWithItsRequest(t *testing.T) {
 				log := &brokenLog{}
 				c := newCache(t, middleware.Options{Log: slog.New(slog.NewTextHandler(log, nil))})
 				runs := 0
-				p := policy.Policy{TTL: time.Second, StaleWhileRevalidate: time.Hour, IgnoreCookies: []string{"sid"}}
+				p := policy.Policy{TTL: time.Second, StaleWhileRevalidate: time.Hour,
+					IgnoreCookies: []string{"sid"}}
 				page := c.With(p)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					runs++
 					w.Header().Set("X-Run", fmt.Sprint(runs))
@@ -143,7 +154,8 @@ func TestARefreshEndsWithItsRequest(t *testing.T) {
 				if late == nil {
 					then = "run 2"
 				}
-				want(t, "afterwards", body(get(h, "/", "Cache-Control", "only-if-cached, max-stale")), then)
+				want(t, "afterwards", body(get(h, "/", "Cache-Control",
+					"only-if-cached, max-stale")), then)
 			})
 		})
 	}

@@ -27,26 +27,40 @@ func cutOff(ask func()) (cut bool) {
 	return false
 }
 
-// A request after an invalidation was acknowledged does not read along with a fill that it covers: by
-// a tag of the handler's, before and after the response began, or by the tag of a key that several URIs have.
+// A request after an invalidation was acknowledged does not read along with a fill that it covers:
+// by a tag of the handler's, before and after the response began, or by the tag of a key that
+// several URIs have.
 func TestAnInvalidationReachesAFillInFlight(t *testing.T) {
-	oneKey := policy.Policy{Key: policy.KeyOptions{Replace: func(*http.Request) string { return "k" }}}
+	oneKey := policy.Policy{Key: policy.KeyOptions{Replace: func(*http.Request) string {
+		return "k"
+	}}}
 	for _, s := range []struct {
 		name    string
 		policy  policy.Policy
 		flushes bool
 		write   func(c *middleware.Cache, h http.Handler)
 	}{
-		{"a tag, while it flows", policy.Policy{}, true, func(c *middleware.Cache, _ http.Handler) { c.Invalidate(context.Background(), tag("news")) }},
-		{"a tag, before it answers", policy.Policy{}, false, func(c *middleware.Cache, _ http.Handler) { c.Invalidate(context.Background(), tag("news")) }},
-		{"another URI of its key, before it answers", oneKey, false, func(_ *middleware.Cache, h http.Handler) { do(h, "POST", "/c") }},
-		{"another URI of its key", oneKey, true, func(_ *middleware.Cache, h http.Handler) { do(h, "POST", "/b") }},
+		{"a tag, while it flows", policy.Policy{}, true, func(c *middleware.Cache, _ http.Handler) {
+			c.Invalidate(context.Background(), tag("news"))
+		}},
+		{"a tag, before it answers", policy.Policy{}, false, func(c *middleware.Cache,
+			_ http.Handler) {
+			c.Invalidate(context.Background(), tag("news"))
+		}},
+		{"another URI of its key, before it answers", oneKey, false, func(_ *middleware.Cache,
+			h http.Handler) {
+			do(h, "POST", "/c")
+		}},
+		{"another URI of its key", oneKey, true, func(_ *middleware.Cache, h http.Handler) {
+			do(h, "POST", "/b")
+		}},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newCache(t)
 				var version atomic.Int64
-				h := c.With(s.policy)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				h := c.With(s.policy)(http.HandlerFunc(func(w http.ResponseWriter,
+					r *http.Request) {
 					if r.Method == "POST" {
 						return
 					}
@@ -73,8 +87,8 @@ func TestAnInvalidationReachesAFillInFlight(t *testing.T) {
 	}
 }
 
-// What was invalidated while the handler ran does not stand in for it when it is lost, neither for who
-// led nor for who came after.
+// What was invalidated while the handler ran does not stand in for it when it is lost, neither for
+// who led nor for who came after.
 func TestWhatWasInvalidatedStandsInForNothing(t *testing.T) {
 	for name, fail := range map[string]http.HandlerFunc{
 		"error": func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500) },
@@ -94,7 +108,8 @@ func TestWhatWasInvalidatedStandsInForNothing(t *testing.T) {
 						}
 						io.WriteString(w, "old")
 					}
-					h := c.With(policy.Policy{TTL: time.Second, StaleIfError: time.Hour, Retention: time.Hour})(o)
+					h := c.With(policy.Policy{TTL: time.Second, StaleIfError: time.Hour,
+						Retention: time.Hour})(o)
 					get(h, "/")
 					time.Sleep(time.Minute)
 					var all sync.WaitGroup
@@ -117,8 +132,8 @@ func TestWhatWasInvalidatedStandsInForNothing(t *testing.T) {
 	}
 }
 
-// A fill that flows is a stored response to later requests: it is judged by its age, and by what the
-// request says of that (RFC 9111 sections 4.2, 5.2.1 and 5.2.2.2).
+// A fill that flows is a stored response to later requests: it is judged by its age, and by what
+// the request says of that (RFC 9111 sections 4.2, 5.2.1 and 5.2.2.2).
 func TestAStaleFillIsNotJoined(t *testing.T) {
 	for _, s := range []struct {
 		says, asks string
@@ -167,8 +182,8 @@ func (w *stuckWriter) Write(p []byte) (int, error) {
 	return w.ResponseRecorder.Write(p)
 }
 
-// A leader that reads nothing does not keep its response from the store, nor let others have it when it
-// is stale.
+// A leader that reads nothing does not keep its response from the store, nor let others have it
+// when it is stale.
 func TestALeaderThatReadsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memstore.New(1 << 20)
@@ -194,8 +209,8 @@ func TestALeaderThatReadsNothing(t *testing.T) {
 	})
 }
 
-// A body that is cut by the deadline does not look complete, though its handler ignores the errors of its
-// writes and returns.
+// A body that is cut by the deadline does not look complete, though its handler ignores the errors
+// of its writes and returns.
 func TestABodyCutByTheDeadlineIsNotWhole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
@@ -208,7 +223,8 @@ func TestABodyCutByTheDeadlineIsNotWhole(t *testing.T) {
 		slow := &slowWriter{header: http.Header{}}
 		cut := cutOff(func() { h.ServeHTTP(slow, httptest.NewRequest("GET", "/", nil)) })
 		if !cut || slow.got >= size {
-			t.Errorf("%d of %d bytes, cut off: %v; want some of them, and then the connection cut off", slow.got, size, cut)
+			t.Errorf("%d of %d bytes, cut off: %v; want some of them, and then the connection "+
+				"cut off", slow.got, size, cut)
 		}
 	})
 }
@@ -226,8 +242,8 @@ func (w *thirdFails) Write(p []byte) (int, error) {
 	return w.ResponseRecorder.Write(p)
 }
 
-// A client whose writer fails is cut off, whether it led or read along: a part of the body must not look
-// like all of it.
+// A client whose writer fails is cut off, whether it led or read along: a part of the body must not
+// look like all of it.
 func TestAClientWhoseWriterFailsIsCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
@@ -244,7 +260,8 @@ func TestAClientWhoseWriterFailsIsCutOff(t *testing.T) {
 		for range 2 {
 			all.Go(func() {
 				if !cutOff(func() {
-					h.ServeHTTP(&thirdFails{ResponseRecorder: httptest.NewRecorder()}, httptest.NewRequest("GET", "/", nil))
+					h.ServeHTTP(&thirdFails{ResponseRecorder: httptest.NewRecorder()},
+						httptest.NewRequest("GET", "/", nil))
 				}) {
 					t.Error("a client whose writer failed was not cut off")
 				}
@@ -257,8 +274,8 @@ func TestAClientWhoseWriterFailsIsCutOff(t *testing.T) {
 	})
 }
 
-// A handler whose answer is known, and is not what it writes, makes its client wait no longer: nobody
-// listens to it any more, and its context says so.
+// A handler whose answer is known, and is not what it writes, makes its client wait no longer:
+// nobody listens to it any more, and its context says so.
 func TestTheAnswerIsKnownAndTheHandlerGoesOn(t *testing.T) {
 	for _, s := range []struct {
 		name, says string
@@ -302,8 +319,8 @@ func TestTheAnswerIsKnownAndTheHandlerGoesOn(t *testing.T) {
 	}
 }
 
-// A handler that runs for one client ends with that client, though it has not said yet that its response
-// is for nobody else.
+// A handler that runs for one client ends with that client, though it has not said yet that its
+// response is for nobody else.
 func TestALongPollEndsWithItsClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
@@ -361,7 +378,8 @@ func TestADesertedRunDoesNotKeepItsKey(t *testing.T) {
 				ctx, leave := context.WithCancel(context.Background())
 				for range 3 {
 					all.Go(func() {
-						h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil).WithContext(ctx))
+						h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/",
+							nil).WithContext(ctx))
 					})
 				}
 				synctest.Wait()
@@ -392,7 +410,10 @@ func TestADesertedRunIsJoined(t *testing.T) {
 		h := c.With(policy.Policy{MaxWait: -1})(o)
 		ctx, leave := context.WithCancel(context.Background())
 		var leader sync.WaitGroup
-		leader.Go(func() { h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil).WithContext(ctx)) })
+		leader.Go(func() {
+			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/",
+				nil).WithContext(ctx))
+		})
 		synctest.Wait()
 		leave()
 		time.Sleep(20 * time.Second)
@@ -402,7 +423,8 @@ func TestADesertedRunIsJoined(t *testing.T) {
 	})
 }
 
-// The time for which a deserted run goes on begins when the last of its clients leaves, not the first.
+// The time for which a deserted run goes on begins when the last of its clients leaves, not the
+// first.
 func TestARunIsDesertedWhenTheLastHasLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
@@ -418,9 +440,11 @@ func TestARunIsDesertedWhenTheLastHasLeft(t *testing.T) {
 		var clients sync.WaitGroup
 		for _, stays := range []time.Duration{25 * time.Second, 2 * time.Second, time.Second} {
 			clients.Go(func() {
-				ctx, leave := context.WithCancel(context.Background()) // a deadline would be the run's as well
+				// a deadline would be the run's as well
+				ctx, leave := context.WithCancel(context.Background())
 				defer time.AfterFunc(stays, leave).Stop()
-				h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil).WithContext(ctx))
+				h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/",
+					nil).WithContext(ctx))
 			})
 			synctest.Wait()
 		}
@@ -457,8 +481,9 @@ func TestCloseEndsRefreshes(t *testing.T) {
 	})
 }
 
-// A refresh whose root gave up on it may still run; it and what waits for it share nothing unguarded. It
-// takes the race detector to see it fail, and a real clock, as waking at a virtual instant puts things in order.
+// A refresh whose root gave up on it may still run; it and what waits for it share nothing
+// unguarded. It takes the race detector to see it fail, and a real clock, as waking at a virtual
+// instant puts things in order.
 func TestARefreshThatItsRootGaveUpOn(t *testing.T) {
 	c := newCache(t)
 	var refreshing atomic.Bool
@@ -488,8 +513,8 @@ func TestARefreshThatItsRootGaveUpOn(t *testing.T) {
 	refreshes.Wait()
 }
 
-// moody is a store outside of this process that panics at its nth look-up, and whenever it is asked for a
-// variant.
+// moody is a store outside of this process that panics at its nth look-up, and whenever it is asked
+// for a variant.
 type moody struct {
 	store.Store
 	gets, nth int64
@@ -502,7 +527,8 @@ func (m *moody) Get(ctx context.Context, key string) (*store.Entry, error) {
 	return m.Store.Get(ctx, key)
 }
 
-// A store that panics is one that fails: each request gets its page, wherever on the walk it happens.
+// A store that panics is one that fails: each request gets its page, wherever on the walk it
+// happens.
 func TestAStoreThatPanics(t *testing.T) {
 	for nth := range int64(4) {
 		for _, streams := range []bool{false, true} {
@@ -510,7 +536,8 @@ func TestAStoreThatPanics(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					s := memstore.New(1 << 20)
 					defer s.Close()
-					c := middleware.New(&moody{Store: s, nth: nth + 1}, middleware.Options{Log: discard})
+					c := middleware.New(&moody{Store: s, nth: nth + 1},
+						middleware.Options{Log: discard})
 					h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 						w.Header().Set("Cache-Control", "max-age=60")
 						w.Header().Set("Vary", "Accept")
@@ -539,7 +566,9 @@ func TestVariantsDoNotQueueForAStoreThatHangs(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const timeout = 50 * time.Millisecond
 				c := middleware.New(brokenStore{
-					get: func(ctx context.Context, _ string) (*store.Entry, error) { return nil, find(ctx) },
+					get: func(ctx context.Context, _ string) (*store.Entry, error) {
+						return nil, find(ctx)
+					},
 					set: hang,
 				}, middleware.Options{Log: discard, StoreTimeout: timeout})
 				defer c.Shutdown(context.Background())
@@ -555,28 +584,30 @@ func TestVariantsDoNotQueueForAStoreThatHangs(t *testing.T) {
 				}
 				all.Wait()
 				if took := time.Since(start); took > 4*timeout {
-					t.Errorf("requests for 640 pages were answered after %v, want no more than four of the store's timeouts", took)
+					t.Errorf("requests for 640 pages were answered after %v, want no more than "+
+						"four of the store's timeouts", took)
 				}
 			})
 		})
 	}
 }
 
-// A download that outgrew its bound gives back what it took of MaxFillBytes, though it goes on: others are
-// stored meanwhile.
+// A download that outgrew its bound gives back what it took of MaxFillBytes, though it goes on:
+// others are stored meanwhile.
 func TestALongDownloadGivesTheBudgetBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t, middleware.Options{MaxFillBytes: 2 << 20})
 		stop := make(chan struct{})
-		h := c.With(policy.Policy{TTL: time.Minute, MaxBody: 1 << 20})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path == "/page" {
-				w.Write(make([]byte, 40<<10))
-				return
-			}
-			w.Write(make([]byte, 1<<20))
-			w.Write(make([]byte, 1<<20))
-			<-stop
-		}))
+		h := c.With(policy.Policy{TTL: time.Minute, MaxBody: 1 << 20})(
+			http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/page" {
+					w.Write(make([]byte, 40<<10))
+					return
+				}
+				w.Write(make([]byte, 1<<20))
+				w.Write(make([]byte, 1<<20))
+				<-stop
+			}))
 		var all sync.WaitGroup
 		for i := range 2 {
 			all.Go(func() { get(h, fmt.Sprint("/download", i)) })
@@ -589,10 +620,11 @@ func TestALongDownloadGivesTheBudgetBack(t *testing.T) {
 	})
 }
 
-// What the handler adds to a field of an outer handler's is added for every client, on a hit as on a
-// miss: neither's word is lost.
+// What the handler adds to a field of an outer handler's is added for every client, on a hit as on
+// a miss: neither's word is lost.
 func TestWhatTheHandlerAddsToOuterFields(t *testing.T) {
-	for _, field := range []string{"Content-Security-Policy", "Content-Security-Policy-Report-Only", "Permissions-Policy", "Link", "Server-Timing", "Access-Control-Expose-Headers", "Via"} {
+	for _, field := range []string{"Content-Security-Policy", "Content-Security-Policy-Report-Only",
+		"Permissions-Policy", "Link", "Server-Timing", "Access-Control-Expose-Headers", "Via"} {
 		t.Run(field, func(t *testing.T) {
 			c := newCache(t)
 			inner := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -608,8 +640,10 @@ func TestWhatTheHandlerAddsToOuterFields(t *testing.T) {
 			})
 			for i := range 2 {
 				values := strings.Join(get(h, "/").Header[field], " ")
-				if !strings.Contains(values, "inner") || !strings.Contains(values, fmt.Sprint("outer", i+1)) || len(values) != len("inner outer1") {
-					t.Errorf("%s is %q, want what each of the two said of request %d, once", field, values, i+1)
+				if !strings.Contains(values, "inner") || !strings.Contains(values,
+					fmt.Sprint("outer", i+1)) || len(values) != len("inner outer1") {
+					t.Errorf("%s is %q, want what each of the two said of request %d, once", field,
+						values, i+1)
 				}
 			}
 		})
@@ -621,16 +655,20 @@ func TestARequestWhoseHandlerPanicsIsObserved(t *testing.T) {
 	for _, method := range []string{"GET", "HEAD", "POST", "OPTIONS"} {
 		t.Run(method, func(t *testing.T) {
 			var observed atomic.Int64
-			c := newCache(t, middleware.Options{Observe: func(*http.Request, middleware.Event) { observed.Add(1) }})
-			h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }))
+			c := newCache(t, middleware.Options{Observe: func(*http.Request, middleware.Event) {
+				observed.Add(1)
+			}})
+			h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				panic(http.ErrAbortHandler)
+			}))
 			want(t, "cut off", cutOff(func() { do(h, method, "/") }), true)
 			want(t, "observed", observed.Load(), int64(1))
 		})
 	}
 }
 
-// A page that is made of the app's own fragments, asked for in process with the page's context, is stored
-// as any other, and so are they.
+// A page that is made of the app's own fragments, asked for in process with the page's context, is
+// stored as any other, and so are they.
 func TestAPageMadeOfTheAppsOwnFragments(t *testing.T) {
 	c := newCache(t)
 	var app http.Handler
@@ -652,7 +690,8 @@ func TestAPageMadeOfTheAppsOwnFragments(t *testing.T) {
 	want(t, "runs", o.runs.Load(), int64(2))
 }
 
-// What was invalidated while a POST's handler ran is not stored from its response, which was made before.
+// What was invalidated while a POST's handler ran is not stored from its response, which was made
+// before.
 func TestAnInvalidationCrossesAPost(t *testing.T) {
 	for _, answers := range []string{"before it", "after it"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -698,7 +737,8 @@ func TestAClientThatLeavesWhileItWaitsIsObserved(t *testing.T) {
 		go get(h, "/")
 		synctest.Wait()
 		ctx, leave := context.WithCancel(context.Background())
-		go h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil).WithContext(ctx))
+		go h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/",
+			nil).WithContext(ctx))
 		synctest.Wait()
 		leave()
 		synctest.Wait()
@@ -723,13 +763,14 @@ func TestABodyOfTheGreatestLengthIsStored(t *testing.T) {
 			h := newCache(t).With(policy.Policy{TTL: time.Minute, MaxBody: 100})(o)
 			get(h, "/")
 			get(h, "/")
-			want(t, fmt.Sprint("runs with ", s.size, " bytes, declared=", declared), o.runs.Load(), s.runs)
+			want(t, fmt.Sprint("runs with ", s.size, " bytes, declared=", declared), o.runs.Load(),
+				s.runs)
 		}
 	}
 }
 
-// A page that was private a while ago makes no client wait for another's; an error that was, only for a second: it may
-// be over, and then one run is enough for all.
+// A page that was private a while ago makes no client wait for another's; an error that was, only
+// for a second: it may be over, and then one run is enough for all.
 func TestHowLongAPrivateAnswerIsRemembered(t *testing.T) {
 	for _, s := range []struct {
 		code int

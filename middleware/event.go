@@ -107,7 +107,8 @@ func (x *exchange) observe(out policy.Outcome) {
 	})
 }
 
-// Observers returns a function for Options.Observe that calls each of the given ones, in their order.
+// Observers returns a function for Options.Observe that calls each of the given ones, in their
+// order.
 func Observers(each ...func(*http.Request, Event)) func(*http.Request, Event) {
 	return func(r *http.Request, e Event) {
 		for _, observe := range each {

@@ -16,8 +16,8 @@ import (
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
-// The handler of these stories takes two seconds for its header, which count towards the age (RFC 9111
-// section 4.2.3), and one for its body.
+// The handler of these stories takes two seconds for its header, which count towards the age (RFC
+// 9111 section 4.2.3), and one for its body.
 func slowTen(w http.ResponseWriter, r *http.Request) {
 	time.Sleep(2 * time.Second)
 	switch r.URL.Path {
@@ -46,20 +46,28 @@ func TestAnEventTellsWhatARequestTook(t *testing.T) {
 		warm                             bool // the page was made 5 seconds ago
 		want                             want
 	}{
-		{"a miss", "GET", "/", "", "", false, want{200, 10, 2 * time.Second, 2 * time.Second, 0, 0, 0}},
-		{"a hit", "GET", "/", "", "", true, want{200, 10, 0, 0, 7 * time.Second, 2 * time.Second, time.Minute}},
-		{"its head", "HEAD", "/", "", "", true, want{200, 0, 0, 0, 7 * time.Second, 2 * time.Second, time.Minute}},
+		{"a miss", "GET", "/", "", "", false, want{200, 10, 2 * time.Second, 2 * time.Second, 0, 0,
+			0}},
+		{"a hit", "GET", "/", "", "", true, want{200, 10, 0, 0, 7 * time.Second, 2 * time.Second,
+			time.Minute}},
+		{"its head", "HEAD", "/", "", "", true, want{200, 0, 0, 0, 7 * time.Second, 2 * time.Second,
+			time.Minute}},
 		{"a client that has it", "GET", "/", "If-None-Match", "*", true,
 			want{304, 0, 0, 0, 7 * time.Second, 2 * time.Second, time.Minute}},
 		{"a part", "GET", "/", "Range", "bytes=2-4", true,
 			want{206, 3, 0, 0, 7 * time.Second, 2 * time.Second, time.Minute}},
-		{"two parts", "GET", "/", "Range", "bytes=0-1,4-4", true, want{206, -1, 0, 0, 7 * time.Second, 2 * time.Second, time.Minute}},
+		{"two parts", "GET", "/", "Range", "bytes=0-1,4-4", true, want{206, -1, 0, 0,
+			7 * time.Second, 2 * time.Second, time.Minute}},
 		{"no part of it", "GET", "/", "Range", "bytes=20-", true,
 			want{416, 0, 0, 0, 7 * time.Second, 2 * time.Second, time.Minute}},
-		{"for nobody else", "GET", "/personal", "", "", false, want{200, 10, 2 * time.Second, 2 * time.Second, 0, 0, 0}},
-		{"a stream", "GET", "/stream", "", "", false, want{200, 10, 3 * time.Second, 2 * time.Second, 0, 0, 0}},
-		{"a change", "POST", "/", "", "", true, want{200, 10, 2 * time.Second, 2 * time.Second, 0, 0, 0}},
-		{"only what is stored", "GET", "/", "Cache-Control", "only-if-cached", false, want{504, 0, 0, 0, 0, 0, 0}},
+		{"for nobody else", "GET", "/personal", "", "", false, want{200, 10, 2 * time.Second,
+			2 * time.Second, 0, 0, 0}},
+		{"a stream", "GET", "/stream", "", "", false, want{200, 10, 3 * time.Second,
+			2 * time.Second, 0, 0, 0}},
+		{"a change", "POST", "/", "", "", true, want{200, 10, 2 * time.Second, 2 * time.Second, 0,
+			0, 0}},
+		{"only what is stored", "GET", "/", "Cache-Control", "only-if-cached", false,
+			want{504, 0, 0, 0, 0, 0, 0}},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -67,7 +75,9 @@ func TestAnEventTellsWhatARequestTook(t *testing.T) {
 				m := memstore.New(1 << 20)
 				defer m.Close()
 				c := middleware.New(m, middleware.Options{
-					Observe: func(_ *http.Request, e middleware.Event) { events = append(events, e) },
+					Observe: func(_ *http.Request, e middleware.Event) {
+						events = append(events, e)
+					},
 				})
 				h := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(slowTen))
 				if s.warm {
@@ -104,7 +114,9 @@ func (s secondsStore) Get(ctx context.Context, key string) (*store.Entry, error)
 	return s.Store.Get(ctx, key)
 }
 
-func (s secondsStore) Set(ctx context.Context, key string, e *store.Entry, ttl time.Duration) error {
+func (s secondsStore) Set(
+	ctx context.Context, key string, e *store.Entry, ttl time.Duration,
+) error {
 	time.Sleep(time.Second)
 	return s.Store.Set(ctx, key, e, ttl)
 }
@@ -134,7 +146,9 @@ func TestAKeyHashTellsPagesApart(t *testing.T) {
 	c := newCache(t, middleware.Options{Observe: func(_ *http.Request, e middleware.Event) {
 		hashes = append(hashes, e.KeyHash())
 	}})
-	h := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {}))
+	h := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter,
+		_ *http.Request) {
+	}))
 	for _, path := range []string{"/one", "/one", "/two"} {
 		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", path, nil))
 	}
@@ -149,7 +163,8 @@ func TestStatsCountWhatRuns(t *testing.T) {
 	defer m.Close()
 	c := middleware.New(m, middleware.Options{})
 	during := make(chan middleware.Stats, 1)
-	h := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	h := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter,
+		_ *http.Request) {
 		during <- c.Stats()
 		io.WriteString(w, "page")
 	}))
@@ -161,7 +176,8 @@ func TestStatsCountWhatRuns(t *testing.T) {
 	if s.Fills != 0 || !s.Journal.InTouch || s.Journal.Shared || len(s.Tiers) != 1 {
 		t.Fatalf("after it: %+v", s)
 	}
-	if tier := s.Tiers[0]; tier.Name != "memory" || tier.Entries != 1 || tier.Bytes <= 0 || tier.MaxBytes != 1<<20 {
+	if tier := s.Tiers[0]; tier.Name != "memory" || tier.Entries != 1 || tier.Bytes <= 0 ||
+		tier.MaxBytes != 1<<20 {
 		t.Errorf("%+v", tier)
 	}
 }

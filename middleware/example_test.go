@@ -12,8 +12,8 @@ import (
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
-// An adapter for a framework whose handlers are no http.Handler makes a mount at start, and calls Serve for each
-// request.
+// An adapter for a framework whose handlers are no http.Handler makes a mount at start, and calls
+// Serve for each request.
 func ExampleCache_Mount() {
 	pages := memstore.New(1 << 20)
 	defer pages.Close()
@@ -24,7 +24,9 @@ func ExampleCache_Mount() {
 	mount := cache.Mount("framework", &policy.Policy{TTL: time.Minute})
 	cached := func(h handler) handler {
 		return func(w http.ResponseWriter, r *http.Request) (err error) {
-			mount.Serve(w, r, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { err = h(w, r) }))
+			mount.Serve(w, r, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				err = h(w, r)
+			}))
 			return err
 		}
 	}
@@ -45,7 +47,8 @@ func ExampleCache_Mount() {
 	// run 1 <nil>
 }
 
-// A handler says what HTTP has no field for: a tag, a lifetime that clients do not see, or that it has no answer.
+// A handler says what HTTP has no field for: a tag, a lifetime that clients do not see, or that it
+// has no answer.
 func ExampleFromContext() {
 	pages := memstore.New(1 << 20)
 	defer pages.Close()
@@ -53,7 +56,8 @@ func ExampleFromContext() {
 	defer cache.Shutdown(context.Background())
 
 	price := 10
-	stock := cache.With(policy.Policy{})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	stock := cache.With(policy.Policy{})(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
 		say := middleware.FromContext(r.Context())
 		say.Tag("prices")
 		say.SetTTL(time.Hour)

@@ -6,7 +6,8 @@ import (
 	"github.com/freshet-go/freshet/explain"
 )
 
-// Live has a request explained while it is answered as ever. end returns the explanation, once the request is over.
+// Live has a request explained while it is answered as ever. end returns the explanation, once the
+// request is over.
 func Live(r *http.Request) (traced *http.Request, end func() *explain.Explanation) {
 	t := &trace{mode: traceLive}
 	r = t.traced(r)

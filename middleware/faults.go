@@ -9,8 +9,8 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// faults is what the log hears of a store that has no guard to say it: that it fails, when it begins to, and that
-// it answers again.
+// faults is what the log hears of a store that has no guard to say it: that it fails, when it
+// begins to, and that it answers again.
 type faults struct {
 	failing atomic.Bool
 	last    atomic.Int64 // when it failed last, in nanoseconds since 1970
@@ -18,7 +18,8 @@ type faults struct {
 }
 
 const (
-	wellAfter   = time.Second // without a failure it answers again: one that fails now and then is not well
+	// without a failure it answers again: one that fails now and then is not well
+	wellAfter   = time.Second
 	refuseEvery = time.Minute
 )
 
@@ -28,41 +29,49 @@ func (c *Cache) fault(doing string, err error) {
 		return
 	}
 	now := time.Now()
-	if store.KindOf(err) == store.KindPermanent { // it refuses this one: that tells nothing of the others
+	// it refuses this one: that tells nothing of the others
+	if store.KindOf(err) == store.KindPermanent {
 		last := c.faults.refused.Load()
-		if now.Sub(time.Unix(0, last)) >= refuseEvery && c.faults.refused.CompareAndSwap(last, now.UnixNano()) {
-			c.options.Log.Error("freshet: "+doing+": refused, and not mentioned again for a minute: requests are answered by their handlers", "error", err)
+		if now.Sub(time.Unix(0, last)) >= refuseEvery && c.faults.refused.CompareAndSwap(last,
+			now.UnixNano()) {
+			c.options.Log.Error("freshet: "+doing+": refused, and not mentioned again for a "+
+				"minute: requests are answered by their handlers", "error", err)
 		}
 		return
 	}
 	c.faults.last.Store(now.UnixNano())
 	if !c.faults.failing.Swap(true) {
-		c.options.Log.Error("freshet: "+doing+": the store fails: requests are answered by their handlers", "error", err)
+		c.options.Log.Error("freshet: "+doing+": the store fails: requests are answered by their "+
+			"handlers", "error", err)
 	}
 }
 
 // answered hears of each answer of the store.
 func (c *Cache) answered() {
-	if f := &c.faults; f.failing.Load() && time.Since(time.Unix(0, f.last.Load())) >= wellAfter && f.failing.Swap(false) {
+	if f := &c.faults; f.failing.Load() && time.Since(time.Unix(0, f.last.Load())) >= wellAfter &&
+		f.failing.Swap(false) {
 		c.options.Log.Info("freshet: the store answers again")
 	}
 }
 
-// lost logs the panic of a handler whose client could still be served otherwise, or whose connection
-// is aborted.
+// lost logs the panic of a handler whose client could still be served otherwise, or whose
+// connection is aborted.
 func (c *Cache) lost(r *http.Request, v any, stack []byte) {
 	if v == nil || v == http.ErrAbortHandler {
 		return
 	}
-	c.options.Log.Error("freshet: the handler panicked", "method", r.Method, "path", r.URL.Path, "panic", v, "stack", string(stack))
+	c.options.Log.Error("freshet: the handler panicked", "method", r.Method, "path", r.URL.Path,
+		"panic", v, "stack", string(stack))
 }
 
-// brokeOff logs the error, or nil, with which a handler broke off in mid-response: nobody outside sees it, since the
-// connection is aborted.
+// brokeOff logs the error, or nil, with which a handler broke off in mid-response: nobody outside
+// sees it, since the connection is aborted.
 func (c *Cache) brokeOff(r *http.Request, err error) {
 	if err == nil {
 		return
 	}
-	c.options.Log.Error("freshet: the handler failed in the middle of its response, so its client's connection was cut: "+
-		"nobody may take half a page for whole", "method", r.Method, "path", r.URL.Path, "error", err)
+	c.options.Log.Error("freshet: the handler failed in the middle of its response, so its "+
+		"client's connection was cut: "+
+		"nobody may take half a page for whole", "method", r.Method, "path", r.URL.Path, "error",
+		err)
 }

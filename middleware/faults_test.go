@@ -38,9 +38,11 @@ func (s *awayStore) Set(ctx context.Context, key string, e *store.Entry, ttl tim
 	return s.Store.Set(ctx, key, e, ttl)
 }
 
-// A failure of the store is the reason in Cache-Status, before all other reasons not to store a page.
+// A failure of the store is the reason in Cache-Status, before all other reasons not to store a
+// page.
 func TestTheReasonOfAStoreThatFails(t *testing.T) {
-	c := middleware.New(&awayStore{away: errors.New("connection refused")}, middleware.Options{Log: discard})
+	c := middleware.New(&awayStore{away: errors.New("connection refused")},
+		middleware.Options{Log: discard})
 	defer c.Shutdown(t.Context())
 	for _, says := range []string{"private", "max-age=60"} {
 		status(t, get(c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -49,16 +51,19 @@ func TestTheReasonOfAStoreThatFails(t *testing.T) {
 	}
 }
 
-// A store without a guard that fails is one line when it begins, and one when it answers again; one that refuses
-// what it is given, a line a minute.
+// A store without a guard that fails is one line when it begins, and one when it answers again; one
+// that refuses what it is given, a line a minute.
 func TestALogOfAStoreWithoutAGuard(t *testing.T) {
 	for _, tt := range []struct {
 		story string
 		err   error
 		want  []string
 	}{
-		{"an outage", errors.New("connection refused"), []string{"the store fails: requests are answered by their handlers", "the store answers again"}},
-		{"refusals", &store.Error{Backend: "x", Op: "y", Kind: store.KindPermanent, Err: errors.New("too much")}, []string{"refused"}},
+		{"an outage", errors.New("connection refused"),
+			[]string{"the store fails: requests are answered by their handlers",
+				"the store answers again"}},
+		{"refusals", &store.Error{Backend: "x", Op: "y", Kind: store.KindPermanent,
+			Err: errors.New("too much")}, []string{"refused"}},
 	} {
 		t.Run(tt.story, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -66,7 +71,8 @@ func TestALogOfAStoreWithoutAGuard(t *testing.T) {
 				inner := memstore.New(1 << 20)
 				defer inner.Close()
 				s := &awayStore{Store: inner}
-				c := middleware.New(s, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+				c := middleware.New(s, middleware.Options{Log: slog.New(slog.NewTextHandler(&log,
+					nil))})
 				defer c.Shutdown(context.Background())
 				h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Cache-Control", "max-age=3600")
@@ -93,7 +99,8 @@ func TestALogOfAStoreWithoutAGuard(t *testing.T) {
 				ask(100)
 				lines := strings.Split(strings.TrimSpace(log.String()), "\n")
 				if len(lines) != len(tt.want) {
-					t.Fatalf("the log has %d lines, want %d:\n%s", len(lines), len(tt.want), log.String())
+					t.Fatalf("the log has %d lines, want %d:\n%s", len(lines), len(tt.want),
+						log.String())
 				}
 				for i, want := range tt.want {
 					if !strings.Contains(lines[i], want) {
@@ -105,7 +112,8 @@ func TestALogOfAStoreWithoutAGuard(t *testing.T) {
 	}
 }
 
-// A store that has not failed for a second is well; and what it refuses is told of again after a minute, not before.
+// A store that has not failed for a second is well; and what it refuses is told of again after a
+// minute, not before.
 func TestWhenTheLogTellsOfAStoreAgain(t *testing.T) {
 	for _, s := range []struct {
 		err   error
@@ -115,24 +123,30 @@ func TestWhenTheLogTellsOfAStoreAgain(t *testing.T) {
 	}{
 		{errors.New("connection refused"), time.Second - 1, "answers again", 0},
 		{errors.New("connection refused"), time.Second, "answers again", 1},
-		{&store.Error{Backend: "x", Op: "y", Kind: store.KindPermanent, Err: errors.New("too much")}, time.Minute - 1, "refused", 1},
-		{&store.Error{Backend: "x", Op: "y", Kind: store.KindPermanent, Err: errors.New("too much")}, time.Minute, "refused", 2},
+		{&store.Error{Backend: "x", Op: "y", Kind: store.KindPermanent,
+			Err: errors.New("too much")}, time.Minute - 1, "refused", 1},
+		{&store.Error{Backend: "x", Op: "y", Kind: store.KindPermanent,
+			Err: errors.New("too much")}, time.Minute, "refused", 2},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var log bytes.Buffer
 			inner := memstore.New(1 << 20)
 			defer inner.Close()
 			store := &awayStore{Store: inner, away: s.err}
-			c := middleware.New(store, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+			c := middleware.New(store, middleware.Options{Log: slog.New(slog.NewTextHandler(&log,
+				nil))})
 			defer c.Shutdown(t.Context())
-			h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Cache-Control", "private") }))
+			h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", "private")
+			}))
 			get(h, "/")
 			time.Sleep(s.later)
 			if s.what == "answers again" {
 				store.away = nil
 			}
 			get(h, "/")
-			want(t, fmt.Sprint(s.what, " after ", s.later), strings.Count(log.String(), s.what), s.lines)
+			want(t, fmt.Sprint(s.what, " after ", s.later), strings.Count(log.String(), s.what),
+				s.lines)
 		})
 	}
 }

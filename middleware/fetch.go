@@ -11,8 +11,8 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// fetch answers by running the handler, or by reading along with a run of it. What outlives the walk of a hit begins
-// here, with a copy of l.
+// fetch answers by running the handler, or by reading along with a run of it. What outlives the
+// walk of a hit begins here, with a copy of l.
 func (l *lookup) fetch() next {
 	x := &l.x
 	out := policy.Outcome{Fwd: l.found.forwarded(), Detail: l.found.broken}
@@ -44,8 +44,8 @@ func (l *lookup) fetch() next {
 	return l.lead(f, out)
 }
 
-// fetchAlone answers a request that does not wait for others: by running the handler, unless it is for HEAD or a part
-// of what is coming anyway.
+// fetchAlone answers a request that does not wait for others: by running the handler, unless it is
+// for HEAD or a part of what is coming anyway.
 func (l *lookup) fetchAlone(out policy.Outcome) next {
 	if l.x.req.Class == rules.ClassHead {
 		if f := l.x.c.fills.Find(l.found.flight, l.mayJoin); f != nil {
@@ -70,8 +70,9 @@ func (l *lookup) lead(f *fill.Fill, out policy.Outcome) next {
 	return answered
 }
 
-// lookOnceMore looks again, for the leader of f: between the first look and taking the lead another fill may have
-// ended, whose response is just what this request, and those that read along with it, want. f is settled with it.
+// lookOnceMore looks again, for the leader of f: between the first look and taking the lead another
+// fill may have ended, whose response is just what this request, and those that read along with it,
+// want. f is settled with it.
 func (l *lookup) lookOnceMore(f *fill.Fill) *store.Entry {
 	if l.x.c.fills.Ended() == l.found.ended {
 		return nil
@@ -104,8 +105,8 @@ func (f *found) forwarded() policy.Fwd {
 	}
 }
 
-// collapses reports whether the request may wait for a response that it shares with others. One that
-// carries credentials waits only where a response is known to be shareable in spite of them.
+// collapses reports whether the request may wait for a response that it shares with others. One
+// that carries credentials waits only where a response is known to be shareable in spite of them.
 func (l *lookup) collapses() bool {
 	x, e := &l.x, l.found.entry
 	switch {
@@ -128,7 +129,8 @@ func (l *lookup) alone(out policy.Outcome) next {
 }
 
 func (x *exchange) newFill() *fill.Fill {
-	start := fill.Start{URI: x.req.URI, Number: x.c.journal.Head(), Time: time.Now(), Limit: x.maxBody()}
+	start := fill.Start{URI: x.req.URI, Number: x.c.journal.Head(), Time: time.Now(),
+		Limit: x.maxBody()}
 	if start.Tags = x.p.Tags; x.req.Tag != "" {
 		start.Tags = append(slices.Clip(start.Tags), x.req.Tag)
 	}
@@ -142,8 +144,8 @@ func (x *exchange) maxBody() int64 {
 	return rules.DefaultMaxBody
 }
 
-// outdated reports whether an invalidation came after the fill began, or may have come without this node's
-// knowledge, for longer than MaxLag.
+// outdated reports whether an invalidation came after the fill began, or may have come without this
+// node's knowledge, for longer than MaxLag.
 func (c *Cache) outdated(f *fill.Fill) bool {
 	if now := time.Now(); now.Sub(f.Start.Time) > c.options.MaxLag && !c.journal.InTouch(now) {
 		return true
@@ -151,18 +153,19 @@ func (c *Cache) outdated(f *fill.Fill) bool {
 	return c.coverage(f.Start.URI, f.Start.Tags, f.Start.Number) != invalidation.CoverageNone
 }
 
-// mayJoin reports whether the request may read along with the fill: it is not outdated, and the response that is on
-// its way is not too old for a request that comes only now.
+// mayJoin reports whether the request may read along with the fill: it is not outdated, and the
+// response that is on its way is not too old for a request that comes only now.
 func (l *lookup) mayJoin(f *fill.Fill) bool {
 	x := &l.x
-	if x.req.Sent != "" && x.c.coverage(x.req.Sent, nil, f.Start.Number) != invalidation.CoverageNone {
+	if x.req.Sent != "" && x.c.coverage(x.req.Sent, nil,
+		f.Start.Number) != invalidation.CoverageNone {
 		return false
 	}
 	return !x.c.outdated(f) && l.fits(f, time.Now())
 }
 
-// fits reports whether what has come of the fill so far is of use to a request that comes only now: what has an answer
-// is a stored response, and is judged as one.
+// fits reports whether what has come of the fill so far is of use to a request that comes only now:
+// what has an answer is a stored response, and is judged as one.
 func (l *lookup) fits(f *fill.Fill, now time.Time) bool {
 	a := f.Answer()
 	if a.Stage == fill.StageAsked || a.Entry == nil {

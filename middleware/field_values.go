@@ -9,12 +9,13 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// fields remembers the field values that were made last: most responses of a second say what others said. The values
-// are shared by all of them, as those of entries are.
+// fields remembers the field values that were made last: most responses of a second say what others
+// said. The values are shared by all of them, as those of entries are.
 type fields struct {
-	ages     lossy.Table[int64, []string]          // of Age, by seconds
-	maxAges  lossy.Table[int64, []string]          // of Cache-Control, by seconds
-	hits     lossy.Table[int64, []string]          // of Cache-Status, by the ttl of a hit that has no other parameter
+	ages    lossy.Table[int64, []string] // of Age, by seconds
+	maxAges lossy.Table[int64, []string] // of Cache-Control, by seconds
+	// of Cache-Status, by the ttl of a hit that has no other parameter
+	hits     lossy.Table[int64, []string]
 	outcomes lossy.Table[policy.Outcome, []string] // of Cache-Status, for all else
 }
 

@@ -20,7 +20,8 @@ func TestFieldsOfOneSecondAreMadeOnce(t *testing.T) {
 					t.Errorf("%s is made anew", values)
 				}
 				first[out] = values
-				want(t, "the value", values[0], fmt.Sprintf("Freshet; fwd=%s; fwd-status=%d", fwd, status))
+				want(t, "the value", values[0], fmt.Sprintf("Freshet; fwd=%s; fwd-status=%d", fwd,
+					status))
 			}
 		}
 	}

@@ -16,9 +16,8 @@ func (c *Cache) fingerprint(p *policy.Policy) string {
 	return fingerprint(p)
 }
 
-// fingerprint is what of a policy makes its responses other responses: everything but durations and bounds.
-// Functions go by
-// their names.
+// fingerprint is what of a policy makes its responses other responses: everything but durations and
+// bounds. Functions go by their names.
 func fingerprint(p *policy.Policy) string {
 	var b strings.Builder
 	if p.TTL > 0 {

@@ -44,9 +44,9 @@ func (n *run) finish() {
 	}
 }
 
-// saveBehind stores what has departed for a store on a server while its client is sent the response, so that neither
-// waits for the other. It is called when the header has been sent. Nothing of the request is touched: the index was
-// stored when the entry departed.
+// saveBehind stores what has departed for a store on a server while its client is sent the
+// response, so that neither waits for the other. It is called when the header has been sent.
+// Nothing of the request is touched: the index was stored when the entry departed.
 func (n *run) saveBehind() {
 	if !n.behind || n.saving != nil || n.coming == nil || n.coming != n.kept {
 		return
@@ -73,8 +73,8 @@ func (n *run) store() {
 	n.f.Retire()
 }
 
-// finishStream ends the body for all readers, stores it, and waits until the leader's own client has
-// been served: its connection must not be let go before.
+// finishStream ends the body for all readers, stores it, and waits until the leader's own client
+// has been served: its connection must not be let go before.
 func (n *run) finishStream() {
 	if n.rec.short() || n.refused || n.said.failure() != nil || n.f.Broken() {
 		n.out.Stored, n.out.Detail = false, reasonCut
@@ -129,7 +129,8 @@ func (n *run) finishStream() {
 	}
 }
 
-// served waits until the leader's client has been served, and returns why it did not get all of the body.
+// served waits until the leader's client has been served, and returns why it did not get all of the
+// body.
 func (n *run) served() error {
 	err := <-n.pumped
 	var p *panicked
@@ -161,8 +162,9 @@ func (n *run) abort() {
 	panic(http.ErrAbortHandler)
 }
 
-// pump serves the leader's client while the handler goes on. Only the body is written from beside it: whatever outer
-// handlers do when the header is sent, and the header itself, belong to the goroutine of the request.
+// pump serves the leader's client while the handler goes on. Only the body is written from beside
+// it: whatever outer handlers do when the header is sent, and the header itself, belong to the
+// goroutine of the request.
 func (n *run) pump(header http.Header) {
 	n.pumped = make(chan error, 1)
 	n.dropRemoved()

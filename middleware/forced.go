@@ -11,9 +11,10 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// forcedRuns remembers, for a second, the keys for which a client forced a run of the handler though a fresh
-// response was stored (Cache-Control: no-cache and its kin): those who insist within that second share what came
-// of it. Without it, one client could have the handler run as often as it can ask. It knows keys by their hashes.
+// forcedRuns remembers, for a second, the keys for which a client forced a run of the handler
+// though a fresh response was stored (Cache-Control: no-cache and its kin): those who insist within
+// that second share what came of it. Without it, one client could have the handler run as often as
+// it can ask. It knows keys by their hashes.
 type forcedRuns struct {
 	keys lossy.Table[uint64, forcedRun]
 }
@@ -42,9 +43,12 @@ func (t *forcedRuns) find(key string, now time.Time) (run forcedRun, ok bool) {
 	return run, ok && now.Sub(run.answered) < forcedFor
 }
 
-// judge is rules.Judge, except that a client that insists on more than a fresh response takes it as it is within a
-// second after another one's insistence: it is what came of that, or an error came of that and it was kept.
-func (x *exchange) judge(e *store.Entry, now time.Time, coverage invalidation.Coverage, flight string) rules.Verdict {
+// judge is rules.Judge, except that a client that insists on more than a fresh response takes it as
+// it is within a second after another one's insistence: it is what came of that, or an error came
+// of that and it was kept.
+func (x *exchange) judge(
+	e *store.Entry, now time.Time, coverage invalidation.Coverage, flight string,
+) rules.Verdict {
 	v := rules.Judge(e, &x.req, x.p, now, coverage)
 	if v.Use != rules.UseStale {
 		return v
@@ -52,7 +56,9 @@ func (x *exchange) judge(e *store.Entry, now time.Time, coverage invalidation.Co
 	return x.judgeInsisted(e, now, v, flight)
 }
 
-func (x *exchange) judgeInsisted(e *store.Entry, now time.Time, v rules.Verdict, flight string) rules.Verdict {
+func (x *exchange) judgeInsisted(
+	e *store.Entry, now time.Time, v rules.Verdict, flight string,
+) rules.Verdict {
 	if !v.Insisted() {
 		return v
 	}
@@ -62,8 +68,8 @@ func (x *exchange) judgeInsisted(e *store.Entry, now time.Time, v rules.Verdict,
 	return v
 }
 
-// failedLately reports whether a client that insists can do no better than with what is stored, because the run that
-// another has just forced answered with an error.
+// failedLately reports whether a client that insists can do no better than with what is stored,
+// because the run that another has just forced answered with an error.
 func (l *lookup) failedLately() bool {
 	if !l.found.verdict.Insisted() {
 		return false
@@ -72,9 +78,9 @@ func (l *lookup) failedLately() bool {
 	return ok && run.failed
 }
 
-// noteForced remembers what came of a run that a client forced. What is for one client alone is nothing to share, and
-// neither is an error that tells nothing of a GET without its fields: who sends such requests on purpose would keep
-// everybody from a newer response.
+// noteForced remembers what came of a run that a client forced. What is for one client alone is
+// nothing to share, and neither is an error that tells nothing of a GET without its fields: who
+// sends such requests on purpose would keep everybody from a newer response.
 func (n *run) noteForced(answered time.Time, failed bool) {
 	if !n.found.verdict.Insisted() || n.x.req.Directives.NoStore || failed && n.failsAlone() {
 		return
@@ -82,26 +88,28 @@ func (n *run) noteForced(answered time.Time, failed bool) {
 	n.x.c.forced.note(n.found.flight, answered, failed && n.found.entry.Status < 400)
 }
 
-// failsAlone reports whether an error is due to the request's own fields or its user, or to HEAD, which many handlers
-// refuse.
+// failsAlone reports whether an error is due to the request's own fields or its user, or to HEAD,
+// which many handlers refuse.
 func (n *run) failsAlone() bool {
 	return n.suspect() || n.x.req.Class == rules.ClassHead || n.x.req.Credentials && !n.x.p.Shared
 }
 
-// failing reports whether the handler's answer is an error that says nothing of whether there still is such a page, as
-// 404 and 410 do.
+// failing reports whether the handler's answer is an error that says nothing of whether there still
+// is such a page, as 404 and 410 do.
 func (n *run) failing() bool {
 	status := n.rec.status
-	return n.said.failure() != nil || status >= 400 && status != http.StatusNotFound && status != http.StatusGone
+	return n.said.failure() != nil || status >= 400 && status != http.StatusNotFound &&
+		status != http.StatusGone
 }
 
-// suspect reports whether the handler's answer is an error which the leader's request may have caused, rather than
-// what it asks for.
+// suspect reports whether the handler's answer is an error which the leader's request may have
+// caused, rather than what it asks for.
 func (n *run) suspect() bool { return n.rec.status >= 400 && rules.Suspect(n.x.r.Header) }
 
-// displaces reports whether a response that may be stored is an error that would push out a good page: one that is
-// fresh, because a client insisted on a newer one; or any, by a lifetime that the error does not state itself. Where
-// there are variants the good page may be another than the one at hand.
+// displaces reports whether a response that may be stored is an error that would push out a good
+// page: one that is fresh, because a client insisted on a newer one; or any, by a lifetime that the
+// error does not state itself. Where there are variants the good page may be another than the one
+// at hand.
 func (n *run) displaces(a *rules.Admission) bool {
 	if n.rec.status < 400 {
 		return false
@@ -113,12 +121,13 @@ func (n *run) displaces(a *rules.Admission) bool {
 	return good && n.found.verdict.Insisted() && n.failing()
 }
 
-// dropOutdated removes a fresh response when a client that insisted on a newer one got it, as its validators or its
-// length show, and nobody may store that: it may have changed so lately that no lifetime can be guessed, or say
-// no-store now. The next requests would get what is known to be old. What only this request brought about removes
-// nothing.
+// dropOutdated removes a fresh response when a client that insisted on a newer one got it, as its
+// validators or its length show, and nobody may store that: it may have changed so lately that no
+// lifetime can be guessed, or say no-store now. The next requests would get what is known to be
+// old. What only this request brought about removes nothing.
 func (n *run) dropOutdated(h http.Header) {
-	if !n.found.verdict.Insisted() || n.found.entry == nil || n.ownFault() || n.said.failure() != nil {
+	if !n.found.verdict.Insisted() || n.found.entry == nil || n.ownFault() ||
+		n.said.failure() != nil {
 		return
 	}
 	_, outdated := rules.HeadUpdate(rules.Unannounced(n.found.entry), n.rec.status, h)

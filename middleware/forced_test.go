@@ -18,8 +18,8 @@ import (
 // insist is what a browser's reload, and anyone else, sends to have the handler run.
 var insist = []string{"Cache-Control", "no-cache"}
 
-// A client that insists on a newer response has the handler run, and all who insist within a second share what came of
-// that; those who do not go on with what is stored.
+// A client that insists on a newer response has the handler run, and all who insist within a second
+// share what came of that; those who do not go on with what is stored.
 func TestForcedRunsAreOneASecond(t *testing.T) {
 	for _, says := range []string{"no-cache", "max-age=0", "min-fresh=3600"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -46,14 +46,18 @@ func TestForcedRunsAreOneASecond(t *testing.T) {
 			}
 			all.Wait()
 			if runs := o.runs.Load(); runs < 3 || runs > 4 {
-				t.Errorf("%s: the handler ran %d times within three seconds, want once a second", says, runs-1)
+				t.Errorf("%s: the handler ran %d times within three seconds, want once a second",
+					says, runs-1)
 			}
 			time.Sleep(2 * time.Second)
 			for range 2 {
 				before := o.runs.Load()
-				want(t, "insisted again, later", body(get(h, "/", "Cache-Control", says)), fmt.Sprint(before+1))
-				time.Sleep(900 * time.Millisecond) // the answer's header came with its body, a tenth of a second later
-				want(t, "within a second", body(get(h, "/", "Cache-Control", says)), fmt.Sprint(before+1))
+				want(t, "insisted again, later", body(get(h, "/", "Cache-Control", says)),
+					fmt.Sprint(before+1))
+				// the answer's header came with its body, a tenth of a second later
+				time.Sleep(900 * time.Millisecond)
+				want(t, "within a second", body(get(h, "/", "Cache-Control", says)),
+					fmt.Sprint(before+1))
 				time.Sleep(100 * time.Millisecond)
 			}
 		})
@@ -81,8 +85,8 @@ func TestForcedRunsOfWhatBecamePrivate(t *testing.T) {
 	})
 }
 
-// A handler that panics when a client forces a run leaves the fresh page to those who waited and insist as well, even
-// where nothing may stand in for the handler.
+// A handler that panics when a client forces a run leaves the fresh page to those who waited and
+// insist as well, even where nothing may stand in for the handler.
 func TestAForcedPanicLeavesAPageThatNothingStandsInFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
@@ -111,8 +115,8 @@ func TestAForcedPanicLeavesAPageThatNothingStandsInFor(t *testing.T) {
 	})
 }
 
-// An error that a client forces is that client's, and leaves the fresh page as it is: for those who insist within the
-// second too, whether they waited for that run or came after.
+// An error that a client forces is that client's, and leaves the fresh page as it is: for those who
+// insist within the second too, whether they waited for that run or came after.
 func TestAForcedErrorLeavesTheFreshPage(t *testing.T) {
 	answers := map[string]http.HandlerFunc{
 		"400": func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(400) },
@@ -131,15 +135,19 @@ func TestAForcedErrorLeavesTheFreshPage(t *testing.T) {
 			w.Write(make([]byte, 64<<10))
 		},
 		"405 by a guess": func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Last-Modified", time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat))
+			w.Header().Set("Last-Modified",
+				time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat))
 			w.WriteHeader(405)
 		},
 		"404 by a guess": func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Last-Modified", time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat))
+			w.Header().Set("Last-Modified",
+				time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat))
 			w.WriteHeader(404)
 		},
 		"410 by the operator": func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(410) },
-		"a panic":             func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) },
+		"a panic": func(w http.ResponseWriter, r *http.Request) {
+			panic(http.ErrAbortHandler)
+		},
 	}
 	for name, answer := range answers {
 		t.Run(name, func(t *testing.T) {
@@ -167,7 +175,8 @@ func TestAForcedErrorLeavesTheFreshPage(t *testing.T) {
 				all.Wait()
 				most := int64(2)
 				if name == "404 by a guess" || name == "410 by the operator" {
-					most = 21 // it may be gone, but that is not for everyone to be told: each asks for itself
+					// it may be gone, but that is not for everyone to be told: each asks for itself
+					most = 21
 				}
 				if runs := o.runs.Load(); runs > most {
 					t.Errorf("the handler ran %d times, want at most %d", runs, most)
@@ -198,8 +207,8 @@ func TestAForcedErrorIsToldAsWhatItIs(t *testing.T) {
 	status(t, get(h, "/"), "hit")
 }
 
-// What says that it is gone, for how long, takes the page's place as RFC 9111 has it; so does any error in the place of
-// what is stale.
+// What says that it is gone, for how long, takes the page's place as RFC 9111 has it; so does any
+// error in the place of what is stale.
 func TestErrorsThatTakeAPagesPlace(t *testing.T) {
 	for _, s := range []struct {
 		code   int
@@ -233,9 +242,11 @@ func TestErrorsThatTakeAPagesPlace(t *testing.T) {
 func TestAGuessedErrorIsNoVariantOfAPage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
-		h := c.With(policy.Policy{Heuristic: true})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := c.With(policy.Policy{Heuristic: true})(http.HandlerFunc(func(w http.ResponseWriter,
+			r *http.Request) {
 			if r.Header.Get("X-Lang") == "none" {
-				w.Header().Set("Last-Modified", time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat))
+				w.Header().Set("Last-Modified",
+					time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat))
 				w.WriteHeader(404)
 				return
 			}
@@ -250,22 +261,31 @@ func TestAGuessedErrorIsNoVariantOfAPage(t *testing.T) {
 	})
 }
 
-// cpdos are requests that make an app, or the server behind it, answer with an error that others would not get:
-// cache-poisoned denial of service (Nguyen, Lo Iacono, Federrath, 2019).
+// cpdos are requests that make an app, or the server behind it, answer with an error that others
+// would not get: cache-poisoned denial of service (Nguyen, Lo Iacono, Federrath, 2019).
 var cpdos = map[string]func(h http.Header){
-	"an oversize field":      func(h http.Header) { h.Set("X-Oversize", strings.Repeat("x", 5000)) },
-	"oversize altogether":    func(h http.Header) { h.Set("X-A", strings.Repeat("x", 4000)); h["X-B"] = h["X-A"]; h["X-C"] = h["X-A"] },
-	"too many fields":        func(h http.Header) { h["X-Many"] = make([]string, 100) },
-	"a meta character":       func(h http.Header) { h.Set("X-Meta", "\a") },
-	"a byte outside ASCII":   func(h http.Header) { h.Set("X-Meta", "\xff") },
-	"an unknown override":    func(h http.Header) { h.Set("X-App-Method-Override", "DELETE") },
-	"Expect":                 func(h http.Header) { h.Set("Expect", "404-not-found") },
-	"a malformed Range":      func(h http.Header) { h.Set("Range", "bytes=cow") },
-	"a Range of many ranges": func(h http.Header) { h.Set("Range", "bytes="+strings.Repeat("0-0,", 99)) },
+	"an oversize field": func(h http.Header) {
+		h.Set("X-Oversize", strings.Repeat("x", 5000))
+	},
+	"oversize altogether": func(h http.Header) {
+		h.Set("X-A", strings.Repeat("x", 4000))
+		h["X-B"] = h["X-A"]
+		h["X-C"] = h["X-A"]
+	},
+	"too many fields":      func(h http.Header) { h["X-Many"] = make([]string, 100) },
+	"a meta character":     func(h http.Header) { h.Set("X-Meta", "\a") },
+	"a byte outside ASCII": func(h http.Header) { h.Set("X-Meta", "\xff") },
+	"an unknown override":  func(h http.Header) { h.Set("X-App-Method-Override", "DELETE") },
+	"Expect":               func(h http.Header) { h.Set("Expect", "404-not-found") },
+	"a malformed Range":    func(h http.Header) { h.Set("Range", "bytes=cow") },
+	"a Range of many ranges": func(h http.Header) {
+		h.Set("Range", "bytes="+strings.Repeat("0-0,", 99))
+	},
 }
 
-// An error that the attacker's request may have caused is the attacker's: it is not stored, whatever it says, takes no
-// page's place, and is not shared with those who wait, nor do these run the handler all at once.
+// An error that the attacker's request may have caused is the attacker's: it is not stored,
+// whatever it says, takes no page's place, and is not shared with those who wait, nor do these run
+// the handler all at once.
 func TestCPDoS(t *testing.T) {
 	for name, attack := range cpdos {
 		for _, code := range []int{400, 404, 500} {
@@ -304,7 +324,8 @@ func TestCPDoS(t *testing.T) {
 					}
 					all.Wait()
 					if runs := o.runs.Load(); runs > 3 {
-						t.Errorf("the handler ran %d times, want once for the attacker and once for the others", runs)
+						t.Errorf("the handler ran %d times, want once for the attacker and once "+
+							"for the others", runs)
 					}
 					evil("/", insist...) // and now that the page is stored
 					evil("/", "Cache-Control", "max-age=0")
@@ -324,7 +345,8 @@ func TestCPDoS(t *testing.T) {
 					}
 					crowd.Wait()
 					if runs := o.runs.Load() - before; runs > 2 {
-						t.Errorf("the handler ran %d times, want once for the attacker and once for the others", runs)
+						t.Errorf("the handler ran %d times, want once for the attacker and once "+
+							"for the others", runs)
 					}
 				})
 			})
@@ -351,8 +373,8 @@ func TestSuspectRequestsAreServed(t *testing.T) {
 	}
 }
 
-// An error that says itself for how long it is good takes the place of a page that is stale, as of one that is an
-// error; and while what is stored is an error, those who insist run the handler.
+// An error that says itself for how long it is good takes the place of a page that is stale, as of
+// one that is an error; and while what is stored is an error, those who insist run the handler.
 func TestAnErrorTakesThePlaceOfWhatIsNotGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for name, s := range map[string]struct {
@@ -397,7 +419,8 @@ func TestAnErrorTakesThePlaceOfWhatIsNotGood(t *testing.T) {
 	})
 }
 
-// An error that others would not get does not stand for what they would get: nobody keeps a page from being renewed.
+// An error that others would not get does not stand for what they would get: nobody keeps a page
+// from being renewed.
 func TestAnErrorOfOnesOwnHoldsNoOthersBack(t *testing.T) {
 	long := strings.Repeat("x", 5000)
 	for name, c := range map[string]struct {
@@ -411,7 +434,8 @@ func TestAnErrorOfOnesOwnHoldsNoOthersBack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := &origin{}
 			o.h = func(w http.ResponseWriter, r *http.Request) {
-				if r.Method == "HEAD" || r.Header.Get("X-Long") != "" || r.Header.Get("Cookie") != "" {
+				if r.Method == "HEAD" || r.Header.Get("X-Long") != "" ||
+					r.Header.Get("Cookie") != "" {
 					w.WriteHeader(http.StatusBadRequest)
 					return
 				}
@@ -420,7 +444,8 @@ func TestAnErrorOfOnesOwnHoldsNoOthersBack(t *testing.T) {
 			}
 			h := newCache(t).Handler(o)
 			want(t, "at first", body(get(h, "/")), "1")
-			want(t, "the error", do(h, c.method, "/", append(c.header, insist...)...).StatusCode, http.StatusBadRequest)
+			want(t, "the error", do(h, c.method, "/", append(c.header, insist...)...).StatusCode,
+				http.StatusBadRequest)
 			want(t, "another's reload", body(get(h, "/", insist...)), "3")
 			want(t, "another's, within a second", body(get(h, "/", insist...)), "3")
 		})

@@ -14,10 +14,11 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// gate is where the header of a response leaves the app: at Guard; of a refresh, at the client that it has none of;
-// and of a mount inside another one, where neither is, at the outer run's client, when its header has been sent.
-// A writer between it and a cache, such as a compressor's, may hold the header back, and a handler that sets a
-// cookie as the header is written may stand beyond that writer. The gate sees what the client gets.
+// gate is where the header of a response leaves the app: at Guard; of a refresh, at the client that
+// it has none of; and of a mount inside another one, where neither is, at the outer run's client,
+// when its header has been sent. A writer between it and a cache, such as a compressor's, may hold
+// the header back, and a handler that sets a cookie as the header is written may stand beyond that
+// writer. The gate sees what the client gets.
 type gate struct {
 	inner bool // handlers outside of it may set fields as well
 
@@ -38,10 +39,11 @@ type passage struct {
 	e       *store.Entry
 	passing *passed // the mount that the request passes around, or nil
 
-	gone    bool          // it has passed the gate
-	why     policy.Reason // what had appeared in its header by then that makes it one for its client alone
-	ignored string        // ... of the cookies, one that the policy ignores
-	end     func()        // called at the end of the request
+	gone bool // it has passed the gate
+	// what had appeared in its header by then that makes it one for its client alone
+	why     policy.Reason
+	ignored string // ... of the cookies, one that the policy ignores
+	end     func() // called at the end of the request
 }
 
 type gateKey struct{}
@@ -65,8 +67,9 @@ func gateOf(r *http.Request) *gate {
 	return g
 }
 
-// gate returns the gate by which the response leaves, or nil. A run of an outer mount, of whichever Cache, is one:
-// handlers between the two may set fields as the outer run gets the header, and those outside of it as it sends that.
+// gate returns the gate by which the response leaves, or nil. A run of an outer mount, of whichever
+// Cache, is one: handlers between the two may set fields as the outer run gets the header, and
+// those outside of it as it sends that.
 func (x *exchange) gate() *gate {
 	if g := gateOf(x.r); g != nil {
 		return g
@@ -86,8 +89,8 @@ func (g *gate) expect(p *passage) *passage {
 	return p
 }
 
-// waits reports whether a header has yet to pass the gate. One that has gone is another response's: of a page of which
-// this request gets a part, say.
+// waits reports whether a header has yet to pass the gate. One that has gone is another response's:
+// of a page of which this request gets a part, say.
 func (g *gate) waits() bool {
 	if g == nil {
 		return false
@@ -97,8 +100,9 @@ func (g *gate) waits() bool {
 	return !g.open && !g.closed
 }
 
-// leaves looks at the header h, which is about to go out, and corrects in it what has turned out untrue. A response
-// with another status than the cache's is another response: of http.TimeoutHandler's, say.
+// leaves looks at the header h, which is about to go out, and corrects in it what has turned out
+// untrue. A response with another status than the cache's is another response: of
+// http.TimeoutHandler's, say.
 func (g *gate) leaves(status int, h http.Header) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -121,8 +125,8 @@ func (g *gate) leaves(status int, h http.Header) {
 	}
 }
 
-// left looks at the header h once more when it has gone out, where handlers outside of the gate may have set fields as
-// it went.
+// left looks at the header h once more when it has gone out, where handlers outside of the gate may
+// have set fields as it went.
 func (g *gate) left(status int, h http.Header) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -177,8 +181,8 @@ func (p *passage) held() bool {
 	return !gone
 }
 
-// objection returns why the response is one for its client alone, when its header has passed the gates, or nothing; and
-// the name of a cookie in it that the policy ignores.
+// objection returns why the response is one for its client alone, when its header has passed the
+// gates, or nothing; and the name of a cookie in it that the policy ignores.
 func (p *passage) objection() (why policy.Reason, ignored string) {
 	if p == nil {
 		return "", ""

@@ -11,25 +11,26 @@ import (
 	"github.com/freshet-go/freshet/internal/rules"
 )
 
-// Guard wraps a whole app, outside of everything, and sees each response's header as the client gets it. [Cache.Root]
-// does the same; Guard is for a further app of the Cache, which an http.Server of its own serves, and for one whose
-// pages should not be refreshed in the background.
+// Guard wraps a whole app, outside of everything, and sees each response's header as the client
+// gets it. [Cache.Root] does the same; Guard is for a further app of the Cache, which an
+// http.Server of its own serves, and for one whose pages should not be refreshed in the background.
 //
-// It tells caches inside what handlers outside of them have set only as the header was written, as session middleware
-// sets its cookie, even where a compressor or http.TimeoutHandler between holds the header back. A page with such a
-// cookie is not shared and not stored, and its Cache-Status does not say so. A response whose header has not gone out
-// is kept from others until it has.
+// It tells caches inside what handlers outside of them have set only as the header was written, as
+// session middleware sets its cookie, even where a compressor or http.TimeoutHandler between holds
+// the header back. A page with such a cookie is not shared and not stored, and its Cache-Status
+// does not say so. A response whose header has not gone out is kept from others until it has.
 //
-// Guard also keeps every response that sets a cookie from the caches between the app and its clients: Cache-Control
-// gets private in the place of public and s-maxage, CDN-Cache-Control and its kin go, and of a page that would have
-// lived by the operator's lifetime no-cache, no-store takes the place of that. A Cache does so itself for the cookies
-// that it sees, but not for those that come late, nor on routes without a cache.
+// Guard also keeps every response that sets a cookie from the caches between the app and its
+// clients: Cache-Control gets private in the place of public and s-maxage, CDN-Cache-Control and
+// its kin go, and of a page that would have lived by the operator's lifetime no-cache, no-store
+// takes the place of that. A Cache does so itself for the cookies that it sees, but not for those
+// that come late, nor on routes without a cache.
 //
 //	http.ListenAndServe(addr, cache.Guard(app))
 //
-// Of several Guards on a request's way, the outermost one counts. One around which other handlers wrap the client's
-// writer looks at the header before and after it goes out, so that it sees what those set then. It does not see what
-// they hold back, and the log says so once.
+// Of several Guards on a request's way, the outermost one counts. One around which other handlers
+// wrap the client's writer looks at the header before and after it goes out, so that it sees what
+// those set then. It does not see what they hold back, and the log says so once.
 func (c *Cache) Guard(app http.Handler) http.Handler {
 	if noHandler(app) {
 		panic("freshet: Cache.Guard: the app is nil: give it the app's outermost handler")
@@ -60,8 +61,8 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	gw.look(http.StatusOK)
 }
 
-// outermost reports whether no handler outside has wrapped the writer w of the response to r. Servers other than
-// net/http's have writers of their own, which hold no other one.
+// outermost reports whether no handler outside has wrapped the writer w of the response to r.
+// Servers other than net/http's have writers of their own, which hold no other one.
 func outermost(w http.ResponseWriter, r *http.Request) bool {
 	if w = beyondOurs(w); bare(w) {
 		return true
@@ -117,7 +118,8 @@ func holdsWriter(t reflect.Type) bool {
 	}
 	for i := range t.NumField() {
 		f := t.Field(i)
-		if f.Type.Kind() == reflect.Interface && f.Type.Implements(writerType) || f.Anonymous && holdsWriter(f.Type) {
+		if f.Type.Kind() == reflect.Interface && f.Type.Implements(writerType) || f.Anonymous &&
+			holdsWriter(f.Type) {
 			return true
 		}
 	}

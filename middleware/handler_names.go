@@ -9,7 +9,8 @@ import (
 	"unsafe"
 )
 
-// handlerKey is what a mount's handler is known by: equal for the same handler, and for no two that live at once.
+// handlerKey is what a mount's handler is known by: equal for the same handler, and for no two that
+// live at once.
 func handlerKey(m *Mount) any {
 	switch {
 	case m.next == nil:
@@ -41,8 +42,8 @@ type closure struct {
 	at unsafe.Pointer
 }
 
-// closureOf returns where a function value's closure lies: reflect tells only where its code does, which all
-// closures of one function literal share.
+// closureOf returns where a function value's closure lies: reflect tells only where its code does,
+// which all closures of one function literal share.
 func closureOf(v reflect.Value) unsafe.Pointer {
 	f := reflect.New(v.Type())
 	f.Elem().Set(v)
@@ -71,12 +72,14 @@ func nameOfValue(v reflect.Value) string {
 	return stars + t.PkgPath() + "." + t.Name()
 }
 
-// plain reports whether a handler is a function of its own name, which has captured nothing: its name tells all.
+// plain reports whether a handler is a function of its own name, which has captured nothing: its
+// name tells all.
 func plain(h http.Handler) bool {
 	v := reflect.ValueOf(h)
 	if v.Kind() != reflect.Func { // or there is none
 		return false
 	}
 	name := path.Base(nameOfValue(v))
-	return strings.Count(name, ".") == 1 && !strings.HasSuffix(name, "-fm") && !strings.ContainsAny(name, "[(")
+	return strings.Count(name, ".") == 1 && !strings.HasSuffix(name, "-fm") &&
+		!strings.ContainsAny(name, "[(")
 }

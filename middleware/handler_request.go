@@ -40,7 +40,8 @@ func (n *run) request(again bool) *http.Request {
 		u = new(url.URL) // the first run's handler may still look at the other
 	}
 	*u = *n.x.r.URL
-	r.URL, r.Header = u, n.x.r.Header.Clone() // the handler may edit them; variants are chosen by what the client sent
+	// the handler may edit them; variants are chosen by what the client sent
+	r.URL, r.Header = u, n.x.r.Header.Clone()
 	n.condition(r, again)
 	n.x.req.Asked = rules.Asked(r.Header)
 	n.began = time.Now()
@@ -91,10 +92,11 @@ func (n *run) unlinked() {
 type question uint8
 
 const (
-	asSent     question = iota // what its client asks for
-	everything                 // the whole response, without conditions: the client's own are judged afterwards
-	validation                 // whether what is stored is still good
-	rest                       // what the stored partial response lacks
+	asSent question = iota // what its client asks for
+	// the whole response, without conditions: the client's own are judged afterwards
+	everything
+	validation // whether what is stored is still good
+	rest       // what the stored partial response lacks
 )
 
 // condition gives the handler's request the conditions that fit what is stored. A request that the
@@ -102,7 +104,8 @@ const (
 // the client's own conditions are taken out, and judged against the response afterwards.
 func (n *run) condition(r *http.Request, again bool) {
 	e, v := n.found.entry, n.found.verdict
-	beside := n.instead != nil && n.x.req.Class == rules.ClassRead // what it answers is for those who wait, too
+	// what it answers is for those who wait, too
+	beside := n.instead != nil && n.x.req.Class == rules.ClassRead
 	n.asks = asSent
 	if n.solo && !beside && (again || !n.validates()) {
 		return
@@ -119,15 +122,16 @@ func (n *run) condition(r *http.Request, again bool) {
 	default:
 		r.Header = rules.Unconditional(r.Header)
 		gap, ok := rules.Missing(e)
-		if ok && v.Use == rules.UseFresh && e.Total <= n.x.maxBody() && mayRunAgain(n.x.r.Context()) &&
+		if ok && v.Use == rules.UseFresh && e.Total <= n.x.maxBody() &&
+			mayRunAgain(n.x.r.Context()) &&
 			rules.ForwardRange(r.Header, e, gap) {
 			n.asks = rest
 		}
 	}
 }
 
-// validates reports whether a request that the handler serves alone is for the whole response, of which
-// one is stored that may be validated.
+// validates reports whether a request that the handler serves alone is for the whole response, of
+// which one is stored that may be validated.
 func (n *run) validates() bool {
 	e := n.found.entry
 	return e != nil && e.Spans == nil && n.mayValidate(e) && n.found.verdict.Validate &&

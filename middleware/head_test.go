@@ -11,8 +11,8 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// A HEAD that the handler answers renews a page by what the handler says, and not by what the cache tells the client of
-// the HEAD on the operator's account.
+// A HEAD that the handler answers renews a page by what the handler says, and not by what the cache
+// tells the client of the HEAD on the operator's account.
 func TestAHEADRenewsByWhatTheHandlerSays(t *testing.T) {
 	for _, s := range []struct {
 		name string
@@ -22,11 +22,13 @@ func TestAHEADRenewsByWhatTheHandlerSays(t *testing.T) {
 		hit  bool
 	}{
 		{"a lifetime", policy.Policy{TTL: time.Minute}, nil, nil, false},
-		{"a longer one for clients", policy.Policy{TTL: time.Minute, ClientTTL: time.Hour}, nil, nil, false},
+		{"a longer one for clients", policy.Policy{TTL: time.Minute, ClientTTL: time.Hour}, nil,
+			nil, false},
 		{"none for clients", policy.Policy{TTL: time.Hour, ClientTTL: -1}, nil, nil, true},
 		{"one for CDNs", policy.Policy{TTL: time.Minute, CDNTTL: time.Hour}, nil, nil, false},
 		{"a user's HEAD", policy.Policy{TTL: time.Hour}, []string{"Cookie", "a=b"}, nil, true},
-		{"no-store outside", policy.Policy{TTL: time.Hour}, nil, []string{"X-Say", "Cache-Control", "X-Value", "no-store"}, false},
+		{"no-store outside", policy.Policy{TTL: time.Hour}, nil, []string{"X-Say", "Cache-Control",
+			"X-Value", "no-store"}, false},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -53,8 +55,8 @@ func TestAHEADRenewsByWhatTheHandlerSays(t *testing.T) {
 	}
 }
 
-// A HEAD may take longer than a GET that came after it: then what the GET has stored is newer than the page that the
-// HEAD found, and stays, whatever the HEAD's answer says of that page.
+// A HEAD may take longer than a GET that came after it: then what the GET has stored is newer than
+// the page that the HEAD found, and stays, whatever the HEAD's answer says of that page.
 func TestASlowHEADLeavesANewerPage(t *testing.T) {
 	for _, s := range []struct {
 		name, says string
@@ -91,7 +93,8 @@ func TestASlowHEADLeavesANewerPage(t *testing.T) {
 					head.Go(func() { do(h, "HEAD", "/", "Cache-Control", "no-cache") })
 					time.Sleep(time.Second)
 					version = "2"
-					want(t, "the newer page", body(get(h, "/", "Cache-Control", "no-cache")), "page 2")
+					want(t, "the newer page", body(get(h, "/", "Cache-Control", "no-cache")),
+						"page 2")
 					head.Wait()
 					r := get(h, "/")
 					want(t, "after the HEAD", body(r), "page 2")

@@ -18,8 +18,8 @@ func (w blank) Header() http.Header         { return w.header }
 func (w blank) Write(p []byte) (int, error) { return len(p), nil }
 func (w blank) WriteHeader(int)             {}
 
-// A hit of what others have just asked for allocates nothing: its key, its Age and its Cache-Status are known,
-// and the body is not copied.
+// A hit of what others have just asked for allocates nothing: its key, its Age and its Cache-Status
+// are known, and the body is not copied.
 func TestAHitAllocatesNothing(t *testing.T) {
 	c := newCache(t)
 	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
@@ -52,14 +52,19 @@ func TestAHitAllocatesNothing(t *testing.T) {
 	}
 }
 
-// Neither does one where Options.Policy has another policy for each of two paths that are asked for in turn.
+// Neither does one where Options.Policy has another policy for each of two paths that are asked for
+// in turn.
 func TestAHitUnderOneOfSeveralPoliciesAllocatesNothing(t *testing.T) {
-	policies := map[string]*policy.Policy{"/a": {TTL: time.Hour}, "/b": {TTL: time.Hour, Tags: []string{"b"}}}
-	c := newCache(t, middleware.Options{Policy: func(r *http.Request) *policy.Policy { return policies[r.URL.Path] }})
+	policies := map[string]*policy.Policy{"/a": {TTL: time.Hour}, "/b": {TTL: time.Hour,
+		Tags: []string{"b"}}}
+	c := newCache(t, middleware.Options{Policy: func(r *http.Request) *policy.Policy {
+		return policies[r.URL.Path]
+	}})
 	o := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.URL.Path) }}
 	h := c.Handler(o)
 	w := blank{make(http.Header, 16)}
-	requests := []*http.Request{httptest.NewRequest("GET", "/a", nil), httptest.NewRequest("GET", "/b", nil)}
+	requests := []*http.Request{httptest.NewRequest("GET", "/a", nil), httptest.NewRequest("GET",
+		"/b", nil)}
 	both := func() {
 		for _, r := range requests {
 			clear(w.header)
@@ -75,7 +80,8 @@ func TestAHitUnderOneOfSeveralPoliciesAllocatesNothing(t *testing.T) {
 	want(t, "runs", o.runs.Load(), int64(2))
 }
 
-// Root costs a hit two allocations: the guard's writer, which has the context in it, and the request with that context.
+// Root costs a hit two allocations: the guard's writer, which has the context in it, and the
+// request with that context.
 func TestAHitThroughRootAllocatesTwice(t *testing.T) {
 	c := newCache(t)
 	app := c.Root(c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -16,8 +16,9 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// identity tells what one mount's handler answers from what another's does, though the URL is the same: it
-// is a part of the key. Mounts of one handler share it, and so do processes that run the same app.
+// identity tells what one mount's handler answers from what another's does, though the URL is the
+// same: it is a part of the key. Mounts of one handler share it, and so do processes that run the
+// same app.
 type identity struct {
 	text string // what it is made of; empty: nothing tells the handler from others
 	last atomic.Pointer[mountID]
@@ -44,8 +45,8 @@ type underPolicy struct {
 	route string
 }
 
-// maxIDs is how many policies and routes a mount remembers what it is called under: an Options.Policy or an
-// Options.Route may make new ones for each request, against all advice.
+// maxIDs is how many policies and routes a mount remembers what it is called under: an
+// Options.Policy or an Options.Route may make new ones for each request, against all advice.
 const maxIDs = 256
 
 // known returns what keys have of the identity, if it has been made.
@@ -69,13 +70,14 @@ func (who *identity) remember(at underPolicy, id string) {
 		maps.Copy(next, *before)
 	}
 	next[at] = id
-	who.ids.CompareAndSwap(before, &next) // or else another one remembers more, and this one comes again
+	// or else another one remembers more, and this one comes again
+	who.ids.CompareAndSwap(before, &next)
 }
 
-// mounts gives the mounts of a Cache their identities: all that were made before the Cache served its
-// first request at once, by the names of their handlers and their order among those of one name.
-// Mounts that are made while it serves have no order to go by: a router that makes its handlers anew
-// for each request, as gorilla/mux does in Use, would count them without end.
+// mounts gives the mounts of a Cache their identities: all that were made before the Cache served
+// its first request at once, by the names of their handlers and their order among those of one
+// name. Mounts that are made while it serves have no order to go by: a router that makes its
+// handlers anew for each request, as gorilla/mux does in Use, would count them without end.
 type mounts struct {
 	once  sync.Once
 	begun atomic.Bool // frozen, for those who do not have mu
@@ -96,8 +98,8 @@ type mounts struct {
 // maxLate is how many handlers that are mounted while it serves the Cache tells apart.
 const maxLate = 1024
 
-// serving reports whether it is called while a request is served: by a handler, or by a router that makes its
-// handlers anew. Mounts that are made at start are few.
+// serving reports whether it is called while a request is served: by a handler, or by a router that
+// makes its handlers anew. Mounts that are made at start are few.
 func serving() bool {
 	var calls [64]uintptr
 	frames := runtime.CallersFrames(calls[:runtime.Callers(2, calls[:])])
@@ -148,8 +150,8 @@ func (ms *mounts) freeze() {
 	ms.early = nil
 }
 
-// lateName is the key of an identity that all late mounts of handlers of one name share: their routes tell them
-// apart, or nothing does.
+// lateName is the key of an identity that all late mounts of handlers of one name share: their
+// routes tell them apart, or nothing does.
 type lateName string
 
 // comeLate returns the identity of a mount that is made while the Cache serves.
@@ -171,12 +173,14 @@ func (ms *mounts) comeLate(m *Mount) *identity {
 		return who.(*identity)
 	}
 	ms.many++
-	who := &identity{text: fmt.Sprintf("%s %s %d", m.name, ms.secret, ms.many), late: true, named: m.name}
+	who := &identity{text: fmt.Sprintf("%s %s %d", m.name, ms.secret, ms.many), late: true,
+		named: m.name}
 	ms.late.Store(key, who)
 	return who
 }
 
-// tell returns what keys have of the identity, and whether anything tells this mount's handler from others at r's URL.
+// tell returns what keys have of the identity, and whether anything tells this mount's handler from
+// others at r's URL.
 func (c *Cache) tell(who *identity, r *http.Request, p *policy.Policy) (id string, ok bool) {
 	route := ""
 	if c.options.Route != nil {
@@ -203,7 +207,8 @@ func (c *Cache) tell(who *identity, r *http.Request, p *policy.Policy) (id strin
 	}
 	own := ""
 	if !c.journal.Shared() {
-		own = c.mounts.secret // no other Cache with the same store hears of what this one invalidates
+		// no other Cache with the same store hears of what this one invalidates
+		own = c.mounts.secret
 	}
 	h := fnv.New64a()
 	for _, part := range [...]string{text, route, c.fingerprint(p), own} {
@@ -214,8 +219,9 @@ func (c *Cache) tell(who *identity, r *http.Request, p *policy.Policy) (id strin
 	return id, true
 }
 
-// tells reports whether a late identity may be that of a route. When a few handlers of one name have come
-// to one URL, each once and never again, they are made anew for each request: what they wrap could be any route's.
+// tells reports whether a late identity may be that of a route. When a few handlers of one name
+// have come to one URL, each once and never again, they are made anew for each request: what they
+// wrap could be any route's.
 func (ms *mounts) tells(who *identity, r *http.Request) bool {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
@@ -240,18 +246,24 @@ type sighting struct {
 	streak int
 }
 
-// anewAfter is how many handlers of one name come to one URL, after a first one, until they count as made anew.
+// anewAfter is how many handlers of one name come to one URL, after a first one, until they count
+// as made anew.
 const anewAfter = 2
 
 // say logs, once, that nothing tells whose page is whose.
 func (ms *mounts) say(c *Cache, who *identity) {
 	switch {
 	case who.several && !ms.saidSeveral.Swap(true):
-		c.options.Log.Warn("freshet: one mount serves two apps that nothing tells apart, so the requests of the second pass: "+
-			"make a mount for each app, that is, call the adapter's Middleware or With once for each, at start", "mount", who.named)
+		c.options.Log.Warn("freshet: one mount serves two apps that nothing tells apart, so the "+
+			"requests of the second pass: "+
+			"make a mount for each app, that is, call the adapter's Middleware or With once for "+
+			"each, at start", "mount", who.named)
 	case !who.several && !ms.saidAnew.Swap(true):
-		c.options.Log.Warn("freshet: a router makes the handler of a mount anew for each request, so the cache cannot tell the router's routes from each other: "+
-			"its requests pass. In echo mount it with adapters/echocache, not with echo.WrapMiddleware. Elsewhere set Options.Route, with gorillacache.Route for gorilla/mux; "+
+		c.options.Log.Warn("freshet: a router makes the handler of a mount anew for each "+
+			"request, so the cache cannot tell the router's routes from each other: "+
+			"its requests pass. In echo mount it with adapters/echocache, not with "+
+			"echo.WrapMiddleware. Elsewhere set Options.Route, with gorillacache.Route for "+
+			"gorilla/mux; "+
 			"or, if the URL alone tells the routes apart, to a function that returns a constant",
 			"handler", who.named)
 	}
@@ -259,7 +271,8 @@ func (ms *mounts) say(c *Cache, who *identity) {
 
 func (ms *mounts) enter(m *Mount) {
 	if !ms.begun.Load() && serving() {
-		ms.once.Do(ms.freeze) // this is one request's mount, and no other process makes the same first
+		// this is one request's mount, and no other process makes the same first
+		ms.once.Do(ms.freeze)
 	}
 	ms.mu.Lock()
 	if !ms.frozen {

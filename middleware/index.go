@@ -10,9 +10,9 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// index makes the response findable under its primary key: it notes which request fields the variants
-// there are selected by. A response without Vary that was stored under the primary key itself becomes
-// one of the variants.
+// index makes the response findable under its primary key: it notes which request fields the
+// variants there are selected by. A response without Vary that was stored under the primary key
+// itself becomes one of the variants.
 func (n *run) index(e *store.Entry) {
 	if e.Key == n.x.req.Key || e.Key == n.indexing || n.found.broken != "" ||
 		n.x.c.options.ReadOnly {
@@ -22,11 +22,14 @@ func (n *run) index(e *store.Entry) {
 	c, key := n.x.c, n.x.req.Key
 	unlock := c.indexing.lock(key, c.options.StoreTimeout)
 	if unlock == nil {
-		return // others wait for the store already, each for a variant: it may be found all the same, if theirs is
+		// others wait for the store already, each for a variant: it may be found all the same, if
+		// theirs is
+		return
 	}
 	defer unlock()
 	now, lifetime := time.Now(), e.TTL()
-	index := &store.Entry{Key: key, URI: n.x.req.URI, Received: now, Retention: lifetime, Number: e.Number}
+	index := &store.Entry{Key: key, URI: n.x.req.URI, Received: now, Retention: lifetime,
+		Number: e.Number}
 	look := found{}
 	old := n.x.ask(tier.SkipNear(n.x.r.Context()), key, &look)
 	if look.broken != "" {
@@ -37,7 +40,9 @@ func (n *run) index(e *store.Entry) {
 	case old.Variants != nil:
 		index.Variants = old.Variants
 		left := old.TTL() - now.Sub(old.Received)
-		lists := slices.ContainsFunc(old.Variants, func(f []string) bool { return slices.Equal(f, n.varies) })
+		lists := slices.ContainsFunc(old.Variants, func(f []string) bool {
+			return slices.Equal(f, n.varies)
+		})
 		lasts := left >= lifetime-time.Second // or else no near tier keeps it
 		if lists && lasts && c.journal.Covers(old) == invalidation.CoverageNone {
 			return

@@ -27,13 +27,14 @@ func (readOnly) Set(ctx context.Context, _ string, _ *store.Entry, _ time.Durati
 }
 func (readOnly) Delete(context.Context, string) error { return nil }
 
-// A client that asks for one page in many languages at once makes nobody wait for a store that hangs when it is written
-// to, longer than for the calls of one request.
+// A client that asks for one page in many languages at once makes nobody wait for a store that
+// hangs when it is written to, longer than for the calls of one request.
 func TestManyVariantsAndAStoreThatTakesNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := memstore.New(1 << 20)
 		defer memory.Close()
-		c := middleware.New(readOnly{memory}, middleware.Options{Log: discard, StoreTimeout: 100 * time.Millisecond})
+		c := middleware.New(readOnly{memory}, middleware.Options{Log: discard,
+			StoreTimeout: 100 * time.Millisecond})
 		defer c.Shutdown(context.Background())
 		h := c.With(minute)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Vary", "Accept-Language")
@@ -45,7 +46,8 @@ func TestManyVariantsAndAStoreThatTakesNone(t *testing.T) {
 				began := time.Now()
 				want(t, "page", body(get(h, "/", "Accept-Language", fmt.Sprint(i))), "page")
 				if took := time.Since(began); took > time.Second {
-					t.Errorf("a request took %v, where each call to the store takes 100ms at most", took)
+					t.Errorf("a request took %v, where each call to the store takes 100ms at most",
+						took)
 				}
 			})
 		}

@@ -65,7 +65,8 @@ func (w takesLate) Write(p []byte) (int, error) {
 	return w.ResponseRecorder.Write(p)
 }
 
-// What a reader still holds of a body counts when the run that made it is over: among what clients read.
+// What a reader still holds of a body counts when the run that made it is over: among what clients
+// read.
 func TestAStalledReaderHoldsItsPartOfTheBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := boundedCache(t, 4<<20)
@@ -78,7 +79,9 @@ func TestAStalledReaderHoldsItsPartOfTheBudget(t *testing.T) {
 			w.Write(make([]byte, size/2))
 		}))
 		var leader, follower sync.WaitGroup
-		leader.Go(func() { h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil)) })
+		leader.Go(func() {
+			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+		})
 		synctest.Wait()
 		stalled := takesLate{httptest.NewRecorder(), make(chan struct{})}
 		follower.Go(func() { h.ServeHTTP(stalled, httptest.NewRequest("GET", "/", nil)) })
@@ -86,7 +89,8 @@ func TestAStalledReaderHoldsItsPartOfTheBudget(t *testing.T) {
 		close(goOn)
 		leader.Wait()
 		if used := c.fills.Pins.Used(); used < size || c.fills.Budget.Used() > 0 {
-			t.Errorf("a stalled reader holds %d bytes, %d are counted, and %d more for the run", size, used, c.fills.Budget.Used())
+			t.Errorf("a stalled reader holds %d bytes, %d are counted, and %d more for the run",
+				size, used, c.fills.Budget.Used())
 		}
 		close(stalled.until)
 		follower.Wait()
@@ -111,10 +115,12 @@ func TestARefreshThatComesTooLate(t *testing.T) {
 		r := httptest.NewRequest("GET", "/", nil)
 		h.ServeHTTP(httptest.NewRecorder(), r)
 
-		l := lookup{x: exchange{c: c, w: httptest.NewRecorder(), r: r, p: &policy.Policy{}, who: h.(*Mount).who}}
+		l := lookup{x: exchange{c: c, w: httptest.NewRecorder(), r: r, p: &policy.Policy{},
+			who: h.(*Mount).who}}
 		l.x.req.Mount, _ = c.tell(l.x.who, r, l.x.p)
 		l.x.req.Read(r, l.x.p, nil)
-		l.found = found{stored: stored{entry: &store.Entry{}}, flight: l.x.req.Key, ended: c.fills.Ended()}
+		l.found = found{stored: stored{entry: &store.Entry{}}, flight: l.x.req.Key,
+			ended: c.fills.Ended()}
 		if late {
 			l.found.ended-- // it found what was stale before the response came that is stored now
 		}
@@ -137,8 +143,8 @@ func TestARefreshThatComesTooLate(t *testing.T) {
 	}
 }
 
-// Fills that together are beyond MaxFillBytes stream on, unstored, to the end; nothing of the budget is
-// left taken, and what comes after is stored.
+// Fills that together are beyond MaxFillBytes stream on, unstored, to the end; nothing of the
+// budget is left taken, and what comes after is stored.
 func TestFillsBeyondTheBudgetStreamOnUnstored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size, budget, fills = 512 << 10, 1 << 20, 16
@@ -177,7 +183,8 @@ func TestFillsBeyondTheBudgetStreamOnUnstored(t *testing.T) {
 			t.Errorf("all fills together held %d bytes, want up to %d", most, budget)
 		}
 		if stored := c.store.(*memstore.Store).Len(); stored > budget/size {
-			t.Errorf("%d responses of %d bytes are stored, which all were filled at once within %d", stored, size, budget)
+			t.Errorf("%d responses of %d bytes are stored, which all were filled at once within %d",
+				stored, size, budget)
 		}
 		idle(t, c)
 		ask("/after")
@@ -188,13 +195,14 @@ func TestFillsBeyondTheBudgetStreamOnUnstored(t *testing.T) {
 	})
 }
 
-// Handlers that panic, exit, cut, flush and vary, clients that leave and stall, over a real server: no
-// byte is another response's, nothing cut looks whole, and everything taken is given back.
+// Handlers that panic, exit, cut, flush and vary, clients that leave and stall, over a real server:
+// no byte is another response's, nothing cut looks whole, and everything taken is given back.
 func TestEverythingAtOnce(t *testing.T) {
 	c := boundedCache(t, 1<<20)
 	mux := http.NewServeMux()
 	c.Root(mux)
-	mux.Handle("/", c.With(policy.Policy{MaxBody: 200 << 10, Timeout: 200 * time.Millisecond})(http.HandlerFunc(erratic)))
+	mux.Handle("/", c.With(policy.Policy{MaxBody: 200 << 10, Timeout: 200 * time.Millisecond})(
+		http.HandlerFunc(erratic)))
 	srv := httptest.NewUnstartedServer(mux)
 	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
 	srv.Start()
@@ -259,7 +267,8 @@ func erratic(w http.ResponseWriter, r *http.Request) {
 
 // askErratic asks once, as one of many kinds of client, and looks at what it gets.
 func askErratic(t *testing.T, client *http.Client, url string) {
-	ctx, leave := context.WithTimeout(context.Background(), time.Duration(rand.IntN(400))*time.Millisecond)
+	ctx, leave := context.WithTimeout(context.Background(),
+		time.Duration(rand.IntN(400))*time.Millisecond)
 	defer leave()
 	method := "GET"
 	switch n := rand.IntN(100); {
@@ -297,7 +306,8 @@ func askErratic(t *testing.T, client *http.Client, url string) {
 		t.Errorf("%s: %d of %d bytes look complete; %v", method, len(got), size, res.Header)
 	}
 	if same := bytes.Count(got, []byte{seed}); same != len(got) {
-		t.Errorf("%s: %d of %d bytes are another response's; %v", method, len(got)-same, len(got), res.Header)
+		t.Errorf("%s: %d of %d bytes are another response's; %v", method, len(got)-same, len(got),
+			res.Header)
 	}
 }
 
@@ -313,20 +323,22 @@ func TestAStoredLengthIsDigits(t *testing.T) {
 		for range 2 {
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, httptest.NewRequest("GET", "/?"+declared, nil))
-			if got := w.Header()["Content-Length"]; len(got) != 1 || got[0] != "5" || w.Body.String() != "12345" {
+			if got := w.Header()["Content-Length"]; len(got) != 1 || got[0] != "5" ||
+				w.Body.String() != "12345" {
 				t.Errorf("declared as %q: %q, %q", declared, got, w.Body)
 			}
 		}
 	}
 }
 
-// A 304 has the fields that a 200 would have had, but for those that describe content (RFC 9110 section 15.4.5), also
-// where outer handlers have put fields into the header before.
+// A 304 has the fields that a 200 would have had, but for those that describe content (RFC 9110
+// section 15.4.5), also where outer handlers have put fields into the header before.
 func TestA304DescribesNoContent(t *testing.T) {
 	c := boundedCache(t, 1<<20)
 	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for name, value := range map[string]string{
-			"Cache-Control": "max-age=60", "Etag": `"1"`, "Content-Type": "text/plain", "Content-Language": "en", "Content-Length": "4",
+			"Cache-Control": "max-age=60", "Etag": `"1"`, "Content-Type": "text/plain",
+			"Content-Language": "en", "Content-Length": "4",
 			"Content-Location": "/page.en", "Vary": "Origin",
 		} {
 			w.Header().Set(name, value)
@@ -343,7 +355,9 @@ func TestA304DescribesNoContent(t *testing.T) {
 			r.Header.Set("If-None-Match", `"1"`)
 			h.ServeHTTP(w, r)
 			got := w.Header()
-			if w.Code != http.StatusNotModified || w.Body.Len() > 0 || got.Get("Etag") != `"1"` || got.Get("Cache-Control") == "" || got.Get("Content-Location") == "" || got.Get("Vary") == "" || outer != "" && got.Get(outer) != "1" {
+			if w.Code != http.StatusNotModified || w.Body.Len() > 0 || got.Get("Etag") != `"1"` ||
+				got.Get("Cache-Control") == "" || got.Get("Content-Location") == "" ||
+				got.Get("Vary") == "" || outer != "" && got.Get(outer) != "1" {
 				t.Errorf("got %d %q %v", w.Code, w.Body, got)
 			}
 			for name := range got {
@@ -355,7 +369,8 @@ func TestA304DescribesNoContent(t *testing.T) {
 	}
 }
 
-// What is stored takes the memory that is counted, whatever outer handlers have put into the header of the response.
+// What is stored takes the memory that is counted, whatever outer handlers have put into the header
+// of the response.
 func TestStoredHeadersHaveNoRoomForOuterFields(t *testing.T) {
 	const pages, outer = 4000, 40
 	s := memstore.New(256 << 20)
@@ -388,7 +403,8 @@ func TestStoredHeadersHaveNoRoomForOuterFields(t *testing.T) {
 	runtime.KeepAlive(h)
 }
 
-// What is stored lies together in memory, however it came: at once, as a stream, or renewed by a 304.
+// What is stored lies together in memory, however it came: at once, as a stream, or renewed by a
+// 304.
 func TestWhatIsStoredIsPacked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memstore.New(1 << 20)
@@ -417,7 +433,8 @@ func TestWhatIsStoredIsPacked(t *testing.T) {
 					t.Fatal(err)
 				}
 				if _, packed := e.FieldsOf(e.Header); !packed || e.CurrentAge(time.Now()) != 0 {
-					t.Errorf("%s, %s: packed %v, of age %v", path, step, packed, e.CurrentAge(time.Now()))
+					t.Errorf("%s, %s: packed %v, of age %v", path, step, packed,
+						e.CurrentAge(time.Now()))
 				}
 			}
 			time.Sleep(2 * time.Minute)
@@ -425,8 +442,8 @@ func TestWhatIsStoredIsPacked(t *testing.T) {
 	})
 }
 
-// The header that the leader's client gets is the stored one, which nobody writes to while those who read along have
-// it, with outer fields or without. The race detector tells.
+// The header that the leader's client gets is the stored one, which nobody writes to while those
+// who read along have it, with outer fields or without. The race detector tells.
 func TestTheLeaderSharesItsHeader(t *testing.T) {
 	for range 5 {
 		synctest.Test(t, func(t *testing.T) {
@@ -445,7 +462,8 @@ func TestTheLeaderSharesItsHeader(t *testing.T) {
 						w.Header().Set("X-Outer", "1")
 					}
 					h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
-					if got := w.Header(); w.Body.String() != "page" || got.Get("Content-Length") != "4" || got.Get("Accept-Ranges") != "bytes" {
+					if got := w.Header(); w.Body.String() != "page" ||
+						got.Get("Content-Length") != "4" || got.Get("Accept-Ranges") != "bytes" {
 						t.Errorf("%q with %v", w.Body, got)
 					}
 				})
@@ -489,11 +507,12 @@ func TestKeyLocksAreForgotten(t *testing.T) {
 	}
 }
 
-// A client that gets all of a long body counts as its reader, whatever its conditions were; one that gets none does
-// not.
+// A client that gets all of a long body counts as its reader, whatever its conditions were; one
+// that gets none does not.
 func TestWhoHoldsALongBody(t *testing.T) {
 	c := boundedCache(t, 1<<20)
-	e := &store.Entry{Key: "k", Status: 200, Header: http.Header{"Etag": {`"a"`}}, Body: make([]byte, bigBody+1)}
+	e := &store.Entry{Key: "k", Status: 200, Header: http.Header{"Etag": {`"a"`}},
+		Body: make([]byte, bigBody+1)}
 	for _, s := range []struct {
 		method, ifNoneMatch string
 		holds               bool
@@ -510,17 +529,20 @@ func TestWhoHoldsALongBody(t *testing.T) {
 		}
 		x.letGo(h)
 	}
-	x := exchange{c: c, w: httptest.NewRecorder(), r: httptest.NewRequest("GET", "/", nil), p: &policy.Policy{}}
-	if h, _ := x.hold(&store.Entry{Key: "short", Status: 200, Body: make([]byte, bigBody)}, time.Now(), false); h.pin != nil {
+	x := exchange{c: c, w: httptest.NewRecorder(), r: httptest.NewRequest("GET", "/", nil),
+		p: &policy.Policy{}}
+	if h, _ := x.hold(&store.Entry{Key: "short", Status: 200, Body: make([]byte, bigBody)},
+		time.Now(), false); h.pin != nil {
 		t.Errorf("a body of %d bytes is counted", bigBody)
 	}
 }
 
-// A fill whose response turned out to be private, or that failed, is of no use to who comes only then; one that nobody
-// knows of yet may be.
+// A fill whose response turned out to be private, or that failed, is of no use to who comes only
+// then; one that nobody knows of yet may be.
 func TestWhichFillsAreJoined(t *testing.T) {
 	l := lookup{x: exchange{c: boundedCache(t, 1<<20)}}
-	for s, fits := range map[fill.Stage]bool{fill.StageAsked: true, fill.StagePrivate: false, fill.StageFailed: false} {
+	for s, fits := range map[fill.Stage]bool{fill.StageAsked: true, fill.StagePrivate: false,
+		fill.StageFailed: false} {
 		f := l.x.c.fills.New(fill.Start{})
 		f.Decide(fill.Answer{Stage: s})
 		if l.fits(f, time.Now()) != fits {
@@ -546,7 +568,8 @@ func TestWhatIsOurs(t *testing.T) {
 	}
 }
 
-// A run whose answer is for one client is out of the flights at once, however long that client takes.
+// A run whose answer is for one client is out of the flights at once, however long that client
+// takes.
 func TestAPrivateRunIsOutOfTheFlights(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := boundedCache(t, 1<<20)
@@ -557,7 +580,9 @@ func TestAPrivateRunIsOutOfTheFlights(t *testing.T) {
 			<-goOn
 		}))
 		var leader sync.WaitGroup
-		leader.Go(func() { h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil)) })
+		leader.Go(func() {
+			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+		})
 		synctest.Wait()
 		idle(t, c)
 		close(goOn)
@@ -565,8 +590,8 @@ func TestAPrivateRunIsOutOfTheFlights(t *testing.T) {
 	})
 }
 
-// A body takes of the budget what it needs, and a little more only when that is not enough: one that just fits is
-// stored.
+// A body takes of the budget what it needs, and a little more only when that is not enough: one
+// that just fits is stored.
 func TestABodyThatJustFitsTheBudget(t *testing.T) {
 	for budget, stored := range map[int64]int{72 << 10: 1, 72<<10 - 1: 0} {
 		c := boundedCache(t, budget)
@@ -606,7 +631,8 @@ func TestWhatARefreshIsAnswered(t *testing.T) {
 		codes   []int
 		refused bool
 	}{
-		{[]int{103, 503}, true}, {[]int{200, 500}, false}, {[]int{500, 200}, true}, {[]int{429}, true}, {[]int{404}, false}, {nil, false},
+		{[]int{103, 503}, true}, {[]int{200, 500}, false}, {[]int{500, 200}, true},
+		{[]int{429}, true}, {[]int{404}, false}, {nil, false},
 	} {
 		w := &nowhere{header: http.Header{}}
 		for _, code := range s.codes {
@@ -622,7 +648,8 @@ func TestWhatARefreshIsAnswered(t *testing.T) {
 func TestHowManyURLsOfLateHandlersAreRemembered(t *testing.T) {
 	ms := mounts{byURL: map[uint64]sighting{}}
 	for i := range maxLate + 1 {
-		if !ms.tells(&identity{named: "page"}, httptest.NewRequest("GET", fmt.Sprint("/", i), nil)) {
+		if !ms.tells(&identity{named: "page"}, httptest.NewRequest("GET", fmt.Sprint("/", i),
+			nil)) {
 			t.Fatalf("URL %d: handlers that come to URLs of their own are taken for made anew", i)
 		}
 	}

@@ -29,7 +29,8 @@ func (w *unsafeWriter) invalidate() {
 	w.watch, w.quiet, w.out.Fwd = w, x.quiet, policy.FwdMethod
 	w.before, w.began = x.c.journal.Head(), time.Now()
 	if before := x.w.Header(); x.req.Class == rules.ClassPost && len(before) > 0 {
-		w.outer, w.given, x.outside = before.Clone(), maps.Clone(before), rules.ReadOutside(before, x.p)
+		w.outer, w.given, x.outside = before.Clone(), maps.Clone(before), rules.ReadOutside(before,
+			x.p)
 	}
 	defer w.end()
 	if w.unheard = unheard.Load(); w.mayStore() && x.who.hears.Load() {
@@ -40,8 +41,8 @@ func (w *unsafeWriter) invalidate() {
 	w.finish()
 }
 
-// end is the last of the request, whatever became of it. A handler that panics after it has answered may have changed
-// more since.
+// end is the last of the request, whatever became of it. A handler that panics after it has
+// answered may have changed more since.
 func (w *unsafeWriter) end() {
 	if w.marks != nil && !w.finished {
 		w.x.invalidateNow(w.marks)
@@ -68,15 +69,17 @@ type unsafeWriter struct {
 	before   uint64        // the journal's number when the handler began
 	marked   uint64        // ... when the header came
 	began    time.Time
-	given    http.Header // what outer handlers had put into the header, with the slices that the handler was given
-	answer   *answer     // to a POST, if later GETs may have it
-	speech   *speech     // of a POST's handler, if it may speak
+	// what outer handlers had put into the header, with the slices that the handler was given
+	given  http.Header
+	answer *answer // to a POST, if later GETs may have it
+	speech *speech // of a POST's handler, if it may speak
 }
 
 // mayStore reports whether the answer is one to a POST that may turn out to be for later GETs.
 func (w *unsafeWriter) mayStore() bool {
 	x := &w.x
-	return x.req.Class == rules.ClassPost && !x.off && x.req.Mount != "" && !x.req.Directives.NoStore
+	return x.req.Class == rules.ClassPost && !x.off && x.req.Mount != "" &&
+		!x.req.Directives.NoStore
 }
 
 func (w *unsafeWriter) onHeader(status int, h http.Header) {
@@ -92,7 +95,8 @@ func (w *unsafeWriter) onHeader(status int, h http.Header) {
 	}
 	own := h["Content-Location"] != nil
 	w.marks = append(x.changes(w.room[:0], h, own || h["Location"] != nil), w.also...)
-	storable := own && !w.around && !x.c.options.ReadOnly && w.mayStore() && status == http.StatusOK &&
+	storable := own && !w.around && !x.c.options.ReadOnly && w.mayStore() &&
+		status == http.StatusOK &&
 		x.req.SelfLocation(h) && x.c.journal.Appended(w.before) == 0
 	if w.marked = x.invalidateNow(w.marks); storable && w.marked > 0 {
 		w.record(status, h)
@@ -106,8 +110,8 @@ func (w *unsafeWriter) onHijack() {
 	}
 }
 
-// changes returns the marks of what a change by this request covers: its target, and what its answer
-// with the header h names, if it does, under all policies that are known.
+// changes returns the marks of what a change by this request covers: its target, and what its
+// answer with the header h names, if it does, under all policies that are known.
 func (x *exchange) changes(marks []store.Mark, h http.Header, names bool) []store.Mark {
 	under := x.c.under()
 	if x.req.Sent != "" || len(under.folds) > 0 {
@@ -137,7 +141,8 @@ func (x *exchange) changes(marks []store.Mark, h http.Header, names bool) []stor
 
 // askFor makes the request by which the client of this one would get a URL that the response names.
 func (x *exchange) askFor(u *url.URL) *http.Request {
-	r := getOf(&url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery, ForceQuery: u.ForceQuery})
+	r := getOf(&url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery,
+		ForceQuery: u.ForceQuery})
 	r.RequestURI, r.Host, r.TLS, r.Header = r.URL.RequestURI(), x.r.Host, x.r.TLS, x.r.Header
 	return r
 }
@@ -152,7 +157,8 @@ func (x *exchange) invalidateNow(marks []store.Mark) uint64 {
 	return number
 }
 
-// finish invalidates again, and stores the response to POST if nothing else was invalidated meanwhile.
+// finish invalidates again, and stores the response to POST if nothing else was invalidated
+// meanwhile.
 func (w *unsafeWriter) finish() {
 	w.finished = true
 	if w.quiet && !w.wrote && !w.left {

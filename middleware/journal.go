@@ -21,12 +21,15 @@ func (c *Cache) startJournal() {
 		}
 	}
 	c.journal = follower.New(follower.Options{
-		Journal: journal, Timeout: c.options.StoreTimeout, MaxLag: c.options.MaxLag, Log: c.options.Log,
+		Journal: journal, Timeout: c.options.StoreTimeout, MaxLag: c.options.MaxLag,
+		Log:      c.options.Log,
 		ReadOnly: c.options.ReadOnly,
 	})
 	if c.options.ReadOnly && !c.journal.Shared() {
-		c.options.Log.Warn("freshet: Options.ReadOnly, and the store keeps no journal that other processes share: nothing " +
-			"that is stored counts, and handlers answer each request. Give the Cache a store on a server, " +
+		c.options.Log.Warn("freshet: Options.ReadOnly, and the store keeps no journal that other " +
+			"processes share: nothing " +
+			"that is stored counts, and handlers answer each request. Give the Cache a store on " +
+			"a server, " +
 			"or Options.Journal the journal of those who fill the store")
 	}
 	if f, ok := store.As[tier.Follower](c.store); ok {

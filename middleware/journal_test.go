@@ -72,7 +72,9 @@ func (j *serverJournal) Append(ctx context.Context, what ...store.Mark) (uint64,
 	return j.journal.Load().Append(ctx, what...)
 }
 
-func (j *serverJournal) Since(ctx context.Context, number uint64) ([]store.Numbered, uint64, error) {
+func (j *serverJournal) Since(
+	ctx context.Context, number uint64,
+) ([]store.Numbered, uint64, error) {
 	if err := j.wait(ctx); err != nil {
 		return nil, 0, err
 	}
@@ -117,7 +119,8 @@ const (
 	defaultMaxLag       = 5 * time.Second
 )
 
-// longestCall is how long a call to a store may take: what waits for its end is woken a little late.
+// longestCall is how long a call to a store may take: what waits for its end is woken a little
+// late.
 const longestCall = defaultStoreTimeout * 17 / 16
 
 // node is a process of an app with the server: a cache, and the handler behind it.
@@ -180,7 +183,8 @@ func TestWhoComesLaterKnowsWhatWasInvalidatedBefore(t *testing.T) {
 		a := newNode(t, s, "A")
 		a.gets(t, "A fills", "A's", "stored")
 		a.c.Shutdown(t.Context())
-		s.journal.Load().Append(t.Context(), store.Mark{Kind: store.MarkKey, Name: "http://example.com/page"})
+		s.journal.Load().Append(t.Context(), store.Mark{Kind: store.MarkKey,
+			Name: "http://example.com/page"})
 		newNode(t, s, "B").gets(t, "B", "B's", "fwd=uri-miss")
 	})
 }
@@ -215,7 +219,8 @@ func TestCutOffFromTheJournal(t *testing.T) {
 				b.gets(t, "in touch again", "A's", "hit")
 				b.c.Shutdown(t.Context())
 				if n := strings.Count(b.log.String(), "\n"); n != 2 {
-					t.Errorf("%d lines in the log, want one when touch was lost and one when it was found:\n%s", n, &b.log)
+					t.Errorf("%d lines in the log, want one when touch was lost and one when it "+
+						"was found:\n%s", n, &b.log)
 				}
 			})
 		})
@@ -255,7 +260,8 @@ func TestAnInvalidationTheJournalCouldNotTake(t *testing.T) {
 	}
 }
 
-// A soft mark that the journal could not take makes stale what it covers, like one that it took, and nothing else.
+// A soft mark that the journal could not take makes stale what it covers, like one that it took,
+// and nothing else.
 func TestASoftInvalidationTheJournalCouldNotTake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t)
@@ -268,7 +274,8 @@ func TestASoftInvalidationTheJournalCouldNotTake(t *testing.T) {
 		}
 		a.gets(t, "after another's soft mark", "A's", "hit")
 		s.refuses.Store(1)
-		if _, err := a.c.Invalidate(t.Context(), store.Mark{Kind: store.MarkEverything, Soft: true}); err == nil {
+		if _, err := a.c.Invalidate(t.Context(), store.Mark{Kind: store.MarkEverything,
+			Soft: true}); err == nil {
 			t.Error("the journal took a mark that it refused")
 		}
 		a.gets(t, "after a soft mark", "A's", "fwd=stale")
@@ -352,8 +359,8 @@ func TestAJournalThatBeganAnewInThePast(t *testing.T) {
 	})
 }
 
-// A server that took over without the newest marks gives their numbers out again, to other marks. Who knew of the
-// first ones must not take itself for one that knows of the second.
+// A server that took over without the newest marks gives their numbers out again, to other marks.
+// Who knew of the first ones must not take itself for one that knows of the second.
 func TestAJournalThatGivesNumbersTwice(t *testing.T) {
 	for more, wanted := range map[int]string{2: "journal-lost", 3: "fwd=uri-miss"} {
 		t.Run(wanted, func(t *testing.T) {
@@ -361,12 +368,14 @@ func TestAJournalThatGivesNumbersTwice(t *testing.T) {
 				s := newServer(t)
 				a := newNode(t, s, "A")
 				for i := range 3 {
-					a.c.Invalidate(t.Context(), tag(fmt.Sprint("tag", i))) // the last is number 1003
+					// the last is number 1003
+					a.c.Invalidate(t.Context(), tag(fmt.Sprint("tag", i)))
 				}
 				a.gets(t, "A fills", "A's", "stored")
 				s.journal.Store(memjournal.NewAfter(1001))
 				time.Sleep(2 * askedEvery)
-				s.journal.Load().Append(t.Context(), store.Mark{Kind: store.MarkKey, Name: "http://example.com/page"})
+				s.journal.Load().Append(t.Context(), store.Mark{Kind: store.MarkKey,
+					Name: "http://example.com/page"})
 				for i := range more - 1 {
 					s.journal.Load().Append(t.Context(), tag(fmt.Sprint("other", i)))
 				}
@@ -398,7 +407,8 @@ func TestAJournalThatCannotBeWatched(t *testing.T) {
 				if _, err := a.c.Invalidate(t.Context(), tag("x")); err != nil {
 					t.Errorf("Invalidate: %v, though the journal takes it", err)
 				}
-				s.journal.Load().Append(t.Context(), store.Mark{Kind: store.MarkKey, Name: "http://example.com/page"})
+				s.journal.Load().Append(t.Context(), store.Mark{Kind: store.MarkKey,
+					Name: "http://example.com/page"})
 				time.Sleep(askedEvery + time.Millisecond)
 				a.gets(t, "A knows what others invalidated", "A's", "fwd=uri-miss")
 				if n := s.watches.Load(); n > 70 {
@@ -433,7 +443,8 @@ func TestALongResponseIsNotJoinedOutOfTouch(t *testing.T) {
 		time.Sleep(defaultMaxLag)
 		go a.gets(t, "for a while A goes on with what it knows", "1", "collapsed")
 		synctest.Wait()
-		s.journal.Load().Append(t.Context(), store.Mark{Kind: store.MarkKey, Name: "http://example.com/page"})
+		s.journal.Load().Append(t.Context(), store.Mark{Kind: store.MarkKey,
+			Name: "http://example.com/page"})
 		time.Sleep(time.Nanosecond)
 		a.gets(t, "then it does not", "2", "journal-lost")
 		time.Sleep(time.Minute)
@@ -495,18 +506,21 @@ func TestVariantsThatAnotherProcessAdded(t *testing.T) {
 			status(t, r, contains)
 		}
 		ask(a, "A fills", "en", "stored", "Vary-By", "Accept-Language", "Accept-Language", "en")
-		ask(b, "B has a copy of the index", "en", "hit", "Vary-By", "Accept-Language", "Accept-Language", "en")
+		ask(b, "B has a copy of the index", "en", "hit", "Vary-By", "Accept-Language",
+			"Accept-Language", "en")
 		ask(a, "A adds a variant by another field", "", "stored", "Vary-By", "Accept")
 		ask(a, "A adds another", "text", "stored", "Vary-By", "Accept", "Accept", "text")
-		ask(b, "B finds it, though its copy of the index does not list it", "text", "hit", "Vary-By", "Accept", "Accept", "text")
-		ask(b, "B adds one", "dehtml", "stored", "Vary-By", "Accept-Language", "Accept-Language", "de", "Accept", "html")
+		ask(b, "B finds it, though its copy of the index does not list it", "text", "hit",
+			"Vary-By", "Accept", "Accept", "text")
+		ask(b, "B adds one", "dehtml", "stored", "Vary-By", "Accept-Language", "Accept-Language",
+			"de", "Accept", "html")
 		ask(a, "A's are still listed", "text", "hit", "Vary-By", "Accept", "Accept", "text")
 		ask(b, "for B, too", "text", "hit", "Vary-By", "Accept", "Accept", "text")
 	})
 }
 
-// The index of variants that an invalidation covers is written anew with the next variant, or it would never come
-// near again.
+// The index of variants that an invalidation covers is written anew with the next variant, or it
+// would never come near again.
 func TestTheIndexComesNearAgainAfterAnInvalidation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t)
@@ -534,7 +548,8 @@ func TestTheIndexComesNearAgainAfterAnInvalidation(t *testing.T) {
 	})
 }
 
-// A journal in which nothing has been invalidated yet answers with the number 0, and has lost nothing.
+// A journal in which nothing has been invalidated yet answers with the number 0, and has lost
+// nothing.
 func TestAJournalThatIsNew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t)
@@ -547,7 +562,8 @@ func TestAJournalThatIsNew(t *testing.T) {
 	})
 }
 
-// A copy that is near and stale, and that the others' store has lost, is a stale response like any other.
+// A copy that is near and stale, and that the others' store has lost, is a stale response like any
+// other.
 func TestAStaleCopyThatTheStoreHasLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t)
@@ -581,8 +597,8 @@ func TestAJournalThatDoesNotAnswerIsNotWatched(t *testing.T) {
 	})
 }
 
-// A journal that began anew and has caught up has lost what was stored before, once: later invalidations are of what
-// they name.
+// A journal that began anew and has caught up has lost what was stored before, once: later
+// invalidations are of what they name.
 func TestAnInvalidationIsOfWhatItNames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t)
@@ -598,8 +614,8 @@ func TestAnInvalidationIsOfWhatItNames(t *testing.T) {
 	})
 }
 
-// An answer to a POST whose second invalidation the journal does not take is not stored, and not said to be: it counts
-// for nothing that another process has invalidated as much meanwhile.
+// An answer to a POST whose second invalidation the journal does not take is not stored, and not
+// said to be: it counts for nothing that another process has invalidated as much meanwhile.
 func TestAnAnswerToPOSTThatIsInvalidatedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t)
@@ -614,7 +630,9 @@ func TestAnAnswerToPOSTThatIsInvalidatedOnce(t *testing.T) {
 			}
 		}
 		stored := false
-		a.observe = func(r *http.Request, o policy.Outcome) { stored = stored || r.Method == http.MethodPost && o.Stored }
+		a.observe = func(r *http.Request, o policy.Outcome) {
+			stored = stored || r.Method == http.MethodPost && o.Stored
+		}
 		synctest.Wait() // for the journal to be followed: what it does not take is sent in a second
 		do(a.h, "POST", "/page")
 		want(t, "stored, as the observer hears it", stored, false)
@@ -624,16 +642,18 @@ func TestAnAnswerToPOSTThatIsInvalidatedOnce(t *testing.T) {
 	})
 }
 
-// An answer to a POST is stored for all processes, unless another invalidation came while its handler ran, or nobody
-// can say whether one did.
+// An answer to a POST is stored for all processes, unless another invalidation came while its
+// handler ran, or nobody can say whether one did.
 func TestAnAnswerToPOSTInSeveralProcesses(t *testing.T) {
 	for story, s := range map[string]struct {
 		meanwhile func(server *server, b *node)
 		stored    bool
 	}{
-		"nothing":              {func(*server, *node) {}, true},
-		"another invalidation": {func(_ *server, b *node) { b.c.Invalidate(context.Background(), tag("x")) }, false},
-		"an outage":            {func(server *server, _ *node) { server.cut(errors.New("away")) }, false},
+		"nothing": {func(*server, *node) {}, true},
+		"another invalidation": {func(_ *server, b *node) {
+			b.c.Invalidate(context.Background(), tag("x"))
+		}, false},
+		"an outage": {func(server *server, _ *node) { server.cut(errors.New("away")) }, false},
 	} {
 		t.Run(story, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

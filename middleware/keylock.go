@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// keyLocks lets one goroutine at a time work on a key. The locks of different keys are independent, so that no key
-// waits for what a slow store does with another.
+// keyLocks lets one goroutine at a time work on a key. The locks of different keys are independent,
+// so that no key waits for what a slow store does with another.
 type keyLocks struct{ shards [keyShards]keyLockShard }
 
 type keyLockShard struct {
@@ -20,7 +20,8 @@ type keyLock struct {
 	users int           // requests that have it or wait for it
 }
 
-// lock waits until the key is free, but no longer than patience, and returns what frees it again; nil: it was not free.
+// lock waits until the key is free, but no longer than patience, and returns what frees it again;
+// nil: it was not free.
 func (l *keyLocks) lock(key string, patience time.Duration) (unlock func()) {
 	sh := &l.shards[maphash.String(seed, key)%keyShards]
 	sh.mu.Lock()

@@ -2,8 +2,8 @@ package middleware
 
 import "net/http"
 
-// lastByte is a client that gets the last byte of a response of declared length when release is called, and
-// so does not have the whole of it, and ask again, before what must come first is done.
+// lastByte is a client that gets the last byte of a response of declared length when release is
+// called, and so does not have the whole of it, and ask again, before what must come first is done.
 type lastByte struct {
 	http.ResponseWriter
 	left int64 // until the end

@@ -15,12 +15,13 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// A handler outside the cache may put fields into the header only as it is written: a session middleware wraps
-// the client's writer, and its WriteHeader sets the cookie of a session that the page was made with. Such a
-// page is for its client alone. So where the client's writer is not the server's own, a run first sends its
-// client the header, looks at what has appeared there, and only then gives the response to others and to
-// the store. Sending a header waits for no client. Where a writer between holds the header back, the gate tells when it
-// has gone: until then the response is nobody else's.
+// A handler outside the cache may put fields into the header only as it is written: a session
+// middleware wraps the client's writer, and its WriteHeader sets the cookie of a session that the
+// page was made with. Such a page is for its client alone. So where the client's writer is not the
+// server's own, a run first sends its client the header, looks at what has appeared there, and only
+// then gives the response to others and to the store. Sending a header waits for no client. Where a
+// writer between holds the header back, the gate tells when it has gone: until then the response is
+// nobody else's.
 
 // pending is what a run has for others once its own client's header has been sent.
 type pending struct {
@@ -87,7 +88,8 @@ func (n *run) sendHead(status int) {
 	n.after.sent, n.after.looked = rules.SentWith(h, n.x.p), true
 	if g := x.gate(); g != nil {
 		n.after.way = g.expect(&passage{
-			f: n.f, status: status, sent: n.after.sent, told: lastOf(h["Cache-Status"]), p: n.x.p, e: n.forOthers(),
+			f: n.f, status: status, sent: n.after.sent, told: lastOf(h["Cache-Status"]), p: n.x.p,
+			e:       n.forOthers(),
 			passing: n.x.passing,
 		})
 	}
@@ -103,8 +105,8 @@ func (n *run) forOthers() *store.Entry {
 	return n.after.answer
 }
 
-// goOn gives the response to others and to the store once its header has gone out, unless what has appeared there
-// makes it one for its client alone. It returns false while the header is held back.
+// goOn gives the response to others and to the store once its header has gone out, unless what has
+// appeared there makes it one for its client alone. It returns false while the header is held back.
 func (n *run) goOn() bool {
 	if n.after.held = n.after.way.held(); n.after.held {
 		return false
@@ -125,8 +127,8 @@ func (n *run) goOn() bool {
 	return true
 }
 
-// late reports whether a field has appeared that makes the response one for its client alone, and then keeps it from
-// all others.
+// late reports whether a field has appeared that makes the response one for its client alone, and
+// then keeps it from all others.
 func (n *run) late() bool {
 	if !n.after.looked {
 		return false
@@ -144,8 +146,9 @@ func (n *run) late() bool {
 	return true
 }
 
-// appeared returns why what has appeared in the header keeps e from others, and the name of a cookie in it that the
-// policy ignores. Nothing is added to a header that has passed the gate, and its writers may have been taken back.
+// appeared returns why what has appeared in the header keeps e from others, and the name of a
+// cookie in it that the policy ignores. Nothing is added to a header that has passed the gate, and
+// its writers may have been taken back.
 func (n *run) appeared(e *store.Entry) (why policy.Reason, ignored string) {
 	if way := n.after.way; way != nil {
 		if why, ignored = way.objection(); why != "" || !way.g.inner || n.x.w == nil {
@@ -169,8 +172,8 @@ func (n *run) keepFromOthers(why policy.Reason) {
 	n.pass()
 }
 
-// afterAll looks once more when the client has been served: a writer between may have held the header back until the
-// body came, or until the cache returns.
+// afterAll looks once more when the client has been served: a writer between may have held the
+// header back until the body came, or until the cache returns.
 func (n *run) afterAll() {
 	if !n.after.held {
 		if e := n.kept; e != nil && n.late() && !n.x.c.options.ReadOnly {
@@ -186,14 +189,17 @@ func (n *run) afterAll() {
 	n.after.last = true
 }
 
-// detach makes n forget its request and its client's writer: the end of the request may come when the handlers outside
-// have returned, and have given the writers that they had made, the request and its context back to their pools.
+// detach makes n forget its request and its client's writer: the end of the request may come when
+// the handlers outside have returned, and have given the writers that they had made, the request
+// and its context back to their pools.
 func (n *run) detach() {
-	r := &http.Request{Method: n.x.r.Method, URL: &url.URL{Path: n.x.r.URL.Path}, Header: n.x.r.Header.Clone()}
+	r := &http.Request{Method: n.x.r.Method, URL: &url.URL{Path: n.x.r.URL.Path},
+		Header: n.x.r.Header.Clone()}
 	n.x.r, n.x.w, n.x.next, n.x.around = r, nil, nil, nil
 }
 
-// atEnd is called at the end of the request, when the response is whole and what holds headers back has ended.
+// atEnd is called at the end of the request, when the response is whole and what holds headers back
+// has ended.
 func (n *run) atEnd() {
 	defer n.over()
 	if !n.goOn() {
@@ -207,9 +213,9 @@ func (n *run) neverWent() {
 	n.x.c.warnOfHeld()
 }
 
-// push writes what is held of the body of a stream until its header has passed the gate, in the goroutine of the
-// request, where outer handlers expect to send it. It writes so little at once that it waits for no client. If
-// that does not do, others do not wait for the rest.
+// push writes what is held of the body of a stream until its header has passed the gate, in the
+// goroutine of the request, where outer handlers expect to send it. It writes so little at once
+// that it waits for no client. If that does not do, others do not wait for the rest.
 func (n *run) push(b body, rd *fill.Reader) {
 	const little = 1 << 10
 	if more := min(max(stall.ServerBuffer-len(n.rec.held), 0), len(n.rec.coming)); more > 0 {
@@ -240,10 +246,11 @@ func (n *run) orAlone() {
 	n.x.c.warnOfHeld()
 }
 
-// lateHints keeps what has appeared in the header while an informational response was sent, of which it was hints: a
-// session middleware that takes that for the response sets its cookie now or never. before is the header that the
-// final response begins with. What has taken the place of the handler's own word on its lifetime is the handler's from
-// now on, as it is without a cache, where both have one header.
+// lateHints keeps what has appeared in the header while an informational response was sent, of
+// which it was hints: a session middleware that takes that for the response sets its cookie now or
+// never. before is the header that the final response begins with. What has taken the place of the
+// handler's own word on its lifetime is the handler's from now on, as it is without a cache, where
+// both have one header.
 func (n *run) lateHints(header, hints, before http.Header) {
 	cookie := n.x.outside.Cookie
 	for name, values := range header {
@@ -266,15 +273,18 @@ func (n *run) lateHints(header, hints, before http.Header) {
 		cookie = cookie || http.CanonicalHeaderKey(name) == "Set-Cookie" && !n.x.p.StoreCookies
 		n.hinted = before
 	}
-	if said := saidIn(n.x.r.Context()); said != nil && said.run != nil && said.run.hinted != nil { // of a mount outside
+	// of a mount outside
+	if said := saidIn(n.x.r.Context()); said != nil && said.run != nil && said.run.hinted != nil {
 		n.hinted = said.run.hinted
 		n.x.outside = rules.ReadOutside(n.hinted, n.x.p)
 		cookie = cookie || setsCookie(n.hinted) && !n.x.p.StoreCookies
 	}
-	n.x.outside.Cookie = n.x.outside.Cookie || cookie // which counts where the policy is Shared, too: see Late
+	// which counts where the policy is Shared, too: see Late
+	n.x.outside.Cookie = n.x.outside.Cookie || cookie
 }
 
-// bare reports whether a writer is the server's own, or of ours, so that writing the header adds nothing to it.
+// bare reports whether a writer is the server's own, or of ours, so that writing the header adds
+// nothing to it.
 func bare(w http.ResponseWriter) bool {
 	switch w := w.(type) {
 	case *nowhere:
@@ -297,18 +307,24 @@ func bare(w http.ResponseWriter) bool {
 }
 
 const (
-	toldOfLate = "a handler outside the cache changed the header of a response while it was written, " +
-		"as session middleware does that sets its cookie only then: the response is its client's alone, and is not " +
+	toldOfLate = "a handler outside the cache changed the header of a response while it was " +
+		"written, " +
+		"as session middleware does that sets its cookie only then: the response is its client's " +
+		"alone, and is not " +
 		"stored. If the page needs no session, let its handler begin none"
 	toldOfLateUnguarded = toldOfLate + "; and serve the app through Cache.Root, " +
 		"so that no cache on the way keeps such a response"
-	toldOfTooLate = "a handler outside the cache changed the header of a response after those who asked meanwhile had " +
-		"been given the response, as session middleware does beyond a compressor: the page may be one user's, and " +
-		"others may have got it. Serve the app through Cache.Root, and mount compressors and time limits inside the cache"
+	toldOfTooLate = "a handler outside the cache changed the header of a response after those " +
+		"who asked meanwhile had " +
+		"been given the response, as session middleware does beyond a compressor: the page may " +
+		"be one user's, and " +
+		"others may have got it. Serve the app through Cache.Root, and mount compressors and " +
+		"time limits inside the cache"
 )
 
-// tellOfLate logs, once, that handlers outside set fields too late to be judged with the response. With Guard
-// that is as it should be where a page belongs to a session, and else the answer to why it is not cached.
+// tellOfLate logs, once, that handlers outside set fields too late to be judged with the response.
+// With Guard that is as it should be where a page belongs to a session, and else the answer to why
+// it is not cached.
 func (n *run) tellOfLate(why policy.Reason, ignored string) {
 	n.x.adviseOnIgnored(ignored)
 	level, text := slog.LevelInfo, toldOfLate

@@ -10,8 +10,8 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// replacesLate puts a field in the place of another as the first header is written, be it that of an informational
-// response, where r is of a member.
+// replacesLate puts a field in the place of another as the first header is written, be it that of
+// an informational response, where r is of a member.
 func replacesLate(h http.Handler, name, value string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w = withoutHints{w}
@@ -22,7 +22,8 @@ func replacesLate(h http.Handler, name, value string) http.Handler {
 	})
 }
 
-// withoutHints is a client that drops informational responses, which httptest's recorder would take for the response.
+// withoutHints is a client that drops informational responses, which httptest's recorder would take
+// for the response.
 type withoutHints struct{ http.ResponseWriter }
 
 func (w withoutHints) WriteHeader(status int) {
@@ -49,8 +50,8 @@ func (w *replacesOnce) WriteHeader(status int) {
 
 func (w *replacesOnce) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// What a handler outside says of members as the header is written, or that of a hint before it, counts though it stands
-// in the place of what the page's handler said: it is what the client gets.
+// What a handler outside says of members as the header is written, or that of a hint before it,
+// counts though it stands in the place of what the page's handler said: it is what the client gets.
 func TestALifetimeThatComesLateInThePlaceOfThePages(t *testing.T) {
 	for _, s := range []struct{ name, own, late, detail string }{
 		{"Cache-Control", "max-age=60", "private, no-store", "no-store"},
@@ -61,7 +62,8 @@ func TestALifetimeThatComesLateInThePlaceOfThePages(t *testing.T) {
 		for _, hint := range []bool{false, true} {
 			for _, method := range []string{"GET", "POST"} {
 				for _, size := range []int{1, 2 * middleware.HoldBack} {
-					t.Run(fmt.Sprint(s.name, ": ", s.late, ", hint=", hint, ", ", method, ", ", size), func(t *testing.T) {
+					t.Run(fmt.Sprint(s.name, ": ", s.late, ", hint=", hint, ", ", method, ", ",
+						size), func(t *testing.T) {
 						page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 							w.Header().Set("Cache-Control", "public, max-age=60")
 							w.Header().Set("Content-Location", "/")
@@ -69,7 +71,8 @@ func TestALifetimeThatComesLateInThePlaceOfThePages(t *testing.T) {
 							if hint {
 								w.WriteHeader(http.StatusEarlyHints)
 							}
-							fmt.Fprint(w, "hello ", r.Header.Get("X-Member"), "\n", strings.Repeat(" ", size))
+							fmt.Fprint(w, "hello ", r.Header.Get("X-Member"), "\n",
+								strings.Repeat(" ", size))
 						})
 						h := replacesLate(newCache(t).With(policy.Policy{})(page), s.name, s.late)
 						ask := func(method, member string) *http.Response {

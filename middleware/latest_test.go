@@ -33,8 +33,9 @@ func (w *takesLate) Write(p []byte) (int, error) {
 
 func (w *takesLate) Flush() { <-w.until }
 
-// A leader that takes its page late does not put it over a newer one, however late that is, and whatever it gets; nor
-// does it keep its page from the store of others until then. The store is a server's here.
+// A leader that takes its page late does not put it over a newer one, however late that is, and
+// whatever it gets; nor does it keep its page from the store of others until then. The store is a
+// server's here.
 func TestALeaderThatTakesItsPageLate(t *testing.T) {
 	for _, s := range []struct {
 		name  string
@@ -54,7 +55,8 @@ func TestALeaderThatTakesItsPageLate(t *testing.T) {
 					memory := memstore.New(1 << 20)
 					defer memory.Close()
 					var sets atomic.Int64
-					c := middleware.New(faulty.Store(memory, func(_ context.Context, call, _ string) error {
+					c := middleware.New(faulty.Store(memory, func(_ context.Context, call,
+						_ string) error {
 						if call == "Set" {
 							sets.Add(1)
 						}
@@ -62,9 +64,11 @@ func TestALeaderThatTakesItsPageLate(t *testing.T) {
 					}), middleware.Options{Log: discard})
 					defer c.Shutdown(t.Context())
 					var version atomic.Int64
-					h := c.With(minute)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					h := c.With(minute)(http.HandlerFunc(func(w http.ResponseWriter,
+						r *http.Request) {
 						w.Header().Set("Etag", fmt.Sprintf(`"%d"`, version.Load()))
-						text := fmt.Sprint("version ", version.Load(), "\n", strings.Repeat(" ", s.size))
+						text := fmt.Sprint("version ", version.Load(), "\n", strings.Repeat(" ",
+							s.size))
 						if r.Header.Get("Range") != "" {
 							http.ServeContent(w, r, "a.txt", time.Time{}, strings.NewReader(text))
 							return
@@ -99,8 +103,9 @@ func TestALeaderThatTakesItsPageLate(t *testing.T) {
 	}
 }
 
-// A HEAD that is slow to say that a page is still good does not put the page over a newer one: neither over that of a
-// GET that came after it, nor over that of one which came before, and has stored its page meanwhile.
+// A HEAD that is slow to say that a page is still good does not put the page over a newer one:
+// neither over that of a GET that came after it, nor over that of one which came before, and has
+// stored its page meanwhile.
 func TestASlowHEADAndANewerGET(t *testing.T) {
 	for _, first := range []string{"GET", "HEAD"} {
 		synctest.Test(t, func(t *testing.T) {

@@ -10,14 +10,15 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// defaultLeaveOut is what Options.LeaveOut means by nil: where apps keep what is made anew for each request, and
-// mostly mounted by somebody who thinks of no cache.
+// defaultLeaveOut is what Options.LeaveOut means by nil: where apps keep what is made anew for each
+// request, and mostly mounted by somebody who thinks of no cache.
 var defaultLeaveOut = []string{
-	"/debug/", "/metrics", "/health", "/healthz", "/livez", "/readyz", "/startupz", "/-/", "/.well-known/acme-challenge/",
+	"/debug/", "/metrics", "/health", "/healthz", "/livez", "/readyz", "/startupz", "/-/",
+	"/.well-known/acme-challenge/",
 }
 
-// leaveOut tells which paths are left out of the operator's lifetime, and keeps the policies that are left of the
-// operator's then.
+// leaveOut tells which paths are left out of the operator's lifetime, and keeps the policies that
+// are left of the operator's then.
 type leaveOut struct {
 	paths    []string
 	second   [256]bool // the paths' second bytes: most requests are of none of them
@@ -26,14 +27,16 @@ type leaveOut struct {
 	made     atomic.Int64
 }
 
-// maxLeft is how many policies are remembered, should Options.Policy make one for each request against all advice.
+// maxLeft is how many policies are remembered, should Options.Policy make one for each request
+// against all advice.
 const maxLeft = 1024
 
 func (l *leaveOut) init(paths []string) {
 	l.paths = paths
 	for _, path := range paths {
 		if !strings.HasPrefix(path, "/") {
-			panic(fmt.Sprintf("freshet: New: Options.LeaveOut: %q is no path: it must begin with a slash, as in %q", path, defaultLeaveOut[0]))
+			panic(fmt.Sprintf("freshet: New: Options.LeaveOut: %q is no path: it must begin with "+
+				"a slash, as in %q", path, defaultLeaveOut[0]))
 		}
 		if l.all = l.all || path == "/"; len(path) > 1 {
 			l.second[path[1]] = true
@@ -50,14 +53,16 @@ func (l *leaveOut) has(path string) bool {
 		return false
 	}
 	for _, left := range l.paths {
-		if strings.HasPrefix(path, left) && (len(path) == len(left) || left[len(left)-1] == '/' || path[len(left)] == '/') {
+		if strings.HasPrefix(path, left) && (len(path) == len(left) || left[len(left)-1] == '/' ||
+			path[len(left)] == '/') {
 			return true
 		}
 	}
 	return false
 }
 
-// of returns what is left of a policy for a path that is left out: all but the lifetime that it gives.
+// of returns what is left of a policy for a path that is left out: all but the lifetime that it
+// gives.
 func (l *leaveOut) of(p *policy.Policy) *policy.Policy {
 	if made, ok := l.policies.Load(p); ok {
 		return made.(*policy.Policy)

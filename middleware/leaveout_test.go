@@ -5,7 +5,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	_ "net/http/pprof" // registers with http.DefaultServeMux, as in the apps that it is forgotten in
+	// registers with http.DefaultServeMux, as in the apps that it is forgotten in
+	_ "net/http/pprof"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +16,8 @@ import (
 )
 
 func wholeApp(t *testing.T, leaveOut []string, p policy.Policy) (*middleware.Cache, *origin) {
-	c := newCache(t, middleware.Options{LeaveOut: leaveOut, Policy: func(*http.Request) *policy.Policy { return &p }})
+	c := newCache(t, middleware.Options{LeaveOut: leaveOut,
+		Policy: func(*http.Request) *policy.Policy { return &p }})
 	o := &origin{}
 	o.h = func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Last-Modified", "Mon, 02 Jan 2006 15:04:05 GMT")
@@ -34,9 +36,11 @@ func TestLeaveOut(t *testing.T) {
 		path string
 		left bool
 	}{
-		{nil, "/", false}, {nil, "/debug/", true}, {nil, "/debug/pprof/heap", true}, {nil, "/debug", false},
+		{nil, "/", false}, {nil, "/debug/", true}, {nil, "/debug/pprof/heap", true},
+		{nil, "/debug", false},
 		{nil, "/debugging", false},
-		{nil, "/metrics", true}, {nil, "/metrics/a", true}, {nil, "/metrics-guide", false}, {nil, "/health", true},
+		{nil, "/metrics", true}, {nil, "/metrics/a", true}, {nil, "/metrics-guide", false},
+		{nil, "/health", true},
 		{nil, "/healthz", true},
 		{nil, "/healthy-recipes", false}, {nil, "/livez", true}, {nil, "/readyz", true},
 		{nil, "/.well-known/acme-challenge/x", true},
@@ -78,7 +82,8 @@ func TestLeaveOutLeavesTheRest(t *testing.T) {
 
 func TestLeaveOutWantsPaths(t *testing.T) {
 	defer func() {
-		if v := fmt.Sprint(recover()); !strings.Contains(v, `"debug/"`) || !strings.Contains(v, "slash") {
+		if v := fmt.Sprint(recover()); !strings.Contains(v, `"debug/"`) ||
+			!strings.Contains(v, "slash") {
 			t.Errorf("panicked with %q", v)
 		}
 	}()
@@ -86,12 +91,14 @@ func TestLeaveOutWantsPaths(t *testing.T) {
 	c.Handler(o)
 }
 
-// The real net/http/pprof, in an app that is cached as a whole for an hour: each profile is a new one, streams too.
+// The real net/http/pprof, in an app that is cached as a whole for an hour: each profile is a new
+// one, streams too.
 func TestPprofUnderAWholeAppLifetime(t *testing.T) {
 	c, _ := wholeApp(t, nil, policy.Policy{TTL: time.Hour})
 	srv := httptest.NewServer(c.Handler(http.DefaultServeMux))
 	defer srv.Close()
-	for _, path := range []string{"/debug/pprof/", "/debug/pprof/cmdline", "/debug/pprof/goroutine?debug=1",
+	for _, path := range []string{"/debug/pprof/", "/debug/pprof/cmdline",
+		"/debug/pprof/goroutine?debug=1",
 		"/debug/pprof/heap", "/debug/pprof/trace?seconds=0.01"} {
 		for range 2 {
 			r, err := srv.Client().Get(srv.URL + path)
@@ -102,7 +109,8 @@ func TestPprofUnderAWholeAppLifetime(t *testing.T) {
 				t.Errorf("%s: %d, %d bytes, %v", path, r.StatusCode, len(b), err)
 			}
 			r.Body.Close()
-			if s := r.Header.Get("Cache-Status"); strings.Contains(s, "hit") || strings.Contains(s, "stored") {
+			if s := r.Header.Get("Cache-Status"); strings.Contains(s, "hit") ||
+				strings.Contains(s, "stored") {
 				t.Errorf("%s: Cache-Status is %q", path, s)
 			}
 			if cc := r.Header.Get("Cache-Control"); strings.Contains(cc, "max-age") {
@@ -116,7 +124,8 @@ func TestPprofUnderAWholeAppLifetime(t *testing.T) {
 // A path of one letter is a path.
 func TestAShortPathIsLeftOut(t *testing.T) {
 	c, o := wholeApp(t, []string{"/m"}, policy.Policy{TTL: time.Minute})
-	for path, left := range map[string]bool{"/m": true, "/m/x": true, "/mx": false, "/": false, "/n": false} {
+	for path, left := range map[string]bool{"/m": true, "/m/x": true, "/mx": false, "/": false,
+		"/n": false} {
 		get(c.Handler(o), path)
 		r := get(c.Handler(o), path)
 		want(t, path+" is left out", !strings.Contains(r.Header.Get("Cache-Status"), "hit"), left)

@@ -12,8 +12,8 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// A response whose age equals its lifetime is stale (RFC 9111 section 4.2) for who has waited for it, as it is for who
-// finds it in the store.
+// A response whose age equals its lifetime is stale (RFC 9111 section 4.2) for who has waited for
+// it, as it is for who finds it in the store.
 func TestAnAgeThatEqualsTheLifetimeIsStale(t *testing.T) {
 	for _, s := range []struct {
 		lifetime string

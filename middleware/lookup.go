@@ -56,7 +56,8 @@ const (
 )
 
 // maxLookups bounds how often a request goes back to the store after it read along with a fill that
-// turned out to be for another variant. Then it runs the handler by itself. Runs that were out of time do not count.
+// turned out to be for another variant. Then it runs the handler by itself. Runs that were out of
+// time do not count.
 const maxLookups = 4
 
 // serve answers from the store if it may, and otherwise by running the handler.
@@ -69,13 +70,15 @@ func (l *lookup) serve() {
 		}
 		switch does {
 		case hit:
-			l.hit(l.found.entry, policy.Outcome{Hit: true, TTL: l.found.verdict.TTL, HasTTL: true}, now)
+			l.hit(l.found.entry, policy.Outcome{Hit: true, TTL: l.found.verdict.TTL, HasTTL: true},
+				now)
 			return
 		case serveStale:
 			if l.renewsBehind() {
 				l.startRefresh()
 			}
-			l.hit(l.found.entry, policy.Outcome{Hit: true, Stale: true, TTL: l.found.verdict.TTL, HasTTL: true}, now)
+			l.hit(l.found.entry, policy.Outcome{Hit: true, Stale: true, TTL: l.found.verdict.TTL,
+				HasTTL: true}, now)
 			return
 		case timeOut:
 			l.x.notCached()
@@ -104,7 +107,8 @@ func (l *lookup) decide(now time.Time) action {
 	switch use := f.verdict.Use; {
 	case use == rules.UseFresh && l.x.servedBy(f.entry, now):
 		return hit
-	case use == rules.UseStaleWhileRevalidate && l.x.servedBy(f.entry, now) && (onlyIfCached || l.mayServeStale()):
+	case use == rules.UseStaleWhileRevalidate && l.x.servedBy(f.entry, now) &&
+		(onlyIfCached || l.mayServeStale()):
 		return serveStale
 	case onlyIfCached:
 		return timeOut
@@ -112,8 +116,8 @@ func (l *lookup) decide(now time.Time) action {
 	return fetch
 }
 
-// mayServeStale reports whether somebody else renews what is stale: a refresh in the background, or a request that
-// came before.
+// mayServeStale reports whether somebody else renews what is stale: a refresh in the background, or
+// a request that came before.
 func (l *lookup) mayServeStale() bool {
 	if l.x.refresh != nil {
 		return false
@@ -134,7 +138,8 @@ func (x *exchange) servedByPart(e *store.Entry, now time.Time) bool {
 	return answer == rules.RangePart && rules.Holds(e, spans)
 }
 
-// find returns what the store has for the request. It finds nothing in place of what a hard invalidation covers.
+// find returns what the store has for the request. It finds nothing in place of what a hard
+// invalidation covers.
 func (x *exchange) find(now time.Time) found {
 	f := found{flight: x.req.Key, missed: policy.FwdURIMiss, ended: x.c.fills.Ended()}
 	f.verdict.Use = rules.UseMiss
@@ -156,7 +161,8 @@ func (x *exchange) find(now time.Time) found {
 	return f
 }
 
-// selected returns the response that the request selects, and its coverage, or nil. It notes in f why.
+// selected returns the response that the request selects, and its coverage, or nil. It notes in f
+// why.
 func (x *exchange) selected(f *found, now time.Time) (*store.Entry, invalidation.Coverage) {
 	e := x.get(x.req.Key, f)
 	if e == nil {
@@ -180,21 +186,26 @@ func (x *exchange) selected(f *found, now time.Time) (*store.Entry, invalidation
 	return variant, coverage
 }
 
-// takeNewer replaces what is near and not fresh by what another process has stored in its place since.
+// takeNewer replaces what is near and not fresh by what another process has stored in its place
+// since.
 func (x *exchange) takeNewer(f *found, now time.Time) {
 	other := x.ask(tier.SkipNear(x.r.Context()), f.entry.Key, f)
-	if other == nil || other == f.entry || other.Variants != nil || !other.Received.After(f.entry.Received) {
+	if other == nil || other == f.entry || other.Variants != nil ||
+		!other.Received.After(f.entry.Received) {
 		return
 	}
 	coverage := x.covered(other)
-	if coverage == invalidation.CoverageHard || !rules.Matches(other.Vary, x.r.Header) || x.objects(other, now, f) {
+	if coverage == invalidation.CoverageHard || !rules.Matches(other.Vary, x.r.Header) ||
+		x.objects(other, now, f) {
 		return
 	}
 	f.stored = stored{other, coverage, x.judge(other, now, coverage, f.flight)}
 }
 
 // choose finds the variant among those that the index lists (RFC 9111 section 4.1).
-func (x *exchange) choose(index *store.Entry, now time.Time, f *found) (*store.Entry, invalidation.Coverage) {
+func (x *exchange) choose(
+	index *store.Entry, now time.Time, f *found,
+) (*store.Entry, invalidation.Coverage) {
 	f.indexed, f.missed = true, policy.FwdVaryMiss
 	x.account.indexed(index.Variants)
 	var first [4]*store.Entry
@@ -202,7 +213,8 @@ func (x *exchange) choose(index *store.Entry, now time.Time, f *found) (*store.E
 	var last invalidation.Coverage // of the last candidate
 	for _, fields := range index.Variants {
 		key := x.variantKey(fields)
-		f.flight = key // the newest set of fields comes last: what the next response will vary on, most likely
+		// the newest set of fields comes last: what the next response will vary on, most likely
+		f.flight = key
 		e := x.get(key, f)
 		if e == nil || e.Variants != nil || !rules.Matches(e.Vary, x.r.Header) {
 			continue
@@ -232,15 +244,15 @@ func (x *exchange) choose(index *store.Entry, now time.Time, f *found) (*store.E
 	return e, x.covered(e)
 }
 
-// variantKey returns the key of the variant that the request selects by fields. It allocates nothing when that is the
-// one that a request for the target selected last.
+// variantKey returns the key of the variant that the request selects by fields. It allocates
+// nothing when that is the one that a request for the target selected last.
 func (x *exchange) variantKey(fields []string) string {
 	var buf [512]byte
 	return x.place.text(rules.AppendVariantKey(buf[:0], x.req.Key, fields, x.r.Header))
 }
 
-// covered returns the coverage of e, and of the URI as this request sent it: e may have been made of a request for
-// another one.
+// covered returns the coverage of e, and of the URI as this request sent it: e may have been made
+// of a request for another one.
 func (x *exchange) covered(e *store.Entry) invalidation.Coverage {
 	coverage := x.c.journal.Covers(e)
 	if x.req.Sent == "" || e.URI == x.req.Sent {
@@ -249,8 +261,8 @@ func (x *exchange) covered(e *store.Entry) invalidation.Coverage {
 	return max(coverage, x.c.journal.Covers(&store.Entry{URI: x.req.Sent, Number: e.Number}))
 }
 
-// objects reports whether a stored response may not be used because of what handlers outside have put into the header,
-// or because it does not answer the request's Origin.
+// objects reports whether a stored response may not be used because of what handlers outside have
+// put into the header, or because it does not answer the request's Origin.
 func (x *exchange) objects(e *store.Entry, now time.Time, f *found) bool {
 	why := x.outside.Objects(e, x.p, now)
 	if why == "" && rules.OriginOf(x.r, &x.outside).Allowed(e) {
@@ -271,13 +283,14 @@ func (x *exchange) get(key string, f *found) *store.Entry {
 	return x.ask(x.r.Context(), key, f)
 }
 
-// ours reports whether an entry is what was asked for: under its key, and a response that can be sent, or an index.
+// ours reports whether an entry is what was asked for: under its key, and a response that can be
+// sent, or an index.
 func ours(e *store.Entry, key string) bool {
 	return e != nil && e.Key == key && (e.Variants != nil || e.Status >= 200 && e.Status <= 999)
 }
 
-// ask looks in the store, and then among what is on its way there. What was on its way and arrived in between is in the
-// store now. It notes in f what the store failed to do.
+// ask looks in the store, and then among what is on its way there. What was on its way and arrived
+// in between is in the store now. It notes in f what the store failed to do.
 func (x *exchange) ask(ctx context.Context, key string, f *found) *store.Entry {
 	if !x.c.local {
 		began := time.Now()

@@ -16,8 +16,8 @@ import (
 	"github.com/freshet-go/freshet/middleware"
 )
 
-// A gateway says Fail and then writes its own error page: where nothing stale may stand in, that page is
-// the answer, whole.
+// A gateway says Fail and then writes its own error page: where nothing stale may stand in, that
+// page is the answer, whole.
 func TestFailBeforeTheResponseLeavesItWhole(t *testing.T) {
 	c := newCache(t)
 	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
@@ -32,16 +32,19 @@ func TestFailBeforeTheResponseLeavesItWhole(t *testing.T) {
 			t.Fatalf("the connection was aborted: %v", err)
 		}
 		body, err := io.ReadAll(res.Body)
-		if res.StatusCode != http.StatusBadGateway || string(body) != "the origin is lost\n" || err != nil {
+		if res.StatusCode != http.StatusBadGateway || string(body) != "the origin is lost\n" ||
+			err != nil {
 			t.Errorf("%d %q %v, want the handler's own 502", res.StatusCode, body, err)
 		}
 		if o.runs.Load() != run+1 {
-			t.Errorf("%d runs, want %d: what a lost origin's handler writes is not stored", o.runs.Load(), run+1)
+			t.Errorf("%d runs, want %d: what a lost origin's handler writes is not stored",
+				o.runs.Load(), run+1)
 		}
 	}
 }
 
-// The part that completes a stored one may be so short that it is held back until the handler returns.
+// The part that completes a stored one may be so short that it is held back until the handler
+// returns.
 func TestShortPartCompletesAStoredOne(t *testing.T) {
 	c := newCache(t)
 	var asked []string
@@ -66,7 +69,8 @@ func TestShortPartCompletesAStoredOne(t *testing.T) {
 
 // A trailer that is its own client's alone is sent to that client: the response has no length then.
 func TestATrailerOfOnesOwn(t *testing.T) {
-	s := httptest.NewServer(newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := httptest.NewServer(newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
 		w.Header().Set("Cache-Control", `max-age=60, private="X-User"`)
 		w.Header().Set("Trailer", "X-User")
 		io.WriteString(w, "page")
@@ -83,7 +87,8 @@ func TestATrailerOfOnesOwn(t *testing.T) {
 // net/http gives a short body its length, and then no trailer, unless it is told in time.
 func TestTrailersOfAShortStoredResponse(t *testing.T) {
 	c := newCache(t)
-	server := httptest.NewServer(c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(c.Handler(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.Header().Set("Trailer", "X-Sum")
 		io.WriteString(w, "text")
@@ -97,13 +102,15 @@ func TestTrailersOfAShortStoredResponse(t *testing.T) {
 		}
 		io.Copy(io.Discard, res.Body)
 		res.Body.Close()
-		if got := res.Header.Get("Cache-Status"); res.Trailer.Get("X-Sum") != "42" || !strings.Contains(got, want) {
+		if got := res.Header.Get("Cache-Status"); res.Trailer.Get("X-Sum") != "42" ||
+			!strings.Contains(got, want) {
 			t.Errorf("%s: trailer %v", got, res.Trailer)
 		}
 	}
 }
 
-// The log tells of a handler's panic that a stale page stands in for, and of none by which a handler merely breaks off.
+// The log tells of a handler's panic that a stale page stands in for, and of none by which a
+// handler merely breaks off.
 func TestTheLogTellsOfAPanic(t *testing.T) {
 	for _, value := range []any{"boom", http.ErrAbortHandler} {
 		synctest.Test(t, func(t *testing.T) {
@@ -128,8 +135,8 @@ func TestTheLogTellsOfAPanic(t *testing.T) {
 	}
 }
 
-// A response for one client whose handler says Fail when it has begun is cut off; one of which only the header has gone
-// out is whole.
+// A response for one client whose handler says Fail when it has begun is cut off; one of which only
+// the header has gone out is whole.
 func TestFailBehindTheBeginning(t *testing.T) {
 	for begin, cut := range map[string]bool{"begin": true, "": false} {
 		h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

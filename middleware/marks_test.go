@@ -13,9 +13,12 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// Marks of prefixes and keys name URLs in any form that people write. One that can cover nothing is an error.
+// Marks of prefixes and keys name URLs in any form that people write. One that can cover nothing is
+// an error.
 func TestMarksNameURLs(t *testing.T) {
-	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page") })
+	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "page")
+	})
 	const prefix, key = store.MarkPrefix, store.MarkKey
 	for _, s := range []struct {
 		kind   store.MarkKind
@@ -50,8 +53,10 @@ func TestMarksNameURLs(t *testing.T) {
 			for _, target := range targets {
 				get(cached, target)
 			}
-			_, err := c.Invalidate(t.Context(), store.Mark{Kind: store.MarkTag, Name: "x"}, store.Mark{Kind: s.kind, Name: s.name})
-			if (err != nil) != (s.says != "") || err != nil && !strings.Contains(err.Error(), s.says) {
+			_, err := c.Invalidate(t.Context(), store.Mark{Kind: store.MarkTag, Name: "x"},
+				store.Mark{Kind: s.kind, Name: s.name})
+			if (err != nil) != (s.says != "") || err != nil && !strings.Contains(err.Error(),
+				s.says) {
 				t.Errorf("the error is %v; want one of %q", err, s.says)
 			}
 			covered := strings.Fields(s.covers)

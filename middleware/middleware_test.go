@@ -35,8 +35,8 @@ func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	o.h(w, r)
 }
 
-// newCache returns a cache with a store of its own, and with the options, if there are any. Its log is silent, unless
-// they say otherwise.
+// newCache returns a cache with a store of its own, and with the options, if there are any. Its log
+// is silent, unless they say otherwise.
 func newCache(t *testing.T, options ...middleware.Options) *middleware.Cache {
 	t.Helper()
 	var o middleware.Options

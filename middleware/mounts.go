@@ -8,9 +8,9 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// Mount is one place where a Cache answers for handlers. Adapters of frameworks whose handlers are no
-// http.Handler make one at start with [Cache.Mount]; all others use [Cache.Handler] and [Cache.With].
-// It is safe for concurrent use.
+// Mount is one place where a Cache answers for handlers. Adapters of frameworks whose handlers are
+// no http.Handler make one at start with [Cache.Mount]; all others use [Cache.Handler] and
+// [Cache.With]. It is safe for concurrent use.
 type Mount struct {
 	c    *Cache
 	p    *policy.Policy // nil: Options.Policy chooses
@@ -25,9 +25,9 @@ type Mount struct {
 }
 
 // Mount returns a mount for an adapter, which calls its Serve for each request. name says what the
-// adapter is; of several mounts of one name the order in which they are made at start tells one from
-// the other. p governs every request of the mount; nil: Options.Policy chooses. Mount panics where p cannot work, as
-// [Cache.With] does.
+// adapter is; of several mounts of one name the order in which they are made at start tells one
+// from the other. p governs every request of the mount; nil: Options.Policy chooses. Mount panics
+// where p cannot work, as [Cache.With] does.
 func (c *Cache) Mount(name string, p *policy.Policy) *Mount {
 	if p != nil {
 		c.check("Mount", p)
@@ -35,21 +35,24 @@ func (c *Cache) Mount(name string, p *policy.Policy) *Mount {
 	return c.mount(&Mount{c: c, p: p, name: "adapter " + name})
 }
 
-// Serve answers one request from the store or by running next. It does not return before next has, if
-// it ran next.
-func (m *Mount) Serve(w http.ResponseWriter, r *http.Request, next http.Handler) { m.serve(w, r, next) }
+// Serve answers one request from the store or by running next. It does not return before next has,
+// if it ran next.
+func (m *Mount) Serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	m.serve(w, r, next)
+}
 
-// Asks reports whether functions of the app look at each request of the mount: Options.Policy, Options.Observe or a
-// policy's Scope, Credentials or Key.Replace. Then an adapter makes its framework's route known to them beforehand.
+// Asks reports whether functions of the app look at each request of the mount: Options.Policy,
+// Options.Observe or a policy's Scope, Credentials or Key.Replace. Then an adapter makes its
+// framework's route known to them beforehand.
 func (m *Mount) Asks() bool {
 	o, p := &m.c.options, m.p
 	return o.Observe != nil || p == nil && o.Policy != nil ||
 		p != nil && (p.Scope != nil || p.Credentials != nil || p.Key.Replace != nil)
 }
 
-// Within returns the mount as it is in one of several apps that an adapter finds it in. name tells the app from
-// the others in all processes. A second app of a name cannot be told from the first, so its requests
-// pass, and the log says so.
+// Within returns the mount as it is in one of several apps that an adapter finds it in. name tells
+// the app from the others in all processes. A second app of a name cannot be told from the first,
+// so its requests pass, and the log says so.
 func (m *Mount) Within(app any, name func() string) *Mount {
 	if first := m.first.Load(); first != nil && first.app == app {
 		return first.mount
@@ -123,7 +126,8 @@ func (m *Mount) serveDebugged(w http.ResponseWriter, r *http.Request, next http.
 // mount gives m its identity, now or when the Cache serves its first request.
 func (c *Cache) mount(m *Mount) *Mount {
 	if c.store == nil {
-		panic("freshet: the Cache has no store: make it with freshet.New(memstore.New(64<<20), freshet.Options{})")
+		panic("freshet: the Cache has no store: make it with freshet.New(memstore.New(64<<20), " +
+			"freshet.Options{})")
 	}
 	if m.p != nil && c.policies.add(m.p) {
 		c.advise(m.p)

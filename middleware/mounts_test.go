@@ -16,17 +16,20 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// A router may tell routes apart by more than the URL. Where Options.Route says which one a request took, no route
-// answers for another, whichever came last.
+// A router may tell routes apart by more than the URL. Where Options.Route says which one a request
+// took, no route answers for another, whichever came last.
 func TestRoutesOfOneMountAreKeptApart(t *testing.T) {
-	c := newCache(t, middleware.Options{Route: func(r *http.Request) string { return r.Header.Get("X-Route") }})
+	c := newCache(t, middleware.Options{Route: func(r *http.Request) string {
+		return r.Header.Get("X-Route")
+	}})
 	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		io.WriteString(w, r.Header.Get("X-Route"))
 	}}
 	h := c.Handler(o)
 	for _, s := range []struct{ route, status string }{
-		{"admin", "fwd=uri-miss"}, {"public", "fwd=uri-miss"}, {"public", "hit"}, {"admin", "hit"}, {"public", "hit"},
+		{"admin", "fwd=uri-miss"}, {"public", "fwd=uri-miss"}, {"public", "hit"}, {"admin", "hit"},
+		{"public", "hit"},
 	} {
 		r := get(h, "/", "X-Route", s.route)
 		want(t, "page", body(r), s.route)
@@ -43,19 +46,21 @@ func says(word string) http.Handler {
 	})
 }
 
-// Handlers that an app mounts at start are kept apart at one URL, though they are of one name, and a handler that is
-// mounted twice has its pages once: functions, values that can be compared, values that cannot, and those without a
-// name.
+// Handlers that an app mounts at start are kept apart at one URL, though they are of one name, and
+// a handler that is mounted twice has its pages once: functions, values that can be compared,
+// values that cannot, and those without a name.
 func TestHandlersThatAreMountedAtStartAreKeptApart(t *testing.T) {
 	one, two := says("1"), says("2")
 	list, other := many{one}, many{two}
 	for name, s := range map[string][3]http.Handler{
-		"closures":        {one, two, one},
-		"functions":       {http.HandlerFunc(pageOne), http.HandlerFunc(pageTwo), http.HandlerFunc(pageOne)},
-		"pointers":        {&single{one}, &single{two}, nil},
-		"values":          {single{one}, single{two}, nil},
-		"lists":           {list, other, nil},
-		"without a name":  {struct{ http.Handler }{&single{one}}, struct{ http.Handler }{&single{two}}, nil},
+		"closures": {one, two, one},
+		"functions": {http.HandlerFunc(pageOne), http.HandlerFunc(pageTwo),
+			http.HandlerFunc(pageOne)},
+		"pointers": {&single{one}, &single{two}, nil},
+		"values":   {single{one}, single{two}, nil},
+		"lists":    {list, other, nil},
+		"without a name": {struct{ http.Handler }{&single{one}},
+			struct{ http.Handler }{&single{two}}, nil},
 		"the same mounts": {http.NewServeMux(), two, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -66,7 +71,8 @@ func TestHandlersThatAreMountedAtStartAreKeptApart(t *testing.T) {
 			}
 			first, second := c.Handler(s[0]), c.Handler(s[1])
 			if s[2] != nil {
-				defer func(again http.Handler) { status(t, get(again, "/"), "hit") }(c.Handler(s[2]))
+				defer func(again http.Handler) { status(t, get(again, "/"), "hit") }(
+					c.Handler(s[2]))
 			}
 			for _, when := range []string{"fwd=uri-miss", "hit"} {
 				for page, h := range map[string]http.Handler{"1": first, "2": second} {
@@ -103,8 +109,8 @@ func TestMountsOfAnAdapterAreKeptApart(t *testing.T) {
 	}
 }
 
-// Handlers that a router makes anew for each request cannot be told from those of its other routes: after a few, their
-// requests pass, and nothing more is stored of them.
+// Handlers that a router makes anew for each request cannot be told from those of its other routes:
+// after a few, their requests pass, and nothing more is stored of them.
 func TestHandlersThatAreMadeForEachRequestPass(t *testing.T) {
 	c := newCache(t)
 	get(c.Handler(says("early")), "/")
@@ -116,7 +122,8 @@ func TestHandlersThatAreMadeForEachRequestPass(t *testing.T) {
 	status(t, r, "fwd=bypass")
 }
 
-// The Cache tells up to 1024 handlers apart that are mounted while it serves. Requests for more of them pass.
+// The Cache tells up to 1024 handlers apart that are mounted while it serves. Requests for more of
+// them pass.
 func TestAsManyLateHandlersAreToldApartAsThereIsRoomFor(t *testing.T) {
 	c := newCache(t)
 	get(c.Handler(says("early")), "/")
@@ -133,10 +140,14 @@ func TestAsManyLateHandlersAreToldApartAsThereIsRoomFor(t *testing.T) {
 	}
 }
 
-// A policy that Options.Policy chooses for a request does not answer for another one that it chooses for the same URL.
+// A policy that Options.Policy chooses for a request does not answer for another one that it
+// chooses for the same URL.
 func TestPoliciesOfOneMountAreKeptApart(t *testing.T) {
-	policies := map[string]*policy.Policy{"": {TTL: time.Minute}, "b": {TTL: time.Minute, Shared: true}}
-	c := newCache(t, middleware.Options{Policy: func(r *http.Request) *policy.Policy { return policies[r.Header.Get("X-Api")] }})
+	policies := map[string]*policy.Policy{"": {TTL: time.Minute}, "b": {TTL: time.Minute,
+		Shared: true}}
+	c := newCache(t, middleware.Options{Policy: func(r *http.Request) *policy.Policy {
+		return policies[r.Header.Get("X-Api")]
+	}})
 	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "page of "+r.Header.Get("X-Api"))
 	}))
@@ -145,7 +156,8 @@ func TestPoliciesOfOneMountAreKeptApart(t *testing.T) {
 	}
 }
 
-// Handlers that an app mounts while it serves, and keeps, are cached as others are, and none answers for another.
+// Handlers that an app mounts while it serves, and keeps, are cached as others are, and none
+// answers for another.
 func TestHandlersThatAreMountedLateAreCachedApart(t *testing.T) {
 	c := newCache(t)
 	get(c.Handler(says("early")), "/")
@@ -154,7 +166,8 @@ func TestHandlersThatAreMountedLateAreCachedApart(t *testing.T) {
 		h            http.Handler
 		page, status string
 	}{
-		{first, "first", "fwd=uri-miss"}, {second, "second", "fwd=uri-miss"}, {first, "first", "hit"},
+		{first, "first", "fwd=uri-miss"}, {second, "second", "fwd=uri-miss"},
+		{first, "first", "hit"},
 		{second, "second", "hit"},
 	} {
 		r := get(s.h, "/")
@@ -169,7 +182,8 @@ func page(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, "page")
 }
 
-// A function of its own name is the same in every process that runs the app, wherever and whenever it is mounted.
+// A function of its own name is the same in every process that runs the app, wherever and whenever
+// it is mounted.
 func TestAFunctionsPageIsTheSameInAllProcesses(t *testing.T) {
 	s := newServer(t)
 	process := func() *middleware.Cache {
@@ -189,11 +203,15 @@ func TestAFunctionsPageIsTheSameInAllProcesses(t *testing.T) {
 	status(t, get(three.Handler(http.HandlerFunc(page)), "/"), "hit") // mounted late
 }
 
-// A change is one under the policy of every mount: what Key.Replace makes of the URL, and whatever parameters the
-// policy drops.
+// A change is one under the policy of every mount: what Key.Replace makes of the URL, and whatever
+// parameters the policy drops.
 func TestAChangeCountsUnderThePoliciesOfAllMounts(t *testing.T) {
-	byPath := policy.Policy{Key: policy.KeyOptions{Replace: func(r *http.Request) string { return r.URL.Path }}}
-	whole := policy.Policy{Key: policy.KeyOptions{Replace: func(r *http.Request) string { return "one of " + r.Host }}}
+	byPath := policy.Policy{Key: policy.KeyOptions{Replace: func(r *http.Request) string {
+		return r.URL.Path
+	}}}
+	whole := policy.Policy{Key: policy.KeyOptions{Replace: func(r *http.Request) string {
+		return "one of " + r.Host
+	}}}
 	tracked := policy.Policy{Key: policy.KeyOptions{DropParams: []string{"utm"}}}
 	purge := func(url string) func(*middleware.Cache, http.Handler) error {
 		return func(c *middleware.Cache, _ http.Handler) error {
@@ -211,12 +229,16 @@ func TestAChangeCountsUnderThePoliciesOfAllMounts(t *testing.T) {
 		change func(*middleware.Cache, http.Handler) error
 	}{
 		{"another URL of its key is purged", byPath, nil, "/p?a=1", purge("/p?a=2")},
-		{"another URL of a second mount's key is purged", byPath, []policy.Policy{whole}, "/p?a=1", purge("/p?a=2")},
-		{"the key of a mount after many of one function", byPath, slices.Repeat([]policy.Policy{whole}, 100),
+		{"another URL of a second mount's key is purged", byPath, []policy.Policy{whole}, "/p?a=1",
+			purge("/p?a=2")},
+		{"the key of a mount after many of one function", byPath,
+			slices.Repeat([]policy.Policy{whole}, 100),
 			"/p?a=1", purge("/p?a=2")},
-		{"another URL of its key is deleted", byPath, []policy.Policy{whole}, "/p?a=1", change("/p?a=2")},
+		{"another URL of its key is deleted", byPath, []policy.Policy{whole}, "/p?a=1",
+			change("/p?a=2")},
 		{"its URL is purged, with what is dropped", tracked, nil, "/p?a=1", purge("/p?a=1&utm=x")},
-		{"its URL is deleted, with what is dropped", tracked, nil, "/p?a=1", change("/p?a=1&utm=x")},
+		{"its URL is deleted, with what is dropped", tracked, nil, "/p?a=1",
+			change("/p?a=1&utm=x")},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			c := newCache(t)
@@ -235,8 +257,8 @@ func TestAChangeCountsUnderThePoliciesOfAllMounts(t *testing.T) {
 	}
 }
 
-// A page that is made of parts which the same cache keeps is a page of its own: that a part is served inside it does
-// not keep it from being stored.
+// A page that is made of parts which the same cache keeps is a page of its own: that a part is
+// served inside it does not keep it from being stored.
 func TestAPageOfPartsIsStoredBesideThem(t *testing.T) {
 	for _, url := range []string{"/", "/shop/part"} {
 		t.Run(url, func(t *testing.T) { pageOfParts(t, url) })
@@ -247,7 +269,8 @@ func pageOfParts(t *testing.T, url string) {
 	c := newCache(t)
 	part := c.Handler(says("part"))
 	runs := 0
-	h := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
 		runs++
 		inner := r.Clone(r.Context())
 		inner.URL.Path, inner.RequestURI = "/part", "/part"
@@ -262,8 +285,8 @@ func pageOfParts(t *testing.T, url string) {
 	status(t, get(part, "/part"), "hit")
 }
 
-// A page that a handler leaves to a mount inside, for another URL, is that mount's alone: so a change of that URL
-// reaches it.
+// A page that a handler leaves to a mount inside, for another URL, is that mount's alone: so a
+// change of that URL reaches it.
 func TestAPageOfAnotherMountIsNotStoredAgain(t *testing.T) {
 	c := newCache(t)
 	o := &origin{}
@@ -296,7 +319,8 @@ func (w *own) Header() http.Header         { return w.header }
 func (w *own) WriteHeader(int)             {}
 func (w *own) Write(p []byte) (int, error) { w.body += string(p); return len(p), nil }
 
-// Two handlers of one name at one URL that were mounted late, and come again, are not made for each request.
+// Two handlers of one name at one URL that were mounted late, and come again, are not made for each
+// request.
 func TestLateHandlersThatComeAgain(t *testing.T) {
 	c := newCache(t)
 	get(c.Handler(says("early")), "/")
@@ -314,8 +338,8 @@ func TestLateHandlersThatComeAgain(t *testing.T) {
 	status(t, get(mounts[2], "/"), "fwd=uri-miss")
 }
 
-// The log says once that nothing tells handlers from each other, however many requests pass for it, and says which of
-// the two reasons there is.
+// The log says once that nothing tells handlers from each other, however many requests pass for it,
+// and says which of the two reasons there is.
 func TestTheLogTellsOnceOfWhatPasses(t *testing.T) {
 	var log bytes.Buffer
 	c := newCache(t, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
@@ -323,19 +347,23 @@ func TestTheLogTellsOnceOfWhatPasses(t *testing.T) {
 	for i := range 10 {
 		get(c.Handler(says(fmt.Sprint(i))), "/")
 	}
-	want(t, "lines of handlers made anew", strings.Count(log.String(), "makes the handler of a mount anew"), 1)
+	want(t, "lines of handlers made anew", strings.Count(log.String(),
+		"makes the handler of a mount anew"), 1)
 	m := c.Mount("framework", nil)
 	for _, app := range []string{"one", "two"} {
 		in := m.Within(&app, func() string { return "app" })
 		for range 3 {
-			get(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { in.Serve(w, r, says("page")) }), "/"+app)
+			get(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				in.Serve(w, r, says("page"))
+			}), "/"+app)
 		}
 	}
 	want(t, "lines of two apps", strings.Count(log.String(), "serves two apps"), 1)
 	want(t, "lines", strings.Count(log.String(), "\n"), 2)
 }
 
-// A mount of a framework's that is in several apps answers each with its own pages, whichever asks first or again.
+// A mount of a framework's that is in several apps answers each with its own pages, whichever asks
+// first or again.
 func TestAMountInSeveralApps(t *testing.T) {
 	c := newCache(t)
 	m := c.Mount("framework", nil)
@@ -345,7 +373,9 @@ func TestAMountInSeveralApps(t *testing.T) {
 		for _, a := range apps {
 			in := m.Within(a, func() string { return a.name })
 			want(t, "the same mount", m.Within(a, func() string { return "another" }), in)
-			r := get(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { in.Serve(w, r, says(a.name)) }), "/")
+			r := get(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				in.Serve(w, r, says(a.name))
+			}), "/")
 			want(t, "page", body(r), a.name)
 			status(t, r, when)
 		}

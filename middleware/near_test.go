@@ -15,8 +15,8 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// A copy that is near and stale gives way to what others have stored since, if that is newer, may be used and was not
-// invalidated.
+// A copy that is near and stale gives way to what others have stored since, if that is newer, may
+// be used and was not invalidated.
 func TestWhatTakesAStaleCopysPlace(t *testing.T) {
 	for _, s := range []struct {
 		story  string
@@ -25,9 +25,12 @@ func TestWhatTakesAStaleCopysPlace(t *testing.T) {
 		runs   int64
 	}{
 		{"it is newer", func(*store.Entry) {}, "new", 1},
-		{"it is older", func(e *store.Entry) { e.Received = e.Received.Add(-2 * time.Hour) }, "A's", 2},
+		{"it is older", func(e *store.Entry) { e.Received = e.Received.Add(-2 * time.Hour) },
+			"A's", 2},
 		{"it was made before an invalidation", func(e *store.Entry) { e.Number = 0 }, "A's", 2},
-		{"it is a variant of another request", func(e *store.Entry) { e.Vary = http.Header{"Accept": {"text/x"}} }, "A's", 2},
+		{"it is a variant of another request", func(e *store.Entry) {
+			e.Vary = http.Header{"Accept": {"text/x"}}
+		}, "A's", 2},
 		{"it is an index", func(e *store.Entry) { e.Variants = [][]string{{"Accept"}} }, "A's", 2},
 	} {
 		t.Run(s.story, func(t *testing.T) {
@@ -69,20 +72,22 @@ func TestWhatStandsOutsideOfAStaleCopy(t *testing.T) {
 		s := newServer(t)
 		a, b := tiered(t, s, "A"), tiered(t, s, "B")
 		for _, n := range []*node{a, b} {
-			n.h = outside(n.c.With(policy.Policy{TTL: time.Hour})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				n.runs.Add(1)
-				if n.runs.Load() > 1 {
-					w.Header().Set("X-User", "alice")
-				}
-				io.WriteString(w, "page")
-			})), asked)
+			n.h = outside(n.c.With(policy.Policy{TTL: time.Hour})(
+				http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					n.runs.Add(1)
+					if n.runs.Load() > 1 {
+						w.Header().Set("X-User", "alice")
+					}
+					io.WriteString(w, "page")
+				})), asked)
 		}
 		private := []string{"X-Say", "Cache-Control", "X-Value", `private="X-User"`}
 		get(a.h, "/page")
 		status(t, get(b.h, "/page", private...), "hit")
 		time.Sleep(3601 * time.Second)
 		get(a.h, "/page")
-		want(t, "what A stored is another's", get(b.h, "/page", private...).Header.Get("X-User"), "")
+		want(t, "what A stored is another's", get(b.h, "/page", private...).Header.Get("X-User"),
+			"")
 		want(t, "B's runs", b.runs.Load(), int64(1))
 	})
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// What the policy of a whole app tells apart, tenants by a field for one, a route's own policy inside does not put
-// together, whether it says so again or not.
+// What the policy of a whole app tells apart, tenants by a field for one, a route's own policy
+// inside does not put together, whether it says so again or not.
 func TestARouteKeepsApartWhatItsAppDoes(t *testing.T) {
 	apps := map[string]policy.KeyOptions{
 		"a field":  {Headers: []string{"X-Tenant"}},
@@ -21,8 +21,9 @@ func TestARouteKeepsApartWhatItsAppDoes(t *testing.T) {
 		}},
 	}
 	routes := map[string]policy.Policy{
-		"a lifetime":     {TTL: time.Hour, Shared: true},
-		"another key":    {TTL: time.Hour, Shared: true, Key: policy.KeyOptions{Headers: []string{"Accept"}}},
+		"a lifetime": {TTL: time.Hour, Shared: true},
+		"another key": {TTL: time.Hour, Shared: true,
+			Key: policy.KeyOptions{Headers: []string{"Accept"}}},
 		"a sorted query": {TTL: time.Hour, Shared: true, Key: policy.KeyOptions{SortQuery: true}},
 	}
 	for name, key := range apps {
@@ -33,9 +34,14 @@ func TestARouteKeepsApartWhatItsAppDoes(t *testing.T) {
 					field = "Cookie"
 				}
 				app := policy.Policy{Shared: true, Key: key}
-				c := newCache(t, middleware.Options{Policy: func(*http.Request) *policy.Policy { return &app }})
-				o := &origin{h: func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "for ", r.Header.Get(field)) }}
-				h := c.Handler(c.Handler(c.With(route)(o))) // an app inside of an app, which makes no difference
+				c := newCache(t, middleware.Options{Policy: func(*http.Request) *policy.Policy {
+					return &app
+				}})
+				o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+					fmt.Fprint(w, "for ", r.Header.Get(field))
+				}}
+				// an app inside of an app, which makes no difference
+				h := c.Handler(c.Handler(c.With(route)(o)))
 				for _, who := range []string{"tenant=a", "tenant=b", "tenant=a", "tenant=b"} {
 					want(t, "page", body(get(h, "/", field, who)), "for "+who)
 				}
@@ -50,24 +56,31 @@ func TestARouteKeepsApartWhatItsAppDoes(t *testing.T) {
 	}
 }
 
-// Whom the policy of a whole app knows for a user, a route's own policy inside does not take for anybody.
+// Whom the policy of a whole app knows for a user, a route's own policy inside does not take for
+// anybody.
 func TestARouteKnowsTheUsersOfItsApp(t *testing.T) {
-	app := policy.Policy{TTL: time.Minute, Credentials: func(r *http.Request) bool { return r.Header.Get("X-Member") != "" }}
+	app := policy.Policy{TTL: time.Minute, Credentials: func(r *http.Request) bool {
+		return r.Header.Get("X-Member") != ""
+	}}
 	c := newCache(t, middleware.Options{Policy: func(*http.Request) *policy.Policy { return &app }})
-	h := c.Handler(c.With(policy.Policy{TTL: time.Hour})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprint(w, "for ", r.Header.Get("X-Member"))
-	})))
+	h := c.Handler(c.With(policy.Policy{TTL: time.Hour})(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, "for ", r.Header.Get("X-Member"))
+		})))
 	for _, who := range []string{"alice", "bob", "", "alice", ""} {
 		want(t, "page", body(get(h, "/", "X-Member", who)), "for "+who)
 	}
 }
 
-// A page that is made of a part which tells tenants apart is one tenant's, too, whatever the page's own policy says:
-// the part is asked for by the app itself, with a writer of its own.
+// A page that is made of a part which tells tenants apart is one tenant's, too, whatever the page's
+// own policy says: the part is asked for by the app itself, with a writer of its own.
 func TestAPageOfAPartThatTellsTenantsApart(t *testing.T) {
 	c := newCache(t)
-	part := c.With(policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{Headers: []string{"X-Tenant"}}})(
-		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "for ", r.Header.Get("X-Tenant")) }))
+	part := c.With(policy.Policy{TTL: time.Minute,
+		Key: policy.KeyOptions{Headers: []string{"X-Tenant"}}})(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, "for ", r.Header.Get("X-Tenant"))
+		}))
 	page := c.With(minute)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		inner := r.Clone(r.Context())
 		inner.URL.Path, inner.RequestURI = "/part", "/part"

@@ -10,9 +10,9 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// A mount inside another one tells tenants apart, or lets users pass, as the outer one does not. What the inner one
-// answers is not the outer one's to store, also where a time limit between the two hides the writer and the URL or the
-// host is rewritten.
+// A mount inside another one tells tenants apart, or lets users pass, as the outer one does not.
+// What the inner one answers is not the outer one's to store, also where a time limit between the
+// two hides the writer and the URL or the host is rewritten.
 func TestANestedMountBehindATimeLimitAndARewriter(t *testing.T) {
 	rewriters := map[string]func(r *http.Request){
 		"the query": func(r *http.Request) { r.URL.RawQuery = "" },
@@ -25,15 +25,21 @@ func TestANestedMountBehindATimeLimitAndARewriter(t *testing.T) {
 	}{
 		"tenants": {"X-Tenant", "max-age=60", minute,
 			policy.Policy{Key: policy.KeyOptions{Headers: []string{"X-Tenant"}}}},
-		"users that pass": {"Cookie", "public, max-age=60", minute, policy.Policy{PassCookies: []string{"login"}}},
-		"users, in an app that is the same for all": {"Cookie", "max-age=60", policy.Policy{Shared: true}, minute},
+		"users that pass": {"Cookie", "public, max-age=60", minute,
+			policy.Policy{PassCookies: []string{"login"}}},
+		"users, in an app that is the same for all": {"Cookie", "max-age=60",
+			policy.Policy{Shared: true}, minute},
 		"users by a field of the app's": {"X-Member", "max-age=60", minute,
-			policy.Policy{Credentials: func(r *http.Request) bool { return r.Header.Get("X-Member") != "" }}},
+			policy.Policy{Credentials: func(r *http.Request) bool {
+				return r.Header.Get("X-Member") != ""
+			}}},
 	}
 	for name, rewrite := range rewriters {
 		for who, s := range inside {
 			t.Run(name+", "+who, func(t *testing.T) {
-				c := newCache(t, middleware.Options{Policy: func(*http.Request) *policy.Policy { return &s.outer }})
+				c := newCache(t, middleware.Options{Policy: func(*http.Request) *policy.Policy {
+					return &s.outer
+				}})
 				page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Cache-Control", s.says)
 					fmt.Fprint(w, "for ", r.Header.Get(s.field))
@@ -46,7 +52,8 @@ func TestANestedMountBehindATimeLimitAndARewriter(t *testing.T) {
 				})
 				h := c.Guard(c.Handler(http.TimeoutHandler(rewriter, time.Minute, "late")))
 				for _, who := range []string{"login=a", "login=b", "login=a"} {
-					want(t, "page", body(get(h, "/u/alice?utm_source=mail", s.field, who)), "for "+who)
+					want(t, "page", body(get(h, "/u/alice?utm_source=mail", s.field, who)),
+						"for "+who)
 				}
 			})
 		}

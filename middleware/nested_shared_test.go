@@ -11,10 +11,12 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// A route that is the same for all, inside an app that is wrapped as a whole, is one page for all, though a handler
-// outside says that responses vary by who asks, as session middleware does. Any other route is split.
+// A route that is the same for all, inside an app that is wrapped as a whole, is one page for all,
+// though a handler outside says that responses vary by who asks, as session middleware does. Any
+// other route is split.
 func TestSharedRouteInsideAnAppBelowVaryCookie(t *testing.T) {
-	anonymous, ada, eve := []string(nil), []string{"Cookie", "session=ada"}, []string{"Cookie", "session=eve"}
+	anonymous, ada, eve := []string(nil), []string{"Cookie", "session=ada"}, []string{"Cookie",
+		"session=eve"}
 	bearer := []string{"Authorization", "Bearer x"}
 	for _, s := range []struct {
 		story  string
@@ -25,13 +27,18 @@ func TestSharedRouteInsideAnAppBelowVaryCookie(t *testing.T) {
 		says   []string
 		runs   int64
 	}{
-		{"nobody signed in", "Cookie", "", true, [][]string{anonymous, anonymous, anonymous}, []string{"stored", "hit", "hit"}, 1},
-		{"some are", "Cookie", "", true, [][]string{ada, anonymous, eve}, []string{"stored", "hit", "hit"}, 1},
-		{"by Authorization", "Authorization", "", true, [][]string{anonymous, bearer, anonymous}, []string{"stored", "hit", "hit"}, 1},
+		{"nobody signed in", "Cookie", "", true, [][]string{anonymous, anonymous, anonymous},
+			[]string{"stored", "hit", "hit"}, 1},
+		{"some are", "Cookie", "", true, [][]string{ada, anonymous, eve}, []string{"stored", "hit",
+			"hit"}, 1},
+		{"by Authorization", "Authorization", "", true, [][]string{anonymous, bearer, anonymous},
+			[]string{"stored", "hit", "hit"}, 1},
 		{"by both, and a field more", "Cookie, Authorization, X-Tenant", "", true,
 			[][]string{anonymous, ada, {"X-Tenant", "a"}}, []string{"stored", "hit", "stored"}, 2},
-		{"the page says so too", "Cookie", "Cookie", true, [][]string{anonymous, ada, eve}, []string{"stored", "stored", "stored"}, 3},
-		{"a route that is not", "Cookie", "", false, [][]string{anonymous, ada, anonymous}, []string{"stored", "cookie", "hit"}, 2},
+		{"the page says so too", "Cookie", "Cookie", true, [][]string{anonymous, ada, eve},
+			[]string{"stored", "stored", "stored"}, 3},
+		{"a route that is not", "Cookie", "", false, [][]string{anonymous, ada, anonymous},
+			[]string{"stored", "cookie", "hit"}, 2},
 	} {
 		t.Run(s.story, func(t *testing.T) {
 			c := newCache(t, middleware.Options{Policy: func(*http.Request) *policy.Policy {

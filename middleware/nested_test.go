@@ -12,11 +12,13 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// A Cache mounted twice on a request's way does not wait for itself: the inner mount's policy governs the
-// one run of the handler.
+// A Cache mounted twice on a request's way does not wait for itself: the inner mount's policy
+// governs the one run of the handler.
 func TestNestedMounts(t *testing.T) {
 	c := newCache(t)
-	o := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Header.Get("X-Tenant")) }}
+	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, r.Header.Get("X-Tenant"))
+	}}
 	h := c.Handler(c.With(policy.Policy{TTL: time.Minute})(o))
 	r := get(h, "/")
 	status(t, r, "stored")
@@ -41,7 +43,8 @@ func TestNestedMounts(t *testing.T) {
 	want(t, "runs", o.runs.Load(), int64(5))
 
 	// It keeps none either when a writer between the two hides that they answer one request.
-	between := c.With(policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{Headers: []string{"X-Tenant"}}})(o)
+	between := c.With(policy.Policy{TTL: time.Minute,
+		Key: policy.KeyOptions{Headers: []string{"X-Tenant"}}})(o)
 	hidden := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		between.ServeHTTP(hiding{w}, r)
 	}))
@@ -55,7 +58,8 @@ func TestNestedMounts(t *testing.T) {
 // hiding is a writer that hides the one that it writes to.
 type hiding struct{ http.ResponseWriter }
 
-// What an inner policy counts as credentials, or does not share, the outer mount shares with nobody.
+// What an inner policy counts as credentials, or does not share, the outer mount shares with
+// nobody.
 func TestAnInnerPolicysCredentialsCount(t *testing.T) {
 	for name, s := range map[string]struct {
 		outer, inner policy.Policy
@@ -65,11 +69,13 @@ func TestAnInnerPolicysCredentialsCount(t *testing.T) {
 			policy.Policy{TTL: time.Minute, Credentials: func(r *http.Request) bool {
 				return r.Header.Get("X-Shop") != ""
 			}}, "X-Shop", "a"},
-		"not Shared": {policy.Policy{Shared: true}, policy.Policy{TTL: time.Minute}, "Cookie", "login=a"},
+		"not Shared": {policy.Policy{Shared: true}, policy.Policy{TTL: time.Minute}, "Cookie",
+			"login=a"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCache(t)
-			h := c.With(s.outer)(c.With(s.inner)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h := c.With(s.outer)(c.With(s.inner)(http.HandlerFunc(func(w http.ResponseWriter,
+				r *http.Request) {
 				io.WriteString(w, "page of "+r.Header.Get(s.field))
 			})))
 			for range 2 {
@@ -80,7 +86,8 @@ func TestAnInnerPolicysCredentialsCount(t *testing.T) {
 	}
 }
 
-// A change counts in each Cache that it goes through: one leaves it to the other only where both are the same.
+// A change counts in each Cache that it goes through: one leaves it to the other only where both
+// are the same.
 func TestAChangeThroughTwoCaches(t *testing.T) {
 	p := policy.Policy{TTL: time.Minute}
 	o := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page") }}
@@ -94,12 +101,14 @@ func TestAChangeThroughTwoCaches(t *testing.T) {
 	want(t, "runs after the change", o.runs.Load(), int64(3))
 }
 
-// A change through two mounts of a Cache counts under the inner one's key too, which may be made of what handlers
-// between them have put into the request.
+// A change through two mounts of a Cache counts under the inner one's key too, which may be made of
+// what handlers between them have put into the request.
 func TestAChangeThroughAMountWithItsOwnKey(t *testing.T) {
 	c := newCache(t)
 	o := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page") }}
-	byTenant := policy.KeyOptions{Replace: func(r *http.Request) string { return "tenant " + r.Header.Get("X-Tenant") }}
+	byTenant := policy.KeyOptions{Replace: func(r *http.Request) string {
+		return "tenant " + r.Header.Get("X-Tenant")
+	}}
 	inside := c.With(policy.Policy{TTL: time.Minute, Key: byTenant})(o)
 	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r = r.Clone(r.Context())
@@ -127,12 +136,14 @@ func TestAnInnerPolicysMaxBody(t *testing.T) {
 				}
 				io.WriteString(w, "of more than ten bytes")
 			})
-			h := c.With(policy.Policy{MaxBody: s.outer})(c.With(policy.Policy{TTL: time.Minute, MaxBody: s.inner})(page))
+			h := c.With(policy.Policy{MaxBody: s.outer})(c.With(policy.Policy{TTL: time.Minute,
+				MaxBody: s.inner})(page))
 			for range 2 {
 				want(t, "page", body(get(h, "/")), "page of more than ten bytes")
 			}
 			r := get(h, "/")
-			want(t, fmt.Sprint("outer ", s.outer, ", inner ", s.inner, ", streams=", streams, ": a hit"),
+			want(t, fmt.Sprint("outer ", s.outer, ", inner ", s.inner, ", streams=", streams,
+				": a hit"),
 				strings.Contains(r.Header.Get("Cache-Status"), "hit"), s.stored)
 		}
 	}
@@ -142,8 +153,12 @@ func TestAnInnerPolicysMaxBody(t *testing.T) {
 func TestAMountInsideOfAPageThatHasBegun(t *testing.T) {
 	for _, begun := range []bool{false, true} {
 		c := newCache(t)
-		inner := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "part") }))
-		h := c.With(policy.Policy{TTL: time.Hour})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		inner := c.With(policy.Policy{TTL: time.Minute})(
+			http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				io.WriteString(w, "part")
+			}))
+		h := c.With(policy.Policy{TTL: time.Hour})(http.HandlerFunc(func(w http.ResponseWriter,
+			r *http.Request) {
 			if begun {
 				io.WriteString(w, "begin ")
 			}
@@ -153,12 +168,13 @@ func TestAMountInsideOfAPageThatHasBegun(t *testing.T) {
 		if begun {
 			lifetime = "max-age=3600"
 		}
-		want(t, fmt.Sprint("Cache-Control, begun=", begun), get(h, "/").Header.Get("Cache-Control"), lifetime)
+		want(t, fmt.Sprint("Cache-Control, begun=", begun), get(h, "/").Header.Get("Cache-Control"),
+			lifetime)
 	}
 }
 
-// A handler that sends its request on to another URL of the same key, through the mount that it is in, does not wait
-// for itself.
+// A handler that sends its request on to another URL of the same key, through the mount that it is
+// in, does not wait for itself.
 func TestAMountInsideOfItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
@@ -172,7 +188,8 @@ func TestAMountInsideOfItself(t *testing.T) {
 			}
 			io.WriteString(w, "page of "+r.URL.Path)
 		}}
-		h = c.With(policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{Replace: func(*http.Request) string { return "one" }}})(o)
+		h = c.With(policy.Policy{TTL: time.Minute,
+			Key: policy.KeyOptions{Replace: func(*http.Request) string { return "one" }}})(o)
 		start := time.Now()
 		want(t, "page", body(get(h, "/old")), "page of /new")
 		want(t, "time", time.Since(start), time.Duration(0))

@@ -10,85 +10,91 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// Options say how a [Cache] works. The zero value has good defaults: in each field 0 is the default; negative is none
-// where the field says so, and [New] panics elsewhere.
+// Options say how a [Cache] works. The zero value has good defaults: in each field 0 is the
+// default; negative is none where the field says so, and [New] panics elsewhere.
 type Options struct {
-	// Policy chooses the operator's policy for a request of [Cache.Handler], or of an adapter that wraps a whole app.
-	// The Cache calls it once for each request, from many goroutines at once. It should return one of a few policies
-	// made beforehand; they must not be modified afterwards, and the Cache keeps them. Nil, or a nil result: responses
-	// live by their own headers alone.
+	// Policy chooses the operator's policy for a request of [Cache.Handler], or of an adapter that
+	// wraps a whole app. The Cache calls it once for each request, from many goroutines at once. It
+	// should return one of a few policies made beforehand; they must not be modified afterwards,
+	// and the Cache keeps them. Nil, or a nil result: responses live by their own headers alone.
 	Policy func(*http.Request) *policy.Policy
-	// LeaveOut lists paths, with all that is below them, that whole-app mounts leave out of the operator's lifetime:
-	// there [Cache.Handler] and an adapter's middleware for the whole app take neither TTL, Resource nor
-	// Heuristic from the policy, and responses live by what they say themselves. "/debug/" is what is below it, and
-	// "/metrics" that path too; the path is compared as the mount sees it, URL.Path. A route's own policy
-	// ([Cache.With]) is not touched. Default (nil): "/debug/", "/metrics", "/health", "/healthz", "/livez", "/readyz",
-	// "/startupz", "/-/" and "/.well-known/acme-challenge/", where apps keep what they make anew for each request. An
+	// LeaveOut lists paths, with all that is below them, that whole-app mounts leave out of the
+	// operator's lifetime: there [Cache.Handler] and an adapter's middleware for the whole app take
+	// neither TTL, Resource nor Heuristic from the policy, and responses live by what they say
+	// themselves. "/debug/" is what is below it, and "/metrics" that path too; the path is compared
+	// as the mount sees it, URL.Path. A route's own policy ([Cache.With]) is not touched. Default
+	// (nil): "/debug/", "/metrics", "/health", "/healthz", "/livez", "/readyz", "/startupz", "/-/"
+	// and "/.well-known/acme-challenge/", where apps keep what they make anew for each request. An
 	// empty list: none.
 	LeaveOut []string
-	// Expires holds the settings that name a lifetime for each resource. [Cache.SetExpires] replaces them. Nil: none.
+	// Expires holds the settings that name a lifetime for each resource. [Cache.SetExpires]
+	// replaces them. Nil: none.
 	Expires *policy.Expires
-	// Route names the route that a request took inside the mount, where URL and host do not tell: one that
-	// a router chooses by header fields, say. The name is a part of the key, so it must be the same in
-	// all processes. Set it for routers that make their handlers anew for each request, such as
-	// gorilla/mux with Use (gorillacache.Route), where requests pass otherwise; a function that returns a constant
-	// says that URLs alone tell the routes apart. Nil, or an empty name: the mount and its handler tell.
+	// Route names the route that a request took inside the mount, where URL and host do not tell:
+	// one that a router chooses by header fields, say. The name is a part of the key, so it must be
+	// the same in all processes. Set it for routers that make their handlers anew for each request,
+	// such as gorilla/mux with Use (gorillacache.Route), where requests pass otherwise; a function
+	// that returns a constant says that URLs alone tell the routes apart. Nil, or an empty name:
+	// the mount and its handler tell.
 	Route func(*http.Request) string
 	// Name is the cache's name in Cache-Status (RFC 9211 section 2). Default "Freshet".
 	Name string
-	// Observe, when not nil, gets what became of each request, after its response. The Cache calls it from many
-	// goroutines at once, and waits for it: it must be quick.
+	// Observe, when not nil, gets what became of each request, after its response. The Cache calls
+	// it from many goroutines at once, and waits for it: it must be quick.
 	Observe func(*http.Request, Event)
-	// Log gets faults and advice: a broken store, a handler that panicked behind a stale response, a policy that
-	// cannot do what it says. Nil: slog.Default().
+	// Log gets faults and advice: a broken store, a handler that panicked behind a stale response,
+	// a policy that cannot do what it says. Nil: slog.Default().
 	Log *slog.Logger
 
-	// ReadOnly: the Cache looks up what others have stored, and writes nothing: no entry, no index, no mark of an
-	// invalidation. What handlers answer is for those who ask meanwhile, and Cache-Status says detail=read-only.
-	// Refreshes do not run in the background. An invalidation holds in this process, and no other learns of it: its
-	// error is [ErrReadOnly]. The store needs a journal that other processes share; without one, nothing that is
-	// stored counts. Default: off.
+	// ReadOnly: the Cache looks up what others have stored, and writes nothing: no entry, no index,
+	// no mark of an invalidation. What handlers answer is for those who ask meanwhile, and
+	// Cache-Status says detail=read-only. Refreshes do not run in the background. An invalidation
+	// holds in this process, and no other learns of it: its error is [ErrReadOnly]. The store needs
+	// a journal that other processes share; without one, nothing that is stored counts. Default:
+	// off.
 	ReadOnly bool
-	// Strict: while the store or its journal fails, a request that nothing stored answers gets 503 with a Retry-After
-	// in place of its handler's answer, and so does one that changes something, whose invalidation no other process
-	// would learn of. Requests that pass the cache are answered by their handlers. Default: off, so that a store that
-	// fails never breaks a page.
+	// Strict: while the store or its journal fails, a request that nothing stored answers gets 503
+	// with a Retry-After in place of its handler's answer, and so does one that changes something,
+	// whose invalidation no other process would learn of. Requests that pass the cache are answered
+	// by their handlers. Default: off, so that a store that fails never breaks a page.
 	Strict bool
-	// RetryAfter is the Retry-After of a 503 by Strict, in whole seconds, rounded up. Default 30 seconds; negative:
-	// none, so that a handler outside may set its own.
+	// RetryAfter is the Retry-After of a 503 by Strict, in whole seconds, rounded up. Default 30
+	// seconds; negative: none, so that a handler outside may set its own.
 	RetryAfter time.Duration
-	// DebugKey lets who knows it ask a running app for its decisions: a request whose field Freshet-Debug has a token
-	// of [DebugToken] made with the key gets the explanation in the field Freshet-Explain of its response, which says
-	// private then. Neither field reaches a key, a handler or the store. At least 16 bytes; nil: there are no such
-	// requests.
+	// DebugKey lets who knows it ask a running app for its decisions: a request whose field
+	// Freshet-Debug has a token of [DebugToken] made with the key gets the explanation in the field
+	// Freshet-Explain of its response, which says private then. Neither field reaches a key, a
+	// handler or the store. At least 16 bytes; nil: there are no such requests.
 	DebugKey []byte
 
-	// Journal numbers the invalidations. Nil: the journal that the store's server keeps, so that all
-	// processes with that store know of each other's invalidations; where it keeps none, one of this
-	// process, for which nothing counts that an earlier process or another one has stored.
+	// Journal numbers the invalidations. Nil: the journal that the store's server keeps, so that
+	// all processes with that store know of each other's invalidations; where it keeps none, one of
+	// this process, for which nothing counts that an earlier process or another one has stored.
 	Journal store.Journal
-	// MaxLag is how long a process that is cut off from a shared journal goes on using what is stored.
-	// Then, until it is in touch again, handlers answer. Default 5 seconds.
+	// MaxLag is how long a process that is cut off from a shared journal goes on using what is
+	// stored. Then, until it is in touch again, handlers answer. Default 5 seconds.
 	MaxLag time.Duration
 
-	// StoreTimeout bounds each call to a store or a journal that is not in this process; what waits for it to
-	// pass is woken up to a sixteenth late. Default 250 ms.
+	// StoreTimeout bounds each call to a store or a journal that is not in this process; what waits
+	// for it to pass is woken up to a sixteenth late. Default 250 ms.
 	StoreTimeout time.Duration
 	// MaxFillBytes bounds what all fills together hold in memory besides the store. A response that
 	// would take it past the bound streams on, unstored. Default 256 MiB.
 	MaxFillBytes int64
-	// MaxReadBytes bounds what clients hold of stored responses longer than 64 KiB that they are still reading and that
-	// the store has let go, each counted once. Past it clients that have taken nothing for a second are cut off, and
-	// handlers answer until there is room. Default 256 MiB.
+	// MaxReadBytes bounds what clients hold of stored responses longer than 64 KiB that they are
+	// still reading and that the store has let go, each counted once. Past it clients that have
+	// taken nothing for a second are cut off, and handlers answer until there is room. Default 256
+	// MiB.
 	MaxReadBytes int64
-	// StallTimeout is how long a client may take nothing of a response: of 32 KiB, of what is longer than 64 KiB or
-	// streams. Then it is cut off by a write deadline in the past, which is set at that moment: no deadline of the
-	// server's or of the app's is put off. A client of HTTP/2 that reads nothing from its connection at all is out of
-	// its reach, and takes http.HTTP2Config.WriteByteTimeout. Default 1 minute; negative: none, so that a client may
+	// StallTimeout is how long a client may take nothing of a response: of 32 KiB, of what is
+	// longer than 64 KiB or streams. Then it is cut off by a write deadline in the past, which is
+	// set at that moment: no deadline of the server's or of the app's is put off. A client of
+	// HTTP/2 that reads nothing from its connection at all is out of its reach, and takes
+	// http.HTTP2Config.WriteByteTimeout. Default 1 minute; negative: none, so that a client may
 	// take for ever.
 	StallTimeout time.Duration
-	// MaxRefreshes bounds how many refreshes run in the background at once. Default 64; negative: none run, and the
-	// first client that asks during stale-while-revalidate waits for its refresh.
+	// MaxRefreshes bounds how many refreshes run in the background at once. Default 64; negative:
+	// none run, and the first client that asks during stale-while-revalidate waits for its refresh.
 	MaxRefreshes int
 }
 
@@ -116,7 +122,8 @@ func (o Options) complete() Options {
 		o.Log = slog.Default()
 	}
 	if n := len(o.DebugKey); n > 0 && n < minDebugKey {
-		panic(fmt.Sprintf("freshet: New: Options.DebugKey has %d bytes: allowed are %d or more from a random source", n, minDebugKey))
+		panic(fmt.Sprintf("freshet: New: Options.DebugKey has %d bytes: allowed are %d or more "+
+			"from a random source", n, minDebugKey))
 	}
 	bound("MaxLag", &o.MaxLag, defaultMaxLag)
 	bound("StoreTimeout", &o.StoreTimeout, defaultStoreTimeout)
@@ -134,13 +141,15 @@ func (o Options) complete() Options {
 	return o
 }
 
-// bound sets an option that is 0 to its default. A bound that is negative would be none, and there must be one.
+// bound sets an option that is 0 to its default. A bound that is negative would be none, and there
+// must be one.
 func bound[T time.Duration | int64](name string, option *T, byDefault T) {
 	switch {
 	case *option == 0:
 		*option = byDefault
 	case *option < 0:
-		panic(fmt.Sprintf("freshet: New: Options.%s is %v, and a cache cannot go without this bound: "+
+		panic(fmt.Sprintf("freshet: New: Options.%s is %v, and a cache cannot go without this "+
+			"bound: "+
 			"set a positive one, or 0 for the default of %v", name, *option, byDefault))
 	}
 }

@@ -37,31 +37,38 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 		says    string
 		because string
 	}{
-		{"no store", func() { middleware.New(nil, middleware.Options{}) }, "the store is nil", "memstore.New"},
+		{"no store", func() { middleware.New(nil, middleware.Options{}) }, "the store is nil",
+			"memstore.New"},
 		{"a nil pointer to a store", func() { middleware.New(none, middleware.Options{}) },
 			"the store is nil", "memstore.New"},
 		{"MaxLag", func() { middleware.New(s, middleware.Options{MaxLag: -1}) },
 			"Options.MaxLag is -1ns", "0 for the default of 5s"},
-		{"StoreTimeout", func() { middleware.New(s, middleware.Options{StoreTimeout: -time.Second}) },
+		{"StoreTimeout", func() {
+			middleware.New(s, middleware.Options{StoreTimeout: -time.Second})
+		},
 			"Options.StoreTimeout is -1s", "0 for the default of 250ms"},
 		{"MaxFillBytes", func() { middleware.New(s, middleware.Options{MaxFillBytes: -1}) },
 			"Options.MaxFillBytes is -1", "0 for the default of 268435456"},
 		{"MaxReadBytes", func() { middleware.New(s, middleware.Options{MaxReadBytes: -1}) },
 			"Options.MaxReadBytes is -1", "0 for the default of 268435456"},
-		{"LeaveOut", func() { middleware.New(s, middleware.Options{LeaveOut: []string{"metrics"}}) },
+		{"LeaveOut", func() {
+			middleware.New(s, middleware.Options{LeaveOut: []string{"metrics"}})
+		},
 			`Options.LeaveOut: "metrics" is no path`, "begin with a slash"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			text := panics(test.does)
 			if !strings.HasPrefix(text, "freshet: New: ") || !strings.Contains(text, test.says) ||
 				!strings.Contains(text, test.because) {
-				t.Errorf("New panics with %q, want it to say %q and %q", text, test.says, test.because)
+				t.Errorf("New panics with %q, want it to say %q and %q", text, test.says,
+					test.because)
 			}
 		})
 	}
 }
 
-// A mount without a handler, or of a Cache that New has not made, fails when it is made, and not at its first request.
+// A mount without a handler, or of a Cache that New has not made, fails when it is made, and not at
+// its first request.
 func TestMountsRefuseWhatCannotWork(t *testing.T) {
 	c := newCache(t)
 	var none http.HandlerFunc
@@ -86,8 +93,8 @@ func TestMountsRefuseWhatCannotWork(t *testing.T) {
 	}
 }
 
-// A negative MaxRefreshes is none: the first client that finds a page stale waits for the new one, as it does without
-// Root, and the log has no advice about what was meant.
+// A negative MaxRefreshes is none: the first client that finds a page stale waits for the new one,
+// as it does without Root, and the log has no advice about what was meant.
 func TestNoRefreshesInTheBackground(t *testing.T) {
 	for _, s := range []struct {
 		most   int
@@ -96,9 +103,12 @@ func TestNoRefreshesInTheBackground(t *testing.T) {
 	}{{-1, true, "run 2"}, {-1, false, "run 2"}, {0, true, "run 1"}, {1, true, "run 1"}} {
 		synctest.Test(t, func(t *testing.T) {
 			var log bytes.Buffer
-			c := newCache(t, middleware.Options{MaxRefreshes: s.most, Log: slog.New(slog.NewTextHandler(&log, nil))})
+			c := newCache(t, middleware.Options{MaxRefreshes: s.most,
+				Log: slog.New(slog.NewTextHandler(&log, nil))})
 			o := &origin{}
-			o.h = func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "run ", o.runs.Load()) }
+			o.h = func(w http.ResponseWriter, r *http.Request) {
+				fmt.Fprint(w, "run ", o.runs.Load())
+			}
 			app := c.With(policy.Policy{TTL: time.Second, StaleWhileRevalidate: time.Hour})(o)
 			if s.rooted {
 				app = c.Root(app)

@@ -5,9 +5,9 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// besides answers a request for which a handler outside has set a cookie, or a policy with a nonce: the page may hold
-// what it stands for, such as a token of a form, so the handler makes it for this client alone. A refresh has no
-// client.
+// besides answers a request for which a handler outside has set a cookie, or a policy with a nonce:
+// the page may hold what it stands for, such as a token of a form, so the handler makes it for this
+// client alone. A refresh has no client.
 func (x *exchange) besides(why policy.Reason) {
 	if why == rules.ReasonNonce {
 		x.c.warnOfNonce()

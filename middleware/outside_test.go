@@ -31,7 +31,8 @@ func asked(r *http.Request) (name, value string) {
 	return r.Header.Get("X-Say"), r.Header.Get("X-Value")
 }
 
-// Who reads along is judged by what stands outside of it, not by what stands outside of the one who leads.
+// Who reads along is judged by what stands outside of it, not by what stands outside of the one who
+// leads.
 func TestReadingAlongWithSomethingOutside(t *testing.T) {
 	for _, s := range []struct{ name, value string }{
 		{"Cache-Control", "private"}, {"Vary", "X-Tenant"}, {"Expires", "0"}, {"Set-Cookie", "a=1"},
@@ -45,10 +46,13 @@ func TestReadingAlongWithSomethingOutside(t *testing.T) {
 				}}
 				h := outside(c.With(policy.Policy{TTL: time.Minute})(o), asked)
 				var all sync.WaitGroup
-				all.Go(func() { want(t, "the leader's", body(get(h, "/", "X-Tenant", "a")), "for a") })
+				all.Go(func() {
+					want(t, "the leader's", body(get(h, "/", "X-Tenant", "a")), "for a")
+				})
 				time.Sleep(time.Millisecond)
 				all.Go(func() {
-					want(t, "the other's", body(get(h, "/", "X-Tenant", "b", "X-Say", s.name, "X-Value", s.value)), "for b")
+					want(t, "the other's", body(get(h, "/", "X-Tenant", "b", "X-Say", s.name,
+						"X-Value", s.value)), "for b")
 				})
 				all.Wait()
 				want(t, "runs", o.runs.Load(), int64(2))
@@ -89,8 +93,10 @@ func TestRefreshBesideACookie(t *testing.T) {
 // A response to POST that a later GET could have is judged by what stands outside, too.
 func TestPostWithSomethingOutside(t *testing.T) {
 	for _, s := range []struct{ name, value, status string }{
-		{"X-Request-Id", "1", "hit"}, {"Cache-Control", "no-store", "hit"}, // which the handler replaces
-		{"Set-Cookie", "a=1", "fwd=uri-miss"}, {"Vary", "X-Tenant", "fwd=uri-miss"}, {"Cdn-Cache-Control", "no-store", "fwd=uri-miss"},
+		// which the handler replaces
+		{"X-Request-Id", "1", "hit"}, {"Cache-Control", "no-store", "hit"},
+		{"Set-Cookie", "a=1", "fwd=uri-miss"}, {"Vary", "X-Tenant", "fwd=uri-miss"},
+		{"Cdn-Cache-Control", "no-store", "fwd=uri-miss"},
 	} {
 		c := newCache(t)
 		h := outside(c.Handler(&origin{h: func(w http.ResponseWriter, r *http.Request) {
@@ -100,7 +106,8 @@ func TestPostWithSomethingOutside(t *testing.T) {
 		}}), asked)
 		do(h, "POST", "/", "X-Say", s.name, "X-Value", s.value)
 		if status := get(h, "/").Header.Get("Cache-Status"); !strings.Contains(status, s.status) {
-			t.Errorf("%s outside of the POST: the next GET is %q, want %s", s.name, status, s.status)
+			t.Errorf("%s outside of the POST: the next GET is %q, want %s", s.name, status,
+				s.status)
 		}
 	}
 }
@@ -123,10 +130,13 @@ func (w *holdsBack) Write(p []byte) (int, error) {
 }
 
 func heldBack(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(&holdsBack{ResponseWriter: w}, r) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(&holdsBack{ResponseWriter: w}, r)
+	})
 }
 
-// A page whose header goes out with its body, behind Guard, is stored by the time the request is observed.
+// A page whose header goes out with its body, behind Guard, is stored by the time the request is
+// observed.
 func TestAPageWhoseHeaderIsHeldBackUntilItsBody(t *testing.T) {
 	stored := 0
 	c := newCache(t, middleware.Options{
@@ -143,7 +153,8 @@ func TestAPageWhoseHeaderIsHeldBackUntilItsBody(t *testing.T) {
 	status(t, get(h, "/"), "hit")
 }
 
-// A stream whose header goes out with its first bytes, behind Guard, is read along with from then on.
+// A stream whose header goes out with its first bytes, behind Guard, is read along with from then
+// on.
 func TestAStreamWhoseHeaderIsHeldBackUntilItsBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
@@ -166,11 +177,13 @@ func TestAStreamWhoseHeaderIsHeldBackUntilItsBody(t *testing.T) {
 	})
 }
 
-// http.TimeoutHandler has a header of its own, and sends it when the cache has returned. A cookie that is set then
-// makes the page one client's.
+// http.TimeoutHandler has a header of its own, and sends it when the cache has returned. A cookie
+// that is set then makes the page one client's.
 func TestACookieSetOutsideOfTimeoutHandler(t *testing.T) {
 	c := newCache(t)
-	o := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "for "+r.Header.Get("X-Name")) }}
+	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "for "+r.Header.Get("X-Name"))
+	}}
 	limited := http.TimeoutHandler(c.With(policy.Policy{TTL: time.Minute})(o), time.Minute, "late")
 	h := c.Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		limited.ServeHTTP(setsCookieLate{w}, r)
@@ -189,8 +202,8 @@ func (w setsCookieLate) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// A response that sets no cookie stays as shareable as its handler made it; one that sets a cookie, in either spelling,
-// is no cache's on the way.
+// A response that sets no cookie stays as shareable as its handler made it; one that sets a cookie,
+// in either spelling, is no cache's on the way.
 func TestOnlyACookieKeepsAResponseFromCachesOnTheWay(t *testing.T) {
 	for _, cookie := range []string{"", "Set-Cookie", "set-cookie"} {
 		t.Run(cookie, func(t *testing.T) {
@@ -202,7 +215,9 @@ func TestOnlyACookieKeepsAResponseFromCachesOnTheWay(t *testing.T) {
 				io.WriteString(w, "page")
 			})
 			c := newCache(t)
-			beside := outside(c.Handler(page), func(*http.Request) (string, string) { return "X-Outside", "1" })
+			beside := outside(c.Handler(page), func(*http.Request) (string, string) {
+				return "X-Outside", "1"
+			})
 			for story, r := range map[string]*http.Response{
 				"Guard":         get(c.Guard(page), "/"),
 				"POST":          do(c.Handler(page), "POST", "/post"),
@@ -218,7 +233,8 @@ func TestOnlyACookieKeepsAResponseFromCachesOnTheWay(t *testing.T) {
 	}
 }
 
-// An answer for one client that has no body makes no Write: compressors outside would take one for a body.
+// An answer for one client that has no body makes no Write: compressors outside would take one for
+// a body.
 func TestAnAnswerWithoutABodyIsNotWritten(t *testing.T) {
 	for _, code := range []int{http.StatusOK, http.StatusNoContent, http.StatusFound} {
 		h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -244,7 +260,8 @@ func (w *countsWrites) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// A 304 has what outer handlers add beside what the page has, and nothing of theirs that describes a content.
+// A 304 has what outer handlers add beside what the page has, and nothing of theirs that describes
+// a content.
 func TestA304BesideFieldsFromOutside(t *testing.T) {
 	h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "public, max-age=60")
@@ -259,7 +276,8 @@ func TestA304BesideFieldsFromOutside(t *testing.T) {
 	})
 	get(h, "/")
 	r := get(h, "/", "If-None-Match", `"a"`)
-	want(t, "Cache-Control with nothing outside", r.Header.Get("Cache-Control"), "public, max-age=60")
+	want(t, "Cache-Control with nothing outside", r.Header.Get("Cache-Control"),
+		"public, max-age=60")
 	r = get(beside, "/", "If-None-Match", `"a"`)
 	status(t, r, "hit")
 	want(t, "status", r.StatusCode, http.StatusNotModified)
@@ -267,8 +285,9 @@ func TestA304BesideFieldsFromOutside(t *testing.T) {
 	want(t, "Content-Language", r.Header.Get("Content-Language"), "")
 }
 
-// A session middleware that takes an informational response for the response sets its cookie then. The page is for that
-// client alone, though the policy says that all see the same: this says otherwise.
+// A session middleware that takes an informational response for the response sets its cookie then.
+// The page is for that client alone, though the policy says that all see the same: this says
+// otherwise.
 func TestACookieSetWithAnInformationalResponse(t *testing.T) {
 	for _, shared := range []bool{false, true} {
 		c := newCache(t)
@@ -277,7 +296,9 @@ func TestACookieSetWithAnInformationalResponse(t *testing.T) {
 			io.WriteString(w, "for "+r.Header.Get("X-Name"))
 		}}
 		inner := c.With(policy.Policy{TTL: time.Minute, Shared: shared})(o)
-		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { inner.ServeHTTP(&setsCookieOnce{ResponseWriter: w}, r) })
+		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			inner.ServeHTTP(&setsCookieOnce{ResponseWriter: w}, r)
+		})
 		for _, user := range []string{"a", "b"} {
 			want(t, "page", body(get(h, "/", "X-Name", user)), "for "+user)
 		}
@@ -285,15 +306,17 @@ func TestACookieSetWithAnInformationalResponse(t *testing.T) {
 	}
 }
 
-// What holds a whole response back until its handler returns, as http.TimeoutHandler does, gets all of a stream.
+// What holds a whole response back until its handler returns, as http.TimeoutHandler does, gets all
+// of a stream.
 func TestAStreamThatIsHeldBackToItsEnd(t *testing.T) {
 	const size = 3 * middleware.HoldBack
 	c := newCache(t)
-	h := c.Guard(http.TimeoutHandler(c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for range 3 {
-			w.Write(make([]byte, size/3))
-		}
-	})), time.Minute, "late"))
+	h := c.Guard(http.TimeoutHandler(c.With(policy.Policy{TTL: time.Minute})(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			for range 3 {
+				w.Write(make([]byte, size/3))
+			}
+		})), time.Minute, "late"))
 	for range 2 {
 		want(t, "bytes", len(body(get(h, "/"))), size)
 	}
@@ -313,8 +336,8 @@ func (w *setsCookieOnce) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// A cookie that appears only when the body comes, because a writer between has held the header back, is seen without
-// Guard too, before the page is anybody else's for long.
+// A cookie that appears only when the body comes, because a writer between has held the header
+// back, is seen without Guard too, before the page is anybody else's for long.
 func TestACookieSetAsTheBodyComes(t *testing.T) {
 	for _, streams := range []bool{false, true} {
 		o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
@@ -323,7 +346,9 @@ func TestACookieSetAsTheBodyComes(t *testing.T) {
 			}
 		}}
 		inner := heldBack(newCache(t).With(policy.Policy{TTL: time.Minute})(o))
-		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { inner.ServeHTTP(setsCookieLate{w}, r) })
+		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			inner.ServeHTTP(setsCookieLate{w}, r)
+		})
 		for _, name := range []string{"a", "b"} {
 			want(t, "page", body(get(h, "/", "X-Name", name)), "for "+name)
 		}
@@ -331,10 +356,12 @@ func TestACookieSetAsTheBodyComes(t *testing.T) {
 	}
 }
 
-// A 304 in the place of a stored page with a cookie keeps other caches from it, as the page itself does.
+// A 304 in the place of a stored page with a cookie keeps other caches from it, as the page itself
+// does.
 func TestA304WithAStoredCookieIsNotForOthers(t *testing.T) {
 	c := newCache(t)
-	h := c.With(policy.Policy{StoreCookies: true})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := c.With(policy.Policy{StoreCookies: true})(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
 		w.Header().Set("Cache-Control", "public, max-age=60")
 		w.Header().Set("Etag", `"a"`)
 		w.Header().Set("Set-Cookie", "banner=seen")
@@ -363,11 +390,13 @@ func (w changesLate) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Behind Guard, Cache-Status says of a page whose cookie comes late that it is not stored, and why; of one that gets
-// another field, that it is; and a page that is nobody else's anyhow passes as it is.
+// Behind Guard, Cache-Status says of a page whose cookie comes late that it is not stored, and why;
+// of one that gets another field, that it is; and a page that is nobody else's anyhow passes as it
+// is.
 func TestWhatCacheStatusSaysOfFieldsThatComeLate(t *testing.T) {
 	for _, s := range []struct{ name, value, control, says string }{
-		{"Set-Cookie", "a=1", "max-age=60", "Freshet; fwd=uri-miss; fwd-status=200; detail=set-cookie"},
+		{"Set-Cookie", "a=1", "max-age=60", "Freshet; fwd=uri-miss; fwd-status=200; " +
+			"detail=set-cookie"},
 		{"Vary", "X-User", "max-age=60", "Freshet; fwd=uri-miss; fwd-status=200; detail=vary-star"},
 		{"X-Request-Id", "1", "max-age=60", "Freshet; fwd=uri-miss; fwd-status=200; stored"},
 		{"Cache-Status", "Outside; hit", "max-age=60", ""},
@@ -389,25 +418,31 @@ func TestWhatCacheStatusSaysOfFieldsThatComeLate(t *testing.T) {
 				want(t, "Cache-Status", fmt.Sprint(r.Header["Cache-Status"]), "["+s.says+"]")
 			}
 			get(h, "/")
-			want(t, "the next is a hit", o.runs.Load() == 1, strings.Contains(s.says, "stored") || s.says == "")
+			want(t, "the next is a hit", o.runs.Load() == 1, strings.Contains(s.says, "stored") ||
+				s.says == "")
 		})
 	}
 }
 
-// A cookie that is set as the header of a whole app's mount is sent keeps the page of a mount inside from others,
-// though the two are of different Caches: its user has a page of their own.
+// A cookie that is set as the header of a whole app's mount is sent keeps the page of a mount
+// inside from others, though the two are of different Caches: its user has a page of their own.
 func TestALateCookieOutsideOfTwoCaches(t *testing.T) {
-	o := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "for "+r.Header.Get("X-Name")) }}
+	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "for "+r.Header.Get("X-Name"))
+	}}
 	inner := newCache(t).With(policy.Policy{TTL: time.Minute})(o)
 	outer := newCache(t).Handler(inner)
-	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { outer.ServeHTTP(setsCookieLate{w}, r) })
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		outer.ServeHTTP(setsCookieLate{w}, r)
+	})
 	for _, user := range []string{"a", "b"} {
 		want(t, "page", body(get(h, "/", "X-Name", user)), "for "+user)
 	}
 	want(t, "from inside", body(get(inner, "/", "X-Name", "c")), "for c")
 }
 
-// A field other than a cookie that a handler outside sets with an informational response keeps the page from nobody.
+// A field other than a cookie that a handler outside sets with an informational response keeps the
+// page from nobody.
 func TestAFieldSetWithAnInformationalResponse(t *testing.T) {
 	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Link", "</a>")
@@ -415,12 +450,15 @@ func TestAFieldSetWithAnInformationalResponse(t *testing.T) {
 		io.WriteString(w, "page")
 	}}
 	inner := newCache(t).With(policy.Policy{TTL: time.Minute})(o)
-	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { inner.ServeHTTP(changesLate{w, "X-Request-Id", "1"}, r) })
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		inner.ServeHTTP(changesLate{w, "X-Request-Id", "1"}, r)
+	})
 	get(h, "/")
 	status(t, get(h, "/"), "hit")
 }
 
-// An answer to a POST behind what holds its header back is nobody else's, since a cookie may come with it.
+// An answer to a POST behind what holds its header back is nobody else's, since a cookie may come
+// with it.
 func TestAPOSTOutsideOfTimeoutHandler(t *testing.T) {
 	c := newCache(t)
 	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
@@ -430,12 +468,15 @@ func TestAPOSTOutsideOfTimeoutHandler(t *testing.T) {
 	}}
 	inner := c.Handler(o)
 	limited := http.TimeoutHandler(inner, time.Minute, "late")
-	h := c.Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { limited.ServeHTTP(setsCookieLate{w}, r) }))
+	h := c.Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		limited.ServeHTTP(setsCookieLate{w}, r)
+	}))
 	do(h, "POST", "/", "X-Name", "a")
 	want(t, "another's", body(get(inner, "/", "X-Name", "b")), "for b")
 }
 
-// Guard looks at the header of the final response, not at that of a hint before it, and at that of an upgrade.
+// Guard looks at the header of the final response, not at that of a hint before it, and at that of
+// an upgrade.
 func TestGuardLooksAtTheFinalHeader(t *testing.T) {
 	for code, private := range map[int]bool{100: true, 103: true, 101: true, 200: true} {
 		c := newCache(t)
@@ -454,7 +495,8 @@ func TestGuardLooksAtTheFinalHeader(t *testing.T) {
 			}
 		})).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 		last := w.sent[len(w.sent)-1]
-		want(t, fmt.Sprint(code, ": Cache-Control"), strings.Contains(last.Get("Cache-Control"), "private"), private)
+		want(t, fmt.Sprint(code, ": Cache-Control"), strings.Contains(last.Get("Cache-Control"),
+			"private"), private)
 	}
 }
 
@@ -468,18 +510,21 @@ func (w *headersOf) Header() http.Header         { return w.header }
 func (w *headersOf) WriteHeader(int)             { w.sent = append(w.sent, w.header.Clone()) }
 func (w *headersOf) Write(p []byte) (int, error) { return len(p), nil }
 
-// What a cache outside says in Cache-Status behind ours stays as it is, though ours turned out untrue.
+// What a cache outside says in Cache-Status behind ours stays as it is, though ours turned out
+// untrue.
 func TestACacheStatusThatComesLate(t *testing.T) {
 	c := newCache(t)
 	inner := heldBack(c.Handler(says("page")))
 	h := c.Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		inner.ServeHTTP(changesLate{changesLate{w, "Set-Cookie", "a=1"}, "Cache-Status", "Outside; fwd=miss"}, r)
+		inner.ServeHTTP(changesLate{changesLate{w, "Set-Cookie", "a=1"}, "Cache-Status",
+			"Outside; fwd=miss"}, r)
 	}))
 	values := get(h, "/").Header["Cache-Status"]
 	want(t, "the last value", values[len(values)-1], "Outside; fwd=miss")
 }
 
-// An answer to a POST whose header has gone out through Guard is stored, unless a cookie came with it.
+// An answer to a POST whose header has gone out through Guard is stored, unless a cookie came with
+// it.
 func TestAPOSTThroughGuard(t *testing.T) {
 	for name, stored := range map[string]bool{"Set-Cookie": false, "X-Request-Id": true} {
 		c := newCache(t)
@@ -489,20 +534,24 @@ func TestAPOSTThroughGuard(t *testing.T) {
 			io.WriteString(w, "page")
 		}}
 		inner := c.Handler(o)
-		h := c.Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { inner.ServeHTTP(changesLate{w, name, "1"}, r) }))
+		h := c.Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			inner.ServeHTTP(changesLate{w, name, "1"}, r)
+		}))
 		do(h, "POST", "/")
 		get(inner, "/")
 		want(t, name+": it is stored", o.runs.Load() == 1, stored)
 	}
 }
 
-// A page that is made of one part twice does not wait for itself where its header is held back to the end.
+// A page that is made of one part twice does not wait for itself where its header is held back to
+// the end.
 func TestAPageMadeOfOnePartTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
 		o := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "part ") }}
 		part := c.With(policy.Policy{TTL: time.Minute, MaxWait: -1})(o)
-		h := c.Guard(http.TimeoutHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := c.Guard(http.TimeoutHandler(http.HandlerFunc(func(w http.ResponseWriter,
+			r *http.Request) {
 			part.ServeHTTP(w, r)
 			second := &own{header: http.Header{}}
 			part.ServeHTTP(second, r)
@@ -515,8 +564,8 @@ func TestAPageMadeOfOnePartTwice(t *testing.T) {
 	})
 }
 
-// What is set outside of a whole app's mount with an informational response counts for the page of a mount inside,
-// which sent it: a cookie makes it its client's, and another field does not.
+// What is set outside of a whole app's mount with an informational response counts for the page of
+// a mount inside, which sent it: a cookie makes it its client's, and another field does not.
 func TestACookieSetWithAnInformationalResponseOfAMountInside(t *testing.T) {
 	for name, runs := range map[string]int64{"Set-Cookie": 2, "X-Request-Id": 1} {
 		for _, p := range []policy.Policy{{TTL: time.Minute}, {TTL: time.Minute, Shared: true}} {
@@ -537,7 +586,8 @@ func TestACookieSetWithAnInformationalResponseOfAMountInside(t *testing.T) {
 	}
 }
 
-// An answer to a POST keeps what handlers outside have put into its header. What is stored of it has none of that.
+// An answer to a POST keeps what handlers outside have put into its header. What is stored of it
+// has none of that.
 func TestAnAnswerToPOSTKeepsItsOuterFields(t *testing.T) {
 	inner := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Location", "/")
@@ -566,8 +616,8 @@ func (w *changesOnce) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// A handler that removes what outer handlers have set, as a widget does that may be framed, is without it on hits too,
-// for those who read along and after a renewal.
+// A handler that removes what outer handlers have set, as a widget does that may be framed, is
+// without it on hits too, for those who read along and after a renewal.
 func TestWhatTheHandlerRemovedStaysAway(t *testing.T) {
 	for _, size := range []int{1, 2 * middleware.HoldBack} {
 		synctest.Test(t, func(t *testing.T) {
@@ -594,7 +644,8 @@ func TestWhatTheHandlerRemovedStaysAway(t *testing.T) {
 			ask := func(says string) {
 				r := get(h, "/")
 				status(t, r, says)
-				got := fmt.Sprint(r.Header["X-Frame-Options"], r.Header["Content-Security-Policy"], r.Header["Referrer-Policy"])
+				got := fmt.Sprint(r.Header["X-Frame-Options"], r.Header["Content-Security-Policy"],
+					r.Header["Referrer-Policy"])
 				want(t, says, got, "[] [] [no-referrer]")
 			}
 			var all sync.WaitGroup
@@ -606,15 +657,18 @@ func TestWhatTheHandlerRemovedStaysAway(t *testing.T) {
 			time.Sleep(time.Minute)
 			ask("fwd=stale; fwd-status=304")
 			ask("hit")
-			want(t, "on a 304", fmt.Sprint(get(h, "/", "If-None-Match", `"1"`).Header["X-Frame-Options"]), "[]")
+			want(t, "on a 304", fmt.Sprint(get(h, "/", "If-None-Match",
+				`"1"`).Header["X-Frame-Options"]), "[]")
 		})
 	}
 }
 
-// A page holds the nonce that a handler outside made for its request, and the policy beside a stored page has another.
+// A page holds the nonce that a handler outside made for its request, and the policy beside a
+// stored page has another.
 func TestANonceOutsideIsThePages(t *testing.T) {
 	type nonce struct{}
-	for _, field := range []string{"Content-Security-Policy", "content-security-policy", "Content-Security-Policy-Report-Only"} {
+	for _, field := range []string{"Content-Security-Policy", "content-security-policy",
+		"Content-Security-Policy-Report-Only"} {
 		for _, shared := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s shared=%v", field, shared), func(t *testing.T) {
 				c := newCache(t)
@@ -626,7 +680,8 @@ func TestANonceOutsideIsThePages(t *testing.T) {
 				h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					n++
 					own := fmt.Sprint("n", n)
-					w.Header()[field] = []string{"default-src 'self'; script-src 'Nonce-" + own + "'"}
+					w.Header()[field] = []string{"default-src 'self'; script-src 'Nonce-" + own +
+						"'"}
 					inner.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), nonce{}, own)))
 				})
 				first, second := get(h, "/"), get(h, "/")
@@ -641,7 +696,9 @@ func TestANonceOutsideIsThePages(t *testing.T) {
 			})
 		}
 	}
-	plain := outside(newCache(t).With(policy.Policy{TTL: time.Minute})(&origin{h: func(w http.ResponseWriter, r *http.Request) {}}), func(*http.Request) (string, string) {
+	plain := outside(newCache(t).With(policy.Policy{TTL: time.Minute})(
+		&origin{h: func(w http.ResponseWriter, r *http.Request) {}}), func(*http.Request) (string,
+		string) {
 		return "Content-Security-Policy", "default-src 'self'"
 	})
 	status(t, get(plain, "/"), "detail=empty") // and so looked up
@@ -670,8 +727,8 @@ func (w *holdsMore) Write(p []byte) (int, error) {
 	return len(p), err
 }
 
-// A stream whose header is held back until its first kilobytes, behind Guard, is read along with; one that takes more
-// than net/http itself holds is waited for by nobody.
+// A stream whose header is held back until its first kilobytes, behind Guard, is read along with;
+// one that takes more than net/http itself holds is waited for by nobody.
 func TestHowMuchOfAStreamIsWrittenForItsHeader(t *testing.T) {
 	for until, runs := range map[int]int64{4 << 10: 1, 4<<10 + 1: 2} {
 		synctest.Test(t, func(t *testing.T) {
@@ -698,11 +755,12 @@ func TestHowMuchOfAStreamIsWrittenForItsHeader(t *testing.T) {
 	}
 }
 
-// A Content-Security-Policy whose nonce comes as the header is written, as one does that echo's Response.Before sets,
-// keeps the page from others as one that stands there before does.
+// A Content-Security-Policy whose nonce comes as the header is written, as one does that echo's
+// Response.Before sets, keeps the page from others as one that stands there before does.
 func TestANonceThatComesLate(t *testing.T) {
 	type nonce struct{}
-	for _, field := range []string{"Content-Security-Policy", "Content-Security-Policy-Report-Only"} {
+	for _, field := range []string{"Content-Security-Policy",
+		"Content-Security-Policy-Report-Only"} {
 		c := newCache(t)
 		inner := c.With(minute)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprintf(w, "<script nonce=%s>", r.Context().Value(nonce{}))

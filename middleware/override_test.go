@@ -11,7 +11,8 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// What PHP says of each page by itself: session_cache_limiter("nocache") without a session, WordPress's nocache_headers.
+// What PHP says of each page by itself: session_cache_limiter("nocache") without a session,
+// WordPress's nocache_headers.
 const nocache = "no-cache, must-revalidate, max-age=0"
 
 func overriding(t *testing.T, p policy.Policy, answer http.HandlerFunc) (http.Handler, *origin) {
@@ -20,10 +21,12 @@ func overriding(t *testing.T, p policy.Policy, answer http.HandlerFunc) (http.Ha
 	return c.Handler(o), o
 }
 
-// With Override the operator's lifetime goes before the response's own, which clients do not see any more.
+// With Override the operator's lifetime goes before the response's own, which clients do not see
+// any more.
 func TestOverride(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h, o := overriding(t, policy.Policy{TTL: time.Minute, ClientTTL: -1, Override: true, StaleIfError: time.Hour},
+		h, o := overriding(t, policy.Policy{TTL: time.Minute, ClientTTL: -1, Override: true,
+			StaleIfError: time.Hour},
 			func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Cache-Control", nocache)
 				w.Header().Set("Expires", "Wed, 11 Jan 1984 05:00:00 GMT")
@@ -46,18 +49,20 @@ func TestOverride(t *testing.T) {
 	})
 }
 
-// A 304 that says no-cache renews what is stored for the operator's lifetime, as the page before it was kept.
+// A 304 that says no-cache renews what is stored for the operator's lifetime, as the page before it
+// was kept.
 func TestOverrideOfA304(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h, o := overriding(t, policy.Policy{TTL: time.Minute, Override: true}, func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Cache-Control", nocache)
-			w.Header().Set("Etag", `"1"`)
-			if r.Header.Get("If-None-Match") != "" {
-				w.WriteHeader(http.StatusNotModified)
-				return
-			}
-			fmt.Fprint(w, "page")
-		})
+		h, o := overriding(t, policy.Policy{TTL: time.Minute, Override: true},
+			func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", nocache)
+				w.Header().Set("Etag", `"1"`)
+				if r.Header.Get("If-None-Match") != "" {
+					w.WriteHeader(http.StatusNotModified)
+					return
+				}
+				fmt.Fprint(w, "page")
+			})
 		get(h, "/")
 		time.Sleep(2 * time.Minute)
 		status(t, get(h, "/"), "fwd=stale; fwd-status=304; stored")
@@ -68,9 +73,11 @@ func TestOverrideOfA304(t *testing.T) {
 	})
 }
 
-// Who asks with credentials, a cookie, no-store, private, Vary: * and what is no page are as without Override.
+// Who asks with credentials, a cookie, no-store, private, Vary: * and what is no page are as
+// without Override.
 func TestOverrideSharesNothingPersonal(t *testing.T) {
-	over, danger := policy.Policy{TTL: time.Minute, Override: true}, policy.Policy{TTL: time.Minute, OverridePrivate: true}
+	over, danger := policy.Policy{TTL: time.Minute, Override: true}, policy.Policy{TTL: time.Minute,
+		OverridePrivate: true}
 	for _, s := range []struct {
 		what   string
 		p      policy.Policy
@@ -80,28 +87,43 @@ func TestOverrideSharesNothingPersonal(t *testing.T) {
 		want   string
 	}{
 		{"a page", over, 200, []string{"Cache-Control", nocache}, nil, "stored"},
-		{"private", over, 200, []string{"Cache-Control", "private, max-age=0"}, nil, "detail=private"},
-		{"no-store", over, 200, []string{"Cache-Control", "no-store, " + nocache}, nil, "detail=no-store"},
+		{"private", over, 200, []string{"Cache-Control", "private, max-age=0"}, nil,
+			"detail=private"},
+		{"no-store", over, 200, []string{"Cache-Control", "no-store, " + nocache}, nil,
+			"detail=no-store"},
 		{"private beside a CDN's lifetime", over, 200,
-			[]string{"Cache-Control", "private", "Cdn-Cache-Control", "max-age=0"}, nil, "detail=expired"},
-		{"a CDN told not to store", over, 200, []string{"Cdn-Cache-Control", "no-store"}, nil, "detail=no-store"},
-		{"a cookie", over, 200, []string{"Cache-Control", nocache, "Set-Cookie", "s=1"}, nil, "detail=set-cookie"},
+			[]string{"Cache-Control", "private", "Cdn-Cache-Control", "max-age=0"}, nil,
+			"detail=expired"},
+		{"a CDN told not to store", over, 200, []string{"Cdn-Cache-Control", "no-store"}, nil,
+			"detail=no-store"},
+		{"a cookie", over, 200, []string{"Cache-Control", nocache, "Set-Cookie", "s=1"}, nil,
+			"detail=set-cookie"},
 		{"a cookie set aside", over, 200,
-			[]string{"Cache-Control", `max-age=60, no-cache="Set-Cookie"`, "Set-Cookie", "s=1"}, nil, "detail=set-cookie"},
-		{"a user", over, 200, []string{"Cache-Control", nocache}, []string{"Cookie", "s=1"}, "detail=cookie"},
-		{"a user with a password", over, 200, []string{"Cache-Control", "must-revalidate, max-age=9"},
+			[]string{"Cache-Control", `max-age=60, no-cache="Set-Cookie"`, "Set-Cookie", "s=1"},
+			nil, "detail=set-cookie"},
+		{"a user", over, 200, []string{"Cache-Control", nocache}, []string{"Cookie", "s=1"},
+			"detail=cookie"},
+		{"a user with a password", over, 200, []string{"Cache-Control",
+			"must-revalidate, max-age=9"},
 			[]string{"Authorization", "Basic x"}, "detail=authorization"},
 		{"an error", over, 500, []string{"Cache-Control", nocache}, nil, "detail=no-cache"},
 		{"not found", over, 404, []string{"Cache-Control", nocache}, nil, "detail=no-cache"},
-		{"Vary: *", over, 200, []string{"Cache-Control", nocache, "Vary", "*"}, nil, "detail=vary-star"},
-		{"no lifetime", policy.Policy{Override: true}, 200, []string{"Cache-Control", nocache}, nil, "detail=no-cache"},
-		{"a client's no-store", over, 200, []string{"Cache-Control", nocache}, []string{"Cache-Control", "no-store"},
+		{"Vary: *", over, 200, []string{"Cache-Control", nocache, "Vary", "*"}, nil,
+			"detail=vary-star"},
+		{"no lifetime", policy.Policy{Override: true}, 200, []string{"Cache-Control", nocache}, nil,
+			"detail=no-cache"},
+		{"a client's no-store", over, 200, []string{"Cache-Control", nocache},
+			[]string{"Cache-Control", "no-store"},
 			"detail=request-no-store"},
 
-		{"private, of danger", danger, 200, []string{"Cache-Control", "private, no-store"}, nil, "stored"},
-		{"a cookie, of danger", danger, 200, []string{"Cache-Control", "private", "Set-Cookie", "s=1"}, nil, "detail=set-cookie"},
-		{"a user, of danger", danger, 200, []string{"Cache-Control", "private"}, []string{"Cookie", "s=1"}, "detail=cookie"},
-		{"an error, of danger", danger, 500, []string{"Cache-Control", "private"}, nil, "detail=private"},
+		{"private, of danger", danger, 200, []string{"Cache-Control", "private, no-store"}, nil,
+			"stored"},
+		{"a cookie, of danger", danger, 200, []string{"Cache-Control", "private", "Set-Cookie",
+			"s=1"}, nil, "detail=set-cookie"},
+		{"a user, of danger", danger, 200, []string{"Cache-Control", "private"}, []string{"Cookie",
+			"s=1"}, "detail=cookie"},
+		{"an error, of danger", danger, 500, []string{"Cache-Control", "private"}, nil,
+			"detail=private"},
 	} {
 		h, _ := overriding(t, s.p, func(w http.ResponseWriter, r *http.Request) {
 			for i := 0; i < len(s.header); i += 2 {
@@ -115,13 +137,14 @@ func TestOverrideSharesNothingPersonal(t *testing.T) {
 	}
 }
 
-// What was kept by Override for the anonymous is not for a user, though it had said public of no lifetime; a response
-// that is not kept goes out as its handler made it.
+// What was kept by Override for the anonymous is not for a user, though it had said public of no
+// lifetime; a response that is not kept goes out as its handler made it.
 func TestOverrideIsForTheAnonymous(t *testing.T) {
-	h, o := overriding(t, policy.Policy{TTL: time.Minute, Override: true}, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", nocache)
-		fmt.Fprint(w, "for ", r.Header.Get("Cookie"))
-	})
+	h, o := overriding(t, policy.Policy{TTL: time.Minute, Override: true},
+		func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", nocache)
+			fmt.Fprint(w, "for ", r.Header.Get("Cookie"))
+		})
 	get(h, "/")
 	res := get(h, "/", "Cookie", "s=1")
 	want(t, "body", body(res), "for s=1")

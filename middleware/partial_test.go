@@ -18,10 +18,11 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// A part of a page is stored, used, added to, and completed by the one part that lacks, however large the
-// page is (RFC 9111 sections 3.3 and 3.4).
+// A part of a page is stored, used, added to, and completed by the one part that lacks, however
+// large the page is (RFC 9111 sections 3.3 and 3.4).
 func TestPartsAreStoredUsedCombinedAndCompleted(t *testing.T) {
-	for name, page := range map[string]string{"small": strings.Repeat("0123456789", 10), "large": strings.Repeat("0123456789", 10_000)} {
+	for name, page := range map[string]string{"small": strings.Repeat("0123456789", 10),
+		"large": strings.Repeat("0123456789", 10_000)} {
 		t.Run(name, func(t *testing.T) {
 			c := newCache(t)
 			var asked []string
@@ -54,8 +55,8 @@ func TestPartsAreStoredUsedCombinedAndCompleted(t *testing.T) {
 	}
 }
 
-// Several ranges of a stored page are parts of one content, each with its place and the type of the whole, if that has
-// one (RFC 9110 section 15.3.7.2).
+// Several ranges of a stored page are parts of one content, each with its place and the type of the
+// whole, if that has one (RFC 9110 section 15.3.7.2).
 func TestSeveralRangesOfAStoredPage(t *testing.T) {
 	for _, typed := range []bool{true, false} {
 		h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -77,7 +78,8 @@ func TestSeveralRangesOfAStoredPage(t *testing.T) {
 		whole := body(r)
 		want(t, "Content-Length", r.Header.Get("Content-Length"), fmt.Sprint(len(whole)))
 		parts := multipart.NewReader(strings.NewReader(whole), params["boundary"])
-		for _, s := range []struct{ place, bytes string }{{"bytes 0-1/1000", "01"}, {"bytes 707-708/1000", "78"}} {
+		for _, s := range []struct{ place, bytes string }{{"bytes 0-1/1000", "01"},
+			{"bytes 707-708/1000", "78"}} {
 			part, err := parts.NextPart()
 			if err != nil {
 				t.Fatal(err)
@@ -120,8 +122,8 @@ func TestPartsTogetherAreNoLongerThanABody(t *testing.T) {
 	want(t, "its runs", o.runs.Load()-runs, int64(1))
 }
 
-// Parts that are as long together as a body may be are one, and one byte more stands for itself; a page that is just as
-// long is completed by what it lacks, and a longer one is made anew.
+// Parts that are as long together as a body may be are one, and one byte more stands for itself; a
+// page that is just as long is completed by what it lacks, and a longer one is made anew.
 func TestPartsAsLongAsABody(t *testing.T) {
 	for _, s := range []struct {
 		length int
@@ -132,13 +134,16 @@ func TestPartsAsLongAsABody(t *testing.T) {
 	} {
 		text := strings.Repeat("x", s.length)
 		asked := ""
-		h := newCache(t).With(policy.Policy{MaxBody: 1000})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			asked = r.Header.Get("Range")
-			w.Header().Set("Cache-Control", "max-age=60")
-			w.Header().Set("Etag", `"1"`)
-			http.ServeContent(w, r, "", time.Time{}, strings.NewReader(text))
-		}))
-		part := func(url, field string) *http.Response { return get(h, url, "Range", "bytes="+field) }
+		h := newCache(t).With(policy.Policy{MaxBody: 1000})(
+			http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				asked = r.Header.Get("Range")
+				w.Header().Set("Cache-Control", "max-age=60")
+				w.Header().Set("Etag", `"1"`)
+				http.ServeContent(w, r, "", time.Time{}, strings.NewReader(text))
+			}))
+		part := func(url, field string) *http.Response {
+			return get(h, url, "Range", "bytes="+field)
+		}
 		part("/", "0-499")
 		want(t, "length of the whole", len(body(get(h, "/"))), s.length)
 		want(t, fmt.Sprint("asked for the whole of ", s.length), asked, s.asked)
@@ -153,22 +158,24 @@ func TestPartsAsLongAsABody(t *testing.T) {
 	}
 }
 
-// What lacks of a stored page is asked for without the client's conditions, and so is all of it when the part is stale.
-// They are of the whole, and the answer is for all.
+// What lacks of a stored page is asked for without the client's conditions, and so is all of it
+// when the part is stale. They are of the whole, and the answer is for all.
 func TestAPageIsCompletedWithoutTheClientsConditions(t *testing.T) {
 	for age, sent := range map[time.Duration]string{0: "bytes=500-", 2 * time.Minute: ""} {
 		synctest.Test(t, func(t *testing.T) {
 			text := strings.Repeat("0123456789", 100)
 			asked := ""
 			h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				asked = r.Header.Get("Range") + r.Header.Get("If-None-Match") + r.Header.Get("If-Modified-Since")
+				asked = r.Header.Get("Range") + r.Header.Get("If-None-Match") +
+					r.Header.Get("If-Modified-Since")
 				w.Header().Set("Cache-Control", "max-age=60")
 				w.Header().Set("Etag", `"1"`)
 				http.ServeContent(w, r, "", time.Time{}, strings.NewReader(text))
 			}))
 			get(h, "/", "Range", "bytes=0-499")
 			time.Sleep(age)
-			r := get(h, "/", "If-None-Match", `"2"`, "If-Modified-Since", "Sat, 01 Jan 2000 00:00:00 GMT")
+			r := get(h, "/", "If-None-Match", `"2"`, "If-Modified-Since",
+				"Sat, 01 Jan 2000 00:00:00 GMT")
 			want(t, "the page", body(r), text)
 			want(t, fmt.Sprint("asked after ", age), asked, sent)
 		})
@@ -205,7 +212,8 @@ func TestAClientOfAPartHoldsNoMore(t *testing.T) {
 			h.ServeHTTP(w, r)
 		})
 		<-w.began
-		for get(h, "/", "Range", fmt.Sprintf("bytes=%d-%d", 6<<20, 6<<20+(i+1)*part), "Cache-Control", "only-if-cached").StatusCode != 206 {
+		for get(h, "/", "Range", fmt.Sprintf("bytes=%d-%d", 6<<20, 6<<20+(i+1)*part),
+			"Cache-Control", "only-if-cached").StatusCode != 206 {
 			runtime.Gosched() // until it is stored
 		}
 	}
@@ -243,7 +251,8 @@ func TestAUsersPartLeavesEverybodysPage(t *testing.T) {
 	get(h, "/")
 	r := get(h, "/", "Cookie", "user=a", "Range", "bytes=0-9")
 	want(t, "the user's part", body(r), page[:10])
-	want(t, "it is said to be stored", strings.Contains(r.Header.Get("Cache-Status"), "stored"), false)
+	want(t, "it is said to be stored", strings.Contains(r.Header.Get("Cache-Status"), "stored"),
+		false)
 	r = get(h, "/")
 	status(t, r, "hit")
 	want(t, "page", body(r), page)

@@ -14,8 +14,8 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// pass runs the handler and touches nothing, but for saying so, and for what the operator's settings
-// say to clients.
+// pass runs the handler and touches nothing, but for saying so, and for what the operator's
+// settings say to clients.
 func (x *exchange) pass(why policy.Reason) {
 	if x.account != nil && x.account.passes(x, why) {
 		return
@@ -39,10 +39,11 @@ func passedOutcome(why policy.Reason) policy.Outcome {
 	return policy.Outcome{Fwd: policy.FwdBypass, Detail: why}
 }
 
-// tellInside returns the handler's request: one that tells mounts of the same cache inside that it passes, if they
-// could not see why, if the policy tells requests apart as theirs may not, or if what it says to clients is no word on
-// them. A route's own policy may know neither the
-// cookies that let a user's request pass nor what makes the key too long, nor the field that tells tenants apart.
+// tellInside returns the handler's request: one that tells mounts of the same cache inside that it
+// passes, if they could not see why, if the policy tells requests apart as theirs may not, or if
+// what it says to clients is no word on them. A route's own policy may know neither the cookies
+// that let a user's request pass nor what makes the key too long, nor the field that tells tenants
+// apart.
 func (w *passed) tellInside() *http.Request {
 	r := w.x.r
 	if !hidden(w.why) && w.why != rules.ReasonOff && !rules.KeepsApart(w.x.p) {
@@ -58,12 +59,14 @@ func hidden(why policy.Reason) bool {
 	return why == rules.ReasonPassCookie || why == rules.ReasonKeyTooLong || why == rules.ReasonKey
 }
 
-// passesInside finds out what is around the request, and reports whether it passes because a mount there has said so.
-// What a route says is the same for all (Shared) is so whatever cookies a client has.
+// passesInside finds out what is around the request, and reports whether it passes because a mount
+// there has said so. What a route says is the same for all (Shared) is so whatever cookies a client
+// has.
 func (x *exchange) passesInside() (why policy.Reason, passes bool) {
 	x.around, x.passing = passedOr(x.r.Context())
 	outer := x.passing
-	if outer == nil || outer.x.c != x.c || outer.x.r.RequestURI != x.r.RequestURI || !hidden(outer.why) ||
+	if outer == nil || outer.x.c != x.c || outer.x.r.RequestURI != x.r.RequestURI ||
+		!hidden(outer.why) ||
 		outer.why == rules.ReasonPassCookie && x.p.Shared {
 		return "", false
 	}
@@ -75,7 +78,8 @@ type passed struct {
 	passWriter
 	why policy.Reason
 
-	came, went http.Header // what the header said of its lifetime before the mount, which is off, and after
+	// what the header said of its lifetime before the mount, which is off, and after
+	came, went http.Header
 }
 
 func (w *passed) onHeader(_ int, h http.Header) {
@@ -86,8 +90,8 @@ func (w *passed) onHeader(_ int, h http.Header) {
 	rules.Announce(h, w.x.p, rules.Admission{Reason: w.why}, &w.x.req, w.x.ttl, true, time.Now())
 }
 
-// asCame returns the header h, which has gone through mounts that are off, without what these say to clients: a mount
-// inside has a policy of its own. w is the innermost of them, or nil.
+// asCame returns the header h, which has gone through mounts that are off, without what these say
+// to clients: a mount inside has a policy of its own. w is the innermost of them, or nil.
 func (w *passed) asCame(h http.Header) http.Header {
 	for ; w != nil; w = w.x.passing {
 		if w.went == nil {
@@ -119,8 +123,9 @@ type passWriter struct {
 	outer    http.Header // what outer handlers had put into the header, where that counts
 	wrote    bool        // the handler has sent a header
 	informed bool        // an informational response has just been sent
-	quiet    bool        // it only looks on: nothing is added, and what the handler does not write is left to others
-	failed   bool        // the client did not get all
+	// it only looks on: nothing is added, and what the handler does not write is left to others
+	quiet  bool
+	failed bool // the client did not get all
 	watched
 }
 

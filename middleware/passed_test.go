@@ -17,8 +17,8 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// A response that is not stored says why, each time: that nobody waits for it any more, because the one before was not
-// to be shared either, hides no reason. Options.Observe hears of both.
+// A response that is not stored says why, each time: that nobody waits for it any more, because the
+// one before was not to be shared either, hides no reason. Options.Observe hears of both.
 func TestEveryAnswerKeepsItsReason(t *testing.T) {
 	for _, s := range []struct {
 		says   [2]string // a field
@@ -39,15 +39,17 @@ func TestEveryAnswerKeepsItsReason(t *testing.T) {
 					passed[o.Passed]++
 				},
 			})
-			h := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				w.Header().Set(s.says[0], s.says[1])
-				time.Sleep(time.Second)
-				fmt.Fprint(w, "mine")
-			}))
+			h := c.With(policy.Policy{TTL: time.Minute})(
+				http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set(s.says[0], s.says[1])
+					time.Sleep(time.Second)
+					fmt.Fprint(w, "mine")
+				}))
 			var all sync.WaitGroup
 			for i := range 20 { // some wait, and some come when it is remembered that they need not
 				all.Go(func() {
-					time.Sleep(time.Duration(i) * 95 * time.Millisecond) // and none at the very moment
+					// and none at the very moment
+					time.Sleep(time.Duration(i) * 95 * time.Millisecond)
 					status(t, get(h, "/"), "detail="+string(s.detail))
 				})
 			}
@@ -55,17 +57,21 @@ func TestEveryAnswerKeepsItsReason(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			if passed[s.detail] != 19 || passed[""] != 1 {
-				t.Errorf("passed for these reasons: %v, want 19 times %v and once for none", passed, s.detail)
+				t.Errorf("passed for these reasons: %v, want 19 times %v and once for none", passed,
+					s.detail)
 			}
 		})
 	}
 }
 
-// What is stored says so and no reason, though it was not waited for; and what passed is forgotten in time.
+// What is stored says so and no reason, though it was not waited for; and what passed is forgotten
+// in time.
 func TestPassedAndStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var last policy.Outcome
-		c := newCache(t, middleware.Options{Observe: func(_ *http.Request, o middleware.Event) { last = o.Outcome }})
+		c := newCache(t, middleware.Options{Observe: func(_ *http.Request, o middleware.Event) {
+			last = o.Outcome
+		}})
 		o := &origin{}
 		o.h = func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")
@@ -76,7 +82,8 @@ func TestPassedAndStored(t *testing.T) {
 		h := c.Handler(o)
 		get(h, "/")
 		r := get(h, "/")
-		want(t, "Cache-Status", r.Header.Get("Cache-Status"), "Freshet; fwd=uri-miss; fwd-status=200; stored")
+		want(t, "Cache-Status", r.Header.Get("Cache-Status"),
+			"Freshet; fwd=uri-miss; fwd-status=200; stored")
 		want(t, "passed", last.Passed, rules.ReasonSetCookie)
 		o.runs.Store(0)
 		get(h, "/2")
@@ -86,8 +93,8 @@ func TestPassedAndStored(t *testing.T) {
 	})
 }
 
-// A request that passes has what the cache says in its header, also when its handler asked in vain for the connection;
-// when it got that, nothing is written any more.
+// A request that passes has what the cache says in its header, also when its handler asked in vain
+// for the connection; when it got that, nothing is written any more.
 func TestAConnectionThatPasses(t *testing.T) {
 	for _, given := range []bool{false, true} {
 		w := &hijackable{ResponseRecorder: httptest.NewRecorder(), given: given}
@@ -118,15 +125,20 @@ func (w *hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return nil, nil, http.ErrNotSupported
 }
 
-// A response whose header nobody has seen go out was not shared for that reason, and not because requests have to ask.
+// A response whose header nobody has seen go out was not shared for that reason, and not because
+// requests have to ask.
 func TestWhatIsSaidAfterAHeaderThatNeverWentOut(t *testing.T) {
 	var passed []policy.Reason
-	c := newCache(t, middleware.Options{Observe: func(_ *http.Request, out middleware.Event) { passed = append(passed, out.Passed) }})
-	page := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	c := newCache(t, middleware.Options{Observe: func(_ *http.Request, out middleware.Event) {
+		passed = append(passed, out.Passed)
+	}})
+	page := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
 		io.WriteString(w, "page")
 	}))
 	h := c.Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		page.ServeHTTP(&blank{http.Header{}}, r) // a writer of an app's own, which answers otherwise
+		// a writer of an app's own, which answers otherwise
+		page.ServeHTTP(&blank{http.Header{}}, r)
 		w.WriteHeader(http.StatusTeapot)
 	}))
 	get(h, "/")

@@ -8,9 +8,9 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// passes remembers, for a while, the keys whose responses turned out not to be shareable, and why, so that their next
-// clients do not wait for each other. It knows keys by their hashes: a key that is taken for another (once in 2^64)
-// runs the handler by itself for a while.
+// passes remembers, for a while, the keys whose responses turned out not to be shareable, and why,
+// so that their next clients do not wait for each other. It knows keys by their hashes: a key that
+// is taken for another (once in 2^64) runs the handler by itself for a while.
 type passes struct {
 	keys lossy.Table[uint64, pass]
 }
@@ -38,7 +38,8 @@ func (t *passes) forget(key string) {
 	t.keys.Delete(hash, hash)
 }
 
-// find returns why the last response under the key could not be shared, or nothing when it is not remembered.
+// find returns why the last response under the key could not be shared, or nothing when it is not
+// remembered.
 func (t *passes) find(key string, now time.Time) policy.Reason {
 	hash := maphash.String(seed, key)
 	held, ok := t.keys.Find(hash, hash)

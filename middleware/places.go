@@ -2,12 +2,13 @@ package middleware
 
 import "sync"
 
-// maxBeside is how many who have waited too long for the runs of one key may run the handler by themselves at once.
+// maxBeside is how many who have waited too long for the runs of one key may run the handler by
+// themselves at once.
 const maxBeside = 4
 
-// besides holds the places beside the runs of those keys for which requests have waited too long. A key has them for
-// all of its runs together, so that runs which follow on each other, as Timeout frees the key again and again, do not
-// add up. A place is taken until the handler returns.
+// besides holds the places beside the runs of those keys for which requests have waited too long. A
+// key has them for all of its runs together, so that runs which follow on each other, as Timeout
+// frees the key again and again, do not add up. A place is taken until the handler returns.
 type besides struct {
 	mu sync.Mutex
 	m  map[string]*places

@@ -40,7 +40,8 @@ func TestARunInAnothersPlaceLeavesNothing(t *testing.T) {
 	}
 }
 
-// The places beside the runs of a key are remembered for as long as a request waits for one or has one.
+// The places beside the runs of a key are remembered for as long as a request waits for one or has
+// one.
 func TestPlacesAreForgotten(t *testing.T) {
 	var b besides
 	b.init()

@@ -22,18 +22,20 @@ func counted(running *atomic.Int64, h http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// Each Timeout frees the key of a handler that does not look at its context, and lets one more run it. Those who run it
-// beside that are four for all runs of the key together, and have their places until the handler returns.
+// Each Timeout frees the key of a handler that does not look at its context, and lets one more run
+// it. Those who run it beside that are four for all runs of the key together, and have their places
+// until the handler returns.
 func TestFewRunADeafHandlerBesideAllRunsOfAKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var running, over atomic.Int64
 		back := make(chan struct{})
-		h := newCache(t).With(policy.Policy{Timeout: 2 * time.Second, MaxWait: time.Second})(counted(&running,
-			func(w http.ResponseWriter, r *http.Request) {
-				<-back
-				w.Header().Set("Cache-Control", "max-age=600")
-				fmt.Fprint(w, "page")
-			}))
+		h := newCache(t).With(policy.Policy{Timeout: 2 * time.Second, MaxWait: time.Second})(
+			counted(&running,
+				func(w http.ResponseWriter, r *http.Request) {
+					<-back
+					w.Header().Set("Cache-Control", "max-age=600")
+					fmt.Fprint(w, "page")
+				}))
 		const clients = 100
 		for range clients {
 			go func() {
@@ -43,7 +45,8 @@ func TestFewRunADeafHandlerBesideAllRunsOfAKey(t *testing.T) {
 		}
 		for timeouts := range int64(5) {
 			time.Sleep(1500 * time.Millisecond)
-			want(t, fmt.Sprint("runs at once after ", timeouts, " timeouts"), running.Load(), 1+timeouts+4)
+			want(t, fmt.Sprint("runs at once after ", timeouts, " timeouts"), running.Load(),
+				1+timeouts+4)
 			time.Sleep(500 * time.Millisecond)
 		}
 		close(back)
@@ -53,7 +56,8 @@ func TestFewRunADeafHandlerBesideAllRunsOfAKey(t *testing.T) {
 	})
 }
 
-// A place beside a run is free again when who had it is done, and is for those of another key from the beginning.
+// A place beside a run is free again when who had it is done, and is for those of another key from
+// the beginning.
 func TestPlacesBesideARunAreFreedAndAreAKeysOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var running, runs, over atomic.Int64
@@ -91,12 +95,14 @@ func TestPlacesBesideARunAreFreedAndAreAKeysOwn(t *testing.T) {
 	})
 }
 
-// Those who would be served stale, but that there is no room for so long a page, wait on for a place like all others.
+// Those who would be served stale, but that there is no room for so long a page, wait on for a
+// place like all others.
 func TestNoRoomForAStalePageLetsFewRunTheHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memstore.New(64 << 20)
 		defer s.Close()
-		c := middleware.New(s, middleware.Options{Log: discard, MaxReadBytes: 1}) // no client gets a long stored body
+		// no client gets a long stored body
+		c := middleware.New(s, middleware.Options{Log: discard, MaxReadBytes: 1})
 		defer c.Shutdown(t.Context())
 		var running, runs, over atomic.Int64
 		h := c.With(policy.Policy{MaxWait: time.Second, Retention: time.Hour})(counted(&running,

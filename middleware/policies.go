@@ -16,8 +16,8 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// policies knows the policies that govern the Cache's mounts, so that a change is a change under all of
-// them. Requests read a snapshot, which is never modified.
+// policies knows the policies that govern the Cache's mounts, so that a change is a change under
+// all of them. Requests read a snapshot, which is never modified.
 type policies struct {
 	mu  sync.Mutex // of those who add
 	now atomic.Pointer[knownPolicies]
@@ -31,12 +31,14 @@ type knownPolicies struct {
 }
 
 const (
-	maxPolicies = 1024 // a Options.Policy that makes a policy for each request must not fill the memory
-	maxFolds    = 4    // more ways to fold a query than this are purged by prefix
+	// a Options.Policy that makes a policy for each request must not fill the memory
+	maxPolicies = 1024
+	maxFolds    = 4 // more ways to fold a query than this are purged by prefix
 	maxReplaces = 64
 )
 
-// add makes p known, and reports whether it was not. It costs a look into a map when p is known already.
+// add makes p known, and reports whether it was not. It costs a look into a map when p is known
+// already.
 func (ps *policies) add(p *policy.Policy) (news bool) {
 	now := ps.now.Load()
 	if now != nil && (now.knows(p) || len(now.all) >= maxPolicies && (now.many || now.folded(p))) {
@@ -73,7 +75,9 @@ func (k *knownPolicies) knows(p *policy.Policy) bool {
 // folded reports whether queries are known to be folded as p folds them.
 func (k *knownPolicies) folded(p *policy.Policy) bool {
 	return rules.SameQueries(&p.Key, &policy.KeyOptions{}) ||
-		slices.ContainsFunc(k.folds, func(other *policy.Policy) bool { return rules.SameQueries(&other.Key, &p.Key) })
+		slices.ContainsFunc(k.folds, func(other *policy.Policy) bool {
+			return rules.SameQueries(&other.Key, &p.Key)
+		})
 }
 
 // folding reports whether a policy is known that folds queries.
@@ -131,8 +135,8 @@ func appendMark(marks []store.Mark, m store.Mark) []store.Mark {
 	return append(marks, m)
 }
 
-// tags appends marks of what Key.Replace makes of r's target, for each policy that has one. r may be no
-// request that a server made, so Replace may not know what to do with it.
+// tags appends marks of what Key.Replace makes of r's target, for each policy that has one. r may
+// be no request that a server made, so Replace may not know what to do with it.
 func (k *knownPolicies) tags(marks []store.Mark, r *http.Request) []store.Mark {
 	for _, p := range k.replaces {
 		if tag := replaced(r, p); tag != "" {

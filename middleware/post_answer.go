@@ -38,7 +38,9 @@ func (w *unsafeWriter) record(status int, h http.Header) {
 	removed := subtract(h, w.outer, again)
 	p, _, _ := x.wishesOf(h)
 	a := rules.Admit(&x.req, status, x.outside.Judged(h), p, 0, w.began, now)
-	if !a.Store || w.silenced() || x.outside.Alone() != "" || len(a.Vary) > 0 || !x.req.SelfLocation(h) { // the handler's own Content-Location
+	// the handler's own Content-Location
+	if !a.Store || w.silenced() || x.outside.Alone() != "" || len(a.Vary) > 0 ||
+		!x.req.SelfLocation(h) {
 		return
 	}
 	keep := &answer{w: w, declared: -1}
@@ -47,7 +49,8 @@ func (w *unsafeWriter) record(status int, h http.Header) {
 	}
 	keep.entry = newEntry(&x.req, &a, status, rules.Storable(h, a.Strip), w.began, now)
 	rules.NoteReplaced(keep.entry.Header, h, removed)
-	w.out.Stored = keep.declared >= 0 && keep.declared <= x.maxBody() && keep.entry.Size()+keep.declared <= x.c.room.most
+	w.out.Stored = keep.declared >= 0 && keep.declared <= x.maxBody() && keep.entry.Size()+
+		keep.declared <= x.c.room.most
 	if keep.declared > 0 {
 		keep.last = &lastByte{ResponseWriter: w.x.w, left: keep.declared}
 		w.x.w = keep.last
@@ -77,10 +80,12 @@ func (k *answer) onBody(p []byte) {
 	k.body = append(k.body, p...)
 }
 
-// store stores the response under the number of the journal's last mark of this change, and says whether it did.
+// store stores the response under the number of the journal's last mark of this change, and says
+// whether it did.
 func (k *answer) store(x *exchange, number uint64) bool {
 	e := k.entry
-	if e == nil || k.w.silenced() || k.late() || k.declared >= 0 && k.declared != int64(len(k.body)) {
+	if e == nil || k.w.silenced() || k.late() || k.declared >= 0 &&
+		k.declared != int64(len(k.body)) {
 		return false
 	}
 	e.Number, e.Body, e.Tags = number, k.body, k.w.tags()
@@ -89,8 +94,8 @@ func (k *answer) store(x *exchange, number uint64) bool {
 	return x.c.fits(e) && x.c.set(e) == nil
 }
 
-// late reports whether a field appeared while the header was sent that makes the response one for its client
-// alone, as a session's cookie does.
+// late reports whether a field appeared while the header was sent that makes the response one for
+// its client alone, as a session's cookie does.
 func (k *answer) late() bool {
 	if k.way != nil {
 		if k.way.held() {

@@ -37,18 +37,28 @@ func TestP1NothingPersonalIsShared(t *testing.T) {
 	maxAge := http.Header{"Cache-Control": {"max-age=60"}}
 	for _, s := range []story{
 		{"cookie, lifetime of the operator", minute, nil, []string{"Cookie", "u=alice"}, false},
-		{"authorization, lifetime of the operator", minute, nil, []string{"Authorization", "alice"}, false},
+		{"authorization, lifetime of the operator", minute, nil, []string{"Authorization", "alice"},
+			false},
 		{"cookie, max-age", policy.Policy{}, maxAge, []string{"Cookie", "u=alice"}, false},
-		{"authorization, max-age", policy.Policy{}, maxAge, []string{"Authorization", "alice"}, false},
-		{"private", policy.Policy{}, http.Header{"Cache-Control": {"private, max-age=60"}}, nil, false},
-		{"private among the operator's lifetime", minute, http.Header{"Cache-Control": {"private"}}, nil, false},
+		{"authorization, max-age", policy.Policy{}, maxAge, []string{"Authorization", "alice"},
+			false},
+		{"private", policy.Policy{}, http.Header{"Cache-Control": {"private, max-age=60"}}, nil,
+			false},
+		{"private among the operator's lifetime", minute, http.Header{"Cache-Control": {"private"}},
+			nil, false},
 		{"set-cookie", minute, http.Header{"Set-Cookie": {"u=alice"}}, nil, false},
-		{"set-cookie, public", policy.Policy{}, http.Header{"Set-Cookie": {"u=alice"}, "Cache-Control": {"public, max-age=60"}}, nil, false},
-		{"vary: cookie", policy.Policy{}, http.Header{"Vary": {"Cookie"}, "Cache-Control": {"public, max-age=60"}}, []string{"Cookie", "u=alice"}, false},
-		{"vary: *", policy.Policy{}, http.Header{"Vary": {"*"}, "Cache-Control": {"public, max-age=60"}}, nil, false},
-		{"authorization, public", policy.Policy{}, public, []string{"Authorization", "alice"}, true},
-		{"cookie, s-maxage", policy.Policy{}, http.Header{"Cache-Control": {"s-maxage=60"}}, []string{"Cookie", "u=alice"}, true},
-		{"the route says shared", policy.Policy{TTL: time.Minute, Shared: true}, nil, []string{"Cookie", "u=alice"}, true},
+		{"set-cookie, public", policy.Policy{}, http.Header{"Set-Cookie": {"u=alice"},
+			"Cache-Control": {"public, max-age=60"}}, nil, false},
+		{"vary: cookie", policy.Policy{}, http.Header{"Vary": {"Cookie"},
+			"Cache-Control": {"public, max-age=60"}}, []string{"Cookie", "u=alice"}, false},
+		{"vary: *", policy.Policy{}, http.Header{"Vary": {"*"},
+			"Cache-Control": {"public, max-age=60"}}, nil, false},
+		{"authorization, public", policy.Policy{}, public, []string{"Authorization", "alice"},
+			true},
+		{"cookie, s-maxage", policy.Policy{}, http.Header{"Cache-Control": {"s-maxage=60"}},
+			[]string{"Cookie", "u=alice"}, true},
+		{"the route says shared", policy.Policy{TTL: time.Minute, Shared: true}, nil,
+			[]string{"Cookie", "u=alice"}, true},
 	} {
 		for _, at := range []string{"later", "at once"} {
 			t.Run(s.name+", "+at, func(t *testing.T) {
@@ -56,7 +66,8 @@ func TestP1NothingPersonalIsShared(t *testing.T) {
 					c := newCache(t)
 					first := atomic.Bool{}
 					first.Store(true)
-					h := c.With(s.policy)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					h := c.With(s.policy)(http.HandlerFunc(func(w http.ResponseWriter,
+						r *http.Request) {
 						who := "bob"
 						if first.CompareAndSwap(true, false) {
 							who = "alice"
@@ -79,14 +90,16 @@ func TestP1NothingPersonalIsShared(t *testing.T) {
 					<-done
 					want(t, "alice's", body(alice), "alice")
 					if s.shared {
-						// A request at the same time, without credentials, may run the handler as well.
+						// A request at the same time, without credentials, may run the handler as
+						// well.
 						if at == "later" {
 							want(t, "bob's", body(bob), "alice")
 						}
 						return
 					}
 					want(t, "bob's", body(bob), "bob")
-					if bob.Header.Get("Set-Cookie") != "" && at == "later" && s.says["Set-Cookie"] == nil {
+					if bob.Header.Get("Set-Cookie") != "" && at == "later" &&
+						s.says["Set-Cookie"] == nil {
 						t.Errorf("bob got a cookie: %v", bob.Header)
 					}
 				})
@@ -95,11 +108,12 @@ func TestP1NothingPersonalIsShared(t *testing.T) {
 	}
 }
 
-// P1, the other way: what was stored for the anonymous, by the operator's word alone, is not what a user
-// gets.
+// P1, the other way: what was stored for the anonymous, by the operator's word alone, is not what a
+// user gets.
 func TestP1AUserDoesNotGetTheAnonymousPage(t *testing.T) {
 	c := newCache(t)
-	h := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
 		io.WriteString(w, "for "+r.Header.Get("Cookie"))
 	}))
 	want(t, "anonymous", body(get(h, "/")), "for ")
@@ -113,8 +127,8 @@ func TestP1AUserDoesNotGetTheAnonymousPage(t *testing.T) {
 	want(t, "Vary", r.Header.Get("Vary"), "Authorization, Cookie")
 }
 
-// P2: an invalidation beats a fill in flight: what the handler read before is neither stored nor served
-// to anyone who asks after.
+// P2: an invalidation beats a fill in flight: what the handler read before is neither stored nor
+// served to anyone who asks after.
 func TestP2AnInvalidationBeatsAFillInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
@@ -150,8 +164,10 @@ func TestP2InvalidatesOnSuccessOnly(t *testing.T) {
 		status int
 		gone   bool
 	}{
-		{"POST", 200, true}, {"PUT", 204, true}, {"DELETE", 303, true}, {"PATCH", 201, true}, {"BREW", 200, true},
-		{"POST", 399, true}, {"POST", 400, false}, {"POST", 404, false}, {"POST", 500, false}, {"OPTIONS", 200, false}, {"QUERY", 200, false},
+		{"POST", 200, true}, {"PUT", 204, true}, {"DELETE", 303, true}, {"PATCH", 201, true},
+		{"BREW", 200, true},
+		{"POST", 399, true}, {"POST", 400, false}, {"POST", 404, false}, {"POST", 500, false},
+		{"OPTIONS", 200, false}, {"QUERY", 200, false},
 	} {
 		t.Run(fmt.Sprint(s.method, s.status), func(t *testing.T) {
 			c := newCache(t)
@@ -172,16 +188,26 @@ func TestP2InvalidatesOnSuccessOnly(t *testing.T) {
 	}
 }
 
-// P3: however a fill ends, every reader is released and gets a response of its own or the shared one.
+// P3: however a fill ends, every reader is released and gets a response of its own or the shared
+// one.
 func TestP3EveryReaderIsReleased(t *testing.T) {
 	for name, end := range map[string]http.HandlerFunc{
-		"stored":             func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Cache-Control", "max-age=60") },
-		"private":            func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Cache-Control", "private") },
-		"no lifetime":        func(w http.ResponseWriter, r *http.Request) {},
-		"error":              func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500) },
-		"panic":              func(w http.ResponseWriter, r *http.Request) { panic("oh") },
-		"abort":              func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) },
-		"panic after header": func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(200); panic("oh") },
+		"stored": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+		},
+		"private": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "private")
+		},
+		"no lifetime": func(w http.ResponseWriter, r *http.Request) {},
+		"error":       func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500) },
+		"panic":       func(w http.ResponseWriter, r *http.Request) { panic("oh") },
+		"abort": func(w http.ResponseWriter, r *http.Request) {
+			panic(http.ErrAbortHandler)
+		},
+		"panic after header": func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(200)
+			panic("oh")
+		},
 		"varies on what each sends": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")
 			w.Header().Set("Vary", "X-Id")
@@ -208,7 +234,8 @@ func TestP3EveryReaderIsReleased(t *testing.T) {
 				}
 				all.Wait()
 				if took := time.Since(start); took > 2*time.Second {
-					t.Errorf("the last of 20 clients was served after %v, want at most one wait and one run of a second each", took)
+					t.Errorf("the last of 20 clients was served after %v, want at most one wait "+
+						"and one run of a second each", took)
 				}
 			})
 		})
@@ -273,7 +300,8 @@ func TestP4ACutResponseIsNeitherStoredNorWhole(t *testing.T) {
 						time.Sleep(time.Duration(i) * 100 * time.Millisecond)
 						defer func() {
 							if v := recover(); v != http.ErrAbortHandler {
-								t.Errorf("client %d was not cut off: its connection ended with %v", i, v)
+								t.Errorf("client %d was not cut off: its connection ended with %v",
+									i, v)
 							}
 						}()
 						get(cached, "/cut")
@@ -327,7 +355,8 @@ func TestP5TheFirstClientLeaves(t *testing.T) {
 		ctx, leave := context.WithCancel(context.Background())
 		var all sync.WaitGroup
 		all.Go(func() {
-			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil).WithContext(ctx))
+			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/",
+				nil).WithContext(ctx))
 		})
 		time.Sleep(1500 * time.Millisecond)
 		all.Go(func() { want(t, "follower's", body(get(h, "/")), "part;part;part;") })
@@ -351,7 +380,8 @@ func TestP5AResponseForOneEndsWithItsClient(t *testing.T) {
 			close(ended)
 		}))
 		ctx, leave := context.WithCancel(context.Background())
-		go h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil).WithContext(ctx))
+		go h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/",
+			nil).WithContext(ctx))
 		synctest.Wait()
 		leave()
 		<-ended
@@ -401,8 +431,8 @@ func TestP6ASlowReaderSlowsNobody(t *testing.T) {
 	})
 }
 
-// P6: what is longer than the bound streams on, unstored, to all who read in time, and the fill holds
-// no more than its bound.
+// P6: what is longer than the bound streams on, unstored, to all who read in time, and the fill
+// holds no more than its bound.
 func TestP6TooLongStreamsOnUnstored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
@@ -429,12 +459,14 @@ func TestP6TooLongStreamsOnUnstored(t *testing.T) {
 	})
 }
 
-// P6: of several readers of what is too long to be kept, one that stalls is cut off rather than waited for.
+// P6: of several readers of what is too long to be kept, one that stalls is cut off rather than
+// waited for.
 func TestP6AStalledReaderOfTooMuchIsCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
 		const size = 4 << 20
-		h := c.With(policy.Policy{MaxBody: 256 << 10})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := c.With(policy.Policy{MaxBody: 256 << 10})(http.HandlerFunc(func(w http.ResponseWriter,
+			r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")
 			time.Sleep(time.Second)
 			chunk := make([]byte, 32<<10)
@@ -474,15 +506,18 @@ func (s brokenStore) Delete(ctx context.Context, _ string) error { return s.set(
 func TestP7ABrokenStoreBreaksNoPage(t *testing.T) {
 	refuse := func(context.Context) error { return errors.New("connection refused") }
 	hang := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
-	get2 := func(f func(context.Context) error) func(context.Context, string) (*store.Entry, error) {
+	get2 := func(f func(context.Context) error) func(context.Context, string) (*store.Entry,
+		error) {
 		return func(ctx context.Context, _ string) (*store.Entry, error) { return nil, f(ctx) }
 	}
 	lie := func(context.Context, string) (*store.Entry, error) {
-		return &store.Entry{Key: "GET http://other/", Status: 200, Header: http.Header{}, Body: []byte("another's"),
+		return &store.Entry{Key: "GET http://other/", Status: 200, Header: http.Header{},
+			Body:     []byte("another's"),
 			Received: time.Now(), Fresh: time.Hour, Number: math.MaxUint64}, nil
 	}
 	noStatus := func(_ context.Context, key string) (*store.Entry, error) {
-		return &store.Entry{Key: key, Received: time.Now(), Fresh: time.Hour, Number: math.MaxUint64}, nil
+		return &store.Entry{Key: key, Received: time.Now(), Fresh: time.Hour,
+			Number: math.MaxUint64}, nil
 	}
 	for name, s := range map[string]brokenStore{
 		"has entries that are no responses": {noStatus, func(context.Context) error { return nil }},
@@ -495,7 +530,8 @@ func TestP7ABrokenStoreBreaksNoPage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := middleware.New(s, middleware.Options{StoreTimeout: 100 * time.Millisecond, Log: discard})
+				c := middleware.New(s, middleware.Options{StoreTimeout: 100 * time.Millisecond,
+					Log: discard})
 				h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					w.Header().Set("Cache-Control", "max-age=60")
 					io.WriteString(w, "the handler's own")
@@ -516,8 +552,8 @@ func TestP7ABrokenStoreBreaksNoPage(t *testing.T) {
 	}
 }
 
-// P8: a response that turns out to be private makes nobody queue: all others run at once, and the next
-// ones do not even wait to find out.
+// P8: a response that turns out to be private makes nobody queue: all others run at once, and the
+// next ones do not even wait to find out.
 func TestP8WhatIsPrivateMakesNobodyQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
@@ -583,7 +619,8 @@ func TestP9ARefreshEntersByTheFrontDoor(t *testing.T) {
 			}
 			cached.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), layer{}, "outer")))
 		}))
-		// ask is what a framework does: it lends the request something that it takes back afterwards.
+		// ask is what a framework does: it lends the request something that it takes back
+		// afterwards.
 		ask := func() *http.Response {
 			var over atomic.Bool
 			defer over.Store(true)
@@ -622,9 +659,11 @@ func TestP10DifferentRequestsShareNothing(t *testing.T) {
 	}))
 	seen := map[string]string{}
 	for range 2 {
-		for _, host := range []string{"a.example", "b.example", "a.example:8080", "A.example", "a.example:80", "a.example:443", "a.example."} {
+		for _, host := range []string{"a.example", "b.example", "a.example:8080", "A.example",
+			"a.example:80", "a.example:443", "a.example."} {
 			for _, scheme := range []string{"http", "https"} {
-				for _, target := range []string{"/", "/?", "/?a=1&b=2", "/?b=2&a=1", "/a%2Fb", "/a/b", "//", "/%61"} {
+				for _, target := range []string{"/", "/?", "/?a=1&b=2", "/?b=2&a=1", "/a%2Fb",
+					"/a/b", "//", "/%61"} {
 					for _, variant := range []string{"", "1", "2", "a", "A", " a"} {
 						r := httptest.NewRequest("GET", scheme+"://"+host+target, nil)
 						r.RequestURI = target
@@ -634,7 +673,8 @@ func TestP10DifferentRequestsShareNothing(t *testing.T) {
 						w := httptest.NewRecorder()
 						h.ServeHTTP(w, r)
 						id, got := scheme+host+target+"#"+variant, w.Body.String()
-						want(t, id, got, fmt.Sprint(host, "|", target, "|", variant, "|", scheme == "https"))
+						want(t, id, got, fmt.Sprint(host, "|", target, "|", variant, "|",
+							scheme == "https"))
 						if before, ok := seen[id]; ok && before != got {
 							t.Errorf("%s: %q, before %q", id, got, before)
 						}
@@ -646,8 +686,8 @@ func TestP10DifferentRequestsShareNothing(t *testing.T) {
 	}
 }
 
-// P2, across a restart: invalidations of an earlier process are not known, so nothing that it stored in
-// a store which outlives it is served.
+// P2, across a restart: invalidations of an earlier process are not known, so nothing that it
+// stored in a store which outlives it is served.
 func TestP2NothingFromBeforeTheJournalIsServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memstore.New(1 << 20)
@@ -672,12 +712,15 @@ func TestP2NothingFromBeforeTheJournalIsServed(t *testing.T) {
 	})
 }
 
-// A URL that nothing can be stored for is an error: the caller would think that something was invalidated.
+// A URL that nothing can be stored for is an error: the caller would think that something was
+// invalidated.
 func TestURLsThatCannotBeInvalidated(t *testing.T) {
 	c := newCache(t)
 	for _, url := range []string{
-		"", "/page", "//example.com/page", "http:", "http:/page", "http:page", "https:///page", "ftp://example.com/page",
-		"http://user@example.com/", "http://b\u00fccher.example/", "http://example.com/" + strings.Repeat("x", rules.MaxKey),
+		"", "/page", "//example.com/page", "http:", "http:/page", "http:page", "https:///page",
+		"ftp://example.com/page",
+		"http://user@example.com/", "http://b\u00fccher.example/", "http://example.com/" +
+			strings.Repeat("x", rules.MaxKey),
 	} {
 		if _, err := c.InvalidateURL(t.Context(), url); err == nil {
 			t.Errorf("%.40q: no error", url)
@@ -698,7 +741,8 @@ func TestInvalidateWithSeveralMarks(t *testing.T) {
 		}}
 		h := c.Handler(o)
 		get(h, "/")
-		marks := []store.Mark{{Kind: store.MarkTag, Name: "a"}, {Kind: store.MarkTag, Name: "b"}, {Kind: store.MarkTag, Name: "c"}}
+		marks := []store.Mark{{Kind: store.MarkTag, Name: "a"}, {Kind: store.MarkTag, Name: "b"},
+			{Kind: store.MarkTag, Name: "c"}}
 		marks[i] = store.Mark{Kind: store.MarkEverything}
 		if _, err := c.Invalidate(t.Context(), marks...); err != nil {
 			t.Fatal(err)
@@ -708,7 +752,8 @@ func TestInvalidateWithSeveralMarks(t *testing.T) {
 	}
 }
 
-// The observer hears that an answer was stale of those alone that were: one that is shared as it is made is fresh.
+// The observer hears that an answer was stale of those alone that were: one that is shared as it is
+// made is fresh.
 func TestWhoIsObservedToGetAStaleAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var stale, collapsed atomic.Int64
@@ -749,29 +794,31 @@ func TestWhoIsObservedToGetAStaleAnswer(t *testing.T) {
 	})
 }
 
-// P1: a field that the response keeps for its client is kept for it in the trailers too, of what is stored and of what
-// others read along.
+// P1: a field that the response keeps for its client is kept for it in the trailers too, of what is
+// stored and of what others read along.
 func TestP1ATrailerThatIsOneUsers(t *testing.T) {
 	for _, size := range []int{1, 2 * middleware.HoldBack} {
 		for name, how := range map[string]string{"declared": "", "prefixed": http.TrailerPrefix} {
 			t.Run(fmt.Sprintf("%s, %d bytes", name, size), func(t *testing.T) {
 				var runs atomic.Int64
 				asked := make(chan bool)
-				url, client := serve(t, newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					run := fmt.Sprint("run ", runs.Add(1))
-					w.Header().Set("Cache-Control", `max-age=60, private="X-User", no-cache="x-seen"`)
-					if how == "" {
-						w.Header().Set("Trailer", "X-User, X-Seen, X-Sum")
-					}
-					io.WriteString(w, strings.Repeat("x", size))
-					if size > 1 {
-						http.NewResponseController(w).Flush()
-						<-asked
-					}
-					for _, name := range []string{"X-User", "X-Seen", "X-Sum"} {
-						w.Header().Set(how+name, run)
-					}
-				})), false)
+				url, client := serve(t, newCache(t).Handler(
+					http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						run := fmt.Sprint("run ", runs.Add(1))
+						w.Header().Set("Cache-Control",
+							`max-age=60, private="X-User", no-cache="x-seen"`)
+						if how == "" {
+							w.Header().Set("Trailer", "X-User, X-Seen, X-Sum")
+						}
+						io.WriteString(w, strings.Repeat("x", size))
+						if size > 1 {
+							http.NewResponseController(w).Flush()
+							<-asked
+						}
+						for _, name := range []string{"X-User", "X-Seen", "X-Sum"} {
+							w.Header().Set(how+name, run)
+						}
+					})), false)
 				trailer := func(began func()) http.Header {
 					res, err := client.Get(url)
 					if err != nil {
@@ -791,7 +838,8 @@ func TestP1ATrailerThatIsOneUsers(t *testing.T) {
 					along.Go(func() {
 						got := trailer(func() { close(asked) })
 						want(t, "a trailer for all who read along", got.Get("X-Sum"), "run 1")
-						want(t, "the first client's, who read along", got.Get("X-User")+got.Get("X-Seen"), "")
+						want(t, "the first client's, who read along", got.Get("X-User")+
+							got.Get("X-Seen"), "")
 					})
 				})
 				along.Wait()

@@ -19,19 +19,24 @@ import (
 )
 
 // purge is one of the verbs, with what it names.
-type purge func(c *middleware.Cache, options ...middleware.InvalidateOption) (middleware.Receipt, error)
+type purge func(c *middleware.Cache, options ...middleware.InvalidateOption) (middleware.Receipt,
+	error)
 
 var purges = map[string]purge{
-	"a URL": func(c *middleware.Cache, o ...middleware.InvalidateOption) (middleware.Receipt, error) {
+	"a URL": func(c *middleware.Cache, o ...middleware.InvalidateOption) (middleware.Receipt,
+		error) {
 		return c.InvalidateURL(context.Background(), "https://Example.com:443/notes/1", o...)
 	},
-	"a prefix": func(c *middleware.Cache, o ...middleware.InvalidateOption) (middleware.Receipt, error) {
+	"a prefix": func(c *middleware.Cache, o ...middleware.InvalidateOption) (middleware.Receipt,
+		error) {
 		return c.InvalidatePrefix(context.Background(), "http://example.com/notes/", o...)
 	},
-	"a tag": func(c *middleware.Cache, o ...middleware.InvalidateOption) (middleware.Receipt, error) {
+	"a tag": func(c *middleware.Cache, o ...middleware.InvalidateOption) (middleware.Receipt,
+		error) {
 		return c.InvalidateTag(context.Background(), "notes", o...)
 	},
-	"a policy's tag": func(c *middleware.Cache, o ...middleware.InvalidateOption) (middleware.Receipt, error) {
+	"a policy's tag": func(c *middleware.Cache, o ...middleware.InvalidateOption) (
+		middleware.Receipt, error) {
 		return c.InvalidateTag(context.Background(), "pages", o...)
 	},
 	"all": func(c *middleware.Cache, o ...middleware.InvalidateOption) (middleware.Receipt, error) {
@@ -39,8 +44,8 @@ var purges = map[string]purge{
 	},
 }
 
-// Each verb makes what it names unusable, or stale with Soft, and leaves the rest, but for InvalidateAll. The receipt's
-// numbers grow.
+// Each verb makes what it names unusable, or stale with Soft, and leaves the rest, but for
+// InvalidateAll. The receipt's numbers grow.
 func TestVerbs(t *testing.T) {
 	for name, does := range purges {
 		for _, soft := range []bool{false, true} {
@@ -79,7 +84,8 @@ func TestVerbs(t *testing.T) {
 					}
 					second, err := does(c)
 					if err != nil || first.Number == 0 || second.Number <= first.Number {
-						t.Errorf("the receipts have the numbers %d and %d, %v", first.Number, second.Number, err)
+						t.Errorf("the receipts have the numbers %d and %d, %v", first.Number,
+							second.Number, err)
 					}
 				})
 			})
@@ -90,9 +96,12 @@ func TestVerbs(t *testing.T) {
 // takesNone is a journal that can be followed and takes no marks.
 type takesNone struct{ store.Journal }
 
-func (takesNone) Append(context.Context, ...store.Mark) (uint64, error) { return 0, errors.New("no") }
+func (takesNone) Append(context.Context, ...store.Mark) (uint64, error) {
+	return 0, errors.New("no")
+}
 
-// An invalidation that the journal does not take holds here, and its error says that others do not know.
+// An invalidation that the journal does not take holds here, and its error says that others do not
+// know.
 func TestVerbsSayWhatIsUnsent(t *testing.T) {
 	for name, does := range purges {
 		t.Run(name, func(t *testing.T) {
@@ -120,7 +129,8 @@ func TestVerbsSayWhatIsUnsent(t *testing.T) {
 	}
 }
 
-// A prefix covers the URLs that begin with it, byte by byte, however they are written, and no others.
+// A prefix covers the URLs that begin with it, byte by byte, however they are written, and no
+// others.
 func TestPrefixes(t *testing.T) {
 	for _, s := range []struct {
 		prefix string
@@ -160,8 +170,8 @@ func TestPrefixes(t *testing.T) {
 	}
 }
 
-// A prefix covers what policies that fold queries, or make keys of their own, have stored for a URL that begins with
-// it, whichever asked for it first.
+// A prefix covers what policies that fold queries, or make keys of their own, have stored for a URL
+// that begins with it, whichever asked for it first.
 func TestAPrefixUnderEveryPolicy(t *testing.T) {
 	verbs := map[string]func(c *middleware.Cache, prefix string) (middleware.Receipt, error){
 		"the verb": func(c *middleware.Cache, prefix string) (middleware.Receipt, error) {
@@ -186,7 +196,9 @@ func TestAPrefixUnderEveryPolicy(t *testing.T) {
 					t.Run(name+", "+prefix+", "+first+", "+verb, func(t *testing.T) {
 						c := newCache(t)
 						o := &origin{}
-						o.h = func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, o.runs.Load()) }
+						o.h = func(w http.ResponseWriter, r *http.Request) {
+							fmt.Fprint(w, o.runs.Load())
+						}
 						h := c.With(policy.Policy{TTL: time.Minute, Key: key})(o)
 						get(h, first)
 						want(t, "before", body(get(h, then)), "1")

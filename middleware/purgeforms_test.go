@@ -17,7 +17,8 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// Clients write one URL in several ways, and handlers see the same path. Whatever names the URL covers them all.
+// Clients write one URL in several ways, and handlers see the same path. Whatever names the URL
+// covers them all.
 func TestAPurgeCoversAURLHoweverItIsWritten(t *testing.T) {
 	for _, c := range []struct{ sent, named string }{
 		{"/a|b", "/a|b"}, // as browsers send it
@@ -40,14 +41,17 @@ func TestAPurgeCoversAURLHoweverItIsWritten(t *testing.T) {
 		for _, change := range []string{"InvalidateURL", "DELETE", "Location"} {
 			t.Run(fmt.Sprintf("%s by %s of %s", c.sent, change, c.named), func(t *testing.T) {
 				cache := newCache(t)
-				s := httptest.NewServer(cache.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					if r.Method == "POST" {
-						w.Header().Set("Location", c.named)
-					}
-					fmt.Fprint(w, r.URL.Path)
-				})))
+				s := httptest.NewServer(cache.With(policy.Policy{TTL: time.Minute})(
+					http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						if r.Method == "POST" {
+							w.Header().Set("Location", c.named)
+						}
+						fmt.Fprint(w, r.URL.Path)
+					})))
 				defer s.Close()
-				ask := func(method, target string) string { return rawly(t, s.Listener.Addr().String(), method, target) }
+				ask := func(method, target string) string {
+					return rawly(t, s.Listener.Addr().String(), method, target)
+				}
 				ask("GET", c.sent)
 				if got := ask("GET", c.sent); !strings.HasPrefix(got, "Freshet; hit") {
 					t.Errorf("before: %s", got)
@@ -62,14 +66,15 @@ func TestAPurgeCoversAURLHoweverItIsWritten(t *testing.T) {
 				case "Location":
 					ask("POST", "/new")
 				}
-				want(t, "after", ask("GET", c.sent), "Freshet; fwd=uri-miss; fwd-status=200; stored")
+				want(t, "after", ask("GET", c.sent),
+					"Freshet; fwd=uri-miss; fwd-status=200; stored")
 			})
 		}
 	}
 }
 
-// Marks of a URI or of how URIs begin count in any form of it, too. Tags are what they are, and the caller's marks stay
-// as they were.
+// Marks of a URI or of how URIs begin count in any form of it, too. Tags are what they are, and the
+// caller's marks stay as they were.
 func TestMarksNameURIsInAnyForm(t *testing.T) {
 	for _, s := range []struct {
 		mark  store.Mark
@@ -91,7 +96,8 @@ func TestMarksNameURIsInAnyForm(t *testing.T) {
 			t.Fatal(err)
 		}
 		want(t, "the mark", marks[0], s.mark)
-		want(t, fmt.Sprint(s.mark, ": a hit"), strings.Contains(get(h, "/~user").Header.Get("Cache-Status"), "hit"), s.stays)
+		want(t, fmt.Sprint(s.mark, ": a hit"),
+			strings.Contains(get(h, "/~user").Header.Get("Cache-Status"), "hit"), s.stays)
 	}
 }
 
@@ -103,7 +109,8 @@ func rawly(t *testing.T, addr, method, target string) string {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", method, target, addr)
+	fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", method, target,
+		addr)
 	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		t.Fatal(err)

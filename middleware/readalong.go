@@ -45,8 +45,9 @@ func (l *lookup) readAlong(f *fill.Fill, out policy.Outcome) next {
 	return l.share(f, rd, d.Answer, out)
 }
 
-// goAlone answers a request that waited for a response which turned out not to be for others, or never came. Where
-// another request may do better than the one that led, it looks again, so that one of those who waited leads.
+// goAlone answers a request that waited for a response which turned out not to be for others, or
+// never came. Where another request may do better than the one that led, it looks again, so that
+// one of those who waited leads.
 func (l *lookup) goAlone(a fill.Answer, out policy.Outcome) next {
 	switch {
 	case a.Stage == fill.StageFailed && a.Why == reasonTimeout:
@@ -60,8 +61,9 @@ func (l *lookup) goAlone(a fill.Answer, out policy.Outcome) next {
 	return l.alone(out)
 }
 
-// mayDoBetter reports whether the response was private because of the request that led: it came before an
-// invalidation, an error may have been meant for it alone, or it had credentials or wishes of its own.
+// mayDoBetter reports whether the response was private because of the request that led: it came
+// before an invalidation, an error may have been meant for it alone, or it had credentials or
+// wishes of its own.
 func (l *lookup) mayDoBetter(why policy.Reason) bool {
 	switch why {
 	case reasonOutdated, rules.ReasonSuspect:
@@ -119,8 +121,8 @@ func (x *exchange) relay(f *fill.Fill, rd *fill.Reader, e *store.Entry, out poli
 	x.observe(out)
 }
 
-// decision is what became of a fill that a request waited for and, if its handler has not answered, what the request
-// does instead of waiting.
+// decision is what became of a fill that a request waited for and, if its handler has not answered,
+// what the request does instead of waiting.
 type decision struct {
 	fill.Answer
 	beside *places // the request runs the handler beside the fill, and has one of these
@@ -128,11 +130,12 @@ type decision struct {
 
 // lost reports whether the handler does not answer, and the request has no place to run it.
 func (d *decision) lost() bool {
-	return d.Stage == fill.StageAsked && d.beside == nil || d.Stage == fill.StageFailed && d.Why == reasonTimeout
+	return d.Stage == fill.StageAsked && d.beside == nil || d.Stage == fill.StageFailed &&
+		d.Why == reasonTimeout
 }
 
-// await waits until the handler of f has answered, and no longer than the policy's MaxWait if there is something
-// else to do: a stale response to serve, or a place to run the handler.
+// await waits until the handler of f has answered, and no longer than the policy's MaxWait if there
+// is something else to do: a stale response to serve, or a place to run the handler.
 func (l *lookup) await(f *fill.Fill, stale bool) (d decision, err error) {
 	if a := f.Answer(); a.Stage != fill.StageAsked {
 		return decision{Answer: a}, nil
@@ -168,7 +171,8 @@ func (l *lookup) await(f *fill.Fill, stale bool) (d decision, err error) {
 	return decision{Answer: fill.Answer{Why: reasonWaited}, beside: p}, nil
 }
 
-// patience returns what fires when the request has waited for as long as its policy says, in all its waits together.
+// patience returns what fires when the request has waited for as long as its policy says, in all
+// its waits together.
 func (l *lookup) patience() (late <-chan time.Time, stop func() bool) {
 	most := l.x.p.MaxWait
 	if most < 0 {
@@ -185,8 +189,8 @@ func (l *lookup) patience() (late <-chan time.Time, stop func() bool) {
 	return timer.C, timer.Stop
 }
 
-// runBeside runs the handler for a request that has waited too long for f, and has one of the places of its key. Its
-// response takes the place of f's.
+// runBeside runs the handler for a request that has waited too long for f, and has one of the
+// places of its key. Its response takes the place of f's.
 func (l *lookup) runBeside(f *fill.Fill, p *places, out policy.Outcome) next {
 	defer l.x.c.beside.leave(p, true)
 	n := newRun(l, l.x.newFill(), out)
@@ -195,7 +199,8 @@ func (l *lookup) runBeside(f *fill.Fill, p *places, out policy.Outcome) next {
 	return answered
 }
 
-// mayStandIn reports whether what was found may be served in the place of a handler that does not answer.
+// mayStandIn reports whether what was found may be served in the place of a handler that does not
+// answer.
 func (l *lookup) mayStandIn() bool {
 	s := &l.found.stored
 	if s.entry == nil || s.entry.Spans != nil || !s.verdict.OnLost {
@@ -204,8 +209,8 @@ func (l *lookup) mayStandIn() bool {
 	return l.x.covered(s.entry) != invalidation.CoverageHard
 }
 
-// standIn answers with what was found, although it is stale. It returns false when there is no room to send so long a
-// body.
+// standIn answers with what was found, although it is stale. It returns false when there is no room
+// to send so long a body.
 func (l *lookup) standIn(why policy.Reason, out policy.Outcome) bool {
 	x, e, now := &l.x, l.found.entry, time.Now()
 	h, ok := x.hold(e, now, false)
@@ -219,8 +224,9 @@ func (l *lookup) standIn(why policy.Reason, out policy.Outcome) bool {
 	return true
 }
 
-// superseded reports whether an invalidation came while the request waited for f, of which e came, so that e is not for
-// the request any more: a soft one makes e stale, and then it is only where a stale response may be served at once.
+// superseded reports whether an invalidation came while the request waited for f, of which e came,
+// so that e is not for the request any more: a soft one makes e stale, and then it is only where a
+// stale response may be served at once.
 func (x *exchange) superseded(f *fill.Fill, e *store.Entry) bool {
 	if x.covered(e) == invalidation.CoverageHard {
 		return true

@@ -28,7 +28,9 @@ type watchedStore struct {
 	writes atomic.Int64
 }
 
-func (s *watchedStore) Set(ctx context.Context, key string, e *store.Entry, ttl time.Duration) error {
+func (s *watchedStore) Set(
+	ctx context.Context, key string, e *store.Entry, ttl time.Duration,
+) error {
 	s.writes.Add(1)
 	return s.Store.Set(ctx, key, e, ttl)
 }
@@ -52,7 +54,9 @@ func (j *watchedJournal) Append(ctx context.Context, marks ...store.Mark) (uint6
 	return j.Journal.Append(ctx, marks...)
 }
 
-func (j *watchedJournal) Since(ctx context.Context, number uint64) ([]store.Numbered, uint64, error) {
+func (j *watchedJournal) Since(
+	ctx context.Context, number uint64,
+) ([]store.Numbered, uint64, error) {
 	if j.away.Load() {
 		return nil, 0, errors.New("away")
 	}
@@ -73,7 +77,8 @@ type readers struct {
 func newReaders(t *testing.T, local bool, p policy.Policy, app http.Handler) *readers {
 	pages, journal := memstore.New(64<<20), memjournal.New()
 	t.Cleanup(pages.Close)
-	r := &readers{t: t, store: &watchedStore{Store: pages, local: local}, journal: &watchedJournal{Journal: journal}}
+	r := &readers{t: t, store: &watchedStore{Store: pages, local: local},
+		journal: &watchedJournal{Journal: journal}}
 	r.writer = newCacheOn(t, pages, middleware.Options{Journal: journal})
 	r.reader = newCacheOn(t, r.store, middleware.Options{Journal: r.journal, ReadOnly: true})
 	mount := func(c *middleware.Cache) http.Handler { return c.Root(c.Changes(c.With(p)(app))) }
@@ -85,12 +90,13 @@ func newReaders(t *testing.T, local bool, p policy.Policy, app http.Handler) *re
 func (r *readers) wrote() {
 	r.t.Helper()
 	if n, m := r.store.writes.Load(), r.journal.appends.Load(); n != 0 || m != 0 {
-		r.t.Errorf("the Cache that only reads wrote %d times to its store, and appended %d times to the journal", n, m)
+		r.t.Errorf("the Cache that only reads wrote %d times to its store, and appended %d times "+
+			"to the journal", n, m)
 	}
 }
 
-// No path of a request writes: fills that are held back, stream or vary, HEAD, parts, 304s, pages that are replaced,
-// errors, unsafe methods, and answers to POST.
+// No path of a request writes: fills that are held back, stream or vary, HEAD, parts, 304s, pages
+// that are replaced, errors, unsafe methods, and answers to POST.
 func TestReadOnlyWritesNothing(t *testing.T) {
 	for _, local := range []bool{true, false} {
 		t.Run(map[bool]string{true: "in memory", false: "on a server"}[local], func(t *testing.T) {
@@ -118,7 +124,8 @@ func TestReadOnlyWritesNothing(t *testing.T) {
 					io.WriteString(w, "posted")
 				})
 				mux.HandleFunc("/part", func(w http.ResponseWriter, r *http.Request) {
-					http.ServeContent(w, r, "part.bin", time.Unix(1, 0), strings.NewReader("0123456789"))
+					http.ServeContent(w, r, "part.bin", time.Unix(1, 0),
+						strings.NewReader("0123456789"))
 				})
 				mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 					tag := `"` + string(rune('0'+version.Load())) + `"`
@@ -132,7 +139,8 @@ func TestReadOnlyWritesNothing(t *testing.T) {
 						io.WriteString(w, "page "+tag)
 					}
 				})
-				p := policy.Policy{TTL: time.Minute, StaleWhileRevalidate: time.Minute, StaleIfError: time.Minute}
+				p := policy.Policy{TTL: time.Minute, StaleWhileRevalidate: time.Minute,
+					StaleIfError: time.Minute}
 				x := newReaders(t, local, p, mux)
 				says := func(r *http.Response, want string) {
 					t.Helper()
@@ -144,9 +152,11 @@ func TestReadOnlyWritesNothing(t *testing.T) {
 					says(get(x.reads, "/"), "fwd=uri-miss; fwd-status=200; detail=read-only")
 					says(get(x.reads, "/sized"), "fwd=uri-miss; fwd-status=200; detail=read-only")
 					says(get(x.reads, "/long"), "fwd=uri-miss; fwd-status=200; detail=read-only")
-					says(get(x.reads, "/vary", "Accept-Language", "de"), "fwd=uri-miss; fwd-status=200; detail=read-only")
+					says(get(x.reads, "/vary", "Accept-Language", "de"),
+						"fwd=uri-miss; fwd-status=200; detail=read-only")
 					says(do(x.reads, "HEAD", "/"), "fwd=uri-miss; fwd-status=200; detail=method")
-					says(get(x.reads, "/part", "Range", "bytes=0-3"), "fwd=uri-miss; fwd-status=206; detail=read-only")
+					says(get(x.reads, "/part", "Range", "bytes=0-3"),
+						"fwd=uri-miss; fwd-status=206; detail=read-only")
 					says(do(x.reads, "POST", "/post"), "fwd=method; fwd-status=200")
 				}
 				x.wrote()
@@ -159,11 +169,14 @@ func TestReadOnlyWritesNothing(t *testing.T) {
 				says(do(x.reads, "HEAD", "/"), "hit; ttl=60")
 				says(get(x.reads, "/", "If-None-Match", `"1"`), "hit; ttl=60")
 				says(get(x.reads, "/vary", "Accept-Language", "de"), "hit; ttl=60")
-				says(get(x.reads, "/vary", "Accept-Language", "fr"), "fwd=vary-miss; fwd-status=200; detail=read-only")
+				says(get(x.reads, "/vary", "Accept-Language", "fr"),
+					"fwd=vary-miss; fwd-status=200; detail=read-only")
 				says(get(x.reads, "/part", "Range", "bytes=0-3"), "hit; ttl=60")
 				says(get(x.reads, "/part"), "fwd=partial; fwd-status=206; detail=read-only")
-				says(get(x.reads, "/", "Cache-Control", "no-cache"), "fwd=request; fwd-status=304; detail=read-only")
-				time.Sleep(90 * time.Second) // stale: the first waits, since nothing renews it behind
+				says(get(x.reads, "/", "Cache-Control", "no-cache"),
+					"fwd=request; fwd-status=304; detail=read-only")
+				// stale: the first waits, since nothing renews it behind
+				time.Sleep(90 * time.Second)
 				says(get(x.reads, "/"), "fwd=stale; fwd-status=304; detail=read-only")
 				says(do(x.reads, "HEAD", "/"), "fwd=stale; fwd-status=200; detail=method")
 				version.Store(2)
@@ -212,57 +225,70 @@ func TestReadOnlySharesRuns(t *testing.T) {
 	})
 }
 
-// An invalidation holds in the process that only reads, whichever way it comes, and is none for others. What others
-// store later is used once their journal tells it from what is older.
+// An invalidation holds in the process that only reads, whichever way it comes, and is none for
+// others. What others store later is used once their journal tells it from what is older.
 func TestReadOnlyInvalidates(t *testing.T) {
 	changes := map[string]func(x *readers) error{
-		"a POST": func(x *readers) error { do(x.reads, "POST", "/"); return middleware.ErrReadOnly },
+		"a POST": func(x *readers) error {
+			do(x.reads, "POST", "/")
+			return middleware.ErrReadOnly
+		},
 		"a URL": func(x *readers) error {
 			return failed(x.reader.InvalidateURL(x.t.Context(), "http://example.com/"))
 		},
 		"a prefix": func(x *readers) error {
 			return failed(x.reader.InvalidatePrefix(x.t.Context(), "http://example.com/"))
 		},
-		"a tag":      func(x *readers) error { return failed(x.reader.InvalidateTag(x.t.Context(), "pages")) },
-		"everything": func(x *readers) error { return failed(x.reader.InvalidateAll(x.t.Context())) },
+		"a tag": func(x *readers) error {
+			return failed(x.reader.InvalidateTag(x.t.Context(), "pages"))
+		},
+		"everything": func(x *readers) error {
+			return failed(x.reader.InvalidateAll(x.t.Context()))
+		},
 	}
 	for name, change := range changes {
 		for _, away := range []bool{false, true} {
-			t.Run(name+map[bool]string{false: "", true: ", the journal away"}[away], func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					o := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page") }}
-					x := newReaders(t, true, policy.Policy{TTL: time.Hour, Tags: []string{"pages"}}, o)
-					hits := func(what string, h http.Handler, want bool) {
-						t.Helper()
-						if got := strings.Contains(get(h, "/").Header.Get("Cache-Status"), "hit"); got != want {
-							t.Errorf("%s: a hit is %v, want %v", what, got, want)
+			t.Run(name+map[bool]string{false: "", true: ", the journal away"}[away],
+				func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+							io.WriteString(w, "page")
+						}}
+						x := newReaders(t, true, policy.Policy{TTL: time.Hour,
+							Tags: []string{"pages"}}, o)
+						hits := func(what string, h http.Handler, want bool) {
+							t.Helper()
+							if got := strings.Contains(get(h, "/").Header.Get("Cache-Status"),
+								"hit"); got != want {
+								t.Errorf("%s: a hit is %v, want %v", what, got, want)
+							}
 						}
-					}
-					// The writer is ahead of what the reader knows by then.
-					x.writer.InvalidateTag(t.Context(), "something else")
-					get(x.writes, "/")
-					hits("before", x.reads, true)
-					x.journal.away.Store(away)
-					if err := change(x); !errors.Is(err, middleware.ErrReadOnly) {
-						t.Errorf("the error is %v, want ErrReadOnly", err)
-					}
-					x.journal.away.Store(false)
-					hits("afterwards", x.reads, false)
-					hits("for others", x.writes, true)
-					time.Sleep(3 * time.Second) // the reader has asked the journal again
-					hits("later", x.reads, false)
-					x.writer.InvalidateURL(t.Context(), "http://example.com/")
-					time.Sleep(3 * time.Second)
-					get(x.writes, "/")
-					hits("what others have stored since", x.reads, true)
-					x.wrote()
+						// The writer is ahead of what the reader knows by then.
+						x.writer.InvalidateTag(t.Context(), "something else")
+						get(x.writes, "/")
+						hits("before", x.reads, true)
+						x.journal.away.Store(away)
+						if err := change(x); !errors.Is(err, middleware.ErrReadOnly) {
+							t.Errorf("the error is %v, want ErrReadOnly", err)
+						}
+						x.journal.away.Store(false)
+						hits("afterwards", x.reads, false)
+						hits("for others", x.writes, true)
+						time.Sleep(3 * time.Second) // the reader has asked the journal again
+						hits("later", x.reads, false)
+						x.writer.InvalidateURL(t.Context(), "http://example.com/")
+						time.Sleep(3 * time.Second)
+						get(x.writes, "/")
+						hits("what others have stored since", x.reads, true)
+						x.wrote()
+					})
 				})
-			})
 		}
 	}
 }
 
-// What a client's reload shows to be outdated, and nobody may store, is not served any more, though it cannot be removed.
+// What a client's reload shows to be outdated, and nobody may store, is not served any more, though
+// it cannot be removed.
 func TestReadOnlyHidesWhatIsOutdated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		says := "max-age=3600"
@@ -285,7 +311,8 @@ func TestReadOnlyHidesWhatIsOutdated(t *testing.T) {
 func TestReadOnlyWithoutAJournalIsSaid(t *testing.T) {
 	var log bytes.Buffer
 	newCache(t, middleware.Options{ReadOnly: true, Log: slog.New(slog.NewTextHandler(&log, nil))})
-	if !strings.Contains(log.String(), "Options.ReadOnly") || !strings.Contains(log.String(), "journal") {
+	if !strings.Contains(log.String(), "Options.ReadOnly") || !strings.Contains(log.String(),
+		"journal") {
 		t.Errorf("the log is %q", log.String())
 	}
 }

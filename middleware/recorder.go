@@ -14,8 +14,8 @@ import (
 )
 
 // HoldBack is how many bytes of a body are held back at most, until the handler flushes or returns,
-// so that the cache's ETag can be made from the whole content and the response sent with its length.
-// A longer response streams from then on, and gets a tag that is not made from its content.
+// so that the cache's ETag can be made from the whole content and the response sent with its
+// length. A longer response streams from then on, and gets a tag that is not made from its content.
 const HoldBack = 32 << 10
 
 // sink is what a recorder reports to.
@@ -33,7 +33,8 @@ type sink interface {
 	flush() error
 }
 
-// recorder is the http.ResponseWriter that the handler of a fill gets. It behaves as net/http's own.
+// recorder is the http.ResponseWriter that the handler of a fill gets. It behaves as net/http's
+// own.
 type recorder struct {
 	to       sink
 	headless bool        // the request is for HEAD: nobody gets the body
@@ -58,7 +59,8 @@ type recorder struct {
 func (w *recorder) reset() {
 	header := http.Header{}
 	maps.Copy(header, w.outer.Clone())
-	*w = recorder{to: w.to, headless: w.headless, header: header, outer: w.outer, given: maps.Clone(header)}
+	*w = recorder{to: w.to, headless: w.headless, header: header, outer: w.outer,
+		given: maps.Clone(header)}
 }
 
 // Header is the handler's header, with what outer handlers put there before it.
@@ -79,9 +81,10 @@ func (w *recorder) Header() http.Header {
 	return w.header
 }
 
-// restore gives back what handlers outside had put into the header, where nothing is left of it after an informational
-// response: httputil.ReverseProxy clears the header then, of the fields of that response. Whether one is sent may be up
-// to a client (Expect), and the fields that stand outside are others' as well.
+// restore gives back what handlers outside had put into the header, where nothing is left of it
+// after an informational response: httputil.ReverseProxy clears the header then, of the fields of
+// that response. Whether one is sent may be up to a client (Expect), and the fields that stand
+// outside are others' as well.
 func restore(h, outer http.Header) (restored bool) {
 	if len(h) > 0 || len(outer) == 0 {
 		return false
@@ -157,8 +160,8 @@ func (w *recorder) Write(p []byte) (int, error) {
 // WriteString is Write.
 func (w *recorder) WriteString(s string) (int, error) { return w.Write([]byte(s)) }
 
-// ReadFrom copies from src, with the client's own ReadFrom (and so with sendfile) where the response
-// is for that client alone.
+// ReadFrom copies from src, with the client's own ReadFrom (and so with sendfile) where the
+// response is for that client alone.
 func (w *recorder) ReadFrom(src io.Reader) (int64, error) {
 	var total int64
 	buf := make([]byte, 32<<10)
@@ -209,7 +212,8 @@ func (w *recorder) FlushError() error {
 // Hijack gives the handler its client's connection; those who wait run the handler for themselves.
 func (w *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if !w.to.holds() || w.wrote {
-		return nil, nil, fmt.Errorf("freshet: Hijack after the response has begun: %w", http.ErrNotSupported)
+		return nil, nil, fmt.Errorf("freshet: Hijack after the response has begun: %w",
+			http.ErrNotSupported)
 	}
 	conn, rw, err := w.control().Hijack()
 	if err == nil {
@@ -237,8 +241,8 @@ func (w *recorder) control() *http.ResponseController {
 }
 
 // response is the handler's own header: without what outer handlers had put there before, with the
-// Date and Content-Type that net/http would add. removed names what the handler removed or replaced of the outer
-// handlers' fields.
+// Date and Content-Type that net/http would add. removed names what the handler removed or replaced
+// of the outer handlers' fields.
 func (w *recorder) response() (h http.Header, removed []string) {
 	h = w.frozen
 	removed = subtract(h, w.outer, w.again)
@@ -249,9 +253,10 @@ func (w *recorder) response() (h http.Header, removed []string) {
 	return h, removed
 }
 
-// subtract takes out of h what was in it before its handler, and returns the names of what the handler
-// removed or replaced. A Cache-Control that the handler added to stays whole, since it says less alone. again names
-// what the handler has set to the value that it had: it has replaced that, but a Vary, which is added to the outer one.
+// subtract takes out of h what was in it before its handler, and returns the names of what the
+// handler removed or replaced. A Cache-Control that the handler added to stays whole, since it says
+// less alone. again names what the handler has set to the value that it had: it has replaced that,
+// but a Vary, which is added to the outer one.
 func subtract(h, outer http.Header, again []string) (removed []string) {
 	for name, before := range outer {
 		now, there := h[name]
@@ -272,9 +277,9 @@ func subtract(h, outer http.Header, again []string) (removed []string) {
 	return removed
 }
 
-// saidAgain names the fields of h that a handler has set to the very values that it was given in them, as
-// Header.Set("Vary", "Origin") does behind a CORS handler: then it speaks of its own page. A set puts another slice
-// into the place of the one that was given.
+// saidAgain names the fields of h that a handler has set to the very values that it was given in
+// them, as Header.Set("Vary", "Origin") does behind a CORS handler: then it speaks of its own page.
+// A set puts another slice into the place of the one that was given.
 func saidAgain(h, given http.Header) (names []string) {
 	for name, before := range given {
 		if now := h[name]; len(before) > 0 && slices.Equal(now, before) && &now[0] != &before[0] {
@@ -316,8 +321,8 @@ func lists(list, name string) bool {
 	return false
 }
 
-// without returns trailers but for Set-Cookie, those that strip names, and those that would frame the body, at which
-// clients give the response up. The given map is not modified.
+// without returns trailers but for Set-Cookie, those that strip names, and those that would frame
+// the body, at which clients give the response up. The given map is not modified.
 func without(trailers http.Header, strip []string) (kept http.Header) {
 	for name, values := range trailers {
 		switch name {

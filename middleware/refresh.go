@@ -45,8 +45,8 @@ func ticketFor(r *http.Request, c *Cache, key string) *refreshTicket {
 	return t
 }
 
-// arrives reports whether r is a refresh that has come to the mount that it is for, though not to renew the entry, and
-// notes that it has come.
+// arrives reports whether r is a refresh that has come to the mount that it is for, though not to
+// renew the entry, and notes that it has come.
 func (c *Cache) arrives(who *identity, r *http.Request) bool {
 	if c.root.Load() == nil {
 		return false
@@ -59,12 +59,12 @@ func (c *Cache) arrives(who *identity, r *http.Request) bool {
 	return true
 }
 
-// refreshes reports whether a stale response is renewed in the background: there is a root handler by which refreshes
-// have come in, or may.
+// refreshes reports whether a stale response is renewed in the background: there is a root handler
+// by which refreshes have come in, or may.
 func (x *exchange) refreshes() bool { return x.c.refreshes() && !x.who.missed.Load() }
 
-// startRefresh starts a refresh of the stale response that was found, unless enough refreshes run: a later request will
-// find room. It works on a copy of the request, which stays on the stack.
+// startRefresh starts a refresh of the stale response that was found, unless enough refreshes run:
+// a later request will find room. It works on a copy of the request, which stays on the stack.
 func (l lookup) startRefresh() {
 	x := &l.x
 	c := x.c
@@ -82,7 +82,8 @@ func (l lookup) startRefresh() {
 		<-c.refreshing
 		return
 	}
-	t := &refreshTicket{c: c, who: x.who, key: x.req.Key, flight: flight, fill: f, free: sync.OnceFunc(func() { <-c.refreshing })}
+	t := &refreshTicket{c: c, who: x.who, key: x.req.Key, flight: flight, fill: f,
+		free: sync.OnceFunc(func() { <-c.refreshing })}
 	timeout := x.p.Timeout
 	if timeout <= 0 {
 		timeout = refreshFor
@@ -91,11 +92,12 @@ func (l lookup) startRefresh() {
 		f.GiveUp(reasonTimeout)
 		t.free()
 	})
-	go c.runRefresh(t, c.rootOf(x.r), refreshRequest(context.WithValue(c.stop, ticketKey{}, t), x.asker(l.found.entry)))
+	go c.runRefresh(t, c.rootOf(x.r), refreshRequest(context.WithValue(c.stop, ticketKey{}, t),
+		x.asker(l.found.entry)))
 }
 
-// asker is the request by which e is renewed: the client's, but without its credentials where what a user gets could
-// not be stored for others, and where e is what anybody else would get as well.
+// asker is the request by which e is renewed: the client's, but without its credentials where what
+// a user gets could not be stored for others, and where e is what anybody else would get as well.
 func (x *exchange) asker(e *store.Entry) *http.Request {
 	if !x.req.Credentials || rules.ForEveryone(e, x.p) {
 		return x.r
@@ -103,21 +105,23 @@ func (x *exchange) asker(e *store.Entry) *http.Request {
 	anyone := *x.r
 	anyone.Header = rules.WithoutCredentials(x.r.Header)
 	q := rules.Request{Mount: x.req.Mount}
-	if q.Read(&anyone, x.p, nil); q.Credentials || q.Key != x.req.Key || !rules.Matches(e.Vary, anyone.Header) {
+	if q.Read(&anyone, x.p, nil); q.Credentials || q.Key != x.req.Key ||
+		!rules.Matches(e.Vary, anyone.Header) {
 		return x.r
 	}
 	return &anyone
 }
 
-// strayed notes that a refresh entered an app and did not come to its mount, though none was in the way of
-// it. If none ever
-// has come, none ever will.
+// strayed notes that a refresh entered an app and did not come to its mount, though none was in the
+// way of it. If none ever has come, none ever will.
 func (c *Cache) strayed(t *refreshTicket, r *http.Request) {
 	if t.who.arrived.Load() || t.who.missed.Swap(true) {
 		return
 	}
-	c.options.Log.Warn("freshet: a refresh in the background did not come to the mount that it is for, so there are no more for this mount, and clients wait "+
-		"for its pages to be renewed: give Cache.Root the outermost handler of the app that the mount is in; of several apps, serve each by an http.Server of its own",
+	c.options.Log.Warn("freshet: a refresh in the background did not come to the mount that it "+
+		"is for, so there are no more for this mount, and clients wait "+
+		"for its pages to be renewed: give Cache.Root the outermost handler of the app that the "+
+		"mount is in; of several apps, serve each by an http.Server of its own",
 		"url", r.Host+r.RequestURI)
 }
 
@@ -132,11 +136,13 @@ func (c *Cache) start() bool {
 	return true
 }
 
-// runRefresh has the app answer a refresh. It runs in a goroutine of its own, which no server's recovery protects:
-// whatever panics in it, a handler outside or what comes at the end of the request, must not end the process.
+// runRefresh has the app answer a refresh. It runs in a goroutine of its own, which no server's
+// recovery protects: whatever panics in it, a handler outside or what comes at the end of the
+// request, must not end the process.
 func (c *Cache) runRefresh(t *refreshTicket, root http.Handler, r *http.Request) {
 	defer c.background.Done()
-	defer func() { recover() }() // of the operator's log, that is, which has taken nothing of what it is for
+	// of the operator's log, that is, which has taken nothing of what it is for
+	defer func() { recover() }()
 	defer t.free()
 	defer t.expire.Stop()
 	client := &nowhere{header: http.Header{}}
@@ -212,6 +218,8 @@ func (w *nowhere) WriteHeader(status int) {
 	}
 }
 
-// refused reports whether an error of the moment was the answer, as of a limit or of maintenance: the next refresh may
-// come further.
-func (w *nowhere) refused() bool { return w.status == http.StatusTooManyRequests || w.status >= 500 }
+// refused reports whether an error of the moment was the answer, as of a limit or of maintenance:
+// the next refresh may come further.
+func (w *nowhere) refused() bool {
+	return w.status == http.StatusTooManyRequests || w.status >= 500
+}

@@ -13,8 +13,9 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// A refresh that finds its resource switched off has come to its mount: the log says nothing, no handler runs for a
-// client that does not exist, and once the resource is on again its pages are refreshed as before.
+// A refresh that finds its resource switched off has come to its mount: the log says nothing, no
+// handler runs for a client that does not exist, and once the resource is on again its pages are
+// refreshed as before.
 func TestARefreshWhoseResourceIsSwitchedOff(t *testing.T) {
 	expires, err := policy.NewExpires([]string{"page"},
 		policy.ExpirySetting{Name: "closed.page", Origin: "the test"})
@@ -22,7 +23,8 @@ func TestARefreshWhoseResourceIsSwitchedOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	on, off := policy.Policy{}, policy.Policy{Off: true}
-	for name, policyWhen := range map[string]func(closed *atomic.Bool) func(*http.Request) *policy.Policy{
+	for name, policyWhen := range map[string]func(closed *atomic.Bool) func(
+		*http.Request) *policy.Policy{
 		"by the policy": func(closed *atomic.Bool) func(*http.Request) *policy.Policy {
 			return func(*http.Request) *policy.Policy {
 				if closed.Load() {
@@ -45,7 +47,8 @@ func TestARefreshWhoseResourceIsSwitchedOff(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var log bytes.Buffer
 				var closed, closing atomic.Bool
-				c := newCache(t, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil)), Expires: expires, Policy: policyWhen(&closed)})
+				c := newCache(t, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil)),
+					Expires: expires, Policy: policyWhen(&closed)})
 				o := renewable()
 				h := c.Handler(o)
 				c.Root(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -73,7 +76,8 @@ func TestARefreshWhoseResourceIsSwitchedOff(t *testing.T) {
 	}
 }
 
-// A mount that is off passes what comes to it: requests of clients, and the refreshes of a mount inside.
+// A mount that is off passes what comes to it: requests of clients, and the refreshes of a mount
+// inside.
 func TestAMountThatIsOffInTheWayOfARefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer

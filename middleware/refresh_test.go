@@ -28,8 +28,8 @@ func renewable() *origin {
 	return o
 }
 
-// A refresh for which a handler outside sets a cookie renews nothing, and has come to its mount all the same: the next
-// one may renew the page.
+// A refresh for which a handler outside sets a cookie renews nothing, and has come to its mount all
+// the same: the next one may renew the page.
 func TestARefreshBesideACookieIsNotLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
@@ -54,7 +54,8 @@ func TestARefreshBesideACookieIsNotLost(t *testing.T) {
 	})
 }
 
-// meeting is a store in which the readers of a key meet: none gets its entry before so many have come.
+// meeting is a store in which the readers of a key meet: none gets its entry before so many have
+// come.
 type meeting struct {
 	store.Store
 	missing atomic.Int64
@@ -71,8 +72,8 @@ func (s *meeting) Get(ctx context.Context, key string) (*store.Entry, error) {
 	return s.Store.Get(ctx, key)
 }
 
-// A refresh that an app sends to its mount twice at once, as one that hedges does, is taken once: two runs never write
-// into one response.
+// A refresh that an app sends to its mount twice at once, as one that hedges does, is taken once:
+// two runs never write into one response.
 func TestARefreshThatComesTwiceIsTakenOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := memstore.New(1 << 20)
@@ -118,8 +119,8 @@ type asIs struct {
 
 func (a asIs) ServeHTTP(w http.ResponseWriter, _ *http.Request) { a.Handler.ServeHTTP(w, a.r) }
 
-// A refresh enters where its request came in, before prefixes were stripped, by the same server and address; a request
-// that never had a URI of its own enters by its URL.
+// A refresh enters where its request came in, before prefixes were stripped, by the same server and
+// address; a request that never had a URI of its own enters by its URL.
 func TestARefreshEntersAsItsRequestDid(t *testing.T) {
 	for _, uri := range []string{"/shop/page?a=1", "", "no URI"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -128,7 +129,8 @@ func TestARefreshEntersAsItsRequestDid(t *testing.T) {
 			page := o.h
 			var seen []string
 			o.h = func(w http.ResponseWriter, r *http.Request) {
-				seen = append(seen, fmt.Sprint(r.URL, " of ", r.RequestURI, " at ", r.Context().Value(http.LocalAddrContextKey)))
+				seen = append(seen, fmt.Sprint(r.URL, " of ", r.RequestURI, " at ",
+					r.Context().Value(http.LocalAddrContextKey)))
 				page(w, r)
 			}
 			h := c.Handler(o)
@@ -139,7 +141,8 @@ func TestARefreshEntersAsItsRequestDid(t *testing.T) {
 			}
 			c.Root(mux)
 			ctx := context.WithValue(context.Background(), http.LocalAddrContextKey, "here")
-			ctx = context.WithValue(ctx, http.ServerContextKey, &http.Server{}) // of http.DefaultServeMux, as it has no Handler
+			// of http.DefaultServeMux, as it has no Handler
+			ctx = context.WithValue(ctx, http.ServerContextKey, &http.Server{})
 			ask := func() *http.Response {
 				r := httptest.NewRequestWithContext(ctx, "GET", "/shop/page?a=1", nil)
 				if r.RequestURI = uri; uri != "/shop/page?a=1" {
@@ -191,7 +194,9 @@ func TestARefreshOfAnErrorThroughAnOuterWriter(t *testing.T) {
 				fmt.Fprint(w, "run ", o.runs.Load())
 			}
 			h := c.Handler(o)
-			root := c.Root(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(wrappedWriter{w}, r) }))
+			root := c.Root(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				h.ServeHTTP(wrappedWriter{w}, r)
+			}))
 			for _, page := range []string{"run 1", "run 1", "run 2"} {
 				want(t, fmt.Sprint(code, ": page"), body(get(root, "/")), page)
 				synctest.Wait()
@@ -201,9 +206,10 @@ func TestARefreshOfAnErrorThroughAnOuterWriter(t *testing.T) {
 	}
 }
 
-// What a user gets could not be stored for others, so a refresh that a user's request causes asks as anybody would,
-// unless the page is for everyone in spite of credentials: then it may be had by users alone. What would not be a
-// request for the same page, or would still be a user's, is not made.
+// What a user gets could not be stored for others, so a refresh that a user's request causes asks
+// as anybody would, unless the page is for everyone in spite of credentials: then it may be had by
+// users alone. What would not be a request for the same page, or would still be a user's, is not
+// made.
 func TestARefreshAsksForThoseWhoShareIt(t *testing.T) {
 	const stale = ", stale-while-revalidate=600"
 	named := func(field string) func(*http.Request) bool {
@@ -218,17 +224,24 @@ func TestARefreshAsksForThoseWhoShareIt(t *testing.T) {
 		renewed              bool
 	}{
 		{story: "a cookie", control: "max-age=60", header: cookie, renewed: true},
-		{story: "a gateway's user", control: "max-age=60", header: []string{"X-Forwarded-User", "bob"}, renewed: true},
-		{story: "authorization", control: "max-age=60", header: []string{"Authorization", "Basic x"}, renewed: true},
-		{story: "public", control: "public, max-age=60", header: cookie, sent: "a=b", renewed: true},
-		{story: "shared", control: "max-age=60", p: policy.Policy{Shared: true}, header: cookie, sent: "a=b", renewed: true},
-		{story: "keyed", control: "max-age=60", p: policy.Policy{Key: policy.KeyOptions{Cookies: []string{"a"}}},
+		{story: "a gateway's user", control: "max-age=60", header: []string{"X-Forwarded-User",
+			"bob"}, renewed: true},
+		{story: "authorization", control: "max-age=60", header: []string{"Authorization",
+			"Basic x"}, renewed: true},
+		{story: "public", control: "public, max-age=60", header: cookie, sent: "a=b",
+			renewed: true},
+		{story: "shared", control: "max-age=60", p: policy.Policy{Shared: true}, header: cookie,
+			sent: "a=b", renewed: true},
+		{story: "keyed", control: "max-age=60",
+			p:      policy.Policy{Key: policy.KeyOptions{Cookies: []string{"a"}}},
 			header: []string{"Cookie", "x=y"}, renewed: true},
 
-		{story: "the operator's credentials", control: "max-age=60", p: policy.Policy{Credentials: named("X-Shop")},
+		{story: "the operator's credentials", control: "max-age=60",
+			p:      policy.Policy{Credentials: named("X-Shop")},
 			header: []string{"Cookie", "a=b", "X-Shop", "1"}, sent: "a=b"},
 		{story: "a cookie of the key", control: "max-age=60",
-			p:     policy.Policy{Credentials: named("X-Auth-Token"), Key: policy.KeyOptions{Cookies: []string{"a"}}},
+			p: policy.Policy{Credentials: named("X-Auth-Token"),
+				Key: policy.KeyOptions{Cookies: []string{"a"}}},
 			first: cookie, header: []string{"Cookie", "a=b", "X-Auth-Token", "1"}, sent: "a=b"},
 		{story: "a cookie of the variant", control: "max-age=60", vary: "Cookie",
 			p:     policy.Policy{Credentials: named("X-Auth-Token")},
@@ -240,7 +253,8 @@ func TestARefreshAsksForThoseWhoShareIt(t *testing.T) {
 				sent := ""
 				o := &origin{}
 				o.h = func(w http.ResponseWriter, r *http.Request) {
-					sent = r.Header.Get("Cookie") + r.Header.Get("X-Forwarded-User") + r.Header.Get("Authorization")
+					sent = r.Header.Get("Cookie") + r.Header.Get("X-Forwarded-User") +
+						r.Header.Get("Authorization")
 					w.Header().Set("Cache-Control", c.control+stale)
 					if c.vary != "" {
 						w.Header().Set("Vary", c.vary)

@@ -9,8 +9,8 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// A change that names a page in Location or Content-Location reaches all that Key.Replace makes one page of, as a
-// change of the page itself does: those who came by a link with a tracker as well.
+// A change that names a page in Location or Content-Location reaches all that Key.Replace makes one
+// page of, as a change of the page itself does: those who came by a link with a tracker as well.
 func TestALocationIsPurgedUnderKeyReplace(t *testing.T) {
 	for _, field := range []string{"Location", "Content-Location"} {
 		c := newCache(t)

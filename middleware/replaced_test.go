@@ -15,8 +15,8 @@ import (
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
-// replaced is what a handler does to a field that stands outside, and what clients get then, if anything, for an
-// outer value of a or b.
+// replaced is what a handler does to a field that stands outside, and what clients get then, if
+// anything, for an outer value of a or b.
 var replaced = []struct {
 	name, field string
 	p           policy.Policy
@@ -24,11 +24,17 @@ var replaced = []struct {
 	a, b        string
 }{
 	{"sets a field that has several values", "Link", policy.Policy{}, setInner, "inner", "inner"},
-	{"sets what browsers add up", "Content-Security-Policy", policy.Policy{}, setInner, "inner", "inner"},
-	{"sets Vary", "Vary", policy.Policy{}, func(h http.Header, _ string) { h.Set("Vary", "Inner") }, "Inner", "Inner"},
-	{"sets a cookie that all get", "Set-Cookie", policy.Policy{StoreCookies: true}, setInner, "inner", "inner"},
-	{"sets a field that has one value", "X-Frame-Options", policy.Policy{}, setInner, "inner", "inner"},
-	{"adds a value", "Link", policy.Policy{}, func(h http.Header, field string) { h.Add(field, "inner") },
+	{"sets what browsers add up", "Content-Security-Policy", policy.Policy{}, setInner, "inner",
+		"inner"},
+	{"sets Vary", "Vary", policy.Policy{}, func(h http.Header, _ string) { h.Set("Vary", "Inner") },
+		"Inner", "Inner"},
+	{"sets a cookie that all get", "Set-Cookie", policy.Policy{StoreCookies: true}, setInner,
+		"inner", "inner"},
+	{"sets a field that has one value", "X-Frame-Options", policy.Policy{}, setInner, "inner",
+		"inner"},
+	{"adds a value", "Link", policy.Policy{}, func(h http.Header, field string) {
+		h.Add(field, "inner")
+	},
 		"inner a", "inner b"},
 	{"removes a field", "X-Frame-Options", policy.Policy{}, http.Header.Del, "", ""},
 	{"removes a field that has several values", "Link", policy.Policy{}, http.Header.Del, "", ""},
@@ -62,8 +68,8 @@ func gets(t *testing.T, what string, r *http.Response, field, values string) {
 	}
 }
 
-// What a handler has replaced or removed of what stands outside is so on a hit as on a miss, whatever stands there
-// then; and what it has added comes beside it.
+// What a handler has replaced or removed of what stands outside is so on a hit as on a miss,
+// whatever stands there then; and what it has added comes beside it.
 func TestWhatTheHandlerReplacedOfOuterFields(t *testing.T) {
 	for _, s := range replaced {
 		for _, keeps := range []string{"entries", "bytes"} {
@@ -121,7 +127,9 @@ func TestWhatTheHandlerReplacedIsSoForAll(t *testing.T) {
 				var both sync.WaitGroup
 				both.Go(func() { gets(t, "who leads", get(h, "/", "X-Outer", "a"), s.field, s.a) })
 				synctest.Wait()
-				both.Go(func() { gets(t, "who reads along", get(h, "/", "X-Outer", "a"), s.field, s.a) })
+				both.Go(func() {
+					gets(t, "who reads along", get(h, "/", "X-Outer", "a"), s.field, s.a)
+				})
 				both.Wait()
 				want(t, "runs", o.runs.Load(), int64(1))
 				time.Sleep(time.Hour / 10)
@@ -133,7 +141,8 @@ func TestWhatTheHandlerReplacedIsSoForAll(t *testing.T) {
 	}
 }
 
-// What a 304 lacks of the fields that describe its content, its handler has not removed from the page.
+// What a 304 lacks of the fields that describe its content, its handler has not removed from the
+// page.
 func TestA304RemovesNothingThatStandsOutside(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
@@ -143,7 +152,9 @@ func TestA304RemovesNothingThatStandsOutside(t *testing.T) {
 			http.ServeContent(w, r, "", time.Time{}, strings.NewReader("page"))
 		}}
 		inner := c.Handler(o)
-		h := outside(inner, func(*http.Request) (string, string) { return "Content-Type", "text/page" })
+		h := outside(inner, func(*http.Request) (string, string) {
+			return "Content-Type", "text/page"
+		})
 		for range 2 {
 			want(t, "Content-Type", get(h, "/").Header.Get("Content-Type"), "text/page")
 			time.Sleep(time.Minute)
@@ -191,8 +202,8 @@ func TestWhatTheHandlerOfAPOSTReplaced(t *testing.T) {
 	}
 }
 
-// A stale page that stands in for an error has of what stands outside what it always has, whatever the handler removed
-// for its error.
+// A stale page that stands in for an error has of what stands outside what it always has, whatever
+// the handler removed for its error.
 func TestAStalePageRemovesNothingForTheError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &origin{}

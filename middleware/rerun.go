@@ -10,12 +10,13 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// A run calls its handler a second time when what it was asked first was of no use: the part that lacks of a stored
-// page, or whether the page is still good. Routers outside of the mount keep what they have found in the request's
-// context, and some change it as the request goes on: in chi, a second run of the top router would begin at the path
-// that is left for the route, and so enter another one. So there is a second run only where nobody outside has put
-// anything into the context. Elsewhere the handler is asked for the whole page at once, and a 304 that is about another
-// response than it was asked about is an error, once a day for each page.
+// A run calls its handler a second time when what it was asked first was of no use: the part that
+// lacks of a stored page, or whether the page is still good. Routers outside of the mount keep what
+// they have found in the request's context, and some change it as the request goes on: in chi, a
+// second run of the top router would begin at the path that is left for the route, and so enter
+// another one. So there is a second run only where nobody outside has put anything into the
+// context. Elsewhere the handler is asked for the whole page at once, and a 304 that is about
+// another response than it was asked about is an error, once a day for each page.
 
 // contraryFor is how long it is remembered of a page that its handler contradicts itself.
 const contraryFor = 24 * time.Hour
@@ -23,8 +24,8 @@ const contraryFor = 24 * time.Hour
 // maxContexts bounds how far mayRunAgain looks.
 const maxContexts = 32
 
-// mayRunAgain reports whether the handler of a request with this context may be called twice: nothing is in it but what
-// the server and this package have put there.
+// mayRunAgain reports whether the handler of a request with this context may be called twice:
+// nothing is in it but what the server and this package have put there.
 func mayRunAgain(ctx context.Context) bool {
 	for range maxContexts {
 		switch own := ctx.(type) {
@@ -75,8 +76,8 @@ func keyOf(key reflect.Value) (servers, ours bool) {
 		at == reflect.ValueOf(http.LocalAddrContextKey).Pointer(), false
 }
 
-// contradicted ends a run whose handler answered a validation with a 304 that is about another response, where it may
-// not run again. For a day from now it is asked for the whole page.
+// contradicted ends a run whose handler answered a validation with a 304 that is about another
+// response, where it may not run again. For a day from now it is asked for the whole page.
 func (n *run) contradicted() {
 	n.x.c.contrary.remember(n.x.req.Key, n.rec.received.Add(contraryFor), reasonLost)
 	if n.found.verdict.OnLost && n.mayStandIn() {
@@ -86,7 +87,8 @@ func (n *run) contradicted() {
 	n.x.c.remove(n.found.entry)
 	n.become(substituted)
 	n.answer = &store.Entry{
-		Status: http.StatusBadGateway, Header: http.Header{"Cache-Control": {"no-store"}}, Received: n.rec.received,
+		Status: http.StatusBadGateway, Header: http.Header{"Cache-Control": {"no-store"}},
+		Received: n.rec.received,
 	}
 	n.out.Stored, n.out.Detail = false, reasonLost
 	n.f.Decide(fill.Answer{Stage: fill.StageFailed, Why: reasonLost})

@@ -24,8 +24,8 @@ func routed(h http.Handler) http.Handler {
 	})
 }
 
-// Where a handler outside has put anything into the request's context, a handler runs once for a request: it is asked
-// for the whole page and not for the part that lacks.
+// Where a handler outside has put anything into the request's context, a handler runs once for a
+// request: it is asked for the whole page and not for the part that lacks.
 func TestAPageIsAskedForAsAWholeBehindARouter(t *testing.T) {
 	for _, s := range []struct {
 		name  string
@@ -46,11 +46,13 @@ func TestAPageIsAskedForAsAWholeBehindARouter(t *testing.T) {
 			t.Run(fmt.Sprint(s.name, ", guarded=", guarded), func(t *testing.T) {
 				c := newCache(t)
 				asked := ""
-				h := s.build(c.With(minute)(c.With(minute)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					asked = r.Header.Get("Range")
-					w.Header().Set("Etag", "\"1\"")
-					http.ServeContent(w, r, "a.txt", time.Time{}, strings.NewReader(strings.Repeat("x", 100)))
-				}))))
+				h := s.build(c.With(minute)(
+					c.With(minute)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						asked = r.Header.Get("Range")
+						w.Header().Set("Etag", "\"1\"")
+						http.ServeContent(w, r, "a.txt", time.Time{},
+							strings.NewReader(strings.Repeat("x", 100)))
+					}))))
 				if guarded {
 					h = c.Guard(h)
 				}
@@ -77,8 +79,8 @@ func TestAPageIsAskedForAsAWholeBehindARouter(t *testing.T) {
 	}
 }
 
-// A 304 that is about another response than it was asked about has the handler run again, or, behind a router, is an
-// error once: then the page is made anew.
+// A 304 that is about another response than it was asked about has the handler run again, or,
+// behind a router, is an error once: then the page is made anew.
 func TestA304OfAnotherResponseBehindARouter(t *testing.T) {
 	for _, strict := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {

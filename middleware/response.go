@@ -8,15 +8,17 @@ import (
 	"time"
 )
 
-// Response lets a handler speak to the cache without header fields. It comes from [FromContext]. A nil
-// *Response, which FromContext returns when no fill runs, takes every word and does nothing. Where one Cache is
-// mounted inside another, both hear each word; and a page hears the tags and the NoStore of a part of it that is
-// cached by itself. It is safe for concurrent use until the handler returns.
+// Response lets a handler speak to the cache without header fields. It comes from [FromContext]. A
+// nil *Response, which FromContext returns when no fill runs, takes every word and does nothing.
+// Where one Cache is mounted inside another, both hear each word; and a page hears the tags and the
+// NoStore of a part of it that is cached by itself. It is safe for concurrent use until the handler
+// returns.
 type Response struct {
 	run    *run      // nil but in a handler's run
 	around *Response // what the handler of a cache around this one speaks through, or nil
 	part   bool      // of what that answers, this is a part and not the whole
-	passed *passed   // in the place of all else but around: a request passes the mounts inside as well
+	// in the place of all else but around: a request passes the mounts inside as well
+	passed *passed
 
 	mu    sync.Mutex
 	tags  []string // that the handler named
@@ -29,8 +31,8 @@ type Response struct {
 
 type speakingKey struct{}
 
-// speaking is what the context of a handler's run is made of: it has the values of the request's, and the
-// Response that FromContext finds, and is never done.
+// speaking is what the context of a handler's run is made of: it has the values of the request's,
+// and the Response that FromContext finds, and is never done.
 type speaking struct {
 	request context.Context
 	said    *Response
@@ -47,13 +49,14 @@ func (c *speaking) Value(key any) any {
 	return c.request.Value(key)
 }
 
-// unheard counts the calls of FromContext that returned nil, so that a POST's answer whose handler may have made one
-// is not stored: see speech.
+// unheard counts the calls of FromContext that returned nil, so that a POST's answer whose handler
+// may have made one is not stored: see speech.
 var unheard atomic.Uint32
 
-// FromContext returns what a handler that fills the cache may speak through, or nil when its response is
-// not going to be stored, whatever it says. It counts for a POST, too, whose answer later GETs may have; but the first
-// such answer of a mount whose handler calls FromContext is not stored, and FromContext returns nil there.
+// FromContext returns what a handler that fills the cache may speak through, or nil when its
+// response is not going to be stored, whatever it says. It counts for a POST, too, whose answer
+// later GETs may have; but the first such answer of a mount whose handler calls FromContext is not
+// stored, and FromContext returns nil there.
 func FromContext(ctx context.Context) *Response {
 	said := saidIn(ctx)
 	if said.unheard() {
@@ -68,7 +71,8 @@ func saidIn(ctx context.Context) *Response {
 	return said
 }
 
-// passedOr is saidIn, and returns the writer of a request that passes the mounts inside as well, if there is one.
+// passedOr is saidIn, and returns the writer of a request that passes the mounts inside as well, if
+// there is one.
 func passedOr(ctx context.Context) (*Response, *passed) {
 	said, _ := ctx.Value(speakingKey{}).(*Response)
 	if said == nil || said.passed == nil {
@@ -89,8 +93,8 @@ func (s *Response) Tag(tags ...string) {
 	s.around.Tag(tags...)
 }
 
-// SetTTL gives the response the freshness lifetime ttl, in the place of the operator's, if its header
-// names none. 0 or less: it is not stored.
+// SetTTL gives the response the freshness lifetime ttl, in the place of the operator's, if its
+// header names none. 0 or less: it is not stored.
 func (s *Response) SetTTL(ttl time.Duration) {
 	if s == nil {
 		return
@@ -165,7 +169,8 @@ func (s *Response) namesTTL() bool {
 	return s.timed && s.ttl > 0
 }
 
-// give gives the response the tags of a policy, and those around it, of which it is a part or the whole.
+// give gives the response the tags of a policy, and those around it, of which it is a part or the
+// whole.
 func (s *Response) give(tags []string) {
 	if s == nil || len(tags) == 0 {
 		return

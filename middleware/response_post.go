@@ -1,15 +1,17 @@
 package middleware
 
-// speech is what the handler of a POST may speak through. Few answers to POST are stored, and the handler runs
-// before anybody knows of which kind its answer is. So a mount makes a speech only once it has had an answer that
-// could have been stored, had its handler not called FromContext in vain.
+// speech is what the handler of a POST may speak through. Few answers to POST are stored, and the
+// handler runs before anybody knows of which kind its answer is. So a mount makes a speech only
+// once it has had an answer that could have been stored, had its handler not called FromContext in
+// vain.
 type speech struct {
 	speaking
 	said Response
 }
 
-// serveSpeaking runs the handler for a request of its own, in which FromContext finds the speech. What the handler has
-// read into that is found outside as well: net/http's server removes the files of its own request's form.
+// serveSpeaking runs the handler for a request of its own, in which FromContext finds the speech.
+// What the handler has read into that is found outside as well: net/http's server removes the files
+// of its own request's form.
 func (w *unsafeWriter) serveSpeaking() {
 	r := w.x.r
 	s := &speech{}
@@ -21,13 +23,15 @@ func (w *unsafeWriter) serveSpeaking() {
 	w.speech = s
 	own := r.WithContext(s)
 	defer func() {
-		r.Form, r.PostForm, r.MultipartForm, r.Pattern = own.Form, own.PostForm, own.MultipartForm, own.Pattern
+		r.Form, r.PostForm, r.MultipartForm, r.Pattern = own.Form, own.PostForm, own.MultipartForm,
+			own.Pattern
 	}()
 	w.serve(own)
 }
 
-// silenced reports whether the handler has kept its answer out of the cache, or may have: some handler has called
-// FromContext in vain since this one began. From then on the mount hears those of its POSTs.
+// silenced reports whether the handler has kept its answer out of the cache, or may have: some
+// handler has called FromContext in vain since this one began. From then on the mount hears those
+// of its POSTs.
 func (w *unsafeWriter) silenced() bool {
 	if w.speech == nil {
 		if unheard.Load() == w.unheard {

@@ -14,8 +14,8 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// What a handler says through FromContext counts for an answer to POST that later GETs would have: also the first word of a
-// process, and one that comes when the body has begun.
+// What a handler says through FromContext counts for an answer to POST that later GETs would have:
+// also the first word of a process, and one that comes when the body has begun.
 func TestWhatIsSaidOfAnAnswerToPOST(t *testing.T) {
 	silent := func(ctx context.Context) {}
 	for _, s := range []struct {
@@ -26,11 +26,16 @@ func TestWhatIsSaidOfAnAnswerToPOST(t *testing.T) {
 	}{
 		{"nothing", silent, silent, true, false},
 		{"NoStore", func(ctx context.Context) { FromContext(ctx).NoStore() }, silent, false, false},
-		{"NoStore, late", silent, func(ctx context.Context) { FromContext(ctx).NoStore() }, false, false},
-		{"Fail", func(ctx context.Context) { FromContext(ctx).Fail(errors.New("lost")) }, silent, false, false},
-		{"Fail, late", silent, func(ctx context.Context) { FromContext(ctx).Fail(errors.New("lost")) }, false, false},
+		{"NoStore, late", silent, func(ctx context.Context) { FromContext(ctx).NoStore() }, false,
+			false},
+		{"Fail", func(ctx context.Context) { FromContext(ctx).Fail(errors.New("lost")) }, silent,
+			false, false},
+		{"Fail, late", silent, func(ctx context.Context) {
+			FromContext(ctx).Fail(errors.New("lost"))
+		}, false, false},
 		{"Tag", func(ctx context.Context) { FromContext(ctx).Tag("notes") }, silent, true, true},
-		{"Tag, late", silent, func(ctx context.Context) { FromContext(ctx).Tag("notes") }, true, true},
+		{"Tag, late", silent, func(ctx context.Context) { FromContext(ctx).Tag("notes") }, true,
+			true},
 	} {
 		for _, first := range []bool{true, false} {
 			name := s.name
@@ -61,7 +66,9 @@ func TestWhatIsSaidOfAnAnswerToPOST(t *testing.T) {
 					h.ServeHTTP(w, httptest.NewRequest(method, "/", nil))
 					return w
 				}
-				hit := func() bool { return strings.Contains(ask("GET").Header().Get("Cache-Status"), "hit") }
+				hit := func() bool {
+					return strings.Contains(ask("GET").Header().Get("Cache-Status"), "hit")
+				}
 				ask("GET")
 				h.(*Mount).who.hears.Store(!first)
 				says := ask("POST").Header().Get("Cache-Status")
@@ -73,16 +80,19 @@ func TestWhatIsSaidOfAnAnswerToPOST(t *testing.T) {
 				want(t, "the next GET is a hit", hit(), stored)
 				ask("POST")
 				want(t, "it is a hit after the second POST", hit(), s.stored)
-				if _, err := c.Invalidate(t.Context(), store.Mark{Kind: store.MarkTag, Name: "notes"}); err != nil {
+				if _, err := c.Invalidate(t.Context(), store.Mark{Kind: store.MarkTag,
+					Name: "notes"}); err != nil {
 					t.Fatal(err)
 				}
-				want(t, "it is a hit when the tag has been invalidated", hit(), s.stored && !s.covered)
+				want(t, "it is a hit when the tag has been invalidated", hit(), s.stored &&
+					!s.covered)
 			})
 		}
 	}
 }
 
-// What the handler of a page says while that of a POST runs is heard, and says nothing of the POST's answer.
+// What the handler of a page says while that of a POST runs is heard, and says nothing of the
+// POST's answer.
 func TestWhatIsSaidOfAPageWhileAPOSTRuns(t *testing.T) {
 	c := boundedCache(t, 1<<20)
 	var h http.Handler
@@ -107,7 +117,8 @@ func TestWhatIsSaidOfAPageWhileAPOSTRuns(t *testing.T) {
 // A stored page may be a part of the answer to a POST whose handler is heard.
 func TestAStoredPageInAnAnswerToPOST(t *testing.T) {
 	c := boundedCache(t, 1<<20)
-	page := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	page := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
 		io.WriteString(w, "page")
 	}))
 	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -130,10 +141,11 @@ func TestAStoredPageInAnAnswerToPOST(t *testing.T) {
 	}
 }
 
-// The request that a handler of a POST gets is its own where it may speak, and what it read into it is found outside:
-// the server removes the files of its form.
+// The request that a handler of a POST gets is its own where it may speak, and what it read into it
+// is found outside: the server removes the files of its form.
 func TestTheFormOfAPOSTThatMaySpeakIsFoundOutside(t *testing.T) {
-	h := boundedCache(t, 1<<20).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := boundedCache(t, 1<<20).Handler(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
 		if r.Method == "OPTIONS" {
 			return
 		}
@@ -154,7 +166,8 @@ func TestTheFormOfAPOSTThatMaySpeakIsFoundOutside(t *testing.T) {
 		defer func() { recover() }()
 		h.ServeHTTP(httptest.NewRecorder(), r)
 	}()
-	if r.MultipartForm == nil || r.MultipartForm.Value["a"][0] != "b" || r.Form == nil || r.PostForm == nil {
+	if r.MultipartForm == nil || r.MultipartForm.Value["a"][0] != "b" || r.Form == nil ||
+		r.PostForm == nil {
 		t.Errorf("the form is %v", r.MultipartForm)
 	}
 }
@@ -162,7 +175,9 @@ func TestTheFormOfAPOSTThatMaySpeakIsFoundOutside(t *testing.T) {
 // A POST costs no more where nobody speaks, or where its answer cannot be stored.
 func TestAPOSTThatNobodySpeaksOfCostsNoMore(t *testing.T) {
 	c := boundedCache(t, 1<<20)
-	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusNoContent)
+	})
 	cost := func(hears bool, h http.Handler, method string) float64 {
 		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("OPTIONS", "/", nil))
 		if m, ok := h.(*Mount); ok {
@@ -172,7 +187,9 @@ func TestAPOSTThatNobodySpeaksOfCostsNoMore(t *testing.T) {
 		return testing.AllocsPerRun(100, func() { h.ServeHTTP(&nowhere{header: http.Header{}}, r) })
 	}
 	bare := cost(false, page, "POST")
-	want(t, "a POST", cost(false, c.Handler(page), "POST")-bare, 2) // its writer, and a place for Cache-Status
+	// its writer, and a place for Cache-Status
+	want(t, "a POST", cost(false, c.Handler(page), "POST")-bare, 2)
 	want(t, "a PUT where handlers speak", cost(true, c.Handler(page), "PUT")-bare, 2)
-	want(t, "a POST that is off", cost(true, c.With(policy.Policy{Off: true})(page), "POST")-bare, 2)
+	want(t, "a POST that is off", cost(true, c.With(policy.Policy{Off: true})(page), "POST")-bare,
+		2)
 }

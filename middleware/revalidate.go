@@ -10,8 +10,8 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// serveStale answers with what is stored, in the place of an error (RFC 5861 section 4) or of a handler
-// that is lost (RFC 9111 section 4.2.4).
+// serveStale answers with what is stored, in the place of an error (RFC 5861 section 4) or of a
+// handler that is lost (RFC 9111 section 4.2.4).
 func (n *run) serveStale() {
 	n.become(substituted)
 	n.removed = nil // by what it stands in for
@@ -31,7 +31,8 @@ func (n *run) freshen(h http.Header) {
 		n.contradicted()
 		return
 	}
-	// A 304 lacks the fields that describe the content: its handler has not removed them from what it renews.
+	// A 304 lacks the fields that describe the content: its handler has not removed them from what
+	// it renews.
 	n.removed = slices.DeleteFunc(n.removed, func(name string) bool { return len(h[name]) == 0 })
 	n.renewed(rules.Freshen(rules.Unannounced(n.found.entry), h), n.found.entry, n.found.entry.Body)
 }
@@ -39,7 +40,8 @@ func (n *run) freshen(h http.Header) {
 // combine answers with the stored part and the part that the handler added (RFC 9111 section 3.4).
 func (n *run) combine() {
 	added := &store.Entry{
-		Key: n.found.entry.Key, Status: http.StatusPartialContent, Header: rules.Storable(n.part, nil), Body: n.rec.held,
+		Key: n.found.entry.Key, Status: http.StatusPartialContent, Header: rules.Storable(n.part,
+			nil), Body: n.rec.held,
 		Received: n.rec.received,
 	}
 	whole, ok := n.found.entry, false
@@ -54,12 +56,13 @@ func (n *run) combine() {
 	n.renewed(whole.Header, n.found.entry, whole.Body)
 }
 
-// maxRenewedTags is how many tags a stored response may have that is validated, and keeps them: one whose handler names
-// others each time is made anew once it has more.
+// maxRenewedTags is how many tags a stored response may have that is validated, and keeps them: one
+// whose handler names others each time is made anew once it has more.
 const maxRenewedTags = 256
 
-// renewed answers with a new entry made of an old one and what the handler said of it. Its body, or some of it, is the
-// old one's: so it keeps the old one's tags beside those that the handler names now.
+// renewed answers with a new entry made of an old one and what the handler said of it. Its body, or
+// some of it, is the old one's: so it keeps the old one's tags beside those that the handler names
+// now.
 func (n *run) renewed(h http.Header, old *store.Entry, body []byte) {
 	n.inherited = old.Tags
 	n.become(substituted)
@@ -87,18 +90,23 @@ func (n *run) renewed(h http.Header, old *store.Entry, body []byte) {
 	}
 }
 
-// successor returns the entry that takes the place of old, all but its body, with the header h, as a admitted it.
-func (n *run) successor(old *store.Entry, h http.Header, a rules.Admission, status int) *store.Entry {
+// successor returns the entry that takes the place of old, all but its body, with the header h, as
+// a admitted it.
+func (n *run) successor(
+	old *store.Entry, h http.Header, a rules.Admission, status int,
+) *store.Entry {
 	e := n.entry(rules.Storable(h, a.Strip), a, status)
-	e.Trailer, e.MadeETag, e.MadeModified = without(old.Trailer, a.Strip), old.MadeETag, old.MadeModified
+	e.Trailer, e.MadeETag, e.MadeModified = without(old.Trailer, a.Strip), old.MadeETag,
+		old.MadeModified
 	return e
 }
 
-// storableForOthers reports whether a response that may not be stored for this request may be for one that
-// has no credentials and no wishes: then what is stored is as good as it was.
+// storableForOthers reports whether a response that may not be stored for this request may be for
+// one that has no credentials and no wishes: then what is stored is as good as it was.
 func (n *run) storableForOthers(status int, h http.Header) bool {
 	p, ttl, _ := n.x.wishesOf(h)
-	return rules.Admit(n.x.req.Anyone(), status, n.x.outside.Judged(h), p, ttl, n.began, n.rec.received).Store
+	return rules.Admit(n.x.req.Anyone(), status, n.x.outside.Judged(h), p, ttl, n.began,
+		n.rec.received).Store
 }
 
 // partial completes the description of a stored partial response from its Content-Range (RFC 9111
@@ -142,15 +150,16 @@ func (n *run) updateFromHead(h http.Header) {
 		}
 		return
 	}
-	announced := rules.Announce(header, p, a, &get, ttl, governed && !n.x.outside.Speaks(), n.rec.received)
+	announced := rules.Announce(header, p, a, &get, ttl, governed && !n.x.outside.Speaks(),
+		n.rec.received)
 	n.inherited = old.Tags
 	e := n.successor(old, header, a, old.Status)
 	e.Body, e.Announced = old.Body, announced
 	n.kept = e
 }
 
-// outrun reports whether another run has stored, under the key, what is newer than the response that a HEAD found: then
-// the HEAD's answer says nothing of it, or what it was before.
+// outrun reports whether another run has stored, under the key, what is newer than the response
+// that a HEAD found: then the HEAD's answer says nothing of it, or what it was before.
 func (n *run) outrun(key string) bool {
 	old := n.found.entry
 	if old == nil || n.x.req.Class != rules.ClassHead {

@@ -18,16 +18,21 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// A page that a 304 renews has the tags that it had, so that a purge by tag still reaches it: also when its key has a
-// tag of its own. A handler that names tags with its 304 names more of them: the page is the old one.
+// A page that a 304 renews has the tags that it had, so that a purge by tag still reaches it: also
+// when its key has a tag of its own. A handler that names tags with its 304 names more of them: the
+// page is the old one.
 func TestARenewedPageHasItsTags(t *testing.T) {
-	for _, key := range []policy.KeyOptions{{}, {Replace: func(*http.Request) string { return "k" }}} {
+	for _, key := range []policy.KeyOptions{{}, {Replace: func(*http.Request) string {
+		return "k"
+	}}} {
 		for _, s := range []struct{ with304, purged, then string }{
-			{"", "news", "fwd="}, {"", "sport", "hit"}, {"sport", "sport", "fwd="}, {"sport", "news", "fwd="},
+			{"", "news", "fwd="}, {"", "sport", "hit"}, {"sport", "sport", "fwd="},
+			{"sport", "news", "fwd="},
 		} {
 			synctest.Test(t, func(t *testing.T) {
 				c := newCache(t)
-				h := c.With(policy.Policy{Key: key})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				h := c.With(policy.Policy{Key: key})(http.HandlerFunc(func(w http.ResponseWriter,
+					r *http.Request) {
 					w.Header().Set("Cache-Control", "max-age=60")
 					w.Header().Set("ETag", `"1"`)
 					if r.Header.Get("If-None-Match") == "" {
@@ -48,15 +53,16 @@ func TestARenewedPageHasItsTags(t *testing.T) {
 				}
 				r := get(h, "/")
 				if now := r.Header.Get("Cache-Status"); !strings.Contains(now, s.then) {
-					t.Errorf("304 with tag %q, then %q was purged, Replace %v: Cache-Status is %q, want %s", s.with304, s.purged, key.Replace != nil, now, s.then)
+					t.Errorf("304 with tag %q, then %q was purged, Replace %v: Cache-Status is "+
+						"%q, want %s", s.with304, s.purged, key.Replace != nil, now, s.then)
 				}
 			})
 		}
 	}
 }
 
-// A page of which a tag is purged while a 304 under another one renews it is not served any more, nor is one that a HEAD
-// renews; nor one that was put together of a stored part and another.
+// A page of which a tag is purged while a 304 under another one renews it is not served any more,
+// nor is one that a HEAD renews; nor one that was put together of a stored part and another.
 func TestAPurgeByAnOldTagWhileAPageIsRenewed(t *testing.T) {
 	for _, how := range []string{"304", "HEAD", "206"} {
 		t.Run(how, func(t *testing.T) {
@@ -104,8 +110,8 @@ func TestAPurgeByAnOldTagWhileAPageIsRenewed(t *testing.T) {
 	}
 }
 
-// A handler that names another tag with each 304 has its page made anew from time to time: the tags that it had do not
-// grow without bound.
+// A handler that names another tag with each 304 has its page made anew from time to time: the tags
+// that it had do not grow without bound.
 func TestTheTagsOfAPageThatIsRenewedForEver(t *testing.T) {
 	c := newCache(t)
 	whole, renewals := 0, 0
@@ -131,8 +137,8 @@ func TestTheTagsOfAPageThatIsRenewedForEver(t *testing.T) {
 	}
 }
 
-// A request after a purge by tag was acknowledged does not get a page that a handler's 304 renews, when that handler
-// began before the purge: it may not have seen the change.
+// A request after a purge by tag was acknowledged does not get a page that a handler's 304 renews,
+// when that handler began before the purge: it may not have seen the change.
 func TestAPurgeByTagReachesARenewalInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
@@ -190,8 +196,8 @@ func TestACompletedPageHasTheTagsOfItsParts(t *testing.T) {
 	}
 }
 
-// What a handler sends in the place of the rest that a stored part lacks makes no page, if it is not just that or of
-// another version. The handler is asked for all of it then.
+// What a handler sends in the place of the rest that a stored part lacks makes no page, if it is
+// not just that or of another version. The handler is asked for all of it then.
 func TestAPartThatDoesNotCompleteAPageIsNotServedAsOne(t *testing.T) {
 	page := strings.Repeat("0123456789", 10)
 	for name, second := range map[string]struct{ etag, part string }{
@@ -239,7 +245,8 @@ func TestAPageThatCannotBeCompletedIsAskedForAsAWhole(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				asked := ""
-				h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter,
+					r *http.Request) {
 					asked = r.Header.Get("Range")
 					w.Header().Set("Cache-Control", "max-age=60")
 					w.Header().Set("ETag", `"1"`)
@@ -257,17 +264,19 @@ func TestAPageThatCannotBeCompletedIsAskedForAsAWhole(t *testing.T) {
 	}
 }
 
-// An answer to HEAD says of a stored page that it is still good, or that it is not (RFC 9111 section 4.3.5). Of a part
-// it makes no page.
+// An answer to HEAD says of a stored page that it is still good, or that it is not (RFC 9111
+// section 4.3.5). Of a part it makes no page.
 func TestHeadRenewsWhatIsStored(t *testing.T) {
 	page := strings.Repeat("0123456789", 10)
 	for _, s := range []struct{ name, part, then, status string }{
-		{"the same page", "", `"1"`, "hit"}, {"another page", "", `"2"`, "fwd="}, {"a part", "bytes=0-9", `"1"`, "fwd="},
+		{"the same page", "", `"1"`, "hit"}, {"another page", "", `"2"`, "fwd="},
+		{"a part", "bytes=0-9", `"1"`, "fwd="},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				etag := `"1"`
-				h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter,
+					r *http.Request) {
 					w.Header().Set("Cache-Control", "max-age=60")
 					w.Header().Set("ETag", etag)
 					http.ServeContent(w, r, "page.txt", time.Time{}, strings.NewReader(page))
@@ -288,7 +297,8 @@ func TestHeadRenewsWhatIsStored(t *testing.T) {
 	}
 }
 
-// A 304 without a lifetime is for the request that it answers: those that waited for it validate for themselves.
+// A 304 without a lifetime is for the request that it answers: those that waited for it validate
+// for themselves.
 func TestA304WithoutALifetimeIsForOneRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
@@ -322,26 +332,28 @@ func TestA304WithoutALifetimeIsForOneRequest(t *testing.T) {
 	})
 }
 
-// A request that the handler serves for its client alone comes to it with the client's own conditions, whatever is
-// stored beside.
+// A request that the handler serves for its client alone comes to it with the client's own
+// conditions, whatever is stored beside.
 func TestARequestForOneKeepsItsConditions(t *testing.T) {
 	for _, s := range []struct{ name, method, field, value, says string }{
 		{"HEAD", "HEAD", "Accept", "*/*", "max-age=60"},
 		{"no-store", "GET", "Cache-Control", "no-store", "max-age=60"},
-		{"a user's page", "GET", "Authorization", "Basic YTpi", ""}, // what is stored is the anonymous visitors'
+		// what is stored is the anonymous visitors'
+		{"a user's page", "GET", "Authorization", "Basic YTpi", ""},
 		{"a private page", "GET", "Accept", "*/*", "private"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			c := newCache(t)
 			var matched string
-			h := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				matched = r.Header.Get("If-None-Match")
-				w.Header().Set("ETag", `"stored"`)
-				if s.says != "" {
-					w.Header().Set("Cache-Control", s.says)
-				}
-				io.WriteString(w, "page") // or else it would not be stored
-			}))
+			h := c.With(policy.Policy{TTL: time.Minute})(
+				http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					matched = r.Header.Get("If-None-Match")
+					w.Header().Set("ETag", `"stored"`)
+					if s.says != "" {
+						w.Header().Set("Cache-Control", s.says)
+					}
+					io.WriteString(w, "page") // or else it would not be stored
+				}))
 			get(h, "/")
 			if s.says != "private" {
 				time.Sleep(2 * time.Minute) // it is stale
@@ -352,8 +364,8 @@ func TestARequestForOneKeepsItsConditions(t *testing.T) {
 	}
 }
 
-// Without a root handler the first request renews a stale page itself, and those that come meanwhile are served what
-// is stored.
+// Without a root handler the first request renews a stale page itself, and those that come
+// meanwhile are served what is stored.
 func TestWithoutARootTheFirstRequestRenews(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
@@ -398,7 +410,8 @@ func refusedOnce(status int) func(http.Handler) http.Handler {
 
 // A refresh has as much time as its policy's Timeout gives, or else a minute.
 func TestARefreshHasATime(t *testing.T) {
-	for timeout, most := range map[time.Duration]time.Duration{0: time.Minute, 5 * time.Second: 5 * time.Second, time.Hour: time.Hour} {
+	for timeout, most := range map[time.Duration]time.Duration{0: time.Minute,
+		5 * time.Second: 5 * time.Second, time.Hour: time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
 			c := newCache(t)
 			o := renewable()
@@ -423,9 +436,9 @@ func TestARefreshHasATime(t *testing.T) {
 	}
 }
 
-// A mount whose refreshes enter an app that it is not in has its clients renew its pages, and says once what is wrong.
-// One whose refresh ended on the way in a panic, or in an error of the moment, goes on to be renewed in the
-// background.
+// A mount whose refreshes enter an app that it is not in has its clients renew its pages, and says
+// once what is wrong. One whose refresh ended on the way in a panic, or in an error of the moment,
+// goes on to be renewed in the background.
 func TestARefreshThatDoesNotArrive(t *testing.T) {
 	for _, s := range []struct {
 		name string
@@ -434,7 +447,8 @@ func TestARefreshThatDoesNotArrive(t *testing.T) {
 		last string // what the third request gets
 		how  string
 	}{
-		{"another app", func(http.Handler) http.Handler { return http.NotFoundHandler() }, 1, "run 2", "fwd=stale"},
+		{"another app", func(http.Handler) http.Handler { return http.NotFoundHandler() }, 1,
+			"run 2", "fwd=stale"},
 		{"a panic", func(h http.Handler) http.Handler {
 			refreshes := 0
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -466,15 +480,16 @@ func TestARefreshThatDoesNotArrive(t *testing.T) {
 				status(t, r, s.how)
 				synctest.Wait()
 				want(t, "runs", o.runs.Load(), int64(2))
-				want(t, "the panic is logged", strings.Contains(log.String(), "on the way"), s.name == "a panic")
+				want(t, "the panic is logged", strings.Contains(log.String(), "on the way"),
+					s.name == "a panic")
 				want(t, "said", strings.Count(log.String(), "did not come to the mount"), s.says)
 			})
 		})
 	}
 }
 
-// What a HEAD says counts for the page as far as it may be said of that: not what it says to a user of a page that is
-// everybody's, and not what stands outside.
+// What a HEAD says counts for the page as far as it may be said of that: not what it says to a user
+// of a page that is everybody's, and not what stands outside.
 func TestWhatAHEADSaysOfAPage(t *testing.T) {
 	t.Run("to a user", func(t *testing.T) {
 		o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
@@ -492,9 +507,10 @@ func TestWhatAHEADSaysOfAPage(t *testing.T) {
 			w.Header().Set("ETag", `"1"`)
 			io.WriteString(w, "page")
 		}}
-		h := outside(newCache(t).With(policy.Policy{TTL: time.Minute})(o), func(*http.Request) (name, value string) {
-			return "Cache-Control", "no-transform"
-		})
+		h := outside(newCache(t).With(policy.Policy{TTL: time.Minute})(o),
+			func(*http.Request) (name, value string) {
+				return "Cache-Control", "no-transform"
+			})
 		get(h, "/")
 		do(h, "HEAD", "/", "Cache-Control", "no-cache")
 		want(t, "runs", o.runs.Load(), int64(2))
@@ -504,8 +520,8 @@ func TestWhatAHEADSaysOfAPage(t *testing.T) {
 	})
 }
 
-// A handler that sends the whole in the place of the rest that a stored part lacks has sent it; and one that says 416
-// to a request for the whole is not asked again.
+// A handler that sends the whole in the place of the rest that a stored part lacks has sent it; and
+// one that says 416 to a request for the whole is not asked again.
 func TestTheWholeInThePlaceOfTheRest(t *testing.T) {
 	for _, code := range []int{http.StatusOK, http.StatusRequestedRangeNotSatisfiable} {
 		o := &origin{}

@@ -10,17 +10,18 @@ import (
 //
 //	http.ListenAndServe(addr, cache.Root(app))
 //
-// A refresh in the background enters at app, as a fresh request that has the header fields of the one that caused it
-// and holds nothing else of it. One that came to an http.Server with another Handler enters there, so that each of
-// several apps has its own. Without Root there are no refreshes in the background: the first client that asks during
-// stale-while-revalidate waits for its refresh, and all others meanwhile get the stale response at once.
+// A refresh in the background enters at app, as a fresh request that has the header fields of the
+// one that caused it and holds nothing else of it. One that came to an http.Server with another
+// Handler enters there, so that each of several apps has its own. Without Root there are no
+// refreshes in the background: the first client that asks during stale-while-revalidate waits for
+// its refresh, and all others meanwhile get the stale response at once.
 //
-// What Root returns serves app in a guard, as [Cache.Guard] makes it: pages with a cookie that is set late stay their
-// client's own. An app that changes where no cache is mounted has [Cache.Changes] inside:
-// cache.Root(cache.Changes(mux)).
+// What Root returns serves app in a guard, as [Cache.Guard] makes it: pages with a cookie that is
+// set late stay their client's own. An app that changes where no cache is mounted has
+// [Cache.Changes] inside: cache.Root(cache.Changes(mux)).
 //
-// Root may be called before mounts are made, after, and while the Cache serves. It panics when app is nil, and when
-// another handler has been registered. The same handler gets the same answer.
+// Root may be called before mounts are made, after, and while the Cache serves. It panics when app
+// is nil, and when another handler has been registered. The same handler gets the same answer.
 func (c *Cache) Root(app http.Handler) http.Handler {
 	if noHandler(app) {
 		panic("freshet: Cache.Root: the app is nil: give it the app's outermost handler, " +
@@ -44,8 +45,9 @@ func (c *Cache) refreshes() bool {
 	return c.root.Load() != nil && c.options.MaxRefreshes > 0 && !c.options.ReadOnly
 }
 
-// rootOf returns the outermost handler of the app that r came by: of several servers, the one's that r came to.
-// Another app, an admin's say, must not see the request. A guard there does nothing for a refresh.
+// rootOf returns the outermost handler of the app that r came by: of several servers, the one's
+// that r came to. Another app, an admin's say, must not see the request. A guard there does nothing
+// for a refresh.
 func (c *Cache) rootOf(r *http.Request) http.Handler {
 	server, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
 	if server == nil || server.Handler == nil {

@@ -14,7 +14,8 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// The Cache has one root: another is refused, and the same one, in whatever wrapping of ours, is not.
+// The Cache has one root: another is refused, and the same one, in whatever wrapping of ours, is
+// not.
 func TestOneRoot(t *testing.T) {
 	c := newCache(t)
 	app, other := http.NewServeMux(), http.NewServeMux()
@@ -25,13 +26,16 @@ func TestOneRoot(t *testing.T) {
 		}
 	}
 	text := panics(func() { c.Root(other) })
-	for _, says := range []string{"*http.ServeMux is a second root", "call Root once", "Cache.Guard"} {
+	for _, says := range []string{"*http.ServeMux is a second root", "call Root once",
+		"Cache.Guard"} {
 		if !strings.Contains(text, says) {
 			t.Errorf("another root: panics with %q, want it to say %q", text, says)
 		}
 	}
 	page := func(says string) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, says) })
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			io.WriteString(w, says)
+		})
 	}
 	c = newCache(t)
 	c.Root(page("one"))
@@ -40,15 +44,18 @@ func TestOneRoot(t *testing.T) {
 	}
 }
 
-// Refreshes enter at what Root was given, whether that was before the mounts were made, after, or while they serve, and
-// whether the server's handler is that, what Root returned, what wraps it, or Guard's.
+// Refreshes enter at what Root was given, whether that was before the mounts were made, after, or
+// while they serve, and whether the server's handler is that, what Root returned, what wraps it, or
+// Guard's.
 func TestRefreshesEnterAtTheRoot(t *testing.T) {
 	for name, serve := range map[string]func(root, app http.Handler) http.Handler{
-		"no server":          nil,
-		"the root":           func(root, app http.Handler) http.Handler { return root },
-		"the app":            func(root, app http.Handler) http.Handler { return app },
-		"a wrapper of ours":  func(root, app http.Handler) http.Handler { return inWriter(root) },
-		"net/http's wrapper": func(root, app http.Handler) http.Handler { return http.StripPrefix("", root) },
+		"no server":         nil,
+		"the root":          func(root, app http.Handler) http.Handler { return root },
+		"the app":           func(root, app http.Handler) http.Handler { return app },
+		"a wrapper of ours": func(root, app http.Handler) http.Handler { return inWriter(root) },
+		"net/http's wrapper": func(root, app http.Handler) http.Handler {
+			return http.StripPrefix("", root)
+		},
 	} {
 		for _, when := range []string{"before", "after", "while it serves"} {
 			t.Run(name+", "+when, func(t *testing.T) {
@@ -61,7 +68,8 @@ func TestRefreshesEnterAtTheRoot(t *testing.T) {
 					}
 					entered, writer := 0, ""
 					var mount http.Handler
-					app := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					app := http.Handler(http.HandlerFunc(func(w http.ResponseWriter,
+						r *http.Request) {
 						entered, writer = entered+1, fmt.Sprintf("%T", w)
 						mount.ServeHTTP(w, r)
 					}))
@@ -77,7 +85,8 @@ func TestRefreshesEnterAtTheRoot(t *testing.T) {
 						r := httptest.NewRequest("GET", "/", nil)
 						if serve != nil && root != nil {
 							server := &http.Server{Handler: serve(root, app)}
-							r = r.WithContext(context.WithValue(r.Context(), http.ServerContextKey, server))
+							r = r.WithContext(context.WithValue(r.Context(), http.ServerContextKey,
+								server))
 						}
 						w := httptest.NewRecorder()
 						if root == nil {
@@ -108,16 +117,20 @@ func TestRefreshesEnterAtTheRoot(t *testing.T) {
 
 // inWriter is an app's own wrapper, with a writer of its own.
 func inWriter(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(wrappedWriter{w}, r) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(wrappedWriter{w}, r)
+	})
 }
 
-// A guard within another one does not hide what stands between: a session whose cookie is set when a compressor lets
-// the header go keeps its page to itself.
+// A guard within another one does not hide what stands between: a session whose cookie is set when
+// a compressor lets the header go keeps its page to itself.
 func TestARootInsideOfWhatHoldsTheHeader(t *testing.T) {
 	for name, between := range map[string]func(http.Handler) http.Handler{
 		"a compressor": heldBack,
-		"a time limit": func(h http.Handler) http.Handler { return http.TimeoutHandler(h, time.Minute, "late") },
-		"nothing":      func(h http.Handler) http.Handler { return h },
+		"a time limit": func(h http.Handler) http.Handler {
+			return http.TimeoutHandler(h, time.Minute, "late")
+		},
+		"nothing": func(h http.Handler) http.Handler { return h },
 	} {
 		for _, outside := range []string{"Guard", "another Cache's Root"} {
 			t.Run(name+", in "+outside, func(t *testing.T) {
@@ -147,8 +160,8 @@ func TestARootInsideOfWhatHoldsTheHeader(t *testing.T) {
 	}
 }
 
-// A page that asks the whole app for a part of itself, once its own header has gone out, does not keep the part from
-// the store.
+// A page that asks the whole app for a part of itself, once its own header has gone out, does not
+// keep the part from the store.
 func TestAPartThatIsAskedForAtTheRoot(t *testing.T) {
 	c := newCache(t)
 	part := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "part") }}

@@ -14,10 +14,10 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// run is the leader's side of a fill: one run of the handler, and the leader's own client. The handler
-// runs in the goroutine of the leader's request, so that nothing it holds of its framework outlives
-// that request. Once the response streams, a goroutine beside it serves the client, which may then
-// stall without stalling the handler and all readers.
+// run is the leader's side of a fill: one run of the handler, and the leader's own client. The
+// handler runs in the goroutine of the leader's request, so that nothing it holds of its framework
+// outlives that request. Once the response streams, a goroutine beside it serves the client, which
+// may then stall without stalling the handler and all readers.
 type run struct {
 	x    exchange
 	rec  recorder
@@ -66,13 +66,15 @@ type run struct {
 
 	hinted http.Header // the client's header, once a hint has brought fields into it
 
-	finished bool       // the client has its answer
-	astray   bool       // ... or cannot be given it: its context ended within an informational response
-	unseen   bool       // ... with which handlers outside may have set fields
-	refused  bool       // a part of the body was not taken: nobody reads it, or time was up
-	mute     bool       // the handler returned without a word: no WriteHeader, no Write
-	lost     bool       // the handler said Fail before it wrote: what it wrote is its word on that, and whole
-	pumped   chan error // gets one value when the leader's client has been served, or has left
+	finished bool // the client has its answer
+	// ... or cannot be given it: its context ended within an informational response
+	astray  bool
+	unseen  bool // ... with which handlers outside may have set fields
+	refused bool // a part of the body was not taken: nobody reads it, or time was up
+	mute    bool // the handler returned without a word: no WriteHeader, no Write
+	// the handler said Fail before it wrote: what it wrote is its word on that, and whole
+	lost   bool
+	pumped chan error // gets one value when the leader's client has been served, or has left
 }
 
 // newRun returns a run that answers l. What l found is the run's then.
@@ -87,8 +89,9 @@ func newRun(l *lookup, f *fill.Fill, out policy.Outcome) *run {
 	return n
 }
 
-// forgetPurged drops what was found if it was invalidated between the look at it and the run's beginning: the number of
-// what comes of the run is greater than that invalidation's, and nothing would tell any more.
+// forgetPurged drops what was found if it was invalidated between the look at it and the run's
+// beginning: the number of what comes of the run is greater than that invalidation's, and nothing
+// would tell any more.
 func (n *run) forgetPurged() {
 	if e := n.found.entry; e != nil && n.x.covered(e) == invalidation.CoverageHard {
 		n.found.stored = stored{}
@@ -151,10 +154,10 @@ func (n *run) over() {
 	n.f.Release()
 }
 
-// call runs the handler once. A panic before anything was sent goes on, with its stack, to the handlers
-// outside that may recover it, unless a stale response stands in. Once a response streams, call logs the
-// panic and aborts the connection: an outer recovery could not undo what was sent, and returning to
-// net/http would make a cut response look complete.
+// call runs the handler once. A panic before anything was sent goes on, with its stack, to the
+// handlers outside that may recover it, unless a stale response stands in. Once a response streams,
+// call logs the panic and aborts the connection: an outer recovery could not undo what was sent,
+// and returning to net/http would make a cut response look complete.
 func (n *run) call(again bool) {
 	returned := false
 	defer func() {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// A POST's handler that sets the Vary which stands outside once more speaks of its own answer, as a GET's does: that is
-// for one origin, and later GETs do not get it.
+// A POST's handler that sets the Vary which stands outside once more speaks of its own answer, as a
+// GET's does: that is for one origin, and later GETs do not get it.
 func TestAPostsHandlerThatSaysTheSameOfVary(t *testing.T) {
 	c := newCache(t)
 	inner := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -23,5 +23,6 @@ func TestAPostsHandlerThatSaysTheSameOfVary(t *testing.T) {
 		inner.ServeHTTP(w, r)
 	})
 	do(h, "POST", "/", "Origin", "https://first.example")
-	want(t, "another origin's page", body(get(h, "/", "Origin", "https://second.example")), "for https://second.example")
+	want(t, "another origin's page", body(get(h, "/", "Origin", "https://second.example")),
+		"for https://second.example")
 }

@@ -17,7 +17,8 @@ import (
 
 // A handler that says again what a handler outside has said of Vary says it of its own page.
 func TestVarySaidAgain(t *testing.T) {
-	for _, s := range []struct{ field, allow string }{{"Origin", "https://a"}, {"Accept-Encoding", ""}} {
+	for _, s := range []struct{ field, allow string }{{"Origin", "https://a"}, {"Accept-Encoding",
+		""}} {
 		t.Run(s.field, func(t *testing.T) {
 			c := newCache(t)
 			o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
@@ -42,9 +43,9 @@ func TestVarySaidAgain(t *testing.T) {
 	}
 }
 
-// An answer to a POST that names itself the page is stored for GETs, and Cache-Status says so where its length tells
-// beforehand that it will be. No other method's answer is (RFC 9110 section 9.3), nor one that its client wants
-// unstored.
+// An answer to a POST that names itself the page is stored for GETs, and Cache-Status says so where
+// its length tells beforehand that it will be. No other method's answer is (RFC 9110 section 9.3),
+// nor one that its client wants unstored.
 func TestWhichAnswersToChangesAreStored(t *testing.T) {
 	for _, s := range []struct {
 		story, method, length string
@@ -59,7 +60,8 @@ func TestWhichAnswersToChangesAreStored(t *testing.T) {
 		{"too long", "POST", "100", nil, false, false},
 		{"a PUT", "PUT", "4", nil, false, false},
 		{"a PATCH", "PATCH", "4", nil, false, false},
-		{"a client that says no-store", "POST", "4", []string{"Cache-Control", "no-store"}, false, false},
+		{"a client that says no-store", "POST", "4", []string{"Cache-Control", "no-store"}, false,
+			false},
 	} {
 		t.Run(s.story, func(t *testing.T) {
 			c := newCache(t)
@@ -77,14 +79,16 @@ func TestWhichAnswersToChangesAreStored(t *testing.T) {
 			}}
 			h := c.With(policy.Policy{MaxBody: 50})(o)
 			r := do(h, s.method, "/page", s.fields...)
-			want(t, "Cache-Status says stored", strings.Contains(r.Header.Get("Cache-Status"), "stored"), s.says)
+			want(t, "Cache-Status says stored", strings.Contains(r.Header.Get("Cache-Status"),
+				"stored"), s.says)
 			get(h, "/page")
 			want(t, "the GET is a hit", o.runs.Load() == 1, s.stored)
 		})
 	}
 }
 
-// A client's writer gets an answer to a POST in the pieces in which its handler wrote it, and nothing empty between.
+// A client's writer gets an answer to a POST in the pieces in which its handler wrote it, and
+// nothing empty between.
 func TestAPostIsWrittenInNoEmptyPieces(t *testing.T) {
 	h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Location", "/page")
@@ -102,7 +106,8 @@ func TestAPostIsWrittenInNoEmptyPieces(t *testing.T) {
 
 // A change invalidates what its answer names, in either field.
 func TestAChangeInvalidatesWhatItsAnswerNames(t *testing.T) {
-	for _, fields := range [][]string{{"Location"}, {"Content-Location"}, {"Location", "Content-Location"}} {
+	for _, fields := range [][]string{{"Location"}, {"Content-Location"},
+		{"Location", "Content-Location"}} {
 		o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == "POST" {
 				for _, name := range fields {
@@ -122,8 +127,9 @@ func TestAChangeInvalidatesWhatItsAnswerNames(t *testing.T) {
 	}
 }
 
-// An answer to a POST that is stored has its handler's own Date and type; where there are none, the Date of the moment,
-// and a type that its bytes tell if they are not encoded. One that is not as long as it says is not stored.
+// An answer to a POST that is stored has its handler's own Date and type; where there are none, the
+// Date of the moment, and a type that its bytes tell if they are not encoded. One that is not as
+// long as it says is not stored.
 func TestTheFieldsOfAnAnswerToPOST(t *testing.T) {
 	const own = "Mon, 02 Jan 2006 15:04:05 GMT"
 	for _, s := range []struct {
@@ -135,7 +141,8 @@ func TestTheFieldsOfAnAnswerToPOST(t *testing.T) {
 	}{
 		{"nothing", http.Header{}, "<html>", true, "text/html; charset=utf-8"},
 		{"a type", http.Header{"Content-Type": {"text/x"}}, "<html>", true, "text/x"},
-		{"a type, encoded", http.Header{"Content-Type": {"text/x"}, "Content-Encoding": {"x"}}, "<html>", true, "text/x"},
+		{"a type, encoded", http.Header{"Content-Type": {"text/x"}, "Content-Encoding": {"x"}},
+			"<html>", true, "text/x"},
 		{"encoded", http.Header{"Content-Encoding": {"x"}}, "<html>", true, ""},
 		{"empty", http.Header{}, "", true, ""},
 		{"empty, of a type", http.Header{"Content-Type": {"text/x"}}, "", true, "text/x"},
@@ -170,8 +177,8 @@ func TestTheFieldsOfAnAnswerToPOST(t *testing.T) {
 	}
 }
 
-// An answer to a POST that its handler copies is stored like one that it writes, and one of no declared length up to
-// MaxBody.
+// An answer to a POST that its handler copies is stored like one that it writes, and one of no
+// declared length up to MaxBody.
 func TestAnAnswerToPOSTThatIsCopied(t *testing.T) {
 	for size, stored := range map[int]bool{0: true, 50: true, 51: false} {
 		for _, copies := range []bool{false, true} {
@@ -188,7 +195,8 @@ func TestAnAnswerToPOSTThatIsCopied(t *testing.T) {
 			h := newCache(t).With(policy.Policy{MaxBody: 50})(o)
 			do(h, "POST", "/page")
 			get(h, "/page")
-			want(t, fmt.Sprint(size, " bytes are stored, copied=", copies), o.runs.Load() == 1, stored)
+			want(t, fmt.Sprint(size, " bytes are stored, copied=", copies), o.runs.Load() == 1,
+				stored)
 		}
 	}
 }

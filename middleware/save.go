@@ -9,8 +9,8 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// save stores an entry, unless an invalidation has covered it since its handler began. What comes in
-// between is caught when the entry is read, by its number. Out of touch with the journal, the
+// save stores an entry, unless an invalidation has covered it since its handler began. What comes
+// in between is caught when the entry is read, by its number. Out of touch with the journal, the
 // entry has no number that others could trust, and what they have stored may be better.
 func (n *run) save(e *store.Entry) {
 	defer n.arrived()
@@ -56,9 +56,9 @@ func (n *run) save(e *store.Entry) {
 	n.x.c.passes.forget(n.found.flight)
 }
 
-// joined adds a new part to the part that is stored, and leaves a whole as it is. A part never takes the place of a
-// whole. Parts that would be too much together, for MaxBody or for what all runs may hold, are not joined: the new one
-// stands for itself.
+// joined adds a new part to the part that is stored, and leaves a whole as it is. A part never
+// takes the place of a whole. Parts that would be too much together, for MaxBody or for what all
+// runs may hold, are not joined: the new one stands for itself.
 func (n *run) joined(e *store.Entry) *store.Entry {
 	old := n.found.entry
 	if e.Status != http.StatusPartialContent || old == nil || old.Key != e.Key {
@@ -79,8 +79,8 @@ func (n *run) joined(e *store.Entry) *store.Entry {
 	return e
 }
 
-// letPartsGo lets go of what was joined, once it is stored: a client that takes its time for one part would keep all
-// of them in memory.
+// letPartsGo lets go of what was joined, once it is stored: a client that takes its time for one
+// part would keep all of them in memory.
 func (n *run) letPartsGo() {
 	if n.kept.Spans == nil {
 		return

@@ -35,7 +35,9 @@ type remembered struct {
 
 func (s *remembering) Unwrap() any { return s.Store }
 
-func (s *remembering) Set(ctx context.Context, key string, e *store.Entry, ttl time.Duration) error {
+func (s *remembering) Set(
+	ctx context.Context, key string, e *store.Entry, ttl time.Duration,
+) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.sets == nil {
@@ -45,8 +47,9 @@ func (s *remembering) Set(ctx context.Context, key string, e *store.Entry, ttl t
 	return s.Store.Set(ctx, key, e, ttl)
 }
 
-// What is stored is kept for as long as it is of use, counted from when its header came: the index of variants as long
-// as the last of them, which may be a page that did not vary when it was stored.
+// What is stored is kept for as long as it is of use, counted from when its header came: the index
+// of variants as long as the last of them, which may be a page that did not vary when it was
+// stored.
 func TestForHowLongThingsAreStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := memstore.New(1 << 20)
@@ -79,7 +82,8 @@ func TestForHowLongThingsAreStored(t *testing.T) {
 			if set.e.Variants == nil && set.e.Vary != nil {
 				wanted = set.e.TTL() - 10*time.Second
 			}
-			want(t, fmt.Sprintf("%q, which is the primary key: %v", key, key == primary), set.ttl, wanted)
+			want(t, fmt.Sprintf("%q, which is the primary key: %v", key, key == primary), set.ttl,
+				wanted)
 		}
 	})
 }
@@ -92,7 +96,8 @@ func TestTheIndexIsStoredAnewForALaterVariant(t *testing.T) {
 			w.Header().Set("Vary", "Accept")
 			io.WriteString(w, r.Header.Get("Accept"))
 		}}
-		h := newCache(t).With(policy.Policy{Retention: -1})(o) // it is stored no longer than it is fresh
+		// it is stored no longer than it is fresh
+		h := newCache(t).With(policy.Policy{Retention: -1})(o)
 		get(h, "/", "Accept", "one")
 		time.Sleep(50 * time.Second)
 		get(h, "/", "Accept", "two")
@@ -120,8 +125,10 @@ func TestTheLogTellsOfWhatCouldNotBeRemoved(t *testing.T) {
 		}))
 		get(h, "/")
 		do(h, "HEAD", "/", "Cache-Control", "no-cache") // another page is there now
-		want(t, fmt.Sprint("the log tells of ", broken), strings.Contains(log.String(), "store: delete"), broken != nil)
-		want(t, "it is gone", strings.Contains(get(h, "/").Header.Get("Cache-Status"), "hit"), broken != nil)
+		want(t, fmt.Sprint("the log tells of ", broken), strings.Contains(log.String(),
+			"store: delete"), broken != nil)
+		want(t, "it is gone", strings.Contains(get(h, "/").Header.Get("Cache-Status"), "hit"),
+			broken != nil)
 	}
 }
 

@@ -13,11 +13,15 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// A Scope that asks the router before it has chosen a route gets empty names, and a setting of 0 is lost. The log says
-// so.
+// A Scope that asks the router before it has chosen a route gets empty names, and a setting of 0 is
+// lost. The log says so.
 func TestTheLogTellsOfAScopeWithoutNames(t *testing.T) {
-	bucket := func(r *http.Request) []string { return []string{r.PathValue("bucket"), r.PathValue("collection")} }
-	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page") })
+	bucket := func(r *http.Request) []string {
+		return []string{r.PathValue("bucket"), r.PathValue("collection")}
+	}
+	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "page")
+	})
 	for name, s := range map[string]struct {
 		setting string
 		outside bool // of the router
@@ -28,12 +32,14 @@ func TestTheLogTellsOfAScopeWithoutNames(t *testing.T) {
 		"outside, and no setting below": {"record", true, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			x, err := policy.NewExpires([]string{"record"}, policy.ExpirySetting{Name: s.setting, TTL: 0, Origin: "test"})
+			x, err := policy.NewExpires([]string{"record"}, policy.ExpirySetting{Name: s.setting,
+				TTL: 0, Origin: "test"})
 			if err != nil {
 				t.Fatal(err)
 			}
 			var log bytes.Buffer
-			c := newCache(t, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil)), Expires: x})
+			c := newCache(t, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil)),
+				Expires: x})
 			cached := c.With(policy.Policy{Resource: "record", Scope: bucket, TTL: time.Minute})
 			mux := http.NewServeMux()
 			h := http.Handler(mux)

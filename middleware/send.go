@@ -13,8 +13,8 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// body writes the body of one response, and touches nothing else of the client's. Of a run whose response streams it
-// does so in a goroutine beside the handler's.
+// body writes the body of one response, and touches nothing else of the client's. Of a run whose
+// response streams it does so in a goroutine beside the handler's.
 type body struct {
 	w     http.ResponseWriter
 	ctx   context.Context // the request's
@@ -22,8 +22,8 @@ type body struct {
 	sent  *int64 // counts what the client takes
 }
 
-// body returns the writer of the exchange's response, in the goroutine of its request. It counts beside the exchange,
-// which stays on the stack of a hit.
+// body returns the writer of the exchange's response, in the goroutine of its request. It counts
+// beside the exchange, which stays on the stack of a hit.
 func (x *exchange) body() body { return body{x.w, x.r.Context(), x.c.watchOf(x.w), new(int64)} }
 
 // write writes a part of the body.
@@ -58,12 +58,14 @@ func (b body) stream(rd *fill.Reader) error {
 	}
 }
 
-// mayBeTaken reports whether somebody may take a response for whole that was cut, so that a panic must end it. That a
-// context is done does not say that its client has left: a handler outside may have given it a deadline, and a server
-// that shuts down may end it. Only where there is neither a server nor another cache, nobody would recover the panic.
+// mayBeTaken reports whether somebody may take a response for whole that was cut, so that a panic
+// must end it. That a context is done does not say that its client has left: a handler outside may
+// have given it a deadline, and a server that shuts down may end it. Only where there is neither a
+// server nor another cache, nobody would recover the panic.
 func (x *exchange) mayBeTaken() bool {
 	ctx := x.r.Context()
-	return ctx.Err() != context.Canceled || x.around != nil || ctx.Value(http.ServerContextKey) != nil
+	return ctx.Err() != context.Canceled || x.around != nil ||
+		ctx.Value(http.ServerContextKey) != nil
 }
 
 // send writes a body that is all there, or a part of it, to the client.
@@ -72,8 +74,8 @@ func (x *exchange) send(p []byte) {
 	x.tally.bytes += int64(n)
 }
 
-// sender writes what is all there, a part at a time. It is a copy of what that takes, so that an exchange stays on
-// the stack of its request.
+// sender writes what is all there, a part at a time. It is a copy of what that takes, so that an
+// exchange stays on the stack of its request.
 type sender struct {
 	w     http.ResponseWriter
 	stall *stall.Watch
@@ -81,7 +83,8 @@ type sender struct {
 
 func (x *exchange) sender() sender { return sender{x.w, x.stall} }
 
-// Write implements io.Writer. What was cut off is shorter than its length, and cannot be taken for whole.
+// Write implements io.Writer. What was cut off is shorter than its length, and cannot be taken for
+// whole.
 func (s sender) Write(p []byte) (int, error) { return s.stall.Write(s.w, p) }
 
 // held is a stored body that one client reads, counted.
@@ -90,11 +93,12 @@ type held struct {
 	stall *stall.Watch
 }
 
-// hold counts a long body of e for as long as its client reads it. It fails when there is no room and others have to
-// go first.
+// hold counts a long body of e for as long as its client reads it. It fails when there is no room
+// and others have to go first.
 func (x *exchange) hold(e *store.Entry, now time.Time, force bool) (h held, ok bool) {
 	if len(e.Body) <= bigBody || x.req.Class == rules.ClassHead ||
-		x.req.Conditional && rules.ConditionalStatus(e.Status) && rules.NotModified(x.r.Header, e.Header, now) {
+		x.req.Conditional && rules.ConditionalStatus(e.Status) && rules.NotModified(x.r.Header,
+			e.Header, now) {
 		return h, true
 	}
 	h.stall = x.c.watchOf(x.w)
@@ -111,8 +115,8 @@ func (x *exchange) letGo(h held) {
 	}
 }
 
-// hit answers with a whole entry, or runs the handler when clients that stall hold too much of what they read. A client
-// that wants a stored response or none then gets none.
+// hit answers with a whole entry, or runs the handler when clients that stall hold too much of what
+// they read. A client that wants a stored response or none then gets none.
 func (l *lookup) hit(e *store.Entry, out policy.Outcome, now time.Time) {
 	if len(e.Body) <= bigBody {
 		l.x.deliver(e, out, now)

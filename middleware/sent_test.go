@@ -12,8 +12,8 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// An invalidation of the URI that a request has sent counts for it, though it comes while the request waits for the
-// response to another URI of the same key.
+// An invalidation of the URI that a request has sent counts for it, though it comes while the
+// request waits for the response to another URI of the same key.
 func TestTheURIAsSentIsInvalidatedWhileItIsWaitedFor(t *testing.T) {
 	for name, streams := range map[string]bool{"whole": false, "a stream": true} {
 		t.Run(name, func(t *testing.T) {
@@ -51,7 +51,8 @@ func TestTheURIAsSentIsInvalidatedWhileItIsWaitedFor(t *testing.T) {
 	}
 }
 
-// A page that is invalidated while a request waits for a newer one is not served in the place of the newer one.
+// A page that is invalidated while a request waits for a newer one is not served in the place of
+// the newer one.
 func TestNothingStaleIsServedThatWasInvalidatedMeanwhile(t *testing.T) {
 	for _, s := range []struct{ name, mark string }{
 		{"its key's URI", "http://example.com/?a=1&b=2"},
@@ -94,7 +95,8 @@ func TestNothingStaleIsServedThatWasInvalidatedMeanwhile(t *testing.T) {
 						synctest.Wait()
 					}
 					time.Sleep(time.Second)
-					if _, err := c.Invalidate(context.Background(), store.Mark{Kind: store.MarkKey, Name: s.mark}); err != nil {
+					if _, err := c.Invalidate(context.Background(), store.Mark{Kind: store.MarkKey,
+						Name: s.mark}); err != nil {
 						t.Fatal(err)
 					}
 					for range 6 {
@@ -109,8 +111,8 @@ func TestNothingStaleIsServedThatWasInvalidatedMeanwhile(t *testing.T) {
 	}
 }
 
-// Who asks after an invalidation of the URI as it is sent does not wait for a run that began before, whether the
-// invalidation was soft or hard.
+// Who asks after an invalidation of the URI as it is sent does not wait for a run that began
+// before, whether the invalidation was soft or hard.
 func TestTheURIAsSentIsInvalidatedBeforeItIsAskedFor(t *testing.T) {
 	for _, soft := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

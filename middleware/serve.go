@@ -22,11 +22,12 @@ type exchange struct {
 
 	place *place // what is remembered of the target
 
-	ttl      time.Duration // the operator's lifetime for this resource: a setting, or Policy.TTL
-	off      bool          // ... or that it is not cached
-	governed bool          // the operator wished something, so a silent handler's response gets its headers from it
-	quiet    bool          // no mount: it looks on for Changes
-	account  *account      // of the decision, for a request that is to be explained; or nil
+	ttl time.Duration // the operator's lifetime for this resource: a setting, or Policy.TTL
+	off bool          // ... or that it is not cached
+	// the operator wished something, so a silent handler's response gets its headers from it
+	governed bool
+	quiet    bool     // no mount: it looks on for Changes
+	account  *account // of the decision, for a request that is to be explained; or nil
 
 	refresh *refreshTicket // this is a refresh in the background
 	stall   *stall.Watch   // what watches the client of a long stored body
@@ -39,14 +40,17 @@ type exchange struct {
 }
 
 // serve is the walk of one request.
-func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next http.Handler, p *policy.Policy, who *identity) {
+func (c *Cache) serve(
+	w http.ResponseWriter, r *http.Request, next http.Handler, p *policy.Policy, who *identity,
+) {
 	account := c.account(r, who)
 	r = account.asked(r)
 	if r.Method != http.MethodGet && rules.Changes(r.Method) {
 		c.serveChange(w, r, next, p, who, account)
 		return
 	}
-	l := lookup{x: exchange{c: c, w: w, r: rules.WithoutIgnoredCookies(r, p), next: next, p: p, who: who, account: account}}
+	l := lookup{x: exchange{c: c, w: w, r: rules.WithoutIgnoredCookies(r, p), next: next, p: p,
+		who: who, account: account}}
 	x := &l.x
 	x.beginTally()
 	plan, why, told := x.read()
@@ -85,11 +89,16 @@ func (c *Cache) serve(w http.ResponseWriter, r *http.Request, next http.Handler,
 	l.serve()
 }
 
-// serveChange is the walk of a request that may change what is stored. Its writer watches it to its end.
-func (c *Cache) serveChange(w http.ResponseWriter, r *http.Request, next http.Handler, p *policy.Policy, who *identity, a *account) {
+// serveChange is the walk of a request that may change what is stored. Its writer watches it to its
+// end.
+func (c *Cache) serveChange(
+	w http.ResponseWriter, r *http.Request, next http.Handler, p *policy.Policy, who *identity,
+	a *account,
+) {
 	n := &unsafeWriter{}
 	x := &n.x
-	x.c, x.w, x.r, x.next, x.p, x.who, x.account = c, w, rules.WithoutIgnoredCookies(r, p), next, p, who, a
+	x.c, x.w, x.r, x.next, x.p, x.who, x.account = c, w, rules.WithoutIgnoredCookies(r, p), next, p,
+		who, a
 	x.beginTally()
 	plan, why, _ := x.read()
 	if x.r != r {
@@ -106,8 +115,8 @@ func (c *Cache) serveChange(w http.ResponseWriter, r *http.Request, next http.Ha
 	n.invalidate()
 }
 
-// read finds out what the request asks for, and what the operator wishes for it. told says that something tells the
-// handler from others at the request's URL.
+// read finds out what the request asks for, and what the operator wishes for it. told says that
+// something tells the handler from others at the request's URL.
 func (x *exchange) read() (plan rules.Plan, why policy.Reason, told bool) {
 	x.req.Mount, told = x.c.tell(x.who, x.r, x.p)
 	place, sum := x.c.targets.find(x.r)
@@ -123,8 +132,8 @@ func (x *exchange) read() (plan rules.Plan, why policy.Reason, told bool) {
 	return plan, why, told
 }
 
-// bypass has the handler alone answer what the cache has nothing to do with. A refresh whose resource was switched off
-// meanwhile has no client to answer.
+// bypass has the handler alone answer what the cache has nothing to do with. A refresh whose
+// resource was switched off meanwhile has no client to answer.
 func (x *exchange) bypass(why policy.Reason) {
 	if x.c.arrives(x.who, x.r) {
 		return
@@ -161,8 +170,8 @@ func (x *exchange) readSetting(p *policy.Policy, settings *policy.Expires) {
 	x.off = x.off || !settings.Enabled(p.Resource, x.r.Method)
 }
 
-// wishesOf returns what the operator wishes of a response with the header h: the policy that counts, its lifetime, and
-// whether a response that says nothing gets its headers from it.
+// wishesOf returns what the operator wishes of a response with the header h: the policy that
+// counts, its lifetime, and whether a response that says nothing gets its headers from it.
 func (x *exchange) wishesOf(h http.Header) (p *policy.Policy, ttl time.Duration, governed bool) {
 	if len(x.p.ByType) > 0 {
 		if p = rules.PolicyOf(x.p, h); p != x.p {

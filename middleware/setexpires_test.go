@@ -21,7 +21,8 @@ func expiresOf(t testing.TB, resources []string, set map[string]int) *policy.Exp
 	t.Helper()
 	var all []policy.ExpirySetting
 	for name, seconds := range set {
-		all = append(all, policy.ExpirySetting{Name: name, TTL: time.Duration(seconds) * time.Second, Origin: "the test"})
+		all = append(all, policy.ExpirySetting{Name: name,
+			TTL: time.Duration(seconds) * time.Second, Origin: "the test"})
 	}
 	x, err := policy.NewExpires(resources, all...)
 	if err != nil {
@@ -35,11 +36,13 @@ func silent() *origin {
 	return &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page") }}
 }
 
-// New settings count for the next request; what is stored keeps its lifetime, but for a setting of 0.
+// New settings count for the next request; what is stored keeps its lifetime, but for a setting of
+// 0.
 func TestSetExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pages := []string{"page"}
-		c := newCache(t, middleware.Options{Expires: expiresOf(t, pages, map[string]int{"page": 60})})
+		c := newCache(t, middleware.Options{Expires: expiresOf(t, pages,
+			map[string]int{"page": 60})})
 		o := silent()
 		h := c.With(policy.Policy{Resource: "page"})(o)
 		for _, step := range []struct {
@@ -111,11 +114,13 @@ func TestSetExpiresRefuses(t *testing.T) {
 	}
 }
 
-// A mount and new settings at the same moment: never a mounted policy whose resource the settings lack.
+// A mount and new settings at the same moment: never a mounted policy whose resource the settings
+// lack.
 func TestSetExpiresBesideMountsAndRequests(t *testing.T) {
 	both, one := []string{"page", "feed"}, []string{"page"}
 	for range 50 {
-		c := newCache(t, middleware.Options{Expires: expiresOf(t, both, map[string]int{"page": 60})})
+		c := newCache(t, middleware.Options{Expires: expiresOf(t, both,
+			map[string]int{"page": 60})})
 		o := silent()
 		h := c.With(policy.Policy{Resource: "page"})(o)
 		var all sync.WaitGroup
@@ -147,7 +152,8 @@ func TestSetExpiresAdvises(t *testing.T) {
 	if err := c.SetExpires(expiresOf(t, []string{"page"}, nil)); err != nil {
 		t.Fatal(err)
 	}
-	for _, says := range []string{"a_b_page_cache_expires_seconds applies to each of its readings", "no setting names a lifetime"} {
+	for _, says := range []string{"a_b_page_cache_expires_seconds applies to each of its readings",
+		"no setting names a lifetime"} {
 		if strings.Count(log.String(), says) != 1 {
 			t.Errorf("the log does not say %q once:\n%s", says, &log)
 		}
@@ -156,9 +162,12 @@ func TestSetExpiresAdvises(t *testing.T) {
 
 // A hit under settings allocates nothing, before and after they were replaced.
 func TestAHitUnderSettingsAllocatesNothing(t *testing.T) {
-	c := newCache(t, middleware.Options{Expires: expiresOf(t, []string{"page"}, map[string]int{"a.page": 60})})
+	c := newCache(t, middleware.Options{Expires: expiresOf(t, []string{"page"},
+		map[string]int{"a.page": 60})})
 	scope := []string{"a"}
-	h := c.With(policy.Policy{Resource: "page", Scope: func(*http.Request) []string { return scope }})(silent())
+	h := c.With(policy.Policy{Resource: "page", Scope: func(*http.Request) []string {
+		return scope
+	}})(silent())
 	r := httptest.NewRequest("GET", "/", nil)
 	w := blank{make(http.Header, 16)}
 	h.ServeHTTP(w, r)

@@ -62,8 +62,8 @@ func (n *run) share(h http.Header, e *store.Entry, final, fresh bool) {
 	}
 }
 
-// settle gives the readers a whole answer. Those that turn out to want another variant look again, and
-// must then find the index.
+// settle gives the readers a whole answer. Those that turn out to want another variant look again,
+// and must then find the index.
 func (n *run) settle(e *store.Entry) {
 	n.index(e)
 	n.f.Decide(fill.Answer{Stage: fill.StageSettled, Entry: e})
@@ -118,22 +118,24 @@ func (n *run) pass() {
 		n.x.c.passes.remember(n.found.flight, time.Now().Add(lasts), why) // before the fill goes
 	}
 	n.f.Decide(fill.Answer{Stage: fill.StagePrivate, Why: why})
-	if n.instead != nil && n.x.req.Class == rules.ClassRead && !n.ownFault() && !n.suspect() && !late {
+	if n.instead != nil && n.x.req.Class == rules.ClassRead && !n.ownFault() && !n.suspect() &&
+		!late {
 		n.instead.Replace(fill.Answer{Stage: fill.StagePrivate, Why: why})
 	}
 }
 
-// ownFault reports whether the response is private because of this request: its credentials, its wish, or what made
-// the handler refuse what it has answered others.
+// ownFault reports whether the response is private because of this request: its credentials, its
+// wish, or what made the handler refuse what it has answered others.
 func (n *run) ownFault() bool {
 	if n.x.req.Credentials && !n.x.p.Shared || n.x.req.Directives.NoStore {
 		return true
 	}
-	return n.rec.status >= 400 && n.found.entry != nil && n.found.verdict.Use != rules.UseMiss || n.suspect()
+	return n.rec.status >= 400 && n.found.entry != nil && n.found.verdict.Use != rules.UseMiss ||
+		n.suspect()
 }
 
-// direct hands the response to the leader's client alone, as the handler makes it. said is what its header said before
-// the cache wrote into it, where a HEAD may renew what is stored.
+// direct hands the response to the leader's client alone, as the handler makes it. said is what its
+// header said before the cache wrote into it, where a HEAD may renew what is stored.
 func (n *run) direct(h, said http.Header, final bool) {
 	n.pass()
 	if n.x.req.Class == rules.ClassHead {
@@ -157,7 +159,8 @@ func (n *run) direct(h, said http.Header, final bool) {
 	n.unlink = context.AfterFunc(n.x.r.Context(), n.cancel)
 }
 
-// lacksLength reports whether a whole body may be sent with its length, which the header h does not name.
+// lacksLength reports whether a whole body may be sent with its length, which the header h does not
+// name.
 func (n *run) lacksLength(h http.Header) bool {
 	return bodyAllowed(n.rec.status) && n.x.req.Class != rules.ClassHead && n.rec.declared < 0 &&
 		n.rec.trailers() == nil && h["Content-Length"] == nil && h["Transfer-Encoding"] == nil

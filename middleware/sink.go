@@ -30,8 +30,8 @@ func (n *run) onHijack() {
 	n.pass()
 }
 
-// write takes a part of the body that is not held back. It never waits for a client, unless the response is for one
-// alone or is too large to be kept.
+// write takes a part of the body that is not held back. It never waits for a client, unless the
+// response is for one alone or is too large to be kept.
 func (n *run) write(p []byte) (int, error) {
 	switch n.state {
 	case completing:
@@ -48,7 +48,8 @@ func (n *run) write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// gather adds to the part that completes a stored one. When it is too long, the handler is asked for the whole.
+// gather adds to the part that completes a stored one. When it is too long, the handler is asked
+// for the whole.
 func (n *run) gather(p []byte) {
 	if !n.f.Reserve(int64(len(n.rec.held) + len(p))) {
 		n.become(retrying)

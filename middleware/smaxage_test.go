@@ -10,8 +10,9 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// A response that says s-maxage and stale-while-revalidate is served stale while it is renewed, as Next.js and CDNs
-// have it; neither an error nor a lost handler is replaced by it, and must-revalidate forbids both.
+// A response that says s-maxage and stale-while-revalidate is served stale while it is renewed, as
+// Next.js and CDNs have it; neither an error nor a lost handler is replaced by it, and
+// must-revalidate forbids both.
 func TestStaleWhileRevalidateBesideSMaxAge(t *testing.T) {
 	for _, s := range []struct {
 		says  string
@@ -34,7 +35,8 @@ func TestStaleWhileRevalidateBesideSMaxAge(t *testing.T) {
 					w.Header().Set("Cache-Control", s.says+", stale-if-error=300")
 					fmt.Fprint(w, o.runs.Load())
 				}
-				h := c.With(policy.Policy{StaleWhileRevalidate: time.Hour, StaleIfError: time.Hour})(o)
+				h := c.With(policy.Policy{StaleWhileRevalidate: time.Hour,
+					StaleIfError: time.Hour})(o)
 				c.Root(h)
 				want(t, "at first", body(get(h, "/")), "1")
 				time.Sleep(90 * time.Second)
@@ -52,7 +54,8 @@ func TestStaleWhileRevalidateBesideSMaxAge(t *testing.T) {
 				broken = true
 				defer func() {
 					if recover() == nil {
-						t.Error("a stale response stood in for a lost handler, which s-maxage forbids")
+						t.Error("a stale response stood in for a lost handler, which s-maxage " +
+							"forbids")
 					}
 				}()
 				get(h, "/")

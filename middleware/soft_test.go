@@ -15,8 +15,8 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// slowHead is a writer of an app's own that takes its time to send a header, so that others wait for what the cache has
-// judged already.
+// slowHead is a writer of an app's own that takes its time to send a header, so that others wait
+// for what the cache has judged already.
 type slowHead struct {
 	http.ResponseWriter
 	wait <-chan struct{}
@@ -27,8 +27,9 @@ func (w slowHead) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// An invalidation that comes while a request waits for another's run counts for it: a soft one makes the response
-// stale, so that it has it only where a stale one may be served at once, and asks the handler otherwise.
+// An invalidation that comes while a request waits for another's run counts for it: a soft one
+// makes the response stale, so that it has it only where a stale one may be served at once, and
+// asks the handler otherwise.
 func TestAnInvalidationWhileARequestWaits(t *testing.T) {
 	for _, s := range []struct {
 		name, says string
@@ -39,8 +40,10 @@ func TestAnInvalidationWhileARequestWaits(t *testing.T) {
 	}{
 		{"a hard one", "max-age=60", false, "2", 2, 0},
 		{"a soft one", "max-age=60", true, "2", 2, 0},
-		{"a soft one of what may be served stale meanwhile", "max-age=60, stale-while-revalidate=60", true, "1", 1, 5},
-		{"a hard one of what may be served stale", "max-age=60, stale-while-revalidate=60", false, "2", 2, 0},
+		{"a soft one of what may be served stale meanwhile",
+			"max-age=60, stale-while-revalidate=60", true, "1", 1, 5},
+		{"a hard one of what may be served stale", "max-age=60, stale-while-revalidate=60", false,
+			"2", 2, 0},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -70,7 +73,8 @@ func TestAnInvalidationWhileARequestWaits(t *testing.T) {
 					all.Go(func() { want(t, "who waited", body(get(h, "/")), s.waiting) })
 				}
 				synctest.Wait()
-				if _, err := c.Invalidate(t.Context(), store.Mark{Kind: store.MarkEverything, Soft: s.soft}); err != nil {
+				if _, err := c.Invalidate(t.Context(), store.Mark{Kind: store.MarkEverything,
+					Soft: s.soft}); err != nil {
 					t.Error(err)
 				}
 				close(sent)
@@ -82,8 +86,8 @@ func TestAnInvalidationWhileARequestWaits(t *testing.T) {
 	}
 }
 
-// A page that stands in for an error was invalidated before those who get it came: they do not have the handler fail
-// once more for each.
+// A page that stands in for an error was invalidated before those who get it came: they do not have
+// the handler fail once more for each.
 func TestASoftlyInvalidatedPageStandsInForThoseWhoWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
@@ -110,8 +114,8 @@ func TestASoftlyInvalidatedPageStandsInForThoseWhoWait(t *testing.T) {
 	})
 }
 
-// What a run answers that an invalidation has overtaken is for its own client. Those who waited for it share one run
-// that knows of the change, and do not ask the handler all at once.
+// What a run answers that an invalidation has overtaken is for its own client. Those who waited for
+// it share one run that knows of the change, and do not ask the handler all at once.
 func TestThoseWhoWaitedForAnOutdatedRunShareOne(t *testing.T) {
 	for _, soft := range []bool{false, true} {
 		t.Run(fmt.Sprint("soft=", soft), func(t *testing.T) {
@@ -132,7 +136,8 @@ func TestThoseWhoWaitedForAnOutdatedRunShareOne(t *testing.T) {
 					all.Go(func() { want(t, "who waited", body(get(h, "/")), "2") })
 				}
 				synctest.Wait()
-				if _, err := c.Invalidate(t.Context(), store.Mark{Kind: store.MarkEverything, Soft: soft}); err != nil {
+				if _, err := c.Invalidate(t.Context(), store.Mark{Kind: store.MarkEverything,
+					Soft: soft}); err != nil {
 					t.Error(err)
 				}
 				all.Wait()
@@ -142,14 +147,17 @@ func TestThoseWhoWaitedForAnOutdatedRunShareOne(t *testing.T) {
 	}
 }
 
-// What a soft purge has made stale says so: its ttl is negative, however much of its lifetime is left, in Cache-Status
-// and in what Observe gets.
+// What a soft purge has made stale says so: its ttl is negative, however much of its lifetime is
+// left, in Cache-Status and in what Observe gets.
 func TestASoftlyPurgedPageHasANegativeTTL(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told policy.Outcome
-		c := newCache(t, middleware.Options{Observe: func(_ *http.Request, e middleware.Event) { told = e.Outcome }})
-		h := c.With(policy.Policy{TTL: time.Minute, StaleWhileRevalidate: time.Minute})(http.HandlerFunc(
-			func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "page") }))
+		c := newCache(t, middleware.Options{Observe: func(_ *http.Request, e middleware.Event) {
+			told = e.Outcome
+		}})
+		h := c.With(policy.Policy{TTL: time.Minute, StaleWhileRevalidate: time.Minute})(
+			http.HandlerFunc(
+				func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "page") }))
 		app := c.Root(h)
 		get(app, "/")
 		time.Sleep(time.Second)

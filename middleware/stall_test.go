@@ -22,7 +22,8 @@ import (
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
-// pipes is a listener whose connections hold nothing on the way: a client that does not read is waited for at once.
+// pipes is a listener whose connections hold nothing on the way: a client that does not read is
+// waited for at once.
 type pipes struct{ conns chan net.Conn }
 
 func (l pipes) Accept() (net.Conn, error) {
@@ -54,9 +55,10 @@ func pipeServer(h http.Handler, server *http.Server) (connect func() net.Conn, s
 	}
 }
 
-// A client that takes nothing for a minute is cut off, whatever it gets: a hit, parts of one, a stream that it leads
-// or reads along with, a response that is for it alone. One that takes a little now and then is not, and its connection
-// is as good as before. No deadline of the server's is put off.
+// A client that takes nothing for a minute is cut off, whatever it gets: a hit, parts of one, a
+// stream that it leads or reads along with, a response that is for it alone. One that takes a
+// little now and then is not, and its connection is as good as before. No deadline of the server's
+// is put off.
 func TestAClientThatTakesNothingIsCutOff(t *testing.T) {
 	const size = 1 << 20
 	for _, s := range []struct {
@@ -80,7 +82,8 @@ func TestAClientThatTakesNothingIsCutOff(t *testing.T) {
 		}{
 			{"takes nothing", 0, 0, time.Hour, time.Minute},
 			{"takes a little", 0, 0, 15 * time.Second, 0},
-			{"takes nothing, of a server with a deadline", 0, 20 * time.Second, time.Hour, 20 * time.Second},
+			{"takes nothing, of a server with a deadline", 0, 20 * time.Second, time.Hour,
+				20 * time.Second},
 			{"takes a little every two minutes, for ever", -1, 0, 2 * time.Minute, 0},
 		} {
 			t.Run(s.name+", "+c.name, func(t *testing.T) {
@@ -88,7 +91,8 @@ func TestAClientThatTakesNothingIsCutOff(t *testing.T) {
 					cache := boundedCache(t, 64<<20, Options{StallTimeout: c.stall})
 					var running atomic.Int64
 					ended := make(chan time.Time, 10)
-					inner := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					inner := cache.Handler(http.HandlerFunc(func(w http.ResponseWriter,
+						r *http.Request) {
 						says := "max-age=6000000"
 						if r.URL.Path == "/private" || r.URL.Path == "/copied" {
 							says = "private"
@@ -113,11 +117,13 @@ func TestAClientThatTakesNothingIsCutOff(t *testing.T) {
 						}()
 						inner.ServeHTTP(w, r)
 					})
-					inner.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/stored", nil))
+					inner.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/stored",
+						nil))
 					connect, stop := pipeServer(h, &http.Server{WriteTimeout: c.deadline})
 					conn := connect()
 					start := time.Now()
-					fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: example.com\r\n%s\r\n", s.method, s.path, s.fields)
+					fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: example.com\r\n%s\r\n", s.method,
+						s.path, s.fields)
 					if c.after > 0 {
 						select {
 						case at := <-ended:
@@ -139,7 +145,8 @@ func TestAClientThatTakesNothingIsCutOff(t *testing.T) {
 						t.Errorf("%d bytes and %v", n, err)
 					}
 					time.Sleep(5 * time.Minute)
-					fmt.Fprint(conn, "GET /stored HTTP/1.1\r\nHost: example.com\r\n\r\n") // on the same connection
+					// on the same connection
+					fmt.Fprint(conn, "GET /stored HTTP/1.1\r\nHost: example.com\r\n\r\n")
 					res, err = http.ReadResponse(bufio.NewReader(conn), nil)
 					if err != nil {
 						t.Fatal(err)
@@ -179,8 +186,9 @@ func (c slowly) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-// Clients that stall on long hits hold no more than the bound besides what the store has, however many pages they ask
-// for: they are cut off when room is needed, and until they have gone handlers answer.
+// Clients that stall on long hits hold no more than the bound besides what the store has, however
+// many pages they ask for: they are cut off when room is needed, and until they have gone handlers
+// answer.
 func TestStalledReadersOfHitsAreCounted(t *testing.T) {
 	for _, deaf := range []bool{false, true} { // a client that cannot be cut off
 		t.Run(fmt.Sprint("deaf=", deaf), func(t *testing.T) {
@@ -205,7 +213,8 @@ func TestStalledReadersOfHitsAreCounted(t *testing.T) {
 				for i := range pages {
 					ask(httptest.NewRecorder(), i)
 					before := runs.Load()
-					w := &stopped{ResponseRecorder: httptest.NewRecorder(), until: until, deaf: deaf, cut: make(chan struct{})}
+					w := &stopped{ResponseRecorder: httptest.NewRecorder(), until: until,
+						deaf: deaf, cut: make(chan struct{})}
 					all.Go(func() {
 						defer func() {
 							recover() // of a stream that was cut off
@@ -282,7 +291,8 @@ func (w *stopped) wasCut() bool {
 	}
 }
 
-// One body counts once, however many read it, and not at all while the store has it and room is needed.
+// One body counts once, however many read it, and not at all while the store has it and room is
+// needed.
 func TestABodyCountsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size = 1 << 20
@@ -298,11 +308,14 @@ func TestABodyCountsOnce(t *testing.T) {
 		for _, path := range []string{"/a", "/b", "/c"} {
 			o.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", path, nil))
 			for range 10 {
-				w := &stopped{ResponseRecorder: httptest.NewRecorder(), until: until, cut: make(chan struct{})}
+				w := &stopped{ResponseRecorder: httptest.NewRecorder(), until: until,
+					cut: make(chan struct{})}
 				all.Go(func() {
 					o.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
-					if w.wasCut() || w.Body.Len() != size || !strings.Contains(w.Header().Get("Cache-Status"), "hit") {
-						t.Errorf("%s: cut off %v, %d bytes, %s", path, w.wasCut(), w.Body.Len(), w.Header().Get("Cache-Status"))
+					if w.wasCut() || w.Body.Len() != size ||
+						!strings.Contains(w.Header().Get("Cache-Status"), "hit") {
+						t.Errorf("%s: cut off %v, %d bytes, %s", path, w.wasCut(), w.Body.Len(),
+							w.Header().Get("Cache-Status"))
 					}
 				})
 				synctest.Wait()
@@ -323,7 +336,8 @@ func TestABodyCountsOnce(t *testing.T) {
 func TestABodyThatIsStoredLeavesItsRoom(t *testing.T) {
 	const size = 1 << 10
 	c := boundedCache(t, 1<<20, Options{MaxReadBytes: size}) // for just one, besides what is stored
-	if err := c.store.Set(t.Context(), "k", &store.Entry{Key: "k", Status: 200, Body: make([]byte, size)}, time.Hour); err != nil {
+	if err := c.store.Set(t.Context(), "k", &store.Entry{Key: "k", Status: 200, Body: make([]byte,
+		size)}, time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	e, err := c.store.Get(t.Context(), "k")
@@ -343,12 +357,14 @@ func TestABodyThatIsStoredLeavesItsRoom(t *testing.T) {
 	want(t, "what is held in the end", c.fills.Pins.Used(), 0)
 }
 
-// Pages that are long stored, and whose first clients still read them, leave room for others to be stored.
+// Pages that are long stored, and whose first clients still read them, leave room for others to be
+// stored.
 func TestReadersOfStoredPagesLeaveRoomForFills(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size, pages = 1 << 20, 16
 		c := boundedCache(t, pages*size)
-		h := c.With(policy.Policy{TTL: time.Hour})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := c.With(policy.Policy{TTL: time.Hour})(http.HandlerFunc(func(w http.ResponseWriter,
+			r *http.Request) {
 			for range size / (16 << 10) {
 				w.Write(make([]byte, 16<<10))
 			}
@@ -356,7 +372,8 @@ func TestReadersOfStoredPagesLeaveRoomForFills(t *testing.T) {
 		until := make(chan struct{})
 		var all sync.WaitGroup
 		for i := range pages + 1 {
-			w := &stopped{ResponseRecorder: httptest.NewRecorder(), until: until, cut: make(chan struct{})}
+			w := &stopped{ResponseRecorder: httptest.NewRecorder(), until: until,
+				cut: make(chan struct{})}
 			all.Go(func() {
 				h.ServeHTTP(w, httptest.NewRequest("GET", fmt.Sprint("/", i), nil))
 				want(t, "body", w.Body.Len(), size)
@@ -392,7 +409,8 @@ func TestAClientThatTakesNothingOfASmallPartIsCutOff(t *testing.T) {
 		connect, stop := pipeServer(h, &http.Server{})
 		conn := connect()
 		start := time.Now()
-		fmt.Fprintf(conn, "GET /stored HTTP/1.1\r\nHost: example.com\r\nRange: bytes=0-60000\r\n\r\n")
+		fmt.Fprintf(conn, "GET /stored HTTP/1.1\r\nHost: example.com\r\nRange: "+
+			"bytes=0-60000\r\n\r\n")
 		select {
 		case at := <-ended:
 			want(t, "cut off after", at.Sub(start), time.Minute)

@@ -12,7 +12,8 @@ import (
 func init() {
 	onTransition = func(from, to state) {
 		if !slices.Contains(transitions[from], to) {
-			fmt.Fprintf(os.Stderr, "the table of states has no transition from %v to %v\n", from, to)
+			fmt.Fprintf(os.Stderr, "the table of states has no transition from %v to %v\n",
+				from, to)
 			os.Exit(1)
 		}
 	}

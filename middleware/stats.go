@@ -17,7 +17,8 @@ type Stats struct {
 	// are reading.
 	ReadBytes int64
 	Readers   int
-	// Refreshes is the number of refreshes that run in the background; Options.MaxRefreshes bounds it.
+	// Refreshes is the number of refreshes that run in the background; Options.MaxRefreshes bounds
+	// it.
 	Refreshes int
 	// Journal is what is known of the journal of invalidations.
 	Journal JournalStats
@@ -27,14 +28,16 @@ type Stats struct {
 
 // JournalStats are what a Cache knows of the journal of invalidations.
 type JournalStats struct {
-	Shared  bool          // other processes append to it as well
-	InTouch bool          // it has answered within Options.MaxLag; or else nothing stored is used
-	Number  uint64        // the newest number that is known
-	Lag     time.Duration // since it answered last; 0 without a shared journal; negative: it never answered
-	Unsent  int           // invalidations of this process that it has not taken yet
+	Shared  bool   // other processes append to it as well
+	InTouch bool   // it has answered within Options.MaxLag; or else nothing stored is used
+	Number  uint64 // the newest number that is known
+	// since it answered last; 0 without a shared journal; negative: it never answered
+	Lag    time.Duration
+	Unsent int // invalidations of this process that it has not taken yet
 }
 
-// Stats returns what the Cache holds and runs now. It waits for no server, and costs some microseconds.
+// Stats returns what the Cache holds and runs now. It waits for no server, and costs some
+// microseconds.
 func (c *Cache) Stats() Stats {
 	s := Stats{
 		Fills: c.fills.Len(), FillBytes: c.fills.Budget.Used(), Refreshes: len(c.refreshing),

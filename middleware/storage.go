@@ -10,7 +10,8 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// ask returns what the store has under key, or nil. A store that fails is a miss that is counted, and noted in f.
+// ask returns what the store has under key, or nil. A store that fails is a miss that is counted,
+// and noted in f.
 func (c *Cache) ask(ctx context.Context, key string, f *found) *store.Entry {
 	e, err := c.read(ctx, key)
 	switch {
@@ -81,7 +82,8 @@ var errReadOnly = errors.New("freshet: the cache is read-only")
 // remove removes what is known to be of no use any more. A Cache that only reads stops using it.
 func (c *Cache) remove(e *store.Entry) {
 	if c.options.ReadOnly {
-		c.journal.Append(context.Background(), []store.Mark{{Kind: store.MarkKey, Name: cmp.Or(e.URI, e.Key)}})
+		c.journal.Append(context.Background(),
+			[]store.Mark{{Kind: store.MarkKey, Name: cmp.Or(e.URI, e.Key)}})
 		return
 	}
 	ctx, cancel := c.storeContext()

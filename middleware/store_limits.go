@@ -34,19 +34,21 @@ func (n *run) checkRoom(e *store.Entry) {
 	}
 }
 
-// checkPart takes back that a part is stored when it is not: it cannot be used, or a whole is stored already.
+// checkPart takes back that a part is stored when it is not: it cannot be used, or a whole is
+// stored already.
 func (n *run) checkPart() {
-	if n.kept == nil || n.found.entry != nil && n.found.entry.Key == n.kept.Key && n.found.entry.Spans == nil {
+	if n.kept == nil || n.found.entry != nil && n.found.entry.Key == n.kept.Key &&
+		n.found.entry.Spans == nil {
 		n.out.Stored = false
 		return
 	}
 	n.checkRoom(n.kept)
 }
 
-// promise decides what the header of a stream, of which e is the beginning, says of its being stored: that it will be,
-// when its handler declared a length for which there is room, in the store and, until then, in MaxFillBytes, of which it
-// takes that; nothing, when nobody knows how long it will be, or how
-// long when it is compressed.
+// promise decides what the header of a stream, of which e is the beginning, says of its being
+// stored: that it will be, when its handler declared a length for which there is room, in the store
+// and, until then, in MaxFillBytes, of which it takes that; nothing, when nobody knows how long it
+// will be, or how long when it is compressed.
 func (n *run) promise(e *store.Entry) {
 	declared := n.rec.declared
 	if n.rec.status == http.StatusNoContent || n.x.req.Class == rules.ClassHead {
@@ -61,5 +63,6 @@ func (n *run) promise(e *store.Entry) {
 		n.f.SetLimit(0) // nor will it be, though others make room meanwhile
 	}
 	n.promised = n.out
-	n.promised.Stored = n.out.Stored && declared >= 0 && (r.limits == nil || e.Size()+declared <= r.most)
+	n.promised.Stored = n.out.Stored && declared >= 0 && (r.limits == nil ||
+		e.Size()+declared <= r.most)
 }

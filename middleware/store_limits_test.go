@@ -18,8 +18,9 @@ import (
 	"github.com/freshet-go/freshet/store/tieredstore"
 )
 
-// What Cache-Status says of a response's being stored is what the next request finds, whatever the store has room for
-// and however it is made of others. The observer hears at the end what a stream's header could not say.
+// What Cache-Status says of a response's being stored is what the next request finds, whatever the
+// store has room for and however it is made of others. The observer hears at the end what a
+// stream's header could not say.
 func TestStoredIsSaidOfWhatIsStored(t *testing.T) {
 	type made struct {
 		store store.Store
@@ -36,7 +37,8 @@ func TestStoredIsSaidOfWhatIsStored(t *testing.T) {
 				return made{s, func() { b.Close() }}
 			}
 			n := memstore.New(near)
-			return made{tieredstore.New(n, s, tieredstore.Options{}), func() { n.Close(); b.Close() }}
+			return made{tieredstore.New(n, s, tieredstore.Options{}),
+				func() { n.Close(); b.Close() }}
 		}
 	}
 	const declared, undeclared, unsure = "declared", "undeclared", "declared, and compressed"
@@ -55,14 +57,22 @@ func TestStoredIsSaidOfWhatIsStored(t *testing.T) {
 		{"1 MiB in 8, without a length", memory(8 << 20), 1 << 20, undeclared, true},
 		{"max_value", backed(8<<20, store.Options{MaxValue: 4 << 10}, 0), 5 << 10, "", false},
 		{"within max_value", backed(8<<20, store.Options{MaxValue: 4 << 10}, 0), 1 << 10, "", true},
-		{"just within max_value", backed(8<<20, store.Options{MaxValue: 4 << 10}, 0), 3700, "", true},
-		{"beyond max_value, but not compressed", backed(8<<20, store.Options{MaxValue: 4 << 10, Compress: 1}, 0), 20 << 10, "", true},
-		{"a stream beyond max_value", backed(8<<20, store.Options{MaxValue: 40 << 10}, 0), 50 << 10, declared, false},
-		{"a stream beyond max_value, that is compressed", backed(8<<20, store.Options{MaxValue: 40 << 10, Compress: 1}, 0), 50 << 10, unsure, true},
-		{"a stream beyond max_value, near", backed(8<<20, store.Options{MaxValue: 40 << 10}, 1<<20), 50 << 10, declared, true},
+		{"just within max_value", backed(8<<20, store.Options{MaxValue: 4 << 10}, 0), 3700, "",
+			true},
+		{"beyond max_value, but not compressed", backed(8<<20, store.Options{MaxValue: 4 << 10,
+			Compress: 1}, 0), 20 << 10, "", true},
+		{"a stream beyond max_value", backed(8<<20, store.Options{MaxValue: 40 << 10}, 0), 50 << 10,
+			declared, false},
+		{"a stream beyond max_value, that is compressed",
+			backed(8<<20, store.Options{MaxValue: 40 << 10, Compress: 1}, 0), 50 << 10, unsure,
+			true},
+		{"a stream beyond max_value, near", backed(8<<20, store.Options{MaxValue: 40 << 10}, 1<<20),
+			50 << 10, declared, true},
 		{"a backend's own limit", backed(16<<10, store.Options{}, 0), 5 << 10, "", false},
-		{"far beyond max_value, but near", backed(8<<20, store.Options{MaxValue: 4 << 10}, 1<<20), 5 << 10, "", true},
-		{"too much for near and far", backed(8<<20, store.Options{MaxValue: 4 << 10}, 16<<10), 5 << 10, "", false},
+		{"far beyond max_value, but near", backed(8<<20, store.Options{MaxValue: 4 << 10}, 1<<20),
+			5 << 10, "", true},
+		{"too much for near and far", backed(8<<20, store.Options{MaxValue: 4 << 10}, 16<<10),
+			5 << 10, "", false},
 		{"too much for near", backed(8<<20, store.Options{}, 16<<10), 5 << 10, "", true},
 	} {
 		t.Run(s.name, func(t *testing.T) {
@@ -71,7 +81,9 @@ func TestStoredIsSaidOfWhatIsStored(t *testing.T) {
 				defer m.close()
 				var told policy.Outcome
 				c := middleware.New(m.store, middleware.Options{
-					Log: discard, Observe: func(_ *http.Request, o middleware.Event) { told = o.Outcome },
+					Log: discard, Observe: func(_ *http.Request, o middleware.Event) {
+						told = o.Outcome
+					},
 				})
 				defer c.Shutdown(t.Context())
 				h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -88,8 +100,10 @@ func TestStoredIsSaidOfWhatIsStored(t *testing.T) {
 				if says := strings.Contains(first, "stored"); says != (s.kept && s.how != undeclared && s.how != unsure) {
 					t.Errorf("stored %v, but Cache-Status is %q", s.kept, first)
 				}
-				if !s.kept && (told.Detail != policy.Reason("too-large") || s.how != undeclared && !strings.Contains(first, "detail=too-large")) {
-					t.Errorf("not stored, but Cache-Status is %q, and the observer heard %v", first, told)
+				if !s.kept && (told.Detail != policy.Reason("too-large") || s.how != undeclared &&
+					!strings.Contains(first, "detail=too-large")) {
+					t.Errorf("not stored, but Cache-Status is %q, and the observer heard %v", first,
+						told)
 				}
 				if hit := strings.Contains(get(h, "/").Header.Get("Cache-Status"), "hit"); hit != s.kept {
 					t.Errorf("the next is a hit: %v, want %v", hit, s.kept)
@@ -99,8 +113,8 @@ func TestStoredIsSaidOfWhatIsStored(t *testing.T) {
 	}
 }
 
-// A stream whose declared length is more than MaxFillBytes has left is said not to be stored, and is not, though others
-// give back what they took while it comes.
+// A stream whose declared length is more than MaxFillBytes has left is said not to be stored, and
+// is not, though others give back what they took while it comes.
 func TestStoredIsSaidOfWhatMaxFillBytesHasRoomFor(t *testing.T) {
 	const size = 200 << 10
 	for _, s := range []struct {
@@ -110,11 +124,12 @@ func TestStoredIsSaidOfWhatMaxFillBytesHasRoomFor(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			told := map[string]policy.Outcome{}
 			var mu sync.Mutex
-			c := newCache(t, middleware.Options{MaxFillBytes: s.bound, Observe: func(r *http.Request, e middleware.Event) {
-				mu.Lock()
-				defer mu.Unlock()
-				told[r.URL.Path] = e.Outcome
-			}})
+			c := newCache(t, middleware.Options{MaxFillBytes: s.bound,
+				Observe: func(r *http.Request, e middleware.Event) {
+					mu.Lock()
+					defer mu.Unlock()
+					told[r.URL.Path] = e.Outcome
+				}})
 			h := c.With(minute)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Content-Length", fmt.Sprint(size))
 				for range 4 {
@@ -138,28 +153,37 @@ func TestStoredIsSaidOfWhatMaxFillBytesHasRoomFor(t *testing.T) {
 			for path, stored := range map[string]bool{"/first": s.first, "/second": s.second} {
 				name := fmt.Sprint(path, " within ", s.bound)
 				want(t, name+": says stored", strings.Contains(said[path], "; stored"), stored)
-				want(t, name+": says too-large", strings.Contains(said[path], "detail=too-large"), !stored)
+				want(t, name+": says too-large", strings.Contains(said[path], "detail=too-large"),
+					!stored)
 				want(t, name+": observed", told[path].Stored, stored)
-				want(t, name+": is stored", strings.Contains(get(h, path).Header.Get("Cache-Status"), "hit"), stored)
+				want(t, name+": is stored",
+					strings.Contains(get(h, path).Header.Get("Cache-Status"), "hit"), stored)
 			}
 		})
 	}
 }
 
-// A stream that turns out too long for MaxBody, or whose handler keeps it out in the end, is observed as not stored,
-// and why.
+// A stream that turns out too long for MaxBody, or whose handler keeps it out in the end, is
+// observed as not stored, and why.
 func TestAStreamThatIsNotStoredAfterAll(t *testing.T) {
 	for why, end := range map[policy.Reason]func(w http.ResponseWriter, r *http.Request){
-		"":                         func(http.ResponseWriter, *http.Request) {},
-		policy.Reason("too-large"): func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, 100<<10)) },
-		policy.Reason("handler"):   func(w http.ResponseWriter, r *http.Request) { middleware.FromContext(r.Context()).NoStore() },
+		"": func(http.ResponseWriter, *http.Request) {},
+		policy.Reason("too-large"): func(w http.ResponseWriter, r *http.Request) {
+			w.Write(make([]byte, 100<<10))
+		},
+		policy.Reason("handler"): func(w http.ResponseWriter, r *http.Request) {
+			middleware.FromContext(r.Context()).NoStore()
+		},
 	} {
 		var told policy.Outcome
-		c := newCache(t, middleware.Options{Observe: func(_ *http.Request, o middleware.Event) { told = o.Outcome }})
-		get(c.With(policy.Policy{TTL: time.Minute, MaxBody: 100 << 10})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			w.Write(make([]byte, 100<<10))
-			end(w, r)
-		})), "/")
+		c := newCache(t, middleware.Options{Observe: func(_ *http.Request, o middleware.Event) {
+			told = o.Outcome
+		}})
+		get(c.With(policy.Policy{TTL: time.Minute, MaxBody: 100 << 10})(
+			http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Write(make([]byte, 100<<10))
+				end(w, r)
+			})), "/")
 		want(t, "stored", told.Stored, why == "")
 		want(t, "detail", told.Detail, why)
 	}
@@ -179,8 +203,10 @@ func TestAnAnswerToPOSTThatTheStoreHasNoRoomFor(t *testing.T) {
 			w.Write(make([]byte, size))
 		}))
 		says := do(h, "POST", "/").Header.Get("Cache-Status")
-		want(t, fmt.Sprint(size, " bytes are stored, as it says"), strings.Contains(says, "stored"), kept)
-		want(t, fmt.Sprint(size, " bytes are stored"), strings.Contains(get(h, "/").Header.Get("Cache-Status"), "hit"), kept)
+		want(t, fmt.Sprint(size, " bytes are stored, as it says"), strings.Contains(says, "stored"),
+			kept)
+		want(t, fmt.Sprint(size, " bytes are stored"),
+			strings.Contains(get(h, "/").Header.Get("Cache-Status"), "hit"), kept)
 	}
 }
 
@@ -202,8 +228,8 @@ func TestWhatIsTooGreatTakesTheOldPagesPlace(t *testing.T) {
 	status(t, get(h, "/"), "fwd=uri-miss")
 }
 
-// A part is said to be stored when it is: not when the whole page is stored already, nor when it is not as long as it
-// says.
+// A part is said to be stored when it is: not when the whole page is stored already, nor when it is
+// not as long as it says.
 func TestAPartIsSaidToBeStoredWhenItIs(t *testing.T) {
 	for _, s := range []struct {
 		name   string
@@ -235,7 +261,9 @@ func TestAPartIsSaidToBeStoredWhenItIs(t *testing.T) {
 			if s.before != nil {
 				get(h, "/", s.before...)
 			}
-			r := get(h, "/", "Range", "bytes=0-9", "Cache-Control", "no-cache", "Accept", "text/event-stream") // for one
+			// for one
+			r := get(h, "/", "Range", "bytes=0-9", "Cache-Control", "no-cache", "Accept",
+				"text/event-stream")
 			want(t, "status", r.StatusCode, http.StatusPartialContent)
 			if now := r.Header.Get("Cache-Status"); strings.Contains(now, "stored") != s.kept {
 				t.Errorf("stored %v, but Cache-Status is %q", s.kept, now)
@@ -266,7 +294,8 @@ func (s limitedStore) MaxBody() int64         { return s.body }
 func (s limitedStore) Fits(*store.Entry) bool { return true }
 func (s limitedStore) Unwrap() any            { return s.Store }
 
-// A stream of just the length for which the store has room is said to be stored, and one of a byte more is not.
+// A stream of just the length for which the store has room is said to be stored, and one of a byte
+// more is not.
 func TestTheLongestStreamThatTheStoreHasRoomFor(t *testing.T) {
 	s := memstore.New(64 << 20)
 	defer s.Close()
@@ -285,18 +314,20 @@ func TestTheLongestStreamThatTheStoreHasRoomFor(t *testing.T) {
 // A part whose handler describes no part of anything is not stored.
 func TestAPartOfNothingIsNotStored(t *testing.T) {
 	for says, asks := range map[string]string{
-		"": "bytes=0-9", "bytes 0-9/100": "bytes=0-9", "bytes */100": "bytes=0-9", "items 0-9/100": "bytes=0-9",
+		"": "bytes=0-9", "bytes 0-9/100": "bytes=0-9", "bytes */100": "bytes=0-9",
+		"items 0-9/100":  "bytes=0-9",
 		"bytes 0-19/100": "bytes=0-19", "bytes 0-8/100": "bytes=0-8", // of which there are ten
 	} {
-		h := newCache(t).With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Cache-Control", "max-age=60")
-			w.Header().Set("ETag", `"1"`)
-			if says != "" {
-				w.Header().Set("Content-Range", says)
-			}
-			w.WriteHeader(http.StatusPartialContent)
-			io.WriteString(w, "0123456789")
-		}))
+		h := newCache(t).With(policy.Policy{TTL: time.Minute})(
+			http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=60")
+				w.Header().Set("ETag", `"1"`)
+				if says != "" {
+					w.Header().Set("Content-Range", says)
+				}
+				w.WriteHeader(http.StatusPartialContent)
+				io.WriteString(w, "0123456789")
+			}))
 		r := get(h, "/", "Range", asks)
 		want(t, says+": the answer", r.StatusCode, http.StatusPartialContent)
 		stored := strings.Contains(r.Header.Get("Cache-Status"), "stored")

@@ -18,14 +18,15 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// Users and visitors without a name walk at random, many at once, through an app whose pages say who asks, or begin a
-// session, and never that they are for others: under random policies, in mounts within mounts, with a
-// session middleware
-// outside that sets its cookie late. Nobody gets a word that was meant for somebody else.
+// Users and visitors without a name walk at random, many at once, through an app whose pages say
+// who asks, or begin a session, and never that they are for others: under random policies, in
+// mounts within mounts, with a session middleware outside that sets its cookie late. Nobody gets a
+// word that was meant for somebody else.
 func TestStrangers(t *testing.T) {
 	for seed := range uint64(80) {
 		synctest.Test(t, func(t *testing.T) {
-			s := &strangers{r: rand.New(rand.NewPCG(seed, 1)), inside: rand.New(rand.NewPCG(seed, 2))}
+			s := &strangers{r: rand.New(rand.NewPCG(seed, 1)),
+				inside: rand.New(rand.NewPCG(seed, 2))}
 			if s.walk(t); t.Failed() {
 				t.Logf("seed %d", seed)
 			}
@@ -83,7 +84,8 @@ func (s *strangers) policy() (p policy.Policy) {
 func (s *strangers) walk(t *testing.T) {
 	for range 4 {
 		s.says = append(s.says,
-			s.one("", "", "max-age=2", "no-cache", "must-revalidate", "max-age=0, must-revalidate", "private",
+			s.one("", "", "max-age=2", "no-cache", "must-revalidate", "max-age=0, must-revalidate",
+				"private",
 				"no-store", "max-age=2, must-revalidate", "max-age=1, stale-while-revalidate=5",
 				"max-age=1, stale-if-error=9",
 				"no-cache, max-age=0", `private="X-A", max-age=2`))
@@ -141,7 +143,8 @@ type sessionKey struct{}
 func sessions(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begun := &session{}
-		next.ServeHTTP(&sessionWriter{w, begun}, r.WithContext(context.WithValue(r.Context(), sessionKey{}, begun)))
+		next.ServeHTTP(&sessionWriter{w, begun}, r.WithContext(context.WithValue(r.Context(),
+			sessionKey{}, begun)))
 	})
 }
 
@@ -235,7 +238,8 @@ func (s *strangers) request() (r *http.Request, user string) {
 	for _, field := range [][]string{
 		{"Cache-Control", "no-cache", "max-age=0", "max-stale", "no-store", "only-if-cached"},
 		{"Range", "bytes=0-99", "bytes=5-9"},
-		{"If-None-Match", `"same"`}, {"X-Tenant", "1", "2"}, {"Origin", "a"}, {"Accept", "text/html"},
+		{"If-None-Match", `"same"`}, {"X-Tenant", "1", "2"}, {"Origin", "a"},
+		{"Accept", "text/html"},
 	} {
 		if s.once(6) {
 			r.Header.Set(field[0], s.one(field[1:]...))

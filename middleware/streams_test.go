@@ -16,8 +16,8 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// Clients that open a stream of events and leave leave no handler behind, under any lifetime, and none waits for
-// another.
+// Clients that open a stream of events and leave leave no handler behind, under any lifetime, and
+// none waits for another.
 func TestStreamsOfEventsEndWithTheirClients(t *testing.T) {
 	for _, s := range []struct{ accept, says, contentType string }{
 		{"text/event-stream", "", "text/event-stream"},
@@ -71,8 +71,8 @@ func TestStreamsOfEventsEndWithTheirClients(t *testing.T) {
 	}
 }
 
-// A run that streams and has no readers left ends: at once when its body is not kept, after half a minute when it may
-// yet be worth storing. What a solo request leads ends likewise.
+// A run that streams and has no readers left ends: at once when its body is not kept, after half a
+// minute when it may yet be worth storing. What a solo request leads ends likewise.
 func TestAStreamThatNobodyReadsEnds(t *testing.T) {
 	for _, s := range []struct {
 		name    string
@@ -85,7 +85,8 @@ func TestAStreamThatNobodyReadsEnds(t *testing.T) {
 		{"kept, and never ends", 100, false, time.Hour, 30 * time.Second, "fwd=uri-miss"},
 		{"kept, and ends in time", 100, false, 20 * time.Second, 20 * time.Second, "hit"},
 		{"not kept", 1 << 20, false, time.Hour, 0, "fwd=uri-miss"},
-		{"for a user, kept, and never ends", 100, true, time.Hour, 30 * time.Second, "fwd=uri-miss"},
+		{"for a user, kept, and never ends", 100, true, time.Hour, 30 * time.Second,
+			"fwd=uri-miss"},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -146,7 +147,8 @@ func TestAStreamLivesAsLongAsItHasReaders(t *testing.T) {
 			time.AfterFunc(20*time.Second, leave)
 			all.Go(func() {
 				cutOff(func() {
-					h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil).WithContext(ctx))
+					h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/",
+						nil).WithContext(ctx))
 				})
 			})
 			time.Sleep(15 * time.Second)
@@ -158,8 +160,8 @@ func TestAStreamLivesAsLongAsItHasReaders(t *testing.T) {
 	})
 }
 
-// A handler that goes on for longer than anybody waits for it, and does not look at its context, has its page neither
-// stored nor cut short: the next client gets a whole one.
+// A handler that goes on for longer than anybody waits for it, and does not look at its context,
+// has its page neither stored nor cut short: the next client gets a whole one.
 func TestAPageThatComesTooLateForAllIsNotStored(t *testing.T) {
 	for _, begins := range []bool{false, true} {
 		t.Run(fmt.Sprint("it has begun to write: ", begins), func(t *testing.T) {
@@ -179,7 +181,8 @@ func TestAPageThatComesTooLateForAllIsNotStored(t *testing.T) {
 				ctx, leave := context.WithCancel(t.Context())
 				var leader sync.WaitGroup
 				leader.Go(func() {
-					h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "/", nil))
+					h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET",
+						"/", nil))
 				})
 				synctest.Wait()
 				leave()

@@ -13,8 +13,8 @@ import (
 const unavailableBody = `{"code":503,"errno":201,"error":"Service Unavailable","message":"Service temporary ` +
 	`unavailable due to overloading or maintenance, please retry later."}`
 
-// unavailable answers a request with 503 because the store or its journal fails, and Options.Strict says so. For a
-// refresh in the background that is an error of the moment; see nowhere.refused.
+// unavailable answers a request with 503 because the store or its journal fails, and Options.Strict
+// says so. For a refresh in the background that is an error of the moment; see nowhere.refused.
 func (x *exchange) unavailable(why policy.Reason) {
 	out := policy.Outcome{Detail: why}
 	h := http.Header{

@@ -27,7 +27,8 @@ const kintos503 = `{"code":503,"errno":201,"error":"Service Unavailable","messag
 func unavailable(t *testing.T, what string, r *http.Response, retry, reason string) {
 	t.Helper()
 	h := r.Header
-	if r.StatusCode != 503 || h.Get("Retry-After") != retry || h.Get("Content-Type") != "application/json" ||
+	if r.StatusCode != 503 || h.Get("Retry-After") != retry ||
+		h.Get("Content-Type") != "application/json" ||
 		h.Get("Cache-Control") != "no-store" || h.Get("Cache-Status") != "Freshet; detail="+reason {
 		t.Errorf("%s: %d with the header %v, want 503 for %s", what, r.StatusCode, h, reason)
 	}
@@ -53,17 +54,21 @@ func failingStore(t *testing.T) (s store.Store, fault *atomic.Pointer[error]) {
 	}), fault
 }
 
-// With a store that fails, the default is the handler's own answer, and Strict's a 503, for GET and HEAD, fills and
-// hits alike; a request that the cache has nothing to do with gets its handler's answer in both.
+// With a store that fails, the default is the handler's own answer, and Strict's a 503, for GET and
+// HEAD, fills and hits alike; a request that the cache has nothing to do with gets its handler's
+// answer in both.
 func TestStrict(t *testing.T) {
 	for _, strict := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			s, fault := failingStore(t)
-			o := &origin{h: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "page") }}
+			o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+				io.WriteString(w, "page")
+			}}
 			c := newCacheOn(t, s, middleware.Options{Strict: strict})
 			h := c.With(policy.Policy{TTL: time.Hour, StaleIfError: time.Hour})(o)
 			get(h, "/stored")
-			down := error(&store.Error{Backend: "x", Op: "get", Kind: store.KindTransient, Err: errors.New("refused")})
+			down := error(&store.Error{Backend: "x", Op: "get", Kind: store.KindTransient,
+				Err: errors.New("refused")})
 			fault.Store(&down)
 			for range 2 {
 				for _, url := range []string{"/stored", "/other"} {
@@ -83,7 +88,8 @@ func TestStrict(t *testing.T) {
 				}
 			}
 			for _, r := range []*http.Response{
-				get(c.With(policy.Policy{Off: true})(o), "/off"), do(h, "OPTIONS", "/stored"), do(h, "POST", "/stored"),
+				get(c.With(policy.Policy{Off: true})(o), "/off"), do(h, "OPTIONS", "/stored"),
+				do(h, "POST", "/stored"),
 			} {
 				if r.StatusCode != 200 {
 					t.Errorf("a request that is not looked up: %d", r.StatusCode)
@@ -119,9 +125,11 @@ func TestStrictAnswersAsKintoDoes(t *testing.T) {
 		if method == "HEAD" {
 			want = ""
 		}
-		if got := body(r); r.StatusCode != 503 || got != want || r.Header.Get("Retry-After") != "3" ||
+		if got := body(r); r.StatusCode != 503 || got != want ||
+			r.Header.Get("Retry-After") != "3" ||
 			r.ContentLength != int64(len(kintos503)) {
-			t.Errorf("%s: %d %q, Retry-After %q, length %d", method, r.StatusCode, got, r.Header.Get("Retry-After"), r.ContentLength)
+			t.Errorf("%s: %d %q, Retry-After %q, length %d", method, r.StatusCode, got,
+				r.Header.Get("Retry-After"), r.ContentLength)
 		}
 		r.Body.Close()
 	}
@@ -134,10 +142,13 @@ func TestStrictAnswersAsKintoDoes(t *testing.T) {
 // One value that the store refuses is no failing store.
 func TestStrictAndARefusal(t *testing.T) {
 	s, fault := failingStore(t)
-	refused := error(&store.Error{Backend: "x", Op: "get", Kind: store.KindPermanent, Err: errors.New("too long")})
+	refused := error(&store.Error{Backend: "x", Op: "get", Kind: store.KindPermanent,
+		Err: errors.New("too long")})
 	fault.Store(&refused)
 	c := newCacheOn(t, s, middleware.Options{Strict: true})
-	h := c.With(policy.Policy{TTL: time.Hour})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}))
+	h := c.With(policy.Policy{TTL: time.Hour})(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
+	}))
 	if r := get(h, "/"); r.StatusCode != 200 {
 		t.Errorf("%d, want the handler's own 200", r.StatusCode)
 	}
@@ -163,8 +174,8 @@ func (j *lostJournal) Since(ctx context.Context, number uint64) ([]store.Numbere
 	return j.Journal.Since(ctx, number)
 }
 
-// A change whose invalidation would not reach others is refused before its handler runs, in a mount and under Changes;
-// pages are refused once the cache has been out of touch for MaxLag.
+// A change whose invalidation would not reach others is refused before its handler runs, in a mount
+// and under Changes; pages are refused once the cache has been out of touch for MaxLag.
 func TestStrictWithoutAJournal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pages := memstore.New(64 << 20)
@@ -201,7 +212,8 @@ func TestStrictWithoutAJournal(t *testing.T) {
 	})
 }
 
-// A refresh that finds the store failing has no client to answer, and is not taken for one that went astray.
+// A refresh that finds the store failing has no client to answer, and is not taken for one that
+// went astray.
 func TestStrictRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pages := memstore.New(64 << 20)
@@ -223,8 +235,10 @@ func TestStrictRefresh(t *testing.T) {
 		left.Store(1) // the client's look, and not its refresh's
 		status(t, get(h, "/"), "hit; ttl=-60")
 		synctest.Wait()
-		if strings.Contains(said(), "did not come to the mount") || o.runs.Load() != 1 || left.Load() > -1 {
-			t.Errorf("%d runs, want 1; %d calls left; the log says\n%s", o.runs.Load(), left.Load(), said())
+		if strings.Contains(said(), "did not come to the mount") || o.runs.Load() != 1 ||
+			left.Load() > -1 {
+			t.Errorf("%d runs, want 1; %d calls left; the log says\n%s", o.runs.Load(), left.Load(),
+				said())
 		}
 		left.Store(1000)
 		time.Sleep(time.Minute)

@@ -15,8 +15,9 @@ import (
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
-// A policy's tags are those of all that is stored under it, in each way to mount it, beside its handler's: a page, a
-// variant, an answer to a POST, what a 304 has renewed, and what two mounts are around.
+// A policy's tags are those of all that is stored under it, in each way to mount it, beside its
+// handler's: a page, a variant, an answer to a POST, what a 304 has renewed, and what two mounts
+// are around.
 func TestTagsOfPolicies(t *testing.T) {
 	tagged := policy.Policy{TTL: time.Minute, Tags: []string{"pages", "site"}}
 	plain := policy.Policy{TTL: time.Minute}
@@ -25,7 +26,9 @@ func TestTagsOfPolicies(t *testing.T) {
 		mount func(t *testing.T, c *middleware.Cache, h http.Handler) http.Handler
 		tags  []string
 	}{
-		"With": {func(t *testing.T, c *middleware.Cache, h http.Handler) http.Handler { return c.With(tagged)(h) }, tagged.Tags},
+		"With": {func(t *testing.T, c *middleware.Cache, h http.Handler) http.Handler {
+			return c.With(tagged)(h)
+		}, tagged.Tags},
 		"Options.Policy": {func(t *testing.T, c *middleware.Cache, h http.Handler) http.Handler {
 			return c.Handler(h)
 		}, []string{"app"}},
@@ -38,15 +41,18 @@ func TestTagsOfPolicies(t *testing.T) {
 		"both": {func(t *testing.T, c *middleware.Cache, h http.Handler) http.Handler {
 			return c.With(part)(c.With(tagged)(h))
 		}, append([]string{"part"}, tagged.Tags...)},
-		"a mount of another Cache": {func(t *testing.T, c *middleware.Cache, h http.Handler) http.Handler {
+		"a mount of another Cache": {func(t *testing.T, c *middleware.Cache,
+			h http.Handler) http.Handler {
 			return c.With(plain)(newCache(t).With(tagged)(h))
 		}, tagged.Tags},
 	}
 	for name, m := range mounts {
 		for _, tag := range append([]string{"handler"}, m.tags...) {
 			for _, then := range []string{"", "renewed", "POST", "a silent POST"} {
-				if then == "a silent POST" && (tag == "handler" || name == "a mount of another Cache") {
-					continue // no handler speaks to the outer Cache, which stores under its own policy
+				if then == "a silent POST" && (tag == "handler" ||
+					name == "a mount of another Cache") {
+					// no handler speaks to the outer Cache, which stores under its own policy
+					continue
 				}
 				t.Run(fmt.Sprint(name, ", ", tag, ", ", then), func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) { purgedByTag(t, m.mount, tag, then) })
@@ -57,7 +63,8 @@ func TestTagsOfPolicies(t *testing.T) {
 }
 
 func purgedByTag(
-	t *testing.T, mount func(t *testing.T, c *middleware.Cache, h http.Handler) http.Handler, tag, then string,
+	t *testing.T, mount func(t *testing.T, c *middleware.Cache, h http.Handler) http.Handler, tag,
+	then string,
 ) {
 	app := &policy.Policy{TTL: time.Minute, Tags: []string{"app"}}
 	c := newCache(t, middleware.Options{Policy: func(*http.Request) *policy.Policy { return app }})
@@ -105,8 +112,8 @@ func purgedByTag(
 	}
 }
 
-// A page is purged by the tag of the policy of one of its parts, which is cached by itself, whether that came from the
-// store or from its handler.
+// A page is purged by the tag of the policy of one of its parts, which is cached by itself, whether
+// that came from the store or from its handler.
 func TestATagOfAPartsPolicy(t *testing.T) {
 	for _, stored := range []bool{false, true} {
 		c := newCache(t)
@@ -129,11 +136,13 @@ func TestATagOfAPartsPolicy(t *testing.T) {
 		if _, err := c.InvalidateTag(t.Context(), "weather"); err != nil {
 			t.Error(err)
 		}
-		want(t, fmt.Sprint("after a purge; the part was stored: ", stored), body(get(page, "/")), "2")
+		want(t, fmt.Sprint("after a purge; the part was stored: ", stored), body(get(page, "/")),
+			"2")
 	}
 }
 
-// Nobody joins a run whose policy's tag was invalidated after it had begun, and what comes of it is not stored.
+// Nobody joins a run whose policy's tag was invalidated after it had begun, and what comes of it is
+// not stored.
 func TestAPolicysTagBeatsARunUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
@@ -162,7 +171,8 @@ func TestAPolicysTagBeatsARunUnderWay(t *testing.T) {
 	})
 }
 
-// An app whose policy has a new tag uses nothing that an earlier build has stored without it: a purge would miss it.
+// An app whose policy has a new tag uses nothing that an earlier build has stored without it: a
+// purge would miss it.
 func TestAnotherBuildWithAnotherTag(t *testing.T) {
 	s, journal := memstore.New(1<<20), memjournal.New()
 	defer s.Close()
@@ -178,8 +188,8 @@ func TestAnotherBuildWithAnotherTag(t *testing.T) {
 	want(t, "a build with another tag", body(get(build("pages", "news"), "/")), "2")
 }
 
-// What cannot work in a policy is refused where a mount is made, and where Options.Policy chooses such a policy the log
-// says so, once.
+// What cannot work in a policy is refused where a mount is made, and where Options.Policy chooses
+// such a policy the log says so, once.
 func TestPoliciesThatCannotWork(t *testing.T) {
 	for says, p := range map[string]policy.Policy{
 		"a policy's Tags have an empty one":  {TTL: time.Minute, Tags: []string{"pages", ""}},
@@ -198,7 +208,9 @@ func TestPoliciesThatCannotWork(t *testing.T) {
 			}
 		}
 		log, said := logger()
-		h := newCache(t, middleware.Options{Log: log, Policy: func(*http.Request) *policy.Policy { return &p }}).
+		h := newCache(t, middleware.Options{Log: log, Policy: func(*http.Request) *policy.Policy {
+			return &p
+		}}).
 			Handler(http.NotFoundHandler())
 		get(h, "/")
 		get(h, "/")

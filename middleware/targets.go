@@ -9,9 +9,9 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// targets remembers what was made of the targets that are asked for most, so that a request for one of them makes no
-// key of its own. A target takes the place of another when it is asked for twice in a row, so that those who ask for
-// everything once push nothing out.
+// targets remembers what was made of the targets that are asked for most, so that a request for one
+// of them makes no key of its own. A target takes the place of another when it is asked for twice
+// in a row, so that those who ask for everything once push nothing out.
 type targets struct {
 	seed   maphash.Seed
 	places [2048]place
@@ -24,7 +24,8 @@ type place struct {
 	variant atomic.Pointer[string] // the key of a variant that was selected last
 }
 
-// find returns the place that a request's target would have, and what tells it from others of that place.
+// find returns the place that a request's target would have, and what tells it from others of that
+// place.
 func (t *targets) find(r *http.Request) (*place, uint64) {
 	sum := maphash.String(t.seed, r.RequestURI) ^ maphash.String(t.seed, r.Host)<<1
 	return &t.places[sum%uint64(len(t.places))], sum

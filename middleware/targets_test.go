@@ -10,7 +10,8 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// What is asked for twice in a row is known from then on, and what is asked for once pushes nothing out.
+// What is asked for twice in a row is known from then on, and what is asked for once pushes nothing
+// out.
 func TestTargets(t *testing.T) {
 	all := targets{seed: maphash.MakeSeed()}
 	p := &policy.Policy{}
@@ -40,8 +41,8 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// The key of the variant that was selected last is made once. Another's is never taken for it, and a long one is not
-// held on to.
+// The key of the variant that was selected last is made once. Another's is never taken for it, and
+// a long one is not held on to.
 func TestVariantKeysOfATarget(t *testing.T) {
 	var pl place
 	text := func(key string) string {

@@ -31,29 +31,34 @@ func TestWhatTheObserverHearsOfABrokenResponse(t *testing.T) {
 		why          policy.Reason
 		status       int // of the handler
 	}{
-		{"a stream that is cut", "GET", func(_ *middleware.Cache, w http.ResponseWriter, r *http.Request) {
+		{"a stream that is cut", "GET", func(_ *middleware.Cache, w http.ResponseWriter,
+			r *http.Request) {
 			w.Header().Set("Content-Length", "10")
 			io.WriteString(w, "page")
 			w.(http.Flusher).Flush()
 		}, policy.Reason("cut"), 200},
-		{"a connection that is taken", "GET", func(_ *middleware.Cache, w http.ResponseWriter, r *http.Request) {
+		{"a connection that is taken", "GET", func(_ *middleware.Cache, w http.ResponseWriter,
+			r *http.Request) {
 			if _, _, err := w.(http.Hijacker).Hijack(); err != nil {
 				t.Error(err)
 			}
 		}, policy.Reason("hijacked"), 0},
-		{"an answer to a POST, and a panic", "POST", func(_ *middleware.Cache, w http.ResponseWriter, r *http.Request) {
+		{"an answer to a POST, and a panic", "POST", func(_ *middleware.Cache,
+			w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Location", "/")
 			w.Header().Set("Content-Length", "4")
 			io.WriteString(w, "page")
 			panic(http.ErrAbortHandler)
 		}, "", 200},
-		{"a change that comes meanwhile", "GET", func(c *middleware.Cache, w http.ResponseWriter, r *http.Request) {
+		{"a change that comes meanwhile", "GET", func(c *middleware.Cache, w http.ResponseWriter,
+			r *http.Request) {
 			if _, err := c.InvalidateURL(r.Context(), "http://example.com/"); err != nil {
 				t.Error(err)
 			}
 			io.WriteString(w, "page")
 		}, policy.Reason("outdated"), 200},
-		{"a handler that is lost", "GET", func(_ *middleware.Cache, w http.ResponseWriter, r *http.Request) {
+		{"a handler that is lost", "GET", func(_ *middleware.Cache, w http.ResponseWriter,
+			r *http.Request) {
 			middleware.FromContext(r.Context()).Fail(errors.New("no origin"))
 			w.WriteHeader(http.StatusBadGateway)
 		}, policy.Reason("lost"), 0},
@@ -78,8 +83,11 @@ func TestWhatTheObserverHearsOfABrokenResponse(t *testing.T) {
 			if known := s.why == policy.Reason("outdated") || s.why == policy.Reason("lost"); known != strings.Contains(says, "detail=") {
 				t.Errorf("Cache-Status, which is sent before anything breaks, is %q", says)
 			}
-			if len(told) != 1 || told[0].Stored || told[0].Detail != s.why || told[0].FwdStatus != s.status {
-				t.Errorf("the observer heard %+v, want one that is not stored, for %q, of status %d", told, s.why, s.status)
+			if len(told) != 1 || told[0].Stored || told[0].Detail != s.why ||
+				told[0].FwdStatus != s.status {
+				t.Errorf(
+					"the observer heard %+v, want one that is not stored, for %q, of status %d",
+					told, s.why, s.status)
 			}
 		})
 	}
@@ -107,7 +115,8 @@ func TestAPanicBehindA304(t *testing.T) {
 	})
 }
 
-// A panic of a handler whose response streams is logged, since nobody outside can make a page of it.
+// A panic of a handler whose response streams is logged, since nobody outside can make a page of
+// it.
 func TestAPanicOfAStream(t *testing.T) {
 	var log bytes.Buffer
 	c := newCache(t, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})

@@ -12,8 +12,9 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// A trace is what a request carries in its context when its decision is to be explained. Each mount on its way writes
-// an account of what it decided, at the places where it decides, so that an explanation knows no rule of its own.
+// A trace is what a request carries in its context when its decision is to be explained. Each mount
+// on its way writes an account of what it decided, at the places where it decides, so that an
+// explanation knows no rule of its own.
 type trace struct {
 	mode   traceMode
 	method string    // what the mounts take the request's method for; empty: as it is
@@ -28,9 +29,10 @@ type trace struct {
 type traceMode uint8
 
 const (
-	traceLive  traceMode = iota // all that it does anyway
-	traceLook                   // nothing: it stops where it would answer or ask
-	traceFetch                  // it runs the handler, and neither stores nor shares what comes of that
+	traceLive traceMode = iota // all that it does anyway
+	traceLook                  // nothing: it stops where it would answer or ask
+	// it runs the handler, and neither stores nor shares what comes of that
+	traceFetch
 )
 
 // maxAccounts bounds the accounts of one request, whose handler may ask for any number of parts.
@@ -38,7 +40,8 @@ const maxAccounts = 16
 
 type traceKey struct{}
 
-// explaining counts the requests of this process that carry a trace. While it is 0, no request is asked for one.
+// explaining counts the requests of this process that carry a trace. While it is 0, no request is
+// asked for one.
 var explaining atomic.Int64
 
 // traced returns r with the trace in its context. untrace must follow.
@@ -116,15 +119,16 @@ func (a *account) conclude(out policy.Outcome, would bool) {
 	a.out, a.decided, a.would = out, true, would
 }
 
-// leavesBy notes the way of a response that was tried: what appears on it may yet make it one for its client alone.
+// leavesBy notes the way of a response that was tried: what appears on it may yet make it one for
+// its client alone.
 func (a *account) leavesBy(way *passage) {
 	a.t.mu.Lock()
 	defer a.t.mu.Unlock()
 	a.way = way
 }
 
-// observed notes what became of a request, and reports whether nobody else is to know of it: what was only tried is
-// none of the app's traffic.
+// observed notes what became of a request, and reports whether nobody else is to know of it: what
+// was only tried is none of the app's traffic.
 func (a *account) observed(out policy.Outcome) (only bool) {
 	only = a.t.mode != traceLive
 	a.conclude(out, only)
@@ -156,8 +160,10 @@ func (t *trace) assemble() *explain.Explanation {
 		}
 	}
 	if len(t.accounts) == 0 {
-		x.Verdict = "No mount of the cache was reached: a handler outside answered, or the route has no cache."
-		x.Advice = "Mount the cache on the route: cache.With(policy)(handler), or cache.Handler around the app."
+		x.Verdict = "No mount of the cache was reached: a handler outside answered, or the route " +
+			"has no cache."
+		x.Advice = "Mount the cache on the route: cache.With(policy)(handler), or cache.Handler " +
+			"around the app."
 		return x
 	}
 	first := t.accounts[0]
@@ -168,7 +174,8 @@ func (t *trace) assemble() *explain.Explanation {
 	out := first.out
 	if why, _ := first.way.objection(); why != "" && out.Stored {
 		out.Stored, out.Detail = false, why
-		x.Add("response", "", meant("appeared late", why, "a handler outside the cache, as the header went out"))
+		x.Add("response", "", meant("appeared late", why, "a handler outside the cache, as the "+
+			"header went out"))
 	}
 	x.Conclude(out, first.would)
 	return x
@@ -196,10 +203,12 @@ func meant(what string, why policy.Reason, source string) explain.Fact {
 	if !known {
 		m.Sentence = string(why)
 	}
-	return explain.Fact{What: what, Value: m.Sentence + " detail=" + string(why), Source: source, RFC: m.RFC, Advice: m.Advice}
+	return explain.Fact{What: what, Value: m.Sentence + " detail=" + string(why), Source: source,
+		RFC: m.RFC, Advice: m.Advice}
 }
 
-// stops reports whether the mount goes no further with the request: it only looks, or the handler may change something.
+// stops reports whether the mount goes no further with the request: it only looks, or the handler
+// may change something.
 func (a *account) stops(x *exchange) bool {
 	switch a.t.mode {
 	case traceLook:
@@ -233,7 +242,8 @@ func (a *account) changes(x *exchange) (all bool) {
 		covered += m.Name
 	}
 	if covered != "" {
-		a.add("request", explain.Fact{What: "invalidates", Value: "if the handler answers 2xx or 3xx: " + limited(covered),
+		a.add("request", explain.Fact{What: "invalidates", Value: "if the handler answers 2xx or " +
+			"3xx: " + limited(covered),
 			RFC: "RFC 9111 section 4.4"})
 	}
 	if all = a.stops(x); all {
@@ -245,7 +255,8 @@ func (a *account) changes(x *exchange) (all bool) {
 // within notes that the handler's run is that of a mount around this one.
 func (a *account) within() {
 	if a != nil {
-		a.add("request", explain.Fact{What: "mount", Value: "inside another mount of the cache, which looks the response up and " +
+		a.add("request", explain.Fact{What: "mount", Value: "inside another mount of the cache, " +
+			"which looks the response up and " +
 			"stores it; the policy here governs it"})
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Trailers that a handler passes on, and that may be none (RFC 9110 section 6.5.1), do not make the stored response one
-// that clients refuse.
+// Trailers that a handler passes on, and that may be none (RFC 9110 section 6.5.1), do not make the
+// stored response one that clients refuse.
 func TestTrailersThatFrameABodyAreNotStored(t *testing.T) {
 	for _, name := range []string{"Content-Length", "Transfer-Encoding", "Trailer"} {
 		t.Run(name, func(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// accounted writes what was found and what the request does with it, and reports whether that is all: whoever only
-// looks goes no further, and who fetches tries the handler out.
+// accounted writes what was found and what the request does with it, and reports whether that is
+// all: whoever only looks goes no further, and who fetches tries the handler out.
 func (l *lookup) accounted(does action, now time.Time) (all bool) {
 	x := &l.x
 	out := l.foresee(does)
@@ -28,7 +28,8 @@ func (l *lookup) accounted(does action, now time.Time) (all bool) {
 			l.tryOut(does, out)
 		case does == timeOut:
 			x.notCached()
-		default: // the handler runs once, and gets its parts; no refresh, which would change something
+		// the handler runs once, and gets its parts; no refresh, which would change something
+		default:
 			x.deliver(l.found.entry, out, now)
 		}
 		return true
@@ -118,8 +119,9 @@ func (t *tryout) judge(final bool) {
 	}
 	if n.standsIn() {
 		n.out.Stale = true
-		n.x.account.add("response", explain.Fact{What: "stands in", Value: "the stale stored response would be served in the " +
-			"place of the error", RFC: "RFC 9111 section 4.2.4"})
+		n.x.account.add("response", explain.Fact{What: "stands in",
+			Value: "the stale stored response would be served in the " +
+				"place of the error", RFC: "RFC 9111 section 4.2.4"})
 	}
 	a, _ := n.admit(h, n.rec.status, final)
 	n.dropRemoved()
@@ -131,7 +133,8 @@ func (t *tryout) judge(final bool) {
 	if g := n.x.gate(); g != nil && e != nil {
 		sent := n.x.w.Header()
 		n.x.account.leavesBy(g.expect(&passage{
-			f: n.f, status: n.rec.status, sent: rules.SentWith(sent, n.x.p), told: lastOf(sent["Cache-Status"]), p: n.x.p, e: e,
+			f: n.f, status: n.rec.status, sent: rules.SentWith(sent, n.x.p),
+			told: lastOf(sent["Cache-Status"]), p: n.x.p, e: e,
 		}))
 	}
 	n.x.sendHeader(n.rec.status)

@@ -36,7 +36,8 @@ func inTwo(t *testing.T, outer, inner policy.Policy, says func(*middleware.Respo
 
 func twoCachesOf(t *testing.T, outer, inner policy.Policy, o *origin) *twoCaches {
 	c := &twoCaches{
-		outer: newCache(t, middleware.Options{Name: "outer"}), inner: newCache(t, middleware.Options{Name: "inner"}), o: o,
+		outer: newCache(t, middleware.Options{Name: "outer"}), inner: newCache(t,
+			middleware.Options{Name: "inner"}), o: o,
 	}
 	c.inside = c.inner.With(inner)(o)
 	c.h = c.outer.With(outer)(c.inside)
@@ -67,8 +68,8 @@ func TestNoStoreReachesTheOuterOfTwoCaches(t *testing.T) {
 	want(t, "runs", c.o.runs.Load(), int64(2))
 }
 
-// A tag reaches the outer Cache as well, whether the handler runs for it, or the inner one answers from its store, or
-// reads along with another's run.
+// A tag reaches the outer Cache as well, whether the handler runs for it, or the inner one answers
+// from its store, or reads along with another's run.
 func TestTagsReachTheOuterOfTwoCaches(t *testing.T) {
 	purge := func(t *testing.T, c *middleware.Cache, mark store.Mark) {
 		t.Helper()
@@ -98,33 +99,35 @@ func TestTagsReachTheOuterOfTwoCaches(t *testing.T) {
 		want(t, "both are purged", c.hit(), "")
 	})
 	for _, streams := range []bool{false, true} {
-		t.Run(fmt.Sprint("of a response that is read along, streams=", streams), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
-					middleware.FromContext(r.Context()).Tag("notes")
-					time.Sleep(time.Second)
-					if io.WriteString(w, "page"); streams {
-						w.(http.Flusher).Flush()
+		t.Run(fmt.Sprint("of a response that is read along, streams=", streams),
+			func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+						middleware.FromContext(r.Context()).Tag("notes")
 						time.Sleep(time.Second)
-					}
-				}}
-				c := twoCachesOf(t, minute, minute, o)
-				var all sync.WaitGroup
-				all.Go(func() { get(c.inside, "/") })
-				synctest.Wait()
-				want(t, "reading along", c.hit(), "")
-				all.Wait()
-				want(t, "a hit", c.hit(), "outer")
-				want(t, "runs", o.runs.Load(), int64(1))
-				purge(t, c.inner, tag("notes"))
-				purge(t, c.outer, tag("notes"))
-				want(t, "both are purged", c.hit(), "")
+						if io.WriteString(w, "page"); streams {
+							w.(http.Flusher).Flush()
+							time.Sleep(time.Second)
+						}
+					}}
+					c := twoCachesOf(t, minute, minute, o)
+					var all sync.WaitGroup
+					all.Go(func() { get(c.inside, "/") })
+					synctest.Wait()
+					want(t, "reading along", c.hit(), "")
+					all.Wait()
+					want(t, "a hit", c.hit(), "outer")
+					want(t, "runs", o.runs.Load(), int64(1))
+					purge(t, c.inner, tag("notes"))
+					purge(t, c.outer, tag("notes"))
+					want(t, "both are purged", c.hit(), "")
+				})
 			})
-		})
 	}
 }
 
-// What a handler keeps out of the Cache when its response streams already is kept out of an outer one that reads along.
+// What a handler keeps out of the Cache when its response streams already is kept out of an outer
+// one that reads along.
 func TestALateNoStoreReachesTheOuterOfTwoCaches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
@@ -145,15 +148,16 @@ func TestALateNoStoreReachesTheOuterOfTwoCaches(t *testing.T) {
 	})
 }
 
-// A lifetime that the handler names is the outer Cache's too, and counts from when the handler ran, also where the
-// inner one answers from its store.
+// A lifetime that the handler names is the outer Cache's too, and counts from when the handler ran,
+// also where the inner one answers from its store.
 func TestSetTTLReachesTheOuterOfTwoCaches(t *testing.T) {
 	for _, stored := range []bool{false, true} {
 		t.Run(fmt.Sprint("stored inside=", stored), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c := inTwo(t, policy.Policy{TTL: time.Hour}, policy.Policy{}, func(said *middleware.Response) {
-					said.SetTTL(10 * time.Second)
-				})
+				c := inTwo(t, policy.Policy{TTL: time.Hour}, policy.Policy{},
+					func(said *middleware.Response) {
+						said.SetTTL(10 * time.Second)
+					})
 				first := ""
 				if stored {
 					get(c.inside, "/")
@@ -174,9 +178,10 @@ func TestSetTTLReachesTheOuterOfTwoCaches(t *testing.T) {
 // It is the outer one's also where the inner one stores nothing.
 func TestSetTTLReachesTheOuterOfTwoCachesByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := inTwo(t, policy.Policy{TTL: time.Hour}, policy.Policy{MaxBody: 1}, func(said *middleware.Response) {
-			said.SetTTL(10 * time.Second)
-		})
+		c := inTwo(t, policy.Policy{TTL: time.Hour}, policy.Policy{MaxBody: 1},
+			func(said *middleware.Response) {
+				said.SetTTL(10 * time.Second)
+			})
 		c.o.h = func(h http.HandlerFunc) http.HandlerFunc {
 			return func(w http.ResponseWriter, r *http.Request) {
 				h(w, r)
@@ -191,7 +196,8 @@ func TestSetTTLReachesTheOuterOfTwoCachesByItself(t *testing.T) {
 	})
 }
 
-// Where the inner Cache has nothing to stand in for a handler that is lost, the outer one's stale response does.
+// Where the inner Cache has nothing to stand in for a handler that is lost, the outer one's stale
+// response does.
 func TestFailReachesTheOuterOfTwoCaches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &origin{}
@@ -215,8 +221,8 @@ func TestFailReachesTheOuterOfTwoCaches(t *testing.T) {
 	})
 }
 
-// A page knows the tags of its parts, which are cached by themselves, and what one of them keeps out. A part that is
-// lost, or has another lifetime, decides nothing about the page.
+// A page knows the tags of its parts, which are cached by themselves, and what one of them keeps
+// out. A part that is lost, or has another lifetime, decides nothing about the page.
 func TestAPageKnowsWhatItsPartsSay(t *testing.T) {
 	for _, s := range []struct {
 		name   string
@@ -237,12 +243,15 @@ func TestAPageKnowsWhatItsPartsSay(t *testing.T) {
 				if !one {
 					inner = newCache(t)
 				}
-				part := inner.With(minute)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				part := inner.With(minute)(http.HandlerFunc(func(w http.ResponseWriter,
+					r *http.Request) {
 					s.says(middleware.FromContext(r.Context()))
 					io.WriteString(w, "part")
 				}))
-				h := outer.With(minute)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					sub, err := http.NewRequestWithContext(r.Context(), "GET", "http://example.com/part", nil)
+				h := outer.With(minute)(http.HandlerFunc(func(w http.ResponseWriter,
+					r *http.Request) {
+					sub, err := http.NewRequestWithContext(r.Context(), "GET",
+						"http://example.com/part", nil)
 					if err != nil {
 						t.Error(err)
 					}
@@ -271,14 +280,17 @@ func TestAPageOutlivesItsParts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
 		part := c.With(policy.Policy{TTL: 10 * time.Second})(says("part"))
-		h := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			sub, err := http.NewRequestWithContext(r.Context(), "GET", "http://example.com/part", nil)
+		h := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter,
+			r *http.Request) {
+			sub, err := http.NewRequestWithContext(r.Context(), "GET", "http://example.com/part",
+				nil)
 			if err != nil {
 				t.Error(err)
 			}
 			io.WriteString(w, "page of "+body(get(within{part, sub}, "/")))
 		}))
-		for _, url := range []string{"/", "/another"} { // the part runs for one, and is stored for the other
+		// the part runs for one, and is stored for the other
+		for _, url := range []string{"/", "/another"} {
 			want(t, "the page", body(get(h, url)), "page of part")
 		}
 		time.Sleep(50 * time.Second)
@@ -291,8 +303,8 @@ func TestAPageOutlivesItsParts(t *testing.T) {
 // within has a handler serve a request in the place of the one that it gets.
 type within = asIs
 
-// What the handler of a POST says reaches both Caches, also where the inner one has heard it before and the outer one
-// has not.
+// What the handler of a POST says reaches both Caches, also where the inner one has heard it before
+// and the outer one has not.
 func TestWhatIsSaidOfAPOSTReachesTheOuterOfTwoCaches(t *testing.T) {
 	for _, s := range []struct {
 		name   string

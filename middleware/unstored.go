@@ -10,9 +10,10 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// coming holds the entries that are on their way to the store, by their keys. A client has its answer before
-// the store has taken it, and may at once ask for a part of it, or by HEAD. What the store does not have yet
-// is found here, and judged as if it had. While nothing is on its way, that costs one atomic load.
+// coming holds the entries that are on their way to the store, by their keys. A client has its
+// answer before the store has taken it, and may at once ask for a part of it, or by HEAD. What the
+// store does not have yet is found here, and judged as if it had. While nothing is on its way, that
+// costs one atomic load.
 type coming struct {
 	count  atomic.Int64
 	shards [keyShards]comingShard
@@ -28,7 +29,8 @@ func (s *coming) shard(key string) *comingShard {
 	return &s.shards[maphash.String(seed, key)%keyShards]
 }
 
-// enter adds an entry, whole and not to be changed any more. leave must follow, whatever becomes of it.
+// enter adds an entry, whole and not to be changed any more. leave must follow, whatever becomes of
+// it.
 func (s *coming) enter(e *store.Entry) {
 	s.count.Add(1)
 	sh := s.shard(e.Key)
@@ -52,7 +54,8 @@ func (s *coming) leave(e *store.Entry) {
 	s.count.Add(-1)
 }
 
-// none reports whether nothing is on its way: then what the store does not have is not here either, before that or after.
+// none reports whether nothing is on its way: then what the store does not have is not here either,
+// before that or after.
 func (s *coming) none() bool { return s.count.Load() == 0 }
 
 func (sh *comingShard) find(key string) *store.Entry {
@@ -61,9 +64,11 @@ func (sh *comingShard) find(key string) *store.Entry {
 	return sh.m[key]
 }
 
-// depart makes what is to be stored findable before any client can have the whole of it. keep ends that.
+// depart makes what is to be stored findable before any client can have the whole of it. keep ends
+// that.
 func (n *run) depart(e *store.Entry) {
-	if e == nil || n.found.broken == reasonJournal || n.x.c.options.ReadOnly || n.f.GivenUp() != "" {
+	if e == nil || n.found.broken == reasonJournal || n.x.c.options.ReadOnly ||
+		n.f.GivenUp() != "" {
 		return
 	}
 	if e = n.joined(e); e == nil {
@@ -78,7 +83,8 @@ func (n *run) depart(e *store.Entry) {
 	n.x.c.coming.enter(e)
 }
 
-// departs is depart, as soon as nobody outside can set a field any more that keeps the response from others.
+// departs is depart, as soon as nobody outside can set a field any more that keeps the response
+// from others.
 func (n *run) departs() {
 	if n.kept != nil && !bare(n.x.w) {
 		n.after.departs = true
@@ -95,11 +101,13 @@ func (n *run) arrived() {
 	}
 }
 
-// finishFor is how long a request for a part waits for a handler that has written all that it declared.
+// finishFor is how long a request for a part waits for a handler that has written all that it
+// declared.
 const finishFor = time.Second
 
-// finishes waits for the end of a fill whose whole body its clients may have already, although its handler
-// has not returned: they may ask for a part of it next. It reports whether the request should look again.
+// finishes waits for the end of a fill whose whole body its clients may have already, although its
+// handler has not returned: they may ask for a part of it next. It reports whether the request
+// should look again.
 func (l *lookup) finishes() bool {
 	f := l.x.c.fills.Find(l.found.flight, l.mayJoin)
 	if f == nil {

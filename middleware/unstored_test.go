@@ -47,13 +47,16 @@ func (s *slowStore) Set(ctx context.Context, key string, e *store.Entry, ttl tim
 	return s.Store.Set(ctx, key, e, ttl)
 }
 
-// slowly is an app over a slowStore, behind a real server. Its client's first request has the answer, while
-// the store has not.
-func slowly(t *testing.T, h http.HandlerFunc) (s *slowStore, c *middleware.Cache, o *origin, url string) {
+// slowly is an app over a slowStore, behind a real server. Its client's first request has the
+// answer, while the store has not.
+func slowly(
+	t *testing.T, h http.HandlerFunc,
+) (s *slowStore, c *middleware.Cache, o *origin, url string) {
 	t.Helper()
 	inner := memstore.New(64 << 20)
 	t.Cleanup(func() { inner.Close() })
-	s = &slowStore{inner, make(chan string, 64), make(chan error), make(chan struct{}), new(atomic.Int64)}
+	s = &slowStore{inner, make(chan string, 64), make(chan error), make(chan struct{}),
+		new(atomic.Int64)}
 	c = middleware.New(s, middleware.Options{Log: discard})
 	t.Cleanup(func() { c.Shutdown(context.Background()) })
 	o = &origin{h: h}
@@ -90,7 +93,8 @@ func ask(t *testing.T, method, url string, header ...string) (body string, res *
 
 const long = 100 << 10
 
-// What is on its way to the store answers, for the same client's next request, whatever it wants of it.
+// What is on its way to the store answers, for the same client's next request, whatever it wants of
+// it.
 func TestAPageThatIsOnItsWayToTheStoreAnswers(t *testing.T) {
 	page := func(size int, header ...string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -113,7 +117,8 @@ func TestAPageThatIsOnItsWayToTheStoreAnswers(t *testing.T) {
 			io.WriteString(w, "x")
 		}},
 		{"a page with variants", page(1000, "Vary", "Accept-Language")},
-		{"a page with variants that streams", page(long, "Vary", "Accept-Language", "Content-Length", strconv.Itoa(long))},
+		{"a page with variants that streams", page(long, "Vary", "Accept-Language",
+			"Content-Length", strconv.Itoa(long))},
 	} {
 		t.Run(tt.story, func(t *testing.T) {
 			s, _, o, url := slowly(t, tt.h)
@@ -133,7 +138,8 @@ func TestAPageThatIsOnItsWayToTheStoreAnswers(t *testing.T) {
 			} {
 				body, res := ask(t, next.method, url, next.header...)
 				if res.StatusCode != next.status || body != next.body {
-					t.Errorf("%s %q: %d with %d bytes, want %d with %d", next.method, next.header, res.StatusCode, len(body), next.status, len(next.body))
+					t.Errorf("%s %q: %d with %d bytes, want %d with %d", next.method, next.header,
+						res.StatusCode, len(body), next.status, len(next.body))
 				}
 			}
 			if n := o.runs.Load(); n != 1 {
@@ -159,7 +165,8 @@ func TestAPageOnItsWayCostsOthersNoCall(t *testing.T) {
 	before := s.gets.Load()
 	ask(t, "GET", url+"b")
 	if calls := s.gets.Load() - before; calls != before {
-		t.Errorf("the store was asked %d times, want %d as when nothing was on its way", calls, before)
+		t.Errorf("the store was asked %d times, want %d as when nothing was on its way", calls,
+			before)
 	}
 }
 
@@ -245,7 +252,8 @@ func TestAPostThatIsStored(t *testing.T) {
 	}
 }
 
-// A handler that has written its whole page, but not returned, has a client that may ask for a part of it.
+// A handler that has written its whole page, but not returned, has a client that may ask for a part
+// of it.
 func TestAPartOfAPageWhoseHandlerHasNotReturned(t *testing.T) {
 	returns := make(chan struct{})
 	s, _, o, url := slowly(t, func(w http.ResponseWriter, r *http.Request) {
@@ -269,7 +277,8 @@ func TestAPartOfAPageWhoseHandlerHasNotReturned(t *testing.T) {
 	<-s.setting
 }
 
-// lateCookie is a client's writer that sets a cookie as the header is written, and then waits for the body.
+// lateCookie is a client's writer that sets a cookie as the header is written, and then waits for
+// the body.
 type lateCookie struct {
 	http.ResponseWriter
 	written chan struct{}
@@ -283,11 +292,13 @@ func (w lateCookie) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// A page that turns out to be for one client, as its header is written, is found by nobody before that.
+// A page that turns out to be for one client, as its header is written, is found by nobody before
+// that.
 func TestAPageThatMayYetBePrivateIsNotOnItsWay(t *testing.T) {
 	inner := memstore.New(1 << 20)
 	defer inner.Close()
-	c := middleware.New(struct{ store.Store }{inner}, middleware.Options{Log: discard}) // as on a server
+	// as on a server
+	c := middleware.New(struct{ store.Store }{inner}, middleware.Options{Log: discard})
 	defer c.Shutdown(context.Background())
 	o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
@@ -303,7 +314,8 @@ func TestAPageThatMayYetBePrivateIsNotOnItsWay(t *testing.T) {
 	<-w.written
 	get(h, "/", "Range", "bytes=0-0")
 	if n := o.runs.Load(); n != 2 {
-		t.Errorf("the handler ran %d times, want 2: what may yet be one client's was found by another", n)
+		t.Errorf("the handler ran %d times, want 2: what may yet be one client's was found by "+
+			"another", n)
 	}
 	close(w.goOn)
 	<-served
@@ -328,7 +340,8 @@ func (s *arriving) Get(ctx context.Context, key string) (*store.Entry, error) {
 func TestAPageThatArrivesBetweenTwoLooks(t *testing.T) {
 	inner := memstore.New(1 << 20)
 	defer inner.Close()
-	slow := &slowStore{inner, make(chan string, 1), make(chan error), make(chan struct{}), new(atomic.Int64)}
+	slow := &slowStore{inner, make(chan string, 1), make(chan error), make(chan struct{}),
+		new(atomic.Int64)}
 	s := &arriving{Store: slow}
 	ended := make(chan struct{}, 8)
 	c := middleware.New(s, middleware.Options{
@@ -351,7 +364,8 @@ func TestAPageThatArrivesBetweenTwoLooks(t *testing.T) {
 	want(t, "runs", o.runs.Load(), int64(1))
 }
 
-// A request that waits for nobody's page waits for no handler either that has written its whole page and not returned.
+// A request that waits for nobody's page waits for no handler either that has written its whole
+// page and not returned.
 func TestAUserDoesNotWaitForAHandlerThatHasNotReturned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
@@ -378,7 +392,8 @@ func TestAUserDoesNotWaitForAHandlerThatHasNotReturned(t *testing.T) {
 	})
 }
 
-// lateMiss is a store that finds nothing, and then has something else happen before it says so, once.
+// lateMiss is a store that finds nothing, and then has something else happen before it says so,
+// once.
 type lateMiss struct {
 	store.Store
 	then func()
@@ -393,8 +408,8 @@ func (s *lateMiss) Get(ctx context.Context, key string) (*store.Entry, error) {
 	return e, err
 }
 
-// A request that found nothing and is about to run the handler looks once more when another run has ended meanwhile,
-// and tells what is left of that page's lifetime.
+// A request that found nothing and is about to run the handler looks once more when another run has
+// ended meanwhile, and tells what is left of that page's lifetime.
 func TestAPageThatIsStoredBetweenTheLookAndTheRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := memstore.New(1 << 20)

@@ -18,8 +18,8 @@ import (
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
-// Clients of different variants ask for a cold page at once: one run for each variant, and whoever finds
-// out that the fill is for another variant goes on to its own.
+// Clients of different variants ask for a cold page at once: one run for each variant, and whoever
+// finds out that the fill is for another variant goes on to its own.
 func TestOneFillForEachVariant(t *testing.T) {
 	for _, streams := range []bool{false, true} {
 		t.Run(fmt.Sprint("streams=", streams), func(t *testing.T) {
@@ -45,7 +45,9 @@ func TestOneFillForEachVariant(t *testing.T) {
 						if streams {
 							expect += "!"
 						}
-						all.Go(func() { want(t, "body", body(get(h, "/", "Accept-Language", lang)), expect) })
+						all.Go(func() {
+							want(t, "body", body(get(h, "/", "Accept-Language", lang)), expect)
+						})
 					}
 					all.Wait()
 				}
@@ -61,8 +63,8 @@ func TestOneFillForEachVariant(t *testing.T) {
 	}
 }
 
-// A page that must be validated each time is, with the handler's own validator, also by those who asked
-// while the first answer was on its way.
+// A page that must be validated each time is, with the handler's own validator, also by those who
+// asked while the first answer was on its way.
 func TestNoCacheIsValidatedEachTime(t *testing.T) {
 	c := newCache(t)
 	full := 0
@@ -89,7 +91,8 @@ func TestNoCacheIsValidatedEachTime(t *testing.T) {
 func TestFreshenedEntryStaysForTheAnonymous(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
-		h := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter,
+			r *http.Request) {
 			w.Header().Set("ETag", `"v1"`)
 			if r.Header.Get("If-None-Match") == `"v1"` {
 				w.WriteHeader(304)
@@ -106,12 +109,13 @@ func TestFreshenedEntryStaysForTheAnonymous(t *testing.T) {
 		r := get(h, "/")
 		status(t, r, "fwd-status=304")
 		want(t, "Cache-Control", r.Header.Get("Cache-Control"), "max-age=60")
-		want(t, "Expires", r.Header.Get("Expires"), time.Now().Add(time.Minute).UTC().Format(http.TimeFormat))
+		want(t, "Expires", r.Header.Get("Expires"),
+			time.Now().Add(time.Minute).UTC().Format(http.TimeFormat))
 	})
 }
 
-// A 304 that speaks of another tag is no answer: the handler is asked once more, without conditions, and
-// what it then says is the answer, whatever it is.
+// A 304 that speaks of another tag is no answer: the handler is asked once more, without
+// conditions, and what it then says is the answer, whatever it is.
 func TestA304OfAnotherTag(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
@@ -136,7 +140,8 @@ func TestA304OfAnotherTag(t *testing.T) {
 	})
 }
 
-// A soft invalidation makes a variant stale, as it makes any page: those who ask then get the new one.
+// A soft invalidation makes a variant stale, as it makes any page: those who ask then get the new
+// one.
 func TestASoftInvalidationOfAVariant(t *testing.T) {
 	c := newCache(t)
 	o := &origin{}
@@ -177,8 +182,8 @@ func TestAVariantThatStreamsIsJoined(t *testing.T) {
 	})
 }
 
-// A page that was stored before its handler first named a Vary is one of the variants from then on, for as long as it
-// is fresh.
+// A page that was stored before its handler first named a Vary is one of the variants from then on,
+// for as long as it is fresh.
 func TestAPageWithoutVaryBecomesAVariant(t *testing.T) {
 	o := &origin{}
 	o.h = func(w http.ResponseWriter, r *http.Request) {
@@ -190,12 +195,14 @@ func TestAPageWithoutVaryBecomesAVariant(t *testing.T) {
 	}
 	h := newCache(t).Handler(o)
 	get(h, "/", "Accept-Language", "de")
-	want(t, "the new one", body(get(h, "/", "Accept-Language", "de", "Cache-Control", "no-cache")), "2")
+	want(t, "the new one", body(get(h, "/", "Accept-Language", "de", "Cache-Control", "no-cache")),
+		"2")
 	want(t, "for others", body(get(h, "/", "Accept-Language", "fr")), "1")
 	want(t, "runs", o.runs.Load(), int64(2))
 }
 
-// A soft invalidation of a URL as it is written counts for what is stored under the URL with its query sorted.
+// A soft invalidation of a URL as it is written counts for what is stored under the URL with its
+// query sorted.
 func TestASoftInvalidationOfAURLAsItWasSent(t *testing.T) {
 	c := newCache(t)
 	o := &origin{}

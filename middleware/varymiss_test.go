@@ -11,8 +11,9 @@ import (
 	"github.com/freshet-go/freshet/store/tieredstore"
 )
 
-// Cache-Status says what is stored for the URI: nothing once all of it was invalidated, though an index of its variants
-// is left, and nobody knows what once a tag was that one variant had (RFC 9211 section 2.2).
+// Cache-Status says what is stored for the URI: nothing once all of it was invalidated, though an
+// index of its variants is left, and nobody knows what once a tag was that one variant had (RFC
+// 9211 section 2.2).
 func TestWhatIsSaidOfVariantsThatWereInvalidated(t *testing.T) {
 	purge := func(m store.Mark) func(*testing.T, *middleware.Cache, http.Handler) {
 		return func(t *testing.T, c *middleware.Cache, _ http.Handler) {
@@ -36,10 +37,12 @@ func TestWhatIsSaidOfVariantsThatWereInvalidated(t *testing.T) {
 			"fwd=uri-miss", "fwd=vary-miss"},
 		{"a prefix", purge(store.Mark{Kind: store.MarkPrefix, Name: "http://example.com/"}),
 			"fwd=uri-miss", "fwd=vary-miss"},
-		{"everything", purge(store.Mark{Kind: store.MarkEverything}), "fwd=uri-miss", "fwd=vary-miss"},
+		{"everything", purge(store.Mark{Kind: store.MarkEverything}), "fwd=uri-miss",
+			"fwd=vary-miss"},
 		{"a tag", purge(tag("en")), "fwd=miss", "fwd=vary-miss"},
 		{"another's tag", purge(tag("fr")), "hit", "fwd=vary-miss"},
-		{"another URL", purge(store.Mark{Kind: store.MarkKey, Name: "http://example.com/a"}), "hit", "fwd=vary-miss"},
+		{"another URL", purge(store.Mark{Kind: store.MarkKey, Name: "http://example.com/a"}), "hit",
+			"fwd=vary-miss"},
 	} {
 		for _, tiers := range []bool{false, true} {
 			name := s.name
@@ -52,7 +55,8 @@ func TestWhatIsSaidOfVariantsThatWereInvalidated(t *testing.T) {
 					near, far := memstore.New(1<<20), memstore.NewBackend(1<<20)
 					defer near.Close()
 					defer far.Close()
-					c = middleware.New(tieredstore.New(near, store.New(far, store.Options{}), tieredstore.Options{}), middleware.Options{Log: discard})
+					c = middleware.New(tieredstore.New(near, store.New(far, store.Options{}),
+						tieredstore.Options{}), middleware.Options{Log: discard})
 					defer c.Shutdown(t.Context())
 				}
 				h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

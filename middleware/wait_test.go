@@ -18,9 +18,11 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// steady asks h ten times a second for so long, and returns how long the slowest had to wait, when all have their
-// answers. Each gets one that check takes.
-func steady(h http.Handler, lasts time.Duration, check func(*http.Response)) (slowest time.Duration) {
+// steady asks h ten times a second for so long, and returns how long the slowest had to wait, when
+// all have their answers. Each gets one that check takes.
+func steady(
+	h http.Handler, lasts time.Duration, check func(*http.Response),
+) (slowest time.Duration) {
 	var all sync.WaitGroup
 	var mu sync.Mutex
 	for range int(lasts / (100 * time.Millisecond)) {
@@ -37,8 +39,8 @@ func steady(h http.Handler, lasts time.Duration, check func(*http.Response)) (sl
 	return slowest
 }
 
-// A run that hangs keeps those who wait for no longer than MaxWait: then one of them runs the handler, for all. What
-// comes of the first run in the end is for its own client.
+// A run that hangs keeps those who wait for no longer than MaxWait: then one of them runs the
+// handler, for all. What comes of the first run in the end is for its own client.
 func TestARunThatHangsLetsItsKeyGo(t *testing.T) {
 	for _, s := range []struct {
 		name    string
@@ -74,7 +76,9 @@ func TestARunThatHangsLetsItsKeyGo(t *testing.T) {
 				if s.maxWait < 0 {
 					page = "run 1"
 				}
-				got := steady(h, 20*time.Second, func(r *http.Response) { want(t, "body", body(r), page) })
+				got := steady(h, 20*time.Second, func(r *http.Response) {
+					want(t, "body", body(r), page)
+				})
 				want(t, "the longest wait", got, s.slowest)
 				leader.Wait()
 				r := get(h, "/")
@@ -86,7 +90,8 @@ func TestARunThatHangsLetsItsKeyGo(t *testing.T) {
 	}
 }
 
-// Who comes while the answer that took the place of a run that hangs still streams reads along with it.
+// Who comes while the answer that took the place of a run that hangs still streams reads along with
+// it.
 func TestWhoComesReadsAlongWithWhatTookARunsPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &origin{}
@@ -139,7 +144,8 @@ func TestFewRunTheHandlerBesideARunThatHangs(t *testing.T) {
 	})
 }
 
-// Where a lost handler allows it, those who have waited too long and may not run it themselves are served stale.
+// Where a lost handler allows it, those who have waited too long and may not run it themselves are
+// served stale.
 func TestWhoHasWaitedTooLongIsServedStale(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
@@ -157,7 +163,8 @@ func TestWhoHasWaitedTooLongIsServedStale(t *testing.T) {
 		var stale atomic.Int64
 		steady(h, 10*time.Second, func(r *http.Response) {
 			want(t, "body", body(r), "page")
-			if s := r.Header.Get("Cache-Status"); strings.Contains(s, "detail=waited") && r.Header.Get("Age") != "" {
+			if s := r.Header.Get("Cache-Status"); strings.Contains(s, "detail=waited") &&
+				r.Header.Get("Age") != "" {
 				stale.Add(1)
 			}
 		})
@@ -166,7 +173,8 @@ func TestWhoHasWaitedTooLongIsServedStale(t *testing.T) {
 	})
 }
 
-// What turns out to be for one client alone is waited for no longer by those who wait for a run that hangs.
+// What turns out to be for one client alone is waited for no longer by those who wait for a run
+// that hangs.
 func TestWhatIsPrivateIsNotWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
@@ -180,13 +188,14 @@ func TestWhatIsPrivateIsNotWaitedFor(t *testing.T) {
 		h := c.Handler(o)
 		go get(h, "/")
 		synctest.Wait()
-		want(t, "the longest wait", steady(h, 10*time.Second, func(*http.Response) {}), 5*time.Second)
+		want(t, "the longest wait", steady(h, 10*time.Second, func(*http.Response) {}),
+			5*time.Second)
 		time.Sleep(time.Hour)
 	})
 }
 
-// Timeout frees the key at its end, though the handler does not look at its context, and what the handler answers in
-// the end is not stored.
+// Timeout frees the key at its end, though the handler does not look at its context, and what the
+// handler answers in the end is not stored.
 func TestTimeoutFreesTheKeyOfADeafHandler(t *testing.T) {
 	for _, streams := range []bool{false, true} {
 		t.Run(fmt.Sprint("streams=", streams), func(t *testing.T) {
@@ -280,13 +289,14 @@ func TestMaxWaitCountsAllWaits(t *testing.T) {
 		began := time.Now()
 		var mu sync.Mutex
 		var runs []time.Duration
-		h := c.With(policy.Policy{Timeout: 3 * time.Second, MaxWait: 5 * time.Second})(http.HandlerFunc(
-			func(http.ResponseWriter, *http.Request) {
-				mu.Lock()
-				runs = append(runs, time.Since(began))
-				mu.Unlock()
-				time.Sleep(time.Hour)
-			}))
+		h := c.With(policy.Policy{Timeout: 3 * time.Second, MaxWait: 5 * time.Second})(
+			http.HandlerFunc(
+				func(http.ResponseWriter, *http.Request) {
+					mu.Lock()
+					runs = append(runs, time.Since(began))
+					mu.Unlock()
+					time.Sleep(time.Hour)
+				}))
 		for range 3 {
 			go get(h, "/")
 			synctest.Wait()
@@ -344,7 +354,8 @@ func TestARefreshThatHangsGivesItsPlaceBack(t *testing.T) {
 	}
 }
 
-// A run that hangs ends some time after its client has left, although another's answer has taken the place of its own.
+// A run that hangs ends some time after its client has left, although another's answer has taken
+// the place of its own.
 func TestARunThatHangsEndsAlthoughAnotherHasAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &origin{}
@@ -364,7 +375,10 @@ func TestARunThatHangsEndsAlthoughAnotherHasAnswered(t *testing.T) {
 		h := newCache(t).Handler(o)
 		ctx, leave := context.WithCancel(t.Context())
 		var leader sync.WaitGroup
-		leader.Go(func() { h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "/", nil)) })
+		leader.Go(func() {
+			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "/",
+				nil))
+		})
 		synctest.Wait()
 		want(t, "body", body(get(h, "/")), "page")
 		want(t, "running", running.Load(), int64(1))
@@ -375,11 +389,12 @@ func TestARunThatHangsEndsAlthoughAnotherHasAnswered(t *testing.T) {
 	})
 }
 
-// What a client that has waited too long gets alone says nothing to all others who wait: the answer to HEAD, to its own
-// conditions or credentials, or an error that its own fields may have caused.
+// What a client that has waited too long gets alone says nothing to all others who wait: the answer
+// to HEAD, to its own conditions or credentials, or an error that its own fields may have caused.
 func TestOneWhoHasWaitedDoesNotSendAllOthersToTheHandler(t *testing.T) {
 	for _, s := range [][]string{
-		{"HEAD"}, {"GET", "If-None-Match", `"1"`}, {"GET", "If-Modified-Since", "Sat, 01 Jan 2000 00:00:00 GMT"},
+		{"HEAD"}, {"GET", "If-None-Match", `"1"`}, {"GET", "If-Modified-Since",
+			"Sat, 01 Jan 2000 00:00:00 GMT"},
 		{"GET", "Cookie", "a=b"}, {"GET", "X-Long", strings.Repeat("x", 5<<10)},
 	} {
 		t.Run(strings.Join(s[:min(2, len(s))], " "), func(t *testing.T) {
@@ -394,7 +409,8 @@ func TestOneWhoHasWaitedDoesNotSendAllOthersToTheHandler(t *testing.T) {
 					w.Header().Set("Last-Modified", "Sat, 01 Jan 2000 00:00:00 GMT")
 					switch {
 					case r.Method == "HEAD":
-					case r.Header.Get("If-None-Match") != "" || r.Header.Get("If-Modified-Since") != "":
+					case r.Header.Get("If-None-Match") != "" ||
+						r.Header.Get("If-Modified-Since") != "":
 						w.WriteHeader(http.StatusNotModified)
 					case r.Header.Get("Cookie") != "":
 						w.Header().Set("Cache-Control", "private")
@@ -457,7 +473,8 @@ func TestOneWhoHasWaitedEndsNobodysWait(t *testing.T) {
 	}
 }
 
-// What a run beside one that hangs finds to be for one client alone ends the wait of all, who run the handler then.
+// What a run beside one that hangs finds to be for one client alone ends the wait of all, who run
+// the handler then.
 func TestAllRunTheHandlerOfWhatIsPrivateAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &origin{}
@@ -483,8 +500,9 @@ func TestAllRunTheHandlerOfWhatIsPrivateAtOnce(t *testing.T) {
 	})
 }
 
-// A Timeout that is shorter than MaxWait frees the key again and again: each time one of those who wait runs the
-// handler, and all others wait on, until they have waited for MaxWait. Then few run it beside the one.
+// A Timeout that is shorter than MaxWait frees the key again and again: each time one of those who
+// wait runs the handler, and all others wait on, until they have waited for MaxWait. Then few run
+// it beside the one.
 func TestTimeoutsThatFollowOnEachOtherLetFewRunTheHandler(t *testing.T) {
 	for _, s := range []struct {
 		name    string
@@ -499,17 +517,18 @@ func TestTimeoutsThatFollowOnEachOtherLetFewRunTheHandler(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const clients, good = 100, 30
 				var running, runs, pages, over atomic.Int64
-				h := newCache(t).With(policy.Policy{Timeout: time.Second, MaxWait: s.maxWait})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					running.Add(1)
-					defer running.Add(-1)
-					if runs.Add(1) < good {
-						<-r.Context().Done()
-						w.WriteHeader(http.StatusServiceUnavailable)
-						return
-					}
-					w.Header().Set("Cache-Control", "max-age=600")
-					io.WriteString(w, "page")
-				}))
+				h := newCache(t).With(policy.Policy{Timeout: time.Second, MaxWait: s.maxWait})(
+					http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						running.Add(1)
+						defer running.Add(-1)
+						if runs.Add(1) < good {
+							<-r.Context().Done()
+							w.WriteHeader(http.StatusServiceUnavailable)
+							return
+						}
+						w.Header().Set("Cache-Control", "max-age=600")
+						io.WriteString(w, "page")
+					}))
 				for range clients {
 					go func() {
 						if body(get(h, "/")) == "page" {
@@ -536,8 +555,8 @@ func TestTimeoutsThatFollowOnEachOtherLetFewRunTheHandler(t *testing.T) {
 	}
 }
 
-// Where the leader's client takes no hints, its run is for it alone; those who wait get a new page from another, though
-// something stale is there.
+// Where the leader's client takes no hints, its run is for it alone; those who wait get a new page
+// from another, though something stale is there.
 func TestHintsThatNobodyTakesMakeNobodyStale(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
@@ -562,8 +581,8 @@ func TestHintsThatNobodyTakesMakeNobodyStale(t *testing.T) {
 	})
 }
 
-// A place beside a run that hangs is free again when the run in it has ended, whatever came of it: all who wait get
-// theirs, a few at a time.
+// A place beside a run that hangs is free again when the run in it has ended, whatever came of it:
+// all who wait get theirs, a few at a time.
 func TestPlacesBesideARunThatHangsAreFreeAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
@@ -597,7 +616,8 @@ func TestPlacesBesideARunThatHangsAreFreeAgain(t *testing.T) {
 	})
 }
 
-// A request that reads along with one fill of another variant after the other goes its own way after a few.
+// A request that reads along with one fill of another variant after the other goes its own way
+// after a few.
 func TestWhoReadsAlongWithOtherVariantsTooOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)

@@ -24,17 +24,17 @@ import (
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
-// A walk is an app with a cache, in front of which clients of all kinds do what they like: they ask, insist,
-// leave, stall,
-// change and invalidate, over HTTP/1.1 and HTTP/2, while handlers hang, panic, stream and cut off. Each page says which
-// version of it the handler saw, and for whom it was made. Time is the bubble's, so that a minute costs nothing.
+// A walk is an app with a cache, in front of which clients of all kinds do what they like: they
+// ask, insist, leave, stall, change and invalidate, over HTTP/1.1 and HTTP/2, while handlers hang,
+// panic, stream and cut off. Each page says which version of it the handler saw, and for whom it
+// was made. Time is the bubble's, so that a minute costs nothing.
 type walk struct {
 	t    *testing.T
 	c    *Cache
 	rand func(n int) int
 
-	// varies: pages differ by language. The index of variants is locked while a distant store is asked, and for who
-	// waits for a lock the bubble's time stands still.
+	// varies: pages differ by language. The index of variants is locked while a distant store is
+	// asked, and for who waits for a lock the bubble's time stands still.
 	varies bool
 
 	pages [6]walkPage
@@ -48,10 +48,9 @@ type walkPage struct {
 	floor   atomic.Int64 // what is older was invalidated
 }
 
-// TestNoWalkFindsAFault lets many clients loose. Each request ends; nobody gets a page that was invalidated
-// before it asked,
-// another user's, or a cut one that looks whole; and in the end nothing is left: no handler, no fill, no
-// byte of a budget.
+// TestNoWalkFindsAFault lets many clients loose. Each request ends; nobody gets a page that was
+// invalidated before it asked, another user's, or a cut one that looks whole; and in the end
+// nothing is left: no handler, no fill, no byte of a budget.
 func TestNoWalkFindsAFault(t *testing.T) {
 	walks := 4
 	if os.Getenv("FRESHET_TEST_SOAK") != "" {
@@ -79,9 +78,13 @@ func takeWalk(t *testing.T, seed uint64) {
 	if seed%3 == 1 {
 		s, w.varies = &distant{memory, w.rand}, false
 	}
-	w.c = New(s, Options{Log: slog.New(slog.DiscardHandler), MaxFillBytes: 2 << 20, MaxReadBytes: 1 << 20, StallTimeout: 20 * time.Second, Observe: func(*http.Request, Event) { w.observed.Add(1) }})
+	w.c = New(s, Options{Log: slog.New(slog.DiscardHandler), MaxFillBytes: 2 << 20,
+		MaxReadBytes: 1 << 20, StallTimeout: 20 * time.Second, Observe: func(*http.Request, Event) {
+			w.observed.Add(1)
+		}})
 	p := policy.Policy{
-		MaxWait: time.Duration(w.rand(3)) * time.Second, Timeout: time.Duration(w.rand(2)*10) * time.Second,
+		MaxWait:              time.Duration(w.rand(3)) * time.Second,
+		Timeout:              time.Duration(w.rand(2)*10) * time.Second,
 		Retention:            time.Minute,
 		StaleWhileRevalidate: time.Duration(w.rand(2)*5) * time.Second,
 		StaleIfError:         time.Duration(w.rand(2)*5) * time.Second,
@@ -106,7 +109,8 @@ func takeWalk(t *testing.T, seed uint64) {
 		&http.Server{ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0), Protocols: protocols})
 	dial := func(context.Context, string, string) (net.Conn, error) { return connect(), nil }
 	one := &http.Transport{DialContext: dial, DisableCompression: true}
-	two := &http.Transport{DialContext: dial, DisableCompression: true, Protocols: new(http.Protocols)}
+	two := &http.Transport{DialContext: dial, DisableCompression: true,
+		Protocols: new(http.Protocols)}
 	two.Protocols.SetUnencryptedHTTP2(true)
 	two.HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: 64 << 10}
 
@@ -114,7 +118,9 @@ func takeWalk(t *testing.T, seed uint64) {
 	for range 25 {
 		clients.Go(func() {
 			client := &http.Client{Transport: []http.RoundTripper{one, two}[w.rand(2)],
-				CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+				CheckRedirect: func(*http.Request, []*http.Request) error {
+					return http.ErrUseLastResponse
+				}}
 			for range 25 {
 				w.act(client)
 				time.Sleep(time.Duration(w.rand(2000)) * time.Millisecond)
@@ -249,8 +255,8 @@ func (w *walk) handle(rw http.ResponseWriter, r *http.Request) {
 
 var walkSizes = [...]int{0, 300, 20 << 10, 60 << 10, 100 << 10, 400 << 10, 900 << 10}
 
-// pause is how handlers hang: mostly not at all, some for longer than anybody waits, and some whatever their
-// context says.
+// pause is how handlers hang: mostly not at all, some for longer than anybody waits, and some
+// whatever their context says.
 func (w *walk) pause(r *http.Request) {
 	for_ := time.Duration(0)
 	switch w.rand(12) {
@@ -278,7 +284,8 @@ func (w *walk) act(client *http.Client) {
 	switch w.rand(40) {
 	case 0:
 		v := page.version.Add(1)
-		if _, err := w.c.Invalidate(w.t.Context(), store.Mark{Kind: store.MarkTag, Name: fmt.Sprint("page", n)}); err != nil {
+		if _, err := w.c.Invalidate(w.t.Context(), store.Mark{Kind: store.MarkTag,
+			Name: fmt.Sprint("page", n)}); err != nil {
 			w.t.Error(err)
 		}
 		raise(&page.floor, v)
@@ -353,10 +360,12 @@ func (w *walk) dress(r *http.Request, n int) (user string) {
 	case 3:
 		r.Header.Set("Cache-Control", "max-stale")
 	case 4, 5:
-		r.Header.Set("Range", pick("bytes=0-99", "bytes=100-", "bytes=-5", "bytes=0-9,20-29", "bytes=999999-"))
+		r.Header.Set("Range", pick("bytes=0-99", "bytes=100-", "bytes=-5", "bytes=0-9,20-29",
+			"bytes=999999-"))
 	case 6:
 		r.Header.Set("If-None-Match",
-			fmt.Sprintf(`"%d-%d--%s"`, n, w.pages[n].version.Load(), r.Header.Get("Accept-Language")))
+			fmt.Sprintf(`"%d-%d--%s"`, n, w.pages[n].version.Load(),
+				r.Header.Get("Accept-Language")))
 	case 7:
 		r.Header.Set("Range", "bytes=0-99")
 		r.Header.Set("If-Range", fmt.Sprintf(`"%d-%d--"`, n, w.pages[n].version.Load()))
@@ -379,7 +388,8 @@ func (w *walk) check(r *http.Request, res *http.Response, n int, floor int64, us
 	var page int
 	var version int64
 	var who, lang string
-	fields := strings.NewReplacer("page=", "", "version=", "", "user=", "", "lang=", "", ".", "").Replace(line)
+	fields := strings.NewReplacer("page=", "", "version=", "", "user=", "", "lang=", "", ".",
+		"").Replace(line)
 	parts := strings.Split(fields, " ")
 	page, _ = strconv.Atoi(parts[0])
 	version, _ = strconv.ParseInt(parts[1], 10, 64)
@@ -394,14 +404,16 @@ func (w *walk) check(r *http.Request, res *http.Response, n int, floor int64, us
 	case lang != "" && lang != r.Header.Get("Accept-Language"):
 		w.t.Errorf("another language: %s", where())
 	}
-	if err != nil || r.Method == "HEAD" || res.StatusCode >= 300 || res.Header.Get("X-Empty") != "" {
+	if err != nil || r.Method == "HEAD" || res.StatusCode >= 300 ||
+		res.Header.Get("X-Empty") != "" {
 		return
 	}
 	whole := bytes.Repeat([]byte(line+"\n"), 1+walkSizes[(n+int(version))%len(walkSizes)]/(len(line)+1))
 	switch {
 	case res.StatusCode == http.StatusOK && !bytes.Equal(got, whole):
 		w.t.Errorf("%d of %d bytes look whole: %s", len(got), len(whole), where())
-	case res.StatusCode == http.StatusPartialContent && strings.HasPrefix(res.Header.Get("Content-Range"), "bytes "):
+	case res.StatusCode == http.StatusPartialContent &&
+		strings.HasPrefix(res.Header.Get("Content-Range"), "bytes "):
 		var from, to, total int
 		fmt.Sscanf(res.Header.Get("Content-Range"), "bytes %d-%d/%d", &from, &to, &total)
 		if total != len(whole) || to >= total || !bytes.Equal(got, whole[from:to+1]) {

@@ -32,8 +32,9 @@ func (s *farStore) Get(ctx context.Context, key string) (*store.Entry, error) {
 	return s.Store.Get(ctx, key)
 }
 
-// A stale page that is purged after a request has found it and before its handler runs is not renewed by that: what a
-// handler says of it, as a 304 or to HEAD, is about what nobody may get any more.
+// A stale page that is purged after a request has found it and before its handler runs is not
+// renewed by that: what a handler says of it, as a 304 or to HEAD, is about what nobody may get any
+// more.
 func TestAPurgeBetweenFindingAPageAndAskingItsHandler(t *testing.T) {
 	for _, method := range []string{"GET", "HEAD"} {
 		t.Run(method, func(t *testing.T) {

@@ -45,7 +45,9 @@ func TestTheWriterIsAsNetHTTPs(t *testing.T) {
 			w.WriteHeader(http.StatusNotFound)
 		},
 		"implicit 200": func(w http.ResponseWriter, r *http.Request) {},
-		"sniffed":      func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "<html><p>hello") },
+		"sniffed": func(w http.ResponseWriter, r *http.Request) {
+			io.WriteString(w, "<html><p>hello")
+		},
 		"not sniffed": func(w http.ResponseWriter, r *http.Request) {
 			w.Header()["Content-Type"] = nil
 			io.WriteString(w, "<html>")
@@ -54,12 +56,25 @@ func TestTheWriterIsAsNetHTTPs(t *testing.T) {
 			w.Header().Set("Content-Encoding", "gzip")
 			io.WriteString(w, "<html>")
 		},
-		"second status ignored":   func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(201); w.WriteHeader(500) },
-		"header after the status": func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(200); w.Header().Set("X-Late", "1") },
-		"no content":              func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(204); io.WriteString(w, "x") },
-		"not found":               http.NotFound,
-		"redirect":                func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/there", 301) },
-		"line breaks in a value":  func(w http.ResponseWriter, r *http.Request) { w.Header().Set("X-V", "a\r\nSet-Cookie: evil=1") },
+		"second status ignored": func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(201)
+			w.WriteHeader(500)
+		},
+		"header after the status": func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(200)
+			w.Header().Set("X-Late", "1")
+		},
+		"no content": func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(204)
+			io.WriteString(w, "x")
+		},
+		"not found": http.NotFound,
+		"redirect": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/there", 301)
+		},
+		"line breaks in a value": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("X-V", "a\r\nSet-Cookie: evil=1")
+		},
 		"declared length": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", "2")
 			io.WriteString(w, "ok")
@@ -88,7 +103,9 @@ func TestTheWriterIsAsNetHTTPs(t *testing.T) {
 			w.(http.Flusher).Flush()
 			io.Copy(w, struct{ io.Reader }{strings.NewReader(strings.Repeat("x", 100_000))})
 		},
-		"many values": func(w http.ResponseWriter, r *http.Request) { w.Header()["X-Many"] = []string{"a", "b", "a"} },
+		"many values": func(w http.ResponseWriter, r *http.Request) {
+			w.Header()["X-Many"] = []string{"a", "b", "a"}
+		},
 	} {
 		for _, says := range []string{"", "max-age=60", "private"} {
 			t.Run(name+","+says, func(t *testing.T) {
@@ -100,7 +117,9 @@ func TestTheWriterIsAsNetHTTPs(t *testing.T) {
 				})
 				plain, client := serve(t, h, false)
 				cached, _ := serve(t, newCache(t).With(policy.Policy{NoValidators: true})(h), false)
-				client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+				client.CheckRedirect = func(*http.Request, []*http.Request) error {
+					return http.ErrUseLastResponse
+				}
 				ask := func(url string) (*http.Response, string) {
 					t.Helper()
 					r, err := client.Get(url)
@@ -118,7 +137,8 @@ func TestTheWriterIsAsNetHTTPs(t *testing.T) {
 					b, bBody := ask(cached)
 					want(t, when+": status", b.StatusCode, a.StatusCode)
 					want(t, when+": body", bBody == aBody, true)
-					if b.Header.Get("Content-Length") != "" && a.Header.Get("Content-Length") == "" {
+					if b.Header.Get("Content-Length") != "" &&
+						a.Header.Get("Content-Length") == "" {
 						b.Header.Del("Content-Length") // where net/http does not know it, we may
 					}
 					want(t, when+": header", fmt.Sprint(b.Header), fmt.Sprint(a.Header))
@@ -128,7 +148,8 @@ func TestTheWriterIsAsNetHTTPs(t *testing.T) {
 	}
 }
 
-// Trailers come on the first answer, to those that read along, and on hits; 103 comes on the first only.
+// Trailers come on the first answer, to those that read along, and on hits; 103 comes on the first
+// only.
 func TestTrailersAndEarlyHints(t *testing.T) {
 	for _, h2 := range []bool{false, true} {
 		t.Run(fmt.Sprint("HTTP/2=", h2), func(t *testing.T) {
@@ -181,7 +202,8 @@ func TestHijack(t *testing.T) {
 		if _, err := w.Write([]byte("x")); !errors.Is(err, http.ErrHijacked) {
 			t.Errorf("Write after Hijack: %v", err)
 		}
-		rw.WriteString("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nCache-Control: max-age=60\r\n\r\nraw")
+		rw.WriteString("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nCache-Control: " +
+			"max-age=60\r\n\r\nraw")
 		rw.Flush()
 	}}
 	url, client := serve(t, newCache(t).Handler(o), false)
@@ -197,7 +219,8 @@ func TestHijack(t *testing.T) {
 
 // A handler cannot take the connection once it has begun its response, which then goes on.
 func TestNoHijackOnceTheResponseHasBegun(t *testing.T) {
-	url, client := serve(t, newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	url, client := serve(t, newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.WriteHeader(http.StatusOK)
 		conn, _, err := http.NewResponseController(w).Hijack()
@@ -223,7 +246,8 @@ func TestCopyCountsWhatItCopies(t *testing.T) {
 	for _, says := range []string{"max-age=60", "private"} {
 		h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", says)
-			n, err := io.Copy(w, io.LimitReader(strings.NewReader(strings.Repeat("x", 2*size)), size))
+			n, err := io.Copy(w, io.LimitReader(strings.NewReader(strings.Repeat("x", 2*size)),
+				size))
 			if n != size || err != nil {
 				t.Errorf("%s: copied %d bytes of %d: %v", says, n, size, err)
 			}
@@ -246,7 +270,8 @@ func TestCopyEndsAtTheDeclaredLength(t *testing.T) {
 	want(t, "bytes", len(body(get(h, "/"))), declared)
 }
 
-// A field that the handler sets to other values than a handler outside had set is the handler's own, all of it.
+// A field that the handler sets to other values than a handler outside had set is the handler's
+// own, all of it.
 func TestWhatReplacesAnOuterFieldIsStoredWhole(t *testing.T) {
 	inner := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
@@ -259,7 +284,8 @@ func TestWhatReplacesAnOuterFieldIsStoredWhole(t *testing.T) {
 	want(t, "Link on a hit", strings.Join(hit.Header["Link"], ", "), "<b>, <c>")
 }
 
-// A new page that takes the place of a stale one is held back as any other, and sent with its length.
+// A new page that takes the place of a stale one is held back as any other, and sent with its
+// length.
 func TestWhatTakesAStalePagesPlaceHasItsLength(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -275,19 +301,21 @@ func TestWhatTakesAStalePagesPlaceHasItsLength(t *testing.T) {
 	})
 }
 
-// A response that passes has the cache's word once, on its final header, and a lifetime only where the operator
-// wished one.
+// A response that passes has the cache's word once, on its final header, and a lifetime only where
+// the operator wished one.
 func TestAResponseThatPasses(t *testing.T) {
 	for _, s := range []struct {
 		name, method string
 		ttl          time.Duration
 		cacheControl string
 	}{
-		{"no settings", "GET", 0, ""}, {"a lifetime", "GET", time.Minute, "no-cache, no-store"}, {"another method", "OPTIONS", time.Minute, ""},
+		{"no settings", "GET", 0, ""}, {"a lifetime", "GET", time.Minute, "no-cache, no-store"},
+		{"another method", "OPTIONS", time.Minute, ""},
 		{"a lifetime, HEAD", "HEAD", time.Minute, "no-cache, no-store"},
 	} {
 		p := policy.Policy{TTL: s.ttl, PassCookies: []string{"login"}}
-		url, client := serve(t, newCache(t).With(p)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		url, client := serve(t, newCache(t).With(p)(http.HandlerFunc(func(w http.ResponseWriter,
+			r *http.Request) {
 			w.WriteHeader(http.StatusEarlyHints)
 			w.WriteHeader(http.StatusAccepted)
 		})), false)
@@ -314,7 +342,8 @@ func TestAStoredResponseIsNotFlushed(t *testing.T) {
 	want(t, "page", w.Body.String(), "page")
 }
 
-// A response has the date when it was made, the handler's own or else the cache's, for as long as it is stored.
+// A response has the date when it was made, the handler's own or else the cache's, for as long as
+// it is stored.
 func TestTheDateIsThatOfTheResponse(t *testing.T) {
 	for _, own := range []time.Duration{0, -5 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
@@ -336,14 +365,16 @@ func TestTheDateIsThatOfTheResponse(t *testing.T) {
 
 // An upgrade passes, connection and all.
 func TestUpgradePasses(t *testing.T) {
-	url, _ := serve(t, newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	url, _ := serve(t, newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
 		conn, rw, err := w.(http.Hijacker).Hijack()
 		if err != nil {
 			t.Error(err)
 			return
 		}
 		defer conn.Close()
-		rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n")
+		rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: " +
+			"Upgrade\r\n\r\n")
 		rw.Flush()
 		line, _ := rw.ReadString('\n')
 		rw.WriteString("echo " + line)
@@ -354,7 +385,8 @@ func TestUpgradePasses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\nhello\n")
+	fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: echo\r\nConnection: "+
+		"Upgrade\r\n\r\nhello\n")
 	br := bufio.NewReader(conn)
 	r, err := http.ReadResponse(br, nil)
 	if err != nil {
@@ -368,7 +400,8 @@ func TestUpgradePasses(t *testing.T) {
 // http.ResponseController works for deadlines, full duplex and flushing.
 func TestResponseController(t *testing.T) {
 	for _, says := range []string{"max-age=60", "private"} {
-		url, client := serve(t, newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		url, client := serve(t, newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter,
+			r *http.Request) {
 			w.Header().Set("Cache-Control", says)
 			rc := http.NewResponseController(w)
 			for what, err := range map[string]error{
@@ -394,7 +427,9 @@ func TestResponseController(t *testing.T) {
 // A panic that nothing was sent for reaches the app's own recovery, as it is.
 func TestAPanicReachesTheAppsRecovery(t *testing.T) {
 	c := newCache(t)
-	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { panic("the handler's own words") }))
+	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		panic("the handler's own words")
+	}))
 	var recovered any
 	func() {
 		defer func() { recovered = recover() }()
@@ -411,18 +446,34 @@ func TestAStaleResponseStandsIn(t *testing.T) {
 		want  string
 	}{
 		{"max-age=1", func(w http.ResponseWriter, r *http.Request) { panic("lost") }, "old"},
-		{"max-age=1", func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }, "old"},
+		{"max-age=1", func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) },
+			"old"},
 		{"max-age=1", func(w http.ResponseWriter, r *http.Request) {
 			middleware.FromContext(r.Context()).Fail(errors.New("gone"))
 			http.Error(w, "bad gateway", 502)
 		}, "old"},
-		{"max-age=1", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "its own 502", 502) }, "its own 502\n"},
-		{"max-age=1, stale-if-error=60", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "its own 502", 502) }, "old"},
-		{"max-age=1, stale-if-error=60", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "its own 404", 404) }, "its own 404\n"},
-		{"max-age=1, stale-if-error=60, must-revalidate", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "its own 502", 502) }, "its own 502\n"},
-		{"s-maxage=1, stale-if-error=60", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "its own 502", 502) }, "its own 502\n"},
-		{"max-age=1, proxy-revalidate", func(w http.ResponseWriter, r *http.Request) { panic("lost") }, "panic"},
-		{"max-age=1, must-revalidate", func(w http.ResponseWriter, r *http.Request) { panic("lost") }, "panic"},
+		{"max-age=1", func(w http.ResponseWriter, r *http.Request) {
+			http.Error(w, "its own 502", 502)
+		}, "its own 502\n"},
+		{"max-age=1, stale-if-error=60", func(w http.ResponseWriter, r *http.Request) {
+			http.Error(w, "its own 502", 502)
+		}, "old"},
+		{"max-age=1, stale-if-error=60", func(w http.ResponseWriter, r *http.Request) {
+			http.Error(w, "its own 404", 404)
+		}, "its own 404\n"},
+		{"max-age=1, stale-if-error=60, must-revalidate", func(w http.ResponseWriter,
+			r *http.Request) {
+			http.Error(w, "its own 502", 502)
+		}, "its own 502\n"},
+		{"s-maxage=1, stale-if-error=60", func(w http.ResponseWriter, r *http.Request) {
+			http.Error(w, "its own 502", 502)
+		}, "its own 502\n"},
+		{"max-age=1, proxy-revalidate", func(w http.ResponseWriter, r *http.Request) {
+			panic("lost")
+		}, "panic"},
+		{"max-age=1, must-revalidate", func(w http.ResponseWriter, r *http.Request) {
+			panic("lost")
+		}, "panic"},
 		{"max-age=1", func(w http.ResponseWriter, r *http.Request) { // when it has begun to answer
 			w.Header().Set("Cache-Control", "max-age=60")
 			io.WriteString(w, "new")
@@ -480,8 +531,8 @@ func TestTimeout(t *testing.T) {
 	})
 }
 
-// What outer handlers put into the header is theirs: it is not stored, and what the handler adds to it
-// is added on hits.
+// What outer handlers put into the header is theirs: it is not stored, and what the handler adds to
+// it is added on hits.
 func TestOuterHeadersAreNotStored(t *testing.T) {
 	c := newCache(t)
 	shared := c.With(policy.Policy{Shared: true}) // or else the cookie would keep it out
@@ -544,12 +595,13 @@ func TestFrom(t *testing.T) {
 	none.Fail(errors.New("x"))
 }
 
-// An answer for one client has the length of its body, as all of it is known, or else the trailers that its handler
-// set, which a response with a length cannot have.
+// An answer for one client has the length of its body, as all of it is known, or else the trailers
+// that its handler set, which a response with a length cannot have.
 func TestAPrivateAnswerHasALengthOrTrailers(t *testing.T) {
 	const size = 3000 // more than net/http counts itself
 	for _, sum := range []string{"", "42"} {
-		url, client := serve(t, newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		url, client := serve(t, newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter,
+			r *http.Request) {
 			w.Header().Set("Cache-Control", "private")
 			if sum != "" {
 				w.Header().Set("Trailer", "X-Sum")
@@ -574,8 +626,8 @@ func TestAPrivateAnswerHasALengthOrTrailers(t *testing.T) {
 	}
 }
 
-// A private response to a conditional request is judged as net/http's ServeContent does: 304 only in the place of a 200
-// that has the client's validator.
+// A private response to a conditional request is judged as net/http's ServeContent does: 304 only
+// in the place of a 200 that has the client's validator.
 func TestAPrivateAnswerToAConditionalRequest(t *testing.T) {
 	for _, s := range []struct {
 		code int
@@ -592,7 +644,8 @@ func TestAPrivateAnswerToAConditionalRequest(t *testing.T) {
 	}
 }
 
-// A response that the handler has just made has no Age but what the handler gives it; one that was stored has.
+// A response that the handler has just made has no Age but what the handler gives it; one that was
+// stored has.
 func TestAge(t *testing.T) {
 	for _, says := range []string{"max-age=60", "private", "no-cache"} {
 		h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -641,10 +694,12 @@ func TestTrailersOfAStreamThatIsReadAlongWith(t *testing.T) {
 
 // Validators are made for whole pages that a client may ask for again, and for nothing else.
 func TestWhichResponsesAreGivenValidators(t *testing.T) {
-	for code, made := range map[int]bool{200: true, 203: true, 204: false, 404: false, 410: false, 301: false} {
-		h := newCache(t).With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			w.WriteHeader(code)
-		}))
+	for code, made := range map[int]bool{200: true, 203: true, 204: false, 404: false, 410: false,
+		301: false} {
+		h := newCache(t).With(policy.Policy{TTL: time.Minute})(
+			http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.WriteHeader(code)
+			}))
 		for range 2 {
 			r := get(h, "/")
 			want(t, fmt.Sprint(code, ": an ETag"), r.Header.Get("ETag") != "", made)
@@ -655,7 +710,8 @@ func TestWhichResponsesAreGivenValidators(t *testing.T) {
 
 // WriteHeader panics for what is no status, as net/http's does.
 func TestWhatIsNoStatus(t *testing.T) {
-	for status, panics := range map[int]bool{0: true, 99: true, 100: false, 199: false, 200: false, 999: false, 1000: true} {
+	for status, panics := range map[int]bool{0: true, 99: true, 100: false, 199: false, 200: false,
+		999: false, 1000: true} {
 		panicked := false
 		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			defer func() { panicked = recover() != nil }()
@@ -668,8 +724,8 @@ func TestWhatIsNoStatus(t *testing.T) {
 	}
 }
 
-// A handler that has said that the stored page is still good has said all that there is to say: its client has the page
-// at once, whatever the handler does then.
+// A handler that has said that the stored page is still good has said all that there is to say: its
+// client has the page at once, whatever the handler does then.
 func TestAHandlerGoesOnAfterA304(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -693,8 +749,9 @@ func TestAHandlerGoesOnAfterA304(t *testing.T) {
 	})
 }
 
-// A handler that adds to the Cache-Control of a handler outside adds to it for all who come: its own word alone would
-// say less. What else it adds is stored without the words outside, which are of one request.
+// A handler that adds to the Cache-Control of a handler outside adds to it for all who come: its
+// own word alone would say less. What else it adds is stored without the words outside, which are
+// of one request.
 func TestWhatAHandlerAddsToAnOuterCacheControl(t *testing.T) {
 	h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("Cache-Control", "must-revalidate")
@@ -703,15 +760,17 @@ func TestWhatAHandlerAddsToAnOuterCacheControl(t *testing.T) {
 	beside := outside(h, asked)
 	for range 2 {
 		r := get(beside, "/", "X-Say", "Cache-Control", "X-Value", "max-age=60")
-		want(t, "Cache-Control", fmt.Sprint(r.Header["Cache-Control"]), "[max-age=60 must-revalidate]")
+		want(t, "Cache-Control", fmt.Sprint(r.Header["Cache-Control"]),
+			"[max-age=60 must-revalidate]")
 	}
 	r := get(h, "/")
 	status(t, r, "hit")
-	want(t, "Cache-Control with nothing outside", fmt.Sprint(r.Header["Cache-Control"]), "[max-age=60 must-revalidate]")
+	want(t, "Cache-Control with nothing outside", fmt.Sprint(r.Header["Cache-Control"]),
+		"[max-age=60 must-revalidate]")
 }
 
-// Conditions are those of a whole page that is there: a stored error has none, whether it is long or not; and a stream
-// that the client does not have is sent.
+// Conditions are those of a whole page that is there: a stored error has none, whether it is long
+// or not; and a stream that the client does not have is sent.
 func TestWhatIsAnsweredWith304(t *testing.T) {
 	for _, s := range []struct {
 		story string
@@ -746,8 +805,8 @@ func TestWhatIsAnsweredWith304(t *testing.T) {
 	}
 }
 
-// A handler that answers one client alone has seen the client's conditions, and knows better than the cache what to
-// make of them.
+// A handler that answers one client alone has seen the client's conditions, and knows better than
+// the cache what to make of them.
 func TestAHandlerOfOneJudgesConditionsItself(t *testing.T) {
 	h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("ETag", `"a"`)
@@ -760,7 +819,8 @@ func TestAHandlerOfOneJudgesConditionsItself(t *testing.T) {
 	want(t, "body", body(r), "seen")
 }
 
-// Accept-Ranges is the handler's own word, or else the cache's for a whole page, which it can cut itself.
+// Accept-Ranges is the handler's own word, or else the cache's for a whole page, which it can cut
+// itself.
 func TestAcceptRanges(t *testing.T) {
 	for _, s := range []struct {
 		code      int
@@ -781,7 +841,8 @@ func TestAcceptRanges(t *testing.T) {
 	}
 }
 
-// The first client of a page that is stored without what is another's learns its length as those who come later do.
+// The first client of a page that is stored without what is another's learns its length as those
+// who come later do.
 func TestTheLengthOfAPageBesideOuterFields(t *testing.T) {
 	h := outside(newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
@@ -794,17 +855,20 @@ func TestTheLengthOfAPageBesideOuterFields(t *testing.T) {
 	}
 }
 
-// Fields of one connection, and those that a response says are nobody else's, are not stored, whether it is short or
-// long.
+// Fields of one connection, and those that a response says are nobody else's, are not stored,
+// whether it is short or long.
 func TestFieldsOfOneResponseAreNotStored(t *testing.T) {
 	for _, size := range []int{4, 100 << 10} {
-		for _, says := range []string{`Connection: X-Mine`, `Cache-Control: max-age=60, private="X-Mine"`, `Cache-Control: max-age=60, no-cache="X-Mine"`} {
-			h := newCache(t).With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				name, value, _ := strings.Cut(says, ": ")
-				w.Header().Set(name, value)
-				w.Header().Set("X-Mine", "1")
-				w.Write(make([]byte, size))
-			}))
+		for _, says := range []string{`Connection: X-Mine`,
+			`Cache-Control: max-age=60, private="X-Mine"`,
+			`Cache-Control: max-age=60, no-cache="X-Mine"`} {
+			h := newCache(t).With(policy.Policy{TTL: time.Minute})(
+				http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					name, value, _ := strings.Cut(says, ": ")
+					w.Header().Set(name, value)
+					w.Header().Set("X-Mine", "1")
+					w.Write(make([]byte, size))
+				}))
 			get(h, "/")
 			r := get(h, "/")
 			status(t, r, "hit")
@@ -813,7 +877,8 @@ func TestFieldsOfOneResponseAreNotStored(t *testing.T) {
 	}
 }
 
-// An answer of no bytes makes no Write, as from net/http: compressors outside would take one for a body.
+// An answer of no bytes makes no Write, as from net/http: compressors outside would take one for a
+// body.
 func TestAStoredAnswerWithoutABodyIsNotWritten(t *testing.T) {
 	h := newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
@@ -885,10 +950,13 @@ func TestNoMoreIsCopiedThanDeclared(t *testing.T) {
 	}
 }
 
-// A handler may write to the header's map, in any case: its validators are its own, and get no others beside them.
+// A handler may write to the header's map, in any case: its validators are its own, and get no
+// others beside them.
 func TestValidatorsInAnyCaseAreTheHandlers(t *testing.T) {
-	for name, value := range map[string]string{"ETag": `"own"`, "etag": `"own"`, "last-modified": "Mon, 02 Jan 2006 15:04:05 GMT"} {
-		url, client := serve(t, newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	for name, value := range map[string]string{"ETag": `"own"`, "etag": `"own"`,
+		"last-modified": "Mon, 02 Jan 2006 15:04:05 GMT"} {
+		url, client := serve(t, newCache(t).Handler(http.HandlerFunc(func(w http.ResponseWriter,
+			r *http.Request) {
 			w.Header()[name] = []string{value}
 			w.Header().Set("Cache-Control", "max-age=60")
 			io.WriteString(w, "page")

@@ -2,9 +2,9 @@ package policy
 
 import "strings"
 
-// Applying returns the settings that apply to a response of resource under the parents named by scope: the one that
-// [Expires.Lookup] takes first, then those of which it takes the place. Their origins say where they were set. Nil when
-// none applies.
+// Applying returns the settings that apply to a response of resource under the parents named by
+// scope: the one that [Expires.Lookup] takes first, then those of which it takes the place. Their
+// origins say where they were set. Nil when none applies.
 func (x *Expires) Applying(resource string, scope []string) (all []ExpirySetting) {
 	if x == nil {
 		return nil
@@ -14,7 +14,8 @@ func (x *Expires) Applying(resource string, scope []string) (all []ExpirySetting
 		return nil
 	}
 	take := func(e expiry) {
-		all = append(all, ExpirySetting{Name: strings.TrimSuffix(e.name, ExpirySuffix), TTL: e.ttl, Origin: e.origin})
+		all = append(all, ExpirySetting{Name: strings.TrimSuffix(e.name, ExpirySuffix), TTL: e.ttl,
+			Origin: e.origin})
 	}
 	for parents := namedParents(scope, l.deepest); len(parents) > 0; parents = parents[:len(parents)-1] {
 		if found, ok := l.under(parents); ok {

@@ -22,7 +22,8 @@ func TestApplyingBeginsWithWhatCounts(t *testing.T) {
 	}{
 		{"record", nil, []string{"freshet.ini:1"}},
 		{"record", []string{"blog"}, []string{"freshet.ini:2", "freshet.ini:1"}},
-		{"record", []string{"blog", "articles", "7"}, []string{"freshet.ini:3", "freshet.ini:2", "freshet.ini:1"}},
+		{"record", []string{"blog", "articles", "7"}, []string{"freshet.ini:3", "freshet.ini:2",
+			"freshet.ini:1"}},
 		{"record", []string{"wiki"}, []string{"freshet.ini:1"}},
 		{"page", []string{"blog"}, nil},
 		{"unknown", nil, nil},
@@ -33,11 +34,13 @@ func TestApplyingBeginsWithWhatCounts(t *testing.T) {
 			origins = append(origins, s.Origin)
 		}
 		if !slices.Equal(origins, c.want) {
-			t.Errorf("%s under %q: settings of %q apply, want %q", c.resource, c.scope, origins, c.want)
+			t.Errorf("%s under %q: settings of %q apply, want %q", c.resource, c.scope, origins,
+				c.want)
 		}
 		ttl, ok := x.Lookup(c.resource, c.scope)
 		if ok != (len(all) > 0) || ok && ttl != all[0].TTL {
-			t.Errorf("%s under %q: Lookup takes %v, %v, and Applying begins with %v", c.resource, c.scope, ttl, ok, all)
+			t.Errorf("%s under %q: Lookup takes %v, %v, and Applying begins with %v", c.resource,
+				c.scope, ttl, ok, all)
 		}
 	}
 	if (*Expires)(nil).Applying("record", nil) != nil {

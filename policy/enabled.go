@@ -18,9 +18,9 @@ const (
 	DisabledAll = DisabledHead | DisabledGet | DisabledPost
 )
 
-// Disable returns settings that keep methods of a resource out of the cache besides: nothing is looked up or stored
-// for them, and their invalidations count as ever. Without GET there is nothing to answer HEAD with either. It is an
-// error to name a resource that was not declared.
+// Disable returns settings that keep methods of a resource out of the cache besides: nothing is
+// looked up or stored for them, and their invalidations count as ever. Without GET there is nothing
+// to answer HEAD with either. It is an error to name a resource that was not declared.
 func (x *Expires) Disable(resource string, methods Disabled) (*Expires, error) {
 	if !x.Knows(resource) {
 		return nil, fmt.Errorf("policy: Disable: %q is none of the declared resources", resource)

@@ -20,7 +20,8 @@ func ExampleOutcome() {
 
 // A policy is varied by a copy: once in use it is not modified.
 func ExamplePolicy() {
-	page := policy.Policy{TTL: time.Minute, StaleWhileRevalidate: time.Hour, Tags: []string{"pages"}}
+	page := policy.Policy{TTL: time.Minute, StaleWhileRevalidate: time.Hour,
+		Tags: []string{"pages"}}
 	search := page
 	search.TTL = 5 * time.Second
 	search.Key = policy.KeyOptions{SortQuery: true, DropParams: []string{"utm_*"}}

@@ -2,12 +2,12 @@ package policy
 
 import "time"
 
-// ExpirySuffix ends the name of every expiry setting: record_cache_expires_seconds is the setting of
-// the resource "record".
+// ExpirySuffix ends the name of every expiry setting: record_cache_expires_seconds is the setting
+// of the resource "record".
 const ExpirySuffix = "_cache_expires_seconds"
 
-// MaxExpiry is the longest lifetime that a setting may ask for: 2^31 seconds, about 68 years. A recipient
-// need not understand a greater max-age (RFC 9111 section 1.2.2).
+// MaxExpiry is the longest lifetime that a setting may ask for: 2^31 seconds, about 68 years. A
+// recipient need not understand a greater max-age (RFC 9111 section 1.2.2).
 const MaxExpiry = 1 << 31 * time.Second
 
 // MaxParents is how many parents of a request can narrow a setting; the widest count.
@@ -20,8 +20,8 @@ const MaxParents = 16
 //	blog.articles.record_cache_expires_seconds   records under blog, then articles
 //	blog_articles_record_cache_expires_seconds   the same with _ for the dots
 //
-// The most specific setting wins, however it is spelled and wherever it was set. A nil or zero Expires
-// holds no settings. It is made by [NewExpires], immutable, and safe for concurrent use.
+// The most specific setting wins, however it is spelled and wherever it was set. A nil or zero
+// Expires holds no settings. It is made by [NewExpires], immutable, and safe for concurrent use.
 type Expires struct {
 	resources map[string]*resourceExpiry
 	warnings  []string
@@ -30,14 +30,15 @@ type Expires struct {
 
 // resourceExpiry holds the settings of one resource.
 type resourceExpiry struct {
-	all     expiry            // of the resource, under whatever parents
-	exact   *expiryBranch     // spelled with dots: each parent by its own name
-	scored  map[string]expiry // spelled with underscores: the parents' names joined by _
-	environ map[string]expiry // the same in lower case with _ for -, as the environment spells names
+	all    expiry            // of the resource, under whatever parents
+	exact  *expiryBranch     // spelled with dots: each parent by its own name
+	scored map[string]expiry // spelled with underscores: the parents' names joined by _
+	// the same in lower case with _ for -, as the environment spells names
+	environ map[string]expiry
 
-	// deepest is the greatest number of parents that a setting can be read to name (at most MaxParents),
-	// and longest the length in bytes of the longest text in scored and environ. They keep the cost of
-	// a lookup within what the settings ask for, whatever names a request has.
+	// deepest is the greatest number of parents that a setting can be read to name (at most
+	// MaxParents), and longest the length in bytes of the longest text in scored and environ. They
+	// keep the cost of a lookup within what the settings ask for, whatever names a request has.
 	deepest, longest int
 }
 
@@ -54,12 +55,12 @@ type expiryBranch struct {
 	below map[string]*expiryBranch
 }
 
-// Lookup returns the lifetime that the settings give to a response of resource under the parents named
-// by scope, widest first. A lifetime of 0 means that the resource is uncacheable there. It is false when
-// no setting applies: then the route's own default ([Policy].TTL) does.
+// Lookup returns the lifetime that the settings give to a response of resource under the parents
+// named by scope, widest first. A lifetime of 0 means that the resource is uncacheable there. It is
+// false when no setting applies: then the route's own default ([Policy].TTL) does.
 //
-// A parent without a name ends the scope, and so do [MaxParents] of them. Lookup allocates nothing unless
-// a setting names parents in more than 128 bytes.
+// A parent without a name ends the scope, and so do [MaxParents] of them. Lookup allocates nothing
+// unless a setting names parents in more than 128 bytes.
 func (x *Expires) Lookup(resource string, scope []string) (ttl time.Duration, ok bool) {
 	if x == nil {
 		return 0, false
@@ -76,8 +77,8 @@ func (x *Expires) Lookup(resource string, scope []string) (ttl time.Duration, ok
 	return l.all.ttl, l.all.origin != ""
 }
 
-// Knows tells whether resource was declared, so that a route which names another one can be refused at
-// start: no setting would ever reach it.
+// Knows tells whether resource was declared, so that a route which names another one can be refused
+// at start: no setting would ever reach it.
 func (x *Expires) Knows(resource string) bool {
 	return x != nil && x.resources[resource] != nil
 }
@@ -88,7 +89,8 @@ func (x *Expires) Sets(resource string) bool {
 		return false
 	}
 	l := x.resources[resource]
-	return l != nil && (l.all.origin != "" || len(l.exact.below) > 0 || len(l.scored) > 0 || len(l.environ) > 0)
+	return l != nil && (l.all.origin != "" || len(l.exact.below) > 0 || len(l.scored) > 0 ||
+		len(l.environ) > 0)
 }
 
 // Narrows reports whether a setting of resource names parents.
@@ -150,8 +152,8 @@ func namedParents(scope []string, n int) []string {
 	return scope
 }
 
-// joinParents appends the parents' names to dst with _ between them, each byte as spelling has it. It is
-// false as soon as the text would be longer than any setting's.
+// joinParents appends the parents' names to dst with _ between them, each byte as spelling has it.
+// It is false as soon as the text would be longer than any setting's.
 func joinParents(dst []byte, parents []string, longest int, spelling *[256]byte) ([]byte, bool) {
 	for i, name := range parents {
 		if i > 0 {
@@ -167,8 +169,8 @@ func joinParents(dst []byte, parents []string, longest int, spelling *[256]byte)
 	return dst, true
 }
 
-// How settings with underscores spell the bytes of a parent's name, and how the environment does, but in
-// lower case. Only ASCII has a case here.
+// How settings with underscores spell the bytes of a parent's name, and how the environment does,
+// but in lower case. Only ASCII has a case here.
 var scoredSpelling, environSpelling = spellings()
 
 func spellings() (scored, environ [256]byte) {

@@ -12,33 +12,36 @@ import (
 
 // ExpirySetting is one expiry setting as the operator wrote it.
 type ExpirySetting struct {
-	// Name is the setting's name without [ExpirySuffix]: the parents, widest first, then the resource,
-	// with dots between them ("blog.articles.record") or underscores ("blog_articles_record"). A parent
-	// whose own name has a dot (example.com) is spelled with underscores. At most [MaxParents] parents
-	// and 512 bytes.
+	// Name is the setting's name without [ExpirySuffix]: the parents, widest first, then the
+	// resource, with dots between them ("blog.articles.record") or underscores
+	// ("blog_articles_record"). A parent whose own name has a dot (example.com) is spelled with
+	// underscores. At most [MaxParents] parents and 512 bytes.
 	Name string
 	// TTL is a whole number of seconds from 0, which means uncacheable, to [MaxExpiry].
 	TTL time.Duration
-	// Environ: the setting comes from the environment, whose names know no case, dots and hyphens. It
-	// takes the place of all settings from elsewhere that its name can be read as.
+	// Environ: the setting comes from the environment, whose names know no case, dots and hyphens.
+	// It takes the place of all settings from elsewhere that its name can be read as.
 	Environ bool
 	// Origin says where the setting was found, for the messages: "freshet.ini:12".
 	Origin string
 }
 
-// maxExpiryName and maxResource are the greatest lengths in bytes of a setting's name and of a resource's.
+// maxExpiryName and maxResource are the greatest lengths in bytes of a setting's name and of a
+// resource's.
 const (
 	maxExpiryName = 512
 	maxResource   = 64
 )
 
-// NewExpires holds settings for the declared resources, whose names are made of up to 64 letters, digits,
-// hyphens and underscores. A name with underscores can often be read in more than one way. Then the longest
-// resource that ends the name is the one meant, and the parents before it are whichever a request has,
-// when their names joined by underscores give that text; [Expires.Warnings] says so.
+// NewExpires holds settings for the declared resources, whose names are made of up to 64 letters,
+// digits, hyphens and underscores. A name with underscores can often be read in more than one way.
+// Then the longest resource that ends the name is the one meant, and the parents before it are
+// whichever a request has, when their names joined by underscores give that text;
+// [Expires.Warnings] says so.
 //
-// Refused, each with where it was set: a resource that is not declared, a lifetime that is not allowed,
-// and two settings from the environment, or two from elsewhere, that can mean the same and differ.
+// Refused, each with where it was set: a resource that is not declared, a lifetime that is not
+// allowed, and two settings from the environment, or two from elsewhere, that can mean the same and
+// differ.
 func NewExpires(resources []string, settings ...ExpirySetting) (*Expires, error) {
 	b := expiresBuilder{x: &Expires{resources: make(map[string]*resourceExpiry, len(resources))}}
 	for _, resource := range resources {
@@ -64,7 +67,8 @@ type expiresBuilder struct {
 
 func (b *expiresBuilder) declare(resource string) {
 	if !isResource(resource) {
-		b.refuse("resource %q: allowed are up to %d letters, digits, - and _, beginning with a letter or a digit", resource, maxResource)
+		b.refuse("resource %q: allowed are up to %d letters, digits, - and _, beginning with a "+
+			"letter or a digit", resource, maxResource)
 		return
 	}
 	for _, other := range b.declared {
@@ -72,7 +76,8 @@ func (b *expiresBuilder) declare(resource string) {
 			return
 		}
 		if environName(other) == environName(resource) {
-			b.refuse("resources %q and %q have the same name in the environment: rename one", other, resource)
+			b.refuse("resources %q and %q have the same name in the environment: rename one", other,
+				resource)
 			return
 		}
 	}
@@ -119,7 +124,8 @@ func (b *expiresBuilder) addExact(name string, set expiry) {
 		return
 	}
 	if slices.Contains(parents, "") || len(parents) > MaxParents {
-		b.refuse("%s: %s: allowed are from 1 to %d parents, each with a name", set.origin, set.name, MaxParents)
+		b.refuse("%s: %s: allowed are from 1 to %d parents, each with a name", set.origin, set.name,
+			MaxParents)
 		return
 	}
 	at := l.exact
@@ -152,7 +158,8 @@ func (b *expiresBuilder) addScored(name string, set expiry, environ bool) {
 	}
 	for _, other := range b.declared {
 		if len(other) < len(resource) && strings.HasSuffix(name, "_"+resourceName(other, environ)) {
-			b.warn("%s: %s is read as a setting of the resource %s, not of %s", set.origin, set.name, resource, other)
+			b.warn("%s: %s is read as a setting of the resource %s, not of %s", set.origin,
+				set.name, resource, other)
 		}
 	}
 }
@@ -181,7 +188,8 @@ func (b *expiresBuilder) put(at, set expiry) expiry {
 	return at
 }
 
-// compare settles what applies to the resource as a whole, and looks for settings that can mean the same.
+// compare settles what applies to the resource as a whole, and looks for settings that can mean the
+// same.
 func (b *expiresBuilder) compare(resource string, l *resourceExpiry) {
 	for _, table := range []map[string]expiry{l.scored, l.environ} {
 		if own, ok := table[""]; ok {
@@ -189,7 +197,8 @@ func (b *expiresBuilder) compare(resource string, l *resourceExpiry) {
 			delete(table, "")
 		}
 	}
-	readings := make(map[string][]string) // by a text of the environment: the dotted names that it can mean
+	// by a text of the environment: the dotted names that it can mean
+	readings := make(map[string][]string)
 	for path, at := range l.exact.walk("") {
 		text := strings.ReplaceAll(path, ".", "_")
 		if set, ok := l.scored[text]; ok && set.ttl != at.ttl {
@@ -199,24 +208,28 @@ func (b *expiresBuilder) compare(resource string, l *resourceExpiry) {
 	}
 	for _, text := range slices.Sorted(maps.Keys(l.scored)) {
 		if set := l.scored[text]; strings.Contains(text, "_") {
-			b.warn("%s: %s applies to each of its readings: with dots between its parts it has only one",
+			b.warn("%s: %s applies to each of its readings: with dots between its parts it has "+
+				"only one",
 				set.origin, set.name)
 		}
 	}
 	for _, text := range slices.Sorted(maps.Keys(l.environ)) {
 		if set, read := l.environ[text], readings[text]; len(read) > 1 {
-			b.warn("%s: %s takes the place of %s alike", set.origin, set.name, strings.Join(read, ", "))
+			b.warn("%s: %s takes the place of %s alike", set.origin, set.name, strings.Join(read,
+				", "))
 		}
 	}
 }
 
 func (b *expiresBuilder) refuseUnknown(resource string, set expiry) {
 	if len(b.declared) == 0 {
-		b.refuse("%s: %s: this program has no resources with an expiry setting", set.origin, set.name)
+		b.refuse("%s: %s: this program has no resources with an expiry setting", set.origin,
+			set.name)
 		return
 	}
 	known := slices.Sorted(slices.Values(b.declared))
-	b.refuse("%s: %s: %q ends in no known resource: known are %s", set.origin, set.name, resource, strings.Join(known, ", "))
+	b.refuse("%s: %s: %q ends in no known resource: known are %s", set.origin, set.name, resource,
+		strings.Join(known, ", "))
 }
 
 func (b *expiresBuilder) conflict(one, two expiry) {

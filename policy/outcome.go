@@ -21,7 +21,8 @@ const (
 	FwdPartial             // a partial response is stored that lacks what was asked for
 )
 
-var fwdWords = [...]string{"", "bypass", "method", "uri-miss", "vary-miss", "miss", "request", "stale", "partial"}
+var fwdWords = [...]string{"", "bypass", "method", "uri-miss", "vary-miss", "miss", "request",
+	"stale", "partial"}
 
 // String is the word in Cache-Status and on metrics; empty for FwdNone.
 func (f Fwd) String() string {
@@ -43,14 +44,14 @@ type Outcome struct {
 	FwdStatus int           // the status that the handler answered with; 0: unknown
 	TTL       time.Duration // remaining freshness, negative when stale
 	Detail    Reason        // empty: none
-	// Passed says why the request did not share a response, nor wait for one any longer: for this reason the last
-	// response under its key could not be shared. Detail, if any, is then the reason of its own response. Empty: it
-	// did not come to that.
+	// Passed says why the request did not share a response, nor wait for one any longer: for this
+	// reason the last response under its key could not be shared. Detail, if any, is then the
+	// reason of its own response. Empty: it did not come to that.
 	Passed Reason
 }
 
-// Told returns the outcome as Cache-Status has it: with the ttl in whole seconds, and without the fields that
-// Cache-Status leaves out. Outcomes with the same Cache-Status compare equal.
+// Told returns the outcome as Cache-Status has it: with the ttl in whole seconds, and without the
+// fields that Cache-Status leaves out. Outcomes with the same Cache-Status compare equal.
 func (o Outcome) Told() Outcome {
 	o.Stale, o.Passed = false, ""
 	if o.Hit || o.Fwd == FwdNone {
@@ -63,8 +64,8 @@ func (o Outcome) Told() Outcome {
 	return o
 }
 
-// String is the outcome in the words of Cache-Status: "hit; ttl=30", "fwd=uri-miss; stored". It does not
-// repeat Stale, which a negative ttl says, and is silent about Passed.
+// String is the outcome in the words of Cache-Status: "hit; ttl=30", "fwd=uri-miss; stored". It
+// does not repeat Stale, which a negative ttl says, and is silent about Passed.
 func (o Outcome) String() string {
 	if b := o.appendParameters(nil); len(b) > 0 {
 		return string(b[len("; "):])
@@ -72,9 +73,9 @@ func (o Outcome) String() string {
 	return ""
 }
 
-// Append appends the outcome as a member of a Cache-Status field (RFC 9211 section 2), in the name of the
-// cache. A name that is no token is quoted, and what a structured field cannot hold becomes "?". The
-// key is never told. It allocates nothing when dst has room.
+// Append appends the outcome as a member of a Cache-Status field (RFC 9211 section 2), in the name
+// of the cache. A name that is no token is quoted, and what a structured field cannot hold becomes
+// "?". The key is never told. It allocates nothing when dst has room.
 func (o Outcome) Append(dst []byte, name string) []byte {
 	return o.appendParameters(appendBareItem(dst, name))
 }
@@ -108,8 +109,8 @@ func (o Outcome) appendParameters(dst []byte) []byte {
 	return dst
 }
 
-// Seconds is the ttl as Cache-Status tells it. It is rounded down, so that what is stale by a moment has a negative ttl
-// and what is fresh has none.
+// Seconds is the ttl as Cache-Status tells it. It is rounded down, so that what is stale by a
+// moment has a negative ttl and what is fresh has none.
 func (o *Outcome) Seconds() int64 {
 	seconds := int64(o.TTL / time.Second)
 	if o.TTL%time.Second < 0 {
@@ -118,7 +119,8 @@ func (o *Outcome) Seconds() int64 {
 	return seconds
 }
 
-// appendBareItem appends s as a token or, where it is none, as a string (RFC 9651 sections 4.1.6, 4.1.7).
+// appendBareItem appends s as a token or, where it is none, as a string (RFC 9651 sections 4.1.6,
+// 4.1.7).
 func appendBareItem(dst []byte, s string) []byte {
 	if isItemToken(s) {
 		return append(dst, s...)
@@ -137,14 +139,15 @@ func appendBareItem(dst []byte, s string) []byte {
 	return append(dst, '"')
 }
 
-// isItemToken reports whether s is a structured field's token, which unlike HTTP's begins with a letter
-// or "*", and may have ":" and "/".
+// isItemToken reports whether s is a structured field's token, which unlike HTTP's begins with a
+// letter or "*", and may have ":" and "/".
 func isItemToken(s string) bool {
 	if s == "" || s[0] != '*' && !isLetter(s[0]) {
 		return false
 	}
 	for i := 1; i < len(s); i++ {
-		if c := s[i]; !isLetter(c) && (c < '0' || c > '9') && strings.IndexByte("!#$%&'*+-.^_`|~:/", c) < 0 {
+		if c := s[i]; !isLetter(c) && (c < '0' || c > '9') && strings.IndexByte("!#$%&'*+-.^_`|~:/",
+			c) < 0 {
 			return false
 		}
 	}

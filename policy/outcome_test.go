@@ -15,11 +15,13 @@ func TestOutcome(t *testing.T) {
 		{Outcome{}, ""},
 		{Outcome{Hit: true}, "hit"},
 		{Outcome{Hit: true, TTL: 90500 * time.Millisecond, HasTTL: true}, "hit; ttl=90"},
-		{Outcome{Hit: true, Stale: true, TTL: -500 * time.Millisecond, HasTTL: true}, "hit; ttl=-1"},
+		{Outcome{Hit: true, Stale: true, TTL: -500 * time.Millisecond, HasTTL: true},
+			"hit; ttl=-1"},
 		{Outcome{Hit: true, TTL: -3 * time.Second, HasTTL: true}, "hit; ttl=-3"},
 		{Outcome{Hit: true, HasTTL: true}, "hit; ttl=0"},
 		{Outcome{Hit: true, Fwd: FwdStale, FwdStatus: 304, Stored: true, Collapsed: true}, "hit"},
-		{Outcome{Fwd: FwdURIMiss, FwdStatus: 200, Stored: true}, "fwd=uri-miss; fwd-status=200; stored"},
+		{Outcome{Fwd: FwdURIMiss, FwdStatus: 200, Stored: true}, "fwd=uri-miss; fwd-status=200; " +
+			"stored"},
 		{Outcome{Fwd: FwdStale, FwdStatus: 304, Stored: true, TTL: time.Minute, HasTTL: true},
 			"fwd=stale; fwd-status=304; stored; ttl=60"},
 		{Outcome{Fwd: FwdMiss, Collapsed: true}, "fwd=miss; collapsed"},
@@ -63,10 +65,12 @@ func TestOutcome(t *testing.T) {
 func FuzzOutcome(f *testing.F) {
 	f.Add("Freshet", "detail", uint8(3), true, int64(-1), uint16(200), uint8(3))
 	f.Add("a b\n\"", "é", uint8(0), true, int64(1<<62), uint16(0), uint8(4))
-	f.Fuzz(func(t *testing.T, name, detail string, fwd uint8, hasTTL bool, ttl int64, status uint16, bits uint8) {
+	f.Fuzz(func(t *testing.T, name, detail string, fwd uint8, hasTTL bool, ttl int64, status uint16,
+		bits uint8) {
 		o := Outcome{
-			Hit: bits&1 != 0, Fwd: Fwd(fwd), FwdStatus: int(status), Stored: bits&2 != 0, Collapsed: bits&4 != 0,
-			TTL: time.Duration(ttl), HasTTL: hasTTL, Detail: Reason(detail),
+			Hit: bits&1 != 0, Fwd: Fwd(fwd), FwdStatus: int(status), Stored: bits&2 != 0,
+			Collapsed: bits&4 != 0,
+			TTL:       time.Duration(ttl), HasTTL: hasTTL, Detail: Reason(detail),
 		}
 		text := string(o.Append(nil, name))
 		list, err := httpsfv.UnmarshalList([]string{text})
@@ -128,7 +132,8 @@ func asHeld(s string) string {
 }
 
 func TestOutcomeAllocates(t *testing.T) {
-	o := Outcome{Fwd: FwdStale, FwdStatus: 304, Stored: true, TTL: time.Minute, HasTTL: true, Detail: "stale"}
+	o := Outcome{Fwd: FwdStale, FwdStatus: 304, Stored: true, TTL: time.Minute, HasTTL: true,
+		Detail: "stale"}
 	dst := make([]byte, 0, 256)
 	if n := testing.AllocsPerRun(100, func() { o.Append(dst, "Freshet") }); n > 0 {
 		t.Errorf("%v allocations", n)
@@ -144,7 +149,8 @@ func BenchmarkOutcome(b *testing.B) {
 	}
 }
 
-// Told changes nothing that is told, and leaves nothing that is not: of equal texts it makes equal outcomes.
+// Told changes nothing that is told, and leaves nothing that is not: of equal texts it makes equal
+// outcomes.
 func TestTold(t *testing.T) {
 	passed, plain := Outcome{Fwd: FwdURIMiss, FwdStatus: 200,
 		Passed: "set-cookie"}, Outcome{Fwd: FwdURIMiss, FwdStatus: 200}
@@ -156,13 +162,15 @@ func TestTold(t *testing.T) {
 		for _, fwd := range []Fwd{FwdNone, FwdURIMiss, FwdStale} {
 			for _, status := range []int{0, 200} {
 				for _, flags := range []int{0, 1, 2, 4, 7} {
-					for _, ttl := range []time.Duration{0, time.Millisecond, 59 * time.Second, 59*time.Second + 1,
+					for _, ttl := range []time.Duration{0, time.Millisecond, 59 * time.Second,
+						59*time.Second + 1,
 						-time.Millisecond, -time.Second} {
 						for _, has := range []bool{true, false} {
 							o := Outcome{
-								Hit: hit, Fwd: fwd, FwdStatus: status, Stored: flags&1 > 0, Collapsed: flags&2 > 0,
-								Stale: flags&4 > 0,
-								TTL:   ttl, HasTTL: has,
+								Hit: hit, Fwd: fwd, FwdStatus: status, Stored: flags&1 > 0,
+								Collapsed: flags&2 > 0,
+								Stale:     flags&4 > 0,
+								TTL:       ttl, HasTTL: has,
 							}
 							told, text := o.Told(), o.String()
 							if told.String() != text {

@@ -9,18 +9,19 @@ import (
 
 // Line is a setting as it was found.
 type Line struct {
-	// Key is the setting's name without a prefix. Of a variable it is what stands behind the prefix, as
-	// written: CACHE_URL.
+	// Key is the setting's name without a prefix. Of a variable it is what stands behind the
+	// prefix, as written: CACHE_URL.
 	Key string
 	// Value is as written, secrets and all.
 	Value string
-	// Origin says where it was set: "environment variable FRESHET_CACHE_URL", or the file with the line.
+	// Origin says where it was set: "environment variable FRESHET_CACHE_URL", or the file with the
+	// line.
 	Origin string
 }
 
-// Expiries returns the expiry settings as they were found, those that a more specific one or the environment
-// goes before too, in the order of the file and then of the environment. A Loader that is Shared does not judge
-// them: they may be wrong.
+// Expiries returns the expiry settings as they were found, those that a more specific one or the
+// environment goes before too, in the order of the file and then of the environment. A Loader that
+// is Shared does not judge them: they may be wrong.
 func (s *Settings) Expiries() []Line {
 	lines := make([]Line, len(s.found))
 	for i, f := range s.found {
@@ -29,8 +30,8 @@ func (s *Settings) Expiries() []Line {
 	return lines
 }
 
-// Changed returns the names of the keys of Loader.Keys whose values are others in next, sorted. Both must come
-// from one Loader.
+// Changed returns the names of the keys of Loader.Keys whose values are others in next, sorted.
+// Both must come from one Loader.
 func (s *Settings) Changed(next *Settings) []string {
 	var changed []string
 	for name, f := range s.keys {
@@ -43,8 +44,8 @@ func (s *Settings) Changed(next *Settings) []string {
 }
 
 // Changes says what is set otherwise in next, a phrase for each key or expiry setting, for the log:
-// "blog.record_cache_expires_seconds = "30" becomes "60" (freshet.ini:3)". Passwords of URLs are masked, and the
-// values of the keys in secrets are left out.
+// "blog.record_cache_expires_seconds = "30" becomes "60" (freshet.ini:3)". Passwords of URLs are
+// masked, and the values of the keys in secrets are left out.
 func (s *Settings) Changes(next *Settings, secrets ...string) []string {
 	old, new := s.all(), next.all()
 	var changes []string
@@ -54,23 +55,28 @@ func (s *Settings) Changes(next *Settings, secrets ...string) []string {
 			continue
 		}
 		show := shown
-		if slices.ContainsFunc(secrets, func(secret string) bool { return nameOf(secret) == name }) {
+		if slices.ContainsFunc(secrets, func(secret string) bool {
+			return nameOf(secret) == name
+		}) {
 			show = func(string) string { return "***" }
 		}
 		switch {
 		case is.origin == "":
-			changes = append(changes, fmt.Sprintf("%s = %s is gone (%s)", printable(was.key), show(was.value), was.origin))
+			changes = append(changes, fmt.Sprintf("%s = %s is gone (%s)", printable(was.key),
+				show(was.value), was.origin))
 		case was.origin == "":
-			changes = append(changes, fmt.Sprintf("%s = %s is new (%s)", printable(is.key), show(is.value), is.origin))
+			changes = append(changes, fmt.Sprintf("%s = %s is new (%s)", printable(is.key),
+				show(is.value), is.origin))
 		default:
-			changes = append(changes, fmt.Sprintf("%s = %s becomes %s (%s)", printable(is.key), show(was.value), show(is.value), is.origin))
+			changes = append(changes, fmt.Sprintf("%s = %s becomes %s (%s)", printable(is.key),
+				show(was.value), show(is.value), is.origin))
 		}
 	}
 	return changes
 }
 
-// all returns what was found, by names that are equal for what is one setting. Of expiry settings, a variable and
-// a line of the file are two, since the file's may be more specific.
+// all returns what was found, by names that are equal for what is one setting. Of expiry settings,
+// a variable and a line of the file are two, since the file's may be more specific.
 func (s *Settings) all() map[string]found {
 	all := make(map[string]found, len(s.keys)+len(s.found))
 	for name, f := range s.keys {

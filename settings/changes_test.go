@@ -6,7 +6,8 @@ import (
 )
 
 func TestChanges(t *testing.T) {
-	l := Loader{Resources: []string{"record"}, Keys: []string{"cache_url", "proxy.max-body", "api-key", "listen"}}
+	l := Loader{Resources: []string{"record"}, Keys: []string{"cache_url", "proxy.max-body",
+		"api-key", "listen"}}
 	load := func(env []string, lines ...string) *Settings {
 		t.Helper()
 		s, err := l.Load(written(t, lines...), env)
@@ -24,10 +25,14 @@ func TestChanges(t *testing.T) {
 		}
 		return s
 	}
-	old := load([]string{"FRESHET_A_RECORD_CACHE_EXPIRES_SECONDS=1"}, "cache_url = redis://u:one@h", "proxy.max-body = 1MiB",
-		"api_key = x", "record_cache_expires_seconds = 5", "a.record_cache_expires_seconds = 6", "listen = :80")
-	next := load([]string{"FRESHET_A_RECORD_CACHE_EXPIRES_SECONDS=2"}, "cache_url = redis://u:two@i", "api-key = y",
-		"record_cache_expires_seconds = 5", "b.record_cache_expires_seconds = 6", "freshet.listen = :80", "proxy.max-body =")
+	old := load([]string{"FRESHET_A_RECORD_CACHE_EXPIRES_SECONDS=1"}, "cache_url = redis://u:one@h",
+		"proxy.max-body = 1MiB",
+		"api_key = x", "record_cache_expires_seconds = 5", "a.record_cache_expires_seconds = 6",
+		"listen = :80")
+	next := load([]string{"FRESHET_A_RECORD_CACHE_EXPIRES_SECONDS=2"},
+		"cache_url = redis://u:two@i", "api-key = y",
+		"record_cache_expires_seconds = 5", "b.record_cache_expires_seconds = 6",
+		"freshet.listen = :80", "proxy.max-body =")
 	if got, want := old.Changed(next), []string{"api-key", "cache_url", "proxy.max-body"}; !slices.Equal(got, want) {
 		t.Errorf("changed: %q, want %q", got, want)
 	}
@@ -45,7 +50,8 @@ func TestChanges(t *testing.T) {
 	if got := old.Changes(old); got != nil {
 		t.Errorf("a change of nothing: %q", got)
 	}
-	if got := next.Expiries(); len(got) != 3 || got[1] != (Line{"b.record_cache_expires_seconds", "6", "there"}) ||
+	if got := next.Expiries(); len(got) != 3 || got[1] != (Line{"b.record_cache_expires_seconds",
+		"6", "there"}) ||
 		got[2].Key != "A_RECORD_CACHE_EXPIRES_SECONDS" {
 		t.Errorf("expiries: %+v", got)
 	}

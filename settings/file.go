@@ -32,8 +32,8 @@ func ReadFile(name string) (string, error) {
 	return string(text), nil
 }
 
-// readText reads an .ini file a line at a time: the library has neither line numbers nor a word about
-// keys that are there twice, and looks through all keys of a section for each new one.
+// readText reads an .ini file a line at a time: the library has neither line numbers nor a word
+// about keys that are there twice, and looks through all keys of a section for each new one.
 func readText(name, text string) ([]found, error) {
 	var all []found
 	section := ""
@@ -45,7 +45,8 @@ func readText(name, text string) ([]found, error) {
 			return nil, fmt.Errorf("%s: allowed is UTF-8", origin)
 		}
 		if strings.ContainsRune(line, 0) {
-			return nil, fmt.Errorf("%s: allowed is text: a byte of 0 stands in the line, as if the file was not written to its end", origin)
+			return nil, fmt.Errorf("%s: allowed is text: a byte of 0 stands in the line, as if "+
+				"the file was not written to its end", origin)
 		}
 		if isBlank(line) {
 			continue
@@ -71,7 +72,8 @@ func readText(name, text string) ([]found, error) {
 			i++
 			value = append(value, strings.TrimSpace(rows[i]))
 			if strings.Contains(rows[i], policy.ExpirySuffix) {
-				return nil, fmt.Errorf("%s:%d: %s: an indented line belongs to the value of the key before it (%s): begin without a space",
+				return nil, fmt.Errorf("%s:%d: %s: an indented line belongs to the value of the "+
+					"key before it (%s): begin without a space",
 					name, i+1, shown(value[len(value)-1]), printable(f.key))
 			}
 		}
@@ -92,8 +94,8 @@ func isBlank(line string) bool {
 	return line == "" || line[0] == '#' || line[0] == ';'
 }
 
-// lineOptions make of a value what is written: without continuation by a backslash, and with a comment
-// behind it only after a space, so that URLs may have fragments.
+// lineOptions make of a value what is written: without continuation by a backslash, and with a
+// comment behind it only after a space, so that URLs may have fragments.
 var lineOptions = ini.LoadOptions{IgnoreContinuation: true, SpaceBeforeInlineComment: true}
 
 // readSection reads a line of the form [name].

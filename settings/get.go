@@ -13,9 +13,9 @@ import (
 // ErrUndeclared is in the error of [Get] for a key that the settings were loaded without.
 var ErrUndeclared = errors.New("is not declared in Loader.Keys")
 
-// Get returns the value of a declared key as parse reads it, or byDefault when nobody set it. The error
-// names the key, the value, where it was set and, through parse, what is allowed. Parsers are [Text],
-// [List], [Bool], [Int], [Duration] and [Bytes], and what the program has of its own.
+// Get returns the value of a declared key as parse reads it, or byDefault when nobody set it. The
+// error names the key, the value, where it was set and, through parse, what is allowed. Parsers are
+// [Text], [List], [Bool], [Int], [Duration] and [Bytes], and what the program has of its own.
 func Get[T any](s *Settings, key string, byDefault T, parse func(string) (T, error)) (T, error) {
 	f, declared := s.keys[nameOf(key)]
 	if !declared {
@@ -31,16 +31,16 @@ func Get[T any](s *Settings, key string, byDefault T, parse func(string) (T, err
 	return value, nil
 }
 
-// Origin says where a declared key was set: "environment variable FRESHET_MAX_BYTES", or the file with the
-// line. Empty: nobody set it.
+// Origin says where a declared key was set: "environment variable FRESHET_MAX_BYTES", or the file
+// with the line. Empty: nobody set it.
 func (s *Settings) Origin(key string) string { return s.keys[nameOf(key)].origin }
 
 // InEnviron reports whether a declared key was set in the environment.
 func (s *Settings) InEnviron(key string) bool { return s.keys[nameOf(key)].environ }
 
-// Flags sets each flag that is named like a declared key, was not given on the command line, and was set
-// in the file or the environment. Call it after fs.Parse: so flags go over the environment over the file
-// over the flags' defaults. Flags for yes or no take what [Bool] does.
+// Flags sets each flag that is named like a declared key, was not given on the command line, and
+// was set in the file or the environment. Call it after fs.Parse: so flags go over the environment
+// over the file over the flags' defaults. Flags for yes or no take what [Bool] does.
 func (s *Settings) Flags(fs *flag.FlagSet) error {
 	given := make(map[string]bool)
 	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
@@ -80,7 +80,9 @@ func Text(value string) (string, error) { return value, nil }
 
 // List takes words with spaces, line ends or commas between them.
 func List(value string) ([]string, error) {
-	return strings.FieldsFunc(value, func(c rune) bool { return strings.ContainsRune(" \t\r\n,", c) }), nil
+	return strings.FieldsFunc(value, func(c rune) bool {
+		return strings.ContainsRune(" \t\r\n,", c)
+	}), nil
 }
 
 // Bool takes true, t, yes, y, on, 1 and their opposites false, f, no, n, off, 0, in any case.
@@ -103,7 +105,8 @@ func Int(value string) (int, error) {
 	return n, nil
 }
 
-// Duration takes a length of time that is not negative: 90s, 1m30s, 250ms, or a whole number of seconds.
+// Duration takes a length of time that is not negative: 90s, 1m30s, 250ms, or a whole number of
+// seconds.
 func Duration(value string) (time.Duration, error) {
 	text := strings.TrimSpace(value)
 	if n, err := strconv.ParseUint(text, 10, 64); err == nil && n <= math.MaxInt64/uint64(time.Second) {
@@ -116,8 +119,8 @@ func Duration(value string) (time.Duration, error) {
 	return d, nil
 }
 
-// Bytes takes a number of bytes that is not negative: 65536, 64KiB, 16MiB, 2GiB, 1TiB. K, M, G and T, and KB,
-// MB, GB and TB, count by 1024 as well.
+// Bytes takes a number of bytes that is not negative: 65536, 64KiB, 16MiB, 2GiB, 1TiB. K, M, G and
+// T, and KB, MB, GB and TB, count by 1024 as well.
 func Bytes(value string) (int64, error) {
 	text := strings.ToUpper(strings.TrimSpace(value))
 	end := strings.IndexFunc(text, func(c rune) bool { return c < '0' || c > '9' })
@@ -126,7 +129,8 @@ func Bytes(value string) (int64, error) {
 	}
 	n, err := strconv.ParseInt(text[:end], 10, 64)
 	shift, known := map[string]int{
-		"": 0, "B": 0, "K": 10, "KB": 10, "KIB": 10, "M": 20, "MB": 20, "MIB": 20, "G": 30, "GB": 30, "GIB": 30,
+		"": 0, "B": 0, "K": 10, "KB": 10, "KIB": 10, "M": 20, "MB": 20, "MIB": 20, "G": 30,
+		"GB": 30, "GIB": 30,
 		"T": 40, "TB": 40, "TIB": 40,
 	}[strings.TrimSpace(text[end:])]
 	if err != nil || !known || n > math.MaxInt64>>shift {

@@ -10,9 +10,12 @@ import (
 )
 
 func TestGet(t *testing.T) {
-	l := Loader{Keys: []string{"listen", "max-bytes", "timeout", "store-cookies", "hosts", "tries", "unset"}}
-	s, err := l.Load(written(t, "listen = http://127.0.0.1:8080/#top", "freshet.max_bytes = 64 MiB", "timeout = 90",
-		"hosts = a b,", "  c", "tries = 3"), []string{"FRESHET_TIMEOUT=1m", "FRESHET_STORE_COOKIES=Yes"})
+	l := Loader{Keys: []string{"listen", "max-bytes", "timeout", "store-cookies", "hosts", "tries",
+		"unset"}}
+	s, err := l.Load(written(t, "listen = http://127.0.0.1:8080/#top", "freshet.max_bytes = 64 MiB",
+		"timeout = 90",
+		"hosts = a b,", "  c", "tries = 3"), []string{"FRESHET_TIMEOUT=1m",
+		"FRESHET_STORE_COOKIES=Yes"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +33,8 @@ func TestGet(t *testing.T) {
 	}
 }
 
-func same[T comparable](t *testing.T, s *Settings, key string, byDefault T, parse func(string) (T, error), want T) {
+func same[T comparable](t *testing.T, s *Settings, key string, byDefault T, parse func(string) (T,
+	error), want T) {
 	t.Helper()
 	if got, err := Get(s, key, byDefault, parse); err != nil || got != want {
 		t.Errorf("%s: %v %v, want %v", key, got, err, want)
@@ -44,16 +48,27 @@ func TestGetSaysWhatIsAllowed(t *testing.T) {
 		get   func(*Settings) error
 		says  string
 	}{
-		{"maybe", func(s *Settings) error { _, err := Get(s, "key", false, Bool); return err }, "true and false"},
-		{"", func(s *Settings) error { _, err := Get(s, "key", false, Bool); return err }, "true and false"},
-		{"1.5", func(s *Settings) error { _, err := Get(s, "key", 0, Int); return err }, "whole number"},
-		{"-5s", func(s *Settings) error { _, err := Get(s, "key", 0, Duration); return err }, "not negative"},
-		{"5 minutes", func(s *Settings) error { _, err := Get(s, "key", 0, Duration); return err }, "30s"},
-		{"99999999999", func(s *Settings) error { _, err := Get(s, "key", 0, Duration); return err }, "30s"},
+		{"maybe", func(s *Settings) error { _, err := Get(s, "key", false, Bool); return err },
+			"true and false"},
+		{"", func(s *Settings) error { _, err := Get(s, "key", false, Bool); return err },
+			"true and false"},
+		{"1.5", func(s *Settings) error { _, err := Get(s, "key", 0, Int); return err },
+			"whole number"},
+		{"-5s", func(s *Settings) error { _, err := Get(s, "key", 0, Duration); return err },
+			"not negative"},
+		{"5 minutes", func(s *Settings) error { _, err := Get(s, "key", 0, Duration); return err },
+			"30s"},
+		{"99999999999", func(s *Settings) error {
+			_, err := Get(s, "key", 0, Duration)
+			return err
+		}, "30s"},
 		{"-1", func(s *Settings) error { _, err := Get(s, "key", 0, Bytes); return err }, "64KiB"},
-		{"1.5GiB", func(s *Settings) error { _, err := Get(s, "key", 0, Bytes); return err }, "64KiB"},
-		{"9999999999G", func(s *Settings) error { _, err := Get(s, "key", 0, Bytes); return err }, "64KiB"},
-		{"4 apples", func(s *Settings) error { _, err := Get(s, "key", 0, Bytes); return err }, "64KiB"},
+		{"1.5GiB", func(s *Settings) error { _, err := Get(s, "key", 0, Bytes); return err },
+			"64KiB"},
+		{"9999999999G", func(s *Settings) error { _, err := Get(s, "key", 0, Bytes); return err },
+			"64KiB"},
+		{"4 apples", func(s *Settings) error { _, err := Get(s, "key", 0, Bytes); return err },
+			"64KiB"},
 	}
 	for _, test := range tests {
 		s, err := l.Load("", []string{"FRESHET_KEY=" + test.value})
@@ -65,7 +80,8 @@ func TestGetSaysWhatIsAllowed(t *testing.T) {
 			t.Errorf("%q is accepted", test.value)
 			continue
 		}
-		for _, want := range []string{"environment variable FRESHET_KEY", `"` + test.value + `"`, test.says} {
+		for _, want := range []string{"environment variable FRESHET_KEY", `"` + test.value + `"`,
+			test.says} {
 			if !strings.Contains(err.Error(), want) {
 				t.Errorf("%q: the error does not say %q: %v", test.value, want, err)
 			}
@@ -74,7 +90,8 @@ func TestGetSaysWhatIsAllowed(t *testing.T) {
 }
 
 func TestPasswordsStayOutOfMessages(t *testing.T) {
-	s, err := Loader{Keys: []string{"store"}}.Load("", []string{"FRESHET_STORE=redis://me:secret@host:1/0"})
+	s, err := Loader{Keys: []string{"store"}}.Load("",
+		[]string{"FRESHET_STORE=redis://me:secret@host:1/0"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +119,8 @@ func TestFlagsOverEnvironmentOverFileOverDefaults(t *testing.T) {
 	}
 	var keys []string
 	fs.VisitAll(func(f *flag.Flag) { keys = append(keys, f.Name) })
-	s, err := Loader{Keys: keys}.Load(written(t, "listen=file", "upstream=file", "name=file", "timeout=5s",
+	s, err := Loader{Keys: keys}.Load(written(t, "listen=file", "upstream=file", "name=file",
+		"timeout=5s",
 		"store_cookies=on"),
 		[]string{"FRESHET_LISTEN=environment", "FRESHET_UPSTREAM=environment"})
 	if err != nil {
@@ -111,7 +129,8 @@ func TestFlagsOverEnvironmentOverFileOverDefaults(t *testing.T) {
 	if err := s.Flags(fs); err != nil {
 		t.Fatal(err)
 	}
-	for _, at := range [][2]string{{listen, "flag"}, {upstream, "environment"}, {name, "file"}, {mode, "default"}} {
+	for _, at := range [][2]string{{listen, "flag"}, {upstream, "environment"}, {name, "file"},
+		{mode, "default"}} {
 		if at[0] != at[1] {
 			t.Errorf("from the %s, want from the %s", at[0], at[1])
 		}
@@ -128,7 +147,8 @@ func TestFlagsOverEnvironmentOverFileOverDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = s.Flags(fs)
-	for _, want := range []string{"freshet.ini:2: timeout", `"soon"`, "duration: how long the upstream may take",
+	for _, want := range []string{"freshet.ini:2: timeout", `"soon"`,
+		"duration: how long the upstream may take",
 		"freshet.ini:3: store-cookies", "true and false"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not say %q: %v", want, err)

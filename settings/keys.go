@@ -28,20 +28,23 @@ func (l Loader) ours(f found) bool {
 	return !f.environ && (l.Strict || f.section == "freshet" || strings.HasPrefix(f.key, prefix))
 }
 
-// checkPrefixes judges Loader.Prefixes, whose empty one would make every variable of the environment ours.
+// checkPrefixes judges Loader.Prefixes, whose empty one would make every variable of the
+// environment ours.
 func (l Loader) checkPrefixes() error {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	for _, p := range l.Prefixes {
 		name := strings.TrimSuffix(p, ".")
-		if name == "" || strings.Trim(name[:1], letters) != "" || strings.Trim(name, letters+"0123456789_-") != "" {
-			return fmt.Errorf("settings: Loader.Prefixes: %q: allowed are letters, digits, - and _, a letter first, as in kinto.", p)
+		if name == "" || strings.Trim(name[:1], letters) != "" ||
+			strings.Trim(name, letters+"0123456789_-") != "" {
+			return fmt.Errorf("settings: Loader.Prefixes: %q: allowed are letters, digits, - and "+
+				"_, a letter first, as in kinto.", p)
 		}
 	}
 	return nil
 }
 
-// fromEnviron picks the variables with one of our prefixes. Of a name that is there twice the first counts,
-// as it does for os.Getenv.
+// fromEnviron picks the variables with one of our prefixes. Of a name that is there twice the first
+// counts, as it does for os.Getenv.
 func (l Loader) fromEnviron(environ []string) []found {
 	var all []found
 	seen := make(map[string]bool)
@@ -105,7 +108,8 @@ func expiryName(key string, environ bool) (string, bool) {
 
 func asExpiry(name string, f found) (policy.ExpirySetting, error) {
 	if printable(f.key) != f.key {
-		return policy.ExpirySetting{}, fmt.Errorf("%s: %s: allowed are printable characters", f.origin, printable(f.key))
+		return policy.ExpirySetting{}, fmt.Errorf("%s: %s: allowed are printable characters",
+			f.origin, printable(f.key))
 	}
 	ttl, err := Seconds(f.value)
 	if err != nil {
@@ -120,13 +124,15 @@ func Seconds(value string) (time.Duration, error) {
 	const most = uint64(policy.MaxExpiry / time.Second)
 	n, err := strconv.ParseUint(strings.TrimSpace(value), 10, 64)
 	if err != nil || n > most {
-		return 0, fmt.Errorf("allowed is a whole number of seconds from 0 (uncacheable) to %d", most)
+		return 0, fmt.Errorf("allowed is a whole number of seconds from 0 (uncacheable) to %d",
+			most)
 	}
 	return time.Duration(n) * time.Second, nil
 }
 
-// ofOthers reports whether an expiry setting with a prefix of another program's is for a resource that this
-// one does not have, as a Kinto has root_cache_expires_seconds. One that is a slip from ours is not.
+// ofOthers reports whether an expiry setting with a prefix of another program's is for a resource
+// that this one does not have, as a Kinto has root_cache_expires_seconds. One that is a slip from
+// ours is not.
 func (l Loader) ofOthers(name string, f found) bool {
 	if !f.foreign {
 		return false
@@ -150,12 +156,14 @@ func (l Loader) unknown(f found) error {
 	// The value is shown only where it is likely one of ours, which holds no secret but in a URL.
 	known := slices.Sorted(slices.Values(l.Keys))
 	if near := nearest(nameOf(f.bare), known); near != "" {
-		return fmt.Errorf("%s: %s = %s is no setting: did you mean %s?", f.origin, printable(f.key), shown(f.value), near)
+		return fmt.Errorf("%s: %s = %s is no setting: did you mean %s?", f.origin, printable(f.key),
+			shown(f.value), near)
 	}
 	if len(known) == 0 {
 		return fmt.Errorf("%s: %s is no setting", f.origin, printable(f.key))
 	}
-	return fmt.Errorf("%s: %s is no setting: known are %s", f.origin, printable(f.key), strings.Join(known, ", "))
+	return fmt.Errorf("%s: %s is no setting: known are %s", f.origin, printable(f.key),
+		strings.Join(known, ", "))
 }
 
 // misplaced judges a key of a section that belongs to others.
@@ -164,7 +172,8 @@ func (l Loader) misplaced(f found) error {
 	if (!isExpiry || l.Shared) && (f.section == rulesSection || !l.ours(f)) {
 		return nil
 	}
-	return fmt.Errorf("%s: %s stands in the section [%s], which is not read: move it before the first section or into [freshet]",
+	return fmt.Errorf("%s: %s stands in the section [%s], which is not read: move it before the "+
+		"first section or into [freshet]",
 		f.origin, printable(f.key), printable(f.section))
 }
 
@@ -174,9 +183,10 @@ func (l Loader) resemblesExpiry(key string, environ bool) bool {
 	if tailDistance(name, policy.ExpirySuffix[1:]) <= 3 {
 		return true
 	}
-	return strings.Contains(name, "cache_expire") && (environ || slices.ContainsFunc(l.Resources, func(resource string) bool {
-		return strings.Contains(name, nameOf(resource)+"_cache_expire")
-	}))
+	return strings.Contains(name, "cache_expire") && (environ || slices.ContainsFunc(l.Resources,
+		func(resource string) bool {
+			return strings.Contains(name, nameOf(resource)+"_cache_expire")
+		}))
 }
 
 func (l Loader) knownResources() string {

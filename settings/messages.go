@@ -20,7 +20,8 @@ func (f found) wrong(err error) error {
 // shown is a value as a message shows it: quoted, not too long, and without the passwords of URLs.
 func shown(value string) string { return cut(strconv.Quote(mask.Value(value))) }
 
-// printable is a key or a name as a message shows it: as it is, or quoted when it would garble the message.
+// printable is a key or a name as a message shows it: as it is, or quoted when it would garble the
+// message.
 func printable(name string) string {
 	if strings.ContainsFunc(name, func(c rune) bool { return !unicode.IsPrint(c) }) {
 		name = strconv.Quote(name)
@@ -47,8 +48,8 @@ func nearest(key string, names []string) string {
 	return best
 }
 
-// distance is how many bytes must be put in, left out or replaced to make one of the other. A key that
-// is not about as long as the other needs no exact answer.
+// distance is how many bytes must be put in, left out or replaced to make one of the other. A key
+// that is not about as long as the other needs no exact answer.
 func distance(one, other string) int {
 	if d := len(one) - len(other); d > len(other) || -d > len(one) {
 		return max(len(one), len(other))
@@ -64,8 +65,8 @@ func tailDistance(key, tail string) int {
 	return row[len(row)-1]
 }
 
-// edits is the last row of the table of distances: of the whole of one from each head of other. A byte
-// left out at the start of other costs skip.
+// edits is the last row of the table of distances: of the whole of one from each head of other. A
+// byte left out at the start of other costs skip.
 func edits(one, other string, skip int) []int {
 	row := make([]int, len(other)+1)
 	for j := range row {

@@ -2,8 +2,8 @@ package settings
 
 import "strings"
 
-// Setting describes a setting to people: a row of the table from which a program makes its help, the list
-// of what is set and its documentation. The zero value describes nothing.
+// Setting describes a setting to people: a row of the table from which a program makes its help,
+// the list of what is set and its documentation. The zero value describes nothing.
 type Setting struct {
 	// Name is the setting's key in the file, without a prefix: "cache_pool_size", "proxy.max-body".
 	Name string
@@ -19,7 +19,8 @@ type Setting struct {
 	More string
 	// Secret values are never shown. Passwords in URLs are masked in any case.
 	Secret bool
-	// Live settings take effect while the program runs, when its settings are loaded anew. Others wait for a restart.
+	// Live settings take effect while the program runs, when its settings are loaded anew. Others
+	// wait for a restart.
 	Live bool
 }
 

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// slip reports whether an unknown key of a file or environment that another program reads too was meant for
-// this one: it is one slip from a known key, or begins like one that has a dot. Of the environment
-// only the former counts: Kubernetes sets variables for every service, and one called freshet-proxy
-// has FRESHET_PROXY_SERVICE_HOST.
+// slip reports whether an unknown key of a file or environment that another program reads too was
+// meant for this one: it is one slip from a known key, or begins like one that has a dot. Of the
+// environment only the former counts: Kubernetes sets variables for every service, and one called
+// freshet-proxy has FRESHET_PROXY_SERVICE_HOST.
 func (l Loader) slip(f found) bool {
 	name := nameOf(f.bare)
 	for _, key := range l.Keys {
@@ -23,8 +23,9 @@ func (l Loader) slip(f found) bool {
 	return false
 }
 
-// oneSlip reports whether one name is the other with a letter too many, too few or wrong, or with two
-// neighbours swapped. It is narrower than nearest, which guesses once a key is known to be wrong.
+// oneSlip reports whether one name is the other with a letter too many, too few or wrong, or with
+// two neighbours swapped. It is narrower than nearest, which guesses once a key is known to be
+// wrong.
 func oneSlip(one, other string) bool {
 	if one == other || len(one)-len(other) > 1 || len(other)-len(one) > 1 {
 		return false
@@ -33,18 +34,20 @@ func oneSlip(one, other string) bool {
 	for i < len(one) && i < len(other) && one[i] == other[i] {
 		i++
 	}
-	swapped := i+1 < len(one) && i+1 < len(other) && one[i] == other[i+1] && one[i+1] == other[i] && one[i+2:] == other[i+2:]
+	swapped := i+1 < len(one) && i+1 < len(other) && one[i] == other[i+1] && one[i+1] == other[i] &&
+		one[i+2:] == other[i+2:]
 	return swapped || distance(one, other) <= 1
 }
 
-// unread says which keys that were left alone are called as one of ours is behind its dot: listen, where
-// proxy.listen is read and nobody set it.
+// unread says which keys that were left alone are called as one of ours is behind its dot: listen,
+// where proxy.listen is read and nobody set it.
 func (l Loader) unread(others []found, keys map[string]found) (lines []string) {
 	for _, f := range others {
 		for _, key := range l.Keys {
 			_, rest, dotted := strings.Cut(key, ".")
 			if dotted && keys[nameOf(key)].origin == "" && nameOf(rest) == nameOf(f.bare) {
-				lines = append(lines, fmt.Sprintf("%s: %s is not read here: %s is", f.origin, printable(f.key), key))
+				lines = append(lines, fmt.Sprintf("%s: %s is not read here: %s is", f.origin,
+					printable(f.key), key))
 			}
 		}
 	}

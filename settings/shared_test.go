@@ -7,7 +7,8 @@ import (
 
 // A tool reads what an app has set beside its own settings.
 func TestSettingsOfAnotherProgram(t *testing.T) {
-	l := Loader{Shared: true, Keys: []string{"cache_url", "cache_hosts", "proxy.listen", "proxy.max-body"}}
+	l := Loader{Shared: true, Keys: []string{"cache_url", "cache_hosts", "proxy.listen",
+		"proxy.max-body"}}
 	for _, c := range []struct {
 		story     string
 		file, env []string
@@ -24,17 +25,20 @@ func TestSettingsOfAnotherProgram(t *testing.T) {
 				"a.b_record_cache_expires_seconds = 5"},
 			[]string{"FRESHET_CACHE_EXPIRES_SECONDS=x"}, nil, ""},
 		{"keys of the app's own",
-			[]string{"[freshet]", "greeting = hello", "freshet.workers = 4", "cache_ttl = 5", "[other]",
+			[]string{"[freshet]", "greeting = hello", "freshet.workers = 4", "cache_ttl = 5",
+				"[other]",
 				"proxy = http://10.0.0.1"}, []string{"FRESHET_GREETING=hello"}, nil, ""},
 		{"what Kubernetes sets for a service", nil,
 			[]string{"FRESHET_PROXY_SERVICE_HOST=10.0.0.1", "FRESHET_PROXY_PORT=tcp://10.0.0.1:80",
 				"FRESHET_CACHE_PORT=tcp://10.0.0.1:80"}, nil, ""},
 		{"a slip", []string{"cahce_url = redis://me:secret@h"}, nil,
-			[]string{"freshet.ini:1: cahce_url = ", "redis://me:***@h", "did you mean cache_url?"}, ""},
+			[]string{"freshet.ini:1: cahce_url = ", "redis://me:***@h", "did you mean cache_url?"},
+			""},
 		{"a letter too few", []string{"freshet.cache_host = a"}, nil,
 			[]string{`freshet.ini:1: freshet.cache_host = "a"`, "did you mean cache_hosts?"}, ""},
 		{"a slip in the environment", nil, []string{"FRESHET_PROXY_MAX_BODDY=1"},
-			[]string{`environment variable FRESHET_PROXY_MAX_BODDY`, `= "1"`, "did you mean proxy.max-body?"}, ""},
+			[]string{`environment variable FRESHET_PROXY_MAX_BODDY`, `= "1"`,
+				"did you mean proxy.max-body?"}, ""},
 		{"an unknown one that begins like ours", []string{"proxy.colour = red"}, nil,
 			[]string{"freshet.ini:1: proxy.colour",
 				"known are cache_hosts, cache_url, proxy.listen, proxy.max-body"}, ""},
@@ -75,9 +79,11 @@ func TestOneSlip(t *testing.T) {
 		one, other string
 		want       bool
 	}{
-		{"cache_url", "cache_url", false}, {"cahce_url", "cache_url", true}, {"cache_ur", "cache_url", true},
+		{"cache_url", "cache_url", false}, {"cahce_url", "cache_url", true},
+		{"cache_ur", "cache_url", true},
 		{"cache_urll", "cache_url", true},
-		{"cache_uri", "cache_url", true}, {"cache_ttl", "cache_url", false}, {"cache_dir", "cache_url", false},
+		{"cache_uri", "cache_url", true}, {"cache_ttl", "cache_url", false},
+		{"cache_dir", "cache_url", false},
 		{"", "a", true}, {"", "ab", false},
 		{"ab", "ba", true}, {"abc", "cba", false}, {"acb", "abc", true}, {"abcd", "badc", false},
 	} {

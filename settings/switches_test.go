@@ -11,18 +11,21 @@ import (
 
 func TestSwitches(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "freshet.ini")
-	text := "record_enabled = false\nfreshet.collection_get_enabled = no\ngroup-head-enabled = off\nbucket_post_enabled = 0\n" +
+	text := "record_enabled = false\nfreshet.collection_get_enabled = no\ngroup-head-enabled = " +
+		"off\nbucket_post_enabled = 0\n" +
 		"page_enabled = true\npage_get_enabled = yes\nlate_enabled = false\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	set, err := settings.Loader{Resources: []string{"record", "collection", "group", "bucket", "page", "late", "other"}}.
+	set, err := settings.Loader{Resources: []string{"record", "collection", "group", "bucket",
+		"page", "late", "other"}}.
 		Load(file, []string{"FRESHET_LATE_ENABLED=true", "FRESHET_OTHER_GET_ENABLED=false"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for resource, disabled := range map[string]string{
-		"record": "GET HEAD POST", "collection": "GET HEAD", "group": "HEAD", "bucket": "POST", "page": "", "late": "",
+		"record": "GET HEAD POST", "collection": "GET HEAD", "group": "HEAD", "bucket": "POST",
+		"page": "", "late": "",
 		"other": "GET HEAD", "unknown": "",
 	} {
 		var got []string
@@ -42,7 +45,8 @@ func TestSwitchesAreChecked(t *testing.T) {
 		environ string
 		words   []string
 	}{
-		{"FRESHET_RECORD_ENABLED=maybe", []string{"FRESHET_RECORD_ENABLED", "maybe", "true and false"}},
+		{"FRESHET_RECORD_ENABLED=maybe", []string{"FRESHET_RECORD_ENABLED", "maybe",
+			"true and false"}},
 		{"FRESHET_RECORD_GET_ENABLED=", []string{"FRESHET_RECORD_GET_ENABLED", "true and false"}},
 	} {
 		_, err := settings.Load("", []string{each.environ}, "record")

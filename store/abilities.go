@@ -8,20 +8,21 @@ import (
 	"time"
 )
 
-// What a Backend may be able to do besides. Each ability is an interface of one method; As finds it, behind wrappers
-// too. Keys are the backend's own, as Options.BackendKey returns them.
+// What a Backend may be able to do besides. Each ability is an interface of one method; As finds
+// it, behind wrappers too. Keys are the backend's own, as Options.BackendKey returns them.
 
 // TTLer is the ability to report remaining lifetimes.
 type TTLer interface {
-	// TTL returns what is left of the lifetime of the value under key: more than 0, and never more than
-	// the ttl of its Set (rounded up to the backend's unit). ErrNotFound when there is no value.
+	// TTL returns what is left of the lifetime of the value under key: more than 0, and never more
+	// than the ttl of its Set (rounded up to the backend's unit). ErrNotFound when there is no
+	// value.
 	TTL(ctx context.Context, key string) (time.Duration, error)
 }
 
 // Expirer is the ability to change remaining lifetimes.
 type Expirer interface {
-	// Expire gives the value under key ttl to live from now on, and reports whether there was a value.
-	// A ttl of 0 or less removes it. It makes no value where there is none.
+	// Expire gives the value under key ttl to live from now on, and reports whether there was a
+	// value. A ttl of 0 or less removes it. It makes no value where there is none.
 	Expire(ctx context.Context, key string, ttl time.Duration) (existed bool, err error)
 }
 
@@ -35,44 +36,45 @@ type Flusher interface {
 
 // Lister is the ability to list keys.
 type Lister interface {
-	// List yields the keys that begin with prefix, in any order, each once. It may or may not yield a key
-	// that is set or removed meanwhile. After an error the sequence ends.
+	// List yields the keys that begin with prefix, in any order, each once. It may or may not yield
+	// a key that is set or removed meanwhile. After an error the sequence ends.
 	List(ctx context.Context, prefix string) iter.Seq2[string, error]
 }
 
 // Migrator is the ability to create what the backend needs on its server: tables, indexes.
 type Migrator interface {
-	// Migrate does what is missing and returns what it did, each as "create the table x"; nothing when nothing was
-	// missing. With dryRun it changes nothing and returns what it would do. Several processes may call it at
-	// any time, also at once.
+	// Migrate does what is missing and returns what it did, each as "create the table x"; nothing
+	// when nothing was missing. With dryRun it changes nothing and returns what it would do.
+	// Several processes may call it at any time, also at once.
 	Migrate(ctx context.Context, dryRun bool) (steps []string, err error)
 }
 
 // Locker is the ability to give out leases: locks across processes that end by themselves.
 type Locker interface {
-	// TryLock takes the lease called name for ttl, which must be more than 0, if nobody holds it. It does
-	// not wait: ok is false, without an error, when somebody else does. Names are like keys, and apart
-	// from the keys of values.
+	// TryLock takes the lease called name for ttl, which must be more than 0, if nobody holds it.
+	// It does not wait: ok is false, without an error, when somebody else does. Names are like
+	// keys, and apart from the keys of values.
 	TryLock(ctx context.Context, name string, ttl time.Duration) (l Lease, ok bool, err error)
 }
 
 // Lease is a lock that lasts until Unlock or the end of its ttl, whichever comes first.
 type Lease interface {
-	// Unlock releases the lease, and reports whether its holder still held it: false when it had ended before. It
-	// does not touch another holder's lease of the same name.
+	// Unlock releases the lease, and reports whether its holder still held it: false when it had
+	// ended before. It does not touch another holder's lease of the same name.
 	Unlock(ctx context.Context) (held bool, err error)
 }
 
 // Journaler is the ability to keep a journal that all who use the server share.
 type Journaler interface {
-	// Journal returns the journal whose records lie under prefix. Calling it does no I/O; what it returns
-	// needs no closing: a Watch ends with its context.
+	// Journal returns the journal whose records lie under prefix. Calling it does no I/O; what it
+	// returns needs no closing: a Watch ends with its context.
 	Journal(prefix string) Journal
 }
 
-// Flush removes all values whose key begins with prefix, and marks everything in the prefix's journal, so that the
-// processes that share the backend drop their near copies. It returns how many values it removed. A backend that can
-// list but not flush is flushed key by key; one that can do neither is an error that matches errors.ErrUnsupported.
+// Flush removes all values whose key begins with prefix, and marks everything in the prefix's
+// journal, so that the processes that share the backend drop their near copies. It returns how many
+// values it removed. A backend that can list but not flush is flushed key by key; one that can do
+// neither is an error that matches errors.ErrUnsupported.
 func Flush(ctx context.Context, b Backend, prefix string) (removed int64, err error) {
 	if removed, err = flush(ctx, b, prefix); err != nil {
 		return removed, err
@@ -83,7 +85,8 @@ func Flush(ctx context.Context, b Backend, prefix string) (removed int64, err er
 	}
 	if j := a.Journal(prefix); j != nil {
 		if _, err = j.Append(ctx, Mark{Kind: MarkEverything}); err != nil {
-			err = fmt.Errorf("store: flush: removed %d, but could not tell the processes that share the store: %w",
+			err = fmt.Errorf("store: flush: removed %d, but could not tell the processes that "+
+				"share the store: %w",
 				removed, err)
 		}
 	}
@@ -102,7 +105,8 @@ func flush(ctx context.Context, b Backend, prefix string) (removed int64, err er
 	lister, ok := As[Lister](b)
 	if !ok { // permanent: it says nothing against the server
 		return 0, &Error{Backend: "store", Op: "flush", Kind: KindPermanent,
-			Err: fmt.Errorf("backend %T cannot remove all keys of a prefix: %w", b, errors.ErrUnsupported)}
+			Err: fmt.Errorf("backend %T cannot remove all keys of a prefix: %w", b,
+				errors.ErrUnsupported)}
 	}
 	for key, err := range lister.List(ctx, prefix) {
 		if err != nil {
@@ -119,8 +123,8 @@ func flush(ctx context.Context, b Backend, prefix string) (removed int64, err er
 	return removed, nil
 }
 
-// Migrate creates what the backend needs; see Migrator. A backend that is none needs nothing: then Migrate does
-// nothing.
+// Migrate creates what the backend needs; see Migrator. A backend that is none needs nothing: then
+// Migrate does nothing.
 func Migrate(ctx context.Context, b Backend, dryRun bool) (steps []string, err error) {
 	if a, ok := As[Migrator](b); ok {
 		return a.Migrate(ctx, dryRun)

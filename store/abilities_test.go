@@ -72,7 +72,8 @@ func TestAbilitiesThatAreMissing(t *testing.T) {
 	b.values["p:k"] = []byte("v")
 	_, err := Flush(ctx, b, "p:")
 	if !errors.Is(err, errors.ErrUnsupported) || KindOf(err) != KindPermanent ||
-		!strings.Contains(err.Error(), "store: flush: ") || !strings.Contains(err.Error(), "*store.keeper") {
+		!strings.Contains(err.Error(), "store: flush: ") || !strings.Contains(err.Error(),
+		"*store.keeper") {
 		t.Errorf("Flush: %v, want a permanent ErrUnsupported that names the backend", err)
 	}
 	if steps, err := Migrate(ctx, b, false); len(steps) != 0 || err != nil {
@@ -137,7 +138,8 @@ func TestFlushKeyByKey(t *testing.T) {
 		t.Errorf("without a prefix: %d, %v; %d left", n, err, len(b.values))
 	}
 	lost := errors.New("connection reset")
-	if n, err := Flush(ctx, failing{b, lost}, "p:"); n != 1 || !errors.Is(err, lost) || len(b.values) != 3 {
+	if n, err := Flush(ctx, failing{b, lost}, "p:"); n != 1 || !errors.Is(err, lost) ||
+		len(b.values) != 3 {
 		t.Errorf("when the list breaks off: %d, %v; %d left", n, err, len(b.values))
 	}
 	b.fail = lost

@@ -1,7 +1,7 @@
 package store
 
-// As finds an ability: it returns s, or what s wraps, as a T. A wrapper has a method Unwrap() any. As is to stores and
-// backends what errors.As is to errors.
+// As finds an ability: it returns s, or what s wraps, as a T. A wrapper has a method Unwrap() any.
+// As is to stores and backends what errors.As is to errors.
 func As[T any](s any) (T, bool) {
 	for s != nil {
 		if t, ok := s.(T); ok {

@@ -9,5 +9,7 @@ import (
 
 // The backend that the documentation shows does what the contract asks.
 func TestTheExamplesBackend(t *testing.T) {
-	storetest.RunBackend(t, func(*testing.T) store.Backend { return &drawer{values: make(map[string]kept)} })
+	storetest.RunBackend(t, func(*testing.T) store.Backend {
+		return &drawer{values: make(map[string]kept)}
+	})
 }

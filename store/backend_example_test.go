@@ -9,7 +9,8 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// drawer is a backend of one's own: five methods. storetest.RunBackend checks the rest of the contract.
+// drawer is a backend of one's own: five methods. storetest.RunBackend checks the rest of the
+// contract.
 type drawer struct {
 	mu     sync.Mutex
 	values map[string]kept
@@ -88,7 +89,8 @@ func ExampleNew() {
 	found, err := s.Get(ctx, page.Key)
 	fmt.Println(string(found.Body), err)
 
-	// The backend holds bytes, under a key of its own. Without a whole entry there is a miss, never a wrong page.
+	// The backend holds bytes, under a key of its own. Without a whole entry there is a miss, never
+	// a wrong page.
 	key := store.Options{Prefix: "blog:"}.BackendKey(page.Key)
 	b.Set(ctx, key, []byte("not an entry"), time.Minute)
 	_, err = s.Get(ctx, page.Key)

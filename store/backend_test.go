@@ -43,21 +43,25 @@ func (k *keeper) Exists(_ context.Context, key string) (bool, error) {
 	return ok, k.fail
 }
 
-func (k *keeper) Health(context.Context) (Health, error) { return Health{Backend: "keeper"}, k.fail }
+func (k *keeper) Health(context.Context) (Health, error) {
+	return Health{Backend: "keeper"}, k.fail
+}
 
 func TestBackendKeysFitEveryBackend(t *testing.T) {
 	allowed := regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,200}$`)
 	prefixes := []string{"", "blog:", strings.Repeat("p", maxPrefix)}
 	seen := map[string]string{}
 	for _, prefix := range prefixes {
-		for _, key := range []string{"", "a", "A", "a\x00", "GET https://a.example/?q=ключ\r\n", strings.Repeat("k", 1<<20)} {
+		for _, key := range []string{"", "a", "A", "a\x00", "GET https://a.example/?q=ключ\r\n",
+			strings.Repeat("k", 1<<20)} {
 			b := &keeper{values: map[string][]byte{}}
 			s := New(b, Options{Prefix: prefix})
 			if err := s.Set(t.Context(), key, &Entry{Key: key}, time.Hour); err != nil {
 				t.Fatal(err)
 			}
 			for k := range maps.Keys(b.values) {
-				if !allowed.MatchString(k) || !strings.HasPrefix(k, prefix) || k != (Options{Prefix: prefix}).BackendKey(key) {
+				if !allowed.MatchString(k) || !strings.HasPrefix(k, prefix) ||
+					k != (Options{Prefix: prefix}).BackendKey(key) {
 					t.Errorf("key %.40q with prefix %.10q is kept under %q", key, prefix, k)
 				}
 				if other, ok := seen[k]; ok {
@@ -76,12 +80,16 @@ func TestBackendKeysFitEveryBackend(t *testing.T) {
 func TestGetComparesTheKey(t *testing.T) {
 	b := &keeper{values: map[string][]byte{}}
 	var heard []string
-	s := New(b, Options{OnCorrupt: func(key string, err error) { heard = append(heard, fmt.Sprint(key, ": ", err)) }})
-	b.values[Options{Prefix: ""}.BackendKey("mine")] = encodeOne(nil, &Entry{Key: "somebody else's", Body: []byte("secret")})
+	s := New(b, Options{OnCorrupt: func(key string, err error) {
+		heard = append(heard, fmt.Sprint(key, ": ", err))
+	}})
+	b.values[Options{Prefix: ""}.BackendKey("mine")] = encodeOne(nil, &Entry{Key: "somebody else's",
+		Body: []byte("secret")})
 	if e, err := s.Get(t.Context(), "mine"); !errors.Is(err, ErrNotFound) || e != nil {
 		t.Errorf("Get = %+v, %v; want ErrNotFound", e, err)
 	}
-	if len(heard) != 1 || !strings.Contains(heard[0], "mine: ") || strings.Contains(heard[0], "somebody") {
+	if len(heard) != 1 || !strings.Contains(heard[0], "mine: ") || strings.Contains(heard[0],
+		"somebody") {
 		t.Errorf("OnCorrupt heard %q, want the key once, and nothing of the other entry", heard)
 	}
 }
@@ -91,7 +99,8 @@ func TestUnusableValuesAreMisses(t *testing.T) {
 	old := append([]byte(nil), good...)
 	old[len(codecMagic)]++
 	for story, value := range map[string][]byte{
-		"nil": nil, "empty": {}, "something else": []byte("<html>"), "cut": good[:len(good)-1], "another version": old,
+		"nil": nil, "empty": {}, "something else": []byte("<html>"), "cut": good[:len(good)-1],
+		"another version": old,
 	} {
 		b := &keeper{values: map[string][]byte{Options{Prefix: ""}.BackendKey("k"): value}}
 		heard := 0
@@ -114,10 +123,12 @@ func TestUnusableValuesAreMisses(t *testing.T) {
 
 func TestABrokenBackendIsNotAMiss(t *testing.T) {
 	down := errors.New("connection refused")
-	s := New(&keeper{values: map[string][]byte{}, fail: down}, Options{OnCorrupt: func(string, error) { t.Error("OnCorrupt heard of it") }})
+	s := New(&keeper{values: map[string][]byte{}, fail: down},
+		Options{OnCorrupt: func(string, error) { t.Error("OnCorrupt heard of it") }})
 	_, get := s.Get(t.Context(), "k")
 	set := s.Set(t.Context(), "k", &Entry{Key: "k"}, time.Hour)
-	for call, err := range map[string]error{"Get": get, "Set": set, "Delete": s.Delete(t.Context(), "k"), "Set for 0": s.Set(t.Context(), "k", &Entry{Key: "k"}, 0)} {
+	for call, err := range map[string]error{"Get": get, "Set": set, "Delete": s.Delete(t.Context(),
+		"k"), "Set for 0": s.Set(t.Context(), "k", &Entry{Key: "k"}, 0)} {
 		if !errors.Is(err, down) || errors.Is(err, ErrNotFound) {
 			t.Errorf("%s: %v, want %v", call, err, down)
 		}
@@ -137,7 +148,8 @@ func TestPrefixes(t *testing.T) {
 		strings.Repeat("p", 1<<20) + "\xff": "at most 136",
 	} {
 		err := Options{Prefix: prefix}.Validate()
-		if (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || len(err.Error()) > 300) {
+		if (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) ||
+			len(err.Error()) > 300) {
 			t.Errorf("Validate of prefix %.20q: = %v, want %q", prefix, err, want)
 		}
 		panicked := func() (p any) {

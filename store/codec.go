@@ -9,8 +9,8 @@ import (
 	"slices"
 )
 
-// errCorrupt is the error of bytes that are not an encoded entry: cut, damaged, of a version not known here, with a
-// body larger than allowed, or something else altogether.
+// errCorrupt is the error of bytes that are not an encoded entry: cut, damaged, of a version not
+// known here, with a body larger than allowed, or something else altogether.
 var errCorrupt = errors.New("store: corrupt entry")
 
 // The encoding, all of it, with numbers of fixed width least significant byte first:
@@ -24,8 +24,8 @@ var errCorrupt = errors.New("store: corrupt entry")
 //	   the fields, as codec_fields.go has them
 //	   the body
 //
-// Any change in what the bytes mean takes a new version. Every version of the past is read; one of the
-// future is not, which costs a cache no more than a miss.
+// Any change in what the bytes mean takes a new version. Every version of the past is read; one of
+// the future is not, which costs a cache no more than a miss.
 const (
 	codecMagic   = "fsht"
 	codecVersion = 2
@@ -40,9 +40,9 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// encode appends the encoding of an entry to dst: one that ends at so many Unix milliseconds, or 0, with its body
-// compressed if c takes it. Entries that are equal, end together and have one compressor have equal encodings. Times
-// keep their moment to the nanosecond, not their zone.
+// encode appends the encoding of an entry to dst: one that ends at so many Unix milliseconds, or 0,
+// with its body compressed if c takes it. Entries that are equal, end together and have one
+// compressor have equal encodings. Times keep their moment to the nanosecond, not their zone.
 func encode(dst []byte, e *Entry, ends int64, c *compressor) []byte {
 	start := len(dst)
 	dst = slices.Grow(dst, encodedSize(e))
@@ -68,9 +68,10 @@ type sealed struct {
 	plain  uint32 // its length before it was compressed; 0 when it was not
 }
 
-// unseal decodes all but the body, in this version of the encoding or an earlier one. The body is a part of b, unless
-// it was compressed: b must not be modified any more, and stays in memory as long as the body does. Malformed input of
-// any kind is errCorrupt. The time and memory to find that out are linear in the input's length.
+// unseal decodes all but the body, in this version of the encoding or an earlier one. The body is a
+// part of b, unless it was compressed: b must not be modified any more, and stays in memory as long
+// as the body does. Malformed input of any kind is errCorrupt. The time and memory to find that out
+// are linear in the input's length.
 func unseal(b []byte) (sealed, error) {
 	if len(b) < atFields1 || string(b[:len(codecMagic)]) != codecMagic {
 		return sealed{}, fmt.Errorf("%w: not an entry (%d bytes)", errCorrupt, len(b))
@@ -79,7 +80,8 @@ func unseal(b []byte) (sealed, error) {
 	begin, ends := atFields1, int64(0)
 	switch v := b[len(codecMagic)]; {
 	case v == 0 || v > codecVersion:
-		return sealed{}, fmt.Errorf("%w: version %d; versions 1 to %d are known here", errCorrupt, v, codecVersion)
+		return sealed{}, fmt.Errorf("%w: version %d; versions 1 to %d are known here", errCorrupt,
+			v, codecVersion)
 	case v >= 2 && len(b) < atFields:
 		return sealed{}, fmt.Errorf("%w: cut to %d bytes", errCorrupt, len(b))
 	case v >= 2:
@@ -127,7 +129,8 @@ func (s *sealed) open(most int64) (*Entry, error) {
 	return s.entry, nil
 }
 
-// checksum is what an encoding's checksum should be. Version 1 left the magic and the version out of it.
+// checksum is what an encoding's checksum should be. Version 1 left the magic and the version out
+// of it.
 func checksum(b []byte) uint32 {
 	sum := uint32(0)
 	if b[len(codecMagic)] > 1 {
@@ -136,10 +139,11 @@ func checksum(b []byte) uint32 {
 	return crc32.Update(sum, castagnoli, b[atLength:])
 }
 
-// encodedSize is the room that an encoding takes, or little more: a body that does not yield grows by 3
-// bytes in 128 KiB before that is known.
+// encodedSize is the room that an encoding takes, or little more: a body that does not yield grows
+// by 3 bytes in 128 KiB before that is known.
 func encodedSize(e *Entry) int {
-	n := 176 + len(e.Key) + len(e.URI) + len(e.Body) + len(e.Body)>>15 + 2*binary.MaxVarintLen64*len(e.Spans) + stringsRoom(e.Tags)
+	n := 176 + len(e.Key) + len(e.URI) + len(e.Body) + len(e.Body)>>15 +
+		2*binary.MaxVarintLen64*len(e.Spans) + stringsRoom(e.Tags)
 	for _, h := range []http.Header{e.Header, e.Trailer, e.Vary} {
 		for name, values := range h {
 			n += len(name) + 4 + stringsRoom(values)

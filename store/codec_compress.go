@@ -16,8 +16,8 @@ const mostGrowth = 128 << 10 / 4
 const zstdRoom = 16
 
 // decompressing is shared by all: a call takes one of its decoders, or waits for one, and starts no
-// goroutine. It is made at start and not when it is first needed, because what it waits on would else
-// belong to whichever testing/synctest bubble came first.
+// goroutine. It is made at start and not when it is first needed, because what it waits on would
+// else belong to whichever testing/synctest bubble came first.
 var decompressing = newDecoder()
 
 func newDecoder() *zstd.Decoder {
@@ -31,18 +31,20 @@ func newDecoder() *zstd.Decoder {
 	return d
 }
 
-// decompress returns the body, of exactly plain bytes. Input that claims more than could be in it is
-// refused before any memory is taken for it.
+// decompress returns the body, of exactly plain bytes. Input that claims more than could be in it
+// is refused before any memory is taken for it.
 func decompress(stored []byte, plain uint32) ([]byte, error) {
 	if int64(plain) > int64(len(stored))*mostGrowth {
-		return nil, fmt.Errorf("%w: %d bytes cannot hold a body of %d", errCorrupt, len(stored), plain)
+		return nil, fmt.Errorf("%w: %d bytes cannot hold a body of %d", errCorrupt, len(stored),
+			plain)
 	}
 	body, err := decompressing.DecodeAll(stored, make([]byte, 0, int(plain)+zstdRoom))
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%w: body not decompressed: %w", errCorrupt, err)
 	case len(body) != int(plain):
-		return nil, fmt.Errorf("%w: a body of %d bytes where %d were announced", errCorrupt, len(body), plain)
+		return nil, fmt.Errorf("%w: a body of %d bytes where %d were announced", errCorrupt,
+			len(body), plain)
 	}
 	return body[:plain:plain], nil
 }
@@ -71,9 +73,11 @@ func newCompressor(least int) *compressor {
 	return &compressor{least: least, encoder: e}
 }
 
-// appendBody appends the body as it is to be stored, and returns its length if it is compressed, else 0.
+// appendBody appends the body as it is to be stored, and returns its length if it is compressed,
+// else 0.
 func (c *compressor) appendBody(dst []byte, e *Entry) ([]byte, uint32) {
-	if c == nil || len(e.Body) < c.least || int64(len(e.Body)) > math.MaxUint32 || compressedAlready(e) {
+	if c == nil || len(e.Body) < c.least || int64(len(e.Body)) > math.MaxUint32 ||
+		compressedAlready(e) {
 		return append(dst, e.Body...), 0
 	}
 	start := len(dst)
@@ -84,8 +88,8 @@ func (c *compressor) appendBody(dst []byte, e *Entry) ([]byte, uint32) {
 	return dst, uint32(len(e.Body))
 }
 
-// compressedAlready reports whether the header says that there is nothing to be gained. For all others,
-// trying it costs little: the encoder skims over what does not yield.
+// compressedAlready reports whether the header says that there is nothing to be gained. For all
+// others, trying it costs little: the encoder skims over what does not yield.
 func compressedAlready(e *Entry) bool {
 	for _, coding := range e.Header["Content-Encoding"] {
 		if coding != "" && !strings.EqualFold(coding, "identity") {
@@ -106,7 +110,8 @@ func compressedAlready(e *Entry) bool {
 		return sub == "woff" || sub == "woff2"
 	case "application":
 		switch sub {
-		case "zip", "gzip", "x-gzip", "zstd", "x-bzip2", "x-xz", "x-7z-compressed", "vnd.rar", "java-archive", "epub+zip":
+		case "zip", "gzip", "x-gzip", "zstd", "x-bzip2", "x-xz", "x-7z-compressed", "vnd.rar",
+			"java-archive", "epub+zip":
 			return true
 		}
 	}

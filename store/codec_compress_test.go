@@ -39,7 +39,8 @@ func TestCompressedBodiesComeBack(t *testing.T) {
 		"great":              bytes.Repeat([]byte("a line of text, and another\n"), 300_000),
 		"text, then noise":   append([]byte(strings.Repeat("text ", 20_000)), noise(50_000)...),
 		"noise":              noise(200_000),
-		"itself compressed":  encode(nil, &Entry{Body: []byte(strings.Repeat("text ", 2000))}, 0, c),
+		"itself compressed": encode(nil, &Entry{Body: []byte(strings.Repeat("text ", 2000))},
+			0, c),
 	} {
 		e := &Entry{Key: "k", Status: 200, Body: body}
 		b := encode([]byte("before"), e, 0, c)[len("before"):]
@@ -49,14 +50,17 @@ func TestCompressedBodiesComeBack(t *testing.T) {
 			continue
 		}
 		if plainOf(b) > 0 && cap(got.Body) != len(got.Body) {
-			t.Errorf("%s: the body may be appended to in place: %d of %d", story, len(got.Body), cap(got.Body))
+			t.Errorf("%s: the body may be appended to in place: %d of %d", story, len(got.Body),
+				cap(got.Body))
 		}
 	}
 }
 
 func TestCompressionIsKeptWhenItSavesAnEighth(t *testing.T) {
 	// Noise with so much text behind it compresses to the noise and a few bytes.
-	mix := func(text int) []byte { return append(noise(8000-text), bytes.Repeat([]byte("t"), text)...) }
+	mix := func(text int) []byte {
+		return append(noise(8000-text), bytes.Repeat([]byte("t"), text)...)
+	}
 	for _, tt := range []struct {
 		story string
 		body  []byte
@@ -72,7 +76,8 @@ func TestCompressionIsKeptWhenItSavesAnEighth(t *testing.T) {
 	} {
 		b := encode(nil, &Entry{Body: tt.body}, 0, newCompressor(100))
 		if got := plainOf(b) > 0; got != tt.want {
-			t.Errorf("%s: compressed %t (%d bytes from %d), want %t", tt.story, got, len(b), len(tt.body), tt.want)
+			t.Errorf("%s: compressed %t (%d bytes from %d), want %t", tt.story, got, len(b),
+				len(tt.body), tt.want)
 		}
 		if plain := encodeOne(nil, &Entry{Body: tt.body}); tt.want && len(b) > len(plain)-len(tt.body)/8 {
 			t.Errorf("%s: %d bytes in place of %d", tt.story, len(b), len(plain))
@@ -168,22 +173,27 @@ func TestBombsAreRefused(t *testing.T) {
 		many = append(many, short...)
 	}
 	for story, b := range map[string][]byte{
-		"64 MiB announced as 1 KiB":             forge(bomb, 1000),
-		"64 MiB announced as a byte less":       forge(bomb, 64<<20-1),
-		"64 MiB announced as a byte more":       forge(bomb, 64<<20+1),
-		"more than allowed":                     forge(huge, defaultMaxDecoded+1),
-		"4 GiB announced for a few bytes":       forge(short, math.MaxUint32),
-		"200 MiB announced for a few bytes":     forge(short, 200<<20),
-		"200 MiB announced for no bytes":        forge(nil, 200<<20),
-		"2^40 announced by the frame":           forge(liar, 1000),
-		"10,000 frames announced as one":        forge(many, 1000),
-		"a skippable frame":                     forge([]byte{0x50, 0x2a, 0x4d, 0x18, 0xff, 0xff, 0xff, 0xff}, 10),
-		"a skippable frame of nothing":          forge([]byte{0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0}, 10),
-		"garbage behind":                        forge(append(bytes.Clone(short), "garbage"...), 1000),
-		"not zstd":                              forge([]byte("<html>not zstd at all</html>"), 20),
-		"not compressed, announced as if":       forge(make([]byte, 1000), 1000),
-		"announced by an entry without a body":  resum(withPlain(encodeOne(nil, &Entry{Key: "k"}), 10)),
-		"announced by an entry of an empty one": resum(withPlain(encodeOne(nil, &Entry{Key: "k", Body: []byte{}}), 10)),
+		"64 MiB announced as 1 KiB":         forge(bomb, 1000),
+		"64 MiB announced as a byte less":   forge(bomb, 64<<20-1),
+		"64 MiB announced as a byte more":   forge(bomb, 64<<20+1),
+		"more than allowed":                 forge(huge, defaultMaxDecoded+1),
+		"4 GiB announced for a few bytes":   forge(short, math.MaxUint32),
+		"200 MiB announced for a few bytes": forge(short, 200<<20),
+		"200 MiB announced for no bytes":    forge(nil, 200<<20),
+		"2^40 announced by the frame":       forge(liar, 1000),
+		"10,000 frames announced as one":    forge(many, 1000),
+		"a skippable frame": forge([]byte{0x50, 0x2a, 0x4d, 0x18, 0xff, 0xff,
+			0xff, 0xff}, 10),
+		"a skippable frame of nothing": forge([]byte{0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0},
+			10),
+		"garbage behind": forge(append(bytes.Clone(short), "garbage"...),
+			1000),
+		"not zstd":                        forge([]byte("<html>not zstd at all</html>"), 20),
+		"not compressed, announced as if": forge(make([]byte, 1000), 1000),
+		"announced by an entry without a body": resum(withPlain(encodeOne(nil, &Entry{Key: "k"}),
+			10)),
+		"announced by an entry of an empty one": resum(withPlain(encodeOne(nil,
+			&Entry{Key: "k", Body: []byte{}}), 10)),
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
@@ -210,7 +220,8 @@ func TestCompressionIsSafeForConcurrentUse(t *testing.T) {
 	for w := range 8 {
 		all.Go(func() {
 			for i := range 30 {
-				e := &Entry{Key: "k", Body: []byte(strings.Repeat(fmt.Sprint(w, "/", i, " "), 1+i*100))}
+				e := &Entry{Key: "k", Body: []byte(strings.Repeat(fmt.Sprint(w, "/", i, " "),
+					1+i*100))}
 				got, err := decodeOne(encode(nil, e, 0, c))
 				if err != nil || !bytes.Equal(got.Body, e.Body) {
 					t.Errorf("worker %d, round %d: another body, or %v", w, i, err)
@@ -243,7 +254,8 @@ func TestCompressionInsideAndOutsideOfBubbles(t *testing.T) {
 func BenchmarkCompress(b *testing.B) {
 	var text bytes.Buffer
 	for i := 0; text.Len() < 4096; i++ {
-		fmt.Fprintf(&text, `{"id":%d,"title":"Record number %d","tags":["a","b"],"score":%d},`, i, i, i*7919%1000)
+		fmt.Fprintf(&text, `{"id":%d,"title":"Record number %d","tags":["a","b"],"score":%d},`, i,
+			i, i*7919%1000)
 	}
 	e := &Entry{Key: "k", Body: text.Bytes()[:4096]}
 	c := newCompressor(1)

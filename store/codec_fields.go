@@ -19,7 +19,8 @@ const (
 	flagAnnounced
 	flagBody // Body is not nil
 
-	flagsKnown = flagMustRevalidate | flagAnonymous | flagMadeETag | flagMadeModified | flagBody | flagAnnounced
+	flagsKnown = flagMustRevalidate | flagAnonymous | flagMadeETag | flagMadeModified | flagBody |
+		flagAnnounced
 )
 
 func appendFields(b []byte, e *Entry) []byte {
@@ -31,7 +32,8 @@ func appendFields(b []byte, e *Entry) []byte {
 	b = binary.AppendUvarint(b, e.Number)
 	b = appendTime(b, e.Requested)
 	b = appendTime(b, e.Received)
-	for _, d := range [...]time.Duration{e.Age, e.Fresh, e.StaleWhileRevalidate, e.StaleIfError, e.Retention} {
+	for _, d := range [...]time.Duration{e.Age, e.Fresh, e.StaleWhileRevalidate, e.StaleIfError,
+		e.Retention} {
 		b = binary.AppendVarint(b, int64(d))
 	}
 	b = appendHeader(b, e.Header)
@@ -51,8 +53,8 @@ func appendFields(b []byte, e *Entry) []byte {
 	return b
 }
 
-// decodeFields reads the fields of an entry whose body has so many bytes. The entry gets the stored body
-// when that is the body itself.
+// decodeFields reads the fields of an entry whose body has so many bytes. The entry gets the stored
+// body when that is the body itself.
 func decodeFields(b, stored []byte, size int64) (*Entry, error) {
 	d := decoder{b: b, s: string(b)}
 	e := &Entry{}
@@ -64,7 +66,8 @@ func decodeFields(b, stored []byte, size int64) (*Entry, error) {
 	e.Number = d.uvarint()
 	e.Requested = d.time()
 	e.Received = d.time()
-	for _, p := range [...]*time.Duration{&e.Age, &e.Fresh, &e.StaleWhileRevalidate, &e.StaleIfError, &e.Retention} {
+	for _, p := range [...]*time.Duration{&e.Age, &e.Fresh, &e.StaleWhileRevalidate,
+		&e.StaleIfError, &e.Retention} {
 		*p = time.Duration(d.varint())
 	}
 	e.Header = d.header()
@@ -98,7 +101,8 @@ func decodeFields(b, stored []byte, size int64) (*Entry, error) {
 		e.Body = stored[:len(stored):len(stored)]
 	}
 	switch {
-	case d.failed, d.off != len(b), len(d.room) != 0, flags&^flagsKnown != 0, flags&flagBody == 0 && size > 0:
+	case d.failed, d.off != len(b), len(d.room) != 0, flags&^flagsKnown != 0, flags&flagBody == 0 &&
+		size > 0:
 		return nil, fmt.Errorf("%w: malformed fields", errCorrupt)
 	case !spansFit(e, size):
 		return nil, fmt.Errorf("%w: the spans do not fit the body", errCorrupt)
@@ -106,8 +110,8 @@ func decodeFields(b, stored []byte, size int64) (*Entry, error) {
 	return e, nil
 }
 
-// spansFit reports whether the spans and a body of so many bytes are what Entry says of them, so that
-// a range that is cut out of the body stays inside it.
+// spansFit reports whether the spans and a body of so many bytes are what Entry says of them, so
+// that a range that is cut out of the body stays inside it.
 func spansFit(e *Entry, size int64) bool {
 	held, end := int64(0), int64(-1)
 	for _, s := range e.Spans {
@@ -139,8 +143,8 @@ func flags(e *Entry) (f byte) {
 	return f
 }
 
-// countStrings is how many strings stand in the entry's lists: the decoder makes room for all of them
-// at once.
+// countStrings is how many strings stand in the entry's lists: the decoder makes room for all of
+// them at once.
 func countStrings(e *Entry) (n int) {
 	for _, h := range [...]http.Header{e.Header, e.Trailer, e.Vary} {
 		for _, values := range h {

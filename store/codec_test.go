@@ -37,14 +37,17 @@ var codecEntries = map[string]*Entry{
 		Number:    812,
 		Requested: time.Date(2026, 11, 6, 8, 49, 37, 123456789, time.UTC),
 		Received:  time.Date(2026, 11, 6, 8, 49, 38, 0, time.UTC),
-		Age:       3 * time.Second, Fresh: time.Minute, StaleWhileRevalidate: 30 * time.Second, StaleIfError: time.Hour, Retention: 10 * time.Minute,
+		Age:       3 * time.Second, Fresh: time.Minute, StaleWhileRevalidate: 30 * time.Second,
+		StaleIfError: time.Hour, Retention: 10 * time.Minute,
 		MadeETag: true,
 	},
 	"everything": {
-		Key: "GET https://a.example/x|accept-encoding=gzip\x00\n\xff", URI: "GET https://a.example/x",
-		Variants:  [][]string{{"accept-encoding", "accept-language"}, {}, nil, {"origin"}},
-		Status:    999,
-		Header:    http.Header{"X-Empty": {""}, "X-None": {}, "X-Nil": nil, "X-Bytes": {"\x00\xff"}},
+		Key:      "GET https://a.example/x|accept-encoding=gzip\x00\n\xff",
+		URI:      "GET https://a.example/x",
+		Variants: [][]string{{"accept-encoding", "accept-language"}, {}, nil, {"origin"}},
+		Status:   999,
+		Header: http.Header{"X-Empty": {""}, "X-None": {}, "X-Nil": nil,
+			"X-Bytes": {"\x00\xff"}},
 		Trailer:   http.Header{"Server-Timing": {"db;dur=5"}},
 		Body:      []byte{0, 1, 2, 255},
 		Vary:      http.Header{"Accept-Encoding": {"gzip"}},
@@ -52,7 +55,8 @@ var codecEntries = map[string]*Entry{
 		Number:    math.MaxUint64,
 		Requested: time.Date(1969, 7, 20, 20, 17, 40, 1, time.UTC),
 		Received:  time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC),
-		Age:       math.MaxInt64, Fresh: math.MinInt64, StaleWhileRevalidate: -1, StaleIfError: 1, Retention: math.MaxInt64,
+		Age:       math.MaxInt64, Fresh: math.MinInt64, StaleWhileRevalidate: -1, StaleIfError: 1,
+		Retention:      math.MaxInt64,
 		MustRevalidate: true, Anonymous: true, Announced: true, MadeETag: true, MadeModified: true,
 		Total: 100, Spans: []Span{{0, 1}, {2, 5}},
 	},
@@ -69,7 +73,8 @@ var codecEntries = map[string]*Entry{
 		Total:  -1, Spans: []Span{{10, 13}},
 	},
 	"empty, not nil": {
-		Key: "k", Variants: [][]string{}, Header: http.Header{}, Trailer: http.Header{}, Body: []byte{}, Vary: http.Header{},
+		Key: "k", Variants: [][]string{}, Header: http.Header{}, Trailer: http.Header{},
+		Body: []byte{}, Vary: http.Header{},
 		Tags: []string{}, Spans: []Span{},
 	},
 }
@@ -113,7 +118,8 @@ func TestCodecKnowsEveryField(t *testing.T) {
 	full := reflect.ValueOf(*codecEntries["everything"])
 	for i := range full.NumField() {
 		if full.Type().Field(i).IsExported() && full.Field(i).IsZero() {
-			t.Errorf("the story \"everything\" does not set Entry.%s, so that nothing tests its encoding", full.Type().Field(i).Name)
+			t.Errorf("the story \"everything\" does not set Entry.%s, so that nothing tests its "+
+				"encoding", full.Type().Field(i).Name)
 		}
 	}
 }
@@ -133,7 +139,8 @@ func TestCodecKeepsTheMoment(t *testing.T) {
 	}
 }
 
-// Every version ever written stays readable: a cache on a server outlives the program that filled it.
+// Every version ever written stays readable: a cache on a server outlives the program that filled
+// it.
 func TestCodecGolden(t *testing.T) {
 	for story, e := range codecEntries {
 		for version := 1; version <= codecVersion; version++ {
@@ -144,7 +151,8 @@ func TestCodecGolden(t *testing.T) {
 		}
 		golden, _ := os.ReadFile(goldenName(codecVersion, story))
 		if got := encodeOne(nil, e); !bytes.Equal(got, golden) {
-			t.Errorf("%s: the encoding has changed: this takes a new version\n got %q\nwant %q", story, got, golden)
+			t.Errorf("%s: the encoding has changed: this takes a new version\n got %q\nwant %q",
+				story, got, golden)
 		}
 	}
 }
@@ -154,7 +162,8 @@ func TestCodecGoldenCompressed(t *testing.T) {
 	e := *codecEntries["page"]
 	e.Body = bytes.Repeat([]byte("<li>An item of the list</li>\n"), 100)
 	const ends = 1_800_000_000_123
-	for story, c := range map[string]*compressor{"ends": nil, "ends, compressed": newCompressor(1)} {
+	for story, c := range map[string]*compressor{"ends": nil,
+		"ends, compressed": newCompressor(1)} {
 		got := goldenEntry(t, 2, story, func() []byte { return encode(nil, &e, ends, c) })
 		if want := time.UnixMilli(ends); !got.Ends().Equal(want) {
 			t.Errorf("%s: ends %v, want %v", story, got.Ends(), want)
@@ -169,10 +178,12 @@ func TestCodecGoldenCompressed(t *testing.T) {
 }
 
 func goldenName(version int, story string) string {
-	return filepath.Join("testdata", fmt.Sprint("v", version), strings.NewReplacer(" ", "-", ",", "").Replace(story)+".golden")
+	return filepath.Join("testdata", fmt.Sprint("v", version), strings.NewReplacer(" ", "-", ",",
+		"").Replace(story)+".golden")
 }
 
-// goldenEntry decodes a golden file. With -update it writes it first, but never over one that is there.
+// goldenEntry decodes a golden file. With -update it writes it first, but never over one that is
+// there.
 func goldenEntry(t *testing.T, version int, story string, encoded func() []byte) *Entry {
 	t.Helper()
 	name := goldenName(version, story)
@@ -224,7 +235,8 @@ func TestDecodeRefusesDamage(t *testing.T) {
 				bad := bytes.Clone(good)
 				bad[n] ^= byte(turn)
 				if _, err := decodeOne(bad); !errors.Is(err, errCorrupt) {
-					t.Fatalf("%s: byte %d of %d xor %d: %v, want errCorrupt", story, n, len(good), turn, err)
+					t.Fatalf("%s: byte %d of %d xor %d: %v, want errCorrupt", story, n, len(good),
+						turn, err)
 				}
 			}
 		}
@@ -259,16 +271,24 @@ func TestDecodeRefusesMalformedFields(t *testing.T) {
 		}
 	}
 	for story, e := range map[string]*Entry{
-		"more in the spans than in the body": {Body: []byte("abc"), Total: 10, Spans: []Span{{0, 4}}},
-		"less in the spans":                  {Body: []byte("abc"), Total: 10, Spans: []Span{{0, 2}}},
-		"spans that overlap":                 {Body: []byte("abc"), Total: 10, Spans: []Span{{0, 2}, {1, 2}}},
-		"spans that touch":                   {Body: []byte("abc"), Total: 10, Spans: []Span{{0, 2}, {2, 3}}},
-		"a span before the start":            {Body: []byte("abc"), Total: 10, Spans: []Span{{-1, 2}}},
-		"an empty span":                      {Body: []byte("abc"), Total: 10, Spans: []Span{{0, 3}, {5, 5}}},
-		"a span that ends before it begins":  {Body: []byte("abc"), Total: 10, Spans: []Span{{0, 5}, {8, 6}}},
-		"a span past the total":              {Body: []byte("abc"), Total: 10, Spans: []Span{{8, 11}}},
-		"a span of nothing at all":           {Body: []byte("abc"), Total: 0, Spans: []Span{{0, 3}}},
-		"spans whose lengths overflow":       {Body: []byte("abc"), Total: -1, Spans: []Span{{0, math.MaxInt64}, {math.MinInt64, 4}}},
+		"more in the spans than in the body": {Body: []byte("abc"), Total: 10,
+			Spans: []Span{{0, 4}}},
+		"less in the spans": {Body: []byte("abc"), Total: 10,
+			Spans: []Span{{0, 2}}},
+		"spans that overlap": {Body: []byte("abc"), Total: 10, Spans: []Span{{0, 2},
+			{1, 2}}},
+		"spans that touch": {Body: []byte("abc"), Total: 10, Spans: []Span{{0, 2},
+			{2, 3}}},
+		"a span before the start": {Body: []byte("abc"), Total: 10,
+			Spans: []Span{{-1, 2}}},
+		"an empty span": {Body: []byte("abc"), Total: 10, Spans: []Span{{0, 3},
+			{5, 5}}},
+		"a span that ends before it begins": {Body: []byte("abc"), Total: 10, Spans: []Span{{0, 5},
+			{8, 6}}},
+		"a span past the total":    {Body: []byte("abc"), Total: 10, Spans: []Span{{8, 11}}},
+		"a span of nothing at all": {Body: []byte("abc"), Total: 0, Spans: []Span{{0, 3}}},
+		"spans whose lengths overflow": {Body: []byte("abc"), Total: -1,
+			Spans: []Span{{0, math.MaxInt64}, {math.MinInt64, 4}}},
 	} {
 		if _, err := decodeOne(encodeOne(nil, e)); !errors.Is(err, errCorrupt) {
 			t.Errorf("%s: %v, want errCorrupt", story, err)
@@ -309,7 +329,8 @@ func TestDecodeRefusesFieldsThatAreCut(t *testing.T) {
 			}
 			for n := range fields {
 				if e, err := decodeOne(ofFields(version, fields[:n])); !errors.Is(err, errCorrupt) {
-					t.Errorf("%s, version %d: %d of %d bytes of fields: %+v, %v; want errCorrupt", story, version, n, len(fields), e, err)
+					t.Errorf("%s, version %d: %d of %d bytes of fields: %+v, %v; want errCorrupt",
+						story, version, n, len(fields), e, err)
 				}
 			}
 		}
@@ -322,7 +343,8 @@ func TestDecodeRefusesASecondOfNanoseconds(t *testing.T) {
 	if _, err := decodeOne(ofFields(codecVersion, fields)); err != nil {
 		t.Fatal(err)
 	}
-	fields = bytes.Replace(fields, binary.AppendUvarint(nil, most), binary.AppendUvarint(nil, most+1), 1)
+	fields = bytes.Replace(fields, binary.AppendUvarint(nil, most), binary.AppendUvarint(nil,
+		most+1), 1)
 	if e, err := decodeOne(ofFields(codecVersion, fields)); !errors.Is(err, errCorrupt) {
 		t.Errorf("received %v, %v; want errCorrupt", e.Received, err)
 	}
@@ -371,7 +393,8 @@ func TestDecodeMemoryIsLinear(t *testing.T) {
 	}
 }
 
-// A count is held to the bytes that are left, not to all there are, and to what each thing takes of them.
+// A count is held to the bytes that are left, not to all there are, and to what each thing takes of
+// them.
 func TestDecodeTakesNoMemoryForACountThatCannotBe(t *testing.T) {
 	for _, tt := range []struct {
 		story             string
@@ -381,7 +404,8 @@ func TestDecodeTakesNoMemoryForACountThatCannotBe(t *testing.T) {
 		{"more fields than bytes left, and fewer than read", 10_000, 5_000, 100},
 	} {
 		fields := appendFields(nil, &Entry{Key: strings.Repeat("k", tt.key)})
-		header := len(fields) - 7 // nil header, trailer, vary, tags, variants, spans, and a total of 0
+		// nil header, trailer, vary, tags, variants, spans, and a total of 0
+		header := len(fields) - 7
 		fields = binary.AppendUvarint(fields[:header], uint64(tt.count)+1)
 		b := ofFields(codecVersion, append(fields, make([]byte, tt.spare)...))
 		var before, after runtime.MemStats
@@ -448,7 +472,8 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(checkDecode)
 }
 
-// FuzzDecodeFields starts behind the magic, the checksum and the length, where guessing gets nowhere.
+// FuzzDecodeFields starts behind the magic, the checksum and the length, where guessing gets
+// nowhere.
 func FuzzDecodeFields(f *testing.F) {
 	for _, e := range codecEntries {
 		f.Add(appendFields(nil, e), e.Body, int64(0), uint32(0))

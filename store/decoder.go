@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// decoder reads the fields of an encoded entry. Once something is wrong it has failed, and everything
-// read from then on is zero. Counts are held to what the bytes left could be, so that no number in the
-// input makes it take more than a fixed multiple of the input's length in memory.
+// decoder reads the fields of an encoded entry. Once something is wrong it has failed, and
+// everything read from then on is zero. Counts are held to what the bytes left could be, so that no
+// number in the input makes it take more than a fixed multiple of the input's length in memory.
 type decoder struct {
 	b      []byte
 	s      string // the same, as a string: all texts are parts of it

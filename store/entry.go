@@ -10,8 +10,9 @@ import (
 // Entry is one stored response, or an index of the variants stored for one primary key. It is never
 // modified once stored: a change is a new Entry. Headers and body are shared by all who read it.
 type Entry struct {
-	// Key is the text that the entry is stored under: a primary key or a variant key. It is compared
-	// on every read, so that two keys that meet in a backend's shortened key never share an entry.
+	// Key is the text that the entry is stored under: a primary key or a variant key. It is
+	// compared on every read, so that two keys that meet in a backend's shortened key never share
+	// an entry.
 	Key string
 	// URI is the part of the key that names the resource: what an invalidation of a URL covers,
 	// whatever headers, cookies or variants the key has besides. Empty means Key.
@@ -21,8 +22,9 @@ type Entry struct {
 	// list stands for a response without Vary. Nil for a stored response.
 	Variants [][]string
 
-	Status  int
-	Header  http.Header // without hop-by-hop fields; names in canonical form; what has no values is not sent
+	Status int
+	// without hop-by-hop fields; names in canonical form; what has no values is not sent
+	Header  http.Header
 	Trailer http.Header // nil when there was none
 	Body    []byte
 
@@ -39,19 +41,24 @@ type Entry struct {
 
 	// The four durations that say what the entry is good for. Fresh counts from an age of 0; the
 	// others count from the moment that freshness ended.
-	Fresh                time.Duration // freshness lifetime
-	StaleWhileRevalidate time.Duration // may be served while a refresh runs (stale-while-revalidate)
-	StaleIfError         time.Duration // may be served when the handler answers with an error (stale-if-error)
-	Retention            time.Duration // kept to be revalidated, or served when the handler is lost
+	Fresh time.Duration // freshness lifetime
+	// may be served while a refresh runs (stale-while-revalidate)
+	StaleWhileRevalidate time.Duration
+	// may be served when the handler answers with an error (stale-if-error)
+	StaleIfError time.Duration
+	Retention    time.Duration // kept to be revalidated, or served when the handler is lost
 
-	// MustRevalidate: not to be served stale (must-revalidate, proxy-revalidate, s-maxage, no-cache), but within
-	// StaleWhileRevalidate, which stands beside it only for a response that says s-maxage and stale-while-revalidate.
+	// MustRevalidate: not to be served stale (must-revalidate, proxy-revalidate, s-maxage,
+	// no-cache), but within StaleWhileRevalidate, which stands beside it only for a response that
+	// says s-maxage and stale-while-revalidate.
 	MustRevalidate bool
 	// Anonymous: only for requests that carry no credentials, because nothing in the response said
-	// that it may be shared with others; its lifetime came from the operator's settings or a heuristic.
+	// that it may be shared with others; its lifetime came from the operator's settings or a
+	// heuristic.
 	Anonymous bool
-	// Announced: the cache wrote Cache-Control and Expires from the operator's settings; the handler
-	// said nothing of them. A later update of the header must not take them for the handler's word.
+	// Announced: the cache wrote Cache-Control and Expires from the operator's settings; the
+	// handler said nothing of them. A later update of the header must not take them for the
+	// handler's word.
 	Announced bool
 	// MadeETag and MadeModified: the cache made that validator; the handler does not know it.
 	MadeETag, MadeModified bool
@@ -83,10 +90,12 @@ func (e *Entry) TTL() time.Duration {
 	return e.Fresh + max(e.StaleWhileRevalidate, e.StaleIfError, e.Retention) - e.Age
 }
 
-// Ends returns when the store that the entry was read from expires it, to the millisecond, or the zero time if that
-// is unknown, as for an entry from no store. A copy kept nearer must not be used from then on.
+// Ends returns when the store that the entry was read from expires it, to the millisecond, or the
+// zero time if that is unknown, as for an entry from no store. A copy kept nearer must not be used
+// from then on.
 //
-// Ends is about that store alone: a copy of the entry returns the same time, whatever the ttl of its own Set.
+// Ends is about that store alone: a copy of the entry returns the same time, whatever the ttl of
+// its own Set.
 func (e *Entry) Ends() time.Time {
 	if e.ends == 0 {
 		return time.Time{}

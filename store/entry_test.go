@@ -35,7 +35,8 @@ func TestLifetime(t *testing.T) {
 	} {
 		if got := tt.e.TTL(); got != tt.want {
 			t.Errorf("fresh %d, grace %d, if error %d, keep %d, age %d: %d, want %d",
-				tt.e.Fresh, tt.e.StaleWhileRevalidate, tt.e.StaleIfError, tt.e.Retention, tt.e.Age, got, tt.want)
+				tt.e.Fresh, tt.e.StaleWhileRevalidate, tt.e.StaleIfError, tt.e.Retention, tt.e.Age,
+				got, tt.want)
 		}
 	}
 }

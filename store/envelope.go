@@ -10,17 +10,19 @@ import (
 	"time"
 )
 
-// New makes a Store of a Backend: entries become bytes that know their version, their checksum, their key
-// and their end, compressed if o says so. It panics if o is not valid; see Options.Validate.
+// New makes a Store of a Backend: entries become bytes that know their version, their checksum,
+// their key and their end, compressed if o says so. It panics if o is not valid; see
+// Options.Validate.
 //
-// A value that is not a whole entry of its key is a miss, and Get counts it. A value past its end is a miss that it
-// does not count, for backends that return such values. Get removes neither: a value that this process cannot read
-// may come from a newer version of it, and the next Set replaces it.
+// A value that is not a whole entry of its key is a miss, and Get counts it. A value past its end
+// is a miss that it does not count, for backends that return such values. Get removes neither: a
+// value that this process cannot read may come from a newer version of it, and the next Set
+// replaces it.
 //
-// The Store is a Clearer, Journaled and Limited besides. Its methods Corrupt() uint64 and Oversize() uint64 count the
-// values that Get could not use and the entries that were too large for Set: As finds them as an interface of your own.
-// Its Unwrap returns the Backend, for As to find its abilities: their keys are the backend's own, as Options.BackendKey
-// returns them.
+// The Store is a Clearer, Journaled and Limited besides. Its methods Corrupt() uint64 and
+// Oversize() uint64 count the values that Get could not use and the entries that were too large for
+// Set: As finds them as an interface of your own. Its Unwrap returns the Backend, for As to find
+// its abilities: their keys are the backend's own, as Options.BackendKey returns them.
 func New(b Backend, o Options) Store {
 	if err := o.Validate(); err != nil {
 		panic(err)
@@ -44,7 +46,8 @@ type encoded struct {
 	keys keysMade
 }
 
-// keysMade are the backend's keys that were made last: making one costs a tenth of what decoding an entry does.
+// keysMade are the backend's keys that were made last: making one costs a tenth of what decoding an
+// entry does.
 type keysMade struct {
 	seed maphash.Seed
 	kept [256]atomic.Pointer[keyMade]
@@ -94,8 +97,8 @@ func (s *encoded) Get(ctx context.Context, key string) (*Entry, error) {
 	return e, nil
 }
 
-// read returns the entry of that key, nil when it has ended, or an error when there is none. Nothing is
-// decompressed before it is known to be of use.
+// read returns the entry of that key, nil when it has ended, or an error when there is none.
+// Nothing is decompressed before it is known to be of use.
 func (s *encoded) read(b []byte, key string) (*Entry, error) {
 	sealed, err := unseal(b)
 	switch {
@@ -111,12 +114,14 @@ func (s *encoded) read(b []byte, key string) (*Entry, error) {
 
 func (s *encoded) Set(ctx context.Context, key string, e *Entry, ttl time.Duration) error {
 	if e.Key != key {
-		return fmt.Errorf("store: set %.100q: the entry's key is %.100q; they must be equal", key, e.Key)
+		return fmt.Errorf("store: set %.100q: the entry's key is %.100q; they must be equal", key,
+			e.Key)
 	}
 	if ttl <= 0 {
 		return s.Delete(ctx, key)
 	}
-	if int64(len(e.Body)) > s.options.MaxDecoded || s.compressor == nil && int64(len(e.Body)) > s.options.MaxValue {
+	if int64(len(e.Body)) > s.options.MaxDecoded || s.compressor == nil &&
+		int64(len(e.Body)) > s.options.MaxValue {
 		return s.refuse(ctx, key)
 	}
 	// The encoding is not reused: a backend that keeps the slice against the rules harms nobody.
@@ -132,7 +137,8 @@ func (s *encoded) Set(ctx context.Context, key string, e *Entry, ttl time.Durati
 	return err
 }
 
-// end is the moment of the end in Unix milliseconds, rounded up, so that it is not before the backend's.
+// end is the moment of the end in Unix milliseconds, rounded up, so that it is not before the
+// backend's.
 func end(now time.Time, ttl time.Duration) int64 {
 	return now.Add(ttl).Add(time.Millisecond - 1).UnixMilli()
 }
@@ -177,7 +183,8 @@ func (s *encoded) MaxBody() int64 {
 // Fits implements Limited.
 func (s *encoded) Fits(e *Entry) bool {
 	most := min(s.options.MaxValue, maxValue(s.backend))
-	if int64(len(e.Body)) > s.options.MaxDecoded || s.compressor == nil && int64(len(e.Body)) > most {
+	if int64(len(e.Body)) > s.options.MaxDecoded || s.compressor == nil &&
+		int64(len(e.Body)) > most {
 		return false
 	}
 	return int64(len(encode(nil, e, 0, s.compressor))) <= most

@@ -40,13 +40,16 @@ func TestAValuePastItsEndIsAMiss(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			b := newKeeper() // never ends anything
-			s := New(b, Options{OnCorrupt: func(string, error) { t.Error("an end is no corruption") }})
+			s := New(b, Options{OnCorrupt: func(string, error) {
+				t.Error("an end is no corruption")
+			}})
 			start := time.Now()
 			mustSet(t, s, &Entry{Key: "k", Body: []byte("b")}, tt.ttl)
 			time.Sleep(tt.lives - 1)
 			e, err := s.Get(t.Context(), "k")
 			if err != nil || !e.Ends().Equal(start.Add(tt.lives)) {
-				t.Fatalf("%v: a nanosecond before its end: %+v, %v; want the end %v", tt.ttl, e, err, start.Add(tt.lives))
+				t.Fatalf("%v: a nanosecond before its end: %+v, %v; want the end %v", tt.ttl, e,
+					err, start.Add(tt.lives))
 			}
 			time.Sleep(1)
 			if e, err := s.Get(t.Context(), "k"); !errors.Is(err, ErrNotFound) {
@@ -88,7 +91,8 @@ func TestEachByteTurnedIsACountedMiss(t *testing.T) {
 	for story, compress := range map[string]int{"plain": 0, "compressed": 1} {
 		b := newKeeper()
 		s := New(b, Options{Compress: compress})
-		mustSet(t, s, &Entry{Key: "k", Status: 200, Body: bytes.Repeat([]byte("text "), 30)}, time.Hour)
+		mustSet(t, s, &Entry{Key: "k", Status: 200, Body: bytes.Repeat([]byte("text "), 30)},
+			time.Hour)
 		at := Options{Prefix: ""}.BackendKey("k")
 		good := b.values[at]
 		if (plainOf(good) > 0) != (compress > 0) {
@@ -118,8 +122,8 @@ func TestEachByteTurnedIsACountedMiss(t *testing.T) {
 	}
 }
 
-// In a rolling deployment old and new processes share the server. The old one cannot use what the new one
-// writes, and must leave it where it is.
+// In a rolling deployment old and new processes share the server. The old one cannot use what the
+// new one writes, and must leave it where it is.
 func TestAnotherVersionsValueIsLeftAlone(t *testing.T) {
 	b := newKeeper()
 	s := New(b, Options{})
@@ -143,7 +147,8 @@ func TestAnotherVersionsValueIsLeftAlone(t *testing.T) {
 func TestStoresReadEachOthersValues(t *testing.T) {
 	b := newKeeper()
 	body := bytes.Repeat([]byte("text "), 1000)
-	stores := []Store{New(b, Options{}), New(b, Options{Compress: 1}), New(b, Options{Compress: 1 << 20})}
+	stores := []Store{New(b, Options{}), New(b, Options{Compress: 1}),
+		New(b, Options{Compress: 1 << 20})}
 	for i, writer := range stores {
 		mustSet(t, writer, &Entry{Key: "k", Body: body}, time.Hour)
 		if small := len(b.values[Options{Prefix: ""}.BackendKey("k")]) < 1000; small != (i == 1) {
@@ -170,11 +175,13 @@ func TestWhatIsTooGreatIsNotStored(t *testing.T) {
 		{"above with its header only", Options{MaxValue: 1000}, text(999), false},
 		{"above, but not when compressed", Options{MaxValue: 1000, Compress: 1}, text(5000), true},
 		{"above, compressed or not", Options{MaxValue: 1000, Compress: 1}, noise(5000), false},
-		{"more than could be read again", Options{MaxDecoded: 4999, Compress: 1}, text(5000), false},
+		{"more than could be read again", Options{MaxDecoded: 4999, Compress: 1}, text(5000),
+			false},
 		{"as much as can be read again", Options{MaxDecoded: 5000, Compress: 1}, text(5000), true},
 		{"the default", Options{}, make([]byte, defaultMaxValue-300), true},
 		{"above the default", Options{}, make([]byte, defaultMaxValue), false},
-		{"negative numbers are no bounds", Options{MaxValue: -1, MaxDecoded: -1, Compress: -1}, make([]byte, defaultMaxValue), true},
+		{"negative numbers are no bounds", Options{MaxValue: -1, MaxDecoded: -1, Compress: -1},
+			make([]byte, defaultMaxValue), true},
 	} {
 		b := newKeeper()
 		s := New(b, tt.o)
@@ -185,7 +192,8 @@ func TestWhatIsTooGreatIsNotStored(t *testing.T) {
 		case tt.want && (err != nil || !bytes.Equal(e.Body, tt.body)):
 			t.Errorf("%s: %v, want it back", tt.story, err)
 		case !tt.want && !errors.Is(err, ErrNotFound):
-			t.Errorf("%s: %v, want ErrNotFound: neither it nor what was there before", tt.story, err)
+			t.Errorf("%s: %v, want ErrNotFound: neither it nor what was there before", tt.story,
+				err)
 		}
 		if _, oversize := counts(s); (oversize == 1) == tt.want {
 			t.Errorf("%s: %d counted as too great", tt.story, oversize)
@@ -198,7 +206,8 @@ type refusing struct{ *keeper }
 
 func (r refusing) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
 	r.Delete(ctx, key)
-	return &Error{Backend: "refusing", Op: "set", Kind: KindPermanent, Err: fmt.Errorf("%w: %d bytes", ErrTooLarge, len(value))}
+	return &Error{Backend: "refusing", Op: "set", Kind: KindPermanent,
+		Err: fmt.Errorf("%w: %d bytes", ErrTooLarge, len(value))}
 }
 
 // An error would be logged for each request that asks for a great page.
@@ -226,7 +235,8 @@ func TestSetForNothingRemoves(t *testing.T) {
 func TestABodyTooGreatToReadIsACountedMiss(t *testing.T) {
 	b := newKeeper()
 	mustSet(t, New(b, Options{}), &Entry{Key: "plain", Body: make([]byte, 1001)}, time.Hour)
-	mustSet(t, New(b, Options{Compress: 1}), &Entry{Key: "compressed", Body: make([]byte, 1001)}, time.Hour)
+	mustSet(t, New(b, Options{Compress: 1}), &Entry{Key: "compressed", Body: make([]byte, 1001)},
+		time.Hour)
 	var heard []string
 	s := New(b, Options{MaxDecoded: 1000, OnCorrupt: func(key string, err error) {
 		if !errors.Is(err, errCorrupt) {
@@ -270,19 +280,22 @@ func (a able) Journal(prefix string) Journal { return a.journals[prefix] }
 
 func TestClear(t *testing.T) {
 	b := able{keeper: newKeeper()}
-	blog, shop, all := New(b, Options{Prefix: "blog:"}), New(b, Options{Prefix: "shop:"}), New(b, Options{})
+	blog, shop, all := New(b, Options{Prefix: "blog:"}), New(b, Options{Prefix: "shop:"}),
+		New(b, Options{})
 	for i := range 3 {
 		mustSet(t, blog, &Entry{Key: fmt.Sprint(i)}, time.Hour)
 		mustSet(t, shop, &Entry{Key: fmt.Sprint(i)}, time.Hour)
 	}
-	if n, err := all.(Clearer).Clear(t.Context()); n != 0 || KindOf(err) != KindPermanent || len(b.values) != 6 {
+	if n, err := all.(Clearer).Clear(t.Context()); n != 0 || KindOf(err) != KindPermanent ||
+		len(b.values) != 6 {
 		t.Errorf("Clear without a prefix: %d, %v; %d values left", n, err, len(b.values))
 	}
 	if n, err := blog.(Clearer).Clear(t.Context()); n != 3 || err != nil || len(b.values) != 3 {
 		t.Errorf("Clear: %d, %v; %d values left of the other's 3", n, err, len(b.values))
 	}
 	c, ok := As[Clearer](New(newKeeper(), Options{Prefix: "blog:"}))
-	if _, err := c.Clear(t.Context()); !ok || !errors.Is(err, errors.ErrUnsupported) || KindOf(err) != KindPermanent {
+	if _, err := c.Clear(t.Context()); !ok || !errors.Is(err, errors.ErrUnsupported) ||
+		KindOf(err) != KindPermanent {
 		t.Errorf("Clear of a backend that cannot: %v", err)
 	}
 }
@@ -365,13 +378,15 @@ func benchPage() *Entry {
 	e := *codecEntries["page"]
 	e.Body = make([]byte, 4096)
 	e.Header = e.Header.Clone()
-	for _, name := range []string{"Age", "Date", "Vary", "Server", "Expires", "Last-Modified", "Content-Length", "X-Request-Id"} {
+	for _, name := range []string{"Age", "Date", "Vary", "Server", "Expires", "Last-Modified",
+		"Content-Length", "X-Request-Id"} {
 		e.Header[name] = []string{"Sun, 06 Nov 2022 08:49:37 GMT"}
 	}
 	return &e
 }
 
-// What is far is read for each request that is not near: one piece for the key, the rest the entry's own.
+// What is far is read for each request that is not near: one piece for the key, the rest the
+// entry's own.
 func TestGetAllocatesLittle(t *testing.T) {
 	s, e := New(newKeeper(), Options{Prefix: "blog:"}), benchPage()
 	mustSet(t, s, e, time.Hour)
@@ -397,7 +412,8 @@ func BenchmarkEnvelope(b *testing.B) {
 	})
 }
 
-// The keys that are kept for the next call are those that would be made anew, however many meet in a place.
+// The keys that are kept for the next call are those that would be made anew, however many meet in
+// a place.
 func TestKeysThatAreKept(t *testing.T) {
 	k := newKeeper()
 	s := New(k, Options{Prefix: "p:"})

@@ -60,8 +60,10 @@ func TestKinds(t *testing.T) {
 		{net.ErrClosed, KindTransient},
 		{errors.ErrUnsupported, KindPermanent},
 		{fmt.Errorf("set: %w", ErrTooLarge), KindPermanent},
-		{&Error{Kind: KindAuthentication, Err: io.EOF}, KindAuthentication}, // the driver knows better
-		{fmt.Errorf("wrapped: %w", &Error{Kind: KindPermanent, Err: context.Canceled}), KindPermanent},
+		// the driver knows better
+		{&Error{Kind: KindAuthentication, Err: io.EOF}, KindAuthentication},
+		{fmt.Errorf("wrapped: %w", &Error{Kind: KindPermanent, Err: context.Canceled}),
+			KindPermanent},
 		{errors.Join(errors.New("x"), &Error{Kind: KindTimeout}), KindTimeout},
 	} {
 		if got := KindOf(tt.err); got != tt.want {
@@ -71,7 +73,8 @@ func TestKinds(t *testing.T) {
 }
 
 func TestWhichKindsTellOfASickServer(t *testing.T) {
-	for kind, want := range map[ErrorKind]bool{KindUnknown: true, KindTransient: true, KindTimeout: true, KindPermanent: false, KindAuthentication: false} {
+	for kind, want := range map[ErrorKind]bool{KindUnknown: true, KindTransient: true,
+		KindTimeout: true, KindPermanent: false, KindAuthentication: false} {
 		if kind.Sick() != want {
 			t.Errorf("%v.Sick() = %t", kind, !want)
 		}
@@ -82,15 +85,18 @@ func TestCheckKey(t *testing.T) {
 	for key, want := range map[string]string{
 		"a": "", "AZaz09_.:-": "", strings.Repeat("k", 200): "",
 		"": "0 bytes", strings.Repeat("k", 201): "201 bytes",
-		"a b": "' '", "a\n": `'\n'`, "\x00": `'\x00'`, "a/b": "'/'", "~lock~": "'~'", "é": "'Ã'", "\xff": "'ÿ'",
+		"a b": "' '", "a\n": `'\n'`, "\x00": `'\x00'`, "a/b": "'/'", "~lock~": "'~'", "é": "'Ã'",
+		"\xff": "'ÿ'",
 	} {
 		err := CheckKey(key)
-		if (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "kk")) {
+		if (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) ||
+			strings.Contains(err.Error(), "kk")) {
 			t.Errorf("CheckKey(%.10q) = %v, want %q", key, err, want)
 		}
 	}
 	for c := range 256 {
-		want := strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:-", rune(c))
+		want := strings.ContainsRune(
+			"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:-", rune(c))
 		if got := CheckKey(string([]byte{byte(c)})) == nil; got != want {
 			t.Errorf("byte %d: allowed %t", c, got)
 		}

@@ -15,8 +15,8 @@ const (
 	MarkKey MarkKind = iota
 	// MarkTag marks every entry that carries the tag.
 	MarkTag
-	// MarkPrefix marks every entry whose URI (or Key, if it has no URI) begins with the name, byte by
-	// byte: ".../blog" covers ".../blogger" too, ".../blog/" does not.
+	// MarkPrefix marks every entry whose URI (or Key, if it has no URI) begins with the name, byte
+	// by byte: ".../blog" covers ".../blogger" too, ".../blog/" does not.
 	MarkPrefix
 	// MarkEverything marks all there is. Its name is not looked at.
 	MarkEverything
@@ -53,7 +53,8 @@ func (m Mark) Validate() error {
 	case m.Kind > MarkEverything:
 		return fmt.Errorf("store: mark of unknown kind %d", uint8(m.Kind))
 	case m.Kind != MarkEverything && m.Name == "":
-		return fmt.Errorf("store: %s mark without a name; to invalidate all entries use MarkEverything", m.Kind)
+		return fmt.Errorf("store: %s mark without a name; to invalidate all entries use "+
+			"MarkEverything", m.Kind)
 	}
 	return nil
 }
@@ -66,10 +67,10 @@ type Numbered struct {
 
 // Journal numbers invalidations and lets nodes follow them. It is safe for concurrent use.
 //
-// A fill notes the journal's number (the head that its node knows of) when the handler begins, and its
-// entry carries it as Fill. A mark covers an entry when it names it and has the greater number. So a
-// number must never be given out before the change that it speaks of was made: call Append after the
-// data has changed.
+// A fill notes the journal's number (the head that its node knows of) when the handler begins, and
+// its entry carries it as Fill. A mark covers an entry when it names it and has the greater number.
+// So a number must never be given out before the change that it speaks of was made: call Append
+// after the data has changed.
 type Journal interface {
 	// Append records marks, each under a number of its own greater than every number before it, in
 	// the order given. It returns the greatest of them, once Since returns them all. Without marks
@@ -82,8 +83,8 @@ type Journal interface {
 	// trusted.
 	Since(ctx context.Context, number uint64) (marks []Numbered, head uint64, err error)
 	// Watch yields the marks with greater numbers than from, in ascending order, and then each new
-	// one as it comes. When ctx is done the sequence ends. After an error, which is yielded once, it
-	// ends too: watch again, from the last number seen. To a watcher that fell too far behind it yields
-	// MarkEverything, as Since returns it.
+	// one as it comes. When ctx is done the sequence ends. After an error, which is yielded once,
+	// it ends too: watch again, from the last number seen. To a watcher that fell too far behind it
+	// yields MarkEverything, as Since returns it.
 	Watch(ctx context.Context, from uint64) iter.Seq2[Numbered, error]
 }

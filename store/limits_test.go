@@ -40,7 +40,8 @@ func TestLimitedStoresKeepTheirWord(t *testing.T) {
 		"a backend":             store.New(backend, store.Options{}),
 		"max_value":             store.New(backend, store.Options{MaxValue: 5 << 10}),
 		"max_value, compressed": store.New(backend, store.Options{MaxValue: 5 << 10, Compress: 1}),
-		"max_decoded":           store.New(backend, store.Options{MaxDecoded: 5 << 10, Compress: 1}),
+		"max_decoded": store.New(backend, store.Options{MaxDecoded: 5 << 10,
+			Compress: 1}),
 	} {
 		limits, ok := store.As[store.Limited](s)
 		if !ok {
@@ -52,7 +53,8 @@ func TestLimitedStoresKeepTheirWord(t *testing.T) {
 			if i%10 == 0 {
 				n = rand.Int64N(2 * most)
 			}
-			e := &store.Entry{Key: fmt.Sprint("GET http://a/", i), URI: "http://a/", Status: 200, Header: http.Header{"X-A": {"1"}}, Body: make([]byte, n)}
+			e := &store.Entry{Key: fmt.Sprint("GET http://a/", i), URI: "http://a/", Status: 200,
+				Header: http.Header{"X-A": {"1"}}, Body: make([]byte, n)}
 			if i%3 == 0 {
 				for j := range e.Body {
 					e.Body[j] = byte(rand.Int32())
@@ -65,10 +67,12 @@ func TestLimitedStoresKeepTheirWord(t *testing.T) {
 			fits := limits.Fits(e)
 			careful := name == "a backend" && !fits // which counts with the longest key
 			if fits != (err == nil) && !careful || e.Size() <= most && err != nil {
-				t.Errorf("%s: %d bytes of at most %d: fits %v, then %v", name, e.Size(), most, fits, err)
+				t.Errorf("%s: %d bytes of at most %d: fits %v, then %v", name, e.Size(), most, fits,
+					err)
 			}
 			if int64(len(e.Body)) > limits.MaxBody() && fits {
-				t.Errorf("%s: a body of %d bytes fits, and at most %d do", name, len(e.Body), limits.MaxBody())
+				t.Errorf("%s: a body of %d bytes fits, and at most %d do", name, len(e.Body),
+					limits.MaxBody())
 			}
 			if fits {
 				kept++

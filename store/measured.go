@@ -7,13 +7,14 @@ type TierStats struct {
 	Name string
 
 	Entries         int64
-	Bytes, MaxBytes int64  // as they count towards the bound, and the bound
-	Evicted         int64  // entries that had to make room
-	Expired         int64  // entries that were removed because their time was over
-	Hits, Misses    int64  // of reads that came to this tier
-	Calls, Failed   int64  // operations that reached the server, and how many of them failed
-	Rejected        int64  // operations that the breaker, or the bound on waiting ones, kept from it
-	Breaker         string // "closed", "open", "half-open"; empty: the tier has none
+	Bytes, MaxBytes int64 // as they count towards the bound, and the bound
+	Evicted         int64 // entries that had to make room
+	Expired         int64 // entries that were removed because their time was over
+	Hits, Misses    int64 // of reads that came to this tier
+	Calls, Failed   int64 // operations that reached the server, and how many of them failed
+	// operations that the breaker, or the bound on waiting ones, kept from it
+	Rejected int64
+	Breaker  string // "closed", "open", "half-open"; empty: the tier has none
 }
 
 // NewTierStats returns the stats of a tier that knows nothing of itself but its name.
@@ -24,8 +25,8 @@ func NewTierStats(name string) TierStats {
 	}
 }
 
-// Measured is the ability of a store to report what its tiers hold and do, the nearest first. It must
-// not wait for a server, and is safe for concurrent use.
+// Measured is the ability of a store to report what its tiers hold and do, the nearest first. It
+// must not wait for a server, and is safe for concurrent use.
 type Measured interface{ TierStats() []TierStats }
 
 // TierStatsOf returns what the tiers of a store report, or nil when the store reports nothing.

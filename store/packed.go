@@ -7,14 +7,15 @@ import (
 	"unsafe"
 )
 
-// Packed returns a copy of the entry that lies together in memory: one piece of text for the key and
-// all values, one list for all values' places, a header map without spare room. An entry that is made
-// field by field is some thirty pieces; packed it is nine. That is what the garbage collector has to
-// visit for each entry at each cycle, and what a hit has to fetch from memory. Only the body is shared with
-// e, so that of a decoded entry nothing else stays behind.
+// Packed returns a copy of the entry that lies together in memory: one piece of text for the key
+// and all values, one list for all values' places, a header map without spare room. An entry that
+// is made field by field is some thirty pieces; packed it is nine. That is what the garbage
+// collector has to visit for each entry at each cycle, and what a hit has to fetch from memory.
+// Only the body is shared with e, so that of a decoded entry nothing else stays behind.
 func (e *Entry) Packed() *Entry { return e.packed(nil) }
 
-// Pack is Packed, for an entry whose header nobody else has and nobody needs: its map becomes the packed entry's.
+// Pack is Packed, for an entry whose header nobody else has and nobody needs: its map becomes the
+// packed entry's.
 func (e *Entry) Pack() *Entry { return e.packed(e.Header) }
 
 // packed puts the packed fields into header, a new one if that is nil.
@@ -52,8 +53,8 @@ func (e *Entry) packed(header http.Header) *Entry {
 	return packed
 }
 
-// block is an entry and what lists of it, when they are short: in one piece of memory, which is fetched in one
-// go.
+// block is an entry and what lists of it, when they are short: in one piece of memory, which is
+// fetched in one go.
 type block struct {
 	Entry
 	fields [8]Field
@@ -84,11 +85,15 @@ func cloned(list []string) []string {
 var usualNames = func() map[string]string {
 	names := make(map[string]string)
 	for _, name := range []string{
-		"Accept-Ranges", "Access-Control-Allow-Origin", "Age", "Cache-Control", "Cache-Status", "Content-Encoding",
-		"Content-Language", "Content-Length", "Content-Security-Policy", "Content-Type", "Date", "Etag", "Expires",
-		"Last-Modified", "Link", "Location", "Referrer-Policy", "Server", "Set-Cookie", "Strict-Transport-Security",
+		"Accept-Ranges", "Access-Control-Allow-Origin", "Age", "Cache-Control", "Cache-Status",
+		"Content-Encoding",
+		"Content-Language", "Content-Length", "Content-Security-Policy", "Content-Type", "Date",
+		"Etag", "Expires",
+		"Last-Modified", "Link", "Location", "Referrer-Policy", "Server", "Set-Cookie",
+		"Strict-Transport-Security",
 		"Vary", "X-Content-Type-Options", "X-Frame-Options",
-		"accept", "accept-encoding", "accept-language", "Accept", "Accept-Encoding", "Accept-Language",
+		"accept", "accept-encoding", "accept-language", "Accept", "Accept-Encoding",
+		"Accept-Language",
 	} {
 		names[name] = name
 	}
@@ -104,7 +109,8 @@ type piece struct {
 // size is how much room fields take.
 type size struct{ values, bytes int }
 
-// take adds the fields of h to pieces. Walking a map costs more than anything else here, and is done this once.
+// take adds the fields of h to pieces. Walking a map costs more than anything else here, and is
+// done this once.
 func (s *size) take(pieces []piece, h http.Header) []piece {
 	for name, values := range h {
 		usual, is := usualNames[name]
@@ -174,15 +180,16 @@ type Field struct {
 	Values []string
 }
 
-// fieldList is a header map's content as a list: to walk a list costs a tenth of what it costs to walk a
-// map. It knows which map it was made of, because entries are copied and given other headers.
+// fieldList is a header map's content as a list: to walk a list costs a tenth of what it costs to
+// walk a map. It knows which map it was made of, because entries are copied and given other
+// headers.
 type fieldList struct {
 	fields []Field
 	of     unsafe.Pointer
 }
 
-// FieldsOf returns the fields of h in no particular order, if h is the header of e and e is packed. The list is
-// shared: do not modify it. e may be nil.
+// FieldsOf returns the fields of h in no particular order, if h is the header of e and e is packed.
+// The list is shared: do not modify it. e may be nil.
 func (e *Entry) FieldsOf(h http.Header) (fields []Field, ok bool) {
 	if e == nil || e.list.of == nil || e.list.of != identity(h) {
 		return nil, false

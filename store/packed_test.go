@@ -12,7 +12,8 @@ import (
 func packable() *Entry {
 	return &Entry{
 		Key: "GET https://a.example/x", URI: "https://a.example/x", Status: 200,
-		Header:  http.Header{"Content-Type": {"text/html"}, "Link": {"</a>", "</b>"}, "Empty": {}, "None": nil, "Blank": {""}},
+		Header: http.Header{"Content-Type": {"text/html"}, "Link": {"</a>", "</b>"}, "Empty": {},
+			"None": nil, "Blank": {""}},
 		Trailer: http.Header{"Checksum": {"1"}}, Vary: http.Header{"Accept": {"a", "b"}},
 		Body: []byte("body"), Tags: []string{"t"}, Received: time.Unix(1, 0), Fresh: time.Minute,
 	}
@@ -46,10 +47,11 @@ func TestPackedIsTheSameEntry(t *testing.T) {
 	}
 }
 
-// Nothing of what an entry was made of stays behind in what is packed of it, however it is packed: a text may be a part
-// of something great.
+// Nothing of what an entry was made of stays behind in what is packed of it, however it is packed:
+// a text may be a part of something great.
 func TestPackedKeepsNothingBehind(t *testing.T) {
-	for story, pack := range map[string]func(*Entry) *Entry{"Packed": (*Entry).Packed, "Pack": (*Entry).Pack} {
+	for story, pack := range map[string]func(*Entry) *Entry{
+		"Packed": (*Entry).Packed, "Pack": (*Entry).Pack} {
 		great := strings.Repeat("x", 1000)
 		e := packable()
 		e.Key = "GET https://a.example/" + great
@@ -59,7 +61,8 @@ func TestPackedKeepsNothingBehind(t *testing.T) {
 		text := unsafe.StringData(packed.Key)
 		for name, values := range packed.Header {
 			for _, part := range []string{name, values[0], packed.URI} {
-				if at := uintptr(unsafe.Pointer(unsafe.StringData(part))) - uintptr(unsafe.Pointer(text)); at > 1100 {
+				if at := uintptr(unsafe.Pointer(unsafe.StringData(part))) - uintptr(
+					unsafe.Pointer(text)); at > 1100 {
 					t.Errorf("%s: %.10q is not in the packed text", story, part)
 				}
 			}
@@ -73,7 +76,8 @@ func TestPackedURIIsAPartOfTheKey(t *testing.T) {
 		e := &Entry{Key: "GET https://a.example/x|en"}
 		e.URI = strings.Clone(e.Key[at:23])
 		packed := e.Packed()
-		if want := packed.Key[at:23]; packed.URI != want || unsafe.StringData(packed.URI) != unsafe.StringData(want) {
+		if want := packed.Key[at:23]; packed.URI != want ||
+			unsafe.StringData(packed.URI) != unsafe.StringData(want) {
 			t.Errorf("%q is not kept in %q", packed.URI, packed.Key)
 		}
 	}
@@ -91,14 +95,18 @@ func TestPackedListsHaveRoom(t *testing.T) {
 	} {
 		var fields []Field
 		var values []string
-		n := testing.AllocsPerRun(10, func() { keepsBlock, fields, values = newBlock(tt.fields, tt.values) })
+		n := testing.AllocsPerRun(10, func() {
+			keepsBlock, fields, values = newBlock(tt.fields, tt.values)
+		})
 		if n != tt.want || cap(fields) < tt.fields || cap(values) < tt.values {
-			t.Errorf("%d fields with %d values: room for %d and %d in %v pieces, want %v", tt.fields, tt.values, cap(fields), cap(values), n, tt.want)
+			t.Errorf("%d fields with %d values: room for %d and %d in %v pieces, want %v",
+				tt.fields, tt.values, cap(fields), cap(values), n, tt.want)
 		}
 	}
 }
 
-// Values of one field must have no room for more, or an append by one reader would write over the next.
+// Values of one field must have no room for more, or an append by one reader would write over the
+// next.
 func TestPackedValuesHaveNoRoom(t *testing.T) {
 	for name, values := range packable().Packed().Header {
 		if cap(values) != len(values) {

@@ -12,12 +12,13 @@ import (
 // probeTTL is the lifetime of a probe's value, should nobody remove it.
 const probeTTL = time.Minute
 
-// Probe tries a backend: it stores a random value under a random key that begins with prefix, reads it, removes it,
-// and checks that it is gone. Then it asks for the backend's Health. The error names the first step that did not do
-// what it should. Probe leaves nothing behind; should the backend fail in between, the value ends after a minute.
+// Probe tries a backend: it stores a random value under a random key that begins with prefix, reads
+// it, removes it, and checks that it is gone. Then it asks for the backend's Health. The error
+// names the first step that did not do what it should. Probe leaves nothing behind; should the
+// backend fail in between, the value ends after a minute.
 //
-// The Latency is the time of the four steps, or of those before the failure. When a step failed the rest of the Health
-// is empty.
+// The Latency is the time of the four steps, or of those before the failure. When a step failed the
+// rest of the Health is empty.
 func Probe(ctx context.Context, b Backend, prefix string) (Health, error) {
 	if err := (Options{Prefix: prefix}).Validate(); err != nil {
 		return Health{}, err
@@ -38,7 +39,8 @@ func Probe(ctx context.Context, b Backend, prefix string) (Health, error) {
 	return h, nil
 }
 
-// sweep removes what a failed probe may have left: a Set that failed may have been done all the same.
+// sweep removes what a failed probe may have left: a Set that failed may have been done all the
+// same.
 func sweep(ctx context.Context, b Backend, key string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()

@@ -64,7 +64,8 @@ func (p *probed) Health(context.Context) (Health, error) {
 	if p.goesWrong("health", "") {
 		return Health{Backend: "probed"}, p.err
 	}
-	return Health{Backend: "probed", Latency: time.Hour, Details: map[string]string{"version": "1"}}, nil
+	return Health{Backend: "probed", Latency: time.Hour,
+		Details: map[string]string{"version": "1"}}, nil
 }
 
 func TestProbe(t *testing.T) {
@@ -109,15 +110,30 @@ func TestProbeSaysWhichStepFailed(t *testing.T) {
 		b     probed
 		want  string
 	}{
-		{"cannot be written", probed{wrong: nth("set", 1), err: down}, "probe: set: connection refused"},
-		{"cannot be read", probed{wrong: nth("get", 1), get: func([]byte, error) ([]byte, error) { return nil, down }}, "probe: get: connection refused"},
-		{"forgets at once", probed{wrong: nth("get", 1), get: func([]byte, error) ([]byte, error) { return nil, ErrNotFound }}, "probe: get: the value that was just set is not there"},
-		{"gives another value", probed{wrong: nth("get", 1), get: func(v []byte, _ error) ([]byte, error) { return v[:len(v)-1], nil }}, "probe: get: not the value"},
-		{"cannot delete", probed{wrong: nth("delete", 1), err: down}, "probe: delete: connection refused"},
-		{"says that nothing was deleted", probed{wrong: nth("delete", 1)}, "probe: delete: said that nothing was there"},
-		{"does not delete", probed{wrong: nth("get", 2), get: func([]byte, error) ([]byte, error) { return []byte("v"), nil }}, "probe: get after delete: the value is still there"},
-		{"dies then", probed{wrong: nth("get", 2), get: func([]byte, error) ([]byte, error) { return nil, down }}, "probe: get after delete: connection refused"},
-		{"is not well", probed{wrong: nth("health", 1), err: down}, "probe: health: connection refused"},
+		{"cannot be written", probed{wrong: nth("set", 1), err: down},
+			"probe: set: connection refused"},
+		{"cannot be read", probed{wrong: nth("get", 1), get: func([]byte, error) ([]byte, error) {
+			return nil, down
+		}}, "probe: get: connection refused"},
+		{"forgets at once", probed{wrong: nth("get", 1), get: func([]byte, error) ([]byte, error) {
+			return nil, ErrNotFound
+		}}, "probe: get: the value that was just set is not there"},
+		{"gives another value", probed{wrong: nth("get", 1), get: func(v []byte, _ error) ([]byte,
+			error) {
+			return v[:len(v)-1], nil
+		}}, "probe: get: not the value"},
+		{"cannot delete", probed{wrong: nth("delete", 1), err: down}, "probe: delete: connection " +
+			"refused"},
+		{"says that nothing was deleted", probed{wrong: nth("delete", 1)},
+			"probe: delete: said that nothing was there"},
+		{"does not delete", probed{wrong: nth("get", 2), get: func([]byte, error) ([]byte, error) {
+			return []byte("v"), nil
+		}}, "probe: get after delete: the value is still there"},
+		{"dies then", probed{wrong: nth("get", 2), get: func([]byte, error) ([]byte, error) {
+			return nil, down
+		}}, "probe: get after delete: connection refused"},
+		{"is not well", probed{wrong: nth("health", 1), err: down}, "probe: health: connection " +
+			"refused"},
 	} {
 		b := tt.b
 		b.keeper = newKeeper()
@@ -152,7 +168,8 @@ func TestProbeOfAHangingBackend(t *testing.T) {
 		defer cancel()
 		start := time.Now()
 		h, err := Probe(ctx, hanging{newKeeper()}, "")
-		if !errors.Is(err, context.DeadlineExceeded) || KindOf(err) != KindTimeout || h.Latency != 2*time.Second {
+		if !errors.Is(err, context.DeadlineExceeded) || KindOf(err) != KindTimeout ||
+			h.Latency != 2*time.Second {
 			t.Errorf("%+v, %v", h, err)
 		}
 		if took := time.Since(start); took != 3*time.Second {

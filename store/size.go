@@ -17,8 +17,8 @@ const (
 	sizeOfMapGroup = 8 + 8*(16+24)
 )
 
-// Size estimates how many bytes of memory the entry takes: key, header, trailer, body and all. A body
-// counts with its capacity, because that is what it keeps from being freed.
+// Size estimates how many bytes of memory the entry takes: key, header, trailer, body and all. A
+// body counts with its capacity, because that is what it keeps from being freed.
 func (e *Entry) Size() int64 {
 	n := sizeOfEntry + int64(len(e.Key)) + int64(cap(e.Body))
 	if e.URI != e.Key {

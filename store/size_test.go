@@ -47,7 +47,8 @@ func TestSizeCountsAMapsGroups(t *testing.T) {
 	}
 	for fields, groups := range map[int]int64{1: 1, 8: 1, 9: 2, 14: 2, 15: 4, 28: 4, 29: 8} {
 		if got, want := size(fields)-size(0), (groups-1)*sizeOfMapGroup; got != want {
-			t.Errorf("a map of %d fields counts %d more than an empty one, want %d", fields, got, want)
+			t.Errorf("a map of %d fields counts %d more than an empty one, want %d", fields, got,
+				want)
 		}
 	}
 }

@@ -13,7 +13,8 @@ var ErrNotFound = errors.New("store: not found")
 //
 // An error other than ErrNotFound means that the store is broken, never that the key is not there.
 type Store interface {
-	// Get returns the entry stored under key, or ErrNotFound. The entry is shared: do not modify it.
+	// Get returns the entry stored under key, or ErrNotFound. The entry is shared: do not modify
+	// it.
 	Get(ctx context.Context, key string) (*Entry, error)
 	// Set stores e under key, which must be e.Key, for ttl, in place of whatever was there. It may
 	// keep e itself, which must not be modified any more. A ttl of 0 or less stores nothing and

@@ -1,15 +1,15 @@
-// Package admin is a door to a running Cache for those who operate it: what it does now, why a page is
-// cached or not, and purges. An app mounts it where it likes:
+// Package admin is a door to a running Cache for those who operate it: what it does now, why a page
+// is cached or not, and purges. An app mounts it where it likes:
 //
 //	watch := admin.NewWatch()
 //	cache := freshet.New(pages, freshet.Options{Observe: watch.Observe})
 //	door := admin.New(cache, watch, admin.Options{Authenticate: admin.Tokens(os.Getenv("DOOR_TOKEN"))})
 //	mux.Handle("/__freshet__/", http.StripPrefix("/__freshet__", door))
 //
-// In a browser, /__freshet__/ is a page; freshet explain, log, top and stats talk to the rest. Every
-// request needs the authenticator's consent, every response says no-store, and errors are problem
-// details (RFC 9457). A request that changes something needs the field Freshet-Door, with any value,
-// which no form of another site can send.
+// In a browser, /__freshet__/ is a page; freshet explain, log, top and stats talk to the rest.
+// Every request needs the authenticator's consent, every response says no-store, and errors are
+// problem details (RFC 9457). A request that changes something needs the field Freshet-Door, with
+// any value, which no form of another site can send.
 package admin
 
 import (
@@ -25,14 +25,15 @@ import (
 type Options struct {
 	// Authenticate reports whether a request may enter. It is required: see [Tokens].
 	Authenticate func(*http.Request) bool
-	// Hosts are the hosts whose URLs may be purged and explained, such as "www.example.com". Default:
-	// the host by which the door was asked.
+	// Hosts are the hosts whose URLs may be purged and explained, such as "www.example.com".
+	// Default: the host by which the door was asked.
 	Hosts []string
-	// Flush opens /__flush__: POST there makes everything unusable that is stored, and empties Store.
-	// Default false: the door answers 404.
+	// Flush opens /__flush__: POST there makes everything unusable that is stored, and empties
+	// Store. Default false: the door answers 404.
 	Flush bool
-	// Store is the Cache's store, of which Flush frees the room, if it is a store.Clearer: under its
-	// own prefix, and nothing else on a server. Default nil: entries go when their time is over.
+	// Store is the Cache's store, of which Flush frees the room, if it is a store.Clearer: under
+	// its own prefix, and nothing else on a server. Default nil: entries go when their time is
+	// over.
 	Store store.Store
 	// Log gets a line for each change. Nil: slog.Default().
 	Log *slog.Logger
@@ -55,7 +56,8 @@ func New(cache *middleware.Cache, watch *Watch, o Options) *Door {
 	case watch == nil:
 		panic("admin: New: the watch is nil: give it admin.NewWatch(), and the Cache its Observe")
 	case o.Authenticate == nil:
-		panic("admin: New: Options.Authenticate is nil, and a door that is open to everybody lets everybody purge: " +
+		panic("admin: New: Options.Authenticate is nil, and a door that is open to everybody " +
+			"lets everybody purge: " +
 			"give it admin.Tokens(token), or a function of your own")
 	}
 	if o.Log == nil {
@@ -66,8 +68,8 @@ func New(cache *middleware.Cache, watch *Watch, o Options) *Door {
 	return d
 }
 
-// routes mounts what is behind the door. A method that a path does not have is answered here, so that
-// the answer is a problem as well.
+// routes mounts what is behind the door. A method that a path does not have is answered here, so
+// that the answer is a problem as well.
 func (d *Door) routes() {
 	for path, methods := range map[string]map[string]http.HandlerFunc{
 		"/{$}":           {"GET": page("page.html", "text/html; charset=utf-8")},
@@ -122,7 +124,8 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !d.options.Authenticate(r) {
 		h.Set("WWW-Authenticate", `Basic realm="Freshet", charset="UTF-8"`)
 		h.Add("WWW-Authenticate", `Bearer realm="Freshet"`)
-		refuse(w, http.StatusUnauthorized, "this door needs a token: Authorization: Bearer TOKEN, or the token as the password")
+		refuse(w, http.StatusUnauthorized, "this door needs a token: Authorization: Bearer "+
+			"TOKEN, or the token as the password")
 		return
 	}
 	d.mux.ServeHTTP(w, r)
@@ -143,7 +146,8 @@ func (d *Door) FlushHandler() http.Handler {
 func (d *Door) change(serve http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Freshet-Door") == "" {
-			refuse(w, http.StatusForbidden, "a request that changes something needs the field Freshet-Door, such as Freshet-Door: 1")
+			refuse(w, http.StatusForbidden, "a request that changes something needs the field "+
+				"Freshet-Door, such as Freshet-Door: 1")
 			return
 		}
 		serve(w, r)

@@ -64,7 +64,8 @@ func newSite(t *testing.T, o admin.Options) *site {
 	mux := http.NewServeMux()
 	mux.Handle("/__freshet__/", http.StripPrefix("/__freshet__", door))
 	mux.Handle("/v1/__flush__", door.FlushHandler())
-	mux.Handle("/", cache.With(freshet.Policy{TTL: time.Hour, Tags: []string{"pages"}})(http.HandlerFunc(s.page)))
+	mux.Handle("/", cache.With(freshet.Policy{TTL: time.Hour, Tags: []string{"pages"}})(
+		http.HandlerFunc(s.page)))
 	s.Server = httptest.NewServer(cache.Root(mux))
 	t.Cleanup(func() {
 		s.Close()
@@ -122,16 +123,23 @@ func TestNobodyEntersWithoutAToken(t *testing.T) {
 	s := newSite(t, admin.Options{Flush: true})
 	s.visit("/a")
 	for name, value := range map[string]string{
-		"none": "", "a wrong one": "Bearer another token of 24 characters", "a part": "Bearer " + token[:16],
-		"one more byte": "Bearer " + token + "x", "oversized": "Bearer " + strings.Repeat("x", 20_000),
-		"another scheme": "Digest " + token, "no scheme": token, "Basic, wrong": "Basic YTpi", "Basic, broken": "Basic !",
+		"none": "", "a wrong one": "Bearer another token of 24 characters", "a part": "Bearer " +
+			token[:16],
+		"one more byte": "Bearer " + token + "x", "oversized": "Bearer " + strings.Repeat("x",
+			20_000),
+		"another scheme": "Digest " + token, "no scheme": token, "Basic, wrong": "Basic YTpi",
+		"Basic, broken": "Basic !",
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, path := range []string{"/", "/page.js", "/stats", "/top", "/events", "/purge", "/__flush__", "/nothing"} {
+			for _, path := range []string{"/", "/page.js", "/stats", "/top", "/events", "/purge",
+				"/__flush__", "/nothing"} {
 				for _, method := range []string{"GET", "POST", "PURGE"} {
-					status, header, body := s.ask(method, "/__freshet__"+path, `{"all": true}`, "Freshet-Door", "1", "Authorization", value)
-					if status != http.StatusUnauthorized || header.Get("Cache-Control") != "no-store" ||
-						header.Get("Content-Type") != "application/problem+json" || header.Get("Www-Authenticate") == "" {
+					status, header, body := s.ask(method, "/__freshet__"+path, `{"all": true}`,
+						"Freshet-Door", "1", "Authorization", value)
+					if status != http.StatusUnauthorized ||
+						header.Get("Cache-Control") != "no-store" ||
+						header.Get("Content-Type") != "application/problem+json" ||
+						header.Get("Www-Authenticate") == "" {
 						t.Errorf("%s %s: %d %v %s", method, path, status, header, body)
 					}
 				}
@@ -149,8 +157,10 @@ func TestTokensAreForEveryClient(t *testing.T) {
 		set  func(*http.Request)
 		want bool
 	}{
-		{func(r *http.Request) { r.Header.Set("Authorization", "Bearer the first token of two") }, true},
-		{func(r *http.Request) { r.Header.Set("Authorization", "bearer the second token of two") }, true},
+		{func(r *http.Request) { r.Header.Set("Authorization", "Bearer the first token of two") },
+			true},
+		{func(r *http.Request) { r.Header.Set("Authorization", "bearer the second token of two") },
+			true},
 		{func(r *http.Request) { r.SetBasicAuth("anybody", "the second token of two") }, true},
 		{func(r *http.Request) { r.SetBasicAuth("the second token of two", "") }, false},
 		{func(r *http.Request) {
@@ -172,10 +182,14 @@ func TestWhatIsWiredWronglyPanicsAtOnce(t *testing.T) {
 	cache := freshet.New(pages, freshet.Options{Log: slog.New(slog.DiscardHandler)})
 	for want, wire := range map[string]func(){
 		"Authenticate": func() { admin.New(cache, admin.NewWatch(), admin.Options{}) },
-		"watch":        func() { admin.New(cache, nil, admin.Options{Authenticate: admin.Tokens(token)}) },
-		"cache":        func() { admin.New(nil, admin.NewWatch(), admin.Options{Authenticate: admin.Tokens(token)}) },
-		"16":           func() { admin.Tokens("short") },
-		"no token":     func() { admin.Tokens() },
+		"watch": func() {
+			admin.New(cache, nil, admin.Options{Authenticate: admin.Tokens(token)})
+		},
+		"cache": func() {
+			admin.New(nil, admin.NewWatch(), admin.Options{Authenticate: admin.Tokens(token)})
+		},
+		"16":       func() { admin.Tokens("short") },
+		"no token": func() { admin.Tokens() },
 	} {
 		func() {
 			defer func() {
@@ -198,24 +212,30 @@ func TestPurges(t *testing.T) {
 		"a URL":              {"POST", door, `{"url": "URL/a"}`, "", "", 200, "/a 2", "/b 1"},
 		"a URL, as a method": {"PURGE", door + "?url=URL/a", "", "", "", 200, "/a 2", "/b 1"},
 		"a prefix":           {"POST", door, `{"prefix": "URL/"}`, "", "", 200, "/a 2", "/b 2"},
-		"tags":               {"POST", door, `{"tags": ["none", "pages"]}`, "", "", 200, "/a 2", "/b 2"},
-		"surrogate keys":     {"PURGE", door, "", "Surrogate-Key", "none pages", 200, "/a 2", "/b 2"},
-		"all":                {"POST", door, `{"all": true}`, "", "", 200, "/a 2", "/b 2"},
-		"softly":             {"POST", door, `{"url": "URL/a", "soft": true}`, "", "", 200, "/a 2", "/b 1"},
-		"flush":              {"POST", "/__freshet__/__flush__", "", "", "", 202, "/a 2", "/b 2"},
-		"flush, as Kinto":    {"POST", "/v1/__flush__", "", "", "", 202, "/a 2", "/b 2"},
-		"nothing":            {"POST", door, "", "", "", 400, "/a 1", "/b 1"},
-		"no JSON":            {"POST", door, "{", "", "", 400, "/a 1", "/b 1"},
-		"two at once":        {"POST", door, `{"all": true, "tags": ["pages"]}`, "", "", 400, "/a 1", "/b 1"},
-		"an unknown word":    {"POST", door, `{"everything": true}`, "", "", 400, "/a 1", "/b 1"},
-		"too long":           {"POST", door, strings.Repeat(" ", 65<<10) + `{"all": true}`, "", "", 400, "/a 1", "/b 1"},
-		"a foreign host":     {"POST", door, `{"url": "http://elsewhere.example/a"}`, "", "", 403, "/a 1", "/b 1"},
-		"a foreign prefix":   {"POST", door, `{"prefix": "http://elsewhere.example/"}`, "", "", 403, "/a 1", "/b 1"},
-		"no URL":             {"POST", door, `{"url": "/a"}`, "", "", 403, "/a 1", "/b 1"},
-		"an empty tag":       {"POST", door, `{"tags": [""]}`, "", "", 422, "/a 1", "/b 1"},
-		"a GET":              {"GET", door + "?url=URL/a", "", "", "", 405, "/a 1", "/b 1"},
-		"a GET of flush":     {"GET", "/__freshet__/__flush__", "", "", "", 405, "/a 1", "/b 1"},
-		"from a form":        {"POST", door, `{"all": true}`, "Freshet-Door", "", 403, "/a 1", "/b 1"},
+		"tags": {"POST", door, `{"tags": ["none", "pages"]}`, "", "", 200, "/a 2",
+			"/b 2"},
+		"surrogate keys": {"PURGE", door, "", "Surrogate-Key", "none pages", 200, "/a 2", "/b 2"},
+		"all":            {"POST", door, `{"all": true}`, "", "", 200, "/a 2", "/b 2"},
+		"softly": {"POST", door, `{"url": "URL/a", "soft": true}`, "", "", 200, "/a 2",
+			"/b 1"},
+		"flush":           {"POST", "/__freshet__/__flush__", "", "", "", 202, "/a 2", "/b 2"},
+		"flush, as Kinto": {"POST", "/v1/__flush__", "", "", "", 202, "/a 2", "/b 2"},
+		"nothing":         {"POST", door, "", "", "", 400, "/a 1", "/b 1"},
+		"no JSON":         {"POST", door, "{", "", "", 400, "/a 1", "/b 1"},
+		"two at once": {"POST", door, `{"all": true, "tags": ["pages"]}`, "", "", 400, "/a 1",
+			"/b 1"},
+		"an unknown word": {"POST", door, `{"everything": true}`, "", "", 400, "/a 1", "/b 1"},
+		"too long": {"POST", door, strings.Repeat(" ", 65<<10) + `{"all": true}`, "", "",
+			400, "/a 1", "/b 1"},
+		"a foreign host": {"POST", door, `{"url": "http://elsewhere.example/a"}`, "", "", 403,
+			"/a 1", "/b 1"},
+		"a foreign prefix": {"POST", door, `{"prefix": "http://elsewhere.example/"}`, "", "", 403,
+			"/a 1", "/b 1"},
+		"no URL":         {"POST", door, `{"url": "/a"}`, "", "", 403, "/a 1", "/b 1"},
+		"an empty tag":   {"POST", door, `{"tags": [""]}`, "", "", 422, "/a 1", "/b 1"},
+		"a GET":          {"GET", door + "?url=URL/a", "", "", "", 405, "/a 1", "/b 1"},
+		"a GET of flush": {"GET", "/__freshet__/__flush__", "", "", "", 405, "/a 1", "/b 1"},
+		"from a form":    {"POST", door, `{"all": true}`, "Freshet-Door", "", 403, "/a 1", "/b 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, admin.Options{Flush: true})
@@ -225,11 +245,13 @@ func TestPurges(t *testing.T) {
 			if c.field != "" {
 				fields = append(fields, c.field, c.value)
 			}
-			status, header, body := s.ask(c.method, strings.ReplaceAll(c.path, "URL", s.URL), strings.ReplaceAll(c.body, "URL", s.URL), fields...)
+			status, header, body := s.ask(c.method, strings.ReplaceAll(c.path, "URL", s.URL),
+				strings.ReplaceAll(c.body, "URL", s.URL), fields...)
 			if status != c.status || header.Get("Cache-Control") != "no-store" {
 				t.Errorf("%d %v %s", status, header, body)
 			}
-			if status >= 400 && (header.Get("Content-Type") != "application/problem+json" || !strings.Contains(body, `"detail":"`)) {
+			if status >= 400 && (header.Get("Content-Type") != "application/problem+json" ||
+				!strings.Contains(body, `"detail":"`)) {
 				t.Errorf("%v %s", header, body)
 			}
 			if status == 405 && !strings.Contains(header.Get("Allow"), "POST") {
@@ -260,10 +282,12 @@ func TestFlushIsClosedByDefault(t *testing.T) {
 
 func TestHostsOfTheDoor(t *testing.T) {
 	s := newSite(t, admin.Options{Hosts: []string{"www.example.com"}})
-	if status, _, body := s.ask("POST", "/__freshet__/purge", `{"url": "http://WWW.example.com/a"}`, "Freshet-Door", "1"); status != 200 {
+	if status, _, body := s.ask("POST", "/__freshet__/purge", `{"url": "http://WWW.example.com/a"}`,
+		"Freshet-Door", "1"); status != 200 {
 		t.Errorf("%d %s", status, body)
 	}
-	if status, _, _ := s.ask("POST", "/__freshet__/purge", `{"url": "`+s.URL+`/a"}`, "Freshet-Door", "1"); status != 403 {
+	if status, _, _ := s.ask("POST", "/__freshet__/purge", `{"url": "`+s.URL+`/a"}`, "Freshet-Door",
+		"1"); status != 403 {
 		t.Errorf("a host that is not listed: %d", status)
 	}
 }
@@ -295,13 +319,15 @@ func TestStatsAndTop(t *testing.T) {
 	for _, one := range stats.Series {
 		counted[one.Result] += one.Requests
 	}
-	if counted["hit"] != 39 || counted["stored"] != 2 || stats.Times["fill"].Count != 2 || stats.Tiers[0].Entries != 2 ||
+	if counted["hit"] != 39 || counted["stored"] != 2 || stats.Times["fill"].Count != 2 ||
+		stats.Tiers[0].Entries != 2 ||
 		stats.Tiers[0].Hits != -1 {
 		t.Errorf("%s", body)
 	}
 	_, _, body = s.ask("GET", "/__freshet__/top?n=1", "")
 	var top struct{ Misses, Served []struct{ Page string } }
-	if err := json.Unmarshal([]byte(body), &top); err != nil || len(top.Misses) != 1 || len(top.Served) != 1 ||
+	if err := json.Unmarshal([]byte(body), &top); err != nil || len(top.Misses) != 1 ||
+		len(top.Served) != 1 ||
 		top.Served[0].Page != strings.TrimPrefix(s.URL, "http://")+"/a" {
 		t.Errorf("%v %s", err, body)
 	}
@@ -317,7 +343,8 @@ func TestEventsAsTheyCome(t *testing.T) {
 	s := newSite(t, admin.Options{})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	r, _ := http.NewRequestWithContext(ctx, "GET", s.URL+"/__freshet__/events?result=miss&path=^/api", nil)
+	r, _ := http.NewRequestWithContext(ctx, "GET",
+		s.URL+"/__freshet__/events?result=miss&path=^/api", nil)
 	r.Header.Set("Authorization", "Bearer "+token)
 	res, err := http.DefaultClient.Do(r)
 	if err != nil {
@@ -345,7 +372,8 @@ func TestEventsAsTheyCome(t *testing.T) {
 	if fmt.Sprint(got) != "[/api/1 stored /api/2 stored]" {
 		t.Errorf("%q, %v", got, in.Err())
 	}
-	for query, want := range map[string]int{"path=(": 400, "colour=red": 400, "path=" + strings.Repeat("x", 300): 400} {
+	for query, want := range map[string]int{"path=(": 400, "colour=red": 400,
+		"path=" + strings.Repeat("x", 300): 400} {
 		if status, _, body := s.ask("GET", "/__freshet__/events?"+query, ""); status != want {
 			t.Errorf("%.20s: %d %s", query, status, body)
 		}
@@ -390,7 +418,9 @@ func TestWhatComesOftenIsFoundInAFlood(t *testing.T) {
 	pages := memstore.New(1 << 20)
 	defer pages.Close()
 	cache := freshet.New(pages, freshet.Options{Log: slog.New(slog.DiscardHandler)})
-	door := admin.New(cache, watch, admin.Options{Authenticate: func(*http.Request) bool { return true }})
+	door := admin.New(cache, watch, admin.Options{Authenticate: func(*http.Request) bool {
+		return true
+	}})
 	for i := range 20_000 {
 		path := fmt.Sprint("/flood/", i)
 		if i%20 == 0 {
@@ -409,7 +439,8 @@ func TestWhatComesOftenIsFoundInAFlood(t *testing.T) {
 	if err := json.Unmarshal(w.Body.Bytes(), &top); err != nil {
 		t.Fatal(err)
 	}
-	if len(top.Misses) != 256 || top.Misses[0].Page != "example.com/dear" || top.Misses[0].Count < 1000 {
+	if len(top.Misses) != 256 || top.Misses[0].Page != "example.com/dear" ||
+		top.Misses[0].Count < 1000 {
 		t.Errorf("%d pages, first %+v", len(top.Misses), top.Misses[0])
 	}
 }
@@ -417,14 +448,18 @@ func TestWhatComesOftenIsFoundInAFlood(t *testing.T) {
 // The page is served under a policy that lets nothing else run, and has nothing inline.
 func TestThePageKeepsItsPolicy(t *testing.T) {
 	s := newSite(t, admin.Options{})
-	for path, want := range map[string]string{"/": "text/html; charset=utf-8", "/page.js": "text/javascript; charset=utf-8", "/page.css": "text/css; charset=utf-8"} {
+	for path, want := range map[string]string{"/": "text/html; charset=utf-8",
+		"/page.js": "text/javascript; charset=utf-8", "/page.css": "text/css; charset=utf-8"} {
 		status, header, body := s.ask("GET", "/__freshet__"+path, "")
 		csp := header.Get("Content-Security-Policy")
-		if status != 200 || header.Get("Content-Type") != want || !strings.Contains(csp, "default-src 'none'") ||
-			!strings.Contains(csp, "require-trusted-types-for 'script'") || !strings.Contains(csp, "frame-ancestors 'none'") {
+		if status != 200 || header.Get("Content-Type") != want ||
+			!strings.Contains(csp, "default-src 'none'") ||
+			!strings.Contains(csp, "require-trusted-types-for 'script'") ||
+			!strings.Contains(csp, "frame-ancestors 'none'") {
 			t.Errorf("%s: %d %v", path, status, header)
 		}
-		for _, bad := range []string{"innerHTML", "eval(", "style=\"", "onclick=", "http://", "https://"} {
+		for _, bad := range []string{"innerHTML", "eval(", "style=\"", "onclick=", "http://",
+			"https://"} {
 			if rest := strings.ReplaceAll(body, "http://www.w3.org/2000/svg", ""); strings.Contains(rest, bad) {
 				t.Errorf("%s has %s", path, bad)
 			}
@@ -441,7 +476,8 @@ func TestWhyAPageIsCachedOrNot(t *testing.T) {
 	about := "/__freshet__/explain?url=" + s.URL + "/a"
 	status, header, body := s.ask("GET", about, "")
 	var x struct{ Request, Verdict, Outcome string }
-	if err := json.Unmarshal([]byte(body), &x); err != nil || status != 200 || header.Get("Cache-Control") != "no-store" ||
+	if err := json.Unmarshal([]byte(body), &x); err != nil || status != 200 ||
+		header.Get("Cache-Control") != "no-store" ||
 		x.Request != "GET "+s.URL+"/a" || !strings.HasPrefix(x.Outcome, "hit") {
 		t.Errorf("%d %v %v %s", status, header, err, body)
 	}

@@ -110,9 +110,11 @@ func (w *Watch) tell(r *http.Request, e *middleware.Event) {
 
 func eventOf(r *http.Request, e *middleware.Event, result string, dropped int) event {
 	return event{
-		Time: time.Now().UTC(), Method: r.Method, Host: strings.Clone(r.Host), Path: strings.Clone(r.URL.Path),
-		Status: e.Status, Bytes: e.Bytes, Took: e.Took.Seconds(), Result: result, Reason: string(e.Detail),
-		Cache: e.Outcome.String(), Resource: e.Resource, Key: e.KeyHash(), Age: e.Age.Seconds(),
+		Time: time.Now().UTC(), Method: r.Method, Host: strings.Clone(r.Host),
+		Path:   strings.Clone(r.URL.Path),
+		Status: e.Status, Bytes: e.Bytes, Took: e.Took.Seconds(), Result: result,
+		Reason: string(e.Detail),
+		Cache:  e.Outcome.String(), Resource: e.Resource, Key: e.KeyHash(), Age: e.Age.Seconds(),
 		Fill: e.Fill.Seconds(), Backend: e.Backend.Seconds(), Dropped: dropped,
 	}
 }
@@ -137,8 +139,8 @@ func (w *Watch) leave(l *listener) {
 	w.many.Add(-1)
 }
 
-// events sends events as they come, a line of JSON each, until the client leaves. An empty line says
-// that nothing came for a while.
+// events sends events as they come, a line of JSON each, until the client leaves. An empty line
+// says that nothing came for a while.
 func (d *Door) events(w http.ResponseWriter, r *http.Request) {
 	f, err := readFilter(r.URL.Query())
 	if err != nil {
@@ -148,7 +150,8 @@ func (d *Door) events(w http.ResponseWriter, r *http.Request) {
 	l := d.watch.listen(f)
 	if l == nil {
 		w.Header().Set("Retry-After", "10")
-		refuse(w, http.StatusServiceUnavailable, fmt.Sprintf("%d others listen already, which is the limit", maxListeners))
+		refuse(w, http.StatusServiceUnavailable, fmt.Sprintf("%d others listen already, which is "+
+			"the limit", maxListeners))
 		return
 	}
 	defer d.watch.leave(l)

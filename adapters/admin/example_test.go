@@ -17,7 +17,8 @@ func Example() {
 	defer pages.Close()
 	watch := admin.NewWatch()
 	cache := freshet.New(pages, freshet.Options{Observe: watch.Observe})
-	door := admin.New(cache, watch, admin.Options{Authenticate: admin.Tokens("correct horse battery staple")})
+	door := admin.New(cache, watch, admin.Options{Authenticate: admin.Tokens(
+		"correct horse battery staple")})
 
 	mux := http.NewServeMux()
 	mux.Handle("/__freshet__/", http.StripPrefix("/__freshet__", door))
@@ -25,7 +26,8 @@ func Example() {
 		func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "a page") })))
 	app := cache.Root(mux)
 
-	purge := httptest.NewRequest("POST", "/__freshet__/purge", strings.NewReader(`{"url": "http://example.com/"}`))
+	purge := httptest.NewRequest("POST", "/__freshet__/purge",
+		strings.NewReader(`{"url": "http://example.com/"}`))
 	purge.Header.Set("Authorization", "Bearer correct horse battery staple")
 	purge.Header.Set("Freshet-Door", "1")
 	w := httptest.NewRecorder()

@@ -13,8 +13,8 @@ import (
 const maxFields = 64
 
 // explain says what the cache decides about a request, and why: ?url= names it, and ?method= and
-// ?header=Name:Value, once for each field, say more. ?fetch=1 runs the handler once. The answer is JSON,
-// or text with ?format=text.
+// ?header=Name:Value, once for each field, say more. ?fetch=1 runs the handler once. The answer is
+// JSON, or text with ?format=text.
 func (d *Door) explain(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	asked, err := requestOf(q)
@@ -23,10 +23,12 @@ func (d *Door) explain(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if host, ours := d.ours(r, purge{URL: q.Get("url")}); !ours {
-		refuse(w, http.StatusForbidden, fmt.Sprintf("the host %q is none of this door's: see admin.Options.Hosts", host))
+		refuse(w, http.StatusForbidden, fmt.Sprintf("the host %q is none of this door's: see "+
+			"admin.Options.Hosts", host))
 		return
 	}
-	x, err := d.cache.Explain(r.Context(), asked, middleware.ExplainOptions{Fetch: q.Get("fetch") == "1"})
+	x, err := d.cache.Explain(r.Context(), asked,
+		middleware.ExplainOptions{Fetch: q.Get("fetch") == "1"})
 	if err != nil {
 		refuse(w, http.StatusUnprocessableEntity, err.Error())
 		return
@@ -42,8 +44,10 @@ func (d *Door) explain(w http.ResponseWriter, r *http.Request) {
 // requestOf makes the request that is asked about.
 func requestOf(q url.Values) (*http.Request, error) {
 	target, method := q.Get("url"), q.Get("method")
-	if u, err := url.Parse(target); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("url: allowed is an http or https URL with a host, and not %.200q", target)
+	if u, err := url.Parse(target); err != nil || u.Host == "" || u.Scheme != "http" &&
+		u.Scheme != "https" {
+		return nil, fmt.Errorf("url: allowed is an http or https URL with a host, and not %.200q",
+			target)
 	}
 	if method == "" {
 		method = http.MethodGet

@@ -5,10 +5,12 @@ import (
 	"net/http"
 )
 
-// contentSecurity keeps the page to its own script and style, and everything else of the door, should a
-// browser show it, from running at all.
-const contentSecurity = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; " +
-	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+// contentSecurity keeps the page to its own script and style, and everything else of the door,
+// should a browser show it, from running at all.
+const contentSecurity = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src " +
+	"'self'; img-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for " +
+	"'script'; trusted-types 'none'"
 
 //go:embed page.html page.js page.css
 var files embed.FS

@@ -43,7 +43,8 @@ func (d *Door) purge(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if host, ours := d.ours(r, p); !ours {
-		refuse(w, http.StatusForbidden, fmt.Sprintf("the host %q is none of this door's: see admin.Options.Hosts", host))
+		refuse(w, http.StatusForbidden, fmt.Sprintf("the host %q is none of this door's: see "+
+			"admin.Options.Hosts", host))
 		return
 	}
 	what, number, err := d.run(r, p)
@@ -52,12 +53,13 @@ func (d *Door) purge(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusUnprocessableEntity, err.Error())
 		return
 	}
-	d.options.Log.Info("freshet: door: purged", "what", what, "number", number, "unsent", unsent, "by", r.RemoteAddr)
+	d.options.Log.Info("freshet: door: purged", "what", what, "number", number, "unsent", unsent,
+		"by", r.RemoteAddr)
 	answer(w, http.StatusOK, purged{what, number, unsent})
 }
 
-// readPurge reads what to purge: from the body as JSON, or, as CDNs have it, from ?url= and the field
-// Surrogate-Key.
+// readPurge reads what to purge: from the body as JSON, or, as CDNs have it, from ?url= and the
+// field Surrogate-Key.
 func (d *Door) readPurge(w http.ResponseWriter, r *http.Request) (p purge, err error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxPurge))
 	switch {
@@ -67,7 +69,9 @@ func (d *Door) readPurge(w http.ResponseWriter, r *http.Request) (p purge, err e
 		decoder := json.NewDecoder(strings.NewReader(string(body)))
 		decoder.DisallowUnknownFields()
 		if err := decoder.Decode(&p); err != nil {
-			return p, fmt.Errorf(`the body: %w; allowed is one of {"url": …}, {"prefix": …}, {"tags": […]} and {"all": true}, with "soft": true or without`, err)
+			return p,
+				fmt.Errorf(
+					`the body: %w; allowed is one of {"url": …}, {"prefix": …}, {"tags": […]} and {"all": true}, with "soft": true or without`, err)
 		}
 	default:
 		p.URL, p.Soft = r.URL.Query().Get("url"), r.URL.Query().Get("soft") == "1"
@@ -104,7 +108,9 @@ func (d *Door) ours(r *http.Request, p purge) (host string, ours bool) {
 	if len(hosts) == 0 {
 		hosts = []string{r.Host}
 	}
-	return u.Host, slices.ContainsFunc(hosts, func(h string) bool { return strings.EqualFold(h, u.Host) })
+	return u.Host, slices.ContainsFunc(hosts, func(h string) bool {
+		return strings.EqualFold(h, u.Host)
+	})
 }
 
 // run purges, and says what in words.

@@ -74,8 +74,9 @@ func (d *Door) stats(w http.ResponseWriter, r *http.Request) {
 	now, s := time.Now(), d.cache.Stats()
 	a := statsAnswer{
 		Now: now.UTC(), Began: d.began.UTC(), Series: []seriesAnswer{}, Tiers: []tierAnswer{},
-		Runs:    runsOf(&s),
-		Journal: journalAnswer{s.Journal.Shared, s.Journal.InTouch, s.Journal.Number, s.Journal.Lag.Seconds(), s.Journal.Unsent},
+		Runs: runsOf(&s),
+		Journal: journalAnswer{s.Journal.Shared, s.Journal.InTouch, s.Journal.Number,
+			s.Journal.Lag.Seconds(), s.Journal.Unsent},
 	}
 	var hit, fill, backend, age metrics.Histogram
 	for _, s := range d.watch.meter.Snapshot().Series {
@@ -90,7 +91,8 @@ func (d *Door) stats(w http.ResponseWriter, r *http.Request) {
 		age.Add(&s.Age)
 	}
 	a.Times = map[string]spread{
-		"hit": spreadOf(&hit), "fill": spreadOf(&fill), "backend": spreadOf(&backend), "age": spreadOf(&age),
+		"hit": spreadOf(&hit), "fill": spreadOf(&fill), "backend": spreadOf(&backend),
+		"age": spreadOf(&age),
 	}
 	for _, t := range s.Tiers {
 		a.Tiers = append(a.Tiers, tierOf(&t))
@@ -104,13 +106,15 @@ func runsOf(s *middleware.Stats) runsAnswer {
 
 func tierOf(t *store.TierStats) tierAnswer {
 	return tierAnswer{
-		t.Name, t.Entries, t.Bytes, t.MaxBytes, t.Evicted, t.Expired, t.Hits, t.Misses, t.Calls, t.Failed,
+		t.Name, t.Entries, t.Bytes, t.MaxBytes, t.Evicted, t.Expired, t.Hits, t.Misses, t.Calls,
+		t.Failed,
 		t.Rejected, t.Breaker,
 	}
 }
 
 func spreadOf(h *metrics.Histogram) spread {
-	s := spread{Count: h.Count, P50: h.Quantile(0.5).Seconds(), P90: h.Quantile(0.9).Seconds(), P99: h.Quantile(0.99).Seconds()}
+	s := spread{Count: h.Count, P50: h.Quantile(0.5).Seconds(), P90: h.Quantile(0.9).Seconds(),
+		P99: h.Quantile(0.99).Seconds()}
 	if h.Count > 0 {
 		s.Mean = h.Sum.Seconds() / float64(h.Count)
 	}

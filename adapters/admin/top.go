@@ -15,8 +15,8 @@ type topPage struct {
 	Took  float64 `json:"took"` // in seconds
 }
 
-// topAnswer is the answer of /top: the pages that cost handlers most, and those that the store answered
-// most often. The latter are counted while somebody looks, by one of 16 hits.
+// topAnswer is the answer of /top: the pages that cost handlers most, and those that the store
+// answered most often. The latter are counted while somebody looks, by one of 16 hits.
 type topAnswer struct {
 	Misses []topPage `json:"misses"`
 	Served []topPage `json:"served"`
@@ -27,7 +27,8 @@ func (d *Door) top(w http.ResponseWriter, r *http.Request) {
 	if text := r.URL.Query().Get("n"); text != "" {
 		var err error
 		if n, err = strconv.Atoi(text); err != nil || n < 1 || n > maxRanked {
-			refuse(w, http.StatusBadRequest, "n: allowed is a number from 1 to "+strconv.Itoa(maxRanked))
+			refuse(w, http.StatusBadRequest, "n: allowed is a number from 1 to "+
+				strconv.Itoa(maxRanked))
 			return
 		}
 	}

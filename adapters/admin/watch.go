@@ -10,8 +10,8 @@ import (
 	"github.com/freshet-go/freshet/middleware"
 )
 
-// Watch is what a door sees of a Cache's requests: it counts them, and remembers which pages are made
-// and asked for most. Its memory is bounded. It is safe for concurrent use.
+// Watch is what a door sees of a Cache's requests: it counts them, and remembers which pages are
+// made and asked for most. Its memory is bounded. It is safe for concurrent use.
 //
 // While nobody looks, a hit costs what a metrics.Meter takes to count it, and a miss a little more.
 type Watch struct {
@@ -65,9 +65,10 @@ func pageOf(r *http.Request) string {
 // maxPage is the longest name of a page, in bytes.
 const maxPage = 256
 
-// ranking finds what comes most often among any number of names, in bounded memory: when it is full, a
-// new name takes the place of the rarest, with its count (the algorithm "space-saving" of Metwally,
-// Agrawal and El Abbadi, 2005). A name that comes more often than one of every maxRanked is in it.
+// ranking finds what comes most often among any number of names, in bounded memory: when it is
+// full, a new name takes the place of the rarest, with its count (the algorithm "space-saving" of
+// Metwally, Agrawal and El Abbadi, 2005). A name that comes more often than one of every maxRanked
+// is in it.
 type ranking struct {
 	mu    sync.Mutex
 	pages map[string]*ranked

@@ -11,10 +11,10 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// An error that comes out of a handler whose response has begun is one of two things: the handler broke off in
-// mid-response; or a middleware inside, or a mount of the cache, has had the error answered and passes it on to those
-// outside, as echo's RequestLogger does. Nothing of echo's tells one from the other, so the adapter notes who was
-// writing when the response began.
+// An error that comes out of a handler whose response has begun is one of two things: the handler
+// broke off in mid-response; or a middleware inside, or a mount of the cache, has had the error
+// answered and passes it on to those outside, as echo's RequestLogger does. Nothing of echo's tells
+// one from the other, so the adapter notes who was writing when the response began.
 
 // beginning is how the response of a visit began.
 type beginning struct {
@@ -43,10 +43,12 @@ func (v *visit) answered(inner *echo.Response, err error) bool {
 	return calls(v.beginning.callers, e.HTTPErrorHandler)
 }
 
-// answeredKey is where a mount leaves the Response that holds an error's answer, for mounts around it.
+// answeredKey is where a mount leaves the Response that holds an error's answer, for mounts around
+// it.
 const answeredKey = "freshet: answered"
 
-// insideAnswered reports whether a mount inside has answered an error, and what it wrote to goes to inner.
+// insideAnswered reports whether a mount inside has answered an error, and what it wrote to goes to
+// inner.
 func insideAnswered(c echo.Context, inner *echo.Response) bool {
 	answered, ok := c.Get(answeredKey).(*echo.Response)
 	if !ok {
@@ -73,7 +75,8 @@ func calls(callers []uintptr, handler echo.HTTPErrorHandler) bool {
 	if len(callers) == 0 {
 		return false
 	}
-	name := strings.TrimSuffix(runtime.FuncForPC(reflect.ValueOf(handler).Pointer()).Name(), "-fm") // of a method value
+	// of a method value
+	name := strings.TrimSuffix(runtime.FuncForPC(reflect.ValueOf(handler).Pointer()).Name(), "-fm")
 	frames := runtime.CallersFrames(callers)
 	for {
 		f, more := frames.Next()
@@ -95,11 +98,12 @@ func statusOf(err error) int {
 	return http.StatusInternalServerError
 }
 
-// throwsErrorsAway reports whether w writes to http.TimeoutHandler, by which echo's Timeout runs handlers: it throws
-// away what was written when the handler returns an error.
+// throwsErrorsAway reports whether w writes to http.TimeoutHandler, by which echo's Timeout runs
+// handlers: it throws away what was written when the handler returns an error.
 func throwsErrorsAway(w http.ResponseWriter) bool {
 	for w != nil {
-		if t := reflect.TypeOf(w); t.Kind() == reflect.Pointer && t.Elem().PkgPath() == "net/http" && t.Elem().Name() == "timeoutWriter" {
+		if t := reflect.TypeOf(w); t.Kind() == reflect.Pointer &&
+			t.Elem().PkgPath() == "net/http" && t.Elem().Name() == "timeoutWriter" {
 			return true
 		}
 		wrapper, ok := w.(interface{ Unwrap() http.ResponseWriter })

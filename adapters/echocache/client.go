@@ -8,12 +8,12 @@ import (
 )
 
 // client is the writer that the cache answers one request with. It writes through to what echo's
-// Response writes to, and keeps that Response's accounts, so that outer middlewares find in Status, Size
-// and Committed what the client got, on a hit and on a miss.
+// Response writes to, and keeps that Response's accounts, so that outer middlewares find in Status,
+// Size and Committed what the client got, on a hit and on a miss.
 //
-// While a response streams, the cache calls Write and FlushError in a goroutine beside the handler's, where nothing of
-// echo's may be touched: they write to what Response.Writer was when the header was sent, and finish counts for
-// Response.Size and calls the hooks of Response.After.
+// While a response streams, the cache calls Write and FlushError in a goroutine beside the
+// handler's, where nothing of echo's may be touched: they write to what Response.Writer was when
+// the header was sent, and finish counts for Response.Size and calls the hooks of Response.After.
 type client struct {
 	c     echo.Context
 	outer *echo.Response
@@ -51,8 +51,8 @@ func (w *client) Write(p []byte) (int, error) {
 // FlushError sends what has been written.
 func (w *client) FlushError() error { return http.NewResponseController(w.begun()).Flush() }
 
-// begun returns what the body is written to. The cache sends the header first, and so this sends none beside
-// the handler.
+// begun returns what the body is written to. The cache sends the header first, and so this sends
+// none beside the handler.
 func (w *client) begun() http.ResponseWriter {
 	if w.body.ResponseWriter == nil {
 		if !w.outer.Committed {
@@ -74,10 +74,9 @@ func (w *client) Push(target string, opts *http.PushOptions) error {
 // Unwrap lets http.ResponseController find the abilities of the connection.
 func (w *client) Unwrap() http.ResponseWriter { return w.outer.Writer }
 
-// finish accounts for the body and calls the hooks of Response.After, once, if there was a body. Where an
-// error became its page
-// already, it closes the Response: an Echo.HTTPErrorHandler that does not look at Committed would
-// otherwise write its page once more behind the first.
+// finish accounts for the body and calls the hooks of Response.After, once, if there was a body.
+// Where an error became its page already, it closes the Response: an Echo.HTTPErrorHandler that
+// does not look at Committed would otherwise write its page once more behind the first.
 func (w *client) finish(answered bool) {
 	w.outer.Size += w.size
 	if w.wrote {
@@ -107,7 +106,8 @@ func (w *hooksOnly) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // closed is the writer of a Response that is complete.
 type closed struct{ http.ResponseWriter }
 
-var errAnswered = errors.New("echocache: the error has had its page: an HTTPErrorHandler should return when c.Response().Committed")
+var errAnswered = errors.New("echocache: the error has had its page: an HTTPErrorHandler should " +
+	"return when c.Response().Committed")
 
 func (w closed) Write([]byte) (int, error)   { return 0, errAnswered }
 func (w closed) WriteHeader(int)             {}

@@ -7,13 +7,14 @@
 //	e.GET("/now", now, echocache.With(cache, freshet.Policy{TTL: time.Minute}))
 //	http.ListenAndServe(addr, cache.Root(e))
 //
-// What runs inside the cache, that is the handler and the middlewares mounted after it, does not run
-// on a hit. What must run for each request, such as a logger or a check of who asks, goes outside:
-// mount it before.
+// What runs inside the cache, that is the handler and the middlewares mounted after it, does not
+// run on a hit. What must run for each request, such as a logger or a check of who asks, goes
+// outside: mount it before.
 //
-// Where routing has come before (Use, groups and routes, but not Pre), Options.Policy, Options.Observe, Policy.Scope
-// and the other functions of a policy find echo's route in r.Pattern ("/buckets/:bucket") and its parameters in
-// r.PathValue("bucket"), the same words that net/http and chi have for them.
+// Where routing has come before (Use, groups and routes, but not Pre), Options.Policy,
+// Options.Observe, Policy.Scope and the other functions of a policy find echo's route in r.Pattern
+// ("/buckets/:bucket") and its parameters in r.PathValue("bucket"), the same words that net/http
+// and chi have for them.
 package echocache
 
 import (
@@ -30,20 +31,23 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-const noCache = "the cache is nil: make it with freshet.New(memstore.New(64<<20), freshet.Options{}), or with another store"
+const noCache = "the cache is nil: make it with freshet.New(memstore.New(64<<20), " +
+	"freshet.Options{}), or with another store"
 
-// Middleware caches the responses of what it wraps, with the policies that Options.Policy chooses. It
-// panics at start when c is nil.
+// Middleware caches the responses of what it wraps, with the policies that Options.Policy chooses.
+// It panics at start when c is nil.
 //
 // An error that the handler returns becomes its page (Echo.HTTPErrorHandler) inside, so that the
-// page is judged, shared and stored as any response is. The middlewares outside get the error as well,
-// with Response.Committed set, as echo's own do after a call of Context.Error. A middleware inside may have the page
-// made as well, by Context.Error or Echo.HTTPErrorHandler, and return the error, as echo's RequestLogger does. Any other
-// error that comes after the response has begun means that it broke off: what there is of it is not stored, and
-// the connection is aborted, so that no client takes it for whole, unless a stale response may stand in.
+// page is judged, shared and stored as any response is. The middlewares outside get the error as
+// well, with Response.Committed set, as echo's own do after a call of Context.Error. A middleware
+// inside may have the page made as well, by Context.Error or Echo.HTTPErrorHandler, and return the
+// error, as echo's RequestLogger does. Any other error that comes after the response has begun
+// means that it broke off: what there is of it is not stored, and the connection is aborted, so
+// that no client takes it for whole, unless a stale response may stand in.
 //
-// echo's Timeout (which is deprecated; ContextTimeout is not concerned) throws away what was written where it gets an
-// error. Outside of the cache it gets none for an error that has its page, and neither do the middlewares around it.
+// echo's Timeout (which is deprecated; ContextTimeout is not concerned) throws away what was
+// written where it gets an error. Outside of the cache it gets none for an error that has its page,
+// and neither do the middlewares around it.
 func Middleware(c *middleware.Cache) echo.MiddlewareFunc {
 	if c == nil {
 		panic("echocache: Middleware: " + noCache)
@@ -51,8 +55,8 @@ func Middleware(c *middleware.Cache) echo.MiddlewareFunc {
 	return mount(c.Mount("echocache", nil))
 }
 
-// With is Middleware for one route or group: p governs every request that passes through it, whatever
-// Options.Policy says. The store and the fills are shared with the Cache's other mounts.
+// With is Middleware for one route or group: p governs every request that passes through it,
+// whatever Options.Policy says. The store and the fills are shared with the Cache's other mounts.
 func With(c *middleware.Cache, p policy.Policy) echo.MiddlewareFunc {
 	if c == nil {
 		panic("echocache: With: " + noCache)
@@ -61,9 +65,9 @@ func With(c *middleware.Cache, p policy.Policy) echo.MiddlewareFunc {
 	return mount(c.Mount("echocache", &p))
 }
 
-// mount makes a middleware of a mount of the cache. A request knows its route beforehand where functions of the app
-// look at it, and otherwise when the handler runs, where an inner mount or a handler of net/http's looks at it: that
-// makes a map, which a hit can do without.
+// mount makes a middleware of a mount of the cache. A request knows its route beforehand where
+// functions of the app look at it, and otherwise when the handler runs, where an inner mount or a
+// handler of net/http's looks at it: that makes a map, which a hit can do without.
 func mount(m *middleware.Mount) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -74,7 +78,8 @@ func mount(m *middleware.Mount) echo.MiddlewareFunc {
 				describe(r, c)
 			}
 			m.Within(c.Echo(), func() string { return routesOf(c.Echo()) }).Serve(&v.client, r, v)
-			if v.client.finish(v.err != nil); v.err != nil { // one that broke off has panicked, or told the run around
+			// one that broke off has panicked, or told the run around
+			if v.client.finish(v.err != nil); v.err != nil {
 				c.Set(answeredKey, v.client.outer)
 				if outer := v.client.outer; outer.Committed && throwsErrorsAway(outer.Writer) {
 					return nil
@@ -85,8 +90,8 @@ func mount(m *middleware.Mount) echo.MiddlewareFunc {
 	}
 }
 
-// routesOf tells one app from another in all processes: by what it answers, and the names of the handlers
-// that do.
+// routesOf tells one app from another in all processes: by what it answers, and the names of the
+// handlers that do.
 func routesOf(e *echo.Echo) string {
 	var all []string
 	for host, router := range e.Routers() {
@@ -115,8 +120,8 @@ func describe(r *http.Request, c echo.Context) {
 	}
 }
 
-// visit is one request's visit to the cache: the handler that the cache runs, in the goroutine of the
-// request, and the client that it answers.
+// visit is one request's visit to the cache: the handler that the cache runs, in the goroutine of
+// the request, and the client that it answers.
 type visit struct {
 	next   echo.HandlerFunc
 	err    error
@@ -147,8 +152,8 @@ func (v *visit) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if v.err == nil || v.answer(inner) {
 		return
 	}
-	// It failed in the middle of its response, or its error has no page: either way this is no answer
-	// to store, and a stale one may stand in for it.
+	// It failed in the middle of its response, or its error has no page: either way this is no
+	// answer to store, and a stale one may stand in for it.
 	middleware.FromContext(r.Context()).Fail(v.err)
 }
 

@@ -97,7 +97,8 @@ func TestErrorPageIsRecorded(t *testing.T) {
 		body    string
 	}{
 		{"echo's own page", nil, `{"message":"moved out"}` + "\n"},
-		{"a handler of errors that does not look at Committed", careless, "custom: " + gone.Error()},
+		{"a handler of errors that does not look at Committed", careless, "custom: " +
+			gone.Error()},
 	} {
 		t.Run(story.name, func(t *testing.T) {
 			a := newApp(t)
@@ -154,8 +155,8 @@ func TestStaleStandsInForAnErrorPage(t *testing.T) {
 	})
 }
 
-// An error that the app's handler of errors has no page for leaves no response to store: echo's empty
-// 200 is nobody's answer.
+// An error that the app's handler of errors has no page for leaves no response to store: echo's
+// empty 200 is nobody's answer.
 func TestErrorWithoutPageIsNotStored(t *testing.T) {
 	a := newApp(t)
 	boom := errors.New("boom")
@@ -172,7 +173,8 @@ func TestErrorWithoutPageIsNotStored(t *testing.T) {
 	want(t, "runs", a.runs.Load(), 2)
 }
 
-// A panic that nothing was sent for is the outer Recover's, and one inside is a page that is recorded.
+// A panic that nothing was sent for is the outer Recover's, and one inside is a page that is
+// recorded.
 func TestPanic(t *testing.T) {
 	for _, inside := range []bool{false, true} {
 		t.Run(fmt.Sprintf("recovered inside %v", inside), func(t *testing.T) {
@@ -201,8 +203,8 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// The hooks of an outer Response run once a request, with the outer Response in the Context, and what
-// they say is for this client alone.
+// The hooks of an outer Response run once a request, with the outer Response in the Context, and
+// what they say is for this client alone.
 func TestOuterHooks(t *testing.T) {
 	const long = 100 << 10
 	for _, story := range []struct {
@@ -211,7 +213,9 @@ func TestOuterHooks(t *testing.T) {
 	}{
 		{"held back", page(strings.Repeat("x", 100))},
 		{"streamed", page(strings.Repeat("x", long))},
-		{"not stored", func(c echo.Context) error { return c.String(200, strings.Repeat("x", long)) }},
+		{"not stored", func(c echo.Context) error {
+			return c.String(200, strings.Repeat("x", long))
+		}},
 	} {
 		t.Run(story.name, func(t *testing.T) {
 			a := newApp(t)
@@ -224,14 +228,16 @@ func TestOuterHooks(t *testing.T) {
 						before++
 						c.Response().Header().Set("X-User", user)
 						if c.Response() != outer {
-							t.Error("the Context has not the Response that the hook was registered on")
+							t.Error("the Context has not the Response that the hook was " +
+								"registered on")
 						}
 					})
 					c.Response().After(func() { after++ })
 					return next(c)
 				}
 			})
-			a.Use(echocache.With(a.cache, policy.Policy{Key: policy.KeyOptions{DropParams: []string{"user"}}}))
+			a.Use(echocache.With(a.cache,
+				policy.Policy{Key: policy.KeyOptions{DropParams: []string{"user"}}}))
 			a.GET("/", a.counted(func(c echo.Context) error {
 				inner := c.Response()
 				ran := 0
@@ -251,8 +257,8 @@ func TestOuterHooks(t *testing.T) {
 	}
 }
 
-// Mounted outside of echo's Gzip or inside, a client that takes no gzip gets none, and one that does
-// can read what it gets.
+// Mounted outside of echo's Gzip or inside, a client that takes no gzip gets none, and one that
+// does can read what it gets.
 func TestGzip(t *testing.T) {
 	for _, outside := range []bool{true, false} {
 		t.Run(fmt.Sprintf("gzip outside %v", outside), func(t *testing.T) {

@@ -18,7 +18,8 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// pageOfIt works as echo's RequestLogger: it lets the app's handler of errors answer, and passes the error on.
+// pageOfIt works as echo's RequestLogger: it lets the app's handler of errors answer, and passes
+// the error on.
 func pageOfIt(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		err := next(c)
@@ -40,7 +41,8 @@ func pageOfItByHand(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// holdsBack works as compressors of net/http do: the response goes on when its handler has returned.
+// holdsBack works as compressors of net/http do: the response goes on when its handler has
+// returned.
 func holdsBack(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b := &heldResponse{ResponseWriter: w, status: http.StatusOK}
@@ -63,7 +65,8 @@ func (w *heldResponse) Write(p []byte) (int, error) {
 }
 func (w *heldResponse) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// errorMounts are the ways to have an error's page made inside the cache before the cache sees the error.
+// errorMounts are the ways to have an error's page made inside the cache before the cache sees the
+// error.
 var errorMounts = []struct {
 	name string
 	with func(a *app) []echo.MiddlewareFunc // outermost first
@@ -81,15 +84,20 @@ var errorMounts = []struct {
 	}},
 	{"a mount inside a mount, which makes other keys", func(a *app) []echo.MiddlewareFunc {
 		return []echo.MiddlewareFunc{echocache.Middleware(a.cache),
-			echocache.With(a.cache, policy.Policy{Key: policy.KeyOptions{Headers: []string{"X-Tenant"}}})}
+			echocache.With(a.cache,
+				policy.Policy{Key: policy.KeyOptions{Headers: []string{"X-Tenant"}}})}
 	}},
-	{"the same, with a middleware of net/http between that holds back", func(a *app) []echo.MiddlewareFunc {
-		return []echo.MiddlewareFunc{echocache.Middleware(a.cache), echo.WrapMiddleware(holdsBack),
-			echocache.With(a.cache, policy.Policy{Key: policy.KeyOptions{Headers: []string{"X-Tenant"}}})}
-	}},
+	{"the same, with a middleware of net/http between that holds back",
+		func(a *app) []echo.MiddlewareFunc {
+			return []echo.MiddlewareFunc{echocache.Middleware(a.cache),
+				echo.WrapMiddleware(holdsBack),
+				echocache.With(a.cache,
+					policy.Policy{Key: policy.KeyOptions{Headers: []string{"X-Tenant"}}})}
+		}},
 	{"the same, with a compressor between", func(a *app) []echo.MiddlewareFunc {
 		return []echo.MiddlewareFunc{echocache.Middleware(a.cache), zips,
-			echocache.With(a.cache, policy.Policy{Key: policy.KeyOptions{Headers: []string{"X-Tenant"}}})}
+			echocache.With(a.cache,
+				policy.Policy{Key: policy.KeyOptions{Headers: []string{"X-Tenant"}}})}
 	}},
 	{"Context.Error inside", func(a *app) []echo.MiddlewareFunc {
 		return []echo.MiddlewareFunc{echocache.Middleware(a.cache), pageOfIt}
@@ -103,7 +111,8 @@ var errorMounts = []struct {
 	}},
 	{"Context.Error inside one mount of two", func(a *app) []echo.MiddlewareFunc {
 		return []echo.MiddlewareFunc{
-			echocache.Middleware(a.cache), echocache.With(a.cache, policy.Policy{TTL: time.Minute}), pageOfIt}
+			echocache.Middleware(a.cache), echocache.With(a.cache, policy.Policy{TTL: time.Minute}),
+			pageOfIt}
 	}},
 	{"Context.Error inside a compressor", func(a *app) []echo.MiddlewareFunc {
 		return []echo.MiddlewareFunc{echocache.Middleware(a.cache), zips, pageOfIt}
@@ -153,8 +162,8 @@ func TestStaleStandsInInsideAMount(t *testing.T) {
 	})
 }
 
-// A middleware of net/http that holds the header back hides from the cache who began the response: then an error's
-// status is what tells its page from one that broke off.
+// A middleware of net/http that holds the header back hides from the cache who began the response:
+// then an error's status is what tells its page from one that broke off.
 func TestErrorPageHeldBackInside(t *testing.T) {
 	for _, story := range []struct {
 		name  string
@@ -182,8 +191,8 @@ func TestErrorPageHeldBackInside(t *testing.T) {
 	}
 }
 
-// An error whose page is made inside the cache is a page as any, however it was made there: no client's connection is
-// cut, and those outside get the error.
+// An error whose page is made inside the cache is a page as any, however it was made there: no
+// client's connection is cut, and those outside get the error.
 func TestErrorPageMadeInside(t *testing.T) {
 	var (
 		lost  = echo.NewHTTPError(http.StatusNotFound, "no such post")
@@ -214,15 +223,19 @@ func TestErrorPageMadeInside(t *testing.T) {
 			{"404 to HEAD", "HEAD", lost, nil, 404, ""},
 			{"500", "GET", boom, nil, 500, `{"message":"Internal Server Error"}` + "\n"},
 			{"a redirect", "GET", login, own, 302, ""},
-			{"a long page that is no error's by its status", "GET", soft, own, 200, strings.Repeat("soft ", 20<<10)},
-			{"404, by a handler of the app's", "GET", lost, own, 404, `{"message":"no such post"}` + "\n"},
+			{"a long page that is no error's by its status", "GET", soft, own, 200,
+				strings.Repeat("soft ", 20<<10)},
+			{"404, by a handler of the app's", "GET", lost, own, 404, `{"message":"no such post"}` +
+				"\n"},
 		} {
 			t.Run(mount.name+"/"+story.name, func(t *testing.T) {
 				a := newApp(t)
 				if story.handler != nil {
 					a.HTTPErrorHandler = story.handler
 				}
-				a.Add(story.method, "/posts/:id", a.counted(func(c echo.Context) error { return story.err }), mount.with(a)...)
+				a.Add(story.method, "/posts/:id", a.counted(func(c echo.Context) error {
+					return story.err
+				}), mount.with(a)...)
 				for range 2 {
 					status, body, err := a.client(t, story.method, "/posts/1")
 					if err != nil {
@@ -240,8 +253,9 @@ func TestErrorPageMadeInside(t *testing.T) {
 	}
 }
 
-// A handler that fails in mid-response leaves half a page, which no client takes for whole, whatever is inside the
-// cache: an error's status or a call of Context.Error does not make it whole, and a part of another page neither.
+// A handler that fails in mid-response leaves half a page, which no client takes for whole,
+// whatever is inside the cache: an error's status or a call of Context.Error does not make it
+// whole, and a part of another page neither.
 func TestHalfAPageInside(t *testing.T) {
 	half := func(status, size int) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -251,7 +265,9 @@ func TestHalfAPageInside(t *testing.T) {
 		}
 	}
 	part := func(a *app) echo.HandlerFunc { // its page has a part, whose error has its page
-		piece := echocache.With(a.cache, policy.Policy{})(func(echo.Context) error { return echo.ErrNotFound })
+		piece := echocache.With(a.cache, policy.Policy{})(func(echo.Context) error {
+			return echo.ErrNotFound
+		})
 		return func(c echo.Context) error {
 			whole := c.Response()
 			c.SetResponse(echo.NewResponse(&heldResponse{ResponseWriter: nothing{}}, c.Echo()))
@@ -274,11 +290,13 @@ func TestHalfAPageInside(t *testing.T) {
 				a.GET("/", a.counted(h(a)), mount.with(a)...)
 				for range 2 {
 					if status, body, err := a.client(t, "GET", "/"); err == nil {
-						t.Errorf("the client took half a page for whole: %d, %d bytes", status, len(body))
+						t.Errorf("the client took half a page for whole: %d, %d bytes", status,
+							len(body))
 					}
 				}
 				want(t, "runs", a.runs.Load(), 2)
-				want(t, "lines of the log that say why", strings.Count(log.String(), io.ErrUnexpectedEOF.Error()), 2)
+				want(t, "lines of the log that say why", strings.Count(log.String(),
+					io.ErrUnexpectedEOF.Error()), 2)
 			})
 		}
 	}

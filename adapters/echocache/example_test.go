@@ -14,8 +14,8 @@ import (
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
-// The whole app: handlers say in their own headers what may be kept, and policies are chosen by echo's
-// routes.
+// The whole app: handlers say in their own headers what may be kept, and policies are chosen by
+// echo's routes.
 func ExampleMiddleware() {
 	kept := memstore.New(64 << 20)
 	defer kept.Close()

@@ -19,10 +19,20 @@ func TestMounts(t *testing.T) {
 		name string
 		at   func(a *app, h echo.HandlerFunc)
 	}{
-		{"Pre", func(a *app, h echo.HandlerFunc) { a.Pre(echocache.Middleware(a.cache)); a.GET("/v/:id", h) }},
-		{"Use", func(a *app, h echo.HandlerFunc) { a.Use(echocache.Middleware(a.cache)); a.GET("/v/:id", h) }},
-		{"group", func(a *app, h echo.HandlerFunc) { a.Group("/v", echocache.Middleware(a.cache)).GET("/:id", h) }},
-		{"route", func(a *app, h echo.HandlerFunc) { a.GET("/v/:id", h, echocache.With(a.cache, policy.Policy{})) }},
+		{"Pre", func(a *app, h echo.HandlerFunc) {
+			a.Pre(echocache.Middleware(a.cache))
+			a.GET("/v/:id", h)
+		}},
+		{"Use", func(a *app, h echo.HandlerFunc) {
+			a.Use(echocache.Middleware(a.cache))
+			a.GET("/v/:id", h)
+		}},
+		{"group", func(a *app, h echo.HandlerFunc) {
+			a.Group("/v", echocache.Middleware(a.cache)).GET("/:id", h)
+		}},
+		{"route", func(a *app, h echo.HandlerFunc) {
+			a.GET("/v/:id", h, echocache.With(a.cache, policy.Policy{}))
+		}},
 		{"twice", func(a *app, h echo.HandlerFunc) {
 			a.Use(echocache.Middleware(a.cache))
 			a.GET("/v/:id", h, echocache.With(a.cache, policy.Policy{}))
@@ -37,7 +47,9 @@ func TestMounts(t *testing.T) {
 				o.Route = func(*http.Request) string { return "echo" }
 			}
 			a := newApp(t, o)
-			mount.at(a, a.counted(func(c echo.Context) error { return page(c.Path() + " " + c.Param("id"))(c) }))
+			mount.at(a, a.counted(func(c echo.Context) error {
+				return page(c.Path() + " " + c.Param("id"))(c)
+			}))
 			for _, cached := range []string{"stored", "hit"} {
 				for _, id := range []string{"1", "2"} {
 					r := a.ask("GET", "/v/"+id)
@@ -50,8 +62,8 @@ func TestMounts(t *testing.T) {
 	}
 }
 
-// A policy's functions know requests: they find echo's route and parameters there, and the request is
-// what it was when it leaves the cache.
+// A policy's functions know requests: they find echo's route and parameters there, and the request
+// is what it was when it leaves the cache.
 func TestPolicyByRoute(t *testing.T) {
 	expires, err := policy.NewExpires([]string{"record"},
 		policy.ExpirySetting{Name: "record", TTL: time.Minute},
@@ -64,12 +76,13 @@ func TestPolicyByRoute(t *testing.T) {
 	record := &policy.Policy{Resource: "record", Scope: func(r *http.Request) []string {
 		return []string{r.PathValue("bucket"), r.PathValue("collection")}
 	}}
-	a := newApp(t, middleware.Options{Expires: expires, Policy: func(r *http.Request) *policy.Policy {
-		if strings.HasPrefix(r.Pattern, "/buckets/:bucket/") {
-			return record
-		}
-		return nil
-	}})
+	a := newApp(t, middleware.Options{Expires: expires,
+		Policy: func(r *http.Request) *policy.Policy {
+			if strings.HasPrefix(r.Pattern, "/buckets/:bucket/") {
+				return record
+			}
+			return nil
+		}})
 	a.Use(func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			c.Request().Pattern = "outside"
@@ -78,9 +91,10 @@ func TestPolicyByRoute(t *testing.T) {
 			return err
 		}
 	}, echocache.Middleware(a.cache))
-	a.GET("/buckets/:bucket/collections/:collection/records/:id", a.counted(func(c echo.Context) error {
-		return c.String(http.StatusOK, c.Param("id"))
-	}))
+	a.GET("/buckets/:bucket/collections/:collection/records/:id",
+		a.counted(func(c echo.Context) error {
+			return c.String(http.StatusOK, c.Param("id"))
+		}))
 	a.GET("/version", a.counted(func(c echo.Context) error { return c.String(http.StatusOK, "1") }))
 	for _, story := range []struct{ target, control string }{
 		{"/buckets/shop/collections/posts/records/1", "max-age=60"},
@@ -88,11 +102,13 @@ func TestPolicyByRoute(t *testing.T) {
 		{"/buckets/blog/collections/posts/records/1", "max-age=30"},
 		{"/version", ""},
 	} {
-		want(t, story.target, a.ask("GET", story.target).Header().Get("Cache-Control"), story.control)
+		want(t, story.target, a.ask("GET", story.target).Header().Get("Cache-Control"),
+			story.control)
 	}
 }
 
-// Each function of the operator's that is given a request finds the route there, whichever of them there are.
+// Each function of the operator's that is given a request finds the route there, whichever of them
+// there are.
 func TestFunctionsFindTheRoute(t *testing.T) {
 	var found string
 	look := func(r *http.Request) { found = r.Pattern + " " + r.PathValue("id") }
@@ -124,15 +140,18 @@ func TestFunctionsFindTheRoute(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			found = ""
 			a := newApp(t, s.options)
-			a.GET("/notes/:id", a.counted(func(c echo.Context) error { return c.NoContent(http.StatusOK) }), s.use(a))
+			a.GET("/notes/:id", a.counted(func(c echo.Context) error {
+				return c.NoContent(http.StatusOK)
+			}), s.use(a))
 			a.ask("GET", "/notes/7")
 			want(t, "found", found, "/notes/:id 7")
 		})
 	}
 }
 
-// A mount of a route inside one of the app asks its functions of the app's request, too: a lifetime that depends on the
-// route is the same whichever way the route is mounted, and whether anything else looks at requests.
+// A mount of a route inside one of the app asks its functions of the app's request, too: a lifetime
+// that depends on the route is the same whichever way the route is mounted, and whether anything
+// else looks at requests.
 func TestAnInnerMountFindsTheRoute(t *testing.T) {
 	expires, err := policy.NewExpires([]string{"record"},
 		policy.ExpirySetting{Name: "record", TTL: time.Hour},
@@ -145,8 +164,10 @@ func TestAnInnerMountFindsTheRoute(t *testing.T) {
 	record := policy.Policy{Resource: "record",
 		Scope: func(r *http.Request) []string { return []string{r.PathValue("bucket")} }}
 	for name, inner := range map[string]func(a *app) echo.MiddlewareFunc{
-		"echo's":     func(a *app) echo.MiddlewareFunc { return echocache.With(a.cache, record) },
-		"net/http's": func(a *app) echo.MiddlewareFunc { return echo.WrapMiddleware(a.cache.With(record)) },
+		"echo's": func(a *app) echo.MiddlewareFunc { return echocache.With(a.cache, record) },
+		"net/http's": func(a *app) echo.MiddlewareFunc {
+			return echo.WrapMiddleware(a.cache.With(record))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := newApp(t, middleware.Options{Expires: expires})
@@ -158,18 +179,21 @@ func TestAnInnerMountFindsTheRoute(t *testing.T) {
 				}
 			}, echocache.Middleware(a.cache))
 			a.GET("/buckets/:bucket/:id", a.counted(func(c echo.Context) error {
-				want(t, "the handler's request", c.Request().Pattern+" "+c.Request().PathValue("bucket"),
+				want(t, "the handler's request", c.Request().Pattern+" "+
+					c.Request().PathValue("bucket"),
 					"/buckets/:bucket/:id "+c.Param("bucket"))
 				return c.String(http.StatusOK, c.Param("id"))
 			}), inner(a))
 			for _, story := range []struct {
 				bucket, control string
 				runs            int64 // of two requests
-			}{{"shop", "max-age=3600", 1}, {"blog", "max-age=10", 1}, {"off", "no-cache, no-store", 2}} {
+			}{{"shop", "max-age=3600", 1}, {"blog", "max-age=10", 1}, {"off", "no-cache, no-store",
+				2}} {
 				before := a.runs.Load()
 				for range 2 {
 					want(t, story.bucket,
-						a.ask("GET", "/buckets/"+story.bucket+"/1").Header().Get("Cache-Control"), story.control)
+						a.ask("GET", "/buckets/"+story.bucket+"/1").Header().Get("Cache-Control"),
+						story.control)
 				}
 				want(t, story.bucket+": runs", a.runs.Load()-before, story.runs)
 			}
@@ -181,7 +205,9 @@ func TestAnInnerMountFindsTheRoute(t *testing.T) {
 func TestSharedByRoutes(t *testing.T) {
 	a := newApp(t)
 	with := echocache.With(a.cache, policy.Policy{TTL: time.Hour})
-	h := a.counted(func(c echo.Context) error { return c.String(http.StatusOK, c.Request().Method) })
+	h := a.counted(func(c echo.Context) error {
+		return c.String(http.StatusOK, c.Request().Method)
+	})
 	a.GET("/note", h, with)
 	a.PUT("/note", h, with)
 	for _, step := range []struct {

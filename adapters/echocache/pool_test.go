@@ -14,9 +14,9 @@ import (
 )
 
 // echo uses a Context again as soon as its request has returned. Whatever ran a handler later, with
-// the Context of a request that is over, would find another request's parameters in it, and store one
-// resource's page under another's key. Here every page is stale at once and refreshed behind, clients
-// read along, and requests past the cache keep the pool busy.
+// the Context of a request that is over, would find another request's parameters in it, and store
+// one resource's page under another's key. Here every page is stale at once and refreshed behind,
+// clients read along, and requests past the cache keep the pool busy.
 func TestNoWorkOutlivesItsContext(t *testing.T) {
 	const ids, clients, rounds = 4, 8, 150
 	for _, size := range []int{10, 64 << 10} { // held back, and streamed to the client from beside
@@ -35,8 +35,10 @@ func TestNoWorkOutlivesItsContext(t *testing.T) {
 					}
 					runtime.Gosched()
 				}
-				if c.Param("id") != id || c.Get("id") != id || !strings.HasSuffix(c.Request().URL.Path, id) {
-					t.Errorf("the Context changed hands while the handler had it: %s is now %s", id, c.Param("id"))
+				if c.Param("id") != id || c.Get("id") != id ||
+					!strings.HasSuffix(c.Request().URL.Path, id) {
+					t.Errorf("the Context changed hands while the handler had it: %s is now %s", id,
+						c.Param("id"))
 				}
 				return nil
 			})
@@ -55,18 +57,21 @@ func TestNoWorkOutlivesItsContext(t *testing.T) {
 							t.Errorf("asked for %s, got %d bytes of %.1s", id, len(body), body)
 						}
 						name := fmt.Sprintf("n%d-%d", client, i)
-						want(t, "past the cache", a.ask("POST", "/other/"+name).Code, http.StatusMethodNotAllowed)
+						want(t, "past the cache", a.ask("POST", "/other/"+name).Code,
+							http.StatusMethodNotAllowed)
 						want(t, "past the cache", a.ask("GET", "/other/"+name).Body.String(), name)
 					}
 				})
 			}
 			all.Wait()
 			for id := range ids { // what is stored, each under its own key
-				r := a.ask("GET", fmt.Sprint("/page/", id), "Cache-Control", "max-stale, only-if-cached")
+				r := a.ask("GET", fmt.Sprint("/page/", id), "Cache-Control",
+					"max-stale, only-if-cached")
 				want(t, "stored", r.Body.String() == strings.Repeat(fmt.Sprint(id), size), true)
 			}
 			if a.entered.Load() < 2*ids {
-				t.Errorf("%d refreshes came in at the root: too few to show anything", a.entered.Load())
+				t.Errorf("%d refreshes came in at the root: too few to show anything",
+					a.entered.Load())
 			}
 		})
 	}

@@ -20,7 +20,9 @@ func TestTable(t *testing.T) {
 			e.Pre(m)
 			e.RouteNotFound("/*", h)
 		}},
-		{"route", func(e *echo.Echo, h echo.HandlerFunc, m echo.MiddlewareFunc) { e.RouteNotFound("/*", h, m) }},
+		{"route", func(e *echo.Echo, h echo.HandlerFunc, m echo.MiddlewareFunc) {
+			e.RouteNotFound("/*", h, m)
+		}},
 	} {
 		t.Run(mount.name, func(t *testing.T) {
 			put := func(t *testing.T, s cachetest.Site) http.Handler {

@@ -53,7 +53,8 @@ func TestCutResponse(t *testing.T) {
 			a.GET("/ok", page("ok"))
 			s := a.serve(t)
 			once := &http.Client{
-				Transport: &http.Transport{DisableKeepAlives: true}} // asks once, not again on an aborted connection
+				// asks once, not again on an aborted connection
+				Transport: &http.Transport{DisableKeepAlives: true}}
 			for range 2 {
 				r, err := once.Get(s.URL)
 				if err == nil {
@@ -127,7 +128,8 @@ func TestHijack(t *testing.T) {
 				return err
 			}
 			defer conn.Close()
-			rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: parrot\r\n\r\n")
+			rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " +
+				"parrot\r\n\r\n")
 			rw.Flush()
 			text, _ := rw.ReadString('\n')
 			rw.WriteString(text)

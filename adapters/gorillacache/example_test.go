@@ -14,7 +14,8 @@ import (
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
-// A router that chooses between two routes of one URL by a header field, in a cache around all of them.
+// A router that chooses between two routes of one URL by a header field, in a cache around all of
+// them.
 func ExampleRoute() {
 	pages := memstore.New(1 << 20)
 	defer pages.Close()

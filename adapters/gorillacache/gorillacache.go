@@ -1,7 +1,7 @@
 // Package gorillacache tells a [middleware.Cache] which route of gorilla/mux a request took.
 //
-// A router of gorilla/mux makes the handlers of its Use anew for each request, and may choose among routes of
-// one URL by header fields. So the cache cannot tell by itself whose page is whose:
+// A router of gorilla/mux makes the handlers of its Use anew for each request, and may choose among
+// routes of one URL by header fields. So the cache cannot tell by itself whose page is whose:
 //
 //	r := mux.NewRouter()
 //	cache := freshet.New(memstore.New(64 << 20), freshet.Options{Route: gorillacache.Route(r)})
@@ -25,12 +25,13 @@ import (
 	"github.com/gorilla/mux"
 )
 
-// Route returns a function for Options.Route. It names the route of a request by its place in the first of
-// the routers that has it, by what all of their routes match and are handled by, and by the name that the route was
-// given, if any. That is the same in all processes of an app; one with another route, or with the same routes in
-// another order, begins with misses. Routes of one template that only functions, header fields or closures of one
-// function tell apart must be registered in the same order in all builds. A request that none of the routers has
-// matched has no name.
+// Route returns a function for Options.Route. It names the route of a request by its place in the
+// first of the routers that has it, by what all of their routes match and are handled by, and by
+// the name that the route was given, if any. That is the same in all processes of an app; one with
+// another route, or with the same routes in another order, begins with misses. Routes of one
+// template that only functions, header fields or closures of one function tell apart must be
+// registered in the same order in all builds. A request that none of the routers has matched has no
+// name.
 func Route(routers ...*mux.Router) func(*http.Request) string {
 	t := &table{routers: routers}
 	t.names.Store(&map[*mux.Route]string{})
@@ -80,7 +81,8 @@ func (t *table) read() map[*mux.Route]string {
 	return names
 }
 
-// describe returns what is known of a route: what it matches, as far as it tells, and what handles it.
+// describe returns what is known of a route: what it matches, as far as it tells, and what handles
+// it.
 func describe(route *mux.Route) []string {
 	path, _ := route.GetPathTemplate()
 	host, _ := route.GetHostTemplate()
@@ -90,5 +92,6 @@ func describe(route *mux.Route) []string {
 	if v := reflect.ValueOf(route.GetHandler()); v.Kind() == reflect.Func {
 		handler = runtime.FuncForPC(v.Pointer()).Name()
 	}
-	return []string{route.GetName(), host, path, strings.Join(methods, " "), strings.Join(queries, "&"), handler}
+	return []string{route.GetName(), host, path, strings.Join(methods, " "), strings.Join(queries,
+		"&"), handler}
 }

@@ -62,7 +62,8 @@ func TestAnswers(t *testing.T) {
 		{"one has nothing to try", probes{"cache": works, "mail": func(context.Context) error {
 			return errors.Join(errors.New("no mail here"), heartbeat.ErrNotApplicable)
 		}}, 200, `{"cache":true,"mail":null}`},
-		{"one panics", probes{"cache": func(context.Context) error { panic("oh") }, "app": works}, 503,
+		{"one panics", probes{"cache": func(context.Context) error { panic("oh") }, "app": works},
+			503,
 			`{"app":true,"cache":false}`},
 		{"one ends its goroutine", probes{"cache": func(context.Context) error {
 			runtime.Goexit()
@@ -70,7 +71,8 @@ func TestAnswers(t *testing.T) {
 		}}, 503, `{"cache":false}`},
 	} {
 		t.Run(each.name, func(t *testing.T) {
-			b := heartbeat.New(heartbeat.Options{Probes: each.probes, Log: slog.New(slog.DiscardHandler)})
+			b := heartbeat.New(heartbeat.Options{Probes: each.probes,
+				Log: slog.New(slog.DiscardHandler)})
 			for range 2 {
 				wants(t, send(b, "GET", heartbeat.Path), each.status, each.body)
 			}
@@ -82,7 +84,8 @@ func TestAnswers(t *testing.T) {
 }
 
 func TestAliveAsksNobody(t *testing.T) {
-	b := heartbeat.New(heartbeat.Options{Probes: map[string]heartbeat.Probe{"cache": func(context.Context) error {
+	b := heartbeat.New(heartbeat.Options{Probes: map[string]heartbeat.Probe{"cache": func(
+		context.Context) error {
 		t.Error("a probe ran")
 		return nil
 	}}})
@@ -95,15 +98,19 @@ func TestAliveAsksNobody(t *testing.T) {
 
 func TestOtherMethods(t *testing.T) {
 	runs := 0
-	b := heartbeat.New(heartbeat.Options{Probes: map[string]heartbeat.Probe{"cache": func(context.Context) error {
+	b := heartbeat.New(heartbeat.Options{Probes: map[string]heartbeat.Probe{"cache": func(
+		context.Context) error {
 		runs++
 		return nil
 	}}})
-	for path, h := range map[string]http.Handler{heartbeat.Path: b, heartbeat.AlivePath: heartbeat.Alive()} {
+	for path, h := range map[string]http.Handler{heartbeat.Path: b,
+		heartbeat.AlivePath: heartbeat.Alive()} {
 		for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS", "PURGE"} {
 			w := send(h, method, path)
-			if w.Code != 405 || w.Header().Get("Allow") != "GET, HEAD" || w.Header().Get("Cache-Control") != "no-store" {
-				t.Errorf("%s %s: %d, Allow %q, Cache-Control %q", method, path, w.Code, w.Header().Get("Allow"),
+			if w.Code != 405 || w.Header().Get("Allow") != "GET, HEAD" ||
+				w.Header().Get("Cache-Control") != "no-store" {
+				t.Errorf("%s %s: %d, Allow %q, Cache-Control %q", method, path, w.Code,
+					w.Header().Get("Allow"),
 					w.Header().Get("Cache-Control"))
 			}
 		}
@@ -119,8 +126,10 @@ func TestOtherMethods(t *testing.T) {
 	}
 	defer answer.Body.Close()
 	body, _ := io.ReadAll(answer.Body)
-	if answer.StatusCode != 200 || len(body) != 0 || answer.ContentLength != int64(len(`{"cache":true}`)) || runs != 1 {
-		t.Errorf("HEAD: %d, %d bytes, Content-Length %d, %d runs", answer.StatusCode, len(body), answer.ContentLength, runs)
+	if answer.StatusCode != 200 || len(body) != 0 ||
+		answer.ContentLength != int64(len(`{"cache":true}`)) || runs != 1 {
+		t.Errorf("HEAD: %d, %d bytes, Content-Length %d, %d runs", answer.StatusCode, len(body),
+			answer.ContentLength, runs)
 	}
 }
 
@@ -146,8 +155,8 @@ func TestProbesRunAtOnce(t *testing.T) {
 	wants(t, send(b, "GET", heartbeat.Path), 200, `{"one":true,"two":true}`)
 }
 
-// A hanging server costs one run of its probe: requests that come before the deadline wait for its end, later ones for
-// nothing, until the probe returns. Then the next request runs it anew.
+// A hanging server costs one run of its probe: requests that come before the deadline wait for its
+// end, later ones for nothing, until the probe returns. Then the next request runs it anew.
 func TestHangingProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var runs atomic.Int32
@@ -168,7 +177,8 @@ func TestHangingProbe(t *testing.T) {
 				time.Sleep(time.Duration(i) * 100 * time.Millisecond)
 				wants(t, send(b, "GET", heartbeat.Path), 503, `{"app":true,"cache":false}`)
 				if took := time.Since(begin); took != 10*time.Second {
-					t.Errorf("request %d was answered after %v, want the default deadline of 10s", i, took)
+					t.Errorf("request %d was answered after %v, want the default deadline of 10s",
+						i, took)
 				}
 			})
 		}
@@ -187,9 +197,11 @@ func TestHangingProbe(t *testing.T) {
 			t.Errorf("%d runs, want a second one once the first has returned", got)
 		}
 		text := log.String()
-		if strings.Count(text, "cache fails") != 1 || strings.Count(text, "no answer within 10s") != 1 ||
+		if strings.Count(text, "cache fails") != 1 ||
+			strings.Count(text, "no answer within 10s") != 1 ||
 			strings.Count(text, "cache works again") != 1 || strings.Contains(text, "app") {
-			t.Errorf("the log is\n%s\nwant one line when the probe begins to fail, and one when it works again", text)
+			t.Errorf("the log is\n%s\nwant one line when the probe begins to fail, and one when "+
+				"it works again", text)
 		}
 	})
 }
@@ -198,7 +210,8 @@ func TestHangingProbe(t *testing.T) {
 func TestClientLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		b := heartbeat.New(heartbeat.Options{Probes: map[string]heartbeat.Probe{"cache": func(ctx context.Context) error {
+		b := heartbeat.New(heartbeat.Options{Probes: map[string]heartbeat.Probe{"cache": func(
+			ctx context.Context) error {
 			select {
 			case <-release:
 			case <-ctx.Done():
@@ -208,7 +221,8 @@ func TestClientLeaves(t *testing.T) {
 		ctx, leave := context.WithCancel(t.Context())
 		var all sync.WaitGroup
 		all.Go(func() {
-			b.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", heartbeat.Path, nil).WithContext(ctx))
+			b.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", heartbeat.Path,
+				nil).WithContext(ctx))
 		})
 		synctest.Wait()
 		all.Go(func() { wants(t, send(b, "GET", heartbeat.Path), 200, `{"cache":true}`) })
@@ -246,14 +260,16 @@ var mounts = map[string]func(c *middleware.Cache, b *heartbeat.Heartbeat) http.H
 	},
 }
 
-// Whatever the operator wishes for the whole app, each request is answered anew, and nothing is stored.
+// Whatever the operator wishes for the whole app, each request is answered anew, and nothing is
+// stored.
 func TestNeverCached(t *testing.T) {
 	for name, mount := range mounts {
 		t.Run(name, func(t *testing.T) {
 			pages := memstore.New(1 << 20)
 			defer pages.Close()
-			hour := &policy.Policy{TTL: time.Hour, Shared: true, Heuristic: true, IgnoreClientDirectives: true,
-				StaleWhileRevalidate: time.Hour, StaleIfError: time.Hour}
+			hour := &policy.Policy{TTL: time.Hour, Shared: true, Heuristic: true,
+				IgnoreClientDirectives: true,
+				StaleWhileRevalidate:   time.Hour, StaleIfError: time.Hour}
 			c := middleware.New(pages, middleware.Options{
 				Policy: func(*http.Request) *policy.Policy { return hour }, LeaveOut: []string{},
 			})
@@ -270,7 +286,8 @@ func TestNeverCached(t *testing.T) {
 			}))
 			for _, method := range []string{"GET", "HEAD", "GET", "GET"} {
 				if w := send(app, method, heartbeat.Path); w.Code != 200 || w.Header().Get("Cache-Control") != "no-store" {
-					t.Errorf("%s: %d, Cache-Control %q", method, w.Code, w.Header().Get("Cache-Control"))
+					t.Errorf("%s: %d, Cache-Control %q", method, w.Code,
+						w.Header().Get("Cache-Control"))
 				}
 			}
 			broken = true
@@ -295,8 +312,10 @@ func TestNeverCached(t *testing.T) {
 func TestWrongOptions(t *testing.T) {
 	for name, build := range map[string]func(){
 		"Timeout": func() { heartbeat.New(heartbeat.Options{Timeout: -1}) },
-		`"cache"`: func() { heartbeat.New(heartbeat.Options{Probes: map[string]heartbeat.Probe{"cache": nil}}) },
-		"store":   func() { heartbeat.Store(nil) },
+		`"cache"`: func() {
+			heartbeat.New(heartbeat.Options{Probes: map[string]heartbeat.Probe{"cache": nil}})
+		},
+		"store": func() { heartbeat.Store(nil) },
 	} {
 		func() {
 			defer func() {

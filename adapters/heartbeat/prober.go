@@ -44,9 +44,9 @@ type run struct {
 	state state         // to be read then
 }
 
-// ask returns the state of the run that is on, or of a new one. A run that has passed its deadline and not returned
-// yet has a state already, so that a server which hangs costs one run, and only those who asked before its deadline
-// wait.
+// ask returns the state of the run that is on, or of a new one. A run that has passed its deadline
+// and not returned yet has a state already, so that a server which hangs costs one run, and only
+// those who asked before its deadline wait.
 func (p *prober) ask(ctx context.Context) state {
 	r := p.begin()
 	select {

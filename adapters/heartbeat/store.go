@@ -14,12 +14,13 @@ import (
 // probePrefix begins the keys of the values that probes write.
 const probePrefix = "freshet-heartbeat:"
 
-// Store returns a probe of a store: it writes a value with a random key, reads it, removes it and checks that it is
-// gone, as [store.Probe] does. It asks the server itself, not copies near in memory, and not the breaker that spares a
-// sick server. So it writes even for a Cache that only reads (Options.ReadOnly): a store that takes nothing is not well.
+// Store returns a probe of a store: it writes a value with a random key, reads it, removes it and
+// checks that it is gone, as [store.Probe] does. It asks the server itself, not copies near in
+// memory, and not the breaker that spares a sick server. So it writes even for a Cache that only
+// reads (Options.ReadOnly): a store that takes nothing is not well.
 //
-// The probe is the method Health of the outermost wrapper that has one, as what open.URL returns; else [store.Probe]
-// of the backend that [store.As] finds; else it tries the store with an entry.
+// The probe is the method Health of the outermost wrapper that has one, as what open.URL returns;
+// else [store.Probe] of the backend that [store.As] finds; else it tries the store with an entry.
 //
 // Store panics when s is nil.
 func Store(s store.Store) Probe {
@@ -41,7 +42,8 @@ func Store(s store.Store) Probe {
 	return func(ctx context.Context) error { return probe(ctx, s) }
 }
 
-// Backend returns a probe of a backend, by [store.Probe]. The keys of what it writes begin with prefix.
+// Backend returns a probe of a backend, by [store.Probe]. The keys of what it writes begin with
+// prefix.
 func Backend(b store.Backend, prefix string) Probe {
 	return func(ctx context.Context) error {
 		_, err := store.Probe(ctx, b, prefix)

@@ -21,8 +21,9 @@ var servers = map[string]func(testing.TB, ...string) *testserver.Server{
 	"redis": testserver.Redis, "memcached": testserver.Memcached, "postgres": testserver.Postgres,
 }
 
-// With a server that works the answer is true, and with a dead one it is false, each of 20 times: no probe takes a
-// value that is not there for the one that it removed. When the server is back the answer is true again.
+// With a server that works the answer is true, and with a dead one it is false, each of 20 times:
+// no probe takes a value that is not there for the one that it removed. When the server is back the
+// answer is true again.
 func TestRealServers(t *testing.T) {
 	for name, begin := range servers {
 		t.Run(name, func(t *testing.T) {
@@ -70,7 +71,8 @@ func TestStoreWithoutABackend(t *testing.T) {
 	}
 	defer memory.Close()
 	for name, s := range map[string]store.Store{
-		"memory": pages, "guarded memory": guardstore.New(pages, guardstore.Options{}), "memory://": memory,
+		"memory": pages, "guarded memory": guardstore.New(pages, guardstore.Options{}),
+		"memory://":           memory,
 		"a backend in memory": store.New(backend, store.Options{}),
 	} {
 		if err := heartbeat.Store(s)(t.Context()); err != nil {
@@ -90,7 +92,9 @@ func TestStoreWithoutABackend(t *testing.T) {
 // forgetful takes entries and has none.
 type forgetful struct{ *memstore.Store }
 
-func (forgetful) Get(context.Context, string) (*store.Entry, error) { return nil, store.ErrNotFound }
+func (forgetful) Get(context.Context, string) (*store.Entry, error) {
+	return nil, store.ErrNotFound
+}
 
 // keeping does not remove anything.
 type keeping struct{ *memstore.Store }

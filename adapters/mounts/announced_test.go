@@ -30,7 +30,8 @@ func behind(t *testing.T, h http.Handler) http.Handler {
 	return proxy
 }
 
-// twoCaches are what a test mounts a page with: a session between two caches, of which whole is the outer one.
+// twoCaches are what a test mounts a page with: a session between two caches, of which whole is the
+// outer one.
 type twoCaches struct {
 	t            *testing.T
 	pages, whole *middleware.Cache
@@ -38,8 +39,9 @@ type twoCaches struct {
 	page         http.Handler
 }
 
-// A lifetime that one cache announces is its operator's. scs then adds its cookie and no-cache="Set-Cookie". Another
-// cache around the two, in the same process or on the way, gives the page to nobody else.
+// A lifetime that one cache announces is its operator's. scs then adds its cookie and
+// no-cache="Set-Cookie". Another cache around the two, in the same process or on the way, gives the
+// page to nobody else.
 func TestASessionBetweenTwoCaches(t *testing.T) {
 	minute := policy.Policy{TTL: time.Minute}
 	shared := minute
@@ -51,16 +53,19 @@ func TestASessionBetweenTwoCaches(t *testing.T) {
 				return s.whole.Handler(s.session(s.pages.With(p)(s.page)))
 			},
 			"Guards": func(s twoCaches) http.Handler {
-				return s.whole.Guard(s.pages.Guard(s.whole.Handler(s.session(s.pages.With(p)(s.page)))))
+				return s.whole.Guard(s.pages.Guard(
+					s.whole.Handler(s.session(s.pages.With(p)(s.page)))))
 			},
 			"Guards, and a compressor": func(s twoCaches) http.Handler {
-				return s.whole.Guard(s.pages.Guard(s.whole.Handler(s.session(gz(s.pages.With(p)(s.page))))))
+				return s.whole.Guard(s.pages.Guard(
+					s.whole.Handler(s.session(gz(s.pages.With(p)(s.page))))))
 			},
 			"one behind the other": func(s twoCaches) http.Handler {
 				return s.whole.Handler(behind(s.t, s.session(s.pages.With(p)(s.page))))
 			},
 			"one behind the other, with a Guard": func(s twoCaches) http.Handler {
-				return s.whole.Handler(behind(s.t, s.pages.Guard(s.session(s.pages.With(p)(s.page)))))
+				return s.whole.Handler(behind(s.t,
+					s.pages.Guard(s.session(s.pages.With(p)(s.page)))))
 			},
 		} {
 			t.Run(by+", "+place, func(t *testing.T) {
@@ -119,8 +124,8 @@ func TestALateCookieTakesTheLifetimeBack(t *testing.T) {
 	}
 }
 
-// A cache in front of another one gives a page that was made for the anonymous, by the lifetime of its operator, to
-// nobody who says who they are, whatever field says it.
+// A cache in front of another one gives a page that was made for the anonymous, by the lifetime of
+// its operator, to nobody who says who they are, whatever field says it.
 func TestACacheInFrontKnowsUsersByTheirFields(t *testing.T) {
 	pages, front := newCache(t), newCache(t, middleware.Options{Name: "Front"})
 	h := front.Handler(behind(t, pages.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(
@@ -135,8 +140,8 @@ func TestACacheInFrontKnowsUsersByTheirFields(t *testing.T) {
 	want(t, "a hit", get(h, "/", "Cache-Control", "only-if-cached").Code, http.StatusOK)
 }
 
-// What the key of a route holds besides the URL, a cache in front of it tells apart, too, by Vary: it is said to all
-// clients, with a miss, a hit and a 304.
+// What the key of a route holds besides the URL, a cache in front of it tells apart, too, by Vary:
+// it is said to all clients, with a miss, a hit and a 304.
 func TestACacheInFrontTellsKeysApart(t *testing.T) {
 	minute := func(key policy.KeyOptions, shared bool) policy.Policy {
 		return policy.Policy{TTL: time.Minute, Key: key, Shared: shared}
@@ -146,10 +151,14 @@ func TestACacheInFrontTellsKeysApart(t *testing.T) {
 		field string
 		vary  string
 	}{
-		"a field":           {minute(policy.KeyOptions{Headers: []string{"X-Tenant-Id"}}, false), "X-Tenant-Id", "Authorization, Cookie, X-Tenant-Id"},
-		"a field, shared":   {minute(policy.KeyOptions{Headers: []string{"X-Tenant-Id"}}, true), "X-Tenant-Id", "X-Tenant-Id"},
-		"a cookie, shared":  {minute(policy.KeyOptions{Cookies: []string{"lang"}}, true), "Cookie", "Cookie"},
-		"an identity field": {minute(policy.KeyOptions{Headers: []string{"X-Api-Key"}}, false), "X-Api-Key", "Authorization, Cookie, X-Api-Key"},
+		"a field": {minute(policy.KeyOptions{Headers: []string{"X-Tenant-Id"}}, false),
+			"X-Tenant-Id", "Authorization, Cookie, X-Tenant-Id"},
+		"a field, shared": {minute(policy.KeyOptions{Headers: []string{"X-Tenant-Id"}}, true),
+			"X-Tenant-Id", "X-Tenant-Id"},
+		"a cookie, shared": {minute(policy.KeyOptions{Cookies: []string{"lang"}}, true), "Cookie",
+			"Cookie"},
+		"an identity field": {minute(policy.KeyOptions{Headers: []string{"X-Api-Key"}}, false),
+			"X-Api-Key", "Authorization, Cookie, X-Api-Key"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			pages, front := newCache(t), newCache(t, middleware.Options{Name: "Front"})
@@ -163,10 +172,12 @@ func TestACacheInFrontTellsKeysApart(t *testing.T) {
 					if value != "" {
 						fields = []string{s.field, value}
 					}
-					want(t, "the page of "+value, get(h, "/", fields...).Body.String(), fmt.Sprintf("for %q", value))
+					want(t, "the page of "+value, get(h, "/", fields...).Body.String(),
+						fmt.Sprintf("for %q", value))
 					w := get(app, "/", fields...)
 					want(t, "Vary", w.Header().Get("Vary"), s.vary)
-					again := get(app, "/", append(fields, "If-None-Match", w.Header().Get("ETag"))...)
+					again := get(app, "/", append(fields, "If-None-Match",
+						w.Header().Get("ETag"))...)
 					want(t, "status", again.Code, http.StatusNotModified)
 					want(t, "Vary of a 304", again.Header().Get("Vary"), s.vary)
 				}

@@ -12,14 +12,15 @@ import (
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
-// An app with other routes does not answer by what an earlier build of it stored for a route that stood where now
-// another one stands.
+// An app with other routes does not answer by what an earlier build of it stored for a route that
+// stood where now another one stands.
 func TestRoutesOfGorillaInAnotherBuild(t *testing.T) {
 	keeper, journal := memstore.New(1<<20), memjournal.New()
 	t.Cleanup(keeper.Close)
 	build := func(routes func(r *mux.Router)) http.Handler {
 		r := mux.NewRouter()
-		c := newCacheOn(t, keeper, middleware.Options{Journal: journal, Route: gorillacache.Route(r)})
+		c := newCacheOn(t, keeper, middleware.Options{Journal: journal,
+			Route: gorillacache.Route(r)})
 		r.Use(func(h http.Handler) http.Handler { return c.Handler(h) }, logging)
 		routes(r)
 		return r

@@ -20,7 +20,8 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// byMethod are apps in which GET of a note is mounted and PUT is not, as routers that route by method have it.
+// byMethod are apps in which GET of a note is mounted and PUT is not, as routers that route by
+// method have it.
 var byMethod = map[string]func(c *middleware.Cache, h http.Handler) http.Handler{
 	"net/http": func(c *middleware.Cache, h http.Handler) http.Handler {
 		m := http.NewServeMux()
@@ -81,7 +82,8 @@ func TestChangesBesideAMountedGet(t *testing.T) {
 	}
 }
 
-// Changes adds nothing to what it sees, and does not answer for echo, whose error pages come from outside.
+// Changes adds nothing to what it sees, and does not answer for echo, whose error pages come from
+// outside.
 func TestChangesIsNoCache(t *testing.T) {
 	c := newCache(t)
 	e := echo.New()
@@ -95,9 +97,9 @@ func TestChangesIsNoCache(t *testing.T) {
 	}
 }
 
-// Changes leaves the invalidation to a mount inside, so that what a POST answers there is stored. A mount
-// around another one appends
-// the marks of both, and stores nothing, since the inner policy may forbid it.
+// Changes leaves the invalidation to a mount inside, so that what a POST answers there is stored. A
+// mount around another one appends the marks of both, and stores nothing, since the inner policy
+// may forbid it.
 func TestNestedMountsInvalidateOnce(t *testing.T) {
 	for name, nest := range map[string]func(c *middleware.Cache, h http.Handler) http.Handler{
 		"one in another": func(c *middleware.Cache, h http.Handler) http.Handler {
@@ -132,7 +134,8 @@ func dav(t *testing.T, c *middleware.Cache) http.Handler {
 			t.Fatal(err)
 		}
 	}
-	return c.With(policy.Policy{TTL: time.Hour})(&webdav.Handler{FileSystem: files, LockSystem: webdav.NewMemLS()})
+	return c.With(policy.Policy{TTL: time.Hour})(&webdav.Handler{FileSystem: files,
+		LockSystem: webdav.NewMemLS()})
 }
 
 func put(h http.Handler, path, text string) int {
@@ -141,9 +144,8 @@ func put(h http.Handler, path, text string) int {
 	return w.Code
 }
 
-// What WebDAV moves, copies and deletes is served from the cache nowhere afterwards: neither the source, nor
-// the destination, nor a
-// member of either.
+// What WebDAV moves, copies and deletes is served from the cache nowhere afterwards: neither the
+// source, nor the destination, nor a member of either.
 func TestWebDAV(t *testing.T) {
 	type step struct {
 		method, target, destination string
@@ -158,20 +160,24 @@ func TestWebDAV(t *testing.T) {
 			map[string]string{"/d/a": "", "/d/b": "a"}},
 		"MOVE of a file, to a URL": {step{"MOVE", "/d/a", "http://example.com/d/b", 204, nil},
 			map[string]string{"/d/a": "", "/d/b": "a"}},
-		"MOVE of a file, behind a proxy that ends TLS": {step{"MOVE", "/d/a", "https://example.com/d/b", 204, nil},
+		"MOVE of a file, behind a proxy that ends TLS": {step{"MOVE", "/d/a",
+			"https://example.com/d/b", 204, nil},
 			map[string]string{"/d/a": "", "/d/b": "a"}},
-		"COPY of a file": {step{"COPY", "/d/a", "/d/b", 204, nil}, map[string]string{"/d/a": "a", "/d/b": "a"}},
+		"COPY of a file": {step{"COPY", "/d/a", "/d/b", 204, nil}, map[string]string{"/d/a": "a",
+			"/d/b": "a"}},
 		"MOVE of a collection": {step{"MOVE", "/d", "/other", 204, nil},
 			map[string]string{"/d/a": "", "/d/e/c": "", "/other/a": "a", "/other/e/c": "c"}},
 		"MOVE of a collection with a slash": {step{"MOVE", "/d/", "/other/", 204, nil},
 			map[string]string{"/d/a": "", "/d/e/c": "", "/other/a": "a", "/other/e/c": "c"}},
 		"COPY of a collection": {step{"COPY", "/d", "/other", 204, nil},
 			map[string]string{"/d/a": "a", "/other/a": "a", "/other/e/c": "c"}},
-		"COPY that must not overwrite": {step{"COPY", "/d/a", "/d/b", 412, []string{"Overwrite", "F"}},
+		"COPY that must not overwrite": {step{"COPY", "/d/a", "/d/b", 412, []string{"Overwrite",
+			"F"}},
 			map[string]string{"/d/a": "a", "/d/b": "b"}},
 		"DELETE of a collection with a slash": {step{"DELETE", "/d/", "", 204, nil},
 			map[string]string{"/d/a": "", "/d/e/c": "", "/other/a": "x"}},
-		"DELETE of a collection, with Depth": {step{"DELETE", "/d", "", 204, []string{"Depth", "infinity"}},
+		"DELETE of a collection, with Depth": {step{"DELETE", "/d", "", 204,
+			[]string{"Depth", "infinity"}},
 			map[string]string{"/d/a": "", "/d/e/c": ""}},
 		"DELETE of a file": {step{"DELETE", "/d/a", "", 204, nil},
 			map[string]string{"/d/a": "", "/d/b": "b"}},
@@ -179,7 +185,8 @@ func TestWebDAV(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := newCache(t)
 			h := dav(t, c)
-			for path, text := range map[string]string{"/d/a": "a", "/d/b": "b", "/d/e/c": "c", "/other/a": "x"} {
+			for path, text := range map[string]string{"/d/a": "a", "/d/b": "b", "/d/e/c": "c",
+				"/other/a": "x"} {
 				want(t, "PUT "+path, put(h, path, text), 201)
 				for range 2 {
 					want(t, "GET "+path, do(h, "GET", path).Body.String(), text)
@@ -192,7 +199,8 @@ func TestWebDAV(t *testing.T) {
 			if story.step.method == "MOVE" {
 				header = append(header, "Overwrite", "T") // which x/net/webdav wants of it
 			}
-			want(t, "status", do(h, story.step.method, story.step.target, header...).Code, story.step.status)
+			want(t, "status", do(h, story.step.method, story.step.target, header...).Code,
+				story.step.status)
 			for path, text := range story.after {
 				r := do(h, "GET", path)
 				got := r.Body.String()
@@ -205,7 +213,8 @@ func TestWebDAV(t *testing.T) {
 	}
 }
 
-// A server that has answered a method of WebDAV's keeps collections, so that a DELETE without a slash may be of one.
+// A server that has answered a method of WebDAV's keeps collections, so that a DELETE without a
+// slash may be of one.
 func TestWebDAVIsSeen(t *testing.T) {
 	c := newCache(t)
 	h := dav(t, c)

@@ -24,17 +24,21 @@ var compressApps = []struct {
 	name string
 	app  func(c *middleware.Cache, p policy.Policy, h http.Handler, outside bool) http.Handler
 }{
-	{"chi's Compress", func(c *middleware.Cache, p policy.Policy, h http.Handler, outside bool) http.Handler {
+	{"chi's Compress", func(c *middleware.Cache, p policy.Policy, h http.Handler,
+		outside bool) http.Handler {
 		return around(chimiddleware.Compress(5), c.With(p), outside)(h)
 	}},
-	{"gzhttp", func(c *middleware.Cache, p policy.Policy, h http.Handler, outside bool) http.Handler {
-		return around(func(h http.Handler) http.Handler { return gzhttp.GzipHandler(h) }, c.With(p), outside)(h)
+	{"gzhttp", func(c *middleware.Cache, p policy.Policy, h http.Handler,
+		outside bool) http.Handler {
+		return around(func(h http.Handler) http.Handler { return gzhttp.GzipHandler(h) }, c.With(p),
+			outside)(h)
 	}},
 	{"gorilla's CompressHandler",
 		func(c *middleware.Cache, p policy.Policy, h http.Handler, outside bool) http.Handler {
 			return around(gorilla.CompressHandler, c.With(p), outside)(h)
 		}},
-	{"echo's Gzip", func(c *middleware.Cache, p policy.Policy, h http.Handler, outside bool) http.Handler {
+	{"echo's Gzip", func(c *middleware.Cache, p policy.Policy, h http.Handler,
+		outside bool) http.Handler {
 		e := echo.New()
 		both := []echo.MiddlewareFunc{echomiddleware.Gzip(), echocache.With(c, p)}
 		if !outside {
@@ -52,7 +56,8 @@ const compressible = 4000 // bytes of the page
 var compressed, plain = []string{"Accept-Encoding", "gzip"}, []string(nil)
 
 func forEachCompressor(t *testing.T, outside bool, etag string,
-	test func(t *testing.T, name string, ask func(fields ...string) *httptest.ResponseRecorder, runs *int)) {
+	test func(t *testing.T, name string, ask func(fields ...string) *httptest.ResponseRecorder,
+		runs *int)) {
 	for _, a := range compressApps {
 		t.Run(a.name, func(t *testing.T) {
 			runs := 0
@@ -65,7 +70,9 @@ func forEachCompressor(t *testing.T, outside bool, etag string,
 					}
 					io.WriteString(w, strings.Repeat("0123456789", compressible/10))
 				}), outside)
-			test(t, a.name, func(fields ...string) *httptest.ResponseRecorder { return get(h, "/", fields...) }, &runs)
+			test(t, a.name, func(fields ...string) *httptest.ResponseRecorder {
+				return get(h, "/", fields...)
+			}, &runs)
 		})
 	}
 }
@@ -86,7 +93,8 @@ func TestCompressorInside(t *testing.T) {
 			want(t, "runs for gzip", *runs, 1)
 
 			whole := ask(plain...)
-			want(t, "coding for a client that takes none", whole.Header().Get("Content-Encoding"), "")
+			want(t, "coding for a client that takes none", whole.Header().Get("Content-Encoding"),
+				"")
 			want(t, "its length", whole.Body.Len(), compressible)
 			want(t, "runs", *runs, 2)
 			if zipped.Header().Get("Etag") == whole.Header().Get("Etag") {
@@ -94,7 +102,8 @@ func TestCompressorInside(t *testing.T) {
 			}
 			want(t, "gzip varies", variesByCoding(zipped.Header()), true)
 			want(t, "identity varies", variesByCoding(whole.Header()), name != "chi's Compress")
-			want(t, "validated", ask("If-None-Match", whole.Header().Get("Etag")).Code, http.StatusNotModified)
+			want(t, "validated", ask("If-None-Match", whole.Header().Get("Etag")).Code,
+				http.StatusNotModified)
 
 			if name == "chi's Compress" {
 				want(t, "what was stored uncompressed answers all",
@@ -107,7 +116,8 @@ func TestCompressorInside(t *testing.T) {
 			part := ask("Accept-Encoding", "gzip", "Range", "bytes=3-12")
 			want(t, "part", part.Code, http.StatusPartialContent)
 			want(t, "a part of the compressed page", part.Body.String(), zipped.Body.String()[3:13])
-			want(t, "Content-Range", part.Header().Get("Content-Range"), fmt.Sprint("bytes 3-12/", zipped.Body.Len()))
+			want(t, "Content-Range", part.Header().Get("Content-Range"), fmt.Sprint("bytes 3-12/",
+				zipped.Body.Len()))
 		})
 	forEachCompressor(t, false, `"own"`,
 		func(t *testing.T, name string, ask func(...string) *httptest.ResponseRecorder, _ *int) {
@@ -123,21 +133,25 @@ func TestCompressorOutside(t *testing.T) {
 			zipped, whole := ask(compressed...), ask(plain...)
 			want(t, "coding", zipped.Header().Get("Content-Encoding"), "gzip")
 			want(t, "length", zipped.Header().Get("Content-Length"), "")
-			want(t, "coding for a client that takes none", whole.Header().Get("Content-Encoding"), "")
+			want(t, "coding for a client that takes none", whole.Header().Get("Content-Encoding"),
+				"")
 			want(t, "its length", whole.Body.Len(), compressible)
 			want(t, "runs", *runs, 1)
 			want(t, "ETag of both", zipped.Header().Get("Etag"), whole.Header().Get("Etag"))
 			want(t, "gzip varies", variesByCoding(zipped.Header()), true)
 			want(t, "identity varies", variesByCoding(whole.Header()), name != "chi's Compress")
 			for _, coding := range []string{"gzip", "identity"} {
-				want(t, "validated", ask("Accept-Encoding", coding, "If-None-Match", whole.Header().Get("Etag")).Code,
+				want(t, "validated", ask("Accept-Encoding", coding, "If-None-Match",
+					whole.Header().Get("Etag")).Code,
 					http.StatusNotModified)
 			}
 			part := ask("Range", "bytes=3-12")
 			want(t, "part", part.Body.String(), "3456789012")
 			part = ask("Accept-Encoding", "gzip", "Range", "bytes=3-12")
-			want(t, "Content-Range", part.Header().Get("Content-Range"), fmt.Sprint("bytes 3-12/", compressible))
-			coding := "gzip" // of ten bytes of the page: of no use to a client that puts parts together
+			want(t, "Content-Range", part.Header().Get("Content-Range"), fmt.Sprint("bytes 3-12/",
+				compressible))
+			// of ten bytes of the page: of no use to a client that puts parts together
+			coding := "gzip"
 			if name == "gzhttp" {
 				coding = ""
 			}

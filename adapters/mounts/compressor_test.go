@@ -19,8 +19,9 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// A cache inside a compressor has every hit compressed anew, which the log says once, whether the clients take gzip or
-// not. A compressor inside the cache is right, and so is other middleware outside.
+// A cache inside a compressor has every hit compressed anew, which the log says once, whether the
+// clients take gzip or not. A compressor inside the cache is right, and so is other middleware
+// outside.
 func TestACacheInsideACompressorIsNoticed(t *testing.T) {
 	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
@@ -45,8 +46,12 @@ func TestACacheInsideACompressorIsNoticed(t *testing.T) {
 		{"chi's inside", func(c *middleware.Cache) http.Handler {
 			return router(c, c.With(minute), chimiddleware.Compress(5))
 		}, false},
-		{"gzhttp's outside", func(c *middleware.Cache) http.Handler { return gz(c.With(minute)(page)) }, true},
-		{"gzhttp's inside", func(c *middleware.Cache) http.Handler { return c.With(minute)(gz(page)) }, false},
+		{"gzhttp's outside", func(c *middleware.Cache) http.Handler {
+			return gz(c.With(minute)(page))
+		}, true},
+		{"gzhttp's inside", func(c *middleware.Cache) http.Handler {
+			return c.With(minute)(gz(page))
+		}, false},
 		{"gorilla's outside", func(c *middleware.Cache) http.Handler {
 			return handlers.CompressHandler(c.With(minute)(page))
 		}, true},
@@ -66,7 +71,8 @@ func TestACacheInsideACompressorIsNoticed(t *testing.T) {
 			return e
 		}, false},
 		{"CORS outside, and a logger", func(c *middleware.Cache) http.Handler {
-			return router(c, chimiddleware.RequestID, cors.Default().Handler, chimiddleware.Recoverer, c.With(minute))
+			return router(c, chimiddleware.RequestID, cors.Default().Handler,
+				chimiddleware.Recoverer, c.With(minute))
 		}, false},
 	} {
 		t.Run(m.name, func(t *testing.T) {
@@ -78,7 +84,8 @@ func TestACacheInsideACompressorIsNoticed(t *testing.T) {
 				get(app, path, "Origin", "https://other.example")
 			}
 			lines := strings.Count(text.String(), "level=WARN")
-			if m.noticed != (lines == 1) || m.noticed && !strings.Contains(text.String(), "compressor") {
+			if m.noticed != (lines == 1) || m.noticed && !strings.Contains(text.String(),
+				"compressor") {
 				t.Errorf("the log says:\n%s", text)
 			}
 		})

@@ -15,13 +15,14 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// A client can have the server behind a reverse proxy answer 100 or 103 first, by Expect for one. httputil clears the
-// header after an informational response, and with it what handlers outside of the cache have put there: others who get
-// the page get their own fields all the same.
+// A client can have the server behind a reverse proxy answer 100 or 103 first, by Expect for one.
+// httputil clears the header after an informational response, and with it what handlers outside of
+// the cache have put there: others who get the page get their own fields all the same.
 func TestAnInformationalResponseTakesNoFieldFromOthers(t *testing.T) {
 	for _, first := range []int{http.StatusContinue, http.StatusEarlyHints} {
 		for _, method := range []string{"GET", "POST"} {
-			upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter,
+				r *http.Request) {
 				if r.Header.Get("X-First") != "" {
 					w.WriteHeader(first)
 				}
@@ -62,13 +63,16 @@ func TestAnInformationalResponseTakesNoFieldFromOthers(t *testing.T) {
 					continue
 				}
 				if status := res.Header.Get("Cache-Status"); !strings.Contains(status, "; hit") {
-					t.Errorf("%s, %d first: the next client's Cache-Status is %q, want a hit", method, first, status)
+					t.Errorf("%s, %d first: the next client's Cache-Status is %q, want a hit",
+						method, first, status)
 				}
 				for field, value := range map[string]string{
-					"Content-Security-Policy": "default-src 'self'", "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY",
+					"Content-Security-Policy": "default-src 'self'",
+					"X-Content-Type-Options":  "nosniff", "X-Frame-Options": "DENY",
 				} {
 					if got := res.Header.Get(field); got != value {
-						t.Errorf("%s, %d first: the next client gets %s: %q, want %q", method, first, field, got, value)
+						t.Errorf("%s, %d first: the next client gets %s: %q, want %q", method,
+							first, field, got, value)
 					}
 				}
 			}

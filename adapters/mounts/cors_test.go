@@ -24,15 +24,21 @@ var corsApps = []struct {
 	name string
 	app  func(c *middleware.Cache, p policy.Policy, h http.Handler, outside bool) http.Handler
 }{
-	{"rs/cors", func(c *middleware.Cache, p policy.Policy, h http.Handler, outside bool) http.Handler {
-		return around(rscors.New(rscors.Options{AllowedOrigins: origins}).Handler, c.With(p), outside)(h)
+	{"rs/cors", func(c *middleware.Cache, p policy.Policy, h http.Handler,
+		outside bool) http.Handler {
+		return around(rscors.New(rscors.Options{AllowedOrigins: origins}).Handler, c.With(p),
+			outside)(h)
 	}},
-	{"chi's cors", func(c *middleware.Cache, p policy.Policy, h http.Handler, outside bool) http.Handler {
-		return around(chicors.Handler(chicors.Options{AllowedOrigins: origins}), c.With(p), outside)(h)
+	{"chi's cors", func(c *middleware.Cache, p policy.Policy, h http.Handler,
+		outside bool) http.Handler {
+		return around(chicors.Handler(chicors.Options{AllowedOrigins: origins}), c.With(p),
+			outside)(h)
 	}},
-	{"echo's CORS", func(c *middleware.Cache, p policy.Policy, h http.Handler, outside bool) http.Handler {
+	{"echo's CORS", func(c *middleware.Cache, p policy.Policy, h http.Handler,
+		outside bool) http.Handler {
 		e := echo.New()
-		both := []echo.MiddlewareFunc{echomiddleware.CORSWithConfig(echomiddleware.CORSConfig{AllowOrigins: origins}),
+		both := []echo.MiddlewareFunc{echomiddleware.CORSWithConfig(
+			echomiddleware.CORSConfig{AllowOrigins: origins}),
 			echocache.With(c, p)}
 		if !outside {
 			both[0], both[1] = both[1], both[0]
@@ -44,7 +50,9 @@ var corsApps = []struct {
 }
 
 // around mounts one middleware around a cache, or inside it.
-func around(other, cached func(http.Handler) http.Handler, outside bool) func(http.Handler) http.Handler {
+func around(
+	other, cached func(http.Handler) http.Handler, outside bool,
+) func(http.Handler) http.Handler {
 	return func(h http.Handler) http.Handler {
 		if outside {
 			return other(cached(h))
@@ -53,8 +61,9 @@ func around(other, cached func(http.Handler) http.Handler, outside bool) func(ht
 	}
 }
 
-// Each origin gets its own Access-Control-Allow-Origin, and one that is not allowed gets none, on hits as on misses.
-// Outside, all allowed origins share what is stored; inside, the middleware's own Vary keeps them apart.
+// Each origin gets its own Access-Control-Allow-Origin, and one that is not allowed gets none, on
+// hits as on misses. Outside, all allowed origins share what is stored; inside, the middleware's
+// own Vary keeps them apart.
 func TestCORS(t *testing.T) {
 	for _, a := range corsApps {
 		for _, outside := range []bool{true, false} {
@@ -69,7 +78,8 @@ func TestCORS(t *testing.T) {
 						io.WriteString(w, "page")
 					}), outside)
 				for round := range 2 {
-					for _, origin := range []string{origins[0], origins[1], "", "https://evil.example"} {
+					for _, origin := range []string{origins[0], origins[1], "",
+						"https://evil.example"} {
 						fields := []string{"Origin", origin}
 						if origin == "" {
 							fields = nil
@@ -78,17 +88,20 @@ func TestCORS(t *testing.T) {
 						if origin == "https://evil.example" {
 							allowed = ""
 						}
-						want(t, origin+": allowed", r.Header().Get("Access-Control-Allow-Origin"), allowed)
+						want(t, origin+": allowed", r.Header().Get("Access-Control-Allow-Origin"),
+							allowed)
 						want(t, origin+": body", r.Body.String(), "page")
 						if !strings.Contains(strings.Join(r.Header()["Vary"], ","), "Origin") {
 							t.Errorf("%s: Vary is %q", origin, r.Header()["Vary"])
 						}
 						if round == 1 && !strings.Contains(r.Header().Get("Cache-Status"), "hit") {
-							t.Errorf("%s: Cache-Status is %q", origin, r.Header().Get("Cache-Status"))
+							t.Errorf("%s: Cache-Status is %q", origin,
+								r.Header().Get("Cache-Status"))
 						}
 					}
 					preflight := newVisitor(h)
-					r := preflight.fields("OPTIONS", "/", "Origin", origins[0], "Access-Control-Request-Method", "GET")
+					r := preflight.fields("OPTIONS", "/", "Origin", origins[0],
+						"Access-Control-Request-Method", "GET")
 					want(t, "preflight", r.Header().Get("Access-Control-Allow-Origin"), origins[0])
 				}
 				most := 4 // one for each origin

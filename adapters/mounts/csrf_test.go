@@ -19,8 +19,8 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// forms are apps with a form that a token guards, and the cache inside the guard or around it. says is the form's
-// Cache-Control.
+// forms are apps with a form that a token guards, and the cache inside the guard or around it. says
+// is the form's Cache-Control.
 var forms = []struct {
 	name string
 	app  func(c *middleware.Cache, p policy.Policy, says string) http.Handler
@@ -39,7 +39,8 @@ var forms = []struct {
 	}},
 }
 
-var echoCSRF = echomiddleware.CSRFWithConfig(echomiddleware.CSRFConfig{TokenLookup: "form:gorilla.csrf.Token"})
+var echoCSRF = echomiddleware.CSRFWithConfig(
+	echomiddleware.CSRFConfig{TokenLookup: "form:gorilla.csrf.Token"})
 
 func gorillaForm(says string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -62,7 +63,8 @@ func echoForm(says string, outer, inner echo.MiddlewareFunc) http.Handler {
 	return e
 }
 
-// Each visitor gets a token of their own, with which their form passes, and a form with another's does not.
+// Each visitor gets a token of their own, with which their form passes, and a form with another's
+// does not.
 func TestFormsOfTwoVisitors(t *testing.T) {
 	for _, f := range forms {
 		for _, says := range []string{"", "max-age=60", "public, max-age=60"} {
@@ -72,8 +74,10 @@ func TestFormsOfTwoVisitors(t *testing.T) {
 				for visit := range 3 {
 					a, b := alice.get("/form"), bob.get("/form")
 					forA, forB := a.Body.String(), b.Body.String()
-					want(t, "alice's own form", alice.post("/form", url.Values{"gorilla.csrf.Token": {forA}}).Code, 200)
-					want(t, "bob's own form", bob.post("/form", url.Values{"gorilla.csrf.Token": {forB}}).Code, 200)
+					want(t, "alice's own form", alice.post("/form",
+						url.Values{"gorilla.csrf.Token": {forA}}).Code, 200)
+					want(t, "bob's own form",
+						bob.post("/form", url.Values{"gorilla.csrf.Token": {forB}}).Code, 200)
 					want(t, "bob's form with alice's token",
 						bob.post("/form", url.Values{"gorilla.csrf.Token": {forA}}).Code, 403)
 					if visit == 0 {
@@ -96,7 +100,8 @@ func TestFormsOfManyAtOnce(t *testing.T) {
 				all.Go(func() {
 					v := newVisitor(h)
 					token := v.get("/form").Body.String()
-					want(t, "own form", v.post("/form", url.Values{"gorilla.csrf.Token": {token}}).Code, 200)
+					want(t, "own form", v.post("/form",
+						url.Values{"gorilla.csrf.Token": {token}}).Code, 200)
 				})
 			}
 			all.Wait()
@@ -104,7 +109,8 @@ func TestFormsOfManyAtOnce(t *testing.T) {
 	}
 }
 
-// notForSharedCaches fails when a response that sets a cookie could be kept for others by a cache on its way.
+// notForSharedCaches fails when a response that sets a cookie could be kept for others by a cache
+// on its way.
 func notForSharedCaches(t *testing.T, h http.Header) {
 	t.Helper()
 	if h.Get("Set-Cookie") == "" {
@@ -120,12 +126,19 @@ func notForSharedCaches(t *testing.T, h http.Header) {
 func TestSilentPageBesideACookieIsPrivate(t *testing.T) {
 	protect := csrf.Protect(make([]byte, 32), csrf.Secure(false))
 	file := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		http.ServeContent(w, r, "page.html", time.Now().Add(-240*time.Hour), strings.NewReader("page"))
+		http.ServeContent(w, r, "page.html", time.Now().Add(-240*time.Hour),
+			strings.NewReader("page"))
 	})
 	for name, app := range map[string]func(c *middleware.Cache) http.Handler{
-		"a route without a cache, in Guard": func(c *middleware.Cache) http.Handler { return c.Guard(protect(file)) },
-		"a route that obeys":                func(c *middleware.Cache) http.Handler { return protect(c.Handler(file)) },
-		"a route that obeys, CSRF inside":   func(c *middleware.Cache) http.Handler { return c.Handler(protect(file)) },
+		"a route without a cache, in Guard": func(c *middleware.Cache) http.Handler {
+			return c.Guard(protect(file))
+		},
+		"a route that obeys": func(c *middleware.Cache) http.Handler {
+			return protect(c.Handler(file))
+		},
+		"a route that obeys, CSRF inside": func(c *middleware.Cache) http.Handler {
+			return c.Handler(protect(file))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := get(app(newCache(t)), "/page.html")
@@ -135,7 +148,8 @@ func TestSilentPageBesideACookieIsPrivate(t *testing.T) {
 	}
 }
 
-// A policy that ignores the cookie of a token makes one visitor's form everybody's. The log says so at the first form.
+// A policy that ignores the cookie of a token makes one visitor's form everybody's. The log says so
+// at the first form.
 func TestIgnoredCookieOfAnOuterHandlerIsLogged(t *testing.T) {
 	m := newSessions()
 	session := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -13,17 +13,20 @@ import (
 	"github.com/freshet-go/freshet/adapters/echocache"
 )
 
-// echo's Timeout throws away what was written where the handler inside returns an error: so an error that has its page
-// does not come to it.
+// echo's Timeout throws away what was written where the handler inside returns an error: so an
+// error that has its page does not come to it.
 func TestErrorPagesInsideEchosTimeout(t *testing.T) {
-	for name, between := range map[string][]echo.MiddlewareFunc{"alone": nil, "with Gzip between": {echomw.Gzip()}} {
+	for name, between := range map[string][]echo.MiddlewareFunc{"alone": nil,
+		"with Gzip between": {echomw.Gzip()}} {
 		t.Run(name, func(t *testing.T) {
 			c := newCache(t)
 			e := echo.New()
 			e.Use(echomw.TimeoutWithConfig(echomw.TimeoutConfig{Timeout: time.Hour}))
 			e.Use(between...)
 			e.Use(echocache.Middleware(c))
-			e.GET("/posts/:id", func(c echo.Context) error { return echo.NewHTTPError(404, "no such post") })
+			e.GET("/posts/:id", func(c echo.Context) error {
+				return echo.NewHTTPError(404, "no such post")
+			})
 			e.GET("/page", func(c echo.Context) error { return c.String(200, "page") })
 			app := httptest.NewServer(c.Root(e))
 			defer app.Close()

@@ -17,7 +17,9 @@ import (
 )
 
 // newLoggedCache is newCache with a log that writes to what is returned besides.
-func newLoggedCache(t *testing.T, options ...middleware.Options) (*middleware.Cache, *bytes.Buffer) {
+func newLoggedCache(
+	t *testing.T, options ...middleware.Options,
+) (*middleware.Cache, *bytes.Buffer) {
 	t.Helper()
 	var o middleware.Options
 	if len(options) > 0 {
@@ -28,8 +30,9 @@ func newLoggedCache(t *testing.T, options ...middleware.Options) (*middleware.Ca
 	return newCache(t, o), &text
 }
 
-// Behind echo.WrapMiddleware an error that a handler returns never reaches the cache, which sees a handler that wrote
-// nothing, and a client that gets an empty 200. Under the operator's lifetime that was everybody's for a minute.
+// Behind echo.WrapMiddleware an error that a handler returns never reaches the cache, which sees a
+// handler that wrote nothing, and a client that gets an empty 200. Under the operator's lifetime
+// that was everybody's for a minute.
 func TestErrorsBehindEchoWrapMiddlewareAreNotStored(t *testing.T) {
 	for name, c := range map[string]struct {
 		around []echo.MiddlewareFunc
@@ -38,7 +41,8 @@ func TestErrorsBehindEchoWrapMiddlewareAreNotStored(t *testing.T) {
 		code   int
 		warned bool
 	}{
-		"an error": {nil, nil, func(echo.Context) error { return errors.New("no database") }, 200, true},
+		"an error": {nil, nil, func(echo.Context) error { return errors.New("no database") }, 200,
+			true},
 		"an error, and fields that were set before": {nil,
 			[]echo.MiddlewareFunc{echomiddleware.Secure(), echomiddleware.RequestID()},
 			func(echo.Context) error { return echo.ErrNotFound }, 200, true},
@@ -49,7 +53,8 @@ func TestErrorsBehindEchoWrapMiddlewareAreNotStored(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			cache, text := newLoggedCache(t, middleware.Options{
-				Route: func(*http.Request) string { return "echo" }, // which makes the mount anew for each request
+				// which makes the mount anew for each request
+				Route: func(*http.Request) string { return "echo" },
 			})
 			e := echo.New()
 			e.Logger.SetOutput(&bytes.Buffer{})
@@ -77,25 +82,32 @@ func TestErrorsBehindEchoWrapMiddlewareAreNotStored(t *testing.T) {
 			want(t, "and from the cache", get(e, "/page").Body.String(), "page")
 			want(t, "runs", runs, 3)
 			lines := strings.Count(text.String(), "level=WARN")
-			if c.warned != (lines == 1) || c.warned && !strings.Contains(text.String(), "echocache") {
+			if c.warned != (lines == 1) || c.warned && !strings.Contains(text.String(),
+				"echocache") {
 				t.Errorf("the log says:\n%s", text)
 			}
 		})
 	}
 }
 
-// A handler that says for how long, and writes nothing, has an empty response that is stored, as RFC 9111 has it. One
-// that says that it has written all there is to write, under the operator's lifetime, has so too.
+// A handler that says for how long, and writes nothing, has an empty response that is stored, as
+// RFC 9111 has it. One that says that it has written all there is to write, under the operator's
+// lifetime, has so too.
 func TestEmptyResponsesOnPurposeAreStored(t *testing.T) {
 	for name, h := range map[string]http.HandlerFunc{
-		"Cache-Control": func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Cache-Control", "max-age=60") },
-		"WriteHeader":   func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusOK) },
-		"Write":         func(w http.ResponseWriter, r *http.Request) { w.Write(nil) },
+		"Cache-Control": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+		},
+		"WriteHeader": func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusOK)
+		},
+		"Write": func(w http.ResponseWriter, r *http.Request) { w.Write(nil) },
 	} {
 		c, text := newLoggedCache(t)
 		page := c.With(policy.Policy{TTL: time.Minute})(h)
 		get(page, "/")
-		if s := get(page, "/").Header().Get("Cache-Status"); !strings.Contains(s, "hit") || text.Len() > 0 {
+		if s := get(page, "/").Header().Get("Cache-Status"); !strings.Contains(s, "hit") ||
+			text.Len() > 0 {
 			t.Errorf("%s: Cache-Status is %q, the log says %q", name, s, text)
 		}
 	}

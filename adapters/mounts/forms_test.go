@@ -64,8 +64,8 @@ func says(text string) http.Handler {
 	})
 }
 
-// Who asks for a page by a name that no browser uses gets what the app says to that name, and fills no
-// entry that browsers read; nor do they fill the attacker's.
+// Who asks for a page by a name that no browser uses gets what the app says to that name, and fills
+// no entry that browsers read; nor do they fill the attacker's.
 func TestHostFormsFillNoEntryOfBrowsers(t *testing.T) {
 	for _, app := range hostApps {
 		t.Run(app.name, func(t *testing.T) {
@@ -77,7 +77,8 @@ func TestHostFormsFillNoEntryOfBrowsers(t *testing.T) {
 					second := map[string]string{"attacker": "browser", "browser": "attacker"}[first]
 					for _, who := range []string{first, first, second, first, second} {
 						if got, want := ask[who](t, cached), ask[who](t, bare); got.String() != want.String() {
-							t.Errorf("%s, the %s first: the %s got %q, the app alone says %q", form.Story,
+							t.Errorf("%s, the %s first: the %s got %q, the app alone says %q",
+								form.Story,
 								first, who, got, want)
 						}
 					}
@@ -105,7 +106,8 @@ func TestCanonicalFormsShare(t *testing.T) {
 	}
 }
 
-// An invalidation of the URL, and a change of it by a browser, covers what is stored under every form.
+// An invalidation of the URL, and a change of it by a browser, covers what is stored under every
+// form.
 func TestInvalidationsCoverHostForms(t *testing.T) {
 	for _, change := range []struct {
 		story string
@@ -122,7 +124,8 @@ func TestInvalidationsCoverHostForms(t *testing.T) {
 			}
 		}},
 		{"PUT", func(t *testing.T, _ *middleware.Cache, address string) {
-			rawhttp.HTTP1("PUT /page HTTP/1.1", "Host: victim.example", "Content-Length: 0")(t, address)
+			rawhttp.HTTP1("PUT /page HTTP/1.1", "Host: victim.example", "Content-Length: 0")(t,
+				address)
 		}},
 		{"PUT in another form", func(t *testing.T, _ *middleware.Cache, address string) {
 			rawhttp.HTTP1("PUT http://VICTIM.example:80/page HTTP/1.1", "Host: victim.example",
@@ -132,7 +135,8 @@ func TestInvalidationsCoverHostForms(t *testing.T) {
 		for _, form := range rawhttp.PageForms {
 			c := newCache(t)
 			runs := 0
-			address := rawhttp.Serve(t, c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			address := rawhttp.Serve(t, c.Handler(http.HandlerFunc(func(w http.ResponseWriter,
+				r *http.Request) {
 				if r.Method == "GET" {
 					runs++
 				}

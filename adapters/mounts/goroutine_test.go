@@ -29,8 +29,8 @@ func goroutine() string {
 	return string(bytes.Fields(buf[:runtime.Stack(buf, false)])[1])
 }
 
-// owned is an outer middleware's writer that belongs to its request's goroutine: the header map and the status are
-// touched by nobody else. Only the body may come from beside, which is documented.
+// owned is an outer middleware's writer that belongs to its request's goroutine: the header map and
+// the status are touched by nobody else. Only the body may come from beside, which is documented.
 type owned struct {
 	http.ResponseWriter
 	t     *testing.T
@@ -68,7 +68,9 @@ func outside(t *testing.T, h http.Handler) http.Handler {
 func apps(t *testing.T) map[string]func(c *middleware.Cache, h http.HandlerFunc) http.Handler {
 	all := map[string]func(*middleware.Cache, http.HandlerFunc) http.Handler{}
 	for _, m := range mounts {
-		all[m.name] = func(c *middleware.Cache, h http.HandlerFunc) http.Handler { return outside(t, m.route(c, h)) }
+		all[m.name] = func(c *middleware.Cache, h http.HandlerFunc) http.Handler {
+			return outside(t, m.route(c, h))
+		}
 	}
 	all["echo"] = func(c *middleware.Cache, h http.HandlerFunc) http.Handler {
 		e := echo.New()
@@ -89,7 +91,8 @@ func apps(t *testing.T) map[string]func(c *middleware.Cache, h http.HandlerFunc)
 				if c.Response() != inner {
 					t.Error("the Context has another Response than the handler's")
 				}
-				_, _, _ = outer.Size, outer.Committed, outer.Status // the race detector tells who else writes them
+				// the race detector tells who else writes them
+				_, _, _ = outer.Size, outer.Committed, outer.Status
 			}}, c.Request())
 			return nil
 		})
@@ -117,8 +120,8 @@ func (w checked) WriteHeader(status int) {
 	w.Response.WriteHeader(status)
 }
 
-// h2Client is a client that reads only when the test says so. Its connection holds nothing on the way, so that until
-// then not a byte of the server's is written.
+// h2Client is a client that reads only when the test says so. Its connection holds nothing on the
+// way, so that until then not a byte of the server's is written.
 type h2Client struct {
 	t      *testing.T
 	conn   net.Conn
@@ -141,7 +144,8 @@ func (c *h2Client) ask(path string) {
 	c.t.Helper()
 	var fields bytes.Buffer
 	enc := hpack.NewEncoder(&fields)
-	for _, f := range [][2]string{{":method", "GET"}, {":scheme", "http"}, {":authority", "example.com"},
+	for _, f := range [][2]string{{":method", "GET"}, {":scheme", "http"},
+		{":authority", "example.com"},
 		{":path", path}} {
 		enc.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]})
 	}
@@ -150,7 +154,8 @@ func (c *h2Client) ask(path string) {
 		io.WriteString(c.conn, http2.ClientPreface)
 		c.framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: window})
 		c.framer.WriteWindowUpdate(0, 1<<30)
-		c.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: fields.Bytes(), EndStream: true,
+		c.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: fields.Bytes(),
+			EndStream:  true,
 			EndHeaders: true})
 	}
 }
@@ -222,8 +227,9 @@ func serveH2(t *testing.T, h http.Handler) (connect func(window uint32) *h2Clien
 	}
 }
 
-// A client over HTTP/2 that reads nothing leads a page with early hints and a long body, and reads in the end. Nothing
-// of the framework's is touched beside the handler, the others have the page meanwhile, and what is stored is whole.
+// A client over HTTP/2 that reads nothing leads a page with early hints and a long body, and reads
+// in the end. Nothing of the framework's is touched beside the handler, the others have the page
+// meanwhile, and what is stored is whole.
 func TestNothingOfTheFrameworkIsTouchedBesideTheHandler(t *testing.T) {
 	const size = 256 << 10
 	for name, mount := range apps(t) {
@@ -272,7 +278,8 @@ func TestNothingOfTheFrameworkIsTouchedBesideTheHandler(t *testing.T) {
 					<-done
 					all.Wait()
 					stop()
-					want(t, "stored", get(app, "/shops/a/items/1", "Cache-Control", "only-if-cached").Body.Len(), size)
+					want(t, "stored", get(app, "/shops/a/items/1", "Cache-Control",
+						"only-if-cached").Body.Len(), size)
 					if err := c.Shutdown(context.Background()); err != nil {
 						t.Error(err)
 					}
@@ -282,9 +289,8 @@ func TestNothingOfTheFrameworkIsTouchedBesideTheHandler(t *testing.T) {
 	}
 }
 
-// A client over HTTP/2 that gives its stream no window is cut off after a minute, of a hit as of a response
-// for it alone,
-// in each framework.
+// A client over HTTP/2 that gives its stream no window is cut off after a minute, of a hit as of a
+// response for it alone, in each framework.
 func TestAStreamWithoutAWindowIsCutOff(t *testing.T) {
 	for name, mount := range apps(t) {
 		for _, says := range []string{"max-age=6000", "private"} {

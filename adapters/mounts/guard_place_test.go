@@ -19,11 +19,12 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// A Guard that is not outermost makes nothing worse: visitors who ask at the same time have a page each, wherever it
-// stands, and the log says once what to do.
+// A Guard that is not outermost makes nothing worse: visitors who ask at the same time have a page
+// each, wherever it stands, and the log says once what to do.
 func TestAGuardThatIsNotOutermost(t *testing.T) {
 	minute := policy.Policy{TTL: time.Minute}
-	logger := chimiddleware.RequestLogger(&chimiddleware.DefaultLogFormatter{Logger: discarded{}, NoColor: true})
+	logger := chimiddleware.RequestLogger(&chimiddleware.DefaultLogFormatter{Logger: discarded{},
+		NoColor: true})
 	gz := func(h http.Handler) http.Handler { return gzhttp.GzipHandler(h) }
 	for place, s := range map[string]struct {
 		app  func(c *middleware.Cache, session wrapper, page http.Handler) http.Handler
@@ -32,25 +33,31 @@ func TestAGuardThatIsNotOutermost(t *testing.T) {
 		"outermost": {func(c *middleware.Cache, session wrapper, page http.Handler) http.Handler {
 			return c.Guard(session(c.With(minute)(page)))
 		}, 0},
-		"inside a session": {func(c *middleware.Cache, session wrapper, page http.Handler) http.Handler {
+		"inside a session": {func(c *middleware.Cache, session wrapper,
+			page http.Handler) http.Handler {
 			return session(c.Guard(c.With(minute)(page)))
 		}, 1},
-		"inside a session, and outside": {func(c *middleware.Cache, session wrapper, page http.Handler) http.Handler {
+		"inside a session, and outside": {func(c *middleware.Cache, session wrapper,
+			page http.Handler) http.Handler {
 			return c.Guard(session(c.Guard(c.With(minute)(page))))
 		}, 0},
 		"inside a session, and outside of a compressor": {
 			func(c *middleware.Cache, session wrapper, page http.Handler) http.Handler {
 				return c.Guard(session(gz(c.Guard(c.With(minute)(page)))))
 			}, 0},
-		"inside a logger": {func(c *middleware.Cache, session wrapper, page http.Handler) http.Handler {
+		"inside a logger": {func(c *middleware.Cache, session wrapper,
+			page http.Handler) http.Handler {
 			return logger(c.Guard(session(gz(c.With(minute)(page)))))
 		}, 1},
-		"inside a session and a cache": {func(c *middleware.Cache, session wrapper, page http.Handler) http.Handler {
+		"inside a session and a cache": {func(c *middleware.Cache, session wrapper,
+			page http.Handler) http.Handler {
 			return session(c.Handler(c.Guard(c.With(minute)(page))))
 		}, 1},
-		"inside a session, in echo": {func(c *middleware.Cache, session wrapper, page http.Handler) http.Handler {
+		"inside a session, in echo": {func(c *middleware.Cache, session wrapper,
+			page http.Handler) http.Handler {
 			e := echo.New()
-			e.Use(echo.WrapMiddleware(session), echo.WrapMiddleware(c.Guard), echocache.With(c, minute))
+			e.Use(echo.WrapMiddleware(session), echo.WrapMiddleware(c.Guard),
+				echocache.With(c, minute))
 			e.Any("/*", echo.WrapHandler(page))
 			return e
 		}, 1},
@@ -62,7 +69,8 @@ func TestAGuardThatIsNotOutermost(t *testing.T) {
 					c, log := newLoggedCache(t)
 					m := newSessions()
 					page := &shop{pad: pad, number: scsNumber(m)}
-					h := s.app(c, m.LoadAndSave, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					h := s.app(c, m.LoadAndSave, http.HandlerFunc(func(w http.ResponseWriter,
+						r *http.Request) {
 						time.Sleep(time.Second)
 						page.ServeHTTP(w, r)
 					}))
@@ -80,10 +88,12 @@ func TestAGuardThatIsNotOutermost(t *testing.T) {
 					all.Wait()
 					want(t, "pages", len(seen), visitors)
 					for i := range 2 {
-						want(t, "a later visitor's", who(text(t, newVisitor(h).get("/", "Accept-Encoding", "gzip"))),
+						want(t, "a later visitor's",
+							who(text(t, newVisitor(h).get("/", "Accept-Encoding", "gzip"))),
 							fmt.Sprint(visitors+1+i))
 					}
-					want(t, "lines of the log", strings.Count(log.String(), "is not outermost"), s.says)
+					want(t, "lines of the log", strings.Count(log.String(), "is not outermost"),
+						s.says)
 				})
 			})
 		}
@@ -95,7 +105,8 @@ func TestAGuardInsideOfOurOwnHandlers(t *testing.T) {
 	c, log := newLoggedCache(t)
 	whole := newCache(t)
 	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "page") })
-	s := httptest.NewServer(c.Changes(whole.Handler(c.Guard(c.With(policy.Policy{TTL: time.Minute})(page)))))
+	s := httptest.NewServer(c.Changes(whole.Handler(c.Guard(c.With(policy.Policy{TTL: time.Minute})(
+		page)))))
 	defer s.Close()
 	for _, method := range []string{"GET", "POST", "PROPFIND", "HEAD", "OPTIONS"} {
 		r, err := http.NewRequest(method, s.URL, nil)
@@ -111,8 +122,8 @@ func TestAGuardInsideOfOurOwnHandlers(t *testing.T) {
 	want(t, "the log", log.String(), "")
 }
 
-// A page that no session went into is stored below such a Guard, too; and what its handler answers reaches the client
-// as without it.
+// A page that no session went into is stored below such a Guard, too; and what its handler answers
+// reaches the client as without it.
 func TestPagesBelowAGuardThatIsNotOutermost(t *testing.T) {
 	c := newCache(t)
 	m := newSessions()

@@ -34,26 +34,31 @@ var between = []struct {
 	name string
 	app  func(c *middleware.Cache, p policy.Policy, outer wrapper, page http.Handler) http.Handler
 }{
-	{"gzhttp", func(c *middleware.Cache, p policy.Policy, outer wrapper, page http.Handler) http.Handler {
+	{"gzhttp", func(c *middleware.Cache, p policy.Policy, outer wrapper,
+		page http.Handler) http.Handler {
 		return outer(gzhttp.GzipHandler(c.With(p)(page)))
 	}},
 	{"gorilla's CompressHandler",
 		func(c *middleware.Cache, p policy.Policy, outer wrapper, page http.Handler) http.Handler {
 			return outer(handlers.CompressHandler(c.With(p)(page)))
 		}},
-	{"echo's Gzip", func(c *middleware.Cache, p policy.Policy, outer wrapper, page http.Handler) http.Handler {
+	{"echo's Gzip", func(c *middleware.Cache, p policy.Policy, outer wrapper,
+		page http.Handler) http.Handler {
 		e := echo.New()
 		e.Use(echo.WrapMiddleware(outer))
-		e.Use(echomiddleware.GzipWithConfig(echomiddleware.GzipConfig{MinLength: 2000}), echocache.With(c, p))
+		e.Use(echomiddleware.GzipWithConfig(echomiddleware.GzipConfig{MinLength: 2000}),
+			echocache.With(c, p))
 		e.Any("/", echo.WrapHandler(page))
 		return e
 	}},
-	{"http.TimeoutHandler", func(c *middleware.Cache, p policy.Policy, outer wrapper, page http.Handler) http.Handler {
+	{"http.TimeoutHandler", func(c *middleware.Cache, p policy.Policy, outer wrapper,
+		page http.Handler) http.Handler {
 		return outer(http.TimeoutHandler(c.With(p)(page), time.Minute, "late"))
 	}},
 	{"gzhttp and chi's logger",
 		func(c *middleware.Cache, p policy.Policy, outer wrapper, page http.Handler) http.Handler {
-			quiet := chimiddleware.RequestLogger(&chimiddleware.DefaultLogFormatter{Logger: discarded{}, NoColor: true})
+			quiet := chimiddleware.RequestLogger(
+				&chimiddleware.DefaultLogFormatter{Logger: discarded{}, NoColor: true})
 			return outer(quiet(gzhttp.GzipHandler(c.With(p)(page))))
 		}},
 }
@@ -62,7 +67,8 @@ type discarded struct{}
 
 func (discarded) Print(...any) {}
 
-// sizes are how much follows what the page says: too little to be compressed, enough, and enough to stream.
+// sizes are how much follows what the page says: too little to be compressed, enough, and enough to
+// stream.
 var sizes = []int{0, 4000, 3 * middleware.HoldBack}
 
 // text is the body as its reader sees it.
@@ -90,7 +96,8 @@ func forEachBetween(t *testing.T, test func(t *testing.T, pad int, app guarded))
 	for _, b := range between {
 		for _, pad := range sizes {
 			t.Run(fmt.Sprintf("%s, %d bytes", b.name, pad), func(t *testing.T) {
-				test(t, pad, func(c *middleware.Cache, outer wrapper, page http.Handler) http.Handler {
+				test(t, pad, func(c *middleware.Cache, outer wrapper,
+					page http.Handler) http.Handler {
 					return c.Guard(b.app(c, policy.Policy{TTL: time.Minute}, outer, page))
 				})
 			})
@@ -98,7 +105,8 @@ func forEachBetween(t *testing.T, test func(t *testing.T, pad int, app guarded))
 	}
 }
 
-// Sessions beyond what holds the header back: each visitor gets a page of their own, one after the other and at once.
+// Sessions beyond what holds the header back: each visitor gets a page of their own, one after the
+// other and at once.
 func TestGuardSeesSessionsBeyondWhatHoldsTheHeader(t *testing.T) {
 	const visitors = 8
 	forEachBetween(t, func(t *testing.T, pad int, app guarded) {
@@ -129,7 +137,8 @@ func TestGuardSeesSessionsBeyondWhatHoldsTheHeader(t *testing.T) {
 			all.Wait()
 			want(t, "pages", len(seen), visitors)
 			for i := range 2 {
-				want(t, "a later visitor's", who(text(t, newVisitor(h).get("/", "Accept-Encoding", "gzip"))),
+				want(t, "a later visitor's",
+					who(text(t, newVisitor(h).get("/", "Accept-Encoding", "gzip"))),
 					fmt.Sprint(visitors+1+i))
 			}
 		})
@@ -143,12 +152,14 @@ func TestGuardLetsPagesBeStoredBelowWhatHoldsTheHeader(t *testing.T) {
 			"nothing":  func(h http.Handler) http.Handler { return h },
 			"sessions": newSessions().LoadAndSave,
 		} {
-			limited := strings.Contains(t.Name(), "TimeoutHandler") // which holds the body back, too
+			// which holds the body back, too
+			limited := strings.Contains(t.Name(), "TimeoutHandler")
 			t.Run(name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					c := newCache(t)
 					var runs atomic.Int64
-					h := app(c, outer, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					h := app(c, outer, http.HandlerFunc(func(w http.ResponseWriter,
+						r *http.Request) {
 						time.Sleep(time.Second)
 						fmt.Fprint(w, "run ", runs.Add(1), strings.Repeat(".", pad))
 					}))
@@ -164,7 +175,8 @@ func TestGuardLetsPagesBeStoredBelowWhatHoldsTheHeader(t *testing.T) {
 					if before != 1 && !(limited && pad > middleware.HoldBack) {
 						t.Errorf("the handler ran %d times", before)
 					}
-					want(t, "length for a later visitor", len(text(t, newVisitor(h).get("/"))), len("run 1")+pad)
+					want(t, "length for a later visitor", len(text(t, newVisitor(h).get("/"))),
+						len("run 1")+pad)
 					want(t, "runs", runs.Load(), before)
 				})
 			})
@@ -180,7 +192,8 @@ func TestGuardBeyondATimeLimit(t *testing.T) {
 		var runs atomic.Int64
 		h := c.Guard(m.LoadAndSave(
 			http.TimeoutHandler(
-				c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter,
+					r *http.Request) {
 					n := runs.Add(1)
 					m.Put(r.Context(), "n", n)
 					if n == 1 {
@@ -204,7 +217,8 @@ func TestRefreshBelowACompressor(t *testing.T) {
 			var visits atomic.Int64
 			p := policy.Policy{TTL: time.Second, StaleWhileRevalidate: time.Hour}
 			h := m.LoadAndSave(
-				gzhttp.GzipHandler(c.With(p)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				gzhttp.GzipHandler(c.With(p)(http.HandlerFunc(func(w http.ResponseWriter,
+					r *http.Request) {
 					if visits.Add(1) > 1 && begins {
 						m.Put(r.Context(), "n", visits.Load())
 					}
@@ -220,23 +234,27 @@ func TestRefreshBelowACompressor(t *testing.T) {
 			if begins {
 				then = "visit 1"
 			}
-			want(t, "after the refresh", get(h, "/", "Cache-Control", "only-if-cached, max-stale").Body.String(), then)
+			want(t, "after the refresh", get(h, "/", "Cache-Control",
+				"only-if-cached, max-stale").Body.String(), then)
 		})
 	}
 }
 
-// A page of parts that are cached apart is made while its header is held back: no part waits for itself.
+// A page of parts that are cached apart is made while its header is held back: no part waits for
+// itself.
 func TestGuardAroundAPageOfParts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCache(t)
 		var runs atomic.Int64
-		part := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		part := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter,
+			r *http.Request) {
 			fmt.Fprint(w, "part ", runs.Add(1), ";")
 		}))
 		h := c.Guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			for range 3 {
 				one := httptest.NewRecorder()
-				part.ServeHTTP(one, httptest.NewRequest("GET", "/part", nil).WithContext(r.Context()))
+				part.ServeHTTP(one, httptest.NewRequest("GET", "/part",
+					nil).WithContext(r.Context()))
 				io.Copy(w, one.Body)
 			}
 		}))
@@ -253,7 +271,8 @@ func TestGuardAroundAPageOfParts(t *testing.T) {
 func TestHeldHeaderIsLoggedOnce(t *testing.T) {
 	c, log := newLoggedCache(t)
 	h := c.Guard(gzhttp.GzipHandler(
-		c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(func(w http.ResponseWriter,
+			r *http.Request) {
 			io.WriteString(w, "begin")
 			http.NewResponseController(w).Flush() // too little for the compressor to go by
 			io.WriteString(w, " and end")
@@ -302,7 +321,8 @@ func testEchoSessions(t *testing.T, saved, place string, pad int) {
 	case "inside":
 		e.Use(cached, in, hook)
 	default:
-		e.Use(in, hook, echomiddleware.GzipWithConfig(echomiddleware.GzipConfig{MinLength: 2000}), cached)
+		e.Use(in, hook, echomiddleware.GzipWithConfig(echomiddleware.GzipConfig{MinLength: 2000}),
+			cached)
 	}
 	e.GET("/", func(c echo.Context) error {
 		time.Sleep(time.Second)

@@ -87,7 +87,9 @@ var mounts = []mount{
 		m := http.NewServeMux()
 		m.Handle("GET "+path, c.Handler(h))
 		return m
-	}, (*http.Request).PathValue, func(r *http.Request) string { return strings.TrimPrefix(r.Pattern, "GET ") }},
+	}, (*http.Request).PathValue, func(r *http.Request) string {
+		return strings.TrimPrefix(r.Pattern, "GET ")
+	}},
 }
 
 // newCache returns a cache with a store of its own, and with the options, if there are any.
@@ -98,7 +100,8 @@ func newCache(t *testing.T, options ...middleware.Options) *middleware.Cache {
 	return newCacheOn(t, s, options...)
 }
 
-// newCacheOn is newCache with a store that is the test's to close. Its log is silent, unless the options say otherwise.
+// newCacheOn is newCache with a store that is the test's to close. Its log is silent, unless the
+// options say otherwise.
 func newCacheOn(t *testing.T, s store.Store, options ...middleware.Options) *middleware.Cache {
 	t.Helper()
 	var o middleware.Options
@@ -161,14 +164,15 @@ func TestMissThenHit(t *testing.T) {
 	}
 }
 
-// What a router keeps of a request, it uses again as soon as the request has returned. Whatever ran a
-// handler later would find another request's parameters there, and store one resource's page under
-// another's key. Here every page is stale at once and refreshed behind, clients read along, and
-// requests past the cache keep the router busy.
+// What a router keeps of a request, it uses again as soon as the request has returned. Whatever ran
+// a handler later would find another request's parameters there, and store one resource's page
+// under another's key. Here every page is stale at once and refreshed behind, clients read along,
+// and requests past the cache keep the router busy.
 func TestNoWorkOutlivesItsRequest(t *testing.T) {
 	const ids, clients, rounds = 4, 8, 100
 	for _, m := range mounts {
-		for _, size := range []int{10, 64 << 10} { // held back, and streamed to the client from beside
+		// held back, and streamed to the client from beside
+		for _, size := range []int{10, 64 << 10} {
 			t.Run(fmt.Sprintf("%s, %d bytes", m.name, size), func(t *testing.T) {
 				c := newCache(t)
 				h := m.route(c, func(w http.ResponseWriter, r *http.Request) {
@@ -184,7 +188,8 @@ func TestNoWorkOutlivesItsRequest(t *testing.T) {
 					fmt.Fprint(w, text[:size/2])
 					runtime.Gosched()
 					fmt.Fprint(w, text[size/2:])
-					if m.param(r, "id") != id || m.param(r, "shop") != "a" || !strings.HasSuffix(r.URL.Path, id) {
+					if m.param(r, "id") != id || m.param(r, "shop") != "a" ||
+						!strings.HasSuffix(r.URL.Path, id) {
 						t.Errorf("the request changed hands while the handler had it: %s is now %s",
 							id, m.param(r, "id"))
 					}
@@ -203,17 +208,20 @@ func TestNoWorkOutlivesItsRequest(t *testing.T) {
 								t.Errorf("asked for %s, got %d bytes of %.1s", id, len(body), body)
 							}
 							name := fmt.Sprintf("n%d-%d", client, i)
-							want(t, "past the cache", get(h, "/shops/b/items/"+name).Body.String(), name)
+							want(t, "past the cache", get(h, "/shops/b/items/"+name).Body.String(),
+								name)
 						}
 					})
 				}
 				all.Wait()
 				for id := range ids { // what is stored, each under its own key
-					r := get(h, fmt.Sprintf("/shops/a/items/%d", id), "Cache-Control", "max-stale, only-if-cached")
+					r := get(h, fmt.Sprintf("/shops/a/items/%d", id), "Cache-Control",
+						"max-stale, only-if-cached")
 					want(t, "stored", r.Body.String() == strings.Repeat(fmt.Sprint(id), size), true)
 				}
 				if refreshes.Load() < 2*ids {
-					t.Errorf("%d refreshes came in at the root: too few to show anything", refreshes.Load())
+					t.Errorf("%d refreshes came in at the root: too few to show anything",
+						refreshes.Load())
 				}
 			})
 		}

@@ -22,9 +22,10 @@ var negotiators = []struct {
 	name, field string
 	build       func() http.Handler
 }{
-	{"chi's Compress, which says Vary only when it compresses", "Accept-Encoding", func() http.Handler {
-		return chimiddleware.Compress(5)(long("Accept-Encoding"))
-	}},
+	{"chi's Compress, which says Vary only when it compresses", "Accept-Encoding",
+		func() http.Handler {
+			return chimiddleware.Compress(5)(long("Accept-Encoding"))
+		}},
 	{"echo's Gzip", "Accept-Encoding", func() http.Handler {
 		e := echo.New()
 		e.Use(echomiddleware.Gzip())
@@ -32,7 +33,9 @@ var negotiators = []struct {
 		return e
 	}},
 	{"gzhttp", "Accept-Encoding", func() http.Handler { return gzhttp.GzipHandler(long("")) }},
-	{"gorilla's CompressHandler", "Accept-Encoding", func() http.Handler { return handlers.CompressHandler(long("")) }},
+	{"gorilla's CompressHandler", "Accept-Encoding", func() http.Handler {
+		return handlers.CompressHandler(long(""))
+	}},
 	{"a list cut at comma and space", "Accept-Encoding", func() http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if !slices.Contains(strings.Split(r.Header.Get("Accept-Encoding"), ", "), "gzip") {
@@ -44,7 +47,8 @@ var negotiators = []struct {
 		})
 	}},
 	{"x/text's matcher", "Accept-Language", func() http.Handler {
-		matcher := language.NewMatcher([]language.Tag{language.English, language.German, language.French,
+		matcher := language.NewMatcher([]language.Tag{language.English, language.German,
+			language.French,
 			language.BrazilianPortuguese})
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			tag, _ := language.MatchStrings(matcher, r.Header.Get("Accept-Language"))
@@ -91,39 +95,48 @@ func long(vary string) http.Handler {
 	})
 }
 
-// alike are values of the three fields that mean nearly the same, and that somebody reads otherwise; nil is none.
+// alike are values of the three fields that mean nearly the same, and that somebody reads
+// otherwise; nil is none.
 var alike = map[string][][]string{
 	"Accept-Encoding": {
-		nil, {""}, {"gzip"}, {"GZIP"}, {"Gzip"}, {"x-gzip"}, {"gzip;q=1"}, {"gzip;q=1.0"}, {"gzip; q=1"}, {"gzip;q=0"},
+		nil, {""}, {"gzip"}, {"GZIP"}, {"Gzip"}, {"x-gzip"}, {"gzip;q=1"}, {"gzip;q=1.0"},
+		{"gzip; q=1"}, {"gzip;q=0"},
 		{"gzip;q=0.0"}, {"gzip;q=0.001"},
-		{"gzip, deflate"}, {"gzip,deflate"}, {"deflate, gzip"}, {"deflate,gzip"}, {"gzip", "deflate"},
+		{"gzip, deflate"}, {"gzip,deflate"}, {"deflate, gzip"}, {"deflate,gzip"},
+		{"gzip", "deflate"},
 		{"deflate", "gzip"}, {"", "gzip"}, {"gzip", ""},
 		{"gzip, deflate, br, zstd"}, {"gzip,deflate,br,zstd"}, {"deflate, gzip, br, zstd"},
 		{"br, zstd", "gzip, deflate"}, {"gzip ,deflate"},
-		{"gzip, gzip;q=0"}, {"gzip;q=0, gzip"}, {"identity;q=0, gzip"}, {"gzip, identity;q=0"}, {"*"}, {"*;q=1"},
+		{"gzip, gzip;q=0"}, {"gzip;q=0, gzip"}, {"identity;q=0, gzip"}, {"gzip, identity;q=0"},
+		{"*"}, {"*;q=1"},
 		{"gzip;q=0, *"}, {"zstd;q=0.9, gzip;q=1.0"},
-		{"zstd, gzip;q=0.5"}, {"gzip;q=0.5, zstd"}, {"gzip;q=0.5;q=1"}, {"gzip;level=1"}, {"gzip;Q=0"}, {"\tgzip"},
+		{"zstd, gzip;q=0.5"}, {"gzip;q=0.5, zstd"}, {"gzip;q=0.5;q=1"}, {"gzip;level=1"},
+		{"gzip;Q=0"}, {"\tgzip"},
 		{"gzip "}, {"not-gzip"},
 	},
 	"Accept-Language": {
-		nil, {""}, {"en"}, {"EN"}, {"en-US,en;q=0.9"}, {"en-us,en;q=0.9"}, {"en-US, en;q=0.9"}, {"en-US,en;q=0.90"},
+		nil, {""}, {"en"}, {"EN"}, {"en-US,en;q=0.9"}, {"en-us,en;q=0.9"}, {"en-US, en;q=0.9"},
+		{"en-US,en;q=0.90"},
 		{"de;q=0.5,fr"}, {"fr,de;q=0.5"},
-		{"de,fr"}, {"fr,de"}, {"de", "fr"}, {"fr", "de"}, {"", "de"}, {"de", ""}, {"de"}, {"DE"}, {"pt-BR"}, {"pt-br"},
+		{"de,fr"}, {"fr,de"}, {"de", "fr"}, {"fr", "de"}, {"", "de"}, {"de", ""}, {"de"}, {"DE"},
+		{"pt-BR"}, {"pt-br"},
 		{"pt_BR"}, {"*"}, {"de;q=0"},
 		{"de;q=0.0"}, {"de;q=0.001"}, {" de"}, {"de ,fr"},
 	},
 	"Accept": {
 		nil, {""}, {"application/json"}, {"Application/JSON"}, {"application/json, text/html"},
 		{"text/html, application/json"},
-		{"application/json,text/html"}, {"", "application/json"}, {"application/json", ""}, {"application/json;q=0"},
+		{"application/json,text/html"}, {"", "application/json"}, {"application/json", ""},
+		{"application/json;q=0"},
 		{"application/json;q=0.5, text/html"}, {" application/json"},
 	},
-	"X-Flags": {nil, {""}, {"a"}, {"A"}, {"a", "b"}, {"b", "a"}, {"a, b"}, {"a,b"}, {"a", ""}, {"", "a"}, {"", ""},
+	"X-Flags": {nil, {""}, {"a"}, {"A"}, {"a", "b"}, {"b", "a"}, {"a, b"}, {"a,b"}, {"a", ""},
+		{"", "a"}, {"", ""},
 		{`a\,b`}, {"a "}, {" a"}},
 }
 
-// Whatever one client asks for, the next gets what the app alone says to it: of values that share what is
-// stored, no negotiation tells one from another.
+// Whatever one client asks for, the next gets what the app alone says to it: of values that share
+// what is stored, no negotiation tells one from another.
 func TestNegotiationsShareNothingThatDiffers(t *testing.T) {
 	for _, n := range negotiators {
 		t.Run(n.name, func(t *testing.T) {
@@ -144,7 +157,8 @@ func TestNegotiationsShareNothingThatDiffers(t *testing.T) {
 				for _, lines := range values {
 					for _, time := range []string{"first", "second"} {
 						if got, want := ask(cached, lines), ask(bare, lines); got != want {
-							t.Errorf("%s, %s: %q got %s, the app alone says %s", order, time, lines, got, want)
+							t.Errorf("%s, %s: %q got %s, the app alone says %s", order, time, lines,
+								got, want)
 						}
 					}
 				}
@@ -154,15 +168,19 @@ func TestNegotiationsShareNothingThatDiffers(t *testing.T) {
 	}
 }
 
-// clients are what browsers and programs send for a page over TLS. A browser's languages are its user's.
+// clients are what browsers and programs send for a page over TLS. A browser's languages are its
+// user's.
 var clients = []struct{ name, encoding, accept string }{
 	{"Chromium", "gzip, deflate, br, zstd",
 		"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7"},
 	{"Edge", "gzip, deflate, br, zstd",
 		"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7"},
-	{"Firefox", "gzip, deflate, br, zstd", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"},
-	{"Safari", "gzip, deflate, br", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"},
-	{"Googlebot", "gzip, deflate, br", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"},
+	{"Firefox", "gzip, deflate, br, zstd",
+		"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"},
+	{"Safari", "gzip, deflate, br",
+		"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"},
+	{"Googlebot", "gzip, deflate, br",
+		"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"},
 	{"python-requests", "gzip, deflate", "*/*"},
 	{"Node's fetch", "gzip, deflate", "*/*"},
 	{"Go", "gzip", ""},
@@ -171,8 +189,8 @@ var clients = []struct{ name, encoding, accept string }{
 	{"curl --compressed", "deflate, gzip, br, zstd", "*/*"},
 }
 
-// How many runs of the handler all of these clients cost, and that all later ones are hits: browsers of one kind
-// send one text, so to compare it as it is keeps few variants.
+// How many runs of the handler all of these clients cost, and that all later ones are hits:
+// browsers of one kind send one text, so to compare it as it is keeps few variants.
 func TestClientsShareVariants(t *testing.T) {
 	for _, c := range []struct {
 		vary string
@@ -194,7 +212,8 @@ func TestClientsShareVariants(t *testing.T) {
 				}
 				status := get(h, "/", fields...).Header().Get("Cache-Status")
 				if round > 0 && !strings.Contains(status, "hit") {
-					t.Errorf("Vary: %s: %s got %q in round %d", c.vary, client.name, status, round+1)
+					t.Errorf("Vary: %s: %s got %q in round %d", c.vary, client.name, status,
+						round+1)
 				}
 			}
 		}

@@ -13,8 +13,8 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// A session that begins inside two mounts, of which the inner one keeps entries of its own, is as private as
-// inside one.
+// A session that begins inside two mounts, of which the inner one keeps entries of its own, is as
+// private as inside one.
 func TestASessionOutsideNestedMounts(t *testing.T) {
 	for _, s := range []struct {
 		name    string
@@ -22,15 +22,20 @@ func TestASessionOutsideNestedMounts(t *testing.T) {
 		target  string
 		between func(http.Handler) http.Handler
 	}{
-		{"a query that is sorted", policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{SortQuery: true}},
+		{"a query that is sorted", policy.Policy{TTL: time.Minute,
+			Key: policy.KeyOptions{SortQuery: true}},
 			"/search?b=2&a=1", nil},
 		{"a key of its own",
 			policy.Policy{TTL: time.Minute,
-				Key: policy.KeyOptions{Replace: func(r *http.Request) string { return r.URL.Path }}}, "/search", nil},
+				Key: policy.KeyOptions{Replace: func(r *http.Request) string {
+					return r.URL.Path
+				}}}, "/search", nil},
 		{"one key", policy.Policy{TTL: time.Minute}, "/search", nil},
-		{"a writer between that hides", policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{SortQuery: true}},
+		{"a writer between that hides", policy.Policy{TTL: time.Minute,
+			Key: policy.KeyOptions{SortQuery: true}},
 			"/search?b=2&a=1", hiding},
-		{"a writer between that hides, one key", policy.Policy{TTL: time.Minute}, "/search", hiding},
+		{"a writer between that hides, one key", policy.Policy{TTL: time.Minute}, "/search",
+			hiding},
 	} {
 		t.Run(s.name, func(t *testing.T) {
 			sessions := newSessions()
@@ -56,7 +61,9 @@ func TestASessionOutsideNestedMounts(t *testing.T) {
 type hidden struct{ http.ResponseWriter }
 
 func hiding(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(hidden{w}, r) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(hidden{w}, r)
+	})
 }
 
 // Two Caches, one inside the other, with a session outside of both.
@@ -75,8 +82,8 @@ func TestASessionOutsideTwoCaches(t *testing.T) {
 	want(t, "the second visitor's", get(h, "/").Body.String(), "token 2")
 }
 
-// A session that begins between two mounts, beyond a compressor that holds the header back from the inner one: the
-// header that the outer mount sends shows it.
+// A session that begins between two mounts, beyond a compressor that holds the header back from the
+// inner one: the header that the outer mount sends shows it.
 func TestASessionAndACompressorBetweenTwoMounts(t *testing.T) {
 	for name, flushes := range map[string]bool{"nothing written": false, "flushed": true} {
 		t.Run(name, func(t *testing.T) {

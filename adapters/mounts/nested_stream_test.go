@@ -14,8 +14,9 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// A mount inside a mount that caches under keys of its own writes a long body from beside the request's goroutine, and
-// the header that the outer mount has yet to send is nevertheless sent in it.
+// A mount inside a mount that caches under keys of its own writes a long body from beside the
+// request's goroutine, and the header that the outer mount has yet to send is nevertheless sent in
+// it.
 func TestNestedStreamSendsItsHeaderInTheRequestsGoroutine(t *testing.T) {
 	c := newCache(t)
 	inner := c.With(policy.Policy{Key: policy.KeyOptions{Headers: []string{"X-Tenant"}}})
@@ -41,9 +42,11 @@ func TestNestedStreamSendsItsHeaderInTheRequestsGoroutine(t *testing.T) {
 	}
 }
 
-// echo's RequestLogger has an error answered and passes it on: inside the cache and outside, the client gets the page.
+// echo's RequestLogger has an error answered and passes it on: inside the cache and outside, the
+// client gets the page.
 func TestEchoRequestLogger(t *testing.T) {
-	logger := echomw.RequestLoggerWithConfig(echomw.RequestLoggerConfig{HandleError: true, LogStatus: true,
+	logger := echomw.RequestLoggerWithConfig(echomw.RequestLoggerConfig{HandleError: true,
+		LogStatus:     true,
 		LogValuesFunc: func(echo.Context, echomw.RequestLoggerValues) error { return nil }})
 	for _, inside := range []bool{false, true} {
 		c := newCache(t)
@@ -52,7 +55,9 @@ func TestEchoRequestLogger(t *testing.T) {
 			e = echo.New()
 			e.Use(logger, echocache.Middleware(c))
 		}
-		e.GET("/posts/:id", func(c echo.Context) error { return echo.NewHTTPError(404, "no such post") })
+		e.GET("/posts/:id", func(c echo.Context) error {
+			return echo.NewHTTPError(404, "no such post")
+		})
 		app := httptest.NewServer(c.Root(e))
 		defer app.Close()
 		for _, path := range []string{"/posts/1", "/lost"} {

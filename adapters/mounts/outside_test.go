@@ -69,14 +69,16 @@ func TestNoCacheOutsideOfSomeRequests(t *testing.T) {
 	w := get(h, "/")
 	want(t, "private", w.Body.String(), "2")
 	want(t, "its Cache-Control", w.Header().Get("Cache-Control"), "private")
-	if s := w.Header().Get("Cache-Status"); !strings.Contains(s, "fwd=miss") || !strings.Contains(s, "detail=private") {
+	if s := w.Header().Get("Cache-Status"); !strings.Contains(s, "fwd=miss") ||
+		!strings.Contains(s, "detail=private") {
 		t.Errorf("Cache-Status is %q", s)
 	}
 	forbidding = false
 	want(t, "a hit again", get(h, "/").Body.String(), "1")
 }
 
-// A Vary outside splits what is stored: a middleware that tells tenants apart and says so keeps them apart.
+// A Vary outside splits what is stored: a middleware that tells tenants apart and says so keeps
+// them apart.
 func TestVaryOutside(t *testing.T) {
 	runs := 0
 	m := chi.NewRouter()
@@ -102,12 +104,14 @@ func TestVaryOutside(t *testing.T) {
 	want(t, "runs", runs, 2)
 }
 
-// A page that is the same for everybody is served beside a cookie that is set outside, to this client alone, and
-// no cache on the way may keep the two together.
+// A page that is the same for everybody is served beside a cookie that is set outside, to this
+// client alone, and no cache on the way may keep the two together.
 func TestCookieOutsideOfASharedPage(t *testing.T) {
-	for _, p := range []policy.Policy{{Shared: true, TTL: time.Minute}, {StoreCookies: true, TTL: time.Minute}} {
+	for _, p := range []policy.Policy{{Shared: true, TTL: time.Minute}, {StoreCookies: true,
+		TTL: time.Minute}} {
 		visits, runs := 0, 0
-		cached := newCache(t).With(p)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		cached := newCache(t).With(p)(http.HandlerFunc(func(w http.ResponseWriter,
+			r *http.Request) {
 			runs++
 			w.Header().Set("Cdn-Cache-Control", "max-age=60")
 			w.Header().Set("Cache-Control", "public, max-age=60")
@@ -121,7 +125,8 @@ func TestCookieOutsideOfASharedPage(t *testing.T) {
 		tag := ""
 		for i := range 4 {
 			w := get(h, "/", "If-None-Match", tag)
-			want(t, "Set-Cookie", strings.Join(w.Header()["Set-Cookie"], ", "), fmt.Sprint("visit=", i+1))
+			want(t, "Set-Cookie", strings.Join(w.Header()["Set-Cookie"], ", "), fmt.Sprint("visit=",
+				i+1))
 			want(t, "Cache-Control", w.Header().Get("Cache-Control"), "private, max-age=60")
 			want(t, "CDN-Cache-Control", w.Header().Get("Cdn-Cache-Control"), "")
 			if i == 2 {
@@ -135,7 +140,8 @@ func TestCookieOutsideOfASharedPage(t *testing.T) {
 	}
 }
 
-// What the client gets is judged and kept from others under the other methods and for pages that pass as well.
+// What the client gets is judged and kept from others under the other methods and for pages that
+// pass as well.
 func TestCookieBesideALifetime(t *testing.T) {
 	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "OPTIONS"} {
 		for _, p := range []policy.Policy{{}, {TTL: time.Minute}} {
@@ -145,7 +151,8 @@ func TestCookieBesideALifetime(t *testing.T) {
 				w.Header().Set("Surrogate-Control", "max-age=60")
 			}))
 			w := (&visitor{h: h, cookies: map[string]string{}}).method(method, "/")
-			want(t, method+": Cache-Control", w.Header().Get("Cache-Control"), "private, max-age=60")
+			want(t, method+": Cache-Control", w.Header().Get("Cache-Control"),
+				"private, max-age=60")
 			want(t, method+": Surrogate-Control", w.Header().Get("Surrogate-Control"), "")
 		}
 	}

@@ -55,7 +55,8 @@ var routers = []struct {
 	name  string
 	route func(c *middleware.Cache, path string, p policy.Policy, h http.Handler) http.Handler
 }{
-	{"net/http", func(c *middleware.Cache, path string, p policy.Policy, h http.Handler) http.Handler {
+	{"net/http", func(c *middleware.Cache, path string, p policy.Policy,
+		h http.Handler) http.Handler {
 		m := http.NewServeMux()
 		m.Handle(path, c.With(p)(h))
 		return m
@@ -65,7 +66,8 @@ var routers = []struct {
 		m.With(c.With(p)).Handle(path, h)
 		return m
 	}},
-	{"gorilla", func(c *middleware.Cache, path string, p policy.Policy, h http.Handler) http.Handler {
+	{"gorilla", func(c *middleware.Cache, path string, p policy.Policy,
+		h http.Handler) http.Handler {
 		m := mux.NewRouter()
 		m.Handle(path, c.With(p)(h))
 		return m
@@ -77,14 +79,17 @@ var routers = []struct {
 	}},
 }
 
-// A URL is invalidated under the policies of every mount, whatever their keys make of it: after a purge
-// of either spelling, both are asked for anew.
+// A URL is invalidated under the policies of every mount, whatever their keys make of it: after a
+// purge of either spelling, both are asked for anew.
 func TestInvalidateURLUnderEveryPolicy(t *testing.T) {
-	const one, other = "http://example.com/search?a=1&b=2", "http://example.com/search?utm_source=x&b=2&a=1"
+	const one, other = "http://example.com/search?a=1&b=2",
+		"http://example.com/search?utm_source=x&b=2&a=1"
 	byPath := policy.Policy{TTL: time.Hour,
 		Key: policy.KeyOptions{Replace: func(r *http.Request) string { return r.URL.Path }}}
 	byMatch := policy.Policy{TTL: time.Hour,
-		Key: policy.KeyOptions{Replace: func(r *http.Request) string { return r.Header.Get("X-Made-Outside") }}}
+		Key: policy.KeyOptions{Replace: func(r *http.Request) string {
+			return r.Header.Get("X-Made-Outside")
+		}}}
 	for name, p := range map[string]policy.Policy{"sorted": search, "replaced": byPath,
 		"replaced by what no URL tells": byMatch} {
 		for _, m := range routers {
@@ -96,7 +101,8 @@ func TestInvalidateURLUnderEveryPolicy(t *testing.T) {
 					app := m.route(c, "/search", p, h)
 					outside := []string{"X-Made-Outside", "k"}
 					get := func(url string) string {
-						return do(app, "GET", strings.TrimPrefix(url, "http://example.com"), outside...).Body.String()
+						return do(app, "GET", strings.TrimPrefix(url, "http://example.com"),
+							outside...).Body.String()
 					}
 					want(t, "the first", get(one), "1")
 					want(t, "the second", get(other), "1")
@@ -135,8 +141,8 @@ func TestInvalidateURLSaysWhatCannotBe(t *testing.T) {
 	}
 }
 
-// A change that one mount sees is a change for what all the others have stored, and so are the URLs that
-// its answer names.
+// A change that one mount sees is a change for what all the others have stored, and so are the URLs
+// that its answer names.
 func TestChangesUnderEveryPolicy(t *testing.T) {
 	for _, m := range routers {
 		for _, change := range []struct{ method, target, location, names string }{
@@ -159,7 +165,8 @@ func TestChangesUnderEveryPolicy(t *testing.T) {
 				for _, runs := range []string{"1", "1"} {
 					want(t, "before", do(searches, "GET", "/search?a=1&b=2").Body.String(), runs)
 				}
-				want(t, "the change", do(other, change.method, change.target).Code, http.StatusNoContent)
+				want(t, "the change", do(other, change.method, change.target).Code,
+					http.StatusNoContent)
 				want(t, "after", do(searches, "GET", "/search?a=1&b=2").Body.String(), "2")
 			})
 		}
@@ -186,14 +193,16 @@ func TestManyFoldsAreFewMarks(t *testing.T) {
 	}
 }
 
-// A run that began before a purge of the URL that a client asks for is not this client's to join, though
-// the run's own URL was not purged.
+// A run that began before a purge of the URL that a client asks for is not this client's to join,
+// though the run's own URL was not purged.
 func TestNobodyJoinsWhatIsPurged(t *testing.T) {
 	c := newCache(t)
 	began, release := make(chan bool), make(chan bool)
 	runs := 0
 	byHeader := policy.Policy{TTL: time.Hour,
-		Key: policy.KeyOptions{Replace: func(r *http.Request) string { return r.Header.Get("X-Made-Outside") }}}
+		Key: policy.KeyOptions{Replace: func(r *http.Request) string {
+			return r.Header.Get("X-Made-Outside")
+		}}}
 	h := c.With(byHeader)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		runs++
 		fmt.Fprint(w, runs)

@@ -19,7 +19,8 @@ import (
 )
 
 // securityApps set security fields for the whole app outside of the cache.
-var securityApps = map[string]func(c *middleware.Cache, p policy.Policy, h http.HandlerFunc) http.Handler{
+var securityApps = map[string]func(c *middleware.Cache, p policy.Policy,
+	h http.HandlerFunc) http.Handler{
 	"chi's SetHeader": func(c *middleware.Cache, p policy.Policy, h http.HandlerFunc) http.Handler {
 		r := chi.NewRouter()
 		r.Use(chimiddleware.SetHeader("Content-Security-Policy", "default-src 'self'"))
@@ -38,14 +39,16 @@ var securityApps = map[string]func(c *middleware.Cache, p policy.Policy, h http.
 	},
 }
 
-// A page with a policy of its own has that alone, and one that may be framed may be, on a hit as on a miss: browsers
-// obey both of two policies, so that the app's own beside the page's would break it.
+// A page with a policy of its own has that alone, and one that may be framed may be, on a hit as on
+// a miss: browsers obey both of two policies, so that the app's own beside the page's would break
+// it.
 func TestAPagesOwnSecurityFields(t *testing.T) {
 	const own = "default-src 'self' https://maps.example"
 	for name, app := range securityApps {
 		t.Run(name, func(t *testing.T) {
 			runs := 0
-			h := app(newCache(t), policy.Policy{TTL: time.Minute}, func(w http.ResponseWriter, r *http.Request) {
+			h := app(newCache(t), policy.Policy{TTL: time.Minute}, func(w http.ResponseWriter,
+				r *http.Request) {
 				runs++
 				w.Header().Set("Content-Security-Policy", own)
 				w.Header().Del("X-Frame-Options")
@@ -58,7 +61,8 @@ func TestAPagesOwnSecurityFields(t *testing.T) {
 					t.Errorf("a %s has the policies %q, want %q alone", outcome, got, own)
 				}
 				if got := w.Header().Get("X-Frame-Options"); got != "" {
-					t.Errorf("a %s has X-Frame-Options %q, which the page has removed", outcome, got)
+					t.Errorf("a %s has X-Frame-Options %q, which the page has removed", outcome,
+						got)
 				}
 			}
 			want(t, "runs", runs, 1)

@@ -20,12 +20,14 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// files answers with a document whose name is the path's last segment. It does not look at If-Range, as many handlers
-// that are written by hand do not, and answers each condition with a 304 of its own.
+// files answers with a document whose name is the path's last segment. It does not look at
+// If-Range, as many handlers that are written by hand do not, and answers each condition with a 304
+// of its own.
 type files struct{ version string }
 
 func (f *files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	text := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:] + " of the files, " + f.version + strings.Repeat(".", 40)
+	text := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:] + " of the files, " + f.version +
+		strings.Repeat(".", 40)
 	w.Header().Set("Etag", `"`+f.version+`"`)
 	var from, to int
 	switch n, _ := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &from, &to); {
@@ -43,11 +45,14 @@ func (f *files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// A page that the cache wants whole, because the part that it lacked is another version's, or because a 304 was about
-// another one, is never another route's: routers keep in a request's context how far they have come.
+// A page that the cache wants whole, because the part that it lacked is another version's, or
+// because a 304 was about another one, is never another route's: routers keep in a request's
+// context how far they have come.
 func TestAPageThatIsAskedForAgainIsOfItsRoute(t *testing.T) {
 	type app func(c *middleware.Cache, files http.Handler) http.Handler
-	profile := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "a profile") })
+	profile := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "a profile")
+	})
 	for name, build := range map[string]app{
 		"chi, Use and Route": func(c *middleware.Cache, files http.Handler) http.Handler {
 			m := chi.NewRouter()
@@ -111,7 +116,10 @@ func TestAPageThatIsAskedForAgainIsOfItsRoute(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := &files{version: "v1"}
-			options := middleware.Options{Log: slog.New(slog.DiscardHandler), Policy: func(*http.Request) *policy.Policy { return &policy.Policy{TTL: time.Minute} }}
+			options := middleware.Options{Log: slog.New(slog.DiscardHandler),
+				Policy: func(*http.Request) *policy.Policy {
+					return &policy.Policy{TTL: time.Minute}
+				}}
 			if name == "gorilla" {
 				options.Route = gorillacache.Route(mux.NewRouter())
 			}
@@ -140,10 +148,12 @@ func TestAPageThatIsAskedForAgainIsOfItsRoute(t *testing.T) {
 			want(t, "the whole, again", ask("/files/login"), "login of the files, v2")
 			f.version = "v3"
 			again := []string{"Cache-Control", "no-cache"}
-			if got := ask("/files/login", again...); got != "login of the files, v3" && got != "502" && got != "login of the files, v2" {
+			if got := ask("/files/login", again...); got != "login of the files, v3" &&
+				got != "502" && got != "login of the files, v2" {
 				t.Errorf("after a 304 of another version: got %q", got)
 			}
-			if got := ask("/files/login"); got != "login of the files, v3" && got != "login of the files, v2" {
+			if got := ask("/files/login"); got != "login of the files, v3" &&
+				got != "login of the files, v2" {
 				t.Errorf("and then: got %q", got)
 			}
 			want(t, "another route", ask("/login"), "a profile")

@@ -19,7 +19,8 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// A page that is stale at once is renewed through the app that its request came to, and no other app sees that.
+// A page that is stale at once is renewed through the app that its request came to, and no other
+// app sees that.
 func TestRefreshesEnterTheirOwnApp(t *testing.T) {
 	c := newCache(t)
 	var strangers atomic.Int64
@@ -66,9 +67,8 @@ func TestRefreshesEnterTheirOwnApp(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 }
 
-// A root that does not lead to a mount is entered in vain once. The log says so once, and clients wait for
-// the mount's pages
-// from then on, as they do without a root.
+// A root that does not lead to a mount is entered in vain once. The log says so once, and clients
+// wait for the mount's pages from then on, as they do without a root.
 func TestARootOfAnotherApp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer

@@ -13,8 +13,9 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// scs says no-cache="Set-Cookie" beside its cookie, and no lifetime. Inside a cache with a lifetime of the
-// operator's, the page that a session began with is not for the next visitor, whose forms it would break.
+// scs says no-cache="Set-Cookie" beside its cookie, and no lifetime. Inside a cache with a lifetime
+// of the operator's, the page that a session began with is not for the next visitor, whose forms it
+// would break.
 func TestAPageThatASessionOfSCSBeganWith(t *testing.T) {
 	old := time.Now().Add(-30 * 24 * time.Hour).UTC().Format(http.TimeFormat)
 	for _, s := range []struct {
@@ -28,14 +29,17 @@ func TestAPageThatASessionOfSCSBeganWith(t *testing.T) {
 		{"SetTTL", policy.Policy{}, func(_ http.ResponseWriter, r *http.Request) {
 			middleware.FromContext(r.Context()).SetTTL(time.Minute)
 		}, false},
-		{"a heuristic", policy.Policy{Heuristic: true}, func(w http.ResponseWriter, _ *http.Request) {
+		{"a heuristic", policy.Policy{Heuristic: true}, func(w http.ResponseWriter,
+			_ *http.Request) {
 			w.Header().Set("Last-Modified", old)
 		}, false},
-		{"a lifetime of 0", policy.Policy{TTL: time.Minute}, func(w http.ResponseWriter, _ *http.Request) {
+		{"a lifetime of 0", policy.Policy{TTL: time.Minute}, func(w http.ResponseWriter,
+			_ *http.Request) {
 			w.Header().Set("Cache-Control", "no-cache")
 			w.Header().Set("ETag", `"1"`)
 		}, false},
-		{"a lifetime of the response's", policy.Policy{}, func(w http.ResponseWriter, _ *http.Request) {
+		{"a lifetime of the response's", policy.Policy{}, func(w http.ResponseWriter,
+			_ *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")
 		}, true},
 		{"cookies are stored", policy.Policy{TTL: time.Minute, StoreCookies: true}, nil, true},

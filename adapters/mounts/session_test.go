@@ -23,8 +23,8 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// shop is a page that greets each session by a number of its own, which it puts into the session at the
-// first visit. number reads and sets it.
+// shop is a page that greets each session by a number of its own, which it puts into the session at
+// the first visit. number reads and sets it.
 type shop struct {
 	next   atomic.Int64
 	pad    int
@@ -48,7 +48,8 @@ func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func who(body string) string { return strings.TrimRight(strings.TrimPrefix(body, "you are "), ".") }
 
-// wrapped is a writer that calls save when the header is written, as session middleware of many apps does.
+// wrapped is a writer that calls save when the header is written, as session middleware of many
+// apps does.
 type wrapped struct {
 	http.ResponseWriter
 	save  func()
@@ -75,7 +76,8 @@ func (w *wrapped) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // sessionApps are apps with sessions and a cache. They set the shop's number, and return the app.
 var sessionApps = []struct {
 	name string
-	app  func(s *shop, cached func(http.Handler) http.Handler, c *middleware.Cache, p policy.Policy) http.Handler
+	app  func(s *shop, cached func(http.Handler) http.Handler, c *middleware.Cache,
+		p policy.Policy) http.Handler
 }{
 	{"scs outside", func(s *shop, cached func(http.Handler) http.Handler, _ *middleware.Cache,
 		_ policy.Policy) http.Handler {
@@ -90,19 +92,22 @@ var sessionApps = []struct {
 		return cached(m.LoadAndSave(s))
 	}},
 	{"gorilla/sessions, saved by a writer outside",
-		func(s *shop, cached func(http.Handler) http.Handler, _ *middleware.Cache, _ policy.Policy) http.Handler {
+		func(s *shop, cached func(http.Handler) http.Handler, _ *middleware.Cache,
+			_ policy.Policy) http.Handler {
 			jar := sessions.NewCookieStore(make([]byte, 32))
 			s.number = gorillaNumber
 			return savedByWriter(jar, cached(s))
 		}},
 	{"gorilla/sessions, saved by a writer inside",
-		func(s *shop, cached func(http.Handler) http.Handler, _ *middleware.Cache, _ policy.Policy) http.Handler {
+		func(s *shop, cached func(http.Handler) http.Handler, _ *middleware.Cache,
+			_ policy.Policy) http.Handler {
 			jar := sessions.NewCookieStore(make([]byte, 32))
 			s.number = gorillaNumber
 			return cached(savedByWriter(jar, s))
 		}},
 	{"gorilla/sessions, saved by the handler",
-		func(s *shop, cached func(http.Handler) http.Handler, _ *middleware.Cache, _ policy.Policy) http.Handler {
+		func(s *shop, cached func(http.Handler) http.Handler, _ *middleware.Cache,
+			_ policy.Policy) http.Handler {
 			jar := sessions.NewCookieStore(make([]byte, 32))
 			s.number = func(w http.ResponseWriter, r *http.Request, fresh func() string) string {
 				session, _ := jar.Get(r, "shop")
@@ -112,7 +117,8 @@ var sessionApps = []struct {
 			return cached(s)
 		}},
 	{"echo, saved by Response.Before outside",
-		func(s *shop, _ func(http.Handler) http.Handler, c *middleware.Cache, p policy.Policy) http.Handler {
+		func(s *shop, _ func(http.Handler) http.Handler, c *middleware.Cache,
+			p policy.Policy) http.Handler {
 			jar := sessions.NewCookieStore(make([]byte, 32))
 			s.number = gorillaNumber
 			e := echo.New()
@@ -139,7 +145,9 @@ func newSessions() *scs.SessionManager {
 	}
 }
 
-func scsNumber(m *scs.SessionManager) func(http.ResponseWriter, *http.Request, func() string) string {
+func scsNumber(
+	m *scs.SessionManager,
+) func(http.ResponseWriter, *http.Request, func() string) string {
 	return func(_ http.ResponseWriter, r *http.Request, fresh func() string) string {
 		n := m.GetString(r.Context(), "n")
 		if n == "" {
@@ -177,14 +185,16 @@ func numberIn(session *sessions.Session, fresh func() string) string {
 	return n
 }
 
-// forEachSession runs a test for each app, with pages that are held back and pages that stream, of handlers
-// that say nothing and that say a lifetime.
+// forEachSession runs a test for each app, with pages that are held back and pages that stream, of
+// handlers that say nothing and that say a lifetime.
 func forEachSession(t *testing.T, test func(t *testing.T, s *shop, h http.Handler)) {
 	for _, a := range sessionApps {
 		for _, pad := range []int{0, 2 * middleware.HoldBack} {
 			for _, says := range []string{"", "max-age=60", "public, max-age=60"} {
 				if a.name == "scs inside" && says != "" {
-					continue // it adds no-cache="Set-Cookie": the handler that says how long means the rest of its page
+					// it adds no-cache="Set-Cookie": the handler that says how long means the rest
+					// of its page
+					continue
 				}
 				t.Run(fmt.Sprintf("%s, %d bytes, %s", a.name, pad, says), func(t *testing.T) {
 					s := &shop{pad: pad, says: says}
@@ -226,7 +236,8 @@ func TestSessionsOfManyAtOnce(t *testing.T) {
 			all.Go(func() { seen <- who(newVisitor(h).get("/").Body.String()) })
 		}
 		for s.began.Load() == 0 {
-			time.Sleep(time.Millisecond) // until one leads; the others wait for it, or come later: both must do
+			// until one leads; the others wait for it, or come later: both must do
+			time.Sleep(time.Millisecond)
 		}
 		time.Sleep(5 * time.Millisecond)
 		close(s.wait)
@@ -257,7 +268,8 @@ func TestPageWithoutSession(t *testing.T) {
 	want(t, "runs", runs, 1)
 }
 
-// A page that is the same for all is served to those with a session, too, and a visit that begins one is not stored.
+// A page that is the same for all is served to those with a session, too, and a visit that begins
+// one is not stored.
 func TestSharedPageBesideSessions(t *testing.T) {
 	m := newSessions()
 	cache := newCache(t)
@@ -278,15 +290,16 @@ func TestSharedPageBesideSessions(t *testing.T) {
 	alice := newVisitor(h)
 	alice.get("/login")
 	for i := range 3 {
-		want(t, "hit", strings.Contains(alice.get("/about").Header().Get("Cache-Status"), "hit"), i > 0)
+		want(t, "hit", strings.Contains(alice.get("/about").Header().Get("Cache-Status"), "hit"),
+			i > 0)
 		want(t, "hit of another",
 			strings.Contains(newVisitor(h).get("/about").Header().Get("Cache-Status"), "hit"), true)
 	}
 	want(t, "runs", runs, 1)
 }
 
-// A compressor between holds the header back until the body comes; the page that a session went into leaves the
-// store again.
+// A compressor between holds the header back until the body comes; the page that a session went
+// into leaves the store again.
 func TestSessionBeyondACompressor(t *testing.T) {
 	m := newSessions()
 	visits := 0
@@ -330,7 +343,8 @@ func TestRefreshThatBeginsASession(t *testing.T) {
 	want(t, "still", w.Body.String(), "visit 1")
 }
 
-// An informational response through a writer that takes it for the response still leaves the cookie seen.
+// An informational response through a writer that takes it for the response still leaves the cookie
+// seen.
 func TestSessionBehindEarlyHints(t *testing.T) {
 	m := newSessions()
 	next := 0
@@ -358,8 +372,8 @@ func TestSessionBehindEarlyHints(t *testing.T) {
 	}
 }
 
-// The log says once what became of pages whose cookie came late, and what there is to do about it: nothing of mounting
-// the cache around sessions, nor of Policy.Shared, which changes nothing here.
+// The log says once what became of pages whose cookie came late, and what there is to do about it:
+// nothing of mounting the cache around sessions, nor of Policy.Shared, which changes nothing here.
 func TestLateCookieIsLoggedOnce(t *testing.T) {
 	bare := func(h http.Handler) http.Handler { return h }
 	gzip := func(h http.Handler) http.Handler { return gzhttp.GzipHandler(h) }
@@ -389,7 +403,8 @@ func TestLateCookieIsLoggedOnce(t *testing.T) {
 			if s.guarded {
 				h = c.Guard(h)
 			}
-			want(t, "Set-Cookie", get(h, "/", "Accept-Encoding", "gzip").Header().Get("Set-Cookie") != "", true)
+			want(t, "Set-Cookie", get(h, "/", "Accept-Encoding",
+				"gzip").Header().Get("Set-Cookie") != "", true)
 			for range 3 {
 				get(h, "/", "Accept-Encoding", "gzip")
 			}

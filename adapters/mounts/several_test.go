@@ -183,7 +183,8 @@ var severals = []several{
 	{"prefixes that are stripped of the request line, too", func(newCache makes) pair {
 		c := newCache(middleware.Options{})
 		strip := func(prefix string, next http.Handler) http.Handler {
-			return http.StripPrefix(prefix, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			return http.StripPrefix(prefix, http.HandlerFunc(func(w http.ResponseWriter,
+				r *http.Request) {
 				r.RequestURI = r.URL.RequestURI()
 				next.ServeHTTP(w, r)
 			}))
@@ -227,13 +228,17 @@ func at(h http.Handler, path string) http.Handler {
 	})
 }
 
-// Two handlers of one Cache at one URL never answer for each other, whichever is asked first and however often.
+// Two handlers of one Cache at one URL never answer for each other, whichever is asked first and
+// however often.
 func TestSeveralAtOneURL(t *testing.T) {
 	for _, s := range severals {
 		for _, order := range []string{"pppaaapa", "aaapppap", "papapapa"} {
 			t.Run(s.name+", "+order, func(t *testing.T) {
 				var c *middleware.Cache
-				two := s.make(func(o middleware.Options) *middleware.Cache { c = newCache(t, o); return c })
+				two := s.make(func(o middleware.Options) *middleware.Cache {
+					c = newCache(t, o)
+					return c
+				})
 				var last *httptest.ResponseRecorder
 				for i, who := range order {
 					h, name := two.public, "public"
@@ -245,7 +250,8 @@ func TestSeveralAtOneURL(t *testing.T) {
 					}
 				}
 				if hit := strings.Contains(last.Header().Get("Cache-Status"), "hit"); s.hits && !hit {
-					t.Errorf("at last Cache-Status is %q, want a hit", last.Header().Get("Cache-Status"))
+					t.Errorf("at last Cache-Status is %q, want a hit",
+						last.Header().Get("Cache-Status"))
 				}
 				// A change is a change for both.
 				if _, err := c.InvalidateURL(t.Context(), "http://example.com/"); err != nil {
@@ -261,8 +267,8 @@ func TestSeveralAtOneURL(t *testing.T) {
 	}
 }
 
-// Processes that run the same app use what each other have stored, and one that runs another build of it never
-// takes one handler's page for another's.
+// Processes that run the same app use what each other have stored, and one that runs another build
+// of it never takes one handler's page for another's.
 func TestProcessesOfOneAppShare(t *testing.T) {
 	type build = func(newCache makes) pair
 	process := func(t *testing.T, s store.Store, j store.Journal, b build) pair {
@@ -283,7 +289,8 @@ func TestProcessesOfOneAppShare(t *testing.T) {
 		}
 	}
 	for _, s := range severals {
-		ownOnly := []string{"gorilla's Use, with methods", "gorilla's Headers", "mounted while another serves"}
+		ownOnly := []string{"gorilla's Use, with methods", "gorilla's Headers",
+			"mounted while another serves"}
 		if s.hits && !slices.Contains(ownOnly, s.name) {
 			t.Run(s.name, func(t *testing.T) { shares(t, s.name, s.make) })
 		}

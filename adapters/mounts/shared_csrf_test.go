@@ -12,10 +12,13 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// A page that is for everybody is stored with the token of the first visitor in it. The log says so once, when
-// gorilla/csrf sets a cookie beside it, whether the page comes from its handler or from the store.
+// A page that is for everybody is stored with the token of the first visitor in it. The log says so
+// once, when gorilla/csrf sets a cookie beside it, whether the page comes from its handler or from
+// the store.
 func TestTheLogTellsOfACookieBesideASharedPage(t *testing.T) {
-	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, csrf.Token(r)) })
+	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, csrf.Token(r))
+	})
 	for name, s := range map[string]struct {
 		p    policy.Policy
 		says int
@@ -35,7 +38,8 @@ func TestTheLogTellsOfACookieBesideASharedPage(t *testing.T) {
 				for range 3 {
 					newVisitor(h).get("/")
 				}
-				want(t, "lines", strings.Count(log.String(), "a handler outside the cache sets a cookie beside a page"), s.says)
+				want(t, "lines", strings.Count(log.String(), "a handler outside the cache sets a "+
+					"cookie beside a page"), s.says)
 			})
 		}
 	}

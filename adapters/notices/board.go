@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Board is what clients are told just now. The zero Board tells what the zero [Fields] do. It is safe for concurrent
-// use: [Board.Set] changes what the next response says.
+// Board is what clients are told just now. The zero Board tells what the zero [Fields] do. It is
+// safe for concurrent use: [Board.Set] changes what the next response says.
 type Board struct {
 	posted atomic.Pointer[posted]   // nil: the zero Fields
 	draw   func() (percent float64) // from 0 up to 100; nil: by lot
@@ -28,8 +28,8 @@ type posted struct {
 
 var byDefault = prepare(Fields{})
 
-// Set tells the fields from now on, in the place of those before. Fields that are not allowed change nothing, and the
-// error says which, with what is allowed.
+// Set tells the fields from now on, in the place of those before. Fields that are not allowed
+// change nothing, and the error says which, with what is allowed.
 func (b *Board) Set(f Fields) error {
 	if err := f.check(); err != nil {
 		return err
@@ -78,11 +78,13 @@ func prepare(f Fields) *posted {
 	return p
 }
 
-func seconds(d time.Duration) []string { return []string{strconv.FormatInt(int64(d/time.Second), 10)} }
+func seconds(d time.Duration) []string {
+	return []string{strconv.FormatInt(int64(d/time.Second), 10)}
+}
 
-// Handler wraps app, in which the cache is, or the cache itself. Mount it inside Cache.Root, which sees what everybody
-// else writes, and inside what answers by the request's Origin (CORS), so that browsers see a 410, too; and outside
-// everything else.
+// Handler wraps app, in which the cache is, or the cache itself. Mount it inside Cache.Root, which
+// sees what everybody else writes, and inside what answers by the request's Origin (CORS), so that
+// browsers see a 410, too; and outside everything else.
 func (b *Board) Handler(app http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p := b.now()

@@ -65,7 +65,8 @@ func TestBackoff(t *testing.T) {
 	want(t, "by default", field(get(ok, "/"), "Backoff"), "-")
 	set(t, &b, Fields{Backoff: new(10 * time.Second)})
 	for _, status := range []int{200, 304, 404, 500, 503} {
-		want(t, http.StatusText(status), field(get(b.Handler(answer(status)), "/"), "Backoff"), "10")
+		want(t, http.StatusText(status), field(get(b.Handler(answer(status)), "/"), "Backoff"),
+			"10")
 	}
 	set(t, &b, Fields{Backoff: new(time.Duration(0))})
 	want(t, "0 seconds are a value", field(get(ok, "/"), "Backoff"), "0")
@@ -102,7 +103,8 @@ func TestRetryAfter(t *testing.T) {
 	want(t, "a 503", field(get(busy, "/"), "Retry-After"), "3")
 	want(t, "a 503 that has one", field(get(later, "/"), "Retry-After"), "7")
 	for _, status := range []int{200, 429, 500, 504} {
-		want(t, http.StatusText(status), field(get(b.Handler(answer(status)), "/"), "Retry-After"), "-")
+		want(t, http.StatusText(status), field(get(b.Handler(answer(status)), "/"), "Retry-After"),
+			"-")
 	}
 	hinted := b.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusEarlyHints)
@@ -145,7 +147,8 @@ func TestEndOfService(t *testing.T) {
 		end := time.Now().Add(time.Hour)
 		set(t, &b, Fields{EOS: end})
 		want(t, "without more", field(get(app, "/"), "Alert"), `{"code":"soft-eol"}`)
-		set(t, &b, Fields{EOS: end, EOSMessage: `Wir ziehen um: "größer" 🚀` + "\x7f\n", EOSURL: "https://example.com/?a=1&b=<2>"})
+		set(t, &b, Fields{EOS: end, EOSMessage: `Wir ziehen um: "größer" 🚀` + "\x7f\n",
+			EOSURL: "https://example.com/?a=1&b=<2>"})
 		w := get(app, "/")
 		want(t, "with both", field(w, "Alert"), `{"code":"soft-eol",`+
 			`"message":"Wir ziehen um: \"gr\u00f6\u00dfer\" \ud83d\ude80\u007f\n","url":"https://example.com/?a=1&b=<2>"}`)
@@ -195,7 +198,8 @@ func TestSetRefuses(t *testing.T) {
 		{Fields{Backoff: new(maxSeconds + time.Second)}, []string{"Backoff"}},
 		{Fields{BackoffPercentage: 100.5}, []string{"BackoffPercentage is 100.5", "up to 100"}},
 		{Fields{BackoffPercentage: math.NaN()}, []string{"BackoffPercentage is NaN"}},
-		{Fields{RetryAfter: time.Millisecond}, []string{"RetryAfter is 1ms", "whole number of seconds"}},
+		{Fields{RetryAfter: time.Millisecond}, []string{"RetryAfter is 1ms",
+			"whole number of seconds"}},
 		{Fields{EOSMessage: strings.Repeat("x", 1025)}, []string{"EOSMessage", "1024"}},
 		{Fields{EOSMessage: "\xff"}, []string{"EOSMessage", "UTF-8"}},
 		{Fields{EOSURL: "/moved"}, []string{"EOSURL", `"/moved"`, "absolute"}},
@@ -227,7 +231,8 @@ func TestFieldsAreCopies(t *testing.T) {
 
 func TestWriterKeepsAbilities(t *testing.T) {
 	var b Board
-	server := httptest.NewServer(b.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(b.Handler(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
 		if _, ok := w.(http.Flusher); !ok {
 			t.Error("it is no http.Flusher")
 		}

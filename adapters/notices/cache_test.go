@@ -47,8 +47,8 @@ func (l *ledger) clean(t *testing.T) int {
 	return len(l.puts)
 }
 
-// within runs a story about an app with a cache and a board outside of it, over a real server's writer or not. nested:
-// the app is cached twice, by two Caches, one inside the other.
+// within runs a story about an app with a cache and a board outside of it, over a real server's
+// writer or not. nested: the app is cached twice, by two Caches, one inside the other.
 func within(t *testing.T, app http.Handler, p policy.Policy, nested bool,
 	story func(t *testing.T, b *Board, h http.Handler, l *ledger)) {
 	for _, outermost := range []bool{true, false} {
@@ -89,7 +89,8 @@ func inAYear() Fields {
 	return f
 }
 
-// A change shows on the next hit, and on all forms of one: 304, HEAD, a part, a range that cannot be had.
+// A change shows on the next hit, and on all forms of one: 304, HEAD, a part, a range that cannot
+// be had.
 func TestChangesShowOnHits(t *testing.T) {
 	runs := 0
 	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -99,7 +100,8 @@ func TestChangesShowOnHits(t *testing.T) {
 	})
 	for _, nested := range []bool{false, true} {
 		runs = 0
-		within(t, page, policy.Policy{TTL: time.Hour}, nested, func(t *testing.T, b *Board, h http.Handler, l *ledger) {
+		within(t, page, policy.Policy{TTL: time.Hour}, nested, func(t *testing.T, b *Board,
+			h http.Handler, l *ledger) {
 			runs = 0
 			set(t, b, inAYear())
 			want(t, "the fill", field(get(h, "/"), "Backoff"), "10")
@@ -123,7 +125,8 @@ func TestChangesShowOnHits(t *testing.T) {
 			} {
 				w := send(h, each.method, "/", each.fields...)
 				if w.Code != each.status || !strings.Contains(field(w, "Cache-Status"), "hit") {
-					t.Errorf("%s %v: %d, %s", each.method, each.fields, w.Code, field(w, "Cache-Status"))
+					t.Errorf("%s %v: %d, %s", each.method, each.fields, w.Code,
+						field(w, "Cache-Status"))
 				}
 				want(t, each.method, field(w, "Backoff"), "10")
 				want(t, each.method, field(w, "Alert"), `{"code":"soft-eol","message":"soon"}`)
@@ -138,8 +141,9 @@ func TestChangesShowOnHits(t *testing.T) {
 	}
 }
 
-// Each way by which a response comes into the store: held back, streamed, asked for by HEAD first, a part, freshened by
-// a 304, replaced by a refresh in the background, in the place of an error, a POST's, one with Vary, and a 503.
+// Each way by which a response comes into the store: held back, streamed, asked for by HEAD first,
+// a part, freshened by a 304, replaced by a refresh in the background, in the place of an error, a
+// POST's, one with Vary, and a 503.
 func TestNothingIsStored(t *testing.T) {
 	version, broken := "1", false
 	mux := http.NewServeMux()
@@ -186,8 +190,10 @@ func TestNothingIsStored(t *testing.T) {
 			}) {
 				t.Helper()
 				r := w.Result()
-				if r.StatusCode != status || r.Header.Get("Backoff") != "10" || r.Header.Get("Alert") == "" {
-					t.Errorf("%s: %d, Backoff %q, Alert %q", what, r.StatusCode, r.Header.Get("Backoff"), r.Header.Get("Alert"))
+				if r.StatusCode != status || r.Header.Get("Backoff") != "10" ||
+					r.Header.Get("Alert") == "" {
+					t.Errorf("%s: %d, Backoff %q, Alert %q", what, r.StatusCode,
+						r.Header.Get("Backoff"), r.Header.Get("Alert"))
 				}
 			}
 			has("HEAD first", 200, send(h, "HEAD", "/"))
@@ -234,19 +240,25 @@ func TestNothingIsStored(t *testing.T) {
 // After the end nothing stored is served, and before it is over nothing is looked up.
 func TestEndOfServiceIsNotCached(t *testing.T) {
 	runs := 0
-	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { runs++; io.WriteString(w, "page") })
-	within(t, page, policy.Policy{TTL: 1000 * time.Hour}, false, func(t *testing.T, b *Board, h http.Handler, l *ledger) {
+	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		runs++
+		io.WriteString(w, "page")
+	})
+	within(t, page, policy.Policy{TTL: 1000 * time.Hour}, false, func(t *testing.T, b *Board,
+		h http.Handler, l *ledger) {
 		runs = 0
 		set(t, b, Fields{EOS: time.Now().Add(time.Hour)})
 		get(h, "/")
 		want(t, "before", field(get(h, "/"), "Alert"), `{"code":"soft-eol"}`)
 		time.Sleep(2 * time.Hour)
 		w := get(h, "/")
-		if w.Code != 410 || field(w, "Cache-Status") != "-" || strings.Contains(w.Body.String(), "page") {
+		if w.Code != 410 || field(w, "Cache-Status") != "-" || strings.Contains(w.Body.String(),
+			"page") {
 			t.Errorf("after: %d, Cache-Status %s, %s", w.Code, field(w, "Cache-Status"), w.Body)
 		}
 		set(t, b, Fields{})
-		if w := get(h, "/"); w.Code != 200 || !strings.Contains(field(w, "Cache-Status"), "hit") || runs != 1 {
+		if w := get(h, "/"); w.Code != 200 || !strings.Contains(field(w, "Cache-Status"), "hit") ||
+			runs != 1 {
 			t.Errorf("revoked: %d, %s, %d runs", w.Code, field(w, "Cache-Status"), runs)
 		}
 	})

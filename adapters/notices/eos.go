@@ -30,7 +30,8 @@ func goneBody() []byte {
 	}{http.StatusGone, 202, "Gone", goneMessage})
 }
 
-// answerGone answers with 410. No cache on the way may keep it: the operator may think better of it.
+// answerGone answers with 410. No cache on the way may keep it: the operator may think better of
+// it.
 func (p *posted) answerGone(w http.ResponseWriter) {
 	h := w.Header()
 	h["Alert"] = p.hard

@@ -26,7 +26,8 @@ func Example() {
 	ask := func() {
 		w := httptest.NewRecorder()
 		app.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
-		fmt.Printf("Backoff: %q  Cache-Status: %s\n", w.Header().Get("Backoff"), w.Header().Get("Cache-Status"))
+		fmt.Printf("Backoff: %q  Cache-Status: %s\n", w.Header().Get("Backoff"),
+			w.Header().Get("Cache-Status"))
 	}
 
 	ask()

@@ -1,9 +1,10 @@
-// Package notices tells clients what an operator wants them to know just now: that the server is under load (Backoff),
-// when to come back after a 503 (Retry-After), and that the service ends or has ended (Alert, 410). The names and
-// values of the fields are Kinto's.
+// Package notices tells clients what an operator wants them to know just now: that the server is
+// under load (Backoff), when to come back after a 503 (Retry-After), and that the service ends or
+// has ended (Alert, 410). The names and values of the fields are Kinto's.
 //
-// A [Board] is middleware that stands outside the cache. What it says is made anew for each response, on hits too, and
-// is stored with none of them, so that a change shows on the next request without a purge.
+// A [Board] is middleware that stands outside the cache. What it says is made anew for each
+// response, on hits too, and is stored with none of them, so that a change shows on the next
+// request without a purge.
 package notices
 
 import (
@@ -14,24 +15,26 @@ import (
 	"unicode/utf8"
 )
 
-// Fields are what an operator tells clients. The zero value has a 503 say Retry-After: 30, and says nothing else.
+// Fields are what an operator tells clients. The zero value has a 503 say Retry-After: 30, and says
+// nothing else.
 type Fields struct {
-	// Backoff asks clients to send nothing for so long, though they were answered: Backoff: 10. In whole seconds, up
-	// to 2^31; 0 seconds are a value, and are sent. Default (nil): no such field.
+	// Backoff asks clients to send nothing for so long, though they were answered: Backoff: 10. In
+	// whole seconds, up to 2^31; 0 seconds are a value, and are sent. Default (nil): no such field.
 	Backoff *time.Duration
-	// BackoffPercentage is the probability, in percent, that a response has the Backoff: so that not all clients stay
-	// away. It is drawn for each request. At most 100. Default (0): 100; negative: none has it.
+	// BackoffPercentage is the probability, in percent, that a response has the Backoff: so that
+	// not all clients stay away. It is drawn for each request. At most 100. Default (0): 100;
+	// negative: none has it.
 	BackoffPercentage float64
-	// RetryAfter is the Retry-After of a 503 that has none. In whole seconds, up to 2^31. Default (0): 30 seconds;
-	// negative: none.
+	// RetryAfter is the Retry-After of a 503 that has none. In whole seconds, up to 2^31. Default
+	// (0): 30 seconds; negative: none.
 	RetryAfter time.Duration
 
-	// EOS is when the service ends. Before it, each response has an Alert: {"code":"soft-eol",…}. From then on each
-	// request is answered with 410 and {"code":"hard-eol",…}, whatever is stored and whoever asks. Default (the zero
-	// time): it does not end.
+	// EOS is when the service ends. Before it, each response has an Alert: {"code":"soft-eol",…}.
+	// From then on each request is answered with 410 and {"code":"hard-eol",…}, whatever is stored
+	// and whoever asks. Default (the zero time): it does not end.
 	EOS time.Time
-	// EOSMessage and EOSURL are the "message" and "url" of an Alert: a text for users, of up to 1024 bytes, and the
-	// absolute http or https URL of a page that says more. Default: none.
+	// EOSMessage and EOSURL are the "message" and "url" of an Alert: a text for users, of up to
+	// 1024 bytes, and the absolute http or https URL of a page that says more. Default: none.
 	EOSMessage, EOSURL string
 }
 
@@ -44,16 +47,21 @@ const (
 // check says all that is wrong with the fields, a line each.
 func (f *Fields) check() error {
 	var wrong []error
-	refuse := func(format string, args ...any) { wrong = append(wrong, fmt.Errorf("notices: "+format, args...)) }
+	refuse := func(format string, args ...any) {
+		wrong = append(wrong, fmt.Errorf("notices: "+format, args...))
+	}
 	if f.Backoff != nil && !isWholeSeconds(*f.Backoff) {
-		refuse("Backoff is %v: allowed is a whole number of seconds from 0 to %d", *f.Backoff, maxSeconds/time.Second)
+		refuse("Backoff is %v: allowed is a whole number of seconds from 0 to %d", *f.Backoff,
+			maxSeconds/time.Second)
 	}
 	if !(f.BackoffPercentage <= 100) { // not a number either
-		refuse("BackoffPercentage is %v: allowed is up to 100, 0 for the default of 100, and less than 0 for never",
+		refuse("BackoffPercentage is %v: allowed is up to 100, 0 for the default of 100, and "+
+			"less than 0 for never",
 			f.BackoffPercentage)
 	}
 	if f.RetryAfter > 0 && !isWholeSeconds(f.RetryAfter) {
-		refuse("RetryAfter is %v: allowed is a whole number of seconds up to %d, 0 for the default of %v, and "+
+		refuse("RetryAfter is %v: allowed is a whole number of seconds up to %d, 0 for the "+
+			"default of %v, and "+
 			"less than 0 for none", f.RetryAfter, maxSeconds/time.Second, defaultRetryAfter)
 	}
 	if err := checkMessage(f.EOSMessage); err != nil {
@@ -79,7 +87,8 @@ func checkURL(text string) error {
 		return nil
 	}
 	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || len(text) > maxMessage {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" ||
+		len(text) > maxMessage {
 		return fmt.Errorf("allowed is an absolute http or https URL of up to %d bytes", maxMessage)
 	}
 	return nil

@@ -13,7 +13,8 @@ import (
 
 // Keys returns the names of the settings that [FromSettings] reads, for settings.Loader.Keys.
 func Keys() []string {
-	return []string{"backoff", "backoff_percentage", "retry_after_seconds", "eos", "eos_message", "eos_url"}
+	return []string{"backoff", "backoff_percentage", "retry_after_seconds", "eos", "eos_message",
+		"eos_url"}
 }
 
 // FromSettings reads the fields from settings that were loaded with [Keys]:
@@ -25,9 +26,10 @@ func Keys() []string {
 //	eos_message         = We move to another place.
 //	eos_url             = https://example.com/moved
 //
-// eos is a date, which begins at midnight UTC, or a time such as 2027-03-31T12:00:00Z or 2027-03-31T12:00:00+02:00;
-// one without a zone is in UTC. A setting without a value counts as not set. The error says all that is wrong, a line
-// each, with the setting, its value, where it was set and what is allowed.
+// eos is a date, which begins at midnight UTC, or a time such as 2027-03-31T12:00:00Z or
+// 2027-03-31T12:00:00+02:00; one without a zone is in UTC. A setting without a value counts as not
+// set. The error says all that is wrong, a line each, with the setting, its value, where it was set
+// and what is allowed.
 func FromSettings(s *settings.Settings) (Fields, error) {
 	var f Fields
 	var wrong []error
@@ -37,7 +39,8 @@ func FromSettings(s *settings.Settings) (Fields, error) {
 		}
 	}
 	var err error
-	f.Backoff, err = settings.Get(s, "backoff", nil, optional(func(text string) (*time.Duration, error) {
+	f.Backoff, err = settings.Get(s, "backoff", nil, optional(func(text string) (*time.Duration,
+		error) {
 		d, err := wholeSeconds(text)
 		return &d, err
 	}))
@@ -76,7 +79,8 @@ func optional[T any](parse func(string) (T, error)) func(string) (T, error) {
 func wholeSeconds(text string) (time.Duration, error) {
 	n, err := strconv.ParseUint(text, 10, 64)
 	if err != nil || n > uint64(maxSeconds/time.Second) {
-		return 0, fmt.Errorf("allowed is a whole number of seconds from 0 to %d", maxSeconds/time.Second)
+		return 0, fmt.Errorf("allowed is a whole number of seconds from 0 to %d",
+			maxSeconds/time.Second)
 	}
 	return time.Duration(n) * time.Second, nil
 }
@@ -110,5 +114,6 @@ func date(text string) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, errors.New("allowed is a date such as 2027-03-31, or a time such as 2027-03-31T12:00:00Z")
+	return time.Time{}, errors.New("allowed is a date such as 2027-03-31, or a time such as " +
+		"2027-03-31T12:00:00Z")
 }

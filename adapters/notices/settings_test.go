@@ -22,15 +22,20 @@ func TestFromSettings(t *testing.T) {
 	if err != nil || f != (Fields{}) {
 		t.Errorf("nothing set: %+v, %v", f, err)
 	}
-	f, err = load(t, "FRESHET_BACKOFF=0", "FRESHET_BACKOFF_PERCENTAGE=12.5", "FRESHET_RETRY_AFTER_SECONDS=3",
-		"FRESHET_EOS=2027-03-31", "FRESHET_EOS_MESSAGE=We move.", "FRESHET_EOS_URL=https://example.com/moved")
-	if err != nil || f.Backoff == nil || *f.Backoff != 0 || f.BackoffPercentage != 12.5 || f.RetryAfter != 3*time.Second ||
+	f, err = load(t, "FRESHET_BACKOFF=0", "FRESHET_BACKOFF_PERCENTAGE=12.5",
+		"FRESHET_RETRY_AFTER_SECONDS=3",
+		"FRESHET_EOS=2027-03-31", "FRESHET_EOS_MESSAGE=We move.",
+		"FRESHET_EOS_URL=https://example.com/moved")
+	if err != nil || f.Backoff == nil || *f.Backoff != 0 || f.BackoffPercentage != 12.5 ||
+		f.RetryAfter != 3*time.Second ||
 		!f.EOS.Equal(time.Date(2027, 3, 31, 0, 0, 0, 0, time.UTC)) || f.EOSMessage != "We move." ||
 		f.EOSURL != "https://example.com/moved" {
 		t.Errorf("all set: %+v, %v", f, err)
 	}
-	f, err = load(t, "FRESHET_BACKOFF_PERCENTAGE=0", "FRESHET_RETRY_AFTER_SECONDS=0", "FRESHET_BACKOFF=", "FRESHET_EOS=")
-	if err != nil || f.BackoffPercentage >= 0 || f.RetryAfter >= 0 || f.Backoff != nil || !f.EOS.IsZero() {
+	f, err = load(t, "FRESHET_BACKOFF_PERCENTAGE=0", "FRESHET_RETRY_AFTER_SECONDS=0",
+		"FRESHET_BACKOFF=", "FRESHET_EOS=")
+	if err != nil || f.BackoffPercentage >= 0 || f.RetryAfter >= 0 || f.Backoff != nil ||
+		!f.EOS.IsZero() {
 		t.Errorf("0 and empty: %+v, %v", f, err)
 	}
 	for text, at := range map[string]time.Time{
@@ -65,8 +70,10 @@ func TestFromSettingsRefuses(t *testing.T) {
 	} {
 		name, value, _ := strings.Cut(variable, "=")
 		_, err := load(t, variable)
-		if err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), allowed) {
-			t.Errorf("%s: the error is %v, want the variable, %q and %q", variable, err, value, allowed)
+		if err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(),
+			allowed) {
+			t.Errorf("%s: the error is %v, want the variable, %q and %q", variable, err, value,
+				allowed)
 		}
 	}
 	if _, err := load(t, "FRESHET_BACKOFF=x", "FRESHET_EOS=y"); err == nil || strings.Count(err.Error(), "\n") != 1 {
@@ -91,7 +98,8 @@ func FuzzDate(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if again, err := date(at.Format(time.RFC3339Nano)); at.IsZero() || err != nil || !again.Equal(at) {
+		if again, err := date(at.Format(time.RFC3339Nano)); at.IsZero() || err != nil ||
+			!again.Equal(at) {
 			t.Errorf("%q is %v, and again %v, %v", text, at, again, err)
 		}
 	})

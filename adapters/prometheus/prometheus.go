@@ -23,8 +23,8 @@ type Collector struct {
 	cache *middleware.Cache
 }
 
-// NewCollector returns a Collector for what meter has counted and for the state of cache. Either may
-// be nil: then its metrics are left out.
+// NewCollector returns a Collector for what meter has counted and for the state of cache. Either
+// may be nil: then its metrics are left out.
 //
 // Of two Caches in one process, wrap the registerer of each with a label:
 //
@@ -64,13 +64,15 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	requests = describe("requests_total",
-		"Requests by what became of them. reason is the detail of Cache-Status.", "resource", "result", "reason")
+		"Requests by what became of them. reason is the detail of Cache-Status.", "resource",
+		"result", "reason")
 	responseBytes = describe("response_bytes_total",
 		"Bytes of bodies written to clients.", "resource", "result")
 	saved = describe("saved_seconds_total",
 		"Time that handlers would have taken for what was answered from the store.", "resource")
 	duration = describe("request_duration_seconds",
-		"Time from a request's arrival at the cache to the end of its response.", "resource", "result")
+		"Time from a request's arrival at the cache to the end of its response.", "resource",
+		"result")
 	fill = describe("fill_duration_seconds",
 		"Time that handlers took for their headers.", "resource")
 	backend = describe("backend_duration_seconds",

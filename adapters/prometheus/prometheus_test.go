@@ -113,8 +113,8 @@ func use(t *testing.T, base string) {
 	}
 }
 
-// The pedantic registry fails on metrics that are doubled, undescribed or inconsistent; promtool looks at
-// names and help texts.
+// The pedantic registry fails on metrics that are doubled, undescribed or inconsistent; promtool
+// looks at names and help texts.
 func TestMetricsAreWellFormed(t *testing.T) {
 	s := app(t)
 	use(t, s.URL)
@@ -145,7 +145,8 @@ func TestAlertRulesAreWellFormed(t *testing.T) {
 	if out, err := exec.Command("promtool", "check", "rules", "alerts.yml").CombinedOutput(); err != nil {
 		t.Errorf("promtool check rules: %v\n%s", err, out)
 	}
-	if out, err := exec.Command("promtool", "test", "rules", "testdata/alerts_test.yml").CombinedOutput(); err != nil {
+	if out, err := exec.Command("promtool", "test", "rules",
+		"testdata/alerts_test.yml").CombinedOutput(); err != nil {
 		t.Errorf("promtool test rules: %v\n%s", err, out)
 	}
 }
@@ -169,7 +170,8 @@ func panels(t *testing.T) map[string][]string {
 	all := map[string][]string{}
 	for _, p := range dashboard.Panels {
 		for _, target := range p.Targets {
-			all[p.Title] = append(all[p.Title], strings.ReplaceAll(target.Expr, "$__rate_interval", "1m"))
+			all[p.Title] = append(all[p.Title], strings.ReplaceAll(target.Expr, "$__rate_interval",
+				"1m"))
 		}
 	}
 	return all
@@ -187,7 +189,8 @@ func TestARealPrometheusAnswersEveryPanel(t *testing.T) {
 	}
 	for title, exprs := range asked {
 		for _, expr := range exprs {
-			for !answers(t, p, title, expr) { // a rate needs two scrapes between which something happened
+			// a rate needs two scrapes between which something happened
+			for !answers(t, p, title, expr) {
 				use(t, s.URL)
 				select {
 				case <-ctx.Done():
@@ -217,8 +220,8 @@ func answers(t *testing.T, base, title, expr string) bool {
 	if answer.Status != "success" {
 		t.Fatalf("%s: %s: %s", title, expr, answer.Error)
 	}
-	// Of a breaker and a journal without faults there may be nothing to tell but zeros; a rate of what
-	// never happens is there as well, since its counter is.
+	// Of a breaker and a journal without faults there may be nothing to tell but zeros; a rate of
+	// what never happens is there as well, since its counter is.
 	return len(answer.Data.Result) > 0
 }
 
@@ -247,7 +250,8 @@ func startPrometheus(t *testing.T, target string) string {
 	address := l.Addr().String()
 	l.Close()
 	var log bytes.Buffer
-	server := exec.Command("prometheus", "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"),
+	server := exec.Command("prometheus", "--config.file="+config, "--storage.tsdb.path="+
+		filepath.Join(dir, "data"),
 		"--web.listen-address="+address)
 	server.Stdout, server.Stderr = &log, &log
 	if err := server.Start(); err != nil {

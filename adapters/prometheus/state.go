@@ -19,7 +19,8 @@ var (
 		"Refreshes that run in the background.")
 
 	journalInTouch = describe("journal_in_touch",
-		"1 while the shared journal of invalidations answers, 0 when nothing stored is used for want of it.")
+		"1 while the shared journal of invalidations answers, 0 when nothing stored is used for "+
+			"want of it.")
 	journalNumber = describe("journal_number",
 		"The newest number of the journal that this process knows.")
 	journalLag = describe("journal_lag_seconds",
@@ -38,7 +39,8 @@ var (
 	storeReads = describe("store_reads_total",
 		"Reads of a tier of the store: result is hit or miss.", "tier", "result")
 	storeCalls = describe("store_calls_total",
-		"Operations for a server: result is ok, failed or rejected (by the breaker).", "tier", "result")
+		"Operations for a server: result is ok, failed or rejected (by the breaker).", "tier",
+		"result")
 	storeBreaker = describe("store_breaker_state",
 		"The state of the breaker before a server: 1 for the one it is in.", "tier", "state")
 )

@@ -16,7 +16,8 @@ func ExampleOrigin_Handler() {
 	public := publicorigin.Origin{Host: "example.com", Scheme: "https"}
 
 	w := httptest.NewRecorder()
-	public.Handler(app).ServeHTTP(w, httptest.NewRequest("GET", "http://origin.internal:8080/old", nil))
+	public.Handler(app).ServeHTTP(w, httptest.NewRequest("GET", "http://origin.internal:8080/old",
+		nil))
 	fmt.Println(w.Header().Get("Location"))
 	// Output: https://example.com/new
 }

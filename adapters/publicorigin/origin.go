@@ -1,7 +1,8 @@
-// Package publicorigin gives an app one host and one scheme: those of its public URLs, whatever a request names. Behind
-// a CDN, the app then never learns the name of the machine that the CDN asks (Host: origin.internal), and can neither
-// tell it to others nor have it in a cache's keys; and no client can have the app make links to a host of the client's
-// choice, which a cache would then give to others (Host poisoning).
+// Package publicorigin gives an app one host and one scheme: those of its public URLs, whatever a
+// request names. Behind a CDN, the app then never learns the name of the machine that the CDN asks
+// (Host: origin.internal), and can neither tell it to others nor have it in a cache's keys; and no
+// client can have the app make links to a host of the client's choice, which a cache would then
+// give to others (Host poisoning).
 package publicorigin
 
 import (
@@ -13,12 +14,14 @@ import (
 	"github.com/freshet-go/freshet/settings"
 )
 
-// Origin is the origin of an app's public URLs. The zero value changes nothing. It is safe for concurrent use.
+// Origin is the origin of an app's public URLs. The zero value changes nothing. It is safe for
+// concurrent use.
 type Origin struct {
-	// Host is the host, with its port unless that is the scheme's own: "example.com". Default (""): the one that the
-	// request names.
+	// Host is the host, with its port unless that is the scheme's own: "example.com". Default (""):
+	// the one that the request names.
 	Host string
-	// Scheme is "http" or "https". Default (""): that of the connection, and what proxies in front say of it.
+	// Scheme is "http" or "https". Default (""): that of the connection, and what proxies in front
+	// say of it.
 	Scheme string
 }
 
@@ -38,7 +41,8 @@ func checkHost(host string) error {
 		return nil
 	}
 	u, err := url.Parse("http://" + host + "/")
-	if err != nil || u.Host != host || u.Hostname() == "" || u.Path != "/" || u.User != nil || u.RawQuery != "" ||
+	if err != nil || u.Host != host || u.Hostname() == "" || u.Path != "/" || u.User != nil ||
+		u.RawQuery != "" ||
 		strings.ContainsAny(host, "%, ") || strings.HasSuffix(host, ":") {
 		return fmt.Errorf("allowed is a host, or a host and a port: example.com, example.com:8080")
 	}
@@ -55,8 +59,9 @@ func checkScheme(scheme string) error {
 // Keys returns the names of the settings that [FromSettings] reads, for settings.Loader.Keys.
 func Keys() []string { return []string{"http_host", "http_scheme"} }
 
-// FromSettings reads the origin from settings that were loaded with [Keys]. The error names the setting, its value,
-// where it was set and what is allowed. To change the origin, restart: what was stored has the old one in its keys.
+// FromSettings reads the origin from settings that were loaded with [Keys]. The error names the
+// setting, its value, where it was set and what is allowed. To change the origin, restart: what was
+// stored has the old one in its keys.
 func FromSettings(s *settings.Settings) (o Origin, err error) {
 	if o.Host, err = settings.Get(s, "http_host", "", trimmed(checkHost)); err != nil {
 		return Origin{}, err
@@ -74,19 +79,20 @@ func trimmed(check func(string) error) func(string) (string, error) {
 	}
 }
 
-// Handler wraps app, which then sees each request as one for the origin. Mount it outside everything that looks at
-// hosts or schemes, Cache.Root included. What is inside sees
+// Handler wraps app, which then sees each request as one for the origin. Mount it outside
+// everything that looks at hosts or schemes, Cache.Root included. What is inside sees
 //
 //   - the Host of the origin, and a target without scheme and host;
 //   - no field by which proxies name a host or a port (X-Forwarded-Host, Forwarded's host and their kin), where Host is
 //     set; and where Scheme is set, no field that names a scheme but X-Forwarded-Proto, with the origin's, if that is
 //     not the connection's.
 //
-// So requests that differ in these alone share what is stored, a change through any of them counts for all, and
-// [middleware.Cache.InvalidateURL] takes URLs of the origin. Handler panics where the origin cannot be one, with a
-// sentence that says what is allowed.
+// So requests that differ in these alone share what is stored, a change through any of them counts
+// for all, and [middleware.Cache.InvalidateURL] takes URLs of the origin. Handler panics where the
+// origin cannot be one, with a sentence that says what is allowed.
 //
-// [middleware.Cache.InvalidateURL]: https://pkg.go.dev/github.com/freshet-go/freshet/middleware#Cache.InvalidateURL
+// [middleware.Cache.InvalidateURL]:
+// https://pkg.go.dev/github.com/freshet-go/freshet/middleware#Cache.InvalidateURL
 func (o Origin) Handler(app http.Handler) http.Handler {
 	if err := o.check(); err != nil {
 		panic(err.Error())

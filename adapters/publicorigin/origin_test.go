@@ -45,7 +45,8 @@ func links(runs *int) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		*runs++
 		host, scheme := r.Host, "http"
-		for _, name := range []string{"X-Forwarded-Host", "X-Host", "X-Original-Host", "X-Forwarded-Server", "Host",
+		for _, name := range []string{"X-Forwarded-Host", "X-Host", "X-Original-Host",
+			"X-Forwarded-Server", "Host",
 			"X-Http-Host-Override", "Forwarded"} {
 			if v := r.Header.Get(name); v != "" {
 				host = v
@@ -88,11 +89,12 @@ func raw(t *testing.T, addr, text string) (status string, whole string) {
 	}
 	defer answer.Body.Close()
 	body, _ := io.ReadAll(answer.Body)
-	return answer.Header.Get("Cache-Status"), fmt.Sprint(answer.StatusCode, answer.Header, string(body))
+	return answer.Header.Get("Cache-Status"), fmt.Sprint(answer.StatusCode, answer.Header,
+		string(body))
 }
 
-// Whatever host, scheme and port a request names, and by whatever field, all requests get one page, of the public
-// origin: no answer, no key and nothing stored has another host.
+// Whatever host, scheme and port a request names, and by whatever field, all requests get one page,
+// of the public origin: no answer, no key and nothing stored has another host.
 func TestHostPoisoning(t *testing.T) {
 	l := &ledger{Store: memstore.New(64 << 20)}
 	defer l.Close()
@@ -113,15 +115,19 @@ func TestHostPoisoning(t *testing.T) {
 		"GET https://internal.evil:99/x HTTP/1.1\nHost: internal.evil\n",
 		"GET /x HTTP/1.0\n",
 		"GET /x HTTP/1.1\nHost: public.example\nX-Forwarded-Host: internal.evil\n",
-		"GET /x HTTP/1.1\nHost: public.example\nx-forwarded-host: internal.evil\nX-Forwarded-Host: internal.evil\n",
+		"GET /x HTTP/1.1\nHost: public.example\nx-forwarded-host: " +
+			"internal.evil\nX-Forwarded-Host: internal.evil\n",
 		"GET /x HTTP/1.1\nHost: public.example\nForwarded: host=internal.evil;proto=http\n",
 		"GET /x HTTP/1.1\nHost: public.example\nForwarded: HOST=\"internal.evil\"\n",
 		"GET /x HTTP/1.1\nHost: public.example\nForwarded: for=a;host=\"internal.evil\n",
 		"GET /x HTTP/1.1\nHost: public.example\nForwarded: host=a\\;internal.evil\n",
-		"GET /x HTTP/1.1\nHost: public.example\nX-Host: internal.evil\nX-Original-Host: internal.evil\n",
-		"GET /x HTTP/1.1\nHost: public.example\nX-Forwarded-Server: internal.evil\nX-HTTP-Host-Override: internal.evil\n",
+		"GET /x HTTP/1.1\nHost: public.example\nX-Host: internal.evil\nX-Original-Host: " +
+			"internal.evil\n",
+		"GET /x HTTP/1.1\nHost: public.example\nX-Forwarded-Server: " +
+			"internal.evil\nX-HTTP-Host-Override: internal.evil\n",
 		"GET /x HTTP/1.1\nHost: public.example\nX-Forwarded-Port: 666\n",
-		"GET /x HTTP/1.1\nHost: public.example\nX-Forwarded-Proto: http\nX-Forwarded-Scheme: http\nX-Forwarded-Ssl: off\n",
+		"GET /x HTTP/1.1\nHost: public.example\nX-Forwarded-Proto: http\nX-Forwarded-Scheme: " +
+			"http\nX-Forwarded-Ssl: off\n",
 	}
 	for first := range requests { // each of them is the first to ask once
 		if _, err := c.InvalidateAll(t.Context()); err != nil {
@@ -134,7 +140,8 @@ func TestHostPoisoning(t *testing.T) {
 			if i > 0 && !strings.Contains(status, "hit") {
 				t.Errorf("%q after %q: %s, want a hit", request, requests[first], status)
 			}
-			if strings.Contains(whole, "evil") || strings.Contains(whole, "666") || !strings.Contains(whole, "see https://public.example/ and /x") {
+			if strings.Contains(whole, "evil") || strings.Contains(whole, "666") ||
+				!strings.Contains(whole, "see https://public.example/ and /x") {
 				t.Errorf("%q after %q: %s", request, requests[first], whole)
 			}
 		}
@@ -145,12 +152,14 @@ func TestHostPoisoning(t *testing.T) {
 	if _, whole := raw(t, addr, "GET /moved HTTP/1.1\nHost: internal.evil\n"); !strings.Contains(whole, "Location:[https://public.example/here]") {
 		t.Errorf("a redirect: %s", whole)
 	}
-	if stored := strings.ToLower(l.text.String()); strings.Contains(stored, "evil") || !strings.Contains(stored, "public.example/x") {
+	if stored := strings.ToLower(l.text.String()); strings.Contains(stored, "evil") ||
+		!strings.Contains(stored, "public.example/x") {
 		t.Errorf("stored is\n%s", stored)
 	}
 }
 
-// Without it the same requests have entries of their own: nobody gets another's, and the app tells each what it named.
+// Without it the same requests have entries of their own: nobody gets another's, and the app tells
+// each what it named.
 func TestWithoutAnOrigin(t *testing.T) {
 	app := http.NotFoundHandler()
 	if h := (publicorigin.Origin{}).Handler(app); fmt.Sprintf("%p", h) != fmt.Sprintf("%p", app) {
@@ -165,7 +174,8 @@ func TestInvalidation(t *testing.T) {
 	c := middleware.New(pages, middleware.Options{})
 	defer c.Shutdown(context.Background())
 	runs := 0
-	h := publicorigin.Origin{Host: "public.example", Scheme: "https"}.Handler(c.Root(c.With(policy.Policy{})(links(&runs))))
+	h := publicorigin.Origin{Host: "public.example",
+		Scheme: "https"}.Handler(c.Root(c.With(policy.Policy{})(links(&runs))))
 	ask := func(method, url string) {
 		r := httptest.NewRequest(method, url, nil)
 		h.ServeHTTP(httptest.NewRecorder(), r)
@@ -204,13 +214,17 @@ func TestOneOfBoth(t *testing.T) {
 		origin                                publicorigin.Origin
 		host, forwardedHost, proto, forwarded string
 	}{
-		{publicorigin.Origin{Host: "a.example"}, "a.example", "", "https", `for="[::1]:80";proto=https, for=10.0.0.1`},
-		{publicorigin.Origin{Scheme: "http"}, "internal", "named", "", `for="[::1]:80";host=named, for=10.0.0.1`},
-		{publicorigin.Origin{Scheme: "https"}, "internal", "named", "https", `for="[::1]:80";host=named, for=10.0.0.1`},
+		{publicorigin.Origin{Host: "a.example"}, "a.example", "", "https",
+			`for="[::1]:80";proto=https, for=10.0.0.1`},
+		{publicorigin.Origin{Scheme: "http"}, "internal", "named", "",
+			`for="[::1]:80";host=named, for=10.0.0.1`},
+		{publicorigin.Origin{Scheme: "https"}, "internal", "named", "https",
+			`for="[::1]:80";host=named, for=10.0.0.1`},
 	} {
 		ask(each.origin)
 		h := got.Header
-		if got.Host != each.host || h.Get("X-Forwarded-Host") != each.forwardedHost || h.Get("X-Forwarded-Proto") != each.proto ||
+		if got.Host != each.host || h.Get("X-Forwarded-Host") != each.forwardedHost ||
+			h.Get("X-Forwarded-Proto") != each.proto ||
 			h.Get("Forwarded") != each.forwarded {
 			t.Errorf("%+v: Host %q, %v", each.origin, got.Host, h)
 		}
@@ -226,7 +240,8 @@ func TestFormsAreTheServers(t *testing.T) {
 	form.Close()
 	r := httptest.NewRequest("POST", "/", strings.NewReader(body.String()))
 	r.Header.Set("Content-Type", form.FormDataContentType())
-	publicorigin.Origin{Host: "a.example"}.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	publicorigin.Origin{Host: "a.example"}.Handler(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
 		if err := r.ParseMultipartForm(1); err != nil {
 			t.Error(err)
 		}
@@ -239,8 +254,10 @@ func TestFormsAreTheServers(t *testing.T) {
 
 func TestWrongOrigins(t *testing.T) {
 	for _, o := range []publicorigin.Origin{
-		{Host: "https://a.example"}, {Host: "a.example/x"}, {Host: "u@a.example"}, {Host: "a.example:"}, {Host: ":80"},
-		{Host: "a b"}, {Host: "a.example?x"}, {Host: "a,b"}, {Host: "a\r\nX: y"}, {Scheme: "ftp"}, {Scheme: "HTTPS"},
+		{Host: "https://a.example"}, {Host: "a.example/x"}, {Host: "u@a.example"},
+		{Host: "a.example:"}, {Host: ":80"},
+		{Host: "a b"}, {Host: "a.example?x"}, {Host: "a,b"}, {Host: "a\r\nX: y"}, {Scheme: "ftp"},
+		{Scheme: "HTTPS"},
 	} {
 		func() {
 			defer func() {
@@ -273,7 +290,8 @@ func TestFromSettings(t *testing.T) {
 	}
 	for _, variable := range []string{"FRESHET_HTTP_HOST=http://x/", "FRESHET_HTTP_SCHEME=gopher"} {
 		name, _, _ := strings.Cut(variable, "=")
-		if _, err := load(variable); err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "allowed") {
+		if _, err := load(variable); err == nil || !strings.Contains(err.Error(), name) ||
+			!strings.Contains(err.Error(), "allowed") {
 			t.Errorf("%s: %v", variable, err)
 		}
 	}

@@ -5,14 +5,17 @@ import (
 	"strings"
 )
 
-// Fields by which proxies, and clients that forge them, tell an app its host and port, and its scheme.
+// Fields by which proxies, and clients that forge them, tell an app its host and port, and its
+// scheme.
 var (
 	hostFields = []string{
-		"Host", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Server", "X-Host", "X-Http-Host-Override",
+		"Host", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Server", "X-Host",
+		"X-Http-Host-Override",
 		"X-Original-Host",
 	}
 	schemeFields = []string{
-		"Front-End-Https", "X-Forwarded-Proto", "X-Forwarded-Protocol", "X-Forwarded-Scheme", "X-Forwarded-Ssl",
+		"Front-End-Https", "X-Forwarded-Proto", "X-Forwarded-Protocol", "X-Forwarded-Scheme",
+		"X-Forwarded-Ssl",
 		"X-Scheme", "X-Url-Scheme",
 	}
 )
@@ -71,8 +74,8 @@ func originForm(target string) string {
 	return "/"
 }
 
-// forwarded returns a Forwarded field (RFC 7239) without what the origin stands for. One that cannot be read for
-// certain is left out altogether.
+// forwarded returns a Forwarded field (RFC 7239) without what the origin stands for. One that
+// cannot be read for certain is left out altogether.
 func (o Origin) forwarded(lines []string) string {
 	var elements []string
 	all := strings.Join(lines, ",")

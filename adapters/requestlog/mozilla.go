@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// MozillaHandler is a slog.Handler that writes lines in the JSON shape of Mozilla's services (MozLog,
-// version 2.0), as Kinto writes them. It is safe for concurrent use.
+// MozillaHandler is a slog.Handler that writes lines in the JSON shape of Mozilla's services
+// (MozLog, version 2.0), as Kinto writes them. It is safe for concurrent use.
 //
 // The line of a request has the type "request.summary", and in its fields, beside those of [New],
 // code (the status) and t (the time that it took, in whole milliseconds). Other lines have their
@@ -33,14 +33,15 @@ type sink struct {
 	pid      int
 }
 
-// NewMozillaHandler returns a handler that writes to w, as the logger of this name. Lines below level
-// are left out; nil: below slog.LevelInfo.
+// NewMozillaHandler returns a handler that writes to w, as the logger of this name. Lines below
+// level are left out; nil: below slog.LevelInfo.
 func NewMozillaHandler(w io.Writer, name string, level slog.Leveler) *MozillaHandler {
 	if level == nil {
 		level = slog.LevelInfo
 	}
 	hostname, _ := os.Hostname() // without one the field is empty
-	return &MozillaHandler{to: &sink{w: w, hostname: hostname, pid: os.Getpid()}, name: name, level: level}
+	return &MozillaHandler{to: &sink{w: w, hostname: hostname, pid: os.Getpid()}, name: name,
+		level: level}
 }
 
 // Enabled implements slog.Handler.

@@ -17,10 +17,10 @@ const maxClasses = 1000
 //		sentry.CaptureMessage(r.Message)
 //	}))
 //
-// It calls hook for records of slog.LevelError and above, before next gets them: at most once in every
-// interval for each class of failure. A class is a message; the attributes do not count. every of 0 or
-// less is a minute. The hook runs in the goroutine that logs, so it must not block, nor log by the
-// same logger.
+// It calls hook for records of slog.LevelError and above, before next gets them: at most once in
+// every interval for each class of failure. A class is a message; the attributes do not count.
+// every of 0 or less is a minute. The hook runs in the goroutine that logs, so it must not block,
+// nor log by the same logger.
 func OnError(
 	next slog.Handler, every time.Duration, hook func(context.Context, slog.Record),
 ) slog.Handler {

@@ -5,8 +5,8 @@
 //	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
 //	cache := freshet.New(pages, freshet.Options{Observe: requestlog.New(requestlog.Options{Log: log})})
 //
-// A line names the path and the host, and never a query, a cookie, a credential or a cache key: of the
-// key it has a hash that is the same in all processes.
+// A line names the path and the host, and never a query, a cookie, a credential or a cache key: of
+// the key it has a hash that is the same in all processes.
 package requestlog
 
 import (
@@ -47,7 +47,8 @@ func New(o Options) func(*http.Request, middleware.Event) {
 // attributes appends what a line says of a request.
 func attributes(to []slog.Attr, r *http.Request, e *middleware.Event) []slog.Attr {
 	to = append(to,
-		slog.String("method", r.Method), slog.String("host", r.Host), slog.String("path", r.URL.Path),
+		slog.String("method", r.Method), slog.String("host", r.Host), slog.String("path",
+			r.URL.Path),
 		slog.Int("status", e.Status), slog.Int64("bytes", e.Bytes), slog.Duration("took", e.Took),
 		slog.String("cache", result(e)))
 	if e.Detail != "" {

@@ -38,7 +38,8 @@ func Example() {
 	pages := memstore.New(1 << 20)
 	defer pages.Close()
 	log := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{ReplaceAttr: untimed}))
-	cache := freshet.New(pages, freshet.Options{Observe: requestlog.New(requestlog.Options{Log: log})})
+	cache := freshet.New(pages, freshet.Options{Observe: requestlog.New(
+		requestlog.Options{Log: log})})
 	minute := cache.With(freshet.Policy{TTL: time.Minute, MaxBody: 1 << 10})
 	page := minute(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/cart" {
@@ -77,7 +78,8 @@ func TestTheLineOfMozillasServices(t *testing.T) {
 		t.Errorf("%+v", line)
 	}
 	for name, want := range map[string]any{
-		"code": 200.0, "t": 3.0, "path": "/v1/buckets", "cache": "hit", "method": "GET", "bytes": 7.0,
+		"code": 200.0, "t": 3.0, "path": "/v1/buckets", "cache": "hit", "method": "GET",
+		"bytes":    7.0,
 		"lifetime": 60000.0, "resource": "record",
 	} {
 		if line.Fields[name] != want {
@@ -88,7 +90,8 @@ func TestTheLineOfMozillasServices(t *testing.T) {
 		t.Error("the line has the query:", out.String())
 	}
 	out.Reset()
-	log.WithGroup("store").With("kind", "redis").Error("is gone", "error", errors.New("refused"), "n", 3)
+	log.WithGroup("store").With("kind", "redis").Error("is gone", "error", errors.New("refused"),
+		"n", 3)
 	for _, want := range []string{`"store.kind":"redis"`, `"store.error":"refused"`, `"store.n":3`,
 		`"msg":"is gone"`, `"Severity":3`, `"Type":"app.log"`} {
 		if !strings.Contains(out.String(), want) {
@@ -97,38 +100,40 @@ func TestTheLineOfMozillasServices(t *testing.T) {
 	}
 }
 
-// The handler is one by the rules of package slog, once its flat fields stand in their groups again.
+// The handler is one by the rules of package slog, once its flat fields stand in their groups
+// again.
 func TestTheHandlerIsOneOfSlog(t *testing.T) {
 	var out bytes.Buffer
-	err := slogtest.TestHandler(requestlog.NewMozillaHandler(&out, "test", nil), func() []map[string]any {
-		var all []map[string]any
-		for line := range bytes.Lines(out.Bytes()) {
-			var one struct {
-				Timestamp int64
-				Severity  int
-				Fields    map[string]any
+	err := slogtest.TestHandler(requestlog.NewMozillaHandler(&out, "test", nil),
+		func() []map[string]any {
+			var all []map[string]any
+			for line := range bytes.Lines(out.Bytes()) {
+				var one struct {
+					Timestamp int64
+					Severity  int
+					Fields    map[string]any
+				}
+				if err := json.Unmarshal(line, &one); err != nil {
+					t.Fatal(err)
+				}
+				record := map[string]any{slog.LevelKey: one.Severity}
+				if !bytes.Contains(line, []byte("zero time")) {
+					record[slog.TimeKey] = one.Timestamp
+				}
+				for name, v := range one.Fields {
+					nest(record, strings.Split(name, "."), v)
+				}
+				all = append(all, record)
 			}
-			if err := json.Unmarshal(line, &one); err != nil {
-				t.Fatal(err)
-			}
-			record := map[string]any{slog.LevelKey: one.Severity}
-			if !bytes.Contains(line, []byte("zero time")) {
-				record[slog.TimeKey] = one.Timestamp
-			}
-			for name, v := range one.Fields {
-				nest(record, strings.Split(name, "."), v)
-			}
-			all = append(all, record)
-		}
-		return all
-	})
+			return all
+		})
 	if err = withoutTime(err); err != nil {
 		t.Error(err)
 	}
 }
 
-// withoutTime leaves out the rule that a record without a time has none in its line: a line of MozLog
-// always has one.
+// withoutTime leaves out the rule that a record without a time has none in its line: a line of
+// MozLog always has one.
 func withoutTime(err error) error {
 	var left []error
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
@@ -190,12 +195,15 @@ func TestClassesOfFailureAreBounded(t *testing.T) {
 	}
 }
 
-// Whatever the attacks send, the log has no cookie, no credential, no query and no line of their own making.
+// Whatever the attacks send, the log has no cookie, no credential, no query and no line of their
+// own making.
 func TestTheLogHasNoSecrets(t *testing.T) {
 	for name, handler := range map[string]func(io.Writer) slog.Handler{
-		"text":    func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, nil) },
-		"JSON":    func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, nil) },
-		"Mozilla": func(w io.Writer) slog.Handler { return requestlog.NewMozillaHandler(w, "test", nil) },
+		"text": func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, nil) },
+		"JSON": func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, nil) },
+		"Mozilla": func(w io.Writer) slog.Handler {
+			return requestlog.NewMozillaHandler(w, "test", nil)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
@@ -210,14 +218,16 @@ func TestTheLogHasNoSecrets(t *testing.T) {
 					w.Header().Set("Set-Cookie", "id=SECRET-4")
 					io.WriteString(w, r.URL.RawQuery)
 				}))
-			for _, path := range []string{"/page?key=SECRET-1", "/a\nmsg=SECRET-LINE", "/%0Amsg=request"} {
+			for _, path := range []string{"/page?key=SECRET-1", "/a\nmsg=SECRET-LINE",
+				"/%0Amsg=request"} {
 				r := httptest.NewRequest("GET", "/", nil)
 				r.URL.Path, r.URL.RawQuery, _ = strings.Cut(path, "?")
 				r.Header.Set("Cookie", "session=SECRET-2")
 				r.Header.Set("Authorization", "Bearer SECRET-3")
 				app.ServeHTTP(httptest.NewRecorder(), r)
 			}
-			for _, secret := range []string{"SECRET-1", "SECRET-2", "SECRET-3", "SECRET-4", "session=", "Bearer"} {
+			for _, secret := range []string{"SECRET-1", "SECRET-2", "SECRET-3", "SECRET-4",
+				"session=", "Bearer"} {
 				if strings.Contains(out.String(), secret) {
 					t.Errorf("the log has %s:\n%s", secret, out.String())
 				}

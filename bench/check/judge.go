@@ -42,7 +42,8 @@ type verdict struct {
 	kept, reached bool // it is no worse than promised, no worse than asked
 }
 
-// judge looks at each figure that is promised of r. There is a fault when nothing is, or when r does not show it.
+// judge looks at each figure that is promised of r. There is a fault when nothing is, or when r
+// does not show it.
 func judge(r result) (verdicts []verdict, fault string) {
 	figures := promises[r.name]
 	if len(figures) == 0 {
@@ -60,7 +61,8 @@ func judge(r result) (verdicts []verdict, fault string) {
 		case "freshet-allocs":
 			best -= 0.5 // what the benchmark itself and the collector may add
 		}
-		verdicts = append(verdicts, verdict{f, shown, f.most == 0 || best <= f.most, f.asked == 0 || best <= f.asked})
+		verdicts = append(verdicts, verdict{f, shown, f.most == 0 || best <= f.most, f.asked == 0 ||
+			best <= f.asked})
 	}
 	return verdicts, ""
 }

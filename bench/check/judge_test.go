@@ -7,15 +7,19 @@ import (
 )
 
 func TestRead(t *testing.T) {
-	r, ok := read("BenchmarkHit/1KiB/serial-2 \t 58\t 14.00 floor-allocs\t 1.5e3 freshet-ns\t 1.449 ratio\t 0.15 ±ratio")
-	want := map[string]float64{"floor-allocs": 14, "freshet-ns": 1500, "ratio": 1.449, "±ratio": 0.15}
+	r, ok := read("BenchmarkHit/1KiB/serial-2 \t 58\t 14.00 floor-allocs\t 1.5e3 freshet-ns\t " +
+		"1.449 ratio\t 0.15 ±ratio")
+	want := map[string]float64{"floor-allocs": 14, "freshet-ns": 1500, "ratio": 1.449,
+		"±ratio": 0.15}
 	if !ok || r.name != "Hit/1KiB/serial" || !maps.Equal(r.metrics, want) {
 		t.Errorf("%v, %t", r, ok)
 	}
 	if r, ok := read("BenchmarkMiss \t 58\t 1.2 ratio"); !ok || r.name != "Miss" {
 		t.Errorf("on one core: %v, %t", r, ok)
 	}
-	for _, line := range []string{"", "PASS", "goos: linux", "ok  \tgithub.com/freshet-go/freshet/bench\t1.0s", "BenchmarkHit-2 5 x ratio", "cpu: AMD EPYC 7B13 64-Core"} {
+	for _, line := range []string{"", "PASS", "goos: linux",
+		"ok  \tgithub.com/freshet-go/freshet/bench\t1.0s", "BenchmarkHit-2 5 x ratio",
+		"cpu: AMD EPYC 7B13 64-Core"} {
 		if r, ok := read(line); ok {
 			t.Errorf("%q is %v", line, r)
 		}
@@ -30,14 +34,19 @@ func TestJudge(t *testing.T) {
 		kept, reached int // of two
 		fault         bool
 	}{
-		"as promised":               {"Hit/1KiB/serial", nil, 2, 1, false},
-		"as asked":                  {"Hit/1KiB/serial", map[string]float64{"ratio": 1.2}, 2, 2, false},
-		"slow in some rounds":       {"Hit/1KiB/serial", map[string]float64{"ratio": 1.9, "±ratio": 1.4}, 2, 2, false},
-		"slow in nearly all rounds": {"Hit/1KiB/serial", map[string]float64{"ratio": 1.9}, 1, 1, false},
-		"one allocation more":       {"Hit/1KiB/serial", map[string]float64{"freshet-allocs": 6}, 1, 1, false},
-		"both":                      {"Hit/1KiB/serial", map[string]float64{"ratio": 3, "freshet-allocs": 9}, 0, 0, false},
-		"nothing promised":          {"Hit/new", nil, 0, 0, true},
-		"nothing shown":             {"Crawler", nil, 0, 0, true},
+		"as promised": {"Hit/1KiB/serial", nil, 2, 1, false},
+		"as asked": {"Hit/1KiB/serial", map[string]float64{"ratio": 1.2}, 2, 2,
+			false},
+		"slow in some rounds": {"Hit/1KiB/serial", map[string]float64{"ratio": 1.9,
+			"±ratio": 1.4}, 2, 2, false},
+		"slow in nearly all rounds": {"Hit/1KiB/serial", map[string]float64{"ratio": 1.9}, 1, 1,
+			false},
+		"one allocation more": {"Hit/1KiB/serial", map[string]float64{"freshet-allocs": 6}, 1, 1,
+			false},
+		"both": {"Hit/1KiB/serial", map[string]float64{"ratio": 3, "freshet-allocs": 9},
+			0, 0, false},
+		"nothing promised": {"Hit/new", nil, 0, 0, true},
+		"nothing shown":    {"Crawler", nil, 0, 0, true},
 	} {
 		metrics := maps.Clone(good)
 		maps.Copy(metrics, c.change)
@@ -62,7 +71,8 @@ func TestVerdictsAreShort(t *testing.T) {
 		"ratio 1.24, promised 1.3, asked 1.2": {figure: figure{"ratio", 1.2, 1.3}, shown: 1.2441},
 		"more-ns 12940, asked 3000":           {figure: figure{"more-ns", 3000, 0}, shown: 12940.4},
 		"runs 1, promised 1":                  {figure: figure{"runs", 0, 1}, shown: 1},
-		"freshet-allocs 0, promised 100":      {figure: figure{"freshet-allocs", 0, 100}, shown: 0.00006},
+		"freshet-allocs 0, promised 100": {figure: figure{"freshet-allocs", 0, 100},
+			shown: 0.00006},
 	} {
 		if got := v.String(); got != want {
 			t.Errorf("%q, want %q", got, want)

@@ -1,6 +1,7 @@
-// Command check runs the benchmarks of this module, says what they reach of what we set out for, and fails when a
-// figure is worse than what is promised of it. A ratio is judged by its rounds: it is worse when three quarters of them
-// are, so that a machine that is busy for a while does not decide. Allocations are counted, and need no such care.
+// Command check runs the benchmarks of this module, says what they reach of what we set out for,
+// and fails when a figure is worse than what is promised of it. A ratio is judged by its rounds: it
+// is worse when three quarters of them are, so that a machine that is busy for a while does not
+// decide. Allocations are counted, and need no such care.
 package main
 
 import (
@@ -16,7 +17,8 @@ import (
 // turn is one call of go test.
 type turn struct{ pattern, time string }
 
-// turns run everything that is promised something: what is short for a while, and what fills memories once.
+// turns run everything that is promised something: what is short for a while, and what fills
+// memories once.
 var turns = []turn{
 	{"Hit|Root|Echo|Answer|Miss|FirstByte|Pass|Far|Near", "3s"},
 	{"Crowd|Stream", "7x"},
@@ -25,7 +27,8 @@ var turns = []turn{
 }
 
 func main() {
-	time := flag.String("time", "3s", "with -bench: how long each benchmark runs: go test's -benchtime")
+	time := flag.String("time", "3s", "with -bench: how long each benchmark runs: go test's "+
+		"-benchtime")
 	pattern := flag.String("bench", "", "which benchmarks run: go test's -bench; all when empty")
 	flag.Parse()
 	if *pattern != "" {
@@ -40,7 +43,8 @@ func main() {
 func check(turns []turn) error {
 	var printed bytes.Buffer
 	for _, t := range turns {
-		c := exec.Command("go", "test", "-run", "^$", "-bench", t.pattern, "-benchtime", t.time, "-timeout", "30m", ".")
+		c := exec.Command("go", "test", "-run", "^$", "-bench", t.pattern, "-benchtime", t.time,
+			"-timeout", "30m", ".")
 		c.Stdout, c.Stderr = io.MultiWriter(os.Stdout, &printed), os.Stderr
 		if err := c.Run(); err != nil {
 			return fmt.Errorf("the benchmarks failed: %w", err)
@@ -73,7 +77,8 @@ func check(turns []turn) error {
 			}
 		}
 	}
-	fmt.Printf("%d figures; %d are short of what was asked, %d are worse than promised\n", judged, short, worse)
+	fmt.Printf("%d figures; %d are short of what was asked, %d are worse than promised\n", judged,
+		short, worse)
 	switch {
 	case judged == 0 && worse == 0:
 		return fmt.Errorf("no benchmark matches")

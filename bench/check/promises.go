@@ -1,21 +1,22 @@
 package main
 
-// figure is one metric of a benchmark: the most that we set out for, and the most that may be shown. Where the first
-// was reached they are the same, or nearly, for other machines are not this one. 0: nothing was said.
+// figure is one metric of a benchmark: the most that we set out for, and the most that may be
+// shown. Where the first was reached they are the same, or nearly, for other machines are not this
+// one. 0: nothing was said.
 type figure struct {
 	metric      string
 	asked, most float64
 }
 
-// beside are the figures of a benchmark that runs beside a floor: the ratio to it, and the allocations in a call of
-// ours.
+// beside are the figures of a benchmark that runs beside a floor: the ratio to it, and the
+// allocations in a call of ours.
 func beside(ratio, mostRatio, allocations, mostAllocations float64) []figure {
 	return []figure{{"ratio", ratio, mostRatio}, {"freshet-allocs", allocations, mostAllocations}}
 }
 
-// promises are what this module's benchmarks are held to. Five allocations of a hit are net/http's header map; echo
-// makes one more for each middleware, and its mount another. A far hit's are the client's own and what an entry is made
-// of.
+// promises are what this module's benchmarks are held to. Five allocations of a hit are net/http's
+// header map; echo makes one more for each middleware, and its mount another. A far hit's are the
+// client's own and what an entry is made of.
 var promises = map[string][]figure{
 	"Hit/1KiB/serial":          beside(1.2, 1.3, 6, 5),
 	"Hit/1KiB/parallel":        beside(1.5, 1.4, 6, 5),

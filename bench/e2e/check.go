@@ -29,8 +29,8 @@ var client = http.Client{Timeout: 10 * time.Second}
 // checks is how often a contestant is asked, once it has stored the page.
 const checks = 10
 
-// check asks for the page, and fails unless the answers are right and the handler runs as it should: not at all
-// when there is a cache. It returns the length of a response's head.
+// check asks for the page, and fails unless the answers are right and the handler runs as it
+// should: not at all when there is a cache. It returns the length of a response's head.
 func (r *running) check(ctx context.Context) (head int, err error) {
 	if err := r.settle(ctx); err != nil {
 		return 0, err
@@ -50,9 +50,11 @@ func (r *running) check(ctx context.Context) (head int, err error) {
 	}
 	switch ran := after - before; {
 	case r.kind == floor && ran != checks:
-		return 0, fmt.Errorf("%s has no cache, yet its handler ran %d times for %d requests", r.name, ran, checks)
+		return 0, fmt.Errorf("%s has no cache, yet its handler ran %d times for %d requests",
+			r.name, ran, checks)
 	case r.kind != floor && ran != 0:
-		return 0, fmt.Errorf("%s does not answer from its cache: its handler ran %d times for %d requests", r.name, ran, checks)
+		return 0, fmt.Errorf("%s does not answer from its cache: its handler ran %d times for %d "+
+			"requests", r.name, ran, checks)
 	}
 	return head, nil
 }
@@ -94,7 +96,8 @@ func (r *running) ask(ctx context.Context) (head int, err error) {
 	case response.StatusCode != http.StatusOK:
 		return 0, fmt.Errorf("%s answers with %s, where 200 OK is due", r.name, response.Status)
 	case len(body) != pageSize:
-		return 0, fmt.Errorf("%s answers with %d bytes, where %d are due", r.name, len(body), pageSize)
+		return 0, fmt.Errorf("%s answers with %d bytes, where %d are due", r.name, len(body),
+			pageSize)
 	}
 	dump, err := httputil.DumpResponse(response, false)
 	return len(dump), err

@@ -32,13 +32,21 @@ const (
 
 // contestants are all of them, in the order of the report.
 var contestants = []contestant{
-	{bareName, "bare handler", "net/http and a handler that has the page at hand and writes it with the same fields: no cache, the floor of what goes through net/http", floor, goServer("bare", ""), goVersion},
-	{freshetName, "Freshet, memory", "the middleware over memstore with 64 MiB", ours, goServer("freshet", ""), freshetVersion},
-	{"freshet-redis", "Freshet, Redis + near", "the middleware over `redis://` as it comes, with a near tier of 64 MiB in memory", ours, redisServer(""), freshetVersion},
-	{"freshet-redis-far", "Freshet, Redis alone", "the middleware over `redis://…?near=0`: every hit asks Redis", ours, redisServer("?near=0"), freshetVersion},
-	{"gofiber", "gofiber cache", "fiber's own server (fasthttp) with its cache middleware in memory, 64 MiB, storing headers", other, goServer("gofiber", ""), fiberVersion},
-	{"nginx", "nginx proxy_cache", "one worker, cache in files with open_file_cache, keepalive both ways, no access log", other, startNginx, nginxVersion},
-	{"varnish", "Varnish", "`malloc,64m`, otherwise as it comes", other, startVarnish, varnishVersion},
+	{bareName, "bare handler", "net/http and a handler that has the page at hand and writes it " +
+		"with the same fields: no cache, the floor of what goes through net/http", floor,
+		goServer("bare", ""), goVersion},
+	{freshetName, "Freshet, memory", "the middleware over memstore with 64 MiB", ours,
+		goServer("freshet", ""), freshetVersion},
+	{"freshet-redis", "Freshet, Redis + near", "the middleware over `redis://` as it comes, with " +
+		"a near tier of 64 MiB in memory", ours, redisServer(""), freshetVersion},
+	{"freshet-redis-far", "Freshet, Redis alone", "the middleware over `redis://…?near=0`: every " +
+		"hit asks Redis", ours, redisServer("?near=0"), freshetVersion},
+	{"gofiber", "gofiber cache", "fiber's own server (fasthttp) with its cache middleware in " +
+		"memory, 64 MiB, storing headers", other, goServer("gofiber", ""), fiberVersion},
+	{"nginx", "nginx proxy_cache", "one worker, cache in files with open_file_cache, keepalive " +
+		"both ways, no access log", other, startNginx, nginxVersion},
+	{"varnish", "Varnish", "`malloc,64m`, otherwise as it comes", other, startVarnish,
+		varnishVersion},
 }
 
 // names is a line of help: what -only takes.

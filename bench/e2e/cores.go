@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// cores are where things run: the contestants on one, wrk and what they need behind them on another.
+// cores are where things run: the contestants on one, wrk and what they need behind them on
+// another.
 type cores struct {
 	server, load int // negative: anywhere
 	siblings     bool
@@ -17,9 +18,11 @@ type cores struct {
 func (c cores) String() string {
 	switch {
 	case c.server < 0:
-		return "There is only one core: nothing is pinned, and wrk takes its share of what the servers need."
+		return "There is only one core: nothing is pinned, and wrk takes its share of what the " +
+			"servers need."
 	case c.siblings:
-		return fmt.Sprintf("Servers on CPU %d; wrk, Redis and origins on CPU %d, which is the same core's other thread: they slow each other.", c.server, c.load)
+		return fmt.Sprintf("Servers on CPU %d; wrk, Redis and origins on CPU %d, which is the "+
+			"same core's other thread: they slow each other.", c.server, c.load)
 	default:
 		return fmt.Sprintf("Servers on CPU %d; wrk, Redis and origins on CPU %d.", c.server, c.load)
 	}
@@ -31,8 +34,8 @@ type cpu struct {
 	siblings []int // the CPUs of its core, with itself
 }
 
-// chooseCores takes the last CPU for the servers, since interrupts favour the first, and the last one of another
-// core for the load.
+// chooseCores takes the last CPU for the servers, since interrupts favour the first, and the last
+// one of another core for the load.
 func chooseCores(cpus []cpu) cores {
 	if len(cpus) < 2 {
 		return cores{server: -1, load: -1}
@@ -51,7 +54,8 @@ func readCPUs() []cpu {
 	status, _ := os.ReadFile("/proc/self/status")
 	var cpus []cpu
 	for _, n := range cpuList(field(string(status), "Cpus_allowed_list")) {
-		siblings, _ := os.ReadFile(fmt.Sprintf("/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", n))
+		siblings, _ := os.ReadFile(fmt.Sprintf(
+			"/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", n))
 		cpus = append(cpus, cpu{n, cpuList(string(siblings))})
 	}
 	return cpus

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// tick is the unit of times in /proc/PID/stat: Linux shows programs 100 ticks a second on all that Go runs on.
+// tick is the unit of times in /proc/PID/stat: Linux shows programs 100 ticks a second on all that
+// Go runs on.
 const tick = 10 * time.Millisecond
 
 // stat is what of a line of /proc/PID/stat is needed here.
@@ -18,8 +19,8 @@ type stat struct {
 	ticks       int64 // of user and system time, its own and that of children that have ended
 }
 
-// parseStat reads a line of /proc/PID/stat. The program's name in it, in parentheses, may have spaces and
-// parentheses of its own.
+// parseStat reads a line of /proc/PID/stat. The program's name in it, in parentheses, may have
+// spaces and parentheses of its own.
 func parseStat(line string) (stat, error) {
 	open, close := strings.IndexByte(line, '('), strings.LastIndexByte(line, ')')
 	if open < 0 || close < open {
@@ -47,8 +48,8 @@ func parseStat(line string) (stat, error) {
 	return s, nil
 }
 
-// treeTicks adds up a process and all that descend from it. A child that ends moves its time to its parent, so
-// the sum never falls.
+// treeTicks adds up a process and all that descend from it. A child that ends moves its time to its
+// parent, so the sum never falls.
 func treeTicks(stats []stat, root int) int64 {
 	sum := int64(0)
 	for _, s := range stats {

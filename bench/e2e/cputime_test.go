@@ -17,7 +17,9 @@ func TestParseStat(t *testing.T) {
 			t.Errorf("%q: got %+v, %v; want %+v", c.line, got, err, c.want)
 		}
 	}
-	for _, line := range []string{"", "4242 nginx S 17", "4242 (nginx) S 17", "x (nginx)" + after, "4242 (nginx) S x 4242 4242 0 -1 4194560 1 2 3 4 120 30 7 3 20", "4242 (nginx) S 17 4242 4242 0 -1 4194560 1 2 3 4 120 x 7 3 20"} {
+	for _, line := range []string{"", "4242 nginx S 17", "4242 (nginx) S 17", "x (nginx)" + after,
+		"4242 (nginx) S x 4242 4242 0 -1 4194560 1 2 3 4 120 30 7 3 20",
+		"4242 (nginx) S 17 4242 4242 0 -1 4194560 1 2 3 4 120 x 7 3 20"} {
 		if got, err := parseStat(line); err == nil {
 			t.Errorf("%q: got %+v and no error", line, got)
 		}

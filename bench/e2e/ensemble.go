@@ -36,14 +36,16 @@ func newEnsemble(ctx context.Context, out io.Writer) (*ensemble, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &ensemble{dir: dir, files: dir, binary: filepath.Join(dir, "server"), cores: chooseCores(readCPUs())}
+	e := &ensemble{dir: dir, files: dir, binary: filepath.Join(dir, "server"),
+		cores: chooseCores(readCPUs())}
 	if spaceIn(memoryFiles) >= 512<<20 {
 		if e.files, err = os.MkdirTemp(memoryFiles, "freshet-e2e-"); err != nil {
 			e.files = dir
 		}
 	}
 	fmt.Fprintln(out, e.cores)
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", e.binary, "github.com/freshet-go/freshet/bench/e2e/server")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", e.binary,
+		"github.com/freshet-go/freshet/bench/e2e/server")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if said, err := build.CombinedOutput(); err != nil {
 		e.end()
@@ -52,7 +54,8 @@ func newEnsemble(ctx context.Context, out io.Writer) (*ensemble, error) {
 	return e, nil
 }
 
-// memoryFiles is where Linux has files in memory. Varnish's log, which it always writes, is meant to lie there.
+// memoryFiles is where Linux has files in memory. Varnish's log, which it always writes, is meant
+// to lie there.
 const memoryFiles = "/dev/shm"
 
 // inMemory is whether servers keep their files in memory.
@@ -77,7 +80,9 @@ func (e *ensemble) start(ctx context.Context, c contestant) (*running, error) {
 }
 
 // launch starts a program, and waits until something takes connections at address.
-func (e *ensemble) launch(ctx context.Context, core int, address, path string, args ...string) (*process, error) {
+func (e *ensemble) launch(
+	ctx context.Context, core int, address, path string, args ...string,
+) (*process, error) {
 	p, err := startProcess(core, e.dir, path, args...)
 	if err != nil {
 		return nil, err
@@ -95,7 +100,8 @@ func (e *ensemble) launch(ctx context.Context, core int, address, path string, a
 		case <-p.done:
 			return nil, fmt.Errorf("%s has ended:\n%s", filepath.Base(path), p.output.String())
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%s does not answer: %w\n%s", filepath.Base(path), err, p.output.String())
+			return nil, fmt.Errorf("%s does not answer: %w\n%s", filepath.Base(path), err,
+				p.output.String())
 		case <-time.After(10 * time.Millisecond):
 		}
 	}

@@ -101,7 +101,9 @@ func saidVersion(ctx context.Context, name, flag string) string {
 
 func goVersion(context.Context, *ensemble) string { return runtime.Version() }
 
-func nginxVersion(ctx context.Context, _ *ensemble) string { return saidVersion(ctx, "nginx", "-v") }
+func nginxVersion(ctx context.Context, _ *ensemble) string {
+	return saidVersion(ctx, "nginx", "-v")
+}
 
 func varnishVersion(ctx context.Context, _ *ensemble) string {
 	return saidVersion(ctx, "varnishd", "-V")
@@ -114,7 +116,8 @@ func freshetVersion(ctx context.Context, _ *ensemble) string {
 		return "unknown"
 	}
 	version := "commit " + strings.TrimSpace(string(commit))
-	if changed, _ := exec.CommandContext(ctx, "git", "status", "--porcelain", "--untracked-files=no").Output(); len(changed) > 0 {
+	if changed, _ := exec.CommandContext(ctx, "git", "status", "--porcelain",
+		"--untracked-files=no").Output(); len(changed) > 0 {
 		version += ", changed"
 	}
 	return version

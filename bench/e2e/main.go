@@ -1,10 +1,12 @@
-// Command e2e measures Freshet end to end beside the bare handler and other caches: real servers, asked by
-// wrk over loopback, each answering the same page of 1 KiB from its cache. It writes a report with pictures.
+// Command e2e measures Freshet end to end beside the bare handler and other caches: real servers,
+// asked by wrk over loopback, each answering the same page of 1 KiB from its cache. It writes a
+// report with pictures.
 //
 //	cd bench && go run ./e2e
 //
-// It needs Linux, wrk, and of nginx, varnish and redis-server those that are run; `make bench` installs them.
-// All servers are its own, on free ports of loopback and in a temporary folder, and end with it.
+// It needs Linux, wrk, and of nginx, varnish and redis-server those that are run; `make bench`
+// installs them. All servers are its own, on free ports of loopback and in a temporary folder, and
+// end with it.
 package main
 
 import (
@@ -22,7 +24,8 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM,
+		syscall.SIGHUP)
 	defer stop()
 	switch err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); {
 	case errors.Is(err, flag.ErrHelp):
@@ -47,19 +50,25 @@ type settings struct {
 	out  string
 }
 
-// longest is how long a measurement may take: what is stored lives for an hour, and a miss is no hit.
+// longest is how long a measurement may take: what is stored lives for an hour, and a miss is no
+// hit.
 const longest = 55 * time.Minute
 
 func parseFlags(args []string, stderr io.Writer) (settings, []contestant, error) {
 	var s settings
 	flags := flag.NewFlagSet("e2e", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.IntVar(&s.Rounds, "rounds", 5, "how `many` rounds; in each, every contestant has one turn")
-	flags.DurationVar(&s.Time, "time", 5*time.Second, "how `long` a turn is measured, in whole seconds")
-	flags.DurationVar(&s.WarmUp, "warmup", time.Second, "how `long` a turn is warmed up first, in whole seconds")
+	flags.IntVar(&s.Rounds, "rounds", 5,
+		"how `many` rounds; in each, every contestant has one turn")
+	flags.DurationVar(&s.Time, "time", 5*time.Second, "how `long` a turn is measured, in whole "+
+		"seconds")
+	flags.DurationVar(&s.WarmUp, "warmup", time.Second, "how `long` a turn is warmed up first, "+
+		"in whole seconds")
 	flags.IntVar(&s.Connections, "connections", 32, "how `many` connections wrk keeps busy")
-	flags.StringVar(&s.only, "only", "", "the contestants to run, by `names` with commas between; empty: all\n"+names())
-	flags.StringVar(&s.out, "out", "results", "the `folder` in which the folder of the results is made")
+	flags.StringVar(&s.only, "only", "", "the contestants to run, by `names` with commas "+
+		"between; empty: all\n"+names())
+	flags.StringVar(&s.out, "out", "results", "the `folder` in which the folder of the results "+
+		"is made")
 	if err := flags.Parse(args); err != nil {
 		return s, nil, err
 	}
@@ -86,7 +95,8 @@ func parseFlags(args []string, stderr io.Writer) (settings, []contestant, error)
 	case s.WarmUp < time.Second || s.WarmUp%time.Second != 0:
 		return s, nil, fmt.Errorf("-warmup %v: wrk takes whole seconds, at least 1s", s.WarmUp)
 	case turns*(s.Time+s.WarmUp) > longest:
-		return s, nil, fmt.Errorf("this would take %v; what is stored is good for an hour, so at most %v can be measured", turns*(s.Time+s.WarmUp), longest)
+		return s, nil, fmt.Errorf("this would take %v; what is stored is good for an hour, so at "+
+			"most %v can be measured", turns*(s.Time+s.WarmUp), longest)
 	}
 	return s, chosen, nil
 }
@@ -97,14 +107,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	if runtime.GOOS != "linux" {
-		return fmt.Errorf("CPU time is read from /proc, which needs Linux; this is %s", runtime.GOOS)
+		return fmt.Errorf("CPU time is read from /proc, which needs Linux; this is %s",
+			runtime.GOOS)
 	}
 	wrk, err := program("wrk")
 	if err != nil {
 		return err
 	}
 	began := time.Now()
-	result := &results{Date: began.Format(time.DateOnly), Settings: s, Machine: describeMachine()} // before we add to its load
+	// before we add to its load
+	result := &results{Date: began.Format(time.DateOnly), Settings: s, Machine: describeMachine()}
 	e, err := newEnsemble(ctx, stdout)
 	if err != nil {
 		return err
@@ -113,7 +125,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 	result.Pinned, result.FilesInMemory = e.cores.String(), e.inMemory()
 	if result.Machine.busy() {
-		fmt.Fprintf(stdout, "This machine is busy (load average %s): the numbers will not mean much.\n", result.Machine.Load)
+		fmt.Fprintf(stdout, "This machine is busy (load average %s): the numbers will not mean "+
+			"much.\n", result.Machine.Load)
 	}
 	m := &measurement{settings: s, ensemble: e, wrk: wrk, out: stdout}
 	for _, c := range chosen {
@@ -128,7 +141,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		fmt.Fprintf(stdout, "%-20s answers as it should\n", c.name)
 		m.running = append(m.running, r)
 		result.Contestants = append(result.Contestants, entry{
-			Name: c.name, Label: c.label, What: c.what, Kind: c.kind, Version: c.version(ctx, e), HeadBytes: head,
+			Name: c.name, Label: c.label, What: c.what, Kind: c.kind, Version: c.version(ctx, e),
+			HeadBytes: head,
 		})
 	}
 	result.Tools = tools(ctx, chosen)
@@ -145,9 +159,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "\n%s\nThe report took %v: %s/report.md\n", result.table(), time.Since(began).Round(time.Second), folder)
+	fmt.Fprintf(stdout, "\n%s\nThe report took %v: %s/report.md\n", result.table(),
+		time.Since(began).Round(time.Second), folder)
 	if failed := result.failures(); len(failed) > 0 {
-		return fmt.Errorf("%d turns failed, the report says which: %s", len(failed), strings.Join(failed, "; "))
+		return fmt.Errorf("%d turns failed, the report says which: %s", len(failed),
+			strings.Join(failed, "; "))
 	}
 	return nil
 }

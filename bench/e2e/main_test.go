@@ -16,8 +16,10 @@ import (
 )
 
 func TestFlags(t *testing.T) {
-	s, chosen, err := parseFlags([]string{"-rounds", "2", "-only", "nginx,bare", "-out", "/somewhere"}, io.Discard)
-	if err != nil || s.Rounds != 2 || len(chosen) != 2 || chosen[0].name != "bare" || chosen[1].name != "nginx" {
+	s, chosen, err := parseFlags([]string{"-rounds", "2", "-only", "nginx,bare", "-out",
+		"/somewhere"}, io.Discard)
+	if err != nil || s.Rounds != 2 || len(chosen) != 2 || chosen[0].name != "bare" ||
+		chosen[1].name != "nginx" {
 		t.Errorf("got %+v, %v, %v", s, chosen, err)
 	}
 	if want := "cd bench && go run ./e2e -only nginx,bare -rounds 2"; s.Command != want {
@@ -37,7 +39,8 @@ func TestFlags(t *testing.T) {
 		}
 	}
 	var help bytes.Buffer
-	if _, _, err := parseFlags([]string{"-help"}, &help); !errors.Is(err, flag.ErrHelp) || !strings.Contains(help.String(), "freshet-redis-far") {
+	if _, _, err := parseFlags([]string{"-help"}, &help); !errors.Is(err, flag.ErrHelp) ||
+		!strings.Contains(help.String(), "freshet-redis-far") {
 		t.Errorf("-help: %v\n%s", err, help.String())
 	}
 }
@@ -54,14 +57,17 @@ func TestCheck(t *testing.T) {
 	}{
 		{"a cache", other, 200, pageSize, 0, ""},
 		{"the bare handler", floor, 200, pageSize, 1, ""},
-		{"no cache", other, 200, pageSize, 1, "nothing does not answer from its cache: its handler ran 10 times for 10 requests"},
-		{"a cache before the bare handler", floor, 200, pageSize, 0, "nothing has no cache, yet its handler ran 0 times"},
+		{"no cache", other, 200, pageSize, 1, "nothing does not answer from its cache: its " +
+			"handler ran 10 times for 10 requests"},
+		{"a cache before the bare handler", floor, 200, pageSize, 0, "nothing has no cache, yet " +
+			"its handler ran 0 times"},
 		{"an error", other, 503, pageSize, 0, "answers with 503"},
 		{"another page", other, 200, 12, 0, "answers with 12 bytes, where 1024 are due"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			runs := int64(0) // by one client, which asks for one thing after the other
-			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter,
+				r *http.Request) {
 				if r.URL.Path == "/runs" {
 					io.WriteString(w, thousandless(runs))
 					return
@@ -71,7 +77,8 @@ func TestCheck(t *testing.T) {
 				w.Write(make([]byte, c.length))
 			}))
 			defer server.Close()
-			r := &running{contestant: contestant{name: "nothing", kind: c.kind}, url: server.URL + pagePath, control: server.URL, main: &process{}}
+			r := &running{contestant: contestant{name: "nothing", kind: c.kind}, url: server.URL +
+				pagePath, control: server.URL, main: &process{}}
 			head, err := r.check(t.Context())
 			switch {
 			case c.problem == "" && (err != nil || head < 50):
@@ -93,7 +100,9 @@ func TestAServerThatDoesNotStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.launch(context.Background(), -1, address, "sh", "-c", "echo no such option >&2; exit 1"); err == nil || !strings.Contains(err.Error(), "no such option") {
+	if _, err := e.launch(context.Background(), -1, address, "sh", "-c",
+		"echo no such option >&2; exit 1"); err == nil || !strings.Contains(err.Error(),
+		"no such option") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -113,7 +122,8 @@ Showing nodes accounting for 900ms, 18.37% of 4900ms total
      900ms 18.37% 18.37%      900ms 18.37%  internal/runtime/syscall.Syscall6
          0     0% 18.37%     4800ms 97.96%  net/http.(*conn).serve (inline)
 `)
-	want := []top{{"internal/runtime/syscall.Syscall6", "900ms", "18.37%", "900ms", "18.37%"}, {"net/http.(*conn).serve (inline)", "0", "0%", "4800ms", "97.96%"}}
+	want := []top{{"internal/runtime/syscall.Syscall6", "900ms", "18.37%", "900ms", "18.37%"},
+		{"net/http.(*conn).serve (inline)", "0", "0%", "4800ms", "97.96%"}}
 	if err != nil || len(lines) != 2 || lines[0] != want[0] || lines[1] != want[1] {
 		t.Errorf("got %v, %v", lines, err)
 	}

@@ -14,30 +14,45 @@ func (r *results) meaning() []string {
 
 	if hasBare && hasFreshet && freshet.Summary.Compared > 0 {
 		f := freshet.Summary
-		add("**A hit in memory costs %.2f times what the bare handler costs**: %s µs of CPU time, and %s. The bare handler has the page at hand and does nothing but write it, so the difference is what the cache takes: reading the request, finding the page, judging whether it may be used, and saying so.",
-			f.CPURatio.Median, oneDecimal(f.CPUMicros.Median), oneDecimal(bare.Summary.CPUMicros.Median))
+		add("**A hit in memory costs %.2f times what the bare handler costs**: %s µs of CPU "+
+			"time, and %s. The bare handler has the page at hand and does nothing but write it, "+
+			"so the difference is what the cache takes: reading the request, finding the page, "+
+			"judging whether it may be used, and saying so.",
+			f.CPURatio.Median, oneDecimal(f.CPUMicros.Median),
+			oneDecimal(bare.Summary.CPUMicros.Median))
 		add("So one core serves %s requests a second through Freshet and %s without it.",
 			thousands(f.PerSecond.Median), thousands(bare.Summary.PerSecond.Median))
 		if more := f.CPUMicros.Median - bare.Summary.CPUMicros.Median; more > 0 {
-			add("The cache saves CPU time wherever making the page takes a handler more than %s µs of it.", oneDecimal(more))
+			add("The cache saves CPU time wherever making the page takes a handler more than %s "+
+				"µs of it.", oneDecimal(more))
 		}
 	}
 	if others := r.besideFreshet(); hasFreshet && len(others) > 0 {
-		add("Beside Freshet in memory, a response takes this much CPU time: %s. nginx and Varnish are servers in C, and gofiber is a server that replaces net/http; Freshet is a part of a Go app and pays for net/http, as the bare handler does.", strings.Join(others, ", "))
+		add("Beside Freshet in memory, a response takes this much CPU time: %s. nginx and "+
+			"Varnish are servers in C, and gofiber is a server that replaces net/http; Freshet "+
+			"is a part of a Go app and pays for net/http, as the bare handler does.",
+			strings.Join(others, ", "))
 	}
 	for _, e := range r.Contestants {
 		if behind := e.Summary.BehindMicros.Median; e.Summary.Turns > 0 && behind >= 0.05 {
-			add("%s: Redis takes %s µs of CPU time a request besides, on the other core, where it competes with wrk.", e.Label, oneDecimal(behind))
+			add("%s: Redis takes %s µs of CPU time a request besides, on the other core, where "+
+				"it competes with wrk.", e.Label, oneDecimal(behind))
 		}
 	}
 	if idle := r.idle(); len(idle) > 0 {
-		add("Not kept busy: %s. There wrk, Redis on wrk's core or something else on this machine was the limit: the server could answer more requests a second than shown, and the CPU time per request is the number to read.", strings.Join(idle, ", "))
+		add("Not kept busy: %s. There wrk, Redis on wrk's core or something else on this machine "+
+			"was the limit: the server could answer more requests a second than shown, and the "+
+			"CPU time per request is the number to read.", strings.Join(idle, ", "))
 	}
 	if r.Machine.busy() {
-		add("**The machine was busy with something else**: its load average was %s before the first round. Measure again when it is quiet.", r.Machine.Load)
+		add("**The machine was busy with something else**: its load average was %s before the "+
+			"first round. Measure again when it is quiet.", r.Machine.Load)
 	}
-	add("Latency is that of a server with all the load it can take: most of it is waiting for the %d clients' other requests. It tells contestants apart; a site that is not overloaded answers sooner.", r.Settings.Connections)
-	add("CPU time comes in steps of 10 ms, which is %.1f %% of a turn of %v. Differences below the spread in parentheses say nothing.", 1/r.Settings.Time.Seconds(), r.Settings.Time)
+	add("Latency is that of a server with all the load it can take: most of it is waiting for "+
+		"the %d clients' other requests. It tells contestants apart; a site that is not "+
+		"overloaded answers sooner.", r.Settings.Connections)
+	add("CPU time comes in steps of 10 ms, which is %.1f %% of a turn of %v. Differences below "+
+		"the spread in parentheses say nothing.", 1/r.Settings.Time.Seconds(), r.Settings.Time)
 	return says
 }
 
@@ -47,7 +62,8 @@ func (r *results) besideFreshet() []string {
 	var says []string
 	for _, e := range r.Contestants {
 		if e.Kind == other && e.Summary.Turns > 0 && freshet.Summary.CPUMicros.Median > 0 {
-			says = append(says, fmt.Sprintf("%s %.2f times", e.Label, e.Summary.CPUMicros.Median/freshet.Summary.CPUMicros.Median))
+			says = append(says, fmt.Sprintf("%s %.2f times", e.Label,
+				e.Summary.CPUMicros.Median/freshet.Summary.CPUMicros.Median))
 		}
 	}
 	return says
@@ -61,7 +77,8 @@ func (r *results) idle() []string {
 	var says []string
 	for _, e := range r.Contestants {
 		if e.Summary.Turns > 0 && e.Summary.Busy.Median < full {
-			says = append(says, fmt.Sprintf("%s (%.0f %% of its core)", e.Label, 100*e.Summary.Busy.Median))
+			says = append(says, fmt.Sprintf("%s (%.0f %% of its core)", e.Label,
+				100*e.Summary.Busy.Median))
 		}
 	}
 	return says

@@ -30,17 +30,22 @@ func (r *results) pictures() []picture {
 		{"throughput.svg", chart{
 			title: "Responses from the cache per second, on one core", subtitle: moreIsBetter,
 			axis: "requests per second", unit: "/s", format: thousands,
-			bars: r.bars(-1, func(s summary) (spread, spread) { return s.PerSecond, s.PerSecondRatio }),
+			bars: r.bars(-1, func(s summary) (spread, spread) {
+				return s.PerSecond, s.PerSecondRatio
+			}),
 		}},
 		{"p99.svg", chart{
-			title: "99 % of requests are answered within this time, at full load", subtitle: lessIsBetter,
-			axis: fmt.Sprintf("ms, the 99th percentile of latency with %d connections that never pause", r.Settings.Connections), unit: " ms", format: milliseconds,
+			title:    "99 % of requests are answered within this time, at full load",
+			subtitle: lessIsBetter,
+			axis: fmt.Sprintf("ms, the 99th percentile of latency with %d connections that "+
+				"never pause", r.Settings.Connections), unit: " ms", format: milliseconds,
 			bars: r.bars(1, func(s summary) (spread, spread) { return s.P99Micros, s.P99Ratio }),
 		}},
 	}
 }
 
-// bars are the contestants by one of their values: the least first, or, if direction is negative, last.
+// bars are the contestants by one of their values: the least first, or, if direction is negative,
+// last.
 func (r *results) bars(direction int, of func(summary) (value, ratio spread)) []bar {
 	var bars []bar
 	for _, e := range r.Contestants {
@@ -55,7 +60,8 @@ func (r *results) bars(direction int, of func(summary) (value, ratio spread)) []
 		bars = append(bars, b)
 	}
 	slices.SortStableFunc(bars, func(a, b bar) int {
-		return cmp.Or(cmp.Compare(len(a.empty), len(b.empty)), direction*cmp.Compare(a.value.Median, b.value.Median))
+		return cmp.Or(cmp.Compare(len(a.empty), len(b.empty)), direction*cmp.Compare(a.value.Median,
+			b.value.Median))
 	})
 	return bars
 }

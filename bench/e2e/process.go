@@ -38,7 +38,8 @@ func startProcess(core int, dir, path string, args ...string) (*process, error) 
 	return p, nil
 }
 
-// onCore is the command that runs a program on one core: taskset becomes the program and keeps its process id.
+// onCore is the command that runs a program on one core: taskset becomes the program and keeps its
+// process id.
 func onCore(core int, path string, args ...string) *exec.Cmd {
 	if core < 0 {
 		return exec.Command(path, args...)
@@ -98,5 +99,6 @@ func program(name string) (string, error) {
 	if packages[name] != "" {
 		pkg = packages[name]
 	}
-	return "", fmt.Errorf("%s is not installed: `make bench` does it, or `apt-get install %s`", name, pkg)
+	return "", fmt.Errorf("%s is not installed: `make bench` does it, or `apt-get install %s`",
+		name, pkg)
 }

@@ -35,8 +35,8 @@ type top struct {
 
 const topLines = 25
 
-// profile takes the profile in a round of its own; nil if Freshet in memory does not run. A profile costs a
-// little, so that round counts for nothing else.
+// profile takes the profile in a round of its own; nil if Freshet in memory does not run. A profile
+// costs a little, so that round counts for nothing else.
 func (m *measurement) profile(ctx context.Context, dir string) (*profile, error) {
 	i := slices.IndexFunc(m.running, func(r *running) bool { return r.name == freshetName })
 	if i < 0 {
@@ -50,7 +50,8 @@ func (m *measurement) profile(ctx context.Context, dir string) (*profile, error)
 		loaded <- err
 	}()
 	time.Sleep(m.WarmUp)
-	taken, err := get(ctx, fmt.Sprintf("%s/profile?seconds=%d", r.control, int(m.Time.Seconds())), m.Time+30*time.Second)
+	taken, err := get(ctx, fmt.Sprintf("%s/profile?seconds=%d", r.control, int(m.Time.Seconds())),
+		m.Time+30*time.Second)
 	if err := errors.Join(err, <-loaded); err != nil {
 		return nil, fmt.Errorf("a CPU profile of %s: %w", r.name, err)
 	}
@@ -70,14 +71,16 @@ func (m *measurement) profile(ctx context.Context, dir string) (*profile, error)
 }
 
 func topOf(ctx context.Context, path, sort string) ([]top, error) {
-	said, err := exec.CommandContext(ctx, "go", "tool", "pprof", "-top", sort, "-unit=ms", fmt.Sprintf("-nodecount=%d", topLines), path).Output()
+	said, err := exec.CommandContext(ctx, "go", "tool", "pprof", "-top", sort, "-unit=ms",
+		fmt.Sprintf("-nodecount=%d", topLines), path).Output()
 	if err != nil {
 		return nil, fmt.Errorf("go tool pprof: %w", err)
 	}
 	return parseTop(string(said))
 }
 
-// parseTop reads what `go tool pprof -top` prints: a head, the columns' names, and a line for each function.
+// parseTop reads what `go tool pprof -top` prints: a head, the columns' names, and a line for each
+// function.
 func parseTop(said string) ([]top, error) {
 	var lines []top
 	inTable := false
@@ -99,8 +102,9 @@ func parseTop(said string) ([]top, error) {
 // stringTable is the number of the field of a pprof profile that has all its strings.
 const stringTable = 6
 
-// withoutFolders leaves of each absolute path in a profile the last part: where the binary lay is nobody's
-// business. A profile is a gzipped protocol buffer, whose outermost fields are all that has to be known.
+// withoutFolders leaves of each absolute path in a profile the last part: where the binary lay is
+// nobody's business. A profile is a gzipped protocol buffer, whose outermost fields are all that
+// has to be known.
 func withoutFolders(zipped []byte) ([]byte, error) {
 	wrong := errors.New("the CPU profile is none")
 	unzip, err := gzip.NewReader(bytes.NewReader(zipped))

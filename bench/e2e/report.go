@@ -11,9 +11,12 @@ func (r *results) report() string {
 	var s strings.Builder
 	say := func(format string, args ...any) { fmt.Fprintf(&s, format+"\n", args...) }
 	say("# End to end: a page of 1 KiB from each cache\n")
-	say("%s, on %s with %s. Each contestant is a server on one core that answers the same page from its cache;", r.Date, r.Machine.CPU, plural(r.Machine.Cores, "core"))
-	say("wrk, on another core, asks it over loopback through %d connections that never pause. They take turns of %v, in", r.Settings.Connections, r.Settings.Time)
-	say("%s. \"Beside bare\" is the ratio to the bare handler, which has no cache, in the same round. Shown are medians, and in", plural(r.Settings.Rounds, "round"))
+	say("%s, on %s with %s. Each contestant is a server on one core that answers the same page "+
+		"from its cache;", r.Date, r.Machine.CPU, plural(r.Machine.Cores, "core"))
+	say("wrk, on another core, asks it over loopback through %d connections that never pause. "+
+		"They take turns of %v, in", r.Settings.Connections, r.Settings.Time)
+	say("%s. \"Beside bare\" is the ratio to the bare handler, which has no cache, in the same "+
+		"round. Shown are medians, and in", plural(r.Settings.Rounds, "round"))
 	say("parentheses the least and the greatest.\n")
 	say("%s", r.table())
 	for _, p := range r.pictures() {
@@ -31,10 +34,14 @@ func (r *results) report() string {
 	}
 	say("\n## What was run\n")
 	say("```sh\n%s\n```\n", r.Settings.Command)
-	say("%s\nwrk has one thread; each turn is warmed up for %v first, and each round begins with another", r.Pinned, r.Settings.WarmUp)
-	say("contestant. Go servers have `GOMAXPROCS=1`. CPU time is user and system time of all the contestant's processes,")
-	say("from `/proc`. Before the first round each contestant was asked %d times, and its handler did not run (the bare one ran", checks)
-	say("each time); during the rounds it may not run either. wrk sends Host and %d more fields, as browsers do.", len(requestFields))
+	say("%s\nwrk has one thread; each turn is warmed up for %v first, and each round begins with "+
+		"another", r.Pinned, r.Settings.WarmUp)
+	say("contestant. Go servers have `GOMAXPROCS=1`. CPU time is user and system time of all the " +
+		"contestant's processes,")
+	say("from `/proc`. Before the first round each contestant was asked %d times, and its "+
+		"handler did not run (the bare one ran", checks)
+	say("each time); during the rounds it may not run either. wrk sends Host and %d more fields, "+
+		"as browsers do.", len(requestFields))
 	files := "on disk"
 	if r.FilesInMemory {
 		files = "in memory (tmpfs)"
@@ -56,7 +63,8 @@ func (r *results) report() string {
 // table is the main table.
 func (r *results) table() string {
 	var s strings.Builder
-	s.WriteString("| | CPU µs per request | beside bare | requests/s | p50 ms | p99 ms | p99 beside bare |\n|---|--:|--:|--:|--:|--:|--:|\n")
+	s.WriteString("| | CPU µs per request | beside bare | requests/s | p50 ms | p99 ms | p99 " +
+		"beside bare |\n|---|--:|--:|--:|--:|--:|--:|\n")
 	for _, e := range r.Contestants {
 		m := e.Summary
 		if m.Turns == 0 {
@@ -71,8 +79,10 @@ func (r *results) table() string {
 			cpu, p99 = ratio(m.CPURatio), ratio(m.P99Ratio)
 		}
 		fmt.Fprintf(&s, "| %s | %s (%s to %s) | %s | %s | %s | %s | %s |\n", e.Label,
-			oneDecimal(m.CPUMicros.Median), oneDecimal(m.CPUMicros.Least), oneDecimal(m.CPUMicros.Greatest),
-			cpu, thousands(m.PerSecond.Median), milliseconds(m.P50Micros.Median), milliseconds(m.P99Micros.Median), p99)
+			oneDecimal(m.CPUMicros.Median), oneDecimal(m.CPUMicros.Least),
+			oneDecimal(m.CPUMicros.Greatest),
+			cpu, thousands(m.PerSecond.Median), milliseconds(m.P50Micros.Median),
+			milliseconds(m.P99Micros.Median), p99)
 	}
 	return s.String()
 }
@@ -83,7 +93,8 @@ func ratio(s spread) string {
 
 func (r *results) machineRows() [][2]string {
 	rows := [][2]string{
-		{"CPU", r.Machine.CPU}, {"cores", fmt.Sprint(r.Machine.Cores)}, {"memory", r.Machine.Memory},
+		{"CPU", r.Machine.CPU}, {"cores", fmt.Sprint(r.Machine.Cores)},
+		{"memory", r.Machine.Memory},
 		{"kernel", r.Machine.Kernel}, {"system", r.Machine.System}, {"Go", r.Machine.Go},
 		{"load average before", r.Machine.Load},
 	}
@@ -107,15 +118,19 @@ func (r *results) profileSection() string {
 		return ""
 	}
 	var s strings.Builder
-	fmt.Fprintf(&s, "\n## Where Freshet's time goes\n\nA CPU profile of Freshet in memory, over %.0f s in a round of its own:\n`go tool pprof %s` shows all of it.\n",
+	fmt.Fprintf(&s, "\n## Where Freshet's time goes\n\nA CPU profile of Freshet in memory, over "+
+		"%.0f s in a round of its own:\n`go tool pprof %s` shows all of it.\n",
 		r.Profile.Seconds, pprofFile)
 	for _, t := range []struct {
 		says  string
 		lines []top
-	}{{"by the time in the function itself", r.Profile.Flat}, {"by the time in the function and in all that it calls", r.Profile.Cum}} {
-		fmt.Fprintf(&s, "\nThe top %d, %s:\n\n| itself | | with what it calls | | function |\n|--:|--:|--:|--:|---|\n", len(t.lines), t.says)
+	}{{"by the time in the function itself", r.Profile.Flat},
+		{"by the time in the function and in all that it calls", r.Profile.Cum}} {
+		fmt.Fprintf(&s, "\nThe top %d, %s:\n\n| itself | | with what it calls | | function "+
+			"|\n|--:|--:|--:|--:|---|\n", len(t.lines), t.says)
 		for _, l := range t.lines {
-			fmt.Fprintf(&s, "| %s | %s | %s | %s | `%s` |\n", l.Flat, l.FlatPercent, l.Cum, l.CumPercent, l.Function)
+			fmt.Fprintf(&s, "| %s | %s | %s | %s | `%s` |\n", l.Flat, l.FlatPercent, l.Cum,
+				l.CumPercent, l.Function)
 		}
 	}
 	return s.String()

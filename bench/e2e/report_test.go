@@ -14,22 +14,28 @@ import (
 func example() *results {
 	r := &results{
 		Date: "2026-11-21", Pinned: cores{server: 1, load: 0}.String(),
-		Machine:  machine{CPU: "AMD EPYC", Cores: 2, Memory: "15.6 GiB", Kernel: "6.1.0", System: "Debian GNU/Linux 12", Go: "go1.26.0 linux/amd64", Load: "0.02"},
-		Settings: settings{Rounds: 2, Time: 5 * time.Second, WarmUp: time.Second, Connections: 32, Command: "cd bench && go run ./e2e -rounds 2"},
-		Tools:    map[string]string{"wrk": "4.1.0"},
+		Machine: machine{CPU: "AMD EPYC", Cores: 2, Memory: "15.6 GiB", Kernel: "6.1.0",
+			System: "Debian GNU/Linux 12", Go: "go1.26.0 linux/amd64", Load: "0.02"},
+		Settings: settings{Rounds: 2, Time: 5 * time.Second, WarmUp: time.Second, Connections: 32,
+			Command: "cd bench && go run ./e2e -rounds 2"},
+		Tools: map[string]string{"wrk": "4.1.0"},
 		Profile: &profile{Seconds: 5, pprof: []byte("profile"),
-			Flat: []top{{"runtime.nanotime", "40ms", "0.8%", "40ms", "0.8%"}}, Cum: []top{{"net/http.(*conn).serve", "0", "0%", "4900ms", "98%"}}},
+			Flat: []top{{"runtime.nanotime", "40ms", "0.8%", "40ms", "0.8%"}},
+			Cum:  []top{{"net/http.(*conn).serve", "0", "0%", "4900ms", "98%"}}},
 	}
-	cpu := map[string]float64{"bare": 10, "freshet": 12, "freshet-redis-far": 30, "nginx": 6, "varnish": 8}
+	cpu := map[string]float64{"bare": 10, "freshet": 12, "freshet-redis-far": 30, "nginx": 6,
+		"varnish": 8}
 	for _, c := range contestants {
 		micros, ok := cpu[c.name]
 		if !ok {
 			continue
 		}
-		r.Contestants = append(r.Contestants, entry{Name: c.name, Label: c.label, What: c.what, Kind: c.kind, Version: "1.2.3", HeadBytes: 287})
+		r.Contestants = append(r.Contestants, entry{Name: c.name, Label: c.label, What: c.what,
+			Kind: c.kind, Version: "1.2.3", HeadBytes: 287})
 		for round := 1; round <= 2; round++ {
 			m := micros * float64(round)
-			t := turn{Round: round, Contestant: c.name, CPUMicros: m, PerSecond: 1e6 / m, P50Micros: 300 * m, P99Micros: 500 * m, Busy: 0.99}
+			t := turn{Round: round, Contestant: c.name, CPUMicros: m, PerSecond: 1e6 / m,
+				P50Micros: 300 * m, P99Micros: 500 * m, Busy: 0.99}
 			switch c.name {
 			case "varnish":
 				t.Failed = "3 socket errors"
@@ -77,11 +83,13 @@ func TestTheReport(t *testing.T) {
 func TestTheReportOfOneContestant(t *testing.T) {
 	r := example()
 	r.Profile, r.Contestants = nil, r.Contestants[3:4]
-	r.Rounds = []turn{{Round: 1, Contestant: "nginx", CPUMicros: 6, PerSecond: 1e5, P50Micros: 1, P99Micros: 2, Busy: 1}}
+	r.Rounds = []turn{{Round: 1, Contestant: "nginx", CPUMicros: 6, PerSecond: 1e5, P50Micros: 1,
+		P99Micros: 2, Busy: 1}}
 	r.Machine.Load = "3.50"
 	r.summarize()
 	said := r.report()
-	if strings.Contains(said, " × (") || strings.Contains(said, "pprof") || strings.Contains(said, "NaN") || strings.Contains(said, "A hit in memory") {
+	if strings.Contains(said, " × (") || strings.Contains(said, "pprof") ||
+		strings.Contains(said, "NaN") || strings.Contains(said, "A hit in memory") {
 		t.Errorf("it compares with nothing:\n%s", said)
 	}
 	if !strings.Contains(said, "busy with something else") {
@@ -100,7 +108,8 @@ func TestWhatIsWritten(t *testing.T) {
 	}
 	absolute := regexp.MustCompile(`(?m)(^|[\s"'(|=` + "`" + `])/[a-z]+/`)
 	host, _ := os.Hostname()
-	for _, name := range []string{"report.md", "results.json", "cpu.svg", "throughput.svg", "p99.svg", pprofFile} {
+	for _, name := range []string{"report.md", "results.json", "cpu.svg", "throughput.svg",
+		"p99.svg", pprofFile} {
 		content, err := os.ReadFile(filepath.Join(folder, name))
 		if err != nil {
 			t.Error(err)
@@ -114,7 +123,8 @@ func TestWhatIsWritten(t *testing.T) {
 	}
 	var again results
 	content, _ := os.ReadFile(filepath.Join(folder, "results.json"))
-	if err := json.Unmarshal(content, &again); err != nil || len(again.Rounds) != len(r.Rounds) || again.Contestants[1].Summary != r.Contestants[1].Summary {
+	if err := json.Unmarshal(content, &again); err != nil || len(again.Rounds) != len(r.Rounds) ||
+		again.Contestants[1].Summary != r.Contestants[1].Summary {
 		t.Errorf("results.json does not say what was measured: %v", err)
 	}
 	r.Profile = nil
@@ -127,7 +137,8 @@ func TestWhatIsWritten(t *testing.T) {
 }
 
 func TestNumbersAreShown(t *testing.T) {
-	for v, want := range map[float64]string{0: "0", 999: "999", 1000: "1,000", 12345.6: "12,346", 1234567: "1,234,567"} {
+	for v, want := range map[float64]string{0: "0", 999: "999", 1000: "1,000", 12345.6: "12,346",
+		1234567: "1,234,567"} {
 		if got := thousands(v); got != want {
 			t.Errorf("%v: got %s, want %s", v, got, want)
 		}

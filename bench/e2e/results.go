@@ -43,7 +43,9 @@ func (r *results) summarize() {
 
 // find returns a contestant that ran and has a turn that counts.
 func (r *results) find(name string) (entry, bool) {
-	i := slices.IndexFunc(r.Contestants, func(e entry) bool { return e.Name == name && e.Summary.Turns > 0 })
+	i := slices.IndexFunc(r.Contestants, func(e entry) bool {
+		return e.Name == name && e.Summary.Turns > 0
+	})
 	if i < 0 {
 		return entry{}, false
 	}
@@ -55,7 +57,8 @@ func (r *results) failures() []string {
 	var failed []string
 	for _, t := range r.Rounds {
 		if t.Failed != "" {
-			failed = append(failed, fmt.Sprintf("%s in round %d: %s", t.Contestant, t.Round, t.Failed))
+			failed = append(failed, fmt.Sprintf("%s in round %d: %s", t.Contestant, t.Round,
+				t.Failed))
 		}
 	}
 	return failed
@@ -64,8 +67,8 @@ func (r *results) failures() []string {
 // pprofFile is the profile's name beside the report.
 const pprofFile = "freshet-memory.pprof"
 
-// write writes the report and all that belongs to it to a folder of its own in parent, and returns the folder.
-// A report of the same day on the same machine is replaced.
+// write writes the report and all that belongs to it to a folder of its own in parent, and returns
+// the folder. A report of the same day on the same machine is replaced.
 func (r *results) write(parent string) (string, error) {
 	folder := filepath.Join(parent, r.Date+"-"+r.Machine.short())
 	if err := os.MkdirAll(folder, 0o755); err != nil {
@@ -75,7 +78,8 @@ func (r *results) write(parent string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	files := map[string][]byte{"report.md": []byte(r.report()), "results.json": append(asJSON, '\n')}
+	files := map[string][]byte{"report.md": []byte(r.report()), "results.json": append(asJSON,
+		'\n')}
 	for _, p := range r.pictures() {
 		files[p.file] = []byte(p.svg())
 	}

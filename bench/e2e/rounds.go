@@ -37,8 +37,8 @@ type turn struct {
 	Failed       string  `json:"failed,omitempty"`
 }
 
-// rounds gives everyone a turn in each round. Each round begins with another contestant, so that nobody always
-// follows the same neighbour's warm machine from the same place.
+// rounds gives everyone a turn in each round. Each round begins with another contestant, so that
+// nobody always follows the same neighbour's warm machine from the same place.
 func (m *measurement) rounds(ctx context.Context) ([]turn, error) {
 	var turns []turn
 	for round := range m.Rounds {
@@ -135,7 +135,8 @@ func (r *running) counters(ctx context.Context) (c counters, err error) {
 
 // load has wrk ask a contestant for a while.
 func (m *measurement) load(ctx context.Context, r *running, d time.Duration) (load, error) {
-	args := []string{"--latency", "-t", "1", "-c", strconv.Itoa(m.Connections), "-d", strconv.Itoa(int(d.Seconds()))}
+	args := []string{"--latency", "-t", "1", "-c", strconv.Itoa(m.Connections), "-d",
+		strconv.Itoa(int(d.Seconds()))}
 	for _, f := range requestFields {
 		args = append(args, "-H", f)
 	}

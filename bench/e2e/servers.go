@@ -21,7 +21,9 @@ func goServer(kind, storeURL string) starter {
 }
 
 // server starts the binary of package server.
-func (e *ensemble) server(ctx context.Context, core int, kind, storeURL string) (p *process, url, control string, err error) {
+func (e *ensemble) server(
+	ctx context.Context, core int, kind, storeURL string,
+) (p *process, url, control string, err error) {
 	listen, err := freeAddress()
 	if err != nil {
 		return nil, "", "", err
@@ -29,7 +31,8 @@ func (e *ensemble) server(ctx context.Context, core int, kind, storeURL string) 
 	if control, err = freeAddress(); err != nil {
 		return nil, "", "", err
 	}
-	p, err = e.launch(ctx, core, listen, e.binary, "-kind", kind, "-store", storeURL, "-listen", listen, "-control", control)
+	p, err = e.launch(ctx, core, listen, e.binary, "-kind", kind, "-store", storeURL, "-listen",
+		listen, "-control", control)
 	return p, "http://" + listen + pagePath, "http://" + control, err
 }
 
@@ -46,7 +49,8 @@ func redisServer(options string) starter {
 		}
 		_, port, _ := net.SplitHostPort(address)
 		r.behind, err = e.launch(ctx, e.cores.load, address, path,
-			"--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", e.dir)
+			"--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir",
+			e.dir)
 		if err != nil {
 			return err
 		}
@@ -54,20 +58,22 @@ func redisServer(options string) starter {
 	}
 }
 
-// startNginx starts nginx in front of an origin. As root its worker would be nobody, who cannot enter the
-// folder: there it stays root.
+// startNginx starts nginx in front of an origin. As root its worker would be nobody, who cannot
+// enter the folder: there it stays root.
 func startNginx(ctx context.Context, e *ensemble, r *running) error {
 	user := ""
 	if os.Geteuid() == 0 {
 		user = "user root;"
 	}
-	return e.proxy(ctx, r, "nginx", func(dir, listen, origin string) (path string, args []string, err error) {
+	return e.proxy(ctx, r, "nginx", func(dir, listen, origin string) (path string, args []string,
+		err error) {
 		if path, err = program("nginx"); err != nil {
 			return "", nil, err
 		}
 		config := filepath.Join(dir, "nginx.conf")
 		args = []string{"-p", dir, "-c", config, "-e", "stderr"}
-		return path, args, os.WriteFile(config, fmt.Appendf(nil, nginxConfig, user, dir, origin, listen), 0o644)
+		return path, args, os.WriteFile(config, fmt.Appendf(nil, nginxConfig, user, dir, origin,
+			listen), 0o644)
 	})
 }
 
@@ -105,16 +111,18 @@ http {
 }
 `
 
-// startVarnish starts Varnish in front of an origin. Its jail wants root and users of its own, so there is
-// none.
+// startVarnish starts Varnish in front of an origin. Its jail wants root and users of its own, so
+// there is none.
 func startVarnish(ctx context.Context, e *ensemble, r *running) error {
-	return e.proxy(ctx, r, "varnish", func(dir, listen, origin string) (path string, args []string, err error) {
+	return e.proxy(ctx, r, "varnish", func(dir, listen, origin string) (path string, args []string,
+		err error) {
 		if path, err = program("varnishd"); err != nil {
 			return "", nil, err
 		}
 		host, port, _ := net.SplitHostPort(origin)
 		vcl := filepath.Join(dir, "origin.vcl")
-		args = []string{"-F", "-j", "none", "-n", dir, "-a", listen, "-T", "none", "-s", "malloc,64m", "-f", vcl}
+		args = []string{"-F", "-j", "none", "-n", dir, "-a", listen, "-T", "none", "-s",
+			"malloc,64m", "-f", vcl}
 		return path, args, os.WriteFile(vcl, fmt.Appendf(nil, varnishConfig, host, port), 0o644)
 	})
 }
@@ -125,7 +133,10 @@ backend default { .host = "%s"; .port = "%s"; }
 `
 
 // proxy starts an origin on wrk's core and a proxy in front of it, in a folder of its own.
-func (e *ensemble) proxy(ctx context.Context, r *running, name string, prepare func(dir, listen, origin string) (string, []string, error)) error {
+func (e *ensemble) proxy(
+	ctx context.Context, r *running, name string, prepare func(dir, listen, origin string) (string,
+		[]string, error),
+) error {
 	dir, err := e.folder(name)
 	if err != nil {
 		return err

@@ -23,11 +23,12 @@ func TestSpread(t *testing.T) {
 	}
 }
 
-// A ratio is one of a round, so a slow round, slow for both, does not show in it; a turn that failed counts for
-// nothing, and neither does what stood beside it.
+// A ratio is one of a round, so a slow round, slow for both, does not show in it; a turn that
+// failed counts for nothing, and neither does what stood beside it.
 func TestRatiosAreOfTheSameRound(t *testing.T) {
 	of := func(round int, contestant string, cpu float64, failed string) turn {
-		return turn{Round: round, Contestant: contestant, CPUMicros: cpu, PerSecond: 1e6 / cpu, P99Micros: cpu, Failed: failed}
+		return turn{Round: round, Contestant: contestant, CPUMicros: cpu, PerSecond: 1e6 / cpu,
+			P99Micros: cpu, Failed: failed}
 	}
 	s := summarize([]turn{
 		of(1, "bare", 10, ""), of(1, "freshet", 12, ""),
@@ -39,7 +40,8 @@ func TestRatiosAreOfTheSameRound(t *testing.T) {
 	if s.Turns != 3 || s.Compared != 2 {
 		t.Errorf("%d turns and %d beside bare, want 3 and 2", s.Turns, s.Compared)
 	}
-	if !near(s.CPURatio.Least, 1.2) || !near(s.CPURatio.Greatest, 1.2) || !near(s.PerSecondRatio.Median, 1/1.2) {
+	if !near(s.CPURatio.Least, 1.2) || !near(s.CPURatio.Greatest, 1.2) ||
+		!near(s.PerSecondRatio.Median, 1/1.2) {
 		t.Errorf("CPU %+v, requests/s %+v: want 1.2 and its inverse", s.CPURatio, s.PerSecondRatio)
 	}
 	if s.CPUMicros != (spread{13, 12, 36}) {
@@ -48,9 +50,11 @@ func TestRatiosAreOfTheSameRound(t *testing.T) {
 }
 
 func TestATurnIsJudged(t *testing.T) {
-	fine := load{requests: 1000, took: time.Second, perSecond: 1000, p50: time.Millisecond, p99: 2 * time.Millisecond}
+	fine := load{requests: 1000, took: time.Second, perSecond: 1000, p50: time.Millisecond,
+		p99: 2 * time.Millisecond}
 	with := func(change func(*load)) load { l := fine; change(&l); return l }
-	before, after := counters{cpu: time.Second, runs: 5}, counters{cpu: 1500 * time.Millisecond, behind: 100 * time.Millisecond, runs: 5}
+	before, after := counters{cpu: time.Second, runs: 5}, counters{cpu: 1500 * time.Millisecond,
+		behind: 100 * time.Millisecond, runs: 5}
 	ran := after
 	ran.runs = 8
 	for _, c := range []struct {
@@ -73,7 +77,8 @@ func TestATurnIsJudged(t *testing.T) {
 		}
 	}
 	got := judged(ours, fine, before, after)
-	if got.CPUMicros != 500 || got.BehindMicros != 100 || got.Busy != 0.5 || got.CPUSeconds != 0.5 || got.P50Micros != 1000 || got.P99Micros != 2000 {
+	if got.CPUMicros != 500 || got.BehindMicros != 100 || got.Busy != 0.5 ||
+		got.CPUSeconds != 0.5 || got.P50Micros != 1000 || got.P99Micros != 2000 {
 		t.Errorf("got %+v", got)
 	}
 }

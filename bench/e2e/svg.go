@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// chart is a picture of bars that lie, one for each contestant: its name, its bar with a whisker from the
-// least to the greatest, its value and its ratio. It brings its own white ground, so that it reads on any
-// page, and tells the kinds apart by patterns, so that it reads in any colour.
+// chart is a picture of bars that lie, one for each contestant: its name, its bar with a whisker
+// from the least to the greatest, its value and its ratio. It brings its own white ground, so that
+// it reads on any page, and tells the kinds apart by patterns, so that it reads in any colour.
 type chart struct {
 	title    string
 	subtitle string // which way is better
@@ -27,8 +27,8 @@ type bar struct {
 	empty string // in place of a bar that there is none of; otherwise empty
 }
 
-// Sizes in pixels. A letter is taken to be as wide as the widest that fonts have on average, so what is laid
-// out by it never overlaps, whichever font is there.
+// Sizes in pixels. A letter is taken to be as wide as the widest that fonts have on average, so
+// what is laid out by it never overlaps, whichever font is there.
 const (
 	margin    = 24
 	gap       = 16 // between columns
@@ -69,18 +69,22 @@ func (c chart) svg() string {
 	for _, l := range legend {
 		legendWidth += textWidth(l.says, fontSmall) + 40 + gap
 	}
-	width = max(width, 2*margin+legendWidth, 2*margin+textWidth(c.title, fontTitle), 2*margin+textWidth(c.subtitle, fontLabel))
+	width = max(width, 2*margin+legendWidth, 2*margin+textWidth(c.title, fontTitle),
+		2*margin+textWidth(c.subtitle, fontLabel))
 	top := 88.0
 	bottom := top + rowHeight*float64(len(c.bars))
 	height := bottom + 108
 
 	var s svgWriter
-	s.line(`<svg xmlns="http://www.w3.org/2000/svg" width="%.0f" height="%.0f" viewBox="0 0 %.0f %.0f" role="img" font-family="system-ui, 'DejaVu Sans', Arial, sans-serif" fill="#111">`,
+	s.line(
+		`<svg xmlns="http://www.w3.org/2000/svg" width="%.0f" height="%.0f" viewBox="0 0 %.0f %.0f" role="img" font-family="system-ui, 'DejaVu Sans', Arial, sans-serif" fill="#111">`,
 		width, height, width, height)
 	s.line(`<title>%s</title>`, html.EscapeString(c.title))
 	s.line(`<desc>%s</desc>`, html.EscapeString(c.describe()))
-	s.line(`<defs><pattern id="hatch" width="7" height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="7" height="7" fill="#fff"/><rect width="3" height="7" fill="#777"/></pattern></defs>`)
-	s.line(`<rect x="0.5" y="0.5" width="%.1f" height="%.1f" rx="8" fill="#fff" stroke="#999"/>`, width-1, height-1)
+	s.line(
+		`<defs><pattern id="hatch" width="7" height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="7" height="7" fill="#fff"/><rect width="3" height="7" fill="#777"/></pattern></defs>`)
+	s.line(`<rect x="0.5" y="0.5" width="%.1f" height="%.1f" rx="8" fill="#fff" stroke="#999"/>`,
+		width-1, height-1)
 	s.text(margin, 36, fontTitle, "start", "bold", c.title)
 	s.text(margin, 62, fontLabel, "start", "normal", c.subtitle)
 
@@ -112,7 +116,8 @@ func (c chart) svg() string {
 	}
 	for _, b := range c.bars {
 		if b.kind == floor && b.empty == "" {
-			s.line(`<path d="M%.1f %.1fV%.1f" stroke="#111" stroke-width="1.5" stroke-dasharray="5 4"/>`, at(b.value.Median), top, bottom)
+			s.line(
+				`<path d="M%.1f %.1fV%.1f" stroke="#111" stroke-width="1.5" stroke-dasharray="5 4"/>`, at(b.value.Median), top, bottom)
 		}
 	}
 	s.line(`<path d="M%.1f %.1fV%.1f" stroke="#111"/>`, left, top, bottom)
@@ -196,17 +201,21 @@ func (s *svgWriter) line(format string, args ...any) { fmt.Fprintf(s, format+"\n
 
 func (s *svgWriter) text(x, y, size float64, anchor, weight, says string) {
 	if says != "" {
-		s.line(`<text x="%.1f" y="%.1f" font-size="%.0f" text-anchor="%s" font-weight="%s">%s</text>`, x, y, size, anchor, weight, html.EscapeString(says))
+		s.line(
+			`<text x="%.1f" y="%.1f" font-size="%.0f" text-anchor="%s" font-weight="%s">%s</text>`,
+			x, y, size, anchor, weight, html.EscapeString(says))
 	}
 }
 
 // bar draws a contestant's bar: full for Freshet, hatched for others, hollow for the bare handler.
 func (s *svgWriter) bar(k kind, x, y, width, height float64) {
 	fill := map[kind]string{ours: "#7fb2e5", other: "url(#hatch)", floor: "#fff"}[k]
-	s.line(`<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="%s" stroke="#111"/>`, x, y, width, height, fill)
+	s.line(`<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="%s" stroke="#111"/>`, x, y,
+		width, height, fill)
 }
 
-// whisker draws a line from the least to the greatest, on a white one so that it shows on every bar.
+// whisker draws a line from the least to the greatest, on a white one so that it shows on every
+// bar.
 func (s *svgWriter) whisker(from, to, y float64) {
 	path := fmt.Sprintf("M%.1f %.1fv10m0 -5H%.1fm0 -5v10", from, y-5, to)
 	s.line(`<path d="%s" fill="none" stroke="#fff" stroke-width="4"/>`, path)

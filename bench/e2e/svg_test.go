@@ -79,16 +79,21 @@ func TestPicturesAreXMLWithoutOverlaps(t *testing.T) {
 	kinds := []kind{floor, ours, other}
 	for n := 1; n <= 10; n++ {
 		for name, value := range map[string]func(i int) spread{
-			"alike":        func(i int) spread { return spread{10, 9, 11} },
-			"far apart":    func(i int) spread { v := float64(i*i*i*1000 + 1); return spread{v, v / 2, v * 3} },
+			"alike": func(i int) spread { return spread{10, 9, 11} },
+			"far apart": func(i int) spread {
+				v := float64(i*i*i*1000 + 1)
+				return spread{v, v / 2, v * 3}
+			},
 			"all zero":     func(int) spread { return spread{} },
 			"tiny":         func(i int) spread { return spread{0.01, 0.009, 0.02} },
 			"great, equal": func(int) spread { return spread{1234567, 1234567, 1234567} },
 		} {
 			for _, format := range []func(float64) string{oneDecimal, thousands, milliseconds} {
-				c := chart{title: "What <this> & that costs", subtitle: lessIsBetter, axis: "µs & more", unit: " µs", format: format}
+				c := chart{title: "What <this> & that costs", subtitle: lessIsBetter,
+					axis: "µs & more", unit: " µs", format: format}
 				for i := range n {
-					b := bar{label: fmt.Sprintf("contestant %d <%s>", i, strings.Repeat("m", i*3)), kind: kinds[i%3], value: value(i), note: "1.23 × bare"}
+					b := bar{label: fmt.Sprintf("contestant %d <%s>", i, strings.Repeat("m", i*3)),
+						kind: kinds[i%3], value: value(i), note: "1.23 × bare"}
 					if i == 7 {
 						b.empty, b.note = "failed in all rounds", ""
 					}
@@ -122,13 +127,15 @@ func TestThePictureSaysItAll(t *testing.T) {
 				t.Errorf("%s does not name %s", p.file, e.Label)
 			}
 		}
-		for _, want := range []string{">" + p.title + "</text>", ">" + p.axis + "</text>", "× bare</text>", "failed in all rounds", "url(#hatch)", "better"} {
+		for _, want := range []string{">" + p.title + "</text>", ">" + p.axis + "</text>",
+			"× bare</text>", "failed in all rounds", "url(#hatch)", "better"} {
 			if !strings.Contains(svg, want) {
 				t.Errorf("%s lacks %q", p.file, want)
 			}
 		}
 	}
-	if svg := r.pictures()[0].svg(); strings.Index(svg, ">Freshet, memory<") < strings.Index(svg, ">nginx proxy_cache<") {
+	if svg := r.pictures()[0].svg(); strings.Index(svg, ">Freshet, memory<") < strings.Index(svg,
+		">nginx proxy_cache<") {
 		t.Error("the one that needs most is not below")
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// inOwnGroup keeps a command, with all it starts, from signals that are meant for us, and has it asked to end
-// when we are killed.
+// inOwnGroup keeps a command, with all it starts, from signals that are meant for us, and has it
+// asked to end when we are killed.
 func inOwnGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 }

@@ -8,13 +8,15 @@ import (
 	"time"
 )
 
-// What was started ends with all that it has started, and the folder goes, also when nothing asks nicely.
+// What was started ends with all that it has started, and the folder goes, also when nothing asks
+// nicely.
 func TestTheEndLeavesNothing(t *testing.T) {
 	e := &ensemble{dir: t.TempDir() + "/all", cores: cores{server: -1, load: -1}}
 	if err := os.Mkdir(e.dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	p, err := startProcess(-1, e.dir, "sh", "-c", "trap '' TERM; sleep 1000 & echo $!; wait; sleep 1000")
+	p, err := startProcess(-1, e.dir, "sh", "-c", "trap '' TERM; sleep 1000 & echo $!; wait; "+
+		"sleep 1000")
 	if err != nil {
 		t.Fatal(err)
 	}

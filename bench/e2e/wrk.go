@@ -22,14 +22,16 @@ var (
 	wrkRequests  = regexp.MustCompile(`(?m)^\s*(\d+) requests in ([0-9.]+\w+),`)
 	wrkPerSecond = regexp.MustCompile(`(?m)^Requests/sec:\s+([0-9.]+)`)
 	wrkQuantile  = regexp.MustCompile(`(?m)^\s*(50|99)(?:\.0+)?%\s+([0-9.]+\w+)\s*$`)
-	wrkErrors    = regexp.MustCompile(`(?m)^\s*Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)`)
-	wrkNon2xx    = regexp.MustCompile(`(?m)^\s*Non-2xx or 3xx responses: (\d+)`)
+	wrkErrors    = regexp.MustCompile(
+		`(?m)^\s*Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)`)
+	wrkNon2xx = regexp.MustCompile(`(?m)^\s*Non-2xx or 3xx responses: (\d+)`)
 )
 
 // parseWrk reads what wrk --latency prints.
 func parseWrk(output string) (l load, err error) {
 	wrong := func(what string) (load, error) {
-		return load{}, fmt.Errorf("wrk did not say %s; it said:\n%s", what, strings.TrimSpace(output))
+		return load{}, fmt.Errorf("wrk did not say %s; it said:\n%s", what,
+			strings.TrimSpace(output))
 	}
 	m := wrkRequests.FindStringSubmatch(output)
 	if m == nil {
@@ -71,7 +73,8 @@ func parseWrk(output string) (l load, err error) {
 	return l, nil
 }
 
-// wrkTime reads a time as wrk writes it: 250.00us, 1.30ms, 2.00s, 1.50m or 0.50h, which Go reads as well.
+// wrkTime reads a time as wrk writes it: 250.00us, 1.30ms, 2.00s, 1.50m or 0.50h, which Go reads as
+// well.
 func wrkTime(s string) (time.Duration, error) {
 	d, err := time.ParseDuration(s)
 	if err != nil {

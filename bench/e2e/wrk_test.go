@@ -22,7 +22,8 @@ Transfer/sec:     15.13MB
 `
 
 func TestParseWrk(t *testing.T) {
-	usual := load{requests: 61087, took: 5030 * time.Millisecond, perSecond: 12147.36, p50: 912 * time.Microsecond, p99: 5800 * time.Microsecond}
+	usual := load{requests: 61087, took: 5030 * time.Millisecond, perSecond: 12147.36,
+		p50: 912 * time.Microsecond, p99: 5800 * time.Microsecond}
 	slow := usual
 	slow.p50, slow.p99, slow.took = 1500*time.Millisecond, 90*time.Second, 2*time.Minute
 	hours := usual
@@ -35,9 +36,11 @@ func TestParseWrk(t *testing.T) {
 		want load
 	}{
 		{"microseconds and milliseconds", wrkSaid, usual},
-		{"seconds and minutes", replaced("912.00us", "1.50s", "5.80ms", "1.50m", "in 5.03s", "in 2.00m"), slow},
+		{"seconds and minutes", replaced("912.00us", "1.50s", "5.80ms", "1.50m", "in 5.03s",
+			"in 2.00m"), slow},
 		{"hours", replaced("5.80ms", "0.50h", "in 5.03s", "in 1.50h"), hours},
-		{"errors", replaced("Requests/sec:", "  Socket errors: connect 1, read 2, write 3, timeout 4\n  Non-2xx or 3xx responses: 7\nRequests/sec:"), failing},
+		{"errors", replaced("Requests/sec:", "  Socket errors: connect 1, read 2, write 3, "+
+			"timeout 4\n  Non-2xx or 3xx responses: 7\nRequests/sec:"), failing},
 	} {
 		got, err := parseWrk(c.said)
 		if err != nil || got != c.want {
@@ -49,8 +52,9 @@ func TestParseWrk(t *testing.T) {
 // What wrk does not say is an error that shows what it said, never a zero in the report.
 func TestParseWrkOfNoReport(t *testing.T) {
 	for name, said := range map[string]string{
-		"refused":              "unable to connect to 127.0.0.1:1 Connection refused",
-		"no latency":           strings.Split(wrkSaid, "  Latency Distribution")[0] + "  1 requests in 1.00s, 1KB read\nRequests/sec: 1.00\n",
+		"refused": "unable to connect to 127.0.0.1:1 Connection refused",
+		"no latency": strings.Split(wrkSaid, "  Latency Distribution")[0] +
+			"  1 requests in 1.00s, 1KB read\nRequests/sec: 1.00\n",
 		"no requests a second": strings.Split(wrkSaid, "Requests/sec")[0],
 		"a unit unheard of":    replaced("5.80ms", "5.80parsecs"),
 	} {

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// certificate is that of the proxy's server, from two files that may change. It is safe for concurrent use.
+// certificate is that of the proxy's server, from two files that may change. It is safe for
+// concurrent use.
 type certificate struct {
 	cert, key string // files
 	log       *slog.Logger
@@ -40,20 +41,23 @@ func loadCertificate(cert, key string, log *slog.Logger) (*certificate, error) {
 		return nil, err
 	}
 	if ended := c.inUse.Leaf.NotAfter; time.Now().After(ended) {
-		log.Warn("freshet proxy: the certificate has expired: clients will refuse it", "file", cert, "until", ended)
+		log.Warn("freshet proxy: the certificate has expired: clients will refuse it", "file", cert,
+			"until", ended)
 	}
 	return c, nil
 }
 
-// config is the configuration of the server. TLS 1.0 and 1.1 are deprecated (RFC 8996); of TLS 1.2 crypto/tls offers
-// the cipher suites with forward secrecy only.
+// config is the configuration of the server. TLS 1.0 and 1.1 are deprecated (RFC 8996); of TLS 1.2
+// crypto/tls offers the cipher suites with forward secrecy only.
 func (c *certificate) config() *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
-		// Said here, and not left to ServeTLS: a server that serves without TLS as well sets HTTP/2 up once, for whichever
-		// begins first.
-		NextProtos:     []string{"h2", "http/1.1"},
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.current(time.Now()), nil },
+		// Said here, and not left to ServeTLS: a server that serves without TLS as well sets HTTP/2
+		// up once, for whichever begins first.
+		NextProtos: []string{"h2", "http/1.1"},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			return c.current(time.Now()), nil
+		},
 	}
 }
 
@@ -77,7 +81,8 @@ func (c *certificate) reread() {
 	c.reload(c.stat())
 }
 
-// reload takes what the files have into use, unless it is wrong or has expired. Its caller holds mu.
+// reload takes what the files have into use, unless it is wrong or has expired. Its caller holds
+// mu.
 func (c *certificate) reload(is [2]fileState) {
 	c.state = is // before they are read: what changes meanwhile is seen the next time
 	fresh, err := c.read()
@@ -85,11 +90,13 @@ func (c *certificate) reload(is [2]fileState) {
 		err = fmt.Errorf("--tls-cert %q: it expired at %v", c.cert, fresh.Leaf.NotAfter)
 	}
 	if err != nil {
-		c.log.Error("freshet proxy: the certificate that was read before stays in use", "error", err)
+		c.log.Error("freshet proxy: the certificate that was read before stays in use", "error",
+			err)
 		return
 	}
 	c.inUse = fresh
-	c.log.Info("freshet proxy: the certificate was read anew", "names", fresh.Leaf.DNSNames, "until", fresh.Leaf.NotAfter)
+	c.log.Info("freshet proxy: the certificate was read anew", "names", fresh.Leaf.DNSNames,
+		"until", fresh.Leaf.NotAfter)
 }
 
 // read reads a certificate and its key, which must belong together.
@@ -118,7 +125,8 @@ func (c *certificate) stat() (is [2]fileState) {
 func same(a, b [2]fileState) bool {
 	for i := range a {
 		if !a[i].changed.Equal(b[i].changed) || a[i].size != b[i].size ||
-			(a[i].info == nil) != (b[i].info == nil) || a[i].info != nil && !os.SameFile(a[i].info, b[i].info) {
+			(a[i].info == nil) != (b[i].info == nil) || a[i].info != nil && !os.SameFile(a[i].info,
+			b[i].info) {
 			return false
 		}
 	}

@@ -42,9 +42,11 @@ func (f files) issue(t *testing.T, name string, until time.Time) *x509.Certifica
 	if err != nil {
 		t.Fatal(err)
 	}
-	made := &x509.Certificate{SerialNumber: serial, Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
-		NotBefore: until.Add(-1000 * time.Hour), NotAfter: until, IsCA: true, BasicConstraintsValid: true,
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	made := &x509.Certificate{SerialNumber: serial, Subject: pkix.Name{CommonName: name},
+		DNSNames:  []string{name},
+		NotBefore: until.Add(-1000 * time.Hour), NotAfter: until, IsCA: true,
+		BasicConstraintsValid: true,
+		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1)}}
 	der, err := x509.CreateCertificate(rand.Reader, made, made, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -73,8 +75,8 @@ func write(t *testing.T, name string, text []byte) {
 	}
 }
 
-// Files that changed are used from the next second's handshakes on. Those that do not fit are not, and the log says so
-// once for each change.
+// Files that changed are used from the next second's handshakes on. Those that do not fit are not,
+// and the log says so once for each change.
 func TestCertificateIsReadAnew(t *testing.T) {
 	var log bytes.Buffer
 	f, later := newFiles(t), time.Now().Add(100*time.Hour)
@@ -134,7 +136,8 @@ func TestCertificatesThatAreWrongAtTheStart(t *testing.T) {
 	a, b := newFiles(t), newFiles(t)
 	a.issue(t, "a", time.Now().Add(time.Hour))
 	b.issue(t, "b", time.Now().Add(time.Hour))
-	for _, f := range []files{{a.cert, b.key}, {a.key, a.cert}, {a.cert, "/nowhere"}, {"/nowhere", a.key}} {
+	for _, f := range []files{{a.cert, b.key}, {a.key, a.cert}, {a.cert, "/nowhere"},
+		{"/nowhere", a.key}} {
 		if _, err := loadCertificate(f.cert, f.key, quiet); err == nil || !strings.Contains(err.Error(), "--tls-cert") {
 			t.Errorf("%v: %v", f, err)
 		}
@@ -156,10 +159,12 @@ func trusting(leaf *x509.Certificate, change func(*tls.Config)) *http.Client {
 		change(config)
 	}
 	return &http.Client{Timeout: 20 * time.Second,
-		Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: config, ForceAttemptHTTP2: true}}
+		Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: config,
+			ForceAttemptHTTP2: true}}
 }
 
-// A proxy by TLS: HTTP/2 and HTTP/1.1, what the upstream sees, and a certificate that SIGHUP has it read.
+// A proxy by TLS: HTTP/2 and HTTP/1.1, what the upstream sees, and a certificate that SIGHUP has it
+// read.
 func TestTLS(t *testing.T) {
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
@@ -168,7 +173,8 @@ func TestTLS(t *testing.T) {
 	defer upstream.Close()
 	f := newFiles(t)
 	leaf := f.issue(t, "first.example", time.Now().Add(time.Hour))
-	p := start(t, nil, "--listen-tls", "127.0.0.1:0", "--tls-cert", f.cert, "--tls-key", f.key, "--upstream", upstream.URL,
+	p := start(t, nil, "--listen-tls", "127.0.0.1:0", "--tls-cert", f.cert, "--tls-key", f.key,
+		"--upstream", upstream.URL,
 		"--purge-from", "127.0.0.1")
 	if !strings.HasPrefix(p.url, "https://") || strings.Contains(p.line, "http://127.0.0.1:8080") {
 		t.Fatalf("%q, want TLS alone", p.line)
@@ -197,21 +203,29 @@ func TestTLS(t *testing.T) {
 		client *http.Client
 		proto  string
 		cache  string
-	}{{both, "HTTP/2.0", "Freshet; fwd=uri-miss"}, {both, "HTTP/2.0", "Freshet; hit"}, {one, "HTTP/1.1", "Freshet; hit"}} {
+	}{{both, "HTTP/2.0", "Freshet; fwd=uri-miss"}, {both, "HTTP/2.0", "Freshet; hit"},
+		{one, "HTTP/1.1", "Freshet; hit"}} {
 		res, body := ask(c.client, "GET", "/")
-		if res.Proto != c.proto || body != "https" || !strings.HasPrefix(res.Header.Get("Cache-Status"), c.cache) {
-			t.Errorf("%s %q [%s], want %s, https and [%s…]", res.Proto, body, res.Header.Get("Cache-Status"), c.proto, c.cache)
+		if res.Proto != c.proto || body != "https" ||
+			!strings.HasPrefix(res.Header.Get("Cache-Status"), c.cache) {
+			t.Errorf("%s %q [%s], want %s, https and [%s…]", res.Proto, body,
+				res.Header.Get("Cache-Status"), c.proto, c.cache)
 		}
 	}
-	if res, body := ask(both, "PURGE", "/"); res.StatusCode != 200 || !strings.Contains(body, `"url":"https://`) {
+	if res, body := ask(both, "PURGE", "/"); res.StatusCode != 200 || !strings.Contains(body,
+		`"url":"https://`) {
 		t.Errorf("PURGE: %s %s", res.Status, body)
 	}
-	if res, _ := ask(one, "GET", "/"); !strings.HasPrefix(res.Header.Get("Cache-Status"), "Freshet; fwd") {
+	if res, _ := ask(one, "GET", "/"); !strings.HasPrefix(res.Header.Get("Cache-Status"),
+		"Freshet; fwd") {
 		t.Errorf("after PURGE: [%s]", res.Header.Get("Cache-Status"))
 	}
 	for _, old := range []uint16{tls.VersionTLS10, tls.VersionTLS11} {
-		c := trusting(leaf, func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, old })
-		if _, err := c.Get(p.url); err == nil || !strings.Contains(err.Error(), "protocol version") {
+		c := trusting(leaf, func(c *tls.Config) {
+			c.MinVersion, c.MaxVersion = tls.VersionTLS10, old
+		})
+		if _, err := c.Get(p.url); err == nil || !strings.Contains(err.Error(),
+			"protocol version") {
 			t.Errorf("a client of TLS 1.%d: %v", old-tls.VersionTLS10, err)
 		}
 	}
@@ -239,7 +253,9 @@ func TestTLS(t *testing.T) {
 
 // Both listeners, and one store behind them.
 func TestBothListeners(t *testing.T) {
-	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") }))
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "hello")
+	}))
 	defer upstream.Close()
 	f := newFiles(t)
 	leaf := f.issue(t, "a.example", time.Now().Add(time.Hour))

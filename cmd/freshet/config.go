@@ -129,12 +129,16 @@ func checkCommands(loaded *settings.Settings) error {
 }
 
 // show finds a setting's value and where it came from.
-func (f *proxyFlags) show(g group, row settings.Setting, given map[string]string, loaded *settings.Settings) shownSetting {
+func (f *proxyFlags) show(
+	g group, row settings.Setting, given map[string]string, loaded *settings.Settings,
+) shownSetting {
 	s := shownSetting{
-		Name: row.Name, Variable: settings.Environ(row.Name), Origin: "default", Default: row.Default, Allowed: row.Allowed,
+		Name: row.Name, Variable: settings.Environ(row.Name), Origin: "default",
+		Default: row.Default, Allowed: row.Allowed,
 		Meaning: row.Meaning, Live: row.Live, Secret: row.Secret, group: g.title,
 	}
-	isFlag := row.Name == "config" || row.Name == "prefixes" || strings.HasPrefix(row.Name, "proxy.")
+	isFlag := row.Name == "config" || row.Name == "prefixes" || strings.HasPrefix(row.Name,
+		"proxy.")
 	if isFlag || row.Name == commandsTimeout.Name {
 		s.Flag = "--" + flagName(row.Name)
 	}

@@ -28,11 +28,16 @@ func iniOf(t *testing.T, lines ...string) string {
 
 // Each setting has its value, and where that came from.
 func TestConfig(t *testing.T) {
-	file := iniOf(t, "[freshet]", "cache_url = redis://me:secret@h/0?pool_timeout=2s", "proxy.memory = 1GiB", "proxy.max_body=3MiB",
-		"kinto.cache_prefix = blog:", "kinto.record_cache_expires_seconds = 30", "listen = :80", "proxy.upstream = http://up")
-	environ := []string{"FRESHET_CACHE_POOL_SIZE=7", "FRESHET_PROXY_MAX_BODY=2MiB", "KINTO_CACHE_DIAL_TIMEOUT=1.5",
-		"FRESHET_PREFIXES=kinto.", "FRESHET_COMMANDS_TIMEOUT=5s", "FRESHET_CACHE_SENTINEL_PASSWORD="}
-	status, text, stderr := configOf(t, environ, "--config", file, "--memory", "2MiB", "--log", "--ignore-cookies", "@analytics", "--json")
+	file := iniOf(t, "[freshet]", "cache_url = redis://me:secret@h/0?pool_timeout=2s",
+		"proxy.memory = 1GiB", "proxy.max_body=3MiB",
+		"kinto.cache_prefix = blog:", "kinto.record_cache_expires_seconds = 30", "listen = :80",
+		"proxy.upstream = http://up")
+	environ := []string{"FRESHET_CACHE_POOL_SIZE=7", "FRESHET_PROXY_MAX_BODY=2MiB",
+		"KINTO_CACHE_DIAL_TIMEOUT=1.5",
+		"FRESHET_PREFIXES=kinto.", "FRESHET_COMMANDS_TIMEOUT=5s",
+		"FRESHET_CACHE_SENTINEL_PASSWORD="}
+	status, text, stderr := configOf(t, environ, "--config", file, "--memory", "2MiB", "--log",
+		"--ignore-cookies", "@analytics", "--json")
 	var c shownConfig
 	if err := json.Unmarshal([]byte(text), &c); err != nil || status != 0 || stderr != "" {
 		t.Fatalf("status %d, %v, %s", status, err, stderr)
@@ -77,7 +82,8 @@ func TestConfig(t *testing.T) {
 	if want := (shownStore{"redis://me:***@h/0?pool_timeout=2s&prefix=proxy-blog%3A&pool_size=7&dial_timeout=1.5s", "cache_url, " + file + ":2"}); c.Store != want {
 		t.Errorf("the store is %+v, want %+v", c.Store, want)
 	}
-	if len(c.Expiries) != 1 || c.Expiries[0] != (shownExpiry{"record_cache_expires_seconds", "30", file + ":6"}) {
+	if len(c.Expiries) != 1 || c.Expiries[0] != (shownExpiry{"record_cache_expires_seconds", "30",
+		file + ":6"}) {
 		t.Errorf("expiries: %+v", c.Expiries)
 	}
 	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "proxy.listen is") {
@@ -87,13 +93,15 @@ func TestConfig(t *testing.T) {
 	status, table, _ := configOf(t, environ, "--config", file, "--memory", "2MiB")
 	lines := strings.Split(table, "\n")
 	at := strings.Index(lines[0], "FROM")
-	for _, want := range []string{"proxy.memory ", "cache_url ", "# the store", "record_cache_expires_seconds  30", "The store is redis://me:***@h"} {
+	for _, want := range []string{"proxy.memory ", "cache_url ", "# the store",
+		"record_cache_expires_seconds  30", "The store is redis://me:***@h"} {
 		if status != 0 || !strings.Contains(table, want) {
 			t.Errorf("the table does not say %q:\n%s", want, table)
 		}
 	}
 	for _, line := range lines {
-		if strings.HasPrefix(line, "cache_pool_size ") && !strings.HasPrefix(line[at:], "environment variable FRESHET_CACHE_POOL_SIZE ") {
+		if strings.HasPrefix(line, "cache_pool_size ") && !strings.HasPrefix(line[at:],
+			"environment variable FRESHET_CACHE_POOL_SIZE ") {
 			t.Errorf("not aligned with %q: %q", lines[0], line)
 		}
 		if strings.HasSuffix(line, " ") {
@@ -116,19 +124,28 @@ func TestConfigWithWhatIsWrong(t *testing.T) {
 		says    []string // on stderr
 		shows   string   // on stdout
 	}{
-		{"a secret", []string{"FRESHET_CACHE_SENTINEL_PASSWORD=hush", "FRESHET_CACHE_URL=redis+sentinel://h?master=m"}, nil, nil, 0, nil,
+		{"a secret", []string{"FRESHET_CACHE_SENTINEL_PASSWORD=hush",
+			"FRESHET_CACHE_URL=redis+sentinel://h?master=m"}, nil, nil, 0, nil,
 			"cache_sentinel_password"},
-		{"out of bounds", nil, []string{"cache_url = redis://h", "cache_pool_size = 0", "proxy.memory = 1"}, nil, 2,
-			[]string{"a.ini:2: cache_pool_size = \"0\": allowed is a whole number from 1 to 10000", "a.ini:3: proxy.memory = \"1\": allowed is"}, "cache_pool_size"},
-		{"the commands' time", []string{"FRESHET_COMMANDS_TIMEOUT=0"}, nil, nil, 2, []string{"FRESHET_COMMANDS_TIMEOUT", "greater than 0"}, "commands_timeout"},
-		{"an unknown key", nil, []string{"cahce_url = x"}, nil, 2, []string{"did you mean cache_url?"}, ""},
-		{"two variables that disagree", []string{"CACHEKIT_REDIS_URL=redis://:hush@a", "FRESHET_REDIS_URL=redis://:hush@b"}, nil, nil, 2,
+		{"out of bounds", nil, []string{"cache_url = redis://h", "cache_pool_size = 0",
+			"proxy.memory = 1"}, nil, 2,
+			[]string{"a.ini:2: cache_pool_size = \"0\": allowed is a whole number from 1 to 10000",
+				"a.ini:3: proxy.memory = \"1\": allowed is"}, "cache_pool_size"},
+		{"the commands' time", []string{"FRESHET_COMMANDS_TIMEOUT=0"}, nil, nil, 2,
+			[]string{"FRESHET_COMMANDS_TIMEOUT", "greater than 0"}, "commands_timeout"},
+		{"an unknown key", nil, []string{"cahce_url = x"}, nil, 2,
+			[]string{"did you mean cache_url?"}, ""},
+		{"two variables that disagree", []string{"CACHEKIT_REDIS_URL=redis://:hush@a",
+			"FRESHET_REDIS_URL=redis://:hush@b"}, nil, nil, 2,
 			[]string{"FRESHET_REDIS_URL", "CACHEKIT_REDIS_URL", "disagree"}, "SETTING"},
-		{"a flag out of bounds", nil, nil, []string{"--memory", "1"}, 2, []string{`--memory "1"`, "from 1MiB"}, ""},
+		{"a flag out of bounds", nil, nil, []string{"--memory", "1"}, 2, []string{`--memory "1"`,
+			"from 1MiB"}, ""},
 		{"an unknown flag", nil, nil, []string{"--jsn"}, 2, []string{"there is no flag --jsn"}, ""},
 		{"a word", nil, nil, []string{"x"}, 2, []string{`"x" is no flag`}, ""},
-		{"a file that is not there", []string{"FRESHET_CONFIG=/nowhere.ini"}, nil, nil, 2, []string{"/nowhere.ini", "FRESHET_CONFIG"}, ""},
-		{"prefixes that cannot be", nil, nil, []string{"--prefixes", "a b,1"}, 2, []string{"--prefixes", "kinto.,cliquet."}, ""},
+		{"a file that is not there", []string{"FRESHET_CONFIG=/nowhere.ini"}, nil, nil, 2,
+			[]string{"/nowhere.ini", "FRESHET_CONFIG"}, ""},
+		{"prefixes that cannot be", nil, nil, []string{"--prefixes", "a b,1"}, 2,
+			[]string{"--prefixes", "kinto.,cliquet."}, ""},
 		{"help", nil, nil, []string{"--help"}, 0, nil, "freshet config shows every setting"},
 	} {
 		t.Run(c.story, func(t *testing.T) {
@@ -137,7 +154,8 @@ func TestConfigWithWhatIsWrong(t *testing.T) {
 				args = append(args, "--config", iniOf(t, c.file...))
 			}
 			status, stdout, stderr := configOf(t, c.environ, args...)
-			if status != c.status || !strings.Contains(stdout, c.shows) || (c.shows == "" && stdout != "") {
+			if status != c.status || !strings.Contains(stdout, c.shows) ||
+				(c.shows == "" && stdout != "") {
 				t.Errorf("status %d, want %d, and it showed\n%s", status, c.status, stdout)
 			}
 			for _, text := range c.says {
@@ -157,10 +175,12 @@ func TestConfigWithWhatIsWrong(t *testing.T) {
 
 // Every command reads the file of FRESHET_CONFIG, and a Kinto's settings with --prefixes.
 func TestEveryCommandReadsASettingsFile(t *testing.T) {
-	file := iniOf(t, "[app:main]", "kinto.cache_backend = kinto.core.cache.memory", "kinto.storage_url =", "kinto.cache_max_size_bytes = 524288")
+	file := iniOf(t, "[app:main]", "kinto.cache_backend = kinto.core.cache.memory",
+		"kinto.storage_url =", "kinto.cache_max_size_bytes = 524288")
 	for _, command := range []string{"migrate", "flush", "health"} {
 		var out, errs bytes.Buffer
-		status := run(t.Context(), []string{command, "--prefixes", "kinto.,cliquet."}, []string{"FRESHET_CONFIG=" + file}, &out, &errs)
+		status := run(t.Context(), []string{command, "--prefixes", "kinto.,cliquet."},
+			[]string{"FRESHET_CONFIG=" + file}, &out, &errs)
 		if status != exitUsage || !strings.Contains(errs.String(), "memory://?max_bytes=524288") {
 			t.Errorf("%s: status %d, %s", command, status, &errs)
 		}
@@ -175,7 +195,8 @@ func TestDocsShowWhatConfigPrints(t *testing.T) {
 	}
 	_, block, found := strings.Cut(string(text), "```console\n$ cat freshet.ini\n")
 	file, rest, found2 := strings.Cut(block, "$ export ")
-	variable, rest, found3 := strings.Cut(rest, "\n$ freshet config --config freshet.ini --memory 1GiB | grep -v ' default '\n")
+	variable, rest, found3 := strings.Cut(rest, "\n$ freshet config --config freshet.ini "+
+		"--memory 1GiB | grep -v ' default '\n")
 	shown, _, found4 := strings.Cut(rest, "```")
 	if !found || !found2 || !found3 || !found4 {
 		t.Fatal("the page has no such example")
@@ -184,7 +205,8 @@ func TestDocsShowWhatConfigPrints(t *testing.T) {
 	if err := os.WriteFile("freshet.ini", []byte(file), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, stdout, stderr := configOf(t, []string{variable}, "--config", "freshet.ini", "--memory", "1GiB")
+	_, stdout, stderr := configOf(t, []string{variable}, "--config", "freshet.ini", "--memory",
+		"1GiB")
 	var printed strings.Builder
 	for line := range strings.Lines(stdout) {
 		if !strings.Contains(line, " default ") {

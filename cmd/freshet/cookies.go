@@ -8,8 +8,8 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// analytics stands for policy.AnalyticsCookies among the patterns of --ignore-cookies. No cookie can be called
-// so.
+// analytics stands for policy.AnalyticsCookies among the patterns of --ignore-cookies. No cookie
+// can be called so.
 const analytics = "@analytics"
 
 // readCookies reads patterns of the names of cookies, separated by commas.
@@ -18,7 +18,8 @@ func readCookies(text string) (patterns []string, err error) {
 		pattern = strings.TrimSpace(pattern)
 		name := strings.TrimSuffix(pattern, "*")
 		if pattern == "" || name != "" && (&http.Cookie{Name: name}).Valid() != nil {
-			return nil, errors.New("allowed are names of cookies with commas between them, with * at the end of a name for any end, such as wordpress_logged_in_*,PHPSESSID")
+			return nil, errors.New("allowed are names of cookies with commas between them, with " +
+				"* at the end of a name for any end, such as wordpress_logged_in_*,PHPSESSID")
 		}
 		patterns = append(patterns, pattern)
 	}

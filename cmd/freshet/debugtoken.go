@@ -67,5 +67,6 @@ func makeDebugToken(args []string) (string, error) {
 		path = "/"
 	}
 	now := time.Now()
-	return middleware.DebugToken(bytes.TrimRight(key, "\r\n"), target.Host, path, now, now.Add(life))
+	return middleware.DebugToken(bytes.TrimRight(key, "\r\n"), target.Host, path, now,
+		now.Add(life))
 }

@@ -10,7 +10,8 @@ import (
 	"strings"
 )
 
-// doors are what a proxy opens before it serves: where clients come in, and where its access log goes.
+// doors are what a proxy opens before it serves: where clients come in, and where its access log
+// goes.
 type doors struct {
 	plain, secure net.Listener // nil: none
 	cert          *certificate // of secure
@@ -19,7 +20,9 @@ type doors struct {
 }
 
 // openDoors opens what the flags name. The error says which of them is wrong; then nothing is open.
-func openDoors(ctx context.Context, f *proxyFlags, stderr io.Writer, log *slog.Logger) (*doors, error) {
+func openDoors(
+	ctx context.Context, f *proxyFlags, stderr io.Writer, log *slog.Logger,
+) (*doors, error) {
 	d := &doors{access: stderr}
 	if err := d.open(ctx, f, log); err != nil {
 		d.close()

@@ -81,7 +81,9 @@ type explainFlags struct {
 	token   string // of the environment
 }
 
-func runExplain(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
+func runExplain(
+	ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer,
+) int {
 	f, err := readExplainFlags(args, environ)
 	if errors.Is(err, flag.ErrHelp) {
 		io.WriteString(stdout, explainUsage)
@@ -128,7 +130,8 @@ func (f *explainFlags) explain(ctx context.Context, stdin io.Reader) (*explain.E
 }
 
 // ofPolicy are the flags of freshet proxy that say what is kept.
-var ofPolicy = []string{"max-body", "heuristics", "heuristic-documents", "store-cookies", "pass-cookies", "ignore-cookies",
+var ofPolicy = []string{"max-body", "heuristics", "heuristic-documents", "store-cookies",
+	"pass-cookies", "ignore-cookies",
 	"stale-while-revalidate", "stale-if-error", "config"}
 
 func readExplainFlags(args, environ []string) (*explainFlags, error) {
@@ -202,7 +205,8 @@ func splitFlags(args []string, proxys *flag.FlagSet) (own, theirs []string) {
 		known := proxys.Lookup(name)
 		isProxys := known != nil && contains(ofPolicy, name)
 		words := []string{arg}
-		if takes := !hasValue && len(args) > 0 && (isProxys && !isBool(known) || !isProxys && takesValue[name]); takes {
+		if takes := !hasValue && len(args) > 0 && (isProxys && !isBool(known) || !isProxys &&
+			takesValue[name]); takes {
 			words, args = append(words, args[0]), args[1:]
 		}
 		if isProxys {
@@ -215,7 +219,8 @@ func splitFlags(args []string, proxys *flag.FlagSet) (own, theirs []string) {
 }
 
 // takesValue names the flags of freshet explain that a value follows.
-var takesValue = map[string]bool{"header": true, "H": true, "method": true, "url": true, "ttl": true, "resource": true,
+var takesValue = map[string]bool{"header": true, "H": true, "method": true, "url": true,
+	"ttl": true, "resource": true,
 	"scope": true, "door": true, "token-file": true}
 
 func isBool(f *flag.Flag) bool {
@@ -234,7 +239,8 @@ func contains(list []string, s string) bool {
 
 func (f *explainFlags) addHeader(line string) error {
 	name, value, found := strings.Cut(line, ":")
-	if name = strings.TrimSpace(name); !found || name == "" || strings.ContainsAny(name, " \t\r\n") || strings.ContainsAny(value, "\r\n") {
+	if name = strings.TrimSpace(name); !found || name == "" || strings.ContainsAny(name,
+		" \t\r\n") || strings.ContainsAny(value, "\r\n") {
 		return errors.New("allowed is NAME: VALUE, such as 'Accept-Language: de'")
 	}
 	f.header.Add(name, strings.TrimSpace(value))
@@ -257,8 +263,10 @@ func (f *explainFlags) readTarget(operands []string) (err error) {
 		return errors.New("--fetch and --token-file are for an app that is asked by its --door")
 	case f.target != nil && f.recorded != nil:
 		return errors.New("--url is for a recording, which is read where no URL stands alone")
-	case f.target != nil && f.door == nil && f.method != http.MethodGet && f.method != http.MethodHead:
-		return fmt.Errorf("--method %q: allowed are GET and HEAD, which change nothing; a door takes others", f.method)
+	case f.target != nil && f.door == nil && f.method != http.MethodGet &&
+		f.method != http.MethodHead:
+		return fmt.Errorf("--method %q: allowed are GET and HEAD, which change nothing; a door "+
+			"takes others", f.method)
 	}
 	return nil
 }
@@ -286,10 +294,12 @@ func (f *explainFlags) readExpires(environ []string) error {
 func readTargetURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, errors.New("allowed is an http or https URL with a host, such as https://shop.example/page")
+		return nil, errors.New("allowed is an http or https URL with a host, such as " +
+			"https://shop.example/page")
 	}
 	if u.User != nil {
-		return nil, errors.New("allowed is a URL without user and password: say it with --header 'Authorization: …'")
+		return nil, errors.New("allowed is a URL without user and password: say it with --header " +
+			"'Authorization: …'")
 	}
 	u.Fragment, u.RawFragment = "", ""
 	return u, nil

@@ -46,7 +46,9 @@ func (f *explainFlags) askDoor(ctx context.Context) (*explain.Explanation, error
 	if r.Header.Set("Accept", "application/json"); token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse
+	}}
 	answer, err := client.Do(r)
 	if err != nil {
 		var failed *url.Error
@@ -58,7 +60,8 @@ func (f *explainFlags) askDoor(ctx context.Context) (*explain.Explanation, error
 	defer answer.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
 	if err != nil || len(text) > maxAnswer {
-		return nil, fmt.Errorf("the door %s did not answer with an explanation of up to %d KiB: %v", f.door, maxAnswer>>10, err)
+		return nil, fmt.Errorf("the door %s did not answer with an explanation of up to %d KiB: %v",
+			f.door, maxAnswer>>10, err)
 	}
 	return f.readAnswer(answer.StatusCode, text)
 }
@@ -67,14 +70,16 @@ func (f *explainFlags) readAnswer(status int, text []byte) (*explain.Explanation
 	switch status {
 	case http.StatusOK:
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return nil, fmt.Errorf("the door %s wants another token (status %d): give it with --token-file or FRESHET_TOKEN", f.door, status)
+		return nil, fmt.Errorf("the door %s wants another token (status %d): give it with "+
+			"--token-file or FRESHET_TOKEN", f.door, status)
 	default:
 		first, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
 		return nil, fmt.Errorf("the door %s answered with status %d: %.200q", f.door, status, first)
 	}
 	x := &explain.Explanation{}
 	if err := json.Unmarshal(text, x); err != nil || x.Request == "" {
-		return nil, fmt.Errorf("the door %s did not answer with an explanation: is it the admin door of a Freshet?", f.door)
+		return nil, fmt.Errorf("the door %s did not answer with an explanation: is it the admin "+
+			"door of a Freshet?", f.door)
 	}
 	return x, nil
 }

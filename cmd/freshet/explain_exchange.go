@@ -38,8 +38,11 @@ func (f *explainFlags) askServer(ctx context.Context) (*explain.Explanation, err
 		delete(r.Header, "Host")
 	}
 	client := &http.Client{
-		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, DisableCompression: true, DisableKeepAlives: true},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableCompression: true,
+			DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse
+		},
 	}
 	answer, err := client.Do(r)
 	if err != nil {
@@ -54,20 +57,24 @@ func (f *explainFlags) askServer(ctx context.Context) (*explain.Explanation, err
 		size = max(answer.ContentLength, 0)
 	}
 	return f.judge(ctx, &recorded.Exchange{
-		Method: f.method, URL: f.target, Header: r.Header, Status: answer.StatusCode, Response: answer.Header,
-		Body: size, At: time.Now(), Format: "asked just now",
+		Method: f.method, URL: f.target, Header: r.Header, Status: answer.StatusCode,
+		Response: answer.Header,
+		Body:     size, At: time.Now(), Format: "asked just now",
 	}, r.Host)
 }
 
 // readRecording explains a recorded exchange.
-func (f *explainFlags) readRecording(ctx context.Context, stdin io.Reader) (*explain.Explanation, error) {
+func (f *explainFlags) readRecording(
+	ctx context.Context, stdin io.Reader,
+) (*explain.Explanation, error) {
 	e, err := recorded.Read(stdin, f.recorded)
 	if err != nil {
 		return nil, &usageError{err}
 	}
 	if e.URL == nil {
 		if e.URL = f.recorded; e.URL == nil {
-			return nil, &usageError{fmt.Errorf("what curl -i prints has no request: say what was asked with --url URL, and --header for each field")}
+			return nil, &usageError{fmt.Errorf("what curl -i prints has no request: say what was " +
+				"asked with --url URL, and --header for each field")}
 		}
 	}
 	for name, values := range f.header {
@@ -79,18 +86,23 @@ func (f *explainFlags) readRecording(ctx context.Context, stdin io.Reader) (*exp
 	return f.judge(ctx, e, e.URL.Host)
 }
 
-// judge has a cache with the policy of the flags explain the exchange, as it would judge it in front of the server.
-func (f *explainFlags) judge(ctx context.Context, e *recorded.Exchange, host string) (*explain.Explanation, error) {
+// judge has a cache with the policy of the flags explain the exchange, as it would judge it in
+// front of the server.
+func (f *explainFlags) judge(
+	ctx context.Context, e *recorded.Exchange, host string,
+) (*explain.Explanation, error) {
 	keeps := memstore.New(max(f.proxy.memory, 4*f.proxy.maxBody))
 	defer keeps.Close()
 	p := f.policy()
 	cache := freshet.New(keeps, freshet.Options{
-		Policy: func(*http.Request) *freshet.Policy { return &p }, Expires: f.expires, Name: f.proxy.name,
-		Log: slog.New(slog.DiscardHandler),
+		Policy: func(*http.Request) *freshet.Policy { return &p }, Expires: f.expires,
+		Name: f.proxy.name,
+		Log:  slog.New(slog.DiscardHandler),
 	})
 	defer cache.Shutdown(context.WithoutCancel(ctx))
 	cache.Root(cache.Handler(&replay{e, p.MaxBody}))
-	r := &http.Request{Method: e.Method, URL: e.URL, Host: host, Header: e.Header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	r := &http.Request{Method: e.Method, URL: e.URL, Host: host, Header: e.Header,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	if e.URL.Scheme == "https" {
 		r.TLS = &tls.ConnectionState{HandshakeComplete: true}
 	}
@@ -98,9 +110,13 @@ func (f *explainFlags) judge(ctx context.Context, e *recorded.Exchange, host str
 	if err != nil {
 		return nil, err
 	}
-	x.Sections = slices.DeleteFunc(x.Sections, func(s explain.Section) bool { return s.Name == "stored" })
+	x.Sections = slices.DeleteFunc(x.Sections, func(s explain.Section) bool {
+		return s.Name == "stored"
+	})
 	for i := range x.Sections { // the store and the mount are this command's own
-		x.Sections[i].Facts = slices.DeleteFunc(x.Sections[i].Facts, func(f explain.Fact) bool { return f.What == "mount" })
+		x.Sections[i].Facts = slices.DeleteFunc(x.Sections[i].Facts, func(f explain.Fact) bool {
+			return f.What == "mount"
+		})
 	}
 	return heard(x, e), nil
 }
@@ -116,7 +132,8 @@ func (f *explainFlags) policy() freshet.Policy {
 	return p
 }
 
-// replay is the handler that gives a recorded response once more. Of its body the length alone counts.
+// replay is the handler that gives a recorded response once more. Of its body the length alone
+// counts.
 type replay struct {
 	e    *recorded.Exchange
 	most int64
@@ -143,9 +160,11 @@ func (h *replay) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 
 // heard puts what the caches on the way have said before what the flags' cache would do.
 func heard(x *explain.Explanation, e *recorded.Exchange) *explain.Explanation {
-	exchange := []explain.Fact{{What: "recorded", Value: e.Format}, {What: "response", Value: fmt.Sprintf("status %d, %d bytes", e.Status, max(e.Body, 0))}}
+	exchange := []explain.Fact{{What: "recorded", Value: e.Format}, {What: "response",
+		Value: fmt.Sprintf("status %d, %d bytes", e.Status, max(e.Body, 0))}}
 	if !e.At.IsZero() {
-		exchange = append(exchange, explain.Fact{What: "came", Value: e.At.UTC().Format(time.RFC3339)})
+		exchange = append(exchange, explain.Fact{What: "came",
+			Value: e.At.UTC().Format(time.RFC3339)})
 	}
 	all, facts := statuses(e.Response)
 	if len(all) == 0 {
@@ -156,13 +175,15 @@ func heard(x *explain.Explanation, e *recorded.Exchange) *explain.Explanation {
 	y := &explain.Explanation{Request: x.Request}
 	y.Conclude(all[len(all)-1], false)
 	y.Add("status", "", facts...)
-	y.Add("exchange", "", append(exchange, explain.Fact{What: "one more cache", Value: "A Freshet in front of all this, with the policy of the flags, says: " +
-		x.Verdict, Advice: x.Advice})...)
+	y.Add("exchange", "", append(exchange, explain.Fact{What: "one more cache",
+		Value: "A Freshet in front of all this, with the policy of the flags, says: " +
+			x.Verdict, Advice: x.Advice})...)
 	y.Sections = append(y.Sections, x.Sections...)
 	return y
 }
 
-// statuses reads Cache-Status (RFC 9211): the outcomes of the caches on the way, the nearest to the client last.
+// statuses reads Cache-Status (RFC 9211): the outcomes of the caches on the way, the nearest to the
+// client last.
 func statuses(h http.Header) (all []policy.Outcome, facts []explain.Fact) {
 	list, err := httpsfv.UnmarshalList(h["Cache-Status"])
 	if err != nil {
@@ -177,7 +198,8 @@ func statuses(h http.Header) (all []policy.Outcome, facts []explain.Fact) {
 		var x explain.Explanation
 		x.Conclude(o, false)
 		all = append(all, o)
-		facts = append(facts, explain.Fact{What: nameOf(item.Value), Value: x.Verdict + " " + x.Outcome, Source: "response field Cache-Status", RFC: x.RFC, Advice: x.Advice})
+		facts = append(facts, explain.Fact{What: nameOf(item.Value), Value: x.Verdict + " " +
+			x.Outcome, Source: "response field Cache-Status", RFC: x.RFC, Advice: x.Advice})
 	}
 	return all, facts
 }
@@ -186,7 +208,8 @@ func nameOf(value any) string { return fmt.Sprint(value) }
 
 func outcomeOf(item httpsfv.Item) (o policy.Outcome) {
 	get := func(name string) any { v, _ := item.Params.Get(name); return v }
-	o.Hit, o.Stored, o.Collapsed = get("hit") == true, get("stored") == true, get("collapsed") == true
+	o.Hit, o.Stored, o.Collapsed = get("hit") == true, get("stored") == true,
+		get("collapsed") == true
 	if word := get("fwd"); word != nil {
 		o.Fwd = explain.ForwardOf(fmt.Sprint(word))
 	}

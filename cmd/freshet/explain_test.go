@@ -21,7 +21,9 @@ import (
 )
 
 // explaining runs freshet explain with a recording, and returns its status and what it prints.
-func explaining(t *testing.T, recording string, environ []string, args ...string) (status int, out, errs string) {
+func explaining(
+	t *testing.T, recording string, environ []string, args ...string,
+) (status int, out, errs string) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	status = runExplain(t.Context(), args, environ, strings.NewReader(recording), &stdout, &stderr)
@@ -37,35 +39,61 @@ func writeRecorded(t *testing.T, name, text string) string {
 	return file
 }
 
-const recordedPage = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nDate: Sun, 29 Nov 2026 10:00:00 GMT\r\n"
+const recordedPage = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nDate: Sun, 29 Nov 2026 " +
+	"10:00:00 GMT\r\n"
 
 // What a recording is good for, by the flags, the settings and the fields of the request.
 func TestExplainARecording(t *testing.T) {
-	ini := writeRecorded(t, "freshet.ini", "record_cache_expires_seconds = 60\nblog.record_cache_expires_seconds = 5\n\n[freshet]\nproxy.store-cookies = true\n")
+	ini := writeRecorded(t, "freshet.ini", "record_cache_expires_seconds = "+
+		"60\nblog.record_cache_expires_seconds = 5\n\n[freshet]\nproxy.store-cookies = true\n")
 	url := []string{"--url", "https://shop.example/page"}
 	for _, c := range []struct {
 		name, recording string
 		args            []string
 		says            []string
 	}{
-		{"nothing names a lifetime", recordedPage + "\r\nbody", url, []string{"detail=no-lifetime", "Policy.TTL, a setting", "RFC 9111 section 4.2.1"}},
-		{"a TTL", recordedPage + "\r\nbody", append(url, "--ttl", "1m"), []string{"; stored", "lifetime   1m0s (Policy.TTL"}},
-		{"a setting, by its parents", recordedPage + "\r\nbody", append(url, "--config", ini, "--resource", "record", "--scope", "blog"),
-			[]string{"; stored", "lifetime   5s (setting", "blog.record_cache_expires_seconds", "freshet.ini:2", "a more specific setting does"}},
-		{"a flag of the proxy's, in the file", recordedPage + "Set-Cookie: sid=SECRET\r\nCache-Control: max-age=60\r\n\r\nbody", append(url, "--config", ini), []string{"; stored"}},
-		{"a cookie is set", recordedPage + "Set-Cookie: sid=SECRET\r\nCache-Control: max-age=60\r\n\r\nbody", url, []string{"detail=set-cookie", "Set-Cookie: sid"}},
-		{"a user asks", recordedPage + "Cache-Control: max-age=60\r\n\r\nbody", append(url, "--header", "Cookie: sid=SECRET"), []string{"detail=cookie", "it has Cookie"}},
-		{"a user asks, of what is shared", recordedPage + "\r\nbody", append(url, "-H", "Cookie: sid=SECRET", "--shared", "--ttl=1m"), []string{"; stored"}},
-		{"of long ago, by its own clock", recordedPage + "Cache-Control: max-age=60\r\nAge: 59\r\n\r\nbody", url, []string{"; stored", "came       2026-11-29T10:00:59Z", "59s when it came"}},
-		{"too old by its own clock", recordedPage + "Cache-Control: max-age=60\r\nAge: 61\r\n\r\nbody", url, []string{"detail=expired"}},
-		{"too large", recordedPage + "Cache-Control: max-age=60\r\n\r\nbody", append(url, "--max-body", "3"), []string{"detail=too-large"}},
-		{"a page of the heuristic's", recordedPage + "Last-Modified: Sun, 29 Nov 2026 00:00:00 GMT\r\n\r\nbody", url, []string{"; stored", "lifetime   1m0s, a guess by Last-Modified"}},
-		{"without the heuristic", recordedPage + "Last-Modified: Sun, 29 Nov 2026 00:00:00 GMT\r\n\r\nbody", append(url, "--heuristics=false"), []string{"detail=no-lifetime"}},
-		{"curl -v", "> GET /page HTTP/1.1\n> Host: shop.example\n> Authorization: Bearer SECRET\n>\n< HTTP/1.1 200 OK\n< Cache-Control: max-age=60\n<\nbody\n", nil,
-			[]string{"GET http://shop.example/page", "detail=authorization", "RFC 9111 section 3.5"}},
-		{"a cache has said why", recordedPage + "Cache-Status: Freshet; fwd=uri-miss; fwd-status=200; detail=no-lifetime, \"the CDN\"; fwd=bypass; detail=odd\r\n\r\nbody", url,
-			[]string{"The cache gave the reason odd", "What the caches on the way say", "Freshet  Not stored: Nobody says", "the CDN", "one more cache"}},
-		{"a cache has answered", recordedPage + "Cache-Control: max-age=60\r\nAge: 5\r\nCache-Status: Freshet; hit; ttl=55\r\n\r\nbody", url, []string{"The stored response answered.", "hit; ttl=55"}},
+		{"nothing names a lifetime", recordedPage + "\r\nbody", url, []string{"detail=no-lifetime",
+			"Policy.TTL, a setting", "RFC 9111 section 4.2.1"}},
+		{"a TTL", recordedPage + "\r\nbody", append(url, "--ttl", "1m"), []string{"; stored",
+			"lifetime   1m0s (Policy.TTL"}},
+		{"a setting, by its parents", recordedPage + "\r\nbody", append(url, "--config", ini,
+			"--resource", "record", "--scope", "blog"),
+			[]string{"; stored", "lifetime   5s (setting", "blog.record_cache_expires_seconds",
+				"freshet.ini:2", "a more specific setting does"}},
+		{"a flag of the proxy's, in the file", recordedPage +
+			"Set-Cookie: sid=SECRET\r\nCache-Control: max-age=60\r\n\r\nbody",
+			append(url, "--config", ini), []string{"; stored"}},
+		{"a cookie is set", recordedPage + "Set-Cookie: sid=SECRET\r\nCache-Control: " +
+			"max-age=60\r\n\r\nbody", url, []string{"detail=set-cookie", "Set-Cookie: sid"}},
+		{"a user asks", recordedPage + "Cache-Control: max-age=60\r\n\r\nbody",
+			append(url, "--header", "Cookie: sid=SECRET"), []string{"detail=cookie",
+				"it has Cookie"}},
+		{"a user asks, of what is shared", recordedPage + "\r\nbody",
+			append(url, "-H", "Cookie: sid=SECRET", "--shared", "--ttl=1m"), []string{"; stored"}},
+		{"of long ago, by its own clock", recordedPage + "Cache-Control: max-age=60\r\nAge: " +
+			"59\r\n\r\nbody", url, []string{"; stored", "came       2026-11-29T10:00:59Z",
+			"59s when it came"}},
+		{"too old by its own clock", recordedPage + "Cache-Control: max-age=60\r\nAge: " +
+			"61\r\n\r\nbody", url, []string{"detail=expired"}},
+		{"too large", recordedPage + "Cache-Control: max-age=60\r\n\r\nbody",
+			append(url, "--max-body", "3"), []string{"detail=too-large"}},
+		{"a page of the heuristic's", recordedPage + "Last-Modified: Sun, 29 Nov 2026 00:00:00 " +
+			"GMT\r\n\r\nbody", url, []string{"; stored",
+			"lifetime   1m0s, a guess by Last-Modified"}},
+		{"without the heuristic", recordedPage + "Last-Modified: Sun, 29 Nov 2026 00:00:00 " +
+			"GMT\r\n\r\nbody", append(url, "--heuristics=false"), []string{"detail=no-lifetime"}},
+		{"curl -v", "> GET /page HTTP/1.1\n> Host: shop.example\n> Authorization: Bearer " +
+			"SECRET\n>\n< HTTP/1.1 200 OK\n< Cache-Control: max-age=60\n<\nbody\n", nil,
+			[]string{"GET http://shop.example/page", "detail=authorization",
+				"RFC 9111 section 3.5"}},
+		{"a cache has said why", recordedPage + "Cache-Status: Freshet; fwd=uri-miss; " +
+			"fwd-status=200; detail=no-lifetime, \"the CDN\"; fwd=bypass; detail=odd\r\n\r\nbody",
+			url,
+			[]string{"The cache gave the reason odd", "What the caches on the way say",
+				"Freshet  Not stored: Nobody says", "the CDN", "one more cache"}},
+		{"a cache has answered", recordedPage + "Cache-Control: max-age=60\r\nAge: " +
+			"5\r\nCache-Status: Freshet; hit; ttl=55\r\n\r\nbody", url,
+			[]string{"The stored response answered.", "hit; ttl=55"}},
 	} {
 		status, out, errs := explaining(t, c.recording, nil, c.args...)
 		if status != exitOK || errs != "" || strings.Contains(out, "SECRET") {
@@ -100,11 +128,14 @@ func TestExplainRefusesWhatItCannotUnderstand(t *testing.T) {
 		{"", []string{"--ttl", "x"}, "--ttl"},
 		{"", []string{"--max-body", "x"}, "--max-body"},
 		{"", []string{"--listen", "127.0.0.1:1"}, "there is no flag --listen"},
-		{"", []string{"http://a/", "--door", "http://d/", "--token-file", "/nowhere/at/all"}, "--token-file"},
+		{"", []string{"http://a/", "--door", "http://d/", "--token-file", "/nowhere/at/all"},
+			"--token-file"},
 	} {
 		status, out, errs := explaining(t, c.recording, nil, c.args...)
-		if status != exitUsage || out != "" || !strings.Contains(errs, c.says) || !strings.Contains(errs, "see freshet explain --help") {
-			t.Errorf("%q: status %d, %q, %q, want an error with %q", c.args, status, out, errs, c.says)
+		if status != exitUsage || out != "" || !strings.Contains(errs, c.says) ||
+			!strings.Contains(errs, "see freshet explain --help") {
+			t.Errorf("%q: status %d, %q, %q, want an error with %q", c.args, status, out, errs,
+				c.says)
 		}
 	}
 	if status, out, _ := explaining(t, "", nil, "--help"); status != exitOK || out != explainUsage {
@@ -125,13 +156,15 @@ func TestExplainAsksAServer(t *testing.T) {
 		w.Header().Set("Vary", "Accept-Language")
 		fmt.Fprint(w, r.Header.Get("Accept-Language"))
 	}))
-	status, out, errs := explaining(t, "", nil, server.URL+"/page", "--header", "Accept-Language: de", "--json")
+	status, out, errs := explaining(t, "", nil, server.URL+"/page", "--header",
+		"Accept-Language: de", "--json")
 	var x explain.Explanation
 	if err := json.Unmarshal([]byte(out), &x); err != nil || status != exitOK {
 		t.Fatalf("status %d, %v, %s, %s", status, err, errs, out)
 	}
 	vary, _ := x.Fact("response", "vary")
-	if asked != 1 || x.Outcome != "fwd=uri-miss; fwd-status=200; stored" || !x.Would || !strings.Contains(vary.Value, "accept-language") {
+	if asked != 1 || x.Outcome != "fwd=uri-miss; fwd-status=200; stored" || !x.Would ||
+		!strings.Contains(vary.Value, "accept-language") {
 		t.Errorf("asked %d times: %+v", asked, x)
 	}
 	if _, out, _ = explaining(t, "", nil, server.URL+"/old"); !strings.Contains(out, "fwd-status=301") || asked != 2 {
@@ -160,7 +193,8 @@ func door(t *testing.T, cache *freshet.Cache, token string) string {
 			name, value, _ := strings.Cut(line, ":")
 			page.Header.Add(name, value)
 		}
-		x, err := cache.Explain(r.Context(), page, middleware.ExplainOptions{Fetch: q.Get("fetch") == "1"})
+		x, err := cache.Explain(r.Context(), page,
+			middleware.ExplainOptions{Fetch: q.Get("fetch") == "1"})
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadGateway)
 			return
@@ -179,26 +213,34 @@ func TestExplainAsksADoor(t *testing.T) {
 	defer cache.Shutdown(t.Context())
 	runs := 0
 	hour := cache.With(freshet.Policy{TTL: time.Hour})
-	cache.Root(hour(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { runs++; fmt.Fprint(w, "page") })))
+	cache.Root(hour(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		runs++
+		fmt.Fprint(w, "page")
+	})))
 	at := door(t, cache, "t0ken")
 	target := "https://shop.example/page?q=1"
 
 	_, out, errs := explaining(t, "", []string{"FRESHET_TOKEN=t0ken"}, target, "--door", at)
-	if runs != 0 || !strings.Contains(out, "GET "+target) || !strings.Contains(out, "The handler would be asked.") {
+	if runs != 0 || !strings.Contains(out, "GET "+target) ||
+		!strings.Contains(out, "The handler would be asked.") {
 		t.Errorf("%d runs, %s\n%s", runs, errs, out)
 	}
-	_, out, errs = explaining(t, "", nil, "--door="+at, "--fetch", "--token-file", writeRecorded(t, "token", "t0ken\n"), target, "--header", "Cookie: a=SECRET")
+	_, out, errs = explaining(t, "", nil, "--door="+at, "--fetch", "--token-file",
+		writeRecorded(t, "token", "t0ken\n"), target, "--header", "Cookie: a=SECRET")
 	if runs != 1 || !strings.Contains(out, "detail=cookie") || strings.Contains(out, "SECRET") {
 		t.Errorf("%d runs, %s\n%s", runs, errs, out)
 	}
-	_, out, _ = explaining(t, "", []string{"FRESHET_TOKEN=t0ken"}, target, "--door", at, "--method", "DELETE", "--fetch")
+	_, out, _ = explaining(t, "", []string{"FRESHET_TOKEN=t0ken"}, target, "--door", at, "--method",
+		"DELETE", "--fetch")
 	if runs != 1 || !strings.Contains(out, "invalidates") {
 		t.Errorf("%d runs\n%s", runs, out)
 	}
 	if status, _, errs := explaining(t, "", []string{"FRESHET_TOKEN=wrong"}, target, "--door", at); status != exitFailed || !strings.Contains(errs, "wants another token") {
 		t.Errorf("a wrong token: %d, %s", status, errs)
 	}
-	none := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "{}") }))
+	none := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, "{}")
+	}))
 	defer none.Close()
 	if status, _, errs := explaining(t, "", nil, target, "--door", none.URL); status != exitFailed || !strings.Contains(errs, "is it the admin door") {
 		t.Errorf("no door: %d, %s", status, errs)
@@ -209,7 +251,8 @@ func TestExplainAsksADoor(t *testing.T) {
 func TestDebugToken(t *testing.T) {
 	key := writeRecorded(t, "debug.key", "0123456789abcdef0123\n")
 	var stdout, stderr bytes.Buffer
-	if status := runDebugToken([]string{"--key-file", key, "--for", "5m", "http://shop.example/page?q=1"}, &stdout, &stderr); status != exitOK {
+	if status := runDebugToken([]string{"--key-file", key, "--for", "5m",
+		"http://shop.example/page?q=1"}, &stdout, &stderr); status != exitOK {
 		t.Fatalf("%d, %s", status, &stderr)
 	}
 	keeps := memstore.New(1 << 20)
@@ -224,7 +267,8 @@ func TestDebugToken(t *testing.T) {
 	if got := w.Header().Get("Freshet-Explain"); !strings.Contains(got, "no-lifetime") {
 		t.Errorf("the explanation is %q", got)
 	}
-	for _, args := range [][]string{{}, {"--key-file", key}, {"--key-file", "/nowhere/at/all", "http://h/"}, {"--key-file", key, "--for", "2h", "http://h/"}, {"--key-file", key, "h"}} {
+	for _, args := range [][]string{{}, {"--key-file", key}, {"--key-file", "/nowhere/at/all",
+		"http://h/"}, {"--key-file", key, "--for", "2h", "http://h/"}, {"--key-file", key, "h"}} {
 		stderr.Reset()
 		if status := runDebugToken(args, &stdout, &stderr); status != exitUsage || stderr.Len() == 0 {
 			t.Errorf("%q: %d, %s", args, status, &stderr)
@@ -260,7 +304,8 @@ func TestThePageShowsWhatIsPrinted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Set-Cookie", "sid=abc; Path=/; HttpOnly")
 		w.Header().Set("Cache-Control", "max-age=60")
@@ -269,11 +314,15 @@ func TestThePageShowsWhatIsPrinted(t *testing.T) {
 	server.Start()
 	defer server.Close()
 	_, printed, errs := explaining(t, "", nil, server.URL+"/prices")
-	printed = strings.ReplaceAll(printed, strings.TrimPrefix(server.URL, "http://"), "localhost:8080")
-	printed = regexp.MustCompile(`came      \S+`).ReplaceAllString(printed, "came      2026-11-29T10:00:00Z")
-	shown := regexp.MustCompile("(?s)```\n(GET http://localhost:8080/prices\n.*?)```").FindStringSubmatch(string(text))
+	printed = strings.ReplaceAll(printed, strings.TrimPrefix(server.URL, "http://"),
+		"localhost:8080")
+	printed = regexp.MustCompile(`came      \S+`).ReplaceAllString(printed,
+		"came      2026-11-29T10:00:00Z")
+	shown := regexp.MustCompile(
+		"(?s)```\n(GET http://localhost:8080/prices\n.*?)```").FindStringSubmatch(string(text))
 	if shown == nil || shown[1] != printed {
-		t.Errorf("docs/why-not-cached.md does not show what freshet explain prints (%s):\n%s", errs, printed)
+		t.Errorf("docs/why-not-cached.md does not show what freshet explain prints (%s):\n%s", errs,
+			printed)
 	}
 	recording := regexp.MustCompile("(?s)```http\n(.*?)```").FindStringSubmatch(string(text))
 	if recording == nil {

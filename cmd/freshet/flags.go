@@ -91,8 +91,8 @@ type proxyFlags struct {
 	warnings []string        // of the settings
 }
 
-// readProxyFlags reads the command line, the environment and the file. The error is flag.ErrHelp, or says
-// what is wrong, where and what is allowed.
+// readProxyFlags reads the command line, the environment and the file. The error is flag.ErrHelp,
+// or says what is wrong, where and what is allowed.
 func readProxyFlags(args, environ []string, log *slog.Logger) (*proxyFlags, error) {
 	f, set, err := parseProxyFlags(args)
 	if err != nil {
@@ -110,7 +110,8 @@ func readProxyFlags(args, environ []string, log *slog.Logger) (*proxyFlags, erro
 	}
 	f.live.Use(f.rules)
 	if f.upstreams == nil {
-		return nil, errors.New("--upstream is missing: the URL of the server to cache for, such as http://127.0.0.1:9000")
+		return nil, errors.New("--upstream is missing: the URL of the server to cache for, such " +
+			"as http://127.0.0.1:9000")
 	}
 	return f, nil
 }
@@ -137,7 +138,9 @@ func parseProxyFlags(args []string) (*proxyFlags, *flag.FlagSet, error) {
 }
 
 // take gives each flag that is not on the command line its setting, and finds the store.
-func (f *proxyFlags) take(set *flag.FlagSet, loaded *settings.Settings, environ []string) (err error) {
+func (f *proxyFlags) take(
+	set *flag.FlagSet, loaded *settings.Settings, environ []string,
+) (err error) {
 	wrong := applySettings(set, "proxy.", loaded)
 	if f.store, err = chooseStore(f.store.URL, loaded, environ); err != nil || wrong != nil {
 		return errors.Join(wrong, err)
@@ -153,7 +156,8 @@ func (f *proxyFlags) take(set *flag.FlagSet, loaded *settings.Settings, environ 
 func newProxyFlags() (*proxyFlags, *flag.FlagSet) {
 	f := &proxyFlags{
 		listen: "127.0.0.1:8080", timeout: proxy.DefaultTimeout, stall: time.Minute,
-		memory: memstore.DefaultBytes, maxBody: rules.DefaultMaxBody, documents: rules.DefaultHeuristicDocumentMax, name: "Freshet",
+		memory: memstore.DefaultBytes, maxBody: rules.DefaultMaxBody,
+		documents: rules.DefaultHeuristicDocumentMax, name: "Freshet",
 	}
 	set := flag.NewFlagSet("freshet proxy", flag.ContinueOnError)
 	set.SetOutput(io.Discard)
@@ -197,7 +201,8 @@ func applySettings(set *flag.FlagSet, prefix string, loaded *settings.Settings) 
 		if given[f.Name] || loaded.Origin(prefix+f.Name) == "" {
 			return
 		}
-		_, err := settings.Get(loaded, prefix+f.Name, struct{}{}, func(value string) (struct{}, error) {
+		_, err := settings.Get(loaded, prefix+f.Name, struct{}{}, func(value string) (struct{},
+			error) {
 			return struct{}{}, setFlag(f, value)
 		})
 		if err != nil {
@@ -268,7 +273,8 @@ func atLeast(least int64, shown string) func(string) (int64, error) {
 	return func(text string) (int64, error) {
 		n, err := settings.Bytes(text)
 		if err != nil || n < least {
-			return 0, fmt.Errorf("allowed is a number of bytes such as 65536, 64KiB or 16MiB, from %s", shown)
+			return 0, fmt.Errorf("allowed is a number of bytes such as 65536, 64KiB or 16MiB, "+
+				"from %s", shown)
 		}
 		return n, nil
 	}
@@ -276,8 +282,10 @@ func atLeast(least int64, shown string) func(string) (int64, error) {
 
 func readName(text string) (string, error) {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	if text == "" || strings.Trim(text[:1], letters) != "" || strings.Trim(text, letters+"0123456789-._") != "" {
-		return "", errors.New("allowed are letters, digits, hyphens, dots and underscores, a letter first")
+	if text == "" || strings.Trim(text[:1], letters) != "" ||
+		strings.Trim(text, letters+"0123456789-._") != "" {
+		return "", errors.New("allowed are letters, digits, hyphens, dots and underscores, a " +
+			"letter first")
 	}
 	return text, nil
 }

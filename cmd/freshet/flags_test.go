@@ -22,7 +22,8 @@ func TestHostsOfPurges(t *testing.T) {
 	if want := []string{"a.example", "b.example", "c.example", "d.example:8080", "[::1]"}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("%q, %v, want %q", got, err, want)
 	}
-	for _, bad := range []string{"", "a,", "a/b", "u@a", "http://a", "a b", "ä.example", "a:b", ":80", "a?b", "*"} {
+	for _, bad := range []string{"", "a,", "a/b", "u@a", "http://a", "a b", "ä.example", "a:b",
+		":80", "a?b", "*"} {
 		if got, err := readHosts(bad); err == nil {
 			t.Errorf("%q is read as %q", bad, got)
 		}
@@ -31,13 +32,15 @@ func TestHostsOfPurges(t *testing.T) {
 
 // No text crashes what reads a flag, and each network is one that addresses are compared with.
 func FuzzLists(f *testing.F) {
-	for _, seed := range []string{"127.0.0.1,::1/64", "http://a,http://b", "a.example:80", ",", "%", "::ffff:1.2.3.4"} {
+	for _, seed := range []string{"127.0.0.1,::1/64", "http://a,http://b", "a.example:80", ",", "%",
+		"::ffff:1.2.3.4"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		networks, err := readNetworks(text)
 		for _, network := range networks {
-			if !network.Contains(network.Addr()) || network != network.Masked() || network.Addr().Unmap() != network.Addr() {
+			if !network.Contains(network.Addr()) || network != network.Masked() ||
+				network.Addr().Unmap() != network.Addr() {
 				t.Errorf("%q: %v", text, network)
 			}
 		}

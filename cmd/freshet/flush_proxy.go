@@ -14,9 +14,11 @@ import (
 // readProxy reads where a proxy is reached.
 func readProxy(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil ||
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" ||
+		u.User != nil ||
 		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-		return nil, errors.New("allowed is an http or https URL with a host alone, such as http://127.0.0.1:8080")
+		return nil, errors.New("allowed is an http or https URL with a host alone, such as " +
+			"http://127.0.0.1:8080")
 	}
 	return u, nil
 }
@@ -32,8 +34,8 @@ func flushProxy(ctx context.Context, at *url.URL, stdout, stderr io.Writer) int 
 	return exitOK
 }
 
-// ban sends BAN * and returns the number of the receipt. It goes to the proxy itself, whatever proxies the environment
-// names, as they have addresses of their own.
+// ban sends BAN * and returns the number of the receipt. It goes to the proxy itself, whatever
+// proxies the environment names, as they have addresses of their own.
 func ban(ctx context.Context, at *url.URL) (number uint64, err error) {
 	transport := &http.Transport{DisableKeepAlives: true}
 	r := (&http.Request{
@@ -50,14 +52,16 @@ func ban(ctx context.Context, at *url.URL) (number uint64, err error) {
 		Detail string
 	}
 	body := json.NewDecoder(io.LimitReader(res.Body, 64<<10))
-	if err := body.Decode(&said); err != nil || res.StatusCode == http.StatusOK && said.Number == 0 {
+	if err := body.Decode(&said); err != nil || res.StatusCode == http.StatusOK &&
+		said.Number == 0 {
 		return 0, fmt.Errorf("it answered %s, as no freshet proxy does", res.Status)
 	}
 	switch res.StatusCode {
 	case http.StatusOK:
 		return said.Number, nil
 	case http.StatusMethodNotAllowed:
-		return 0, errors.New("it takes no purges: start it with --purge-from 127.0.0.1, or the address that this machine has for it")
+		return 0, errors.New("it takes no purges: start it with --purge-from 127.0.0.1, or the " +
+			"address that this machine has for it")
 	}
 	return 0, fmt.Errorf("it answered %s: %q", res.Status, said.Detail)
 }

@@ -43,8 +43,8 @@ func TestMain(m *testing.M) {
 // patience ends when all tests should have ended long ago.
 var patience context.Context
 
-// command is freshet with an environment that has nothing of ours but environ. What should have ended long
-// ago is killed, which no test takes for the end it expects.
+// command is freshet with an environment that has nothing of ours but environ. What should have
+// ended long ago is killed, which no test takes for the end it expects.
 func command(environ []string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(patience, binary, args...)
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, environ...)
@@ -76,13 +76,15 @@ func TestExitStatusAndMessage(t *testing.T) {
 		{"nothing", nil, nil, 2, "freshet caches HTTP responses"},
 		{"help", nil, []string{"--help"}, 0, "freshet caches HTTP responses"},
 		{"help", nil, []string{"help"}, 0, "freshet caches HTTP responses"},
-		{"help of a command", nil, []string{"proxy", "--help"}, 0, "freshet proxy is a shared cache"},
+		{"help of a command", nil, []string{"proxy", "--help"}, 0,
+			"freshet proxy is a shared cache"},
 		{"help of a command", nil, []string{"help", "proxy"}, 0, "freshet proxy is a shared cache"},
 		{"version", nil, []string{"version"}, 0, "freshet "},
 		{"an unknown command", nil, []string{"porxy"}, 2, `freshet: there is no command "porxy"`},
 		{"no upstream", nil, []string{"proxy"}, 2, "freshet proxy: --upstream is missing"},
 		{"an unknown flag", nil, []string{"proxy", "--lsten", ":1"}, 2, "there is no flag --lsten"},
-		{"a flag without its value", nil, []string{"proxy", "--listen"}, 2, "--listen needs a value"},
+		{"a flag without its value", nil, []string{"proxy", "--listen"}, 2,
+			"--listen needs a value"},
 		{"a word", nil, []string{"proxy", up, "fast"}, 2, `"fast" is no flag`},
 		{"an address without a port", nil, []string{"proxy", up, "--listen", "127.0.0.1"}, 2,
 			`--listen "127.0.0.1": allowed is HOST:PORT`},
@@ -98,21 +100,26 @@ func TestExitStatusAndMessage(t *testing.T) {
 			`--upstream "127.0.0.1:9000": allowed is an http or https URL`},
 		{"an upstream's port that is none", nil, []string{"proxy", "--upstream", "http://a:0"}, 2,
 			"allowed is a port from 1 to 65535"},
-		{"itself", nil, []string{"proxy", "--listen", ":9321", "--upstream", "http://localhost:9321"}, 2,
+		{"itself", nil, []string{"proxy", "--listen", ":9321", "--upstream",
+			"http://localhost:9321"}, 2,
 			"it would ask itself without end"},
 		{"no memory", nil, []string{"proxy", up, "--memory", "0"}, 2,
 			`--memory "0": allowed is a number of bytes such as 65536, 64KiB or 16MiB, from 1MiB`},
-		{"negative memory", nil, []string{"proxy", up, "--memory", "-5MiB"}, 2, `--memory "-5MiB": allowed is`},
-		{"more memory than there are numbers", nil, []string{"proxy", up, "--memory", "99999999999GiB"}, 2,
+		{"negative memory", nil, []string{"proxy", up, "--memory", "-5MiB"}, 2,
+			`--memory "-5MiB": allowed is`},
+		{"more memory than there are numbers", nil, []string{"proxy", up, "--memory",
+			"99999999999GiB"}, 2,
 			`--memory "99999999999GiB": allowed is`},
-		{"no stall timeout", nil, []string{"proxy", up, "--stall-timeout", "soon"}, 2, `--stall-timeout "soon": `},
+		{"no stall timeout", nil, []string{"proxy", up, "--stall-timeout", "soon"}, 2,
+			`--stall-timeout "soon": `},
 		{"no time", nil, []string{"proxy", up, "--timeout", "0"}, 2,
 			`--timeout "0": allowed is a length of time greater than 0`},
 		{"a time that is none", nil, []string{"proxy", up, "--stale-if-error", "soon"}, 2,
 			`--stale-if-error "soon": allowed is a length of time`},
 		{"a cookie that is none", nil, []string{"proxy", up, "--pass-cookies=a b"}, 2,
 			`--pass-cookies "a b": allowed are names of cookies`},
-		{"a star in the middle", nil, []string{"proxy", up, "--ignore-cookies=@analytics,_g*a*,b;"}, 2,
+		{"a star in the middle", nil, []string{"proxy", up, "--ignore-cookies=@analytics,_g*a*,b;"},
+			2,
 			`--ignore-cookies "@analytics,_g*a*,b;": allowed are names of cookies`},
 		{"no cookie at all", []string{"FRESHET_PROXY_PASS_COOKIES=a,,b"}, []string{"proxy", up}, 2,
 			"allowed are names of cookies"},
@@ -120,19 +127,25 @@ func TestExitStatusAndMessage(t *testing.T) {
 			`--store-cookies "perhaps": allowed are true and false`},
 		{"a name with a line break", nil, []string{"proxy", up, "--name", "a\r\nb"}, 2,
 			`--name "a\r\nb": allowed are letters`},
-		{"an upstream named twice", nil, []string{"proxy", "--upstream", "http://a,http://b,http://a"}, 2,
+		{"an upstream named twice", nil, []string{"proxy", "--upstream",
+			"http://a,http://b,http://a"}, 2,
 			"http://a is there twice"},
-		{"an upstream of several that is none", nil, []string{"proxy", "--upstream", "http://a,,http://b"}, 2,
+		{"an upstream of several that is none", nil, []string{"proxy", "--upstream",
+			"http://a,,http://b"}, 2,
 			`--upstream "http://a,,http://b": allowed is an http or https URL`},
 		{"one of several is the proxy itself", nil,
-			[]string{"proxy", "--listen", ":9321", "--upstream", "http://192.0.2.1,http://localhost:9321"}, 2,
+			[]string{"proxy", "--listen", ":9321", "--upstream",
+				"http://192.0.2.1,http://localhost:9321"}, 2,
 			"it would ask itself without end"},
-		{"the proxy itself by TLS", nil, []string{"proxy", "--listen-tls", ":9321", "--tls-cert=a", "--tls-key=a",
+		{"the proxy itself by TLS", nil, []string{"proxy", "--listen-tls", ":9321", "--tls-cert=a",
+			"--tls-key=a",
 			"--upstream", "https://localhost:9321"}, 2, "is the proxy's own --listen-tls :9321"},
-		{"checks without a path", nil, []string{"proxy", up, "--health-fall", "2"}, 2, "need --health-path"},
+		{"checks without a path", nil, []string{"proxy", up, "--health-fall", "2"}, 2,
+			"need --health-path"},
 		{"checks of what is no path", nil, []string{"proxy", up, "--health-path", "healthz"}, 2,
 			`--health-path "healthz": allowed is a path`},
-		{"checks for no host", nil, []string{"proxy", up, "--health-path=/", "--health-host", "a/b"}, 2,
+		{"checks for no host", nil, []string{"proxy", up, "--health-path=/", "--health-host",
+			"a/b"}, 2,
 			`--health-host "a/b": allowed is a host`},
 		{"no check at all", nil, []string{"proxy", up, "--health-path=/", "--health-rise", "0"}, 2,
 			`--health-rise "0": allowed is a number from 1`},
@@ -140,24 +153,30 @@ func TestExitStatusAndMessage(t *testing.T) {
 			`--purge-from "localhost": allowed are addresses and networks`},
 		{"purges from an empty word", nil, []string{"proxy", up, "--purge-from", "127.0.0.1,"}, 2,
 			"allowed are addresses and networks"},
-		{"purges from a mapped network", nil, []string{"proxy", up, "--purge-from", "::ffff:10.0.0.0/104"}, 2,
+		{"purges from a mapped network", nil, []string{"proxy", up, "--purge-from",
+			"::ffff:10.0.0.0/104"}, 2,
 			"allowed are addresses and networks"},
 		{"hosts that nobody may purge", nil, []string{"proxy", up, "--purge-hosts", "a.example"}, 2,
 			"--purge-hosts needs --purge-from"},
-		{"hosts that are none", nil, []string{"proxy", up, "--purge-from=::1", "--purge-hosts", "http://a.example"}, 2,
+		{"hosts that are none", nil, []string{"proxy", up, "--purge-from=::1", "--purge-hosts",
+			"http://a.example"}, 2,
 			"allowed is a host"},
 		{"TLS without a certificate", nil, []string{"proxy", up, "--listen-tls", ":0"}, 2,
 			"--listen-tls needs --tls-cert and --tls-key"},
-		{"a certificate for nothing", nil, []string{"proxy", up, "--tls-cert", "a", "--tls-key", "b"}, 2,
+		{"a certificate for nothing", nil, []string{"proxy", up, "--tls-cert", "a", "--tls-key",
+			"b"}, 2,
 			"--tls-cert and --tls-key need --listen-tls"},
 		{"a certificate that is not there", nil,
-			[]string{"proxy", up, "--listen-tls", "127.0.0.1:0", "--tls-cert", "/nowhere", "--tls-key", "/nowhere"}, 2,
+			[]string{"proxy", up, "--listen-tls", "127.0.0.1:0", "--tls-cert", "/nowhere",
+				"--tls-key", "/nowhere"}, 2,
 			`--tls-cert "/nowhere", --tls-key "/nowhere": open /nowhere: no such file`},
-		{"an address by TLS in use", nil, []string{"proxy", up, "--listen-tls", busy.Addr().String(), "--tls-cert=a", "--tls-key=a"}, 2,
+		{"an address by TLS in use", nil, []string{"proxy", up, "--listen-tls",
+			busy.Addr().String(), "--tls-cert=a", "--tls-key=a"}, 2,
 			`--listen-tls "` + busy.Addr().String() + `": the address is in use`},
 		{"a form of logs that is none", nil, []string{"proxy", up, "--log-format", "xml"}, 2,
 			`--log-format "xml": allowed are text, json, common and combined`},
-		{"a log in a folder that is none", nil, []string{"proxy", up, "--listen=127.0.0.1:0", "--log-file", "/nowhere/log"}, 2,
+		{"a log in a folder that is none", nil, []string{"proxy", up, "--listen=127.0.0.1:0",
+			"--log-file", "/nowhere/log"}, 2,
 			`--log-file "/nowhere/log": open /nowhere/log: no such file`},
 		{"two upstreams", nil, []string{"proxy", up, "--upstream", "http://127.0.0.1:8"}, 2,
 			`--upstream "http://127.0.0.1:8": given twice: keep one`},
@@ -165,29 +184,36 @@ func TestExitStatusAndMessage(t *testing.T) {
 			`--upstream "http://127.0.0.1:9": given twice: keep one`},
 		{"two files", nil, []string{"proxy", up, "--config", "a.ini", "--config=b.ini"}, 2,
 			`--config "b.ini": given twice: keep one`},
-		{"yes and no", nil, []string{"proxy", up, "--log", "--log=false"}, 2, `--log "false": given twice: keep one`},
+		{"yes and no", nil, []string{"proxy", up, "--log", "--log=false"}, 2,
+			`--log "false": given twice: keep one`},
 		{"two stores", nil, []string{"health", "--store", "redis://a", "--store", "redis://b"}, 2,
 			`--store "redis://b": given twice: keep one`},
 		{"a rule that is none", nil, []string{"proxy", up, "--rule", "/x = fast"}, 2,
 			`freshet proxy: rules: --rule: /x: "fast": there is no such word: allowed are a lifetime`},
-		{"a rule of the file", nil, []string{"proxy", up, "--config", file("r.ini", "[rules]\n/x = 60s, stale\n")}, 2,
+		{"a rule of the file", nil, []string{"proxy", up, "--config",
+			file("r.ini", "[rules]\n/x = 60s, stale\n")}, 2,
 			`r.ini:2: /x: "stale": allowed is one value behind it, or none`},
 		{"a file that is not there", nil, []string{"proxy", up, "--config", "/nowhere.ini"}, 2,
 			"open /nowhere.ini: no such file"},
-		{"a folder for a file", nil, []string{"proxy", up, "--config", folder}, 2, "is a directory"},
+		{"a folder for a file", nil, []string{"proxy", up, "--config", folder}, 2,
+			"is a directory"},
 		{"an unknown setting", nil,
-			[]string{"proxy", up, "--config", file("a.ini", "[freshet]\nproxy.memmory = 1MiB\n")}, 2,
+			[]string{"proxy", up, "--config", file("a.ini", "[freshet]\nproxy.memmory = 1MiB\n")},
+			2,
 			`a.ini:2: proxy.memmory = "1MiB" is no setting: did you mean proxy.memory?`},
-		{"one outside of all sections", nil, []string{"proxy", up, "--config", file("b.ini", "proxy.memroy = 1MiB\n")},
+		{"one outside of all sections", nil, []string{"proxy", up, "--config",
+			file("b.ini", "proxy.memroy = 1MiB\n")},
 			2, `b.ini:1: proxy.memroy = "1MiB" is no setting`},
 		{"a misspelt variable", []string{"FRESHET_PROXY_MEMMORY=1MiB"}, []string{"proxy", up}, 2,
 			`environment variable FRESHET_PROXY_MEMMORY: PROXY_MEMMORY = "1MiB" is no setting: did you mean proxy.memory?`},
-		{"a wrong setting", nil, []string{"proxy", up, "--config", file("c.ini", "proxy.memory = lots\n")}, 2,
+		{"a wrong setting", nil, []string{"proxy", up, "--config",
+			file("c.ini", "proxy.memory = lots\n")}, 2,
 			`c.ini:1: proxy.memory = "lots": allowed is`},
 		{"an upstream that is wrong in the file", nil,
 			[]string{"proxy", "--config", file("d.ini", "proxy.upstream = here\n")}, 2,
 			`d.ini:1: proxy.upstream = "here": allowed is`},
-		{"a wrong variable", []string{"FRESHET_PROXY_STORE_COOKIES=perhaps"}, []string{"proxy", up}, 2,
+		{"a wrong variable", []string{"FRESHET_PROXY_STORE_COOKIES=perhaps"},
+			[]string{"proxy", up}, 2,
 			`environment variable FRESHET_PROXY_STORE_COOKIES: PROXY_STORE_COOKIES = "perhaps": allowed are true and false`},
 	} {
 		t.Run(c.story, func(t *testing.T) {
@@ -269,7 +295,8 @@ func start(t *testing.T, environ []string, args ...string) *running {
 // get returns the status, what Cache-Status says and the body.
 func (p *running) get(path string) (status int, cache, body string) {
 	p.t.Helper()
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true},
+		Timeout: 20 * time.Second}
 	res, err := client.Get(p.url + path)
 	if err != nil {
 		p.t.Fatal(err)
@@ -306,13 +333,16 @@ func TestServesUntilToldToEnd(t *testing.T) {
 			t.Errorf("%q, want %q", p.line, want)
 		}
 		host := strings.TrimPrefix(p.url, "http://")
-		for _, want := range []string{"edge; fwd=uri-miss; fwd-status=200", "edge; fwd=uri-miss; fwd-status=200"} {
+		for _, want := range []string{"edge; fwd=uri-miss; fwd-status=200",
+			"edge; fwd=uri-miss; fwd-status=200"} {
 			if status, cache, body := p.get("/?cookie=a=1"); status != 200 || !strings.HasPrefix(cache, want) ||
 				body != "hello from "+host {
-				t.Errorf("%d [%s] %q, want [%s…]: Set-Cookie is not stored", status, cache, body, want)
+				t.Errorf("%d [%s] %q, want [%s…]: Set-Cookie is not stored", status, cache, body,
+					want)
 			}
 		}
-		for _, want := range []string{"edge; fwd=uri-miss; fwd-status=200; stored", "edge; hit; ttl="} {
+		for _, want := range []string{"edge; fwd=uri-miss; fwd-status=200; stored",
+			"edge; hit; ttl="} {
 			if _, cache, _ := p.get("/"); !strings.HasPrefix(cache, want) {
 				t.Errorf("[%s], want [%s…]", cache, want)
 			}
@@ -443,7 +473,8 @@ func TestWhereSettingsComeFrom(t *testing.T) {
 	defer upstream.Close()
 	file := filepath.Join(t.TempDir(), "proxy.ini")
 	text := "# the proxy's own\n[freshet]\nproxy.upstream = " + upstream.URL +
-		"\nproxy.listen = 127.0.0.1:0\nproxy.name = file\nproxy.memory = 3MiB\nproxy.store-cookies = on\nproxy.preserve_host = no\n"
+		"\nproxy.listen = 127.0.0.1:0\nproxy.name = file\nproxy.memory = " +
+		"3MiB\nproxy.store-cookies = on\nproxy.preserve_host = no\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -454,9 +485,11 @@ func TestWhereSettingsComeFrom(t *testing.T) {
 		name, line string
 	}{
 		{"the file", nil, nil, "file", "3 MiB"},
-		{"the environment over the file", []string{"FRESHET_PROXY_NAME=environment", "FRESHET_PROXY_MEMORY=4MiB"}, nil,
+		{"the environment over the file", []string{"FRESHET_PROXY_NAME=environment",
+			"FRESHET_PROXY_MEMORY=4MiB"}, nil,
 			"environment", "4 MiB"},
-		{"a flag over both", []string{"FRESHET_PROXY_NAME=environment"}, []string{"--name=flag"}, "flag", "3 MiB"},
+		{"a flag over both", []string{"FRESHET_PROXY_NAME=environment"}, []string{"--name=flag"},
+			"flag", "3 MiB"},
 	} {
 		t.Run(c.story, func(t *testing.T) {
 			p := start(t, c.environ, append([]string{"--config", file}, c.args...)...)
@@ -475,7 +508,8 @@ func TestWhereSettingsComeFrom(t *testing.T) {
 			p.stop(syscall.SIGTERM)
 		})
 	}
-	p := start(t, []string{"FRESHET_PROXY_UPSTREAM=" + upstream.URL, "FRESHET_PROXY_LISTEN=127.0.0.1:0"})
+	p := start(t, []string{"FRESHET_PROXY_UPSTREAM=" + upstream.URL,
+		"FRESHET_PROXY_LISTEN=127.0.0.1:0"})
 	if _, cache, _ := p.get("/"); !strings.HasPrefix(cache, "Freshet; ") {
 		t.Errorf("[%s], want the default name; the environment alone suffices", cache)
 	}
@@ -490,13 +524,15 @@ func TestCookiesOfTheProxy(t *testing.T) {
 	}))
 	defer upstream.Close()
 	p := start(t, []string{"FRESHET_PROXY_PASS_COOKIES=wordpress_logged_in_*, PHPSESSID"},
-		"--upstream", upstream.URL, "--listen", "127.0.0.1:0", "--ignore-cookies", "@analytics,my_*")
+		"--upstream", upstream.URL, "--listen", "127.0.0.1:0", "--ignore-cookies",
+		"@analytics,my_*")
 	for _, s := range []struct{ path, cookie, cache, body string }{
 		{"/", "_ga=GA1.1; my_choice=1; _gid=2", "fwd=uri-miss; fwd-status=200; stored", "saw "},
 		{"/", "_fbp=3", "hit; ttl=", "saw "},
 		{"/", "wordpress_logged_in_5c0=alice", "fwd=bypass; fwd-status=200; detail=pass-cookie",
 			"saw wordpress_logged_in_5c0=alice"},
-		{"/a", "_ga=1; PHPSESSID=x", "fwd=bypass; fwd-status=200; detail=pass-cookie", "saw _ga=1; PHPSESSID=x"},
+		{"/a", "_ga=1; PHPSESSID=x", "fwd=bypass; fwd-status=200; detail=pass-cookie",
+			"saw _ga=1; PHPSESSID=x"},
 		{"/a", "", "fwd=uri-miss; fwd-status=200; stored", "saw "},
 	} {
 		r, err := http.NewRequest("GET", p.url+s.path, nil)
@@ -514,7 +550,8 @@ func TestCookiesOfTheProxy(t *testing.T) {
 		res.Body.Close()
 		cache := strings.TrimPrefix(res.Header.Get("Cache-Status"), "Freshet; ")
 		if err != nil || string(body) != s.body || !strings.HasPrefix(cache, s.cache) {
-			t.Errorf("%s with %q: [%s] %q, %v; want [%s] %q", s.path, s.cookie, cache, body, err, s.cache, s.body)
+			t.Errorf("%s with %q: [%s] %q, %v; want [%s] %q", s.path, s.cookie, cache, body, err,
+				s.cache, s.body)
 		}
 	}
 	p.stop(syscall.SIGTERM)
@@ -534,10 +571,14 @@ func TestHeuristics(t *testing.T) {
 		wants map[string]string // a pattern for each path
 	}{
 		{"--heuristics",
-			map[string]string{plain: "hit; ttl=86[0-9]{3}", page: "hit; ttl=[0-9]{2}", feed: "hit; ttl=[0-9]{2}"}},
-		{"--heuristics=false", map[string]string{plain: "fwd=uri-miss; .*", page: "fwd=uri-miss; .*"}},
-		{"--heuristic-documents=10h", map[string]string{plain: "hit; ttl=86[0-9]{3}", page: "hit; ttl=3[56][0-9]{3}"}},
-		{"--heuristic-documents=0", map[string]string{plain: "hit; ttl=86[0-9]{3}", page: "fwd=uri-miss; .*"}},
+			map[string]string{plain: "hit; ttl=86[0-9]{3}", page: "hit; ttl=[0-9]{2}",
+				feed: "hit; ttl=[0-9]{2}"}},
+		{"--heuristics=false", map[string]string{plain: "fwd=uri-miss; .*",
+			page: "fwd=uri-miss; .*"}},
+		{"--heuristic-documents=10h", map[string]string{plain: "hit; ttl=86[0-9]{3}",
+			page: "hit; ttl=3[56][0-9]{3}"}},
+		{"--heuristic-documents=0", map[string]string{plain: "hit; ttl=86[0-9]{3}",
+			page: "fwd=uri-miss; .*"}},
 	} {
 		p := start(t, nil, "--listen", "127.0.0.1:0", "--upstream", upstream.URL, c.arg)
 		for path, want := range c.wants {
@@ -552,7 +593,8 @@ func TestHeuristics(t *testing.T) {
 
 func TestUpstreamThatIsNotThere(t *testing.T) {
 	p := start(t, nil, "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:9")
-	if status, _, body := p.get("/x"); status != 502 || !strings.Contains(body, "gave no response") {
+	if status, _, body := p.get("/x"); status != 502 || !strings.Contains(body,
+		"gave no response") {
 		t.Errorf("%d %q, want 502 and a word on it", status, body)
 	}
 	p.stop(syscall.SIGTERM)
@@ -595,7 +637,8 @@ func TestLoopsAreRefused(t *testing.T) {
 			u = &url.URL{Scheme: "http", Host: "not-there.invalid:9321"}
 		}
 		if err := checkLoop(t.Context(), "listen", c.listen, u); (err != nil) != c.loops {
-			t.Errorf("--listen %s --upstream %s: %v, want a loop: %t", c.listen, c.upstream, err, c.loops)
+			t.Errorf("--listen %s --upstream %s: %v, want a loop: %t", c.listen, c.upstream, err,
+				c.loops)
 		}
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/freshet-go/freshet/settings"
 )
 
-// follow applies new settings while the proxy runs: all of them are checked, and those that can change count from then
-// on. A flag on the command line goes before them, as it did at the start.
+// follow applies new settings while the proxy runs: all of them are checked, and those that can
+// change count from then on. A flag on the command line goes before them, as it did at the start.
 func (f *proxyFlags) follow(args, environ []string) {
 	f.watch.OnChange(func(s *settings.Settings) error {
 		next, set, err := parseProxyFlags(args)

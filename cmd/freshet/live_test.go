@@ -23,7 +23,8 @@ func (p *running) until(text string, n int) {
 	}
 }
 
-// Settings of the proxy that can change do, when the file changes and at SIGHUP; when something is wrong, none does.
+// Settings of the proxy that can change do, when the file changes and at SIGHUP; when something is
+// wrong, none does.
 func TestSettingsChangeWhileTheProxyRuns(t *testing.T) {
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "public, max-age=60")
@@ -33,7 +34,8 @@ func TestSettingsChangeWhileTheProxyRuns(t *testing.T) {
 	file := iniOf(t, "proxy.upstream = "+upstream.URL, "proxy.max-body = 16MiB")
 	write := func(lines ...string) {
 		t.Helper()
-		text := strings.Join(append([]string{"proxy.upstream = " + upstream.URL}, lines...), "\n") + "\n"
+		text := strings.Join(append([]string{"proxy.upstream = " + upstream.URL}, lines...), "\n") +
+			"\n"
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -14,7 +14,8 @@ import (
 var logRows = []settings.Setting{
 	{Name: "proxy.log", Default: "false", Meaning: "write a line for each request to stderr"},
 	{Name: "proxy.log-format", Value: "FORMAT", Allowed: "text, json, common or combined",
-		Meaning: "how, if not as text", More: "common and combined are Apache's and nginx's; says --log as well"},
+		Meaning: "how, if not as text", More: "common and combined are Apache's and nginx's; " +
+			"says --log as well"},
 	{Name: "proxy.log-file", Value: "FILE", Meaning: "where: a file to write to the end of",
 		More: "says --log as well; SIGHUP opens it anew, after it was renamed; otherwise stderr"},
 }

@@ -6,7 +6,8 @@ import (
 	"sync"
 )
 
-// logFile is a file that is written to at its end, and opened anew after it was renamed. It is safe for concurrent use.
+// logFile is a file that is written to at its end, and opened anew after it was renamed. It is safe
+// for concurrent use.
 type logFile struct {
 	name string
 	log  *slog.Logger // of what goes wrong
@@ -24,7 +25,8 @@ func openLogFile(name string, log *slog.Logger) (*logFile, error) {
 	return &logFile{name: name, log: log, file: file}, nil
 }
 
-// openEnd opens a file to write to its end. Others than its owner's group do not read it: it has addresses of clients.
+// openEnd opens a file to write to its end. Others than its owner's group do not read it: it has
+// addresses of clients.
 func openEnd(name string) (*os.File, error) {
 	return os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
 }
@@ -35,7 +37,8 @@ func (l *logFile) Write(line []byte) (int, error) {
 	defer l.mu.Unlock()
 	n, err := l.file.Write(line)
 	if err != nil && !l.broken {
-		l.log.Error("freshet proxy: the access log cannot be written: requests are served without it", "error", err)
+		l.log.Error("freshet proxy: the access log cannot be written: requests are served "+
+			"without it", "error", err)
 	}
 	l.broken = err != nil
 	return n, err

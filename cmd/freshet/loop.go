@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// checkLoop refuses an upstream that is the proxy itself. What it cannot see, such as a port forwarded by
-// another machine, the proxy notices when the first request comes back.
+// checkLoop refuses an upstream that is the proxy itself. What it cannot see, such as a port
+// forwarded by another machine, the proxy notices when the first request comes back.
 func checkLoop(ctx context.Context, flag, listen string, upstream *url.URL) error {
 	at, err := net.ResolveTCPAddr("tcp", listen)
 	if err != nil {
@@ -27,14 +27,15 @@ func checkLoop(ctx context.Context, flag, listen string, upstream *url.URL) erro
 	}
 	for _, addr := range addresses(ctx, upstream.Hostname()) {
 		if reaches(addr.Unmap(), at) {
-			return fmt.Errorf("--upstream %s is the proxy's own --%s %s: it would ask itself without end", upstream, flag, listen)
+			return fmt.Errorf("--upstream %s is the proxy's own --%s %s: it would ask itself "+
+				"without end", upstream, flag, listen)
 		}
 	}
 	return nil
 }
 
-// addresses resolves a host's name. localhost and what is under it is this machine even where no resolver
-// says so (RFC 6761 section 6.3). A name that is not known may be later.
+// addresses resolves a host's name. localhost and what is under it is this machine even where no
+// resolver says so (RFC 6761 section 6.3). A name that is not known may be later.
 func addresses(ctx context.Context, host string) []netip.Addr {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
@@ -46,8 +47,8 @@ func addresses(ctx context.Context, host string) []netip.Addr {
 	return addrs
 }
 
-// reaches reports whether a connection to addr would be accepted by who listens at the address, the ports
-// being equal.
+// reaches reports whether a connection to addr would be accepted by who listens at the address, the
+// ports being equal.
 func reaches(addr netip.Addr, at *net.TCPAddr) bool {
 	local, ok := netip.AddrFromSlice(at.IP)
 	local = local.Unmap()

@@ -43,11 +43,12 @@ const (
 )
 
 func main() {
-	os.Exit(run(untilSignal(os.Interrupt, syscall.SIGTERM), os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+	os.Exit(run(untilSignal(os.Interrupt, syscall.SIGTERM), os.Args[1:], os.Environ(), os.Stdout,
+		os.Stderr))
 }
 
-// untilSignal returns a context that the first of these signals ends. From before then on, a second one ends the
-// process at once.
+// untilSignal returns a context that the first of these signals ends. From before then on, a second
+// one ends the process at once.
 func untilSignal(which ...os.Signal) context.Context {
 	ctx, end := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 1)
@@ -60,7 +61,8 @@ func untilSignal(which ...os.Signal) context.Context {
 	return ctx
 }
 
-func init() { logging.Disable() } // go-redis has a line for each connection that it cannot make; we have one for each outage
+// go-redis has a line for each connection that it cannot make; we have one for each outage
+func init() { logging.Disable() }
 
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
 	command := "help"

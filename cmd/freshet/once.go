@@ -5,8 +5,8 @@ import (
 	"flag"
 )
 
-// once makes it an error to give a flag twice: of two upstreams one would be left out without a word. There may be many
-// rules.
+// once makes it an error to give a flag twice: of two upstreams one would be left out without a
+// word. There may be many rules.
 func once(set *flag.FlagSet) {
 	set.VisitAll(func(f *flag.Flag) {
 		if _, several := f.Value.(*ruleFlag); !several {

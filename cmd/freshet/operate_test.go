@@ -31,7 +31,8 @@ func named(name string) *httptest.Server {
 	}))
 }
 
-// Several upstreams by one flag: one that is gone is left out, and one whose checks are bad is, too.
+// Several upstreams by one flag: one that is gone is left out, and one whose checks are bad is,
+// too.
 func TestSeveralUpstreams(t *testing.T) {
 	a, b := named("a"), named("b")
 	defer a.Close()
@@ -61,7 +62,8 @@ func TestSeveralUpstreams(t *testing.T) {
 
 	c := httptest.NewServer(http.NotFoundHandler())
 	defer c.Close()
-	p = start(t, []string{"FRESHET_PROXY_HEALTH_PATH=/healthz", "FRESHET_PROXY_EJECT_FOR=0"}, "--listen", "127.0.0.1:0",
+	p = start(t, []string{"FRESHET_PROXY_HEALTH_PATH=/healthz", "FRESHET_PROXY_EJECT_FOR=0"},
+		"--listen", "127.0.0.1:0",
 		"--upstream", b.URL+","+c.URL, "--health-interval=10ms", "--health-fall=1")
 	p.says("an upstream is down\" upstream=" + c.URL)
 	for _, path := range []string{"/1", "/2", "/3"} {
@@ -72,7 +74,8 @@ func TestSeveralUpstreams(t *testing.T) {
 	p.stop(syscall.SIGTERM)
 }
 
-// A running proxy's memory is flushed by a command, from where purges are taken, and from nowhere else.
+// A running proxy's memory is flushed by a command, from where purges are taken, and from nowhere
+// else.
 func TestFlushOfARunningProxy(t *testing.T) {
 	upstream := named("hello")
 	defer upstream.Close()
@@ -82,8 +85,10 @@ func TestFlushOfARunningProxy(t *testing.T) {
 		says   string
 	}{
 		{nil, exitFailed, "start it with --purge-from"},
-		{[]string{"--purge-from", "192.0.2.0/24"}, exitFailed, "403 Forbidden: \"this address may not purge\""},
-		{[]string{"--purge-from", "127.0.0.1, ::1"}, exitOK, "invalidated all that http://127.0.0.1:"},
+		{[]string{"--purge-from", "192.0.2.0/24"}, exitFailed, "403 Forbidden: \"this address " +
+			"may not purge\""},
+		{[]string{"--purge-from", "127.0.0.1, ::1"}, exitOK,
+			"invalidated all that http://127.0.0.1:"},
 		{[]string{"--purge-from", "0.0.0.0/0"}, exitOK, "invalidated all that http://127.0.0.1:"},
 	} {
 		p := start(t, nil, append(c.from, "--listen", "127.0.0.1:0", "--upstream", upstream.URL)...)
@@ -97,15 +102,18 @@ func TestFlushOfARunningProxy(t *testing.T) {
 			t.Errorf("%q, afterwards [%s], want [%s…]", c.from, cache, want)
 		}
 		p.stop(syscall.SIGTERM)
-		if everybody := strings.Contains(p.stderr.String(), "whoever reaches this proxy can empty it"); everybody !=
+		if everybody := strings.Contains(p.stderr.String(), "whoever reaches this proxy can "+
+			"empty it"); everybody !=
 			(len(c.from) > 0 && c.from[1] == "0.0.0.0/0") {
 			t.Errorf("%q: the log says %s", c.from, &p.stderr)
 		}
 	}
 	says(t, exitFailed, "as no freshet proxy does", nil, "flush", "--proxy", upstream.URL)
 	says(t, exitFailed, "connection refused", nil, "flush", "--proxy", "http://127.0.0.1:9")
-	says(t, exitUsage, `--proxy "127.0.0.1:8080": allowed is an http or https URL`, nil, "flush", "--proxy", "127.0.0.1:8080")
-	says(t, exitUsage, "allowed is an http or https URL with a host alone", nil, "flush", "--proxy", "http://a/b")
+	says(t, exitUsage, `--proxy "127.0.0.1:8080": allowed is an http or https URL`, nil, "flush",
+		"--proxy", "127.0.0.1:8080")
+	says(t, exitUsage, "allowed is an http or https URL with a host alone", nil, "flush", "--proxy",
+		"http://a/b")
 	says(t, exitUsage, "keep one", nil, "flush", "--proxy", upstream.URL, "--store", "redis://a")
 	says(t, exitUsage, "there is no flag --proxy", nil, "health", "--proxy", upstream.URL)
 }
@@ -115,7 +123,8 @@ func TestAccessLogInAFile(t *testing.T) {
 	upstream := named("hello")
 	defer upstream.Close()
 	name := filepath.Join(t.TempDir(), "access.log")
-	p := start(t, nil, "--listen", "127.0.0.1:0", "--upstream", upstream.URL, "--log-file", name, "--log-format", "combined")
+	p := start(t, nil, "--listen", "127.0.0.1:0", "--upstream", upstream.URL, "--log-file", name,
+		"--log-format", "combined")
 	p.get("/first")
 	read := func(name, want string) {
 		t.Helper()
@@ -131,7 +140,8 @@ func TestAccessLogInAFile(t *testing.T) {
 		}
 	}
 	const line = `127\.0\.0\.1 - - \[.*\] "GET /%s HTTP/1\.1" 200 5 "-" "Go-http-client/1\.1"\n`
-	first, second := strings.Replace(line, "%s", "first", 1), strings.Replace(line, "%s", "second", 1)
+	first, second := strings.Replace(line, "%s", "first", 1), strings.Replace(line, "%s",
+		"second", 1)
 	read(name, "^"+first+"$")
 	if info, err := os.Stat(name); err != nil || info.Mode().Perm()&0o007 != 0 {
 		t.Errorf("%v, %v: others can read it", info.Mode(), err)
@@ -167,9 +177,11 @@ func TestFormsOfTheAccessLog(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"--log"}, `^time=\S+ level=INFO msg=request method=GET host=127\.0\.0\.1:\d+ uri=/ status=200 bytes=5 took=\S+ cache="fwd=uri-miss; fwd-status=200; stored" client=127\.0\.0\.1 agent=Go-http-client/1\.1\n$`},
+		{[]string{"--log"},
+			`^time=\S+ level=INFO msg=request method=GET host=127\.0\.0\.1:\d+ uri=/ status=200 bytes=5 took=\S+ cache="fwd=uri-miss; fwd-status=200; stored" client=127\.0\.0\.1 agent=Go-http-client/1\.1\n$`},
 		{[]string{"--log-format=text"}, `^time=\S+ level=INFO msg=request method=GET`},
-		{[]string{"--log", "--log-format=json"}, `^{"time":"[^"]*","client":"127\.0\.0\.1","method":"GET",.*"cache":"fwd=uri-miss; fwd-status=200; stored","agent":"Go-http-client/1\.1"}\n$`},
+		{[]string{"--log", "--log-format=json"},
+			`^{"time":"[^"]*","client":"127\.0\.0\.1","method":"GET",.*"cache":"fwd=uri-miss; fwd-status=200; stored","agent":"Go-http-client/1\.1"}\n$`},
 		{[]string{"--log-format=common"}, `^127\.0\.0\.1 - - \[[^]]*\] "GET / HTTP/1\.1" 200 5\n$`},
 		{[]string{"--log=false", "--log-format=common"}, `^$`},
 		{nil, `^$`},

@@ -28,11 +28,13 @@ func newProgress(stderr io.Writer, logs []string) *progress {
 
 func drawProgress(to io.Writer, total int64, options ...mpb.ContainerOption) *progress {
 	p := &progress{bars: mpb.New(append(options, mpb.WithOutput(to), mpb.WithWidth(80))...)}
-	ends := []decor.Decorator{decor.Percentage(decor.WCSyncSpace), decor.AverageETA(decor.ET_STYLE_GO, decor.WCSyncSpace)}
+	ends := []decor.Decorator{decor.Percentage(decor.WCSyncSpace),
+		decor.AverageETA(decor.ET_STYLE_GO, decor.WCSyncSpace)}
 	if total == 0 { // nobody knows
 		ends = []decor.Decorator{decor.CurrentKibiByte("% .1f", decor.WCSyncSpace)}
 	}
-	p.bar = p.bars.AddBar(total, mpb.BarRemoveOnComplete(), mpb.PrependDecorators(decor.Name("reading ")), mpb.AppendDecorators(ends...))
+	p.bar = p.bars.AddBar(total, mpb.BarRemoveOnComplete(),
+		mpb.PrependDecorators(decor.Name("reading ")), mpb.AppendDecorators(ends...))
 	return p
 }
 

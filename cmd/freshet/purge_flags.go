@@ -43,7 +43,8 @@ func (f *purgeFlags) check() error {
 // warnings says what hardly anybody means.
 func (f *purgeFlags) warnings() []string {
 	if slices.ContainsFunc(f.From, func(p netip.Prefix) bool { return p.Bits() == 0 }) {
-		return []string{"--purge-from names every address there is: whoever reaches this proxy can empty it"}
+		return []string{"--purge-from names every address there is: whoever reaches this proxy " +
+			"can empty it"}
 	}
 	return nil
 }
@@ -60,7 +61,8 @@ func readNetworks(text string) (networks []netip.Prefix, err error) {
 			}
 		}
 		if err != nil || network.Addr().Is4In6() {
-			return nil, errors.New("allowed are addresses and networks with commas between them, such as 127.0.0.1,::1,10.0.0.0/8")
+			return nil, errors.New("allowed are addresses and networks with commas between them, " +
+				"such as 127.0.0.1,::1,10.0.0.0/8")
 		}
 		networks = append(networks, network.Masked())
 	}

@@ -22,9 +22,11 @@ func (f *ruleFlag) Set(text string) error {
 	return nil
 }
 
-// loadRules reads the rules of the command line and of the file, in its text as the settings were read from. A rule
-// adds its words to the policy that the flags ask for, which is that of paths without a rule.
+// loadRules reads the rules of the command line and of the file, in its text as the settings were
+// read from. A rule adds its words to the policy that the flags ask for, which is that of paths
+// without a rule.
 func (f *proxyFlags) loadRules(loaded *settings.Settings) (*routes.Set, error) {
 	name, text := loaded.File()
-	return routes.Parse(name, text, routes.Options{Base: *f.newPolicy(), First: f.rule, FirstOrigin: "--rule"})
+	return routes.Parse(name, text, routes.Options{Base: *f.newPolicy(), First: f.rule,
+		FirstOrigin: "--rule"})
 }

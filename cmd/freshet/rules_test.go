@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// The rules of the command line go before those of the environment and of the file, and all of them before the flags
-// for the whole site.
+// The rules of the command line go before those of the environment and of the file, and all of them
+// before the flags for the whole site.
 func TestProxyRules(t *testing.T) {
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -30,15 +30,19 @@ func TestProxyRules(t *testing.T) {
 	}))
 	defer upstream.Close()
 	config := filepath.Join(t.TempDir(), "freshet.ini")
-	text := "[freshet]\nproxy.memory = 2MiB\n[rules]\n/flag/* = 1h\n/admin/* = pass\n*.css = 7d, clients 1m\n/app/* = 60s, override\n"
+	text := "[freshet]\nproxy.memory = 2MiB\n[rules]\n/flag/* = 1h\n/admin/* = pass\n*.css = 7d, " +
+		"clients 1m\n/app/* = 60s, override\n"
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := start(t, []string{"FRESHET_PROXY_RULE=/environ/* = 5m\n/says/pass = pass\n"}, "--listen", "127.0.0.1:0", "--upstream", upstream.URL,
+	p := start(t, []string{"FRESHET_PROXY_RULE=/environ/* = 5m\n/says/pass = pass\n"}, "--listen",
+		"127.0.0.1:0", "--upstream", upstream.URL,
 		"--config", config)
 	for _, c := range []struct{ path, again string }{
-		{"/x.css", "hit; ttl=6"}, {"/account/x.css", "detail=no-lifetime"}, {"/admin/", "detail=pass"}, {"/x/..%2fadmin/", "detail=pass"},
-		{"/app/page", "hit; ttl="}, {"/other", "detail=no-lifetime"}, {"/environ/x", "hit"}, {"/says/pass", "detail=pass"}, {"/says/x", "hit"},
+		{"/x.css", "hit; ttl=6"}, {"/account/x.css", "detail=no-lifetime"},
+		{"/admin/", "detail=pass"}, {"/x/..%2fadmin/", "detail=pass"},
+		{"/app/page", "hit; ttl="}, {"/other", "detail=no-lifetime"}, {"/environ/x", "hit"},
+		{"/says/pass", "detail=pass"}, {"/says/x", "hit"},
 	} {
 		p.get(c.path)
 		if _, cache, _ := p.get(c.path); !strings.Contains(cache, c.again) {
@@ -57,7 +61,8 @@ func TestProxyRules(t *testing.T) {
 	}
 }
 
-// What reads settings anew has the rules of the file as it is then; one that is wrong changes nothing.
+// What reads settings anew has the rules of the file as it is then; one that is wrong changes
+// nothing.
 func TestRulesAnew(t *testing.T) {
 	config := filepath.Join(t.TempDir(), "freshet.ini")
 	say := func(text string) {
@@ -86,7 +91,8 @@ func TestRulesAnew(t *testing.T) {
 	if err := anew(); !errors.Is(err, os.ErrNotExist) || ttl() != 2*time.Minute {
 		t.Error(err, ttl())
 	}
-	if p := f.live.Policy(httptest.NewRequest("GET", "/x", nil)); len(p.PassCookies) != 1 || !p.Heuristic {
+	if p := f.live.Policy(httptest.NewRequest("GET", "/x", nil)); len(p.PassCookies) != 1 ||
+		!p.Heuristic {
 		t.Errorf("the flags are gone: %+v", p)
 	}
 }

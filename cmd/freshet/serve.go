@@ -48,7 +48,8 @@ func runProxy(ctx context.Context, args, environ []string, stdout, stderr io.Wri
 	for _, warning := range f.warnings {
 		log.Warn("freshet proxy: " + warning)
 	}
-	entries, err := open.URL(ctx, f.store.URL, open.Options{Prefix: proxyPrefix, Near: f.memory, Log: log})
+	entries, err := open.URL(ctx, f.store.URL, open.Options{Prefix: proxyPrefix, Near: f.memory,
+		Log: log})
 	if err != nil {
 		return refuse(stderr, "proxy", fmt.Errorf("%s: %w", f.store.Origin, err))
 	}
@@ -66,8 +67,8 @@ func runProxy(ctx context.Context, args, environ []string, stdout, stderr io.Wri
 	return exitOK
 }
 
-// onHangup does what SIGHUP asks for, and keeps it from ending the process, which would cut responses: closed
-// terminals send it, too. It returns what ends that.
+// onHangup does what SIGHUP asks for, and keeps it from ending the process, which would cut
+// responses: closed terminals send it, too. It returns what ends that.
 func onHangup(do func()) (stop func()) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
@@ -108,17 +109,21 @@ func cannotListen(flag, address string, err error) error {
 	}
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("--%s %q: the address is in use by another program: end that, or choose another address", flag, address)
+		return fmt.Errorf("--%s %q: the address is in use by another program: end that, or "+
+			"choose another address", flag, address)
 	case errors.Is(err, os.ErrPermission):
 		return fmt.Errorf("--%s %q: not permitted: choose a port from 1024", flag, address)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return fmt.Errorf("--%s %q: no address of this machine: choose one that is, or :PORT for all", flag, address)
+		return fmt.Errorf("--%s %q: no address of this machine: choose one that is, or :PORT for "+
+			"all", flag, address)
 	}
 	return fmt.Errorf("--%s %q: %w", flag, address, reason)
 }
 
 // serveProxy serves until ctx is done, and then finishes what has begun.
-func serveProxy(ctx context.Context, d *doors, f *proxyFlags, entries store.Store, log *slog.Logger) error {
+func serveProxy(
+	ctx context.Context, d *doors, f *proxyFlags, entries store.Store, log *slog.Logger,
+) error {
 	p, err := newProxy(f, entries, d.access, log)
 	if err != nil {
 		return err
@@ -149,7 +154,9 @@ func serveProxy(ctx context.Context, d *doors, f *proxyFlags, entries store.Stor
 	return err
 }
 
-func newProxy(f *proxyFlags, entries store.Store, access io.Writer, log *slog.Logger) (*proxy.Proxy, error) {
+func newProxy(
+	f *proxyFlags, entries store.Store, access io.Writer, log *slog.Logger,
+) (*proxy.Proxy, error) {
 	stall := f.stall
 	if stall == 0 {
 		stall = -1
@@ -159,8 +166,9 @@ func newProxy(f *proxyFlags, entries store.Store, access io.Writer, log *slog.Lo
 		Cache: freshet.Options{
 			Policy: f.live.Policy, Name: f.name, StallTimeout: stall,
 		},
-		ReplaceHost: !f.preserveHost, TrustForwarded: f.trustForwarded, AllowUnderscores: f.underscores,
-		Timeout: f.timeout, Log: log, Others: f.upstreams[1:], Purge: proxy.Purge(f.purge),
+		ReplaceHost: !f.preserveHost, TrustForwarded: f.trustForwarded,
+		AllowUnderscores: f.underscores,
+		Timeout:          f.timeout, Log: log, Others: f.upstreams[1:], Purge: proxy.Purge(f.purge),
 	}
 	f.spread.apply(&o)
 	if f.log.wanted() {

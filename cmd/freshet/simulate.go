@@ -12,7 +12,9 @@ import (
 	"github.com/freshet-go/freshet/internal/simulate"
 )
 
-func runSimulate(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+func runSimulate(
+	ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer,
+) int {
 	f, err := readSimulateFlags(args)
 	if errors.Is(err, flag.ErrHelp) {
 		io.WriteString(stdout, simulateUsage)
@@ -42,7 +44,9 @@ func runSimulate(ctx context.Context, args []string, stdin io.Reader, stdout, st
 }
 
 // replay replays the logs, and writes what came of it. It calls read when the logs have been read.
-func (f *simulateFlags) replay(ctx context.Context, logs *accesslog.Logs, read func(), stdout io.Writer) error {
+func (f *simulateFlags) replay(
+	ctx context.Context, logs *accesslog.Logs, read func(), stdout io.Writer,
+) error {
 	all := f.alternatives
 	grid := simulate.NewGrid(&all[0].Settings)
 	if f.svg != "" {
@@ -61,7 +65,8 @@ func (f *simulateFlags) replay(ctx context.Context, logs *accesslog.Logs, read f
 			return err
 		}
 	}
-	report := simulate.Report{Result: result, Settings: all[0].Settings, Skipped: logs.Skipped(), Late: window.Late()}
+	report := simulate.Report{Result: result, Settings: all[0].Settings, Skipped: logs.Skipped(),
+		Late: window.Late()}
 	if f.json {
 		return report.JSON(stdout)
 	}

@@ -36,7 +36,8 @@ func simulation(t *testing.T, stdin string, args ...string) (stdout, stderr stri
 	return out.String(), errs.String(), status
 }
 
-// What docs/simulate.md says that freshet simulate prints is what it prints. UPDATE_DOCS=1 writes it there.
+// What docs/simulate.md says that freshet simulate prints is what it prints. UPDATE_DOCS=1 writes
+// it there.
 func TestSimulatePageShowsWhatIsPrinted(t *testing.T) {
 	const page = "../../docs/simulate.md"
 	text, err := os.ReadFile(page)
@@ -108,17 +109,20 @@ func TestSimulateReadsWhateverIsNamed(t *testing.T) {
 	z := gzip.NewWriter(&zipped)
 	io.WriteString(z, strings.Join(lines[:100], ""))
 	z.Close()
-	for name, content := range map[string]string{older: zipped.String(), newer: strings.Join(lines[100:], "")} {
+	for name, content := range map[string]string{older: zipped.String(),
+		newer: strings.Join(lines[100:], "")} {
 		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	want, _, _ := simulation(t, "", "access.log")
 	table := func(s string) string { s, _, _ = strings.Cut(s, "Not kept"); return s }
-	if got, errs, status := simulation(t, "", newer, older); table(got) != table(want) || status != 0 {
+	if got, errs, status := simulation(t, "", newer, older); table(got) != table(want) ||
+		status != 0 {
 		t.Errorf("rotated files: %s%s", got, errs)
 	}
-	if got, errs, status := simulation(t, string(log), "-"); table(got) != table(want) || status != 0 {
+	if got, errs, status := simulation(t, string(log), "-"); table(got) != table(want) ||
+		status != 0 {
 		t.Errorf("standard input: %s%s", got, errs)
 	}
 	if got, _, status := simulation(t, "", os.DevNull); status != 0 || !strings.Contains(got, "The log has no request.") {
@@ -131,7 +135,8 @@ func TestSimulateReadsWhateverIsNamed(t *testing.T) {
 
 func TestSimulateAsJSONAndAsPicture(t *testing.T) {
 	picture := filepath.Join(t.TempDir(), "chart.svg")
-	out, errs, status := simulation(t, "", "--json", "--svg", picture, "--what-if", "ttl=5m", "access.log")
+	out, errs, status := simulation(t, "", "--json", "--svg", picture, "--what-if", "ttl=5m",
+		"access.log")
 	if status != 0 || errs != "" {
 		t.Fatalf("status %d, %s", status, errs)
 	}
@@ -147,7 +152,8 @@ func TestSimulateAsJSONAndAsPicture(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := report.Alternatives
-	if len(a) != 2 || a[1].Name != "ttl=5m" || a[0].Requests != 252 || a[1].HitRatio <= a[0].HitRatio || len(a[0].Groups) != 6 {
+	if len(a) != 2 || a[1].Name != "ttl=5m" || a[0].Requests != 252 ||
+		a[1].HitRatio <= a[0].HitRatio || len(a[0].Groups) != 6 {
 		t.Errorf("%+v", a)
 	}
 	svg, err := os.ReadFile(picture)
@@ -164,7 +170,8 @@ func TestSimulateAsJSONAndAsPicture(t *testing.T) {
 	if n := bytes.Count(svg, []byte(`class="label"`)); n != 4 || !bytes.Contains(svg, []byte("prefers-color-scheme:dark")) {
 		t.Errorf("%d lines in the picture", n)
 	}
-	_, errs, status = simulation(t, "", "--svg", filepath.Join(t.TempDir(), "none", "chart.svg"), "access.log")
+	_, errs, status = simulation(t, "", "--svg", filepath.Join(t.TempDir(), "none", "chart.svg"),
+		"access.log")
 	if status != 1 || !strings.Contains(errs, "freshet simulate: --svg: open ") {
 		t.Errorf("a picture that cannot be written: status %d, %s", status, errs)
 	}
@@ -178,13 +185,18 @@ func TestWrongSimulations(t *testing.T) {
 		{nil, "a log is missing"},
 		{[]string{"none.log"}, "open none.log: "},
 		{[]string{"--ttl", "soon", "access.log"}, `--ttl "soon": allowed is a length of time`},
-		{[]string{"--ttl", "static=5m", "access.log"}, `--ttl "static=5m": allowed is a length of time such as 5m, or a pattern of paths`},
+		{[]string{"--ttl", "static=5m", "access.log"},
+			`--ttl "static=5m": allowed is a length of time such as 5m, or a pattern of paths`},
 		{[]string{"--ttl", "5m", "--ttl", "6m", "access.log"}, `--ttl "6m": given twice`},
 		{[]string{"--memory", "5", "access.log"}, `--memory "5": allowed is`},
-		{[]string{"--vary", "a b", "access.log"}, `--vary "a b": allowed are names of request fields`},
-		{[]string{"--ignore-params", "a*b", "access.log"}, `--ignore-params "a*b": allowed are names of query parameters`},
-		{[]string{"--what-if", "speed=2x", "access.log"}, `there is no "speed" to change: allowed are memory, ttl`},
-		{[]string{"--what-if", "memory=-1x", "access.log"}, "memory=-1x: allowed is a factor greater than 0"},
+		{[]string{"--vary", "a b", "access.log"},
+			`--vary "a b": allowed are names of request fields`},
+		{[]string{"--ignore-params", "a*b", "access.log"},
+			`--ignore-params "a*b": allowed are names of query parameters`},
+		{[]string{"--what-if", "speed=2x", "access.log"},
+			`there is no "speed" to change: allowed are memory, ttl`},
+		{[]string{"--what-if", "memory=-1x", "access.log"}, "memory=-1x: allowed is a factor " +
+			"greater than 0"},
 		{[]string{"--what-if", "memory=1", "access.log"}, "memory=1: allowed is memory from 1MiB"},
 		{[]string{"--what-if", " ", "access.log"}, "allowed are changes such as memory=2x"},
 		{[]string{"--by", "size", "access.log"}, `--by "size": allowed are path and rule`},
@@ -193,7 +205,8 @@ func TestWrongSimulations(t *testing.T) {
 		{[]string{"--json", "--json", "access.log"}, "given twice: keep one"},
 	} {
 		out, errs, status := simulation(t, "", tt.args...)
-		if status != exitUsage || out != "" || !strings.HasPrefix(errs, "freshet simulate: ") || !strings.Contains(errs, tt.says) {
+		if status != exitUsage || out != "" || !strings.HasPrefix(errs, "freshet simulate: ") ||
+			!strings.Contains(errs, tt.says) {
 			t.Errorf("%q: status %d, says %q, want %q", tt.args, status, errs, tt.says)
 		}
 	}
@@ -202,7 +215,8 @@ func TestWrongSimulations(t *testing.T) {
 func TestSimulateHelpHasEachFlag(t *testing.T) {
 	_, set := newSimulateFlags()
 	set.VisitAll(func(each *flag.Flag) {
-		if !strings.Contains(simulateUsage, "--"+each.Name+" ") && !strings.Contains(simulateUsage, "--"+each.Name+"\n") {
+		if !strings.Contains(simulateUsage, "--"+each.Name+" ") && !strings.Contains(simulateUsage,
+			"--"+each.Name+"\n") {
 			t.Errorf("the help says nothing of --%s", each.Name)
 		}
 	})

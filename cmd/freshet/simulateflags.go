@@ -74,7 +74,8 @@ type simulateFlags struct {
 	alternatives []simulate.Alternative // the first is what the cache is run with
 }
 
-// readSimulateFlags reads the command line. The error is flag.ErrHelp, or says what is wrong, and what is allowed.
+// readSimulateFlags reads the command line. The error is flag.ErrHelp, or says what is wrong, and
+// what is allowed.
 func readSimulateFlags(args []string) (*simulateFlags, error) {
 	f, set := newSimulateFlags()
 	if err := set.Parse(args); err != nil {
@@ -115,14 +116,16 @@ func (f *simulateFlags) compare() error {
 		if err != nil {
 			return fmt.Errorf("--what-if %q: %w", text, err)
 		}
-		f.alternatives = append(f.alternatives, simulate.Alternative{Name: strings.Join(strings.Fields(text), " "), Settings: changed})
+		f.alternatives = append(f.alternatives,
+			simulate.Alternative{Name: strings.Join(strings.Fields(text), " "), Settings: changed})
 	}
 	return nil
 }
 
 func newSimulateFlags() (*simulateFlags, *flag.FlagSet) {
 	f := &simulateFlags{by: "path"}
-	f.base.Memory, f.base.Policy.MaxBody, f.base.Policy.TTL = memstore.DefaultBytes, rules.DefaultMaxBody, time.Minute
+	f.base.Memory, f.base.Policy.MaxBody, f.base.Policy.TTL = memstore.DefaultBytes,
+		rules.DefaultMaxBody, time.Minute
 	p := &f.base.Policy
 	set := flag.NewFlagSet("freshet simulate", flag.ContinueOnError)
 	set.SetOutput(io.Discard)

@@ -30,7 +30,8 @@ func (s *source) define(set *flag.FlagSet) {
 
 // loader says which settings there are. The file and the environment are the app's, too.
 func (s *source) loader(environ []string) (l settings.Loader, err error) {
-	named, err := settings.Loader{Shared: true, Keys: []string{"config", "prefixes"}}.Load("", environ)
+	named, err := settings.Loader{Shared: true, Keys: []string{"config", "prefixes"}}.Load("",
+		environ)
 	if err != nil {
 		return l, err
 	}
@@ -42,7 +43,8 @@ func (s *source) loader(environ []string) (l settings.Loader, err error) {
 	l = settings.Loader{Shared: true, Keys: keys()}
 	l.Prefixes, _ = settings.List(s.prefixes)
 	if _, err := (settings.Loader{Prefixes: l.Prefixes}).Load("", nil); err != nil {
-		return l, fmt.Errorf("--prefixes %q: allowed are letters, digits, - and _, a letter first, with commas between several: kinto.,cliquet.",
+		return l, fmt.Errorf("--prefixes %q: allowed are letters, digits, - and _, a letter "+
+			"first, with commas between several: kinto.,cliquet.",
 			strings.TrimSpace(s.prefixes))
 	}
 	return l, nil
@@ -58,7 +60,8 @@ func (s *source) open(environ []string) (*reload.Watcher, error) {
 		Loader: l, File: s.config, Environ: environ, Live: live(), Secrets: secrets(), Log: s.log,
 	})
 	if err != nil && s.config != "" && !s.given["config"] {
-		err = errors.Join(err, errors.New("the file is that of the environment variable "+settings.Environ("config")))
+		err = errors.Join(err, errors.New("the file is that of the environment variable "+
+			settings.Environ("config")))
 	}
 	return w, err
 }

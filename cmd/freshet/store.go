@@ -36,8 +36,8 @@ touched. Processes that share the store forget what they keep in their own memor
 The status is 0 when all went well, 1 when the store did not, 2 when it could not be asked as told.
 `
 
-// proxyPrefix is the prefix of what the proxy stores, apart from that of the app behind it: they judge
-// who may be shown what by different policies.
+// proxyPrefix is the prefix of what the proxy stores, apart from that of the app behind it: they
+// judge who may be shown what by different policies.
 const proxyPrefix = "freshet-proxy:"
 
 // storeFlags are the settings of the commands that look after a store.
@@ -48,7 +48,9 @@ type storeFlags struct {
 	timeout time.Duration
 }
 
-func runStore(ctx context.Context, command string, args, environ []string, stdout, stderr io.Writer) int {
+func runStore(
+	ctx context.Context, command string, args, environ []string, stdout, stderr io.Writer,
+) int {
 	f, err := readStoreFlags(command, args, environ)
 	if errors.Is(err, flag.ErrHelp) {
 		io.WriteString(stdout, storeUsage)
@@ -62,7 +64,8 @@ func runStore(ctx context.Context, command string, args, environ []string, stdou
 	if f.proxy != nil {
 		return flushProxy(ctx, f.proxy, stdout, stderr)
 	}
-	do := map[string]func(context.Context, *storeFlags, io.Writer) error{"migrate": migrate, "flush": flush, "health": health}[command]
+	do := map[string]func(context.Context, *storeFlags, io.Writer) error{
+		"migrate": migrate, "flush": flush, "health": health}[command]
 	if err := do(ctx, f, stdout); err != nil {
 		if asked := (badChoice{}); errors.As(err, &asked) {
 			return refuse(stderr, command, asked.error)
@@ -114,7 +117,8 @@ func readStoreFlags(command string, args, environ []string) (*storeFlags, error)
 	}
 	f.choice, err = chooseStore(storeURL, loaded, environ)
 	if err == nil && strings.HasPrefix(f.choice.URL, "memory:") {
-		err = fmt.Errorf("%s: that is the memory of one process, which no other can see into: name a store with --store URL, or flush a running proxy with freshet flush --proxy URL", f.choice)
+		err = fmt.Errorf("%s: that is the memory of one process, which no other can see into: "+
+			"name a store with --store URL, or flush a running proxy with freshet flush --proxy URL", f.choice)
 	}
 	return f, err
 }
@@ -130,8 +134,8 @@ func chooseStore(flag string, loaded *settings.Settings, environ []string) (open
 	return open.FromSettings(loaded, environ)
 }
 
-// forProxy is where the proxy stores: what a flag names is taken as it is, but a prefix from settings, which
-// may be an app's, becomes one of the proxy's own.
+// forProxy is where the proxy stores: what a flag names is taken as it is, but a prefix from
+// settings, which may be an app's, becomes one of the proxy's own.
 func forProxy(c open.Choice) open.Choice {
 	before, query, _ := strings.Cut(c.URL, "?")
 	if c.Origin == byFlag || query == "" {
@@ -219,7 +223,8 @@ func health(ctx context.Context, f *storeFlags, stdout io.Writer) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(stdout, "%s is well: a value was written, read and deleted in %v\n", h.Backend, h.Latency.Round(10*time.Microsecond))
+		fmt.Fprintf(stdout, "%s is well: a value was written, read and deleted in %v\n", h.Backend,
+			h.Latency.Round(10*time.Microsecond))
 		for _, name := range slices.Sorted(maps.Keys(h.Details)) {
 			fmt.Fprintf(stdout, "  %s: %s\n", name, h.Details[name])
 		}

@@ -29,7 +29,8 @@ func says(t *testing.T, wantCode int, wanted string, environ []string, args ...s
 	code, stdout, stderr := runs(t, environ, args...)
 	said := stdout + stderr
 	if code != wantCode || !strings.Contains(said, wanted) {
-		t.Errorf("freshet %s: status %d, want %d; it said %q, want %q in it", strings.Join(args, " "), code,
+		t.Errorf("freshet %s: status %d, want %d; it said %q, want %q in it", strings.Join(args,
+			" "), code,
 			wantCode, said, wanted)
 	}
 	if strings.Contains(said, "secret") {
@@ -44,9 +45,11 @@ func TestMigrate(t *testing.T) {
 	server := testserver.Postgres(t)
 	says(t, exitFailed, "freshet migrate --store", nil, "health", "--store", server.URL)
 	for range 2 {
-		says(t, exitOK, "would: create the table freshet_cache\n", nil, "migrate", "--dry-run", "--store", server.URL)
+		says(t, exitOK, "would: create the table freshet_cache\n", nil, "migrate", "--dry-run",
+			"--store", server.URL)
 	}
-	code, _, stderr := runs(t, nil, "proxy", "--upstream", "http://127.0.0.1:1", "--listen", "127.0.0.1:0",
+	code, _, stderr := runs(t, nil, "proxy", "--upstream", "http://127.0.0.1:1", "--listen",
+		"127.0.0.1:0",
 		"--store", server.URL)
 	if code != exitUsage || !strings.Contains(stderr, "migrate") {
 		t.Errorf("a proxy over a database that is not migrated: status %d, %q", code, stderr)
@@ -62,7 +65,8 @@ func TestHealth(t *testing.T) {
 	for name, rawURL := range map[string]string{
 		"redis": redis.URL, "memcached": memcached.URL, "file": "file://" + t.TempDir(),
 	} {
-		says(t, exitOK, name+" is well: a value was written, read and deleted in ", nil, "health", "--store", rawURL)
+		says(t, exitOK, name+" is well: a value was written, read and deleted in ", nil, "health",
+			"--store", rawURL)
 	}
 	redis.Kill()
 	for range 20 {
@@ -71,7 +75,8 @@ func TestHealth(t *testing.T) {
 	// It says who chose the store that failed.
 	withPassword := strings.Replace(redis.URL, "://", "://:secret@", 1)
 	for _, command := range []string{"health", "flush"} {
-		says(t, exitFailed, "redis://:***@"+redis.Addr, []string{"REDIS_URL=" + withPassword}, command)
+		says(t, exitFailed, "redis://:***@"+redis.Addr, []string{"REDIS_URL=" + withPassword},
+			command)
 		says(t, exitFailed, "(from the environment variable REDIS_URL): ",
 			[]string{"REDIS_URL=" + withPassword}, command)
 	}
@@ -86,7 +91,8 @@ func TestFlush(t *testing.T) {
 		}
 		t.Cleanup(func() { s.Close() })
 		for i := range 3 {
-			if err := s.Backend.Set(t.Context(), store.Options{Prefix: prefix}.BackendKey(fmt.Sprint(i)), []byte("v"),
+			if err := s.Backend.Set(t.Context(),
+				store.Options{Prefix: prefix}.BackendKey(fmt.Sprint(i)), []byte("v"),
 				1e12); err != nil {
 				t.Fatal(err)
 			}
@@ -107,7 +113,8 @@ func TestFlush(t *testing.T) {
 		return n
 	}
 	app, proxy, other := fill("freshet:"), fill("freshet-proxy:"), fill("blog:")
-	says(t, exitOK, "removed 3 under freshet:\nremoved 3 under freshet-proxy:\n", nil, "flush", "--store", server.URL)
+	says(t, exitOK, "removed 3 under freshet:\nremoved 3 under freshet-proxy:\n", nil, "flush",
+		"--store", server.URL)
 	if a, p, o := left(app), left(proxy), left(other); a != 0 || p != 0 || o != 3 {
 		t.Errorf("%d, %d and %d values are left, want 0, 0 and 3", a, p, o)
 	}
@@ -124,7 +131,8 @@ func TestFlush(t *testing.T) {
 
 func TestWrongStores(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "freshet.ini")
-	if err := os.WriteFile(file, []byte("cache_backend = redis\ncache_url = file:///tmp/x\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("cache_backend = redis\ncache_url = file:///tmp/x\n"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -132,12 +140,14 @@ func TestWrongStores(t *testing.T) {
 		environ []string
 		args    []string
 	}{
-		{"no driver for \"mysql://\" is imported", nil, []string{"health", "--store", "mysql://u:secret@h"}},
+		{"no driver for \"mysql://\" is imported", nil, []string{"health", "--store",
+			"mysql://u:secret@h"}},
 		{"pool_sise", nil, []string{"health", "--store", "redis://u:secret@h?pool_sise=3"}},
 		{"memory of one process", nil, []string{"flush", "--store", "memory://"}},
 		{"name a store with --store URL", nil, []string{"flush"}},
 		{"disagree", nil, []string{"flush", "--config", file}},
-		{"FRESHET_REDIS_URL", []string{"FRESHET_CACHE_URL=redis://:secret@a", "FRESHET_REDIS_URL=redis://:secret@b"},
+		{"FRESHET_REDIS_URL", []string{"FRESHET_CACHE_URL=redis://:secret@a",
+			"FRESHET_REDIS_URL=redis://:secret@b"},
 			[]string{"health"}},
 		{"no flag --dry-run", nil, []string{"flush", "--dry-run"}},
 		{`"x" is no flag`, nil, []string{"health", "x"}},
@@ -167,7 +177,8 @@ func TestSettingsOfTheApp(t *testing.T) {
 		t.Fatalf("docs/settings.md begins with no file of settings: %q", expiry)
 	}
 	file := filepath.Join(t.TempDir(), "docs.ini")
-	if err := os.WriteFile(file, []byte(expiry+"\n[freshet]\nproxy.name = edge\ncache_prefix = blog:\n"),
+	if err := os.WriteFile(file, []byte(expiry+"\n[freshet]\nproxy.name = edge\ncache_prefix = "+
+		"blog:\n"),
 		0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +188,8 @@ func TestSettingsOfTheApp(t *testing.T) {
 		says(t, exitOK, "is well", environ, "health", "--config", config)
 		says(t, exitOK, "nothing to do", environ, "migrate", "--config", config)
 		says(t, exitOK, "removed", environ, "flush", "--config", config)
-		p := start(t, environ, "--config", config, "--upstream", upstream.URL, "--listen", "127.0.0.1:0")
+		p := start(t, environ, "--config", config, "--upstream", upstream.URL, "--listen",
+			"127.0.0.1:0")
 		if _, cache, _ := p.get("/"); !strings.Contains(cache, "; stored") ||
 			strings.HasPrefix(cache, "edge;") != (config == file) {
 			t.Errorf("with %s: %s", config, cache)
@@ -185,11 +197,13 @@ func TestSettingsOfTheApp(t *testing.T) {
 		p.stop(os.Interrupt)
 	}
 	// What the proxy stores lies apart from what the app does, under the app's own prefix too.
-	says(t, exitOK, "removed 0 under blog:\nremoved 1 under proxy-blog:\n", environ, "flush", "--config", file)
+	says(t, exitOK, "removed 0 under blog:\nremoved 1 under proxy-blog:\n", environ, "flush",
+		"--config", file)
 	says(t, exitOK, "removed 0 under blog:\n", nil, "flush", "--store", server.URL+"?prefix=blog:")
 
 	for _, c := range []struct{ line, says string }{
-		{"cahce_url = redis://h", `: cahce_url = "redis://h" is no setting: did you mean cache_url?`},
+		{"cahce_url = redis://h",
+			`: cahce_url = "redis://h" is no setting: did you mean cache_url?`},
 		{"cache_timeout = soon", `: cache_timeout = "soon": allowed is a time from 1ms to 1h`},
 		{"cache_backend = mysql", `: cache_backend = "mysql": allowed are file, memcached, memory`},
 	} {
@@ -212,7 +226,8 @@ func TestTwoProxiesShareAStore(t *testing.T) {
 	}))
 	defer upstream.Close()
 	for i, wanted := range []string{"stored", "hit"} {
-		p := start(t, nil, "--upstream", upstream.URL, "--listen", "127.0.0.1:0", "--store", server.URL)
+		p := start(t, nil, "--upstream", upstream.URL, "--listen", "127.0.0.1:0", "--store",
+			server.URL)
 		if !strings.Contains(p.line, "all of it in redis://"+server.Addr) {
 			t.Errorf("at its start it said %q, and nothing of the store", p.line)
 		}

@@ -34,7 +34,8 @@ func TestTheTableIsAboutTheFlags(t *testing.T) {
 		}
 		isBool := each.Value.(*single).IsBoolFlag()
 		if isBool != (row.Value == "") {
-			t.Errorf("--%s: takes yes and no alone: %t, and its row has the value %q", each.Name, isBool, row.Value)
+			t.Errorf("--%s: takes yes and no alone: %t, and its row has the value %q", each.Name,
+				isBool, row.Value)
 		}
 		set, other := newProxyFlags()
 		if err := other.Set(each.Name, row.Default); err != nil {
@@ -51,32 +52,39 @@ func TestTheTableIsAboutTheFlags(t *testing.T) {
 
 // valuesOf is what the flags say.
 func valuesOf(f *proxyFlags) []any {
-	return []any{f.listen, f.preserveHost, f.trustForwarded, f.underscores, f.timeout, f.stall, f.memory, f.name, f.log.wanted(), *f.newPolicy()}
+	return []any{f.listen, f.preserveHost, f.trustForwarded, f.underscores, f.timeout, f.stall,
+		f.memory, f.name, f.log.wanted(), *f.newPolicy()}
 }
 
 func TestHelpFitsAndIsOfTheTable(t *testing.T) {
-	for name, text := range map[string]string{"proxy": proxyUsage, "store": storeUsage, "config": configUsage, "": usage} {
+	for name, text := range map[string]string{"proxy": proxyUsage, "store": storeUsage,
+		"config": configUsage, "": usage} {
 		for line := range strings.SplitSeq(text, "\n") {
 			if len([]rune(line)) > helpWidth {
-				t.Errorf("the help of %q has a line of %d columns: %q", name, len([]rune(line)), line)
+				t.Errorf("the help of %q has a line of %d columns: %q", name, len([]rune(line)),
+					line)
 			}
 		}
 	}
-	for _, says := range []string{"\n  --listen HOST:PORT     where to serve; :8080 is every address (default 127.0.0.1:8080)\n",
-		"(default 256MiB; from 1MiB)", "\n  --stale-while-revalidate DURATION\n                         serve a stale", "(required)",
+	for _, says := range []string{"\n  --listen HOST:PORT     where to serve; :8080 is every " +
+		"address (default 127.0.0.1:8080)\n",
+		"(default 256MiB; from 1MiB)", "\n  --stale-while-revalidate DURATION\n                  " +
+			"       serve a stale", "(required)",
 		"  --max-body, --heuristics, --heuristic-documents,"} {
 		if !strings.Contains(proxyUsage, says) {
 			t.Errorf("the help does not say %q", says)
 		}
 	}
-	if !strings.Contains(storeUsage, "  --timeout DURATION     give up after so long (default 30s; more than 0)\n") {
+	if !strings.Contains(storeUsage, "  --timeout DURATION     give up after so long (default "+
+		"30s; more than 0)\n") {
 		t.Error("the help of the store's commands does not say their time")
 	}
 }
 
 // docs/settings.md has the table: run the test with FRESHET_UPDATE=1 to write it there.
 func TestDocsHaveTheTable(t *testing.T) {
-	const page, begin, end = "../../docs/settings.md", "<!-- table: begin -->\n", "<!-- table: end -->\n"
+	const page, begin, end = "../../docs/settings.md", "<!-- table: begin -->\n",
+		"<!-- table: end -->\n"
 	text, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
@@ -91,7 +99,8 @@ func TestDocsHaveTheTable(t *testing.T) {
 		return
 	}
 	if os.Getenv("FRESHET_UPDATE") == "" {
-		t.Fatalf("%s has another table than the commands: run FRESHET_UPDATE=1 go test ./cmd/freshet -run Docs", page)
+		t.Fatalf("%s has another table than the commands: run FRESHET_UPDATE=1 go test "+
+			"./cmd/freshet -run Docs", page)
 	}
 	if err := os.WriteFile(page, []byte(before+begin+want+end+after), 0o644); err != nil {
 		t.Fatal(err)
@@ -121,7 +130,8 @@ func docsTable() string {
 			if allowed == "" && row.Value == "" {
 				allowed = "true or false"
 			}
-			b.WriteString("| " + strings.Join([]string{name, cell(row.Default), allowed, row.Meaning}, " | ") + " |\n")
+			b.WriteString("| " + strings.Join([]string{name, cell(row.Default), allowed,
+				row.Meaning}, " | ") + " |\n")
 		}
 	}
 	return b.String() + "\n"

@@ -16,12 +16,16 @@ import (
 // upstreamGroup are their rows in the table.
 var upstreamGroup = group{title: "several upstreams", rows: []settings.Setting{
 	{Name: "proxy.eject-for", Value: "DURATION", Default: "10s", Allowed: "0 or more",
-		Meaning: "how long an upstream is left out that cannot be reached, or begins none of three responses in a row",
-		More:    "0 for never; a request without a body that changes nothing and could not be sent goes to another"},
+		Meaning: "how long an upstream is left out that cannot be reached, or begins none of " +
+			"three responses in a row",
+		More: "0 for never; a request without a body that changes nothing and could not be sent " +
+			"goes to another"},
 	{Name: "proxy.health-path", Value: "PATH",
-		Meaning: "ask each upstream for this path, and leave it out while it does not answer 200 to 399",
-		More:    "without it there are no checks"},
-	{Name: "proxy.health-host", Value: "HOST", Meaning: "the Host of the checks", More: "otherwise that of the upstream's URL"},
+		Meaning: "ask each upstream for this path, and leave it out while it does not answer 200 " +
+			"to 399",
+		More: "without it there are no checks"},
+	{Name: "proxy.health-host", Value: "HOST", Meaning: "the Host of the checks",
+		More: "otherwise that of the upstream's URL"},
 	{Name: "proxy.health-interval", Value: "DURATION", Default: "5s", Allowed: "more than 0",
 		Meaning: "the time from one check to the next"},
 	{Name: "proxy.health-timeout", Value: "DURATION", Default: "2s", Allowed: "more than 0",
@@ -52,7 +56,8 @@ func (f *upstreamFlags) define(set *flag.FlagSet) {
 // check returns what is wrong with the flags together.
 func (f *upstreamFlags) check() error {
 	if h := f.health; h.Path == "" && h != (proxy.Health{}) {
-		return errors.New("the flags of health checks need --health-path: without it there are no checks")
+		return errors.New("the flags of health checks need --health-path: without it there are " +
+			"no checks")
 	}
 	return nil
 }

@@ -14,7 +14,8 @@ func TestDescribesWhatTheGoCommandRecorded(t *testing.T) {
 	built := func(version string, settings ...string) *debug.BuildInfo {
 		info := &debug.BuildInfo{GoVersion: "go1.26.0", Main: debug.Module{Version: version}}
 		for i := 0; i < len(settings); i += 2 {
-			info.Settings = append(info.Settings, debug.BuildSetting{Key: settings[i], Value: settings[i+1]})
+			info.Settings = append(info.Settings, debug.BuildSetting{Key: settings[i],
+				Value: settings[i+1]})
 		}
 		return info
 	}
@@ -34,13 +35,17 @@ func TestDescribesWhatTheGoCommandRecorded(t *testing.T) {
 		{"a build without version control", built("(devel)"), release + " (go1.26.0)"},
 		{"a release, as go install fetched it", built("v1.2.3"), "1.2.3 (go1.26.0)"},
 		{"a candidate", built("v1.2.3-rc.1"), "1.2.3-rc.1 (go1.26.0)"},
-		{"a commit, as go install fetched it", built("v0.0.0-20261129021221-6de1e15f0b2a"), atCommit},
+		{"a commit, as go install fetched it", built("v0.0.0-20261129021221-6de1e15f0b2a"),
+			atCommit},
 		{"a commit after a release", built("v0.1.1-0.20261129021221-6de1e15f0b2a"), atCommit},
-		{"a commit after a candidate", built("v0.1.0-rc.1.0.20261129021221-6de1e15f0b2a"), atCommit},
-		{"a clone", built("v0.0.0-20261129021221-6de1e15f0b2a", "vcs", "git", "vcs.revision", revision,
+		{"a commit after a candidate", built("v0.1.0-rc.1.0.20261129021221-6de1e15f0b2a"),
+			atCommit},
+		{"a clone", built("v0.0.0-20261129021221-6de1e15f0b2a", "vcs", "git", "vcs.revision",
+			revision,
 			"vcs.modified", "false"), atCommit},
 		{"a clone with changes", built("v0.0.0-20261129021221-6de1e15f0b2a+dirty",
-			"vcs.revision", revision, "vcs.modified", "true"), release + " (commit 6de1e15f0b2a, modified; go1.26.0)"},
+			"vcs.revision", revision, "vcs.modified", "true"), release + " (commit 6de1e15f0b2a, " +
+			"modified; go1.26.0)"},
 		{"a clone at a release, with changes", built("v1.2.3+dirty", "vcs.revision", revision,
 			"vcs.modified", "true"), "1.2.3 (commit 6de1e15f0b2a, modified; go1.26.0)"},
 		{"a module that replaces ours by a folder", replaced, release + " (go1.26.0)"},
@@ -70,7 +75,8 @@ func TestEachSpellingPrintsTheVersion(t *testing.T) {
 // Four places name the version, and all of them name the same.
 func TestPagesNameTheVersion(t *testing.T) {
 	if !regexp.MustCompile(`^\d+\.\d+\.\d+(-[a-z]+(\.\d+)?)?$`).MatchString(release) {
-		t.Errorf("release is %q: allowed are versions such as 0.1.0, 0.1.0-rc.1 and 0.1.0-dev", release)
+		t.Errorf("release is %q: allowed are versions such as 0.1.0, 0.1.0-rc.1 and 0.1.0-dev",
+			release)
 	}
 	for _, c := range []struct{ page, named string }{
 		{"CHANGELOG.md", `(?m)^## \[(.+?)\]`}, // the first is the newest

@@ -20,7 +20,8 @@ func TestAttackOnAnApp(t *testing.T) {
 	}))
 	defer app.Close()
 	var table bytes.Buffer
-	args := []string{"-url", app.URL, "-public", "/", "-personal", "/account", "-cookie", "session=alice",
+	args := []string{"-url", app.URL, "-public", "/", "-personal", "/account", "-cookie",
+		"session=alice",
 		"-secret", "alice"}
 	if err := run(t.Context(), args, &table, io.Discard); err != nil {
 		t.Fatal(err)
@@ -45,7 +46,8 @@ func TestAttackOnALeakyApp(t *testing.T) {
 		io.WriteString(w, pages[r.URL.Path])
 	}))
 	defer app.Close()
-	args := []string{"-url", app.URL, "-public", "/", "-personal", "/account", "-cookie", "session=alice",
+	args := []string{"-url", app.URL, "-public", "/", "-personal", "/account", "-cookie",
+		"session=alice",
 		"-secret", "alice"}
 	err := run(t.Context(), args, io.Discard, io.Discard)
 	if err == nil || !strings.Contains(err.Error(), "attacks succeeded") {
@@ -54,7 +56,8 @@ func TestAttackOnALeakyApp(t *testing.T) {
 }
 
 func TestArguments(t *testing.T) {
-	for _, args := range [][]string{{}, {"-url", "ftp://a", "-public", "/"}, {"-url", "http://127.0.0.1:1"}} {
+	for _, args := range [][]string{{}, {"-url", "ftp://a", "-public", "/"},
+		{"-url", "http://127.0.0.1:1"}} {
 		if err := run(t.Context(), args, io.Discard, io.Discard); err == nil {
 			t.Errorf("%q: no error", args)
 		}

@@ -1,6 +1,6 @@
-// Command attack plays the attacks of package attacktest against a cache in another process, or against an
-// app that has one in it, and prints a table of what became of them. It exits with status 1 when an attack
-// succeeds that is no documented limit.
+// Command attack plays the attacks of package attacktest against a cache in another process, or
+// against an app that has one in it, and prints a table of what became of them. It exits with
+// status 1 when an attack succeeds that is no documented limit.
 //
 // A cache that forwards to an upstream gets the corpus's own app as that:
 //
@@ -44,13 +44,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("attack", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	var site attacktest.Site
-	flags.StringVar(&site.URL, "url", "", "the `URL` of the cache, or of the app with a cache in it: http://127.0.0.1:8080")
-	upstream := flags.String("serve", "", "serve the corpus's own app at this `address`, which the cache forwards to")
-	says := flags.String("says", "", "the `Cache-Control` of the pages of that app; empty: they have none")
-	flags.StringVar(&site.Public, "public", "", "the `path` of a page of the app that is the same for everybody")
-	flags.StringVar(&site.Personal, "personal", "", "the `path` of a page of the app that shows who is logged in")
-	flags.StringVar(&site.Cookie, "cookie", "", "the `value` of the Cookie field that logs a user in")
-	flags.StringVar(&site.Secret, "secret", "", "a `word` of the personal page that only that user may see")
+	flags.StringVar(&site.URL, "url", "", "the `URL` of the cache, or of the app with a cache in "+
+		"it: http://127.0.0.1:8080")
+	upstream := flags.String("serve", "", "serve the corpus's own app at this `address`, which "+
+		"the cache forwards to")
+	says := flags.String("says", "", "the `Cache-Control` of the pages of that app; empty: they "+
+		"have none")
+	flags.StringVar(&site.Public, "public", "", "the `path` of a page of the app that is the "+
+		"same for everybody")
+	flags.StringVar(&site.Personal, "personal", "", "the `path` of a page of the app that shows "+
+		"who is logged in")
+	flags.StringVar(&site.Cookie, "cookie", "", "the `value` of the Cookie field that logs a "+
+		"user in")
+	flags.StringVar(&site.Secret, "secret", "", "a `word` of the personal page that only that "+
+		"user may see")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

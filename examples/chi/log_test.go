@@ -14,7 +14,8 @@ func TestNoAdvice(t *testing.T) {
 	var log bytes.Buffer
 	before := slog.Default()
 	defer slog.SetDefault(before)
-	slog.SetDefault(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log,
+		&slog.HandlerOptions{Level: slog.LevelWarn})))
 	kept := memstore.New(64 << 20)
 	defer kept.Close()
 	app := newApp(kept, 0)

@@ -1,6 +1,6 @@
-// Command chi caches the notes of a chi app for an hour, and yet nobody reads an old one: a PUT of a note
-// invalidates it, and browsers, which no invalidation reaches, ask each time (ClientTTL). What they have is
-// mostly the note as it is, so they get a 304, without a run of the handler.
+// Command chi caches the notes of a chi app for an hour, and yet nobody reads an old one: a PUT of
+// a note invalidates it, and browsers, which no invalidation reaches, ask each time (ClientTTL).
+// What they have is mostly the note as it is, so they get a 304, without a run of the handler.
 //
 //	go run ./examples/chi
 //	curl -i http://127.0.0.1:8080/notes/1
@@ -37,7 +37,8 @@ func newApp(kept *memstore.Store, work time.Duration) http.Handler {
 	cache := freshet.New(kept, freshet.Options{})
 	n := &notes{work: work, text: map[string]string{"1": "buy milk"}}
 	r.Route("/notes/{id}", func(r chi.Router) {
-		r.Use(cache.With(freshet.Policy{TTL: time.Hour, ClientTTL: -1})) // reading and writing, so that the one knows of the other
+		// reading and writing, so that the one knows of the other
+		r.Use(cache.With(freshet.Policy{TTL: time.Hour, ClientTTL: -1}))
 		r.Get("/", n.read)
 		r.Put("/", n.write)
 	})

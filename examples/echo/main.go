@@ -1,5 +1,5 @@
-// Command echo caches a slow page of an echo app: for ten seconds as it is, and for a minute more while
-// it is made anew behind.
+// Command echo caches a slow page of an echo app: for ten seconds as it is, and for a minute more
+// while it is made anew behind.
 //
 //	go run ./examples/echo
 //	curl -i http://127.0.0.1:8080/report/7
@@ -37,7 +37,8 @@ func newApp(kept *memstore.Store, work time.Duration) http.Handler {
 			start := time.Now()
 			err := next(c)
 			status := c.Response().Header().Get("Cache-Status")
-			log.Printf("%s %d %v %s", c.Request().URL, c.Response().Status, time.Since(start).Round(time.Millisecond), status)
+			log.Printf("%s %d %v %s", c.Request().URL, c.Response().Status,
+				time.Since(start).Round(time.Millisecond), status)
 			return err
 		}
 	})
@@ -45,9 +46,12 @@ func newApp(kept *memstore.Store, work time.Duration) http.Handler {
 	e.GET("/report/:id", func(c echo.Context) error {
 		time.Sleep(work)
 		if c.Param("id") == "0" {
-			return echo.NewHTTPError(http.StatusNotFound, "there is no report 0") // its page is not cached
+			// its page is not cached
+			return echo.NewHTTPError(http.StatusNotFound, "there is no report 0")
 		}
-		return c.String(http.StatusOK, fmt.Sprintf("report %s, of %s\n", c.Param("id"), time.Now().Format("15:04:05.000")))
-	}, echocache.With(cache, freshet.Policy{TTL: 10 * time.Second, StaleWhileRevalidate: time.Minute}))
+		return c.String(http.StatusOK, fmt.Sprintf("report %s, of %s\n", c.Param("id"),
+			time.Now().Format("15:04:05.000")))
+	}, echocache.With(cache, freshet.Policy{TTL: 10 * time.Second,
+		StaleWhileRevalidate: time.Minute}))
 	return cache.Root(e) // where refreshes in the background enter
 }

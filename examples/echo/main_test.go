@@ -57,6 +57,7 @@ func ask(app http.Handler, target string) (body string, took time.Duration, stat
 func expect(t *testing.T, what string, took, wait time.Duration, status, contains string) {
 	t.Helper()
 	if took != wait || !strings.Contains(status, contains) {
-		t.Errorf("%s: took %v with Cache-Status %q, want %v and %q", what, took, status, wait, contains)
+		t.Errorf("%s: took %v with Cache-Status %q, want %v and %q", what, took, status, wait,
+			contains)
 	}
 }

@@ -22,13 +22,16 @@ type wiki struct {
 	host, bare string // what serves it: freshet by the rules, and PHP itself
 }
 
-// install starts MediaWiki of Debian's package with SQLite and the example's settings, and freshet with its rules.
+// install starts MediaWiki of Debian's package with SQLite and the example's settings, and freshet
+// with its rules.
 func install(t *testing.T) *wiki {
 	t.Helper()
 	const code = "/usr/share/mediawiki"
 	folder, host := t.TempDir(), "127.0.0.1:"+realapps.Port(t)
-	realapps.Run(t, nil, "php", code+"/maintenance/install.php", "--dbtype", "sqlite", "--dbpath", folder, "--dbname", "wiki",
-		"--server", "http://"+host, "--scriptpath", "", "--confpath", folder, "--pass", "admin-password-1", "Tides", "Admin")
+	realapps.Run(t, nil, "php", code+"/maintenance/install.php", "--dbtype", "sqlite", "--dbpath",
+		folder, "--dbname", "wiki",
+		"--server", "http://"+host, "--scriptpath", "", "--confpath", folder, "--pass",
+		"admin-password-1", "Tides", "Admin")
 	settings := filepath.Join(folder, "LocalSettings.php")
 	made, err := os.ReadFile(settings)
 	if err != nil {
@@ -38,16 +41,19 @@ func install(t *testing.T) *wiki {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := string(made) + strings.ReplaceAll(strings.TrimPrefix(string(ours), "<?php\n"), "127.0.0.1:8080", host) +
+	text := string(made) + strings.ReplaceAll(strings.TrimPrefix(string(ours), "<?php\n"),
+		"127.0.0.1:8080", host) +
 		"$wgRunJobsAsync = false;\n$wgEnableUploads = false;\n"
 	if err := os.WriteFile(settings, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	environ := []string{"MW_CONFIG_FILE=" + settings}
-	realapps.Run(t, environ, "php", code+"/maintenance/createAndPromote.php", "Bob", "bob-password-1")
+	realapps.Run(t, environ, "php", code+"/maintenance/createAndPromote.php", "Bob",
+		"bob-password-1")
 	bare := realapps.PHP(t, environ, code, "")
 	binary := realapps.Build(t)
-	realapps.Freshet(t, binary, "--listen", host, "--upstream", "http://"+bare, "--config", "freshet.ini", "--purge-from", "127.0.0.1")
+	realapps.Freshet(t, binary, "--listen", host, "--upstream", "http://"+bare, "--config",
+		"freshet.ini", "--purge-from", "127.0.0.1")
 	return &wiki{t, host, bare}
 }
 
@@ -80,7 +86,8 @@ func (w *wiki) token(v *realapps.Visitor, kind string) string {
 func (w *wiki) user(name, password string) *realapps.Visitor {
 	w.t.Helper()
 	v := w.visitor()
-	text := w.api(v, url.Values{"action": {"clientlogin"}, "username": {name}, "password": {password},
+	text := w.api(v, url.Values{"action": {"clientlogin"}, "username": {name},
+		"password":       {password},
 		"loginreturnurl": {"http://" + w.host + "/"}, "logintoken": {w.token(v, "login")}})
 	if !strings.Contains(text, `"PASS"`) {
 		w.t.Fatalf("%s cannot log in: %s", name, text)
@@ -90,14 +97,16 @@ func (w *wiki) user(name, password string) *realapps.Visitor {
 
 func (w *wiki) edit(v *realapps.Visitor, title, text string) {
 	w.t.Helper()
-	w.api(v, url.Values{"action": {"edit"}, "title": {title}, "text": {text}, "token": {w.token(v, "csrf")}})
+	w.api(v, url.Values{"action": {"edit"}, "title": {title}, "text": {text},
+		"token": {w.token(v, "csrf")}})
 }
 
 func TestMediaWiki(t *testing.T) {
 	w := install(t)
 	admin := w.user("Admin", "admin-password-1")
 	for i := 1; i <= 20; i++ {
-		w.edit(admin, fmt.Sprintf("Tide %d", i), fmt.Sprintf("High water of day %d. [[Tide %d]] [[Main Page]]", i, i%20+1))
+		w.edit(admin, fmt.Sprintf("Tide %d", i), fmt.Sprintf("High water of day %d. [[Tide %d]] "+
+			"[[Main Page]]", i, i%20+1))
 	}
 	t.Run("a second crawl is hits", w.crawls)
 	t.Run("users see their own pages", w.users)
@@ -117,21 +126,25 @@ func (w *wiki) crawls(t *testing.T) {
 	again, hits := w.visitor().Crawl(200, leave, from...)
 	t.Logf("%d pages and files, of which %d were hits the second time", len(again), hits)
 	if len(again) < 22 || len(again) != len(paths) || hits*10 < len(again)*9 {
-		t.Errorf("of %d, and then %d pages and files %d were hits, want 90 %%", len(paths), len(again), hits)
+		t.Errorf("of %d, and then %d pages and files %d were hits, want 90 %%", len(paths),
+			len(again), hits)
 	}
 }
 
 func (w *wiki) users(t *testing.T) {
 	admin, bob := w.user("Admin", "admin-password-1"), w.user("Bob", "bob-password-1")
-	for _, path := range []string{"/index.php/Tide_3", "/index.php?title=Tide_3", "/index.php/Special:Preferences", "/index.php?title=Tide_3&action=edit"} {
+	for _, path := range []string{"/index.php/Tide_3", "/index.php?title=Tide_3",
+		"/index.php/Special:Preferences", "/index.php?title=Tide_3&action=edit"} {
 		for range 2 {
 			for _, c := range []struct {
 				v        *realapps.Visitor
 				own, not string
-			}{{admin, "User:Admin", "User:Bob"}, {bob, "User:Bob", "User:Admin"}, {w.visitor(), "", "User:Admin"}, {w.visitor(), "", "User:Bob"}} {
+			}{{admin, "User:Admin", "User:Bob"}, {bob, "User:Bob", "User:Admin"},
+				{w.visitor(), "", "User:Admin"}, {w.visitor(), "", "User:Bob"}} {
 				page := c.v.Get(path)
 				if page.Has(c.not) || c.own != "" && !page.Has(c.own) {
-					t.Errorf("%s of %q has another one's name, or not its own (%s)", path, c.own, page.Header.Get("Cache-Status"))
+					t.Errorf("%s of %q has another one's name, or not its own (%s)", path, c.own,
+						page.Header.Get("Cache-Status"))
 				}
 			}
 		}
@@ -150,7 +163,8 @@ func (w *wiki) writes(t *testing.T) {
 		realapps.Eventually(t, what, func() bool { return is(w.visitor().Get(path)) })
 		for range 10 {
 			if page := w.visitor().Get(path); !is(page) {
-				t.Errorf("%s was, and is no more (%d, %s)", what, page.Status, page.Header.Get("Cache-Status"))
+				t.Errorf("%s was, and is no more (%d, %s)", what, page.Status,
+					page.Header.Get("Cache-Status"))
 			}
 		}
 	}
@@ -163,8 +177,11 @@ func (w *wiki) writes(t *testing.T) {
 				t.Errorf("%s is no hit: %s", path, page.Header.Get("Cache-Status"))
 			}
 		}
-		w.api(admin, url.Values{"action": {"delete"}, "title": {"Spring tide"}, "reason": {"gone"}, "token": {w.token(admin, "csrf")}})
-		see("that the page is deleted", func(p realapps.Page) bool { return p.Status == 404 && !p.Has("Version") })
+		w.api(admin, url.Values{"action": {"delete"}, "title": {"Spring tide"}, "reason": {"gone"},
+			"token": {w.token(admin, "csrf")}})
+		see("that the page is deleted", func(p realapps.Page) bool {
+			return p.Status == 404 && !p.Has("Version")
+		})
 	}
 	// The form that MediaWiki does not purge lives for a minute.
 	other := "/index.php?title=Tide_7"
@@ -177,8 +194,10 @@ func (w *wiki) writes(t *testing.T) {
 
 func (w *wiki) deception(t *testing.T) {
 	admin := w.user("Admin", "admin-password-1")
-	for _, path := range []string{"/index.php/Special:Preferences/x.css", "/index.php/Special:Preferences%2fx.css", "/index.php/Tide_1/x.css",
-		"//index.php/Tide_1", "/index.php/Tide_1;x.css", "/index.php?title=Tide_1&x.css", "/INDEX.php/Tide_1", "/x/../index.php/Tide_1",
+	for _, path := range []string{"/index.php/Special:Preferences/x.css",
+		"/index.php/Special:Preferences%2fx.css", "/index.php/Tide_1/x.css",
+		"//index.php/Tide_1", "/index.php/Tide_1;x.css", "/index.php?title=Tide_1&x.css",
+		"/INDEX.php/Tide_1", "/x/../index.php/Tide_1",
 		"/api.php?action=query&meta=userinfo&format=json&x.css"} {
 		for range 2 {
 			admin.Get(path)

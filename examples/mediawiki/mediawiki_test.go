@@ -70,15 +70,20 @@ func TestRulesOfMediaWiki(t *testing.T) {
 	for _, c := range []struct{ target, cookie, want string }{
 		{"/index.php/Tides", "", "hit; ttl=18000"}, {"/index.php/Tides", "_ga=1", "hit; ttl=18000"},
 		{"/index.php?title=Tides", "", "hit; ttl=60"}, {"/index.php/None", "", "hit; ttl=18000"},
-		{"/load.php?modules=site", "", "hit; ttl=300"}, {"/resources/x.png?12ab", "", "hit; ttl=604800"},
-		{"/index.php/Tides", alice, "detail=pass-cookie"}, {"/index.php?title=Tides", alice, "detail=pass-cookie"},
-		{"/index.php/Tides/x.css", "", "hit; ttl=18000"}, {"/index.php/Tides/x.css", alice, "detail=private"},
-		{"/index.php?title=Special:UserLogin", "", "detail=no-store"}, {"/index.php?title=Tides&action=edit", "", "detail=no-store"},
+		{"/load.php?modules=site", "", "hit; ttl=300"}, {"/resources/x.png?12ab", "",
+			"hit; ttl=604800"},
+		{"/index.php/Tides", alice, "detail=pass-cookie"}, {"/index.php?title=Tides", alice,
+			"detail=pass-cookie"},
+		{"/index.php/Tides/x.css", "", "hit; ttl=18000"}, {"/index.php/Tides/x.css", alice,
+			"detail=private"},
+		{"/index.php?title=Special:UserLogin", "", "detail=no-store"},
+		{"/index.php?title=Tides&action=edit", "", "detail=no-store"},
 		{"/api.php?action=query", "", "detail=private"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			memory := memstore.New(1 << 20)
-			cache := freshet.New(memory, freshet.Options{Policy: rules.Policy, Log: slog.New(slog.DiscardHandler)})
+			cache := freshet.New(memory, freshet.Options{Policy: rules.Policy,
+				Log: slog.New(slog.DiscardHandler)})
 			app := cache.Root(cache.Handler(http.HandlerFunc(answer)))
 			ask := func(cookie string) *httptest.ResponseRecorder {
 				r := httptest.NewRequest("GET", c.target, nil)

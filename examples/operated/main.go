@@ -53,11 +53,13 @@ func run(ctx context.Context, listen, token string, traffic bool, stdout, stderr
 		Observe: freshet.Observers(watch.Observe, requestlog.New(requestlog.Options{Log: log})),
 	})
 	defer cache.Shutdown(context.WithoutCancel(ctx))
-	door := admin.New(cache, watch, admin.Options{Authenticate: admin.Tokens(token), Flush: true, Store: pages, Log: log})
+	door := admin.New(cache, watch, admin.Options{Authenticate: admin.Tokens(token), Flush: true,
+		Store: pages, Log: log})
 
 	mux := http.NewServeMux()
 	mux.Handle("/__freshet__/", http.StripPrefix("/__freshet__", door))
-	mux.Handle("GET /page/{n}", cache.With(freshet.Policy{TTL: 5 * time.Second})(http.HandlerFunc(page)))
+	mux.Handle("GET /page/{n}", cache.With(freshet.Policy{TTL: 5 * time.Second})(
+		http.HandlerFunc(page)))
 	mux.Handle("GET /news", cache.With(freshet.Policy{
 		TTL: time.Second, StaleWhileRevalidate: time.Minute, Tags: []string{"news"},
 	})(http.HandlerFunc(page)))
@@ -65,7 +67,8 @@ func run(ctx context.Context, listen, token string, traffic bool, stdout, stderr
 
 	server := &http.Server{Handler: cache.Root(mux), ReadHeaderTimeout: 10 * time.Second}
 	fmt.Fprintf(stdout, "the app        http://%s/page/1\n", l.Addr())
-	fmt.Fprintf(stdout, "its operators  http://%s/__freshet__/  (any user, password %q)\n", l.Addr(), token)
+	fmt.Fprintf(stdout, "its operators  http://%s/__freshet__/  (any user, password %q)\n",
+		l.Addr(), token)
 	if traffic {
 		go visitors(ctx, "http://"+l.Addr().String())
 	}

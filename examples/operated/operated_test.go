@@ -21,7 +21,9 @@ func TestItRuns(t *testing.T) {
 	said, stdout := io.Pipe()
 	logged, stderr := io.Pipe()
 	ended := make(chan error, 1)
-	go func() { ended <- run(ctx, "127.0.0.1:0", "a token of 24 characters", false, stdout, stderr) }()
+	go func() {
+		ended <- run(ctx, "127.0.0.1:0", "a token of 24 characters", false, stdout, stderr)
+	}()
 	lines := bufio.NewScanner(said)
 	lines.Scan()
 	app := regexp.MustCompile(`http://\S+`).FindString(lines.Text())
@@ -51,10 +53,12 @@ func TestItRuns(t *testing.T) {
 	if status, body := get(app); status != 200 || !strings.Contains(body, "/page/1, made at") {
 		t.Errorf("%s: %d %s", app, status, body)
 	}
-	if line := <-log; !strings.Contains(line, `"path":"/page/1"`) || strings.Contains(line, "24 characters") {
+	if line := <-log; !strings.Contains(line, `"path":"/page/1"`) ||
+		strings.Contains(line, "24 characters") {
 		t.Errorf("the log: %s", line)
 	}
-	if status, body := get(door); status != 200 || !strings.Contains(body, "<title>Freshet</title>") {
+	if status, body := get(door); status != 200 || !strings.Contains(body,
+		"<title>Freshet</title>") {
 		t.Errorf("%s: %d %s", door, status, body)
 	}
 	if status, body := get(door + "stats"); status != 200 || !strings.Contains(body, `"requests":1`) {

@@ -30,7 +30,8 @@ func (a *app) tides(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 	case http.MethodGet, http.MethodHead:
 		a.work()
-		fmt.Fprintf(w, "High tide at %s: 14:05. Readings so far: %d.\n", r.PathValue("port"), a.readings.Load())
+		fmt.Fprintf(w, "High tide at %s: 14:05. Readings so far: %d.\n", r.PathValue("port"),
+			a.readings.Load())
 	default:
 		w.Header().Set("Allow", "GET, HEAD, POST")
 		http.Error(w, "no such method here", http.StatusMethodNotAllowed)

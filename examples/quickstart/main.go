@@ -1,5 +1,6 @@
-// Command quickstart shows Freshet at work: a small app with a slow handler, cached, which makes a handful
-// of requests to itself over the wire, prints what became of each, and then serves until interrupted.
+// Command quickstart shows Freshet at work: a small app with a slow handler, cached, which makes a
+// handful of requests to itself over the wire, prints what became of each, and then serves until
+// interrupted.
 //
 //	go run ./examples/quickstart
 //
@@ -43,7 +44,8 @@ func main() {
 func cached(a *app, cache *freshet.Cache) http.Handler {
 	mux := http.NewServeMux()
 	// The handler says nothing about caching, so we do: a minute, for requests without credentials.
-	mux.Handle("/tides/{port}", cache.With(freshet.Policy{TTL: time.Minute})(http.HandlerFunc(a.tides)))
+	mux.Handle("/tides/{port}", cache.With(freshet.Policy{TTL: time.Minute})(
+		http.HandlerFunc(a.tides)))
 	// This one says in its Cache-Control what it wants, and that is obeyed.
 	mux.Handle("/wind", cache.Handler(http.HandlerFunc(a.wind)))
 	return cache.Root(mux) // where refreshes in the background enter
@@ -53,7 +55,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	listen := flags.String("listen", "127.0.0.1:8080", "the `address` to serve on")
-	storeURL := flags.String("store", "memory://", "the `URL` of the store: memory://, file:///var/cache/quickstart, redis://127.0.0.1:6379 …")
+	storeURL := flags.String("store", "memory://", "the `URL` of the store: memory://, "+
+		"file:///var/cache/quickstart, redis://127.0.0.1:6379 …")
 	once := flags.Bool("once", false, "exit after the table")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -61,7 +64,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	listener, err := net.Listen("tcp", *listen)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("another program listens on %s already: choose another address, such as -listen 127.0.0.1:8081", *listen)
+		return fmt.Errorf("another program listens on %s already: choose another address, such "+
+			"as -listen 127.0.0.1:8081", *listen)
 	case err != nil:
 		return fmt.Errorf("cannot listen on %s: %w", *listen, err)
 	}

@@ -17,8 +17,8 @@ import (
 	"github.com/freshet-go/freshet/internal/testserver"
 )
 
-// What the first look at Freshet shows: what was asked, its status, what the cache made of it, and how
-// often the app's handlers have run by then.
+// What the first look at Freshet shows: what was asked, its status, what the cache made of it, and
+// how often the app's handlers have run by then.
 func TestTheTableTellsTheTruth(t *testing.T) {
 	var out, stderr bytes.Buffer
 	if err := run(context.Background(), []string{"-listen", "127.0.0.1:0", "-once"}, &out, &stderr); err != nil {
@@ -34,7 +34,8 @@ func TestTheTableTellsTheTruth(t *testing.T) {
 		`GET /tides/dover\?day=sunday +200 +` + stored + ` +.* +3`,
 		`POST /tides/dover +204 +Freshet; fwd=method; fwd-status=204 +.* +4`,
 		`GET /tides/dover +200 +` + stored + ` +.* +5`,
-		`200 at once: /tides/calais +200 +1 × stored, \d+ × collapsed.* +6`, // on a busy machine some come late, and hit
+		// on a busy machine some come late, and hit
+		`200 at once: /tides/calais +200 +1 × stored, \d+ × collapsed.* +6`,
 		`GET /wind +200 +` + stored + ` +.* +7`,
 		`  1\.2 s later: stale +200 +Freshet; hit; ttl=-\d+ +.* +7`,
 		`  0\.6 s later: refreshed +200 +Freshet; hit; ttl=-?\d+ +.* +8`,
@@ -96,7 +97,8 @@ func TestATakenPortIsSaidInASentence(t *testing.T) {
 	}
 }
 
-// Two processes with one Redis: the second hits what the first stored, and its POST is felt by the first.
+// Two processes with one Redis: the second hits what the first stored, and its POST is felt by the
+// first.
 func TestTwoProcessesShareOneRedis(t *testing.T) {
 	redis := testserver.Redis(t)
 	binary := filepath.Join(t.TempDir(), "quickstart")
@@ -145,7 +147,8 @@ func TestTwoProcessesShareOneRedis(t *testing.T) {
 	}
 	a, _ := process()
 	b, table := process()
-	if !regexp.MustCompile(`(?m)^GET /tides/dover\?day=sunday +200 +Freshet; hit; ttl=\d+ `).MatchString(table) {
+	if !regexp.MustCompile(
+		`(?m)^GET /tides/dover\?day=sunday +200 +Freshet; hit; ttl=\d+ `).MatchString(table) {
 		t.Errorf("the second process ran the handler for what the first had stored:\n%s", table)
 	}
 	status, second := ask(a, "GET")

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// tour makes requests and prints a line for each. After the first that fails it does nothing more, and err
-// says why.
+// tour makes requests and prints a line for each. After the first that fails it does nothing more,
+// and err says why.
 type tour struct {
 	ctx    context.Context
 	site   string
@@ -46,19 +46,22 @@ func (t *tour) all() error {
 	t.ask("  0.6 s later: refreshed", "GET", "/wind")
 
 	if t.err == nil {
-		fmt.Fprintln(t.out, "\ntime: what the client waited. runs: how often a handler has done its work so far.")
+		fmt.Fprintln(t.out, "\ntime: what the client waited. runs: how often a handler has done "+
+			"its work so far.")
 	}
 	return t.err
 }
 
-// ask makes a request, with one more field and its value if any, and prints its line, which begins with say.
+// ask makes a request, with one more field and its value if any, and prints its line, which begins
+// with say.
 func (t *tour) ask(say, method, path string, field ...string) http.Header {
 	began := time.Now()
 	response := t.send(method, path, field...)
 	if t.err != nil {
 		return nil
 	}
-	t.print(say, response.StatusCode, strings.Join(response.Header.Values("Cache-Status"), ", "), time.Since(began))
+	t.print(say, response.StatusCode, strings.Join(response.Header.Values("Cache-Status"), ", "),
+		time.Since(began))
 	return response.Header
 }
 
@@ -67,7 +70,8 @@ func (t *tour) print(asked string, status int, became string, took time.Duration
 	if took < 10*time.Millisecond {
 		waited = fmt.Sprintf("%.1f ms", took.Seconds()*1000)
 	}
-	fmt.Fprintf(t.out, line, asked, fmt.Sprint(status), became, waited, fmt.Sprint(t.app.runs.Load()))
+	fmt.Fprintf(t.out, line, asked, fmt.Sprint(status), became, waited,
+		fmt.Sprint(t.app.runs.Load()))
 }
 
 // crowd asks for a page that is not stored, all clients at once, and prints one line for them all.

@@ -60,11 +60,12 @@ func (a *api) record(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// changed ends a write. The cache sees by itself that what is stored for this URL is outdated; that the
-// collection's page is too, it must be told.
+// changed ends a write. The cache sees by itself that what is stored for this URL is outdated; that
+// the collection's page is too, it must be told.
 func (a *api) changed(w http.ResponseWriter, r *http.Request) {
 	if _, err := a.cache.InvalidateTag(r.Context(), place(r)); err != nil {
-		http.Error(w, "stored, but old pages may be served: "+err.Error(), http.StatusInternalServerError)
+		http.Error(w, "stored, but old pages may be served: "+err.Error(),
+			http.StatusInternalServerError)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)

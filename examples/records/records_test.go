@@ -66,18 +66,20 @@ func TestSettingsGovernEachResource(t *testing.T) {
 				{tea, none, "fwd=bypass"},
 				{goods, "max-age=60", "hit"},
 			}},
-		{"the environment alone", "", []string{"FRESHET_BLOG_RECORD_CACHE_EXPIRES_SECONDS=7"}, []want{
-			{hello, "max-age=7", "hit"},
-			{soon, "max-age=7", "hit"},
-			{tea, none, "detail="},
-			{goods, none, "detail="},
-		}},
+		{"the environment alone", "", []string{"FRESHET_BLOG_RECORD_CACHE_EXPIRES_SECONDS=7"},
+			[]want{
+				{hello, "max-age=7", "hit"},
+				{soon, "max-age=7", "hit"},
+				{tea, none, "detail="},
+				{goods, none, "detail="},
+			}},
 	} {
 		h := site(t, c.file, c.environ...)
 		for _, want := range c.want {
 			first, second := ask(h, "GET", want.path, ""), ask(h, "GET", want.path, "")
 			if got := second.Header().Get("Cache-Control"); first.Code != 200 || got != want.control {
-				t.Errorf("%s: %s: status %d, Cache-Control: %s, want %s", c.why, want.path, first.Code,
+				t.Errorf("%s: %s: status %d, Cache-Control: %s, want %s", c.why, want.path,
+					first.Code,
 					got, want.control)
 			}
 			if got := second.Header().Get("Cache-Status"); !strings.Contains(got, want.second) {
@@ -157,9 +159,12 @@ func TestSettingsAreLoadedAnew(t *testing.T) {
 	h := serve(set, kept)
 	for _, step := range []struct{ old, new, control string }{
 		{"", "", "max-age=3600"},
-		{"record_cache_expires_seconds     = 3600", "record_cache_expires_seconds = 0", "no-cache, no-store"},
-		{"record_cache_expires_seconds     = 3600", "record_cache_expires_seconds = -1", "no-cache, no-store"},
-		{"record_cache_expires_seconds     = 3600", "shop.record_cache_expires_seconds = 7", "max-age=7"},
+		{"record_cache_expires_seconds     = 3600", "record_cache_expires_seconds = 0",
+			"no-cache, no-store"},
+		{"record_cache_expires_seconds     = 3600", "record_cache_expires_seconds = -1",
+			"no-cache, no-store"},
+		{"record_cache_expires_seconds     = 3600", "shop.record_cache_expires_seconds = 7",
+			"max-age=7"},
 	} {
 		write(strings.Replace(string(text), step.old, step.new, 1))
 		err := set.Reload()

@@ -20,7 +20,8 @@ type site struct {
 	host, bare, plain string // what serves it: by the rules; PHP itself; freshet without rules
 }
 
-// install starts WordPress of Debian's package with two users and twenty posts, and freshet with the example's rules.
+// install starts WordPress of Debian's package with two users and twenty posts, and freshet with
+// the example's rules.
 func install(t *testing.T) *site {
 	t.Helper()
 	root := filepath.Join(t.TempDir(), "site")
@@ -37,8 +38,10 @@ func install(t *testing.T) *site {
 	}
 	bare := realapps.PHP(t, environ, root, router)
 	binary := realapps.Build(t)
-	realapps.Freshet(t, binary, "--listen", host, "--upstream", "http://"+bare, "--config", "freshet.ini", "--purge-from", "127.0.0.1")
-	return &site{t, host, bare, realapps.Freshet(t, binary, "--listen", "127.0.0.1:0", "--upstream", "http://"+bare)}
+	realapps.Freshet(t, binary, "--listen", host, "--upstream", "http://"+bare, "--config",
+		"freshet.ini", "--purge-from", "127.0.0.1")
+	return &site{t, host, bare, realapps.Freshet(t, binary, "--listen", "127.0.0.1:0", "--upstream",
+		"http://"+bare)}
 }
 
 func (s *site) visitor() *realapps.Visitor { return realapps.NewVisitor(s.t, s.host, s.host) }
@@ -48,7 +51,8 @@ func (s *site) user(name string) *realapps.Visitor {
 	s.t.Helper()
 	v := s.visitor()
 	v.Get("/wp-login.php")
-	page := v.Post("/wp-login.php", url.Values{"log": {name}, "pwd": {name + "-password"}, "testcookie": {"1"}, "wp-submit": {"Log In"}})
+	page := v.Post("/wp-login.php", url.Values{"log": {name}, "pwd": {name + "-password"},
+		"testcookie": {"1"}, "wp-submit": {"Log In"}})
 	if page.Status != http.StatusFound {
 		s.t.Fatalf("%s cannot log in: %d %s", name, page.Status, page.Body)
 	}
@@ -60,7 +64,8 @@ func (s *site) api(v *realapps.Visitor, method, path string, content any) map[st
 	s.t.Helper()
 	nonce := v.Get("/wp-admin/admin-ajax.php?action=rest-nonce").Body
 	text, _ := json.Marshal(content)
-	page := v.Do(method, "/wp-json/wp/v2"+path, string(text), "Content-Type", "application/json", "X-WP-Nonce", nonce)
+	page := v.Do(method, "/wp-json/wp/v2"+path, string(text), "Content-Type", "application/json",
+		"X-WP-Nonce", nonce)
 	var said map[string]any
 	if err := json.Unmarshal([]byte(page.Body), &said); err != nil || page.Status >= 300 {
 		s.t.Fatalf("%s %s: %d %s", method, path, page.Status, page.Body)
@@ -85,7 +90,8 @@ func (s *site) crawls(t *testing.T) {
 	again, hits := s.visitor().Crawl(300, leave, "/")
 	t.Logf("%d pages and files, of which %d were hits the second time", len(again), hits)
 	if len(again) < 30 || len(again) != len(paths) || hits*10 < len(again)*9 {
-		t.Errorf("of %d, and then %d pages and files %d were hits, want 90 %%", len(paths), len(again), hits)
+		t.Errorf("of %d, and then %d pages and files %d were hits, want 90 %%", len(paths),
+			len(again), hits)
 	}
 }
 
@@ -96,10 +102,13 @@ func (s *site) users(t *testing.T) {
 			for _, c := range []struct {
 				v        *realapps.Visitor
 				own, not string
-			}{{alice, "alice", "bob"}, {bob, "bob", "alice"}, {s.visitor(), "", "alice"}, {s.visitor(), "", "bob"}} {
+			}{{alice, "alice", "bob"}, {bob, "bob", "alice"}, {s.visitor(), "", "alice"},
+				{s.visitor(), "", "bob"}} {
 				page := c.v.Get(path)
-				if page.Has("Howdy") && c.own == "" || page.Has(c.not) || path != "/feed/" && c.own != "" && !page.Has(c.own) {
-					t.Errorf("%s of %q has another one's name, or not its own (%s)", path, c.own, page.Header.Get("Cache-Status"))
+				if page.Has("Howdy") && c.own == "" || page.Has(c.not) || path != "/feed/" &&
+					c.own != "" && !page.Has(c.own) {
+					t.Errorf("%s of %q has another one's name, or not its own (%s)", path, c.own,
+						page.Header.Get("Cache-Status"))
 				}
 			}
 		}
@@ -117,14 +126,16 @@ func (s *site) writes(t *testing.T) {
 		if page := s.visitor().Get("/"); !page.Hit() || page.Has(title) {
 			t.Errorf("before: %s", page.Header.Get("Cache-Status"))
 		}
-		post := s.api(alice, "POST", "/posts", map[string]string{"title": title, "content": "Soon.", "status": "publish"})
+		post := s.api(alice, "POST", "/posts", map[string]string{"title": title, "content": "Soon.",
+			"status": "publish"})
 		link, err := url.Parse(post["link"].(string))
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, path := range []string{"/", "/feed/", link.Path} {
 			if page := s.visitor().Get(path); !page.Has(title) || page.Status != 200 {
-				t.Errorf("%s does not have what was written: %d, %s", path, page.Status, page.Header.Get("Cache-Status"))
+				t.Errorf("%s does not have what was written: %d, %s", path, page.Status,
+					page.Header.Get("Cache-Status"))
 			}
 			if page := s.visitor().Get(path); !page.Hit() {
 				t.Errorf("%s again is no hit: %s", path, page.Header.Get("Cache-Status"))
@@ -132,8 +143,10 @@ func (s *site) writes(t *testing.T) {
 		}
 		s.api(alice, "DELETE", fmt.Sprintf("/posts/%v", post["id"]), nil)
 		for _, path := range []string{"/", "/feed/", link.Path} {
-			if page := s.visitor().Get(path); page.Has(title) || path == link.Path && page.Status != 404 {
-				t.Errorf("%s still has what was deleted: %d, %s", path, page.Status, page.Header.Get("Cache-Status"))
+			if page := s.visitor().Get(path); page.Has(title) || path == link.Path &&
+				page.Status != 404 {
+				t.Errorf("%s still has what was deleted: %d, %s", path, page.Status,
+					page.Header.Get("Cache-Status"))
 			}
 		}
 		s.visitor().Get("/")
@@ -147,8 +160,10 @@ func (s *site) comments(t *testing.T) {
 	if id == nil {
 		t.Fatal("there is no form for comments")
 	}
-	sent := carol.Post("/wp-comments-post.php", url.Values{"comment": {"Is it high?"}, "author": {"Carol Commenter"},
-		"email": {"carol@example.com"}, "comment_post_ID": {id[1]}, "comment_parent": {"0"}, "wp-comment-cookies-consent": {"yes"}})
+	sent := carol.Post("/wp-comments-post.php", url.Values{"comment": {"Is it high?"},
+		"author": {"Carol Commenter"},
+		"email":  {"carol@example.com"}, "comment_post_ID": {id[1]}, "comment_parent": {"0"},
+		"wp-comment-cookies-consent": {"yes"}})
 	if sent.Status != http.StatusFound {
 		t.Fatalf("%d %s", sent.Status, sent.Body)
 	}
@@ -156,16 +171,20 @@ func (s *site) comments(t *testing.T) {
 		t.Error("the form does not know Carol")
 	}
 	for range 2 {
-		if page := s.visitor().Get("/tide-5/"); page.Has("carol@example.com") || !page.Has("Is it high?") {
-			t.Errorf("a visitor sees Carol's address, or not what she said (%s)", page.Header.Get("Cache-Status"))
+		if page := s.visitor().Get("/tide-5/"); page.Has("carol@example.com") ||
+			!page.Has("Is it high?") {
+			t.Errorf("a visitor sees Carol's address, or not what she said (%s)",
+				page.Header.Get("Cache-Status"))
 		}
 	}
 }
 
 func (s *site) deception(t *testing.T) {
 	alice := s.user("alice")
-	for _, path := range []string{"/wp-admin/profile.php/x.css", "/tide-1/x.css", "/x/..%2fwp-admin/profile.php", "//wp-admin/profile.php",
-		"/WP-ADMIN/profile.php", "/wp-admin/profile.php;x.css", "/wp-admin/profile.php%00.css", "/wp-includes/../wp-admin/profile.php",
+	for _, path := range []string{"/wp-admin/profile.php/x.css", "/tide-1/x.css",
+		"/x/..%2fwp-admin/profile.php", "//wp-admin/profile.php",
+		"/WP-ADMIN/profile.php", "/wp-admin/profile.php;x.css", "/wp-admin/profile.php%00.css",
+		"/wp-includes/../wp-admin/profile.php",
 		"/index.php/x.css", "/?x.css", "/wp-admin/admin-ajax.php?action=rest-nonce&x.css"} {
 		for range 2 {
 			alice.Get(path)
@@ -188,7 +207,8 @@ func (s *site) rates(t *testing.T) {
 	bare := realapps.Rate(t, s.bare, s.host, paths, 40)
 	plain := realapps.Rate(t, s.plain, s.host, paths, 40)
 	ruled := realapps.Rate(t, s.host, s.host, paths, 2000)
-	t.Logf("requests in a second: PHP %.0f, freshet without rules %.0f, with them %.0f", bare, plain, ruled)
+	t.Logf("requests in a second: PHP %.0f, freshet without rules %.0f, with them %.0f", bare,
+		plain, ruled)
 	if ruled < 10*plain {
 		t.Errorf("with rules %.0f requests in a second, without %.0f", ruled, plain)
 	}

@@ -20,7 +20,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// What WordPress 6.1.9 says: nothing of the lifetime of pages, and of what is for users one of these.
+// What WordPress 6.1.9 says: nothing of the lifetime of pages, and of what is for users one of
+// these.
 const (
 	nocache  = "no-cache, must-revalidate, max-age=0"
 	loggedIn = "wordpress_logged_in_627ae56992d338d85fe9c2f90eb66c0c=alice%7C1796000000%7Cx"
@@ -76,23 +77,30 @@ func TestRulesOfWordPress(t *testing.T) {
 		t.Error(warnings)
 	}
 	for _, c := range []struct{ target, cookie, want, control string }{
-		{"/", "", "hit; ttl=3600", "no-cache"}, {"/tide-3/", "", "hit; ttl=3600", "no-cache"}, {"/feed/", "", "hit; ttl=3600", "no-cache"},
-		{"/?s=words", "", "hit", "no-cache"}, {"/wp-includes/css/style.min.css?ver=6", "", "hit; ttl=604800", "max-age=604800"},
+		{"/", "", "hit; ttl=3600", "no-cache"}, {"/tide-3/", "", "hit; ttl=3600", "no-cache"},
+		{"/feed/", "", "hit; ttl=3600", "no-cache"},
+		{"/?s=words", "", "hit", "no-cache"}, {"/wp-includes/css/style.min.css?ver=6", "",
+			"hit; ttl=604800", "max-age=604800"},
 		{"/", "_ga=1; wordpress_test_cookie=WP; wp-settings-time-2=1", "hit", "no-cache"},
-		{"/", loggedIn, "detail=pass-cookie", nocache}, {"/feed/", loggedIn, "detail=pass-cookie", ""},
+		{"/", loggedIn, "detail=pass-cookie", nocache}, {"/feed/", loggedIn, "detail=pass-cookie",
+			""},
 		{"/", "comment_author_627ae56992d338d85fe9c2f90eb66c0c=Carol", "detail=pass-cookie", ""},
 		{"/", "wp-postpass_627ae56992d338d85fe9c2f90eb66c0c=x", "detail=pass-cookie", ""},
 		{"/", "woocommerce_items_in_cart=1", "detail=pass-cookie", ""},
 		{"/", "a-plugin=1", "detail=cookie", "no-cache, no-store"},
 		{"/cart-of-a-plugin/", "", "detail=no-cache", nocache}, {"/cart/", "", "detail=pass", ""},
 		{"/none/", "", "detail=no-cache", nocache}, {"/wp-json/", "", "detail=no-lifetime", ""},
-		{"/wp-login.php", "", "detail=pass", "private, " + nocache}, {"/wp-admin/", "", "detail=pass", nocache},
-		{"/wp-admin/x.css", loggedIn, "detail=pass", nocache}, {"/tide-3/x.css", "", "detail=no-lifetime", ""},
-		{"/x/..%2fwp-admin/", "", "detail=pass", ""}, {"//wp-admin/x.css", "", "detail=pass", ""}, {"/WP-admin/", "", "detail=pass", ""},
+		{"/wp-login.php", "", "detail=pass", "private, " + nocache}, {"/wp-admin/", "",
+			"detail=pass", nocache},
+		{"/wp-admin/x.css", loggedIn, "detail=pass", nocache}, {"/tide-3/x.css", "",
+			"detail=no-lifetime", ""},
+		{"/x/..%2fwp-admin/", "", "detail=pass", ""}, {"//wp-admin/x.css", "", "detail=pass", ""},
+		{"/WP-admin/", "", "detail=pass", ""},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			memory := memstore.New(1 << 20)
-			cache := freshet.New(memory, freshet.Options{Policy: rules.Policy, Log: slog.New(slog.DiscardHandler)})
+			cache := freshet.New(memory, freshet.Options{Policy: rules.Policy,
+				Log: slog.New(slog.DiscardHandler)})
 			app := cache.Root(cache.Handler(http.HandlerFunc(answer)))
 			ask := func(cookie string) *httptest.ResponseRecorder {
 				r := httptest.NewRequest("GET", c.target, nil)
@@ -109,7 +117,8 @@ func TestRulesOfWordPress(t *testing.T) {
 				t.Errorf("%s %q: %s, want %s", c.target, c.cookie, status, c.want)
 			}
 			if control := got.Header().Get("Cache-Control"); control != c.control && c.control != "" {
-				t.Errorf("%s %q: Cache-Control is %q, want %q", c.target, c.cookie, control, c.control)
+				t.Errorf("%s %q: Cache-Control is %q, want %q", c.target, c.cookie, control,
+					c.control)
 			}
 			if next := ask(""); c.cookie != "" && next.Code == 200 && next.Body.String() != "for " {
 				t.Errorf("%s: the next visitor got %q", c.target, next.Body)
@@ -130,7 +139,8 @@ func TestThePurgedTag(t *testing.T) {
 	}
 	memory := memstore.New(1 << 20)
 	defer memory.Close()
-	cache := freshet.New(memory, freshet.Options{Policy: rules.Policy, Log: slog.New(slog.DiscardHandler)})
+	cache := freshet.New(memory, freshet.Options{Policy: rules.Policy,
+		Log: slog.New(slog.DiscardHandler)})
 	defer cache.Shutdown(context.Background())
 	app := cache.Root(cache.Handler(http.HandlerFunc(answer)))
 	for _, want := range []string{"stored", "hit", "purged"} {
@@ -139,7 +149,8 @@ func TestThePurgedTag(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for path, of := range map[string]string{"/": want, "/tide-3/": want, "/feed/": want, "/style.min.css": want} {
+		for path, of := range map[string]string{"/": want, "/tide-3/": want, "/feed/": want,
+			"/style.min.css": want} {
 			if want == "purged" {
 				if of = "stored"; path == "/style.min.css" {
 					of = "hit"

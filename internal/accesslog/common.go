@@ -10,7 +10,8 @@ import (
 //
 //	host ident user [02/Jan/2006:15:04:05 -0700] "GET /path HTTP/1.1" 200 1234 "referer" "user agent"
 //
-// A virtual host may stand before it, as in Apache's vhost_combined; what stands behind it is ignored.
+// A virtual host may stand before it, as in Apache's vhost_combined; what stands behind it is
+// ignored.
 func (d *decoder) readCommon(line string, rec *Record) reason {
 	open := strings.IndexByte(line, '[')
 	if open < 0 {
@@ -52,8 +53,8 @@ func (d *decoder) readCommon(line string, rec *Record) reason {
 	return ""
 }
 
-// readWho reads what stands before the time: "host ident user", or "vhost host ident user". The name of a user may
-// have spaces.
+// readWho reads what stands before the time: "host ident user", or "vhost host ident user". The
+// name of a user may have spaces.
 func readWho(text string, rec *Record) (user string, ok bool) {
 	first, rest := word(text)
 	second, rest := word(rest)
@@ -102,7 +103,8 @@ func checkTarget(rec *Record) reason {
 	return ""
 }
 
-// isMethod reports whether s is a method that a server may have heard of: capital letters and hyphens.
+// isMethod reports whether s is a method that a server may have heard of: capital letters and
+// hyphens.
 func isMethod(s string) bool {
 	for i := range len(s) {
 		if (s[i] < 'A' || s[i] > 'Z') && s[i] != '-' {
@@ -137,7 +139,8 @@ func quoted(s string) (text, rest string, ok bool) {
 	return "", s, false
 }
 
-// unescape undoes what Apache and nginx write for quotes, backslashes and what is no text: \" \\ \n \t \xhh.
+// unescape undoes what Apache and nginx write for quotes, backslashes and what is no text: \" \\ \n
+// \t \xhh.
 func unescape(s string) string {
 	if strings.IndexByte(s, '\\') < 0 {
 		return s
@@ -204,7 +207,8 @@ type decoder struct {
 	midnight  time.Time // ... at which that day began
 }
 
-// date reads "02/Jan/2006:15:04:05 -0700". Lines that follow each other have the same day, which is read once.
+// date reads "02/Jan/2006:15:04:05 -0700". Lines that follow each other have the same day, which is
+// read once.
 func (d *decoder) date(s string) (time.Time, bool) {
 	const form = "02/Jan/2006:15:04:05 -0700"
 	if len(s) != len(form) {

@@ -7,8 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// flatJSON walks the members of a JSON object and calls member for each whose value is text, a number, true or false;
-// those that are null, an object or an array it passes by. It reports whether the line is an object, and nothing else.
+// flatJSON walks the members of a JSON object and calls member for each whose value is text, a
+// number, true or false; those that are null, an object or an array it passes by. It reports
+// whether the line is an object, and nothing else.
 //
 // nginx writes bytes that are no UTF-8 as they are: so they stay.
 func flatJSON(line string, member func(name, value string)) bool {

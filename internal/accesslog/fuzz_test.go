@@ -10,7 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// Whatever a log holds, reading it ends, each line is a record or skipped, and a record is one that can be replayed.
+// Whatever a log holds, reading it ends, each line is a record or skipped, and a record is one that
+// can be replayed.
 func FuzzReader(f *testing.F) {
 	for _, seed := range []string{
 		`192.0.2.1 - - [28/Nov/2026:12:00:00 +0000] "GET /a?b=1 HTTP/1.1" 200 512 "r" "u"`,
@@ -34,7 +35,8 @@ func FuzzReader(f *testing.F) {
 			}
 			records++
 			switch {
-			case !isMethod(rec.Method), rec.Status < 100 || rec.Status > 999, rec.Bytes < 0, rec.Took < 0, rec.Origin < 0, rec.Took > longest:
+			case !isMethod(rec.Method), rec.Status < 100 || rec.Status > 999, rec.Bytes < 0,
+				rec.Took < 0, rec.Origin < 0, rec.Took > longest:
 				t.Errorf("%+v", rec)
 			case rec.Target == "" || strings.ContainsAny(rec.Target, " \n\x00"):
 				t.Errorf("target %q", rec.Target)
@@ -52,12 +54,15 @@ func FuzzReader(f *testing.F) {
 // What encoding/json reads, flatJSON reads, and the same.
 func FuzzFlatJSON(f *testing.F) {
 	for _, seed := range []string{
-		`{"a":"b","c":1.5e3,"d":null,"e":[1,{"f":"g"}],"h":true}`, `{"a":"\u00e9\ud83d\ude00\ud83d\n"}`, `{}`, `{"a":01}`, `{"a":1}x`, `{"a":"\x"}`, `{,}`, `{"a" : -0.0E+1 , "b":{}}`,
+		`{"a":"b","c":1.5e3,"d":null,"e":[1,{"f":"g"}],"h":true}`,
+		`{"a":"\u00e9\ud83d\ude00\ud83d\n"}`, `{}`, `{"a":01}`, `{"a":1}x`, `{"a":"\x"}`, `{,}`,
+		`{"a" : -0.0E+1 , "b":{}}`,
 	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		if !utf8.ValidString(text) || strings.Count(text, "[")+strings.Count(text, "{") > maxNested {
+		if !utf8.ValidString(text) || strings.Count(text, "[")+strings.Count(text,
+			"{") > maxNested {
 			t.Skip() // encoding/json replaces, and goes deeper
 		}
 		got := map[string]string{}

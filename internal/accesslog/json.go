@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// members are the members of a line of JSON that a record is made of. Of those that mean the same, the first in the
-// order of their fields here counts.
+// members are the members of a line of JSON that a record is made of. Of those that mean the same,
+// the first in the order of their fields here counts.
 type members struct {
 	rec *Record
 
@@ -63,7 +63,8 @@ func (d *decoder) readJSON(line string, rec *Record) reason {
 	return noTime
 }
 
-// member takes a member of the line. The names are those of nginx's variables, of our own log, and common ones.
+// member takes a member of the line. The names are those of nginx's variables, of our own log, and
+// common ones.
 func (m *members) member(name, value string) {
 	rec := m.rec
 	switch name {
@@ -148,8 +149,8 @@ func fieldName(variable string) string {
 	return http.CanonicalHeaderKey(strings.ReplaceAll(variable, "_", "-"))
 }
 
-// readTarget finds the method and the target. nginx's $uri has no query and is decoded, so that $request and
-// $request_uri count before it.
+// readTarget finds the method and the target. nginx's $uri has no query and is decoded, so that
+// $request and $request_uri count before it.
 func (m *members) readTarget() reason {
 	rec := m.rec
 	switch {
@@ -179,11 +180,13 @@ func scheme(s string) string {
 	return ""
 }
 
-// seconds reads a number of seconds, or several with commas and colons between them, as nginx has it of several
-// servers that it asked one after the other: their sum.
+// seconds reads a number of seconds, or several with commas and colons between them, as nginx has
+// it of several servers that it asked one after the other: their sum.
 func seconds(s string) time.Duration {
 	sum := 0.0
-	for part := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == ',' || r == ':' || r == ' ' }) {
+	for part := range strings.FieldsFuncSeq(s, func(r rune) bool {
+		return r == ',' || r == ':' || r == ' '
+	}) {
 		if n, err := strconv.ParseFloat(part, 64); err == nil && n > 0 {
 			sum += n
 		}
@@ -191,8 +194,9 @@ func seconds(s string) time.Duration {
 	return duration(sum, time.Second)
 }
 
-// took reads a duration as Go writes it, a number of seconds, as our proxy writes one, or a number of nanoseconds, as
-// slog does in JSON: no request takes a thousand seconds, and nothing takes less than a thousand nanoseconds.
+// took reads a duration as Go writes it, a number of seconds, as our proxy writes one, or a number
+// of nanoseconds, as slog does in JSON: no request takes a thousand seconds, and nothing takes less
+// than a thousand nanoseconds.
 func took(s string) time.Duration {
 	n, err := strconv.ParseFloat(s, 64)
 	switch {
@@ -215,8 +219,8 @@ func duration(n float64, unit time.Duration) time.Duration {
 	return time.Duration(min(n, float64(longest)))
 }
 
-// anyTime reads a time as RFC 3339, the common log format or a number has it: of seconds since 1970 or, where that would
-// be past the year 5000, of milliseconds, microseconds or nanoseconds.
+// anyTime reads a time as RFC 3339, the common log format or a number has it: of seconds since 1970
+// or, where that would be past the year 5000, of milliseconds, microseconds or nanoseconds.
 func (d *decoder) anyTime(s string) (time.Time, bool) {
 	if t, ok := d.date(s); ok {
 		return t, true
@@ -229,7 +233,8 @@ func (d *decoder) anyTime(s string) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	whole, fraction, _ := strings.Cut(s, ".")
-	if sec, err := strconv.ParseInt(whole, 10, 64); err == nil && sec < 1e11 && digits(fraction) == len(fraction) {
+	if sec, err := strconv.ParseInt(whole, 10, 64); err == nil && sec < 1e11 &&
+		digits(fraction) == len(fraction) {
 		nanos, _ := strconv.ParseInt((fraction + "000000000")[:9], 10, 64)
 		return time.Unix(sec, nanos).UTC(), true
 	}

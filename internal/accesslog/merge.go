@@ -21,15 +21,18 @@ type Source struct {
 // File returns a file as a source. "-" is what from holds, the standard input.
 func File(name string, from io.Reader) Source {
 	if name == "-" {
-		return Source{"standard input", func() (io.ReadCloser, error) { return io.NopCloser(from), nil }, true}
+		return Source{"standard input", func() (io.ReadCloser, error) {
+			return io.NopCloser(from), nil
+		}, true}
 	}
 	info, err := os.Stat(name)
-	return Source{name, func() (io.ReadCloser, error) { return os.Open(name) }, err == nil && !info.Mode().IsRegular()}
+	return Source{name, func() (io.ReadCloser, error) { return os.Open(name) }, err == nil &&
+		!info.Mode().IsRegular()}
 }
 
-// Logs reads several logs as one, in the order of time: rotated files in whichever order they are named, and those of
-// several servers side by side. Files are open while they are read, and the first line of each is looked at before.
-// It is for one goroutine.
+// Logs reads several logs as one, in the order of time: rotated files in whichever order they are
+// named, and those of several servers side by side. Files are open while they are read, and the
+// first line of each is looked at before. It is for one goroutine.
 type Logs struct {
 	waiting []*log // by the time of their first records, the latest first
 	open    logs   // a heap
@@ -65,7 +68,9 @@ func Open(sources []Source) (*Logs, error) {
 		}
 		l.waiting = append(l.waiting, one)
 	}
-	slices.SortStableFunc(l.waiting, func(a, b *log) int { return b.next.Time.Compare(a.next.Time) })
+	slices.SortStableFunc(l.waiting, func(a, b *log) int {
+		return b.next.Time.Compare(a.next.Time)
+	})
 	return l, nil
 }
 
@@ -94,7 +99,8 @@ func (o *log) read() (err error) {
 	return nil
 }
 
-// Next returns the next record of all logs. The error is io.EOF at the end of all, or that of reading one.
+// Next returns the next record of all logs. The error is io.EOF at the end of all, or that of
+// reading one.
 func (l *Logs) Next() (*Record, error) {
 	for n := len(l.waiting); n > 0; n = len(l.waiting) {
 		first := l.waiting[n-1]
@@ -158,8 +164,8 @@ func (h *logs) Pop() any {
 	return last
 }
 
-// Window puts records in order whose times are out of it by little, as those are that a server writes when requests
-// end. It is for one goroutine.
+// Window puts records in order whose times are out of it by little, as those are that a server
+// writes when requests end. It is for one goroutine.
 type Window struct {
 	from   func() (*Record, error)
 	kept   records // a heap
@@ -179,10 +185,11 @@ const (
 // NewWindow returns a window on what from returns.
 func NewWindow(from func() (*Record, error)) *Window { return &Window{from: from} }
 
-// Next returns the next record. Its Time is never before that of the one before: a record that comes too late takes
-// that one's. The error is what from returned.
+// Next returns the next record. Its Time is never before that of the one before: a record that
+// comes too late takes that one's. The error is what from returned.
 func (w *Window) Next() (*Record, error) {
-	for w.ended == nil && len(w.kept) < windowRecords && (len(w.kept) == 0 || w.newest.Sub(w.kept[0].Time) <= windowTime) {
+	for w.ended == nil && len(w.kept) < windowRecords && (len(w.kept) == 0 ||
+		w.newest.Sub(w.kept[0].Time) <= windowTime) {
 		rec, err := w.from()
 		if err != nil {
 			w.ended = err

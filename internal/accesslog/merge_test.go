@@ -11,7 +11,8 @@ import (
 )
 
 func lineAt(second int, target string) string {
-	return fmt.Sprintf("192.0.2.1 - - [%s] \"GET %s HTTP/1.1\" 200 5\n", noon.Add(time.Duration(second)*time.Second).Format("02/Jan/2006:15:04:05 -0700"), target)
+	return fmt.Sprintf("192.0.2.1 - - [%s] \"GET %s HTTP/1.1\" 200 5\n",
+		noon.Add(time.Duration(second)*time.Second).Format("02/Jan/2006:15:04:05 -0700"), target)
 }
 
 func targets(t *testing.T, next func() (*Record, error)) string {
@@ -67,7 +68,8 @@ func TestLogsAreReadInTheOrderOfTime(t *testing.T) {
 }
 
 func TestWindowPutsInOrder(t *testing.T) {
-	log := lineAt(10, "/2") + lineAt(5, "/1") + lineAt(11, "/3") + lineAt(11, "/4") + lineAt(60, "/6") + lineAt(20, "/5") + lineAt(0, "/late") + lineAt(61, "/7")
+	log := lineAt(10, "/2") + lineAt(5, "/1") + lineAt(11, "/3") + lineAt(11, "/4") + lineAt(60,
+		"/6") + lineAt(20, "/5") + lineAt(0, "/late") + lineAt(61, "/7")
 	w := NewWindow(NewReader("log", strings.NewReader(log)).Next)
 	last := time.Time{}
 	got := targets(t, func() (*Record, error) {

@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// maxLine is the length in bytes from which a line is skipped: more than any server lets a request's line, its referer
-// and its user agent have.
+// maxLine is the length in bytes from which a line is skipped: more than any server lets a
+// request's line, its referer and its user agent have.
 const maxLine = 64 << 10
 
 // Reader reads the records of one log. Make one with [NewReader]. It is for one goroutine.
@@ -26,11 +26,12 @@ type Reader struct {
 	skipped Skipped
 }
 
-// NewReader returns a reader of a log, plain or compressed by gzip, which its first two bytes tell. The name is for
-// messages.
+// NewReader returns a reader of a log, plain or compressed by gzip, which its first two bytes tell.
+// The name is for messages.
 func NewReader(name string, from io.Reader) *Reader { return &Reader{name: name, from: from} }
 
-// Next returns the next record. The error is io.EOF at the end of the log, or that of reading it: no line causes one.
+// Next returns the next record. The error is io.EOF at the end of the log, or that of reading it:
+// no line causes one.
 func (r *Reader) Next() (*Record, error) {
 	if r.lines == nil {
 		if err := r.begin(); err != nil {
@@ -81,8 +82,8 @@ func (r *Reader) begin() error {
 	return nil
 }
 
-// line returns the next line, without its end, or the beginning of one that does not fit. It is good until the next
-// call.
+// line returns the next line, without its end, or the beginning of one that does not fit. It is
+// good until the next call.
 func (r *Reader) line() (line []byte, fits bool, err error) {
 	line, err = r.lines.ReadSlice('\n')
 	if err == nil {
@@ -104,14 +105,15 @@ func (r *Reader) line() (line []byte, fits bool, err error) {
 	return nil, false, r.broken(err)
 }
 
-// broken is what reading ends with. A compressed file that ends in the middle ends all the same: it was being written,
-// or copied.
+// broken is what reading ends with. A compressed file that ends in the middle ends all the same: it
+// was being written, or copied.
 func (r *Reader) broken(err error) error {
 	_, corrupt := errors.AsType[flate.CorruptInputError](err)
 	switch {
 	case err == io.EOF:
 		return err
-	case corrupt, errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, gzip.ErrChecksum), errors.Is(err, gzip.ErrHeader):
+	case corrupt, errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, gzip.ErrChecksum),
+		errors.Is(err, gzip.ErrHeader):
 		r.skipped.add(r.name, r.number+1, endsEarly, nil)
 		r.lines = bufio.NewReader(strings.NewReader(""))
 		return io.EOF

@@ -1,9 +1,10 @@
-// Package accesslog reads the access logs of web servers: the common and the combined format, as Apache and nginx write
-// them, and lines of JSON, as nginx's log_format with escape=json and freshet proxy --log-format json do.
+// Package accesslog reads the access logs of web servers: the common and the combined format, as
+// Apache and nginx write them, and lines of JSON, as nginx's log_format with escape=json and
+// freshet proxy --log-format json do.
 //
-// It reads what people have: rotated files, compressed ones, several servers' logs, lines that were torn, and bytes
-// that somebody sent to find out what happens. It never fails for what a line holds: it skips the line and counts it.
-// What it keeps in memory does not grow with the log.
+// It reads what people have: rotated files, compressed ones, several servers' logs, lines that were
+// torn, and bytes that somebody sent to find out what happens. It never fails for what a line
+// holds: it skips the line and counts it. What it keeps in memory does not grow with the log.
 package accesslog
 
 import (
@@ -11,12 +12,14 @@ import (
 	"time"
 )
 
-// Record is one request of a log. Its strings hold what the log has, without the escapes of the log's format.
+// Record is one request of a log. Its strings hold what the log has, without the escapes of the
+// log's format.
 type Record struct {
-	// Time is when the request began, as far as the log tells: of a line that is written at the end of a request and
-	// has its duration, that much before.
+	// Time is when the request began, as far as the log tells: of a line that is written at the end
+	// of a request and has its duration, that much before.
 	Time time.Time
-	// Took is how long the request took, 0 when the log does not say; Origin how long the server behind took.
+	// Took is how long the request took, 0 when the log does not say; Origin how long the server
+	// behind took.
 	Took, Origin time.Duration
 
 	Method string
@@ -29,11 +32,13 @@ type Record struct {
 
 	Referer, UserAgent, ContentType string
 
-	// Cache is what a cache that wrote the log says of the request: Cache-Status, or a word such as HIT.
+	// Cache is what a cache that wrote the log says of the request: Cache-Status, or a word such as
+	// HIT.
 	Cache string
 
-	// Request and Response are the fields of the header that the log has besides, as nginx names them: http_cookie is
-	// Cookie of the request, sent_http_cache_control Cache-Control of the response.
+	// Request and Response are the fields of the header that the log has besides, as nginx names
+	// them: http_cookie is Cookie of the request, sent_http_cache_control Cache-Control of the
+	// response.
 	Request, Response []Field
 }
 
@@ -50,7 +55,8 @@ func Get(fields []Field, name string) string {
 	return ""
 }
 
-// Hit reports whether the cache that wrote the log answered the request itself; known, whether the log tells.
+// Hit reports whether the cache that wrote the log answered the request itself; known, whether the
+// log tells.
 func (r *Record) Hit() (hit, known bool) {
 	if r.Cache == "" {
 		return false, false

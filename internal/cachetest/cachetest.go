@@ -1,7 +1,8 @@
-// Package cachetest is the behaviour table of a cache, for what mounts the engine somewhere, in a framework's adapter
-// or in front of another server: [Run] plays stories over real connections against the mount. Each says what the
-// origin answers, what clients ask, what they must get, and how often the origin may have run. Staleness is made with
-// the origin's Age and Date, so that nothing waits for time to pass.
+// Package cachetest is the behaviour table of a cache, for what mounts the engine somewhere, in a
+// framework's adapter or in front of another server: [Run] plays stories over real connections
+// against the mount. Each says what the origin answers, what clients ask, what they must get, and
+// how often the origin may have run. Staleness is made with the origin's Age and Date, so that
+// nothing waits for time to pass.
 package cachetest
 
 import (
@@ -30,17 +31,18 @@ type Site struct {
 	Store store.Store
 }
 
-// Mount puts a site behind a cache of its own and returns the outermost handler, which the table serves on
-// a loopback port. It gives that handler to Cache.Root, so that refreshes run in the background, and
-// leaves Options.Name at its default. What must be closed afterwards, it gives to t.Cleanup.
+// Mount puts a site behind a cache of its own and returns the outermost handler, which the table
+// serves on a loopback port. It gives that handler to Cache.Root, so that refreshes run in the
+// background, and leaves Options.Name at its default. What must be closed afterwards, it gives to
+// t.Cleanup.
 type Mount func(t *testing.T, s Site) http.Handler
 
-// Run plays the behaviour table against a mount. The stories run in parallel, each with a cache of its
-// own; every failure says which request of the story went wrong, and how.
+// Run plays the behaviour table against a mount. The stories run in parallel, each with a cache of
+// its own; every failure says which request of the story went wrong, and how.
 func Run(t *testing.T, mount Mount) { play(t, mount, table()) }
 
-// RunHandlers plays the stories whose origin must be in the same process as the cache, besides those of
-// [Run]: they have what a server in between would hide.
+// RunHandlers plays the stories whose origin must be in the same process as the cache, besides
+// those of [Run]: they have what a server in between would hide.
 func RunHandlers(t *testing.T, mount Mount) { play(t, mount, handlerTable()) }
 
 // Options returns the options of a [middleware.Cache] for the site. Its log is silent.
@@ -52,8 +54,8 @@ func (s Site) Options() middleware.Options {
 	}
 }
 
-// NewCache is a [middleware.Cache] for a site, with a silent log, closed when the test ends. The mount
-// that uses it still calls Cache.Root.
+// NewCache is a [middleware.Cache] for a site, with a silent log, closed when the test ends. The
+// mount that uses it still calls Cache.Root.
 func NewCache(t *testing.T, s Site) *middleware.Cache {
 	t.Helper()
 	c := middleware.New(s.Store, s.Options())
@@ -67,10 +69,10 @@ func NewCache(t *testing.T, s Site) *middleware.Cache {
 	return c
 }
 
-// ServeOrigin serves a site's origin on a loopback port, for mounts that reach it over the wire, and returns
-// its URL. Connections are not used twice, unless the answer says otherwise: a client such as http.Transport
-// asks again on its own when a connection that it had used before breaks, and the table counts how often
-// the origin runs.
+// ServeOrigin serves a site's origin on a loopback port, for mounts that reach it over the wire,
+// and returns its URL. Connections are not used twice, unless the answer says otherwise: a client
+// such as http.Transport asks again on its own when a connection that it had used before breaks,
+// and the table counts how often the origin runs.
 func ServeOrigin(t *testing.T, origin http.Handler) (url string) {
 	t.Helper()
 	server := newServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -30,7 +30,8 @@ func does(h http.HandlerFunc) answer { return answer{do: h} }
 
 func (a answer) saying(body string) answer { a.body = &body; return a }
 
-// script is what the origin says in its runs, one after the other; in all further runs, what it said last.
+// script is what the origin says in its runs, one after the other; in all further runs, what it
+// said last.
 type script []answer
 
 func origin(answers ...answer) script { return answers }
@@ -69,8 +70,8 @@ func (o *scripted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 var moments = regexp.MustCompile(`\{now([+-]\d+)?(?: (850|asctime))?\}`)
 
-// filled puts moments into a line: {now}, {now-90}, {now+60 850}, {now-5 asctime}, in seconds from now and
-// in one of the three forms of dates (RFC 9110 section 5.6.7).
+// filled puts moments into a line: {now}, {now-90}, {now+60 850}, {now-5 asctime}, in seconds from
+// now and in one of the three forms of dates (RFC 9110 section 5.6.7).
 func filled(line string) string {
 	return moments.ReplaceAllStringFunc(line, func(m string) string {
 		parts := moments.FindStringSubmatch(m)

@@ -14,8 +14,8 @@ import (
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
-// story is one row of the table: what the origin says, what clients ask one after the other and what they
-// must get, and how often the origin has run in the end.
+// story is one row of the table: what the origin says, what clients ask one after the other and
+// what they must get, and how often the origin has run in the end.
 type story struct {
 	name    string
 	policy  policy.Policy
@@ -38,12 +38,13 @@ type chapter struct {
 // step is one request and what its client must get.
 type step struct {
 	method, target string
-	header         []string // lines, as they are sent; {etag} and {modified} are those of the last response that had any
-	body           string
-	rawBody        bool   // the header says how long the body is
-	wantBody       string // "*": any
-	words          []string
-	until          bool // repeated until it gets what it wants
+	// lines, as they are sent; {etag} and {modified} are those of the last response that had any
+	header   []string
+	body     string
+	rawBody  bool   // the header says how long the body is
+	wantBody string // "*": any
+	words    []string
+	until    bool // repeated until it gets what it wants
 }
 
 func request(method, target string, header ...string) step {

@@ -77,16 +77,19 @@ func refusedBy(p policy.Policy, name, why string, a answer) story {
 
 // same is the story of two requests that share one answer.
 func same(name string, p policy.Policy, a, b step, header ...string) story {
-	return story{name: name, policy: p, origin: origin(says(minute(header)...)), runs: 1, steps: []step{
-		a.want("run 1", "stored"), b.want("run 1", "hit"),
-	}}
+	return story{name: name, policy: p, origin: origin(says(minute(header)...)), runs: 1,
+		steps: []step{
+			a.want("run 1", "stored"), b.want("run 1", "hit"),
+		}}
 }
 
 // apart is the story of two requests that share nothing.
 func apart(name string, p policy.Policy, a, b step, header ...string) story {
-	return story{name: name, policy: p, origin: origin(says(minute(header)...)), runs: 2, steps: []step{
-		a.want("run 1", "stored"), b.want("run 2", "stored", "!hit"), a.want("run 1", "hit"), b.want("run 2", "hit"),
-	}}
+	return story{name: name, policy: p, origin: origin(says(minute(header)...)), runs: 2,
+		steps: []step{
+			a.want("run 1", "stored"), b.want("run 2", "stored", "!hit"), a.want("run 1", "hit"),
+			b.want("run 2", "hit"),
+		}}
 }
 
 // minute is a header with a lifetime, unless it has one.

@@ -78,8 +78,10 @@ func fills() []story {
 			var others []*wire
 			for range 10 {
 				w := dial(g, g.address, get("/"))
-				if h := w.head("GET"); h.err != nil || w.read(5) != "first" || !freshettest.StatusOf(h.header).Collapsed {
-					g.Errorf("one who joins got %v %v, want the first bytes, collapsed", h.err, h.header)
+				if h := w.head("GET"); h.err != nil || w.read(5) != "first" ||
+					!freshettest.StatusOf(h.header).Collapsed {
+					g.Errorf("one who joins got %v %v, want the first bytes, collapsed", h.err,
+						h.header)
 				}
 				others = append(others, w)
 			}
@@ -124,16 +126,17 @@ func fills() []story {
 			}
 			g.take("a third", get("/").want("first, last", "shared"))
 		}},
-		{name: "the only client leaves, and the answer is stored all the same", runs: 1, play: func(g *stage) {
-			k := newGate()
-			g.origin.script = origin(streamed(k))
-			first := dial(g, g.address, get("/"))
-			first.head("GET")
-			first.conn.Close()
-			k.release()
-			g.take("a second", get("/").want("first, last", "shared"))
-			g.take("a third", get("/").want("first, last", "hit").eventually())
-		}},
+		{name: "the only client leaves, and the answer is stored all the same", runs: 1,
+			play: func(g *stage) {
+				k := newGate()
+				g.origin.script = origin(streamed(k))
+				first := dial(g, g.address, get("/"))
+				first.head("GET")
+				first.conn.Close()
+				k.release()
+				g.take("a second", get("/").want("first, last", "shared"))
+				g.take("a third", get("/").want("first, last", "hit").eventually())
+			}},
 		{name: "the first client stalls and hurts nobody", runs: 1, play: func(g *stage) {
 			long := strings.Repeat(big, 64) // 4 MiB: more than connections hold
 			g.origin.script = origin(does(func(w http.ResponseWriter, r *http.Request) {
@@ -152,42 +155,46 @@ func fills() []story {
 				g.Errorf("the first client got %d bytes in the end, %v", len(got.body), got.err)
 			}
 		}},
-		{name: "those who wait for what may not be shared ask for themselves", runs: 5, play: func(g *stage) {
-			k := newGate()
-			g.origin.script = origin(does(func(w http.ResponseWriter, r *http.Request) {
-				k.wait()
-				w.Header().Set("Cache-Control", "private")
-				io.WriteString(w, r.Header.Get("X-Who"))
-			}))
-			var all sync.WaitGroup
-			for i := range 5 {
-				all.Go(func() {
-					g.take("a client", get("/", fmt.Sprintf("X-Who: %d", i)).want(fmt.Sprint(i), "!shared", "!stored"))
-				})
-			}
-			g.arrived(k)
-			time.AfterFunc(20*time.Millisecond, k.release)
-			all.Wait()
-		}},
-		{name: "those who carry credentials do not wait for each other", runs: 3, play: func(g *stage) {
-			k := newGate()
-			g.origin.script = origin(does(func(w http.ResponseWriter, r *http.Request) {
-				k.wait()
-				lives60(w)
-				io.WriteString(w, r.Header.Get("Cookie"))
-			}))
-			var all sync.WaitGroup
-			for i := range 3 {
-				all.Go(func() {
-					g.take("a client", get("/", fmt.Sprintf("Cookie: %d", i)).want(fmt.Sprint(i), "!shared"))
-				})
-			}
-			for range 3 { // all three are in the origin at the same time
+		{name: "those who wait for what may not be shared ask for themselves", runs: 5,
+			play: func(g *stage) {
+				k := newGate()
+				g.origin.script = origin(does(func(w http.ResponseWriter, r *http.Request) {
+					k.wait()
+					w.Header().Set("Cache-Control", "private")
+					io.WriteString(w, r.Header.Get("X-Who"))
+				}))
+				var all sync.WaitGroup
+				for i := range 5 {
+					all.Go(func() {
+						g.take("a client", get("/", fmt.Sprintf("X-Who: %d", i)).want(fmt.Sprint(i),
+							"!shared", "!stored"))
+					})
+				}
 				g.arrived(k)
-			}
-			k.release()
-			all.Wait()
-		}},
+				time.AfterFunc(20*time.Millisecond, k.release)
+				all.Wait()
+			}},
+		{name: "those who carry credentials do not wait for each other", runs: 3,
+			play: func(g *stage) {
+				k := newGate()
+				g.origin.script = origin(does(func(w http.ResponseWriter, r *http.Request) {
+					k.wait()
+					lives60(w)
+					io.WriteString(w, r.Header.Get("Cookie"))
+				}))
+				var all sync.WaitGroup
+				for i := range 3 {
+					all.Go(func() {
+						g.take("a client",
+							get("/", fmt.Sprintf("Cookie: %d", i)).want(fmt.Sprint(i), "!shared"))
+					})
+				}
+				for range 3 { // all three are in the origin at the same time
+					g.arrived(k)
+				}
+				k.release()
+				all.Wait()
+			}},
 		{name: "those who wait for another variant get theirs", runs: 2, play: func(g *stage) {
 			k := newGate()
 			g.origin.script = origin(does(func(w http.ResponseWriter, r *http.Request) {
@@ -198,7 +205,9 @@ func fills() []story {
 			}))
 			var all sync.WaitGroup
 			for i := range 6 {
-				all.Go(func() { g.take("a client", get("/", fmt.Sprintf("X-A: %d", i%2)).want(fmt.Sprint(i%2))) })
+				all.Go(func() {
+					g.take("a client", get("/", fmt.Sprintf("X-A: %d", i%2)).want(fmt.Sprint(i%2)))
+				})
 			}
 			g.arrived(k)
 			time.AfterFunc(20*time.Millisecond, k.release)
@@ -213,7 +222,8 @@ func fills() []story {
 			k.release()
 			first.rest()
 		}},
-		{name: "a body past the bound streams on, unstored", runs: 2, policy: policy.Policy{MaxBody: 1000},
+		{name: "a body past the bound streams on, unstored", runs: 2,
+			policy: policy.Policy{MaxBody: 1000},
 			origin: origin(says("Cache-Control: max-age=60").saying(big)), steps: steps(
 				get("/").want(big), get("/").want(big, "!hit"))},
 		{name: "a body at the bound is stored", runs: 1, policy: policy.Policy{MaxBody: 1000},

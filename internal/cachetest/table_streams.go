@@ -30,23 +30,24 @@ func streams() []story {
 			}
 			g.take("the next", get("/").want("first, last", "shared"))
 		}},
-		{name: "the first byte of what may not be stored comes when it is flushed", runs: 1, play: func(g *stage) {
-			k := newGate()
-			g.origin.script = origin(does(func(w http.ResponseWriter, r *http.Request) {
-				io.WriteString(w, "first")
-				http.NewResponseController(w).Flush()
-				k.wait()
-				io.WriteString(w, ", last")
-			}))
-			w := dial(g, g.address, get("/"))
-			if h := w.head("GET"); h.err != nil || w.read(5) != "first" {
-				g.Errorf("got %q %v", h.body, h.err)
-			}
-			k.release()
-			if got := w.rest(); got.body != "first, last" || got.err != nil {
-				g.Errorf("got %q %v", got.body, got.err)
-			}
-		}},
+		{name: "the first byte of what may not be stored comes when it is flushed", runs: 1,
+			play: func(g *stage) {
+				k := newGate()
+				g.origin.script = origin(does(func(w http.ResponseWriter, r *http.Request) {
+					io.WriteString(w, "first")
+					http.NewResponseController(w).Flush()
+					k.wait()
+					io.WriteString(w, ", last")
+				}))
+				w := dial(g, g.address, get("/"))
+				if h := w.head("GET"); h.err != nil || w.read(5) != "first" {
+					g.Errorf("got %q %v", h.body, h.err)
+				}
+				k.release()
+				if got := w.rest(); got.body != "first, last" || got.err != nil {
+					g.Errorf("got %q %v", got.body, got.err)
+				}
+			}},
 		{name: "a long body streams without being flushed", runs: 1, play: func(g *stage) {
 			k := newGate()
 			g.origin.script = origin(does(func(w http.ResponseWriter, r *http.Request) {
@@ -65,15 +66,16 @@ func streams() []story {
 			}
 			g.take("the next", get("/").want(big+big, "shared"))
 		}},
-		{name: "trailers, from the origin and from the store", runs: 1, origin: origin(summed), play: func(g *stage) {
-			for i, words := range [][]string{{"fwd=uri-miss"},
-				{"hit"}} { // of a stream without a length, nothing is said before its end
-				got := g.take(fmt.Sprintf("request %d", i+1), get("/").want("body", words...))
-				if sum := got.trailer.Get("X-Sum"); sum != "4" {
-					g.Errorf("request %d: the trailer X-Sum is %q, want 4", i+1, sum)
+		{name: "trailers, from the origin and from the store", runs: 1, origin: origin(summed),
+			play: func(g *stage) {
+				for i, words := range [][]string{{"fwd=uri-miss"},
+					{"hit"}} { // of a stream without a length, nothing is said before its end
+					got := g.take(fmt.Sprintf("request %d", i+1), get("/").want("body", words...))
+					if sum := got.trailer.Get("X-Sum"); sum != "4" {
+						g.Errorf("request %d: the trailer X-Sum is %q, want 4", i+1, sum)
+					}
 				}
-			}
-		}},
+			}},
 		{name: "a 103 is for the client that asked, and never stored", runs: 1,
 			origin: origin(does(func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Link", "</a.css>; rel=preload")
@@ -83,22 +85,27 @@ func streams() []story {
 				io.WriteString(w, "body")
 			})), play: func(g *stage) {
 				got := g.take("the first", get("/").want("body", "stored", "no Link"))
-				if len(got.early) != 1 || got.early[0].StatusCode != 103 || got.early[0].Header.Get("Link") == "" {
-					g.Errorf("the first client got %v before its response, want a 103 with Link", got.early)
+				if len(got.early) != 1 || got.early[0].StatusCode != 103 ||
+					got.early[0].Header.Get("Link") == "" {
+					g.Errorf("the first client got %v before its response, want a 103 with Link",
+						got.early)
 				}
 				if got = g.take("the second", get("/").want("body", "hit", "no Link")); len(got.early) != 0 {
-					g.Errorf("the second client got %v before its response, want nothing", got.early)
+					g.Errorf("the second client got %v before its response, want nothing",
+						got.early)
 				}
 			}},
 	}
 }
 
-// broken: what is cut, panics or is shorter than declared is never stored, and never looks complete.
+// broken: what is cut, panics or is shorter than declared is never stored, and never looks
+// complete.
 func broken() []story {
 	after := says("Cache-Control: max-age=60")
 	breaks := func(name string, h http.HandlerFunc) story {
 		return story{name: name, runs: 2, origin: origin(does(h), after), steps: steps(
-			get("/").want("*", "cut"), get("/").want("run 2", "!hit", "stored"), get("/").want("run 2", "hit"))}
+			get("/").want("*", "cut"), get("/").want("run 2", "!hit", "stored"),
+			get("/").want("run 2", "hit"))}
 	}
 	flushed := func(then func()) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -119,9 +126,19 @@ func broken() []story {
 			boom()
 		}),
 		breaks("a panic in a body that is held back",
-			func(w http.ResponseWriter, r *http.Request) { lives60(w); io.WriteString(w, "half"); boom() }),
+			func(w http.ResponseWriter, r *http.Request) {
+				lives60(w)
+				io.WriteString(w,
+					"half")
+				boom()
+			}),
 		breaks("an abort in a body that is held back",
-			func(w http.ResponseWriter, r *http.Request) { lives60(w); io.WriteString(w, "half"); abort() }),
+			func(w http.ResponseWriter, r *http.Request) {
+				lives60(w)
+				io.WriteString(w,
+					"half")
+				abort()
+			}),
 		breaks("a panic in a body that streams", flushed(boom)),
 		breaks("an abort in a body that streams", flushed(abort)),
 		breaks("an abort in what may not be stored", func(w http.ResponseWriter, r *http.Request) {
@@ -139,43 +156,48 @@ func broken() []story {
 			w.Header().Set("Content-Length", fmt.Sprint(2*len(big)))
 			io.WriteString(w, big)
 		}),
-		{name: "those who read along with a run that breaks see it break", runs: 2, play: func(g *stage) {
-			k := newGate()
-			g.origin.script = origin(does(func(w http.ResponseWriter, r *http.Request) {
-				lives60(w)
-				io.WriteString(w, "first")
-				http.NewResponseController(w).Flush()
-				k.wait()
-				abort()
-			}), after)
-			var all []*wire
-			for range 3 {
-				w := dial(g, g.address, get("/"))
-				if w.head("GET").err == nil {
-					w.read(5)
+		{name: "those who read along with a run that breaks see it break", runs: 2,
+			play: func(g *stage) {
+				k := newGate()
+				g.origin.script = origin(does(func(w http.ResponseWriter, r *http.Request) {
+					lives60(w)
+					io.WriteString(w, "first")
+					http.NewResponseController(w).Flush()
+					k.wait()
+					abort()
+				}), after)
+				var all []*wire
+				for range 3 {
+					w := dial(g, g.address, get("/"))
+					if w.head("GET").err == nil {
+						w.read(5)
+					}
+					all = append(all, w)
 				}
-				all = append(all, w)
-			}
-			k.release()
-			for i, w := range all {
-				if got := w.rest(); got.err == nil {
-					g.Errorf("client %d took %q for complete", i+1, got.body)
+				k.release()
+				for i, w := range all {
+					if got := w.rest(); got.err == nil {
+						g.Errorf("client %d took %q for complete", i+1, got.body)
+					}
 				}
-			}
-			g.take("a later one", get("/").want("run 2", "!hit"))
-		}},
-		{name: "those who wait for a run that panics run the origin themselves", runs: 2, play: func(g *stage) {
-			k := newGate()
-			g.origin.script = origin(does(func(http.ResponseWriter, *http.Request) { k.wait(); abort() }), after)
-			first := dial(g, g.address, get("/"))
-			g.arrived(k)
-			done := make(chan struct{})
-			go func() { defer close(done); g.take("one who waited", get("/").want("run 2")) }()
-			time.AfterFunc(20*time.Millisecond, k.release)
-			if h := first.head("GET"); h.err == nil && h.status < 500 {
-				g.Errorf("the first client got %d", h.status)
-			}
-			<-done
-		}},
+				g.take("a later one", get("/").want("run 2", "!hit"))
+			}},
+		{name: "those who wait for a run that panics run the origin themselves", runs: 2,
+			play: func(g *stage) {
+				k := newGate()
+				g.origin.script = origin(does(func(http.ResponseWriter, *http.Request) {
+					k.wait()
+					abort()
+				}), after)
+				first := dial(g, g.address, get("/"))
+				g.arrived(k)
+				done := make(chan struct{})
+				go func() { defer close(done); g.take("one who waited", get("/").want("run 2")) }()
+				time.AfterFunc(20*time.Millisecond, k.release)
+				if h := first.head("GET"); h.err == nil && h.status < 500 {
+					g.Errorf("the first client got %d", h.status)
+				}
+				<-done
+			}},
 	}
 }

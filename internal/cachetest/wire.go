@@ -58,7 +58,8 @@ func dial(t testing.TB, address string, s step) *wire {
 	}
 	b.WriteString("Connection: close\r\n\r\n" + s.body)
 	w := &wire{conn: conn, in: bufio.NewReaderSize(conn, 64<<10)}
-	go io.WriteString(conn, b.String()) // beside the reading: a server may answer before it has read all
+	// beside the reading: a server may answer before it has read all
+	go io.WriteString(conn, b.String())
 	return w
 }
 

@@ -50,7 +50,8 @@ func always(got *reply, told freshettest.Status) (wrong []string) {
 	switch {
 	case told.Cache != "Freshet":
 		wrong = append(wrong,
-			fmt.Sprintf("Cache-Status %q does not come from Freshet", got.header.Values("Cache-Status")))
+			fmt.Sprintf("Cache-Status %q does not come from Freshet",
+				got.header.Values("Cache-Status")))
 	case told.Key != "":
 		wrong = append(wrong, "Cache-Status shows the key")
 	case told.Hit && told.Fwd != "":
@@ -59,7 +60,8 @@ func always(got *reply, told freshettest.Status) (wrong []string) {
 		wrong = append(wrong, "Cache-Status says neither hit nor fwd nor why")
 	}
 	if age, err := strconv.Atoi(got.header.Get("Age")); told.Hit && (err != nil || age < 0) {
-		wrong = append(wrong, fmt.Sprintf("a response from the store has Age %q", got.header.Values("Age")))
+		wrong = append(wrong, fmt.Sprintf("a response from the store has Age %q",
+			got.header.Values("Age")))
 	}
 	if got.header.Get("Date") == "" && got.status != http.StatusGatewayTimeout {
 		wrong = append(wrong, "no Date")
@@ -113,7 +115,8 @@ func judgeNumber(name, value string, got *reply, told freshettest.Status) string
 		late = want - have
 	}
 	if err != nil || late < 0 || late > about {
-		return fmt.Sprintf("%s is %d (%q), want about %d", name, have, got.header.Values(name), want)
+		return fmt.Sprintf("%s is %d (%q), want about %d", name, have, got.header.Values(name),
+			want)
 	}
 	return ""
 }

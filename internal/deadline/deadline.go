@@ -1,6 +1,6 @@
-// Package deadline bounds calls by contexts that cost no timer each. A timer per call is the dearest thing
-// about a call to a server next door: it wakes goroutines that wait for the network, for a moment
-// that never comes.
+// Package deadline bounds calls by contexts that cost no timer each. A timer per call is the
+// dearest thing about a call to a server next door: it wakes goroutines that wait for the network,
+// for a moment that never comes.
 package deadline
 
 import (
@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// Source makes the contexts of calls that have the same time. The zero value is usable, by many at once.
+// Source makes the contexts of calls that have the same time. The zero value is usable, by many at
+// once.
 type Source struct {
 	last atomic.Pointer[bell]
 }
@@ -23,10 +24,13 @@ type bell struct {
 // share is which part of the timeout a bell may ring late.
 const share = 16
 
-// Within returns ctx with a deadline no later than timeout from now, and what to call when the context is no
-// longer needed. Where ctx can be cancelled that is context.WithDeadline. Where it cannot, Deadline and Err
-// are exact, Done is closed up to a sixteenth of the timeout after the deadline, and nothing ends earlier.
-func (s *Source) Within(ctx context.Context, now time.Time, timeout time.Duration) (context.Context, func()) {
+// Within returns ctx with a deadline no later than timeout from now, and what to call when the
+// context is no longer needed. Where ctx can be cancelled that is context.WithDeadline. Where it
+// cannot, Deadline and Err are exact, Done is closed up to a sixteenth of the timeout after the
+// deadline, and nothing ends earlier.
+func (s *Source) Within(
+	ctx context.Context, now time.Time, timeout time.Duration,
+) (context.Context, func()) {
 	end := now.Add(timeout)
 	if own, ok := ctx.Deadline(); ok && !own.After(end) {
 		return ctx, nothing
@@ -39,8 +43,9 @@ func (s *Source) Within(ctx context.Context, now time.Time, timeout time.Duratio
 
 func nothing() {}
 
-// Only returns ctx without its Done, if it was made by Within and its deadline is all that can end it: for
-// callees that keep to Deadline by themselves, and would do more work for a context that can be done.
+// Only returns ctx without its Done, if it was made by Within and its deadline is all that can end
+// it: for callees that keep to Deadline by themselves, and would do more work for a context that
+// can be done.
 func Only(ctx context.Context) context.Context {
 	if b, ok := ctx.(*bounded); ok {
 		return (*silent)(b)
@@ -70,12 +75,13 @@ func (b *bounded) Done() <-chan struct{} {
 	if own := b.bell.Load(); own != nil {
 		return own.done
 	}
-	b.bell.CompareAndSwap(nil, b.source.bell(b.end, b.slack)) // or else another call of Done was first
+	// or else another call of Done was first
+	b.bell.CompareAndSwap(nil, b.source.bell(b.end, b.slack))
 	return b.bell.Load().done
 }
 
-// AfterFunc is what package context looks for, so as not to begin a goroutine for each context that is made
-// of this one.
+// AfterFunc is what package context looks for, so as not to begin a goroutine for each context that
+// is made of this one.
 func (b *bounded) AfterFunc(f func()) (stop func() bool) {
 	return time.AfterFunc(time.Until(b.end), f).Stop
 }

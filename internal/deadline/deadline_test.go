@@ -45,8 +45,8 @@ func TestWithin(t *testing.T) {
 	})
 }
 
-// Whoever waits is woken no earlier than Err has something to say, and no more than a little later, whenever he began
-// to wait and whoever waits besides.
+// Whoever waits is woken no earlier than Err has something to say, and no more than a little later,
+// whenever he began to wait and whoever waits besides.
 func TestDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s Source
@@ -130,7 +130,8 @@ func TestChildren(t *testing.T) {
 		<-child.Done()
 		<-later.Done()
 		synctest.Wait()
-		if took := time.Since(start); took != timeout || !errors.Is(child.Err(), context.DeadlineExceeded) ||
+		if took := time.Since(start); took != timeout || !errors.Is(child.Err(),
+			context.DeadlineExceeded) ||
 			!errors.Is(context.Cause(later), context.DeadlineExceeded) {
 			t.Errorf("after %v: %v, %v", took, child.Err(), later.Err())
 		}

@@ -8,9 +8,10 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// Fault is what goes wrong with a call. The store calls it before each call, with the name of the method ("Get",
-// "Set", "Delete") and the key, and returns its error in place of making the call. It may also wait, as a slow server
-// does, or until ctx is done, as one that hangs; nil lets the call pass.
+// Fault is what goes wrong with a call. The store calls it before each call, with the name of the
+// method ("Get", "Set", "Delete") and the key, and returns its error in place of making the call.
+// It may also wait, as a slow server does, or until ctx is done, as one that hangs; nil lets the
+// call pass.
 type Fault func(ctx context.Context, call, key string) error
 
 // Store returns s with faults. Its Unwrap returns s.

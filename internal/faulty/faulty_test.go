@@ -36,14 +36,20 @@ func TestFaulty(t *testing.T) {
 				inner := one{&store.Entry{Key: "key"}}
 				s := Store(inner, tt.fault)
 				for call, do := range map[string]func(context.Context) error{
-					"Get":    func(ctx context.Context) error { _, err := s.Get(ctx, "key"); return err },
-					"Set":    func(ctx context.Context) error { return s.Set(ctx, "key", inner.entry, time.Hour) },
+					"Get": func(ctx context.Context) error {
+						_, err := s.Get(ctx, "key")
+						return err
+					},
+					"Set": func(ctx context.Context) error {
+						return s.Set(ctx, "key", inner.entry, time.Hour)
+					},
 					"Delete": func(ctx context.Context) error { return s.Delete(ctx, "other") },
 				} {
 					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 					start := time.Now()
 					if err := do(ctx); !errors.Is(err, tt.err) || time.Since(start) != tt.takes {
-						t.Errorf("%s: %v after %v, want %v after %v", call, err, time.Since(start), tt.err, tt.takes)
+						t.Errorf("%s: %v after %v, want %v after %v", call, err, time.Since(start),
+							tt.err, tt.takes)
 					}
 					cancel()
 				}

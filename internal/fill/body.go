@@ -24,9 +24,10 @@ type body struct {
 	trailer http.Header
 }
 
-// window is how much of a body that is not kept is held at least, for the readers to fetch. When there are several,
-// the window is what the fill was granted before the body outgrew its bound. A reader that falls further behind the
-// fastest is cut off: it must not slow the others, and what a fill holds is bounded.
+// window is how much of a body that is not kept is held at least, for the readers to fetch. When
+// there are several, the window is what the fill was granted before the body outgrew its bound. A
+// reader that falls further behind the fastest is cut off: it must not slow the others, and what a
+// fill holds is bounded.
 const window = 64 << 10
 
 // minGrant is how much a fill takes of the budget at a time, at least.
@@ -39,7 +40,8 @@ var (
 	// ErrCut is the error of a reader whose body ended before it was complete.
 	ErrCut = errors.New("middleware: the response ended before it was complete")
 
-	errBehind = errors.New("middleware: the client fell too far behind a response that is too large to be kept")
+	errBehind = errors.New("middleware: the client fell too far behind a response that is too " +
+		"large to be kept")
 )
 
 // Stream begins a body that comes through Write, with what there is of it.
@@ -49,8 +51,8 @@ func (f *Fill) Stream(begin []byte) {
 	f.mu.Unlock()
 }
 
-// Write appends to the body. While the body is kept, it waits for nobody. A body that outgrows its bound goes from the
-// front, and then Write waits for the fastest reader alone.
+// Write appends to the body. While the body is kept, it waits for nobody. A body that outgrows its
+// bound goes from the front, and then Write waits for the fastest reader alone.
 func (f *Fill) Write(ctx context.Context, p []byte) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -60,7 +62,8 @@ func (f *Fill) Write(ctx context.Context, p []byte) error {
 	}
 	if b.keeping && !f.reserve(int64(len(b.kept)+len(p))) {
 		b.keeping = false
-		b.tail = tail{parts: []part{{0, b.kept[:len(b.kept):len(b.kept)]}}, size: int64(len(b.kept))}
+		b.tail = tail{parts: []part{{0, b.kept[:len(b.kept):len(b.kept)]}},
+			size: int64(len(b.kept))}
 		b.kept = nil
 		f.mu.Unlock()
 		f.Retire() // nobody can read it from the beginning much longer
@@ -83,7 +86,8 @@ func (f *Fill) Write(ctx context.Context, p []byte) error {
 	return nil
 }
 
-// Reserve takes from the bounds what a body of total bytes needs, and reports whether they have room for it.
+// Reserve takes from the bounds what a body of total bytes needs, and reports whether they have
+// room for it.
 func (f *Fill) Reserve(total int64) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -116,14 +120,16 @@ func (f *Fill) Take(n int64) bool {
 	return true
 }
 
-// SetLimit sets the longest body that may be stored, in bytes. With 0 no more is kept than the readers need.
+// SetLimit sets the longest body that may be stored, in bytes. With 0 no more is kept than the
+// readers need.
 func (f *Fill) SetLimit(limit int64) {
 	f.mu.Lock()
 	f.body.limit = limit
 	f.mu.Unlock()
 }
 
-// room makes room in the window for up to n bytes and returns for how many. mu is held, but released while it waits.
+// room makes room in the window for up to n bytes and returns for how many. mu is held, but
+// released while it waits.
 func (f *Fill) room(ctx context.Context, n int) (int, error) {
 	b := &f.body
 	for {
@@ -139,7 +145,8 @@ func (f *Fill) room(ctx context.Context, n int) (int, error) {
 			size = max(size, b.granted)
 		}
 		b.drop(slowest)
-		want := min(int64(n), size/2) // more than a byte at a time, when a slow reader fills the window
+		// more than a byte at a time, when a slow reader fills the window
+		want := min(int64(n), size/2)
 		b.drop(min(fastest, b.base+b.tail.size+want-size))
 		f.refund(size)
 		if free := size - b.tail.size; free > 0 {
@@ -204,7 +211,8 @@ func (f *Fill) End(cut bool, trailer http.Header) {
 	f.mu.Unlock()
 }
 
-// Hush notes, for those who read along, that the handler has kept out of the cache what they have begun to read.
+// Hush notes, for those who read along, that the handler has kept out of the cache what they have
+// begun to read.
 func (f *Fill) Hush() {
 	f.mu.Lock()
 	f.body.hushed = true
@@ -232,7 +240,8 @@ func (f *Fill) Broken() bool {
 	return f.body.ended && f.body.cut
 }
 
-// Whole returns the kept body, in a piece of memory that is little longer, or false when it was not kept to its end.
+// Whole returns the kept body, in a piece of memory that is little longer, or false when it was not
+// kept to its end.
 func (f *Fill) Whole() ([]byte, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -1,7 +1,8 @@
-// Package fill is one run of a handler that many clients read: what has become of it, its body as it comes, the
-// clients that read along, and the bounds of what all of them hold in memory. It knows no cache: who may read along
-// with a run, and what is stored of it, others decide. This file has the stages, body.go the writer's side, readers.go
-// the readers', group.go the keys and the budget, and pins.go what counts of bodies that the store has dropped.
+// Package fill is one run of a handler that many clients read: what has become of it, its body as
+// it comes, the clients that read along, and the bounds of what all of them hold in memory. It
+// knows no cache: who may read along with a run, and what is stored of it, others decide. This file
+// has the stages, body.go the writer's side, readers.go the readers', group.go the keys and the
+// budget, and pins.go what counts of bodies that the store has dropped.
 package fill
 
 import (
@@ -13,16 +14,18 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// Stage tells what is known of a fill's response. It changes once, from StageAsked to one of the others.
+// Stage tells what is known of a fill's response. It changes once, from StageAsked to one of the
+// others.
 type Stage uint8
 
 // The stages.
 const (
 	StageAsked   Stage = iota // the handler has not answered yet
 	StageFlowing              // the response may be shared: readers get the body as it comes
-	StageSettled              // the answer is a whole entry: a revalidated one, or a stale one in the place of an error
-	StagePrivate              // the response is for the leader alone: everyone else runs the handler
-	StageFailed               // there is no response: everyone else runs the handler
+	// the answer is a whole entry: a revalidated one, or a stale one in the place of an error
+	StageSettled
+	StagePrivate // the response is for the leader alone: everyone else runs the handler
+	StageFailed  // there is no response: everyone else runs the handler
 )
 
 // Answer is a stage with what it is about.
@@ -41,9 +44,9 @@ type Start struct {
 	Limit  int64 // the longest body that may be stored, in bytes
 }
 
-// Fill is one run of a handler, and what its readers read. The leader's goroutine runs the handler and writes; readers
-// come and go, each with a place of its own in the body, and wait for nothing but new bytes. It is safe for
-// concurrent use.
+// Fill is one run of a handler, and what its readers read. The leader's goroutine runs the handler
+// and writes; readers come and go, each with a place of its own in the body, and wait for nothing
+// but new bytes. It is safe for concurrent use.
 type Fill struct {
 	Start Start // Limit is what it was at first: see SetLimit
 	g     *Group
@@ -92,7 +95,9 @@ func (f *Fill) wait(ctx context.Context) error {
 }
 
 // waitFor is wait, and ends with late and when it has taken a place as well.
-func (f *Fill) waitFor(ctx context.Context, late <-chan time.Time, place chan<- struct{}) (Woken, error) {
+func (f *Fill) waitFor(
+	ctx context.Context, late <-chan time.Time, place chan<- struct{},
+) (Woken, error) {
 	if f.changed == nil {
 		f.changed = make(chan struct{})
 	}
@@ -118,9 +123,11 @@ func (f *Fill) Answer() Answer {
 	return f.answer
 }
 
-// Await waits until the fill has moved on from StageAsked (ByChange), late fires (ByTime), or a send to place succeeds
-// (ByPlace). It returns the error of ctx when that is done first.
-func (f *Fill) Await(ctx context.Context, late <-chan time.Time, place chan<- struct{}) (Woken, error) {
+// Await waits until the fill has moved on from StageAsked (ByChange), late fires (ByTime), or a
+// send to place succeeds (ByPlace). It returns the error of ctx when that is done first.
+func (f *Fill) Await(
+	ctx context.Context, late <-chan time.Time, place chan<- struct{},
+) (Woken, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for f.answer.Stage == StageAsked {
@@ -131,8 +138,8 @@ func (f *Fill) Await(ctx context.Context, late <-chan time.Time, place chan<- st
 	return ByChange, nil
 }
 
-// Decide moves the fill on from StageAsked, if it is still there. Of a response that is not for others, nobody joins
-// the fill any more.
+// Decide moves the fill on from StageAsked, if it is still there. Of a response that is not for
+// others, nobody joins the fill any more.
 func (f *Fill) Decide(a Answer) {
 	f.mu.Lock()
 	if f.answer.Stage == StageAsked {
@@ -145,7 +152,8 @@ func (f *Fill) Decide(a Answer) {
 	}
 }
 
-// GiveUp frees the fill's keys, for a reason, although its run goes on. Those who wait for it look again.
+// GiveUp frees the fill's keys, for a reason, although its run goes on. Those who wait for it look
+// again.
 func (f *Fill) GiveUp(why policy.Reason) { f.Replace(Answer{StageFailed, nil, why}) }
 
 // Replace decides a fill whose run goes on, by what takes its place.
@@ -166,7 +174,8 @@ func (f *Fill) GivenUp() policy.Reason {
 	return f.late
 }
 
-// Release ends the run. The fill gives back what it took of the budget once nobody reads from it any more.
+// Release ends the run. The fill gives back what it took of the budget once nobody reads from it
+// any more.
 func (f *Fill) Release() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -38,8 +38,8 @@ func want[T comparable](t *testing.T, what string, got, want T) {
 	}
 }
 
-// Of a body that became too long to be kept, all that was kept stays in memory until its last byte is read. Until
-// then the budget counts it.
+// Of a body that became too long to be kept, all that was kept stays in memory until its last byte
+// is read. Until then the budget counts it.
 func TestTheBudgetCountsWhatIsStillInMemory(t *testing.T) {
 	const limit = 1 << 20
 	g := groupOf(4*limit, 4*limit)
@@ -103,7 +103,8 @@ func TestReadersLeaveInAnyOrder(t *testing.T) {
 	}
 }
 
-// A reader that stalls on a body too long to be kept does not make it go a byte at a time for the others.
+// A reader that stalls on a body too long to be kept does not make it go a byte at a time for the
+// others.
 func TestAStalledReaderLeavesTheOthersTheirPace(t *testing.T) {
 	f := tooLong(groupOf(1<<20, 1<<20))
 	f.body.tail.add(0, make([]byte, window))
@@ -116,7 +117,8 @@ func TestAStalledReaderLeavesTheOthersTheirPace(t *testing.T) {
 		t.Errorf("room for %d bytes of 32 KiB, %v; want at least 4 KiB at a time", n, err)
 	}
 	if stalled.off >= f.body.base {
-		t.Errorf("the stalled reader at %d is waited for: the body begins at %d", stalled.off, f.body.base)
+		t.Errorf("the stalled reader at %d is waited for: the body begins at %d", stalled.off,
+			f.body.base)
 	}
 }
 
@@ -133,17 +135,20 @@ func TestAReaderWithinTheWindowIsNotCutOff(t *testing.T) {
 		t.Errorf("room for %d bytes of 1 KiB, %v", n, err)
 	}
 	if slow.off < f.body.base {
-		t.Errorf("the body begins at %d: a reader %d bytes behind is cut off", f.body.base, window/2)
+		t.Errorf("the body begins at %d: a reader %d bytes behind is cut off", f.body.base,
+			window/2)
 	}
 }
 
 // A body that is stored holds little more memory than its length.
 func TestABodyThatIsStoredIsPacked(t *testing.T) {
-	for _, c := range []struct{ length, room, most int }{{1000, 2000, 1000}, {1000, 1200, 1000}, {1000, 1100, 1100}} {
+	for _, c := range []struct{ length, room, most int }{{1000, 2000, 1000}, {1000, 1200, 1000},
+		{1000, 1100, 1100}} {
 		f := &Fill{body: body{keeping: true, kept: make([]byte, c.length, c.room)}}
 		f.Whole()
 		if cap(f.body.kept) > c.most {
-			t.Errorf("%d bytes in room for %d are stored in room for %d, want %d", c.length, c.room, cap(f.body.kept), c.most)
+			t.Errorf("%d bytes in room for %d are stored in room for %d, want %d", c.length, c.room,
+				cap(f.body.kept), c.most)
 		}
 	}
 }
@@ -161,8 +166,8 @@ func TestAReaderOfALongBodyFlushes(t *testing.T) {
 	}
 }
 
-// A body that was cut is neither stored nor begun to be read; one that came to its end is both. Where its beginning is
-// gone, nobody begins.
+// A body that was cut is neither stored nor begun to be read; one that came to its end is both.
+// Where its beginning is gone, nobody begins.
 func TestWhoMayHaveABody(t *testing.T) {
 	for _, s := range []struct {
 		ended, cut         bool
@@ -174,7 +179,8 @@ func TestWhoMayHaveABody(t *testing.T) {
 		{true, true, 0, false, false, true},
 		{false, false, 10, false, true, false},
 	} {
-		f := &Fill{body: body{keeping: true, kept: []byte("page"), ended: s.ended, cut: s.cut, base: s.base}}
+		f := &Fill{body: body{keeping: true, kept: []byte("page"), ended: s.ended, cut: s.cut,
+			base: s.base}}
 		_, read := f.Enter()
 		_, kept := f.Whole()
 		if read != s.read || kept != s.kept || f.Broken() != s.broken {
@@ -183,7 +189,8 @@ func TestWhoMayHaveABody(t *testing.T) {
 	}
 }
 
-// A run is given up for one reason, the first; and one whose body has come to its end is not given up any more.
+// A run is given up for one reason, the first; and one whose body has come to its end is not given
+// up any more.
 func TestARunIsGivenUpOnce(t *testing.T) {
 	g := groupOf(1<<20, 1<<20)
 	f := g.New(Start{})
@@ -200,8 +207,8 @@ func TestARunIsGivenUpOnce(t *testing.T) {
 	}
 }
 
-// What is written makes no more room for itself than half the window: a reader within the window is not cut off for a
-// long write.
+// What is written makes no more room for itself than half the window: a reader within the window is
+// not cut off for a long write.
 func TestALongWriteCutsNobodyOff(t *testing.T) {
 	f := tooLong(groupOf(1<<20, 1<<20))
 	f.body.tail.add(0, make([]byte, window/2))
@@ -214,12 +221,13 @@ func TestALongWriteCutsNobodyOff(t *testing.T) {
 		t.Errorf("room for %d bytes, %v; want the other half of the window", n, err)
 	}
 	if slow.off < f.body.base {
-		t.Errorf("the body begins at %d: a reader %d bytes behind is cut off", f.body.base, window/2)
+		t.Errorf("the body begins at %d: a reader %d bytes behind is cut off", f.body.base,
+			window/2)
 	}
 }
 
-// A body in memory of just its length is not copied; what readers still have of one that was counts as long as they
-// write it.
+// A body in memory of just its length is not copied; what readers still have of one that was counts
+// as long as they write it.
 func TestABodyIsCopiedWhereItsMemoryIsLonger(t *testing.T) {
 	for _, s := range []struct {
 		size, room int
@@ -227,7 +235,8 @@ func TestABodyIsCopiedWhereItsMemoryIsLonger(t *testing.T) {
 		busy       bool
 		pins       int
 	}{
-		{1 << 10, 1 << 10, false, true, 1}, {1 << 10, 1<<10 + 1<<7, false, true, 1}, {1 << 10, 2 << 10, true, true, 2}, {1 << 10, 2 << 10, true, false, 1},
+		{1 << 10, 1 << 10, false, true, 1}, {1 << 10, 1<<10 + 1<<7, false, true, 1},
+		{1 << 10, 2 << 10, true, true, 2}, {1 << 10, 2 << 10, true, false, 1},
 	} {
 		g := groupOf(1<<20, 1<<20)
 		f := g.New(Start{Limit: 1 << 20})
@@ -252,8 +261,8 @@ func TestABodyIsCopiedWhereItsMemoryIsLonger(t *testing.T) {
 	}
 }
 
-// A body that took nothing of the budget is not counted when it is handed over: it is so short that nobody's memory
-// depends on it.
+// A body that took nothing of the budget is not counted when it is handed over: it is so short that
+// nobody's memory depends on it.
 func TestAShortBodyIsNotCounted(t *testing.T) {
 	g := groupOf(1<<20, 1<<20)
 	f := g.New(Start{})

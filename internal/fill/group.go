@@ -8,9 +8,9 @@ import (
 
 const shards = 64
 
-// Group holds the fills that requests may read along with, by the keys under which requests for one response meet. Its
-// locks are spread over the keys. Budget and Pins bound what its fills and their readers hold. Init makes one; it is
-// safe for concurrent use.
+// Group holds the fills that requests may read along with, by the keys under which requests for one
+// response meet. Its locks are spread over the keys. Budget and Pins bound what its fills and their
+// readers hold. Init makes one; it is safe for concurrent use.
 type Group struct {
 	Budget Budget
 	Pins   Pins
@@ -25,8 +25,8 @@ type shard struct {
 	m  map[string]*Fill
 }
 
-// Init makes the group ready, with the bounds of its fills and of its readers in bytes. stored reports whether a body
-// is in the memory that the store counts.
+// Init makes the group ready, with the bounds of its fills and of its readers in bytes. stored
+// reports whether a body is in the memory that the store counts.
 func (g *Group) Init(maxFill, maxRead int64, stored func(key string, body []byte) bool) {
 	g.Budget.limit = maxFill
 	g.Pins = Pins{limit: maxRead, stored: stored, pins: map[*byte]*Pin{}}
@@ -43,10 +43,12 @@ func (g *Group) New(s Start) *Fill {
 
 func (g *Group) shard(key string) *shard { return &g.shards[maphash.String(g.seed, key)%shards] }
 
-// Join returns the fill under key if it is usable. Otherwise it calls begin for a new one, which takes its place, and
-// reports that the caller leads it. One that is not usable is left to its readers. usable and begin must not call the
-// group.
-func (g *Group) Join(key string, usable func(*Fill) bool, begin func() *Fill) (f *Fill, leads bool) {
+// Join returns the fill under key if it is usable. Otherwise it calls begin for a new one, which
+// takes its place, and reports that the caller leads it. One that is not usable is left to its
+// readers. usable and begin must not call the group.
+func (g *Group) Join(
+	key string, usable func(*Fill) bool, begin func() *Fill,
+) (f *Fill, leads bool) {
 	s := g.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -73,7 +75,8 @@ func (g *Group) Find(key string, usable func(*Fill) bool) *Fill {
 	return nil
 }
 
-// Ended counts the fills that have left a key: while it does not change, the store has got nothing from them.
+// Ended counts the fills that have left a key: while it does not change, the store has got nothing
+// from them.
 func (g *Group) Ended() uint64 { return g.ended.Load() }
 
 // Len returns how many keys there are.
@@ -119,7 +122,8 @@ func (f *Fill) Alias(key string) {
 	}
 }
 
-// TakeOver puts the fill under the keys of old, in its place: later requests read along with this one.
+// TakeOver puts the fill under the keys of old, in its place: later requests read along with this
+// one.
 func (f *Fill) TakeOver(old *Fill) {
 	old.mu.Lock()
 	keys := old.keys

@@ -8,11 +8,13 @@ import (
 	"github.com/freshet-go/freshet/internal/stall"
 )
 
-// Pins counts the bodies that clients read, once each, however many read it. The store may let a body go that a
-// client still reads, and then what lasts is in no other bound. It is for long bodies: a short one takes no lock.
+// Pins counts the bodies that clients read, once each, however many read it. The store may let a
+// body go that a client still reads, and then what lasts is in no other bound. It is for long
+// bodies: a short one takes no lock.
 type Pins struct {
-	limit  int64
-	stored func(key string, body []byte) bool // the very body is in the memory that the store counts
+	limit int64
+	// the very body is in the memory that the store counts
+	stored func(key string, body []byte) bool
 
 	mu   sync.Mutex
 	used int64
@@ -32,8 +34,9 @@ type Pin struct {
 // stalledFor is how long a client must have taken nothing to be cut off when room is needed.
 const stalledFor = time.Second
 
-// Hold counts a body for one more reader. When that would take the bodies that the store does not have past the bound,
-// it returns nil, and cuts off clients that have stalled, to make room for later readers.
+// Hold counts a body for one more reader. When that would take the bodies that the store does not
+// have past the bound, it returns nil, and cuts off clients that have stalled, to make room for
+// later readers.
 func (r *Pins) Hold(key string, body []byte, s *stall.Watch, force bool) *Pin {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -108,7 +111,8 @@ func (r *Pins) audit() {
 	}
 }
 
-// cut cuts off the clients that have stalled for longest, until so many bytes will be free. mu is held.
+// cut cuts off the clients that have stalled for longest, until so many bytes will be free. mu is
+// held.
 func (r *Pins) cut(need int64) {
 	type victim struct {
 		p    *Pin
@@ -153,7 +157,8 @@ func (r *Pins) Audit() int64 {
 	return r.used
 }
 
-// Used returns how many bytes are held of bodies that the store did not have when it was asked last.
+// Used returns how many bytes are held of bodies that the store did not have when it was asked
+// last.
 func (r *Pins) Used() int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()

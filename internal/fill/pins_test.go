@@ -17,7 +17,8 @@ func watch(cut func()) *stall.Watch {
 // stalls begins a write that w watches, which goes on until end is called.
 func stalls(w *stall.Watch) (end func()) {
 	until := make(chan struct{})
-	go w.Write(writerFunc(func(p []byte) (int, error) { <-until; return len(p), nil }), []byte("page"))
+	go w.Write(writerFunc(func(p []byte) (int, error) { <-until; return len(p), nil }),
+		[]byte("page"))
 	synctest.Wait()
 	return func() { close(until) }
 }
@@ -26,12 +27,13 @@ type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-// Room is made by those who have stalled for longest, and no more of them than it takes. A body that somebody else
-// still reads, who reads or cannot be cut off, would not become free.
+// Room is made by those who have stalled for longest, and no more of them than it takes. A body
+// that somebody else still reads, who reads or cannot be cut off, would not become free.
 func TestWhoIsCutOffForRoom(t *testing.T) {
 	for _, s := range []struct {
-		name   string
-		beside func(r *Pins, p *Pin) // what reads the body of the first, who has stalled for longest
+		name string
+		// what reads the body of the first, who has stalled for longest
+		beside func(r *Pins, p *Pin)
 		cut    string
 	}{
 		{"nobody else", func(*Pins, *Pin) {}, "first"},
@@ -43,7 +45,9 @@ func TestWhoIsCutOffForRoom(t *testing.T) {
 			r.Leave(p, leaves)
 		}, "first"},
 		{"nobody else, and the store has it", func(r *Pins, p *Pin) {
-			r.stored = func(key string, body []byte) bool { return key == "first" && &body[0] == &p.body[0] }
+			r.stored = func(key string, body []byte) bool {
+				return key == "first" && &body[0] == &p.body[0]
+			}
 			r.Hold("besides", make([]byte, len(p.body)), nil, true)
 		}, "second"},
 		{"nobody any more", func(r *Pins, p *Pin) {

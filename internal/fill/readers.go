@@ -49,7 +49,8 @@ func (rd *Reader) Leave() {
 	f.giveAll()
 }
 
-// Watch names what watches the writes to the reader's client. The body may have been handed over before.
+// Watch names what watches the writes to the reader's client. The body may have been handed over
+// before.
 func (rd *Reader) Watch(w *stall.Watch) {
 	f := rd.f
 	f.mu.Lock()
@@ -130,12 +131,14 @@ func (rd *Reader) Took(n int) {
 	rd.taken = rd.off
 }
 
-// desertedFor is how long a handler may go on when every client has left that waited for its answer, or read it while
-// it was kept. Most handlers end sooner, and what they answer may be worth storing; one that hangs must not keep its
-// key from all later requests, and one that never ends must not stay for ever.
+// desertedFor is how long a handler may go on when every client has left that waited for its
+// answer, or read it while it was kept. Most handlers end sooner, and what they answer may be worth
+// storing; one that hangs must not keep its key from all later requests, and one that never ends
+// must not stay for ever.
 const desertedFor = 30 * time.Second
 
-// WhenDeserted has abandon called some time after the last client has left, and gives the fill up for the reason why.
+// WhenDeserted has abandon called some time after the last client has left, and gives the fill up
+// for the reason why.
 func (f *Fill) WhenDeserted(why policy.Reason, abandon func()) {
 	f.mu.Lock()
 	f.lost, f.abandon = why, abandon
@@ -184,15 +187,16 @@ func (f *Fill) endDeserted() {
 	f.abandon()
 }
 
-// forNobody reports whether the handler runs for nobody: it has not answered, or streams, and there is no client. What
-// has settled the answer in its place does not end it. mu is held.
+// forNobody reports whether the handler runs for nobody: it has not answered, or streams, and there
+// is no client. What has settled the answer in its place does not end it. mu is held.
 func (f *Fill) forNobody() bool {
 	return f.gone && len(f.readers) == 0 && f.abandon != nil && !f.over && !f.body.ended &&
 		(f.answer.Stage != StageSettled || f.late != "")
 }
 
-// HandOver gives the grant back when the body is complete, though readers still read it: the body is the store's now,
-// or theirs, and counts among what clients read, if there is room. key is what it is stored under.
+// HandOver gives the grant back when the body is complete, though readers still read it: the body
+// is the store's now, or theirs, and counts among what clients read, if there is room. key is what
+// it is stored under.
 func (f *Fill) HandOver(key string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

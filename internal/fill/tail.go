@@ -2,8 +2,8 @@ package fill
 
 import "sort"
 
-// tail is the end of a body whose beginning has been dropped. Its parts stay where they are: readers may hold
-// them while more comes and the first of them go.
+// tail is the end of a body whose beginning has been dropped. Its parts stay where they are:
+// readers may hold them while more comes and the first of them go.
 type tail struct {
 	parts []part
 	size  int64

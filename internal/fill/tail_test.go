@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Whatever is added and let go in whatever pieces, what is held is the body's end, and what a reader was given stays
-// what it was.
+// Whatever is added and let go in whatever pieces, what is held is the body's end, and what a
+// reader was given stays what it was.
 func TestTail(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 50 {
@@ -77,11 +77,13 @@ func TestWhatIsSpentOfAPart(t *testing.T) {
 	held.add(0, make([]byte, partSize))
 	held.add(partSize, make([]byte, partSize))
 	for _, s := range []struct{ to, spent, size int64 }{
-		{10, 10, 2*partSize - 10}, {30, 30, 2*partSize - 30}, {partSize, 0, partSize}, {partSize + 5, 5, partSize - 5}, {2 * partSize, 0, 0},
+		{10, 10, 2*partSize - 10}, {30, 30, 2*partSize - 30}, {partSize, 0, partSize},
+		{partSize + 5, 5, partSize - 5}, {2 * partSize, 0, 0},
 	} {
 		held.drop(s.to)
 		if held.spent != s.spent || held.size != s.size {
-			t.Errorf("let go to %d: %d are spent, want %d, and %d held, want %d", s.to, held.spent, s.spent, held.size, s.size)
+			t.Errorf("let go to %d: %d are spent, want %d, and %d held, want %d", s.to, held.spent,
+				s.spent, held.size, s.size)
 		}
 	}
 }

@@ -1,5 +1,5 @@
-// Package follower keeps one process's replica of a journal of invalidations that other processes append to as well. It
-// knows stores and marks, and nothing of requests.
+// Package follower keeps one process's replica of a journal of invalidations that other processes
+// append to as well. It knows stores and marks, and nothing of requests.
 package follower
 
 import (
@@ -17,7 +17,8 @@ import (
 
 // Options say what to follow, and how.
 type Options struct {
-	Journal store.Journal // shared with other processes; nil: there is none, and the follower gives numbers itself
+	// shared with other processes; nil: there is none, and the follower gives numbers itself
+	Journal store.Journal
 	Timeout time.Duration // of each call to the journal
 	MaxLag  time.Duration // how long the replica can be trusted without an answer of the journal
 
@@ -26,17 +27,20 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// Follower applies the journal's marks to a replica, and appends marks. It is safe for concurrent use. Its methods but
-// Start do not block on the journal, unless they say so.
+// Follower applies the journal's marks to a replica, and appends marks. It is safe for concurrent
+// use. Its methods but Start do not block on the journal, unless they say so.
 type Follower struct {
 	Options
 	replica *invalidation.Replica
 	own     *invalidation.Replica // ReadOnly: of the marks that hold here alone; nil otherwise
 	calls   deadline.Source
-	numbers atomic.Uint64 // without a journal: the last number given out, which nobody else asks about
+	// without a journal: the last number given out, which nobody else asks about
+	numbers atomic.Uint64
 
-	seen  uint64        // up to which number the journal's marks have been applied; touched by one goroutine
-	past  uint64        // a number that the journal no longer knew, until it is beyond that; likewise
+	// up to which number the journal's marks have been applied; touched by one goroutine
+	seen uint64
+	// a number that the journal no longer knew, until it is beyond that; likewise
+	past  uint64
 	start time.Time     // what heard counts from
 	heard atomic.Int64  // when the journal last answered, in nanoseconds since start; 0: never
 	lost  atomic.Bool   // it did not answer when it was last asked
@@ -48,9 +52,9 @@ type Follower struct {
 
 // New returns a follower that has not been started.
 //
-// Without a journal its invalidations are lost with the process, so nothing that was stored before it began may be
-// served: its numbers go on from the clock, past all that an earlier process gave out, and everything below counts as
-// invalidated.
+// Without a journal its invalidations are lost with the process, so nothing that was stored before
+// it began may be served: its numbers go on from the clock, past all that an earlier process gave
+// out, and everything below counts as invalidated.
 func New(o Options) *Follower {
 	f := &Follower{Options: o, replica: invalidation.NewReplica(0), start: time.Now()}
 	if f.ReadOnly {
@@ -70,8 +74,8 @@ func (f *Follower) Replica() *invalidation.Replica { return f.replica }
 // Shared reports whether there is a journal.
 func (f *Follower) Shared() bool { return f.Journal != nil }
 
-// Start asks the journal for what is new, and follows it until ctx is done. The first answer, or a failure of it, has
-// come when Start returns. Without a journal Start does nothing.
+// Start asks the journal for what is new, and follows it until ctx is done. The first answer, or a
+// failure of it, has come when Start returns. Without a journal Start does nothing.
 func (f *Follower) Start(ctx context.Context) {
 	if !f.Shared() {
 		return
@@ -88,7 +92,8 @@ func (f *Follower) Wait() {
 	}
 }
 
-// InTouch reports whether the replica can be trusted at now: the journal has answered within MaxLag.
+// InTouch reports whether the replica can be trusted at now: the journal has answered within
+// MaxLag.
 func (f *Follower) InTouch(now time.Time) bool {
 	if !f.Shared() {
 		return true
@@ -97,27 +102,34 @@ func (f *Follower) InTouch(now time.Time) bool {
 	return heard > 0 && now.Sub(f.start)-time.Duration(heard) <= f.MaxLag
 }
 
-// Lost reports whether the journal did not answer when it was last asked: an invalidation would not reach others now.
-func (f *Follower) Lost(now time.Time) bool { return f.Shared() && (f.lost.Load() || !f.InTouch(now)) }
+// Lost reports whether the journal did not answer when it was last asked: an invalidation would not
+// reach others now.
+func (f *Follower) Lost(now time.Time) bool {
+	return f.Shared() && (f.lost.Load() || !f.InTouch(now))
+}
 
 // Head returns the newest number that is known: what a fill that begins now notes.
 func (f *Follower) Head() uint64 { return f.replica.Head() }
 
 // Covers returns what the invalidations that are newer than the entry mean for it.
 func (f *Follower) Covers(e *store.Entry) invalidation.Coverage {
-	unsent := f.unsent.covers(e) // first: what has been sent is in the replica before it is gone from here
+	// first: what has been sent is in the replica before it is gone from here
+	unsent := f.unsent.covers(e)
 	if f.own != nil {
 		unsent = max(unsent, f.own.Covers(e))
 	}
 	return max(unsent, f.replica.Covers(e))
 }
 
-// ErrUnsent is the error of an invalidation that holds in this process, and that the journal did not take yet.
-var ErrUnsent = errors.New("the journal did not take the invalidation: it holds in this process, and other processes learn of it when the journal answers again")
+// ErrUnsent is the error of an invalidation that holds in this process, and that the journal did
+// not take yet.
+var ErrUnsent = errors.New("the journal did not take the invalidation: it holds in this process, " +
+	"and other processes learn of it when the journal answers again")
 
-// Append appends marks to the journal and applies them here: when it has returned, this process serves nothing that
-// they cover. It waits for the journal for up to Timeout. Marks that the journal did not take are held, and sent when
-// it can; until then they cover whatever is stored, of whatever number, and the error is ErrUnsent.
+// Append appends marks to the journal and applies them here: when it has returned, this process
+// serves nothing that they cover. It waits for the journal for up to Timeout. Marks that the
+// journal did not take are held, and sent when it can; until then they cover whatever is stored, of
+// whatever number, and the error is ErrUnsent.
 func (f *Follower) Append(ctx context.Context, marks []store.Mark) (last uint64, err error) {
 	for _, m := range marks {
 		if err := m.Validate(); err != nil {
@@ -155,7 +167,8 @@ func (f *Follower) append(ctx context.Context, marks []store.Mark) (last uint64,
 	return f.apply(marks, last), nil
 }
 
-// apply applies marks that were appended together, so that their numbers follow on each other, to the last.
+// apply applies marks that were appended together, so that their numbers follow on each other, to
+// the last.
 func (f *Follower) apply(marks []store.Mark, last uint64) uint64 {
 	first := last - uint64(len(marks)) + 1
 	for i, m := range marks {
@@ -164,8 +177,8 @@ func (f *Follower) apply(marks []store.Mark, last uint64) uint64 {
 	return last
 }
 
-// Appended returns how many marks anyone has appended since number, or -1 when the journal does not answer, for which
-// it waits for up to Timeout.
+// Appended returns how many marks anyone has appended since number, or -1 when the journal does not
+// answer, for which it waits for up to Timeout.
 func (f *Follower) Appended(number uint64) int {
 	if !f.Shared() {
 		return int(f.numbers.Load() - number) // there are no gaps
@@ -179,7 +192,9 @@ func (f *Follower) Appended(number uint64) int {
 	return len(marks)
 }
 
-func (f *Follower) since(ctx context.Context, number uint64) (marks []store.Numbered, head uint64, err error) {
+func (f *Follower) since(
+	ctx context.Context, number uint64,
+) (marks []store.Numbered, head uint64, err error) {
 	defer caught(&err)
 	return f.Journal.Since(ctx, number)
 }

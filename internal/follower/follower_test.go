@@ -32,8 +32,8 @@ func newJournal(number uint64) *journal {
 	return j
 }
 
-// on has calls of the journal, "append", "since" and "watch", do first what fails says, and the end of a watch,
-// "leave", at last.
+// on has calls of the journal, "append", "since" and "watch", do first what fails says, and the end
+// of a watch, "leave", at last.
 func (j *journal) on(fails func(call string) error) { j.fails.Store(&fails) }
 
 func (j *journal) check(call string) error {
@@ -87,7 +87,8 @@ func (j *journal) others(t *testing.T, names ...string) {
 func follow(j store.Journal) *Follower { return followWithLog(j, slog.DiscardHandler) }
 
 func followWithLog(j store.Journal, log slog.Handler) *Follower {
-	return New(Options{Journal: j, Timeout: time.Second, MaxLag: 5 * time.Second, Log: slog.New(log)})
+	return New(Options{Journal: j, Timeout: time.Second, MaxLag: 5 * time.Second,
+		Log: slog.New(log)})
 }
 
 func key(name string) []store.Mark { return []store.Mark{{Kind: store.MarkKey, Name: name}} }
@@ -99,7 +100,8 @@ func covers(t *testing.T, f *Follower, name string, fill uint64, want invalidati
 	}
 }
 
-// Without a journal, numbers go on from the clock, without gaps, and what was stored before is covered.
+// Without a journal, numbers go on from the clock, without gaps, and what was stored before is
+// covered.
 func TestWithoutAJournal(t *testing.T) {
 	f := follow(nil)
 	f.Start(t.Context())
@@ -111,9 +113,11 @@ func TestWithoutAJournal(t *testing.T) {
 	covers(t, f, "page", begin-1, invalidation.CoverageHard)
 	covers(t, f, "page", begin, invalidation.CoverageNone)
 	last, err := f.Append(t.Context(),
-		[]store.Mark{{Kind: store.MarkKey, Name: "other"}, {Kind: store.MarkKey, Name: "page", Soft: true}})
+		[]store.Mark{{Kind: store.MarkKey, Name: "other"}, {Kind: store.MarkKey, Name: "page",
+			Soft: true}})
 	if err != nil || last != begin+2 || f.Head() != last || f.Appended(begin) != 2 {
-		t.Errorf("two marks: number %d, error %v, head %d, %d appended", last, err, f.Head(), f.Appended(begin))
+		t.Errorf("two marks: number %d, error %v, head %d, %d appended", last, err, f.Head(),
+			f.Appended(begin))
 	}
 	covers(t, f, "other", begin, invalidation.CoverageHard)
 	covers(t, f, "other", begin+1, invalidation.CoverageNone)
@@ -123,7 +127,8 @@ func TestWithoutAJournal(t *testing.T) {
 	}
 }
 
-// What the journal does not take holds here, and is sent when it can be. A journal that panics is one that fails.
+// What the journal does not take holds here, and is sent when it can be. A journal that panics is
+// one that fails.
 func TestUnsent(t *testing.T) {
 	down := errors.New("connection refused")
 	for _, panics := range []bool{false, true} {
@@ -158,7 +163,8 @@ func TestUnsent(t *testing.T) {
 			j.fails.Store(nil)
 			time.Sleep(3 * time.Second)
 			if !f.InTouch(time.Now()) || f.Head() != 12 || f.Appended(10) != 2 {
-				t.Errorf("the journal is back: in touch %v, head %d, %d appended", f.InTouch(time.Now()),
+				t.Errorf("the journal is back: in touch %v, head %d, %d appended",
+					f.InTouch(time.Now()),
 					f.Head(), f.Appended(10))
 			}
 			covers(t, f, "page", 9, invalidation.CoverageHard)
@@ -169,11 +175,13 @@ func TestUnsent(t *testing.T) {
 	}
 }
 
-// Marks that are held take bounded memory: when they are too many or too long, they become one that covers everything.
+// Marks that are held take bounded memory: when they are too many or too long, they become one that
+// covers everything.
 func TestUnsentAreBounded(t *testing.T) {
 	many := func(n, length int) (marks []store.Mark) {
 		for i := range n {
-			marks = append(marks, store.Mark{Kind: store.MarkTag, Name: strings.Repeat("x", length-5) + fmt.Sprintf("%05d", i)})
+			marks = append(marks, store.Mark{Kind: store.MarkTag, Name: strings.Repeat("x",
+				length-5) + fmt.Sprintf("%05d", i)})
 		}
 		return marks
 	}
@@ -188,7 +196,8 @@ func TestUnsentAreBounded(t *testing.T) {
 		u.hold(c.marks[:1])
 		u.hold(c.marks)
 		if all := u.covers(&store.Entry{Key: "other"}) == invalidation.CoverageHard; len(u.marks) != c.held || all != (c.held == 1) {
-			t.Errorf("of %d marks of %d bytes %d are held, and everything is covered: %v", len(c.marks), len(c.marks[0].Name), len(u.marks), all)
+			t.Errorf("of %d marks of %d bytes %d are held, and everything is covered: %v",
+				len(c.marks), len(c.marks[0].Name), len(u.marks), all)
 		}
 	}
 }

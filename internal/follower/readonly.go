@@ -6,10 +6,13 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// ErrReadOnly is the error of an invalidation that holds in this process alone, because it may not write.
-var ErrReadOnly = errors.New("the cache only reads: the invalidation holds in this process, and no other learns of it")
+// ErrReadOnly is the error of an invalidation that holds in this process alone, because it may not
+// write.
+var ErrReadOnly = errors.New("the cache only reads: the invalidation holds in this process, and " +
+	"no other learns of it")
 
-// keep makes marks hold in this process, and appends nothing. It waits for the journal for up to Timeout.
+// keep makes marks hold in this process, and appends nothing. It waits for the journal for up to
+// Timeout.
 func (f *Follower) keep(marks []store.Mark) error {
 	f.unsent.hold(marks)
 	if !f.lost.Load() {
@@ -18,10 +21,11 @@ func (f *Follower) keep(marks []store.Mark) error {
 	return ErrReadOnly
 }
 
-// number gives marks that cover whatever is stored the number that the journal would have given them: what others
-// store of runs that began before, with the journal's newest number or a smaller one, stays covered. What they store
-// later is covered, too, until the journal has a newer number: nothing tells it from what is older. It reports whether
-// the journal answered and no further marks are held.
+// number gives marks that cover whatever is stored the number that the journal would have given
+// them: what others store of runs that began before, with the journal's newest number or a smaller
+// one, stays covered. What they store later is covered, too, until the journal has a newer number:
+// nothing tells it from what is older. It reports whether the journal answered and no further marks
+// are held.
 func (f *Follower) number(marks []store.Mark, held uint64) bool {
 	ctx, cancel := f.context()
 	defer cancel()

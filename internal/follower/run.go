@@ -9,7 +9,8 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// How the journal is followed: asked anew this often, and after an error not before a pause that grows.
+// How the journal is followed: asked anew this often, and after an error not before a pause that
+// grows.
 const (
 	askEvery   = time.Second
 	firstPause = 50 * time.Millisecond
@@ -40,7 +41,8 @@ func (f *Follower) run(ctx context.Context) {
 			}
 			if unwatched == unwatchable && !told { // or else it is about to be lost
 				told = true
-				f.Log.Warn("freshet: journal: it cannot be watched, and is asked once a second", "error", err)
+				f.Log.Warn("freshet: journal: it cannot be watched, and is asked once a second",
+					"error", err)
 			}
 			pause = min(pause, askEvery)
 		}
@@ -53,9 +55,9 @@ func (f *Follower) run(ctx context.Context) {
 	f.send()
 }
 
-// watch applies marks as they come, and asks besides, so that a connection that says nothing any more is
-// not taken for a journal in which nothing happens. It returns when either fails, with what went wrong with
-// the first.
+// watch applies marks as they come, and asks besides, so that a connection that says nothing any
+// more is not taken for a journal in which nothing happens. It returns when either fails, with what
+// went wrong with the first.
 func (f *Follower) watch(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -96,7 +98,9 @@ func (f *Follower) watch(ctx context.Context) error {
 }
 
 // listen sends the journal's marks after number to marks, as they come, until ctx is done.
-func (f *Follower) listen(ctx context.Context, number uint64, marks chan<- store.Numbered) (err error) {
+func (f *Follower) listen(
+	ctx context.Context, number uint64, marks chan<- store.Numbered,
+) (err error) {
 	defer caught(&err)
 	for m, err := range f.Journal.Watch(ctx, number) {
 		if err != nil {
@@ -117,8 +121,9 @@ func (f *Follower) note(m store.Numbered) {
 	f.seen = max(f.seen, m.Number)
 }
 
-// ask applies what is new and sends what could not be sent, and reports whether the journal had both done. One that
-// answers and takes nothing, as a server that is full or may only be read, is not in touch again.
+// ask applies what is new and sends what could not be sent, and reports whether the journal had
+// both done. One that answers and takes nothing, as a server that is full or may only be read, is
+// not in touch again.
 func (f *Follower) ask() bool {
 	if !f.catchUp() || !f.send() {
 		return false
@@ -133,17 +138,20 @@ func (f *Follower) ask() bool {
 func (f *Follower) catchUp() bool {
 	ctx, cancel := f.context()
 	defer cancel()
-	asked, known := time.Since(f.start), f.replica.Head() // what this process has appended is a part of that
+	// what this process has appended is a part of that
+	asked, known := time.Since(f.start), f.replica.Head()
 	marks, head, err := f.since(ctx, f.seen)
 	if err == nil && (head < known || f.past > 0 && head <= f.past) {
 		f.past = max(f.past, known)
-		err = fmt.Errorf("its newest number is %d, and was %d: it was lost, and began anew in the past; what is stored is not used until it has caught up", head, f.past)
+		err = fmt.Errorf("its newest number is %d, and was %d: it was lost, and began anew in "+
+			"the past; what is stored is not used until it has caught up", head, f.past)
 	}
 	if err != nil {
 		f.fell(err)
 		return false
 	}
-	if f.past > 0 { // it gave numbers up to there twice: neither marks nor entries with them tell anything
+	// it gave numbers up to there twice: neither marks nor entries with them tell anything
+	if f.past > 0 {
 		f.note(store.Numbered{Mark: store.Mark{Kind: store.MarkEverything}, Number: head})
 		f.past = 0
 	}
@@ -161,7 +169,8 @@ func (f *Follower) catchUp() bool {
 func (f *Follower) fell(err error) {
 	f.lost.Store(true)
 	if !errors.Is(err, store.ErrUnavailable) && !f.told.Swap(true) {
-		f.Log.Error("freshet: journal: out of touch: what is stored is used for a while yet, then requests are answered by their handlers",
+		f.Log.Error("freshet: journal: out of touch: what is stored is used for a while yet, "+
+			"then requests are answered by their handlers",
 			"error", err, "for", f.MaxLag)
 	}
 }

@@ -28,9 +28,12 @@ type watched struct {
 	ended time.Time
 }
 
-// watch runs do with a follower of a journal, whose calls fail as fails says, each with its number among its kind. It
-// returns what was seen when the follower has ended.
-func watch(t *testing.T, begin uint64, fails func(call string, n int) error, do func(t *testing.T, w *watched)) (w *watched) {
+// watch runs do with a follower of a journal, whose calls fail as fails says, each with its number
+// among its kind. It returns what was seen when the follower has ended.
+func watch(
+	t *testing.T, begin uint64, fails func(call string, n int) error, do func(t *testing.T,
+		w *watched),
+) (w *watched) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w = &watched{journal: newJournal(begin), calls: map[string]int{}}
@@ -116,7 +119,8 @@ var errRefused = errors.New("connection refused")
 
 func well(string, int) error { return nil }
 
-// What others append is applied as it comes, and covers what it names. A journal that has nothing yet is as good.
+// What others append is applied as it comes, and covers what it names. A journal that has nothing
+// yet is as good.
 func TestMarksOfOthers(t *testing.T) {
 	for _, begin := range []uint64{0, 10} {
 		watch(t, begin, well, func(t *testing.T, w *watched) {
@@ -134,7 +138,8 @@ func TestMarksOfOthers(t *testing.T) {
 			w.after(2 * time.Second)
 			covers(t, w.Follower, "page", begin, invalidation.CoverageNone)
 			if begin > 0 {
-				covers(t, w.Follower, "page", begin-1, invalidation.CoverageHard) // of which the journal has forgotten all
+				// of which the journal has forgotten all
+				covers(t, w.Follower, "page", begin-1, invalidation.CoverageHard)
 			}
 			w.asked(t, 0, 0, 1000, 2000, 3000)
 			w.counted(t, "watch", 1)
@@ -143,8 +148,8 @@ func TestMarksOfOthers(t *testing.T) {
 	}
 }
 
-// A journal may give numbers to no mark: what is filled from then on is newer than those, and they are not asked for
-// again.
+// A journal may give numbers to no mark: what is filled from then on is newer than those, and they
+// are not asked for again.
 func TestNumbersOfNoMark(t *testing.T) {
 	watch(t, 10, well, func(t *testing.T, w *watched) {
 		w.journal.blank.Store(5)
@@ -152,7 +157,8 @@ func TestNumbersOfNoMark(t *testing.T) {
 			w.after(time.Second)
 		}
 		if since := w.journal.since.Load(); w.Head() != 15 || since != 15 {
-			t.Errorf("the newest number is %d, and it was asked for what is newer than %d; want 15", w.Head(), since)
+			t.Errorf("the newest number is %d, and it was asked for what is newer than %d; want 15",
+				w.Head(), since)
 		}
 	})
 }
@@ -183,8 +189,8 @@ func TestHowAFollowerEnds(t *testing.T) {
 	}
 }
 
-// A journal that answers and takes nothing is out of touch until it does, and the log hears of that once. Until then it
-// is asked first, and no caller waits for it.
+// A journal that answers and takes nothing is out of touch until it does, and the log hears of that
+// once. Until then it is asked first, and no caller waits for it.
 func TestAJournalThatTakesNothing(t *testing.T) {
 	fails := func(call string, n int) error {
 		if call == "append" && n <= 5 {
@@ -199,7 +205,8 @@ func TestAJournalThatTakesNothing(t *testing.T) {
 			}
 		}
 		w.counted(t, "append", 1)
-		w.after(1200 * time.Millisecond) // it is asked after a second, at once, and with pauses of 50, 100 and 200 ms
+		// it is asked after a second, at once, and with pauses of 50, 100 and 200 ms
+		w.after(1200 * time.Millisecond)
 		w.counted(t, "append", 5)
 		if _, err := w.Append(t.Context(), key("page")); !errors.Is(err, ErrUnsent) {
 			t.Errorf("the journal is known to refuse it: %v", err)
@@ -213,8 +220,8 @@ func TestAJournalThatTakesNothing(t *testing.T) {
 	})
 }
 
-// A journal that does not answer is asked with pauses that grow, and is not watched meanwhile. The log hears of its
-// outage once, unless the store has logged it.
+// A journal that does not answer is asked with pauses that grow, and is not watched meanwhile. The
+// log hears of its outage once, unless the store has logged it.
 func TestAJournalThatIsDown(t *testing.T) {
 	for _, c := range []struct {
 		down  error
@@ -241,8 +248,8 @@ func TestAJournalThatIsDown(t *testing.T) {
 	}
 }
 
-// One answer that fails costs no pause, when the journal was watched for long, but for the time that it takes to leave
-// it: no two watch at once.
+// One answer that fails costs no pause, when the journal was watched for long, but for the time
+// that it takes to leave it: no two watch at once.
 func TestAJournalThatFailsOnce(t *testing.T) {
 	third := func(call string, n int) error {
 		switch {
@@ -289,8 +296,8 @@ func TestAWatchThatPanics(t *testing.T) {
 	})
 }
 
-// A journal that answers and cannot be watched is asked once a second. The log hears of it at the third time in a row,
-// and again only when it could be watched in between.
+// A journal that answers and cannot be watched is asked once a second. The log hears of it at the
+// third time in a row, and again only when it could be watched in between.
 func TestAJournalThatIsNotWatched(t *testing.T) {
 	fails := func(call string, n int) error {
 		switch {
@@ -312,11 +319,13 @@ func TestAJournalThatIsNotWatched(t *testing.T) {
 		covers(t, w.Follower, "page", 10, invalidation.CoverageHard)
 		w.logs(t, `"not allowed"`, "out of touch", "in touch again")
 		w.after(5 * time.Second)
-		w.logs(t, `"not allowed"`, "out of touch", "in touch again", "out of touch", "in touch again", `"not allowed"`)
+		w.logs(t, `"not allowed"`, "out of touch", "in touch again", "out of touch",
+			"in touch again", `"not allowed"`)
 	})
 }
 
-// What a caller did not wait for says nothing of the journal: it is sent when the journal is asked again.
+// What a caller did not wait for says nothing of the journal: it is sent when the journal is asked
+// again.
 func TestACallerWhoLeaves(t *testing.T) {
 	first := func(call string, n int) error {
 		if call == "append" && n == 1 {
@@ -341,7 +350,8 @@ func TestACallerWhoLeaves(t *testing.T) {
 	})
 }
 
-// A journal that is known to be down is not waited for, and gets what is unsent with its first answer.
+// A journal that is known to be down is not waited for, and gets what is unsent with its first
+// answer.
 func TestUnsentMarksGoFirst(t *testing.T) {
 	down := func(call string, n int) error {
 		if call == "since" && n <= 2 {
@@ -365,8 +375,8 @@ func TestUnsentMarksGoFirst(t *testing.T) {
 	})
 }
 
-// A journal that was lost and began anew is not trusted until it gives numbers that it never gave before. What was
-// filled until then counts as invalidated, once.
+// A journal that was lost and began anew is not trusted until it gives numbers that it never gave
+// before. What was filled until then counts as invalidated, once.
 func TestAJournalThatBeganAnew(t *testing.T) {
 	watch(t, 10, well, func(t *testing.T, w *watched) {
 		w.journal.others(t, "one") // number 11

@@ -4,16 +4,18 @@ import "time"
 
 // Status is what a Follower knows of its journal at one moment.
 type Status struct {
-	Shared  bool          // other processes append to the journal
-	InTouch bool          // it has answered within MaxLag
-	Number  uint64        // the newest number that is known
-	Lag     time.Duration // since the journal answered; 0 without one; negative: it has never answered
-	Unsent  int           // marks that it has not taken yet
+	Shared  bool   // other processes append to the journal
+	InTouch bool   // it has answered within MaxLag
+	Number  uint64 // the newest number that is known
+	// since the journal answered; 0 without one; negative: it has never answered
+	Lag    time.Duration
+	Unsent int // marks that it has not taken yet
 }
 
 // Status returns what is known of the journal at now.
 func (f *Follower) Status(now time.Time) Status {
-	s := Status{Shared: f.Shared(), InTouch: f.InTouch(now), Number: f.Head(), Unsent: f.unsent.len()}
+	s := Status{Shared: f.Shared(), InTouch: f.InTouch(now), Number: f.Head(),
+		Unsent: f.unsent.len()}
 	switch heard := f.heard.Load(); {
 	case !s.Shared:
 	case heard == 0:

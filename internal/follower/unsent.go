@@ -70,8 +70,8 @@ func (u *unsent) all() (marks []store.Mark, held uint64) {
 	return slices.Collect(maps.Keys(u.marks)), u.held
 }
 
-// sent lets the marks go, and reports true, unless more came after so many were held: then all of them go out again,
-// which harms nobody.
+// sent lets the marks go, and reports true, unless more came after so many were held: then all of
+// them go out again, which harms nobody.
 func (u *unsent) sent(held uint64) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()

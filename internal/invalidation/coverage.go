@@ -1,8 +1,9 @@
-// Package invalidation holds what one process knows of the invalidations in a journal, and what they mean for an entry.
+// Package invalidation holds what one process knows of the invalidations in a journal, and what
+// they mean for an entry.
 package invalidation
 
-// Coverage says what the invalidations that came after an entry mean for it. Of two, the greater counts: max combines
-// them.
+// Coverage says what the invalidations that came after an entry mean for it. Of two, the greater
+// counts: max combines them.
 type Coverage uint8
 
 const (
@@ -22,7 +23,8 @@ func (c Coverage) String() string {
 	return "hard"
 }
 
-// newer returns the coverage of a hard and a soft mark, by their numbers, for what was filled at the number fill.
+// newer returns the coverage of a hard and a soft mark, by their numbers, for what was filled at
+// the number fill.
 func newer(hard, soft, fill uint64) Coverage {
 	switch {
 	case hard > fill:

@@ -15,7 +15,8 @@ func Example() {
 	journal := memjournal.New()
 	replica := invalidation.NewReplica(0)
 
-	slow := &store.Entry{Key: "GET https://a.example/news", Tags: []string{"news"}, Number: replica.Head()}
+	slow := &store.Entry{Key: "GET https://a.example/news", Tags: []string{"news"},
+		Number: replica.Head()}
 
 	// While the handler works on it, an editor changes the news.
 	mark := store.Mark{Kind: store.MarkTag, Name: "news"}

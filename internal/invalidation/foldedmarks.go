@@ -7,18 +7,18 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// foldedMarks holds the newest numbers of marks whose names are forgotten, each in two slots chosen by the
-// name's hash. A slot shared with another name may hold a greater number than the name's own, never
-// a lesser; the lesser of a name's two slots is the better guess. Soft marks count as hard. One writer
-// at a time; readers need no lock.
+// foldedMarks holds the newest numbers of marks whose names are forgotten, each in two slots chosen
+// by the name's hash. A slot shared with another name may hold a greater number than the name's
+// own, never a lesser; the lesser of a name's two slots is the better guess. Soft marks count as
+// hard. One writer at a time; readers need no lock.
 type foldedMarks struct {
 	seed  maphash.Seed
 	slots []atomic.Uint64 // a power of two
 }
 
-// newFoldedMarks returns a table for many times as many marks as are remembered by name: 16 slots for each,
-// so that of names with no mark of their own fewer than 2 in 100 are taken for marked after the first
-// so many marks (8 MiB for 65,536).
+// newFoldedMarks returns a table for many times as many marks as are remembered by name: 16 slots
+// for each, so that of names with no mark of their own fewer than 2 in 100 are taken for marked
+// after the first so many marks (8 MiB for 65,536).
 func newFoldedMarks(marks int) *foldedMarks {
 	size := 1 << 10
 	for size < 16*marks {

@@ -10,9 +10,10 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// markTable maps (kind, name) to the newest numbers of the marks on it. One writer at a time; readers
-// need no lock: a node is complete before it can be reached, its place in the chain never changes, and
-// only its numbers grow. Nothing is ever removed: the writer makes a new table instead.
+// markTable maps (kind, name) to the newest numbers of the marks on it. One writer at a time;
+// readers need no lock: a node is complete before it can be reached, its place in the chain never
+// changes, and only its numbers grow. Nothing is ever removed: the writer makes a new table
+// instead.
 type markTable struct {
 	seed    maphash.Seed
 	buckets []atomic.Pointer[markNode] // a power of two
@@ -65,7 +66,8 @@ func (t *markTable) put(m store.Numbered) {
 	n := t.find(m.Kind, m.Name)
 	known := n != nil
 	if !known {
-		n = &markNode{kind: m.Kind, name: strings.Clone(m.Name)} // the name may be a part of something big
+		// the name may be a part of something big
+		n = &markNode{kind: m.Kind, name: strings.Clone(m.Name)}
 	}
 	if m.Soft {
 		atomicMax(&n.soft, m.Number)

@@ -13,7 +13,8 @@ func TestTablesHaveTheRoomTheyAreAskedFor(t *testing.T) {
 			t.Errorf("%d buckets for %d marks, want %d", got, room, want)
 		}
 	}
-	for marks, want := range map[int]int{0: 1 << 10, 64: 1 << 10, 65: 1 << 11, DefaultBound: 1 << 20} {
+	for marks, want := range map[int]int{0: 1 << 10, 64: 1 << 10, 65: 1 << 11,
+		DefaultBound: 1 << 20} {
 		if got := len(newFoldedMarks(marks).slots); got != want {
 			t.Errorf("%d slots for %d marks, want %d", got, marks, want)
 		}
@@ -42,7 +43,8 @@ func TestTheLowestFloorThatLeavesSoMuch(t *testing.T) {
 	} {
 		floor := table.floorFor(tt.marks, tt.bytes)
 		if floor != tt.want {
-			t.Errorf("at most %d marks and %d bytes: floor %d, want %d", tt.marks, tt.bytes, floor, tt.want)
+			t.Errorf("at most %d marks and %d bytes: floor %d, want %d", tt.marks, tt.bytes, floor,
+				tt.want)
 		}
 		if left := table.above(floor); left.count != 8-int(floor) || left.bytes != 10*left.count {
 			t.Errorf("above %d: %d marks and %d bytes are left", floor, left.count, left.bytes)

@@ -13,21 +13,21 @@ import (
 // DefaultBound is the number of marks that a Replica remembers when not told otherwise.
 const DefaultBound = 1 << 16
 
-// A Replica's other limits: bytes of names, on average, per mark of its bound; and prefix marks, which
-// are compared one by one.
+// A Replica's other limits: bytes of names, on average, per mark of its bound; and prefix marks,
+// which are compared one by one.
 const (
 	replicaNameBytes = 256
 	replicaPrefixes  = 128
 )
 
-// Replica is what one node knows of a journal: the newest number per key, tag and prefix, and a floor
-// below which everything counts as invalidated. It is safe for concurrent use. Asking it takes no lock
-// and allocates nothing.
+// Replica is what one node knows of a journal: the newest number per key, tag and prefix, and a
+// floor below which everything counts as invalidated. It is safe for concurrent use. Asking it
+// takes no lock and allocates nothing.
 //
-// It is bounded. The oldest key and tag marks, where it would hold too many, it folds into a table of
-// numbers by hash; prefix marks that it would have to forget it covers by raising the floor. In both ways
-// it only ever judges entries too strictly, and nobody who can cause invalidations can have the
-// whole cache invalidated by causing many.
+// It is bounded. The oldest key and tag marks, where it would hold too many, it folds into a table
+// of numbers by hash; prefix marks that it would have to forget it covers by raising the floor. In
+// both ways it only ever judges entries too strictly, and nobody who can cause invalidations can
+// have the whole cache invalidated by causing many.
 type Replica struct {
 	// head is published last by Apply, so that its readers find the marks up to it.
 	head atomic.Uint64
@@ -62,7 +62,8 @@ func (r *Replica) Head() uint64 { return r.head.Load() }
 // Floor is the number below which every entry counts as invalidated.
 func (r *Replica) Floor() uint64 { return r.floor.Load() }
 
-// Covers returns what the marks newer than e.Number mean for the entry. When none is newer, it costs one atomic load.
+// Covers returns what the marks newer than e.Number mean for the entry. When none is newer, it
+// costs one atomic load.
 func (r *Replica) Covers(e *store.Entry) Coverage {
 	if r.head.Load() <= e.Number {
 		return CoverageNone
@@ -98,11 +99,11 @@ func (r *Replica) covers(uri string, tags []string, fill uint64) Coverage {
 	return max(c, newer(r.floor.Load(), 0, fill)) // last: see Replica.floor
 }
 
-// Apply takes note of a mark. Once it has returned, every later question sees the mark. Marks may come
-// in any order, and more than once.
+// Apply takes note of a mark. Once it has returned, every later question sees the mark. Marks may
+// come in any order, and more than once.
 //
-// Head may pass a number that has not been applied yet. That is safe: a fill that begins with head n
-// begins after every number up to n was given out, and so reads what those marks speak of.
+// Head may pass a number that has not been applied yet. That is safe: a fill that begins with head
+// n begins after every number up to n was given out, and so reads what those marks speak of.
 func (r *Replica) Apply(n store.Numbered) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -121,8 +122,8 @@ func (r *Replica) Apply(n store.Numbered) {
 	atomicMax(&r.head, n.Number)
 }
 
-// Advance raises the head to number: for a node that has caught up with a journal whose newest marks
-// it needs not know.
+// Advance raises the head to number: for a node that has caught up with a journal whose newest
+// marks it needs not know.
 func (r *Replica) Advance(number uint64) { atomicMax(&r.head, number) }
 
 func (r *Replica) applyNamed(n store.Numbered) {
@@ -137,8 +138,8 @@ func (r *Replica) applyNamed(n store.Numbered) {
 	}
 }
 
-// fold moves the marks up to number from the table to where they take no room of their own. They are
-// there before they are gone from here, so that no reader finds them in neither.
+// fold moves the marks up to number from the table to where they take no room of their own. They
+// are there before they are gone from here, so that no reader finds them in neither.
 func (r *Replica) fold(t *markTable, number uint64) {
 	folded := r.folded.Load()
 	if folded == nil {

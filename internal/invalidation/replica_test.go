@@ -27,33 +27,66 @@ func TestReplicaCovers(t *testing.T) {
 		want  Coverage
 	}{
 		{"nothing happened", nil, store.Entry{URI: page}, CoverageNone},
-		{"the page was purged after the fill began", []store.Numbered{hard(store.MarkKey, page, 5)}, store.Entry{URI: page, Number: 4}, CoverageHard},
-		{"the page was purged before the fill began", []store.Numbered{hard(store.MarkKey, page, 5)}, store.Entry{URI: page, Number: 5}, CoverageNone},
-		{"another page was purged", []store.Numbered{hard(store.MarkKey, page+"0", 5)}, store.Entry{URI: page, Number: 4}, CoverageNone},
-		{"an entry with more in its key than the URI", []store.Numbered{hard(store.MarkKey, page, 5)}, store.Entry{Key: page + "|en", URI: page, Number: 4}, CoverageHard},
-		{"an entry without URI goes by its key", []store.Numbered{hard(store.MarkKey, page, 5)}, store.Entry{Key: page, Number: 4}, CoverageHard},
-		{"marked stale", []store.Numbered{soft(store.MarkKey, page, 5)}, store.Entry{URI: page, Number: 4}, CoverageSoft},
-		{"marked stale, then filled", []store.Numbered{soft(store.MarkKey, page, 5)}, store.Entry{URI: page, Number: 5}, CoverageNone},
-		{"purged, filled, marked stale", []store.Numbered{hard(store.MarkKey, page, 5), soft(store.MarkKey, page, 7)}, store.Entry{URI: page, Number: 6}, CoverageSoft},
-		{"purged and marked stale", []store.Numbered{hard(store.MarkKey, page, 5), soft(store.MarkKey, page, 7)}, store.Entry{URI: page, Number: 4}, CoverageHard},
-		{"marks come late and out of order", []store.Numbered{hard(store.MarkKey, page, 9), hard(store.MarkKey, page, 5)}, store.Entry{URI: page, Number: 8}, CoverageHard},
-		{"one of its tags", []store.Numbered{hard(store.MarkTag, "b", 5)}, store.Entry{URI: page, Tags: []string{"a", "b"}, Number: 4}, CoverageHard},
-		{"one tag hard, another soft", []store.Numbered{hard(store.MarkTag, "b", 5), soft(store.MarkTag, "a", 5)}, store.Entry{URI: page, Tags: []string{"a", "b"}, Number: 4}, CoverageHard},
-		{"a tag it does not carry", []store.Numbered{hard(store.MarkTag, "c", 5)}, store.Entry{URI: page, Tags: []string{"a", "b"}, Number: 4}, CoverageNone},
-		{"a tag named like the page", []store.Numbered{hard(store.MarkTag, page, 5)}, store.Entry{URI: page, Number: 4}, CoverageNone},
-		{"a folder", []store.Numbered{hard(store.MarkPrefix, "GET https://a.example/blog/", 5)}, store.Entry{URI: page, Number: 4}, CoverageHard},
-		{"a folder, marked stale", []store.Numbered{soft(store.MarkPrefix, "GET https://a.example/blog/", 5)}, store.Entry{URI: page, Number: 4}, CoverageSoft},
-		{"another folder", []store.Numbered{hard(store.MarkPrefix, "GET https://a.example/blogs/", 5)}, store.Entry{URI: page, Number: 4}, CoverageNone},
-		{"a folder before the fill, another after", []store.Numbered{hard(store.MarkPrefix, "GET https://a.example/blog/", 5), hard(store.MarkPrefix, "GET https://a.example/x/", 9)}, store.Entry{URI: page, Number: 6}, CoverageNone},
-		{"a folder stale, then its parent stale, then gone", []store.Numbered{soft(store.MarkPrefix, "GET https://a.example/blog/", 5), hard(store.MarkPrefix, "GET https://a.example/", 6)}, store.Entry{URI: page, Number: 4}, CoverageHard},
-		{"a folder gone, then its parent stale", []store.Numbered{hard(store.MarkPrefix, "GET https://a.example/blog/", 5), soft(store.MarkPrefix, "GET https://a.example/", 6)}, store.Entry{URI: page, Number: 4}, CoverageHard},
-		{"a folder gone, filled, then stale", []store.Numbered{hard(store.MarkPrefix, "GET https://a.example/blog/", 5), soft(store.MarkPrefix, "GET https://a.example/blog/", 7)}, store.Entry{URI: page, Number: 5}, CoverageSoft},
-		{"a folder stale, filled, then gone", []store.Numbered{soft(store.MarkPrefix, "GET https://a.example/blog/", 5), hard(store.MarkPrefix, "GET https://a.example/blog/", 7)}, store.Entry{URI: page, Number: 5}, CoverageHard},
-		{"everything", []store.Numbered{hard(store.MarkEverything, "", 5)}, store.Entry{URI: page, Number: 4}, CoverageHard},
-		{"everything, before", []store.Numbered{hard(store.MarkEverything, "", 5)}, store.Entry{URI: page, Number: 5}, CoverageNone},
-		{"everything, marked stale", []store.Numbered{soft(store.MarkEverything, "", 5)}, store.Entry{URI: page, Number: 4}, CoverageSoft},
-		{"everything, and then the page", []store.Numbered{hard(store.MarkEverything, "", 5), hard(store.MarkKey, page, 6)}, store.Entry{URI: page, Number: 5}, CoverageHard},
-		{"a kind from a later version", []store.Numbered{hard(store.MarkEverything+1, "?", 5)}, store.Entry{URI: page, Number: 4}, CoverageHard},
+		{"the page was purged after the fill began", []store.Numbered{hard(store.MarkKey, page, 5)},
+			store.Entry{URI: page, Number: 4}, CoverageHard},
+		{"the page was purged before the fill began", []store.Numbered{hard(store.MarkKey, page,
+			5)}, store.Entry{URI: page, Number: 5}, CoverageNone},
+		{"another page was purged", []store.Numbered{hard(store.MarkKey, page+"0", 5)},
+			store.Entry{URI: page, Number: 4}, CoverageNone},
+		{"an entry with more in its key than the URI", []store.Numbered{hard(store.MarkKey, page,
+			5)}, store.Entry{Key: page + "|en", URI: page, Number: 4}, CoverageHard},
+		{"an entry without URI goes by its key", []store.Numbered{hard(store.MarkKey, page, 5)},
+			store.Entry{Key: page, Number: 4}, CoverageHard},
+		{"marked stale", []store.Numbered{soft(store.MarkKey, page, 5)}, store.Entry{URI: page,
+			Number: 4}, CoverageSoft},
+		{"marked stale, then filled", []store.Numbered{soft(store.MarkKey, page, 5)},
+			store.Entry{URI: page, Number: 5}, CoverageNone},
+		{"purged, filled, marked stale", []store.Numbered{hard(store.MarkKey, page, 5),
+			soft(store.MarkKey, page, 7)}, store.Entry{URI: page, Number: 6}, CoverageSoft},
+		{"purged and marked stale", []store.Numbered{hard(store.MarkKey, page, 5),
+			soft(store.MarkKey, page, 7)}, store.Entry{URI: page, Number: 4}, CoverageHard},
+		{"marks come late and out of order", []store.Numbered{hard(store.MarkKey, page, 9),
+			hard(store.MarkKey, page, 5)}, store.Entry{URI: page, Number: 8}, CoverageHard},
+		{"one of its tags", []store.Numbered{hard(store.MarkTag, "b", 5)}, store.Entry{URI: page,
+			Tags: []string{"a", "b"}, Number: 4}, CoverageHard},
+		{"one tag hard, another soft", []store.Numbered{hard(store.MarkTag, "b", 5),
+			soft(store.MarkTag, "a", 5)}, store.Entry{URI: page, Tags: []string{"a", "b"},
+			Number: 4}, CoverageHard},
+		{"a tag it does not carry", []store.Numbered{hard(store.MarkTag, "c", 5)},
+			store.Entry{URI: page, Tags: []string{"a", "b"}, Number: 4}, CoverageNone},
+		{"a tag named like the page", []store.Numbered{hard(store.MarkTag, page, 5)},
+			store.Entry{URI: page, Number: 4}, CoverageNone},
+		{"a folder", []store.Numbered{hard(store.MarkPrefix, "GET https://a.example/blog/", 5)},
+			store.Entry{URI: page, Number: 4}, CoverageHard},
+		{"a folder, marked stale", []store.Numbered{soft(store.MarkPrefix,
+			"GET https://a.example/blog/", 5)}, store.Entry{URI: page, Number: 4}, CoverageSoft},
+		{"another folder", []store.Numbered{hard(store.MarkPrefix, "GET https://a.example/blogs/",
+			5)}, store.Entry{URI: page, Number: 4}, CoverageNone},
+		{"a folder before the fill, another after", []store.Numbered{hard(store.MarkPrefix,
+			"GET https://a.example/blog/", 5), hard(store.MarkPrefix, "GET https://a.example/x/",
+			9)}, store.Entry{URI: page, Number: 6}, CoverageNone},
+		{"a folder stale, then its parent stale, then gone", []store.Numbered{soft(store.MarkPrefix,
+			"GET https://a.example/blog/", 5), hard(store.MarkPrefix, "GET https://a.example/", 6)},
+			store.Entry{URI: page, Number: 4}, CoverageHard},
+		{"a folder gone, then its parent stale", []store.Numbered{hard(store.MarkPrefix,
+			"GET https://a.example/blog/", 5), soft(store.MarkPrefix, "GET https://a.example/", 6)},
+			store.Entry{URI: page, Number: 4}, CoverageHard},
+		{"a folder gone, filled, then stale", []store.Numbered{hard(store.MarkPrefix,
+			"GET https://a.example/blog/", 5), soft(store.MarkPrefix, "GET https://a.example/blog/",
+			7)}, store.Entry{URI: page, Number: 5}, CoverageSoft},
+		{"a folder stale, filled, then gone", []store.Numbered{soft(store.MarkPrefix,
+			"GET https://a.example/blog/", 5), hard(store.MarkPrefix, "GET https://a.example/blog/",
+			7)}, store.Entry{URI: page, Number: 5}, CoverageHard},
+		{"everything", []store.Numbered{hard(store.MarkEverything, "", 5)}, store.Entry{URI: page,
+			Number: 4}, CoverageHard},
+		{"everything, before", []store.Numbered{hard(store.MarkEverything, "", 5)},
+			store.Entry{URI: page, Number: 5}, CoverageNone},
+		{"everything, marked stale", []store.Numbered{soft(store.MarkEverything, "", 5)},
+			store.Entry{URI: page, Number: 4}, CoverageSoft},
+		{"everything, and then the page", []store.Numbered{hard(store.MarkEverything, "", 5),
+			hard(store.MarkKey, page, 6)}, store.Entry{URI: page, Number: 5}, CoverageHard},
+		{"a kind from a later version", []store.Numbered{hard(store.MarkEverything+1, "?", 5)},
+			store.Entry{URI: page, Number: 4}, CoverageHard},
 	} {
 		t.Run(tt.story, func(t *testing.T) {
 			r := NewReplica(0)
@@ -80,14 +113,30 @@ func TestReplicaOutgrown(t *testing.T) {
 		bound int
 		mark  func(i int) store.Mark
 	}{
-		{"keys", 100, func(i int) store.Mark { return store.Mark{Kind: store.MarkKey, Name: fmt.Sprint("k", i)} }},
-		{"one", 1, func(i int) store.Mark { return store.Mark{Kind: store.MarkKey, Name: fmt.Sprint("k", i)} }},
-		{"tags", 100, func(i int) store.Mark { return store.Mark{Kind: store.MarkTag, Name: fmt.Sprint("k", i)} }},
-		{"soft marks", 100, func(i int) store.Mark { return store.Mark{Kind: store.MarkTag, Name: fmt.Sprint("k", i), Soft: true} }},
-		{"long names", 100, func(i int) store.Mark { return store.Mark{Kind: store.MarkKey, Name: fmt.Sprint("k", i, long)} }},
-		{"prefixes", 1000, func(i int) store.Mark { return store.Mark{Kind: store.MarkPrefix, Name: fmt.Sprint("k", i, "/")} }},
-		{"long prefixes", 10, func(i int) store.Mark { return store.Mark{Kind: store.MarkPrefix, Name: fmt.Sprint("k", i, long)} }},
-		{"one prefix", 1, func(i int) store.Mark { return store.Mark{Kind: store.MarkPrefix, Name: fmt.Sprint("k", i, "/")} }},
+		{"keys", 100, func(i int) store.Mark {
+			return store.Mark{Kind: store.MarkKey, Name: fmt.Sprint("k", i)}
+		}},
+		{"one", 1, func(i int) store.Mark {
+			return store.Mark{Kind: store.MarkKey, Name: fmt.Sprint("k", i)}
+		}},
+		{"tags", 100, func(i int) store.Mark {
+			return store.Mark{Kind: store.MarkTag, Name: fmt.Sprint("k", i)}
+		}},
+		{"soft marks", 100, func(i int) store.Mark {
+			return store.Mark{Kind: store.MarkTag, Name: fmt.Sprint("k", i), Soft: true}
+		}},
+		{"long names", 100, func(i int) store.Mark {
+			return store.Mark{Kind: store.MarkKey, Name: fmt.Sprint("k", i, long)}
+		}},
+		{"prefixes", 1000, func(i int) store.Mark {
+			return store.Mark{Kind: store.MarkPrefix, Name: fmt.Sprint("k", i, "/")}
+		}},
+		{"long prefixes", 10, func(i int) store.Mark {
+			return store.Mark{Kind: store.MarkPrefix, Name: fmt.Sprint("k", i, long)}
+		}},
+		{"one prefix", 1, func(i int) store.Mark {
+			return store.Mark{Kind: store.MarkPrefix, Name: fmt.Sprint("k", i, "/")}
+		}},
 	} {
 		t.Run(tt.story, func(t *testing.T) {
 			const marks = 3000
@@ -103,7 +152,8 @@ func TestReplicaOutgrown(t *testing.T) {
 					bytes += len(p.name)
 				}
 				if bytes > tt.bound*replicaNameBytes {
-					t.Fatalf("remembers %d bytes of names, bound %d", bytes, tt.bound*replicaNameBytes)
+					t.Fatalf("remembers %d bytes of names, bound %d", bytes,
+						tt.bound*replicaNameBytes)
 				}
 			}
 			for i := 1; i <= marks; i++ {
@@ -114,18 +164,20 @@ func TestReplicaOutgrown(t *testing.T) {
 				}
 			}
 			last := tt.mark(marks).Name
-			if r.Covers(&store.Entry{URI: last, Tags: []string{last}, Number: marks}) != CoverageNone {
+			if r.Covers(&store.Entry{URI: last, Tags: []string{last},
+				Number: marks}) != CoverageNone {
 				t.Error("covers an entry that was filled after every mark")
 			}
 			if tt.bound >= 100 && r.Floor() > marks-uint64(tt.bound)/16 {
-				t.Errorf("floor %d of %d marks: more was forgotten than the bound of %d asks for", r.Floor(), marks, tt.bound)
+				t.Errorf("floor %d of %d marks: more was forgotten than the bound of %d asks for",
+					r.Floor(), marks, tt.bound)
 			}
 		})
 	}
 }
 
-// A replica remembers as much as its bound says, and forgets a quarter at once: one mark at a time would
-// cost a walk of all marks for each.
+// A replica remembers as much as its bound says, and forgets a quarter at once: one mark at a time
+// would cost a walk of all marks for each.
 func TestReplicaForgetsAQuarter(t *testing.T) {
 	for _, tt := range []struct {
 		story       string
@@ -138,11 +190,14 @@ func TestReplicaForgetsAQuarter(t *testing.T) {
 		{"keys", 100, store.MarkKey, 4, 100, 75, 0},
 		{"tags", 100, store.MarkTag, 4, 100, 75, 0},
 		{"names of 1 KiB", 100, store.MarkKey, 4 * replicaNameBytes, 25, 18, 0},
-		{"names of which 20 are three quarters", 100, store.MarkKey, replicaNameBytes * 75 / 20, 26, 20, 0},
-		{"prefixes", 1000, store.MarkPrefix, 4, replicaPrefixes, replicaPrefixes * 3 / 4, replicaPrefixes/4 + 1},
+		{"names of which 20 are three quarters", 100, store.MarkKey, replicaNameBytes * 75 / 20, 26,
+			20, 0},
+		{"prefixes", 1000, store.MarkPrefix, 4, replicaPrefixes, replicaPrefixes * 3 / 4,
+			replicaPrefixes/4 + 1},
 		{"prefixes, with a lower bound", 100, store.MarkPrefix, 4, 100, 75, 26},
 		{"prefixes of 1 KiB", 100, store.MarkPrefix, 4 * replicaNameBytes, 25, 18, 8},
-		{"prefixes of which 20 are three quarters", 100, store.MarkPrefix, replicaNameBytes * 75 / 20, 26, 20, 7},
+		{"prefixes of which 20 are three quarters", 100, store.MarkPrefix,
+			replicaNameBytes * 75 / 20, 26, 20, 7},
 	} {
 		r := NewReplica(tt.bound)
 		apply := func(i int) {
@@ -157,7 +212,8 @@ func TestReplicaForgetsAQuarter(t *testing.T) {
 		}
 		apply(tt.fills + 1)
 		if n := remembered(); n != tt.left || r.Floor() != tt.floor {
-			t.Errorf("%s: after one more it remembers %d marks, floor %d; want %d, %d", tt.story, n, r.Floor(), tt.left, tt.floor)
+			t.Errorf("%s: after one more it remembers %d marks, floor %d; want %d, %d", tt.story, n,
+				r.Floor(), tt.left, tt.floor)
 		}
 	}
 }
@@ -170,7 +226,8 @@ func TestReplicaGrows(t *testing.T) {
 		full := before.count == len(before.buckets)
 		r.Apply(hard(store.MarkKey, fmt.Sprint(i), uint64(i)+1))
 		if grown := r.named.Load() != before; grown != full {
-			t.Fatalf("a table of %d marks in %d buckets: replaced %t, want %t", before.count, len(before.buckets), grown, full)
+			t.Fatalf("a table of %d marks in %d buckets: replaced %t, want %t", before.count,
+				len(before.buckets), grown, full)
 		}
 	}
 }
@@ -203,8 +260,8 @@ func TestReplicaAdvance(t *testing.T) {
 }
 
 // A fill may begin, and an answer be judged, at any moment of an Apply, also of one that grows the
-// table or forgets. A goroutine that has seen an Apply return must find its mark; one that took its number from
-// Head must find every mark between the two that is about it.
+// table or forgets. A goroutine that has seen an Apply return must find its mark; one that took its
+// number from Head must find every mark between the two that is about it.
 func TestReplicaConcurrent(t *testing.T) {
 	const writers, marks = 4, 2000
 	for _, bound := range []int{0, 64} {
@@ -216,7 +273,8 @@ func TestReplicaConcurrent(t *testing.T) {
 			for w := range writers {
 				writing.Go(func() {
 					for i := range marks / writers {
-						m := store.Mark{Kind: store.MarkKind(i % 3), Name: fmt.Sprintf("%d/%d/", w, i)}
+						m := store.Mark{Kind: store.MarkKind(i % 3), Name: fmt.Sprintf("%d/%d/",
+							w, i)}
 						before := r.Head()
 						n, err := journal.Append(t.Context(), m)
 						if err != nil {
@@ -225,7 +283,8 @@ func TestReplicaConcurrent(t *testing.T) {
 						}
 						r.Apply(store.Numbered{Mark: m, Number: n})
 						if !covered(r, m.Name, before) {
-							t.Errorf("mark %d does not cover an entry filled at %d after Apply has returned", n, before)
+							t.Errorf("mark %d does not cover an entry filled at %d after Apply "+
+								"has returned", n, before)
 						}
 						if head := r.Head(); head < n {
 							t.Errorf("Head = %d after Apply(%d)", head, n)
@@ -235,7 +294,8 @@ func TestReplicaConcurrent(t *testing.T) {
 			}
 			for range 2 {
 				reading.Go(func() {
-					old := &store.Entry{URI: "0/0/", Tags: []string{"0/0/"}} // covered by mark 1, whatever happens
+					// covered by mark 1, whatever happens
+					old := &store.Entry{URI: "0/0/", Tags: []string{"0/0/"}}
 					seen := false
 					for {
 						select {
@@ -259,8 +319,8 @@ func TestReplicaConcurrent(t *testing.T) {
 	}
 }
 
-// Head is also the receipt that a node gives: a goroutine that reads n there must find mark n, at any moment of
-// an Apply, also of one that grows the table or forgets.
+// Head is also the receipt that a node gives: a goroutine that reads n there must find mark n, at
+// any moment of an Apply, also of one that grows the table or forgets.
 func TestReplicaHeadIsAReceipt(t *testing.T) {
 	names := make([]string, 100_001)
 	for i := range names {
@@ -275,7 +335,8 @@ func TestReplicaHeadIsAReceipt(t *testing.T) {
 					reading.Go(func() {
 						for h := uint64(0); h < marks; {
 							h = r.Head()
-							for n := h; n > 0 && n+10 > h; n-- { // the newest, and those about to be forgotten
+							// the newest, and those about to be forgotten
+							for n := h; n > 0 && n+10 > h; n-- {
 								if !covered(r, names[n], n-1) {
 									t.Errorf("Head is %d and mark %d is not to be found", h, n)
 									return
@@ -320,7 +381,8 @@ func BenchmarkReplicaCovers(b *testing.B) {
 	}{{"nothing newer", 10_000}, {"something newer", 10}} {
 		b.Run(bb.name, func(b *testing.B) {
 			b.RunParallel(func(pb *testing.PB) {
-				e := &store.Entry{URI: "GET https://a.example/page", Tags: []string{"a", "b"}, Number: bb.fill}
+				e := &store.Entry{URI: "GET https://a.example/page", Tags: []string{"a", "b"},
+					Number: bb.fill}
 				for pb.Next() {
 					r.Covers(e)
 				}
@@ -343,14 +405,17 @@ func TestReplicaFloodedKeepsTheRest(t *testing.T) {
 			}
 		}
 		if lost > 150 {
-			t.Errorf("%d of 1000 other entries are invalidated by marks that do not name them", lost)
+			t.Errorf("%d of 1000 other entries are invalidated by marks that do not name them",
+				lost)
 		}
 	}
 }
 
-// Nor has what is filled after its mark, nor what has a tag where a key was marked, or a key where a tag.
+// Nor has what is filled after its mark, nor what has a tag where a key was marked, or a key where
+// a tag.
 func TestReplicaFloodedKeepsWhatIsFilledAgain(t *testing.T) {
-	for kind, other := range map[store.MarkKind]store.MarkKind{store.MarkKey: store.MarkTag, store.MarkTag: store.MarkKey} {
+	for kind, other := range map[store.MarkKind]store.MarkKind{store.MarkKey: store.MarkTag,
+		store.MarkTag: store.MarkKey} {
 		const marks = 1 << 10
 		r := NewReplica(marks / 2)
 		for i := range uint64(marks) {
@@ -372,7 +437,8 @@ func TestReplicaFloodedKeepsWhatIsFilledAgain(t *testing.T) {
 			}
 		}
 		if again > marks/4 || others > marks/4 {
-			t.Errorf("after %d %s marks: %d entries filled since and %d named by the other kind are invalidated", marks, kind, again, others)
+			t.Errorf("after %d %s marks: %d entries filled since and %d named by the other kind "+
+				"are invalidated", marks, kind, again, others)
 		}
 	}
 }

@@ -1,10 +1,11 @@
-// Package lossy has a table that forgets: for what is cheap to make or to learn again, and dear to look for.
+// Package lossy has a table that forgets: for what is cheap to make or to learn again, and dear to
+// look for.
 package lossy
 
 import "sync/atomic"
 
-// Table is a map of bounded size, without locks. Each key has one slot, and takes it from the key that had it. It is
-// safe for concurrent use.
+// Table is a map of bounded size, without locks. Each key has one slot, and takes it from the key
+// that had it. It is safe for concurrent use.
 type Table[K comparable, V any] struct {
 	slots []atomic.Pointer[slot[K, V]]
 }
@@ -27,7 +28,8 @@ func (t *Table[K, V]) at(hash uint64) *atomic.Pointer[slot[K, V]] {
 	return &t.slots[hash&uint64(len(t.slots)-1)]
 }
 
-// Find returns the value that was put last under a key, if its slot still has it. hash is a hash of the key.
+// Find returns the value that was put last under a key, if its slot still has it. hash is a hash of
+// the key.
 func (t *Table[K, V]) Find(hash uint64, key K) (value V, ok bool) {
 	if held := t.at(hash).Load(); held != nil && held.key == key {
 		return held.value, true

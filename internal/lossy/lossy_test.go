@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// A key finds what was put under it last, until another key takes its slot, and never what was put under another.
+// A key finds what was put under it last, until another key takes its slot, and never what was put
+// under another.
 func TestTable(t *testing.T) {
 	table := New[string, int](4)
 	find := func(hash uint64, key string, want int, wantOK bool) {

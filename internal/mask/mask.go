@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// Plain reports whether it is certain where in the URL user and password end. It is not when there is a host and an @
-// behind it: most likely a password has a / or ? that it should have encoded.
+// Plain reports whether it is certain where in the URL user and password end. It is not when there
+// is a host and an @ behind it: most likely a password has a / or ? that it should have encoded.
 func Plain(rawURL string) bool {
 	_, rest, _ := strings.Cut(rawURL, "://")
 	end := strings.IndexAny(rest, "/?")
 	return end <= 0 || !strings.Contains(rest[end:], "@")
 }
 
-// WrongPort returns what stands in the place of the first server's port and is no number: a password, perhaps, whose
-// host was forgotten. It is empty when there is nothing of the kind.
+// WrongPort returns what stands in the place of the first server's port and is no number: a
+// password, perhaps, whose host was forgotten. It is empty when there is nothing of the kind.
 func WrongPort(rawURL string) string {
 	_, rest, ok := strings.Cut(rawURL, "://")
 	if end := strings.IndexAny(rest, "/?"); end >= 0 {
@@ -36,9 +36,9 @@ func WrongPort(rawURL string) string {
 	return port
 }
 
-// URL returns a URL without its passwords: those before an @, and the values of options whose names say that
-// they are secret. Where it is not certain what they are, it returns no more than the URL's beginning. What is no
-// URL it returns as it is.
+// URL returns a URL without its passwords: those before an @, and the values of options whose names
+// say that they are secret. Where it is not certain what they are, it returns no more than the
+// URL's beginning. What is no URL it returns as it is.
 func URL(rawURL string) string {
 	scheme, rest, ok := strings.Cut(rawURL, "://")
 	switch {
@@ -91,5 +91,7 @@ func secret(name string) bool {
 		name = decoded
 	}
 	name = strings.NewReplacer("_", "", "-", "").Replace(strings.ToLower(name))
-	return slices.ContainsFunc(secrets, func(word string) bool { return strings.Contains(name, word) })
+	return slices.ContainsFunc(secrets, func(word string) bool {
+		return strings.Contains(name, word)
+	})
 }

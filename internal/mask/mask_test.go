@@ -30,7 +30,8 @@ func TestURL(t *testing.T) {
 
 func TestValue(t *testing.T) {
 	for given, want := range map[string]string{
-		"@analytics": "@analytics", "me@a.example": "me@a.example", "u:secret@h": "u:…", "redis://u:secret@h": "redis://u:***@h", "1m": "1m",
+		"@analytics": "@analytics", "me@a.example": "me@a.example", "u:secret@h": "u:…",
+		"redis://u:secret@h": "redis://u:***@h", "1m": "1m",
 	} {
 		if got := Value(given); got != want {
 			t.Errorf("%s: %s, want %s", given, got, want)

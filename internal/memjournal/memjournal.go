@@ -16,9 +16,10 @@ const (
 	maxBytes = 16 << 20
 )
 
-// Journal is the [store.Journal] of a single process. It knows nothing of an earlier process, so it is for stores that
-// live no longer than the process does, or for nodes that trust nothing that was stored before it began ([NewAfter]).
-// It remembers the last 65,536 marks or 16 MiB of their names, whichever is less. It never fails.
+// Journal is the [store.Journal] of a single process. It knows nothing of an earlier process, so it
+// is for stores that live no longer than the process does, or for nodes that trust nothing that was
+// stored before it began ([NewAfter]). It remembers the last 65,536 marks or 16 MiB of their names,
+// whichever is less. It never fails.
 type Journal struct {
 	maxMarks, maxBytes int
 
@@ -32,13 +33,14 @@ type Journal struct {
 // New returns an empty journal, whose first number is 1.
 func New() *Journal { return NewAfter(0) }
 
-// NewAfter returns an empty journal whose first number is the one after number, and which has forgotten everything
-// up to number.
+// NewAfter returns an empty journal whose first number is the one after number, and which has
+// forgotten everything up to number.
 func NewAfter(number uint64) *Journal {
 	return &Journal{maxMarks: maxMarks, maxBytes: maxBytes, dropped: number}
 }
 
-// Append implements Journal. Its only errors are marks that are not valid, of which it records none.
+// Append implements Journal. Its only errors are marks that are not valid, of which it records
+// none.
 func (j *Journal) Append(_ context.Context, what ...store.Mark) (uint64, error) {
 	for _, m := range what {
 		if err := m.Validate(); err != nil {
@@ -89,11 +91,14 @@ func (j *Journal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Number
 }
 
 // since returns what Since does, and a channel that is closed when there is more.
-func (j *Journal) since(number uint64) (marks []store.Numbered, head uint64, changed <-chan struct{}) {
+func (j *Journal) since(
+	number uint64,
+) (marks []store.Numbered, head uint64, changed <-chan struct{}) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if number < j.dropped {
-		marks = append(marks, store.Numbered{Mark: store.Mark{Kind: store.MarkEverything}, Number: j.dropped})
+		marks = append(marks, store.Numbered{Mark: store.Mark{Kind: store.MarkEverything},
+			Number: j.dropped})
 		number = j.dropped
 	}
 	if head = j.head(); number < head {
@@ -107,8 +112,8 @@ func (j *Journal) since(number uint64) (marks []store.Numbered, head uint64, cha
 
 func (j *Journal) head() uint64 { return j.dropped + uint64(len(j.marks)) }
 
-// forget drops the oldest marks when there are too many: a quarter more than it must, so that the next
-// Append need not do it again.
+// forget drops the oldest marks when there are too many: a quarter more than it must, so that the
+// next Append need not do it again.
 func (j *Journal) forget() {
 	if len(j.marks) <= j.maxMarks && j.bytes <= j.maxBytes {
 		return

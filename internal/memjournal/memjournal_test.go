@@ -11,7 +11,8 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// A node that was away for longer than the journal remembers must throw away what it has, and no more.
+// A node that was away for longer than the journal remembers must throw away what it has, and no
+// more.
 func TestJournalForgets(t *testing.T) {
 	for _, tt := range []struct {
 		story            string
@@ -38,7 +39,8 @@ func TestJournalForgets(t *testing.T) {
 					bytes += len(m.Name)
 				}
 				if len(j.marks) > tt.maxMarks || bytes > tt.maxLen || bytes != j.bytes {
-					t.Fatalf("remembers %d marks and %d bytes, counts %d", len(j.marks), bytes, j.bytes)
+					t.Fatalf("remembers %d marks and %d bytes, counts %d", len(j.marks), bytes,
+						j.bytes)
 				}
 			}
 			for _, from := range []uint64{0, 1, 500, 900, 980, 998, 999, 1000} {
@@ -66,8 +68,8 @@ func TestJournalForgets(t *testing.T) {
 	}
 }
 
-// It remembers as much as it may, and then forgets a quarter at once: one mark at a time would copy all the
-// others for each.
+// It remembers as much as it may, and then forgets a quarter at once: one mark at a time would copy
+// all the others for each.
 func TestJournalForgetsAQuarter(t *testing.T) {
 	for story, limit := range map[string]func(*Journal){
 		"marks":          func(j *Journal) { j.maxMarks = 100 },
@@ -79,13 +81,15 @@ func TestJournalForgetsAQuarter(t *testing.T) {
 			j.Append(t.Context(), store.Mark{Name: fmt.Sprintf("page %05d", i)}) // 10 bytes
 		}
 		if marks, _, _ := j.Since(t.Context(), 0); len(marks) != 100 || marks[0].Kind != store.MarkKey {
-			t.Errorf("%s: at the limit it has %d marks, the first %+v; want all 100", story, len(marks), marks[0])
+			t.Errorf("%s: at the limit it has %d marks, the first %+v; want all 100", story,
+				len(marks), marks[0])
 		}
 		j.Append(t.Context(), store.Mark{Name: "page 00100"})
 		marks, _, _ := j.Since(t.Context(), 0)
 		forgotten := store.Numbered{Mark: store.Mark{Kind: store.MarkEverything}, Number: 26}
 		if len(marks) != 76 || marks[0] != forgotten {
-			t.Errorf("%s: one more, and it has %d, the first %+v; want Everything as 26, and 75", story, len(marks), marks[0])
+			t.Errorf("%s: one more, and it has %d, the first %+v; want Everything as 26, and 75",
+				story, len(marks), marks[0])
 		}
 	}
 }

@@ -1,5 +1,5 @@
-// Package rawhttp sends requests of tests exactly as they are written, as no HTTP client does, and serves
-// what they are sent to.
+// Package rawhttp sends requests of tests exactly as they are written, as no HTTP client does, and
+// serves what they are sent to.
 package rawhttp
 
 import (
@@ -52,7 +52,8 @@ func HTTP1(lines ...string) Form {
 	}
 }
 
-// HTTP2 is a GET with the pseudo-header fields and the fields given, such as ":path: /x", sent without TLS.
+// HTTP2 is a GET with the pseudo-header fields and the fields given, such as ":path: /x", sent
+// without TLS.
 func HTTP2(fields ...string) Form {
 	return func(t testing.TB, address string) Reply {
 		t.Helper()
@@ -130,8 +131,8 @@ func Serve(t testing.TB, h http.Handler) (address string) {
 // Page is http://victim.example/page as browsers ask for it.
 var Page = HTTP1("GET /page HTTP/1.1", "Host: victim.example")
 
-// PageForms are the ways in which no browser asks for http://victim.example/page, but an attacker may. The server
-// takes each for that URL's host and path.
+// PageForms are the ways in which no browser asks for http://victim.example/page, but an attacker
+// may. The server takes each for that URL's host and path.
 var PageForms = []struct {
 	Story string
 	Ask   Form
@@ -144,17 +145,25 @@ var PageForms = []struct {
 	{"as a full domain name", HTTP1("GET /page HTTP/1.1", "Host: victim.example.")},
 	{"as a full domain name with a port", HTTP1("GET /page HTTP/1.1", "Host: victim.example.:80")},
 	{"absolute", HTTP1("GET http://victim.example/page HTTP/1.1", "Host: victim.example")},
-	{"absolute, in capitals", HTTP1("GET HTTP://VICTIM.EXAMPLE/page HTTP/1.1", "Host: victim.example")},
-	{"absolute, with a port", HTTP1("GET http://victim.example:80/page HTTP/1.1", "Host: victim.example")},
-	{"absolute, of another scheme", HTTP1("GET https://victim.example/page HTTP/1.1", "Host: victim.example")},
-	{"absolute, of a scheme that is none", HTTP1("GET evil://victim.example/page HTTP/1.1", "Host: victim.example")},
-	{"absolute, with a user", HTTP1("GET http://evil@victim.example/page HTTP/1.1", "Host: victim.example")},
-	{"absolute, with another Host", HTTP1("GET http://victim.example/page HTTP/1.1", "Host: evil.example")},
+	{"absolute, in capitals", HTTP1("GET HTTP://VICTIM.EXAMPLE/page HTTP/1.1",
+		"Host: victim.example")},
+	{"absolute, with a port", HTTP1("GET http://victim.example:80/page HTTP/1.1",
+		"Host: victim.example")},
+	{"absolute, of another scheme", HTTP1("GET https://victim.example/page HTTP/1.1",
+		"Host: victim.example")},
+	{"absolute, of a scheme that is none", HTTP1("GET evil://victim.example/page HTTP/1.1",
+		"Host: victim.example")},
+	{"absolute, with a user", HTTP1("GET http://evil@victim.example/page HTTP/1.1",
+		"Host: victim.example")},
+	{"absolute, with another Host", HTTP1("GET http://victim.example/page HTTP/1.1",
+		"Host: evil.example")},
 	{"HTTP/2, in capitals", HTTP2(":path: /page", ":authority: VICTIM.EXAMPLE")},
 	{"HTTP/2, with the default port", HTTP2(":path: /page", ":authority: victim.example:80")},
 	{"HTTP/2, as a full domain name", HTTP2(":path: /page", ":authority: victim.example.")},
 	{"HTTP/2, absolute", HTTP2(":path: http://victim.example/page", ":authority: victim.example")},
-	{"HTTP/2, absolute, elsewhere", HTTP2(":path: http://evil.example/page", ":authority: victim.example")},
-	{"HTTP/2, with another Host", HTTP2(":path: /page", ":authority: victim.example", "host: evil.example")},
+	{"HTTP/2, absolute, elsewhere", HTTP2(":path: http://evil.example/page",
+		":authority: victim.example")},
+	{"HTTP/2, with another Host", HTTP2(":path: /page", ":authority: victim.example",
+		"host: evil.example")},
 	{"HTTP/2, with Host alone", HTTP2(":path: /page", "host: VICTIM.example")},
 }

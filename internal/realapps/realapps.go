@@ -45,8 +45,8 @@ func Run(t *testing.T, environ []string, name string, args ...string) string {
 	return string(out)
 }
 
-// Start starts a program with all that it starts itself, and ends it with the test. If the test fails, the end of what
-// it said is in the test's log.
+// Start starts a program with all that it starts itself, and ends it with the test. If the test
+// fails, the end of what it said is in the test's log.
 func Start(t *testing.T, environ []string, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	file, err := os.Create(filepath.Join(t.TempDir(), "log"))
@@ -83,7 +83,8 @@ func Listens(t *testing.T, addr string) {
 	t.Fatalf("nobody listens at %s", addr)
 }
 
-// PHP serves a folder by PHP's own server with four workers, and returns its address. router may be empty.
+// PHP serves a folder by PHP's own server with four workers, and returns its address. router may be
+// empty.
 func PHP(t *testing.T, environ []string, folder, router string) string {
 	t.Helper()
 	addr := "127.0.0.1:" + Port(t)
@@ -96,19 +97,21 @@ func PHP(t *testing.T, environ []string, folder, router string) string {
 	return addr
 }
 
-// MariaDB starts a server with an empty database, and returns its address. The user and the password are the
-// database's name.
+// MariaDB starts a server with an empty database, and returns its address. The user and the
+// password are the database's name.
 func MariaDB(t *testing.T, database string) string {
 	t.Helper()
 	folder, port := t.TempDir(), Port(t)
 	data, socket := filepath.Join(folder, "data"), filepath.Join(folder, "socket")
 	Run(t, nil, "mariadb-install-db", "--no-defaults", "--user=root", "--datadir="+data,
 		"--auth-root-authentication-method=normal", "--skip-test-db")
-	Start(t, nil, "mariadbd", "--no-defaults", "--user=root", "--datadir="+data, "--socket="+socket, "--port="+port,
+	Start(t, nil, "mariadbd", "--no-defaults", "--user=root", "--datadir="+data, "--socket="+socket,
+		"--port="+port,
 		"--bind-address=127.0.0.1", "--skip-log-bin")
 	Listens(t, "127.0.0.1:"+port)
 	Run(t, nil, "mariadb", "-S", socket, "-uroot", "-e", strings.ReplaceAll(
-		"CREATE DATABASE x; CREATE USER x@'%' IDENTIFIED BY 'x'; GRANT ALL ON x.* TO x@'%'", "x", database))
+		"CREATE DATABASE x; CREATE USER x@'%' IDENTIFIED BY 'x'; GRANT ALL ON x.* TO x@'%'", "x",
+		database))
 	return "127.0.0.1:" + port
 }
 

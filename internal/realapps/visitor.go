@@ -31,7 +31,9 @@ func NewVisitor(t *testing.T, addr, host string) *Visitor {
 	t.Cleanup(transport.CloseIdleConnections)
 	return &Visitor{t, addr, host, &http.Client{
 		Jar: jar, Transport: transport, Timeout: time.Minute,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse
+		},
 	}}
 }
 
@@ -57,7 +59,8 @@ func (v *Visitor) Get(path string, header ...string) Page {
 // Post sends a form.
 func (v *Visitor) Post(path string, form url.Values, header ...string) Page {
 	v.t.Helper()
-	return v.do(http.MethodPost, path, form.Encode(), append(header, "Content-Type", "application/x-www-form-urlencoded")...)
+	return v.do(http.MethodPost, path, form.Encode(), append(header, "Content-Type",
+		"application/x-www-form-urlencoded")...)
 }
 
 // Do sends a request of any method with content.
@@ -95,8 +98,8 @@ func (v *Visitor) try(method, path, content string, header ...string) (Page, err
 
 var link = regexp.MustCompile(`(?:href|src)=["']([^"'#]+)`)
 
-// Crawl follows the links from some paths to pages and files of the site, to at most so many, and returns the paths
-// that were answered 200 and how many of them were hits.
+// Crawl follows the links from some paths to pages and files of the site, to at most so many, and
+// returns the paths that were answered 200 and how many of them were hits.
 func (v *Visitor) Crawl(most int, leave *regexp.Regexp, from ...string) (paths []string, hits int) {
 	v.t.Helper()
 	asked := map[string]bool{}
@@ -119,7 +122,8 @@ func (v *Visitor) Crawl(most int, leave *regexp.Regexp, from ...string) (paths [
 		}
 		for _, found := range link.FindAllStringSubmatch(page.Body, -1) {
 			u, err := url.Parse(strings.ReplaceAll(found[1], "&amp;", "&"))
-			if err != nil || u.Host != "" && u.Host != v.host || u.Host == "" && !strings.HasPrefix(found[1], "/") {
+			if err != nil || u.Host != "" && u.Host != v.host || u.Host == "" &&
+				!strings.HasPrefix(found[1], "/") {
 				continue
 			}
 			if next := u.RequestURI(); !leave.MatchString(next) {
@@ -130,8 +134,8 @@ func (v *Visitor) Crawl(most int, leave *regexp.Regexp, from ...string) (paths [
 	return paths, hits
 }
 
-// Rate has eight visitors without cookies ask for some paths n times together, and returns how many requests were
-// answered in a second.
+// Rate has eight visitors without cookies ask for some paths n times together, and returns how many
+// requests were answered in a second.
 func Rate(t *testing.T, addr, host string, paths []string, n int) float64 {
 	t.Helper()
 	v := NewVisitor(t, addr, host)

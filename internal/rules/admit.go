@@ -18,11 +18,11 @@ type Admission struct {
 	Age, Fresh, StaleWhileRevalidate, StaleIfError, Retention time.Duration
 	MustRevalidate, Anonymous                                 bool
 
-	// Explicit: the response itself says how long it lives, or no-cache, in Cache-Control, Expires or a
-	// targeted field. Otherwise its lifetime, if it has one, is the operator's or a guess.
+	// Explicit: the response itself says how long it lives, or no-cache, in Cache-Control, Expires
+	// or a targeted field. Otherwise its lifetime, if it has one, is the operator's or a guess.
 	Explicit bool
-	// Source says what gave the response its lifetime, and Field in which field its directives were read: a targeted
-	// one, or Cache-Control, whether or not it is there.
+	// Source says what gave the response its lifetime, and Field in which field its directives were
+	// read: a targeted one, or Cache-Control, whether or not it is there.
 	Source Source
 	Field  string
 	// Overridden: the operator's lifetime takes the place of the one that the response states.
@@ -30,34 +30,38 @@ type Admission struct {
 	// Strip lists the fields, in canonical form, that are not stored: those of private="…" and
 	// no-cache="…", and hop-by-hop fields.
 	Strip []string
-	// AsIs: nothing is stripped and the names are in canonical form, so that Storable would make a copy and nothing else.
+	// AsIs: nothing is stripped and the names are in canonical form, so that Storable would make a
+	// copy and nothing else.
 	AsIs bool
 	// Vary lists the request fields that the response varies by, as VaryFields returns them.
 	Vary []string
 }
 
-// Admit judges whether a response may be stored by a shared cache (RFC 9111 section 3), and for how long.
-// h is the header as the client would get it, before [Announce]: see [Outside.Judged]. ttl is the operator's
-// lifetime for this
-// request: the setting for p.Resource or p.TTL, 0 for none. requested and received are when the
-// handler began and when h was complete.
+// Admit judges whether a response may be stored by a shared cache (RFC 9111 section 3), and for how
+// long. h is the header as the client would get it, before [Announce]: see [Outside.Judged]. ttl is
+// the operator's lifetime for this request: the setting for p.Resource or p.TTL, 0 for none.
+// requested and received are when the handler began and when h was complete.
 //
-// Any final status may be stored when the response states its lifetime itself, except those that answer
-// something which is not in the key (304, 412, 416) and those that forbid it (428, 429, 431 and 511: RFC
-// 6585). A lifetime of the operator's covers only 200, 203, 206, 300, 301, 308 and 410, so that no setting
-// keeps an error page for everyone; a heuristic one the statuses of RFC 9110 section 15.1 and
-// responses that say public.
+// Any final status may be stored when the response states its lifetime itself, except those that
+// answer something which is not in the key (304, 412, 416) and those that forbid it (428, 429, 431
+// and 511: RFC 6585). A lifetime of the operator's covers only 200, 203, 206, 300, 301, 308 and
+// 410, so that no setting keeps an error page for everyone; a heuristic one the statuses of RFC
+// 9110 section 15.1 and responses that say public.
 //
 // Here we are stricter than the RFC. A response to a request with credentials of any kind, not only
 // Authorization, must say that it is for others too (see consents) and be fresh, unless p.Shared. A
-// response whose stated lifetime is 0 is kept to be validated for the anonymous alone, unless it says
-// public. Set-Cookie keeps a response out, unless p.StoreCookies; so it does where private="Set-Cookie" or
-// no-cache="Set-Cookie" keeps the field itself out, unless the response states a positive lifetime and
-// comes from no other cache (Cache-Status). A response that varies by Authorization and Cookie is for the anonymous
-// alone if it was made for them, unless it says public.
+// response whose stated lifetime is 0 is kept to be validated for the anonymous alone, unless it
+// says public. Set-Cookie keeps a response out, unless p.StoreCookies; so it does where
+// private="Set-Cookie" or no-cache="Set-Cookie" keeps the field itself out, unless the response
+// states a positive lifetime and comes from no other cache (Cache-Status). A response that varies
+// by Authorization and Cookie is for the anonymous alone if it was made for them, unless it says
+// public.
 //
 // A response to HEAD is judged as one to GET would be, and never stored.
-func Admit(req *Request, status int, h http.Header, p *policy.Policy, ttl time.Duration, requested, received time.Time) Admission {
+func Admit(
+	req *Request, status int, h http.Header, p *policy.Policy, ttl time.Duration, requested,
+	received time.Time,
+) Admission {
 	asIs := plain(h)
 	if !asIs {
 		h = Canonical(h)
@@ -96,8 +100,8 @@ func Admit(req *Request, status int, h http.Header, p *policy.Policy, ttl time.D
 		return a
 	case a.Explicit:
 	case aimed && (len(h["Cache-Control"]) > 0 || len(h["Expires"]) > 0):
-		// The targeted field has done away with what they say of lifetimes; but they may say no-store,
-		// and the operator's word is only for handlers that said nothing.
+		// The targeted field has done away with what they say of lifetimes; but they may say
+		// no-store, and the operator's word is only for handlers that said nothing.
 	case ttl > 0 && timedStatus(status):
 		a.Fresh, a.Source = min(ttl, maxSeconds), SourceOperator
 	case p.Heuristic:
@@ -124,8 +128,8 @@ func Admit(req *Request, status int, h http.Header, p *policy.Policy, ttl time.D
 	case a.Fresh <= a.Age && !known && a.Fresh+max(a.StaleWhileRevalidate, a.StaleIfError) <= a.Age:
 		a.Reason = ReasonExpired
 	case req.Credentials && !p.Shared && (a.Fresh <= a.Age || a.Anonymous):
-		// A stale one would only be good to ask with, and what a handler says to one user of another's page
-		// is no consent: many make their validators without looking at the user.
+		// A stale one would only be good to ask with, and what a handler says to one user of
+		// another's page is no consent: many make their validators without looking at the user.
 		a.Reason = req.credentialsReason()
 	case req.Class == ClassHead:
 		a.Reason = ReasonMethod
@@ -136,7 +140,9 @@ func Admit(req *Request, status int, h http.Header, p *policy.Policy, ttl time.D
 }
 
 // refuse says why a response may not be stored, however long it would live.
-func refuse(req *Request, status int, h http.Header, p *policy.Policy, d *ResponseDirectives, a *Admission) policy.Reason {
+func refuse(
+	req *Request, status int, h http.Header, p *policy.Policy, d *ResponseDirectives, a *Admission,
+) policy.Reason {
 	var star bool
 	a.Vary, star = VaryFields(h)
 	switch {
@@ -148,7 +154,8 @@ func refuse(req *Request, status int, h http.Header, p *policy.Policy, d *Respon
 		return ReasonMethod
 	case !storableStatus(status):
 		return ReasonStatus
-	case status == http.StatusPartialContent && !storablePart(req, h), status != http.StatusPartialContent && saysPart(h):
+	case status == http.StatusPartialContent && !storablePart(req, h),
+		status != http.StatusPartialContent && saysPart(h):
 		return ReasonPartial
 	case d.MustUnderstand && !understood(status):
 		return ReasonMustUnderstand
@@ -170,11 +177,11 @@ func refuse(req *Request, status int, h http.Header, p *policy.Policy, d *Respon
 	return ""
 }
 
-// consents reports whether a response says in so many words that others may have it, though it was made
-// for a request with credentials. For Authorization these are the words of RFC 9111 section 3.5;
-// must-revalidate is one of them only beside a positive lifetime of the response, since it is commonly said to
-// keep caches from using a response at all. For other credentials, which the RFC does not know of, it is
-// no word for everyone.
+// consents reports whether a response says in so many words that others may have it, though it was
+// made for a request with credentials. For Authorization these are the words of RFC 9111 section
+// 3.5; must-revalidate is one of them only beside a positive lifetime of the response, since it is
+// commonly said to keep caches from using a response at all. For other credentials, which the RFC
+// does not know of, it is no word for everyone.
 func (d *ResponseDirectives) consents(req *Request, a *Admission) bool {
 	return d.forAll() || d.MustRevalidate && a.Explicit && a.Fresh > 0 && req.onlyAuthorization()
 }
@@ -182,7 +189,8 @@ func (d *ResponseDirectives) consents(req *Request, a *Admission) bool {
 // forAll reports whether a response says that it is for everyone.
 func (d *ResponseDirectives) forAll() bool { return d.Public || d.SMaxAge > 0 }
 
-// ForEveryone reports whether a stored response, or p, says that the response is the same for all clients.
+// ForEveryone reports whether a stored response, or p, says that the response is the same for all
+// clients.
 func ForEveryone(e *store.Entry, p *policy.Policy) bool {
 	d, _, aimed := targeted(e.Header, p.Targeted)
 	if !aimed {
@@ -191,24 +199,26 @@ func ForEveryone(e *store.Entry, p *policy.Policy) bool {
 	return p.Shared || d.forAll()
 }
 
-// setsAside reports whether a response says of a field that it alone is not to be kept, and of the rest how
-// long it lives. private="Set-Cookie" and no-cache="Set-Cookie" without a lifetime are what session middleware and
-// load balancers add to whatever sets their cookie: no word on whether the page itself is the same for the next
-// visitor. So it is where another cache stands behind this one, whose operator may have given the response its lifetime
-// before the cookie came.
+// setsAside reports whether a response says of a field that it alone is not to be kept, and of the
+// rest how long it lives. private="Set-Cookie" and no-cache="Set-Cookie" without a lifetime are
+// what session middleware and load balancers add to whatever sets their cookie: no word on whether
+// the page itself is the same for the next visitor. So it is where another cache stands behind this
+// one, whose operator may have given the response its lifetime before the cookie came.
 func (a *Admission) setsAside(field string, h http.Header) bool {
-	return a.Explicit && a.Fresh > 0 && slices.Contains(a.Strip, field) && len(h["Cache-Status"]) == 0
+	return a.Explicit && a.Fresh > 0 && slices.Contains(a.Strip, field) &&
+		len(h["Cache-Status"]) == 0
 }
 
-// variesByUser reports whether a response varies by all that HTTP knows of users. Its handler looks at who asks, as a
-// cache with an operator's lifetime behind this one says of what it made for the anonymous (see Announce): a client
-// that identifies itself otherwise, by X-Api-Key say, would get another response.
+// variesByUser reports whether a response varies by all that HTTP knows of users. Its handler looks
+// at who asks, as a cache with an operator's lifetime behind this one says of what it made for the
+// anonymous (see Announce): a client that identifies itself otherwise, by X-Api-Key say, would get
+// another response.
 func variesByUser(vary []string) bool {
 	return slices.Contains(vary, "authorization") && slices.Contains(vary, "cookie")
 }
 
-// storableMethod reports whether a response to such a request may answer a later GET. One to a POST may
-// when it says that it is what a GET of the same URI would get (RFC 9110 section 9.3.3).
+// storableMethod reports whether a response to such a request may answer a later GET. One to a POST
+// may when it says that it is what a GET of the same URI would get (RFC 9110 section 9.3.3).
 func storableMethod(req *Request, status int, h http.Header) bool {
 	switch req.Class {
 	case ClassRead, ClassHead:
@@ -221,7 +231,8 @@ func storableMethod(req *Request, status int, h http.Header) bool {
 
 func storableStatus(status int) bool {
 	switch status {
-	case http.StatusNotModified, http.StatusPreconditionFailed, http.StatusRequestedRangeNotSatisfiable:
+	case http.StatusNotModified, http.StatusPreconditionFailed,
+		http.StatusRequestedRangeNotSatisfiable:
 		return false // each answers a field of the request that is in no key
 	case 428, 429, 431, 511:
 		return false // RFC 6585
@@ -233,7 +244,8 @@ func storableStatus(status int) bool {
 // must-understand asks for (RFC 9111 section 5.2.2.3).
 func understood(status int) bool {
 	switch {
-	case 200 <= status && status <= 206, 300 <= status && status <= 303, status == 307, status == 308:
+	case 200 <= status && status <= 206, 300 <= status && status <= 303, status == 307,
+		status == 308:
 		return true
 	case 400 <= status && status <= 417, 500 <= status && status <= 505:
 		return true
@@ -250,14 +262,14 @@ func timedStatus(status int) bool {
 	return false
 }
 
-// asksForCredentials reports whether a status answers a request for lacking what another has: a stored one
-// is for those who lack it, too.
+// asksForCredentials reports whether a status answers a request for lacking what another has: a
+// stored one is for those who lack it, too.
 func asksForCredentials(status int) bool {
 	return status == http.StatusUnauthorized || status == http.StatusProxyAuthRequired
 }
 
-// knownValidator reports whether a response has a validator with which the handler can be asked whether
-// it still holds.
+// knownValidator reports whether a response has a validator with which the handler can be asked
+// whether it still holds.
 func knownValidator(h http.Header, received time.Time) bool {
 	if etag := sole(h, "Etag"); etag != "" && printable(etag) {
 		return true
@@ -266,11 +278,11 @@ func knownValidator(h http.Header, received time.Time) bool {
 	return ok
 }
 
-// staleness fills in what the response is good for once it is stale (RFC 9111 section 4.2.4, RFC 5861).
-// s-maxage forbids serving stale like proxy-revalidate (RFC 9111 section 5.2.2.10). Here we leave the RFC: the
-// response's own stale-while-revalidate counts beside s-maxage, because those who send both, such as Next.js,
-// mean both, and CDNs obey both. The operator's defaults do not make up for a lifetime of 0: who says
-// max-age=0 wants to be asked each time.
+// staleness fills in what the response is good for once it is stale (RFC 9111 section 4.2.4, RFC
+// 5861). s-maxage forbids serving stale like proxy-revalidate (RFC 9111 section 5.2.2.10). Here we
+// leave the RFC: the response's own stale-while-revalidate counts beside s-maxage, because those
+// who send both, such as Next.js, mean both, and CDNs obey both. The operator's defaults do not
+// make up for a lifetime of 0: who says max-age=0 wants to be asked each time.
 func (a *Admission) staleness(p *policy.Policy, d *ResponseDirectives, known bool) {
 	a.Retention = min(max(p.Retention, 0), maxSeconds)
 	if p.Retention == 0 {
@@ -280,7 +292,8 @@ func (a *Admission) staleness(p *policy.Policy, d *ResponseDirectives, known boo
 		if !known {
 			a.Retention = 0 // neither servable nor good to ask with
 		}
-		if !d.MustRevalidate && !d.ProxyRevalidate && !d.NoCache && d.StaleWhileRevalidate != absent {
+		if !d.MustRevalidate && !d.ProxyRevalidate && !d.NoCache &&
+			d.StaleWhileRevalidate != absent {
 			a.StaleWhileRevalidate = d.StaleWhileRevalidate
 		}
 		return

@@ -17,10 +17,11 @@ const uncacheable = "no-cache, no-store"
 // personal is what Announce adds to Vary, as a line of its own.
 const personal = "Authorization, Cookie"
 
-// Announce writes into the header of a response what the operator's settings mean for clients and other
-// caches, where governed (a setting or a policy wishes something for this resource) and as far as the
-// handler did not speak for itself: no Cache-Control, no Expires and no targeted field. a is what Admit
-// said of the response with the same ttl, and may since have been refused for reasons of the cache.
+// Announce writes into the header of a response what the operator's settings mean for clients and
+// other caches, where governed (a setting or a policy wishes something for this resource) and as
+// far as the handler did not speak for itself: no Cache-Control, no Expires and no targeted field.
+// a is what Admit said of the response with the same ttl, and may since have been refused for
+// reasons of the cache.
 //
 //   - A response whose own lifetime ttl overrides (a.Overridden) counts as one that said nothing: what it said goes.
 //   - A response that lives by ttl gets Cache-Control: max-age and Expires, in whole seconds rounded
@@ -33,10 +34,13 @@ const personal = "Authorization, Cookie"
 //   - A response of a resource that is off (p.Off, or a.Reason is ReasonOff) gets that too, whatever the
 //     handler said, its targeted fields included.
 //
-// Responses to other methods than GET and HEAD are left alone unless the resource is off; so are those
-// that live by a heuristic, which every recipient can make for itself. It reports whether it wrote a
-// lifetime: see store.Entry.Announced.
-func Announce(h http.Header, p *policy.Policy, a Admission, req *Request, ttl time.Duration, governed bool, now time.Time) (announced bool) {
+// Responses to other methods than GET and HEAD are left alone unless the resource is off; so are
+// those that live by a heuristic, which every recipient can make for itself. It reports whether it
+// wrote a lifetime: see store.Entry.Announced.
+func Announce(
+	h http.Header, p *policy.Policy, a Admission, req *Request, ttl time.Duration, governed bool,
+	now time.Time,
+) (announced bool) {
 	usable := a.Store || req.Class == ClassHead && a.Reason == ReasonMethod
 	switch {
 	case p.Off || a.Reason == ReasonOff:
@@ -91,8 +95,8 @@ func tellsCDNs(p *policy.Policy) string {
 	return ""
 }
 
-// toldCDNs reports whether a CDN-Cache-Control of a response that was announced is what Announce wrote. A handler's own
-// that is valid would have been its word, and nothing announced.
+// toldCDNs reports whether a CDN-Cache-Control of a response that was announced is what Announce
+// wrote. A handler's own that is valid would have been its word, and nothing announced.
 func toldCDNs(lines []string) bool {
 	if len(lines) != 1 {
 		return false
@@ -130,22 +134,24 @@ func silence(h http.Header, p *policy.Policy) {
 // sameName compares field names, in whatever case.
 func sameName(a, b string) bool { return len(a) == len(b) && strings.EqualFold(a, b) }
 
-// varyByKey adds to Vary, as one line, the request fields by which the operator tells requests apart, unless all are
-// there already. Lines that the handler wrote stay as they are.
+// varyByKey adds to Vary, as one line, the request fields by which the operator tells requests
+// apart, unless all are there already. Lines that the handler wrote stay as they are.
 func varyByKey(h http.Header, p *policy.Policy, around *keysAround) {
 	line := keyedBy(p, around)
 	if line == "" {
 		return
 	}
 	fields, star := VaryFields(h)
-	if star || listsAll(line, func(name string) bool { return slices.Contains(fields, strings.ToLower(name)) }) {
+	if star || listsAll(line, func(name string) bool {
+		return slices.Contains(fields, strings.ToLower(name))
+	}) {
 		return
 	}
 	h["Vary"] = append(slices.Clip(h["Vary"]), line)
 }
 
-// keyedBy lists the request fields by which p tells requests apart: those with credentials, unless the response is for
-// all, and those that are in the key. What Key.Replace looks at, nobody knows.
+// keyedBy lists the request fields by which p tells requests apart: those with credentials, unless
+// the response is for all, and those that are in the key. What Key.Replace looks at, nobody knows.
 func keyedBy(p *policy.Policy, around *keysAround) string {
 	if around == nil && !p.Shared && (p.Key.Replace != nil || len(p.Key.Headers) == 0) {
 		return personal // which has Cookie
@@ -181,9 +187,10 @@ func listsAll(line string, is func(name string) bool) bool {
 	return true
 }
 
-// Retract takes back from h, which is about to go out, the lifetime that Announce had written into it when s was sent:
-// what has appeared since makes the response one for its client alone. What handlers outside say of its lifetime in its
-// place stays, unless a cookie is set: then h says what it would say beside one of the handler's own.
+// Retract takes back from h, which is about to go out, the lifetime that Announce had written into
+// it when s was sent: what has appeared since makes the response one for its client alone. What
+// handlers outside say of its lifetime in its place stays, unless a cookie is set: then h says what
+// it would say beside one of the handler's own.
 func (s *Sent) Retract(h http.Header, p *policy.Policy) {
 	left := Added(h["Cache-Control"], s.control)
 	if len(left) == 0 || setsCookie(h) {
@@ -199,10 +206,10 @@ func (s *Sent) Retract(h http.Header, p *policy.Policy) {
 	}
 }
 
-// Unannounced returns e as its handler made it: without what Announce wrote into its header. That is what
-// a 304 or HEAD updates and what is to be judged again, for else the operator's lifetime would be taken
-// for the handler's, and a response kept from requests with credentials would be served to them. It is
-// e itself when nothing was announced.
+// Unannounced returns e as its handler made it: without what Announce wrote into its header. That
+// is what a 304 or HEAD updates and what is to be judged again, for else the operator's lifetime
+// would be taken for the handler's, and a response kept from requests with credentials would be
+// served to them. It is e itself when nothing was announced.
 func Unannounced(e *store.Entry) *store.Entry {
 	if !e.Announced {
 		return e
@@ -223,8 +230,8 @@ func Unannounced(e *store.Entry) *store.Entry {
 	return &made
 }
 
-// nominates reports whether e was judged to vary by all fields of a line of its Vary, as it was by what its handler
-// said: what Announce adds says more than that.
+// nominates reports whether e was judged to vary by all fields of a line of its Vary, as it was by
+// what its handler said: what Announce adds says more than that.
 func nominates(e *store.Entry, line string) bool {
 	fields, _ := VaryFields(http.Header{"Vary": {line}})
 	for _, f := range fields {

@@ -7,8 +7,8 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// PolicyOf returns the policy that counts for a response with the header h: p's own, or the one that p.ByType has for
-// the response's type.
+// PolicyOf returns the policy that counts for a response with the header h: p's own, or the one
+// that p.ByType has for the response's type.
 func PolicyOf(p *policy.Policy, h http.Header) *policy.Policy {
 	if len(p.ByType) == 0 {
 		return p
@@ -24,7 +24,8 @@ func PolicyOf(p *policy.Policy, h http.Header) *policy.Policy {
 	return p
 }
 
-// matchesType reports whether a media type, empty where a response has none, is one that a pattern stands for.
+// matchesType reports whether a media type, empty where a response has none, is one that a pattern
+// stands for.
 func matchesType(pattern, media string) bool {
 	if pattern == "*" {
 		return true

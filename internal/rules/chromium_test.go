@@ -33,9 +33,11 @@ func captured(t *testing.T) map[string]*http.Request {
 	return requests
 }
 
-// Nothing that Chromium sends without a cookie identifies a user, and none of its reads passes the cache by.
+// Nothing that Chromium sends without a cookie identifies a user, and none of its reads passes the
+// cache by.
 func TestChromiumIsNobodyAndNeverABypass(t *testing.T) {
-	plans := map[string]Plan{"GET": PlanLookup, "HEAD": PlanLookup, "OPTIONS": PlanPass, "POST": PlanInvalidate}
+	plans := map[string]Plan{"GET": PlanLookup, "HEAD": PlanLookup, "OPTIONS": PlanPass,
+		"POST": PlanInvalidate}
 	for kind, r := range captured(t) {
 		for name, values := range r.Header {
 			if scan(http.Header{name: values})&sawIdentity != 0 {

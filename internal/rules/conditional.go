@@ -65,9 +65,10 @@ func noneMatch(lines []string, stored string) bool {
 	return false
 }
 
-// nextTag cuts the first member off a list of entity tags. A comma inside the quotes of a tag belongs
-// to it; there are no escapes (RFC 9110 section 8.8.3). What does not begin like a tag ends at the
-// next comma. A quote that is never closed makes the rest of the line one member: no tag follows it.
+// nextTag cuts the first member off a list of entity tags. A comma inside the quotes of a tag
+// belongs to it; there are no escapes (RFC 9110 section 8.8.3). What does not begin like a tag ends
+// at the next comma. A quote that is never closed makes the rest of the line one member: no tag
+// follows it.
 func nextTag(list string) (member, rest string) {
 	list = trimOWS(list)
 	opened := strings.TrimPrefix(list, "W/")
@@ -102,8 +103,8 @@ func Forward(h http.Header, e *store.Entry) {
 	}
 }
 
-// ForwardRange turns h, the request header of a handler's run (a clone: it is modified), into a request
-// for the one gap of the partial response e, on condition that the representation is still
+// ForwardRange turns h, the request header of a handler's run (a clone: it is modified), into a
+// request for the one gap of the partial response e, on condition that the representation is still
 // the same; a handler where it is not answers with the whole (RFC 9110 section 13.1.5, RFC 9111
 // section 3.4). It reports whether e has a strong validator for that; if not, h is left as it was.
 func ForwardRange(h http.Header, e *store.Entry, gap store.Span) bool {
@@ -120,11 +121,12 @@ func ForwardRange(h http.Header, e *store.Entry, gap store.Span) bool {
 }
 
 // conditions are the request fields that make a response less than the whole representation.
-var conditions = [...]string{"If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since", "If-Range", "Range"}
+var conditions = [...]string{"If-None-Match", "If-Modified-Since", "If-Match",
+	"If-Unmodified-Since", "If-Range", "Range"}
 
 // Unconditional returns the header of a request for the whole representation: h without
-// If-None-Match, If-Modified-Since, If-Range and Range. It is h itself when it has none of them, and
-// otherwise a clone. If-Match and If-Unmodified-Since stay: a request with those passes.
+// If-None-Match, If-Modified-Since, If-Range and Range. It is h itself when it has none of them,
+// and otherwise a clone. If-Match and If-Unmodified-Since stay: a request with those passes.
 func Unconditional(h http.Header) http.Header {
 	for _, name := range unwanted {
 		if _, ok := h[name]; ok {

@@ -56,27 +56,38 @@ func TestNotModified(t *testing.T) {
 		{"no tag stored", http.Header{inm: {`"a"`}}, dated, false},
 		{"nothing asked, nothing stored", http.Header{inm: {""}}, http.Header{}, false},
 		{"an empty tag stored", http.Header{inm: {`""`}}, http.Header{"Etag": {`""`}}, true},
-		{"two tags stored are none", http.Header{inm: {`"a"`}}, http.Header{"Etag": {`"a"`, `"b"`}}, false},
+		{"two tags stored are none", http.Header{inm: {`"a"`}}, http.Header{"Etag": {`"a"`, `"b"`}},
+			false},
 
 		{"same date", http.Header{ims: {monday}}, dated, true},
 		{"later date", http.Header{ims: {tuesday}}, dated, true},
 		{"earlier date", http.Header{ims: {monday}}, http.Header{"Last-Modified": {second}}, false},
 		{"RFC 850 date", http.Header{ims: {mondayObs}}, dated, true},
 		{"asctime date", http.Header{ims: {mondayC}}, dated, true},
-		{"stored date in another form", http.Header{ims: {monday}}, http.Header{"Last-Modified": {mondayObs}}, true},
+		{"stored date in another form", http.Header{ims: {monday}},
+			http.Header{"Last-Modified": {mondayObs}}, true},
 		{"junk date", http.Header{ims: {"yesterday"}}, dated, false},
-		{"junk date, the same", http.Header{ims: {"yesterday"}}, http.Header{"Last-Modified": {"yesterday"}}, false},
-		{"junk stored, with a Date", http.Header{ims: {tuesday}}, http.Header{"Last-Modified": {"yesterday"}, "Date": {monday}}, false},
+		{"junk date, the same", http.Header{ims: {"yesterday"}},
+			http.Header{"Last-Modified": {"yesterday"}}, false},
+		{"junk stored, with a Date", http.Header{ims: {tuesday}},
+			http.Header{"Last-Modified": {"yesterday"}, "Date": {monday}}, false},
 		{"two dates", http.Header{ims: {tuesday, tuesday}}, dated, false},
-		{"two stored", http.Header{ims: {tuesday}}, http.Header{"Last-Modified": {monday, tuesday}}, false},
-		{"no Last-Modified: Date stands in", http.Header{ims: {tuesday}}, http.Header{"Date": {monday}}, true},
-		{"no Last-Modified and a later Date", http.Header{ims: {monday}}, http.Header{"Date": {tuesday}}, false},
+		{"two stored", http.Header{ims: {tuesday}}, http.Header{"Last-Modified": {monday, tuesday}},
+			false},
+		{"no Last-Modified: Date stands in", http.Header{ims: {tuesday}},
+			http.Header{"Date": {monday}}, true},
+		{"no Last-Modified and a later Date", http.Header{ims: {monday}},
+			http.Header{"Date": {tuesday}}, false},
 		{"neither", http.Header{ims: {monday}}, http.Header{}, false},
 
-		{"If-None-Match wins when it matches not", http.Header{inm: {`"b"`}, ims: {tuesday}}, tagged, false},
-		{"If-None-Match wins when it matches", http.Header{inm: {`"a"`}, ims: {"Mon, 05 Jan 2015 10:00:00 GMT"}}, tagged, true},
-		{"If-None-Match wins when it is junk", http.Header{inm: {"\x01"}, ims: {tuesday}}, tagged, false},
-		{"If-None-Match wins when it is empty", http.Header{inm: {""}, ims: {tuesday}}, dated, false},
+		{"If-None-Match wins when it matches not", http.Header{inm: {`"b"`}, ims: {tuesday}},
+			tagged, false},
+		{"If-None-Match wins when it matches", http.Header{inm: {`"a"`},
+			ims: {"Mon, 05 Jan 2015 10:00:00 GMT"}}, tagged, true},
+		{"If-None-Match wins when it is junk", http.Header{inm: {"\x01"}, ims: {tuesday}}, tagged,
+			false},
+		{"If-None-Match wins when it is empty", http.Header{inm: {""}, ims: {tuesday}}, dated,
+			false},
 	} {
 		if got := NotModified(c.req, c.stored, wednesday); got != c.want {
 			t.Errorf("%s: %v against %v: got %v", c.why, c.req, c.stored, got)
@@ -85,7 +96,8 @@ func TestNotModified(t *testing.T) {
 }
 
 func TestConditionalStatus(t *testing.T) {
-	for status, want := range map[int]bool{199: false, 200: true, 203: true, 204: true, 206: true, 299: true, 300: false, 301: false, 304: false, 404: false, 412: false, 500: false} {
+	for status, want := range map[int]bool{199: false, 200: true, 203: true, 204: true, 206: true,
+		299: true, 300: false, 301: false, 304: false, 404: false, 412: false, 500: false} {
 		if ConditionalStatus(status) != want {
 			t.Errorf("%d: want %v", status, want)
 		}
@@ -120,7 +132,8 @@ func TestNotModifiedIsLinear(t *testing.T) {
 
 func TestForwardAsksOnlyWithWhatTheHandlerKnows(t *testing.T) {
 	client := func() http.Header {
-		return http.Header{"If-None-Match": {`"client"`}, "If-Modified-Since": {tuesday}, "If-Match": {`"x"`}, "If-Unmodified-Since": {tuesday},
+		return http.Header{"If-None-Match": {`"client"`}, "If-Modified-Since": {tuesday},
+			"If-Match": {`"x"`}, "If-Unmodified-Since": {tuesday},
 			"If-Range": {`"x"`}, "Range": {"bytes=0-1"}, "Accept": {"text/html"}}
 	}
 	for _, c := range []struct {
@@ -129,12 +142,18 @@ func TestForwardAsksOnlyWithWhatTheHandlerKnows(t *testing.T) {
 		etag, modified bool // made by the cache
 		want           http.Header
 	}{
-		{"both", http.Header{"Etag": {`"a"`}, "Last-Modified": {monday}}, false, false, http.Header{"If-None-Match": {`"a"`}, "If-Modified-Since": {monday}}},
-		{"a weak tag", http.Header{"Etag": {`W/"a"`}}, false, false, http.Header{"If-None-Match": {`W/"a"`}}},
-		{"a date, as the handler wrote it", http.Header{"Last-Modified": {mondayC}}, false, false, http.Header{"If-Modified-Since": {mondayC}}},
-		{"a made tag", http.Header{"Etag": {`"a"`}, "Last-Modified": {monday}}, true, false, http.Header{"If-Modified-Since": {monday}}},
-		{"a made date", http.Header{"Etag": {`"a"`}, "Last-Modified": {monday}}, false, true, http.Header{"If-None-Match": {`"a"`}}},
-		{"both made", http.Header{"Etag": {`"a"`}, "Last-Modified": {monday}}, true, true, http.Header{}},
+		{"both", http.Header{"Etag": {`"a"`}, "Last-Modified": {monday}}, false, false,
+			http.Header{"If-None-Match": {`"a"`}, "If-Modified-Since": {monday}}},
+		{"a weak tag", http.Header{"Etag": {`W/"a"`}}, false, false,
+			http.Header{"If-None-Match": {`W/"a"`}}},
+		{"a date, as the handler wrote it", http.Header{"Last-Modified": {mondayC}}, false, false,
+			http.Header{"If-Modified-Since": {mondayC}}},
+		{"a made tag", http.Header{"Etag": {`"a"`}, "Last-Modified": {monday}}, true, false,
+			http.Header{"If-Modified-Since": {monday}}},
+		{"a made date", http.Header{"Etag": {`"a"`}, "Last-Modified": {monday}}, false, true,
+			http.Header{"If-None-Match": {`"a"`}}},
+		{"both made", http.Header{"Etag": {`"a"`}, "Last-Modified": {monday}}, true, true,
+			http.Header{}},
 		{"none", http.Header{}, false, false, http.Header{}},
 	} {
 		e := stored(c.h)
@@ -156,13 +175,19 @@ func TestForwardRange(t *testing.T) {
 		made bool
 		want string // Range, then If-Range; empty: not possible
 	}{
-		{"a gap at the end is asked for with an open range", http.Header{"Etag": {`"a"`}}, store.Span{First: 5, End: 10}, false, `bytes=5- "a"`},
-		{"a gap in front", http.Header{"Etag": {`"a"`}}, store.Span{First: 0, End: 5}, false, `bytes=0-4 "a"`},
-		{"a date a second older than the response", http.Header{"Last-Modified": {monday}, "Date": {second}}, store.Span{First: 0, End: 5}, false, "bytes=0-4 " + monday},
-		{"a date of the same second", http.Header{"Last-Modified": {monday}, "Date": {monday}}, store.Span{First: 0, End: 5}, false, ""},
-		{"a weak tag, though the date is strong", http.Header{"Etag": {`W/"a"`}, "Last-Modified": {monday}, "Date": {tuesday}}, store.Span{First: 0, End: 5}, false, ""},
+		{"a gap at the end is asked for with an open range", http.Header{"Etag": {`"a"`}},
+			store.Span{First: 5, End: 10}, false, `bytes=5- "a"`},
+		{"a gap in front", http.Header{"Etag": {`"a"`}}, store.Span{First: 0, End: 5}, false,
+			`bytes=0-4 "a"`},
+		{"a date a second older than the response", http.Header{"Last-Modified": {monday},
+			"Date": {second}}, store.Span{First: 0, End: 5}, false, "bytes=0-4 " + monday},
+		{"a date of the same second", http.Header{"Last-Modified": {monday}, "Date": {monday}},
+			store.Span{First: 0, End: 5}, false, ""},
+		{"a weak tag, though the date is strong", http.Header{"Etag": {`W/"a"`},
+			"Last-Modified": {monday}, "Date": {tuesday}}, store.Span{First: 0, End: 5}, false, ""},
 		{"an unquoted tag", http.Header{"Etag": {`a`}}, store.Span{First: 0, End: 5}, false, ""},
-		{"a tag the handler does not know", http.Header{"Etag": {`"a"`}}, store.Span{First: 0, End: 5}, true, ""},
+		{"a tag the handler does not know", http.Header{"Etag": {`"a"`}}, store.Span{First: 0,
+			End: 5}, true, ""},
 		{"no validator", http.Header{}, store.Span{First: 0, End: 5}, false, ""},
 	} {
 		e := stored(c.h)
@@ -204,7 +229,8 @@ var wellFormed = regexp.MustCompile(`^[ \t]*(W/)?"[!#-~]*"[ \t]*(,[ \t]*((W/)?"[
 
 // net/http's own evaluation is the oracle for what is well-formed.
 func FuzzNotModified(f *testing.F) {
-	for _, list := range []string{`"a"`, `W/"a", "b"`, `"b", "a"`, `*`, `,`, `"`, `W/`, `"a`, `a", "a"`, `"x,y", "a"`, `"a"0`, `"*",, "a"`} {
+	for _, list := range []string{`"a"`, `W/"a", "b"`, `"b", "a"`, `*`, `,`, `"`, `W/`, `"a`,
+		`a", "a"`, `"x,y", "a"`, `"a"0`, `"*",, "a"`} {
 		f.Add(list, `"a"`, monday)
 	}
 	f.Add("", `"`, tuesday)
@@ -212,9 +238,11 @@ func FuzzNotModified(f *testing.F) {
 	f.Fuzz(func(t *testing.T, list, tag, since string) {
 		modified, _ := ParseDate(monday, wednesday)
 		h := http.Header{"Etag": {tag}, "Last-Modified": {monday}}
-		for _, req := range []http.Header{{"If-None-Match": {list}}, {"If-Modified-Since": {since}}, {"If-None-Match": {list}, "If-Modified-Since": {since}}} {
+		for _, req := range []http.Header{{"If-None-Match": {list}}, {"If-Modified-Since": {since}},
+			{"If-None-Match": {list}, "If-Modified-Since": {since}}} {
 			got := NotModified(req, h, wednesday)
-			if req["If-None-Match"] != nil && !(wellFormed.MatchString(list) && wellFormed.MatchString(tag) && !strings.Contains(tag, ",")) {
+			if req["If-None-Match"] != nil && !(wellFormed.MatchString(list) &&
+				wellFormed.MatchString(tag) && !strings.Contains(tag, ",")) {
 				continue
 			}
 			r := httptest.NewRequest("GET", "/", nil)

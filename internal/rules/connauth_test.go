@@ -33,8 +33,8 @@ func TestConnectionAuth(t *testing.T) {
 	}
 }
 
-// What a connection was authenticated for is not stored, whatever the response says, and no request with
-// such credentials is answered from the store.
+// What a connection was authenticated for is not stored, whatever the response says, and no request
+// with such credentials is answered from the store.
 func TestConnectionAuthIsNeitherLookedUpNorStored(t *testing.T) {
 	shared := policy.Policy{Shared: true}
 	r, _ := http.NewRequest("GET", "http://a/", nil)

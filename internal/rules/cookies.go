@@ -8,20 +8,21 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// maxCookies and maxCookieBytes bound the Cookie fields out of which cookies are ignored, so that a client's
-// megabyte of cookies costs no time. Browsers send at most 180 cookies to a site, and servers take 8 KiB.
+// maxCookies and maxCookieBytes bound the Cookie fields out of which cookies are ignored, so that a
+// client's megabyte of cookies costs no time. Browsers send at most 180 cookies to a site, and
+// servers take 8 KiB.
 const (
 	maxCookies     = 256
 	maxCookieBytes = 16 << 10
 )
 
-// WithoutIgnoredCookies returns r as the cache and the handlers of its runs see it: without the cookies that
-// p ignores. It is r itself when there are none, and otherwise a copy with a header of its own;
-// r is not modified.
+// WithoutIgnoredCookies returns r as the cache and the handlers of its runs see it: without the
+// cookies that p ignores. It is r itself when there are none, and otherwise a copy with a header of
+// its own; r is not modified.
 //
-// Cookie fields that do not read like those of a browser are left as they are, with all their cookies: they
-// have a control or an open quote, so that handlers could cut them elsewhere than the cache does, or are
-// too many or too long.
+// Cookie fields that do not read like those of a browser are left as they are, with all their
+// cookies: they have a control or an open quote, so that handlers could cut them elsewhere than the
+// cache does, or are too many or too long.
 func WithoutIgnoredCookies(r *http.Request, p *policy.Policy) *http.Request {
 	if !ignoresCookies(p) {
 		return r
@@ -49,8 +50,8 @@ func withoutIgnored(p *policy.Policy, r *http.Request) *http.Request {
 	return seen
 }
 
-// keepCookies returns the lines of a Cookie field without the ignored cookies. dropped is false when there are
-// none, or when the field cannot be read; then kept means nothing.
+// keepCookies returns the lines of a Cookie field without the ignored cookies. dropped is false
+// when there are none, or when the field cannot be read; then kept means nothing.
 func keepCookies(p *policy.Policy, lines []string) (kept []string, dropped bool) {
 	count, size := 0, 0
 	for _, line := range lines {
@@ -83,16 +84,19 @@ func cookieName(pair string) string {
 	return trimOWS(name)
 }
 
-// ignoresCookie reports whether a cookie is ignored. One without a name never is, and neither is one that makes
-// its request pass.
+// ignoresCookie reports whether a cookie is ignored. One without a name never is, and neither is
+// one that makes its request pass.
 func ignoresCookie(p *policy.Policy, name string) bool {
 	return isToken(name) && !listed(p.PassCookies, name) &&
 		(listed(p.IgnoreCookies, name) || p.KeepCookies != nil && !listed(p.KeepCookies, name))
 }
 
-func ignoresCookies(p *policy.Policy) bool { return len(p.IgnoreCookies) > 0 || p.KeepCookies != nil }
+func ignoresCookies(p *policy.Policy) bool {
+	return len(p.IgnoreCookies) > 0 || p.KeepCookies != nil
+}
 
-// SetsIgnoredCookie returns the name of a cookie that a response with the header h sets and that p ignores, or "".
+// SetsIgnoredCookie returns the name of a cookie that a response with the header h sets and that p
+// ignores, or "".
 func SetsIgnoredCookie(h http.Header, p *policy.Policy) string {
 	if !ignoresCookies(p) {
 		return ""
@@ -105,9 +109,9 @@ func SetsIgnoredCookie(h http.Header, p *policy.Policy) string {
 	return ""
 }
 
-// plainCookie reports whether every handler takes what stands between two ";" for one cookie: it has no
-// controls, and no quote is open at its end. Commas, spaces, braces and quotes in pairs, which RFC 6265 section
-// 4.1.1 forbids, are common in the values of consent banners.
+// plainCookie reports whether every handler takes what stands between two ";" for one cookie: it
+// has no controls, and no quote is open at its end. Commas, spaces, braces and quotes in pairs,
+// which RFC 6265 section 4.1.1 forbids, are common in the values of consent banners.
 func plainCookie(pair string) bool {
 	open, quoted, escaped := false, false, false
 	for i := range len(pair) {
@@ -123,14 +127,16 @@ func plainCookie(pair string) bool {
 	return !open && !(quoted && escaped)
 }
 
-// passesByCookie reports whether a request has a cookie that p.PassCookies lists, wherever a handler could
-// find one: at ";" and ",", and within quotes.
+// passesByCookie reports whether a request has a cookie that p.PassCookies lists, wherever a
+// handler could find one: at ";" and ",", and within quotes.
 func passesByCookie(p *policy.Policy, h http.Header) bool {
 	if len(p.PassCookies) == 0 {
 		return false
 	}
 	for _, line := range h["Cookie"] {
-		for pair := range strings.FieldsFuncSeq(line, func(c rune) bool { return c == ';' || c == ',' || c == '"' }) {
+		for pair := range strings.FieldsFuncSeq(line, func(c rune) bool {
+			return c == ';' || c == ',' || c == '"'
+		}) {
 			name, _, _ := strings.Cut(pair, "=")
 			if name = strings.TrimSpace(name); name != "" && listed(p.PassCookies, name) {
 				return true

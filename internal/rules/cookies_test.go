@@ -20,7 +20,8 @@ func cookieRequest(lines ...string) *http.Request {
 	return r
 }
 
-var ignoring = &policy.Policy{IgnoreCookies: []string{"_ga*", "utm*", "consent", "both"}, PassCookies: []string{"in_*", "both"}}
+var ignoring = &policy.Policy{IgnoreCookies: []string{"_ga*", "utm*", "consent", "both"},
+	PassCookies: []string{"in_*", "both"}}
 
 // Ignored cookies are gone, and what cannot be read for certain is left as it is.
 func TestIgnoredCookies(t *testing.T) {
@@ -47,7 +48,8 @@ func TestIgnoredCookies(t *testing.T) {
 		{"only others", []string{"a=1;b=2"}, []string{"a=1;b=2"}},
 
 		{"an open quote", []string{`_ga="1; sid=2`}, []string{`_ga="1; sid=2`}},
-		{"a quote that opens in another cookie", []string{`sid="1; _ga=2; x"`}, []string{`sid="1; _ga=2; x"`}},
+		{"a quote that opens in another cookie", []string{`sid="1; _ga=2; x"`},
+			[]string{`sid="1; _ga=2; x"`}},
 		{"a quote in the name", []string{`"_ga=1; sid=2"`}, []string{`"_ga=1; sid=2"`}},
 		{"an escaped quote", []string{`_ga="1\"; sid=2"`}, []string{`_ga="1\"; sid=2"`}},
 		{"a backslash without quotes", []string{`_ga=1\2; sid=2`}, []string{"sid=2"}},
@@ -56,10 +58,15 @@ func TestIgnoredCookies(t *testing.T) {
 		{"an end of line", []string{"_ga=1\rsid=2"}, []string{"_ga=1\rsid=2"}},
 		{"a control in another field", []string{"_ga=1", "a=\x7f"}, []string{"_ga=1", "a=\x7f"}},
 		{"as many as are read", []string{strings.Repeat("_ga=1;", maxCookies)}, nil},
-		{"as long as is read, over two fields", []string{"_ga=1", "_ga=" + strings.Repeat("x", maxCookieBytes-len("_ga=1_ga="))}, nil},
-		{"a byte more", []string{"_ga=12", "_ga=" + strings.Repeat("x", maxCookieBytes-len("_ga=1_ga="))}, []string{"_ga=12", "_ga=" + strings.Repeat("x", maxCookieBytes-len("_ga=1_ga="))}},
-		{"too many", []string{strings.Repeat("_ga=1;", maxCookies+1)}, []string{strings.Repeat("_ga=1;", maxCookies+1)}},
-		{"too long", []string{"_ga=" + strings.Repeat("x", maxCookieBytes)}, []string{"_ga=" + strings.Repeat("x", maxCookieBytes)}},
+		{"as long as is read, over two fields", []string{"_ga=1", "_ga=" + strings.Repeat("x",
+			maxCookieBytes-len("_ga=1_ga="))}, nil},
+		{"a byte more", []string{"_ga=12", "_ga=" + strings.Repeat("x",
+			maxCookieBytes-len("_ga=1_ga="))}, []string{"_ga=12", "_ga=" + strings.Repeat("x",
+			maxCookieBytes-len("_ga=1_ga="))}},
+		{"too many", []string{strings.Repeat("_ga=1;", maxCookies+1)},
+			[]string{strings.Repeat("_ga=1;", maxCookies+1)}},
+		{"too long", []string{"_ga=" + strings.Repeat("x", maxCookieBytes)},
+			[]string{"_ga=" + strings.Repeat("x", maxCookieBytes)}},
 	} {
 		r := cookieRequest(c.lines...)
 		got := WithoutIgnoredCookies(r, ignoring)
@@ -119,7 +126,8 @@ func TestPassCookies(t *testing.T) {
 		}
 		r := cookieRequest(c.line)
 		r.Method = "POST"
-		if q, plan, _ := ReadRequest(r, ignoring); plan != PlanInvalidate || q.Directives.NoStore != c.pass {
+		if q, plan, _ := ReadRequest(r, ignoring); plan != PlanInvalidate ||
+			q.Directives.NoStore != c.pass {
 			t.Errorf("POST with %q: %v, not to be stored: %v", c.line, plan, q.Directives.NoStore)
 		}
 	}
@@ -129,19 +137,26 @@ func TestPassCookies(t *testing.T) {
 func TestAnalyticsCookies(t *testing.T) {
 	p := &policy.Policy{IgnoreCookies: policy.AnalyticsCookies()}
 	for _, line := range []string{
-		"_ga=GA1.1.1203.1730; _ga_8KXWT1=GS2.1.s17$o1$g0$t17$j60$l0$h0; _gid=GA1.2.1; _gat_UA-1-2=1; _gcl_au=1.1.1",
-		"__utmz=1.2.1.1.utmcsr=google|utmccn=(organic)|utmcmd=organic|utmctr=(not provided); __utma=1",
+		"_ga=GA1.1.1203.1730; _ga_8KXWT1=GS2.1.s17$o1$g0$t17$j60$l0$h0; _gid=GA1.2.1; " +
+			"_gat_UA-1-2=1; _gcl_au=1.1.1",
+		"__utmz=1.2.1.1.utmcsr=google|utmccn=(organic)|utmcmd=organic|utmctr=(not provided); " +
+			"__utma=1",
 		"_gat=1; __hstc=1.2; __hssc=1; __hssrc=1; __hs_opt_out=no",
-		"_fbp=fb.1.1.1; _clck=1x2; _uetsid=ab; _hjSessionUser_1=eyJpZCI6; _pk_id.1.1fff=1; _ym_uid=1",
+		"_fbp=fb.1.1.1; _clck=1x2; _uetsid=ab; _hjSessionUser_1=eyJpZCI6; _pk_id.1.1fff=1; " +
+			"_ym_uid=1",
 		`OptanonConsent=isGpcEnabled=0&datestamp=Mon+Nov&groups=C0001%3A1; CookieConsent={stamp:%27x%27%2Cnecessary:true}`,
-		"cookieyes-consent=consentid:a,consent:yes,action:no; euconsent-v2=CP; __cf_bm=x.y; AWSALBCORS=z",
+		"cookieyes-consent=consentid:a,consent:yes,action:no; euconsent-v2=CP; __cf_bm=x.y; " +
+			"AWSALBCORS=z",
 	} {
 		if r := WithoutIgnoredCookies(cookieRequest(line), p); len(r.Header["Cookie"]) > 0 {
 			t.Errorf("%q is left", r.Header["Cookie"])
 		}
 	}
-	for _, name := range []string{"session", "PHPSESSID", "JSESSIONID", "connect.sid", "csrftoken", "_gorilla_csrf", "_csrf",
-		"wordpress_logged_in_x", "wp-settings-1", "__hsmem", "_gatekeeper_session", "woocommerce_items_in_cart", "laravel_session", "__Host-session", "auth", "lang", "theme", "cart"} {
+	for _, name := range []string{"session", "PHPSESSID", "JSESSIONID", "connect.sid", "csrftoken",
+		"_gorilla_csrf", "_csrf",
+		"wordpress_logged_in_x", "wp-settings-1", "__hsmem", "_gatekeeper_session",
+		"woocommerce_items_in_cart", "laravel_session", "__Host-session", "auth", "lang", "theme",
+		"cart"} {
 		if ignoresCookie(p, name) {
 			t.Errorf("%s is ignored", name)
 		}
@@ -153,10 +168,11 @@ func TestAnalyticsCookies(t *testing.T) {
 	}
 }
 
-// Whatever a client sends: a handler of a shared run sees no cookie that the cache ignored, all that it did not,
-// and a field that could not be read counts as it is.
+// Whatever a client sends: a handler of a shared run sees no cookie that the cache ignored, all
+// that it did not, and a field that could not be read counts as it is.
 func FuzzIgnoredCookies(f *testing.F) {
-	for _, line := range []string{"_ga=1; sid=2", `_ga="1; sid=2"`, `a="b\"; _ga=1; c"`, "_ga =1;;=x;sid", "sid=1, _ga=2", "_ga\x0b=1; a", "both=1;in_x", `_ga="";a=""`} {
+	for _, line := range []string{"_ga=1; sid=2", `_ga="1; sid=2"`, `a="b\"; _ga=1; c"`,
+		"_ga =1;;=x;sid", "sid=1, _ga=2", "_ga\x0b=1; a", "both=1;in_x", `_ga="";a=""`} {
 		f.Add(line, "")
 		f.Add("x=1", line)
 	}

@@ -90,7 +90,8 @@ func TestTellOfOrigin(t *testing.T) {
 		{"", "https://a.example", "", nil},
 	} {
 		asked, h := http.Header{}, http.Header{}
-		for name, value := range map[string]string{"access-control-allow-origin": each.allows, "Vary": each.vary} {
+		for name, value := range map[string]string{"access-control-allow-origin": each.allows,
+			"Vary": each.vary} {
 			if value != "" {
 				h[name] = []string{value}
 			}
@@ -100,7 +101,8 @@ func TestTellOfOrigin(t *testing.T) {
 		}
 		from(asked, &Outside{}).Tell(h)
 		if !slices.Equal(h["Vary"], each.want) {
-			t.Errorf("Origin %q, allowed %q, Vary %q: Vary became %q, want %q", each.origin, each.allows, each.vary,
+			t.Errorf("Origin %q, allowed %q, Vary %q: Vary became %q, want %q", each.origin,
+				each.allows, each.vary,
 				h["Vary"], each.want)
 		}
 	}
@@ -133,7 +135,8 @@ func TestOwnOrigin(t *testing.T) {
 		if each.tls {
 			r.TLS = &tls.ConnectionState{}
 		}
-		for name, value := range map[string]string{"X-Forwarded-Host": each.forwardedHost, "X-Forwarded-Proto": each.forwardedProto} {
+		for name, value := range map[string]string{"X-Forwarded-Host": each.forwardedHost,
+			"X-Forwarded-Proto": each.forwardedProto} {
 			if value != "" {
 				r.Header.Set(name, value)
 			}

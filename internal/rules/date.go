@@ -6,10 +6,11 @@ import (
 )
 
 // ParseDate reads an HTTP-date in any of its three forms (RFC 9110 section 5.6.7): IMF-fixdate, and
-// the obsolete forms of RFC 850 and of C's asctime. Names are matched whatever their case, and a zone
-// other than GMT makes a date invalid (RFC 9111 section 4.2). Nothing else is forgiven: a date that
-// another recipient could read as a different moment is no date. The day's name must be one, but need
-// not be that date's. A leap second is read as the second before it, never as a later moment.
+// the obsolete forms of RFC 850 and of C's asctime. Names are matched whatever their case, and a
+// zone other than GMT makes a date invalid (RFC 9111 section 4.2). Nothing else is forgiven: a date
+// that another recipient could read as a different moment is no date. The day's name must be one,
+// but need not be that date's. A leap second is read as the second before it, never as a later
+// moment.
 //
 // A two-digit year is the one that lies at most 50 years after now, and less than 50 before that.
 // It allocates nothing.
@@ -56,12 +57,14 @@ func ParseDate(s string, now time.Time) (time.Time, bool) {
 var (
 	shortDays = []string{"Sun ", "Mon ", "Tue ", "Wed ", "Thu ", "Fri ", "Sat "}
 	commaDays = []string{"Sun, ", "Mon, ", "Tue, ", "Wed, ", "Thu, ", "Fri, ", "Sat, "}
-	longDays  = []string{"Sunday, ", "Monday, ", "Tuesday, ", "Wednesday, ", "Thursday, ", "Friday, ", "Saturday, "}
-	months    = []string{"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"}
+	longDays  = []string{"Sunday, ", "Monday, ", "Tuesday, ", "Wednesday, ", "Thursday, ",
+		"Friday, ", "Saturday, "}
+	months = []string{"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov",
+		"Dec"}
 )
 
-// dateReader reads a date from its front. After the first thing that is not as it should be, bad stays
-// set and what is read means nothing.
+// dateReader reads a date from its front. After the first thing that is not as it should be, bad
+// stays set and what is read means nothing.
 type dateReader struct {
 	rest string
 	bad  bool
@@ -125,8 +128,11 @@ func (d *dateReader) clock() (hour, minute, second int) {
 	return hour, minute, min(second, 59)
 }
 
-// date makes the moment, unless something was wrong, something is left over, or the month has no such day.
-func (d *dateReader) date(year int, month time.Month, day, hour, minute, second int) (time.Time, bool) {
+// date makes the moment, unless something was wrong, something is left over, or the month has no
+// such day.
+func (d *dateReader) date(
+	year int, month time.Month, day, hour, minute, second int,
+) (time.Time, bool) {
 	if d.bad || d.rest != "" {
 		return time.Time{}, false
 	}
@@ -138,7 +144,9 @@ func (d *dateReader) date(year int, month time.Month, day, hour, minute, second 
 }
 
 // nearDate makes the moment of a year of which only two digits were said.
-func (d *dateReader) nearDate(digits int, month time.Month, day, hour, minute, second int, now time.Time) (time.Time, bool) {
+func (d *dateReader) nearDate(
+	digits int, month time.Month, day, hour, minute, second int, now time.Time,
+) (time.Time, bool) {
 	limit := now.UTC().AddDate(50, 0, 0)
 	year := limit.Year() - limit.Year()%100 + digits
 	if time.Date(year, month, day, hour, minute, second, 0, time.UTC).After(limit) {

@@ -25,8 +25,10 @@ func TestParseDate(t *testing.T) {
 		{"year 9999", "Fri, 31 Dec 9999 23:59:59 GMT", "9999-12-31T23:59:59Z"},
 
 		{"two digits, this year", "Sunday, 22-Nov-26 00:00:00 GMT", "2026-11-22T00:00:00Z"},
-		{"two digits, 50 years ahead to the second", "Saturday, 21-Nov-76 12:00:00 GMT", "2076-11-21T12:00:00Z"},
-		{"two digits, a second more than 50 years ahead", "Sunday, 21-Nov-76 12:00:01 GMT", "1976-11-21T12:00:01Z"},
+		{"two digits, 50 years ahead to the second", "Saturday, 21-Nov-76 12:00:00 GMT",
+			"2076-11-21T12:00:00Z"},
+		{"two digits, a second more than 50 years ahead", "Sunday, 21-Nov-76 12:00:01 GMT",
+			"1976-11-21T12:00:01Z"},
 		{"two digits, 99", "Friday, 31-Dec-99 23:59:59 GMT", "1999-12-31T23:59:59Z"},
 		{"two digits, 00", "Saturday, 01-Jan-00 00:00:00 GMT", "2000-01-01T00:00:00Z"},
 
@@ -98,8 +100,10 @@ func TestParseDateAllocatesNothing(t *testing.T) {
 
 func FuzzParseDate(f *testing.F) {
 	for _, s := range []string{
-		"Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994",
-		"Sat, 31 Dec 2016 23:59:60 GMT", "0", "", "Sun, 06 Nov", ",-,-,-", "Sun, \xff6 Nov 1994 08:49:37 GMT",
+		"Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT",
+		"Sun Nov  6 08:49:37 1994",
+		"Sat, 31 Dec 2016 23:59:60 GMT", "0", "", "Sun, 06 Nov", ",-,-,-",
+		"Sun, \xff6 Nov 1994 08:49:37 GMT",
 	} {
 		f.Add(s)
 	}
@@ -114,7 +118,8 @@ func FuzzParseDate(f *testing.F) {
 		}
 		again, ok := ParseDate(got.Format(http.TimeFormat), now)
 		if !ok || !again.Equal(got) {
-			t.Errorf("ParseDate(%q) = %v, which written and read again is %v, %v", s, got, again, ok)
+			t.Errorf("ParseDate(%q) = %v, which written and read again is %v, %v", s, got,
+				again, ok)
 		}
 	})
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/pquerna/cachecontrol/cacheobject"
 )
 
-// MaxCacheControl is how many bytes of Cache-Control are read, all lines of a message together: 8 KiB.
-// Nobody who means well sends more, and what is not read may have forbidden anything: a longer one counts
-// as no-store, and in a request as no-cache too.
+// MaxCacheControl is how many bytes of Cache-Control are read, all lines of a message together: 8
+// KiB. Nobody who means well sends more, and what is not read may have forbidden anything: a longer
+// one counts as no-store, and in a request as no-cache too.
 const MaxCacheControl = 8 << 10
 
 // absent is a duration that was not given.
@@ -27,16 +27,17 @@ type RequestDirectives struct {
 	MaxStale                       time.Duration // math.MaxInt64: however stale
 }
 
-// ResponseDirectives is what a response says to a shared cache, in Cache-Control or in a targeted field
-// (RFC 9111 section 5.2.2, RFC 5861, RFC 8246, RFC 9213). Durations are whole seconds up to 2^31, and -1
-// when not given; 0 also when given in a way that leaves no choice but to take the response for stale.
+// ResponseDirectives is what a response says to a shared cache, in Cache-Control or in a targeted
+// field (RFC 9111 section 5.2.2, RFC 5861, RFC 8246, RFC 9213). Durations are whole seconds up to
+// 2^31, and -1 when not given; 0 also when given in a way that leaves no choice but to take the
+// response for stale.
 type ResponseDirectives struct {
 	NoStore, NoCache, Private, Public bool
 	MustRevalidate, ProxyRevalidate   bool
 	MustUnderstand                    bool
 	Immutable, NoTransform            bool
-	// NoCacheFields and PrivateFields are the canonical field names of no-cache="…" and private="…".
-	// The forms without names, where given too, go further than these.
+	// NoCacheFields and PrivateFields are the canonical field names of no-cache="…" and
+	// private="…". The forms without names, where given too, go further than these.
 	NoCacheFields, PrivateFields []string
 
 	MaxAge, SMaxAge                    time.Duration
@@ -48,13 +49,14 @@ func noRequestDirectives() RequestDirectives {
 }
 
 func noResponseDirectives() ResponseDirectives {
-	return ResponseDirectives{MaxAge: absent, SMaxAge: absent, StaleWhileRevalidate: absent, StaleIfError: absent}
+	return ResponseDirectives{MaxAge: absent, SMaxAge: absent, StaleWhileRevalidate: absent,
+		StaleIfError: absent}
 }
 
 // ParseRequestDirectives reads a request's Cache-Control or, where there is none at all, its Pragma
-// (RFC 9111 section 5.4). Unknown directives are ignored. Of duplicates the strictest counts, and one that
-// is malformed is read as the strictest that it can have meant. What browsers send on their own
-// costs no allocation.
+// (RFC 9111 section 5.4). Unknown directives are ignored. Of duplicates the strictest counts, and
+// one that is malformed is read as the strictest that it can have meant. What browsers send on
+// their own costs no allocation.
 func ParseRequestDirectives(h http.Header) RequestDirectives {
 	d := noRequestDirectives()
 	lines, given := h["Cache-Control"]
@@ -114,7 +116,8 @@ func (d *RequestDirectives) add(one string) {
 		d.strictest(name)
 		return
 	}
-	// No no-cache comes this far: ParseRequestDirectives takes the bare word, and one with an argument is an error.
+	// No no-cache comes this far: ParseRequestDirectives takes the bare word, and one with an
+	// argument is an error.
 	d.NoStore = d.NoStore || c.NoStore
 	d.OnlyIfCached = d.OnlyIfCached || c.OnlyIfCached
 	if c.MaxAge >= 0 {
@@ -148,10 +151,11 @@ func (d *RequestDirectives) strictest(name string) {
 	}
 }
 
-// ParseResponseDirectives reads a response's Cache-Control. Unknown directives are ignored. Duplicates
-// that disagree about a lifetime make the response stale (RFC 9111 section 4.2.1), and a directive that is
-// malformed is read as the strictest that it can have meant: a lifetime as 0, private=… and no-cache=…
-// without good field names in quotes as private and no-cache, and no permission as one.
+// ParseResponseDirectives reads a response's Cache-Control. Unknown directives are ignored.
+// Duplicates that disagree about a lifetime make the response stale (RFC 9111 section 4.2.1), and a
+// directive that is malformed is read as the strictest that it can have meant: a lifetime as 0,
+// private=… and no-cache=… without good field names in quotes as private and no-cache, and no
+// permission as one.
 func ParseResponseDirectives(h http.Header) ResponseDirectives {
 	d := noResponseDirectives()
 	d.addLines(h["Cache-Control"])
@@ -174,7 +178,8 @@ func (d *ResponseDirectives) addLines(lines []string) {
 	}
 }
 
-// addUsual takes a directive that most responses have, as most write it: as add would, without its allocation.
+// addUsual takes a directive that most responses have, as most write it: as add would, without its
+// allocation.
 func (d *ResponseDirectives) addUsual(one string) bool {
 	switch one {
 	case "no-store":
@@ -205,8 +210,8 @@ func (d *ResponseDirectives) addUsual(one string) bool {
 	return true
 }
 
-// add takes one directive. It is given to the parser alone, for that gives up a whole header for one
-// error in it, takes the last of duplicates, reads private=x,no-store as field names, and needs
+// add takes one directive. It is given to the parser alone, for that gives up a whole header for
+// one error in it, takes the last of duplicates, reads private=x,no-store as field names, and needs
 // time that grows with the square of the length.
 func (d *ResponseDirectives) add(one string) {
 	name, arg, form := readDirective(one)
@@ -231,7 +236,8 @@ func (d *ResponseDirectives) add(one string) {
 	d.ProxyRevalidate = d.ProxyRevalidate || c.ProxyRevalidate
 	d.Immutable = d.Immutable || c.Immutable
 	d.NoTransform = d.NoTransform || c.NoTransform
-	d.MustUnderstand = d.MustUnderstand || form == bareForm && strings.EqualFold(name, "must-understand")
+	d.MustUnderstand = d.MustUnderstand || form == bareForm && strings.EqualFold(name,
+		"must-understand")
 	if c.NoCachePresent {
 		d.NoCacheFields, d.NoCache = qualify(d.NoCacheFields, d.NoCache, form, c.NoCache)
 	}
@@ -270,9 +276,11 @@ func (d *ResponseDirectives) strictest(name string) {
 	}
 }
 
-// qualify adds the field names of a no-cache or private to names. all becomes true when it has none, or
-// none that can be trusted. Names without quotes cannot: private=true means private.
-func qualify(names []string, all bool, form directiveForm, more cacheobject.FieldNames) ([]string, bool) {
+// qualify adds the field names of a no-cache or private to names. all becomes true when it has
+// none, or none that can be trusted. Names without quotes cannot: private=true means private.
+func qualify(
+	names []string, all bool, form directiveForm, more cacheobject.FieldNames,
+) ([]string, bool) {
 	if form != quotedForm {
 		return names, true
 	}
@@ -287,12 +295,15 @@ func qualify(names []string, all bool, form directiveForm, more cacheobject.Fiel
 	return slices.Compact(names), all || len(more) == 0
 }
 
-// directiveKind reports whether a directive is one of ours, and whether its argument is a number of seconds.
+// directiveKind reports whether a directive is one of ours, and whether its argument is a number of
+// seconds.
 func directiveKind(name string) (ours, number bool) {
 	switch strings.ToLower(name) {
-	case "max-age", "s-maxage", "min-fresh", "max-stale", "stale-while-revalidate", "stale-if-error":
+	case "max-age", "s-maxage", "min-fresh", "max-stale", "stale-while-revalidate",
+		"stale-if-error":
 		return true, true
-	case "no-cache", "no-store", "only-if-cached", "private", "public", "must-revalidate", "proxy-revalidate",
+	case "no-cache", "no-store", "only-if-cached", "private", "public", "must-revalidate",
+		"proxy-revalidate",
 		"must-understand", "immutable", "no-transform":
 		return true, false
 	}
@@ -310,7 +321,8 @@ func seconds(n cacheobject.DeltaSeconds) time.Duration {
 	return time.Duration(n) * time.Second
 }
 
-// agree puts a lifetime, unless it is absent, into d. When d holds another one already, both mean nothing.
+// agree puts a lifetime, unless it is absent, into d. When d holds another one already, both mean
+// nothing.
 func agree(d *time.Duration, lifetime time.Duration) {
 	switch {
 	case lifetime < 0:

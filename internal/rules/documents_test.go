@@ -53,7 +53,8 @@ func TestHeuristicLifetimeOfDocuments(t *testing.T) {
 		c.p.Heuristic = true
 		a := Admit(anonymousGet, 200, h, &c.p, 0, received, received)
 		if a.Fresh != c.want || a.Store != (c.want > 0) {
-			t.Errorf("%q, %v and %v: %v, stored %t; want %v", c.media, c.p.HeuristicMax, c.p.HeuristicDocumentMax, a.Fresh, a.Store, c.want)
+			t.Errorf("%q, %v and %v: %v, stored %t; want %v", c.media, c.p.HeuristicMax,
+				c.p.HeuristicDocumentMax, a.Fresh, a.Store, c.want)
 		}
 	}
 	twice := old.Clone()
@@ -62,7 +63,8 @@ func TestHeuristicLifetimeOfDocuments(t *testing.T) {
 		t.Errorf("of two types: %v, want a minute", a.Fresh)
 	}
 	stated := http.Header{"Content-Type": {"text/html"}, "Cache-Control": {"max-age=3600"}}
-	if a := Admit(anonymousGet, 200, stated, &policy.Policy{Heuristic: true}, 0, received, received); a.Fresh != time.Hour {
+	if a := Admit(anonymousGet, 200, stated, &policy.Policy{Heuristic: true}, 0, received,
+		received); a.Fresh != time.Hour {
 		t.Errorf("a stated lifetime: %v, want an hour", a.Fresh)
 	}
 }

@@ -18,7 +18,8 @@ func TestUnhex(t *testing.T) {
 	}
 }
 
-// A path that middleware has rewritten says something else than the request line, however that is escaped.
+// A path that middleware has rewritten says something else than the request line, however that is
+// escaped.
 func TestUnescapesTo(t *testing.T) {
 	for _, c := range []struct {
 		escaped, plain string

@@ -33,7 +33,8 @@ func ExampleJudge() {
 	p := &policy.Policy{}
 	r, _ := http.NewRequest("GET", "http://example.com/", nil)
 	req, _, _ := rules.ReadRequest(r, p)
-	e := &store.Entry{Status: 200, Header: http.Header{}, Received: noon, Fresh: time.Minute, StaleWhileRevalidate: time.Minute}
+	e := &store.Entry{Status: 200, Header: http.Header{}, Received: noon, Fresh: time.Minute,
+		StaleWhileRevalidate: time.Minute}
 	for _, age := range []time.Duration{0, 90 * time.Second, 3 * time.Minute} {
 		v := rules.Judge(e, &req, p, noon.Add(age), invalidation.CoverageNone)
 		fmt.Printf("%v %v %q\n", v.Use, v.TTL, v.Why)
@@ -63,7 +64,8 @@ func ExampleAnnounce() {
 
 // One bad directive spoils no other.
 func ExampleParseResponseDirectives() {
-	d := rules.ParseResponseDirectives(http.Header{"Cache-Control": {`max-age=soon, private="Set-Cookie"`, "no-transform"}})
+	d := rules.ParseResponseDirectives(
+		http.Header{"Cache-Control": {`max-age=soon, private="Set-Cookie"`, "no-transform"}})
 	fmt.Println(d.MaxAge, d.PrivateFields, d.NoTransform)
 	// Output: 0s [Set-Cookie] true
 }

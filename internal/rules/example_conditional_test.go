@@ -38,14 +38,16 @@ func ExampleSelectRange() {
 // The missing part of a stored partial response makes it a complete one.
 func ExampleCombine() {
 	h := http.Header{"Etag": {`"v1"`}}
-	old := &store.Entry{Status: 206, Header: h, Body: []byte("hello"), Total: 11, Spans: []store.Span{{First: 0, End: 5}}}
+	old := &store.Entry{Status: 206, Header: h, Body: []byte("hello"), Total: 11,
+		Spans: []store.Span{{First: 0, End: 5}}}
 
 	ask := http.Header{}
 	gap, _ := rules.Missing(old)
 	rules.ForwardRange(ask, old, gap)
 	fmt.Println(ask.Get("Range"), ask.Get("If-Range"))
 
-	added := &store.Entry{Status: 206, Header: h, Body: []byte(" world"), Total: 11, Spans: []store.Span{gap}}
+	added := &store.Entry{Status: 206, Header: h, Body: []byte(" world"), Total: 11,
+		Spans: []store.Span{gap}}
 	whole, _ := rules.Combine(old, added)
 	fmt.Println(whole.Status, string(whole.Body))
 	// Output:

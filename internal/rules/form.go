@@ -6,14 +6,15 @@ import (
 )
 
 // One resource has many names: VICTIM.COM, victim.com:80, victim.com. and the target
-// http://victim.com/x all lead to victim.com's /x. A URI text is the same for all of them, so that an
-// invalidation covers every form. Handlers see the form as sent: they route by it, and put it into
-// links and redirects. So only the canonical form, which browsers send, has a key without extras.
-// Every other form has a key of its own.
+// http://victim.com/x all lead to victim.com's /x. A URI text is the same for all of them, so that
+// an invalidation covers every form. Handlers see the form as sent: they route by it, and put it
+// into links and redirects. So only the canonical form, which browsers send, has a key without
+// extras. Every other form has a key of its own.
 
-// appendForm appends host and target as sent where they are not of the canonical form: host is what the URI has
-// of it, and a canonical target begins with a slash (RFC 9112 section 3.2.1). The Host field remains
-// among the others only in HTTP/2, where it may contradict the :authority that became r.Host.
+// appendForm appends host and target as sent where they are not of the canonical form: host is what
+// the URI has of it, and a canonical target begins with a slash (RFC 9112 section 3.2.1). The Host
+// field remains among the others only in HTTP/2, where it may contradict the :authority that became
+// r.Host.
 func appendForm(b []byte, r *http.Request, host []byte, s seen) []byte {
 	if string(host) != r.Host {
 		b = appendExtra(b, "host", r.Host)
@@ -27,8 +28,8 @@ func appendForm(b []byte, r *http.Request, host []byte, s seen) []byte {
 	return b
 }
 
-// beforePath returns a target in absolute-form up to its path, with the slash that begins that: the rest is in
-// the URI, as far as the policy keeps it. A target of another form is returned as it is.
+// beforePath returns a target in absolute-form up to its path, with the slash that begins that: the
+// rest is in the URI, as far as the policy keeps it. A target of another form is returned as it is.
 func beforePath(target string) string {
 	rest, ok := pathAndQuery(target)
 	if ok && strings.HasPrefix(rest, "/") {
@@ -40,9 +41,9 @@ func beforePath(target string) string {
 	return target
 }
 
-// appendHost appends the canonical form of a host: in lower case, without the scheme's default port (RFC
-// 9110 section 4.2.3), without zeros before the port, and without the dot that ends a full domain name.
-// Of its own result it makes the same.
+// appendHost appends the canonical form of a host: in lower case, without the scheme's default port
+// (RFC 9110 section 4.2.3), without zeros before the port, and without the dot that ends a full
+// domain name. Of its own result it makes the same.
 func appendHost(dst []byte, scheme, host string) []byte {
 	name, port := splitPort(host)
 	if port == defaultPort(scheme) {
@@ -79,8 +80,8 @@ func defaultPort(scheme string) string {
 	return ""
 }
 
-// splitPort cuts the port from a host. An empty port is the default one, which is none. Of a bare IPv6
-// address, which is no valid host, the end is no port.
+// splitPort cuts the port from a host. An empty port is the default one, which is none. Of a bare
+// IPv6 address, which is no valid host, the end is no port.
 func splitPort(host string) (name, port string) {
 	i := strings.LastIndexByte(host, ':')
 	if i < 0 || strings.Trim(host[i+1:], "0123456789") != "" {

@@ -27,7 +27,8 @@ func appendForwarded(b []byte, lines []string) []byte {
 	return b
 }
 
-// isAddress reports whether a pair is "for" or "by" with nothing but an address or an obfuscated name.
+// isAddress reports whether a pair is "for" or "by" with nothing but an address or an obfuscated
+// name.
 func isAddress(pair string) bool {
 	name, value, found := strings.Cut(pair, "=")
 	if !found || !strings.EqualFold(name, "for") && !strings.EqualFold(name, "by") {
@@ -37,7 +38,8 @@ func isAddress(pair string) bool {
 		value = value[1 : n-1]
 	}
 	for i := 0; i < len(value); i++ {
-		if c := value[i]; mayStand[c]&inHost == 0 || strings.ContainsRune("!$&'()*+,;=%~", rune(c)) {
+		if c := value[i]; mayStand[c]&inHost == 0 || strings.ContainsRune("!$&'()*+,;=%~",
+			rune(c)) {
 			return false
 		}
 	}

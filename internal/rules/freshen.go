@@ -8,9 +8,9 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// Selects reports whether a 304 with header h, the answer to a revalidation of e by [Forward], speaks
-// of e (RFC 9111 section 4.3.4). If not, e may not be updated or reused, and the handler is to
-// be run again without conditions.
+// Selects reports whether a 304 with header h, the answer to a revalidation of e by [Forward],
+// speaks of e (RFC 9111 section 4.3.4). If not, e may not be updated or reused, and the handler is
+// to be run again without conditions.
 //
 // A strong entity tag in h must be e's own. Failing that, a weak one must match, or, without any, a
 // Last-Modified. A 304 without validators speaks of e, though the RFC grants that only to a stored
@@ -30,22 +30,23 @@ func Selects(e *store.Entry, h http.Header) bool {
 	return len(h["Etag"]) == 0
 }
 
-// sameDate reports whether a text is an HTTP-date, and the same as e's modified, which is one and may be written in
-// another form.
+// sameDate reports whether a text is an HTTP-date, and the same as e's modified, which is one and
+// may be written in another form.
 func sameDate(text, modified string, e *store.Entry) bool {
 	a, ok := ParseDate(text, e.Received)
 	b, _ := ParseDate(modified, e.Received)
 	return ok && a.Equal(b)
 }
 
-// Freshen returns the header that e has after a 304 with header h: every field of h takes the place of
-// e's, the others stay (RFC 9111 section 3.2). Whether the result may be stored is judged anew by
-// [Admit]: a 304 may bring a Set-Cookie or a no-store.
+// Freshen returns the header that e has after a 304 with header h: every field of h takes the place
+// of e's, the others stay (RFC 9111 section 3.2). Whether the result may be stored is judged anew
+// by [Admit]: a 304 may bring a Set-Cookie or a no-store.
 //
 // Not taken over are fields that are never stored, those that the stored content depends on
 // (Content-Length, Content-Encoding, Content-Range, ETag) and, where the cache made it,
 // Last-Modified. A tag that the cache made from the content is made again when a field that
-// describes the content changes. Date and Age are those of h or none, since e's tell of another time.
+// describes the content changes. Date and Age are those of h or none, since e's tell of another
+// time.
 func Freshen(e *store.Entry, h http.Header) http.Header {
 	fresh := update(e, h)
 	if e.MadeETag && e.Spans == nil && slices.ContainsFunc(describing[:], func(name string) bool {
@@ -81,11 +82,11 @@ func update(e *store.Entry, h http.Header) http.Header {
 // (RFC 9111 section 4.3.5): fresh, when it is not nil, is the header that e has from now on, to be
 // judged by [Admit] like that of a 304; invalid means that e is to be treated as stale.
 //
-// Only a 200 whose validators and length are e's updates it. Another validator or length, or a 404 or
-// 410, makes it invalid; other errors say nothing of e, and many handlers answer HEAD with 405 or 501.
-// A 200 with no validator at all updates nothing, where the RFC would allow it: its length alone does
-// not show that the content is still the same, and a monitor that asks HEAD every minute would keep an
-// old page alive for ever.
+// Only a 200 whose validators and length are e's updates it. Another validator or length, or a 404
+// or 410, makes it invalid; other errors say nothing of e, and many handlers answer HEAD with 405
+// or 501. A 200 with no validator at all updates nothing, where the RFC would allow it: its length
+// alone does not show that the content is still the same, and a monitor that asks HEAD every minute
+// would keep an old page alive for ever.
 func HeadUpdate(e *store.Entry, status int, h http.Header) (fresh http.Header, invalid bool) {
 	switch status {
 	case http.StatusNotFound, http.StatusGone:

@@ -22,17 +22,23 @@ func TestSelects(t *testing.T) {
 		want   bool
 	}{
 		{"the strong tag", both, "", http.Header{"Etag": {`"a"`}}, true},
-		{"the strong tag decides, whatever the date", both, "", http.Header{"Etag": {`"a"`}, "Last-Modified": {tuesday}}, true},
+		{"the strong tag decides, whatever the date", both, "", http.Header{"Etag": {`"a"`},
+			"Last-Modified": {tuesday}}, true},
 		{"another strong tag", both, "", http.Header{"Etag": {`"b"`}}, false},
-		{"another strong tag, the same date", both, "", http.Header{"Etag": {`"b"`}, "Last-Modified": {monday}}, false},
-		{"a strong tag where none was", http.Header{"Last-Modified": {monday}}, "", http.Header{"Etag": {`"a"`}, "Last-Modified": {monday}}, false},
+		{"another strong tag, the same date", both, "", http.Header{"Etag": {`"b"`},
+			"Last-Modified": {monday}}, false},
+		{"a strong tag where none was", http.Header{"Last-Modified": {monday}}, "",
+			http.Header{"Etag": {`"a"`}, "Last-Modified": {monday}}, false},
 		{"strong against weak", weak, "", http.Header{"Etag": {`"a"`}}, false},
 		{"weak against strong", both, "", http.Header{"Etag": {`W/"a"`}}, true},
 		{"weak against weak", weak, "", http.Header{"Etag": {`W/"a"`}}, true},
 		{"another weak tag", weak, "", http.Header{"Etag": {`W/"b"`}}, false},
-		{"another weak tag, the same date", both, "", http.Header{"Etag": {`W/"b"`}, "Last-Modified": {monday}}, false},
-		{"a weak tag where none was, the same date", http.Header{"Last-Modified": {monday}}, "", http.Header{"Etag": {`W/"a"`}, "Last-Modified": {monday}}, true},
-		{"a weak tag where none was, no date", http.Header{"Last-Modified": {monday}}, "", http.Header{"Etag": {`W/"a"`}}, false},
+		{"another weak tag, the same date", both, "", http.Header{"Etag": {`W/"b"`},
+			"Last-Modified": {monday}}, false},
+		{"a weak tag where none was, the same date", http.Header{"Last-Modified": {monday}}, "",
+			http.Header{"Etag": {`W/"a"`}, "Last-Modified": {monday}}, true},
+		{"a weak tag where none was, no date", http.Header{"Last-Modified": {monday}}, "",
+			http.Header{"Etag": {`W/"a"`}}, false},
 		{"two tags", both, "", http.Header{"Etag": {`"a"`, `"a"`}}, false},
 		{"the same date", both, "", http.Header{"Last-Modified": {monday}}, true},
 		{"the same date in another form", both, "", http.Header{"Last-Modified": {mondayC}}, true},
@@ -41,11 +47,16 @@ func TestSelects(t *testing.T) {
 		{"two dates", both, "", http.Header{"Last-Modified": {monday, monday}}, false},
 		{"no validator, as many handlers answer", both, "", http.Header{"Date": {tuesday}}, true},
 		{"no validator on either side", http.Header{}, "", http.Header{}, true},
-		{"a tag the cache made is nothing to the handler", both, "E", http.Header{"Etag": {`"a"`}}, false},
-		{"beside a made tag the handler's date counts", both, "E", http.Header{"Last-Modified": {monday}}, true},
-		{"a date the cache made is nothing to the handler", both, "M", http.Header{"Last-Modified": {monday}}, false},
-		{"an unquoted tag, the same", http.Header{"Etag": {"a"}}, "", http.Header{"Etag": {"a"}}, true},
-		{"an unquoted tag, another", http.Header{"Etag": {"a"}}, "", http.Header{"Etag": {"b"}}, false},
+		{"a tag the cache made is nothing to the handler", both, "E", http.Header{"Etag": {`"a"`}},
+			false},
+		{"beside a made tag the handler's date counts", both, "E",
+			http.Header{"Last-Modified": {monday}}, true},
+		{"a date the cache made is nothing to the handler", both, "M",
+			http.Header{"Last-Modified": {monday}}, false},
+		{"an unquoted tag, the same", http.Header{"Etag": {"a"}}, "", http.Header{"Etag": {"a"}},
+			true},
+		{"an unquoted tag, another", http.Header{"Etag": {"a"}}, "", http.Header{"Etag": {"b"}},
+			false},
 	} {
 		e := stored(c.stored)
 		e.MadeETag, e.MadeModified = strings.Contains(c.made, "E"), strings.Contains(c.made, "M")
@@ -57,19 +68,25 @@ func TestSelects(t *testing.T) {
 
 func TestFreshen(t *testing.T) {
 	before := http.Header{
-		"Content-Type": {"text/plain"}, "Content-Length": {"10"}, "Content-Encoding": {"gzip"}, "Etag": {`"a"`}, "Last-Modified": {monday},
-		"Cache-Control": {"max-age=1"}, "Date": {monday}, "Age": {"7"}, "X-Old": {"1"}, "X-Both": {"1", "2"},
+		"Content-Type": {"text/plain"}, "Content-Length": {"10"}, "Content-Encoding": {"gzip"},
+		"Etag": {`"a"`}, "Last-Modified": {monday},
+		"Cache-Control": {"max-age=1"}, "Date": {monday}, "Age": {"7"}, "X-Old": {"1"},
+		"X-Both": {"1", "2"},
 	}
 	e := stored(before)
 	snapshot := before.Clone()
 	got := Freshen(e, http.Header{
-		"Cache-Control": {"max-age=60"}, "Date": {tuesday}, "Last-Modified": {tuesday}, "X-Both": {"3"}, "X-New": {"1"}, "x-spelled": {"1"},
+		"Cache-Control": {"max-age=60"}, "Date": {tuesday}, "Last-Modified": {tuesday},
+		"X-Both": {"3"}, "X-New": {"1"}, "x-spelled": {"1"},
 		"Content-Type": {"text/html"}, "Content-Location": {"/b"}, "Set-Cookie": {"a=b"},
-		"Content-Length": {"0"}, "Content-Encoding": {"br"}, "Content-Range": {"bytes 0-4/10"}, "Etag": {`W/"a"`},
-		"Connection": {"X-Hop"}, "X-Hop": {"1"}, "Keep-Alive": {"5"}, "Transfer-Encoding": {"chunked"}, "Trailer": {"X-Sum"},
+		"Content-Length": {"0"}, "Content-Encoding": {"br"}, "Content-Range": {"bytes 0-4/10"},
+		"Etag":       {`W/"a"`},
+		"Connection": {"X-Hop"}, "X-Hop": {"1"}, "Keep-Alive": {"5"},
+		"Transfer-Encoding": {"chunked"}, "Trailer": {"X-Sum"},
 	})
 	want := http.Header{
-		"Cache-Control": {"max-age=60"}, "Date": {tuesday}, "Last-Modified": {tuesday}, "X-Both": {"3"}, "X-New": {"1"}, "X-Spelled": {"1"},
+		"Cache-Control": {"max-age=60"}, "Date": {tuesday}, "Last-Modified": {tuesday},
+		"X-Both": {"3"}, "X-New": {"1"}, "X-Spelled": {"1"},
 		"Content-Type": {"text/html"}, "Content-Location": {"/b"}, "Set-Cookie": {"a=b"},
 		"Content-Length": {"10"}, "Content-Encoding": {"gzip"}, "Etag": {`"a"`}, "X-Old": {"1"},
 	}
@@ -107,7 +124,8 @@ func TestFreshenAndWhatTheCacheMade(t *testing.T) {
 	}
 	retyped := Freshen(e, http.Header{"Last-Modified": {monday}, "Content-Type": {"text/html"}})
 	if want := MakeETag(http.Header{"Content-Type": {"text/html"}}, e.Body); retyped.Get("Etag") != want {
-		t.Errorf("the content is now another type, and its tag is %s, want %s", retyped.Get("Etag"), want)
+		t.Errorf("the content is now another type, and its tag is %s, want %s", retyped.Get("Etag"),
+			want)
 	}
 	e = stored(http.Header{"Etag": {`"a"`}, "Last-Modified": {tuesday}})
 	e.MadeModified = true
@@ -124,7 +142,11 @@ func TestHeadUpdate(t *testing.T) {
 		e.Status, e.Spans, e.Total, e.Body = 206, spans(0, 5), 10, []byte("01234")
 		return e
 	}
-	with := func(status int, h http.Header) *store.Entry { e := stored(h); e.Status = status; return e }
+	with := func(status int, h http.Header) *store.Entry {
+		e := stored(h)
+		e.Status = status
+		return e
+	}
 	made := stored(http.Header{"Etag": {`"a"`}, "Last-Modified": {monday}})
 	made.MadeETag, made.MadeModified = true, true
 	for _, c := range []struct {
@@ -134,22 +156,31 @@ func TestHeadUpdate(t *testing.T) {
 		h      http.Header
 		want   string // "updated", "invalid" or ""
 	}{
-		{"the same validators and length", stored(header), 200, http.Header{"Etag": {`"a"`}, "Last-Modified": {monday}, "Content-Length": {"10"}}, "updated"},
+		{"the same validators and length", stored(header), 200, http.Header{"Etag": {`"a"`},
+			"Last-Modified": {monday}, "Content-Length": {"10"}}, "updated"},
 		{"the same tag alone", stored(header), 200, http.Header{"Etag": {`"a"`}}, "updated"},
 		{"in another spelling", stored(header), 200, http.Header{"ETag": {`"a"`}}, "updated"},
-		{"the same date alone", stored(header), 200, http.Header{"Last-Modified": {mondayObs}}, "updated"},
+		{"the same date alone", stored(header), 200, http.Header{"Last-Modified": {mondayObs}},
+			"updated"},
 		{"another tag", stored(header), 200, http.Header{"Etag": {`"b"`}}, "invalid"},
-		{"another tag, the same date", stored(header), 200, http.Header{"Etag": {`"b"`}, "Last-Modified": {monday}}, "invalid"},
-		{"the same tag, another date", stored(header), 200, http.Header{"Etag": {`"a"`}, "Last-Modified": {tuesday}}, "invalid"},
-		{"the same tag, another length", stored(header), 200, http.Header{"Etag": {`"a"`}, "Content-Length": {"11"}}, "invalid"},
-		{"the same tag, junk for a length", stored(header), 200, http.Header{"Etag": {`"a"`}, "Content-Length": {"ten"}}, "invalid"},
+		{"another tag, the same date", stored(header), 200, http.Header{"Etag": {`"b"`},
+			"Last-Modified": {monday}}, "invalid"},
+		{"the same tag, another date", stored(header), 200, http.Header{"Etag": {`"a"`},
+			"Last-Modified": {tuesday}}, "invalid"},
+		{"the same tag, another length", stored(header), 200, http.Header{"Etag": {`"a"`},
+			"Content-Length": {"11"}}, "invalid"},
+		{"the same tag, junk for a length", stored(header), 200, http.Header{"Etag": {`"a"`},
+			"Content-Length": {"ten"}}, "invalid"},
 		{"a tag where none was", stored(bare), 200, http.Header{"Etag": {`"a"`}}, "invalid"},
 		{"a tag where the cache made one", made, 200, http.Header{"Etag": {`"a"`}}, "invalid"},
 		{"no validators", stored(header), 200, http.Header{"Cache-Control": {"max-age=60"}}, ""},
 		{"only the same length", stored(header), 200, http.Header{"Content-Length": {"10"}}, ""},
-		{"only another length", stored(header), 200, http.Header{"Content-Length": {"11"}}, "invalid"},
-		{"a partial response, by the complete length", partial(), 200, http.Header{"Etag": {`"a"`}, "Content-Length": {"10"}}, "updated"},
-		{"a partial response, by its own length", partial(), 200, http.Header{"Etag": {`"a"`}, "Content-Length": {"5"}}, "invalid"},
+		{"only another length", stored(header), 200, http.Header{"Content-Length": {"11"}},
+			"invalid"},
+		{"a partial response, by the complete length", partial(), 200, http.Header{"Etag": {`"a"`},
+			"Content-Length": {"10"}}, "updated"},
+		{"a partial response, by its own length", partial(), 200, http.Header{"Etag": {`"a"`},
+			"Content-Length": {"5"}}, "invalid"},
 		{"there is something again", with(404, bare), 200, http.Header{}, "invalid"},
 		{"not there any more", stored(header), 404, http.Header{}, "invalid"},
 		{"gone", stored(header), 410, http.Header{}, "invalid"},
@@ -158,7 +189,8 @@ func TestHeadUpdate(t *testing.T) {
 		{"HEAD is not known", stored(header), 501, http.Header{}, ""},
 		{"an error", stored(header), 503, http.Header{"Etag": {`"b"`}}, ""},
 		{"not for this client", stored(header), 403, http.Header{}, ""},
-		{"not modified, for the client's own copy", stored(header), 304, http.Header{"Etag": {`"b"`}}, ""},
+		{"not modified, for the client's own copy", stored(header), 304,
+			http.Header{"Etag": {`"b"`}}, ""},
 	} {
 		c.h["X-New"] = []string{"1"}
 		fresh, invalid := HeadUpdate(c.e, c.status, c.h)
@@ -166,7 +198,8 @@ func TestHeadUpdate(t *testing.T) {
 		switch {
 		case fresh != nil && !invalid:
 			got = "updated"
-			if fresh.Get("X-New") != "1" || fresh.Get("X-Old") != "1" || fresh.Get("Content-Length") != "" {
+			if fresh.Get("X-New") != "1" || fresh.Get("X-Old") != "1" ||
+				fresh.Get("Content-Length") != "" {
 				t.Errorf("%s: updated to %v", c.why, fresh)
 			}
 		case invalid && fresh == nil:
@@ -185,7 +218,8 @@ func FuzzSelects(f *testing.F) {
 	f.Add(`W/"a"`, "", `"a"`, "", byte(1))
 	f.Add(`a`, mondayC, `W/"`, monday, byte(2))
 	f.Fuzz(func(t *testing.T, tag, date, tag304, date304 string, made byte) {
-		e := stored(http.Header{"Etag": {tag}, "Last-Modified": {date}, "Content-Length": {strconv.Itoa(10)}})
+		e := stored(http.Header{"Etag": {tag}, "Last-Modified": {date},
+			"Content-Length": {strconv.Itoa(10)}})
 		e.MadeETag, e.MadeModified = made&1 != 0, made&2 != 0
 		h := http.Header{"Etag": {tag304}, "Last-Modified": {date304}}
 		if tag304 == "" {

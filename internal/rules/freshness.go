@@ -8,26 +8,31 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// FreshFor returns what is left of e's freshness lifetime at now, negative once it has passed, and whether e is fresh:
-// it is not when its age equals its lifetime (RFC 9111 section 4.2).
+// FreshFor returns what is left of e's freshness lifetime at now, negative once it has passed, and
+// whether e is fresh: it is not when its age equals its lifetime (RFC 9111 section 4.2).
 func FreshFor(e *store.Entry, now time.Time) (left time.Duration, fresh bool) {
 	left = e.Fresh - e.CurrentAge(now)
 	return left, left > 0
 }
 
-// Lifetime is the freshness lifetime that a response states for a shared cache (RFC 9111 section 4.2.1):
-// its s-maxage, else its max-age, else Expires minus Date, each at most 2^31 seconds. It is not explicit
-// when it states none. d is what its Cache-Control says; received stands for a Date that is missing.
+// Lifetime is the freshness lifetime that a response states for a shared cache (RFC 9111 section
+// 4.2.1): its s-maxage, else its max-age, else Expires minus Date, each at most 2^31 seconds. It is
+// not explicit when it states none. d is what its Cache-Control says; received stands for a Date
+// that is missing.
 //
 // An Expires that is no date, such as 0, or that comes more than once, lies in the past (RFC 9111
 // sections 4.2.1 and 5.3), and a lifetime is never negative.
-func Lifetime(h http.Header, d ResponseDirectives, received time.Time) (lifetime time.Duration, explicit bool) {
+func Lifetime(
+	h http.Header, d ResponseDirectives, received time.Time,
+) (lifetime time.Duration, explicit bool) {
 	lifetime, source := stated(h, &d, received)
 	return lifetime, source != SourceNone
 }
 
 // stated is Lifetime, with what states it.
-func stated(h http.Header, d *ResponseDirectives, received time.Time) (lifetime time.Duration, source Source) {
+func stated(
+	h http.Header, d *ResponseDirectives, received time.Time,
+) (lifetime time.Duration, source Source) {
 	if lifetime, source = d.stated(); source != SourceNone {
 		return lifetime, source
 	}
@@ -59,8 +64,8 @@ func (d *ResponseDirectives) stated() (lifetime time.Duration, source Source) {
 	return 0, SourceNone
 }
 
-// dateOf is when a response was made: its Date or, without a good one, when it was received (RFC 9110
-// section 6.6.1).
+// dateOf is when a response was made: its Date or, without a good one, when it was received (RFC
+// 9110 section 6.6.1).
 func dateOf(h http.Header, received time.Time) time.Time {
 	if date, ok := ParseDate(sole(h, "Date"), received); ok {
 		return date
@@ -68,12 +73,12 @@ func dateOf(h http.Header, received time.Time) time.Time {
 	return received
 }
 
-// InitialAge is a response's age when its header had been received: its corrected_initial_age (RFC 9111
-// section 4.2.3). requested is when the handler began, so that a slow run counts; the age is never
-// negative, and Date and Age count for at most 2^31 seconds each.
+// InitialAge is a response's age when its header had been received: its corrected_initial_age (RFC
+// 9111 section 4.2.3). requested is when the handler began, so that a slow run counts; the age is
+// never negative, and Date and Age count for at most 2^31 seconds each.
 //
-// Of an Age that is a list, or comes more than once, the first member counts; one that is no number of
-// seconds is ignored (RFC 9111 section 5.1).
+// Of an Age that is a list, or comes more than once, the first member counts; one that is no number
+// of seconds is ignored (RFC 9111 section 5.1).
 func InitialAge(h http.Header, requested, received time.Time) time.Duration {
 	// Date has no fraction of a second, so what is measured by it has none either.
 	apparent := max(received.Sub(dateOf(h, received)), 0).Truncate(time.Second)
@@ -105,10 +110,12 @@ func parseSeconds(s string) (d time.Duration, ok bool) {
 }
 
 // HeuristicLifetime is a tenth of the time from the response's Last-Modified to its Date (RFC 9111
-// section 4.2.2), in whole seconds and at most limit; 0 or less means DefaultHeuristicMax. There is none
-// for a status that is not heuristically cacheable (RFC 9110 section 15.1), and none without a
+// section 4.2.2), in whole seconds and at most limit; 0 or less means DefaultHeuristicMax. There is
+// none for a status that is not heuristically cacheable (RFC 9110 section 15.1), and none without a
 // Last-Modified that lies before Date. Only ask when the response states no lifetime of its own.
-func HeuristicLifetime(status int, h http.Header, received time.Time, limit time.Duration) (time.Duration, bool) {
+func HeuristicLifetime(
+	status int, h http.Header, received time.Time, limit time.Duration,
+) (time.Duration, bool) {
 	modified, ok := ParseDate(sole(h, "Last-Modified"), received)
 	if !ok || !heuristicallyCacheable(status) {
 		return 0, false

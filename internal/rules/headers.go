@@ -33,14 +33,17 @@ func recased(h http.Header) http.Header {
 	return c
 }
 
-// plain reports whether the names of h are in canonical form, and none of its fields is one that is never stored.
+// plain reports whether the names of h are in canonical form, and none of its fields is one that is
+// never stored.
 func plain(h http.Header) bool {
 	for name := range h {
 		switch name {
-		case "Content-Type", "Content-Length", "Cache-Control", "Date", "Etag", "Last-Modified", "Vary", "Accept-Ranges":
+		case "Content-Type", "Content-Length", "Cache-Control", "Date", "Etag", "Last-Modified",
+			"Vary", "Accept-Ranges":
 			continue // and so need not be looked at
 		}
-		if slices.Contains(hopByHop, name) || strings.HasPrefix(name, http.TrailerPrefix) || http.CanonicalHeaderKey(name) != name {
+		if slices.Contains(hopByHop, name) || strings.HasPrefix(name, http.TrailerPrefix) ||
+			http.CanonicalHeaderKey(name) != name {
 			return false
 		}
 	}
@@ -56,11 +59,13 @@ var hopByHop = []string{
 	ExplainField,
 }
 
-// ExplainField is the response field that explains a decision to a request with a debug token, in canonical form.
+// ExplainField is the response field that explains a decision to a request with a debug token, in
+// canonical form.
 const ExplainField = "Freshet-Explain"
 
 // HopByHop returns the names of the fields of h that must not be stored: those that concern one
-// connection only, whether the protocol or h's own Connection field says so. Nil when there are none.
+// connection only, whether the protocol or h's own Connection field says so. Nil when there are
+// none.
 func HopByHop(h http.Header) []string {
 	var names []string
 	for _, name := range hopByHop {
@@ -85,10 +90,10 @@ func uniqueNames(names []string) []string {
 	return slices.Compact(names)
 }
 
-// Storable returns a new header with the fields of h, their names in canonical form, except those that
-// strip names (in canonical form) and the trailers that net/http keeps among them under
-// [http.TrailerPrefix]. The values are shared with h, and clipped, so that an append to one side is not
-// seen on the other.
+// Storable returns a new header with the fields of h, their names in canonical form, except those
+// that strip names (in canonical form) and the trailers that net/http keeps among them under
+// [http.TrailerPrefix]. The values are shared with h, and clipped, so that an append to one side is
+// not seen on the other.
 func Storable(h http.Header, strip []string) http.Header {
 	h = Canonical(h)
 	s := make(http.Header, len(h))

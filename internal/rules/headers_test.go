@@ -16,15 +16,24 @@ func TestHopByHop(t *testing.T) {
 		want []string
 	}{
 		{"nothing of the kind", http.Header{"Etag": {`"a"`}, "Cache-Control": {"no-store"}}, nil},
-		{"what RFC 9110 section 7.6.1 names", http.Header{"Keep-Alive": {"5"}, "Te": {"trailers"}, "Transfer-Encoding": {"gzip"}, "Upgrade": {"h2c"}, "Etag": {`"a"`}},
+		{"what RFC 9110 section 7.6.1 names", http.Header{"Keep-Alive": {"5"}, "Te": {"trailers"},
+			"Transfer-Encoding": {"gzip"}, "Upgrade": {"h2c"}, "Etag": {`"a"`}},
 			[]string{"Keep-Alive", "Te", "Transfer-Encoding", "Upgrade"}},
-		{"what a proxy acts on", http.Header{"Proxy-Authenticate": {"Basic"}, "Proxy-Authentication-Info": {"x"}, "Proxy-Authorization": {"x"}, "Proxy-Connection": {"close"}},
-			[]string{"Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization", "Proxy-Connection"}},
-		{"trailers are announced by the entry's own", http.Header{"Trailer": {"X-Sum"}}, []string{"Trailer"}},
-		{"what Connection nominates, over several lines and in any case", http.Header{"Connection": {"close, x-secret", "\tX-OTHER ,,"}, "X-Secret": {"1"}, "X-Other": {"2"}, "X-Third": {"3"}},
+		{"what a proxy acts on", http.Header{"Proxy-Authenticate": {"Basic"},
+			"Proxy-Authentication-Info": {"x"}, "Proxy-Authorization": {"x"},
+			"Proxy-Connection": {"close"}},
+			[]string{"Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization",
+				"Proxy-Connection"}},
+		{"trailers are announced by the entry's own", http.Header{"Trailer": {"X-Sum"}},
+			[]string{"Trailer"}},
+		{"what Connection nominates, over several lines and in any case",
+			http.Header{"Connection": {"close, x-secret", "\tX-OTHER ,,"}, "X-Secret": {"1"},
+				"X-Other": {"2"}, "X-Third": {"3"}},
 			[]string{"Connection", "X-Other", "X-Secret"}},
-		{"a nominated field that is not there", http.Header{"Connection": {"X-Secret"}}, []string{"Connection"}},
-		{"nominated twice", http.Header{"Connection": {"upgrade, Upgrade, X-A, x-a"}, "Upgrade": {"h2c"}, "X-A": {"1"}}, []string{"Connection", "Upgrade", "X-A"}},
+		{"a nominated field that is not there", http.Header{"Connection": {"X-Secret"}},
+			[]string{"Connection"}},
+		{"nominated twice", http.Header{"Connection": {"upgrade, Upgrade, X-A, x-a"},
+			"Upgrade": {"h2c"}, "X-A": {"1"}}, []string{"Connection", "Upgrade", "X-A"}},
 	} {
 		if got := HopByHop(c.h); !slices.Equal(got, c.want) {
 			t.Errorf("%s: got %q, want %q", c.why, got, c.want)
@@ -37,7 +46,8 @@ func TestCanonicalOverlooksNoSpelling(t *testing.T) {
 	if got := Canonical(plain); !sameMap(got, plain) {
 		t.Errorf("a canonical header is not copied: got %v", got)
 	}
-	wild := http.Header{"set-cookie": {"a=b"}, "SET-COOKIE": {"c=d"}, "Set-Cookie": {"e=f"}, "ETag": {`"x"`}}
+	wild := http.Header{"set-cookie": {"a=b"}, "SET-COOKIE": {"c=d"}, "Set-Cookie": {"e=f"},
+		"ETag": {`"x"`}}
 	got := Canonical(wild)
 	want := http.Header{"Set-Cookie": {"c=d", "e=f", "a=b"}, "Etag": {`"x"`}}
 	if !maps.EqualFunc(got, want, slices.Equal) {
@@ -72,7 +82,8 @@ func TestStorableValuesHaveNoRoomForMore(t *testing.T) {
 	h := http.Header{"Link": append(make([]string, 0, 4), "</a>")}
 	s := Storable(h, nil)
 	appended := append(s["Link"], "</stored>")
-	if later := append(h["Link"], "</handler>"); later[1] != "</handler>" || appended[1] != "</stored>" {
+	if later := append(h["Link"], "</handler>"); later[1] != "</handler>" ||
+		appended[1] != "</stored>" {
 		t.Errorf("the two share it: %v, %v", later, appended)
 	}
 }

@@ -6,20 +6,22 @@ import (
 	"strings"
 )
 
-// carriesIdentity reports whether a request field tells who the user is: its name says so, and it has a
-// value. name is in canonical form, and none of those that scan knows.
+// carriesIdentity reports whether a request field tells who the user is: its name says so, and it
+// has a value. name is in canonical form, and none of those that scan knows.
 //
 // Proxies and identity-aware gateways pass the user on in fields of many names, and so do apps' own
-// clients: X-Forwarded-User, Cf-Access-Jwt-Assertion, X-Amzn-Oidc-Data, X-Session-Id. There is no list of them all,
-// so the words of a name count. What browsers and tracers send to everybody has none of these words, but for
-// the exceptions here. It allocates nothing.
+// clients: X-Forwarded-User, Cf-Access-Jwt-Assertion, X-Amzn-Oidc-Data, X-Session-Id. There is no
+// list of them all, so the words of a name count. What browsers and tracers send to everybody has
+// none of these words, but for the exceptions here. It allocates nothing.
 func carriesIdentity(name string, values []string) bool {
-	return namesIdentity(name) && !slices.ContainsFunc(exempt[:], func(prefix string) bool { return strings.HasPrefix(name, prefix) }) &&
+	return namesIdentity(name) && !slices.ContainsFunc(exempt[:], func(prefix string) bool {
+		return strings.HasPrefix(name, prefix)
+	}) &&
 		saysSo(name, values)
 }
 
-// WithoutCredentials returns a copy of a request's header without the fields that identify a user by what HTTP or
-// their names say.
+// WithoutCredentials returns a copy of a request's header without the fields that identify a user
+// by what HTTP or their names say.
 func WithoutCredentials(h http.Header) http.Header {
 	anyone := make(http.Header, len(h))
 	for name, values := range h {
@@ -30,13 +32,14 @@ func WithoutCredentials(h http.Header) http.Header {
 	return anyone
 }
 
-// exempt lists beginnings of names: of fields that browsers make themselves and scripts cannot, of what tracers carry
-// along, of what hosting services tell of the site's own account, and the number that Apple's media player gives
-// to each film.
-var exempt = [...]string{"Sec-", "Ot-Baggage-", "Uberctx-", "X-Datadog-", "X-Nf-", "X-Vercel-", "X-Playback-Session-Id"}
+// exempt lists beginnings of names: of fields that browsers make themselves and scripts cannot, of
+// what tracers carry along, of what hosting services tell of the site's own account, and the number
+// that Apple's media player gives to each film.
+var exempt = [...]string{"Sec-", "Ot-Baggage-", "Uberctx-", "X-Datadog-", "X-Nf-", "X-Vercel-",
+	"X-Playback-Session-Id"}
 
-// inKey reports whether every field of h that carries identity is one of those whose values are part of the
-// key: then each user has entries of their own.
+// inKey reports whether every field of h that carries identity is one of those whose values are
+// part of the key: then each user has entries of their own.
 func inKey(h http.Header, keyed []string) bool {
 	if len(keyed) == 0 {
 		return false
@@ -50,8 +53,9 @@ func inKey(h http.Header, keyed []string) bool {
 	return true
 }
 
-// saysSo reports whether a field with a name of identity has a value that is one. A gateway that says of
-// everybody else X-Client-Cert-Present: false, or leaves the user's name empty, says that there is nobody.
+// saysSo reports whether a field with a name of identity has a value that is one. A gateway that
+// says of everybody else X-Client-Cert-Present: false, or leaves the user's name empty, says that
+// there is nobody.
 func saysSo(name string, values []string) bool {
 	last := name[1+strings.LastIndexByte(name, '-'):]
 	for _, value := range values {
@@ -74,8 +78,8 @@ func isQuestion(word string) bool {
 	return false
 }
 
-// namesIdentity reports whether the words of a name, which "-", "_" and "." separate, are those of a user or of
-// credentials.
+// namesIdentity reports whether the words of a name, which "-", "_" and "." separate, are those of
+// a user or of credentials.
 func namesIdentity(name string) bool {
 	if name == "Signature" { // of HTTP messages: RFC 9421, and ActivityPub's draft before it
 		return true
@@ -118,13 +122,15 @@ const (
 
 // wordKinds holds the words that mean something, by kind, in lower case.
 var wordKinds = map[wordKind]string{
-	identityWord: "token tokens accesstoken authtoken idtoken csrf xsrf csrftoken xsrftoken jwt dpop " +
+	identityWord: "token tokens accesstoken authtoken idtoken csrf xsrf csrftoken xsrftoken jwt " +
+		"dpop " +
 		"apikey secret password passwd credential credentials bearer cookie cookies " +
 		"auth authn oauth oauth2 oidc saml sso authentication authorization authenticated " +
 		"cert certificate clientcert assertion claim claims impersonate " +
 		"session sessionid sessid sid login identity principal eppn " +
 		"username userid userinfo userdn uid email account customer consumer groups role roles " +
-		"usertoken userrole refreshtoken sessiontoken sessionkey loginid accountid customerid principalid universalid " +
+		"usertoken userrole refreshtoken sessiontoken sessionkey loginid accountid customerid " +
+		"principalid universalid " +
 		"subject creds entitlements affiliation",
 	userWord:   "user users",
 	agentWord:  "agent ip",
@@ -135,8 +141,9 @@ var wordKinds = map[wordKind]string{
 	verifyWord: "verify verified",
 }
 
-// knownWords is wordKinds the other way round. wordLengths has, for each first letter, a bit for the length of each
-// such word, so that most words are not looked up. They have less than 16 letters.
+// knownWords is wordKinds the other way round. wordLengths has, for each first letter, a bit for
+// the length of each such word, so that most words are not looked up. They have less than 16
+// letters.
 var knownWords, wordLengths = func() (known map[string]wordKind, lengths [256]uint16) {
 	known = map[string]wordKind{}
 	for kind, words := range wordKinds {

@@ -15,7 +15,8 @@ import (
 // sentWith is the request that a server makes of these lines.
 func sentWith(t *testing.T, lines string) *http.Request {
 	t.Helper()
-	text := "GET /page HTTP/1.1\r\nHost: www.example.com\r\n" + strings.ReplaceAll(strings.TrimSpace(lines), "\n", "\r\n") + "\r\n\r\n"
+	text := "GET /page HTTP/1.1\r\nHost: www.example.com\r\n" +
+		strings.ReplaceAll(strings.TrimSpace(lines), "\n", "\r\n") + "\r\n\r\n"
 	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(text)))
 	if err != nil {
 		t.Fatalf("%v: %q", err, text)
@@ -439,7 +440,9 @@ func TestFieldsThatIdentify(t *testing.T) {
 		if q, _, _ := ReadRequest(r, &policy.Policy{}); !q.Credentials || q.Authorization {
 			t.Errorf("%s: credentials %v, authorization %v", field, q.Credentials, q.Authorization)
 		}
-		if q, _, _ := ReadRequest(r, &policy.Policy{Credentials: func(*http.Request) bool { return false }}); q.Credentials {
+		if q, _, _ := ReadRequest(r, &policy.Policy{Credentials: func(*http.Request) bool {
+			return false
+		}}); q.Credentials {
 			t.Errorf("%s counts though the operator says that it does not", field)
 		}
 		if n := testing.AllocsPerRun(10, func() { scan(r.Header) }); n != 0 {
@@ -448,10 +451,11 @@ func TestFieldsThatIdentify(t *testing.T) {
 	}
 }
 
-// A part of the app that many users share is no user, and there are apps for each of which such a field is in Vary or
-// in the key.
+// A part of the app that many users share is no user, and there are apps for each of which such a
+// field is in Vary or in the key.
 func TestTenantsAreNoUsers(t *testing.T) {
-	for _, field := range []string{"X-Tenant", "X-Tenant-Id", "X-Scope-OrgID", "X-Grafana-Org-Id", "X-Workspace", "X-Project-Id"} {
+	for _, field := range []string{"X-Tenant", "X-Tenant-Id", "X-Scope-OrgID", "X-Grafana-Org-Id",
+		"X-Workspace", "X-Project-Id"} {
 		if q, _, _ := ReadRequest(sentWith(t, field+": acme"), &policy.Policy{}); q.Credentials {
 			t.Errorf("%s counts as credentials", field)
 		}
@@ -489,7 +493,8 @@ func TestIdentityInTheKey(t *testing.T) {
 			t.Errorf("%q: credentials %v", lines, q.Credentials)
 		}
 	}
-	for _, name := range []string{"X-Api-Key", "X-Auth-Token", "Api-Key", "X-Session-Id", "Client-Cert"} {
+	for _, name := range []string{"X-Api-Key", "X-Auth-Token", "Api-Key", "X-Session-Id",
+		"Client-Cert"} {
 		keyed := &policy.Policy{Key: policy.KeyOptions{Headers: []string{name}}}
 		if q, _, _ := ReadRequest(sentWith(t, name+": 5"), keyed); q.Credentials {
 			t.Errorf("%s in the key: credentials", name)
@@ -509,10 +514,13 @@ func TestIdentityInTheKey(t *testing.T) {
 }
 
 func TestWithoutCredentials(t *testing.T) {
-	h := sentWith(t, "Cookie: a=b\nAuthorization: Basic x\nProxy-Authorization: x\nX-Forwarded-User: bob\nX-Api-Key: 5\nAccept: a\nX-Tenant: t\nX-Client-Cert-Present: false").Header
+	h := sentWith(t, "Cookie: a=b\nAuthorization: Basic x\nProxy-Authorization: "+
+		"x\nX-Forwarded-User: bob\nX-Api-Key: 5\nAccept: a\nX-Tenant: t\nX-Client-Cert-Present: "+
+		"false").Header
 	before := len(h)
 	anyone := WithoutCredentials(h)
-	if want := (http.Header{"Accept": {"a"}, "X-Tenant": {"t"}, "X-Client-Cert-Present": {"false"}}); !reflect.DeepEqual(anyone, want) {
+	if want := (http.Header{"Accept": {"a"}, "X-Tenant": {"t"},
+		"X-Client-Cert-Present": {"false"}}); !reflect.DeepEqual(anyone, want) {
 		t.Errorf("%v, want %v", anyone, want)
 	}
 	if len(h) != before {
@@ -521,7 +529,8 @@ func TestWithoutCredentials(t *testing.T) {
 }
 
 func TestForEveryone(t *testing.T) {
-	for control, want := range map[string]bool{"public": true, "s-maxage=5": true, "s-maxage=0": false, "max-age=5": false, "must-revalidate": false} {
+	for control, want := range map[string]bool{"public": true, "s-maxage=5": true,
+		"s-maxage=0": false, "max-age=5": false, "must-revalidate": false} {
 		e := &store.Entry{Header: http.Header{"Cache-Control": {control}}}
 		if got := ForEveryone(e, &policy.Policy{}); got != want {
 			t.Errorf("%s: %v", control, got)
@@ -530,7 +539,8 @@ func TestForEveryone(t *testing.T) {
 			t.Errorf("%s, shared: not for everyone", control)
 		}
 	}
-	aimed := &store.Entry{Header: http.Header{"Cache-Control": {"public"}, "Cdn-Cache-Control": {"max-age=5"}}}
+	aimed := &store.Entry{Header: http.Header{"Cache-Control": {"public"},
+		"Cdn-Cache-Control": {"max-age=5"}}}
 	if ForEveryone(aimed, &policy.Policy{}) {
 		t.Error("what CDN-Cache-Control replaces counts")
 	}

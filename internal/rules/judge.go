@@ -16,7 +16,8 @@ const (
 	UseMiss                 Use = iota // nothing, for this request
 	UseFresh                           // to be served as it is
 	UseStaleWhileRevalidate            // to be served now, stale, while a refresh runs
-	UseStale                           // to be revalidated, or served if that fails where Verdict allows it
+	// to be revalidated, or served if that fails where Verdict allows it
+	UseStale
 )
 
 func (u Use) String() string {
@@ -37,28 +38,33 @@ type Verdict struct {
 	Why policy.Reason // why it is not simply UseFresh
 	TTL time.Duration // what is left of its freshness; 0 or less when it is stale
 
-	// The rest is only told when Use is UseStaleWhileRevalidate or UseStale. Validate: it has a validator that the
-	// handler knows. OnError: it may stand in for an error that the handler answers (see ServerError). OnLost: it may
-	// stand in for a handler that cannot be reached at all.
+	// The rest is only told when Use is UseStaleWhileRevalidate or UseStale. Validate: it has a
+	// validator that the handler knows. OnError: it may stand in for an error that the handler
+	// answers (see ServerError). OnLost: it may stand in for a handler that cannot be reached at
+	// all.
 	Validate, OnError, OnLost bool
 }
 
-// Insisted reports whether the response is fresh, and not used only because the client insists on a newer one.
+// Insisted reports whether the response is fresh, and not used only because the client insists on a
+// newer one.
 func (v Verdict) Insisted() bool { return v.Use == UseStale && v.TTL > 0 && v.Why != "" }
 
-// Judge says what e, whose key and variant match the request, is good for at now. coverage says what invalidations
-// mean for it: softly covered, it counts as stale. It allocates nothing.
+// Judge says what e, whose key and variant match the request, is good for at now. coverage says
+// what invalidations mean for it: softly covered, it counts as stale. It allocates nothing.
 //
-// A client may ask for more than a fresh response (no-cache, max-age, min-fresh) or for less (max-stale),
-// unless p.IgnoreClientDirectives. A client that names a max-age and no max-stale takes no stale response
-// in place of a validated one (RFC 9111 section 5.2.1.1), so there is no grace for it. max-age=0 asks for
-// validation however young e is. immutable changes nothing: what is fresh is revalidated only at a
-// client's word, which RFC 8246 section 2 leaves in force.
+// A client may ask for more than a fresh response (no-cache, max-age, min-fresh) or for less
+// (max-stale), unless p.IgnoreClientDirectives. A client that names a max-age and no max-stale
+// takes no stale response in place of a validated one (RFC 9111 section 5.2.1.1), so there is no
+// grace for it. max-age=0 asks for validation however young e is. immutable changes nothing: what
+// is fresh is revalidated only at a client's word, which RFC 8246 section 2 leaves in force.
 //
-// What forbids serving stale (e.MustRevalidate) forbids it in every case but one: an e.StaleWhileRevalidate beside it is the
-// response's own stale-while-revalidate beside s-maxage, which [Admit] lets stand. OnLost reaches as far as the
-// greater of Retention and StaleIfError (RFC 9111 section 4.2.4 allows it, RFC 5861 section 4 asks for it).
-func Judge(e *store.Entry, req *Request, p *policy.Policy, now time.Time, coverage invalidation.Coverage) Verdict {
+// What forbids serving stale (e.MustRevalidate) forbids it in every case but one: an
+// e.StaleWhileRevalidate beside it is the response's own stale-while-revalidate beside s-maxage,
+// which [Admit] lets stand. OnLost reaches as far as the greater of Retention and StaleIfError (RFC
+// 9111 section 4.2.4 allows it, RFC 5861 section 4 asks for it).
+func Judge(
+	e *store.Entry, req *Request, p *policy.Policy, now time.Time, coverage invalidation.Coverage,
+) Verdict {
 	if coverage == invalidation.CoverageHard {
 		return Verdict{Why: ReasonInvalidated}
 	}
@@ -90,7 +96,8 @@ func Judge(e *store.Entry, req *Request, p *policy.Policy, now time.Time, covera
 	}
 	v.Use = UseStale
 	if insists == "" && (e.StaleWhileRevalidate > 0 && stale <= e.StaleWhileRevalidate ||
-		!e.MustRevalidate && !soft && !p.IgnoreClientDirectives && req.Directives.MaxStale >= stale) {
+		!e.MustRevalidate && !soft && !p.IgnoreClientDirectives &&
+			req.Directives.MaxStale >= stale) {
 		v.Use = UseStaleWhileRevalidate
 	}
 	v.Validate = HasValidator(e)
@@ -101,8 +108,8 @@ func Judge(e *store.Entry, req *Request, p *policy.Policy, now time.Time, covera
 	return v
 }
 
-// insists says why the client does not take a stored response of this age, with so much of its freshness
-// left, before it is validated. Empty: it does, as far as the response itself allows.
+// insists says why the client does not take a stored response of this age, with so much of its
+// freshness left, before it is validated. Empty: it does, as far as the response itself allows.
 func (req *Request) insists(age, left time.Duration) policy.Reason {
 	d := &req.Directives
 	switch {
@@ -118,8 +125,8 @@ func (req *Request) insists(age, left time.Duration) policy.Reason {
 	return ""
 }
 
-// ServerError reports whether a status is an error for which stale-if-error lets a stored response stand
-// in: 500, 502, 503 and 504 (RFC 5861 section 4).
+// ServerError reports whether a status is an error for which stale-if-error lets a stored response
+// stand in: 500, 502, 503 and 504 (RFC 5861 section 4).
 func ServerError(status int) bool {
 	switch status {
 	case http.StatusInternalServerError, http.StatusBadGateway,

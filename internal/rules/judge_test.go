@@ -12,7 +12,8 @@ import (
 
 func TestJudge(t *testing.T) {
 	const s = time.Second
-	// What the entries of these stories have in common: received with an age of 0, fresh for a minute.
+	// What the entries of these stories have in common: received with an age of 0, fresh for a
+	// minute.
 	minute := func(change func(*store.Entry)) *store.Entry {
 		e := &store.Entry{Status: 200, Header: http.Header{}, Received: received, Fresh: 60 * s}
 		change(e)
@@ -22,7 +23,10 @@ func TestJudge(t *testing.T) {
 	grace := minute(func(e *store.Entry) { e.StaleWhileRevalidate = 30 * s })
 	iferror := minute(func(e *store.Entry) { e.StaleIfError = 30 * s })
 	kept := minute(func(e *store.Entry) { e.Retention = 30 * s })
-	tagged := minute(func(e *store.Entry) { e.Header["Etag"] = []string{`"1"`}; e.Retention = 600 * s })
+	tagged := minute(func(e *store.Entry) {
+		e.Header["Etag"] = []string{`"1"`}
+		e.Retention = 600 * s
+	})
 	made := minute(func(e *store.Entry) { e.Header["Etag"] = []string{`"1"`}; e.MadeETag = true })
 	strict := minute(func(e *store.Entry) {
 		e.MustRevalidate, e.Header["Etag"], e.Retention = true, []string{`"1"`}, 600*s
@@ -52,64 +56,134 @@ func TestJudge(t *testing.T) {
 		coverage invalidation.Coverage
 		want     Verdict
 	}{
-		{"fresh", plain, anonymousGet, obey, 0, invalidation.CoverageNone, Verdict{Use: UseFresh, TTL: 60 * s}},
-		{"nearly stale", plain, anonymousGet, obey, 60*s - 1, invalidation.CoverageNone, Verdict{Use: UseFresh, TTL: 1}},
-		{"as old as its lifetime", plain, anonymousGet, obey, 60 * s, invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonStale, OnLost: true}},
-		{"older when it came", aged, anonymousGet, obey, 5 * s, invalidation.CoverageNone, Verdict{Use: UseFresh, TTL: 5 * s}},
-		{"a clock that went back", plain, anonymousGet, obey, -time.Hour, invalidation.CoverageNone, Verdict{Use: UseFresh, TTL: 60 * s}},
-		{"stale, for nothing", plain, anonymousGet, obey, 61 * s, invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonStale, TTL: -s}},
+		{"fresh", plain, anonymousGet, obey, 0, invalidation.CoverageNone, Verdict{Use: UseFresh,
+			TTL: 60 * s}},
+		{"nearly stale", plain, anonymousGet, obey, 60*s - 1, invalidation.CoverageNone,
+			Verdict{Use: UseFresh, TTL: 1}},
+		{"as old as its lifetime", plain, anonymousGet, obey, 60 * s, invalidation.CoverageNone,
+			Verdict{Use: UseStale, Why: ReasonStale, OnLost: true}},
+		{"older when it came", aged, anonymousGet, obey, 5 * s, invalidation.CoverageNone,
+			Verdict{Use: UseFresh, TTL: 5 * s}},
+		{"a clock that went back", plain, anonymousGet, obey, -time.Hour, invalidation.CoverageNone,
+			Verdict{Use: UseFresh, TTL: 60 * s}},
+		{"stale, for nothing", plain, anonymousGet, obey, 61 * s, invalidation.CoverageNone,
+			Verdict{Use: UseStale, Why: ReasonStale, TTL: -s}},
 
-		{"in its grace", grace, anonymousGet, obey, 90 * s, invalidation.CoverageNone, Verdict{Use: UseStaleWhileRevalidate, Why: ReasonStale, TTL: -30 * s}},
-		{"in its grace, beside s-maxage", smaxage, anonymousGet, obey, 90 * s, invalidation.CoverageNone, Verdict{Use: UseStaleWhileRevalidate, Why: ReasonStale, TTL: -30 * s, Validate: true}},
-		{"past its grace, beside s-maxage", smaxage, client("max-stale"), obey, 91 * s, invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonStale, TTL: -31 * s, Validate: true}},
+		{"in its grace", grace, anonymousGet, obey, 90 * s, invalidation.CoverageNone,
+			Verdict{Use: UseStaleWhileRevalidate, Why: ReasonStale, TTL: -30 * s}},
+		{"in its grace, beside s-maxage", smaxage, anonymousGet, obey, 90 * s,
+			invalidation.CoverageNone, Verdict{Use: UseStaleWhileRevalidate, Why: ReasonStale,
+				TTL: -30 * s, Validate: true}},
+		{"past its grace, beside s-maxage", smaxage, client("max-stale"), obey, 91 * s,
+			invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonStale, TTL: -31 * s,
+				Validate: true}},
 		{"in its grace, and to be refreshed", minute(func(e *store.Entry) {
 			e.StaleWhileRevalidate, e.StaleIfError, e.Header["Etag"] = 30*s, 30*s, []string{`"1"`}
-		}), anonymousGet, obey, 90 * s, invalidation.CoverageNone, Verdict{Use: UseStaleWhileRevalidate, Why: ReasonStale, TTL: -30 * s, Validate: true, OnError: true, OnLost: true}},
-		{"past its grace", grace, anonymousGet, obey, 91 * s, invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonStale, TTL: -31 * s}},
-		{"good for an error", iferror, anonymousGet, obey, 90 * s, invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonStale, TTL: -30 * s, OnError: true, OnLost: true}},
-		{"not any more", iferror, anonymousGet, obey, 91 * s, invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonStale, TTL: -31 * s}},
-		{"good when the handler is lost", kept, anonymousGet, obey, 90 * s, invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonStale, TTL: -30 * s, OnLost: true}},
-		{"not any more", kept, anonymousGet, obey, 91 * s, invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonStale, TTL: -31 * s}},
-		{"to be revalidated", tagged, anonymousGet, obey, 61 * s, invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonStale, TTL: -s, Validate: true, OnLost: true}},
-		{"with a validator that the handler does not know", made, anonymousGet, obey, 61 * s, invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonStale, TTL: -s}},
-		{"must be revalidated, but is fresh", strict, anonymousGet, obey, 59 * s, invalidation.CoverageNone, Verdict{Use: UseFresh, TTL: s}},
-		{"must be revalidated", strict, anonymousGet, obey, 61 * s, invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonStale, TTL: -s, Validate: true}},
-		{"no-cache", noCache, anonymousGet, obey, 0, invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonStale, Validate: true}},
+		}), anonymousGet, obey, 90 * s, invalidation.CoverageNone,
+			Verdict{Use: UseStaleWhileRevalidate, Why: ReasonStale, TTL: -30 * s, Validate: true,
+				OnError: true, OnLost: true}},
+		{"past its grace", grace, anonymousGet, obey, 91 * s, invalidation.CoverageNone,
+			Verdict{Use: UseStale, Why: ReasonStale, TTL: -31 * s}},
+		{"good for an error", iferror, anonymousGet, obey, 90 * s, invalidation.CoverageNone,
+			Verdict{Use: UseStale, Why: ReasonStale, TTL: -30 * s, OnError: true, OnLost: true}},
+		{"not any more", iferror, anonymousGet, obey, 91 * s, invalidation.CoverageNone,
+			Verdict{Use: UseStale, Why: ReasonStale, TTL: -31 * s}},
+		{"good when the handler is lost", kept, anonymousGet, obey, 90 * s,
+			invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonStale, TTL: -30 * s,
+				OnLost: true}},
+		{"not any more", kept, anonymousGet, obey, 91 * s, invalidation.CoverageNone,
+			Verdict{Use: UseStale, Why: ReasonStale, TTL: -31 * s}},
+		{"to be revalidated", tagged, anonymousGet, obey, 61 * s, invalidation.CoverageNone,
+			Verdict{Use: UseStale, Why: ReasonStale, TTL: -s, Validate: true, OnLost: true}},
+		{"with a validator that the handler does not know", made, anonymousGet, obey, 61 * s,
+			invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonStale, TTL: -s}},
+		{"must be revalidated, but is fresh", strict, anonymousGet, obey, 59 * s,
+			invalidation.CoverageNone, Verdict{Use: UseFresh, TTL: s}},
+		{"must be revalidated", strict, anonymousGet, obey, 61 * s, invalidation.CoverageNone,
+			Verdict{Use: UseStale, Why: ReasonStale, TTL: -s, Validate: true}},
+		{"no-cache", noCache, anonymousGet, obey, 0, invalidation.CoverageNone,
+			Verdict{Use: UseStale, Why: ReasonStale, Validate: true}},
 
-		{"for those without credentials", anonymous, cookieGet, obey, 0, invalidation.CoverageNone, Verdict{Use: UseMiss, Why: ReasonCredentials, TTL: 60 * s}},
-		{"for those without Authorization", anonymous, authorizedGet, obey, 0, invalidation.CoverageNone, Verdict{Use: UseMiss, Why: ReasonCredentials, TTL: 60 * s}},
-		{"and one of them", anonymous, anonymousGet, obey, 0, invalidation.CoverageNone, Verdict{Use: UseFresh, TTL: 60 * s}},
-		{"shared by the operator's word", anonymous, cookieGet, policy.Policy{Shared: true}, 0, invalidation.CoverageNone, Verdict{Use: UseFresh, TTL: 60 * s}},
-		{"shared by the handler's", plain, cookieGet, obey, 0, invalidation.CoverageNone, Verdict{Use: UseFresh, TTL: 60 * s}},
+		{"for those without credentials", anonymous, cookieGet, obey, 0, invalidation.CoverageNone,
+			Verdict{Use: UseMiss, Why: ReasonCredentials, TTL: 60 * s}},
+		{"for those without Authorization", anonymous, authorizedGet, obey, 0,
+			invalidation.CoverageNone, Verdict{Use: UseMiss, Why: ReasonCredentials, TTL: 60 * s}},
+		{"and one of them", anonymous, anonymousGet, obey, 0, invalidation.CoverageNone,
+			Verdict{Use: UseFresh, TTL: 60 * s}},
+		{"shared by the operator's word", anonymous, cookieGet, policy.Policy{Shared: true}, 0,
+			invalidation.CoverageNone, Verdict{Use: UseFresh, TTL: 60 * s}},
+		{"shared by the handler's", plain, cookieGet, obey, 0, invalidation.CoverageNone,
+			Verdict{Use: UseFresh, TTL: 60 * s}},
 
-		{"invalidated", tagged, anonymousGet, obey, 5 * s, invalidation.CoverageHard, Verdict{Why: ReasonInvalidated}},
-		{"softly invalidated", tagged, anonymousGet, obey, 5 * s, invalidation.CoverageSoft, Verdict{Use: UseStale, Why: ReasonInvalidated, TTL: -s, Validate: true, OnLost: true}},
-		{"softly invalidated, with grace", grace, anonymousGet, obey, 5 * s, invalidation.CoverageSoft, Verdict{Use: UseStaleWhileRevalidate, Why: ReasonInvalidated, TTL: -s, OnLost: true}},
-		{"softly invalidated, and stale", grace, anonymousGet, obey, 91 * s, invalidation.CoverageSoft, Verdict{Use: UseStale, Why: ReasonInvalidated, TTL: -31 * s}},
-		{"softly invalidated, and strict", strict, anonymousGet, obey, 5 * s, invalidation.CoverageSoft, Verdict{Use: UseStale, Why: ReasonInvalidated, TTL: -s, Validate: true}},
-		{"softly invalidated, max-stale", plain, client("max-stale"), obey, 5 * s, invalidation.CoverageSoft, Verdict{Use: UseStale, Why: ReasonInvalidated, TTL: -s, OnLost: true}},
+		{"invalidated", tagged, anonymousGet, obey, 5 * s, invalidation.CoverageHard,
+			Verdict{Why: ReasonInvalidated}},
+		{"softly invalidated", tagged, anonymousGet, obey, 5 * s, invalidation.CoverageSoft,
+			Verdict{Use: UseStale, Why: ReasonInvalidated, TTL: -s, Validate: true, OnLost: true}},
+		{"softly invalidated, with grace", grace, anonymousGet, obey, 5 * s,
+			invalidation.CoverageSoft, Verdict{Use: UseStaleWhileRevalidate, Why: ReasonInvalidated,
+				TTL: -s, OnLost: true}},
+		{"softly invalidated, and stale", grace, anonymousGet, obey, 91 * s,
+			invalidation.CoverageSoft, Verdict{Use: UseStale, Why: ReasonInvalidated,
+				TTL: -31 * s}},
+		{"softly invalidated, and strict", strict, anonymousGet, obey, 5 * s,
+			invalidation.CoverageSoft, Verdict{Use: UseStale, Why: ReasonInvalidated, TTL: -s,
+				Validate: true}},
+		{"softly invalidated, max-stale", plain, client("max-stale"), obey, 5 * s,
+			invalidation.CoverageSoft, Verdict{Use: UseStale, Why: ReasonInvalidated, TTL: -s,
+				OnLost: true}},
 
-		{"a reload", tagged, client("no-cache"), obey, 5 * s, invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonClientNoCache, TTL: 55 * s, Validate: true, OnLost: true}},
-		{"a reload that may not force us", tagged, client("no-cache"), deaf, 5 * s, invalidation.CoverageNone, Verdict{Use: UseFresh, TTL: 55 * s}},
-		{"a reload in its grace", grace, client("no-cache"), obey, 70 * s, invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonClientNoCache, TTL: -10 * s}},
-		{"a reload in its grace that may not force us", grace, client("no-cache"), deaf, 70 * s, invalidation.CoverageNone, Verdict{Use: UseStaleWhileRevalidate, Why: ReasonStale, TTL: -10 * s}},
-		{"max-age=0", plain, client("max-age=0"), obey, 0, invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonClientMaxAge, TTL: 60 * s, OnLost: true}},
-		{"max-age=0 that may not force us", plain, client("max-age=0"), deaf, 0, invalidation.CoverageNone, Verdict{Use: UseFresh, TTL: 60 * s}},
-		{"younger than the client's max-age", plain, client("max-age=10"), obey, 10 * s, invalidation.CoverageNone, Verdict{Use: UseFresh, TTL: 50 * s}},
-		{"older than that", plain, client("max-age=10"), obey, 11 * s, invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonClientMaxAge, TTL: 49 * s, OnLost: true}},
-		{"older than that, though any staleness would do", plain, client("max-age=10, max-stale"), obey, 11 * s, invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonClientMaxAge, TTL: 49 * s, OnLost: true}},
-		{"a max-age without max-stale wants it fresh", grace, client("max-age=3600"), obey, 70 * s, invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonClientMaxAge, TTL: -10 * s}},
-		{"a max-age without max-stale, as old as its lifetime", grace, client("max-age=3600"), obey, 60 * s, invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonClientMaxAge, OnLost: true}},
-		{"a max-age with max-stale does not", grace, client("max-age=3600, max-stale=20"), obey, 70 * s, invalidation.CoverageNone, Verdict{Use: UseStaleWhileRevalidate, Why: ReasonStale, TTL: -10 * s}},
-		{"min-fresh", plain, client("min-fresh=10"), obey, 50 * s, invalidation.CoverageNone, Verdict{Use: UseFresh, TTL: 10 * s}},
-		{"less than min-fresh", plain, client("min-fresh=10"), obey, 51 * s, invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonClientFresh, TTL: 9 * s, OnLost: true}},
-		{"less than min-fresh that may not force us", plain, client("min-fresh=10"), deaf, 51 * s, invalidation.CoverageNone, Verdict{Use: UseFresh, TTL: 9 * s}},
-		{"max-stale", plain, client("max-stale=10"), obey, 70 * s, invalidation.CoverageNone, Verdict{Use: UseStaleWhileRevalidate, Why: ReasonStale, TTL: -10 * s}},
-		{"more stale than max-stale", plain, client("max-stale=10"), obey, 71 * s, invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonStale, TTL: -11 * s}},
-		{"however stale", plain, client("max-stale"), obey, time.Hour, invalidation.CoverageNone, Verdict{Use: UseStaleWhileRevalidate, Why: ReasonStale, TTL: 60*s - time.Hour}},
-		{"max-stale of a client that is not heard", plain, client("max-stale"), deaf, 61 * s, invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonStale, TTL: -s}},
-		{"max-stale against must-revalidate", strict, client("max-stale"), obey, 61 * s, invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonStale, TTL: -s, Validate: true}},
-		{"max-stale against no-cache", noCache, client("max-stale"), obey, s, invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonStale, TTL: -s, Validate: true}},
+		{"a reload", tagged, client("no-cache"), obey, 5 * s, invalidation.CoverageNone,
+			Verdict{Use: UseStale, Why: ReasonClientNoCache, TTL: 55 * s, Validate: true,
+				OnLost: true}},
+		{"a reload that may not force us", tagged, client("no-cache"), deaf, 5 * s,
+			invalidation.CoverageNone, Verdict{Use: UseFresh, TTL: 55 * s}},
+		{"a reload in its grace", grace, client("no-cache"), obey, 70 * s,
+			invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonClientNoCache,
+				TTL: -10 * s}},
+		{"a reload in its grace that may not force us", grace, client("no-cache"), deaf, 70 * s,
+			invalidation.CoverageNone, Verdict{Use: UseStaleWhileRevalidate, Why: ReasonStale,
+				TTL: -10 * s}},
+		{"max-age=0", plain, client("max-age=0"), obey, 0, invalidation.CoverageNone,
+			Verdict{Use: UseStale, Why: ReasonClientMaxAge, TTL: 60 * s, OnLost: true}},
+		{"max-age=0 that may not force us", plain, client("max-age=0"), deaf, 0,
+			invalidation.CoverageNone, Verdict{Use: UseFresh, TTL: 60 * s}},
+		{"younger than the client's max-age", plain, client("max-age=10"), obey, 10 * s,
+			invalidation.CoverageNone, Verdict{Use: UseFresh, TTL: 50 * s}},
+		{"older than that", plain, client("max-age=10"), obey, 11 * s, invalidation.CoverageNone,
+			Verdict{Use: UseStale, Why: ReasonClientMaxAge, TTL: 49 * s, OnLost: true}},
+		{"older than that, though any staleness would do", plain, client("max-age=10, max-stale"),
+			obey, 11 * s, invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonClientMaxAge,
+				TTL: 49 * s, OnLost: true}},
+		{"a max-age without max-stale wants it fresh", grace, client("max-age=3600"), obey, 70 * s,
+			invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonClientMaxAge,
+				TTL: -10 * s}},
+		{"a max-age without max-stale, as old as its lifetime", grace, client("max-age=3600"), obey,
+			60 * s, invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonClientMaxAge,
+				OnLost: true}},
+		{"a max-age with max-stale does not", grace, client("max-age=3600, max-stale=20"), obey,
+			70 * s, invalidation.CoverageNone, Verdict{Use: UseStaleWhileRevalidate,
+				Why: ReasonStale, TTL: -10 * s}},
+		{"min-fresh", plain, client("min-fresh=10"), obey, 50 * s, invalidation.CoverageNone,
+			Verdict{Use: UseFresh, TTL: 10 * s}},
+		{"less than min-fresh", plain, client("min-fresh=10"), obey, 51 * s,
+			invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonClientFresh, TTL: 9 * s,
+				OnLost: true}},
+		{"less than min-fresh that may not force us", plain, client("min-fresh=10"), deaf, 51 * s,
+			invalidation.CoverageNone, Verdict{Use: UseFresh, TTL: 9 * s}},
+		{"max-stale", plain, client("max-stale=10"), obey, 70 * s, invalidation.CoverageNone,
+			Verdict{Use: UseStaleWhileRevalidate, Why: ReasonStale, TTL: -10 * s}},
+		{"more stale than max-stale", plain, client("max-stale=10"), obey, 71 * s,
+			invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonStale, TTL: -11 * s}},
+		{"however stale", plain, client("max-stale"), obey, time.Hour, invalidation.CoverageNone,
+			Verdict{Use: UseStaleWhileRevalidate, Why: ReasonStale, TTL: 60*s - time.Hour}},
+		{"max-stale of a client that is not heard", plain, client("max-stale"), deaf, 61 * s,
+			invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonStale, TTL: -s}},
+		{"max-stale against must-revalidate", strict, client("max-stale"), obey, 61 * s,
+			invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonStale, TTL: -s,
+				Validate: true}},
+		{"max-stale against no-cache", noCache, client("max-stale"), obey, s,
+			invalidation.CoverageNone, Verdict{Use: UseStale, Why: ReasonStale, TTL: -s,
+				Validate: true}},
 	} {
 		if got := Judge(c.e, c.req, &c.p, received.Add(c.at), c.coverage); got != c.want {
 			t.Errorf("%s:\n got %+v\nwant %+v", c.why, got, c.want)
@@ -117,8 +191,8 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// A client insists when it refuses a fresh response. A stale response is refused for everybody, and a response that is
-// renewed ahead of time is refused by nobody: neither counts.
+// A client insists when it refuses a fresh response. A stale response is refused for everybody, and
+// a response that is renewed ahead of time is refused by nobody: neither counts.
 func TestInsisted(t *testing.T) {
 	for _, c := range []struct {
 		why  string
@@ -127,10 +201,13 @@ func TestInsisted(t *testing.T) {
 	}{
 		{"a reload", Verdict{Use: UseStale, TTL: time.Second, Why: ReasonClientNoCache}, true},
 		{"with a nanosecond left", Verdict{Use: UseStale, TTL: 1, Why: ReasonClientMaxAge}, true},
-		{"a reload of what has just become stale", Verdict{Use: UseStale, Why: ReasonClientNoCache}, false},
-		{"a reload of what is stale", Verdict{Use: UseStale, TTL: -1, Why: ReasonClientNoCache}, false},
+		{"a reload of what has just become stale", Verdict{Use: UseStale, Why: ReasonClientNoCache},
+			false},
+		{"a reload of what is stale", Verdict{Use: UseStale, TTL: -1, Why: ReasonClientNoCache},
+			false},
 		{"fresh", Verdict{Use: UseFresh, TTL: time.Second}, false},
-		{"fresh, and kept from credentials", Verdict{Use: UseMiss, TTL: time.Second, Why: ReasonCredentials}, false},
+		{"fresh, and kept from credentials", Verdict{Use: UseMiss, TTL: time.Second,
+			Why: ReasonCredentials}, false},
 		{"to be renewed while it is fresh", Verdict{Use: UseStale, TTL: time.Second}, false},
 	} {
 		if got := c.v.Insisted(); got != c.want {
@@ -140,10 +217,15 @@ func TestInsisted(t *testing.T) {
 }
 
 func TestJudgeAllocatesNothing(t *testing.T) {
-	e := &store.Entry{Status: 200, Header: http.Header{"Etag": {`"1"`}, "Last-Modified": {date}}, Received: received, Fresh: time.Minute}
+	e := &store.Entry{Status: 200, Header: http.Header{"Etag": {`"1"`}, "Last-Modified": {date}},
+		Received: received, Fresh: time.Minute}
 	p := &policy.Policy{}
 	for _, at := range []time.Duration{0, time.Hour} {
-		if n := testing.AllocsPerRun(100, func() { Judge(e, anonymousGet, p, received.Add(at), invalidation.CoverageNone) }); n != 0 {
+		if n := testing.AllocsPerRun(100,
+			func() {
+				Judge(e, anonymousGet, p, received.Add(at),
+					invalidation.CoverageNone)
+			}); n != 0 {
 			t.Errorf("%v allocations at an age of %v; want 0", n, at)
 		}
 	}

@@ -8,36 +8,39 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// MaxKey is the greatest length in bytes of a primary key. A GET or HEAD that would have a longer one
-// passes, and so does an unsafe request, since nothing can be stored under its URI.
+// MaxKey is the greatest length in bytes of a primary key. A GET or HEAD that would have a longer
+// one passes, and so does an unsafe request, since nothing can be stored under its URI.
 const MaxKey = 64 << 10
 
 // A primary key reads
 //
 //	GET https://example.com/path?query X-Forwarded-Host=… …
 //
-// A URI begins after "GET " and ends at the first space; what follows are the extras, each a
-// space, a name and, for each value, "=" and the value. Its host is the canonical one, and what a handler
-// could tell from it by host and target is among the extras (see form.go). Its path and query are as sent; by which
-// text an invalidation names them, uri.go says. A key is injective, because what
-// separates is
-// escaped within what it separates (see escape.go): "/", "?" and "#" in the host, "?" in the path,
-// "=" and space in the extras. The last of the extras is "mount", which tells one handler at the URL
-// from another; behind it stands what mounts around this one tell apart besides (see KeepApart). A key that Replace made reads
+// A URI begins after "GET " and ends at the first space; what follows are the extras, each a space,
+// a name and, for each value, "=" and the value. Its host is the canonical one, and what a handler
+// could tell from it by host and target is among the extras (see form.go). Its path and query are
+// as sent; by which text an invalidation names them, uri.go says. A key is injective, because what
+// separates is escaped within what it separates (see escape.go): "/", "?" and "#" in the host, "?"
+// in the path, "=" and space in the extras. The last of the extras is "mount", which tells one
+// handler at the URL from another; behind it stands what mounts around this one tell apart besides
+// (see KeepApart). A key that Replace made reads
 //
 //	GET https=text mount=…
 //
 // and differs from all others by the "=" after the scheme.
 const keyMethod = "GET "
 
-// URIKey is the text that names a resource in invalidations: what Request.URI and Entry.URI
-// hold for it under policy p (nil: the zero Policy), in the form that CanonicalURI returns. scheme is "http" or
-// "https", host may be of any form, escapedPath and rawQuery are as sent, and forceQuery tells "/x?" from "/x".
+// URIKey is the text that names a resource in invalidations: what Request.URI and Entry.URI hold
+// for it under policy p (nil: the zero Policy), in the form that CanonicalURI returns. scheme is
+// "http" or "https", host may be of any form, escapedPath and rawQuery are as sent, and forceQuery
+// tells "/x?" from "/x".
 func URIKey(scheme, host, escapedPath, rawQuery string, forceQuery bool, p *policy.Policy) string {
 	return CanonicalURI(uriAsSent(scheme, host, escapedPath, rawQuery, forceQuery, p))
 }
 
-func uriAsSent(scheme, host, escapedPath, rawQuery string, forceQuery bool, p *policy.Policy) string {
+func uriAsSent(
+	scheme, host, escapedPath, rawQuery string, forceQuery bool, p *policy.Policy,
+) string {
 	var buf [512]byte
 	b := appendOrigin(buf[:0], strings.ToLower(scheme), host)
 	return string(appendTarget(b, escapedPath, rawQuery, forceQuery, p))
@@ -60,7 +63,8 @@ func appendTarget(dst []byte, path, query string, force bool, p *policy.Policy) 
 	return appendQuery(dst, query, force, p)
 }
 
-// makeKey fills in everything that is made from the request's target, and says why not when it cannot.
+// makeKey fills in everything that is made from the request's target, and says why not when it
+// cannot.
 func (q *Request) makeKey(r *http.Request, p *policy.Policy, s seen) policy.Reason {
 	q.readTarget(r)
 	if len(q.Target)+len(r.Host) > MaxKey && q.Class <= ClassHead {
@@ -99,8 +103,8 @@ func (q *Request) makeKey(r *http.Request, p *policy.Policy, s seen) policy.Reas
 	return ""
 }
 
-// replaceKey makes the key that the operator wants. What an unsafe request invalidates is the key that
-// a GET of its target would have, whatever Replace makes of other methods.
+// replaceKey makes the key that the operator wants. What an unsafe request invalidates is the key
+// that a GET of its target would have, whatever Replace makes of other methods.
 func (q *Request) replaceKey(r *http.Request, p *policy.Policy) policy.Reason {
 	if q.Class > ClassHead {
 		get := *r
@@ -167,19 +171,21 @@ func appendNominated(b []byte, r *http.Request, o *policy.KeyOptions) []byte {
 	return b
 }
 
-// appendRewritten appends r.URL as far as it says something else than the request line does: middleware
-// such as http.StripPrefix shows the same URL to two handlers, and the same request line may reach
-// one handler with URLs that were rewritten by other things than the line. It appends nothing for
-// what net/http's server makes of a request.
+// appendRewritten appends r.URL as far as it says something else than the request line does:
+// middleware such as http.StripPrefix shows the same URL to two handlers, and the same request line
+// may reach one handler with URLs that were rewritten by other things than the line. It appends
+// nothing for what net/http's server makes of a request.
 func (q *Request) appendRewritten(b []byte, r *http.Request, p *policy.Policy) []byte {
 	u := r.URL
-	if u.Scheme != "" && u.Scheme != q.Scheme || u.Host != "" && u.Host != r.Host || u.Opaque != "" {
+	if u.Scheme != "" && u.Scheme != q.Scheme || u.Host != "" && u.Host != r.Host ||
+		u.Opaque != "" {
 		b = appendExtra(b, "url", u.Scheme, u.Host, u.Opaque)
 	}
 	if u.User != nil {
 		b = appendExtra(b, "user", u.User.String())
 	}
-	// A target without a path names what "/" names, but handlers see "", and ServeMux redirects it to "/".
+	// A target without a path names what "/" names, but handlers see "", and ServeMux redirects it
+	// to "/".
 	path, query, force := q.split()
 	if path == "" || !unescapesTo(path, u.Path) || u.RawPath != "" && u.RawPath != path {
 		b = appendExtra(b, "path", u.Path, u.RawPath)
@@ -205,9 +211,10 @@ func appendValues(b []byte, values ...string) []byte {
 	return b
 }
 
-// appendCookie appends every value of the named cookie, as sent, in the order sent. What parsers of cookies
-// take for one thing or for another has marks of its own: `\,` for each end of a line before the value, which
-// Header.Get does not pass, and `\-` for a name with white space or without "=" behind it.
+// appendCookie appends every value of the named cookie, as sent, in the order sent. What parsers of
+// cookies take for one thing or for another has marks of its own: `\,` for each end of a line
+// before the value, which Header.Get does not pass, and `\-` for a name with white space or without
+// "=" behind it.
 func appendCookie(b []byte, lines []string, name string) []byte {
 	found, ends := false, 0
 	for i, line := range lines {

@@ -110,8 +110,9 @@ func unescaped(s string) (string, error) {
 	}
 }
 
-// partsOf tells a request's parts for a policy with neither query options nor Replace. The request has a
-// request line in origin-form or in absolute-form; Forwarded, which is keyed in part, it has not.
+// partsOf tells a request's parts for a policy with neither query options nor Replace. The request
+// has a request line in origin-form or in absolute-form; Forwarded, which is keyed in part, it has
+// not.
 func partsOf(r *http.Request, p *policy.Policy) parts {
 	x := parts{scheme: "http", path: r.RequestURI}
 	if r.TLS != nil {
@@ -140,13 +141,15 @@ func partsOf(r *http.Request, p *policy.Policy) parts {
 		extras = append(extras, extra{"Host", values})
 	}
 	u := r.URL
-	if u.Scheme != "" && u.Scheme != x.scheme || u.Host != "" && u.Host != r.Host || u.Opaque != "" {
+	if u.Scheme != "" && u.Scheme != x.scheme || u.Host != "" && u.Host != r.Host ||
+		u.Opaque != "" {
 		extras = append(extras, extra{"url", []string{u.Scheme, u.Host, u.Opaque}})
 	}
 	if u.User != nil {
 		extras = append(extras, extra{"user", []string{u.User.String()}})
 	}
-	if plain, err := url.PathUnescape(x.path); x.path+u.Path == "" || err != nil || plain != u.Path || u.RawPath != "" && u.RawPath != x.path {
+	if plain, err := url.PathUnescape(x.path); x.path+u.Path == "" || err != nil ||
+		plain != u.Path || u.RawPath != "" && u.RawPath != x.path {
 		extras = append(extras, extra{"path", []string{u.Path, u.RawPath}})
 	}
 	rawQuery, force := strings.TrimPrefix(x.query, "?"), x.query == "?"

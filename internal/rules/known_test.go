@@ -29,22 +29,32 @@ func TestKnownTargets(t *testing.T) {
 	}{
 		{"the same", "/x?a=1", plain, true},
 		{"a HEAD", "/x", func(r *http.Request) { r.Method = "HEAD" }, true},
-		{"fields that enter no key", "/x", func(r *http.Request) { r.Header.Set("Cookie", "a=1") }, true},
+		{"fields that enter no key", "/x", func(r *http.Request) { r.Header.Set("Cookie", "a=1") },
+			true},
 		{"an escaped path", "/a%2Fb?", plain, true},
 		{"another path", "/x", func(r *http.Request) { r.RequestURI = "/y" }, false},
 		{"another query", "/x?a=1", func(r *http.Request) { r.RequestURI = "/x?a=2" }, false},
 		{"another host", "/x", func(r *http.Request) { r.Host = "b.example" }, false},
 		{"TLS", "/x", func(r *http.Request) { r.TLS = &tls.ConnectionState{} }, false},
-		{"a forged host", "/x", func(r *http.Request) { r.Header.Set("X-Forwarded-Host", "evil.example") }, false},
+		{"a forged host", "/x", func(r *http.Request) {
+			r.Header.Set("X-Forwarded-Host", "evil.example")
+		}, false},
 		{"a rewritten path", "/x", func(r *http.Request) { r.URL.Path = "/y" }, false},
 		{"a rewritten raw path", "/x", func(r *http.Request) { r.URL.RawPath = "/%78" }, false},
 		{"a rewritten query", "/x?a=1", func(r *http.Request) { r.URL.RawQuery = "a=2" }, false},
 		{"a rewritten empty query", "/x", func(r *http.Request) { r.URL.ForceQuery = true }, false},
-		{"a tenant's host in the URL", "/x", func(r *http.Request) { r.URL.Host = "tenant.example" }, false},
-		{"the same host in another case", "/x", func(r *http.Request) { r.Host = "A.example" }, false},
-		{"a Host field beside HTTP/2's authority", "/x", func(r *http.Request) { r.Header.Set("Host", "evil.example") }, false},
-		{"another scheme in the URL", "/x", func(r *http.Request) { r.URL.Scheme = "https" }, false},
-		{"a user in the URL", "/x", func(r *http.Request) { r.URL.User = url.User("alice") }, false},
+		{"a tenant's host in the URL", "/x", func(r *http.Request) {
+			r.URL.Host = "tenant.example"
+		}, false},
+		{"the same host in another case", "/x", func(r *http.Request) { r.Host = "A.example" },
+			false},
+		{"a Host field beside HTTP/2's authority", "/x", func(r *http.Request) {
+			r.Header.Set("Host", "evil.example")
+		}, false},
+		{"another scheme in the URL", "/x", func(r *http.Request) { r.URL.Scheme = "https" },
+			false},
+		{"a user in the URL", "/x", func(r *http.Request) { r.URL.User = url.User("alice") },
+			false},
 		{"an opaque URL", "/x", func(r *http.Request) { r.URL.Opaque = "/x" }, false},
 	} {
 		p := &policy.Policy{}
@@ -87,12 +97,19 @@ func TestWhatIsNotKnown(t *testing.T) {
 		p     *policy.Policy
 		lines []string
 	}{
-		{"fields in the key", &policy.Policy{Key: policy.KeyOptions{Headers: []string{"X-Tenant"}}}, []string{"GET / HTTP/1.1"}},
-		{"cookies in the key", &policy.Policy{Key: policy.KeyOptions{Cookies: []string{"lang"}}}, []string{"GET / HTTP/1.1"}},
-		{"a key of the operator's", &policy.Policy{Key: policy.KeyOptions{Replace: func(r *http.Request) string { return r.Host }}}, []string{"GET / HTTP/1.1"}},
-		{"a forwarded host", &policy.Policy{}, []string{"GET / HTTP/1.1", "X-Forwarded-Host: b.example"}},
+		{"fields in the key", &policy.Policy{Key: policy.KeyOptions{Headers: []string{"X-Tenant"}}},
+			[]string{"GET / HTTP/1.1"}},
+		{"cookies in the key", &policy.Policy{Key: policy.KeyOptions{Cookies: []string{"lang"}}},
+			[]string{"GET / HTTP/1.1"}},
+		{"a key of the operator's", &policy.Policy{Key: policy.KeyOptions{Replace: func(
+			r *http.Request) string {
+			return r.Host
+		}}}, []string{"GET / HTTP/1.1"}},
+		{"a forwarded host", &policy.Policy{}, []string{"GET / HTTP/1.1",
+			"X-Forwarded-Host: b.example"}},
 		{"a request that passes", &policy.Policy{}, []string{"OPTIONS / HTTP/1.1"}},
-		{"a long target", &policy.Policy{}, []string{"GET /" + strings.Repeat("x", maxKnown) + " HTTP/1.1"}},
+		{"a long target", &policy.Policy{}, []string{"GET /" + strings.Repeat("x", maxKnown) +
+			" HTTP/1.1"}},
 		{"an absolute one", &policy.Policy{}, []string{"GET http://a.example/x HTTP/1.1"}},
 		{"a target that no browser sends", &policy.Policy{}, []string{"GET * HTTP/1.1"}},
 	} {
@@ -128,12 +145,15 @@ func TestHowMuchIsKnown(t *testing.T) {
 	}
 }
 
-// A policy must not be modified once in use. One that is makes no keys that do not hold what it says they hold.
+// A policy must not be modified once in use. One that is makes no keys that do not hold what it
+// says they hold.
 func TestKnownUnderAPolicyThatChanges(t *testing.T) {
 	for story, change := range map[string]func(*policy.KeyOptions){
-		"fields":             func(o *policy.KeyOptions) { o.Headers = []string{"X-Tenant"} },
-		"cookies":            func(o *policy.KeyOptions) { o.Cookies = []string{"lang"} },
-		"a key of its own":   func(o *policy.KeyOptions) { o.Replace = func(*http.Request) string { return "x" } },
+		"fields":  func(o *policy.KeyOptions) { o.Headers = []string{"X-Tenant"} },
+		"cookies": func(o *policy.KeyOptions) { o.Cookies = []string{"lang"} },
+		"a key of its own": func(o *policy.KeyOptions) {
+			o.Replace = func(*http.Request) string { return "x" }
+		},
 		"sorted":             func(o *policy.KeyOptions) { o.SortQuery = true },
 		"few parameters":     func(o *policy.KeyOptions) { o.KeepParams = []string{"a"} },
 		"no parameters":      func(o *policy.KeyOptions) { o.KeepParams = []string{} },
@@ -141,7 +161,8 @@ func TestKnownUnderAPolicyThatChanges(t *testing.T) {
 		"forwarded":          func(o *policy.KeyOptions) { o.IgnoreForwarded = true },
 	} {
 		p := &policy.Policy{}
-		r := wire(t, "GET /x?b=1&a=2 HTTP/1.1", "Host: a.example", "X-Tenant: gold", "Cookie: lang=en")
+		r := wire(t, "GET /x?b=1&a=2 HTTP/1.1", "Host: a.example", "X-Tenant: gold",
+			"Cookie: lang=en")
 		k := knownOf(t, r, p)
 		if q := readsAlike(t, r, p, k); !q.Recalled() {
 			t.Fatal("not recalled")
@@ -156,13 +177,16 @@ func TestKnownUnderAPolicyThatChanges(t *testing.T) {
 // Whatever is known, of this target or another, what is read is the same.
 func TestKnownChangesNothing(t *testing.T) {
 	text := rapid.StringOfN(rapid.SampledFrom([]rune("aA%2F/?&;=: \\")), 0, 4, -1)
-	policies := []*policy.Policy{{}, {Key: policy.KeyOptions{SortQuery: true, DropParams: []string{"a"}}}, {Key: policy.KeyOptions{IgnoreForwarded: true}}}
+	policies := []*policy.Policy{{}, {Key: policy.KeyOptions{SortQuery: true,
+		DropParams: []string{"a"}}}, {Key: policy.KeyOptions{IgnoreForwarded: true}}}
 	rapid.Check(t, func(t *rapid.T) {
 		request := func(name string) *http.Request {
 			r := &http.Request{
 				Method: rapid.SampledFrom([]string{"GET", "HEAD", "POST"}).Draw(t, name+" method"),
-				Host:   rapid.SampledFrom([]string{"a.example", "A.example:80", ""}).Draw(t, name+" host"),
-				Header: http.Header{}, URL: &url.URL{}, RequestURI: "/" + text.Draw(t, name+" target"),
+				Host: rapid.SampledFrom([]string{"a.example", "A.example:80", ""}).Draw(t,
+					name+" host"),
+				Header: http.Header{}, URL: &url.URL{}, RequestURI: "/" + text.Draw(t,
+					name+" target"),
 			}
 			if u, err := url.ParseRequestURI(r.RequestURI); err == nil {
 				r.URL = u

@@ -7,10 +7,10 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// TellsApart reports whether p, the policy of a mount around another one, tells requests for a URL apart
-// wherever the inner mount's policy does: by the fields and cookies of its keys, and by whom they let pass.
-// Otherwise what is stored for one of them under p's key would answer the other, before the inner policy is
-// asked.
+// TellsApart reports whether p, the policy of a mount around another one, tells requests for a URL
+// apart wherever the inner mount's policy does: by the fields and cookies of its keys, and by whom
+// they let pass. Otherwise what is stored for one of them under p's key would answer the other,
+// before the inner policy is asked.
 func TellsApart(p, inner *policy.Policy) bool {
 	return inner.Key.Replace == nil &&
 		(p.Credentials == nil || inner.Shared || inner.Credentials != nil) &&
@@ -19,17 +19,20 @@ func TellsApart(p, inner *policy.Policy) bool {
 		within(inner.PassCookies, p.PassCookies, same)
 }
 
-// FoldsMore reports whether p, the policy of a mount around another one, may make one key of requests that the inner
-// policy tells apart by the query or by forwarding fields, though it makes the same of the request at hand.
+// FoldsMore reports whether p, the policy of a mount around another one, may make one key of
+// requests that the inner policy tells apart by the query or by forwarding fields, though it makes
+// the same of the request at hand.
 func FoldsMore(p, inner *policy.Policy) bool {
-	return foldsQuery(&p.Key) && !SameQueries(&p.Key, &inner.Key) || p.Key.IgnoreForwarded && !inner.Key.IgnoreForwarded
+	return foldsQuery(&p.Key) && !SameQueries(&p.Key, &inner.Key) || p.Key.IgnoreForwarded &&
+		!inner.Key.IgnoreForwarded
 }
 
-// KeepApart adds to the key, which was read of r under inner, what p, the policy of a mount around, tells apart by
-// fields, cookies or Replace and inner does not: it would otherwise answer for requests that the outer policy keeps
-// apart. It adds nothing where inner tells as much. Whom Credentials of p's own identify is a user for an inner policy
-// that has none. It returns why the request is to pass, if it is: by a cookie that p.PassCookies lists, unless inner is
-// Shared; or because it has no key under p, or too long a one.
+// KeepApart adds to the key, which was read of r under inner, what p, the policy of a mount around,
+// tells apart by fields, cookies or Replace and inner does not: it would otherwise answer for
+// requests that the outer policy keeps apart. It adds nothing where inner tells as much. Whom
+// Credentials of p's own identify is a user for an inner policy that has none. It returns why the
+// request is to pass, if it is: by a cookie that p.PassCookies lists, unless inner is Shared; or
+// because it has no key under p, or too long a one.
 func (q *Request) KeepApart(r *http.Request, p, inner *policy.Policy) (why policy.Reason) {
 	if !inner.Shared && passesByCookie(p, r.Header) {
 		return ReasonPassCookie
@@ -38,7 +41,8 @@ func (q *Request) KeepApart(r *http.Request, p, inner *policy.Policy) (why polic
 		q.Credentials, q.others = true, true
 	}
 	if q.Key == "" || p.Key.Replace == nil &&
-		within(p.Key.Headers, inner.Key.Headers, sameName) && within(p.Key.Cookies, inner.Key.Cookies, same) {
+		within(p.Key.Headers, inner.Key.Headers, sameName) &&
+		within(p.Key.Cookies, inner.Key.Cookies, same) {
 		return ""
 	}
 	q.Around(p)
@@ -57,8 +61,8 @@ func (q *Request) KeepApart(r *http.Request, p, inner *policy.Policy) (why polic
 	return ""
 }
 
-// KeepsApart reports whether p tells requests apart by more than their targets and the usual credentials, which every
-// policy does.
+// KeepsApart reports whether p tells requests apart by more than their targets and the usual
+// credentials, which every policy does.
 func KeepsApart(p *policy.Policy) bool {
 	return p.Credentials != nil || p.Key.Replace != nil ||
 		len(p.Key.Headers) > 0 || len(p.Key.Cookies) > 0 || len(p.PassCookies) > 0
@@ -70,8 +74,8 @@ type keysAround struct {
 	more *keysAround
 }
 
-// Around notes that p, the policy of a mount around, tells requests apart by the fields and cookies of its keys, for
-// caches in front to be told (see Announce).
+// Around notes that p, the policy of a mount around, tells requests apart by the fields and cookies
+// of its keys, for caches in front to be told (see Announce).
 func (q *Request) Around(p *policy.Policy) {
 	if len(p.Key.Headers) > 0 || len(p.Key.Cookies) > 0 {
 		q.around = &keysAround{&p.Key, q.around}

@@ -7,12 +7,17 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// An outer mount may keep what an inner one made only where it tells apart whatever the inner one does.
+// An outer mount may keep what an inner one made only where it tells apart whatever the inner one
+// does.
 func TestTellsApart(t *testing.T) {
 	everybody := func(*http.Request) bool { return false }
 	replace := func(*http.Request) string { return "x" }
-	headers := func(names ...string) policy.Policy { return policy.Policy{Key: policy.KeyOptions{Headers: names}} }
-	cookies := func(names ...string) policy.Policy { return policy.Policy{Key: policy.KeyOptions{Cookies: names}} }
+	headers := func(names ...string) policy.Policy {
+		return policy.Policy{Key: policy.KeyOptions{Headers: names}}
+	}
+	cookies := func(names ...string) policy.Policy {
+		return policy.Policy{Key: policy.KeyOptions{Cookies: names}}
+	}
 	passes := func(names ...string) policy.Policy { return policy.Policy{PassCookies: names} }
 	for _, c := range []struct {
 		story        string
@@ -20,12 +25,17 @@ func TestTellsApart(t *testing.T) {
 		want         bool
 	}{
 		{"two that tell nothing apart", policy.Policy{}, policy.Policy{}, true},
-		{"a key of the inner one's making", policy.Policy{}, policy.Policy{Key: policy.KeyOptions{Replace: replace}}, false},
-		{"a key of the outer one's making", policy.Policy{Key: policy.KeyOptions{Replace: replace}}, policy.Policy{}, true},
+		{"a key of the inner one's making", policy.Policy{},
+			policy.Policy{Key: policy.KeyOptions{Replace: replace}}, false},
+		{"a key of the outer one's making", policy.Policy{Key: policy.KeyOptions{Replace: replace}},
+			policy.Policy{}, true},
 
-		{"users only the inner one knows", policy.Policy{Credentials: everybody}, policy.Policy{}, false},
-		{"users the inner one does not care for", policy.Policy{Credentials: everybody}, policy.Policy{Shared: true}, true},
-		{"users the inner one knows by its own rule", policy.Policy{Credentials: everybody}, policy.Policy{Credentials: everybody}, true},
+		{"users only the inner one knows", policy.Policy{Credentials: everybody}, policy.Policy{},
+			false},
+		{"users the inner one does not care for", policy.Policy{Credentials: everybody},
+			policy.Policy{Shared: true}, true},
+		{"users the inner one knows by its own rule", policy.Policy{Credentials: everybody},
+			policy.Policy{Credentials: everybody}, true},
 		{"users both know as usual", policy.Policy{}, policy.Policy{Shared: true}, true},
 
 		{"a field of both", headers("X-Tenant", "Accept"), headers("x-tenant"), true},
@@ -35,7 +45,8 @@ func TestTellsApart(t *testing.T) {
 
 		{"a cookie of both", cookies("lang", "theme"), cookies("theme"), true},
 		{"a cookie of the inner one", cookies("lang"), cookies("theme"), false},
-		{"a cookie in another case, which is another cookie", cookies("lang"), cookies("Lang"), false},
+		{"a cookie in another case, which is another cookie", cookies("lang"), cookies("Lang"),
+			false},
 
 		{"a cookie that both let pass", passes("wordpress_*", "session"), passes("session"), true},
 		{"a cookie that the inner one lets pass", passes("session"), passes("wordpress_*"), false},
@@ -46,7 +57,8 @@ func TestTellsApart(t *testing.T) {
 	}
 }
 
-// An outer mount that leaves more out of its keys would answer for requests that the inner one tells apart.
+// An outer mount that leaves more out of its keys would answer for requests that the inner one
+// tells apart.
 func TestFoldsMore(t *testing.T) {
 	drops := func(names ...string) policy.KeyOptions { return policy.KeyOptions{DropParams: names} }
 	keeps := func(names ...string) policy.KeyOptions { return policy.KeyOptions{KeepParams: names} }
@@ -62,7 +74,8 @@ func TestFoldsMore(t *testing.T) {
 		{"the outer one drops", drops("utm_*"), policy.KeyOptions{}, true},
 		{"the outer one drops something else", drops("utm_*"), drops("ref"), true},
 		{"the outer one keeps a few", keeps("page"), policy.KeyOptions{}, true},
-		{"the outer one keeps none", policy.KeyOptions{KeepParams: []string{}}, policy.KeyOptions{}, true},
+		{"the outer one keeps none", policy.KeyOptions{KeepParams: []string{}}, policy.KeyOptions{},
+			true},
 		{"the outer one sorts", sorts, policy.KeyOptions{}, true},
 		{"both sort", sorts, sorts, false},
 		{"the outer one ignores forwarding fields", ignores, policy.KeyOptions{}, true},

@@ -11,41 +11,46 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// Outside is what handlers outside the cache have put into a response's header, as far as it bears on
-// caching. They run for each request, so their fields are made anew on every hit and are never stored; but
-// the client gets them together with the response, which is judged by both. The zero value is nothing.
+// Outside is what handlers outside the cache have put into a response's header, as far as it bears
+// on caching. They run for each request, so their fields are made anew on every hit and are never
+// stored; but the client gets them together with the response, which is judged by both. The zero
+// value is nothing.
 type Outside struct {
 	// Cookie: a cookie is set, and the policy does not say that the page is the same for everybody
 	// (Shared or StoreCookies). Such a request is answered by its handler alone.
 	Cookie bool
 	// Beside: a cookie is set, and the policy says that the page is the same for everybody.
 	Beside bool
-	// Nonce: a Content-Security-Policy has a nonce, which the handler puts into its page as well, and the policy does
-	// not say that the page is the same for everybody (Shared). It is answered by its handler alone, too.
+	// Nonce: a Content-Security-Policy has a nonce, which the handler puts into its page as well,
+	// and the policy does not say that the page is the same for everybody (Shared). It is answered
+	// by its handler alone, too.
 	Nonce bool
 
-	// ForAll: it says that responses vary by who asks, and the policy says that the page is the same for everybody
-	// (Shared).
+	// ForAll: it says that responses vary by who asks, and the policy says that the page is the
+	// same for everybody (Shared).
 	ForAll bool
 
 	speaks bool // see Speaks
 	// allowsOrigin: a CORS handler has answered the request's origin (Access-Control-Allow-Origin).
 	allowsOrigin bool
-	star         bool        // responses vary, on its account, by what no request can be known to match
-	vary         []string    // ... and by these fields
-	fields       http.Header // Cache-Control, Expires, targeted fields, Vary and Set-Cookie; nil when none matters
+	// responses vary, on its account, by what no request can be known to match
+	star bool
+	vary []string // ... and by these fields
+	// Cache-Control, Expires, targeted fields, Vary and Set-Cookie; nil when none matters
+	fields http.Header
 
 	late   bool        // the fields came when the response was sent: see Late
 	stands http.Header // ... and this is the header with them
 }
 
-// ReadOutside reads the header that handlers outside the cache have made. It keeps the values, and not
-// the map.
+// ReadOutside reads the header that handlers outside the cache have made. It keeps the values, and
+// not the map.
 //
-// Three fields of Vary do not split what is stored, since what they speak of is made anew on every hit:
-// Accept-Encoding, which is what compressors outside say; Origin beside Access-Control-* fields, which
-// is what CORS handlers say when they have answered an origin; and, where p is Shared, Cookie and
-// Authorization. A handler inside that says the same speaks of its own page, and splits it.
+// Three fields of Vary do not split what is stored, since what they speak of is made anew on every
+// hit: Accept-Encoding, which is what compressors outside say; Origin beside Access-Control-*
+// fields, which is what CORS handlers say when they have answered an origin; and, where p is
+// Shared, Cookie and Authorization. A handler inside that says the same speaks of its own page, and
+// splits it.
 func ReadOutside(h http.Header, p *policy.Policy) (o Outside) {
 	for name, values := range h {
 		if len(values) == 0 {
@@ -77,8 +82,9 @@ func ReadOutside(h http.Header, p *policy.Policy) (o Outside) {
 	return o
 }
 
-// NamesLifetime reports whether a field says how long a response lives, and for whom: whether it is Cache-Control,
-// Expires or a targeted field that p obeys. The one that a handler inside sets takes the place of one outside.
+// NamesLifetime reports whether a field says how long a response lives, and for whom: whether it is
+// Cache-Control, Expires or a targeted field that p obeys. The one that a handler inside sets takes
+// the place of one outside.
 func NamesLifetime(name string, p *policy.Policy) bool {
 	return sameName(name, "Cache-Control") || sameName(name, "Expires") ||
 		slices.ContainsFunc(targetedNames(p), func(n string) bool { return sameName(n, name) })
@@ -96,7 +102,9 @@ func Lifetimes(h http.Header, p *policy.Policy) http.Header {
 }
 
 // hasNonce reports whether a Content-Security-Policy has a nonce-source.
-func hasNonce(policies string) bool { return strings.Contains(strings.ToLower(policies), "'nonce-") }
+func hasNonce(policies string) bool {
+	return strings.Contains(strings.ToLower(policies), "'nonce-")
+}
 
 // Alone says why the request's own handler must answer it; empty: nothing outside asks for that.
 func (o *Outside) Alone() policy.Reason {
@@ -143,7 +151,8 @@ func (o *Outside) readVary(lines []string, h http.Header, p *policy.Policy) {
 	}
 }
 
-// tellsWho reports whether a request field says who asks, so that a page that is the same for all does not vary by it.
+// tellsWho reports whether a request field says who asks, so that a page that is the same for all
+// does not vary by it.
 func tellsWho(field string) bool { return field == "cookie" || field == "authorization" }
 
 // answersOrigin reports whether a CORS handler has answered the request's origin.
@@ -156,13 +165,13 @@ func answersOrigin(h http.Header) bool {
 	return false
 }
 
-// Speaks reports whether a Cache-Control, an Expires or a targeted field stands outside: then the cache has
-// nothing to announce.
+// Speaks reports whether a Cache-Control, an Expires or a targeted field stands outside: then the
+// cache has nothing to announce.
 func (o *Outside) Speaks() bool { return o.speaks }
 
-// Judged returns the header by which a response is judged whose handler made the header own: what the
-// client would get, with a Cache-Control or Expires of the handler's own in the place of one outside. It
-// is own itself when nothing outside bears on caching.
+// Judged returns the header by which a response is judged whose handler made the header own: what
+// the client would get, with a Cache-Control or Expires of the handler's own in the place of one
+// outside. It is own itself when nothing outside bears on caching.
 func (o *Outside) Judged(own http.Header) http.Header {
 	if o.fields == nil {
 		return own
@@ -182,10 +191,10 @@ func (o *Outside) Judged(own http.Header) http.Header {
 	return judged
 }
 
-// Objects says why a stored response may not be used, at now, for a request whose client also gets what
-// is outside; empty: it may. What the response itself says of its lifetime takes the place of what stands
-// outside, as it did when it was made; what the cache announced does not, nor does what came too early to replace what
-// has been set since: see Late.
+// Objects says why a stored response may not be used, at now, for a request whose client also gets
+// what is outside; empty: it may. What the response itself says of its lifetime takes the place of
+// what stands outside, as it did when it was made; what the cache announced does not, nor does what
+// came too early to replace what has been set since: see Late.
 func (o *Outside) Objects(e *store.Entry, p *policy.Policy, now time.Time) policy.Reason {
 	if o.fields == nil && !o.Cookie && !o.Nonce {
 		return ""
@@ -234,8 +243,8 @@ func (o *Outside) objects(e *store.Entry, p *policy.Policy, now time.Time) polic
 	return d.forbids(e)
 }
 
-// replaced reports whether the field of e takes the place of one outside: not where that was set in its place since, or
-// where it has been removed since.
+// replaced reports whether the field of e takes the place of one outside: not where that was set in
+// its place since, or where it has been removed since.
 func (o *Outside) replaced(e *store.Entry, name string) bool {
 	if e.Announced || len(e.Header[name]) == 0 {
 		return false
@@ -275,8 +284,10 @@ type Sent struct {
 // SentWith remembers the values of h, and not the map.
 func SentWith(h http.Header, p *policy.Policy) Sent {
 	s := Sent{
-		cookies: h["Set-Cookie"], control: h["Cache-Control"], expires: h["Expires"], vary: h["Vary"],
-		security: h["Content-Security-Policy"], reportOnly: h["Content-Security-Policy-Report-Only"], size: len(h),
+		cookies: h["Set-Cookie"], control: h["Cache-Control"], expires: h["Expires"],
+		vary:       h["Vary"],
+		security:   h["Content-Security-Policy"],
+		reportOnly: h["Content-Security-Policy-Report-Only"], size: len(h),
 	}
 	for i, name := range targetedNames(p) {
 		if values := h[http.CanonicalHeaderKey(name)]; len(values) > 0 {
@@ -291,7 +302,8 @@ func SentWith(h http.Header, p *policy.Policy) Sent {
 
 // equal reports whether nothing has changed.
 func (s *Sent) equal(now *Sent) bool {
-	return now.size == s.size && slices.Equal(now.cookies, s.cookies) && slices.Equal(now.control, s.control) &&
+	return now.size == s.size && slices.Equal(now.cookies, s.cookies) && slices.Equal(now.control,
+		s.control) &&
 		slices.Equal(now.expires, s.expires) && slices.Equal(now.vary, s.vary) &&
 		slices.Equal(now.security, s.security) && slices.Equal(now.reportOnly, s.reportOnly) &&
 		slices.EqualFunc(now.targeted, s.targeted, slices.Equal[[]string])
@@ -306,10 +318,10 @@ func (s *Sent) before(name string, p *policy.Policy) (values []string, obeyed bo
 	return values, i >= 0
 }
 
-// Late returns what handlers outside have added to the header, or changed in it, while it was sent: as session
-// middleware does that sets its cookie only then. h is the header afterwards. A cookie that comes so late may be of the
-// handler's making, so it counts where p is Shared, too. A lifetime that comes so late has taken the place of the
-// handler's own, or stands beside it.
+// Late returns what handlers outside have added to the header, or changed in it, while it was sent:
+// as session middleware does that sets its cookie only then. h is the header afterwards. A cookie
+// that comes so late may be of the handler's making, so it counts where p is Shared, too. A
+// lifetime that comes so late has taken the place of the handler's own, or stands beside it.
 func (s *Sent) Late(h http.Header, p *policy.Policy) (o Outside) {
 	if now := SentWith(h, p); s.equal(&now) {
 		return Outside{}
@@ -334,7 +346,8 @@ func (s *Sent) Late(h http.Header, p *policy.Policy) (o Outside) {
 			switch {
 			case obeyed:
 				values = Added(values, before)
-			case !strings.HasPrefix(name, "Access-Control-Allow-"): // which tells what Vary: Origin means
+			// which tells what Vary: Origin means
+			case !strings.HasPrefix(name, "Access-Control-Allow-"):
 				continue
 			}
 		}
@@ -355,7 +368,8 @@ func setsCookie(h http.Header) bool {
 	return false
 }
 
-// Added returns what is new in the values of a field: those after the ones that were there before, or all.
+// Added returns what is new in the values of a field: those after the ones that were there before,
+// or all.
 func Added(now, before []string) []string {
 	if len(now) >= len(before) && slices.Equal(now[:len(before)], before) {
 		return now[len(before):]
@@ -371,11 +385,11 @@ func targetedNames(p *policy.Policy) []string {
 	return p.Targeted
 }
 
-// KeepFromOthers keeps a response that sets a cookie from the shared caches on its way, no matter which handler set the
-// cookie. Cache-Control gets private, in the place of public and s-maxage, unless it has private or
-// no-store already; fields for CDNs and proxies go. A silent response gets private, too: caches may guess
-// a lifetime for it (RFC 9111 section 4.2.2), and some go on to keep the cookie. A header without
-// Set-Cookie is left alone.
+// KeepFromOthers keeps a response that sets a cookie from the shared caches on its way, no matter
+// which handler set the cookie. Cache-Control gets private, in the place of public and s-maxage,
+// unless it has private or no-store already; fields for CDNs and proxies go. A silent response gets
+// private, too: caches may guess a lifetime for it (RFC 9111 section 4.2.2), and some go on to keep
+// the cookie. A header without Set-Cookie is left alone.
 func KeepFromOthers(h http.Header) {
 	if setsCookie(h) {
 		KeepPrivate(h)
@@ -401,11 +415,12 @@ func KeepPrivate(h http.Header) {
 
 // forSharedCaches reports whether a field tells CDNs and proxies, and nobody else, what to keep.
 func forSharedCaches(name string) bool {
-	return strings.HasSuffix(name, "-Cache-Control") || name == surrogateControl || name == "X-Accel-Expires" || name == "Edge-Control"
+	return strings.HasSuffix(name, "-Cache-Control") || name == surrogateControl ||
+		name == "X-Accel-Expires" || name == "Edge-Control"
 }
 
-// private returns lines of Cache-Control as one line that keeps a response from shared caches. changed is
-// false when they do so already.
+// private returns lines of Cache-Control as one line that keeps a response from shared caches.
+// changed is false when they do so already.
 func private(lines []string) (line string, changed bool) {
 	parts := []string{"private"}
 	s := directiveScanner{lines: lines}

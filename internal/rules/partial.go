@@ -12,10 +12,11 @@ import (
 // all that is held, and a client could ask for every other byte.
 const maxSpans = 64
 
-// Partial says which bytes a 206 holds, for Entry.Spans and Entry.Total (RFC 9111 section 3.3). Not ok:
-// several parts, a Content-Range that is missing or malformed, or that does not say the complete
-// length, or a body of another length than it says, which was cut. A 206 to a request with If-Range
-// may lack fields that describe the representation (RFC 9110 section 15.3.7): do not store it by itself.
+// Partial says which bytes a 206 holds, for Entry.Spans and Entry.Total (RFC 9111 section 3.3). Not
+// ok: several parts, a Content-Range that is missing or malformed, or that does not say the
+// complete length, or a body of another length than it says, which was cut. A 206 to a request with
+// If-Range may lack fields that describe the representation (RFC 9110 section 15.3.7): do not store
+// it by itself.
 func Partial(h http.Header, body []byte) (spans []store.Span, total int64, ok bool) {
 	span, total, ok := ParseContentRange(sole(h, "Content-Range"))
 	if !ok || total == -1 || span.Len() != int64(len(body)) {
@@ -24,35 +25,38 @@ func Partial(h http.Header, body []byte) (spans []store.Span, total int64, ok bo
 	return []store.Span{span}, total, true
 }
 
-// storablePart reports whether a 206 is a part, and one part, of what was asked for, of a representation
-// whose length is known. After an If-Range it may lack the fields that describe the whole (RFC 9110
-// section 15.3.7), so it cannot stand for itself.
+// storablePart reports whether a 206 is a part, and one part, of what was asked for, of a
+// representation whose length is known. After an If-Range it may lack the fields that describe the
+// whole (RFC 9110 section 15.3.7), so it cannot stand for itself.
 func storablePart(req *Request, h http.Header) bool {
 	return !req.IfRange && AnswersRange(req.Asked, h)
 }
 
-// Asked returns what the header of a GET asks for a part by: the value of its only Range field, if it has one.
+// Asked returns what the header of a GET asks for a part by: the value of its only Range field, if
+// it has one.
 func Asked(h http.Header) string { return sole(h, "Range") }
 
-// AnswersRange reports whether a 206 with header h is one part of a representation of known length, and lies
-// within one of the ranges of asked, the handler's only Range, which is empty where it got none.
-// Ranges that nearly meet count as one (RFC 9110 section 15.3.7.2). A handler that answers with
-// other bytes has answered another request, and nobody knows which.
+// AnswersRange reports whether a 206 with header h is one part of a representation of known length,
+// and lies within one of the ranges of asked, the handler's only Range, which is empty where it got
+// none. Ranges that nearly meet count as one (RFC 9110 section 15.3.7.2). A handler that answers
+// with other bytes has answered another request, and nobody knows which.
 func AnswersRange(asked string, h http.Header) bool {
 	part, total, _ := ParseContentRange(sole(h, "Content-Range"))
 	_, spans := selectSpans(asked, total) // none where the total is not known
-	return slices.ContainsFunc(spans, func(s store.Span) bool { return s.First <= part.First && part.End <= s.End })
+	return slices.ContainsFunc(spans, func(s store.Span) bool {
+		return s.First <= part.First && part.End <= s.End
+	})
 }
 
-// saysPart reports whether a response that is no 206 has the fields of one. Its Content-Range means nothing
-// (RFC 9110 section 14.4), but a handler that sent it had some of the bytes in mind.
+// saysPart reports whether a response that is no 206 has the fields of one. Its Content-Range means
+// nothing (RFC 9110 section 14.4), but a handler that sent it had some of the bytes in mind.
 func saysPart(h http.Header) bool {
 	return len(h["Content-Range"]) > 0 || mediaType(h) == "multipart/byteranges"
 }
 
-// Complete returns the complete response, with status 200, that a partial response amounts to when it
-// holds every byte (RFC 9110 section 15.3.7.3). Not ok when it does not; a complete one is returned
-// as it is.
+// Complete returns the complete response, with status 200, that a partial response amounts to when
+// it holds every byte (RFC 9110 section 15.3.7.3). Not ok when it does not; a complete one is
+// returned as it is.
 func Complete(e *store.Entry) (*store.Entry, bool) {
 	if e.Spans == nil {
 		return e, true
@@ -67,14 +71,14 @@ func Complete(e *store.Entry) (*store.Entry, bool) {
 	return &c, true
 }
 
-// Combine makes one entry of a stored response, complete or partial, and a new partial response to the
-// same key (RFC 9111 section 3.4): all the bytes that either holds, the header of old updated by that
-// of new, and everything else new's; but the journal's number is the lesser, and the tags are
-// those of both, so that whatever invalidates either invalidates the whole. Neither is modified.
-// When nothing is missing any more, it is a complete response with status 200.
+// Combine makes one entry of a stored response, complete or partial, and a new partial response to
+// the same key (RFC 9111 section 3.4): all the bytes that either holds, the header of old updated
+// by that of new, and everything else new's; but the journal's number is the lesser, and the tags
+// are those of both, so that whatever invalidates either invalidates the whole. Neither is
+// modified. When nothing is missing any more, it is a complete response with status 200.
 //
-// Not ok, so that new stands for itself: the two do not share a strong validator of the handler's own
-// making, or differ in length or encoding, or the whole would be too scattered.
+// Not ok, so that new stands for itself: the two do not share a strong validator of the handler's
+// own making, or differ in length or encoding, or the whole would be too scattered.
 func Combine(old, new *store.Entry) (*store.Entry, bool) {
 	if old.Key != new.Key || !combinable(old) || !combinable(new) || new.Spans == nil ||
 		wholeLength(old) != new.Total || !sameRepresentation(old, new) {
@@ -87,7 +91,8 @@ func Combine(old, new *store.Entry) (*store.Entry, bool) {
 	c.Tags = uniqueNames(slices.Concat(old.Tags, new.Tags))
 	c.Anonymous = old.Anonymous || new.Anonymous
 	if old.MustRevalidate {
-		c.MustRevalidate, c.StaleWhileRevalidate = true, min(old.StaleWhileRevalidate, new.StaleWhileRevalidate)
+		c.MustRevalidate, c.StaleWhileRevalidate = true, min(old.StaleWhileRevalidate,
+			new.StaleWhileRevalidate)
 	}
 	if old.Spans == nil {
 		c.Status, c.Body, c.Trailer, c.Spans, c.Total = old.Status, old.Body, old.Trailer, nil, 0
@@ -115,8 +120,8 @@ func combinable(e *store.Entry) bool {
 	return e.Status == http.StatusPartialContent && sound(e)
 }
 
-// sameRepresentation reports whether two responses share a strong validator and, where the newer says
-// it, the encoding. A 206 to a request with If-Range need not repeat it.
+// sameRepresentation reports whether two responses share a strong validator and, where the newer
+// says it, the encoding. A 206 to a request with If-Range need not repeat it.
 func sameRepresentation(old, new *store.Entry) bool {
 	validator := strongKnown(old)
 	return validator != "" && validator == strongKnown(new) &&

@@ -27,16 +27,19 @@ func (p Plan) String() string {
 
 // Why a request passes, besides "off" and "method".
 const (
-	ReasonUpgrade      policy.Reason = "upgrade"         // it asks for another protocol
-	ReasonBody         policy.Reason = "body"            // a GET or HEAD with content
-	ReasonPrecondition policy.Reason = "precondition"    // If-Match or If-Unmodified-Since
-	ReasonOverride     policy.Reason = "method-override" // a field asks for another method or URL than the request line
-	ReasonConnection   policy.Reason = "connection"      // Connection names a field that those behind the cache do not see
-	ReasonPass         policy.Reason = "pass-policy"     // Policy.Pass
-	ReasonPassCookie   policy.Reason = "pass-cookie"     // it has a cookie that Policy.PassCookies lists
-	ReasonNonce        policy.Reason = "csp-nonce"       // a handler outside set a Content-Security-Policy with a nonce, which is in the page too
-	ReasonKey          policy.Reason = "key"             // KeyOptions.Replace made no key
-	ReasonKeyTooLong   policy.Reason = "key-too-long"    // the key would be longer than MaxKey
+	ReasonUpgrade      policy.Reason = "upgrade"      // it asks for another protocol
+	ReasonBody         policy.Reason = "body"         // a GET or HEAD with content
+	ReasonPrecondition policy.Reason = "precondition" // If-Match or If-Unmodified-Since
+	// a field asks for another method or URL than the request line
+	ReasonOverride policy.Reason = "method-override"
+	// Connection names a field that those behind the cache do not see
+	ReasonConnection policy.Reason = "connection"
+	ReasonPass       policy.Reason = "pass-policy" // Policy.Pass
+	ReasonPassCookie policy.Reason = "pass-cookie" // it has a cookie that Policy.PassCookies lists
+	// a handler outside set a Content-Security-Policy with a nonce, which is in the page too
+	ReasonNonce      policy.Reason = "csp-nonce"
+	ReasonKey        policy.Reason = "key"          // KeyOptions.Replace made no key
+	ReasonKeyTooLong policy.Reason = "key-too-long" // the key would be longer than MaxKey
 )
 
 // planOf judges everything but the key.
@@ -79,9 +82,9 @@ func planOf(r *http.Request, p *policy.Policy, c Class, s seen) (Plan, policy.Re
 	return PlanLookup, ""
 }
 
-// hasContent reports whether a GET or HEAD comes with content, empty but announced as chunked included.
-// net/http's HTTP/2 server gives a request without content a Body that is not http.NoBody, so Body
-// tells something only on a request that no server made.
+// hasContent reports whether a GET or HEAD comes with content, empty but announced as chunked
+// included. net/http's HTTP/2 server gives a request without content a Body that is not
+// http.NoBody, so Body tells something only on a request that no server made.
 func hasContent(r *http.Request) bool {
 	return r.ContentLength != 0 || // -1: in chunks
 		r.RequestURI == "" && r.Body != nil && r.Body != http.NoBody

@@ -8,11 +8,11 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// appendQuery appends "?" and the query as the options want it. Without options it is kept as sent: the
-// handler may care for order, case, escapes and empty parts, and the cache need not know.
+// appendQuery appends "?" and the query as the options want it. Without options it is kept as sent:
+// the handler may care for order, case, escapes and empty parts, and the cache need not know.
 //
-// Options cut at "&" only. An app that cuts at ";" as well sees more parameters than the cache, so a
-// part that has a ";", an escaped "&" or ";", or a malformed escape, is never dropped (parameter
+// Options cut at "&" only. An app that cuts at ";" as well sees more parameters than the cache, so
+// a part that has a ";", an escaped "&" or ";", or a malformed escape, is never dropped (parameter
 // cloaking), and a query with a ";" is not sorted.
 func appendQuery(dst []byte, query string, force bool, p *policy.Policy) []byte {
 	if p == nil || query == "" || !foldsQuery(&p.Key) {
@@ -29,7 +29,9 @@ func appendQuery(dst []byte, query string, force bool, p *policy.Policy) []byte 
 		}
 	}
 	if p.Key.SortQuery && len(parts) <= maxSorted && !strings.Contains(query, ";") {
-		slices.SortStableFunc(parts, func(a, b queryPart) int { return strings.Compare(a.name, b.name) })
+		slices.SortStableFunc(parts, func(a, b queryPart) int {
+			return strings.Compare(a.name, b.name)
+		})
 	}
 	separator := byte('?') // when nothing is left, it is as if there had been no query
 	for _, part := range parts {
@@ -72,8 +74,8 @@ func readPart(text string) queryPart {
 	return queryPart{text: text, name: name, odd: odd}
 }
 
-// hidesSeparator reports whether s has an escaped "&" or ";", at which an app cuts that unescapes the
-// whole query first.
+// hidesSeparator reports whether s has an escaped "&" or ";", at which an app cuts that unescapes
+// the whole query first.
 func hidesSeparator(s string) bool {
 	return strings.Contains(s, "%26") || strings.Contains(s, "%3B") || strings.Contains(s, "%3b")
 }

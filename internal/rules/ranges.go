@@ -15,26 +15,28 @@ import (
 type RangeAnswer uint8
 
 const (
-	RangeWhole         RangeAnswer = iota // 200 with everything: no Range that counts
-	RangePart                             // 206 with the spans
-	RangeUnsatisfiable                    // 416: well-formed, but nothing in it overlaps the representation
+	RangeWhole RangeAnswer = iota // 200 with everything: no Range that counts
+	RangePart                     // 206 with the spans
+	// 416: well-formed, but nothing in it overlaps the representation
+	RangeUnsatisfiable
 )
 
 // MaxRanges is how many ranges one request may ask for. With more, it gets the whole representation
 // (RFC 9110 section 14.2 lets a server ignore what looks like an attack).
 const MaxRanges = 16
 
-// partOverhead is about what a part of a multipart/byteranges costs besides its bytes. Ranges with a
-// smaller gap between them are sent as one (RFC 9110 section 15.3.7.2).
+// partOverhead is about what a part of a multipart/byteranges costs besides its bytes. Ranges with
+// a smaller gap between them are sent as one (RFC 9110 section 15.3.7.2).
 const partOverhead = 80
 
 // SelectRange says how a GET with header req is answered from a complete representation of total
-// bytes with header stored, and with which bytes: never none with Part, in the order of the request,
-// no two of them overlapping or nearly adjacent, so that they never add up to more than total.
+// bytes with header stored, and with which bytes: never none with Part, in the order of the
+// request, no two of them overlapping or nearly adjacent, so that they never add up to more than
+// total.
 //
 // If-Range counts only if it is strong and matches (RFC 9110 section 13.1.5). A Range that is
-// malformed, comes twice, is in other units than bytes, or asks for parts of an empty representation is
-// ignored (section 14.2).
+// malformed, comes twice, is in other units than bytes, or asks for parts of an empty
+// representation is ignored (section 14.2).
 func SelectRange(req, stored http.Header, total int64, now time.Time) (RangeAnswer, []store.Span) {
 	lines := req["Range"]
 	if len(lines) != 1 || !rangeApplies(req["If-Range"], stored, now) {
@@ -134,8 +136,8 @@ func parsePosition(s string) (int64, bool) {
 	return n, true
 }
 
-// coalesce adds s to spans, none of which meet: s takes in every span that it meets, and stands in the
-// place of the first of them. One look at each is enough: what the grown span meets met s or a
+// coalesce adds s to spans, none of which meet: s takes in every span that it meets, and stands in
+// the place of the first of them. One look at each is enough: what the grown span meets met s or a
 // span that s took in.
 func coalesce(spans []store.Span, s store.Span) []store.Span {
 	if spans == nil {
@@ -173,7 +175,8 @@ func ParseContentRange(s string) (span store.Span, total int64, ok bool) {
 		total, ok = parsePosition(size)
 		ok = ok && last < total && total < math.MaxInt64
 	}
-	if !ok || !ok1 || !ok2 || !strings.EqualFold(unit, "bytes") || last < first || last == math.MaxInt64 {
+	if !ok || !ok1 || !ok2 || !strings.EqualFold(unit, "bytes") || last < first ||
+		last == math.MaxInt64 {
 		return store.Span{}, 0, false
 	}
 	return store.Span{First: first, End: last + 1}, total, true

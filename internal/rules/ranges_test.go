@@ -46,7 +46,8 @@ func TestSelectRange(t *testing.T) {
 		{"everything, as players ask for it", "bytes=0-", 10, RangePart, spans(0, 10)},
 		{"unit in another case", "Bytes=0-4", 10, RangePart, spans(0, 5)},
 		{"spaces and empty members", "bytes= , 0-4\t,,", 10, RangePart, spans(0, 5)},
-		{"numbers past any integer", "bytes=5-99999999999999999999999", 10, RangePart, spans(5, 10)},
+		{"numbers past any integer", "bytes=5-99999999999999999999999", 10, RangePart,
+			spans(5, 10)},
 		{"so many last bytes", "bytes=-99999999999999999999999", 10, RangePart, spans(0, 10)},
 		{"leading zeros", "bytes=0000000000000000000000001-02", 10, RangePart, spans(1, 3)},
 
@@ -58,16 +59,21 @@ func TestSelectRange(t *testing.T) {
 		{"an empty representation", "bytes=0-", 0, RangeWhole, nil},
 
 		{"several", "bytes=0-9,500-509", 1000, RangePart, spans(0, 10, 500, 510)},
-		{"several, in the client's order", "bytes=500-509,0-9,-10", 1000, RangePart, spans(500, 510, 0, 10, 990, 1000)},
+		{"several, in the client's order", "bytes=500-509,0-9,-10", 1000, RangePart,
+			spans(500, 510, 0, 10, 990, 1000)},
 		{"overlapping", "bytes=0-500,400-600", 1000, RangePart, spans(0, 601)},
 		{"the same twice", "bytes=0-4,0-4", 1000, RangePart, spans(0, 5)},
 		{"adjacent", "bytes=0-4,5-9", 1000, RangePart, spans(0, 10)},
 		{"a gap smaller than what a part costs", "bytes=0-4,84-99", 1000, RangePart, spans(0, 100)},
-		{"a gap as great as what a part costs", "bytes=0-4,85-99", 1000, RangePart, spans(0, 5, 85, 100)},
-		{"a gap as great, the second part first", "bytes=85-99,0-4", 1000, RangePart, spans(85, 100, 0, 5)},
+		{"a gap as great as what a part costs", "bytes=0-4,85-99", 1000, RangePart,
+			spans(0, 5, 85, 100)},
+		{"a gap as great, the second part first", "bytes=85-99,0-4", 1000, RangePart,
+			spans(85, 100, 0, 5)},
 		{"one that joins two others", "bytes=0-99,300-399,50-350", 1000, RangePart, spans(0, 400)},
-		{"one that joins two others, from the right", "bytes=300-399,700-799,0-99,50-350", 1000, RangePart, spans(0, 400, 700, 800)},
-		{"the whole many times over", "bytes=0-,0-,0-,0-,0-,0-,0-", 1000, RangePart, spans(0, 1000)},
+		{"one that joins two others, from the right", "bytes=300-399,700-799,0-99,50-350", 1000,
+			RangePart, spans(0, 400, 700, 800)},
+		{"the whole many times over", "bytes=0-,0-,0-,0-,0-,0-,0-", 1000, RangePart,
+			spans(0, 1000)},
 		{"as many as allowed", many(MaxRanges), 1 << 20, RangePart, nil},
 		{"one more than allowed", many(MaxRanges + 1), 1 << 20, RangeWhole, nil},
 		{"too many unsatisfiable ones", "bytes=" + strings.Repeat("99-,", 17), 10, RangeWhole, nil},
@@ -89,13 +95,16 @@ func TestSelectRange(t *testing.T) {
 	} {
 		got, have := SelectRange(http.Header{"Range": {c.value}}, http.Header{}, c.total, wednesday)
 		if got != c.want || c.spans != nil && !slices.Equal(have, c.spans) {
-			t.Errorf("%s: %.60s of %d: got %v %v, want %v %v", c.why, c.value, c.total, got, have, c.want, c.spans)
+			t.Errorf("%s: %.60s of %d: got %v %v, want %v %v", c.why, c.value, c.total, got, have,
+				c.want, c.spans)
 		}
 	}
-	if got, have := SelectRange(http.Header{"Range": {many(MaxRanges)}}, http.Header{}, 1<<20, wednesday); got != RangePart || len(have) != MaxRanges {
+	if got, have := SelectRange(http.Header{"Range": {many(MaxRanges)}}, http.Header{}, 1<<20,
+		wednesday); got != RangePart || len(have) != MaxRanges {
 		t.Errorf("as many as allowed: %v, %d", got, len(have))
 	}
-	if got, _ := SelectRange(http.Header{"Range": {"bytes=0-1", "bytes=0-1"}}, http.Header{}, 10, wednesday); got != RangeWhole {
+	if got, _ := SelectRange(http.Header{"Range": {"bytes=0-1", "bytes=0-1"}}, http.Header{}, 10,
+		wednesday); got != RangeWhole {
 		t.Errorf("two Range lines: got %v", got)
 	}
 	if got, _ := SelectRange(http.Header{}, http.Header{}, 10, wednesday); got != RangeWhole {
@@ -114,7 +123,8 @@ func TestIfRange(t *testing.T) {
 		{"none", nil, tagged, RangePart},
 		{"the tag", []string{`"a"`}, tagged, RangePart},
 		{"another tag", []string{`"b"`}, tagged, RangeWhole},
-		{"a weak tag is never enough", []string{`W/"a"`}, http.Header{"Etag": {`W/"a"`}}, RangeWhole},
+		{"a weak tag is never enough", []string{`W/"a"`}, http.Header{"Etag": {`W/"a"`}},
+			RangeWhole},
 		{"weak against strong", []string{`W/"a"`}, tagged, RangeWhole},
 		{"strong against weak", []string{`"a"`}, http.Header{"Etag": {`W/"a"`}}, RangeWhole},
 		{"unquoted", []string{`a`}, http.Header{"Etag": {`a`}}, RangeWhole},
@@ -126,11 +136,15 @@ func TestIfRange(t *testing.T) {
 		{"the date in another form", []string{mondayObs}, tagged, RangePart},
 		{"a later date is not the same date", []string{tuesday}, tagged, RangeWhole},
 		{"an earlier date", []string{"Mon, 05 Jan 2026 09:59:59 GMT"}, tagged, RangeWhole},
-		{"a second between change and response", []string{monday}, http.Header{"Last-Modified": {monday}, "Date": {second}}, RangePart},
-		{"changed within the second of the response", []string{monday}, http.Header{"Last-Modified": {monday}, "Date": {monday}}, RangeWhole},
-		{"no Date to judge by", []string{monday}, http.Header{"Last-Modified": {monday}}, RangeWhole},
+		{"a second between change and response", []string{monday},
+			http.Header{"Last-Modified": {monday}, "Date": {second}}, RangePart},
+		{"changed within the second of the response", []string{monday},
+			http.Header{"Last-Modified": {monday}, "Date": {monday}}, RangeWhole},
+		{"no Date to judge by", []string{monday}, http.Header{"Last-Modified": {monday}},
+			RangeWhole},
 		{"no Last-Modified", []string{monday}, http.Header{"Date": {tuesday}}, RangeWhole},
-		{"junk", []string{"yesterday"}, http.Header{"Last-Modified": {"yesterday"}, "Date": {tuesday}}, RangeWhole},
+		{"junk", []string{"yesterday"}, http.Header{"Last-Modified": {"yesterday"},
+			"Date": {tuesday}}, RangeWhole},
 	} {
 		req := http.Header{"Range": {"bytes=0-1"}}
 		if c.ifRange != nil {
@@ -167,7 +181,8 @@ func TestParseContentRange(t *testing.T) {
 		{"all", "bytes 0-9/10", store.Span{First: 0, End: 10}, 10, true},
 		{"unknown length", "bytes 5-9/*", store.Span{First: 5, End: 10}, -1, true},
 		{"one byte", "bytes 4-4/10", store.Span{First: 4, End: 5}, 10, true},
-		{"a length of 19 digits", "bytes 0-4/9223372036854775799", store.Span{First: 0, End: 5}, 9223372036854775799, true},
+		{"a length of 19 digits", "bytes 0-4/9223372036854775799", store.Span{First: 0, End: 5},
+			9223372036854775799, true},
 		{"case and space around", " BYTES 5-9/10\t", store.Span{First: 5, End: 10}, 10, true},
 		{"past the end", "bytes 5-10/10", store.Span{}, 0, false},
 		{"backwards", "bytes 5-4/10", store.Span{}, 0, false},
@@ -233,10 +248,12 @@ func FuzzContentRange(f *testing.F) {
 // serves "the last 0 bytes".
 var readOtherwise = regexp.MustCompile(`[0-9]{19}|[=,\t]-0`)
 
-// net/http is the oracle: a range that it serves is in what we serve, and the status is its, but that
-// it refuses with 416 what is malformed, and answers 200 sooner to ranges that overlap.
+// net/http is the oracle: a range that it serves is in what we serve, and the status is its, but
+// that it refuses with 416 what is malformed, and answers 200 sooner to ranges that overlap.
 func FuzzSelectRange(f *testing.F) {
-	for _, s := range []string{"bytes=0-4", "bytes=-5", "bytes=5-", "bytes=0-1,500-600,-1", "bytes=0-0,-0,99-", "bytes=,", "items=0-1", "bytes=9-1", "bytes=10-,-99999999999999999999"} {
+	for _, s := range []string{"bytes=0-4", "bytes=-5", "bytes=5-", "bytes=0-1,500-600,-1",
+		"bytes=0-0,-0,99-", "bytes=,", "items=0-1", "bytes=9-1",
+		"bytes=10-,-99999999999999999999"} {
 		f.Add(s, uint16(1000))
 		f.Add(s, uint16(7))
 	}
@@ -257,7 +274,8 @@ func FuzzSelectRange(f *testing.F) {
 		if (answer == RangePart) != (len(have) > 0) || sum > total || len(have) > MaxRanges {
 			t.Fatalf("%q of %d: %v %v", value, total, answer, have)
 		}
-		if !strings.HasPrefix(value, "bytes=") || strings.ContainsAny(value, "\r\n ") || readOtherwise.MatchString(value) {
+		if !strings.HasPrefix(value, "bytes=") || strings.ContainsAny(value, "\r\n ") ||
+			readOtherwise.MatchString(value) {
 			return
 		}
 		content := make([]byte, total)
@@ -271,10 +289,13 @@ func FuzzSelectRange(f *testing.F) {
 		oracle, _, ok := ParseContentRange(w.Header().Get("Content-Range"))
 		if w.Code == http.StatusPartialContent && ok && answer != RangeWhole {
 			e := &store.Entry{Body: content}
-			if !slices.ContainsFunc(have, func(s store.Span) bool { return s.First <= oracle.First && oracle.End <= s.End }) {
+			if !slices.ContainsFunc(have, func(s store.Span) bool {
+				return s.First <= oracle.First && oracle.End <= s.End
+			}) {
 				t.Errorf("%q of %d: %v, net/http serves %v", value, total, have, oracle)
 			}
-			if len(have) == 1 && have[0] == oracle && !bytes.Equal(Cut(e, have[0]), w.Body.Bytes()) {
+			if len(have) == 1 && have[0] == oracle && !bytes.Equal(Cut(e, have[0]),
+				w.Body.Bytes()) {
 				t.Errorf("%q of %d: other bytes than net/http", value, total)
 			}
 		}

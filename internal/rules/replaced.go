@@ -2,21 +2,22 @@ package rules
 
 import "net/http"
 
-// What handlers outside the cache put into a header is not stored, but what a handler inside did to it is: it may have
-// set a field anew, or removed it, and then what stands outside has no part in the response, on a hit either. That is
-// noted in the stored header itself, as a field of this prefix and the other one's name, without any value. A field
-// without a value is not sent, so that a program which does not know of these notes sends nothing wrong.
+// What handlers outside the cache put into a header is not stored, but what a handler inside did to
+// it is: it may have set a field anew, or removed it, and then what stands outside has no part in
+// the response, on a hit either. That is noted in the stored header itself, as a field of this
+// prefix and the other one's name, without any value. A field without a value is not sent, so that
+// a program which does not know of these notes sends nothing wrong.
 const notePrefix = "Freshet-Replaces-"
 
-// noteForAll notes that a policy inside said of the response that it is the same for all, although handlers outside
-// said that responses vary by who asks. It has the name of no field.
+// noteForAll notes that a policy inside said of the response that it is the same for all, although
+// handlers outside said that responses vary by who asks. It has the name of no field.
 const noteForAll = notePrefix + "*"
 
 // noValue is the value of a note.
 var noValue = []string{}
 
-// noteOf returns the note of a field of which there may be several, so that a response adds to what stands outside
-// there. It is empty for all other fields.
+// noteOf returns the note of a field of which there may be several, so that a response adds to what
+// stands outside there. It is empty for all other fields.
 func noteOf(name string) string {
 	switch name {
 	case "Vary":
@@ -45,8 +46,9 @@ func noteOf(name string) string {
 	return ""
 }
 
-// AddsTo reports whether the response with the header h adds to what handlers outside have put into the field: there
-// may be several of the kind, and its handler has not set it anew. It allocates nothing.
+// AddsTo reports whether the response with the header h adds to what handlers outside have put into
+// the field: there may be several of the kind, and its handler has not set it anew. It allocates
+// nothing.
 func AddsTo(h http.Header, name string) bool {
 	note := noteOf(name)
 	if note == "" {
@@ -64,9 +66,10 @@ func Removes(name string, values []string) (removed string, is bool) {
 	return name[len(notePrefix):], true
 }
 
-// NoteReplaced notes in the header stored, which is to be stored of a response with the header own, that its handler
-// has set anew or removed these fields of handlers outside. It notes nothing where the stored field takes the place of
-// an outer one anyway, nor where the handler's field is not stored, as a cookie: then the outer one stays.
+// NoteReplaced notes in the header stored, which is to be stored of a response with the header own,
+// that its handler has set anew or removed these fields of handlers outside. It notes nothing where
+// the stored field takes the place of an outer one anyway, nor where the handler's field is not
+// stored, as a cookie: then the outer one stays.
 func NoteReplaced(stored, own http.Header, names []string) {
 	for _, name := range names {
 		name = http.CanonicalHeaderKey(name)
@@ -78,8 +81,9 @@ func NoteReplaced(stored, own http.Header, names []string) {
 	}
 }
 
-// NoteForAll notes in a stored header that the response is the same for all, whatever handlers outside say of Cookie
-// and Authorization in Vary, for a mount around the one whose policy says so (see [Outside.Objects]).
+// NoteForAll notes in a stored header that the response is the same for all, whatever handlers
+// outside say of Cookie and Authorization in Vary, for a mount around the one whose policy says so
+// (see [Outside.Objects]).
 func NoteForAll(stored http.Header) { stored[noteForAll] = noValue }
 
 // forAll reports whether NoteForAll did so.

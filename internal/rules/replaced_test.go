@@ -38,7 +38,8 @@ func TestNoteReplaced(t *testing.T) {
 	}
 }
 
-// A note is a field without a value, and has another field's name behind its prefix: all else is the handler's own.
+// A note is a field without a value, and has another field's name behind its prefix: all else is
+// the handler's own.
 func TestWhatIsNoNote(t *testing.T) {
 	for _, name := range []string{"Freshet-Replaces-", "Freshet-Replaces", "Link", ""} {
 		if _, is := Removes(name, nil); is {
@@ -50,11 +51,13 @@ func TestWhatIsNoNote(t *testing.T) {
 	}
 }
 
-// Each field of which there may be several adds to what stands outside, and finds the very note that is written.
+// Each field of which there may be several adds to what stands outside, and finds the very note
+// that is written.
 func TestAddsTo(t *testing.T) {
 	several := 0
 	for _, name := range []string{
-		"Vary", "Set-Cookie", "Link", "Cache-Status", "Content-Security-Policy", "Content-Security-Policy-Report-Only",
+		"Vary", "Set-Cookie", "Link", "Cache-Status", "Content-Security-Policy",
+		"Content-Security-Policy-Report-Only",
 		"Permissions-Policy", "Server-Timing", "Access-Control-Expose-Headers", "Via",
 		"Www-Authenticate", "Etag", "Server",
 	} {

@@ -11,11 +11,12 @@ import (
 type Class uint8
 
 const (
-	ClassRead   Class = iota // GET
-	ClassHead                // HEAD
-	ClassPost                // POST: unsafe, but its response may be stored for later GETs
-	ClassSafe                // OPTIONS, TRACE, PROPFIND, REPORT, SEARCH, QUERY: neither cached nor invalidating
-	ClassUnsafe              // every other method, unknown ones included (RFC 9111 section 4.4)
+	ClassRead Class = iota // GET
+	ClassHead              // HEAD
+	ClassPost              // POST: unsafe, but its response may be stored for later GETs
+	// OPTIONS, TRACE, PROPFIND, REPORT, SEARCH, QUERY: neither cached nor invalidating
+	ClassSafe
+	ClassUnsafe // every other method, unknown ones included (RFC 9111 section 4.4)
 )
 
 // classOf is case-sensitive, as methods are (RFC 9110 section 9.1): "get" is an unknown method.
@@ -46,13 +47,15 @@ type Request struct {
 	others                     bool // beside Authorization, it identifies a user otherwise
 
 	Conditional bool // has If-None-Match or If-Modified-Since
-	Range       bool // is a GET with a Range field; other methods' Range means nothing (RFC 9110 section 14.2)
-	IfRange     bool // has an If-Range field
-	// Asked is the value of Range where that is a GET's only one: what a 206 may be a part of. Where the
-	// handler got another Range than the client sent, it is what the handler got.
+	// is a GET with a Range field; other methods' Range means nothing (RFC 9110 section 14.2)
+	Range   bool
+	IfRange bool // has an If-Range field
+	// Asked is the value of Range where that is a GET's only one: what a 206 may be a part of.
+	// Where the handler got another Range than the client sent, it is what the handler got.
 	Asked string
 
-	// Mount tells what is mounted at one URL from what else is: a part of the key. It is set before Read.
+	// Mount tells what is mounted at one URL from what else is: a part of the key. It is set before
+	// Read.
 	Mount string
 
 	// Key is the primary key. URI names the resource as the client sees it: it is what an
@@ -64,9 +67,9 @@ type Request struct {
 	// an invalidation of one URI is not enough: entries stored under the key carry this tag, and an
 	// unsafe request invalidates it besides its URI.
 	Tag string
-	// Sent is the URI as sent, where entries under the key may have been made of requests with other
-	// URIs, because the query was folded or Replace made the key: an invalidation of Sent counts for
-	// this request, whatever the entry's own URI. Empty otherwise.
+	// Sent is the URI as sent, where entries under the key may have been made of requests with
+	// other URIs, because the query was folded or Replace made the key: an invalidation of Sent
+	// counts for this request, whatever the entry's own URI. Empty otherwise.
 	Sent string
 
 	Scheme string // "http" or "https": whether the connection is TLS
@@ -83,17 +86,16 @@ type Request struct {
 	publicScheme, publicHost string
 }
 
-// ReadRequest reads r: what it asks for, what to do with it, and, when that is Pass, why. It allocates
-// the key's text and nothing else, as long as Policy asks for neither query options nor Replace and
-// the request has no Cache-Control or Pragma field.
+// ReadRequest reads r: what it asks for, what to do with it, and, when that is Pass, why. It
+// allocates the key's text and nothing else, as long as Policy asks for neither query options nor
+// Replace and the request has no Cache-Control or Pragma field.
 func ReadRequest(r *http.Request, p *policy.Policy) (q Request, plan Plan, why policy.Reason) {
 	plan, why = q.Read(r, p, nil)
 	return q, plan, why
 }
 
-// Read is ReadRequest into q, which must be the zero Request but for Mount. When known, which may be nil, is
-// of the same target, it
-// allocates nothing, and finds the same.
+// Read is ReadRequest into q, which must be the zero Request but for Mount. When known, which may
+// be nil, is of the same target, it allocates nothing, and finds the same.
 func (q *Request) Read(r *http.Request, p *policy.Policy, known *Known) (Plan, policy.Reason) {
 	q.Class, q.Scheme = classOf(r.Method), "http"
 	if r.TLS != nil {
@@ -165,8 +167,8 @@ func (q *Request) credentialsReason() policy.Reason {
 	return ReasonCookie
 }
 
-// Anyone returns the request as a client without credentials would have sent it, who asks for the whole
-// and has no wishes about what is stored.
+// Anyone returns the request as a client without credentials would have sent it, who asks for the
+// whole and has no wishes about what is stored.
 func (q *Request) Anyone() *Request {
 	anyone := *q
 	anyone.Class = ClassRead
@@ -219,10 +221,10 @@ const (
 	forwardingCount
 )
 
-// forwardingFields are the fields by which proxies tell an app which scheme, host, port and path the
-// client asked for. Apps and frameworks build links and redirects from them, so a client that
-// forges one must not fill the entry of those who do not. X-Forwarded-For and its kin are left
-// out: they differ for each client, and what an app makes of them is no business of a shared cache.
+// forwardingFields are the fields by which proxies tell an app which scheme, host, port and path
+// the client asked for. Apps and frameworks build links and redirects from them, so a client that
+// forges one must not fill the entry of those who do not. X-Forwarded-For and its kin are left out:
+// they differ for each client, and what an app makes of them is no business of a shared cache.
 var forwardingFields = [forwardingCount]string{
 	fwdForwarded:     "Forwarded",
 	fwdFrontEndHTTPS: "Front-End-Https",
@@ -246,8 +248,8 @@ var forwardingFields = [forwardingCount]string{
 }
 
 // hides reports whether Connection names a field that is for the next hop alone, besides those that
-// clients name in earnest. A proxy behind the cache would drop that field; what it then answers is not what
-// the field's value in a key or a variant stands for.
+// clients name in earnest. A proxy behind the cache would drop that field; what it then answers is
+// not what the field's value in a key or a variant stands for.
 func hides(values []string) bool {
 	for _, list := range values {
 		for option := range strings.SplitSeq(list, ",") {
@@ -255,7 +257,8 @@ func hides(values []string) bool {
 			case 0:
 				continue
 			case len("close"), len("keep-alive"), len("upgrade"), len("te"), len("http2-settings"):
-				if strings.EqualFold(option, "close") || strings.EqualFold(option, "keep-alive") || strings.EqualFold(option, "upgrade") ||
+				if strings.EqualFold(option, "close") || strings.EqualFold(option, "keep-alive") ||
+					strings.EqualFold(option, "upgrade") ||
 					strings.EqualFold(option, "te") || strings.EqualFold(option, "http2-settings") {
 					continue
 				}
@@ -266,17 +269,22 @@ func hides(values []string) bool {
 	return false
 }
 
-// scan walks the header once. A look-up for each field of interest would cost several times as much.
+// scan walks the header once. A look-up for each field of interest would cost several times as
+// much.
 func scan(h http.Header) (s seen) {
 	for name, values := range h {
 		if len(values) == 0 {
 			continue
 		}
 		switch name {
-		case "Accept", "Accept-Encoding", "Accept-Language", "User-Agent", "Referer", "Origin", "Dnt", "Priority", "Te",
-			"Upgrade-Insecure-Requests", "Sec-Ch-Ua", "Sec-Ch-Ua-Mobile", "Sec-Ch-Ua-Platform", "Sec-Fetch-Dest",
-			"Sec-Fetch-Mode", "Sec-Fetch-Site", "Sec-Fetch-User", "Sec-Gpc", "X-Forwarded-For", "X-Real-Ip", "X-Request-Id",
-			"Via", "Traceparent", "Tracestate", "X-Requested-With", "Cdn-Loop", "Cf-Connecting-Ip", "Cf-Ipcountry", "Cf-Ray",
+		case "Accept", "Accept-Encoding", "Accept-Language", "User-Agent", "Referer", "Origin",
+			"Dnt", "Priority", "Te",
+			"Upgrade-Insecure-Requests", "Sec-Ch-Ua", "Sec-Ch-Ua-Mobile", "Sec-Ch-Ua-Platform",
+			"Sec-Fetch-Dest",
+			"Sec-Fetch-Mode", "Sec-Fetch-Site", "Sec-Fetch-User", "Sec-Gpc", "X-Forwarded-For",
+			"X-Real-Ip", "X-Request-Id",
+			"Via", "Traceparent", "Tracestate", "X-Requested-With", "Cdn-Loop", "Cf-Connecting-Ip",
+			"Cf-Ipcountry", "Cf-Ray",
 			"Cf-Visitor", "X-Amz-Cf-Id", "X-Amzn-Trace-Id":
 			// What most requests have says nothing here.
 		case "Authorization":

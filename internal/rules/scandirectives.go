@@ -39,8 +39,8 @@ func (s *directiveScanner) cut() string {
 	return one[:end]
 }
 
-// indexOutsideQuotes returns where in s the first separator stands that is not within a quoted string, or -1, and
-// then whether a quoted string has no end.
+// indexOutsideQuotes returns where in s the first separator stands that is not within a quoted
+// string, or -1, and then whether a quoted string has no end.
 func indexOutsideQuotes(s string, separator byte) (index int, unclosed bool) {
 	inside := false
 	for i := 0; i < len(s); i++ {
@@ -99,8 +99,8 @@ func isQuotedString(s string) bool {
 	return false
 }
 
-// isDigits reports whether s consists of digits, within quotes or not: many senders quote what should
-// be a token, and recipients are to accept both (RFC 9111 section 5.2).
+// isDigits reports whether s consists of digits, within quotes or not: many senders quote what
+// should be a token, and recipients are to accept both (RFC 9111 section 5.2).
 func isDigits(s string) bool {
 	if isQuotedString(s) {
 		s = s[1 : len(s)-1]

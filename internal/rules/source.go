@@ -10,21 +10,24 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// Source says what gave a response its freshness lifetime. Of those that are there, the first counts (RFC 9111 section
-// 4.2.1); a targeted field takes the place of Cache-Control and Expires before that (RFC 9213).
+// Source says what gave a response its freshness lifetime. Of those that are there, the first
+// counts (RFC 9111 section 4.2.1); a targeted field takes the place of Cache-Control and Expires
+// before that (RFC 9213).
 type Source uint8
 
 const (
-	SourceNone      Source = iota // nothing
-	SourceNoCache                 // no-cache: it is to be validated each time
-	SourceSMaxAge                 // s-maxage
-	SourceMaxAge                  // max-age
-	SourceExpires                 // Expires less Date
-	SourceOperator                // the operator's lifetime: a setting, Policy.TTL or the handler's SetTTL
-	SourceHeuristic               // a tenth of the time since Last-Modified
+	SourceNone    Source = iota // nothing
+	SourceNoCache               // no-cache: it is to be validated each time
+	SourceSMaxAge               // s-maxage
+	SourceMaxAge                // max-age
+	SourceExpires               // Expires less Date
+	// the operator's lifetime: a setting, Policy.TTL or the handler's SetTTL
+	SourceOperator
+	SourceHeuristic // a tenth of the time since Last-Modified
 )
 
-var sourceWords = [...]string{"nothing", "no-cache", "s-maxage", "max-age", "Expires", "operator", "heuristic"}
+var sourceWords = [...]string{"nothing", "no-cache", "s-maxage", "max-age", "Expires", "operator",
+	"heuristic"}
 
 // String returns the directive or the field, "operator", "heuristic" or "nothing".
 func (s Source) String() string { return sourceWords[s] }
@@ -37,12 +40,17 @@ type Claim struct {
 	Counts bool // it gave the lifetime
 }
 
-// Claims returns what names a lifetime for the response that a was said of, as [Admit] asks it, with the same
-// arguments: the targeted field that is obeyed, Cache-Control and Expires, the operator's lifetime and Last-Modified.
-func Claims(a *Admission, status int, h http.Header, p *policy.Policy, ttl time.Duration, received time.Time) (all []Claim) {
+// Claims returns what names a lifetime for the response that a was said of, as [Admit] asks it,
+// with the same arguments: the targeted field that is obeyed, Cache-Control and Expires, the
+// operator's lifetime and Last-Modified.
+func Claims(
+	a *Admission, status int, h http.Header, p *policy.Policy, ttl time.Duration,
+	received time.Time,
+) (all []Claim) {
 	h = Canonical(h)
 	claim := func(s Source, field string, value time.Duration) {
-		all = append(all, Claim{s, field, value, s == a.Source && (field == a.Field || s >= SourceExpires)})
+		all = append(all, Claim{s, field, value, s == a.Source && (field == a.Field ||
+			s >= SourceExpires)})
 	}
 	directives := func(d *ResponseDirectives, field string) {
 		if d.NoCache {
@@ -76,8 +84,9 @@ func Claims(a *Admission, status int, h http.Header, p *policy.Policy, ttl time.
 // CoversStatus reports whether the operator's lifetime covers a status.
 func CoversStatus(status int) bool { return timedStatus(status) }
 
-// Identifying returns the names of the request's fields that tell who the user is, sorted, and besides them
-// "a client certificate" and "a user's name in the target". Where p.Credentials decides, it is nil.
+// Identifying returns the names of the request's fields that tell who the user is, sorted, and
+// besides them "a client certificate" and "a user's name in the target". Where p.Credentials
+// decides, it is nil.
 func Identifying(r *http.Request, p *policy.Policy) (names []string) {
 	if p.Credentials != nil {
 		if len(r.Header["Authorization"]) > 0 {
@@ -88,7 +97,8 @@ func Identifying(r *http.Request, p *policy.Policy) (names []string) {
 	for name, values := range r.Header {
 		one := http.Header{name: values}
 		s := scan(one)
-		if s&(sawAuthorization|sawCredentials) != 0 || s&sawIdentity != 0 && !inKey(one, p.Key.Headers) {
+		if s&(sawAuthorization|sawCredentials) != 0 || s&sawIdentity != 0 &&
+			!inKey(one, p.Key.Headers) {
 			names = append(names, name)
 		}
 	}
@@ -102,7 +112,8 @@ func Identifying(r *http.Request, p *policy.Policy) (names []string) {
 	return names
 }
 
-// Behind returns the names of the request's fields for which it passes, sorted; nil where no field is behind that.
+// Behind returns the names of the request's fields for which it passes, sorted; nil where no field
+// is behind that.
 func Behind(why policy.Reason, h http.Header) (names []string) {
 	bit := map[policy.Reason]seen{
 		ReasonUpgrade: sawUpgrade, ReasonPrecondition: sawPrecondition, ReasonOverride: sawOverride,
@@ -128,9 +139,9 @@ type KeyPart struct {
 	Hidden bool
 }
 
-// Parts returns what the request's key is made of: its own text, cut where its parts meet. Of what may hold a
-// credential it has the name alone: of cookies, fields that name a user, a user's name in the target, and of what
-// KeyOptions.Replace returned.
+// Parts returns what the request's key is made of: its own text, cut where its parts meet. Of what
+// may hold a credential it has the name alone: of cookies, fields that name a user, a user's name
+// in the target, and of what KeyOptions.Replace returned.
 func (q *Request) Parts() (parts []KeyPart) {
 	text, ok := strings.CutPrefix(q.Key, keyMethod)
 	if !ok {
@@ -144,14 +155,16 @@ func (q *Request) Parts() (parts []KeyPart) {
 			host, target = rest[:at], rest[at:]
 		}
 		path, query, has := strings.Cut(target, "?")
-		parts = append(parts, KeyPart{Name: "scheme", Value: scheme}, KeyPart{Name: "host", Value: host},
+		parts = append(parts, KeyPart{Name: "scheme", Value: scheme}, KeyPart{Name: "host",
+			Value: host},
 			KeyPart{Name: "path", Value: path})
 		if has {
 			parts = append(parts, KeyPart{Name: "query", Value: query})
 		}
 	} else {
 		scheme, _, _ := strings.Cut(words[0], "=")
-		parts = append(parts, KeyPart{Name: "scheme", Value: scheme}, KeyPart{Name: "KeyOptions.Replace", Hidden: true})
+		parts = append(parts, KeyPart{Name: "scheme", Value: scheme},
+			KeyPart{Name: "KeyOptions.Replace", Hidden: true})
 	}
 	for _, extra := range words[1:] {
 		parts = append(parts, partOf(extra))
@@ -176,7 +189,8 @@ func partOf(extra string) KeyPart {
 	return part
 }
 
-// Dropped returns the names of the query's parameters that are not in the key, each once, in their order.
+// Dropped returns the names of the query's parameters that are not in the key, each once, in their
+// order.
 func (q *Request) Dropped(p *policy.Policy) (names []string) {
 	if !foldsQuery(&p.Key) || p.Key.Replace != nil {
 		return nil

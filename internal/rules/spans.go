@@ -17,7 +17,8 @@ func Holds(e *store.Entry, spans []store.Span) bool {
 	return true
 }
 
-// Cut returns the bytes of e that s names, without copying them; nil when e does not hold all of them.
+// Cut returns the bytes of e that s names, without copying them; nil when e does not hold all of
+// them.
 func Cut(e *store.Entry, s store.Span) []byte {
 	at, ok := find(e, s)
 	if !ok {
@@ -64,8 +65,8 @@ func find(e *store.Entry, s store.Span) (at int64, ok bool) {
 	return 0, false
 }
 
-// sound reports whether the spans of a partial response are as [store.Entry] promises: sorted, neither
-// empty, overlapping nor adjacent, inside the total, and as long in all as the body.
+// sound reports whether the spans of a partial response are as [store.Entry] promises: sorted,
+// neither empty, overlapping nor adjacent, inside the total, and as long in all as the body.
 func sound(e *store.Entry) bool {
 	from := int64(-1)
 	for _, s := range e.Spans {

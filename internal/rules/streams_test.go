@@ -29,16 +29,19 @@ func TestAdmitStreams(t *testing.T) {
 			h.Set("Cache-Control", s.says)
 		}
 		now := time.Now()
-		a := Admit(&Request{Class: ClassRead}, 200, h, &policy.Policy{Shared: true, Heuristic: true}, time.Minute, now, now)
+		a := Admit(&Request{Class: ClassRead}, 200, h, &policy.Policy{Shared: true,
+			Heuristic: true}, time.Minute, now, now)
 		if a.Store != s.stored || !s.stored && a.Reason != ReasonStream {
-			t.Errorf("%s with %q: stored %v, %q; want %v", s.contentType, s.says, a.Store, a.Reason, s.stored)
+			t.Errorf("%s with %q: stored %v, %q; want %v", s.contentType, s.says, a.Store, a.Reason,
+				s.stored)
 		}
 	}
 }
 
 func TestAsksForStream(t *testing.T) {
 	for accept, want := range map[string]bool{
-		"text/event-stream": true, "Text/Event-Stream ; q=1": true, "text/event-stream, */*": false, "*/*": false, "": false,
+		"text/event-stream": true, "Text/Event-Stream ; q=1": true, "text/event-stream, */*": false,
+		"*/*": false, "": false,
 	} {
 		if got := AsksForStream(http.Header{"Accept": {accept}}); got != want {
 			t.Errorf("Accept: %s: got %v, want %v", accept, got, want)

@@ -9,8 +9,8 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// readTarget takes the target from the request line, which middleware does not rewrite, or from r.URL on
-// a request that has no request line or none of use.
+// readTarget takes the target from the request line, which middleware does not rewrite, or from
+// r.URL on a request that has no request line or none of use.
 func (q *Request) readTarget(r *http.Request) {
 	if target, ok := pathAndQuery(r.RequestURI); ok {
 		q.Target = target
@@ -72,7 +72,8 @@ func (q *Request) SelfLocation(h http.Header) bool {
 	}
 	u := q.resolve(l[0])
 	path, query, force := q.split()
-	return u != nil && uriAsSent(q.Scheme, q.Host, u.EscapedPath(), u.RawQuery, u.ForceQuery, nil) ==
+	return u != nil && uriAsSent(q.Scheme, q.Host, u.EscapedPath(), u.RawQuery, u.ForceQuery,
+		nil) ==
 		uriAsSent(q.Scheme, q.Host, path, query, force, nil)
 }
 
@@ -91,8 +92,8 @@ func (q *Request) readSent(p *policy.Policy) {
 	}
 }
 
-// Names appends the URI texts that the target has under the policies to those of uris that are not there
-// already: first the one as sent. A nil policy is the zero Policy.
+// Names appends the URI texts that the target has under the policies to those of uris that are not
+// there already: first the one as sent. A nil policy is the zero Policy.
 func (q *Request) Names(uris []string, under ...*policy.Policy) []string {
 	sent := q.Sent
 	if sent == "" {
@@ -103,14 +104,18 @@ func (q *Request) Names(uris []string, under ...*policy.Policy) []string {
 	return appendFolded(uris, q.Scheme, q.Host, path, query, force, under)
 }
 
-// URIKeys appends what URIKey makes of a URL under no policy, and under each of the policies, to those
-// of uris that are not there already.
-func URIKeys(uris []string, scheme, host, path, query string, force bool, under ...*policy.Policy) []string {
+// URIKeys appends what URIKey makes of a URL under no policy, and under each of the policies, to
+// those of uris that are not there already.
+func URIKeys(
+	uris []string, scheme, host, path, query string, force bool, under ...*policy.Policy,
+) []string {
 	uris = appendNew(uris, URIKey(scheme, host, path, query, force, nil))
 	return appendFolded(uris, scheme, host, path, query, force, under)
 }
 
-func appendFolded(uris []string, scheme, host, path, query string, force bool, under []*policy.Policy) []string {
+func appendFolded(
+	uris []string, scheme, host, path, query string, force bool, under []*policy.Policy,
+) []string {
 	if query == "" {
 		return uris // policies fold nothing else
 	}
@@ -129,12 +134,13 @@ func appendNew(list []string, s string) []string {
 
 // Related returns the URI texts that the response's Location and Content-Location have under the
 // policies, as far as they are of the request's origin and name none that the target has: what a
-// successful unsafe request invalidates besides its own target (RFC 9111 section 4.4; another origin's
-// URI must not be). Nil: none.
+// successful unsafe request invalidates besides its own target (RFC 9111 section 4.4; another
+// origin's URI must not be). Nil: none.
 func (q *Request) Related(h http.Header, under ...*policy.Policy) []string {
 	var related []string
 	for _, u := range q.RelatedURLs(h) {
-		related = URIKeys(related, q.Scheme, q.Host, u.EscapedPath(), u.RawQuery, u.ForceQuery, under...)
+		related = URIKeys(related, q.Scheme, q.Host, u.EscapedPath(), u.RawQuery, u.ForceQuery,
+			under...)
 	}
 	if related == nil {
 		return nil
@@ -165,9 +171,9 @@ func (q *Request) RelatedURLs(h http.Header) (urls []*url.URL) {
 }
 
 // resolve returns a reference relative to the target (RFC 3986 section 5.2), or nil when it is
-// malformed or of another origin. Behind a proxy that ends TLS the app names its public origin, while
-// keys have that of the connection: both count as the request's own. The host of a URI text is in
-// every case the connection's.
+// malformed or of another origin. Behind a proxy that ends TLS the app names its public origin,
+// while keys have that of the connection: both count as the request's own. The host of a URI text
+// is in every case the connection's.
 func (q *Request) resolve(ref string) *url.URL {
 	if len(ref) > MaxKey {
 		return nil
@@ -186,5 +192,6 @@ func (q *Request) resolve(ref string) *url.URL {
 func (q *Request) ownOrigin(scheme, host string) bool {
 	own := scheme == q.Scheme || scheme == strings.ToLower(q.publicScheme)
 	host = string(appendHost(nil, scheme, host))
-	return own && (host == q.Host || q.publicHost != "" && host == string(appendHost(nil, scheme, q.publicHost)))
+	return own && (host == q.Host || q.publicHost != "" &&
+		host == string(appendHost(nil, scheme, q.publicHost)))
 }

@@ -38,7 +38,8 @@ func TestURIKey(t *testing.T) {
 	}
 	// What an operator names is what a request has.
 	p := &policy.Policy{Key: policy.KeyOptions{DropParams: []string{"utm_*"}}}
-	q, _, _ := ReadRequest(wire(t, "GET /a%20b?c&utm_x HTTP/1.1", "Host: A.example:80", "X-Forwarded-Host: h"), p)
+	q, _, _ := ReadRequest(wire(t, "GET /a%20b?c&utm_x HTTP/1.1", "Host: A.example:80",
+		"X-Forwarded-Host: h"), p)
 	if got := URIKey("http", "a.example", "/a%20b", "c", false, p); got != q.URI {
 		t.Errorf("%s, but the request has %s", got, q.URI)
 	}
@@ -92,7 +93,8 @@ func TestOneURIForAllItsForms(t *testing.T) {
 // A text that is canonical, as nearly all are, costs nothing.
 func TestACanonicalURIIsNotCopied(t *testing.T) {
 	for _, uri := range []string{
-		"http://a.example/a/c?d=%2F%26", `http://a.example\-*`, `http://a\20b/%CA%F0%A0`, "http://a.example/a%2Ff%3F?100%%7e", "*",
+		"http://a.example/a/c?d=%2F%26", `http://a.example\-*`, `http://a\20b/%CA%F0%A0`,
+		"http://a.example/a%2Ff%3F?100%%7e", "*",
 	} {
 		if n := testing.AllocsPerRun(10, func() { CanonicalURI(uri) }); n != 0 {
 			t.Errorf("%s: %v allocations", uri, n)
@@ -137,13 +139,17 @@ func TestRelated(t *testing.T) {
 	}{
 		{"nothing", nil, nil, nil},
 		{"a path", nil, fields{"Location": {"/new?x"}}, []string{"http://a.example/new?x"}},
-		{"relative to the target", nil, fields{"Location": {"new"}}, []string{"http://a.example/dir/new"}},
+		{"relative to the target", nil, fields{"Location": {"new"}},
+			[]string{"http://a.example/dir/new"}},
 		{"dot segments", nil, fields{"Location": {"../x/./y"}}, []string{"http://a.example/x/y"}},
 		{"a query", nil, fields{"Location": {"?z"}}, []string{"http://a.example/dir/item?z"}},
-		{"both fields", nil, fields{"Location": {"/l"}, "Content-Location": {"/c"}}, []string{"http://a.example/l", "http://a.example/c"}},
+		{"both fields", nil, fields{"Location": {"/l"}, "Content-Location": {"/c"}},
+			[]string{"http://a.example/l", "http://a.example/c"}},
 		{"the target itself", nil, fields{"Content-Location": {"/dir/item?q"}}, nil},
-		{"absolute, host in another case, default port", nil, fields{"Location": {"HTTP://A.Example:80/x"}}, []string{"http://a.example/x"}},
-		{"escapes stay", nil, fields{"Location": {"/a%2Fb%20c"}}, []string{"http://a.example/a%2Fb%20c"}},
+		{"absolute, host in another case, default port", nil,
+			fields{"Location": {"HTTP://A.Example:80/x"}}, []string{"http://a.example/x"}},
+		{"escapes stay", nil, fields{"Location": {"/a%2Fb%20c"}},
+			[]string{"http://a.example/a%2Fb%20c"}},
 		{"the fragment goes", nil, fields{"Location": {"/x#frag"}}, []string{"http://a.example/x"}},
 		{"another host (denial of service)", nil, fields{"Location": {"http://b.example/x"}}, nil},
 		{"another host by //", nil, fields{"Location": {"//b.example/x"}}, nil},
@@ -151,19 +157,24 @@ func TestRelated(t *testing.T) {
 		{"another port", nil, fields{"Location": {"http://a.example:8080/x"}}, nil},
 		{"a user's name", nil, fields{"Location": {"http://u@a.example/x"}}, nil},
 		{"no URL of the web", nil, fields{"Location": {"mailto:a@a.example"}}, nil},
-		{"as long as any key", nil, fields{"Location": {"/" + strings.Repeat("a", MaxKey-1)}}, []string{"http://a.example/" + strings.Repeat("a", MaxKey-1)}},
+		{"as long as any key", nil, fields{"Location": {"/" + strings.Repeat("a", MaxKey-1)}},
+			[]string{"http://a.example/" + strings.Repeat("a", MaxKey-1)}},
 		{"longer than any key", nil, fields{"Location": {"/" + strings.Repeat("a", MaxKey)}}, nil},
 		{"junk", nil, fields{"Location": {"http://[", "%zz", ":", "\x00"}}, nil},
-		{"the public origin, as the proxy in front tells it", []string{"X-Forwarded-Proto: https", "X-Forwarded-Host: www.example, x"},
+		{"the public origin, as the proxy in front tells it", []string{"X-Forwarded-Proto: https",
+			"X-Forwarded-Host: www.example, x"},
 			fields{"Location": {"https://www.example/x"}}, []string{"http://a.example/x"}},
 		{"behind a proxy that ends TLS and keeps the host", []string{"X-Forwarded-Proto: https"},
 			fields{"Location": {"https://a.example/x"}}, []string{"http://a.example/x"}},
-		{"another origin than the public one", []string{"X-Forwarded-Proto: https", "X-Forwarded-Host: www.example"},
+		{"another origin than the public one", []string{"X-Forwarded-Proto: https",
+			"X-Forwarded-Host: www.example"},
 			fields{"Location": {"https://b.example/x"}}, nil},
-		{"the same one twice", nil, fields{"Location": {"/1"}, "Content-Location": {"/1"}}, []string{"http://a.example/1"}},
+		{"the same one twice", nil, fields{"Location": {"/1"}, "Content-Location": {"/1"}},
+			[]string{"http://a.example/1"}},
 	} {
 		t.Run(c.story, func(t *testing.T) {
-			q, _, _ := ReadRequest(wire(t, append([]string{"POST /dir/item?q HTTP/1.1", "Host: a.example"}, c.lines...)...), &policy.Policy{})
+			q, _, _ := ReadRequest(wire(t, append([]string{"POST /dir/item?q HTTP/1.1",
+				"Host: a.example"}, c.lines...)...), &policy.Policy{})
 			if got := q.Related(c.h, &policy.Policy{}); !slices.Equal(got, c.want) {
 				t.Errorf("%q, want %q", got, c.want)
 			}
@@ -188,24 +199,29 @@ func TestRelated(t *testing.T) {
 		}
 	})
 	t.Run("a path that looks like a host", func(t *testing.T) {
-		q, _, _ := ReadRequest(wire(t, "PUT //b.example/a HTTP/1.1", "Host: a.example"), &policy.Policy{})
+		q, _, _ := ReadRequest(wire(t, "PUT //b.example/a HTTP/1.1", "Host: a.example"),
+			&policy.Policy{})
 		if got := q.Related(http.Header{"Location": {"c"}}, &policy.Policy{}); !slices.Equal(got, []string{"http://a.example//b.example/c"}) {
 			t.Errorf("%q", got)
 		}
 	})
 	t.Run("forwarding fields that the app does not read", func(t *testing.T) {
 		p := &policy.Policy{Key: policy.KeyOptions{IgnoreForwarded: true}}
-		q, _, _ := ReadRequest(wire(t, "PUT /a HTTP/1.1", "Host: a.example", "X-Forwarded-Host: b.example"), p)
+		q, _, _ := ReadRequest(wire(t, "PUT /a HTTP/1.1", "Host: a.example",
+			"X-Forwarded-Host: b.example"), p)
 		if got := q.Related(http.Header{"Location": {"http://b.example/x"}}, p); got != nil {
 			t.Errorf("%q", got)
 		}
 	})
 }
 
-// What was stored under a key that several targets share is invalidated by the one it was made of, too.
+// What was stored under a key that several targets share is invalidated by the one it was made of,
+// too.
 func TestTheURIAsSent(t *testing.T) {
 	drop := &policy.Policy{Key: policy.KeyOptions{DropParams: []string{"utm_*"}}}
-	replace := &policy.Policy{Key: policy.KeyOptions{Replace: func(*http.Request) string { return "x" }}}
+	replace := &policy.Policy{Key: policy.KeyOptions{Replace: func(*http.Request) string {
+		return "x"
+	}}}
 	for _, c := range []struct {
 		story  string
 		target string
@@ -236,13 +252,20 @@ func TestNames(t *testing.T) {
 		under  []*policy.Policy
 		want   []string
 	}{
-		{"no other policy", "/x?b&a&utm_c", &policy.Policy{}, nil, []string{"http://a.example/x?b&a&utm_c"}},
-		{"as sent, where its own policy folds", "/x?b&utm_c", drop, nil, []string{"http://a.example/x?b&utm_c"}},
-		{"policies that fold nothing", "/x?b&a", &policy.Policy{}, []*policy.Policy{nil, {}}, []string{"http://a.example/x?b&a"}},
-		{"policies that fold", "/x?b&a&utm_c", &policy.Policy{}, []*policy.Policy{nil, drop, sorted, drop},
-			[]string{"http://a.example/x?b&a&utm_c", "http://a.example/x?b&a", "http://a.example/x?a&b&utm_c"}},
-		{"no query to fold", "/x", &policy.Policy{}, []*policy.Policy{drop, sorted}, []string{"http://a.example/x"}},
-		{"an empty query", "/x?", &policy.Policy{}, []*policy.Policy{drop, sorted}, []string{"http://a.example/x?"}},
+		{"no other policy", "/x?b&a&utm_c", &policy.Policy{}, nil,
+			[]string{"http://a.example/x?b&a&utm_c"}},
+		{"as sent, where its own policy folds", "/x?b&utm_c", drop, nil,
+			[]string{"http://a.example/x?b&utm_c"}},
+		{"policies that fold nothing", "/x?b&a", &policy.Policy{}, []*policy.Policy{nil, {}},
+			[]string{"http://a.example/x?b&a"}},
+		{"policies that fold", "/x?b&a&utm_c", &policy.Policy{}, []*policy.Policy{nil, drop, sorted,
+			drop},
+			[]string{"http://a.example/x?b&a&utm_c", "http://a.example/x?b&a",
+				"http://a.example/x?a&b&utm_c"}},
+		{"no query to fold", "/x", &policy.Policy{}, []*policy.Policy{drop, sorted},
+			[]string{"http://a.example/x"}},
+		{"an empty query", "/x?", &policy.Policy{}, []*policy.Policy{drop, sorted},
+			[]string{"http://a.example/x?"}},
 	} {
 		q, _, _ := ReadRequest(wire(t, "PUT "+c.target+" HTTP/1.1", "Host: a.example"), c.own)
 		if got := q.Names(nil, c.under...); !slices.Equal(got, c.want) {
@@ -262,7 +285,8 @@ func TestATargetThatIsNone(t *testing.T) {
 	}
 }
 
-// A target in absolute form without a path has the target "", whatever middleware has made of the URL since.
+// A target in absolute form without a path has the target "", whatever middleware has made of the
+// URL since.
 func TestATargetWithoutAPath(t *testing.T) {
 	r := wire(t, "GET http://a.example HTTP/1.1", "Host: a.example")
 	r.URL.Path, r.URL.RawQuery = "/rewritten", "q"
@@ -275,7 +299,8 @@ func TestATargetWithoutAPath(t *testing.T) {
 func TestALongReference(t *testing.T) {
 	q, _, _ := ReadRequest(wire(t, "PUT /a HTTP/1.1", "Host: a.example"), &policy.Policy{})
 	for n, want := range map[int]int{MaxKey: 1, MaxKey + 1: 0} {
-		if got := q.Related(http.Header{"Location": {"/" + strings.Repeat("x", n-1)}}, &policy.Policy{}); len(got) != want {
+		if got := q.Related(http.Header{"Location": {"/" + strings.Repeat("x", n-1)}},
+			&policy.Policy{}); len(got) != want {
 			t.Errorf("a reference of %d bytes names %d URIs, want %d", n, len(got), want)
 		}
 	}
@@ -290,7 +315,8 @@ func TestSelfLocation(t *testing.T) {
 	}{
 		{"none", "/x?q", http.Header{}, false},
 		{"the path and query", "/x?q", http.Header{"Content-Location": {"/x?q"}}, true},
-		{"the whole URI", "/x?q", http.Header{"Content-Location": {"http://A.example:80/x?q"}}, true},
+		{"the whole URI", "/x?q", http.Header{"Content-Location": {"http://A.example:80/x?q"}},
+			true},
 		{"relative", "/d/x?q", http.Header{"Content-Location": {"x?q"}}, true},
 		{"another query", "/x?q", http.Header{"Content-Location": {"/x"}}, false},
 		{"an empty query", "/x", http.Header{"Content-Location": {"/x?"}}, false},
@@ -298,7 +324,8 @@ func TestSelfLocation(t *testing.T) {
 		{"another escape", "/%7Ex", http.Header{"Content-Location": {"/~x"}}, false},
 		{"another host", "/x", http.Header{"Content-Location": {"http://b.example/x"}}, false},
 		{"two", "/x", http.Header{"Content-Location": {"/x", "/x"}}, false},
-		{"a parameter that keys leave out", "/x", http.Header{"Content-Location": {"/x?utm_a"}}, false},
+		{"a parameter that keys leave out", "/x", http.Header{"Content-Location": {"/x?utm_a"}},
+			false},
 		{"Location does not count", "/x", http.Header{"Location": {"/x"}}, false},
 	} {
 		p := &policy.Policy{Key: policy.KeyOptions{DropParams: []string{"utm_*"}}}

@@ -13,10 +13,11 @@ var defaultTargeted = []string{"Cdn-Cache-Control", surrogateControl}
 
 const surrogateControl = "Surrogate-Control"
 
-// targeted returns what the first of the named fields that is valid and not empty says, and its name.
-// That takes the place of Cache-Control and Expires for us (RFC 9213 section 2.2). A field that is not
-// a dictionary, is empty, or gives a directive we know a value that it cannot have, is as if absent.
-// One of more than MaxCacheControl bytes counts as no-store. names nil: the default of Policy.Targeted.
+// targeted returns what the first of the named fields that is valid and not empty says, and its
+// name. That takes the place of Cache-Control and Expires for us (RFC 9213 section 2.2). A field
+// that is not a dictionary, is empty, or gives a directive we know a value that it cannot have, is
+// as if absent. One of more than MaxCacheControl bytes counts as no-store. names nil: the default
+// of Policy.Targeted.
 func targeted(h http.Header, names []string) (d ResponseDirectives, name string, ok bool) {
 	if names == nil {
 		names = defaultTargeted
@@ -43,7 +44,8 @@ func targeted(h http.Header, names []string) (d ResponseDirectives, name string,
 	return noResponseDirectives(), "", false
 }
 
-// addDictionary reads a targeted field as the structured dictionary that it is (RFC 9213 section 2.1).
+// addDictionary reads a targeted field as the structured dictionary that it is (RFC 9213 section
+// 2.1).
 func (d *ResponseDirectives) addDictionary(lines []string) bool {
 	dictionary, err := httpsfv.UnmarshalDictionary(lines)
 	if err != nil || len(dictionary.Names()) == 0 {
@@ -127,9 +129,9 @@ func fieldNames(list string) map[string]bool {
 	return names
 }
 
-// addSurrogate reads Surrogate-Control (W3C Note "Edge Architecture Specification", 2001) and is true
-// when it says something about caching. What its users send is forgiven: it is read as Cache-Control is,
-// except for what is its own:
+// addSurrogate reads Surrogate-Control (W3C Note "Edge Architecture Specification", 2001) and is
+// true when it says something about caching. What its users send is forgiven: it is read as
+// Cache-Control is, except for what is its own:
 //
 //	max-age=3600+600   fresh for an hour, then servable stale for ten minutes
 //	max-age=60;edge    a directive for the surrogate of that name: not for us
@@ -155,7 +157,8 @@ func (d *ResponseDirectives) addSurrogate(lines []string) (caching bool) {
 			}
 			d.add("max-age=" + trimOWS(fresh))
 			caching = true
-		case "no-store", "no-cache", "private", "public", "s-maxage", "must-revalidate", "proxy-revalidate",
+		case "no-store", "no-cache", "private", "public", "s-maxage", "must-revalidate",
+			"proxy-revalidate",
 			"stale-while-revalidate", "stale-if-error":
 			if named {
 				continue

@@ -2,13 +2,14 @@ package rules
 
 import "strings"
 
-// A URI text names a resource, so that an invalidation finds what is stored for it, however a client wrote the target.
-// A key keeps the target as sent, since handlers may tell its forms apart.
+// A URI text names a resource, so that an invalidation finds what is stored for it, however a
+// client wrote the target. A key keeps the target as sent, since handlers may tell its forms apart.
 
-// CanonicalURI returns a URI text in its canonical form (RFC 3986 section 6.2.2): behind the host, escapes of
-// unreserved bytes and of marks are decoded, all others have capital digits, and bytes that no URI has are escaped as
-// browsers and net/url do, in the place of the escapes that keys have for them. From a "%" on that begins no escape all
-// stays. It is the text itself if that is canonical.
+// CanonicalURI returns a URI text in its canonical form (RFC 3986 section 6.2.2): behind the host,
+// escapes of unreserved bytes and of marks are decoded, all others have capital digits, and bytes
+// that no URI has are escaped as browsers and net/url do, in the place of the escapes that keys
+// have for them. From a "%" on that begins no escape all stays. It is the text itself if that is
+// canonical.
 func CanonicalURI(uri string) string {
 	for i := pathOf(uri); i < len(uri); i++ {
 		if uri[i] != '%' && uri[i] != '\\' {
@@ -17,7 +18,8 @@ func CanonicalURI(uri string) string {
 		switch c, escaped := escapedAt(uri, i); {
 		case !escaped && uri[i] == '%':
 			return uri
-		case escaped && (uri[i] == '\\' || meansItself(c) || isLowerHex(uri[i+1]) || isLowerHex(uri[i+2])):
+		case escaped && (uri[i] == '\\' || meansItself(c) || isLowerHex(uri[i+1]) ||
+			isLowerHex(uri[i+2])):
 			b := append(make([]byte, 0, len(uri)), uri[:i]...)
 			return string(appendCanonical(b, uri[i:]))
 		}
@@ -72,12 +74,13 @@ func escapedAt(s string, i int) (c byte, ok bool) {
 	return hi<<4 | lo, hi < 16 && lo < 16
 }
 
-// meansItself reports whether a byte means the same escaped or not: whether it is unreserved (RFC 3986 section 2.3), one
-// of the marks that were so before (RFC 2396 section 2.3), or a bracket, which delimits nothing behind a host. Browsers
-// send these as they are, and net/url escapes them in what it makes of a path or a value: an invalidation by either text
-// covers both.
+// meansItself reports whether a byte means the same escaped or not: whether it is unreserved (RFC
+// 3986 section 2.3), one of the marks that were so before (RFC 2396 section 2.3), or a bracket,
+// which delimits nothing behind a host. Browsers send these as they are, and net/url escapes them
+// in what it makes of a path or a value: an invalidation by either text covers both.
 func meansItself(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || strings.IndexByte("-._~!*'()[]", c) >= 0
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' ||
+		strings.IndexByte("-._~!*'()[]", c) >= 0
 }
 
 func isLowerHex(c byte) bool { return 'a' <= c && c <= 'f' }

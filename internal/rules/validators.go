@@ -106,8 +106,9 @@ func HasValidator(e *store.Entry) bool {
 	return etag != "" || modified != ""
 }
 
-// strongKnown returns the strong validator of e that its handler knows, as it sent it: the entity tag,
-// or, where there is none at all, not even a weak one, a strong Last-Modified. Empty when it has none.
+// strongKnown returns the strong validator of e that its handler knows, as it sent it: the entity
+// tag, or, where there is none at all, not even a weak one, a strong Last-Modified. Empty when it
+// has none.
 func strongKnown(e *store.Entry) string {
 	etag, modified := known(e)
 	if etag != "" {

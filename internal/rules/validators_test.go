@@ -53,7 +53,8 @@ func TestMakeETagNeverChanges(t *testing.T) {
 	h := http.Header{"Content-Type": {"text/plain; charset=utf-8"}, "Content-Encoding": {"gzip"}}
 	const want = `"X617MX0D8ZBXeBPOhlUeaw"` // computed by another program
 	if got := MakeETag(h, []byte("hello")); got != want {
-		t.Errorf("got %s, want %s: every client's copy becomes useless when this changes", got, want)
+		t.Errorf("got %s, want %s: every client's copy becomes useless when this changes", got,
+			want)
 	}
 }
 
@@ -88,8 +89,10 @@ func TestTagComparison(t *testing.T) {
 		{`"a"b"`, `"a"b"`, false, true},
 	} {
 		a, b := parseTag(c.a), parseTag(c.b)
-		if a.strongly(b) != c.strong || a.weakly(b) != c.weak || b.strongly(a) != c.strong || b.weakly(a) != c.weak {
-			t.Errorf("%s and %s: strongly %v, weakly %v; want %v, %v", c.a, c.b, a.strongly(b), a.weakly(b), c.strong, c.weak)
+		if a.strongly(b) != c.strong || a.weakly(b) != c.weak || b.strongly(a) != c.strong ||
+			b.weakly(a) != c.weak {
+			t.Errorf("%s and %s: strongly %v, weakly %v; want %v, %v", c.a, c.b, a.strongly(b),
+				a.weakly(b), c.strong, c.weak)
 		}
 	}
 }
@@ -105,7 +108,8 @@ const (
 var wednesday = time.Date(2026, 1, 7, 10, 0, 0, 0, time.UTC)
 
 func stored(h http.Header) *store.Entry {
-	return &store.Entry{Key: "GET http://a/", Status: 200, Header: h, Body: []byte("0123456789"), Received: wednesday}
+	return &store.Entry{Key: "GET http://a/", Status: 200, Header: h, Body: []byte("0123456789"),
+		Received: wednesday}
 }
 
 func TestHasValidator(t *testing.T) {
@@ -121,12 +125,14 @@ func TestHasValidator(t *testing.T) {
 		{"a date", http.Header{"Last-Modified": {monday}}, "", true},
 		{"a tag the cache made", http.Header{"Etag": {`"a"`}}, "E", false},
 		{"a date the cache made", http.Header{"Last-Modified": {monday}}, "M", false},
-		{"a tag the cache made beside the handler's date", http.Header{"Etag": {`"a"`}, "Last-Modified": {monday}}, "E", true},
+		{"a tag the cache made beside the handler's date", http.Header{"Etag": {`"a"`},
+			"Last-Modified": {monday}}, "E", true},
 		{"both made", http.Header{"Etag": {`"a"`}, "Last-Modified": {monday}}, "EM", false},
 		{"a date that is none", http.Header{"Last-Modified": {"yesterday"}}, "", false},
 		{"two tags", http.Header{"Etag": {`"a"`, `"b"`}}, "", false},
 		{"a tag with a space, as some handlers send it", http.Header{"Etag": {`"a b"`}}, "", true},
-		{"a tag with a line break, which must not reach a request", http.Header{"Etag": {"\"a\r\nX: y\""}}, "", false},
+		{"a tag with a line break, which must not reach a request",
+			http.Header{"Etag": {"\"a\r\nX: y\""}}, "", false},
 	} {
 		e := stored(c.h)
 		e.MadeETag, e.MadeModified = strings.Contains(c.made, "E"), strings.Contains(c.made, "M")

@@ -39,16 +39,19 @@ func TestVaryFields(t *testing.T) {
 		{"a control", []string{"a\x00"}, "", true},
 		{"not ASCII", []string{"é"}, "", true},
 		{"a star that is none, but a token", []string{"*a"}, "*a", false},
-		{"as many as may be", []string{strings.Join(many[:maxVary], ",")}, strings.Join(sorted(many[:maxVary]), " "), false},
+		{"as many as may be", []string{strings.Join(many[:maxVary], ",")},
+			strings.Join(sorted(many[:maxVary]), " "), false},
 		{"one more", []string{strings.Join(many, ",")}, "", true},
 		{"the same one, often", []string{strings.Repeat("a,", maxVary*2)}, "a", false},
-		{"every byte that a name may have", []string{"!#$%&'*+-.^_`|~09azAZ"}, "!#$%&'*+-.^_`|~09azaz", false},
+		{"every byte that a name may have", []string{"!#$%&'*+-.^_`|~09azAZ"},
+			"!#$%&'*+-.^_`|~09azaz", false},
 		{"as long as may be", []string{strings.Repeat(",", maxVaryBytes-1) + "a"}, "a", false},
 		{"too long", []string{strings.Repeat(",", maxVaryBytes+1)}, "", true},
 		{"too long in all", slices.Repeat([]string{"a"}, maxVaryBytes+1), "", true},
 	} {
 		fields, star := VaryFields(http.Header{"Vary": c.lines})
-		if got := strings.Join(fields, " "); got != c.want || star != c.star || c.want == "" && fields != nil {
+		if got := strings.Join(fields, " "); got != c.want || star != c.star || c.want == "" &&
+			fields != nil {
 			t.Errorf("%s: %q %v, want %q %v", c.story, got, star, c.want, c.star)
 		}
 	}
@@ -68,17 +71,21 @@ func FuzzVaryFields(f *testing.F) {
 		if star && fields != nil || len(fields) > maxVary || !slices.IsSorted(fields) {
 			t.Errorf("%q %v", fields, star)
 		}
-		again, starAgain := VaryFields(http.Header{"Vary": {strings.ToUpper(strings.Join(fields, " , "))}})
+		again, starAgain := VaryFields(http.Header{"Vary": {strings.ToUpper(strings.Join(fields,
+			" , "))}})
 		if !star && (starAgain || !slices.Equal(again, fields)) {
 			t.Errorf("%q, read again: %q", fields, again)
 		}
-		if !star && strings.Contains(a+b, "*") && !slices.ContainsFunc(fields, func(f string) bool { return strings.Contains(f, "*") }) {
+		if !star && strings.Contains(a+b, "*") && !slices.ContainsFunc(fields, func(f string) bool {
+			return strings.Contains(f, "*")
+		}) {
 			t.Errorf("%q, %q: the star is lost: %q", a, b, fields)
 		}
 	})
 }
 
-// A variant's whole life: what the first request asked for, whether the second one selects what it got.
+// A variant's whole life: what the first request asked for, whether the second one selects what it
+// got.
 func TestVariants(t *testing.T) {
 	h := func(pairs ...string) http.Header {
 		h := http.Header{}
@@ -103,19 +110,28 @@ func TestVariants(t *testing.T) {
 		{"an empty first line", "X-A", h("X-A", "", "X-A", "a"), h("X-A", "a"), false},
 		{"an empty last line", "X-A", h("X-A", "a", "X-A", ""), h("X-A", "a"), false},
 		{"the same lines", "X-A", h("X-A", "a", "X-A", "b"), h("X-A", "a", "X-A", "b"), true},
-		{"lines in another order", "X-A", h("X-A", "a", "X-A", "b"), h("X-A", "b", "X-A", "a"), false},
+		{"lines in another order", "X-A", h("X-A", "a", "X-A", "b"), h("X-A", "b", "X-A", "a"),
+			false},
 		{"lacking", "X-A", h("X-A", "a"), h(), false},
 		{"both lacking", "X-A", h("X-B", "a"), h("X-B", "b"), true},
 		{"lacking is not empty", "Accept-Encoding", h("Accept-Encoding", ""), h(), false},
-		{"fields that are not nominated", "X-A", h("X-A", "1", "X-B", "1"), h("X-A", "1", "X-B", "2"), true},
-		{"one of two differs", "X-A, X-B", h("X-A", "1", "X-B", "1"), h("X-A", "1", "X-B", "2"), false},
-		{"long lines, cut elsewhere", "X-A", h("X-A", "a", "X-A", strings.Repeat("a", 5000)), h("X-A", strings.Repeat("a", 5000), "X-A", "a"), false},
-		{"values change places", "X-A, X-B", h("X-A", "1", "X-B", "2"), h("X-A", "2", "X-B", "1"), false},
-		{"a value that looks like another field", "X-A, X-B", h("X-A", "1", "X-B", "2"), h("X-A", `1\;x-b:2`), false},
+		{"fields that are not nominated", "X-A", h("X-A", "1", "X-B", "1"), h("X-A", "1", "X-B",
+			"2"), true},
+		{"one of two differs", "X-A, X-B", h("X-A", "1", "X-B", "1"), h("X-A", "1", "X-B", "2"),
+			false},
+		{"long lines, cut elsewhere", "X-A", h("X-A", "a", "X-A", strings.Repeat("a", 5000)),
+			h("X-A", strings.Repeat("a", 5000), "X-A", "a"), false},
+		{"values change places", "X-A, X-B", h("X-A", "1", "X-B", "2"), h("X-A", "2", "X-B", "1"),
+			false},
+		{"a value that looks like another field", "X-A, X-B", h("X-A", "1", "X-B", "2"),
+			h("X-A", `1\;x-b:2`), false},
 		{"Next.js's RSC field (CVE-2025-49005)", "RSC", h("RSC", "1"), h(), false},
-		{"long values", "Cookie", h("Cookie", strings.Repeat("a", 5000)), h("Cookie", strings.Repeat("a", 5001)), false},
-		{"the same long values", "Cookie", h("Cookie", strings.Repeat("a", 5000)), h("Cookie", strings.Repeat("a", 5000)), true},
-		{"a short value that is a long one's hash", "X-A", h("X-A", strings.Repeat("a", 5000)), h("X-A", `\:9d8e`), false},
+		{"long values", "Cookie", h("Cookie", strings.Repeat("a", 5000)),
+			h("Cookie", strings.Repeat("a", 5001)), false},
+		{"the same long values", "Cookie", h("Cookie", strings.Repeat("a", 5000)),
+			h("Cookie", strings.Repeat("a", 5000)), true},
+		{"a short value that is a long one's hash", "X-A", h("X-A", strings.Repeat("a", 5000)),
+			h("X-A", `\:9d8e`), false},
 	} {
 		t.Run(c.story, func(t *testing.T) {
 			fields, _ := VaryFields(http.Header{"Vary": {c.vary}})
@@ -153,18 +169,23 @@ func TestVariantKeyIsNoPrimaryKey(t *testing.T) {
 		t.Errorf("a target makes the variant key %q", v)
 	}
 	// The first " vary" is where the primary key ends: no text within one has a space.
-	p := &policy.Policy{Key: policy.KeyOptions{Headers: []string{"X-A"}, Cookies: []string{" vary"}}}
-	q = wire(t, "GET /x HTTP/1.1", "Host: a vary", "X-A: 1 vary x", "X-Host: vary", "Cookie:  vary= vary")
+	p := &policy.Policy{Key: policy.KeyOptions{Headers: []string{"X-A"},
+		Cookies: []string{" vary"}}}
+	q = wire(t, "GET /x HTTP/1.1", "Host: a vary", "X-A: 1 vary x", "X-Host: vary",
+		"Cookie:  vary= vary")
 	if key := keyOf(t, q, p); strings.Contains(key, " vary") {
 		t.Errorf("a primary key has the end of one in it: %q", key)
 	}
 }
 
-// A value of up to maxVariantValue bytes stands in the key, for people to read; of a longer one its hash does.
+// A value of up to maxVariantValue bytes stands in the key, for people to read; of a longer one its
+// hash does.
 func TestLongValuesInVariantKeys(t *testing.T) {
 	const key = "GET http://a.example/"
-	for n, want := range map[int]int{maxVariantValue: maxVariantValue, maxVariantValue + 1: len(`\:`) + 64} {
-		value := strings.TrimPrefix(VariantKey(key, []string{"x-a"}, http.Header{"X-A": {strings.Repeat("a", n)}}), key+" vary x-a:")
+	for n, want := range map[int]int{maxVariantValue: maxVariantValue, maxVariantValue +
+		1: len(`\:`) + 64} {
+		value := strings.TrimPrefix(VariantKey(key, []string{"x-a"},
+			http.Header{"X-A": {strings.Repeat("a", n)}}), key+" vary x-a:")
 		if len(value) != want {
 			t.Errorf("a value of %d bytes stands there in %d, want %d", n, len(value), want)
 		}
@@ -224,9 +245,11 @@ func FuzzVariantKey(f *testing.F) {
 // Variant keys tell apart what Matches does, and nothing else.
 func TestVariantKeysMatch(t *testing.T) {
 	value := rapid.OneOf(
-		rapid.SampledFrom([]string{"", " ", "gzip", "GZIP", "gzip, br", "br,gzip", "gzip;q=0.5, br", "en;q=0.5,fr", "fr, en; q=0.5", "a=1; b=2", `\:`, `\,`, "*", ","}),
+		rapid.SampledFrom([]string{"", " ", "gzip", "GZIP", "gzip, br", "br,gzip", "gzip;q=0.5, br",
+			"en;q=0.5,fr", "fr, en; q=0.5", "a=1; b=2", `\:`, `\,`, "*", ","}),
 		rapid.StringOfN(rapid.SampledFrom([]rune("a=, ;q.1\\\x00")), 0, 6, -1),
-		rapid.Just(strings.Repeat("x", maxVariantValue+1)), rapid.Just(strings.Repeat("x", maxVariantValue+2)),
+		rapid.Just(strings.Repeat("x", maxVariantValue+1)),
+		rapid.Just(strings.Repeat("x", maxVariantValue+2)),
 	)
 	names := []string{"Accept", "Accept-Encoding", "Accept-Language", "Cookie", "X-A"}
 	rapid.Check(t, func(t *rapid.T) {
@@ -247,12 +270,14 @@ func TestVariantKeysMatch(t *testing.T) {
 				asked[f] = other
 			}
 		}
-		fields, _ := VaryFields(http.Header{"Vary": rapid.SliceOfNDistinct(rapid.SampledFrom(names), 1, 3, rapid.ID).Draw(t, "fields")})
+		fields, _ := VaryFields(http.Header{"Vary": rapid.SliceOfNDistinct(rapid.SampledFrom(names),
+			1, 3, rapid.ID).Draw(t, "fields")})
 		const key = "GET http://a.example/"
 		vary := Nominated(fields, stored)
 		same := VariantKey(key, fields, stored) == VariantKey(key, fields, asked)
 		if matches := Matches(vary, asked); same != matches {
-			t.Errorf("%q of %q and %q: the same key: %v, matches: %v", fields, stored, asked, same, matches)
+			t.Errorf("%q of %q and %q: the same key: %v, matches: %v", fields, stored, asked, same,
+				matches)
 		}
 	})
 }
@@ -336,7 +361,8 @@ func BenchmarkVariantKey(b *testing.B) {
 
 func TestCanonical(t *testing.T) {
 	for _, name := range []string{
-		"Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cookie", "Origin", "User-Agent", "X-Requested-With",
+		"Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cookie", "Origin",
+		"User-Agent", "X-Requested-With",
 		"X-Anything-Else",
 	} {
 		if got := canonical(strings.ToLower(name)); got != name {

@@ -8,12 +8,12 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// Changes reports whether a method may change what is stored for a URL: whether it is neither safe nor of
-// those that read.
+// Changes reports whether a method may change what is stored for a URL: whether it is neither safe
+// nor of those that read.
 func Changes(method string) bool { c := classOf(method); return c == ClassPost || c == ClassUnsafe }
 
-// OfWebDAV reports whether a server that answers a request of this method with success keeps collections
-// (RFC 4918).
+// OfWebDAV reports whether a server that answers a request of this method with success keeps
+// collections (RFC 4918).
 func OfWebDAV(method string) bool {
 	switch method {
 	case "PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK":
@@ -22,12 +22,14 @@ func OfWebDAV(method string) bool {
 	return false
 }
 
-// Tree returns what a successful request changes besides its target where URLs are a tree, as in WebDAV (RFC
-// 4918): the URI texts that the source or the destination of a COPY or MOVE has under the policies, and the
-// beginnings of the URI texts of all members of what was deleted, moved or written over. A DELETE has members
-// when its target ends in a slash or it says how deep it goes, or when webdav says that the server keeps
-// collections.
-func (q *Request) Tree(r *http.Request, webdav bool, under ...*policy.Policy) (uris, below []string) {
+// Tree returns what a successful request changes besides its target where URLs are a tree, as in
+// WebDAV (RFC 4918): the URI texts that the source or the destination of a COPY or MOVE has under
+// the policies, and the beginnings of the URI texts of all members of what was deleted, moved or
+// written over. A DELETE has members when its target ends in a slash or it says how deep it goes,
+// or when webdav says that the server keeps collections.
+func (q *Request) Tree(
+	r *http.Request, webdav bool, under ...*policy.Policy,
+) (uris, below []string) {
 	switch r.Method {
 	case "MOVE", "COPY", "DELETE":
 		return q.tree(r, webdav, under)
@@ -35,7 +37,9 @@ func (q *Request) Tree(r *http.Request, webdav bool, under ...*policy.Policy) (u
 	return nil, nil
 }
 
-func (q *Request) tree(r *http.Request, webdav bool, under []*policy.Policy) (uris, below []string) {
+func (q *Request) tree(
+	r *http.Request, webdav bool, under []*policy.Policy,
+) (uris, below []string) {
 	add := func(path, query string, force bool) {
 		whole := strings.TrimRight(path, "/")
 		uris = URIKeys(uris, q.Scheme, q.Host, path, query, force, under...)
@@ -59,8 +63,8 @@ func (q *Request) tree(r *http.Request, webdav bool, under []*policy.Policy) (ur
 	return uris, below
 }
 
-// destination returns the Destination of a COPY or MOVE, or nil when there is none at the request's host.
-// Its scheme may be the client's, before a proxy that ends TLS.
+// destination returns the Destination of a COPY or MOVE, or nil when there is none at the request's
+// host. Its scheme may be the client's, before a proxy that ends TLS.
 func (q *Request) destination(h http.Header) *url.URL {
 	if len(h["Destination"]) != 1 || len(h["Destination"][0]) > MaxKey {
 		return nil
@@ -73,7 +77,8 @@ func (q *Request) destination(h http.Header) *url.URL {
 		return u
 	}
 	for _, own := range [...]string{q.Host, q.publicHost} {
-		if own != "" && string(appendHost(nil, u.Scheme, u.Host)) == string(appendHost(nil, u.Scheme, own)) {
+		if own != "" && string(appendHost(nil, u.Scheme, u.Host)) == string(appendHost(nil,
+			u.Scheme, own)) {
 			return u
 		}
 	}

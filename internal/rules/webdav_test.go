@@ -24,7 +24,8 @@ func TestChanges(t *testing.T) {
 
 func TestOfWebDAV(t *testing.T) {
 	for method, want := range map[string]bool{
-		"PROPFIND": true, "PROPPATCH": true, "MKCOL": true, "COPY": true, "MOVE": true, "LOCK": true, "UNLOCK": true,
+		"PROPFIND": true, "PROPPATCH": true, "MKCOL": true, "COPY": true, "MOVE": true,
+		"LOCK": true, "UNLOCK": true,
 		"GET": false, "PUT": false, "DELETE": false, "OPTIONS": false, "move": false,
 	} {
 		if got := OfWebDAV(method); got != want {
@@ -33,9 +34,9 @@ func TestOfWebDAV(t *testing.T) {
 	}
 }
 
-// What RFC 4918 says of collections: a DELETE or a MOVE takes all members along (sections 9.6.1 and 9.9.2), a
-// COPY or a MOVE writes over those of its Destination (sections 9.8.4 and 9.9.3), and a collection has its name
-// with and without the slash at the end (section 5.2).
+// What RFC 4918 says of collections: a DELETE or a MOVE takes all members along (sections 9.6.1 and
+// 9.9.2), a COPY or a MOVE writes over those of its Destination (sections 9.8.4 and 9.9.3), and a
+// collection has its name with and without the slash at the end (section 5.2).
 func TestTree(t *testing.T) {
 	const a = "http://a.example"
 	drop := &policy.Policy{Key: policy.KeyOptions{DropParams: []string{"utm_*"}}}
@@ -52,35 +53,49 @@ func TestTree(t *testing.T) {
 		{"POST", []string{"POST /dir/"}, true, nil, nil},
 
 		{"DELETE, of a server without collections", []string{"DELETE /x"}, false, nil, nil},
-		{"DELETE, of a server with them: any URL may be one", []string{"DELETE /dir"}, true, []string{a + "/dir"}, []string{a + "/dir/"}},
-		{"DELETE of a name with a slash", []string{"DELETE /dir/"}, false, both, []string{a + "/dir/"}},
-		{"DELETE that says how deep", []string{"DELETE /dir", "Depth: infinity"}, false, []string{a + "/dir"}, []string{a + "/dir/"}},
+		{"DELETE, of a server with them: any URL may be one", []string{"DELETE /dir"}, true,
+			[]string{a + "/dir"}, []string{a + "/dir/"}},
+		{"DELETE of a name with a slash", []string{"DELETE /dir/"}, false, both,
+			[]string{a + "/dir/"}},
+		{"DELETE that says how deep", []string{"DELETE /dir", "Depth: infinity"}, false,
+			[]string{a + "/dir"}, []string{a + "/dir/"}},
 		{"DELETE of everything", []string{"DELETE /"}, false, []string{a + "/"}, []string{a + "/"}},
-		{"DELETE has no Destination", []string{"DELETE /dir/", "D: /other/"}, true, both, []string{a + "/dir/"}},
-		{"DELETE with a query", []string{"DELETE /dir?x"}, true, []string{a + "/dir?x", a + "/dir"}, []string{a + "/dir/"}},
+		{"DELETE has no Destination", []string{"DELETE /dir/", "D: /other/"}, true, both,
+			[]string{a + "/dir/"}},
+		{"DELETE with a query", []string{"DELETE /dir?x"}, true, []string{a + "/dir?x", a + "/dir"},
+			[]string{a + "/dir/"}},
 		{"DELETE with a parameter that keys leave out", []string{"DELETE /dir?utm_x"}, true,
 			[]string{a + "/dir?utm_x", a + "/dir"}, []string{a + "/dir/"}},
 
 		{"MOVE", []string{"MOVE /dir/", "D: http://a.example/new/"}, false,
-			[]string{a + "/dir/", a + "/dir", a + "/new/", a + "/new"}, []string{a + "/dir/", a + "/new/"}},
-		{"COPY leaves the source as it was", []string{"COPY /dir/", "D: http://a.example/new/"}, true,
+			[]string{a + "/dir/", a + "/dir", a + "/new/", a + "/new"}, []string{a + "/dir/",
+				a + "/new/"}},
+		{"COPY leaves the source as it was", []string{"COPY /dir/", "D: http://a.example/new/"},
+			true,
 			[]string{a + "/new/", a + "/new"}, []string{a + "/new/"}},
 		{"COPY to a path (section 8.3)", []string{"COPY /x", "D: /new?y"}, false,
 			[]string{a + "/new?y", a + "/new"}, []string{a + "/new/"}},
-		{"COPY to a host without a path, which means / (RFC 9110 section 4.2.3)", []string{"COPY /x", "D: http://a.example"}, false,
+		{"COPY to a host without a path, which means / (RFC 9110 section 4.2.3)",
+			[]string{"COPY /x", "D: http://a.example"}, false,
 			[]string{a + "/"}, []string{a + "/"}},
-		{"COPY to a path with a parameter that keys leave out", []string{"COPY /x", "D: /new?y&utm_z"}, false,
+		{"COPY to a path with a parameter that keys leave out", []string{"COPY /x",
+			"D: /new?y&utm_z"}, false,
 			[]string{a + "/new?y&utm_z", a + "/new?y", a + "/new"}, []string{a + "/new/"}},
 		{"COPY, escapes stay", []string{"COPY /x", "D: http://a.example/a%2Fb%20c"}, false,
 			[]string{a + "/a%2Fb%20c"}, []string{a + "/a%2Fb%20c/"}},
-		{"COPY, host in another case, default port", []string{"COPY /x", "D: HTTP://A.Example:80/y"}, false,
+		{"COPY, host in another case, default port", []string{"COPY /x",
+			"D: HTTP://A.Example:80/y"}, false,
 			[]string{a + "/y"}, []string{a + "/y/"}},
-		{"COPY, the client's scheme before a proxy that ends TLS", []string{"COPY /x", "D: https://a.example/y"}, false,
+		{"COPY, the client's scheme before a proxy that ends TLS", []string{"COPY /x",
+			"D: https://a.example/y"}, false,
 			[]string{a + "/y"}, []string{a + "/y/"}},
-		{"COPY, the host that a proxy in front tells", []string{"COPY /x", "D: https://www.example/y", "X-Forwarded-Host: www.example"},
+		{"COPY, the host that a proxy in front tells", []string{"COPY /x",
+			"D: https://www.example/y", "X-Forwarded-Host: www.example"},
 			false, []string{a + "/y"}, []string{a + "/y/"}},
-		{"COPY to a path as long as any key", []string{"COPY /x", "D: /" + strings.Repeat("y", MaxKey-1)}, false,
-			[]string{a + "/" + strings.Repeat("y", MaxKey-1)}, []string{a + "/" + strings.Repeat("y", MaxKey-1) + "/"}},
+		{"COPY to a path as long as any key", []string{"COPY /x", "D: /" + strings.Repeat("y",
+			MaxKey-1)}, false,
+			[]string{a + "/" + strings.Repeat("y", MaxKey-1)},
+			[]string{a + "/" + strings.Repeat("y", MaxKey-1) + "/"}},
 
 		{"COPY without a Destination", []string{"COPY /x"}, true, nil, nil},
 		{"MOVE without a Destination", []string{"MOVE /dir/"}, true, both, []string{a + "/dir/"}},
@@ -89,8 +104,10 @@ func TestTree(t *testing.T) {
 		{"COPY to another host by //", []string{"COPY /x", "D: //b.example/y"}, true, nil, nil},
 		{"COPY to another port", []string{"COPY /x", "D: http://a.example:8080/y"}, true, nil, nil},
 		{"COPY to no host", []string{"COPY /x", "D: http:///y"}, true, nil, nil},
-		{"COPY to a longer path than keys have", []string{"COPY /x", "D: /" + strings.Repeat("y", MaxKey)}, true, nil, nil},
-		{"COPY to a relative path, which section 10.3 does not allow", []string{"COPY /x", "D: y"}, true, nil, nil},
+		{"COPY to a longer path than keys have", []string{"COPY /x", "D: /" + strings.Repeat("y",
+			MaxKey)}, true, nil, nil},
+		{"COPY to a relative path, which section 10.3 does not allow", []string{"COPY /x", "D: y"},
+			true, nil, nil},
 		{"COPY to no URL of the web", []string{"COPY /x", "D: mailto:a@a.example"}, true, nil, nil},
 		{"COPY to a scheme and a path", []string{"COPY /x", "D: http:y"}, true, nil, nil},
 		{"COPY to junk", []string{"COPY /x", "D: http://["}, true, nil, nil},
@@ -106,14 +123,16 @@ func TestTree(t *testing.T) {
 		q, _, _ := ReadRequest(r, &policy.Policy{})
 		uris, below := q.Tree(r, c.webdav, nil, drop)
 		if !slices.Equal(uris, c.uris) || !slices.Equal(below, c.below) {
-			t.Errorf("%s:\n got %.200q, below %.200q\nwant %.200q, below %.200q", c.story, uris, below, c.uris, c.below)
+			t.Errorf("%s:\n got %.200q, below %.200q\nwant %.200q, below %.200q", c.story, uris,
+				below, c.uris, c.below)
 		}
 	}
 }
 
 // A request of HTTP/1.0 without a host has no Destination but a path.
 func TestTreeWithoutAHost(t *testing.T) {
-	for destination, want := range map[string]int{"/y": 1, "http:///y": 0, "http://a.example/y": 0} {
+	for destination, want := range map[string]int{"/y": 1, "http:///y": 0,
+		"http://a.example/y": 0} {
 		r := wire(t, "COPY /x HTTP/1.0", "Destination: "+destination)
 		q, _, _ := ReadRequest(r, &policy.Policy{})
 		if uris, _ := q.Tree(r, true); len(uris) != want {

@@ -21,7 +21,9 @@ func combined(lines int) string {
 	for range lines {
 		at = at.Add(time.Duration(r.IntN(200)) * time.Millisecond)
 		n := popular.Uint64()
-		fmt.Fprintf(&log, "203.0.113.%d - - [%s] \"GET /s%d/page-%d HTTP/2.0\" 200 %d \"https://www.example.com/\" \"Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0\"\n",
+		fmt.Fprintf(&log, "203.0.113.%d - - [%s] \"GET /s%d/page-%d HTTP/2.0\" 200 %d "+
+			"\"https://www.example.com/\" \"Mozilla/5.0 (X11; Linux x86_64; rv:145.0) "+
+			"Gecko/20100101 Firefox/145.0\"\n",
 			n%200, at.Format("02/Jan/2006:15:04:05 -0700"), n%20, n, 2000+n*7919%30_000)
 	}
 	return log.String()

@@ -5,14 +5,17 @@ type Counts struct {
 	Requests int64 `json:"requests"`
 	Hits     int64 `json:"hits"` // answered without a run of the handler of their own
 
-	Stale     int64 `json:"stale"`     // of the hits: with a stale response, while a new one was fetched
+	// of the hits: with a stale response, while a new one was fetched
+	Stale     int64 `json:"stale"`
 	Collapsed int64 `json:"collapsed"` // of the hits: along with a request that came before
 
-	Misses      int64 `json:"misses"`      // that the handler answered, after the cache had looked
-	Revalidated int64 `json:"revalidated"` // runs of the handler that said only that what is stored still holds
-	StoodIn     int64 `json:"stood_in"`    // of the misses: answered with a stale response in place of an error
-	Passed      int64 `json:"passed"`      // that the cache has nothing to do with
-	Refreshes   int64 `json:"refreshes"`   // runs of the handler in the background
+	Misses int64 `json:"misses"` // that the handler answered, after the cache had looked
+	// runs of the handler that said only that what is stored still holds
+	Revalidated int64 `json:"revalidated"`
+	// of the misses: answered with a stale response in place of an error
+	StoodIn   int64 `json:"stood_in"`
+	Passed    int64 `json:"passed"`    // that the cache has nothing to do with
+	Refreshes int64 `json:"refreshes"` // runs of the handler in the background
 
 	CacheBytes  int64 `json:"cache_bytes"`  // of bodies, from the cache to clients
 	OriginBytes int64 `json:"origin_bytes"` // of bodies, from the handler

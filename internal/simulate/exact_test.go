@@ -44,7 +44,8 @@ type visit struct {
 	header http.Header
 }
 
-// run serves the visits, each in a goroutine of its own, and returns what the real cache made of them and the log.
+// run serves the visits, each in a goroutine of its own, and returns what the real cache made of
+// them and the log.
 func (a *app) run(t *testing.T, visits []visit) (real Counts, log string) {
 	t.Helper()
 	a.log.Reset()
@@ -53,8 +54,10 @@ func (a *app) run(t *testing.T, visits []visit) (real Counts, log string) {
 		defer entries.Close()
 		policies := a.settings.policies()
 		cache := middleware.New(entries, middleware.Options{
-			Log:    slog.New(slog.DiscardHandler),
-			Policy: func(r *http.Request) *policy.Policy { return policies[a.settings.rule(r.URL.Path)] },
+			Log: slog.New(slog.DiscardHandler),
+			Policy: func(r *http.Request) *policy.Policy {
+				return policies[a.settings.rule(r.URL.Path)]
+			},
 			Observe: func(_ *http.Request, e middleware.Event) {
 				a.mu.Lock()
 				defer a.mu.Unlock()
@@ -104,7 +107,8 @@ func (a *app) handle(w http.ResponseWriter, r *http.Request) {
 	a.answer(w, r)
 }
 
-// visit asks, and logs what the app without a cache would have logged: as long as the handler takes.
+// visit asks, and logs what the app without a cache would have logged: as long as the handler
+// takes.
 func (a *app) visit(root http.Handler, v visit) {
 	r := httptest.NewRequest(v.method, v.target, nil)
 	for name, values := range v.header {
@@ -116,15 +120,21 @@ func (a *app) visit(root http.Handler, v visit) {
 	a.mu.Lock()
 	a.real.Requests++
 	header := bare.Result().Header
-	fmt.Fprintf(&a.log, `{"time":%q,"msg":"request","method":%q,"uri":%q,"host":"example.com","status":%d,"bytes":%d,"took":%q,"user_agent":%q,"content_type":%q,"remote_user":%q,"http_accept_language":%q,"sent_http_cache_control":%q,"sent_http_vary":%q,"sent_http_etag":%q}`+"\n",
-		began.Add(a.takes(r.URL.Path)).Format(time.RFC3339Nano), v.method, v.target, bare.Code, bare.Body.Len(), a.takes(r.URL.Path).String(), r.UserAgent(),
-		header.Get("Content-Type"), r.Header.Get("Authorization"), r.Header.Get("Accept-Language"), header.Get("Cache-Control"), header.Get("Vary"), strings.ReplaceAll(header.Get("Etag"), `"`, ""))
+	fmt.Fprintf(&a.log,
+		`{"time":%q,"msg":"request","method":%q,"uri":%q,"host":"example.com","status":%d,"bytes":%d,"took":%q,"user_agent":%q,"content_type":%q,"remote_user":%q,"http_accept_language":%q,"sent_http_cache_control":%q,"sent_http_vary":%q,"sent_http_etag":%q}`+"\n",
+		began.Add(a.takes(r.URL.Path)).Format(time.RFC3339Nano), v.method, v.target, bare.Code,
+		bare.Body.Len(), a.takes(r.URL.Path).String(), r.UserAgent(),
+		header.Get("Content-Type"), r.Header.Get("Authorization"), r.Header.Get("Accept-Language"),
+		header.Get("Cache-Control"), header.Get("Vary"), strings.ReplaceAll(header.Get("Etag"), `"`,
+			""))
 	a.mu.Unlock()
 	root.ServeHTTP(httptest.NewRecorder(), r)
 }
 
 // zipf makes visits of so many pages, popular ones more often.
-func zipf(n, pages int, between time.Duration, target func(r *rand.Rand, page uint64) visit) []visit {
+func zipf(
+	n, pages int, between time.Duration, target func(r *rand.Rand, page uint64) visit,
+) []visit {
 	r := rand.New(rand.NewPCG(1, 2))
 	popular := rand.NewZipf(r, 1.1, 5, uint64(pages-1))
 	visits := make([]visit, n)
@@ -151,8 +161,8 @@ func sized(most int) func(http.ResponseWriter, *http.Request) {
 	}
 }
 
-// Replaying what an app has served through the real cache predicts what the real cache did, within a point: hits, stale
-// ones, those that were collapsed, and runs of the handler.
+// Replaying what an app has served through the real cache predicts what the real cache did, within
+// a point: hits, stale ones, those that were collapsed, and runs of the handler.
 func TestReplayPredictsTheRealCache(t *testing.T) {
 	instant := func(string) time.Duration { return 0 }
 	slow := func(string) time.Duration { return 300 * time.Millisecond }
@@ -162,49 +172,56 @@ func TestReplayPredictsTheRealCache(t *testing.T) {
 		visits []visit
 	}{
 		{
-			story:  "a TTL, and room for all",
-			app:    &app{settings: Settings{Policy: policy.Policy{TTL: time.Minute}}, takes: instant, answer: sized(20_000)},
+			story: "a TTL, and room for all",
+			app: &app{settings: Settings{Policy: policy.Policy{TTL: time.Minute}},
+				takes: instant, answer: sized(20_000)},
 			visits: zipf(2500, 500, 200*time.Millisecond, page),
 		},
 		{
-			story:  "too little memory",
-			app:    &app{settings: Settings{Memory: 4 << 20, Policy: policy.Policy{TTL: time.Hour}}, takes: instant, answer: sized(10_000)},
+			story: "too little memory",
+			app: &app{settings: Settings{Memory: 4 << 20, Policy: policy.Policy{TTL: time.Hour}},
+				takes: instant, answer: sized(10_000)},
 			visits: zipf(15_000, 5000, 200*time.Millisecond, page),
 		},
 		{
 			story: "pages that are too large to be kept",
-			app: &app{settings: Settings{Memory: 2 << 20, Policy: policy.Policy{TTL: time.Hour}}, takes: instant, answer: func(w http.ResponseWriter, r *http.Request) {
-				if strings.HasSuffix(r.URL.Path, "13") {
-					w.Write(make([]byte, 600<<10))
-					return
-				}
-				sized(5000)(w, r)
-			}},
+			app: &app{settings: Settings{Memory: 2 << 20, Policy: policy.Policy{TTL: time.Hour}},
+				takes: instant, answer: func(w http.ResponseWriter, r *http.Request) {
+					if strings.HasSuffix(r.URL.Path, "13") {
+						w.Write(make([]byte, 600<<10))
+						return
+					}
+					sized(5000)(w, r)
+				}},
 			visits: zipf(10_000, 3000, 200*time.Millisecond, page),
 		},
 		{
-			story:  "small pages, so that what keeping them costs counts",
-			app:    &app{settings: Settings{Memory: 1 << 20, Policy: policy.Policy{TTL: time.Hour}}, takes: instant, answer: sized(200)},
+			story: "small pages, so that what keeping them costs counts",
+			app: &app{settings: Settings{Memory: 1 << 20, Policy: policy.Policy{TTL: time.Hour}},
+				takes: instant, answer: sized(200)},
 			visits: zipf(15_000, 5000, 200*time.Millisecond, page),
 		},
 		{
 			story: "Vary, by a field that the log has",
-			app: &app{settings: Settings{Policy: policy.Policy{TTL: time.Minute}}, takes: slow, answer: func(w http.ResponseWriter, r *http.Request) {
-				w.Header().Set("Vary", "Accept-Language")
-				sized(5000)(w, r)
-			}},
+			app: &app{settings: Settings{Policy: policy.Policy{TTL: time.Minute}}, takes: slow,
+				answer: func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("Vary", "Accept-Language")
+					sized(5000)(w, r)
+				}},
 			visits: zipf(2500, 200, 100*time.Millisecond, func(r *rand.Rand, n uint64) visit {
 				v := page(r, n)
-				v.header = http.Header{"Accept-Language": {[]string{"de", "en", "fr", "en-GB"}[r.IntN(4)]}}
+				v.header = http.Header{"Accept-Language": {[]string{"de", "en", "fr",
+					"en-GB"}[r.IntN(4)]}}
 				return v
 			}),
 		},
 		{
 			story: "Vary, with too little memory",
-			app: &app{settings: Settings{Memory: 2 << 20, Policy: policy.Policy{TTL: time.Minute}}, takes: instant, answer: func(w http.ResponseWriter, r *http.Request) {
-				w.Header().Set("Vary", "User-Agent")
-				sized(5000)(w, r)
-			}},
+			app: &app{settings: Settings{Memory: 2 << 20, Policy: policy.Policy{TTL: time.Minute}},
+				takes: instant, answer: func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("Vary", "User-Agent")
+					sized(5000)(w, r)
+				}},
 			visits: zipf(15_000, 1000, 50*time.Millisecond, func(r *rand.Rand, n uint64) visit {
 				v := page(r, n)
 				v.header = http.Header{"User-Agent": {[]string{"a", "b", "c"}[r.IntN(3)]}}
@@ -212,15 +229,17 @@ func TestReplayPredictsTheRealCache(t *testing.T) {
 			}),
 		},
 		{
-			story:  "a crowd before a slow handler",
-			app:    &app{settings: Settings{Policy: policy.Policy{TTL: 2 * time.Second}}, takes: slow, answer: sized(5000)},
+			story: "a crowd before a slow handler",
+			app: &app{settings: Settings{Policy: policy.Policy{TTL: 2 * time.Second}},
+				takes: slow, answer: sized(5000)},
 			visits: zipf(2500, 50, 20*time.Millisecond, page),
 		},
 		{
 			story: "stale while it is renewed",
 			app: &app{
-				settings: Settings{Policy: policy.Policy{TTL: 2 * time.Second, StaleWhileRevalidate: 3 * time.Second}},
-				takes:    slow, answer: sized(5000),
+				settings: Settings{Policy: policy.Policy{TTL: 2 * time.Second,
+					StaleWhileRevalidate: 3 * time.Second}},
+				takes: slow, answer: sized(5000),
 			},
 			visits: zipf(2500, 100, 50*time.Millisecond, page),
 		},
@@ -228,8 +247,9 @@ func TestReplayPredictsTheRealCache(t *testing.T) {
 			story: "parameters that do not count, and some paths that are not cached",
 			app: &app{
 				settings: Settings{
-					Policy: policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{DropParams: []string{"utm_*"}}},
-					TTLs:   []TTL{{"/page/1*", 0}, {"/page/2*", 3 * time.Second}},
+					Policy: policy.Policy{TTL: time.Minute,
+						Key: policy.KeyOptions{DropParams: []string{"utm_*"}}},
+					TTLs: []TTL{{"/page/1*", 0}, {"/page/2*", 3 * time.Second}},
 				},
 				takes: instant, answer: sized(5000),
 			},
@@ -241,7 +261,8 @@ func TestReplayPredictsTheRealCache(t *testing.T) {
 		},
 		{
 			story: "changes, and lifetimes that the handler states",
-			app: &app{settings: Settings{}, takes: slow, answer: func(w http.ResponseWriter, r *http.Request) {
+			app: &app{settings: Settings{}, takes: slow, answer: func(w http.ResponseWriter,
+				r *http.Request) {
 				switch {
 				case r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "3"):
 					w.WriteHeader(http.StatusForbidden)
@@ -275,9 +296,11 @@ func TestReplayPredictsTheRealCache(t *testing.T) {
 		t.Run(tt.story, func(t *testing.T) {
 			var simulated Counts
 			var wrong []string
-			for range 3 { // evictions draw lots: what is off for no other reason is not off in the mean
+			// evictions draw lots: what is off for no other reason is not off in the mean
+			for range 3 {
 				real, log := tt.app.run(t, tt.visits)
-				got := average(replay(t, log, tt.app.settings, tt.app.settings, tt.app.settings, tt.app.settings))
+				got := average(replay(t, log, tt.app.settings, tt.app.settings, tt.app.settings,
+					tt.app.settings))
 				simulated.Add(&got)
 				if wrong = tt.app.compare(&real, &simulated); wrong == nil {
 					return
@@ -294,11 +317,14 @@ func (a *app) compare(real, got *Counts) (wrong []string) {
 		what            string
 		real, simulated int64
 	}{
-		{"requests", real.Requests, got.Requests}, {"hits", real.Hits, got.Hits}, {"stale", real.Stale, got.Stale},
-		{"collapsed", real.Collapsed, got.Collapsed}, {"runs", int64(a.requests), got.OriginRequests()},
+		{"requests", real.Requests, got.Requests}, {"hits", real.Hits, got.Hits},
+		{"stale", real.Stale, got.Stale},
+		{"collapsed", real.Collapsed, got.Collapsed}, {"runs", int64(a.requests),
+			got.OriginRequests()},
 	} {
 		if off := math.Abs(float64(pair.real-pair.simulated)) / float64(real.Requests) * 100; off > 1 {
-			wrong = append(wrong, fmt.Sprintf("%s: %d in the real cache, %d in the simulation: %.1f points",
+			wrong = append(wrong, fmt.Sprintf("%s: %d in the real cache, %d in the simulation: "+
+				"%.1f points",
 				pair.what, pair.real, pair.simulated, off))
 		}
 	}
@@ -311,7 +337,8 @@ func average(r *Result) (mean Counts) {
 	for i := range r.Outcomes {
 		mean.Add(&r.Outcomes[i].Total)
 	}
-	for _, sum := range []*int64{&mean.Requests, &mean.Hits, &mean.Stale, &mean.Collapsed, &mean.Misses, &mean.Passed, &mean.Refreshes} {
+	for _, sum := range []*int64{&mean.Requests, &mean.Hits, &mean.Stale, &mean.Collapsed,
+		&mean.Misses, &mean.Passed, &mean.Refreshes} {
 		*sum /= n
 	}
 	return mean

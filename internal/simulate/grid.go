@@ -46,7 +46,8 @@ func (g *Grid) Alternatives(s *Settings) (all []Alternative) {
 		for _, bound := range g.Memory {
 			changed := *s
 			changed.Memory, changed.Policy.TTL = bound, lifetime
-			all = append(all, Alternative{fmt.Sprintf("memory=%d ttl=%s", bound, duration(lifetime)), changed})
+			all = append(all, Alternative{fmt.Sprintf("memory=%d ttl=%s", bound,
+				duration(lifetime)), changed})
 		}
 	}
 	return all

@@ -11,13 +11,15 @@ type Group struct {
 	Counts
 }
 
-// maxGroups bounds how many groups there are. What comes later is in one, which has no name of its own.
+// maxGroups bounds how many groups there are. What comes later is in one, which has no name of its
+// own.
 const maxGroups = 4096
 
 // others is the name of the group of those that came too late to have one.
 const others = "(others)"
 
-// groups gives names to parts of the requests: by the first segment of the path or, with rules, by the rule.
+// groups gives names to parts of the requests: by the first segment of the path or, with rules, by
+// the rule.
 type groups struct {
 	places map[string]int32
 	names  []string
@@ -73,7 +75,8 @@ func firstSegment(path string) string {
 	return path
 }
 
-// Printable is a name as a terminal may have it: what is no text is escaped, and what is long is cut.
+// Printable is a name as a terminal may have it: what is no text is escaped, and what is long is
+// cut.
 func Printable(name string, width int) string {
 	quoted := strconv.QuoteToGraphic(name)
 	text := []rune(strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`))

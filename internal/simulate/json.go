@@ -35,7 +35,8 @@ func (r *Report) JSON(w io.Writer) error {
 		Unreadable   int64     `json:"unreadable_targets"`
 		Late         int64     `json:"late_lines"`
 	}{
-		From: r.From, To: r.To, Settings: r.Settings.describe(), LoggedHits: r.LoggedHits, Logged: r.Logged,
+		From: r.From, To: r.To, Settings: r.Settings.describe(), LoggedHits: r.LoggedHits,
+		Logged:       r.Logged,
 		SkippedLines: r.Skipped.Lines, Skipped: []line{}, Unreadable: r.Unreadable, Late: r.Late,
 	}
 	for _, s := range r.Skipped.First {

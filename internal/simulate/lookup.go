@@ -60,8 +60,8 @@ func (x *exchange) hit(e *store.Entry, stale bool) {
 	c.CacheBytes += x.sent(e)
 }
 
-// sent returns how many bytes of a stored response the client gets: as many as it got, where it asked for a part or
-// had the whole already.
+// sent returns how many bytes of a stored response the client gets: as many as it got, where it
+// asked for a part or had the whole already.
 func (x *exchange) sent(e *store.Entry) int64 {
 	switch {
 	case x.q.req.Class == rules.ClassHead, x.q.Status == http.StatusNotModified:
@@ -101,7 +101,8 @@ func (x *exchange) choose(index *store.Entry, f *found) (*store.Entry, invalidat
 		key := rules.VariantKey(x.q.req.Key, fields, x.q.http.Header)
 		f.flight = key
 		e := x.get(key)
-		if e == nil || !rules.Matches(e.Vary, x.q.http.Header) || x.covers(e) == invalidation.CoverageHard {
+		if e == nil || !rules.Matches(e.Vary, x.q.http.Header) ||
+			x.covers(e) == invalidation.CoverageHard {
 			continue
 		}
 		candidates = append(candidates, e)
@@ -110,7 +111,8 @@ func (x *exchange) choose(index *store.Entry, f *found) (*store.Entry, invalidat
 		return nil, invalidation.CoverageNone
 	}
 	e := candidates[0]
-	for _, other := range candidates[1:] { // rules.Choose goes by Date, which these entries do not have
+	// rules.Choose goes by Date, which these entries do not have
+	for _, other := range candidates[1:] {
 		if !other.Received.Before(e.Received) {
 			e = other
 		}
@@ -127,9 +129,11 @@ func (x *exchange) covers(e *store.Entry) invalidation.Coverage {
 	return coverage
 }
 
-// judge is rules.Judge, except that a client that insists on more than a fresh response takes it as it is within a
-// second after another one's insistence.
-func (x *exchange) judge(e *store.Entry, coverage invalidation.Coverage, flight string) rules.Verdict {
+// judge is rules.Judge, except that a client that insists on more than a fresh response takes it as
+// it is within a second after another one's insistence.
+func (x *exchange) judge(
+	e *store.Entry, coverage invalidation.Coverage, flight string,
+) rules.Verdict {
 	v := rules.Judge(e, &x.q.req, x.p, x.now, coverage)
 	if v.Insisted() {
 		hash := hashOf(flight)

@@ -23,8 +23,9 @@ type Alternative struct {
 type Outcome struct {
 	Name   string
 	Total  Counts
-	Groups []Group                 // in the order of their first requests
-	Why    map[policy.Reason]int64 // how often a run of the handler brought nothing to keep, by the engine's reason
+	Groups []Group // in the order of their first requests
+	// how often a run of the handler brought nothing to keep, by the engine's reason
+	Why map[policy.Reason]int64
 }
 
 // Result is what became of a log.
@@ -43,10 +44,12 @@ type Result struct {
 // Knows says which of what matters the log has, in any of its records.
 type Knows struct{ Header, Cookies, Types, Durations bool }
 
-// Replay replays records, which next returns in the order of time, under each of the alternatives at once. byRule
-// groups requests by the TTLs of the first alternative instead of by path. The error is that of ctx, or of next but
-// io.EOF.
-func Replay(ctx context.Context, next func() (*accesslog.Record, error), all []Alternative, byRule bool) (*Result, error) {
+// Replay replays records, which next returns in the order of time, under each of the alternatives
+// at once. byRule groups requests by the TTLs of the first alternative instead of by path. The
+// error is that of ctx, or of next but io.EOF.
+func Replay(
+	ctx context.Context, next func() (*accesslog.Record, error), all []Alternative, byRule bool,
+) (*Result, error) {
 	p := newPlayers(all, byRule)
 	err := p.feed(ctx, next)
 	p.close()

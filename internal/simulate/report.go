@@ -36,8 +36,10 @@ func (r *Report) Text(w io.Writer) error {
 		_, err := io.WriteString(w, b.String())
 		return err
 	}
-	fmt.Fprintf(&b, "%s of %s requests would be hits: the origin answers %s, and sends %s instead of %s.\n",
-		percent(t.HitRatio()), number(t.Requests), number(t.OriginRequests()), size(t.OriginBytes), size(r.Bytes))
+	fmt.Fprintf(&b, "%s of %s requests would be hits: the origin answers %s, and sends %s "+
+		"instead of %s.\n",
+		percent(t.HitRatio()), number(t.Requests), number(t.OriginRequests()), size(t.OriginBytes),
+		size(r.Bytes))
 	fmt.Fprintf(&b, "With %s. The log covers %s.\n", r.Settings.describe(), span(r.From, r.To))
 	if r.Logged > 0 {
 		fmt.Fprintf(&b, "The cache that wrote the log had hits for %s of %s requests.\n",
@@ -56,13 +58,18 @@ func (r *Report) Text(w io.Writer) error {
 
 func (r *Report) groups(b *strings.Builder, base *Outcome) {
 	t := table(b)
-	fmt.Fprint(t, "path\trequests\thits\tstale\tmisses\tpassed\tto origin\tfrom cache\tfrom origin\t\n")
+	fmt.Fprint(t, "path\trequests\thits\tstale\tmisses\tpassed\tto origin\tfrom cache\tfrom "+
+		"origin\t\n")
 	row := func(name string, c *Counts) {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", name, number(c.Requests), percent(c.HitRatio()), number(c.Stale+c.StoodIn),
-			number(c.Misses), number(c.Passed), number(c.OriginRequests()), size(c.CacheBytes), size(c.OriginBytes))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", name, number(c.Requests),
+			percent(c.HitRatio()), number(c.Stale+c.StoodIn),
+			number(c.Misses), number(c.Passed), number(c.OriginRequests()), size(c.CacheBytes),
+			size(c.OriginBytes))
 	}
 	groups := slices.Clone(base.Groups)
-	slices.SortStableFunc(groups, func(a, b Group) int { return cmp.Compare(b.Requests, a.Requests) })
+	slices.SortStableFunc(groups, func(a, b Group) int {
+		return cmp.Compare(b.Requests, a.Requests)
+	})
 	var rest Counts
 	for i := range groups {
 		if i < mostGroups || len(groups) == mostGroups+1 {
@@ -92,9 +99,11 @@ func (r *Report) alternatives(b *strings.Builder) {
 		hits, runs := "", ""
 		if i > 0 {
 			hits = fmt.Sprintf("%+.1f points", 100*(c.HitRatio()-base.HitRatio()))
-			runs = fmt.Sprintf("%+.1f %%", 100*(float64(c.OriginRequests())/float64(max(base.OriginRequests(), 1))-1))
+			runs = fmt.Sprintf("%+.1f %%",
+				100*(float64(c.OriginRequests())/float64(max(base.OriginRequests(), 1))-1))
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t\n", r.Outcomes[i].Name, percent(c.HitRatio()), hits, number(c.OriginRequests()), runs, size(c.OriginBytes))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t\n", r.Outcomes[i].Name, percent(c.HitRatio()),
+			hits, number(c.OriginRequests()), runs, size(c.OriginBytes))
 	}
 	t.Flush()
 }
@@ -122,7 +131,8 @@ func (l *leftFirst) Write(p []byte) (int, error) {
 		if end < 0 {
 			end = len(bare)
 		}
-		if _, err := fmt.Fprintf(l.to, "%s\n", strings.TrimRight(bare[:end]+strings.Repeat(" ", pad)+bare[end:], " ")); err != nil {
+		if _, err := fmt.Fprintf(l.to, "%s\n", strings.TrimRight(bare[:end]+strings.Repeat(" ",
+			pad)+bare[end:], " ")); err != nil {
 			return 0, err
 		}
 		l.line = l.line[:0]
@@ -152,29 +162,36 @@ func (r *Report) reasons(b *strings.Builder, base *Outcome) {
 func (r *Report) remarks(b *strings.Builder) {
 	b.WriteString("\n")
 	if r.Users > 0 {
-		fmt.Fprintf(b, "- Requests that name a user: %s; what they get is kept only where the log says that it is for all.\n", number(r.Users))
+		fmt.Fprintf(b, "- Requests that name a user: %s; what they get is kept only where the "+
+			"log says that it is for all.\n", number(r.Users))
 	}
 	if !r.Knows.Cookies {
-		b.WriteString("- The log has no cookies. Visitors with one get no page that lives by --ttl: fewer hits than here.\n")
+		b.WriteString("- The log has no cookies. Visitors with one get no page that lives by " +
+			"--ttl: fewer hits than here.\n")
 	}
 	if !r.Knows.Header {
-		fmt.Fprintf(b, "- The log has no response fields: --ttl stands for every lifetime, and nothing varies%s.\n", r.Settings.varies())
+		fmt.Fprintf(b, "- The log has no response fields: --ttl stands for every lifetime, and "+
+			"nothing varies%s.\n", r.Settings.varies())
 	}
 	if !r.Knows.Durations {
-		b.WriteString("- The log has no durations: the origin is taken to answer at once, and no request waits for another.\n")
+		b.WriteString("- The log has no durations: the origin is taken to answer at once, and no " +
+			"request waits for another.\n")
 	}
 	if r.UnknownSize > 0 {
-		fmt.Fprintf(b, "- Answers of 304 before the log says how large the page is: %s; they count as 0 bytes.\n", number(r.UnknownSize))
+		fmt.Fprintf(b, "- Answers of 304 before the log says how large the page is: %s; they "+
+			"count as 0 bytes.\n", number(r.UnknownSize))
 	}
 	if r.Late > 0 {
-		fmt.Fprintf(b, "- Lines more than 30s late: %s; they count at the time of the line before.\n", number(r.Late))
+		fmt.Fprintf(b, "- Lines more than 30s late: %s; they count at the time of the line "+
+			"before.\n", number(r.Late))
 	}
 }
 
 // skips says what was not read.
 func (r *Report) skips(b *strings.Builder) {
 	if n := r.Skipped.Lines + r.Unreadable; n > 0 {
-		fmt.Fprintf(b, "- Lines that were skipped: %s of %s\n", number(n), number(r.Skipped.Lines+r.Skipped.Read+r.Skipped.Refreshes))
+		fmt.Fprintf(b, "- Lines that were skipped: %s of %s\n", number(n),
+			number(r.Skipped.Lines+r.Skipped.Read+r.Skipped.Refreshes))
 	}
 	for _, line := range r.Skipped.First {
 		fmt.Fprintf(b, "    %s:%d: %s: %s\n", line.Log, line.Number, line.Why, line.Begin)
@@ -203,7 +220,8 @@ func (s *Settings) describe() string {
 		parts = append(parts, "without "+strings.Join(s.Policy.Key.DropParams, ","))
 	}
 	if s.Policy.StaleWhileRevalidate > 0 {
-		parts = append(parts, "stale for "+duration(s.Policy.StaleWhileRevalidate)+" while it is renewed")
+		parts = append(parts, "stale for "+duration(s.Policy.StaleWhileRevalidate)+
+			" while it is renewed")
 	}
 	if s.Policy.StaleIfError > 0 {
 		parts = append(parts, "stale for "+duration(s.Policy.StaleIfError)+" on errors")
@@ -255,5 +273,6 @@ func duration(d time.Duration) string {
 
 // span says from when to when.
 func span(from, to time.Time) string {
-	return fmt.Sprintf("%s, from %s UTC", duration(to.Sub(from).Round(time.Second)), from.UTC().Format("2006-01-02 15:04:05"))
+	return fmt.Sprintf("%s, from %s UTC", duration(to.Sub(from).Round(time.Second)),
+		from.UTC().Format("2006-01-02 15:04:05"))
 }

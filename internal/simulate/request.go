@@ -13,8 +13,8 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// request is a record as the engine would have seen it. Simulators of settings that read alike share it, and do not
-// modify it.
+// request is a record as the engine would have seen it. Simulators of settings that read alike
+// share it, and do not modify it.
 type request struct {
 	*accesslog.Record
 	http  *http.Request
@@ -23,7 +23,8 @@ type request struct {
 	why   policy.Reason
 	hash  uint64 // of the key
 	group int32
-	whole int64 // bytes of the whole response, where the record's own are those of a 304: as served before
+	// bytes of the whole response, where the record's own are those of a 304: as served before
+	whole int64
 }
 
 // reader makes requests of records, under settings.
@@ -57,7 +58,8 @@ const mount = "github.com/freshet-go/freshet/cmd/freshet/proxy.(*Proxy).forward-
 // site is the host of records that have none.
 const site = "site.invalid"
 
-// httpRequest makes the request that a record tells of. It returns nil where no server would have taken its target.
+// httpRequest makes the request that a record tells of. It returns nil where no server would have
+// taken its target.
 func httpRequest(rec *accesslog.Record) *http.Request {
 	u, err := url.ParseRequestURI(rec.Target)
 	if rec.Method == http.MethodConnect {
@@ -67,8 +69,9 @@ func httpRequest(rec *accesslog.Record) *http.Request {
 		return nil
 	}
 	r := &http.Request{
-		Method: rec.Method, URL: u, RequestURI: rec.Target, Host: rec.Host, Header: make(http.Header, 3+len(rec.Request)),
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Body: http.NoBody,
+		Method: rec.Method, URL: u, RequestURI: rec.Target, Host: rec.Host,
+		Header: make(http.Header, 3+len(rec.Request)),
+		Proto:  "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Body: http.NoBody,
 	}
 	if u.Host != "" && rec.Method != http.MethodConnect {
 		r.Host, u.Host, u.Scheme = u.Host, "", "" // as the request would have come with a Host
@@ -105,7 +108,8 @@ func set(h http.Header, name, value string) {
 
 // read reads a record, whose request is r.
 func (rd *reader) read(rec *accesslog.Record, r *http.Request, group int32) request {
-	q := request{Record: rec, http: rules.WithoutIgnoredCookies(r, &rd.policy), group: group, whole: rec.Bytes}
+	q := request{Record: rec, http: rules.WithoutIgnoredCookies(r, &rd.policy), group: group,
+		whole: rec.Bytes}
 	q.req.Mount = mount
 	q.plan, q.why = q.req.Read(q.http, &rd.policy, nil)
 	if q.plan != rules.PlanLookup {
@@ -123,7 +127,8 @@ func (rd *reader) read(rec *accesslog.Record, r *http.Request, group int32) requ
 	return q
 }
 
-// contentType returns the type of the response, by the end of its path where the log does not say it.
+// contentType returns the type of the response, by the end of its path where the log does not say
+// it.
 func (q *request) contentType() string {
 	if q.ContentType != "" {
 		return q.ContentType
@@ -131,13 +136,19 @@ func (q *request) contentType() string {
 	return types[strings.ToLower(path.Ext(q.http.URL.Path))]
 }
 
-// types are the types of what apps serve as files. What is not here counts as a document, which lives shorter by
-// heuristics.
+// types are the types of what apps serve as files. What is not here counts as a document, which
+// lives shorter by heuristics.
 var types = map[string]string{
-	".avif": "image/avif", ".css": "text/css", ".gif": "image/gif", ".ico": "image/x-icon", ".jpeg": "image/jpeg",
-	".jpg": "image/jpeg", ".js": "text/javascript", ".map": "application/octet-stream", ".mjs": "text/javascript",
-	".mp3": "audio/mpeg", ".mp4": "video/mp4", ".otf": "font/otf", ".pdf": "application/pdf", ".png": "image/png",
-	".svg": "image/svg+xml", ".ttf": "font/ttf", ".txt": "text/plain", ".wasm": "application/wasm", ".webm": "video/webm",
-	".webp": "image/webp", ".woff": "font/woff", ".woff2": "font/woff2", ".zip": "application/zip", ".gz": "application/gzip",
-	".xml": "application/xml", ".json": "application/json", ".html": "text/html", ".htm": "text/html",
+	".avif": "image/avif", ".css": "text/css", ".gif": "image/gif", ".ico": "image/x-icon",
+	".jpeg": "image/jpeg",
+	".jpg":  "image/jpeg", ".js": "text/javascript", ".map": "application/octet-stream",
+	".mjs": "text/javascript",
+	".mp3": "audio/mpeg", ".mp4": "video/mp4", ".otf": "font/otf", ".pdf": "application/pdf",
+	".png": "image/png",
+	".svg": "image/svg+xml", ".ttf": "font/ttf", ".txt": "text/plain", ".wasm": "application/wasm",
+	".webm": "video/webm",
+	".webp": "image/webp", ".woff": "font/woff", ".woff2": "font/woff2", ".zip": "application/zip",
+	".gz":  "application/gzip",
+	".xml": "application/xml", ".json": "application/json", ".html": "text/html",
+	".htm": "text/html",
 }

@@ -19,8 +19,8 @@ type fill struct {
 	shared bool         // ... or they must not read along, since it is not fresh
 }
 
-// fetch answers by running the handler, or by reading along with a run of it, as middleware/fetch.go does. It returns
-// false when the request is to look again.
+// fetch answers by running the handler, or by reading along with a run of it, as
+// middleware/fetch.go does. It returns false when the request is to look again.
 func (x *exchange) fetch(f *found) (answered bool) {
 	if !x.collapses(f) {
 		return x.run(f, true)
@@ -65,7 +65,8 @@ func (x *exchange) joins(f *found) *fill {
 	if other == nil || x.outdated(other) {
 		return nil
 	}
-	if other.entry != nil && other.shared && x.judge(other.entry, x.covers(other.entry), f.flight).Use != rules.UseFresh {
+	if other.entry != nil && other.shared && x.judge(other.entry, x.covers(other.entry),
+		f.flight).Use != rules.UseFresh {
 		return nil
 	}
 	return other
@@ -82,7 +83,8 @@ func (x *exchange) refresh(f *found) {
 		return
 	}
 	anyone := *x.q.req.Anyone()
-	anyone.Conditional, anyone.Range, anyone.Directives = false, false, rules.ParseRequestDirectives(nil)
+	anyone.Conditional, anyone.Range, anyone.Directives = false, false,
+		rules.ParseRequestDirectives(nil)
 	r := runOf{exchange: *x, req: &anyone, found: *f, behind: true}
 	r.begin()
 }
@@ -132,7 +134,8 @@ func (r *runOf) begin() {
 	r.after(r.takes(), r.end)
 }
 
-// notePass remembers that a response turned out not to be for others, so that they do not wait for the next one.
+// notePass remembers that a response turned out not to be for others, so that they do not wait for
+// the next one.
 func (r *runOf) notePass(at time.Time) {
 	own := r.req.Credentials && !r.p.Shared || r.req.Directives.NoStore ||
 		r.q.Status >= 400 && r.found.entry != nil && r.found.verdict.Use != rules.UseMiss
@@ -182,7 +185,8 @@ func (r *runOf) answer(received time.Time) (*store.Entry, policy.Reason) {
 		c.Misses++
 	}
 	old := r.found.entry
-	asks := old != nil && r.found.verdict.Validate && r.req.Class == rules.ClassRead && !r.req.Range && !r.req.Directives.NoStore
+	asks := old != nil && r.found.verdict.Validate && r.req.Class == rules.ClassRead &&
+		!r.req.Range && !r.req.Directives.NoStore
 	switch {
 	case asks && r.unchanged(old):
 		c.Revalidated++
@@ -198,7 +202,8 @@ func (r *runOf) answer(received time.Time) (*store.Entry, policy.Reason) {
 		return nil, ""
 	}
 	status, bytes := r.q.Status, r.q.Bytes
-	if status == http.StatusNotModified && !(r.solo && !asks) { // the handler is asked for the whole
+	// the handler is asked for the whole
+	if status == http.StatusNotModified && !(r.solo && !asks) {
 		status, bytes = http.StatusOK, r.q.whole
 	}
 	c.OriginBytes += bytes

@@ -1,13 +1,14 @@
-// Package simulate replays the access log of a web server against a cache's settings, and tells how many requests the
-// cache would have answered.
+// Package simulate replays the access log of a web server against a cache's settings, and tells how
+// many requests the cache would have answered.
 //
-// What is judged is judged by the engine's own rules (internal/rules), entries are kept and evicted by the real store
-// (memstore) and invalidations count by the real replica (internal/invalidation). Time is the log's, so that a day
-// takes seconds. What the engine does beside that, this package does in the same order: it looks, collapses, revalidates,
-// refreshes, stores and invalidates; its tests replay what an app has served through the engine, and count the same.
+// What is judged is judged by the engine's own rules (internal/rules), entries are kept and evicted
+// by the real store (memstore) and invalidations count by the real replica (internal/invalidation).
+// Time is the log's, so that a day takes seconds. What the engine does beside that, this package
+// does in the same order: it looks, collapses, revalidates, refreshes, stores and invalidates; its
+// tests replay what an app has served through the engine, and count the same.
 //
-// What it does not know of, it leaves out: bounds on waiting (MaxWait, Timeout), parts of responses that are stored by
-// themselves, clients that leave early, and a store that fails.
+// What it does not know of, it leaves out: bounds on waiting (MaxWait, Timeout), parts of responses
+// that are stored by themselves, clients that leave early, and a store that fails.
 package simulate
 
 import (
@@ -21,25 +22,26 @@ import (
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
-// Settings are what a cache would run with, and what of the app's responses its log does not say. The zero value is a
-// cache with the default memory that obeys the responses' own fields, as far as the log has them.
+// Settings are what a cache would run with, and what of the app's responses its log does not say.
+// The zero value is a cache with the default memory that obeys the responses' own fields, as far as
+// the log has them.
 type Settings struct {
 	Memory int64 // the bound of the store, in bytes; 0: memstore.DefaultBytes
 
-	// Policy is for all requests. Its TTL is the lifetime of a response that states none; TTLs are by path, of which the
-	// first that matches counts before that.
+	// Policy is for all requests. Its TTL is the lifetime of a response that states none; TTLs are
+	// by path, of which the first that matches counts before that.
 	Policy policy.Policy
 	TTLs   []TTL
 
 	// Vary names fields that each response varies by, besides those that the log says.
 	Vary []string
-	// Unmodified is how long before it was served each response was changed last, which a heuristic lifetime is a
-	// tenth of; 0: unknown, unless the log says it.
+	// Unmodified is how long before it was served each response was changed last, which a heuristic
+	// lifetime is a tenth of; 0: unknown, unless the log says it.
 	Unmodified time.Duration
 }
 
-// TTL is a lifetime for the paths that a pattern matches, in which * stands for any characters, "/" included. 0: they
-// are not cached.
+// TTL is a lifetime for the paths that a pattern matches, in which * stands for any characters, "/"
+// included. 0: they are not cached.
 type TTL struct {
 	Pattern  string
 	Lifetime time.Duration
@@ -74,7 +76,8 @@ func (s *Settings) rule(path string) int {
 	return len(s.TTLs)
 }
 
-// matches reports whether a pattern matches all of a text. It goes back to the last star only: that is enough.
+// matches reports whether a pattern matches all of a text. It goes back to the last star only: that
+// is enough.
 func matches(pattern, text string) bool {
 	star, resume := -1, 0
 	p := 0
@@ -96,7 +99,8 @@ func matches(pattern, text string) bool {
 	return strings.Trim(pattern[p:], "*") == ""
 }
 
-// readsAs reports whether requests have the same keys and plans under both settings, but for what is off.
+// readsAs reports whether requests have the same keys and plans under both settings, but for what
+// is off.
 func (s *Settings) readsAs(other *Settings) bool {
 	a, b := &s.Policy, &other.Policy
 	return reflect.DeepEqual(a.Key, b.Key) && reflect.DeepEqual(a.PassCookies, b.PassCookies) &&
@@ -110,7 +114,8 @@ func (s *Settings) maxBody() int64 {
 	return rules.DefaultMaxBody
 }
 
-// header returns the header of the response to q, as the origin sent it, as far as the log and the settings say.
+// header returns the header of the response to q, as the origin sent it, as far as the log and the
+// settings say.
 func (s *Settings) header(q *request, received time.Time) http.Header {
 	h := make(http.Header, 8)
 	for _, f := range q.Response {

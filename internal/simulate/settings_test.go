@@ -15,9 +15,12 @@ func TestPatterns(t *testing.T) {
 		pattern, path string
 		is            bool
 	}{
-		{"/static/*", "/static/a/b.css", true}, {"/static/*", "/static/", true}, {"/static/*", "/static", false},
-		{"*.css", "/a/b.css", true}, {"*.css", "/a/b.css.map", false}, {"/a", "/a", true}, {"/a", "/ab", false},
-		{"*", "", true}, {"", "", true}, {"", "/", false}, {"/*/x/*.js", "/1/x/2/x/3.js", true}, {"/*a*b", "/aab", true}, {"/*a*b", "/aba", false},
+		{"/static/*", "/static/a/b.css", true}, {"/static/*", "/static/", true},
+		{"/static/*", "/static", false},
+		{"*.css", "/a/b.css", true}, {"*.css", "/a/b.css.map", false}, {"/a", "/a", true},
+		{"/a", "/ab", false},
+		{"*", "", true}, {"", "", true}, {"", "/", false}, {"/*/x/*.js", "/1/x/2/x/3.js", true},
+		{"/*a*b", "/aab", true}, {"/*a*b", "/aba", false},
 	} {
 		if is := matches(tt.pattern, tt.path); is != tt.is {
 			t.Errorf("%q matches %q: %t", tt.pattern, tt.path, is)
@@ -30,17 +33,28 @@ func TestPatterns(t *testing.T) {
 }
 
 func TestChange(t *testing.T) {
-	base := Settings{Memory: 64 << 20, Policy: policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{DropParams: []string{"a"}}}, TTLs: []TTL{{"/x", time.Hour}}}
+	base := Settings{Memory: 64 << 20, Policy: policy.Policy{TTL: time.Minute,
+		Key: policy.KeyOptions{DropParams: []string{"a"}}}, TTLs: []TTL{{"/x", time.Hour}}}
 	before := fmt.Sprint(base)
 	for text, want := range map[string]func(*Settings){
-		"memory=2x":                 func(s *Settings) { s.Memory = 128 << 20 },
-		"memory=8MiB ttl=5m":        func(s *Settings) { s.Memory, s.Policy.TTL = 8<<20, 5*time.Minute },
-		"ttl=0.5x":                  func(s *Settings) { s.Policy.TTL, s.TTLs[0].Lifetime = 30*time.Second, 30*time.Minute },
-		"ignore=utm_*,b":            func(s *Settings) { s.Policy.Key.DropParams = []string{"a", "utm_*", "b"} },
-		"vary=Accept-Language":      func(s *Settings) { s.Vary = []string{"Accept-Language"} },
-		"heuristic=240h":            func(s *Settings) { s.Unmodified, s.Policy.Heuristic = 240*time.Hour, true },
-		"stale-while-revalidate=9s": func(s *Settings) { s.Policy.StaleWhileRevalidate = 9 * time.Second },
-		"stale-if-error=9s":         func(s *Settings) { s.Policy.StaleIfError = 9 * time.Second },
+		"memory=2x": func(s *Settings) { s.Memory = 128 << 20 },
+		"memory=8MiB ttl=5m": func(s *Settings) {
+			s.Memory, s.Policy.TTL = 8<<20, 5*time.Minute
+		},
+		"ttl=0.5x": func(s *Settings) {
+			s.Policy.TTL, s.TTLs[0].Lifetime = 30*time.Second, 30*time.Minute
+		},
+		"ignore=utm_*,b": func(s *Settings) {
+			s.Policy.Key.DropParams = []string{"a", "utm_*", "b"}
+		},
+		"vary=Accept-Language": func(s *Settings) { s.Vary = []string{"Accept-Language"} },
+		"heuristic=240h": func(s *Settings) {
+			s.Unmodified, s.Policy.Heuristic = 240*time.Hour, true
+		},
+		"stale-while-revalidate=9s": func(s *Settings) {
+			s.Policy.StaleWhileRevalidate = 9 * time.Second
+		},
+		"stale-if-error=9s": func(s *Settings) { s.Policy.StaleIfError = 9 * time.Second },
 	} {
 		got, err := base.Change(text)
 		expected := base
@@ -53,7 +67,8 @@ func TestChange(t *testing.T) {
 	if after := fmt.Sprint(base); after != before {
 		t.Errorf("the base has changed to %s", after)
 	}
-	for _, text := range []string{"", "speed=2x", "memory", "memory=0x", "memory=1e300x", "memory=NaNx", "ttl=-5s", "ignore=", "vary=a b", "heuristic=soon"} {
+	for _, text := range []string{"", "speed=2x", "memory", "memory=0x", "memory=1e300x",
+		"memory=NaNx", "ttl=-5s", "ignore=", "vary=a b", "heuristic=soon"} {
 		if got, err := base.Change(text); err == nil {
 			t.Errorf("%q: %+v", text, got)
 		}

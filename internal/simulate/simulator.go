@@ -27,8 +27,10 @@ type Simulator struct {
 
 	fills  map[string]*fill // that run, by what requests for the same response meet under
 	coming events
-	passes lossy.Table[uint64, time.Time] // keys whose responses turned out to be for nobody else, until when
-	forced lossy.Table[uint64, time.Time] // keys for which a client insisted on a run, when that was answered
+	// keys whose responses turned out to be for nobody else, until when
+	passes lossy.Table[uint64, time.Time]
+	// keys for which a client insisted on a run, when that was answered
+	forced lossy.Table[uint64, time.Time]
 
 	groups []Counts // by request.group
 	why    map[policy.Reason]int64
@@ -44,14 +46,18 @@ const (
 	maxLookups   = 4
 )
 
-// longestRun bounds how long a run of the handler takes: what took longer was, most likely, a client that took its time.
+// longestRun bounds how long a run of the handler takes: what took longer was, most likely, a
+// client that took its time.
 const longestRun = time.Minute
 
-// NewSimulator returns a simulator of a cache with these settings, which must not be modified any more.
+// NewSimulator returns a simulator of a cache with these settings, which must not be modified any
+// more.
 func NewSimulator(s *Settings) *Simulator {
 	return &Simulator{
-		settings: s, policies: s.policies(), replica: invalidation.NewReplica(0), fills: map[string]*fill{},
-		passes: lossy.New[uint64, time.Time](passSlots), forced: lossy.New[uint64, time.Time](forcedSlots),
+		settings: s, policies: s.policies(), replica: invalidation.NewReplica(0),
+		fills:  map[string]*fill{},
+		passes: lossy.New[uint64, time.Time](passSlots), forced: lossy.New[uint64,
+			time.Time](forcedSlots),
 		why: map[policy.Reason]int64{},
 	}
 }
@@ -114,7 +120,8 @@ func (s *Simulator) pass(q *request, why policy.Reason) {
 	s.why[cmp.Or(why, rules.ReasonMethod)]++
 }
 
-// change has the handler answer an unsafe request, and invalidates what it has changed if it succeeds.
+// change has the handler answer an unsafe request, and invalidates what it has changed if it
+// succeeds.
 func (x *exchange) change() {
 	x.pass(x.q, rules.ReasonMethod)
 	if x.q.Status < 200 || x.q.Status > 399 || x.q.req.URI == "" {
@@ -127,7 +134,8 @@ func (x *exchange) change() {
 	x.after(x.takes(), func() {
 		for _, name := range names {
 			x.number++
-			x.replica.Apply(store.Numbered{Number: x.number, Mark: store.Mark{Kind: store.MarkKey, Name: name}})
+			x.replica.Apply(store.Numbered{Number: x.number, Mark: store.Mark{Kind: store.MarkKey,
+				Name: name}})
 		}
 	})
 }

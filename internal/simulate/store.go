@@ -20,7 +20,8 @@ const (
 	reasonOutdated policy.Reason = "outdated"
 )
 
-// stored returns the entry that is made of a response, or why there is none, as middleware/admit.go does.
+// stored returns the entry that is made of a response, or why there is none, as middleware/admit.go
+// does.
 func (r *runOf) stored(status int, bytes int64, received time.Time) (*store.Entry, policy.Reason) {
 	h := r.settings.header(r.q, received)
 	a := rules.Admit(r.req, status, h, r.p, r.p.TTL, r.now, received)
@@ -36,7 +37,8 @@ func (r *runOf) stored(status int, bytes int64, received time.Time) (*store.Entr
 	e := &store.Entry{
 		Key: r.req.Key, URI: r.req.URI, Status: status, Number: r.fill.number, Announced: announced,
 		Requested: r.now, Received: received, Age: a.Age, Fresh: a.Fresh,
-		StaleWhileRevalidate: a.StaleWhileRevalidate, StaleIfError: a.StaleIfError, Retention: a.Retention,
+		StaleWhileRevalidate: a.StaleWhileRevalidate, StaleIfError: a.StaleIfError,
+		Retention:      a.Retention,
 		MustRevalidate: a.MustRevalidate, Anonymous: a.Anonymous, Total: bytes,
 	}
 	if len(a.Vary) > 0 {
@@ -61,8 +63,8 @@ func (r *runOf) displaces(a *rules.Admission) bool {
 	return good && r.found.verdict.Insisted() && !gone
 }
 
-// weigh gives the entry the header it needs to be judged, and a body that makes it count as much as the engine's entry
-// with the header h would. All bodies are the same memory.
+// weigh gives the entry the header it needs to be judged, and a body that makes it count as much as
+// the engine's entry with the header h would. All bodies are the same memory.
 func (r *runOf) weigh(e *store.Entry, h http.Header) {
 	setLikeTheEngine(h, e, !r.p.NoValidators)
 	full := *e
@@ -120,14 +122,18 @@ func (r *runOf) index(e *store.Entry) {
 	}
 	varies := variesBy(e)
 	lifetime := e.TTL()
-	index := &store.Entry{Key: key, URI: r.req.URI, Received: r.now, Retention: lifetime, Number: e.Number}
+	index := &store.Entry{Key: key, URI: r.req.URI, Received: r.now, Retention: lifetime,
+		Number: e.Number}
 	switch old := r.get(key); {
 	case old == nil:
 	case old.Variants != nil:
 		index.Variants = old.Variants
 		left := old.TTL() - r.now.Sub(old.Received)
-		lists := slices.ContainsFunc(old.Variants, func(f []string) bool { return slices.Equal(f, varies) })
-		if lists && left >= lifetime-time.Second && r.replica.Covers(old) == invalidation.CoverageNone {
+		lists := slices.ContainsFunc(old.Variants, func(f []string) bool {
+			return slices.Equal(f, varies)
+		})
+		if lists && left >= lifetime-time.Second &&
+			r.replica.Covers(old) == invalidation.CoverageNone {
 			return
 		}
 		index.Retention, index.Number = max(index.Retention, left), max(index.Number, old.Number)

@@ -20,9 +20,9 @@ const (
 	labelGap    = 16.0 // between labels of lines
 )
 
-// Chart writes a picture of a grid's outcomes, in the order of its Alternatives: the hit ratio over memory, with a line
-// for each lifetime. It has the colours of the reader's light or dark scheme, and tells lines apart by their marks and
-// labels, too.
+// Chart writes a picture of a grid's outcomes, in the order of its Alternatives: the hit ratio over
+// memory, with a line for each lifetime. It has the colours of the reader's light or dark scheme,
+// and tells lines apart by their marks and labels, too.
 func (g *Grid) Chart(w io.Writer, outcomes []Outcome) error {
 	c := chart{grid: g, least: 0.5}
 	for i := range g.Lifetimes {
@@ -58,27 +58,34 @@ path,.mark{stroke:var(--line);fill:none;stroke-width:2}.mark{fill:var(--ground)}
 func (c *chart) line(format string, args ...any) { fmt.Fprintf(c, format+"\n", args...) }
 
 func (c *chart) draw() {
-	c.line(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %.0f" width="100%%" style="max-width:800px" role="img" aria-labelledby="t d">`,
+	c.line(
+		`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %.0f" width="100%%" style="max-width:800px" role="img" aria-labelledby="t d">`,
 		chartWidth, chartHeight)
-	c.line(`<title id="t">Hit ratio over memory</title><desc id="d">%s</desc>`, html.EscapeString(c.words()))
+	c.line(`<title id="t">Hit ratio over memory</title><desc id="d">%s</desc>`,
+		html.EscapeString(c.words()))
 	c.WriteString(chartStyle + "\n")
-	c.line(`<rect width="%.0f" height="%.0f" rx="8" style="fill:var(--ground)"/>`, chartWidth, chartHeight)
+	c.line(`<rect width="%.0f" height="%.0f" rx="8" style="fill:var(--ground)"/>`, chartWidth,
+		chartHeight)
 	c.line(`<text class="title" x="16" y="28">Hit ratio over memory</text>`)
-	c.line(`<text class="soft" x="16" y="50">of all requests, a line for each lifetime (TTL)</text>`)
+	c.line(
+		`<text class="soft" x="16" y="50">of all requests, a line for each lifetime (TTL)</text>`)
 	step := 25
 	if c.least > 0 {
 		step = 10
 	}
 	for percent := int(100 * c.least); percent <= 100; percent += step {
 		y := c.y(float64(percent) / 100)
-		c.line(`<path class="rule" d="M%.0f %.1fH%.0f"/><text class="soft" x="%.0f" y="%.1f" text-anchor="end">%d%%</text>`,
+		c.line(
+			`<path class="rule" d="M%.0f %.1fH%.0f"/><text class="soft" x="%.0f" y="%.1f" text-anchor="end">%d%%</text>`,
 			chartLeft, y, chartRight, chartLeft-6, y+4.5, percent)
 	}
 	for i, bound := range c.grid.Memory {
 		c.line(`<path class="rule" d="M%.1f %.0fv6"/>`, c.x(i), chartBottom)
-		c.line(`<text class="soft" x="%.1f" y="%.0f" text-anchor="middle">%s</text>`, c.x(i), chartBottom+22, c.bound(i, bound))
+		c.line(`<text class="soft" x="%.1f" y="%.0f" text-anchor="middle">%s</text>`, c.x(i),
+			chartBottom+22, c.bound(i, bound))
 	}
-	c.line(`<text class="soft" x="%.0f" y="%.0f" text-anchor="middle">memory, in %s</text>`, (chartLeft+chartRight)/2, chartBottom+44, c.unit())
+	c.line(`<text class="soft" x="%.0f" y="%.0f" text-anchor="middle">memory, in %s</text>`,
+		(chartLeft+chartRight)/2, chartBottom+44, c.unit())
 	c.curves()
 	c.line(`</svg>`)
 }
@@ -99,8 +106,10 @@ func (c *chart) curves() {
 			weight = ` style="font-weight:bold"`
 		}
 		end := c.y(line[len(line)-1])
-		c.line(`<path d="M%.1f %.1fL%.1f %.1f" style="stroke-width:1"/>`, chartRight+5, end, chartRight+13, labels[i])
-		c.line(`<text class="label" x="%.0f" y="%.1f"%s>%s</text></g>`, chartRight+17, labels[i]+4.5, weight, c.name(i))
+		c.line(`<path d="M%.1f %.1fL%.1f %.1f" style="stroke-width:1"/>`, chartRight+5, end,
+			chartRight+13, labels[i])
+		c.line(`<text class="label" x="%.0f" y="%.1f"%s>%s</text></g>`, chartRight+17,
+			labels[i]+4.5, weight, c.name(i))
 	}
 }
 
@@ -118,7 +127,8 @@ func (c *chart) mark(line int, x, y float64) {
 	}
 }
 
-// labels returns how high the lines' labels stand: at the lines' ends, moved apart where they would meet.
+// labels returns how high the lines' labels stand: at the lines' ends, moved apart where they would
+// meet.
 func (c *chart) labels() []float64 {
 	order := make([]int, len(c.lines))
 	at := make([]float64, len(c.lines))
@@ -194,7 +204,8 @@ func (c *chart) words() string {
 	for i, line := range c.lines {
 		var values []string
 		for j, ratio := range line {
-			values = append(values, fmt.Sprintf("%s with %s", percent(ratio), size(c.grid.Memory[j])))
+			values = append(values, fmt.Sprintf("%s with %s", percent(ratio),
+				size(c.grid.Memory[j])))
 		}
 		parts = append(parts, c.name(i)+": "+strings.Join(values, ", "))
 	}

@@ -10,18 +10,22 @@ import (
 
 func TestGridGoesAroundTheSettings(t *testing.T) {
 	g := NewGrid(&Settings{Memory: 64 << 20, Policy: policy.Policy{TTL: 10 * time.Minute}})
-	if len(g.Memory) != 5 || g.Memory[g.Base] != 64<<20 || len(g.Lifetimes) != 4 || g.Lifetimes[g.BaseLine] != 10*time.Minute {
+	if len(g.Memory) != 5 || g.Memory[g.Base] != 64<<20 || len(g.Lifetimes) != 4 ||
+		g.Lifetimes[g.BaseLine] != 10*time.Minute {
 		t.Errorf("%+v", g)
 	}
 	least := NewGrid(&Settings{Memory: MinMemory})
-	if len(least.Memory) != 3 || least.Memory[least.Base] != MinMemory || least.Lifetimes[least.BaseLine] != 0 {
+	if len(least.Memory) != 3 || least.Memory[least.Base] != MinMemory ||
+		least.Lifetimes[least.BaseLine] != 0 {
 		t.Errorf("%+v", least)
 	}
 }
 
-// The labels of lines that end together stand apart, within the picture, and in the order of the lines.
+// The labels of lines that end together stand apart, within the picture, and in the order of the
+// lines.
 func TestLabelsStandApart(t *testing.T) {
-	for _, ends := range [][]float64{{1, 1, 1, 1}, {0, 0, 0, 0}, {0.5, 0.51, 0.52, 0.9}, {0.1, 0.2, 0.9, 0.95}} {
+	for _, ends := range [][]float64{{1, 1, 1, 1}, {0, 0, 0, 0}, {0.5, 0.51, 0.52, 0.9},
+		{0.1, 0.2, 0.9, 0.95}} {
 		c := chart{grid: &Grid{Memory: []int64{1 << 20}}}
 		for _, end := range ends {
 			c.lines = append(c.lines, []float64{end})
@@ -52,7 +56,8 @@ func TestChartShowsWhatThereIs(t *testing.T) {
 		return b.String()
 	}
 	picture := draw()
-	for _, part := range []string{">50%<", ">60%<", "memory, in GiB", ">1m<", ">25m<", "12s: 60.0 % with 1 GiB"} {
+	for _, part := range []string{">50%<", ">60%<", "memory, in GiB", ">1m<", ">25m<",
+		"12s: 60.0 % with 1 GiB"} {
 		if !strings.Contains(picture, part) {
 			t.Errorf("the picture lacks %q", part)
 		}

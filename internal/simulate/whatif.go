@@ -13,8 +13,8 @@ import (
 // MinMemory is the least bound of a store that is simulated.
 const MinMemory = 1 << 20
 
-// Change returns settings that differ from base as text says: changes with spaces between them, each of them a name, "="
-// and a value. The error says what is wrong, and what is allowed.
+// Change returns settings that differ from base as text says: changes with spaces between them,
+// each of them a name, "=" and a value. The error says what is wrong, and what is allowed.
 func (s *Settings) Change(text string) (Settings, error) {
 	changed := *s
 	changed.TTLs = append([]TTL(nil), s.TTLs...)
@@ -26,7 +26,8 @@ func (s *Settings) Change(text string) (Settings, error) {
 		name, value, _ := strings.Cut(field, "=")
 		change, known := changes[name]
 		if !known {
-			return changed, fmt.Errorf("there is no %q to change: allowed are %s", name, changeNames)
+			return changed, fmt.Errorf("there is no %q to change: allowed are %s", name,
+				changeNames)
 		}
 		if err := change(&changed, value); err != nil {
 			return changed, fmt.Errorf("%s=%s: %w", name, value, err)
@@ -35,7 +36,8 @@ func (s *Settings) Change(text string) (Settings, error) {
 	return changed, nil
 }
 
-const changeNames = "memory, ttl, ignore, vary, heuristic, stale-while-revalidate and stale-if-error"
+const changeNames = "memory, ttl, ignore, vary, heuristic, stale-while-revalidate and " +
+	"stale-if-error"
 
 var changes = map[string]func(*Settings, string) error{
 	"memory": func(s *Settings, value string) (err error) {
@@ -61,7 +63,8 @@ var changes = map[string]func(*Settings, string) error{
 	},
 	"ignore": func(s *Settings, value string) error {
 		params, err := ReadParams(value)
-		s.Policy.Key.DropParams = append(append([]string(nil), s.Policy.Key.DropParams...), params...)
+		s.Policy.Key.DropParams = append(append([]string(nil), s.Policy.Key.DropParams...),
+			params...)
 		return err
 	},
 	"vary": func(s *Settings, value string) error {
@@ -69,9 +72,13 @@ var changes = map[string]func(*Settings, string) error{
 		s.Vary = append(append([]string(nil), s.Vary...), names...)
 		return err
 	},
-	"heuristic":              func(s *Settings, value string) error { return s.SetHeuristic(value) },
-	"stale-while-revalidate": into(func(s *Settings) *time.Duration { return &s.Policy.StaleWhileRevalidate }),
-	"stale-if-error":         into(func(s *Settings) *time.Duration { return &s.Policy.StaleIfError }),
+	"heuristic": func(s *Settings, value string) error {
+		return s.SetHeuristic(value)
+	},
+	"stale-while-revalidate": into(func(s *Settings) *time.Duration {
+		return &s.Policy.StaleWhileRevalidate
+	}),
+	"stale-if-error": into(func(s *Settings) *time.Duration { return &s.Policy.StaleIfError }),
 }
 
 func into(field func(*Settings) *time.Duration) func(*Settings, string) error {
@@ -94,8 +101,8 @@ func times[N ~int64](text string, now N, read func(string) (N, error)) (N, error
 	return N(f * float64(now)), nil
 }
 
-// SetHeuristic has responses without a lifetime live by a heuristic, as if each had been changed last so long before it
-// was served.
+// SetHeuristic has responses without a lifetime live by a heuristic, as if each had been changed
+// last so long before it was served.
 func (s *Settings) SetHeuristic(text string) error {
 	age, err := settings.Duration(text)
 	s.Unmodified, s.Policy.Heuristic = age, err == nil && age > 0
@@ -108,7 +115,8 @@ func ReadTTL(text string) (ttl TTL, err error) {
 	if at >= 0 {
 		ttl.Pattern = text[:at]
 		if !strings.HasPrefix(ttl.Pattern, "/") && !strings.HasPrefix(ttl.Pattern, "*") {
-			return ttl, errors.New("allowed is a length of time such as 5m, or a pattern of paths before it, such as /static/*=1h")
+			return ttl, errors.New("allowed is a length of time such as 5m, or a pattern of " +
+				"paths before it, such as /static/*=1h")
 		}
 	}
 	ttl.Lifetime, err = settings.Duration(text[at+1:])
@@ -119,12 +127,15 @@ func ReadTTL(text string) (ttl TTL, err error) {
 func ReadParams(text string) ([]string, error) {
 	names := strings.FieldsFunc(text, func(r rune) bool { return r == ',' })
 	for _, name := range names {
-		if strings.ContainsAny(name, " &=?#") || strings.Contains(strings.TrimSuffix(name, "*"), "*") {
-			return nil, errors.New("allowed are names of query parameters with commas between them, such as utm_*,fbclid")
+		if strings.ContainsAny(name, " &=?#") || strings.Contains(strings.TrimSuffix(name, "*"),
+			"*") {
+			return nil, errors.New("allowed are names of query parameters with commas between " +
+				"them, such as utm_*,fbclid")
 		}
 	}
 	if len(names) == 0 {
-		return nil, errors.New("allowed are names of query parameters with commas between them, such as utm_*,fbclid")
+		return nil, errors.New("allowed are names of query parameters with commas between them, " +
+			"such as utm_*,fbclid")
 	}
 	return names, nil
 }
@@ -139,7 +150,8 @@ func ReadVary(text string) ([]string, error) {
 		}
 	}
 	if len(names) == 0 {
-		return nil, errors.New("allowed are names of request fields with commas between them, such as Accept-Encoding,Accept-Language")
+		return nil, errors.New("allowed are names of request fields with commas between them, " +
+			"such as Accept-Encoding,Accept-Language")
 	}
 	return names, nil
 }

@@ -11,20 +11,21 @@ import (
 )
 
 const (
-	// ServerBuffer is how much of a response net/http holds itself: no Write waits for a client that has been sent
-	// no more.
+	// ServerBuffer is how much of a response net/http holds itself: no Write waits for a client
+	// that has been sent no more.
 	ServerBuffer = 4 << 10
-	// pieceSize is how much of a longer body is written at once. A client that does not take even that within the
-	// limit makes no progress.
+	// pieceSize is how much of a longer body is written at once. A client that does not take even
+	// that within the limit makes no progress.
 	pieceSize = 32 << 10
 )
 
 // ErrStalled is the error of a write to a client that was cut off.
 var ErrStalled = errors.New("middleware: the client took nothing for too long")
 
-// Watch watches the writes to one client, and cuts it off when one takes too long. It sets a write deadline only
-// then, to a moment in the past: it never puts off a deadline of the server's or of the app's. A nil *Watch watches
-// nothing. Each write begins and ends in one goroutine; CutAfter and Lasts may be called from any.
+// Watch watches the writes to one client, and cuts it off when one takes too long. It sets a write
+// deadline only then, to a moment in the past: it never puts off a deadline of the server's or of
+// the app's. A nil *Watch watches nothing. Each write begins and ends in one goroutine; CutAfter
+// and Lasts may be called from any.
 type Watch struct {
 	limit    time.Duration         // 0 or less: none
 	deadline func(time.Time) error // of the client's connection, or HTTP/2 stream
@@ -35,8 +36,8 @@ type Watch struct {
 	dead  bool
 }
 
-// New returns a Watch that cuts the client off when a write lasts for limit; 0 or less: only CutAfter does. deadline
-// sets the write deadline of the client. If it is nil, New returns nil.
+// New returns a Watch that cuts the client off when a write lasts for limit; 0 or less: only
+// CutAfter does. deadline sets the write deadline of the client. If it is nil, New returns nil.
 func New(limit time.Duration, deadline func(time.Time) error) *Watch {
 	if deadline == nil {
 		return nil
@@ -87,8 +88,8 @@ func (w *Watch) Lasts(now time.Time) time.Duration {
 	return now.Sub(w.since)
 }
 
-// CutAfter cuts the client off if the write that goes on has lasted for limit. It sets no deadline but during a
-// write: later the connection may be another request's.
+// CutAfter cuts the client off if the write that goes on has lasted for limit. It sets no deadline
+// but during a write: later the connection may be another request's.
 func (w *Watch) CutAfter(limit time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -116,7 +117,8 @@ func (w *Watch) Write(client io.Writer, p []byte) (written int, err error) {
 	return written, err
 }
 
-// write writes a piece. The write ends though it panics: a handler outside may recover, and the connection go on.
+// write writes a piece. The write ends though it panics: a handler outside may recover, and the
+// connection go on.
 func (w *Watch) write(client io.Writer, piece []byte) (n int, err error) {
 	w.begin()
 	defer func() {
@@ -134,7 +136,8 @@ func (w *Watch) Flush(client http.ResponseWriter) error {
 	return http.NewResponseController(client).Flush()
 }
 
-// Copy copies from src to the client in pieces, by the client's own ReadFrom, and so by sendfile, if it has one.
+// Copy copies from src to the client in pieces, by the client's own ReadFrom, and so by sendfile,
+// if it has one.
 func (w *Watch) Copy(client io.Writer, src io.Reader) (written int64, err error) {
 	if w == nil {
 		return io.Copy(client, src)

@@ -15,8 +15,8 @@ func want[T comparable](t *testing.T, what string, got, want T) {
 	}
 }
 
-// A client that waits for nothing just now is not cut off: its connection may be another request's by then. One that is
-// cut off is cut off once.
+// A client that waits for nothing just now is not cut off: its connection may be another request's
+// by then. One that is cut off is cut off once.
 func TestOnlyAWriteThatLastsIsCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cuts := 0
@@ -88,8 +88,8 @@ func TestACopyThatFailsIsTheLast(t *testing.T) {
 	}
 }
 
-// A write that panics, as a writer of an outer handler's may, has ended: a server or an outer handler may recover, and
-// then the connection is another request's.
+// A write that panics, as a writer of an outer handler's may, has ended: a server or an outer
+// handler may recover, and then the connection is another request's.
 func TestAWriteThatPanicsHasEnded(t *testing.T) {
 	panics := writerFunc(func([]byte) (int, error) { panic("of the writer") })
 	for name, write := range map[string]func(s *Watch){

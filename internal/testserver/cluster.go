@@ -14,12 +14,13 @@ const (
 	busDistance = 10000 // from a node's port to the one where nodes talk to each other
 )
 
-// RedisCluster starts a Redis Cluster of three masters without replicas for one test. A node that is
-// killed is missed by the others after two seconds.
+// RedisCluster starts a Redis Cluster of three masters without replicas for one test. A node that
+// is killed is missed by the others after two seconds.
 func RedisCluster(tb testing.TB) []*Server {
 	tb.Helper()
 	k := redis(Require(tb, "redis-server"),
-		"--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", "2000")
+		"--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout",
+		"2000")
 	k.port = clusterPort
 	nodes := make([]*Server, masters)
 	for i := range nodes {
@@ -54,10 +55,13 @@ func join(ctx context.Context, nodes []*Server) error {
 		}
 	}
 	well := map[string]string{
-		"cluster_state": "ok", "cluster_slots_ok": strconv.Itoa(slots), "cluster_size": strconv.Itoa(len(nodes)),
+		"cluster_state": "ok", "cluster_slots_ok": strconv.Itoa(slots),
+		"cluster_size": strconv.Itoa(len(nodes)),
 	}
 	for _, node := range nodes {
-		if err := until(ctx, node.process.done, func() error { return says(ctx, node, well, "CLUSTER", "INFO") }); err != nil {
+		if err := until(ctx, node.process.done, func() error {
+			return says(ctx, node, well, "CLUSTER", "INFO")
+		}); err != nil {
 			return err
 		}
 	}

@@ -78,8 +78,8 @@ func (c *connection) dial() net.Conn {
 	return server
 }
 
-// hangUp closes a connection that has no server: at once, but while the proxy hangs the client must not
-// notice.
+// hangUp closes a connection that has no server: at once, but while the proxy hangs the client must
+// not notice.
 func (c *connection) hangUp() {
 	var requests sync.WaitGroup
 	defer requests.Wait()
@@ -123,8 +123,8 @@ func (c *connection) reply(server net.Conn) {
 	}
 }
 
-// deliver sends one piece as the mode wants it. If that changes meanwhile, the rest goes by the new one.
-// It reports whether the connection still exists.
+// deliver sends one piece as the mode wants it. If that changes meanwhile, the rest goes by the new
+// one. It reports whether the connection still exists.
 func (c *connection) deliver(piece []byte, sent *int, counted *<-chan struct{}) bool {
 	altered := false
 	for len(piece) > 0 {
@@ -153,7 +153,8 @@ func (c *connection) deliver(piece []byte, sent *int, counted *<-chan struct{}) 
 			piece, altered = mode.alter(piece), true
 			continue
 		}
-		// The pause comes first: a fast client must not get a second's share at once by asking often.
+		// The pause comes first: a fast client must not get a second's share at once by asking
+		// often.
 		if pause > 0 && !c.wait(pause, changed) {
 			continue
 		}

@@ -39,8 +39,8 @@ func TestMainFailsForAGoroutineLeftBehind(t *testing.T) {
 	}
 }
 
-// A killed PostgreSQL leaves nothing at work, not even what is in the middle of a query and does not look
-// up.
+// A killed PostgreSQL leaves nothing at work, not even what is in the middle of a query and does
+// not look up.
 func TestKillReachesAllProcesses(t *testing.T) {
 	s := Postgres(t)
 	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)

@@ -16,8 +16,8 @@ func folder(program string) string {
 	return fmt.Sprintf("%s%d-%s-", folderPrefix, os.Getpid(), program)
 }
 
-// sweep removes the folders that test binaries left which were killed or panicked: those of processes
-// that are no more, an hour after the last change.
+// sweep removes the folders that test binaries left which were killed or panicked: those of
+// processes that are no more, an hour after the last change.
 func sweepFolders() {
 	paths, _ := filepath.Glob(filepath.Join(os.TempDir(), folderPrefix+"*"))
 	for _, path := range paths {

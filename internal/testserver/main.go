@@ -9,8 +9,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// Main is for TestMain: it runs the tests, ends the shared servers, fails if a goroutine is left, and
-// exits.
+// Main is for TestMain: it runs the tests, ends the shared servers, fails if a goroutine is left,
+// and exits.
 func Main(m *testing.M) {
 	shared.Lock()
 	shared.allowed = true
@@ -19,7 +19,8 @@ func Main(m *testing.M) {
 	endShared()
 	if code == 0 {
 		if err := goleak.Find(); err != nil {
-			fmt.Fprintf(os.Stderr, "testserver: the tests passed, but left goroutines behind: %v\n", err)
+			fmt.Fprintf(os.Stderr, "testserver: the tests passed, but left goroutines behind: %v\n",
+				err)
 			code = 1
 		}
 	}
@@ -44,7 +45,8 @@ func share(tb testing.TB, name string, k func() (kind, error)) *Server {
 	shared.Lock()
 	if !shared.allowed {
 		shared.Unlock()
-		tb.Fatal("testserver: nobody will end a shared server: write func TestMain(m *testing.M) { testserver.Main(m) }")
+		tb.Fatal("testserver: nobody will end a shared server: write func TestMain(m *testing.M) " +
+			"{ testserver.Main(m) }")
 	}
 	if shared.servers == nil {
 		shared.servers = make(map[string]*sharedServer)

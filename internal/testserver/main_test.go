@@ -77,7 +77,8 @@ func TestMemcached(t *testing.T) {
 func TestPostgres(t *testing.T) {
 	s := Postgres(t, "max_connections=7")
 	sql := func(text string) error { return s.sql(t.Context(), "freshet", text) }
-	if err := sql("DO $$ BEGIN ASSERT current_setting('max_connections') = '7'; END $$; CREATE TABLE t (x int)"); err != nil {
+	if err := sql("DO $$ BEGIN ASSERT current_setting('max_connections') = '7'; END $$; CREATE " +
+		"TABLE t (x int)"); err != nil {
 		t.Fatal(err)
 	}
 	s.Kill()

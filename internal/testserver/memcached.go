@@ -11,15 +11,15 @@ import (
 	"testing"
 )
 
-// Memcached starts a memcached for one test, with 64 MiB and without UDP. Extra args are memcached's
-// own: "-I", "2m".
+// Memcached starts a memcached for one test, with 64 MiB and without UDP. Extra args are
+// memcached's own: "-I", "2m".
 func Memcached(tb testing.TB, args ...string) *Server {
 	tb.Helper()
 	return own(tb, memcached(Require(tb, "memcached"), args...))
 }
 
-// SharedMemcached is one memcached for all tests of the binary. They must keep to keys of their own, and
-// leave it alive.
+// SharedMemcached is one memcached for all tests of the binary. They must keep to keys of their
+// own, and leave it alive.
 func SharedMemcached(tb testing.TB) *Server {
 	tb.Helper()
 	path := Require(tb, "memcached")
@@ -34,8 +34,8 @@ func memcached(path string, args ...string) kind {
 		args: func(s *Server) []string {
 			words := []string{"-l", "127.0.0.1", "-p", strconv.Itoa(s.port), "-U", "0", "-m", "64"}
 			if os.Geteuid() == 0 {
-				// It does not run as root unless told to. Told another name it would change to that by
-				// itself, and Linux would then no longer end it with us.
+				// It does not run as root unless told to. Told another name it would change to that
+				// by itself, and Linux would then no longer end it with us.
 				words = append(words, "-u", "root")
 			}
 			return append(words, args...)
@@ -44,8 +44,8 @@ func memcached(path string, args ...string) kind {
 	}
 }
 
-// memcachedReady asks the server for its process, lest somebody else listens there. One that wants a
-// password before it says anything is ready, too.
+// memcachedReady asks the server for its process, lest somebody else listens there. One that wants
+// a password before it says anything is ready, too.
 func memcachedReady(ctx context.Context, s *Server) error {
 	conn, err := dial(ctx, s.Addr)
 	if err != nil {

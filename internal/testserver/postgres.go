@@ -23,10 +23,12 @@ local all all                  peer
 `
 
 // Postgres starts a PostgreSQL server for one test, with an empty database "freshet" in UTF-8. Its
-// superuser "freshet" needs no password. Any other role needs one over TCP, and over the socket in Dir the
-// same name as the system's user. Settings are those of postgresql.conf: "max_connections=5".
+// superuser "freshet" needs no password. Any other role needs one over TCP, and over the socket in
+// Dir the same name as the system's user. Settings are those of postgresql.conf:
+// "max_connections=5".
 //
-// The server does not wait for the disk: what it has committed survives Kill, not a crash of the system.
+// The server does not wait for the disk: what it has committed survives Kill, not a crash of the
+// system.
 func Postgres(tb testing.TB, settings ...string) *Server {
 	tb.Helper()
 	k, err := postgres(Require(tb, "postgres"), settings...)
@@ -36,8 +38,8 @@ func Postgres(tb testing.TB, settings ...string) *Server {
 	return own(tb, k)
 }
 
-// SharedPostgres is one PostgreSQL server for all tests of the binary. They must keep to tables, schemas
-// or databases of their own, and leave it alive.
+// SharedPostgres is one PostgreSQL server for all tests of the binary. They must keep to tables,
+// schemas or databases of their own, and leave it alive.
 func SharedPostgres(tb testing.TB) *Server {
 	tb.Helper()
 	path := Require(tb, "postgres")
@@ -66,8 +68,10 @@ func postgres(path string, settings ...string) (kind, error) {
 			}
 			return words
 		},
-		ready:   postgresReady,
-		created: func(ctx context.Context, s *Server) error { return s.sql(ctx, "postgres", "CREATE DATABASE freshet") },
+		ready: postgresReady,
+		created: func(ctx context.Context, s *Server) error {
+			return s.sql(ctx, "postgres", "CREATE DATABASE freshet")
+		},
 		// At once and without a checkpoint, but it gives back the system's shared memory.
 		stop:    func(s *Server) { s.process.signal(syscall.SIGQUIT) },
 		removed: freeMemory,
@@ -76,8 +80,10 @@ func postgres(path string, settings ...string) (kind, error) {
 
 func initdb(s *Server) error {
 	data := filepath.Join(s.Dir, "data")
-	p, err := run(s.kind.user, s.Dir, filepath.Join(s.Dir, outputFile), filepath.Join(filepath.Dir(s.kind.program), "initdb"),
-		"-D", data, "-U", "freshet", "--auth=trust", "--no-sync", "--no-instructions", "-E", "UTF8", "--locale=C.UTF-8")
+	p, err := run(s.kind.user, s.Dir, filepath.Join(s.Dir, outputFile),
+		filepath.Join(filepath.Dir(s.kind.program), "initdb"),
+		"-D", data, "-U", "freshet", "--auth=trust", "--no-sync", "--no-instructions", "-E", "UTF8",
+		"--locale=C.UTF-8")
 	if err != nil {
 		return err
 	}
@@ -88,11 +94,12 @@ func initdb(s *Server) error {
 	return os.WriteFile(filepath.Join(data, "pg_hba.conf"), []byte(access), 0o600)
 }
 
-// postgresReady has the server answer, when the file that only one server can have in this folder says
-// that it listens.
+// postgresReady has the server answer, when the file that only one server can have in this folder
+// says that it listens.
 func postgresReady(ctx context.Context, s *Server) error {
 	lines := lockFile(s.Dir)
-	if len(lines) < 8 || lines[0] != strconv.Itoa(s.process.pid()) || strings.TrimSpace(lines[7]) != "ready" {
+	if len(lines) < 8 || lines[0] != strconv.Itoa(s.process.pid()) ||
+		strings.TrimSpace(lines[7]) != "ready" {
 		return fmt.Errorf("postmaster.pid does not say that it is ready")
 	}
 	return s.sql(ctx, "postgres", "SELECT 1")
@@ -103,8 +110,8 @@ func lockFile(dir string) []string {
 	return strings.Split(string(text), "\n")
 }
 
-// freeMemory gives back the piece of System V memory that a killed server leaves in the system, which
-// has room for a few thousand of them.
+// freeMemory gives back the piece of System V memory that a killed server leaves in the system,
+// which has room for a few thousand of them.
 func freeMemory(dir string) {
 	if lines := lockFile(dir); len(lines) >= 7 {
 		if key := strings.Fields(lines[6]); len(key) == 2 {

@@ -8,8 +8,8 @@ import (
 	"strconv"
 )
 
-// process is a running program with whatever processes it starts. All methods take a nil process for a
-// dead one.
+// process is a running program with whatever processes it starts. All methods take a nil process
+// for a dead one.
 type process struct {
 	command *exec.Cmd
 	done    chan struct{} // closed when the program has ended and was waited for
@@ -26,8 +26,8 @@ func run(as *account, dir, output, program string, args ...string) (*process, er
 	p.command.SysProcAttr = attributes(as)
 	started := make(chan error)
 	go func() {
-		// Linux ends the program when the thread ends that started it. So this thread serves nobody else,
-		// and waits. It is not unlocked: it ends with this goroutine.
+		// Linux ends the program when the thread ends that started it. So this thread serves nobody
+		// else, and waits. It is not unlocked: it ends with this goroutine.
 		runtime.LockOSThread()
 		err := p.command.Start()
 		file.Close()
@@ -66,7 +66,8 @@ func (p *process) pid() int {
 // account is a user of this system.
 type account struct{ uid, gid uint32 }
 
-// unprivileged is who runs what refuses to be run by root: nil, which is ourselves, unless that is root.
+// unprivileged is who runs what refuses to be run by root: nil, which is ourselves, unless that is
+// root.
 func unprivileged() (*account, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil

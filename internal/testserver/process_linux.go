@@ -8,7 +8,8 @@ import (
 )
 
 func attributes(as *account) *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Credential: credential(as)}
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL,
+		Credential: credential(as)}
 }
 
 // descendants are the processes that pid started, and those that they started.

@@ -19,8 +19,8 @@ func credential(as *account) *syscall.Credential {
 	return &syscall.Credential{Uid: as.uid, Gid: as.gid}
 }
 
-// kill ends the program and all below it, and returns when they are gone. PostgreSQL's processes each lead
-// a group of their own, so that to signal the program's group would not reach them.
+// kill ends the program and all below it, and returns when they are gone. PostgreSQL's processes
+// each lead a group of their own, so that to signal the program's group would not reach them.
 func (p *process) kill() {
 	if !p.runs() {
 		return

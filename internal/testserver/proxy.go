@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// A FaultProxy stands between a client and a server and spoils what goes through. It is always in one
-// mode, at first Pass. A change of mode holds at once, for connections that exist and for later ones. What
-// clients send is passed on in every mode in which there is a connection. Its methods are safe for
-// concurrent use.
+// A FaultProxy stands between a client and a server and spoils what goes through. It is always in
+// one mode, at first Pass. A change of mode holds at once, for connections that exist and for later
+// ones. What clients send is passed on in every mode in which there is a connection. Its methods
+// are safe for concurrent use.
 type FaultProxy struct {
 	Addr string // host:port
 
@@ -67,12 +67,12 @@ func (p *FaultProxy) Hang() { p.set(mode{hang: true}) }
 // Trickle lets replies through at so many bytes a second on each connection, at least 1.
 func (p *FaultProxy) Trickle(bytesPerSecond int) { p.set(mode{trickle: max(1, bytesPerSecond)}) }
 
-// CutAfter resets each connection after n bytes of reply, counted from now on or from its beginning. With
-// 0 it does so when the server begins to reply.
+// CutAfter resets each connection after n bytes of reply, counted from now on or from its
+// beginning. With 0 it does so when the server begins to reply.
 func (p *FaultProxy) CutAfter(n int) { p.set(mode{cut: true, cutAt: n}) }
 
-// Alter passes replies through f, which may change what it gets but not keep it. It gets replies in the
-// pieces in which they arrive, up to 64 KiB each, and from several connections at once.
+// Alter passes replies through f, which may change what it gets but not keep it. It gets replies in
+// the pieces in which they arrive, up to 64 KiB each, and from several connections at once.
 func (p *FaultProxy) Alter(f func(reply []byte) []byte) { p.set(mode{alter: f}) }
 
 // Drop closes all connections there are, and leaves the mode as it is.

@@ -8,15 +8,15 @@ import (
 	"testing"
 )
 
-// Redis starts a redis-server for one test. It keeps nothing on disk. Extra args are words of redis.conf:
-// "--maxmemory", "1mb".
+// Redis starts a redis-server for one test. It keeps nothing on disk. Extra args are words of
+// redis.conf: "--maxmemory", "1mb".
 func Redis(tb testing.TB, args ...string) *Server {
 	tb.Helper()
 	return own(tb, redis(Require(tb, "redis-server"), args...))
 }
 
-// SharedRedis is one redis-server for all tests of the binary. They must keep to keys of their own, and
-// leave it alive.
+// SharedRedis is one redis-server for all tests of the binary. They must keep to keys of their own,
+// and leave it alive.
 func SharedRedis(tb testing.TB) *Server {
 	tb.Helper()
 	path := Require(tb, "redis-server")
@@ -30,7 +30,8 @@ func redis(path string, args ...string) kind {
 		port:    freePort,
 		args: func(s *Server) []string {
 			return append([]string{
-				"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--dir", s.Dir, "--daemonize", "no",
+				"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--dir", s.Dir,
+				"--daemonize", "no",
 				"--save", "", "--appendonly", "no",
 			}, args...)
 		},
@@ -38,11 +39,12 @@ func redis(path string, args ...string) kind {
 	}
 }
 
-// redisReady asks the server for its process, lest somebody else listens there. One that wants a password
-// before it says anything is ready, too.
+// redisReady asks the server for its process, lest somebody else listens there. One that wants a
+// password before it says anything is ready, too.
 func redisReady(ctx context.Context, s *Server) error {
 	reply, err := redisDo(ctx, s.Addr, "INFO", "server")
-	if refused, ok := err.(redisError); ok && (strings.HasPrefix(string(refused), "NOAUTH") || strings.HasPrefix(string(refused), "NOPERM")) {
+	if refused, ok := err.(redisError); ok && (strings.HasPrefix(string(refused), "NOAUTH") ||
+		strings.HasPrefix(string(refused), "NOPERM")) {
 		return nil
 	}
 	if err != nil {

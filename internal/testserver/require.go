@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// Require returns the path of a program. If it is not installed it skips the test, or fails it if the
-// environment says FRESHET_TEST_SERVERS=required, as `make test` does.
+// Require returns the path of a program. If it is not installed it skips the test, or fails it if
+// the environment says FRESHET_TEST_SERVERS=required, as `make test` does.
 func Require(tb testing.TB, program string) (path string) {
 	tb.Helper()
 	if path = find(program); path == "" {
@@ -23,13 +23,14 @@ func Require(tb testing.TB, program string) (path string) {
 func Missing(tb testing.TB, program string) {
 	tb.Helper()
 	if os.Getenv("FRESHET_TEST_SERVERS") == "required" {
-		tb.Fatalf("%s is not installed, and FRESHET_TEST_SERVERS=required: `make test` installs it", program)
+		tb.Fatalf("%s is not installed, and FRESHET_TEST_SERVERS=required: `make test` installs it",
+			program)
 	}
 	tb.Skipf("%s is not installed: `make test` installs it", program)
 }
 
-// find looks in PATH, and for PostgreSQL's programs where Debian keeps them: the newest of several. The
-// program found has its siblings beside it.
+// find looks in PATH, and for PostgreSQL's programs where Debian keeps them: the newest of several.
+// The program found has its siblings beside it.
 func find(program string) string {
 	if path, err := exec.LookPath(program); err == nil {
 		if whole, err := filepath.EvalSymlinks(path); err == nil && program == "postgres" {

@@ -44,7 +44,8 @@ func TestAbsentServers(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	for program, start := range starts {
 		t.Setenv("FRESHET_TEST_SERVERS", "")
-		if got := judge(t, start); got != "skip: "+program+" is not installed: `make test` installs it" {
+		if got := judge(t, start); got != "skip: "+program+" is not installed: `make test` "+
+			"installs it" {
 			t.Errorf("%s is absent: %q", program, got)
 		}
 		t.Setenv("FRESHET_TEST_SERVERS", "required")
@@ -62,11 +63,13 @@ func TestBadSettings(t *testing.T) {
 	}{
 		"redis-server": {func(tb testing.TB) { Redis(tb, "--no-such-word", "1") }, "no-such-word"},
 		"memcached":    {func(tb testing.TB) { Memcached(tb, "-I", "no-such-size") }, "max size"},
-		"postgres":     {func(tb testing.TB) { Postgres(tb, "no_such_setting=1") }, "no_such_setting"},
+		"postgres": {func(tb testing.TB) { Postgres(tb, "no_such_setting=1") },
+			"no_such_setting"},
 	} {
 		Require(t, program)
 		got := judge(t, bad.start)
-		if !strings.HasPrefix(got, "fail: testserver: start ") || !strings.Contains(strings.ToLower(got), bad.says) {
+		if !strings.HasPrefix(got, "fail: testserver: start ") ||
+			!strings.Contains(strings.ToLower(got), bad.says) {
 			t.Errorf("%s with a bad setting: %q does not tell of %q", program, got, bad.says)
 		}
 	}

@@ -16,8 +16,8 @@ type redisError string
 
 func (e redisError) Error() string { return string(e) }
 
-// redisDo sends one command on a connection of its own. The reply is a string, an int64, nil or an []any
-// of those.
+// redisDo sends one command on a connection of its own. The reply is a string, an int64, nil or an
+// []any of those.
 func redisDo(ctx context.Context, addr string, words ...string) (any, error) {
 	conn, err := dial(ctx, addr)
 	if err != nil {
@@ -90,7 +90,8 @@ func readReply(r *bufio.Reader) (any, error) {
 	return nil, fmt.Errorf("redis: the reply %.40q", line)
 }
 
-// says asks for a list of names and values, as lines or as an array, and tells what is not as wanted.
+// says asks for a list of names and values, as lines or as an array, and tells what is not as
+// wanted.
 func says(ctx context.Context, s *Server, want map[string]string, words ...string) error {
 	reply, err := redisDo(ctx, s.Addr, words...)
 	if err != nil {
@@ -110,7 +111,8 @@ func says(ctx context.Context, s *Server, want map[string]string, words ...strin
 	}
 	for name, value := range want {
 		if got[name] != value {
-			return fmt.Errorf("%s answers %s with %s %q, not %q", s.Addr, strings.Join(words, " "), name, got[name], value)
+			return fmt.Errorf("%s answers %s with %s %q, not %q", s.Addr, strings.Join(words, " "),
+				name, got[name], value)
 		}
 	}
 	return nil

@@ -11,9 +11,9 @@ import (
 
 const sentinelCount = 3
 
-// RedisSentinel starts a master with one replica and three Sentinels that watch them, for one test. The
-// Sentinels call the master down after half a second and then make the replica the master: two to four
-// seconds after master.Kill.
+// RedisSentinel starts a master with one replica and three Sentinels that watch them, for one test.
+// The Sentinels call the master down after half a second and then make the replica the master: two
+// to four seconds after master.Kill.
 func RedisSentinel(tb testing.TB) (sentinels []string, masterName string, master *Server) {
 	tb.Helper()
 	const name = "freshet"
@@ -30,7 +30,8 @@ func RedisSentinel(tb testing.TB) (sentinels []string, masterName string, master
 		}
 	}
 	await(replica, func() error {
-		return says(ctx, replica, map[string]string{"master_link_status": "up"}, "INFO", "replication")
+		return says(ctx, replica, map[string]string{"master_link_status": "up"}, "INFO",
+			"replication")
 	})
 	watchers := make([]*Server, sentinelCount)
 	for i := range watchers {
@@ -38,7 +39,8 @@ func RedisSentinel(tb testing.TB) (sentinels []string, masterName string, master
 		sentinels = append(sentinels, watchers[i].Addr)
 	}
 	want := map[string]string{
-		"flags": "master", "num-slaves": "1", "num-other-sentinels": strconv.Itoa(sentinelCount - 1),
+		"flags": "master", "num-slaves": "1",
+		"num-other-sentinels": strconv.Itoa(sentinelCount - 1),
 	}
 	for _, s := range watchers {
 		await(s, func() error { return says(ctx, s, want, "SENTINEL", "MASTER", name) })
@@ -56,7 +58,8 @@ sentinel monitor %s 127.0.0.1 %d 2
 sentinel down-after-milliseconds %[3]s 500
 sentinel failover-timeout %[3]s 3000
 `
-		return os.WriteFile(configFile(s), fmt.Appendf(nil, text, s.port, s.Dir, name, masterPort), 0o600)
+		return os.WriteFile(configFile(s), fmt.Appendf(nil, text, s.port, s.Dir, name, masterPort),
+			0o600)
 	}
 	k.args = func(s *Server) []string { return []string{configFile(s), "--sentinel"} }
 	return k

@@ -1,9 +1,9 @@
 // Package testserver starts the servers that the backends are tested against: Redis, Memcached and
 // PostgreSQL, and a TCP proxy that makes them fail.
 //
-// Each server listens on a free port of loopback only, keeps its files in a folder of its own, and ends
-// with the test, or with the test binary, however that ends. Where a server's program is not installed
-// the test is skipped with a sentence, or fails if FRESHET_TEST_SERVERS is "required".
+// Each server listens on a free port of loopback only, keeps its files in a folder of its own, and
+// ends with the test, or with the test binary, however that ends. Where a server's program is not
+// installed the test is skipped with a sentence, or fails if FRESHET_TEST_SERVERS is "required".
 package testserver
 
 import (
@@ -25,8 +25,8 @@ const (
 	startTimeout  = 60 * time.Second
 )
 
-// A Server is a running server. Its methods are safe for concurrent use, and fail the test that started
-// the server when they fail; those of a shared one panic.
+// A Server is a running server. Its methods are safe for concurrent use, and fail the test that
+// started the server when they fail; those of a shared one panic.
 type Server struct {
 	Addr string // host:port
 	URL  string // without a password
@@ -51,8 +51,9 @@ type kind struct {
 	args    func(s *Server) []string                   // without the program's name
 	ready   func(ctx context.Context, s *Server) error // asks; nil when it answered and is ours
 	created func(ctx context.Context, s *Server) error // after the first start; may be nil
-	stop    func(s *Server)                            // asks it to end by itself; may be nil: it is killed
-	removed func(dir string)                           // when it has ended, before the folder goes; may be nil
+	// asks it to end by itself; may be nil: it is killed
+	stop    func(s *Server)
+	removed func(dir string) // when it has ended, before the folder goes; may be nil
 }
 
 // own starts a server for one test.
@@ -65,7 +66,8 @@ func own(tb testing.TB, k kind) *Server {
 	s.tb = tb
 	tb.Cleanup(func() {
 		if tb.Failed() {
-			tb.Logf("the end of what %s at %s wrote:\n%s", filepath.Base(k.program), s.Addr, s.output())
+			tb.Logf("the end of what %s at %s wrote:\n%s", filepath.Base(k.program), s.Addr,
+				s.output())
 		}
 		s.remove()
 	})
@@ -134,7 +136,8 @@ func (s *Server) launch() error {
 	if before, err := os.Stat(filepath.Join(s.Dir, outputFile)); err == nil {
 		s.said = before.Size()
 	}
-	p, err := run(s.kind.user, s.Dir, filepath.Join(s.Dir, outputFile), s.kind.program, s.kind.args(s)...)
+	p, err := run(s.kind.user, s.Dir, filepath.Join(s.Dir, outputFile), s.kind.program,
+		s.kind.args(s)...)
 	if err != nil {
 		return err
 	}
@@ -145,13 +148,15 @@ func (s *Server) launch() error {
 	if err != nil {
 		p.kill()
 	}
-	if err == errEnded && bytes.Contains(bytes.ToLower(s.output()), []byte("address already in use")) {
+	if err == errEnded && bytes.Contains(bytes.ToLower(s.output()),
+		[]byte("address already in use")) {
 		return errTaken
 	}
 	return err
 }
 
-// until asks again and again, ever slower, until the answer is nil, ctx is done, or ended is closed.
+// until asks again and again, ever slower, until the answer is nil, ctx is done, or ended is
+// closed.
 func until(ctx context.Context, ended <-chan struct{}, ask func() error) error {
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
 		err := ask()
@@ -168,16 +173,16 @@ func until(ctx context.Context, ended <-chan struct{}, ask func() error) error {
 	}
 }
 
-// Kill ends the server with all its processes by SIGKILL, as a crash does, and returns when they are gone.
-// The folder stays for Start. Killing a dead server does nothing.
+// Kill ends the server with all its processes by SIGKILL, as a crash does, and returns when they
+// are gone. The folder stays for Start. Killing a dead server does nothing.
 func (s *Server) Kill() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.process.kill()
 }
 
-// Start starts a killed server again, with the same address, folder and arguments, and returns when it
-// answers. Starting a server that runs does nothing.
+// Start starts a killed server again, with the same address, folder and arguments, and returns when
+// it answers. Starting a server that runs does nothing.
 func (s *Server) Start() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -215,8 +220,8 @@ func (s *Server) Resume() {
 	}
 }
 
-// Pid is the number of the server's process, the first one where it has several; of the last one if it
-// was killed.
+// Pid is the number of the server's process, the first one where it has several; of the last one if
+// it was killed.
 func (s *Server) Pid() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -241,7 +246,8 @@ func (s *Server) remove() {
 }
 
 func (s *Server) fail(step string, err error) {
-	err = fmt.Errorf("testserver: %s %s at %s: %w\n%s", step, s.kind.program, s.Addr, err, s.output())
+	err = fmt.Errorf("testserver: %s %s at %s: %w\n%s", step, s.kind.program, s.Addr, err,
+		s.output())
 	if s.tb == nil {
 		panic(err)
 	}

@@ -43,7 +43,8 @@ func (a *arena) leave() {
 
 func (a *arena) later(f func()) { a.closing = append(a.closing, f) }
 
-// public returns the path of a page that is the same for everybody, and that nobody has asked for yet.
+// public returns the path of a page that is the same for everybody, and that nobody has asked for
+// yet.
 func (a *arena) public() string {
 	a.pages++
 	if a.site.Origin == nil {
@@ -117,11 +118,15 @@ func (r answer) String() string {
 }
 
 // browser is what all visitors send besides what an attack is about.
-const browser = "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0 Safari/537.36\r\n" +
-	"Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\nAccept-Language: en-GB,en;q=0.9\r\nSec-Fetch-Mode: navigate\r\n"
+const browser = "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like " +
+	"Gecko) Chrome/142.0 Safari/537.36\r\n" +
+	"Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\nAccept-Language: " +
+	"en-GB,en;q=0.9\r\nSec-Fetch-Mode: navigate\r\n"
 
 // get asks for a target with a browser's fields and those given, on a connection of its own.
-func (a *arena) get(target string, fields ...string) answer { return a.do("GET", target, fields...) }
+func (a *arena) get(target string, fields ...string) answer {
+	return a.do("GET", target, fields...)
+}
 
 func (a *arena) do(method, target string, fields ...string) answer {
 	c, err := a.connect()

@@ -1,11 +1,11 @@
 // Package attacktest attacks an HTTP cache and reports which attacks succeed.
 //
 // The corpus holds some hundreds of attacks in classes: poisoning by unkeyed input, odd hosts and
-// targets, parameter cloaking, deception, denial by stored errors, request smuggling, hangs, floods,
-// endless streams, memory held by idle readers, several handlers at one URL, handlers around the cache, identities
-// and cookies.
-// Each plays an attacker and a victim over real connections; it succeeds when the victim gets what the
-// attacker chose, or the attacker what was made for the victim.
+// targets, parameter cloaking, deception, denial by stored errors, request smuggling, hangs,
+// floods, endless streams, memory held by idle readers, several handlers at one URL, handlers
+// around the cache, identities and cookies. Each plays an attacker and a victim over real
+// connections; it succeeds when the victim gets what the attacker chose, or the attacker what was
+// made for the victim.
 //
 // An [Origin] is an app with every weakness that the attacks look for. Put the cache under test in
 // front of it:
@@ -14,8 +14,8 @@
 //	report := attacktest.Run(ctx, attacktest.Site{Handler: cache.Handler(origin), Origin: origin})
 //	report.Print(os.Stdout)
 //
-// A cache in another process is named by its URL. An app of one's own, with the cache in it, is attacked
-// at two of its pages; then the attacks that need an origin of their own are left out.
+// A cache in another process is named by its URL. An app of one's own, with the cache in it, is
+// attacked at two of its pages; then the attacks that need an origin of their own are left out.
 package attacktest
 
 import (
@@ -35,17 +35,18 @@ import (
 
 // Site is what [Run] attacks.
 type Site struct {
-	// Handler is the outermost handler of the site; Run serves it on a loopback port. URL is where the
-	// site already listens, such as http://127.0.0.1:8080. Exactly one of the two is set.
+	// Handler is the outermost handler of the site; Run serves it on a loopback port. URL is where
+	// the site already listens, such as http://127.0.0.1:8080. Exactly one of the two is set.
 	Handler http.Handler
 	URL     string
 
-	// Origin is the app behind the site's cache. The cache should give it a lifetime of its own, as the
-	// operator of a silent app would, drop the query parameters utm_*, and wait no longer than some
-	// seconds for a handler that hangs. Nil: the site's own app answers.
+	// Origin is the app behind the site's cache. The cache should give it a lifetime of its own, as
+	// the operator of a silent app would, drop the query parameters utm_*, and wait no longer than
+	// some seconds for a handler that hangs. Nil: the site's own app answers.
 	Origin *Origin
-	// Public and Personal are the paths of two pages of the site's own app: one that is the same for
-	// everybody and cached, and one that shows who is logged in. They are used when Origin is nil.
+	// Public and Personal are the paths of two pages of the site's own app: one that is the same
+	// for everybody and cached, and one that shows who is logged in. They are used when Origin is
+	// nil.
 	Public, Personal string
 	// Secret is a word of the personal page that only its user may see, and Cookie the value of the
 	// Cookie field that logs the user in. They are used when Origin is nil.
@@ -53,27 +54,28 @@ type Site struct {
 
 	// Classes names the classes to play, as [Attack.Class] has them. Nil: all.
 	Classes []string
-	// Two mounts two handlers on one cache and returns the outermost handler of each. Nil: the attacks
-	// on several handlers at one URL are left out.
+	// Two mounts two handlers on one cache and returns the outermost handler of each. Nil: the
+	// attacks on several handlers at one URL are left out.
 	Two func(first, second http.Handler) (http.Handler, http.Handler)
-	// Around mounts the cache on a page and a handler outside of the cache, and returns the outermost. Nil: the attacks on
-	// pages of which a handler outside says that they are one visitor's are left out.
+	// Around mounts the cache on a page and a handler outside of the cache, and returns the
+	// outermost. Nil: the attacks on pages of which a handler outside says that they are one
+	// visitor's are left out.
 	Around func(outside func(http.Handler) http.Handler, page http.Handler) http.Handler
-	// Held returns how many bytes the cache holds, which must stay within Bound. Nil: the floods are judged
-	// by what their victim gets alone.
+	// Held returns how many bytes the cache holds, which must stay within Bound. Nil: the floods
+	// are judged by what their victim gets alone.
 	Held  func() int64
 	Bound int64
-	// InProcess says that the cache runs the origin as a handler and shares this process's heap, so that the
-	// attacks on memory can measure it. They allow four times Bound: for what is stored, what is being made, what is
-	// being read, and what the collector has not seen yet.
+	// InProcess says that the cache runs the origin as a handler and shares this process's heap, so
+	// that the attacks on memory can measure it. They allow four times Bound: for what is stored,
+	// what is being made, what is being read, and what the collector has not seen yet.
 	InProcess bool
 }
 
 // Attack is one attack of the corpus.
 type Attack struct {
 	Class, Name string
-	// Limit is the sentence of docs/caching.md that says what an app must do itself, so that the attack may
-	// succeed. Empty: the attack must fail.
+	// Limit is the sentence of docs/caching.md that says what an app must do itself, so that the
+	// attack may succeed. Empty: the attack must fail.
 	Limit string
 
 	needs need
@@ -117,8 +119,8 @@ func (r Report) Succeeded() (won []Result) {
 	return won
 }
 
-// Print writes a table with a line for each class, and then a line for each attack that succeeded or
-// could not be played.
+// Print writes a table with a line for each class, and then a line for each attack that succeeded
+// or could not be played.
 func (r Report) Print(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "class\tattacks\tfailed\tsucceeded\tdocumented limits\tleft out")
@@ -196,21 +198,23 @@ func (r Report) tallies() (all []tally) {
 
 // Corpus returns all attacks.
 func Corpus() []Attack {
-	return slices.Concat(poisonings(), hosts(), targets(), cloakings(), deceptions(), denials(), smugglings(),
+	return slices.Concat(poisonings(), hosts(), targets(), cloakings(), deceptions(), denials(),
+		smugglings(),
 		hangs(), floods(), streams(), mounts(), outside(), identities(), cookies(), memories())
 }
 
 // together is how many attacks are played at once. Those on memory are played alone, at the end.
 const together = 8
 
-// Run plays the corpus against a site. It returns an error when the site cannot be attacked at all; what
-// becomes of each attack stands in the report. It plays until ctx is done.
+// Run plays the corpus against a site. It returns an error when the site cannot be attacked at all;
+// what becomes of each attack stands in the report. It plays until ctx is done.
 func Run(ctx context.Context, site Site) (Report, error) {
 	if (site.Handler == nil) == (site.URL == "") {
 		return nil, errors.New("attacktest: Site: set one of Handler and URL")
 	}
 	if site.Origin == nil && site.Public == "" {
-		return nil, errors.New("attacktest: Site: set Origin, or Public to a page of the site's own app")
+		return nil, errors.New("attacktest: Site: set Origin, or Public to a page of the site's " +
+			"own app")
 	}
 	if site.Handler != nil {
 		server := serve(site.Handler)
@@ -219,14 +223,17 @@ func Run(ctx context.Context, site Site) (Report, error) {
 	}
 	u, err := url.Parse(site.URL)
 	if err != nil || u.Scheme != "http" || u.Host == "" {
-		return nil, fmt.Errorf("attacktest: Site: URL %q: allowed is http with a host and a port", site.URL)
+		return nil, fmt.Errorf("attacktest: Site: URL %q: allowed is http with a host and a port",
+			site.URL)
 	}
 	corpus := Corpus()
 	report := make(Report, len(corpus))
 	var group sync.WaitGroup
 	slots := make(chan struct{}, together)
 	for i := range corpus {
-		play := func() { report[i] = (&arena{ctx: ctx, site: &site, address: u.Host, n: i}).play(corpus[i]) }
+		play := func() {
+			report[i] = (&arena{ctx: ctx, site: &site, address: u.Host, n: i}).play(corpus[i])
+		}
 		if corpus[i].needs == theHeap {
 			group.Wait()
 			play()

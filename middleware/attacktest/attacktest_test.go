@@ -26,13 +26,15 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const bound = 64 << 20
 
-// site is Freshet in front of the corpus's app, as an operator would mount it who gives silent pages a minute.
+// site is Freshet in front of the corpus's app, as an operator would mount it who gives silent
+// pages a minute.
 func site(t *testing.T, says string) attacktest.Site {
 	keeper := memstore.New(bound)
 	t.Cleanup(keeper.Close)
 	lives := policy.Policy{
-		TTL: time.Minute, MaxWait: time.Second, Heuristic: true, StaleWhileRevalidate: time.Minute, StaleIfError: time.Minute,
-		Key: policy.KeyOptions{DropParams: []string{"utm_*"}},
+		TTL: time.Minute, MaxWait: time.Second, Heuristic: true, StaleWhileRevalidate: time.Minute,
+		StaleIfError: time.Minute,
+		Key:          policy.KeyOptions{DropParams: []string{"utm_*"}},
 	}
 	cache := newCache(t, keeper, &lives)
 	origin := attacktest.NewOrigin()
@@ -43,7 +45,8 @@ func site(t *testing.T, says string) attacktest.Site {
 		Handler: app, Origin: origin, Held: keeper.Bytes, Bound: bound, InProcess: true,
 		Around: func(outside func(http.Handler) http.Handler, page http.Handler) http.Handler {
 			one := newCache(t, keeper, &lives)
-			return outside(one.Handler(one.With(policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{Headers: []string{"X-Other"}}})(page)))
+			return outside(one.Handler(one.With(policy.Policy{TTL: time.Minute,
+				Key: policy.KeyOptions{Headers: []string{"X-Other"}}})(page)))
 		},
 		Two: func(first, second http.Handler) (http.Handler, http.Handler) {
 			one := newCache(t, keeper, &lives)
@@ -53,7 +56,9 @@ func site(t *testing.T, says string) attacktest.Site {
 }
 
 func newCache(t *testing.T, keeper *memstore.Store, lives *policy.Policy) *middleware.Cache {
-	cache := middleware.New(keeper, middleware.Options{Policy: func(*http.Request) *policy.Policy { return lives }, MaxFillBytes: bound, MaxReadBytes: bound, Log: slog.New(slog.DiscardHandler)})
+	cache := middleware.New(keeper, middleware.Options{Policy: func(*http.Request) *policy.Policy {
+		return lives
+	}, MaxFillBytes: bound, MaxReadBytes: bound, Log: slog.New(slog.DiscardHandler)})
 	t.Cleanup(func() {
 		if err := cache.Shutdown(context.Background()); err != nil {
 			t.Error(err)
@@ -64,7 +69,8 @@ func newCache(t *testing.T, keeper *memstore.Store, lives *policy.Policy) *middl
 
 // No attack of the corpus succeeds, but for the limits that the docs name.
 func TestAttacks(t *testing.T) {
-	for name, says := range map[string]string{"by the operator's lifetime": "", "by the app's own": "max-age=60"} {
+	for name, says := range map[string]string{"by the operator's lifetime": "",
+		"by the app's own": "max-age=60"} {
 		t.Run(name, func(t *testing.T) {
 			report, err := attacktest.Run(t.Context(), site(t, says))
 			if err != nil {
@@ -135,10 +141,12 @@ func (c *leaky) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, made.Body.String())
 }
 
-// The attacks bite: most of those on what is stored succeed against a cache that thinks of none of them.
+// The attacks bite: most of those on what is stored succeed against a cache that thinks of none of
+// them.
 func TestAttacksOnALeakyCache(t *testing.T) {
 	least := map[string]int{
-		"poisoning": 50, "host forms": 10, "target forms": 5, "cloaking": 20, "deception": 10, "denial": 20, "identity": 50, "cookies": 30,
+		"poisoning": 50, "host forms": 10, "target forms": 5, "cloaking": 20, "deception": 10,
+		"denial": 20, "identity": 50, "cookies": 30,
 	}
 	origin := attacktest.NewOrigin()
 	report, err := attacktest.Run(t.Context(), attacktest.Site{
@@ -155,7 +163,8 @@ func TestAttacksOnALeakyCache(t *testing.T) {
 	}
 	for class, n := range least {
 		if won[class] < n {
-			t.Errorf("%s: %d attacks succeed against a leaky cache, want at least %d", class, won[class], n)
+			t.Errorf("%s: %d attacks succeed against a leaky cache, want at least %d", class,
+				won[class], n)
 		}
 	}
 	t.Log(won)

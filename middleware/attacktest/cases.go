@@ -8,7 +8,8 @@ import (
 
 // hostile shows the host and the target as the handler sees them, as apps do that build links.
 func hostile(w http.ResponseWriter, r *http.Request) {
-	fmt.Fprintf(w, "host=%s scheme=%s target=%s path=%s raw=%s \n", r.Host, r.URL.Scheme, r.RequestURI, r.URL.Path, r.URL.RawPath)
+	fmt.Fprintf(w, "host=%s scheme=%s target=%s path=%s raw=%s \n", r.Host, r.URL.Scheme,
+		r.RequestURI, r.URL.Path, r.URL.RawPath)
 }
 
 // says returns a handler that says so and shows who asks.

@@ -11,48 +11,64 @@ import (
 // cookies: a response that sets the victim's cookie must set it for nobody else.
 func cookies() (all []Attack) {
 	for _, form := range []string{"Set-Cookie", "set-cookie", "SET-COOKIE", "Set-cookie"} {
-		for _, says := range []string{"", "max-age=60", "public, max-age=60", "s-maxage=60", "no-cache=\"Set-Cookie\"", "private=\"Set-Cookie\"", "no-cache=\"set-cookie\", public"} {
-			all = append(all, Attack{Class: "cookies", Name: fmt.Sprintf("%s beside %q", form, says), needs: theOrigin, run: func(a *arena) string {
+		for _, says := range []string{"", "max-age=60", "public, max-age=60", "s-maxage=60",
+			"no-cache=\"Set-Cookie\"", "private=\"Set-Cookie\"",
+			"no-cache=\"set-cookie\", public"} {
+			all = append(all, Attack{Class: "cookies", Name: fmt.Sprintf("%s beside %q", form,
+				says), needs: theOrigin, run: func(a *arena) string {
 				return a.cookie(form, says, 200)
 			}})
 		}
 	}
 	for _, status := range []int{203, 206, 301, 302, 308, 404, 410, 500} {
-		all = append(all, Attack{Class: "cookies", Name: fmt.Sprintf("with status %d", status), needs: theOrigin, run: func(a *arena) string {
-			return a.cookie("Set-Cookie", "public, max-age=60", status)
-		}})
+		all = append(all, Attack{Class: "cookies", Name: fmt.Sprintf("with status %d", status),
+			needs: theOrigin, run: func(a *arena) string {
+				return a.cookie("Set-Cookie", "public, max-age=60", status)
+			}})
 	}
 	for name, ask := range map[string]func(a *arena, page string) answer{
-		"asked by HEAD":        func(a *arena, page string) answer { return a.do("HEAD", page) },
-		"asked for a part":     func(a *arena, page string) answer { return a.get(page, "Range: bytes=0-1") },
-		"asked with no-cache":  func(a *arena, page string) answer { return a.get(page, "Cache-Control: no-cache") },
-		"asked with max-stale": func(a *arena, page string) answer { return a.get(page, "Cache-Control: max-stale=99") },
-		"asked by POST":        func(a *arena, page string) answer { return a.do("POST", page, "Content-Length: 0") },
+		"asked by HEAD": func(a *arena, page string) answer { return a.do("HEAD", page) },
+		"asked for a part": func(a *arena, page string) answer {
+			return a.get(page, "Range: bytes=0-1")
+		},
+		"asked with no-cache": func(a *arena, page string) answer {
+			return a.get(page, "Cache-Control: no-cache")
+		},
+		"asked with max-stale": func(a *arena, page string) answer {
+			return a.get(page, "Cache-Control: max-stale=99")
+		},
+		"asked by POST": func(a *arena, page string) answer {
+			return a.do("POST", page, "Content-Length: 0")
+		},
 	} {
-		all = append(all, Attack{Class: "cookies", Name: name, needs: theOrigin, run: func(a *arena) string {
-			page := a.setter("Set-Cookie", "public, max-age=60", 200)
-			ask(a, page)
-			return a.given(page)
-		}})
+		all = append(all, Attack{Class: "cookies", Name: name, needs: theOrigin,
+			run: func(a *arena) string {
+				page := a.setter("Set-Cookie", "public, max-age=60", 200)
+				ask(a, page)
+				return a.given(page)
+			}})
 	}
 	all = append(all,
-		Attack{Class: "cookies", Name: "in a trailer", needs: theOrigin, run: func(a *arena) string {
-			page := a.first(func(w http.ResponseWriter) {
-				w.Header().Set(http.TrailerPrefix+"Set-Cookie", "session=secret")
-			})
-			a.get(page)
-			return a.given(page)
-		}},
-		Attack{Class: "cookies", Name: "in an early hint", needs: theOrigin, run: func(a *arena) string {
-			page := a.first(func(w http.ResponseWriter) {
-				w.Header().Set("Set-Cookie", "session=secret")
-				w.WriteHeader(http.StatusEarlyHints)
-				w.Header().Del("Set-Cookie")
-			})
-			a.get(page)
-			return a.given(page)
-		}},
-		Attack{Class: "cookies", Name: "by reading along", needs: theOrigin, run: func(a *arena) string { return a.readAlong() }},
+		Attack{Class: "cookies", Name: "in a trailer", needs: theOrigin,
+			run: func(a *arena) string {
+				page := a.first(func(w http.ResponseWriter) {
+					w.Header().Set(http.TrailerPrefix+"Set-Cookie", "session=secret")
+				})
+				a.get(page)
+				return a.given(page)
+			}},
+		Attack{Class: "cookies", Name: "in an early hint", needs: theOrigin,
+			run: func(a *arena) string {
+				page := a.first(func(w http.ResponseWriter) {
+					w.Header().Set("Set-Cookie", "session=secret")
+					w.WriteHeader(http.StatusEarlyHints)
+					w.Header().Del("Set-Cookie")
+				})
+				a.get(page)
+				return a.given(page)
+			}},
+		Attack{Class: "cookies", Name: "by reading along", needs: theOrigin,
+			run: func(a *arena) string { return a.readAlong() }},
 	)
 	sortByName(all)
 	return all

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// denials: the attacker makes the app refuse a request to a page, so that everybody gets the error (CPDoS).
+// denials: the attacker makes the app refuse a request to a page, so that everybody gets the error
+// (CPDoS).
 func denials() (all []Attack) {
 	add := func(name string, fields ...string) {
 		all = append(all, Attack{Class: "denial", Name: name, run: func(a *arena) string {
@@ -16,7 +17,8 @@ func denials() (all []Attack) {
 			}
 			return a.wrong(page, "refused")
 		}})
-		all = append(all, Attack{Class: "denial", Name: name + ", when the page is stored and the client insists", run: func(a *arena) string {
+		all = append(all, Attack{Class: "denial", Name: name + ", when the page is stored and " +
+			"the client insists", run: func(a *arena) string {
 			page := a.public()
 			a.get(page)
 			a.get(page, slices.Concat(fields, []string{"Cache-Control: no-cache"})...)
@@ -32,8 +34,10 @@ func denials() (all []Attack) {
 		many = append(many, fmt.Sprintf("X-%d: x", i))
 	}
 	add("eighty fields", many...)
-	add("eighty lines of one field", strings.Split(strings.TrimSuffix(strings.Repeat("X-Many: x\n", 80), "\n"), "\n")...)
-	for _, c := range []string{"\x01", "\x07", "\x08", "\x1b", "\x7f", "\x80", "\xff", "é", "\u2028"} {
+	add("eighty lines of one field", strings.Split(strings.TrimSuffix(strings.Repeat("X-Many: x\n",
+		80), "\n"), "\n")...)
+	for _, c := range []string{"\x01", "\x07", "\x08", "\x1b", "\x7f", "\x80", "\xff", "é",
+		"\u2028"} {
 		add(fmt.Sprintf("%q in a field", c), "X-Meta: a"+c+"b")
 	}
 	for _, v := range []string{"POST", "DELETE", "PURGE", "HEAD", "x"} {
@@ -44,13 +48,19 @@ func denials() (all []Attack) {
 	for _, v := range []string{"x", "100-continue, x", "200-ok", strings.Repeat("y", 100)} {
 		add("Expect: "+v, "Expect: "+v)
 	}
-	for _, v := range []string{"x", "bytes", "bytes=", "bytes=a-b", "bytes=1-0", "bytes=-", "lines=1-2", "bytes=99999999-", "bytes=0-1,x", "bytes=18446744073709551615-", "bytes=--1", "octets=0-1"} {
+	for _, v := range []string{"x", "bytes", "bytes=", "bytes=a-b", "bytes=1-0", "bytes=-",
+		"lines=1-2", "bytes=99999999-", "bytes=0-1,x", "bytes=18446744073709551615-", "bytes=--1",
+		"octets=0-1"} {
 		add("Range: "+v, "Range: "+v)
 	}
 	for _, f := range []string{
-		"Upgrade: h2c", "If-Match: \"x\"", "If-Unmodified-Since: Sat, 01 Jan 2000 00:00:00 GMT", "If-None-Match: *", "TE: trailers, x", "Max-Forwards: 0",
-		"Accept: x/y", "Accept-Encoding: x", "Accept-Charset: x", "Content-Type: x", "Content-Encoding: x", "Origin: null", "Cookie: =", "Authorization: x",
-		"X-Forwarded-Proto: http", "X-Forwarded-Proto: https", "X-Forwarded-Port: 1", "X-Forwarded-Host: x/y", "Transfer-Encoding: x", "Content-Length: x", "Cache-Control: no-store",
+		"Upgrade: h2c", "If-Match: \"x\"", "If-Unmodified-Since: Sat, 01 Jan 2000 00:00:00 GMT",
+		"If-None-Match: *", "TE: trailers, x", "Max-Forwards: 0",
+		"Accept: x/y", "Accept-Encoding: x", "Accept-Charset: x", "Content-Type: x",
+		"Content-Encoding: x", "Origin: null", "Cookie: =", "Authorization: x",
+		"X-Forwarded-Proto: http", "X-Forwarded-Proto: https", "X-Forwarded-Port: 1",
+		"X-Forwarded-Host: x/y", "Transfer-Encoding: x", "Content-Length: x",
+		"Cache-Control: no-store",
 		"Pragma: no-cache",
 	} {
 		add(f, f)

@@ -10,7 +10,8 @@ import (
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
-// An app is attacked with the weak origin of the corpus in its place. One class takes less than all.
+// An app is attacked with the weak origin of the corpus in its place. One class takes less than
+// all.
 func Example() {
 	ctx := context.Background()
 	pages := memstore.New(16 << 20)
@@ -19,7 +20,8 @@ func Example() {
 	defer cache.Shutdown(ctx)
 
 	origin := attacktest.NewOrigin()
-	minute := cache.With(freshet.Policy{TTL: time.Minute, Key: freshet.KeyOptions{DropParams: []string{"utm_*"}}})
+	minute := cache.With(freshet.Policy{TTL: time.Minute,
+		Key: freshet.KeyOptions{DropParams: []string{"utm_*"}}})
 	report, err := attacktest.Run(ctx, attacktest.Site{
 		Handler: cache.Root(minute(origin)), Origin: origin, Classes: []string{"cookies"},
 	})

@@ -7,43 +7,51 @@ import (
 	"sync"
 )
 
-// hangs: the attacker has a run of the handler, and keeps it. The victim must get his page all the same.
+// hangs: the attacker has a run of the handler, and keeps it. The victim must get his page all the
+// same.
 func hangs() (all []Attack) {
 	for name, begin := range map[string]func(http.ResponseWriter){
-		"before it answers":      func(http.ResponseWriter) {},
-		"after an early hint":    func(w http.ResponseWriter) { w.WriteHeader(http.StatusEarlyHints) },
+		"before it answers": func(http.ResponseWriter) {},
+		"after an early hint": func(w http.ResponseWriter) {
+			w.WriteHeader(http.StatusEarlyHints)
+		},
 		"after WriteHeader":      func(w http.ResponseWriter) { w.WriteHeader(200) },
 		"after some of its body": func(w http.ResponseWriter) { io.WriteString(w, "page") },
 	} {
 		for _, leaves := range []bool{false, true} {
-			all = append(all, Attack{Class: "hangs", Name: fmt.Sprintf("the first run hangs %s, its client leaves: %v", name, leaves), needs: theOrigin,
+			all = append(all, Attack{Class: "hangs", Name: fmt.Sprintf("the first run hangs %s, "+
+				"its client leaves: %v", name, leaves), needs: theOrigin,
 				run: func(a *arena) string { return a.hang(begin, leaves, 1) }})
 		}
-		all = append(all, Attack{Class: "hangs", Name: "the first run hangs " + name + ", ten victims", needs: theOrigin,
+		all = append(all, Attack{Class: "hangs", Name: "the first run hangs " + name +
+			", ten victims", needs: theOrigin,
 			run: func(a *arena) string { return a.hang(begin, false, 10) }})
 	}
-	for _, kind := range []string{"panics", "panics with ErrAbortHandler", "answers too little", "answers too much", "answers 500", "writes nothing"} {
+	for _, kind := range []string{"panics", "panics with ErrAbortHandler", "answers too little",
+		"answers too much", "answers 500", "writes nothing"} {
 		needs := theOrigin
 		if kind == "writes nothing" {
 			needs = theHandler // a server between makes an empty page of it
 		}
-		all = append(all, Attack{Class: "hangs", Name: "the first run " + kind, needs: needs, run: func(a *arena) string { return a.breaks(kind) }})
+		all = append(all, Attack{Class: "hangs", Name: "the first run " + kind, needs: needs,
+			run: func(a *arena) string { return a.breaks(kind) }})
 	}
-	all = append(all, Attack{Class: "hangs", Name: "the leader of a long page reads nothing", needs: theOrigin, run: func(a *arena) string {
-		page := a.serve(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Cache-Control", "max-age=60")
-			for range 64 {
-				w.Write(make([]byte, 64<<10))
+	all = append(all, Attack{Class: "hangs", Name: "the leader of a long page reads nothing",
+		needs: theOrigin, run: func(a *arena) string {
+			page := a.serve(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=60")
+				for range 64 {
+					w.Write(make([]byte, 64<<10))
+				}
+			})
+			c := a.dial()
+			defer c.Close()
+			c.send(a.request("GET", page))
+			if got := a.get(page); got.err != nil || len(got.body) != 64*64<<10 {
+				return fmt.Sprintf("the victim got %d bytes, %v", len(got.body), got.err)
 			}
-		})
-		c := a.dial()
-		defer c.Close()
-		c.send(a.request("GET", page))
-		if got := a.get(page); got.err != nil || len(got.body) != 64*64<<10 {
-			return fmt.Sprintf("the victim got %d bytes, %v", len(got.body), got.err)
-		}
-		return ""
-	}})
+			return ""
+		}})
 	sortByName(all)
 	return all
 }

@@ -8,16 +8,19 @@ import (
 	"time"
 )
 
-// memories: clients that open pages of 8 MiB and read nothing. What they hold must stay within bounds.
+// memories: clients that open pages of 8 MiB and read nothing. What they hold must stay within
+// bounds.
 func memories() (all []Attack) {
 	for name, fields := range map[string][]string{
 		"idle readers of stored pages": nil,
 		"idle readers of their ranges": {"Range: bytes=1-"},
 		"idle readers of two ranges":   {"Range: bytes=0-4000000,4000001-"},
 	} {
-		all = append(all, Attack{Class: "memory", Name: name, needs: theHeap, run: func(a *arena) string { return a.idle(true, fields) }})
+		all = append(all, Attack{Class: "memory", Name: name, needs: theHeap,
+			run: func(a *arena) string { return a.idle(true, fields) }})
 	}
-	all = append(all, Attack{Class: "memory", Name: "idle readers of pages that are being made", needs: theHeap, run: func(a *arena) string { return a.idle(false, nil) }})
+	all = append(all, Attack{Class: "memory", Name: "idle readers of pages that are being made",
+		needs: theHeap, run: func(a *arena) string { return a.idle(false, nil) }})
 	sortByName(all)
 	return all
 }
@@ -27,8 +30,8 @@ const (
 	idleBody  = 8 << 20
 )
 
-// idle opens pages and reads nothing. A page that is stored is changed after each, so that what its reader has is
-// in no store any more.
+// idle opens pages and reads nothing. A page that is stored is changed after each, so that what its
+// reader has is in no store any more.
 func (a *arena) idle(stored bool, fields []string) string {
 	before := heap()
 	page := a.serve(func(w http.ResponseWriter, r *http.Request) {
@@ -58,7 +61,8 @@ func (a *arena) idle(stored bool, fields []string) string {
 		c.send(a.request("GET", target, fields...))
 		http.ReadResponse(c.in, nil)
 	}
-	// What is held settles when the handlers have ended; too much is too much however long it is looked at.
+	// What is held settles when the handlers have ended; too much is too much however long it is
+	// looked at.
 	var held int64
 	for range 20 {
 		if held = heap() - before; held <= 4*a.site.Bound {
@@ -66,7 +70,8 @@ func (a *arena) idle(stored bool, fields []string) string {
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	return fmt.Sprintf("%d idle clients hold %d MiB, the store's bound is %d MiB", idlePages, held>>20, a.site.Bound>>20)
+	return fmt.Sprintf("%d idle clients hold %d MiB, the store's bound is %d MiB", idlePages,
+		held>>20, a.site.Bound>>20)
 }
 
 func heap() int64 {

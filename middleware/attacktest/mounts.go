@@ -10,7 +10,8 @@ import (
 func mounts() (all []Attack) {
 	for _, lifetime := range []string{"", "max-age=60", "public, max-age=60", "no-cache"} {
 		for _, first := range []string{"the public one first", "the admin's first"} {
-			all = append(all, Attack{Class: "mounts", Name: fmt.Sprintf("two handlers, %q, %s", lifetime, first), needs: twoMounts, run: func(a *arena) string {
+			all = append(all, Attack{Class: "mounts", Name: fmt.Sprintf("two handlers, %q, %s",
+				lifetime, first), needs: twoMounts, run: func(a *arena) string {
 				return a.mixed(lifetime, first == "the admin's first")
 			}})
 		}

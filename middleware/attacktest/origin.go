@@ -11,10 +11,11 @@ import (
 	"sync/atomic"
 )
 
-// Origin is an app with every weakness that the corpus looks for. Make one with [NewOrigin] for each [Run].
-// It is safe for concurrent use.
+// Origin is an app with every weakness that the corpus looks for. Make one with [NewOrigin] for
+// each [Run]. It is safe for concurrent use.
 type Origin struct {
-	// Says is the Cache-Control of its pages. Empty: they have none, and the operator's lifetime applies.
+	// Says is the Cache-Control of its pages. Empty: they have none, and the operator's lifetime
+	// applies.
 	Says string
 
 	mu      sync.Mutex
@@ -68,8 +69,8 @@ func (o *Origin) says(w http.ResponseWriter) {
 	}
 }
 
-// public shows everything that came with the request, as debug pages and templates do. It refuses what
-// servers refuse, with a page that may be cached.
+// public shows everything that came with the request, as debug pages and templates do. It refuses
+// what servers refuse, with a page that may be cached.
 func (o *Origin) public(w http.ResponseWriter, r *http.Request) {
 	if status := refusal(r); status != 0 {
 		w.Header().Set("Cache-Control", "max-age=60")
@@ -94,7 +95,9 @@ func refusal(r *http.Request) int {
 			if len(name)+len(v) >= 4<<10 {
 				return http.StatusBadRequest
 			}
-			if strings.ContainsFunc(v, func(c rune) bool { return c < ' ' && c != '\t' || c >= 0x7f }) {
+			if strings.ContainsFunc(v, func(c rune) bool {
+				return c < ' ' && c != '\t' || c >= 0x7f
+			}) {
 				return http.StatusBadRequest
 			}
 		}
@@ -104,7 +107,8 @@ func refusal(r *http.Request) int {
 		return http.StatusBadRequest
 	case r.Header.Get("Expect") != "" && !strings.EqualFold(r.Header.Get("Expect"), "100-continue"):
 		return http.StatusInternalServerError
-	case r.Header.Get("X-Http-Method-Override") != "", r.Header.Get("X-Http-Method") != "", r.Header.Get("X-Method-Override") != "":
+	case r.Header.Get("X-Http-Method-Override") != "", r.Header.Get("X-Http-Method") != "",
+		r.Header.Get("X-Method-Override") != "":
 		return http.StatusNotFound
 	case r.Header.Get("Upgrade") != "":
 		return http.StatusNotImplemented

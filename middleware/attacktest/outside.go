@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 )
 
-// outside: a handler around the cache says of a page that it is one visitor's, before the cache is called or as the
-// header goes out. The next visitor asks for the page.
+// outside: a handler around the cache says of a page that it is one visitor's, before the cache is
+// called or as the header goes out. The next visitor asks for the page.
 func outside() (all []Attack) {
 	for name, around := range map[string]func(http.Handler) http.Handler{
 		"a cookie, before":               before("Set-Cookie", "session=%d"),
@@ -21,17 +21,20 @@ func outside() (all []Attack) {
 		"Vary, late":                     late("Vary", "X-Visitor"),
 		"a Vary that the page sets, too": before("Vary", "Accept-Encoding"),
 	} {
-		for _, page := range []string{"a page", "a page after a hint", "a page that streams", "an answer to POST"} {
-			all = append(all, Attack{Class: "outside", Name: name + ", " + page, needs: something, run: func(a *arena) string {
-				return a.around(around, page, name)
-			}})
+		for _, page := range []string{"a page", "a page after a hint", "a page that streams",
+			"an answer to POST"} {
+			all = append(all, Attack{Class: "outside", Name: name + ", " + page, needs: something,
+				run: func(a *arena) string {
+					return a.around(around, page, name)
+				}})
 		}
 	}
 	sortByName(all)
 	return all
 }
 
-// before sets a field before the cache is called, and late as the header goes out, where %d is the visitor.
+// before sets a field before the cache is called, and late as the header goes out, where %d is the
+// visitor.
 func before(name, value string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

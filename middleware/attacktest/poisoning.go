@@ -16,42 +16,57 @@ func poisonings() (all []Attack) {
 	add := func(limit string, fields ...string) {
 		for _, field := range fields {
 			name, _, _ := strings.Cut(field, ":")
-			all = append(all, Attack{Class: "poisoning", Name: name + labelled(field), Limit: limit, run: poison(field)})
+			all = append(all, Attack{Class: "poisoning", Name: name + labelled(field), Limit: limit,
+				run: poison(field)})
 		}
 	}
 	add("", // proxies and frameworks build the site's own links from these
-		"X-Forwarded-Host: %s", "X-Forwarded-Proto: %s", "X-Forwarded-Scheme: %s", "X-Forwarded-Port: %s",
-		"X-Forwarded-Prefix: /%s", "X-Forwarded-Path: /%s", "X-Forwarded-Server: %s", "X-Forwarded-Ssl: %s",
+		"X-Forwarded-Host: %s", "X-Forwarded-Proto: %s", "X-Forwarded-Scheme: %s",
+		"X-Forwarded-Port: %s",
+		"X-Forwarded-Prefix: /%s", "X-Forwarded-Path: /%s", "X-Forwarded-Server: %s",
+		"X-Forwarded-Ssl: %s",
 		"X-Forwarded-Uri: /%s", "X-Forwarded-Protocol: %s", "X-Host: %s", "X-Original-Host: %s",
-		"X-Http-Host-Override: %s", "X-Original-Uri: /%s", "X-Scheme: %s", "X-Script-Name: /%s", "X-Url-Scheme: %s",
-		"Front-End-Https: %s", "Forwarded: host=%s", "Forwarded: proto=%s", "Forwarded: for=1.2.3.4;host=%s",
+		"X-Http-Host-Override: %s", "X-Original-Uri: /%s", "X-Scheme: %s", "X-Script-Name: /%s",
+		"X-Url-Scheme: %s",
+		"Front-End-Https: %s", "Forwarded: host=%s", "Forwarded: proto=%s",
+		"Forwarded: for=1.2.3.4;host=%s",
 		`Forwarded: for="1.2.3.4";host="%s"`, `Forwarded: for="a\";host=%s"`,
 		"X-Forwarded-Host: victim.example, %s", "X-Forwarded-Host: a\r\nX-Forwarded-Host: %s")
 	add("", // fields that name another URL or method
-		"X-Original-Url: /%s", "X-Rewrite-Url: /%s", "X-Override-Url: /%s", "X-Http-Method-Override: %s",
+		"X-Original-Url: /%s", "X-Rewrite-Url: /%s", "X-Override-Url: /%s",
+		"X-Http-Method-Override: %s",
 		"X-Http-Method: %s", "X-Method-Override: %s")
 	add("", // fields that only some of those on the way see
-		"Connection: close, X-Hidden\r\nX-Hidden: %s", "Connection: X-Forwarded-Host\r\nX-Forwarded-Host: %s",
+		"Connection: close, X-Hidden\r\nX-Hidden: %s",
+		"Connection: X-Forwarded-Host\r\nX-Forwarded-Host: %s",
 		"Connection: keep-alive, Cookie\r\nCookie: a=%s", "Upgrade: %s\r\nConnection: upgrade")
 	add("", // fields that tell who asks
-		"Authorization: Bearer %s", "Cookie: a=%s", "Proxy-Authorization: %s", "X-Api-Key: %s", "X-Auth-Token: %s")
+		"Authorization: Bearer %s", "Cookie: a=%s", "Proxy-Authorization: %s", "X-Api-Key: %s",
+		"X-Auth-Token: %s")
 	add(limitVary,
-		"X-Custom: %s", "Accept-Language: %s", "Accept: text/%s", "Referer: http://%s/", "Origin: http://%s",
-		"User-Agent: %s", "X-Requested-With: %s", "X-Forwarded-For: %s", "X-Real-Ip: %s", "True-Client-Ip: %s",
-		"Cf-Connecting-Ip: %s", "Via: 1.1 %s", "Accept-Encoding: %s", "Dnt: %s", "X-Country: %s", "Save-Data: %s",
+		"X-Custom: %s", "Accept-Language: %s", "Accept: text/%s", "Referer: http://%s/",
+		"Origin: http://%s",
+		"User-Agent: %s", "X-Requested-With: %s", "X-Forwarded-For: %s", "X-Real-Ip: %s",
+		"True-Client-Ip: %s",
+		"Cf-Connecting-Ip: %s", "Via: 1.1 %s", "Accept-Encoding: %s", "Dnt: %s", "X-Country: %s",
+		"Save-Data: %s",
 		"Traceparent: %s", "X-Request-Id: %s")
 	for _, method := range []string{"GET", "HEAD"} {
-		for _, body := range []string{"Content-Length: 6\r\n\r\nx=%s", "Transfer-Encoding: chunked\r\n\r\n%x\r\nx=%s\r\n0\r\n\r\n"} {
+		for _, body := range []string{"Content-Length: 6\r\n\r\nx=%s",
+			"Transfer-Encoding: chunked\r\n\r\n%x\r\nx=%s\r\n0\r\n\r\n"} {
 			kind, _, _ := strings.Cut(body, ":")
-			all = append(all, Attack{Class: "poisoning", Name: "fat " + method + ", " + kind, run: fat(method, body)})
+			all = append(all, Attack{Class: "poisoning", Name: "fat " + method + ", " + kind,
+				run: fat(method, body)})
 		}
 	}
-	for _, method := range []string{"get", "Get", "FOO", "OPTIONS", "TRACE", "POST", "QUERY", "PROPFIND"} {
-		all = append(all, Attack{Class: "poisoning", Name: "method " + method, run: func(a *arena) string {
-			page := a.public()
-			a.do(method, page, "Content-Length: 0", "X-Custom: "+a.mark())
-			return a.poisoned(page)
-		}})
+	for _, method := range []string{"get", "Get", "FOO", "OPTIONS", "TRACE", "POST", "QUERY",
+		"PROPFIND"} {
+		all = append(all, Attack{Class: "poisoning", Name: "method " + method,
+			run: func(a *arena) string {
+				page := a.public()
+				a.do(method, page, "Content-Length: 0", "X-Custom: "+a.mark())
+				return a.poisoned(page)
+			}})
 	}
 	return append(all, keyTricks()...)
 }
@@ -91,7 +106,8 @@ func fat(method, body string) func(*arena) string {
 		if strings.HasPrefix(body, "Content-Length") {
 			body = fmt.Sprintf("Content-Length: %d\r\n\r\nx=%s", len(mark)+2, mark)
 		} else {
-			body = fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\nx=%s\r\n0\r\n\r\n", len(mark)+2, mark)
+			body = fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\nx=%s\r\n0\r\n\r\n",
+				len(mark)+2, mark)
 		}
 		a.raw(head + body)
 		return a.poisoned(page)
@@ -110,11 +126,12 @@ func keyTricks() (all []Attack) {
 		"a backslash":               `%s%%5cx`,
 		"a null":                    "%s%%00",
 	} {
-		all = append(all, Attack{Class: "poisoning", Name: "key: " + name, run: func(a *arena) string {
-			page := a.public()
-			a.get(fmt.Sprintf(field, page), "X-Custom: "+a.mark())
-			return a.poisoned(page)
-		}})
+		all = append(all, Attack{Class: "poisoning", Name: "key: " + name,
+			run: func(a *arena) string {
+				page := a.public()
+				a.get(fmt.Sprintf(field, page), "X-Custom: "+a.mark())
+				return a.poisoned(page)
+			}})
 	}
 	sortByName(all)
 	return all

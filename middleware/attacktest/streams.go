@@ -11,19 +11,24 @@ import (
 
 // streams: responses that do not end. They are nobody else's, and end with their clients.
 func streams() (all []Attack) {
-	for _, kind := range []string{"text/event-stream", "text/event-stream; charset=utf-8", "TEXT/EVENT-STREAM"} {
+	for _, kind := range []string{"text/event-stream", "text/event-stream; charset=utf-8",
+		"TEXT/EVENT-STREAM"} {
 		for _, says := range []string{"", "max-age=60", "public, s-maxage=60"} {
-			all = append(all, Attack{Class: "streams", Name: fmt.Sprintf("%s, %q: clients that leave", kind, says), needs: theOrigin, run: func(a *arena) string {
-				return a.abandon(kind, says)
-			}})
-			all = append(all, Attack{Class: "streams", Name: fmt.Sprintf("%s, %q: another's events", kind, says), needs: theOrigin, run: func(a *arena) string {
+			all = append(all, Attack{Class: "streams",
+				Name: fmt.Sprintf("%s, %q: clients that leave", kind, says), needs: theOrigin,
+				run: func(a *arena) string {
+					return a.abandon(kind, says)
+				}})
+			all = append(all, Attack{Class: "streams", Name: fmt.Sprintf("%s, %q: another's events",
+				kind, says), needs: theOrigin, run: func(a *arena) string {
 				return a.eavesdrop(kind, says)
 			}})
 		}
 	}
-	all = append(all, Attack{Class: "streams", Name: "a body without end, whose clients leave", needs: theOrigin, run: func(a *arena) string {
-		return a.abandon("application/octet-stream", "max-age=60")
-	}})
+	all = append(all, Attack{Class: "streams", Name: "a body without end, whose clients leave",
+		needs: theOrigin, run: func(a *arena) string {
+			return a.abandon("application/octet-stream", "max-age=60")
+		}})
 	return all
 }
 
@@ -56,7 +61,8 @@ func (a *arena) abandon(kind, says string) string {
 	}
 	for deadline := time.Now().Add(patience); a.site.Origin.runs(page).Load() > 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			return fmt.Sprintf("%d runs of the handler go on without a client", a.site.Origin.runs(page).Load())
+			return fmt.Sprintf("%d runs of the handler go on without a client",
+				a.site.Origin.runs(page).Load())
 		}
 	}
 	return ""

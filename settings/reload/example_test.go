@@ -23,7 +23,8 @@ func ExampleWatcher_Reload() {
 
 	say("record_cache_expires_seconds = 60")
 	w, err := reload.Open(reload.Options{
-		Loader: settings.Loader{Resources: []string{"record"}}, File: file, Log: slog.New(slog.DiscardHandler),
+		Loader: settings.Loader{Resources: []string{"record"}}, File: file,
+		Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -1,6 +1,6 @@
-// Package reload loads settings anew while a program runs: when their file changes, and when the program is asked to,
-// as by SIGHUP. New settings count as a whole or not at all: when something is wrong with them, the old ones stay, and
-// the log says why.
+// Package reload loads settings anew while a program runs: when their file changes, and when the
+// program is asked to, as by SIGHUP. New settings count as a whole or not at all: when something is
+// wrong with them, the old ones stay, and the log says why.
 //
 //	w, err := reload.Open(reload.Options{
 //		Loader: settings.Loader{Resources: []string{"record"}}, File: "freshet.ini", Environ: os.Environ(),
@@ -28,29 +28,35 @@ import (
 	"github.com/freshet-go/freshet/settings"
 )
 
-// Options say which settings to keep current. File or Environ, and Loader, are required in practice.
+// Options say which settings to keep current. File or Environ, and Loader, are required in
+// practice.
 type Options struct {
 	// Loader says which settings the program has.
 	Loader settings.Loader
-	// File is the settings file. Empty: none, and nothing to follow; Reload applies the environment again.
+	// File is the settings file. Empty: none, and nothing to follow; Reload applies the environment
+	// again.
 	File string
-	// Environ is the environment, as os.Environ returns it. It is read once: no other process can change it.
+	// Environ is the environment, as os.Environ returns it. It is read once: no other process can
+	// change it.
 	Environ []string
-	// Also are further files whose changes count like File's, such as certificates: what OnChange was given reads them.
+	// Also are further files whose changes count like File's, such as certificates: what OnChange
+	// was given reads them.
 	Also []string
-	// Live are the keys of Loader.Keys that functions of OnChange apply. A change of another key is logged
-	// with the advice to restart. Expiry settings are always live.
+	// Live are the keys of Loader.Keys that functions of OnChange apply. A change of another key is
+	// logged with the advice to restart. Expiry settings are always live.
 	Live []string
-	// Secrets are the keys whose values the log leaves out. Passwords in URLs are masked in any case.
+	// Secrets are the keys whose values the log leaves out. Passwords in URLs are masked in any
+	// case.
 	Secrets []string
 	// Signals are those at which Run reloads. Default: none.
 	Signals []os.Signal
-	// Settle is how long the files must be left alone before they are read, since editors write in several
-	// steps; a folder that never rests holds a load up for 2 seconds at most. Default 200 milliseconds, at
-	// least 10.
+	// Settle is how long the files must be left alone before they are read, since editors write in
+	// several steps; a folder that never rests holds a load up for 2 seconds at most. Default 200
+	// milliseconds, at least 10.
 	Settle time.Duration
-	// Every is how often Run looks at the files besides, for changes that no event announces: those of
-	// network file systems, and of a file that a symbolic link elsewhere names. Default 10 seconds; negative: never.
+	// Every is how often Run looks at the files besides, for changes that no event announces: those
+	// of network file systems, and of a file that a symbolic link elsewhere names. Default 10
+	// seconds; negative: never.
 	Every time.Duration
 	// Log hears of each change and of each error. Default: slog.Default().
 	Log *slog.Logger
@@ -96,24 +102,26 @@ func Open(o Options) (*Watcher, error) {
 // Settings returns the settings as they are now.
 func (w *Watcher) Settings() *settings.Settings { return w.now.Load() }
 
-// OnChange has Reload and Run call apply with each new settings, one call at a time, in the order of the calls to
-// OnChange. When apply returns an error, nothing changes: those that were called before it are called with the old
-// settings again. apply must check everything before it changes anything, and must not call w.
+// OnChange has Reload and Run call apply with each new settings, one call at a time, in the order
+// of the calls to OnChange. When apply returns an error, nothing changes: those that were called
+// before it are called with the old settings again. apply must check everything before it changes
+// anything, and must not call w.
 func (w *Watcher) OnChange(apply func(*settings.Settings) error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.hooks = append(w.hooks, apply)
 }
 
-// Reload loads the settings anew and applies them, also where the file has not changed. When it returns an error, the
-// old settings stay. The log hears of both.
+// Reload loads the settings anew and applies them, also where the file has not changed. When it
+// returns an error, the old settings stay. The log hears of both.
 func (w *Watcher) Reload() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.load(w.look())
 }
 
-// check is Reload where something has changed since the last load. It reports whether a file was being written.
+// check is Reload where something has changed since the last load. It reports whether a file was
+// being written.
 func (w *Watcher) check() (unsettled bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -136,7 +144,8 @@ func (w *Watcher) load(now sight) error {
 		err = w.apply(next)
 	}
 	if err != nil {
-		w.o.Log.Error("freshet: the settings could not be loaded anew: the old ones stay", "file", w.o.File, "error", err)
+		w.o.Log.Error("freshet: the settings could not be loaded anew: the old ones stay", "file",
+			w.o.File, "error", err)
 		return err
 	}
 	old := w.now.Swap(next)
@@ -151,9 +160,11 @@ func (w *Watcher) parse(now sight) (*settings.Settings, error) {
 	}
 	switch _, old := w.now.Load().File(); {
 	case now.text == "" && strings.TrimSpace(old) != "":
-		return nil, fmt.Errorf("settings: %s is empty, as if it was cut off: to have no settings, leave a comment in it", w.o.File)
+		return nil, fmt.Errorf("settings: %s is empty, as if it was cut off: to have no "+
+			"settings, leave a comment in it", w.o.File)
 	case strings.HasSuffix(old, "\n") && !strings.HasSuffix(now.text, "\n"):
-		return nil, fmt.Errorf("settings: %s: its last line has no end, as if the file was cut off: end it with a line end", w.o.File)
+		return nil, fmt.Errorf("settings: %s: its last line has no end, as if the file was cut "+
+			"off: end it with a line end", w.o.File)
 	}
 	return w.o.Loader.Parse(w.o.File, now.text, w.o.Environ)
 }
@@ -168,7 +179,8 @@ func (w *Watcher) apply(next *settings.Settings) error {
 		old := w.now.Load()
 		for _, back := range slices.Backward(w.hooks[:i]) {
 			if late := back(old); late != nil {
-				err = errors.Join(err, fmt.Errorf("and the old settings were refused as well: %w", late))
+				err = errors.Join(err, fmt.Errorf("and the old settings were refused as well: %w",
+					late))
 			}
 		}
 		return err
@@ -176,8 +188,8 @@ func (w *Watcher) apply(next *settings.Settings) error {
 	return nil
 }
 
-// report logs what is otherwise than before. That nothing is may be since it is a function of OnChange that reads what
-// has changed, or a comment has.
+// report logs what is otherwise than before. That nothing is may be since it is a function of
+// OnChange that reads what has changed, or a comment has.
 func (w *Watcher) report(old, next *settings.Settings) {
 	const most = 20
 	changes := old.Changes(next, w.o.Secrets...)
@@ -185,7 +197,8 @@ func (w *Watcher) report(old, next *settings.Settings) {
 	if len(shown) > most {
 		shown = append(slices.Clip(shown[:most]), fmt.Sprintf("and %d more", len(changes)-most))
 	}
-	w.o.Log.Info("freshet: settings were loaded anew", "file", w.o.File, "changes", len(changes), "which", strings.Join(shown, "; "))
+	w.o.Log.Info("freshet: settings were loaded anew", "file", w.o.File, "changes", len(changes),
+		"which", strings.Join(shown, "; "))
 	for _, warning := range next.Warnings() {
 		if !slices.Contains(old.Warnings(), warning) {
 			w.o.Log.Warn("freshet: settings: " + warning)
@@ -193,7 +206,8 @@ func (w *Watcher) report(old, next *settings.Settings) {
 	}
 	for _, key := range old.Changed(next) {
 		if !slices.Contains(w.o.Live, key) {
-			w.o.Log.Warn("freshet: a setting has changed that is read at the start alone: restart to use it", "setting", key)
+			w.o.Log.Warn("freshet: a setting has changed that is read at the start alone: "+
+				"restart to use it", "setting", key)
 		}
 	}
 }

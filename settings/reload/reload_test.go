@@ -53,7 +53,8 @@ func (n *notes) until(text string) string {
 	return ""
 }
 
-var records = settings.Loader{Resources: []string{"record"}, Keys: []string{"listen", "max-bytes", "token"}}
+var records = settings.Loader{Resources: []string{"record"}, Keys: []string{"listen", "max-bytes",
+	"token"}}
 
 // watched is a Watcher of a file with that text.
 func watched(t testing.TB, text string, o Options) (*Watcher, string, *notes) {
@@ -87,26 +88,36 @@ func ttl(s *settings.Settings) time.Duration {
 
 const minute = "record_cache_expires_seconds = 60\n"
 
-// Whatever is wrong with the new settings, the old ones stay, nobody is called, and the error says why.
+// Whatever is wrong with the new settings, the old ones stay, nobody is called, and the error says
+// why.
 func TestNothingChangesWhenSomethingIsWrong(t *testing.T) {
 	for _, c := range []struct {
 		story  string
 		damage func(file string) error
 		says   []string
 	}{
-		{"an unknown key", rewritten("record_cache_expires_seconds = 5\nfreshet.lisen = x\n"), []string{"freshet.ini:2: freshet.lisen", "did you mean listen?"}},
-		{"a doubled key", rewritten("record_cache_expires_seconds = 5\nrecord_cache_expires_seconds = 6\n"),
+		{"an unknown key", rewritten("record_cache_expires_seconds = 5\nfreshet.lisen = x\n"),
+			[]string{"freshet.ini:2: freshet.lisen", "did you mean listen?"}},
+		{"a doubled key", rewritten("record_cache_expires_seconds = " +
+			"5\nrecord_cache_expires_seconds = 6\n"),
 			[]string{"freshet.ini:1", "freshet.ini:2", "in conflict"}},
-		{"out of range", rewritten("record_cache_expires_seconds = -1\n"), []string{"freshet.ini:1", `"-1"`, "from 0"}},
-		{"one wrong among good ones", rewritten("record_cache_expires_seconds = 5\nblog.record_cache_expires_seconds = x\n"),
+		{"out of range", rewritten("record_cache_expires_seconds = -1\n"), []string{"freshet.ini:1",
+			`"-1"`, "from 0"}},
+		{"one wrong among good ones", rewritten("record_cache_expires_seconds = " +
+			"5\nblog.record_cache_expires_seconds = x\n"),
 			[]string{"freshet.ini:2"}},
-		{"of no resource", rewritten("page_cache_expires_seconds = 5\n"), []string{"known are record"}},
+		{"of no resource", rewritten("page_cache_expires_seconds = 5\n"),
+			[]string{"known are record"}},
 		{"the file vanishes", os.Remove, []string{"freshet.ini", "no such file"}},
-		{"a folder in its place", func(file string) error { return errors.Join(os.Remove(file), os.Mkdir(file, 0o700)) },
+		{"a folder in its place", func(file string) error {
+			return errors.Join(os.Remove(file), os.Mkdir(file, 0o700))
+		},
 			[]string{"freshet.ini", "directory"}},
 		{"cut to nothing", rewritten(""), []string{"freshet.ini is empty", "leave a comment"}},
-		{"cut within a line", rewritten("record_cache_expires_seconds = 6"), []string{"its last line has no end"}},
-		{"bytes that were never written", rewritten("record_cache_expires_seconds = 5\nlisten = \x00\x00\n"),
+		{"cut within a line", rewritten("record_cache_expires_seconds = 6"),
+			[]string{"its last line has no end"}},
+		{"bytes that were never written", rewritten("record_cache_expires_seconds = 5\nlisten = " +
+			"\x00\x00\n"),
 			[]string{"freshet.ini:2", "not written to its end"}},
 		{"not text", rewritten("\xff\xfe\n"), []string{"freshet.ini:1", "UTF-8"}},
 		{"too long", rewritten(strings.Repeat("#\n", 1<<20)), []string{"1048576 bytes"}},
@@ -126,16 +137,19 @@ func TestNothingChangesWhenSomethingIsWrong(t *testing.T) {
 				}
 			}
 			if w.Settings() != before || ttl(w.Settings()) != time.Minute || called != 0 {
-				t.Errorf("records live %v, and functions were called %d times", ttl(w.Settings()), called)
+				t.Errorf("records live %v, and functions were called %d times", ttl(w.Settings()),
+					called)
 			}
-			if log := n.String(); strings.Count(log, "the old ones stay") != 1 || !strings.Contains(log, "level=ERROR") {
+			if log := n.String(); strings.Count(log, "the old ones stay") != 1 ||
+				!strings.Contains(log, "level=ERROR") {
 				t.Errorf("the log says %q", log)
 			}
 
 			os.Remove(file)
 			write(t, file, "record_cache_expires_seconds = 7\n")
 			if err := w.Reload(); err != nil || ttl(w.Settings()) != 7*time.Second || called != 1 {
-				t.Errorf("once it was mended: %v, records live %v, %d calls", err, ttl(w.Settings()), called)
+				t.Errorf("once it was mended: %v, records live %v, %d calls", err,
+					ttl(w.Settings()), called)
 			}
 		})
 	}
@@ -158,7 +172,8 @@ func TestALastLineWithoutAnEnd(t *testing.T) {
 	}
 }
 
-// When one of several refuses, those before it get the old settings again, and those behind it nothing.
+// When one of several refuses, those before it get the old settings again, and those behind it
+// nothing.
 func TestAllOrNothing(t *testing.T) {
 	w, file, n := watched(t, minute, Options{})
 	var first, second, third []time.Duration
@@ -182,7 +197,8 @@ func TestAllOrNothing(t *testing.T) {
 		t.Error(err)
 	}
 	s, m := time.Second, time.Minute
-	if !slices.Equal(first, []time.Duration{5 * s, m, 6 * s}) || !slices.Equal(second, []time.Duration{5 * s, 6 * s}) ||
+	if !slices.Equal(first, []time.Duration{5 * s, m, 6 * s}) ||
+		!slices.Equal(second, []time.Duration{5 * s, 6 * s}) ||
 		!slices.Equal(third, []time.Duration{6 * s}) {
 		t.Errorf("they were called with %v, %v and %v", first, second, third)
 	}
@@ -193,13 +209,17 @@ func TestAllOrNothing(t *testing.T) {
 
 // The log says what has changed, hides what is secret, and what waits for a restart.
 func TestTheLogSaysWhatHasChanged(t *testing.T) {
-	w, file, n := watched(t, "listen = :80\ntoken = hush1\nmax-bytes = 1\n", Options{Live: []string{"max-bytes"}, Secrets: []string{"token"}})
-	write(t, file, "listen = :81\ntoken = hush2\nmax-bytes = 2\na_b_record_cache_expires_seconds = 3\n")
+	w, file, n := watched(t, "listen = :80\ntoken = hush1\nmax-bytes = 1\n",
+		Options{Live: []string{"max-bytes"}, Secrets: []string{"token"}})
+	write(t, file, "listen = :81\ntoken = hush2\nmax-bytes = 2\na_b_record_cache_expires_seconds "+
+		"= 3\n")
 	if err := w.Reload(); err != nil {
 		t.Fatal(err)
 	}
-	for _, says := range []string{"changes=4", `listen = \":80\" becomes \":81\"`, `token = *** becomes ***`, `max-bytes = \"1\" becomes \"2\"`,
-		`a_b_record_cache_expires_seconds = \"3\" is new`, "restart to use it\" setting=listen", "setting=token", "applies to each of its readings"} {
+	for _, says := range []string{"changes=4", `listen = \":80\" becomes \":81\"`,
+		`token = *** becomes ***`, `max-bytes = \"1\" becomes \"2\"`,
+		`a_b_record_cache_expires_seconds = \"3\" is new`, "restart to use it\" setting=listen",
+		"setting=token", "applies to each of its readings"} {
 		if strings.Count(n.String(), says) != 1 {
 			t.Errorf("the log does not say %s once:\n%s", says, n)
 		}
@@ -210,7 +230,8 @@ func TestTheLogSaysWhatHasChanged(t *testing.T) {
 	if err := w.Reload(); err != nil || !strings.Contains(n.String(), "changes=0") {
 		t.Errorf("asked again, with nothing new: %v\n%s", err, n)
 	}
-	write(t, file, "listen = :82\ntoken = hush2\nmax-bytes = 2\n"+strings.Repeat("#", 10)+"\n"+many(30))
+	write(t, file, "listen = :82\ntoken = hush2\nmax-bytes = 2\n"+strings.Repeat("#", 10)+"\n"+
+		many(30))
 	if err := w.Reload(); err != nil || !strings.Contains(n.String(), "and 12 more") {
 		t.Errorf("many changes: %v\n%s", err, n)
 	}
@@ -237,7 +258,9 @@ func TestOpenRefuses(t *testing.T) {
 
 // Without a file, the environment alone is loaded; and what a pipe gave once cannot be read again.
 func TestWhatCannotBeReadAnew(t *testing.T) {
-	w, err := Open(Options{Loader: records, Environ: []string{"FRESHET_RECORD_CACHE_EXPIRES_SECONDS=9"}, Log: slog.New(slog.DiscardHandler)})
+	w, err := Open(Options{Loader: records,
+		Environ: []string{"FRESHET_RECORD_CACHE_EXPIRES_SECONDS=9"},
+		Log:     slog.New(slog.DiscardHandler)})
 	if err != nil || ttl(w.Settings()) != 9*time.Second {
 		t.Fatalf("%v", err)
 	}
@@ -257,7 +280,8 @@ func TestWhatCannotBeReadAnew(t *testing.T) {
 	if err != nil || ttl(w.Settings()) != time.Minute {
 		t.Fatalf("%v", err)
 	}
-	if err := w.Reload(); err == nil || !strings.Contains(err.Error(), "cannot be read twice") || ttl(w.Settings()) != time.Minute {
+	if err := w.Reload(); err == nil || !strings.Contains(err.Error(), "cannot be read twice") ||
+		ttl(w.Settings()) != time.Minute {
 		t.Errorf("%v, records live %v", err, ttl(w.Settings()))
 	}
 }

@@ -11,10 +11,10 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// Run reloads when a file changes and at Options.Signals, until ctx is done. A change is noticed at once where the
-// system announces changes of the file's folder, so that a file may be replaced by another, as editors and Kubernetes
-// do; and within Options.Every in any case. Nothing that goes wrong ends Run: the log says it. Call it once, in
-// a goroutine of its own.
+// Run reloads when a file changes and at Options.Signals, until ctx is done. A change is noticed at
+// once where the system announces changes of the file's folder, so that a file may be replaced by
+// another, as editors and Kubernetes do; and within Options.Every in any case. Nothing that goes
+// wrong ends Run: the log says it. Call it once, in a goroutine of its own.
 func (w *Watcher) Run(ctx context.Context) {
 	signals := make(chan os.Signal, 1)
 	if len(w.o.Signals) > 0 {
@@ -39,7 +39,8 @@ func (w *Watcher) Run(ctx context.Context) {
 				timers.arm()
 			}
 		case err := <-a.errors:
-			w.o.Log.Warn("freshet: changes of settings files may be noticed late", "error", err, "every", w.o.Every)
+			w.o.Log.Warn("freshet: changes of settings files may be noticed late", "error", err,
+				"every", w.o.Every)
 			timers.arm() // events may be lost
 		case <-timers.tick:
 			a.follow(w.folders()) // one that was made anew
@@ -62,7 +63,8 @@ func (w *Watcher) listen() *announcer {
 	}
 	a, err := w.announce(w.folders())
 	if err != nil {
-		w.o.Log.Warn("freshet: the system announces no changes of the settings' folders, so that changes are noticed late",
+		w.o.Log.Warn("freshet: the system announces no changes of the settings' folders, so that "+
+			"changes are noticed late",
 			"error", err, "every", w.o.Every)
 		return &announcer{}
 	}
@@ -80,10 +82,12 @@ func (w *Watcher) folders() []string {
 	return folders
 }
 
-// concerns reports whether an event in a folder may be about one of the files: it names one, or one looks otherwise,
-// as when a symbolic link on the way to it was replaced.
+// concerns reports whether an event in a folder may be about one of the files: it names one, or one
+// looks otherwise, as when a symbolic link on the way to it was replaced.
 func (w *Watcher) concerns(event string) bool {
-	return slices.ContainsFunc(w.files(), func(name string) bool { return filepath.Base(name) == filepath.Base(event) }) ||
+	return slices.ContainsFunc(w.files(), func(name string) bool {
+		return filepath.Base(name) == filepath.Base(event)
+	}) ||
 		w.changed()
 }
 
@@ -153,7 +157,8 @@ func announceChanges(folders []string) (*announcer, error) {
 			return nil, err
 		}
 	}
-	a := &announcer{events: make(chan string), errors: watch.Errors, watch: watch, done: make(chan struct{}), ended: make(chan struct{})}
+	a := &announcer{events: make(chan string), errors: watch.Errors, watch: watch,
+		done: make(chan struct{}), ended: make(chan struct{})}
 	go a.pass()
 	return a, nil
 }

@@ -34,7 +34,9 @@ func TestChangesThatTheSystemAnnounces(t *testing.T) {
 		change func(t *testing.T, file string)
 	}{
 		{"written in place", func(t *testing.T, file string) { write(t, file, five) }},
-		{"written in place, as long as before", func(t *testing.T, file string) { write(t, file, "record_cache_expires_seconds = 05\n") }},
+		{"written in place, as long as before", func(t *testing.T, file string) {
+			write(t, file, "record_cache_expires_seconds = 05\n")
+		}},
 		{"replaced, as editors do", func(t *testing.T, file string) {
 			write(t, file+"~", five)
 			if err := os.Rename(file+"~", file); err != nil {
@@ -71,7 +73,8 @@ func TestAConfigMap(t *testing.T) {
 		}
 		write(t, filepath.Join(folder, name, "freshet.ini"), text)
 		if err := errors.Join(os.Symlink(name, filepath.Join(folder, "..tmp")),
-			os.Rename(filepath.Join(folder, "..tmp"), filepath.Join(folder, "..data"))); err != nil {
+			os.Rename(filepath.Join(folder, "..tmp"), filepath.Join(folder,
+				"..data"))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -92,7 +95,8 @@ func TestAConfigMap(t *testing.T) {
 	}
 }
 
-// A file that goes, or becomes wrong, is an error in the log, once; when it is back, so are its settings.
+// A file that goes, or becomes wrong, is an error in the log, once; when it is back, so are its
+// settings.
 func TestAFileThatGoesAndComesBack(t *testing.T) {
 	w, file, n := watched(t, minute, Options{Every: -1})
 	loads, end := running(t, w)
@@ -128,7 +132,8 @@ func TestAChangeBetweenOpenAndRun(t *testing.T) {
 
 func TestSignals(t *testing.T) {
 	w, _, n := watched(t, minute, Options{Signals: []os.Signal{syscall.SIGHUP}})
-	keep := make(chan os.Signal, 1) // so that one which comes before Run listens does not end the process
+	// so that one which comes before Run listens does not end the process
+	keep := make(chan os.Signal, 1)
 	signal.Notify(keep, syscall.SIGHUP)
 	defer signal.Stop(keep)
 	loads, end := running(t, w)
@@ -146,11 +151,14 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// Where the system announces nothing, Run looks by itself: a file on a network, or behind a link to elsewhere.
+// Where the system announces nothing, Run looks by itself: a file on a network, or behind a link to
+// elsewhere.
 func TestWithoutAnnouncements(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, file, n := watched(t, minute, Options{})
-		w.announce = func([]string) (*announcer, error) { return nil, errors.New("too many watchers") }
+		w.announce = func([]string) (*announcer, error) {
+			return nil, errors.New("too many watchers")
+		}
 		also := filepath.Join(filepath.Dir(file), "also")
 		w.o.Also = []string{also}
 		w.seen = w.look()
@@ -182,7 +190,8 @@ func TestWithoutAnnouncements(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if len(loads) > 0 || w.changed() {
-			t.Errorf("%d loads of a file that was touched, and it is read again and again: %t", len(loads), w.changed())
+			t.Errorf("%d loads of a file that was touched, and it is read again and again: %t",
+				len(loads), w.changed())
 		}
 	})
 }
@@ -203,7 +212,8 @@ func TestAFolderThatNeverRests(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 			synctest.Wait()
 		}
-		if took := time.Since(start); took < 2*time.Second || took > 2*time.Second+100*time.Millisecond {
+		if took := time.Since(start); took < 2*time.Second || took > 2*time.Second+
+			100*time.Millisecond {
 			t.Errorf("it took %v", took)
 		}
 		<-loads

@@ -23,7 +23,8 @@ type glimpse struct {
 	also []stat
 }
 
-// stat tells one state of a file from another. The zero stat is that of a file which is not there, or is not followed.
+// stat tells one state of a file from another. The zero stat is that of a file which is not there,
+// or is not followed.
 type stat struct {
 	info fs.FileInfo
 }
@@ -31,9 +32,11 @@ type stat struct {
 // errUnsettled is in the error of a file that changed while it was read.
 var errUnsettled = errors.New("the file changed while it was read")
 
-// same reports whether there is nothing new in a sight. A file that was written anew as it was is nothing new.
+// same reports whether there is nothing new in a sight. A file that was written anew as it was is
+// nothing new.
 func (s sight) same(other sight) bool {
-	return s.text == other.text && reason(s.wrong) == reason(other.wrong) && slices.EqualFunc(s.also, other.also, stat.same)
+	return s.text == other.text && reason(s.wrong) == reason(other.wrong) &&
+		slices.EqualFunc(s.also, other.also, stat.same)
 }
 
 func (g glimpse) same(other glimpse) bool {
@@ -44,7 +47,8 @@ func (s stat) same(other stat) bool {
 	if s.info == nil || other.info == nil {
 		return s.info == other.info
 	}
-	return os.SameFile(s.info, other.info) && s.info.Size() == other.info.Size() && s.info.ModTime().Equal(other.info.ModTime())
+	return os.SameFile(s.info, other.info) && s.info.Size() == other.info.Size() &&
+		s.info.ModTime().Equal(other.info.ModTime())
 }
 
 func reason(err error) string {

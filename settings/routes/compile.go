@@ -55,15 +55,18 @@ func (c *compiler) checkReach(before []group, g group) {
 	first := g[0]
 	for _, b := range before {
 		if b[0].covers(&first.selector, b[0].forbids()) {
-			c.refuse(first.origin, first.text, fmt.Errorf("no request comes to this rule: %s at %s takes them all; the first rule that matches wins, "+
-				"and a type chooses among the responses of a rule alone: put this one above", b[0].text, b[0].origin))
+			c.refuse(first.origin, first.text, fmt.Errorf("no request comes to this rule: %s at "+
+				"%s takes them all; the first rule that matches wins, "+
+				"and a type chooses among the responses of a rule alone: put this one above",
+				b[0].text, b[0].origin))
 			return
 		}
 	}
 	for i, l := range g {
 		for _, b := range g[:i] {
 			if b.takes(l) {
-				c.refuse(l.origin, l.text, fmt.Errorf("no response comes to this rule: %s at %s takes them all: put this one above, or leave it out",
+				c.refuse(l.origin, l.text, fmt.Errorf("no response comes to this rule: %s at %s "+
+					"takes them all: put this one above, or leave it out",
 					b.text, b.origin))
 				break
 			}
@@ -76,17 +79,21 @@ func (l *line) takes(other *line) bool {
 	if !l.late() || !other.late() {
 		return false
 	}
-	return l.types == nil || other.types != nil && !slices.ContainsFunc(other.types, func(t string) bool {
-		return !slices.ContainsFunc(l.types, func(own string) bool { return matchesType(own, t) })
-	})
+	return l.types == nil || other.types != nil && !slices.ContainsFunc(other.types,
+		func(t string) bool {
+			return !slices.ContainsFunc(l.types, func(own string) bool {
+				return matchesType(own, t)
+			})
+		})
 }
 
 func matchesType(pattern, media string) bool {
-	return pattern == "*" || pattern == media || strings.HasSuffix(pattern, "/*") && strings.HasPrefix(media, pattern[:len(pattern)-1])
+	return pattern == "*" || pattern == media || strings.HasSuffix(pattern, "/*") &&
+		strings.HasPrefix(media, pattern[:len(pattern)-1])
 }
 
-// policyOf makes the policy of a group: what its lines say of requests, and what the one without types says of
-// responses, with those of the others by type.
+// policyOf makes the policy of a group: what its lines say of requests, and what the one without
+// types says of responses, with those of the others by type.
 func (c *compiler) policyOf(g group, base *policy.Policy) *policy.Policy {
 	p := *base
 	early := map[string]*line{}
@@ -96,7 +103,8 @@ func (c *compiler) policyOf(g group, base *policy.Policy) *policy.Policy {
 				continue
 			}
 			if other := early[s.name]; other != nil {
-				c.refuse(l.origin, l.text, fmt.Errorf("%q: %s at %s says %s already, and is one rule with this one", s.text, other.text, other.origin, s.name))
+				c.refuse(l.origin, l.text, fmt.Errorf("%q: %s at %s says %s already, and is one "+
+					"rule with this one", s.text, other.text, other.origin, s.name))
 			}
 			early[s.name] = l
 			s.set(&p, s.args)
@@ -122,15 +130,19 @@ func (c *compiler) policyOf(g group, base *policy.Policy) *policy.Policy {
 // typed returns what of a policy counts in a TypePolicy.
 func typed(p *policy.Policy) policy.Policy {
 	return policy.Policy{
-		TTL: p.TTL, ClientTTL: p.ClientTTL, CDNTTL: p.CDNTTL, Off: p.Off, Override: p.Override, OverridePrivate: p.OverridePrivate,
-		StaleWhileRevalidate: p.StaleWhileRevalidate, StaleIfError: p.StaleIfError, Retention: p.Retention,
-		Heuristic: p.Heuristic, HeuristicMax: p.HeuristicMax, HeuristicDocumentMax: p.HeuristicDocumentMax,
-		Targeted: p.Targeted, Shared: p.Shared, StoreCookies: p.StoreCookies,
+		TTL: p.TTL, ClientTTL: p.ClientTTL, CDNTTL: p.CDNTTL, Off: p.Off, Override: p.Override,
+		OverridePrivate:      p.OverridePrivate,
+		StaleWhileRevalidate: p.StaleWhileRevalidate, StaleIfError: p.StaleIfError,
+		Retention: p.Retention,
+		Heuristic: p.Heuristic, HeuristicMax: p.HeuristicMax,
+		HeuristicDocumentMax: p.HeuristicDocumentMax,
+		Targeted:             p.Targeted, Shared: p.Shared, StoreCookies: p.StoreCookies,
 	}
 }
 
-// settle has a policy say what a line says of responses. A lifetime that overrides the app's is for this cache alone:
-// the app wants browsers to ask each time, and so they do unless the rule says otherwise.
+// settle has a policy say what a line says of responses. A lifetime that overrides the app's is for
+// this cache alone: the app wants browsers to ask each time, and so they do unless the rule says
+// otherwise.
 func (l *line) settle(p *policy.Policy) {
 	for _, s := range l.words {
 		if !s.early {
@@ -148,22 +160,28 @@ func (c *compiler) warn(l *line) {
 		says bool
 		what string
 	}{
-		{l.says("unsafe-private"), "unsafe-private: what the app says is private, or must not be stored, is kept for everybody"},
-		{l.says("unsafe-set-cookie"), "unsafe-set-cookie: everybody gets the cookie of the first visitor"},
-		{l.says("shared") && l.says("override"), "shared and override: a page that the app makes for one user and marks no-cache alone is given to all"},
+		{l.says("unsafe-private"), "unsafe-private: what the app says is private, or must not be " +
+			"stored, is kept for everybody"},
+		{l.says("unsafe-set-cookie"), "unsafe-set-cookie: everybody gets the cookie of the first " +
+			"visitor"},
+		{l.says("shared") && l.says("override"), "shared and override: a page that the app makes " +
+			"for one user and marks no-cache alone is given to all"},
 	} {
 		if w.says {
-			c.warnings = append(c.warnings, fmt.Sprintf("rules: %s: %s: %s", l.origin, l.text, w.what))
+			c.warnings = append(c.warnings, fmt.Sprintf("rules: %s: %s: %s", l.origin, l.text,
+				w.what))
 		}
 	}
 }
 
-// carefulOf returns what of a policy holds for a path that servers may take for another one: what keeps responses apart
-// and out, and nothing that lets them in.
+// carefulOf returns what of a policy holds for a path that servers may take for another one: what
+// keeps responses apart and out, and nothing that lets them in.
 func carefulOf(p *policy.Policy) *policy.Policy {
 	return &policy.Policy{
-		Off: p.Off, Pass: p.Pass, Tags: p.Tags, PassCookies: p.PassCookies, Retention: p.Retention, Targeted: p.Targeted,
-		Credentials: p.Credentials, NoValidators: p.NoValidators, MaxBody: p.MaxBody, Timeout: p.Timeout, MaxWait: p.MaxWait,
+		Off: p.Off, Pass: p.Pass, Tags: p.Tags, PassCookies: p.PassCookies, Retention: p.Retention,
+		Targeted:    p.Targeted,
+		Credentials: p.Credentials, NoValidators: p.NoValidators, MaxBody: p.MaxBody,
+		Timeout: p.Timeout, MaxWait: p.MaxWait,
 		Key: policy.KeyOptions{Headers: p.Key.Headers, Cookies: p.Key.Cookies, Name: p.Key.Name},
 	}
 }

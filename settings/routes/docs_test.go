@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// docs/rules.md explains each word, and the rules that it shows are rules, but for one, which it says is refused.
+// docs/rules.md explains each word, and the rules that it shows are rules, but for one, which it
+// says is refused.
 func TestDocs(t *testing.T) {
 	text, err := os.ReadFile("../../docs/rules.md")
 	if err != nil {

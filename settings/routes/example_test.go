@@ -12,7 +12,8 @@ import (
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
-// An app takes its policies from its operator's file: the section [rules] of what routes.Load reads.
+// An app takes its policies from its operator's file: the section [rules] of what routes.Load
+// reads.
 func Example() {
 	rules, err := routes.Parse("freshet.ini", `
 [rules]
@@ -30,7 +31,8 @@ func Example() {
 	app := cache.Root(cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "a page")
 	})))
-	for _, path := range []string{"/articles/1", "/articles/1", "/articles/..%2faccount/", "/account/"} {
+	for _, path := range []string{"/articles/1", "/articles/1", "/articles/..%2faccount/",
+		"/account/"} {
 		w := httptest.NewRecorder()
 		app.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
 		outcome, _, _ := strings.Cut(w.Header().Get("Cache-Status"), "; ttl=")

@@ -21,11 +21,12 @@ const (
 
 // Options say what rules are made on. The zero value has good defaults.
 type Options struct {
-	// Base is the policy of requests that no rule matches, and what the words of a rule are added to: a rule's lifetime
-	// takes the place of the base's, and its pass-cookies are those of the base besides its own. Default: responses live
-	// by their own headers.
+	// Base is the policy of requests that no rule matches, and what the words of a rule are added
+	// to: a rule's lifetime takes the place of the base's, and its pass-cookies are those of the
+	// base besides its own. Default: responses live by their own headers.
 	Base policy.Policy
-	// First are rules that go before those of the text, "PATTERN = WORDS" each: those of a command line.
+	// First are rules that go before those of the text, "PATTERN = WORDS" each: those of a command
+	// line.
 	First []string
 	// FirstOrigin says where First comes from, for the messages. Default: "rule".
 	FirstOrigin string
@@ -50,8 +51,9 @@ func Load(file string, o Options) (*Set, error) {
 	return Parse(file, string(text), o)
 }
 
-// Parse reads the rules of an .ini text, which is called name in the messages: the lines of the section [rules], of
-// which there may be none. Other sections belong to others. The error says everything that is wrong, a line each.
+// Parse reads the rules of an .ini text, which is called name in the messages: the lines of the
+// section [rules], of which there may be none. Other sections belong to others. The error says
+// everything that is wrong, a line each.
 func Parse(name, text string, o Options) (*Set, error) {
 	if o.Section == "" {
 		o.Section = "rules"
@@ -69,7 +71,8 @@ func Parse(name, text string, o Options) (*Set, error) {
 	}
 	c.readSection(name, text, o.Section)
 	if len(c.lines)+len(c.wrong) > maxRules {
-		c.refuse(name, "", fmt.Errorf("there are %d rules: allowed are %d", len(c.lines)+len(c.wrong), maxRules))
+		c.refuse(name, "", fmt.Errorf("there are %d rules: allowed are %d", len(c.lines)+
+			len(c.wrong), maxRules))
 	}
 	set := c.compile(&o.Base)
 	if len(c.wrong) > 0 {
@@ -147,13 +150,15 @@ func (c *compiler) add(origin, text string) {
 	left = strings.TrimSpace(left)
 	switch {
 	case len(text) > maxLine:
-		c.refuse(origin, left[:min(len(left), 80)], fmt.Errorf("the rule is longer than %d bytes", maxLine))
+		c.refuse(origin, left[:min(len(left), 80)], fmt.Errorf("the rule is longer than %d bytes",
+			maxLine))
 		return
 	case !utf8.ValidString(text):
 		c.refuse(origin, "", errors.New("allowed is UTF-8"))
 		return
 	case !found:
-		c.refuse(origin, text, errors.New("allowed is PATTERN = WORDS, as in /api/* = 60s, stale 1h"))
+		c.refuse(origin, text, errors.New(
+			"allowed is PATTERN = WORDS, as in /api/* = 60s, stale 1h"))
 		return
 	}
 	l := line{origin: origin}

@@ -35,7 +35,9 @@ func readPattern(text string) (p pattern, err error) {
 		name, path = text[:i], text[i:]
 	case i < 0 && strings.HasPrefix(text, "*"):
 	case i < 0:
-		return p, errors.New(`a pattern begins with / or with *, as in /api/* and *.css, or with a host and /, as in example.com/*`)
+		return p,
+			errors.New(
+				`a pattern begins with / or with *, as in /api/* and *.css, or with a host and /, as in example.com/*`)
 	}
 	if p.host, err = readHost(name); err != nil {
 		return p, err
@@ -52,28 +54,35 @@ func readHost(text string) (h host, err error) {
 	if i := strings.LastIndexByte(h.name, ':'); i >= 0 && !strings.HasSuffix(h.name, "]") {
 		h.name, h.port = h.name[:i], h.name[i+1:]
 		if h.port == "" || strings.Trim(h.port, "0123456789") != "" {
-			return h, fmt.Errorf("%q is no host: allowed is a name, with a port or not, as in example.com:8080", text)
+			return h, fmt.Errorf("%q is no host: allowed is a name, with a port or not, as in "+
+				"example.com:8080", text)
 		}
 	}
 	h.name = strings.TrimSuffix(h.name, ".")
 	if strings.HasPrefix(h.name, "*.") {
 		h.name, h.sub = h.name[1:], true
 	}
-	if strings.Trim(h.name, "abcdefghijklmnopqrstuvwxyz0123456789-._[]:") != "" || strings.Trim(h.name, ".") == "" {
-		return h, fmt.Errorf("%q is no host: allowed are letters, digits, hyphens and dots, with *. before them for all "+
-			"hosts below one; a pattern for paths of every host begins with /, as in /*/feed/", text)
+	if strings.Trim(h.name, "abcdefghijklmnopqrstuvwxyz0123456789-._[]:") != "" ||
+		strings.Trim(h.name, ".") == "" {
+		return h, fmt.Errorf("%q is no host: allowed are letters, digits, hyphens and dots, with "+
+			"*. before them for all "+
+			"hosts below one; a pattern for paths of every host begins with /, as in /*/feed/",
+			text)
 	}
 	return h, nil
 }
 
-// readGlob reads a path as browsers write it, with escapes: %2A is a star that stands for itself, and %3D an =.
+// readGlob reads a path as browsers write it, with escapes: %2A is a star that stands for itself,
+// and %3D an =.
 func readGlob(text string) (g glob, err error) {
 	begin, end, star := strings.Cut(text, "*")
 	if strings.Contains(end, "*") {
-		return g, fmt.Errorf("%q has more than one *: one is allowed, which stands for any text", text)
+		return g, fmt.Errorf("%q has more than one *: one is allowed, which stands for any text",
+			text)
 	}
 	if strings.ContainsAny(text, "?#") {
-		return g, fmt.Errorf("%q has a query, which rules do not look at: end the pattern before it; keep-query and drop-query say which "+
+		return g, fmt.Errorf("%q has a query, which rules do not look at: end the pattern before "+
+			"it; keep-query and drop-query say which "+
 			"parameters count", text)
 	}
 	for _, part := range []string{begin, end} {
@@ -92,8 +101,10 @@ func readGlob(text string) (g glob, err error) {
 		whole = "/" + whole
 	}
 	if !plain(whole, "") {
-		return g, fmt.Errorf("%q is no path in its plain form, and rules with a lifetime are for those only: "+
-			"allowed is one without //, /./, /../, a backslash, a semicolon and control characters", text)
+		return g, fmt.Errorf("%q is no path in its plain form, and rules with a lifetime are for "+
+			"those only: "+
+			"allowed is one without //, /./, /../, a backslash, a semicolon and control characters",
+			text)
 	}
 	return g, nil
 }
@@ -103,10 +114,12 @@ func (g *glob) matches(path string) bool {
 	if !g.star {
 		return path == g.begin
 	}
-	return len(path) >= len(g.begin)+len(g.end) && strings.HasPrefix(path, g.begin) && strings.HasSuffix(path, g.end)
+	return len(path) >= len(g.begin)+len(g.end) && strings.HasPrefix(path, g.begin) &&
+		strings.HasSuffix(path, g.end)
 }
 
-// matchesFolded is matches, whatever the case of ASCII letters: there are servers to which /ADMIN is /admin.
+// matchesFolded is matches, whatever the case of ASCII letters: there are servers to which /ADMIN
+// is /admin.
 func (g *glob) matchesFolded(path string) bool {
 	if !g.star {
 		return equalFold(path, g.begin)
@@ -133,8 +146,8 @@ func (g *glob) covers(other *glob, folded bool) bool {
 	return begin == g.begin && end == g.end
 }
 
-// matches reports whether the pattern is for a Host field as sent. A dot at the end of the name does not count, nor does
-// a port that the pattern does not name.
+// matches reports whether the pattern is for a Host field as sent. A dot at the end of the name
+// does not count, nor does a port that the pattern does not name.
 func (h *host) matches(sent string) bool {
 	if h.name == "" {
 		return true

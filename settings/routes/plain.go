@@ -7,9 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// plain reports whether all servers take a path, unescaped, for the same one: none finds a segment in it to resolve, a
-// slash to merge, a parameter to cut off or an escape to undo. raw is how the path was sent, where that tells more
-// (URL.RawPath).
+// plain reports whether all servers take a path, unescaped, for the same one: none finds a segment
+// in it to resolve, a slash to merge, a parameter to cut off or an escape to undo. raw is how the
+// path was sent, where that tells more (URL.RawPath).
 func plain(path, raw string) bool {
 	if path == "" || path[0] != '/' || hidesSlash(raw) || !utf8.ValidString(path) {
 		return false
@@ -56,8 +56,9 @@ func hidesSlash(raw string) bool {
 	return false
 }
 
-// readings returns what servers may take a path for that is not plain: as it is; with its escapes undone once more, its
-// segments resolved and parameters cut off; and cut at what ends a path elsewhere.
+// readings returns what servers may take a path for that is not plain: as it is; with its escapes
+// undone once more, its segments resolved and parameters cut off; and cut at what ends a path
+// elsewhere.
 func readings(sent string) []string {
 	all := []string{sent, resolved(sent)}
 	if i := strings.IndexFunc(sent, func(c rune) bool { return c == '?' || c == '#' || c < ' ' }); i >= 0 {

@@ -1,5 +1,5 @@
-// Package routes reads rules by which a cache treats the paths of an app: data in a settings file, for apps that know
-// nothing of caching, and for operators who write no Go.
+// Package routes reads rules by which a cache treats the paths of an app: data in a settings file,
+// for apps that know nothing of caching, and for operators who write no Go.
 //
 //	[rules]
 //	/wp-admin/*          = pass
@@ -7,11 +7,13 @@
 //	/api/*               = 60s, stale 1h, tags api
 //	/* type text/html    = 60s, override
 //
-// The first rule that matches a request wins, and makes a [policy.Policy] of its words. [Parse] judges all of them, and
-// says what is wrong with file and line. The page docs/rules.md has the grammar and a table of the words.
+// The first rule that matches a request wins, and makes a [policy.Policy] of its words. [Parse]
+// judges all of them, and says what is wrong with file and line. The page docs/rules.md has the
+// grammar and a table of the words.
 //
-// A rule with a lifetime is for paths in their plain form alone. Of any other, such as /api/..%2fadmin, //admin or
-// /admin;x, servers make different things: only what rules forbid holds there, for each of its readings.
+// A rule with a lifetime is for paths in their plain form alone. Of any other, such as
+// /api/..%2fadmin, //admin or /admin;x, servers make different things: only what rules forbid holds
+// there, for each of its readings.
 package routes
 
 import (
@@ -23,7 +25,8 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// Set is an ordered set of rules. It is immutable and safe for concurrent use. A nil Set has no rules.
+// Set is an ordered set of rules. It is immutable and safe for concurrent use. A nil Set has no
+// rules.
 type Set struct {
 	rules    []rule
 	base     *policy.Policy // where no rule matches
@@ -40,9 +43,10 @@ type rule struct {
 	forbids bool           // it says pass or off
 }
 
-// Policy returns the policy for a request: that of the first rule that matches, or else [Options.Base]. Policies are
-// the same pointers for as long as the Set is used, and must not be modified. It is what freshet.Options.Policy wants.
-// For a path in its plain form it allocates nothing.
+// Policy returns the policy for a request: that of the first rule that matches, or else
+// [Options.Base]. Policies are the same pointers for as long as the Set is used, and must not be
+// modified. It is what freshet.Options.Policy wants. For a path in its plain form it allocates
+// nothing.
 func (s *Set) Policy(r *http.Request) *policy.Policy {
 	if s == nil {
 		return nil
@@ -72,13 +76,15 @@ func (s *Set) find(r *http.Request) (found *rule, isPlain bool) {
 	return nil, true
 }
 
-// findReading is find for a path that servers may take for another one. A rule that forbids counts if it is for one of
-// its readings, wherever it stands; of the others the first does.
+// findReading is find for a path that servers may take for another one. A rule that forbids counts
+// if it is for one of its readings, wherever it stands; of the others the first does.
 func (s *Set) findReading(r *http.Request) (found *rule) {
 	paths := readings(r.URL.Path)
 	for i := range s.rules {
 		rule := &s.rules[i]
-		switch matches := slices.ContainsFunc(paths, func(path string) bool { return rule.matches(r, path) }); {
+		switch matches := slices.ContainsFunc(paths, func(path string) bool {
+			return rule.matches(r, path)
+		}); {
 		case matches && rule.forbids:
 			return rule
 		case matches && found == nil:
@@ -95,8 +101,8 @@ func (x *rule) matches(r *http.Request, path string) bool {
 	return x.selector.matchesBeside(r)
 }
 
-// Origin says where the first line of the rule stands that chooses the policy of a request, such as "freshet.ini:12".
-// Empty: no rule matches.
+// Origin says where the first line of the rule stands that chooses the policy of a request, such as
+// "freshet.ini:12". Empty: no rule matches.
 func (s *Set) Origin(r *http.Request) string {
 	if s == nil {
 		return ""
@@ -123,12 +129,14 @@ func (s *Set) Warnings() []string {
 	return s.warnings
 }
 
-// Live is a [Set] that can be replaced while requests use it. The zero value has no rules. It is safe for concurrent use.
+// Live is a [Set] that can be replaced while requests use it. The zero value has no rules. It is
+// safe for concurrent use.
 type Live struct{ now atomic.Pointer[Set] }
 
-// Use has s take the place of the set in use. Requests that have begun keep the policy that they have. What is stored
-// keeps its lifetime; where the words that say who may have it have changed, it is not used any more. Policies that
-// say the same as before keep their pointers, so that replacing rules often costs a cache no memory.
+// Use has s take the place of the set in use. Requests that have begun keep the policy that they
+// have. What is stored keeps its lifetime; where the words that say who may have it have changed,
+// it is not used any more. Policies that say the same as before keep their pointers, so that
+// replacing rules often costs a cache no memory.
 func (l *Live) Use(s *Set) {
 	if before := l.now.Load(); before != nil && s != nil {
 		s = s.adopt(before)
@@ -149,14 +157,18 @@ func (s *Set) adopt(before *Set) *Set {
 		known = append(known, before.rules[i].policy, before.rules[i].careful)
 	}
 	same := func(p *policy.Policy) *policy.Policy {
-		if i := slices.IndexFunc(known, func(k *policy.Policy) bool { return reflect.DeepEqual(k, p) }); i >= 0 {
+		if i := slices.IndexFunc(known, func(k *policy.Policy) bool {
+			return reflect.DeepEqual(k, p)
+		}); i >= 0 {
 			return known[i]
 		}
 		return p
 	}
-	next := &Set{rules: slices.Clone(s.rules), base: same(s.base), careful: same(s.careful), warnings: s.warnings}
+	next := &Set{rules: slices.Clone(s.rules), base: same(s.base), careful: same(s.careful),
+		warnings: s.warnings}
 	for i := range next.rules {
-		next.rules[i].policy, next.rules[i].careful = same(s.rules[i].policy), same(s.rules[i].careful)
+		next.rules[i].policy, next.rules[i].careful = same(s.rules[i].policy),
+			same(s.rules[i].careful)
 	}
 	return next
 }

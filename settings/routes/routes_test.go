@@ -29,7 +29,8 @@ func request(method, target string, header ...string) *http.Request {
 	if err != nil {
 		u = &url.URL{Path: target}
 	}
-	r := &http.Request{Method: method, URL: u, Host: "example.com", RequestURI: target, Header: http.Header{}}
+	r := &http.Request{Method: method, URL: u, Host: "example.com", RequestURI: target,
+		Header: http.Header{}}
 	for i := 0; i < len(header); i += 2 {
 		if header[i] == "Host" {
 			r.Host = header[i+1]
@@ -66,20 +67,29 @@ POST /form            = pass
 		header         []string
 		want           time.Duration
 	}{
-		{"GET", "/exact", nil, 1}, {"GET", "/exact?query", nil, 1}, {"GET", "/exact/", nil, 0}, {"GET", "/Exact", nil, 0},
+		{"GET", "/exact", nil, 1}, {"GET", "/exact?query", nil, 1}, {"GET", "/exact/", nil, 0},
+		{"GET", "/Exact", nil, 0},
 		{"GET", "/%65xact", nil, 1}, {"GET", "/exac", nil, 0},
-		{"GET", "/api/", nil, 2}, {"GET", "/api/a/b", nil, 2}, {"GET", "/api", nil, 0}, {"GET", "/apis", nil, 0},
+		{"GET", "/api/", nil, 2}, {"GET", "/api/a/b", nil, 2}, {"GET", "/api", nil, 0},
+		{"GET", "/apis", nil, 0},
 		{"GET", "/api/x.css", nil, 2},
-		{"GET", "/static/x.css", nil, 3}, {"GET", "/static/a/b.css", nil, 3}, {"GET", "/static/.css", nil, 3},
+		{"GET", "/static/x.css", nil, 3}, {"GET", "/static/a/b.css", nil, 3},
+		{"GET", "/static/.css", nil, 3},
 		{"GET", "/x.css", nil, 4}, {"GET", "/x.css/", nil, 0}, {"GET", "/x.css.html", nil, 0},
 		{"GET", "/a/feed/", nil, 5}, {"GET", "/feed/", nil, 0}, {"GET", "//feed/", nil, 0},
-		{"GET", "/x", []string{"Host", "example.org"}, 6}, {"GET", "/x", []string{"Host", "EXAMPLE.org.:81"}, 6},
-		{"GET", "/x", []string{"Host", "a.example.org"}, 0}, {"GET", "/x", []string{"Host", "example.org.evil"}, 0},
-		{"GET", "/x", []string{"Host", "a.b.example.net"}, 7}, {"GET", "/x", []string{"Host", "example.net"}, 0},
+		{"GET", "/x", []string{"Host", "example.org"}, 6},
+		{"GET", "/x", []string{"Host", "EXAMPLE.org.:81"}, 6},
+		{"GET", "/x", []string{"Host", "a.example.org"}, 0},
+		{"GET", "/x", []string{"Host", "example.org.evil"}, 0},
+		{"GET", "/x", []string{"Host", "a.b.example.net"}, 7},
+		{"GET", "/x", []string{"Host", "example.net"}, 0},
 		{"GET", "/x", []string{"Host", "evilexample.net"}, 0},
-		{"GET", "/x", []string{"Host", "example.com:8080"}, 8}, {"GET", "/x", []string{"Host", "example.com:80"}, 0},
-		{"GET", "/form", nil, 9}, {"HEAD", "/form", nil, 9}, {"", "/form", nil, 9}, {"PUT", "/form", nil, 0},
-		{"GET", "/beta", []string{"Cookie", "a=b; beta=1"}, 10}, {"GET", "/beta", []string{"Cookie", "betaa=1; b=beta"}, 11},
+		{"GET", "/x", []string{"Host", "example.com:8080"}, 8},
+		{"GET", "/x", []string{"Host", "example.com:80"}, 0},
+		{"GET", "/form", nil, 9}, {"HEAD", "/form", nil, 9}, {"", "/form", nil, 9},
+		{"PUT", "/form", nil, 0},
+		{"GET", "/beta", []string{"Cookie", "a=b; beta=1"}, 10},
+		{"GET", "/beta", []string{"Cookie", "betaa=1; b=beta"}, 11},
 		{"GET", "/beta", nil, 11}, {"GET", "/beta", []string{"Cookie", `a="x, beta=1`}, 10},
 		{"GET", "/a=b%20c*", nil, 12}, {"GET", "/a=b%20cd", nil, 0},
 	} {
@@ -89,7 +99,8 @@ POST /form            = pass
 			got = p.ByType[0].Policy.TTL
 		}
 		if got != c.want*time.Second {
-			t.Errorf("%s %s %q: the rule of %v, want %v", c.method, c.target, c.header, got, c.want*time.Second)
+			t.Errorf("%s %s %q: the rule of %v, want %v", c.method, c.target, c.header, got,
+				c.want*time.Second)
 		}
 	}
 	if p := set.Policy(request("POST", "/form")); !p.Pass {
@@ -110,30 +121,43 @@ func TestWords(t *testing.T) {
 		words string
 		want  policy.Policy
 	}{
-		{"60s", policy.Policy{TTL: time.Minute}}, {"90", policy.Policy{TTL: 90 * time.Second}}, {"7d", policy.Policy{TTL: 7 * day}},
+		{"60s", policy.Policy{TTL: time.Minute}}, {"90", policy.Policy{TTL: 90 * time.Second}},
+		{"7d", policy.Policy{TTL: 7 * day}},
 		{"2w", policy.Policy{TTL: 14 * day}}, {"1h30m", policy.Policy{TTL: 90 * time.Minute}},
-		{"1m, clients 5s, cdn 1h", policy.Policy{TTL: time.Minute, ClientTTL: 5 * time.Second, CDNTTL: time.Hour}},
-		{"clients none, cdn none, retain none", policy.Policy{ClientTTL: -1, CDNTTL: -1, Retention: -1}},
-		{"stale 1h, if-error 1d, retain 2h", policy.Policy{StaleWhileRevalidate: time.Hour, StaleIfError: day, Retention: 2 * time.Hour}},
+		{"1m, clients 5s, cdn 1h", policy.Policy{TTL: time.Minute, ClientTTL: 5 * time.Second,
+			CDNTTL: time.Hour}},
+		{"clients none, cdn none, retain none", policy.Policy{ClientTTL: -1, CDNTTL: -1,
+			Retention: -1}},
+		{"stale 1h, if-error 1d, retain 2h", policy.Policy{StaleWhileRevalidate: time.Hour,
+			StaleIfError: day, Retention: 2 * time.Hour}},
 		{"heuristic", policy.Policy{Heuristic: true}},
-		{"heuristic 1h", policy.Policy{Heuristic: true, HeuristicMax: time.Hour, HeuristicDocumentMax: time.Hour}},
+		{"heuristic 1h", policy.Policy{Heuristic: true, HeuristicMax: time.Hour,
+			HeuristicDocumentMax: time.Hour}},
 		{"tags a b", policy.Policy{Tags: []string{"a", "b"}}},
 		{"1m, shared", policy.Policy{TTL: time.Minute, Shared: true}},
 		{"1m, override", policy.Policy{TTL: time.Minute, Override: true, ClientTTL: -1}},
-		{"1m, override, clients 5s", policy.Policy{TTL: time.Minute, Override: true, ClientTTL: 5 * time.Second}},
-		{"1m, unsafe-private", policy.Policy{TTL: time.Minute, OverridePrivate: true, ClientTTL: -1}},
+		{"1m, override, clients 5s", policy.Policy{TTL: time.Minute, Override: true,
+			ClientTTL: 5 * time.Second}},
+		{"1m, unsafe-private", policy.Policy{TTL: time.Minute, OverridePrivate: true,
+			ClientTTL: -1}},
 		{"1m, unsafe-set-cookie", policy.Policy{TTL: time.Minute, StoreCookies: true}},
 		{"off", policy.Policy{Off: true}}, {"pass", policy.Policy{Pass: true}},
 		{"pass-cookies s* t", policy.Policy{PassCookies: []string{"s*", "t"}}},
-		{"ignore-cookies a @analytics b", policy.Policy{IgnoreCookies: slices.Concat([]string{"a"}, policy.AnalyticsCookies(), []string{"b"})}},
-		{"keep-cookies lang", policy.Policy{KeepCookies: []string{"lang"}}}, {"keep-cookies none", policy.Policy{KeepCookies: []string{}}},
-		{"keep-query q page", policy.Policy{Key: policy.KeyOptions{KeepParams: []string{"q", "page"}}}},
+		{"ignore-cookies a @analytics b", policy.Policy{IgnoreCookies: slices.Concat([]string{"a"},
+			policy.AnalyticsCookies(), []string{"b"})}},
+		{"keep-cookies lang", policy.Policy{KeepCookies: []string{"lang"}}}, {"keep-cookies none",
+			policy.Policy{KeepCookies: []string{}}},
+		{"keep-query q page", policy.Policy{Key: policy.KeyOptions{KeepParams: []string{"q",
+			"page"}}}},
 		{"keep-query none", policy.Policy{Key: policy.KeyOptions{KeepParams: []string{}}}},
-		{"drop-query utm_*, sort-query", policy.Policy{Key: policy.KeyOptions{DropParams: []string{"utm_*"}, SortQuery: true}}},
+		{"drop-query utm_*, sort-query",
+			policy.Policy{Key: policy.KeyOptions{DropParams: []string{"utm_*"}, SortQuery: true}}},
 		{"key-cookies lang, key-headers X-Tenant",
-			policy.Policy{Key: policy.KeyOptions{Cookies: []string{"lang"}, Headers: []string{"X-Tenant"}}}},
+			policy.Policy{Key: policy.KeyOptions{Cookies: []string{"lang"},
+				Headers: []string{"X-Tenant"}}}},
 		{"no-force, max-body 1MiB", policy.Policy{IgnoreClientDirectives: true, MaxBody: 1 << 20}},
-		{"timeout 5s, max-wait 2s", policy.Policy{Timeout: 5 * time.Second, MaxWait: 2 * time.Second}},
+		{"timeout 5s, max-wait 2s", policy.Policy{Timeout: 5 * time.Second,
+			MaxWait: 2 * time.Second}},
 	} {
 		set := parse(t, "/x = "+c.words)
 		if got := set.Policy(request("GET", "/x")); !reflect.DeepEqual(*got, c.want) {
@@ -144,8 +168,10 @@ func TestWords(t *testing.T) {
 
 // A base's words hold under each rule, unless the rule says otherwise.
 func TestBase(t *testing.T) {
-	base := policy.Policy{Heuristic: true, PassCookies: []string{"s"}, IgnoreCookies: []string{"_ga"}, StaleIfError: time.Hour}
-	set := parse(t, "/a = 1m\n/b = pass-cookies t, ignore-cookies none, heuristic none, if-error none\n/c type text/html = 1m, if-error 1s",
+	base := policy.Policy{Heuristic: true, PassCookies: []string{"s"},
+		IgnoreCookies: []string{"_ga"}, StaleIfError: time.Hour}
+	set := parse(t, "/a = 1m\n/b = pass-cookies t, ignore-cookies none, heuristic none, if-error "+
+		"none\n/c type text/html = 1m, if-error 1s",
 		routes.Options{Base: base})
 	if got := set.Policy(request("GET", "/none")); !reflect.DeepEqual(*got, base) {
 		t.Errorf("no rule: %+v", *got)
@@ -176,7 +202,8 @@ func TestTypes(t *testing.T) {
 	want := policy.Policy{
 		PassCookies: []string{"s"}, Key: policy.KeyOptions{DropParams: []string{"utm_*"}},
 		ByType: []policy.TypePolicy{
-			{Types: []string{"text/html", "application/xhtml+xml"}, Policy: policy.Policy{TTL: time.Minute, Override: true, ClientTTL: -1}},
+			{Types: []string{"text/html", "application/xhtml+xml"},
+				Policy: policy.Policy{TTL: time.Minute, Override: true, ClientTTL: -1}},
 			{Types: []string{"image/*"}, Policy: policy.Policy{TTL: 24 * time.Hour, Shared: true}},
 			{Types: []string{"application/x-private"}, Policy: policy.Policy{Off: true}},
 			{Types: []string{"*"}, Policy: policy.Policy{TTL: 10 * time.Second}},
@@ -186,13 +213,14 @@ func TestTypes(t *testing.T) {
 		t.Errorf("%d rules: %+v, want %+v", set.Len(), *got, want)
 	}
 	implied := parse(t, "*.css = 7d, shared, drop-query v").Policy(request("GET", "/account/x.css"))
-	if implied.TTL != 0 || implied.Shared || len(implied.ByType) != 1 || implied.ByType[0].Types[0] != "text/css" {
+	if implied.TTL != 0 || implied.Shared || len(implied.ByType) != 1 ||
+		implied.ByType[0].Types[0] != "text/css" {
 		t.Errorf("*.css: %+v", implied)
 	}
 }
 
-// Paths that servers read in more than one way: what allows does not hold for them, and what forbids holds for each
-// of their readings, wherever it stands, and whatever the case.
+// Paths that servers read in more than one way: what allows does not hold for them, and what
+// forbids holds for each of their readings, wherever it stands, and whatever the case.
 func TestPathConfusion(t *testing.T) {
 	set := parse(t, `/api/*    = 60s, shared, ignore-cookies a, override, tags api, pass-cookies s
 /static/*.css               = 1h
@@ -203,18 +231,27 @@ func TestPathConfusion(t *testing.T) {
 		target string
 		want   string
 	}{
-		{"/api/x", "api"}, {"/other", "all"}, {"/API/x", "all"}, {"/a.b/..c/d..", "all"}, {"/a%20b/%C3%A9", "all"}, {"/100%25", "all"},
-		{"/api/..%2fadmin", "careful api"}, {"/api/%2e%2e/admin", "careful api"}, {"/api/../admin", "careful api"},
-		{"/api//x", "careful api"}, {"/api/;x", "careful api"}, {"/api/x;y=z", "careful api"}, {"/api/a%5cb", "careful api"},
-		{"/api/%00", "careful api"}, {"/api/a%3fb", "careful api"}, {"/api/a%23b", "careful api"}, {"/api/%252e%252e/x", "careful api"},
-		{"/api/x/.", "careful api"}, {"/api/a%0ab", "careful api"}, {"/api/%c0%ae%c0%ae/x", "careful api"}, {"/api/.../x", "careful api"},
+		{"/api/x", "api"}, {"/other", "all"}, {"/API/x", "all"}, {"/a.b/..c/d..", "all"},
+		{"/a%20b/%C3%A9", "all"}, {"/100%25", "all"},
+		{"/api/..%2fadmin", "careful api"}, {"/api/%2e%2e/admin", "careful api"},
+		{"/api/../admin", "careful api"},
+		{"/api//x", "careful api"}, {"/api/;x", "careful api"}, {"/api/x;y=z", "careful api"},
+		{"/api/a%5cb", "careful api"},
+		{"/api/%00", "careful api"}, {"/api/a%3fb", "careful api"}, {"/api/a%23b", "careful api"},
+		{"/api/%252e%252e/x", "careful api"},
+		{"/api/x/.", "careful api"}, {"/api/a%0ab", "careful api"}, {"/api/%c0%ae%c0%ae/x",
+			"careful api"}, {"/api/.../x", "careful api"},
 		{"//api/x", "careful api"}, {"/%2fapi/x", "careful api"}, {"/x/../api/x", "careful api"},
 		{"/api/a%2Fb", "careful api"}, {"http://example.com/api/..%2fx", "careful api"},
 
-		{"/wp-admin/", "pass"}, {"/WP-Admin/x", "pass"}, {"//wp-admin/x", "pass"}, {"/api/../wp-admin/x", "pass"},
-		{"/api/..%2fwp-admin/x", "pass"}, {"/x;y/../wp-admin/", "pass"}, {"/wp-admin;x/y", "pass"}, {`/\wp-admin\x`, "pass"},
-		{"/%2577p-admin/x", "pass"}, {"/api/%252e%252e/wp-admin/", "pass"}, {"/api/..;/wp-admin/x", "pass"},
-		{"/ACCOUNT", "off"}, {"/account;jsessionid=1", "off"}, {"/account%00.css", "off"}, {"/account%3f.css", "off"}, {"//account", "off"},
+		{"/wp-admin/", "pass"}, {"/WP-Admin/x", "pass"}, {"//wp-admin/x", "pass"},
+		{"/api/../wp-admin/x", "pass"},
+		{"/api/..%2fwp-admin/x", "pass"}, {"/x;y/../wp-admin/", "pass"}, {"/wp-admin;x/y", "pass"},
+		{`/\wp-admin\x`, "pass"},
+		{"/%2577p-admin/x", "pass"}, {"/api/%252e%252e/wp-admin/", "pass"}, {"/api/..;/wp-admin/x",
+			"pass"},
+		{"/ACCOUNT", "off"}, {"/account;jsessionid=1", "off"}, {"/account%00.css", "off"},
+		{"/account%3f.css", "off"}, {"//account", "off"},
 		{"/static/../account", "off"}, {"/account/", "all"},
 		{"*", "careful"},
 	} {
@@ -235,7 +272,8 @@ func TestPathConfusion(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s: %s, want %s", c.target, got, c.want)
 		}
-		if strings.HasPrefix(c.want, "careful") && (p.TTL > 0 || p.Shared || p.Override || p.Heuristic || len(p.IgnoreCookies) > 0 || len(p.ByType) > 0) {
+		if strings.HasPrefix(c.want, "careful") && (p.TTL > 0 || p.Shared || p.Override ||
+			p.Heuristic || len(p.IgnoreCookies) > 0 || len(p.ByType) > 0) {
 			t.Errorf("%s: a path that is not plain gets %+v", c.target, *p)
 		}
 		if c.want == "careful api" && !slices.Contains(p.PassCookies, "s") {
@@ -265,7 +303,8 @@ func TestPointersAreStable(t *testing.T) {
 func TestLive(t *testing.T) {
 	var live routes.Live
 	r := request("GET", "/a")
-	if live.Policy(r) != nil || live.Set() != nil || live.Set().Len() != 0 || live.Set().Warnings() != nil || live.Set().Origin(r) != "" {
+	if live.Policy(r) != nil || live.Set() != nil || live.Set().Len() != 0 ||
+		live.Set().Warnings() != nil || live.Set().Origin(r) != "" {
 		t.Error("no set has rules")
 	}
 	live.Use(parse(t, "/a = 1m\n/b = 2m"))
@@ -288,24 +327,30 @@ func TestLive(t *testing.T) {
 }
 
 func TestWarnings(t *testing.T) {
-	set := parse(t, "/a = 1m, unsafe-private\n/b = 1m, unsafe-set-cookie\n/c = 1m, shared, override\n/d = 1m, shared")
-	if got := set.Warnings(); len(got) != 3 || !strings.Contains(got[0], "freshet.ini:2: /a: unsafe-private") {
+	set := parse(t, "/a = 1m, unsafe-private\n/b = 1m, unsafe-set-cookie\n/c = 1m, shared, "+
+		"override\n/d = 1m, shared")
+	if got := set.Warnings(); len(got) != 3 || !strings.Contains(got[0],
+		"freshet.ini:2: /a: unsafe-private") {
 		t.Errorf("%q", got)
 	}
 }
 
 // First goes before the file's, and sections of others are left alone.
 func TestSections(t *testing.T) {
-	text := "\ufeffkey = x\n[freshet]\nproxy.listen = :1\n/a = 9m\n[ rules ] ; ours\n/a = 1m\n[app]\n/a = nonsense\n[rules]\n/b = 2m\n"
-	set, err := routes.Parse("x.ini", text, routes.Options{First: []string{"/first = 3m", "/b = 4m\n, stale 1m"}})
-	if err == nil || !strings.Contains(err.Error(), "x.ini:10: /b: no response comes to this rule: /b at rule 2") {
+	text := "\ufeffkey = x\n[freshet]\nproxy.listen = :1\n/a = 9m\n[ rules ] ; ours\n/a = " +
+		"1m\n[app]\n/a = nonsense\n[rules]\n/b = 2m\n"
+	set, err := routes.Parse("x.ini", text, routes.Options{First: []string{"/first = 3m",
+		"/b = 4m\n, stale 1m"}})
+	if err == nil || !strings.Contains(err.Error(), "x.ini:10: /b: no response comes to this "+
+		"rule: /b at rule 2") {
 		t.Fatal(set, err)
 	}
 	set, err = routes.Parse("x.ini", text, routes.Options{First: []string{"/a cookie c = 3m"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for path, want := range map[string]time.Duration{"/a": time.Minute, "/b": 2 * time.Minute, "/c": 0} {
+	for path, want := range map[string]time.Duration{"/a": time.Minute, "/b": 2 * time.Minute,
+		"/c": 0} {
 		if got := set.Policy(httptest.NewRequest("GET", path, nil)).TTL; got != want {
 			t.Errorf("%s: %v, want %v", path, got, want)
 		}

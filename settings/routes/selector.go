@@ -34,12 +34,14 @@ func (s *selector) matchesBeside(r *http.Request) bool {
 	return s.host.matches(r.Host) && (s.cookie == "" || hasCookie(r.Header["Cookie"], s.cookie))
 }
 
-// covers reports whether the selector is for every request that another one is for. folded: without regard to case.
+// covers reports whether the selector is for every request that another one is for. folded: without
+// regard to case.
 func (s *selector) covers(other *selector, folded bool) bool {
 	switch {
-	case s.methods != nil && (other.methods == nil || slices.ContainsFunc(other.methods, func(m string) bool {
-		return !slices.Contains(s.methods, m)
-	})):
+	case s.methods != nil && (other.methods == nil || slices.ContainsFunc(other.methods,
+		func(m string) bool {
+			return !slices.Contains(s.methods, m)
+		})):
 		return false
 	case s.cookie != "" && !matchesName(s.cookie, other.cookie):
 		return false
@@ -47,8 +49,8 @@ func (s *selector) covers(other *selector, folded bool) bool {
 	return s.host.covers(&other.host) && s.path.covers(&other.path, folded)
 }
 
-// hasCookie reports whether a Cookie field has a cookie, wherever an app could find one: at ";" and ",", and within
-// quotes.
+// hasCookie reports whether a Cookie field has a cookie, wherever an app could find one: at ";" and
+// ",", and within quotes.
 func hasCookie(lines []string, name string) bool {
 	for _, line := range lines {
 		for line != "" {
@@ -76,11 +78,13 @@ func matchesName(pattern, name string) bool {
 func readSelector(text string) (s selector, types []string, err error) {
 	words := strings.Fields(text)
 	if len(words) == 0 {
-		return s, nil, errors.New("there is nothing before the =: allowed is a pattern such as /api/* or *.css")
+		return s, nil, errors.New("there is nothing before the =: allowed is a pattern such as " +
+			"/api/* or *.css")
 	}
 	if isMethods(words[0]) {
 		if len(words) == 1 {
-			return s, nil, fmt.Errorf("%q is a method without a pattern: write %s /path", words[0], words[0])
+			return s, nil, fmt.Errorf("%q is a method without a pattern: write %s /path", words[0],
+				words[0])
 		}
 		s.methods, words = readMethods(words[0]), words[1:]
 	}
@@ -90,7 +94,8 @@ func readSelector(text string) (s selector, types []string, err error) {
 	s.text = text
 	for words = words[1:]; len(words) > 0; words = words[2:] {
 		if len(words) == 1 {
-			return s, nil, fmt.Errorf("%q: allowed behind a pattern are: cookie NAME, type TYPE", words[0])
+			return s, nil, fmt.Errorf("%q: allowed behind a pattern are: cookie NAME, type TYPE",
+				words[0])
 		}
 		switch value := words[1]; {
 		case words[0] == "cookie" && s.cookie == "":
@@ -98,7 +103,8 @@ func readSelector(text string) (s selector, types []string, err error) {
 		case words[0] == "type" && types == nil:
 			types, err = readTypes(value)
 		default:
-			err = fmt.Errorf("%q: allowed behind a pattern are, once each: cookie NAME, type TYPE; several types have | between them, "+
+			err = fmt.Errorf("%q: allowed behind a pattern are, once each: cookie NAME, type "+
+				"TYPE; several types have | between them, "+
 				"as in text/html|text/plain", words[0]+" "+value)
 		}
 		if err != nil {
@@ -109,7 +115,8 @@ func readSelector(text string) (s selector, types []string, err error) {
 }
 
 func isMethods(text string) bool {
-	return strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ|-") == "" && strings.Trim(text, "|-") != ""
+	return strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ|-") == "" &&
+		strings.Trim(text, "|-") != ""
 }
 
 func readMethods(text string) []string {
@@ -124,8 +131,10 @@ func readMethods(text string) []string {
 func readTypes(text string) (types []string, err error) {
 	for one := range strings.SplitSeq(strings.ToLower(text), "|") {
 		media, sub, _ := strings.Cut(one, "/")
-		if one != "*" && !(isToken(media) && (sub == "*" || isToken(sub) && !strings.Contains(sub, "*"))) {
-			return nil, fmt.Errorf("%q is no type: allowed are such as text/html, image/* and * for all, with | between several", one)
+		if one != "*" && !(isToken(media) && (sub == "*" || isToken(sub) &&
+			!strings.Contains(sub, "*"))) {
+			return nil, fmt.Errorf("%q is no type: allowed are such as text/html, image/* and * "+
+				"for all, with | between several", one)
 		}
 		types = append(types, one)
 	}
@@ -134,7 +143,8 @@ func readTypes(text string) (types []string, err error) {
 
 func checkCookie(name string) error {
 	if name = strings.TrimSuffix(name, "*"); name != "" && !isToken(name) {
-		return fmt.Errorf("%q is no name of a cookie: allowed are letters, digits and !#$%%&'*+-.^_`|~, with * at its end for all that "+
+		return fmt.Errorf("%q is no name of a cookie: allowed are letters, digits and "+
+			"!#$%%&'*+-.^_`|~, with * at its end for all that "+
 			"begin so", name)
 	}
 	return nil
@@ -143,7 +153,8 @@ func checkCookie(name string) error {
 func isToken(text string) bool {
 	for i := range len(text) {
 		c := text[i]
-		if !('a' <= lower(c) && lower(c) <= 'z' || '0' <= c && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0) {
+		if !('a' <= lower(c) && lower(c) <= 'z' || '0' <= c && c <= '9' ||
+			strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0) {
 			return false
 		}
 	}

@@ -17,7 +17,8 @@ import (
 type word struct {
 	name  string
 	about string // its arguments, as the messages show them
-	// early: settled when the request comes, before there is a response, so that no type can choose it.
+	// early: settled when the request comes, before there is a response, so that no type can choose
+	// it.
 	early bool
 	set   func(p *policy.Policy, args []string) error
 }
@@ -54,7 +55,9 @@ var words = []word{
 		return err
 	}},
 	{"heuristic", "DURATION, none or nothing", false, setHeuristic},
-	{"tags", "TAG…", false, func(p *policy.Policy, args []string) error { return names(&p.Tags, args, nil) }},
+	{"tags", "TAG…", false, func(p *policy.Policy, args []string) error {
+		return names(&p.Tags, args, nil)
+	}},
 	{"shared", "", false, flag(func(p *policy.Policy) *bool { return &p.Shared })},
 	{"override", "", false, flag(func(p *policy.Policy) *bool { return &p.Override })},
 	{"unsafe-private", "", false, flag(func(p *policy.Policy) *bool { return &p.OverridePrivate })},
@@ -62,8 +65,11 @@ var words = []word{
 	{"off", "", false, flag(func(p *policy.Policy) *bool { return &p.Off })},
 
 	{"pass", "", true, flag(func(p *policy.Policy) *bool { return &p.Pass })},
-	{"pass-cookies", "NAME…", true, func(p *policy.Policy, args []string) error { return names(&p.PassCookies, args, checkCookie) }},
-	{"ignore-cookies", "NAME…, @analytics or none", true, func(p *policy.Policy, args []string) error {
+	{"pass-cookies", "NAME…", true, func(p *policy.Policy, args []string) error {
+		return names(&p.PassCookies, args, checkCookie)
+	}},
+	{"ignore-cookies", "NAME…, @analytics or none", true, func(p *policy.Policy,
+		args []string) error {
 		if i := slices.Index(args, "@analytics"); i >= 0 {
 			args = slices.Concat(args[:i], policy.AnalyticsCookies(), args[i+1:])
 		}
@@ -75,10 +81,16 @@ var words = []word{
 	{"keep-query", "NAME… or none", true, func(p *policy.Policy, args []string) error {
 		return namesOrNone(&p.Key.KeepParams, args, []string{}, nil)
 	}},
-	{"drop-query", "NAME…", true, func(p *policy.Policy, args []string) error { return names(&p.Key.DropParams, args, nil) }},
+	{"drop-query", "NAME…", true, func(p *policy.Policy, args []string) error {
+		return names(&p.Key.DropParams, args, nil)
+	}},
 	{"sort-query", "", true, flag(func(p *policy.Policy) *bool { return &p.Key.SortQuery })},
-	{"key-cookies", "NAME…", true, func(p *policy.Policy, args []string) error { return names(&p.Key.Cookies, args, checkName) }},
-	{"key-headers", "NAME…", true, func(p *policy.Policy, args []string) error { return names(&p.Key.Headers, args, checkName) }},
+	{"key-cookies", "NAME…", true, func(p *policy.Policy, args []string) error {
+		return names(&p.Key.Cookies, args, checkName)
+	}},
+	{"key-headers", "NAME…", true, func(p *policy.Policy, args []string) error {
+		return names(&p.Key.Headers, args, checkName)
+	}},
 	{"no-force", "", true, flag(func(p *policy.Policy) *bool { return &p.IgnoreClientDirectives })},
 	{"max-body", "SIZE", true, setMaxBody},
 	{"timeout", "DURATION", true, func(p *policy.Policy, args []string) (err error) {
@@ -97,7 +109,9 @@ func readWord(text string) (w *word, args []string, err error) {
 	if c := args[0][0]; '0' <= c && c <= '9' {
 		return &words[0], args, nil
 	}
-	i := slices.IndexFunc(words, func(w word) bool { return w.name == args[0] && w.name != lifetime })
+	i := slices.IndexFunc(words, func(w word) bool {
+		return w.name == args[0] && w.name != lifetime
+	})
 	if i < 0 {
 		return nil, nil, errors.New("there is no such word: " + allowed())
 	}
@@ -131,9 +145,11 @@ func one[T any](args []string, read func(string) (T, error)) (value T, err error
 	return read(args[0])
 }
 
-var errLength = errors.New("allowed is a length of time from 1s to 24855d such as 60s, 5m, 1h, 7d or 2w")
+var errLength = errors.New("allowed is a length of time from 1s to 24855d such as 60s, 5m, 1h, " +
+	"7d or 2w")
 
-// length reads a length of time: as settings do, and with d for days and w for weeks. A bare number is one of seconds.
+// length reads a length of time: as settings do, and with d for days and w for weeks. A bare number
+// is one of seconds.
 func length(text string) (time.Duration, error) {
 	for unit, of := range map[string]time.Duration{"d": 24 * time.Hour, "w": 7 * 24 * time.Hour} {
 		digits, ok := strings.CutSuffix(text, unit)
@@ -230,7 +246,8 @@ func namesOrNone(list *[]string, args, without []string, check func(string) erro
 // checkName refuses a pattern where the very name counts.
 func checkName(name string) error {
 	if !isToken(name) || strings.HasSuffix(name, "*") || http.CanonicalHeaderKey(name) == "" {
-		return fmt.Errorf("%q is no whole name: allowed are letters, digits and hyphens, without *", name)
+		return fmt.Errorf("%q is no whole name: allowed are letters, digits and hyphens, without *",
+			name)
 	}
 	return nil
 }

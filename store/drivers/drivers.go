@@ -1,7 +1,7 @@
 // Package drivers holds the drivers of a program: what opens a backend by its URL.
 //
-// A driver registers itself when its package is imported, as those of database/sql do. A program that
-// chooses its store by URL imports the drivers that it wants for that effect alone:
+// A driver registers itself when its package is imported, as those of database/sql do. A program
+// that chooses its store by URL imports the drivers that it wants for that effect alone:
 //
 //	import _ "github.com/freshet-go/freshet/store/redisstore"
 //
@@ -27,10 +27,10 @@ type Driver struct {
 	// Schemes are the beginnings of its URLs, in lower case: "redis" and "rediss" for redis:// and
 	// rediss://. At least one is required. A scheme belongs to one driver.
 	Schemes []string
-	// Open returns the backend that a URL names. It is required. It checks the URL and asks no server:
-	// open.URL then calls the backend's Health. The URL has the options of the driver, and none of
-	// package open's. An error must not show a password. When the backend has a method Close() error,
-	// open.Store.Close calls it.
+	// Open returns the backend that a URL names. It is required. It checks the URL and asks no
+	// server: open.URL then calls the backend's Health. The URL has the options of the driver, and
+	// none of package open's. An error must not show a password. When the backend has a method
+	// Close() error, open.Store.Close calls it.
 	Open func(rawURL string) (store.Backend, error)
 }
 
@@ -40,8 +40,9 @@ var registered struct {
 }
 
 // Register makes a driver known to the program. The init function of the driver's package calls it.
-// It panics when a field is missing or not allowed, or when another driver has the kind or a scheme:
-// that is a mistake of the program, which should show at its start. It is safe for concurrent use.
+// It panics when a field is missing or not allowed, or when another driver has the kind or a
+// scheme: that is a mistake of the program, which should show at its start. It is safe for
+// concurrent use.
 func Register(d Driver) {
 	registered.Lock()
 	defer registered.Unlock()
@@ -52,7 +53,8 @@ func Register(d Driver) {
 	registered.drivers = append(registered.drivers, d)
 }
 
-// All returns a copy of the registered drivers, in the order of their registration. It is safe for concurrent use.
+// All returns a copy of the registered drivers, in the order of their registration. It is safe for
+// concurrent use.
 func All() []Driver {
 	registered.Lock()
 	defer registered.Unlock()
@@ -72,7 +74,8 @@ var (
 func check(d Driver, others []Driver) error {
 	switch {
 	case !kind.MatchString(d.Kind):
-		return fmt.Errorf("kind %q; lower-case letters and digits are allowed, beginning with a letter", d.Kind)
+		return fmt.Errorf("kind %q; lower-case letters and digits are allowed, beginning with a "+
+			"letter", d.Kind)
 	case len(d.Schemes) == 0:
 		return fmt.Errorf("driver %q has no schemes; it needs one at least", d.Kind)
 	case d.Open == nil:
@@ -80,7 +83,8 @@ func check(d Driver, others []Driver) error {
 	}
 	for i, s := range d.Schemes {
 		if !scheme.MatchString(s) {
-			return fmt.Errorf("driver %q has the scheme %q; a scheme is written without ://, and in lower case",
+			return fmt.Errorf("driver %q has the scheme %q; a scheme is written without ://, and "+
+				"in lower case",
 				d.Kind, s)
 		}
 		if slices.Contains(d.Schemes[:i], s) {
@@ -89,11 +93,13 @@ func check(d Driver, others []Driver) error {
 	}
 	for _, other := range others {
 		if other.Kind == d.Kind {
-			return fmt.Errorf("there is a driver %q already; is its package imported twice, or its name taken?", d.Kind)
+			return fmt.Errorf("there is a driver %q already; is its package imported twice, or "+
+				"its name taken?", d.Kind)
 		}
 		for _, s := range d.Schemes {
 			if slices.Contains(other.Schemes, s) {
-				return fmt.Errorf("%s:// belongs to the driver %q already; driver %q needs another scheme",
+				return fmt.Errorf("%s:// belongs to the driver %q already; driver %q needs "+
+					"another scheme",
 					s, other.Kind, d.Kind)
 			}
 		}

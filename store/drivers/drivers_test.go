@@ -17,16 +17,19 @@ func TestRegisterPanics(t *testing.T) {
 		d    Driver
 		says string
 	}{
-		{Driver{Kind: "bolt", Schemes: []string{"other"}, Open: nothing}, `there is a driver "bolt" already`},
+		{Driver{Kind: "bolt", Schemes: []string{"other"}, Open: nothing},
+			`there is a driver "bolt" already`},
 		{Driver{Kind: "lightning", Schemes: []string{"light", "bolts"}, Open: nothing},
 			`bolts:// belongs to the driver "bolt" already; driver "lightning" needs another scheme`},
 		{Driver{Kind: "", Schemes: []string{"a"}, Open: nothing}, `kind ""`},
 		{Driver{Kind: "My Kind", Schemes: []string{"a"}, Open: nothing}, `kind "My Kind"`},
 		{Driver{Kind: "a", Open: nothing}, `driver "a" has no schemes`},
 		{Driver{Kind: "a", Schemes: []string{"a"}}, `driver "a" has no Open`},
-		{Driver{Kind: "a", Schemes: []string{"A"}, Open: nothing}, `the scheme "A"; a scheme is written without ://`},
+		{Driver{Kind: "a", Schemes: []string{"A"}, Open: nothing},
+			`the scheme "A"; a scheme is written without ://`},
 		{Driver{Kind: "a", Schemes: []string{"a://"}, Open: nothing}, `the scheme "a://"`},
-		{Driver{Kind: "a", Schemes: []string{"a", "b", "a"}, Open: nothing}, `names the scheme "a" twice`},
+		{Driver{Kind: "a", Schemes: []string{"a", "b", "a"}, Open: nothing},
+			`names the scheme "a" twice`},
 	} {
 		before := len(All())
 		said := panicOf(func() { Register(test.d) })

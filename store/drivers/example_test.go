@@ -11,14 +11,15 @@ import (
 	"github.com/freshet-go/freshet/store/open"
 )
 
-// A package of yours registers its driver in an init function. A program that imports it, if only for that,
-// opens its URLs as those of Freshet's own drivers.
+// A package of yours registers its driver in an init function. A program that imports it, if only
+// for that, opens its URLs as those of Freshet's own drivers.
 func ExampleRegister() {
 	drivers.Register(drivers.Driver{
 		Kind:    "drawer",
 		Schemes: []string{"drawer"},
 		Open: func(rawURL string) (store.Backend, error) {
-			return memstore.NewBackend(1 << 20), nil // a store.Backend of yours; its five methods suffice
+			// a store.Backend of yours; its five methods suffice
+			return memstore.NewBackend(1 << 20), nil
 		},
 	})
 

@@ -32,17 +32,20 @@ func TestADriverThatIsNotImported(t *testing.T) {
 	}
 	_, err := open.URL(t.Context(), "mongodb://u:secret@h", open.Options{})
 	want := `open: no driver for "mongodb://" is imported: allowed are `
-	if err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "secret") ||
-		!strings.Contains(err.Error(), "file://") || !strings.Contains(err.Error(), "memory://; with their drivers "+
-		"imported, also redis://, postgres://, memcached://") {
+	if err == nil || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(),
+		"secret") ||
+		!strings.Contains(err.Error(), "file://") || !strings.Contains(err.Error(),
+		"memory://; with their drivers "+
+			"imported, also redis://, postgres://, memcached://") {
 		t.Errorf("mongodb://: %v; want %s…", err, want)
 	}
 
 	loader := settings.Loader{Keys: open.Keys()}
 	for kind, want := range map[string]string{
-		"redis":                   `no driver of that kind is imported: add import _ "github.com/freshet-go/freshet/store/redisstore"`,
-		"kinto.core.cache.redis":  `no driver of that kind is imported: add import _ "github.com/freshet-go/freshet/store/redisstore"`,
-		"kinto.core.cache.nosuch": "memory; with their drivers imported, also redis, postgresql, memcached",
+		"redis":                  `no driver of that kind is imported: add import _ "github.com/freshet-go/freshet/store/redisstore"`,
+		"kinto.core.cache.redis": `no driver of that kind is imported: add import _ "github.com/freshet-go/freshet/store/redisstore"`,
+		"kinto.core.cache.nosuch": "memory; with their drivers imported, also redis, postgresql, " +
+			"memcached",
 	} {
 		environ := []string{"FRESHET_CACHE_BACKEND=" + kind}
 		set, err := loader.Load("", environ)
@@ -66,7 +69,8 @@ var errUnwell = errors.New("the drawer is stuck")
 func (u unwell) Health(context.Context) (store.Health, error) { return store.Health{}, errUnwell }
 func (u unwell) Close() error                                 { *u.closed = true; return nil }
 
-// A driver of somebody else's gets its own options and no others, and its server is asked at the start.
+// A driver of somebody else's gets its own options and no others, and its server is asked at the
+// start.
 func TestADriverOfYourOwn(t *testing.T) {
 	var got string
 	closed := false
@@ -102,7 +106,8 @@ func TestADriverOfYourOwn(t *testing.T) {
 	}
 
 	set, err := settings.Loader{Keys: open.Keys()}.Load("", []string{
-		"FRESHET_CACHE_BACKEND=cupboard", "FRESHET_CACHE_URL=cupboard://h", "FRESHET_CACHE_NEAR_SIZE_BYTES=1024",
+		"FRESHET_CACHE_BACKEND=cupboard", "FRESHET_CACHE_URL=cupboard://h",
+		"FRESHET_CACHE_NEAR_SIZE_BYTES=1024",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -113,8 +118,8 @@ func TestADriverOfYourOwn(t *testing.T) {
 	}
 }
 
-// A driver may forget what the contract asks: that no error shows a password, and that there is a backend if there
-// is no error.
+// A driver may forget what the contract asks: that no error shows a password, and that there is a
+// backend if there is no error.
 func TestADriverThatForgets(t *testing.T) {
 	drivers.Register(drivers.Driver{
 		Kind: "sieve", Schemes: []string{"sieve"},

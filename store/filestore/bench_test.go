@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// The same value is read by os.ReadFile from a file of its own, and by Get: at most 1.5 times as long.
+// The same value is read by os.ReadFile from a file of its own, and by Get: at most 1.5 times as
+// long.
 func BenchmarkGet(b *testing.B) {
 	value := bytes.Repeat([]byte("0123456789abcdef"), 256)
 	fs := scanned(b, open(b, Config{Path: b.TempDir()}))

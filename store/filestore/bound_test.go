@@ -92,7 +92,8 @@ func TestBoundWithManyWriters(t *testing.T) {
 			var errs error
 			for i := range 100 {
 				key := fmt.Sprint("key-", (w*31+i*7)%150)
-				errs = errors.Join(errs, b.Set(t.Context(), key, make([]byte, rand.IntN(30_000)), time.Hour))
+				errs = errors.Join(errs, b.Set(t.Context(), key, make([]byte, rand.IntN(30_000)),
+					time.Hour))
 				if _, err := b.Get(t.Context(), key); err != nil && !errors.Is(err, store.ErrNotFound) {
 					errs = errors.Join(errs, err)
 				}
@@ -182,7 +183,8 @@ func TestReadsAreNotWrites(t *testing.T) {
 	}
 	b.stampEvery = 0
 	wantValue(t, b, "key", []byte("v"))
-	if after, err := lookAt(pathOf(b, "key")); err != nil || after.used <= before.used || after.modified != before.modified {
+	if after, err := lookAt(pathOf(b, "key")); err != nil || after.used <= before.used ||
+		after.modified != before.modified {
 		t.Errorf("a reading that was due to be noted: %+v, before %+v, %v", after, before, err)
 	}
 }
@@ -206,14 +208,17 @@ func TestTouch(t *testing.T) {
 		{time.Minute, time.Minute, time.Minute},
 		{2*time.Minute - 1, 2*time.Minute - 1, time.Minute},
 	} {
-		b.touch(f, "key", id, header{expires: e.expires}, time.Unix(0, begun+int64(tt.at)), f.changes.Load())
+		b.touch(f, "key", id, header{expires: e.expires}, time.Unix(0, begun+int64(tt.at)),
+			f.changes.Load())
 		if used, stamped := time.Duration(e.used-begun), time.Duration(e.stamped-begun); used != tt.used || stamped != tt.stamped {
-			t.Errorf("touched at %v: used at %v, written down at %v; want %v, %v", tt.at, used, stamped, tt.used, tt.stamped)
+			t.Errorf("touched at %v: used at %v, written down at %v; want %v, %v", tt.at, used,
+				stamped, tt.used, tt.stamped)
 		}
 	}
 	b.stampAll(time.Now().Add(time.Hour))
 	if id, err = lookAt(f.file("key")); err != nil || id.used != e.used || e.stamped != e.used {
-		t.Errorf("written down at last: %d, %v, and remembered as such %t; want %d", id.used, err, e.stamped == e.used, e.used)
+		t.Errorf("written down at last: %d, %v, and remembered as such %t; want %d", id.used, err,
+			e.stamped == e.used, e.used)
 	}
 }
 
@@ -331,7 +336,8 @@ func TestAScanDuringWritesFindsWhatOthersHaveSet(t *testing.T) {
 	writes.Wait()
 }
 
-// A file is not removed to make room while another process holds its folder, unless that takes too long.
+// A file is not removed to make room while another process holds its folder, unless that takes too
+// long.
 func TestEvictionWaitsForTheFolder(t *testing.T) {
 	b := scanned(t, open(t, Config{Path: t.TempDir()}))
 	set(t, b, "key", []byte("v"))
@@ -352,10 +358,11 @@ func TestEvictionWaitsForTheFolder(t *testing.T) {
 	}
 }
 
-// Another process's use counts when it came more than a second later: less says nothing, as each writes down
-// what it knows in its own time.
+// Another process's use counts when it came more than a second later: less says nothing, as each
+// writes down what it knows in its own time.
 func TestEvictionSparesWhatAnotherHasUsed(t *testing.T) {
-	for later, spared := range map[time.Duration]bool{0: false, time.Second: false, time.Second + 1: true} {
+	for later, spared := range map[time.Duration]bool{0: false, time.Second: false, time.Second +
+		1: true} {
 		b := scanned(t, open(t, Config{Path: t.TempDir()}))
 		set(t, b, "key", []byte("v"))
 		f := b.folderOf("key")
@@ -368,10 +375,12 @@ func TestEvictionSparesWhatAnotherHasUsed(t *testing.T) {
 		f.moveTo(e, id.used-int64(later))
 		f.mu.Unlock()
 		if evicted, err := b.evict(); !evicted || err != nil || exists(f.file("key")) != spared {
-			t.Errorf("used %v later by another: %t, %v; spared %t, want %t", later, evicted, err, exists(f.file("key")), spared)
+			t.Errorf("used %v later by another: %t, %v; spared %t, want %t", later, evicted, err,
+				exists(f.file("key")), spared)
 		}
 		if spared && (e.used != id.used || f.oldest.Load() != id.used) {
-			t.Errorf("it was last used at %d, of all first at %d; want %d", e.used, f.oldest.Load(), id.used)
+			t.Errorf("it was last used at %d, of all first at %d; want %d", e.used, f.oldest.Load(),
+				id.used)
 		}
 	}
 }
@@ -459,7 +468,8 @@ func TestWhatHasEndedIsSwept(t *testing.T) {
 	folder := t.TempDir()
 	b := scanned(t, open(t, Config{Path: folder}))
 	for i := range 20 {
-		if err := b.Set(t.Context(), fmt.Sprint("short-", i), []byte("v"), time.Duration(1+i%2*100)*time.Millisecond); err != nil {
+		if err := b.Set(t.Context(), fmt.Sprint("short-", i), []byte("v"),
+			time.Duration(1+i%2*100)*time.Millisecond); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -468,7 +478,10 @@ func TestWhatHasEndedIsSwept(t *testing.T) {
 	if existed, err := b.Expire(t.Context(), "longer", 48*time.Hour); !existed || err != nil {
 		t.Fatal(existed, err)
 	}
-	waitFor(t, "half has ended", func() bool { b.sweep(time.Now()); return len(filesIn(t, folder)) <= 12 })
+	waitFor(t, "half has ended", func() bool {
+		b.sweep(time.Now())
+		return len(filesIn(t, folder)) <= 12
+	})
 	b.Close()
 	b = scanned(t, open(t, Config{Path: folder}))
 	time.Sleep(100 * time.Millisecond)
@@ -541,7 +554,8 @@ func TestWhatMattersIsTold(t *testing.T) {
 	b := scanned(t, open(t, Config{Path: t.TempDir(), MaxBytes: 1 << 20}))
 	b.Close() // nobody else tells
 	defer b.ledger.Close()
-	for unsaid, told := range map[int64]bool{0: false, 1024: false, 1025: true, -1024: false, -1025: true} {
+	for unsaid, told := range map[int64]bool{0: false, 1024: false, 1025: true, -1024: false,
+		-1025: true} {
 		b.count.unsaid.Store(unsaid)
 		b.tell(time.Second)
 		if left := b.count.unsaid.Load(); (left != unsaid) != told || told && left != 0 {
@@ -559,12 +573,14 @@ func TestTheBoundItself(t *testing.T) {
 		indexed bool
 		want    bool
 	}{
-		{bound, true, false}, {bound + 1, true, true}, {bound / 8, false, false}, {bound/8 + 1, false, true},
+		{bound, true, false}, {bound + 1, true, true}, {bound / 8, false, false},
+		{bound/8 + 1, false, true},
 	} {
 		b.count.indexed.Store(tt.total)
 		b.indexed.Store(tt.indexed)
 		if got := b.over(); got != tt.want {
-			t.Errorf("%d bytes of %d, the folder read %t: over %t, want %t", tt.total, bound, tt.indexed, got, tt.want)
+			t.Errorf("%d bytes of %d, the folder read %t: over %t, want %t", tt.total, bound,
+				tt.indexed, got, tt.want)
 		}
 	}
 }

@@ -13,9 +13,12 @@ func TestDefaults(t *testing.T) {
 	for _, tt := range []struct{ given, want Config }{
 		{Config{Path: "/a"}, Config{Path: "/a", MaxBytes: 1 << 30, MaxValue: 100 << 20}},
 		{Config{Path: "/a//b/"}, Config{Path: "/a/b", MaxBytes: 1 << 30, MaxValue: 100 << 20}},
-		{Config{Path: "/a", MaxBytes: 10 << 20}, Config{Path: "/a", MaxBytes: 10 << 20, MaxValue: 5 << 20}},
-		{Config{Path: "/a", MaxBytes: 1 << 20, MaxValue: 1}, Config{Path: "/a", MaxBytes: 1 << 20, MaxValue: 1}},
-		{Config{Path: "/a", MaxBytes: 1 << 20, MaxValue: 512 << 10}, Config{Path: "/a", MaxBytes: 1 << 20, MaxValue: 512 << 10}},
+		{Config{Path: "/a", MaxBytes: 10 << 20}, Config{Path: "/a", MaxBytes: 10 << 20,
+			MaxValue: 5 << 20}},
+		{Config{Path: "/a", MaxBytes: 1 << 20, MaxValue: 1}, Config{Path: "/a", MaxBytes: 1 << 20,
+			MaxValue: 1}},
+		{Config{Path: "/a", MaxBytes: 1 << 20, MaxValue: 512 << 10}, Config{Path: "/a",
+			MaxBytes: 1 << 20, MaxValue: 512 << 10}},
 	} {
 		if got, err := tt.given.check(); err != nil || got != tt.want {
 			t.Errorf("%+v: %+v, %v; want %+v", tt.given, got, err, tt.want)
@@ -45,7 +48,8 @@ func TestHealthSaysWhatIsWrong(t *testing.T) {
 		want   string
 	}{
 		{t.Context(), Config{Path: file}, "that is a file; want a folder"},
-		{t.Context(), Config{Path: file + "/below"}, "the folder is missing and cannot be made: mkdir " + file + ": not a directory"},
+		{t.Context(), Config{Path: file + "/below"}, "the folder is missing and cannot be made: " +
+			"mkdir " + file + ": not a directory"},
 		{t.Context(), Config{Path: "/proc/1/nothing"}, "the folder is missing and cannot be made"},
 		{t.Context(), Config{Path: "/proc"}, "the folder cannot be used (is it writable for user"},
 		{t.Context(), Config{Path: linked}, "7f is a file or a symbolic link"},
@@ -57,7 +61,8 @@ func TestHealthSaysWhatIsWrong(t *testing.T) {
 		if err == nil {
 			b.Close()
 		}
-		if err == nil || !strings.HasPrefix(err.Error(), "filestore: ") || !strings.Contains(err.Error(), tt.want) {
+		if err == nil || !strings.HasPrefix(err.Error(), "filestore: ") ||
+			!strings.Contains(err.Error(), tt.want) {
 			t.Errorf("New(%+v), Health: %v; want filestore: …%s", tt.config, err, tt.want)
 		}
 	}
@@ -68,7 +73,8 @@ func TestHealthMakesTheFolder(t *testing.T) {
 	b := scanned(t, open(t, Config{Path: folder}))
 	set(t, b, "key", []byte("value"))
 	b.ledger.sync(time.Second)
-	for _, path := range append(filesIn(t, folder), folder, filepath.Dir(folder), b.folderOf("key").path, folder+"/"+ledgerName) {
+	for _, path := range append(filesIn(t, folder), folder, filepath.Dir(folder),
+		b.folderOf("key").path, folder+"/"+ledgerName) {
 		info, err := os.Lstat(path)
 		if err != nil {
 			t.Fatal(err)
@@ -104,8 +110,10 @@ func TestNewWorksOnceTheFolderDoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.Close() })
-	if _, err := b.Get(t.Context(), "key"); err == nil || err.Error() == "" || strings.Contains(err.Error(), "not found") {
-		t.Errorf("Get with a file where the folder should be: %v; want an error, and not a miss", err)
+	if _, err := b.Get(t.Context(), "key"); err == nil || err.Error() == "" ||
+		strings.Contains(err.Error(), "not found") {
+		t.Errorf("Get with a file where the folder should be: %v; want an error, and not a miss",
+			err)
 	}
 	if _, err := b.Health(t.Context()); err == nil {
 		t.Error("Health with a file where the folder should be: no error")

@@ -2,18 +2,23 @@ package filestore
 
 import "sync/atomic"
 
-// count is what the files take on the disk, as far as this process knows: what its index holds, what other processes
-// have added or removed besides, by their own word (see ledger), and what is being written.
+// count is what the files take on the disk, as far as this process knows: what its index holds,
+// what other processes have added or removed besides, by their own word (see ledger), and what is
+// being written.
 type count struct {
 	files    atomic.Int64 // in the index
 	indexed  atomic.Int64 // bytes of the files in the index
 	foreign  atomic.Int64 // bytes that others have added since, less those that they have removed
 	reserved atomic.Int64 // bytes of what is being written
-	unsaid   atomic.Int64 // bytes that this process has added, less removed, and not yet written to the ledger
-	scanning atomic.Bool  // a scan makes the index anew: the ledger need not have what it holds so far
+	// bytes that this process has added, less removed, and not yet written to the ledger
+	unsaid atomic.Int64
+	// a scan makes the index anew: the ledger need not have what it holds so far
+	scanning atomic.Bool
 }
 
-func (c *count) total() int64 { return max(c.indexed.Load()+c.foreign.Load(), 0) + c.reserved.Load() }
+func (c *count) total() int64 {
+	return max(c.indexed.Load()+c.foreign.Load(), 0) + c.reserved.Load()
+}
 
 // own counts what this process has added or removed.
 func (c *count) own(d int64) {
@@ -21,8 +26,8 @@ func (c *count) own(d int64) {
 	c.unsaid.Add(d)
 }
 
-// learned counts a change of others' that the index has learned of: the ledger had it. In doubt it counts too much,
-// until the next scan.
+// learned counts a change of others' that the index has learned of: the ledger had it. In doubt it
+// counts too much, until the next scan.
 func (c *count) learned(d int64) {
 	c.indexed.Add(d)
 	if d < 0 || !c.scanning.Load() {

@@ -34,8 +34,10 @@ func kindOf(err error) store.ErrorKind {
 		return store.KindTransient // one file's, which may be replaced; a folder's will not be
 	}
 	for _, e := range []error{
-		syscall.EACCES, syscall.EPERM, syscall.EROFS, syscall.ELOOP, syscall.ENOTDIR, syscall.EISDIR, syscall.ENOTEMPTY,
-		syscall.ENAMETOOLONG, syscall.EFBIG, syscall.EINVAL, os.ErrClosed, errors.ErrUnsupported, errNotOurs,
+		syscall.EACCES, syscall.EPERM, syscall.EROFS, syscall.ELOOP, syscall.ENOTDIR,
+		syscall.EISDIR, syscall.ENOTEMPTY,
+		syscall.ENAMETOOLONG, syscall.EFBIG, syscall.EINVAL, os.ErrClosed, errors.ErrUnsupported,
+		errNotOurs,
 	} {
 		if errors.Is(err, e) {
 			return store.KindPermanent

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// over reports whether the files, and what is being written, exceed the bound. Until the folder has been read
-// once, only what this process has written is known: it may be an eighth of the bound.
+// over reports whether the files, and what is being written, exceed the bound. Until the folder has
+// been read once, only what this process has written is known: it may be an eighth of the bound.
 func (b *Backend) over() bool {
 	limit := b.config.MaxBytes
 	if !b.indexed.Load() {
@@ -18,13 +18,14 @@ func (b *Backend) over() bool {
 	return b.count.total() > limit
 }
 
-// strangers reports whether other processes have added so much since the folder was read that it would be wrong to
-// choose from what is known, and whether it may be read again already.
+// strangers reports whether other processes have added so much since the folder was read that it
+// would be wrong to choose from what is known, and whether it may be read again already.
 func (b *Backend) strangers() bool {
 	return b.count.foreign.Load() > b.config.MaxBytes/16 && time.Now().UnixNano() > b.mayScan.Load()
 }
 
-// makeRoom removes files, those used longest ago first, until what is to be written fits; its size has been reserved.
+// makeRoom removes files, those used longest ago first, until what is to be written fits; its size
+// has been reserved.
 func (b *Backend) makeRoom(ctx context.Context) error {
 	looked, failed := false, 0
 	for b.over() {
@@ -76,7 +77,8 @@ func (b *Backend) evict() (bool, error) {
 	return true, first.evict(e)
 }
 
-// evict removes e's file, unless another process has used or replaced it lately: then it learns of that.
+// evict removes e's file, unless another process has used or replaced it lately: then it learns of
+// that.
 func (f *folder) evict(e *file) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

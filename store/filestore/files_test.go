@@ -32,24 +32,37 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// Whatever lies in the place of a value and is none is a miss, is removed, and does not hinder the next Set.
+// Whatever lies in the place of a value and is none is a miss, is removed, and does not hinder the
+// next Set.
 func TestWhatIsNoValueIsAMissAndRemoved(t *testing.T) {
 	const key = "key"
 	outside := filepath.Join(t.TempDir(), "outside")
 	whole := encode(key, []byte("outside"), 1<<50)
 	writeFile(t, outside, whole)
 	for name, put := range map[string]func(t *testing.T, path string) error{
-		"a foreign file": func(t *testing.T, path string) error { return os.WriteFile(path, []byte("hello, world"), 0o600) },
-		"an empty file":  func(t *testing.T, path string) error { return os.WriteFile(path, nil, 0o600) },
+		"a foreign file": func(t *testing.T, path string) error {
+			return os.WriteFile(path, []byte("hello, world"), 0o600)
+		},
+		"an empty file": func(t *testing.T, path string) error {
+			return os.WriteFile(path, nil, 0o600)
+		},
 		"another key's file": func(t *testing.T, path string) error {
 			return os.WriteFile(path, encode("kex", []byte("v"), 1<<50), 0o600)
 		},
-		"an ended value":      func(t *testing.T, path string) error { return os.WriteFile(path, encode(key, []byte("v"), 1), 0o600) },
-		"a symbolic link":     func(t *testing.T, path string) error { return os.Symlink(outside, path) },
-		"a link that dangles": func(t *testing.T, path string) error { return os.Symlink("/nowhere", path) },
-		"a link to itself":    func(t *testing.T, path string) error { return os.Symlink(path, path) },
-		"a pipe":              func(t *testing.T, path string) error { return syscall.Mkfifo(path, 0o600) },
-		"an empty folder":     func(t *testing.T, path string) error { return os.Mkdir(path, 0o700) },
+		"an ended value": func(t *testing.T, path string) error {
+			return os.WriteFile(path, encode(key, []byte("v"), 1), 0o600)
+		},
+		"a symbolic link": func(t *testing.T, path string) error {
+			return os.Symlink(outside, path)
+		},
+		"a link that dangles": func(t *testing.T, path string) error {
+			return os.Symlink("/nowhere", path)
+		},
+		"a link to itself": func(t *testing.T, path string) error { return os.Symlink(path, path) },
+		"a pipe": func(t *testing.T, path string) error {
+			return syscall.Mkfifo(path, 0o600)
+		},
+		"an empty folder": func(t *testing.T, path string) error { return os.Mkdir(path, 0o700) },
 		"a file without bound": func(t *testing.T, path string) error {
 			return errors.Join(os.WriteFile(path, whole, 0o600), os.Truncate(path, 1<<40))
 		},
@@ -57,7 +70,8 @@ func TestWhatIsNoValueIsAMissAndRemoved(t *testing.T) {
 			if err := os.WriteFile(path, whole, 0o644); err != nil {
 				return err
 			}
-			if os.Geteuid() != 0 { // who is not root cannot give files away: then it is not a value for another reason
+			// who is not root cannot give files away: then it is not a value for another reason
+			if os.Geteuid() != 0 {
 				return os.WriteFile(path, nil, 0o600)
 			}
 			return os.Chown(path, 4321, 4321)
@@ -89,7 +103,8 @@ func TestWhatIsNoValueIsAMissAndRemoved(t *testing.T) {
 			}
 			plant()
 			if existed, err := b.Delete(t.Context(), key); existed || err != nil || exists(path) {
-				t.Errorf("Delete: %t, %v, still there %t; want false, nil, false", existed, err, exists(path))
+				t.Errorf("Delete: %t, %v, still there %t; want false, nil, false", existed, err,
+					exists(path))
 			}
 			plant()
 			if existed, err := b.Expire(t.Context(), key, time.Hour); existed || err != nil {
@@ -122,7 +137,8 @@ func TestDamagedFilesAreMisses(t *testing.T) {
 		writeFile(t, path, file)
 		wantMiss(t, b, "key")
 		if exists(path) || b.count.files.Load() != 0 {
-			t.Fatalf("the file is still there: %t, and %d are counted", exists(path), b.count.files.Load())
+			t.Fatalf("the file is still there: %t, and %d are counted", exists(path),
+				b.count.files.Load())
 		}
 	}
 	for n := range whole {
@@ -211,7 +227,8 @@ func TestTheFolderMayVanish(t *testing.T) {
 	}
 }
 
-// What a reader found to be of no use is not removed if another process has put a good file there since.
+// What a reader found to be of no use is not removed if another process has put a good file there
+// since.
 func TestDiscardSparesWhatHasBeenReplaced(t *testing.T) {
 	b := open(t, Config{Path: t.TempDir()})
 	f := b.folderOf("key")
@@ -284,15 +301,19 @@ func TestExpireAndTheIndex(t *testing.T) {
 	if e := one.folderOf("key").files["key"]; time.Until(time.UnixMilli(e.expires)) < 47*time.Hour {
 		t.Errorf("the index says that it ends in %v", time.Until(time.UnixMilli(e.expires)))
 	}
-	if left, err := two.TTL(t.Context(), "key"); left < 47*time.Hour || left > 48*time.Hour+2*time.Millisecond || err != nil {
+	if left, err := two.TTL(t.Context(), "key"); left < 47*time.Hour || left > 48*time.Hour+
+		2*time.Millisecond || err != nil {
 		t.Errorf("TTL: %v, %v", left, err)
 	}
-	if existed, err := two.Expire(t.Context(), "key", 0); !existed || err != nil || exists(pathOf(two, "key")) {
-		t.Errorf("Expire for no time: %t, %v; the file is there %t", existed, err, exists(pathOf(two, "key")))
+	if existed, err := two.Expire(t.Context(), "key", 0); !existed || err != nil ||
+		exists(pathOf(two, "key")) {
+		t.Errorf("Expire for no time: %t, %v; the file is there %t", existed, err,
+			exists(pathOf(two, "key")))
 	}
 }
 
-// What has ended did not exist, though it could not be removed at once, because another held the folder.
+// What has ended did not exist, though it could not be removed at once, because another held the
+// folder.
 func TestDeleteOfWhatHasEnded(t *testing.T) {
 	b := scanned(t, open(t, Config{Path: t.TempDir()}))
 	set(t, b, "key", nil)
@@ -347,7 +368,8 @@ func TestTakenNamesOfTemporaryFiles(t *testing.T) {
 
 // Whoever looks again knows a file by all that tells one from another, but not by when it was used.
 func TestSameFile(t *testing.T) {
-	a := identity{device: 1, inode: 2, modified: 3, changed: 4, size: 5, regular: true, owner: 6, used: 7}
+	a := identity{device: 1, inode: 2, modified: 3, changed: 4, size: 5, regular: true, owner: 6,
+		used: 7}
 	for story, change := range map[string]func(*identity){
 		"device":   func(b *identity) { b.device++ },
 		"inode":    func(b *identity) { b.inode++ },
@@ -387,10 +409,12 @@ func TestErrorsShowNoKeys(t *testing.T) {
 	}
 	setErr := b.Set(t.Context(), other, []byte("v"), time.Hour)
 	wantKind(t, setErr, store.KindPermanent)
-	readErr := fail("get", key, errUnreadable{&os.PathError{Op: "read", Path: b.folderOf(key).file(key), Err: syscall.EACCES}})
+	readErr := fail("get", key, errUnreadable{&os.PathError{Op: "read",
+		Path: b.folderOf(key).file(key), Err: syscall.EACCES}})
 	wantKind(t, readErr, store.KindTransient)
 	for _, err := range []error{err, getErr, setErr, readErr} {
-		if strings.Contains(err.Error(), key[:20]) || !strings.Contains(err.Error(), b.config.Path) {
+		if strings.Contains(err.Error(), key[:20]) || !strings.Contains(err.Error(),
+			b.config.Path) {
 			t.Errorf("%v; want the folder, and not the key", err)
 		}
 	}
@@ -454,8 +478,11 @@ func TestClosed(t *testing.T) {
 		"flush":  func() error { _, err := b.Flush(ctx, "key"); return err },
 		"lock":   func() error { _, _, err := b.TryLock(ctx, "lease", time.Hour); return err },
 		"unlock": func() error { _, err := l.Unlock(ctx); return err },
-		"append": func() error { _, err := j.Append(ctx, store.Mark{Kind: store.MarkEverything}); return err },
-		"since":  func() error { _, _, err := j.Since(ctx, 0); return err },
+		"append": func() error {
+			_, err := j.Append(ctx, store.Mark{Kind: store.MarkEverything})
+			return err
+		},
+		"since": func() error { _, _, err := j.Since(ctx, 0); return err },
 	} {
 		err := call()
 		wantKind(t, err, store.KindPermanent)
@@ -485,10 +512,15 @@ func TestFsync(t *testing.T) {
 			call           func() error
 			files, folders int
 		}{
-			{"Set, the first", func() error { return b.Set(t.Context(), "key", []byte("v"), time.Hour) }, 1, 2},
-			{"Set", func() error { return b.Set(t.Context(), "key", []byte("w"), time.Hour) }, 1, 1},
-			{"Expire", func() error { return second(b.Expire(t.Context(), "key", time.Minute)) }, 1, 0},
-			{"Append, the first", func() error { return second(j.Append(t.Context(), tag("x"))) }, 2, 1},
+			{"Set, the first", func() error {
+				return b.Set(t.Context(), "key", []byte("v"), time.Hour)
+			}, 1, 2},
+			{"Set", func() error { return b.Set(t.Context(), "key", []byte("w"), time.Hour) },
+				1, 1},
+			{"Expire", func() error { return second(b.Expire(t.Context(), "key", time.Minute)) },
+				1, 0},
+			{"Append, the first", func() error { return second(j.Append(t.Context(), tag("x"))) },
+				2, 1},
 			{"Append", func() error { return second(j.Append(t.Context(), tag("x"))) }, 1, 0},
 			{"Get", func() error { return second(b.Get(t.Context(), "key")) }, 0, 0},
 		} {
@@ -500,7 +532,8 @@ func TestFsync(t *testing.T) {
 				c.files, c.folders = 0, 0
 			}
 			if files != c.files || folders != c.folders {
-				t.Errorf("fsync=%t: %s waited for %d files and %d folders; want %d and %d", wanted, c.name, files, folders, c.files, c.folders)
+				t.Errorf("fsync=%t: %s waited for %d files and %d folders; want %d and %d", wanted,
+					c.name, files, folders, c.files, c.folders)
 			}
 		}
 	}
@@ -514,7 +547,9 @@ func TestTheCauseOfAContextIsNoErrorOfAFile(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(os.ErrClosed)
 	_, err := b.Get(ctx, "key")
-	if !errors.Is(err, context.Canceled) || !errors.Is(err, os.ErrClosed) || store.KindOf(err) != store.KindTimeout {
-		t.Errorf("%v is %v; want the context's error and its cause, and %v", err, store.KindOf(err), store.KindTimeout)
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, os.ErrClosed) ||
+		store.KindOf(err) != store.KindTimeout {
+		t.Errorf("%v is %v; want the context's error and its cause, and %v", err, store.KindOf(err),
+			store.KindTimeout)
 	}
 }

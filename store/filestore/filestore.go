@@ -1,17 +1,19 @@
-// Package filestore keeps values as plain files in one folder, which several processes of one machine may share.
+// Package filestore keeps values as plain files in one folder, which several processes of one
+// machine may share.
 //
-// What it promises: a value comes back whole or not at all, whenever a process is killed. A process finds what another
-// has set with its next call. All values together stay within a bound on the disk, and those used longest ago make
-// room, also after a restart. Files are for their owner alone, and the Backend follows no symbolic links inside the
-// folder.
+// What it promises: a value comes back whole or not at all, whenever a process is killed. A process
+// finds what another has set with its next call. All values together stay within a bound on the
+// disk, and those used longest ago make room, also after a restart. Files are for their owner
+// alone, and the Backend follows no symbolic links inside the folder.
 //
-// In the folder there are 256 folders, 00 to ff, in which each value is a file called after its key, and besides
-// ~leases, ~journals and the file ~used. Removing any or all of it at any time is allowed.
+// In the folder there are 256 folders, 00 to ff, in which each value is a file called after its
+// key, and besides ~leases, ~journals and the file ~used. Removing any or all of it at any time is
+// allowed.
 //
-// What it does not promise: folders on a network file system that several machines use at once, keys that differ only
-// in case on a file system that does not tell them apart (there they push each other out), and systems other than Unix.
-// Nothing ends a call to the kernel early: where the disk hangs, a call returns only when the disk answers, even if its
-// context has ended.
+// What it does not promise: folders on a network file system that several machines use at once,
+// keys that differ only in case on a file system that does not tell them apart (there they push
+// each other out), and systems other than Unix. Nothing ends a call to the kernel early: where the
+// disk hangs, a call returns only when the disk answers, even if its context has ended.
 package filestore
 
 import (
@@ -27,9 +29,9 @@ import (
 	"github.com/freshet-go/freshet/store/internal/fault"
 )
 
-// Backend keeps values as files in a folder. It is safe for concurrent use, also together with others on the same
-// folder, in this process or in others of the same user. It has a goroutine that keeps order among the files; Close
-// ends it.
+// Backend keeps values as files in a folder. It is safe for concurrent use, also together with
+// others on the same folder, in this process or in others of the same user. It has a goroutine that
+// keeps order among the files; Close ends it.
 type Backend struct {
 	config  Config
 	owner   atomic.Uint32 // of the files that this process makes, as the file system shows it
@@ -65,12 +67,12 @@ var (
 	_ store.ValueLimited = (*Backend)(nil)
 )
 
-// New returns a Backend for the folder that c names. It does not look at the folder: it fails only when c is not
-// allowed, or the system is not Unix. The first Set makes the folder. Health makes it, too, and reports whether
-// files can be written there.
+// New returns a Backend for the folder that c names. It does not look at the folder: it fails only
+// when c is not allowed, or the system is not Unix. The first Set makes the folder. Health makes
+// it, too, and reports whether files can be written there.
 //
-// The Backend reads what is in the folder already in the background, some 200,000 files a second. Meanwhile calls
-// find the values, and the bound may be exceeded by an eighth.
+// The Backend reads what is in the folder already in the background, some 200,000 files a second.
+// Meanwhile calls find the values, and the bound may be exceeded by an eighth.
 func New(c Config) (*Backend, error) {
 	c, err := c.check()
 	if err == nil {
@@ -98,7 +100,8 @@ func New(c Config) (*Backend, error) {
 	return b, nil
 }
 
-// Close ends the Backend's goroutine and closes its files. Calls after it, and those of its leases and journals, fail.
+// Close ends the Backend's goroutine and closes its files. Calls after it, and those of its leases
+// and journals, fail.
 func (b *Backend) Close() error {
 	b.close.Do(func() {
 		close(b.done)
@@ -155,7 +158,8 @@ func (b *Backend) prepare() error {
 		return fmt.Errorf("the folder is missing and cannot be made: %w", err)
 	}
 	if err := b.probe(); err != nil {
-		return fmt.Errorf("the folder cannot be used (is it writable for user %d, on a file system that is not read-only or full?): %w", os.Geteuid(), err)
+		return fmt.Errorf("the folder cannot be used (is it writable for user %d, on a file "+
+			"system that is not read-only or full?): %w", os.Geteuid(), err)
 	}
 	for _, f := range b.folders {
 		if ok, err := isFolder(f.path); err == nil && !ok {

@@ -10,23 +10,26 @@ import (
 	"syscall"
 )
 
-// folder is one of the 256 folders, with what is known of the files in it: which there are, how large, and when each
-// was last used. Other processes change it, too, so that this is what was there at the last look; the files themselves
-// are the truth.
+// folder is one of the 256 folders, with what is known of the files in it: which there are, how
+// large, and when each was last used. Other processes change it, too, so that this is what was
+// there at the last look; the files themselves are the truth.
 type folder struct {
 	path  string
 	count *count
-	// changes grows when this process changes a file. A call that looked at a file and then finds it grown does not
-	// know what is there now.
+	// changes grows when this process changes a file. A call that looked at a file and then finds
+	// it grown does not know what is there now.
 	changes atomic.Uint64
-	oldest  atomic.Int64 // when the file was last used that was used longest ago, in nanoseconds since 1970; never: there is none
+	// when the file was last used that was used longest ago, in nanoseconds since 1970; never:
+	// there is none
+	oldest atomic.Int64
 
 	mu    sync.Mutex
 	files map[string]*file
 	order file // a ring: next is used longest ago, prev most lately
 }
 
-// file is what is known of a value's file. Times are in nanoseconds since 1970, expires in milliseconds.
+// file is what is known of a value's file. Times are in nanoseconds since 1970, expires in
+// milliseconds.
 type file struct {
 	key        string
 	size       int64 // as it counts against the bound
@@ -45,8 +48,8 @@ func newFolder(path string, c *count) *folder {
 	return f
 }
 
-// mark ends the name of a value's file. No key contains it, so that any key is a good name of a file, and any
-// other file of ours, whose name begins with it, is another.
+// mark ends the name of a value's file. No key contains it, so that any key is a good name of a
+// file, and any other file of ours, whose name begins with it, is another.
 const mark = "~"
 
 func (f *folder) file(key string) string { return f.path + "/" + key + mark }
@@ -64,8 +67,9 @@ func (f *folder) put(key string, size, now, expires int64) {
 	f.changes.Add(1)
 }
 
-// look looks at a key's file, and learns what another process has done to it. A call looks before it replaces or
-// removes a file, so that each process writes no more than its own changes to the ledger.
+// look looks at a key's file, and learns what another process has done to it. A call looks before
+// it replaces or removes a file, so that each process writes no more than its own changes to the
+// ledger.
 func (f *folder) look(key string) (identity, error) {
 	id, err := lookAt(f.file(key))
 	switch {

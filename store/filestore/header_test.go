@@ -16,7 +16,8 @@ func encode(key string, value []byte, expires int64) []byte {
 // The layout, byte by byte: files of today stay readable.
 func TestFileLayout(t *testing.T) {
 	got := encode("key", []byte("value"), 0x0102030405060708)
-	want := []byte("FRSH\x01\x00\x00\x03" + "\x01\x02\x03\x04\x05\x06\x07\x08" + "\x00\x00\x00\x00\x00\x00\x00\x05" +
+	want := []byte("FRSH\x01\x00\x00\x03" + "\x01\x02\x03\x04\x05\x06\x07\x08" +
+		"\x00\x00\x00\x00\x00\x00\x00\x05" +
 		"\xe1\xe0\x03\x63" + "\x89\x55\xd0\xc2" + "key" + "value")
 	if !bytes.Equal(got, want) {
 		t.Errorf("%q; want\n%q", got, want)
@@ -42,7 +43,8 @@ func TestDecodeRefuses(t *testing.T) {
 		{"another version", other, "key", 999, errForeign},
 		{"with more behind it", append(bytes.Clone(whole), 0), "key", 999, errCut},
 		{"empty", nil, "key", 999, errCut},
-		{"text", []byte("<!doctype html><title>a page of another program</title>"), "key", 999, errForeign},
+		{"text", []byte("<!doctype html><title>a page of another program</title>"), "key", 999,
+			errForeign},
 	} {
 		value, _, err := decode(tt.file, tt.key, tt.now)
 		if !errors.Is(err, tt.want) || err == nil && string(value) != "value" {
@@ -83,7 +85,8 @@ func TestDeadlineIsNeverEarlyAndRoundsUp(t *testing.T) {
 	}
 }
 
-// FuzzDecode: no file makes the decoder fail in another way than by an error, or return what was not encoded.
+// FuzzDecode: no file makes the decoder fail in another way than by an error, or return what was
+// not encoded.
 func FuzzDecode(f *testing.F) {
 	f.Add(encode("key", []byte("value"), 1<<40), "key")
 	f.Add(encode("key", nil, 1<<40), "key")

@@ -11,9 +11,9 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// Health implements [store.Backend]. It makes the folder if it is missing, writes a small file, reads it and
-// removes it. Its details are path, files,
-// bytes and max_bytes, as this process counts them.
+// Health implements [store.Backend]. It makes the folder if it is missing, writes a small file,
+// reads it and removes it. Its details are path, files, bytes and max_bytes, as this process counts
+// them.
 func (b *Backend) Health(ctx context.Context) (store.Health, error) {
 	if err := b.open(ctx, "health", ""); err != nil {
 		return store.Health{Backend: "file"}, err
@@ -32,8 +32,8 @@ func (b *Backend) Health(ctx context.Context) (store.Health, error) {
 	}, driver.Fail("health", "", kindOf(err), err)
 }
 
-// probe writes a file, reads it and removes it. It notes whose the file is: on some file systems another's than
-// the process's.
+// probe writes a file, reads it and removes it. It notes whose the file is: on some file systems
+// another's than the process's.
 func (b *Backend) probe() (err error) {
 	f, err := newTemp(b.config.Path)
 	if err != nil {

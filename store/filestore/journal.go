@@ -20,12 +20,13 @@ const (
 	journalPatience = 5 * time.Second
 )
 
-// journal is a file, and what this process has read of it. The process that holds the lock on its folder appends to it.
-// It replaces the file by another when it forgets marks and when it cannot rely on it: then the new one begins at a
-// number above all others, and Since returns MarkEverything.
+// journal is a file, and what this process has read of it. The process that holds the lock on its
+// folder appends to it. It replaces the file by another when it forgets marks and when it cannot
+// rely on it: then the new one begins at a number above all others, and Since returns
+// MarkEverything.
 //
-// It does not force records to the disk, unless Config.Fsync says so or the system does not report when it started: it
-// does not rely on a journal from before that.
+// It does not force records to the disk, unless Config.Fsync says so or the system does not report
+// when it started: it does not rely on a journal from before that.
 type journal struct {
 	backend *Backend
 	prefix  string
@@ -92,14 +93,17 @@ func (j *journal) Since(ctx context.Context, number uint64) ([]store.Numbered, u
 }
 
 // since returns what Since does, and a channel that is closed when this process has seen more.
-func (j *journal) since(ctx context.Context, op string, number uint64) (marks []store.Numbered, head uint64, changed <-chan struct{}, err error) {
+func (j *journal) since(
+	ctx context.Context, op string, number uint64,
+) (marks []store.Numbered, head uint64, changed <-chan struct{}, err error) {
 	if err := j.begin(ctx, op); err != nil {
 		return nil, 0, nil, err
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if err := j.refresh(); err != nil {
-		// Missing, or not to be relied on: the holder of the lock knows which, and begins a new one.
+		// Missing, or not to be relied on: the holder of the lock knows which, and begins a new
+		// one.
 		if err := j.locked(ctx, func() error { return nil }); err != nil {
 			return nil, 0, nil, fail(op, j.prefix, err)
 		}
@@ -128,8 +132,8 @@ func (j *journal) forget() {
 	}
 }
 
-// locked does something while no other process changes journals, and with all of this one read. If that cannot be
-// relied on, another is begun first.
+// locked does something while no other process changes journals, and with all of this one read. If
+// that cannot be relied on, another is begun first.
 func (j *journal) locked(ctx context.Context, do func() error) error {
 	if err := makeFolder(j.folder()); err != nil {
 		return err
@@ -182,7 +186,8 @@ func (j *journal) load() error {
 		return err
 	}
 	info, err := f.Stat()
-	if err == nil && (!info.Mode().IsRegular() || identifyInfo(info).owner != j.backend.owner.Load()) {
+	if err == nil && (!info.Mode().IsRegular() ||
+		identifyInfo(info).owner != j.backend.owner.Load()) {
 		err = errStrange
 	}
 	head := make([]byte, journalHeaderLen)
@@ -203,7 +208,8 @@ func (j *journal) load() error {
 	j.size = info.Size()
 	known := j.known
 	err = j.readOn()
-	if j.known = max(known, j.head()); err == nil && j.head() < known || !begun.synced && begun.boot != bootSum() {
+	if j.known = max(known, j.head()); err == nil && j.head() < known || !begun.synced &&
+		begun.boot != bootSum() {
 		err = errDoubt // marks are missing; or what was last written may not have reached the disk
 	}
 	if err != nil {
@@ -247,8 +253,8 @@ func (j *journal) append(what []store.Mark) error {
 		marks[i] = store.Numbered{Mark: m, Number: number}
 		b = appendRecord(b, marks[i])
 	}
-	// Behind what has been read there may be a record that is not complete. What is, is never cut off: others
-	// may have seen it.
+	// Behind what has been read there may be a record that is not complete. What is, is never cut
+	// off: others may have seen it.
 	var err error
 	if j.size != end {
 		err = j.file.Truncate(end)
@@ -275,8 +281,8 @@ func (j *journal) append(what []store.Mark) error {
 	return nil
 }
 
-// compact forgets the oldest quarter of the marks, or as many as the bytes need: those of the records, not of the names
-// alone. When it fails nothing is lost.
+// compact forgets the oldest quarter of the marks, or as many as the bytes need: those of the
+// records, not of the names alone. When it fails nothing is lost.
 func (j *journal) compact() {
 	n, bytes := 0, j.end
 	for len(j.marks)-n > history.MaxMarks*3/4 || bytes > history.MaxBytes*3/4 {

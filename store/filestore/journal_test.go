@@ -86,7 +86,8 @@ func TestJournalOutlivesItsProcess(t *testing.T) {
 	}
 }
 
-// A record that is not complete is the work of a process that was killed: nobody sees it, and the next takes its place.
+// A record that is not complete is the work of a process that was killed: nobody sees it, and the
+// next takes its place.
 func TestTornTailIsRepaired(t *testing.T) {
 	const length = recordLen + 50 // more than what takes its place
 	for n := 1; n < length; n += 5 {
@@ -104,7 +105,8 @@ func TestTornTailIsRepaired(t *testing.T) {
 		}
 		wantNames(t, one, begin, "a", "b", "c")
 		add(t, one, tag("d"))
-		wantNames(t, open(t, Config{Path: one.backend.config.Path}).Journal("p:"), begin, "a", "b", "c", "d")
+		wantNames(t, open(t, Config{Path: one.backend.config.Path}).Journal("p:"), begin, "a", "b",
+			"c", "d")
 	}
 }
 
@@ -124,17 +126,24 @@ func writeAll(t testing.TB, path string, content []byte) {
 // In doubt, everything: who asks is told so, and numbers go on above all that were given out.
 func TestJournalThatCannotBeReliedOn(t *testing.T) {
 	for name, spoil := range map[string]func(path string, whole []byte) error{
-		"removed":            func(path string, _ []byte) error { return os.Remove(path) },
-		"its folder removed": func(path string, _ []byte) error { return os.RemoveAll(filepath.Dir(path)) },
-		"emptied":            func(path string, _ []byte) error { return os.Truncate(path, 0) },
-		"a mark cut off":     func(path string, whole []byte) error { return os.Truncate(path, int64(len(whole)-recordLen-1)) },
+		"removed": func(path string, _ []byte) error { return os.Remove(path) },
+		"its folder removed": func(path string, _ []byte) error {
+			return os.RemoveAll(filepath.Dir(path))
+		},
+		"emptied": func(path string, _ []byte) error { return os.Truncate(path, 0) },
+		"a mark cut off": func(path string, whole []byte) error {
+			return os.Truncate(path, int64(len(whole)-recordLen-1))
+		},
 		"its header damaged": func(path string, whole []byte) error { return put(path, whole, 9) },
-		"a mark damaged":     func(path string, whole []byte) error { return put(path, whole, journalHeaderLen+recordLen) },
+		"a mark damaged": func(path string, whole []byte) error {
+			return put(path, whole, journalHeaderLen+recordLen)
+		},
 		"a foreign file": func(path string, _ []byte) error {
 			return os.WriteFile(path, []byte("some notes of mine, and more"), 0o600)
 		},
 		"an older file": func(path string, whole []byte) error {
-			return errors.Join(os.WriteFile(path+".old", whole[:journalHeaderLen+recordLen+1], 0o600), os.Rename(path+".old", path))
+			return errors.Join(os.WriteFile(path+".old", whole[:journalHeaderLen+recordLen+1],
+				0o600), os.Rename(path+".old", path))
 		},
 		"a link": func(path string, whole []byte) error {
 			return errors.Join(os.Rename(path, path+".old"), os.Symlink(path+".old", path))
@@ -145,12 +154,15 @@ func TestJournalThatCannotBeReliedOn(t *testing.T) {
 			}
 			return os.Chown(path, 4321, 4321)
 		},
-		"zeros behind it": func(path string, whole []byte) error { return os.Truncate(path, int64(len(whole)+100)) },
+		"zeros behind it": func(path string, whole []byte) error {
+			return os.Truncate(path, int64(len(whole)+100))
+		},
 		"written before the machine was started anew": func(path string, whole []byte) error {
 			_, err := parseBeginning(whole)
 			begun, _ := parseBeginning(whole)
 			begun.boot++
-			return errors.Join(err, os.WriteFile(path+".old", append(appendBeginning(nil, begun), whole[journalHeaderLen:]...), 0o600), os.Rename(path+".old", path))
+			return errors.Join(err, os.WriteFile(path+".old", append(appendBeginning(nil, begun),
+				whole[journalHeaderLen:]...), 0o600), os.Rename(path+".old", path))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -165,7 +177,8 @@ func TestJournalThatCannotBeReliedOn(t *testing.T) {
 			}
 			three := open(t, Config{Path: one.backend.config.Path}).Journal("p:")
 			// What was read before is not read again: the damage is seen by who reads it first.
-			if name == "a mark damaged" || name == "its header damaged" || name == "another user's" {
+			if name == "a mark damaged" || name == "its header damaged" ||
+				name == "another user's" {
 				wantNames(t, three, head, "*")
 			}
 			wantNames(t, one, head, "*")
@@ -184,7 +197,9 @@ func TestJournalThatCannotBeReliedOn(t *testing.T) {
 func TestJournalOfTomorrow(t *testing.T) {
 	one, two, _, path := journals(t, Config{})
 	tomorrow := uint64(time.Now().Add(24 * time.Hour).UnixMicro())
-	err := one.locked(t.Context(), func() error { return one.replace(beginning{base: tomorrow}, nil) })
+	err := one.locked(t.Context(), func() error {
+		return one.replace(beginning{base: tomorrow}, nil)
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,8 +242,8 @@ func TestSyncedJournalOutlivesAStart(t *testing.T) {
 	wantNames(t, open(t, one.backend.config).Journal("p:"), begin, "a", "b")
 }
 
-// One process that wants to be sure is enough: of a journal that it has begun each record is forced to the disk,
-// and so is each of its own.
+// One process that wants to be sure is enough: of a journal that it has begun each record is forced
+// to the disk, and so is each of its own.
 func TestOneWantsASyncedJournal(t *testing.T) {
 	for _, begins := range []bool{true, false} {
 		folder := t.TempDir()
@@ -237,7 +252,8 @@ func TestOneWantsASyncedJournal(t *testing.T) {
 		synced := 0
 		b.fsync = func(f *os.File) error { synced++; return f.Sync() }
 		if add(t, b.Journal("p:"), tag("b")); synced != 1 {
-			t.Errorf("begun with fsync=%t: an Append of another was forced to the disk %d times, want once", begins, synced)
+			t.Errorf("begun with fsync=%t: an Append of another was forced to the disk %d times, "+
+				"want once", begins, synced)
 		}
 	}
 }
@@ -267,11 +283,15 @@ func TestJournalForgets(t *testing.T) {
 	head := add(t, one, marks[history.MaxMarks-2:]...)
 	for _, j := range []store.Journal{one, two, open(t, one.backend.config).Journal("p:")} {
 		got, h := names(t, j, begin)
-		if h != head || len(got) != 1+history.MaxMarks*3/4 || got[0] != "*" || got[len(got)-1] != marks[history.MaxMarks-1].Name {
-			t.Errorf("Since(%d): %d marks, the first %q, head %d; want Everything and three quarters of %d, head %d", begin, len(got), got[0], h, history.MaxMarks, head)
+		if h != head || len(got) != 1+history.MaxMarks*3/4 || got[0] != "*" ||
+			got[len(got)-1] != marks[history.MaxMarks-1].Name {
+			t.Errorf("Since(%d): %d marks, the first %q, head %d; want Everything and three "+
+				"quarters of %d, head %d", begin, len(got), got[0], h, history.MaxMarks, head)
 		}
-		if got, _ := names(t, j, middle); len(got) != history.MaxMarks/2 || got[0] != marks[history.MaxMarks/2].Name {
-			t.Errorf("Since(%d): %d marks, the first %q; want those that are remembered", middle, len(got), got[0])
+		if got, _ := names(t, j, middle); len(got) != history.MaxMarks/2 ||
+			got[0] != marks[history.MaxMarks/2].Name {
+			t.Errorf("Since(%d): %d marks, the first %q; want those that are remembered", middle,
+				len(got), got[0])
 		}
 	}
 	// Bytes, too, are bounded: a single mark may be more than is kept.
@@ -298,14 +318,16 @@ func TestJournalForgetsAQuarterOfItsBytes(t *testing.T) {
 	}
 	add(t, j, store.Mark{Kind: store.MarkEverything, Soft: true})
 	if got, _ := names(t, j, begin); len(got) != 3 || got[0] != "*" || len(got[1]) != 1 {
-		t.Errorf("one more, and of %d marks that are left the second has a name of %d bytes; want the last two", len(got), len(got[1]))
+		t.Errorf("one more, and of %d marks that are left the second has a name of %d bytes; "+
+			"want the last two", len(got), len(got[1]))
 	}
 
 	j = open(t, Config{Path: t.TempDir()}).Journal("p:").(*journal)
 	begin = add(t, j)
 	first := add(t, j, sized(quarter+1))
 	add(t, j, sized(rest))
-	if got, _ := names(t, j, begin); len(got) != 2 || got[0] != "*" || len(got[1]) != rest-recordLen {
+	if got, _ := names(t, j, begin); len(got) != 2 || got[0] != "*" ||
+		len(got[1]) != rest-recordLen {
 		t.Errorf("%d marks are left; want the one that fills three quarters", len(got))
 	}
 	if got, _ := names(t, j, first); len(got) != 1 {
@@ -370,7 +392,8 @@ func TestWatchSeesAnotherProcessAndALoss(t *testing.T) {
 	}
 }
 
-// A number that nobody has given out yet is of a journal that was lost: Since says so by its head, Watch by an error.
+// A number that nobody has given out yet is of a journal that was lost: Since says so by its head,
+// Watch by an error.
 func TestANumberAboveTheHead(t *testing.T) {
 	one, _, begin, _ := journals(t, Config{})
 	for n, err := range one.Watch(t.Context(), begin+100) {
@@ -430,7 +453,8 @@ func init() {
 		for i := 0; ; i++ {
 			marks := []store.Mark{tag("%d/%d", os.Getpid(), 2*i), tag("%d/%d", os.Getpid(), 2*i+1)}
 			if i%10 == 0 {
-				marks = append(marks, tag("%s", strings.Repeat("x", 100_000))) // several pages: a write that can be torn
+				// several pages: a write that can be torn
+				marks = append(marks, tag("%s", strings.Repeat("x", 100_000)))
 			}
 			if _, err := j.Append(context.Background(), marks...); err != nil {
 				return err
@@ -439,8 +463,8 @@ func init() {
 	}
 }
 
-// Processes that are killed while they append leave a journal in which every mark of each is there, in order,
-// up to its last.
+// Processes that are killed while they append leave a journal in which every mark of each is there,
+// in order, up to its last.
 func TestKilledWhileAppending(t *testing.T) {
 	folder := t.TempDir()
 	j := open(t, Config{Path: folder}).Journal("p:")
@@ -454,14 +478,16 @@ func TestKilledWhileAppending(t *testing.T) {
 			seen = head
 			for _, name := range marks {
 				if name == "*" {
-					t.Fatalf("round %d: the journal was not relied on, for a process that was killed", round)
+					t.Fatalf("round %d: the journal was not relied on, for a process that was "+
+						"killed", round)
 				}
 				pid, number, ok := strings.Cut(name, "/")
 				if !ok {
 					continue
 				}
 				if number != fmt.Sprint(next[pid]) {
-					t.Fatalf("round %d: mark %q of process %s; want number %d", round, name, pid, next[pid])
+					t.Fatalf("round %d: mark %q of process %s; want number %d", round, name, pid,
+						next[pid])
 				}
 				next[pid]++
 			}

@@ -21,7 +21,8 @@ import (
 
 const killedKeys = 5
 
-// selfDescribing is a value that says its length and its seed in its first bytes, and follows from them.
+// selfDescribing is a value that says its length and its seed in its first bytes, and follows from
+// them.
 func selfDescribing(length int, seed uint32) []byte {
 	b := make([]byte, max(length, 8))
 	binary.BigEndian.PutUint32(b, uint32(len(b)))
@@ -34,7 +35,8 @@ func selfDescribing(length int, seed uint32) []byte {
 }
 
 func isWhole(b []byte) bool {
-	return len(b) >= 8 && bytes.Equal(b, selfDescribing(int(binary.BigEndian.Uint32(b)), binary.BigEndian.Uint32(b[4:])))
+	return len(b) >= 8 && bytes.Equal(b, selfDescribing(int(binary.BigEndian.Uint32(b)),
+		binary.BigEndian.Uint32(b[4:])))
 }
 
 func init() {
@@ -90,7 +92,8 @@ func TestKilledWhileWriting(t *testing.T) {
 			}
 			value, err := b.Get(t.Context(), key)
 			if err != nil || !isWhole(value) {
-				t.Fatalf("round %d: %s: %d bytes, %v: not what was set", round, key, len(value), err)
+				t.Fatalf("round %d: %s: %d bytes, %v: not what was set", round, key, len(value),
+					err)
 			}
 			found++
 		}
@@ -143,7 +146,8 @@ func TestTemporaryFilesAreSweptWithCare(t *testing.T) {
 		{sub + "/~" + alive + ".x.4", nil, time.Now().Add(2 * time.Minute), true, false},
 		{sub + "/" + tempPrefix + "5", nil, time.Now().Add(2 * time.Minute), false, false},
 		{sub + "/~notes", nil, time.Now().Add(time.Hour), false, false},
-		{sub + "/~" + dead + ".x.6", func(path string) error { // its writer lives, in another container
+		// its writer lives, in another container
+		{sub + "/~" + dead + ".x.6", func(path string) error {
 			f, err := os.OpenFile(path, os.O_RDWR, 0)
 			if err != nil {
 				return err
@@ -160,7 +164,8 @@ func TestTemporaryFilesAreSweptWithCare(t *testing.T) {
 		}
 		back := b.scan(tt.at)
 		if exists(tt.path) == tt.gone || back != tt.back {
-			t.Errorf("%s at %v: there %t, to be looked at again %t; want %t, %t", filepath.Base(tt.path), time.Until(tt.at),
+			t.Errorf("%s at %v: there %t, to be looked at again %t; want %t, %t",
+				filepath.Base(tt.path), time.Until(tt.at),
 				exists(tt.path), back, !tt.gone, tt.back)
 		}
 		os.Remove(tt.path)
@@ -173,7 +178,8 @@ func TestTemporaryFilesAreSweptWithCare(t *testing.T) {
 		t.Fatal(err)
 	}
 	minute := time.Unix(0, id.changed).Add(time.Minute)
-	if sweepTemp(path, minute.Add(-1)) || !exists(path) || !sweepTemp(path, minute) || exists(path) {
+	if sweepTemp(path, minute.Add(-1)) || !exists(path) || !sweepTemp(path, minute) ||
+		exists(path) {
 		t.Errorf("a minute after it was written it is there %t", exists(path))
 	}
 	// A link is not followed to what it names.
@@ -188,14 +194,16 @@ func TestTemporaryFilesAreSweptWithCare(t *testing.T) {
 	}
 }
 
-// What is called like a temporary file and is none stays, and nobody waits for it: opening a pipe would.
+// What is called like a temporary file and is none stays, and nobody waits for it: opening a pipe
+// would.
 func TestWhatIsNoTemporaryFileIsLeftAlone(t *testing.T) {
 	folder := t.TempDir()
 	b := scanned(t, open(t, Config{Path: folder}))
 	set(t, b, "key", nil)
 	dead := "/~" + strconv.Itoa(deadProcess(t)) + ".x."
 	sub := b.folderOf("key").path
-	if err := errors.Join(syscall.Mkfifo(sub+dead+"1", 0o600), syscall.Mkfifo(folder+dead+"2", 0o600), os.Mkdir(sub+dead+"3", 0o700)); err != nil {
+	if err := errors.Join(syscall.Mkfifo(sub+dead+"1", 0o600), syscall.Mkfifo(folder+dead+"2",
+		0o600), os.Mkdir(sub+dead+"3", 0o700)); err != nil {
 		t.Fatal(err)
 	}
 	left := make(chan bool)
@@ -203,7 +211,8 @@ func TestWhatIsNoTemporaryFileIsLeftAlone(t *testing.T) {
 	select {
 	case more := <-left:
 		if more || !exists(sub+dead+"1") || !exists(folder+dead+"2") || !exists(sub+dead+"3") {
-			t.Errorf("after a scan: something to come back for: %t, and there are %q; want nothing, and all three", more, tempsIn(t, folder))
+			t.Errorf("after a scan: something to come back for: %t, and there are %q; want "+
+				"nothing, and all three", more, tempsIn(t, folder))
 		}
 	case <-time.After(10 * time.Second):
 		for _, pipe := range []string{sub + dead + "1", folder + dead + "2"} {
@@ -253,7 +262,8 @@ func init() {
 			return err
 		}
 		if err := b.Set(ctx, "key", make([]byte, 100_000), time.Hour); store.KindOf(err) != store.KindPermanent {
-			return fmt.Errorf("a Set that fails in the middle: %v; want a Permanent error, for the file is too large", err)
+			return fmt.Errorf("a Set that fails in the middle: %v; want a Permanent error, for "+
+				"the file is too large", err)
 		}
 		if found, err := b.Exists(ctx, "key"); found || err != nil {
 			return fmt.Errorf("after a Set that failed: %t, %v; want nothing there", found, err)
@@ -267,26 +277,33 @@ func init() {
 
 // journalShortOfRoom appends what does not fit, and then what does.
 func journalShortOfRoom(ctx context.Context, j store.Journal) error {
-	page := func(i int) store.Mark { return store.Mark{Kind: store.MarkKey, Name: fmt.Sprint("page ", i)} }
+	page := func(i int) store.Mark {
+		return store.Mark{Kind: store.MarkKey, Name: fmt.Sprint("page ", i)}
+	}
 	first, err := j.Append(ctx, page(1))
 	if err != nil {
 		return err
 	}
-	marks := []store.Mark{page(2), {Kind: store.MarkTag, Name: strings.Repeat("x", 100_000)}, page(3)}
+	marks := []store.Mark{page(2), {Kind: store.MarkTag, Name: strings.Repeat("x", 100_000)},
+		page(3)}
 	if n, err := j.Append(ctx, marks...); err == nil {
 		return fmt.Errorf("Append of what does not fit: %d without an error", n)
 	}
 	info, err := os.Stat(j.(*journal).path())
 	if err != nil || info.Size() != j.(*journal).end {
-		return fmt.Errorf("after it the file has %d bytes, of which %d are records, %v", info.Size(), j.(*journal).end, err)
+		return fmt.Errorf("after it the file has %d bytes, of which %d are records, %v",
+			info.Size(), j.(*journal).end, err)
 	}
 	last, err := j.Append(ctx, page(4))
 	if err != nil {
 		return err
 	}
 	got, head, err := j.Since(ctx, first)
-	if err != nil || head != last || got[len(got)-1].Mark != page(4) || got[len(got)-1].Number != last {
-		return fmt.Errorf("after a failed Append, one that worked: Since = %v, %d, %v; want head %d", got, head, err, last)
+	if err != nil || head != last || got[len(got)-1].Mark != page(4) ||
+		got[len(got)-1].Number != last {
+		return fmt.Errorf(
+			"after a failed Append, one that worked: Since = %v, %d, %v; want head %d", got, head,
+			err, last)
 	}
 	return nil
 }

@@ -13,15 +13,17 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// A lease is a file in ~leases, named like a value's, which says who holds it and until when. Its 32 bytes, big-endian:
-// FRLS, when it ends in milliseconds since 1970, 16 random bytes of the holder's, and the CRC32C of all before. A call
-// locks it to read or write it. Nobody holds a lease that is cut or damaged.
+// A lease is a file in ~leases, named like a value's, which says who holds it and until when. Its
+// 32 bytes, big-endian: FRLS, when it ends in milliseconds since 1970, 16 random bytes of the
+// holder's, and the CRC32C of all before. A call locks it to read or write it. Nobody holds a lease
+// that is cut or damaged.
 const (
 	leasesName = "~leases"
 	leaseMagic = "FRLS"
 	leaseLen   = 32
 
-	// leasePatience is how long a lease's file may be locked by somebody else; then that somebody counts as its holder.
+	// leasePatience is how long a lease's file may be locked by somebody else; then that somebody
+	// counts as its holder.
 	leasePatience = time.Second
 )
 
@@ -31,7 +33,9 @@ type leaseRecord struct {
 }
 
 // TryLock implements [store.Locker].
-func (b *Backend) TryLock(ctx context.Context, name string, ttl time.Duration) (store.Lease, bool, error) {
+func (b *Backend) TryLock(
+	ctx context.Context, name string, ttl time.Duration,
+) (store.Lease, bool, error) {
 	if err := b.open(ctx, "lock", name); err != nil {
 		return nil, false, err
 	}
@@ -57,7 +61,9 @@ type lease struct {
 	token   [16]byte
 }
 
-func (l *lease) path() string { return l.backend.config.Path + "/" + leasesName + "/" + l.name + mark }
+func (l *lease) path() string {
+	return l.backend.config.Path + "/" + leasesName + "/" + l.name + mark
+}
 
 func (l *lease) take(ctx context.Context, ttl time.Duration) (bool, error) {
 	if err := makeFolder(l.backend.config.Path + "/" + leasesName); err != nil {
@@ -151,7 +157,8 @@ func sweepLeases(folder string, now time.Time) {
 	}
 	for _, name := range names {
 		path := folder + "/" + name
-		if id, err := lookAt(path); !strings.HasSuffix(name, mark) || err != nil || !id.regular || now.UnixNano()-id.changed < int64(time.Minute) {
+		if id, err := lookAt(path); !strings.HasSuffix(name, mark) || err != nil || !id.regular ||
+			now.UnixNano()-id.changed < int64(time.Minute) {
 			continue
 		}
 		f, err := openLease(waitsForNobody, path, os.O_RDWR)

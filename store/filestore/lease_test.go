@@ -115,7 +115,8 @@ func TestLeaseFilesThatAreNone(t *testing.T) {
 	binary.BigEndian.PutUint32(other[leaseLen-4:], crc32.Checksum(other[:leaseLen-4], castagnoli))
 	for name, content := range map[string][]byte{
 		"of another version": other,
-		"empty":              nil, "cut": []byte("FRLS\x00\x00"), "foreign": []byte(strings.Repeat("?", 100)), "damaged": damaged,
+		"empty":              nil, "cut": []byte("FRLS\x00\x00"),
+		"foreign": []byte(strings.Repeat("?", 100)), "damaged": damaged,
 	} {
 		writeFile(t, path, content)
 		release(t, l, false)
@@ -220,20 +221,23 @@ func TestWhatIsNoLeaseIsLeftAlone(t *testing.T) {
 	outside := filepath.Join(t.TempDir(), "outside")
 	writeFile(t, outside, nil)
 	writeFile(t, leases+"/notes", nil)
-	if err := errors.Join(os.Mkdir(leases+"/folder~", 0o700), os.Symlink(outside, leases+"/link~"), syscall.Mkfifo(leases+"/pipe~", 0o600)); err != nil {
+	if err := errors.Join(os.Mkdir(leases+"/folder~", 0o700), os.Symlink(outside, leases+"/link~"),
+		syscall.Mkfifo(leases+"/pipe~", 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	b.scan(time.Now().Add(2 * time.Minute))
 	left, _ := readNames(leases)
 	slices.Sort(left)
-	if want := []string{"folder~", "link~", "notes", "pipe~"}; !slices.Equal(left, want) || !exists(outside) {
+	if want := []string{"folder~", "link~", "notes", "pipe~"}; !slices.Equal(left, want) ||
+		!exists(outside) {
 		t.Errorf("left are %q, want %q; the file outside %t", left, want, exists(outside))
 	}
 }
 
 // What a folder could not be made for is said, not that it is not ours.
 func TestAFolderThatCannotBeMade(t *testing.T) {
-	if err := makeFolder("/proc/1/nothing/here"); !errors.Is(err, os.ErrNotExist) || errors.Is(err, errNotOurs) {
+	if err := makeFolder("/proc/1/nothing/here"); !errors.Is(err, os.ErrNotExist) ||
+		errors.Is(err, errNotOurs) {
 		t.Errorf("%v, want that there is no such folder", err)
 	}
 	folder := t.TempDir()
@@ -253,8 +257,8 @@ func TestAFolderThatCannotBeMade(t *testing.T) {
 	}
 }
 
-// Whoever waited for a lease's file may find, when it is free, that its holder has removed it, and that the next
-// holder has another.
+// Whoever waited for a lease's file may find, when it is free, that its holder has removed it, and
+// that the next holder has another.
 func TestALeaseWhoseFileIsAnother(t *testing.T) {
 	b := open(t, Config{Path: t.TempDir()})
 	l, _ := tryLease(t, b, "x", time.Millisecond)

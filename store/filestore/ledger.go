@@ -10,10 +10,11 @@ import (
 	"time"
 )
 
-// ledger is a file in which the processes on one folder tell each other how many bytes they have added, less
-// those they have removed. Its 24 bytes, big-endian: FRLG, four bytes that are others in each new ledger, the sum as a
-// signed number, zeros, and the CRC32C of all before. A process writes there when its changes matter to the bound, or
-// after a second. The next scan of the folder finds the changes that a killed process had not written.
+// ledger is a file in which the processes on one folder tell each other how many bytes they have
+// added, less those they have removed. Its 24 bytes, big-endian: FRLG, four bytes that are others
+// in each new ledger, the sum as a signed number, zeros, and the CRC32C of all before. A process
+// writes there when its changes matter to the bound, or after a second. The next scan of the folder
+// finds the changes that a killed process had not written.
 type ledger struct {
 	path  string
 	count *count
@@ -34,9 +35,9 @@ const (
 	pageLen     = 24
 )
 
-// sync writes what this process has changed, and counts what others have. It reports whether that cannot be relied on,
-// so that a scan is due; and whether others have changed anything. It leaves a ledger that it cannot use, or that is
-// locked, for the next time.
+// sync writes what this process has changed, and counts what others have. It reports whether that
+// cannot be relied on, so that a scan is due; and whether others have changed anything. It leaves a
+// ledger that it cannot use, or that is locked, for the next time.
 func (l *ledger) sync(patience time.Duration) (others, doubt bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -17,7 +17,8 @@ import (
 	"github.com/freshet-go/freshet/store/storetest"
 )
 
-// A test that needs another process runs this binary again, with the name of a role in the environment.
+// A test that needs another process runs this binary again, with the name of a role in the
+// environment.
 const roleVariable = "FRESHET_FILESTORE_TEST_ROLE"
 
 var roles = map[string]func(folder string) error{}
@@ -89,7 +90,8 @@ func has(t testing.TB, b *Backend, key string) bool {
 func wantValue(t testing.TB, b *Backend, key string, want []byte) {
 	t.Helper()
 	if got, err := b.Get(t.Context(), key); err != nil || !bytes.Equal(got, want) {
-		t.Fatalf("Get(%.40q) = %.80q (%d bytes), %v; want %.80q (%d bytes)", key, got, len(got), err, want, len(want))
+		t.Fatalf("Get(%.40q) = %.80q (%d bytes), %v; want %.80q (%d bytes)", key, got, len(got),
+			err, want, len(want))
 	}
 }
 
@@ -100,7 +102,8 @@ func wantMiss(t testing.TB, b *Backend, key string) {
 	}
 }
 
-// wantKind checks that an error is a store.Error of a kind that shows the operation and no more of the key than it may.
+// wantKind checks that an error is a store.Error of a kind that shows the operation and no more of
+// the key than it may.
 func wantKind(t testing.TB, err error, kind store.ErrorKind) {
 	t.Helper()
 	var e *store.Error

@@ -28,8 +28,9 @@ import (
 //	18  4  CRC32C of the name
 //	22     name
 //
-// The record's first checksum tells a record that is not complete, which the next Append takes for the work of a
-// process that was killed and overwrites, from one that is damaged, after which nothing can be relied on.
+// The record's first checksum tells a record that is not complete, which the next Append takes for
+// the work of a process that was killed and overwrites, from one that is damaged, after which
+// nothing can be relied on.
 const (
 	journalHeaderLen = 24
 	journalMagic     = "FRJL\x02"
@@ -63,11 +64,13 @@ func flag(b bool) byte {
 var errDoubt = errors.New("the journal is damaged")
 
 func parseBeginning(b []byte) (beginning, error) {
-	if len(b) < journalHeaderLen || string(b[:len(journalMagic)]) != journalMagic || b[5] > 1 || b[6] != 0 || b[7] != 0 ||
+	if len(b) < journalHeaderLen || string(b[:len(journalMagic)]) != journalMagic || b[5] > 1 ||
+		b[6] != 0 || b[7] != 0 ||
 		crc32.Checksum(b[:20], castagnoli) != binary.BigEndian.Uint32(b[20:]) {
 		return beginning{}, errDoubt
 	}
-	return beginning{base: binary.BigEndian.Uint64(b[8:]), synced: b[5] == 1, boot: binary.BigEndian.Uint32(b[16:])}, nil
+	return beginning{base: binary.BigEndian.Uint64(b[8:]), synced: b[5] == 1,
+		boot: binary.BigEndian.Uint32(b[16:])}, nil
 }
 
 func appendRecord(b []byte, n store.Numbered) []byte {
@@ -80,8 +83,8 @@ func appendRecord(b []byte, n store.Numbered) []byte {
 	return append(b, n.Name...)
 }
 
-// parseRecords returns the marks in b, the first of which has the number after last, and how many bytes they
-// take. What follows is not complete, or, after errDoubt, damaged.
+// parseRecords returns the marks in b, the first of which has the number after last, and how many
+// bytes they take. What follows is not complete, or, after errDoubt, damaged.
 func parseRecords(b []byte, last uint64) (marks []store.Numbered, taken int, err error) {
 	for {
 		r := b[taken:]
@@ -91,7 +94,8 @@ func parseRecords(b []byte, last uint64) (marks []store.Numbered, taken int, err
 		length := int(binary.BigEndian.Uint32(r))
 		mark, known := history.OfLetter(r[12], "")
 		n := store.Numbered{Number: binary.BigEndian.Uint64(r[4:]), Mark: mark}
-		if crc32.Checksum(r[:14], castagnoli) != binary.BigEndian.Uint32(r[14:]) || n.Number != last+1 || !known || r[13] != 0 {
+		if crc32.Checksum(r[:14], castagnoli) != binary.BigEndian.Uint32(r[14:]) ||
+			n.Number != last+1 || !known || r[13] != 0 {
 			return marks, taken, errDoubt
 		}
 		if len(r)-recordLen < length {

@@ -11,7 +11,8 @@ import (
 
 func FuzzJournal(f *testing.F) {
 	whole := appendRecord(nil, store.Numbered{Mark: tag("a"), Number: 8})
-	whole = appendRecord(whole, store.Numbered{Mark: store.Mark{Kind: store.MarkEverything, Soft: true}, Number: 9})
+	whole = appendRecord(whole, store.Numbered{Mark: store.Mark{Kind: store.MarkEverything,
+		Soft: true}, Number: 9})
 	f.Add(whole, uint64(7))
 	f.Add(whole[:len(whole)-1], uint64(7))
 	f.Add(appendBeginning(nil, beginning{base: 7, synced: true, boot: 5}), uint64(0))
@@ -30,7 +31,8 @@ func FuzzJournal(f *testing.F) {
 		if !bytes.Equal(again, b[:taken]) {
 			t.Errorf("%q gave %+v, which is encoded as %q", b[:taken], marks, again)
 		}
-		if begun, err := parseBeginning(b); err == nil && !bytes.Equal(appendBeginning(nil, begun), b[:journalHeaderLen]) {
+		if begun, err := parseBeginning(b); err == nil && !bytes.Equal(appendBeginning(nil, begun),
+			b[:journalHeaderLen]) {
 			t.Errorf("%q gave %+v", b, begun)
 		}
 	})
@@ -44,7 +46,8 @@ func recordOf(number uint64, letter, after byte, name string) []byte {
 	return b
 }
 
-// A record that is damaged is never one that is not there, and one with right checksums may be of another journal.
+// A record that is damaged is never one that is not there, and one with right checksums may be of
+// another journal.
 func TestRecordsThatAreDamaged(t *testing.T) {
 	first, whole := recordOf(7, 't', 0, "first"), recordOf(8, 'T', 0, "second")
 	for story, b := range map[string][]byte{
@@ -57,17 +60,20 @@ func TestRecordsThatAreDamaged(t *testing.T) {
 	} {
 		marks, taken, err := parseRecords(append(bytes.Clone(first), b...), 6)
 		if len(marks) != 1 || taken != len(first) || err != errDoubt {
-			t.Errorf("%s: %d marks in %d bytes, %v; want the first, and doubt", story, len(marks), taken, err)
+			t.Errorf("%s: %d marks in %d bytes, %v; want the first, and doubt", story, len(marks),
+				taken, err)
 		}
 	}
 	for n := range whole {
 		damaged := bytes.Clone(whole)
 		damaged[n] ^= 1
 		if marks, taken, err := parseRecords(append(bytes.Clone(first), damaged...), 6); len(marks) != 1 || taken != len(first) || err != errDoubt {
-			t.Errorf("byte %d: %d marks in %d bytes, %v; want the first, and doubt", n, len(marks), taken, err)
+			t.Errorf("byte %d: %d marks in %d bytes, %v; want the first, and doubt", n, len(marks),
+				taken, err)
 		}
 		if marks, taken, err := parseRecords(append(bytes.Clone(first), whole[:n]...), 6); len(marks) != 1 || taken != len(first) || err != nil {
-			t.Errorf("cut to %d bytes: %d marks in %d bytes, %v; want the first, and no doubt", n, len(marks), taken, err)
+			t.Errorf("cut to %d bytes: %d marks in %d bytes, %v; want the first, and no doubt", n,
+				len(marks), taken, err)
 		}
 	}
 	nameless := recordOf(8, 'e', 0, "")

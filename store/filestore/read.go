@@ -9,8 +9,8 @@ import (
 	"github.com/freshet-go/freshet/store/internal/keys"
 )
 
-// read returns the value under key, or what its file's first most bytes tell of it, or errAbsent. What is no value of
-// key's is removed.
+// read returns the value under key, or what its file's first most bytes tell of it, or errAbsent.
+// What is no value of key's is removed.
 func (b *Backend) read(f *folder, key string, most int64) (value []byte, h header, err error) {
 	path := f.file(key)
 	for range 3 {
@@ -69,9 +69,12 @@ func (f *folder) missed(key string, changes uint64) {
 	}
 }
 
-// touch notes that a value was read: in memory each time, and on the disk, for the next process, at most once in
-// a while. The disk keeps it as the file's atime, set by us, so that it does not matter how the file system is mounted.
-func (b *Backend) touch(f *folder, key string, id identity, h header, at time.Time, changes uint64) {
+// touch notes that a value was read: in memory each time, and on the disk, for the next process, at
+// most once in a while. The disk keeps it as the file's atime, set by us, so that it does not
+// matter how the file system is mounted.
+func (b *Backend) touch(
+	f *folder, key string, id identity, h header, at time.Time, changes uint64,
+) {
 	now := at.UnixNano()
 	f.mu.Lock()
 	e := f.files[key]
@@ -93,7 +96,8 @@ func (b *Backend) touch(f *folder, key string, id identity, h header, at time.Ti
 	}
 	f.mu.Unlock()
 	if stamp {
-		os.Chtimes(f.file(key), at, expiryTime(h.expires)) // no harm if it fails: the next process thinks it older
+		// no harm if it fails: the next process thinks it older
+		os.Chtimes(f.file(key), at, expiryTime(h.expires))
 	}
 }
 
@@ -116,8 +120,9 @@ func (b *Backend) stampAll(end time.Time) {
 	}
 }
 
-// The end of a value stands in its header. Its file's mtime repeats it, so that a scan knows what has ended without
-// opening every file. It is only a hint: others may change it, and file systems know different ends of time.
+// The end of a value stands in its header. Its file's mtime repeats it, so that a scan knows what
+// has ended without opening every file. It is only a hint: others may change it, and file systems
+// know different ends of time.
 
 // latest is the last mtime of a file, 2100: in nanoseconds it fits 64 bits.
 const latest = 4102444800000

@@ -30,9 +30,9 @@ func (b *Backend) remove(f *folder, key string) (bool, error) {
 	return true, nil
 }
 
-// discard removes a file that was found to be of no use, unless it is not that file any more. It reports
-// whether nothing is left to look at: false when the file has changed since. While it works, no other process replaces
-// files in the folder.
+// discard removes a file that was found to be of no use, unless it is not that file any more. It
+// reports whether nothing is left to look at: false when the file has changed since. While it
+// works, no other process replaces files in the folder.
 func (b *Backend) discard(f *folder, key string, judged identity) bool {
 	dir, err := b.openFolder(f)
 	if err != nil {
@@ -75,8 +75,8 @@ func (b *Backend) peek(f *folder, key string) error {
 	return nil
 }
 
-// rewrite gives a value another end. Should its file be replaced meanwhile, the old one is written to, which
-// nobody sees.
+// rewrite gives a value another end. Should its file be replaced meanwhile, the old one is written
+// to, which nobody sees.
 func (b *Backend) rewrite(f *folder, key string, expires int64) error {
 	path := f.file(key)
 	file, err := os.OpenFile(path, os.O_RDWR|noFollow, 0)

@@ -8,9 +8,10 @@ import (
 	"github.com/freshet-go/freshet/store/internal/fault"
 )
 
-// How keep maintains the folder. Every second it exchanges counts with other processes by the ledger. Every minute it
-// removes what has ended. It scans the folder when others have added a sixteenth of the bound, half a minute after they
-// have changed anything, and every ten minutes, but spends no more than a twentieth of the time on that.
+// How keep maintains the folder. Every second it exchanges counts with other processes by the
+// ledger. Every minute it removes what has ended. It scans the folder when others have added a
+// sixteenth of the bound, half a minute after they have changed anything, and every ten minutes,
+// but spends no more than a twentieth of the time on that.
 const (
 	tellEvery   = time.Second
 	sweepEvery  = time.Minute
@@ -51,7 +52,8 @@ func (k *keeper) tick(now time.Time) {
 	others, doubt := k.b.ledger.sync(time.Millisecond)
 	k.others = k.others || others
 	since := now.Sub(k.scanned)
-	due := doubt || since >= scanAlways || k.others && since >= scanShared || k.temps && since > sweepEvery ||
+	due := doubt || since >= scanAlways || k.others && since >= scanShared || k.temps &&
+		since > sweepEvery ||
 		k.b.strangers()
 	if due && now.UnixNano() > k.b.mayScan.Load() {
 		k.scan()
@@ -122,8 +124,8 @@ func (b *Backend) trim() {
 	}
 }
 
-// scan makes the index what is in the folder, and removes what killed processes were writing. It reports
-// whether it left such a file, because its process may live.
+// scan makes the index what is in the folder, and removes what killed processes were writing. It
+// reports whether it left such a file, because its process may live.
 func (b *Backend) scan(now time.Time) (temps bool) {
 	b.count.scanning.Store(true)
 	defer b.count.scanning.Store(false)
@@ -145,8 +147,8 @@ func (b *Backend) scan(now time.Time) (temps bool) {
 	return temps
 }
 
-// scan makes what is known of a folder what is in it. When this process changes files meanwhile it looks
-// again, the third time with its lock held.
+// scan makes what is known of a folder what is in it. When this process changes files meanwhile it
+// looks again, the third time with its lock held.
 func (f *folder) scan(now time.Time) (temps bool) {
 	for tries := range 3 {
 		if tries == 2 {
@@ -169,7 +171,8 @@ func (f *folder) scan(now time.Time) (temps bool) {
 	return false
 }
 
-// list returns the files in the folder by their keys, and removes temporary ones that nobody writes to.
+// list returns the files in the folder by their keys, and removes temporary ones that nobody writes
+// to.
 func (f *folder) list(now time.Time) (there map[string]identity, temps bool, err error) {
 	names, err := readNames(f.path)
 	if err != nil {

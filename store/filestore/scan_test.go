@@ -23,21 +23,26 @@ func TestUpkeepFallsDue(t *testing.T) {
 		{story: "nothing", scanned: scanAlways - 1, mayScan: 1},
 		{story: "ten minutes", scanned: scanAlways, mayScan: 1, wantScan: true},
 		{story: "ten minutes, but it may not yet", scanned: scanAlways},
-		{story: "others, too soon", scanned: scanShared - 1, others: true, mayScan: 1, wantOthers: true},
+		{story: "others, too soon", scanned: scanShared - 1, others: true, mayScan: 1,
+			wantOthers: true},
 		{story: "others", scanned: scanShared, others: true, mayScan: 1, wantScan: true},
 		{story: "others, but it may not yet", scanned: scanShared, others: true, wantOthers: true},
-		{story: "a temporary file, too soon", scanned: sweepEvery, temps: true, mayScan: 1, wantTemps: true},
-		{story: "a temporary file", scanned: sweepEvery + 1, temps: true, mayScan: 1, wantScan: true},
+		{story: "a temporary file, too soon", scanned: sweepEvery, temps: true, mayScan: 1,
+			wantTemps: true},
+		{story: "a temporary file", scanned: sweepEvery + 1, temps: true, mayScan: 1,
+			wantScan: true},
 		{story: "as much by strangers as may be", foreign: bound / 16, mayScan: time.Hour},
 		{story: "more by strangers", foreign: bound/16 + 1, mayScan: time.Hour, wantScan: true},
-		{story: "more by strangers, but it may not yet", foreign: bound/16 + 1, mayScan: -time.Hour},
+		{story: "more by strangers, but it may not yet", foreign: bound/16 + 1,
+			mayScan: -time.Hour},
 		{story: "not a minute since the last sweep", swept: sweepEvery - 1, mayScan: 1},
 		{story: "a minute since the last sweep", swept: sweepEvery, mayScan: 1, wantSweep: true},
 	} {
 		b := scanned(t, open(t, Config{Path: t.TempDir(), MaxBytes: bound}))
 		b.Close() // this test is its keeper
 		now := time.Now()
-		k := keeper{b: b, scanned: now.Add(-tt.scanned), swept: now.Add(-tt.swept), others: tt.others, temps: tt.temps}
+		k := keeper{b: b, scanned: now.Add(-tt.scanned), swept: now.Add(-tt.swept),
+			others: tt.others, temps: tt.temps}
 		before := k
 		b.count.foreign.Store(tt.foreign)
 		b.mayScan.Store(now.Add(-tt.mayScan).UnixNano())
@@ -47,13 +52,15 @@ func TestUpkeepFallsDue(t *testing.T) {
 			t.Errorf("%s: read anew: %t, want %t", tt.story, got, tt.wantScan)
 		}
 		if wait := b.mayScan.Load() - k.scanned.UnixNano(); tt.wantScan && (wait <= 0 || wait%scanAtLeast != 0) {
-			t.Errorf("%s: it may be read anew after %d ns, want 20 times what it took", tt.story, wait)
+			t.Errorf("%s: it may be read anew after %d ns, want 20 times what it took", tt.story,
+				wait)
 		}
 		if got := k.swept == now && k.swept != before.swept; got != tt.wantSweep {
 			t.Errorf("%s: swept: %t, want %t", tt.story, got, tt.wantSweep)
 		}
 		if k.others != tt.wantOthers || k.temps != tt.wantTemps {
-			t.Errorf("%s: others %t, temporary files %t are remembered", tt.story, k.others, k.temps)
+			t.Errorf("%s: others %t, temporary files %t are remembered", tt.story, k.others,
+				k.temps)
 		}
 	}
 }
@@ -76,7 +83,8 @@ func TestUpkeepHearsOfOthers(t *testing.T) {
 	}
 }
 
-// What is learned of others' files they had told: all together counts as before, unless the index is made anew.
+// What is learned of others' files they had told: all together counts as before, unless the index
+// is made anew.
 func TestCountsOfWhatIsLearned(t *testing.T) {
 	for _, tt := range []struct {
 		scanning         bool
@@ -89,12 +97,14 @@ func TestCountsOfWhatIsLearned(t *testing.T) {
 		c.scanning.Store(tt.scanning)
 		c.learned(tt.d)
 		if c.indexed.Load() != tt.indexed || c.foreign.Load() != tt.foreign {
-			t.Errorf("%d, scanning %t: indexed %d, foreign %d; want %d, %d", tt.d, tt.scanning, c.indexed.Load(), c.foreign.Load(), tt.indexed, tt.foreign)
+			t.Errorf("%d, scanning %t: indexed %d, foreign %d; want %d, %d", tt.d, tt.scanning,
+				c.indexed.Load(), c.foreign.Load(), tt.indexed, tt.foreign)
 		}
 	}
 }
 
-// A call that waits for the folder to be read, to know what can make room, writes nothing when that is not to be.
+// A call that waits for the folder to be read, to know what can make room, writes nothing when that
+// is not to be.
 func TestSetThatWaitsForAScanEndsWithTheBackend(t *testing.T) {
 	b := scanned(t, open(t, Config{Path: t.TempDir(), MaxBytes: 1 << 20}))
 	b.folders[0].mu.Lock() // so that no scan ends

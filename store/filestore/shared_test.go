@@ -19,7 +19,8 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// start runs this binary again in a role, on a folder. It is killed at the end of the test, if not before.
+// start runs this binary again in a role, on a folder. It is killed at the end of the test, if not
+// before.
 func start(t testing.TB, role, folder string) *exec.Cmd {
 	t.Helper()
 	c := exec.Command(os.Args[0])
@@ -67,8 +68,9 @@ func TestTwoBackendsCountTogether(t *testing.T) {
 	c := Config{Path: folder, MaxBytes: 2 << 20}
 	backends := []*Backend{scanned(t, open(t, c)), scanned(t, open(t, c))}
 	for _, b := range backends {
-		// What one changes while the other reads the folder is counted wrongly until it is read again. So nobody reads
-		// it from here on: they know each other's ledger, and wait for no tick.
+		// What one changes while the other reads the folder is counted wrongly until it is read
+		// again. So nobody reads it from here on: they know each other's ledger, and wait for no
+		// tick.
 		b.ledger.sync(time.Second)
 		b.mayScan.Store(math.MaxInt64)
 	}
@@ -129,8 +131,10 @@ func TestEvictionGoesByTheUseOfAll(t *testing.T) {
 	// And one that knows nothing of the files there finds them when it needs room.
 	set(t, two, "mine", make([]byte, 400_000))
 	set(t, two, "mine-2", make([]byte, 400_000))
-	if there := used(t, folder); there > 1<<20+1<<20/256 || !has(t, two, "mine") || !has(t, two, "mine-2") {
-		t.Errorf("%d bytes are there, the new values %t and %t", there, has(t, two, "mine"), has(t, two, "mine-2"))
+	if there := used(t, folder); there > 1<<20+1<<20/256 || !has(t, two, "mine") ||
+		!has(t, two, "mine-2") {
+		t.Errorf("%d bytes are there, the new values %t and %t", there, has(t, two, "mine"),
+			has(t, two, "mine-2"))
 	}
 }
 
@@ -151,8 +155,8 @@ func init() {
 	}
 }
 
-// Processes that flood one folder keep the bound together. The slack: what is being written, and what each has
-// not told the others, a thousandth.
+// Processes that flood one folder keep the bound together. The slack: what is being written, and
+// what each has not told the others, a thousandth.
 func TestBoundOverProcesses(t *testing.T) {
 	folder := t.TempDir()
 	for range 3 {
@@ -163,7 +167,8 @@ func TestBoundOverProcesses(t *testing.T) {
 	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); {
 		most = max(most, used(t, folder))
 	}
-	// A walk over a folder that changes sees files that do not exist at one time: allow for what is replaced meanwhile.
+	// A walk over a folder that changes sees files that do not exist at one time: allow for what is
+	// replaced meanwhile.
 	if most > floodBytes+slack+floodBytes/8 {
 		t.Errorf("up to %d bytes were there; %d are allowed", most, floodBytes)
 	}
@@ -172,7 +177,8 @@ func TestBoundOverProcesses(t *testing.T) {
 	}
 }
 
-// What a call finds of another's changes the index learns, unless this process has changed something since.
+// What a call finds of another's changes the index learns, unless this process has changed
+// something since.
 func TestTheIndexLearns(t *testing.T) {
 	folder := t.TempDir()
 	one, two := scanned(t, open(t, Config{Path: folder})), scanned(t, open(t, Config{Path: folder}))
@@ -297,7 +303,9 @@ func TestLedgerThatIsLostOrSpoiled(t *testing.T) {
 	for name, spoil := range map[string]func() error{
 		"removed": func() error { return os.Remove(path) },
 		"cut":     func() error { return os.Truncate(path, 11) },
-		"foreign": func() error { return os.WriteFile(path, []byte(strings.Repeat("foreign ", 100)), 0o600) },
+		"foreign": func() error {
+			return os.WriteFile(path, []byte(strings.Repeat("foreign ", 100)), 0o600)
+		},
 	} {
 		one.ledger.sync(time.Second)
 		two.ledger.sync(time.Second)
@@ -314,7 +322,8 @@ func TestLedgerThatIsLostOrSpoiled(t *testing.T) {
 		one.ledger.sync(time.Second)
 		before := two.count.total()
 		if others, doubt := two.ledger.sync(time.Second); !others || doubt || two.count.total() != before+onDisk(10_000+headerLen) {
-			t.Errorf("%s: then others %t, doubt %t, %d bytes counted after %d", name, others, doubt, two.count.total(), before)
+			t.Errorf("%s: then others %t, doubt %t, %d bytes counted after %d", name, others, doubt,
+				two.count.total(), before)
 		}
 	}
 	// A ledger that cannot be is done without.

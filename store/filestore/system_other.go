@@ -11,10 +11,11 @@ import (
 
 const noFollow, onlyFolder = 0, 0
 
-// supported says that there is no filestore here: it needs file locks, files that can be replaced while they
-// are read, and names that may hold a colon.
+// supported says that there is no filestore here: it needs file locks, files that can be replaced
+// while they are read, and names that may hold a colon.
 func supported() error {
-	return fmt.Errorf("files are kept on Unix systems only, not on %s: %w", runtime.GOOS, errors.ErrUnsupported)
+	return fmt.Errorf("files are kept on Unix systems only, not on %s: %w", runtime.GOOS,
+		errors.ErrUnsupported)
 }
 
 func readFile(string, uint32, int64, int64) ([]byte, identity, error) {

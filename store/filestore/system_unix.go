@@ -16,8 +16,9 @@ const onlyFolder = syscall.O_DIRECTORY | syscall.O_NOFOLLOW
 
 func supported() error { return nil }
 
-// readFile reads a regular file of owner's that has at most limit bytes, or the first most bytes of it, by one
-// open, one fstat and one read. It goes past package os, which asks twice as much of the kernel.
+// readFile reads a regular file of owner's that has at most limit bytes, or the first most bytes of
+// it, by one open, one fstat and one read. It goes past package os, which asks twice as much of the
+// kernel.
 func readFile(path string, owner uint32, limit, most int64) ([]byte, identity, error) {
 	fd, err := openToRead(path)
 	if err != nil {
@@ -48,8 +49,8 @@ func readFile(path string, owner uint32, limit, most int64) ([]byte, identity, e
 	return b, id, nil
 }
 
-// openToRead opens without waiting, as opening a pipe would, and without a trace in the file's atime, which
-// is ours to keep, where the system allows it.
+// openToRead opens without waiting, as opening a pipe would, and without a trace in the file's
+// atime, which is ours to keep, where the system allows it.
 func openToRead(path string) (fd int, err error) {
 	const flags = syscall.O_RDONLY | syscall.O_CLOEXEC | syscall.O_NOFOLLOW | syscall.O_NONBLOCK
 	for {
@@ -60,7 +61,8 @@ func openToRead(path string) (fd int, err error) {
 		switch err {
 		case syscall.EINTR:
 			continue
-		case syscall.ELOOP, syscall.EMLINK, syscall.ENXIO, syscall.EOPNOTSUPP: // a symbolic link, a socket
+		// a symbolic link, a socket
+		case syscall.ELOOP, syscall.EMLINK, syscall.ENXIO, syscall.EOPNOTSUPP:
 			return -1, errStrange
 		}
 		return fd, err
@@ -141,7 +143,9 @@ func tryLock(f *os.File, exclusive bool) error {
 	return err
 }
 
-func unlock(f *os.File) { again(func() error { return syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }) }
+func unlock(f *os.File) {
+	again(func() error { return syscall.Flock(int(f.Fd()), syscall.LOCK_UN) })
+}
 
 // processAlive reports whether a process of that number runs, in so far as this process can see.
 func processAlive(pid int) bool {

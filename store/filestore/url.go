@@ -27,8 +27,8 @@ func openURL(rawURL string) (store.Backend, error) {
 //
 //	file:///var/cache/app?max_bytes=10GiB&max_value=50MiB&fsync=true
 //
-// Sizes are whole numbers of bytes, or of KiB, MiB or GiB. An option that is unknown, repeated or malformed is
-// an error that names it.
+// Sizes are whole numbers of bytes, or of KiB, MiB or GiB. An option that is unknown, repeated or
+// malformed is an error that names it.
 func ParseURL(rawURL string) (Config, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
@@ -54,13 +54,16 @@ func fromURL(u *url.URL) (*Config, error) {
 	case u.Scheme != "file":
 		return c, fmt.Errorf("the scheme is %q; want file", u.Scheme)
 	case u.Opaque != "":
-		return c, fmt.Errorf("path %q is not absolute; want three slashes, as in file:///var/cache/app", u.Opaque)
+		return c, fmt.Errorf("path %q is not absolute; want three slashes, as in "+
+			"file:///var/cache/app", u.Opaque)
 	case u.User != nil:
 		return c, errors.New("a file has no user and no password; want file:///var/cache/app")
 	case u.Host != "" && u.Host != "localhost":
-		return c, fmt.Errorf("%q stands where a host does, and only this one's files can be used; want three slashes, as in file:///var/cache/app", u.Host)
+		return c, fmt.Errorf("%q stands where a host does, and only this one's files can be "+
+			"used; want three slashes, as in file:///var/cache/app", u.Host)
 	case u.Fragment != "":
-		return c, fmt.Errorf("fragment %q means nothing here; write a # in a path as %%23", u.Fragment)
+		return c, fmt.Errorf("fragment %q means nothing here; write a # in a path as %%23",
+			u.Fragment)
 	}
 	c.Path = u.Path
 	return c, option.Readers{

@@ -14,7 +14,8 @@ func TestParseURL(t *testing.T) {
 		{"file://localhost/var/cache/app", Config{Path: "/var/cache/app"}},
 		{"file:///var/cache/a%20b%23", Config{Path: "/var/cache/a b#"}},
 		{"file:///c?max_bytes=1048576", Config{Path: "/c", MaxBytes: 1 << 20}},
-		{"file:///c?max_bytes=2048KiB&max_value=1MiB&fsync=true", Config{Path: "/c", MaxBytes: 2 << 20, MaxValue: 1 << 20, Fsync: true}},
+		{"file:///c?max_bytes=2048KiB&max_value=1MiB&fsync=true", Config{Path: "/c",
+			MaxBytes: 2 << 20, MaxValue: 1 << 20, Fsync: true}},
 		{"file:///c?max_bytes=10GiB&fsync=false", Config{Path: "/c", MaxBytes: 10 << 30}},
 		{"file:///c?max_bytes=8589934591GiB", Config{Path: "/c", MaxBytes: (1<<33 - 1) << 30}},
 		{"file:///c?max_bytes=9223372036854775807", Config{Path: "/c", MaxBytes: 1<<63 - 1}},
@@ -52,15 +53,17 @@ func TestWrongURLs(t *testing.T) {
 		"file:///app?max_bytes=1GB":           `option max_bytes="1GB": a whole`,
 		"file:///app?max_bytes=9999999999GiB": `option max_bytes="9999999999GiB": a whole`,
 		"file:///app?max_bytes=1048575":       "max_bytes=1048575: 1MiB or more is allowed",
-		"file:///app?max_bytes=1MiB&max_value=524289": "max_value=524289: 1 to 524288, half of max_bytes, is allowed",
-		"file:///app?max_value=1GiB":                  "max_value=1073741824",
-		"file:///app?a=%zz":                           "the options are malformed",
+		"file:///app?max_bytes=1MiB&max_value=524289": "max_value=524289: 1 to 524288, half of " +
+			"max_bytes, is allowed",
+		"file:///app?max_value=1GiB": "max_value=1073741824",
+		"file:///app?a=%zz":          "the options are malformed",
 	} {
 		_, err := ParseURL(url)
 		switch {
 		case err == nil:
 			t.Errorf("ParseURL(%q) without an error", url)
-		case !strings.HasPrefix(err.Error(), "filestore: ") || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret"):
+		case !strings.HasPrefix(err.Error(), "filestore: ") || !strings.Contains(err.Error(),
+			want) || strings.Contains(err.Error(), "secret"):
 			t.Errorf("ParseURL(%q): %v; want filestore: …%s, and no password", url, err, want)
 		}
 	}

@@ -72,7 +72,8 @@ func (b *Backend) Set(ctx context.Context, key string, value []byte, ttl time.Du
 		return fail("set", key, err)
 	}
 	if size := int64(len(value)); size > b.config.MaxValue {
-		err := fmt.Errorf("%w: %d bytes; max_value allows %d", store.ErrTooLarge, size, b.config.MaxValue)
+		err := fmt.Errorf("%w: %d bytes; max_value allows %d", store.ErrTooLarge, size,
+			b.config.MaxValue)
 		_, failed := b.remove(f, key)
 		return driver.Refuse("set", key, "%w", errors.Join(err, failed))
 	}
@@ -105,7 +106,9 @@ func (b *Backend) Delete(ctx context.Context, key string) (existed bool, err err
 
 // Expire implements [store.Expirer]. It writes the file's header in place: a call that reads the
 // header at that moment finds it damaged, waits for the lock that Expire holds, and reads again.
-func (b *Backend) Expire(ctx context.Context, key string, ttl time.Duration) (existed bool, err error) {
+func (b *Backend) Expire(
+	ctx context.Context, key string, ttl time.Duration,
+) (existed bool, err error) {
 	if ttl <= 0 {
 		return b.Delete(ctx, key)
 	}

@@ -15,12 +15,15 @@ import (
 	"github.com/freshet-go/freshet/store/internal/keys"
 )
 
-// lockPatience is how long to wait for a lock on a folder. Its holder has it for microseconds, unless it was stopped in
-// the middle; then we go on without, at worst at the price of a value that is not there.
+// lockPatience is how long to wait for a lock on a folder. Its holder has it for microseconds,
+// unless it was stopped in the middle; then we go on without, at worst at the price of a value that
+// is not there.
 const lockPatience = 50 * time.Millisecond
 
 // write puts a value into a file of its own and gives that the key's name.
-func (b *Backend) write(f *folder, key string, value []byte, now time.Time, ttl time.Duration) error {
+func (b *Backend) write(
+	f *folder, key string, value []byte, now time.Time, ttl time.Duration,
+) error {
 	dir, err := b.openFolder(f)
 	if err != nil {
 		return err
@@ -30,7 +33,8 @@ func (b *Backend) write(f *folder, key string, value []byte, now time.Time, ttl 
 	if err != nil {
 		return err
 	}
-	h := header{expires: deadline(now, ttl), length: int64(len(value)), sum: crc32.Checksum(value, castagnoli)}
+	h := header{expires: deadline(now, ttl), length: int64(len(value)), sum: crc32.Checksum(value,
+		castagnoli)}
 	err = fill(temp, key, value, h)
 	if err == nil {
 		err = os.Chtimes(temp.Name(), now, expiryTime(h.expires))
@@ -40,7 +44,8 @@ func (b *Backend) write(f *folder, key string, value []byte, now time.Time, ttl 
 	}
 	if err == nil {
 		lock(context.Background(), dir, false, lockPatience)
-		err = f.replace(temp.Name(), key, onDisk(int64(headerLen+len(key)+len(value))), now.UnixNano(), h.expires)
+		err = f.replace(temp.Name(), key, onDisk(int64(headerLen+len(key)+len(value))),
+			now.UnixNano(), h.expires)
 	}
 	if err != nil {
 		os.Remove(temp.Name())
@@ -59,7 +64,10 @@ func (b *Backend) write(f *folder, key string, value []byte, now time.Time, ttl 
 // small is up to how many bytes a value is written together with its header, from a buffer.
 const small = 64 << 10
 
-var buffers = sync.Pool{New: func() any { b := make([]byte, 0, headerLen+keys.MaxLen+small); return &b }}
+var buffers = sync.Pool{New: func() any {
+	b := make([]byte, 0, headerLen+keys.MaxLen+small)
+	return &b
+}}
 
 func fill(temp *os.File, key string, value []byte, h header) error {
 	buffer := buffers.Get().(*[]byte)
@@ -92,7 +100,8 @@ func (f *folder) replace(temp, key string, size, now, expires int64) error {
 	return err
 }
 
-// openFolder opens a folder to lock it, and makes it if it is missing. It does not follow a symbolic link.
+// openFolder opens a folder to lock it, and makes it if it is missing. It does not follow a
+// symbolic link.
 func (b *Backend) openFolder(f *folder) (*os.File, error) {
 	dir, err := os.OpenFile(f.path, os.O_RDONLY|onlyFolder, 0)
 	if errors.Is(err, os.ErrNotExist) {
@@ -112,7 +121,8 @@ func (b *Backend) openFolder(f *folder) (*os.File, error) {
 	}
 	if info, err := dir.Stat(); err != nil || identifyInfo(info).owner != b.owner.Load() {
 		dir.Close()
-		return nil, &os.PathError{Op: "open", Path: f.path + "/.", Err: errors.Join(err, errNotOurs)}
+		return nil, &os.PathError{Op: "open", Path: f.path + "/.", Err: errors.Join(err,
+			errNotOurs)}
 	}
 	return dir, nil
 }
@@ -126,9 +136,11 @@ func (b *Backend) syncFolder(path string) error {
 	return b.fsync(dir)
 }
 
-// Files that are being written are called ~process.random.number, and locked as long as they are: see sweepTemp.
+// Files that are being written are called ~process.random.number, and locked as long as they are:
+// see sweepTemp.
 var (
-	tempPrefix = mark + strconv.Itoa(os.Getpid()) + "." + strconv.FormatUint(uint64(rand.Uint32()), 36) + "."
+	tempPrefix = mark + strconv.Itoa(os.Getpid()) + "." + strconv.FormatUint(uint64(rand.Uint32()),
+		36) + "."
 	tempNumber atomic.Uint64
 )
 
@@ -159,9 +171,9 @@ func sweepTemps(folder string, now time.Time) {
 	}
 }
 
-// sweepTemp removes a file that a process that is no more was writing: nobody holds its lock, and its process does not
-// run, as far as we see (one in another container seems not to), or had a minute for it. It reports whether there is
-// nothing to come back for.
+// sweepTemp removes a file that a process that is no more was writing: nobody holds its lock, and
+// its process does not run, as far as we see (one in another container seems not to), or had a
+// minute for it. It reports whether there is nothing to come back for.
 func sweepTemp(path string, now time.Time) bool {
 	name := path[strings.LastIndexByte(path, '/')+1:]
 	process, _, _ := strings.Cut(strings.TrimPrefix(name, mark), ".")
@@ -181,13 +193,15 @@ func sweepTemp(path string, now time.Time) bool {
 		return errors.Is(err, os.ErrNotExist)
 	}
 	defer f.Close()
-	if tryLock(f, true) == errBusy || processAlive(pid) && now.Sub(time.Unix(0, id.changed)) < time.Minute {
+	if tryLock(f, true) == errBusy || processAlive(pid) &&
+		now.Sub(time.Unix(0, id.changed)) < time.Minute {
 		return false
 	}
 	return os.Remove(path) == nil
 }
 
-// tell writes to the ledger what this process has added and removed, when that matters to the bound.
+// tell writes to the ledger what this process has added and removed, when that matters to the
+// bound.
 func (b *Backend) tell(patience time.Duration) {
 	if unsaid := b.count.unsaid.Load(); max(unsaid, -unsaid) > b.config.MaxBytes/1024 {
 		b.heed(b.ledger.sync(patience))

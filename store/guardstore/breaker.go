@@ -14,9 +14,10 @@ import (
 type State uint8
 
 const (
-	StateClosed   State = iota // calls go through
-	StateOpen                  // calls fail at once
-	StateHalfOpen              // as StateOpen, except for a probe that finds out whether the server is back
+	StateClosed State = iota // calls go through
+	StateOpen                // calls fail at once
+	// as StateOpen, except for a probe that finds out whether the server is back
+	StateHalfOpen
 )
 
 func (s State) String() string {
@@ -29,8 +30,8 @@ func (s State) String() string {
 	return "closed"
 }
 
-// breaker is gobreaker's machine behind a gate. The machine's pause is always the same; the gate makes it
-// longer each time that a probe fails, and costs an open breaker's callers no lock.
+// breaker is gobreaker's machine behind a gate. The machine's pause is always the same; the gate
+// makes it longer each time that a probe fails, and costs an open breaker's callers no lock.
 type breaker struct {
 	machine *gobreaker.CircuitBreaker[struct{}]
 	options *Options
@@ -39,8 +40,9 @@ type breaker struct {
 	start time.Time
 	until atomic.Int64 // when the next probe may go through, in nanoseconds since start; 0: closed
 	state atomic.Uint32
-	// troubled says that the last call the machine heard of failed. Without trouble, successes change nothing
-	// about it, and go past its lock; ask loads it once more when a call has ended, for what failed meanwhile.
+	// troubled says that the last call the machine heard of failed. Without trouble, successes
+	// change nothing about it, and go past its lock; ask loads it once more when a call has ended,
+	// for what failed meanwhile.
 	troubled atomic.Bool
 	turns    atomic.Uint64           // how often the machine's state has changed
 	why      atomic.Pointer[failure] // the error for callers of an open breaker
@@ -53,11 +55,16 @@ type breaker struct {
 func newBreaker(o *Options, n *news) *breaker {
 	b := &breaker{options: o, news: n, start: time.Now()}
 	b.machine = gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
-		Name:          o.Name,
-		MaxRequests:   uint32(o.Successes),
-		Timeout:       o.Retry,
-		ReadyToTrip:   func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= uint32(o.Failures) },
-		IsExcluded:    func(err error) bool { f, _ := err.(*failure); return f != nil && f.harmless },
+		Name:        o.Name,
+		MaxRequests: uint32(o.Successes),
+		Timeout:     o.Retry,
+		ReadyToTrip: func(c gobreaker.Counts) bool {
+			return c.ConsecutiveFailures >= uint32(o.Failures)
+		},
+		IsExcluded: func(err error) bool {
+			f, _ := err.(*failure)
+			return f != nil && f.harmless
+		},
 		IsSuccessful:  b.successful,
 		OnStateChange: b.changed,
 	})
@@ -82,7 +89,8 @@ func (b *breaker) ask(do func() *failure) (refused *failure) {
 	b.machine.Execute(func() (struct{}, error) {
 		ran = true
 		// What gets through while it is open is a probe.
-		if b.state.Load() == uint32(StateOpen) && b.state.CompareAndSwap(uint32(StateOpen), uint32(StateHalfOpen)) {
+		if b.state.Load() == uint32(StateOpen) && b.state.CompareAndSwap(uint32(StateOpen),
+			uint32(StateHalfOpen)) {
 			b.news.add(change{to: StateHalfOpen})
 		}
 		if f := do(); f != nil {
@@ -96,8 +104,8 @@ func (b *breaker) ask(do func() *failure) (refused *failure) {
 	return nil
 }
 
-// tell makes the machine count a failure, or a success if f is nil, unless its state has changed since the call
-// began: then it says nothing of the state that it is in now.
+// tell makes the machine count a failure, or a success if f is nil, unless its state has changed
+// since the call began: then it says nothing of the state that it is in now.
 func (b *breaker) tell(f *failure, turn uint64) {
 	b.machine.Execute(func() (struct{}, error) {
 		switch {
@@ -118,7 +126,8 @@ func (b *breaker) refusal() *failure {
 	return &failure{err: errProbed} // closed a moment ago
 }
 
-// successful also remembers what failed for changed, which is called next if this opens the breaker.
+// successful also remembers what failed for changed, which is called next if this opens the
+// breaker.
 func (b *breaker) successful(err error) bool {
 	b.troubled.Store(err != nil)
 	if err == nil {
@@ -128,8 +137,8 @@ func (b *breaker) successful(err error) bool {
 	return false
 }
 
-// changed follows the machine. It ignores when that becomes half-open, which any call that began before
-// the breaker opened makes it by ending, whatever the gate says.
+// changed follows the machine. It ignores when that becomes half-open, which any call that began
+// before the breaker opened makes it by ending, whatever the gate says.
 func (b *breaker) changed(_ string, from, to gobreaker.State) {
 	b.turns.Add(1)
 	switch to {
@@ -140,11 +149,13 @@ func (b *breaker) changed(_ string, from, to gobreaker.State) {
 			b.pause = min(2*b.pause, b.options.MaxRetry)
 		}
 		wait := b.pause + 1 + rand.N(b.pause/4+1) // longer than the machine's
-		b.why.Store(&failure{kind: b.failing.kind, err: fmt.Errorf("not asked, because it failed: %w", b.failing.err)})
+		b.why.Store(&failure{kind: b.failing.kind,
+			err: fmt.Errorf("not asked, because it failed: %w", b.failing.err)})
 		b.until.Store(int64(time.Since(b.start) + wait))
 		b.state.Store(uint32(StateOpen))
 		b.news.failing.Store(nil)
-		b.news.add(change{to: StateOpen, again: from != gobreaker.StateClosed, why: b.failing, retry: wait})
+		b.news.add(change{to: StateOpen, again: from != gobreaker.StateClosed, why: b.failing,
+			retry: wait})
 	case gobreaker.StateClosed:
 		b.until.Store(0)
 		b.state.Store(uint32(StateClosed))

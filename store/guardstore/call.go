@@ -72,8 +72,8 @@ func (s *Store) do(ctx context.Context, c call) (e *store.Entry, err error) {
 	return e, err
 }
 
-// panicked is a panic of the inner store as an error. It does not unwrap: a panic is no answer, even with
-// store.ErrNotFound.
+// panicked is a panic of the inner store as an error. It does not unwrap: a panic is no answer,
+// even with store.ErrNotFound.
 type panicked struct {
 	value any
 	stack []byte // for the log
@@ -83,9 +83,10 @@ func (p *panicked) Error() string { return fmt.Sprintf("the store panicked: %v",
 
 // failure is what the end or the refusal of a call shows about the server.
 type failure struct {
-	kind     store.ErrorKind
-	err      error
-	harmless bool // says nothing about the server's health: neither failure nor success to the breaker
+	kind store.ErrorKind
+	err  error
+	// says nothing about the server's health: neither failure nor success to the breaker
+	harmless bool
 	left     bool // the caller gave up
 }
 

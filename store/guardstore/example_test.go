@@ -18,7 +18,8 @@ func (down) Get(context.Context, string) (*store.Entry, error) {
 }
 
 func Example() {
-	s := guardstore.New(down{}, guardstore.Options{Name: "redis", Failures: 3, Log: slog.New(slog.DiscardHandler)})
+	s := guardstore.New(down{}, guardstore.Options{Name: "redis", Failures: 3,
+		Log: slog.New(slog.DiscardHandler)})
 	for range 1000 {
 		if _, err := s.Get(context.Background(), "page"); !errors.Is(err, store.ErrUnavailable) {
 			panic(err)

@@ -1,5 +1,5 @@
-// Package guardstore bounds what a sick store costs: a deadline for each operation, a breaker that stops
-// asking a server that fails, and a limit on how many operations wait at once.
+// Package guardstore bounds what a sick store costs: a deadline for each operation, a breaker that
+// stops asking a server that fails, and a limit on how many operations wait at once.
 package guardstore
 
 import (
@@ -16,42 +16,45 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// Options are the settings of a Store. The zero value is usable: of numbers and durations, 0 is the default and less
-// than 0 is none.
+// Options are the settings of a Store. The zero value is usable: of numbers and durations, 0 is the
+// default and less than 0 is none.
 type Options struct {
 	// Name is what logs and errors call the inner store: "redis". Default "store".
 	Name string
 
-	// Timeout bounds a Get or a Delete; SetTimeout bounds a Set. A caller whose own deadline comes first is held to
-	// that. Default 250 milliseconds, and 1 second; negative: no bound.
+	// Timeout bounds a Get or a Delete; SetTimeout bounds a Set. A caller whose own deadline comes
+	// first is held to that. Default 250 milliseconds, and 1 second; negative: no bound.
 	Timeout, SetTimeout time.Duration
 
-	// Failures is how many failures one after the other open the breaker: timeouts, and errors whose
-	// kind is Sick. One success in between, and the count begins anew. Default 5; negative: nothing opens it.
+	// Failures is how many failures one after the other open the breaker: timeouts, and errors
+	// whose kind is Sick. One success in between, and the count begins anew. Default 5; negative:
+	// nothing opens it.
 	Failures int
-	// Retry is how long the breaker stays open before one operation may try the inner store again. It
-	// doubles with each such probe that fails, up to MaxRetry. The Store adds up to a quarter at random, so
-	// that many nodes do not try in step. Default 1 second, and 30 seconds; negative: no wait, and no bound.
+	// Retry is how long the breaker stays open before one operation may try the inner store again.
+	// It doubles with each such probe that fails, up to MaxRetry. The Store adds up to a quarter at
+	// random, so that many nodes do not try in step. Default 1 second, and 30 seconds; negative: no
+	// wait, and no bound.
 	Retry, MaxRetry time.Duration
 	// Successes is how many probes must succeed, one after the other, to close the breaker. So many
 	// may be under way at once. Less than 1: 1.
 	Successes int
 
-	// MaxWaiting is how many operations may be under way at once; more fail at once. Default 1024; negative: any
-	// number.
+	// MaxWaiting is how many operations may be under way at once; more fail at once. Default 1024;
+	// negative: any number.
 	MaxWaiting int
 
-	// Detached is for inner stores that do not end a call when its context is done. Each call then has
-	// a goroutine of its own, which is left behind at the deadline and counts towards MaxWaiting for as
-	// long as it lasts. It costs a microsecond or two a call. Without it the deadline holds as far as
-	// the inner store heeds contexts; the drivers under store/ do.
+	// Detached is for inner stores that do not end a call when its context is done. Each call then
+	// has a goroutine of its own, which is left behind at the deadline and counts towards
+	// MaxWaiting for as long as it lasts. It costs a microsecond or two a call. Without it the
+	// deadline holds as far as the inner store heeds contexts; the drivers under store/ do.
 	Detached bool
 
-	// Log hears when the inner store, or its journal, stops answering, and when all does again. It hears of failures
-	// that open nothing at most once a minute for each kind. Default slog.Default().
+	// Log hears when the inner store, or its journal, stops answering, and when all does again. It
+	// hears of failures that open nothing at most once a minute for each kind. Default
+	// slog.Default().
 	Log *slog.Logger
-	// OnChange, when not nil, is called after each change of state, in order and one at a time, by a
-	// caller of the Store: it must be quick.
+	// OnChange, when not nil, is called after each change of state, in order and one at a time, by
+	// a caller of the Store: it must be quick.
 	OnChange func(State)
 }
 
@@ -90,18 +93,19 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Store passes calls on to an inner store for as long as that is well. It is safe for concurrent use and
-// has no goroutine of its own.
+// Store passes calls on to an inner store for as long as that is well. It is safe for concurrent
+// use and has no goroutine of its own.
 //
 // Every error that it returns, except store.ErrNotFound, is a *store.Error that matches
-// store.ErrUnavailable and has the cause in its text and chain: the Store has counted it and, where that is
-// due, logged it. A panic of the inner store is such an error. What the caller is to blame for opens nothing: a
-// context that was cancelled, and errors of store.KindPermanent. Nor does store.KindAuthentication: credentials that
-// may read but not write are a setup that works by half, and servers refuse wrong ones quickly.
+// store.ErrUnavailable and has the cause in its text and chain: the Store has counted it and, where
+// that is due, logged it. A panic of the inner store is such an error. What the caller is to blame
+// for opens nothing: a context that was cancelled, and errors of store.KindPermanent. Nor does
+// store.KindAuthentication: credentials that may read but not write are a setup that works by half,
+// and servers refuse wrong ones quickly.
 //
-// A Set or Delete that fails leaves the inner store as it is: what was there may be there again when the server is
-// back. That is safe because entries carry their journal number: the mark of an invalidation meanwhile has a greater
-// one.
+// A Set or Delete that fails leaves the inner store as it is: what was there may be there again
+// when the server is back. That is safe because entries carry their journal number: the mark of an
+// invalidation meanwhile has a greater one.
 type Store struct {
 	inner   store.Store
 	options Options
@@ -138,7 +142,8 @@ func (s *Store) Get(ctx context.Context, key string) (*store.Entry, error) {
 
 // Set implements [store.Store].
 func (s *Store) Set(ctx context.Context, key string, e *store.Entry, ttl time.Duration) error {
-	_, err := s.guard(ctx, call{op: set, key: key, entry: e, ttl: ttl}, s.options.SetTimeout, &s.long)
+	_, err := s.guard(ctx, call{op: set, key: key, entry: e, ttl: ttl}, s.options.SetTimeout,
+		&s.long)
 	return err
 }
 
@@ -155,7 +160,9 @@ func (s *Store) Local() bool { return false }
 func (s *Store) Unwrap() any { return s.inner }
 
 // guard makes a call if the breaker lets it, within the deadline.
-func (s *Store) guard(ctx context.Context, c call, timeout time.Duration, bounds *deadline.Source) (e *store.Entry, err error) {
+func (s *Store) guard(
+	ctx context.Context, c call, timeout time.Duration, bounds *deadline.Source,
+) (e *store.Entry, err error) {
 	if err := ctx.Err(); err != nil {
 		s.counts.left.Add(1)
 		return nil, s.unavailable(c, &failure{kind: store.KindTimeout, err: err})
@@ -177,11 +184,14 @@ func (s *Store) guard(ctx context.Context, c call, timeout time.Duration, bounds
 }
 
 // try makes a call and judges how it went: failed is nil when the server is well.
-func (s *Store) try(ctx context.Context, c call, timeout time.Duration, bounds *deadline.Source) (e *store.Entry, failed *failure, err error) {
+func (s *Store) try(
+	ctx context.Context, c call, timeout time.Duration, bounds *deadline.Source,
+) (e *store.Entry, failed *failure, err error) {
 	if s.waiting.Add(1) > int64(s.options.MaxWaiting) {
 		s.waiting.Add(-1)
 		s.counts.crowded.Add(1)
-		failed = &failure{kind: store.KindTransient, harmless: true, err: fmt.Errorf("%d operations are under way", s.options.MaxWaiting)}
+		failed = &failure{kind: store.KindTransient, harmless: true,
+			err: fmt.Errorf("%d operations are under way", s.options.MaxWaiting)}
 		s.news.mention(crowded, failed)
 		return nil, failed, nil
 	}
@@ -214,8 +224,9 @@ func answered(err error) bool { return err == nil || errors.Is(err, store.ErrNot
 // count as the server's failure: callers whose time is nearly up say nothing about the server.
 const patience = 10
 
-// judge returns what the end of a call shows about the server: nil when it is well. ended is why the call's context is
-// done, if it is. An answer after the deadline is errLate: a failure of the server's, and an answer all the same.
+// judge returns what the end of a call shows about the server: nil when it is well. ended is why
+// the call's context is done, if it is. An answer after the deadline is errLate: a failure of the
+// server's, and an answer all the same.
 func judge(ended, err error, began time.Time, timeout time.Duration) *failure {
 	expired := errors.Is(ended, context.DeadlineExceeded)
 	if answered(err) {

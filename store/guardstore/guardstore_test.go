@@ -89,10 +89,13 @@ func (d *diary) read() []string {
 }
 
 var (
-	down      = &store.Error{Backend: "redisstore", Op: "get", Kind: store.KindTransient, Err: syscall.ECONNREFUSED}
-	tooLarge  = &store.Error{Backend: "redisstore", Op: "set", Kind: store.KindPermanent, Err: errors.New("value too large")}
-	wrongPass = &store.Error{Backend: "redisstore", Op: "get", Kind: store.KindAuthentication, Err: errors.New("WRONGPASS")}
-	refuses   = faulty.Refuse(down)
+	down = &store.Error{Backend: "redisstore", Op: "get", Kind: store.KindTransient,
+		Err: syscall.ECONNREFUSED}
+	tooLarge = &store.Error{Backend: "redisstore", Op: "set", Kind: store.KindPermanent,
+		Err: errors.New("value too large")}
+	wrongPass = &store.Error{Backend: "redisstore", Op: "get", Kind: store.KindAuthentication,
+		Err: errors.New("WRONGPASS")}
+	refuses = faulty.Refuse(down)
 )
 
 // guarded is a Store in a bubble with all that there is to watch.
@@ -107,7 +110,9 @@ type guarded struct {
 func story(t *testing.T, o Options, tell func(g *guarded)) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &guarded{t: t, server: newServer(t), diary: &diary{}}
-		o.Name, o.Log, o.OnChange = "redis", slog.New(g.diary), func(s State) { g.changes = append(g.changes, s) }
+		o.Name, o.Log, o.OnChange = "redis", slog.New(g.diary), func(s State) {
+			g.changes = append(g.changes, s)
+		}
 		g.Store = New(g.server, o)
 		tell(g)
 	})
@@ -128,7 +133,8 @@ func (g *guarded) gets(n int, takes time.Duration, cause error) {
 			}
 			continue
 		}
-		if !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, cause) || errors.Is(err, store.ErrNotFound) {
+		if !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, cause) ||
+			errors.Is(err, store.ErrNotFound) {
 			g.t.Fatalf("Get %d: %v, want unavailable because of %v", i+1, err, cause)
 		}
 	}
@@ -137,7 +143,8 @@ func (g *guarded) gets(n int, takes time.Duration, cause error) {
 func (g *guarded) want(s State, asked int) {
 	g.t.Helper()
 	if g.State() != s || g.server.asked() != asked {
-		g.t.Fatalf("%v after %d calls to the server, want %v after %d", g.State(), g.server.asked(), s, asked)
+		g.t.Fatalf("%v after %d calls to the server, want %v after %d", g.State(), g.server.asked(),
+			s, asked)
 	}
 }
 
@@ -149,7 +156,8 @@ func (g *guarded) logged(want ...string) {
 		ok = ok && strings.Contains(lines[i], want[i])
 	}
 	if !ok {
-		g.t.Errorf("logged\n%s\nwant lines with\n%s", strings.Join(lines, "\n"), strings.Join(want, "\n"))
+		g.t.Errorf("logged\n%s\nwant lines with\n%s", strings.Join(lines, "\n"), strings.Join(want,
+			"\n"))
 	}
 }
 
@@ -162,7 +170,8 @@ func TestOpensOnFailuresOneAfterTheOther(t *testing.T) {
 		g.want(StateOpen, 5)
 		g.gets(1000, 0, syscall.ECONNREFUSED)
 		g.want(StateOpen, 5)
-		if st := g.Stats(); st.Calls != 5 || st.Failures[store.KindTransient] != 5 || st.Rejected != 1000 {
+		if st := g.Stats(); st.Calls != 5 || st.Failures[store.KindTransient] != 5 ||
+			st.Rejected != 1000 {
 			t.Errorf("%+v", st)
 		}
 		g.logged("ERROR guardstore: redis is unavailable")
@@ -201,7 +210,8 @@ func TestRecovers(t *testing.T) {
 		g.server.becomes(nil)
 		g.gets(100, 0, nil)
 		g.want(StateClosed, 105)
-		g.logged("ERROR guardstore: redis is unavailable", "INFO guardstore: redis is available again store=redis after=1.251s")
+		g.logged("ERROR guardstore: redis is unavailable", "INFO guardstore: redis is available "+
+			"again store=redis after=1.251s")
 		if want := []State{StateOpen, StateHalfOpen, StateClosed}; !slices.Equal(g.changes, want) {
 			t.Errorf("changes %v, want %v", g.changes, want)
 		}
@@ -254,7 +264,8 @@ func TestHalfOpenLetsOneThrough(t *testing.T) {
 	})
 }
 
-// A Set that began before the breaker opened and ends long after changes nothing, and is not told of.
+// A Set that began before the breaker opened and ends long after changes nothing, and is not told
+// of.
 func TestWhatBeganBeforeItOpened(t *testing.T) {
 	story(t, Options{SetTimeout: 2500 * time.Millisecond}, func(g *guarded) {
 		g.server.becomes(faulty.Hang)
@@ -321,7 +332,8 @@ func TestAProbeWhoseCallerLeavesIsFollowedByAnother(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		ctx, cancel := context.WithCancel(g.t.Context())
 		time.AfterFunc(10*time.Millisecond, cancel)
-		if _, err := g.Get(ctx, "key"); !errors.Is(err, context.Canceled) || !errors.Is(err, store.ErrUnavailable) {
+		if _, err := g.Get(ctx, "key"); !errors.Is(err, context.Canceled) ||
+			!errors.Is(err, store.ErrUnavailable) {
 			t.Error(err)
 		}
 		g.server.becomes(nil)
@@ -330,7 +342,8 @@ func TestAProbeWhoseCallerLeavesIsFollowedByAnother(t *testing.T) {
 	})
 }
 
-// What a hanging server costs all requests together: five times the timeout, and then a probe now and then.
+// What a hanging server costs all requests together: five times the timeout, and then a probe now
+// and then.
 func TestHangCostsFiveTimeouts(t *testing.T) {
 	story(t, Options{}, func(g *guarded) {
 		g.server.becomes(faulty.Hang)
@@ -442,7 +455,8 @@ func TestCallersThatLeaveOpenNothing(t *testing.T) {
 				g.server.becomes(faulty.Hang)
 				for range 20 {
 					ctx, cancel := tt.ctx()
-					if _, err := g.Get(ctx, "key"); !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, ctx.Err()) {
+					if _, err := g.Get(ctx, "key"); !errors.Is(err, store.ErrUnavailable) ||
+						!errors.Is(err, ctx.Err()) {
 						t.Errorf("%v, want unavailable because of %v", err, ctx.Err())
 					}
 					cancel()
@@ -457,9 +471,11 @@ func TestCallersThatLeaveOpenNothing(t *testing.T) {
 	}
 }
 
-// Callers who leave themselves a tenth of the timeout wait long enough for a silent server to be to blame.
+// Callers who leave themselves a tenth of the timeout wait long enough for a silent server to be to
+// blame.
 func TestCallersWithATenthOfTheTimeoutOpen(t *testing.T) {
-	for own, want := range map[time.Duration]State{25*time.Millisecond - 1: StateClosed, 25 * time.Millisecond: StateOpen} {
+	for own, want := range map[time.Duration]State{25*time.Millisecond - 1: StateClosed,
+		25 * time.Millisecond: StateOpen} {
 		story(t, Options{}, func(g *guarded) {
 			g.server.becomes(faulty.Hang)
 			for range 5 {
@@ -472,8 +488,8 @@ func TestCallersWithATenthOfTheTimeoutOpen(t *testing.T) {
 	}
 }
 
-// A store that does not look at contexts answers callers who have left: that it is well, if it is in time, and
-// nothing otherwise.
+// A store that does not look at contexts answers callers who have left: that it is well, if it is
+// in time, and nothing otherwise.
 func TestAnswersToCallersThatHaveLeft(t *testing.T) {
 	for _, takes := range []time.Duration{200 * time.Millisecond, 300 * time.Millisecond} {
 		story(t, Options{}, func(g *guarded) {
@@ -548,7 +564,9 @@ func TestErrorsOfOneCallCloseNothingAndResetNothing(t *testing.T) {
 func TestPanicsAreErrors(t *testing.T) {
 	for _, o := range []Options{{}, {Detached: true}} {
 		story(t, o, func(g *guarded) {
-			g.server.becomes(func(context.Context, string, string) error { panic(store.ErrNotFound) })
+			g.server.becomes(func(context.Context, string, string) error {
+				panic(store.ErrNotFound)
+			})
 			g.gets(10, 0, store.ErrUnavailable)
 			g.want(StateOpen, 5)
 			if err := g.Set(g.t.Context(), "key", &store.Entry{Key: "key"}, time.Hour); !errors.Is(err, store.ErrUnavailable) {
@@ -627,7 +645,8 @@ func TestAnswersThatComeTooLateAreUsedAndCount(t *testing.T) {
 }
 
 func TestAnAnswerAtTheDeadlineIsTooLate(t *testing.T) {
-	for takes, want := range map[time.Duration]State{250*time.Millisecond - 1: StateClosed, 250 * time.Millisecond: StateOpen} {
+	for takes, want := range map[time.Duration]State{250*time.Millisecond - 1: StateClosed,
+		250 * time.Millisecond: StateOpen} {
 		story(t, Options{}, func(g *guarded) {
 			g.server.becomes(heedless(takes))
 			for range 5 {
@@ -640,7 +659,8 @@ func TestAnAnswerAtTheDeadlineIsTooLate(t *testing.T) {
 	}
 }
 
-// When the pause is over a probe goes through, however short it was: the breaker and what is before it agree.
+// When the pause is over a probe goes through, however short it was: the breaker and what is before
+// it agree.
 func TestAfterTheShortestPauseAProbeGoesThrough(t *testing.T) {
 	story(t, Options{Retry: 1, Failures: 1}, func(g *guarded) {
 		g.server.becomes(refuses)
@@ -682,7 +702,8 @@ func TestOnChangeMayUseTheStore(t *testing.T) {
 		server.becomes(nil)
 		time.Sleep(2 * time.Second)
 		g.Get(t.Context(), "key")
-		if want := []State{StateOpen, StateOpen, StateHalfOpen, StateClosed, StateClosed, StateClosed}; !slices.Equal(seen, want) {
+		if want := []State{StateOpen, StateOpen, StateHalfOpen, StateClosed, StateClosed,
+			StateClosed}; !slices.Equal(seen, want) {
 			t.Errorf("%v, want %v", seen, want)
 		}
 	})
@@ -692,8 +713,10 @@ func TestErrorsSayWhat(t *testing.T) {
 	story(t, Options{Failures: 1}, func(g *guarded) {
 		g.server.becomes(refuses)
 		for _, want := range []string{
-			"guardstore: get GET:https://a.ex…: transient error: redis is unavailable: redisstore: get: transient error: connection refused",
-			"guardstore: get GET:https://a.ex…: transient error: redis is unavailable: not asked, because it failed: redisstore: get: transient error: connection refused",
+			"guardstore: get GET:https://a.ex…: transient error: redis is unavailable: " +
+				"redisstore: get: transient error: connection refused",
+			"guardstore: get GET:https://a.ex…: transient error: redis is unavailable: not " +
+				"asked, because it failed: redisstore: get: transient error: connection refused",
 		} {
 			if _, err := g.Get(g.t.Context(), "GET:https://a.example/secret"); err.Error() != want {
 				t.Errorf("%q, want %q", err, want)
@@ -729,8 +752,9 @@ func TestConcurrently(t *testing.T) {
 	diary := &diary{}
 	var told []State
 	g := New(server, Options{
-		Retry: time.Millisecond, MaxRetry: 2 * time.Millisecond, Timeout: 5 * time.Millisecond, MaxWaiting: 6,
-		Log: slog.New(diary), OnChange: func(s State) { told = append(told, s) },
+		Retry: time.Millisecond, MaxRetry: 2 * time.Millisecond, Timeout: 5 * time.Millisecond,
+		MaxWaiting: 6,
+		Log:        slog.New(diary), OnChange: func(s State) { told = append(told, s) },
 	})
 	var all sync.WaitGroup
 	stop := time.Now().Add(300 * time.Millisecond)
@@ -745,7 +769,8 @@ func TestConcurrently(t *testing.T) {
 		all.Go(func() {
 			for time.Now().Before(stop) {
 				made[w]++
-				if _, err := g.Get(t.Context(), "key"); err != store.ErrNotFound && !errors.Is(err, store.ErrUnavailable) {
+				if _, err := g.Get(t.Context(), "key"); err != store.ErrNotFound &&
+					!errors.Is(err, store.ErrUnavailable) {
 					t.Errorf("%v", err)
 				}
 			}
@@ -757,7 +782,8 @@ func TestConcurrently(t *testing.T) {
 		total += n
 	}
 	if st.Calls+st.Rejected+st.Crowded+st.Left != total || st.Calls != uint64(server.asked()) {
-		t.Errorf("%+v do not add up to %d calls, %d of them to the server", st, total, server.asked())
+		t.Errorf("%+v do not add up to %d calls, %d of them to the server", st, total,
+			server.asked())
 	}
 	if len(told) < 4 {
 		t.Errorf("only %d changes of state: nothing was tested", len(told))

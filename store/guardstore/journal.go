@@ -7,9 +7,10 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// Journal implements [store.Journaled]: the inner store's, or nil. The Store makes its calls without a bound, whatever
-// the breaker's state. One server is one piece of news: an outage that the log has heard of from the store it does not
-// hear of from the journal again. Errors of the journal that the log has heard of match store.ErrUnavailable.
+// Journal implements [store.Journaled]: the inner store's, or nil. The Store makes its calls
+// without a bound, whatever the breaker's state. One server is one piece of news: an outage that
+// the log has heard of from the store it does not hear of from the journal again. Errors of the
+// journal that the log has heard of match store.ErrUnavailable.
 func (s *Store) Journal() store.Journal {
 	if j, ok := store.As[store.Journaled](s.inner); ok {
 		if inner := j.Journal(); inner != nil {
@@ -34,8 +35,8 @@ func (j *journal) Since(ctx context.Context, number uint64) ([]store.Numbered, u
 	return marks, head, j.heard(ctx, "since", err)
 }
 
-// heard passes on how a call ended. The log hears of a call that was given up, or that the server refused, from its
-// caller.
+// heard passes on how a call ended. The log hears of a call that was given up, or that the server
+// refused, from its caller.
 func (j *journal) heard(ctx context.Context, op string, err error) error {
 	kind := store.KindOf(err)
 	switch {

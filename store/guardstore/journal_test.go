@@ -35,10 +35,11 @@ type withJournal struct{ *away }
 
 func (w withJournal) Journal() store.Journal { return w.away }
 
-// A server that is away is one line in the log when it goes and one when it is back, whoever notices
-// first.
+// A server that is away is one line in the log when it goes and one when it is back, whoever
+// notices first.
 func TestAnOutageIsTwoLines(t *testing.T) {
-	gone := &store.Error{Backend: "x", Op: "y", Kind: store.KindTransient, Err: errors.New("connection refused")}
+	gone := &store.Error{Backend: "x", Op: "y", Kind: store.KindTransient,
+		Err: errors.New("connection refused")}
 	ask := func(s *Store, n int) {
 		for range n {
 			s.Get(context.Background(), "k")
@@ -51,7 +52,12 @@ func TestAnOutageIsTwoLines(t *testing.T) {
 	}
 	for story, f := range map[string]struct{ away, back func(s *Store) }{
 		"the store first": {
-			func(s *Store) { ask(s, 10); since(s, store.ErrUnavailable); since(s, store.ErrUnavailable) },
+			func(s *Store) {
+				ask(s, 10)
+				since(s, store.ErrUnavailable)
+				since(s,
+					store.ErrUnavailable)
+			},
 			func(s *Store) { since(s, nil); ask(s, 10) },
 		},
 		"the journal first": {
@@ -79,14 +85,17 @@ func TestAnOutageIsTwoLines(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var log bytes.Buffer
 				server := &away{away: gone}
-				s := New(withJournal{server}, Options{Name: "redis", Log: slog.New(slog.NewTextHandler(&log, nil))})
+				s := New(withJournal{server}, Options{Name: "redis",
+					Log: slog.New(slog.NewTextHandler(&log, nil))})
 				f.away(s)
 				time.Sleep(time.Hour)
 				server.away = nil
 				f.back(s)
 				lines := strings.Split(strings.TrimSpace(log.String()), "\n")
-				if len(lines) != 2 || !strings.Contains(lines[0], "redis is unavailable: requests do without it") ||
-					!strings.Contains(lines[0], "connection refused") || !strings.Contains(lines[1], "redis is available again") {
+				if len(lines) != 2 || !strings.Contains(lines[0],
+					"redis is unavailable: requests do without it") ||
+					!strings.Contains(lines[0], "connection refused") || !strings.Contains(lines[1],
+					"redis is available again") {
 					t.Errorf("the log:\n%s\nwant two lines", log.String())
 				}
 			})
@@ -98,7 +107,8 @@ func TestAnOutageIsTwoLines(t *testing.T) {
 func TestAJournalThatRefuses(t *testing.T) {
 	var log bytes.Buffer
 	refused := &store.Error{Backend: "x", Op: "y", Kind: store.KindPermanent, Err: errors.New("no")}
-	s := New(withJournal{&away{away: refused}}, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	s := New(withJournal{&away{away: refused}},
+		Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if _, _, err := s.Journal().Since(context.Background(), 0); err != error(refused) || log.Len() > 0 {
 		t.Errorf("%v, and the log %q", err, log.String())
 	}

@@ -20,9 +20,9 @@ type change struct {
 	at    time.Time
 }
 
-// news logs what happened: changes of state one by one and in order, failures that open nothing once a minute. Changes
-// come while the breaker is locked, so they wait in a queue for the caller that caused them, or for one that delivers
-// already.
+// news logs what happened: changes of state one by one and in order, failures that open nothing
+// once a minute. Changes come while the breaker is locked, so they wait in a queue for the caller
+// that caused them, or for one that delivers already.
 type news struct {
 	options *Options
 
@@ -31,7 +31,8 @@ type news struct {
 	queue   []change
 	telling sync.Mutex
 
-	failing  atomic.Pointer[failure] // the last failure since all was well, as long as the breaker is closed
+	// the last failure since all was well, as long as the breaker is closed
+	failing  atomic.Pointer[failure]
 	outage   outage
 	mentions [topics]mention
 }
@@ -95,8 +96,8 @@ func (n *news) tell(c change) {
 	}
 }
 
-// failed hears of a failure. It logs one that may yet open the breaker only when it is clear that it has not, and none
-// of an open breaker.
+// failed hears of a failure. It logs one that may yet open the breaker only when it is clear that
+// it has not, and none of an open breaker.
 func (n *news) failed(f *failure, state State) {
 	switch {
 	case f.harmless:

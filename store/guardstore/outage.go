@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// outage is the time in which the server does not answer the store, its journal, or both. The log hears when it
-// begins and when it ends.
+// outage is the time in which the server does not answer the store, its journal, or both. The log
+// hears when it begins and when it ends.
 type outage struct {
 	parts atomic.Uint32 // of what does not answer
 	mu    sync.Mutex    // of changes

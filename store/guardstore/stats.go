@@ -9,12 +9,13 @@ import (
 // Stats are the counts of a Store since New.
 type Stats struct {
 	State State
-	// Calls is the number of operations that reached the inner store; Failures, of those that failed, by
-	// kind. A store.KindTimeout may be an answer that came too late and that the Store used all the same.
+	// Calls is the number of operations that reached the inner store; Failures, of those that
+	// failed, by kind. A store.KindTimeout may be an answer that came too late and that the Store
+	// used all the same.
 	Calls    uint64
 	Failures map[store.ErrorKind]uint64
-	// Rejected and Crowded are the numbers of operations that did not reach the inner store: those that an open or
-	// half-open breaker refused, and those beyond MaxWaiting.
+	// Rejected and Crowded are the numbers of operations that did not reach the inner store: those
+	// that an open or half-open breaker refused, and those beyond MaxWaiting.
 	Rejected, Crowded uint64
 	// Left is the number of operations whose callers gave them up, before or during the call.
 	Left uint64
@@ -58,6 +59,6 @@ func (s *Store) TierStats() []store.TierStats {
 	return []store.TierStats{t}
 }
 
-// State returns the breaker's state. An open one stays open until an operation after its time probes the
-// inner store.
+// State returns the breaker's state. An open one stays open until an operation after its time
+// probes the inner store.
 func (s *Store) State() State { return State(s.breaker.state.Load()) }

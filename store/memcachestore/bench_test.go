@@ -13,8 +13,9 @@ import (
 	"github.com/freshet-go/freshet/internal/testserver"
 )
 
-// A read of 4 KiB by 8 goroutines: raw is the vendor's client alone, bounded is ours with a context that
-// ends, as the engine's do. At most 1.15 times raw is allowed; BenchmarkGetRatio tells what it is.
+// A read of 4 KiB by 8 goroutines: raw is the vendor's client alone, bounded is ours with a context
+// that ends, as the engine's do. At most 1.15 times raw is allowed; BenchmarkGetRatio tells what it
+// is.
 func BenchmarkGet(b *testing.B) {
 	for _, bench := range getters(b) {
 		b.Run(bench.name, func(b *testing.B) {
@@ -61,7 +62,8 @@ func getters(tb testing.TB) []getter {
 	}
 }
 
-// The two in turn, so that what else the machine does befalls both: the ratios of the fastest rounds.
+// The two in turn, so that what else the machine does befalls both: the ratios of the fastest
+// rounds.
 func BenchmarkGetRatio(b *testing.B) {
 	const rounds, calls, workers = 30, 4000, 8
 	all := getters(b)

@@ -17,7 +17,9 @@ import (
 //
 // A server that restarts leaves dead connections behind. If f met one of them, call calls it again
 // with a new connection, unless again is once.
-func (b *Backend) call(ctx context.Context, op, key string, again repeat, f func(*memcache.Client) error) error {
+func (b *Backend) call(
+	ctx context.Context, op, key string, again repeat, f func(*memcache.Client) error,
+) error {
 	err := ctx.Err()
 	if err == nil {
 		err = b.exchange(ctx, again, f)
@@ -37,7 +39,9 @@ const (
 	repeated repeat = true
 )
 
-func (b *Backend) exchange(ctx context.Context, again repeat, f func(*memcache.Client) error) error {
+func (b *Backend) exchange(
+	ctx context.Context, again repeat, f func(*memcache.Client) error,
+) error {
 	cl := b.pool.begin(ctx)
 	if cl == nil {
 		return fault.ErrClosed
@@ -52,5 +56,6 @@ func (b *Backend) exchange(ctx context.Context, again repeat, f func(*memcache.C
 
 // hungUp reports whether the server ended the connection.
 func hungUp(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) ||
+		errors.Is(err, syscall.EPIPE)
 }

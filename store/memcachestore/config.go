@@ -20,31 +20,33 @@ type Oversize string
 const (
 	// OversizeRefuse makes Set fail with a permanent error and remove what was there.
 	OversizeRefuse Oversize = "refuse"
-	// OversizeSplit spreads the value over several items. All are needed to read it: where one is lost the value
-	// is not there. Items of a value that was replaced stay on the servers for a while.
+	// OversizeSplit spreads the value over several items. All are needed to read it: where one is
+	// lost the value is not there. Items of a value that was replaced stay on the servers for a
+	// while.
 	OversizeSplit Oversize = "split"
 )
 
 // Config says which servers are used, and how. The zero value is usable.
 type Config struct {
-	// Servers are host:port or host; the port is 11211 by default. Their order does not matter, the text
-	// does: keys are spread by it, so that all who share the servers must write them alike.
+	// Servers are host:port or host; the port is 11211 by default. Their order does not matter, the
+	// text does: keys are spread by it, so that all who share the servers must write them alike.
 	// Default: localhost:11211.
 	Servers []string
-	// PoolSize is the number of idle connections to keep to each server, 1 to 10,000. More calls at once make more
-	// connections, which are closed again. Default: 64.
+	// PoolSize is the number of idle connections to keep to each server, 1 to 10,000. More calls at
+	// once make more connections, which are closed again. Default: 64.
 	PoolSize int
-	// DialTimeout bounds the making of a connection, name resolution included; 1 millisecond to 1 minute.
-	// Default: 500 milliseconds.
+	// DialTimeout bounds the making of a connection, name resolution included; 1 millisecond to 1
+	// minute. Default: 500 milliseconds.
 	DialTimeout time.Duration
-	// Timeout bounds each exchange with a server, from the request's first byte to the answer's last;
-	// 1 millisecond to 1 minute. Contexts that end earlier are obeyed. Default: 500 milliseconds.
+	// Timeout bounds each exchange with a server, from the request's first byte to the answer's
+	// last; 1 millisecond to 1 minute. Contexts that end earlier are obeyed. Default: 500
+	// milliseconds.
 	Timeout time.Duration
-	// MaxItemSize is the value of the servers' option -I: the largest item in bytes, with its key and
-	// some 100 bytes of notes. 1 KiB to 1 GiB. Default: 1 MiB, as the servers'.
+	// MaxItemSize is the value of the servers' option -I: the largest item in bytes, with its key
+	// and some 100 bytes of notes. 1 KiB to 1 GiB. Default: 1 MiB, as the servers'.
 	MaxItemSize int
-	// Oversize says what Set does with longer values. Default: OversizeRefuse, because a value split
-	// into n items is lost n times as easily.
+	// Oversize says what Set does with longer values. Default: OversizeRefuse, because a value
+	// split into n items is lost n times as easily.
 	Oversize Oversize
 }
 
@@ -105,7 +107,8 @@ func addresses(servers []string) ([]string, error) {
 	for _, s := range servers {
 		address, err := address(s)
 		if err != nil {
-			return nil, fmt.Errorf("%s: server %.100q: %w; host:port, host and [IPv6]:port are allowed", driver, s, err)
+			return nil, fmt.Errorf("%s: server %.100q: %w; host:port, host and [IPv6]:port are "+
+				"allowed", driver, s, err)
 		}
 		if slices.Contains(all, address) {
 			return nil, fmt.Errorf("%s: server %.100q is named twice", driver, s)
@@ -129,7 +132,9 @@ func address(s string) (string, error) {
 	switch {
 	case host == "":
 		return "", errors.New("the host is missing")
-	case strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune(`/?#@[],"\`, r) }):
+	case strings.ContainsFunc(host, func(r rune) bool {
+		return r <= ' ' || r == 0x7f || strings.ContainsRune(`/?#@[],"\`, r)
+	}):
 		return "", errors.New("no name of a host")
 	case err != nil || n == 0:
 		return "", errors.New("the port is not a number from 1 to 65535")

@@ -63,7 +63,9 @@ func (b *Backend) judge(ctx context.Context, err error) (store.ErrorKind, error)
 // noConnectionError says that no connection was made in time.
 type noConnectionError struct{ within time.Duration }
 
-func (e *noConnectionError) Error() string { return fmt.Sprintf("no connection within %v", e.within) }
+func (e *noConnectionError) Error() string {
+	return fmt.Sprintf("no connection within %v", e.within)
+}
 func (e *noConnectionError) Timeout() bool { return true }
 
 // hinted is an answer of the server, and what the reader can do about it.
@@ -94,9 +96,11 @@ func judgeAnswer(text string) (store.ErrorKind, error) {
 	case said == "":
 		return store.KindTransient, errors.New("the answer is not what Memcached would say")
 	case strings.Contains(said, "too large"):
-		return kind, fmt.Errorf("%w: %s: the server's option -I allows no more", store.ErrTooLarge, said)
+		return kind, fmt.Errorf("%w: %s: the server's option -I allows no more", store.ErrTooLarge,
+			said)
 	case strings.Contains(said, "unauthenticated"):
-		return store.KindAuthentication, fmt.Errorf("%s: the server wants a password, which this client cannot give", said)
+		return store.KindAuthentication, fmt.Errorf("%s: the server wants a password, which this "+
+			"client cannot give", said)
 	case strings.HasPrefix(said, "SERVER_ERROR"):
 		kind = store.KindTransient
 	}

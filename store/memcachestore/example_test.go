@@ -32,7 +32,9 @@ func Example() {
 }
 
 func ExampleParseURL() {
-	c, err := memcachestore.ParseURL("memcached://a.example,b.example:11212?timeout=250ms&oversize=split")
+	c,
+		err := memcachestore.ParseURL(
+		"memcached://a.example,b.example:11212?timeout=250ms&oversize=split")
 	fmt.Println(c.Servers, c.Timeout, c.Oversize, err)
 
 	_, err = memcachestore.ParseURL("memcached://a.example?timeout=soon")

@@ -67,7 +67,8 @@ func TestHealthNeedsTheServers(t *testing.T) {
 	start := time.Now()
 	b := unasked(t, Config{}, s.Addr, "127.0.0.1:1")
 	_, err := b.Health(t.Context())
-	wantKind(t, "Health", err, store.KindTransient, "memcachestore: health: ", s.Addr, "refused", "127.0.0.1:1")
+	wantKind(t, "Health", err, store.KindTransient, "memcachestore: health: ", s.Addr, "refused",
+		"127.0.0.1:1")
 	if err != nil && strings.Contains(err.Error(), "\n") {
 		t.Errorf("Health of two dead servers takes more than a line: %v", err)
 	}
@@ -161,7 +162,9 @@ func TestAHungServerHoldsNobodyLongerThanTheContext(t *testing.T) {
 			call func(context.Context) error
 		}{
 			{"get", func(ctx context.Context) error { _, err := b.Get(ctx, "hung"); return err }},
-			{"set", func(ctx context.Context) error { return b.Set(ctx, "hung", []byte("w"), time.Hour) }},
+			{"set", func(ctx context.Context) error {
+				return b.Set(ctx, "hung", []byte("w"), time.Hour)
+			}},
 			{"health", func(ctx context.Context) error { _, err := b.Health(ctx); return err }},
 		} {
 			start := time.Now()
@@ -205,7 +208,8 @@ func TestAHungServerHoldsNobodyLongerThanTheTimeout(t *testing.T) {
 // The timeout is the whole answer's, not each item's: here one comes every 0.7 seconds.
 func TestASlowServerHasOneTimeout(t *testing.T) {
 	p := testserver.Proxy(t, testserver.SharedMemcached(t).Addr)
-	b := open(t, Config{Timeout: time.Second, MaxItemSize: minItemSize, Oversize: OversizeSplit}, p.Addr)
+	b := open(t, Config{Timeout: time.Second, MaxItemSize: minItemSize, Oversize: OversizeSplit},
+		p.Addr)
 	mustSet(t, b, "slow", strings.Repeat("v", 3*b.config.room()), time.Hour)
 	p.Trickle(1000)
 	start := time.Now()
@@ -242,7 +246,8 @@ func TestACutReplyIsNoValue(t *testing.T) {
 	b := open(t, patient, p.Addr)
 	value := strings.Repeat("value", 1000)
 	mustSet(t, b, "cut", value, time.Hour)
-	for _, n := range []int{0, 1, 10, 25, 100, 5000, len("VALUE cut 1181876225 5008 1\r\n") + 8 + len(value)} {
+	for _, n := range []int{0, 1, 10, 25, 100, 5000, len("VALUE cut 1181876225 5008 1\r\n") + 8 +
+		len(value)} {
 		p.CutAfter(n)
 		got, err := b.Get(t.Context(), "cut")
 		if err == nil || len(got) > 0 {
@@ -276,7 +281,8 @@ func TestALyingServerIsToldNothingOf(t *testing.T) {
 		_, err2 := b.Journal("lying").Append(t.Context())
 		err3 := b.Set(t.Context(), "lying", []byte(secret), time.Hour)
 		_, err4 := b.Health(t.Context())
-		if text := fmt.Sprint(err, err2, err3, err4); strings.Contains(text, "secret") || errors.Join(err2, err3, err4) == nil {
+		if text := fmt.Sprint(err, err2, err3, err4); strings.Contains(text, "secret") ||
+			errors.Join(err2, err3, err4) == nil {
 			t.Errorf("answered by %q: %s", reply, text)
 		}
 	}
@@ -381,9 +387,11 @@ func TestThePoolIsBounded(t *testing.T) {
 
 func TestKeysThatNoStoreSends(t *testing.T) {
 	b := unasked(t, patient, "127.0.0.1:1") // nobody is asked
-	for _, key := range []string{"", strings.Repeat("k", 201), "a b", "a\r\nflush_all", "a~b", "a/b", "ключ", "a\x00"} {
+	for _, key := range []string{"", strings.Repeat("k", 201), "a b", "a\r\nflush_all", "a~b",
+		"a/b", "ключ", "a\x00"} {
 		for call, err := range everyCall(t.Context(), b, key) {
-			if call == "list" || call == "flush" || call == "health" || strings.HasPrefix(call, "journal") && key == "" {
+			if call == "list" || call == "flush" || call == "health" || strings.HasPrefix(call,
+				"journal") && key == "" {
 				continue
 			}
 			wantKind(t, fmt.Sprintf("%s of %.10q", call, key), err, store.KindPermanent)

@@ -10,8 +10,9 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// Health implements [store.Backend]. It asks every server for its statistics, and to store, return and delete an
-// item. Details are named after the servers where there are several; the latency is the slowest one's.
+// Health implements [store.Backend]. It asks every server for its statistics, and to store, return
+// and delete an item. Details are named after the servers where there are several; the latency is
+// the slowest one's.
 func (b *Backend) Health(ctx context.Context) (store.Health, error) {
 	h := store.Health{Backend: "memcached", Details: make(map[string]string)}
 	all := b.servers.all
@@ -63,14 +64,16 @@ func (b *Backend) checkItemSize(t *text, s *server) error {
 	var limit int
 	fmt.Sscan(settings["item_size_max"], &limit) // 0 where a proxy does not tell
 	if limit > 0 && limit < b.config.MaxItemSize {
-		return driver.Refuse("health", "", "option max_item_size: %d bytes, but server %s takes items of at most %d bytes: "+
-			"give the option that value, or start the server with a greater -I", b.config.MaxItemSize, s, limit)
+		return driver.Refuse("health", "", "option max_item_size: %d bytes, but server %s takes "+
+			"items of at most %d bytes: "+
+			"give the option that value, or start the server with a greater -I",
+			b.config.MaxItemSize, s, limit)
 	}
 	return nil
 }
 
-// probe asks one server. It fails unless the server takes items of Config.MaxItemSize, and an item can be stored,
-// read and deleted.
+// probe asks one server. It fails unless the server takes items of Config.MaxItemSize, and an item
+// can be stored, read and deleted.
 func (b *Backend) probe(ctx context.Context, s *server) (map[string]string, error) {
 	t, err := b.dial(ctx, s)
 	if err != nil {
@@ -86,7 +89,8 @@ func (b *Backend) probe(ctx context.Context, s *server) (map[string]string, erro
 	}
 	details := make(map[string]string)
 	for k, word := range map[string]string{
-		"version": "version", "uptime_seconds": "uptime", "connections": "curr_connections", "items": "curr_items",
+		"version": "version", "uptime_seconds": "uptime", "connections": "curr_connections",
+		"items":      "curr_items",
 		"used_bytes": "bytes", "limit_bytes": "limit_maxbytes", "evictions": "evictions",
 	} {
 		if v := stats[word]; v != "" {

@@ -14,8 +14,9 @@ import (
 	"github.com/freshet-go/freshet/store/internal/history"
 )
 
-// journalKeys begins the keys of journals: journalKeys+prefix+"~head", and the numbers of records in place of
-// head. What is between the last two '~' chooses the server, so that a journal lies on one.
+// journalKeys begins the keys of journals: journalKeys+prefix+"~head", and the numbers of records
+// in place of head. What is between the last two '~' chooses the server, so that a journal lies on
+// one.
 const journalKeys = "~journal~"
 
 const (
@@ -23,18 +24,19 @@ const (
 	markLife = 24 * time.Hour
 	// recordsAtOnce is the number of records to ask for in one exchange.
 	recordsAtOnce = 32
-	// writePatience is how long Since waits for a mark that has a number but is not there: its writer may be
-	// about to write it. A context that ends sooner halves what is left of it.
+	// writePatience is how long Since waits for a mark that has a number but is not there: its
+	// writer may be about to write it. A context that ends sooner halves what is left of it.
 	writePatience = 500 * time.Millisecond
 )
 
 // journal is a [store.Journal] on one of the servers.
 //
-// An item counts the numbers, beginning at the clock; its flags are a random generation. Each Append adds to it and
-// writes its marks under the numbers that it got, as a record with the same flags. Since reads records from the newest
-// down to the one asked for. Where one is missing, or of another generation, because the server has lost it or its
-// writer has died, everything up to there counts as forgotten, and Since records that: a writer that comes later finds
-// the record, and need do nothing, for it covers the writer's marks.
+// An item counts the numbers, beginning at the clock; its flags are a random generation. Each
+// Append adds to it and writes its marks under the numbers that it got, as a record with the same
+// flags. Since reads records from the newest down to the one asked for. Where one is missing, or of
+// another generation, because the server has lost it or its writer has died, everything up to there
+// counts as forgotten, and Since records that: a writer that comes later finds the record, and need
+// do nothing, for it covers the writer's marks.
 type journal struct {
 	backend *Backend
 	prefix  string
@@ -42,8 +44,8 @@ type journal struct {
 	gaveUp  atomic.Uint64 // number waited for in vain
 }
 
-// Journal implements [store.Journaler]. A server that is short of memory forgets marks early, and one that restarts
-// forgets all; readers then get MarkEverything.
+// Journal implements [store.Journaler]. A server that is short of memory forgets marks early, and
+// one that restarts forgets all; readers then get MarkEverything.
 func (b *Backend) Journal(prefix string) store.Journal {
 	return &journal{backend: b, prefix: prefix}
 }
@@ -91,14 +93,15 @@ func (j *journal) Append(ctx context.Context, what ...store.Mark) (uint64, error
 	return last, nil
 }
 
-// count takes n numbers and returns the last. If the counter has just been lost it is begun anew, and h with
-// it.
+// count takes n numbers and returns the last. If the counter has just been lost it is begun anew,
+// and h with it.
 func (j *journal) count(ctx context.Context, op string, h *head, n int) (last uint64, err error) {
 	for range 3 {
-		err = j.backend.call(ctx, op, j.key("head"), repeated, func(c *memcache.Client) (err error) {
-			last, err = c.Increment(j.key("head"), uint64(n))
-			return err
-		})
+		err = j.backend.call(ctx, op, j.key("head"), repeated,
+			func(c *memcache.Client) (err error) {
+				last, err = c.Increment(j.key("head"), uint64(n))
+				return err
+			})
 		if err != memcache.ErrCacheMiss {
 			return last, err
 		}
@@ -110,19 +113,28 @@ func (j *journal) count(ctx context.Context, op string, h *head, n int) (last ui
 }
 
 func (j *journal) lostAgain(op string) error {
-	return driver.Fail(op, j.prefix, store.KindTransient, errors.New("the server loses the journal's number as soon as it is set"))
+	return driver.Fail(op, j.prefix, store.KindTransient,
+		errors.New("the server loses the journal's number as soon as it is set"))
 }
 
-// write puts a record where nothing is. If something is, a reader has given the number up, and recorded that everything
-// counts as invalidated; or a lost journal has left it. In both cases that record stands.
-func (j *journal) write(ctx context.Context, op string, generation uint32, number uint64, value []byte) error {
+// write puts a record where nothing is. If something is, a reader has given the number up, and
+// recorded that everything counts as invalidated; or a lost journal has left it. In both cases that
+// record stands.
+func (j *journal) write(
+	ctx context.Context, op string, generation uint32, number uint64, value []byte,
+) error {
 	item := &memcache.Item{
-		Key: j.recordKey(number), Flags: generation, Value: value, Expiration: expiration(markLife, time.Now()),
+		Key: j.recordKey(number), Flags: generation, Value: value, Expiration: expiration(markLife,
+			time.Now()),
 	}
-	err := j.backend.call(ctx, op, item.Key, once, func(c *memcache.Client) error { return c.Add(item) })
+	err := j.backend.call(ctx, op, item.Key, once, func(c *memcache.Client) error {
+		return c.Add(item)
+	})
 	if err == memcache.ErrNotStored {
 		item.Value = forgottenRecord()
-		err = j.backend.call(ctx, op, item.Key, repeated, func(c *memcache.Client) error { return c.Set(item) })
+		err = j.backend.call(ctx, op, item.Key, repeated, func(c *memcache.Client) error {
+			return c.Set(item)
+		})
 	}
 	return err
 }
@@ -131,14 +143,16 @@ func (j *journal) write(ctx context.Context, op string, generation uint32, numbe
 func (j *journal) head(ctx context.Context, op string) (h head, err error) {
 	for range 3 {
 		var item *memcache.Item
-		err := j.backend.call(ctx, op, j.key("head"), repeated, func(c *memcache.Client) (err error) {
-			item, err = c.Get(j.key("head"))
-			return err
-		})
+		err := j.backend.call(ctx, op, j.key("head"), repeated,
+			func(c *memcache.Client) (err error) {
+				item, err = c.Get(j.key("head"))
+				return err
+			})
 		if err == nil {
 			h.generation = item.Flags
 			if h.number, err = strconv.ParseUint(string(item.Value), 10, 64); err != nil {
-				return head{}, driver.Refuse(op, j.prefix, "the journal's number is not a number: another program has written there")
+				return head{}, driver.Refuse(op, j.prefix, "the journal's number is not a "+
+					"number: another program has written there")
 			}
 			j.saw(h.number)
 			return h, nil
@@ -153,14 +167,16 @@ func (j *journal) head(ctx context.Context, op string) (h head, err error) {
 	return head{}, j.lostAgain(op)
 }
 
-// begin sets the counter, unless another process does so first. The number at which it begins is that of a record
-// that says that all before is forgotten.
+// begin sets the counter, unless another process does so first. The number at which it begins is
+// that of a record that says that all before is forgotten.
 func (j *journal) begin(ctx context.Context, op string) error {
 	number := history.Begin(j.highest.Load())
 	item := &memcache.Item{
 		Key: j.key("head"), Flags: rand.Uint32(), Value: strconv.AppendUint(nil, number, 10),
 	}
-	err := j.backend.call(ctx, op, item.Key, once, func(c *memcache.Client) error { return c.Add(item) })
+	err := j.backend.call(ctx, op, item.Key, once, func(c *memcache.Client) error {
+		return c.Add(item)
+	})
 	if err == memcache.ErrNotStored {
 		return nil
 	}

@@ -105,8 +105,10 @@ func TestALostJournalIsEverything(t *testing.T) {
 		}
 		other := open(t, patient, s.Addr).Journal(j.prefix) // of a process that knows nothing
 		marks, head, err := other.Since(t.Context(), last)
-		if err != nil || head <= last || !reflect.DeepEqual(marks, []store.Numbered{everything(head)}) {
-			t.Errorf("%s: Since(%d): %v, head %d, %v; want everything, and greater numbers", name, last, marks, head, err)
+		if err != nil || head <= last || !reflect.DeepEqual(marks,
+			[]store.Numbered{everything(head)}) {
+			t.Errorf("%s: Since(%d): %v, head %d, %v; want everything, and greater numbers", name,
+				last, marks, head, err)
 		}
 		n := mustAppend(t, j, key("d"))
 		want(t, name+": the next number", n, head+1)
@@ -119,7 +121,8 @@ func TestAJournalThatBeginsAnewWithASlowClock(t *testing.T) {
 	j, _ := journalOn(t, testserver.SharedMemcached(t).Addr)
 	seen := uint64(time.Now().Add(time.Hour).UnixMicro())
 	marks, head, err := j.Since(t.Context(), seen)
-	if err != nil || head != seen+1 || !reflect.DeepEqual(marks, []store.Numbered{everything(head)}) {
+	if err != nil || head != seen+1 || !reflect.DeepEqual(marks,
+		[]store.Numbered{everything(head)}) {
 		t.Errorf("Since(%d): %v, head %d, %v", seen, marks, head, err)
 	}
 }
@@ -133,7 +136,8 @@ func TestAnEvictedMarkIsEverything(t *testing.T) {
 	if err := raw.Delete(j.recordKey(begin + 2)); err != nil {
 		t.Fatal(err)
 	}
-	c, d := store.Numbered{Mark: key("c"), Number: begin + 3}, store.Numbered{Mark: key("d"), Number: begin + 4}
+	c, d := store.Numbered{Mark: key("c"), Number: begin + 3}, store.Numbered{Mark: key("d"),
+		Number: begin + 4}
 	wantSince(t, j, begin+2, begin+4, c, d)
 	start := time.Now()
 	wantSince(t, j, begin, begin+4, everything(begin+2), c, d)
@@ -160,16 +164,19 @@ func TestAMarkOnItsWay(t *testing.T) {
 	var writer sync.WaitGroup
 	writer.Go(func() {
 		time.Sleep(50 * time.Millisecond)
-		if err := j.write(t.Context(), "test", h.generation, h.number+2, appendRecord(nil, []store.Mark{key("a"), key("b")})); err != nil {
+		if err := j.write(t.Context(), "test", h.generation, h.number+2,
+			appendRecord(nil, []store.Mark{key("a"), key("b")})); err != nil {
 			t.Error(err)
 		}
 	})
 	wantSince(t, j, h.number, h.number+2,
-		store.Numbered{Mark: key("a"), Number: h.number + 1}, store.Numbered{Mark: key("b"), Number: h.number + 2})
+		store.Numbered{Mark: key("a"), Number: h.number + 1}, store.Numbered{Mark: key("b"),
+			Number: h.number + 2})
 	writer.Wait()
 }
 
-// A writer that took a number and stopped holds nobody up for long; when it goes on, its mark is covered.
+// A writer that took a number and stopped holds nobody up for long; when it goes on, its mark is
+// covered.
 func TestAWriterThatComesTooLate(t *testing.T) {
 	j, raw := journalOn(t, testserver.SharedMemcached(t).Addr)
 	h, err := j.head(t.Context(), "test")
@@ -183,24 +190,28 @@ func TestAWriterThatComesTooLate(t *testing.T) {
 	defer cancel()
 	start := time.Now()
 	marks, head, err := j.Since(hurried, h.number)
-	if err != nil || head != h.number+1 || !reflect.DeepEqual(marks, []store.Numbered{everything(head)}) {
+	if err != nil || head != h.number+1 || !reflect.DeepEqual(marks,
+		[]store.Numbered{everything(head)}) {
 		t.Errorf("Since: %v, head %d, %v; want everything, within the context", marks, head, err)
 	}
 	if took := time.Since(start); took > 550*time.Millisecond {
 		t.Errorf("Since took %v of the 600ms that it had", took)
 	}
-	if err := j.write(t.Context(), "test", h.generation, head, appendRecord(nil, []store.Mark{key("a")})); err != nil {
+	if err := j.write(t.Context(), "test", h.generation, head,
+		appendRecord(nil, []store.Mark{key("a")})); err != nil {
 		t.Error(err)
 	}
 	wantSince(t, j, h.number, head, everything(head))
 }
 
-// After a loss with the clock set back numbers come a second time. A mark of the first time is none.
+// After a loss with the clock set back numbers come a second time. A mark of the first time is
+// none.
 func TestAMarkOfALostJournal(t *testing.T) {
 	j, raw := journalOn(t, testserver.SharedMemcached(t).Addr)
 	begin := mustAppend(t, j)
 	mustAppend(t, j, key("old"))
-	anew := &memcache.Item{Key: j.key("head"), Value: strconv.AppendUint(nil, begin, 10), Flags: 12345}
+	anew := &memcache.Item{Key: j.key("head"), Value: strconv.AppendUint(nil, begin, 10),
+		Flags: 12345}
 	if err := raw.Set(anew); err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +230,9 @@ func TestMarksThatDoNotFit(t *testing.T) {
 	long, huge := strings.Repeat("l", 10_000), strings.Repeat("h", 20_000)
 	last := mustAppend(t, j, key(long), key("a"), key(long), key("b"), key(huge), key("c"))
 	want(t, "number", last, begin+6)
-	at := func(i uint64, name string) store.Numbered { return store.Numbered{Mark: key(name), Number: begin + i} }
+	at := func(i uint64, name string) store.Numbered {
+		return store.Numbered{Mark: key(name), Number: begin + i}
+	}
 	wantSince(t, j, begin+5, last, at(6, "c"))
 	wantSince(t, j, begin, last, everything(begin+5), at(6, "c"))
 	last = mustAppend(t, j, key(long), key("d"), key(long), key("e"))
@@ -261,7 +274,8 @@ func TestWhatSinceReturnsIsBounded(t *testing.T) {
 		mustAppend(t, j, marks...)
 	}
 	got, head, err := j.Since(t.Context(), begin)
-	if err != nil || head != begin+80_000 || len(got) > history.MaxMarks+10_001 || got[0] != everything(got[1].Number-1) {
+	if err != nil || head != begin+80_000 || len(got) > history.MaxMarks+10_001 ||
+		got[0] != everything(got[1].Number-1) {
 		t.Errorf("%d marks, head %d, %v", len(got), head, err)
 	}
 }

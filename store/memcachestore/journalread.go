@@ -26,7 +26,9 @@ type reading struct {
 }
 
 // read returns the marks with numbers from after number up to the head, in ascending order.
-func (j *journal) read(ctx context.Context, op string, h head, number uint64) ([]store.Numbered, error) {
+func (j *journal) read(
+	ctx context.Context, op string, h head, number uint64,
+) ([]store.Numbered, error) {
 	if number >= h.number {
 		return nil, nil
 	}
@@ -46,7 +48,8 @@ func (j *journal) read(ctx context.Context, op string, h head, number uint64) ([
 		if item != nil {
 			marks, ok = parseRecord(item.Value)
 		}
-		if !ok || uint64(len(marks)) > at || len(r.marks) > history.MaxMarks || r.bytes > history.MaxBytes {
+		if !ok || uint64(len(marks)) > at || len(r.marks) > history.MaxMarks ||
+			r.bytes > history.MaxBytes {
 			r.marks = append(r.marks, history.Forgotten(at))
 			break
 		}
@@ -68,8 +71,8 @@ func (r *reading) add(at uint64, marks []store.Mark) uint64 {
 	return at
 }
 
-// record returns the record at a number; nil if it is missing for good, which from then on is written
-// there.
+// record returns the record at a number; nil if it is missing for good, which from then on is
+// written there.
 func (r *reading) record(ctx context.Context, at uint64) (*memcache.Item, error) {
 	key := r.recordKey(at)
 	if at < r.asked {

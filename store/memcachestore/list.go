@@ -80,7 +80,10 @@ func (b *Backend) keysOn(ctx context.Context, s *server, prefix string) (keys []
 
 // eachList asks a server for lists and calls f with each, until one is whole. f reports whether its
 // list had anything new.
-func (b *Backend) eachList(ctx context.Context, op string, s *server, prefix string, f func([]dumped) (anyNew bool, err error)) error {
+func (b *Backend) eachList(
+	ctx context.Context, op string, s *server, prefix string, f func([]dumped) (anyNew bool,
+		err error),
+) error {
 	if !keys.Plain(prefix) {
 		return nil // no key has such a prefix
 	}
@@ -154,7 +157,9 @@ func (b *Backend) flush(ctx context.Context, s *server, prefix string) (removed 
 }
 
 // deleteAll deletes keys from the server that has them, and counts values that had not ended.
-func (b *Backend) deleteAll(ctx context.Context, s *server, keys []dumped) (removed int64, err error) {
+func (b *Backend) deleteAll(
+	ctx context.Context, s *server, keys []dumped,
+) (removed int64, err error) {
 	counts := make([]bool, len(keys))
 	var words strings.Builder
 	for i, k := range keys {
@@ -188,7 +193,9 @@ func (b *Backend) deleteAll(ctx context.Context, s *server, keys []dumped) (remo
 
 // dump lists our keys on a server that begin with prefix. While the server lists for another
 // client, it waits.
-func (b *Backend) dump(ctx context.Context, op string, s *server, prefix string) (keys []dumped, whole bool, err error) {
+func (b *Backend) dump(
+	ctx context.Context, op string, s *server, prefix string,
+) (keys []dumped, whole bool, err error) {
 	for try := 1; ; try++ {
 		if err = ctx.Err(); err == nil {
 			if keys, whole, err = b.dumpOnce(ctx, s, prefix); err == nil {
@@ -202,11 +209,14 @@ func (b *Backend) dump(ctx context.Context, op string, s *server, prefix string)
 	}
 }
 
-var errBusy = errors.New("it lists its keys for somebody else, and does so for one client at a time")
+var errBusy = errors.New(
+	"it lists its keys for somebody else, and does so for one client at a time")
 
 // dumpOnce lists our keys once, and reports whether the list is whole: whether it has as many items
 // as the server counts, and none has come or gone meanwhile.
-func (b *Backend) dumpOnce(ctx context.Context, s *server, prefix string) (keys []dumped, whole bool, err error) {
+func (b *Backend) dumpOnce(
+	ctx context.Context, s *server, prefix string,
+) (keys []dumped, whole bool, err error) {
 	t, err := b.dial(ctx, s)
 	if err != nil {
 		return nil, false, err
@@ -245,7 +255,8 @@ func (t *text) dump(prefix string) (keys []dumped, lines int, err error) {
 		case strings.HasPrefix(line, "BUSY"):
 			return nil, 0, errBusy
 		case !strings.HasPrefix(line, "key="):
-			return nil, 0, hinted{errAnswer(line), "List and Flush need its command lru_crawler metadump"}
+			return nil, 0, hinted{errAnswer(line), "List and Flush need its command lru_crawler " +
+				"metadump"}
 		}
 		if k, ok := parseDumped(line); ok && strings.HasPrefix(k.key, prefix) {
 			keys = append(keys, k)

@@ -24,7 +24,8 @@ func TestFlushLeavesWhatIsNotOurs(t *testing.T) {
 	raw := memcache.NewFromSelector(b.servers)
 	defer raw.Close()
 	theirs := []string{
-		"theirs", "a", "a/b", "a:/b", "a:~b", "a:~0123456789abcdef~x", "a:x~0123456789abcdef~1~2", "a:%41", "A:b", "ab:c",
+		"theirs", "a", "a/b", "a:/b", "a:~b", "a:~0123456789abcdef~x", "a:x~0123456789abcdef~1~2",
+		"a:%41", "A:b", "ab:c",
 		"~lock~a:b", "~journal~a:~head", "~health~a:", "a:" + strings.Repeat("k", 199), "ключ",
 	}
 	for _, key := range theirs {
@@ -46,8 +47,8 @@ func TestFlushLeavesWhatIsNotOurs(t *testing.T) {
 	want(t, "items left", items(t, b), len(theirs))
 }
 
-// What was on a server before another was added is flushed, too, but is neither listed nor counted: no
-// Get looks for it there.
+// What was on a server before another was added is flushed, too, but is neither listed nor counted:
+// no Get looks for it there.
 func TestWhatWasLeftBehindByAChangeOfServers(t *testing.T) {
 	one, two := testserver.Memcached(t), testserver.Memcached(t)
 	before := open(t, patient, one.Addr)
@@ -97,8 +98,8 @@ func TestManyListAtOnce(t *testing.T) {
 	all.Wait()
 }
 
-// answering is a server of the test's own, with that many items: each question for its list gets the next
-// answer, the last one for ever.
+// answering is a server of the test's own, with that many items: each question for its list gets
+// the next answer, the last one for ever.
 func answering(t *testing.T, items int, answers ...string) (address string) {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -171,7 +172,8 @@ func TestSettlingOfConnectionsThatAreDead(t *testing.T) {
 	want(t, "Get", get(t, b, "a:1"), "v")
 }
 
-// Items in use are passed over: a list that lacks some is not the last. Other programs' keys are not ours.
+// Items in use are passed over: a list that lacks some is not the last. Other programs' keys are
+// not ours.
 func TestAKeyThatTheServerPassesOver(t *testing.T) {
 	const one = "key=a%3A1 exp=-1 la=1\nkey=%zz exp=1\nkey=a%3A2 exp=x\n"
 	for _, tt := range []struct {
@@ -179,11 +181,16 @@ func TestAKeyThatTheServerPassesOver(t *testing.T) {
 		answers []string
 		want    string
 	}{
-		{4, []string{"END\r\n", one + "END\r\n", "key=a%3A3 exp=-1\n" + one + "END\r\n"}, "[a:1 a:3]"},
-		{5, []string{"END\r\n", "END\r\n", one + "END\r\n"}, "[a:1]"},                   // its count has one that has ended
-		{3, []string{one + "END\r\n", "key=a%3A3 exp=-1\n" + one + "END\r\n"}, "[a:1]"}, // the first is whole
-		{0, []string{"END\r\n", one + "END\r\n"}, "[]"},                                 // there is nothing
-		{9, []string{one + "END\r\n", one + "END\r\n", one + one + "END\r\n"}, "[a:1]"}, // each once
+		{4, []string{"END\r\n", one + "END\r\n", "key=a%3A3 exp=-1\n" + one + "END\r\n"},
+			"[a:1 a:3]"},
+		// its count has one that has ended
+		{5, []string{"END\r\n", "END\r\n", one + "END\r\n"}, "[a:1]"},
+		// the first is whole
+		{3, []string{one + "END\r\n", "key=a%3A3 exp=-1\n" + one + "END\r\n"}, "[a:1]"},
+		// there is nothing
+		{0, []string{"END\r\n", one + "END\r\n"}, "[]"},
+		// each once
+		{9, []string{one + "END\r\n", one + "END\r\n", one + one + "END\r\n"}, "[a:1]"},
 	} {
 		b := unasked(t, patient, answering(t, tt.items, tt.answers...))
 		var keys []string
@@ -211,7 +218,8 @@ func FuzzParseDumped(f *testing.F) {
 	f.Add("key=a~0123456789abcdef~1 exp=-1")
 	f.Fuzz(func(t *testing.T, line string) {
 		k, ok := parseDumped(line)
-		if ok && (k.key == "" || len(k.key) > keys.MaxLen+maxDerived || !keys.Plain(strings.ReplaceAll(k.key, "~", "-"))) {
+		if ok && (k.key == "" || len(k.key) > keys.MaxLen+maxDerived ||
+			!keys.Plain(strings.ReplaceAll(k.key, "~", "-"))) {
 			t.Errorf("%q gives the key %q", line, k.key)
 		}
 	})

@@ -53,16 +53,20 @@ func empty(tb testing.TB, c Config, servers ...*testserver.Server) *Backend {
 	return open(tb, c, addresses...)
 }
 
-// Leases end by the server's clock, which counts in seconds: up to two after a ttl of less than one.
-var wholeSeconds = storetest.Options{TTL: time.Second, Margin: 1500 * time.Millisecond, AllAbilities: true, Oversize: defaultItemSize}
+// Leases end by the server's clock, which counts in seconds: up to two after a ttl of less than
+// one.
+var wholeSeconds = storetest.Options{TTL: time.Second, Margin: 1500 * time.Millisecond,
+	AllAbilities: true, Oversize: defaultItemSize}
 
 func TestBackend(t *testing.T) {
 	t.Parallel()
 	s := testserver.Memcached(t)
-	storetest.RunBackend(t, func(t *testing.T) store.Backend { return empty(t, patient, s) }, wholeSeconds)
+	storetest.RunBackend(t, func(t *testing.T) store.Backend { return empty(t, patient, s) },
+		wholeSeconds)
 }
 
-// valuesOnly is a backend without leases and journals, so that lifetimes may be tested to the millisecond.
+// valuesOnly is a backend without leases and journals, so that lifetimes may be tested to the
+// millisecond.
 type valuesOnly struct {
 	store.Backend
 	store.TTLer
@@ -86,7 +90,8 @@ func TestBackendThatSplits(t *testing.T) {
 func TestJournalOnTwoServers(t *testing.T) {
 	s, other := testserver.SharedMemcached(t), testserver.Memcached(t)
 	storetest.RunJournal(t, func(t *testing.T) store.Journal {
-		return open(t, patient, s.Addr, other.Addr).Journal(fmt.Sprint("journal-", prefixes.Add(1), ":"))
+		return open(t, patient, s.Addr, other.Addr).Journal(fmt.Sprint("journal-", prefixes.Add(1),
+			":"))
 	})
 }
 

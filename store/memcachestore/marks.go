@@ -7,9 +7,9 @@ import (
 	"github.com/freshet-go/freshet/store/internal/history"
 )
 
-// A record is one item of a journal: the marks of one Append, or some of them, with numbers that follow each
-// other. Its key has the greatest of them. Instead of marks it may say that what was to be here and
-// before is forgotten.
+// A record is one item of a journal: the marks of one Append, or some of them, with numbers that
+// follow each other. Its key has the greatest of them. Instead of marks it may say that what was to
+// be here and before is forgotten.
 //
 //	version, 1 byte; forgotten, 1 byte; count, varint
 //	for each mark: letter, 1 byte; length of its name, varint; name
@@ -62,8 +62,8 @@ func parseRecord(b []byte) (marks []store.Mark, ok bool) {
 	return marks, len(b) == 0
 }
 
-// records spreads marks over as few records as have at most room bytes each, in order. A mark that alone is too
-// great becomes one that covers everything: a record of nil, for one number.
+// records spreads marks over as few records as have at most room bytes each, in order. A mark that
+// alone is too great becomes one that covers everything: a record of nil, for one number.
 func records(marks []store.Mark, room int) (all [][]store.Mark) {
 	var size int
 	var current []store.Mark

@@ -9,7 +9,8 @@ import (
 )
 
 func TestRecords(t *testing.T) {
-	marks := []store.Mark{key("a"), {Kind: store.MarkTag, Name: "\x00\xff", Soft: true}, {Kind: store.MarkEverything}, {Kind: store.MarkEverything, Soft: true}}
+	marks := []store.Mark{key("a"), {Kind: store.MarkTag, Name: "\x00\xff", Soft: true},
+		{Kind: store.MarkEverything}, {Kind: store.MarkEverything, Soft: true}}
 	record := appendRecord(nil, marks)
 	if got, ok := parseRecord(record); !ok || !reflect.DeepEqual(got, marks) {
 		t.Errorf("%v became %v, %t", marks, got, ok)
@@ -19,7 +20,8 @@ func TestRecords(t *testing.T) {
 			t.Errorf("cut after %d bytes it is still a record", i)
 		}
 	}
-	for _, bad := range [][]byte{forgottenRecord(), append(record, 0), {1, 0, 1, 'e', 0}, {2, 0, 0}, {2, 0, 1, 9, 1, 'x'}, {2, 0, 1, 'k', 0}} {
+	for _, bad := range [][]byte{forgottenRecord(), append(record, 0), {1, 0, 1, 'e', 0}, {2, 0, 0},
+		{2, 0, 1, 9, 1, 'x'}, {2, 0, 1, 'k', 0}} {
 		if got, ok := parseRecord(bad); ok {
 			t.Errorf("%q is a record of %v", bad, got)
 		}

@@ -1,17 +1,17 @@
 // Package memcachestore keeps values on Memcached servers.
 //
-// Each value lies on one of the servers, chosen by rendezvous hashing of its key: where a server is added
-// to n, one key in n+1 moves. A server that does not answer is an error for the keys that lie on it, every
-// time; they do not move elsewhere.
+// Each value lies on one of the servers, chosen by rendezvous hashing of its key: where a server is
+// added to n, one key in n+1 moves. A server that does not answer is an error for the keys that lie
+// on it, every time; they do not move elsewhere.
 //
-// Memcached counts lifetimes in whole seconds and does not tell what is left of them. So each value carries
-// its end, to the millisecond by the writer's clock, in 8 bytes before it; readers go by their own
-// clock. A clock that is fast lets values end early by as much; one that is slow lets them end late by
-// at most two seconds, when the server ends them itself. Values end in January 2038 at the latest, the
-// farthest date that the client can tell the server.
+// Memcached counts lifetimes in whole seconds and does not tell what is left of them. So each value
+// carries its end, to the millisecond by the writer's clock, in 8 bytes before it; readers go by
+// their own clock. A clock that is fast lets values end early by as much; one that is slow lets
+// them end late by at most two seconds, when the server ends them itself. Values end in January
+// 2038 at the latest, the farthest date that the client can tell the server.
 //
-// Memcached forgets when its memory is full, and when it restarts. Whatever lies here may be gone at any
-// time.
+// Memcached forgets when its memory is full, and when it restarts. Whatever lies here may be gone
+// at any time.
 package memcachestore
 
 import (
@@ -40,9 +40,9 @@ var (
 	_ store.ValueLimited = (*Backend)(nil)
 )
 
-// New returns a Backend for the servers that c names. It asks no server: it fails only when c is not allowed.
-// It makes connections as calls need them, and resolves names as it makes connections. Health reports whether
-// the servers answer, and take items of Config.MaxItemSize.
+// New returns a Backend for the servers that c names. It asks no server: it fails only when c is
+// not allowed. It makes connections as calls need them, and resolves names as it makes connections.
+// Health reports whether the servers answer, and take items of Config.MaxItemSize.
 func New(c Config) (*Backend, error) {
 	c, err := c.check()
 	if err != nil {
@@ -58,8 +58,9 @@ func (b *Backend) Close() error {
 	return nil
 }
 
-// expiration returns a ttl as the server takes it: whole seconds up to 30 days, and a date beyond. The server's
-// seconds do not begin when a value is set: one more is added, so that no value ends early.
+// expiration returns a ttl as the server takes it: whole seconds up to 30 days, and a date beyond.
+// The server's seconds do not begin when a value is set: one more is added, so that no value ends
+// early.
 func expiration(ttl time.Duration, now time.Time) int32 {
 	const month, lastDate = 30 * 24 * 60 * 60, 1<<31 - 1
 	seconds := lifetime.Units(ttl, time.Second) + 1

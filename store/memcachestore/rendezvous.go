@@ -7,8 +7,8 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 )
 
-// server is one server. It is the net.Addr that the client dials; its text is host:port as configured, and
-// resolved when a connection is made.
+// server is one server. It is the net.Addr that the client dials; its text is host:port as
+// configured, and resolved when a connection is made.
 type server struct {
 	address string
 	hash    uint64
@@ -17,8 +17,8 @@ type server struct {
 func (s *server) Network() string { return "tcp" }
 func (s *server) String() string  { return s.address }
 
-// servers choose a server for each key, by rendezvous hashing: the one whose hash together with the key's
-// is greatest. It is immutable.
+// servers choose a server for each key, by rendezvous hashing: the one whose hash together with the
+// key's is greatest. It is immutable.
 type servers struct {
 	all []*server
 }
@@ -60,7 +60,8 @@ func (s *servers) pick(key string) *server {
 	return best
 }
 
-// together is the part of a key by which its server is chosen: all that a journal keeps lies on one.
+// together is the part of a key by which its server is chosen: all that a journal keeps lies on
+// one.
 func together(key string) string {
 	if strings.HasPrefix(key, journalKeys) {
 		return key[:strings.LastIndexByte(key, '~')]

@@ -18,7 +18,8 @@ func TestAddingAServerMovesFewKeys(t *testing.T) {
 		before, after := newServers(names[:n]), newServers(append(names[:n:n], "new.example:11211"))
 		moved, on := 0, map[string]int{}
 		for i := range keys {
-			key := store.Options{Prefix: "blog:"}.BackendKey(fmt.Sprint("GET https://a.example/", i))
+			key := store.Options{Prefix: "blog:"}.BackendKey(fmt.Sprint("GET https://a.example/",
+				i))
 			was, is := before.pick(key).String(), after.pick(key).String()
 			on[is]++
 			if was != is {
@@ -30,7 +31,8 @@ func TestAddingAServerMovesFewKeys(t *testing.T) {
 		}
 		fair := keys / (n + 1)
 		if moved < fair*9/10 || moved > fair*11/10 {
-			t.Errorf("%d servers and a new one: %d keys of %d moved, want about %d", n, moved, keys, fair)
+			t.Errorf("%d servers and a new one: %d keys of %d moved, want about %d", n, moved, keys,
+				fair)
 		}
 		for s, n := range on {
 			if n < fair*9/10 || n > fair*11/10 {

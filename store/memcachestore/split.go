@@ -15,10 +15,10 @@ import (
 	"github.com/freshet-go/freshet/store/internal/fault"
 )
 
-// A value that does not fit an item lies in parts, under keys derived from its own and from a random
-// generation, that differs for each Set. The item under its own key is a manifest: the generation, and the
-// length and checksum of the whole. It is written last. So a reader finds the parts of one Set, all of
-// them, or nothing.
+// A value that does not fit an item lies in parts, under keys derived from its own and from a
+// random generation, that differs for each Set. The item under its own key is a manifest: the
+// generation, and the length and checksum of the whole. It is written last. So a reader finds the
+// parts of one Set, all of them, or nothing.
 type parts struct {
 	key        string
 	generation uint64
@@ -81,7 +81,8 @@ func (b *Backend) setSplit(ctx context.Context, key string, value []byte, ttl ti
 		if _, err := b.remove(ctx, "set", key); err != nil {
 			return err
 		}
-		return driver.Refuse("set", key, "%w: it has %d bytes; at most %d parts of %d are allowed", store.ErrTooLarge, len(value), maxParts, size)
+		return driver.Refuse("set", key, "%w: it has %d bytes; at most %d parts of %d are allowed",
+			store.ErrTooLarge, len(value), maxParts, size)
 	}
 	before, err := b.item(ctx, "set", key)
 	if err != nil && err != store.ErrNotFound {
@@ -93,7 +94,8 @@ func (b *Backend) setSplit(ctx context.Context, key string, value []byte, ttl ti
 	}
 	i := 0
 	for piece := range slices.Chunk(value, size) {
-		item := &memcache.Item{Key: p.name(i), Value: piece, Flags: part, Expiration: expiration(ttl, time.Now())}
+		item := &memcache.Item{Key: p.name(i), Value: piece, Flags: part,
+			Expiration: expiration(ttl, time.Now())}
 		if err := b.put(ctx, key, item); err != nil {
 			return err
 		}
@@ -106,8 +108,8 @@ func (b *Backend) setSplit(ctx context.Context, key string, value []byte, ttl ti
 	return nil
 }
 
-// join reads the value that a manifest stands for. If a part is gone, the value may have been replaced
-// meanwhile: it looks again, once.
+// join reads the value that a manifest stands for. If a part is gone, the value may have been
+// replaced meanwhile: it looks again, once.
 func (b *Backend) join(ctx context.Context, op string, item *memcache.Item) ([]byte, error) {
 	p, ok := partsOf(item)
 	if !ok {
@@ -158,8 +160,8 @@ func (b *Backend) joinParts(ctx context.Context, op string, p parts) ([]byte, er
 	return value, nil
 }
 
-// removeParts removes what an item that has been removed or replaced referred to, if anything. What it
-// cannot remove nobody refers to: the servers will.
+// removeParts removes what an item that has been removed or replaced referred to, if anything. What
+// it cannot remove nobody refers to: the servers will.
 func (b *Backend) removeParts(ctx context.Context, item *memcache.Item) {
 	if item == nil {
 		return

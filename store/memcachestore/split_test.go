@@ -70,10 +70,15 @@ func TestAValueThatLacksAPart(t *testing.T) {
 	for name, spoil := range map[string]func(p parts) error{
 		"lost":      func(p parts) error { return raw.Delete(p.name(1)) },
 		"last lost": func(p parts) error { return raw.Delete(p.name(p.count() - 1)) },
-		"another's": func(p parts) error { return raw.Set(&memcache.Item{Key: p.name(1), Value: []byte("x")}) },
-		"shorter":   func(p parts) error { return raw.Set(&memcache.Item{Key: p.name(1), Value: []byte("x"), Flags: part}) },
+		"another's": func(p parts) error {
+			return raw.Set(&memcache.Item{Key: p.name(1), Value: []byte("x")})
+		},
+		"shorter": func(p parts) error {
+			return raw.Set(&memcache.Item{Key: p.name(1), Value: []byte("x"), Flags: part})
+		},
 		"a bit flipped": func(p parts) error {
-			return raw.Set(&memcache.Item{Key: p.name(0), Value: []byte(strings.Repeat("x", int(p.size))), Flags: part})
+			return raw.Set(&memcache.Item{Key: p.name(0),
+				Value: []byte(strings.Repeat("x", int(p.size))), Flags: part})
 		},
 	} {
 		mustSet(t, b, "key", value, time.Hour)
@@ -117,7 +122,8 @@ func TestValuesInPartsAreNotMixed(t *testing.T) {
 				if err == store.ErrNotFound {
 					continue
 				}
-				if err != nil || len(value) < 3000 || strings.Count(string(value), string(value[:1])) != len(value) {
+				if err != nil || len(value) < 3000 || strings.Count(string(value),
+					string(value[:1])) != len(value) {
 					t.Errorf("Get: %d bytes, %v", len(value), err)
 					return
 				}

@@ -13,8 +13,8 @@ import (
 	"github.com/freshet-go/freshet/store/internal/fault"
 )
 
-// text is a connection of our own, for what the vendor's client cannot ask: one question, or several, in
-// Memcached's text protocol. It is closed after use.
+// text is a connection of our own, for what the vendor's client cannot ask: one question, or
+// several, in Memcached's text protocol. It is closed after use.
 type text struct {
 	conn    net.Conn
 	lines   *bufio.Reader
@@ -23,10 +23,12 @@ type text struct {
 	stop    []func() bool
 }
 
-// maxLine bounds the server's lines. The longest have a key in them, three bytes for each of its 250.
+// maxLine bounds the server's lines. The longest have a key in them, three bytes for each of its
+// 250.
 const maxLine = 4 << 10
 
-// errAnswer is the error of an answer that is none; the server's words are found in it by judgeAnswer.
+// errAnswer is the error of an answer that is none; the server's words are found in it by
+// judgeAnswer.
 func errAnswer(line string) error { return fmt.Errorf("unexpected answer %q", line) }
 
 func (b *Backend) dial(ctx context.Context, s *server) (*text, error) {
@@ -95,8 +97,8 @@ func (t *text) ask(words, want string) error {
 	return err
 }
 
-// stats are what the server says to the command stats. One that does not know the command, as a proxy may
-// not, says nothing.
+// stats are what the server says to the command stats. One that does not know the command, as a
+// proxy may not, says nothing.
 func (t *text) stats(about string) (map[string]string, error) {
 	if err := t.send(strings.TrimSpace("stats "+about) + "\r\n"); err != nil {
 		return nil, err

@@ -11,7 +11,8 @@ import (
 )
 
 func init() {
-	drivers.Register(drivers.Driver{Kind: "memcached", Schemes: []string{"memcached"}, Open: openURL})
+	drivers.Register(drivers.Driver{Kind: "memcached", Schemes: []string{"memcached"},
+		Open: openURL})
 }
 
 // openURL implements drivers.Driver.Open.
@@ -27,8 +28,9 @@ func openURL(rawURL string) (store.Backend, error) {
 //
 //	memcached://a.example:11211,b.example:11211?timeout=250ms&oversize=split
 //
-// The options in its query are Config's other fields: pool_size, dial_timeout and timeout (as 500ms, or a number
-// of seconds), max_item_size (a number of bytes) and oversize. Any other is an error.
+// The options in its query are Config's other fields: pool_size, dial_timeout and timeout (as
+// 500ms, or a number of seconds), max_item_size (a number of bytes) and oversize. Any other is an
+// error.
 func ParseURL(rawURL string) (Config, error) {
 	c, err := parseURL(rawURL)
 	if err == nil {
@@ -64,9 +66,11 @@ func parseURL(rawURL string) (*Config, error) {
 	hosts, path, _ := strings.Cut(rest, "/")
 	switch {
 	case strings.Contains(rest, "@"):
-		return c, errors.New("user and password are not supported: Memcached asks for none, or this client cannot tell it")
+		return c, errors.New("user and password are not supported: Memcached asks for none, or " +
+			"this client cannot tell it")
 	case path != "" || strings.Contains(query, "#") || strings.Contains(rest, "#"):
-		return c, errors.New("only servers and a query may follow memcached://; Memcached has no databases")
+		return c, errors.New("only servers and a query may follow memcached://; Memcached has no " +
+			"databases")
 	}
 	if hosts != "" {
 		c.Servers = strings.Split(hosts, ",")

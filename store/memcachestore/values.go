@@ -57,8 +57,8 @@ func (b *Backend) item(ctx context.Context, op, key string) (*memcache.Item, err
 	return item, nil
 }
 
-// Get implements [store.Backend]. It returns what another program has put under the key as it is: a Store sees that it
-// is no entry.
+// Get implements [store.Backend]. It returns what another program has put under the key as it is: a
+// Store sees that it is no entry.
 func (b *Backend) Get(ctx context.Context, key string) ([]byte, error) {
 	return b.read(ctx, "get", key)
 }
@@ -77,8 +77,8 @@ func (b *Backend) read(ctx context.Context, op, key string) ([]byte, error) {
 	return item.Value[endSize:], nil
 }
 
-// Set implements [store.Backend]. It refuses a value that does not fit Config.MaxItemSize with a permanent error, or
-// splits it. When Set fails, it tries to remove what was there before.
+// Set implements [store.Backend]. It refuses a value that does not fit Config.MaxItemSize with a
+// permanent error, or splits it. When Set fails, it tries to remove what was there before.
 func (b *Backend) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
 	if err := driver.CheckKey("set", key); err != nil {
 		return err
@@ -96,9 +96,12 @@ func (b *Backend) Set(ctx context.Context, key string, value []byte, ttl time.Du
 	return b.put(ctx, key, item)
 }
 
-// put stores an item of the value under key. If it cannot, it tries to remove the value that was there.
+// put stores an item of the value under key. If it cannot, it tries to remove the value that was
+// there.
 func (b *Backend) put(ctx context.Context, key string, item *memcache.Item) error {
-	err := b.call(ctx, "set", item.Key, repeated, func(c *memcache.Client) error { return c.Set(item) })
+	err := b.call(ctx, "set", item.Key, repeated, func(c *memcache.Client) error {
+		return c.Set(item)
+	})
 	if err == nil {
 		return nil
 	}
@@ -111,14 +114,18 @@ func (b *Backend) put(ctx context.Context, key string, item *memcache.Item) erro
 	return err
 }
 
-func (b *Backend) setOversize(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+func (b *Backend) setOversize(
+	ctx context.Context, key string, value []byte, ttl time.Duration,
+) error {
 	if most := b.config.room(); b.config.Oversize == OversizeRefuse {
 		// The removal's error counts for more: what was there is there still.
 		if _, err := b.remove(ctx, "set", key); err != nil {
 			return err
 		}
-		return driver.Refuse("set", key, "%w: it has %d bytes, and with max_item_size=%d at most %d fit; "+
-			"oversize=split would spread it over several items", store.ErrTooLarge, len(value), b.config.MaxItemSize, most)
+		return driver.Refuse("set", key, "%w: it has %d bytes, and with max_item_size=%d at most "+
+			"%d fit; "+
+			"oversize=split would spread it over several items", store.ErrTooLarge, len(value),
+			b.config.MaxItemSize, most)
 	}
 	return b.setSplit(ctx, key, value, ttl)
 }
@@ -150,8 +157,8 @@ func (b *Backend) remove(ctx context.Context, op, key string) (removed bool, err
 	return false, nil
 }
 
-// Exists implements [store.Backend]. It costs what Get costs: the protocol has no question for an item's end without
-// its value.
+// Exists implements [store.Backend]. It costs what Get costs: the protocol has no question for an
+// item's end without its value.
 func (b *Backend) Exists(ctx context.Context, key string) (bool, error) {
 	_, err := b.read(ctx, "exists", key)
 	if err == store.ErrNotFound {
@@ -160,8 +167,8 @@ func (b *Backend) Exists(ctx context.Context, key string) (bool, error) {
 	return err == nil, err
 }
 
-// TTL implements [store.TTLer], to the millisecond. Another program's value is a permanent error: Memcached
-// does not tell when that ends.
+// TTL implements [store.TTLer], to the millisecond. Another program's value is a permanent error:
+// Memcached does not tell when that ends.
 func (b *Backend) TTL(ctx context.Context, key string) (time.Duration, error) {
 	item, err := b.item(ctx, "ttl", key)
 	if err != nil {
@@ -169,7 +176,8 @@ func (b *Backend) TTL(ctx context.Context, key string) (time.Duration, error) {
 	}
 	end, ok := endOf(item)
 	if !ok {
-		return 0, driver.Refuse("ttl", key, "the value is another program's: nobody knows when it ends")
+		return 0, driver.Refuse("ttl", key, "the value is another program's: nobody knows when "+
+			"it ends")
 	}
 	left := end - time.Now().UnixMilli()
 	if left <= 0 {
@@ -178,9 +186,11 @@ func (b *Backend) TTL(ctx context.Context, key string) (time.Duration, error) {
 	return lifetime.Of(left, time.Millisecond), nil
 }
 
-// Expire implements [store.Expirer]. It reads the value and writes it back with its new end, unless another
-// call has replaced or removed it in between: then it is as if that call had come last.
-func (b *Backend) Expire(ctx context.Context, key string, ttl time.Duration) (existed bool, err error) {
+// Expire implements [store.Expirer]. It reads the value and writes it back with its new end, unless
+// another call has replaced or removed it in between: then it is as if that call had come last.
+func (b *Backend) Expire(
+	ctx context.Context, key string, ttl time.Duration,
+) (existed bool, err error) {
 	if ttl <= 0 {
 		return b.Delete(ctx, key)
 	}
@@ -201,14 +211,17 @@ func (b *Backend) Expire(ctx context.Context, key string, ttl time.Duration) (ex
 			}
 		}
 	}
-	err = b.call(ctx, "expire", key, once, func(c *memcache.Client) error { return c.CompareAndSwap(item) })
+	err = b.call(ctx, "expire", key, once, func(c *memcache.Client) error {
+		return c.CompareAndSwap(item)
+	})
 	if fault.Made(err) {
 		return true, err
 	}
 	return true, nil
 }
 
-// MaxValue implements [store.ValueLimited]: what fits one item, or as many as a value is split into.
+// MaxValue implements [store.ValueLimited]: what fits one item, or as many as a value is split
+// into.
 func (b *Backend) MaxValue() int64 {
 	most := int64(b.config.room())
 	if b.config.Oversize != OversizeRefuse {

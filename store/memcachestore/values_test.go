@@ -52,14 +52,16 @@ func TestLifetime(t *testing.T) {
 func TestTheServerEndsValues(t *testing.T) {
 	b := open(t, patient, testserver.Memcached(t).Addr)
 	for name, ttl := range map[string]time.Duration{
-		"short": time.Second, "hour": time.Hour, "month": 30 * day, "31": 31 * day, "year": 400 * day,
+		"short": time.Second, "hour": time.Hour, "month": 30 * day, "31": 31 * day,
+		"year": 400 * day,
 	} {
 		mustSet(t, b, "ends:"+name, "v", ttl)
 		keys, _, err := b.dump(t.Context(), "test", b.servers.all[0], "ends:"+name)
 		if err != nil || len(keys) != 1 {
 			t.Fatalf("%s: listed %v, %v", name, keys, err)
 		}
-		if left := time.Until(time.Unix(keys[0].end, 0)); left < ttl-time.Second || left > ttl+3*time.Second {
+		if left := time.Until(time.Unix(keys[0].end, 0)); left < ttl-time.Second ||
+			left > ttl+3*time.Second {
 			t.Errorf("%s: set for %v, the server says %v", name, ttl, left)
 		}
 	}
@@ -86,12 +88,13 @@ func TestAnotherProgramsValue(t *testing.T) {
 	raw := memcache.NewFromSelector(b.servers)
 	defer raw.Close()
 	for name, item := range map[string]*memcache.Item{
-		"text":          {Value: []byte("theirs")},
-		"empty":         {Value: nil},
-		"flags":         {Value: []byte("theirs, and long enough"), Flags: 1},
-		"our flags":     {Value: []byte("short"), Flags: wholeValue},
-		"no manifest":   {Value: []byte("long enough for an end"), Flags: manifest},
-		"huge manifest": {Value: []byte("\x7f234567887654321\xff2345678\x00\x00\x00\x001234"), Flags: manifest},
+		"text":        {Value: []byte("theirs")},
+		"empty":       {Value: nil},
+		"flags":       {Value: []byte("theirs, and long enough"), Flags: 1},
+		"our flags":   {Value: []byte("short"), Flags: wholeValue},
+		"no manifest": {Value: []byte("long enough for an end"), Flags: manifest},
+		"huge manifest": {Value: []byte("\x7f234567887654321\xff2345678\x00\x00\x00\x001234"),
+			Flags: manifest},
 	} {
 		item.Key = "theirs"
 		if err := raw.Set(item); err != nil {
@@ -101,7 +104,8 @@ func TestAnotherProgramsValue(t *testing.T) {
 		corrupt := 0
 		s := store.New(as{b, "theirs"}, store.Options{OnCorrupt: func(string, error) { corrupt++ }})
 		if _, err := s.Get(t.Context(), "page"); err != store.ErrNotFound || corrupt != 1 {
-			t.Errorf("%s: a Store says %v, and of %d corrupt values; want not found, 1", name, err, corrupt)
+			t.Errorf("%s: a Store says %v, and of %d corrupt values; want not found, 1", name, err,
+				corrupt)
 		}
 		if name != "no manifest" && name != "huge manifest" { // these say when they end
 			_, err := b.TTL(t.Context(), "theirs")
@@ -152,7 +156,8 @@ func TestTheGreatestValue(t *testing.T) {
 	}
 	for _, size := range []int{len(greatest) + 1, 100 << 20} {
 		err := b.Set(t.Context(), key, make([]byte, size), time.Hour)
-		wantKind(t, "Set", err, store.KindPermanent, fmt.Sprint(size), "max_item_size=1048576", "oversize=split")
+		wantKind(t, "Set", err, store.KindPermanent, fmt.Sprint(size), "max_item_size=1048576",
+			"oversize=split")
 		want(t, "what was there before", get(t, b, key), "not found")
 		mustSet(t, b, key, "again", time.Hour)
 	}
@@ -161,7 +166,8 @@ func TestTheGreatestValue(t *testing.T) {
 func TestAServerWithALowerLimit(t *testing.T) {
 	s := testserver.Memcached(t, "-I", "512k")
 	_, err := unasked(t, Config{Timeout: patient.Timeout}, s.Addr).Health(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "option max_item_size: 1048576 bytes, but server "+s.Addr+" takes items of at most 524288 bytes") {
+	if err == nil || !strings.Contains(err.Error(), "option max_item_size: 1048576 bytes, but "+
+		"server "+s.Addr+" takes items of at most 524288 bytes") {
 		t.Errorf("Health: %v", err)
 	}
 	b := unasked(t, patient, s.Addr)
@@ -178,7 +184,8 @@ func TestAServerWithALowerLimit(t *testing.T) {
 func TestHealthTellsOfEachServer(t *testing.T) {
 	one, two := testserver.SharedMemcached(t), testserver.Memcached(t)
 	h, err := open(t, patient, one.Addr).Health(t.Context())
-	if err != nil || h.Backend != "memcached" || h.Latency <= 0 || h.Details["version"] == "" || h.Details["limit_bytes"] != "67108864" {
+	if err != nil || h.Backend != "memcached" || h.Latency <= 0 || h.Details["version"] == "" ||
+		h.Details["limit_bytes"] != "67108864" {
 		t.Errorf("Health of one: %+v, %v", h, err)
 	}
 	h, err = open(t, patient, one.Addr, two.Addr).Health(t.Context())

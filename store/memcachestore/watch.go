@@ -16,6 +16,7 @@ func (j *journal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Number
 				marks, head, err := j.Since(ctx, from)
 				return marks, head, nil, err
 			})
-		return driver.Fail("watch", j.prefix, store.KindPermanent, err) // of Poll's own: the journal was lost
+		// of Poll's own: the journal was lost
+		return driver.Fail("watch", j.prefix, store.KindPermanent, err)
 	})
 }

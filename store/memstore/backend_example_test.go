@@ -16,7 +16,8 @@ func ExampleNewBackend() {
 	defer b.Close()
 	s := store.New(b, store.Options{Prefix: "blog:", Compress: 1024})
 
-	page := &store.Entry{Key: "GET https://a.example/", Status: 200, Body: []byte(strings.Repeat("Hello ", 1000))}
+	page := &store.Entry{Key: "GET https://a.example/", Status: 200,
+		Body: []byte(strings.Repeat("Hello ", 1000))}
 	if err := s.Set(ctx, page.Key, page, time.Minute); err != nil {
 		panic(err)
 	}

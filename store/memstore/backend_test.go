@@ -32,7 +32,8 @@ func TestBackendContract(t *testing.T) {
 	open := func(t *testing.T) store.Backend { return newBackend(t, bound) }
 	storetest.RunBackend(t, open, storetest.Options{AllAbilities: true, Oversize: bound / 4})
 	t.Run("in virtual time", func(t *testing.T) {
-		storetest.RunBackend(t, open, storetest.Options{AllAbilities: true, Virtual: true, TTL: 7 * time.Second, Margin: 1})
+		storetest.RunBackend(t, open, storetest.Options{AllAbilities: true, Virtual: true,
+			TTL: 7 * time.Second, Margin: 1})
 	})
 }
 
@@ -49,9 +50,15 @@ func TestBackendBoundHolds(t *testing.T) {
 		story string
 		set   func(t *testing.T, b *Backend, i int)
 	}{
-		{"a flood of distinct keys", func(t *testing.T, b *Backend, i int) { put(t, b, fmt.Sprint("k", i), 1000, time.Hour) }},
-		{"a flood of empty values", func(t *testing.T, b *Backend, i int) { put(t, b, fmt.Sprint("k", i), 0, time.Hour) }},
-		{"values that grow", func(t *testing.T, b *Backend, i int) { put(t, b, fmt.Sprint("k", i%100), i*3, time.Hour) }},
+		{"a flood of distinct keys", func(t *testing.T, b *Backend, i int) {
+			put(t, b, fmt.Sprint("k", i), 1000, time.Hour)
+		}},
+		{"a flood of empty values", func(t *testing.T, b *Backend, i int) {
+			put(t, b, fmt.Sprint("k", i), 0, time.Hour)
+		}},
+		{"values that grow", func(t *testing.T, b *Backend, i int) {
+			put(t, b, fmt.Sprint("k", i%100), i*3, time.Hour)
+		}},
 		{"lifetimes that change", func(t *testing.T, b *Backend, i int) {
 			put(t, b, fmt.Sprint("k", i), 1000, time.Hour)
 			if _, err := b.Expire(t.Context(), fmt.Sprint("k", i/2), 2*time.Hour); err != nil {
@@ -100,13 +107,15 @@ func TestBackendBytesAreWhatTheHeapSays(t *testing.T) {
 		}
 		counted, taken := b.Bytes(), heap()-before
 		if ratio := float64(counted) / float64(taken); ratio < 0.85 || ratio > 1.3 {
-			t.Errorf("values of %d bytes: counted %d for %d on the heap: %.2f, want 0.85 to 1.3", size, counted/int64(n), taken/int64(n), ratio)
+			t.Errorf("values of %d bytes: counted %d for %d on the heap: %.2f, want 0.85 to 1.3",
+				size, counted/int64(n), taken/int64(n), ratio)
 		}
 		runtime.KeepAlive(b)
 	}
 }
 
-// A value that is not kept must not leave its predecessor behind, which would be served in its place.
+// A value that is not kept must not leave its predecessor behind, which would be served in its
+// place.
 func TestAValueTooGreatIsRefusedAndTakesThePlace(t *testing.T) {
 	b := newBackend(t, 1<<20)
 	put(t, b, "a", 10, time.Hour)
@@ -156,15 +165,17 @@ func TestForNoTimeNothingIsKept(t *testing.T) {
 
 func TestBackendRefusesKeysThatNoBackendMustTake(t *testing.T) {
 	b, ctx := newBackend(t, 0), t.Context()
-	for _, key := range []string{"", strings.Repeat("k", 201), "a b", "a\n", "é", "~lock~x", "a\x00"} {
+	for _, key := range []string{"", strings.Repeat("k", 201), "a b", "a\n", "é", "~lock~x",
+		"a\x00"} {
 		_, get := b.Get(ctx, key)
 		_, remove := b.Delete(ctx, key)
 		_, exists := b.Exists(ctx, key)
 		_, ttl := b.TTL(ctx, key)
 		_, expire := b.Expire(ctx, key, time.Hour)
 		_, _, lock := b.TryLock(ctx, key, time.Hour)
-		for op, err := range map[string]error{"get": get, "set": b.Set(ctx, key, nil, time.Hour), "set for 0": b.Set(ctx, key, nil, 0),
-			"delete": remove, "exists": exists, "ttl": ttl, "expire": expire, "lock": lock} {
+		for op, err := range map[string]error{"get": get, "set": b.Set(ctx, key, nil, time.Hour),
+			"set for 0": b.Set(ctx, key, nil, 0),
+			"delete":    remove, "exists": exists, "ttl": ttl, "expire": expire, "lock": lock} {
 			if store.KindOf(err) != store.KindPermanent || errors.Is(err, store.ErrNotFound) {
 				t.Errorf("%s %.10q: %v, want a permanent error", op, key, err)
 			}
@@ -191,11 +202,13 @@ func TestExpireCountsFromNow(t *testing.T) {
 		put(t, b, "shorter", 1, time.Hour)
 		put(t, b, "for-ever", 1, time.Second)
 		time.Sleep(900 * time.Millisecond)
-		for key, ttl := range map[string]time.Duration{"longer": 100 * time.Second, "shorter": 3 * time.Second, "for-ever": math.MaxInt64} {
+		for key, ttl := range map[string]time.Duration{"longer": 100 * time.Second,
+			"shorter": 3 * time.Second, "for-ever": math.MaxInt64} {
 			if existed, err := b.Expire(t.Context(), key, ttl); !existed || err != nil {
 				t.Errorf("Expire(%s): %t, %v", key, existed, err)
 			}
-			if left, err := b.TTL(t.Context(), key); left > ttl || left < ttl-time.Second || err != nil {
+			if left, err := b.TTL(t.Context(), key); left > ttl || left < ttl-time.Second ||
+				err != nil {
 				t.Errorf("TTL(%s) = %v, %v; want %v", key, left, err, ttl)
 			}
 		}
@@ -269,8 +282,8 @@ func TestLeasesThatEndDoNotPileUp(t *testing.T) {
 	})
 }
 
-// Leases that have ended are looked for when there are twice as many as after the last time, and not before:
-// that is a walk of them all.
+// Leases that have ended are looked for when there are twice as many as after the last time, and
+// not before: that is a walk of them all.
 func TestLeasesAreSweptSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, names := newBackend(t, 0), 0
@@ -320,7 +333,8 @@ func TestFlushAndListEndWithTheirContext(t *testing.T) {
 		}
 		ended = err
 	}
-	if n != 11 || !errors.Is(ended, left) || !errors.Is(ended, context.Canceled) || store.KindOf(ended) != store.KindTimeout {
+	if n != 11 || !errors.Is(ended, left) || !errors.Is(ended, context.Canceled) ||
+		store.KindOf(ended) != store.KindTimeout {
 		t.Errorf("List yielded %d times and ended with %v, want 10 keys and the cause", n, ended)
 	}
 	if removed, err := b.Flush(ctx, "k"); removed != 0 || !errors.Is(err, left) || b.Len() != 100 {
@@ -340,7 +354,8 @@ func TestJournalBeginsAfterTheClock(t *testing.T) {
 		t.Errorf("first number %d, %v; want more than %d", n, err, before)
 	}
 	marks, _, err := j.Since(t.Context(), 1000)
-	if want := (store.Mark{Kind: store.MarkEverything}); len(marks) != 2 || marks[0].Mark != want || err != nil {
+	if want := (store.Mark{Kind: store.MarkEverything}); len(marks) != 2 || marks[0].Mark != want ||
+		err != nil {
 		t.Errorf("since a number of another life: %v, %v; want Everything first", marks, err)
 	}
 }
@@ -349,7 +364,8 @@ func TestBackendHealth(t *testing.T) {
 	b := newBackend(t, 1<<20)
 	put(t, b, "a", 100, time.Hour)
 	h, err := b.Health(t.Context())
-	if err != nil || h.Backend != "memory" || h.Details["values"] != "1" || h.Details["bytes"] != fmt.Sprint(101+overhead) || h.Details["max_bytes"] != "1048576" {
+	if err != nil || h.Backend != "memory" || h.Details["values"] != "1" ||
+		h.Details["bytes"] != fmt.Sprint(101+overhead) || h.Details["max_bytes"] != "1048576" {
 		t.Errorf("%+v, %v", h, err)
 	}
 	if h, err := newBackend(t, 0).Health(t.Context()); err != nil || h.Details["max_bytes"] != "268435456" {
@@ -405,7 +421,8 @@ func keysOf(b *Backend) func(func(string) bool) {
 
 func BenchmarkBackend(b *testing.B) {
 	kept := newBackend(b, 0)
-	key, value := store.Options{Prefix: "blog:"}.BackendKey("GET https://a.example/"), bytes.Repeat([]byte("x"), 4096)
+	key, value := store.Options{Prefix: "blog:"}.BackendKey("GET https://a.example/"),
+		bytes.Repeat([]byte("x"), 4096)
 	b.Run("set", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
@@ -441,7 +458,8 @@ func TestFlushTellsOthers(t *testing.T) {
 		t.Errorf("removed %d, %v; want 2", n, err)
 	}
 	marks, _, err := j.Since(t.Context(), before)
-	if want := (store.Mark{Kind: store.MarkEverything}); len(marks) != 1 || marks[0].Mark != want || err != nil {
+	if want := (store.Mark{Kind: store.MarkEverything}); len(marks) != 1 || marks[0].Mark != want ||
+		err != nil {
 		t.Errorf("others hear %v, %v; want Everything", marks, err)
 	}
 	if n, err := store.Flush(t.Context(), b, ""); n != 0 || store.KindOf(err) != store.KindPermanent {

@@ -8,7 +8,8 @@ import (
 
 var _ store.Clearer = (*Store)(nil)
 
-// Clear implements [store.Clearer]: it drops all entries. What is set meanwhile may stay or go. It has no error.
+// Clear implements [store.Clearer]: it drops all entries. What is set meanwhile may stay or go. It
+// has no error.
 func (s *Store) Clear(context.Context) (removed int64, err error) {
 	removed = int64(s.Len())
 	s.engine.cache.InvalidateAll()

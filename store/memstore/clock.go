@@ -8,16 +8,16 @@ import (
 	"weak"
 )
 
-// tick is how often the clock looks, and near is how close to its end an entry must be for passed to
-// look again: several ticks, for a machine too busy to tick in time.
+// tick is how often the clock looks, and near is how close to its end an entry must be for passed
+// to look again: several ticks, for a machine too busy to tick in time.
 const (
 	tick = time.Second
 	near = 5 * time.Second
 )
 
-// clock tells the time in nanoseconds since it was made. Reading the time is a third of the cost of a
-// Get, so a Get reads only the last tick's, and the precise time when the entry is near its end. An
-// entry therefore ends on time, unless the ticks come five seconds late.
+// clock tells the time in nanoseconds since it was made. Reading the time is a third of the cost of
+// a Get, so a Get reads only the last tick's, and the precise time when the entry is near its end.
+// An entry therefore ends on time, unless the ticks come five seconds late.
 type clock struct {
 	start time.Time
 	now   atomic.Int64 // at the last tick
@@ -30,12 +30,14 @@ type clock struct {
 
 func newClock() *clock {
 	c := &clock{start: time.Now(), stop: make(chan struct{}), stopped: make(chan struct{})}
-	// The goroutine holds the clock weakly, so that one that nobody uses any more is not kept ticking.
+	// The goroutine holds the clock weakly, so that one that nobody uses any more is not kept
+	// ticking.
 	go keepTime(weak.Make(c), c.stop, c.stopped)
 	return c
 }
 
-// newVirtualClock returns a clock whose time is what now returns. It has no goroutine, and ticks never.
+// newVirtualClock returns a clock whose time is what now returns. It has no goroutine, and ticks
+// never.
 func newVirtualClock(now func() time.Time) *clock {
 	c := &clock{start: now(), stop: make(chan struct{}), stopped: make(chan struct{}), virtual: now}
 	close(c.stopped)
@@ -75,7 +77,8 @@ func (c *clock) NowNano() int64 {
 	return c.now.Load()
 }
 
-// Tick paces the engine's removal of what has ended. Virtual time has no pace: what has ended goes at the next write.
+// Tick paces the engine's removal of what has ended. Virtual time has no pace: what has ended goes
+// at the next write.
 func (c *clock) Tick(d time.Duration) <-chan time.Time {
 	if c.virtual != nil {
 		return nil

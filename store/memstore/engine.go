@@ -8,7 +8,8 @@ import (
 	"github.com/maypok86/otter/v2"
 )
 
-// engine keeps values under keys until they end, within a bound in bytes: what Store and Backend share.
+// engine keeps values under keys until they end, within a bound in bytes: what Store and Backend
+// share.
 type engine[V any] struct {
 	cache  *otter.Cache[string, item[V]]
 	clock  *clock
@@ -17,11 +18,12 @@ type engine[V any] struct {
 	limit  int64 // largest size of one value
 	closed atomic.Bool
 
-	evicted, expired atomic.Int64 // how many entries made room, and were removed when their time was over
+	// how many entries made room, and were removed when their time was over
+	evicted, expired atomic.Int64
 }
 
-// item is a value with the time, by the engine's clock, when it ends. It lies in the cache's node, so that reading it
-// fetches nothing more from memory.
+// item is a value with the time, by the engine's clock, when it ends. It lies in the cache's node,
+// so that reading it fetches nothing more from memory.
 type item[V any] struct {
 	value    V
 	deadline int64
@@ -29,8 +31,8 @@ type item[V any] struct {
 	id       uint32 // tells it from others in reads
 }
 
-// lifetime is what is left at now: never 0 or less, which otter reads as "never ends", even if a tick
-// has come between our reading of the clock and otter's.
+// lifetime is what is left at now: never 0 or less, which otter reads as "never ends", even if a
+// tick has come between our reading of the clock and otter's.
 func (it item[V]) lifetime(now int64) time.Duration {
 	return time.Duration(max(it.deadline-now, 1))
 }
@@ -43,7 +45,8 @@ func newEngine[V any](maxBytes int64, c *clock) *engine[V] {
 	e.cache = otter.Must(&otter.Options[string, item[V]]{
 		MaximumWeight: uint64(maxBytes),
 		Weigher:       func(_ string, it item[V]) uint32 { return it.weight },
-		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[string, item[V]]) time.Duration {
+		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[string,
+			item[V]]) time.Duration {
 			return e.Value.lifetime(e.SnapshotAtNano)
 		}),
 		// Upkeep runs where it falls due, for a microsecond now and then: cheaper than a goroutine,
@@ -73,14 +76,15 @@ func (e *engine[V]) get(key string) (it item[V], ok bool) {
 	return found.Value, true
 }
 
-// set keeps a value of so many bytes for ttl, which is more than 0, unless it is too great or the engine
-// is closed: then nothing is kept under the key.
+// set keeps a value of so many bytes for ttl, which is more than 0, unless it is too great or the
+// engine is closed: then nothing is kept under the key.
 func (e *engine[V]) set(key string, value V, size int64, ttl time.Duration) {
 	if size > e.limit || e.closed.Load() {
 		e.cache.Invalidate(key)
 		return
 	}
-	e.cache.Set(key, item[V]{value: value, deadline: e.clock.deadline(ttl), weight: uint32(size), id: e.reads.id()})
+	e.cache.Set(key, item[V]{value: value, deadline: e.clock.deadline(ttl), weight: uint32(size),
+		id: e.reads.id()})
 	if e.closed.Load() {
 		e.cache.InvalidateAll()
 	}

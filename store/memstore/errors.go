@@ -17,7 +17,8 @@ func begin(ctx context.Context, op, key string) error {
 	return driver.CheckKey(op, key)
 }
 
-// fail returns an error of this backend. All of them are about the call or its context: memory is never unwell.
+// fail returns an error of this backend. All of them are about the call or its context: memory is
+// never unwell.
 func fail(op, key string, err error) error {
 	kind := store.KindOf(err)
 	if kind == store.KindUnknown {

@@ -27,7 +27,9 @@ type lease struct {
 const fewLeases = 64
 
 // TryLock implements [store.Locker]. The lease is this process's: nobody else has this memory.
-func (b *Backend) TryLock(ctx context.Context, name string, ttl time.Duration) (l store.Lease, ok bool, err error) {
+func (b *Backend) TryLock(
+	ctx context.Context, name string, ttl time.Duration,
+) (l store.Lease, ok bool, err error) {
 	if err := begin(ctx, "lock", name); err != nil {
 		return nil, false, err
 	}
@@ -64,8 +66,8 @@ func (l *lease) Unlock(ctx context.Context) (held bool, err error) {
 	return time.Now().Before(l.ends), nil
 }
 
-// forget drops the leases that have ended when there are twice as many as after the last time, so that
-// names that nobody asks for again do not pile up.
+// forget drops the leases that have ended when there are twice as many as after the last time, so
+// that names that nobody asks for again do not pile up.
 func (l *leases) forget(now time.Time) {
 	if l.held == nil {
 		l.held, l.sweep = map[string]*lease{}, fewLeases

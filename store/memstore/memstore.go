@@ -12,17 +12,17 @@ import (
 // DefaultBytes is the bound of a Store or a Backend for which 0 was given: 256 MiB.
 const DefaultBytes = 256 << 20
 
-// overhead is what keeping an entry costs besides [store.Entry.Size]: the engine's node, with our item in it, and
-// its place in the hash table.
+// overhead is what keeping an entry costs besides [store.Entry.Size]: the engine's node, with our
+// item in it, and its place in the hash table.
 const overhead = 192
 
-// Store keeps entries in memory. It holds the very entries it was given and gives them to all who ask.
-// It is safe for concurrent use. A Get takes no lock that is shared by all keys, starts no goroutine
-// and allocates nothing. No call waits for anything; contexts are not looked at.
+// Store keeps entries in memory. It holds the very entries it was given and gives them to all who
+// ask. It is safe for concurrent use. A Get takes no lock that is shared by all keys, starts no
+// goroutine and allocates nothing. No call waits for anything; contexts are not looked at.
 //
-// When the bound is reached the entries that are asked for least, and least lately, make room; so an
-// entry may be gone at any time, at once even. The Store does not keep an entry larger than a quarter of the
-// bound, so that one response cannot empty the whole cache.
+// When the bound is reached the entries that are asked for least, and least lately, make room; so
+// an entry may be gone at any time, at once even. The Store does not keep an entry larger than a
+// quarter of the bound, so that one response cannot empty the whole cache.
 type Store struct{ engine *engine[*store.Entry] }
 
 var (
@@ -33,20 +33,20 @@ var (
 	_ store.Measured = (*Store)(nil)
 )
 
-// New returns an empty store that holds at most maxBytes bytes: bodies, headers, keys and the overhead
-// of keeping them. 0 or less: DefaultBytes.
+// New returns an empty store that holds at most maxBytes bytes: bodies, headers, keys and the
+// overhead of keeping them. 0 or less: DefaultBytes.
 //
-// The bound is on what the store keeps. Go's garbage collector lets the heap grow to twice of what is in use
-// before it collects, so that a process takes about 2.2 times the bound. Where that matters, set
-// GOMEMLIMIT to the bound plus what the app needs itself, with a tenth to spare.
+// The bound is on what the store keeps. Go's garbage collector lets the heap grow to twice of what
+// is in use before it collects, so that a process takes about 2.2 times the bound. Where that
+// matters, set GOMEMLIMIT to the bound plus what the app needs itself, with a tenth to spare.
 //
 // The store has two goroutines that wake up once a second, to tell the time and to drop what has
 // expired. Close ends them; so does the garbage collector once the store is out of reach.
 func New(maxBytes int64) *Store { return &Store{newEngine[*store.Entry](maxBytes, newClock())} }
 
-// NewVirtual returns a store like that of [New] whose time is what now returns, for simulations that go through hours
-// in a moment. Time must not run backwards. The store has no goroutine that wakes up: what has expired makes room when
-// something is stored.
+// NewVirtual returns a store like that of [New] whose time is what now returns, for simulations
+// that go through hours in a moment. Time must not run backwards. The store has no goroutine that
+// wakes up: what has expired makes room when something is stored.
 func NewVirtual(maxBytes int64, now func() time.Time) *Store {
 	return &Store{newEngine[*store.Entry](maxBytes, newVirtualClock(now))}
 }
@@ -63,7 +63,8 @@ func (s *Store) Get(_ context.Context, key string) (*store.Entry, error) {
 // Set implements [store.Store]. Its only error is an entry whose Key is another.
 func (s *Store) Set(ctx context.Context, key string, e *store.Entry, ttl time.Duration) error {
 	if e.Key != key {
-		return fmt.Errorf("memstore: set %.100q: the entry's key is %.100q; they must be equal", key, e.Key)
+		return fmt.Errorf("memstore: set %.100q: the entry's key is %.100q; they must be equal",
+			key, e.Key)
 	}
 	if ttl <= 0 {
 		return s.Delete(ctx, key)
@@ -97,8 +98,8 @@ func (s *Store) Len() int { return s.engine.len() }
 // Bytes returns how many bytes the entries take, as they count towards the bound.
 func (s *Store) Bytes() int64 { return s.engine.bytes() }
 
-// TierStats implements [store.Measured]. Entries, Bytes, Evicted and Expired are known: reads are not
-// counted, because a counter that all of them share would slow them down.
+// TierStats implements [store.Measured]. Entries, Bytes, Evicted and Expired are known: reads are
+// not counted, because a counter that all of them share would slow them down.
 func (s *Store) TierStats() []store.TierStats {
 	t := store.NewTierStats("memory")
 	t.Entries, t.Bytes, t.MaxBytes = int64(s.Len()), s.Bytes(), s.engine.bound
@@ -106,5 +107,6 @@ func (s *Store) TierStats() []store.TierStats {
 	return []store.TierStats{t}
 }
 
-// Close drops all entries and ends the store's goroutines. A closed store works on but keeps nothing.
+// Close drops all entries and ends the store's goroutines. A closed store works on but keeps
+// nothing.
 func (s *Store) Close() { s.engine.close() }

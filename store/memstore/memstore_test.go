@@ -59,7 +59,8 @@ func set(t testing.TB, s *Store, e *store.Entry, ttl time.Duration) {
 
 func TestEndsOnTime(t *testing.T) {
 	for _, ttl := range []time.Duration{
-		1, time.Millisecond, 999 * time.Millisecond, time.Second, 4 * time.Second, 7500 * time.Millisecond,
+		1, time.Millisecond, 999 * time.Millisecond, time.Second, 4 * time.Second,
+		7500 * time.Millisecond,
 		90 * time.Second, time.Hour,
 	} {
 		t.Run(ttl.String(), func(t *testing.T) {
@@ -136,10 +137,16 @@ func TestBoundHolds(t *testing.T) {
 		story string
 		entry func(i int) *store.Entry
 	}{
-		{"a flood of distinct keys", func(i int) *store.Entry { return page(fmt.Sprint("k", i), 1000) }},
+		{"a flood of distinct keys", func(i int) *store.Entry {
+			return page(fmt.Sprint("k", i), 1000)
+		}},
 		{"a flood of empty pages", func(i int) *store.Entry { return page(fmt.Sprint("k", i), 0) }},
-		{"entries that grow", func(i int) *store.Entry { return page(fmt.Sprint("k", i%100), i*10) }},
-		{"long keys", func(i int) *store.Entry { return page(fmt.Sprint(strings.Repeat("k", 5000), i), 0) }},
+		{"entries that grow", func(i int) *store.Entry {
+			return page(fmt.Sprint("k", i%100), i*10)
+		}},
+		{"long keys", func(i int) *store.Entry {
+			return page(fmt.Sprint(strings.Repeat("k", 5000), i), 0)
+		}},
 		{"headers alone", func(i int) *store.Entry {
 			e := page(fmt.Sprint("k", i), 0)
 			e.Header["X-Long"] = []string{strings.Repeat("v", 8000)}
@@ -168,7 +175,8 @@ func TestAnEntryTooGreatTakesOnlyItsOwnPlace(t *testing.T) {
 	}
 	set(t, s, page("k0", 1<<18), time.Hour)
 	if has(t, s, "k0") {
-		t.Error("an entry of more than a quarter of the bound is kept, or the one that it replaces is")
+		t.Error("an entry of more than a quarter of the bound is kept, or the one that it " +
+			"replaces is")
 	}
 	if n := s.Len(); n != 99 {
 		t.Errorf("%d other entries left, want 99", n)
@@ -182,7 +190,8 @@ func TestTheGreatestEntryIsKept(t *testing.T) {
 		e.Body = make([]byte, s.MaxEntry()-e.Size()+more)
 		set(t, s, e, time.Hour)
 		if s.Fits(e) != want || has(t, s, "a") != want {
-			t.Errorf("%d bytes more than the most: fits %t, and is kept %t; want %t", more, s.Fits(e), has(t, s, "a"), want)
+			t.Errorf("%d bytes more than the most: fits %t, and is kept %t; want %t", more,
+				s.Fits(e), has(t, s, "a"), want)
 		}
 	}
 }
@@ -197,19 +206,25 @@ func TestKeyAndEntryMustAgree(t *testing.T) {
 	}
 }
 
-// The bound is a promise about memory, so what Size and the overhead say must be what the heap says.
+// The bound is a promise about memory, so what Size and the overhead say must be what the heap
+// says.
 func TestSizeIsWhatTheHeapSays(t *testing.T) {
 	for _, tt := range []struct {
 		story string
 		n     int
 		entry func(i int) *store.Entry
 	}{
-		{"small pages", 5000, func(i int) *store.Entry { return page(fmt.Sprintf("GET https://a.example/some/path/%d", i), 100) }},
-		{"pages of 4 KiB", 2000, func(i int) *store.Entry { return page(fmt.Sprintf("GET https://a.example/some/path/%d", i), 4096) }},
+		{"small pages", 5000, func(i int) *store.Entry {
+			return page(fmt.Sprintf("GET https://a.example/some/path/%d", i), 100)
+		}},
+		{"pages of 4 KiB", 2000, func(i int) *store.Entry {
+			return page(fmt.Sprintf("GET https://a.example/some/path/%d", i), 4096)
+		}},
 		{"many headers", 2000, func(i int) *store.Entry {
 			e := page(fmt.Sprintf("GET https://a.example/some/path/%d", i), 100)
 			for j := range 30 {
-				e.Header[fmt.Sprintf("X-Field-%d-%d", i, j)] = []string{fmt.Sprintf("value %d %d", i, j)}
+				e.Header[fmt.Sprintf("X-Field-%d-%d", i, j)] = []string{fmt.Sprintf("value %d %d",
+					i, j)}
 			}
 			return e
 		}},
@@ -236,7 +251,8 @@ func TestSizeIsWhatTheHeapSays(t *testing.T) {
 			taken := heap() - before
 			t.Logf("counted %d bytes an entry, the heap %d", counted/int64(tt.n), taken/int64(tt.n))
 			if ratio := float64(counted) / float64(taken); ratio < 0.9 || ratio > 1.25 {
-				t.Errorf("counted %d bytes for %d on the heap: %.2f, want 0.9 to 1.25", counted, taken, ratio)
+				t.Errorf("counted %d bytes for %d on the heap: %.2f, want 0.9 to 1.25", counted,
+					taken, ratio)
 			}
 			runtime.KeepAlive(s)
 		})
@@ -282,8 +298,8 @@ func TestCloseLeavesNothingBehind(t *testing.T) {
 	}
 }
 
-// A store that nobody closed and nobody uses any more is collected, goroutines and all: TestMain would
-// find them.
+// A store that nobody closed and nobody uses any more is collected, goroutines and all: TestMain
+// would find them.
 func TestForgottenWithoutClose(t *testing.T) {
 	before := runtime.NumGoroutine()
 	func() { set(t, New(0), page("a", 1000), time.Hour) }()

@@ -9,7 +9,8 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// TestReadsCounted holds which reads the eviction hears of: in each second fifteen of each item, and then a few.
+// TestReadsCounted holds which reads the eviction hears of: in each second fifteen of each item,
+// and then a few.
 func TestReadsCounted(t *testing.T) {
 	r := new(reads)
 	count := func(id uint32, now time.Duration, of int) (counted int) {
@@ -27,7 +28,8 @@ func TestReadsCounted(t *testing.T) {
 	for _, now := range []time.Duration{0, 2 * time.Second, time.Hour} {
 		for _, id := range []uint32{a, b} {
 			if n := count(id, now, mostCounted); n != mostCounted {
-				t.Errorf("at %v, item %d: %d of the first %d reads were counted", now, id, n, mostCounted)
+				t.Errorf("at %v, item %d: %d of the first %d reads were counted", now, id, n,
+					mostCounted)
 			}
 		}
 		// One in 16 of 16,000. The bounds are 10 standard deviations away.
@@ -41,8 +43,8 @@ func TestReadsCounted(t *testing.T) {
 	}
 }
 
-// TestWhatIsReadStays floods a small store with entries that nobody reads. What is read in the meantime stays, however
-// quickly the flood comes.
+// TestWhatIsReadStays floods a small store with entries that nobody reads. What is read in the
+// meantime stays, however quickly the flood comes.
 func TestWhatIsReadStays(t *testing.T) {
 	ctx := context.Background()
 	s := New(256 << 10)
@@ -62,7 +64,8 @@ func TestWhatIsReadStays(t *testing.T) {
 	}
 }
 
-// TestWhatIsReadNowAndThenStays holds that the eviction hears of the first reads of an item, few as they are.
+// TestWhatIsReadNowAndThenStays holds that the eviction hears of the first reads of an item, few as
+// they are.
 func TestWhatIsReadNowAndThenStays(t *testing.T) {
 	ctx := context.Background()
 	s := New(256 << 10)

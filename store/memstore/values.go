@@ -35,7 +35,8 @@ func (b *Backend) Set(ctx context.Context, key string, value []byte, ttl time.Du
 	// Check the limit before making a copy of what is beyond it.
 	if most := b.engine.limit - overhead - int64(len(key)); int64(len(value)) > most {
 		b.engine.delete(key)
-		return fail("set", key, fmt.Errorf("%w: %d bytes; at most %d are kept, a quarter of the bound", store.ErrTooLarge, len(value), most))
+		return fail("set", key, fmt.Errorf("%w: %d bytes; at most %d are kept, a quarter of the "+
+			"bound", store.ErrTooLarge, len(value), most))
 	}
 	kept := make([]byte, len(value))
 	copy(kept, value)
@@ -74,7 +75,9 @@ func (b *Backend) TTL(ctx context.Context, key string) (time.Duration, error) {
 }
 
 // Expire implements [store.Expirer].
-func (b *Backend) Expire(ctx context.Context, key string, ttl time.Duration) (existed bool, err error) {
+func (b *Backend) Expire(
+	ctx context.Context, key string, ttl time.Duration,
+) (existed bool, err error) {
 	if err := begin(ctx, "expire", key); err != nil {
 		return false, err
 	}

@@ -7,14 +7,15 @@ import (
 	"time"
 )
 
-// A year of virtual time takes no time: entries end to the nanosecond by the time that the store was given, and what
-// has ended makes room for what comes.
+// A year of virtual time takes no time: entries end to the nanosecond by the time that the store
+// was given, and what has ended makes room for what comes.
 func TestVirtualTime(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	before := runtime.NumGoroutine()
 	s := NewVirtual(1<<20, func() time.Time { return now })
 	defer s.Close()
-	if n := runtime.NumGoroutine(); n > before+1 { // the engine's, which waits for ticks that never come
+	// the engine's, which waits for ticks that never come
+	if n := runtime.NumGoroutine(); n > before+1 {
 		t.Errorf("%d goroutines more", n-before)
 	}
 	for _, ttl := range []time.Duration{1, time.Second, time.Hour, 365 * 24 * time.Hour} {

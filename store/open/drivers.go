@@ -20,7 +20,8 @@ func init() {
 	drivers.Register(drivers.Driver{
 		Kind: memory, Schemes: []string{memory},
 		Open: func(string) (store.Backend, error) {
-			return nil, errors.New("the memory of one process is nothing that another could look after")
+			return nil, errors.New("the memory of one process is nothing that another could look " +
+				"after")
 		},
 	})
 }
@@ -32,7 +33,8 @@ var shipped = []struct {
 }{
 	{"redis", "github.com/freshet-go/freshet/store/redisstore",
 		[]string{"redis", "rediss", "redis+sentinel", "redis+cluster"}},
-	{"postgresql", "github.com/freshet-go/freshet/store/pgstore", []string{"postgres", "postgresql"}},
+	{"postgresql", "github.com/freshet-go/freshet/store/pgstore", []string{"postgres",
+		"postgresql"}},
 	{"memcached", "github.com/freshet-go/freshet/store/memcachestore", []string{"memcached"}},
 }
 
@@ -45,7 +47,8 @@ func driverOf(scheme string) (drivers.Driver, error) {
 	}
 	for _, s := range shipped {
 		if slices.Contains(s.schemes, scheme) {
-			return drivers.Driver{}, fmt.Errorf("open: no driver for %s:// is imported: add import _ %q", scheme, s.path)
+			return drivers.Driver{}, fmt.Errorf("open: no driver for %s:// is imported: add "+
+				"import _ %q", scheme, s.path)
 		}
 	}
 	return drivers.Driver{}, fmt.Errorf("open: no driver for %.30q is imported: allowed are %s",
@@ -64,7 +67,8 @@ func driverOfKind(kind string) (drivers.Driver, error) {
 	var others []string
 	for _, s := range shipped {
 		if s.kind == kind {
-			return drivers.Driver{}, fmt.Errorf("no driver of that kind is imported: add import _ %q", s.path)
+			return drivers.Driver{}, fmt.Errorf("no driver of that kind is imported: add import "+
+				"_ %q", s.path)
 		}
 		if !slices.Contains(kinds, s.kind) {
 			others = append(others, s.kind)
@@ -111,8 +115,8 @@ func (p *parsed) open() (store.Backend, error) {
 	return b, nil
 }
 
-// fail returns a driver's error with the URL. Should the error's text have the URL with its password, as that of
-// url.Parse has, it shows it masked.
+// fail returns a driver's error with the URL. Should the error's text have the URL with its
+// password, as that of url.Parse has, it shows it masked.
 func (p *parsed) fail(err error) error {
 	text := strings.ReplaceAll(err.Error(), p.rest, mask.URL(p.rest))
 	return &failure{text: fmt.Sprintf("open: %s: %s", p.shown, text), cause: err}

@@ -20,7 +20,8 @@ func Example() {
 	defer os.RemoveAll(folder)
 
 	ctx := context.Background()
-	pages, err := open.URL(ctx, "file://"+folder+"?max_bytes=64MiB&near=1MiB&prefix=blog:", open.Options{})
+	pages, err := open.URL(ctx, "file://"+folder+"?max_bytes=64MiB&near=1MiB&prefix=blog:",
+		open.Options{})
 	if err != nil {
 		log.Fatal(err) // one sentence: what is wrong, and what is allowed
 	}

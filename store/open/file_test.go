@@ -14,7 +14,8 @@ func TestFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, ok := store.As[tier.Near](s); ok != near || s.Kind != "file" || s.Prefix != "blog:" {
-			t.Errorf("%q: a part is near: %t, want %t; kind %q, prefix %q", options, ok, near, s.Kind, s.Prefix)
+			t.Errorf("%q: a part is near: %t, want %t; kind %q, prefix %q", options, ok, near,
+				s.Kind, s.Prefix)
 		}
 		if _, err := s.Health(t.Context()); err != nil {
 			t.Error(err)
@@ -23,7 +24,8 @@ func TestFiles(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for rawURL, wrong := range map[string]string{"file://": "path", "file:///proc": "cannot be used", "file:///x?size=1": "size"} {
+	for rawURL, wrong := range map[string]string{"file://": "path",
+		"file:///proc": "cannot be used", "file:///x?size=1": "size"} {
 		s, err := URL(t.Context(), rawURL, Options{})
 		if s != nil {
 			s.Close()
@@ -43,7 +45,8 @@ func TestABackendAlone(t *testing.T) {
 	if err := closeIt(); err != nil {
 		t.Error(err)
 	}
-	for rawURL, wrong := range map[string]string{"memory://": "memory of one process", "file://": "path", "nosuch://": "no driver"} {
+	for rawURL, wrong := range map[string]string{"memory://": "memory of one process",
+		"file://": "path", "nosuch://": "no driver"} {
 		_, _, _, err := Backend(rawURL, Options{})
 		says(t, err, []string{"open: ", wrong})
 	}

@@ -1,5 +1,5 @@
-// Package open opens a ready store by its URL: memory, files, a server, or a backend of your own. It puts a near
-// tier in this process's memory and a guard before the backend.
+// Package open opens a ready store by its URL: memory, files, a server, or a backend of your own.
+// It puts a near tier in this process's memory and a guard before the backend.
 //
 //	import (
 //		"github.com/freshet-go/freshet/store/open"
@@ -13,8 +13,9 @@
 //	defer s.Close()
 //	cache := freshet.New(s, freshet.Options{})
 //
-// As with database/sql, a program imports the drivers that it wants, and links no other: redisstore, pgstore,
-// memcachestore, or a package of its own that calls drivers.Register. memory:// and file:// need no import.
+// As with database/sql, a program imports the drivers that it wants, and links no other:
+// redisstore, pgstore, memcachestore, or a package of its own that calls drivers.Register.
+// memory:// and file:// need no import.
 package open
 
 import (
@@ -34,30 +35,34 @@ const DefaultPrefix = "freshet:"
 
 const defaultNear = 64 << 20
 
-// Options are what a program wishes for a store, whatever its backend. An option in the URL's query goes
-// before the field here. The zero value is usable.
+// Options are what a program wishes for a store, whatever its backend. An option in the URL's query
+// goes before the field here. The zero value is usable.
 type Options struct {
-	// Prefix (prefix) begins every key on the server, so that several caches can share it, each blind
-	// to the others: letters, digits and _ . : -, at most 136 of them, the last one of the four. Default
-	// DefaultPrefix.
+	// Prefix (prefix) begins every key on the server, so that several caches can share it, each
+	// blind to the others: letters, digits and _ . : -, at most 136 of them, the last one of the
+	// four. Default DefaultPrefix.
 	Prefix string
-	// Near (near) is how many bytes of entries to keep in this process's memory, before a backend on a
-	// server or in files. Default 64 MiB; negative, or near=0 in the URL: none. For memory://, which is
-	// all near, it is the bound that max_bytes in the URL goes before; default memstore.DefaultBytes.
+	// Near (near) is how many bytes of entries to keep in this process's memory, before a backend
+	// on a server or in files. Default 64 MiB; negative, or near=0 in the URL: none. For memory://,
+	// which is all near, it is the bound that max_bytes in the URL goes before; default
+	// memstore.DefaultBytes.
 	Near int64
-	// Compress (compress) is the smallest body, in bytes, to compress for the backend. Default: none are.
+	// Compress (compress) is the smallest body, in bytes, to compress for the backend. Default:
+	// none are.
 	Compress int
-	// MaxValue (max_value) is the largest entry, in bytes, to store in the backend; see store.Options. Default
-	// 64 MiB; negative, or max_value=0 in the URL: no bound but the backend's own.
+	// MaxValue (max_value) is the largest entry, in bytes, to store in the backend; see
+	// store.Options. Default 64 MiB; negative, or max_value=0 in the URL: no bound but the
+	// backend's own.
 	MaxValue int64
-	// StartAnyway (start=anyway) does not ask the server at the start: a server that cannot be reached
-	// yet costs the first requests a miss. What is wrong with the URL itself is an error all the same.
+	// StartAnyway (start=anyway) does not ask the server at the start: a server that cannot be
+	// reached yet costs the first requests a miss. What is wrong with the URL itself is an error
+	// all the same.
 	StartAnyway bool
 	// Guard bounds what a sick server can cost: guard_timeout, guard_set_timeout, guard_failures,
 	// guard_retry and guard_waiting. Default: those of package guardstore.
 	Guard guardstore.Options
-	// Log hears when the backend fails and when it is well again, and of values that are no entries.
-	// Default: slog.Default().
+	// Log hears when the backend fails and when it is well again, and of values that are no
+	// entries. Default: slog.Default().
 	Log *slog.Logger
 }
 
@@ -71,8 +76,8 @@ type Store struct {
 	Prefix string
 	// URL is the URL that was opened, with passwords masked.
 	URL string
-	// Kind is the kind of its driver: "memory", "file", "redis", "postgresql", "memcached", or that of a driver of
-	// your own.
+	// Kind is the kind of its driver: "memory", "file", "redis", "postgresql", "memcached", or that
+	// of a driver of your own.
 	Kind string
 
 	near  *memstore.Store
@@ -84,8 +89,8 @@ var (
 	_ store.Journaled = (*Store)(nil)
 )
 
-// Journal returns the journal that the store's server keeps, for processes that invalidate and cache nothing;
-// nil for memory.
+// Journal returns the journal that the store's server keeps, for processes that invalidate and
+// cache nothing; nil for memory.
 func (s *Store) Journal() store.Journal {
 	if j, ok := store.As[store.Journaled](s.Store); ok {
 		return j.Journal()
@@ -108,11 +113,11 @@ func (s *Store) Close() error {
 	return err
 }
 
-// URL opens the store that a URL names. The schemes are memory, file, and those of the drivers that the program
-// imports: redis, rediss, redis+sentinel and redis+cluster of redisstore, postgres and postgresql of pgstore,
-// memcached of memcachestore. The query holds the options above and those of the driver's Config. URL asks the
-// server once, so that an error at the start says in one sentence what is wrong, without a password; see
-// Options.StartAnyway.
+// URL opens the store that a URL names. The schemes are memory, file, and those of the drivers that
+// the program imports: redis, rediss, redis+sentinel and redis+cluster of redisstore, postgres and
+// postgresql of pgstore, memcached of memcachestore. The query holds the options above and those of
+// the driver's Config. URL asks the server once, so that an error at the start says in one sentence
+// what is wrong, without a password; see Options.StartAnyway.
 func URL(ctx context.Context, rawURL string, o Options) (*Store, error) {
 	p, err := parse(rawURL, o)
 	if err != nil {
@@ -134,9 +139,12 @@ func URL(ctx context.Context, rawURL string, o Options) (*Store, error) {
 	return p.over(b), nil
 }
 
-// Backend opens the backend that a URL names and nothing before it, and asks no server: for tools that look after a
-// backend. The prefix is the one that URL would use. It refuses memory://, which no other process can reach.
-func Backend(rawURL string, o Options) (b store.Backend, prefix string, closeIt func() error, err error) {
+// Backend opens the backend that a URL names and nothing before it, and asks no server: for tools
+// that look after a backend. The prefix is the one that URL would use. It refuses memory://, which
+// no other process can reach.
+func Backend(
+	rawURL string, o Options,
+) (b store.Backend, prefix string, closeIt func() error, err error) {
 	p, err := parse(rawURL, o)
 	if err != nil {
 		return nil, "", nil, err
@@ -152,7 +160,8 @@ func (p *parsed) over(b store.Backend) *Store {
 	o := p.options
 	s := &Store{Backend: b, Prefix: o.Prefix, URL: p.shown, Kind: p.driver.Kind, close: closeOf(b)}
 	far := store.New(b, store.Options{
-		Prefix: o.Prefix, Compress: o.Compress, MaxValue: o.MaxValue, OnCorrupt: (&corruption{log: o.Log, url: p.shown}).heard,
+		Prefix: o.Prefix, Compress: o.Compress, MaxValue: o.MaxValue,
+		OnCorrupt: (&corruption{log: o.Log, url: p.shown}).heard,
 	})
 	guard := o.Guard
 	guard.Name, guard.Log = p.driver.Kind, o.Log
@@ -170,7 +179,8 @@ func (p *parsed) openMemory() (*Store, error) {
 		return nil, err
 	}
 	near := memstore.New(bytes) // 0: its default
-	return &Store{Store: tieredstore.New(near, nil, tieredstore.Options{}), URL: p.shown, Kind: memory, near: near}, nil
+	return &Store{Store: tieredstore.New(near, nil, tieredstore.Options{}), URL: p.shown,
+		Kind: memory, near: near}, nil
 }
 
 // Health writes, reads and deletes a value of its own, and asks the server how it is.

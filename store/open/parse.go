@@ -40,17 +40,22 @@ func parse(rawURL string, o Options) (*parsed, error) {
 		return nil, err
 	}
 	p := &parsed{driver: d, shown: mask.URL(rawURL), options: o, near: o.Near}
-	fail := func(err error) (*parsed, error) { return nil, fmt.Errorf("open: %s: %w", p.shown, err) }
+	fail := func(err error) (*parsed, error) {
+		return nil, fmt.Errorf("open: %s: %w", p.shown, err)
+	}
 	// Not url.Parse: several hosts with a port each, as some drivers have them, are no URL to it.
 	before, query, _ := strings.Cut(rawURL, "?")
 	if !mask.Plain(rawURL) {
-		return fail(errors.New("an @ after the first / or ?: in a user and a password write / as %2F, ? as %3F, # as %23 and @ as %40"))
+		return fail(errors.New("an @ after the first / or ?: in a user and a password write / as " +
+			"%2F, ? as %3F, # as %23 and @ as %40"))
 	}
 	if mask.WrongPort(rawURL) != "" {
-		return fail(errors.New("what stands behind the last colon is no port: with a user and a password the host comes after them, user:password@host:port"))
+		return fail(errors.New("what stands behind the last colon is no port: with a user and a " +
+			"password the host comes after them, user:password@host:port"))
 	}
 	if p.query, err = url.ParseQuery(query); err != nil {
-		return fail(errors.New("the part after the question mark cannot be read: an option is name=value, with & between two of them"))
+		return fail(errors.New("the part after the question mark cannot be read: an option is " +
+			"name=value, with & between two of them"))
 	}
 	if err := p.takeOptions(); err != nil {
 		return fail(err)
@@ -65,8 +70,8 @@ func parse(rawURL string, o Options) (*parsed, error) {
 	return p, nil
 }
 
-// left is what is left of a query for the driver, as it was written: whether a plus sign is a space, drivers see
-// differently.
+// left is what is left of a query for the driver, as it was written: whether a plus sign is a
+// space, drivers see differently.
 func (p *parsed) left(query string) string {
 	pairs := slices.DeleteFunc(strings.Split(query, "&"), func(pair string) bool {
 		name, _, _ := strings.Cut(pair, "=")
@@ -82,7 +87,8 @@ func checkPrefix(prefix string) error {
 		return err
 	}
 	if !strings.ContainsAny(prefix[len(prefix)-1:], ":._-") {
-		return fmt.Errorf("%q does not end in one of : . _ - and so could not be told from longer ones: write %q", prefix, prefix+":")
+		return fmt.Errorf("%q does not end in one of : . _ - and so could not be told from "+
+			"longer ones: write %q", prefix, prefix+":")
 	}
 	return nil
 }
@@ -106,7 +112,8 @@ func (p *parsed) takeOptions() error {
 	return errors.Join(
 		take(p, "prefix", &o.Prefix, func(v string) (string, error) {
 			if v == "" {
-				return "", errors.New("allowed is anything but nothing: without a prefix, a flush could not tell what is ours")
+				return "", errors.New("allowed is anything but nothing: without a prefix, a " +
+					"flush could not tell what is ours")
 			}
 			return v, nil
 		}),
@@ -115,7 +122,8 @@ func (p *parsed) takeOptions() error {
 		take(p, "max_value", &o.MaxValue, orNone(settings.Bytes)),
 		take(p, "start", &o.StartAnyway, func(v string) (bool, error) {
 			if v != "anyway" && v != "asked" {
-				return false, errors.New("allowed are asked (the server must answer at the start) and anyway")
+				return false, errors.New("allowed are asked (the server must answer at the " +
+					"start) and anyway")
 			}
 			return v == "anyway", nil
 		}),
@@ -174,7 +182,8 @@ func positive(v string) (time.Duration, error) {
 	return d, nil
 }
 
-// leastMemory is the least bound of memory://: a Kinto's default of 512 KiB can be read, and holds small pages.
+// leastMemory is the least bound of memory://: a Kinto's default of 512 KiB can be read, and holds
+// small pages.
 const leastMemory = 64 << 10
 
 // memoryBytes reads what memory:// may say.
@@ -188,7 +197,8 @@ func memoryBytes(p *parsed) (int64, error) {
 		return n, nil
 	})
 	if err == nil && len(p.query) > 0 {
-		err = fmt.Errorf("memory has no option %s: allowed is max_bytes", strconv.Quote(slices.Sorted(keys(p.query))[0]))
+		err = fmt.Errorf("memory has no option %s: allowed is max_bytes",
+			strconv.Quote(slices.Sorted(keys(p.query))[0]))
 	}
 	if before, _, _ := strings.Cut(p.rest, "?"); err == nil && strings.TrimRight(before, "/") != memory+":" {
 		err = errors.New("memory has no host and no path: write memory://")
@@ -223,5 +233,6 @@ func (c *corruption) heard(_ string, err error) {
 	if now < next || !c.next.CompareAndSwap(next, now+60) {
 		return
 	}
-	c.log.Warn("freshet: the backend returned what is not an entry of ours: it counts as a miss", "url", c.url, "error", err, "so far", n)
+	c.log.Warn("freshet: the backend returned what is not an entry of ours: it counts as a miss",
+		"url", c.url, "error", err, "so far", n)
 }

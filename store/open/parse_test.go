@@ -11,24 +11,30 @@ import (
 )
 
 func TestOptionsOfTheURL(t *testing.T) {
-	p, err := parse("redis://u:secret@h:1/2?prefix=blog:&near=1MiB&compress=4096&max_value=2MiB&start=anyway&guard_timeout=100ms&guard_failures=3&pool_size=7",
+	p,
+		err := parse(
+		"redis://u:secret@h:1/2?prefix=blog:&near=1MiB&compress=4096&max_value=2MiB&start=anyway&guard_timeout=100ms&guard_failures=3&pool_size=7",
 		Options{Prefix: "program:", Near: 5})
 	if err != nil {
 		t.Fatal(err)
 	}
 	o := p.options
-	if o.Prefix != "blog:" || o.Near != 1<<20 || o.Compress != 4096 || o.MaxValue != 2<<20 || !o.StartAnyway ||
+	if o.Prefix != "blog:" || o.Near != 1<<20 || o.Compress != 4096 || o.MaxValue != 2<<20 ||
+		!o.StartAnyway ||
 		o.Guard.Timeout != 100*time.Millisecond || o.Guard.Failures != 3 {
 		t.Errorf("options %+v", o)
 	}
 	if p.rest != "redis://u:secret@h:1/2?pool_size=7" {
 		t.Errorf("the driver gets %q", p.rest)
 	}
-	if p, err = parse("redis://h", Options{}); err != nil || p.options.Prefix != DefaultPrefix || p.options.Near != defaultNear {
+	if p, err = parse("redis://h", Options{}); err != nil || p.options.Prefix != DefaultPrefix ||
+		p.options.Near != defaultNear {
 		t.Errorf("defaults: %+v, %v", p.options, err)
 	}
-	if p, err = parse("redis://h?max_value=0&guard_failures=0&guard_waiting=0&near=0&compress=0", Options{Compress: 1}); err != nil ||
-		p.options.MaxValue != -1 || p.options.Guard.Failures != -1 || p.options.Guard.MaxWaiting != -1 ||
+	if p, err = parse("redis://h?max_value=0&guard_failures=0&guard_waiting=0&near=0&compress=0",
+		Options{Compress: 1}); err != nil ||
+		p.options.MaxValue != -1 || p.options.Guard.Failures != -1 ||
+		p.options.Guard.MaxWaiting != -1 ||
 		p.options.Near != 0 || p.options.Compress != 0 {
 		t.Errorf("none of each: %+v, %v", p, err)
 	}
@@ -60,7 +66,8 @@ func TestCorruptionIsLoggedOnceAMinute(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		lines := strings.Split(strings.TrimSpace(log.String()), "\n")
-		if len(lines) != 2 || !strings.Contains(lines[0], `"so far"=1`) || !strings.Contains(lines[1], `"so far"=5`) {
+		if len(lines) != 2 || !strings.Contains(lines[0], `"so far"=1`) ||
+			!strings.Contains(lines[1], `"so far"=5`) {
 			t.Errorf("logged\n%s", log.String())
 		}
 	})
@@ -68,21 +75,24 @@ func TestCorruptionIsLoggedOnceAMinute(t *testing.T) {
 
 func TestWrongURLs(t *testing.T) {
 	for rawURL, wrong := range map[string][]string{
-		"":                                      {"no URL"},
-		"localhost:6379":                        {"localhost", "allowed are file://, memcached://, memory"},
-		"mysql://u:secret@h":                    {"mysql", "allowed are"},
-		"redis://u:secret@h?near=much":          {"redis://u:***@h", "near", "much", "number of bytes"},
-		"redis://u:secret@h?near=1&near=2":      {"near", "2 times"},
-		"redis://u:secret@h?prefix=":            {"prefix"},
-		"redis://u:secret@h?prefix=a%20b":       {"prefix", "letters, digits"},
-		"redis://u:secret@h?prefix=blog":        {"prefix", `"blog"`, `write "blog:"`},
-		"redis://u:secret@h?start=later":        {"start", "later", "anyway"},
-		"redis://u:secret@h?guard_timeout=0":    {"guard_timeout", "greater than 0"},
-		"redis://u:secret@h?guard_failures=-1":  {"guard_failures"},
-		"redis://u:secret@h?a;b":                {"question mark"},
-		"redis://u:secret":                      {"redis://u:***: ", "user:password@host:port"},
-		"postgres://u:secret/db":                {"postgres://u:***/db", "user:password@host:port"},
-		"redis+cluster://:secret?near=1":        {"redis+cluster://:***?near", "user:password@host:port"},
+		"": {"no URL"},
+		"localhost:6379": {"localhost",
+			"allowed are file://, memcached://, memory"},
+		"mysql://u:secret@h": {"mysql", "allowed are"},
+		"redis://u:secret@h?near=much": {"redis://u:***@h", "near", "much",
+			"number of bytes"},
+		"redis://u:secret@h?near=1&near=2":     {"near", "2 times"},
+		"redis://u:secret@h?prefix=":           {"prefix"},
+		"redis://u:secret@h?prefix=a%20b":      {"prefix", "letters, digits"},
+		"redis://u:secret@h?prefix=blog":       {"prefix", `"blog"`, `write "blog:"`},
+		"redis://u:secret@h?start=later":       {"start", "later", "anyway"},
+		"redis://u:secret@h?guard_timeout=0":   {"guard_timeout", "greater than 0"},
+		"redis://u:secret@h?guard_failures=-1": {"guard_failures"},
+		"redis://u:secret@h?a;b":               {"question mark"},
+		"redis://u:secret":                     {"redis://u:***: ", "user:password@host:port"},
+		"postgres://u:secret/db":               {"postgres://u:***/db", "user:password@host:port"},
+		"redis+cluster://:secret?near=1": {"redis+cluster://:***?near",
+			"user:password@host:port"},
 		"file://u:secret/var/cache":             {"file://u:***/var", "user:password@host:port"},
 		"postgres://h/d?password=secret&near=x": {"password=***", "&near=x: "},
 		"redis://h?guard_failures=1001":         {"guard_failures", "from 0 to 1000"},
@@ -100,7 +110,8 @@ func TestWrongURLs(t *testing.T) {
 
 // Whoever forgets the slashes or misspells the scheme has written a password all the same.
 func TestPasswordsInWhatIsNoURL(t *testing.T) {
-	for _, rawURL := range []string{"redis:u:secret@h", "postgres:/u:secret@h/d", "u:secret@h", "postgres//u:secret@h", "pg://u:secret?x@h"} {
+	for _, rawURL := range []string{"redis:u:secret@h", "postgres:/u:secret@h/d", "u:secret@h",
+		"postgres//u:secret@h", "pg://u:secret?x@h"} {
 		_, err := URL(t.Context(), rawURL, Options{StartAnyway: true})
 		says(t, err, []string{"open: "})
 		_, err = Resolve("", []string{"FRESHET_CACHE_URL=" + rawURL, "FRESHET_REDIS_URL=redis://r"})
@@ -139,7 +150,8 @@ func TestMemory(t *testing.T) {
 	} {
 		s, err := URL(t.Context(), rawURL, Options{})
 		if !says(t, err, wrong) {
-			if _, err := s.Health(t.Context()); err != nil || s.Backend != nil || s.Kind != "memory" {
+			if _, err := s.Health(t.Context()); err != nil || s.Backend != nil ||
+				s.Kind != "memory" {
 				t.Errorf("%s: %+v, health %v", rawURL, s, err)
 			}
 			if err := s.Close(); err != nil {

@@ -26,8 +26,8 @@ var byDefault struct {
 	url string
 }
 
-// SetDefault chooses the store of all parts of a program that do not choose their own: once, at the start.
-// A second call with another URL is an error that names both.
+// SetDefault chooses the store of all parts of a program that do not choose their own: once, at the
+// start. A second call with another URL is an error that names both.
 func SetDefault(rawURL string) error {
 	if _, err := parse(rawURL, Options{}); err != nil {
 		return err
@@ -35,7 +35,8 @@ func SetDefault(rawURL string) error {
 	byDefault.Lock()
 	defer byDefault.Unlock()
 	if byDefault.url != "" && byDefault.url != rawURL {
-		return fmt.Errorf("open: the default is %s already, and cannot be %s as well: set it once", mask.URL(byDefault.url), mask.URL(rawURL))
+		return fmt.Errorf("open: the default is %s already, and cannot be %s as well: set it once",
+			mask.URL(byDefault.url), mask.URL(rawURL))
 	}
 	byDefault.url = rawURL
 	return nil
@@ -55,11 +56,12 @@ var choosing = []struct {
 // envAnyRedis is read after them. It belongs to other programs, too.
 const envAnyRedis = "REDIS_URL"
 
-// Resolve chooses a store: explicit, if it is not empty; else the URL of SetDefault; else the first of
-// FRESHET_CACHE_URL, FRESHET_REDIS_URL, CACHEKIT_REDIS_URL, CACHEKIT_MEMCACHED_SERVERS (host:port, with commas
-// between them or as an array in JSON) and REDIS_URL that environ sets, which has the form of os.Environ; else
-// memory. If two of them say different things, Resolve returns an error that names both; but REDIS_URL belongs
-// to other programs, too, and is never in conflict.
+// Resolve chooses a store: explicit, if it is not empty; else the URL of SetDefault; else the first
+// of FRESHET_CACHE_URL, FRESHET_REDIS_URL, CACHEKIT_REDIS_URL, CACHEKIT_MEMCACHED_SERVERS
+// (host:port, with commas between them or as an array in JSON) and REDIS_URL that environ sets,
+// which has the form of os.Environ; else memory. If two of them say different things, Resolve
+// returns an error that names both; but REDIS_URL belongs to other programs, too, and is never in
+// conflict.
 func Resolve(explicit string, environ []string) (Choice, error) {
 	if explicit != "" {
 		return Choice{explicit, "the program"}, nil
@@ -92,7 +94,8 @@ func fromVariables(environ []string) (found []Choice, err error) {
 		}
 		rawURL, err := v.read(text)
 		if err != nil {
-			return nil, fmt.Errorf("open: the environment variable %s = %.60q: %w", v.name, mask.Value(text), err)
+			return nil, fmt.Errorf("open: the environment variable %s = %.60q: %w", v.name,
+				mask.Value(text), err)
 		}
 		found = append(found, Choice{rawURL, "the environment variable " + v.name})
 	}
@@ -117,7 +120,9 @@ func asServers(text string) (string, error) {
 	var servers []string
 	if strings.HasPrefix(text, "[") {
 		if err := json.Unmarshal([]byte(text), &servers); err != nil {
-			return "", errors.New(`allowed is an array in JSON such as ["127.0.0.1:11211"], or host:port with commas between them`)
+			return "",
+				errors.New(
+					`allowed is an array in JSON such as ["127.0.0.1:11211"], or host:port with commas between them`)
 		}
 	} else {
 		servers, _ = settings.List(text)
@@ -128,7 +133,8 @@ func asServers(text string) (string, error) {
 	return "memcached://" + strings.Join(servers, ","), nil
 }
 
-// lookup finds a variable; of a name that is there twice the first counts, as it does for os.Getenv.
+// lookup finds a variable; of a name that is there twice the first counts, as it does for
+// os.Getenv.
 func lookup(environ []string, name string) string {
 	for _, pair := range environ {
 		if value, ok := strings.CutPrefix(pair, name+"="); ok {

@@ -16,41 +16,65 @@ func TestResolve(t *testing.T) {
 		want, origin        string
 		wrong               []string // what the error names
 	}{
-		"nothing said":                   {want: "memory://", origin: "no setting"},
-		"explicit goes before all":       {explicit: "memory://?max_bytes=1MiB", byDefault: "redis://d", environ: []string{"FRESHET_CACHE_URL=redis://e"}, want: "memory://?max_bytes=1MiB", origin: "the program"},
-		"the default before environment": {byDefault: "redis://d", environ: []string{"FRESHET_CACHE_URL=redis://e"}, want: "redis://d", origin: "default"},
-		"FRESHET_CACHE_URL":              {environ: []string{"REDIS_URL=redis://r", "FRESHET_CACHE_URL=postgres://e/db"}, want: "postgres://e/db", origin: "FRESHET_CACHE_URL"},
-		"FRESHET_REDIS_URL":              {environ: []string{"REDIS_URL=redis://r", "FRESHET_REDIS_URL=redis://f"}, want: "redis://f", origin: "FRESHET_REDIS_URL"},
-		"REDIS_URL":                      {environ: []string{"REDIS_URL=redis://r"}, want: "redis://r", origin: "REDIS_URL"},
-		"empty is not set":               {environ: []string{"FRESHET_CACHE_URL=", "REDIS_URL=redis://r"}, want: "redis://r", origin: "REDIS_URL"},
-		"two that agree":                 {environ: []string{"FRESHET_CACHE_URL=redis://r", "FRESHET_REDIS_URL=redis://r"}, want: "redis://r", origin: "FRESHET_CACHE_URL"},
-		"two that disagree": {environ: []string{"FRESHET_CACHE_URL=redis://:secret@a", "FRESHET_REDIS_URL=redis://:secret@b"},
-			wrong: []string{"redis://:***@a (the environment variable FRESHET_CACHE_URL)", "redis://:***@b (the environment variable FRESHET_REDIS_URL)", "keep one"}},
-		"cachekit's before REDIS_URL":    {environ: []string{"REDIS_URL=redis://r", "CACHEKIT_REDIS_URL=redis://c"}, want: "redis://c", origin: "CACHEKIT_REDIS_URL"},
-		"REDIS_URL is never in conflict": {environ: []string{"REDIS_URL=redis://r", "CACHEKIT_REDIS_URL=redis://c", "FRESHET_REDIS_URL=redis://c"}, want: "redis://c", origin: "FRESHET_REDIS_URL"},
-		"cachekit's and ours disagree": {environ: []string{"CACHEKIT_REDIS_URL=redis://:secret@c", "FRESHET_REDIS_URL=redis://:secret@f"},
-			wrong: []string{"redis://:***@f (the environment variable FRESHET_REDIS_URL)", "redis://:***@c (the environment variable CACHEKIT_REDIS_URL)", "keep one"}},
+		"nothing said": {want: "memory://", origin: "no setting"},
+		"explicit goes before all": {explicit: "memory://?max_bytes=1MiB",
+			byDefault: "redis://d", environ: []string{"FRESHET_CACHE_URL=redis://e"},
+			want: "memory://?max_bytes=1MiB", origin: "the program"},
+		"the default before environment": {byDefault: "redis://d",
+			environ: []string{"FRESHET_CACHE_URL=redis://e"}, want: "redis://d", origin: "default"},
+		"FRESHET_CACHE_URL": {environ: []string{"REDIS_URL=redis://r",
+			"FRESHET_CACHE_URL=postgres://e/db"}, want: "postgres://e/db",
+			origin: "FRESHET_CACHE_URL"},
+		"FRESHET_REDIS_URL": {environ: []string{"REDIS_URL=redis://r",
+			"FRESHET_REDIS_URL=redis://f"}, want: "redis://f", origin: "FRESHET_REDIS_URL"},
+		"REDIS_URL": {environ: []string{"REDIS_URL=redis://r"}, want: "redis://r",
+			origin: "REDIS_URL"},
+		"empty is not set": {environ: []string{"FRESHET_CACHE_URL=", "REDIS_URL=redis://r"},
+			want: "redis://r", origin: "REDIS_URL"},
+		"two that agree": {environ: []string{"FRESHET_CACHE_URL=redis://r",
+			"FRESHET_REDIS_URL=redis://r"}, want: "redis://r", origin: "FRESHET_CACHE_URL"},
+		"two that disagree": {environ: []string{"FRESHET_CACHE_URL=redis://:secret@a",
+			"FRESHET_REDIS_URL=redis://:secret@b"},
+			wrong: []string{"redis://:***@a (the environment variable FRESHET_CACHE_URL)",
+				"redis://:***@b (the environment variable FRESHET_REDIS_URL)", "keep one"}},
+		"cachekit's before REDIS_URL": {environ: []string{"REDIS_URL=redis://r",
+			"CACHEKIT_REDIS_URL=redis://c"}, want: "redis://c", origin: "CACHEKIT_REDIS_URL"},
+		"REDIS_URL is never in conflict": {environ: []string{"REDIS_URL=redis://r",
+			"CACHEKIT_REDIS_URL=redis://c", "FRESHET_REDIS_URL=redis://c"}, want: "redis://c",
+			origin: "FRESHET_REDIS_URL"},
+		"cachekit's and ours disagree": {environ: []string{"CACHEKIT_REDIS_URL=redis://:secret@c",
+			"FRESHET_REDIS_URL=redis://:secret@f"},
+			wrong: []string{"redis://:***@f (the environment variable FRESHET_REDIS_URL)",
+				"redis://:***@c (the environment variable CACHEKIT_REDIS_URL)", "keep one"}},
 		"cachekit's and FRESHET_CACHE_URL disagree": {environ: []string{"CACHEKIT_REDIS_URL=redis://c", "FRESHET_CACHE_URL=postgres://f/d"},
 			wrong: []string{"FRESHET_CACHE_URL", "CACHEKIT_REDIS_URL"}},
-		"cachekit's Memcached":           {environ: []string{`CACHEKIT_MEMCACHED_SERVERS=["a:1", "b:2"]`, "REDIS_URL=redis://r"}, want: "memcached://a:1,b:2", origin: "CACHEKIT_MEMCACHED_SERVERS"},
-		"cachekit's Memcached in a list": {environ: []string{"CACHEKIT_MEMCACHED_SERVERS=a:1,b:2"}, want: "memcached://a:1,b:2", origin: "CACHEKIT_MEMCACHED_SERVERS"},
-		"no Memcached at all":            {environ: []string{"CACHEKIT_MEMCACHED_SERVERS=[]"}, wrong: []string{"CACHEKIT_MEMCACHED_SERVERS", `"[]"`, "one server"}},
-		"no JSON":                        {environ: []string{`CACHEKIT_MEMCACHED_SERVERS=["a`}, wrong: []string{"CACHEKIT_MEMCACHED_SERVERS", "an array in JSON"}},
-		"cachekit's two": {environ: []string{"CACHEKIT_MEMCACHED_SERVERS=a:1", "CACHEKIT_REDIS_URL=redis://c"},
+		"cachekit's Memcached": {environ: []string{`CACHEKIT_MEMCACHED_SERVERS=["a:1", "b:2"]`,
+			"REDIS_URL=redis://r"}, want: "memcached://a:1,b:2",
+			origin: "CACHEKIT_MEMCACHED_SERVERS"},
+		"cachekit's Memcached in a list": {environ: []string{"CACHEKIT_MEMCACHED_SERVERS=a:1,b:2"},
+			want: "memcached://a:1,b:2", origin: "CACHEKIT_MEMCACHED_SERVERS"},
+		"no Memcached at all": {environ: []string{"CACHEKIT_MEMCACHED_SERVERS=[]"},
+			wrong: []string{"CACHEKIT_MEMCACHED_SERVERS", `"[]"`, "one server"}},
+		"no JSON": {environ: []string{`CACHEKIT_MEMCACHED_SERVERS=["a`},
+			wrong: []string{"CACHEKIT_MEMCACHED_SERVERS", "an array in JSON"}},
+		"cachekit's two": {environ: []string{"CACHEKIT_MEMCACHED_SERVERS=a:1",
+			"CACHEKIT_REDIS_URL=redis://c"},
 			wrong: []string{"CACHEKIT_MEMCACHED_SERVERS", "CACHEKIT_REDIS_URL", "disagree"}},
 	} {
 		t.Run(story, func(t *testing.T) {
 			byDefault.url = c.byDefault
 			defer func() { byDefault.url = "" }()
 			got, err := Resolve(c.explicit, c.environ)
-			if !says(t, err, c.wrong) && (got.URL != c.want || !strings.Contains(got.Origin, c.origin)) {
+			if !says(t, err, c.wrong) && (got.URL != c.want || !strings.Contains(got.Origin,
+				c.origin)) {
 				t.Errorf("got %q from %q, want %q from %q", got.URL, got.Origin, c.want, c.origin)
 			}
 		})
 	}
 }
 
-// says checks that the error names what it should, and no password. It reports whether an error was wanted.
+// says checks that the error names what it should, and no password. It reports whether an error was
+// wanted.
 func says(t *testing.T, err error, wrong []string) bool {
 	t.Helper()
 	if len(wrong) == 0 {
@@ -96,41 +120,69 @@ func TestFromSettings(t *testing.T) {
 		want    string
 		wrong   []string
 	}{
-		"nothing said":     {want: "memory://"},
-		"a URL":            {file: "cache_url = redis://h:1/2", want: "redis://h:1/2"},
-		"environment":      {file: "cache_url = redis://h", environ: []string{"FRESHET_CACHE_URL=redis://e"}, want: "redis://e"},
-		"Kinto's names":    {file: "freshet.cache_backend = kinto.core.cache.postgresql\nfreshet.cache_url = postgres://h/db\nfreshet.cache_pool_size = 7", want: "postgres://h/db?pool_size=7"},
-		"memcached hosts":  {file: "cache_backend = memcached\ncache_hosts = a:1 b:2", want: "memcached://a:1,b:2"},
-		"memcached alone":  {file: "cache_backend = memcached", want: "memcached://127.0.0.1:11211"},
-		"redis alone":      {file: "cache_backend = redis", want: "redis://localhost:6379/0"},
-		"redis elsewhere":  {file: "cache_backend = redis", environ: []string{"REDIS_URL=redis://r"}, want: "redis://r"},
-		"memory and bound": {file: "cache_backend = memory\ncache_max_size_bytes = 1048576", want: "memory://?max_bytes=1048576"},
-		"a folder":         {file: "cache_backend = file\ncache_dir = /var/cache/app dir", want: "file:///var/cache/app%20dir"},
-		"pool timeout":     {file: "cache_url = redis://h\ncache_pool_timeout = 3.14", want: "redis://h?pool_timeout=3.14s"},
-		"prefix": {file: "cache_url = redis://h?pool_size=3", environ: []string{"FRESHET_CACHE_PREFIX=blog:", "FRESHET_CACHE_POOL_SIZE=3"},
-			want: "redis://h?pool_size=3&prefix=blog%3A"},
-		"options as written":                  {file: "cache_url = postgres://h/d?options=-c%20jit%3Doff\ncache_pool_size = 3", want: "postgres://h/d?options=-c%20jit%3Doff&pool_size=3"},
-		"FRESHET_REDIS_URL beside the file's": {file: "cache_url = redis://h", environ: []string{"FRESHET_REDIS_URL=redis://f"}, want: "redis://h"},
-		"empty is not said":                   {file: "cache_url = redis://h\ncache_prefix =", want: "redis://h"},
-		"the least":                           {file: "cache_url = redis://h\ncache_pool_size = 1", want: "redis://h?pool_size=1"},
-		"the most":                            {file: "cache_url = redis://h\ncache_pool_size = 10000\ncache_timeout = 3600", want: "redis://h?pool_size=10000&timeout=1h0m0s"},
-		"FRESHET_REDIS_URL alone":             {environ: []string{"FRESHET_REDIS_URL=redis://f", "FRESHET_CACHE_POOL_SIZE=9"}, want: "redis://f?pool_size=9"},
+		"nothing said": {want: "memory://"},
+		"a URL":        {file: "cache_url = redis://h:1/2", want: "redis://h:1/2"},
+		"environment": {file: "cache_url = redis://h",
+			environ: []string{"FRESHET_CACHE_URL=redis://e"}, want: "redis://e"},
+		"Kinto's names": {file: "freshet.cache_backend = " +
+			"kinto.core.cache.postgresql\nfreshet.cache_url = " +
+			"postgres://h/db\nfreshet.cache_pool_size = 7", want: "postgres://h/db?pool_size=7"},
+		"memcached hosts": {file: "cache_backend = memcached\ncache_hosts = a:1 b:2",
+			want: "memcached://a:1,b:2"},
+		"memcached alone": {file: "cache_backend = memcached",
+			want: "memcached://127.0.0.1:11211"},
+		"redis alone": {file: "cache_backend = redis", want: "redis://localhost:6379/0"},
+		"redis elsewhere": {file: "cache_backend = redis",
+			environ: []string{"REDIS_URL=redis://r"}, want: "redis://r"},
+		"memory and bound": {file: "cache_backend = memory\ncache_max_size_bytes = 1048576",
+			want: "memory://?max_bytes=1048576"},
+		"a folder": {file: "cache_backend = file\ncache_dir = /var/cache/app dir",
+			want: "file:///var/cache/app%20dir"},
+		"pool timeout": {file: "cache_url = redis://h\ncache_pool_timeout = 3.14",
+			want: "redis://h?pool_timeout=3.14s"},
+		"prefix": {file: "cache_url = redis://h?pool_size=3",
+			environ: []string{"FRESHET_CACHE_PREFIX=blog:", "FRESHET_CACHE_POOL_SIZE=3"},
+			want:    "redis://h?pool_size=3&prefix=blog%3A"},
+		"options as written": {file: "cache_url = postgres://h/d?options=-c%20jit%3Doff\ncache_pool_size = 3", want: "postgres://h/d?options=-c%20jit%3Doff&pool_size=3"},
+		"FRESHET_REDIS_URL beside the file's": {file: "cache_url = redis://h",
+			environ: []string{"FRESHET_REDIS_URL=redis://f"}, want: "redis://h"},
+		"empty is not said": {file: "cache_url = redis://h\ncache_prefix =",
+			want: "redis://h"},
+		"the least": {file: "cache_url = redis://h\ncache_pool_size = 1",
+			want: "redis://h?pool_size=1"},
+		"the most": {file: "cache_url = redis://h\ncache_pool_size = " +
+			"10000\ncache_timeout = 3600", want: "redis://h?pool_size=10000&timeout=1h0m0s"},
+		"FRESHET_REDIS_URL alone": {environ: []string{"FRESHET_REDIS_URL=redis://f",
+			"FRESHET_CACHE_POOL_SIZE=9"}, want: "redis://f?pool_size=9"},
 
-		"kinds disagree":     {file: "cache_backend = redis\ncache_url = postgres://u:secret@h/db", wrong: []string{"cache_backend = redis", "freshet.ini:1", "postgres://u:***@h/db", "freshet.ini:2", "disagree"}},
-		"option disagrees":   {file: "cache_url = redis://h?pool_size=3\ncache_pool_size = 4", wrong: []string{"cache_pool_size = 4", "pool_size=3", "disagree"}},
-		"environment's two":  {environ: []string{"FRESHET_CACHE_URL=redis://a", "FRESHET_REDIS_URL=redis://b"}, wrong: []string{"FRESHET_CACHE_URL", "FRESHET_REDIS_URL"}},
-		"no such backend":    {file: "cache_backend = dynamo", wrong: []string{"cache_backend", "dynamo", "allowed are file, memcached, memory"}},
-		"not for this one":   {file: "cache_url = file:///x\ncache_pool_size = 3", wrong: []string{"cache_pool_size = 3", "file backend"}},
-		"a pool of none":     {file: "cache_url = redis://h\ncache_pool_size = 0", wrong: []string{"cache_pool_size", "from 1 to 10000"}},
-		"a pool too great":   {file: "cache_url = redis://h\ncache_pool_size = 10001", wrong: []string{"cache_pool_size", "from 1 to 10000"}},
-		"no time":            {file: "cache_url = redis://h\ncache_timeout = 0", wrong: []string{"freshet.ini:2", "cache_timeout", `"0"`, "from 1ms to 1h"}},
-		"a fraction":         {file: "cache_url = redis://h\ncache_pool_size = 1.5", wrong: []string{"cache_pool_size", "1.5"}},
-		"negative time":      {file: "cache_url = redis://h\ncache_timeout = -1", wrong: []string{"cache_timeout", "-1"}},
+		"kinds disagree": {file: "cache_backend = redis\ncache_url = postgres://u:secret@h/db",
+			wrong: []string{"cache_backend = redis", "freshet.ini:1", "postgres://u:***@h/db",
+				"freshet.ini:2", "disagree"}},
+		"option disagrees": {file: "cache_url = redis://h?pool_size=3\ncache_pool_size = 4",
+			wrong: []string{"cache_pool_size = 4", "pool_size=3", "disagree"}},
+		"environment's two": {environ: []string{"FRESHET_CACHE_URL=redis://a",
+			"FRESHET_REDIS_URL=redis://b"}, wrong: []string{"FRESHET_CACHE_URL",
+			"FRESHET_REDIS_URL"}},
+		"no such backend": {file: "cache_backend = dynamo", wrong: []string{"cache_backend",
+			"dynamo", "allowed are file, memcached, memory"}},
+		"not for this one": {file: "cache_url = file:///x\ncache_pool_size = 3",
+			wrong: []string{"cache_pool_size = 3", "file backend"}},
+		"a pool of none": {file: "cache_url = redis://h\ncache_pool_size = 0",
+			wrong: []string{"cache_pool_size", "from 1 to 10000"}},
+		"a pool too great": {file: "cache_url = redis://h\ncache_pool_size = 10001",
+			wrong: []string{"cache_pool_size", "from 1 to 10000"}},
+		"no time": {file: "cache_url = redis://h\ncache_timeout = 0",
+			wrong: []string{"freshet.ini:2", "cache_timeout", `"0"`, "from 1ms to 1h"}},
+		"a fraction": {file: "cache_url = redis://h\ncache_pool_size = 1.5",
+			wrong: []string{"cache_pool_size", "1.5"}},
+		"negative time": {file: "cache_url = redis://h\ncache_timeout = -1",
+			wrong: []string{"cache_timeout", "-1"}},
 		"hosts and no kind":  {file: "cache_hosts = a", wrong: []string{"cache_backend"}},
 		"file and no folder": {file: "cache_backend = file", wrong: []string{"cache_dir"}},
 		"postgresql nowhere": {file: "cache_backend = postgresql", wrong: []string{"cache_url"}},
-		"a misspelled key":   {file: "[freshet]\ncache_pol_size = 3", wrong: []string{"cache_pol_size", "cache_pool_size"}},
-		"no URL":             {file: "cache_url = localhost", wrong: []string{"cache_url", "no URL"}},
+		"a misspelled key": {file: "[freshet]\ncache_pol_size = 3",
+			wrong: []string{"cache_pol_size", "cache_pool_size"}},
+		"no URL": {file: "cache_url = localhost", wrong: []string{"cache_url", "no URL"}},
 	} {
 		t.Run(story, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "freshet.ini")
@@ -156,7 +208,8 @@ func TestFromSettingsWithoutKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = FromSettings(s, nil)
-	if err == nil || strings.Count(err.Error(), "\n") != 0 || !strings.Contains(err.Error(), "open.Keys()") {
+	if err == nil || strings.Count(err.Error(), "\n") != 0 || !strings.Contains(err.Error(),
+		"open.Keys()") {
 		t.Errorf("the error is %v", err)
 	}
 }

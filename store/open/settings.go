@@ -11,11 +11,12 @@ import (
 	"github.com/freshet-go/freshet/settings"
 )
 
-// FromSettings chooses a store by settings: cache_url, or cache_backend with what goes with it, adjusted by
-// the others, all of them from the file or the environment, each within its bounds; the URL's own options and a
-// setting that say different things are an error that names both. So are a cache_url from the environment and
-// another variable that Resolve reads. Where no setting chooses one, Resolve does, with environ; the settings
-// that fit are applied to that, too. [Settings] lists them.
+// FromSettings chooses a store by settings: cache_url, or cache_backend with what goes with it,
+// adjusted by the others, all of them from the file or the environment, each within its bounds; the
+// URL's own options and a setting that say different things are an error that names both. So are a
+// cache_url from the environment and another variable that Resolve reads. Where no setting chooses
+// one, Resolve does, with environ; the settings that fit are applied to that, too. [Settings] lists
+// them.
 func FromSettings(s *settings.Settings, environ []string) (Choice, error) {
 	values, err := readAll(s)
 	if err != nil {
@@ -44,7 +45,8 @@ func readAll(s *settings.Settings) (values, error) {
 		value, err := settings.Get(s, k.Name, "", k.read)
 		switch {
 		case errors.Is(err, settings.ErrUndeclared):
-			return nil, fmt.Errorf("open: FromSettings: %w, so no setting reaches the store: load the settings with "+
+			return nil, fmt.Errorf("open: FromSettings: %w, so no setting reaches the store: "+
+				"load the settings with "+
 				"settings.Loader{Keys: open.Keys()}, beside keys and resources of your own", err)
 		case err != nil:
 			wrong = append(wrong, err)
@@ -53,7 +55,8 @@ func readAll(s *settings.Settings) (values, error) {
 		}
 	}
 	if one, two := all["cache_max_overflow"], all["cache_maxoverflow"]; one.origin != "" && two.origin != "" && one.value != two.value {
-		wrong = append(wrong, fmt.Errorf("open: cache_max_overflow = %s (%s) and cache_maxoverflow = %s (%s) are one setting and disagree: keep one",
+		wrong = append(wrong, fmt.Errorf("open: cache_max_overflow = %s (%s) and "+
+			"cache_maxoverflow = %s (%s) are one setting and disagree: keep one",
 			one.value, one.origin, two.value, two.origin))
 	}
 	return all, errors.Join(wrong...)
@@ -78,7 +81,8 @@ func (v values) choose(environ []string) (Choice, error) {
 			return c, fmt.Errorf("%s: %w", c.Origin, err)
 		}
 		if hasKind && p.driver.Kind != kind.value {
-			return c, fmt.Errorf("open: cache_backend = %s (%s) and cache_url = %s (%s) disagree: keep one",
+			return c, fmt.Errorf("open: cache_backend = %s (%s) and cache_url = %s (%s) "+
+				"disagree: keep one",
 				kind.value, kind.origin, p.shown, v["cache_url"].origin)
 		}
 		return c, nil
@@ -88,7 +92,8 @@ func (v values) choose(environ []string) (Choice, error) {
 		if hosts.value == "" && dir.value == "" {
 			return Resolve("", environ)
 		}
-		return c, fmt.Errorf("open: cache_hosts and cache_dir say where, and nothing says what: set cache_backend = memcached or file")
+		return c, fmt.Errorf("open: cache_hosts and cache_dir say where, and nothing says what: " +
+			"set cache_backend = memcached or file")
 	case memory:
 		return Choice{memory + "://", "cache_backend, " + kind.origin}, nil
 	case "memcached":
@@ -96,12 +101,15 @@ func (v values) choose(environ []string) (Choice, error) {
 		if len(list) == 0 {
 			list = []string{"127.0.0.1:11211"}
 		}
-		return Choice{"memcached://" + strings.Join(list, ","), "cache_backend, " + kind.origin}, nil
+		return Choice{"memcached://" + strings.Join(list, ","), "cache_backend, " + kind.origin},
+			nil
 	case "file":
 		if dir.value == "" {
-			return c, fmt.Errorf("open: cache_backend = file (%s) needs cache_dir, the folder for the files", kind.origin)
+			return c, fmt.Errorf("open: cache_backend = file (%s) needs cache_dir, the folder "+
+				"for the files", kind.origin)
 		}
-		return Choice{(&url.URL{Scheme: "file", Path: dir.value}).String(), "cache_dir, " + dir.origin}, nil
+		return Choice{(&url.URL{Scheme: "file", Path: dir.value}).String(), "cache_dir, " +
+			dir.origin}, nil
 	case "redis":
 		return redisOf(kind, environ)
 	}
@@ -120,7 +128,8 @@ func redisOf(kind said, environ []string) (Choice, error) {
 	case p.driver.Kind == memory:
 		return Choice{"redis://localhost:6379/0", "cache_backend, " + kind.origin}, nil
 	case p.driver.Kind != kind.value:
-		return c, fmt.Errorf("open: cache_backend = %s (%s) and %v disagree: keep one", kind.value, kind.origin, c)
+		return c, fmt.Errorf("open: cache_backend = %s (%s) and %v disagree: keep one", kind.value,
+			kind.origin, c)
 	}
 	return c, nil
 }
@@ -143,7 +152,8 @@ func (v values) adjust(c Choice) (Choice, error) {
 		}
 		if query.Has(k.option) && query.Get(k.option) != set.value {
 			return c, fmt.Errorf("open: %s = %s (%s) and %s=%s in %s disagree: keep one",
-				k.Name, k.shown(set), set.origin, k.option, k.shown(said{value: query.Get(k.option)}), p.shown)
+				k.Name, k.shown(set), set.origin, k.option,
+				k.shown(said{value: query.Get(k.option)}), p.shown)
 		}
 		if !query.Has(k.option) {
 			query.Set(k.option, set.value)
@@ -169,7 +179,8 @@ func (k *setting) suits(p *parsed, set said) error {
 	}
 	if narrow, ok := k.narrow[kind]; ok {
 		if _, err := narrow.read(set.value); err != nil {
-			return fmt.Errorf("open: %s: %s = %s: for the %s backend %w", set.origin, k.Name, k.shown(set), kind, err)
+			return fmt.Errorf("open: %s: %s = %s: for the %s backend %w", set.origin, k.Name,
+				k.shown(set), kind, err)
 		}
 	}
 	return nil

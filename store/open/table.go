@@ -11,7 +11,8 @@ import (
 type setting struct {
 	settings.Setting
 	value
-	option  string           // the URL's option that it stands for; empty: it helps to choose the URL
+	// the URL's option that it stands for; empty: it helps to choose the URL
+	option  string
 	kinds   []string         // the kinds of driver that it is for; nil: all
 	except  string           // a kind that it is not for
 	schemes []string         // the schemes that it is for; nil: all
@@ -27,65 +28,88 @@ var (
 	memcached  = map[string]value{"memcached": length("1ms", "1m")}
 )
 
-// known are the settings, after those of Kinto and cachekit, whose files can be read as they are. It is the one
-// place that says what they are called, mean and allow.
+// known are the settings, after those of Kinto and cachekit, whose files can be read as they are.
+// It is the one place that says what they are called, mean and allow.
 var known = complete([]setting{
-	{Setting: row("cache_backend", "KIND", "", "the kind of store: memory, file, redis, postgresql, memcached"), value: backendName},
+	{Setting: row("cache_backend", "KIND", "", "the kind of store: memory, file, redis, "+
+		"postgresql, memcached"), value: backendName},
 	{Setting: row("cache_url", "URL", "memory://", "the store, with its options"), value: text},
-	{Setting: row("cache_hosts", "HOSTS", "127.0.0.1:11211", "the servers of cache_backend = memcached"), value: text},
+	{Setting: row("cache_hosts", "HOSTS", "127.0.0.1:11211", "the servers of cache_backend = "+
+		"memcached"), value: text},
 	{Setting: row("cache_dir", "FOLDER", "", "the folder of cache_backend = file"), value: text},
 
-	{Setting: row("cache_prefix", "TEXT", DefaultPrefix, "begins every key on a server"), value: prefixes, option: "prefix"},
-	{Setting: row("cache_near_size_bytes", "SIZE", "64MiB", "how much of it this process keeps in memory as well; 0: nothing"),
+	{Setting: row("cache_prefix", "TEXT", DefaultPrefix, "begins every key on a server"),
+		value: prefixes, option: "prefix"},
+	{Setting: row("cache_near_size_bytes", "SIZE", "64MiB", "how much of it this process keeps "+
+		"in memory as well; 0: nothing"),
 		value: size(0, "0", 1<<40, "1TiB"), option: "near", except: memory},
-	{Setting: row("cache_compress_from_bytes", "SIZE", "0", "the smallest body to compress; 0: none are"),
+	{Setting: row("cache_compress_from_bytes", "SIZE", "0", "the smallest body to compress; 0: "+
+		"none are"),
 		value: size(0, "0", 1<<31-1, "2GiB"), option: "compress"},
-	{Setting: row("cache_max_value_bytes", "SIZE", "64MiB; file 100MiB", "the largest entry to store; 0: no bound but the backend's"),
+	{Setting: row("cache_max_value_bytes", "SIZE", "64MiB; file 100MiB",
+		"the largest entry to store; 0: no bound but the backend's"),
 		value: size(0, "0", 1<<40, "1TiB"), option: "max_value",
 		narrow: map[string]value{"file": size(1, "1", 1<<40, "1TiB")}},
-	{Setting: row("cache_max_size_bytes", "SIZE", "memory 256MiB, file 1GiB", "the bound of all that is stored"),
-		value: size(leastMemory, "64KiB", 1<<50, "1024TiB"), option: "max_bytes", kinds: []string{memory, "file"},
+	{Setting: row("cache_max_size_bytes", "SIZE", "memory 256MiB, file 1GiB",
+		"the bound of all that is stored"),
+		value: size(leastMemory, "64KiB", 1<<50, "1024TiB"), option: "max_bytes",
+		kinds:  []string{memory, "file"},
 		narrow: map[string]value{"file": size(1<<20, "1MiB", 1<<50, "1024TiB")}},
-	{Setting: row("cache_start", "WORD", "asked", "anyway: start although the server does not answer"),
+	{Setting: row("cache_start", "WORD", "asked", "anyway: start although the server does not "+
+		"answer"),
 		value: oneOf("asked", "anyway"), option: "start", except: memory},
 
-	{Setting: row("cache_pool_size", "NUMBER", "redis 50, postgresql 10, memcached 64", "connections, to each server"),
+	{Setting: row("cache_pool_size", "NUMBER", "redis 50, postgresql 10, memcached 64",
+		"connections, to each server"),
 		value: whole(1, 10_000), option: "pool_size", kinds: onServers},
-	{Setting: row("cache_pool_timeout", "TIME", "redis 1s, postgresql 30s", "how long a call waits for a free connection"),
+	{Setting: row("cache_pool_timeout", "TIME", "redis 1s, postgresql 30s",
+		"how long a call waits for a free connection"),
 		value: length("1ms", "1h"), option: "pool_timeout", kinds: pooled},
-	{Setting: row("cache_max_overflow", "NUMBER", "10", "connections beyond cache_pool_size, for as long as they are needed"),
+	{Setting: row("cache_max_overflow", "NUMBER", "10", "connections beyond cache_pool_size, for "+
+		"as long as they are needed"),
 		value: whole(0, 10_000), option: "max_overflow", kinds: postgresql},
 	{Setting: row("cache_maxoverflow", "NUMBER", "10", "the older spelling of cache_max_overflow"),
 		value: whole(0, 10_000), option: "max_overflow", kinds: postgresql},
-	{Setting: row("cache_max_backlog", "NUMBER", "-1", "how many calls may wait for a connection; -1: any number"),
+	{Setting: row("cache_max_backlog", "NUMBER", "-1", "how many calls may wait for a "+
+		"connection; -1: any number"),
 		value: whole(-1, 1_000_000), option: "max_backlog", kinds: postgresql},
-	{Setting: row("cache_pool_recycle", "SECONDS", "-1", "the age at which a connection is replaced; -1: never"),
+	{Setting: row("cache_pool_recycle", "SECONDS", "-1", "the age at which a connection is "+
+		"replaced; -1: never"),
 		value: recycle, option: "pool_recycle", kinds: postgresql},
-	{Setting: row("cache_dial_timeout", "TIME", "redis 2s, postgresql 5s, memcached 500ms", "how long connecting may take"),
+	{Setting: row("cache_dial_timeout", "TIME", "redis 2s, postgresql 5s, memcached 500ms",
+		"how long connecting may take"),
 		value: length("1ms", "1h"), option: "dial_timeout", kinds: onServers, narrow: memcached},
-	{Setting: row("cache_timeout", "TIME", "redis 2s, postgresql 5s, memcached 500ms", "how long a server may take to answer"),
+	{Setting: row("cache_timeout", "TIME", "redis 2s, postgresql 5s, memcached 500ms",
+		"how long a server may take to answer"),
 		value: length("1ms", "1h"), option: "timeout", kinds: onServers, narrow: memcached},
 
 	{Setting: row("cache_guard_timeout", "TIME", "250ms", "the deadline of a read"),
 		value: length("1ms", "1h"), option: "guard_timeout", except: memory},
 	{Setting: row("cache_guard_set_timeout", "TIME", "1s", "the deadline of a write"),
 		value: length("1ms", "1h"), option: "guard_set_timeout", except: memory},
-	{Setting: row("cache_guard_failures", "NUMBER", "5", "failures in a row after which the server is not asked; 0: any number"),
+	{Setting: row("cache_guard_failures", "NUMBER", "5", "failures in a row after which the "+
+		"server is not asked; 0: any number"),
 		value: whole(0, 1000), option: "guard_failures", except: memory},
 	{Setting: row("cache_guard_retry", "TIME", "1s", "how long the server is not asked then"),
 		value: length("1ms", "1h"), option: "guard_retry", except: memory},
-	{Setting: row("cache_guard_waiting", "NUMBER", "1024", "calls under way at most; 0: any number"),
+	{Setting: row("cache_guard_waiting", "NUMBER", "1024",
+		"calls under way at most; 0: any number"),
 		value: whole(0, 1<<20), option: "guard_waiting", except: memory},
 
-	{Setting: row("cache_min_idle", "NUMBER", "0", "connections to keep open without work, at most cache_pool_size"),
+	{Setting: row("cache_min_idle", "NUMBER", "0", "connections to keep open without work, at "+
+		"most cache_pool_size"),
 		value: whole(0, 10_000), option: "min_idle", kinds: redis},
 	{Setting: row("cache_max_retries", "NUMBER", "0", "how often to repeat a call that failed"),
 		value: whole(0, 10), option: "max_retries", kinds: redis},
-	{Setting: row("cache_use_tls", "", "false", "encrypt connections to Sentinels and Clusters; others are rediss://"),
-		value: yesOrNo, option: "tls", kinds: redis, schemes: []string{"redis+cluster", "redis+sentinel"}},
-	{Setting: row("cache_ca_file", "FILE", "", "certificates to trust, in PEM; the system's by default"),
+	{Setting: row("cache_use_tls", "", "false", "encrypt connections to Sentinels and Clusters; "+
+		"others are rediss://"),
+		value: yesOrNo, option: "tls", kinds: redis, schemes: []string{"redis+cluster",
+			"redis+sentinel"}},
+	{Setting: row("cache_ca_file", "FILE", "", "certificates to trust, in PEM; the system's by "+
+		"default"),
 		value: text, option: "ca_file", kinds: redis},
-	{Setting: row("cache_server_name", "NAME", "", "the name that the server's certificate is for; its host by default"),
+	{Setting: row("cache_server_name", "NAME", "", "the name that the server's certificate is "+
+		"for; its host by default"),
 		value: text, option: "server_name", kinds: redis},
 	{Setting: row("cache_master", "NAME", "", "the server's name among the Sentinels"),
 		value: text, option: "master", kinds: redis, schemes: sentinel},
@@ -94,19 +118,26 @@ var known = complete([]setting{
 	{Setting: secret(row("cache_sentinel_password", "TEXT", "", "the password for Sentinels")),
 		value: text, option: "sentinel_password", kinds: redis, schemes: sentinel},
 
-	{Setting: row("cache_table", "NAME", "freshet_cache", "the table of values"), value: tables, option: "table", kinds: postgresql},
+	{Setting: row("cache_table", "NAME", "freshet_cache", "the table of values"), value: tables,
+		option: "table", kinds: postgresql},
 	{Setting: row("cache_unlogged", "", "false", "freshet migrate makes the table UNLOGGED"),
 		value: yesOrNo, option: "unlogged", kinds: postgresql},
-	{Setting: row("cache_sweep", "TIME", "1m", "how often what has ended is removed; 0: this process never does"),
+	{Setting: row("cache_sweep", "TIME", "1m", "how often what has ended is removed; 0: this "+
+		"process never does"),
 		value: orZero(length("100ms", "24h")), option: "sweep", kinds: postgresql},
-	{Setting: row("cache_statement_cache", "", "true", "false behind PgBouncer in transaction mode"),
+	{Setting: row("cache_statement_cache", "", "true",
+		"false behind PgBouncer in transaction mode"),
 		value: yesOrNo, option: "statement_cache", kinds: postgresql},
 
-	{Setting: row("cache_max_item_size_bytes", "SIZE", "1MiB", "the servers' option -I: the largest item"),
-		value: size(1<<10, "1KiB", 1<<30, "1GiB"), option: "max_item_size", kinds: []string{"memcached"}},
-	{Setting: row("cache_oversize", "WORD", "refuse", "split: spread larger values over several items"),
+	{Setting: row("cache_max_item_size_bytes", "SIZE", "1MiB", "the servers' option -I: the "+
+		"largest item"),
+		value: size(1<<10, "1KiB", 1<<30, "1GiB"), option: "max_item_size",
+		kinds: []string{"memcached"}},
+	{Setting: row("cache_oversize", "WORD", "refuse", "split: spread larger values over several "+
+		"items"),
 		value: oneOf("refuse", "split"), option: "oversize", kinds: []string{"memcached"}},
-	{Setting: row("cache_fsync", "", "false", "wait for the disk at each write"), value: yesOrNo, option: "fsync", kinds: []string{"file"}},
+	{Setting: row("cache_fsync", "", "false", "wait for the disk at each write"), value: yesOrNo,
+		option: "fsync", kinds: []string{"file"}},
 })
 
 func row(name, shape, byDefault, meaning string) settings.Setting {

@@ -37,7 +37,8 @@ var tableName = regexp.MustCompile(`^(?:[a-z_][a-z0-9_]{0,62}\.)?[a-z_][a-z0-9_]
 var tables = value{
 	read: func(v string) (string, error) {
 		if v = strings.TrimSpace(v); v != "" && !tableName.MatchString(v) {
-			return "", errors.New("allowed is a name, or schema.name, of lower-case letters, digits and _, the name up to 40 bytes")
+			return "", errors.New("allowed is a name, or schema.name, of lower-case letters, " +
+				"digits and _, the name up to 40 bytes")
 		}
 		return v, nil
 	},
@@ -45,7 +46,8 @@ var tables = value{
 }
 
 // backendName takes the kinds of drivers, and the dotted names of Kinto: kinto.core.cache.redis.
-var backendName = value{read: readBackend, allowed: "one of the kinds, or Kinto's name of it, such as kinto.core.cache.redis"}
+var backendName = value{read: readBackend, allowed: "one of the kinds, or Kinto's name of it, " +
+	"such as kinto.core.cache.redis"}
 
 func readBackend(v string) (_ string, err error) {
 	v = strings.ToLower(strings.TrimSpace(v))
@@ -116,7 +118,8 @@ func length(shownLeast, shownMost string) value {
 			d, err = time.Duration(math.Round(seconds*1000))*time.Millisecond, nil
 		}
 		if err != nil || d < least || d > most {
-			return "", fmt.Errorf("allowed is %s: a length such as 250ms, or a number of seconds such as 3.14", allowed)
+			return "", fmt.Errorf("allowed is %s: a length such as 250ms, or a number of seconds "+
+				"such as 3.14", allowed)
 		}
 		return d.String(), nil
 	}}
@@ -144,7 +147,8 @@ var recycle = value{
 	read: func(v string) (string, error) {
 		n, err := settings.Int(v)
 		if err != nil || n != -1 && (n < 1 || n > 1_000_000) {
-			return "", errors.New("allowed is -1 (never) or a whole number of seconds from 1 to 1000000")
+			return "", errors.New("allowed is -1 (never) or a whole number of seconds from 1 to " +
+				"1000000")
 		}
 		return strconv.Itoa(n), nil
 	},

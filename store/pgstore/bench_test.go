@@ -10,8 +10,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// BenchmarkGet reads a value of 4 KiB from 8 goroutines, through the backend and in turn through pgx alone, so that
-// both meet the same machine. It reports what ours costs, and how many times pgx's that is.
+// BenchmarkGet reads a value of 4 KiB from 8 goroutines, through the backend and in turn through
+// pgx alone, so that both meet the same machine. It reports what ours costs, and how many times
+// pgx's that is.
 func BenchmarkGet(b *testing.B) {
 	const goroutines, turn = 8, 100
 	url := database(b)

@@ -30,55 +30,63 @@ const (
 	mostSweep       = 24 * time.Hour
 )
 
-// idle is how long a connection that nobody uses stays open. The pool gives out the one that was used last, so
-// that connections beyond what is needed at the time, those of MaxOverflow above all, fall idle and go.
+// idle is how long a connection that nobody uses stays open. The pool gives out the one that was
+// used last, so that connections beyond what is needed at the time, those of MaxOverflow above all,
+// fall idle and go.
 const idle = time.Minute
 
-// Config says which server to use and how. The zero value is the server that libpq's environment names (PGHOST,
-// PGUSER and so on), or the one on this machine. ParseURL reads a Config from a URL, whose options are the names in
-// parentheses. Of a number, 0 is the default and less than 0 is none.
+// Config says which server to use and how. The zero value is the server that libpq's environment
+// names (PGHOST, PGUSER and so on), or the one on this machine. ParseURL reads a Config from a URL,
+// whose options are the names in parentheses. Of a number, 0 is the default and less than 0 is
+// none.
 type Config struct {
-	// Conn says where the server is, who asks and how: a URL or "keyword=value …" as pgx and libpq read it, with
-	// several hosts, sslmode, service and the rest. What it does not say comes from libpq's environment,
-	// ~/.pg_service.conf and ~/.pgpass; without any password the server may know the user by ident or peer.
+	// Conn says where the server is, who asks and how: a URL or "keyword=value …" as pgx and libpq
+	// read it, with several hosts, sslmode, service and the rest. What it does not say comes from
+	// libpq's environment, ~/.pg_service.conf and ~/.pgpass; without any password the server may
+	// know the user by ident or peer.
 	Conn string
 
-	// PoolSize (pool_size) is how many connections are in use under usual load. 1 to 10,000. Default 10.
+	// PoolSize (pool_size) is how many connections are in use under usual load. 1 to 10,000.
+	// Default 10.
 	PoolSize int
-	// MaxOverflow (max_overflow, or maxoverflow as it was spelt once) is how many more are opened under load.
-	// At most 10,000. Default 10; negative, or 0 in the URL: none. The pool closes a connection that was not used for
-	// a minute.
+	// MaxOverflow (max_overflow, or maxoverflow as it was spelt once) is how many more are opened
+	// under load. At most 10,000. Default 10; negative, or 0 in the URL: none. The pool closes a
+	// connection that was not used for a minute.
 	MaxOverflow int
-	// MaxBacklog (max_backlog) is how many calls may wait for a connection when all are in use. One more
-	// fails at once. Default: any number, -1 in the URL; negative, or 0 in the URL: no call waits.
+	// MaxBacklog (max_backlog) is how many calls may wait for a connection when all are in use. One
+	// more fails at once. Default: any number, -1 in the URL; negative, or 0 in the URL: no call
+	// waits.
 	MaxBacklog int
-	// PoolTimeout (pool_timeout) is how long a call waits for a connection. More than 0, at most an hour.
-	// Default 30 seconds.
+	// PoolTimeout (pool_timeout) is how long a call waits for a connection. More than 0, at most an
+	// hour. Default 30 seconds.
 	PoolTimeout time.Duration
-	// PoolRecycle (pool_recycle) is the age at which the pool replaces a connection. At least a second. Default:
-	// never, -1 in the URL.
+	// PoolRecycle (pool_recycle) is the age at which the pool replaces a connection. At least a
+	// second. Default: never, -1 in the URL.
 	PoolRecycle time.Duration
-	// DialTimeout (dial_timeout) is how long connecting to one host may take, encryption and authentication
-	// included. At most an hour. Default what connect_timeout or PGCONNECT_TIMEOUT says, or 5 seconds.
+	// DialTimeout (dial_timeout) is how long connecting to one host may take, encryption and
+	// authentication included. At most an hour. Default what connect_timeout or PGCONNECT_TIMEOUT
+	// says, or 5 seconds.
 	DialTimeout time.Duration
-	// Timeout (timeout) is how long a call may take once there is room in the pool, when its context allows
-	// for longer. At most an hour. Default 5 seconds.
+	// Timeout (timeout) is how long a call may take once there is room in the pool, when its
+	// context allows for longer. At most an hour. Default 5 seconds.
 	Timeout time.Duration
 
-	// Table (table) holds the values; the journal's tables are called after it, with _journal and _journal_head.
-	// "name" or "schema.name" of lower-case letters, digits and _, the name up to 40 bytes. Default
-	// "freshet_cache".
+	// Table (table) holds the values; the journal's tables are called after it, with _journal and
+	// _journal_head. "name" or "schema.name" of lower-case letters, digits and _, the name up to 40
+	// bytes. Default "freshet_cache".
 	Table string
-	// Unlogged (unlogged) makes Migrate create the table of values UNLOGGED: cheaper to write; empty after a
-	// crash of the server and on a standby that takes over, which then all ask the handlers at once. A
-	// table that is there already stays as it is. Default false.
+	// Unlogged (unlogged) makes Migrate create the table of values UNLOGGED: cheaper to write;
+	// empty after a crash of the server and on a standby that takes over, which then all ask the
+	// handlers at once. A table that is there already stays as it is. Default false.
 	Unlogged bool
-	// Sweep (sweep) is how often expired values are removed, by one of the processes that share the table. At
-	// least 100 ms, at most a day; less than 0 (in the URL: 0): this process never does. Default 1 minute.
+	// Sweep (sweep) is how often expired values are removed, by one of the processes that share the
+	// table. At least 100 ms, at most a day; less than 0 (in the URL: 0): this process never does.
+	// Default 1 minute.
 	Sweep time.Duration
-	// NoStatementCache (statement_cache=false) keeps no prepared statements on connections. It is for a pooler that
-	// gives each transaction another connection, such as PgBouncer with pool_mode=transaction: the server then parses
-	// statements each time, and the Backend polls journals, because notifications do not pass. Default false.
+	// NoStatementCache (statement_cache=false) keeps no prepared statements on connections. It is
+	// for a pooler that gives each transaction another connection, such as PgBouncer with
+	// pool_mode=transaction: the server then parses statements each time, and the Backend polls
+	// journals, because notifications do not pass. Default false.
 	NoStatementCache bool
 }
 
@@ -133,7 +141,8 @@ func (c Config) checkSweep() error {
 
 func (c Config) checkTable() error {
 	if !tableName.MatchString(c.Table) {
-		return fmt.Errorf("table=%.80q: a name, or schema.name, of lower-case letters, digits and _ is allowed, not beginning with a digit, the name up to 40 bytes", c.Table)
+		return fmt.Errorf("table=%.80q: a name, or schema.name, of lower-case letters, digits "+
+			"and _ is allowed, not beginning with a digit, the name up to 40 bytes", c.Table)
 	}
 	return nil
 }

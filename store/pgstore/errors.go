@@ -19,9 +19,11 @@ const driver = fault.Driver("pgstore")
 // because of that.
 func (b *Backend) fail(ctx context.Context, op, key string, err error) error {
 	if ended := fault.Ended(ctx, err); ended != nil {
-		return driver.Fail(op, key, store.KindTimeout, fmt.Errorf("no answer before the context was done: %w", ended))
+		return driver.Fail(op, key, store.KindTimeout,
+			fmt.Errorf("no answer before the context was done: %w", ended))
 	}
-	return driver.Fail(op, key, kindOf(err), fault.As(lines.Replace(err.Error())+b.advice(err), err))
+	return driver.Fail(op, key, kindOf(err), fault.As(lines.Replace(err.Error())+b.advice(err),
+		err))
 }
 
 // lines makes a text a single line.
@@ -76,7 +78,9 @@ func kindOfState(state string) store.ErrorKind {
 	case "28": // invalid authorization
 		return store.KindAuthentication
 	case "08", // connection exceptions
-		"0A", // what a standby cannot do, and plans that changed: our statements themselves are all supported
+		// what a standby cannot do, and plans that changed: our statements themselves are all
+		// supported
+		"0A",
 		"25", // read-only; a transaction that was ended
 		"40", // deadlock, serialization
 		"53", // disk full, out of memory, too many connections
@@ -100,7 +104,8 @@ func (b *Backend) advice(err error) string {
 	case "42P01", "42703": // undefined_table, undefined_column
 		return "; " + b.migrateHint()
 	case "42501":
-		return fmt.Sprintf("; the role needs SELECT, INSERT, UPDATE and DELETE on %s, %s_journal and %s_journal_head, and USAGE of their schema; to create them, CREATE on it",
+		return fmt.Sprintf("; the role needs SELECT, INSERT, UPDATE and DELETE on %s, %s_journal "+
+			"and %s_journal_head, and USAGE of their schema; to create them, CREATE on it",
 			b.config.Table, b.config.Table, b.config.Table)
 	}
 	return ""

@@ -12,12 +12,14 @@ import (
 
 func Example() {
 	ctx := context.Background()
-	b, err := pgstore.New(pgstore.Config{Conn: "postgres://app@db.example/app", PoolSize: 20, MaxOverflow: -1})
+	b, err := pgstore.New(pgstore.Config{Conn: "postgres://app@db.example/app", PoolSize: 20,
+		MaxOverflow: -1})
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer b.Close()
-	if _, err := store.Migrate(ctx, b, false); err != nil { // once, by a role that may create tables
+	// once, by a role that may create tables
+	if _, err := store.Migrate(ctx, b, false); err != nil {
 		log.Fatal(err)
 	}
 	if _, err := b.Health(ctx); err != nil { // to know at the start
@@ -32,7 +34,9 @@ func Example() {
 }
 
 func ExampleParseURL() {
-	c, err := pgstore.ParseURL("postgres://app@db.example/app?sslmode=verify-full&pool_size=20&max_overflow=0")
+	c,
+		err := pgstore.ParseURL(
+		"postgres://app@db.example/app?sslmode=verify-full&pool_size=20&max_overflow=0")
 	fmt.Println(c.Conn, c.PoolSize, c.MaxOverflow, err)
 
 	_, err = pgstore.ParseURL("postgres://app:password@db.example/app?pool_size=none")

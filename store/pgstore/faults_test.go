@@ -75,11 +75,15 @@ func TestWrongAtStart(t *testing.T) {
 		kind      store.ErrorKind
 		says      string
 	}{
-		{"password", user("app_" + suffix(url) + ":secret"), store.KindAuthentication, "password authentication failed"},
+		{"password", user("app_" + suffix(url) + ":secret"), store.KindAuthentication,
+			"password authentication failed"},
 		{"user", user("nobody:secret"), store.KindAuthentication, "authentication failed"},
-		{"database", strings.Replace(url, suffix(url), "nowhere", 1), store.KindPermanent, "does not exist"},
-		{"port", strings.Replace(url, testserver.SharedPostgres(t).Addr, "127.0.0.1:1", 1), store.KindTransient, "127.0.0.1:1"},
-		{"host", strings.Replace(url, testserver.SharedPostgres(t).Addr, "nowhere.invalid", 1), store.KindTransient, "nowhere.invalid"},
+		{"database", strings.Replace(url, suffix(url), "nowhere", 1), store.KindPermanent,
+			"does not exist"},
+		{"port", strings.Replace(url, testserver.SharedPostgres(t).Addr, "127.0.0.1:1", 1),
+			store.KindTransient, "127.0.0.1:1"},
+		{"host", strings.Replace(url, testserver.SharedPostgres(t).Addr, "nowhere.invalid", 1),
+			store.KindTransient, "nowhere.invalid"},
 		{"no tables", url, store.KindPermanent, "freshet migrate --store URL"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -92,7 +96,8 @@ func TestWrongAtStart(t *testing.T) {
 				b.Close()
 			}
 			wantKind(t, err, tt.kind)
-			if err == nil || !strings.Contains(err.Error(), tt.says) || !strings.HasPrefix(err.Error(), "pgstore: health: ") {
+			if err == nil || !strings.Contains(err.Error(), tt.says) ||
+				!strings.HasPrefix(err.Error(), "pgstore: health: ") {
 				t.Errorf("error %v; want one that says %q", err, tt.says)
 			}
 		})
@@ -182,8 +187,8 @@ func TestHang(t *testing.T) {
 	}
 }
 
-// pgx says goodbye on a connection that has failed, with a deadline of its own. Whoever takes that away leaves a
-// goroutine and a socket behind for as long as the server is silent.
+// pgx says goodbye on a connection that has failed, with a deadline of its own. Whoever takes that
+// away leaves a goroutine and a socket behind for as long as the server is silent.
 func TestAConnectionThatEndsKeepsItsDeadline(t *testing.T) {
 	url, p := through(t, database(t))
 	open(t, url)
@@ -271,11 +276,15 @@ func TestWhatIsNotPostgreSQL(t *testing.T) {
 
 func TestKindsOfStates(t *testing.T) {
 	for state, want := range map[string]store.ErrorKind{
-		"08006": store.KindTransient, "53100": store.KindTransient, "53300": store.KindTransient, "57P01": store.KindTransient, "57P03": store.KindTransient,
-		"25006": store.KindTransient, "40001": store.KindTransient, "40P01": store.KindTransient, "58030": store.KindTransient,
-		"28P01": store.KindAuthentication, "28000": store.KindAuthentication, "42501": store.KindAuthentication,
+		"08006": store.KindTransient, "53100": store.KindTransient, "53300": store.KindTransient,
+		"57P01": store.KindTransient, "57P03": store.KindTransient,
+		"25006": store.KindTransient, "40001": store.KindTransient, "40P01": store.KindTransient,
+		"58030": store.KindTransient,
+		"28P01": store.KindAuthentication, "28000": store.KindAuthentication,
+		"42501": store.KindAuthentication,
 		"57014": store.KindTimeout, "55P03": store.KindTimeout,
-		"22021": store.KindPermanent, "42P01": store.KindPermanent, "3D000": store.KindPermanent, "54000": store.KindPermanent,
+		"22021": store.KindPermanent, "42P01": store.KindPermanent, "3D000": store.KindPermanent,
+		"54000": store.KindPermanent,
 		"XX000": store.KindUnknown, "": store.KindUnknown,
 	} {
 		if got := kindOfState(state); got != want {

@@ -43,13 +43,15 @@ func (b *Backend) judge(d described) error {
 	case d.number < oldest:
 		return unfit("the server is PostgreSQL %s; 11 or later is needed", d.version)
 	case len(d.missing) > 0:
-		return unfit("no table %s in the database; %s", strings.Join(d.missing, ", "), b.migrateHint())
+		return unfit("no table %s in the database; %s", strings.Join(d.missing, ", "),
+			b.migrateHint())
 	}
 	return newer(d.comment)
 }
 
-// Health implements [store.Backend]. It fails when the server does not answer, or our tables are not there. Details
-// tell the server's version and role, how many bytes the values take, and what this process's pool and sweep do.
+// Health implements [store.Backend]. It fails when the server does not answer, or our tables are
+// not there. Details tell the server's version and role, how many bytes the values take, and what
+// this process's pool and sweep do.
 func (b *Backend) Health(ctx context.Context) (store.Health, error) {
 	h := store.Health{Backend: "postgresql"}
 	start := time.Now()
@@ -66,8 +68,9 @@ func (b *Backend) Health(ctx context.Context) (store.Health, error) {
 		"writable":    strconv.FormatBool(!d.readOnly),
 		"connections": strconv.Itoa(int(stat.TotalConns())),
 		"idle":        strconv.Itoa(int(stat.IdleConns())),
-		"waiting":     strconv.FormatInt(max(0, b.backlog.callers.Load()-b.backlog.connections), 10),
-		"leases":      strconv.FormatInt(b.leases.held.Load(), 10),
+		"waiting": strconv.FormatInt(max(0, b.backlog.callers.Load()-b.backlog.connections),
+			10),
+		"leases": strconv.FormatInt(b.leases.held.Load(), 10),
 	}
 	b.swept.describe(h.Details)
 	if d.standby {

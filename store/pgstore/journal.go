@@ -13,9 +13,9 @@ import (
 	"github.com/freshet-go/freshet/store/internal/history"
 )
 
-// journal is the rows with its prefix in two tables. Append locks the row in the table of heads, so that marks become
-// visible in the order of their numbers. Each mark has the number of the one before, so that Since notices one that is
-// missing, and then returns MarkEverything.
+// journal is the rows with its prefix in two tables. Append locks the row in the table of heads, so
+// that marks become visible in the order of their numbers. Each mark has the number of the one
+// before, so that Since notices one that is missing, and then returns MarkEverything.
 type journal struct {
 	backend      *Backend
 	prefix       string
@@ -23,8 +23,8 @@ type journal struct {
 	invalid      error // what every call returns, if the prefix is not allowed
 }
 
-// Journal implements [store.Journaler]. The journal remembers 65,536 marks or 16 MiB of names, whichever is less.
-// Each Watch has a connection of its own besides the pool's.
+// Journal implements [store.Journaler]. The journal remembers 65,536 marks or 16 MiB of names,
+// whichever is less. Each Watch has a connection of its own besides the pool's.
 func (b *Backend) Journal(prefix string) store.Journal {
 	return &journal{
 		backend: b, prefix: prefix, marks: history.MaxMarks, bytes: history.MaxBytes,
@@ -60,15 +60,19 @@ type asker interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-func (j *journal) append(ctx context.Context, conn asker, what []store.Mark) (number uint64, err error) {
-	kinds, softs, names := make([]int16, len(what)), make([]bool, len(what)), make([][]byte, len(what))
+func (j *journal) append(
+	ctx context.Context, conn asker, what []store.Mark,
+) (number uint64, err error) {
+	kinds, softs, names := make([]int16, len(what)), make([]bool, len(what)),
+		make([][]byte, len(what))
 	bytes := 0
 	for i, m := range what {
 		kinds[i], softs[i], names[i] = int16(m.Kind), m.Soft, []byte(m.Name)
 		bytes += len(m.Name)
 	}
 	var head, marksKept, bytesKept int64
-	err = conn.QueryRow(ctx, j.backend.sql.append, j.prefix, kinds, softs, names, len(what), bytes).Scan(&head, &marksKept, &bytesKept, nil)
+	err = conn.QueryRow(ctx, j.backend.sql.append, j.prefix, kinds, softs, names, len(what),
+		bytes).Scan(&head, &marksKept, &bytesKept, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -77,7 +81,8 @@ func (j *journal) append(ctx context.Context, conn asker, what []store.Mark) (nu
 		if marksKept <= j.marks && bytesKept <= j.bytes {
 			break
 		}
-		err := conn.QueryRow(ctx, j.backend.sql.forget, j.prefix, j.marks, j.bytes, batch).Scan(&marksKept, &bytesKept)
+		err := conn.QueryRow(ctx, j.backend.sql.forget, j.prefix, j.marks, j.bytes,
+			batch).Scan(&marksKept, &bytesKept)
 		if err != nil {
 			break
 		}
@@ -99,7 +104,8 @@ func (j *journal) head(ctx context.Context, conn asker) (uint64, error) {
 	}
 }
 
-// begin records that the journal begins now, and that everything before is forgotten. Of several at once one does.
+// begin records that the journal begins now, and that everything before is forgotten. Of several at
+// once one does.
 func (j *journal) begin(ctx context.Context, conn asker) error {
 	rows, err := conn.Query(ctx, j.backend.sql.begin, j.prefix)
 	if err != nil {
@@ -110,7 +116,9 @@ func (j *journal) begin(ctx context.Context, conn asker) error {
 }
 
 // Since implements [store.Journal].
-func (j *journal) Since(ctx context.Context, number uint64) (marks []store.Numbered, head uint64, err error) {
+func (j *journal) Since(
+	ctx context.Context, number uint64,
+) (marks []store.Numbered, head uint64, err error) {
 	if j.invalid != nil {
 		return nil, 0, j.invalid
 	}
@@ -125,7 +133,9 @@ func (j *journal) Since(ctx context.Context, number uint64) (marks []store.Numbe
 }
 
 // since asks once when nothing is new.
-func (j *journal) since(ctx context.Context, conn asker, number uint64) (marks []store.Numbered, head uint64, err error) {
+func (j *journal) since(
+	ctx context.Context, conn asker, number uint64,
+) (marks []store.Numbered, head uint64, err error) {
 	for {
 		marks, head, begun, err := j.read(ctx, conn, number)
 		if err != nil || begun {
@@ -137,7 +147,9 @@ func (j *journal) since(ctx context.Context, conn asker, number uint64) (marks [
 	}
 }
 
-func (j *journal) read(ctx context.Context, conn asker, number uint64) (marks []store.Numbered, head uint64, begun bool, err error) {
+func (j *journal) read(
+	ctx context.Context, conn asker, number uint64,
+) (marks []store.Numbered, head uint64, begun bool, err error) {
 	from := int64(min(number, math.MaxInt64))
 	rows, err := conn.Query(ctx, j.backend.sql.since, j.prefix, from)
 	if err != nil {

@@ -57,7 +57,8 @@ func told(t *testing.T, j store.Journal, number uint64) (names []string, head ui
 		names = append(names, m.Name)
 	}
 	if len(marks) > 0 && marks[len(marks)-1].Number != head {
-		t.Errorf("Since(%d): the last number is %d, the head %d", number, marks[len(marks)-1].Number, head)
+		t.Errorf("Since(%d): the last number is %d, the head %d", number,
+			marks[len(marks)-1].Number, head)
 	}
 	return names, head
 }
@@ -92,16 +93,19 @@ func TestJournalForgets(t *testing.T) {
 		err := b.pool.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM freshet_cache_journal WHERE prefix = $1), marks, bytes
 			FROM freshet_cache_journal_head WHERE prefix = $1`, j.prefix).Scan(&kept, &marks, &bytes)
 		if err != nil || kept != marks || bytes != 7*marks || marks > 2000 || marks < 1000 {
-			t.Errorf("%s: %d kept; %d marks and %d bytes counted, %v; want up to 2000, and the counts right", story, kept, marks, bytes, err)
+			t.Errorf("%s: %d kept; %d marks and %d bytes counted, %v; want up to 2000, and the "+
+				"counts right", story, kept, marks, bytes, err)
 		}
 		for _, at := range []int{0, 1, 3000, len(numbers) - 1 - marks - 1} {
 			got, _ := told(t, j, numbers[at])
 			if len(got) != marks+1 || got[0] != "ALL" {
-				t.Errorf("%s: Since(number %d of %d) tells %d marks, first %q; want ALL and the %d kept", story, at, len(numbers), len(got), got[0], marks)
+				t.Errorf("%s: Since(number %d of %d) tells %d marks, first %q; want ALL and the "+
+					"%d kept", story, at, len(numbers), len(got), got[0], marks)
 			}
 		}
 		for _, n := range []int{marks, 5, 1, 0} {
-			if got, _ := told(t, j, numbers[len(numbers)-1-n]); len(got) != n || n > 0 && got[0] == "ALL" {
+			if got, _ := told(t, j, numbers[len(numbers)-1-n]); len(got) != n || n > 0 &&
+				got[0] == "ALL" {
 				t.Errorf("%s: Since of %d marks before the head tells %d", story, n, len(got))
 			}
 		}
@@ -131,11 +135,12 @@ func TestJournalLosses(t *testing.T) {
 	url := database(t)
 	b := open(t, url+"&sweep=0")
 	for story, lose := range map[string]string{
-		"a mark in the middle": "DELETE FROM freshet_cache_journal WHERE prefix = $1 AND name = 'two'",
-		"the first mark":       "DELETE FROM freshet_cache_journal WHERE prefix = $1 AND name = 'one'",
-		"the last mark":        "DELETE FROM freshet_cache_journal WHERE prefix = $1 AND name = 'three'",
-		"all marks":            "DELETE FROM freshet_cache_journal WHERE prefix = $1",
-		"the head":             "DELETE FROM freshet_cache_journal_head WHERE prefix = $1",
+		"a mark in the middle": "DELETE FROM freshet_cache_journal WHERE prefix = $1 AND name = " +
+			"'two'",
+		"the first mark": "DELETE FROM freshet_cache_journal WHERE prefix = $1 AND name = 'one'",
+		"the last mark":  "DELETE FROM freshet_cache_journal WHERE prefix = $1 AND name = 'three'",
+		"all marks":      "DELETE FROM freshet_cache_journal WHERE prefix = $1",
+		"the head":       "DELETE FROM freshet_cache_journal_head WHERE prefix = $1",
 	} {
 		t.Run(story, func(t *testing.T) {
 			j, begin := newJournal(t, b)
@@ -177,8 +182,10 @@ func TestNumbersAreNotGivenAgain(t *testing.T) {
 	add(t, j, "kept")
 	kept := add(t, j)
 	lost := add(t, j, "lost", "lost", "lost")
-	admin(t, url, "DELETE FROM freshet_cache_journal WHERE prefix = $1 AND number > $2", j.prefix, int64(kept))
-	admin(t, url, "UPDATE freshet_cache_journal_head SET head = $2, marks = 1 WHERE prefix = $1", j.prefix, int64(kept))
+	admin(t, url, "DELETE FROM freshet_cache_journal WHERE prefix = $1 AND number > $2", j.prefix,
+		int64(kept))
+	admin(t, url, "UPDATE freshet_cache_journal_head SET head = $2, marks = 1 WHERE prefix = $1",
+		j.prefix, int64(kept))
 	if _, head := told(t, j, lost); head != kept {
 		t.Errorf("head %d, want %d: below what was given out, as a sign", head, kept)
 	}

@@ -50,9 +50,9 @@ func (ls *leases) endAll() {
 	}
 }
 
-// lease is a transaction with an advisory lock, on a connection of its own. The lock goes when the transaction ends:
-// by Unlock, by a timer at the end of the lease, by the server a little later should this process be stopped, and
-// at once when the connection is lost.
+// lease is a transaction with an advisory lock, on a connection of its own. The lock goes when the
+// transaction ends: by Unlock, by a timer at the end of the lease, by the server a little later
+// should this process be stopped, and at once when the connection is lost.
 type lease struct {
 	backend *Backend
 	ends    time.Time
@@ -62,17 +62,21 @@ type lease struct {
 	call *call // nil: ended
 }
 
-// TryLock implements [store.Locker]. A lease occupies a connection of the pool as long as it is held, so this
-// process may hold half as many leases as the pool has connections (pool_size + max_overflow); one more is an error at
-// once. A pool of one connection gives out none. A lease lasts 24 days at most.
-func (b *Backend) TryLock(ctx context.Context, name string, ttl time.Duration) (store.Lease, bool, error) {
+// TryLock implements [store.Locker]. A lease occupies a connection of the pool as long as it is
+// held, so this process may hold half as many leases as the pool has connections (pool_size +
+// max_overflow); one more is an error at once. A pool of one connection gives out none. A lease
+// lasts 24 days at most.
+func (b *Backend) TryLock(
+	ctx context.Context, name string, ttl time.Duration,
+) (store.Lease, bool, error) {
 	if err := driver.CheckLease("lock", name, ttl); err != nil {
 		return nil, false, err
 	}
 	if b.leases.held.Add(1) > int64(b.leases.most) {
 		b.leases.held.Add(-1)
-		return nil, false, driver.Fail("lock", name, store.KindTransient, fmt.Errorf("this process holds %d leases already, "+
-			"as many as half of its connections (pool_size, max_overflow)", b.leases.most))
+		return nil, false, driver.Fail("lock", name, store.KindTransient,
+			fmt.Errorf("this process holds %d leases already, "+
+				"as many as half of its connections (pool_size, max_overflow)", b.leases.most))
 	}
 	l, err := b.lock(ctx, name, ttl)
 	if l == nil || err != nil {
@@ -93,7 +97,8 @@ func (b *Backend) lock(ctx context.Context, name string, ttl time.Duration) (*le
 	if err != nil {
 		return nil, err
 	}
-	// A transaction that has begun and ends by an error is ended by closing the connection, as it is given back.
+	// A transaction that has begun and ends by an error is ended by closing the connection, as it
+	// is given back.
 	if _, err = c.conn.Exec(c.ctx, "BEGIN"); err != nil {
 		return nil, b.done(ctx, &c, err)
 	}
@@ -117,8 +122,9 @@ func (b *Backend) lock(ctx context.Context, name string, ttl time.Duration) (*le
 	return l, nil
 }
 
-// serverTimeout is after how many milliseconds without a word the server ends the transaction by itself: a little after
-// the lease's end, so that it does so, and writes it in its log, only for a process that cannot do it.
+// serverTimeout is after how many milliseconds without a word the server ends the transaction by
+// itself: a little after the lease's end, so that it does so, and writes it in its log, only for a
+// process that cannot do it.
 func serverTimeout(ttl time.Duration) string {
 	late := min(ttl/10, time.Second) + 50*time.Millisecond
 	const most = math.MaxInt32 * time.Millisecond
@@ -135,7 +141,8 @@ func (l *lease) expire() {
 	_, _ = l.release(ctx)
 }
 
-// Unlock implements [store.Lease]. When it fails the connection is closed, which ends the lease as well.
+// Unlock implements [store.Lease]. When it fails the connection is closed, which ends the lease as
+// well.
 func (l *lease) Unlock(ctx context.Context) (held bool, err error) {
 	held, err = l.release(ctx)
 	if err != nil {

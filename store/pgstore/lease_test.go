@@ -65,8 +65,8 @@ func TestTheServerEndsTheLeaseOfAHungProcess(t *testing.T) {
 	}
 }
 
-// The server ends a lease of 300 ms 80 ms after its end. A busy machine may let us come later than that, but not
-// each time.
+// The server ends a lease of 300 ms 80 ms after its end. A busy machine may let us come later than
+// that, but not each time.
 func TestALeaseThatEndsKeepsItsConnection(t *testing.T) {
 	b := open(t, database(t)+"&pool_size=2&max_overflow=0&sweep=0")
 	kept := false
@@ -81,7 +81,8 @@ func TestALeaseThatEndsKeepsItsConnection(t *testing.T) {
 	}
 }
 
-// keepsItsConnection waits for the end of a lease, and reports whether its connection is in the pool then.
+// keepsItsConnection waits for the end of a lease, and reports whether its connection is in the
+// pool then.
 func keepsItsConnection(t *testing.T, b *Backend, ttl time.Duration) (kept bool) {
 	t.Helper()
 	l := take(t, b, "name", ttl)
@@ -117,7 +118,8 @@ func TestLeasesDoNotEatThePool(t *testing.T) {
 	if !isFree(t, b, "three") {
 		t.Error("no lease after the others were given back")
 	}
-	_, _, err = open(t, database(t)+"&pool_size=1&max_overflow=0").TryLock(t.Context(), "one", time.Hour)
+	_, _, err = open(t, database(t)+"&pool_size=1&max_overflow=0").TryLock(t.Context(), "one",
+		time.Hour)
 	wantKind(t, err, store.KindTransient)
 }
 

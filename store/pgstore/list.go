@@ -48,7 +48,9 @@ func (b *Backend) Flush(ctx context.Context, prefix string) (removed int64, err 
 
 // flushBatch removes the first values of the range, and returns the last of their keys, or "" if
 // there were none.
-func (b *Backend) flushBatch(ctx context.Context, from, below string) (last string, removed int64, err error) {
+func (b *Backend) flushBatch(
+	ctx context.Context, from, below string,
+) (last string, removed int64, err error) {
 	c, err := b.begin(ctx, b.config.Timeout)
 	if err != nil {
 		return "", 0, err

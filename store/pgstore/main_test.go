@@ -32,7 +32,8 @@ func admin(t testing.TB, url, sql string, args ...any) {
 	}
 }
 
-// database makes an empty database on the shared server that goes with the test, and returns its URL.
+// database makes an empty database on the shared server that goes with the test, and returns its
+// URL.
 func database(t testing.TB) string {
 	t.Helper()
 	server := testserver.SharedPostgres(t)
@@ -102,7 +103,8 @@ func wantKind(t testing.TB, err error, kinds ...store.ErrorKind) {
 	if !errors.As(err, &e) || !slices.Contains(kinds, e.Kind) {
 		t.Errorf("error %v; want one of the kinds %v", err, kinds)
 	}
-	if err != nil && (strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "\n")) {
+	if err != nil && (strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(),
+		"\n")) {
 		t.Errorf("the error shows a secret, or has several lines: %q", err)
 	}
 }
@@ -117,7 +119,8 @@ func eventually(t testing.TB, what string, ask func() bool) {
 	}
 }
 
-// options are for the conformance suite, which holds more leases at once than half of the usual pool.
+// options are for the conformance suite, which holds more leases at once than half of the usual
+// pool.
 func options() storetest.Options {
 	return storetest.Options{
 		AllAbilities: true, Oversize: smallest + 1, Keys: 2000,
@@ -132,7 +135,8 @@ const roomy = "&pool_size=40"
 
 func TestBackend(t *testing.T) {
 	url := database(t) + roomy
-	storetest.RunBackend(t, func(t *testing.T) store.Backend { return suited(t, open(t, url)) }, options())
+	storetest.RunBackend(t, func(t *testing.T) store.Backend { return suited(t, open(t, url)) },
+		options())
 }
 
 func TestBackendWithoutStatementCache(t *testing.T) {
@@ -171,5 +175,7 @@ func TestBackendThatFoundItsPool(t *testing.T) {
 
 func TestJournal(t *testing.T) {
 	b := open(t, database(t))
-	storetest.RunJournal(t, func(t *testing.T) store.Journal { return b.Journal(rand.Text() + ":") })
+	storetest.RunJournal(t, func(t *testing.T) store.Journal {
+		return b.Journal(rand.Text() + ":")
+	})
 }

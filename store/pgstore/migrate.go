@@ -26,7 +26,8 @@ func newer(comment string) error {
 		return nil // somebody has written a comment of their own
 	}
 	if n, err := strconv.Atoi(found[1]); err != nil || n > version {
-		return unfit("the tables have schema version %s, and this program knows %d; update it", found[1], version)
+		return unfit("the tables have schema version %s, and this program knows %d; update it",
+			found[1], version)
 	}
 	return nil
 }
@@ -65,8 +66,8 @@ func (c Config) steps() []step {
 // migrationLock is what processes that migrate at once wait for.
 const migrationLock = `SELECT pg_advisory_xact_lock(hashtextextended('~freshet~migrate~', 0))`
 
-// Migrate implements [store.Migrator]. It runs the steps of schema.sql that are missing, in one transaction: all of
-// them or none. The role needs CREATE on the schema.
+// Migrate implements [store.Migrator]. It runs the steps of schema.sql that are missing, in one
+// transaction: all of them or none. The role needs CREATE on the schema.
 func (b *Backend) Migrate(ctx context.Context, dryRun bool) (steps []string, err error) {
 	c, err := b.begin(ctx, mostWait)
 	if err != nil {
@@ -97,7 +98,8 @@ func (b *Backend) migrate(ctx context.Context, tx pgx.Tx, dryRun bool) (done []s
 	}
 	for _, s := range b.config.steps() {
 		var there bool
-		if err := tx.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, pgx.Identifier{s.makes}.Sanitize()).Scan(&there); err != nil {
+		if err := tx.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`,
+			pgx.Identifier{s.makes}.Sanitize()).Scan(&there); err != nil {
 			return nil, err
 		}
 		if there {
@@ -113,11 +115,12 @@ func (b *Backend) migrate(ctx context.Context, tx pgx.Tx, dryRun bool) (done []s
 	return done, nil
 }
 
-// enterSchema has the names in schema.sql be those of the schema that Table names, if it does, and refuses tables of a
-// later version.
+// enterSchema has the names in schema.sql be those of the schema that Table names, if it does, and
+// refuses tables of a later version.
 func (b *Backend) enterSchema(ctx context.Context, tx pgx.Tx) error {
 	if schema, _, ok := strings.Cut(b.config.Table, "."); ok {
-		if _, err := tx.Exec(ctx, `SELECT set_config('search_path', $1, true)`, pgx.Identifier{schema}.Sanitize()); err != nil {
+		if _, err := tx.Exec(ctx, `SELECT set_config('search_path', $1, true)`,
+			pgx.Identifier{schema}.Sanitize()); err != nil {
 			return err
 		}
 	}
@@ -131,7 +134,8 @@ func (b *Backend) enterSchema(ctx context.Context, tx pgx.Tx) error {
 	case number < oldest:
 		return unfit("the server has version %d; PostgreSQL 11 or later is needed", number/10000)
 	case in == "":
-		return unfit("there is no schema for the table %s, or the role may not use it; create the schema first", b.config.Table)
+		return unfit("there is no schema for the table %s, or the role may not use it; create "+
+			"the schema first", b.config.Table)
 	}
 	return newer(said)
 }

@@ -104,7 +104,8 @@ func TestMigrateAtOnce(t *testing.T) {
 	}
 }
 
-// An administrator runs the file; Migrate then finds nothing to do, and what it makes itself is the same.
+// An administrator runs the file; Migrate then finds nothing to do, and what it makes itself is the
+// same.
 func TestTheFileForAdministrators(t *testing.T) {
 	byHand, byUs := database(t), database(t)
 	psql := filepath.Join(filepath.Dir(testserver.Require(t, "postgres")), "psql")
@@ -112,7 +113,8 @@ func TestTheFileForAdministrators(t *testing.T) {
 		testserver.Missing(t, "psql, beside postgres,")
 	}
 	for range 2 {
-		command := exec.Command(psql, "--no-psqlrc", "--single-transaction", "--set", "ON_ERROR_STOP=1", "--file", "schema.sql", byHand)
+		command := exec.Command(psql, "--no-psqlrc", "--single-transaction", "--set",
+			"ON_ERROR_STOP=1", "--file", "schema.sql", byHand)
 		if out, err := command.CombinedOutput(); err != nil {
 			t.Fatalf("psql: %v\n%s", err, out)
 		}
@@ -134,7 +136,8 @@ func TestTablesOfOtherNames(t *testing.T) {
 		if err := b.Set(t.Context(), "key", []byte(table), time.Hour); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.Journal("a:").Append(t.Context(), store.Mark{Kind: store.MarkTag, Name: table}); err != nil {
+		if _, err := b.Journal("a:").Append(t.Context(), store.Mark{Kind: store.MarkTag,
+			Name: table}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -168,9 +171,11 @@ func TestTablesOfOtherNames(t *testing.T) {
 func TestUnlogged(t *testing.T) {
 	url := database(t)
 	b := open(t, url+"&unlogged=true")
-	for table, want := range map[string]string{"freshet_cache": "u", "freshet_cache_journal": "p", "freshet_cache_journal_head": "p"} {
+	for table, want := range map[string]string{"freshet_cache": "u", "freshet_cache_journal": "p",
+		"freshet_cache_journal_head": "p"} {
 		var got string
-		if err := b.pool.QueryRow(t.Context(), "SELECT relpersistence::text FROM pg_class WHERE relname = $1", table).Scan(&got); err != nil || got != want {
+		if err := b.pool.QueryRow(t.Context(), "SELECT relpersistence::text FROM pg_class WHERE "+
+			"relname = $1", table).Scan(&got); err != nil || got != want {
 			t.Errorf("%s is %q, %v; want %q", table, got, err, want)
 		}
 	}
@@ -183,7 +188,8 @@ func TestUnlogged(t *testing.T) {
 func TestTablesOfALaterVersion(t *testing.T) {
 	url := database(t)
 	b := open(t, url)
-	admin(t, url, "COMMENT ON TABLE freshet_cache IS 'Freshet: stored responses (schema version 2)'")
+	admin(t, url,
+		"COMMENT ON TABLE freshet_cache IS 'Freshet: stored responses (schema version 2)'")
 	_, err := b.Migrate(t.Context(), false)
 	if wantKind(t, err, store.KindPermanent); err == nil || !strings.Contains(err.Error(), "schema version 2") {
 		t.Errorf("Migrate: %v", err)
@@ -205,7 +211,8 @@ func TestARoleWithFewRights(t *testing.T) {
 	as := strings.Replace(url, "freshet@", role+":right@", 1) + roomy
 	wantKind(t, second(made(t, as).Get(t.Context(), "key")), store.KindAuthentication)
 
-	admin(t, url, "GRANT SELECT, INSERT, UPDATE, DELETE ON freshet_cache, freshet_cache_journal, freshet_cache_journal_head TO "+role)
+	admin(t, url, "GRANT SELECT, INSERT, UPDATE, DELETE ON freshet_cache, freshet_cache_journal, "+
+		"freshet_cache_journal_head TO "+role)
 	c, err := ParseURL(as)
 	if err != nil {
 		t.Fatal(err)
@@ -229,7 +236,8 @@ func TestNothingStaysOnAConnection(t *testing.T) {
 	url := database(t)
 	open(t, url)
 	for _, cached := range []bool{true, false} {
-		b := made(t, fmt.Sprintf("%s&pool_size=2&max_overflow=0&sweep=0&statement_cache=%t", url, cached))
+		b := made(t, fmt.Sprintf("%s&pool_size=2&max_overflow=0&sweep=0&statement_cache=%t", url,
+			cached))
 		everyCall(t, b)
 		for _, conn := range b.pool.AcquireAllIdle(t.Context()) {
 			var statements, listening, locks int
@@ -237,7 +245,8 @@ func TestNothingStaysOnAConnection(t *testing.T) {
 				(SELECT count(*) FROM pg_listening_channels()), (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid())`).
 				Scan(&statements, &listening, &locks)
 			if err != nil || (statements > 0) != cached || listening+locks > 0 {
-				t.Errorf("statement_cache=%t: %d prepared statements, %d channels, %d locks, %v", cached, statements, listening, locks, err)
+				t.Errorf("statement_cache=%t: %d prepared statements, %d channels, %d locks, %v",
+					cached, statements, listening, locks, err)
 			}
 			conn.Release()
 		}

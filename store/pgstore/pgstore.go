@@ -15,11 +15,11 @@ import (
 
 // Backend keeps values in a table. It is safe for concurrent use.
 //
-// Reads do not write, so that they cost the server one look at an index and a page. They return no expired values,
-// which a sweep removes. Times are the server's own. A value may have 256 MiB.
+// Reads do not write, so that they cost the server one look at an index and a page. They return no
+// expired values, which a sweep removes. Times are the server's own. A value may have 256 MiB.
 //
-// Migrate makes the table, or an administrator does with the file schema.sql of this package. From then on the role
-// needs no more than SELECT, INSERT, UPDATE and DELETE.
+// Migrate makes the table, or an administrator does with the file schema.sql of this package. From
+// then on the role needs no more than SELECT, INSERT, UPDATE and DELETE.
 type Backend struct {
 	config  Config
 	pool    *pgxpool.Pool
@@ -54,9 +54,9 @@ var (
 	_ store.ValueLimited = (*Backend)(nil)
 )
 
-// New returns a Backend for the server that c names. It asks no server, which may be away or have no tables yet:
-// it fails only when c is not allowed. Health reports whether the server answers and has the tables; Migrate
-// creates them.
+// New returns a Backend for the server that c names. It asks no server, which may be away or have
+// no tables yet: it fails only when c is not allowed. Health reports whether the server answers and
+// has the tables; Migrate creates them.
 func New(c Config) (*Backend, error) {
 	c, err := c.check()
 	if err != nil {
@@ -75,9 +75,9 @@ func New(c Config) (*Backend, error) {
 	return newBackend(c, pool, d), nil
 }
 
-// NewFrom returns a Backend that uses a pool of the caller's, who closes it after the Backend. Of c it takes
-// MaxBacklog, PoolTimeout, Timeout, Table, Unlogged, Sweep and NoStatementCache, which must be set when the pool's
-// DefaultQueryExecMode keeps no statements. It asks no server.
+// NewFrom returns a Backend that uses a pool of the caller's, who closes it after the Backend. Of c
+// it takes MaxBacklog, PoolTimeout, Timeout, Table, Unlogged, Sweep and NoStatementCache, which
+// must be set when the pool's DefaultQueryExecMode keeps no statements. It asks no server.
 func NewFrom(pool *pgxpool.Pool, c Config) (*Backend, error) {
 	c, err := c.check()
 	if err != nil {
@@ -90,7 +90,8 @@ func NewFrom(pool *pgxpool.Pool, c Config) (*Backend, error) {
 func newBackend(c Config, pool *pgxpool.Pool, d *doubted) *Backend {
 	p := pool.Config()
 	b := &Backend{
-		config: c, pool: pool, ours: d != nil, doubted: d, sql: statementsFor(c.Table), server: where(p.ConnConfig), maxValue: maxValue,
+		config: c, pool: pool, ours: d != nil, doubted: d, sql: statementsFor(c.Table),
+		server: where(p.ConnConfig), maxValue: maxValue,
 	}
 	if d == nil {
 		b.doubted = new(doubted)
@@ -104,8 +105,9 @@ func newBackend(c Config, pool *pgxpool.Pool, d *doubted) *Backend {
 	return b
 }
 
-// Close ends all that the Backend does: leases are released, watches end with an error, calls fail. It waits
-// for calls under way and for connections to end, with a server that does not answer up to 15 seconds.
+// Close ends all that the Backend does: leases are released, watches end with an error, calls fail.
+// It waits for calls under way and for connections to end, with a server that does not answer up to
+// 15 seconds.
 func (b *Backend) Close() error {
 	if b.closed.Swap(true) {
 		return nil

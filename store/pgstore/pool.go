@@ -27,8 +27,8 @@ func (b *backlog) init(connections, waiters int) {
 	}
 }
 
-// enter reports whether the caller has to wait, or returns an error if it may not. A caller without an error must
-// leave.
+// enter reports whether the caller has to wait, or returns an error if it may not. A caller without
+// an error must leave.
 func (b *backlog) enter() (wait bool, err error) {
 	n := b.callers.Add(1)
 	if b.most >= 0 && n > b.most {
@@ -44,7 +44,8 @@ func (b *backlog) leave() { b.callers.Add(-1) }
 type fullError struct{ connections, waiters int64 }
 
 func (e *fullError) Error() string {
-	return fmt.Sprintf("all %d connections are in use, and %d calls wait for one already (pool_size, max_overflow, max_backlog)", e.connections, e.waiters)
+	return fmt.Sprintf("all %d connections are in use, and %d calls wait for one already "+
+		"(pool_size, max_overflow, max_backlog)", e.connections, e.waiters)
 }
 
 // waitedError says that no connection became free in time.
@@ -70,8 +71,8 @@ type call struct {
 	timed   bool // the connection has the deadline
 }
 
-// begin takes a connection. Waiting for others to give one back is bounded by PoolTimeout; connecting, if need be,
-// and all questions of the call, by timeout.
+// begin takes a connection. Waiting for others to give one back is bounded by PoolTimeout;
+// connecting, if need be, and all questions of the call, by timeout.
 func (b *Backend) begin(ctx context.Context, timeout time.Duration) (call, error) {
 	if b.closed.Load() {
 		return call{}, fault.ErrClosed
@@ -96,8 +97,8 @@ func (b *Backend) begin(ctx context.Context, timeout time.Duration) (call, error
 	return c, nil
 }
 
-// time gives the connection the deadline, where that is all that can end the call, so that pgx need not watch
-// ctx. That it does with a timer and a function for each statement.
+// time gives the connection the deadline, where that is all that can end the call, so that pgx need
+// not watch ctx. That it does with a timer and a function for each statement.
 func (c *call) time() {
 	only := deadline.Only(c.ctx)
 	if only.Done() != nil {
@@ -124,7 +125,8 @@ func (b *Backend) done(ctx context.Context, c *call, err error) error {
 		err = &slowError{c.timeout}
 	}
 	if c.conn != nil {
-		if c.timed && !c.conn.Conn().IsClosed() { // pgx is at work on one that has failed, with a deadline of its own
+		// pgx is at work on one that has failed, with a deadline of its own
+		if c.timed && !c.conn.Conn().IsClosed() {
 			c.socket().SetDeadline(time.Time{})
 		}
 		c.conn.Release()

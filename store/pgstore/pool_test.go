@@ -22,7 +22,8 @@ func blocked(t *testing.T, b *Backend, url, key string) (unblock func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := conn.Exec(t.Context(), "BEGIN; SELECT FROM freshet_cache WHERE key = '"+key+"' FOR UPDATE"); err != nil {
+	if _, err := conn.Exec(t.Context(), "BEGIN; SELECT FROM freshet_cache WHERE key = '"+key+
+		"' FOR UPDATE"); err != nil {
 		t.Fatal(err)
 	}
 	unblock = sync.OnceFunc(func() { conn.Close(context.Background()) })
@@ -30,8 +31,8 @@ func blocked(t *testing.T, b *Backend, url, key string) (unblock func()) {
 	return unblock
 }
 
-// Kinto's test of its pool: with two connections, one more under load and two who may wait, three calls work, two wait
-// and time out, and the sixth fails at once.
+// Kinto's test of its pool: with two connections, one more under load and two who may wait, three
+// calls work, two wait and time out, and the sixth fails at once.
 func TestPoolWithBacklog(t *testing.T) {
 	url := database(t)
 	b := open(t, url+"&pool_size=2&max_overflow=1&max_backlog=2&pool_timeout=1&sweep=0")
@@ -42,7 +43,9 @@ func TestPoolWithBacklog(t *testing.T) {
 	for i := range worked {
 		working.Go(func() { worked[i] = b.Set(t.Context(), "row", []byte("new"), time.Hour) })
 	}
-	eventually(t, "three calls have connections", func() bool { return b.pool.Stat().AcquiredConns() == 3 })
+	eventually(t, "three calls have connections", func() bool {
+		return b.pool.Stat().AcquiredConns() == 3
+	})
 	start := time.Now()
 	for i := range waited {
 		waiting.Go(func() { _, waited[i] = b.Get(t.Context(), "row") })
@@ -92,7 +95,9 @@ func TestPoolWithoutBacklog(t *testing.T) {
 	unblock := blocked(t, b, url, "row")
 	done := make(chan error, 1)
 	go func() { done <- b.Set(context.Background(), "row", []byte("new"), time.Hour) }()
-	eventually(t, "the connection is in use", func() bool { return b.pool.Stat().AcquiredConns() == 1 })
+	eventually(t, "the connection is in use", func() bool {
+		return b.pool.Stat().AcquiredConns() == 1
+	})
 	_, err := b.Get(t.Context(), "row")
 	wantKind(t, err, store.KindTransient)
 	unblock()

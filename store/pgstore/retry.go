@@ -13,14 +13,17 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// ask makes a call, and makes it again, once and within the same time, when the server had ended the connection
-// that it met: pgx looks at a connection only after a second of rest, and all are dead after a restart. f must
-// bear to be done twice: the server may have carried out what it did not answer. A value is set again, a mark is
-// recorded twice, which invalidates again; Delete and Expire may say that there was nothing.
+// ask makes a call, and makes it again, once and within the same time, when the server had ended
+// the connection that it met: pgx looks at a connection only after a second of rest, and all are
+// dead after a restart. f must bear to be done twice: the server may have carried out what it did
+// not answer. A value is set again, a mark is recorded twice, which invalidates again; Delete and
+// Expire may say that there was nothing.
 //
-// In a pool of ours the second connection is a new one. timed says that each statement of f is for the connection
-// to bound; see time.
-func (b *Backend) ask(ctx context.Context, timed bool, f func(context.Context, *pgxpool.Conn) error) error {
+// In a pool of ours the second connection is a new one. timed says that each statement of f is for
+// the connection to bound; see time.
+func (b *Backend) ask(
+	ctx context.Context, timed bool, f func(context.Context, *pgxpool.Conn) error,
+) error {
 	timeout := b.config.Timeout
 	for again := false; ; again = true {
 		c, err := b.begin(ctx, timeout)
@@ -42,8 +45,8 @@ func (b *Backend) ask(ctx context.Context, timed bool, f func(context.Context, *
 	}
 }
 
-// doubted is until when connections were begun that are not used any more, in nanoseconds since start; 0: none. A
-// server that ends one has most likely ended all that are as old.
+// doubted is until when connections were begun that are not used any more, in nanoseconds since
+// start; 0: none. A server that ends one has most likely ended all that are as old.
 type doubted struct{ until atomic.Int64 }
 
 var start = time.Now()
@@ -82,7 +85,8 @@ func (d *doubted) heard(c *pgx.Conn, err error) bool {
 	if !c.IsClosed() || !endedByServer(err) {
 		return false
 	}
-	d.until.Store(sinceStart()) // also when it is doubted already: it was well then, and what is newer may have ended with it
+	// also when it is doubted already: it was well then, and what is newer may have ended with it
+	d.until.Store(sinceStart())
 	return true
 }
 

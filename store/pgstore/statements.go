@@ -9,7 +9,8 @@ import (
 // statements are our SQL, with the names of our tables in it. Each is a transaction of its own,
 // so that now() is when it began; it has no time zone, whatever the session's.
 //
-// A lease is named by its table's number besides, so that caches in different schemas do not share it.
+// A lease is named by its table's number besides, so that caches in different schemas do not share
+// it.
 type statements struct {
 	table string // quoted, that of values
 
@@ -55,12 +56,13 @@ var valueSQL = statements{
 		coalesce(obj_description(to_regclass(($1::text[])[1]), 'pg_class'), '')`,
 }
 
-// journalSQL have :marks and :heads for the tables, too. A transaction that has locked a journal's row in :heads is
-// alone in changing it, so that numbers become visible in their order.
+// journalSQL have :marks and :heads for the tables, too. A transaction that has locked a journal's
+// row in :heads is alone in changing it, so that numbers become visible in their order.
 var journalSQL = statements{
 	channel: `SELECT 'freshet_' || (:oid)::text`,
-	// A new number is the clock's, in microseconds, or the one after the last, whichever is greater: a server that
-	// has lost the newest marks, as a standby may that takes over, gives no number out again.
+	// A new number is the clock's, in microseconds, or the one after the last, whichever is
+	// greater: a server that has lost the newest marks, as a standby may that takes over, gives no
+	// number out again.
 	append: `WITH next AS (
 			INSERT INTO :heads AS h (prefix, head, previous, forgotten, marks, bytes)
 			SELECT $1, clock + $5::bigint, clock, clock, $5::bigint, $6::bigint FROM (SELECT :clock AS clock) AS c
@@ -96,7 +98,9 @@ var journalSQL = statements{
 
 // statementsFor has the statements for a table, "name" or "schema.name".
 func statementsFor(table string) statements {
-	name := func(suffix string) string { return pgx.Identifier(strings.Split(table+suffix, ".")).Sanitize() }
+	name := func(suffix string) string {
+		return pgx.Identifier(strings.Split(table+suffix, ".")).Sanitize()
+	}
 	in := strings.NewReplacer(
 		":values", name(""), ":marks", name("_journal"), ":heads", name("_journal_head"),
 		":oid", "'"+name("")+"'::regclass::oid::bigint",
@@ -105,8 +109,11 @@ func statementsFor(table string) statements {
 	v, j := valueSQL, journalSQL
 	return statements{
 		table: name(""),
-		get:   in(v.get), exists: in(v.exists), set: in(v.set), delete: in(v.delete), ttl: in(v.ttl), expire: in(v.expire),
-		list: in(v.list), flush: in(v.flush), sweep: in(v.sweep), lease: in(v.lease), describe: in(v.describe),
-		channel: in(j.channel), append: in(j.append), head: in(j.head), since: in(j.since), begin: in(j.begin), forget: in(j.forget),
+		get:   in(v.get), exists: in(v.exists), set: in(v.set), delete: in(v.delete),
+		ttl: in(v.ttl), expire: in(v.expire),
+		list: in(v.list), flush: in(v.flush), sweep: in(v.sweep), lease: in(v.lease),
+		describe: in(v.describe),
+		channel:  in(j.channel), append: in(j.append), head: in(j.head), since: in(j.since),
+		begin: in(j.begin), forget: in(j.forget),
 	}
 }

@@ -26,7 +26,8 @@ func (s *swept) describe(to map[string]string) {
 	}
 }
 
-// sweepAll removes what has expired, again and again until ctx is done, not at the same moments as other processes.
+// sweepAll removes what has expired, again and again until ctx is done, not at the same moments as
+// other processes.
 func (b *Backend) sweepAll(ctx context.Context) {
 	every := b.config.Sweep
 	timer := time.NewTimer(rand.N(every))
@@ -45,8 +46,8 @@ func (b *Backend) sweepAll(ctx context.Context) {
 	}
 }
 
-// sweepOnce removes what has expired, 1,000 rows at a time with a rest between, so that no call waits for it. It does
-// nothing while another process sweeps.
+// sweepOnce removes what has expired, 1,000 rows at a time with a rest between, so that no call
+// waits for it. It does nothing while another process sweeps.
 func (b *Backend) sweepOnce(ctx context.Context) (rows int64, err error) {
 	const rest = 20 * time.Millisecond
 	for {

@@ -15,7 +15,8 @@ import (
 )
 
 func init() {
-	drivers.Register(drivers.Driver{Kind: "postgresql", Schemes: []string{"postgres", "postgresql"}, Open: openURL})
+	drivers.Register(drivers.Driver{Kind: "postgresql", Schemes: []string{"postgres", "postgresql"},
+		Open: openURL})
 }
 
 // openURL implements drivers.Driver.Open.
@@ -31,10 +32,10 @@ func openURL(rawURL string) (store.Backend, error) {
 //
 //	postgres://user:password@host:5432/database?sslmode=verify-full&pool_size=20
 //
-// with the scheme postgres or postgresql. Whatever pgx understands may be in it: no or several hosts, sslmode,
-// service, target_session_attrs and the rest. Other settings of the session go into options
-// ("options=-c%20jit%3Doff"). An unknown option, one given twice and a value that is not allowed are
-// errors. No error shows a password.
+// with the scheme postgres or postgresql. Whatever pgx understands may be in it: no or several
+// hosts, sslmode, service, target_session_attrs and the rest. Other settings of the session go into
+// options ("options=-c%20jit%3Doff"). An unknown option, one given twice and a value that is not
+// allowed are errors. No error shows a password.
 func ParseURL(rawURL string) (Config, error) {
 	c, err := parseURL(rawURL)
 	if err != nil {
@@ -50,7 +51,9 @@ func parseURL(rawURL string) (Config, error) {
 		return Config{}, fmt.Errorf("the URL begins with neither postgres:// nor postgresql://")
 	}
 	if !plain(rawURL) {
-		return Config{}, fmt.Errorf("the URL cannot be read; in a user, a password and a database's name the characters / ? # @ : and %% are written %%2F %%3F %%23 %%40 %%3A and %%25")
+		return Config{}, fmt.Errorf("the URL cannot be read; in a user, a password and a " +
+			"database's name the characters / ? # @ : and %% are written %%2F %%3F %%23 %%40 " +
+			"%%3A and %%25")
 	}
 	c := Config{}
 	given := map[string]string{}
@@ -106,18 +109,29 @@ func parsePair(pair string) (name, value string, err error) {
 	return name, value, nil
 }
 
-// settings are our own options. Two of them are pgx's under another name or of another meaning for us.
+// settings are our own options. Two of them are pgx's under another name or of another meaning for
+// us.
 var settings = map[string]func(c *Config, value string) error{
-	"pool_size":       func(c *Config, v string) error { return option.Into(&c.PoolSize, option.Number(1))(v) },
-	"max_overflow":    setOverflow,
-	"maxoverflow":     setOverflow,
-	"max_backlog":     setBacklog,
-	"pool_timeout":    func(c *Config, v string) error { return option.Into(&c.PoolTimeout, option.Duration)(v) },
-	"pool_recycle":    setRecycle,
-	"dial_timeout":    func(c *Config, v string) error { return option.Into(&c.DialTimeout, option.Duration)(v) },
-	"timeout":         func(c *Config, v string) error { return option.Into(&c.Timeout, option.Duration)(v) },
-	"table":           setTable,
-	"unlogged":        func(c *Config, v string) error { return option.Into(&c.Unlogged, option.Bool)(v) },
+	"pool_size": func(c *Config, v string) error {
+		return option.Into(&c.PoolSize, option.Number(1))(v)
+	},
+	"max_overflow": setOverflow,
+	"maxoverflow":  setOverflow,
+	"max_backlog":  setBacklog,
+	"pool_timeout": func(c *Config, v string) error {
+		return option.Into(&c.PoolTimeout, option.Duration)(v)
+	},
+	"pool_recycle": setRecycle,
+	"dial_timeout": func(c *Config, v string) error {
+		return option.Into(&c.DialTimeout, option.Duration)(v)
+	},
+	"timeout": func(c *Config, v string) error {
+		return option.Into(&c.Timeout, option.Duration)(v)
+	},
+	"table": setTable,
+	"unlogged": func(c *Config, v string) error {
+		return option.Into(&c.Unlogged, option.Bool)(v)
+	},
 	"sweep":           setSweep,
 	"statement_cache": setStatementCache,
 }
@@ -157,7 +171,8 @@ func setOverflow(c *Config, v string) (err error) {
 	return err
 }
 
-// setBacklog reads -1 for any number and 0 for none, as Kinto has them: Config has 0 and less than 0.
+// setBacklog reads -1 for any number and 0 for none, as Kinto has them: Config has 0 and less than
+// 0.
 func setBacklog(c *Config, v string) (err error) {
 	if c.MaxBacklog, err = option.Number(-1)(v); c.MaxBacklog <= 0 {
 		c.MaxBacklog = -1 - c.MaxBacklog
@@ -167,24 +182,30 @@ func setBacklog(c *Config, v string) (err error) {
 
 // agree refuses two spellings of one setting that say different things.
 func agree(given map[string]string) error {
-	for _, names := range [][2]string{{"max_overflow", "maxoverflow"}, {"dial_timeout", "connect_timeout"}} {
+	for _, names := range [][2]string{{"max_overflow", "maxoverflow"},
+		{"dial_timeout", "connect_timeout"}} {
 		one, ok1 := given[names[0]]
 		other, ok2 := given[names[1]]
 		if ok1 && ok2 && one != other {
-			return fmt.Errorf("options %s=%.40q and %s=%.40q are the same setting; give one", names[0], one, names[1], other)
+			return fmt.Errorf("options %s=%.40q and %s=%.40q are the same setting; give one",
+				names[0], one, names[1], other)
 		}
 	}
 	return nil
 }
 
-// passed are the options that go to pgx: libpq's, some of pgx's own, and settings of a session that a cache has a
-// use for. Others can be set by options=-c.
+// passed are the options that go to pgx: libpq's, some of pgx's own, and settings of a session that
+// a cache has a use for. Others can be set by options=-c.
 var passed = []string{
-	"host", "port", "dbname", "database", "user", "password", "passfile", "connect_timeout", "application_name",
-	"sslmode", "ssl", "sslkey", "sslcert", "sslcertmode", "sslrootcert", "sslnegotiation", "sslpassword", "sslsni",
-	"krbspn", "krbsrvname", "target_session_attrs", "service", "servicefile", "min_protocol_version",
+	"host", "port", "dbname", "database", "user", "password", "passfile", "connect_timeout",
+	"application_name",
+	"sslmode", "ssl", "sslkey", "sslcert", "sslcertmode", "sslrootcert", "sslnegotiation",
+	"sslpassword", "sslsni",
+	"krbspn", "krbsrvname", "target_session_attrs", "service", "servicefile",
+	"min_protocol_version",
 	"max_protocol_version", "channel_binding", "require_auth", "options",
-	"search_path", "timezone", "TimeZone", "role", "statement_timeout", "lock_timeout", "synchronous_commit",
+	"search_path", "timezone", "TimeZone", "role", "statement_timeout", "lock_timeout",
+	"synchronous_commit",
 	"tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout",
 	"statement_cache_capacity", "description_cache_capacity",
 }
@@ -199,13 +220,15 @@ func unknown(name string) error {
 	case name == "default_query_exec_mode":
 		return fmt.Errorf("option %s is not allowed here; use statement_cache=false", name)
 	case strings.HasPrefix(name, "pool_"):
-		return fmt.Errorf("unknown option %.40q; for the pool there are pool_size, max_overflow, max_backlog, pool_recycle and pool_timeout", name)
+		return fmt.Errorf("unknown option %.40q; for the pool there are pool_size, max_overflow, "+
+			"max_backlog, pool_recycle and pool_timeout", name)
 	}
-	return fmt.Errorf("unknown option %.40q; a setting of the server goes into options=-c%%20name%%3Dvalue", name)
+	return fmt.Errorf("unknown option %.40q; a setting of the server goes into "+
+		"options=-c%%20name%%3Dvalue", name)
 }
 
-// plain reports whether it is certain where in the URL the password ends, so that parts of it may be shown. It is
-// not when a password has a character that it should have encoded.
+// plain reports whether it is certain where in the URL the password ends, so that parts of it may
+// be shown. It is not when a password has a character that it should have encoded.
 func plain(rawURL string) bool {
 	_, rest, _ := strings.Cut(rawURL, "://")
 	base, query, _ := strings.Cut(rest, "?")
@@ -217,7 +240,8 @@ func plain(rawURL string) bool {
 		}
 		hosts = after
 	}
-	if strings.ContainsAny(hosts+path, "@#") || strings.ContainsAny(query, "@#?") || strings.ContainsFunc(rawURL, unicode.IsControl) {
+	if strings.ContainsAny(hosts+path, "@#") || strings.ContainsAny(query, "@#?") ||
+		strings.ContainsFunc(rawURL, unicode.IsControl) {
 		return false
 	}
 	for host := range strings.SplitSeq(hosts, ",") {
@@ -236,7 +260,8 @@ func plain(rawURL string) bool {
 	return true
 }
 
-// masked is the URL with its passwords left out, or only its beginning where it is not certain what they are.
+// masked is the URL with its passwords left out, or only its beginning where it is not certain what
+// they are.
 func masked(rawURL string) string {
 	scheme, rest, ok := strings.Cut(rawURL, "://")
 	if !ok || scheme != "postgres" && scheme != "postgresql" {
@@ -263,7 +288,8 @@ func masked(rawURL string) string {
 		if pair == "" {
 			continue
 		}
-		if name, _, err := parsePair(pair); err != nil || strings.Contains(strings.ToLower(name), "password") {
+		if name, _, err := parsePair(pair); err != nil || strings.Contains(strings.ToLower(name),
+			"password") {
 			pair, _, _ = strings.Cut(pair, "=")
 			pair += "=***"
 		}
@@ -275,7 +301,8 @@ func masked(rawURL string) string {
 
 // connFault says what is wrong with Config.Conn, without showing it.
 func connFault(conn string, err error) string {
-	if (strings.HasPrefix(conn, "postgres://") || strings.HasPrefix(conn, "postgresql://")) && plain(conn) {
+	if (strings.HasPrefix(conn, "postgres://") || strings.HasPrefix(conn, "postgresql://")) &&
+		plain(conn) {
 		return detail(err)
 	}
 	return "what it says of the connection cannot be read as a URL or as keyword=value"

@@ -21,18 +21,30 @@ func TestParseURL(t *testing.T) {
 		{base, Config{Conn: base}},
 		{"postgresql://db.example", Config{Conn: "postgresql://db.example"}},
 		{"postgres://", Config{Conn: "postgres://"}},
-		{base + "?pool_size=25&max_overflow=5&max_backlog=3", Config{Conn: base, PoolSize: 25, MaxOverflow: 5, MaxBacklog: 3}},
-		{base + "?maxoverflow=0&max_backlog=0", Config{Conn: base, MaxOverflow: -1, MaxBacklog: -1}},
-		{base + "?maxoverflow=7&max_overflow=7&max_backlog=-1", Config{Conn: base, MaxOverflow: 7, MaxBacklog: 0}},
-		{base + "?pool_recycle=-1&pool_timeout=2.5", Config{Conn: base, PoolRecycle: -1, PoolTimeout: 2500 * time.Millisecond}},
-		{base + "?pool_recycle=3600&timeout=500ms&dial_timeout=2", Config{Conn: base, PoolRecycle: time.Hour, Timeout: 500 * time.Millisecond, DialTimeout: 2 * time.Second}},
-		{base + "?pool_recycle=8000000000&timeout=1h&pool_size=10000", Config{Conn: base, PoolRecycle: 8000000000 * time.Second, Timeout: time.Hour, PoolSize: 10000}},
+		{base + "?pool_size=25&max_overflow=5&max_backlog=3", Config{Conn: base, PoolSize: 25,
+			MaxOverflow: 5, MaxBacklog: 3}},
+		{base + "?maxoverflow=0&max_backlog=0", Config{Conn: base, MaxOverflow: -1,
+			MaxBacklog: -1}},
+		{base + "?maxoverflow=7&max_overflow=7&max_backlog=-1", Config{Conn: base, MaxOverflow: 7,
+			MaxBacklog: 0}},
+		{base + "?pool_recycle=-1&pool_timeout=2.5", Config{Conn: base, PoolRecycle: -1,
+			PoolTimeout: 2500 * time.Millisecond}},
+		{base + "?pool_recycle=3600&timeout=500ms&dial_timeout=2", Config{Conn: base,
+			PoolRecycle: time.Hour, Timeout: 500 * time.Millisecond, DialTimeout: 2 * time.Second}},
+		{base + "?pool_recycle=8000000000&timeout=1h&pool_size=10000", Config{Conn: base,
+			PoolRecycle: 8000000000 * time.Second, Timeout: time.Hour, PoolSize: 10000}},
 		{"postgres://[::]:5434/db", Config{Conn: "postgres://[::]:5434/db"}},
-		{base + "?table=site.pages&unlogged=true", Config{Conn: base, Table: "site.pages", Unlogged: true}},
-		{base + "?sweep=0&statement_cache=false", Config{Conn: base, Sweep: -1, NoStatementCache: true}},
-		{base + "?sslmode=disable&pool_size=3&application_name=blog&timeout=1", Config{Conn: base + "?sslmode=disable&application_name=blog", PoolSize: 3, Timeout: time.Second}},
-		{"postgres://a:b%2Fc@h1:5433,[::1]:5434,h3/db?target_session_attrs=read-write", Config{Conn: "postgres://a:b%2Fc@h1:5433,[::1]:5434,h3/db?target_session_attrs=read-write"}},
-		{base + "?options=-c%20jit%3Doff&app.user=x", Config{Conn: base + "?options=-c%20jit%3Doff&app.user=x"}},
+		{base + "?table=site.pages&unlogged=true", Config{Conn: base, Table: "site.pages",
+			Unlogged: true}},
+		{base + "?sweep=0&statement_cache=false", Config{Conn: base, Sweep: -1,
+			NoStatementCache: true}},
+		{base + "?sslmode=disable&pool_size=3&application_name=blog&timeout=1",
+			Config{Conn: base + "?sslmode=disable&application_name=blog", PoolSize: 3,
+				Timeout: time.Second}},
+		{"postgres://a:b%2Fc@h1:5433,[::1]:5434,h3/db?target_session_attrs=read-write",
+			Config{Conn: "postgres://a:b%2Fc@h1:5433,[::1]:5434,h3/db?target_session_attrs=read-write"}},
+		{base + "?options=-c%20jit%3Doff&app.user=x",
+			Config{Conn: base + "?options=-c%20jit%3Doff&app.user=x"}},
 	} {
 		got, err := ParseURL(tt.url)
 		if err != nil || !reflect.DeepEqual(got, tt.want) {
@@ -94,7 +106,8 @@ func TestParseURLRefuses(t *testing.T) {
 		if url == "postgres://app:#secret@h/db" && err == nil {
 			continue // a password may have one
 		}
-		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "pgstore: ") {
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(),
+			"pgstore: ") {
 			t.Errorf("ParseURL(%q) = %+v, %v; want an error with %q", url, c, err, want)
 		}
 		if err != nil && strings.Contains(err.Error(), "secret") {
@@ -104,7 +117,8 @@ func TestParseURLRefuses(t *testing.T) {
 }
 
 func FuzzParseURL(f *testing.F) {
-	for _, s := range []string{"s3cr3t", "a/b", "a?b=c&d", "a@b:1", "#", "%41", "a%2", "[x", "p\x00w", "?pool_size=1"} {
+	for _, s := range []string{"s3cr3t", "a/b", "a?b=c&d", "a@b:1", "#", "%41", "a%2", "[x",
+		"p\x00w", "?pool_size=1"} {
 		f.Add(s, "h:5432/db?pool_size=3", "pool_timeout", "1")
 		f.Add(s, "h/db", "password", s)
 	}
@@ -113,7 +127,8 @@ func FuzzParseURL(f *testing.F) {
 		c, err := ParseURL(url)
 		// A part of the password that is nowhere else in the URL may not be seen in the error.
 		tail := password[max(0, len(password)-6):]
-		if err != nil && len(password) >= 6 && strings.Count(url, tail) == 1 && strings.Contains(err.Error(), tail) {
+		if err != nil && len(password) >= 6 && strings.Count(url, tail) == 1 &&
+			strings.Contains(err.Error(), tail) {
 			t.Errorf("ParseURL(%q): %v shows %q", url, err, tail)
 		}
 		if err == nil {
@@ -147,8 +162,10 @@ func TestPoolOfAConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p, err := c.poolConfig(); err != nil || p.MaxConns != 30 || p.MaxConnLifetime != time.Hour || p.MaxConnLifetimeJitter != 6*time.Minute {
-		t.Errorf("%+v, %v; want 30 connections, replaced after an hour and up to a tenth of it", p, err)
+	if p, err := c.poolConfig(); err != nil || p.MaxConns != 30 || p.MaxConnLifetime != time.Hour ||
+		p.MaxConnLifetimeJitter != 6*time.Minute {
+		t.Errorf("%+v, %v; want 30 connections, replaced after an hour and up to a tenth of it", p,
+			err)
 	}
 }
 
@@ -174,11 +191,14 @@ func TestWhatPgxReadsItself(t *testing.T) {
 		}
 		return p.ConnConfig
 	}
-	if got := connOf("postgres://app@db.example/cache"); got.Password != "from-the-file" || got.ConnectTimeout != 7*time.Second || got.RuntimeParams["application_name"] != "freshet" {
-		t.Errorf("password %q, connect timeout %v, parameters %v", got.Password, got.ConnectTimeout, got.RuntimeParams)
+	if got := connOf("postgres://app@db.example/cache"); got.Password != "from-the-file" ||
+		got.ConnectTimeout != 7*time.Second || got.RuntimeParams["application_name"] != "freshet" {
+		t.Errorf("password %q, connect timeout %v, parameters %v", got.Password, got.ConnectTimeout,
+			got.RuntimeParams)
 	}
 	if got := connOf("postgres://app:own@db.example/cache?dial_timeout=3&application_name=blog"); got.Password != "own" || got.ConnectTimeout != 3*time.Second || got.RuntimeParams["application_name"] != "blog" {
-		t.Errorf("password %q, connect timeout %v, parameters %v", got.Password, got.ConnectTimeout, got.RuntimeParams)
+		t.Errorf("password %q, connect timeout %v, parameters %v", got.Password, got.ConnectTimeout,
+			got.RuntimeParams)
 	}
 	if got := connOf("postgres://a,b:5433/db"); where(got) != fmt.Sprintf("postgres://%s@a:5432,b:5433/db", got.User) {
 		t.Errorf("hosts: %s", where(got))
@@ -204,7 +224,8 @@ func TestConfigRefuses(t *testing.T) {
 		"sslmode":      {Conn: "postgres://app:secret@h/db?sslmode=wrong"},
 	} {
 		_, err := New(c)
-		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(),
+			"secret") {
 			t.Errorf("New(%+v): %v; want an error with %q and without the password", c, err, want)
 		}
 	}

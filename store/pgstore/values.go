@@ -13,10 +13,12 @@ import (
 	"github.com/freshet-go/freshet/store/internal/lifetime"
 )
 
-// maxValue is how many bytes a value may have: the server takes not quite four times as many in one message.
+// maxValue is how many bytes a value may have: the server takes not quite four times as many in one
+// message.
 const maxValue = 256 << 20
 
-// one asks for a single row. It returns pgx.ErrNoRows as it is, and every other error as the driver's.
+// one asks for a single row. It returns pgx.ErrNoRows as it is, and every other error as the
+// driver's.
 func (b *Backend) one(ctx context.Context, op, key string, to any, sql string, args ...any) error {
 	err := b.ask(ctx, true, func(ctx context.Context, conn *pgxpool.Conn) error {
 		return conn.QueryRow(ctx, sql, args...).Scan(to)
@@ -28,7 +30,9 @@ func (b *Backend) one(ctx context.Context, op, key string, to any, sql string, a
 }
 
 // exec changes rows and returns how many.
-func (b *Backend) exec(ctx context.Context, op, key, sql string, args ...any) (rows int64, err error) {
+func (b *Backend) exec(
+	ctx context.Context, op, key, sql string, args ...any,
+) (rows int64, err error) {
 	err = b.ask(ctx, true, func(ctx context.Context, conn *pgxpool.Conn) error {
 		tag, err := conn.Exec(ctx, sql, args...)
 		rows = tag.RowsAffected()
@@ -59,9 +63,11 @@ func (b *Backend) Get(ctx context.Context, key string) ([]byte, error) {
 	return nil, b.fail(ctx, "get", key, err)
 }
 
-// get asks for a value by a statement that is prepared once for each connection, below pgx's types and rows, which
-// cost as much as the way to a server next door.
-func (b *Backend) get(ctx context.Context, conn *pgxpool.Conn, key string) (value []byte, err error) {
+// get asks for a value by a statement that is prepared once for each connection, below pgx's types
+// and rows, which cost as much as the way to a server next door.
+func (b *Backend) get(
+	ctx context.Context, conn *pgxpool.Conn, key string,
+) (value []byte, err error) {
 	if b.config.NoStatementCache {
 		err = conn.QueryRow(ctx, b.sql.get, key).Scan(&value)
 		return value, err
@@ -74,12 +80,15 @@ func (b *Backend) get(ctx context.Context, conn *pgxpool.Conn, key string) (valu
 	return value, err
 }
 
-func (b *Backend) getPrepared(ctx context.Context, conn *pgx.Conn, key string) (value []byte, err error) {
+func (b *Backend) getPrepared(
+	ctx context.Context, conn *pgx.Conn, key string,
+) (value []byte, err error) {
 	statement, err := conn.Prepare(ctx, b.sql.get, b.sql.get)
 	if err != nil {
 		return nil, err
 	}
-	rows := conn.PgConn().ExecStatement(ctx, statement, [][]byte{[]byte(key)}, nil, []int16{pgx.BinaryFormatCode})
+	rows := conn.PgConn().ExecStatement(ctx, statement, [][]byte{[]byte(key)}, nil,
+		[]int16{pgx.BinaryFormatCode})
 	found := rows.NextRow()
 	if found {
 		value = append(make([]byte, 0, len(rows.Values()[0])), rows.Values()[0]...)
@@ -93,8 +102,8 @@ func (b *Backend) getPrepared(ctx context.Context, conn *pgx.Conn, key string) (
 	return value, nil
 }
 
-// forgotten reports whether the server no longer knows, or no longer runs, a statement that was prepared: a bouncer
-// has cleaned up, or the table is another.
+// forgotten reports whether the server no longer knows, or no longer runs, a statement that was
+// prepared: a bouncer has cleaned up, or the table is another.
 func forgotten(err error) bool {
 	var e *pgconn.PgError
 	return errors.As(err, &e) && (e.Code == "26000" || e.Code == "0A000")
@@ -110,8 +119,8 @@ func (b *Backend) Exists(ctx context.Context, key string) (bool, error) {
 	return found, err
 }
 
-// Set implements [store.Backend], with lifetimes to the microsecond. It refuses a value of more than 256 MiB, and
-// removes what was there before.
+// Set implements [store.Backend], with lifetimes to the microsecond. It refuses a value of more
+// than 256 MiB, and removes what was there before.
 func (b *Backend) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
 	if err := driver.CheckKey("set", key); err != nil {
 		return err
@@ -125,7 +134,8 @@ func (b *Backend) Set(ctx context.Context, key string, value []byte, ttl time.Du
 		if err != nil {
 			return err
 		}
-		return driver.Refuse("set", key, "a value of %d bytes; %d are allowed at most: %w", len(value), b.maxValue, store.ErrTooLarge)
+		return driver.Refuse("set", key, "a value of %d bytes; %d are allowed at most: %w",
+			len(value), b.maxValue, store.ErrTooLarge)
 	}
 	if value == nil {
 		value = []byte{} // not NULL
@@ -164,7 +174,9 @@ func (b *Backend) TTL(ctx context.Context, key string) (time.Duration, error) {
 }
 
 // Expire implements [store.Expirer].
-func (b *Backend) Expire(ctx context.Context, key string, ttl time.Duration) (existed bool, err error) {
+func (b *Backend) Expire(
+	ctx context.Context, key string, ttl time.Duration,
+) (existed bool, err error) {
 	if err := driver.CheckKey("expire", key); err != nil {
 		return false, err
 	}
@@ -175,8 +187,8 @@ func (b *Backend) Expire(ctx context.Context, key string, ttl time.Duration) (ex
 	return rows > 0, err
 }
 
-// microseconds returns ttl in the unit that the server counts in. The longest ttl ends in 292 years, the server's
-// calendar in the year 294276.
+// microseconds returns ttl in the unit that the server counts in. The longest ttl ends in 292
+// years, the server's calendar in the year 294276.
 func microseconds(ttl time.Duration) int64 { return lifetime.Units(ttl, time.Microsecond) }
 
 // MaxValue implements [store.ValueLimited].

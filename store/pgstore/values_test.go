@@ -30,7 +30,8 @@ func TestSessionsInDifferentTimeZones(t *testing.T) {
 			if got, err := reader.Get(t.Context(), "key"); err != nil || string(got) != writes {
 				t.Errorf("set in %s, read in %s: %q, %v", writes, reads, got, err)
 			}
-			if ttl, err := reader.TTL(t.Context(), "key"); err != nil || ttl > time.Hour || ttl < 59*time.Minute {
+			if ttl, err := reader.TTL(t.Context(), "key"); err != nil || ttl > time.Hour ||
+				ttl < 59*time.Minute {
 				t.Errorf("set in %s for an hour, asked in %s: %v, %v", writes, reads, ttl, err)
 			}
 			if n, err := reader.sweepOnce(t.Context()); n != 0 || err != nil {
@@ -52,7 +53,8 @@ func TestPreparedStatementsThatAreForgotten(t *testing.T) {
 	for range 3 {
 		for _, key := range []string{"key", "other"} {
 			want := map[string]error{"other": store.ErrNotFound}[key]
-			if value, err := b.Get(t.Context(), key); err != want || err == nil && string(value) != "value" {
+			if value, err := b.Get(t.Context(), key); err != want || err == nil &&
+				string(value) != "value" {
 				t.Errorf("%s: %q, %v", key, value, err)
 			}
 		}
@@ -68,16 +70,19 @@ func TestPreparedStatementsThatAreForgotten(t *testing.T) {
 func TestLifetimesOfEveryLength(t *testing.T) {
 	b := open(t, database(t))
 	for _, ttl := range []time.Duration{
-		time.Minute + time.Microsecond, 90 * time.Second, time.Hour, 31 * 24 * time.Hour, 100 * 365 * 24 * time.Hour, math.MaxInt64,
+		time.Minute + time.Microsecond, 90 * time.Second, time.Hour, 31 * 24 * time.Hour,
+		100 * 365 * 24 * time.Hour, math.MaxInt64,
 	} {
 		if err := b.Set(t.Context(), "key", []byte("v"), ttl); err != nil {
 			t.Fatalf("Set for %v: %v", ttl, err)
 		}
-		if left, err := b.TTL(t.Context(), "key"); err != nil || left > ttl || left < ttl-30*time.Second {
+		if left, err := b.TTL(t.Context(), "key"); err != nil || left > ttl ||
+			left < ttl-30*time.Second {
 			t.Errorf("set for %v, left %v, %v", ttl, left, err)
 		}
 	}
-	for ttl, want := range map[time.Duration]int64{1: 1, 999: 1, 1000: 1, 1001: 2, time.Second: 1e6, math.MaxInt64: math.MaxInt64/1000 + 1} {
+	for ttl, want := range map[time.Duration]int64{1: 1, 999: 1, 1000: 1, 1001: 2, time.Second: 1e6,
+		math.MaxInt64: math.MaxInt64/1000 + 1} {
 		if got := microseconds(ttl); got != want {
 			t.Errorf("%d ns are %d µs, want %d", ttl, got, want)
 		}
@@ -121,7 +126,8 @@ func TestAGreatValue(t *testing.T) {
 // What means something in a pattern or in SQL means itself in a prefix.
 func TestPrefixesAreNoPatterns(t *testing.T) {
 	b := open(t, database(t))
-	keys := []string{"a_b:1", "a_b:2", "a_b", "axb:1", "a-b:1", "A_B:1", "a_", "a", "b", "a_c:1", "a_b.", "a_bz", "a_b:~"[:4] + "z"}
+	keys := []string{"a_b:1", "a_b:2", "a_b", "axb:1", "a-b:1", "A_B:1", "a_", "a", "b", "a_c:1",
+		"a_b.", "a_bz", "a_b:~"[:4] + "z"}
 	for _, key := range keys {
 		if err := b.Set(t.Context(), key, []byte("v"), time.Hour); err != nil {
 			t.Fatal(err)
@@ -137,8 +143,10 @@ func TestPrefixesAreNoPatterns(t *testing.T) {
 		return found
 	}
 	for prefix, want := range map[string]string{
-		"a_b:": "[a_b:1 a_b:2 a_b:z]", "a_b": "[a_b a_b. a_b:1 a_b:2 a_b:z a_bz]", "a%": "[]", "%": "[]", "a\\_b": "[]", "a_b:%": "[]",
-		"[": "[]", "a' OR true --": "[]", "ä": "[]", "\xff": "[]", "a\x00": "[]", "A": "[A_B:1]", "c": "[]", "~": "[]",
+		"a_b:": "[a_b:1 a_b:2 a_b:z]", "a_b": "[a_b a_b. a_b:1 a_b:2 a_b:z a_bz]", "a%": "[]",
+		"%": "[]", "a\\_b": "[]", "a_b:%": "[]",
+		"[": "[]", "a' OR true --": "[]", "ä": "[]", "\xff": "[]", "a\x00": "[]", "A": "[A_B:1]",
+		"c": "[]", "~": "[]",
 	} {
 		if got := fmt.Sprint(list(prefix)); got != want {
 			t.Errorf("List(%q) = %s, want %s", prefix, got, want)
@@ -163,10 +171,12 @@ func TestPrefixesAreNoPatterns(t *testing.T) {
 func TestFlushesAtOnce(t *testing.T) {
 	b := open(t, database(t))
 	const many = 5000
-	if _, err := b.pool.Exec(t.Context(), "INSERT INTO freshet_cache SELECT 'a:' || i, '', now() + '1 hour' FROM generate_series(1, $1::int) i", many); err != nil {
+	if _, err := b.pool.Exec(t.Context(), "INSERT INTO freshet_cache SELECT 'a:' || i, '', now() "+
+		"+ '1 hour' FROM generate_series(1, $1::int) i", many); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.pool.Exec(t.Context(), "INSERT INTO freshet_cache SELECT 'a:old' || i, '', now() FROM generate_series(1, 10) i"); err != nil {
+	if _, err := b.pool.Exec(t.Context(), "INSERT INTO freshet_cache SELECT 'a:old' || i, '', "+
+		"now() FROM generate_series(1, 10) i"); err != nil {
 		t.Fatal(err)
 	}
 	type result struct {
@@ -199,8 +209,10 @@ func TestSweep(t *testing.T) {
 	fill := func() {
 		t.Helper()
 		for _, sql := range []string{
-			"INSERT INTO freshet_cache SELECT 'old:' || i, '', now() - i * interval '1 second' FROM generate_series(0, 2500) i",
-			"INSERT INTO freshet_cache SELECT 'new:' || i, '', now() + '1 hour' FROM generate_series(1, 10) i ON CONFLICT DO NOTHING",
+			"INSERT INTO freshet_cache SELECT 'old:' || i, '', now() - i * interval '1 second' " +
+				"FROM generate_series(0, 2500) i",
+			"INSERT INTO freshet_cache SELECT 'new:' || i, '', now() + '1 hour' FROM " +
+				"generate_series(1, 10) i ON CONFLICT DO NOTHING",
 		} {
 			if _, err := b.pool.Exec(t.Context(), sql); err != nil {
 				t.Fatal(err)
@@ -213,7 +225,8 @@ func TestSweep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tx.Exec(t.Context(), "SELECT pg_advisory_xact_lock(hashtextextended('~sweep~', 'freshet_cache'::regclass::oid::bigint))"); err != nil {
+	if _, err := tx.Exec(t.Context(), "SELECT pg_advisory_xact_lock(hashtextextended('~sweep~', "+
+		"'freshet_cache'::regclass::oid::bigint))"); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := b.sweepOnce(t.Context()); n != 0 || err != nil {
@@ -239,17 +252,20 @@ func TestSweep(t *testing.T) {
 	})
 }
 
-// A row that was set anew between the sweep's look and its deletion stays: it is locked and looked at again.
+// A row that was set anew between the sweep's look and its deletion stays: it is locked and looked
+// at again.
 func TestSweepLeavesWhatIsLocked(t *testing.T) {
 	b := open(t, database(t)+"&sweep=0")
-	if _, err := b.pool.Exec(t.Context(), "INSERT INTO freshet_cache VALUES ('one', '', now()), ('two', '', now())"); err != nil {
+	if _, err := b.pool.Exec(t.Context(), "INSERT INTO freshet_cache VALUES ('one', '', now()), "+
+		"('two', '', now())"); err != nil {
 		t.Fatal(err)
 	}
 	tx, err := b.pool.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tx.Exec(t.Context(), "UPDATE freshet_cache SET expires = now() + '1 hour' WHERE key = 'one'"); err != nil {
+	if _, err := tx.Exec(t.Context(), "UPDATE freshet_cache SET expires = now() + '1 hour' WHERE "+
+		"key = 'one'"); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := b.sweepOnce(t.Context()); n != 1 || err != nil {

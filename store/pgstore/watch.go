@@ -28,7 +28,10 @@ func (j *journal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Number
 		if err == nil {
 			defer w.close()
 			err = watch.Follow(ctx, from, yield,
-				func(from uint64) ([]store.Numbered, uint64, error) { return w.look(watching, from) },
+				func(from uint64) ([]store.Numbered, uint64, error) {
+					return w.look(watching,
+						from)
+				},
 				func(from uint64) error { return w.wait(watching, from) })
 		}
 		switch {

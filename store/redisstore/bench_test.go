@@ -9,8 +9,8 @@ import (
 	"github.com/freshet-go/freshet/internal/testserver"
 )
 
-// BenchmarkGet reads 4 KiB by 8 goroutines, with the driver and with the client alone: the driver may cost
-// 1.15 times as much.
+// BenchmarkGet reads 4 KiB by 8 goroutines, with the driver and with the client alone: the driver
+// may cost 1.15 times as much.
 func BenchmarkGet(b *testing.B) {
 	s := testserver.SharedRedis(b)
 	backend := open(b, s.URL)

@@ -33,20 +33,23 @@ const (
 	sentinelPort = "26379"
 )
 
-// Config says which server to use and how. The zero value is the server at 127.0.0.1:6379. ParseURL makes
-// one of a URL, whose options are the names in parentheses.
+// Config says which server to use and how. The zero value is the server at 127.0.0.1:6379. ParseURL
+// makes one of a URL, whose options are the names in parentheses.
 type Config struct {
-	// Addrs are host:port of the server; with Cluster of some of its nodes, with Master of the Sentinels.
-	// One without a port gets 6379, or 26379 with Master. Default 127.0.0.1 alone.
+	// Addrs are host:port of the server; with Cluster of some of its nodes, with Master of the
+	// Sentinels. One without a port gets 6379, or 26379 with Master. Default 127.0.0.1 alone.
 	Addrs []string
-	// Cluster says that Addrs belong to a Redis Cluster. One address may be enough: the client asks it for the others.
+	// Cluster says that Addrs belong to a Redis Cluster. One address may be enough: the client asks
+	// it for the others.
 	Cluster bool
 	// Master (master) is the name by which Sentinels know the server. Default none: no Sentinels.
 	Master string
 
-	// Username and Password are the server's. Without a Password none is sent, and Username must be empty.
+	// Username and Password are the server's. Without a Password none is sent, and Username must be
+	// empty.
 	Username, Password string
-	// SentinelUsername and SentinelPassword (sentinel_username, sentinel_password) are the Sentinels' own.
+	// SentinelUsername and SentinelPassword (sentinel_username, sentinel_password) are the
+	// Sentinels' own.
 	SentinelUsername, SentinelPassword string
 	// Database is the number of the database, 0 or more; a Cluster has only 0. Default 0.
 	Database int
@@ -55,26 +58,29 @@ type Config struct {
 	TLS bool
 	// CAFile (ca_file) is a file of PEM certificates to trust. Default: the system's. Needs TLS.
 	CAFile string
-	// ServerName (server_name) is the name that the certificate must be for. Default: the host that is
-	// dialled. Needs TLS.
+	// ServerName (server_name) is the name that the certificate must be for. Default: the host that
+	// is dialled. Needs TLS.
 	ServerName string
 
-	// PoolSize (pool_size) is how many connections are open at most, to each node in a Cluster, besides one
-	// for each Watch. 1 to 10,000. Default 50.
+	// PoolSize (pool_size) is how many connections are open at most, to each node in a Cluster,
+	// besides one for each Watch. 1 to 10,000. Default 50.
 	PoolSize int
-	// MinIdle (min_idle) is the number of connections to keep open without work. 0 to PoolSize. Default 0.
+	// MinIdle (min_idle) is the number of connections to keep open without work. 0 to PoolSize.
+	// Default 0.
 	MinIdle int
-	// PoolTimeout (pool_timeout) is how long a call waits for a free connection. At most an hour. Default 1 second.
+	// PoolTimeout (pool_timeout) is how long a call waits for a free connection. At most an hour.
+	// Default 1 second.
 	PoolTimeout time.Duration
-	// DialTimeout (dial_timeout) is how long connecting may take. At most an hour. Default 2 seconds.
+	// DialTimeout (dial_timeout) is how long connecting may take. At most an hour. Default 2
+	// seconds.
 	DialTimeout time.Duration
-	// Timeout (timeout) is how long the server may take to answer when the call's context allows for
-	// longer. At most an hour. Default 2 seconds.
+	// Timeout (timeout) is how long the server may take to answer when the call's context allows
+	// for longer. At most an hour. Default 2 seconds.
 	Timeout time.Duration
-	// MaxRetries (max_retries) is how often to repeat a call that failed. 0 to 10. Default 0: for a cache a
-	// retry costs more than a miss. The Backend repeats a call whose connection the server had closed once all
-	// the same, on a fresh one; and in a Cluster the client may send a call that failed once more, or to the
-	// node that has taken over; both within the call's context.
+	// MaxRetries (max_retries) is how often to repeat a call that failed. 0 to 10. Default 0: for a
+	// cache a retry costs more than a miss. The Backend repeats a call whose connection the server
+	// had closed once all the same, on a fresh one; and in a Cluster the client may send a call
+	// that failed once more, or to the node that has taken over; both within the call's context.
 	MaxRetries int
 }
 
@@ -107,7 +113,8 @@ func (c Config) checkServers() error {
 	case c.Cluster && c.Master != "":
 		return errors.New("master is for Sentinels; a Cluster has none")
 	case !c.Cluster && c.Master == "" && len(c.Addrs) > 1:
-		return fmt.Errorf("%d addresses for one server; several are allowed for a Cluster (redis+cluster://) and for Sentinels (redis+sentinel://)", len(c.Addrs))
+		return fmt.Errorf("%d addresses for one server; several are allowed for a Cluster "+
+			"(redis+cluster://) and for Sentinels (redis+sentinel://)", len(c.Addrs))
 	case c.Database < 0:
 		return fmt.Errorf("database %d; 0 or more is allowed", c.Database)
 	case c.Cluster && c.Database != 0:
@@ -115,11 +122,13 @@ func (c Config) checkServers() error {
 	case c.Username != "" && c.Password == "":
 		return errors.New("a user without a password; a password alone is written :password@")
 	case c.Master == "" && c.SentinelUsername+c.SentinelPassword != "":
-		return errors.New("sentinel_username and sentinel_password are for Sentinels (redis+sentinel://)")
+		return errors.New("sentinel_username and sentinel_password are for Sentinels " +
+			"(redis+sentinel://)")
 	case c.SentinelUsername != "" && c.SentinelPassword == "":
 		return errors.New("sentinel_username without sentinel_password")
 	case !c.TLS && c.CAFile+c.ServerName != "":
-		return errors.New("ca_file and server_name need TLS (rediss://, or tls=true with Sentinels and Clusters)")
+		return errors.New("ca_file and server_name need TLS (rediss://, or tls=true with " +
+			"Sentinels and Clusters)")
 	}
 	return nil
 }

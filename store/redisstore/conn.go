@@ -11,9 +11,10 @@ import (
 	"time"
 )
 
-// trustedFor is how long after the server's last word a connection is used again without a look at whether it is
-// still there. The client looks each time otherwise, which costs a twentieth of a Get. Of a server that ended
-// and is back within this time the first call learns by a connection that has hung up, and is repeated.
+// trustedFor is how long after the server's last word a connection is used again without a look at
+// whether it is still there. The client looks each time otherwise, which costs a twentieth of a
+// Get. Of a server that ended and is back within this time the first call learns by a connection
+// that has hung up, and is repeated.
 var trustedFor = 10 * time.Millisecond
 
 // dialer makes connections, with TLS if encrypted is not nil, and knows which of them are doubted.
@@ -29,12 +30,14 @@ type server struct {
 }
 
 func newDialer(timeout time.Duration, encrypted *tls.Config) *dialer {
-	return &dialer{net: net.Dialer{Timeout: timeout, KeepAlive: 5 * time.Minute}, encrypted: encrypted} // as the client's own
+	// as the client's own
+	return &dialer{net: net.Dialer{Timeout: timeout, KeepAlive: 5 * time.Minute},
+		encrypted: encrypted}
 }
 
-// dial never fails. The client writes a line to the host program's standard error for each dial that does, and
-// offers only to silence or to redirect all that go-redis says in the process, which is not ours to do. So where a
-// server cannot be reached, what the first call says is why.
+// dial never fails. The client writes a line to the host program's standard error for each dial
+// that does, and offers only to silence or to redirect all that go-redis says in the process, which
+// is not ours to do. So where a server cannot be reached, what the first call says is why.
 func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	known, ok := d.servers.Load(addr)
 	if !ok {
@@ -75,7 +78,8 @@ var start = time.Now()
 // sinceStart is a clock that is never set back. It is never 0.
 func sinceStart() int64 { return int64(time.Since(start)) + 1 }
 
-// conn is a connection that knows when its server spoke last. One goroutine at a time uses it, but for Close.
+// conn is a connection that knows when its server spoke last. One goroutine at a time uses it, but
+// for Close.
 type conn struct {
 	net.Conn
 	server *server
@@ -123,8 +127,9 @@ type hangUp struct {
 
 func (h *hangUp) Unwrap() error { return h.error }
 
-// doubt has no connection used again that was begun until now: a server that ends closes all, one after the
-// other. That holds for one that is doubted already: it was well then, and what is newer may have ended with it.
+// doubt has no connection used again that was begun until now: a server that ends closes all, one
+// after the other. That holds for one that is doubted already: it was well then, and what is newer
+// may have ended with it.
 func (h *hangUp) doubt() { h.conn.server.doubted.Store(sinceStart()) }
 
 func (c *conn) SetReadDeadline(t time.Time) error {
@@ -137,7 +142,8 @@ func (c *conn) SetWriteDeadline(t time.Time) error {
 	return c.Conn.SetWriteDeadline(t)
 }
 
-// SetDeadline is called without a deadline before the client takes its look; each call then sets its own.
+// SetDeadline is called without a deadline before the client takes its look; each call then sets
+// its own.
 func (c *conn) SetDeadline(t time.Time) error {
 	if c.trusted = t.IsZero() && time.Since(c.heard) < trustedFor; c.trusted {
 		return nil

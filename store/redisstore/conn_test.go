@@ -48,8 +48,8 @@ func looked(t *testing.T, c *conn) (reached bool) {
 	return reached
 }
 
-// A connection whose server has just spoken is used without a look; any other is looked at, with its deadline
-// taken away.
+// A connection whose server has just spoken is used without a look; any other is looked at, with
+// its deadline taken away.
 func TestAConnectionIsTrustedForAMoment(t *testing.T) {
 	c, server := pair(t)
 	if !looked(t, c) {

@@ -18,7 +18,8 @@ const driver = fault.Driver("redisstore")
 // fail returns the driver's error of go-redis's.
 func fail(ctx context.Context, op, key string, err error) error {
 	if ended := fault.Ended(ctx, err); ended != nil {
-		return driver.Fail(op, key, store.KindTimeout, fault.As(ended.Error(), errors.Join(ended, err)))
+		return driver.Fail(op, key, store.KindTimeout, fault.As(ended.Error(), errors.Join(ended,
+			err)))
 	}
 	return driver.Fail(op, key, kindOf(err), fault.As(text(err, key), err))
 }
@@ -35,7 +36,8 @@ func kindOf(err error) store.ErrorKind {
 	switch strings.ToUpper(strings.TrimPrefix(code, "-")) {
 	case "NOAUTH", "WRONGPASS", "NOPERM", "DENIED":
 		return store.KindAuthentication
-	case "LOADING", "READONLY", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "OOM", "BUSY", "MISCONF", "NOREPLICAS",
+	case "LOADING", "READONLY", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "OOM", "BUSY", "MISCONF",
+		"NOREPLICAS",
 		"MOVED", "ASK", "UNBLOCKED", "EXECABORT", "NOGOODSLAVE", "NOMASTERLINK":
 		return store.KindTransient
 	}
@@ -76,10 +78,13 @@ func text(err error, key string) string {
 	case errors.As(err, &reply):
 		said, _, _ = strings.Cut(said, ", with args")
 		said = shorten(said)
-	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
-		errors.Is(err, redis.ErrPoolTimeout), errors.Is(err, redis.ErrPoolExhausted), errors.Is(err, redis.ErrClosed),
+	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
+		errors.Is(err, net.ErrClosed),
+		errors.Is(err, redis.ErrPoolTimeout), errors.Is(err, redis.ErrPoolExhausted),
+		errors.Is(err, redis.ErrClosed),
 		kindWithoutReply(err) != store.KindUnknown:
-	case strings.HasPrefix(said, "redis: all sentinels"), strings.HasPrefix(said, "redis: cannot load cluster"), strings.HasPrefix(said, "redis: cluster has no nodes"):
+	case strings.HasPrefix(said, "redis: all sentinels"), strings.HasPrefix(said,
+		"redis: cannot load cluster"), strings.HasPrefix(said, "redis: cluster has no nodes"):
 	case strings.Contains(said, "tls: "), strings.Contains(said, "x509: "):
 	default:
 		return "the server's answer is not what Redis's protocol allows"

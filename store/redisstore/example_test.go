@@ -11,7 +11,9 @@ import (
 
 func Example() {
 	ctx := context.Background()
-	c, err := redisstore.ParseURL("redis://:password@cache.example:6379/1?pool_size=20&timeout=500ms")
+	c,
+		err := redisstore.ParseURL(
+		"redis://:password@cache.example:6379/1?pool_size=20&timeout=500ms")
 	if err != nil {
 		panic(err)
 	}

@@ -18,7 +18,8 @@ import (
 func wantError(t *testing.T, err error, kind store.ErrorKind) {
 	t.Helper()
 	var e *store.Error
-	if !errors.As(err, &e) || e.Backend != "redisstore" || e.Kind != kind || errors.Is(err, store.ErrNotFound) {
+	if !errors.As(err, &e) || e.Backend != "redisstore" || e.Kind != kind ||
+		errors.Is(err, store.ErrNotFound) {
 		t.Errorf("%v; want a %v error of redisstore's", err, kind)
 		return
 	}
@@ -186,7 +187,8 @@ func TestWrongPassword(t *testing.T) {
 	if err := b.Set(t.Context(), key, nil, time.Hour); err != nil {
 		t.Error(err)
 	}
-	if err := b.client.Do(t.Context(), "ACL", "SETUSER", "reader", "on", ">secret", "~*", "+get", "+ping").Err(); err != nil {
+	if err := b.client.Do(t.Context(), "ACL", "SETUSER", "reader", "on", ">secret", "~*", "+get",
+		"+ping").Err(); err != nil {
 		t.Fatal(err)
 	}
 	reader := open(t, strings.Replace(s.URL, "//", "//reader:secret@", 1))
@@ -206,7 +208,8 @@ func TestWrongDatabase(t *testing.T) {
 	}
 	_, err = healthy(t, c)
 	wantError(t, err, store.KindPermanent)
-	if err == nil || !strings.Contains(err.Error(), "/99: ") || !strings.Contains(err.Error(), "out of range") {
+	if err == nil || !strings.Contains(err.Error(), "/99: ") || !strings.Contains(err.Error(),
+		"out of range") {
 		t.Errorf("%v; want the URL and the reason", err)
 	}
 }
@@ -314,7 +317,8 @@ func TestErrorsShowNoValue(t *testing.T) {
 func TestKeysAndValuesOutOfBounds(t *testing.T) {
 	s := testserver.Redis(t, "--proto-max-bulk-len", "1mb")
 	b := open(t, s.URL)
-	for _, bad := range []string{"", strings.Repeat("k", 201), "a b", "a\x00", "a\n", "ключ", "~lock~a", "a*"} {
+	for _, bad := range []string{"", strings.Repeat("k", 201), "a b", "a\x00", "a\n", "ключ",
+		"~lock~a", "a*"} {
 		_, err := b.Get(t.Context(), bad)
 		wantError(t, err, store.KindPermanent)
 		wantError(t, b.Set(t.Context(), bad, nil, time.Hour), store.KindPermanent)
@@ -333,7 +337,8 @@ func TestKeysAndValuesOutOfBounds(t *testing.T) {
 			t.Errorf("%v is not ErrTooLarge", err)
 		}
 		if got, err := b.Get(t.Context(), key); err != store.ErrNotFound {
-			t.Errorf("%d bytes were refused, and what was there before is still found: %q, %v", size, got, err)
+			t.Errorf("%d bytes were refused, and what was there before is still found: %q, %v",
+				size, got, err)
 		}
 	}
 	if err := b.Set(t.Context(), key, make([]byte, 1<<20), time.Hour); err != nil {
@@ -354,20 +359,24 @@ func TestAGreatValue(t *testing.T) {
 
 func TestALifetimeOfAnyLength(t *testing.T) {
 	b := open(t, testserver.SharedRedis(t).URL)
-	for _, ttl := range []time.Duration{31 * 24 * time.Hour, 100 * 365 * 24 * time.Hour, 1<<63 - 1} {
+	for _, ttl := range []time.Duration{31 * 24 * time.Hour, 100 * 365 * 24 * time.Hour,
+		1<<63 - 1} {
 		if err := b.Set(t.Context(), "long", nil, ttl); err != nil {
 			t.Errorf("%v: %v", ttl, err)
 		}
 		if existed, err := b.Expire(t.Context(), "long", ttl); !existed || err != nil {
 			t.Errorf("%v: %t, %v", ttl, existed, err)
 		}
-		if left, err := b.TTL(t.Context(), "long"); err != nil || left > ttl || ttl-left > time.Minute {
+		if left, err := b.TTL(t.Context(), "long"); err != nil || left > ttl ||
+			ttl-left > time.Minute {
 			t.Errorf("%v: %v left, %v", ttl, left, err)
 		}
 	}
 	for ttl, want := range map[time.Duration]time.Duration{
-		1: time.Millisecond, time.Millisecond: time.Millisecond, time.Millisecond + 1: 2 * time.Millisecond, time.Hour: time.Hour,
-		forever: forever - 775807, forever - 775807: forever - 775807, forever - 775808: forever - 775807,
+		1: time.Millisecond, time.Millisecond: time.Millisecond, time.Millisecond +
+			1: 2 * time.Millisecond, time.Hour: time.Hour,
+		forever: forever - 775807, forever - 775807: forever - 775807,
+		forever - 775808: forever - 775807,
 	} {
 		if got := milliseconds(ttl); got != want {
 			t.Errorf("%v is rounded to %v, want %v", ttl, got, want)

@@ -15,13 +15,15 @@ import (
 
 // details are the lines of INFO that Health passes on, by their names there.
 var details = []string{
-	"redis_version", "valkey_version", "redis_mode", "role", "uptime_in_seconds", "connected_clients", "maxclients",
+	"redis_version", "valkey_version", "redis_mode", "role", "uptime_in_seconds",
+	"connected_clients", "maxclients",
 	"used_memory", "maxmemory", "maxmemory_policy", "evicted_keys", "loading", "master_link_status",
 }
 
-// Health implements [store.Backend]. It pings the server, and of a Cluster every master, and fails if one does
-// not answer. The latency is the slowest one's. Details are what the server says in INFO, in a Cluster
-// with the master's address before the name; none from a server that keeps them to itself.
+// Health implements [store.Backend]. It pings the server, and of a Cluster every master, and fails
+// if one does not answer. The latency is the slowest one's. Details are what the server says in
+// INFO, in a Cluster with the master's address before the name; none from a server that keeps them
+// to itself.
 func (b *Backend) Health(ctx context.Context) (store.Health, error) {
 	h := store.Health{Backend: "redis", Details: map[string]string{}}
 	masters, err := b.masters(ctx)
@@ -48,7 +50,8 @@ func (b *Backend) Health(ctx context.Context) (store.Health, error) {
 	return h, b.clusterHealth(ctx, h.Details)
 }
 
-// unwell returns the error of a Health that ended with err. It names the server, and the node if label does.
+// unwell returns the error of a Health that ended with err. It names the server, and the node if
+// label does.
 func (b *Backend) unwell(ctx context.Context, label string, err error) error {
 	return fail(ctx, "health", "", fault.As(b.server+": "+label+err.Error(), err))
 }
@@ -59,7 +62,8 @@ func ping(ctx context.Context, server *redis.Client) (time.Duration, error) {
 	return time.Since(start), err
 }
 
-// describe adds what the server says of itself. It is no failure when it does not: not everyone may ask.
+// describe adds what the server says of itself. It is no failure when it does not: not everyone may
+// ask.
 func describe(ctx context.Context, server *redis.Client, label string, to map[string]string) {
 	info, err := server.Info(ctx).Result()
 	if err != nil {
@@ -86,7 +90,8 @@ func (b *Backend) clusterHealth(ctx context.Context, to map[string]string) error
 	for line := range strings.Lines(info) {
 		if state, ok := strings.CutPrefix(strings.TrimSpace(line), "cluster_state:"); ok {
 			if to["cluster_state"] = state; state != "ok" {
-				return driver.Fail("health", "", store.KindTransient, fmt.Errorf("the cluster's state is %q", state))
+				return driver.Fail("health", "", store.KindTransient,
+					fmt.Errorf("the cluster's state is %q", state))
 			}
 		}
 	}

@@ -13,42 +13,46 @@ import (
 // maxNumber is the greatest number that a script can count to: in microseconds, the year 2255.
 const maxNumber = 1 << 53
 
-// journal is a Redis stream. The mark with number 17 is its record 17-0, so that the stream's order is the
-// journal's and nothing else need be kept. Only the first record, and one that follows a loss, has a number
-// other than its predecessor's plus one; both invalidate everything.
+// journal is a Redis stream. The mark with number 17 is its record 17-0, so that the stream's order
+// is the journal's and nothing else need be kept. Only the first record, and one that follows a
+// loss, has a number other than its predecessor's plus one; both invalidate everything.
 //
-// A record has the mark, the bytes recorded so far, by which the stream is bounded, and the run id of the server
-// that wrote it. A server with another run id has been restarted or has taken over, and may have
-// forgotten the newest records: the first to ask it records that everything is invalidated. So does the first to
-// find no records at all, after a flush or an eviction. Their number is the clock's, in microseconds, which
-// is ahead of whatever was given out before.
+// A record has the mark, the bytes recorded so far, by which the stream is bounded, and the run id
+// of the server that wrote it. A server with another run id has been restarted or has taken over,
+// and may have forgotten the newest records: the first to ask it records that everything is
+// invalidated. So does the first to find no records at all, after a flush or an eviction. Their
+// number is the clock's, in microseconds, which is ahead of whatever was given out before.
 type journal struct {
-	backend      *Backend
-	marks, bytes int // how much it remembers, or a hundred marks more; a mark has 64 bytes besides its name
+	backend *Backend
+	// how much it remembers, or a hundred marks more; a mark has 64 bytes besides its name
+	marks, bytes int
 	key          string
 	invalid      error // what every call returns, if the prefix is not allowed
 }
 
-// Journal implements [store.Journaler]. The journal remembers 65,536 marks or 16 MiB, whichever is less, and has
-// no lifetime: a server that evicts only keys with one never evicts it. One that is full and evicts nothing
-// takes marks all the same. It needs Redis 5.
+// Journal implements [store.Journaler]. The journal remembers 65,536 marks or 16 MiB, whichever is
+// less, and has no lifetime: a server that evicts only keys with one never evicts it. One that is
+// full and evicts nothing takes marks all the same. It needs Redis 5.
 func (b *Backend) Journal(prefix string) store.Journal {
 	return &journal{
-		backend: b, marks: history.MaxMarks, bytes: history.MaxBytes, key: "{~journal~" + prefix + "}",
+		backend: b, marks: history.MaxMarks, bytes: history.MaxBytes, key: "{~journal~" + prefix +
+			"}",
 		invalid: driver.CheckPrefix("journal", prefix),
 	}
 }
 
-// channel is where the journal announces a new head. The server's databases share their channels: a message is no more
-// than a reason to look.
+// channel is where the journal announces a new head. The server's databases share their channels: a
+// message is no more than a reason to look.
 func (j *journal) channel() string { return j.key }
 
-// head is the beginning of both scripts. It leaves the greatest number in head, the bytes so far in bytes, and
-// record() to add a mark. ARGV[1] is a number that new ones must exceed, or 0; one that is a day ahead of the
-// clock was never given out. ARGV[2] is the channel, ARGV[3] how many records there may be.
+// head is the beginning of both scripts. It leaves the greatest number in head, the bytes so far in
+// bytes, and record() to add a mark. ARGV[1] is a number that new ones must exceed, or 0; one that
+// is a day ahead of the clock was never given out. ARGV[2] is the channel, ARGV[3] how many records
+// there may be.
 //
-// A server that is full lets a script write if the first of its writes takes nothing more. So each begins with
-// one that removes: entries can be invalidated, also where nothing can be stored any more.
+// A server that is full lets a script write if the first of its writes takes nothing more. So each
+// begins with one that removes: entries can be invalidated, also where nothing can be stored any
+// more.
 const head = `
 local key = KEYS[1]
 local info = redis.pcall('INFO', 'server')
@@ -75,8 +79,8 @@ if not last or last[2][6] ~= run or head < above then
 end
 `
 
-// appendScript records ARGV[5] and what follows, within ARGV[4] bytes, and returns the head. It forgets a quarter
-// more bytes than it must, so that it need not do so each time.
+// appendScript records ARGV[5] and what follows, within ARGV[4] bytes, and returns the head. It
+// forgets a quarter more bytes than it must, so that it need not do so each time.
 var appendScript = redis.NewScript(head + `
 if #ARGV > 4 then
 	trim()
@@ -134,7 +138,9 @@ func (j *journal) Since(ctx context.Context, number uint64) ([]store.Numbered, u
 }
 
 // since has the journal begin anew above a number, if its head is below it.
-func (j *journal) since(ctx context.Context, number, above uint64) (marks []store.Numbered, head uint64, err error) {
+func (j *journal) since(
+	ctx context.Context, number, above uint64,
+) (marks []store.Numbered, head uint64, err error) {
 	if j.invalid != nil {
 		return nil, 0, j.invalid
 	}

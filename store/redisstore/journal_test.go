@@ -41,7 +41,8 @@ func since(t *testing.T, j store.Journal, number uint64) ([]store.Numbered, uint
 func wantReset(t *testing.T, j store.Journal, number uint64) (at uint64) {
 	t.Helper()
 	marks, head := since(t, j, number)
-	if len(marks) == 0 || !isReset(marks[0].Mark) || marks[0].Number <= number || head < marks[0].Number {
+	if len(marks) == 0 || !isReset(marks[0].Mark) || marks[0].Number <= number ||
+		head < marks[0].Number {
 		t.Fatalf("Since(%d) = %v, head %d; want Everything first", number, marks, head)
 	}
 	return marks[0].Number
@@ -64,7 +65,8 @@ func TestAJournalBeginsAtTheClock(t *testing.T) {
 		}
 	}
 	j := open(t, url).Journal(prefix)
-	if marks, head := since(t, j, 0); head != heads[0] || len(marks) != 1 || marks[0] != (store.Numbered{Mark: history.All, Number: head}) {
+	if marks, head := since(t, j, 0); head != heads[0] || len(marks) != 1 ||
+		marks[0] != (store.Numbered{Mark: history.All, Number: head}) {
 		t.Errorf("Since(0) = %v, %d; want Everything at the beginning, %d", marks, head, heads[0])
 	}
 	if marks, head := since(t, j, heads[0]+5); len(marks) != 0 || head != heads[0] {
@@ -105,9 +107,11 @@ func TestAJournalThatWasLostBeginsAnew(t *testing.T) {
 				t.Errorf("Since(%d) = %v; want one mark", head, marks)
 			}
 			if at := wantReset(t, j, head); at <= newest {
-				t.Errorf("the new number %d is not greater than %d, which was given out before", at, newest)
+				t.Errorf("the new number %d is not greater than %d, which was given out before", at,
+					newest)
 			}
-			// Two marks remain before the loss, or none: either way everything is invalidated after them.
+			// Two marks remain before the loss, or none: either way everything is invalidated after
+			// them.
 			marks, now := since(t, j, head-1)
 			if !isReset(marks[len(marks)-1].Mark) {
 				t.Errorf("Since(%d) = %v; want Everything at last", head-1, marks)
@@ -186,7 +190,8 @@ func TestARecordThatIsMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	run := info["Server"]["run_id"][:12]
-	if err := b.client.Do(t.Context(), "XADD", j.key, recordID(begin+1000), "m", "?of a later version", "b", 1, "r", run).Err(); err != nil {
+	if err := b.client.Do(t.Context(), "XADD", j.key, recordID(begin+1000), "m",
+		"?of a later version", "b", 1, "r", run).Err(); err != nil {
 		t.Fatal(err)
 	}
 	if marks, _ := since(t, j, begin+999); len(marks) != 1 || !isReset(marks[0].Mark) {
@@ -200,11 +205,13 @@ func TestAJournalsPrefixIsChecked(t *testing.T) {
 	wantError(t, err, store.KindPermanent)
 	_, _, err = j.Since(t.Context(), 0)
 	wantError(t, err, store.KindPermanent)
-	_, err = open(t, "redis://127.0.0.1:1").Journal("a").Append(t.Context(), store.Mark{Kind: store.MarkKey})
+	_, err = open(t, "redis://127.0.0.1:1").Journal("a").Append(t.Context(),
+		store.Mark{Kind: store.MarkKey})
 	wantError(t, err, store.KindPermanent)
 }
 
-// follow watches from number until the test ends, and passes on what it hears. An error fails the test.
+// follow watches from number until the test ends, and passes on what it hears. An error fails the
+// test.
 func follow(t *testing.T, j store.Journal, from uint64) <-chan store.Numbered {
 	t.Helper()
 	return followAgain(t, j, from, func(err error) bool {
@@ -214,7 +221,9 @@ func follow(t *testing.T, j store.Journal, from uint64) <-chan store.Numbered {
 }
 
 // followAgain is follow, which watches again after an error if again says so.
-func followAgain(t *testing.T, j store.Journal, from uint64, again func(err error) bool) <-chan store.Numbered {
+func followAgain(
+	t *testing.T, j store.Journal, from uint64, again func(err error) bool,
+) <-chan store.Numbered {
 	t.Helper()
 	heard := make(chan store.Numbered, 100)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -304,7 +313,8 @@ func TestAWatcherNoticesThatNothingIsToldAnyMore(t *testing.T) {
 	p := testserver.Proxy(t, s.Addr)
 	var addr atomic.Pointer[string]
 	addr.Store(&s.Addr)
-	client := redis.NewClient(&redis.Options{Dialer: func(ctx context.Context, network, _ string) (net.Conn, error) {
+	client := redis.NewClient(&redis.Options{Dialer: func(ctx context.Context, network,
+		_ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "tcp", *addr.Load())
 	}})
 	t.Cleanup(func() { client.Close() }) // after the watcher has ended
@@ -350,7 +360,8 @@ func TestAWatcherHearsThatTheServerForgot(t *testing.T) {
 	}
 }
 
-// A server that came back with an old state and a slow clock may have a head below what a watcher has seen.
+// A server that came back with an old state and a slow clock may have a head below what a watcher
+// has seen.
 func TestAWatcherThatIsAheadHasTheJournalBeginAnew(t *testing.T) {
 	b := open(t, testserver.SharedRedis(t).URL)
 	j := newJournal(b)
@@ -399,7 +410,8 @@ func TestAWatcherEndsWithAnErrorWhenTheServerIsLost(t *testing.T) {
 func TestAUserWhoMayNotSubscribeStillWatches(t *testing.T) {
 	s := testserver.Redis(t)
 	b := open(t, s.URL)
-	if err := b.client.Do(t.Context(), "ACL", "SETUSER", "mute", "on", ">secret", "~*", "resetchannels", "+@all", "-info").Err(); err != nil {
+	if err := b.client.Do(t.Context(), "ACL", "SETUSER", "mute", "on", ">secret", "~*",
+		"resetchannels", "+@all", "-info").Err(); err != nil {
 		t.Fatal(err)
 	}
 	j := open(t, strings.Replace(s.URL, "//", "//mute:secret@", 1)).Journal("p")

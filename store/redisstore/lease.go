@@ -35,17 +35,21 @@ type lease struct {
 	name, token string
 }
 
-// TryLock implements [store.Locker]. A lease may be taken although TryLock fails, when the server's answer is
-// lost; it then ends with its ttl. When a server that Sentinels or a Cluster replace is lost, its successor
-// may not know of a lease: two can hold it then, until the first one's ttl is over.
-func (b *Backend) TryLock(ctx context.Context, name string, ttl time.Duration) (store.Lease, bool, error) {
+// TryLock implements [store.Locker]. A lease may be taken although TryLock fails, when the server's
+// answer is lost; it then ends with its ttl. When a server that Sentinels or a Cluster replace is
+// lost, its successor may not know of a lease: two can hold it then, until the first one's ttl is
+// over.
+func (b *Backend) TryLock(
+	ctx context.Context, name string, ttl time.Duration,
+) (store.Lease, bool, error) {
 	if err := driver.CheckLease("lock", name, ttl); err != nil {
 		return nil, false, err
 	}
 	var random [16]byte
 	rand.Read(random[:])
 	l := &lease{backend: b, name: name, token: hex.EncodeToString(random[:])}
-	taken, err := take.Run(ctx, b.client, []string{leaseKeys + name}, l.token, milliseconds(ttl).Milliseconds()).Int()
+	taken, err := take.Run(ctx, b.client, []string{leaseKeys + name}, l.token,
+		milliseconds(ttl).Milliseconds()).Int()
 	switch {
 	case err != nil:
 		return nil, false, fail(ctx, "lock", name, err)

@@ -94,7 +94,9 @@ func (b *Backend) scan(ctx context.Context, prefix string, found func(keys []str
 	return nil
 }
 
-func scanServer(ctx context.Context, server *redis.Client, prefix string, found func(keys []string) error) error {
+func scanServer(
+	ctx context.Context, server *redis.Client, prefix string, found func(keys []string) error,
+) error {
 	cursor := uint64(0)
 	for {
 		page, next, err := server.Scan(ctx, cursor, prefix+"*", scanned).Result()

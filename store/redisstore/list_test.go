@@ -32,7 +32,8 @@ func TestFlushLeavesWhatIsNotUnderThePrefix(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			foreign := []string{"blog:*", "blog:a b", "blog:~", "blog:\x00", "b?og:1", "~blog:1", "{blog:}1"}
+			foreign := []string{"blog:*", "blog:a b", "blog:~", "blog:\x00", "b?og:1", "~blog:1",
+				"{blog:}1"}
 			for _, key := range foreign { // another program's: no key of ours has these bytes
 				if err := b.client.Set(t.Context(), key, "v", 0).Err(); err != nil {
 					t.Fatal(err)
@@ -42,7 +43,8 @@ func TestFlushLeavesWhatIsNotUnderThePrefix(t *testing.T) {
 			if err != nil || !ok {
 				t.Fatal(ok, err)
 			}
-			number, err := b.Journal("blog:").Append(t.Context(), store.Mark{Kind: store.MarkEverything})
+			number, err := b.Journal("blog:").Append(t.Context(),
+				store.Mark{Kind: store.MarkEverything})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -60,7 +62,8 @@ func TestFlushLeavesWhatIsNotUnderThePrefix(t *testing.T) {
 			for range b.List(t.Context(), "blog:") {
 				break // must do
 			}
-			for _, prefix := range []string{"*", "blog:*", "b?og:", "~lock~", "{~journal~", "[b]log:", "blog:\\"} {
+			for _, prefix := range []string{"*", "blog:*", "b?og:", "~lock~", "{~journal~",
+				"[b]log:", "blog:\\"} {
 				if n, err := b.Flush(t.Context(), prefix); n != 0 || err != nil {
 					t.Errorf("Flush(%q): %d, %v; no key of ours begins so", prefix, n, err)
 				}

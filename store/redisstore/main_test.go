@@ -74,12 +74,14 @@ var abilities = storetest.Options{AllAbilities: true}
 
 func TestBackend(t *testing.T) {
 	url := testserver.Redis(t).URL
-	storetest.RunBackend(t, func(t *testing.T) store.Backend { return flushed(t, open(t, url)) }, abilities)
+	storetest.RunBackend(t, func(t *testing.T) store.Backend { return flushed(t, open(t, url)) },
+		abilities)
 }
 
 func TestBackendInACluster(t *testing.T) {
 	url := clusterURL(testserver.RedisCluster(t))
-	storetest.RunBackend(t, func(t *testing.T) store.Backend { return flushed(t, open(t, url)) }, abilities)
+	storetest.RunBackend(t, func(t *testing.T) store.Backend { return flushed(t, open(t, url)) },
+		abilities)
 }
 
 var journals atomic.Int64

@@ -9,9 +9,11 @@ import (
 	"github.com/freshet-go/freshet/store/internal/history"
 )
 
-// readMarks returns the marks of a stream's records after number. Where a record is missing, a mark that covers
-// everything stands for those up to the next one.
-func readMarks(number, head uint64, records []string) (marks []store.Numbered, _ uint64, err error) {
+// readMarks returns the marks of a stream's records after number. Where a record is missing, a mark
+// that covers everything stands for those up to the next one.
+func readMarks(
+	number, head uint64, records []string,
+) (marks []store.Numbered, _ uint64, err error) {
 	marks = make([]store.Numbered, 0, len(records)/2)
 	for ; len(records) > 0; records = records[2:] {
 		digits, _, _ := strings.Cut(records[0], "-")

@@ -23,12 +23,17 @@ func TestReadMarks(t *testing.T) {
 		{"none that is new", 4, 4, nil, nil},
 		{"of a journal that was lost", 7, 4, nil, nil},
 		{"all", 4, 6, []string{"5-0", "ta", "6-0", "ta"}, []store.Numbered{tag(5), tag(6)}},
-		{"the first are missing", 4, 7, []string{"7-0", "ta"}, []store.Numbered{history.Forgotten(6), tag(7)}},
-		{"one between is missing", 4, 7, []string{"5-0", "ta", "7-0", "ta"}, []store.Numbered{tag(5), history.Forgotten(6), tag(7)}},
-		{"the last are missing", 4, 9, []string{"5-0", "ta"}, []store.Numbered{tag(5), history.Forgotten(9)}},
+		{"the first are missing", 4, 7, []string{"7-0", "ta"},
+			[]store.Numbered{history.Forgotten(6), tag(7)}},
+		{"one between is missing", 4, 7, []string{"5-0", "ta", "7-0", "ta"},
+			[]store.Numbered{tag(5), history.Forgotten(6), tag(7)}},
+		{"the last are missing", 4, 9, []string{"5-0", "ta"}, []store.Numbered{tag(5),
+			history.Forgotten(9)}},
 		{"all are missing", 4, 6, nil, []store.Numbered{history.Forgotten(6)}},
-		{"everything after those that are missing", 4, 7, []string{"7-0", "e"}, []store.Numbered{history.Forgotten(7)}},
-		{"everything, softly, after those that are missing", 4, 7, []string{"7-0", "E"}, []store.Numbered{history.Forgotten(6), soft}},
+		{"everything after those that are missing", 4, 7, []string{"7-0", "e"},
+			[]store.Numbered{history.Forgotten(7)}},
+		{"everything, softly, after those that are missing", 4, 7, []string{"7-0", "E"},
+			[]store.Numbered{history.Forgotten(6), soft}},
 	} {
 		got, head, err := readMarks(tt.number, tt.head, tt.records)
 		if !slices.Equal(got, tt.want) || head != tt.head || err != nil {
@@ -40,8 +45,8 @@ func TestReadMarks(t *testing.T) {
 	}
 }
 
-// Names and marks of every kind are the same after having been in the server; storetest tests the journal with
-// the common ones.
+// Names and marks of every kind are the same after having been in the server; storetest tests the
+// journal with the common ones.
 func FuzzMark(f *testing.F) {
 	f.Add(uint8(0), "name", true)
 	f.Add(uint8(3), "", false)

@@ -1,18 +1,18 @@
-// Package redisstore keeps values in Redis: one server, one that Sentinels watch over, or a Cluster. Servers
-// that speak Redis's protocol and run its Lua scripts do as well. Redis 5 is the oldest that will do, and 3.2 without
-// the journal.
+// Package redisstore keeps values in Redis: one server, one that Sentinels watch over, or a
+// Cluster. Servers that speak Redis's protocol and run its Lua scripts do as well. Redis 5 is the
+// oldest that will do, and 3.2 without the journal.
 //
-// Values lie under their keys, as Redis strings with a lifetime in milliseconds. Leases
-// lie under "~lock~" and the lease's name, and a journal under "{~journal~" and its prefix and "}": names that
-// no value's key can have. Give Redis a bound (maxmemory) and have it evict (maxmemory-policy allkeys-lru or
-// allkeys-lfu): otherwise it refuses writes when it is full, and every Set fails.
+// Values lie under their keys, as Redis strings with a lifetime in milliseconds. Leases lie under
+// "~lock~" and the lease's name, and a journal under "{~journal~" and its prefix and "}": names
+// that no value's key can have. Give Redis a bound (maxmemory) and have it evict (maxmemory-policy
+// allkeys-lru or allkeys-lfu): otherwise it refuses writes when it is full, and every Set fails.
 //
-// A value that the server loses, by eviction, a restart or a failover, is a miss. When the journal loses marks, all who
-// follow it get an invalidation of everything.
+// A value that the server loses, by eviction, a restart or a failover, is a miss. When the journal
+// loses marks, all who follow it get an invalidation of everything.
 //
-// The client below, go-redis, has a log of its own, on standard error, for the whole process. A server that cannot be
-// reached is not written there: errors say it. Of Sentinels go-redis writes which server they name, and which of
-// them do not answer; its package logging turns that off.
+// The client below, go-redis, has a log of its own, on standard error, for the whole process. A
+// server that cannot be reached is not written there: errors say it. Of Sentinels go-redis writes
+// which server they name, and which of them do not answer; its package logging turns that off.
 package redisstore
 
 import (
@@ -28,9 +28,10 @@ import (
 
 // Backend keeps values in Redis. It is safe for concurrent use.
 //
-// A call ends with its context's deadline, or after Config.Timeout when that comes first. A call that waits for the
-// server does not notice that its context is cancelled before the deadline. When the server has closed a call's
-// connection, the Backend repeats the call once, within that time, on a fresh one.
+// A call ends with its context's deadline, or after Config.Timeout when that comes first. A call
+// that waits for the server does not notice that its context is cancelled before the deadline. When
+// the server has closed a call's connection, the Backend repeats the call once, within that time,
+// on a fresh one.
 type Backend struct {
 	client redis.UniversalClient
 	owned  bool   // by the Backend, which closes it
@@ -47,8 +48,8 @@ var (
 	_ store.Journaler = (*Backend)(nil)
 )
 
-// New returns a Backend for the server that c names. It asks no server: it fails only when c is not allowed.
-// Health reports whether the server answers and lets us in.
+// New returns a Backend for the server that c names. It asks no server: it fails only when c is not
+// allowed. Health reports whether the server answers and lets us in.
 func New(c Config) (*Backend, error) {
 	checked, err := c.check()
 	if err != nil {
@@ -58,12 +59,14 @@ func New(c Config) (*Backend, error) {
 	if err != nil {
 		return nil, fmt.Errorf("redisstore: %s: %w", c, err)
 	}
-	return &Backend{client: repeated(redis.NewUniversalClient(o)), owned: true, server: c.String()}, nil
+	return &Backend{client: repeated(redis.NewUniversalClient(o)), owned: true, server: c.String()},
+		nil
 }
 
-// NewFrom returns a Backend that uses a client of the caller's: a *redis.Client (with Sentinels too) or a
-// *redis.ClusterClient. The caller closes it after the Backend. Set its ContextTimeoutEnabled, or calls do not end with
-// their contexts, and its MaxRetries to 1 at least, or calls fail whose connection the server has closed.
+// NewFrom returns a Backend that uses a client of the caller's: a *redis.Client (with Sentinels
+// too) or a *redis.ClusterClient. The caller closes it after the Backend. Set its
+// ContextTimeoutEnabled, or calls do not end with their contexts, and its MaxRetries to 1 at least,
+// or calls fail whose connection the server has closed.
 func NewFrom(client redis.UniversalClient) (*Backend, error) {
 	switch c := client.(type) {
 	case *redis.Client:
@@ -72,7 +75,8 @@ func NewFrom(client redis.UniversalClient) (*Backend, error) {
 	case *redis.ClusterClient:
 		return &Backend{client: c, server: strings.Join(c.Options().Addrs, ",")}, nil
 	}
-	return nil, fmt.Errorf("redisstore: client is %T; *redis.Client and *redis.ClusterClient are allowed", client)
+	return nil, fmt.Errorf("redisstore: client is %T; *redis.Client and *redis.ClusterClient are "+
+		"allowed", client)
 }
 
 // Close ends all connections, unless they are those of NewFrom's client. Calls after it fail.

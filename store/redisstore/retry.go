@@ -7,14 +7,15 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// retry repeats a call, once, when the server had closed its connection: after a restart, a failover, or when a
-// connection was idle for too long or killed. The second attempt gets a fresh connection, and ends when the first one
-// would have.
+// retry repeats a call, once, when the server had closed its connection: after a restart, a
+// failover, or when a connection was idle for too long or killed. The second attempt gets a fresh
+// connection, and ends when the first one would have.
 //
-// The server may have carried out a call that it did not answer. So each call must bear to be done twice: it sets a
-// value again; it takes a lease by its token; it appends a mark twice, which invalidates again what was invalidated,
-// and the numbers grow all the same. What may be wrong after that is a report: Delete, Expire and Unlock may say that
-// there was nothing, and Flush may count too few.
+// The server may have carried out a call that it did not answer. So each call must bear to be done
+// twice: it sets a value again; it takes a lease by its token; it appends a mark twice, which
+// invalidates again what was invalidated, and the numbers grow all the same. What may be wrong
+// after that is a report: Delete, Expire and Unlock may say that there was nothing, and Flush may
+// count too few.
 type retry struct {
 	batches bool // pipelines too
 }
@@ -36,8 +37,8 @@ func (retry) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// ProcessPipelineHook leaves a Cluster's client to repeat a pipeline itself, to whichever nodes then have the
-// keys. It has fresh connections then as well.
+// ProcessPipelineHook leaves a Cluster's client to repeat a pipeline itself, to whichever nodes
+// then have the keys. It has fresh connections then as well.
 func (r retry) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		err := next(ctx, cmds)

@@ -165,9 +165,9 @@ func TestNoCallFailsAfterARestartBehindTLS(t *testing.T) {
 	}
 }
 
-// Each connection is killed, again and again, while calls are under way: none fails. A call is repeated once, so that
-// no call may meet two kills: the next one waits until each goroutine has ended the call that the last one may have
-// met.
+// Each connection is killed, again and again, while calls are under way: none fails. A call is
+// repeated once, so that no call may meet two kills: the next one waits until each goroutine has
+// ended the call that the last one may have met.
 func TestKilledConnectionsUnderLoad(t *testing.T) {
 	trustAll(t)
 	for name, url := range map[string]string{
@@ -220,7 +220,8 @@ func killUnderLoad(t *testing.T, b *Backend) {
 	for range 30 {
 		at := calls.Load()
 		for _, killer := range killers {
-			n, err := killer.ClientKillByFilter(t.Context(), "TYPE", "normal", "SKIPME", "yes").Result()
+			n, err := killer.ClientKillByFilter(t.Context(), "TYPE", "normal", "SKIPME",
+				"yes").Result()
 			if err != nil {
 				t.Error(err)
 			}
@@ -269,7 +270,8 @@ func TestAnAnswerThatIsLost(t *testing.T) {
 	lost := loseOne()
 	l, ok, err := b.TryLock(t.Context(), "lost-answer", time.Hour)
 	if !ok || err != nil || !lost.Load() {
-		t.Errorf("TryLock = %v, %v; want the lease, which nobody else has (answer lost: %v)", ok, err, lost.Load())
+		t.Errorf("TryLock = %v, %v; want the lease, which nobody else has (answer lost: %v)", ok,
+			err, lost.Load())
 	}
 	p.Pass()
 	if _, ok, err := b.TryLock(t.Context(), "lost-answer", time.Hour); ok || err != nil {
@@ -284,12 +286,15 @@ func TestAnAnswerThatIsLost(t *testing.T) {
 	lost = loseOne()
 	number := appendMarks(t, j, tag(2))
 	p.Pass()
-	if marks, head := since(t, j, before); !lost.Load() || head != number || len(marks) == 0 || marks[len(marks)-1].Mark != tag(2) {
-		t.Errorf("after an Append with number %d whose first answer was lost (%v), Since has %v and head %d", number, lost.Load(), marks, head)
+	if marks, head := since(t, j, before); !lost.Load() || head != number || len(marks) == 0 ||
+		marks[len(marks)-1].Mark != tag(2) {
+		t.Errorf("after an Append with number %d whose first answer was lost (%v), Since has %v "+
+			"and head %d", number, lost.Load(), marks, head)
 	}
 }
 
-// The second attempt ends when the first would have, or with the call's context when that comes first.
+// The second attempt ends when the first would have, or with the call's context when that comes
+// first.
 func TestTheSecondAttemptIsWithinTheTimeOfTheFirst(t *testing.T) {
 	c, end := pair(t)
 	until := time.Now().Add(time.Hour)

@@ -54,7 +54,8 @@ func TestAClusterWithoutOneOfItsMasters(t *testing.T) {
 	nodes := testserver.RedisCluster(t)
 	b := open(t, clusterURL(nodes)+"?timeout=500ms&dial_timeout=200ms")
 	h, err := b.Health(t.Context())
-	if err != nil || h.Details["masters"] != "3" || h.Details["cluster_state"] != "ok" || h.Details[nodes[0].Addr+" role"] != "master" {
+	if err != nil || h.Details["masters"] != "3" || h.Details["cluster_state"] != "ok" ||
+		h.Details[nodes[0].Addr+" role"] != "master" {
 		t.Errorf("Health: %v, %v", h, err)
 	}
 	nodes[1].Kill()
@@ -76,12 +77,14 @@ func TestAClusterWithoutOneOfItsMasters(t *testing.T) {
 }
 
 func TestHealth(t *testing.T) {
-	b := open(t, strings.Replace(testserver.Redis(t, "--requirepass", "secret").URL, "//", "//:secret@", 1))
+	b := open(t, strings.Replace(testserver.Redis(t, "--requirepass", "secret").URL, "//",
+		"//:secret@", 1))
 	h, err := b.Health(t.Context())
 	if err != nil || h.Backend != "redis" || h.Latency <= 0 {
 		t.Errorf("Health: %+v, %v", h, err)
 	}
-	for _, name := range []string{"redis_version", "role", "used_memory", "connected_clients", "maxmemory_policy"} {
+	for _, name := range []string{"redis_version", "role", "used_memory", "connected_clients",
+		"maxmemory_policy"} {
 		if h.Details[name] == "" {
 			t.Errorf("Health's details lack %s: %v", name, h.Details)
 		}
@@ -146,7 +149,8 @@ func overTLS(t *testing.T, s *testserver.Server, cert, key string) (addr string)
 	p := testserver.Proxy(t, "127.0.0.1:1") // a port that is free once the proxy refuses
 	p.Refuse()
 	_, port, _ := strings.Cut(p.Addr, ":")
-	err := client.Do(t.Context(), "CONFIG", "SET", "tls-cert-file", cert, "tls-key-file", key, "tls-auth-clients", "no", "tls-port", port).Err()
+	err := client.Do(t.Context(), "CONFIG", "SET", "tls-cert-file", cert, "tls-key-file", key,
+		"tls-auth-clients", "no", "tls-port", port).Err()
 	if err != nil && strings.Contains(err.Error(), "Unknown option") {
 		testserver.Missing(t, "a redis-server with TLS")
 	}
@@ -156,7 +160,8 @@ func overTLS(t *testing.T, s *testserver.Server, cert, key string) (addr string)
 	return p.Addr
 }
 
-// certificate makes one for 127.0.0.1 and cache.example that is its own authority, which Redis can read.
+// certificate makes one for 127.0.0.1 and cache.example that is its own authority, which Redis can
+// read.
 func certificate(t *testing.T) (ca, cert, key string) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -166,9 +171,11 @@ func certificate(t *testing.T) (ca, cert, key string) {
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "cache.example"},
 		DNSNames: []string{"cache.example"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+		IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
 	}
-	signed, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	signed, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey,
+		private)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +186,8 @@ func certificate(t *testing.T) (ca, cert, key string) {
 	dir := t.TempDir()
 	write := func(name, kind string, bytes []byte) string {
 		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: bytes}), 0o600); err != nil {
+		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: bytes}),
+			0o600); err != nil {
 			t.Fatal(err)
 		}
 		return path

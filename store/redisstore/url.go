@@ -15,7 +15,8 @@ import (
 
 func init() {
 	drivers.Register(drivers.Driver{
-		Kind: "redis", Schemes: []string{"redis", "rediss", "redis+sentinel", "redis+cluster"}, Open: openURL,
+		Kind: "redis", Schemes: []string{"redis", "rediss", "redis+sentinel", "redis+cluster"},
+		Open: openURL,
 	})
 }
 
@@ -35,10 +36,10 @@ func openURL(rawURL string) (store.Backend, error) {
 //	redis+sentinel://[user:password@]host[:26379],…[/database]?master=name
 //	redis+cluster://[user:password@]host[:6379],…
 //
-// Options are pool_size, min_idle, pool_timeout, dial_timeout, timeout, max_retries; with TLS ca_file and
-// server_name; with Sentinels and Clusters tls (true or false); with Sentinels master, sentinel_username and
-// sentinel_password. Durations are Go's, as in 500ms, or a number of seconds. What / ? # @ % stand for in a user
-// or password must be percent-encoded.
+// Options are pool_size, min_idle, pool_timeout, dial_timeout, timeout, max_retries; with TLS
+// ca_file and server_name; with Sentinels and Clusters tls (true or false); with Sentinels master,
+// sentinel_username and sentinel_password. Durations are Go's, as in 500ms, or a number of seconds.
+// What / ? # @ % stand for in a user or password must be percent-encoded.
 //
 // Options that are unknown, repeated, or out of bounds are errors. No error shows a password.
 func ParseURL(rawURL string) (Config, error) {
@@ -66,10 +67,12 @@ func parseURL(rawURL string) (Config, error) {
 		c.Cluster = true
 	case "redis+sentinel":
 	default:
-		return c, fmt.Errorf("unknown scheme %q; redis, rediss, redis+sentinel and redis+cluster are allowed", scheme)
+		return c, fmt.Errorf("unknown scheme %q; redis, rediss, redis+sentinel and redis+cluster "+
+			"are allowed", scheme)
 	}
 	if misplacedAt(rest) {
-		return c, errors.New("an @ after the first / ? or #; percent-encode these four in user, password and options")
+		return c, errors.New("an @ after the first / ? or #; percent-encode these four in user, " +
+			"password and options")
 	}
 	rest, fragment, found := strings.Cut(rest, "#")
 	if found {
@@ -77,11 +80,13 @@ func parseURL(rawURL string) (Config, error) {
 	}
 	rest, query, _ := strings.Cut(rest, "?")
 	authority, path, _ := strings.Cut(rest, "/")
-	if err := cmp.Or(c.readAuthority(authority), c.readDatabase(path), c.readers(scheme).Read(query)); err != nil {
+	if err := cmp.Or(c.readAuthority(authority), c.readDatabase(path),
+		c.readers(scheme).Read(query)); err != nil {
 		return c, err
 	}
 	if scheme == "redis+sentinel" && c.Master == "" {
-		return c, errors.New("the option master is missing; it names the server as the Sentinels know it")
+		return c, errors.New("the option master is missing; it names the server as the Sentinels " +
+			"know it")
 	}
 	return c, nil
 }
@@ -96,7 +101,8 @@ func (c *Config) readAuthority(authority string) error {
 	c.Username, err1 = url.PathUnescape(name)
 	c.Password, err2 = url.PathUnescape(password)
 	if err1 != nil || err2 != nil {
-		return errors.New("user or password: a % that is not followed by two hexadecimal digits; write it %25")
+		return errors.New("user or password: a % that is not followed by two hexadecimal digits; " +
+			"write it %25")
 	}
 	if hosts != "" {
 		c.Addrs = strings.Split(hosts, ",")
@@ -146,14 +152,15 @@ func (c *Config) readers(scheme string) option.Readers {
 	return r
 }
 
-// misplacedAt reports whether there is an @ after the first / ? or #: most likely one of these is in a password.
+// misplacedAt reports whether there is an @ after the first / ? or #: most likely one of these is
+// in a password.
 func misplacedAt(rest string) bool {
 	i := strings.IndexAny(rest, "/?#")
 	return i >= 0 && strings.Contains(rest[i:], "@")
 }
 
-// masked is a URL fit for an error's text: nothing before its @, where user and password are, and no
-// option whose name speaks of a password.
+// masked is a URL fit for an error's text: nothing before its @, where user and password are, and
+// no option whose name speaks of a password.
 func masked(rawURL string) string {
 	scheme, rest, ok := strings.Cut(rawURL, "://")
 	if !ok {

@@ -13,11 +13,12 @@ import (
 	"github.com/freshet-go/freshet/store/internal/lifetime"
 )
 
-// maxValue is the longest string that Redis keeps. A server may be set to take less (proto-max-bulk-len).
+// maxValue is the longest string that Redis keeps. A server may be set to take less
+// (proto-max-bulk-len).
 const maxValue = 512 << 20
 
-// Get implements [store.Backend]. When another program keeps something else than a string under the key, Get fails with
-// store.KindPermanent; Set and Delete remove it.
+// Get implements [store.Backend]. When another program keeps something else than a string under the
+// key, Get fails with store.KindPermanent; Set and Delete remove it.
 func (b *Backend) Get(ctx context.Context, key string) ([]byte, error) {
 	if err := driver.CheckKey("get", key); err != nil {
 		return nil, err
@@ -32,8 +33,8 @@ func (b *Backend) Get(ctx context.Context, key string) ([]byte, error) {
 	return nil, fail(ctx, "get", key, err)
 }
 
-// Set implements [store.Backend]. When the server refuses the value, because it is too large or the server is full, Set
-// fails and removes what was there before.
+// Set implements [store.Backend]. When the server refuses the value, because it is too large or the
+// server is full, Set fails and removes what was there before.
 func (b *Backend) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
 	if err := driver.CheckKey("set", key); err != nil {
 		return err
@@ -54,13 +55,15 @@ func (b *Backend) Set(ctx context.Context, key string, value []byte, ttl time.Du
 	return b.refused(ctx, key, err)
 }
 
-// set repeats a Set of what is large only when the server would take it: one that hangs up may mean the value.
+// set repeats a Set of what is large only when the server would take it: one that hangs up may mean
+// the value.
 func (b *Backend) set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
 	if len(value) <= leastLimit {
 		return b.client.Set(ctx, key, value, ttl).Err()
 	}
 	err := b.client.Set(context.WithValue(ctx, onlyOnce{}, true), key, value, ttl).Err()
-	if err == nil || ctx.Err() != nil || isReply(err) && !strings.HasPrefix(err.Error(), "ERR Protocol error") {
+	if err == nil || ctx.Err() != nil || isReply(err) && !strings.HasPrefix(err.Error(),
+		"ERR Protocol error") {
 		return err
 	}
 	if limit := b.limit(ctx); len(value) > limit {
@@ -80,8 +83,8 @@ func isReply(err error) bool {
 	return errors.As(err, &reply)
 }
 
-// refused returns the error of a Set that failed with err. If the server refused the value, it removes what was there
-// before.
+// refused returns the error of a Set that failed with err. If the server refused the value, it
+// removes what was there before.
 func (b *Backend) refused(ctx context.Context, key string, err error) error {
 	if isReply(err) && (redis.IsOOMError(err) || kindOf(err) == store.KindPermanent) {
 		b.client.Del(ctx, key) // the first error is the one to tell
@@ -89,8 +92,8 @@ func (b *Backend) refused(ctx context.Context, key string, err error) error {
 	return fail(ctx, "set", key, err)
 }
 
-// leastLimit is the least that a server can be set to take. Of a longer value it reads no more than the length, and
-// hangs up, so that its answer, which says "Protocol error", is mostly lost.
+// leastLimit is the least that a server can be set to take. Of a longer value it reads no more than
+// the length, and hangs up, so that its answer, which says "Protocol error", is mostly lost.
 const leastLimit = 1 << 20
 
 // limit asks how much the server takes. One that does not say takes what Redis can.
@@ -107,10 +110,12 @@ func (b *Backend) limit(ctx context.Context) int {
 }
 
 func tooLarge(key string, size, limit int) error {
-	return driver.Refuse("set", key, "%w: %d bytes; the server takes at most %d", store.ErrTooLarge, size, limit)
+	return driver.Refuse("set", key, "%w: %d bytes; the server takes at most %d", store.ErrTooLarge,
+		size, limit)
 }
 
-// milliseconds returns ttl rounded up to Redis's unit; the very longest, of 292 years, down. Redis takes more.
+// milliseconds returns ttl rounded up to Redis's unit; the very longest, of 292 years, down. Redis
+// takes more.
 func milliseconds(ttl time.Duration) time.Duration {
 	return lifetime.Of(lifetime.Units(ttl, time.Millisecond), time.Millisecond)
 }
@@ -173,7 +178,9 @@ func (b *Backend) TTL(ctx context.Context, key string) (time.Duration, error) {
 }
 
 // Expire implements [store.Expirer].
-func (b *Backend) Expire(ctx context.Context, key string, ttl time.Duration) (existed bool, err error) {
+func (b *Backend) Expire(
+	ctx context.Context, key string, ttl time.Duration,
+) (existed bool, err error) {
 	if err := driver.CheckKey("expire", key); err != nil {
 		return false, err
 	}

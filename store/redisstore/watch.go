@@ -29,7 +29,8 @@ func (j *journal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Number
 		w.wait(ctx) // for the word that we are subscribed
 		return watch.Follow(ctx, from, yield, func(from uint64) ([]store.Numbered, uint64, error) {
 			marks, err := w.catchUp(ctx)
-			return marks, max(w.number, from), err // the journal begins anew above from, if it was lost
+			// the journal begins anew above from, if it was lost
+			return marks, max(w.number, from), err
 		}, func(uint64) error {
 			w.wait(ctx)
 			return nil
@@ -72,7 +73,8 @@ func (w *watcher) catchUp(ctx context.Context) ([]store.Numbered, error) {
 		}
 	}
 	if len(marks) > 0 && !w.told && !w.broken {
-		w.subscribe(ctx) // the server's announcement did not come: the connection is dead and does not know it
+		// the server's announcement did not come: the connection is dead and does not know it
+		w.subscribe(ctx)
 	}
 	w.number = head
 	return marks, nil

@@ -28,7 +28,8 @@ func runAbilities(t *testing.T, newBackend func(*testing.T) store.Backend, o Opt
 	}
 }
 
-func runAbility[A any](t *testing.T, name string, rules []rule[able[A]], newBackend func(*testing.T) store.Backend, o Options, must bool) {
+func runAbility[A any](t *testing.T, name string, rules []rule[able[A]],
+	newBackend func(*testing.T) store.Backend, o Options, must bool) {
 	t.Run(name, func(t *testing.T) {
 		found := false
 		within(t, o, func(t *testing.T) { _, found = store.As[A](newBackend(t)) })

@@ -18,7 +18,8 @@ func TestAbsentAbilitiesFailWhenAsked(t *testing.T) {
 		return
 	}
 	said := failing(t)
-	for _, ability := range []string{"TTLer", "Expirer", "Flusher", "Lister", "Locker", "Journaler"} {
+	for _, ability := range []string{"TTLer", "Expirer", "Flusher", "Lister", "Locker",
+		"Journaler"} {
 		if !strings.Contains(said, "the backend is no store."+ability+"\n") {
 			t.Errorf("nothing is said of %s:\n%s", ability, said)
 		}
@@ -30,11 +31,13 @@ func TestAbsentAbilitiesFailWhenAsked(t *testing.T) {
 
 func TestFailuresTellRuleAndReason(t *testing.T) {
 	if os.Getenv(inner) != "" {
-		run(t, valueRules[:1], func(*testing.T) store.Backend { return deadBackend{} }, options(nil))
+		run(t, valueRules[:1], func(*testing.T) store.Backend { return deadBackend{} },
+			options(nil))
 		return
 	}
 	said := failing(t)
-	for _, want := range []string{"rule: " + valueRules[0].name, "why:  " + valueRules[0].why, "dead: get unknown: transient error"} {
+	for _, want := range []string{"rule: " + valueRules[0].name, "why:  " + valueRules[0].why,
+		"dead: get unknown: transient error"} {
 		if !strings.Contains(said, want) {
 			t.Errorf("no %q in:\n%s", want, said)
 		}

@@ -11,7 +11,8 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-var backendRules = slices.Concat(valueRules, sizeRules, lifetimeRules, callRules, endedRules, prefixRules)
+var backendRules = slices.Concat(valueRules, sizeRules, lifetimeRules, callRules, endedRules,
+	prefixRules)
 
 func setAndFind(ctx context.Context, b store.Backend, key string, value []byte) error {
 	if err := b.Set(ctx, key, bytes.Clone(value), time.Hour); err != nil {
@@ -26,7 +27,8 @@ func find(ctx context.Context, b store.Backend, key string, want []byte) error {
 		return fmt.Errorf("Get(%.100q): %w", key, err)
 	}
 	if !bytes.Equal(got, want) {
-		return fmt.Errorf("Get(%.100q) = %.200q (%d bytes), want %.200q (%d bytes)", key, got, len(got), want, len(want))
+		return fmt.Errorf("Get(%.100q) = %.200q (%d bytes), want %.200q (%d bytes)", key, got,
+			len(got), want, len(want))
 	}
 	if found, err := b.Exists(ctx, key); !found || err != nil {
 		return fmt.Errorf("Exists(%.100q) = %t, %v, though Get finds it", key, found, err)

@@ -64,7 +64,9 @@ func (b bentFull) List(ctx context.Context, prefix string) iter.Seq2[string, err
 	return b.fullBackend.List(ctx, prefix)
 }
 
-func (b bentFull) TryLock(ctx context.Context, name string, ttl time.Duration) (store.Lease, bool, error) {
+func (b bentFull) TryLock(
+	ctx context.Context, name string, ttl time.Duration,
+) (store.Lease, bool, error) {
 	if b.lock != nil {
 		return b.lock(b.fullBackend, name, ttl)
 	}
@@ -85,7 +87,8 @@ func (b bentFull) Migrate(ctx context.Context, dryRun bool) ([]string, error) {
 	return b.fullBackend.Migrate(ctx, dryRun)
 }
 
-// abilityFaults are finder's, for the rules of an ability. Each starts from a backend that is migrated.
+// abilityFaults are finder's, for the rules of an ability. Each starts from a backend that is
+// migrated.
 type abilityFaults[A any] struct{ finder[able[A]] }
 
 func (f *abilityFaults[A]) bend(name, rule string, bend func() bentFull) {
@@ -121,7 +124,9 @@ func like(f *fullBackend, prefix string, yield func(string, error) bool) {
 }
 
 // flushBy makes a Flush of a List.
-func flushBy(list func(f *fullBackend, prefix string, yield func(string, error) bool)) func(*fullBackend, string) (int64, error) {
+func flushBy(
+	list func(f *fullBackend, prefix string, yield func(string, error) bool),
+) func(*fullBackend, string) (int64, error) {
 	return func(f *fullBackend, prefix string) (removed int64, err error) {
 		list(f, prefix, func(key string, _ error) bool {
 			f.Delete(context.Background(), key)

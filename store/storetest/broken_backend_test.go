@@ -108,18 +108,26 @@ func TestBackendRulesFindFaults(t *testing.T) {
 		}, "an empty value is a value"},
 		{"keys fold case", func() bent {
 			return bent{
-				get: func(b store.Backend, key string) ([]byte, error) { return b.Get(bg, strings.ToLower(key)) },
+				get: func(b store.Backend, key string) ([]byte, error) {
+					return b.Get(bg, strings.ToLower(key))
+				},
 				set: func(b store.Backend, key string, v []byte, ttl time.Duration) error {
 					return b.Set(bg, strings.ToLower(key), v, ttl)
 				},
-				exists: func(b store.Backend, key string) (bool, error) { return b.Exists(bg, strings.ToLower(key)) },
+				exists: func(b store.Backend, key string) (bool, error) {
+					return b.Exists(bg, strings.ToLower(key))
+				},
 			}
 		}, "every allowed key works, and keys that differ are different"},
 		{"keys are cut", func() bent {
 			return bent{
-				get:    func(b store.Backend, key string) ([]byte, error) { return b.Get(bg, key[:min(199, len(key))]) },
-				set:    cut(199),
-				exists: func(b store.Backend, key string) (bool, error) { return b.Exists(bg, key[:min(199, len(key))]) },
+				get: func(b store.Backend, key string) ([]byte, error) {
+					return b.Get(bg, key[:min(199, len(key))])
+				},
+				set: cut(199),
+				exists: func(b store.Backend, key string) (bool, error) {
+					return b.Exists(bg, key[:min(199, len(key))])
+				},
 			}
 		}, "every allowed key works, and keys that differ are different"},
 		{"Delete does nothing", func() bent {
@@ -228,7 +236,9 @@ func TestBackendRulesFindFaults(t *testing.T) {
 			}}
 		}, "many keys are kept at once"},
 		{"answers cross", func() bent {
-			return bent{get: func(b store.Backend, key string) ([]byte, error) { return b.Get(bg, "key-0") }}
+			return bent{get: func(b store.Backend, key string) ([]byte, error) {
+				return b.Get(bg, "key-0")
+			}}
 		}, "concurrent calls do not mix values"},
 		{"nameless", func() bent {
 			return bent{health: func() (store.Health, error) { return store.Health{}, nil }}

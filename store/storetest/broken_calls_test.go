@@ -21,7 +21,8 @@ func TestCallRulesFindFaults(t *testing.T) {
 		goneToo  = "a call whose context is done fails, whatever ability it is of"
 		secrets  = "an error shows no whole key and no value"
 		under    = "what a Store sets lies under its prefix and the key's digest"
-		anyStore = "a Store finds and removes what lies under its prefix, whichever Store has set it"
+		anyStore = "a Store finds and removes what lies under its prefix, whichever Store has " +
+			"set it"
 		separate = "Stores with different prefixes do not see each other's entries"
 		probes   = "a probe of a backend that is well finds it well, every time"
 	)
@@ -45,23 +46,31 @@ func TestCallRulesFindFaults(t *testing.T) {
 			}}
 		}
 	}
-	tooLarge := &store.Error{Backend: "bent", Op: "set", Kind: store.KindPermanent, Err: store.ErrTooLarge}
-	add("what is too great is cut", refused, limit(func(b store.Backend, key string, v []byte) error {
+	tooLarge := &store.Error{Backend: "bent", Op: "set", Kind: store.KindPermanent,
+		Err: store.ErrTooLarge}
+	add("what is too great is cut", refused, limit(func(b store.Backend, key string,
+		v []byte) error {
 		return b.Set(bg, key, v[:1000], time.Hour)
 	}))
-	add("what is too great is dropped in silence", refused, limit(func(b store.Backend, key string, v []byte) error {
+	add("what is too great is dropped in silence", refused, limit(func(b store.Backend, key string,
+		v []byte) error {
 		_, err := b.Delete(bg, key)
 		return err
 	}))
-	add("what is too great leaves what was there", refused, limit(func(store.Backend, string, []byte) error { return tooLarge }))
-	add("what is too great is cut, and refused", refused, limit(func(b store.Backend, key string, v []byte) error {
+	add("what is too great leaves what was there", refused,
+		limit(func(store.Backend, string, []byte) error { return tooLarge }))
+	add("what is too great is cut, and refused", refused, limit(func(b store.Backend, key string,
+		v []byte) error {
 		return errors.Join(b.Set(bg, key, v[:1000], time.Hour), tooLarge)
 	}))
-	add("what is too great is a sick server", refused, limit(func(b store.Backend, key string, v []byte) error {
+	add("what is too great is a sick server", refused, limit(func(b store.Backend, key string,
+		v []byte) error {
 		b.Delete(bg, key)
-		return &store.Error{Backend: "bent", Op: "set", Kind: store.KindTransient, Err: store.ErrTooLarge}
+		return &store.Error{Backend: "bent", Op: "set", Kind: store.KindTransient,
+			Err: store.ErrTooLarge}
 	}))
-	add("the value is in the error", secrets, limit(func(_ store.Backend, key string, v []byte) error {
+	add("the value is in the error", secrets, limit(func(_ store.Backend, key string,
+		v []byte) error {
 		return fmt.Errorf("cannot store %.100q", v)
 	}))
 	add("one length is wrong", lengths, func() bent {
@@ -100,7 +109,9 @@ func TestCallRulesFindFaults(t *testing.T) {
 	add("prefixes are cut", separate, func() bent {
 		digest := func(key string) string { return key[max(0, len(key)-64):] }
 		return bent{
-			get: func(b store.Backend, key string) ([]byte, error) { return b.Get(bg, digest(key)) },
+			get: func(b store.Backend, key string) ([]byte, error) {
+				return b.Get(bg, digest(key))
+			},
 			set: func(b store.Backend, key string, v []byte, ttl time.Duration) error {
 				return b.Set(bg, digest(key), v, ttl)
 			},
@@ -139,16 +150,26 @@ func TestCallRulesFindFaults(t *testing.T) {
 		}}
 	})
 
-	faults.add("given up is not found", gone, func() store.Backend { return givingUp{Backend: newFullBackend(nil), get: store.ErrNotFound} })
+	faults.add("given up is not found", gone, func() store.Backend {
+		return givingUp{Backend: newFullBackend(nil), get: store.ErrNotFound}
+	})
 	faults.add("given up is a sick server", gone, func() store.Backend {
-		return givingUp{newFullBackend(nil), &store.Error{Backend: "bent", Op: "get", Kind: store.KindTransient, Err: context.Canceled}, false, ""}
+		return givingUp{newFullBackend(nil), &store.Error{Backend: "bent", Op: "get",
+			Kind: store.KindTransient, Err: context.Canceled}, false, ""}
 	})
 	faults.add("the reason is lost", gone, func() store.Backend {
-		return givingUp{Backend: newFullBackend(nil), get: &store.Error{Backend: "bent", Op: "get", Kind: store.KindTimeout, Err: errors.New("gave up")}}
+		return givingUp{Backend: newFullBackend(nil), get: &store.Error{Backend: "bent", Op: "get",
+			Kind: store.KindTimeout, Err: errors.New("gave up")}}
 	})
-	faults.add("contexts are not looked at", gone, func() store.Backend { return bent{Backend: newMapBackend(nil), set: careless} })
-	faults.add("a lease for those who have left", goneToo, func() store.Backend { return givingUp{Backend: newFullBackend(nil), locks: true} })
-	faults.add("the key is in the error", secrets, func() store.Backend { return givingUp{Backend: newFullBackend(nil), tells: "no answer for "} })
+	faults.add("contexts are not looked at", gone, func() store.Backend {
+		return bent{Backend: newMapBackend(nil), set: careless}
+	})
+	faults.add("a lease for those who have left", goneToo, func() store.Backend {
+		return givingUp{Backend: newFullBackend(nil), locks: true}
+	})
+	faults.add("the key is in the error", secrets, func() store.Backend {
+		return givingUp{Backend: newFullBackend(nil), tells: "no answer for "}
+	})
 	faults.run(t)
 }
 
@@ -179,7 +200,9 @@ func (g givingUp) Delete(ctx context.Context, key string) (bool, error) {
 	return g.Backend.Delete(ctx, key)
 }
 
-func (g givingUp) TryLock(ctx context.Context, name string, ttl time.Duration) (store.Lease, bool, error) {
+func (g givingUp) TryLock(
+	ctx context.Context, name string, ttl time.Duration,
+) (store.Lease, bool, error) {
 	if g.locks {
 		ctx = context.WithoutCancel(ctx)
 	}

@@ -14,7 +14,8 @@ import (
 
 func TestFlushRulesFindFaults(t *testing.T) {
 	const (
-		exact    = "Flush removes what begins with the prefix, says how much, and removes nothing else"
+		exact = "Flush removes what begins with the prefix, says how much, and removes " +
+			"nothing else"
 		nothing  = "Flush of a prefix that nothing begins with removes nothing, without an error"
 		after    = "what is set after a Flush is kept, and the next Flush removes it"
 		empty    = "Flush of an empty prefix is an error and removes nothing"
@@ -30,7 +31,8 @@ func TestFlushRulesFindFaults(t *testing.T) {
 		faults.bend(name, rule, func() bentFull { return bentFull{flush: flush} })
 	}
 	bend("_ is any character", exact, flushBy(like))
-	bend(". is any character", exact, flushBy(func(f *fullBackend, prefix string, yield func(string, error) bool) {
+	bend(". is any character", exact, flushBy(func(f *fullBackend, prefix string, yield func(string,
+		error) bool) {
 		like(f, strings.ReplaceAll(prefix, ".", "_"), yield)
 	}))
 	bend("case does not matter", exact, flushBy(matching(func(key, prefix string) bool {
@@ -80,7 +82,8 @@ func TestFlushRulesFindFaults(t *testing.T) {
 	bend("a LIKE", pattern, flushBy(matching(func(key, prefix string) bool {
 		return strings.HasPrefix(key, strings.TrimSuffix(prefix, "%"))
 	})))
-	bend("a thousand at most", many, func(f *fullBackend, prefix string) (removed int64, err error) {
+	bend("a thousand at most", many, func(f *fullBackend, prefix string) (removed int64,
+		err error) {
 		for key := range f.List(bg, prefix) {
 			if f.Delete(bg, key); removed == 1000 {
 				break
@@ -107,8 +110,9 @@ func TestFlushRulesFindFaults(t *testing.T) {
 
 func TestListRulesFindFaults(t *testing.T) {
 	const (
-		exact    = "List yields the keys that begin with the prefix, each once, and no other"
-		gone     = "what was removed or has ended is not listed, nor is a prefix that nothing begins with an error"
+		exact = "List yields the keys that begin with the prefix, each once, and no other"
+		gone  = "what was removed or has ended is not listed, nor is a prefix that nothing " +
+			"begins with an error"
 		many     = "List yields thousands"
 		again    = "a loop over List may end early, and the list be walked again"
 		deleting = "what is listed may be read and deleted at once"
@@ -122,15 +126,19 @@ func TestListRulesFindFaults(t *testing.T) {
 		faults.bend(name, rule, func() bentFull { return bentFull{list: list} })
 	}
 	bend("_ is any character", exact, like)
-	bend("no key in the prefix's place", exact, matching(func(key, prefix string) bool { return key != prefix && strings.HasPrefix(key, prefix) }))
-	bend("what has ended is listed", gone, func(f *fullBackend, prefix string, yield func(string, error) bool) {
+	bend("no key in the prefix's place", exact, matching(func(key, prefix string) bool {
+		return key != prefix && strings.HasPrefix(key, prefix)
+	}))
+	bend("what has ended is listed", gone, func(f *fullBackend, prefix string, yield func(string,
+		error) bool) {
 		for key := range f.values {
 			if strings.HasPrefix(key, prefix) && !yield(key, nil) {
 				return
 			}
 		}
 	})
-	bend("nothing is an error", gone, func(f *fullBackend, prefix string, yield func(string, error) bool) {
+	bend("nothing is an error", gone, func(f *fullBackend, prefix string, yield func(string,
+		error) bool) {
 		n := 0
 		for key, err := range f.List(bg, prefix) {
 			if n++; !yield(key, err) {
@@ -141,7 +149,8 @@ func TestListRulesFindFaults(t *testing.T) {
 			yield("", errors.New("no keys"))
 		}
 	})
-	bend("one of a thousand comes twice", many, func(f *fullBackend, prefix string, yield func(string, error) bool) {
+	bend("one of a thousand comes twice", many, func(f *fullBackend, prefix string,
+		yield func(string, error) bool) {
 		n := 0
 		for key, err := range f.List(bg, prefix) {
 			if n++; !yield(key, err) || n == 1000 && !yield(key, err) {
@@ -176,7 +185,8 @@ func TestListRulesFindFaults(t *testing.T) {
 			free++
 		}}
 	})
-	bend("by place, as of now", deleting, func(f *fullBackend, prefix string, yield func(string, error) bool) {
+	bend("by place, as of now", deleting, func(f *fullBackend, prefix string, yield func(string,
+		error) bool) {
 		for i := 0; ; i++ {
 			var keys []string
 			for key := range f.List(bg, prefix) {
@@ -187,7 +197,8 @@ func TestListRulesFindFaults(t *testing.T) {
 			}
 		}
 	})
-	bend("leases are listed", others, func(f *fullBackend, prefix string, yield func(string, error) bool) {
+	bend("leases are listed", others, func(f *fullBackend, prefix string, yield func(string,
+		error) bool) {
 		for name := range f.leases {
 			if strings.HasPrefix(name, prefix) && !yield(name, nil) {
 				return
@@ -199,7 +210,8 @@ func TestListRulesFindFaults(t *testing.T) {
 			}
 		}
 	})
-	bend("the prefix is cut off", ofStores, func(f *fullBackend, prefix string, yield func(string, error) bool) {
+	bend("the prefix is cut off", ofStores, func(f *fullBackend, prefix string, yield func(string,
+		error) bool) {
 		for key, err := range f.List(bg, prefix) {
 			if !yield(strings.TrimPrefix(key, prefix), err) {
 				return
@@ -210,7 +222,9 @@ func TestListRulesFindFaults(t *testing.T) {
 }
 
 // matching lists the keys that some notion of a prefix matches.
-func matching(match func(key, prefix string) bool) func(*fullBackend, string, func(string, error) bool) {
+func matching(
+	match func(key, prefix string) bool,
+) func(*fullBackend, string, func(string, error) bool) {
 	return func(f *fullBackend, prefix string, yield func(string, error) bool) {
 		var keys []string
 		f.mapBackend.mu.Lock()

@@ -49,31 +49,37 @@ func TestJournalRulesFindFaults(t *testing.T) {
 		bent  bentJournal
 		rule  string
 	}{
-		{"not new", bentJournal{since: func(j store.Journal, n uint64) ([]store.Numbered, uint64, error) {
+		{"not new", bentJournal{since: func(j store.Journal, n uint64) ([]store.Numbered, uint64,
+			error) {
 			_, head, err := j.Since(bg, n)
 			return []store.Numbered{{Mark: store.Mark{Name: "x"}, Number: 1}}, head, err
 		}}, "a new journal has no marks"},
-		{"one number for all", bentJournal{append: func(j store.Journal, what []store.Mark) (uint64, error) {
+		{"one number for all", bentJournal{append: func(j store.Journal, what []store.Mark) (uint64,
+			error) {
 			n, err := j.Append(bg, what...)
 			return n - uint64(max(len(what)-1, 0)), err
 		}}, "each mark has a number of its own, greater than all before"},
-		{"softness is lost", bentJournal{append: func(j store.Journal, what []store.Mark) (uint64, error) {
+		{"softness is lost", bentJournal{append: func(j store.Journal, what []store.Mark) (uint64,
+			error) {
 			hard := append([]store.Mark(nil), what...)
 			for i := range hard {
 				hard[i].Soft = false
 			}
 			return j.Append(bg, hard...)
 		}}, "each mark has a number of its own, greater than all before"},
-		{"asking counts", bentJournal{append: func(j store.Journal, what []store.Mark) (uint64, error) {
+		{"asking counts", bentJournal{append: func(j store.Journal, what []store.Mark) (uint64,
+			error) {
 			if len(what) == 0 {
 				what = []store.Mark{{Name: "nothing"}}
 			}
 			return j.Append(bg, what...)
 		}}, "Append of nothing returns the head and changes nothing"},
-		{"Since includes the number", bentJournal{since: func(j store.Journal, n uint64) ([]store.Numbered, uint64, error) {
+		{"Since includes the number", bentJournal{since: func(j store.Journal,
+			n uint64) ([]store.Numbered, uint64, error) {
 			return j.Since(bg, max(n, 1)-1)
 		}}, "Since returns exactly the marks after a number"},
-		{"an empty name is everything", bentJournal{append: func(j store.Journal, what []store.Mark) (uint64, error) {
+		{"an empty name is everything", bentJournal{append: func(j store.Journal,
+			what []store.Mark) (uint64, error) {
 			what = append([]store.Mark(nil), what...)
 			for i := range what {
 				if what[i].Name == "" {
@@ -82,24 +88,28 @@ func TestJournalRulesFindFaults(t *testing.T) {
 			}
 			return j.Append(bg, what...)
 		}}, "a mark that names nothing is refused"},
-		{"names end at NUL", bentJournal{append: func(j store.Journal, what []store.Mark) (uint64, error) {
+		{"names end at NUL", bentJournal{append: func(j store.Journal, what []store.Mark) (uint64,
+			error) {
 			what = append([]store.Mark(nil), what...)
 			for i := range what {
 				what[i].Name, _, _ = strings.Cut(what[i].Name, "\x00")
 			}
 			return j.Append(bg, what...)
 		}}, "names of any content come back as they are"},
-		{"one of many is lost", bentJournal{append: func(j store.Journal, what []store.Mark) (uint64, error) {
+		{"one of many is lost", bentJournal{append: func(j store.Journal,
+			what []store.Mark) (uint64, error) {
 			if len(what) > 0 && what[0].Name == "3/33" {
 				return j.Append(bg)
 			}
 			return j.Append(bg, what...)
 		}}, "concurrent appends get different numbers, and none is lost"},
-		{"only what comes is watched", bentJournal{watch: func(ctx context.Context, j store.Journal, from uint64) iter.Seq2[store.Numbered, error] {
+		{"only what comes is watched", bentJournal{watch: func(ctx context.Context, j store.Journal,
+			from uint64) iter.Seq2[store.Numbered, error] {
 			head, _ := j.Append(ctx)
 			return j.Watch(ctx, head)
 		}}, "Watch yields what was, then what comes, each once and in order"},
-		{"only what was is watched", bentJournal{watch: func(ctx context.Context, j store.Journal, from uint64) iter.Seq2[store.Numbered, error] {
+		{"only what was is watched", bentJournal{watch: func(ctx context.Context, j store.Journal,
+			from uint64) iter.Seq2[store.Numbered, error] {
 			return func(yield func(store.Numbered, error) bool) {
 				marks, _, _ := j.Since(ctx, from)
 				for _, m := range marks {
@@ -110,35 +120,44 @@ func TestJournalRulesFindFaults(t *testing.T) {
 				<-ctx.Done()
 			}
 		}}, "Watch yields what was, then what comes, each once and in order"},
-		{"the watch is endless", bentJournal{watch: func(_ context.Context, j store.Journal, from uint64) iter.Seq2[store.Numbered, error] {
+		{"the watch is endless", bentJournal{watch: func(_ context.Context, j store.Journal,
+			from uint64) iter.Seq2[store.Numbered, error] {
 			return func(func(store.Numbered, error) bool) { time.Sleep(24 * time.Hour) }
 		}}, "Watch ends when its context does, whether it has begun to wait or not"},
-		{"above the head is an error", bentJournal{since: func(j store.Journal, n uint64) ([]store.Numbered, uint64, error) {
+		{"above the head is an error", bentJournal{since: func(j store.Journal,
+			n uint64) ([]store.Numbered, uint64, error) {
 			marks, head, err := j.Since(bg, n)
 			if n > head {
 				err = errors.New("no such number")
 			}
 			return marks, head, err
 		}}, "a number above the head gets no marks, and the head"},
-		{"above the head is the head", bentJournal{since: func(j store.Journal, n uint64) ([]store.Numbered, uint64, error) {
+		{"above the head is the head", bentJournal{since: func(j store.Journal,
+			n uint64) ([]store.Numbered, uint64, error) {
 			marks, head, err := j.Since(bg, n)
 			return marks, max(n, head), err
 		}}, "a number above the head gets no marks, and the head"},
-		{"another's number among many", bentJournal{append: func(j store.Journal, what []store.Mark) (uint64, error) {
+		{"another's number among many", bentJournal{append: func(j store.Journal,
+			what []store.Mark) (uint64, error) {
 			if len(what) < 100 {
 				return j.Append(bg, what...)
 			}
 			j.Append(bg, what[:50]...)
 			j.Append(bg, what[0])
 			return j.Append(bg, what[50:]...)
-		}}, "the marks of one Append come in the order given, with numbers that follow one another"},
-		{"only a hundred at once", bentJournal{append: func(j store.Journal, what []store.Mark) (uint64, error) {
+		}},
+			"the marks of one Append come in the order given, with numbers that follow one another"},
+		{"only a hundred at once", bentJournal{append: func(j store.Journal,
+			what []store.Mark) (uint64, error) {
 			return j.Append(bg, what[:min(len(what), 100)]...)
-		}}, "the marks of one Append come in the order given, with numbers that follow one another"},
-		{"the beginning is not watched", bentJournal{watch: func(ctx context.Context, j store.Journal, from uint64) iter.Seq2[store.Numbered, error] {
+		}},
+			"the marks of one Append come in the order given, with numbers that follow one another"},
+		{"the beginning is not watched", bentJournal{watch: func(ctx context.Context,
+			j store.Journal, from uint64) iter.Seq2[store.Numbered, error] {
 			return j.Watch(ctx, max(from, 1000))
 		}}, "Watch from 0 begins as Since(0) does"},
-		{"what comes while others are read is lost", bentJournal{watch: func(ctx context.Context, j store.Journal, from uint64) iter.Seq2[store.Numbered, error] {
+		{"what comes while others are read is lost", bentJournal{watch: func(ctx context.Context,
+			j store.Journal, from uint64) iter.Seq2[store.Numbered, error] {
 			return func(yield func(store.Numbered, error) bool) {
 				for ctx.Err() == nil {
 					marks, _, _ := j.Since(ctx, from)
@@ -152,7 +171,8 @@ func TestJournalRulesFindFaults(t *testing.T) {
 				}
 			}
 		}}, "every watcher hears of every mark, whichever process appends meanwhile"},
-		{"marks are watched twice", bentJournal{watch: func(ctx context.Context, j store.Journal, from uint64) iter.Seq2[store.Numbered, error] {
+		{"marks are watched twice", bentJournal{watch: func(ctx context.Context, j store.Journal,
+			from uint64) iter.Seq2[store.Numbered, error] {
 			return func(yield func(store.Numbered, error) bool) {
 				for m, err := range j.Watch(ctx, from) {
 					if !yield(m, err) || !yield(m, err) {
@@ -161,7 +181,8 @@ func TestJournalRulesFindFaults(t *testing.T) {
 				}
 			}
 		}}, "every watcher hears of every mark, whichever process appends meanwhile"},
-		{"the watch that waits is endless", bentJournal{watch: func(ctx context.Context, j store.Journal, from uint64) iter.Seq2[store.Numbered, error] {
+		{"the watch that waits is endless", bentJournal{watch: func(ctx context.Context,
+			j store.Journal, from uint64) iter.Seq2[store.Numbered, error] {
 			return func(func(store.Numbered, error) bool) {
 				time.Sleep(time.Millisecond)
 				if ctx.Err() == nil {
@@ -169,7 +190,8 @@ func TestJournalRulesFindFaults(t *testing.T) {
 				}
 			}
 		}}, "Watch ends when its context does, whether it has begun to wait or not"},
-		{"numbers come low", bentJournal{since: func(j store.Journal, n uint64) ([]store.Numbered, uint64, error) {
+		{"numbers come low", bentJournal{since: func(j store.Journal, n uint64) ([]store.Numbered,
+			uint64, error) {
 			marks, head, err := j.Since(bg, n)
 			for i := range marks {
 				marks[i].Number = 0

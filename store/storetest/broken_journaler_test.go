@@ -58,50 +58,65 @@ func TestJournalerRulesFindFaults(t *testing.T) {
 		j := memjournal.NewAfter(uint64(time.Now().UnixMilli()))
 		return bentFull{journal: func(*fullBackend, string) store.Journal { return j }}
 	})
-	bend("nothing was before", before, bent(bentJournal{since: func(j store.Journal, n uint64) ([]store.Numbered, uint64, error) {
+	bend("nothing was before", before, bent(bentJournal{since: func(j store.Journal,
+		n uint64) ([]store.Numbered, uint64, error) {
 		marks, head, err := j.Since(bg, n)
 		if len(marks) > 0 && marks[0].Kind == store.MarkEverything {
 			marks = marks[1:]
 		}
 		return marks, head, err
 	}}))
-	bend("a watcher is not told", before, bent(bentJournal{watch: func(ctx context.Context, j store.Journal, from uint64) iter.Seq2[store.Numbered, error] {
-		head, _ := j.Append(bg)
-		return j.Watch(ctx, max(from, head))
-	}}))
-	bend("whoever knows is told again", before, bent(bentJournal{since: func(j store.Journal, n uint64) ([]store.Numbered, uint64, error) {
-		return j.Since(bg, n-1)
-	}}))
-	faults.bend("each begins for itself", together, private(func(asked uint64) uint64 { return asked }))
+	bend("a watcher is not told", before,
+		bent(bentJournal{watch: func(ctx context.Context, j store.Journal,
+			from uint64) iter.Seq2[store.Numbered, error] {
+			head, _ := j.Append(bg)
+			return j.Watch(ctx, max(from, head))
+		}}))
+	bend("whoever knows is told again", before,
+		bent(bentJournal{since: func(j store.Journal, n uint64) ([]store.Numbered, uint64, error) {
+			return j.Since(bg, n-1)
+		}}))
+	faults.bend("each begins for itself", together, private(func(asked uint64) uint64 {
+		return asked
+	}))
 	faults.bend("each has its own", shared, private(func(uint64) uint64 { return 0 }))
-	bend("watchers wait in vain", watched, bent(bentJournal{watch: func(ctx context.Context, _ store.Journal, _ uint64) iter.Seq2[store.Numbered, error] {
-		return func(func(store.Numbered, error) bool) { <-ctx.Done() }
-	}}))
+	bend("watchers wait in vain", watched,
+		bent(bentJournal{watch: func(ctx context.Context, _ store.Journal,
+			_ uint64) iter.Seq2[store.Numbered, error] {
+			return func(func(store.Numbered, error) bool) { <-ctx.Done() }
+		}}))
 	bend("one for all", two, func(f *fullBackend, _ string) store.Journal { return f.Journal("") })
-	bend("prefixes are cut", two, func(f *fullBackend, prefix string) store.Journal { return f.Journal(prefix[:min(19, len(prefix))]) })
+	bend("prefixes are cut", two, func(f *fullBackend, prefix string) store.Journal {
+		return f.Journal(prefix[:min(19, len(prefix))])
+	})
 	bend("a long prefix is too long", prefixes, func(f *fullBackend, prefix string) store.Journal {
-		return bentJournal{Journal: f.Journal(prefix), append: func(j store.Journal, what []store.Mark) (uint64, error) {
+		return bentJournal{Journal: f.Journal(prefix), append: func(j store.Journal,
+			what []store.Mark) (uint64, error) {
 			if len(prefix) > 100 {
 				return 0, errors.New("key too long")
 			}
 			return j.Append(bg, what...)
 		}}
 	})
-	bend("a hundred are remembered", many, bent(bentJournal{since: func(j store.Journal, n uint64) ([]store.Numbered, uint64, error) {
-		marks, head, err := j.Since(bg, n)
-		if len(marks) > 100 {
-			marks = append([]store.Numbered{{Mark: store.Mark{Kind: store.MarkEverything}, Number: head - 100}}, marks[len(marks)-100:]...)
-		}
-		return marks, head, err
-	}}))
+	bend("a hundred are remembered", many,
+		bent(bentJournal{since: func(j store.Journal, n uint64) ([]store.Numbered, uint64, error) {
+			marks, head, err := j.Since(bg, n)
+			if len(marks) > 100 {
+				marks = append([]store.Numbered{{Mark: store.Mark{Kind: store.MarkEverything},
+					Number: head - 100}}, marks[len(marks)-100:]...)
+			}
+			return marks, head, err
+		}}))
 	bend("the head is a value", values, func(f *fullBackend, prefix string) store.Journal {
-		return bentJournal{Journal: f.Journal(prefix), append: func(j store.Journal, what []store.Mark) (uint64, error) {
+		return bentJournal{Journal: f.Journal(prefix), append: func(j store.Journal,
+			what []store.Mark) (uint64, error) {
 			f.Set(bg, prefix+"head", []byte("12"), time.Hour)
 			return j.Append(bg, what...)
 		}}
 	})
 	bend("a value is the head", values, func(f *fullBackend, prefix string) store.Journal {
-		return bentJournal{Journal: f.Journal(prefix), since: func(j store.Journal, n uint64) ([]store.Numbered, uint64, error) {
+		return bentJournal{Journal: f.Journal(prefix), since: func(j store.Journal,
+			n uint64) ([]store.Numbered, uint64, error) {
 			marks, head, err := j.Since(bg, n)
 			if found, _ := f.Exists(bg, prefix+"head"); found {
 				marks, head = nil, 1

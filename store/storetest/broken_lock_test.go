@@ -25,11 +25,13 @@ func TestLockRulesFindFaults(t *testing.T) {
 	bg := context.Background()
 	var faults abilityFaults[store.Locker]
 	faults.rules = lockRules
-	bend := func(name, rule string, lock func(*fullBackend, string, time.Duration) (store.Lease, bool, error)) {
+	bend := func(name, rule string, lock func(*fullBackend, string, time.Duration) (store.Lease,
+		bool, error)) {
 		faults.bend(name, rule, func() bentFull { return bentFull{lock: lock} })
 	}
 	// unlocking bends what the leases do.
-	unlocking := func(unlock func(f *fullBackend, l fullLease) (bool, error)) func(*fullBackend, string, time.Duration) (store.Lease, bool, error) {
+	unlocking := func(unlock func(f *fullBackend, l fullLease) (bool, error)) func(*fullBackend,
+		string, time.Duration) (store.Lease, bool, error) {
 		return func(f *fullBackend, name string, ttl time.Duration) (store.Lease, bool, error) {
 			l, ok, err := f.TryLock(bg, name, ttl)
 			if !ok {
@@ -38,7 +40,8 @@ func TestLockRulesFindFaults(t *testing.T) {
 			return leaseFunc(func() (bool, error) { return unlock(f, l.(fullLease)) }), ok, err
 		}
 	}
-	bend("look, then take", one, func(f *fullBackend, name string, ttl time.Duration) (store.Lease, bool, error) {
+	bend("look, then take", one, func(f *fullBackend, name string, ttl time.Duration) (store.Lease,
+		bool, error) {
 		f.mu.Lock()
 		_, held := f.leases[name]
 		f.mu.Unlock()
@@ -51,13 +54,19 @@ func TestLockRulesFindFaults(t *testing.T) {
 		f.leases[name] = heldLease{"token", time.Now().Add(ttl)}
 		return fullLease{f, name, "token"}, true, nil
 	})
-	bend("nobody ever gets it", one, func(*fullBackend, string, time.Duration) (store.Lease, bool, error) { return nil, false, nil })
+	bend("nobody ever gets it", one, func(*fullBackend, string, time.Duration) (store.Lease, bool,
+		error) {
+		return nil, false, nil
+	})
 	bend("held, always", frees, unlocking(func(f *fullBackend, l fullLease) (bool, error) {
 		l.Unlock(bg)
 		return true, nil
 	}))
-	bend("Unlock only says so", frees, unlocking(func(*fullBackend, fullLease) (bool, error) { return true, nil }))
-	bend("a second Unlock is an error", frees, unlocking(func(_ *fullBackend, l fullLease) (bool, error) {
+	bend("Unlock only says so", frees, unlocking(func(*fullBackend, fullLease) (bool, error) {
+		return true, nil
+	}))
+	bend("a second Unlock is an error", frees, unlocking(func(_ *fullBackend, l fullLease) (bool,
+		error) {
 		held, err := l.Unlock(bg)
 		if !held {
 			err = errors.New("not held")
@@ -69,31 +78,37 @@ func TestLockRulesFindFaults(t *testing.T) {
 		delete(f.leases, l.name)
 		return held, nil
 	}))
-	bend("it never ends", ends, func(f *fullBackend, name string, _ time.Duration) (store.Lease, bool, error) {
+	bend("it never ends", ends, func(f *fullBackend, name string, _ time.Duration) (store.Lease,
+		bool, error) {
 		return f.TryLock(bg, name, time.Hour)
 	})
-	bend("it ends for others, not for its holder", ends, unlocking(func(f *fullBackend, l fullLease) (bool, error) {
-		held := f.leases[l.name].token == l.token
-		delete(f.leases, l.name)
-		return held, nil
-	}))
-	bend("milliseconds for seconds", until, func(f *fullBackend, name string, ttl time.Duration) (store.Lease, bool, error) {
+	bend("it ends for others, not for its holder", ends,
+		unlocking(func(f *fullBackend, l fullLease) (bool, error) {
+			held := f.leases[l.name].token == l.token
+			delete(f.leases, l.name)
+			return held, nil
+		}))
+	bend("milliseconds for seconds", until, func(f *fullBackend, name string,
+		ttl time.Duration) (store.Lease, bool, error) {
 		return f.TryLock(bg, name, ttl/1000)
 	})
-	bend("0 is an hour", zero, func(f *fullBackend, name string, ttl time.Duration) (store.Lease, bool, error) {
+	bend("0 is an hour", zero, func(f *fullBackend, name string, ttl time.Duration) (store.Lease,
+		bool, error) {
 		if ttl <= 0 {
 			ttl = time.Hour
 		}
 		return f.TryLock(bg, name, ttl)
 	})
-	bend("0 is an error, and an hour", zero, func(f *fullBackend, name string, ttl time.Duration) (store.Lease, bool, error) {
+	bend("0 is an error, and an hour", zero, func(f *fullBackend, name string,
+		ttl time.Duration) (store.Lease, bool, error) {
 		if ttl <= 0 {
 			f.TryLock(bg, name, time.Hour)
 			return nil, false, errors.New("invalid expire time")
 		}
 		return f.TryLock(bg, name, ttl)
 	})
-	bend("more than 30 days is a date", long, func(f *fullBackend, name string, ttl time.Duration) (store.Lease, bool, error) {
+	bend("more than 30 days is a date", long, func(f *fullBackend, name string,
+		ttl time.Duration) (store.Lease, bool, error) {
 		if ttl > 30*day {
 			ttl = 1
 		}
@@ -101,19 +116,23 @@ func TestLockRulesFindFaults(t *testing.T) {
 		time.Sleep(1)
 		return l, ok, err
 	})
-	bend("names fold case", names, func(f *fullBackend, name string, ttl time.Duration) (store.Lease, bool, error) {
+	bend("names fold case", names, func(f *fullBackend, name string,
+		ttl time.Duration) (store.Lease, bool, error) {
 		return f.TryLock(bg, strings.ToLower(name), ttl)
 	})
-	bend("names are hashed to little", names, func(f *fullBackend, name string, ttl time.Duration) (store.Lease, bool, error) {
+	bend("names are hashed to little", names, func(f *fullBackend, name string,
+		ttl time.Duration) (store.Lease, bool, error) {
 		return f.TryLock(bg, string(name[0]%8), ttl)
 	})
-	bend("a value is in the way", ofValue, func(f *fullBackend, name string, ttl time.Duration) (store.Lease, bool, error) {
+	bend("a value is in the way", ofValue, func(f *fullBackend, name string,
+		ttl time.Duration) (store.Lease, bool, error) {
 		if found, _ := f.Exists(bg, name); found {
 			return nil, false, nil
 		}
 		return f.TryLock(bg, name, ttl)
 	})
-	bend("the lease is a value", ofValue, func(f *fullBackend, name string, ttl time.Duration) (store.Lease, bool, error) {
+	bend("the lease is a value", ofValue, func(f *fullBackend, name string,
+		ttl time.Duration) (store.Lease, bool, error) {
 		f.Delete(bg, name)
 		return f.TryLock(bg, name, ttl)
 	})
@@ -135,9 +154,13 @@ func TestMigrateRulesFindFaults(t *testing.T) {
 	var faults abilityFaults[store.Migrator]
 	faults.rules = unmigratedRules
 	bend := func(name, rule string, migrate func(*fullBackend, bool) ([]string, error)) {
-		faults.bend(name, rule, func() bentFull { return bentFull{fullBackend: newFull(false), migrate: migrate} })
+		faults.bend(name, rule, func() bentFull {
+			return bentFull{fullBackend: newFull(false), migrate: migrate}
+		})
 	}
-	bend("no run is dry", dry, func(f *fullBackend, _ bool) ([]string, error) { return f.Migrate(bg, false) })
+	bend("no run is dry", dry, func(f *fullBackend, _ bool) ([]string, error) {
+		return f.Migrate(bg, false)
+	})
 	bend("a dry run says less", dry, func(f *fullBackend, dryRun bool) ([]string, error) {
 		steps, err := f.Migrate(bg, dryRun)
 		if dryRun {
@@ -145,7 +168,8 @@ func TestMigrateRulesFindFaults(t *testing.T) {
 		}
 		return steps, err
 	})
-	bend("it says what it has done before", once, func(f *fullBackend, dryRun bool) ([]string, error) {
+	bend("it says what it has done before", once, func(f *fullBackend, dryRun bool) ([]string,
+		error) {
 		f.Migrate(bg, dryRun)
 		return []string{"create the table"}, nil
 	})
@@ -163,9 +187,14 @@ func TestMigrateRulesFindFaults(t *testing.T) {
 		}
 		return f.Migrate(bg, dryRun)
 	})
-	bend("nothing is missing", missing, func(*fullBackend, bool) ([]string, error) { return nil, nil })
+	bend("nothing is missing", missing, func(*fullBackend, bool) ([]string, error) {
+		return nil, nil
+	})
 	faults.bend("what is missing is a miss", missing, func() bentFull {
-		return bentFull{fullBackend: newFull(false), get: func(f *fullBackend, key string) ([]byte, error) { return f.mapBackend.Get(bg, key) }}
+		return bentFull{fullBackend: newFull(false), get: func(f *fullBackend, key string) ([]byte,
+			error) {
+			return f.mapBackend.Get(bg, key)
+		}}
 	})
 	faults.run(t)
 }

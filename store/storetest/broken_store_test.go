@@ -71,12 +71,18 @@ func TestStoreRulesFindFaults(t *testing.T) {
 		rule  string
 	}{
 		{"a field is lost", mapStore{loseTag: true}, "an entry comes back whole"},
-		{"long keys are cut", mapStore{cutKeys: true}, "keys of any length and content work, and keys that differ are different"},
-		{"any key will do", mapStore{anyKey: true}, "no entry is stored under a key that is not its own"},
-		{"nothing ends", mapStore{noEnd: true}, "an entry is there until its ttl ends, and then no longer"},
-		{"an old lifetime goes on", mapStore{}, "Set takes the place of what was there, lifetime included"},
-		{"more than 30 days is a date", mapStore{date: true}, "a long ttl is not an error and not the past"},
-		{"0 is for ever", mapStore{zero: true}, "a ttl of 0 or less stores nothing and removes what was there"},
+		{"long keys are cut", mapStore{cutKeys: true}, "keys of any length and content work, and " +
+			"keys that differ are different"},
+		{"any key will do", mapStore{anyKey: true}, "no entry is stored under a key that is not " +
+			"its own"},
+		{"nothing ends", mapStore{noEnd: true}, "an entry is there until its ttl ends, and then " +
+			"no longer"},
+		{"an old lifetime goes on", mapStore{}, "Set takes the place of what was there, lifetime " +
+			"included"},
+		{"more than 30 days is a date", mapStore{date: true}, "a long ttl is not an error and " +
+			"not the past"},
+		{"0 is for ever", mapStore{zero: true}, "a ttl of 0 or less stores nothing and removes " +
+			"what was there"},
 	} {
 		faults.add(tt.fault, tt.rule, func() store.Store {
 			s := tt.store
@@ -89,7 +95,8 @@ func TestStoreRulesFindFaults(t *testing.T) {
 		broken faulty.Fault
 		rule   string
 	}{
-		{"refused", faulty.Refuse(errors.New("connection refused")), "a key that was never set is ErrNotFound"},
+		{"refused", faulty.Refuse(errors.New("connection refused")), "a key that was never set " +
+			"is ErrNotFound"},
 		{"Delete fails on what is not there", func(_ context.Context, call, key string) error {
 			if call == "Delete" {
 				return store.ErrNotFound

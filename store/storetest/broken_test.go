@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// A suite that cannot fail is a defect: the tests in broken_*_test.go show what each rule is there to find.
+// A suite that cannot fail is a defect: the tests in broken_*_test.go show what each rule is there
+// to find.
 
 // finder holds rules to what they must find.
 type finder[T any] struct {

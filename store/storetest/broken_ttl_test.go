@@ -24,36 +24,49 @@ func TestTTLRulesFindFaults(t *testing.T) {
 		faults.bend(name, rule, func() bentFull { return bentFull{ttl: ttl} })
 	}
 	// told bends what TTL tells of what is there.
-	told := func(ttl func(left time.Duration) time.Duration) func(*fullBackend, string) (time.Duration, error) {
+	told := func(ttl func(left time.Duration) time.Duration) func(*fullBackend,
+		string) (time.Duration, error) {
 		return func(f *fullBackend, key string) (time.Duration, error) {
 			left, err := f.TTL(bg, key)
 			return ttl(left), err
 		}
 	}
-	bend("-2 for what is not there", unknown, func(f *fullBackend, key string) (time.Duration, error) {
+	bend("-2 for what is not there", unknown, func(f *fullBackend, key string) (time.Duration,
+		error) {
 		left, err := f.TTL(bg, key)
 		if err != nil {
 			return -2, nil
 		}
 		return left, nil
 	})
-	bend("what has ended has a lifetime", unknown, func(f *fullBackend, key string) (time.Duration, error) {
+	bend("what has ended has a lifetime", unknown, func(f *fullBackend, key string) (time.Duration,
+		error) {
 		if v, ok := f.values[key]; ok {
 			return time.Until(v.expires), nil
 		}
 		return 0, store.ErrNotFound
 	})
-	bend("the seconds of the minute", exact, told(func(left time.Duration) time.Duration { return left % time.Minute }))
-	bend("milliseconds for seconds", exact, told(func(left time.Duration) time.Duration { return left / 1000 }))
-	bend("30 days at most", exact, told(func(left time.Duration) time.Duration { return min(left, 30*day) }))
-	bend("what was set, for ever", less, told(func(left time.Duration) time.Duration { return left.Round(time.Minute) }))
+	bend("the seconds of the minute", exact, told(func(left time.Duration) time.Duration {
+		return left % time.Minute
+	}))
+	bend("milliseconds for seconds", exact, told(func(left time.Duration) time.Duration {
+		return left / 1000
+	}))
+	bend("30 days at most", exact, told(func(left time.Duration) time.Duration {
+		return min(left, 30*day)
+	}))
+	bend("what was set, for ever", less, told(func(left time.Duration) time.Duration {
+		return left.Round(time.Minute)
+	}))
 	faults.bend("reading extends", less, func() bentFull {
 		return bentFull{get: func(f *fullBackend, key string) ([]byte, error) {
 			f.Expire(bg, key, 2*time.Hour)
 			return f.Get(bg, key)
 		}}
 	})
-	bend("the sum overflows", longest, told(func(left time.Duration) time.Duration { return 5 * left / 5 }))
+	bend("the sum overflows", longest, told(func(left time.Duration) time.Duration {
+		return 5 * left / 5
+	}))
 	bend("the prefix is cut off", prefix, func(f *fullBackend, key string) (time.Duration, error) {
 		return f.TTL(bg, strings.TrimPrefix(key, "prefix_"))
 	})
@@ -73,27 +86,35 @@ func TestExpireRulesFindFaults(t *testing.T) {
 	bg := context.Background()
 	var faults abilityFaults[store.Expirer]
 	faults.rules = expireRules
-	bend := func(name, rule string, expire func(*fullBackend, string, time.Duration) (bool, error)) {
+	bend := func(name, rule string, expire func(*fullBackend, string, time.Duration) (bool,
+		error)) {
 		faults.bend(name, rule, func() bentFull { return bentFull{expire: expire} })
 	}
-	bend("it only says so", changes, func(f *fullBackend, key string, _ time.Duration) (bool, error) { return f.Exists(bg, key) })
-	bend("it only shortens", changes, func(f *fullBackend, key string, ttl time.Duration) (bool, error) {
+	bend("it only says so", changes, func(f *fullBackend, key string, _ time.Duration) (bool,
+		error) {
+		return f.Exists(bg, key)
+	})
+	bend("it only shortens", changes, func(f *fullBackend, key string, ttl time.Duration) (bool,
+		error) {
 		left, _ := f.TTL(bg, key)
 		return f.Expire(bg, key, min(ttl, left))
 	})
-	bend("whole seconds, rounded down", changes, func(f *fullBackend, key string, ttl time.Duration) (bool, error) {
+	bend("whole seconds, rounded down", changes, func(f *fullBackend, key string,
+		ttl time.Duration) (bool, error) {
 		if ttl = ttl.Truncate(time.Second); ttl == 0 {
 			ttl = time.Hour
 		}
 		return f.Expire(bg, key, ttl)
 	})
-	bend("0 is for ever", removes, func(f *fullBackend, key string, ttl time.Duration) (bool, error) {
+	bend("0 is for ever", removes, func(f *fullBackend, key string, ttl time.Duration) (bool,
+		error) {
 		if ttl <= 0 {
 			ttl = day
 		}
 		return f.Expire(bg, key, ttl)
 	})
-	bend("0 removes, and says that nothing was there", removes, func(f *fullBackend, key string, ttl time.Duration) (bool, error) {
+	bend("0 removes, and says that nothing was there", removes, func(f *fullBackend, key string,
+		ttl time.Duration) (bool, error) {
 		existed, err := f.Expire(bg, key, ttl)
 		return existed && ttl > 0, err
 	})
@@ -102,22 +123,26 @@ func TestExpireRulesFindFaults(t *testing.T) {
 		f.Set(bg, key, v, ttl)
 		return err == nil, nil
 	})
-	bend("there, always", phantom, func(f *fullBackend, key string, ttl time.Duration) (bool, error) {
+	bend("there, always", phantom, func(f *fullBackend, key string, ttl time.Duration) (bool,
+		error) {
 		f.Expire(bg, key, ttl)
 		return true, nil
 	})
-	bend("the value becomes text", unchanged, func(f *fullBackend, key string, ttl time.Duration) (bool, error) {
+	bend("the value becomes text", unchanged, func(f *fullBackend, key string,
+		ttl time.Duration) (bool, error) {
 		v, err := f.Get(bg, key)
 		if err != nil {
 			return false, nil
 		}
 		return true, f.Set(bg, key, []byte(strings.ToValidUTF8(string(v), "?")), ttl)
 	})
-	bend("others end, too", unchanged, func(f *fullBackend, key string, ttl time.Duration) (bool, error) {
+	bend("others end, too", unchanged, func(f *fullBackend, key string, ttl time.Duration) (bool,
+		error) {
 		f.Delete(bg, "number")
 		return f.Expire(bg, key, ttl)
 	})
-	bend("more than 30 days is a date", all, func(f *fullBackend, key string, ttl time.Duration) (bool, error) {
+	bend("more than 30 days is a date", all, func(f *fullBackend, key string,
+		ttl time.Duration) (bool, error) {
 		if ttl > 30*day {
 			f.Delete(bg, key)
 			return true, nil
@@ -140,7 +165,8 @@ func TestExpireRulesFindFaults(t *testing.T) {
 			},
 		}
 	})
-	bend("the prefix is cut off", prefix, func(f *fullBackend, key string, ttl time.Duration) (bool, error) {
+	bend("the prefix is cut off", prefix, func(f *fullBackend, key string, ttl time.Duration) (bool,
+		error) {
 		return f.Expire(bg, strings.TrimPrefix(key, "prefix_"), ttl)
 	})
 	faults.run(t)

@@ -21,7 +21,8 @@ var callRules = []rule[store.Backend]{{
 	check: func(ctx context.Context, b store.Backend, _ Options) error {
 		h, err := b.Health(ctx)
 		if err != nil || h.Backend == "" || h.Latency < 0 {
-			return fmt.Errorf("Health: %+v, %v; want a kind, a latency of 0 or more, and no error", h, err)
+			return fmt.Errorf("Health: %+v, %v; want a kind, a latency of 0 or more, and no error",
+				h, err)
 		}
 		return nil
 	},
@@ -37,7 +38,8 @@ func concurrentBackend(ctx context.Context, b store.Backend, _ Options) error {
 				key := fmt.Sprint("key-", (w+i)%keys)
 				// A value says its key and its length in every part.
 				size := 1 + (w*rounds+i)%50
-				if err := b.Set(ctx, key, bytes.Repeat(fmt.Appendf(nil, "%s/%02d ", key, size), size), time.Hour); err != nil {
+				if err := b.Set(ctx, key, bytes.Repeat(fmt.Appendf(nil, "%s/%02d ", key, size),
+					size), time.Hour); err != nil {
 					errs[w] = err
 					return
 				}

@@ -18,21 +18,25 @@ const (
 	lateness = 5 * time.Second
 )
 
-// RunDead tests the errors of a driver whose server does not answer: it refuses connections, was killed, or accepts
-// and stays silent. newBackend returns a backend with such a server for each rule; one whose constructor asks the
-// server must make it before the server dies. Each error must be a *store.Error that names the operation, is of
-// store.KindTransient or KindTimeout, and comes within the call's deadline.
+// RunDead tests the errors of a driver whose server does not answer: it refuses connections, was
+// killed, or accepts and stays silent. newBackend returns a backend with such a server for each
+// rule; one whose constructor asks the server must make it before the server dies. Each error must
+// be a *store.Error that names the operation, is of store.KindTransient or KindTimeout, and comes
+// within the call's deadline.
 func RunDead(t *testing.T, newBackend func(t *testing.T) store.Backend, o ...Options) {
 	run(t, deadRules, newBackend, options(o))
 }
 
 var deadRules = []rule[store.Backend]{{
 	name: "every method fails, in time, and says what it was doing",
-	why:  "a dead server that looks like an empty one is never repaired; one that takes long takes the site with it",
+	why: "a dead server that looks like an empty one is never repaired; one that takes long " +
+		"takes the site with it",
 	check: func(ctx context.Context, b store.Backend, _ Options) error {
 		for op, call := range map[string]func(context.Context) error{
-			"get":    func(ctx context.Context) error { return second(b.Get(ctx, deadKey)) },
-			"set":    func(ctx context.Context) error { return b.Set(ctx, deadKey, []byte(deadValue), time.Hour) },
+			"get": func(ctx context.Context) error { return second(b.Get(ctx, deadKey)) },
+			"set": func(ctx context.Context) error {
+				return b.Set(ctx, deadKey, []byte(deadValue), time.Hour)
+			},
 			"delete": func(ctx context.Context) error { return second(b.Delete(ctx, deadKey)) },
 			"exists": func(ctx context.Context) error { return second(b.Exists(ctx, deadKey)) },
 			"health": func(ctx context.Context) error { return second(b.Health(ctx)) },
@@ -45,12 +49,15 @@ var deadRules = []rule[store.Backend]{{
 				return fmt.Errorf("%s: the error %w names the operation %q", op, said, said.Op)
 			}
 		}
-		_, err := failsInTime(ctx, "set for 0", func(ctx context.Context) error { return b.Set(ctx, deadKey, nil, 0) })
+		_, err := failsInTime(ctx, "set for 0", func(ctx context.Context) error {
+			return b.Set(ctx, deadKey, nil, 0)
+		})
 		return err
 	},
 }, {
 	name: "every ability fails, in time, and says what it was doing",
-	why:  "a flush or a migration that reports success must have happened; a lock that nobody gave out is none",
+	why: "a flush or a migration that reports success must have happened; a lock that nobody " +
+		"gave out is none",
 	check: func(ctx context.Context, b store.Backend, _ Options) error {
 		for name, call := range abilityCalls(b, deadKey, deadKey[:20]) {
 			if _, err := failsInTime(ctx, name, call); err != nil {
@@ -94,15 +101,19 @@ var deadRules = []rule[store.Backend]{{
 	check: func(ctx context.Context, b store.Backend, o Options) error {
 		for _, key := range refusedKeys {
 			for name, call := range map[string]func(context.Context) error{
-				"Get":       func(ctx context.Context) error { return second(b.Get(ctx, key)) },
-				"Set":       func(ctx context.Context) error { return b.Set(ctx, key, []byte("v"), time.Hour) },
+				"Get": func(ctx context.Context) error { return second(b.Get(ctx, key)) },
+				"Set": func(ctx context.Context) error {
+					return b.Set(ctx, key, []byte("v"), time.Hour)
+				},
 				"Set for 0": func(ctx context.Context) error { return b.Set(ctx, key, nil, 0) },
 				"Delete":    func(ctx context.Context) error { return second(b.Delete(ctx, key)) },
 				"Exists":    func(ctx context.Context) error { return second(b.Exists(ctx, key)) },
 			} {
 				err := inTime(ctx, call)
-				if kind := store.KindOf(err); err == nil || errors.Is(err, store.ErrNotFound) || kind != store.KindPermanent {
-					return fmt.Errorf("%s(%.50q): error %v, kind %v; want a %v error", name, key, err, kind, store.KindPermanent)
+				if kind := store.KindOf(err); err == nil || errors.Is(err, store.ErrNotFound) ||
+					kind != store.KindPermanent {
+					return fmt.Errorf("%s(%.50q): error %v, kind %v; want a %v error", name, key,
+						err, kind, store.KindPermanent)
 				}
 			}
 		}
@@ -131,7 +142,9 @@ func inTime(ctx context.Context, call func(context.Context) error) error {
 }
 
 // failsInTime makes a call that must fail, and returns what it says.
-func failsInTime(ctx context.Context, name string, call func(context.Context) error) (*store.Error, error) {
+func failsInTime(
+	ctx context.Context, name string, call func(context.Context) error,
+) (*store.Error, error) {
 	err := inTime(ctx, call)
 	var e *store.Error
 	switch {
@@ -142,16 +155,19 @@ func failsInTime(ctx context.Context, name string, call func(context.Context) er
 	case !errors.As(err, &e):
 		return nil, fmt.Errorf("%s: %w, a %T; want a *store.Error in its chain", name, err, err)
 	case e.Kind != store.KindTransient && e.Kind != store.KindTimeout:
-		return nil, fmt.Errorf("%s: %w, of the kind %v; want %v or %v", name, err, e.Kind, store.KindTransient, store.KindTimeout)
+		return nil, fmt.Errorf("%s: %w, of the kind %v; want %v or %v", name, err, e.Kind,
+			store.KindTransient, store.KindTimeout)
 	case e.Backend == "" || e.Op == "" || e.Op != strings.ToLower(e.Op) || e.Err == nil:
-		return nil, fmt.Errorf("%s: %w: backend %q, operation %q, cause %v; want all three, the operation in lower case", name, err, e.Backend, e.Op, e.Err)
+		return nil, fmt.Errorf("%s: %w: backend %q, operation %q, cause %v; want all three, the "+
+			"operation in lower case", name, err, e.Backend, e.Op, e.Err)
 	case strings.Contains(err.Error(), "secret"):
 		return nil, fmt.Errorf("%s: the error shows the whole key or the value: %.1000q", name, err)
 	}
 	return e, nil
 }
 
-// probeDead probes 20 times, a few at once, for each may take its whole deadline and a second to clean up.
+// probeDead probes 20 times, a few at once, for each may take its whole deadline and a second to
+// clean up.
 func probeDead(ctx context.Context, b store.Backend, _ Options) error {
 	const at, times = 4, 5
 	var all sync.WaitGroup
@@ -159,7 +175,9 @@ func probeDead(ctx context.Context, b store.Backend, _ Options) error {
 	for w := range at {
 		all.Go(func() {
 			for range times {
-				if err := inTime(ctx, func(ctx context.Context) error { return second(store.Probe(ctx, b, "probe:")) }); err == nil {
+				if err := inTime(ctx, func(ctx context.Context) error {
+					return second(store.Probe(ctx, b, "probe:"))
+				}); err == nil {
 					errs[w] = errors.New("a probe found the backend well")
 				}
 			}

@@ -12,8 +12,8 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// deadBackend says what a driver should say whose server refuses connections; with hangs, whose server accepts
-// and stays silent. It can be bent to say something else.
+// deadBackend says what a driver should say whose server refuses connections; with hangs, whose
+// server accepts and stays silent. It can be bent to say something else.
 type deadBackend struct {
 	hangs bool
 	bent  func(ctx context.Context, op, key string, err *store.Error) error
@@ -21,11 +21,13 @@ type deadBackend struct {
 }
 
 func (d deadBackend) fail(ctx context.Context, op, key string) error {
-	e := &store.Error{Backend: "dead", Op: op, Key: key, Kind: store.KindTransient, Err: syscall.ECONNREFUSED}
+	e := &store.Error{Backend: "dead", Op: op, Key: key, Kind: store.KindTransient,
+		Err: syscall.ECONNREFUSED}
 	switch op {
 	case "get", "set", "delete", "exists", "ttl", "expire", "lock":
 		if err := store.CheckKey(key); err != nil {
-			return d.bend(ctx, &store.Error{Backend: "dead", Op: op, Key: key, Kind: store.KindPermanent, Err: err})
+			return d.bend(ctx, &store.Error{Backend: "dead", Op: op, Key: key,
+				Kind: store.KindPermanent, Err: err})
 		}
 	}
 	if d.hangs {
@@ -78,7 +80,9 @@ func (d deadBackend) List(ctx context.Context, prefix string) iter.Seq2[string, 
 	return func(yield func(string, error) bool) { yield("", d.fail(ctx, "list", prefix)) }
 }
 
-func (d deadBackend) TryLock(ctx context.Context, name string, _ time.Duration) (store.Lease, bool, error) {
+func (d deadBackend) TryLock(
+	ctx context.Context, name string, _ time.Duration,
+) (store.Lease, bool, error) {
 	return nil, false, d.fail(ctx, "lock", name)
 }
 
@@ -131,9 +135,11 @@ func TestDeadRulesFindFaults(t *testing.T) {
 	)
 	faults := finder[store.Backend]{rules: deadRules}
 	// when bends the errors of one operation.
-	when := func(name, rule, op string, bent func(ctx context.Context, key string, e *store.Error) error) {
+	when := func(name, rule, op string, bent func(ctx context.Context, key string,
+		e *store.Error) error) {
 		faults.add(name, rule, func() store.Backend {
-			return deadBackend{bent: func(ctx context.Context, did, key string, e *store.Error) error {
+			return deadBackend{bent: func(ctx context.Context, did, key string,
+				e *store.Error) error {
 				if did == op {
 					return bent(ctx, key, e)
 				}
@@ -161,11 +167,13 @@ func TestDeadRulesFindFaults(t *testing.T) {
 		e.Kind = store.KindUnknown
 		return e
 	})
-	when("another operation", methods, "exists", func(_ context.Context, _ string, e *store.Error) error {
+	when("another operation", methods, "exists", func(_ context.Context, _ string,
+		e *store.Error) error {
 		e.Op = "get"
 		return e
 	})
-	when("the key is shown", methods, "get", func(_ context.Context, key string, e *store.Error) error {
+	when("the key is shown", methods, "get", func(_ context.Context, key string,
+		e *store.Error) error {
 		e.Err = errors.New("cannot get " + key)
 		return e
 	})
@@ -186,18 +194,22 @@ func TestDeadRulesFindFaults(t *testing.T) {
 			}
 		}
 	})
-	faults.add("every method says that all is well", probe, func() store.Backend { return newMapBackend(nil) })
+	faults.add("every method says that all is well", probe, func() store.Backend {
+		return newMapBackend(nil)
+	})
 	faults.add("now and then a probe succeeds", probe, func() store.Backend {
 		alive := newMapBackend(nil)
 		var n atomic.Int64
-		return bent{Backend: alive, set: func(b store.Backend, key string, v []byte, ttl time.Duration) error {
+		return bent{Backend: alive, set: func(b store.Backend, key string, v []byte,
+			ttl time.Duration) error {
 			if n.Add(1)%10 != 0 {
 				return errors.New("connection refused")
 			}
 			return b.Set(context.Background(), key, v, ttl)
 		}}
 	})
-	when("the server is asked about any key", keys, "exists", func(_ context.Context, _ string, e *store.Error) error {
+	when("the server is asked about any key", keys, "exists", func(_ context.Context, _ string,
+		e *store.Error) error {
 		e.Kind = store.KindTransient
 		return e
 	})

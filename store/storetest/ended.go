@@ -13,7 +13,8 @@ import (
 // A call whose context is done already says nothing about the server and does nothing to it.
 var endedRules = []rule[store.Backend]{{
 	name: "a call whose context is done fails, with the reason, and does nothing",
-	why:  "the caller has left; a call that was given up is neither a miss nor a success, and costs the server nothing",
+	why: "the caller has left; a call that was given up is neither a miss nor a success, and " +
+		"costs the server nothing",
 	check: func(ctx context.Context, b store.Backend, _ Options) error {
 		if err := setAndFind(ctx, b, "key", []byte("v")); err != nil {
 			return err
@@ -72,15 +73,19 @@ var endedRules = []rule[store.Backend]{{
 		gone, cancel := context.WithCancel(ctx)
 		cancel()
 		key := "key-" + strings.Repeat("0123456789", 10) + "-secret"
-		refused := "key " + strings.Repeat("0123456789", 10) + "-secret" // if the backend refuses keys
+		// if the backend refuses keys
+		refused := "key " + strings.Repeat("0123456789", 10) + "-secret"
 		value := []byte("body: secret " + strings.Repeat("x", 1000))
 		errs := map[string]error{
 			"Set": b.Set(gone, key, value, time.Hour), "Get": second(b.Get(gone, key)),
-			"Delete": second(b.Delete(gone, key)), "Exists": second(b.Exists(gone, key)), "Health": second(b.Health(gone)),
-			"Set of a key with a space": b.Set(ctx, refused, value, time.Hour), "Get of a key with a space": second(b.Get(ctx, refused)),
+			"Delete": second(b.Delete(gone, key)), "Exists": second(b.Exists(gone, key)),
+			"Health":                    second(b.Health(gone)),
+			"Set of a key with a space": b.Set(ctx, refused, value, time.Hour),
+			"Get of a key with a space": second(b.Get(ctx, refused)),
 		}
 		if o.Oversize > 0 {
-			errs["Set of a value too great"] = b.Set(ctx, key, oversize(o, string(value)), time.Hour)
+			errs["Set of a value too great"] = b.Set(ctx, key, oversize(o, string(value)),
+				time.Hour)
 		}
 		for name, call := range abilityCalls(b, key, key) {
 			errs[name] = call(gone)
@@ -106,24 +111,30 @@ func doneContexts(ctx context.Context) map[error]context.Context {
 // gaveUp reports whether err is that of a call which was given up for a reason.
 func gaveUp(call string, err, reason error) error {
 	if errors.Is(err, store.ErrNotFound) || !errors.Is(err, reason) {
-		return fmt.Errorf("%s: error %v; want one that is %v, and not ErrNotFound", call, err, reason)
+		return fmt.Errorf("%s: error %v; want one that is %v, and not ErrNotFound", call, err,
+			reason)
 	}
 	if kind := store.KindOf(err); kind != store.KindTimeout {
-		return fmt.Errorf("%s: a %v error: %w; want the kind %v", call, kind, err, store.KindTimeout)
+		return fmt.Errorf("%s: a %v error: %w; want the kind %v", call, kind, err,
+			store.KindTimeout)
 	}
 	return nil
 }
 
-// abilityCalls are calls of each ability that the backend has, but for its journals. None changes more than
-// the value and the lease under key, and the values whose keys begin with prefix.
+// abilityCalls are calls of each ability that the backend has, but for its journals. None changes
+// more than the value and the lease under key, and the values whose keys begin with prefix.
 func abilityCalls(b store.Backend, key, prefix string) map[string]func(context.Context) error {
 	calls := map[string]func(context.Context) error{}
 	if a, ok := store.As[store.TTLer](b); ok {
 		calls["TTL"] = func(ctx context.Context) error { return second(a.TTL(ctx, key)) }
 	}
 	if a, ok := store.As[store.Expirer](b); ok {
-		calls["Expire"] = func(ctx context.Context) error { return second(a.Expire(ctx, key, 2*time.Hour)) }
-		calls["Expire for 0"] = func(ctx context.Context) error { return second(a.Expire(ctx, key, 0)) }
+		calls["Expire"] = func(ctx context.Context) error {
+			return second(a.Expire(ctx, key, 2*time.Hour))
+		}
+		calls["Expire for 0"] = func(ctx context.Context) error {
+			return second(a.Expire(ctx, key, 0))
+		}
 	}
 	if a, ok := store.As[store.Flusher](b); ok {
 		calls["Flush"] = func(ctx context.Context) error { return second(a.Flush(ctx, prefix)) }
@@ -142,7 +153,9 @@ func abilityCalls(b store.Backend, key, prefix string) map[string]func(context.C
 	}
 	if a, ok := store.As[store.Migrator](b); ok {
 		calls["Migrate"] = func(ctx context.Context) error { return second(a.Migrate(ctx, false)) }
-		calls["Migrate, a dry run"] = func(ctx context.Context) error { return second(a.Migrate(ctx, true)) }
+		calls["Migrate, a dry run"] = func(ctx context.Context) error {
+			return second(a.Migrate(ctx, true))
+		}
 	}
 	return calls
 }

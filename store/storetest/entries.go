@@ -27,9 +27,11 @@ var storeRules = []rule[store.Store]{{
 		for _, e := range []*store.Entry{
 			fullEntry("page"),
 			{Key: "nothing but a key"},
-			{Key: "nothing, but not nil", Header: http.Header{}, Body: []byte{}, Vary: http.Header{}, Tags: []string{}},
+			{Key: "nothing, but not nil", Header: http.Header{}, Body: []byte{},
+				Vary: http.Header{}, Tags: []string{}},
 			{Key: "index", Variants: [][]string{{"accept-encoding", "accept-language"}, {}}},
-			{Key: "partial", Status: 206, Body: []byte("abcde"), Total: 20, Spans: []store.Span{{First: 0, End: 2}, {First: 10, End: 13}}},
+			{Key: "partial", Status: 206, Body: []byte("abcde"), Total: 20,
+				Spans: []store.Span{{First: 0, End: 2}, {First: 10, End: 13}}},
 		} {
 			if err := setEntry(ctx, s, e); err != nil {
 				return err
@@ -39,12 +41,15 @@ var storeRules = []rule[store.Store]{{
 	},
 }, {
 	name: "keys of any length and content work, and keys that differ are different",
-	why:  "a key holds what clients send; two requests that meet in one entry read each other's page",
+	why: "a key holds what clients send; two requests that meet in one entry read each other's " +
+		"page",
 	check: func(ctx context.Context, s store.Store, _ Options) error {
 		long := strings.Repeat("GET https://a.example/", 500)
 		keys := []string{
-			"GET https://a.example/", "GET https://a.example/?", "GET https://A.example/", "GET https://a.example//", "get https://a.example/",
-			"", " ", "a b", "a\x00b", "a\x00c", "a", "a\r\nDELETE all\r\n", "\x7f\xff\xfe", "ключ", "a/../b", "a%2Fb", "a*", "a?b", "{a}", "'; --",
+			"GET https://a.example/", "GET https://a.example/?", "GET https://A.example/",
+			"GET https://a.example//", "get https://a.example/",
+			"", " ", "a b", "a\x00b", "a\x00c", "a", "a\r\nDELETE all\r\n", "\x7f\xff\xfe", "ключ",
+			"a/../b", "a%2Fb", "a*", "a?b", "{a}", "'; --",
 			long + "1", long + "2", "1" + long,
 		}
 		for _, key := range keys {
@@ -75,7 +80,8 @@ var storeRules = []rule[store.Store]{{
 	name: "Delete removes; a key that is not there is no error",
 	why:  "a purge that reports success must have purged, and purging twice is not a failure",
 	check: func(ctx context.Context, s store.Store, _ Options) error {
-		if err := errors.Join(setEntry(ctx, s, fullEntry("key")), setEntry(ctx, s, fullEntry("other"))); err != nil {
+		if err := errors.Join(setEntry(ctx, s, fullEntry("key")),
+			setEntry(ctx, s, fullEntry("other"))); err != nil {
 			return err
 		}
 		for range 2 {
@@ -90,13 +96,16 @@ var storeRules = []rule[store.Store]{{
 	},
 }, {
 	name: "Set takes the place of what was there, lifetime included",
-	why:  "a refreshed page must not end when the old one would have, nor an uncacheable one live on",
+	why: "a refreshed page must not end when the old one would have, nor an uncacheable one " +
+		"live on",
 	check: func(ctx context.Context, s store.Store, o Options) error {
 		fresh := fullEntry("longer")
 		fresh.Body = []byte("fresh")
 		err := errors.Join(
-			s.Set(ctx, "longer", fullEntry("longer"), o.TTL), s.Set(ctx, "longer", fresh, time.Hour),
-			s.Set(ctx, "shorter", fullEntry("shorter"), time.Hour), s.Set(ctx, "shorter", fullEntry("shorter"), o.TTL))
+			s.Set(ctx, "longer", fullEntry("longer"), o.TTL), s.Set(ctx, "longer", fresh,
+				time.Hour),
+			s.Set(ctx, "shorter", fullEntry("shorter"), time.Hour), s.Set(ctx, "shorter",
+				fullEntry("shorter"), o.TTL))
 		if err != nil {
 			return err
 		}
@@ -105,7 +114,8 @@ var storeRules = []rule[store.Store]{{
 	},
 }, {
 	name: "an entry is there until its ttl ends, and then no longer",
-	why:  "what never ends fills memory and disks; what ends early is a cache that does not work and does not say so",
+	why: "what never ends fills memory and disks; what ends early is a cache that does not work " +
+		"and does not say so",
 	check: func(ctx context.Context, s store.Store, o Options) error {
 		start := time.Now()
 		if err := errors.Join(
@@ -116,7 +126,8 @@ var storeRules = []rule[store.Store]{{
 			return err
 		}
 		time.Sleep(o.TTL)
-		if err := findEntry(ctx, s, fullEntry("long")); err != nil && time.Since(start) < 3*o.TTL { // a machine may stall
+		// a machine may stall
+		if err := findEntry(ctx, s, fullEntry("long")); err != nil && time.Since(start) < 3*o.TTL {
 			return fmt.Errorf("%v after a Set for %v: %w", o.TTL, 4*o.TTL, err)
 		}
 		time.Sleep(o.Margin)
@@ -173,20 +184,24 @@ var storeRules = []rule[store.Store]{{
 		return nil
 	},
 }, {
-	name:  "concurrent calls do not mix entries",
-	why:   "every request is a goroutine; an entry made of two is one user's page with another's header",
+	name: "concurrent calls do not mix entries",
+	why: "every request is a goroutine; an entry made of two is one user's page with another's " +
+		"header",
 	check: concurrentStore,
 }, {
 	name: "an error is never \"not there\"",
-	why:  "a call that was given up says nothing about the key; a guard must see it as a failure, not as a miss",
+	why: "a call that was given up says nothing about the key; a guard must see it as a " +
+		"failure, not as a miss",
 	check: func(ctx context.Context, s store.Store, _ Options) error {
 		if err := setEntry(ctx, s, fullEntry("key")); err != nil {
 			return err
 		}
 		gone, cancel := context.WithCancel(ctx)
 		cancel()
-		if e, err := s.Get(gone, "key"); errors.Is(err, store.ErrNotFound) || err == nil && e == nil {
-			return fmt.Errorf("Get with a cancelled context: %v, %v; want the entry, or an error that is not ErrNotFound", e, err)
+		if e, err := s.Get(gone, "key"); errors.Is(err, store.ErrNotFound) || err == nil &&
+			e == nil {
+			return fmt.Errorf("Get with a cancelled context: %v, %v; want the entry, or an error "+
+				"that is not ErrNotFound", e, err)
 		}
 		return nil
 	},
@@ -213,7 +228,8 @@ func concurrentStore(ctx context.Context, s store.Store, _ Options) error {
 					errs[w] = err
 					return
 				case got.Key != key || len(got.Body) != int(got.Number):
-					errs[w] = fmt.Errorf("Get(%q): an entry of %q with fill %d and a body of %d bytes; nobody has set that", key, got.Key, got.Number, len(got.Body))
+					errs[w] = fmt.Errorf("Get(%q): an entry of %q with fill %d and a body of %d "+
+						"bytes; nobody has set that", key, got.Key, got.Number, len(got.Body))
 					return
 				}
 				if i%7 == 0 {
@@ -233,15 +249,17 @@ func fullEntry(key string) *store.Entry {
 	at := time.Date(2026, 11, 6, 8, 49, 37, 123456789, time.UTC)
 	return &store.Entry{
 		Key: key, URI: "GET https://a.example/x",
-		Status:    200,
-		Header:    http.Header{"Content-Type": {"text/plain"}, "Link": {"</a>", "</b>"}, "X-Empty": {""}, "X-Bytes": {"\xff"}},
+		Status: 200,
+		Header: http.Header{"Content-Type": {"text/plain"}, "Link": {"</a>", "</b>"},
+			"X-Empty": {""}, "X-Bytes": {"\xff"}},
 		Trailer:   http.Header{"Server-Timing": {"db;dur=5"}},
 		Body:      []byte("body of " + key),
 		Vary:      http.Header{"Accept-Encoding": {"gzip"}},
 		Tags:      []string{"a", "b c"},
 		Number:    1<<63 + 1,
 		Requested: at, Received: at.Add(time.Second),
-		Age: 1, Fresh: time.Minute, StaleWhileRevalidate: 2 * time.Minute, StaleIfError: 3 * time.Minute, Retention: 4 * time.Minute,
+		Age: 1, Fresh: time.Minute, StaleWhileRevalidate: 2 * time.Minute,
+		StaleIfError: 3 * time.Minute, Retention: 4 * time.Minute,
 		MustRevalidate: true, Anonymous: true, Announced: true, MadeETag: true, MadeModified: true,
 	}
 }
@@ -265,8 +283,9 @@ func findEntry(ctx context.Context, s store.Store, want *store.Entry) error {
 	return nil
 }
 
-// differs returns the name of a field in which two entries differ, or "" if they are equal. Times are equal when they
-// are the same moment. Nil and empty are equal, except that an entry with Variants is an index.
+// differs returns the name of a field in which two entries differ, or "" if they are equal. Times
+// are equal when they are the same moment. Nil and empty are equal, except that an entry with
+// Variants is an index.
 func differs(a, b *store.Entry) string {
 	one, other := reflect.ValueOf(*a), reflect.ValueOf(*b)
 	for i := range one.NumField() {

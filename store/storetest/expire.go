@@ -27,11 +27,13 @@ var expireRules = []rule[able[store.Expirer]]{{
 			return err
 		}
 		time.Sleep(4*o.TTL + o.Margin)
-		return errors.Join(absent(ctx, b, "shorter"), absent(ctx, b, "tiny"), find(ctx, b, "longer", []byte("v")))
+		return errors.Join(absent(ctx, b, "shorter"), absent(ctx, b, "tiny"), find(ctx, b, "longer",
+			[]byte("v")))
 	},
 }, {
 	name: "Expire for 0 or less removes",
-	why:  "servers read 0 and negative numbers as for ever, as an error, or as at once; here they mean: of no use",
+	why: "servers read 0 and negative numbers as for ever, as an error, or as at once; here " +
+		"they mean: of no use",
 	check: func(ctx context.Context, b able[store.Expirer], _ Options) error {
 		for i, ttl := range []time.Duration{0, -1, -time.Hour, -1 << 63} {
 			key := fmt.Sprint("key-", i)
@@ -40,7 +42,8 @@ var expireRules = []rule[able[store.Expirer]]{{
 			}
 			for _, want := range []bool{true, false} {
 				if existed, err := b.can.Expire(ctx, key, ttl); existed != want || err != nil {
-					return fmt.Errorf("Expire(%q, %v): existed %t, %v; want %t, nil", key, ttl, existed, err, want)
+					return fmt.Errorf("Expire(%q, %v): existed %t, %v; want %t, nil", key, ttl,
+						existed, err, want)
 				}
 				if err := absent(ctx, b, key); err != nil {
 					return fmt.Errorf("after Expire for %v: %w", ttl, err)
@@ -51,7 +54,8 @@ var expireRules = []rule[able[store.Expirer]]{{
 	},
 }, {
 	name: "a key that is not there stays so, and Expire says that nothing was there",
-	why:  "a lifetime without a value, or a value made of nothing, is a phantom that somebody will read",
+	why: "a lifetime without a value, or a value made of nothing, is a phantom that somebody " +
+		"will read",
 	check: func(ctx context.Context, b able[store.Expirer], o Options) error {
 		if err := setAndFind(ctx, b, "deleted", []byte("v")); err != nil {
 			return err
@@ -72,7 +76,8 @@ var expireRules = []rule[able[store.Expirer]]{{
 			}
 			if ttler, ok := store.As[store.TTLer](b.Backend); ok {
 				if left, err := ttler.TTL(ctx, key); !errors.Is(err, store.ErrNotFound) {
-					return fmt.Errorf("after Expire: TTL(%q) = %v, %v; want ErrNotFound", key, left, err)
+					return fmt.Errorf("after Expire: TTL(%q) = %v, %v; want ErrNotFound", key, left,
+						err)
 				}
 			}
 		}
@@ -83,7 +88,8 @@ var expireRules = []rule[able[store.Expirer]]{{
 	why:  "a backend that stores the value anew may store another",
 	check: func(ctx context.Context, b able[store.Expirer], o Options) error {
 		values := map[string][]byte{
-			"empty": {}, "bytes": {0, 0xff, '\r', '\n', 0}, "number": []byte("12"), "great": bytes.Repeat([]byte("x\x00"), o.MaxValue/4),
+			"empty": {}, "bytes": {0, 0xff, '\r', '\n', 0}, "number": []byte("12"),
+			"great": bytes.Repeat([]byte("x\x00"), o.MaxValue/4),
 		}
 		for key, value := range values {
 			if err := setAndFind(ctx, b, key, value); err != nil {
@@ -107,7 +113,8 @@ var expireRules = []rule[able[store.Expirer]]{{
 	why:  "Memcached takes more than 30 days for a date in 1970, and sums overflow",
 	check: func(ctx context.Context, b able[store.Expirer], o Options) error {
 		ttler, tells := store.As[store.TTLer](b.Backend)
-		for _, ttl := range append([]time.Duration{10 * time.Second, 100 * 365 * day, 1<<63 - 1}, lifetimes...) {
+		for _, ttl := range append([]time.Duration{10 * time.Second, 100 * 365 * day, 1<<63 - 1},
+			lifetimes...) {
 			if err := setAndFind(ctx, b, "key", []byte("v")); err != nil {
 				return err
 			}
@@ -125,22 +132,26 @@ var expireRules = []rule[able[store.Expirer]]{{
 		return nil
 	},
 }, {
-	name:  "Expire never brings back an old value",
-	why:   "a value read, then stored with another lifetime, overwrites what was set or deleted in between",
+	name: "Expire never brings back an old value",
+	why: "a value read, then stored with another lifetime, overwrites what was set or deleted " +
+		"in between",
 	check: expireWhileSetting,
 }, {
 	name: "a Store's prefix is in the keys that Expire takes",
-	why:  "the caller that ends an entry has the Store's key, and makes the backend's of it by BackendKey",
+	why: "the caller that ends an entry has the Store's key, and makes the backend's of it by " +
+		"BackendKey",
 	check: func(ctx context.Context, b able[store.Expirer], _ Options) error {
 		s := store.New(b.Backend, store.Options{Prefix: "prefix_"})
 		expirer, ok := store.As[store.Expirer](s)
 		if !ok {
 			return errors.New("not found behind store.New")
 		}
-		if err := errors.Join(setEntry(ctx, s, fullEntry("key")), setEntry(ctx, s, fullEntry("other"))); err != nil {
+		if err := errors.Join(setEntry(ctx, s, fullEntry("key")),
+			setEntry(ctx, s, fullEntry("other"))); err != nil {
 			return err
 		}
-		if err := expireThere(ctx, able[store.Expirer]{b, expirer}, (store.Options{Prefix: "prefix_"}).BackendKey("key"), 0); err != nil {
+		if err := expireThere(ctx, able[store.Expirer]{b, expirer},
+			(store.Options{Prefix: "prefix_"}).BackendKey("key"), 0); err != nil {
 			return err
 		}
 		return errors.Join(noEntry(ctx, s, "key"), findEntry(ctx, s, fullEntry("other")))
@@ -149,7 +160,8 @@ var expireRules = []rule[able[store.Expirer]]{{
 
 func expireThere(ctx context.Context, b able[store.Expirer], key string, ttl time.Duration) error {
 	if existed, err := b.can.Expire(ctx, key, ttl); !existed || err != nil {
-		return fmt.Errorf("Expire(%.100q, %v) of what is there: existed %t, %v", key, ttl, existed, err)
+		return fmt.Errorf("Expire(%.100q, %v) of what is there: existed %t, %v", key, ttl, existed,
+			err)
 	}
 	return nil
 }

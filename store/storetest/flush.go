@@ -12,7 +12,8 @@ import (
 
 var flushRules = []rule[able[store.Flusher]]{{
 	name: "Flush removes what begins with the prefix, says how much, and removes nothing else",
-	why:  "a server is shared; one cache's flush must not be another's, even when a name has a character that means something to the server",
+	why: "a server is shared; one cache's flush must not be another's, even when a name has a " +
+		"character that means something to the server",
 	check: func(ctx context.Context, b able[store.Flusher], _ Options) error {
 		for prefix, keys := range neighbours {
 			if err := fillFor(ctx, b, prefix, keys); err != nil {
@@ -20,7 +21,8 @@ var flushRules = []rule[able[store.Flusher]]{{
 			}
 			removed, err := b.can.Flush(ctx, prefix)
 			if want := int64(len(keys.inside)); err != nil || removed != want {
-				return fmt.Errorf("Flush(%q): removed %d, %v; want %d, nil", prefix, removed, err, want)
+				return fmt.Errorf("Flush(%q): removed %d, %v; want %d, nil", prefix, removed, err,
+					want)
 			}
 			for _, key := range keys.inside {
 				if err := absent(ctx, b, key); err != nil {
@@ -44,7 +46,8 @@ var flushRules = []rule[able[store.Flusher]]{{
 		}
 		for i, want := range []int64{1, 0, 0} {
 			if removed, err := b.can.Flush(ctx, "a:"); err != nil || removed != want {
-				return fmt.Errorf("Flush, time %d: removed %d, %v; want %d, nil", i+1, removed, err, want)
+				return fmt.Errorf("Flush, time %d: removed %d, %v; want %d, nil", i+1, removed, err,
+					want)
 			}
 		}
 		return nil
@@ -75,7 +78,8 @@ var flushRules = []rule[able[store.Flusher]]{{
 		if err := setAndFind(ctx, b, "key", []byte("v")); err != nil {
 			return err
 		}
-		if removed, err := b.can.Flush(ctx, ""); err == nil || errors.Is(err, store.ErrNotFound) || removed != 0 {
+		if removed, err := b.can.Flush(ctx, ""); err == nil || errors.Is(err, store.ErrNotFound) ||
+			removed != 0 {
 			return fmt.Errorf("Flush(\"\"): removed %d, %v; want an error", removed, err)
 		}
 		return find(ctx, b, "key", []byte("v"))
@@ -90,9 +94,11 @@ var flushRules = []rule[able[store.Flusher]]{{
 				return err
 			}
 		}
-		for _, prefix := range []string{"*", "a*", "?", "%", "a%", "[a-z]", "{a}", "\\", "\\x61", "(", ".*", "a|b", "' OR 1=1 --", " ", "\x00", "\n"} {
+		for _, prefix := range []string{"*", "a*", "?", "%", "a%", "[a-z]", "{a}", "\\", "\\x61",
+			"(", ".*", "a|b", "' OR 1=1 --", " ", "\x00", "\n"} {
 			if removed, err := b.can.Flush(ctx, prefix); removed != 0 || errors.Is(err, store.ErrNotFound) {
-				return fmt.Errorf("Flush(%q): removed %d, %v; want 0 and nil, or an error", prefix, removed, err)
+				return fmt.Errorf("Flush(%q): removed %d, %v; want 0 and nil, or an error", prefix,
+					removed, err)
 			}
 			for _, key := range keys {
 				if err := find(ctx, b, key, []byte("v")); err != nil {
@@ -134,38 +140,48 @@ var flushRules = []rule[able[store.Flusher]]{{
 	name: "a Store's entries are flushed by its prefix, and no other Store's",
 	why:  "several caches share a server, and each is emptied alone",
 	check: func(ctx context.Context, b able[store.Flusher], _ Options) error {
-		one, two := store.New(b.Backend, store.Options{Prefix: "one:"}), store.New(b.Backend, store.Options{Prefix: "two:"})
+		one, two := store.New(b.Backend, store.Options{Prefix: "one:"}), store.New(b.Backend,
+			store.Options{Prefix: "two:"})
 		for _, key := range []string{"a", "b"} {
-			if err := errors.Join(setEntry(ctx, one, fullEntry(key)), setEntry(ctx, two, fullEntry(key))); err != nil {
+			if err := errors.Join(setEntry(ctx, one, fullEntry(key)), setEntry(ctx, two,
+				fullEntry(key))); err != nil {
 				return err
 			}
 		}
 		if removed, err := b.can.Flush(ctx, "one:"); err != nil || removed != 2 {
 			return fmt.Errorf("Flush: removed %d, %v; want 2, nil", removed, err)
 		}
-		return errors.Join(noEntry(ctx, one, "a"), noEntry(ctx, one, "b"), findEntry(ctx, two, fullEntry("a")), findEntry(ctx, two, fullEntry("b")))
+		return errors.Join(noEntry(ctx, one, "a"), noEntry(ctx, one, "b"), findEntry(ctx, two,
+			fullEntry("a")), findEntry(ctx, two, fullEntry("b")))
 	},
 }}
 
-// neighbours are prefixes, the keys that begin with them, and keys that come near it: by case, by what a
-// pattern of Redis, of SQL or of a shell would match, by the place in the sort order.
+// neighbours are prefixes, the keys that begin with them, and keys that come near it: by case, by
+// what a pattern of Redis, of SQL or of a shell would match, by the place in the sort order.
 var neighbours = map[string]struct{ inside, outside []string }{
-	"a_b:": {[]string{"a_b:", "a_b:1", "a_b::", "a_b:a_b:"}, []string{"axb:1", "a.b:1", "a-b:1", "a:b:1", "A_b:1", "a_b", "a_b.", "a_c:1", "xa_b:1", "_a_b:1"}},
-	"a.b":  {[]string{"a.b", "a.b.", "a.bc"}, []string{"a_b", "axb", "a-b", "a:b", "a.B", "a.", "a.c", ".a.b"}},
-	"a-z":  {[]string{"a-z", "a-z1", "a-z-a-z"}, []string{"a_z", "b", "m", "z", "a-y", "a-Z", "a", "-a-z"}},
-	"a:":   {[]string{"a:", "a:1", "a:z", "a::", "a:A"}, []string{"a", "a.1", "a-1", "A:1", "aa:1", "b:a:1", ":a:1"}},
-	".":    {[]string{".", "..", ".a"}, []string{"a.", "-", ":", "a"}},
-	"-":    {[]string{"-", "--", "-1"}, []string{"a-", "_", ".", "1"}},
-	"_":    {[]string{"_", "__", "_a"}, []string{"a_", "a", "-", "."}},
-	"z":    {[]string{"z", "zz", "zzz"}, []string{"y", "Z", "az"}},
-	"9":    {[]string{"9", "99"}, []string{"8", "89", ":", "a9"}},
-	"0":    {[]string{"0", "00", "0f"}, []string{"1", "10", "f0"}},
+	"a_b:": {[]string{"a_b:", "a_b:1", "a_b::", "a_b:a_b:"}, []string{"axb:1", "a.b:1", "a-b:1",
+		"a:b:1", "A_b:1", "a_b", "a_b.", "a_c:1", "xa_b:1", "_a_b:1"}},
+	"a.b": {[]string{"a.b", "a.b.", "a.bc"}, []string{"a_b", "axb", "a-b", "a:b", "a.B", "a.",
+		"a.c", ".a.b"}},
+	"a-z": {[]string{"a-z", "a-z1", "a-z-a-z"}, []string{"a_z", "b", "m", "z", "a-y", "a-Z", "a",
+		"-a-z"}},
+	"a:": {[]string{"a:", "a:1", "a:z", "a::", "a:A"}, []string{"a", "a.1", "a-1", "A:1", "aa:1",
+		"b:a:1", ":a:1"}},
+	".": {[]string{".", "..", ".a"}, []string{"a.", "-", ":", "a"}},
+	"-": {[]string{"-", "--", "-1"}, []string{"a-", "_", ".", "1"}},
+	"_": {[]string{"_", "__", "_a"}, []string{"a_", "a", "-", "."}},
+	"z": {[]string{"z", "zz", "zzz"}, []string{"y", "Z", "az"}},
+	"9": {[]string{"9", "99"}, []string{"8", "89", ":", "a9"}},
+	"0": {[]string{"0", "00", "0f"}, []string{"1", "10", "f0"}},
 }
 
 // fillFor sets the neighbours of one prefix, and removes what is left of another's.
-func fillFor(ctx context.Context, b store.Backend, prefix string, keys struct{ inside, outside []string }) error {
+func fillFor(
+	ctx context.Context, b store.Backend, prefix string, keys struct{ inside, outside []string },
+) error {
 	for _, others := range neighbours {
-		for _, key := range append(others.inside[:len(others.inside):len(others.inside)], others.outside...) {
+		for _, key := range append(others.inside[:len(others.inside):len(others.inside)],
+			others.outside...) {
 			if _, err := b.Delete(ctx, key); err != nil {
 				return fmt.Errorf("Delete(%q): %w", key, err)
 			}
@@ -221,9 +237,11 @@ func flushThousands(ctx context.Context, b able[store.Flusher], _ Options) error
 	return nil
 }
 
-// keepOthers takes a lease and appends a mark to a journal, both named like values that begin with prefix,
-// if the backend can; kept reports whether they are as they were.
-func keepOthers(ctx context.Context, b store.Backend, prefix string) (kept func() error, err error) {
+// keepOthers takes a lease and appends a mark to a journal, both named like values that begin with
+// prefix, if the backend can; kept reports whether they are as they were.
+func keepOthers(
+	ctx context.Context, b store.Backend, prefix string,
+) (kept func() error, err error) {
 	locker, locks := store.As[store.Locker](b)
 	if locks {
 		if _, ok, err := locker.TryLock(ctx, prefix+"lease", time.Hour); !ok || err != nil {

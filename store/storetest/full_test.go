@@ -139,7 +139,9 @@ func (f *fullBackend) Migrate(ctx context.Context, dryRun bool) ([]string, error
 	return []string{"create the table"}, nil
 }
 
-func (f *fullBackend) TryLock(ctx context.Context, name string, ttl time.Duration) (store.Lease, bool, error) {
+func (f *fullBackend) TryLock(
+	ctx context.Context, name string, ttl time.Duration,
+) (store.Lease, bool, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, false, err
 	}
@@ -186,5 +188,6 @@ func TestFullBackend(t *testing.T) {
 }
 
 func TestFullBackendInVirtualTime(t *testing.T) {
-	RunBackend(t, newFullBackend, Options{AllAbilities: true, Unmigrated: newUnmigratedBackend, Virtual: true, TTL: time.Minute})
+	RunBackend(t, newFullBackend, Options{AllAbilities: true, Unmigrated: newUnmigratedBackend,
+		Virtual: true, TTL: time.Minute})
 }

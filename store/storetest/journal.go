@@ -20,13 +20,16 @@ var markRules = []rule[store.Journal]{{
 			return err
 		}
 		if n, err := j.Append(ctx); n != head || err != nil {
-			return fmt.Errorf("Append of nothing: %d, %v; want the head, %d, as Since(0) reports it", n, err, head)
+			return fmt.Errorf(
+				"Append of nothing: %d, %v; want the head, %d, as Since(0) reports it", n, err,
+				head)
 		}
 		return since(ctx, j, head, nil, head)
 	},
 }, {
 	name: "each mark has a number of its own, greater than all before",
-	why:  "the one comparison, of a mark's number with an entry's fill, is what every purge rests on",
+	why: "the one comparison, of a mark's number with an entry's fill, is what every purge " +
+		"rests on",
 	check: func(ctx context.Context, j store.Journal, _ Options) error {
 		begin, all, err := appendAll(ctx, j)
 		if err != nil {
@@ -70,7 +73,8 @@ var markRules = []rule[store.Journal]{{
 	},
 }, {
 	name: "a number above the head gets no marks, and the head",
-	why:  "that is how a node learns that the journal was lost and has begun anew; an error, or the number given back, hides it",
+	why: "that is how a node learns that the journal was lost and has begun anew; an error, or " +
+		"the number given back, hides it",
 	check: func(ctx context.Context, j store.Journal, _ Options) error {
 		_, all, err := appendAll(ctx, j)
 		if err != nil {
@@ -80,8 +84,9 @@ var markRules = []rule[store.Journal]{{
 		return since(ctx, j, head+1_000_000, nil, head)
 	},
 }, {
-	name:  "the marks of one Append come in the order given, with numbers that follow one another",
-	why:   "a process that appends knows the first number from the last; a gap or another's mark among them is a mark missed",
+	name: "the marks of one Append come in the order given, with numbers that follow one another",
+	why: "a process that appends knows the first number from the last; a gap or another's mark " +
+		"among them is a mark missed",
 	check: appendMany,
 }, {
 	name: "a mark that names nothing is refused",
@@ -91,7 +96,8 @@ var markRules = []rule[store.Journal]{{
 		if err != nil {
 			return err
 		}
-		for _, m := range []store.Mark{{Kind: store.MarkKey}, {Kind: store.MarkTag}, {Kind: store.MarkPrefix}, {Kind: 200, Name: "x"}} {
+		for _, m := range []store.Mark{{Kind: store.MarkKey}, {Kind: store.MarkTag},
+			{Kind: store.MarkPrefix}, {Kind: 200, Name: "x"}} {
 			if n, err := j.Append(ctx, m); err == nil {
 				return fmt.Errorf("Append(%+v) = %d without an error", m, n)
 			}
@@ -110,7 +116,8 @@ var markRules = []rule[store.Journal]{{
 			return err
 		}
 		var want []store.Numbered
-		for _, name := range []string{" ", "a b", "a\x00b", "\xff", "a\r\nb", "ключ", "'; --", string(make([]byte, 10_000))} {
+		for _, name := range []string{" ", "a b", "a\x00b", "\xff", "a\r\nb", "ключ", "'; --",
+			string(make([]byte, 10_000))} {
 			m := store.Mark{Kind: store.MarkTag, Name: name}
 			n, err := j.Append(ctx, m)
 			if err != nil {
@@ -121,8 +128,9 @@ var markRules = []rule[store.Journal]{{
 		return since(ctx, j, begin, want, want[len(want)-1].Number)
 	},
 }, {
-	name:  "concurrent appends get different numbers, and none is lost",
-	why:   "two purges under one number, and a node that has seen the first believes that it has seen both",
+	name: "concurrent appends get different numbers, and none is lost",
+	why: "two purges under one number, and a node that has seen the first believes that it has " +
+		"seen both",
 	check: concurrentJournal,
 }, {
 	name: "a replica fed by the journal covers what was invalidated, and nothing else",
@@ -132,7 +140,8 @@ var markRules = []rule[store.Journal]{{
 		if err != nil {
 			return err
 		}
-		if _, err := j.Append(ctx, store.Mark{Kind: store.MarkKey, Name: "page"}, store.Mark{Kind: store.MarkTag, Name: "tag", Soft: true}); err != nil {
+		if _, err := j.Append(ctx, store.Mark{Kind: store.MarkKey, Name: "page"},
+			store.Mark{Kind: store.MarkTag, Name: "tag", Soft: true}); err != nil {
 			return err
 		}
 		marks, head, err := j.Since(ctx, before)
@@ -149,20 +158,24 @@ var markRules = []rule[store.Journal]{{
 		}{
 			{store.Entry{Key: "page", Number: before}, invalidation.CoverageHard},
 			{store.Entry{Key: "page", Number: head}, invalidation.CoverageNone},
-			{store.Entry{Key: "other", Tags: []string{"tag"}, Number: before}, invalidation.CoverageSoft},
+			{store.Entry{Key: "other", Tags: []string{"tag"}, Number: before},
+				invalidation.CoverageSoft},
 			{store.Entry{Key: "other", Number: before}, invalidation.CoverageNone},
 		} {
 			if got := r.Covers(&tt.e); got != tt.want {
-				return fmt.Errorf("entry %q with tags %v and fill %d: coverage %v, want %v", tt.e.Key, tt.e.Tags, tt.e.Number, got, tt.want)
+				return fmt.Errorf("entry %q with tags %v and fill %d: coverage %v, want %v",
+					tt.e.Key, tt.e.Tags, tt.e.Number, got, tt.want)
 			}
 		}
 		return nil
 	},
 }}
 
-// appendAll appends marks of every kind, one and several at a time, and returns them numbered, and the
-// journal's beginning.
-func appendAll(ctx context.Context, j store.Journal) (begin uint64, all []store.Numbered, err error) {
+// appendAll appends marks of every kind, one and several at a time, and returns them numbered, and
+// the journal's beginning.
+func appendAll(
+	ctx context.Context, j store.Journal,
+) (begin uint64, all []store.Numbered, err error) {
 	begin, err = beginning(ctx, j)
 	if err != nil {
 		return 0, nil, err
@@ -171,8 +184,10 @@ func appendAll(ctx context.Context, j store.Journal) (begin uint64, all []store.
 	for _, marks := range [][]store.Mark{
 		{{Kind: store.MarkKey, Name: "page"}},
 		{{Kind: store.MarkKey, Name: "page"}},
-		{{Kind: store.MarkKey, Name: "page", Soft: true}, {Kind: store.MarkTag, Name: "tag"}, {Kind: store.MarkTag, Name: "tag", Soft: true}},
-		{{Kind: store.MarkPrefix, Name: "page/"}, {Kind: store.MarkPrefix, Name: "page/", Soft: true}},
+		{{Kind: store.MarkKey, Name: "page", Soft: true}, {Kind: store.MarkTag, Name: "tag"},
+			{Kind: store.MarkTag, Name: "tag", Soft: true}},
+		{{Kind: store.MarkPrefix, Name: "page/"}, {Kind: store.MarkPrefix, Name: "page/",
+			Soft: true}},
 		{{Kind: store.MarkEverything}},
 		{{Kind: store.MarkEverything, Soft: true}},
 	} {
@@ -181,14 +196,16 @@ func appendAll(ctx context.Context, j store.Journal) (begin uint64, all []store.
 			return 0, nil, fmt.Errorf("Append(%+v): %w", marks, err)
 		}
 		if n < last+uint64(len(marks)) {
-			return 0, nil, fmt.Errorf("Append of %d marks returned %d, the head was %d: the numbers do not grow with each mark", len(marks), n, last)
+			return 0, nil, fmt.Errorf("Append of %d marks returned %d, the head was %d: the "+
+				"numbers do not grow with each mark", len(marks), n, last)
 		}
 		got, _, err := j.Since(ctx, last)
 		if err != nil {
 			return 0, nil, err
 		}
 		if len(got) != len(marks) || got[len(got)-1].Number != n {
-			return 0, nil, fmt.Errorf("Append(%+v) returned %d, and Since(%d) %+v: want these marks, the last with that number", marks, n, last, got)
+			return 0, nil, fmt.Errorf("Append(%+v) returned %d, and Since(%d) %+v: want these "+
+				"marks, the last with that number", marks, n, last, got)
 		}
 		for i, m := range marks {
 			all = append(all, store.Numbered{Mark: m, Number: got[i].Number})
@@ -198,26 +215,32 @@ func appendAll(ctx context.Context, j store.Journal) (begin uint64, all []store.
 	return begin, all, nil
 }
 
-// beginning returns the head of a journal without marks. One that is shared cannot know what was before
-// it began, and answers Since(0) with a hard Everything mark of the number that it begins at.
+// beginning returns the head of a journal without marks. One that is shared cannot know what was
+// before it began, and answers Since(0) with a hard Everything mark of the number that it begins
+// at.
 func beginning(ctx context.Context, j store.Journal) (uint64, error) {
 	marks, head, err := j.Since(ctx, 0)
 	if err != nil {
 		return 0, fmt.Errorf("Since(0) of a new journal: %w", err)
 	}
-	if len(marks) > 0 && !slices.Equal(marks, []store.Numbered{{Mark: store.Mark{Kind: store.MarkEverything}, Number: head}}) {
-		return 0, fmt.Errorf("Since(0) of a new journal = %.300q, head %d; want no marks, or one hard Everything mark with the head's number", fmt.Sprint(marks), head)
+	if len(marks) > 0 && !slices.Equal(marks,
+		[]store.Numbered{{Mark: store.Mark{Kind: store.MarkEverything}, Number: head}}) {
+		return 0, fmt.Errorf("Since(0) of a new journal = %.300q, head %d; want no marks, or one "+
+			"hard Everything mark with the head's number", fmt.Sprint(marks), head)
 	}
 	return head, nil
 }
 
-func since(ctx context.Context, j store.Journal, number uint64, want []store.Numbered, wantHead uint64) error {
+func since(
+	ctx context.Context, j store.Journal, number uint64, want []store.Numbered, wantHead uint64,
+) error {
 	got, head, err := j.Since(ctx, number)
 	if err != nil {
 		return fmt.Errorf("Since(%d): %w", number, err)
 	}
 	if !slices.Equal(got, want) || head != wantHead {
-		return fmt.Errorf("Since(%d) =\n%.2000q, head %d; want\n%.2000q, head %d", number, fmt.Sprint(got), head, fmt.Sprint(want), wantHead)
+		return fmt.Errorf("Since(%d) =\n%.2000q, head %d; want\n%.2000q, head %d", number,
+			fmt.Sprint(got), head, fmt.Sprint(want), wantHead)
 	}
 	for i, n := range got {
 		if n.Number <= number || i > 0 && n.Number <= got[i-1].Number {

@@ -12,11 +12,12 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// journalerRules are what a journal promises because others share it; runJournaler adds the rules of
-// every journal.
+// journalerRules are what a journal promises because others share it; runJournaler adds the rules
+// of every journal.
 var journalerRules = []rule[able[store.Journaler]]{{
 	name: "numbers are not below the clock, in microseconds",
-	why:  "a server that has lost its journal begins anew above every number of before only if each began at the clock",
+	why: "a server that has lost its journal begins anew above every number of before only if " +
+		"each began at the clock",
 	check: func(ctx context.Context, b able[store.Journaler], _ Options) error {
 		clock := uint64(time.Now().UnixMicro())
 		j := b.can.Journal(newPrefix())
@@ -26,13 +27,15 @@ var journalerRules = []rule[able[store.Journaler]]{{
 		}
 		n, err := j.Append(ctx, store.Mark{Kind: store.MarkEverything})
 		if err != nil || head < clock || n <= head {
-			return fmt.Errorf("Since(0) of a new journal: head %d; the first mark: number %d, %v; the clock was %d before", head, n, err, clock)
+			return fmt.Errorf("Since(0) of a new journal: head %d; the first mark: number %d, "+
+				"%v; the clock was %d before", head, n, err, clock)
 		}
 		return nil
 	},
 }, {
 	name: "a new journal says that it has forgotten what was before",
-	why:  "the holder of an older entry must learn that nobody knows what has been invalidated since",
+	why: "the holder of an older entry must learn that nobody knows what has been invalidated " +
+		"since",
 	check: func(ctx context.Context, b able[store.Journaler], _ Options) error {
 		for first, use := range map[string]func(store.Journal) error{
 			"Since":  func(j store.Journal) error { _, _, err := j.Since(ctx, 1); return err },
@@ -48,8 +51,11 @@ var journalerRules = []rule[able[store.Journaler]]{{
 				return fmt.Errorf("%s of a new journal: %w", first, err)
 			}
 			marks, head, err := j.Since(ctx, 0)
-			if err != nil || len(marks) == 0 || marks[0].Mark != (store.Mark{Kind: store.MarkEverything}) || marks[len(marks)-1].Number != head {
-				return fmt.Errorf("after %s: Since(0) = %+v, head %d, %v; want a hard Everything mark first, and the head's last", first, marks, head, err)
+			if err != nil || len(marks) == 0 ||
+				marks[0].Mark != (store.Mark{Kind: store.MarkEverything}) ||
+				marks[len(marks)-1].Number != head {
+				return fmt.Errorf("after %s: Since(0) = %+v, head %d, %v; want a hard Everything "+
+					"mark first, and the head's last", first, marks, head, err)
 			}
 			// A follower that knows of the beginning does not hear of it again.
 			if err := since(ctx, j, marks[0].Number, marks[1:], head); err != nil {
@@ -79,7 +85,8 @@ var journalerRules = []rule[able[store.Journaler]]{{
 		if err != nil {
 			return err
 		}
-		all = append(all, store.Numbered{Mark: store.Mark{Kind: store.MarkTag, Name: "tag"}, Number: n})
+		all = append(all, store.Numbered{Mark: store.Mark{Kind: store.MarkTag, Name: "tag"},
+			Number: n})
 		return since(ctx, one, begin, all, n)
 	},
 }, {
@@ -88,11 +95,13 @@ var journalerRules = []rule[able[store.Journaler]]{{
 	check: watchOthers,
 }, {
 	name: "journals of two prefixes are two",
-	why:  "one cache's purge must not empty another's, not even when one prefix begins with the other",
+	why: "one cache's purge must not empty another's, not even when one prefix begins with the " +
+		"other",
 	check: func(ctx context.Context, b able[store.Journaler], _ Options) error {
 		prefix := newPrefix()
 		others := map[string]uint64{}
-		for _, other := range []string{prefix + "a", prefix + "_", prefix + ":", prefix[:len(prefix)-1], "x" + prefix} {
+		for _, other := range []string{prefix + "a", prefix + "_", prefix + ":",
+			prefix[:len(prefix)-1], "x" + prefix} {
 			begin, err := beginning(ctx, b.can.Journal(other))
 			if err != nil {
 				return err
@@ -119,8 +128,10 @@ var journalerRules = []rule[able[store.Journaler]]{{
 			long += "."
 		}
 		for _, prefix := range []string{"", long} {
-			if _, err := b.can.Journal(prefix).Append(ctx, store.Mark{Kind: store.MarkTag, Name: "tag"}); err != nil {
-				return fmt.Errorf("Append to the journal with a prefix of %d bytes: %w", len(prefix), err)
+			if _, err := b.can.Journal(prefix).Append(ctx, store.Mark{Kind: store.MarkTag,
+				Name: "tag"}); err != nil {
+				return fmt.Errorf("Append to the journal with a prefix of %d bytes: %w",
+					len(prefix), err)
 			}
 		}
 		return nil
@@ -138,7 +149,8 @@ var journalerRules = []rule[able[store.Journaler]]{{
 		var want []store.Numbered
 		for part := range slices.Chunk(make([]store.Mark, many), 1000) {
 			for i := range part {
-				part[i] = store.Mark{Kind: store.MarkKey, Name: fmt.Sprint("GET https://a.example/page/", len(want)+i)}
+				part[i] = store.Mark{Kind: store.MarkKey,
+					Name: fmt.Sprint("GET https://a.example/page/", len(want)+i)}
 			}
 			n, err := j.Append(ctx, part...)
 			if err != nil {
@@ -155,7 +167,8 @@ var journalerRules = []rule[able[store.Journaler]]{{
 	why:  "a value may have any key; none may be taken for a record, or overwrite one",
 	check: func(ctx context.Context, b able[store.Journaler], _ Options) error {
 		prefix := newPrefix()
-		keys := []string{prefix, prefix + "journal", prefix + "head", prefix + "1", "journal:" + prefix}
+		keys := []string{prefix, prefix + "journal", prefix + "head", prefix + "1", "journal:" +
+			prefix}
 		for _, key := range keys {
 			if err := setAndFind(ctx, b, key, []byte("of "+key)); err != nil {
 				return err
@@ -177,8 +190,8 @@ var journalerRules = []rule[able[store.Journaler]]{{
 	},
 }}
 
-// newPrefix returns a prefix that no journal has had: nothing removes a journal from a server that tests
-// share.
+// newPrefix returns a prefix that no journal has had: nothing removes a journal from a server that
+// tests share.
 func newPrefix() string { return "storetest-" + rand.Text()[:10] + ":" }
 
 // runJournaler holds the backend's journals to the rules of every journal.
@@ -197,7 +210,8 @@ func runJournaler(t *testing.T, newBackend func(*testing.T) store.Backend, o Opt
 	})
 }
 
-// watchFirst begins to watch and ends when the first mark has come, which says when the journal began.
+// watchFirst begins to watch and ends when the first mark has come, which says when the journal
+// began.
 func watchFirst(ctx context.Context, j store.Journal) error {
 	watching, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -252,7 +266,8 @@ func watchOthers(ctx context.Context, b able[store.Journaler], _ Options) error 
 		}
 	}()
 	for i := range cap(seen) {
-		if _, err := other.Append(ctx, store.Mark{Kind: store.MarkTag, Name: fmt.Sprint("tag ", i)}); err != nil {
+		if _, err := other.Append(ctx, store.Mark{Kind: store.MarkTag, Name: fmt.Sprint("tag ",
+			i)}); err != nil {
 			return err
 		}
 		if i%2 == 1 { // two in a row, then wait

@@ -23,7 +23,8 @@ func concurrentJournal(ctx context.Context, j store.Journal, _ Options) error {
 		all.Go(func() {
 			for i := range rounds {
 				name := fmt.Sprint(w, "/", i)
-				n, err := j.Append(ctx, store.Mark{Kind: store.MarkKey, Name: name}, store.Mark{Kind: store.MarkTag, Name: name})
+				n, err := j.Append(ctx, store.Mark{Kind: store.MarkKey, Name: name},
+					store.Mark{Kind: store.MarkTag, Name: name})
 				if err != nil {
 					errs[w] = err
 					return
@@ -31,8 +32,10 @@ func concurrentJournal(ctx context.Context, j store.Journal, _ Options) error {
 				numbers[w][name] = n
 				// Acknowledged is visible, whatever the others do.
 				marks, head, err := j.Since(ctx, n-1)
-				if err != nil || head < n || len(marks) == 0 || marks[0].Number != n || marks[0].Name != name {
-					errs[w] = fmt.Errorf("right after Append returned %d: Since(%d) = %.300q, head %d, %v", n, n-1, fmt.Sprint(marks), head, err)
+				if err != nil || head < n || len(marks) == 0 || marks[0].Number != n ||
+					marks[0].Name != name {
+					errs[w] = fmt.Errorf("right after Append returned %d: Since(%d) = %.300q, "+
+						"head %d, %v", n, n-1, fmt.Sprint(marks), head, err)
 					return
 				}
 			}
@@ -62,7 +65,8 @@ func concurrentJournal(ctx context.Context, j store.Journal, _ Options) error {
 			want-- // the first of the two
 		}
 		if m.Number != want {
-			return fmt.Errorf("%s mark %q: Since gives it number %d; by what its Append returned, it is %d", m.Kind, m.Name, m.Number, want)
+			return fmt.Errorf("%s mark %q: Since gives it number %d; by what its Append "+
+				"returned, it is %d", m.Kind, m.Name, m.Number, want)
 		}
 	}
 	return nil
@@ -76,7 +80,8 @@ func appendMany(ctx context.Context, j store.Journal, _ Options) error {
 	}
 	marks := make([]store.Mark, many)
 	for i := range marks {
-		marks[i] = store.Mark{Kind: store.MarkKind(i % 3), Name: fmt.Sprint("name ", i), Soft: i%2 == 0}
+		marks[i] = store.Mark{Kind: store.MarkKind(i % 3), Name: fmt.Sprint("name ", i),
+			Soft: i%2 == 0}
 	}
 	n, err := j.Append(ctx, marks...)
 	if err != nil {

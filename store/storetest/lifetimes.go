@@ -20,13 +20,15 @@ var lifetimeRules = []rule[store.Backend]{{
 			return fmt.Errorf("%v after a Set for %v: %w", o.TTL+o.Margin, o.TTL, err)
 		}
 		if existed, err := b.Delete(ctx, "key"); existed || err != nil {
-			return fmt.Errorf("Delete of a value that has ended: existed %t, error %v", existed, err)
+			return fmt.Errorf("Delete of a value that has ended: existed %t, error %v", existed,
+				err)
 		}
 		return nil
 	},
 }, {
 	name: "a value is there until its ttl ends",
-	why:  "units are easily confused, and a lifetime cut short is a cache that does not work and does not say so",
+	why: "units are easily confused, and a lifetime cut short is a cache that does not work and " +
+		"does not say so",
 	check: func(ctx context.Context, b store.Backend, o Options) error {
 		start := time.Now()
 		if err := b.Set(ctx, "key", []byte("v"), 4*o.TTL); err != nil {
@@ -51,7 +53,8 @@ var lifetimeRules = []rule[store.Backend]{{
 	},
 }, {
 	name: "a ttl of 0 or less stores nothing and removes what was there",
-	why:  "servers read 0 and negative numbers as for ever, as an error, or as at once; here they mean: of no use",
+	why: "servers read 0 and negative numbers as for ever, as an error, or as at once; here " +
+		"they mean: of no use",
 	check: func(ctx context.Context, b store.Backend, _ Options) error {
 		for i, ttl := range []time.Duration{0, -1, -time.Hour, -1 << 63} {
 			key := fmt.Sprint("key-", i)
@@ -73,7 +76,8 @@ var lifetimeRules = []rule[store.Backend]{{
 	name: "a long ttl is not an error and not the past",
 	why:  "Memcached takes more than 30 days for a date in 1970, and sums overflow",
 	check: func(ctx context.Context, b store.Backend, _ Options) error {
-		for _, ttl := range []time.Duration{90 * time.Second, 31 * 24 * time.Hour, 400 * 24 * time.Hour, 1<<63 - 1} {
+		for _, ttl := range []time.Duration{90 * time.Second, 31 * 24 * time.Hour,
+			400 * 24 * time.Hour, 1<<63 - 1} {
 			if err := b.Set(ctx, "key", []byte("v"), ttl); err != nil {
 				return fmt.Errorf("Set for %v: %w", ttl, err)
 			}
@@ -85,7 +89,8 @@ var lifetimeRules = []rule[store.Backend]{{
 	},
 }, {
 	name: "Set replaces the ttl, too",
-	why:  "a refreshed page must not end when the old one would have, nor an uncacheable one live on",
+	why: "a refreshed page must not end when the old one would have, nor an uncacheable one " +
+		"live on",
 	check: func(ctx context.Context, b store.Backend, o Options) error {
 		for _, s := range []struct {
 			key string

@@ -26,8 +26,9 @@ var listRules = []rule[able[store.Lister]]{{
 		return nil
 	},
 }, {
-	name: "what was removed or has ended is not listed, nor is a prefix that nothing begins with an error",
-	why:  "an operator reads the list to learn what is there",
+	name: "what was removed or has ended is not listed, nor is a prefix that nothing begins with " +
+		"an error",
+	why: "an operator reads the list to learn what is there",
 	check: func(ctx context.Context, b able[store.Lister], o Options) error {
 		if err := lists(ctx, b.can, "a:", nil); err != nil {
 			return fmt.Errorf("when nothing is there: %w", err)
@@ -40,7 +41,8 @@ var listRules = []rule[able[store.Lister]]{{
 		if _, err := b.Delete(ctx, "a:deleted"); err != nil {
 			return err
 		}
-		if err := errors.Join(b.Set(ctx, "a:not-kept", []byte("v"), 0), b.Set(ctx, "a:ended", []byte("v"), o.TTL)); err != nil {
+		if err := errors.Join(b.Set(ctx, "a:not-kept", []byte("v"), 0), b.Set(ctx, "a:ended",
+			[]byte("v"), o.TTL)); err != nil {
 			return err
 		}
 		time.Sleep(o.TTL + o.Margin)
@@ -61,7 +63,8 @@ var listRules = []rule[able[store.Lister]]{{
 	},
 }, {
 	name: "a loop over List may end early, and the list be walked again",
-	why:  "a caller that looks for one key stops when it is found; what the loop held must be free then",
+	why: "a caller that looks for one key stops when it is found; what the loop held must be " +
+		"free then",
 	check: func(ctx context.Context, b able[store.Lister], _ Options) error {
 		keys := []string{"a:1", "a:2", "a:3", "a:4"}
 		for _, key := range keys {
@@ -82,7 +85,8 @@ var listRules = []rule[able[store.Lister]]{{
 	},
 }, {
 	name: "what is listed may be read and deleted at once",
-	why:  "that is how a backend that cannot flush is flushed; a loop that holds a lock or the only connection never ends",
+	why: "that is how a backend that cannot flush is flushed; a loop that holds a lock or the " +
+		"only connection never ends",
 	check: func(ctx context.Context, b able[store.Lister], _ Options) error {
 		for i := range 300 {
 			if err := b.Set(ctx, fmt.Sprint("a:", i), []byte("v"), time.Hour); err != nil {
@@ -133,11 +137,14 @@ var listRules = []rule[able[store.Lister]]{{
 	name: "a Store's entries are listed under its prefix",
 	why:  "an operator counts the entries of one cache among several",
 	check: func(ctx context.Context, b able[store.Lister], _ Options) error {
-		one, two := store.New(b.Backend, store.Options{Prefix: "one:"}), store.New(b.Backend, store.Options{Prefix: "two:"})
-		if err := errors.Join(setEntry(ctx, one, fullEntry("a")), setEntry(ctx, one, fullEntry("b")), setEntry(ctx, two, fullEntry("a"))); err != nil {
+		one, two := store.New(b.Backend, store.Options{Prefix: "one:"}), store.New(b.Backend,
+			store.Options{Prefix: "two:"})
+		if err := errors.Join(setEntry(ctx, one, fullEntry("a")), setEntry(ctx, one,
+			fullEntry("b")), setEntry(ctx, two, fullEntry("a"))); err != nil {
 			return err
 		}
-		return lists(ctx, b.can, "one:", []string{store.Options{Prefix: "one:"}.BackendKey("a"), store.Options{Prefix: "one:"}.BackendKey("b")})
+		return lists(ctx, b.can, "one:", []string{store.Options{Prefix: "one:"}.BackendKey("a"),
+			store.Options{Prefix: "one:"}.BackendKey("b")})
 	},
 }}
 
@@ -152,12 +159,14 @@ func lists(ctx context.Context, lister store.Lister, prefix string, keys []strin
 			return fmt.Errorf("List(%q): %w", prefix, err)
 		}
 		if !missing[key] {
-			return fmt.Errorf("List(%q) yielded %.100q, which is not there, does not begin so, or was yielded before", prefix, key)
+			return fmt.Errorf("List(%q) yielded %.100q, which is not there, does not begin so, "+
+				"or was yielded before", prefix, key)
 		}
 		delete(missing, key)
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("List(%q) did not yield %d of %d keys: %.200q", prefix, len(missing), len(keys), fmt.Sprint(slices.Sorted(maps.Keys(missing))))
+		return fmt.Errorf("List(%q) did not yield %d of %d keys: %.200q", prefix, len(missing),
+			len(keys), fmt.Sprint(slices.Sorted(maps.Keys(missing))))
 	}
 	return nil
 }

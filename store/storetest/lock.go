@@ -18,7 +18,8 @@ var lockRules = []rule[able[store.Locker]]{{
 	check: lockAtOnce,
 }, {
 	name: "Unlock frees the lease, and tells whether it was held",
-	why:  "the next one need not wait for the end of the ttl; a second Unlock, in a defer, does no harm",
+	why: "the next one need not wait for the end of the ttl; a second Unlock, in a defer, does " +
+		"no harm",
 	check: func(ctx context.Context, b able[store.Locker], _ Options) error {
 		for range 2 {
 			l, err := lock(ctx, b, "name", time.Hour)
@@ -84,7 +85,8 @@ var lockRules = []rule[able[store.Locker]]{{
 	},
 }, {
 	name: "a ttl of 0 or less is an error, and nobody gets the lease",
-	why:  "servers read 0 and negative numbers as for ever, or as at once: a lock that nobody can open, or one that everybody can",
+	why: "servers read 0 and negative numbers as for ever, or as at once: a lock that nobody " +
+		"can open, or one that everybody can",
 	check: func(ctx context.Context, b able[store.Locker], _ Options) error {
 		for _, ttl := range []time.Duration{0, -1, -time.Hour, -1 << 63} {
 			if _, ok, err := b.can.TryLock(ctx, "name", ttl); ok || err == nil {
@@ -101,7 +103,8 @@ var lockRules = []rule[able[store.Locker]]{{
 	name: "a long ttl is not an error and not the past",
 	why:  "Memcached takes more than 30 days for a date in 1970, and sums overflow",
 	check: func(ctx context.Context, b able[store.Locker], _ Options) error {
-		for _, ttl := range []time.Duration{90 * time.Second, 31 * day, 100 * 365 * day, 1<<63 - 1} {
+		for _, ttl := range []time.Duration{90 * time.Second, 31 * day, 100 * 365 * day,
+			1<<63 - 1} {
 			l, err := lock(ctx, b, "name", ttl)
 			if err == nil {
 				err = locked(ctx, b, "name")
@@ -120,7 +123,8 @@ var lockRules = []rule[able[store.Locker]]{{
 	why:  "names that meet in one lease make those wait who have nothing to do with each other",
 	check: func(ctx context.Context, b able[store.Locker], _ Options) error {
 		long := strings.Repeat("n", 199)
-		names := []string{"a", "A", "ab", "a.b", "a:b", "a-b", "a_b", ".", "..", ":", "0", long, long + "1", long + "2", "1" + long}
+		names := []string{"a", "A", "ab", "a.b", "a:b", "a-b", "a_b", ".", "..", ":", "0", long,
+			long + "1", long + "2", "1" + long}
 		var leases []store.Lease
 		for _, name := range names {
 			l, err := lock(ctx, b, name, time.Hour)
@@ -141,7 +145,8 @@ var lockRules = []rule[able[store.Locker]]{{
 	},
 }, {
 	name: "a lease and a value of one name know nothing of each other",
-	why:  "the lease on a page is best named like the page; neither may overwrite, end or free the other",
+	why: "the lease on a page is best named like the page; neither may overwrite, end or free " +
+		"the other",
 	check: func(ctx context.Context, b able[store.Locker], _ Options) error {
 		if err := setAndFind(ctx, b, "name", []byte("v")); err != nil {
 			return err
@@ -172,10 +177,13 @@ var lockRules = []rule[able[store.Locker]]{{
 	},
 }}
 
-func lock(ctx context.Context, b able[store.Locker], name string, ttl time.Duration) (store.Lease, error) {
+func lock(
+	ctx context.Context, b able[store.Locker], name string, ttl time.Duration,
+) (store.Lease, error) {
 	l, ok, err := b.can.TryLock(ctx, name, ttl)
 	if !ok || err != nil || l == nil {
-		return nil, fmt.Errorf("TryLock(%.100q, %v) of a lease that nobody holds: %v, %t, %v", name, ttl, l, ok, err)
+		return nil, fmt.Errorf("TryLock(%.100q, %v) of a lease that nobody holds: %v, %t, %v", name,
+			ttl, l, ok, err)
 	}
 	return l, nil
 }
@@ -183,7 +191,8 @@ func lock(ctx context.Context, b able[store.Locker], name string, ttl time.Durat
 // locked reports whether somebody holds the lease.
 func locked(ctx context.Context, b able[store.Locker], name string) error {
 	if _, ok, err := b.can.TryLock(ctx, name, time.Hour); ok || err != nil {
-		return fmt.Errorf("TryLock(%.100q) of a lease that is held: %t, %v; want false, nil", name, ok, err)
+		return fmt.Errorf("TryLock(%.100q) of a lease that is held: %t, %v; want false, nil", name,
+			ok, err)
 	}
 	return nil
 }

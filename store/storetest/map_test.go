@@ -87,7 +87,9 @@ func TestMapBackendInVirtualTime(t *testing.T) {
 func TestMemoryJournal(t *testing.T) {
 	newJournal := func(*testing.T) store.Journal { return memjournal.New() }
 	RunJournal(t, newJournal)
-	t.Run("in virtual time", func(t *testing.T) { RunJournal(t, newJournal, Options{Virtual: true}) })
+	t.Run("in virtual time", func(t *testing.T) {
+		RunJournal(t, newJournal, Options{Virtual: true})
+	})
 }
 
 // tooMuch is what a limitedBackend refuses, in bytes.
@@ -98,12 +100,15 @@ type limitedBackend struct{ store.Backend }
 
 func newLimitedBackend(*testing.T) store.Backend { return limitedBackend{newMapBackend(nil)} }
 
-func (l limitedBackend) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+func (l limitedBackend) Set(
+	ctx context.Context, key string, value []byte, ttl time.Duration,
+) error {
 	if len(value) >= tooMuch {
 		if _, err := l.Delete(ctx, key); err != nil {
 			return err
 		}
-		return &store.Error{Backend: "limited", Op: "set", Key: key, Kind: store.KindPermanent, Err: store.ErrTooLarge}
+		return &store.Error{Backend: "limited", Op: "set", Key: key, Kind: store.KindPermanent,
+			Err: store.ErrTooLarge}
 	}
 	return l.Backend.Set(ctx, key, value, ttl)
 }

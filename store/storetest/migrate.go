@@ -13,7 +13,8 @@ import (
 
 var migrateRules = []rule[able[store.Migrator]]{{
 	name: "a dry run changes nothing",
-	why:  "an operator reads what would be done before it is allowed; asking twice must tell the same, and Migrate do just that",
+	why: "an operator reads what would be done before it is allowed; asking twice must tell the " +
+		"same, and Migrate do just that",
 	check: func(ctx context.Context, b able[store.Migrator], _ Options) error {
 		first, err := b.can.Migrate(ctx, true)
 		if err != nil {
@@ -41,7 +42,8 @@ var migrateRules = []rule[able[store.Migrator]]{{
 		}
 		for _, dry := range []bool{true, false, true, false} {
 			if steps, err := b.can.Migrate(ctx, dry); err != nil || len(steps) > 0 {
-				return fmt.Errorf("Migrate (dry run: %t) when nothing is missing: %q, %v", dry, steps, err)
+				return fmt.Errorf("Migrate (dry run: %t) when nothing is missing: %q, %v", dry,
+					steps, err)
 			}
 		}
 		return find(ctx, b, "key", []byte("v"))

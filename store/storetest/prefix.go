@@ -42,7 +42,8 @@ var prefixRules = []rule[store.Backend]{{
 			if err != nil || !strings.HasPrefix(key, prefix) {
 				return fmt.Errorf("prefix %q: Get(%q) of the backend: %v", prefix, key, err)
 			}
-			if err := findEntry(ctx, store.New(only{key: key, value: value}, store.Options{Prefix: prefix}), e); err != nil {
+			if err := findEntry(ctx, store.New(only{key: key, value: value},
+				store.Options{Prefix: prefix}), e); err != nil {
 				return fmt.Errorf("prefix %q: what the backend has under %q: %w", prefix, key, err)
 			}
 		}
@@ -50,7 +51,8 @@ var prefixRules = []rule[store.Backend]{{
 	},
 }, {
 	name: "a Store finds and removes what lies under its prefix, whichever Store has set it",
-	why:  "what was copied from another server, by the server's own tools, is as good as what was set here",
+	why: "what was copied from another server, by the server's own tools, is as good as what " +
+		"was set here",
 	check: func(ctx context.Context, b store.Backend, _ Options) error {
 		s, e := store.New(b, store.Options{Prefix: "prefix_"}), fullEntry("key")
 		if err := setEntry(ctx, s, e); err != nil {

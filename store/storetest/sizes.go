@@ -13,7 +13,8 @@ import (
 
 var sizeRules = []rule[store.Backend]{{
 	name: "a value too great is refused for good, and nothing is left under its key",
-	why:  "half a body is worse than none, and so is the body of before; a breaker must not open because a page is long",
+	why: "half a body is worse than none, and so is the body of before; a breaker must not open " +
+		"because a page is long",
 	check: func(ctx context.Context, b store.Backend, o Options) error {
 		if o.Oversize == 0 {
 			return nil // as the Options say
@@ -25,8 +26,10 @@ var sizeRules = []rule[store.Backend]{{
 				}
 			}
 			err := b.Set(ctx, key, oversize(o, ""), time.Hour)
-			if kind := store.KindOf(err); err == nil || kind != store.KindPermanent || !errors.Is(err, store.ErrTooLarge) {
-				return fmt.Errorf("Set of %d bytes: error %v, kind %v; want a %v error that is store.ErrTooLarge", o.Oversize, err, kind, store.KindPermanent)
+			if kind := store.KindOf(err); err == nil || kind != store.KindPermanent ||
+				!errors.Is(err, store.ErrTooLarge) {
+				return fmt.Errorf("Set of %d bytes: error %v, kind %v; want a %v error that is "+
+					"store.ErrTooLarge", o.Oversize, err, kind, store.KindPermanent)
 			}
 			if err := absent(ctx, b, key); err != nil {
 				return fmt.Errorf("after a Set of %d bytes: %w", o.Oversize, err)
@@ -55,7 +58,8 @@ var sizeRules = []rule[store.Backend]{{
 	},
 }, {
 	name: "a key that is not allowed is refused for good, or is a key like others",
-	why:  "a space or a line's end in a key is another command on some servers; a key cut short is another page's",
+	why: "a space or a line's end in a key is another command on some servers; a key cut short " +
+		"is another page's",
 	check: func(ctx context.Context, b store.Backend, _ Options) error {
 		allowed := []string{"a", "b", "key", strings.Repeat("k", 200)}
 		for _, key := range allowed {
@@ -79,7 +83,8 @@ var sizeRules = []rule[store.Backend]{{
 
 // refusedKeys are no keys of a backend. No Store uses them; a tool might.
 var refusedKeys = []string{
-	"", strings.Repeat("k", 201), strings.Repeat("k", 10_000), "a b", "key ", " key", "a\r\ndelete b\r\n", "a\x00b", "key\x00", "\x7f",
+	"", strings.Repeat("k", 201), strings.Repeat("k", 10_000), "a b", "key ", " key",
+	"a\r\ndelete b\r\n", "a\x00b", "key\x00", "\x7f",
 	"ключ", "\xff", "a/b", "../a", "/etc/passwd", "a\\b", "~a", "a%62", "a*", "?",
 }
 
@@ -93,10 +98,13 @@ func refusedOrKept(ctx context.Context, b store.Backend, key string) error {
 		return err
 	}
 	for call, err := range map[string]error{
-		"Set": err, "Get": second(b.Get(ctx, key)), "Delete": second(b.Delete(ctx, key)), "Exists": second(b.Exists(ctx, key)),
+		"Set": err, "Get": second(b.Get(ctx, key)), "Delete": second(b.Delete(ctx, key)),
+		"Exists": second(b.Exists(ctx, key)),
 	} {
-		if kind := store.KindOf(err); err == nil || errors.Is(err, store.ErrNotFound) || kind != store.KindPermanent {
-			return fmt.Errorf("%s(%.50q): error %v, kind %v; want a %v error, as of a key that is refused", call, key, err, kind, store.KindPermanent)
+		if kind := store.KindOf(err); err == nil || errors.Is(err, store.ErrNotFound) ||
+			kind != store.KindPermanent {
+			return fmt.Errorf("%s(%.50q): error %v, kind %v; want a %v error, as of a key that "+
+				"is refused", call, key, err, kind, store.KindPermanent)
 		}
 	}
 	return nil

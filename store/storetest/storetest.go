@@ -1,10 +1,10 @@
-// Package storetest tests what every store, backend and journal must do. Each rule has a reason, and a failure shows
-// both. A driver's whole test of the contract is one line:
+// Package storetest tests what every store, backend and journal must do. Each rule has a reason,
+// and a failure shows both. A driver's whole test of the contract is one line:
 //
 //	func TestBackend(t *testing.T) { storetest.RunBackend(t, newBackend) }
 //
-// RunBackend finds the abilities of the backend by itself and tests them, the journals that it keeps
-// included. RunDead tests the backend's errors when its server does not answer.
+// RunBackend finds the abilities of the backend by itself and tests them, the journals that it
+// keeps included. RunDead tests the backend's errors when its server does not answer.
 package storetest
 
 import (
@@ -24,23 +24,23 @@ type Options struct {
 	TTL time.Duration
 	// Margin is how long after the end of its lifetime a value may still be found. Default TTL.
 	Margin time.Duration
-	// Virtual runs each rule in a bubble of testing/synctest, where waiting takes no time. It is for
-	// what does no I/O. The function given must then make what it returns, and t.Cleanup end its
-	// goroutines.
+	// Virtual runs each rule in a bubble of testing/synctest, where waiting takes no time. It is
+	// for what does no I/O. The function given must then make what it returns, and t.Cleanup end
+	// its goroutines.
 	Virtual bool
 	// Keys is the number of keys to keep at once. Default 10,000.
 	Keys int
-	// MaxValue is the length of the longest value to try, in bytes. Default 1,000,000: Memcached's limit is
-	// 1 MiB with the key and its own notes.
+	// MaxValue is the length of the longest value to try, in bytes. Default 1,000,000: Memcached's
+	// limit is 1 MiB with the key and its own notes.
 	MaxValue int
-	// Oversize is the length of a value that the backend refuses, in bytes. Default 0: it has no limit
-	// within reach.
+	// Oversize is the length of a value that the backend refuses, in bytes. Default 0: it has no
+	// limit within reach.
 	Oversize int
-	// AllAbilities makes a test fail when the backend lacks an ability that every server can have: any but
-	// Migrator. Default: the test's log has a line for it.
+	// AllAbilities makes a test fail when the backend lacks an ability that every server can have:
+	// any but Migrator. Default: the test's log has a line for it.
 	AllAbilities bool
-	// Unmigrated returns a backend on whose server Migrate has everything to do yet. Default nil: no test of
-	// that.
+	// Unmigrated returns a backend on whose server Migrate has everything to do yet. Default nil:
+	// no test of that.
 	Unmigrated func(t *testing.T) store.Backend
 }
 
@@ -56,8 +56,8 @@ func options(given []Options) Options {
 	return o
 }
 
-// Run tests a Store. newStore returns an empty one for each rule, with room for 64 MiB at least, and
-// cleans up behind it through t.Cleanup.
+// Run tests a Store. newStore returns an empty one for each rule, with room for 64 MiB at least,
+// and cleans up behind it through t.Cleanup.
 func Run(t *testing.T, newStore func(t *testing.T) store.Store, o ...Options) {
 	run(t, storeRules, newStore, options(o))
 }

@@ -13,7 +13,8 @@ const day = 24 * time.Hour
 
 var ttlRules = []rule[able[store.TTLer]]{{
 	name: "the lifetime of a key that is not there is ErrNotFound",
-	why:  "servers answer -1, -2, 0 or a date long past; nobody must take one of them for a lifetime",
+	why: "servers answer -1, -2, 0 or a date long past; nobody must take one of them for a " +
+		"lifetime",
 	check: func(ctx context.Context, b able[store.TTLer], o Options) error {
 		for _, key := range []string{"deleted", "not-kept", "ended"} {
 			if err := setAndFind(ctx, b, key, []byte("v")); err != nil {
@@ -23,7 +24,8 @@ var ttlRules = []rule[able[store.TTLer]]{{
 		if _, err := b.Delete(ctx, "deleted"); err != nil {
 			return err
 		}
-		if err := errors.Join(b.Set(ctx, "not-kept", []byte("v"), 0), b.Set(ctx, "ended", []byte("v"), o.TTL)); err != nil {
+		if err := errors.Join(b.Set(ctx, "not-kept", []byte("v"), 0), b.Set(ctx, "ended",
+			[]byte("v"), o.TTL)); err != nil {
 			return err
 		}
 		time.Sleep(o.TTL + o.Margin)
@@ -36,7 +38,8 @@ var ttlRules = []rule[able[store.TTLer]]{{
 	},
 }, {
 	name: "what is left is what was set, less the time that has passed",
-	why:  "a near copy lives no longer than this; a unit confused, or the seconds of a minute taken for all, and it is wrong from 60 s on",
+	why: "a near copy lives no longer than this; a unit confused, or the seconds of a minute " +
+		"taken for all, and it is wrong from 60 s on",
 	check: func(ctx context.Context, b able[store.TTLer], o Options) error {
 		for _, ttl := range lifetimes {
 			begun, err := during(func() error { return b.Set(ctx, "key", []byte("v"), ttl) })
@@ -72,7 +75,8 @@ var ttlRules = []rule[able[store.TTLer]]{{
 				return fmt.Errorf("Set for %v: %w", ttl, err)
 			}
 			// A server may know an end of time; it is far off.
-			if left, err := b.can.TTL(ctx, "key"); err != nil || left < 30*day-o.Margin || left-o.Margin > ttl {
+			if left, err := b.can.TTL(ctx, "key"); err != nil || left < 30*day-o.Margin ||
+				left-o.Margin > ttl {
 				return fmt.Errorf("TTL after a Set for %v: %v, %v", ttl, left, err)
 			}
 		}
@@ -80,24 +84,29 @@ var ttlRules = []rule[able[store.TTLer]]{{
 	},
 }, {
 	name: "a Store's prefix is in the keys that TTL takes",
-	why:  "the caller that asks for an entry's lifetime has the Store's key, and makes the backend's of it by BackendKey",
+	why: "the caller that asks for an entry's lifetime has the Store's key, and makes the " +
+		"backend's of it by BackendKey",
 	check: func(ctx context.Context, b able[store.TTLer], o Options) error {
 		s := store.New(b.Backend, store.Options{Prefix: "prefix_"})
 		ttler, ok := store.As[store.TTLer](s)
 		if !ok {
 			return errors.New("not found behind store.New")
 		}
-		begun, err := during(func() error { return s.Set(ctx, "key", fullEntry("key"), 10*time.Second) })
+		begun, err := during(func() error {
+			return s.Set(ctx, "key", fullEntry("key"), 10*time.Second)
+		})
 		if err != nil {
 			return err
 		}
-		return ttlIs(ctx, ttler, store.Options{Prefix: "prefix_"}.BackendKey("key"), 10*time.Second, begun, o)
+		return ttlIs(ctx, ttler, store.Options{Prefix: "prefix_"}.BackendKey("key"), 10*time.Second,
+			begun, o)
 	},
 }}
 
-// lifetimes are those at which servers have been wrong: below and above a minute, an hour, and Memcached's
-// 30 days; first one up, then down.
-var lifetimes = []time.Duration{42 * time.Second, 90 * time.Second, 3600 * time.Second, 29 * day, 31 * day, 3600 * time.Second, 42 * time.Second}
+// lifetimes are those at which servers have been wrong: below and above a minute, an hour, and
+// Memcached's 30 days; first one up, then down.
+var lifetimes = []time.Duration{42 * time.Second, 90 * time.Second, 3600 * time.Second, 29 * day,
+	31 * day, 3600 * time.Second, 42 * time.Second}
 
 // moment is when something happened: not before, and not after.
 type moment struct{ before, after time.Time }
@@ -108,9 +117,11 @@ func during(f func() error) (moment, error) {
 	return moment{before, time.Now()}, err
 }
 
-// ttlIs reports whether what is left of the value under key is what is left of ttl, which began at begun: give
-// or take the margin, by which a server may round up or run late.
-func ttlIs(ctx context.Context, ttler store.TTLer, key string, ttl time.Duration, begun moment, o Options) error {
+// ttlIs reports whether what is left of the value under key is what is left of ttl, which began at
+// begun: give or take the margin, by which a server may round up or run late.
+func ttlIs(
+	ctx context.Context, ttler store.TTLer, key string, ttl time.Duration, begun moment, o Options,
+) error {
 	most := ttl - time.Since(begun.after) + o.Margin
 	left, err := ttler.TTL(ctx, key)
 	least := ttl - time.Since(begun.before) - o.Margin

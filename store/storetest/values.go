@@ -12,7 +12,8 @@ import (
 
 var valueRules = []rule[store.Backend]{{
 	name: "a key that was never set is ErrNotFound",
-	why:  "any other error counts as a broken backend and trips its guard; a nil error would be a hit",
+	why: "any other error counts as a broken backend and trips its guard; a nil error would be " +
+		"a hit",
 	check: func(ctx context.Context, b store.Backend, _ Options) error {
 		return absent(ctx, b, "unknown")
 	},
@@ -24,7 +25,8 @@ var valueRules = []rule[store.Backend]{{
 		for i := range all {
 			all[i] = byte(i)
 		}
-		for i, value := range [][]byte{all, []byte("text"), []byte("\r\n"), []byte(`{"json": true}`), {0}} {
+		for i, value := range [][]byte{all, []byte("text"), []byte("\r\n"),
+			[]byte(`{"json": true}`), {0}} {
 			key := fmt.Sprint("value-", i)
 			if err := setAndFind(ctx, b, key, value); err != nil {
 				return err
@@ -34,7 +36,8 @@ var valueRules = []rule[store.Backend]{{
 	},
 }, {
 	name: "an empty value is a value",
-	why:  "no bytes and not there are different things; taking one for the other makes every such request run the handler",
+	why: "no bytes and not there are different things; taking one for the other makes every " +
+		"such request run the handler",
 	check: func(ctx context.Context, b store.Backend, _ Options) error {
 		for i, value := range [][]byte{{}, nil} {
 			if err := setAndFind(ctx, b, fmt.Sprint("empty-", i), value); err != nil {
@@ -45,11 +48,13 @@ var valueRules = []rule[store.Backend]{{
 	},
 }, {
 	name: "every allowed key works, and keys that differ are different",
-	why:  "stores send 1 to 200 bytes of [A-Za-z0-9_.:-]; a backend that folds case or cuts keys serves one page for another",
+	why: "stores send 1 to 200 bytes of [A-Za-z0-9_.:-]; a backend that folds case or cuts keys " +
+		"serves one page for another",
 	check: func(ctx context.Context, b store.Backend, _ Options) error {
 		long := strings.Repeat("k", 199)
 		keys := []string{
-			"a", "A", "ab", "a.b", "a:b", "a-b", "a_b", ".", "..", ".a", "-a", "--a", ":", "a:", "a.", "con", "health", "0", "00", "-1",
+			"a", "A", "ab", "a.b", "a:b", "a-b", "a_b", ".", "..", ".a", "-a", "--a", ":", "a:",
+			"a.", "con", "health", "0", "00", "-1",
 			"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:-",
 			long + "1", long + "2", long, "1" + long,
 		}
@@ -78,7 +83,8 @@ var valueRules = []rule[store.Backend]{{
 		for i, want := range []bool{true, false} {
 			existed, err := b.Delete(ctx, "key")
 			if err != nil || existed != want {
-				return fmt.Errorf("Delete, time %d: existed %t, error %v; want %t, nil", i+1, existed, err, want)
+				return fmt.Errorf("Delete, time %d: existed %t, error %v; want %t, nil", i+1,
+					existed, err, want)
 			}
 			if err := absent(ctx, b, "key"); err != nil {
 				return fmt.Errorf("after Delete: %w", err)

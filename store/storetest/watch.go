@@ -93,7 +93,9 @@ func watchEnds(ctx context.Context, j store.Journal, head uint64, wait time.Dura
 
 func watchAll(ctx context.Context, j store.Journal, _ Options) error {
 	const before, after = 3, 20
-	mark := func(i int) store.Mark { return store.Mark{Kind: store.MarkKey, Name: fmt.Sprint("page ", i)} }
+	mark := func(i int) store.Mark {
+		return store.Mark{Kind: store.MarkKey, Name: fmt.Sprint("page ", i)}
+	}
 	begin, err := beginning(ctx, j)
 	if err != nil {
 		return err
@@ -172,7 +174,8 @@ func watchTogether(ctx context.Context, j store.Journal, _ Options) error {
 	for a := range appenders {
 		appended.Go(func() {
 			for i := range rounds {
-				if _, err := j.Append(ctx, store.Mark{Kind: store.MarkTag, Name: fmt.Sprint(a, "/", i)}); err != nil {
+				if _, err := j.Append(ctx, store.Mark{Kind: store.MarkTag, Name: fmt.Sprint(a, "/",
+					i)}); err != nil {
 					errs[watchers+a] = err
 					return
 				}

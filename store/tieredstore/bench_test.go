@@ -18,7 +18,8 @@ func BenchmarkNear(b *testing.B) {
 	keys := make([]string, pages)
 	for i := range keys {
 		keys[i] = fmt.Sprintf("GET https://a.example/some/path/%d", i)
-		e := &store.Entry{Key: keys[i], URI: keys[i], Number: 1, Received: time.Now(), Fresh: time.Hour, Body: make([]byte, 1000)}
+		e := &store.Entry{Key: keys[i], URI: keys[i], Number: 1, Received: time.Now(),
+			Fresh: time.Hour, Body: make([]byte, 1000)}
 		if err := s.Set(b.Context(), e.Key, e.Packed(), time.Hour); err != nil {
 			b.Fatal(err)
 		}
@@ -35,7 +36,8 @@ func BenchmarkNear(b *testing.B) {
 	} {
 		b.Run(bm.name, func(b *testing.B) {
 			if bm.name == "GetNear, marks to compare with" {
-				replica.Apply(store.Numbered{Mark: store.Mark{Kind: store.MarkKey, Name: "another"}, Number: 2})
+				replica.Apply(store.Numbered{Mark: store.Mark{Kind: store.MarkKey, Name: "another"},
+					Number: 2})
 			}
 			b.ReportAllocs()
 			b.RunParallel(func(pb *testing.PB) {

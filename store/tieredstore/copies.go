@@ -9,7 +9,8 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// background is for calls to the near store: it must not keep what is old because a client has left.
+// background is for calls to the near store: it must not keep what is old because a client has
+// left.
 var background = context.Background()
 
 // look returns the near copy and its coverage, unless a hard mark covers it.
@@ -59,13 +60,13 @@ func older(a, b *store.Entry) bool {
 	return a.Number <= b.Number && a.Received.Before(b.Received)
 }
 
-// smallBody is up to how many bytes a body is taken out of what was read from the server, where it lies
-// together with the fields that the copy has of its own: beside a small one they would count.
+// smallBody is up to how many bytes a body is taken out of what was read from the server, where it
+// lies together with the fields that the copy has of its own: beside a small one they would count.
 const smallBody = 16 << 10
 
-// promote copies a far entry near, unless something has been written to its key since the far store was
-// asked, or what is near is newer: what a Set kept that the far store did not take, or what another Get
-// has found meanwhile. A covered entry is of no use near.
+// promote copies a far entry near, unless something has been written to its key since the far store
+// was asked, or what is near is newer: what a Set kept that the far store did not take, or what
+// another Get has found meanwhile. A covered entry is of no use near.
 func (s *Store) promote(l *lane, seen uint64, far *store.Entry) *store.Entry {
 	if s.covers(far) != invalidation.CoverageNone || s.left(far) <= 0 {
 		return far
@@ -88,8 +89,8 @@ func (s *Store) promote(l *lane, seen uint64, far *store.Entry) *store.Entry {
 	return e
 }
 
-// left is how long a far entry may be kept near. Where nobody knows how long the far store keeps it, its own
-// lifetime is what that was asked for.
+// left is how long a far entry may be kept near. Where nobody knows how long the far store keeps
+// it, its own lifetime is what that was asked for.
 func (s *Store) left(e *store.Entry) time.Duration {
 	if ends := e.Ends(); !ends.IsZero() {
 		return s.bounded(time.Until(ends))

@@ -19,10 +19,12 @@ func Example() {
 	near := memstore.New(64 << 20)
 	defer near.Close()
 
-	far := guardstore.New(store.New(server, store.Options{Prefix: "blog:"}), guardstore.Options{Name: "redis"})
+	far := guardstore.New(store.New(server, store.Options{Prefix: "blog:"}),
+		guardstore.Options{Name: "redis"})
 	s := tieredstore.New(near, far, tieredstore.Options{})
 
-	page := &store.Entry{Key: "GET https://a.example/", Status: 200, Body: []byte("Hello"), Received: time.Now(), Fresh: time.Minute}
+	page := &store.Entry{Key: "GET https://a.example/", Status: 200, Body: []byte("Hello"),
+		Received: time.Now(), Fresh: time.Minute}
 	if err := s.Set(ctx, page.Key, page, page.TTL()); err != nil {
 		panic(err)
 	}

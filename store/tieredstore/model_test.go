@@ -16,7 +16,8 @@ import (
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
-// model is a node, and what a simple mind knows of it: for each key, the writes that may still be seen.
+// model is a node, and what a simple mind knows of it: for each key, the writes that may still be
+// seen.
 type model struct {
 	*node
 	shared store.Store
@@ -28,10 +29,11 @@ type model struct {
 // known is what can be said of one key.
 type known struct {
 	versions map[int64]write // by Received
-	// far is what the far store holds (0: nothing), and floor the newest write of this node that the far
-	// store took: nothing older may be seen.
+	// far is what the far store holds (0: nothing), and floor the newest write of this node that
+	// the far store took: nothing older may be seen.
 	far, floor int64
-	// kept is what this node has seen last and may use without a question until something happens to it.
+	// kept is what this node has seen last and may use without a question until something happens
+	// to it.
 	kept int64
 }
 
@@ -62,7 +64,8 @@ var anyKey = rapid.SampledFrom([]string{"page 0", "page 1", "page 2"})
 func (m *model) entry(t *rapid.T, key string) (e *store.Entry, ttl time.Duration, at int64) {
 	time.Sleep(time.Millisecond)
 	ttl = time.Duration(rapid.IntRange(0, 20).Draw(t, "seconds")) * time.Second
-	e = &store.Entry{Key: key, URI: key, Status: 200, Number: m.mark, Received: time.Now().UTC(), Fresh: ttl}
+	e = &store.Entry{Key: key, URI: key, Status: 200, Number: m.mark, Received: time.Now().UTC(),
+		Fresh: ttl}
 	at = e.Received.UnixNano()
 	if ttl > 0 {
 		m.pages[key].versions[at] = write{e, time.Now().Add(ttl)}
@@ -70,7 +73,8 @@ func (m *model) entry(t *rapid.T, key string) (e *store.Entry, ttl time.Duration
 	return e, ttl, at
 }
 
-// usable reports whether a version may be given out at all: it is alive, and no hard mark covers it.
+// usable reports whether a version may be given out at all: it is alive, and no hard mark covers
+// it.
 func (m *model) usable(k *known, at int64) (usable, soft bool) {
 	w, ok := k.versions[at]
 	if !ok || !time.Now().Before(w.ends) {
@@ -119,7 +123,8 @@ func (m *model) delete(t *rapid.T) {
 func (m *model) marks(t *rapid.T) {
 	m.mark++
 	m.replica.Apply(store.Numbered{
-		Mark:   store.Mark{Kind: store.MarkKey, Name: anyKey.Draw(t, "key"), Soft: rapid.Bool().Draw(t, "soft")},
+		Mark: store.Mark{Kind: store.MarkKey, Name: anyKey.Draw(t, "key"),
+			Soft: rapid.Bool().Draw(t, "soft")},
 		Number: m.mark,
 	})
 }
@@ -152,7 +157,8 @@ func (m *model) get(t *rapid.T) {
 
 	if !skip && keptUsable && !keptSoft {
 		if err != nil || e.Received.UnixNano() != k.kept || asked != 0 {
-			t.Fatalf("got %v, %v with %d questions, want version %d with none", e, err, asked, k.kept)
+			t.Fatalf("got %v, %v with %d questions, want version %d with none", e, err, asked,
+				k.kept)
 		}
 		return
 	}
@@ -162,7 +168,8 @@ func (m *model) get(t *rapid.T) {
 	switch {
 	case errors.Is(err, down):
 		if !m.down || !skip && keptUsable {
-			t.Fatalf("an error, though the far store is well (%v) or version %d is near", !m.down, k.kept)
+			t.Fatalf("an error, though the far store is well (%v) or version %d is near", !m.down,
+				k.kept)
 		}
 		return
 	case err == store.ErrNotFound:
@@ -194,12 +201,14 @@ func (m *model) get(t *rapid.T) {
 
 func TestAgainstAModel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		rapid.Check(struct{ testing.TB }{t}, func(r *rapid.T) { // without t.Deadline, which a bubble forbids
+		// without t.Deadline, which a bubble forbids
+		rapid.Check(struct{ testing.TB }{t}, func(r *rapid.T) {
 			m := newModel(t)
 			defer m.close()
 			r.Repeat(map[string]func(*rapid.T){
 				"set": m.set, "set by another": m.otherSets, "delete": m.delete, "mark": m.marks,
-				"wait": m.waits, "turn": m.turns, "get": m.get, "get again": m.get, "and again": m.get,
+				"wait": m.waits, "turn": m.turns, "get": m.get, "get again": m.get,
+				"and again": m.get,
 			})
 		})
 	})

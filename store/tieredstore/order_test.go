@@ -14,8 +14,9 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// late delays what the far store says: each answer, or the word that a write was made, is held until it is let
-// go. That is the interleaving in which an old copy would come near after a newer one, or after a removal.
+// late delays what the far store says: each answer, or the word that a write was made, is held
+// until it is let go. That is the interleaving in which an old copy would come near after a newer
+// one, or after a removal.
 type late struct {
 	store.Store
 	hold map[string]chan struct{} // by operation; closed to let go
@@ -47,9 +48,12 @@ func TestAGetFromBeforeAWriteBringsNothingOldNear(t *testing.T) {
 		write func(s *Store) error
 		near  uint64
 	}{
-		{"a Set", func(s *Store) error { return s.Set(context.Background(), "page", page(2), time.Hour) }, 2},
+		{"a Set", func(s *Store) error {
+			return s.Set(context.Background(), "page", page(2), time.Hour)
+		}, 2},
 		{"a Delete", func(s *Store) error { return s.Delete(context.Background(), "page") }, 0},
-		{"a Clear", func(s *Store) error { _, err := s.Clear(context.Background()); return err }, 0},
+		{"a Clear", func(s *Store) error { _, err := s.Clear(context.Background()); return err },
+			0},
 		{"a Set and a Clear", func(s *Store) error {
 			err := s.Set(context.Background(), "page", page(2), time.Hour)
 			_, failed := s.Clear(context.Background())
@@ -89,10 +93,13 @@ func TestAGetFromBeforeAWriteBringsNothingOldNear(t *testing.T) {
 	}
 }
 
-// A Get that asks while a write is under way may find the old entry. It is gone when the write has ended.
+// A Get that asks while a write is under way may find the old entry. It is gone when the write has
+// ended.
 func TestAGetDuringAWriteLeavesNothingOldBehind(t *testing.T) {
 	for name, write := range map[string]func(s *Store) error{
-		"Set":    func(s *Store) error { return s.Set(context.Background(), "page", page(2), time.Hour) },
+		"Set": func(s *Store) error {
+			return s.Set(context.Background(), "page", page(2), time.Hour)
+		},
 		"Delete": func(s *Store) error { return s.Delete(context.Background(), "page") },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -189,8 +196,8 @@ func TestAHardMarkRemovesNothingNewer(t *testing.T) {
 	n.near(20)
 }
 
-// Whoever writes knows that from then on nobody gets anything older, and nobody gets what was deleted; with
-// readers, writers, clearing and another node's marks all at once.
+// Whoever writes knows that from then on nobody gets anything older, and nobody gets what was
+// deleted; with readers, writers, clearing and another node's marks all at once.
 func TestNobodyGetsWhatIsOlderThanWhatWasAcknowledged(t *testing.T) {
 	const keys, writers, readers = 4, 4, 4
 	shared := store.New(backend(t), store.Options{})
@@ -234,7 +241,8 @@ func TestNobodyGetsWhatIsOlderThanWhatWasAcknowledged(t *testing.T) {
 				case err != nil:
 					t.Error(err)
 				case e.Number < oldest:
-					t.Errorf("key %d: version %d, but %d was acknowledged before", k, e.Number, oldest)
+					t.Errorf("key %d: version %d, but %d was acknowledged before", k, e.Number,
+						oldest)
 					return
 				default:
 					found.Add(1)

@@ -7,7 +7,8 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// Stats are the counts of a Store since New. Each Get counts once; a GetNear counts if it found something.
+// Stats are the counts of a Store since New. Each Get counts once; a GetNear counts if it found
+// something.
 type Stats struct {
 	NearHits uint64 // answered with a near copy
 	FarHits  uint64 // answered by the far store
@@ -49,8 +50,8 @@ func (s *Store) TierStats() []store.TierStats {
 	return append(tiers, far...)
 }
 
-// counter counts what happens on all processors at once, in places that lie so far apart that processors do
-// not wait for each other.
+// counter counts what happens on all processors at once, in places that lie so far apart that
+// processors do not wait for each other.
 type counter struct {
 	places [16]struct {
 		n atomic.Uint64
@@ -58,8 +59,8 @@ type counter struct {
 	}
 }
 
-// add counts in the place that the address of the caller's stack selects: goroutines that run at the same
-// time seldom share one.
+// add counts in the place that the address of the caller's stack selects: goroutines that run at
+// the same time seldom share one.
 func (c *counter) add() {
 	var here byte
 	address := uint64(uintptr(unsafe.Pointer(&here)) >> 11) // the least stack is 2 KiB

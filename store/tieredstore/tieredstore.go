@@ -1,5 +1,5 @@
-// Package tieredstore keeps copies in this process's memory of what a far store holds, so that the second
-// request for a page asks no server.
+// Package tieredstore keeps copies in this process's memory of what a far store holds, so that the
+// second request for a page asks no server.
 package tieredstore
 
 import (
@@ -17,21 +17,21 @@ import (
 
 // Options are the settings of a Store. The zero value is usable.
 type Options struct {
-	// NearTTL is how long a copy may stay near before a Get asks the far store again: how long this node may
-	// miss that another has replaced or deleted an entry without a mark in the journal. Default: as long as
-	// the far store keeps the entry. Without a far store it means nothing.
+	// NearTTL is how long a copy may stay near before a Get asks the far store again: how long this
+	// node may miss that another has replaced or deleted an entry without a mark in the journal.
+	// Default: as long as the far store keeps the entry. Without a far store it means nothing.
 	NearTTL time.Duration
 }
 
-// Store answers from a near store where it can, and otherwise from a far one. It is safe for concurrent
-// use.
+// Store answers from a near store where it can, and otherwise from a far one. It is safe for
+// concurrent use.
 //
-// The Store uses a near copy until the far one's end, never past it, and not when the journal's Replica (see Follow)
-// covers it: for a hard mark it removes the copy, for a soft one it asks the far store, which may have something
-// newer. When the far store fails, near copies serve on.
+// The Store uses a near copy until the far one's end, never past it, and not when the journal's
+// Replica (see Follow) covers it: for a hard mark it removes the copy, for a soft one it asks the
+// far store, which may have something newer. When the far store fails, near copies serve on.
 //
-// What this process sets and deletes holds for all its later Gets. What another process does shows when the near copy
-// has ended, or when its mark comes by the journal.
+// What this process sets and deletes holds for all its later Gets. What another process does shows
+// when the near copy has ended, or when its mark comes by the journal.
 type Store struct {
 	near, far store.Store // far may be nil
 	local     bool        // near waits for nothing
@@ -51,8 +51,8 @@ var (
 	_ store.Limited   = (*Store)(nil)
 )
 
-// New puts near, which is memory, before far, which is anything, and best guarded. A far of nil makes a
-// store of the near one alone, with all the same methods.
+// New puts near, which is memory, before far, which is anything, and best guarded. A far of nil
+// makes a store of the near one alone, with all the same methods.
 func New(near, far store.Store, o Options) *Store {
 	if near == nil {
 		panic("tieredstore: New: the near store is nil: give it memstore.New(64 << 20)")
@@ -112,13 +112,14 @@ func (s *Store) GetNear(key string) *store.Entry {
 	return e
 }
 
-// Set implements [store.Store]. It sets the far entry first, so that there is no near copy of what may
-// not be kept. When the far store fails, Set returns its error, and keeps the new entry near all
-// the same, for this node to serve: whatever the far store still holds is older, and no less judged by its
-// age and by the journal.
+// Set implements [store.Store]. It sets the far entry first, so that there is no near copy of what
+// may not be kept. When the far store fails, Set returns its error, and keeps the new entry near
+// all the same, for this node to serve: whatever the far store still holds is older, and no less
+// judged by its age and by the journal.
 func (s *Store) Set(ctx context.Context, key string, e *store.Entry, ttl time.Duration) error {
 	if e.Key != key {
-		return fmt.Errorf("tieredstore: set %.100q: the entry's key is %.100q; they must be equal", key, e.Key)
+		return fmt.Errorf("tieredstore: set %.100q: the entry's key is %.100q; they must be equal",
+			key, e.Key)
 	}
 	if s.far == nil {
 		return s.setNear(key, e, ttl)
@@ -127,9 +128,10 @@ func (s *Store) Set(ctx context.Context, key string, e *store.Entry, ttl time.Du
 	began := time.Now()
 	err := s.far.Set(ctx, key, e, ttl)
 	lane.end(seen, func(alone bool) {
-		// The far store holds what was set last, and of two Sets at once nobody here knows which that is.
-		// Its entry's lifetime may have begun when the call did.
-		if !alone || s.near.Set(background, key, e, s.bounded(max(ttl, 0)-time.Since(began))) != nil {
+		// The far store holds what was set last, and of two Sets at once nobody here knows which
+		// that is. Its entry's lifetime may have begun when the call did.
+		if !alone || s.near.Set(background, key, e, s.bounded(max(ttl, 0)-time.Since(began))) !=
+			nil {
 			s.near.Delete(background, key)
 		}
 	})
@@ -141,8 +143,8 @@ func (s *Store) setNear(key string, e *store.Entry, ttl time.Duration) (err erro
 	return err
 }
 
-// Delete implements [store.Store]. The near copy is gone even if the far store fails; then the far entry
-// may come near again.
+// Delete implements [store.Store]. The near copy is gone even if the far store fails; then the far
+// entry may come near again.
 func (s *Store) Delete(ctx context.Context, key string) error {
 	lane, seen := s.writes.begin(key)
 	var err error
@@ -157,9 +159,10 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	return err
 }
 
-// Clear implements [store.Clearer]: it empties the near store, and has the far one forget what is its own. It
-// returns how many far entries were removed, or near ones if there is no far store. A far store that cannot
-// forget is an error that matches errors.ErrUnsupported; the near one is emptied even so.
+// Clear implements [store.Clearer]: it empties the near store, and has the far one forget what is
+// its own. It returns how many far entries were removed, or near ones if there is no far store. A
+// far store that cannot forget is an error that matches errors.ErrUnsupported; the near one is
+// emptied even so.
 func (s *Store) Clear(ctx context.Context) (removed int64, err error) {
 	if s.far != nil {
 		removed, err = forget(ctx, s.far, "far")
@@ -176,7 +179,8 @@ func (s *Store) Clear(ctx context.Context) (removed int64, err error) {
 func forget(ctx context.Context, s store.Store, which string) (int64, error) {
 	c, ok := store.As[store.Clearer](s)
 	if !ok {
-		return 0, fmt.Errorf("tieredstore: clear: the %s store, %T, cannot forget everything: %w", which, s, errors.ErrUnsupported)
+		return 0, fmt.Errorf("tieredstore: clear: the %s store, %T, cannot forget everything: %w",
+			which, s, errors.ErrUnsupported)
 	}
 	return c.Clear(ctx)
 }

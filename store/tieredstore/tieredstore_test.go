@@ -94,7 +94,8 @@ func newNode(t testing.TB, shared store.Store, o Options) *node {
 }
 
 func page(version uint64) *store.Entry {
-	return &store.Entry{Key: "page", URI: "page", Status: 200, Number: version, Received: time.Now(), Fresh: time.Hour}
+	return &store.Entry{Key: "page", URI: "page", Status: 200, Number: version,
+		Received: time.Now(), Fresh: time.Hour}
 }
 
 func (n *node) set(e *store.Entry, ttl time.Duration) {
@@ -104,7 +105,8 @@ func (n *node) set(e *store.Entry, ttl time.Duration) {
 	}
 }
 
-// gets asks for the page and says which version it gets (0: none) with how many questions to the far store.
+// gets asks for the page and says which version it gets (0: none) with how many questions to the
+// far store.
 func (n *node) gets(version uint64, asked int) {
 	n.t.Helper()
 	n.getsWith(n.t.Context(), version, asked)
@@ -122,7 +124,8 @@ func (n *node) getsWith(ctx context.Context, version uint64, asked int) {
 		n.t.Errorf("Get: %v", err)
 	}
 	if calls := n.far.asked() - before; got != version || calls != asked {
-		n.t.Errorf("got version %d with %d questions to the far store, want version %d with %d", got, calls, version, asked)
+		n.t.Errorf("got version %d with %d questions to the far store, want version %d with %d",
+			got, calls, version, asked)
 	}
 }
 
@@ -139,7 +142,8 @@ func (n *node) near(version uint64) {
 }
 
 func (n *node) marked(number uint64, soft bool) {
-	n.replica.Apply(store.Numbered{Mark: store.Mark{Kind: store.MarkKey, Name: "page", Soft: soft}, Number: number})
+	n.replica.Apply(store.Numbered{Mark: store.Mark{Kind: store.MarkKey, Name: "page", Soft: soft},
+		Number: number})
 }
 
 func TestTheSecondRequestAsksNoServer(t *testing.T) {
@@ -161,11 +165,13 @@ func TestTheSecondRequestAsksNoServer(t *testing.T) {
 	}
 }
 
-// An index of variants comes near like anything else: without it no variant could be found without a question.
+// An index of variants comes near like anything else: without it no variant could be found without
+// a question.
 func TestIndexesComeNear(t *testing.T) {
 	shared := memory(t)
 	a, b := newNode(t, shared, Options{}), newNode(t, shared, Options{})
-	a.set(&store.Entry{Key: "page", Variants: [][]string{{"accept"}}, Number: 1, Received: time.Now(), Retention: time.Hour}, time.Hour)
+	a.set(&store.Entry{Key: "page", Variants: [][]string{{"accept"}}, Number: 1,
+		Received: time.Now(), Retention: time.Hour}, time.Hour)
 	b.gets(1, 1)
 	b.near(1)
 }
@@ -175,8 +181,12 @@ func TestNeverPastTheFarEnd(t *testing.T) {
 		story string
 		far   func(t *testing.T) store.Store
 	}{
-		{"the far store tells when an entry ends", func(t *testing.T) store.Store { return store.New(backend(t), store.Options{}) }},
-		{"nobody knows, so the entry's own lifetime counts", func(t *testing.T) store.Store { return memory(t) }},
+		{"the far store tells when an entry ends", func(t *testing.T) store.Store {
+			return store.New(backend(t), store.Options{})
+		}},
+		{"nobody knows, so the entry's own lifetime counts", func(t *testing.T) store.Store {
+			return memory(t)
+		}},
 	} {
 		t.Run(tt.story, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -236,7 +246,8 @@ func TestWhatIsOfNoMoreUseDoesNotComeNear(t *testing.T) {
 func TestNearTTL(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		shared := memory(t)
-		a, b := newNode(t, shared, Options{NearTTL: 10 * time.Second}), newNode(t, shared, Options{NearTTL: 10 * time.Second})
+		a, b := newNode(t, shared, Options{NearTTL: 10 * time.Second}), newNode(t, shared,
+			Options{NearTTL: 10 * time.Second})
 		a.set(page(1), time.Hour)
 		b.gets(1, 1)
 		time.Sleep(10*time.Second - 1)
@@ -263,7 +274,8 @@ func TestMarks(t *testing.T) {
 		failed  bool
 	}{
 		{"hard, and the far store has a newer one", false, 20, nil, 20, 20, false},
-		{"hard, and the far store has the same", false, 5, nil, 5, 0, false}, // for the engine to judge
+		// for the engine to judge
+		{"hard, and the far store has the same", false, 5, nil, 5, 0, false},
 		{"hard, and the far store has none", false, 0, nil, 0, 0, false},
 		{"hard, and the far store is down", false, 20, refused, 0, 0, true},
 		{"soft, and the far store has a newer one", true, 20, nil, 20, 20, false},
@@ -300,7 +312,8 @@ func TestMarks(t *testing.T) {
 				t.Error("what a hard mark covers is kept near")
 			}
 			// What is softly covered is asked about again anyway: it takes no room near.
-			if left, err := n.Near().Get(t.Context(), "page"); tt.soft && tt.near == 0 && (err != nil || left.Number != 5) {
+			if left, err := n.Near().Get(t.Context(), "page"); tt.soft && tt.near == 0 &&
+				(err != nil || left.Number != 5) {
 				t.Errorf("%v, %v is near, want version 5", left, err)
 			}
 			n.near(tt.near)
@@ -308,21 +321,23 @@ func TestMarks(t *testing.T) {
 	}
 }
 
-// Of two entries with the same number the one that was received earlier is older. What is not surely older
-// is no worse.
+// Of two entries with the same number the one that was received earlier is older. What is not
+// surely older is no worse.
 func TestOlder(t *testing.T) {
 	for _, tt := range []struct {
 		fill     uint64
 		received time.Duration
 		want     bool
 	}{
-		{5, -1, true}, {4, -1, true}, {6, -1, false}, {5, 0, false}, {4, 0, false}, {4, 1, false}, {5, 1, false},
+		{5, -1, true}, {4, -1, true}, {6, -1, false}, {5, 0, false}, {4, 0, false}, {4, 1, false},
+		{5, 1, false},
 	} {
 		b := page(5)
 		a := page(tt.fill)
 		a.Received = b.Received.Add(tt.received)
 		if got := older(a, b); got != tt.want {
-			t.Errorf("number %d against 5, received %v after it: older %t, want %t", tt.fill, tt.received, got, tt.want)
+			t.Errorf("number %d against 5, received %v after it: older %t, want %t", tt.fill,
+				tt.received, got, tt.want)
 		}
 	}
 }
@@ -356,7 +371,8 @@ func TestAHardMarkRemoves(t *testing.T) {
 	}
 }
 
-// What is kept near must take the memory that the near store counts, not that of whole answers of the server.
+// What is kept near must take the memory that the near store counts, not that of whole answers of
+// the server.
 func TestCopiesTakeTheMemoryThatIsCounted(t *testing.T) {
 	const pages = 2000
 	far := store.New(backend(t), store.Options{})
@@ -365,7 +381,8 @@ func TestCopiesTakeTheMemoryThatIsCounted(t *testing.T) {
 		e := page(1)
 		e.Key, e.URI, e.Body = key(i), key(i), make([]byte, 100)
 		e.Header = http.Header{
-			"Content-Type": {"text/html; charset=utf-8"}, "Cache-Control": {"max-age=60"}, "Date": {"Sun, 06 Nov 2022 08:49:37 GMT"},
+			"Content-Type": {"text/html; charset=utf-8"}, "Cache-Control": {"max-age=60"},
+			"Date": {"Sun, 06 Nov 2022 08:49:37 GMT"},
 		}
 		if err := far.Set(t.Context(), e.Key, e, time.Hour); err != nil {
 			t.Fatal(err)
@@ -381,7 +398,8 @@ func TestCopiesTakeTheMemoryThatIsCounted(t *testing.T) {
 	}
 	taken := heap() - before
 	if ratio := float64(near.Bytes()) / float64(taken); ratio < 0.8 {
-		t.Errorf("counted %d bytes an entry for %d on the heap: %.2f, want 0.8 at least", near.Bytes()/pages, taken/pages, ratio)
+		t.Errorf("counted %d bytes an entry for %d on the heap: %.2f, want 0.8 at least",
+			near.Bytes()/pages, taken/pages, ratio)
 	}
 	runtime.KeepAlive(s)
 }
@@ -538,7 +556,8 @@ func TestTheGreaterLimitCounts(t *testing.T) {
 	} {
 		s := New(tt.near, tt.far, Options{})
 		if s.MaxEntry() != tt.want || s.MaxBody() != tt.want {
-			t.Errorf("%s: at most %d, and bodies of %d; want %d", tt.story, s.MaxEntry(), s.MaxBody(), tt.want)
+			t.Errorf("%s: at most %d, and bodies of %d; want %d", tt.story, s.MaxEntry(),
+				s.MaxBody(), tt.want)
 		}
 		for _, size := range []int64{least, least + 1, most, most + 1} {
 			e := page(1)
@@ -591,7 +610,8 @@ func TestAlone(t *testing.T) {
 	if err := s.Set(t.Context(), "page", page(1), time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	replica.Apply(store.Numbered{Mark: store.Mark{Kind: store.MarkEverything, Soft: true}, Number: 2})
+	replica.Apply(store.Numbered{Mark: store.Mark{Kind: store.MarkEverything, Soft: true},
+		Number: 2})
 	for _, ctx := range []context.Context{t.Context(), tier.SkipNear(t.Context())} {
 		if e, err := s.Get(ctx, "page"); err != nil || e.Number != 1 || s.GetNear("page") != e {
 			t.Errorf("%v, %v, want the entry", e, err)
@@ -633,7 +653,8 @@ func TestAbilities(t *testing.T) {
 	if n, err := s.Journal().Append(t.Context(), store.Mark{Kind: store.MarkTag, Name: "t"}); err != nil {
 		t.Error(err)
 	} else if _, head, _ := far.journal.Since(t.Context(), 0); head != n {
-		t.Errorf("the far store's journal is at %d, want %d: it is not the one that is found", head, n)
+		t.Errorf("the far store's journal is at %d, want %d: it is not the one that is found",
+			head, n)
 	}
 	if s.Local() {
 		t.Error("a store that may ask a far one counts as local")
@@ -642,7 +663,8 @@ func TestAbilities(t *testing.T) {
 		t.Error("the far store is not found")
 	}
 	s.Set(t.Context(), "page", page(1), time.Hour)
-	if removed, err := s.Clear(t.Context()); removed != 7 || err != nil || far.cleared != 1 || near.Len() != 0 {
+	if removed, err := s.Clear(t.Context()); removed != 7 || err != nil || far.cleared != 1 ||
+		near.Len() != 0 {
 		t.Errorf("Clear: %d, %v; %d left near", removed, err, near.Len())
 	}
 	far.fails = down
@@ -658,10 +680,13 @@ func TestAbilities(t *testing.T) {
 func TestStore(t *testing.T) {
 	quiet := guardstore.Options{Log: slog.New(slog.DiscardHandler)}
 	for name, newStore := range map[string]func(t *testing.T) store.Store{
-		"near and far": func(t *testing.T) store.Store { return New(memory(t), memory(t), Options{}) },
+		"near and far": func(t *testing.T) store.Store {
+			return New(memory(t), memory(t), Options{})
+		},
 		"memory alone": func(t *testing.T) store.Store { return New(memory(t), nil, Options{}) },
 		"near, guard and backend": func(t *testing.T) store.Store {
-			return New(memory(t), guardstore.New(store.New(backend(t), store.Options{Prefix: "t:"}), quiet), Options{})
+			return New(memory(t), guardstore.New(store.New(backend(t), store.Options{Prefix: "t:"}),
+				quiet), Options{})
 		},
 		"no room near": func(t *testing.T) store.Store {
 			near := memstore.New(1)
@@ -669,6 +694,8 @@ func TestStore(t *testing.T) {
 			return New(near, store.New(backend(t), store.Options{Prefix: "t:"}), Options{})
 		},
 	} {
-		t.Run(name, func(t *testing.T) { storetest.Run(t, newStore, storetest.Options{Virtual: true}) })
+		t.Run(name, func(t *testing.T) {
+			storetest.Run(t, newStore, storetest.Options{Virtual: true})
+		})
 	}
 }

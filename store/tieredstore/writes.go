@@ -5,15 +5,16 @@ import (
 	"sync"
 )
 
-// writes numbers the writes to near and far together, so that a call that has asked the far store knows afterwards
-// whether the answer may be out of date. Keys share lanes: a write to another key of the lane counts too, and costs at
-// worst a copy that the Store does not keep.
+// writes numbers the writes to near and far together, so that a call that has asked the far store
+// knows afterwards whether the answer may be out of date. Keys share lanes: a write to another key
+// of the lane counts too, and costs at worst a copy that the Store does not keep.
 type writes struct {
 	seed  maphash.Seed
 	lanes [1024]lane
 }
 
-// lane is a share of the keys. A call holds its lock while it changes the near store, never while it asks the far one.
+// lane is a share of the keys. A call holds its lock while it changes the near store, never while
+// it asks the far one.
 type lane struct {
 	mu     sync.Mutex
 	number uint64 // of writes ended
@@ -39,7 +40,8 @@ func (l *lane) locked(do func()) {
 	do()
 }
 
-// end ends a write: do changes the near store, and hears whether no other write has ended since begin.
+// end ends a write: do changes the near store, and hears whether no other write has ended since
+// begin.
 func (l *lane) end(seen uint64, do func(alone bool)) {
 	l.locked(func() {
 		alone := l.number == seen

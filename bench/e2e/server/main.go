@@ -1,6 +1,6 @@
-// Command server is one side of the end-to-end measurement: a server of one page of 1 KiB, made by a bare
-// handler, or kept by a cache. It serves until it is ended, and tells on a second address, away from what is
-// measured, how often its handler has run.
+// Command server is one side of the end-to-end measurement: a server of one page of 1 KiB, made by
+// a bare handler, or kept by a cache. It serves until it is ended, and tells on a second address,
+// away from what is measured, how often its handler has run.
 package main
 
 import (
@@ -17,10 +17,12 @@ import (
 )
 
 func main() {
-	kind := flag.String("kind", "bare", "what answers: `bare` (the handler itself), origin (the same without what a cache adds), freshet or gofiber")
+	kind := flag.String("kind", "bare", "what answers: `bare` (the handler itself), origin (the "+
+		"same without what a cache adds), freshet or gofiber")
 	storeURL := flag.String("store", "", "the `URL` of Freshet's store; empty: memory")
 	listen := flag.String("listen", "127.0.0.1:0", "the `address` to serve the page on")
-	control := flag.String("control", "127.0.0.1:0", "the `address` to tell on how often the handler has run (/runs) and to take CPU profiles (/profile?seconds=5)")
+	control := flag.String("control", "127.0.0.1:0", "the `address` to tell on how often the "+
+		"handler has run (/runs) and to take CPU profiles (/profile?seconds=5)")
 	flag.Parse()
 	if err := run(*kind, *storeURL, *listen, *control); err != nil {
 		fmt.Fprintln(os.Stderr, "server:", err)
@@ -48,7 +50,9 @@ func run(kind, storeURL, listen, control string) error {
 
 func controlled(runs *atomic.Int64) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/runs", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, fmt.Sprint(runs.Load())) })
+	mux.HandleFunc("/runs", func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, fmt.Sprint(runs.Load()))
+	})
 	mux.HandleFunc("/profile", pprof.Profile)
 	return mux
 }

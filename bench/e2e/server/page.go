@@ -58,7 +58,8 @@ func (p *page) origin(w http.ResponseWriter, _ *http.Request) {
 	w.Write(p.body)
 }
 
-// bare writes the page with the fields that a hit has: the floor of everything that goes through net/http.
+// bare writes the page with the fields that a hit has: the floor of everything that goes through
+// net/http.
 func (p *page) bare(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Age", "0")
@@ -76,7 +77,9 @@ func (p *page) fiber(c fiber.Ctx) error {
 }
 
 // server returns what serves the page on a listener.
-func (p *page) server(ctx context.Context, kind, storeURL string) (func(net.Listener) error, error) {
+func (p *page) server(
+	ctx context.Context, kind, storeURL string,
+) (func(net.Listener) error, error) {
 	switch kind {
 	case "bare":
 		return served(http.HandlerFunc(p.bare)), nil
@@ -90,10 +93,12 @@ func (p *page) server(ctx context.Context, kind, storeURL string) (func(net.List
 				return nil, err
 			}
 		}
-		return served(middleware.New(responses, middleware.Options{}).Handler(http.HandlerFunc(p.origin))), nil
+		return served(middleware.New(responses, middleware.Options{}).Handler(
+			http.HandlerFunc(p.origin))), nil
 	case "gofiber":
 		app := fiber.New()
-		app.Use(fibercache.New(fibercache.Config{Expiration: time.Hour, MaxBytes: storeSize, StoreResponseHeaders: true}))
+		app.Use(fibercache.New(fibercache.Config{Expiration: time.Hour, MaxBytes: storeSize,
+			StoreResponseHeaders: true}))
 		app.Get("/*", p.fiber)
 		return func(l net.Listener) error {
 			return app.Listener(l, fiber.ListenConfig{DisableStartupMessage: true})

@@ -10,8 +10,8 @@ import (
 	"github.com/freshet-go/freshet/internal/testserver"
 )
 
-// Whoever answers, and from wherever, says the same: only what the caches add tells them apart. The servers
-// have no end but the process's, as in the measurement.
+// Whoever answers, and from wherever, says the same: only what the caches add tells them apart. The
+// servers have no end but the process's, as in the measurement.
 func TestAllAnswerAlike(t *testing.T) {
 	for _, c := range []struct {
 		name, kind, store string
@@ -51,7 +51,8 @@ func TestAllAnswerAlike(t *testing.T) {
 					t.Fatalf("%s with %d bytes, %v", response.Status, len(body), err)
 				}
 				for _, f := range p.fields {
-					if got := response.Header.Get(f[0]); got != f[1] && f[0] != "Date" { // fasthttp has its own
+					// fasthttp has its own
+					if got := response.Header.Get(f[0]); got != f[1] && f[0] != "Date" {
 						t.Errorf("%s: %q, want %q", f[0], got, f[1])
 					}
 				}

@@ -9,9 +9,9 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// Access is what the access log has of one request. Its texts are as the client sent them, but that the user and the
-// password of a URL and the values of parameters such as access_token are "***". Cookies and Authorization are no part
-// of it.
+// Access is what the access log has of one request. Its texts are as the client sent them, but that
+// the user and the password of a URL and the values of parameters such as access_token are "***".
+// Cookies and Authorization are no part of it.
 type Access struct {
 	Refresh   bool          // the cache renewed a stale response by itself: no client asked
 	Began     time.Time     //
@@ -64,13 +64,17 @@ func (p *Proxy) serveLogged(w http.ResponseWriter, r *http.Request) {
 // requested is what the access log has of a request.
 func (p *Proxy) requested(r *http.Request) Access {
 	return Access{
-		Client: shownAddr(p.client(r)), Method: r.Method, Host: r.Host, URI: redact(r.RequestURI), Proto: r.Proto,
+		Client: shownAddr(p.client(r)), Method: r.Method, Host: r.Host, URI: redact(r.RequestURI),
+		Proto:   r.Proto,
 		Referer: redact(r.Header.Get("Referer")), UserAgent: r.Header.Get("User-Agent"),
 	}
 }
 
-// observe returns what the cache tells its outcomes to. A refresh in the background has a line of its own.
-func (p *Proxy) observe(next func(*http.Request, middleware.Event)) func(*http.Request, middleware.Event) {
+// observe returns what the cache tells its outcomes to. A refresh in the background has a line of
+// its own.
+func (p *Proxy) observe(
+	next func(*http.Request, middleware.Event),
+) func(*http.Request, middleware.Event) {
 	return func(r *http.Request, out middleware.Event) {
 		if a, ok := r.Context().Value(accessKey{}).(*access); ok {
 			a.outcome, a.told = out.Outcome, true

@@ -15,7 +15,8 @@ import (
 func LogAccess(log *slog.Logger) func(*Access) {
 	return func(a *Access) {
 		if a.Refresh {
-			log.LogAttrs(context.Background(), slog.LevelInfo, "refresh", slog.String("method", a.Method), slog.String("host", a.Host),
+			log.LogAttrs(context.Background(), slog.LevelInfo, "refresh", slog.String("method",
+				a.Method), slog.String("host", a.Host),
 				slog.String("uri", a.URI), slog.String("cache", a.Cache))
 			return
 		}
@@ -50,10 +51,10 @@ const (
 	JSON                   // an object on a line
 )
 
-// WriteAccess returns what writes the access log to w, a line and a call of Write for each request. Common and Combined
-// are as Apache writes them, but that what is not printable ASCII, and quotes and backslashes, are \xHH as in nginx's
-// logs: no request can begin a line or end a field. They have no line for refreshes of the cache's own. w is called
-// from many goroutines.
+// WriteAccess returns what writes the access log to w, a line and a call of Write for each request.
+// Common and Combined are as Apache writes them, but that what is not printable ASCII, and quotes
+// and backslashes, are \xHH as in nginx's logs: no request can begin a line or end a field. They
+// have no line for refreshes of the cache's own. w is called from many goroutines.
 func WriteAccess(w io.Writer, as Format) func(*Access) {
 	return func(a *Access) {
 		switch {
@@ -82,7 +83,8 @@ func (a *Access) appendJSON(b []byte) []byte {
 		Agent   string    `json:"agent,omitempty"`
 		Aborted bool      `json:"aborted,omitempty"`
 		Refresh bool      `json:"refresh,omitempty"`
-	}{a.Began, a.Client, a.Method, a.Host, a.URI, a.Proto, a.Status, a.Bytes, a.Took.Seconds(), a.Cache, a.Referer,
+	}{a.Began, a.Client, a.Method, a.Host, a.URI, a.Proto, a.Status, a.Bytes, a.Took.Seconds(),
+		a.Cache, a.Referer,
 		a.UserAgent, a.Aborted, a.Refresh})
 	if err != nil {
 		return b // never: the times of requests have four digits for their year

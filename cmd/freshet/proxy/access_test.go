@@ -15,9 +15,10 @@ import (
 	"github.com/freshet-go/freshet/cmd/freshet/proxy"
 )
 
-// combined is what programs that read the Combined Log Format take a line for: the grok pattern COMBINEDAPACHELOG, from
-// one end of the line to the other.
-var combined = regexp.MustCompile(`^(\S+) (\S+) (\S+) \[(\d{2}/\w{3}/\d{4}:\d{2}:\d{2}:\d{2} [+-]\d{4})\] "(\w+) (\S+)(?: HTTP/(\d(?:\.\d)?))?" (\d{3}) (\d+|-)(?: "([^"]*)" "([^"]*)")?$`)
+// combined is what programs that read the Combined Log Format take a line for: the grok pattern
+// COMBINEDAPACHELOG, from one end of the line to the other.
+var combined = regexp.MustCompile(
+	`^(\S+) (\S+) (\S+) \[(\d{2}/\w{3}/\d{4}:\d{2}:\d{2}:\d{2} [+-]\d{4})\] "(\w+) (\S+)(?: HTTP/(\d(?:\.\d)?))?" (\d{3}) (\d+|-)(?: "([^"]*)" "([^"]*)")?$`)
 
 // logOf plays requests over a proxy with an access log, and returns its lines.
 func logOf(t *testing.T, o proxy.Options, as proxy.Format, play func(s *setup)) []string {
@@ -50,9 +51,12 @@ func TestAccessLogIsReadAsApaches(t *testing.T) {
 		s.get("/lost", "User-Agent", "curl/8")
 		s.get("/cut", "User-Agent", "curl/8")
 	}
-	want := [][]string{ // client, ident, user, time, method, URI, version, status, bytes, referer, agent
-		{"127.0.0.1", "-", "-", "", "GET", "/a?b=c", "1.1", "200", "4", "http://from.example/", "curl/8"},
-		{"127.0.0.1", "-", "-", "", "HEAD", "/a?b=c", "1.1", "200", "-", "-", "Mozilla/5.0 (X11; Linux x86_64)"},
+	// client, ident, user, time, method, URI, version, status, bytes, referer, agent
+	want := [][]string{
+		{"127.0.0.1", "-", "-", "", "GET", "/a?b=c", "1.1", "200", "4", "http://from.example/",
+			"curl/8"},
+		{"127.0.0.1", "-", "-", "", "HEAD", "/a?b=c", "1.1", "200", "-", "-",
+			"Mozilla/5.0 (X11; Linux x86_64)"},
 		{"127.0.0.1", "-", "-", "", "GET", "/lost", "1.1", "502", "60", "-", "curl/8"},
 		{"127.0.0.1", "-", "-", "", "GET", "/cut", "1.1", "200", "", "-", "curl/8"},
 	}
@@ -104,7 +108,8 @@ func TestAccessLogInJSON(t *testing.T) {
 		if err := json.Unmarshal([]byte(line), &got[i]); err != nil {
 			t.Fatalf("%q: %v", line, err)
 		}
-		if got[i].Took <= 0 || got[i].Took > 600 || got[i].Time.IsZero() || !strings.HasPrefix(got[i].Host, "127.0.0.1:") {
+		if got[i].Took <= 0 || got[i].Took > 600 || got[i].Time.IsZero() ||
+			!strings.HasPrefix(got[i].Host, "127.0.0.1:") {
 			t.Errorf("%q", line)
 		}
 		got[i].Took, got[i].Time, got[i].Host = 0, time.Time{}, ""
@@ -112,12 +117,16 @@ func TestAccessLogInJSON(t *testing.T) {
 	got[1].Cache = strings.ReplaceAll(got[1].Cache, "60", "59")
 	got[2].Bytes = 0
 	want := [3]object{
-		{Client: "127.0.0.1", Method: "GET", URI: "/a?b=c", Proto: "HTTP/1.1", Status: 200, Bytes: 4,
-			Cache: "fwd=uri-miss; fwd-status=200; stored", Agent: "curl/8", Referer: "http://from.example/"},
-		{Client: "127.0.0.1", Method: "GET", URI: "/a?b=c", Proto: "HTTP/1.1", Status: 200, Bytes: 4,
+		{Client: "127.0.0.1", Method: "GET", URI: "/a?b=c", Proto: "HTTP/1.1", Status: 200,
+			Bytes: 4,
+			Cache: "fwd=uri-miss; fwd-status=200; stored", Agent: "curl/8",
+			Referer: "http://from.example/"},
+		{Client: "127.0.0.1", Method: "GET", URI: "/a?b=c", Proto: "HTTP/1.1", Status: 200,
+			Bytes: 4,
 			Cache: "hit; ttl=59", Agent: "\u009b31m \ufffd<"},
-		{Client: "127.0.0.1", Method: "GET", URI: "/cut", Proto: "HTTP/1.1", Status: 200, Aborted: true,
-			Cache: "fwd=uri-miss; fwd-status=200; detail=cut", Agent: "Go-http-client/1.1"},
+		{Client: "127.0.0.1", Method: "GET", URI: "/cut", Proto: "HTTP/1.1", Status: 200,
+			Aborted: true,
+			Cache:   "fwd=uri-miss; fwd-status=200; detail=cut", Agent: "Go-http-client/1.1"},
 	}
 	if got != want {
 		t.Errorf("\n%+v\nwant\n%+v", got, want)
@@ -130,7 +139,8 @@ func TestAccessLogInJSON(t *testing.T) {
 // No request can begin a line of its own, end a field before its end, or write to a terminal.
 func TestNoInjectionIntoTheAccessLog(t *testing.T) {
 	evil := []string{
-		"a\" 200 5 \"-\" \"b", `a\`, `a\" 200`, "\t", "\x1b[2J", "\xc2\x9b2J", "\u2028x", "\xff\xfe", "a\x7fb", "%0a%0d",
+		"a\" 200 5 \"-\" \"b", `a\`, `a\" 200`, "\t", "\x1b[2J", "\xc2\x9b2J", "\u2028x",
+		"\xff\xfe", "a\x7fb", "%0a%0d",
 		`127.0.0.1 - - [01/Jan/2026:00:00:00 +0000] "GET /forged HTTP/1.1" 200 1 "-" "-"`,
 	}
 	play := func(s *setup) {
@@ -140,7 +150,8 @@ func TestNoInjectionIntoTheAccessLog(t *testing.T) {
 				t.Fatal(err)
 			}
 			target := strings.NewReplacer(" ", "", "\x7f", "", "\t", "", "\x1b", "").Replace(text)
-			io.WriteString(conn, "GET /x"+target+" HTTP/1.1\r\nHost: a\r\nConnection: close\r\nUser-Agent: "+text+
+			io.WriteString(conn, "GET /x"+target+" HTTP/1.1\r\nHost: a\r\nConnection: "+
+				"close\r\nUser-Agent: "+text+
 				"\r\nReferer: "+text+"\r\n\r\n")
 			res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 			if err != nil {
@@ -159,7 +170,9 @@ func TestNoInjectionIntoTheAccessLog(t *testing.T) {
 			t.Errorf("%d lines for %d requests: %q", len(lines), len(evil), lines)
 		}
 		for _, line := range lines {
-			if strings.ContainsFunc(line, func(c rune) bool { return c < ' ' || 0x7f <= c && c <= 0x9f }) {
+			if strings.ContainsFunc(line, func(c rune) bool {
+				return c < ' ' || 0x7f <= c && c <= 0x9f
+			}) {
 				t.Errorf("control characters in %q", line)
 			}
 			if as == proxy.JSON {
@@ -169,17 +182,20 @@ func TestNoInjectionIntoTheAccessLog(t *testing.T) {
 				continue
 			}
 			got := combined.FindStringSubmatch(line)
-			if got == nil || got[1] != "127.0.0.1" || !strings.HasPrefix(got[6], "/x") || as == proxy.Combined && got[10] != got[11] {
+			if got == nil || got[1] != "127.0.0.1" || !strings.HasPrefix(got[6], "/x") ||
+				as == proxy.Combined && got[10] != got[11] {
 				t.Errorf("a program reads %q as %q", line, got)
 			}
 		}
 	}
 	var text shared
-	s := serve(t, proxy.Options{Access: proxy.LogAccess(slog.New(slog.NewTextHandler(&text, nil)))}, pages)
+	s := serve(t, proxy.Options{Access: proxy.LogAccess(slog.New(slog.NewTextHandler(&text, nil)))},
+		pages)
 	play(s)
 	s.server.Close()
 	for line := range strings.Lines(text.String()) {
-		if !strings.HasPrefix(line, "time=") || strings.ContainsFunc(line[:len(line)-1], func(c rune) bool { return c < ' ' || 0x7f <= c && c <= 0x9f }) {
+		if !strings.HasPrefix(line, "time=") || strings.ContainsFunc(line[:len(line)-1],
+			func(c rune) bool { return c < ' ' || 0x7f <= c && c <= 0x9f }) {
 			t.Errorf("%q", line)
 		}
 	}
@@ -189,12 +205,16 @@ func TestNoInjectionIntoTheAccessLog(t *testing.T) {
 func TestNoCredentialsInLogs(t *testing.T) {
 	var faults shared
 	o := proxy.Options{Purge: loopback, Log: slog.New(slog.NewTextHandler(&faults, nil))}
-	fields := "Host: a.example\r\nConnection: close\r\nAuthorization: Basic s3cr3t\r\nCookie: id=s3cr3t\r\nProxy-Authorization: s3cr3t\r\n" +
-		"X-Api-Key: s3cr3t\r\nReferer: https://s3cr3t:s3cr3t@a.example/?token=s3cr3t&x=kept#access_token=s3cr3t\r\n"
+	fields := "Host: a.example\r\nConnection: close\r\nAuthorization: Basic s3cr3t\r\nCookie: " +
+		"id=s3cr3t\r\nProxy-Authorization: s3cr3t\r\n" +
+		"X-Api-Key: s3cr3t\r\nReferer: " +
+		"https://s3cr3t:s3cr3t@a.example/?token=s3cr3t&x=kept#access_token=s3cr3t\r\n"
 	play := func(s *setup) {
 		s.get("/lost?token=s3cr3t")
-		for _, target := range []string{"/x?access_token=s3cr3t&page=kept", "/x?password=s3cr3t", "/x?a=1;api-key=s3cr3t",
-			"/x?%74oken=s3cr3t", "/x?user%5Bpassword%5D=s3cr3t", "/x?X-Amz-Signature=s3cr3t", "/x?a=b?code=s3cr3t",
+		for _, target := range []string{"/x?access_token=s3cr3t&page=kept", "/x?password=s3cr3t",
+			"/x?a=1;api-key=s3cr3t",
+			"/x?%74oken=s3cr3t", "/x?user%5Bpassword%5D=s3cr3t", "/x?X-Amz-Signature=s3cr3t",
+			"/x?a=b?code=s3cr3t",
 			"http://s3cr3t:s3cr3t@a.example/x", "//u:s3cr3t@a.example/x"} {
 			for _, method := range []string{"GET", "PURGE", "BAN"} {
 				conn, err := net.Dial("tcp", s.server.Listener.Addr().String())

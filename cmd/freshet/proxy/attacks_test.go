@@ -18,8 +18,8 @@ import (
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
-// No attack of the corpus succeeds against the proxy before an app that says nothing of caching, but for the limits
-// that the docs name.
+// No attack of the corpus succeeds against the proxy before an app that says nothing of caching,
+// but for the limits that the docs name.
 func TestAttacks(t *testing.T) {
 	const bound = 64 << 20
 	origin := attacktest.NewOrigin()

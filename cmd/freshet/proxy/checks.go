@@ -12,8 +12,9 @@ import (
 
 // Health says how the proxy checks its upstreams. The zero value checks nothing.
 type Health struct {
-	// Path is the path and query that a check gets, behind the path of the upstream's URL: "/healthz". The upstream is
-	// well when it answers 200 to 399 in time. Default "": there are no checks.
+	// Path is the path and query that a check gets, behind the path of the upstream's URL:
+	// "/healthz". The upstream is well when it answers 200 to 399 in time. Default "": there are no
+	// checks.
 	Path string
 	// Host is the Host field of a check. Default "": that of the upstream's URL.
 	Host string
@@ -94,8 +95,8 @@ func (c *checks) watch(ctx context.Context, u *upstreams, at *upstream) {
 	}
 }
 
-// httpProbe returns a probe by HTTP. Each makes a connection of its own, as a client of a server that has just been
-// started would have to.
+// httpProbe returns a probe by HTTP. Each makes a connection of its own, as a client of a server
+// that has just been started would have to.
 func httpProbe(h Health, transport *http.Transport) func(context.Context, *upstream) error {
 	transport.DisableKeepAlives = true
 	return func(ctx context.Context, at *upstream) error {

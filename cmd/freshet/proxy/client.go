@@ -6,9 +6,10 @@ import (
 	"strings"
 )
 
-// client returns the address of the client: of the connection, or, where forwarding fields are trusted and
-// X-Forwarded-For is there, the last one that it names. That one was written by the proxy in front; those before it,
-// and Forwarded, which most proxies pass on as it comes, may be the client's own words. The zero Addr: it is not known.
+// client returns the address of the client: of the connection, or, where forwarding fields are
+// trusted and X-Forwarded-For is there, the last one that it names. That one was written by the
+// proxy in front; those before it, and Forwarded, which most proxies pass on as it comes, may be
+// the client's own words. The zero Addr: it is not known.
 func (p *Proxy) client(r *http.Request) netip.Addr {
 	address := r.RemoteAddr
 	if lines := r.Header["X-Forwarded-For"]; p.options.TrustForwarded && len(lines) > 0 {

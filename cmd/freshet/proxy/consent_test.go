@@ -11,8 +11,8 @@ import (
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
-// A WordPress feed has the same validators for everyone, and private posts for users who are logged in: these
-// do not reach visitors, with heuristics or without.
+// A WordPress feed has the same validators for everyone, and private posts for users who are logged
+// in: these do not reach visitors, with heuristics or without.
 func TestAFeedOfPrivatePosts(t *testing.T) {
 	feed := func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Expires", "Wed, 11 Jan 1984 05:00:00 GMT")
@@ -39,7 +39,8 @@ func TestAFeedOfPrivatePosts(t *testing.T) {
 		for range 2 {
 			hers, theirs := s.get("/feed/", "Cookie", alice).body, s.get("/feed/").body
 			if hers != "private posts" || theirs != "public posts" {
-				t.Errorf("heuristics %v: the user got %q and the visitor %q", heuristics, hers, theirs)
+				t.Errorf("heuristics %v: the user got %q and the visitor %q", heuristics, hers,
+					theirs)
 			}
 		}
 	}

@@ -28,8 +28,9 @@ func tripOf(ctx context.Context) *trip {
 	return t
 }
 
-// forward is the handler that the cache runs: it has the upstream answer. A body that was cut ends in a
-// panic, so that it cannot look complete: httputil's own is raised only within net/http's server.
+// forward is the handler that the cache runs: it has the upstream answer. A body that was cut ends
+// in a panic, so that it cannot look complete: httputil's own is raised only within net/http's
+// server.
 func (p *Proxy) forward(w http.ResponseWriter, r *http.Request) {
 	t := &trip{client: w}
 	p.reverse.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), tripKey{}, t)))
@@ -38,8 +39,8 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// rewrite makes the upstream's request from the client's, but for where it goes (see upstream.request). httputil has
-// taken out what is hop-by-hop, and the forwarding fields.
+// rewrite makes the upstream's request from the client's, but for where it goes (see
+// upstream.request). httputil has taken out what is hop-by-hop, and the forwarding fields.
 func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
 	// As the client sent it, which is what the key is made of; httputil drops what Go cannot parse.
 	r.Out.URL.RawQuery = r.In.URL.RawQuery
@@ -83,14 +84,15 @@ func (p *Proxy) received(res *http.Response) error {
 		tagResponse(middleware.FromContext(ctx), tags)
 	}
 	if variesByClient(res.Header) {
-		middleware.FromContext(ctx).NoStore() // not asked for in vain: the answer to a POST would not be stored then
+		// not asked for in vain: the answer to a POST would not be stored then
+		middleware.FromContext(ctx).NoStore()
 	}
 	return nil
 }
 
-// variesByClient reports whether the response depends on what the proxy adds to a request after the cache
-// has looked at it, so that the cache cannot tell for whom it is. (X-Forwarded-Host and -Proto tell
-// what is in the key.)
+// variesByClient reports whether the response depends on what the proxy adds to a request after the
+// cache has looked at it, so that the cache cannot tell for whom it is. (X-Forwarded-Host and
+// -Proto tell what is in the key.)
 func variesByClient(h http.Header) bool {
 	for _, line := range h["Vary"] {
 		for name := range strings.SplitSeq(line, ",") {
@@ -103,8 +105,8 @@ func variesByClient(h http.Header) bool {
 	return false
 }
 
-// lost answers when the upstream gave no response. The cache hears of it, and may then serve a stale
-// response where an upstream's own 502 would not let it.
+// lost answers when the upstream gave no response. The cache hears of it, and may then serve a
+// stale response where an upstream's own 502 would not let it.
 func (p *Proxy) lost(w http.ResponseWriter, r *http.Request, err error) {
 	if cause := context.Cause(r.Context()); cause != nil {
 		err = cause
@@ -122,7 +124,8 @@ func (p *Proxy) lost(w http.ResponseWriter, r *http.Request, err error) {
 		p.options.Log.Warn("freshet proxy: no response from the upstream",
 			"method", r.Method, "url", redact(wentTo(r).String()), "error", err)
 	}
-	http.Error(w, http.StatusText(status)+": the server behind this proxy gave no response.", status)
+	http.Error(w, http.StatusText(status)+": the server behind this proxy gave no response.",
+		status)
 }
 
 // wentTo returns where a request went last.

@@ -37,43 +37,55 @@ func TestWhatTheUpstreamSees(t *testing.T) {
 	}{
 		{story: "the client's host, and who it is",
 			header: []string{"Host", "site.example"},
-			sees: []string{"host=site.example\n", "X-Forwarded-For: 127.0.0.1\r", "X-Forwarded-Host: site.example\r",
+			sees: []string{"host=site.example\n", "X-Forwarded-For: 127.0.0.1\r",
+				"X-Forwarded-Host: site.example\r",
 				"X-Forwarded-Proto: http\r", "Via: 1.1 Freshet ("},
 			misses: []string{"Accept-Encoding", "User-Agent: Go"}},
 		{story: "its own host, if so wished", options: proxy.Options{ReplaceHost: true},
 			header: []string{"Host", "site.example"},
 			sees:   []string{"host=127.0.0.1:", "X-Forwarded-Host: site.example\r"}},
 		{story: "no forged forwarding fields",
-			header: []string{"X-Forwarded-For", "6.6.6.6", "X-Forwarded-Host", "evil.example", "X-Forwarded-Proto",
+			header: []string{"X-Forwarded-For", "6.6.6.6", "X-Forwarded-Host", "evil.example",
+				"X-Forwarded-Proto",
 				"https", "Forwarded", "host=evil.example"},
-			sees: []string{"X-Forwarded-For: 127.0.0.1\r"}, misses: []string{"evil", "6.6.6.6", "https"}},
+			sees: []string{"X-Forwarded-For: 127.0.0.1\r"}, misses: []string{"evil", "6.6.6.6",
+				"https"}},
 		{story: "those of a proxy that is trusted", options: proxy.Options{TrustForwarded: true},
-			header: []string{"X-Forwarded-For", "6.6.6.6", "X-Forwarded-Host", "front.example", "X-Forwarded-Proto",
+			header: []string{"X-Forwarded-For", "6.6.6.6", "X-Forwarded-Host", "front.example",
+				"X-Forwarded-Proto",
 				"https", "Forwarded", "host=f.example"},
-			sees: []string{"X-Forwarded-For: 6.6.6.6, 127.0.0.1\r", "X-Forwarded-Host: front.example\r",
+			sees: []string{"X-Forwarded-For: 6.6.6.6, 127.0.0.1\r",
+				"X-Forwarded-Host: front.example\r",
 				"X-Forwarded-Proto: https\r", "Forwarded: host=f.example\r"}},
 		{story: "path and query as they were sent", path: "/a%2Fb//c;d?x=1;y=%zz&x=+",
 			sees: []string{"GET /a%2Fb//c;d?x=1;y=%zz&x=+ host"}},
 		{story: "an empty query", path: "/a?", sees: []string{"GET /a? host"}},
 		{story: "nothing hop-by-hop",
-			header: []string{"Connection", "X-Hop", "X-Hop", "1", "Keep-Alive", "5", "Proxy-Authorization",
+			header: []string{"Connection", "X-Hop", "X-Hop", "1", "Keep-Alive", "5",
+				"Proxy-Authorization",
 				"Basic x", "Te", "gzip"},
 			misses: []string{"X-Hop", "Keep-Alive", "Proxy-Authorization", "Te:"}},
 		{story: "no names that apps take for others",
-			header: []string{"X_Forwarded_For", "6.6.6.6", "X_Token", "1", "X.Token", "2", "Content_Length", "3",
+			header: []string{"X_Forwarded_For", "6.6.6.6", "X_Token", "1", "X.Token", "2",
+				"Content_Length", "3",
 				"Proxy", "evil:80", "X-Token-2", "4"},
 			sees:   []string{"X-Token-2: 4\r", "X-Forwarded-For: 127.0.0.1\r"},
 			misses: []string{"6.6.6.6", "_", "X.", "evil"}},
 		{story: "other names, if so wished, but none that stand for others",
 			options: proxy.Options{AllowUnderscores: true},
-			header: []string{"X_Forwarded_For", "6.6.6.6", "X.Forwarded.Proto", "evil", "X_Token", "1", "X_Key", "evil",
+			header: []string{"X_Forwarded_For", "6.6.6.6", "X.Forwarded.Proto", "evil", "X_Token",
+				"1", "X_Key", "evil",
 				"X-Key", "2", "X.Both", "evil", "X_Both", "evil",
-				"Content_Length", "333", "Hos_T", "5", "host_", "6", "Proxy", "evil:80", "Via_", "7"},
-			sees:   []string{"X_token: 1\r", "X-Key: 2\r", "Hos_t: 5\r", "X-Forwarded-For: 127.0.0.1\r"},
+				"Content_Length", "333", "Hos_T", "5", "host_", "6", "Proxy", "evil:80", "Via_",
+				"7"},
+			sees: []string{"X_token: 1\r", "X-Key: 2\r", "Hos_t: 5\r",
+				"X-Forwarded-For: 127.0.0.1\r"},
 			misses: []string{"6.6.6.6", "evil", "333"}},
-		{story: "no such names of a proxy that is trusted either", options: proxy.Options{TrustForwarded: true},
-			header: []string{"X-Forwarded-For", "6.6.6.6", "X_Forwarded_For", "evil", "X_Forwarded_Host", "evil"},
-			sees:   []string{"X-Forwarded-For: 6.6.6.6, 127.0.0.1\r"}, misses: []string{"evil"}},
+		{story: "no such names of a proxy that is trusted either",
+			options: proxy.Options{TrustForwarded: true},
+			header: []string{"X-Forwarded-For", "6.6.6.6", "X_Forwarded_For", "evil",
+				"X_Forwarded_Host", "evil"},
+			sees: []string{"X-Forwarded-For: 6.6.6.6, 127.0.0.1\r"}, misses: []string{"evil"}},
 		{story: "the way it came", header: []string{"Via", "1.0 fred", "User-Agent", "me/1"},
 			sees: []string{"Via: 1.0 fred\r", "Via: 1.1 Freshet (", "User-Agent: me/1\r"}},
 	} {
@@ -166,14 +178,16 @@ func TestResponsesPassUnchanged(t *testing.T) {
 		if got := s.get("/untyped"); got.header["Content-Type"] != nil {
 			t.Errorf("a Content-Type was guessed: %q [%s]", got.header["Content-Type"], got.cache())
 		}
-		if got := s.get("/gzip"); got.body != "\x1f\x8b not really" || got.header.Get("Content-Encoding") != "gzip" {
+		if got := s.get("/gzip"); got.body != "\x1f\x8b not really" ||
+			got.header.Get("Content-Encoding") != "gzip" {
 			t.Errorf("%q %v, want the coded content as it is", got.body, got.header)
 		}
 		if got := s.get("/via"); fmt.Sprint(got.header["Via"]) != "[1.1 inner 1.1 Freshet]" ||
 			got.header["X-Hop"] != nil {
 			t.Errorf("%v", got.header)
 		}
-		if got := s.get("/redirect"); got.status != 301 || got.header.Get("Location") != "http://elsewhere.example/" {
+		if got := s.get("/redirect"); got.status != 301 ||
+			got.header.Get("Location") != "http://elsewhere.example/" {
 			t.Errorf("%d %v, want the redirect, not what it leads to", got.status, got.header)
 		}
 	}
@@ -192,23 +206,27 @@ func TestEarlyHintsAndTrailers(t *testing.T) {
 	})
 	for _, want := range []string{"fwd=uri-miss", "hit"} {
 		hints := 0
-		trace := httptrace.ClientTrace{Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
+		trace := httptrace.ClientTrace{Got1xxResponse: func(code int,
+			h textproto.MIMEHeader) error {
 			if code == http.StatusEarlyHints && h.Get("Link") != "" {
 				hints++
 			}
 			return nil
 		}}
-		r, _ := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), &trace), "GET", s.server.URL, nil)
+		r, _ := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), &trace), "GET",
+			s.server.URL, nil)
 		res, err := s.client.Do(r)
 		if err != nil {
 			t.Fatal(err)
 		}
 		body, err := io.ReadAll(res.Body)
 		res.Body.Close()
-		if string(body) != "text" || err != nil || res.Trailer.Get("X-Sum") != "42" || res.Header.Get("Link") != "" {
+		if string(body) != "text" || err != nil || res.Trailer.Get("X-Sum") != "42" ||
+			res.Header.Get("Link") != "" {
 			t.Errorf("%s: %q %v, header %v, trailer %v", want, body, err, res.Header, res.Trailer)
 		}
-		if !strings.Contains(res.Header.Get("Cache-Status"), want) || (hints == 1) != (want != "hit") {
+		if !strings.Contains(res.Header.Get("Cache-Status"), want) ||
+			(hints == 1) != (want != "hit") {
 			t.Errorf("%s: %s, %d early hints", want, res.Header.Get("Cache-Status"), hints)
 		}
 	}
@@ -226,7 +244,8 @@ func TestUpgrade(t *testing.T) {
 			panic(err)
 		}
 		defer conn.Close()
-		io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+		io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: "+
+			"Upgrade\r\nUpgrade: echo\r\n\r\n")
 		line, _ := buffered.ReadString('\n')
 		io.WriteString(conn, "heard "+line)
 	})
@@ -235,7 +254,8 @@ func TestUpgrade(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+	io.WriteString(conn,
+		"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
 	in := bufio.NewReader(conn)
 	res, err := http.ReadResponse(in, nil)
 	if err != nil || res.StatusCode != http.StatusSwitchingProtocols {
@@ -250,8 +270,8 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
-// What the upstream does not get to see must not tell stored responses apart, and what the proxy adds
-// behind the cache must not be in a shared one.
+// What the upstream does not get to see must not tell stored responses apart, and what the proxy
+// adds behind the cache must not be in a shared one.
 func TestCacheSeesWhatTheUpstreamSees(t *testing.T) {
 	var vary string
 	s := serve(t, proxy.Options{}, func(w http.ResponseWriter, r *http.Request) {
@@ -290,7 +310,8 @@ func TestCacheSeesNoAmbiguousNames(t *testing.T) {
 		allow bool
 		runs  int64
 	}{{false, 1}, {true, 2}} {
-		s := serve(t, proxy.Options{AllowUnderscores: c.allow}, func(w http.ResponseWriter, r *http.Request) {
+		s := serve(t, proxy.Options{AllowUnderscores: c.allow}, func(w http.ResponseWriter,
+			r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")
 			w.Header().Set("Vary", "X_token")
 			io.WriteString(w, "token "+r.Header.Get("X_token"))
@@ -310,7 +331,8 @@ func TestCacheSeesNoAmbiguousNames(t *testing.T) {
 }
 
 func TestTrustedFieldsAreInTheKey(t *testing.T) {
-	s := serve(t, proxy.Options{TrustForwarded: true}, func(w http.ResponseWriter, r *http.Request) {
+	s := serve(t, proxy.Options{TrustForwarded: true}, func(w http.ResponseWriter,
+		r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		io.WriteString(w, r.Header.Get("X-Forwarded-Host"))
 	})
@@ -358,7 +380,8 @@ func TestMethodsThatEndHere(t *testing.T) {
 		{"OPTIONS", "0", 204, `^$`},
 		{"OPTIONS", "-1", 200, `Max-Forwards: -1\r`},
 		{"TRACE", "1", 200, `^TRACE /p [^$]*Max-Forwards: 0\r`},
-		{"TRACE", "0", 200, `^TRACE /p HTTP/1.1\r\nHost: [^\r]*\r\n(Max-Forwards: 0\r\n|User-Agent: [^\r]*\r\n)*\r\n$`},
+		{"TRACE", "0", 200,
+			`^TRACE /p HTTP/1.1\r\nHost: [^\r]*\r\n(Max-Forwards: 0\r\n|User-Agent: [^\r]*\r\n)*\r\n$`},
 		{"GET", "0", 200, `Max-Forwards: 0\r`},
 	} {
 		header := []string{"Cookie", "secret=1", "Authorization", "Basic c2VjcmV0"}
@@ -393,14 +416,15 @@ func TestAccessLog(t *testing.T) {
 	store := memstore.New(1 << 20)
 	defer store.Close()
 	cache := middleware.Options{Name: "edge"}
-	s := serve(t, proxy.Options{Store: store, Cache: cache, Access: proxy.LogAccess(text)}, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/cut" {
-			say(w, midLarge)
-			return
-		}
-		w.Header().Set("Cache-Control", "max-age=60")
-		io.WriteString(w, "text")
-	})
+	s := serve(t, proxy.Options{Store: store, Cache: cache, Access: proxy.LogAccess(text)},
+		func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/cut" {
+				say(w, midLarge)
+				return
+			}
+			w.Header().Set("Cache-Control", "max-age=60")
+			io.WriteString(w, "text")
+		})
 	s.get("/a?b=\"c\"")
 	s.get("/a?b=\"c\"")
 	s.get("/cut")

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// health is what is known of an upstream: by its responses, which eject it for a while, and by its checks. The zero
-// value is well.
+// health is what is known of an upstream: by its responses, which eject it for a while, and by its
+// checks. The zero value is well.
 type health struct {
 	ejected time.Time // until when; zero: it is not
 	lost    int       // responses that did not begin, in a row
@@ -16,15 +16,15 @@ type health struct {
 	streak  int       // checks in a row that say the contrary of failing
 }
 
-// maxLost is how many responses in a row may be missing. A connection that cannot be made ejects at once: there is no
-// server. A response that does not begin may be one URL's fault.
+// maxLost is how many responses in a row may be missing. A connection that cannot be made ejects at
+// once: there is no server. A response that does not begin may be one URL's fault.
 const maxLost = 3
 
 // ready reports whether requests may go to the upstream.
 func (h *health) ready(now time.Time) bool { return !h.failing && !now.Before(h.ejected) }
 
-// try notes that a request goes to an upstream that is ready. One that was ejected is tried by this request alone:
-// until its answer comes, the upstream counts as ejected anew.
+// try notes that a request goes to an upstream that is ready. One that was ejected is tried by this
+// request alone: until its answer comes, the upstream counts as ejected anew.
 func (h *health) try(now time.Time, ejectFor time.Duration) {
 	if !h.ejected.IsZero() {
 		h.ejected = now.Add(ejectFor)
@@ -34,7 +34,8 @@ func (h *health) try(now time.Time, ejectFor time.Duration) {
 // down reports whether the upstream is out of turn, by either.
 func (h *health) down() bool { return h.failing || !h.ejected.IsZero() }
 
-// answered notes a response that began, which ends an ejection. It reports whether the upstream is up again.
+// answered notes a response that began, which ends an ejection. It reports whether the upstream is
+// up again.
 func (h *health) answered() (back bool) {
 	before := h.down()
 	h.ejected, h.lost = time.Time{}, 0
@@ -50,8 +51,9 @@ func (h *health) lose(unreachable bool, now time.Time, ejectFor time.Duration) (
 	return before != h.down()
 }
 
-// checked notes the result of a check. After fall bad ones in a row the upstream fails, and after rise good ones it is
-// well, whatever ejected it. It reports whether that takes the upstream down or up.
+// checked notes the result of a check. After fall bad ones in a row the upstream fails, and after
+// rise good ones it is well, whatever ejected it. It reports whether that takes the upstream down
+// or up.
 func (h *health) checked(good bool, fall, rise int) (changed bool) {
 	if good != h.failing {
 		h.streak = 0

@@ -27,7 +27,8 @@ func pool(ejectFor time.Duration, names ...string) (*upstreams, *strings.Builder
 		}
 		return a
 	}
-	return newUpstreams(urls, ejectFor, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: quiet}))), &log
+	return newUpstreams(urls, ejectFor, slog.New(slog.NewTextHandler(&log,
+		&slog.HandlerOptions{ReplaceAttr: quiet}))), &log
 }
 
 // next begins a request and returns where it went.
@@ -64,8 +65,8 @@ func TestRequestsGoRoundAndAwayFromTheBusy(t *testing.T) {
 	}
 }
 
-// An upstream that cannot be reached is left out, tried by one request when its time ends, and used again when that
-// has an answer.
+// An upstream that cannot be reached is left out, tried by one request when its time ends, and used
+// again when that has an answer.
 func TestEjection(t *testing.T) {
 	now := time.Now()
 	u, log := pool(10*time.Second, "a", "b")
@@ -125,7 +126,8 @@ func TestHowMuchEjects(t *testing.T) {
 			u.lost(a, errSlow, now)
 		}, false},
 		{"no connection", func(u *upstreams, a *upstream) { u.lost(a, refused, now) }, true},
-		{"a bad check of two", func(u *upstreams, a *upstream) { u.checked(a, errSlow, 2, 2) }, false},
+		{"a bad check of two", func(u *upstreams, a *upstream) { u.checked(a, errSlow, 2, 2) },
+			false},
 		{"two bad checks with a good one between", func(u *upstreams, a *upstream) {
 			u.checked(a, errSlow, 2, 2)
 			u.checked(a, nil, 2, 2)
@@ -158,7 +160,8 @@ func TestHowMuchEjects(t *testing.T) {
 	}
 }
 
-// While all are ejected, which is a guess, the one whose time ends first is asked. While the checks of all fail, none is.
+// While all are ejected, which is a guess, the one whose time ends first is asked. While the checks
+// of all fail, none is.
 func TestNoneIsWell(t *testing.T) {
 	now := time.Now()
 	u, _ := pool(10*time.Second, "a", "b")
@@ -189,14 +192,16 @@ func TestNoEjection(t *testing.T) {
 	}
 }
 
-// Checks begin at once and go on at intervals; a check without an answer ends in time, and all end with stop.
+// Checks begin at once and go on at intervals; a check without an answer ends in time, and all end
+// with stop.
 func TestChecks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u, log := pool(time.Minute, "a", "b")
 		var mu sync.Mutex
 		asked := map[string]int{}
 		bad := "a"
-		c := &checks{health: Health{Path: "/", Interval: 5 * time.Second, Timeout: 2 * time.Second, Fall: 2, Rise: 2}}
+		c := &checks{health: Health{Path: "/", Interval: 5 * time.Second, Timeout: 2 * time.Second,
+			Fall: 2, Rise: 2}}
 		c.probe = func(ctx context.Context, at *upstream) error {
 			mu.Lock()
 			asked[at.url.Host]++
@@ -215,7 +220,8 @@ func TestChecks(t *testing.T) {
 			defer u.mu.Unlock()
 			return u.all[0].health.failing
 		}
-		time.Sleep(2*time.Second + 5*time.Second + time.Second) // a has had its first timeout, not its second
+		// a has had its first timeout, not its second
+		time.Sleep(2*time.Second + 5*time.Second + time.Second)
 		if failing() {
 			t.Error("a is down after one bad check")
 		}
@@ -226,7 +232,8 @@ func TestChecks(t *testing.T) {
 		mu.Lock()
 		bad = ""
 		if asked["b"] != 2 {
-			t.Errorf("within 9 seconds b was checked %d times, want 2: at once and after 5 seconds", asked["b"])
+			t.Errorf("within 9 seconds b was checked %d times, want 2: at once and after 5 seconds",
+				asked["b"])
 		}
 		mu.Unlock()
 		time.Sleep(10*time.Second + time.Millisecond)
@@ -238,7 +245,8 @@ func TestChecks(t *testing.T) {
 		mu.Unlock()
 		time.Sleep(5 * time.Second) // b's check is under way
 		c.stop()
-		want := "an upstream is down\" upstream=http://a\nlevel=INFO msg=\"freshet proxy: an upstream is up again\" upstream=http://a\n"
+		want := "an upstream is down\" upstream=http://a\nlevel=INFO msg=\"freshet proxy: an " +
+			"upstream is up again\" upstream=http://a\n"
 		if got := log.String(); !strings.HasSuffix(got, want) || strings.Count(got, "\n") != 2 {
 			t.Errorf("the log says\n%s", got)
 		}

@@ -8,11 +8,10 @@ import (
 	"strings"
 )
 
-// endToEnd returns r without what is not meant to go through: the fields that Connection names (RFC 9110
-// section 7.6.1), those that apps could take for others (see ambiguous) and, unless they are
-// trusted, the forwarding ones. The upstream does not get to
-// see them, so the cache must not either: a response that was made without a field would be stored
-// for requests with it.
+// endToEnd returns r without what is not meant to go through: the fields that Connection names (RFC
+// 9110 section 7.6.1), those that apps could take for others (see ambiguous) and, unless they are
+// trusted, the forwarding ones. The upstream does not get to see them, so the cache must not
+// either: a response that was made without a field would be stored for requests with it.
 func (p *Proxy) endToEnd(r *http.Request) *http.Request {
 	h := r.Header
 	drop := func(name string) {
@@ -27,7 +26,8 @@ func (p *Proxy) endToEnd(r *http.Request) *http.Request {
 	for _, line := range r.Header["Connection"] {
 		for name := range strings.SplitSeq(line, ",") {
 			switch name = http.CanonicalHeaderKey(strings.TrimSpace(name)); name {
-			case "Close", "Keep-Alive", "Upgrade", "Te", "Connection": // not for the cache to see anyway
+			// not for the cache to see anyway
+			case "Close", "Keep-Alive", "Upgrade", "Te", "Connection":
 			default:
 				drop(name)
 				if r.Header["Upgrade"] == nil {
@@ -58,11 +58,14 @@ func (p *Proxy) endToEnd(r *http.Request) *http.Request {
 	return out
 }
 
-// climbs reports whether a path, unescaped, leads above where it begins: past the path of the upstream's URL, on a
-// server that resolves dot segments, merges slashes, takes a backslash for one, or cuts parameters off segments.
+// climbs reports whether a path, unescaped, leads above where it begins: past the path of the
+// upstream's URL, on a server that resolves dot segments, merges slashes, takes a backslash for
+// one, or cuts parameters off segments.
 func climbs(path string) bool {
 	depth := 0
-	for segment := range strings.FieldsFuncSeq(path, func(c rune) bool { return c == '/' || c == '\\' }) {
+	for segment := range strings.FieldsFuncSeq(path, func(c rune) bool {
+		return c == '/' || c == '\\'
+	}) {
 		switch segment, _, _ = strings.Cut(segment, ";"); segment {
 		case ".":
 		case "..":
@@ -76,9 +79,10 @@ func climbs(path string) bool {
 	return false
 }
 
-// asksForHTTP reports whether a request asks for another version of HTTP on its connection: the requests that follow
-// would reach the upstream by a connection in which the proxy sees nothing any more, with whatever forwarding fields
-// their client likes. A proxy answers in the version that it has (RFC 9113 section 3.1).
+// asksForHTTP reports whether a request asks for another version of HTTP on its connection: the
+// requests that follow would reach the upstream by a connection in which the proxy sees nothing any
+// more, with whatever forwarding fields their client likes. A proxy answers in the version that it
+// has (RFC 9113 section 3.1).
 func asksForHTTP(h http.Header) bool {
 	for _, line := range h["Upgrade"] {
 		for protocol := range strings.SplitSeq(line, ",") {
@@ -93,12 +97,14 @@ func asksForHTTP(h http.Header) bool {
 }
 
 // forwarding lists the fields that the proxy sets itself, and Forwarded, which they replace.
-var forwarding = [...]string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"}
+var forwarding = [...]string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host",
+	"X-Forwarded-Proto"}
 
-// maxForwards returns how much further a TRACE or OPTIONS may go (RFC 9110 section 7.6.2); false: as far
-// as it wants.
+// maxForwards returns how much further a TRACE or OPTIONS may go (RFC 9110 section 7.6.2); false:
+// as far as it wants.
 func maxForwards(r *http.Request) (uint64, bool) {
-	if r.Method != http.MethodTrace && r.Method != http.MethodOptions || len(r.Header["Max-Forwards"]) != 1 {
+	if r.Method != http.MethodTrace && r.Method != http.MethodOptions ||
+		len(r.Header["Max-Forwards"]) != 1 {
 		return 0, false
 	}
 	n, err := strconv.ParseUint(r.Header["Max-Forwards"][0], 10, 64)
@@ -117,8 +123,8 @@ func countHop(out *http.Request) {
 	}
 }
 
-// answerLastHop answers a TRACE or OPTIONS that may go no further. TRACE tells what came in, without what
-// a script in a browser could not have read itself (RFC 9110 section 9.3.8).
+// answerLastHop answers a TRACE or OPTIONS that may go no further. TRACE tells what came in,
+// without what a script in a browser could not have read itself (RFC 9110 section 9.3.8).
 func answerLastHop(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodOptions {
 		w.WriteHeader(http.StatusNoContent)
@@ -126,6 +132,7 @@ func answerLastHop(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "message/http")
 	fmt.Fprintf(w, "TRACE %s %s\r\nHost: %s\r\n", r.RequestURI, r.Proto, r.Host)
-	r.Header.WriteSubset(w, map[string]bool{"Authorization": true, "Cookie": true, "Proxy-Authorization": true})
+	r.Header.WriteSubset(w, map[string]bool{"Authorization": true, "Cookie": true,
+		"Proxy-Authorization": true})
 	io.WriteString(w, "\r\n")
 }

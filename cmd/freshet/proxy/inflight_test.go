@@ -33,7 +33,8 @@ func TestRequestsInFlightAreCounted(t *testing.T) {
 			if err != nil {
 				panic(err)
 			}
-			both.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n")
+			both.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: " +
+				"Upgrade\r\nUpgrade: chat\r\n\r\n")
 			both.Flush()
 			both.ReadString('\n')
 			conn.Close()
@@ -94,12 +95,14 @@ func TestRequestsInFlightAreCounted(t *testing.T) {
 func FuzzPurge(f *testing.F) {
 	quiet := slog.New(slog.DiscardHandler)
 	everybody := Purge{From: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}}
-	p, err := New(&url.URL{Scheme: "http", Host: "127.0.0.1:9"}, Options{Log: quiet, Purge: everybody})
+	p, err := New(&url.URL{Scheme: "http", Host: "127.0.0.1:9"}, Options{Log: quiet,
+		Purge: everybody})
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Cleanup(func() { p.Shutdown(context.Background()) })
-	for _, seed := range []string{"/x", "/x*", "*", "http://a.example/x", "http://a.example", "/%zz", "/a#b*", "//a", "/?*", "http://[::1]/"} {
+	for _, seed := range []string{"/x", "/x*", "*", "http://a.example/x", "http://a.example",
+		"/%zz", "/a#b*", "//a", "/?*", "http://[::1]/"} {
 		f.Add(seed, "a.example", "tag one", false)
 		f.Add(seed, "a.example:80", "", true)
 	}
@@ -108,7 +111,8 @@ func FuzzPurge(f *testing.F) {
 		if ban {
 			method = "BAN"
 		}
-		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(method + " " + target + " HTTP/1.1\r\nHost: " + host + "\r\nXkey: " + tags + "\r\n\r\n")))
+		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(method + " " + target +
+			" HTTP/1.1\r\nHost: " + host + "\r\nXkey: " + tags + "\r\n\r\n")))
 		if err != nil {
 			return
 		}
@@ -125,7 +129,8 @@ func FuzzPurge(f *testing.F) {
 
 // An address is read as it is written, or not at all.
 func FuzzReadAddr(f *testing.F) {
-	for _, seed := range []string{"192.0.2.1", "192.0.2.1:80", "[2001:db8::1]:443", "[::1]", "::ffff:10.0.0.1", "fe80::1%eth0", "unknown", "", "[", "[]"} {
+	for _, seed := range []string{"192.0.2.1", "192.0.2.1:80", "[2001:db8::1]:443", "[::1]",
+		"::ffff:10.0.0.1", "fe80::1%eth0", "unknown", "", "[", "[]"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

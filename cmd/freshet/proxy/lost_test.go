@@ -14,11 +14,13 @@ import (
 
 // The beginnings of what a broken upstream says before its connection is gone.
 const (
-	midHeader   = "HTTP/1.1 200 OK\r\nCache-Control: max-a"
-	noBody      = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 10\r\n\r\n"
-	midBody     = noBody + "0123"
-	midChunk    = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nTransfer-Encoding: chunked\r\n\r\na\r\n0123"
-	noLastChunk = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n0123\r\n"
+	midHeader = "HTTP/1.1 200 OK\r\nCache-Control: max-a"
+	noBody    = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 10\r\n\r\n"
+	midBody   = noBody + "0123"
+	midChunk  = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nTransfer-Encoding: " +
+		"chunked\r\n\r\na\r\n0123"
+	noLastChunk = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nTransfer-Encoding: " +
+		"chunked\r\n\r\n4\r\n0123\r\n"
 )
 
 var midLarge = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 1000000\r\n\r\n" +
@@ -64,13 +66,15 @@ func TestConnectionLostWithNothingStored(t *testing.T) {
 				case c.status != 0 && (got.status != c.status || got.err != nil):
 					t.Errorf("%d %v, want %d", got.status, got.err, c.status)
 				case c.status == 0 && got.err == nil:
-					t.Errorf("a cut response looks complete: %d, %d bytes", got.status, len(got.body))
+					t.Errorf("a cut response looks complete: %d, %d bytes", got.status,
+						len(got.body))
 				}
 				before := s.runs.Load()
 				whole = true
 				if got = s.get("/"); got.body != "whole" || got.err != nil ||
 					!strings.HasPrefix(got.cache(), "fwd=uri-miss") {
-					t.Errorf("then %d %q [%s] %v, want the whole response of an upstream that is back", got.status,
+					t.Errorf("then %d %q [%s] %v, want the whole response of an upstream that is "+
+						"back", got.status,
 						got.body, got.cache(), got.err)
 				}
 				s.ran(before + 1)
@@ -79,8 +83,8 @@ func TestConnectionLostWithNothingStored(t *testing.T) {
 	}
 }
 
-// A response that is stored and stale stands in for a lost upstream, unless it forbids that. For an error
-// that the upstream answers itself it does so only if stale-if-error allows it.
+// A response that is stored and stale stands in for a lost upstream, unless it forbids that. For an
+// error that the upstream answers itself it does so only if stale-if-error allows it.
 func TestConnectionLostWithAStaleResponse(t *testing.T) {
 	const own502 = "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 3\r\n\r\nown"
 	for _, c := range []struct {
@@ -113,7 +117,8 @@ func TestConnectionLostWithAStaleResponse(t *testing.T) {
 			broken = true
 			got := s.get("/")
 			if got.status != c.status || (got.body == "stored") != c.stale || got.err != nil {
-				t.Errorf("%d %q [%s] %v, want %d, stale: %t", got.status, got.body, got.cache(), got.err,
+				t.Errorf("%d %q [%s] %v, want %d, stale: %t", got.status, got.body, got.cache(),
+					got.err,
 					c.status, c.stale)
 			}
 			broken = false
@@ -137,7 +142,8 @@ func TestUpstreamIsKilled(t *testing.T) {
 	s.get("/stale")
 	s.origin.Close()
 	for path, want := range map[string]int{"/fresh": 200, "/stale": 200, "/unknown": 502} {
-		if got := s.get(path); got.status != want || got.err != nil || want == 200 && got.body != path {
+		if got := s.get(path); got.status != want || got.err != nil || want == 200 &&
+			got.body != path {
 			t.Errorf("%s: %d %q %v, want %d", path, got.status, got.body, got.err, want)
 		}
 	}
@@ -152,7 +158,8 @@ func TestUpstreamIsKilled(t *testing.T) {
 func TestUpstreamIsSilent(t *testing.T) {
 	ended := make(chan struct{})
 	defer close(ended)
-	s := serve(t, proxy.Options{Timeout: 100 * time.Millisecond}, func(w http.ResponseWriter, r *http.Request) {
+	s := serve(t, proxy.Options{Timeout: 100 * time.Millisecond}, func(w http.ResponseWriter,
+		r *http.Request) {
 		switch r.URL.Path {
 		case "/body":
 			w.Header().Set("Cache-Control", "max-age=60")
@@ -185,7 +192,9 @@ func TestUpstreamIsSilent(t *testing.T) {
 // Outside of net/http's server, httputil lets a cut body look complete.
 func TestCutBodyAbortsWithoutAServer(t *testing.T) {
 	for _, said := range []string{midBody, midLarge, midChunk} {
-		s := serve(t, proxy.Options{}, func(w http.ResponseWriter, r *http.Request) { say(w, said) })
+		s := serve(t, proxy.Options{}, func(w http.ResponseWriter, r *http.Request) {
+			say(w, said)
+		})
 		for _, method := range []string{"GET", "DELETE"} {
 			func() {
 				defer func() {
@@ -211,7 +220,8 @@ func TestManyClientsOfACutBody(t *testing.T) {
 		go func() {
 			got := s.get("/")
 			if got.err == nil {
-				results <- fmt.Errorf("a cut response looks complete: %d, %d bytes", got.status, len(got.body))
+				results <- fmt.Errorf("a cut response looks complete: %d, %d bytes", got.status,
+					len(got.body))
 				return
 			}
 			results <- nil

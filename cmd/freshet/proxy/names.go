@@ -5,15 +5,17 @@ import (
 	"strings"
 )
 
-// ambiguous returns the names of a request's fields that must not go through for what they could be taken for. CGI (RFC
-// 3875 section 4.1.18) and its heirs write names in capitals with "_" for "-", and many for all that is neither letter
-// nor digit. It returns nil for most requests, and looks at each name once or twice, however many there are.
+// ambiguous returns the names of a request's fields that must not go through for what they could be
+// taken for. CGI (RFC 3875 section 4.1.18) and its heirs write names in capitals with "_" for "-",
+// and many for all that is neither letter nor digit. It returns nil for most requests, and looks at
+// each name once or twice, however many there are.
 func (p *Proxy) ambiguous(h http.Header) (names []string) {
 	var odd []string
 	for name := range h {
 		switch {
 		case name == "Proxy":
-			names = append(names, name) // HTTP_PROXY is where programs look for the proxy to go out by
+			// HTTP_PROXY is where programs look for the proxy to go out by
+			names = append(names, name)
 		case !plain(name):
 			odd = append(odd, name)
 		}
@@ -21,7 +23,8 @@ func (p *Proxy) ambiguous(h http.Header) (names []string) {
 	if len(odd) == 0 || !p.options.AllowUnderscores {
 		return append(names, odd...)
 	}
-	bearers := make(map[string]int, len(h)+len(vouched)) // how many fields have a name, as such apps see it
+	// how many fields have a name, as such apps see it
+	bearers := make(map[string]int, len(h)+len(vouched))
 	for name := range h {
 		bearers[asCGI(name)]++
 	}
@@ -48,9 +51,11 @@ func plain(name string) bool {
 	return true
 }
 
-// vouched lists the fields that the proxy sets, takes out or answers by: no other name may stand for them.
+// vouched lists the fields that the proxy sets, takes out or answers by: no other name may stand
+// for them.
 var vouched = [...]string{
-	"Authorization", "Connection", "Content-Length", "Content-Type", "Cookie", "Forwarded", "Host", "Proxy",
+	"Authorization", "Connection", "Content-Length", "Content-Type", "Cookie", "Forwarded", "Host",
+	"Proxy",
 	"Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Via",
 	"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
 }

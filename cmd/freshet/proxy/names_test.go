@@ -10,10 +10,11 @@ import (
 	"github.com/freshet-go/freshet/cmd/freshet/proxy"
 )
 
-// Fields whose names have underscores are looked at once each: a client that sends 64 KiB of them, which are some 8000,
-// would otherwise have the proxy compare each with each for seconds.
+// Fields whose names have underscores are looked at once each: a client that sends 64 KiB of them,
+// which are some 8000, would otherwise have the proxy compare each with each for seconds.
 func TestManyFieldNamesCostWhatTheyAre(t *testing.T) {
-	p, err := proxy.New(&url.URL{Scheme: "http", Host: "127.0.0.1:1"}, proxy.Options{AllowUnderscores: true})
+	p, err := proxy.New(&url.URL{Scheme: "http", Host: "127.0.0.1:1"},
+		proxy.Options{AllowUnderscores: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/freshet-go/freshet/middleware"
 )
 
-// origin is the way to the upstreams. It tells the cache of a body that ends before its end, and ends one
-// that has fallen silent.
+// origin is the way to the upstreams. It tells the cache of a body that ends before its end, and
+// ends one that has fallen silent.
 type origin struct {
 	upstreams   *upstreams
 	replaceHost bool
@@ -21,9 +21,9 @@ type origin struct {
 	timeout     time.Duration // 0 or less: none
 }
 
-// newOrigin has a transport of its own, which changes nothing on the way: the environment names no proxy
-// for it, and it compresses and decompresses nothing. How many connections are in use at once is
-// not bounded: waiting for a free one would be a time without bound.
+// newOrigin has a transport of its own, which changes nothing on the way: the environment names no
+// proxy for it, and it compresses and decompresses nothing. How many connections are in use at once
+// is not bounded: waiting for a free one would be a time without bound.
 func newOrigin(upstreams *upstreams, o *Options) *origin {
 	origin := &origin{upstreams: upstreams, replaceHost: o.ReplaceHost, timeout: o.Timeout}
 	origin.usual.transport = origin.newTransport()
@@ -43,7 +43,8 @@ func (o *origin) pinned() *way {
 
 func (o *origin) newTransport() *http.Transport {
 	return &http.Transport{
-		DialContext:            (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		DialContext: (&net.Dialer{Timeout: 5 * time.Second,
+			KeepAlive: 30 * time.Second}).DialContext,
 		DisableCompression:     true,
 		TLSHandshakeTimeout:    10 * time.Second,
 		ResponseHeaderTimeout:  max(o.timeout, 0),

@@ -9,9 +9,10 @@ import (
 	"github.com/freshet-go/freshet/internal/rules"
 )
 
-// NTLM and Negotiate authenticate a connection, not a request: what follows on it is the user's, whatever it
-// carries. So once a client has sent such credentials, its connection gets a connection to the upstream
-// of its own, which ends with it; and the cache neither answers what comes over it nor keeps what it gets.
+// NTLM and Negotiate authenticate a connection, not a request: what follows on it is the user's,
+// whatever it carries. So once a client has sent such credentials, its connection gets a connection
+// to the upstream of its own, which ends with it; and the cache neither answers what comes over it
+// nor keeps what it gets.
 
 // pins are the ways to the upstream of client connections that have one of their own.
 type pins struct {
@@ -24,10 +25,10 @@ type (
 	routeKey struct{} // the *way that its request takes, where it is not the usual one
 )
 
-// Attach tells the proxy of the server's connections, which NTLM and Negotiate need to work through it. Call
-// it before the server serves. What the server has in ConnContext and ConnState is called first.
-// Without Attach each request with such credentials has an upstream connection of its own, so that
-// no client gets in, on an account of its own or of another.
+// Attach tells the proxy of the server's connections, which NTLM and Negotiate need to work through
+// it. Call it before the server serves. What the server has in ConnContext and ConnState is called
+// first. Without Attach each request with such credentials has an upstream connection of its own,
+// so that no client gets in, on an account of its own or of another.
 func (p *Proxy) Attach(s *http.Server) {
 	before, told := s.ConnContext, s.ConnState
 	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
@@ -59,12 +60,14 @@ func (p *Proxy) route(r *http.Request) *way {
 	return p.pins.find(c, authenticates, p.origin)
 }
 
-// fromProxy reports whether r comes from another proxy, whose connection may carry the requests of many users.
+// fromProxy reports whether r comes from another proxy, whose connection may carry the requests of
+// many users.
 func (p *Proxy) fromProxy(r *http.Request) bool {
 	if p.options.TrustForwarded {
 		return true
 	}
-	for _, name := range [...]string{"Via", "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip"} {
+	for _, name := range [...]string{"Via", "Forwarded", "X-Forwarded-For", "X-Forwarded-Host",
+		"X-Forwarded-Proto", "X-Real-Ip"} {
 		if r.Header[name] != nil {
 			return true
 		}
@@ -108,8 +111,9 @@ func (s *pins) close() {
 	clear(s.of)
 }
 
-// serveRouted serves a request that goes its own way. The cache is shown that it is its connection's user's: it
-// then neither looks for an answer nor keeps one, and a change invalidates all the same.
+// serveRouted serves a request that goes its own way. The cache is shown that it is its
+// connection's user's: it then neither looks for an answer nor keeps one, and a change invalidates
+// all the same.
 func (p *Proxy) serveRouted(w http.ResponseWriter, r *http.Request, by *way) {
 	ctx := context.WithValue(r.Context(), routeKey{}, by)
 	if own := r.Header["Authorization"]; !rules.ConnectionAuth(own) {

@@ -17,8 +17,9 @@ import (
 	"github.com/freshet-go/freshet/cmd/freshet/proxy"
 )
 
-// ntlm is an origin that authenticates connections, as IIS does: a first message, a challenge, a second, and
-// from then on what comes over the connection is the user's. It says that all of it may be kept.
+// ntlm is an origin that authenticates connections, as IIS does: a first message, a challenge, a
+// second, and from then on what comes over the connection is the user's. It says that all of it may
+// be kept.
 type ntlm struct {
 	mu    sync.Mutex
 	users map[string]string // by connection: the user, or "?" once the first message came
@@ -65,7 +66,8 @@ func (n *ntlm) connState(c net.Conn, state http.ConnState) {
 // corporate is a proxy before such an origin.
 func corporate(t *testing.T, o proxy.Options, attached bool) (*ntlm, *setup) {
 	t.Helper()
-	n := &ntlm{users: make(map[string]string), asked: make(map[string]int), ended: make(chan string, 100)}
+	n := &ntlm{users: make(map[string]string), asked: make(map[string]int), ended: make(chan string,
+		100)}
 	s := &setup{t: t, origin: httptest.NewUnstartedServer(n)}
 	s.origin.Config.ConnState = n.connState
 	s.origin.Start()
@@ -112,7 +114,8 @@ func (s *setup) logIn(user string, fields ...string) answer {
 func TestConnectionsThatAreAuthenticated(t *testing.T) {
 	n, s := corporate(t, proxy.Options{}, true)
 	alice, bob, other := s.browser(), s.browser(), s.browser()
-	if got := alice.get("/"); got.status != 401 || !strings.Contains(got.cache(), "detail=connection-auth") {
+	if got := alice.get("/"); got.status != 401 || !strings.Contains(got.cache(),
+		"detail=connection-auth") {
 		t.Errorf("the first visit: %d [%s]", got.status, got.cache())
 	}
 	for user, b := range map[string]*setup{"alice": alice, "bob": bob} {
@@ -128,17 +131,20 @@ func TestConnectionsThatAreAuthenticated(t *testing.T) {
 					t.Errorf("%s at %s is answered %q [%s]", user, path, got.body, got.cache())
 				}
 			}
-			if got := b.do("POST", "/later"); got.body != "for "+user || strings.Contains(got.cache(), "stored") {
+			if got := b.do("POST", "/later"); got.body != "for "+user ||
+				strings.Contains(got.cache(), "stored") {
 				t.Errorf("%s posts and is answered %q [%s]", user, got.body, got.cache())
 			}
 		}
 		for _, path := range []string{"/", "/later"} {
 			if got := other.get(path); got.status != 401 || strings.Contains(got.body, "for ") {
-				t.Errorf("%s: somebody else is answered %d %q [%s]", path, got.status, got.body, got.cache())
+				t.Errorf("%s: somebody else is answered %d %q [%s]", path, got.status, got.body,
+					got.cache())
 			}
 		}
 		if got := other.get("/open"); got.body != "for all" {
-			t.Errorf("somebody else is answered %q [%s], want what is for all", got.body, got.cache())
+			t.Errorf("somebody else is answered %q [%s], want what is for all", got.body,
+				got.cache())
 		}
 	}
 	// With the client's connection that of the upstream ends.
@@ -178,7 +184,8 @@ func TestConnectionsThatAreAuthenticatedInvalidate(t *testing.T) {
 	}
 }
 
-// Where many users may come over one connection, or the proxy does not know of connections, no client gets in.
+// Where many users may come over one connection, or the proxy does not know of connections, no
+// client gets in.
 func TestConnectionsThatCannotBePinned(t *testing.T) {
 	for _, c := range []struct {
 		story    string
@@ -187,10 +194,14 @@ func TestConnectionsThatCannotBePinned(t *testing.T) {
 		fields   []string
 	}{
 		{"a proxy before this one, by Via", proxy.Options{}, true, []string{"Via", "1.1 front"}},
-		{"a proxy before this one, by X-Forwarded-For", proxy.Options{}, true, []string{"X-Forwarded-For", "10.0.0.1"}},
-		{"a proxy before this one, by X-Real-IP", proxy.Options{}, true, []string{"X-Real-Ip", "10.0.0.1"}},
-		{"a proxy before this one, by Forwarded", proxy.Options{}, true, []string{"Forwarded", "for=10.0.0.1"}},
-		{"a proxy before this one, that is trusted", proxy.Options{TrustForwarded: true}, true, nil},
+		{"a proxy before this one, by X-Forwarded-For", proxy.Options{}, true,
+			[]string{"X-Forwarded-For", "10.0.0.1"}},
+		{"a proxy before this one, by X-Real-IP", proxy.Options{}, true, []string{"X-Real-Ip",
+			"10.0.0.1"}},
+		{"a proxy before this one, by Forwarded", proxy.Options{}, true, []string{"Forwarded",
+			"for=10.0.0.1"}},
+		{"a proxy before this one, that is trusted", proxy.Options{TrustForwarded: true}, true,
+			nil},
 		{"a server that is not attached", proxy.Options{}, false, nil},
 	} {
 		t.Run(c.story, func(t *testing.T) {

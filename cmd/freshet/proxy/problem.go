@@ -5,8 +5,8 @@ import (
 	"net/http"
 )
 
-// problem is an answer that says why something was not done, in the form of RFC 9457. Its type is the default,
-// about:blank, so that its title is the status's.
+// problem is an answer that says why something was not done, in the form of RFC 9457. Its type is
+// the default, about:blank, so that its title is the status's.
 type problem struct {
 	Title  string `json:"title"`
 	Status int    `json:"status"`

@@ -1,5 +1,6 @@
-// Package proxy is Freshet in front of any HTTP server: a reverse proxy that is a shared cache as RFC
-// 9111 has it. It forwards with net/http/httputil and caches with the engine of package middleware.
+// Package proxy is Freshet in front of any HTTP server: a reverse proxy that is a shared cache as
+// RFC 9111 has it. It forwards with net/http/httputil and caches with the engine of package
+// middleware.
 package proxy
 
 import (
@@ -26,22 +27,23 @@ const DefaultEjectFor = 10 * time.Second
 
 // Options says how to forward and to cache. The zero value is of use.
 type Options struct {
-	// Store keeps the entries, and is the caller's to close. Nil: one in memory of [memstore.DefaultBytes], which Close
-	// closes.
+	// Store keeps the entries, and is the caller's to close. Nil: one in memory of
+	// [memstore.DefaultBytes], which Close closes.
 	Store store.Store
-	// Cache are the options of the cache. Their Policy is by default that of [Policy], their Log Options.Log.
+	// Cache are the options of the cache. Their Policy is by default that of [Policy], their Log
+	// Options.Log.
 	Cache middleware.Options
-	// ReplaceHost sends the upstream's own host and port as the Host field. Default: the client's Host
-	// passes on, so that one upstream can serve several sites; what is stored is kept apart by it
-	// in either case.
+	// ReplaceHost sends the upstream's own host and port as the Host field. Default: the client's
+	// Host passes on, so that one upstream can serve several sites; what is stored is kept apart by
+	// it in either case.
 	ReplaceHost bool
-	// TrustForwarded believes what the client says in Forwarded and X-Forwarded-For, -Host and -Proto, as
-	// is right when all clients are proxies of one's own: the upstream sees them, with the client's
-	// address appended to the second, and the cache keeps apart what they tell apart.
+	// TrustForwarded believes what the client says in Forwarded and X-Forwarded-For, -Host and
+	// -Proto, as is right when all clients are proxies of one's own: the upstream sees them, with
+	// the client's address appended to the second, and the cache keeps apart what they tell apart.
 	// Default: they are replaced by what the proxy itself knows.
 	TrustForwarded bool
-	// AllowUnderscores lets request fields through whose names have other characters than letters, digits
-	// and hyphens, such as X_Token. CGI, WSGI, Rack, PHP and others read X_Forwarded_For as
+	// AllowUnderscores lets request fields through whose names have other characters than letters,
+	// digits and hyphens, such as X_Token. CGI, WSGI, Rack, PHP and others read X_Forwarded_For as
 	// X-Forwarded-For, so one whose name they could take for another field's of the request, or for
 	// one that the proxy sets or vouches for, is dropped all the same. Default: all such fields are
 	// dropped, for the cache too. The field Proxy always is: CGI makes HTTP_PROXY of it.
@@ -50,31 +52,33 @@ type Options struct {
 	// then be silent within it. Default DefaultTimeout; negative: for ever. An upgraded connection
 	// may be silent for any time.
 	Timeout time.Duration
-	// Others are further servers that answer as upstream does: requests are spread over all. One that cannot be reached
-	// is left out for EjectFor, and a request that could not be sent to it goes to another, if it is safe and has no
-	// body. Default: there are none.
+	// Others are further servers that answer as upstream does: requests are spread over all. One
+	// that cannot be reached is left out for EjectFor, and a request that could not be sent to it
+	// goes to another, if it is safe and has no body. Default: there are none.
 	Others []*url.URL
-	// EjectFor is how long an upstream is left out that cannot be reached, or begins none of three responses in a row.
-	// When all are left out, the one whose time ends first is asked all the same. Default 10 seconds; negative: none is
-	// ever left out.
+	// EjectFor is how long an upstream is left out that cannot be reached, or begins none of three
+	// responses in a row. When all are left out, the one whose time ends first is asked all the
+	// same. Default 10 seconds; negative: none is ever left out.
 	EjectFor time.Duration
-	// Health says how upstreams are checked. While the checks of all fail, none is asked: what is stale is served where
-	// it would be for an upstream that cannot be reached, and everything else gets 503. Default: there are no checks.
+	// Health says how upstreams are checked. While the checks of all fail, none is asked: what is
+	// stale is served where it would be for an upstream that cannot be reached, and everything else
+	// gets 503. Default: there are no checks.
 	Health Health
 	// Purge says who may invalidate by PURGE and BAN. Default: nobody.
 	Purge Purge
 	// Log gets faults: an upstream that cannot be reached, say. Nil: slog.Default().
 	Log *slog.Logger
-	// Access gets each request at its end, and each refresh of the cache's own, from the goroutine that served it. See
-	// LogAccess and WriteAccess. Nil: there is no access log.
+	// Access gets each request at its end, and each refresh of the cache's own, from the goroutine
+	// that served it. See LogAccess and WriteAccess. Nil: there is no access log.
 	Access func(*Access)
 }
 
-// Policy is the proxy's policy where Options.Cache chooses none: responses that state no lifetime get a
-// heuristic one (RFC 9111 section 4.2.2).
+// Policy is the proxy's policy where Options.Cache chooses none: responses that state no lifetime
+// get a heuristic one (RFC 9111 section 4.2.2).
 func Policy() policy.Policy { return policy.Policy{Heuristic: true} }
 
-// Proxy is the http.Handler that forwards and caches. Make one with [New]. It is safe for concurrent use.
+// Proxy is the http.Handler that forwards and caches. Make one with [New]. It is safe for
+// concurrent use.
 type Proxy struct {
 	options Options
 	origin  *origin
@@ -89,7 +93,8 @@ type Proxy struct {
 }
 
 // New returns a proxy in front of the server at upstream, an http or https URL with a host and, if
-// need be, a path that is put before the path of each request. Call Shutdown at the end: health checks run until then.
+// need be, a path that is put before the path of each request. Call Shutdown at the end: health
+// checks run until then.
 func New(upstream *url.URL, o Options) (*Proxy, error) {
 	all := append([]*url.URL{upstream}, o.Others...)
 	for _, each := range all {
@@ -128,8 +133,8 @@ func New(upstream *url.URL, o Options) (*Proxy, error) {
 	return p, nil
 }
 
-// flushInterval bounds how long the beginning of a slow response is held back. One without a length, or
-// of events, is not held back at all: httputil sees to that.
+// flushInterval bounds how long the beginning of a slow response is held back. One without a
+// length, or of events, is not held back at all: httputil sees to that.
 const flushInterval = 100 * time.Millisecond
 
 func (p *Proxy) mount() {
@@ -150,8 +155,8 @@ func (p *Proxy) mount() {
 	}
 	p.cache = middleware.New(entries, o)
 	p.cached = p.cache.Handler(http.HandlerFunc(p.forward))
-	// A refresh enters behind ServeHTTP: what that takes from a client's request is gone already. Nothing around the
-	// cache sets cookies, so that no guard is needed.
+	// A refresh enters behind ServeHTTP: what that takes from a client's request is gone already.
+	// Nothing around the cache sets cookies, so that no guard is needed.
 	p.cache.Root(p.cached)
 	p.via = newVia(o.Name)
 }
@@ -168,18 +173,23 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method == http.MethodConnect:
-		http.Error(w, "This is a proxy for one server, not a tunnel to others.", http.StatusMethodNotAllowed)
+		http.Error(w, "This is a proxy for one server, not a tunnel to others.",
+			http.StatusMethodNotAllowed)
 	case r.URL.Opaque != "":
-		// Such a target reaches the upstream as it is, past the path that its URL has, and one that another proxy
-		// puts behind a host's name becomes part of that: "x:@evil.example/".
-		http.Error(w, "The target of a request is a path or an absolute URL.", http.StatusBadRequest)
+		// Such a target reaches the upstream as it is, past the path that its URL has, and one that
+		// another proxy puts behind a host's name becomes part of that: "x:@evil.example/".
+		http.Error(w, "The target of a request is a path or an absolute URL.",
+			http.StatusBadRequest)
 	case asksToPurge(r.Method):
 		p.servePurge(w, r)
 	case p.origin.upstreams.havePath() && climbs(r.URL.Path):
-		http.Error(w, "The path of a request has more .. than segments before them.", http.StatusBadRequest)
+		http.Error(w, "The path of a request has more .. than segments before them.",
+			http.StatusBadRequest)
 	case p.via.looped(r):
-		p.options.Log.Error("freshet proxy: a request came back: the upstream leads to this proxy", "upstream", p.origin.upstreams.String())
-		http.Error(w, "The request came back to the proxy that had forwarded it.", http.StatusLoopDetected)
+		p.options.Log.Error("freshet proxy: a request came back: the upstream leads to this proxy",
+			"upstream", p.origin.upstreams.String())
+		http.Error(w, "The request came back to the proxy that had forwarded it.",
+			http.StatusLoopDetected)
 	case atLastHop(r):
 		answerLastHop(w, r)
 	default:
@@ -192,8 +202,9 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Shutdown ends health checks, refreshes in the background and idle connections to the upstream, and returns when that is
-// done or ctx is. The requests that are being served are not touched: shut down the server first.
+// Shutdown ends health checks, refreshes in the background and idle connections to the upstream,
+// and returns when that is done or ctx is. The requests that are being served are not touched: shut
+// down the server first.
 func (p *Proxy) Shutdown(ctx context.Context) error {
 	err := p.cache.Shutdown(ctx)
 	p.checks.stop()
@@ -208,8 +219,10 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 // CheckUpstream says what is wrong with the URL of an upstream; nil: nothing.
 func CheckUpstream(u *url.URL) error {
 	switch {
-	case u == nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Hostname() == "":
-		return errors.New("allowed is an http or https URL with a host, such as http://127.0.0.1:9000")
+	case u == nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" ||
+		u.Hostname() == "":
+		return errors.New("allowed is an http or https URL with a host, such as " +
+			"http://127.0.0.1:9000")
 	case u.User != nil:
 		return errors.New("allowed is a URL without user and password: nothing would send them")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":

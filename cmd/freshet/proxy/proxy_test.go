@@ -34,8 +34,10 @@ type setup struct {
 func serve(t *testing.T, o proxy.Options, upstream http.HandlerFunc) *setup {
 	t.Helper()
 	s := &setup{t: t, client: &http.Client{
-		Transport:     &http.Transport{DisableCompression: true},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{DisableCompression: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse
+		},
 	}}
 	s.origin = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.runs.Add(1)
@@ -75,7 +77,9 @@ type answer struct {
 	err    error // of the request, or of reading the body
 }
 
-func (a answer) cache() string { return strings.TrimPrefix(a.header.Get("Cache-Status"), "Freshet; ") }
+func (a answer) cache() string {
+	return strings.TrimPrefix(a.header.Get("Cache-Status"), "Freshet; ")
+}
 
 func (s *setup) do(method, path string, header ...string) answer {
 	s.t.Helper()
@@ -113,8 +117,9 @@ func (s *setup) ran(want int64) {
 
 func TestFolderOfFiles(t *testing.T) {
 	folder := t.TempDir()
-	for name, text := range map[string]string{"page.html": "<p>hello</p>", "digits.txt": "0123456789",
-		"part.txt": "abcdefghij"} {
+	for name, text := range map[string]string{"page.html": "<p>hello</p>",
+		"digits.txt": "0123456789",
+		"part.txt":   "abcdefghij"} {
 		file := filepath.Join(folder, name)
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -139,25 +144,34 @@ func TestFolderOfFiles(t *testing.T) {
 	}{
 		{"a tenth of ten days is a day", "GET", "/page.html", nil, 200, "<p>hello</p>", "hit", 1},
 		{"HEAD from the same stored answer", "HEAD", "/page.html", nil, 200, "", "hit", 1},
-		{"a client that has it", "GET", "/page.html", []string{"If-Modified-Since", modified}, 304, "", "hit", 1},
+		{"a client that has it", "GET", "/page.html", []string{"If-Modified-Since", modified}, 304,
+			"", "hit", 1},
 		{"another query", "GET", "/page.html?x", nil, 200, "<p>hello</p>", "fwd=uri-miss", 2},
-		{"another host", "GET", "/page.html", []string{"Host", "other.example"}, 200, "<p>hello</p>",
+		{"another host", "GET", "/page.html", []string{"Host", "other.example"}, 200,
+			"<p>hello</p>",
 			"fwd=uri-miss", 3},
 		{"HEAD of what is not stored", "HEAD", "/digits.txt", nil, 200, "", "fwd=uri-miss", 4},
 		{"a miss", "GET", "/digits.txt", nil, 200, "0123456789", "fwd=uri-miss", 5},
-		{"a range from the whole", "GET", "/digits.txt", []string{"Range", "bytes=2-4"}, 206, "234", "hit", 5},
-		{"a range that is not there", "GET", "/digits.txt", []string{"Range", "bytes=20-"}, 416, "", "hit", 5},
-		{"a range of what is not stored", "GET", "/part.txt", []string{"Range", "bytes=0-3"}, 206, "abcd",
+		{"a range from the whole", "GET", "/digits.txt", []string{"Range", "bytes=2-4"}, 206, "234",
+			"hit", 5},
+		{"a range that is not there", "GET", "/digits.txt", []string{"Range", "bytes=20-"}, 416, "",
+			"hit", 5},
+		{"a range of what is not stored", "GET", "/part.txt", []string{"Range", "bytes=0-3"}, 206,
+			"abcd",
 			"fwd=uri-miss", 6},
 		{"the same again", "GET", "/part.txt", []string{"Range", "bytes=1-2"}, 206, "bc", "hit", 6},
-		{"the whole, of which a part is stored", "GET", "/part.txt", nil, 200, "abcdefghij", "fwd=partial", 7},
+		{"the whole, of which a part is stored", "GET", "/part.txt", nil, 200, "abcdefghij",
+			"fwd=partial", 7},
 		{"the whole again", "GET", "/part.txt", nil, 200, "abcdefghij", "hit", 7},
-		{"an error is not kept", "GET", "/none", nil, 404, "404 page not found\n", "fwd=uri-miss", 8},
+		{"an error is not kept", "GET", "/none", nil, 404, "404 page not found\n",
+			"fwd=uri-miss", 8},
 		{"nor the next", "GET", "/none", nil, 404, "404 page not found\n", "fwd=uri-miss", 9},
 	} {
 		got := s.do(c.method, c.path, c.header...)
-		if got.status != c.status || got.body != c.body || !strings.HasPrefix(got.cache(), c.cache) || got.err != nil {
-			t.Errorf("%s: %d %q [%s] %v, want %d %q [%s…]", c.story, got.status, got.body, got.cache(), got.err,
+		if got.status != c.status || got.body != c.body || !strings.HasPrefix(got.cache(),
+			c.cache) || got.err != nil {
+			t.Errorf("%s: %d %q [%s] %v, want %d %q [%s…]", c.story, got.status, got.body,
+				got.cache(), got.err,
 				c.status, c.body, c.cache)
 		}
 		if s.runs.Load() != c.runs {
@@ -167,7 +181,8 @@ func TestFolderOfFiles(t *testing.T) {
 }
 
 func TestUpstreamMustBeAURL(t *testing.T) {
-	for _, text := range []string{"", "127.0.0.1:9000", "ftp://host", "http://", "http:///path", "http://:80",
+	for _, text := range []string{"", "127.0.0.1:9000", "ftp://host", "http://", "http:///path",
+		"http://:80",
 		"http://u:p@host", "http://host/?q", "http://host/#f"} {
 		u, err := url.Parse(text)
 		if err != nil {

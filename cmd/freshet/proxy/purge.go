@@ -14,13 +14,13 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// Purge says who may invalidate by PURGE and BAN, which the proxy answers itself and never forwards. The zero value
-// refuses both with 405.
+// Purge says who may invalidate by PURGE and BAN, which the proxy answers itself and never
+// forwards. The zero value refuses both with 405.
 type Purge struct {
 	// From lists the addresses of those who may. Default: nobody.
 	From []netip.Prefix
-	// Hosts lists the hosts whose URLs may be named, with their ports where those are not the default ones. A BAN of
-	// everything is one of these hosts then. Default: every host.
+	// Hosts lists the hosts whose URLs may be named, with their ports where those are not the
+	// default ones. A BAN of everything is one of these hosts then. Default: every host.
 	Hosts []string
 }
 
@@ -47,11 +47,13 @@ func (p *Proxy) servePurge(w http.ResponseWriter, r *http.Request) {
 	}
 	if refused != nil {
 		p.options.Log.LogAttrs(r.Context(), slog.LevelWarn, "freshet proxy: a purge was refused",
-			append(attrs, slog.Int("status", refused.Status), slog.String("detail", refused.logged()))...)
+			append(attrs, slog.Int("status", refused.Status), slog.String("detail",
+				refused.logged()))...)
 		refused.write(w)
 		return
 	}
-	attrs = append(attrs, slog.String("invalidated", asked.what), slog.Uint64("number", number), slog.Bool("soft", asked.soft))
+	attrs = append(attrs, slog.String("invalidated", asked.what), slog.Uint64("number", number),
+		slog.Bool("soft", asked.soft))
 	if asked.tags != nil {
 		attrs = append(attrs, slog.Any("tags", asked.tags))
 	}
@@ -74,12 +76,14 @@ func (p *Proxy) readPurge(r *http.Request) (purge, *problem) {
 	asked := purge{tags: surrogateKeys(r.Header), soft: wantsSoft(r.Header)}
 	switch everything := r.RequestURI == "*"; {
 	case asked.tags != nil && r.Method == "BAN":
-		return purge{}, refuse(http.StatusBadRequest, "BAN names a URL; PURGE with Surrogate-Key or Xkey purges tags")
+		return purge{}, refuse(http.StatusBadRequest, "BAN names a URL; PURGE with Surrogate-Key "+
+			"or Xkey purges tags")
 	case asked.tags != nil:
 		asked.what = "tags"
 		return asked, nil
 	case everything && r.Method == "PURGE":
-		return purge{}, refuse(http.StatusBadRequest, "PURGE names one URL; BAN * invalidates everything")
+		return purge{}, refuse(http.StatusBadRequest, "PURGE names one URL; BAN * invalidates "+
+			"everything")
 	case everything && len(p.options.Purge.Hosts) > 0:
 		asked.what = "hosts"
 		return asked, nil
@@ -92,7 +96,8 @@ func (p *Proxy) readPurge(r *http.Request) (purge, *problem) {
 
 // readPurgedURL reads the URL that is named.
 func (p *Proxy) readPurgedURL(r *http.Request, asked *purge) *problem {
-	// "#" would begin a fragment, which a target has none of: to the cache, it is a character of the path.
+	// "#" would begin a fragment, which a target has none of: to the cache, it is a character of
+	// the path.
 	asked.what, asked.url = "url", strings.ReplaceAll(r.RequestURI, "#", "%23")
 	if strings.HasPrefix(asked.url, "/") {
 		asked.url = schemeOf(r) + "://" + r.Host + asked.url
@@ -102,17 +107,21 @@ func (p *Proxy) readPurgedURL(r *http.Request, asked *purge) *problem {
 		prefix, star := strings.CutSuffix(asked.url, "*")
 		if !star && !isWholeHost(asked.url) {
 			return refuse(http.StatusBadRequest,
-				"the URL of a BAN ends in *, as /blog/* does, or is / for the whole host; PURGE is for one URL")
+				"the URL of a BAN ends in *, as /blog/* does, or is / for the whole host; PURGE "+
+					"is for one URL")
 		}
 		asked.what, asked.url, read = "prefix", prefix, rules.ReadPrefix
 	}
 	if _, err := read(asked.url); err != nil {
 		refused := refuse(http.StatusBadRequest, err.Error())
-		refused.log = "the URL is not one that something may be stored for" // the error has all of it
+		// the error has all of it
+		refused.log = "the URL is not one that something may be stored for"
 		return refused
 	}
-	if ours := p.options.Purge.Hosts; len(ours) > 0 && !slices.Contains(ours, plainHost(schemeOf(r), r.Host)) {
-		return refuse(http.StatusForbidden, fmt.Sprintf("%q is not among the hosts that may be purged", r.Host))
+	if ours := p.options.Purge.Hosts; len(ours) > 0 && !slices.Contains(ours, plainHost(schemeOf(r),
+		r.Host)) {
+		return refuse(http.StatusForbidden, fmt.Sprintf("%q is not among the hosts that may be "+
+			"purged", r.Host))
 	}
 	return nil
 }
@@ -127,7 +136,8 @@ func (p *Proxy) mayPurge(r *http.Request) *problem {
 		return refuse(http.StatusForbidden, "this address may not purge")
 	case !p.options.TrustForwarded && p.fromProxy(r):
 		// Else all the clients of a proxy at an address that may purge could.
-		return refuse(http.StatusForbidden, "the request came through another proxy, so that its address says nothing")
+		return refuse(http.StatusForbidden, "the request came through another proxy, so that its "+
+			"address says nothing")
 	case r.Header["Origin"] != nil:
 		// Else any page on the web could, in a browser at an address that may.
 		return refuse(http.StatusForbidden, "the request comes from a page in a browser")
@@ -154,7 +164,8 @@ func (p *Proxy) invalidate(ctx context.Context, asked purge) (uint64, *problem) 
 		receipt, err = p.cache.Invalidate(ctx, asked.marks(&p.options.Purge)...)
 	}
 	if err != nil {
-		return 0, refuse(http.StatusServiceUnavailable, "it holds in this proxy; others that share its store do not know of it yet: "+err.Error())
+		return 0, refuse(http.StatusServiceUnavailable, "it holds in this proxy; others that "+
+			"share its store do not know of it yet: "+err.Error())
 	}
 	return receipt.Number, nil
 }
@@ -165,7 +176,8 @@ func (a *purge) marks(o *Purge) (marks []store.Mark) {
 		marks = append(marks, store.Mark{Kind: store.MarkTag, Name: tag, Soft: a.soft})
 	}
 	for _, host := range a.hosts(o) {
-		marks = append(marks, store.Mark{Kind: store.MarkPrefix, Name: "http://" + host + "/", Soft: a.soft})
+		marks = append(marks, store.Mark{Kind: store.MarkPrefix, Name: "http://" + host + "/",
+			Soft: a.soft})
 	}
 	return marks
 }
@@ -177,8 +189,8 @@ func (a *purge) hosts(o *Purge) []string {
 	return o.Hosts
 }
 
-// wantsSoft reports whether a purge asks to make entries stale instead of unusable, by Soft-Purge: 1 or Fastly's name
-// for it.
+// wantsSoft reports whether a purge asks to make entries stale instead of unusable, by Soft-Purge:
+// 1 or Fastly's name for it.
 func wantsSoft(h http.Header) bool {
 	return h.Get("Soft-Purge") == "1" || h.Get("Fastly-Soft-Purge") == "1"
 }

@@ -8,8 +8,8 @@ import (
 // redacted stands in logs for what must not be in them.
 const redacted = "***"
 
-// redact returns a target or a URL without the user and password that it names, and without the values of parameters
-// whose names say that they are credentials.
+// redact returns a target or a URL without the user and password that it names, and without the
+// values of parameters whose names say that they are credentials.
 func redact(text string) string {
 	if strings.IndexByte(text, '@') < 0 && strings.IndexAny(text, "?#") < 0 {
 		return text // most
@@ -55,7 +55,8 @@ func withoutUser(text string) string {
 }
 
 // secretWords are words of which one in a parameter's name makes its value a secret.
-var secretWords = [...]string{"token", "passw", "passphrase", "pwd", "secret", "apikey", "accesskey", "privatekey",
+var secretWords = [...]string{"token", "passw", "passphrase", "pwd", "secret", "apikey",
+	"accesskey", "privatekey",
 	"signature", "credential", "jwt", "session", "authorization", "otp"}
 
 // isSecret reports whether a parameter with this name, as sent, has a credential for its value.

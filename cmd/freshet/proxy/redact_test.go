@@ -33,18 +33,22 @@ func TestRedact(t *testing.T) {
 	}
 }
 
-// Whatever the text, a line has its fields, and what stands behind the name of a secret is not in it.
+// Whatever the text, a line has its fields, and what stands behind the name of a secret is not in
+// it.
 func FuzzAccessLine(f *testing.F) {
 	for _, seed := range []string{"/", "/a?token=x", "a\nb", `"\`, "http://u:p@h/", "\xff"} {
 		f.Add(seed, seed)
 	}
 	f.Fuzz(func(t *testing.T, uri, agent string) {
-		a := Access{Client: "192.0.2.1", Method: "GET", URI: redact(uri), Proto: "HTTP/1.1", UserAgent: agent}
+		a := Access{Client: "192.0.2.1", Method: "GET", URI: redact(uri), Proto: "HTTP/1.1",
+			UserAgent: agent}
 		line := string(a.appendLine(nil, true))
-		if strings.Count(line, "\n") != 1 || strings.Count(line, `"`) != 6 || !strings.HasSuffix(line, "\"\n") {
+		if strings.Count(line, "\n") != 1 || strings.Count(line, `"`) != 6 ||
+			!strings.HasSuffix(line, "\"\n") {
 			t.Errorf("%q", line)
 		}
-		if json := string(a.appendJSON(nil)); strings.Count(json, "\n") != 1 || !strings.HasSuffix(json, "}\n") {
+		if json := string(a.appendJSON(nil)); strings.Count(json, "\n") != 1 ||
+			!strings.HasSuffix(json, "}\n") {
 			t.Errorf("%q", json)
 		}
 		if !strings.ContainsAny(uri, "&;?#") {

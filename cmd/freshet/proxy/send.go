@@ -31,8 +31,8 @@ var errNoneWell = errors.New("no upstream is well: the health checks of all fail
 // maxTried bounds how many upstreams a request tries, since each may take seconds to say nothing.
 const maxTried = 3
 
-// send sends r to an upstream. Where no connection could be made, so that nothing was sent, a safe request without a
-// body goes to another.
+// send sends r to an upstream. Where no connection could be made, so that nothing was sent, a safe
+// request without a body goes to another.
 func (o *origin) send(r *http.Request) (answer, error) {
 	w, _ := r.Context().Value(routeKey{}).(*way)
 	if w == nil {
@@ -80,7 +80,8 @@ func (o *origin) choose(w *way, tried []*upstream) *upstream {
 	return to
 }
 
-// repeatable reports whether a request may go to a second upstream: it is safe (RFC 9110 section 9.2.1) and has no body.
+// repeatable reports whether a request may go to a second upstream: it is safe (RFC 9110 section
+// 9.2.1) and has no body.
 func repeatable(r *http.Request) bool {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
@@ -89,8 +90,9 @@ func repeatable(r *http.Request) bool {
 	return false
 }
 
-// ask asks one upstream. It reports whether there was a connection by which something may have been sent. A connection
-// over which the upstream of others asked for NTLM or Negotiate is the answer's last: no other request may have it.
+// ask asks one upstream. It reports whether there was a connection by which something may have been
+// sent. A connection over which the upstream of others asked for NTLM or Negotiate is the answer's
+// last: no other request may have it.
 func (o *origin) ask(w *way, to *upstream, r *http.Request) (got answer, sent bool, err error) {
 	var conn net.Conn
 	trace := &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) { conn = c.Conn }}
@@ -100,12 +102,13 @@ func (o *origin) ask(w *way, to *upstream, r *http.Request) (got answer, sent bo
 	}
 	res, err := w.transport.RoundTrip(out)
 	if err != nil {
-		// Where the transport found an idle connection closed, and then could make no other, it had judged itself that
-		// the request may be sent again.
+		// Where the transport found an idle connection closed, and then could make no other, it had
+		// judged itself that the request may be sent again.
 		return answer{}, conn != nil && !unreachable(err), err
 	}
 	got = answer{Response: res, by: to}
-	if w == &o.usual && res.ProtoMajor == 1 && rules.ConnectionAuth(res.Header["Www-Authenticate"]) {
+	if w == &o.usual && res.ProtoMajor == 1 &&
+		rules.ConnectionAuth(res.Header["Www-Authenticate"]) {
 		got.last = conn
 	}
 	return got, true, nil

@@ -8,8 +8,8 @@ import (
 	"github.com/freshet-go/freshet/internal/cachetest"
 )
 
-// The behaviour table, with the origin behind a connection of its own. The forwarding fields are trusted
-// because the table's clients speak for proxies, too.
+// The behaviour table, with the origin behind a connection of its own. The forwarding fields are
+// trusted because the table's clients speak for proxies, too.
 func TestTable(t *testing.T) {
 	cachetest.Run(t, func(t *testing.T, s cachetest.Site) http.Handler {
 		upstream, err := url.Parse(cachetest.ServeOrigin(t, s.Origin))

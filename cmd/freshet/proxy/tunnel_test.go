@@ -40,7 +40,8 @@ func TestNoOtherHTTPOnAConnection(t *testing.T) {
 		fmt.Fprintf(w, "%q %q", r.Header["Upgrade"], r.Header["Http2-Settings"])
 	})
 	for _, fields := range []string{
-		"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n",
+		"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: " +
+			"AAMAAABkAARAAAAAAAIAAAAA\r\n",
 		"Connection: Upgrade\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n",
 		"Connection: Upgrade\r\nUpgrade: websocket, H2C\r\n",
 		"Connection: Upgrade\r\nUpgrade: HTTP/2.0\r\n",
@@ -53,8 +54,8 @@ func TestNoOtherHTTPOnAConnection(t *testing.T) {
 	s.ran(1)
 }
 
-// A target without a slash would reach the upstream as it is: past the path of its URL, or as a host's. Many upstreams
-// take it.
+// A target without a slash would reach the upstream as it is: past the path of its URL, or as a
+// host's. Many upstreams take it.
 func TestTargetsThatAreNoPathEndHere(t *testing.T) {
 	upstream, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

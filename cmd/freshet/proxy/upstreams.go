@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// upstreams are the servers that a request may go to. They answer alike: what is stored of one is served for all.
+// upstreams are the servers that a request may go to. They answer alike: what is stored of one is
+// served for all.
 type upstreams struct {
 	ejectFor time.Duration // 0 or less: never
 	log      *slog.Logger
@@ -38,7 +39,9 @@ func newUpstreams(urls []*url.URL, ejectFor time.Duration, log *slog.Logger) *up
 
 // havePath reports whether the URL of any upstream has a path.
 func (u *upstreams) havePath() bool {
-	return slices.ContainsFunc(u.all, func(s *upstream) bool { return strings.Trim(s.url.Path, "/") != "" })
+	return slices.ContainsFunc(u.all, func(s *upstream) bool {
+		return strings.Trim(s.url.Path, "/") != ""
+	})
 }
 
 // String returns the URLs.
@@ -50,9 +53,10 @@ func (u *upstreams) String() string {
 	return strings.Join(urls, ",")
 }
 
-// begin chooses the upstream of a request that has tried others in vain, and counts the request; nil: none is left.
-// Of the two whose turn is next, it is the one with fewer requests: in turn while all are as fast, and away from one
-// that is slow. Those that are ejected come last, since they may be back; those that fail their checks never come.
+// begin chooses the upstream of a request that has tried others in vain, and counts the request;
+// nil: none is left. Of the two whose turn is next, it is the one with fewer requests: in turn
+// while all are as fast, and away from one that is slow. Those that are ejected come last, since
+// they may be back; those that fail their checks never come.
 func (u *upstreams) begin(tried []*upstream, now time.Time) *upstream {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -48,11 +48,14 @@ func (s *shared) String() string {
 func newCluster(t *testing.T, n int, o proxy.Options) *cluster {
 	t.Helper()
 	c := &cluster{asked: map[string]int{}, failing: map[string]bool{}, log: &shared{},
-		setup: &setup{t: t, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}}
+		setup: &setup{t: t,
+			client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}}
 	var urls []*url.URL
 	for i := range n {
 		name := string(rune('a' + i))
-		origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { c.answer(name, w, r) }))
+		origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			c.answer(name, w, r)
+		}))
 		c.origins = append(c.origins, origin)
 		u, err := url.Parse(origin.URL)
 		if err != nil {
@@ -134,8 +137,8 @@ func TestRequestsAreSpread(t *testing.T) {
 	}
 }
 
-// A request that could not be sent goes to another upstream, if it is safe and has no body. The rest of them is told
-// so; the state of the one that is gone is logged once.
+// A request that could not be sent goes to another upstream, if it is safe and has no body. The
+// rest of them is told so; the state of the one that is gone is logged once.
 func TestAnUpstreamIsGone(t *testing.T) {
 	for _, method := range []string{"GET", "HEAD", "OPTIONS"} {
 		c := newCluster(t, 3, proxy.Options{})
@@ -156,7 +159,8 @@ func TestAnUpstreamIsGone(t *testing.T) {
 		statuses[c.do("POST", "/").status]++
 	}
 	if statuses[200] != 3 || statuses[502] != 3 || c.count("a POST /") != 3 {
-		t.Errorf("POSTs while one of two is gone: %v, and a got %d; want no second try", statuses, c.count("a POST /"))
+		t.Errorf("POSTs while one of two is gone: %v, and a got %d; want no second try", statuses,
+			c.count("a POST /"))
 	}
 	statuses = map[int]int{}
 	for range 6 {
@@ -187,7 +191,8 @@ func TestNoSecondTryOfWhatWasSent(t *testing.T) {
 	}
 }
 
-// Requests that make upstreams hang up take down none for good: when all are ejected, the first is asked again.
+// Requests that make upstreams hang up take down none for good: when all are ejected, the first is
+// asked again.
 func TestNobodyCanEjectAll(t *testing.T) {
 	c := newCluster(t, 2, proxy.Options{EjectFor: time.Hour})
 	for range 12 {
@@ -207,7 +212,8 @@ func TestAllAreGone(t *testing.T) {
 		origin.Close()
 	}
 	for range 3 {
-		if got := c.get("/stale"); got.status != 200 || !strings.Contains(got.cache(), "detail=lost") {
+		if got := c.get("/stale"); got.status != 200 || !strings.Contains(got.cache(),
+			"detail=lost") {
 			t.Errorf("%d %q [%s], want what is stale", got.status, got.body, got.cache())
 		}
 		if got := c.get("/else"); got.status != 502 {
@@ -216,10 +222,11 @@ func TestAllAreGone(t *testing.T) {
 	}
 }
 
-// While the checks of all fail, none is asked: what is stale stands in, and all else is 503. They are used again when
-// their checks are good.
+// While the checks of all fail, none is asked: what is stale stands in, and all else is 503. They
+// are used again when their checks are good.
 func TestAllFailTheirChecks(t *testing.T) {
-	c := newCluster(t, 2, proxy.Options{Health: proxy.Health{Path: "/health", Interval: time.Millisecond, Fall: 1, Rise: 1}})
+	c := newCluster(t, 2, proxy.Options{Health: proxy.Health{Path: "/health",
+		Interval: time.Millisecond, Fall: 1, Rise: 1}})
 	c.get("/stale")
 	c.fail("a", true)
 	c.says("an upstream is down\" upstream=" + c.origins[0].URL)
@@ -231,7 +238,8 @@ func TestAllFailTheirChecks(t *testing.T) {
 	c.fail("b", true)
 	c.says("an upstream is down\" upstream=" + c.origins[1].URL)
 	got := c.get("/none")
-	if got.status != 503 || got.header.Get("Retry-After") == "" || c.count("a GET /none")+c.count("b GET /none") > 0 {
+	if got.status != 503 || got.header.Get("Retry-After") == "" || c.count("a GET /none")+
+		c.count("b GET /none") > 0 {
 		t.Errorf("%d %v, want 503 and nobody asked", got.status, got.header)
 	}
 	if got := c.get("/stale"); got.status != 200 {
@@ -246,7 +254,9 @@ func TestAllFailTheirChecks(t *testing.T) {
 
 // Each upstream has its own path, and its own host where the client's is replaced.
 func TestEachUpstreamsOwnURL(t *testing.T) {
-	tell := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "%s %s", r.Host, r.RequestURI) })
+	tell := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%s %s", r.Host, r.RequestURI)
+	})
 	a, b := httptest.NewServer(tell), httptest.NewServer(tell)
 	defer a.Close()
 	defer b.Close()
@@ -273,7 +283,8 @@ func TestEachUpstreamsOwnURL(t *testing.T) {
 	}
 }
 
-// A connection that NTLM has authenticated stays with its upstream, and leaves it only when it has no connection there.
+// A connection that NTLM has authenticated stays with its upstream, and leaves it only when it has
+// no connection there.
 func TestPinnedConnectionsStayWithTheirUpstream(t *testing.T) {
 	c := newCluster(t, 3, proxy.Options{})
 	var browsers []*setup
@@ -299,7 +310,8 @@ func TestPinnedConnectionsStayWithTheirUpstream(t *testing.T) {
 	c.origins[before[0]-'a'].Close()
 	b.get("/") // on the connection that is gone
 	if got := b.get("/", "Authorization", "NTLM 1:"); got.status != 200 || got.body == before {
-		t.Errorf("%d %q, want another upstream: there is no connection to stay with", got.status, got.body)
+		t.Errorf("%d %q, want another upstream: there is no connection to stay with", got.status,
+			got.body)
 	}
 }
 
@@ -317,7 +329,8 @@ func TestWrongUpstreamsAndChecks(t *testing.T) {
 	}
 }
 
-// A check has the path, behind the upstream's, and the host that it should have, and takes a redirect for well.
+// A check has the path, behind the upstream's, and the host that it should have, and takes a
+// redirect for well.
 func TestWhatACheckAsks(t *testing.T) {
 	asked := make(chan string, 100)
 	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -328,9 +341,11 @@ func TestWhatACheckAsks(t *testing.T) {
 		http.Redirect(w, r, "/elsewhere", http.StatusFound)
 	}))
 	defer origin.Close()
-	for host, want := range map[string]string{"": strings.TrimPrefix(origin.URL, "http://"), "site.example": "site.example"} {
+	for host, want := range map[string]string{"": strings.TrimPrefix(origin.URL, "http://"),
+		"site.example": "site.example"} {
 		u, _ := url.Parse(origin.URL + "/app/")
-		p, err := proxy.New(u, proxy.Options{Health: proxy.Health{Path: "/healthz?deep=1", Host: host, Interval: time.Hour}})
+		p, err := proxy.New(u, proxy.Options{Health: proxy.Health{Path: "/healthz?deep=1",
+			Host: host, Interval: time.Hour}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -341,7 +356,8 @@ func TestWhatACheckAsks(t *testing.T) {
 	}
 }
 
-// No request makes the proxy ask another server than its upstreams, also where the first of them is gone.
+// No request makes the proxy ask another server than its upstreams, also where the first of them is
+// gone.
 func TestNoOtherServerIsAsked(t *testing.T) {
 	evil := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		t.Errorf("a server that is no upstream got %s %s", r.Method, r.RequestURI)
@@ -367,11 +383,15 @@ func TestNoOtherServerIsAsked(t *testing.T) {
 	}
 }
 
-// An upstream whose certificate is not to be trusted is none: nothing is sent to it, and it is left out.
+// An upstream whose certificate is not to be trusted is none: nothing is sent to it, and it is left
+// out.
 func TestAnUpstreamThatIsSomebodyElse(t *testing.T) {
-	good := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "good") }))
+	good := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "good")
+	}))
 	defer good.Close()
-	other := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	other := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
 		t.Errorf("it got %s %s", r.Method, r.RequestURI)
 	}))
 	other.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
@@ -380,7 +400,8 @@ func TestAnUpstreamThatIsSomebodyElse(t *testing.T) {
 	first, _ := url.Parse(other.URL)
 	second, _ := url.Parse(good.URL)
 	log := &shared{}
-	p, err := proxy.New(first, proxy.Options{Others: []*url.URL{second}, Log: slog.New(slog.NewTextHandler(log, nil))})
+	p, err := proxy.New(first, proxy.Options{Others: []*url.URL{second},
+		Log: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

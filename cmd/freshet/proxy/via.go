@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// via writes the Via field (RFC 9110 section 7.6.3), and knows by it what came back. A request's has a
-// comment that no other proxy's has.
+// via writes the Via field (RFC 9110 section 7.6.3), and knows by it what came back. A request's
+// has a comment that no other proxy's has.
 type via struct {
 	name    string
 	comment string
@@ -28,7 +28,8 @@ func newVia(name string) via {
 func token(name string) string {
 	return strings.Map(func(c rune) rune {
 		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.ContainsRune("!#$%&'*+-.^_`|~", c):
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9',
+			strings.ContainsRune("!#$%&'*+-.^_`|~", c):
 			return c
 		}
 		return '-'

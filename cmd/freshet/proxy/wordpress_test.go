@@ -15,8 +15,9 @@ import (
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
-// A visitor who reloads a feed of WordPress 6.1.9 without a cache sees the post that is new in it, and so do those who
-// come after: just changed, it has no heuristic lifetime and is not stored, but what is stored is known to be outdated.
+// A visitor who reloads a feed of WordPress 6.1.9 without a cache sees the post that is new in it,
+// and so do those who come after: just changed, it has no heuristic lifetime and is not stored, but
+// what is stored is known to be outdated.
 func TestAReloadShowsThatAFeedHasChanged(t *testing.T) {
 	var published atomic.Bool
 	old := time.Now().Add(-8 * 24 * time.Hour).UTC().Format(http.TimeFormat)
@@ -56,9 +57,10 @@ func TestAReloadShowsThatAFeedHasChanged(t *testing.T) {
 	}
 }
 
-// With the cookies that docs/proxy.md names, a WordPress whose cache plugin calls the pages of everybody who is not
-// logged in public keeps its visitors apart: a user's, a commenter's, whose name and address are in the form, and one's
-// who knows a post's password. None of them is in another's page, and each sees their own.
+// With the cookies that docs/proxy.md names, a WordPress whose cache plugin calls the pages of
+// everybody who is not logged in public keeps its visitors apart: a user's, a commenter's, whose
+// name and address are in the form, and one's who knows a post's password. None of them is in
+// another's page, and each sees their own.
 func TestTheCookiesOfWordPress(t *testing.T) {
 	docs, err := os.ReadFile("../../../docs/proxy.md")
 	if err != nil {
@@ -69,8 +71,10 @@ func TestTheCookiesOfWordPress(t *testing.T) {
 	const site = "627ae56992d338d85fe9c2f90eb66c0c"
 	cookies := []string{
 		"", "_ga=GA1.1.5.5",
-		"wordpress_logged_in_" + site + "=alice%7C1796000000%7Cx; wordpress_test_cookie=WP%20Cookie%20check",
-		"comment_author_" + site + "=Carol+Commenter; comment_author_email_" + site + "=carol%40example.com",
+		"wordpress_logged_in_" + site + "=alice%7C1796000000%7Cx; " +
+			"wordpress_test_cookie=WP%20Cookie%20check",
+		"comment_author_" + site + "=Carol+Commenter; comment_author_email_" + site +
+			"=carol%40example.com",
 		"wordpress_test_cookie=WP%20Cookie%20check; wp-postpass_" + site + "=%24P%24Bx",
 	}
 	for _, said := range []string{"public, max-age=30", "max-age=30", ""} {
@@ -79,7 +83,8 @@ func TestTheCookiesOfWordPress(t *testing.T) {
 		memory := memstore.New(1 << 20)
 		t.Cleanup(func() { memory.Close() })
 		cache := middleware.Options{Policy: func(*http.Request) *policy.Policy { return &p }}
-		s := serve(t, proxy.Options{Store: memory, Cache: cache}, func(w http.ResponseWriter, r *http.Request) {
+		s := serve(t, proxy.Options{Store: memory, Cache: cache}, func(w http.ResponseWriter,
+			r *http.Request) {
 			h := w.Header()
 			h.Set("X-Powered-By", "PHP/8.2.36")
 			h.Set("Content-Type", "text/html; charset=UTF-8")
@@ -112,7 +117,8 @@ func TestTheCookiesOfWordPress(t *testing.T) {
 			}
 		}
 		if runs := s.runs.Load(); runs != 2+2*3*3 {
-			t.Errorf("%q: the upstream ran %d times, want once a page for visitors and each time for the others",
+			t.Errorf("%q: the upstream ran %d times, want once a page for visitors and each time "+
+				"for the others",
 				said, runs)
 		}
 	}

@@ -44,7 +44,8 @@ type field struct {
 func readArchive(text []byte, want *url.URL) (*Exchange, error) {
 	var a archive
 	if err := json.Unmarshal(text, &a); err != nil {
-		return nil, fmt.Errorf("the recording begins like a HAR file and is none (%w): %s", err, allowed)
+		return nil, fmt.Errorf("the recording begins like a HAR file and is none (%w): %s", err,
+			allowed)
 	}
 	entries := a.Log.Entries
 	if a.entry.Request != nil {
@@ -66,7 +67,8 @@ func readArchive(text []byte, want *url.URL) (*Exchange, error) {
 	case len(entries) == 0:
 		return nil, errors.New("the HAR file has no entries: " + allowed)
 	case count == 0:
-		return nil, fmt.Errorf("none of the %d entries of the HAR file is of the URL %s", len(entries), want.Redacted())
+		return nil, fmt.Errorf("none of the %d entries of the HAR file is of the URL %s",
+			len(entries), want.Redacted())
 	case want == nil && count > 1:
 		return nil, fmt.Errorf("the HAR file has %d entries: say which one with --url URL", count)
 	}
@@ -80,7 +82,8 @@ func (e *entry) exchange() (*Exchange, error) {
 	}
 	x := &Exchange{
 		Format: "HAR", Method: e.Request.Method, Header: fields(e.Request.Headers),
-		Status: e.Response.Status, Response: fields(e.Response.Headers), Body: e.Response.Content.Size,
+		Status: e.Response.Status, Response: fields(e.Response.Headers),
+		Body: e.Response.Content.Size,
 	}
 	if !e.Started.IsZero() && e.Time >= 0 && e.Time < 1e9 {
 		x.At = e.Started.Add(time.Duration(e.Time * float64(time.Millisecond)))

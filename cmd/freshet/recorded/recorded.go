@@ -1,5 +1,5 @@
-// Package recorded reads an HTTP exchange that was recorded: what curl prints with -v or -i, or an HTTP Archive (HAR)
-// as browsers save it. Its functions are safe for concurrent use.
+// Package recorded reads an HTTP exchange that was recorded: what curl prints with -v or -i, or an
+// HTTP Archive (HAR) as browsers save it. Its functions are safe for concurrent use.
 package recorded
 
 import (
@@ -24,8 +24,8 @@ type Exchange struct {
 	Response http.Header // never nil
 	Body     int64       // the length of the body, in bytes; -1: unknown
 
-	// At is when the response came, as far as the recording tells: by the archive's clock, or else the response's Date
-	// and Age. Zero: unknown.
+	// At is when the response came, as far as the recording tells: by the archive's clock, or else
+	// the response's Date and Age. Zero: unknown.
 	At time.Time
 	// Format is "curl -v", "curl -i" or "HAR".
 	Format string
@@ -36,8 +36,9 @@ const MaxBytes = 64 << 20
 
 const allowed = `allowed are what "curl -v URL 2>&1" and "curl -i URL" print, and a HAR file or one entry of it`
 
-// Read reads the recording. Of several exchanges, as curl -L makes them, the last counts; of an archive the entry whose
-// URL is want, or the only one where want is nil. The error says what is wrong and what is allowed.
+// Read reads the recording. Of several exchanges, as curl -L makes them, the last counts; of an
+// archive the entry whose URL is want, or the only one where want is nil. The error says what is
+// wrong and what is allowed.
 func Read(r io.Reader, want *url.URL) (*Exchange, error) {
 	text, err := io.ReadAll(io.LimitReader(r, MaxBytes+1))
 	if err != nil {
@@ -86,8 +87,8 @@ func (x *Exchange) complete() error {
 	return nil
 }
 
-// readPlain reads one response after the other, as curl -i prints them, and keeps the last. What follows its header is
-// its body.
+// readPlain reads one response after the other, as curl -i prints them, and keeps the last. What
+// follows its header is its body.
 func (x *Exchange) readPlain(text []byte) error {
 	for {
 		line, rest := cutLine(text)
@@ -111,8 +112,8 @@ func (x *Exchange) readPlain(text []byte) error {
 	}
 }
 
-// interim reports whether another response follows in text: behind a 1xx, or behind a redirect of which curl -L shows
-// the header.
+// interim reports whether another response follows in text: behind a 1xx, or behind a redirect of
+// which curl -L shows the header.
 func interim(status int, text []byte) bool {
 	return bytes.HasPrefix(text, []byte("HTTP/")) && (status < 200 || status >= 300 && status < 400)
 }
@@ -123,14 +124,15 @@ func (x *Exchange) begin(line string) error {
 	code, _, _ := strings.Cut(strings.TrimLeft(rest, " "), " ")
 	status, err := strconv.Atoi(code)
 	if !strings.HasPrefix(version, "HTTP/") || err != nil || status < 100 || status > 999 {
-		return fmt.Errorf("%q is no status line, such as \"HTTP/1.1 200 OK\": %s", short(line), allowed)
+		return fmt.Errorf("%q is no status line, such as \"HTTP/1.1 200 OK\": %s", short(line),
+			allowed)
 	}
 	x.Status, x.Response = status, http.Header{}
 	return nil
 }
 
-// readVerbose reads what curl -v prints: "> " before a request's lines, "< " before a response's, "* " before remarks.
-// All else is the body.
+// readVerbose reads what curl -v prints: "> " before a request's lines, "< " before a response's,
+// "* " before remarks. All else is the body.
 func (x *Exchange) readVerbose(text []byte) error {
 	secure, inRequest := false, false
 	target, body, complete := "", int64(0), false
@@ -157,7 +159,8 @@ func (x *Exchange) readVerbose(text []byte) error {
 		case isResponse && x.Response != nil:
 			err = add(x.Response, told)
 		case strings.HasPrefix(line, "* "):
-			secure = secure || strings.HasPrefix(line, "* SSL connection") || strings.Contains(line, " port 443")
+			secure = secure || strings.HasPrefix(line, "* SSL connection") ||
+				strings.Contains(line, " port 443")
 		case strings.HasPrefix(line, "{ [") || strings.HasPrefix(line, "} ["):
 		case complete:
 			body += int64(size - len(rest))
@@ -174,7 +177,8 @@ func (x *Exchange) readVerbose(text []byte) error {
 func (x *Exchange) beginRequest(line string, target *string) error {
 	parts := strings.Split(line, " ")
 	if len(parts) != 3 || !strings.HasPrefix(parts[2], "HTTP/") {
-		return fmt.Errorf("%q is no request line, such as \"GET /page HTTP/1.1\": %s", short(line), allowed)
+		return fmt.Errorf("%q is no request line, such as \"GET /page HTTP/1.1\": %s", short(line),
+			allowed)
 	}
 	*target = parts[1]
 	x.Method, x.Header, x.Status, x.Response = parts[0], http.Header{}, 0, nil
@@ -200,7 +204,8 @@ func (x *Exchange) resolve(target string, secure bool) error {
 func (x *Exchange) setURL(text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return fmt.Errorf("the recording's URL %q is not one of http or https with a host", short(text))
+		return fmt.Errorf("the recording's URL %q is not one of http or https with a host",
+			short(text))
 	}
 	x.URL, u.User, u.Fragment = u, nil, ""
 	return nil
@@ -213,7 +218,8 @@ func add(h http.Header, line string) error {
 		if strings.HasPrefix(line, ":") { // a pseudo field of HTTP/2, as archives have them
 			return nil
 		}
-		return fmt.Errorf("%q is no field line, such as \"Cache-Control: max-age=60\": %s", short(line), allowed)
+		return fmt.Errorf("%q is no field line, such as \"Cache-Control: max-age=60\": %s",
+			short(line), allowed)
 	}
 	h.Add(name, strings.TrimSpace(value))
 	return nil
@@ -225,7 +231,8 @@ func cutLine(text []byte) (line string, rest []byte) {
 	return string(bytes.TrimSuffix(one, []byte("\r"))), rest
 }
 
-// short is a text from the recording for a message, without what may be a secret behind its first word.
+// short is a text from the recording for a message, without what may be a secret behind its first
+// word.
 func short(s string) string {
 	s, _, cut := strings.Cut(s, ":")
 	if len(s) > 60 {

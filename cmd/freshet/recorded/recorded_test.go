@@ -56,13 +56,21 @@ func TestRead(t *testing.T) {
 		field, value     string
 		at               time.Time
 	}{
-		{"curl -v", verbose, "", "curl -v", page + "?q=1", 200, 12, "Set-Cookie", "a=1|b=2", ten.Add(30 * time.Second)},
-		{"curl -v with line ends of Windows", strings.ReplaceAll(verbose, "\n", "\r\n"), "", "curl -v", page + "?q=1", 200, 13, "Set-Cookie", "a=1|b=2", ten.Add(30 * time.Second)},
-		{"curl -i", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nVary: Accept\r\n\r\nHTTP/1.1 is in the body", "", "curl -i", "", 200, 23, "Vary", "Accept", time.Time{}},
-		{"curl -iL", "HTTP/1.1 302 Found\nLocation: /b\n\nHTTP/1.1 404 Not Found\nX: y\n\n", "", "curl -i", "", 404, 0, "X", "y", time.Time{}},
-		{"the length that HEAD tells", "HTTP/1.1 200 OK\nContent-Length: 99\n\n", "", "curl -i", "", 200, 99, "Content-Length", "99", time.Time{}},
-		{"HAR", archived, page, "HAR", page, 200, 512, "Cache-Control", "max-age=60", ten.Add(1500 * time.Millisecond)},
-		{"an entry of HAR", archivedEntry, "", "HAR", "https://shop.example/buy", 204, 0, "", "", ten.Add(2005 * time.Millisecond)},
+		{"curl -v", verbose, "", "curl -v", page + "?q=1", 200, 12, "Set-Cookie", "a=1|b=2",
+			ten.Add(30 * time.Second)},
+		{"curl -v with line ends of Windows", strings.ReplaceAll(verbose, "\n", "\r\n"), "",
+			"curl -v", page + "?q=1", 200, 13, "Set-Cookie", "a=1|b=2", ten.Add(30 * time.Second)},
+		{"curl -i", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nVary: " +
+			"Accept\r\n\r\nHTTP/1.1 is in the body", "", "curl -i", "", 200, 23, "Vary", "Accept",
+			time.Time{}},
+		{"curl -iL", "HTTP/1.1 302 Found\nLocation: /b\n\nHTTP/1.1 404 Not Found\nX: y\n\n", "",
+			"curl -i", "", 404, 0, "X", "y", time.Time{}},
+		{"the length that HEAD tells", "HTTP/1.1 200 OK\nContent-Length: 99\n\n", "", "curl -i", "",
+			200, 99, "Content-Length", "99", time.Time{}},
+		{"HAR", archived, page, "HAR", page, 200, 512, "Cache-Control", "max-age=60",
+			ten.Add(1500 * time.Millisecond)},
+		{"an entry of HAR", archivedEntry, "", "HAR", "https://shop.example/buy", 204, 0, "", "",
+			ten.Add(2005 * time.Millisecond)},
 	} {
 		var want *url.URL
 		if c.want != "" {
@@ -77,7 +85,8 @@ func TestRead(t *testing.T) {
 		if x.URL != nil {
 			got = x.URL.String()
 		}
-		if x.Format != c.format || got != c.url || x.Status != c.status || x.Body != c.body || !x.At.Equal(c.at) {
+		if x.Format != c.format || got != c.url || x.Status != c.status || x.Body != c.body ||
+			!x.At.Equal(c.at) {
 			t.Errorf("%s: got %+v of %s", c.name, x, got)
 		}
 		if value := strings.Join(x.Response.Values(c.field), "|"); value != c.value {
@@ -99,7 +108,8 @@ func TestReadRefuses(t *testing.T) {
 		{"HTTP/1.1 200 OK\nno field\n\n", nil, "no field line"},
 		{"HTTP/1.1 100 Continue\n\n", nil, "no final response"},
 		{"> GET /page HTTP/1.1\n> Host: h\n>\n", nil, "no final response"},
-		{"> GET /page HTTP/1.1\n>\n< HTTP/1.1 200 OK\n<\n", nil, "not one of http or https with a host"},
+		{"> GET /page HTTP/1.1\n>\n< HTTP/1.1 200 OK\n<\n", nil, "not one of http or https with " +
+			"a host"},
 		{"> GET /page\n", nil, "no request line"},
 		{`{"log":`, nil, "is none"},
 		{`{"log":{"entries":[]}}`, nil, "has no entries"},
@@ -117,7 +127,8 @@ func TestReadRefuses(t *testing.T) {
 
 // Whatever the recording is, it is an exchange with a final response, or an error.
 func FuzzRead(f *testing.F) {
-	for _, text := range []string{verbose, archived, "HTTP/1.1 200 OK\nA: b\n\nbody", "{}", "> a\n< b\n"} {
+	for _, text := range []string{verbose, archived, "HTTP/1.1 200 OK\nA: b\n\nbody", "{}",
+		"> a\n< b\n"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -38,7 +38,8 @@ func Made(err error) bool {
 // of fmt.Errorf.
 func (d Driver) Refuse(op, key, format string, args ...any) error {
 	return &store.Error{
-		Backend: string(d), Op: op, Key: key, Kind: store.KindPermanent, Err: fmt.Errorf(format, args...),
+		Backend: string(d), Op: op, Key: key, Kind: store.KindPermanent, Err: fmt.Errorf(format,
+			args...),
 	}
 }
 

@@ -21,7 +21,8 @@ func TestFail(t *testing.T) {
 	}
 	cause := errors.New("connection refused")
 	err := driver.Fail("get", "key", store.KindTransient, cause)
-	want := store.Error{Backend: "somestore", Op: "get", Key: "key", Kind: store.KindTransient, Err: cause}
+	want := store.Error{Backend: "somestore", Op: "get", Key: "key", Kind: store.KindTransient,
+		Err: cause}
 	var made *store.Error
 	if !errors.As(err, &made) || *made != want {
 		t.Errorf("got %#v, want %#v", made, want)
@@ -45,7 +46,8 @@ func TestRefusals(t *testing.T) {
 		{driver.CheckKey("get", ""),
 			"somestore: get: permanent error: a key of 0 bytes; 1 to 200 are allowed"},
 		{driver.CheckKey("get", long),
-			"somestore: get kkkkkkkkkkkkkkkk…: permanent error: a key of 201 bytes; 1 to 200 are allowed"},
+			"somestore: get kkkkkkkkkkkkkkkk…: permanent error: a key of 201 bytes; 1 to 200 are " +
+				"allowed"},
 		{driver.CheckKey("get", "a\nb"),
 			`somestore: get "a\nb": permanent error: a key that contains '\n'; ` +
 				"letters, digits and the characters _ . : - are allowed"},

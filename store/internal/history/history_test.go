@@ -33,8 +33,10 @@ func TestLetters(t *testing.T) {
 	for letter, want := range map[byte]store.Mark{
 		'k': {Kind: store.MarkKey, Name: "n"}, 'K': {Kind: store.MarkKey, Name: "n", Soft: true},
 		't': {Kind: store.MarkTag, Name: "n"}, 'T': {Kind: store.MarkTag, Name: "n", Soft: true},
-		'p': {Kind: store.MarkPrefix, Name: "n"}, 'P': {Kind: store.MarkPrefix, Name: "n", Soft: true},
-		'e': {Kind: store.MarkEverything, Name: "n"}, 'E': {Kind: store.MarkEverything, Name: "n", Soft: true},
+		'p': {Kind: store.MarkPrefix, Name: "n"}, 'P': {Kind: store.MarkPrefix, Name: "n",
+			Soft: true},
+		'e': {Kind: store.MarkEverything, Name: "n"}, 'E': {Kind: store.MarkEverything, Name: "n",
+			Soft: true},
 	} {
 		if got, ok := OfLetter(letter, "n"); got != want || !ok || Letter(want) != letter {
 			t.Errorf("%c: %+v, %t, written %c; want %+v", letter, got, ok, Letter(want), want)

@@ -39,7 +39,8 @@ func text(err error) string {
 
 func FuzzCheck(f *testing.F) {
 	longer := strings.Repeat("k", MaxLen+1)
-	for _, s := range []string{"", "a", "blog:0a", "a~b", "a/b", "ключ", "a\x00", longer[1:], longer} {
+	for _, s := range []string{"", "a", "blog:0a", "a~b", "a/b", "ключ", "a\x00", longer[1:],
+		longer} {
 		f.Add(s)
 	}
 	key := regexp.MustCompile(`\A[A-Za-z0-9_.:-]{1,200}\z`)

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// Readers has a function for each option by its name, which reads the option's value. One that reads
-// a secret must not fail: the error shows the value.
+// Readers has a function for each option by its name, which reads the option's value. One that
+// reads a secret must not fail: the error shows the value.
 type Readers map[string]func(value string) error
 
 // Read reads the options of a query, each with its reader. An option that has none, or is given
@@ -84,7 +84,8 @@ func Duration(value string) (time.Duration, error) {
 		d, err = time.Duration(seconds*float64(time.Second)), nil
 	}
 	if err != nil || d <= 0 {
-		return 0, errors.New("a number of seconds or a duration such as 500ms, more than 0, is allowed")
+		return 0, errors.New("a number of seconds or a duration such as 500ms, more than 0, is " +
+			"allowed")
 	}
 	return d, nil
 }
@@ -99,7 +100,8 @@ func Size(value string) (int64, error) {
 	}
 	n, err := strconv.ParseUint(digits, 10, 63)
 	if err != nil || n == 0 || int64(n) > math.MaxInt64/unit {
-		return 0, errors.New("a whole number of bytes above 0, or of KiB, MiB or GiB, as in 512MiB, is allowed")
+		return 0, errors.New("a whole number of bytes above 0, or of KiB, MiB or GiB, as in " +
+			"512MiB, is allowed")
 	}
 	return int64(n) * unit, nil
 }

@@ -74,9 +74,10 @@ func TestWithin(t *testing.T) {
 		}
 	}
 	for want, err := range map[string]error{
-		"n=0: 1 to 10 is allowed":                         Within("n", 0, 1, 10),
-		"n=11: 1 to 10 is allowed":                        Within("n", 11, 1, 10),
-		"d=2h0m0s: 1ms to 1h0m0s is allowed":              Within("d", 2*time.Hour, time.Millisecond, time.Hour),
+		"n=0: 1 to 10 is allowed":  Within("n", 0, 1, 10),
+		"n=11: 1 to 10 is allowed": Within("n", 11, 1, 10),
+		"d=2h0m0s: 1ms to 1h0m0s is allowed": Within("d", 2*time.Hour,
+			time.Millisecond, time.Hour),
 		"d=0s: more than 0 and at most 1h0m0s is allowed": Within("d", 0, 1, time.Hour),
 		"s=5: 6 to 9223372036854775807 is allowed":        Within("s", int64(5), 6, math.MaxInt64),
 	} {

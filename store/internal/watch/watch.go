@@ -80,7 +80,8 @@ func unlessDone(ctx context.Context, err error) error {
 // look has returned, which may be nil, or closed is closed.
 func Poll(
 	ctx context.Context, closed <-chan struct{}, from uint64, yield Yield,
-	look func(from uint64) (marks []store.Numbered, head uint64, changed <-chan struct{}, err error),
+	look func(from uint64) (marks []store.Numbered, head uint64, changed <-chan struct{},
+		err error),
 ) error {
 	tick := time.NewTicker(Every)
 	defer tick.Stop()

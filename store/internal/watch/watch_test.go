@@ -35,7 +35,8 @@ func (f *fake) since(from uint64) (marks []store.Numbered, head uint64, err erro
 		return nil, 0, f.err
 	}
 	for n := from + 1; n <= f.head; n++ {
-		marks = append(marks, store.Numbered{Mark: store.Mark{Kind: store.MarkTag, Name: "t"}, Number: n})
+		marks = append(marks, store.Numbered{Mark: store.Mark{Kind: store.MarkTag, Name: "t"},
+			Number: n})
 	}
 	return marks, f.head, nil
 }
@@ -83,9 +84,13 @@ func TestFollow(t *testing.T) {
 				return nil
 			},
 			want: []string{"4", "5", "6", "7"}, looks: []uint64{3, 5, 6}},
-		{story: "the loop over it is left", head: 9, most: 2, want: []string{"1", "2"}, looks: []uint64{0}},
-		{story: "looking fails", from: 3, look: refused, want: []string{"refused"}, looks: []uint64{3}},
-		{story: "waiting fails", from: 3, head: 4, wait: func(*fake, func()) error { return refused },
+		{story: "the loop over it is left", head: 9, most: 2, want: []string{"1", "2"},
+			looks: []uint64{0}},
+		{story: "looking fails", from: 3, look: refused, want: []string{"refused"},
+			looks: []uint64{3}},
+		{story: "waiting fails", from: 3, head: 4, wait: func(*fake, func()) error {
+			return refused
+		},
 			want: []string{"4", "refused"}, looks: []uint64{3}},
 		{story: "waiting fails because the context is done", from: 3, head: 4,
 			wait: func(_ *fake, cancel func()) error { cancel(); return context.Canceled },
@@ -94,15 +99,19 @@ func TestFollow(t *testing.T) {
 			wait: func(f *fake, cancel func()) error { f.cancel = cancel; return nil },
 			want: []string{"4"}, looks: []uint64{3, 4}},
 		{story: "the journal was lost", from: 7, head: 6, looks: []uint64{7},
-			want: []string{"the newest number is 6, and was 7: the journal was lost, and began anew in the past"}},
+			want: []string{"the newest number is 6, and was 7: the journal was lost, and began " +
+				"anew in the past"}},
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
 		f := &fake{head: tt.head, err: tt.look}
 		got := heard(Seq(func(yield Yield) error {
-			return Follow(ctx, tt.from, yield, f.since, func(uint64) error { return tt.wait(f, cancel) })
+			return Follow(ctx, tt.from, yield, f.since, func(uint64) error {
+				return tt.wait(f, cancel)
+			})
 		}), tt.most)
 		if !slices.Equal(got, tt.want) || !slices.Equal(f.looks, tt.looks) {
-			t.Errorf("%s: heard %q, looked after %v; want %q, %v", tt.story, got, f.looks, tt.want, tt.looks)
+			t.Errorf("%s: heard %q, looked after %v; want %q, %v", tt.story, got, f.looks, tt.want,
+				tt.looks)
 		}
 		cancel()
 	}
@@ -186,7 +195,8 @@ func TestPollEndsWithItsContext(t *testing.T) {
 		begun := time.Now()
 		cancel()
 		if got := <-ended; got != nil || len(f.looks) != 1 || time.Since(begun) != 0 {
-			t.Errorf("heard %q in %d looks, %v after the context; want nothing, in one look, at once",
+			t.Errorf("heard %q in %d looks, %v after the context; want nothing, in one look, at "+
+				"once",
 				got, len(f.looks), time.Since(begun))
 		}
 	})

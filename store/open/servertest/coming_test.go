@@ -22,8 +22,8 @@ import (
 // patient waits for a server on a busy machine.
 var patient = guardstore.Options{Timeout: time.Minute, SetTimeout: time.Minute}
 
-// Right after a miss, or a POST whose response is stored, the same client's next request is answered from that
-// page, whatever it wants of it and wherever the page goes.
+// Right after a miss, or a POST whose response is stored, the same client's next request is
+// answered from that page, whatever it wants of it and wherever the page goes.
 func TestTheNextRequestOfTheSameClient(t *testing.T) {
 	const rounds = 50
 	postgres := testserver.Postgres(t).URL
@@ -43,10 +43,12 @@ func TestTheNextRequestOfTheSameClient(t *testing.T) {
 			if name != "memory" { // which is near
 				url += join + fmt.Sprintf("near=0&prefix=next-%d:", prefixes.Add(1))
 			}
-			if name != "memory" && name != "files" { // the drivers have a patience of their own besides the guard's
+			// the drivers have a patience of their own besides the guard's
+			if name != "memory" && name != "files" {
 				url += "&timeout=1m&dial_timeout=1m"
 			}
-			s, err := open.URL(t.Context(), url, open.Options{Log: slog.New(slog.DiscardHandler), Guard: patient})
+			s, err := open.URL(t.Context(), url, open.Options{Log: slog.New(slog.DiscardHandler),
+				Guard: patient})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -54,7 +56,8 @@ func TestTheNextRequestOfTheSameClient(t *testing.T) {
 			c := middleware.New(s, middleware.Options{StoreTimeout: time.Minute})
 			defer c.Shutdown(context.Background())
 			var runs atomic.Int64
-			server := httptest.NewServer(c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			server := httptest.NewServer(c.Handler(http.HandlerFunc(func(w http.ResponseWriter,
+				r *http.Request) {
 				runs.Add(1)
 				size, _ := strconv.Atoi(r.URL.Query().Get("size"))
 				w.Header().Set("Cache-Control", "max-age=3600")
@@ -79,12 +82,15 @@ func TestTheNextRequestOfTheSameClient(t *testing.T) {
 						{Method: "GET"},
 					} {
 						for n := range rounds {
-							url := fmt.Sprintf("%s/%s-%d-%d-%d?size=%d", server.URL, first, i, size, n, size)
+							url := fmt.Sprintf("%s/%s-%d-%d-%d?size=%d", server.URL, first, i, size,
+								n, size)
 							before := runs.Load()
 							read(t, one, first, url, nil)
-							read(t, other, next.Method, url, next.Header) // as over HTTP/2, or a second connection
+							// as over HTTP/2, or a second connection
+							read(t, other, next.Method, url, next.Header)
 							if got := runs.Load() - before; got != 1 {
-								t.Errorf("%s of %d bytes, then %s %v: the handler ran %d times", first, size, next.Method, next.Header, got)
+								t.Errorf("%s of %d bytes, then %s %v: the handler ran %d times",
+									first, size, next.Method, next.Header, got)
 							}
 						}
 					}

@@ -11,8 +11,8 @@ import (
 	_ "github.com/freshet-go/freshet/store/redisstore"
 )
 
-// What drivers register when they are imported is what package open says of those that are not: the tests of
-// package drivers hold that it names the imports of all these schemes.
+// What drivers register when they are imported is what package open says of those that are not: the
+// tests of package drivers hold that it names the imports of all these schemes.
 func TestOurDriversRegister(t *testing.T) {
 	want := map[string][]string{
 		"memory":     {"memory"},

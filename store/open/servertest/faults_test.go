@@ -33,12 +33,13 @@ func TestMain(m *testing.M) {
 type kind struct {
 	name  string
 	start func(testing.TB) *testserver.Server
-	// full makes the server refuse to store anything, for want of room; readOnly, because it may not.
-	// nil: the server cannot be made to.
+	// full makes the server refuse to store anything, for want of room; readOnly, because it may
+	// not. nil: the server cannot be made to.
 	full, readOnly func(t *testing.T, s *testserver.Server) (back func())
 }
 
-// app is an app with a cache over a store on a server behind a proxy that spoils what passes through.
+// app is an app with a cache over a store on a server behind a proxy that spoils what passes
+// through.
 type app struct {
 	keys   keys
 	t      *testing.T
@@ -50,8 +51,8 @@ type app struct {
 	log    logged
 }
 
-// guardTimeout is what each call to the server may cost; budget, what a request may that makes two of
-// them: with room for a machine that is busy with other tests.
+// guardTimeout is what each call to the server may cost; budget, what a request may that makes two
+// of them: with room for a machine that is busy with other tests.
 const (
 	guardTimeout = 150 * time.Millisecond
 	budget       = 2*guardTimeout + 700*time.Millisecond
@@ -73,7 +74,8 @@ func (k *keys) Set(ctx context.Context, key string, e *store.Entry, ttl time.Dur
 func newApp(t *testing.T, server *testserver.Server) *app {
 	a := &app{t: t, server: server}
 	a.proxy = testserver.Proxy(t, a.server.Addr)
-	a.open(strings.Replace(a.server.URL, a.server.Addr, a.proxy.Addr, 1), fmt.Sprintf("near=0&prefix=test-%d:", prefixes.Add(1)))
+	a.open(strings.Replace(a.server.URL, a.server.Addr, a.proxy.Addr, 1),
+		fmt.Sprintf("near=0&prefix=test-%d:", prefixes.Add(1)))
 	return a
 }
 
@@ -90,7 +92,8 @@ func (a *app) serve(rawURL, options string) {
 	if strings.Contains(rawURL, "?") {
 		join = "&"
 	}
-	s, err := open.URL(a.t.Context(), rawURL+join+"guard_retry=100ms&guard_timeout="+guardTimeout.String()+
+	s, err := open.URL(a.t.Context(), rawURL+join+"guard_retry=100ms&guard_timeout="+
+		guardTimeout.String()+
 		"&"+options, open.Options{
 		Log: slog.New(slog.NewTextHandler(&a.log, nil)),
 	})
@@ -143,7 +146,8 @@ func (a *app) ask(path string) (status string) {
 	if took := time.Since(start); took > budget {
 		a.t.Errorf("%s: took %v, the budget is %v", path, took, budget)
 	}
-	if body := w.Body.String(); w.Code != 200 || !strings.HasPrefix(body, "run ") || !strings.HasSuffix(body, " of "+path) {
+	if body := w.Body.String(); w.Code != 200 || !strings.HasPrefix(body, "run ") ||
+		!strings.HasSuffix(body, " of "+path) {
 		a.t.Errorf("%s: status %d, body %q: not the handler's answer", path, w.Code, body)
 	}
 	return w.Header().Get("Cache-Status")
@@ -181,9 +185,9 @@ func (l *logged) String() string {
 	return l.b.String()
 }
 
-// TestFaults is the table of what may happen to a server. In each case requests are answered by the handler
-// within the budget, the outcome says what happened, the log does not have a line for each request, and
-// when the server is well again, hits come back.
+// TestFaults is the table of what may happen to a server. In each case requests are answered by the
+// handler within the budget, the outcome says what happened, the log does not have a line for each
+// request, and when the server is well again, hits come back.
 func TestFaults(t *testing.T) {
 	for _, k := range serverKinds {
 		t.Run(k.name, func(t *testing.T) {
@@ -197,21 +201,42 @@ func TestFaults(t *testing.T) {
 
 type fault struct {
 	story string
-	// begin makes the server fail and returns what makes it well again; nil if this kind cannot fail so.
+	// begin makes the server fail and returns what makes it well again; nil if this kind cannot
+	// fail so.
 	begin func(a *app, k kind) (end func())
 	// reads says whether what was stored before can be read while the fault lasts.
 	reads bool
 }
 
 var faults = []fault{
-	{story: "killed and restarted", begin: func(a *app, _ kind) func() { a.server.Kill(); return a.server.Start }},
-	{story: "stopped: takes connections and does not answer", begin: func(a *app, _ kind) func() { a.server.Pause(); return a.server.Resume }},
-	{story: "unreachable", begin: func(a *app, _ kind) func() { a.proxy.Refuse(); return a.proxy.Pass }},
-	{story: "silent network", begin: func(a *app, _ kind) func() { a.proxy.Hang(); return a.proxy.Pass }},
-	{story: "a byte a second", begin: func(a *app, _ kind) func() { a.proxy.Trickle(1); return a.proxy.Pass }},
-	{story: "reset in the middle of a reply", begin: func(a *app, _ kind) func() { a.proxy.CutAfter(3); return a.proxy.Pass }},
+	{story: "killed and restarted", begin: func(a *app, _ kind) func() {
+		a.server.Kill()
+		return a.server.Start
+	}},
+	{story: "stopped: takes connections and does not answer", begin: func(a *app, _ kind) func() {
+		a.server.Pause()
+		return a.server.Resume
+	}},
+	{story: "unreachable", begin: func(a *app, _ kind) func() {
+		a.proxy.Refuse()
+		return a.proxy.Pass
+	}},
+	{story: "silent network", begin: func(a *app, _ kind) func() {
+		a.proxy.Hang()
+		return a.proxy.Pass
+	}},
+	{story: "a byte a second", begin: func(a *app, _ kind) func() {
+		a.proxy.Trickle(1)
+		return a.proxy.Pass
+	}},
+	{story: "reset in the middle of a reply", begin: func(a *app, _ kind) func() {
+		a.proxy.CutAfter(3)
+		return a.proxy.Pass
+	}},
 	{story: "garbage in place of replies", begin: func(a *app, _ kind) func() {
-		a.proxy.Alter(func(reply []byte) []byte { return bytes.Repeat([]byte("\x00\xffgarbage\r\n"), 1+len(reply)/10) })
+		a.proxy.Alter(func(reply []byte) []byte {
+			return bytes.Repeat([]byte("\x00\xffgarbage\r\n"), 1+len(reply)/10)
+		})
 		return func() { a.proxy.Pass(); a.proxy.Drop() }
 	}},
 	{story: "no room", reads: true, begin: func(a *app, k kind) func() {
@@ -262,7 +287,8 @@ func (f fault) run(t *testing.T, k kind, server *testserver.Server) {
 		t.Error("the log shows a value")
 	}
 	end()
-	a.asks("/after", "hit") // an answer that came too late may have been "stored", so that is not asked for
+	// an answer that came too late may have been "stored", so that is not asked for
+	a.asks("/after", "hit")
 }
 
 // What is stored under our key and is not ours, or not whole, is a miss, and is put right.
@@ -273,22 +299,27 @@ func TestSpoiledValues(t *testing.T) {
 			a.asks("/page", "hit")
 			key := store.Options{Prefix: a.store.Prefix}.BackendKey(a.keys.last.Load().(string))
 			for story, spoil := range map[string]func(value []byte) []byte{
-				"cut short":         func(v []byte) []byte { return v[:len(v)/2] },
-				"a flipped bit":     func(v []byte) []byte { v[len(v)/2] ^= 4; return v },
-				"another program's": func([]byte) []byte { return []byte(`{"name": "another program"}`) },
-				"nothing":           func([]byte) []byte { return nil },
+				"cut short":     func(v []byte) []byte { return v[:len(v)/2] },
+				"a flipped bit": func(v []byte) []byte { v[len(v)/2] ^= 4; return v },
+				"another program's": func([]byte) []byte {
+					return []byte(`{"name": "another program"}`)
+				},
+				"nothing": func([]byte) []byte { return nil },
 			} {
 				a.asks("/page", "hit")
 				value, err := a.store.Backend.Get(t.Context(), key)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := a.store.Backend.Set(t.Context(), key, spoil(bytes.Clone(value)), time.Hour); err != nil {
+				if err := a.store.Backend.Set(t.Context(), key, spoil(bytes.Clone(value)),
+					time.Hour); err != nil {
 					t.Fatal(err)
 				}
 				runs := a.runs.Load()
-				if status := a.ask("/page"); strings.Contains(status, "hit") || a.runs.Load() != runs+1 {
-					t.Errorf("%s: outcome %q, and the handler ran %d times", story, status, a.runs.Load()-runs)
+				if status := a.ask("/page"); strings.Contains(status, "hit") ||
+					a.runs.Load() != runs+1 {
+					t.Errorf("%s: outcome %q, and the handler ran %d times", story, status,
+						a.runs.Load()-runs)
 				}
 			}
 			a.asks("/page", "hit")
@@ -296,7 +327,8 @@ func TestSpoiledValues(t *testing.T) {
 	}
 }
 
-// An invalidation while the server is away holds, and holds when the server is back with what it had.
+// An invalidation while the server is away holds, and holds when the server is back with what it
+// had.
 func TestInvalidatedWhileTheServerWasAway(t *testing.T) {
 	for _, k := range serverKinds {
 		t.Run(k.name, func(t *testing.T) {
@@ -315,7 +347,8 @@ func TestInvalidatedWhileTheServerWasAway(t *testing.T) {
 	}
 }
 
-// Two processes with one server: each hits what the other stored, and neither what the other changed.
+// Two processes with one server: each hits what the other stored, and neither what the other
+// changed.
 func TestTwoProcessesShare(t *testing.T) {
 	for _, k := range serverKinds {
 		t.Run(k.name, func(t *testing.T) {
@@ -341,31 +374,36 @@ func TestTwoProcessesShare(t *testing.T) {
 	}
 }
 
-// What is wrong at the start is said in one sentence, without a password; a server that is away may be
-// started without by choice.
+// What is wrong at the start is said in one sentence, without a password; a server that is away may
+// be started without by choice.
 func TestUnreachableAtTheStart(t *testing.T) {
 	for _, rawURL := range []string{
-		"redis://u:secret@127.0.0.1:1/0", "postgres://u:secret@127.0.0.1:1/db", "memcached://127.0.0.1:1",
+		"redis://u:secret@127.0.0.1:1/0", "postgres://u:secret@127.0.0.1:1/db",
+		"memcached://127.0.0.1:1",
 		"file:///dev/null/folder",
 	} {
 		_, err := open.URL(t.Context(), rawURL+"?dial_timeout=1s", open.Options{})
 		if strings.HasPrefix(rawURL, "file:") {
 			_, err = open.URL(t.Context(), rawURL, open.Options{})
 		}
-		if err == nil || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "\n") {
+		if err == nil || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(),
+			"\n") {
 			t.Errorf("%s: error %q, want one line without a password", rawURL, err)
 		}
 		t.Log(err)
 		if strings.HasPrefix(rawURL, "file:") {
 			continue
 		}
-		s, err := open.URL(t.Context(), rawURL+"?start=anyway", open.Options{Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+		s, err := open.URL(t.Context(), rawURL+"?start=anyway",
+			open.Options{Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 		if err != nil {
 			t.Errorf("%s, started anyway: %v", rawURL, err)
 			continue
 		}
 		c := middleware.New(s, middleware.Options{Log: slog.New(slog.DiscardHandler)})
-		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "the handler's") }))
+		h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			io.WriteString(w, "the handler's")
+		}))
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 		if w.Body.String() != "the handler's" {

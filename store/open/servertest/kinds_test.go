@@ -28,11 +28,14 @@ var serverKinds = []kind{
 	{
 		name:  "postgresql",
 		start: func(t testing.TB) *testserver.Server { return testserver.Postgres(t) },
-		full: func(t *testing.T, s *testserver.Server) func() { // as the server says it of a full disk
+		// as the server says it of a full disk
+		full: func(t *testing.T, s *testserver.Server) func() {
 			postgresDo(t, s, `CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$
 				BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$`,
 				`CREATE TRIGGER no_room BEFORE INSERT OR UPDATE ON freshet_cache FOR EACH ROW EXECUTE FUNCTION no_room()`)
-			return func() { postgresDo(t, s, `DROP TRIGGER no_room ON freshet_cache`, `DROP FUNCTION no_room`) }
+			return func() {
+				postgresDo(t, s, `DROP TRIGGER no_room ON freshet_cache`, `DROP FUNCTION no_room`)
+			}
 		},
 		readOnly: func(t *testing.T, s *testserver.Server) func() {
 			postgresReadOnly(t, s, "on")
@@ -89,7 +92,8 @@ func fillMemcached(t *testing.T, s *testserver.Server) {
 			if i == 200_000 {
 				t.Fatal("a memcached without eviction is never full")
 			}
-			reply := memcachedDo(t, s, fmt.Sprintf("set other-%d-%d 0 0 %d\r\n%s\r\n", size, i, len(value), value))
+			reply := memcachedDo(t, s, fmt.Sprintf("set other-%d-%d 0 0 %d\r\n%s\r\n", size, i,
+				len(value), value))
 			if reply != "STORED\r\n" {
 				break
 			}

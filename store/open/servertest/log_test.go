@@ -21,8 +21,8 @@ import (
 // childURL is the variable that makes this test's program an app over the store that it names.
 const childURL = "FRESHET_TEST_APP_STORE"
 
-// child is a user's app, which sets up no log. It asks itself for pages until its standard input ends, and says
-// on standard output what came of it, whenever that changes.
+// child is a user's app, which sets up no log. It asks itself for pages until its standard input
+// ends, and says on standard output what came of it, whenever that changes.
 func child(url string) {
 	s, err := open.URL(context.Background(), url, open.Options{})
 	if err != nil {
@@ -63,8 +63,8 @@ func child(url string) {
 	}
 }
 
-// A server that is killed and comes back is two lines on an app's standard error, whatever the client below
-// has to say: one when it goes and one when it is back.
+// A server that is killed and comes back is two lines on an app's standard error, whatever the
+// client below has to say: one when it goes and one when it is back.
 func TestAnOutageIsTwoLinesOnStandardError(t *testing.T) {
 	for _, k := range serverKinds {
 		t.Run(k.name, func(t *testing.T) {
@@ -75,7 +75,8 @@ func TestAnOutageIsTwoLinesOnStandardError(t *testing.T) {
 				join = "&"
 			}
 			app := exec.Command(os.Args[0])
-			app.Env = append(os.Environ(), childURL+"="+server.URL+join+"near=0&guard_retry=100ms&guard_timeout=1m&guard_set_timeout=1m")
+			app.Env = append(os.Environ(), childURL+"="+server.URL+join+
+				"near=0&guard_retry=100ms&guard_timeout=1m&guard_set_timeout=1m")
 			var said bytes.Buffer
 			app.Stderr = &said
 			in, err := app.StdinPipe()
@@ -102,7 +103,8 @@ func TestAnOutageIsTwoLinesOnStandardError(t *testing.T) {
 			until("hit")
 			server.Kill()
 			until("store-error")
-			time.Sleep(1500 * time.Millisecond) // longer than the journal is not asked, and many requests
+			// longer than the journal is not asked, and many requests
+			time.Sleep(1500 * time.Millisecond)
 			server.Start()
 			until("hit")
 			time.Sleep(2500 * time.Millisecond) // ... than it is not asked after a failure
@@ -112,8 +114,11 @@ func TestAnOutageIsTwoLinesOnStandardError(t *testing.T) {
 				t.Error(err)
 			}
 			log := strings.Split(strings.TrimSpace(said.String()), "\n")
-			if len(log) != 2 || !strings.Contains(log[0], "is unavailable: requests do without it") || !strings.Contains(log[1], "is available again") {
-				t.Errorf("standard error has %d lines:\n%s\nwant two: one when the server goes, and one when it is back", len(log), said.String())
+			if len(log) != 2 || !strings.Contains(log[0],
+				"is unavailable: requests do without it") || !strings.Contains(log[1],
+				"is available again") {
+				t.Errorf("standard error has %d lines:\n%s\nwant two: one when the server goes, "+
+					"and one when it is back", len(log), said.String())
 			}
 		})
 	}

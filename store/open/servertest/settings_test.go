@@ -16,29 +16,41 @@ func TestDriversTakeWhatSettingsAllow(t *testing.T) {
 	folder := t.TempDir()
 	extremes := map[string][]string{
 		"redis://127.0.0.1:1": {
-			"cache_pool_size = 1", "cache_pool_size = 10000", "cache_pool_timeout = 0.001", "cache_pool_timeout = 1h",
-			"cache_dial_timeout = 1ms", "cache_dial_timeout = 3600", "cache_timeout = 1ms", "cache_timeout = 1h", "cache_max_retries = 10",
-			"cache_min_idle = 0", "cache_guard_failures = 0", "cache_guard_failures = 1000", "cache_guard_waiting = 1048576",
-			"cache_guard_timeout = 1h", "cache_guard_set_timeout = 1ms", "cache_guard_retry = 1h", "cache_start = anyway",
-			"cache_compress_from_bytes = 2147483647", "cache_max_value_bytes = 1TiB", "cache_near_size_bytes = 1TiB", "cache_prefix = a_",
+			"cache_pool_size = 1", "cache_pool_size = 10000", "cache_pool_timeout = 0.001",
+			"cache_pool_timeout = 1h",
+			"cache_dial_timeout = 1ms", "cache_dial_timeout = 3600", "cache_timeout = 1ms",
+			"cache_timeout = 1h", "cache_max_retries = 10",
+			"cache_min_idle = 0", "cache_guard_failures = 0", "cache_guard_failures = 1000",
+			"cache_guard_waiting = 1048576",
+			"cache_guard_timeout = 1h", "cache_guard_set_timeout = 1ms", "cache_guard_retry = 1h",
+			"cache_start = anyway",
+			"cache_compress_from_bytes = 2147483647", "cache_max_value_bytes = 1TiB",
+			"cache_near_size_bytes = 1TiB", "cache_prefix = a_",
 		},
-		"rediss://127.0.0.1:1":                           {"cache_server_name = a.example"},
-		"redis+cluster://127.0.0.1:1":                    {"cache_use_tls = true"},
-		"redis+sentinel://127.0.0.1:1":                   {"cache_master = m"},
-		"redis+sentinel://127.0.0.1:1?master=m":          {"cache_sentinel_password = p", "cache_use_tls = yes"},
+		"rediss://127.0.0.1:1":         {"cache_server_name = a.example"},
+		"redis+cluster://127.0.0.1:1":  {"cache_use_tls = true"},
+		"redis+sentinel://127.0.0.1:1": {"cache_master = m"},
+		"redis+sentinel://127.0.0.1:1?master=m": {"cache_sentinel_password = p",
+			"cache_use_tls = yes"},
 		"redis+sentinel://h?master=m&sentinel_password=": {"cache_master = m"},
 		"postgres://127.0.0.1:1/d": {
-			"cache_pool_size = 1", "cache_pool_size = 10000", "cache_max_overflow = 0", "cache_maxoverflow = 10000",
-			"cache_max_backlog = -1", "cache_max_backlog = 1000000", "cache_pool_recycle = -1", "cache_pool_recycle = 1",
-			"cache_pool_recycle = 1000000", "cache_pool_timeout = 1ms", "cache_pool_timeout = 1h", "cache_timeout = 1ms",
-			"cache_table = a.b_1", "cache_unlogged = yes", "cache_sweep = 0", "cache_sweep = 100ms", "cache_sweep = 24h",
+			"cache_pool_size = 1", "cache_pool_size = 10000", "cache_max_overflow = 0",
+			"cache_maxoverflow = 10000",
+			"cache_max_backlog = -1", "cache_max_backlog = 1000000", "cache_pool_recycle = -1",
+			"cache_pool_recycle = 1",
+			"cache_pool_recycle = 1000000", "cache_pool_timeout = 1ms", "cache_pool_timeout = 1h",
+			"cache_timeout = 1ms",
+			"cache_table = a.b_1", "cache_unlogged = yes", "cache_sweep = 0", "cache_sweep = 100ms",
+			"cache_sweep = 24h",
 			"cache_statement_cache = no",
 		},
 		"memcached://127.0.0.1:1": {
-			"cache_pool_size = 10000", "cache_dial_timeout = 1m", "cache_timeout = 0.001", "cache_max_item_size_bytes = 1KiB",
+			"cache_pool_size = 10000", "cache_dial_timeout = 1m", "cache_timeout = 0.001",
+			"cache_max_item_size_bytes = 1KiB",
 			"cache_max_item_size_bytes = 1GiB", "cache_oversize = split",
 		},
-		"file://" + folder: {"cache_max_size_bytes = 1MiB", "cache_max_value_bytes = 1", "cache_fsync = on"},
+		"file://" + folder: {"cache_max_size_bytes = 1MiB", "cache_max_value_bytes = 1",
+			"cache_fsync = on"},
 	}
 	for rawURL, lines := range extremes {
 		for _, line := range lines {
@@ -76,8 +88,10 @@ func TestEachOptionIsASetting(t *testing.T) {
 	_, options, _ := strings.Cut(string(page), "\n## Options\n")
 	options, _, _ = strings.Cut(options, "\n## ")
 	called := map[string]string{ // whose setting is called otherwise
-		"near": "cache_near_size_bytes", "compress": "cache_compress_from_bytes", "max_value": "cache_max_value_bytes",
-		"max_bytes": "cache_max_size_bytes", "max_item_size": "cache_max_item_size_bytes", "tls": "cache_use_tls",
+		"near": "cache_near_size_bytes", "compress": "cache_compress_from_bytes",
+		"max_value": "cache_max_value_bytes",
+		"max_bytes": "cache_max_size_bytes", "max_item_size": "cache_max_item_size_bytes",
+		"tls": "cache_use_tls",
 	}
 	keys := open.Keys()
 	seen := 0

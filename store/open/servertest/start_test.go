@@ -8,22 +8,26 @@ import (
 	"github.com/freshet-go/freshet/store/open"
 )
 
-// Credentials and databases that are wrong are said at the start, in one line, without the password. Started
-// anyway, requests are the handler's, and the outcome says that the store fails.
+// Credentials and databases that are wrong are said at the start, in one line, without the
+// password. Started anyway, requests are the handler's, and the outcome says that the store fails.
 func TestWrongPasswordsAndDatabases(t *testing.T) {
 	redis := testserver.Redis(t, "--requirepass", "right")
 	postgres := testserver.Postgres(t)
 	postgresDo(t, postgres, "CREATE ROLE app LOGIN PASSWORD 'right'")
 	for story, c := range map[string]struct{ url, says string }{
-		"Redis, wrong password":      {"redis://:secret@" + redis.Addr + "/0", "authentication error"},
-		"Redis, no password":         {"redis://" + redis.Addr + "/0", "authentication error"},
-		"Redis, wrong database":      {"redis://:right@" + redis.Addr + "/99", "permanent error"},
-		"PostgreSQL, wrong password": {"postgres://app:secret@" + postgres.Addr + "/freshet?sslmode=disable", "authentication error"},
-		"PostgreSQL, wrong database": {"postgres://freshet@" + postgres.Addr + "/nosuch?sslmode=disable", "permanent error"},
+		"Redis, wrong password": {"redis://:secret@" + redis.Addr + "/0",
+			"authentication error"},
+		"Redis, no password":    {"redis://" + redis.Addr + "/0", "authentication error"},
+		"Redis, wrong database": {"redis://:right@" + redis.Addr + "/99", "permanent error"},
+		"PostgreSQL, wrong password": {"postgres://app:secret@" + postgres.Addr +
+			"/freshet?sslmode=disable", "authentication error"},
+		"PostgreSQL, wrong database": {"postgres://freshet@" + postgres.Addr +
+			"/nosuch?sslmode=disable", "permanent error"},
 	} {
 		t.Run(story, func(t *testing.T) {
 			_, err := open.URL(t.Context(), c.url, open.Options{})
-			if err == nil || !strings.Contains(err.Error(), c.says) || strings.ContainsAny(err.Error(), "\n") ||
+			if err == nil || !strings.Contains(err.Error(), c.says) ||
+				strings.ContainsAny(err.Error(), "\n") ||
 				strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "right") {
 				t.Fatalf("error %q, want one line with %q and no password", err, c.says)
 			}
@@ -31,7 +35,8 @@ func TestWrongPasswordsAndDatabases(t *testing.T) {
 			a := &app{t: t}
 			a.serve(c.url, "near=0&start=anyway")
 			for range 20 {
-				if status := a.ask("/page"); !strings.Contains(status, "store-error") && !strings.Contains(status, "journal-lost") {
+				if status := a.ask("/page"); !strings.Contains(status, "store-error") &&
+					!strings.Contains(status, "journal-lost") {
 					t.Errorf("the outcome is %q", status)
 				}
 			}
