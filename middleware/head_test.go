@@ -1,9 +1,11 @@
 package middleware_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -68,9 +70,11 @@ func TestASlowHEADLeavesANewerPage(t *testing.T) {
 		for _, vary := range []string{"", "Accept-Language"} {
 			t.Run(s.name+vary, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					version := "1"
+					var version atomic.Int32
+					version.Store(1)
 					o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
-						etag := `"` + version + `"`
+						now := version.Load()
+						etag := fmt.Sprintf("%q", fmt.Sprint(now))
 						if r.Method == "HEAD" {
 							time.Sleep(2 * time.Second)
 							switch s.says {
@@ -84,7 +88,7 @@ func TestASlowHEADLeavesANewerPage(t *testing.T) {
 						if vary != "" {
 							w.Header().Set("Vary", vary)
 						}
-						io.WriteString(w, "page "+version)
+						fmt.Fprint(w, "page ", now)
 					}}
 					h := newCache(t).With(policy.Policy{TTL: time.Hour})(o)
 					get(h, "/")
@@ -92,7 +96,7 @@ func TestASlowHEADLeavesANewerPage(t *testing.T) {
 					var head sync.WaitGroup
 					head.Go(func() { do(h, "HEAD", "/", "Cache-Control", "no-cache") })
 					time.Sleep(time.Second)
-					version = "2"
+					version.Store(2)
 					want(t, "the newer page", body(get(h, "/", "Cache-Control", "no-cache")),
 						"page 2")
 					head.Wait()
