@@ -28,8 +28,14 @@ func TestTheEndLeavesNothing(t *testing.T) {
 	}
 	child := p.output.String()
 	e.end()
-	if state, err := os.ReadFile("/proc/" + child + "/stat"); err == nil && !strings.Contains(string(state), ") Z ") {
-		t.Errorf("the child still runs: %s", state)
+	for began := time.Now(); ; time.Sleep(time.Millisecond) { // it has been killed, and dies when it is its turn
+		state, err := os.ReadFile("/proc/" + child + "/stat")
+		if err != nil || strings.Contains(string(state), ") Z ") {
+			break
+		}
+		if time.Since(began) > time.Minute {
+			t.Fatalf("the child still runs: %s", state)
+		}
 	}
 	if _, err := os.Stat(e.dir); err == nil {
 		t.Error("the folder is still there")
