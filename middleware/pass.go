@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/freshet-go/freshet/internal/rules"
@@ -65,6 +66,9 @@ func hidden(why policy.Reason) bool {
 func (x *exchange) passesInside() (why policy.Reason, passes bool) {
 	x.around, x.passing = passedOr(x.r.Context())
 	outer := x.passing
+	if outer != nil {
+		outer.inside.Store(true)
+	}
 	if outer == nil || outer.x.c != x.c || outer.x.r.RequestURI != x.r.RequestURI ||
 		!hidden(outer.why) ||
 		outer.why == rules.ReasonPassCookie && x.p.Shared {
@@ -78,12 +82,13 @@ type passed struct {
 	passWriter
 	why policy.Reason
 
-	// what the header said of its lifetime before the mount, which is off, and after
+	// what the header said of its lifetime before the mount, which is off, and after: for mounts inside
 	came, went http.Header
+	inside     atomic.Bool // a mount inside has found it
 }
 
 func (w *passed) onHeader(_ int, h http.Header) {
-	if w.why == rules.ReasonOff {
+	if w.why == rules.ReasonOff && w.inside.Load() {
 		w.came = rules.Lifetimes(h, w.x.p)
 		defer func() { w.went = rules.Lifetimes(h, w.x.p) }()
 	}
