@@ -332,7 +332,7 @@ func TestStatsAndTop(t *testing.T) {
 		t.Errorf("%v %s", err, body)
 	}
 	if strings.Contains(body, "secret") {
-		t.Error("a query is told:", body)
+		t.Error("the answer has a query:", body)
 	}
 	if status, _, body := s.ask("GET", "/__freshet__/top?n=many", ""); status != 400 {
 		t.Errorf("%d %s", status, body)

@@ -69,9 +69,8 @@ func (d *Door) readPurge(w http.ResponseWriter, r *http.Request) (p purge, err e
 		decoder := json.NewDecoder(strings.NewReader(string(body)))
 		decoder.DisallowUnknownFields()
 		if err := decoder.Decode(&p); err != nil {
-			return p,
-				fmt.Errorf(
-					`the body: %w; allowed is one of {"url": …}, {"prefix": …}, {"tags": […]} and {"all": true}, with "soft": true or without`, err)
+			return p, fmt.Errorf(`the body: %w; allowed is one of {"url": …}, {"prefix": …}, `+
+				`{"tags": […]} and {"all": true}, with "soft": true or without`, err)
 		}
 	default:
 		p.URL, p.Soft = r.URL.Query().Get("url"), r.URL.Query().Get("soft") == "1"

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Board is what clients are told just now. The zero Board tells what the zero [Fields] do. It is
-// safe for concurrent use: [Board.Set] changes what the next response says.
+// Board adds its [Fields] to the responses of a handler. The zero Board has the zero Fields. It is
+// safe for concurrent use: [Board.Set] changes the next response.
 type Board struct {
 	posted atomic.Pointer[posted]   // nil: the zero Fields
 	draw   func() (percent float64) // from 0 up to 100; nil: by lot
@@ -28,7 +28,7 @@ type posted struct {
 
 var byDefault = prepare(Fields{})
 
-// Set tells the fields from now on, in the place of those before. Fields that are not allowed
+// Set replaces the fields. Fields that are not allowed
 // change nothing, and the error says which, with what is allowed.
 func (b *Board) Set(f Fields) error {
 	if err := f.check(); err != nil {
@@ -41,7 +41,7 @@ func (b *Board) Set(f Fields) error {
 	return nil
 }
 
-// Fields returns what is told now.
+// Fields returns the fields as they are now.
 func (b *Board) Fields() Fields {
 	f := b.now().fields
 	if f.Backoff != nil {

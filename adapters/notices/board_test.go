@@ -123,7 +123,7 @@ func TestRetryAfter(t *testing.T) {
 	want(t, "none", field(get(busy, "/"), "Retry-After"), "-")
 }
 
-// A panic that something outside turns into a 500 has what is told, too.
+// A panic that something outside turns into a 500 has the fields, too.
 func TestPanic(t *testing.T) {
 	var b Board
 	set(t, &b, Fields{Backoff: new(10 * time.Second)})

@@ -30,8 +30,8 @@ type Fields struct {
 	RetryAfter time.Duration
 
 	// EOS is when the service ends. Before it, each response has an Alert: {"code":"soft-eol",…}.
-	// From then on each request is answered with 410 and {"code":"hard-eol",…}, whatever is stored
-	// and whoever asks. Default (the zero time): it does not end.
+	// From then on each request is answered with 410 and {"code":"hard-eol",…}, also where a
+	// page is stored. Default (the zero time): it does not end.
 	EOS time.Time
 	// EOSMessage and EOSURL are the "message" and "url" of an Alert: a text for users, of up to
 	// 1024 bytes, and the absolute http or https URL of a page that says more. Default: none.

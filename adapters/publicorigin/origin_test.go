@@ -149,7 +149,8 @@ func TestHostPoisoning(t *testing.T) {
 			t.Errorf("%d runs, want 1", runs)
 		}
 	}
-	if _, whole := raw(t, addr, "GET /moved HTTP/1.1\nHost: internal.evil\n"); !strings.Contains(whole, "Location:[https://public.example/here]") {
+	_, whole := raw(t, addr, "GET /moved HTTP/1.1\nHost: internal.evil\n")
+	if !strings.Contains(whole, "Location:[https://public.example/here]") {
 		t.Errorf("a redirect: %s", whole)
 	}
 	if stored := strings.ToLower(l.text.String()); strings.Contains(stored, "evil") ||

@@ -77,12 +77,16 @@ func (c chart) svg() string {
 
 	var s svgWriter
 	s.line(
-		`<svg xmlns="http://www.w3.org/2000/svg" width="%.0f" height="%.0f" viewBox="0 0 %.0f %.0f" role="img" font-family="system-ui, 'DejaVu Sans', Arial, sans-serif" fill="#111">`,
+		`<svg xmlns="http://www.w3.org/2000/svg" width="%.0f" height="%.0f" `+
+			`viewBox="0 0 %.0f %.0f" role="img" `+
+			`font-family="system-ui, 'DejaVu Sans', Arial, sans-serif" fill="#111">`,
 		width, height, width, height)
 	s.line(`<title>%s</title>`, html.EscapeString(c.title))
 	s.line(`<desc>%s</desc>`, html.EscapeString(c.describe()))
 	s.line(
-		`<defs><pattern id="hatch" width="7" height="7" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="7" height="7" fill="#fff"/><rect width="3" height="7" fill="#777"/></pattern></defs>`)
+		`<defs><pattern id="hatch" width="7" height="7" patternUnits="userSpaceOnUse" ` +
+			`patternTransform="rotate(45)"><rect width="7" height="7" fill="#fff"/>` +
+			`<rect width="3" height="7" fill="#777"/></pattern></defs>`)
 	s.line(`<rect x="0.5" y="0.5" width="%.1f" height="%.1f" rx="8" fill="#fff" stroke="#999"/>`,
 		width-1, height-1)
 	s.text(margin, 36, fontTitle, "start", "bold", c.title)
@@ -117,7 +121,8 @@ func (c chart) svg() string {
 	for _, b := range c.bars {
 		if b.kind == floor && b.empty == "" {
 			s.line(
-				`<path d="M%.1f %.1fV%.1f" stroke="#111" stroke-width="1.5" stroke-dasharray="5 4"/>`, at(b.value.Median), top, bottom)
+				`<path d="M%.1f %.1fV%.1f" stroke="#111" stroke-width="1.5" `+
+					`stroke-dasharray="5 4"/>`, at(b.value.Median), top, bottom)
 		}
 	}
 	s.line(`<path d="M%.1f %.1fV%.1f" stroke="#111"/>`, left, top, bottom)

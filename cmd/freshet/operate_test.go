@@ -102,7 +102,7 @@ func TestFlushOfARunningProxy(t *testing.T) {
 			t.Errorf("%q, afterwards [%s], want [%s…]", c.from, cache, want)
 		}
 		p.stop(syscall.SIGTERM)
-		if everybody := strings.Contains(p.stderr.String(), "whoever reaches this proxy can "+
+		if everybody := strings.Contains(p.stderr.String(), "every client that reaches this proxy can "+
 			"empty it"); everybody !=
 			(len(c.from) > 0 && c.from[1] == "0.0.0.0/0") {
 			t.Errorf("%q: the log says %s", c.from, &p.stderr)

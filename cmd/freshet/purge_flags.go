@@ -43,7 +43,7 @@ func (f *purgeFlags) check() error {
 // warnings says what hardly anybody means.
 func (f *purgeFlags) warnings() []string {
 	if slices.ContainsFunc(f.From, func(p netip.Prefix) bool { return p.Bits() == 0 }) {
-		return []string{"--purge-from names every address there is: whoever reaches this proxy " +
+		return []string{"--purge-from names every address there is: every client that reaches this proxy " +
 			"can empty it"}
 	}
 	return nil

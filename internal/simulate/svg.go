@@ -59,7 +59,8 @@ func (c *chart) line(format string, args ...any) { fmt.Fprintf(c, format+"\n", a
 
 func (c *chart) draw() {
 	c.line(
-		`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %.0f" width="100%%" style="max-width:800px" role="img" aria-labelledby="t d">`,
+		`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %.0f" width="100%%" `+
+			`style="max-width:800px" role="img" aria-labelledby="t d">`,
 		chartWidth, chartHeight)
 	c.line(`<title id="t">Hit ratio over memory</title><desc id="d">%s</desc>`,
 		html.EscapeString(c.words()))

@@ -200,7 +200,7 @@ func TestTooManyTags(t *testing.T) {
 	}
 }
 
-// Who may not purge is told so, nothing is purged and nothing reaches the upstream.
+// A client that may not purge gets an error; nothing is purged and nothing reaches the upstream.
 func TestWhoMayPurge(t *testing.T) {
 	inside := proxy.Purge{From: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"),
 		netip.MustParsePrefix("2001:db8::/32")}}

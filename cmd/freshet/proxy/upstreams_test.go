@@ -138,7 +138,7 @@ func TestRequestsAreSpread(t *testing.T) {
 }
 
 // A request that could not be sent goes to another upstream, if it is safe and has no body. The
-// rest of them is told so; the state of the one that is gone is logged once.
+// others get an error; the log has one line on the upstream that is gone.
 func TestAnUpstreamIsGone(t *testing.T) {
 	for _, method := range []string{"GET", "HEAD", "OPTIONS"} {
 		c := newCluster(t, 3, proxy.Options{})
