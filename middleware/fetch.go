@@ -52,10 +52,21 @@ func (l *lookup) fetchAlone(out policy.Outcome) next {
 			return l.readAlong(f, out)
 		}
 	}
-	if l.x.req.Range && l.found.entry == nil && l.finishes() {
+	if l.x.req.Range && l.found.entry == nil && l.finishes() || l.missedAnEnd() {
 		return lookAgain
 	}
 	return l.alone(out)
+}
+
+// missedAnEnd reports, once for a HEAD or a Range request that found nothing, whether a fill has
+// ended since: the request may want what that fill stored.
+func (l *lookup) missedAnEnd() bool {
+	if l.missed || l.found.entry != nil || l.x.req.Class != rules.ClassHead && !l.x.req.Range ||
+		l.x.c.fills.Ended() == l.found.ended {
+		return false
+	}
+	l.missed = true
+	return true
 }
 
 // lead runs the handler for all who read along with f, unless what they want has come meanwhile.

@@ -13,9 +13,10 @@ import (
 
 // lookup is a request that may be answered with a stored response, with what was found for it.
 type lookup struct {
-	x     exchange
-	found found
-	waits *time.Time // since when it waits for others' responses, if it does
+	x      exchange
+	found  found
+	waits  *time.Time // since when it waits for others' responses, if it does
+	missed bool       // missedAnEnd has reported it once
 }
 
 // found is what a look into the store found.

@@ -432,3 +432,31 @@ func TestAPageThatIsStoredBetweenTheLookAndTheRun(t *testing.T) {
 		want(t, "runs", o.runs.Load(), int64(1))
 	})
 }
+
+// HEAD and Range requests, which lead no fill for others, look once more too.
+func TestAPageThatIsStoredBetweenTheLookAndTheRunForAPartOfIt(t *testing.T) {
+	for _, next := range []struct{ method, name, value string }{
+		{"GET", "Range", "bytes=0-1"},
+		{"HEAD", "Accept", "*/*"},
+	} {
+		t.Run(next.method, func(t *testing.T) {
+			memory := memstore.New(1 << 20)
+			defer memory.Close()
+			s := &lateMiss{Store: memory}
+			c := middleware.New(s, middleware.Options{Log: discard})
+			defer c.Shutdown(t.Context())
+			o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Cache-Control", "max-age=60")
+				io.WriteString(w, "page")
+			}}
+			h := c.Handler(o)
+			s.then = func() { get(h, "/") }
+			r := httptest.NewRequest(next.method, "/", nil)
+			r.Header.Set(next.name, next.value)
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			want(t, "Cache-Status", w.Header().Get("Cache-Status")[:12], "Freshet; hit")
+			want(t, "runs", o.runs.Load(), int64(1))
+		})
+	}
+}
