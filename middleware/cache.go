@@ -84,7 +84,7 @@ func New(s store.Store, o Options) *Cache {
 	c.fields, c.passes, c.contrary, c.forced = newFields(), newPasses(), newPasses(),
 		newForcedRuns()
 	c.expires.start(c.options.Expires)
-	c.latest = newLatest()
+	c.latest.init()
 	for _, warning := range c.options.Expires.Warnings() {
 		c.options.Log.Warn("freshet: settings: " + warning)
 	}

@@ -78,7 +78,9 @@ func (n *run) link() {
 // linkToReaders ends the handler's run some time after all clients have left.
 func (n *run) linkToReaders(cancel func()) {
 	n.f.WhenDeserted(reasonLost, cancel)
-	n.unlink = context.AfterFunc(n.x.r.Context(), n.f.LeaderLeft)
+	if ctx := n.x.r.Context(); ctx.Done() != nil {
+		n.unlink = context.AfterFunc(ctx, n.f.LeaderLeft)
+	}
 }
 
 func (n *run) unlinked() {

@@ -20,13 +20,13 @@ func (n *run) index(e *store.Entry) {
 	}
 	n.indexing = e.Key
 	c, key := n.x.c, n.x.req.Key
-	unlock := c.indexing.lock(key, c.options.StoreTimeout)
-	if unlock == nil {
+	lock, ok := c.indexing.lock(key, c.options.StoreTimeout)
+	if !ok {
 		// others wait for the store already, each for a variant: it may be found all the same, if
 		// theirs is
 		return
 	}
-	defer unlock()
+	defer lock.unlock()
 	now, lifetime := time.Now(), e.TTL()
 	index := &store.Entry{Key: key, URI: n.x.req.URI, Received: now, Retention: lifetime,
 		Number: e.Number}

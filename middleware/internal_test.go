@@ -497,7 +497,14 @@ func TestKeyLocksAreForgotten(t *testing.T) {
 	var locks keyLocks
 	var all sync.WaitGroup
 	for range 10 {
-		all.Go(func() { locks.lock("k", time.Minute)() })
+		all.Go(func() {
+			lock, ok := locks.lock("k", time.Minute)
+			if !ok {
+				t.Error("the lock is not free within a minute")
+				return
+			}
+			lock.unlock()
+		})
 	}
 	all.Wait()
 	for i := range locks.shards {

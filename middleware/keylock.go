@@ -11,8 +11,9 @@ import (
 type keyLocks struct{ shards [keyShards]keyLockShard }
 
 type keyLockShard struct {
-	mu   sync.Mutex // held for no call
-	held map[string]*keyLock
+	mu    sync.Mutex // held for no call
+	held  map[string]*keyLock
+	spare *keyLock // one that nobody uses, for the next key
 }
 
 type keyLock struct {
@@ -20,37 +21,57 @@ type keyLock struct {
 	users int           // requests that have it or wait for it
 }
 
-// lock waits until the key is free, but no longer than patience, and returns what frees it again;
-// nil: it was not free.
-func (l *keyLocks) lock(key string, patience time.Duration) (unlock func()) {
+// heldLock is the lock of a key, for the one who has it.
+type heldLock struct {
+	sh  *keyLockShard
+	key string
+	k   *keyLock
+}
+
+// lock waits until the key is free, but no longer than patience. ok is false when it was not free;
+// otherwise unlock must follow.
+func (l *keyLocks) lock(key string, patience time.Duration) (h heldLock, ok bool) {
 	sh := &l.shards[maphash.String(seed, key)%keyShards]
+	h = heldLock{sh, key, sh.enter(key)}
+	if !h.k.take(patience) {
+		h.leave()
+		return h, false
+	}
+	return h, true
+}
+
+// enter returns the lock of a key, with one user more.
+func (sh *keyLockShard) enter(key string) *keyLock {
 	sh.mu.Lock()
+	defer sh.mu.Unlock()
 	k := sh.held[key]
 	if k == nil {
-		k = &keyLock{free: make(chan struct{}, 1)}
-		k.free <- struct{}{}
+		if k, sh.spare = sh.spare, nil; k == nil {
+			k = &keyLock{free: make(chan struct{}, 1)}
+			k.free <- struct{}{}
+		}
 		if sh.held == nil {
 			sh.held = map[string]*keyLock{}
 		}
 		sh.held[key] = k
 	}
 	k.users++
-	sh.mu.Unlock()
+	return k
+}
 
-	leave := func() {
-		sh.mu.Lock()
-		defer sh.mu.Unlock()
-		if k.users--; k.users == 0 {
-			delete(sh.held, key)
-		}
-	}
-	if !k.take(patience) {
-		leave()
-		return nil
-	}
-	return func() {
-		k.free <- struct{}{}
-		leave()
+// unlock frees the key.
+func (h heldLock) unlock() {
+	h.k.free <- struct{}{}
+	h.leave()
+}
+
+// leave forgets a lock that nobody has or waits for any more: it is free then.
+func (h heldLock) leave() {
+	h.sh.mu.Lock()
+	defer h.sh.mu.Unlock()
+	if h.k.users--; h.k.users == 0 {
+		delete(h.sh.held, h.key)
+		h.sh.spare = h.k
 	}
 }
 

@@ -51,8 +51,21 @@ func (w *passed) tellInside() *http.Request {
 		return r
 	}
 	w.x.around, w.x.passing = passedOr(r.Context())
-	said := &Response{passed: w, around: w.x.around}
-	return r.WithContext(context.WithValue(r.Context(), speakingKey{}, said))
+	w.tells = telling{r.Context(), w}
+	return r.WithContext(&w.tells)
+}
+
+// telling is the context of a request that passes, for mounts inside.
+type telling struct {
+	context.Context
+	passed *passed
+}
+
+func (c *telling) Value(key any) any {
+	if key == (speakingKey{}) {
+		return c.passed
+	}
+	return c.Context.Value(key)
 }
 
 // hidden reports whether mounts inside may not see why a request passes.
@@ -80,17 +93,23 @@ func (x *exchange) passesInside() (why policy.Reason, passes bool) {
 // passed is the writer of a request that passes.
 type passed struct {
 	passWriter
-	why policy.Reason
+	why   policy.Reason
+	tells telling
 
 	// what the header said of its lifetime before the mount, which is off, and after: for mounts inside
 	came, went http.Header
 	inside     atomic.Bool // a mount inside has found it
+	control    [1]string   // the value of Cache-Control of a mount that is off
 }
 
 func (w *passed) onHeader(_ int, h http.Header) {
 	if w.why == rules.ReasonOff && w.inside.Load() {
 		w.came = rules.Lifetimes(h, w.x.p)
 		defer func() { w.went = rules.Lifetimes(h, w.x.p) }()
+	}
+	if w.why == rules.ReasonOff {
+		rules.Forbid(h, w.x.p, w.control[:0:1])
+		return
 	}
 	rules.Announce(h, w.x.p, rules.Admission{Reason: w.why}, &w.x.req, w.x.ttl, true, time.Now())
 }

@@ -35,6 +35,9 @@ func mayRunAgain(ctx context.Context) bool {
 		case *speaking:
 			ctx = own.request
 			continue
+		case *telling:
+			ctx = own.Context
+			continue
 		case nil:
 			return false
 		}

@@ -17,8 +17,6 @@ type Response struct {
 	run    *run      // nil but in a handler's run
 	around *Response // what the handler of a cache around this one speaks through, or nil
 	part   bool      // of what that answers, this is a part and not the whole
-	// in the place of all else but around: a request passes the mounts inside as well
-	passed *passed
 
 	mu    sync.Mutex
 	tags  []string // that the handler named
@@ -74,11 +72,13 @@ func saidIn(ctx context.Context) *Response {
 // passedOr is saidIn, and returns the writer of a request that passes the mounts inside as well, if
 // there is one.
 func passedOr(ctx context.Context) (*Response, *passed) {
-	said, _ := ctx.Value(speakingKey{}).(*Response)
-	if said == nil || said.passed == nil {
-		return said, nil
+	switch speaks := ctx.Value(speakingKey{}).(type) {
+	case *Response:
+		return speaks, nil
+	case *passed:
+		return speaks.x.around, speaks
 	}
-	return said.around, said.passed
+	return nil, nil
 }
 
 // Tag adds tags to the response, under which it can be invalidated together with others. Call it

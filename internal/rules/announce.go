@@ -44,7 +44,7 @@ func Announce(
 	usable := a.Store || req.Class == ClassHead && a.Reason == ReasonMethod
 	switch {
 	case p.Off || a.Reason == ReasonOff:
-		forbid(h, p)
+		Forbid(h, p, nil)
 		return false
 	case !governed || req.Class != ClassRead && req.Class != ClassHead:
 		return false
@@ -56,7 +56,7 @@ func Announce(
 	}
 	switch {
 	case !usable:
-		forbid(h, p)
+		Forbid(h, p, nil)
 		return false
 	case a.Explicit || ttl <= 0:
 		return false
@@ -114,10 +114,11 @@ func spoke(h http.Header, p *policy.Policy) bool {
 	return aimed
 }
 
-// forbid tells every recipient to keep nothing.
-func forbid(h http.Header, p *policy.Policy) {
+// Forbid tells every recipient to keep nothing, as Announce does for a resource that is off. The
+// one value of Cache-Control goes into values, which is empty.
+func Forbid(h http.Header, p *policy.Policy, values []string) {
 	silence(h, p)
-	h["Cache-Control"] = []string{uncacheable}
+	h["Cache-Control"] = append(values, uncacheable)
 }
 
 // silence takes out of h what it says of lifetimes.
@@ -194,7 +195,7 @@ func listsAll(line string, is func(name string) bool) bool {
 func (s *Sent) Retract(h http.Header, p *policy.Policy) {
 	left := Added(h["Cache-Control"], s.control)
 	if len(left) == 0 || setsCookie(h) {
-		forbid(h, p)
+		Forbid(h, p, nil)
 		return
 	}
 	h["Cache-Control"] = slices.Clone(left)
