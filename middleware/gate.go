@@ -148,19 +148,25 @@ func (p *passage) look(h http.Header) {
 	}
 }
 
-// unsay takes back in Cache-Status that the response is stored.
+// unsay takes back in Cache-Status that the response is stored. Mounts outside may have added lines
+// of theirs since.
 func (p *passage) unsay(h http.Header) {
 	const stored = "; stored"
 	values := h["Cache-Status"]
-	at := strings.LastIndex(p.told, stored)
-	if at < 0 || lastOf(values) != p.told {
+	at, line := strings.LastIndex(p.told, stored), len(values)-1
+	for line >= 0 && values[line] != p.told {
+		line--
+	}
+	if at < 0 || line < 0 {
 		return
 	}
 	told := p.told[:at] + p.told[at+len(stored):]
 	if !strings.Contains(told, "; detail=") {
 		told += "; detail=" + string(p.why)
 	}
-	h["Cache-Status"] = append(slices.Clip(values[:len(values)-1]), told)
+	values = slices.Clone(values)
+	values[line] = told
+	h["Cache-Status"] = values
 }
 
 func lastOf(values []string) string {

@@ -126,9 +126,9 @@ func (x *exchange) nested() bool {
 	return true
 }
 
-// keepApart has the request's key tell apart what the policies of the mounts around do, of those
-// that run the handler and of those that the request passes, for whatever reason. It returns why
-// the request passes this mount as well, if it does.
+// keepApart has the request's key tell apart what the policies of the cache's mounts around do, of
+// those that run the handler and of those that the request passes, for whatever reason, and also
+// where another Cache is between. It returns why the request passes this mount as well, if it does.
 func (x *exchange) keepApart() (why policy.Reason) {
 	for passing, around := x.passing, x.around; ; {
 		for w := passing; w != nil; w = w.x.passing {
@@ -136,10 +136,10 @@ func (x *exchange) keepApart() (why policy.Reason) {
 				return why
 			}
 		}
-		outer := x.c.runOf(around)
-		if outer == nil {
+		if around == nil || around.run == nil {
 			return ""
 		}
+		outer := around.run
 		if why = x.apartFrom(&outer.x); why != "" {
 			return why
 		}

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -115,7 +114,9 @@ func (w *passed) onHeader(_ int, h http.Header) {
 }
 
 // asCame returns the header h, which has gone through mounts that are off, without what these say
-// to clients: a mount inside has a policy of its own. w is the innermost of them, or nil.
+// to clients: a mount inside has a policy of its own. w is the innermost of them, or nil. A handler
+// outside that sets the same words speaks for itself: a set puts another slice into the place of
+// the mount's.
 func (w *passed) asCame(h http.Header) http.Header {
 	for ; w != nil; w = w.x.passing {
 		if w.went == nil {
@@ -123,7 +124,7 @@ func (w *passed) asCame(h http.Header) http.Header {
 		}
 		h = maps.Clone(h)
 		for name := range w.went {
-			if slices.Equal(h[name], w.went[name]) {
+			if same(h[name], w.went[name]) {
 				delete(h, name)
 			}
 		}
@@ -135,6 +136,9 @@ func (w *passed) asCame(h http.Header) http.Header {
 	}
 	return h
 }
+
+// same reports whether a and b are one slice.
+func same(a, b []string) bool { return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) }
 
 // passWriter passes everything on to the client and looks at the header as it goes by.
 type passWriter struct {
