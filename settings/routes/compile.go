@@ -22,6 +22,9 @@ type group []*line
 
 func (c *compiler) compile(base *policy.Policy) *Set {
 	set := &Set{base: c.intern(base), careful: c.intern(carefulOf(base))}
+	unsure := *set.careful
+	unsure.Pass = true
+	set.unsure = c.intern(&unsure)
 	groups := c.groups()
 	for i, g := range groups {
 		c.checkReach(groups[:i], g)
@@ -177,8 +180,14 @@ func (c *compiler) warn(l *line) {
 // carefulOf returns what of a policy holds for a path that servers may take for another one: what
 // keeps responses apart and out, and nothing that lets them in.
 func carefulOf(p *policy.Policy) *policy.Policy {
+	var off []policy.TypePolicy
+	for _, t := range p.ByType {
+		if t.Policy.Off {
+			off = append(off, policy.TypePolicy{Types: t.Types, Policy: policy.Policy{Off: true}})
+		}
+	}
 	return &policy.Policy{
-		Off: p.Off, Pass: p.Pass, Tags: p.Tags, PassCookies: p.PassCookies, Retention: p.Retention,
+		Off: p.Off, ByType: off, Pass: p.Pass, Tags: p.Tags, PassCookies: p.PassCookies, Retention: p.Retention,
 		Targeted:    p.Targeted,
 		Credentials: p.Credentials, NoValidators: p.NoValidators, MaxBody: p.MaxBody,
 		Timeout: p.Timeout, MaxWait: p.MaxWait,

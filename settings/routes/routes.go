@@ -13,7 +13,8 @@
 //
 // A rule with a lifetime is for paths in their plain form alone. Of any other, such as
 // /api/..%2fadmin, //admin or /admin;x, servers make different things: only what rules forbid holds
-// there, for each of its readings.
+// there, for each of its readings. Where its readings have rules that keep responses apart, or out,
+// in different ways, the request passes.
 package routes
 
 import (
@@ -31,6 +32,7 @@ type Set struct {
 	rules    []rule
 	base     *policy.Policy // where no rule matches
 	careful  *policy.Policy // ... and the path is not plain
+	unsure   *policy.Policy // ... and the rules for its readings differ in what they forbid
 	warnings []string
 }
 
@@ -51,47 +53,56 @@ func (s *Set) Policy(r *http.Request) *policy.Policy {
 	if s == nil {
 		return nil
 	}
-	switch rule, isPlain := s.find(r); {
-	case rule == nil && isPlain:
-		return s.base
-	case rule == nil:
-		return s.careful
-	case isPlain:
-		return rule.policy
-	default:
-		return rule.careful
+	if !plain(r.URL.Path, r.URL.RawPath) {
+		_, p := s.read(r)
+		return p
 	}
+	if rule := s.find(r, r.URL.Path); rule != nil {
+		return rule.policy
+	}
+	return s.base
 }
 
-// find returns the rule for a request, or nil, and whether the request's path is plain.
-func (s *Set) find(r *http.Request) (found *rule, isPlain bool) {
-	if !plain(r.URL.Path, r.URL.RawPath) {
-		return s.findReading(r), false
-	}
+// find returns the first rule that matches a request for the path, or nil.
+func (s *Set) find(r *http.Request, path string) *rule {
 	for i := range s.rules {
-		if rule := &s.rules[i]; rule.matches(r, r.URL.Path) {
-			return rule, true
+		if rule := &s.rules[i]; rule.matches(r, path) {
+			return rule
 		}
 	}
-	return nil, true
+	return nil
 }
 
-// findReading is find for a path that servers may take for another one. A rule that forbids counts
-// if it is for one of its readings, wherever it stands; of the others the first does.
-func (s *Set) findReading(r *http.Request) (found *rule) {
+// read is for a path that servers may take for another one. It returns the policy, and the rule
+// that it is of, or nil. A rule that forbids counts if it is for one of the path's readings,
+// wherever it stands. Where the rules for the readings keep responses apart, or out, in different
+// ways, the request passes.
+func (s *Set) read(r *http.Request) (*rule, *policy.Policy) {
 	paths := readings(r.URL.Path)
 	for i := range s.rules {
 		rule := &s.rules[i]
-		switch matches := slices.ContainsFunc(paths, func(path string) bool {
+		if rule.forbids && slices.ContainsFunc(paths, func(path string) bool {
 			return rule.matches(r, path)
-		}); {
-		case matches && rule.forbids:
-			return rule
-		case matches && found == nil:
-			found = rule
+		}) {
+			return rule, rule.careful
 		}
 	}
-	return found
+	first := s.find(r, paths[0])
+	p := s.carefulOf(first)
+	for _, path := range paths[1:] {
+		if s.carefulOf(s.find(r, path)) != p {
+			return first, s.unsure
+		}
+	}
+	return first, p
+}
+
+// carefulOf returns what of a rule holds for paths that are not plain; nil is no rule.
+func (s *Set) carefulOf(x *rule) *policy.Policy {
+	if x == nil {
+		return s.careful
+	}
+	return x.careful
 }
 
 func (x *rule) matches(r *http.Request, path string) bool {
@@ -107,10 +118,14 @@ func (s *Set) Origin(r *http.Request) string {
 	if s == nil {
 		return ""
 	}
-	if rule, _ := s.find(r); rule != nil {
-		return rule.origin
+	rule, _ := s.read(r)
+	if plain(r.URL.Path, r.URL.RawPath) {
+		rule = s.find(r, r.URL.Path)
 	}
-	return ""
+	if rule == nil {
+		return ""
+	}
+	return rule.origin
 }
 
 // Len returns the number of rules. Lines that differ in their type alone are one rule.
@@ -152,7 +167,7 @@ func (l *Live) Policy(r *http.Request) *policy.Policy { return l.now.Load().Poli
 
 // adopt returns the set with the policies of before where they say the same.
 func (s *Set) adopt(before *Set) *Set {
-	known := []*policy.Policy{before.base, before.careful}
+	known := []*policy.Policy{before.base, before.careful, before.unsure}
 	for i := range before.rules {
 		known = append(known, before.rules[i].policy, before.rules[i].careful)
 	}
@@ -165,7 +180,7 @@ func (s *Set) adopt(before *Set) *Set {
 		return p
 	}
 	next := &Set{rules: slices.Clone(s.rules), base: same(s.base), careful: same(s.careful),
-		warnings: s.warnings}
+		unsure: same(s.unsure), warnings: s.warnings}
 	for i := range next.rules {
 		next.rules[i].policy, next.rules[i].careful = same(s.rules[i].policy),
 			same(s.rules[i].careful)
