@@ -135,7 +135,7 @@ func (n *run) admit(h http.Header, status int, final bool) (a rules.Admission, a
 		refuse(reasonLost)
 	case n.rec.declared > n.x.maxBody() || int64(len(n.rec.held)) > n.x.maxBody():
 		refuse(reasonTooLarge)
-	case final && n.rec.short():
+	case final && n.rec.broken():
 		refuse(reasonCut)
 	case n.overtaken():
 		refuse(reasonOutdated)

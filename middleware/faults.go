@@ -64,6 +64,13 @@ func (c *Cache) lost(r *http.Request, v any, stack []byte) {
 		"panic", v, "stack", string(stack))
 }
 
+// failedLate tells of a handler that has said that it failed when its response had begun.
+func (c *Cache) failedLate(r *http.Request, status, failed int) {
+	c.options.Log.Error("freshet: the handler answered with an error when its response had begun, "+
+		"so that response is not stored", "method", r.Method, "path", r.URL.Path, "status", status,
+		"error_status", failed)
+}
+
 // brokeOff logs the error, or nil, with which a handler broke off in mid-response: nobody outside
 // sees it, since the connection is aborted.
 func (c *Cache) brokeOff(r *http.Request, err error) {

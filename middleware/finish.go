@@ -15,6 +15,9 @@ func (n *run) finish() {
 		return
 	}
 	n.finished = true
+	if n.rec.failed != 0 {
+		n.x.c.failedLate(n.x.r, n.rec.status, n.rec.failed)
+	}
 	switch n.state {
 	case streaming:
 		n.finishStream()
@@ -76,7 +79,7 @@ func (n *run) store() {
 // finishStream ends the body for all readers, stores it, and waits until the leader's own client
 // has been served: its connection must not be let go before.
 func (n *run) finishStream() {
-	if n.rec.short() || n.refused || n.said.failure() != nil || n.f.Broken() {
+	if n.rec.broken() || n.refused || n.said.failure() != nil || n.f.Broken() {
 		n.out.Stored, n.out.Detail = false, reasonCut
 		n.x.c.brokeOff(n.x.r, n.said.failure())
 		n.abort()

@@ -51,8 +51,11 @@ type recorder struct {
 	held     []byte      // the body, while it is held back
 	coming   []byte      // what is being written, while the response is judged
 	tooLong  bool        // the handler wrote more than it declared
-	hijacked bool        // it has the connection
-	informed bool        // an informational response has just been sent
+	// an error's status that came when it was too late for one: the handler failed on its way, and
+	// a Recoverer, or itself, said so
+	failed   int
+	hijacked bool // it has the connection
+	informed bool // an informational response has just been sent
 }
 
 // reset makes the recorder as new, for a second run of the handler.
@@ -100,6 +103,9 @@ func (w *recorder) WriteHeader(status int) {
 		panic(fmt.Sprintf("invalid WriteHeader code %v", status)) // as net/http does
 	}
 	if w.wrote || w.hijacked {
+		if status >= 400 && status != w.status && w.failed == 0 {
+			w.failed = status
+		}
 		return
 	}
 	if status < 200 && status != http.StatusSwitchingProtocols {
@@ -351,6 +357,9 @@ func (w *recorder) short() bool {
 	}
 	return w.written < w.declared && bodyAllowed(w.status) && !w.headless
 }
+
+// broken reports whether the response is not the page that its header announced.
+func (w *recorder) broken() bool { return w.failed != 0 || w.short() }
 
 func bodyAllowed(status int) bool {
 	return status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified

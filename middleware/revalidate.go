@@ -46,7 +46,7 @@ func (n *run) combine() {
 	}
 	whole, ok := n.found.entry, false
 	asked := rules.AnswersRange(n.x.req.Asked, added.Header)
-	if added = n.partial(added); added != nil && asked && !n.rec.short() {
+	if added = n.partial(added); added != nil && asked && !n.rec.broken() {
 		whole, ok = rules.Combine(rules.Unannounced(n.found.entry), added)
 	}
 	if !ok || whole.Spans != nil {

@@ -95,7 +95,7 @@ func (t *tryout) ended() {
 	case !n.out.Stored:
 	case n.said.silent():
 		n.out.Stored, n.out.Detail = false, reasonHandler
-	case n.rec.short(), n.said.failure() != nil:
+	case n.rec.broken(), n.said.failure() != nil:
 		n.out.Stored, n.out.Detail = false, reasonCut
 	case n.rec.written > min(n.x.maxBody(), n.x.c.room.body):
 		n.out.Stored, n.out.Detail = false, reasonTooLarge
