@@ -8,8 +8,8 @@
 //
 // In a browser, /__freshet__/ is a page; freshet explain, log, top and stats talk to the rest.
 // Every request needs the authenticator's consent, every response says no-store, and errors are
-// problem details (RFC 9457). A request that changes something needs the field Freshet-Door, with
-// any value, which no form of another site can send.
+// problem details (RFC 9457). A request that changes something, or runs a handler, needs the field
+// Freshet-Door, with any value, which no form of another site can send.
 package admin
 
 import (
@@ -142,14 +142,22 @@ func (d *Door) FlushHandler() http.Handler {
 	})
 }
 
-// change guards what changes something: no other site can have a browser send the field.
+// change guards what changes something.
 func (d *Door) change(serve http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Freshet-Door") == "" {
-			refuse(w, http.StatusForbidden, "a request that changes something needs the field "+
-				"Freshet-Door, such as Freshet-Door: 1")
-			return
+		if knocks(w, r) {
+			serve(w, r)
 		}
-		serve(w, r)
 	}
+}
+
+// knocks reports whether a request has the field that no other site can have a browser send, and
+// otherwise refuses it.
+func knocks(w http.ResponseWriter, r *http.Request) bool {
+	if r.Header.Get("Freshet-Door") != "" {
+		return true
+	}
+	refuse(w, http.StatusForbidden, "a request that changes something, or runs a handler, needs "+
+		"the field Freshet-Door, such as Freshet-Door: 1")
+	return false
 }

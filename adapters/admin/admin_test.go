@@ -412,6 +412,64 @@ func TestListenersAreBoundedAndLeave(t *testing.T) {
 	}
 }
 
+// A listener that takes nothing holds a bounded part of what clients send, and not for ever.
+func TestAListenerThatStalls(t *testing.T) {
+	pages, watch := memstore.New(1<<20), admin.NewWatch()
+	defer pages.Close()
+	cache := freshet.New(pages, freshet.Options{})
+	defer cache.Shutdown(context.Background())
+	door := admin.New(cache, watch,
+		admin.Options{Authenticate: admin.Tokens(token)})
+	ctx, cancel := context.WithCancel(t.Context())
+	r := httptest.NewRequestWithContext(ctx, "GET", "/events", nil)
+	r.Header.Set("Authorization", "Bearer "+token)
+	stalled := &stalledClient{ResponseRecorder: httptest.NewRecorder(),
+		flushed: make(chan struct{}), goOn: make(chan struct{}), wrote: make(chan int, 8)}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		door.ServeHTTP(stalled, r)
+	}()
+	<-stalled.flushed
+	long := "/" + strings.Repeat("x", 1<<20)
+	watch.Observe(httptest.NewRequest("GET", long, nil), middleware.Event{})
+	close(stalled.goOn)
+	n := <-stalled.wrote
+	cancel()
+	<-ended
+	if n < 1<<10 || n > 4<<10 {
+		t.Errorf("an event of a long path takes %d bytes", n)
+	}
+	if len(stalled.deadlines) < 2 || stalled.deadlines[0].IsZero() {
+		t.Errorf("the listener has the write deadlines %v", stalled.deadlines)
+	}
+}
+
+// stalledClient takes nothing after the header, until it goes on.
+type stalledClient struct {
+	*httptest.ResponseRecorder
+	flushed, goOn chan struct{}
+	once          sync.Once
+	wrote         chan int // the sizes of what it was sent
+	deadlines     []time.Time
+}
+
+func (c *stalledClient) Write(p []byte) (int, error) {
+	c.wrote <- len(p)
+	return len(p), nil
+}
+
+func (c *stalledClient) SetWriteDeadline(t time.Time) error {
+	c.deadlines = append(c.deadlines, t)
+	return nil
+}
+
+func (c *stalledClient) FlushError() error {
+	c.once.Do(func() { close(c.flushed) })
+	<-c.goOn
+	return nil
+}
+
 // A flood of pages takes no more memory than its bound, and hides no page that comes often.
 func TestWhatComesOftenIsFoundInAFlood(t *testing.T) {
 	watch := admin.NewWatch()
@@ -487,6 +545,14 @@ func TestWhyAPageIsCachedOrNot(t *testing.T) {
 	}
 	if got := s.visit("/a"); got != "/a 1" {
 		t.Errorf("a look ran the handler: %q", got)
+	}
+	// an image of another site can have the operator's browser ask this
+	if status, _, body := s.ask("GET", about+"&fetch=1", ""); status != 403 ||
+		!strings.Contains(body, "Freshet-Door") {
+		t.Errorf("%d %s", status, body)
+	}
+	if status, _, body := s.ask("GET", about+"&fetch=1", "", "Freshet-Door", "1"); status != 200 {
+		t.Errorf("%d %s", status, body)
 	}
 	for query, want := range map[string]int{
 		"":                                  400,

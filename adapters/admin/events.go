@@ -19,6 +19,7 @@ const (
 	maxWaiting   = 256 // events that a listener has not taken
 	maxPattern   = 200 // of path, in bytes
 	idleAfter    = 15 * time.Second
+	stallAfter   = time.Minute // a listener that takes nothing for so long is cut off
 )
 
 // event is a line of /events. Times are in seconds.
@@ -110,14 +111,19 @@ func (w *Watch) tell(r *http.Request, e *middleware.Event) {
 
 func eventOf(r *http.Request, e *middleware.Event, result string, dropped int) event {
 	return event{
-		Time: time.Now().UTC(), Method: r.Method, Host: strings.Clone(r.Host),
-		Path:   strings.Clone(r.URL.Path),
+		Time: time.Now().UTC(), Method: short(r.Method), Host: short(r.Host), Path: short(r.URL.Path),
 		Status: e.Status, Bytes: e.Bytes, Took: e.Took.Seconds(), Result: result,
 		Reason: string(e.Detail),
 		Cache:  e.Outcome.String(), Resource: e.Resource, Key: e.KeyHash(), Age: e.Age.Seconds(),
 		Fill: e.Fill.Seconds(), Backend: e.Backend.Seconds(), Dropped: dropped,
 	}
 }
+
+// maxText is the longest method, host or path in an event, in bytes.
+const maxText = 1 << 10
+
+// short copies the beginning of what a client sent, so that an event does not hold the rest.
+func short(s string) string { return strings.Clone(s[:min(len(s), maxText)]) }
 
 // listen adds a listener, unless there are too many.
 func (w *Watch) listen(f filter) *listener {
@@ -157,6 +163,9 @@ func (d *Door) events(w http.ResponseWriter, r *http.Request) {
 	defer d.watch.leave(l)
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	to, lines := http.NewResponseController(w), json.NewEncoder(w)
+	patiently := func() { to.SetWriteDeadline(time.Now().Add(stallAfter)) }
+	patiently()
+	defer to.SetWriteDeadline(time.Time{})
 	w.WriteHeader(http.StatusOK)
 	idle := time.NewTicker(idleAfter)
 	defer idle.Stop()
@@ -168,10 +177,12 @@ func (d *Door) events(w http.ResponseWriter, r *http.Request) {
 		case <-r.Context().Done():
 			return
 		case e := <-l.events:
+			patiently()
 			if lines.Encode(e) != nil {
 				return
 			}
 		case <-idle.C:
+			patiently()
 			if _, err := w.Write([]byte("\n")); err != nil {
 				return
 			}

@@ -13,8 +13,8 @@ import (
 const maxFields = 64
 
 // explain says what the cache decides about a request, and why: ?url= names it, and ?method= and
-// ?header=Name:Value, once for each field, say more. ?fetch=1 runs the handler once. The answer is
-// JSON, or text with ?format=text.
+// ?header=Name:Value, once for each field, say more. ?fetch=1 runs the handler once, and needs the
+// field Freshet-Door. The answer is JSON, or text with ?format=text.
 func (d *Door) explain(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	asked, err := requestOf(q)
@@ -27,8 +27,12 @@ func (d *Door) explain(w http.ResponseWriter, r *http.Request) {
 			"admin.Options.Hosts", host))
 		return
 	}
+	fetch := q.Get("fetch") == "1"
+	if fetch && !knocks(w, r) {
+		return
+	}
 	x, err := d.cache.Explain(r.Context(), asked,
-		middleware.ExplainOptions{Fetch: q.Get("fetch") == "1"})
+		middleware.ExplainOptions{Fetch: fetch})
 	if err != nil {
 		refuse(w, http.StatusUnprocessableEntity, err.Error())
 		return

@@ -46,6 +46,9 @@ func (f *explainFlags) askDoor(ctx context.Context) (*explain.Explanation, error
 	if r.Header.Set("Accept", "application/json"); token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
+	if f.fetch {
+		r.Header.Set("Freshet-Door", "1") // which no other site can have a browser send
+	}
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
 	}}
