@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/spelling"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -25,7 +26,10 @@ func (l Loader) ours(f found) bool {
 	if l.Shared {
 		return l.slip(f)
 	}
-	return !f.environ && (l.Strict || f.section == "freshet" || strings.HasPrefix(f.key, prefix))
+	if f.environ {
+		return !f.foreign && l.slip(f)
+	}
+	return l.Strict || f.section == "freshet" || strings.HasPrefix(f.key, prefix)
 }
 
 // checkPrefixes judges Loader.Prefixes, whose empty one would make every variable of the
@@ -140,7 +144,7 @@ func (l Loader) ofOthers(name string, f found) bool {
 	last := nameOf(name[strings.LastIndexByte(name, '.')+1:])
 	return !slices.ContainsFunc(l.Resources, func(resource string) bool {
 		resource = nameOf(resource)
-		return last == resource || strings.HasSuffix(last, "_"+resource) || oneSlip(last, resource)
+		return last == resource || strings.HasSuffix(last, "_"+resource) || spelling.OneSlip(last, resource)
 	})
 }
 
@@ -180,7 +184,7 @@ func (l Loader) misplaced(f found) error {
 // resemblesExpiry tells whether a key that is no expiry setting was likely meant as one.
 func (l Loader) resemblesExpiry(key string, environ bool) bool {
 	name := nameOf(key)
-	if tailDistance(name, policy.ExpirySuffix[1:]) <= 3 {
+	if spelling.TailDistance(name, policy.ExpirySuffix[1:]) <= 3 {
 		return true
 	}
 	return strings.Contains(name, "cache_expire") && (environ || slices.ContainsFunc(l.Resources,

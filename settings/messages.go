@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"github.com/freshet-go/freshet/internal/mask"
+	"github.com/freshet-go/freshet/internal/spelling"
 )
 
 // wrong says what is wrong with a value, and what is right.
@@ -41,48 +42,9 @@ func cut(text string) string {
 func nearest(key string, names []string) string {
 	best, least := "", 1+len(key)/3
 	for _, name := range names {
-		if d := distance(key, nameOf(name)); d < least {
+		if d := spelling.Distance(key, nameOf(name)); d < least {
 			best, least = name, d
 		}
 	}
 	return best
-}
-
-// distance is how many bytes must be put in, left out or replaced to make one of the other. A key
-// that is not about as long as the other needs no exact answer.
-func distance(one, other string) int {
-	if d := len(one) - len(other); d > len(other) || -d > len(one) {
-		return max(len(one), len(other))
-	}
-	row := edits(one, other, 1)
-	return row[len(row)-1]
-}
-
-// tailDistance is the least distance of tail from any text that key ends with.
-func tailDistance(key, tail string) int {
-	key = key[max(0, len(key)-2*len(tail)):]
-	row := edits(tail, key, 0)
-	return row[len(row)-1]
-}
-
-// edits is the last row of the table of distances: of the whole of one from each head of other. A
-// byte left out at the start of other costs skip.
-func edits(one, other string, skip int) []int {
-	row := make([]int, len(other)+1)
-	for j := range row {
-		row[j] = j * skip
-	}
-	for i := range len(one) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(other) {
-			replaced := diagonal
-			if one[i] != other[j] {
-				replaced++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replaced, row[j]+1, diagonal+1)
-		}
-	}
-	return row
 }

@@ -75,7 +75,8 @@ func Load(file string, environ []string, resources ...string) (*Settings, error)
 // [app:main] and [DEFAULT]; other sections belong to others. A value may go on in indented lines.
 // Of the environment count the variables that begin with FRESHET_, or with a prefix of Prefixes in
 // capitals (KINTO_), and end with _CACHE_EXPIRES_SECONDS, whether or not the file has such a key,
-// and those named after Keys: FRESHET_MAX_BYTES. Others are left alone.
+// and those named after Keys: FRESHET_MAX_BYTES. One that begins with FRESHET_ and is one letter from
+// such a name is refused; others are left alone.
 //
 // Refused are expiry settings as [policy.NewExpires] does, and two keys of the file that are one
 // setting with different values, or two variables. The error says everything that is wrong, a line

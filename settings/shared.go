@@ -3,6 +3,8 @@ package settings
 import (
 	"fmt"
 	"strings"
+
+	"github.com/freshet-go/freshet/internal/spelling"
 )
 
 // slip reports whether an unknown key of a file or environment that another program reads too was
@@ -12,7 +14,7 @@ import (
 func (l Loader) slip(f found) bool {
 	name := nameOf(f.bare)
 	for _, key := range l.Keys {
-		if oneSlip(name, nameOf(key)) {
+		if spelling.OneSlip(name, nameOf(key)) {
 			return true
 		}
 		begin, _, dotted := strings.Cut(key, ".")
@@ -21,22 +23,6 @@ func (l Loader) slip(f found) bool {
 		}
 	}
 	return false
-}
-
-// oneSlip reports whether one name is the other with a letter too many, too few or wrong, or with
-// two neighbours swapped. It is narrower than nearest, which guesses once a key is known to be
-// wrong.
-func oneSlip(one, other string) bool {
-	if one == other || len(one)-len(other) > 1 || len(other)-len(one) > 1 {
-		return false
-	}
-	i := 0
-	for i < len(one) && i < len(other) && one[i] == other[i] {
-		i++
-	}
-	swapped := i+1 < len(one) && i+1 < len(other) && one[i] == other[i+1] && one[i+1] == other[i] &&
-		one[i+2:] == other[i+2:]
-	return swapped || distance(one, other) <= 1
 }
 
 // unread says which keys that were left alone are called as one of ours is behind its dot: listen,

@@ -23,6 +23,10 @@ func TestErrors(t *testing.T) {
 		{"/x = 60s, cach 1h",
 			[]string{`/x: "cach 1h": there is no such word: allowed are a lifetime`, "stale"}},
 		{"/x = 60 s", []string{`"60 s": allowed is one value behind it`}},
+		{"/x = 60s shared", []string{`"60s shared": words have commas between them: 60s, shared`}},
+		{"[rulez]\n/x = pass\n/y = 1m", []string{"freshet.ini:3: this looks like a rule, and stands " +
+			"in the section [rulez], which is not read: rules stand in [rules]"}},
+		{"[Rules]\n* = 60s", []string{"freshet.ini:3: this looks like a rule"}},
 		{"/x = 60x", []string{`"60x": allowed is a length of time from 1s`, "7d"}},
 		{"/x = 0", []string{`"0": allowed is a length of time from 1s`}},
 		{"/x = 99999d", []string{`"99999d": allowed is a length`}},

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/freshet-go/freshet/internal/spelling"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -87,6 +88,7 @@ func Parse(name, text string, o Options) (*Set, error) {
 // readSection adds the rules of a section. A rule may go on in indented lines.
 func (c *compiler) readSection(name, text, section string) {
 	within, origin, rule := false, "", ""
+	other := "" // the title of a section that is nearly ours
 	flush := func() {
 		if rule != "" {
 			c.add(origin, rule)
@@ -103,7 +105,17 @@ func (c *compiler) readSection(name, text, section string) {
 		case line[0] == '[':
 			flush()
 			title, _, _ := strings.Cut(line[1:], "]")
-			within = strings.TrimSpace(title) == section
+			title = strings.TrimSpace(title)
+			within, other = title == section, ""
+			if near := strings.ToLower(title); near == section ||
+				spelling.OneSlip(near, section) {
+				other = title
+			}
+		case !within && other != "" && (line[0] == '/' || line[0] == '*'):
+			c.wrong = append(c.wrong, fmt.Errorf("rules: %s:%d: this looks like a rule, and stands in "+
+				"the section [%s], which is not read: rules stand in [%s]", name, number, other,
+				section))
+			other = ""
 		case !within:
 		case (row[0] == ' ' || row[0] == '\t') && rule != "":
 			rule += " " + uncommented(line)

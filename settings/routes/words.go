@@ -107,15 +107,24 @@ var words = []word{
 func readWord(text string) (w *word, args []string, err error) {
 	args = strings.Fields(text)
 	if c := args[0][0]; '0' <= c && c <= '9' {
+		if w = named(args[len(args)-1]); w != nil && len(args) == 2 {
+			return nil, nil, fmt.Errorf("words have commas between them: %s, %s", args[0], args[1])
+		}
 		return &words[0], args, nil
 	}
-	i := slices.IndexFunc(words, func(w word) bool {
-		return w.name == args[0] && w.name != lifetime
-	})
-	if i < 0 {
+	if w = named(args[0]); w == nil {
 		return nil, nil, errors.New("there is no such word: " + allowed())
 	}
-	return &words[i], args[1:], nil
+	return w, args[1:], nil
+}
+
+// named returns the word with a name, or nil.
+func named(name string) *word {
+	i := slices.IndexFunc(words, func(w word) bool { return w.name == name && name != lifetime })
+	if i < 0 {
+		return nil
+	}
+	return &words[i]
 }
 
 func allowed() string {
