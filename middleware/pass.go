@@ -154,6 +154,7 @@ type passWriter struct {
 	// it only looks on: nothing is added, and what the handler does not write is left to others
 	quiet  bool
 	failed bool // the client did not get all
+	erred  bool // the handler answered with an error when its response had begun
 	watched
 }
 
@@ -183,6 +184,7 @@ func (w *passWriter) Header() http.Header {
 
 // WriteHeader adds what the cache has to say.
 func (w *passWriter) WriteHeader(status int) {
+	sent := w.wrote
 	if !w.wrote && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		w.wrote = true
 		h := w.Header()
@@ -200,6 +202,7 @@ func (w *passWriter) WriteHeader(status int) {
 			}
 		}
 	}
+	w.erred = w.erred || sent && status >= 400 && status != w.out.FwdStatus
 	if w.listen != nil && status >= 200 {
 		w.listen.onSend()
 	}

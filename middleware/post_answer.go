@@ -84,14 +84,21 @@ func (k *answer) onBody(p []byte) {
 // whether it did.
 func (k *answer) store(x *exchange, number uint64) bool {
 	e := k.entry
-	if e == nil || k.w.silenced() || k.late() || k.declared >= 0 &&
-		k.declared != int64(len(k.body)) {
+	if e == nil || k.w.silenced() || k.late() || k.broken() {
 		return false
 	}
 	e.Number, e.Body, e.Tags = number, k.body, k.w.tags()
 	addType(e.Header, k.w.outer, e.Body)
 	setLength(e.Header, len(e.Body))
 	return x.c.fits(e) && x.c.set(e) == nil
+}
+
+// broken reports whether the answer is not, or may not be, whole: see recorder.broken.
+func (k *answer) broken() bool {
+	if k.declared >= 0 {
+		return k.w.erred || k.declared != int64(len(k.body))
+	}
+	return k.w.erred || k.w.x.r.Context().Err() != nil
 }
 
 // late reports whether a field appeared while the header was sent that makes the response one for

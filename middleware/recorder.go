@@ -54,6 +54,7 @@ type recorder struct {
 	// an error's status that came when it was too late for one: the handler failed on its way, and
 	// a Recoverer, or itself, said so
 	failed   int
+	left     bool // the client or the cache had its context end before the handler returned
 	hijacked bool // it has the connection
 	informed bool // an informational response has just been sent
 }
@@ -358,8 +359,12 @@ func (w *recorder) short() bool {
 	return w.written < w.declared && bodyAllowed(w.status) && !w.headless
 }
 
-// broken reports whether the response is not the page that its header announced.
-func (w *recorder) broken() bool { return w.failed != 0 || w.short() }
+// broken reports whether the response is not, or may not be, the page that its header announced: a
+// handler whose context has ended stops where it is, and says so to nobody.
+func (w *recorder) broken() bool {
+	whole := w.declared >= 0 && w.written == w.declared && w.status < 400
+	return w.failed != 0 || w.left && !whole || w.short()
+}
 
 func bodyAllowed(status int) bool {
 	return status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified

@@ -185,6 +185,8 @@ func (n *run) call(again bool) {
 	r := n.request(again)
 	n.begun.set(false)
 	n.x.next.ServeHTTP(&n.rec, r)
+	// the handler may have seen the end of its client's context before that of its own
+	n.rec.left = n.ctx.Err() == context.Canceled || n.solo && n.x.r.Context().Err() != nil
 	returned = true
 	n.returned()
 }

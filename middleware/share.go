@@ -109,7 +109,8 @@ func (n *run) pass() {
 	if n.suspect() {
 		why = rules.ReasonSuspect // whatever else it is: others may do better
 	}
-	late := n.f.GivenUp() != "" // which says nothing of what another run would answer
+	// which says nothing of what another run would answer
+	late := n.f.GivenUp() != "" || n.rec.left || n.rec.failed != 0
 	if !n.solo && !n.ownFault() && !late && !n.x.c.outdated(n.f) {
 		lasts := passFor
 		if n.rec.status >= 400 {
@@ -138,9 +139,11 @@ func (n *run) ownFault() bool {
 // header said before the cache wrote into it, where a HEAD may renew what is stored.
 func (n *run) direct(h, said http.Header, final bool) {
 	n.pass()
-	if n.x.req.Class == rules.ClassHead {
+	switch {
+	case n.rec.left: // it says nothing of what is stored
+	case n.x.req.Class == rules.ClassHead:
 		n.updateFromHead(said)
-	} else {
+	default:
 		n.dropOutdated(h)
 	}
 	if n.asks != asSent && n.x.req.Conditional && n.rec.status == http.StatusOK &&
