@@ -22,8 +22,9 @@ func (c *Cache) Changes(next http.Handler) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !rules.Changes(r.Method) {
-			if r.Method == "PROPFIND" && !c.webdav.Load() {
-				w = &passWriter{x: exchange{c: c, w: w}, watch: seesWebDAV{c}, quiet: true}
+			if rules.TellsOfWebDAV(r.Method) && !c.webdav.Load() {
+				w = &passWriter{x: exchange{c: c, w: w}, watch: seesWebDAV{c, r.Method},
+					quiet: true}
 			}
 			next.ServeHTTP(w, r)
 			return
@@ -38,12 +39,15 @@ func (c *Cache) Changes(next http.Handler) http.Handler {
 	})
 }
 
-// seesWebDAV notes that a method of WebDAV's was answered with success: DELETE may be of
-// collections from then on.
-type seesWebDAV struct{ c *Cache }
+// seesWebDAV notes that the server keeps collections: what is moved, written over and deleted has
+// members from then on.
+type seesWebDAV struct {
+	c      *Cache
+	method string
+}
 
-func (s seesWebDAV) onHeader(status int, _ http.Header) {
-	if status >= 200 && status < 300 && !s.c.webdav.Load() {
+func (s seesWebDAV) onHeader(status int, h http.Header) {
+	if rules.ShowsWebDAV(s.method, status, h) && !s.c.webdav.Load() {
 		s.c.webdav.Store(true)
 	}
 }

@@ -55,7 +55,7 @@ func TestWhatTellsChangesOfWebDAV(t *testing.T) {
 		members int64 // how often the handler of a member runs, before and after a DELETE
 	}{
 		{"GET", http.StatusOK, 1},
-		{"PROPFIND", http.StatusOK, 2},
+		{"PROPFIND", http.StatusOK, 1}, // as of a handler that does not look at methods
 		{"PROPFIND", http.StatusNotFound, 1},
 		{"PROPFIND", http.StatusMultipleChoices, 1},
 		{"PROPFIND", http.StatusMovedPermanently, 1},
@@ -90,21 +90,59 @@ func TestTheDestinationOfACopy(t *testing.T) {
 	for _, method := range []string{"COPY", "MOVE"} {
 		h := newCache(t).With(minute)(http.HandlerFunc(func(w http.ResponseWriter,
 			r *http.Request) {
-			if r.Method != "GET" {
+			switch r.Method {
+			case "GET":
+				io.WriteString(w, "page")
+			case "PROPFIND":
+				w.WriteHeader(http.StatusMultiStatus)
+			default:
 				w.WriteHeader(http.StatusCreated)
-				return
 			}
-			io.WriteString(w, "page")
 		}))
 		changed := map[string]bool{"/a": true, "/b": true, "/b/below": true, "/bee": false}
 		for url := range changed {
 			get(h, url)
 		}
+		do(h, "PROPFIND", "/")
 		do(h, method, "/a", "Destination", "http://example.com/b")
 		for url, gone := range changed {
 			says := get(h, url).Header.Get("Cache-Status")
 			want(t, method+" of /a to /b: "+url+" is a hit", strings.Contains(says, "hit"), !gone)
 		}
+	}
+}
+
+// Nobody empties an app by one request that does nothing: neither one that is sent to a login, nor
+// one whose handler looks at no method.
+func TestWhoIsTurnedAwayChangesNoTree(t *testing.T) {
+	for name, answers := range map[string]http.HandlerFunc{
+		"a login": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/login", http.StatusFound)
+		},
+		"a home page":   func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "home") },
+		"what says 204": func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(204) },
+		"a cleaned path": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/a/page", http.StatusTemporaryRedirect)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCache(t)
+			page := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+				io.WriteString(w, "page")
+			}}
+			mux := http.NewServeMux()
+			mux.Handle("GET /a/page", c.With(minute)(page))
+			mux.HandleFunc("/", answers)
+			app := c.Changes(mux)
+			get(app, "/a/page")
+			do(app, "PROPFIND", "/")
+			do(app, "DELETE", "/")
+			do(app, "DELETE", "/a/", "Depth", "infinity")
+			do(app, "MOVE", "/", "Destination", "/a/")
+			do(app, "COPY", "/nothing", "Destination", "/a")
+			get(app, "/a/page")
+			want(t, "runs", page.runs.Load(), int64(1))
+		})
 	}
 }
 

@@ -87,14 +87,13 @@ func (w *unsafeWriter) onHeader(status int, h http.Header) {
 	if status < 200 || status > 399 || w.left {
 		return
 	}
-	if rules.OfWebDAV(x.r.Method) {
-		seesWebDAV{x.c}.onHeader(status, h)
-	}
+	seesWebDAV{x.c, x.r.Method}.onHeader(status, h)
 	if x.req.URI == "" {
 		return
 	}
 	own := h["Content-Location"] != nil
-	w.marks = append(x.changes(w.room[:0], h, own || h["Location"] != nil), w.also...)
+	names := own || h["Location"] != nil
+	w.marks = append(x.changes(w.room[:0], status, h, names), w.also...)
 	storable := own && !w.around && !x.c.options.ReadOnly && w.mayStore() &&
 		status == http.StatusOK &&
 		x.req.SelfLocation(h) && x.c.journal.Appended(w.before) == 0
@@ -111,14 +110,20 @@ func (w *unsafeWriter) onHijack() {
 }
 
 // changes returns the marks of what a change by this request covers: its target, and what its
-// answer with the header h names, if it does, under all policies that are known.
-func (x *exchange) changes(marks []store.Mark, h http.Header, names bool) []store.Mark {
+// answer with the header h names, if it does, under all policies that are known. Who is redirected
+// has changed no tree, and one whom 307 or 308 sends on with the same request nothing there yet.
+func (x *exchange) changes(
+	marks []store.Mark, status int, h http.Header, names bool,
+) []store.Mark {
 	under := x.c.under()
 	if x.req.Sent != "" || len(under.folds) > 0 {
 		var few [4]string
 		marks = under.marks(marks, x.req.Names(few[:0], under.folds...))
 	}
 	marks = under.marks(marks, []string{x.req.URI})
+	if status == http.StatusTemporaryRedirect || status == http.StatusPermanentRedirect {
+		names = false
+	}
 	if names {
 		marks = under.marks(marks, x.req.Related(h, under.folds...))
 		if len(under.replaces) > 0 {
@@ -127,7 +132,8 @@ func (x *exchange) changes(marks []store.Mark, h http.Header, names bool) []stor
 			}
 		}
 	}
-	if uris, below := x.req.Tree(x.r, x.c.webdav.Load(), under.folds...); below != nil {
+	if status < 300 {
+		uris, below := x.req.Tree(x.r, x.c.webdav.Load(), under.folds...)
 		marks = under.marks(marks, uris)
 		for _, prefix := range below {
 			marks = appendMark(marks, store.Mark{Kind: store.MarkPrefix, Name: prefix})

@@ -24,8 +24,8 @@ func (x *exchange) pass(why policy.Reason) {
 	if x.governed && x.req.Class <= rules.ClassHead {
 		w.watch = w
 	}
-	if x.r.Method == "PROPFIND" {
-		w.watch = seesWebDAV{x.c}
+	if x.req.Class == rules.ClassSafe && rules.TellsOfWebDAV(x.r.Method) {
+		w.watch = seesWebDAV{x.c, x.r.Method}
 	}
 	defer w.observe()
 	w.serve(w.tellInside())

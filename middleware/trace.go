@@ -235,7 +235,7 @@ func (a *account) changes(x *exchange) (all bool) {
 		return false
 	}
 	var covered string
-	for i, m := range x.changes(nil, nil, false) {
+	for i, m := range x.changes(nil, http.StatusOK, nil, false) {
 		if i > 0 {
 			covered += ", "
 		}

@@ -192,6 +192,7 @@ func TestWebDAV(t *testing.T) {
 					want(t, "GET "+path, do(h, "GET", path).Body.String(), text)
 				}
 			}
+			want(t, "OPTIONS", do(h, "OPTIONS", "/").Code, 200) // as clients ask first
 			header := story.step.header
 			if story.step.destination != "" {
 				header = append(header, "Destination", story.step.destination)

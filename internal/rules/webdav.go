@@ -12,34 +12,45 @@ import (
 // nor of those that read.
 func Changes(method string) bool { c := classOf(method); return c == ClassPost || c == ClassUnsafe }
 
-// OfWebDAV reports whether a server that answers a request of this method with success keeps
-// collections (RFC 4918).
-func OfWebDAV(method string) bool {
+// TellsOfWebDAV reports whether the answer to a request of this method may show that a server keeps
+// collections: see ShowsWebDAV.
+func TellsOfWebDAV(method string) bool {
 	switch method {
-	case "PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK":
+	case "OPTIONS", "PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK":
 		return true
 	}
 	return false
 }
 
-// Tree returns what a successful request changes besides its target where URLs are a tree, as in
-// WebDAV (RFC 4918): the URI texts that the source or the destination of a COPY or MOVE has under
-// the policies, and the beginnings of the URI texts of all members of what was deleted, moved or
-// written over. A DELETE has members when its target ends in a slash or it says how deep it goes,
-// or when webdav says that the server keeps collections.
+// ShowsWebDAV reports whether an answer shows that a server keeps collections (RFC 4918): by a DAV
+// field (section 10.1), or by the status 207 (section 11.1). No other status does: a handler that
+// does not look at methods answers 200 or 204 to all of them.
+func ShowsWebDAV(method string, status int, h http.Header) bool {
+	return TellsOfWebDAV(method) && (status == http.StatusMultiStatus ||
+		status < 300 && len(h["Dav"]) > 0)
+}
+
+// Tree returns what a request that a server answers with 2xx changes besides its target where URLs
+// are a tree, as in WebDAV (RFC 4918): the URI texts that the source or the destination of a COPY or
+// MOVE has under the policies, and, where webdav says that the server keeps collections, the
+// beginnings of the URI texts of all members of what was deleted, moved or written over.
 func (q *Request) Tree(
 	r *http.Request, webdav bool, under ...*policy.Policy,
 ) (uris, below []string) {
 	switch r.Method {
 	case "MOVE", "COPY", "DELETE":
-		return q.tree(r, webdav, under)
+		uris, below = q.tree(r, under)
 	}
-	return nil, nil
+	switch {
+	case webdav:
+		return uris, below
+	case r.Method == "DELETE":
+		return nil, nil
+	}
+	return uris, nil
 }
 
-func (q *Request) tree(
-	r *http.Request, webdav bool, under []*policy.Policy,
-) (uris, below []string) {
+func (q *Request) tree(r *http.Request, under []*policy.Policy) (uris, below []string) {
 	add := func(path, query string, force bool) {
 		whole := strings.TrimRight(path, "/")
 		uris = URIKeys(uris, q.Scheme, q.Host, path, query, force, under...)
@@ -47,15 +58,10 @@ func (q *Request) tree(
 		below = appendNew(below, URIKey(q.Scheme, q.Host, whole+"/", "", false, nil))
 	}
 	path, query, force := q.split()
-	switch r.Method {
-	case "MOVE":
+	if r.Method != "COPY" {
 		add(path, query, force)
-	case "DELETE":
-		if webdav || strings.HasSuffix(path, "/") || len(r.Header["Depth"]) > 0 {
-			add(path, query, force)
-		}
 	}
-	if r.Method == "MOVE" || r.Method == "COPY" {
+	if r.Method != "DELETE" {
 		if u := q.destination(r.Header); u != nil {
 			add(u.EscapedPath(), u.RawQuery, u.ForceQuery)
 		}

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -22,14 +23,24 @@ func TestChanges(t *testing.T) {
 	}
 }
 
-func TestOfWebDAV(t *testing.T) {
-	for method, want := range map[string]bool{
-		"PROPFIND": true, "PROPPATCH": true, "MKCOL": true, "COPY": true, "MOVE": true,
-		"LOCK": true, "UNLOCK": true,
-		"GET": false, "PUT": false, "DELETE": false, "OPTIONS": false, "move": false,
+// Only what no handler answers that does not look at methods shows that there are collections.
+func TestShowsWebDAV(t *testing.T) {
+	dav := http.Header{"Dav": {"1, 2"}}
+	for _, c := range []struct {
+		method string
+		status int
+		h      http.Header
+		want   bool
+	}{
+		{"PROPFIND", 207, nil, true}, {"PROPPATCH", 207, nil, true}, {"MOVE", 207, nil, true},
+		{"OPTIONS", 200, dav, true}, {"OPTIONS", 204, dav, true}, {"LOCK", 200, dav, true},
+		{"OPTIONS", 200, nil, false}, {"OPTIONS", 404, dav, false}, {"OPTIONS", 302, dav, false},
+		{"PROPFIND", 200, nil, false}, {"MKCOL", 201, nil, false}, {"MOVE", 204, nil, false},
+		{"POST", 207, nil, false}, {"DELETE", 207, nil, false}, {"GET", 200, dav, false},
+		{"propfind", 207, nil, false},
 	} {
-		if got := OfWebDAV(method); got != want {
-			t.Errorf("%s: %t, want %t", method, got, want)
+		if got := ShowsWebDAV(c.method, c.status, c.h); got != c.want {
+			t.Errorf("%s %d %v: %t, want %t", c.method, c.status, c.h, got, c.want)
 		}
 	}
 }
@@ -55,11 +66,11 @@ func TestTree(t *testing.T) {
 		{"DELETE, of a server without collections", []string{"DELETE /x"}, false, nil, nil},
 		{"DELETE, of a server with them: any URL may be one", []string{"DELETE /dir"}, true,
 			[]string{a + "/dir"}, []string{a + "/dir/"}},
-		{"DELETE of a name with a slash", []string{"DELETE /dir/"}, false, both,
+		{"... of a name with a slash", []string{"DELETE /dir/"}, false, nil, nil},
+		{"... that says how deep", []string{"DELETE /dir", "Depth: infinity"}, false, nil, nil},
+		{"DELETE of a name with a slash", []string{"DELETE /dir/"}, true, both,
 			[]string{a + "/dir/"}},
-		{"DELETE that says how deep", []string{"DELETE /dir", "Depth: infinity"}, false,
-			[]string{a + "/dir"}, []string{a + "/dir/"}},
-		{"DELETE of everything", []string{"DELETE /"}, false, []string{a + "/"}, []string{a + "/"}},
+		{"DELETE of everything", []string{"DELETE /"}, true, []string{a + "/"}, []string{a + "/"}},
 		{"DELETE has no Destination", []string{"DELETE /dir/", "D: /other/"}, true, both,
 			[]string{a + "/dir/"}},
 		{"DELETE with a query", []string{"DELETE /dir?x"}, true, []string{a + "/dir?x", a + "/dir"},
@@ -67,33 +78,35 @@ func TestTree(t *testing.T) {
 		{"DELETE with a parameter that keys leave out", []string{"DELETE /dir?utm_x"}, true,
 			[]string{a + "/dir?utm_x", a + "/dir"}, []string{a + "/dir/"}},
 
-		{"MOVE", []string{"MOVE /dir/", "D: http://a.example/new/"}, false,
+		{"MOVE, of a server without collections", []string{"MOVE /dir/", "D: /new/"}, false,
+			[]string{a + "/dir/", a + "/dir", a + "/new/", a + "/new"}, nil},
+		{"MOVE", []string{"MOVE /dir/", "D: http://a.example/new/"}, true,
 			[]string{a + "/dir/", a + "/dir", a + "/new/", a + "/new"}, []string{a + "/dir/",
 				a + "/new/"}},
 		{"COPY leaves the source as it was", []string{"COPY /dir/", "D: http://a.example/new/"},
 			true,
 			[]string{a + "/new/", a + "/new"}, []string{a + "/new/"}},
-		{"COPY to a path (section 8.3)", []string{"COPY /x", "D: /new?y"}, false,
+		{"COPY to a path (section 8.3)", []string{"COPY /x", "D: /new?y"}, true,
 			[]string{a + "/new?y", a + "/new"}, []string{a + "/new/"}},
 		{"COPY to a host without a path, which means / (RFC 9110 section 4.2.3)",
-			[]string{"COPY /x", "D: http://a.example"}, false,
+			[]string{"COPY /x", "D: http://a.example"}, true,
 			[]string{a + "/"}, []string{a + "/"}},
 		{"COPY to a path with a parameter that keys leave out", []string{"COPY /x",
-			"D: /new?y&utm_z"}, false,
+			"D: /new?y&utm_z"}, true,
 			[]string{a + "/new?y&utm_z", a + "/new?y", a + "/new"}, []string{a + "/new/"}},
-		{"COPY, escapes stay", []string{"COPY /x", "D: http://a.example/a%2Fb%20c"}, false,
+		{"COPY, escapes stay", []string{"COPY /x", "D: http://a.example/a%2Fb%20c"}, true,
 			[]string{a + "/a%2Fb%20c"}, []string{a + "/a%2Fb%20c/"}},
 		{"COPY, host in another case, default port", []string{"COPY /x",
-			"D: HTTP://A.Example:80/y"}, false,
+			"D: HTTP://A.Example:80/y"}, true,
 			[]string{a + "/y"}, []string{a + "/y/"}},
 		{"COPY, the client's scheme before a proxy that ends TLS", []string{"COPY /x",
-			"D: https://a.example/y"}, false,
+			"D: https://a.example/y"}, true,
 			[]string{a + "/y"}, []string{a + "/y/"}},
 		{"COPY, the host that a proxy in front tells", []string{"COPY /x",
 			"D: https://www.example/y", "X-Forwarded-Host: www.example"},
-			false, []string{a + "/y"}, []string{a + "/y/"}},
+			true, []string{a + "/y"}, []string{a + "/y/"}},
 		{"COPY to a path as long as any key", []string{"COPY /x", "D: /" + strings.Repeat("y",
-			MaxKey-1)}, false,
+			MaxKey-1)}, true,
 			[]string{a + "/" + strings.Repeat("y", MaxKey-1)},
 			[]string{a + "/" + strings.Repeat("y", MaxKey-1) + "/"}},
 
