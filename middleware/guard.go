@@ -57,7 +57,9 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	gw.context = gatedContext{r.Context(), &gw.gate}
 	defer gw.gate.close()
-	g.next.ServeHTTP(gw, r.WithContext(&gw.context))
+	inside := r.WithContext(&gw.context)
+	defer giveBack(r, inside)
+	g.next.ServeHTTP(gw, inside)
 	gw.look(http.StatusOK)
 }
 

@@ -116,11 +116,12 @@ func (m *Mount) serve(w http.ResponseWriter, r *http.Request, next http.Handler)
 
 // serveDebugged is serve, for a request that shows a debug token.
 func (m *Mount) serveDebugged(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	r, traced := m.c.debugged(r)
+	inside, traced := m.c.debugged(r)
+	defer giveBack(r, inside)
 	if traced {
 		defer untrace()
 	}
-	m.serve(w, r, next)
+	m.serve(w, inside, next)
 }
 
 // mount gives m its identity, now or when the Cache serves its first request.

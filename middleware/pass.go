@@ -28,7 +28,11 @@ func (x *exchange) pass(why policy.Reason) {
 		w.watch = seesWebDAV{x.c, x.r.Method}
 	}
 	defer w.observe()
-	w.serve(w.tellInside())
+	inside := w.tellInside()
+	if inside != x.r {
+		defer giveBack(x.r, inside)
+	}
+	w.serve(inside)
 }
 
 // passedOutcome is the outcome of a request that passes.

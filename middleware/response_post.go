@@ -10,8 +10,6 @@ type speech struct {
 }
 
 // serveSpeaking runs the handler for a request of its own, in which FromContext finds the speech.
-// What the handler has read into that is found outside as well: net/http's server removes the files
-// of its own request's form.
 func (w *unsafeWriter) serveSpeaking() {
 	r := w.x.r
 	s := &speech{}
@@ -22,10 +20,7 @@ func (w *unsafeWriter) serveSpeaking() {
 	s.said.give(w.x.p.Tags)
 	w.speech = s
 	own := r.WithContext(s)
-	defer func() {
-		r.Form, r.PostForm, r.MultipartForm, r.Pattern = own.Form, own.PostForm, own.MultipartForm,
-			own.Pattern
-	}()
+	defer giveBack(r, own)
 	w.serve(own)
 }
 

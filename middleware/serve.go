@@ -180,3 +180,10 @@ func (x *exchange) wishesOf(h http.Header) (p *policy.Policy, ttl time.Duration,
 	}
 	return x.p, x.ttl, x.governed
 }
+
+// giveBack has what handlers have read into inside, which is a copy of r, found outside as well:
+// net/http's server removes the files of its own request's form.
+func giveBack(r, inside *http.Request) {
+	r.Form, r.PostForm, r.MultipartForm, r.Pattern = inside.Form, inside.PostForm,
+		inside.MultipartForm, inside.Pattern
+}
