@@ -172,7 +172,9 @@ type KeyOptions struct {
 	// KeepParams, when not nil, lists the only query parameters that count. DropParams lists those
 	// that do not, such as "utm_source"; an entry ending in * drops by prefix. The handler still
 	// sees the whole query, so drop only what does not change its response. A parameter with a ";",
-	// an escaped "&" or ";", or a malformed escape always counts: some apps read others in it.
+	// an escaped "&" or ";", or a malformed escape always counts: some apps read others in it. With
+	// KeepParams so does what an app may take for one of them: the same name in another case, and a
+	// name with anything but ASCII letters, digits, - and _ in it.
 	KeepParams, DropParams []string
 	// Headers and Cookies are request fields and cookies whose values are part of the key, as sent.
 	// Where the operator's lifetime is announced, Vary names the fields, and Cookie for the

@@ -30,7 +30,7 @@ func appendQuery(dst []byte, query string, force bool, p *policy.Policy) []byte 
 	}
 	if p.Key.SortQuery && len(parts) <= maxSorted && !strings.Contains(query, ";") {
 		slices.SortStableFunc(parts, func(a, b queryPart) int {
-			return strings.Compare(a.name, b.name)
+			return strings.Compare(folded(a.name), folded(b.name))
 		})
 	}
 	separator := byte('?') // when nothing is left, it is as if there had been no query
@@ -94,10 +94,50 @@ func (q queryPart) counts(o *policy.KeyOptions) bool {
 	if q.odd {
 		return true
 	}
-	if o.KeepParams != nil && !listed(o.KeepParams, q.name) {
+	if listed(o.DropParams, q.name) {
 		return false
 	}
-	return !listed(o.DropParams, q.name)
+	return o.KeepParams == nil || listed(o.KeepParams, q.name) || mayBe(o.KeepParams, q.name)
+}
+
+// folded returns the name as the app may read it that looks at the least of it: see mayBe. What such
+// an app takes for one name keeps its order, since it may take the first, or the last.
+func folded(name string) string {
+	name, _, _ = strings.Cut(name, "\x00")
+	return strings.Map(func(c rune) rune {
+		switch {
+		case c >= 'A' && c <= 'Z':
+			return c | 0x20
+		case c == '-' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z':
+			return c
+		case c == '\u017f': // the long s, and the sign of Kelvin, which Unicode folds so
+			return 's'
+		case c == '\u212a':
+			return 'k'
+		}
+		return '_'
+	}, strings.TrimLeft(name, " "))
+}
+
+// mayBe reports whether an app may take a parameter for one of list, which the name is not in: some
+// look at no case (echo's Bind, gorilla/schema), and PHP makes "_" of dots, spaces and brackets, and
+// ends names at a NUL.
+func mayBe(list []string, name string) bool {
+	if len(list) == 0 {
+		return false
+	}
+	for i := range len(name) {
+		c := name[i]
+		if c != '-' && c != '_' && (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') {
+			return true
+		}
+	}
+	return slices.ContainsFunc(list, func(l string) bool {
+		if prefix, any := strings.CutSuffix(l, "*"); any {
+			return len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix)
+		}
+		return strings.EqualFold(l, name)
+	})
 }
 
 // listed reports whether name is in list, whose elements may end in "*" for any end.
