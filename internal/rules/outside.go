@@ -283,6 +283,7 @@ type Sent struct {
 
 // SentWith remembers the values of h, and not the map.
 func SentWith(h http.Header, p *policy.Policy) Sent {
+	h = Canonical(h) // some put a set-cookie into the map itself
 	s := Sent{
 		cookies: h["Set-Cookie"], control: h["Cache-Control"], expires: h["Expires"],
 		vary:       h["Vary"],

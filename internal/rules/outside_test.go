@@ -192,6 +192,10 @@ func TestSentLate(t *testing.T) {
 			nil},
 		{"a cookie in another spelling", func(h http.Header) { h["set-cookie"] = []string{"b=1"} },
 			rules.ReasonSetCookie, nil},
+		{"a cookie in another spelling, in the place of another field", func(h http.Header) {
+			h["set-cookie"] = []string{"b=1"}
+			delete(h, "X")
+		}, rules.ReasonSetCookie, nil},
 		{"a cookie in the place of another", func(h http.Header) { h.Set("Set-Cookie", "b=1") },
 			rules.ReasonSetCookie, nil},
 		{"what scs adds to a lifetime", func(h http.Header) {

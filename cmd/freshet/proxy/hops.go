@@ -123,8 +123,9 @@ func countHop(out *http.Request) {
 	}
 }
 
-// answerLastHop answers a TRACE or OPTIONS that may go no further. TRACE tells what came in,
-// without what a script in a browser could not have read itself (RFC 9110 section 9.3.8).
+// answerLastHop answers a TRACE or OPTIONS that may go no further. TRACE tells which way the request
+// came, and no more: a proxy in front may have added what its client must not see, such as a secret
+// by which the origin knows it (RFC 9110 section 9.3.8).
 func answerLastHop(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodOptions {
 		w.WriteHeader(http.StatusNoContent)
@@ -132,7 +133,7 @@ func answerLastHop(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "message/http")
 	fmt.Fprintf(w, "TRACE %s %s\r\nHost: %s\r\n", r.RequestURI, r.Proto, r.Host)
-	r.Header.WriteSubset(w, map[string]bool{"Authorization": true, "Cookie": true,
-		"Proxy-Authorization": true})
+	way := http.Header{"Via": r.Header["Via"], "Max-Forwards": r.Header["Max-Forwards"]}
+	way.Write(w)
 	io.WriteString(w, "\r\n")
 }
