@@ -126,6 +126,8 @@ func (n *run) admit(h http.Header, status int, final bool) (a rules.Admission, a
 	a = rules.Admit(&n.x.req, status, n.x.outside.Judged(h), p, ttl, n.began, n.rec.received)
 	refuse := func(why policy.Reason) { a.Store, a.Reason = false, why }
 	switch {
+	case n.wish != "":
+		refuse(n.wish)
 	case !a.Store:
 	case n.x.outside.Alone() != "": // whatever no-cache="Set-Cookie" says
 		refuse(n.x.outside.Alone())

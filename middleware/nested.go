@@ -94,6 +94,20 @@ func (n *run) adopt(x *exchange) {
 	n.f.SetLimit(n.x.maxBody())
 }
 
+// leave has the response go out as the mount inside, x, has it that the operator wants uncached: the
+// client hears of one reason, and of no policy that is not the route's.
+func (n *run) leave(x *exchange, why policy.Reason) {
+	if why != rules.ReasonOff && why != rules.ReasonPass {
+		return
+	}
+	n.adopt(x)
+	n.begun.mu.Lock()
+	defer n.begun.mu.Unlock()
+	if !n.begun.yes {
+		n.wish = why
+	}
+}
+
 // nested deals with a mount of the cache inside another mount of it: a route with a policy of its
 // own, say, in an app that is wrapped as a whole. The handler's one run is the outer mount's
 // already; it goes on by the inner policy. If that makes another key of the request's resource, or

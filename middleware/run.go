@@ -62,7 +62,8 @@ type run struct {
 	after     pending
 	leaves    gate // for the response of a mount inside
 	begun     begun
-	adopted   bool // the policy is that of a mount inside
+	adopted   bool          // the policy is that of a mount inside
+	wish      policy.Reason // ... by which the operator wants the response uncached, or empty
 
 	hinted http.Header // the client's header, once a hint has brought fields into it
 

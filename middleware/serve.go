@@ -138,8 +138,14 @@ func (x *exchange) bypass(why policy.Reason) {
 	if x.c.arrives(x.who, x.r) {
 		return
 	}
-	if outer := x.c.outer(x.r); outer != nil && (outer.answers(x.w, x.r) || outer.mayAnswer(x.r)) {
-		outer.said.NoStore()
+	if outer := x.c.outer(x.r); outer != nil {
+		answers := outer.answers(x.w, x.r)
+		if answers {
+			outer.leave(x, why)
+		}
+		if answers || outer.mayAnswer(x.r) {
+			outer.said.NoStore()
+		}
 	}
 	x.pass(why)
 }
