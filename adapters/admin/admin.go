@@ -9,7 +9,8 @@
 // In a browser, /__freshet__/ is a page; freshet explain, log, top and stats talk to the rest.
 // Every request needs the authenticator's consent, every response says no-store, and errors are
 // problem details (RFC 9457). A request that changes something, or runs a handler, needs the field
-// Freshet-Door, with any value, which no form of another site can send.
+// Freshet-Door, with any value, which no form of another site can send. Every response has
+// [VersionField].
 package admin
 
 import (
@@ -20,6 +21,14 @@ import (
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/store"
 )
+
+// Version is that of the requests and answers behind the door, which every response names in
+// VersionField. It changes when a client of the earlier version would misunderstand an answer; a new
+// member of an answer leaves it as it is.
+const Version = "1"
+
+// VersionField is the response field with the Version.
+const VersionField = "Freshet-Door-Version"
 
 // Options say who may enter, and what for.
 type Options struct {
@@ -117,6 +126,7 @@ func (d *Door) only(path string, methods map[string]http.HandlerFunc) http.Handl
 // http.StripPrefix.
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
+	h.Set(VersionField, Version)
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")

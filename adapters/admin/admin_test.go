@@ -138,6 +138,7 @@ func TestNobodyEntersWithoutAToken(t *testing.T) {
 						"Freshet-Door", "1", "Authorization", value)
 					if status != http.StatusUnauthorized ||
 						header.Get("Cache-Control") != "no-store" ||
+						header.Get("Freshet-Door-Version") != "1" ||
 						header.Get("Content-Type") != "application/problem+json" ||
 						header.Get("Www-Authenticate") == "" {
 						t.Errorf("%s %s: %d %v %s", method, path, status, header, body)
@@ -247,7 +248,8 @@ func TestPurges(t *testing.T) {
 			}
 			status, header, body := s.ask(c.method, strings.ReplaceAll(c.path, "URL", s.URL),
 				strings.ReplaceAll(c.body, "URL", s.URL), fields...)
-			if status != c.status || header.Get("Cache-Control") != "no-store" {
+			if status != c.status || header.Get("Cache-Control") != "no-store" ||
+				header.Get("Freshet-Door-Version") != admin.Version {
 				t.Errorf("%d %v %s", status, header, body)
 			}
 			if status >= 400 && (header.Get("Content-Type") != "application/problem+json" ||
