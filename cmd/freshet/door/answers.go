@@ -1,0 +1,130 @@
+package door
+
+import (
+	"context"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// Stats is the answer of /stats. Times are in seconds.
+type Stats struct {
+	Now     time.Time         `json:"now"`
+	Began   time.Time         `json:"began"`
+	Series  []Series          `json:"series"`
+	Times   map[string]Spread `json:"times"` // hit, fill, backend, age
+	Runs    Runs              `json:"runs"`
+	Journal Journal           `json:"journal"`
+	Tiers   []Tier            `json:"tiers"`
+}
+
+// Series counts the requests for a resource that had the same result and reason.
+type Series struct {
+	Resource string  `json:"resource"`
+	Result   string  `json:"result"`
+	Reason   string  `json:"reason"`
+	Requests uint64  `json:"requests"`
+	Bytes    uint64  `json:"bytes"`
+	Saved    float64 `json:"saved"`
+}
+
+// Spread says how times spread. The quantiles are upper bounds of buckets.
+type Spread struct {
+	Count uint64  `json:"count"`
+	Mean  float64 `json:"mean"`
+	P50   float64 `json:"p50"`
+	P90   float64 `json:"p90"`
+	P99   float64 `json:"p99"`
+}
+
+// Runs is what is under way.
+type Runs struct {
+	Fills     int   `json:"fills"`
+	FillBytes int64 `json:"fill_bytes"`
+	Readers   int   `json:"readers"`
+	ReadBytes int64 `json:"read_bytes"`
+	Refreshes int   `json:"refreshes"`
+}
+
+// Journal is the state of the journal of invalidations.
+type Journal struct {
+	Shared  bool    `json:"shared"`
+	InTouch bool    `json:"in_touch"`
+	Number  uint64  `json:"number"`
+	Lag     float64 `json:"lag"`
+	Unsent  int     `json:"unsent"`
+}
+
+// Tier is a tier of the store. It has -1 for what the tier does not know.
+type Tier struct {
+	Name     string `json:"name"`
+	Entries  int64  `json:"entries"`
+	Bytes    int64  `json:"bytes"`
+	MaxBytes int64  `json:"max_bytes"`
+	Evicted  int64  `json:"evicted"`
+	Expired  int64  `json:"expired"`
+	Hits     int64  `json:"hits"`
+	Misses   int64  `json:"misses"`
+	Calls    int64  `json:"calls"`
+	Failed   int64  `json:"failed"`
+	Rejected int64  `json:"rejected"`
+	Breaker  string `json:"breaker"`
+}
+
+// Top is the answer of /top.
+type Top struct {
+	Misses []Page `json:"misses"`
+	Served []Page `json:"served"`
+}
+
+// Page is a page, how often it came, and how long handlers took for it or would have taken, in
+// seconds.
+type Page struct {
+	Page  string  `json:"page"`
+	Count uint64  `json:"count"`
+	Took  float64 `json:"took"`
+}
+
+// Event is a line of /events. Times are in seconds.
+type Event struct {
+	Time     time.Time `json:"time"`
+	Method   string    `json:"method"`
+	Host     string    `json:"host"`
+	Path     string    `json:"path"`
+	Status   int       `json:"status"`
+	Bytes    int64     `json:"bytes"`
+	Took     float64   `json:"took"`
+	Result   string    `json:"result"`
+	Reason   string    `json:"reason"`
+	Cache    string    `json:"cache"`
+	Resource string    `json:"resource"`
+	Key      string    `json:"key"`
+	Age      float64   `json:"age"`
+	Fill     float64   `json:"fill"`
+	Backend  float64   `json:"backend"`
+	Dropped  int       `json:"dropped"` // events before this one that came too fast
+}
+
+// MaxPages is the greatest n of Client.Top.
+const MaxPages = 256
+
+// Stats asks for the counters. It returns them, and the answer as it came.
+func (c *Client) Stats(ctx context.Context) (*Stats, []byte, error) {
+	text, err := c.Get(ctx, "stats", nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := read(c, text, func(s *Stats) bool { return !s.Now.IsZero() && s.Times != nil })
+	return s, text, err
+}
+
+// Top asks for the n pages that cost most, and the n that were served most: 1 to MaxPages. It
+// returns them, and the answer as it came.
+func (c *Client) Top(ctx context.Context, n int) (*Top, []byte, error) {
+	text, err := c.Get(ctx, "top", url.Values{"n": {strconv.Itoa(n)}})
+	if err != nil {
+		return nil, nil, err
+	}
+	t, err := read(c, text, func(t *Top) bool { return t.Misses != nil && t.Served != nil })
+	return t, text, err
+}
