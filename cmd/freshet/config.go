@@ -23,10 +23,10 @@ usage: freshet config [--json] [--config FILE] [flags of freshet proxy]
   freshet config --json | jq '.settings[] | select(.origin != "default")'
 
 flags:
-  --json                 print JSON: settings, each with name, flag, variable, value, origin,
-                         default, allowed, meaning, live (it can change while the proxy runs) and
-                         secret; the store that they choose; expiries, which are the app's; and
-                         warnings
+  --json                 print JSON (default false): settings, each with name, flag, variable,
+                         value, origin, default, allowed, meaning, live (it can change while the
+                         proxy runs) and secret; the store that they choose; expiries, which are the
+                         app's; and warnings
 ` + rowsOf(sourceRows) + `
 A value comes from a flag, from an environment variable, from a line of the file (FILE:LINE), or is
 the default. The status is 0, or 2 if a setting is wrong: each that is has a line on stderr.
@@ -87,15 +87,17 @@ func runConfig(args, environ []string, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
+func newConfigFlags(asJSON *bool) (*proxyFlags, *flag.FlagSet) {
+	f, set := newProxyFlags()
+	set.BoolVar(asJSON, "json", false, "")
+	return f, set
+}
+
 // readConfig finds out what is set. Where values are wrong it returns what there is, and the error.
 func readConfig(args, environ []string) (asJSON bool, c *shownConfig, err error) {
-	f, set := newProxyFlags()
-	set.BoolVar(&asJSON, "json", false, "")
-	if err := set.Parse(args); err != nil {
-		return false, nil, inOurWords(err)
-	}
-	if set.NArg() > 0 {
-		return false, nil, fmt.Errorf("%q is no flag", set.Arg(0))
+	f, set := newConfigFlags(&asJSON)
+	if err := parseFlags(set, args); err != nil {
+		return false, nil, err
 	}
 	given := map[string]string{} // on the command line
 	set.Visit(func(each *flag.Flag) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -28,17 +27,21 @@ usage: freshet explain URL [flags]           ask the URL once, and explain what 
   curl -v https://shop.example/page 2>&1 | freshet explain --config freshet.ini
   freshet explain https://shop.example/page --door http://127.0.0.1:9999 --fetch
 
-Where the response has a Cache-Status, the caches on the way are heard first. Then a Freshet with the
-policy of the flags, which by default is that of freshet proxy, judges the exchange as it would in
-front of the server: any shared cache by RFC 9111 judges much the same.
+Where the response has a Cache-Status, the caches on the way are heard first. Then a Freshet with
+the policy of the flags, which by default is that of freshet proxy, judges the exchange as it would
+in front of the server: any shared cache by RFC 9111 judges much the same.
 
 the request:
-  --header 'NAME: VALUE' a request field; give it once for each field (with a recorded request: instead)
-  --method METHOD        GET or HEAD; a door takes others, too, and runs no handler for them (default GET)
-  --url URL              the URL of a recording that has none (curl -i), or which entry of a HAR file
+  --header 'NAME: VALUE' a request field, once for each field; in place of those of a recording. -H
+                         is short for it
+  --method METHOD        GET or HEAD; a door takes others, too, and runs no handler for them
+                         (default GET)
+  --url URL              the URL of a recording that has none (curl -i), or which entry of a HAR
+                         file
 
-the policy, besides --max-body, --heuristics, --heuristic-documents, --store-cookies, --pass-cookies,
---ignore-cookies, --stale-while-revalidate, --stale-if-error and --config of freshet proxy:
+the policy, besides --max-body, --heuristics, --heuristic-documents, --store-cookies,
+--pass-cookies, --ignore-cookies, --stale-while-revalidate, --stale-if-error and --config of freshet
+proxy:
   --ttl DURATION         Policy.TTL of the route (default 0s)
   --shared               Policy.Shared (default false)
   --resource NAMES       the route's resource, whose settings in the file or the environment count;
@@ -46,18 +49,21 @@ the policy, besides --max-body, --heuristics, --heuristic-documents, --store-coo
   --scope NAMES          the parents that narrow the settings, such as blog,articles
 
 a running app:
-  --door URL             where the app's admin door listens
+  --door URL             where the app mounts its admin door, such as
+                         http://127.0.0.1:8080/__freshet__
   --fetch                have the app run the handler once; its response is judged, and not stored
-  --token-file FILE      the door's token (default: the environment's FRESHET_TOKEN)
+  --token-file FILE      a file with the door's token (default FRESHET_TOKEN of the environment)
 
-  --json                 print it as JSON
+  --json                 print it as JSON (default false)
 
-A recording is what curl -v or curl -i print, or a HAR file or one entry of it, as browsers save it.
+A recording is what curl -v or curl -i print, or a HAR file or one entry of it, as browsers save
+it.
 Its response counts as received when the archive says, or at its Date and Age. No credential is
 printed: of Cookie, Authorization and fields that name a user, the names alone.
 
-The status is 0 when the page was explained, 1 when the server or the door did not answer, 2 when the
-command cannot be understood.
+The status is 0 when the page was explained, 1 when the server or the app did not answer, 2 when
+the command cannot be understood, 3 when the door wants another token, 4 when there is no door, or
+one of another version.
 `
 
 // explainFlags are the settings of freshet explain.
@@ -72,13 +78,11 @@ type explainFlags struct {
 	shared    bool
 	resources []string
 	scope     []string
-	door      *url.URL
-	tokenFile string
-	fetch     bool
-	json      bool
+	doorFlags
+	fetch bool
+	json  bool
 
 	expires *policy.Expires
-	token   string // of the environment
 }
 
 func runExplain(
@@ -93,35 +97,19 @@ func runExplain(
 		return refuse(stderr, "explain", err)
 	}
 	x, err := f.explain(ctx, stdin)
-	var wrong *usageError
-	switch {
-	case errors.As(err, &wrong):
-		return refuse(stderr, "explain", err)
-	case err != nil:
-		fmt.Fprintf(stderr, "freshet explain: %v\n", err)
-		return exitFailed
-	}
-	if !f.json {
-		io.WriteString(stdout, x.String())
-		return exitOK
-	}
-	text, err := json.MarshalIndent(x, "", "  ")
 	if err != nil {
-		fmt.Fprintf(stderr, "freshet explain: %v\n", err)
-		return exitFailed
+		return failed(stderr, "explain", err)
 	}
-	fmt.Fprintf(stdout, "%s\n", text)
+	if f.json {
+		return printJSON(stdout, x)
+	}
+	io.WriteString(stdout, x.String())
 	return exitOK
 }
 
-// usageError is an error of what the command was given.
-type usageError struct{ error }
-
-func (e *usageError) Unwrap() error { return e.error }
-
 func (f *explainFlags) explain(ctx context.Context, stdin io.Reader) (*explain.Explanation, error) {
 	switch {
-	case f.door != nil:
+	case f.at != nil:
 		return f.askDoor(ctx)
 	case f.target != nil:
 		return f.askServer(ctx)
@@ -134,26 +122,21 @@ var ofPolicy = []string{"max-body", "heuristics", "heuristic-documents", "store-
 	"pass-cookies", "ignore-cookies",
 	"stale-while-revalidate", "stale-if-error", "config"}
 
+func newExplainFlags() *explainFlags {
+	return &explainFlags{header: http.Header{}, method: http.MethodGet}
+}
+
 func readExplainFlags(args, environ []string) (*explainFlags, error) {
-	f := &explainFlags{header: http.Header{}, method: http.MethodGet}
-	var proxySet *flag.FlagSet
-	f.proxy, proxySet = newProxyFlags()
+	f := newExplainFlags()
 	set := f.flags()
-	own, proxys := splitFlags(args, proxySet)
-	if err := set.Parse(own); err != nil {
-		return nil, inOurWords(err)
-	}
-	if err := proxySet.Parse(proxys); err != nil {
-		return nil, inOurWords(err)
-	}
-	if err := f.readTarget(set.Args()); err != nil {
+	words, err := parseAnywhere(set, args)
+	if err != nil {
 		return nil, err
 	}
-	for _, line := range environ {
-		if token, found := strings.CutPrefix(line, "FRESHET_TOKEN="); found {
-			f.token = token
-		}
+	if err := f.readTarget(words); err != nil {
+		return nil, err
 	}
+	f.readEnviron(environ)
 	loader, err := f.proxy.source.loader(environ)
 	if err != nil {
 		return nil, err
@@ -162,79 +145,34 @@ func readExplainFlags(args, environ []string) (*explainFlags, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := applySettings(proxySet, "proxy.", loaded); err != nil {
+	if err := applySettings(set, "proxy.", loaded); err != nil {
 		return nil, err
 	}
 	return f, f.readExpires(environ)
 }
 
+// flags are its own, and those of freshet proxy that count here.
 func (f *explainFlags) flags() *flag.FlagSet {
-	set := flag.NewFlagSet("freshet explain", flag.ContinueOnError)
-	set.SetOutput(io.Discard)
+	set := newFlagSet("explain")
 	set.StringVar(&f.method, "method", f.method, "")
+	suggest(set, "method", []string{http.MethodGet, http.MethodHead})
 	set.Func("url", "", into(&f.recorded, readTargetURL))
 	set.Func("ttl", "", into(&f.ttl, settings.Duration))
 	set.BoolVar(&f.shared, "shared", false, "")
 	set.Func("resource", "", into(&f.resources, readNames))
 	set.Func("scope", "", into(&f.scope, readNames))
-	set.Func("door", "", into(&f.door, readTargetURL))
-	set.StringVar(&f.tokenFile, "token-file", "", "")
+	f.define(set)
 	set.BoolVar(&f.fetch, "fetch", false, "")
 	set.BoolVar(&f.json, "json", false, "")
 	once(set)
 	set.Func("header", "", f.addHeader)
 	set.Func("H", "", f.addHeader)
+	var proxys *flag.FlagSet
+	f.proxy, proxys = newProxyFlags()
+	for _, name := range ofPolicy {
+		set.Var(proxys.Lookup(name).Value, name, "")
+	}
 	return set
-}
-
-// splitFlags parts the flags of freshet proxy that count here from the rest, wherever they stand.
-func splitFlags(args []string, proxys *flag.FlagSet) (own, theirs []string) {
-	var operands []string
-	for len(args) > 0 {
-		arg := args[0]
-		args = args[1:]
-		if arg == "--" {
-			operands = append(operands, args...)
-			break
-		}
-		if !strings.HasPrefix(arg, "-") || arg == "-" {
-			operands = append(operands, arg)
-			continue
-		}
-		name, _, hasValue := strings.Cut(strings.TrimLeft(arg, "-"), "=")
-		known := proxys.Lookup(name)
-		isProxys := known != nil && contains(ofPolicy, name)
-		words := []string{arg}
-		if takes := !hasValue && len(args) > 0 && (isProxys && !isBool(known) || !isProxys &&
-			takesValue[name]); takes {
-			words, args = append(words, args[0]), args[1:]
-		}
-		if isProxys {
-			theirs = append(theirs, words...)
-		} else {
-			own = append(own, words...)
-		}
-	}
-	return append(append(own, "--"), operands...), theirs
-}
-
-// takesValue names the flags of freshet explain that a value follows.
-var takesValue = map[string]bool{"header": true, "H": true, "method": true, "url": true,
-	"ttl": true, "resource": true,
-	"scope": true, "door": true, "token-file": true}
-
-func isBool(f *flag.Flag) bool {
-	b, ok := f.Value.(interface{ IsBoolFlag() bool })
-	return ok && b.IsBoolFlag()
-}
-
-func contains(list []string, s string) bool {
-	for _, one := range list {
-		if one == s {
-			return true
-		}
-	}
-	return false
 }
 
 func (f *explainFlags) addHeader(line string) error {
@@ -257,13 +195,13 @@ func (f *explainFlags) readTarget(operands []string) (err error) {
 		}
 	}
 	switch {
-	case f.door != nil && f.target == nil:
+	case f.at != nil && f.target == nil:
 		return errors.New("--door wants the URL of the page: freshet explain URL --door URL")
-	case f.door == nil && (f.fetch || f.tokenFile != ""):
+	case f.at == nil && (f.fetch || f.tokenFile != ""):
 		return errors.New("--fetch and --token-file are for an app that is asked by its --door")
 	case f.target != nil && f.recorded != nil:
 		return errors.New("--url is for a recording, which is read where no URL stands alone")
-	case f.target != nil && f.door == nil && f.method != http.MethodGet &&
+	case f.target != nil && f.at == nil && f.method != http.MethodGet &&
 		f.method != http.MethodHead:
 		return fmt.Errorf("--method %q: allowed are GET and HEAD, which change nothing; a door "+
 			"takes others", f.method)

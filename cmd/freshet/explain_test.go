@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -15,8 +14,8 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet"
+	"github.com/freshet-go/freshet/adapters/admin"
 	"github.com/freshet-go/freshet/explain"
-	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
@@ -128,6 +127,7 @@ func TestExplainRefusesWhatItCannotUnderstand(t *testing.T) {
 		{"", []string{"--ttl", "x"}, "--ttl"},
 		{"", []string{"--max-body", "x"}, "--max-body"},
 		{"", []string{"--listen", "127.0.0.1:1"}, "there is no flag --listen"},
+		{"", []string{"http://a/", "--config", "a", "--config", "b"}, "given twice"},
 		{"", []string{"http://a/", "--door", "http://d/", "--token-file", "/nowhere/at/all"},
 			"--token-file"},
 	} {
@@ -176,31 +176,16 @@ func TestExplainAsksAServer(t *testing.T) {
 	}
 }
 
-// door is the admin door of an app, by the contract of askDoor.
-func door(t *testing.T, cache *freshet.Cache, token string) string {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/admin/explain" || r.Header.Get("Authorization") != "Bearer "+token {
-			http.Error(w, "no", http.StatusUnauthorized)
-			return
-		}
-		q := r.URL.Query()
-		page, err := http.NewRequest(q.Get("method"), q.Get("url"), nil)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		for _, line := range q["header"] {
-			name, value, _ := strings.Cut(line, ":")
-			page.Header.Add(name, value)
-		}
-		x, err := cache.Explain(r.Context(), page,
-			middleware.ExplainOptions{Fetch: q.Get("fetch") == "1"})
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadGateway)
-			return
-		}
-		json.NewEncoder(w).Encode(x)
-	}))
+// doorToken is that of the doors of tests.
+const doorToken = "a token of 24 characters"
+
+// adminDoor serves the admin door of an app, and returns its URL.
+func adminDoor(t *testing.T, cache *freshet.Cache) string {
+	mux := http.NewServeMux()
+	mux.Handle("/admin/", http.StripPrefix("/admin", admin.New(cache, admin.NewWatch(),
+		admin.Options{Authenticate: admin.Tokens(doorToken, "one-word-of-24-characters"),
+			Hosts: []string{"shop.example"}})))
+	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	return server.URL + "/admin"
 }
@@ -217,33 +202,42 @@ func TestExplainAsksADoor(t *testing.T) {
 		runs++
 		fmt.Fprint(w, "page")
 	})))
-	at := door(t, cache, "t0ken")
+	at := adminDoor(t, cache)
+	environ := []string{"FRESHET_TOKEN=" + doorToken}
 	target := "https://shop.example/page?q=1"
 
-	_, out, errs := explaining(t, "", []string{"FRESHET_TOKEN=t0ken"}, target, "--door", at)
+	_, out, errs := explaining(t, "", environ, target, "--door", at)
 	if runs != 0 || !strings.Contains(out, "GET "+target) ||
 		!strings.Contains(out, "The handler would be asked.") {
 		t.Errorf("%d runs, %s\n%s", runs, errs, out)
 	}
 	_, out, errs = explaining(t, "", nil, "--door="+at, "--fetch", "--token-file",
-		writeRecorded(t, "token", "t0ken\n"), target, "--header", "Cookie: a=SECRET")
+		writeRecorded(t, "token", "one-word-of-24-characters\n"), target, "--header", "Cookie: a=SECRET")
 	if runs != 1 || !strings.Contains(out, "detail=cookie") || strings.Contains(out, "SECRET") {
 		t.Errorf("%d runs, %s\n%s", runs, errs, out)
 	}
-	_, out, _ = explaining(t, "", []string{"FRESHET_TOKEN=t0ken"}, target, "--door", at, "--method",
+	_, out, _ = explaining(t, "", environ, target, "--door", at, "--method",
 		"DELETE", "--fetch")
 	if runs != 1 || !strings.Contains(out, "invalidates") {
 		t.Errorf("%d runs\n%s", runs, out)
 	}
-	if status, _, errs := explaining(t, "", []string{"FRESHET_TOKEN=wrong"}, target, "--door", at); status != exitFailed || !strings.Contains(errs, "wants another token") {
-		t.Errorf("a wrong token: %d, %s", status, errs)
-	}
-	none := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprint(w, "{}")
-	}))
-	defer none.Close()
-	if status, _, errs := explaining(t, "", nil, target, "--door", none.URL); status != exitFailed || !strings.Contains(errs, "is it the admin door") {
-		t.Errorf("no door: %d, %s", status, errs)
+	for _, c := range []struct {
+		environ []string
+		target  string
+		at      string
+		status  int
+		says    string
+	}{
+		{[]string{"FRESHET_TOKEN=wrong"}, target, at, exitRefused, "wants another token"},
+		{nil, target, at, exitRefused, "wants a token"},
+		{environ, "https://other.example/", at, exitFailed, `the host \"other.example\" is none`},
+		{environ, target, strings.TrimSuffix(at, "/admin"), exitNoDoor, "is none"},
+		{environ, target, "http://127.0.0.1:9", exitFailed, "connection refused"},
+	} {
+		status, out, errs := explaining(t, "", c.environ, c.target, "--door", c.at)
+		if status != c.status || out != "" || !strings.Contains(errs, c.says) {
+			t.Errorf("%s by %s: %d, %s, %s", c.target, c.at, status, out, errs)
+		}
 	}
 }
 
@@ -287,15 +281,6 @@ func TestExplainsFlags(t *testing.T) {
 			t.Errorf("--help says nothing of --%s", name)
 		}
 	}
-	f := &explainFlags{header: http.Header{}}
-	f.flags().VisitAll(func(own *flag.Flag) {
-		if own.Name != "H" && !strings.Contains(explainUsage, "--"+own.Name) {
-			t.Errorf("--help says nothing of --%s", own.Name)
-		}
-		if !isBool(own) != takesValue[own.Name] {
-			t.Errorf("--%s: a value follows it, or not, and splitFlags thinks otherwise", own.Name)
-		}
-	})
 }
 
 // docs/why-not-cached.md shows what the commands print.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/url"
@@ -128,11 +127,8 @@ func (f *proxyFlags) complete() error {
 // parseProxyFlags reads the command line alone.
 func parseProxyFlags(args []string) (*proxyFlags, *flag.FlagSet, error) {
 	f, set := newProxyFlags()
-	if err := set.Parse(args); err != nil {
-		return nil, nil, inOurWords(err)
-	}
-	if set.NArg() > 0 {
-		return nil, nil, fmt.Errorf("%q is no flag", set.Arg(0))
+	if err := parseFlags(set, args); err != nil {
+		return nil, nil, err
 	}
 	return f, set, nil
 }
@@ -159,8 +155,7 @@ func newProxyFlags() (*proxyFlags, *flag.FlagSet) {
 		memory: memstore.DefaultBytes, maxBody: rules.DefaultMaxBody,
 		documents: rules.DefaultHeuristicDocumentMax, name: "Freshet",
 	}
-	set := flag.NewFlagSet("freshet proxy", flag.ContinueOnError)
-	set.SetOutput(io.Discard)
+	set := newFlagSet("proxy")
 	set.Func("listen", "", func(text string) error {
 		f.listenGiven = true
 		return into(&f.listen, readListen)(text)

@@ -24,11 +24,18 @@ func readProxy(text string) (*url.URL, error) {
 }
 
 // flushProxy has a running proxy invalidate everything, by BAN *.
-func flushProxy(ctx context.Context, at *url.URL, stdout, stderr io.Writer) int {
+func (f *storeFlags) flushProxy(ctx context.Context, stdout, stderr io.Writer) int {
+	at := f.proxy
 	number, err := ban(ctx, at)
 	if err != nil {
 		fmt.Fprintf(stderr, "freshet flush: --proxy %s: %v\n", at, err)
 		return exitFailed
+	}
+	if f.json {
+		return printJSON(stdout, struct {
+			Proxy  string `json:"proxy"`
+			Number uint64 `json:"number"`
+		}{at.String(), number})
 	}
 	fmt.Fprintf(stdout, "invalidated all that %s has stored, under the number %d\n", at, number)
 	return exitOK

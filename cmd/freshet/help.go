@@ -1,6 +1,11 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
 	"strings"
 
 	"github.com/freshet-go/freshet/settings"
@@ -102,4 +107,55 @@ func listOf(names []string) string {
 		line += word
 	}
 	return text + line
+}
+
+// usage is what freshet help prints.
+func usage() string {
+	var b strings.Builder
+	b.WriteString("freshet caches HTTP responses, by the rules of HTTP itself (RFC 9111).\n\n" +
+		"usage: freshet COMMAND [flags]\n\ncommands:\n")
+	for _, c := range commands() {
+		fmt.Fprintf(&b, "  %-11s  %s\n", c.name, c.does)
+	}
+	b.WriteString("\nexit statuses:\n")
+	for _, s := range exitStatuses {
+		fmt.Fprintf(&b, "  %d  %s\n", s.status, s.is)
+	}
+	b.WriteString(`
+try it, with the files of a folder:
+  python3 -m http.server 9000 &
+  freshet proxy --upstream http://127.0.0.1:9000 &
+  curl -i http://127.0.0.1:8080/       (twice: look at Cache-Status)
+`)
+	return b.String()
+}
+
+const helpUsage = `freshet help prints the commands and the exit statuses; freshet help COMMAND prints what a command
+can do, as freshet COMMAND --help does.
+
+usage: freshet help [COMMAND]
+
+The status is 0, or 2 when there is no such command.
+`
+
+func runHelp(_ context.Context, c call) int {
+	words, err := parseAnywhere(newFlagSet("help"), c.args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		io.WriteString(c.stdout, helpUsage)
+		return exitOK
+	case err != nil:
+		return refuse(c.stderr, "help", err)
+	case len(words) > 1:
+		return refuse(c.stderr, "help", fmt.Errorf("%q is one command too many", words[1]))
+	case len(words) == 0:
+		io.WriteString(c.stdout, usage())
+		return exitOK
+	}
+	of, known := commandOf(words[0])
+	if !known {
+		return unknown(words[0], c.stderr)
+	}
+	io.WriteString(c.stdout, of.help)
+	return exitOK
 }

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"io"
 	"log/slog"
+	"slices"
 
 	"github.com/freshet-go/freshet/cmd/freshet/proxy"
 	"github.com/freshet-go/freshet/settings"
@@ -38,6 +39,7 @@ func (f *logFlags) define(set *flag.FlagSet) {
 		return nil
 	})
 	set.Func("log-format", "", into(&f.format, readLogFormat))
+	suggest(set, "log-format", logFormats)
 	set.Func("log-file", "", into(&f.file, readLogFile))
 }
 
@@ -60,9 +62,10 @@ func (f *logFlags) access(w io.Writer, log *slog.Logger) func(*proxy.Access) {
 	return proxy.LogAccess(log)
 }
 
+var logFormats = []string{"text", "json", "common", "combined"}
+
 func readLogFormat(text string) (string, error) {
-	switch text {
-	case "text", "json", "common", "combined":
+	if slices.Contains(logFormats, text) {
 		return text, nil
 	}
 	return "", errors.New("allowed are text, json, common and combined")

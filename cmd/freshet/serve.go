@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -92,14 +91,6 @@ func inBackground(ctx context.Context, run func(context.Context)) (stop func()) 
 	done := make(chan struct{})
 	go func() { defer close(done); run(ctx) }()
 	return func() { cancel(); <-done }
-}
-
-// refuse says, a line for each that is wrong, why a command does not start.
-func refuse(stderr io.Writer, command string, err error) int {
-	for line := range strings.SplitSeq(err.Error(), "\n") {
-		fmt.Fprintf(stderr, "freshet %s: %s; see freshet %[1]s --help\n", command, line)
-	}
-	return exitUsage
 }
 
 func cannotListen(flag, address string, err error) error {

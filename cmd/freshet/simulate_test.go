@@ -200,7 +200,7 @@ func TestWrongSimulations(t *testing.T) {
 		{[]string{"--what-if", "memory=1", "access.log"}, "memory=1: allowed is memory from 1MiB"},
 		{[]string{"--what-if", " ", "access.log"}, "allowed are changes such as memory=2x"},
 		{[]string{"--by", "size", "access.log"}, `--by "size": allowed are path and rule`},
-		{[]string{"access.log", "--json"}, `"--json" stands behind a log`},
+		{[]string{"access.log", "--jsn"}, "there is no flag --jsn"},
 		{[]string{"-", "-"}, "- is given twice"},
 		{[]string{"--json", "--json", "access.log"}, "given twice: keep one"},
 	} {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -78,15 +77,12 @@ type simulateFlags struct {
 // what is allowed.
 func readSimulateFlags(args []string) (*simulateFlags, error) {
 	f, set := newSimulateFlags()
-	if err := set.Parse(args); err != nil {
-		return nil, inOurWords(err)
+	var err error
+	if f.logs, err = parseAnywhere(set, args); err != nil {
+		return nil, err
 	}
-	f.logs = set.Args()
 	for i, name := range f.logs {
-		switch {
-		case strings.HasPrefix(name, "-") && name != "-":
-			return nil, fmt.Errorf("%q stands behind a log: flags go before the logs", name)
-		case name == "-" && slices.Contains(f.logs[:i], "-"):
+		if name == "-" && slices.Contains(f.logs[:i], "-") {
 			return nil, errors.New("- is given twice: there is one standard input")
 		}
 	}
@@ -127,8 +123,7 @@ func newSimulateFlags() (*simulateFlags, *flag.FlagSet) {
 	f.base.Memory, f.base.Policy.MaxBody, f.base.Policy.TTL = memstore.DefaultBytes,
 		rules.DefaultMaxBody, time.Minute
 	p := &f.base.Policy
-	set := flag.NewFlagSet("freshet simulate", flag.ContinueOnError)
-	set.SetOutput(io.Discard)
+	set := newFlagSet("simulate")
 	set.Func("memory", "", into(&f.base.Memory, atLeast(simulate.MinMemory, "1MiB")))
 	set.Func("max-body", "", into(&p.MaxBody, atLeast(1, "1")))
 	set.Func("heuristic", "", f.base.SetHeuristic)
@@ -139,6 +134,7 @@ func newSimulateFlags() (*simulateFlags, *flag.FlagSet) {
 	set.Func("pass-cookies", "", into(&p.PassCookies, readCookies))
 	set.Func("ignore-cookies", "", into(&p.IgnoreCookies, readIgnored))
 	set.Func("by", "", into(&f.by, readBy))
+	suggest(set, "by", []string{"path", "rule"})
 	set.BoolVar(&f.json, "json", false, "")
 	set.StringVar(&f.svg, "svg", "", "")
 	once(set)

@@ -46,6 +46,26 @@ type storeFlags struct {
 	dryRun  bool
 	proxy   *url.URL // nil: none
 	timeout time.Duration
+	json    bool
+	from    source
+}
+
+// newStoreFlags returns the flags of one of the commands that look after a store.
+func newStoreFlags(command string) (*storeFlags, *flag.FlagSet) {
+	f := &storeFlags{timeout: 30 * time.Second}
+	set := newFlagSet(command)
+	set.StringVar(&f.choice.URL, "store", "", "")
+	f.from.define(set)
+	set.Func("timeout", "", into(&f.timeout, readTimeout))
+	set.BoolVar(&f.json, "json", false, "")
+	switch command {
+	case "migrate":
+		set.BoolVar(&f.dryRun, "dry-run", false, "")
+	case "flush":
+		set.Func("proxy", "", into(&f.proxy, readProxy))
+	}
+	once(set)
+	return f, set
 }
 
 func runStore(
@@ -62,7 +82,7 @@ func runStore(
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
 	if f.proxy != nil {
-		return flushProxy(ctx, f.proxy, stdout, stderr)
+		return f.flushProxy(ctx, stdout, stderr)
 	}
 	do := map[string]func(context.Context, *storeFlags, io.Writer) error{
 		"migrate": migrate, "flush": flush, "health": health}[command]
@@ -80,34 +100,17 @@ func runStore(
 type badChoice struct{ error }
 
 func readStoreFlags(command string, args, environ []string) (*storeFlags, error) {
-	f := &storeFlags{timeout: 30 * time.Second}
-	var storeURL string
-	var from source
-	set := flag.NewFlagSet("freshet "+command, flag.ContinueOnError)
-	set.SetOutput(io.Discard)
-	set.StringVar(&storeURL, "store", "", "")
-	from.define(set)
-	set.Func("timeout", "", into(&f.timeout, readTimeout))
-	switch command {
-	case "migrate":
-		set.BoolVar(&f.dryRun, "dry-run", false, "")
-	case "flush":
-		set.Func("proxy", "", into(&f.proxy, readProxy))
-	}
-	once(set)
-	if err := set.Parse(args); err != nil {
-		return nil, inOurWords(err)
-	}
-	if set.NArg() > 0 {
-		return nil, fmt.Errorf("%q is no flag", set.Arg(0))
+	f, set := newStoreFlags(command)
+	if err := parseFlags(set, args); err != nil {
+		return nil, err
 	}
 	if f.proxy != nil {
-		if storeURL != "" {
+		if f.choice.URL != "" {
 			return nil, errors.New("--proxy and --store are two ways to flush: keep one")
 		}
 		return f, nil
 	}
-	watch, err := from.open(environ)
+	watch, err := f.from.open(environ)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +118,7 @@ func readStoreFlags(command string, args, environ []string) (*storeFlags, error)
 	if err := applySettings(set, "commands_", loaded); err != nil {
 		return nil, err
 	}
-	f.choice, err = chooseStore(storeURL, loaded, environ)
+	f.choice, err = chooseStore(f.choice.URL, loaded, environ)
 	if err == nil && strings.HasPrefix(f.choice.URL, "memory:") {
 		err = fmt.Errorf("%s: that is the memory of one process, which no other can see into: "+
 			"name a store with --store URL, or flush a running proxy with freshet flush --proxy URL", f.choice)
@@ -179,37 +182,68 @@ func (f *storeFlags) backends(do func(b store.Backend, prefix string) error) err
 	return nil
 }
 
+// migrated, flushed and healthy are what the commands print as JSON.
+type (
+	migrated struct {
+		DryRun bool     `json:"dry_run"`
+		Steps  []string `json:"steps"`
+	}
+	flushed struct {
+		Removed map[string]int64 `json:"removed"` // by prefix
+	}
+	healthy struct {
+		Backend string            `json:"backend"`
+		Latency float64           `json:"latency"` // in seconds
+		Details map[string]string `json:"details"`
+	}
+)
+
 func migrate(ctx context.Context, f *storeFlags, stdout io.Writer) error {
-	done := false
-	return f.backends(func(b store.Backend, _ string) error {
+	m, done := migrated{DryRun: f.dryRun, Steps: []string{}}, false
+	err := f.backends(func(b store.Backend, _ string) error {
 		if done {
 			return nil // what is there serves every prefix
 		}
 		done = true
 		steps, err := store.Migrate(ctx, b, f.dryRun)
-		for _, step := range steps {
-			word := "done"
-			if f.dryRun {
-				word = "would"
-			}
-			fmt.Fprintf(stdout, "%s: %s\n", word, step)
-		}
-		if err == nil && len(steps) == 0 {
-			fmt.Fprintln(stdout, "nothing to do")
-		}
+		m.Steps = append(m.Steps, steps...)
 		return err
 	})
+	if f.json {
+		if err == nil {
+			printJSON(stdout, m)
+		}
+		return err
+	}
+	word := "done"
+	if f.dryRun {
+		word = "would"
+	}
+	for _, step := range m.Steps {
+		fmt.Fprintf(stdout, "%s: %s\n", word, step)
+	}
+	if err == nil && len(m.Steps) == 0 {
+		fmt.Fprintln(stdout, "nothing to do")
+	}
+	return err
 }
 
 func flush(ctx context.Context, f *storeFlags, stdout io.Writer) error {
-	return f.backends(func(b store.Backend, prefix string) error {
+	all := flushed{Removed: map[string]int64{}}
+	err := f.backends(func(b store.Backend, prefix string) error {
 		removed, err := store.Flush(ctx, b, prefix)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(stdout, "removed %d under %s\n", removed, prefix)
+		if all.Removed[prefix] = removed; !f.json {
+			fmt.Fprintf(stdout, "removed %d under %s\n", removed, prefix)
+		}
 		return nil
 	})
+	if err == nil && f.json {
+		printJSON(stdout, all)
+	}
+	return err
 }
 
 func health(ctx context.Context, f *storeFlags, stdout io.Writer) error {
@@ -222,6 +256,10 @@ func health(ctx context.Context, f *storeFlags, stdout io.Writer) error {
 		h, err := store.Probe(ctx, b, prefix)
 		if err != nil {
 			return err
+		}
+		if f.json {
+			printJSON(stdout, healthy{h.Backend, h.Latency.Seconds(), h.Details})
+			return nil
 		}
 		fmt.Fprintf(stdout, "%s is well: a value was written, read and deleted in %v\n", h.Backend,
 			h.Latency.Round(10*time.Microsecond))

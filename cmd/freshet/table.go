@@ -123,6 +123,7 @@ var storeGroup = group{title: "flags", rows: append([]settings.Setting{
 	{Name: "dry-run", Default: "false", Meaning: "(migrate) say what would be done, and change " +
 		"nothing"},
 	commandsTimeout,
+	{Name: "json", Default: "false", Meaning: "print what was done or found as JSON"},
 }, sourceRows...)}
 
 // commandsTimeout is called --timeout at a command. It has no dot, so that an app may have keys

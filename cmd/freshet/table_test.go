@@ -58,7 +58,7 @@ func valuesOf(f *proxyFlags) []any {
 
 func TestHelpFitsAndIsOfTheTable(t *testing.T) {
 	for name, text := range map[string]string{"proxy": proxyUsage, "store": storeUsage,
-		"config": configUsage, "": usage} {
+		"config": configUsage, "": usage()} {
 		for line := range strings.SplitSeq(text, "\n") {
 			if len([]rune(line)) > helpWidth {
 				t.Errorf("the help of %q has a line of %d columns: %q", name, len([]rune(line)),

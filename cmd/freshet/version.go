@@ -1,6 +1,11 @@
 package main
 
 import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
 	"regexp"
 	"runtime/debug"
 	"strings"
@@ -13,50 +18,110 @@ const release = "0.1.0-dev"
 const versionUsage = `freshet version prints one line: the version, and in brackets the commit that the program was
 built from, "modified" if files had been changed, and the version of Go.
 
-usage: freshet version
+usage: freshet version [--json]
 
-A program that was built without version control names no commit.
+flags:
+  --json                 print JSON: version, commit, modified and go (default false)
+
+A program that was built without version control names no commit. The status is 0, or 2 when the
+command cannot be understood.
 `
 
-// version describes this program on one line.
-func version() string {
-	info, _ := debug.ReadBuildInfo()
-	return describe(info)
+func newVersionFlags() (asJSON *bool, set *flag.FlagSet) {
+	set = newFlagSet("version")
+	asJSON = set.Bool("json", false, "")
+	once(set)
+	return asJSON, set
 }
+
+func runVersion(args []string, stdout, stderr io.Writer) int {
+	asJSON, set := newVersionFlags()
+	err := parseFlags(set, args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		io.WriteString(stdout, versionUsage)
+	case err != nil:
+		return refuse(stderr, "version", err)
+	case *asJSON:
+		return printJSON(stdout, built())
+	default:
+		fmt.Fprintln(stdout, "freshet", version())
+	}
+	return exitOK
+}
+
+// printJSON prints a value as JSON for people and programs.
+func printJSON(to io.Writer, v any) int {
+	out := json.NewEncoder(to)
+	out.SetEscapeHTML(false)
+	out.SetIndent("", "  ")
+	if out.Encode(v) != nil {
+		return exitFailed
+	}
+	return exitOK
+}
+
+// build is what is known of how this program was built.
+type build struct {
+	Version  string `json:"version"`
+	Commit   string `json:"commit"` // empty: not known
+	Modified bool   `json:"modified"`
+	Go       string `json:"go"`
+}
+
+func built() build {
+	info, _ := debug.ReadBuildInfo()
+	return buildOf(info)
+}
+
+// version describes this program on one line.
+func version() string { return built().String() }
 
 // commitVersion matches the versions that the go command makes of commits without a tag.
 var commitVersion = regexp.MustCompile(`[-.]\d{14}-([0-9a-f]{12})$`)
 
-// describe returns the version of the module if it is a release, and release otherwise, with what
+// buildOf returns the version of the module if it is a release, and release otherwise, with what
 // else the go command recorded. info may be nil.
-func describe(info *debug.BuildInfo) string {
+func buildOf(info *debug.BuildInfo) build {
 	if info == nil {
-		return release
+		return build{Version: release}
 	}
 	module := info.Main
 	if module.Replace != nil {
 		module = *module.Replace
 	}
 	tag, _, _ := strings.Cut(module.Version, "+") // +dirty
-	name, commit, modified := release, "", ""
+	b := build{Version: release, Go: info.GoVersion}
 	if found := commitVersion.FindStringSubmatch(tag); found != nil {
-		commit = found[1]
+		b.Commit = found[1]
 	} else if number, isTag := strings.CutPrefix(tag, "v"); isTag {
-		name = number
+		b.Version = number
 	}
 	for _, setting := range info.Settings {
 		switch {
 		case setting.Key == "vcs.revision":
-			commit = setting.Value[:min(12, len(setting.Value))]
+			b.Commit = setting.Value[:min(12, len(setting.Value))]
 		case setting.Key == "vcs.modified" && setting.Value == "true":
-			modified = ", modified"
+			b.Modified = true
 		}
 	}
-	if commit != "" {
-		commit = "commit " + commit + modified + "; "
+	return b
+}
+
+func (b build) String() string {
+	var facts []string
+	if b.Commit != "" {
+		commit := "commit " + b.Commit
+		if b.Modified {
+			commit += ", modified"
+		}
+		facts = append(facts, commit)
 	}
-	if commit+info.GoVersion == "" {
-		return name
+	if b.Go != "" {
+		facts = append(facts, b.Go)
 	}
-	return name + " (" + commit + info.GoVersion + ")"
+	if facts == nil {
+		return b.Version
+	}
+	return b.Version + " (" + strings.Join(facts, "; ") + ")"
 }

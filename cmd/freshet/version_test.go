@@ -51,7 +51,7 @@ func TestDescribesWhatTheGoCommandRecorded(t *testing.T) {
 		{"a module that replaces ours by a folder", replaced, release + " (go1.26.0)"},
 		{"a module that replaces ours by a fork", forked, "0.4.0 (go1.26.0)"},
 	} {
-		if got := describe(c.info); got != c.want {
+		if got := buildOf(c.info).String(); got != c.want {
 			t.Errorf("%s: %q, want %q", c.story, got, c.want)
 		}
 	}

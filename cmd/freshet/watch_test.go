@@ -1,0 +1,219 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/freshet-go/freshet"
+	"github.com/freshet-go/freshet/adapters/admin"
+	"github.com/freshet-go/freshet/store/memstore"
+)
+
+// operated is an app with a door.
+type operated struct {
+	site, door string
+	environ    []string // of commands that ask the door
+	close      func()
+}
+
+// operate serves an app at an address with the port 0, or at one that was served before.
+func operate(t *testing.T, address string) *operated {
+	t.Helper()
+	pages := memstore.New(64 << 20)
+	watch := admin.NewWatch()
+	cache := freshet.New(pages, freshet.Options{Observe: watch.Observe})
+	mux := http.NewServeMux()
+	mux.Handle("/__freshet__/", http.StripPrefix("/__freshet__", admin.New(cache, watch,
+		admin.Options{Authenticate: admin.Tokens(doorToken)})))
+	mux.Handle("/", cache.With(freshet.Policy{TTL: time.Hour})(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasPrefix(r.URL.Path, "/cart") {
+				w.Header().Set("Cache-Control", "no-store")
+			}
+			io.WriteString(w, r.URL.Path)
+		})))
+	server := httptest.NewUnstartedServer(cache.Root(mux))
+	server.Listener.Close()
+	server.Listener = listenAt(t, address)
+	server.Start()
+	o := &operated{site: server.URL, door: server.URL + "/__freshet__"}
+	o.environ = []string{"FRESHET_DOOR=" + o.door, "FRESHET_TOKEN=" + doorToken}
+	closed := false
+	o.close = func() {
+		if closed {
+			return
+		}
+		closed = true
+		server.CloseClientConnections() // an event stream does not end by itself
+		server.Close()
+		cache.Shutdown(context.Background())
+		pages.Close()
+	}
+	t.Cleanup(o.close)
+	return o
+}
+
+// visit asks for pages, as clients do.
+func (o *operated) visit(t *testing.T, paths ...string) {
+	t.Helper()
+	for _, path := range paths {
+		res, err := http.Get(o.site + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, res.Body)
+		res.Body.Close()
+	}
+}
+
+// Where there is no terminal, they print once, as text or as the door's JSON, and escape what an
+// attacker put into a path.
+func TestTopAndStatsWithoutATerminal(t *testing.T) {
+	o := operate(t, "127.0.0.1:0")
+	o.visit(t, "/a", "/a", "/a", "/cart", "/%1b%5d0;owned%07%c2%9b2J")
+	for _, c := range []struct {
+		args []string
+		says []string
+	}{
+		{[]string{"stats"}, []string{"hit ratio 40.0 % of 5 requests", "\nno-store  unstored",
+			"\nhandlers       3  ", "\nmemory        2  ", "journal: of this process alone"}},
+		{[]string{"top"}, []string{"dearest misses, by time:\n", `/\x1b]0;owned\a\u009b2J`, "/cart",
+			"most served"}},
+		{[]string{"top", "--rows", "1"}, []string{"dearest misses"}},
+		{[]string{"stats", "--json"}, []string{`{"now":`}},
+		{[]string{"top", "--json"}, []string{`{"misses":[`, `/\u001b]0;owned\u0007\u009b2J`}},
+		{[]string{"top", "--json", "--rows=1"}, []string{`],"served":[]}`}},
+	} {
+		status, out, errs := ran(t, o.environ, c.args...)
+		if status != exitOK || errs != "" {
+			t.Errorf("%q: status %d, %s", c.args, status, errs)
+		}
+		for _, says := range c.says {
+			if !strings.Contains(out, says) {
+				t.Errorf("%q: nothing of %q in\n%s", c.args, says, out)
+			}
+		}
+		if strings.ContainsAny(out, "\x1b\a\u009b") {
+			t.Errorf("%q: control characters: %q", c.args, out)
+		}
+		isJSON := json.Valid([]byte(out)) && strings.Count(out, "\n") == 1
+		if wants := strings.Contains(strings.Join(c.args, " "), "--json"); isJSON != wants {
+			t.Errorf("%q: a line of JSON: %t: %s", c.args, isJSON, out)
+		}
+	}
+	if _, out, _ := ran(t, o.environ, "top", "--rows=1"); strings.Count(out, "127.0.0.1") != 1 {
+		t.Errorf("one row:\n%s", out)
+	}
+}
+
+// With an interval they print again, until Ctrl-C or until the app is gone.
+func TestStatsEveryInterval(t *testing.T) {
+	o := operate(t, "127.0.0.1:0")
+	o.visit(t, "/a")
+	ctx, interrupt := context.WithCancel(t.Context())
+	from, to := io.Pipe()
+	ended := make(chan int)
+	go func() {
+		status := run(ctx, []string{"stats", "--interval=100ms", "--json"}, o.environ, to, io.Discard)
+		to.Close()
+		ended <- status
+	}()
+	lines := json.NewDecoder(from)
+	for range 3 {
+		var one struct{ Series []any }
+		if err := lines.Decode(&one); err != nil || len(one.Series) != 1 {
+			t.Fatalf("%v, %v", one, err)
+		}
+	}
+	interrupt()
+	go io.Copy(io.Discard, from)
+	if status := <-ended; status != exitOK {
+		t.Errorf("interrupted: status %d", status)
+	}
+	from, to = io.Pipe()
+	go func() {
+		var rest strings.Builder
+		status := run(t.Context(), []string{"stats", "--interval=100ms"}, o.environ, to, &rest)
+		to.Close()
+		if !strings.Contains(rest.String(), "did not answer") {
+			t.Errorf("it says %q", rest.String())
+		}
+		ended <- status
+	}()
+	from.Read(make([]byte, 1))
+	o.close()
+	go io.Copy(io.Discard, from)
+	if status := <-ended; status != exitFailed {
+		t.Errorf("the app is gone: status %d", status)
+	}
+}
+
+// Whatever is wrong with the door, log, top and stats say it in the same words, with one status.
+func TestWrongDoors(t *testing.T) {
+	o := operate(t, "127.0.0.1:0")
+	old := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(admin.VersionField, "99")
+	}))
+	defer old.Close()
+	folder := t.TempDir()
+	for _, name := range []string{"right", "wrong"} {
+		token := map[string]string{"right": doorToken, "wrong": "a b"}[name]
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(token), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, command := range []string{"log", "top", "stats"} {
+		for _, c := range []struct {
+			story   string
+			environ []string
+			args    []string
+			status  int
+			says    string
+		}{
+			{"no door", nil, nil, exitUsage, "--door is missing"},
+			{"a door that is none", nil, []string{"--door", "127.0.0.1:8080"}, exitUsage,
+				`--door "127.0.0.1:8080": allowed is an http or https URL`},
+			{"one with a password", nil, []string{"--door", "http://a:b@c/"}, exitUsage,
+				"without user and query"},
+			{"a variable that is none", []string{"FRESHET_DOOR=door"}, nil, exitUsage,
+				`environment variable FRESHET_DOOR "door": allowed is`},
+			{"no app", nil, []string{"--door", "http://127.0.0.1:9"}, exitFailed,
+				"the door http://127.0.0.1:9 did not answer: "},
+			{"no token", o.environ[:1], nil, exitRefused, "wants a token (status 401)"},
+			{"another token", append(o.environ[:1:1], "FRESHET_TOKEN=x"), nil, exitRefused,
+				"wants another token (status 401)"},
+			{"a file of no token", o.environ, []string{"--token-file", folder + "/wrong"}, exitUsage,
+				"holds no token"},
+			{"no file", o.environ, []string{"--token-file", folder + "/none"}, exitUsage,
+				"no such file"},
+			{"another place", o.environ, []string{"--door", o.site + "/a"}, exitNoDoor,
+				"is not the admin door of a Freshet"},
+			{"another version", o.environ, []string{"--door", old.URL}, exitNoDoor,
+				`speaks version "99", and this freshet version "1"`},
+			{"a word", o.environ, []string{"fast"}, exitUsage, `"fast"`},
+		} {
+			status, out, errs := ran(t, c.environ, append([]string{command}, c.args...)...)
+			if status != c.status || out != "" || !strings.HasPrefix(errs, "freshet "+command+": ") ||
+				!strings.Contains(errs, c.says) || strings.Count(errs, "\n") != 1 {
+				t.Errorf("freshet %s, %s: status %d, %q, want %d and %q", command, c.story, status,
+					out+errs, c.status, c.says)
+			}
+		}
+	}
+	status, _, errs := ran(t, o.environ, "top", "--interval", "10ms")
+	if status != exitUsage || !strings.Contains(errs, "from 100ms") {
+		t.Errorf("an interval that is too short: %d, %s", status, errs)
+	}
+	status, _, errs = ran(t, o.environ, "top", "--rows", "257")
+	if status != exitUsage || !strings.Contains(errs, "allowed is a number from 1 to 256") {
+		t.Errorf("more rows than there are: %d, %s", status, errs)
+	}
+}
