@@ -29,6 +29,8 @@ tools:
 	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
 	command -v memcached >/dev/null || missing="$$missing memcached"; \
 	command -v prometheus >/dev/null || missing="$$missing prometheus"; \
+	command -v tmux >/dev/null || missing="$$missing tmux"; \
+	command -v bash >/dev/null || missing="$$missing bash"; \
 	command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	[ -z "$$missing" ] || { \
 	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \

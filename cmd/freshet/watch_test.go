@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"io"
@@ -215,5 +216,77 @@ func TestWrongDoors(t *testing.T) {
 	status, _, errs = ran(t, o.environ, "top", "--rows", "257")
 	if status != exitUsage || !strings.Contains(errs, "allowed is a number from 1 to 256") {
 		t.Errorf("more rows than there are: %d, %s", status, errs)
+	}
+}
+
+// recordedDoor answers as the door of examples/operated did once. Its events do not end.
+func recordedDoor(t *testing.T) *httptest.Server {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		text, err := os.ReadFile("testdata/door/" + filepath.Base(r.URL.Path) + ".json")
+		if err != nil {
+			t.Error(err)
+		}
+		w.Header().Set(admin.VersionField, admin.Version)
+		w.Write(text)
+		if filepath.Base(r.URL.Path) == "events" {
+			http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		}
+	}))
+	t.Cleanup(server.Close)
+	return server
+}
+
+// What docs/door.md shows is what the commands print of that. FRESHET_UPDATE=1 writes it there.
+func TestDocsShowWhatWatchingPrints(t *testing.T) {
+	const page = "../../docs/door.md"
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	door := recordedDoor(t)
+	recorded, err := os.ReadFile("testdata/door/events.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts, shown := strings.Split(string(text), "```"), 0
+	for i := 1; i < len(parts); i += 2 {
+		line, said, _ := strings.Cut(strings.TrimPrefix(parts[i], "console\n"), "\n")
+		words, ok := strings.CutPrefix(line, "$ freshet ")
+		if !ok {
+			continue
+		}
+		shown++
+		cmd := command([]string{"FRESHET_DOOR=" + door.URL, "TZ=UTC"}, strings.Fields(words)...)
+		out, err := cmd.StdoutPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var printed strings.Builder
+		for in := bufio.NewScanner(out); in.Scan(); {
+			printed.WriteString(in.Text() + "\n")
+			if strings.HasPrefix(words, "log") &&
+				strings.Count(printed.String(), "\n") == strings.Count(string(recorded), "\n") {
+				cmd.Process.Signal(os.Interrupt)
+			}
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+		if printed.String() != said {
+			t.Errorf("%s\nprints\n%s\nthe page says\n%s", line, &printed, said)
+		}
+		parts[i] = "console\n" + line + "\n" + printed.String()
+	}
+	if shown != 3 {
+		t.Errorf("the page shows %d commands, want 3", shown)
+	}
+	if os.Getenv("FRESHET_UPDATE") != "" {
+		if err := os.WriteFile(page, []byte(strings.Join(parts, "```")), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
