@@ -37,10 +37,11 @@ func runCompletion(_ context.Context, c call) int {
 	if err != nil {
 		return refuse(c.stderr, "completion", err)
 	}
-	script := map[string]func() string{"bash": bashScript, "zsh": zshScript, "fish": fishScript}[words[0]]
+	scripts := map[string]func() string{"bash": bashScript, "zsh": zshScript, "fish": fishScript}
+	script := scripts[words[0]]
 	if script == nil {
-		return refuse(c.stderr, "completion", fmt.Errorf("%q is no shell that is known: allowed are "+
-			"%s", words[0], strings.Join(shells, ", ")))
+		return refuse(c.stderr, "completion", fmt.Errorf("%q is no shell that is known: allowed "+
+			"are %s", words[0], strings.Join(shells, ", ")))
 	}
 	io.WriteString(c.stdout, script())
 	return exitOK
@@ -98,12 +99,14 @@ func bashScript() string {
 		if words == "" && !c.files {
 			words = strings.Join(c.flags, " ")
 		}
-		fmt.Fprintf(&cases, "\t%s) flags=%q words=%q ;;\n", c.name, strings.Join(c.flags, " "), words)
+		fmt.Fprintf(&cases, "\t%s) flags=%q words=%q ;;\n", c.name, strings.Join(c.flags, " "),
+			words)
 		for _, key := range slices.Sorted(maps.Keys(c.values)) {
-			for _, kind := range map[bool][]string{true: {"="}, false: {"", "="}}[!isFlag(key) || c.optional(key)] {
-				fmt.Fprintf(&values, "\t%q) values=%q ;;\n", c.name+" "+key+kind,
-					strings.Join(c.values[key], " "))
+			before := fmt.Sprintf("%q", c.name+" "+key+"=")
+			if isFlag(key) && !c.optional(key) {
+				before += fmt.Sprintf(" | %q", c.name+" "+key)
 			}
+			fmt.Fprintf(&values, "\t%s) values=%q ;;\n", before, strings.Join(c.values[key], " "))
 		}
 		for _, name := range c.takes {
 			fmt.Fprintf(&takes, "\t%q | %q) return ;;\n", c.name+" "+name, c.name+" "+name+"=")
@@ -146,7 +149,7 @@ complete -o default -F _freshet freshet
 func zshScript() string {
 	var commands, cases, values, takes strings.Builder
 	for _, c := range completions() {
-		fmt.Fprintf(&commands, "\t\t\t%s\n", shellQuote(strings.ReplaceAll(c.name+":"+c.does, `"`, "")))
+		fmt.Fprintf(&commands, "\t\t\t%s\n", shellQuote(c.name+":"+c.does))
 		words := c.words
 		if words == nil {
 			words = c.flags

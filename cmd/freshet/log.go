@@ -44,7 +44,7 @@ to its width. What a terminal would act on in a path is printed as an escape, su
 
 ` + doorStatus
 
-// logFlagsOf are the settings of freshet log.
+// watchedLog is freshet log: its settings, and what it has shown.
 type watchedLog struct {
 	doorFlags
 	json   bool
