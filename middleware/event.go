@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
@@ -38,6 +39,10 @@ type Event struct {
 	// when the response was made or validated last. All are 0 where no stored response answered.
 	Age, Lifetime, Saved time.Duration
 
+	// Trace is the context that Options.Trace returned for the handler's run that the request read
+	// along with; nil for a request that did not, or without Options.Trace.
+	Trace context.Context
+
 	key string
 }
 
@@ -59,6 +64,7 @@ type tally struct {
 	age, lifetime, saved time.Duration
 	bytes                int64
 	status               int
+	trace                context.Context
 }
 
 // serves notes which stored response answers.
@@ -103,7 +109,7 @@ func (x *exchange) observe(out policy.Outcome) {
 	x.c.options.Observe(x.r, Event{
 		Outcome: out, Resource: x.p.Resource, Status: t.status, Bytes: t.bytes,
 		Took: time.Since(t.began), Fill: t.fill, Backend: t.backend,
-		Age: t.age, Lifetime: t.lifetime, Saved: t.saved, key: x.req.Key,
+		Age: t.age, Lifetime: t.lifetime, Saved: t.saved, Trace: t.trace, key: x.req.Key,
 	})
 }
 

@@ -132,6 +132,6 @@ func (n *run) dropOutdated(h http.Header) {
 	}
 	_, outdated := rules.HeadUpdate(rules.Unannounced(n.found.entry), n.rec.status, h)
 	if outdated && !n.storableForOthers(n.rec.status, h) {
-		n.x.c.remove(n.found.entry)
+		n.x.c.remove(n.x.r.Context(), n.found.entry)
 	}
 }

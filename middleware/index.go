@@ -51,11 +51,11 @@ func (n *run) index(e *store.Entry) {
 	default:
 		moved := *old
 		moved.Key = rules.VariantKey(key, nil, n.x.r.Header)
-		if left := moved.TTL() - now.Sub(moved.Received); left > 0 && c.set(&moved) == nil {
+		if left := moved.TTL() - now.Sub(moved.Received); left > 0 && c.set(n.x.r.Context(), &moved) == nil {
 			index.Variants = rules.AddVariant(nil, nil)
 			index.Retention = max(index.Retention, left)
 		}
 	}
 	index.Variants = rules.AddVariant(index.Variants, n.varies)
-	c.set(index)
+	c.set(n.x.r.Context(), index)
 }

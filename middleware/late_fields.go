@@ -177,7 +177,7 @@ func (n *run) keepFromOthers(why policy.Reason) {
 func (n *run) afterAll() {
 	if !n.after.held {
 		if e := n.kept; e != nil && n.late() && !n.x.c.options.ReadOnly {
-			n.x.c.remove(e) // without a gate those who asked meanwhile have read along
+			n.x.c.remove(n.x.r.Context(), e) // without a gate those who asked meanwhile have read along
 		}
 		return
 	}

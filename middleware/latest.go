@@ -41,7 +41,7 @@ func (l *latest) init() { l.start, l.slots = time.Now(), make([]lastRun, passSlo
 // its key; or, where the run renews what was stored before, any other run has since. It reports
 // whether that is so. primary is the key under which an index lists the entry, or the entry's own.
 func (c *Cache) putLatest(
-	e *store.Entry, primary string, began time.Time, renews bool,
+	ctx context.Context, e *store.Entry, primary string, began time.Time, renews bool,
 ) (outrun bool, err error) {
 	lock, ok := c.latest.locks.lock(e.Key, c.options.StoreTimeout)
 	if !ok {
@@ -49,10 +49,10 @@ func (c *Cache) putLatest(
 		return true, nil
 	}
 	defer lock.unlock()
-	if c.outrun(e, began, renews) {
+	if c.outrun(ctx, e, began, renews) {
 		return true, nil
 	}
-	if err := c.put(e); err != nil {
+	if err := c.put(ctx, e); err != nil {
 		return false, err
 	}
 	stored := time.Now()
@@ -85,14 +85,14 @@ func (l *latest) later(key string, t time.Time, orStored bool) bool {
 	return last.hash == hash && (last.began > since || orStored && last.stored > since)
 }
 
-func (c *Cache) outrun(e *store.Entry, began time.Time, renews bool) bool {
+func (c *Cache) outrun(ctx context.Context, e *store.Entry, began time.Time, renews bool) bool {
 	if c.latest.later(e.Key, began, renews) {
 		return true
 	}
 	if time.Since(e.Received) < lateAfter {
 		return false
 	}
-	other, err := c.read(tier.SkipNear(context.Background()), e.Key)
+	other, err := c.read(tier.SkipNear(ctx), e.Key)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return false

@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -42,6 +43,14 @@ type Options struct {
 	// Observe, when not nil, gets what became of each request, after its response. The Cache calls
 	// it from many goroutines at once, and waits for it: it must be quick.
 	Observe func(*http.Request, Event)
+	// Trace, when not nil, is called before a handler runs that the Cache may store or share the
+	// response of, with the request that brings the run about; not for requests that pass. The
+	// handler's request has the values of the context that it returns, which is made from the
+	// request's own. When the handler has returned, end gets what is known by then: Outcome,
+	// Resource, Status as the handler set it, and Fill; a nil end gets nothing. The Cache calls
+	// both from many goroutines at once, and waits for them. A request that reads along with the
+	// run finds the context in Event.Trace.
+	Trace func(*http.Request) (ctx context.Context, end func(Event))
 	// Log gets faults and advice: a broken store, a handler that panicked behind a stale response,
 	// a policy that cannot do what it says. Nil: slog.Default().
 	Log *slog.Logger

@@ -90,7 +90,7 @@ func (k *answer) store(x *exchange, number uint64) bool {
 	e.Number, e.Body, e.Tags = number, k.body, k.w.tags()
 	addType(e.Header, k.w.outer, e.Body)
 	setLength(e.Header, len(e.Body))
-	return x.c.fits(e) && x.c.set(e) == nil
+	return x.c.fits(e) && x.c.set(x.r.Context(), e) == nil
 }
 
 // broken reports whether the answer is not, or may not be, whole: see recorder.broken.

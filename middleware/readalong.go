@@ -88,7 +88,7 @@ func (l *lookup) share(f *fill.Fill, rd *fill.Reader, a fill.Answer, out policy.
 	if !rules.Matches(e.Vary, x.r.Header) || !rules.OriginOf(x.r, &x.outside).Allowed(e) {
 		return lookAgain
 	}
-	out.Collapsed = true
+	out.Collapsed, x.tally.trace = true, f.Traced
 	if a.Stage == fill.StageSettled {
 		now := time.Now()
 		_, fresh := rules.FreshFor(e, now)

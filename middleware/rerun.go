@@ -87,7 +87,7 @@ func (n *run) contradicted() {
 		n.serveStale()
 		return
 	}
-	n.x.c.remove(n.found.entry)
+	n.x.c.remove(n.x.r.Context(), n.found.entry)
 	n.become(substituted)
 	n.answer = &store.Entry{
 		Status: http.StatusBadGateway, Header: http.Header{"Cache-Control": {"no-store"}},

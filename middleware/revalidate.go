@@ -78,7 +78,7 @@ func (n *run) renewed(h http.Header, old *store.Entry, body []byte) {
 	switch {
 	case !a.Store:
 		if !good {
-			n.x.c.remove(old)
+			n.x.c.remove(n.x.r.Context(), old)
 		}
 		n.pass()
 	case a.Fresh > a.Age:
@@ -133,7 +133,7 @@ func (n *run) updateFromHead(h http.Header) {
 	header, invalid := rules.HeadUpdate(rules.Unannounced(old), n.rec.status, h)
 	if invalid {
 		if !n.suspect() {
-			n.x.c.remove(old)
+			n.x.c.remove(n.x.r.Context(), old)
 		}
 		return
 	}
@@ -146,7 +146,7 @@ func (n *run) updateFromHead(h http.Header) {
 	a := rules.Admit(&get, old.Status, n.x.outside.Judged(header), p, ttl, n.began, n.rec.received)
 	if !a.Store {
 		if !n.storableForOthers(old.Status, header) {
-			n.x.c.remove(old)
+			n.x.c.remove(n.x.r.Context(), old)
 		}
 		return
 	}

@@ -102,6 +102,16 @@ func (n *run) forgetPurged() {
 // lead runs the handler, answers the leader, releases the readers and stores the entry.
 func (n *run) lead() {
 	defer n.close()
+	n.handle()
+	n.finish()
+	if n.astray && n.x.mayBeTaken() {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// handle runs the handler, and once more where its answer was of no use.
+func (n *run) handle() {
+	defer n.trace()()
 	n.call(false)
 	if n.state == retrying {
 		n.become(holding)
@@ -109,9 +119,22 @@ func (n *run) lead() {
 		n.removed, n.mute, n.lost = nil, false, false
 		n.call(true)
 	}
-	n.finish()
-	if n.astray && n.x.mayBeTaken() {
-		panic(http.ErrAbortHandler)
+}
+
+// trace lets the operator's tracer know of the run, if there is one, and returns what ends that.
+func (n *run) trace() (end func()) {
+	trace := n.x.c.options.Trace
+	if trace == nil {
+		return func() {}
+	}
+	ctx, ended := trace(n.x.r)
+	n.speaks.request, n.f.Traced = ctx, ctx
+	if ended == nil {
+		return func() {}
+	}
+	return func() {
+		ended(Event{Outcome: n.out, Resource: n.x.p.Resource, Status: n.rec.status,
+			Fill: time.Since(n.began), key: n.x.req.Key})
 	}
 }
 

@@ -52,16 +52,18 @@ func caught(err *error) {
 }
 
 // set stores an entry that others may have.
-func (c *Cache) set(e *store.Entry) error { return c.put(e.Packed()) }
+func (c *Cache) set(ctx context.Context, e *store.Entry) error { return c.put(ctx, e.Packed()) }
 
-// put and remove are the only doors to the store for writing, as read is for reading.
-func (c *Cache) put(e *store.Entry) error {
+// put and remove are the only doors to the store for writing, as read is for reading. What they ask
+// of the store goes on when the request of ctx has ended, and has the values of ctx.
+func (c *Cache) put(ctx context.Context, e *store.Entry) error {
 	if c.options.ReadOnly {
 		return errReadOnly
 	}
-	ctx := context.Background()
-	if !c.local {
-		bounded, cancel := c.storeContext()
+	if c.local {
+		ctx = context.Background()
+	} else {
+		bounded, cancel := c.storeContext(ctx)
 		defer cancel()
 		ctx = bounded
 	}
@@ -80,13 +82,13 @@ func (c *Cache) put(e *store.Entry) error {
 var errReadOnly = errors.New("freshet: the cache is read-only")
 
 // remove removes what is known to be of no use any more. A Cache that only reads stops using it.
-func (c *Cache) remove(e *store.Entry) {
+func (c *Cache) remove(ctx context.Context, e *store.Entry) {
 	if c.options.ReadOnly {
 		c.journal.Append(context.Background(),
 			[]store.Mark{{Kind: store.MarkKey, Name: cmp.Or(e.URI, e.Key)}})
 		return
 	}
-	ctx, cancel := c.storeContext()
+	ctx, cancel := c.storeContext(ctx)
 	defer cancel()
 	if err := func() (err error) {
 		defer caught(&err)
@@ -96,6 +98,6 @@ func (c *Cache) remove(e *store.Entry) {
 	}
 }
 
-func (c *Cache) storeContext() (context.Context, func()) {
-	return c.calls.Within(context.Background(), time.Now(), c.options.StoreTimeout)
+func (c *Cache) storeContext(ctx context.Context) (context.Context, func()) {
+	return c.calls.Within(context.WithoutCancel(ctx), time.Now(), c.options.StoreTimeout)
 }

@@ -49,7 +49,10 @@ type Start struct {
 // but new bytes. It is safe for concurrent use.
 type Fill struct {
 	Start Start // Limit is what it was at first: see SetLimit
-	g     *Group
+	// Traced is the context that a tracer made for the run. The leader sets it before it decides,
+	// and nobody reads it before that.
+	Traced context.Context
+	g      *Group
 
 	mu      sync.Mutex
 	keys    []string      // where it is in its group

@@ -1,10 +1,13 @@
 package open
 
 import (
+	"context"
+	"maps"
 	"testing"
 
 	"github.com/freshet-go/freshet/internal/tier"
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/tracestore"
 )
 
 func TestFiles(t *testing.T) {
@@ -31,6 +34,36 @@ func TestFiles(t *testing.T) {
 			s.Close()
 		}
 		says(t, err, []string{"open: " + rawURL + ": ", wrong})
+	}
+}
+
+// What wraps the backend gets every call of the store's, and the backend itself is closed.
+func TestTheBackendIsWrapped(t *testing.T) {
+	calls := map[tracestore.Op]int{}
+	s, err := URL(t.Context(), "file://"+t.TempDir(), Options{Near: -1,
+		Wrap: func(b store.Backend) store.Backend {
+			return tracestore.Backend(b, func(ctx context.Context, op tracestore.Op) (
+				context.Context, func(error)) {
+				calls[op]++
+				return ctx, nil
+			})
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Get(t.Context(), "page")
+	want := map[tracestore.Op]int{tracestore.Health: 1, tracestore.Get: 1}
+	if !maps.Equal(calls, want) {
+		t.Errorf("calls: %v, want %v", calls, want)
+	}
+	if s.Journal() == nil {
+		t.Error("the journal behind the wrapper is not found")
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Backend.Exists(t.Context(), "page"); err == nil {
+		t.Error("a backend that was wrapped is not closed")
 	}
 }
 

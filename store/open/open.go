@@ -61,6 +61,9 @@ type Options struct {
 	// Guard bounds what a sick server can cost: guard_timeout, guard_set_timeout, guard_failures,
 	// guard_retry and guard_waiting. Default: those of package guardstore.
 	Guard guardstore.Options
+	// Wrap, when not nil, gets the backend and returns the one to use in its place: one that traces
+	// each call, say (package tracestore). It is not called for memory://, which has no backend.
+	Wrap func(store.Backend) store.Backend
 	// Log hears when the backend fails and when it is well again, and of values that are no
 	// entries. Default: slog.Default().
 	Log *slog.Logger
@@ -130,13 +133,17 @@ func URL(ctx context.Context, rawURL string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	end := closeOf(b)
+	if o.Wrap != nil {
+		b = o.Wrap(b)
+	}
 	if !p.options.StartAnyway {
 		if _, err := b.Health(ctx); err != nil {
-			closeOf(b)()
+			end()
 			return nil, p.fail(err)
 		}
 	}
-	return p.over(b), nil
+	return p.over(b, end), nil
 }
 
 // Backend opens the backend that a URL names and nothing before it, and asks no server: for tools
@@ -156,9 +163,9 @@ func Backend(
 }
 
 // over puts what every backend needs before b: the envelope, the guard, and the part that is near.
-func (p *parsed) over(b store.Backend) *Store {
+func (p *parsed) over(b store.Backend, end func() error) *Store {
 	o := p.options
-	s := &Store{Backend: b, Prefix: o.Prefix, URL: p.shown, Kind: p.driver.Kind, close: closeOf(b)}
+	s := &Store{Backend: b, Prefix: o.Prefix, URL: p.shown, Kind: p.driver.Kind, close: end}
 	far := store.New(b, store.Options{
 		Prefix: o.Prefix, Compress: o.Compress, MaxValue: o.MaxValue,
 		OnCorrupt: (&corruption{log: o.Log, url: p.shown}).heard,
