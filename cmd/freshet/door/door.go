@@ -95,6 +95,7 @@ func (c *Client) ask(ctx context.Context, path string, query url.Values) (*http.
 	if c.Token != "" {
 		r.Header.Set("Authorization", "Bearer "+c.Token)
 	}
+	r.Header.Set("Freshet-Door", "1") // which no other site can have a browser send
 	transport := c.Transport
 	if transport == nil {
 		transport = http.DefaultTransport
