@@ -15,12 +15,15 @@ test: tools check race modules
 
 # Modules of their own, so that what only they need stays out of the go.mod of ours, and so of our users': what bench
 # measures us against, and the middleware of others that the tests of the mounts use.
-MODULES = bench adapters/mounts adapters/prometheus
+MODULES = bench adapters/mounts adapters/opentelemetry adapters/prometheus
 
 # The race detector needs a C compiler, and the backends' tests start real servers on loopback ports;
 # everything else comes through go.mod. Debian's packages start services of their own, which the
 # tests neither need nor use.
 APT_GET = $$sudo env DEBIAN_FRONTEND=noninteractive apt-get
+
+# npm's statsd receives what adapters/statsd sends in its tests, which look for it here.
+STATSD = $${XDG_CACHE_HOME:-$$HOME/.cache}/freshet-tools/statsd-0.9.0
 
 tools:
 	@command -v $(GO) >/dev/null || { echo "Go 1.26 or later is needed: https://go.dev/dl" >&2; exit 1; }
@@ -31,11 +34,15 @@ tools:
 	command -v prometheus >/dev/null || missing="$$missing prometheus"; \
 	command -v tmux >/dev/null || missing="$$missing tmux"; \
 	command -v bash >/dev/null || missing="$$missing bash"; \
+	command -v node >/dev/null || missing="$$missing nodejs"; \
+	[ -e $(STATSD)/node_modules/statsd/stats.js ] || command -v npm >/dev/null || missing="$$missing npm"; \
 	command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	[ -z "$$missing" ] || { \
 	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	  command -v apt-get >/dev/null || { echo "the tests need these, and there is no apt-get to install them:$$missing" >&2; exit 1; }; \
 	  $(APT_GET) update -qq && $(APT_GET) install -y -qq --no-install-recommends $$missing; }
+	@[ -e $(STATSD)/node_modules/statsd/stats.js ] || \
+	  npm install --silent --no-audit --no-fund --no-save --omit=optional --ignore-scripts --prefix $(STATSD) statsd@0.9.0
 
 check:
 	@unformatted=$$($(GOFMT) -l .); [ -z "$$unformatted" ] || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; } >&2
