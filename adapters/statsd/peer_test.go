@@ -2,6 +2,7 @@ package statsd
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,10 +32,7 @@ const peerVersion = "0.9.0"
 // stats returns the path of statsd's program, in the folder for what the tests install.
 func stats(t *testing.T) string {
 	t.Helper()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
+	cache := cmp.Or(os.Getenv("XDG_CACHE_HOME"), filepath.Join(os.Getenv("HOME"), ".cache"))
 	path := filepath.Join(cache, "freshet-tools", "statsd-"+peerVersion, "node_modules", "statsd",
 		"stats.js")
 	if _, err := os.Stat(path); err != nil {
