@@ -50,11 +50,19 @@ type Event struct {
 // processes alike, without naming it: the beginning of its SHA-256. It is empty for a request
 // without a key.
 func (e *Event) KeyHash() string {
+	var room [16]byte
+	hash, _ := e.AppendKeyHash(room[:0])
+	return string(hash)
+}
+
+// AppendKeyHash appends KeyHash to b. It returns false, and b as it is, for a request without a key.
+func (e *Event) AppendKeyHash(b []byte) (with []byte, ok bool) {
 	if e.key == "" {
-		return ""
+		return b, false
 	}
-	sum := sha256.Sum256([]byte(e.key))
-	return hex.EncodeToString(sum[:8])
+	var room [256]byte
+	sum := sha256.Sum256(append(room[:0], e.key...))
+	return hex.AppendEncode(b, sum[:8]), true
 }
 
 // tally is what an exchange notes for its Event.
