@@ -103,6 +103,9 @@ func (m *Meter) add(l label) *series {
 	}
 	if len(old) >= MaxSeries {
 		l.resource = Others
+		if old[l] == nil && len(old) >= 2*MaxSeries {
+			l.reason = "" // the lists of reasons are far shorter than that
+		}
 		if s := old[l]; s != nil {
 			return s
 		}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -105,6 +107,36 @@ func TestSeriesAreBounded(t *testing.T) {
 	if len(all) > metrics.MaxSeries+1 || requests != resources {
 		t.Errorf("%d series, %d requests", len(all), requests)
 	}
+}
+
+// A million paths, hosts, resources and words that look like reasons make no more series than there
+// may be, in bounded memory, and no request is lost.
+func TestAFloodOfLabels(t *testing.T) {
+	m := metrics.New()
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	const many = 1_000_000
+	r := httptest.NewRequest("GET", "/", nil)
+	for i := range many {
+		name := strconv.Itoa(i)
+		r.Host, r.URL.Path, r.URL.RawQuery = name, "/"+name, name
+		m.Observe(r, middleware.Event{Resource: name, Outcome: policy.Outcome{
+			Hit: i%2 == 0, Detail: policy.Reason(name)}})
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	all, requests := m.Snapshot().Series, uint64(0)
+	for _, s := range all {
+		requests += s.Requests
+	}
+	if len(all) > 2*metrics.MaxSeries+8 || requests != many {
+		t.Errorf("%d series, %d requests", len(all), requests)
+	}
+	if more := int64(after.HeapAlloc) - int64(before.HeapAlloc); more > 64<<20 {
+		t.Errorf("%d MiB more", more>>20)
+	}
+	runtime.KeepAlive(m)
 }
 
 func TestConcurrentRequestsAreAllCounted(t *testing.T) {

@@ -327,11 +327,11 @@ func TestAHitAllocatesNothing(t *testing.T) {
 	}
 }
 
-// A million paths and hosts, and thousands of resources, make no more series than there may be.
+// Any number of paths, hosts and resources makes no more series than there may be.
 func TestAFloodOfLabels(t *testing.T) {
 	p := newPeer(t)
 	r := httptest.NewRequest("GET", "/", nil)
-	for i := range 1_000_000 {
+	for i := range 20 * metrics.MaxSeries {
 		name := strconv.Itoa(i)
 		r.Host, r.URL.Path = name, "/"+name
 		e := middleware.Event{Took: time.Millisecond}
@@ -351,7 +351,7 @@ func TestAFloodOfLabels(t *testing.T) {
 			requests += n
 		}
 	}
-	if len(lines) > 5*(metrics.MaxSeries+1)+50 || requests != 1_000_000 {
+	if len(lines) > 5*(metrics.MaxSeries+1)+50 || requests != 20*metrics.MaxSeries {
 		t.Errorf("%d series of %d requests", len(lines), requests)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"github.com/freshet-go/freshet"
 	freshetprometheus "github.com/freshet-go/freshet/adapters/prometheus"
 	"github.com/freshet-go/freshet/metrics"
+	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/guardstore"
 	"github.com/freshet-go/freshet/store/memstore"
@@ -138,6 +140,31 @@ func TestMetricsAreWellFormed(t *testing.T) {
 	check.Stdin = strings.NewReader(text)
 	if out, err := check.CombinedOutput(); err != nil || len(out) > 0 {
 		t.Errorf("promtool check metrics: %v\n%s", err, out)
+	}
+}
+
+// Any number of paths, hosts and resources makes no more series than the Meter may have.
+func TestAFloodOfLabels(t *testing.T) {
+	meter := metrics.New()
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(freshetprometheus.NewCollector(meter, nil))
+	r := httptest.NewRequest("GET", "/", nil)
+	for i := range 20 * metrics.MaxSeries {
+		name := strconv.Itoa(i)
+		r.Host, r.URL.Path = name, "/"+name
+		meter.Observe(r, freshet.Event{Resource: name, Outcome: policy.Outcome{
+			Detail: policy.Reason(name)}})
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	series := 0
+	for _, f := range families {
+		series += len(f.Metric)
+	}
+	if series > 9*metrics.MaxSeries || series < metrics.MaxSeries {
+		t.Errorf("%d series", series)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -21,6 +22,13 @@ type lines struct {
 	w     io.Writer
 	level string
 	room  sync.Pool // of *[]byte
+	last  atomic.Pointer[second]
+}
+
+// second is what all times within one second have in common.
+type second struct {
+	unix         int64
+	before, zone string
 }
 
 func newLines(w io.Writer, level slog.Level) *lines {
@@ -49,7 +57,7 @@ func (l *lines) write(r *http.Request, e *middleware.Event) {
 // line appends a line, with the fields of attributes.
 func (l *lines) line(b []byte, now time.Time, r *http.Request, e *middleware.Event) []byte {
 	b = append(b, `{"time":"`...)
-	b = now.AppendFormat(b, time.RFC3339Nano)
+	b = l.appendTime(b, now)
 	b = append(b, `","level":"`...)
 	b = append(b, l.level...)
 	b = append(b, `","msg":"request"`...)
@@ -83,6 +91,27 @@ func (l *lines) line(b []byte, now time.Time, r *http.Request, e *middleware.Eve
 		b = appendNumber(b, `,"backend":`, int64(e.Backend))
 	}
 	return append(b, '}', '\n')
+}
+
+// appendTime appends a time as RFC 3339 with as many digits as it needs, of which only the last are
+// formatted each time.
+func (l *lines) appendTime(b []byte, now time.Time) []byte {
+	s := l.last.Load()
+	if unix := now.Unix(); s == nil || s.unix != unix {
+		s = &second{unix, now.Format("2006-01-02T15:04:05"), now.Format("Z07:00")}
+		l.last.Store(s)
+	}
+	b = append(b, s.before...)
+	if n := now.Nanosecond(); n > 0 {
+		var digits [10]byte
+		for i := len(digits) - 1; i > 0; i-- {
+			digits[i] = byte('0' + n%10)
+			n /= 10
+		}
+		digits[0] = '.'
+		b = append(b, bytes.TrimRight(digits[:], "0")...)
+	}
+	return append(b, s.zone...)
 }
 
 func appendNumber(b []byte, name string, n int64) []byte {

@@ -89,3 +89,15 @@ func TestALineOfJSONAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+func TestTimesAreThoseOfTheStandardLibrary(t *testing.T) {
+	l := newLines(io.Discard, 0)
+	at := time.Date(2026, 11, 29, 23, 59, 59, 0, time.FixedZone("", -3*3600-1800))
+	for _, later := range []time.Duration{0, 1, 10, 120_000, 999_999_999, time.Second, 0,
+		time.Hour + 5*time.Millisecond} {
+		now := at.Add(later)
+		if got, want := string(l.appendTime(nil, now)), now.Format(time.RFC3339Nano); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}

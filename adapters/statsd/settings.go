@@ -14,11 +14,12 @@ import (
 const (
 	defaultPort = "8125"
 	maxPrefix   = 100
+	maxSet      = 90 // of a prefix that is set: programs may add to it
 )
 
 const (
 	allowedURL    = "statsd://HOST:PORT, or udp, udp4 or udp6 in the place of statsd"
-	allowedPrefix = "letters, digits, _ - and dots between them, at most 100"
+	allowedPrefix = "letters, digits, _ - and dots between them, at most"
 )
 
 // Settings returns the settings that [FromSettings] reads, for a program's help and its docs.
@@ -27,10 +28,11 @@ func Settings() []settings.Setting {
 		{Name: "statsd_url", Value: "URL", Allowed: allowedURL,
 			Meaning: "send metrics to this statsd server, by UDP", More: "the port is 8125 if " +
 				"there is none"},
-		{Name: "statsd_prefix", Value: "NAME", Default: defaultPrefix, Allowed: allowedPrefix,
-			Meaning: "begin the names of metrics with this and a dot"},
+		{Name: "statsd_prefix", Value: "NAME", Default: DefaultPrefix,
+			Allowed: fmt.Sprint(allowedPrefix, " ", maxSet),
+			Meaning: "begin the names of metrics with this and a dot; `freshet proxy` adds `proxy.`"},
 		{Name: "statsd_tags", Default: "false",
-			Meaning: "send results, reasons, resources and tiers as tags (`|#result:hit`), and " +
+			Meaning: "send results, reasons, resources and tiers as tags, and " +
 				"not within the names"},
 	}
 }
@@ -66,7 +68,7 @@ func FromSettings(s *settings.Settings) (Options, error) {
 		if text = strings.TrimSpace(text); text == "" {
 			return "", nil
 		}
-		return parsePrefix(text)
+		return parsePrefix(text, maxSet)
 	})
 	o.Tags, wrong[2] = settings.Get(s, "statsd_tags", false, settings.Bool)
 	if err := errors.Join(wrong[:]...); err != nil {
@@ -107,12 +109,12 @@ func parseURL(text string) (target, error) {
 	return t, nil
 }
 
-func parsePrefix(text string) (string, error) {
+func parsePrefix(text string, most int) (string, error) {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-."
 	prefix := strings.TrimSuffix(text, ".")
-	if prefix == "" || len(prefix) > maxPrefix || strings.Trim(prefix, letters) != "" ||
+	if prefix == "" || len(prefix) > most || strings.Trim(prefix, letters) != "" ||
 		prefix[0] == '.' || strings.Contains(prefix, "..") || strings.HasSuffix(prefix, ".") {
-		return text, errors.New("allowed are " + allowedPrefix)
+		return text, fmt.Errorf("allowed are %s %d", allowedPrefix, most)
 	}
 	return prefix, nil
 }

@@ -50,7 +50,7 @@ type Options struct {
 	// how to reach it. Without a port it is 8125.
 	URL string
 	// Prefix begins each name, with a dot behind it: letters, digits, _ - and dots, at most 100.
-	// Default "freshet".
+	// Default DefaultPrefix.
 	Prefix string
 	// Tags: what tells counters and gauges of one name apart, such as a result or a tier, is sent as
 	// tags (|#result:hit), as Datadog's agent, Telegraf and others read them. Default: it is a part
@@ -66,8 +66,10 @@ type Options struct {
 	dial func(ctx context.Context, network, address string) (net.Conn, error) // of tests
 }
 
+// DefaultPrefix begins the names of who chooses no prefix.
+const DefaultPrefix = "freshet"
+
 const (
-	defaultPrefix   = "freshet"
 	defaultInterval = 10 * time.Second
 	leastInterval   = time.Second
 
@@ -107,7 +109,7 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, wrongOption("URL", o.URL, err)
 	}
-	if o.Prefix, err = parsePrefix(cmp.Or(o.Prefix, defaultPrefix)); err != nil {
+	if o.Prefix, err = parsePrefix(cmp.Or(o.Prefix, DefaultPrefix), maxPrefix); err != nil {
 		return nil, wrongOption("Prefix", o.Prefix, err)
 	}
 	o.Interval = cmp.Or(o.Interval, defaultInterval)

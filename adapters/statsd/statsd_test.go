@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -350,6 +351,30 @@ func TestNamesAreClean(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	c.Close()
+}
+
+// Any number of paths, hosts and resources does not make a report longer than the Meter's bound.
+func TestAFloodOfLabels(t *testing.T) {
+	var w wire
+	o := w.options()
+	c := start(t, o)
+	meter := metrics.New()
+	r := httptest.NewRequest("GET", "/", nil)
+	for i := range 20 * metrics.MaxSeries {
+		name := strconv.Itoa(i)
+		r.Host, r.URL.Path = name, "/"+name
+		meter.Observe(r, middleware.Event{Resource: name, Outcome: policy.Outcome{
+			Detail: policy.Reason(name)}})
+	}
+	c.Report(meter, nil)
+	c.Close()
+	lines := w.lines()
+	if len(lines) > 4*metrics.MaxSeries+50 || len(lines) < metrics.MaxSeries {
+		t.Errorf("%d lines", len(lines))
+	}
+	if n := len(c.before.series); n > 2*metrics.MaxSeries+8 {
+		t.Errorf("%d series remembered", n)
+	}
 }
 
 func TestABackendIsTraced(t *testing.T) {

@@ -20,7 +20,7 @@ type turn struct{ pattern, time string }
 // turns run everything that is promised something: what is short for a while, and what fills
 // memories once.
 var turns = []turn{
-	{"Hit|Root|Echo|Answer|Miss|FirstByte|Pass|Far|Near", "3s"},
+	{"Hit|Observed|Root|Echo|Answer|Miss|FirstByte|Pass|Far|Near", "3s"},
 	{"Crowd|Stream", "7x"},
 	{"Million/hit", "2s"},
 	{"Million/gc|MemoryBound|Crawler", "1x"},

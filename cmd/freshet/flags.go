@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/freshet-go/freshet/adapters/statsd"
 	"github.com/freshet-go/freshet/cmd/freshet/proxy"
 	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/settings"
@@ -83,6 +84,8 @@ type proxyFlags struct {
 	live         routes.Live // the rules in use
 
 	purge    purgeFlags
+	statsd   statsd.Options
+	sends    *sender // to statsd; nil: nothing
 	name     string
 	log      logFlags
 	source   source
@@ -146,7 +149,8 @@ func (f *proxyFlags) take(
 		return err
 	}
 	f.warnings = append(f.warnings, f.rules.Warnings()...)
-	return nil
+	f.statsd, err = statsd.FromSettings(loaded)
+	return err
 }
 
 func newProxyFlags() (*proxyFlags, *flag.FlagSet) {

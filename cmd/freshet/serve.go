@@ -47,12 +47,18 @@ func runProxy(ctx context.Context, args, environ []string, stdout, stderr io.Wri
 	for _, warning := range f.warnings {
 		log.Warn("freshet proxy: " + warning)
 	}
-	entries, err := open.URL(ctx, f.store.URL, open.Options{Prefix: proxyPrefix, Near: f.memory,
-		Log: log})
+	if f.sends, err = newSender(f.statsd, log); err != nil {
+		return refuse(stderr, "proxy", err)
+	}
+	defer f.sends.close()
+	o := open.Options{Prefix: proxyPrefix, Near: f.memory, Log: log}
+	f.sends.times(&o)
+	entries, err := open.URL(ctx, f.store.URL, o)
 	if err != nil {
 		return refuse(stderr, "proxy", fmt.Errorf("%s: %w", f.store.Origin, err))
 	}
 	defer entries.Close()
+	defer f.sends.close() // its last report is about the store
 	where := ""
 	if entries.Backend != nil {
 		where = fmt.Sprintf(", and all of it in %s", f.store)
@@ -162,10 +168,16 @@ func newProxy(
 		Timeout:          f.timeout, Log: log, Others: f.upstreams[1:], Purge: proxy.Purge(f.purge),
 	}
 	f.spread.apply(&o)
+	f.sends.counts(&o.Cache)
 	if f.log.wanted() {
 		o.Access = f.log.access(access, log)
 	}
-	return proxy.New(f.upstreams[0], o)
+	p, err := proxy.New(f.upstreams[0], o)
+	if err != nil {
+		return nil, err
+	}
+	f.sends.reports(p)
+	return p, nil
 }
 
 // size is a number of bytes as people write it.

@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 
+	"github.com/freshet-go/freshet/adapters/statsd"
 	"github.com/freshet-go/freshet/settings"
 	"github.com/freshet-go/freshet/store/open"
 )
@@ -144,12 +145,12 @@ func configGroups() []group {
 	return append(all,
 		group{title: "freshet migrate, flush and health",
 			rows: []settings.Setting{commandsTimeout}},
-		group{title: "the store", rows: open.Settings()})
+		group{title: "the store", rows: open.Settings()}, statsdGroup)
 }
 
 // keys are the settings that a file may have.
 func keys() []string {
-	all := open.Keys()
+	all := append(open.Keys(), statsd.Keys()...)
 	for _, g := range configGroups() {
 		for _, row := range g.rows {
 			if strings.Contains(row.Name, ".") || row.Name == commandsTimeout.Name {

@@ -202,6 +202,9 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// Stats returns what the proxy's cache holds and runs now; see middleware.Cache.Stats.
+func (p *Proxy) Stats() middleware.Stats { return p.cache.Stats() }
+
 // Shutdown ends health checks, refreshes in the background and idle connections to the upstream,
 // and returns when that is done or ctx is. The requests that are being served are not touched: shut
 // down the server first.
