@@ -45,7 +45,8 @@ func (w *Watch) Observe(r *http.Request, e middleware.Event) {
 	switch {
 	case e.Fill > 0:
 		w.misses.add(pageOf(r), 1, e.Fill)
-	case e.Hit && w.hits.Add(1)%sampleHits == 0 && time.Now().UnixNano() < w.looks.Load():
+	case e.Hit && w.looks.Load() != 0 && w.hits.Add(1)%sampleHits == 0 &&
+		time.Now().UnixNano() < w.looks.Load():
 		w.served.add(pageOf(r), sampleHits, e.Saved*sampleHits)
 	}
 	if w.many.Load() > 0 {

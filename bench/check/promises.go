@@ -30,12 +30,12 @@ var promises = map[string][]figure{
 	"Hit/vary/parallel":        beside(1.5, 1.6, 6, 5),
 
 	// Beside the same hit that nobody observes. The door is one at which nobody looks.
-	"Observed/prometheus/serial":   beside(1.05, 1.05, 5, 5),
-	"Observed/prometheus/parallel": beside(1.05, 1.05, 5, 5),
-	"Observed/json-log/serial":     beside(1.25, 1.25, 0, 5),
-	"Observed/json-log/parallel":   beside(1.25, 1.25, 0, 5),
-	"Observed/door/serial":         beside(1.05, 1.05, 5, 5),
-	"Observed/door/parallel":       beside(1.05, 1.05, 5, 5),
+	"Observed/prometheus/serial":   beside(1.05, 1.1, 5, 5),
+	"Observed/prometheus/parallel": beside(1.05, 1.1, 5, 5),
+	"Observed/json-log/serial":     beside(1.25, 1.45, 0, 5),
+	"Observed/json-log/parallel":   beside(1.25, 1.45, 0, 5),
+	"Observed/door/serial":         beside(1.05, 1.1, 5, 5),
+	"Observed/door/parallel":       beside(1.05, 1.1, 5, 5),
 
 	// Root's guard makes a writer and a request with a context of its own.
 	"Root/serial":   beside(0, 1.8, 0, 7),
