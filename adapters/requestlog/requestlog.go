@@ -25,7 +25,7 @@ type Options struct {
 	// Log gets the lines. Nil: slog.Default().
 	Log *slog.Logger
 	// JSON, when not nil, gets the lines as JSON, each in one Write, and Log gets none. They are
-	// those of slog.NewJSONHandler, and take a fifth of its time. Writes come one at a time; their
+	// those of slog.NewJSONHandler, and take a quarter of its time. Writes come one at a time; their
 	// errors are dropped.
 	JSON io.Writer
 	// Level is the level of the lines. Default slog.LevelInfo.
