@@ -27,7 +27,8 @@ const Others = "others"
 // Result is what became of a request, in one word.
 type Result string
 
-// The results. Each request has one.
+// The results. Each request has one. What of the requests the cache answered is (Hit, Stale,
+// Collapsed and Revalidated) among all but Passed and Refreshed.
 const (
 	Hit         Result = "hit"         // a fresh stored response answered
 	Stale       Result = "stale"       // a stale stored response answered
@@ -37,11 +38,14 @@ const (
 	Unstored    Result = "unstored"    // the handler ran, and its response was not stored
 	Passed      Result = "passed"      // the cache had nothing to do with it
 	Refused     Result = "refused"     // no handler ran: only-if-cached, or the client left
+	Refreshed   Result = "refreshed"   // no client asked: a refresh in the background, however it ended
 )
 
-// ResultOf returns the word for an outcome.
-func ResultOf(o policy.Outcome) Result {
-	switch {
+// ResultOf returns the word for what became of a request.
+func ResultOf(e *middleware.Event) Result {
+	switch o := &e.Outcome; {
+	case e.Refresh:
+		return Refreshed
 	case o.Stale:
 		return Stale
 	case o.Hit:
@@ -92,7 +96,7 @@ func New() *Meter {
 // Observe counts a request: it is for Options.Observe of one Cache, or of several that are counted
 // together.
 func (m *Meter) Observe(_ *http.Request, e middleware.Event) {
-	l := label{e.Resource, ResultOf(e.Outcome), e.Detail}
+	l := label{e.Resource, ResultOf(&e), e.Detail}
 	if l.result != Hit || l.reason != "" {
 		m.find(l).count(&e)
 		return

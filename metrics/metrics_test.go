@@ -57,8 +57,12 @@ func TestEachOutcomeHasOneResult(t *testing.T) {
 		{policy.Outcome{Fwd: policy.FwdMethod}, metrics.Passed},
 		{policy.Outcome{Detail: "only-if-cached"}, metrics.Refused},
 	} {
-		if got := metrics.ResultOf(s.outcome); got != s.want {
+		e := middleware.Event{Outcome: s.outcome}
+		if got := metrics.ResultOf(&e); got != s.want {
 			t.Errorf("%+v: %q, want %q", s.outcome, got, s.want)
+		}
+		if e.Refresh = true; metrics.ResultOf(&e) != metrics.Refreshed {
+			t.Errorf("%+v, of a refresh: %q", s.outcome, metrics.ResultOf(&e))
 		}
 	}
 }

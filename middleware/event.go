@@ -18,6 +18,10 @@ type Event struct {
 	// gone out is in it, too.
 	policy.Outcome
 
+	// Refresh says that no client asked: it is a refresh in the background, of a stale response that
+	// has been served.
+	Refresh bool
+
 	// Resource is the Resource of the request's policy.
 	Resource string
 
@@ -115,7 +119,7 @@ func (x *exchange) observe(out policy.Outcome) {
 	}
 	t := &x.tally
 	x.c.options.Observe(x.r, Event{
-		Outcome: out, Resource: x.p.Resource, Status: t.status, Bytes: t.bytes,
+		Outcome: out, Refresh: !out.Hit && ofRefresh(x.r), Resource: x.p.Resource, Status: t.status, Bytes: t.bytes,
 		Took: time.Since(t.began), Fill: t.fill, Backend: t.backend,
 		Age: t.age, Lifetime: t.lifetime, Saved: t.saved, Trace: t.trace, key: x.req.Key,
 	})

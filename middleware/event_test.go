@@ -181,3 +181,31 @@ func TestStatsCountWhatRuns(t *testing.T) {
 		t.Errorf("%+v", tier)
 	}
 }
+
+// A refresh in the background is no client's request, in whichever mount it comes to.
+func TestAnEventTellsOfARefresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var clients, refreshes []string
+		c := newCache(t, middleware.Options{Observe: func(_ *http.Request, e middleware.Event) {
+			if e.Refresh {
+				refreshes = append(refreshes, e.Outcome.String())
+				return
+			}
+			clients = append(clients, e.Outcome.String())
+		}})
+		route := c.With(policy.Policy{TTL: time.Second, StaleWhileRevalidate: time.Minute})
+		h := c.Root(c.With(policy.Policy{Off: true})(route(&origin{h: func(w http.ResponseWriter,
+			r *http.Request) {
+			io.WriteString(w, "page")
+		}})))
+		get(h, "/")
+		time.Sleep(2 * time.Second)
+		clients = nil
+		get(h, "/")
+		synctest.Wait()
+		want(t, "clients", strings.Join(clients, ", "),
+			"hit; ttl=-1, fwd=bypass; fwd-status=200; detail=off")
+		want(t, "refreshes", strings.Join(refreshes, ", "),
+			"fwd=stale; fwd-status=200; stored, fwd=bypass; fwd-status=200; detail=off")
+	})
+}

@@ -45,6 +45,9 @@ func ticketFor(r *http.Request, c *Cache, key string) *refreshTicket {
 	return t
 }
 
+// ofRefresh reports whether a request is a refresh in the background, or a part of one.
+func ofRefresh(r *http.Request) bool { return r.Context().Value(ticketKey{}) != nil }
+
 // arrives reports whether r is a refresh that has come to the mount that it is for, though not to
 // renew the entry, and notes that it has come.
 func (c *Cache) arrives(who *identity, r *http.Request) bool {

@@ -93,7 +93,7 @@ type listener struct {
 
 // tell gives an event to those who want it. Who does not take it in time loses it.
 func (w *Watch) tell(r *http.Request, e *middleware.Event) {
-	result := string(metrics.ResultOf(e.Outcome))
+	result := string(metrics.ResultOf(e))
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for l := range w.listeners {

@@ -76,7 +76,7 @@ func byCall(l labels) attribute.Set {
 
 // record records the times of a request.
 func (t *Telemetry) record(e *middleware.Event) {
-	result := string(metrics.ResultOf(e.Outcome))
+	result := string(metrics.ResultOf(e))
 	attributes := t.bound.of(labels{e.Resource, result}, labels{metrics.Others, result}, byResult)
 	in, ctx := t.instruments, background
 	in.request.Record(ctx, e.Took.Seconds(), attributes...)

@@ -92,6 +92,8 @@ func attributes(to []slog.Attr, r *http.Request, e *middleware.Event) []slog.Att
 // result is what became of a request: hit, or the word of Cache-Status for why the handler ran.
 func result(e *middleware.Event) string {
 	switch {
+	case e.Refresh:
+		return "refreshed"
 	case e.Hit && e.Stale:
 		return "stale"
 	case e.Hit:

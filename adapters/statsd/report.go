@@ -119,7 +119,8 @@ type ofResult struct {
 
 // results are all of them, in the order in which they are sent.
 var results = [...]metrics.Result{metrics.Hit, metrics.Stale, metrics.Collapsed,
-	metrics.Revalidated, metrics.Stored, metrics.Unstored, metrics.Passed, metrics.Refused}
+	metrics.Revalidated, metrics.Stored, metrics.Unstored, metrics.Passed,
+	metrics.Refused, metrics.Refreshed}
 
 func (c *Client) reportRequests(r reporter, all []metrics.Series) {
 	sum := totals{map[metrics.Result]*ofResult{}, map[policy.Reason]uint64{}, map[series]uint64{},

@@ -27,8 +27,9 @@ usage: freshet log --door URL [flags] [FILTER...]
   freshet log --json reason=cookie,set-cookie | jq .path
 
 A FILTER is one of these; a request is shown when all of them fit:
-  outcome=WORDS          hit, stale, collapsed, revalidated, stored, unstored, passed or refused,
-                         with commas between several; miss is each that a handler ran for
+  outcome=WORDS          hit, stale, collapsed, revalidated, stored, unstored, passed, refused,
+                         or refreshed behind; commas between several; miss is each that a
+                         handler ran for
   reason=WORDS           why it passed or was not stored, such as no-store or cookie: the details
                          of Cache-Status
   host=HOSTS             the host that was asked, with its port if it has one

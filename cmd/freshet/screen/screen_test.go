@@ -272,7 +272,7 @@ func TestEventLines(t *testing.T) {
 // The words are those of package metrics.
 func TestResultsAreAll(t *testing.T) {
 	if got := fmt.Sprint(Results()); got != fmt.Sprint([]metrics.Result{"hit", "stale", "collapsed",
-		"revalidated", "stored", "unstored", "passed", "refused"}) {
+		"revalidated", "stored", "unstored", "passed", "refused", "refreshed"}) {
 		t.Error(got)
 	}
 }

@@ -23,7 +23,8 @@ type Stats struct {
 
 // results are all there are, in the order in which they are shown.
 var results = []metrics.Result{metrics.Hit, metrics.Stale, metrics.Collapsed, metrics.Revalidated,
-	metrics.Stored, metrics.Unstored, metrics.Passed, metrics.Refused}
+	metrics.Stored, metrics.Unstored, metrics.Passed, metrics.Refused,
+	metrics.Refreshed}
 
 // Results are the words for what becomes of requests.
 func Results() (words []string) {
@@ -70,7 +71,7 @@ func (c counts) ratio() string {
 	for _, r := range results[:4] {
 		fresh += c.by[string(r)]
 	}
-	return percent(fresh, c.all-c.by[string(metrics.Passed)])
+	return percent(fresh, c.all-c.by[string(metrics.Passed)]-c.by[string(metrics.Refreshed)])
 }
 
 func byResult(s *door.Series) string   { return s.Result }
