@@ -4,9 +4,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"hash/maphash"
 	"net/http"
+	"strings"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/lossy"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
@@ -64,9 +67,29 @@ func (e *Event) AppendKeyHash(b []byte) (with []byte, ok bool) {
 	if e.key == "" {
 		return b, false
 	}
-	var room [256]byte
-	sum := sha256.Sum256(append(room[:0], e.key...))
-	return hex.AppendEncode(b, sum[:8]), true
+	digits := keyDigits(e.key)
+	return append(b, digits[:]...), true
+}
+
+// digitsOf remembers what keyDigits returned: the keys that are asked for most come again and again.
+var digitsOf = lossy.New[string, [16]byte](1 << 10)
+
+// maxRemembered is the longest key whose digits are remembered, in bytes.
+const maxRemembered = 256
+
+// keyDigits returns the beginning of the SHA-256 of a key.
+func keyDigits(key string) (digits [16]byte) {
+	hash := maphash.String(seed, key)
+	if known, ok := digitsOf.Find(hash, key); ok {
+		return known
+	}
+	var room [maxRemembered]byte
+	sum := sha256.Sum256(append(room[:0], key...))
+	hex.Encode(digits[:], sum[:8])
+	if len(key) <= maxRemembered {
+		digitsOf.Put(hash, strings.Clone(key), digits) // it may lie beside a whole response
+	}
+	return digits
 }
 
 // tally is what an exchange notes for its Event.
