@@ -138,15 +138,21 @@ func Seconds(value string) (time.Duration, error) {
 // that this one does not have, as a Kinto has root_cache_expires_seconds. One that is a slip from
 // ours is not.
 func (l Loader) ofOthers(name string, f found) bool {
-	if !f.foreign {
-		return false
-	}
-	last := nameOf(name[strings.LastIndexByte(name, '.')+1:])
-	return !slices.ContainsFunc(l.Resources, func(resource string) bool {
+	return f.foreign && !l.ofOurs(name) && !slices.ContainsFunc(l.Resources,
+		func(resource string) bool { return spelling.OneSlip(lastPart(name), nameOf(resource)) })
+}
+
+// ofOurs reports whether an expiry setting is for one of l.Resources.
+func (l Loader) ofOurs(name string) bool {
+	last := lastPart(name)
+	return slices.ContainsFunc(l.Resources, func(resource string) bool {
 		resource = nameOf(resource)
-		return last == resource || strings.HasSuffix(last, "_"+resource) || spelling.OneSlip(last, resource)
+		return last == resource || strings.HasSuffix(last, "_"+resource)
 	})
 }
+
+// lastPart is the name of an expiry setting without the parents that dots part from it.
+func lastPart(name string) string { return nameOf(name[strings.LastIndexByte(name, '.')+1:]) }
 
 // unknown judges a key that is neither an expiry setting nor a named one.
 func (l Loader) unknown(f found) error {

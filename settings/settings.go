@@ -36,10 +36,10 @@ type Loader struct {
 	// [freshet], and those that resemble an expiry setting.
 	Strict bool
 	// Shared says that the file and the environment are another program's too, as an app's are to
-	// the tool that looks after its store. Left alone are all expiry settings, and unknown keys,
-	// but for those that begin like a key of ours with a dot (proxy.memmory where there is
-	// proxy.memory) or are one slip from a key of ours. Resources must be empty. Default: the
-	// program knows all that is set.
+	// the tool that looks after its store. Left alone are the expiry settings of resources that
+	// Resources does not name, and unknown keys, but for those that begin like a key of ours with a
+	// dot (proxy.memmory where there is proxy.memory) or are one slip from a key of ours. Default:
+	// the program knows all that is set.
 	Shared bool
 }
 
@@ -164,7 +164,7 @@ func (l Loader) sort(s *Settings, to *sorted, f found) (err error) {
 	switch name, isExpiry := expiryName(f.bare, f.environ); {
 	case !f.counts():
 		return l.misplaced(f)
-	case isExpiry && l.Shared: // of a resource of the other program's
+	case isExpiry && l.Shared && !l.ofOurs(name): // of a resource of the other program's
 		s.found = append(s.found, f)
 	case isExpiry && l.ofOthers(name, f):
 		s.unread = append(s.unread, fmt.Sprintf("%s: %s is not read: it is for none of this "+

@@ -3,6 +3,7 @@ package settings
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 // A tool reads what an app has set beside its own settings.
@@ -71,5 +72,29 @@ func TestSettingsOfAnotherProgram(t *testing.T) {
 				t.Errorf("warnings: %q, want %q", warned, c.warned)
 			}
 		})
+	}
+}
+
+// A tool that names resources of the app reads their expiry settings, and leaves those of others
+// alone, whatever they say.
+func TestSettingsOfAnotherProgramsResource(t *testing.T) {
+	l := Loader{Shared: true, Resources: []string{"record"}}
+	file := written(t, "[freshet]", "greeting = hello", "page_cache_expires_seconds = lots",
+		"recrod_cache_expires_seconds = 7", "record_cache_expires_seconds = 60",
+		"blog.record_cache_expires_seconds = 5", "page_enabled = false")
+	s, err := l.Load(file, []string{"FRESHET_BLOG_PAGE_CACHE_EXPIRES_SECONDS=1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Expires().Knows("page") {
+		t.Error("page counts, which the tool does not name")
+	}
+	for parent, want := range map[string]time.Duration{"shop": time.Minute, "blog": 5 * time.Second} {
+		if ttl, set := s.Expires().Lookup("record", []string{parent}); !set || ttl != want {
+			t.Errorf("record of %q: %v, %v, want %v", parent, ttl, set, want)
+		}
+	}
+	if _, err := l.Load(written(t, "record_cache_expires_seconds = lots"), nil); err == nil {
+		t.Error("a wrong value of the named resource is not refused")
 	}
 }

@@ -45,7 +45,7 @@ proxy:
   --ttl DURATION         Policy.TTL of the route (default 0s)
   --shared               Policy.Shared (default false)
   --resource NAMES       the route's resource, whose settings in the file or the environment count;
-                         behind a comma the other resources that the file has settings for
+                         behind a comma other resources of the app, if their names end alike
   --scope NAMES          the parents that narrow the settings, such as blog,articles
 
 a running app:
@@ -220,7 +220,7 @@ func (f *explainFlags) readExpires(environ []string) error {
 	if err != nil {
 		return err
 	}
-	loader.Resources, loader.Shared = f.resources, false
+	loader.Resources = f.resources
 	found, err := loader.Load(f.proxy.source.config, environ)
 	if err != nil {
 		return err

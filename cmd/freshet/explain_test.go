@@ -45,6 +45,8 @@ const recordedPage = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nDate: Sun, 2
 func TestExplainARecording(t *testing.T) {
 	ini := writeRecorded(t, "freshet.ini", "record_cache_expires_seconds = "+
 		"60\nblog.record_cache_expires_seconds = 5\n\n[freshet]\nproxy.store-cookies = true\n")
+	app := writeRecorded(t, "app.ini", "[freshet]\ncache_url = memory://\ngreeting = hello\n"+
+		"page_cache_expires_seconds = 5\nrecord_cache_expires_seconds = 60\npage_enabled = false\n")
 	url := []string{"--url", "https://shop.example/page"}
 	for _, c := range []struct {
 		name, recording string
@@ -59,6 +61,8 @@ func TestExplainARecording(t *testing.T) {
 			"--resource", "record", "--scope", "blog"),
 			[]string{"; stored", "lifetime   5s (setting", "blog.record_cache_expires_seconds",
 				"freshet.ini:2", "a more specific setting does"}},
+		{"a setting in an app's own file", recordedPage + "\r\nbody", append(url, "--config", app,
+			"--resource", "record"), []string{"; stored", "lifetime   1m0s (setting", "app.ini:5"}},
 		{"a flag of the proxy's, in the file", recordedPage +
 			"Set-Cookie: sid=SECRET\r\nCache-Control: max-age=60\r\n\r\nbody",
 			append(url, "--config", ini), []string{"; stored"}},
