@@ -170,7 +170,8 @@ var meanings = map[policy.Reason]Meaning{
 		"Take Options.ReadOnly away."},
 	"handler": {"The handler said NoStore, or a mount inside keeps the page under a key of its own.",
 		"RFC 9111 section 3", "Let the handler not call NoStore."},
-	"lost": {"The handler said Fail, panicked, or could not be reached.", "RFC 9111 section 4.2.4",
+	"lost": {"The handler said Fail, panicked, could not be reached, or answered a validation with " +
+		"a 304 of another ETag.", "RFC 9111 section 4.2.4",
 		"Look in the log for the panic or the error."},
 	"left": {"The client left while it waited for the response to another request.",
 		"RFC 9111 section 4", ""},

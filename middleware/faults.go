@@ -82,3 +82,13 @@ func (c *Cache) brokeOff(r *http.Request, err error) {
 		"nobody may take half a page for whole", "method", r.Method, "path", r.URL.Path, "error",
 		err)
 }
+
+// contradicts tells of a handler that has answered a validation with a 304 which is about another
+// response than the stored one that it was asked about.
+func (c *Cache) contradicts(r *http.Request, asked, said string) {
+	c.options.Log.Error("freshet: a handler answered with a 304 that is about another response than "+
+		"the one it was asked about, and cannot be asked again behind a router, so the client got "+
+		"the stored response if it may be stale, or a 502: let the handler answer 304 only where "+
+		"If-None-Match has the ETag that it says. For a day it is asked for this page without "+
+		"conditions", "path", r.URL.Path, "asked", asked, "said", said)
+}

@@ -82,6 +82,9 @@ func keyOf(key reflect.Value) (servers, ours bool) {
 // contradicted ends a run whose handler answered a validation with a 304 that is about another
 // response, where it may not run again. For a day from now it is asked for the whole page.
 func (n *run) contradicted() {
+	if n.x.c.contrary.find(n.x.req.Key, n.rec.received) == "" {
+		n.x.c.contradicts(n.x.r, n.found.entry.Header.Get("ETag"), n.rec.header.Get("ETag"))
+	}
 	n.x.c.contrary.remember(n.x.req.Key, n.rec.received.Add(contraryFor), reasonLost)
 	if n.found.verdict.OnLost && n.mayStandIn() {
 		n.serveStale()

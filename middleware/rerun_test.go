@@ -1,9 +1,11 @@
 package middleware_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -11,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -84,7 +87,8 @@ func TestAPageIsAskedForAsAWholeBehindARouter(t *testing.T) {
 func TestA304OfAnotherResponseBehindARouter(t *testing.T) {
 	for _, strict := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
-			c := newCache(t)
+			var log bytes.Buffer
+			c := newCache(t, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 			o := &origin{}
 			o.h = func(w http.ResponseWriter, r *http.Request) {
 				if strict {
@@ -111,6 +115,11 @@ func TestA304OfAnotherResponseBehindARouter(t *testing.T) {
 			for run := 3; run < 6; run++ {
 				want(t, "then", body(get(h, "/")), fmt.Sprint("run ", run))
 				time.Sleep(2 * time.Minute)
+			}
+			lines := strings.Count(log.String(), "a 304 that is about another response")
+			if want(t, "lines of the log", lines, 1); !strings.Contains(log.String(),
+				`path=/ asked="\"1\"" said="\"2\""`) {
+				t.Errorf("the log does not say which: %s", &log)
 			}
 		})
 	}

@@ -182,7 +182,7 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 			http.StatusBadRequest)
 	case asksToPurge(r.Method):
 		p.servePurge(w, r)
-	case p.origin.upstreams.havePath() && climbs(r.URL.Path):
+	case climbs(r.URL.Path):
 		http.Error(w, "The path of a request has more .. than segments before them.",
 			http.StatusBadRequest)
 	case p.via.looped(r):

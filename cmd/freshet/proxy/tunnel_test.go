@@ -85,12 +85,8 @@ func TestTargetsThatAreNoPathEndHere(t *testing.T) {
 	defer upstream.Close()
 	defer p.Shutdown(context.Background())
 	defer s.server.Close()
-	for _, target := range []string{
-		"http:admin", "http:%2fadmin", "x:@evil.example/",
-		"/..", "/../admin", "/a/../../admin", "/%2e%2e/admin", "/..%2fadmin", "/.%2E/admin",
-		"/a/..//../admin", "/..%5cadmin", "/..;a/admin",
-		"http://a/../admin",
-	} {
+	for _, target := range append([]string{"http:admin", "http:%2fadmin", "x:@evil.example/"},
+		climbing...) {
 		if status, _ := s.send(target, ""); status != http.StatusBadRequest {
 			t.Errorf("%s: %d, the upstream got %s", target, status, <-got)
 		}
@@ -104,6 +100,31 @@ func TestTargetsThatAreNoPathEndHere(t *testing.T) {
 		}
 		if line := <-got; line != "GET "+want+" HTTP/1.1\r" {
 			t.Errorf("%s: the upstream got %q", target, line)
+		}
+	}
+}
+
+// climbing are targets whose dot segments lead above the root.
+var climbing = []string{
+	"/..", "/../admin", "/a/../../admin", "/%2e%2e/admin", "/..%2fadmin", "/.%2E/admin",
+	"/a/..//../admin", "/..%5cadmin", "/..;a/admin", "http://a/../admin",
+}
+
+// A path that leads above the root is none, wherever the upstream's URL begins; nginx answers 400 as
+// well. Dot segments that stay below it are the upstream's to resolve.
+func TestPathsThatLeaveTheRootEndHere(t *testing.T) {
+	s := serve(t, proxy.Options{}, func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, r.RequestURI)
+	})
+	for _, target := range climbing {
+		if status, body := s.send(target, ""); status != http.StatusBadRequest {
+			t.Errorf("%s: %d, the upstream got %s", target, status, body)
+		}
+	}
+	s.ran(0)
+	for _, target := range []string{"/a/../b", "/a/b/..", "/...", "/%2e/a", "/?a=/../b"} {
+		if status, body := s.send(target, ""); status != 200 || body != target {
+			t.Errorf("%s: %d, the upstream got %s", target, status, body)
 		}
 	}
 }

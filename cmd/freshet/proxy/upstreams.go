@@ -37,13 +37,6 @@ func newUpstreams(urls []*url.URL, ejectFor time.Duration, log *slog.Logger) *up
 	return u
 }
 
-// havePath reports whether the URL of any upstream has a path.
-func (u *upstreams) havePath() bool {
-	return slices.ContainsFunc(u.all, func(s *upstream) bool {
-		return strings.Trim(s.url.Path, "/") != ""
-	})
-}
-
 // String returns the URLs.
 func (u *upstreams) String() string {
 	urls := make([]string, len(u.all))
