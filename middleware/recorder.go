@@ -26,6 +26,7 @@ type sink interface {
 	onHeader(status int)         // ... and is complete
 	onHijack()                   // the handler has taken the connection
 	holds() bool                 // what the handler writes is held back
+	takeBack()                   // what was held back is not the answer, and another one comes
 	decide()                     // no more can be held back
 	write(p []byte) (int, error) // takes a part of the body that is not held back
 	copies() bool                // copyFrom may be called in the place of write
@@ -66,6 +67,29 @@ func (w *recorder) reset() {
 	*w = recorder{to: w.to, headless: w.headless, header: header, outer: w.outer,
 		given: maps.Clone(header)}
 }
+
+// TakeBack drops the response that the handler has begun, and reports whether it could: nothing of it
+// has gone anywhere, and the handler may begin another one. The header stays, but for the fields that
+// http.Error takes out as well, which describe the page. It is for frameworks whose handlers return
+// errors.
+func (w *recorder) TakeBack() bool {
+	if !w.wrote || w.hijacked || !w.to.holds() {
+		return false
+	}
+	*w = recorder{to: w.to, headless: w.headless, header: w.header, outer: w.outer, given: w.given}
+	for _, name := range ofPage {
+		if before, stood := w.given[name]; stood {
+			w.header[name] = before
+		} else {
+			delete(w.header, name)
+		}
+	}
+	w.to.takeBack()
+	return true
+}
+
+var ofPage = [...]string{"Cache-Control", "Content-Encoding", "Content-Length", "Content-Type", "Etag",
+	"Last-Modified"}
 
 // Header is the handler's header, with what outer handlers put there before it.
 func (w *recorder) Header() http.Header {

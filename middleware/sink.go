@@ -15,6 +15,11 @@ func (n *run) holds() bool { return n.state == holding }
 
 func (n *run) onBegin() { n.begun.set(true) }
 
+func (n *run) takeBack() {
+	n.begun.set(false)
+	n.lost = false
+}
+
 // onHeader decides when the handler has said all there is to say.
 func (n *run) onHeader(status int) {
 	n.lost = n.said.failure() != nil

@@ -51,6 +51,16 @@ func (w *client) Write(p []byte) (int, error) {
 // FlushError sends what has been written.
 func (w *client) FlushError() error { return http.NewResponseController(w.begun()).Flush() }
 
+// TakeBack drops what was written, where a mount around holds all of it back.
+func (w *client) TakeBack() bool {
+	if held, ok := w.outer.Writer.(interface{ TakeBack() bool }); !ok || !held.TakeBack() {
+		return false
+	}
+	w.outer.Committed, w.outer.Size, w.outer.Status = false, 0, http.StatusOK
+	w.body.ResponseWriter, w.size, w.wrote = nil, 0, false
+	return true
+}
+
 // begun returns what the body is written to. The cache sends the header first, and so this sends
 // none beside the handler.
 func (w *client) begun() http.ResponseWriter {

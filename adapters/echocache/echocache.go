@@ -42,8 +42,9 @@ const noCache = "the cache is nil: make it with freshet.New(memstore.New(64<<20)
 // well, with Response.Committed set, as echo's own do after a call of Context.Error. A middleware
 // inside may have the page made as well, by Context.Error or Echo.HTTPErrorHandler, and return the
 // error, as echo's RequestLogger does. Any other error that comes after the response has begun
-// means that it broke off: what there is of it is not stored, and the connection is aborted, so
-// that no client takes it for whole, unless a stale response may stand in.
+// means that it broke off: what there is of it is not stored, and no client takes it for whole. A
+// stale response stands in for it, where one may; else the error's page does, while nothing has gone
+// out (up to middleware.HoldBack bytes, not flushed); else the connection is aborted.
 //
 // echo's Timeout (which is deprecated; ContextTimeout is not concerned) throws away what was
 // written where it gets an error. Outside of the cache it gets none for an error that has its page,
@@ -161,6 +162,10 @@ func (v *visit) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// It failed in the middle of its response, or its error has no page: either way this is no
 	// answer to store, and a stale one may stand in for it.
 	middleware.FromContext(r.Context()).Fail(v.err)
+	if held, ok := w.(interface{ TakeBack() bool }); ok && held.TakeBack() {
+		c.SetResponse(echo.NewResponse(w, c.Echo()))
+		c.Error(v.err) // nothing has gone out, so the client gets the error's page, and no half
+	}
 }
 
 // answer has the handler's error answered in inner, and reports whether it is.

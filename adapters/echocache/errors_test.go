@@ -166,15 +166,15 @@ func TestStaleStandsInInsideAMount(t *testing.T) {
 // then an error's status is what tells its page from one that broke off.
 func TestErrorPageHeldBackInside(t *testing.T) {
 	for _, story := range []struct {
-		name  string
-		err   error
-		wrote int // by the handler itself
-		whole bool
+		name   string
+		err    error
+		wrote  int // by the handler itself
+		status int
 	}{
-		{"404", echo.ErrNotFound, 0, true},
-		{"500", io.ErrUnexpectedEOF, 0, true},
-		{"half a page", io.ErrUnexpectedEOF, 200, false},
-		{"half a page of another error", io.ErrUnexpectedEOF, 502, false},
+		{"404", echo.ErrNotFound, 0, 404},
+		{"500", io.ErrUnexpectedEOF, 0, 500},
+		{"half a page", io.ErrUnexpectedEOF, 200, 500},
+		{"half a page of another error", io.ErrUnexpectedEOF, 502, 500},
 	} {
 		t.Run(story.name, func(t *testing.T) {
 			a := newApp(t)
@@ -185,8 +185,10 @@ func TestErrorPageHeldBackInside(t *testing.T) {
 				}
 				return story.err
 			}))
-			_, _, err := a.client(t, "GET", "/")
-			want(t, "whole", err == nil, story.whole)
+			status, body, err := a.client(t, "GET", "/")
+			if err != nil || status != story.status || strings.Contains(body, "half") {
+				t.Errorf("%d, %q, %v, want the page of %d", status, body, err, story.status)
+			}
 		})
 	}
 }
@@ -255,7 +257,8 @@ func TestErrorPageMadeInside(t *testing.T) {
 
 // A handler that fails in mid-response leaves half a page, which no client takes for whole,
 // whatever is inside the cache: an error's status or a call of Context.Error does not make it
-// whole, and a part of another page neither.
+// whole, and a part of another page neither. While nothing of it has gone out, the client gets the
+// error's page, and the logger outside the error; else its connection is cut, and the log says why.
 func TestHalfAPageInside(t *testing.T) {
 	half := func(status, size int) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -277,26 +280,39 @@ func TestHalfAPageInside(t *testing.T) {
 		}
 	}
 	for _, mount := range errorMounts {
-		for name, h := range map[string]func(a *app) echo.HandlerFunc{
-			"little":           func(*app) echo.HandlerFunc { return half(200, 10) },
-			"much":             func(*app) echo.HandlerFunc { return half(200, 100<<10) },
-			"an error's":       func(*app) echo.HandlerFunc { return half(502, 10) },
-			"much of an error": func(*app) echo.HandlerFunc { return half(502, 100<<10) },
-			"with a part":      part,
+		for name, story := range map[string]struct {
+			h    func(a *app) echo.HandlerFunc
+			cuts bool
+		}{
+			"little":     {func(*app) echo.HandlerFunc { return half(200, 10) }, false},
+			"much":       {func(*app) echo.HandlerFunc { return half(200, 100<<10) }, true},
+			"an error's": {func(*app) echo.HandlerFunc { return half(502, 10) }, false},
+			"much of an error": {func(*app) echo.HandlerFunc { return half(502, 100<<10) },
+				true},
+			"with a part": {part, false},
 		} {
 			t.Run(mount.name+"/"+name, func(t *testing.T) {
 				var log bytes.Buffer
 				a := newApp(t, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
-				a.GET("/", a.counted(h(a)), mount.with(a)...)
+				a.GET("/", a.counted(story.h(a)), mount.with(a)...)
+				lines := 0
 				for range 2 {
-					if status, body, err := a.client(t, "GET", "/"); err == nil {
+					switch status, body, err := a.client(t, "GET", "/"); {
+					case story.cuts && err == nil:
 						t.Errorf("the client took half a page for whole: %d, %d bytes", status,
 							len(body))
+					case story.cuts:
+						lines++
+					case err != nil || status != 500 ||
+						body != `{"message":"Internal Server Error"}`+"\n":
+						t.Errorf("%d, %q, %v, want the error's page", status, body, err)
+					default:
+						want(t, "logged outside", a.last(), line{500, 36, io.ErrUnexpectedEOF})
 					}
 				}
 				want(t, "runs", a.runs.Load(), 2)
 				want(t, "lines of the log that say why", strings.Count(log.String(),
-					io.ErrUnexpectedEOF.Error()), 2)
+					io.ErrUnexpectedEOF.Error()), lines)
 			})
 		}
 	}
