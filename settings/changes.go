@@ -43,9 +43,10 @@ func (s *Settings) Changed(next *Settings) []string {
 	return changed
 }
 
-// Changes says what is set otherwise in next, a phrase for each key or expiry setting, for the log:
-// "blog.record_cache_expires_seconds = "30" becomes "60" (freshet.ini:3)". Passwords of URLs are
-// masked, and the values of the keys in secrets are left out.
+// Changes says what is set otherwise in next, a phrase for each key, expiry setting or line of the
+// section [rules], for the log: "blog.record_cache_expires_seconds = "30" becomes "60"
+// (freshet.ini:3)". Passwords of URLs are masked, and the values of the keys in secrets are left
+// out.
 func (s *Settings) Changes(next *Settings, secrets ...string) []string {
 	old, new := s.all(), next.all()
 	var changes []string
@@ -71,6 +72,45 @@ func (s *Settings) Changes(next *Settings, secrets ...string) []string {
 			changes = append(changes, fmt.Sprintf("%s = %s becomes %s (%s)", printable(is.key),
 				show(was.value), show(is.value), is.origin))
 		}
+	}
+	return append(changes, ruleChanges(s.rules(), next.rules())...)
+}
+
+// rules returns the lines of the section [rules], which package routes reads, as values.
+func (s *Settings) rules() (rules []found) {
+	section, number := "", 0
+	for line := range strings.SplitSeq(s.text, "\n") {
+		number++
+		switch line = strings.TrimSpace(line); {
+		case isBlank(line):
+		case line[0] == '[':
+			section, _ = readSection(line)
+		case section == rulesSection:
+			rules = append(rules, found{value: line, origin: fmt.Sprintf("%s:%d", s.file, number)})
+		}
+	}
+	return rules
+}
+
+// ruleChanges says which lines are gone, which are new, or that they stand in another order, which
+// counts.
+func ruleChanges(old, new []found) (changes []string) {
+	same := func(a, b found) bool { return a.value == b.value }
+	rest := slices.Clone(new)
+	for _, was := range old {
+		i := slices.IndexFunc(rest, func(is found) bool { return same(was, is) })
+		if i < 0 {
+			changes = append(changes, fmt.Sprintf("the rule %s is gone (%s)", cut(was.value),
+				was.origin))
+			continue
+		}
+		rest = slices.Delete(rest, i, i+1)
+	}
+	for _, is := range rest {
+		changes = append(changes, fmt.Sprintf("the rule %s is new (%s)", cut(is.value), is.origin))
+	}
+	if len(changes) == 0 && !slices.EqualFunc(old, new, same) {
+		changes = append(changes, "the rules stand in another order ("+new[0].origin+")")
 	}
 	return changes
 }

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -54,5 +55,32 @@ func TestChanges(t *testing.T) {
 		"6", "there"}) ||
 		got[2].Key != "A_RECORD_CACHE_EXPIRES_SECONDS" {
 		t.Errorf("expiries: %+v", got)
+	}
+}
+
+// Of the section [rules], which another package reads, each line counts, and their order.
+func TestChangesOfRules(t *testing.T) {
+	const before = "[rules]\n/admin/* = pass\n*.css = 7d\n; a comment\n[other]\n/x = 1\n"
+	for _, s := range []struct{ after, want string }{
+		{before, ""},
+		{"[rules]\n\n/admin/*   = pass\n*.css = 7d\n[other]\n/x = 2\n",
+			"the rule /admin/* = pass is gone (f:2)\nthe rule /admin/*   = pass is new (f:3)"},
+		{"[rules]\n; first\n/admin/* = pass\n*.css = 7d\n", ""},
+		{"[rules]\n/admin/* = pass\n*.css = 1d\n/* = 60s\n",
+			"the rule *.css = 7d is gone (f:3)\nthe rule *.css = 1d is new (f:3)\n" +
+				"the rule /* = 60s is new (f:4)"},
+		{"[rules]\n*.css = 7d\n/admin/* = pass\n", "the rules stand in another order (f:2)"},
+		{"", "the rule /admin/* = pass is gone (f:2)\nthe rule *.css = 7d is gone (f:3)"},
+	} {
+		var read [2]*Settings
+		for i, text := range []string{before, s.after} {
+			var err error
+			if read[i], err = (Loader{}).Parse("f", text, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := strings.Join(read[0].Changes(read[1]), "\n"); got != s.want {
+			t.Errorf("%q: got %q, want %q", s.after, got, s.want)
+		}
 	}
 }

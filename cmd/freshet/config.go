@@ -23,10 +23,10 @@ usage: freshet config [--json] [--config FILE] [flags of freshet proxy]
   freshet config --json | jq '.settings[] | select(.origin != "default")'
 
 flags:
-  --json                 print JSON (default false): settings, each with name, flag, variable,
-                         value, origin, default, allowed, meaning, live (it can change while the
-                         proxy runs) and secret; the store that they choose; expiries, which are the
-                         app's; and warnings
+  --json                 print JSON (default false): settings, each with name, flag, variable, value, origin,
+                         default, allowed, meaning, live (it can change while the proxy runs) and
+                         secret; the store that freshet proxy uses, and app_store, which an app
+                         with these settings does; expiries, which are the app's; and warnings
 ` + rowsOf(sourceRows) + `
 A value comes from a flag, from an environment variable, from a line of the file (FILE:LINE), or is
 the default. The status is 0, or 2 if a setting is wrong: each that is has a line on stderr.
@@ -51,7 +51,8 @@ type shownSetting struct {
 // shownConfig is all that freshet config shows.
 type shownConfig struct {
 	Settings []shownSetting `json:"settings"`
-	Store    shownStore     `json:"store"`
+	Store    shownStore     `json:"store"` // of freshet proxy
+	AppStore shownStore     `json:"app_store"`
 	Expiries []shownExpiry  `json:"expiries"`
 	Warnings []string       `json:"warnings"`
 }
@@ -121,6 +122,9 @@ func readConfig(args, environ []string) (asJSON bool, c *shownConfig, err error)
 	}
 	err = errors.Join(f.take(set, loaded, environ), checkCommands(loaded))
 	c.Store = shownStore{mask.URL(f.store.URL), f.store.Origin}
+	if app, wrong := chooseStore("", loaded, environ); wrong == nil {
+		c.AppStore = shownStore{mask.URL(app.URL), app.Origin}
+	}
 	return asJSON, c, err
 }
 
@@ -181,8 +185,13 @@ func (c *shownConfig) print(w io.Writer) {
 		rows = append(rows, []string{s.Name, value, s.Origin, printed(s.Default), s.Meaning})
 	}
 	printTable(w, rows)
-	if c.Store.URL != "" {
-		fmt.Fprintf(w, "\nThe store is %s (from %s).\n", c.Store.URL, c.Store.Origin)
+	switch app, proxys := c.AppStore, c.Store; {
+	case proxys.URL == "":
+	case app.URL == "" || app == proxys:
+		fmt.Fprintf(w, "\nThe store is %s (from %s).\n", proxys.URL, proxys.Origin)
+	default:
+		fmt.Fprintf(w, "\nThe app's store is %s (from %s).\nThe store of freshet proxy is %s (from "+
+			"%s).\n", app.URL, app.Origin, proxys.URL, proxys.Origin)
 	}
 	if len(c.Expiries) > 0 {
 		fmt.Fprintln(w, "\nExpiry settings, which are the app's, and are not judged here:")

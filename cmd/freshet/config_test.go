@@ -82,6 +82,9 @@ func TestConfig(t *testing.T) {
 	if want := (shownStore{"redis://me:***@h/0?pool_timeout=2s&prefix=proxy-blog%3A&pool_size=7&dial_timeout=1.5s", "cache_url, " + file + ":2"}); c.Store != want {
 		t.Errorf("the store is %+v, want %+v", c.Store, want)
 	}
+	if want := strings.Replace(c.Store.URL, "proxy-", "", 1); c.AppStore.URL != want {
+		t.Errorf("the app's store is %+v, want %s", c.AppStore, want)
+	}
 	if len(c.Expiries) != 1 || c.Expiries[0] != (shownExpiry{"record_cache_expires_seconds", "30",
 		file + ":6"}) {
 		t.Errorf("expiries: %+v", c.Expiries)
@@ -94,7 +97,8 @@ func TestConfig(t *testing.T) {
 	lines := strings.Split(table, "\n")
 	at := strings.Index(lines[0], "FROM")
 	for _, want := range []string{"proxy.memory ", "cache_url ", "# the store",
-		"record_cache_expires_seconds  30", "The store is redis://me:***@h"} {
+		"record_cache_expires_seconds  30", "The app's store is redis://me:***@h/0?pool_timeout=2s&prefix=blog%3A&",
+		"The store of freshet proxy is redis://me:***@h/0?pool_timeout=2s&prefix=proxy-blog%3A&"} {
 		if status != 0 || !strings.Contains(table, want) {
 			t.Errorf("the table does not say %q:\n%s", want, table)
 		}
