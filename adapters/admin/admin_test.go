@@ -232,7 +232,7 @@ func TestPurges(t *testing.T) {
 			"/a 1", "/b 1"},
 		"a foreign prefix": {"POST", door, `{"prefix": "http://elsewhere.example/"}`, "", "", 403,
 			"/a 1", "/b 1"},
-		"no URL":         {"POST", door, `{"url": "/a"}`, "", "", 403, "/a 1", "/b 1"},
+		"no URL":         {"POST", door, `{"url": "/a"}`, "", "", 400, "/a 1", "/b 1"},
 		"an empty tag":   {"POST", door, `{"tags": [""]}`, "", "", 422, "/a 1", "/b 1"},
 		"a GET":          {"GET", door + "?url=URL/a", "", "", "", 405, "/a 1", "/b 1"},
 		"a GET of flush": {"GET", "/__freshet__/__flush__", "", "", "", 405, "/a 1", "/b 1"},
@@ -291,6 +291,32 @@ func TestHostsOfTheDoor(t *testing.T) {
 	if status, _, _ := s.ask("POST", "/__freshet__/purge", `{"url": "`+s.URL+`/a"}`, "Freshet-Door",
 		"1"); status != 403 {
 		t.Errorf("a host that is not listed: %d", status)
+	}
+}
+
+// A filter or a URL that can match nothing is refused, with what is allowed.
+func TestTheDoorSaysWhatIsAllowed(t *testing.T) {
+	s := newSite(t, admin.Options{})
+	host := strings.TrimPrefix(s.URL, "http://")
+	for _, c := range []struct{ method, path, body, says string }{
+		{"POST", "/purge", `{"url": "/page/1?a=b"}`,
+			`"/page/1?a=b" is no absolute URL: allowed is one with its host, such as http://` + host +
+				"/page/1?a=b"},
+		{"POST", "/purge", `{"prefix": "/page/"}`, "such as http://" + host + "/page/"},
+		{"POST", "/purge", `{"url": "//` + host + `/a"}`, "such as http://" + host + "/"},
+		{"PURGE", "/purge?url=a", "", `"a" is no absolute URL`},
+		{"GET", "/events?result=bogus", "",
+			`result: there is no "bogus": allowed are collapsed, hit, miss, passed, refused, ` +
+				"revalidated, stale, stored, unstored"},
+		{"GET", "/events?result=hit,", "", `result: there is no ""`},
+		{"GET", "/events?reason=cookies", "", `reason: there is no "cookies": allowed are `},
+	} {
+		status, _, body := s.ask(c.method, "/__freshet__"+c.path, c.body, "Freshet-Door", "1")
+		var problem struct{ Detail string }
+		if err := json.Unmarshal([]byte(body), &problem); err != nil || status != 400 ||
+			!strings.Contains(problem.Detail, c.says) {
+			t.Errorf("%s %s %s: %d %s, want %q", c.method, c.path, c.body, status, body, c.says)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/freshet-go/freshet/explain"
 	"github.com/freshet-go/freshet/metrics"
 	"github.com/freshet-go/freshet/middleware"
 )
@@ -64,6 +65,12 @@ func readFilter(q url.Values) (f filter, err error) {
 		return all
 	}
 	f.results, f.reasons, f.hosts = list("result"), list("reason"), list("host")
+	if err := known("result", f.results, results); err != nil {
+		return f, err
+	}
+	if err := known("reason", f.reasons, reasons); err != nil {
+		return f, err
+	}
 	if pattern := q.Get("path"); pattern != "" {
 		if len(pattern) > maxPattern {
 			return f, fmt.Errorf("path: %d bytes: at most %d", len(pattern), maxPattern)
@@ -73,6 +80,32 @@ func readFilter(q url.Values) (f filter, err error) {
 		}
 	}
 	return f, nil
+}
+
+// results and reasons are the words that events may have, sorted; miss is this filter's own.
+var (
+	results = sorted([]metrics.Result{"miss", metrics.Hit, metrics.Stale, metrics.Collapsed,
+		metrics.Revalidated, metrics.Stored, metrics.Unstored, metrics.Passed, metrics.Refused})
+	reasons = sorted(explain.Reasons())
+)
+
+func sorted[Word ~string](words []Word) (all []string) {
+	for _, word := range words {
+		all = append(all, string(word))
+	}
+	slices.Sort(all)
+	return all
+}
+
+// known judges the words of a filter: one that no event has would be waited for in silence.
+func known(name string, words, allowed []string) error {
+	for _, word := range words {
+		if !slices.Contains(allowed, word) {
+			return fmt.Errorf("%s: there is no %q: allowed are %s", name, word,
+				strings.Join(allowed, ", "))
+		}
+	}
+	return nil
 }
 
 // wants reports whether an event is wanted. The result "miss" is every one for which a handler ran.

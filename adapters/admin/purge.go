@@ -87,10 +87,30 @@ func (d *Door) readPurge(w http.ResponseWriter, r *http.Request) (p purge, err e
 	switch {
 	case asked != 1:
 		return p, errors.New("say one of url, prefix, tags and all")
+	case !absolute(p.URL + p.Prefix) && p.URL+p.Prefix != "":
+		return p, fmt.Errorf("%q is no absolute URL: allowed is one with its host, such as %s", p.URL+
+			p.Prefix, example(r, p.URL+p.Prefix))
 	case len(p.Tags) > maxTags:
 		return p, fmt.Errorf("%d tags: at most %d are purged at once", len(p.Tags), maxTags)
 	}
 	return p, nil
+}
+
+func absolute(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
+}
+
+// example is the URL that a path was likely meant as, on the host by which the door was asked.
+func example(r *http.Request, text string) string {
+	if !strings.HasPrefix(text, "/") || strings.HasPrefix(text, "//") {
+		text = "/"
+	}
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + r.Host + text
 }
 
 // ours reports whether the purge is of a host that is the door's.
