@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/freshet-go/freshet/explain"
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -86,6 +87,20 @@ func TestEveryReasonHasAMeaning(t *testing.T) {
 		}
 		if explain.ForwardOf(f.String()) != f {
 			t.Errorf("fwd=%v is read as %v", f, explain.ForwardOf(f.String()))
+		}
+	}
+}
+
+// The advice for a response without a lifetime names the operator's only where one would cover its
+// status.
+func TestAdviceOnALifetimeKnowsTheStatus(t *testing.T) {
+	for status := 200; status < 600; status++ {
+		var x explain.Explanation
+		x.Conclude(policy.Outcome{Fwd: policy.FwdURIMiss, FwdStatus: status, Detail: "no-lifetime"},
+			false)
+		covers := !strings.Contains(x.Advice, "do not cover")
+		if covers != rules.CoversStatus(status) || !strings.Contains(x.Advice, "max-age") {
+			t.Errorf("%d: %s", status, x.Advice)
 		}
 	}
 }

@@ -88,7 +88,7 @@ func (x *Explanation) Add(section, mount string, facts ...Fact) {
 func (x *Explanation) Conclude(o policy.Outcome, would bool) {
 	x.Outcome, x.Would, x.Reason = o.String(), would, o.Detail
 	x.Verdict = verdict(o, would)
-	switch m, known := Of(o.Detail); {
+	switch m, known := OfStatus(o.Detail, o.FwdStatus); {
 	case o.Detail != "" && known:
 		x.RFC, x.Advice = m.RFC, m.Advice
 	case o.Detail != "":

@@ -1,6 +1,10 @@
 package explain
 
-import "github.com/freshet-go/freshet/policy"
+import (
+	"fmt"
+
+	"github.com/freshet-go/freshet/policy"
+)
 
 // Meaning is what a word of the cache's stands for.
 type Meaning struct {
@@ -15,6 +19,27 @@ type Meaning struct {
 func Of(why policy.Reason) (m Meaning, known bool) {
 	m, known = meanings[why]
 	return m, known
+}
+
+// OfStatus is Of for a response with a status; 0: it is not known. An operator's lifetime covers some
+// statuses alone, so that for a 404 only its handler can name one.
+func OfStatus(why policy.Reason, status int) (m Meaning, known bool) {
+	m, known = Of(why)
+	if why == "no-lifetime" && status != 0 && !covered(status) {
+		m.Advice = fmt.Sprintf("max-age in Cache-Control, from the handler: Policy.TTL, a setting "+
+			"and SetTTL do not cover status %d.", status)
+	}
+	return m, known
+}
+
+// covered reports whether an operator's lifetime covers a status. A test at the root holds it to the
+// rules.
+func covered(status int) bool {
+	switch status {
+	case 200, 203, 206, 300, 301, 308, 410:
+		return true
+	}
+	return false
 }
 
 // OfForward returns what the fwd of Cache-Status means.

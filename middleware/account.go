@@ -323,7 +323,8 @@ func (a *account) judged(
 	x, whole := &n.x, n.x.outside.Judged(h)
 	facts := []explain.Fact{{What: "status", Value: fmt.Sprint(status)}}
 	if !adm.Store {
-		facts = append(facts, meant("not stored", adm.Reason, x.reasonSource(adm, h, whole)))
+		facts = append(facts, meantOf("not stored", adm.Reason, status,
+			x.reasonSource(adm, h, whole)))
 	} else {
 		facts = append(facts, explain.Fact{What: "stored", Value: "nothing forbids it",
 			RFC: "RFC 9111 section 3"})

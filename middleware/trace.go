@@ -199,7 +199,12 @@ func requestLine(r *http.Request, method string) string {
 
 // meant is a fact about a reason, with what the reason means.
 func meant(what string, why policy.Reason, source string) explain.Fact {
-	m, known := explain.Of(why)
+	return meantOf(what, why, 0, source)
+}
+
+// meantOf is meant for a response with a status.
+func meantOf(what string, why policy.Reason, status int, source string) explain.Fact {
+	m, known := explain.OfStatus(why, status)
 	if !known {
 		m.Sentence = string(why)
 	}

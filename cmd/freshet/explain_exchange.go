@@ -118,7 +118,20 @@ func (f *explainFlags) judge(
 			return f.What == "mount"
 		})
 	}
+	besideCookie(x, e)
 	return heard(x, e), nil
+}
+
+// besideCookie has the verdict name the cookie where the response says private beside it: Cache.Root
+// of an app adds that to whatever sets one, so that nobody would find who wrote it.
+func besideCookie(x *explain.Explanation, e *recorded.Exchange) {
+	if x.Reason != "private" || len(e.Response["Set-Cookie"]) == 0 {
+		return
+	}
+	cookie, _ := explain.Of("set-cookie")
+	x.Verdict = "Would not be stored: A cookie is set with the response, which says private: a cache " +
+		"in the app may have added that to the cookie."
+	x.Advice = cookie.Advice + " If the response says private without the cookie, too, take that away."
 }
 
 // policy is that of the flags.
@@ -168,6 +181,8 @@ func heard(x *explain.Explanation, e *recorded.Exchange) *explain.Explanation {
 	}
 	all, facts := statuses(e.Response)
 	if len(all) == 0 {
+		exchange = append(exchange, explain.Fact{What: "caches", Value: "none on the way has said " +
+			"anything (no Cache-Status): a route that no mount of a Freshet covers looks like this"})
 		y := *x
 		y.Sections = append([]explain.Section{{Name: "exchange", Facts: exchange}}, x.Sections...)
 		return &y

@@ -68,6 +68,14 @@ func TestExplainARecording(t *testing.T) {
 			append(url, "--config", ini), []string{"; stored"}},
 		{"a cookie is set", recordedPage + "Set-Cookie: sid=SECRET\r\nCache-Control: " +
 			"max-age=60\r\n\r\nbody", url, []string{"detail=set-cookie", "Set-Cookie: sid"}},
+		{"a cookie is set, and private added to it", recordedPage + "Set-Cookie: sid=SECRET\r\n" +
+			"Cache-Control: private\r\n\r\nbody", url, []string{"detail=private",
+			"A cookie is set with the response, which says private", "Set the cookie elsewhere",
+			"caches none on the way has said anything"}},
+		{"a status that no TTL covers", strings.Replace(recordedPage, "200 OK", "404 Not Found", 1) +
+			"\r\nbody", append(url, "--ttl", "1m"), []string{"detail=no-lifetime",
+			"to change max-age in Cache-Control, from the handler: Policy.TTL, a setting and SetTTL " +
+				"do not cover status 404."}},
 		{"a user asks", recordedPage + "Cache-Control: max-age=60\r\n\r\nbody",
 			append(url, "--header", "Cookie: sid=SECRET"), []string{"detail=cookie",
 				"it has Cookie"}},
