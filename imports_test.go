@@ -65,7 +65,7 @@ var rooms = []room{
 		reason: "explain words what the engine decided: it knows the words of policy, and no rule",
 	},
 	{
-		pattern: "settings", ours: []string{"policy", "internal/mask"}, vendors: 1,
+		pattern: "settings", ours: []string{"policy", "internal/mask", "internal/spelling"}, vendors: 1,
 		reason: "settings are read before anything runs: from the environment and by one library " +
 			"for files, " +
 			"with policy below them, and without the engine, a store or a driver",
@@ -76,7 +76,7 @@ var rooms = []room{
 			"links no watcher of files",
 	},
 	{
-		pattern: "settings/routes", ours: []string{"policy", "settings"},
+		pattern: "settings/routes", ours: []string{"policy", "settings", "internal/spelling"},
 		reason: "rules are data that become policies: apps and tools read them without the engine",
 	},
 	{
@@ -104,7 +104,7 @@ var rooms = []room{
 		pattern: "store/open",
 		ours: []string{"store", "store/drivers", "store/filestore", "store/guardstore",
 			"store/memstore",
-			"store/tieredstore", "settings", "internal/mask"},
+			"store/tieredstore", "settings", "internal/mask", "internal/spelling"},
 		reason: "store/open links no vendor's client that its user has not imported; it reads " +
 			"settings, and belongs " +
 			"below the engine",

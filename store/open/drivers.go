@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/freshet-go/freshet/internal/mask"
+	"github.com/freshet-go/freshet/internal/spelling"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/drivers"
 	_ "github.com/freshet-go/freshet/store/filestore" // file:// needs nobody's client
@@ -118,8 +119,32 @@ func (p *parsed) open() (store.Backend, error) {
 // fail returns a driver's error with the URL. Should the error's text have the URL with its
 // password, as that of url.Parse has, it shows it masked.
 func (p *parsed) fail(err error) error {
-	text := strings.ReplaceAll(err.Error(), p.rest, mask.URL(p.rest))
+	text := strings.ReplaceAll(err.Error(), p.rest, mask.URL(p.rest)) + moreOptions(err)
 	return &failure{text: fmt.Sprintf("open: %s: %s", p.shown, text), cause: err}
+}
+
+// moreOptions says of an option that the driver does not know which there are besides the driver's,
+// and which was likely meant.
+func moreOptions(err error) string {
+	unknown, ok := errors.AsType[interface {
+		error
+		UnknownOption() (name string, known []string)
+	}](err)
+	if !ok {
+		return ""
+	}
+	text := "; for every store there are " + strings.Join(general, ", ")
+	name, known := unknown.UnknownOption()
+	best, least := "", 1+len(name)/3
+	for _, each := range slices.Concat(general, known) {
+		if d := spelling.Distance(name, each); d < least {
+			best, least = each, d
+		}
+	}
+	if best != "" {
+		text += ": did you mean " + best + "?"
+	}
+	return text
 }
 
 type failure struct {

@@ -93,6 +93,10 @@ func checkPrefix(prefix string) error {
 	return nil
 }
 
+// general are the options of this package.
+var general = []string{"compress", "guard_failures", "guard_retry", "guard_set_timeout",
+	"guard_timeout", "guard_waiting", "max_value", "near", "prefix", "start"}
+
 // takeOptions reads the options of this package, and leaves the driver's in p.query.
 func (p *parsed) takeOptions() error {
 	o := &p.options
@@ -197,8 +201,9 @@ func memoryBytes(p *parsed) (int64, error) {
 		return n, nil
 	})
 	if err == nil && len(p.query) > 0 {
-		err = fmt.Errorf("memory has no option %s: allowed is max_bytes",
-			strconv.Quote(slices.Sorted(keys(p.query))[0]))
+		name := slices.Sorted(keys(p.query))[0]
+		err = fmt.Errorf("memory has no option %s: allowed is max_bytes%s", strconv.Quote(name),
+			moreOptions(&unknownOption{name, []string{"max_bytes"}}))
 	}
 	if before, _, _ := strings.Cut(p.rest, "?"); err == nil && strings.TrimRight(before, "/") != memory+":" {
 		err = errors.New("memory has no host and no path: write memory://")
@@ -208,6 +213,15 @@ func memoryBytes(p *parsed) (int64, error) {
 	}
 	return bytes, nil
 }
+
+// unknownOption is one that memory:// does not have.
+type unknownOption struct {
+	name  string
+	known []string
+}
+
+func (e *unknownOption) Error() string                     { return e.name }
+func (e *unknownOption) UnknownOption() (string, []string) { return e.name, e.known }
 
 func keys(v url.Values) func(yield func(string) bool) {
 	return func(yield func(string) bool) {

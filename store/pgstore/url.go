@@ -215,16 +215,19 @@ func passes(name string) bool {
 	return extension || slices.Contains(passed, name)
 }
 
+var poolOptions = []string{"pool_size", "max_overflow", "max_backlog", "pool_recycle",
+	"pool_timeout"}
+
 func unknown(name string) error {
 	switch {
 	case name == "default_query_exec_mode":
 		return fmt.Errorf("option %s is not allowed here; use statement_cache=false", name)
 	case strings.HasPrefix(name, "pool_"):
-		return fmt.Errorf("unknown option %.40q; for the pool there are pool_size, max_overflow, "+
-			"max_backlog, pool_recycle and pool_timeout", name)
+		return &option.Unknown{Name: name, Known: poolOptions, Help: "for the pool there are " +
+			"pool_size, max_overflow, max_backlog, pool_recycle and pool_timeout"}
 	}
-	return fmt.Errorf("unknown option %.40q; a setting of the server goes into "+
-		"options=-c%%20name%%3Dvalue", name)
+	return &option.Unknown{Name: name, Known: poolOptions, Help: "a setting of the server goes into " +
+		"options=-c%20name%3Dvalue"}
 }
 
 // plain reports whether it is certain where in the URL the password ends, so that parts of it may

@@ -30,8 +30,7 @@ func (r Readers) Read(query string) error {
 		read, values := r[name], options[name]
 		switch {
 		case read == nil:
-			return fmt.Errorf("unknown option %.40q: allowed are %s",
-				name, strings.Join(slices.Sorted(maps.Keys(r)), ", "))
+			return &Unknown{Name: name, Known: slices.Sorted(maps.Keys(r))}
 		case len(values) > 1:
 			return fmt.Errorf("option %s is given %d times: once is allowed", name, len(values))
 		}
@@ -41,6 +40,24 @@ func (r Readers) Read(query string) error {
 	}
 	return nil
 }
+
+// Unknown is the error about an option that a driver does not know. Package open adds what options
+// there are for every driver, and which one was likely meant.
+type Unknown struct {
+	Name  string
+	Known []string // the driver's
+	Help  string   // in the place of Known in the text
+}
+
+func (e *Unknown) Error() string {
+	if e.Help != "" {
+		return fmt.Sprintf("unknown option %.40q; %s", e.Name, e.Help)
+	}
+	return fmt.Sprintf("unknown option %.40q: allowed are %s", e.Name, strings.Join(e.Known, ", "))
+}
+
+// UnknownOption returns the option, and those that the driver knows.
+func (e *Unknown) UnknownOption() (name string, known []string) { return e.Name, e.Known }
 
 // Into returns a reader that stores in to what parse makes of a value.
 func Into[T any](to *T, parse func(value string) (T, error)) func(value string) error {
