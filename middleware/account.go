@@ -85,6 +85,9 @@ func (a *account) ofCredentials(x *exchange) explain.Fact {
 func (x *exchange) wishes() (all []explain.Fact) {
 	f := explain.Fact{What: "operator", Value: "names no lifetime", Source: "Policy.TTL is 0",
 		RFC: "RFC 9111 section 4.2.2"}
+	if len(x.p.ByType) > 0 {
+		f.Value, f.Source = "has lifetimes by the type of the response", "Policy.ByType"
+	}
 	var settings []policy.ExpirySetting
 	now := x.c.expires.now.Load()
 	if p := x.p; p.Resource != "" && now != nil {
@@ -96,6 +99,8 @@ func (x *exchange) wishes() (all []explain.Fact) {
 	}
 	lifetime := "lifetime " + x.ttl.String() + ", for what states none itself"
 	switch {
+	case x.p.Pass:
+		f.Value, f.Source, f.RFC = "the request passes", "Policy.Pass", ""
 	case x.p.Off:
 		f.Value, f.Source = "nothing is stored", "Policy.Off"
 	case x.off && (len(settings) == 0 || settings[0].TTL > 0):
@@ -110,6 +115,9 @@ func (x *exchange) wishes() (all []explain.Fact) {
 	case x.p.Resource != "":
 		f.Value = "names no lifetime for the resource " + x.p.Resource
 	}
+	if strings.HasPrefix(f.Source, "Policy.") {
+		f.Source += x.policySource(nil)
+	}
 	all = append(all, f)
 	for _, s := range settings[min(1, len(settings)):] {
 		all = append(all, explain.Fact{What: "does not count", Value: "lifetime " + s.TTL.String() +
@@ -120,6 +128,20 @@ func (x *exchange) wishes() (all []explain.Fact) {
 			x.p.TTL.String() + ": the setting does", Source: "Policy.TTL"})
 	}
 	return all
+}
+
+// policySource says where a policy comes from, as the end of a source: the request's, or, of that
+// one's ByType, the one that counts for a response; nil before there is one. A route's own policy
+// (Cache.With) comes from its code.
+func (x *exchange) policySource(of *policy.Policy) string {
+	says := x.c.options.PolicySource
+	if says == nil || x.account == nil || x.c.policyFor(x.account.r) != x.p {
+		return ""
+	}
+	if text := says(x.account.r, of); text != "" {
+		return "; " + limited(text)
+	}
+	return ""
 }
 
 func settingText(s policy.ExpirySetting) string {
@@ -329,7 +351,7 @@ func (a *account) judged(
 		facts = append(facts, explain.Fact{What: "stored", Value: "nothing forbids it",
 			RFC: "RFC 9111 section 3"})
 	}
-	facts = append(facts, n.lifetimeFacts(whole, status, adm, ttl)...)
+	facts = append(facts, n.lifetimeFacts(h, whole, status, adm, ttl)...)
 	if adm.Age > 0 {
 		facts = append(facts, explain.Fact{What: "age", Value: adm.Age.String() + " when it came",
 			Source: "Age, Date and the time that the handler took", RFC: "RFC 9111 section 4.2.3"})
@@ -351,14 +373,20 @@ func (a *account) judged(
 
 // lifetimeFacts say what gave the lifetime, and which settings and fields did not.
 func (n *run) lifetimeFacts(
-	h http.Header, status int, adm *rules.Admission, ttl time.Duration,
+	own, h http.Header, status int, adm *rules.Admission, ttl time.Duration,
 ) (all []explain.Fact) {
+	p, _, _ := n.x.wishesOf(own)
 	operator := n.x.wishes()[0].Source
-	if n.said.hasTTL() {
+	switch {
+	case n.said.hasTTL():
 		operator = "the handler's SetTTL"
+	case p != n.x.p:
+		operator = "Policy.ByType" + n.x.policySource(p)
+	case strings.HasPrefix(operator, "Policy.TTL"):
+		operator = "Policy.TTL" + n.x.policySource(p)
 	}
 	counts := explain.Fact{What: "lifetime", Value: "none", RFC: "RFC 9111 section 4.2.1"}
-	for _, c := range rules.Claims(adm, status, h, n.x.p, ttl, n.rec.received) {
+	for _, c := range rules.Claims(adm, status, h, p, ttl, n.rec.received) {
 		f := explain.Fact{What: "does not count", Value: "lifetime " + c.Value.String(),
 			Source: c.Source.String() + " in " + c.Field, RFC: "RFC 9111 section 4.2.1"}
 		switch c.Source {
@@ -366,7 +394,7 @@ func (n *run) lifetimeFacts(
 			f.Source, f.RFC = operator, "RFC 9111 section 4.2.2"
 		case rules.SourceHeuristic:
 			f.Value += ", a guess by Last-Modified"
-			f.Source, f.RFC = "Policy.Heuristic", "RFC 9111 section 4.2.2"
+			f.Source, f.RFC = "Policy.Heuristic"+n.x.policySource(p), "RFC 9111 section 4.2.2"
 		case rules.SourceExpires:
 			f.Source = "Expires less Date"
 		case rules.SourceNoCache:

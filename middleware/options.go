@@ -19,6 +19,11 @@ type Options struct {
 	// should return one of a few policies made beforehand; they must not be modified afterwards,
 	// and the Cache keeps them. Nil, or a nil result: responses live by their own headers alone.
 	Policy func(*http.Request) *policy.Policy
+	// PolicySource says where the policy comes from that Policy chooses for a request, for
+	// explanations alone, as routes.Live.Source does: "rule /api/*, freshet.ini:5". It is given the
+	// policy that counts, which is one of the policy's ByType where the response's type chose that,
+	// or nil before there is a response. Nil, or an empty text: nobody says.
+	PolicySource func(*http.Request, *policy.Policy) string
 	// LeaveOut lists paths, with all that is below them, that whole-app mounts leave out of the
 	// operator's lifetime: there [Cache.Handler] and an adapter's middleware for the whole app take
 	// neither TTL, Resource nor Heuristic from the policy, and responses live by what they say

@@ -55,6 +55,7 @@ func untrace() { explaining.Add(-1) }
 // account is what one mount writes of its decision. A nil account writes nothing, at no cost.
 type account struct {
 	t     *trace
+	r     *http.Request // as it came to the mount
 	mount string
 	part  bool // the request is another one than the client's: its handler asks for a part
 
@@ -80,7 +81,7 @@ func newAccount(r *http.Request, who *identity) *account {
 	if t == nil {
 		return nil
 	}
-	a := &account{t: t, mount: who.text}
+	a := &account{t: t, r: r, mount: who.text}
 	if who.late {
 		a.mount = who.named
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/freshet-go/freshet/explain"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/settings"
+	"github.com/freshet-go/freshet/settings/routes"
 )
 
 const explainUsage = `freshet explain says why a page is cached or not: how the key is made, what gives the lifetime,
@@ -40,12 +41,13 @@ the request:
                          file
 
 the policy, besides --max-body, --heuristics, --heuristic-documents, --store-cookies,
---pass-cookies, --ignore-cookies, --stale-while-revalidate, --stale-if-error and --config of freshet
-proxy:
-  --ttl DURATION         Policy.TTL of the route (default 0s)
+--pass-cookies, --ignore-cookies, --stale-while-revalidate, --stale-if-error, --rule and --config of
+freshet proxy, whose rules by path, in [rules] of the file and by --rule, count as they do there:
+  --ttl DURATION         Policy.TTL of the route, where no rule says another (default 0s)
   --shared               Policy.Shared (default false)
   --resource NAMES       the route's resource, whose settings in the file or the environment count;
-                         behind a comma other resources of the app, if their names end alike
+                         behind a comma other resources of the app, if their names end alike; rules
+                         do not count then, since a route of an app has its own policy
   --scope NAMES          the parents that narrow the settings, such as blog,articles
 
 a running app:
@@ -83,6 +85,7 @@ type explainFlags struct {
 	json  bool
 
 	expires *policy.Expires
+	rules   *routes.Set
 }
 
 func runExplain(
@@ -120,7 +123,7 @@ func (f *explainFlags) explain(ctx context.Context, stdin io.Reader) (*explain.E
 // ofPolicy are the flags of freshet proxy that say what is kept.
 var ofPolicy = []string{"max-body", "heuristics", "heuristic-documents", "store-cookies",
 	"pass-cookies", "ignore-cookies",
-	"stale-while-revalidate", "stale-if-error", "config"}
+	"stale-while-revalidate", "stale-if-error", "rule", "config"}
 
 func newExplainFlags() *explainFlags {
 	return &explainFlags{header: http.Header{}, method: http.MethodGet}
@@ -148,7 +151,26 @@ func readExplainFlags(args, environ []string) (*explainFlags, error) {
 	if err := applySettings(set, "proxy.", loaded); err != nil {
 		return nil, err
 	}
-	return f, f.readExpires(environ)
+	if err := f.readExpires(environ); err != nil {
+		return nil, err
+	}
+	return f, f.readRules(loaded)
+}
+
+// readRules reads the rules by path of the command line and of the file, as freshet proxy does. A
+// route of an app has a policy of its own instead.
+func (f *explainFlags) readRules(loaded *settings.Settings) (err error) {
+	name, text := loaded.File()
+	if len(f.resources) > 0 {
+		if len(f.proxy.rule) > 0 && loaded.Origin("proxy.rule") == "" {
+			return errors.New("--rule is for paths of a proxy, and --resource for a route of an " +
+				"app, whose policy is its own: keep one")
+		}
+		f.proxy.rule, text = nil, ""
+	}
+	f.rules, err = routes.Parse(name, text, routes.Options{Base: f.policy(), First: f.proxy.rule,
+		FirstOrigin: "--rule"})
+	return err
 }
 
 // flags are its own, and those of freshet proxy that count here.

@@ -49,7 +49,7 @@ func (f *explainFlags) askServer(ctx context.Context) (*explain.Explanation, err
 		return nil, fmt.Errorf("the server did not answer: %w", err)
 	}
 	defer answer.Body.Close()
-	size, err := io.Copy(io.Discard, io.LimitReader(answer.Body, f.proxy.maxBody+1))
+	size, err := io.Copy(io.Discard, io.LimitReader(answer.Body, f.longest(r)+1))
 	if err != nil {
 		return nil, fmt.Errorf("the response broke off after %d bytes: %w", size, err)
 	}
@@ -91,18 +91,18 @@ func (f *explainFlags) readRecording(
 func (f *explainFlags) judge(
 	ctx context.Context, e *recorded.Exchange, host string,
 ) (*explain.Explanation, error) {
-	keeps := memstore.New(max(f.proxy.memory, 4*f.proxy.maxBody))
+	r := &http.Request{Method: e.Method, URL: e.URL, Host: host, Header: e.Header,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	most := f.longest(r)
+	keeps := memstore.New(max(f.proxy.memory, 4*most))
 	defer keeps.Close()
-	p := f.policy()
 	cache := freshet.New(keeps, freshet.Options{
-		Policy: func(*http.Request) *freshet.Policy { return &p }, Expires: f.expires,
+		Policy: f.rules.Policy, PolicySource: f.rules.Source, Expires: f.expires,
 		Name: f.proxy.name,
 		Log:  slog.New(slog.DiscardHandler),
 	})
 	defer cache.Shutdown(context.WithoutCancel(ctx))
-	cache.Root(cache.Handler(&replay{e, p.MaxBody}))
-	r := &http.Request{Method: e.Method, URL: e.URL, Host: host, Header: e.Header,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	cache.Root(cache.Handler(&replay{e, most}))
 	if e.URL.Scheme == "https" {
 		r.TLS = &tls.ConnectionState{HandshakeComplete: true}
 	}
@@ -134,7 +134,12 @@ func besideCookie(x *explain.Explanation, e *recorded.Exchange) {
 	x.Advice = cookie.Advice + " If the response says private without the cookie, too, take that away."
 }
 
-// policy is that of the flags.
+// longest is the longest body that a policy for the request keeps, in bytes.
+func (f *explainFlags) longest(r *http.Request) int64 {
+	return max(f.proxy.maxBody, f.rules.Policy(r).MaxBody)
+}
+
+// policy is that of the flags, and of paths without a rule.
 func (f *explainFlags) policy() freshet.Policy {
 	p := *f.proxy.newPolicy()
 	p.TTL, p.Shared = f.ttl, f.shared

@@ -47,6 +47,8 @@ func TestExplainARecording(t *testing.T) {
 		"60\nblog.record_cache_expires_seconds = 5\n\n[freshet]\nproxy.store-cookies = true\n")
 	app := writeRecorded(t, "app.ini", "[freshet]\ncache_url = memory://\ngreeting = hello\n"+
 		"page_cache_expires_seconds = 5\nrecord_cache_expires_seconds = 60\npage_enabled = false\n")
+	rules := writeRecorded(t, "rules.ini", "[rules]\n/account = pass\n/a/* type text/html = "+
+		"9s\n/* cookie no = 5s\n\n/* = 60s\n")
 	url := []string{"--url", "https://shop.example/page"}
 	for _, c := range []struct {
 		name, recording string
@@ -66,6 +68,27 @@ func TestExplainARecording(t *testing.T) {
 		{"a flag of the proxy's, in the file", recordedPage +
 			"Set-Cookie: sid=SECRET\r\nCache-Control: max-age=60\r\n\r\nbody",
 			append(url, "--config", ini), []string{"; stored"}},
+		{"a rule of the file gives the lifetime", recordedPage + "\r\nbody", append(url,
+			"--config", rules), []string{"; stored",
+			"lifetime 1m0s (Policy.TTL; rule /*, " + rules + ":6; RFC 9111 section 4.2.2)"}},
+		{"a rule of the file says pass", recordedPage + "\r\nbody", []string{"--url",
+			"https://shop.example/account", "--config", rules},
+			[]string{"detail=pass-policy", "the request passes (Policy.Pass; rule /account, " +
+				rules + ":2)"}},
+		{"a rule of the file is for a type", recordedPage + "\r\nbody", []string{"--url",
+			"https://shop.example/a/b", "--config", rules}, []string{"; stored",
+			"lifetime 9s (Policy.ByType; rule /a/* type text/html, " + rules + ":3"}},
+		{"a rule of the command line goes first", recordedPage + "\r\nbody", append(url,
+			"--config", rules, "--rule", "/page = 2m", "--rule=/x = 3m"), []string{"; stored",
+			"lifetime 2m0s (Policy.TTL; rule /page, --rule 1;"}},
+		{"a rule takes a longer body than the flags", recordedPage + "Cache-Control: " +
+			"max-age=9\r\n\r\nbody", append(url, "--max-body=3", "--rule", "/* = max-body 3"),
+			[]string{"detail=too-large"}},
+		{"a rule keeps a longer body than the flags", recordedPage + "Cache-Control: " +
+			"max-age=9\r\n\r\nbody", append(url, "--max-body=2", "--rule", "/* = max-body 4"),
+			[]string{"; stored"}},
+		{"a route of an app has no rules", recordedPage + "\r\nbody", append(url, "--config",
+			rules, "--resource", "record"), []string{"detail=no-lifetime"}},
 		{"a cookie is set", recordedPage + "Set-Cookie: sid=SECRET\r\nCache-Control: " +
 			"max-age=60\r\n\r\nbody", url, []string{"detail=set-cookie", "Set-Cookie: sid"}},
 		{"a cookie is set, and private added to it", recordedPage + "Set-Cookie: sid=SECRET\r\n" +
@@ -137,6 +160,8 @@ func TestExplainRefusesWhatItCannotUnderstand(t *testing.T) {
 		{"", []string{"--scope", "a"}, "--scope narrows"},
 		{"", []string{"--header", "x"}, "allowed is NAME: VALUE"},
 		{"", []string{"--ttl", "x"}, "--ttl"},
+		{"", []string{"--rule", "/x = soon"}, `--rule: /x: "soon": `},
+		{"", []string{"--rule", "/x = 1m", "--resource", "record"}, "keep one"},
 		{"", []string{"--max-body", "x"}, "--max-body"},
 		{"", []string{"--listen", "127.0.0.1:1"}, "there is no flag --listen"},
 		{"", []string{"http://a/", "--config", "a", "--config", "b"}, "given twice"},

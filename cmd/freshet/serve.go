@@ -161,7 +161,8 @@ func newProxy(
 	o := proxy.Options{
 		Store: entries,
 		Cache: freshet.Options{
-			Policy: f.live.Policy, Name: f.name, StallTimeout: stall,
+			Policy: f.live.Policy, PolicySource: f.live.Source, Name: f.name,
+			StallTimeout: stall,
 		},
 		ReplaceHost: !f.preserveHost, TrustForwarded: f.trustForwarded,
 		AllowUnderscores: f.underscores,

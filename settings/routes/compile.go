@@ -29,8 +29,12 @@ func (c *compiler) compile(base *policy.Policy) *Set {
 	for i, g := range groups {
 		c.checkReach(groups[:i], g)
 		p := c.policyOf(g, base)
+		var lines []lineSource
+		for _, l := range g {
+			lines = append(lines, lineSource{l.text, l.origin, l.types != nil})
+		}
 		set.rules = append(set.rules, rule{
-			selector: g[0].selector, origin: g[0].origin, forbids: g[0].forbids(),
+			selector: g[0].selector, origin: g[0].origin, lines: lines, forbids: g[0].forbids(),
 			policy: c.intern(p), careful: c.intern(carefulOf(p)),
 		})
 	}

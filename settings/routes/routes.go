@@ -40,6 +40,7 @@ type Set struct {
 type rule struct {
 	selector
 	origin  string         // of its first line
+	lines   []lineSource   // in their order
 	policy  *policy.Policy // of requests with a plain path
 	careful *policy.Policy // of others: what forbids, without what allows
 	forbids bool           // it says pass or off
@@ -115,17 +116,66 @@ func (x *rule) matches(r *http.Request, path string) bool {
 // Origin says where the first line of the rule stands that chooses the policy of a request, such as
 // "freshet.ini:12". Empty: no rule matches.
 func (s *Set) Origin(r *http.Request) string {
-	if s == nil {
-		return ""
-	}
-	rule, _ := s.read(r)
-	if plain(r.URL.Path, r.URL.RawPath) {
-		rule = s.find(r, r.URL.Path)
-	}
+	rule := s.ruleOf(r)
 	if rule == nil {
 		return ""
 	}
 	return rule.origin
+}
+
+// ruleOf returns the rule that chooses the policy of a request, or nil.
+func (s *Set) ruleOf(r *http.Request) *rule {
+	switch {
+	case s == nil:
+		return nil
+	case plain(r.URL.Path, r.URL.RawPath):
+		return s.find(r, r.URL.Path)
+	}
+	rule, _ := s.read(r)
+	return rule
+}
+
+// Source names the rule that chooses the policy of a request, with its place, as in "rule /api/*,
+// freshet.ini:5". p is that policy, or the one of its ByType that a response gets, whose line is
+// named then; nil: the rule's first line is. Empty: no rule matches, or none of its lines is for
+// the response. It is what freshet.Options.PolicySource wants.
+func (s *Set) Source(r *http.Request, p *policy.Policy) string {
+	rule := s.ruleOf(r)
+	if rule == nil {
+		return ""
+	}
+	line := &rule.lines[0]
+	if p != nil {
+		line = rule.lineOf(p)
+	}
+	if line == nil {
+		return ""
+	}
+	return "rule " + line.text + ", " + line.origin
+}
+
+// lineSource is a line as explanations name it.
+type lineSource struct {
+	text, origin string
+	typed        bool
+}
+
+// lineOf returns the line that gave a policy: that of one of the rule's ByType, or else the one
+// without types, or nil.
+func (x *rule) lineOf(p *policy.Policy) (whole *lineSource) {
+	place := 0 // in ByType
+	for i := range x.lines {
+		line := &x.lines[i]
+		if !line.typed {
+			whole = line
+			continue
+		}
+		if place < len(x.policy.ByType) && p == &x.policy.ByType[place].Policy {
+			return line
+		}
+		place++
+	}
+	return whole
 }
 
 // Len returns the number of rules. Lines that differ in their type alone are one rule.
@@ -164,6 +214,11 @@ func (l *Live) Set() *Set { return l.now.Load() }
 
 // Policy is [Set.Policy] of the set in use; nil while there is none.
 func (l *Live) Policy(r *http.Request) *policy.Policy { return l.now.Load().Policy(r) }
+
+// Source is [Set.Source] of the set in use.
+func (l *Live) Source(r *http.Request, p *policy.Policy) string {
+	return l.now.Load().Source(r, p)
+}
 
 // adopt returns the set with the policies of before where they say the same.
 func (s *Set) adopt(before *Set) *Set {

@@ -109,6 +109,9 @@ POST /form            = pass
 	if got := set.Origin(request("GET", "/api/x")); got != "freshet.ini:5" {
 		t.Errorf("Origin is %q", got)
 	}
+	if got := set.Source(request("GET", "/api/x"), nil); got != "rule /api/*, freshet.ini:5" {
+		t.Errorf("Source is %q", got)
+	}
 	if got := set.Origin(request("GET", "/none")); got != "" {
 		t.Errorf("Origin of no rule is %q", got)
 	}
@@ -330,6 +333,33 @@ func TestPointersAreStable(t *testing.T) {
 		}
 	}); allocs > 0 {
 		t.Errorf("Policy allocates %v times", allocs)
+	}
+}
+
+// Of lines that choose by type, an explanation names the one whose type the response has, also
+// where another set's policies were kept.
+func TestSourceByType(t *testing.T) {
+	var live routes.Live
+	const text = "/* type image/* = 1h\n/* type text/html = 1m\n/* = tags a"
+	live.Use(parse(t, text))
+	live.Use(parse(t, text))
+	r := request("GET", "/a")
+	p := live.Policy(r)
+	for i, want := range []string{"rule /* type image/*, freshet.ini:2",
+		"rule /* type text/html, freshet.ini:3"} {
+		if got := live.Source(r, &p.ByType[i].Policy); got != want {
+			t.Errorf("type %d: %q, want %q", i, got, want)
+		}
+	}
+	if got := live.Source(r, p); got != "rule /*, freshet.ini:4" {
+		t.Errorf("no type: %q", got)
+	}
+	live.Use(parse(t, "/* type image/* = 1h"))
+	if got := live.Source(r, live.Policy(r)); got != "" {
+		t.Errorf("a response of no line's type has %q", got)
+	}
+	if got := (*routes.Set)(nil).Source(r, nil); got != "" {
+		t.Errorf("no rules, and %q", got)
 	}
 }
 
