@@ -62,8 +62,8 @@ func TestSimulatePageShowsWhatIsPrinted(t *testing.T) {
 		}
 		parts[i] = "\n" + line + "\n" + printed
 	}
-	if shown != 2 {
-		t.Errorf("the page shows %d commands, want 2", shown)
+	if shown != 3 {
+		t.Errorf("the page shows %d commands, want 3", shown)
 	}
 	if os.Getenv("UPDATE_DOCS") != "" {
 		if err := os.WriteFile(page, []byte(strings.Join(parts, "```")), 0o644); err != nil {
@@ -177,6 +177,39 @@ func TestSimulateAsJSONAndAsPicture(t *testing.T) {
 	}
 }
 
+// The rules of the proxy's file, and those of the command line before them, govern as they do in
+// the proxy; its other settings count where no flag says otherwise.
+func TestSimulateByRules(t *testing.T) {
+	ini := iniOf(t, "proxy.memory = 8MiB", "proxy.stale-if-error = 9s", "[rules]",
+		"/static/* type * = 1h", "/shop/* = pass", "/never/* = 1m")
+	out, errs, status := simulation(t, "", "--config", ini, "--rule", "/news/* = 5m", "--by", "rule",
+		"--what-if", "ttl=0.1x", "access.log")
+	if status != 0 || errs != "" {
+		t.Fatalf("status %d, %s", status, errs)
+	}
+	for _, want := range []string{
+		"With 8 MiB of memory, no TTL, 4 rules, stale for 9s on errors.",
+		"\n/static/* type *         102  96.1 %      0       4       0 ",
+		"\n/news/*                   64  ", "\n/shop/*                   37   0.0 %      0       0      37 ",
+		"\n(no rule)                 49   0.0 %", "\nttl=0.1x  ", " pass-policy",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("nothing of %q in\n%s", want, out)
+		}
+	}
+	if hits := strings.Count(out, "  96.1 %"); hits != 1 {
+		t.Errorf("a tenth of the lifetimes changes nothing:\n%s", out)
+	}
+	out, _, _ = simulation(t, "", "--config", ini, "--ttl", "/static/*=0s", "--memory=9MiB", "--ttl=1m",
+		"--by=rule", "access.log")
+	for _, want := range []string{"With 9 MiB of memory, a TTL of 1m, 3 rules, 0s for /static/*",
+		"\n/static/*         102   0.0 %"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("nothing of %q in\n%s", want, out)
+		}
+	}
+}
+
 func TestWrongSimulations(t *testing.T) {
 	for _, tt := range []struct {
 		args []string
@@ -188,6 +221,8 @@ func TestWrongSimulations(t *testing.T) {
 		{[]string{"--ttl", "static=5m", "access.log"},
 			`--ttl "static=5m": allowed is a length of time such as 5m, or a pattern of paths`},
 		{[]string{"--ttl", "5m", "--ttl", "6m", "access.log"}, `--ttl "6m": given twice`},
+		{[]string{"--rule", "/x = soon", "access.log"}, `--rule: /x: "soon": `},
+		{[]string{"--config", "none.ini", "access.log"}, "none.ini"},
 		{[]string{"--memory", "5", "access.log"}, `--memory "5": allowed is`},
 		{[]string{"--vary", "a b", "access.log"},
 			`--vary "a b": allowed are names of request fields`},

@@ -10,7 +10,9 @@ import (
 
 	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/internal/simulate"
+	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/settings"
+	"github.com/freshet-go/freshet/settings/routes"
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
@@ -36,6 +38,13 @@ what the cache is run with:
                          the first that matches counts, and 0s means that they are not cached
   --heuristic AGE        instead of a TTL: a response that states no lifetime was changed AGE before
                          it was sent, and lives for a tenth of that, a document for 1m at most
+  --rule 'PATTERN = WORDS'
+                         a rule by path, as of freshet proxy (docs/rules.md); may be given several
+                         times. What no rule gives a lifetime lives by --ttl, whose default is 0s
+                         then; a --ttl PATTERN counts before rules
+  --config FILE          the proxy's settings: the rules in [rules], and what --memory and the other
+                         flags of the same names do not say. The environment is not read
+  --prefixes LIST        accept keys of the file with these prefixes as well
   --ignore-params NAMES  query parameters that do not count, such as utm_*,fbclid (default none)
   --vary NAMES           request fields that every response varies by, such as Accept-Encoding, as
                          far as the log has them (default none)
@@ -51,7 +60,7 @@ what is asked:
                          value, memory and ttl with a factor such as 2x, too; may be given several
                          times (default memory=2x, then ignore=utm_*,gclid,fbclid, then ttl=5m)
   --by path|rule         a line for each first segment of paths, or for each --ttl PATTERN
-                         (default path)
+                         and rule (default path)
   --json                 write the report as JSON (default false)
   --svg FILE             draw the hit ratio over memory and lifetime: 20 more simulations
 
@@ -65,6 +74,9 @@ var defaultWhatIf = []string{"memory=2x", "ignore=utm_*,gclid,fbclid", "ttl=5m"}
 // simulateFlags are the settings of freshet simulate.
 type simulateFlags struct {
 	base    simulate.Settings
+	rule    ruleFlag
+	ttl     bool // --ttl DURATION is there
+	source  source
 	whatIf  []string
 	by, svg string
 	json    bool
@@ -89,15 +101,45 @@ func readSimulateFlags(args []string) (*simulateFlags, error) {
 	if len(f.logs) == 0 {
 		return nil, errors.New("a log is missing: name its files, or - for the standard input")
 	}
-	if f.base.Unmodified > 0 && !given(set, "ttl") {
+	if err := f.readRules(set); err != nil {
+		return nil, err
+	}
+	if (f.base.Unmodified > 0 || f.base.Rules != nil) && !f.ttl {
 		f.base.Policy.TTL = 0
 	}
 	return f, f.compare()
 }
 
-func given(set *flag.FlagSet, name string) (is bool) {
-	set.Visit(func(f *flag.Flag) { is = is || f.Name == name })
-	return is
+// readRules reads the settings of the proxy in the file, and the rules by path.
+func (f *simulateFlags) readRules(set *flag.FlagSet) error {
+	loader, err := f.source.loader(nil)
+	if err != nil {
+		return err
+	}
+	loaded, err := loader.Load(f.source.config, nil)
+	if err != nil {
+		return err
+	}
+	if err := applySettings(set, "proxy.", loaded); err != nil {
+		return err
+	}
+	name, text := loaded.File()
+	parse := func(base policy.Policy) (*routes.Set, error) {
+		return routes.Parse(name, text, routes.Options{Base: base, First: f.rule,
+			FirstOrigin: "--rule"})
+	}
+	found, err := parse(f.base.Policy)
+	if err != nil || found.Len() == 0 {
+		return err
+	}
+	f.base.Rules = func(base policy.Policy) *routes.Set {
+		found, err := parse(base)
+		if err != nil {
+			panic(err) // the base says nothing that a rule may not stand on
+		}
+		return found
+	}
+	return nil
 }
 
 // compare makes the alternatives.
@@ -137,6 +179,8 @@ func newSimulateFlags() (*simulateFlags, *flag.FlagSet) {
 	suggest(set, "by", []string{"path", "rule"})
 	set.BoolVar(&f.json, "json", false, "")
 	set.StringVar(&f.svg, "svg", "", "")
+	set.Var(&f.rule, "rule", "")
+	f.source.define(set)
 	once(set)
 	set.Func("ttl", "", f.addTTL())
 	set.Func("what-if", "", func(text string) error {
@@ -148,7 +192,6 @@ func newSimulateFlags() (*simulateFlags, *flag.FlagSet) {
 
 // addTTL reads the lifetimes, of which one is for all paths.
 func (f *simulateFlags) addTTL() func(string) error {
-	all := false
 	return func(text string) error {
 		ttl, err := simulate.ReadTTL(text)
 		switch {
@@ -156,10 +199,10 @@ func (f *simulateFlags) addTTL() func(string) error {
 			return err
 		case ttl.Pattern != "":
 			f.base.TTLs = append(f.base.TTLs, ttl)
-		case all:
+		case f.ttl:
 			return errTwice
 		default:
-			all, f.base.Policy.TTL = true, ttl.Lifetime
+			f.ttl, f.base.Policy.TTL = true, ttl.Lifetime
 		}
 		return nil
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/freshet-go/freshet/internal/accesslog"
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/settings/routes"
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
@@ -52,10 +53,16 @@ func (a *app) run(t *testing.T, visits []visit) (real Counts, log string) {
 	synctest.Test(t, func(t *testing.T) {
 		entries := memstore.New(a.settings.memory())
 		defer entries.Close()
-		policies := a.settings.policies()
+		policies, byRule := a.settings.policies(), (*routes.Set)(nil)
+		if a.settings.Rules != nil {
+			byRule = a.settings.Rules(a.settings.Policy)
+		}
 		cache := middleware.New(entries, middleware.Options{
 			Log: slog.New(slog.DiscardHandler),
 			Policy: func(r *http.Request) *policy.Policy {
+				if byRule != nil {
+					return byRule.Policy(r)
+				}
 				return policies[a.settings.rule(r.URL.Path)]
 			},
 			Observe: func(_ *http.Request, e middleware.Event) {
@@ -121,10 +128,11 @@ func (a *app) visit(root http.Handler, v visit) {
 	a.real.Requests++
 	header := bare.Result().Header
 	fmt.Fprintf(&a.log,
-		`{"time":%q,"msg":"request","method":%q,"uri":%q,"host":"example.com","status":%d,"bytes":%d,"took":%q,"user_agent":%q,"content_type":%q,"remote_user":%q,"http_accept_language":%q,"sent_http_cache_control":%q,"sent_http_vary":%q,"sent_http_etag":%q}`+"\n",
+		`{"time":%q,"msg":"request","method":%q,"uri":%q,"host":"example.com","status":%d,"bytes":%d,"took":%q,"user_agent":%q,"content_type":%q,"remote_user":%q,"http_accept_language":%q,"http_cookie":%q,"sent_http_cache_control":%q,"sent_http_vary":%q,"sent_http_etag":%q}`+"\n",
 		began.Add(a.takes(r.URL.Path)).Format(time.RFC3339Nano), v.method, v.target, bare.Code,
 		bare.Body.Len(), a.takes(r.URL.Path).String(), r.UserAgent(),
 		header.Get("Content-Type"), r.Header.Get("Authorization"), r.Header.Get("Accept-Language"),
+		r.Header.Get("Cookie"),
 		header.Get("Cache-Control"), header.Get("Vary"), strings.ReplaceAll(header.Get("Etag"), `"`,
 			""))
 	a.mu.Unlock()
@@ -256,6 +264,27 @@ func TestReplayPredictsTheRealCache(t *testing.T) {
 			visits: zipf(2500, 300, 200*time.Millisecond, func(r *rand.Rand, n uint64) visit {
 				v := page(r, n)
 				v.target += fmt.Sprintf("?utm_source=%d", r.IntN(1000))
+				return v
+			}),
+		},
+		{
+			story: "rules by path, type and cookie",
+			app: &app{
+				settings: Settings{
+					Policy: policy.Policy{TTL: time.Second},
+					Rules: rulesOf(t, "/page/1* = pass", "/page/2* = 3s, stale 2s",
+						"/page/3* type text/html = 9s", "/page/4* = drop-query utm_*",
+						"/page/5* = off", "/page/6* = 1h, ignore-cookies a",
+						"/page/7* = 1h, max-body 4000", "* cookie a = pass"),
+				},
+				takes: instant, answer: sized(5000),
+			},
+			visits: zipf(2500, 300, 200*time.Millisecond, func(r *rand.Rand, n uint64) visit {
+				v := page(r, n)
+				v.target += fmt.Sprintf("?utm_source=%d", r.IntN(3))
+				if r.IntN(3) == 0 {
+					v.header = http.Header{"Cookie": {"a=1"}}
+				}
 				return v
 			}),
 		},

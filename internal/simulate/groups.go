@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"net/http"
 	"strconv"
 	"strings"
 )
@@ -23,26 +24,23 @@ const others = "(others)"
 type groups struct {
 	places map[string]int32
 	names  []string
-	rules  *Settings // nil: by path
+	rules  *governor // nil: by path
 }
 
 func newGroups(byRule *Settings) *groups {
-	g := &groups{places: map[string]int32{}, rules: byRule}
+	g := &groups{places: map[string]int32{}}
 	if byRule != nil {
-		for _, ttl := range byRule.TTLs {
-			g.names = append(g.names, ttl.Pattern)
-		}
-		g.names = append(g.names, "(no pattern)")
+		g.rules = newGovernor(byRule)
 	}
 	return g
 }
 
-// of returns the group of a path.
-func (g *groups) of(path string) int32 {
+// of returns the group of a request.
+func (g *groups) of(r *http.Request) int32 {
+	name := firstSegment(r.URL.Path)
 	if g.rules != nil {
-		return int32(g.rules.rule(path))
+		name = g.rules.name(r)
 	}
-	name := firstSegment(path)
 	place, known := g.places[name]
 	if known {
 		return place

@@ -34,10 +34,12 @@ func (r *Report) JSON(w io.Writer) error {
 		Skipped      []line    `json:"skipped"`
 		Unreadable   int64     `json:"unreadable_targets"`
 		Late         int64     `json:"late_lines"`
+		Purges       int64     `json:"purges"`
 	}{
 		From: r.From, To: r.To, Settings: r.Settings.describe(), LoggedHits: r.LoggedHits,
 		Logged:       r.Logged,
 		SkippedLines: r.Skipped.Lines, Skipped: []line{}, Unreadable: r.Unreadable, Late: r.Late,
+		Purges: r.Purges,
 	}
 	for _, s := range r.Skipped.First {
 		report.Skipped = append(report.Skipped, line{s.Log, s.Number, s.Why})

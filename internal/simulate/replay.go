@@ -37,6 +37,7 @@ type Result struct {
 	Logged      int64     // requests of which the log says whether a cache answered them
 	LoggedHits  int64     // ... and that one did
 	Users       int64     // requests of a user whom the log names
+	Purges      int64     // PURGE and BAN, which freshet proxy answers itself: no requests
 	UnknownSize int64     // 304s of responses whose size the log did not say before
 	Knows       Knows
 }
@@ -45,7 +46,7 @@ type Result struct {
 type Knows struct{ Header, Cookies, Types, Durations bool }
 
 // Replay replays records, which next returns in the order of time, under each of the alternatives
-// at once. byRule groups requests by the TTLs of the first alternative instead of by path. The
+// at once. byRule groups requests by the TTLs and rules of the first alternative instead of by path. The
 // error is that of ctx, or of next but io.EOF.
 func Replay(
 	ctx context.Context, next func() (*accesslog.Record, error), all []Alternative, byRule bool,
@@ -144,12 +145,16 @@ func (p *players) batch(read [][]request, next func() (*accesslog.Record, error)
 		if err != nil {
 			return err
 		}
+		if rec.Method == "PURGE" || rec.Method == "BAN" {
+			p.result.Purges++
+			continue
+		}
 		r := httpRequest(rec)
 		if r == nil {
 			p.result.Unreadable++
 			continue
 		}
-		group := p.groups.of(r.URL.Path)
+		group := p.groups.of(r)
 		for i, reader := range p.readers {
 			read[i] = append(read[i], reader.read(rec, r, group))
 		}

@@ -165,6 +165,10 @@ func (r *Report) remarks(b *strings.Builder) {
 		fmt.Fprintf(b, "- Requests that name a user: %s; what they get is kept only where the "+
 			"log says that it is for all.\n", number(r.Users))
 	}
+	if r.Purges > 0 {
+		fmt.Fprintf(b, "- PURGE and BAN, which freshet proxy answers itself: %s; they are left "+
+			"out, and so is what they purge.\n", number(r.Purges))
+	}
 	if !r.Knows.Cookies {
 		b.WriteString("- The log has no cookies. Visitors with one get no page that lives by " +
 			"--ttl: fewer hits than here.\n")
@@ -210,6 +214,9 @@ func (s *Settings) describe() string {
 	default:
 		parts = append(parts, "no TTL")
 	}
+	if s.Rules != nil {
+		parts = append(parts, s.rules())
+	}
 	for _, ttl := range s.TTLs {
 		parts = append(parts, duration(ttl.Lifetime)+" for "+Printable(ttl.Pattern, 40))
 	}
@@ -227,6 +234,18 @@ func (s *Settings) describe() string {
 		parts = append(parts, "stale for "+duration(s.Policy.StaleIfError)+" on errors")
 	}
 	return strings.Join(parts, ", ")
+}
+
+// rules says how many rules by path there are.
+func (s *Settings) rules() string {
+	text := fmt.Sprintf("%d rules", s.Rules(s.Policy).Len())
+	if s.Rules(s.Policy).Len() == 1 {
+		text = "1 rule"
+	}
+	if s.RuleTimes > 0 {
+		text += fmt.Sprintf(" with lifetimes of %gx", s.RuleTimes)
+	}
+	return text
 }
 
 func (s *Settings) varies() string {

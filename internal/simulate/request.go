@@ -18,6 +18,7 @@ import (
 type request struct {
 	*accesslog.Record
 	http  *http.Request
+	asked *http.Request // http with the cookies that do not count
 	req   rules.Request
 	plan  rules.Plan
 	why   policy.Reason
@@ -29,8 +30,8 @@ type request struct {
 
 // reader makes requests of records, under settings.
 type reader struct {
-	policy policy.Policy
-	sizes  []seenSize
+	governor *governor
+	sizes    []seenSize
 }
 
 // seenSize is the size of the last whole response under a key, by its hash.
@@ -42,9 +43,9 @@ type seenSize struct {
 const seenSizes = 1 << 16 // a power of two
 
 func newReader(s *Settings) *reader {
-	r := &reader{policy: s.Policy, sizes: make([]seenSize, seenSizes)}
-	r.policy.Off = false // each simulator looks for itself
-	return r
+	own := *s
+	own.Policy.Off, own.TTLs = false, nil // each simulator looks for itself
+	return &reader{governor: newGovernor(&own), sizes: make([]seenSize, seenSizes)}
 }
 
 var (
@@ -108,10 +109,11 @@ func set(h http.Header, name, value string) {
 
 // read reads a record, whose request is r.
 func (rd *reader) read(rec *accesslog.Record, r *http.Request, group int32) request {
-	q := request{Record: rec, http: rules.WithoutIgnoredCookies(r, &rd.policy), group: group,
+	p := rd.governor.of(r)
+	q := request{Record: rec, http: rules.WithoutIgnoredCookies(r, p), asked: r, group: group,
 		whole: rec.Bytes}
 	q.req.Mount = mount
-	q.plan, q.why = q.req.Read(q.http, &rd.policy, nil)
+	q.plan, q.why = q.req.Read(q.http, p, nil)
 	if q.plan != rules.PlanLookup {
 		q.http = r
 		return q

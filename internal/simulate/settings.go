@@ -17,8 +17,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/settings/routes"
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
@@ -32,6 +32,11 @@ type Settings struct {
 	// by path, of which the first that matches counts before that.
 	Policy policy.Policy
 	TTLs   []TTL
+	// Rules returns the rules by path on a base policy, which is Policy. They count behind TTLs.
+	// Nil: there are none.
+	Rules func(base policy.Policy) *routes.Set
+	// RuleTimes is a factor of the lifetimes that Rules name; 0: 1.
+	RuleTimes float64
 
 	// Vary names fields that each response varies by, besides those that the log says.
 	Vary []string
@@ -100,18 +105,11 @@ func matches(pattern, text string) bool {
 }
 
 // readsAs reports whether requests have the same keys and plans under both settings, but for what
-// is off.
+// is off. Rules, where both have some, are the same.
 func (s *Settings) readsAs(other *Settings) bool {
 	a, b := &s.Policy, &other.Policy
-	return reflect.DeepEqual(a.Key, b.Key) && reflect.DeepEqual(a.PassCookies, b.PassCookies) &&
+	return (s.Rules == nil) == (other.Rules == nil) && reflect.DeepEqual(a.Key, b.Key) && reflect.DeepEqual(a.PassCookies, b.PassCookies) &&
 		reflect.DeepEqual(a.IgnoreCookies, b.IgnoreCookies)
-}
-
-func (s *Settings) maxBody() int64 {
-	if s.Policy.MaxBody > 0 {
-		return s.Policy.MaxBody
-	}
-	return rules.DefaultMaxBody
 }
 
 // header returns the header of the response to q, as the origin sent it, as far as the log and the

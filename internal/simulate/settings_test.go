@@ -2,12 +2,14 @@ package simulate
 
 import (
 	"fmt"
+	"net/http/httptest"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/settings/routes"
 )
 
 func TestPatterns(t *testing.T) {
@@ -29,6 +31,48 @@ func TestPatterns(t *testing.T) {
 	long := strings.Repeat("a", 1<<16)
 	if matches("*a*a*a*a*a*a*b", long) { // in no time, though it goes back
 		t.Error("it ends in b")
+	}
+}
+
+// rulesOf returns rules for Settings.Rules.
+func rulesOf(t *testing.T, lines ...string) func(policy.Policy) *routes.Set {
+	t.Helper()
+	return func(base policy.Policy) *routes.Set {
+		set, err := routes.Parse("", "", routes.Options{Base: base, First: lines})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return set
+	}
+}
+
+// A factor is for the lifetimes that rules name, and a length of time for those that they do not.
+func TestChangesOfRules(t *testing.T) {
+	base := Settings{Policy: policy.Policy{TTL: time.Minute}, TTLs: []TTL{{"/ttl", time.Hour}},
+		Rules: rulesOf(t, "/named = 1m", "/typed type text/html = 5s", "/* = tags a")}
+	for text, want := range map[string][4]time.Duration{
+		"memory=2x":     {time.Minute, 5 * time.Second, time.Minute, time.Hour},
+		"ttl=2x":        {2 * time.Minute, 10 * time.Second, 2 * time.Minute, 2 * time.Hour},
+		"ttl=2x ttl=3s": {2 * time.Minute, 10 * time.Second, 3 * time.Second, 2 * time.Hour},
+		"ttl=1000000x": {1000000 * time.Minute, 5000000 * time.Second, 1000000 * time.Minute,
+			1000000 * time.Hour},
+		"ttl=3s": {time.Minute, 5 * time.Second, 3 * time.Second, time.Hour},
+	} {
+		changed, err := base.Change(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := newGovernor(&changed)
+		of := func(path string) *policy.Policy { return g.of(httptest.NewRequest("GET", path, nil)) }
+		got := [4]time.Duration{of("/named").TTL, of("/typed").ByType[0].Policy.TTL, of("/x").TTL,
+			of("/ttl").TTL}
+		if got != want || of("/named") != of("/named") {
+			t.Errorf("%s: %v, want %v", text, got, want)
+		}
+	}
+	if base.RuleTimes != 0 || newGovernor(&base).of(httptest.NewRequest("GET", "/named",
+		nil)).TTL != time.Minute {
+		t.Error("the base has changed")
 	}
 }
 

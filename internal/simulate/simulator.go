@@ -18,7 +18,7 @@ import (
 // Simulator is a cache in virtual time. It is for one goroutine.
 type Simulator struct {
 	settings *Settings
-	policies []*policy.Policy
+	governor *governor
 
 	now     time.Time
 	store   *memstore.Store // nil until the first request
@@ -54,7 +54,7 @@ const longestRun = time.Minute
 // more.
 func NewSimulator(s *Settings) *Simulator {
 	return &Simulator{
-		settings: s, policies: s.policies(), replica: invalidation.NewReplica(0),
+		settings: s, governor: newGovernor(s), replica: invalidation.NewReplica(0),
 		fills:  map[string]*fill{},
 		passes: lossy.New[uint64, time.Time](passSlots), forced: lossy.New[uint64,
 			time.Time](forcedSlots),
@@ -77,7 +77,7 @@ func (s *Simulator) serve(q *request) {
 	}
 	s.advance(q.Time)
 	s.counts(q).Requests++
-	x := exchange{Simulator: s, q: q, p: s.policies[s.settings.rule(q.http.URL.Path)]}
+	x := exchange{Simulator: s, q: q, p: s.governor.of(q.asked)}
 	plan, why := q.plan, q.why
 	if plan == rules.PlanLookup && x.p.Off {
 		plan, why = rules.PlanPass, rules.ReasonOff

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strconv"
@@ -24,16 +25,17 @@ const (
 // does.
 func (r *runOf) stored(status int, bytes int64, received time.Time) (*store.Entry, policy.Reason) {
 	h := r.settings.header(r.q, received)
-	a := rules.Admit(r.req, status, h, r.p, r.p.TTL, r.now, received)
+	p := rules.PolicyOf(r.p, h)
+	a := rules.Admit(r.req, status, h, p, p.TTL, r.now, received)
 	switch {
 	case !a.Store:
 		return nil, a.Reason
-	case bytes > r.settings.maxBody():
+	case bytes > cmp.Or(r.p.MaxBody, rules.DefaultMaxBody):
 		return nil, reasonTooLarge
 	case status >= 400 && r.displaces(&a):
 		return nil, rules.ReasonPageKept
 	}
-	announced := rules.Announce(h, r.p, a, r.req, r.p.TTL, r.p.TTL > 0, received)
+	announced := rules.Announce(h, p, a, r.req, p.TTL, p.Off || p.TTL > 0, received)
 	e := &store.Entry{
 		Key: r.req.Key, URI: r.req.URI, Status: status, Number: r.fill.number, Announced: announced,
 		Requested: r.now, Received: received, Age: a.Age, Fresh: a.Fresh,

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -58,6 +59,10 @@ var changes = map[string]func(*Settings, string) error{
 			}
 		}
 		ttl, err := times(value, s.Policy.TTL, settings.Duration)
+		if factor, scales := strings.CutSuffix(value, "x"); err == nil && scales && s.Rules != nil {
+			f, _ := strconv.ParseFloat(factor, 64) // which times has read
+			s.RuleTimes = cmp.Or(s.RuleTimes, 1) * f
+		}
 		s.Policy.TTL = ttl
 		return err
 	},

@@ -135,6 +135,15 @@ func (s *Set) ruleOf(r *http.Request) *rule {
 	return rule
 }
 
+// Rule returns the first line of the rule that chooses the policy of a request: what stands before
+// its =, and its place, as in "/api/*" and "freshet.ini:5". Both are empty where no rule matches.
+func (s *Set) Rule(r *http.Request) (text, origin string) {
+	if rule := s.ruleOf(r); rule != nil {
+		return rule.lines[0].text, rule.lines[0].origin
+	}
+	return "", ""
+}
+
 // Source names the rule that chooses the policy of a request, with its place, as in "rule /api/*,
 // freshet.ini:5". p is that policy, or the one of its ByType that a response gets, whose line is
 // named then; nil: the rule's first line is. Empty: no rule matches, or none of its lines is for
