@@ -33,47 +33,60 @@ func Keys() []string {
 func FromSettings(s *settings.Settings) (Fields, error) {
 	var f Fields
 	var wrong []error
-	note := func(err error) {
+	for _, key := range Keys() {
+		_, err := settings.Get(s, key, struct{}{}, func(text string) (struct{}, error) {
+			return struct{}{}, f.Set(key, text)
+		})
 		if err != nil {
 			wrong = append(wrong, err)
 		}
 	}
-	var err error
-	f.Backoff, err = settings.Get(s, "backoff", nil, optional(func(text string) (*time.Duration,
-		error) {
-		d, err := wholeSeconds(text)
-		return &d, err
-	}))
-	note(err)
-	f.BackoffPercentage, err = settings.Get(s, "backoff_percentage", 0, optional(percentage))
-	note(err)
-	f.RetryAfter, err = settings.Get(s, "retry_after_seconds", 0, optional(retryAfter))
-	note(err)
-	f.EOS, err = settings.Get(s, "eos", time.Time{}, optional(date))
-	note(err)
-	f.EOSMessage, err = settings.Get(s, "eos_message", "", func(text string) (string, error) {
-		return text, checkMessage(text)
-	})
-	note(err)
-	f.EOSURL, err = settings.Get(s, "eos_url", "", func(text string) (string, error) {
-		text = strings.TrimSpace(text)
-		return text, checkURL(text)
-	})
-	note(err)
 	if err := errors.Join(wrong...); err != nil {
 		return Fields{}, err
 	}
 	return f, nil
 }
 
-// optional returns a parser for which an empty value is none.
-func optional[T any](parse func(string) (T, error)) func(string) (T, error) {
-	return func(text string) (value T, err error) {
-		if text = strings.TrimSpace(text); text == "" {
-			return value, nil
+// Set sets the field that one of [Keys] stands for, from the text of a setting, as [FromSettings]
+// reads it; an empty text is the default. The error says what is allowed, and then nothing changes.
+// It panics where there is no such key.
+func (f *Fields) Set(key, text string) error {
+	switch key {
+	case "backoff":
+		return read(&f.Backoff, text, func(text string) (*time.Duration, error) {
+			d, err := wholeSeconds(text)
+			return &d, err
+		})
+	case "backoff_percentage":
+		return read(&f.BackoffPercentage, text, percentage)
+	case "retry_after_seconds":
+		return read(&f.RetryAfter, text, retryAfter)
+	case "eos":
+		return read(&f.EOS, text, date)
+	case "eos_message":
+		if err := checkMessage(text); err != nil {
+			return err
 		}
-		return parse(text)
+		f.EOSMessage = text
+		return nil
+	case "eos_url":
+		return read(&f.EOSURL, text, func(text string) (string, error) {
+			return text, checkURL(text)
+		})
 	}
+	panic("notices: Fields.Set: there is no key " + strconv.Quote(key))
+}
+
+// read sets a field, for which an empty text is the default.
+func read[T any](field *T, text string, parse func(string) (T, error)) (err error) {
+	var value T
+	if text = strings.TrimSpace(text); text != "" {
+		value, err = parse(text)
+	}
+	if err == nil {
+		*field = value
+	}
+	return err
 }
 
 func wholeSeconds(text string) (time.Duration, error) {

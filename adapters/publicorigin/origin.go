@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/freshet-go/freshet/settings"
@@ -63,20 +64,34 @@ func Keys() []string { return []string{"http_host", "http_scheme"} }
 // setting, its value, where it was set and what is allowed. To change the origin, restart: what was
 // stored has the old one in its keys.
 func FromSettings(s *settings.Settings) (o Origin, err error) {
-	if o.Host, err = settings.Get(s, "http_host", "", trimmed(checkHost)); err != nil {
-		return Origin{}, err
-	}
-	if o.Scheme, err = settings.Get(s, "http_scheme", "", trimmed(checkScheme)); err != nil {
-		return Origin{}, err
+	for _, key := range Keys() {
+		_, err := settings.Get(s, key, struct{}{}, func(text string) (struct{}, error) {
+			return struct{}{}, o.Set(key, text)
+		})
+		if err != nil {
+			return Origin{}, err
+		}
 	}
 	return o, nil
 }
 
-func trimmed(check func(string) error) func(string) (string, error) {
-	return func(text string) (string, error) {
-		text = strings.ToLower(strings.TrimSpace(text))
-		return text, check(text)
+// Set sets what one of [Keys] stands for, from the text of a setting. The error says what is
+// allowed, and then nothing changes. It panics where there is no such key.
+func (o *Origin) Set(key, text string) error {
+	field, check := &o.Host, checkHost
+	switch key {
+	case "http_host":
+	case "http_scheme":
+		field, check = &o.Scheme, checkScheme
+	default:
+		panic("publicorigin: Origin.Set: there is no key " + strconv.Quote(key))
 	}
+	text = strings.ToLower(strings.TrimSpace(text))
+	if err := check(text); err != nil {
+		return err
+	}
+	*field = text
+	return nil
 }
 
 // Handler wraps app, which then sees each request as one for the origin. Mount it outside
