@@ -34,8 +34,9 @@ const VersionField = "Freshet-Door-Version"
 type Options struct {
 	// Authenticate reports whether a request may enter. It is required: see [Tokens].
 	Authenticate func(*http.Request) bool
-	// Hosts are the hosts whose URLs may be purged and explained, such as "www.example.com".
-	// Default: the host by which the door was asked.
+	// Hosts are the hosts whose URLs may be purged and explained, such as "www.example.com"; "*" is
+	// every host, for a door that is asked by a name of its own. Default: the host by which the
+	// door was asked.
 	Hosts []string
 	// Flush opens /__flush__: POST there makes everything unusable that is stored, and empties
 	// Store. Default false: the door answers 404.

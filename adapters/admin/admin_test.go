@@ -320,6 +320,21 @@ func TestTheDoorSaysWhatIsAllowed(t *testing.T) {
 	}
 }
 
+// A door that is asked by a name of its own is for every host, if it says so.
+func TestDoorForEveryHost(t *testing.T) {
+	s := newSite(t, admin.Options{Hosts: []string{"*"}})
+	for _, url := range []string{s.URL + "/a", "https://www.example.com/a"} {
+		if status, _, body := s.ask("POST", "/__freshet__/purge", `{"url": "`+url+`"}`,
+			"Freshet-Door", "1"); status != 200 {
+			t.Errorf("%s: %d %s", url, status, body)
+		}
+	}
+	if status, _, _ := s.ask("POST", "/__freshet__/purge", `{"url": "/a"}`, "Freshet-Door",
+		"1"); status != 400 {
+		t.Errorf("a URL without a host: %d", status)
+	}
+}
+
 func TestStatsAndTop(t *testing.T) {
 	s := newSite(t, admin.Options{})
 	s.ask("GET", "/__freshet__/top", "") // somebody looks

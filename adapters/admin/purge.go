@@ -87,7 +87,7 @@ func (d *Door) readPurge(w http.ResponseWriter, r *http.Request) (p purge, err e
 	switch {
 	case asked != 1:
 		return p, errors.New("say one of url, prefix, tags and all")
-	case !absolute(p.URL + p.Prefix) && p.URL+p.Prefix != "":
+	case !absolute(p.URL+p.Prefix) && p.URL+p.Prefix != "":
 		return p, fmt.Errorf("%q is no absolute URL: allowed is one with its host, such as %s", p.URL+
 			p.Prefix, example(r, p.URL+p.Prefix))
 	case len(p.Tags) > maxTags:
@@ -128,7 +128,7 @@ func (d *Door) ours(r *http.Request, p purge) (host string, ours bool) {
 		hosts = []string{r.Host}
 	}
 	return u.Host, slices.ContainsFunc(hosts, func(h string) bool {
-		return strings.EqualFold(h, u.Host)
+		return h == "*" || strings.EqualFold(h, u.Host)
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 // goes.
 type doors struct {
 	plain, secure net.Listener // nil: none
+	admin         net.Listener // for operators; nil: none
 	cert          *certificate // of secure
 	file          *logFile     // nil: none
 	access        io.Writer    // file or stderr
@@ -36,6 +37,9 @@ func (d *doors) open(ctx context.Context, f *proxyFlags, log *slog.Logger) (err 
 		return err
 	}
 	if d.secure, err = listen(ctx, "listen-tls", f.tls.listen, f); err != nil {
+		return err
+	}
+	if d.admin, err = listen(ctx, "door", f.door.address, f); err != nil {
 		return err
 	}
 	if d.secure != nil {
@@ -103,7 +107,7 @@ func (d *doors) hangup() {
 }
 
 func (d *doors) close() {
-	for _, l := range []net.Listener{d.plain, d.secure} {
+	for _, l := range []net.Listener{d.plain, d.secure, d.admin} {
 		if l != nil {
 			l.Close()
 		}

@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/freshet-go/freshet/adapters/notices"
 	"github.com/freshet-go/freshet/adapters/statsd"
 	"github.com/freshet-go/freshet/cmd/freshet/proxy"
 	"github.com/freshet-go/freshet/internal/rules"
@@ -86,6 +88,11 @@ type proxyFlags struct {
 	purge    purgeFlags
 	statsd   statsd.Options
 	sends    *sender // to statsd; nil: nothing
+	notices  noticeFlags
+	board    notices.Board // of notices in use
+	door     doorFlags
+	readOnly bool
+	strict   bool
 	name     string
 	log      logFlags
 	source   source
@@ -107,7 +114,10 @@ func readProxyFlags(args, environ []string, log *slog.Logger) (*proxyFlags, erro
 	if err := f.take(set, f.watch.Settings(), environ); err != nil {
 		return nil, err
 	}
-	if err := f.complete(); err != nil {
+	if err := f.complete(environ); err != nil {
+		return nil, err
+	}
+	if err := f.board.Set(f.notices.fields); err != nil {
 		return nil, err
 	}
 	f.live.Use(f.rules)
@@ -119,12 +129,18 @@ func readProxyFlags(args, environ []string, log *slog.Logger) (*proxyFlags, erro
 }
 
 // complete checks the flags together, and fills in what follows from others.
-func (f *proxyFlags) complete() error {
-	f.warnings = append(f.warnings, f.purge.warnings()...)
+func (f *proxyFlags) complete(environ []string) error {
+	f.warnings = slices.Concat(f.warnings, f.purge.warnings(), f.door.warnings())
 	if f.tls.listen != "" && !f.listenGiven {
 		f.listen = ""
 	}
-	return errors.Join(f.spread.check(), f.purge.check(), f.tls.check())
+	var shared error
+	if f.readOnly && strings.HasPrefix(f.store.URL, "memory:") {
+		shared = errors.New("--readonly needs a --store that other processes fill, such as " +
+			"redis://127.0.0.1:6379/0: nothing would ever be in this one's memory")
+	}
+	return errors.Join(f.spread.check(), f.purge.check(), f.tls.check(), f.notices.check(),
+		f.door.check(environ, f.listen, f.tls.listen), shared)
 }
 
 // parseProxyFlags reads the command line alone.
@@ -182,6 +198,10 @@ func newProxyFlags() (*proxyFlags, *flag.FlagSet) {
 	set.Func("stale-if-error", "", into(&f.sie, settings.Duration))
 	set.Var(&f.rule, "rule", "")
 	set.Func("name", "", into(&f.name, readName))
+	set.BoolVar(&f.readOnly, "readonly", false, "")
+	set.BoolVar(&f.strict, "strict", false, "")
+	f.notices.define(set)
+	f.door.define(set)
 	f.spread.define(set)
 	f.purge.define(set)
 	f.tls.define(set)

@@ -17,6 +17,9 @@ func (f *proxyFlags) follow(args, environ []string) {
 		if err != nil {
 			return err
 		}
+		if err := f.board.Set(next.notices.fields); err != nil {
+			return err
+		}
 		f.live.Use(next.rules)
 		return nil
 	})

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet"
+	"github.com/freshet-go/freshet/adapters/admin"
+	"github.com/freshet-go/freshet/adapters/heartbeat"
 	"github.com/freshet-go/freshet/cmd/freshet/proxy"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/open"
@@ -121,7 +123,11 @@ func cannotListen(flag, address string, err error) error {
 func serveProxy(
 	ctx context.Context, d *doors, f *proxyFlags, entries store.Store, log *slog.Logger,
 ) error {
-	p, err := newProxy(f, entries, d.access, log)
+	var watch *admin.Watch
+	if d.admin != nil {
+		watch = admin.NewWatch()
+	}
+	p, err := newProxy(f, entries, d.access, watch, log)
 	if err != nil {
 		return err
 	}
@@ -133,8 +139,11 @@ func serveProxy(
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	p.Attach(server)
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
 	d.serve(server, failed)
+	if d.admin != nil {
+		defer openDoor(d.admin, f, p, watch, entries, log, failed)()
+	}
 	select {
 	case err = <-failed:
 	case <-ctx.Done():
@@ -152,8 +161,8 @@ func serveProxy(
 }
 
 func newProxy(
-	f *proxyFlags, entries store.Store, access io.Writer, log *slog.Logger,
-) (*proxy.Proxy, error) {
+	f *proxyFlags, entries store.Store, access io.Writer, watch *admin.Watch, log *slog.Logger,
+) (p *proxy.Proxy, err error) {
 	stall := f.stall
 	if stall == 0 {
 		stall = -1
@@ -162,19 +171,31 @@ func newProxy(
 		Store: entries,
 		Cache: freshet.Options{
 			Policy: f.live.Policy, PolicySource: f.live.Source, Name: f.name,
-			StallTimeout: stall,
+			StallTimeout: stall, ReadOnly: f.readOnly, Strict: f.strict,
+			RetryAfter: -1, // see f.board
 		},
+		Origin: f.notices.origin,
+		Around: f.notices.around(&f.board, entries, func() *proxy.Proxy { return p },
+			heartbeat.Options{Log: log}),
 		ReplaceHost: !f.preserveHost, TrustForwarded: f.trustForwarded,
 		AllowUnderscores: f.underscores,
 		Timeout:          f.timeout, Log: log, Others: f.upstreams[1:], Purge: proxy.Purge(f.purge),
 	}
 	f.spread.apply(&o)
-	f.sends.counts(&o.Cache)
+	var observers []func(*http.Request, freshet.Event)
+	if f.sends != nil {
+		observers = append(observers, f.sends.meter.Observe)
+	}
+	if watch != nil {
+		observers = append(observers, watch.Observe)
+	}
+	if len(observers) > 0 {
+		o.Cache.Observe = freshet.Observers(observers...)
+	}
 	if f.log.wanted() {
 		o.Access = f.log.access(access, log)
 	}
-	p, err := proxy.New(f.upstreams[0], o)
-	if err != nil {
+	if p, err = proxy.New(f.upstreams[0], o); err != nil {
 		return nil, err
 	}
 	f.sends.reports(p)

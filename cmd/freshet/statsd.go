@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"log/slog"
 
-	"github.com/freshet-go/freshet"
 	"github.com/freshet-go/freshet/adapters/statsd"
 	"github.com/freshet-go/freshet/cmd/freshet/proxy"
 	"github.com/freshet-go/freshet/metrics"
@@ -39,13 +38,6 @@ func newSender(o statsd.Options, log *slog.Logger) (*sender, error) {
 func (s *sender) times(o *open.Options) {
 	if s != nil {
 		o.Wrap = s.client.Backend
-	}
-}
-
-// counts has the requests of a Cache counted.
-func (s *sender) counts(o *freshet.Options) {
-	if s != nil {
-		o.Observe = s.meter.Observe
 	}
 }
 

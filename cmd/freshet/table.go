@@ -37,6 +37,12 @@ var proxyGroups = []group{
 				"digits and hyphens",
 			More: "otherwise they are dropped, since many apps take X_Forwarded_For for " +
 				"X-Forwarded-For"},
+		{Name: "proxy.http-host", Value: "HOST", Allowed: "a host, or a host and a port",
+			Meaning: "the host of the public URLs, which counts in place of the one that a request " +
+				"names",
+			More: "for keys, purges and the upstream; only where one host is served"},
+		{Name: "proxy.http-scheme", Value: "SCHEME", Allowed: "http or https",
+			Meaning: "the scheme of the public URLs, in place of the connection's"},
 		{Name: "proxy.timeout", Value: "DURATION", Default: "1m", Allowed: "more than 0",
 			Meaning: "how long the upstream may be silent"},
 		{Name: "proxy.stall-timeout", Value: "DURATION", Default: "1m", Allowed: "0 or more",
@@ -92,11 +98,16 @@ var proxyGroups = []group{
 				"times. The first rule that matches " +
 				"wins, before those in the section [rules] of --config. docs/rules.md has the words"},
 	}},
-	upstreamGroup, purgeGroup, tlsGroup,
+	upstreamGroup, purgeGroup, tlsGroup, noticeGroup, healthGroup, doorGroup,
 	{title: "how it runs", rows: []settings.Setting{
 		{Name: "proxy.name", Value: "NAME", Default: "Freshet", Allowed: "letters, digits and - " +
 			". _, a letter first",
 			Meaning: "its name in Cache-Status and Via"},
+		{Name: "proxy.readonly", Default: "false",
+			Meaning: "look up what others have stored, and write nothing",
+			More:    "wants a --store that processes share; purges hold in this process alone"},
+		{Name: "proxy.strict", Default: "false",
+			Meaning: "answer 503 while the store fails, in place of asking the upstream"},
 	}},
 	{title: "the access log", rows: logRows},
 	{title: "settings", rows: sourceRows},

@@ -26,6 +26,8 @@ type Health struct {
 	Fall int
 	// Rise is how many good checks in a row bring it up again. Default 2.
 	Rise int
+
+	any bool // every answer is a good one
 }
 
 func (h Health) withDefaults() Health {
@@ -112,6 +114,9 @@ func httpProbe(h Health, transport *http.Transport) func(context.Context, *upstr
 			return err
 		}
 		res.Body.Close()
+		if h.any {
+			return nil
+		}
 		if res.StatusCode < 200 || res.StatusCode > 399 {
 			return fmt.Errorf("%s answered %s", r.URL, res.Status)
 		}

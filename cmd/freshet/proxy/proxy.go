@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/freshet-go/freshet/adapters/publicorigin"
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
@@ -66,6 +67,13 @@ type Options struct {
 	Health Health
 	// Purge says who may invalidate by PURGE and BAN. Default: nobody.
 	Purge Purge
+	// Origin is the host and the scheme of the public URLs, which count in place of those that
+	// requests name: in keys, in what the upstream gets, and in purges. New panics where it cannot
+	// be one. Default: a request's own.
+	Origin publicorigin.Origin
+	// Around wraps what answers all but purges and what is refused: a board of notices, a
+	// heartbeat. It is within the access log. Nil: nothing does.
+	Around func(http.Handler) http.Handler
 	// Log gets faults: an upstream that cannot be reached, say. Nil: slog.Default().
 	Log *slog.Logger
 	// Access gets each request at its end, and each refresh of the cache's own, from the goroutine
@@ -87,6 +95,8 @@ type Proxy struct {
 	reverse *httputil.ReverseProxy
 	cache   *middleware.Cache
 	cached  http.Handler
+	answer  http.Handler    // cached, for clients
+	inward  http.Handler    // see public
 	own     *memstore.Store // nil: the store is the caller's
 	via     via
 	pins    pins
@@ -159,6 +169,10 @@ func (p *Proxy) mount() {
 	// Nothing around the cache sets cookies, so that no guard is needed.
 	p.cache.Root(p.cached)
 	p.via = newVia(o.Name)
+	p.inward = inward(p.options.Origin)
+	if p.answer = http.HandlerFunc(p.serveCached); p.options.Around != nil {
+		p.answer = p.options.Around(p.answer)
+	}
 }
 
 // ServeHTTP answers from the cache or by the upstream.
@@ -193,17 +207,21 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 	case atLastHop(r):
 		answerLastHop(w, r)
 	default:
-		by := p.route(r)
-		if r = p.endToEnd(r); by != nil {
-			p.serveRouted(w, r, by)
-			return
-		}
-		p.cached.ServeHTTP(w, r)
+		p.answer.ServeHTTP(w, r)
 	}
 }
 
 // Stats returns what the proxy's cache holds and runs now; see middleware.Cache.Stats.
 func (p *Proxy) Stats() middleware.Stats { return p.cache.Stats() }
+
+func (p *Proxy) serveCached(w http.ResponseWriter, r *http.Request) {
+	by := p.route(r)
+	if r = p.public(p.endToEnd(r)); by != nil {
+		p.serveRouted(w, r, by)
+		return
+	}
+	p.cached.ServeHTTP(w, r)
+}
 
 // Shutdown ends health checks, refreshes in the background and idle connections to the upstream,
 // and returns when that is done or ctx is. The requests that are being served are not touched: shut

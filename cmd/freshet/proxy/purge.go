@@ -73,6 +73,7 @@ func (p *Proxy) readPurge(r *http.Request) (purge, *problem) {
 	if refused := p.mayPurge(r); refused != nil {
 		return purge{}, refused
 	}
+	r = p.public(r)
 	asked := purge{tags: surrogateKeys(r.Header), soft: wantsSoft(r.Header)}
 	switch everything := r.RequestURI == "*"; {
 	case asked.tags != nil && r.Method == "BAN":

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/freshet-go/freshet/adapters/admin"
+	"github.com/freshet-go/freshet/cmd/freshet/proxy"
+	"github.com/freshet-go/freshet/settings"
+	"github.com/freshet-go/freshet/store"
+)
+
+// doorGroup are the rows of the admin door.
+var doorGroup = group{title: "the door for operators", rows: []settings.Setting{
+	{Name: "proxy.door", Value: "HOST:PORT",
+		Meaning: "where to serve a page, statistics, explanations and purges for operators",
+		More:    ":9999 is 127.0.0.1:9999; without it there is no door. docs/door.md has all of it"},
+	{Name: "proxy.door-token-file", Value: "FILE",
+		Meaning: "the file that holds the door's token, of 16 to 512 bytes",
+		More:    "without it, the variable FRESHET_DOOR_TOKEN does"},
+}}
+
+// doorFlags say where the door is, and who may enter.
+type doorFlags struct {
+	address   string // "": there is no door
+	tokenFile string
+	token     string
+}
+
+func (f *doorFlags) define(set *flag.FlagSet) {
+	set.Func("door", "", into(&f.address, readDoor))
+	set.StringVar(&f.tokenFile, "door-token-file", "", "")
+}
+
+// readDoor reads an address. Without a host it is this machine's own.
+func readDoor(text string) (string, error) {
+	address, err := readListen(text)
+	if err != nil {
+		return "", errors.New("allowed is HOST:PORT, such as 127.0.0.1:9999 or :9999, which is " +
+			"the same")
+	}
+	if host, port, _ := net.SplitHostPort(address); host == "" {
+		address = net.JoinHostPort("127.0.0.1", port)
+	}
+	return address, nil
+}
+
+// check reads the token, and returns what is wrong with the flags together.
+func (f *doorFlags) check(environ []string, listen ...string) (err error) {
+	if f.address == "" {
+		if f.tokenFile != "" {
+			return errors.New("--door-token-file needs --door: the address of the door, such as " +
+				"127.0.0.1:9999")
+		}
+		return nil
+	}
+	for i, flag := range []string{"listen", "listen-tls"} {
+		if meet(f.address, listen[i]) {
+			return fmt.Errorf("--door %q is where --%s %q serves clients: give the door an address "+
+				"of its own", f.address, flag, listen[i])
+		}
+	}
+	from := "FRESHET_DOOR_TOKEN"
+	if f.token, err = valueOf(environ, from), nil; f.tokenFile != "" {
+		from = fmt.Sprintf("--door-token-file %q", f.tokenFile)
+		if f.token, err = readTokenFile(f.tokenFile); err != nil {
+			return err
+		}
+	}
+	switch n := len(f.token); {
+	case n == 0 && f.tokenFile == "":
+		return errors.New("--door needs a token, which operators show: put one into a file " +
+			"(head -c 24 /dev/urandom | base64) and name it with --door-token-file, or set " +
+			"FRESHET_DOOR_TOKEN")
+	case n < 16 || n > 512:
+		return fmt.Errorf("%s holds a token of %d bytes: allowed are 16 to 512, so that nobody "+
+			"guesses it: head -c 24 /dev/urandom | base64", from, n)
+	case strings.ContainsAny(f.token, " \t\r\n"):
+		return fmt.Errorf("%s holds a token with white space: allowed is one word", from)
+	}
+	return nil
+}
+
+// valueOf is the value of a variable, of which the last one counts.
+func valueOf(environ []string, name string) (value string) {
+	for _, line := range environ {
+		if text, found := strings.CutPrefix(line, name+"="); found {
+			value = text
+		}
+	}
+	return value
+}
+
+func readTokenFile(name string) (string, error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return "", fmt.Errorf("--door-token-file: %w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
+}
+
+// meet reports whether a listener at one address would take the connections to the other.
+func meet(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	if errA != nil || errB != nil || portA != portB || portA == "0" {
+		return false
+	}
+	everywhere := func(host string) bool {
+		addr, err := netip.ParseAddr(host)
+		return host == "" || err == nil && addr.IsUnspecified()
+	}
+	return hostA == hostB || everywhere(hostA) || everywhere(hostB)
+}
+
+// warnings says what hardly anybody means.
+func (f *doorFlags) warnings() []string {
+	host, _, err := net.SplitHostPort(f.address)
+	addr, bad := netip.ParseAddr(host)
+	if err != nil || host == "localhost" || bad == nil && addr.IsLoopback() {
+		return nil
+	}
+	return []string{"--door " + f.address + " is reached from other machines, and its token is sent " +
+		"without TLS: 127.0.0.1 and a tunnel, or a proxy with TLS before it, keep it secret"}
+}
+
+// openDoor serves the door of a proxy on l until the function that it returns is called. What ends
+// it before goes to failed.
+func openDoor(
+	l net.Listener, f *proxyFlags, p *proxy.Proxy, watch *admin.Watch, entries store.Store,
+	log *slog.Logger, failed chan<- error,
+) (stop func()) {
+	hosts := f.purge.Hosts
+	if len(hosts) == 0 {
+		hosts = []string{"*"}
+	}
+	server := &http.Server{
+		Handler: admin.New(p.Cache(), watch, admin.Options{
+			Authenticate: admin.Tokens(f.door.token), Hosts: hosts, Flush: true, Store: entries,
+			Log: log,
+		}),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	log.LogAttrs(context.Background(), slog.LevelInfo, "freshet proxy: the door is open",
+		slog.String("url", "http://"+l.Addr().String()+"/"))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := server.Serve(l); err != http.ErrServerClosed {
+			failed <- fmt.Errorf("the door: %w", err)
+		}
+	}()
+	return func() {
+		server.Close() // not Shutdown, for which those who watch events would not leave
+		<-done
+	}
+}

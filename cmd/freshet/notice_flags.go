@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"net/http"
+	"strings"
+
+	"github.com/freshet-go/freshet/adapters/heartbeat"
+	"github.com/freshet-go/freshet/adapters/notices"
+	"github.com/freshet-go/freshet/adapters/publicorigin"
+	"github.com/freshet-go/freshet/cmd/freshet/proxy"
+	"github.com/freshet-go/freshet/settings"
+	"github.com/freshet-go/freshet/store"
+)
+
+// noticeGroup are the rows of what clients are told while the service is under load, and ends.
+var noticeGroup = group{title: "what clients are told", rows: []settings.Setting{
+	{Name: "proxy.backoff", Value: "SECONDS", Allowed: "whole seconds from 0 to 2147483648",
+		Live: true, Meaning: "ask clients to send nothing for so long: Backoff, with each response",
+		More: "0 is sent, too"},
+	{Name: "proxy.backoff-percentage", Value: "PERCENT", Default: "100", Allowed: "0 to 100",
+		Live: true, Meaning: "the probability that a response has the Backoff"},
+	{Name: "proxy.retry-after-seconds", Value: "SECONDS", Default: "30",
+		Allowed: "whole seconds from 0 to 2147483648", Live: true,
+		Meaning: "the Retry-After of a 503 that has none", More: "0: none"},
+	{Name: "proxy.eos", Value: "DATE", Allowed: "a date, or a time, in UTC", Live: true,
+		Meaning: "when the service ends: before it, each response has an Alert; from then on, " +
+			"each gets 410",
+		More: "such as 2027-03-31 or 2027-03-31T12:00:00Z"},
+	{Name: "proxy.eos-message", Value: "TEXT", Allowed: "up to 1024 bytes", Live: true,
+		Meaning: "the message in the Alert"},
+	{Name: "proxy.eos-url", Value: "URL", Allowed: "an absolute http or https URL", Live: true,
+		Meaning: "the URL in the Alert, of a page that says more"},
+}}
+
+// healthGroup are the rows of the proxy's own health.
+var healthGroup = group{title: "its own health", rows: []settings.Setting{
+	{Name: "proxy.heartbeat", Value: "PATH",
+		Meaning: "answer this path with whether an upstream and the store work, as Kinto and " +
+			"Dockerflow do",
+		More: "such as /__heartbeat__; without it the upstream answers"},
+	{Name: "proxy.lbheartbeat", Value: "PATH",
+		Meaning: "answer this path with 200 while the proxy serves",
+		More:    "such as /__lbheartbeat__"},
+}}
+
+// noticeFlags say what clients are told, and by which paths the proxy tells how it is.
+type noticeFlags struct {
+	fields            notices.Fields
+	origin            publicorigin.Origin
+	heartbeat, alive  string // paths; "": none
+	percentage, about bool   // --backoff-percentage, and --eos-message or --eos-url, are there
+}
+
+func (f *noticeFlags) define(set *flag.FlagSet) {
+	for _, key := range notices.Keys() {
+		set.Func(strings.ReplaceAll(key, "_", "-"), "", func(text string) error {
+			f.percentage = f.percentage || key == "backoff_percentage"
+			f.about = f.about || key == "eos_message" || key == "eos_url"
+			return f.fields.Set(key, text)
+		})
+	}
+	for _, key := range publicorigin.Keys() {
+		set.Func(strings.ReplaceAll(key, "_", "-"), "", func(text string) error {
+			return f.origin.Set(key, text)
+		})
+	}
+	set.Func("heartbeat", "", into(&f.heartbeat, readOwnPath))
+	set.Func("lbheartbeat", "", into(&f.alive, readOwnPath))
+}
+
+// check returns what is wrong with the flags together.
+func (f *noticeFlags) check() error {
+	switch {
+	case f.heartbeat != "" && f.heartbeat == f.alive:
+		return errors.New("--heartbeat and --lbheartbeat are one path: give each its own")
+	case f.percentage && f.fields.Backoff == nil:
+		return errors.New("--backoff-percentage needs --backoff: without it there is none")
+	case f.about && f.fields.EOS.IsZero():
+		return errors.New("--eos-message and --eos-url need --eos: the date on which the service " +
+			"ends")
+	}
+	return nil
+}
+
+// around returns what answers the paths of health, and puts up notices, before the proxy. p gives
+// the proxy, which there is when the first request comes.
+func (f *noticeFlags) around(
+	board *notices.Board, entries store.Store, p func() *proxy.Proxy, o heartbeat.Options,
+) func(http.Handler) http.Handler {
+	o.Probes = map[string]heartbeat.Probe{
+		"store":    heartbeat.Store(entries),
+		"upstream": func(ctx context.Context) error { return p().Probe(ctx) },
+	}
+	beat, alive := heartbeat.New(o), heartbeat.Alive()
+	return func(app http.Handler) http.Handler {
+		told := board.Handler(app)
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch path := r.URL.Path; {
+			case path == f.heartbeat && path != "":
+				beat.ServeHTTP(w, r)
+			case path == f.alive && path != "":
+				alive.ServeHTTP(w, r)
+			default:
+				told.ServeHTTP(w, r)
+			}
+		})
+	}
+}
+
+// readOwnPath reads a path that the proxy answers itself.
+func readOwnPath(text string) (string, error) {
+	if !strings.HasPrefix(text, "/") || text == "/" || strings.ContainsAny(text, "?#% ;") {
+		return "", errors.New("allowed is a path without a query, such as /__heartbeat__")
+	}
+	return text, nil
+}
