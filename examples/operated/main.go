@@ -3,7 +3,9 @@
 //
 //	go run ./examples/operated
 //
-// It prints where to look, and asks itself for pages, so that there is something to see.
+// It prints where to look, and asks itself for pages, so that there is something to see. With
+// -config FILE it tells clients what the file says (backoff = 10, eos = 2027-03-31), from the next
+// request after a change on, also with pages that are stored.
 package main
 
 import (
@@ -17,29 +19,63 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/freshet-go/freshet"
 	"github.com/freshet-go/freshet/adapters/admin"
+	"github.com/freshet-go/freshet/adapters/notices"
 	"github.com/freshet-go/freshet/adapters/requestlog"
+	"github.com/freshet-go/freshet/settings"
+	"github.com/freshet-go/freshet/settings/reload"
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
 func main() {
 	listen := flag.String("listen", "127.0.0.1:8080", "where to serve")
 	token := flag.String("token", "open sesame, open sesame", "the token of the door")
+	config := flag.String("config", "", "a settings file, whose notices are followed")
 	traffic := flag.Bool("traffic", true, "ask for pages all the time")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *listen, *token, *traffic, os.Stdout, os.Stderr); err != nil {
+	if err := run(ctx, *listen, *token, *config, *traffic, os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "operated:", err)
 		os.Exit(1)
 	}
 }
 
+// follow returns a board with the notices of a settings file, and what keeps it current until its
+// context is done. SIGHUP has the file read as well.
+func follow(file string, log *slog.Logger) (*notices.Board, *reload.Watcher, error) {
+	watch, err := reload.Open(reload.Options{
+		Loader: settings.Loader{Keys: notices.Keys()}, File: file, Environ: os.Environ(),
+		Live: notices.Keys(), Signals: []os.Signal{syscall.SIGHUP}, Log: log,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	board := new(notices.Board)
+	put := func(s *settings.Settings) error {
+		fields, err := notices.FromSettings(s)
+		if err != nil {
+			return err
+		}
+		return board.Set(fields)
+	}
+	watch.OnChange(put)
+	return board, watch, put(watch.Settings())
+}
+
 // run serves the app until ctx is done.
-func run(ctx context.Context, listen, token string, traffic bool, stdout, stderr io.Writer) error {
+func run(
+	ctx context.Context, listen, token, config string, traffic bool, stdout, stderr io.Writer,
+) error {
+	log := slog.New(slog.NewJSONHandler(stderr, nil))
+	board, followed, err := follow(config, log)
+	if err != nil {
+		return err
+	}
 	l, err := net.Listen("tcp", listen)
 	if err != nil {
 		return err
@@ -47,7 +83,6 @@ func run(ctx context.Context, listen, token string, traffic bool, stdout, stderr
 	pages := memstore.New(64 << 20)
 	defer pages.Close()
 	watch := admin.NewWatch()
-	log := slog.New(slog.NewJSONHandler(stderr, nil))
 	cache := freshet.New(pages, freshet.Options{
 		Log:     log,
 		Observe: freshet.Observers(watch.Observe, requestlog.New(requestlog.Options{Log: log})),
@@ -57,7 +92,6 @@ func run(ctx context.Context, listen, token string, traffic bool, stdout, stderr
 		Store: pages, Log: log})
 
 	mux := http.NewServeMux()
-	mux.Handle("/__freshet__/", http.StripPrefix("/__freshet__", door))
 	mux.Handle("GET /page/{n}", cache.With(freshet.Policy{TTL: 5 * time.Second})(
 		http.HandlerFunc(page)))
 	mux.Handle("GET /news", cache.With(freshet.Policy{
@@ -65,7 +99,18 @@ func run(ctx context.Context, listen, token string, traffic bool, stdout, stderr
 	})(http.HandlerFunc(page)))
 	mux.Handle("GET /cart", cache.With(freshet.Policy{TTL: time.Minute})(http.HandlerFunc(cart)))
 
-	server := &http.Server{Handler: cache.Root(mux), ReadHeaderTimeout: 10 * time.Second}
+	outer := http.NewServeMux() // what operators see stays when the service has ended
+	outer.Handle("/__freshet__/", http.StripPrefix("/__freshet__", door))
+	outer.Handle("/", board.Handler(mux))
+
+	following := make(chan struct{})
+	until, end := context.WithCancel(ctx)
+	go func() {
+		defer close(following)
+		followed.Run(until)
+	}()
+	defer func() { end(); <-following }()
+	server := &http.Server{Handler: cache.Root(outer), ReadHeaderTimeout: 10 * time.Second}
 	fmt.Fprintf(stdout, "the app        http://%s/page/1\n", l.Addr())
 	fmt.Fprintf(stdout, "its operators  http://%s/__freshet__/  (any user, password %q)\n",
 		l.Addr(), token)

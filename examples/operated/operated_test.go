@@ -5,6 +5,8 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -22,7 +24,7 @@ func TestItRuns(t *testing.T) {
 	logged, stderr := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(ctx, "127.0.0.1:0", "a token of 24 characters", false, stdout, stderr)
+		ended <- run(ctx, "127.0.0.1:0", "a token of 24 characters", "", false, stdout, stderr)
 	}()
 	lines := bufio.NewScanner(said)
 	lines.Scan()
@@ -63,6 +65,102 @@ func TestItRuns(t *testing.T) {
 	}
 	if status, body := get(door + "stats"); status != 200 || !strings.Contains(body, `"requests":1`) {
 		t.Errorf("%sstats: %d %s", door, status, body)
+	}
+	http.DefaultClient.CloseIdleConnections()
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	stderr.Close()
+	for range log { // until its reader has ended
+	}
+}
+
+// What the settings file tells clients shows on the next hit after a change, without a purge; a
+// change that is wrong tells the log why, and changes nothing. When the service has ended, operators
+// still have their door.
+func TestNoticesFollowTheFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "freshet.ini")
+	write := func(line string) {
+		t.Helper()
+		next := file + ".next"
+		if err := os.WriteFile(next, []byte(line+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(next, file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("backoff = 10")
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	said, stdout := io.Pipe()
+	logged, stderr := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		ended <- run(ctx, "127.0.0.1:0", "a token of 24 characters", file, false, stdout, stderr)
+	}()
+	lines := bufio.NewScanner(said)
+	lines.Scan()
+	app := strings.TrimSuffix(regexp.MustCompile(`http://\S+`).FindString(lines.Text()), "/page/1")
+	lines.Scan()
+	log := make(chan string, 100)
+	go func() {
+		defer close(log)
+		for in := bufio.NewScanner(logged); in.Scan(); {
+			log <- in.Text()
+		}
+	}()
+	loaded := func(says string) {
+		t.Helper()
+		for line := range log {
+			if strings.Contains(line, says) {
+				return
+			}
+		}
+		t.Fatalf("the log has ended, and nothing of %q", says)
+	}
+	get := func(path string) *http.Response {
+		t.Helper()
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, app+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.SetBasicAuth("anybody", "a token of 24 characters")
+		if path == "/news" {
+			r.Header.Del("Authorization")
+		}
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, res.Body)
+		res.Body.Close()
+		return res
+	}
+	expect := func(backoff string, hit bool) {
+		t.Helper()
+		res := get("/news")
+		if got := res.Header.Get("Backoff"); got != backoff ||
+			strings.Contains(res.Header.Get("Cache-Status"), "hit") != hit {
+			t.Errorf("Backoff %q, %s; want %q", got, res.Header.Get("Cache-Status"), backoff)
+		}
+	}
+	expect("10", false)
+	expect("10", true)
+	write("backoff = 20")
+	loaded("settings were loaded anew")
+	expect("20", true)
+	write("backoff = soon")
+	loaded("the old ones stay")
+	expect("20", true)
+	write("eos = 2001-01-01")
+	loaded("settings were loaded anew")
+	if res := get("/news"); res.StatusCode != http.StatusGone {
+		t.Errorf("past the end: %d", res.StatusCode)
+	}
+	if res := get("/__freshet__/stats"); res.StatusCode != http.StatusOK {
+		t.Errorf("the door past the end: %d", res.StatusCode)
 	}
 	http.DefaultClient.CloseIdleConnections()
 	stop()
