@@ -20,7 +20,7 @@ type doors struct {
 	access        io.Writer    // file or stderr
 }
 
-// openDoors opens what the flags name. The error says which of them is wrong; then nothing is open.
+// serveAdmins opens what the flags name. The error says which of them is wrong; then nothing is open.
 func openDoors(
 	ctx context.Context, f *proxyFlags, stderr io.Writer, log *slog.Logger,
 ) (*doors, error) {

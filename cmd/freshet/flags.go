@@ -90,7 +90,7 @@ type proxyFlags struct {
 	sends    *sender // to statsd; nil: nothing
 	notices  noticeFlags
 	board    notices.Board // of notices in use
-	door     doorFlags
+	door     adminFlags
 	readOnly bool
 	strict   bool
 	name     string

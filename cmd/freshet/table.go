@@ -98,7 +98,7 @@ var proxyGroups = []group{
 				"times. The first rule that matches " +
 				"wins, before those in the section [rules] of --config. docs/rules.md has the words"},
 	}},
-	upstreamGroup, purgeGroup, tlsGroup, noticeGroup, healthGroup, doorGroup,
+	upstreamGroup, purgeGroup, tlsGroup, noticeGroup, healthGroup, adminGroup,
 	{title: "how it runs", rows: []settings.Setting{
 		{Name: "proxy.name", Value: "NAME", Default: "Freshet", Allowed: "letters, digits and - " +
 			". _, a letter first",

@@ -19,8 +19,8 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// doorGroup are the rows of the admin door.
-var doorGroup = group{title: "the door for operators", rows: []settings.Setting{
+// adminGroup are the rows of the admin door.
+var adminGroup = group{title: "the door for operators", rows: []settings.Setting{
 	{Name: "proxy.door", Value: "HOST:PORT",
 		Meaning: "where to serve a page, statistics, explanations and purges for operators",
 		More:    ":9999 is 127.0.0.1:9999; without it there is no door. docs/door.md has all of it"},
@@ -29,20 +29,20 @@ var doorGroup = group{title: "the door for operators", rows: []settings.Setting{
 		More:    "without it, the variable FRESHET_DOOR_TOKEN does"},
 }}
 
-// doorFlags say where the door is, and who may enter.
-type doorFlags struct {
+// adminFlags say where the door of a proxy is, and who may enter.
+type adminFlags struct {
 	address   string // "": there is no door
 	tokenFile string
 	token     string
 }
 
-func (f *doorFlags) define(set *flag.FlagSet) {
-	set.Func("door", "", into(&f.address, readDoor))
+func (f *adminFlags) define(set *flag.FlagSet) {
+	set.Func("door", "", into(&f.address, readAdminAddress))
 	set.StringVar(&f.tokenFile, "door-token-file", "", "")
 }
 
-// readDoor reads an address. Without a host it is this machine's own.
-func readDoor(text string) (string, error) {
+// readAdminAddress reads an address. Without a host it is this machine's own.
+func readAdminAddress(text string) (string, error) {
 	address, err := readListen(text)
 	if err != nil {
 		return "", errors.New("allowed is HOST:PORT, such as 127.0.0.1:9999 or :9999, which is " +
@@ -55,7 +55,7 @@ func readDoor(text string) (string, error) {
 }
 
 // check reads the token, and returns what is wrong with the flags together.
-func (f *doorFlags) check(environ []string, listen ...string) (err error) {
+func (f *adminFlags) check(environ []string, listen ...string) (err error) {
 	if f.address == "" {
 		if f.tokenFile != "" {
 			return errors.New("--door-token-file needs --door: the address of the door, such as " +
@@ -72,7 +72,7 @@ func (f *doorFlags) check(environ []string, listen ...string) (err error) {
 	from := "FRESHET_DOOR_TOKEN"
 	if f.token, err = valueOf(environ, from), nil; f.tokenFile != "" {
 		from = fmt.Sprintf("--door-token-file %q", f.tokenFile)
-		if f.token, err = readTokenFile(f.tokenFile); err != nil {
+		if f.token, err = readAdminToken(f.tokenFile); err != nil {
 			return err
 		}
 	}
@@ -100,7 +100,7 @@ func valueOf(environ []string, name string) (value string) {
 	return value
 }
 
-func readTokenFile(name string) (string, error) {
+func readAdminToken(name string) (string, error) {
 	text, err := os.ReadFile(name)
 	if err != nil {
 		return "", fmt.Errorf("--door-token-file: %w", err)
@@ -123,7 +123,7 @@ func meet(a, b string) bool {
 }
 
 // warnings says what hardly anybody means.
-func (f *doorFlags) warnings() []string {
+func (f *adminFlags) warnings() []string {
 	host, _, err := net.SplitHostPort(f.address)
 	addr, bad := netip.ParseAddr(host)
 	if err != nil || host == "localhost" || bad == nil && addr.IsLoopback() {
@@ -133,9 +133,9 @@ func (f *doorFlags) warnings() []string {
 		"without TLS: 127.0.0.1 and a tunnel, or a proxy with TLS before it, keep it secret"}
 }
 
-// openDoor serves the door of a proxy on l until the function that it returns is called. What ends
+// serveAdmin serves the door of a proxy on l until the function that it returns is called. What ends
 // it before goes to failed.
-func openDoor(
+func serveAdmin(
 	l net.Listener, f *proxyFlags, p *proxy.Proxy, watch *admin.Watch, entries store.Store,
 	log *slog.Logger, failed chan<- error,
 ) (stop func()) {
