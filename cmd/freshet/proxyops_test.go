@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -95,6 +96,43 @@ func TestNoticesOfTheProxy(t *testing.T) {
 	write("# nothing")
 	p.until("settings were loaded anew", 4)
 	expect("/", "Alert", "", true)
+	p.stop(syscall.SIGTERM)
+}
+
+// A connection that takes up another protocol passes what puts up notices.
+func TestUpgradeBehindNotices(t *testing.T) {
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, both, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		both.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n" +
+			"Upgrade: echo\r\n\r\n")
+		both.Flush()
+		line, _ := both.ReadString('\n')
+		both.WriteString(line)
+		both.Flush()
+	}))
+	defer upstream.Close()
+	p := start(t, nil, "--listen", "127.0.0.1:0", "--upstream", upstream.URL, "--backoff", "10",
+		"--http-host", "www.example.org")
+	conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+	from := bufio.NewReader(conn)
+	res, err := http.ReadResponse(from, nil)
+	if err != nil || res.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("%v %v", res, err)
+	}
+	io.WriteString(conn, "hello\n")
+	if line, err := from.ReadString('\n'); line != "hello\n" {
+		t.Errorf("%q %v", line, err)
+	}
 	p.stop(syscall.SIGTERM)
 }
 
