@@ -25,8 +25,9 @@ usage: freshet config [--json] [--config FILE] [flags of freshet proxy]
 flags:
   --json                 print JSON (default false): settings, each with name, flag, variable,
                          value, origin, default, allowed, meaning, live (it can change while the
-                         proxy runs) and secret; the store that freshet proxy uses, and app_store, which an app
-                         with these settings does; expiries, which are the app's; and warnings
+                         proxy runs) and secret; the store that freshet proxy uses, and app_store,
+                         which an app with these settings does; expiries, which are the app's; and
+                         warnings
 ` + rowsOf(sourceRows) + `
 A value comes from a flag, from an environment variable, from a line of the file (FILE:LINE), or is
 the default. The status is 0, or 2 if a setting is wrong: each that is has a line on stderr.

@@ -227,9 +227,13 @@ func TestReadOnlyProxy(t *testing.T) {
 	if _, cache, _ := reader.get("/1"); !strings.Contains(cache, "hit") {
 		t.Errorf("what another has stored: %s", cache)
 	}
-	for range 2 {
-		if _, cache, _ := reader.get("/2"); !strings.Contains(cache, "detail=read-only") {
-			t.Errorf("what nobody has stored: %s", cache)
+	if _, cache, _ := reader.get("/2"); !strings.Contains(cache, "detail=read-only") {
+		t.Errorf("what nobody has stored: %s", cache)
+	}
+	for range 2 { // which may share the answer to the one before, while that ends
+		if _, cache, _ := reader.get("/2"); strings.Contains(cache, "hit") ||
+			strings.Contains(cache, "stored") {
+			t.Errorf("what nobody has stored, again: %s", cache)
 		}
 	}
 	reader.stop(syscall.SIGTERM)
