@@ -22,6 +22,10 @@ type advice struct {
 	writers atomic.Int64
 	beside  atomic.Bool // see adviseOnBeside
 	scope   atomic.Bool // see adviseOnScope
+
+	ignoring sync.Map     // policies that ignore cookies, at most maxIgnoring
+	ignorers atomic.Int32 // how many
+	set      atomic.Int32 // lines of adviseOnSet
 }
 
 // warn logs a warning, the first time that it is given it.
@@ -58,6 +62,10 @@ func (c *Cache) advise(p *policy.Policy) {
 			"InvalidateURL and changes do not reach what the others make keys of; "+
 			"let policies share a function, or tag their responses and invalidate the tags",
 			maxReplaces))
+	}
+	if (len(p.IgnoreCookies) > 0 || p.KeepCookies != nil) && c.advice.ignorers.Load() < maxIgnoring {
+		c.advice.ignorers.Add(1)
+		c.advice.ignoring.Store(p, true)
 	}
 	c.expires.name(p.Resource)
 	c.adviseOnResource(p)
@@ -198,13 +206,44 @@ func (x *exchange) adviseOnIgnored(cookie string) {
 	if cookie == "" {
 		return
 	}
-	x.c.say(slog.LevelError, fmt.Sprintf("a policy ignores the cookie %q, which a handler "+
-		"outside the cache sets: "+
+	x.c.say(slog.LevelError, ignoredOutside(cookie), "path", x.r.URL.Path)
+}
+
+func ignoredOutside(cookie string) string {
+	return fmt.Sprintf("a policy ignores the cookie %q, which a handler outside the cache sets: "+
 		"a page behind that handler may hold what belongs to the cookie, such as the token of a "+
-		"form, and others may "+
-		"get it. Take the cookie out of Policy.IgnoreCookies on the routes behind that handler",
-		cookie),
-		"path", x.r.URL.Path)
+		"form, and others may get it. Take the cookie out of Policy.IgnoreCookies on the routes "+
+		"behind that handler", cookie)
+}
+
+// maxIgnoring bounds the policies that adviseOnSet looks at, and its lines.
+const maxIgnoring = 16
+
+// adviseOnSet says what it may mean that the app sets a cookie, on whatever route, which a policy
+// ignores: a login's handler, say, outside of the policy's mount. The pages of that policy are then
+// made without it. h is the header of a response that goes out with cookies.
+func (c *Cache) adviseOnSet(h http.Header) {
+	if c.advice.ignorers.Load() == 0 || c.advice.set.Load() >= maxIgnoring {
+		return
+	}
+	c.advice.ignoring.Range(func(p, _ any) bool {
+		cookie := rules.SetsIgnoredCookie(h, p.(*policy.Policy))
+		if cookie == "" {
+			return true
+		}
+		if _, before := c.advice.said.Load(ignoredOutside(cookie)); before {
+			return false
+		}
+		text := fmt.Sprintf("the app sets the cookie %q, which a policy ignores: on the routes of that "+
+			"policy handlers do not see it, and whoever has it gets the page of those who have not. "+
+			"If these pages depend on it, take it out of Policy.IgnoreCookies, or name it in "+
+			"KeepCookies; else all is well", cookie)
+		if _, before := c.advice.said.Load(text); !before {
+			c.advice.set.Add(1)
+			c.say(slog.LevelInfo, text)
+		}
+		return false
+	})
 }
 
 // adviseOnBeside says what it may mean that a handler outside sets a cookie beside a page that is

@@ -372,3 +372,51 @@ func TestOfHowManyClientsTheWritersAreLookedAt(t *testing.T) {
 			"compressor, which"), lines)
 	}
 }
+
+// A cookie that the app sets on a route of its own, as a login does, and that a policy ignores is
+// told once; one that a handler outside of that policy's mount sets is told as an error alone.
+func TestAdviceOnAnIgnoredCookieOfALogin(t *testing.T) {
+	for _, s := range []struct {
+		name, sets string
+		outside    bool
+		level      string // of the one line; "": none
+	}{
+		{"a login's", "sid", false, "INFO"},
+		{"another one", "other", false, ""},
+		{"of a handler outside the mount", "sid", true, "ERROR"},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			var log bytes.Buffer
+			c := newCache(t, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+			page := c.With(policy.Policy{TTL: time.Minute, IgnoreCookies: []string{"s*"}})(
+				http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					w.Write([]byte("page"))
+				}))
+			sets := func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					http.SetCookie(w, &http.Cookie{Name: s.sets, Value: "1"})
+					next.ServeHTTP(w, r)
+				})
+			}
+			mux := http.NewServeMux()
+			mux.Handle("/page", page)
+			login := sets(http.RedirectHandler("/page", http.StatusSeeOther))
+			if s.outside {
+				login = sets(page)
+			}
+			mux.Handle("/login", login)
+			app := c.Root(mux)
+			for range 3 {
+				get(app, "/login")
+				get(app, "/page")
+			}
+			lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+			if s.level == "" {
+				want(t, "the log", log.String(), "")
+			} else if len(lines) != 1 || !strings.Contains(lines[0], "level="+s.level) ||
+				!strings.Contains(lines[0], `cookie \"sid\"`) {
+				t.Errorf("want one line of level %s: %s", s.level, &log)
+			}
+		})
+	}
+}

@@ -56,6 +56,11 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.c.warnOfGuard(w)
 	}
 	gw.context = gatedContext{r.Context(), &gw.gate}
+	defer func() {
+		if gw.sets { // when the mounts on the way have said theirs
+			g.c.adviseOnSet(gw.Header())
+		}
+	}()
 	defer gw.gate.close()
 	inside := r.WithContext(&gw.context)
 	defer giveBack(r, inside)
@@ -132,6 +137,7 @@ func holdsWriter(t reflect.Type) bool {
 type guarded struct {
 	http.ResponseWriter
 	looked  bool
+	sets    bool // a cookie has gone out
 	gate    gate
 	context gatedContext // of the request, which so needs no memory of its own
 }
@@ -145,6 +151,7 @@ func (g *guarded) look(status int) {
 	h := g.Header()
 	g.gate.leaves(status, h)
 	if setsCookie(h) {
+		g.sets = true
 		rules.KeepFromOthers(h)
 	}
 }

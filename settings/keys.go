@@ -169,11 +169,23 @@ func (l Loader) unknown(f found) error {
 		return fmt.Errorf("%s: %s = %s is no setting: did you mean %s?", f.origin, printable(f.key),
 			shown(f.value), near)
 	}
+	if l.ofStore(f) {
+		return fmt.Errorf("%s: %s is no setting of this program: it is one of a store, which are read "+
+			"with settings.Loader{Keys: open.Keys()}", f.origin, printable(f.key))
+	}
 	if len(known) == 0 {
 		return fmt.Errorf("%s: %s is no setting", f.origin, printable(f.key))
 	}
 	return fmt.Errorf("%s: %s is no setting: known are %s", f.origin, printable(f.key),
 		strings.Join(known, ", "))
+}
+
+// ofStore reports whether a key is called as those of open.Keys are, and the program reads none of
+// these.
+func (l Loader) ofStore(f found) bool {
+	const begin = "cache_"
+	return strings.HasPrefix(nameOf(f.bare), begin) && !slices.ContainsFunc(l.Keys,
+		func(key string) bool { return strings.HasPrefix(nameOf(key), begin) })
 }
 
 // misplaced judges a key of a section that belongs to others.

@@ -390,3 +390,19 @@ func ExampleLoad() {
 	// news 1h0m0s
 	// blog 1m0s
 }
+
+// A setting of a store in a program that reads none of them is refused with what reads them.
+func TestASettingOfAStoreNamesWhatReadsIt(t *testing.T) {
+	file := written(t, "[freshet]", "cache_url = redis://h", "record_cache_expires_seconds = 5")
+	for _, keys := range [][]string{nil, {"listen"}} {
+		_, err := Loader{Resources: []string{"record"}, Keys: keys}.Load(file, nil)
+		if err == nil || !strings.Contains(err.Error(), "freshet.ini:2: cache_url ") ||
+			!strings.Contains(err.Error(), "settings.Loader{Keys: open.Keys()}") {
+			t.Errorf("with the keys %q: %v", keys, err)
+		}
+	}
+	if _, err := (Loader{Resources: []string{"record"}, Keys: []string{"cache_dir"}}).Load(file,
+		nil); err == nil || strings.Contains(err.Error(), "open.Keys()") {
+		t.Errorf("where some are read: %v", err)
+	}
+}
