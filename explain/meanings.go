@@ -21,8 +21,8 @@ func Of(why policy.Reason) (m Meaning, known bool) {
 	return m, known
 }
 
-// OfStatus is Of for a response with a status; 0: it is not known. An operator's lifetime covers some
-// statuses alone, so that for a 404 only its handler can name one.
+// OfStatus is Of for a response with a status; 0: it is not known. An operator's lifetime covers
+// some statuses alone, so that for a 404 only its handler can name one.
 func OfStatus(why policy.Reason, status int) (m Meaning, known bool) {
 	m, known = Of(why)
 	if why == "no-lifetime" && status != 0 && !covered(status) {
@@ -32,8 +32,8 @@ func OfStatus(why policy.Reason, status int) (m Meaning, known bool) {
 	return m, known
 }
 
-// covered reports whether an operator's lifetime covers a status. A test at the root holds it to the
-// rules.
+// covered reports whether an operator's lifetime covers a status. A test at the root holds it to
+// the rules.
 func covered(status int) bool {
 	switch status {
 	case 200, 203, 206, 300, 301, 308, 410:

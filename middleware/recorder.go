@@ -68,10 +68,10 @@ func (w *recorder) reset() {
 		given: maps.Clone(header)}
 }
 
-// TakeBack drops the response that the handler has begun, and reports whether it could: nothing of it
-// has gone anywhere, and the handler may begin another one. The header stays, but for the fields that
-// http.Error takes out as well, which describe the page. It is for frameworks whose handlers return
-// errors.
+// TakeBack drops the response that the handler has begun, and reports whether it could: nothing of
+// it has gone anywhere, and the handler may begin another one. The header stays, but for the fields
+// that http.Error takes out as well, which describe the page. It is for frameworks whose handlers
+// return errors.
 func (w *recorder) TakeBack() bool {
 	if !w.wrote || w.hijacked || !w.to.holds() {
 		return false
@@ -88,8 +88,8 @@ func (w *recorder) TakeBack() bool {
 	return true
 }
 
-var ofPage = [...]string{"Cache-Control", "Content-Encoding", "Content-Length", "Content-Type", "Etag",
-	"Last-Modified"}
+var ofPage = [...]string{"Cache-Control", "Content-Encoding", "Content-Length", "Content-Type",
+	"Etag", "Last-Modified"}
 
 // Header is the handler's header, with what outer handlers put there before it.
 func (w *recorder) Header() http.Header {

@@ -43,8 +43,8 @@ const noCache = "the cache is nil: make it with freshet.New(memstore.New(64<<20)
 // inside may have the page made as well, by Context.Error or Echo.HTTPErrorHandler, and return the
 // error, as echo's RequestLogger does. Any other error that comes after the response has begun
 // means that it broke off: what there is of it is not stored, and no client takes it for whole. A
-// stale response stands in for it, where one may; else the error's page does, while nothing has gone
-// out (up to middleware.HoldBack bytes, not flushed); else the connection is aborted.
+// stale response stands in for it, where one may; else the error's page does, while nothing has
+// gone out (up to middleware.HoldBack bytes, not flushed); else the connection is aborted.
 //
 // echo's Timeout (which is deprecated; ContextTimeout is not concerned) throws away what was
 // written where it gets an error. Outside of the cache it gets none for an error that has its page,

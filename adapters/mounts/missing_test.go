@@ -16,8 +16,9 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// For what lacks of a stored part, the handler is asked alone where nothing outside of the cache puts
-// values into the request's context, and elsewhere for the whole page: docs/caching.md says which.
+// For what lacks of a stored part, the handler is asked alone where nothing outside of the cache
+// puts values into the request's context, and elsewhere for the whole page: docs/caching.md says
+// which.
 func TestWhatIsMissingIsAskedFor(t *testing.T) {
 	for _, s := range []struct {
 		name  string

@@ -129,9 +129,10 @@ func besideCookie(x *explain.Explanation, e *recorded.Exchange) {
 		return
 	}
 	cookie, _ := explain.Of("set-cookie")
-	x.Verdict = "Would not be stored: A cookie is set with the response, which says private: a cache " +
-		"in the app may have added that to the cookie."
-	x.Advice = cookie.Advice + " If the response says private without the cookie, too, take that away."
+	x.Verdict = "Would not be stored: A cookie is set with the response, which says private: a " +
+		"cache in the app may have added that to the cookie."
+	x.Advice = cookie.Advice + " If the response says private without the cookie, too, take that " +
+		"away."
 }
 
 // longest is the longest body that a policy for the request keeps, in bytes.

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// An option that neither the driver nor this package knows is refused with all that there are, and a
-// guess.
+// An option that neither the driver nor this package knows is refused with all that there are, and
+// a guess.
 func TestAnUnknownOptionIsRefusedWithAll(t *testing.T) {
 	for rawURL, says := range map[string][]string{
 		"file:///tmp/x?prfix=a":    {"allowed are fsync, max_bytes", ", prefix, start", "did you mean prefix?"},

@@ -58,9 +58,9 @@ func (p *Proxy) endToEnd(r *http.Request) *http.Request {
 	return out
 }
 
-// climbs reports whether a path, unescaped, leads above where it begins, the root or the path of the
-// upstream's URL, on a server that resolves dot segments, merges slashes, takes a backslash for one,
-// or cuts parameters off segments.
+// climbs reports whether a path, unescaped, leads above where it begins, the root or the path of
+// the upstream's URL, on a server that resolves dot segments, merges slashes, takes a backslash for
+// one, or cuts parameters off segments.
 func climbs(path string) bool {
 	depth := 0
 	for segment := range strings.FieldsFuncSeq(path, func(c rune) bool {

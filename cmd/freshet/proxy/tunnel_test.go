@@ -110,8 +110,8 @@ var climbing = []string{
 	"/a/..//../admin", "/..%5cadmin", "/..;a/admin", "http://a/../admin",
 }
 
-// A path that leads above the root is none, wherever the upstream's URL begins; nginx answers 400 as
-// well. Dot segments that stay below it are the upstream's to resolve.
+// A path that leads above the root is none, wherever the upstream's URL begins; nginx answers 400
+// as well. Dot segments that stay below it are the upstream's to resolve.
 func TestPathsThatLeaveTheRootEndHere(t *testing.T) {
 	s := serve(t, proxy.Options{}, func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, r.RequestURI)
