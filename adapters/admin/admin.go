@@ -85,6 +85,7 @@ func (d *Door) routes() {
 		"/{$}":           {"GET": page("page.html", "text/html; charset=utf-8")},
 		"/page.js":       {"GET": page("page.js", "text/javascript; charset=utf-8")},
 		"/page.css":      {"GET": page("page.css", "text/css; charset=utf-8")},
+		"/icon.svg":      {"GET": page("icon.svg", "image/svg+xml")},
 		"/stats":         {"GET": d.stats},
 		"/top":           {"GET": d.top},
 		"/explain":       {"GET": d.explain},

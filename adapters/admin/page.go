@@ -12,7 +12,7 @@ const contentSecurity = "default-src 'none'; script-src 'self'; style-src 'self'
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for " +
 	"'script'; trusted-types 'none'"
 
-//go:embed page.html page.js page.css
+//go:embed page.html page.js page.css icon.svg
 var files embed.FS
 
 // page serves one of the page's files.

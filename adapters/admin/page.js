@@ -3,11 +3,18 @@
 // become markup here.
 'use strict';
 
-const every = 2000;
-const points = 150;
+const every = 2000;       // milliseconds between two looks
+const hiddenEvery = 15000; // while nobody sees the page: its title still tells of trouble
+const patience = 10000;   // for one answer of the door
+const span = 300;         // seconds that the charts show
+
+// What becomes of requests. The first four spare a handler a whole response.
 const results = ['hit', 'stale', 'collapsed', 'revalidated', 'stored', 'unstored', 'passed', 'refused'];
-const history = [];
-let before = null;
+const meanings = {
+  hit: 'from the store', stale: 'stale, from the store', collapsed: 'shared with another request',
+  revalidated: 'the handler said that it still holds', stored: 'handler ran, response stored',
+  unstored: 'handler ran, response not stored', passed: 'nothing for the cache', refused: 'no handler ran',
+};
 
 const $ = (id) => document.getElementById(id);
 
@@ -16,25 +23,36 @@ const base = location.origin + location.pathname;
 
 // make returns an element with attributes and children, which are elements or texts.
 function make(name, attributes, ...children) {
-  const svg = ['svg', 'line', 'polyline', 'text'].includes(name);
+  const svg = ['svg', 'line', 'polyline', 'polygon', 'text'].includes(name);
   const e = svg ? document.createElementNS('http://www.w3.org/2000/svg', name) : document.createElement(name);
   for (const [key, value] of Object.entries(attributes || {})) e.setAttribute(key, value);
   e.append(...children);
   return e;
 }
 
+// set puts a text in an element, unless it is there: screen readers tell of each change.
+function set(e, text) {
+  if (e.textContent !== text) e.textContent = text;
+}
+
+// plain shows the characters that draw nothing, or turn the direction of others, as a URL has them.
+const plain = (text) => text.replace(
+  /[\u0000-\u001f\u007f-\u00a0\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ufff9-\ufffb]/g,
+  encodeURIComponent);
+
 // number writes a number with few digits: 12.3k.
 function number(n) {
   if (n === 0) return '0';
   const units = ['', 'k', 'M', 'G', 'T'];
   let u = 0;
-  while (Math.abs(n) >= 1000 && u < units.length - 1) { n /= 1000; u++; }
-  const digits = Math.abs(n) >= 100 || Number.isInteger(n) ? 0 : Math.abs(n) >= 10 ? 1 : 2;
+  while (Math.abs(n) >= 999.5 && u < units.length - 1) { n /= 1000; u++; }
+  const digits = Math.abs(n) >= 100 || u === 0 && Number.isInteger(n) ? 0 : Math.abs(n) >= 10 ? 1 : 2;
   return n.toFixed(digits) + units[u];
 }
 
+const exact = (n) => n.toLocaleString('en');
+
 function bytes(n) {
-  if (n < 0) return 'unknown';
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
   let u = 0;
   while (n >= 1024 && u < units.length - 1) { n /= 1024; u++; }
@@ -50,19 +68,14 @@ function time(s) {
   return (s / 3600).toFixed(1) + ' h';
 }
 
+const clock = (at) => new Date(at).toLocaleTimeString('en-GB');
 const percent = (part, whole) => whole > 0 ? (100 * part / whole).toFixed(1) + ' %' : '–';
+const count = (n, one, many) => exact(n) + ' ' + (n === 1 ? one : many);
 
-// table fills a table: columns are [title, isNumber], rows are lists of texts.
-function table(id, columns, rows, none) {
-  const body = rows.length === 0
-    ? [make('tr', {}, make('td', { colspan: columns.length, class: 'empty' }, none))]
-    : rows.map((row) => make('tr', {}, ...row.map((text, i) =>
-      make('td', { class: columns[i][1] ? 'number' : i === 0 ? 'page' : '' }, text))));
-  $(id).replaceChildren(
-    make('thead', {}, make('tr', {}, ...columns.map(([title, isNumber]) =>
-      make('th', { scope: 'col', class: isNumber ? 'number' : '' }, title)))),
-    make('tbody', {}, ...body));
-}
+// What the door has answered, oldest first: {at, stats, sum}, of one run of the app.
+let samples = [];
+let restarted = ''; // when the app has, in words
+let last = null;    // when it answered last
 
 // totals sums the series by result.
 function totals(stats) {
@@ -76,196 +89,486 @@ function totals(stats) {
   return sum;
 }
 
-// fresh is how many requests were answered without a whole response of a handler.
-const fresh = (t) => t.hit + t.stale + t.collapsed + t.revalidated;
+// between returns what has come from one sum to a later one, or all that has come where there is no earlier.
+function between(from, to) {
+  const d = {};
+  for (const k of Object.keys(to)) d[k] = Math.max(0, to[k] - (from ? from[k] : 0));
+  return d;
+}
 
-function tile(title, value) {
-  return make('div', {}, make('dt', {}, title), make('dd', {}, value));
+const spared = (t) => t.hit + t.stale + t.collapsed + t.revalidated;
+const looked = (t) => t.requests - t.passed;
+
+// ago returns the newest sample that is at least so many seconds old, or else the oldest.
+function ago(seconds) {
+  const now = samples[samples.length - 1].at;
+  return samples.findLast((s) => now - s.at >= seconds * 1000) || samples[0];
+}
+
+// lately returns how many times were taken in the last minute, and their mean.
+function lately(of) {
+  const from = ago(60).stats.times[of], to = samples[samples.length - 1].stats.times[of];
+  const n = to.count - from.count;
+  return n > 0 ? { count: n, mean: (to.count * to.mean - from.count * from.mean) / n } : { count: 0, mean: 0 };
+}
+
+// troubles returns what is wrong, the worst first: [class, what, what it means].
+function troubles(stats, now) {
+  const all = [];
+  const j = stats.journal;
+  for (const t of stats.tiers) {
+    const old = ago(60).stats.tiers.find((o) => o.name === t.name);
+    if (t.breaker === 'open') {
+      all.push(['bad', t.name + ' does not answer.', 'Its breaker is open: handlers make what it holds, and it is ' +
+        'tried again now and then. Look at the server, and at the app’s log.']);
+    } else if (t.breaker && t.breaker !== 'closed') {
+      all.push(['warn', t.name + ' is tried again.', 'It did not answer; its breaker lets a few requests through.']);
+    } else if (old && t.failed > old.failed) {
+      all.push(['warn', t.name + ' fails now and then.', exact(t.failed - old.failed) + ' of ' +
+        count(t.calls - old.calls, 'call', 'calls') + ' failed in the last minute. The app’s log says how.']);
+    }
+  }
+  if (j.shared && !j.in_touch) {
+    all.push(['bad', 'The journal of invalidations is out of touch.', (j.lag < 0 ? 'It has never answered. ' :
+      'It last answered ' + time(j.lag) + ' ago. ') + 'Nothing stored is used until it does: it may have a purge.']);
+  }
+  if (j.unsent > 0) {
+    all.push(['warn', count(j.unsent, 'invalidation is', 'invalidations are') + ' not sent yet.',
+      'Other processes learn of them when the journal answers.']);
+  }
+  const minute = between(ago(60).sum, now);
+  const ratio = spared(minute) / looked(minute), usual = spared(now) / looked(now);
+  if (looked(minute) >= 50 && usual >= 0.2 && ratio < usual / 2) {
+    all.push(['warn', 'The hit ratio fell to ' + percent(ratio, 1) + '.', 'It is ' + percent(usual, 1) +
+      ' in all. The results and reasons below say what became of requests.']);
+  }
+  const fill = lately('fill'), fills = stats.times.fill;
+  if (fill.count >= 5 && fill.mean > 0.1 && fill.mean > 4 * fills.mean) {
+    all.push(['warn', 'Handlers are slow: ' + time(fill.mean) + '.', 'Their mean is ' + time(fills.mean) +
+      ' in all. The pages that cost most are below.']);
+  }
+  return all.sort((a, b) => (a[0] === 'bad' ? 0 : 1) - (b[0] === 'bad' ? 0 : 1));
+}
+
+// drawState says at the top, in the colour of the page and in its title, how things are.
+function drawState(all) {
+  const worst = all.length ? all[0][0] : 'good';
+  document.body.dataset.state = worst;
+  document.title = (worst === 'good' || worst === 'note' ? '' : worst === 'bad' ? '✖ ' : '! ') + 'Freshet · ' + location.host;
+  const lines = (all.length ? all : [['good', 'All is well.', '']]).concat(
+    restarted ? [['note', restarted, 'Counts begin anew.']] : []);
+  const words = (list) => list.map((line) => line.join().replace(/[\d.,]+/g, '')).join();
+  if (words(lines) === words(drawState.drawn || [])) { // numbers alone are no news for a screen reader
+    $('state').querySelectorAll('strong').forEach((e, i) => set(e, lines[i][1]));
+    $('state').querySelectorAll('.more').forEach((e, i) => set(e, lines[i][2]));
+    return;
+  }
+  drawState.drawn = lines;
+  $('state').replaceChildren(...lines.map(([kind, what, more]) => make('p', { class: kind },
+    make('span', { class: 'mark', 'aria-hidden': 'true' }, { bad: '✖', warn: '!', good: '✔', note: 'i' }[kind]),
+    make('span', {}, make('strong', {}, what), ' ', make('span', { class: 'more' }, more)))));
+}
+
+function tile(title, value, more) {
+  return make('div', {}, make('dt', {}, title), make('dd', {}, value, make('small', {}, more)));
 }
 
 function drawTiles(stats, now, rate) {
-  const looked = now.requests - now.passed;
-  const recent = rate ? rate.requests - rate.passed : 0;
+  const spread = (of) => stats.times[of].count ? '99 % within ' + time(stats.times[of].p99) : 'none yet';
+  const mean = (of) => lately(of).count ? time(lately(of).mean) : '–';
   $('tiles').replaceChildren(
-    tile('Hit ratio, now', rate ? percent(fresh(rate), recent) : '–'),
-    tile('Hit ratio, in all', percent(fresh(now), looked)),
-    tile('Requests per second', rate ? number(rate.requests) : '–'),
-    tile('A hit, 99 %', stats.times.hit.count ? time(stats.times.hit.p99) : '–'),
-    tile('A handler, 99 %', stats.times.fill.count ? time(stats.times.fill.p99) : '–'),
-    tile('Time saved', time(now.saved)));
+    tile('Hit ratio', rate ? percent(spared(rate), looked(rate)) : '–', percent(spared(now), looked(now)) + ' in all'),
+    tile('Requests a second', rate ? number(rate.requests) : '–', exact(now.requests) + ' in all'),
+    tile('A hit takes', mean('hit'), spread('hit')),
+    tile('A handler takes', mean('fill'), spread('fill')),
+    ...(stats.times.backend.count ? [tile('The store’s server takes', mean('backend'), spread('backend'))] : []),
+    tile('In the making', number(stats.runs.fills), number(stats.runs.refreshes) + ' refreshes'),
+    tile('Saved by hits', time(now.saved), 'time of handlers'));
 }
 
-function drawChart() {
-  const shown = results.filter((r) => history.some((h) => h[r] > 0));
-  const most = Math.max(1, ...history.map((h) => Math.max(...results.map((r) => h[r]))));
-  const x = (i) => 40 + (points - history.length + i) * 555 / (points - 1);
-  const y = (v) => 145 - v * 130 / most;
-  $('chart').replaceChildren(
-    ...[0, 0.5, 1].map((part) => make('line', { class: 'axis', x1: 40, x2: 595, y1: y(most * part), y2: y(most * part) })),
-    ...[0, 0.5, 1].map((part) => make('text', { x: 34, y: y(most * part) + 4, 'text-anchor': 'end' }, number(most * part))),
-    ...shown.map((r) => make('polyline', {
-      class: 'c' + results.indexOf(r),
-      points: history.map((h, i) => x(i).toFixed(1) + ',' + y(h[r]).toFixed(1)).join(' '),
-    })));
-  $('legend').replaceChildren(...shown.map((r) => make('li', {},
-    make('svg', { viewBox: '0 0 16 10', 'aria-hidden': 'true' },
-      make('line', { class: 'c' + results.indexOf(r), x1: 0, x2: 16, y1: 5, y2: 5, 'stroke-width': 4 })), r)));
+// rates are the requests per second between each two samples that were taken one after the other.
+function rates() {
+  const all = [];
+  for (let i = 1; i < samples.length; i++) {
+    const seconds = (samples[i].at - samples[i - 1].at) / 1000;
+    const r = between(samples[i - 1].sum, samples[i].sum);
+    for (const k of Object.keys(r)) r[k] /= seconds;
+    all.push({ at: samples[i].at, ...r });
+  }
+  return all;
 }
+
+const left = 60, right = 596, top_ = 10, bottom = 145;
+const x = (at) => (right - (right - left) * (samples[samples.length - 1].at - at) / (span * 1000)).toFixed(1);
+
+// axes are the lines of a chart: at fractions of its height, each with its text.
+function axes(texts) {
+  const all = [];
+  for (const [part, text] of texts) {
+    const y = bottom - part * (bottom - top_);
+    all.push(make('line', { class: 'axis', x1: left, x2: right, y1: y, y2: y }),
+      make('text', { x: left - 6, y: y + 4, 'text-anchor': 'end' }, text));
+  }
+  for (const [at, anchor, text] of [[left, 'start', '5 min ago'], [right, 'end', 'now']]) {
+    all.push(make('text', { x: at, y: bottom + 18, 'text-anchor': anchor }, text));
+  }
+  return all;
+}
+
+// drawTraffic stacks the results: what the store answered below, what handlers had to make above.
+function drawTraffic(points) {
+  const shown = results.filter((r) => points.some((p) => p[r] > 0));
+  const most = Math.max(1, ...points.map((p) => p.requests));
+  const y = (v) => (bottom - v * (bottom - top_) / most).toFixed(1);
+  const below = points.map(() => 0);
+  const layers = shown.map((r) => {
+    const floor = points.map((p, i) => x(p.at) + ',' + y(below[i])).reverse();
+    const roof = points.map((p, i) => x(p.at) + ',' + y(below[i] += p[r]));
+    return make('polygon', { class: 'c-' + r, points: roof.concat(floor).join(' ') });
+  });
+  $('traffic').replaceChildren(...axes([[0, '0'], [0.5, number(most / 2)], [1, number(most)]]), ...layers);
+  const newest = points[points.length - 1];
+  $('traffic').setAttribute('aria-label', newest ? shown.map((r) => r + ' ' + number(newest[r])).join(', ') +
+    ' a second' : 'Nothing yet');
+  $('legend').replaceChildren(...shown.map((r) => make('li', { title: meanings[r] },
+    make('span', { class: 'swatch c-' + r, 'aria-hidden': 'true' }), r + ' ' + number(newest[r]))));
+}
+
+function drawRatio(points) {
+  const some = points.filter((p) => looked(p) > 0);
+  $('ratio').replaceChildren(...axes([[0, '0'], [0.5, '50 %'], [1, '100 %']]), make('polyline', {
+    points: some.map((p) => x(p.at) + ',' + (bottom - spared(p) / looked(p) * (bottom - top_)).toFixed(1)).join(' '),
+  }));
+  const newest = some[some.length - 1];
+  $('ratio').setAttribute('aria-label', newest ? 'Hit ratio ' + percent(spared(newest), looked(newest)) : 'Nothing yet');
+}
+
+const breakers = {
+  closed: ['good', '✔ answers'], open: ['bad', '✖ does not answer'], 'half-open': ['warn', '! is tried again'],
+};
 
 function drawTiers(stats) {
   $('tiers').replaceChildren(...(stats.tiers.length ? stats.tiers.map((t) => {
-    const facts = [];
-    if (t.entries >= 0) facts.push(number(t.entries) + ' entries');
-    if (t.hits >= 0 && t.misses >= 0) facts.push(percent(t.hits, t.hits + t.misses) + ' of reads found');
-    if (t.evicted >= 0) facts.push(number(t.evicted) + ' evicted for room');
-    if (t.calls >= 0) facts.push(number(t.calls) + ' calls, ' + number(Math.max(t.failed, 0)) + ' failed');
-    const head = make('p', {}, make('strong', {}, t.name), ' ');
+    const head = make('p', {}, make('strong', {}, t.name));
     if (t.breaker) {
-      head.append(make('span', { class: t.breaker === 'closed' ? 'good' : 'bad' },
-        t.breaker === 'closed' ? 'available' : t.breaker === 'open' ? 'unavailable: handlers answer' : 'trying again'));
+      const [kind, text] = breakers[t.breaker] || ['warn', t.breaker];
+      head.append(' ', make('span', { class: kind }, text));
     }
-    const parts = [head, make('p', {}, facts.join(', '))];
+    const parts = [head], facts = [];
     if (t.bytes >= 0 && t.max_bytes > 0) {
-      parts.push(make('progress', { max: t.max_bytes, value: t.bytes, 'aria-label': t.name + ', room used' }),
-        make('p', {}, bytes(t.bytes) + ' of ' + bytes(t.max_bytes)));
-    }
+      parts.push(make('progress', { max: t.max_bytes, value: t.bytes, 'aria-label': 'Room used in ' + t.name }));
+      facts.push(bytes(t.bytes) + ' of ' + bytes(t.max_bytes));
+    } else if (t.bytes >= 0) facts.push(bytes(t.bytes));
+    if (t.entries >= 0) facts.push(count(t.entries, 'entry', 'entries'));
+    if (t.hits >= 0 && t.misses >= 0) facts.push(percent(t.hits, t.hits + t.misses) + ' of reads found');
+    if (t.evicted > 0) facts.push(exact(t.evicted) + ' evicted for room');
+    if (t.calls >= 0) facts.push(count(t.calls, 'call', 'calls') + ', ' + exact(Math.max(t.failed, 0)) + ' failed');
+    if (t.rejected > 0) facts.push(exact(t.rejected) + ' not tried');
+    parts.push(make('p', { class: 'quiet' }, facts.join(' · ')));
     return make('div', { class: 'tier' }, ...parts);
-  }) : [make('p', { class: 'empty' }, 'The store reports nothing of itself.')]));
+  }) : [make('p', { class: 'quiet' }, 'The store reports nothing of itself.')]));
 }
 
 function drawHealth(stats) {
-  const j = stats.journal;
-  const journal = !j.shared ? make('span', {}, 'of this process alone, at number ' + j.number)
-    : j.in_touch ? make('span', { class: 'good' }, 'in touch, at number ' + j.number)
-      : make('span', { class: 'bad' }, 'out of touch: nothing stored is used');
-  $('journal').replaceChildren('Journal of invalidations: ', journal);
-  if (j.unsent > 0) $('journal').append(' ', make('span', { class: 'bad' }, j.unsent + ' invalidations are not sent yet'));
-  const r = stats.runs;
-  $('runs').textContent = r.fills + ' responses in the making (' + bytes(r.fill_bytes) + '), ' + r.refreshes +
-    ' refreshes behind, ' + r.readers + ' long responses being read';
+  const j = stats.journal, r = stats.runs;
+  const fact = (name, ...value) => make('div', {}, make('dt', {}, name), make('dd', {}, ...value));
+  $('health').replaceChildren(
+    fact('Journal', !j.shared ? 'of this process alone'
+      : j.in_touch ? make('span', { class: 'good' }, '✔ in touch') : make('span', { class: 'bad' }, '✖ out of touch'),
+    j.shared && j.lag >= 0 ? ', heard ' + time(j.lag) + ' ago' : ''),
+    fact('Its number', String(j.number)),
+    fact('Not sent', j.unsent ? make('span', { class: 'warn' }, count(j.unsent, 'invalidation', 'invalidations'))
+      : 'nothing'),
+    fact('In the making', count(r.fills, 'response', 'responses') + ', ' + bytes(r.fill_bytes)),
+    fact('Refreshes behind', exact(r.refreshes)),
+    fact('Long responses', exact(r.readers) + ' being read, ' + bytes(r.read_bytes) + ' held'));
 }
 
+// inUse reports whether the operator is at an element: the focus is in it, or a selection.
+function inUse(e) {
+  const s = getSelection();
+  return e.contains(document.activeElement) || !s.isCollapsed && e.contains(s.anchorNode);
+}
+
+// table fills a table: columns are [title, class], rows are lists of texts or elements. What its
+// operator is at stays as it is.
+function table(id, columns, rows, none) {
+  if (inUse($(id))) return;
+  const cell = (name, i, more, content) => make(name, { class: columns[i][1] || '', ...more }, content);
+  const body = rows.length === 0
+    ? [make('tr', {}, make('td', { colspan: columns.length, class: 'quiet' }, none))]
+    : rows.map((row) => make('tr', {}, ...row.map((content, i) => cell('td', i, {}, content))));
+  $(id).replaceChildren(
+    make('thead', {}, make('tr', {}, ...columns.map(([title], i) => cell('th', i, { scope: 'col' }, title)))),
+    make('tbody', {}, ...body));
+}
+
+const shownSeries = 20;
+
 function drawTables(stats, now) {
-  const rows = stats.series.filter((s) => s.requests > 0).sort((a, b) => b.requests - a.requests).slice(0, 30);
-  table('results', [['Resource'], ['Result'], ['Reason'], ['Requests', true], ['Share', true], ['Bytes', true]],
-    rows.map((s) => [s.resource || '–', s.result, s.reason || '–', number(s.requests), percent(s.requests, now.requests), bytes(s.bytes)]),
-    'No request has come yet.');
-  const names = { hit: 'A hit', fill: 'A handler, to its header', backend: 'The store’s server', age: 'Age of what was served' };
-  table('times', [['Of'], ['Count', true], ['Mean', true], ['50 %', true], ['90 %', true], ['99 %', true]],
-    Object.keys(names).filter((k) => stats.times[k].count > 0).map((k) => {
-      const t = stats.times[k];
-      return [names[k], number(t.count), time(t.mean), time(t.p50), time(t.p90), time(t.p99)];
-    }), 'Nothing was timed yet.');
+  const from = ago(60).stats.series;
+  const rows = stats.series.filter((s) => s.requests > 0).sort((a, b) => b.requests - a.requests).map((s) => {
+    const old = from.find((o) => o.resource === s.resource && o.result === s.result && o.reason === s.reason);
+    const result = make('span', {}, make('span', { class: 'swatch c-' + s.result, 'aria-hidden': 'true' }), s.result,
+      make('small', {}, meanings[s.result]));
+    return [result, plain(s.reason) || '–', plain(s.resource) || '–', exact(s.requests - (old ? old.requests : 0)),
+      exact(s.requests), percent(s.requests, now.requests), bytes(s.bytes)];
+  });
+  const more = rows.length - shownSeries;
+  if (more > 0) rows.splice(shownSeries, more, ['and ' + exact(more) + ' more', '', '', '', '', '', '']);
+  table('results', [['Result'], ['Reason'], ['Resource', 'roomy long'], ['Last minute', 'number'], ['In all', 'number roomy'],
+    ['Share', 'number'], ['Bytes', 'number roomy']], rows, 'No request has come yet.');
+  const names = { hit: 'A hit', fill: 'A handler, to its header', backend: 'The store’s server', age: 'Age when served' };
+  table('times', [['Of'], ['Last minute', 'number'], ['Mean', 'number roomy'], ['50 %', 'number'], ['90 %', 'number roomy'],
+    ['99 %', 'number'], ['Count', 'number roomy']],
+  Object.keys(names).filter((k) => stats.times[k].count > 0).map((k) => {
+    const t = stats.times[k], now = lately(k);
+    return [names[k], now.count ? time(now.mean) : '–', time(t.mean), time(t.p50), time(t.p90), time(t.p99), exact(t.count)];
+  }), 'Nothing was timed yet.');
+}
+
+// page returns the name of a page, which fills in the form that explains it.
+function page(name) {
+  const cut = name.indexOf('/');
+  const host = name.slice(0, cut), path = name.slice(cut);
+  const b = make('button', { type: 'button', class: 'page' }, make('bdi', {}, plain(host === location.host ? path : name)));
+  b.addEventListener('click', () => {
+    const escaped = path.replace(/[%?#\\]/g, encodeURIComponent);
+    let url = location.protocol + '//' + host + escaped;
+    try { url = new URL(url).href; } catch { /* the door says what is wrong with it */ }
+    $('look-url').value = url;
+    $('look').requestSubmit();
+  });
+  return b;
 }
 
 function drawTop(top) {
-  table('misses', [['Page'], ['Runs', true], ['Time of handlers', true]],
-    top.misses.map((p) => [p.page, number(p.count), time(p.took)]), 'No handler has run yet.');
-  table('served', [['Page'], ['Hits', true], ['Time saved', true]],
-    top.served.map((p) => [p.page, '≈ ' + number(p.count), time(p.took)]), 'Counted while this page is open: nothing yet.');
+  table('misses', [['Page', 'long'], ['Runs', 'number'], ['Time', 'number']],
+    top.misses.map((p) => [page(p.page), number(p.count), time(p.took)]), 'No handler has run yet.');
+  table('served', [['Page', 'long'], ['Hits', 'number'], ['Time saved', 'number']],
+    top.served.map((p) => [page(p.page), '≈ ' + number(p.count), time(p.took)]),
+    'Nothing yet. One of 16 hits is counted while this page is open.');
 }
 
+// draw draws what the door has answered.
 function draw(stats, top) {
-  const now = totals(stats);
-  let rate = null;
-  if (before && stats.began === before.stats.began) {
-    const seconds = (new Date(stats.now) - new Date(before.stats.now)) / 1000;
-    rate = {};
-    for (const k of Object.keys(now)) rate[k] = Math.max(0, now[k] - before.now[k]) / seconds;
-    history.push(rate);
-    if (history.length > points) history.shift();
+  const now = totals(stats), at = +new Date(stats.now), before = samples[samples.length - 1];
+  if (before && before.stats.began !== stats.began) {
+    samples = [];
+    restarted = 'The app has restarted at ' + clock(stats.began) + '.';
   }
-  before = { stats, now };
+  samples.push({ at, stats, sum: now });
+  samples = samples.filter((s) => at - s.at <= span * 1000);
+  const from = ago(10);
+  let rate = null;
+  if (from.at < at) {
+    rate = between(from.sum, now);
+    for (const k of Object.keys(rate)) rate[k] /= (at - from.at) / 1000;
+  }
+  set($('where'), location.host + ', counted since ' + clock(stats.began) + ' (' +
+    time((at - new Date(stats.began)) / 1000) + ')');
+  drawState(troubles(stats, now));
   drawTiles(stats, now, rate);
-  drawChart();
+  const points = rates();
+  drawTraffic(points);
+  drawRatio(points);
   drawTiers(stats);
   drawHealth(stats);
   drawTables(stats, now);
   drawTop(top);
+  document.body.dataset.drawn = +(document.body.dataset.drawn || 0) + 1;
 }
 
 // ask returns the answer of the door, or throws an Error with what its problem says.
 async function ask(path, options) {
-  const response = await fetch(new URL(path, base), { cache: 'no-store', ...options });
-  const text = await response.text();
-  if (!response.ok) {
+  const giveUp = new AbortController();
+  const timer = setTimeout(() => giveUp.abort(), patience);
+  try {
+    const response = await fetch(new URL(path, base), { cache: 'no-store', signal: giveUp.signal, ...options });
+    const text = await response.text();
+    if (response.ok) return text;
     let detail = response.status + ' ' + response.statusText;
-    try { detail = JSON.parse(text).detail || detail; } catch { /* it was no problem of the door's */ }
-    throw new Error(detail);
+    try { detail = JSON.parse(text).detail || detail; } catch { /* it is no problem of the door's */ }
+    throw Object.assign(new Error(detail), { status: response.status });
+  } catch (e) {
+    if (e.status) throw e;
+    throw new Error(giveUp.signal.aborted ? 'no answer within ' + time(patience / 1000) : 'it cannot be reached');
+  } finally {
+    clearTimeout(timer);
   }
-  return text;
 }
 
-function say(text, bad) {
-  $('state').textContent = text;
-  $('state').className = bad ? 'bad' : '';
-}
+let timer = 0;
 
+// look asks and draws, and does so again after a while. A door that refuses its token is not asked
+// again by itself: each time, the browser would ask the operator for another.
 async function look() {
+  clearTimeout(timer);
   try {
     const [stats, top] = await Promise.all([ask('stats'), ask('top?n=12')]);
-    const s = JSON.parse(stats);
-    draw(s, JSON.parse(top));
-    const down = s.tiers.some((t) => t.breaker && t.breaker !== 'closed') || !s.journal.in_touch;
-    say(down ? 'The store does not answer: handlers do.' : 'Live', down);
+    last = Date.now();
+    draw(JSON.parse(stats), JSON.parse(top));
   } catch (e) {
-    say('No answer: ' + e.message, true);
+    const since = last ? ' What you see is from ' + clock(last) + '.' : '';
+    if (e.status === 401) {
+      drawState([['bad', 'The door does not accept your token any more.', 'Log in with the new one.' + since]]);
+      const again = make('button', { type: 'button' }, 'Log in');
+      again.addEventListener('click', () => location.assign(base));
+      $('state').append(again);
+      return;
+    }
+    drawState([['bad', 'The app does not answer:', e.message + '.' + since]]);
   }
-  setTimeout(look, every);
+  timer = setTimeout(look, document.hidden ? hiddenEvery : every);
+}
+
+document.addEventListener('visibilitychange', () => {
+  if (!document.hidden && timer) {
+    clearTimeout(timer);
+    timer = setTimeout(look, 0);
+  }
+});
+
+// whole returns the URL that an operator means: a path is one of this host.
+const whole = (text) => text.trim().startsWith('/') ? location.origin + text.trim() : text.trim();
+
+// wrong says what is wrong with a field, or, without a text, that nothing is.
+function wrong(form, field, text) {
+  $(form + '-wrong').textContent = text;
+  $(field).setAttribute('aria-invalid', text ? 'true' : 'false');
+  if (text) $(field).focus();
+}
+
+// explain asks the door why a page is cached or not.
+async function explain(url, fields, fetch) {
+  const q = new URLSearchParams({ url });
+  for (const line of fields.split('\n')) if (line.trim()) q.append('header', line.trim());
+  if (fetch) q.append('fetch', '1');
+  return JSON.parse(await ask('explain?' + q, { headers: { 'Freshet-Door': '1' } }));
+}
+
+// drawExplanation shows the verdict first, then what to do, then what it rests on.
+function drawExplanation(x) {
+  const titles = {
+    request: 'The request', key: 'The key', stored: 'What is stored', response: 'The response', status: 'The status',
+    exchange: 'The exchange',
+  };
+  const source = (f) => [f.source, f.rfc].filter(Boolean).map(plain).join('; ');
+  $('explained').replaceChildren(
+    make('p', { class: 'quiet page' }, make('bdi', {}, plain(x.request))),
+    make('p', { class: 'verdict' }, plain(x.verdict)),
+    ...(x.advice ? [make('p', { class: 'advice' }, plain(x.advice))] : []),
+    make('p', { class: 'quiet' }, 'Cache-Status: ', make('code', {}, plain(x.outcome || '–')), x.rfc ? ' · ' + x.rfc : ''),
+    ...(x.sections || []).flatMap((s) => [
+      make('h3', {}, (titles[s.name] || s.name) + (s.mount ? ' (mount ' + plain(s.mount) + ')' : '')),
+      make('dl', { class: 'facts' }, ...(s.facts || []).map((f) => make('div', {}, make('dt', {}, plain(f.what)),
+        make('dd', {}, make('bdi', {}, plain(f.value)), source(f) ? make('small', {}, source(f)) : '',
+          f.advice ? make('span', { class: 'advice' }, plain(f.advice)) : '')))),
+    ]));
+  $('explained').hidden = false;
+  $('explained').focus();
 }
 
 $('look').addEventListener('submit', async (event) => {
   event.preventDefault();
-  const out = $('explained');
-  out.hidden = false;
-  out.textContent = 'Looking…';
+  $('explained').hidden = true;
+  const url = whole($('look-url').value);
+  wrong('look', 'look-url', url ? '' : 'Say which page: a URL, or a path of this host.');
+  if (!url) return;
   try {
-    out.textContent = await ask('explain?format=text&url=' + encodeURIComponent($('look-url').value));
+    drawExplanation(await explain(url, $('look-fields').value, $('look-fetch').checked));
   } catch (e) {
-    out.textContent = e.message;
+    wrong('look', 'look-url', e.message);
   }
 });
 
-// A purge is shown in words first, and happens at the second button.
+// What is to be purged, once its cover was shown.
 let purge = null;
+
+function hideCovers() {
+  purge = null;
+  $('covers').hidden = true;
+}
+
+$('purge-kind').addEventListener('change', () => {
+  const kind = $('purge-kind').value;
+  set($('purge-label'), kind === 'tags' ? 'Tags, with spaces between' : 'URL or path');
+  $('purge-what').disabled = kind === 'all';
+  hideCovers();
+});
+for (const id of ['purge-what', 'purge-soft']) $(id).addEventListener('input', hideCovers);
+
+// covers returns what a purge covers: a sentence, and what is known of it now. It throws what is
+// wrong with the URL.
+async function covers(kind, what) {
+  const stats = samples.length ? samples[samples.length - 1].stats : null;
+  if (kind === 'all') {
+    return ['everything that this cache has stored, in every process that shares its store',
+      stats ? stats.tiers.filter((t) => t.entries >= 0).map((t) => t.name + ' holds ' +
+        count(t.entries, 'entry', 'entries') + (t.bytes >= 0 ? ', ' + bytes(t.bytes) : '')) : []];
+  }
+  if (kind === 'tags') {
+    return ['every page that has one of these tags: ' + what.join(', '),
+      ['How many these are is known when they are asked for: a purge of a tag looks at no page.']];
+  }
+  const x = await explain(what, '', false);
+  if (kind === 'url') {
+    return ['the page at ' + what + ': every variant, whatever cookies or fields its keys have', ['Now, for a visitor ' +
+      'without cookies: ' + x.verdict + (x.outcome ? ' (' + x.outcome + ')' : '')]];
+  }
+  const { host, pathname } = new URL(what);
+  const top = JSON.parse(await ask('top?n=256'));
+  const names = new Set([...top.misses, ...top.served].map((p) => p.page).filter((p) => {
+    const below = host + pathname;
+    return p === below || p.startsWith(below.endsWith('/') ? below : below + '/');
+  }));
+  const some = [...names].slice(0, 5);
+  return ['every page at and below ' + what, [names.size === 0 ? 'None of the pages that cost or are served most is below it.'
+    : 'Of the pages that cost or are served most, ' + exact(names.size) + ' of them: ' + some.join(', ') +
+    (names.size > some.length ? ', …' : '')]];
+}
 
 $('purge').addEventListener('submit', async (event) => {
   event.preventDefault();
-  const kind = $('purge-kind').value, what = $('purge-what').value.trim(), soft = $('purge-soft').checked;
+  hideCovers();
+  const kind = $('purge-kind').value, text = $('purge-what').value, soft = $('purge-soft').checked;
+  const what = kind === 'tags' ? text.split(/[\s,]+/).filter(Boolean) : whole(text);
   $('purged').textContent = '';
-  if (kind !== 'all' && !what) {
-    $('purged').textContent = 'Say which.';
-    $('purge-what').focus();
-    return;
+  wrong('purge', 'purge-what', kind === 'all' || what.length ? '' : kind === 'tags' ? 'Say which tags.'
+    : 'Say which: a URL, or a path of this host.');
+  if (kind !== 'all' && !what.length) return;
+  try {
+    const [sentence, facts] = await covers(kind, what);
+    purge = { url: { url: what }, prefix: { prefix: what }, tags: { tags: what }, all: { all: true } }[kind];
+    purge.soft = soft;
+    $('covers-text').textContent = plain('This makes ' + (soft ? 'stale ' : 'unusable ') + sentence +
+      '. Handlers make it anew when it is asked for. It cannot be undone.');
+    $('covers-facts').replaceChildren(...facts.map((f) => make('li', {}, make('bdi', {}, plain(f)))));
+    $('covers').hidden = false;
+    $('covers').focus();
+  } catch (e) {
+    wrong('purge', 'purge-what', e.message);
   }
-  purge = { url: { url: what }, prefix: { prefix: what }, tags: { tags: what.split(/[\s,]+/) }, all: { all: true } }[kind];
-  purge.soft = soft;
-  const covers = {
-    url: 'the page at ' + what + ': every variant, and whatever cookies or fields its keys have',
-    prefix: 'every page at and below ' + what,
-    tags: 'every page that has one of these tags: ' + what,
-    all: 'everything that this cache has stored, in every process that shares its store',
-  }[kind];
-  $('covers-text').textContent = 'This makes ' + (soft ? 'stale ' : 'unusable ') + covers +
-    '. Handlers make it anew when it is asked for. It cannot be undone.';
-  $('covers').hidden = false;
-  $('purge-now').focus();
 });
 
-$('purge-not').addEventListener('click', () => { $('covers').hidden = true; purge = null; $('purge-what').focus(); });
+$('purge-not').addEventListener('click', () => {
+  hideCovers();
+  ($('purge-kind').value === 'all' ? $('purge-kind') : $('purge-what')).focus();
+});
 
 $('purge-now').addEventListener('click', async () => {
-  $('covers').hidden = true;
+  const body = JSON.stringify(purge);
+  hideCovers();
+  $('purge-kind').focus();
   try {
     const done = JSON.parse(await ask('purge', {
-      method: 'POST', body: JSON.stringify(purge), headers: { 'Content-Type': 'application/json', 'Freshet-Door': '1' },
+      method: 'POST', body, headers: { 'Content-Type': 'application/json', 'Freshet-Door': '1' },
     }));
-    $('purged').textContent = 'Purged ' + done.purged + (done.unsent ? '. Other processes learn of it when the store answers again.'
-      : ', as number ' + done.number + ' of the journal.');
+    $('purged').textContent = plain('Purged ' + done.purged + (done.unsent
+      ? '. Other processes learn of it when the store answers again.' : ', as number ' + done.number + ' of the journal.'));
   } catch (e) {
-    $('purged').textContent = 'Not purged: ' + e.message;
+    $('purged').textContent = plain('Not purged: ' + e.message);
   }
-  purge = null;
 });
 
 $('look-url').value = location.origin + '/';

@@ -1,0 +1,3 @@
+package browsertest
+
+func (o *operator) contrasts() {}
