@@ -134,8 +134,10 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Content-Security-Policy", contentSecurity)
 	if !d.options.Authenticate(r) {
-		h.Set("WWW-Authenticate", `Basic realm="Freshet", charset="UTF-8"`)
-		h.Add("WWW-Authenticate", `Bearer realm="Freshet"`)
+		h.Set("WWW-Authenticate", `Bearer realm="Freshet"`)
+		if r.Header.Get("Freshet-Door") == "" { // or else a browser would ask beneath the page
+			h.Add("WWW-Authenticate", `Basic realm="Freshet", charset="UTF-8"`)
+		}
 		refuse(w, http.StatusUnauthorized, "this door needs a token: Authorization: Bearer "+
 			"TOKEN, or the token as the password")
 		return

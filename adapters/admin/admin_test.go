@@ -140,7 +140,7 @@ func TestNobodyEntersWithoutAToken(t *testing.T) {
 						header.Get("Cache-Control") != "no-store" ||
 						header.Get("Freshet-Door-Version") != "1" ||
 						header.Get("Content-Type") != "application/problem+json" ||
-						header.Get("Www-Authenticate") == "" {
+						fmt.Sprint(header["Www-Authenticate"]) != `[Bearer realm="Freshet"]` {
 						t.Errorf("%s %s: %d %v %s", method, path, status, header, body)
 					}
 				}
@@ -149,6 +149,15 @@ func TestNobodyEntersWithoutAToken(t *testing.T) {
 	}
 	if got := s.visit("/a"); got != "/a 1" {
 		t.Errorf("after all that the page is %q", got)
+	}
+}
+
+// A browser asks its user for a password where the page is, and not for what the page asks.
+func TestBrowsersAreAskedToLogIn(t *testing.T) {
+	s := newSite(t, admin.Options{})
+	_, header, _ := s.ask("GET", "/__freshet__/", "", "Authorization", "")
+	if !strings.Contains(fmt.Sprint(header["Www-Authenticate"]), "Basic realm") {
+		t.Errorf("the door asks for %q", header["Www-Authenticate"])
 	}
 }
 
@@ -550,7 +559,8 @@ func TestWhatComesOftenIsFoundInAFlood(t *testing.T) {
 func TestThePageKeepsItsPolicy(t *testing.T) {
 	s := newSite(t, admin.Options{})
 	for path, want := range map[string]string{"/": "text/html; charset=utf-8",
-		"/page.js": "text/javascript; charset=utf-8", "/page.css": "text/css; charset=utf-8"} {
+		"/page.js": "text/javascript; charset=utf-8", "/page.css": "text/css; charset=utf-8",
+		"/icon.svg": "image/svg+xml"} {
 		status, header, body := s.ask("GET", "/__freshet__"+path, "")
 		csp := header.Get("Content-Security-Policy")
 		if status != 200 || header.Get("Content-Type") != want ||

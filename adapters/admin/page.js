@@ -4,7 +4,7 @@
 'use strict';
 
 const every = 2000;       // milliseconds between two looks
-const hiddenEvery = 15000; // while nobody sees the page: its title still tells of trouble
+const longEvery = 15000;  // while nobody sees the page, whose title still tells of trouble
 const patience = 10000;   // for one answer of the door
 const span = 300;         // seconds that the charts show
 
@@ -198,35 +198,38 @@ function rates() {
   return all;
 }
 
-const left = 60, right = 596, top_ = 10, bottom = 145;
-const x = (at) => (right - (right - left) * (samples[samples.length - 1].at - at) / (span * 1000)).toFixed(1);
-
-// axes are the lines of a chart: at fractions of its height, each with its text.
-function axes(texts) {
-  const all = [];
+// chart returns where things are in a chart whose SVG has this id, as wide as it is on the screen,
+// and its axes: lines at fractions of its height, each with its text. It shows a minute at least.
+function chart(id, texts) {
+  const left = 48, width = Math.max(200, $(id).clientWidth), right = width - 4, top = 12, bottom = 142;
+  const to = samples[samples.length - 1].at, shown = Math.max(60, (to - samples[0].at) / 1000);
+  $(id).setAttribute('viewBox', '0 0 ' + width + ' 170');
+  const c = {
+    x: (at) => (right - (right - left) * (to - at) / (shown * 1000)).toFixed(1),
+    y: (part) => (bottom - part * (bottom - top)).toFixed(1),
+    axes: [],
+  };
   for (const [part, text] of texts) {
-    const y = bottom - part * (bottom - top_);
-    all.push(make('line', { class: 'axis', x1: left, x2: right, y1: y, y2: y }),
-      make('text', { x: left - 6, y: y + 4, 'text-anchor': 'end' }, text));
+    c.axes.push(make('line', { class: 'axis', x1: left, x2: right, y1: c.y(part), y2: c.y(part) }),
+      make('text', { x: left - 6, y: +c.y(part) + 4, 'text-anchor': 'end' }, text));
   }
-  for (const [at, anchor, text] of [[left, 'start', '5 min ago'], [right, 'end', 'now']]) {
-    all.push(make('text', { x: at, y: bottom + 18, 'text-anchor': anchor }, text));
-  }
-  return all;
+  c.axes.push(make('text', { x: left, y: bottom + 18 }, time(shown) + ' ago'),
+    make('text', { x: right, y: bottom + 18, 'text-anchor': 'end' }, 'now'));
+  return c;
 }
 
 // drawTraffic stacks the results: what the store answered below, what handlers had to make above.
 function drawTraffic(points) {
   const shown = results.filter((r) => points.some((p) => p[r] > 0));
   const most = Math.max(1, ...points.map((p) => p.requests));
-  const y = (v) => (bottom - v * (bottom - top_) / most).toFixed(1);
+  const c = chart('traffic', [[0, '0'], [0.5, number(most / 2)], [1, number(most)]]);
   const below = points.map(() => 0);
   const layers = shown.map((r) => {
-    const floor = points.map((p, i) => x(p.at) + ',' + y(below[i])).reverse();
-    const roof = points.map((p, i) => x(p.at) + ',' + y(below[i] += p[r]));
+    const floor = points.map((p, i) => c.x(p.at) + ',' + c.y(below[i] / most)).reverse();
+    const roof = points.map((p, i) => c.x(p.at) + ',' + c.y((below[i] += p[r]) / most));
     return make('polygon', { class: 'c-' + r, points: roof.concat(floor).join(' ') });
   });
-  $('traffic').replaceChildren(...axes([[0, '0'], [0.5, number(most / 2)], [1, number(most)]]), ...layers);
+  $('traffic').replaceChildren(...c.axes, ...layers);
   const newest = points[points.length - 1];
   $('traffic').setAttribute('aria-label', newest ? shown.map((r) => r + ' ' + number(newest[r])).join(', ') +
     ' a second' : 'Nothing yet');
@@ -236,8 +239,9 @@ function drawTraffic(points) {
 
 function drawRatio(points) {
   const some = points.filter((p) => looked(p) > 0);
-  $('ratio').replaceChildren(...axes([[0, '0'], [0.5, '50 %'], [1, '100 %']]), make('polyline', {
-    points: some.map((p) => x(p.at) + ',' + (bottom - spared(p) / looked(p) * (bottom - top_)).toFixed(1)).join(' '),
+  const c = chart('ratio', [[0, '0'], [0.5, '50 %'], [1, '100 %']]);
+  $('ratio').replaceChildren(...c.axes, make('polyline', {
+    points: some.map((p) => c.x(p.at) + ',' + c.y(spared(p) / looked(p))).join(' '),
   }));
   const newest = some[some.length - 1];
   $('ratio').setAttribute('aria-label', newest ? 'Hit ratio ' + percent(spared(newest), looked(newest)) : 'Nothing yet');
@@ -309,8 +313,8 @@ function drawTables(stats, now) {
   const from = ago(60).stats.series;
   const rows = stats.series.filter((s) => s.requests > 0).sort((a, b) => b.requests - a.requests).map((s) => {
     const old = from.find((o) => o.resource === s.resource && o.result === s.result && o.reason === s.reason);
-    const result = make('span', {}, make('span', { class: 'swatch c-' + s.result, 'aria-hidden': 'true' }), s.result,
-      make('small', {}, meanings[s.result]));
+    const result = make('span', {}, make('span', { class: 'name' },
+      make('span', { class: 'swatch c-' + s.result, 'aria-hidden': 'true' }), s.result), make('small', {}, meanings[s.result]));
     return [result, plain(s.reason) || '–', plain(s.resource) || '–', exact(s.requests - (old ? old.requests : 0)),
       exact(s.requests), percent(s.requests, now.requests), bytes(s.bytes)];
   });
@@ -333,7 +337,7 @@ function page(name) {
   const host = name.slice(0, cut), path = name.slice(cut);
   const b = make('button', { type: 'button', class: 'page' }, make('bdi', {}, plain(host === location.host ? path : name)));
   b.addEventListener('click', () => {
-    const escaped = path.replace(/[%?#\\]/g, encodeURIComponent);
+    const escaped = path.replace(/[\u0000-\u0020%?#\\\u007f]/g, encodeURIComponent);
     let url = location.protocol + '//' + host + escaped;
     try { url = new URL(url).href; } catch { /* the door says what is wrong with it */ }
     $('look-url').value = url;
@@ -379,12 +383,15 @@ function draw(stats, top) {
   document.body.dataset.drawn = +(document.body.dataset.drawn || 0) + 1;
 }
 
-// ask returns the answer of the door, or throws an Error with what its problem says.
+// ask returns the answer of the door, or throws an Error with what its problem says. With the field
+// Freshet-Door, a door that refuses the token has the browser ask the operator for none.
 async function ask(path, options) {
   const giveUp = new AbortController();
   const timer = setTimeout(() => giveUp.abort(), patience);
   try {
-    const response = await fetch(new URL(path, base), { cache: 'no-store', signal: giveUp.signal, ...options });
+    const response = await fetch(new URL(path, base), {
+      cache: 'no-store', signal: giveUp.signal, headers: { 'Freshet-Door': '1' }, ...options,
+    });
     const text = await response.text();
     if (response.ok) return text;
     let detail = response.status + ' ' + response.statusText;
@@ -400,10 +407,10 @@ async function ask(path, options) {
 
 let timer = 0;
 
-// look asks and draws, and does so again after a while. A door that refuses its token is not asked
-// again by itself: each time, the browser would ask the operator for another.
+// look asks and draws, and does so again after a while: a longer one when the door refuses the token.
 async function look() {
   clearTimeout(timer);
+  let next = every;
   try {
     const [stats, top] = await Promise.all([ask('stats'), ask('top?n=12')]);
     last = Date.now();
@@ -411,15 +418,16 @@ async function look() {
   } catch (e) {
     const since = last ? ' What you see is from ' + clock(last) + '.' : '';
     if (e.status === 401) {
+      next = longEvery;
       drawState([['bad', 'The door does not accept your token any more.', 'Log in with the new one.' + since]]);
-      const again = make('button', { type: 'button' }, 'Log in');
-      again.addEventListener('click', () => location.assign(base));
-      $('state').append(again);
-      return;
+      const login = make('button', { type: 'button' }, 'Log in');
+      login.addEventListener('click', () => location.assign(base));
+      if (!$('state').querySelector('button')) $('state').append(login);
+    } else {
+      drawState([['bad', 'The app does not answer:', e.message + '.' + since]]);
     }
-    drawState([['bad', 'The app does not answer:', e.message + '.' + since]]);
   }
-  timer = setTimeout(look, document.hidden ? hiddenEvery : every);
+  timer = setTimeout(look, document.hidden ? longEvery : next);
 }
 
 document.addEventListener('visibilitychange', () => {
@@ -444,7 +452,7 @@ async function explain(url, fields, fetch) {
   const q = new URLSearchParams({ url });
   for (const line of fields.split('\n')) if (line.trim()) q.append('header', line.trim());
   if (fetch) q.append('fetch', '1');
-  return JSON.parse(await ask('explain?' + q, { headers: { 'Freshet-Door': '1' } }));
+  return JSON.parse(await ask('explain?' + q));
 }
 
 // drawExplanation shows the verdict first, then what to do, then what it rests on.
@@ -518,14 +526,11 @@ async function covers(kind, what) {
   }
   const { host, pathname } = new URL(what);
   const top = JSON.parse(await ask('top?n=256'));
-  const names = new Set([...top.misses, ...top.served].map((p) => p.page).filter((p) => {
-    const below = host + pathname;
-    return p === below || p.startsWith(below.endsWith('/') ? below : below + '/');
-  }));
-  const some = [...names].slice(0, 5);
-  return ['every page at and below ' + what, [names.size === 0 ? 'None of the pages that cost or are served most is below it.'
-    : 'Of the pages that cost or are served most, ' + exact(names.size) + ' of them: ' + some.join(', ') +
-    (names.size > some.length ? ', …' : '')]];
+  const names = [...new Set([...top.misses, ...top.served].map((p) => p.page))].filter((p) => p.startsWith(host + pathname));
+  return ['every page whose URL begins with ' + what, [names.length === 0
+    ? 'None of the pages that cost or are served most is among them.'
+    : exact(names.length) + ' of the pages that cost or are served most: ' + names.slice(0, 5).join(', ') +
+      (names.length > 5 ? ', …' : '')]];
 }
 
 $('purge').addEventListener('submit', async (event) => {
@@ -561,9 +566,7 @@ $('purge-now').addEventListener('click', async () => {
   hideCovers();
   $('purge-kind').focus();
   try {
-    const done = JSON.parse(await ask('purge', {
-      method: 'POST', body, headers: { 'Content-Type': 'application/json', 'Freshet-Door': '1' },
-    }));
+    const done = JSON.parse(await ask('purge', { method: 'POST', body }));
     $('purged').textContent = plain('Purged ' + done.purged + (done.unsent
       ? '. Other processes learn of it when the store answers again.' : ', as number ' + done.number + ' of the journal.'));
   } catch (e) {

@@ -19,7 +19,7 @@ import (
 
 // patience is how long an operator waits for what should happen soon. Only a failing test takes so
 // long, on whatever machine.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // operator is somebody with the page open, in a profile of a browser that nobody shares.
 type operator struct {
@@ -36,7 +36,11 @@ type operator struct {
 // violations of its policy that the browser tells nobody but the page.
 const quicker = `{
 	const set = window.setTimeout;
-	window.setTimeout = (f, ms, ...a) => set(f, ms === 2000 ? 100 : ms, ...a);
+	window.looks = 0; // that the page has planned
+	window.setTimeout = (f, ms, ...a) => {
+		window.looks += ms === 2000 ? 1 : 0;
+		return set(f, ms === 2000 ? 100 : ms, ...a);
+	};
 	document.addEventListener('securitypolicyviolation', (e) =>
 		console.error('violates ' + e.effectiveDirective + ': ' + e.blockedURI + ' ' + e.sample));
 }`
@@ -111,16 +115,17 @@ func eval[T any](o *operator, expression string) T {
 	return v
 }
 
-// waits waits until an expression is true.
+// waits waits until an expression is true. One that fails, as it may while a page loads, is not.
 func (o *operator) waits(expression string) {
 	o.t.Helper()
+	is := chromedp.Evaluate[bool]("!!(" + expression + ")")
 	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		if eval[bool](o, "!!("+expression+")") {
+		if yes, err := chromedp.Run(o.ctx, is); err == nil && yes {
 			return
 		}
 		if time.Now().After(end) {
 			o.t.Fatalf("this did not become true: %s\nthe page:\n%s\nwrong: %q\nnetwork: %q",
-				expression, o.text("body"), o.wrong, o.network)
+				expression, eval[string](o, "document.body.innerText.slice(0, 3000)"), o.wrong, o.network)
 		}
 	}
 }
@@ -185,7 +190,7 @@ func (o *operator) behavesWithout(s *site) {
 	}
 	for _, request := range o.requests {
 		u, err := url.Parse(request)
-		if err != nil || u.Host != s.address() || !strings.HasPrefix(u.Path, "/__freshet__/") {
+		if err != nil || u.Host != s.address || !strings.HasPrefix(u.Path, "/__freshet__/") {
 			o.t.Errorf("the page asked for %s", request)
 		}
 	}

@@ -3,9 +3,7 @@ package browsertest
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -28,93 +26,104 @@ type site struct {
 	t       *testing.T
 	options freshet.Options
 	store   store.Store // nil: one in memory, of its own
-	journal store.Journal
 
-	listener net.Addr
-	cache    *freshet.Cache
-	app      http.Handler
-	tokens   atomic.Pointer[string] // the token that opens the door
-	wait     atomic.Pointer[chan struct{}] // not nil: the door holds requests until it is closed
-	slow     chan struct{} // closed: pages below /slow end
-	closes   func()
+	address string // such as "127.0.0.1:8080"
+	cache   *freshet.Cache
+	app     atomic.Pointer[http.Handler]  // nil: the app is down, and connections to it break
+	token   atomic.Pointer[string]        // that opens the door
+	hold    atomic.Pointer[chan struct{}] // not nil: the door answers when it is closed
+	slow    chan struct{}                 // closed: pages below /slow end
+	end     func()                        // of the app
+
+	mu   sync.Mutex
+	runs map[string]int // of the handler, by path
 }
 
-// newSite starts a site. The options and the store are those of its cache.
-func newSite(t *testing.T, o freshet.Options, s store.Store) *site {
+// newSite starts a site. The options and the store are those of its cache; without a store it has
+// one in memory.
+func newSite(t *testing.T, o freshet.Options, pages store.Store) *site {
 	t.Helper()
-	site := &site{t: t, options: o, store: s}
-	site.start("127.0.0.1:0")
-	t.Cleanup(func() { site.stop() })
-	return site
+	s := &site{t: t, options: o, store: pages, runs: map[string]int{}}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(s.serve))
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
+	server.Start()
+	s.address = server.Listener.Addr().String()
+	s.start()
+	t.Cleanup(func() {
+		s.stop()
+		server.Close()
+	})
+	return s
 }
 
-// start starts the app at an address.
-func (s *site) start(address string) {
+// serve gives a request to the app, while it runs.
+func (s *site) serve(w http.ResponseWriter, r *http.Request) {
+	app := s.app.Load()
+	if app == nil {
+		panic(http.ErrAbortHandler)
+	}
+	(*app).ServeHTTP(w, r)
+}
+
+// start starts the app.
+func (s *site) start() {
 	s.t.Helper()
-	pages := s.store
-	closePages := func() {}
+	pages, closePages := s.store, func() {}
 	if pages == nil {
 		memory := memstore.New(64 << 20)
 		pages, closePages = memory, func() { memory.Close() }
 	}
-	watch, log := admin.NewWatch(), slog.New(slog.DiscardHandler)
-	o := s.options
+	watch, log, o := admin.NewWatch(), slog.New(slog.DiscardHandler), s.options
 	o.Observe, o.Log = watch.Observe, log
 	s.cache = freshet.New(pages, o)
-	right := token
-	s.tokens.Store(&right)
+	s.opensTo(token)
 	door := admin.New(s.cache, watch, admin.Options{Log: log, Authenticate: s.mayEnter})
 	policy := freshet.Policy{TTL: time.Hour, StaleWhileRevalidate: time.Hour,
 		Tags: []string{"pages"}}
 	mux := http.NewServeMux()
 	mux.Handle("/__freshet__/", http.StripPrefix("/__freshet__", door))
 	mux.Handle("/", s.cache.With(policy)(http.HandlerFunc(s.page)))
-	s.app = s.cache.Root(mux)
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.listener = l.Addr()
-	server := &http.Server{Handler: s.app, ErrorLog: slog.NewLogLogger(log.Handler(), 0)}
-	go server.Serve(l)
-	s.closes = func() {
-		server.Close()
+	app := s.cache.Root(mux)
+	s.app.Store(&app)
+	s.end = func() {
+		s.app.Store(nil)
 		s.cache.Shutdown(context.Background())
 		closePages()
 	}
 }
 
-// stop ends the app.
+// stop ends the app, if it runs.
 func (s *site) stop() {
-	if s.closes != nil {
-		s.closes()
+	if s.app.Load() != nil {
+		s.end()
 	}
-	s.closes = nil
 }
 
-// mayEnter authenticates by the token of the moment. While the site holds its door, it does not
-// answer.
+// opensTo changes the token that opens the door.
+func (s *site) opensTo(token string) { s.token.Store(&token) }
+
+// mayEnter authenticates by the token of the moment.
 func (s *site) mayEnter(r *http.Request) bool {
-	if held := s.wait.Load(); held != nil {
+	if held := s.hold.Load(); held != nil {
 		select {
 		case <-*held:
 		case <-r.Context().Done():
 		}
 	}
-	return admin.Tokens(*s.tokens.Load())(r)
+	return admin.Tokens(*s.token.Load())(r)
 }
-
-// address is where the app is, such as "127.0.0.1:8080".
-func (s *site) address() string { return s.listener.String() }
 
 // door is the URL of the page, with the token.
 func (s *site) door() string {
 	return (&url.URL{Scheme: "http", User: url.UserPassword("operator", token),
-		Host: s.address(), Path: "/__freshet__/"}).String()
+		Host: s.address, Path: "/__freshet__/"}).String()
 }
 
 // page is the app. A path says what its page is like.
 func (s *site) page(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	s.runs[r.URL.Path]++
+	s.mu.Unlock()
 	h := w.Header()
 	switch first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/"); first {
 	case "private":
@@ -136,23 +145,28 @@ func (s *site) page(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// visit asks the app for pages, as clients do, without a connection.
-func (s *site) visit(paths ...string) {
-	for _, path := range paths {
-		s.ask(http.MethodGet, path)
+// ran returns how often the handler ran for a path.
+func (s *site) ran(path string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.runs[path]
+}
+
+// visit asks the app for pages, as clients do, by what stands in their URLs behind the host.
+func (s *site) visit(targets ...string) {
+	for _, target := range targets {
+		s.ask(http.MethodGet, target)
 	}
 }
 
-// ask sends a request. The path is as the handler sees it, whatever it contains.
-func (s *site) ask(method, path string, fields ...string) {
-	r := httptest.NewRequest(method, "http://"+s.address()+"/", nil)
-	r.URL.Path, r.RequestURI = path, (&url.URL{Path: path}).RequestURI()
+// ask sends the app a request.
+func (s *site) ask(method, target string, fields ...string) {
+	r := httptest.NewRequest(method, target, nil)
+	r.Host = s.address
 	for i := 0; i < len(fields); i += 2 {
 		r.Header.Set(fields[i], fields[i+1])
 	}
-	w := httptest.NewRecorder()
-	s.app.ServeHTTP(w, r)
-	io.Copy(io.Discard, w.Result().Body)
+	s.serve(httptest.NewRecorder(), r)
 }
 
 // together has two clients ask for a page below /slow, one of which makes it while the other reads
@@ -163,7 +177,9 @@ func (s *site) together(path string) {
 	for range 2 {
 		w := &firstByte{httptest.NewRecorder(), make(chan struct{}), sync.Once{}}
 		both.Go(func() {
-			s.app.ServeHTTP(w, httptest.NewRequest("GET", "http://"+s.address()+path, nil))
+			r := httptest.NewRequest("GET", path, nil)
+			r.Host = s.address
+			s.serve(w, r)
 		})
 		<-w.came
 	}

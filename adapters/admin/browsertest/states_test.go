@@ -47,7 +47,7 @@ func busy(t *testing.T) (*site, func(*operator)) {
 		for range 64 {
 			s.visit("/news", "/news/1")
 		}
-		_, err := s.cache.InvalidateURL(t.Context(), "http://"+s.address()+"/news/2",
+		_, err := s.cache.InvalidateURL(t.Context(), "http://"+s.address+"/news/2",
 			middleware.Soft)
 		if err != nil {
 			t.Error(err)
