@@ -5,17 +5,18 @@
 # make soak   what takes hours: the tests 20 times in a row beside two copies of themselves, then mutations
 # make soak-apps  installs WordPress and MediaWiki, and tests the examples' rules before them: five minutes
 # make fmt    formats the code
+# make pictures  takes the pictures of the operator's page in docs anew, in Chromium
 
 GO ?= go
 GOFMT = $$($(GO) env GOROOT)/bin/gofmt
 
-.PHONY: bench-check test tools check race modules bench bench-tools soak soak-tests soak-mutants soak-apps fmt
+.PHONY: bench-check test tools check race modules bench bench-tools soak soak-tests soak-mutants soak-apps fmt pictures
 
 test: tools check race modules
 
 # Modules of their own, so that what only they need stays out of the go.mod of ours, and so of our users': what bench
-# measures us against, and the middleware of others that the tests of the mounts use.
-MODULES = bench adapters/mounts adapters/opentelemetry adapters/prometheus
+# measures us against, the middleware of others that the tests of the mounts use, a driver of browsers.
+MODULES = bench adapters/mounts adapters/opentelemetry adapters/prometheus adapters/admin/browsertest
 
 # The race detector needs a C compiler, and the backends' tests start real servers on loopback ports;
 # everything else comes through go.mod. Debian's packages start services of their own, which the
@@ -36,6 +37,7 @@ tools:
 	command -v bash >/dev/null || missing="$$missing bash"; \
 	command -v node >/dev/null || missing="$$missing nodejs"; \
 	[ -e $(STATSD)/node_modules/statsd/stats.js ] || command -v npm >/dev/null || missing="$$missing npm"; \
+	command -v chromium >/dev/null || missing="$$missing chromium fonts-dejavu-core"; \
 	command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	[ -z "$$missing" ] || { \
 	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
@@ -126,6 +128,9 @@ soak-apps:
 	  $(APT_GET) update -qq && $(APT_GET) install -y -qq --no-install-recommends $$missing; }
 	$(GO) vet -tags apps ./examples/wordpress ./examples/mediawiki
 	$(GO) test -tags apps -count=1 -timeout 30m -v -run 'TestWordPress|TestMediaWiki' ./examples/wordpress ./examples/mediawiki
+
+pictures: tools
+	cd adapters/admin/browsertest && FRESHET_TEST_SERVERS=required $(GO) test -count=1 -run TestPictures . -pictures
 
 fmt:
 	$(GOFMT) -w .

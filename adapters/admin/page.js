@@ -154,7 +154,7 @@ function troubles(stats, now) {
 function drawState(all) {
   const worst = all.length ? all[0][0] : 'good';
   document.body.dataset.state = worst;
-  document.title = (worst === 'good' || worst === 'note' ? '' : worst === 'bad' ? '✖ ' : '! ') + 'Freshet · ' + location.host;
+  document.title = ({ bad: '✖ ', warn: '! ' }[worst] || '') + 'Freshet · ' + location.host;
   const lines = (all.length ? all : [['good', 'All is well.', '']]).concat(
     restarted ? [['note', restarted, 'Counts begin anew.']] : []);
   const words = (list) => list.map((line) => line.join().replace(/[\d.,]+/g, '')).join();
@@ -177,11 +177,12 @@ function drawTiles(stats, now, rate) {
   const spread = (of) => stats.times[of].count ? '99 % within ' + time(stats.times[of].p99) : 'none yet';
   const mean = (of) => lately(of).count ? time(lately(of).mean) : '–';
   $('tiles').replaceChildren(
-    tile('Hit ratio', rate ? percent(spared(rate), looked(rate)) : '–', percent(spared(now), looked(now)) + ' in all'),
+    tile('Hit ratio', rate ? percent(spared(rate), looked(rate)) : '–',
+      percent(spared(now), looked(now)) + ' in all'),
     tile('Requests a second', rate ? number(rate.requests) : '–', exact(now.requests) + ' in all'),
     tile('A hit takes', mean('hit'), spread('hit')),
     tile('A handler takes', mean('fill'), spread('fill')),
-    ...(stats.times.backend.count ? [tile('The store’s server takes', mean('backend'), spread('backend'))] : []),
+    ...(stats.times.backend.count ? [tile('The store takes', mean('backend'), spread('backend'))] : []),
     tile('In the making', number(stats.runs.fills), number(stats.runs.refreshes) + ' refreshes'),
     tile('Saved by hits', time(now.saved), 'time of handlers'));
 }
@@ -244,7 +245,8 @@ function drawRatio(points) {
     points: some.map((p) => c.x(p.at) + ',' + c.y(spared(p) / looked(p))).join(' '),
   }));
   const newest = some[some.length - 1];
-  $('ratio').setAttribute('aria-label', newest ? 'Hit ratio ' + percent(spared(newest), looked(newest)) : 'Nothing yet');
+  $('ratio').setAttribute('aria-label',
+    newest ? 'Hit ratio ' + percent(spared(newest), looked(newest)) : 'Nothing yet');
 }
 
 const breakers = {
@@ -278,7 +280,8 @@ function drawHealth(stats) {
   const fact = (name, ...value) => make('div', {}, make('dt', {}, name), make('dd', {}, ...value));
   $('health').replaceChildren(
     fact('Journal', !j.shared ? 'of this process alone'
-      : j.in_touch ? make('span', { class: 'good' }, '✔ in touch') : make('span', { class: 'bad' }, '✖ out of touch'),
+      : j.in_touch ? make('span', { class: 'good' }, '✔ in touch')
+        : make('span', { class: 'bad' }, '✖ out of touch'),
     j.shared && j.lag >= 0 ? ', heard ' + time(j.lag) + ' ago' : ''),
     fact('Its number', String(j.number)),
     fact('Not sent', j.unsent ? make('span', { class: 'warn' }, count(j.unsent, 'invalidation', 'invalidations'))
@@ -314,20 +317,24 @@ function drawTables(stats, now) {
   const rows = stats.series.filter((s) => s.requests > 0).sort((a, b) => b.requests - a.requests).map((s) => {
     const old = from.find((o) => o.resource === s.resource && o.result === s.result && o.reason === s.reason);
     const result = make('span', {}, make('span', { class: 'name' },
-      make('span', { class: 'swatch c-' + s.result, 'aria-hidden': 'true' }), s.result), make('small', {}, meanings[s.result]));
+      make('span', { class: 'swatch c-' + s.result, 'aria-hidden': 'true' }), s.result),
+    make('small', {}, meanings[s.result]));
     return [result, plain(s.reason) || '–', plain(s.resource) || '–', exact(s.requests - (old ? old.requests : 0)),
       exact(s.requests), percent(s.requests, now.requests), bytes(s.bytes)];
   });
   const more = rows.length - shownSeries;
   if (more > 0) rows.splice(shownSeries, more, ['and ' + exact(more) + ' more', '', '', '', '', '', '']);
-  table('results', [['Result'], ['Reason'], ['Resource', 'roomy long'], ['Last minute', 'number'], ['In all', 'number roomy'],
-    ['Share', 'number'], ['Bytes', 'number roomy']], rows, 'No request has come yet.');
-  const names = { hit: 'A hit', fill: 'A handler, to its header', backend: 'The store’s server', age: 'Age when served' };
-  table('times', [['Of'], ['Last minute', 'number'], ['Mean', 'number roomy'], ['50 %', 'number'], ['90 %', 'number roomy'],
-    ['99 %', 'number'], ['Count', 'number roomy']],
+  table('results', [['Result'], ['Reason'], ['Resource', 'roomy long'], ['Last minute', 'number'],
+    ['In all', 'number roomy'], ['Share', 'number'], ['Bytes', 'number roomy']], rows, 'No request has come yet.');
+  const names = {
+    hit: 'A hit', fill: 'A handler, to its header', backend: 'The store’s server', age: 'Age when served',
+  };
+  table('times', [['Of'], ['Last minute', 'number'], ['Mean', 'number roomy'], ['50 %', 'number'],
+    ['90 %', 'number roomy'], ['99 %', 'number'], ['Count', 'number roomy']],
   Object.keys(names).filter((k) => stats.times[k].count > 0).map((k) => {
     const t = stats.times[k], now = lately(k);
-    return [names[k], now.count ? time(now.mean) : '–', time(t.mean), time(t.p50), time(t.p90), time(t.p99), exact(t.count)];
+    return [names[k], now.count ? time(now.mean) : '–', time(t.mean), time(t.p50), time(t.p90), time(t.p99),
+      exact(t.count)];
   }), 'Nothing was timed yet.');
 }
 
@@ -335,7 +342,8 @@ function drawTables(stats, now) {
 function page(name) {
   const cut = name.indexOf('/');
   const host = name.slice(0, cut), path = name.slice(cut);
-  const b = make('button', { type: 'button', class: 'page' }, make('bdi', {}, plain(host === location.host ? path : name)));
+  const b = make('button', { type: 'button', class: 'page' },
+    make('bdi', {}, plain(host === location.host ? path : name)));
   b.addEventListener('click', () => {
     const escaped = path.replace(/[\u0000-\u0020%?#\\\u007f]/g, encodeURIComponent);
     let url = location.protocol + '//' + host + escaped;
@@ -406,10 +414,12 @@ async function ask(path, options) {
 }
 
 let timer = 0;
+let looking = false;
 
 // look asks and draws, and does so again after a while: a longer one when the door refuses the token.
 async function look() {
-  clearTimeout(timer);
+  if (looking) return;
+  looking = true;
   let next = every;
   try {
     const [stats, top] = await Promise.all([ask('stats'), ask('top?n=12')]);
@@ -427,14 +437,14 @@ async function look() {
       drawState([['bad', 'The app does not answer:', e.message + '.' + since]]);
     }
   }
+  looking = false;
   timer = setTimeout(look, document.hidden ? longEvery : next);
 }
 
 document.addEventListener('visibilitychange', () => {
-  if (!document.hidden && timer) {
-    clearTimeout(timer);
-    timer = setTimeout(look, 0);
-  }
+  if (document.hidden || looking) return;
+  clearTimeout(timer);
+  look();
 });
 
 // whole returns the URL that an operator means: a path is one of this host.
@@ -466,7 +476,8 @@ function drawExplanation(x) {
     make('p', { class: 'quiet page' }, make('bdi', {}, plain(x.request))),
     make('p', { class: 'verdict' }, plain(x.verdict)),
     ...(x.advice ? [make('p', { class: 'advice' }, plain(x.advice))] : []),
-    make('p', { class: 'quiet' }, 'Cache-Status: ', make('code', {}, plain(x.outcome || '–')), x.rfc ? ' · ' + x.rfc : ''),
+    make('p', { class: 'quiet' }, 'Cache-Status: ', make('code', {}, plain(x.outcome || '–')),
+      x.rfc ? ' · ' + x.rfc : ''),
     ...(x.sections || []).flatMap((s) => [
       make('h3', {}, (titles[s.name] || s.name) + (s.mount ? ' (mount ' + plain(s.mount) + ')' : '')),
       make('dl', { class: 'facts' }, ...(s.facts || []).map((f) => make('div', {}, make('dt', {}, plain(f.what)),
@@ -521,12 +532,13 @@ async function covers(kind, what) {
   }
   const x = await explain(what, '', false);
   if (kind === 'url') {
-    return ['the page at ' + what + ': every variant, whatever cookies or fields its keys have', ['Now, for a visitor ' +
-      'without cookies: ' + x.verdict + (x.outcome ? ' (' + x.outcome + ')' : '')]];
+    return ['the page at ' + what + ': every variant, whatever cookies or fields its keys have', ['Now, for a ' +
+      'visitor without cookies: ' + x.verdict + (x.outcome ? ' (' + x.outcome + ')' : '')]];
   }
   const { host, pathname } = new URL(what);
   const top = JSON.parse(await ask('top?n=256'));
-  const names = [...new Set([...top.misses, ...top.served].map((p) => p.page))].filter((p) => p.startsWith(host + pathname));
+  const ranked = new Set([...top.misses, ...top.served].map((p) => p.page));
+  const names = [...ranked].filter((p) => p.startsWith(host + pathname));
   return ['every page whose URL begins with ' + what, [names.length === 0
     ? 'None of the pages that cost or are served most is among them.'
     : exact(names.length) + ' of the pages that cost or are served most: ' + names.slice(0, 5).join(', ') +
@@ -568,7 +580,8 @@ $('purge-now').addEventListener('click', async () => {
   try {
     const done = JSON.parse(await ask('purge', { method: 'POST', body }));
     $('purged').textContent = plain('Purged ' + done.purged + (done.unsent
-      ? '. Other processes learn of it when the store answers again.' : ', as number ' + done.number + ' of the journal.'));
+      ? '. Other processes learn of it when the store answers again.'
+      : ', as number ' + done.number + ' of the journal.'));
   } catch (e) {
     $('purged').textContent = plain('Not purged: ' + e.message);
   }

@@ -48,6 +48,12 @@ const quicker = `{
 // visitDoor opens the page of a site at a width, light or dark.
 func visitDoor(t *testing.T, s *site, width int64, scheme string) *operator {
 	t.Helper()
+	return visitDoorAt(t, s, quicker, width, scheme)
+}
+
+// visitDoorAt opens the page with a script that runs before its own.
+func visitDoorAt(t *testing.T, s *site, script string, width int64, scheme string) *operator {
+	t.Helper()
 	ctx, cancel := chromedp.NewContext(chromium(t), chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
 	o := &operator{t: t, ctx: ctx}
@@ -56,7 +62,7 @@ func visitDoor(t *testing.T, s *site, width int64, scheme string) *operator {
 	_, err := chromedp.Call(ctx, network.Enable, network.EnableParams{})
 	o.must(err)
 	_, err = chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument,
-		page.AddScriptToEvaluateOnNewDocumentParams{Source: quicker})
+		page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
 	o.must(err)
 	o.see(width, scheme, "no-preference")
 	o.must(chromedp.Do(ctx, chromedp.Navigate(s.door())))

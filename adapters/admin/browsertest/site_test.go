@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -33,6 +34,7 @@ type site struct {
 	token   atomic.Pointer[string]        // that opens the door
 	hold    atomic.Pointer[chan struct{}] // not nil: the door answers when it is closed
 	slow    chan struct{}                 // closed: pages below /slow end
+	takes   time.Duration                 // that a page takes, more or less
 	end     func()                        // of the app
 
 	mu   sync.Mutex
@@ -124,6 +126,9 @@ func (s *site) page(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.runs[r.URL.Path]++
 	s.mu.Unlock()
+	if s.takes > 0 {
+		time.Sleep(s.takes/2 + rand.N(s.takes))
+	}
 	h := w.Header()
 	switch first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/"); first {
 	case "private":

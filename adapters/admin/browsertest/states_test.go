@@ -2,9 +2,9 @@ package browsertest
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 	"time"
 
@@ -74,7 +74,10 @@ func backendDown(t *testing.T) (*site, func(*operator)) {
 	server := testserver.Redis(t)
 	proxy := testserver.Proxy(t, server.Addr)
 	pages, err := open.URL(t.Context(), "redis://"+proxy.Addr, open.Options{
-		Guard: guardstore.Options{Failures: 2, Retry: time.Hour, MaxRetry: time.Hour},
+		Guard: guardstore.Options{
+			Timeout: patience, SetTimeout: patience, Failures: 2, Retry: time.Hour, MaxRetry: time.Hour,
+		},
+		Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -131,7 +134,7 @@ func TestStates(t *testing.T) {
 				for _, width := range []int64{1280, 768, 360} {
 					o.see(width, scheme, "no-preference")
 					o.fits()
-					o.picture(strings.ReplaceAll(name, " ", "-"), scheme, width)
+					o.picture(fmt.Sprint(name, "-", scheme, "-", width))
 				}
 				o.contrasts()
 			}
