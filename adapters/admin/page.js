@@ -249,6 +249,13 @@ function drawRatio(points) {
     newest ? 'Hit ratio ' + percent(spared(newest), looked(newest)) : 'Nothing yet');
 }
 
+function drawCharts() {
+  if (samples.length === 0) return;
+  const points = rates();
+  drawTraffic(points);
+  drawRatio(points);
+}
+
 const breakers = {
   closed: ['good', '✔ answers'], open: ['bad', '✖ does not answer'], 'half-open': ['warn', '! is tried again'],
 };
@@ -381,9 +388,7 @@ function draw(stats, top) {
     time((at - new Date(stats.began)) / 1000) + ')');
   drawState(troubles(stats, now));
   drawTiles(stats, now, rate);
-  const points = rates();
-  drawTraffic(points);
-  drawRatio(points);
+  drawCharts();
   drawTiers(stats);
   drawHealth(stats);
   drawTables(stats, now);
@@ -446,6 +451,8 @@ document.addEventListener('visibilitychange', () => {
   clearTimeout(timer);
   look();
 });
+
+addEventListener('resize', drawCharts);
 
 // whole returns the URL that an operator means: a path is one of this host.
 const whole = (text) => text.trim().startsWith('/') ? location.origin + text.trim() : text.trim();

@@ -51,6 +51,7 @@ func TestHostilePages(t *testing.T) {
 		o.fits()
 	}
 	harmless()
+	o.picture("hostile pages")
 	for _, p := range pages[:len(pages)-1] {
 		eval[bool](o, fmt.Sprintf(`([...document.querySelectorAll('#misses button')].find((e) =>
 			e.textContent === %q).click(), true)`, p.shown))

@@ -30,6 +30,7 @@ func TestWhyAPageIsCachedOrNot(t *testing.T) {
 	o.clicks("#look button")
 	o.reads("#explained", "private")
 	o.waits("document.querySelector('#explained .advice')")
+	o.picture("explained")
 	if s.ran("/private/1") != 1 || s.ran("/a") != 1 {
 		t.Errorf("the handler ran %d times for what was asked for, and %d times for the rest",
 			s.ran("/private/1"), s.ran("/a")-1)
@@ -83,6 +84,7 @@ func TestWrongInput(t *testing.T) {
 	o.picks("tags")
 	o.fills("#purge-what", " , \r")
 	o.reads("#purge-wrong", "Say which tags")
+	o.picture("wrong input")
 	o.contrasts()
 	if s.visit("/a"); s.ran("/a") != 1 {
 		t.Errorf("the handler ran %d times", s.ran("/a"))

@@ -24,6 +24,7 @@ func TestTheAppRestarts(t *testing.T) {
 	o.reads("#state", "The app has restarted at")
 	o.reads("#state", "All is well")
 	o.reads("#results", "No request has come yet")
+	o.picture("restarted")
 	s.visit("/c")
 	o.reads("#misses", "/c")
 	if text := o.text("body"); text == "" || eval[bool](o, `/-\d|NaN|undefined|Infinity/.test(document.querySelector('main').innerText)`) {
@@ -59,6 +60,7 @@ func TestTheTokenIsGone(t *testing.T) {
 	s.opensTo(next)
 	o.reads("#state", "The door does not accept your token any more")
 	o.contrasts()
+	o.picture("token gone")
 	if !eval[bool](o, "window.looks === +document.body.dataset.drawn") {
 		t.Error("the page goes on asking as often as before")
 	}

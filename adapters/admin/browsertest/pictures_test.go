@@ -32,7 +32,7 @@ import (
 // renew has TestPictures write the pictures of docs anew.
 var renew = flag.Bool("pictures", false, "write the pictures of the page in docs anew")
 
-// look has TestStates write a picture of each state, size and scheme.
+// look has the tests write pictures of the page, in each state, size and scheme.
 var look = flag.String("look", "", "a folder for pictures of the page in each of its states")
 
 // picture writes a picture of the whole page for -look.

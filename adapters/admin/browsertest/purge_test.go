@@ -46,6 +46,7 @@ func TestPurges(t *testing.T) {
 		o.reads("#covers", c.fact)
 		o.contrasts()
 		o.fits()
+		o.picture("purge by " + c.kind)
 		still("before a purge by " + c.kind)
 		o.clicks("#purge-not")
 		o.waits("document.getElementById('covers').hidden")

@@ -1,6 +1,7 @@
 package browsertest
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -97,6 +98,11 @@ func backendDown(t *testing.T) (*site, func(*operator)) {
 		o.reads("#state", "The journal of invalidations is out of touch")
 		o.reads("#tiers", "does not answer")
 		o.reads("#health", "out of touch")
+		if _, err := s.cache.InvalidateTag(t.Context(), "pages"); !errors.Is(err, middleware.ErrUnsent) {
+			t.Errorf("an invalidation: %v", err)
+		}
+		o.reads("#state", "1 invalidation is not sent yet.")
+		o.reads("#health", "1 invalidation")
 		o.waits("document.title.startsWith('✖') && document.body.dataset.state === 'bad'")
 	}
 }
