@@ -72,7 +72,8 @@ const clock = (at) => new Date(at).toLocaleTimeString('en-GB');
 const percent = (part, whole) => whole > 0 ? (100 * part / whole).toFixed(1) + ' %' : '–';
 const count = (n, one, many) => exact(n) + ' ' + (n === 1 ? one : many);
 
-// What the door has answered, oldest first: {at, stats, sum}, of one run of the app.
+// What the door has answered, oldest first: {at, stats, sum}, of one run of the app. The older ones
+// have no stats.
 let samples = [];
 let restarted = ''; // when the app has, in words
 let last = null;    // when it answered last
@@ -321,7 +322,8 @@ const shownSeries = 20;
 
 function drawTables(stats, now) {
   const from = ago(60).stats.series;
-  const rows = stats.series.filter((s) => s.requests > 0).sort((a, b) => b.requests - a.requests).map((s) => {
+  const all = stats.series.filter((s) => s.requests > 0).sort((a, b) => b.requests - a.requests);
+  const rows = all.slice(0, shownSeries).map((s) => {
     const old = from.find((o) => o.resource === s.resource && o.result === s.result && o.reason === s.reason);
     const result = make('span', {}, make('span', { class: 'name' },
       make('span', { class: 'swatch c-' + s.result, 'aria-hidden': 'true' }), s.result),
@@ -329,8 +331,7 @@ function drawTables(stats, now) {
     return [result, plain(s.reason) || '–', plain(s.resource) || '–', exact(s.requests - (old ? old.requests : 0)),
       exact(s.requests), percent(s.requests, now.requests), bytes(s.bytes)];
   });
-  const more = rows.length - shownSeries;
-  if (more > 0) rows.splice(shownSeries, more, ['and ' + exact(more) + ' more', '', '', '', '', '', '']);
+  if (all.length > rows.length) rows.push(['and ' + exact(all.length - rows.length) + ' more', '', '', '', '', '', '']);
   table('results', [['Result'], ['Reason'], ['Resource', 'roomy long'], ['Last minute', 'number'],
     ['In all', 'number roomy'], ['Share', 'number'], ['Bytes', 'number roomy']], rows, 'No request has come yet.');
   const names = {
@@ -378,6 +379,8 @@ function draw(stats, top) {
   }
   samples.push({ at, stats, sum: now });
   samples = samples.filter((s) => at - s.at <= span * 1000);
+  const needed = ago(60).at; // of what is older, the charts need the sums alone
+  for (const s of samples) if (s.at < needed) s.stats = null;
   const from = ago(10);
   let rate = null;
   if (from.at < at) {

@@ -26,8 +26,8 @@ func TestWhyAPageIsCachedOrNot(t *testing.T) {
 	}
 
 	o.fills("#look-url", "http://"+s.address+"/private/1")
-	o.clicks("#look-fetch")
-	o.clicks("#look button")
+	o.presses("#look-fetch")
+	o.presses("#look button")
 	o.reads("#explained", "private")
 	o.waits("document.querySelector('#explained .advice')")
 	o.picture("explained")
@@ -38,8 +38,8 @@ func TestWhyAPageIsCachedOrNot(t *testing.T) {
 
 	o.fills("#look-url", "/a")
 	o.fills("#look-fields", "Cookie: id=secret")
-	o.clicks("#look-fetch")
-	o.clicks("#look button")
+	o.presses("#look-fetch")
+	o.presses("#look button")
 	o.reads("#explained", "Cookie")
 	if text := o.text("#explained"); strings.Contains(text, "secret") {
 		t.Errorf("the explanation shows a cookie: %s", text)

@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // patience is how long an operator waits for what should happen soon. Only a failing test takes so
@@ -161,18 +163,26 @@ func (o *operator) types(keys string) {
 	o.must(chromedp.Do(o.ctx, chromedp.KeyEvent(keys)))
 }
 
-// fills puts a text in a field.
+// fills puts a text in a field, in place of what it has, as a paste does. With a carriage return at
+// its end, the operator presses Enter.
 func (o *operator) fills(selector, text string) {
 	o.t.Helper()
 	eval[bool](o, fmt.Sprintf("(document.querySelector(%q).select(), true)", selector))
 	o.must(chromedp.Do(o.ctx, chromedp.Focus(chromedp.CSS(selector))))
-	o.types(text)
+	line, enter := strings.CutSuffix(text, "\r")
+	_, err := chromedp.Call(o.ctx, input.InsertText, input.InsertTextParams{Text: line})
+	o.must(err)
+	if enter {
+		o.types(kb.Enter)
+	}
 }
 
-// clicks clicks an element.
-func (o *operator) clicks(selector string) {
+// presses presses a button, or ticks a box, by the space bar: a click of the mouse could miss what
+// moves while the page is drawn.
+func (o *operator) presses(selector string) {
 	o.t.Helper()
-	o.must(chromedp.Do(o.ctx, chromedp.Click(chromedp.CSS(selector))))
+	o.must(chromedp.Do(o.ctx, chromedp.Focus(chromedp.CSS(selector))))
+	o.types(" ")
 }
 
 // behaves fails unless the page has broken nothing: no script failed, nothing offended the policy,

@@ -68,8 +68,8 @@ func TestTheTokenIsGone(t *testing.T) {
 	o.fills("#look-url", "/a\r")
 	o.reads("#look-wrong", "this door needs a token")
 	o.picks("all")
-	o.clicks("#purge button")
-	o.clicks("#purge-now")
+	o.presses("#purge button")
+	o.presses("#purge-now")
 	o.reads("#purged", "Not purged: this door needs a token")
 	if s.visit("/a"); s.ran("/a") != 1 {
 		t.Errorf("the handler ran %d times", s.ran("/a"))
@@ -77,7 +77,7 @@ func TestTheTokenIsGone(t *testing.T) {
 	o.behavesWithout(s)
 
 	o.logsInWith(next)
-	o.clicks("#state button")
+	o.presses("#state button")
 	o.reads("#state", "All is well")
 	o.reads("#misses", "/a")
 }

@@ -41,18 +41,18 @@ func TestPurges(t *testing.T) {
 		if c.what != "" {
 			o.fills("#purge-what", c.what)
 		}
-		o.clicks("#purge button")
+		o.presses("#purge button")
 		o.reads("#covers", "This makes unusable "+c.covers)
 		o.reads("#covers", c.fact)
 		o.contrasts()
 		o.fits()
 		o.picture("purge by " + c.kind)
 		still("before a purge by " + c.kind)
-		o.clicks("#purge-not")
+		o.presses("#purge-not")
 		o.waits("document.getElementById('covers').hidden")
-		o.clicks("#purge button")
+		o.presses("#purge button")
 		o.waits("!document.getElementById('covers').hidden")
-		o.clicks("#purge-now")
+		o.presses("#purge-now")
 		o.reads("#purged", c.purged)
 		o.waits("document.getElementById('covers').hidden")
 		for _, page := range c.pages {
@@ -64,7 +64,7 @@ func TestPurges(t *testing.T) {
 	// what was shown is not purged once the field says something else
 	o.picks("url")
 	o.fills("#purge-what", "/a")
-	o.clicks("#purge button")
+	o.presses("#purge button")
 	o.waits("!document.getElementById('covers').hidden")
 	o.types("b")
 	o.waits("document.activeElement.id === 'covers'") // the letter went nowhere
@@ -73,10 +73,10 @@ func TestPurges(t *testing.T) {
 
 	// softly: the old page is served once more
 	o.fills("#purge-what", "/a")
-	o.clicks("#purge-soft")
-	o.clicks("#purge button")
+	o.presses("#purge-soft")
+	o.presses("#purge button")
 	o.reads("#covers", "This makes stale the page at")
-	o.clicks("#purge-now")
+	o.presses("#purge-now")
 	o.reads("#purged", "softly")
 	s.visit("/a")
 	o.reads("#results", "stale")
@@ -95,11 +95,11 @@ func TestTwoOperators(t *testing.T) {
 	for _, o := range []*operator{one, other} {
 		o.asks(1)
 		o.fills("#purge-what", "/a")
-		o.clicks("#purge button")
+		o.presses("#purge button")
 		o.waits("!document.getElementById('covers').hidden")
 	}
 	first := number(one)
-	one.clicks("#purge-now")
+	one.presses("#purge-now")
 	one.reads("#purged", "Purged the URL")
 	for _, o := range []*operator{one, other} {
 		o.asks(2)
@@ -112,7 +112,7 @@ func TestTwoOperators(t *testing.T) {
 		document.getElementById('purge-what').value === '/a'`) {
 		t.Error("the other's purge is gone")
 	}
-	other.clicks("#purge-now")
+	other.presses("#purge-now")
 	other.reads("#purged", "Purged the URL")
 	one.waits(fmt.Sprint("+document.querySelector('#health div:nth-child(2) dd').innerText > ", second))
 	if s.visit("/a"); s.ran("/a") != 2 {
