@@ -315,8 +315,8 @@ func TestTheDoorSaysWhatIsAllowed(t *testing.T) {
 		{"POST", "/purge", `{"url": "//` + host + `/a"}`, "such as http://" + host + "/"},
 		{"PURGE", "/purge?url=a", "", `"a" is no absolute URL`},
 		{"GET", "/events?result=bogus", "",
-			`result: there is no "bogus": allowed are collapsed, hit, miss, passed, refused, ` +
-				"revalidated, stale, stored, unstored"},
+			`result: there is no "bogus": allowed are collapsed, hit, miss, passed, refreshed, ` +
+				"refused, revalidated, stale, stored, unstored"},
 		{"GET", "/events?result=hit,", "", `result: there is no ""`},
 		{"GET", "/events?reason=cookies", "", `reason: there is no "cookies": allowed are `},
 	} {

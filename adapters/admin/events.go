@@ -85,7 +85,8 @@ func readFilter(q url.Values) (f filter, err error) {
 // results and reasons are the words that events may have, sorted; miss is this filter's own.
 var (
 	results = sorted([]metrics.Result{"miss", metrics.Hit, metrics.Stale, metrics.Collapsed,
-		metrics.Revalidated, metrics.Stored, metrics.Unstored, metrics.Passed, metrics.Refused})
+		metrics.Revalidated, metrics.Stored, metrics.Unstored, metrics.Passed, metrics.Refused,
+		metrics.Refreshed})
 	reasons = sorted(explain.Reasons())
 )
 

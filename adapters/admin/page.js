@@ -9,11 +9,13 @@ const patience = 10000;   // for one answer of the door
 const span = 300;         // seconds that the charts show
 
 // What becomes of requests. The first four spare a handler a whole response.
-const results = ['hit', 'stale', 'collapsed', 'revalidated', 'stored', 'unstored', 'passed', 'refused'];
+const results = ['hit', 'stale', 'collapsed', 'revalidated', 'stored', 'unstored', 'passed', 'refused',
+  'refreshed'];
 const meanings = {
   hit: 'from the store', stale: 'stale, from the store', collapsed: 'shared with another request',
   revalidated: 'the handler said that it still holds', stored: 'handler ran, response stored',
   unstored: 'handler ran, response not stored', passed: 'nothing for the cache', refused: 'no handler ran',
+  refreshed: 'behind: no client asked',
 };
 
 const $ = (id) => document.getElementById(id);
@@ -98,7 +100,7 @@ function between(from, to) {
 }
 
 const spared = (t) => t.hit + t.stale + t.collapsed + t.revalidated;
-const looked = (t) => t.requests - t.passed;
+const looked = (t) => t.requests - t.passed - t.refreshed;
 
 // ago returns the newest sample that is at least so many seconds old, or else the oldest.
 function ago(seconds) {
@@ -180,7 +182,8 @@ function drawTiles(stats, now, rate) {
   $('tiles').replaceChildren(
     tile('Hit ratio', rate ? percent(spared(rate), looked(rate)) : '–',
       percent(spared(now), looked(now)) + ' in all'),
-    tile('Requests a second', rate ? number(rate.requests) : '–', exact(now.requests) + ' in all'),
+    tile('Requests a second', rate ? number(rate.requests - rate.refreshed) : '–',
+      exact(now.requests - now.refreshed) + ' in all'),
     tile('A hit takes', mean('hit'), spread('hit')),
     tile('A handler takes', mean('fill'), spread('fill')),
     ...(stats.times.backend.count ? [tile('The store takes', mean('backend'), spread('backend'))] : []),

@@ -61,14 +61,14 @@ func busy(t *testing.T) (*site, func(*operator)) {
 		o.asks(1)
 		traffic()
 		for _, result := range []string{"hit", "stale", "collapsed", "revalidated", "stored",
-			"unstored", "passed", "refused"} {
+			"unstored", "passed", "refused", "refreshed"} {
 			o.reads("#results", result)
 			o.reads("#legend", result)
 		}
 		o.reads("#results", "no-store")
 		o.reads("#served", "/news")
 		o.reads("#misses", "/cart/1")
-		o.waits("document.querySelectorAll('#traffic polygon').length === 8")
+		o.waits("document.querySelectorAll('#traffic polygon').length === 9")
 	}
 }
 
