@@ -24,6 +24,7 @@ import (
 
 	"github.com/freshet-go/freshet"
 	"github.com/freshet-go/freshet/adapters/admin"
+	"github.com/freshet-go/freshet/adapters/heartbeat"
 	"github.com/freshet-go/freshet/adapters/notices"
 	"github.com/freshet-go/freshet/adapters/requestlog"
 	"github.com/freshet-go/freshet/settings"
@@ -101,6 +102,10 @@ func run(
 
 	outer := http.NewServeMux() // what operators see stays when the service has ended
 	outer.Handle("/__freshet__/", http.StripPrefix("/__freshet__", door))
+	outer.Handle("GET /metrics", counters(watch.Meter(), cache))
+	outer.Handle("GET "+heartbeat.Path, heartbeat.New(heartbeat.Options{
+		Probes: map[string]heartbeat.Probe{"store": heartbeat.Store(pages)}, Log: log}))
+	outer.Handle("GET "+heartbeat.AlivePath, heartbeat.Alive())
 	outer.Handle("/", board.Handler(mux))
 
 	following := make(chan struct{})
@@ -114,6 +119,8 @@ func run(
 	fmt.Fprintf(stdout, "the app        http://%s/page/1\n", l.Addr())
 	fmt.Fprintf(stdout, "its operators  http://%s/__freshet__/  (any user, password %q)\n",
 		l.Addr(), token)
+	fmt.Fprintf(stdout, "for Prometheus http://%s/metrics\n", l.Addr())
+	fmt.Fprintf(stdout, "its health     http://%s%s\n", l.Addr(), heartbeat.Path)
 	if traffic {
 		go visitors(ctx, "http://"+l.Addr().String())
 	}

@@ -31,6 +31,9 @@ func TestItRuns(t *testing.T) {
 	app := regexp.MustCompile(`http://\S+`).FindString(lines.Text())
 	lines.Scan()
 	door := regexp.MustCompile(`http://\S+`).FindString(lines.Text())
+	for range 2 {
+		lines.Scan()
+	}
 	log := make(chan string, 10)
 	go func() {
 		defer close(log)
@@ -65,6 +68,17 @@ func TestItRuns(t *testing.T) {
 	}
 	if status, body := get(door + "stats"); status != 200 || !strings.Contains(body, `"requests":1`) {
 		t.Errorf("%sstats: %d %s", door, status, body)
+	}
+	site := strings.TrimSuffix(app, "/page/1")
+	if status, body := get(site + "/metrics"); status != 200 || !strings.Contains(body,
+		`freshet_requests_total{resource="",result="unstored",reason="authorization"} 1`) {
+		t.Errorf("metrics: %d %s", status, body)
+	}
+	if status, body := get(site + "/__heartbeat__"); status != 200 || body != `{"store":true}` {
+		t.Errorf("heartbeat: %d %s", status, body)
+	}
+	if status, _ := get(site + "/__lbheartbeat__"); status != 200 {
+		t.Errorf("lbheartbeat: %d", status)
 	}
 	http.DefaultClient.CloseIdleConnections()
 	stop()
@@ -103,7 +117,9 @@ func TestNoticesFollowTheFile(t *testing.T) {
 	lines := bufio.NewScanner(said)
 	lines.Scan()
 	app := strings.TrimSuffix(regexp.MustCompile(`http://\S+`).FindString(lines.Text()), "/page/1")
-	lines.Scan()
+	for range 3 {
+		lines.Scan()
+	}
 	log := make(chan string, 100)
 	go func() {
 		defer close(log)
