@@ -1,59 +1,68 @@
 package invalidation
 
 import (
-	"cmp"
-	"slices"
-	"strings"
+	"hash/maphash"
 	"sync"
 	"sync/atomic"
 
 	"github.com/freshet-go/freshet/store"
 )
 
-// DefaultBound is the number of marks that a Replica remembers when not told otherwise.
-const DefaultBound = 1 << 16
-
-// A Replica's other limits: bytes of names, on average, per mark of its bound; and prefix marks,
-// which are compared one by one.
+// What a Replica remembers when not told otherwise: the marks on so many keys and tags, and on so
+// many prefixes. A name with both hard and soft marks counts twice.
 const (
-	replicaNameBytes = 256
-	replicaPrefixes  = 128
+	DefaultBound       = 3 << 19 // 3/4 of the slots of 16 bytes in 32 MiB
+	defaultPrefixBound = 3 << 17 // the same in 8 MiB
 )
 
-// Replica is what one node knows of a journal: the newest number per key, tag and prefix, and a
+// Replica is what one node knows of a journal: the newest numbers per key, tag and prefix, and a
 // floor below which everything counts as invalidated. It is safe for concurrent use. Asking it
 // takes no lock and allocates nothing.
 //
-// It is bounded. The oldest key and tag marks, where it would hold too many, it folds into a table
-// of numbers by hash; prefix marks that it would have to forget it covers by raising the floor. In
-// both ways it only ever judges entries too strictly, and nobody who can cause invalidations can
-// have the whole cache invalidated by causing many.
+// It is bounded. It remembers names by 62 bits of a keyed hash, never by themselves, in two tables
+// that double as they fill: 1,572,864 keys and tags in 32 MiB, and 393,216 prefixes in 8 MiB; while
+// a table is replaced, both the old and the new one are there. Past that it folds the oldest of
+// them into tables of numbers by hash, of 16 MiB and 4 MiB, where names share places. So it only
+// ever judges entries too strictly, and none that were filled after what it folded.
+//
+// The floor rises with MarkEverything alone, and with marks of kinds that it does not know: many
+// invalidations do not invalidate everything.
 type Replica struct {
 	// head is published last by Apply, so that its readers find the marks up to it.
 	head atomic.Uint64
 	// floor is read last by covers, and raised by Apply before the marks below it go, so that no
 	// interleaving finds neither the mark nor the floor.
 	floor    atomic.Uint64
-	softAll  atomic.Uint64 // newest soft Everything
-	named    atomic.Pointer[markTable]
-	folded   atomic.Pointer[foldedMarks] // nil until named outgrew its bound; read after it
-	prefixes atomic.Pointer[[]namedMark] // newest first; never modified
+	softAll  atomic.Uint64               // newest soft Everything
+	names    atomic.Pointer[hashedMarks] // of keys and tags; nil if there are none
+	prefixes atomic.Pointer[prefixMarks] // nil if there are none
 
-	mu       sync.Mutex // held by Apply, never by a reader
-	maxMarks int
-	maxBytes int
+	seed maphash.Seed // of the hashes of keys and tags
+
+	mu             sync.Mutex // held by Apply, never by a reader
+	maxNameSlots   int
+	maxPrefixSlots int
 }
 
-// NewReplica returns an empty replica that remembers up to bound marks (DefaultBound if bound is
-// 0 or less), names of 256 bytes on average, and up to 128 prefixes among them.
+// NewReplica returns an empty replica that remembers the marks on up to bound keys and tags, and on
+// as many prefixes. If bound is 0 or less, it remembers those on 1,572,864 keys and tags and on
+// 393,216 prefixes.
 func NewReplica(bound int) *Replica {
+	names, prefixes := bound, bound
 	if bound <= 0 {
-		bound = DefaultBound
+		names, prefixes = DefaultBound, defaultPrefixBound
 	}
-	r := &Replica{maxMarks: bound, maxBytes: bound * replicaNameBytes}
-	r.named.Store(newMarkTable(0))
-	r.prefixes.Store(new([]namedMark))
-	return r
+	return &Replica{seed: maphash.MakeSeed(), maxNameSlots: slotsFor(names),
+		maxPrefixSlots: slotsFor(prefixes)}
+}
+
+// slotsFor returns the size of a table for so many marks.
+func slotsFor(marks int) int {
+	slots := 4
+	for slots*3/4 < marks {
+		slots *= 2
+	}
+	return slots
 }
 
 // Head is the greatest number applied so far: what a fill that begins now notes as its Fill.
@@ -76,27 +85,22 @@ func (r *Replica) Covers(e *store.Entry) Coverage {
 }
 
 func (r *Replica) covers(uri string, tags []string, fill uint64) Coverage {
-	named := r.named.Load()
-	c := named.covers(store.MarkKey, uri, fill)
-	for _, tag := range tags {
-		c = max(c, named.covers(store.MarkTag, tag, fill))
-	}
-	if folded := r.folded.Load(); folded != nil {
-		c = max(c, newer(folded.newest(store.MarkKey, uri), 0, fill))
+	c := CoverageNone
+	if names := r.names.Load(); names != nil && names.newest.Load() > fill {
+		c = names.covers(r.hash(store.MarkKey, uri), fill)
 		for _, tag := range tags {
-			c = max(c, newer(folded.newest(store.MarkTag, tag), 0, fill))
+			c = max(c, names.covers(r.hash(store.MarkTag, tag), fill))
 		}
 	}
-	for _, p := range *r.prefixes.Load() {
-		if p.newest() <= fill {
-			break
-		}
-		if strings.HasPrefix(uri, p.name) {
-			c = max(c, newer(p.hard, p.soft, fill))
-		}
+	if prefixes := r.prefixes.Load(); prefixes != nil && prefixes.marks.newest.Load() > fill {
+		c = max(c, prefixes.covers(uri, fill))
 	}
 	c = max(c, newer(0, r.softAll.Load(), fill))
 	return max(c, newer(r.floor.Load(), 0, fill)) // last: see Replica.floor
+}
+
+func (r *Replica) hash(kind store.MarkKind, name string) uint64 {
+	return maphash.String(r.seed, name) + uint64(kind)*0x9e3779b97f4a7c15
 }
 
 // Apply takes note of a mark. Once it has returned, every later question sees the mark. Marks may
@@ -110,7 +114,7 @@ func (r *Replica) Apply(n store.Numbered) {
 	if n.Number > r.floor.Load() {
 		switch {
 		case n.Kind == store.MarkKey || n.Kind == store.MarkTag:
-			r.applyNamed(n)
+			r.applyName(n)
 		case n.Kind == store.MarkPrefix:
 			r.applyPrefix(n)
 		case n.Kind == store.MarkEverything && n.Soft:
@@ -126,87 +130,32 @@ func (r *Replica) Apply(n store.Numbered) {
 // marks it needs not know.
 func (r *Replica) Advance(number uint64) { atomicMax(&r.head, number) }
 
-func (r *Replica) applyNamed(n store.Numbered) {
-	t := r.named.Load()
-	t.put(n)
-	if t.count > r.maxMarks || t.bytes > r.maxBytes {
-		r.fold(t, t.floorFor(r.maxMarks*3/4, r.maxBytes*3/4))
-		return
+func (r *Replica) applyName(n store.Numbered) {
+	names := r.names.Load()
+	if names == nil {
+		names = newHashedMarks(r.maxNameSlots)
+		r.names.Store(names)
 	}
-	if t.full() {
-		r.named.Store(t.above(0)) // with more room
-	}
-}
-
-// fold moves the marks up to number from the table to where they take no room of their own. They
-// are there before they are gone from here, so that no reader finds them in neither.
-func (r *Replica) fold(t *markTable, number uint64) {
-	folded := r.folded.Load()
-	if folded == nil {
-		folded = newFoldedMarks(r.maxMarks)
-		r.folded.Store(folded)
-	}
-	for _, n := range t.nodes() {
-		if newest := n.newest(); newest <= number {
-			folded.note(n.kind, n.name, newest)
-		}
-	}
-	r.named.Store(t.above(number))
+	names.note(r.hash(n.Kind, n.Name), n.Number, n.Soft)
 }
 
 func (r *Replica) applyPrefix(n store.Numbered) {
-	m := namedMark{name: strings.Clone(n.Name)}
-	m.note(n)
-	var kept []namedMark
-	bytes := len(m.name)
-	for _, p := range *r.prefixes.Load() {
-		switch {
-		case p.name == n.Name:
-			m.hard, m.soft = max(m.hard, p.hard), max(m.soft, p.soft)
-		case strings.HasPrefix(p.name, n.Name) && p.newest() <= m.hard:
-			// Whatever the longer prefix covers, the new one does too.
-		default:
-			kept = append(kept, p)
-			bytes += len(p.name)
-		}
+	prefixes := r.prefixes.Load()
+	if prefixes == nil {
+		prefixes = newPrefixMarks(r.maxPrefixSlots)
+		r.prefixes.Store(prefixes)
 	}
-	kept = append(kept, m)
-	slices.SortFunc(kept, func(a, b namedMark) int { return cmp.Compare(b.newest(), a.newest()) })
-
-	r.prefixes.Store(&kept)
-
-	if limit := min(replicaPrefixes, r.maxMarks); len(kept) > limit || bytes > r.maxBytes {
-		floor := uint64(0)
-		for n := len(kept); n > limit*3/4 || bytes > r.maxBytes*3/4; n-- {
-			floor = kept[n-1].newest()
-			bytes -= len(kept[n-1].name)
-		}
-		r.raise(floor)
-	}
+	prefixes.note(n.Name, n.Number, n.Soft)
 }
 
 // raise sets the floor and then drops the marks that it makes needless.
 func (r *Replica) raise(floor uint64) {
 	atomicMax(&r.floor, floor)
-	r.named.Store(r.named.Load().above(floor))
-	kept := slices.Clone(*r.prefixes.Load())
-	kept = slices.DeleteFunc(kept, func(p namedMark) bool { return p.newest() <= floor })
-	r.prefixes.Store(&kept)
-}
-
-// namedMark is a name with the newest numbers that hard and soft marks gave it.
-type namedMark struct {
-	name       string
-	hard, soft uint64
-}
-
-func (m namedMark) newest() uint64 { return max(m.hard, m.soft) }
-
-func (m *namedMark) note(n store.Numbered) {
-	if n.Soft {
-		m.soft = max(m.soft, n.Number)
-	} else {
-		m.hard = max(m.hard, n.Number)
+	if names := r.names.Load(); names != nil && !names.drop(floor) {
+		r.names.Store(nil)
+	}
+	if prefixes := r.prefixes.Load(); prefixes != nil && !prefixes.marks.drop(floor) {
+		r.prefixes.Store(nil)
 	}
 }
 

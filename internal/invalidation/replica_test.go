@@ -105,9 +105,9 @@ func TestReplicaCovers(t *testing.T) {
 	}
 }
 
-// Whatever a replica forgets, it must go on covering.
+// Whatever a replica forgets, it must go on covering, and within its bounds.
 func TestReplicaOutgrown(t *testing.T) {
-	long := strings.Repeat("x", 10*replicaNameBytes)
+	long := strings.Repeat("x", 2560)
 	for _, tt := range []struct {
 		story string
 		bound int
@@ -143,24 +143,19 @@ func TestReplicaOutgrown(t *testing.T) {
 			r := NewReplica(tt.bound)
 			for i := 1; i <= marks; i++ {
 				r.Apply(store.Numbered{Mark: tt.mark(i), Number: uint64(i)})
-				table := r.named.Load()
-				if n := table.count + len(*r.prefixes.Load()); n > tt.bound {
-					t.Fatalf("remembers %d marks, bound %d", n, tt.bound)
+				table, slots := hashedOf(r).table.Load(), slotsFor(tt.bound)
+				if len(table.slots) > slots || table.used > len(table.slots)*3/4 {
+					t.Fatalf("%d of %d slots used, bound %d", table.used, len(table.slots), slots)
 				}
-				bytes := table.bytes
-				for _, p := range *r.prefixes.Load() {
-					bytes += len(p.name)
-				}
-				if bytes > tt.bound*replicaNameBytes {
-					t.Fatalf("remembers %d bytes of names, bound %d", bytes,
-						tt.bound*replicaNameBytes)
+				if r.folds() != (i > slots*3/4) {
+					t.Fatalf("folded %t after %d marks, bound %d", r.folds(), i, slots*3/4)
 				}
 			}
 			for i := 1; i <= marks; i++ {
 				name := tt.mark(i).Name
 				old := &store.Entry{URI: name, Tags: []string{name}, Number: uint64(i) - 1}
 				if r.Covers(old) == CoverageNone {
-					t.Fatalf("mark %d is forgotten and not under the floor %d", i, r.Floor())
+					t.Fatalf("mark %d is forgotten", i)
 				}
 			}
 			last := tt.mark(marks).Name
@@ -168,79 +163,26 @@ func TestReplicaOutgrown(t *testing.T) {
 				Number: marks}) != CoverageNone {
 				t.Error("covers an entry that was filled after every mark")
 			}
-			if tt.bound >= 100 && r.Floor() > marks-uint64(tt.bound)/16 {
-				t.Errorf("floor %d of %d marks: more was forgotten than the bound of %d asks for",
-					r.Floor(), marks, tt.bound)
+			if r.Floor() != 0 {
+				t.Errorf("floor %d: %d marks invalidate all there is", r.Floor(), marks)
 			}
 		})
 	}
 }
 
-// A replica remembers as much as its bound says, and forgets a quarter at once: one mark at a time
-// would cost a walk of all marks for each.
-func TestReplicaForgetsAQuarter(t *testing.T) {
-	for _, tt := range []struct {
-		story       string
-		bound       int
-		kind        store.MarkKind
-		name        int // its length
-		fills, left int
-		floor       uint64
-	}{
-		{"keys", 100, store.MarkKey, 4, 100, 75, 0},
-		{"tags", 100, store.MarkTag, 4, 100, 75, 0},
-		{"names of 1 KiB", 100, store.MarkKey, 4 * replicaNameBytes, 25, 18, 0},
-		{"names of which 20 are three quarters", 100, store.MarkKey, replicaNameBytes * 75 / 20, 26,
-			20, 0},
-		{"prefixes", 1000, store.MarkPrefix, 4, replicaPrefixes, replicaPrefixes * 3 / 4,
-			replicaPrefixes/4 + 1},
-		{"prefixes, with a lower bound", 100, store.MarkPrefix, 4, 100, 75, 26},
-		{"prefixes of 1 KiB", 100, store.MarkPrefix, 4 * replicaNameBytes, 25, 18, 8},
-		{"prefixes of which 20 are three quarters", 100, store.MarkPrefix,
-			replicaNameBytes * 75 / 20, 26, 20, 7},
-	} {
-		r := NewReplica(tt.bound)
-		apply := func(i int) {
-			r.Apply(hard(tt.kind, fmt.Sprintf("%0*d", tt.name, i), uint64(i)))
-		}
-		remembered := func() int { return r.named.Load().count + len(*r.prefixes.Load()) }
-		for i := 1; i <= tt.fills; i++ {
-			apply(i)
-			if n := remembered(); n != i || r.Floor() != 0 || r.folded.Load() != nil {
-				t.Fatalf("%s: remembers %d of %d marks, floor %d", tt.story, n, i, r.Floor())
-			}
-		}
-		apply(tt.fills + 1)
-		if n := remembered(); n != tt.left || r.Floor() != tt.floor {
-			t.Errorf("%s: after one more it remembers %d marks, floor %d; want %d, %d", tt.story, n,
-				r.Floor(), tt.left, tt.floor)
-		}
+// hashedOf returns the table of a replica that has names or prefixes alone.
+func hashedOf(r *Replica) *hashedMarks {
+	if names := r.names.Load(); names != nil {
+		return names
 	}
+	return r.prefixes.Load().marks
 }
 
-// Until then its table grows when it is full, and is not copied besides.
-func TestReplicaGrows(t *testing.T) {
-	r := NewReplica(0)
-	for i := range 5000 {
-		before := r.named.Load()
-		full := before.count == len(before.buckets)
-		r.Apply(hard(store.MarkKey, fmt.Sprint(i), uint64(i)+1))
-		if grown := r.named.Load() != before; grown != full {
-			t.Fatalf("a table of %d marks in %d buckets: replaced %t, want %t", before.count,
-				len(before.buckets), grown, full)
-		}
-	}
-}
-
-func TestReplicaPrefixSupersedesLonger(t *testing.T) {
-	r := NewReplica(0)
-	for i := range 100 {
-		r.Apply(hard(store.MarkPrefix, fmt.Sprintf("site/%d/", i), uint64(i+1)))
-	}
-	r.Apply(hard(store.MarkPrefix, "site/", 101))
-	if n := len(*r.prefixes.Load()); n != 1 {
-		t.Errorf("%d prefixes kept, want the one that covers them all", n)
-	}
+// folds reports whether the replica has had to fold marks.
+func (r *Replica) folds() bool {
+	names, prefixes := r.names.Load(), r.prefixes.Load()
+	return names != nil && names.folded.Load() != nil ||
+		prefixes != nil && prefixes.marks.folded.Load() != nil
 }
 
 func TestReplicaAdvance(t *testing.T) {
@@ -326,7 +268,7 @@ func TestReplicaHeadIsAReceipt(t *testing.T) {
 	for i := range names {
 		names[i] = fmt.Sprintf("%d/", i)
 	}
-	for bound, marks := range map[int]uint64{0: 2000, 8: 100_000} {
+	for bound, marks := range map[int]uint64{0: 2000, 3: 100_000} {
 		for _, kind := range []store.MarkKind{store.MarkKey, store.MarkPrefix} {
 			t.Run(fmt.Sprintf("%s marks, bound %d", kind, bound), func(t *testing.T) {
 				r := NewReplica(bound)
@@ -391,22 +333,38 @@ func BenchmarkReplicaCovers(b *testing.B) {
 	}
 }
 
-// Whoever causes many invalidations does not have everything invalidated.
+// Many invalidations do not invalidate everything, not even when they outgrow what is remembered by
+// hash.
 func TestReplicaFloodedKeepsTheRest(t *testing.T) {
-	for _, name := range []string{"short", strings.Repeat("long", 15<<10)} {
-		r := NewReplica(1 << 10)
-		for i := range uint64(3 << 10) {
-			r.Apply(hard(store.MarkKey, fmt.Sprint(name, i), i+1))
+	for _, tt := range []struct {
+		story string
+		name  string
+		kind  store.MarkKind
+		marks uint64 // of a bound of 3072
+		most  int    // of 1000 other entries that may be taken for invalidated
+	}{
+		{"keys", "short", store.MarkKey, 3072, 0},
+		{"long keys", strings.Repeat("long", 15<<10), store.MarkKey, 3072, 0},
+		{"too many keys", "short", store.MarkKey, 3073, 30},
+		{"prefixes", "short", store.MarkPrefix, 3072, 0},
+		{"too many prefixes", "short", store.MarkPrefix, 3073, 90},
+	} {
+		r := NewReplica(3072)
+		for i := range tt.marks {
+			r.Apply(hard(tt.kind, fmt.Sprint(tt.name, i), i+1))
+		}
+		if r.folds() != (tt.most > 0) {
+			t.Errorf("%s: folded %t", tt.story, r.folds())
 		}
 		lost := 0
 		for i := range 1000 {
-			if r.Covers(&store.Entry{URI: fmt.Sprint("other", i)}) != CoverageNone {
+			if r.Covers(&store.Entry{URI: fmt.Sprint("other entry ", i)}) != CoverageNone {
 				lost++
 			}
 		}
-		if lost > 150 {
-			t.Errorf("%d of 1000 other entries are invalidated by marks that do not name them",
-				lost)
+		if lost > tt.most {
+			t.Errorf("%s: %d of 1000 other entries are invalidated by marks that do not name them",
+				tt.story, lost)
 		}
 	}
 }
