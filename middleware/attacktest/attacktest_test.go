@@ -24,7 +24,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const bound = 64 << 20
+const bound = 32 << 20
 
 // site is Freshet in front of the corpus's app, as an operator would mount it who gives silent
 // pages a minute.

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// memories: clients that open pages of 8 MiB and read nothing. What they hold must stay within
+// memories: clients that open pages of 4 MiB and read nothing. What they hold must stay within
 // bounds.
 func memories() (all []Attack) {
 	for name, fields := range map[string][]string{
 		"idle readers of stored pages": nil,
 		"idle readers of their ranges": {"Range: bytes=1-"},
-		"idle readers of two ranges":   {"Range: bytes=0-4000000,4000001-"},
+		"idle readers of two ranges":   {"Range: bytes=0-2000000,2000001-"},
 	} {
 		all = append(all, Attack{Class: "memory", Name: name, needs: theHeap,
 			run: func(a *arena) string { return a.idle(true, fields) }})
@@ -27,7 +27,7 @@ func memories() (all []Attack) {
 
 const (
 	idlePages = 60
-	idleBody  = 8 << 20
+	idleBody  = 4 << 20
 )
 
 // idle opens pages and reads nothing. A page that is stored is changed after each, so that what its
