@@ -15,6 +15,7 @@ import (
 	"github.com/freshet-go/freshet/adapters/notices"
 	"github.com/freshet-go/freshet/adapters/statsd"
 	"github.com/freshet-go/freshet/cmd/freshet/proxy"
+	"github.com/freshet-go/freshet/internal/mask"
 	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/settings"
 	"github.com/freshet-go/freshet/settings/reload"
@@ -325,6 +326,9 @@ func inOurWords(err error) error {
 		if value, rest, ok := strings.Cut(text, before); ok {
 			name, why, _ := strings.Cut(rest, ": ")
 			value = value[strings.IndexByte(value, '"'):]
+			if plain, err := strconv.Unquote(value); err == nil {
+				value = strconv.Quote(mask.Value(plain)) // a log of the service's keeps this
+			}
 			if why == "parse error" {
 				why = "allowed are true and false"
 			}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -50,4 +51,16 @@ func FuzzLists(f *testing.F) {
 		readHosts(text)
 		readUpstreams(text)
 	})
+}
+
+// A wrong value is shown without its password: a service's log keeps what it says.
+func TestAWrongFlagHidesItsPassword(t *testing.T) {
+	for _, upstream := range []string{"http://me:secret@127.0.0.1:1", "ftp://me:secret@h",
+		"http://me:secret@bad host/"} {
+		_, _, err := parseProxyFlags([]string{"--upstream", upstream})
+		if err == nil || strings.Contains(err.Error(), "secret") ||
+			!strings.Contains(err.Error(), "***") {
+			t.Errorf("--upstream %s: %v", upstream, err)
+		}
+	}
 }
