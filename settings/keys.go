@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/mask"
 	"github.com/freshet-go/freshet/internal/spelling"
 	"github.com/freshet-go/freshet/policy"
 )
@@ -166,8 +167,12 @@ func (l Loader) unknown(f found) error {
 	// The value is shown only where it is likely one of ours, which holds no secret but in a URL.
 	known := slices.Sorted(slices.Values(l.Keys))
 	if near := nearest(nameOf(f.bare), known); near != "" {
-		return fmt.Errorf("%s: %s = %s is no setting: did you mean %s?", f.origin, printable(f.key),
-			shown(f.value), near)
+		value := " = " + shown(f.value)
+		if mask.Secret(f.bare) {
+			value = ""
+		}
+		return fmt.Errorf("%s: %s%s is no setting: did you mean %s?", f.origin, printable(f.key),
+			value, near)
 	}
 	if l.ofStore(f) {
 		return fmt.Errorf("%s: %s is no setting of this program: it is one of a store, which are read "+

@@ -406,3 +406,13 @@ func TestASettingOfAStoreNamesWhatReadsIt(t *testing.T) {
 		t.Errorf("where some are read: %v", err)
 	}
 }
+
+// What is meant for a file of a secret may be the secret itself.
+func TestASlipOfASecretsNameHidesItsValue(t *testing.T) {
+	l := Loader{Keys: []string{"door-token-file"}}
+	_, err := l.Load("", []string{"FRESHET_DOOR_TOKEN_FIL=s3cret"})
+	if err == nil || strings.Contains(err.Error(), "s3cret") ||
+		!strings.Contains(err.Error(), "did you mean door-token-file?") {
+		t.Error(err)
+	}
+}

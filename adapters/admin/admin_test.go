@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -425,7 +426,8 @@ func TestEventsAsTheyCome(t *testing.T) {
 		t.Errorf("%q, %v", got, in.Err())
 	}
 	for query, want := range map[string]int{"path=(": 400, "colour=red": 400,
-		"path=" + strings.Repeat("x", 300): 400} {
+		"path=" + strings.Repeat("x", 300):                        400,
+		"path=" + url.QueryEscape(strings.Repeat(".{0,999}", 20)): 400} {
 		if status, _, body := s.ask("GET", "/__freshet__/events?"+query, ""); status != want {
 			t.Errorf("%.20s: %d %s", query, status, body)
 		}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +20,7 @@ const (
 	maxListeners = 16
 	maxWaiting   = 256 // events that a listener has not taken
 	maxPattern   = 200 // of path, in bytes
+	maxSteps     = 500 // ... and of what it compiles to: each may be tried at each byte of a path
 	idleAfter    = 15 * time.Second
 	stallAfter   = time.Minute // a listener that takes nothing for so long is cut off
 )
@@ -78,6 +80,10 @@ func readFilter(q url.Values) (f filter, err error) {
 		if f.path, err = regexp.Compile(pattern); err != nil {
 			return f, fmt.Errorf("path: allowed is a regular expression of Go's: %w", err)
 		}
+		if n := steps(pattern); n > maxSteps {
+			return f, fmt.Errorf("path: the regular expression has %d steps: at most %d; repeat less",
+				n, maxSteps)
+		}
 	}
 	return f, nil
 }
@@ -109,14 +115,29 @@ func known(name string, words, allowed []string) error {
 	return nil
 }
 
-// wants reports whether an event is wanted. The result "miss" is every one for which a handler ran.
+// steps returns the length of the program that an expression, which compiles, is compiled to.
+func steps(pattern string) int {
+	tree, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return 0
+	}
+	program, err := syntax.Compile(tree.Simplify())
+	if err != nil {
+		return 0
+	}
+	return len(program.Inst)
+}
+
+// wants reports whether an event is wanted, its path aside. The result "miss" is every one for which a handler ran.
 func (f *filter) wants(r *http.Request, e *middleware.Event, result string) bool {
 	return (len(f.results) == 0 || slices.Contains(f.results, result) ||
 		e.Fill > 0 && slices.Contains(f.results, "miss")) &&
 		(len(f.reasons) == 0 || slices.Contains(f.reasons, string(e.Detail))) &&
-		(len(f.hosts) == 0 || slices.Contains(f.hosts, r.Host)) &&
-		(f.path == nil || f.path.MatchString(r.URL.Path))
+		(len(f.hosts) == 0 || slices.Contains(f.hosts, r.Host))
 }
+
+// fits reports whether an event's path is wanted.
+func (f *filter) fits(path string) bool { return f.path == nil || f.path.MatchString(path) }
 
 // listener is one client of /events.
 type listener struct {
@@ -125,15 +146,27 @@ type listener struct {
 	dropped int // touched with the Watch's lock
 }
 
-// tell gives an event to those who want it. Who does not take it in time loses it.
+// tell gives an event to those who want it. Who does not take it in time loses it. Paths are matched
+// without the lock: an expression may take its time for one, and no other request waits for that.
 func (w *Watch) tell(r *http.Request, e *middleware.Event) {
 	result := string(metrics.ResultOf(e))
+	var room [maxListeners]*listener
+	want := room[:0]
+	w.mu.Lock()
+	for l := range w.listeners {
+		if l.filter.wants(r, e, result) {
+			want = append(want, l)
+		}
+	}
+	w.mu.Unlock()
+	path := r.URL.Path[:min(len(r.URL.Path), maxText)]
+	want = slices.DeleteFunc(want, func(l *listener) bool { return !l.filter.fits(path) })
+	if len(want) == 0 {
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for l := range w.listeners {
-		if !l.filter.wants(r, e, result) {
-			continue
-		}
+	for _, l := range want {
 		select {
 		case l.events <- eventOf(r, e, result, l.dropped):
 			l.dropped = 0
@@ -200,6 +233,7 @@ func (d *Door) events(w http.ResponseWriter, r *http.Request) {
 	patiently := func() { to.SetWriteDeadline(time.Now().Add(stallAfter)) }
 	patiently()
 	defer to.SetWriteDeadline(time.Time{})
+	to.SetReadDeadline(time.Time{}) // the server's is for reading requests, and this one is read
 	w.WriteHeader(http.StatusOK)
 	idle := time.NewTicker(idleAfter)
 	defer idle.Stop()

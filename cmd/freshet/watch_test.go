@@ -84,7 +84,7 @@ func TestTopAndStatsWithoutATerminal(t *testing.T) {
 		args []string
 		says []string
 	}{
-		{[]string{"stats"}, []string{"hit ratio 40.0 % of 5 requests", "\nno-store  unstored",
+		{[]string{"stats"}, []string{"hit ratio 40.0 %, 5 requests", "\nno-store  unstored",
 			"\nhandlers       3  ", "\nmemory        2  ", "journal: of this process alone"}},
 		{[]string{"top"}, []string{"dearest misses, by time:\n", `/\x1b]0;owned\a\u009b2J`, "/cart",
 			"most served"}},

@@ -115,7 +115,8 @@ func run(
 		followed.Run(until)
 	}()
 	defer func() { end(); <-following }()
-	server := &http.Server{Handler: cache.Root(outer), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: cache.Root(outer), ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout: 30 * time.Second}
 	fmt.Fprintf(stdout, "the app        http://%s/page/1\n", l.Addr())
 	fmt.Fprintf(stdout, "its operators  http://%s/__freshet__/  (any user, password %q)\n",
 		l.Addr(), token)

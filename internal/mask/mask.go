@@ -67,7 +67,7 @@ func URL(rawURL string) string {
 	}
 	options := strings.Split(query, "&")
 	for i, option := range options {
-		if name, _, ok := strings.Cut(option, "="); ok && secret(name) {
+		if name, _, ok := strings.Cut(option, "="); ok && Secret(name) {
 			options[i] = name + "=***"
 		}
 	}
@@ -86,7 +86,8 @@ func Value(value string) string {
 // secrets are the words by which an option's name says that its value is secret.
 var secrets = []string{"pass", "secret", "token", "apikey", "accesskey", "masterkey", "privatekey"}
 
-func secret(name string) bool {
+// Secret reports whether the name of a setting says that its value is secret.
+func Secret(name string) bool {
 	if decoded, err := url.QueryUnescape(name); err == nil {
 		name = decoded
 	}

@@ -57,7 +57,7 @@ func Is(err error, kind Kind) bool {
 }
 
 func (c *Client) fail(kind Kind, format string, args ...any) error {
-	return &Error{kind, fmt.Errorf("the door "+c.At.String()+" "+format, args...)}
+	return &Error{kind, fmt.Errorf("the door %s %w", c.At, fmt.Errorf(format, args...))}
 }
 
 // Get asks for a path behind the door, such as "stats", and returns the answer's body, which is
@@ -126,7 +126,7 @@ func (c *Client) judge(answer *http.Response) error {
 		return c.fail(NoDoor, "is elsewhere: it redirects to %.200q, and --door wants that "+
 			"without what is behind the door", answer.Header.Get("Location"))
 	case !is && status >= 500:
-		return c.fail(Away, "did not answer: what stands before it says %s", answer.Status)
+		return c.fail(Away, "did not answer: what stands before it says %.60q", answer.Status)
 	case !is:
 		return c.fail(NoDoor, "is none: what answers there (status %d) is not the admin door of a "+
 			"Freshet: --door wants the URL at which the app mounts adapters/admin", status)

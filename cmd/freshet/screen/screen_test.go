@@ -85,8 +85,8 @@ func later() *door.Stats {
 
 func TestStatsAsText(t *testing.T) {
 	s := Stats{Answer: later(), Before: stats()}
-	const want = `hit ratio 91.3 % of 1.10k requests, 90 s saved, since the app began, 62 s ago
-now 100.0 % of 50 requests a second
+	const want = `hit ratio 91.3 %, 1.10k requests, 90 s saved, since the app began, 62 s ago
+now 100.0 %, 50 requests a second
 
 result    requests   share  a second
 hit             1k  90.9 %        50  ██████████████████▏
@@ -119,7 +119,7 @@ redis        –        –         –       –        –     5k       7  ope
 		t.Errorf("\n%s\nwant\n%s", got, want)
 	}
 	s.Before, s.First = nil, stats()
-	if got := s.Text(); !strings.HasPrefix(got, "hit ratio 100.0 % of 100 requests, 0 saved, in the "+
+	if got := s.Text(); !strings.HasPrefix(got, "hit ratio 100.0 %, 100 requests, 0 saved, in the "+
 		"last 2.0 s\n\nresult  requests    share\nhit          100  100.0 %  ███") ||
 		strings.Contains(got, "reason") {
 		t.Errorf("what came since:\n%s", got)
@@ -132,7 +132,7 @@ redis        –        –         –       –        –     5k       7  ope
 	}
 	s = Stats{Answer: &door.Stats{Journal: door.Journal{Shared: true, Lag: 9}}}
 	if got := s.Text(); !strings.Contains(got, "no requests yet") ||
-		!strings.Contains(got, "hit ratio – of 0 requests") ||
+		!strings.Contains(got, "hit ratio –, 0 requests") ||
 		!strings.Contains(got, "out of touch for 9.0 s") {
 		t.Errorf("nothing yet:\n%s", got)
 	}
@@ -234,7 +234,7 @@ tab other list  s sort  q quit`
 		t.Errorf("the end, from %d:\n%s", from, text)
 	}
 	text, _ = (&Stats{Answer: later(), Before: stats()}).Page(40).Fit(40, 60, 0)
-	for _, says := range []string{"hit ratio 91.3 % of 1.10k requests", "\nhit             1k  90.9 %",
+	for _, says := range []string{"hit ratio 91.3 %, 1.10k requests", "\nhit             1k  90.9 %",
 		"\nhandlers   40 ms   50 ms  100 ms   2.5 s", "\nno-store        15", "\nredis        –         –  open"} {
 		if !strings.Contains(text, says) {
 			t.Errorf("nothing of %q in\n%s", says, text)

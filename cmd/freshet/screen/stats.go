@@ -141,7 +141,7 @@ func (s *Stats) body(width int) (lines []string) {
 
 func (s *Stats) summary(width int) []string {
 	shown, second, rate := s.counted(byResult)
-	text := fmt.Sprintf("hit ratio %s of %s requests, %s saved", shown.ratio(), number(shown.all),
+	text := fmt.Sprintf("hit ratio %s, %s requests, %s saved", shown.ratio(), number(shown.all),
 		seconds(max(shown.saved, 0)))
 	since := "since the app began, " + seconds(s.Answer.Now.Sub(s.Answer.Began).Seconds()) + " ago"
 	if first := s.same(s.First); first != nil {
@@ -149,7 +149,7 @@ func (s *Stats) summary(width int) []string {
 	}
 	lines := wrap(text+", "+since, width)
 	if rate {
-		lines = append(lines, wrap(fmt.Sprintf("now %s of %s requests a second", second.ratio(),
+		lines = append(lines, wrap(fmt.Sprintf("now %s, %s requests a second", second.ratio(),
 			number(second.all)), width)...)
 	}
 	return lines
