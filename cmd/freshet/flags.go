@@ -131,7 +131,8 @@ func readProxyFlags(args, environ []string, log *slog.Logger) (*proxyFlags, erro
 
 // complete checks the flags together, and fills in what follows from others.
 func (f *proxyFlags) complete(environ []string) error {
-	f.warnings = slices.Concat(f.warnings, f.purge.warnings(), f.door.warnings())
+	f.warnings = slices.Concat(f.warnings, f.purge.warnings(), f.door.warnings(),
+		f.notices.warnings(time.Now()))
 	if f.tls.listen != "" && !f.listenGiven {
 		f.listen = ""
 	}

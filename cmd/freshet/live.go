@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"github.com/freshet-go/freshet"
 	"github.com/freshet-go/freshet/cmd/freshet/proxy"
 	"github.com/freshet-go/freshet/settings"
@@ -14,6 +16,9 @@ func (f *proxyFlags) follow(args, environ []string) {
 		if err == nil {
 			err = next.take(set, s, environ)
 		}
+		if err == nil {
+			err = next.notices.check()
+		}
 		if err != nil {
 			return err
 		}
@@ -21,6 +26,9 @@ func (f *proxyFlags) follow(args, environ []string) {
 			return err
 		}
 		f.live.Use(next.rules)
+		for _, warning := range next.notices.warnings(time.Now()) {
+			f.source.log.Warn("freshet proxy: " + warning)
+		}
 		return nil
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/freshet-go/freshet/adapters/heartbeat"
 	"github.com/freshet-go/freshet/adapters/notices"
@@ -69,6 +70,14 @@ func (f *noticeFlags) define(set *flag.FlagSet) {
 	}
 	set.Func("heartbeat", "", into(&f.heartbeat, readOwnPath))
 	set.Func("lbheartbeat", "", into(&f.alive, readOwnPath))
+}
+
+// warnings says what takes the service away.
+func (f *noticeFlags) warnings(now time.Time) []string {
+	if eos := f.fields.EOS; eos.IsZero() || now.Before(eos) {
+		return nil
+	}
+	return []string{"the date of --eos is past: pages are answered with 410, and no longer served"}
 }
 
 // check returns what is wrong with the flags together.

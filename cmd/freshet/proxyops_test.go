@@ -86,9 +86,14 @@ func TestNoticesOfTheProxy(t *testing.T) {
 	write("proxy.backoff = ten")
 	p.until("the old ones stay", 1)
 	expect("/", "Backoff", "", true)
+	write("proxy.eos-message = Bye.") // without a date, as at the start
+	p.until("the old ones stay", 2)
+	expect("/", "Alert",
+		`{"code":"soft-eol","message":"Move.","url":"https://example.com/moved"}`, true)
 
 	write("proxy.eos = 2001-01-01")
 	p.until("settings were loaded anew", 3)
+	p.until("pages are answered with 410", 1)
 	if res, body := p.ask("GET", p.url+"/"); res.StatusCode != http.StatusGone ||
 		!strings.Contains(body, `"errno":202`) {
 		t.Errorf("%d %s", res.StatusCode, body)
