@@ -57,7 +57,7 @@ func Is(err error, kind Kind) bool {
 }
 
 func (c *Client) fail(kind Kind, format string, args ...any) error {
-	return &Error{kind, fmt.Errorf("the door %s %w", c.At, fmt.Errorf(format, args...))}
+	return &Error{kind, fmt.Errorf("the door %s %w", c.At.String(), fmt.Errorf(format, args...))}
 }
 
 // Get asks for a path behind the door, such as "stats", and returns the answer's body, which is
