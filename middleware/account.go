@@ -458,8 +458,7 @@ func (x *exchange) reasonSource(adm *rules.Admission, own, whole http.Header) st
 	return field + ": " + limited(strings.Join(whole[field], ", "))
 }
 
-// announces writes what clients are told of the lifetime in the place of what the handler did not
-// say.
+// announces writes which lifetime clients get where the handler names none.
 func (a *account) announces(h http.Header, announced bool) {
 	if a != nil && announced {
 		a.add("response", explain.Fact{What: "announced", Value: "Cache-Control: " +

@@ -235,8 +235,8 @@ func (c *Cache) adviseOnSet(h http.Header) {
 			return false
 		}
 		text := fmt.Sprintf("the app sets the cookie %q, which a policy ignores: on the routes of that "+
-			"policy handlers do not see it, and whoever has it gets the page of those who have not. "+
-			"If these pages depend on it, take it out of Policy.IgnoreCookies, or name it in "+
+			"policy handlers do not see it, and a client that has it gets the page of those that "+
+			"have not. If these pages depend on it, take it out of Policy.IgnoreCookies, or name it in "+
 			"KeepCookies; else all is well", cookie)
 		if _, before := c.advice.said.Load(text); !before {
 			c.advice.set.Add(1)

@@ -41,7 +41,7 @@ func (b *browser) get(url string) string {
 	return b.page
 }
 
-// What clients are told decides when a purge reaches them: as long as the page lives, or sooner.
+// The lifetime that clients get decides when a purge reaches them: as long as the page lives, or sooner.
 func TestClientTTL(t *testing.T) {
 	for _, s := range []struct {
 		p      policy.Policy
@@ -85,7 +85,7 @@ func TestClientTTL(t *testing.T) {
 	}
 }
 
-// The lifetimes that clients and CDNs are told count from each hit on, in every form of answer; a
+// The lifetimes for clients and CDNs count from each hit on, in every form of answer; a
 // stale one is not told to be fresh, and errors and what is another's say nothing of it.
 func TestClientTTLCountsFromEachHit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

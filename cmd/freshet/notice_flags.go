@@ -16,8 +16,9 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// noticeGroup are the rows of what clients are told while the service is under load, and ends.
-var noticeGroup = group{title: "what clients are told", rows: []settings.Setting{
+// noticeGroup has the rows of the notices that the proxy adds to responses: under load, and before
+// the service ends.
+var noticeGroup = group{title: "notices to clients", rows: []settings.Setting{
 	{Name: "proxy.backoff", Value: "SECONDS", Allowed: "whole seconds from 0 to 2147483648",
 		Live: true, Meaning: "ask clients to send nothing for so long: Backoff, with each response",
 		More: "0 is sent, too"},
@@ -47,7 +48,7 @@ var healthGroup = group{title: "its own health", rows: []settings.Setting{
 		More:    "such as /__lbheartbeat__"},
 }}
 
-// noticeFlags say what clients are told, and by which paths the proxy tells how it is.
+// noticeFlags choose the notices in responses, and the paths that answer for the proxy's health.
 type noticeFlags struct {
 	fields            notices.Fields
 	origin            publicorigin.Origin

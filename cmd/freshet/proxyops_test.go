@@ -39,7 +39,7 @@ func (p *running) ask(method, url string, header ...string) (*http.Response, str
 	return res, string(body)
 }
 
-// What clients are told shows on the next hit when the file changes, and is stored with nothing; a
+// A change of the file shows in the notices of the next hit, and no notice is stored; a
 // setting that is wrong changes none. Past the end, everybody gets 410, whatever is stored.
 func TestNoticesOfTheProxy(t *testing.T) {
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -281,7 +281,8 @@ func TestDoorOfTheProxy(t *testing.T) {
 	says(t, exitOK, "; rule /*,", environ, "explain", "http://www.example.org/other", "--door", door,
 		"--fetch")
 	says(t, exitOK, "hit; ttl=", environ, "explain", "http://www.example.org/page", "--door", door)
-	if _, body := p.ask("PURGE", door+"/purge?url=http://www.example.org/page", with...); !strings.Contains(body, `"purged":"the URL http://www.example.org/page"`) {
+	_, purged := p.ask("PURGE", door+"/purge?url=http://www.example.org/page", with...)
+	if body := purged; !strings.Contains(body, `"purged":"the URL http://www.example.org/page"`) {
 		t.Errorf("a purge: %s", body)
 	}
 	cached := func(want string) {

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
-	"io"
 
 	"github.com/freshet-go/freshet/cmd/freshet/door"
 	"github.com/freshet-go/freshet/cmd/freshet/screen"
@@ -32,9 +30,7 @@ handler, of all that the cache had to do with. Percentiles are upper bounds, sin
 // watchedStats is freshet stats.
 type watchedStats struct {
 	watchFlags
-
-	client *door.Client
-	shown  screen.Stats
+	shown screen.Stats
 }
 
 func (f *watchedStats) flags() *flag.FlagSet {
@@ -46,27 +42,11 @@ func (f *watchedStats) flags() *flag.FlagSet {
 
 func runStats(ctx context.Context, c call) int {
 	f := &watchedStats{}
-	err := f.read(c)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		io.WriteString(c.stdout, statsUsage)
-		return exitOK
-	case err != nil:
-		return refuse(c.stderr, "stats", err)
-	}
-	return f.watch(ctx, "stats", f, c)
-}
-
-func (f *watchedStats) read(c call) (err error) {
-	if err := parseFlags(f.flags(), c.args); err != nil {
-		return err
-	}
-	if err := f.complete(c.environ); err != nil {
-		return err
+	if status, ok := f.open(f.flags(), "stats", statsUsage, c); !ok {
+		return status
 	}
 	f.shown.At, f.shown.Styled = f.at.String(), true
-	f.client, err = f.doorFlags.client()
-	return err
+	return f.watch(ctx, "stats", f, c)
 }
 
 func (f *watchedStats) ask(ctx context.Context) (any, []byte, error) {

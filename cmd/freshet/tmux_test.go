@@ -133,7 +133,8 @@ func TestTopOnATerminal(t *testing.T) {
 	}
 	p.shows(`(?s)time saved +hits.*/page/1\n`)
 	p.resize(40, 10)
-	narrow := p.shows(`(?s)^freshet top  http[^\n]{1,28}\n dearest   served  by count\n.*time saved +hits +page\n.*/page/1\n.*q quit`)
+	narrow := p.shows(`(?s)^freshet top  http[^\n]{1,28}\n dearest   served  by count\n` +
+		`.*time saved +hits +page\n.*/page/1\n.*q quit`)
 	if lines := strings.Split(strings.TrimRight(narrow, "\n"), "\n"); len(lines) != 10 {
 		t.Errorf("%d lines on a screen of 10:\n%s", len(lines), narrow)
 	}

@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"strconv"
 	"time"
 
@@ -36,10 +34,8 @@ have taken. Pages are named by host and path. Hits are ranked while somebody loo
 // watchedTop is freshet top.
 type watchedTop struct {
 	watchFlags
-	rows int
-
-	client *door.Client
-	shown  screen.Top
+	rows  int
+	shown screen.Top
 }
 
 func newWatchedTop() *watchedTop { return &watchedTop{rows: 20} }
@@ -62,27 +58,11 @@ func readRows(text string) (int, error) {
 
 func runTop(ctx context.Context, c call) int {
 	f := newWatchedTop()
-	err := f.read(c)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		io.WriteString(c.stdout, topUsage)
-		return exitOK
-	case err != nil:
-		return refuse(c.stderr, "top", err)
-	}
-	return f.watch(ctx, "top", f, c)
-}
-
-func (f *watchedTop) read(c call) (err error) {
-	if err := parseFlags(f.flags(), c.args); err != nil {
-		return err
-	}
-	if err := f.complete(c.environ); err != nil {
-		return err
+	if status, ok := f.open(f.flags(), "top", topUsage, c); !ok {
+		return status
 	}
 	f.shown.At, f.shown.Styled = f.at.String(), true
-	f.client, err = f.doorFlags.client()
-	return err
+	return f.watch(ctx, "top", f, c)
 }
 
 func (f *watchedTop) ask(ctx context.Context) (any, []byte, error) {

@@ -12,6 +12,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/mattn/go-isatty"
 
+	"github.com/freshet-go/freshet/cmd/freshet/door"
 	"github.com/freshet-go/freshet/cmd/freshet/screen"
 )
 
@@ -33,6 +34,8 @@ type watchFlags struct {
 	doorFlags
 	interval time.Duration // 0: not given
 	json     bool
+
+	client *door.Client
 }
 
 const watchUsage = `
@@ -55,6 +58,26 @@ func readInterval(text string) (time.Duration, error) {
 		return 0, errors.New("allowed is a length of time from 100ms, such as 1s")
 	}
 	return d, nil
+}
+
+// open reads the command line of a command, whose flags set has, and makes the client. ok is false
+// when the command ends with the status: usage was asked for, or something is wrong.
+func (f *watchFlags) open(set *flag.FlagSet, name, usage string, c call) (status int, ok bool) {
+	err := parseFlags(set, c.args)
+	if err == nil {
+		err = f.complete(c.environ)
+	}
+	if err == nil {
+		f.client, err = f.doorFlags.client()
+	}
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		io.WriteString(c.stdout, usage)
+		return exitOK, false
+	case err != nil:
+		return refuse(c.stderr, name, err), false
+	}
+	return exitOK, true
 }
 
 // watch shows what a door answers: on a terminal as a screen, and otherwise as text or JSON, once

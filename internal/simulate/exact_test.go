@@ -128,7 +128,10 @@ func (a *app) visit(root http.Handler, v visit) {
 	a.real.Requests++
 	header := bare.Result().Header
 	fmt.Fprintf(&a.log,
-		`{"time":%q,"msg":"request","method":%q,"uri":%q,"host":"example.com","status":%d,"bytes":%d,"took":%q,"user_agent":%q,"content_type":%q,"remote_user":%q,"http_accept_language":%q,"http_cookie":%q,"sent_http_cache_control":%q,"sent_http_vary":%q,"sent_http_etag":%q}`+"\n",
+		`{"time":%q,"msg":"request","method":%q,"uri":%q,"host":"example.com","status":%d,`+
+			`"bytes":%d,"took":%q,"user_agent":%q,"content_type":%q,"remote_user":%q,`+
+			`"http_accept_language":%q,"http_cookie":%q,"sent_http_cache_control":%q,`+
+			`"sent_http_vary":%q,"sent_http_etag":%q}`+"\n",
 		began.Add(a.takes(r.URL.Path)).Format(time.RFC3339Nano), v.method, v.target, bare.Code,
 		bare.Body.Len(), a.takes(r.URL.Path).String(), r.UserAgent(),
 		header.Get("Content-Type"), r.Header.Get("Authorization"), r.Header.Get("Accept-Language"),

@@ -98,7 +98,8 @@ func TestWhatTheLogTells(t *testing.T) {
 		`,"remote_user":"anna"`, `,"uri":"http://%zz/"`, `,"status":304`), Settings{})
 	r2 := replay(t, logged("", `,"method":"PURGE"`, `,"method":"PURGE","uri":"http://a/"`,
 		`,"method":"BAN","uri":"*"`, ""), Settings{Policy: policy.Policy{TTL: time.Minute}})
-	if want := (Counts{Requests: 2, Hits: 1, Misses: 1, CacheBytes: 1000, OriginBytes: 1000}); r2.Purges != 3 || r2.Outcomes[0].Total != want || r2.Bytes != 2000 {
+	want := Counts{Requests: 2, Hits: 1, Misses: 1, CacheBytes: 1000, OriginBytes: 1000}
+	if r2.Purges != 3 || r2.Outcomes[0].Total != want || r2.Bytes != 2000 {
 		t.Errorf("purges count as requests: %+v", r2)
 	}
 	if r.Logged != 2 || r.LoggedHits != 1 || r.Users != 1 || r.Unreadable != 1 ||

@@ -108,7 +108,8 @@ func matches(pattern, text string) bool {
 // is off. Rules, where both have some, are the same.
 func (s *Settings) readsAs(other *Settings) bool {
 	a, b := &s.Policy, &other.Policy
-	return (s.Rules == nil) == (other.Rules == nil) && reflect.DeepEqual(a.Key, b.Key) && reflect.DeepEqual(a.PassCookies, b.PassCookies) &&
+	return (s.Rules == nil) == (other.Rules == nil) && reflect.DeepEqual(a.Key, b.Key) &&
+		reflect.DeepEqual(a.PassCookies, b.PassCookies) &&
 		reflect.DeepEqual(a.IgnoreCookies, b.IgnoreCookies)
 }
 

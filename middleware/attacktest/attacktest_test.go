@@ -73,7 +73,7 @@ func TestAttacks(t *testing.T) {
 		"by the app's own": "max-age=60"} {
 		t.Run(name, func(t *testing.T) {
 			at := site(t, says)
-			if says != "" { // what fills memory does so whoever says how long it lives
+			if says != "" { // memory fills the same whichever side names the lifetime
 				for _, a := range attacktest.Corpus() {
 					if a.Class != "memory" && !slices.Contains(at.Classes, a.Class) {
 						at.Classes = append(at.Classes, a.Class)

@@ -27,7 +27,8 @@ func TestTheAppRestarts(t *testing.T) {
 	o.picture("restarted")
 	s.visit("/c")
 	o.reads("#misses", "/c")
-	if text := o.text("body"); text == "" || eval[bool](o, `/-\d|NaN|undefined|Infinity/.test(document.querySelector('main').innerText)`) {
+	const noNumber = `/-\d|NaN|undefined|Infinity/.test(document.querySelector('main').innerText)`
+	if text := o.text("body"); text == "" || eval[bool](o, noNumber) {
 		t.Errorf("the page shows what is no number:\n%s", text)
 	}
 	o.behavesWithout(s)
