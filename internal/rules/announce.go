@@ -123,13 +123,26 @@ func Forbid(h http.Header, p *policy.Policy, values []string) {
 
 // silence takes out of h what it says of lifetimes.
 func silence(h http.Header, p *policy.Policy) {
-	names := targetedNames(p)
+	targeted := targetedNames(p)
 	for name := range h {
-		if sameName(name, "Cache-Control") || sameName(name, "Expires") ||
-			slices.ContainsFunc(names, func(n string) bool { return sameName(n, name) }) {
+		if ofLifetime(name, targeted) {
 			delete(h, name)
 		}
 	}
+}
+
+// ofLifetime reports whether a field speaks of lifetimes. Most names end at the first comparison of
+// lengths.
+func ofLifetime(name string, targeted []string) bool {
+	if sameName(name, "Cache-Control") || sameName(name, "Expires") {
+		return true
+	}
+	for _, t := range targeted {
+		if sameName(name, t) {
+			return true
+		}
+	}
+	return false
 }
 
 // sameName compares field names, in whatever case.
