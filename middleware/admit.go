@@ -39,6 +39,7 @@ func (n *run) commit(final bool) {
 		n.out.FwdStatus, n.out.Detail = 0, reasonLost // the origin did not write this page
 	}
 	n.noteForced(n.rec.received, n.failing())
+	n.readTags(h)
 	switch {
 	case n.asks == validation && n.rec.status == http.StatusNotModified:
 		n.freshen(h)
@@ -122,6 +123,7 @@ func (n *run) admit(h http.Header, status int, final bool) (a rules.Admission, a
 	if p != n.x.p {
 		n.said.give(p.Tags)
 	}
+	n.sendTags(h)
 	ttl = n.said.lifetime(ttl)
 	a = rules.Admit(&n.x.req, status, n.x.outside.Judged(h), p, ttl, n.began, n.rec.received)
 	refuse := func(why policy.Reason) { a.Store, a.Reason = false, why }

@@ -56,9 +56,11 @@ type Cache struct {
 
 	background sync.WaitGroup
 	refreshing chan struct{} // a slot for each refresh that runs
-	stop       context.Context
-	halt       context.CancelFunc
-	closing    sync.Mutex // orders a refresh's start against Shutdown
+
+	tagsIgnored atomic.Uint64 // see Stats.TagsIgnored
+	stop        context.Context
+	halt        context.CancelFunc
+	closing     sync.Mutex // orders a refresh's start against Shutdown
 }
 
 // New returns a Cache that keeps its entries in s. Where s or the options have a journal that other
@@ -155,6 +157,10 @@ func wrongs(p *policy.Policy) (all []string) {
 	if slices.Contains(p.Tags, "") {
 		all = append(all, "a policy's Tags have an empty one, which nothing can invalidate: give "+
 			"it a name, or leave it out")
+	}
+	if slices.Contains(p.SendTags, "") || slices.Contains(p.TagFields, "") {
+		all = append(all, "a policy's TagFields or SendTags has an empty name of a field: name the "+
+			"field, or leave it out")
 	}
 	if p.MaxBody < 0 {
 		all = append(all, fmt.Sprintf("a policy's MaxBody is %d, and there must be a bound: "+

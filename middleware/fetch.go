@@ -142,7 +142,7 @@ func (l *lookup) alone(out policy.Outcome) next {
 func (x *exchange) newFill() *fill.Fill {
 	start := fill.Start{URI: x.req.URI, Number: x.c.journal.Head(), Time: time.Now(),
 		Limit: x.maxBody()}
-	if start.Tags = x.p.Tags; x.req.Tag != "" {
+	if start.Tags = x.policyTags(); x.req.Tag != "" {
 		start.Tags = append(slices.Clip(start.Tags), x.req.Tag)
 	}
 	return x.c.fills.New(start)

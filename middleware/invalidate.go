@@ -66,6 +66,7 @@ type unsafeWriter struct {
 	also     []store.Mark // of that mount
 	marks    []store.Mark
 	room     [1]store.Mark // for marks
+	named    []string      // the tags that the answer's header names
 	before   uint64        // the journal's number when the handler began
 	marked   uint64        // ... when the header came
 	began    time.Time
@@ -84,6 +85,9 @@ func (w *unsafeWriter) mayStore() bool {
 
 func (w *unsafeWriter) onHeader(status int, h http.Header) {
 	x := &w.x
+	if !w.quiet {
+		defer rules.HideTags(h, x.p)
+	}
 	if status < 200 || status > 399 || w.left {
 		return
 	}
@@ -98,6 +102,8 @@ func (w *unsafeWriter) onHeader(status int, h http.Header) {
 		status == http.StatusOK &&
 		x.req.SelfLocation(h) && x.c.journal.Appended(w.before) == 0
 	if w.marked = x.invalidateNow(w.marks); storable && w.marked > 0 {
+		w.named = x.readTags(h)
+		rules.HideTags(h, x.p)
 		w.record(status, h)
 	}
 }
@@ -138,6 +144,9 @@ func (x *exchange) changes(
 		for _, prefix := range below {
 			marks = appendMark(marks, store.Mark{Kind: store.MarkPrefix, Name: prefix})
 		}
+	}
+	for _, group := range rules.InvalidatedGroups(h, x.req.URI) {
+		marks = appendMark(marks, store.Mark{Kind: store.MarkTag, Name: group})
 	}
 	if x.req.Tag != "" {
 		marks = appendMark(marks, store.Mark{Kind: store.MarkTag, Name: x.req.Tag})

@@ -118,7 +118,7 @@ func (x *exchange) nested() bool {
 	if outer == nil {
 		return false
 	}
-	outer.said.give(x.p.Tags)
+	outer.said.give(x.policyTags())
 	apart := rules.TellsApart(outer.x.p, x.p)
 	// it could not tell whom a stored response is for
 	blind := x.p.Credentials != nil || outer.x.p.Shared && !x.p.Shared

@@ -21,7 +21,7 @@ func (x *exchange) pass(why policy.Reason) {
 		return
 	}
 	w := &passed{passWriter: passWriter{x: *x, out: passedOutcome(why)}, why: why}
-	if x.governed && x.req.Class <= rules.ClassHead {
+	if (x.governed || x.p.SendTags != nil) && x.req.Class <= rules.ClassHead {
 		w.watch = w
 	}
 	if x.req.Class == rules.ClassSafe && rules.TellsOfWebDAV(x.r.Method) {
@@ -106,6 +106,10 @@ type passed struct {
 }
 
 func (w *passed) onHeader(_ int, h http.Header) {
+	rules.HideTags(h, w.x.p)
+	if !w.x.governed {
+		return
+	}
 	if w.why == rules.ReasonOff && w.inside.Load() {
 		w.came = rules.Lifetimes(h, w.x.p)
 		defer func() { w.went = rules.Lifetimes(h, w.x.p) }()

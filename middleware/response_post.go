@@ -1,5 +1,7 @@
 package middleware
 
+import "slices"
+
 // speech is what the handler of a POST may speak through. Few answers to POST are stored, and the
 // handler runs before anybody knows of which kind its answer is. So a mount makes a speech only
 // once it has had an answer that could have been stored, had its handler not called FromContext in
@@ -17,7 +19,7 @@ func (w *unsafeWriter) serveSpeaking() {
 	if outer := saidIn(r.Context()); outer != nil {
 		s.said.around, s.said.run = outer, outer.run // of which this request is a part
 	}
-	s.said.give(w.x.p.Tags)
+	s.said.give(w.x.policyTags())
 	w.speech = s
 	own := r.WithContext(s)
 	defer giveBack(r, own)
@@ -41,9 +43,9 @@ func (w *unsafeWriter) silenced() bool {
 
 // tags returns the tags of the answer.
 func (w *unsafeWriter) tags() []string {
-	said := &Response{given: w.x.p.Tags} // of a handler that is not heard
+	said := &Response{given: w.x.policyTags()} // of a handler that is not heard
 	if w.speech != nil {
 		said = &w.speech.said
 	}
-	return said.tagged(w.x.req.Tag)
+	return uniqueTags(slices.Concat(said.tagged(w.x.req.Tag), w.named))
 }

@@ -86,7 +86,7 @@ func newRun(l *lookup, f *fill.Fill, out policy.Outcome) *run {
 	n.forgetPurged()
 	n.speaks = speaking{n.x.r.Context(), &n.said}
 	n.hear()
-	n.said.give(n.x.p.Tags)
+	n.said.give(n.x.policyTags())
 	return n
 }
 

@@ -20,6 +20,9 @@ type Stats struct {
 	// Refreshes is the number of refreshes that run in the background; Options.MaxRefreshes bounds
 	// it.
 	Refreshes int
+	// TagsIgnored is the number of tags that handlers named in headers and that do not count, or
+	// that did not fit into a field of policy.Policy.SendTags, since the Cache was made.
+	TagsIgnored uint64
 	// Journal is what is known of the journal of invalidations.
 	Journal JournalStats
 	// Tiers are the tiers of the store, the nearest first. Empty: the store reports nothing.
@@ -41,7 +44,8 @@ type JournalStats struct {
 func (c *Cache) Stats() Stats {
 	s := Stats{
 		Fills: c.fills.Len(), FillBytes: c.fills.Budget.Used(), Refreshes: len(c.refreshing),
-		Journal: JournalStats(c.journal.Status(time.Now())), Tiers: store.TierStatsOf(c.store),
+		TagsIgnored: c.tagsIgnored.Load(),
+		Journal:     JournalStats(c.journal.Status(time.Now())), Tiers: store.TierStatsOf(c.store),
 	}
 	s.Readers, s.ReadBytes = c.fills.Pins.Len(), c.fills.Pins.Used()
 	return s

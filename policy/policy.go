@@ -63,6 +63,21 @@ type Policy struct {
 	// handler names: InvalidateTag of one of them covers the responses. A mount whose policy has
 	// other tags does not use what was stored without them. Default: none.
 	Tags []string
+	// TagsOf returns the tags of the response to a request, besides Tags: of the tenant that it is
+	// for, say. It is called before the handler runs. Default: none.
+	TagsOf func(*http.Request) []string
+	// TagFields lists the response fields in which handlers name tags: Cache-Tag and Edge-Cache-Tag
+	// with commas between them, Surrogate-Key and Xkey with spaces, fields of other names with
+	// either. A tag counts as it is written, in its case. Of the tags of one response 64 count, of
+	// at most 256 bytes each; the log says once that there were others. Default: these four. An
+	// empty, non-nil list: none.
+	TagFields []string
+	// SendTags, when not nil, lists the fields in which responses tell caches in front of all their
+	// tags, those of the policy and of the handler: "Surrogate-Key", "Cache-Tag". The fields of
+	// TagFields that it does not list are taken out. What a field cannot hold of a tag is
+	// percent-encoded: see [SentTag]. An empty list: tags stay inside. Default (nil): the handler's
+	// fields go out as they are, and no others.
+	SendTags []string
 
 	// StaleWhileRevalidate and StaleIfError (RFC 5861) apply where the response names no value of
 	// its own and does not forbid serving stale. Default 0: no stale serving that the response did

@@ -134,15 +134,7 @@ func silence(h http.Header, p *policy.Policy) {
 // ofLifetime reports whether a field speaks of lifetimes. Most names end at the first comparison of
 // lengths.
 func ofLifetime(name string, targeted []string) bool {
-	if sameName(name, "Cache-Control") || sameName(name, "Expires") {
-		return true
-	}
-	for _, t := range targeted {
-		if sameName(name, t) {
-			return true
-		}
-	}
-	return false
+	return sameName(name, "Cache-Control") || sameName(name, "Expires") || isAny(name, targeted)
 }
 
 // sameName compares field names, in whatever case.
