@@ -172,6 +172,9 @@ func (l *lookup) mayJoin(f *fill.Fill) bool {
 		f.Start.Number) != invalidation.CoverageNone {
 		return false
 	}
+	if x.arrivedCoverage(f.Start.Number) != invalidation.CoverageNone {
+		return false
+	}
 	return !x.c.outdated(f) && l.fits(f, time.Now())
 }
 

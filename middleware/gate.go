@@ -51,12 +51,17 @@ type gateKey struct{}
 // gatedContext is a request's context with the gate by which the response leaves.
 type gatedContext struct {
 	context.Context
-	gate *gate
+	gate    *gate
+	arrival arrival
 }
 
+// Value answers for what speaks around the request, too: see exchange.lookAround.
 func (c *gatedContext) Value(key any) any {
-	if key == (gateKey{}) {
+	switch key {
+	case gateKey{}:
 		return c.gate
+	case speakingKey{}:
+		return c
 	}
 	return c.Context.Value(key)
 }

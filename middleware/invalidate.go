@@ -127,6 +127,9 @@ func (x *exchange) changes(
 		marks = under.marks(marks, x.req.Names(few[:0], under.folds...))
 	}
 	marks = under.marks(marks, []string{x.req.URI})
+	if x.arrivedAs != nil {
+		marks = under.marks(marks, x.arrival.names(x.req.Scheme, under.folds...))
+	}
 	if status == http.StatusTemporaryRedirect || status == http.StatusPermanentRedirect {
 		names = false
 	}

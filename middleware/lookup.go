@@ -256,6 +256,9 @@ func (x *exchange) variantKey(fields []string) string {
 // of a request for another one.
 func (x *exchange) covered(e *store.Entry) invalidation.Coverage {
 	coverage := x.c.journal.Covers(e)
+	if x.arrivedAs != nil {
+		coverage = max(coverage, x.arrivedCoverage(e.Number))
+	}
 	if x.req.Sent == "" || e.URI == x.req.Sent {
 		return coverage
 	}

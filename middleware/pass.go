@@ -53,7 +53,6 @@ func (w *passed) tellInside() *http.Request {
 	if !hidden(w.why) && w.why != rules.ReasonOff && !rules.KeepsApart(w.x.p) {
 		return r
 	}
-	w.x.around, w.x.passing = passedOr(r.Context())
 	w.tells = telling{r.Context(), w}
 	return r.WithContext(&w.tells)
 }
@@ -76,11 +75,9 @@ func hidden(why policy.Reason) bool {
 	return why == rules.ReasonPassCookie || why == rules.ReasonKeyTooLong || why == rules.ReasonKey
 }
 
-// passesInside finds out what is around the request, and reports whether it passes because a mount
-// there has said so. What a route says is the same for all (Shared) is so whatever cookies a client
+// passesInside reports whether the request passes because a mount around it has said so. What a route says is the same for all (Shared) is so whatever cookies a client
 // has.
 func (x *exchange) passesInside() (why policy.Reason, passes bool) {
-	x.around, x.passing = passedOr(x.r.Context())
 	outer := x.passing
 	if outer != nil {
 		outer.inside.Store(true)

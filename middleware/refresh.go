@@ -200,7 +200,7 @@ type nowhere struct {
 // ask has root answer r, from its beginning to its end.
 func (w *nowhere) ask(root http.Handler, r *http.Request) {
 	defer w.gate.close()
-	root.ServeHTTP(w, r.WithContext(&gatedContext{r.Context(), &w.gate}))
+	root.ServeHTTP(w, r.WithContext(&gatedContext{r.Context(), &w.gate, arrivalOf(r)}))
 	w.gate.leaves(http.StatusOK, w.header)
 }
 

@@ -77,6 +77,8 @@ func passedOr(ctx context.Context) (*Response, *passed) {
 		return speaks, nil
 	case *passed:
 		return speaks.x.around, speaks
+	case *gatedContext:
+		return passedOr(speaks.Context)
 	}
 	return nil, nil
 }

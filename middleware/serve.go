@@ -37,6 +37,9 @@ type exchange struct {
 	tally   tally
 	around  *Response // what the handler of a cache around this one speaks through, or nil
 	passing *passed   // the mount that the request passes, within that one, or nil
+
+	arrival   *arrival // at Root or Guard; nil where the app has neither
+	arrivedAs []string // URIs of what the client asked for, where handlers have changed that
 }
 
 // serve is the walk of one request.
@@ -53,6 +56,7 @@ func (c *Cache) serve(
 		who: who, account: account}}
 	x := &l.x
 	x.beginTally()
+	x.lookAround()
 	plan, why, told := x.read()
 	if plan != rules.PlanLookup {
 		x.r = r
@@ -100,6 +104,7 @@ func (c *Cache) serveChange(
 	x.c, x.w, x.r, x.next, x.p, x.who, x.account = c, w, rules.WithoutIgnoredCookies(r, p), next, p,
 		who, a
 	x.beginTally()
+	x.lookAround()
 	plan, why, _ := x.read()
 	if x.r != r {
 		x.req.Directives.NoStore = true // its handler sees cookies of which a GET's sees nothing
@@ -125,6 +130,7 @@ func (x *exchange) read() (plan rules.Plan, why policy.Reason, told bool) {
 	if !x.req.Recalled() {
 		place.note(sum, x.r, x.p, &x.req)
 	}
+	x.readArrival()
 	if x.resolve(); x.off && plan == rules.PlanLookup {
 		plan, why = rules.PlanPass, rules.ReasonOff
 	}

@@ -10,8 +10,11 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
+	chimiddleware "github.com/go-chi/chi/v5/middleware"
+	"github.com/gorilla/handlers"
 	"github.com/gorilla/mux"
 	"github.com/labstack/echo/v4"
+	echomiddleware "github.com/labstack/echo/v4/middleware"
 	"golang.org/x/net/webdav"
 
 	"github.com/freshet-go/freshet/adapters/echocache"
@@ -226,4 +229,75 @@ func TestWebDAVIsSeen(t *testing.T) {
 	}
 	want(t, "DELETE", do(h, "DELETE", "/d").Code, 204)
 	want(t, "GET", do(h, "GET", "/d/a").Code, 404)
+}
+
+// Behind middleware that gives a request another path or host, a change of the URL that clients ask
+// for is a change of what is stored, and so is its invalidation.
+func TestChangesOfRewrittenURLs(t *testing.T) {
+	note := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	apps := map[string]func(c *middleware.Cache, h http.Handler) http.Handler{
+		"echo's AddTrailingSlash": func(c *middleware.Cache, h http.Handler) http.Handler {
+			e := echo.New()
+			e.Pre(echomiddleware.AddTrailingSlash())
+			e.GET("/notes/:id/", echo.WrapHandler(h), echocache.With(c, search))
+			e.PUT("/notes/:id/", echo.WrapHandler(note))
+			return e
+		},
+		"echo's RemoveTrailingSlash": func(c *middleware.Cache, h http.Handler) http.Handler {
+			e := echo.New()
+			e.Pre(echomiddleware.RemoveTrailingSlash())
+			e.GET("/notes/:id", echo.WrapHandler(h), echocache.With(c, search))
+			e.PUT("/notes/:id", echo.WrapHandler(note))
+			return e
+		},
+		"gorilla's ProxyHeaders": func(c *middleware.Cache, h http.Handler) http.Handler {
+			m := http.NewServeMux()
+			m.Handle("GET /notes/{id}", c.With(search)(h))
+			m.Handle("PUT /notes/{id}", note)
+			return handlers.ProxyHeaders(m)
+		},
+		"chi's StripSlashes": func(c *middleware.Cache, h http.Handler) http.Handler {
+			r := chi.NewRouter()
+			r.Use(chimiddleware.StripSlashes)
+			r.With(c.With(search)).Method("GET", "/notes/{id}", h)
+			r.Method("PUT", "/notes/{id}", note)
+			return r
+		},
+	}
+	for name, app := range apps {
+		for _, path := range []string{"/notes/1", "/notes/1/"} {
+			if strings.HasSuffix(path, "/") && name == "gorilla's ProxyHeaders" {
+				continue // a path that nothing is mounted at
+			}
+			t.Run(name+" "+path, func(t *testing.T) {
+				c := newCache(t)
+				runs := 0
+				h := c.Root(c.Changes(app(c, http.HandlerFunc(
+					func(w http.ResponseWriter, r *http.Request) { runs++; fmt.Fprint(w, "note ", runs) }))))
+				url := "http://127.0.0.1:8080" + path
+				ask := func(method string) string {
+					r := httptest.NewRequest(method, url, nil)
+					r.Header.Set("X-Forwarded-Host", "www.example.org")
+					w := httptest.NewRecorder()
+					h.ServeHTTP(w, r)
+					return w.Body.String()
+				}
+				expect := func(when, want string) {
+					t.Helper()
+					if got := ask("GET"); got != want {
+						t.Errorf("%s: %q, want %q", when, got, want)
+					}
+				}
+				expect("first", "note 1")
+				expect("stored", "note 1")
+				ask("PUT")
+				expect("after a PUT", "note 2")
+				if _, err := c.InvalidateURL(context.Background(), url); err != nil {
+					t.Fatal(err)
+				}
+				expect("after InvalidateURL", "note 3")
+				expect("stored again", "note 3")
+			})
+		}
+	}
 }

@@ -1,0 +1,89 @@
+package middleware
+
+import (
+	"net/http"
+	"net/url"
+	"reflect"
+
+	"github.com/freshet-go/freshet/internal/invalidation"
+	"github.com/freshet-go/freshet/internal/rules"
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
+)
+
+// arrival is what a request was like when it came to the app's Root or Guard. Handlers between that
+// and a mount may have changed it: one that puts a slash behind a path, or a proxy's host into the
+// place of the connection's, so that the mount knows the resource by another URL than its clients
+// and the app's own invalidations; and one that takes a token off the request, once it has found
+// out whose it is.
+type arrival struct {
+	host, target string
+	header       http.Header // the very map
+	authorized   bool        // it had an Authorization
+}
+
+func arrivalOf(r *http.Request) arrival {
+	return arrival{r.Host, r.RequestURI, r.Header, len(r.Header["Authorization"]) > 0}
+}
+
+// is reports whether r is the request that arrived, and not one that a handler has made.
+func (a *arrival) is(r *http.Request) bool {
+	return a.target == r.RequestURI || reflect.ValueOf(a.header).Pointer() == reflect.ValueOf(
+		r.Header).Pointer()
+}
+
+// lookAround finds out what is around the request: mounts, a run, and the Root or Guard that it
+// arrived at.
+func (x *exchange) lookAround() {
+	switch speaks := x.r.Context().Value(speakingKey{}).(type) {
+	case *gatedContext:
+		x.arrival = &speaks.arrival
+		x.around, x.passing = passedOr(speaks.Context)
+	case *Response:
+		x.around = speaks
+		if speaks.run != nil {
+			x.arrival = speaks.run.x.arrival
+		}
+	case *passed:
+		x.around, x.passing, x.arrival = speaks.x.around, speaks, speaks.x.arrival
+	}
+}
+
+// readArrival finds out what handlers have changed of the request since it arrived. An
+// Authorization that is gone says as much of the response as one that is there (RFC 9111 section
+// 3.5).
+func (x *exchange) readArrival() {
+	a := x.arrival
+	if a == nil || a.target == x.r.RequestURI && a.host == x.r.Host && !a.authorized || !a.is(x.r) {
+		return
+	}
+	if a.authorized && x.around == nil && x.passing == nil {
+		x.req.Authorization, x.req.Credentials = true, true
+	}
+	if a.target != x.r.RequestURI || a.host != x.r.Host {
+		x.arrivedAs = a.names(x.req.Scheme, x.p)
+	}
+}
+
+// names returns the URI texts of what the client asked for, as it is and under the policies.
+func (a *arrival) names(scheme string, under ...*policy.Policy) []string {
+	u, err := url.ParseRequestURI(a.target)
+	if err != nil {
+		return nil
+	}
+	host := a.host
+	if u.Host != "" {
+		host = u.Host
+	}
+	return rules.URIKeys(nil, scheme, host, u.EscapedPath(), u.RawQuery, u.ForceQuery, under...)
+}
+
+// arrivedCoverage returns the coverage, for what has the number, of the URIs by which the client
+// asked for it.
+func (x *exchange) arrivedCoverage(number uint64) invalidation.Coverage {
+	c := invalidation.CoverageNone
+	for _, uri := range x.arrivedAs {
+		c = max(c, x.c.journal.Covers(&store.Entry{URI: uri, Number: number}))
+	}
+	return c
+}
