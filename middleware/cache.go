@@ -13,6 +13,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/freshet-go/freshet/internal/deadline"
 	"github.com/freshet-go/freshet/internal/fill"
@@ -206,6 +207,10 @@ func (c *Cache) policyFor(r *http.Request) *policy.Policy {
 // Shutdown stops refreshes in the background, and following a shared journal, waits until they have
 // ended or ctx is done, and then returns. Requests in the foreground are not touched; the store is
 // the caller's to close, after the Cache.
+//
+// Invalidations that the journal did not take are sent once more. If it does not take them now they
+// are lost, and other processes go on with what they covered: then the log says how many, and the
+// error is one that errors.Is finds to be [ErrUnsent].
 func (c *Cache) Shutdown(ctx context.Context) error {
 	c.closing.Lock()
 	c.halt()
@@ -218,11 +223,24 @@ func (c *Cache) Shutdown(ctx context.Context) error {
 	}()
 	select {
 	case <-ended:
-		return nil
+		return c.leavesUnsent()
 	case <-ctx.Done():
 		return errors.Join(errors.New("freshet: Cache.Shutdown: refreshes in the background, or "+
 			"a call to the journal, still run"), ctx.Err())
 	}
+}
+
+// leavesUnsent returns an error if the journal did not take all invalidations.
+func (c *Cache) leavesUnsent() error {
+	unsent := c.journal.Status(time.Now()).Unsent
+	if unsent == 0 || c.options.ReadOnly {
+		return nil
+	}
+	c.options.Log.Error("freshet: the process ends with invalidations that the journal has not "+
+		"taken: other processes, and the next one, use what these covered; invalidate it again",
+		"invalidations", unsent)
+	return fmt.Errorf("freshet: Cache.Shutdown: what the process has invalidated and not sent is lost, "+
+		"%d in number: %w", unsent, ErrUnsent)
 }
 
 // hasBody reports whether the very body is in the memory that the store counts.

@@ -679,3 +679,43 @@ func TestAnAnswerToPOSTInSeveralProcesses(t *testing.T) {
 		})
 	}
 }
+
+// A process that ends with invalidations that the journal did not take says so; one whose journal
+// takes them at the last moment has nothing to say.
+func TestTheEndWithUnsentInvalidations(t *testing.T) {
+	for _, back := range []bool{false, true} {
+		t.Run(fmt.Sprint("the journal is back: ", back), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newServer(t)
+				a := newNode(t, s, "A")
+				log, said := logger()
+				c := middleware.New(s, middleware.Options{Log: log})
+				synctest.Wait()
+				s.cut(errors.New("connection refused"))
+				for range 2 {
+					if _, err := c.InvalidateURL(t.Context(), "http://example.com/page"); !errors.Is(
+						err, middleware.ErrUnsent) {
+						t.Fatal(err)
+					}
+				}
+				if back {
+					s.cut(nil)
+				}
+				err := c.Shutdown(context.Background())
+				if errors.Is(err, middleware.ErrUnsent) == back || back && err != nil {
+					t.Errorf("Shutdown returned %v", err)
+				}
+				lost := strings.Contains(said(), "the process ends with invalidations") &&
+					strings.Contains(said(), "invalidations=2")
+				if lost == back {
+					t.Errorf("the log says %s", said())
+				}
+				s.cut(nil)
+				if back {
+					time.Sleep(askedEvery)
+					a.gets(t, "A knows", "A's", "fwd=")
+				}
+			})
+		})
+	}
+}
