@@ -41,7 +41,8 @@ A FILTER is one of these; a request is shown when all of them fit:
 
 When the app goes away, it is asked again until it is back, and a line on stderr says so. The door
 drops events that come faster than they are taken: a line says how many. On a terminal a line is cut
-to its width. What a terminal would act on in a path is printed as an escape, such as \x1b.
+to its width. What a terminal would act on in a path, and what terminals disagree about the width of,
+is printed as an escape, such as \x1b or \u0301.
 
 ` + doorStatus
 

@@ -188,6 +188,11 @@ func TestLogOnATerminal(t *testing.T) {
 	o.visit(t, "/page/1", "/page/1", "/other", "/cart", "/page/%1b%5b2J")
 	p.shows(`(?s)result.*\n[\d:.]+  200  stored  [^\n]*/page/1\n[\d:.]+  200  unstored [^\n]*no-store ` +
 		`[^\n]*/cart\n[\d:.]+  200  stored  [^\n]*/page/\\x1b\[2J\n`)
+	// Hangul jamo, of which terminals join some: they do not have the line wrap.
+	o.visit(t, "/page/"+strings.Repeat("%e1%84%80", 60)+"/forged")
+	if screen := p.shows(`forged`); regexp.MustCompile(`(?m)^[^\dt\n]`).MatchString(screen) {
+		t.Errorf("a line begins with what a client wrote:\n%s", screen)
+	}
 	p.resize(40, 20) // which the program learns a moment later
 	p.showsWhile(`\n[\d:]{8} stored      /page/…[a-z]+/end\n`, func(n int) {
 		o.visit(t, fmt.Sprintf("/page/%d/%s/end", n, strings.Repeat("long", 30)))

@@ -8,7 +8,8 @@ import (
 
 // Event is a line of freshet log, as wide as width at most: when, the status, the result, the time
 // that it took, the bytes, the reason and what was asked for. In what is narrower than 100 columns
-// some of that is left out.
+// some of that is left out. No terminal draws it wider, so that each line of one begins with the
+// time, and never with what a client wrote.
 func Event(e *door.Event, width int) string {
 	page := Clean(e.Host + e.Path)
 	took, result := seconds(e.Took), fmt.Sprintf("%-11s", Clean(e.Result))
@@ -25,7 +26,7 @@ func Event(e *door.Event, width int) string {
 		page = Clean(e.Path)
 		before = fmt.Sprintf("%s %s ", clock[:8], result)
 	}
-	return before + cutMiddle(page, width-widthOf(before))
+	return headOf(before, width) + cutMiddle(page, width-widest(before))
 }
 
 func orDash(text string) string {
@@ -36,7 +37,9 @@ func orDash(text string) string {
 }
 
 // EventTitles names the columns of Event.
-func EventTitles(width int) string {
+func EventTitles(width int) string { return headOf(eventTitles(width), width) }
+
+func eventTitles(width int) string {
 	switch {
 	case width >= 100:
 		return fmt.Sprintf("%-12s  %3s  %-11s  %7s  %9s  %-16s  %-4s %s", "time", "", "result",

@@ -4,27 +4,36 @@
 package screen
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
 )
 
-// Clean returns text without what a terminal would act on: control characters, C1 ones too, marks
-// that change the direction of writing, spaces that are none and bytes that are no UTF-8 become
-// escapes as Go writes them, such as \x1b and \u202e.
+// Clean returns text of which every terminal knows how it is drawn and how wide it is: ASCII,
+// letters and decimal digits, each of one or two columns of its own. All else becomes escapes as Go
+// writes them, such as \x1b and \u0301: control characters, C1 ones too, marks that change the
+// direction of writing, spaces that are none, what combines with its neighbours or has no width,
+// symbols, emoji, and bytes that are no UTF-8. Of these, terminals act on some, and disagree about
+// the width of others: a line would be wider than we count, and what a client wrote would begin the
+// next one.
 func Clean(text string) string {
-	if strings.IndexFunc(text, hidden) < 0 && utf8.ValidString(text) {
+	if strings.IndexFunc(text, hidden) < 0 { // which takes what is no UTF-8 for U+FFFD
 		return text
 	}
 	var b strings.Builder
 	for len(text) > 0 {
 		r, n := utf8.DecodeRuneInString(text)
-		if hidden(r) || r == utf8.RuneError && n == 1 {
-			escaped := strconv.Quote(text[:n])
+		switch {
+		case r == utf8.RuneError && n == 1:
+			fmt.Fprintf(&b, `\x%02x`, text[0])
+		case hidden(r):
+			escaped := strconv.QuoteRuneToASCII(r)
 			b.WriteString(escaped[1 : len(escaped)-1])
-		} else {
+		default:
 			b.WriteString(text[:n])
 		}
 		text = text[n:]
@@ -32,7 +41,32 @@ func Clean(text string) string {
 	return b.String()
 }
 
-func hidden(r rune) bool { return !strconv.IsPrint(r) }
+// hidden reports whether a terminal may draw something else for a rune than one or two columns, by
+// itself.
+func hidden(r rune) bool {
+	switch {
+	case r < utf8.RuneSelf:
+		return r < ' ' || r == 0x7f
+	case r >= 0x10000 && r < 0x20000 || r >= 0x40000: // old scripts, symbols, no letters at all
+		return true
+	}
+	return !unicode.In(r, unicode.L, unicode.Nd) ||
+		unicode.In(r, joining, unicode.Other_Grapheme_Extend)
+}
+
+// joining are the letters that are drawn in one place with those beside them, or not at all: Hangul
+// jamo, which terminals join to syllables, fillers, and letters that Unicode's annex 29 has in one
+// cluster with what is before or behind them.
+var joining = &unicode.RangeTable{R16: []unicode.Range16{
+	{Lo: 0x0d4e, Hi: 0x0d4e, Stride: 1}, // Malayalam dot reph
+	{Lo: 0x0e33, Hi: 0x0e33, Stride: 1}, // Thai sara am
+	{Lo: 0x0eb3, Hi: 0x0eb3, Stride: 1}, // Lao am
+	{Lo: 0x1100, Hi: 0x11ff, Stride: 1}, // Hangul jamo
+	{Lo: 0x3164, Hi: 0x3164, Stride: 1}, // Hangul filler
+	{Lo: 0xa960, Hi: 0xa97f, Stride: 1}, // Hangul jamo, extended A
+	{Lo: 0xd7b0, Hi: 0xd7ff, Stride: 1}, // Hangul jamo, extended B
+	{Lo: 0xffa0, Hi: 0xffa0, Stride: 1}, // halfwidth Hangul filler
+}}
 
 // CleanJSON returns a JSON text that means the same, without what a terminal would act on. JSON
 // itself has no control characters below U+0020 within strings, and line ends between its values.
@@ -70,21 +104,63 @@ const Unbounded = 1 << 20
 // widthOf is how many columns a text takes, without its escapes.
 func widthOf(text string) int { return ansi.StringWidth(text) }
 
+// widest is how many columns a text takes at most that Clean returned: terminals for East Asia draw
+// some letters that are not ASCII, such as é and ж, in two columns.
+func widest(text string) (columns int) {
+	for _, r := range text {
+		columns += runeWidth(r)
+	}
+	return columns
+}
+
+func runeWidth(r rune) int {
+	if r < utf8.RuneSelf {
+		return 1
+	}
+	return 2
+}
+
 // cut shortens a text to a width, with an ellipsis at its end.
 func cut(text string, width int) string { return ansi.Truncate(text, max(width, 0), "…") }
 
-// cutMiddle shortens the name of a page to a width: both of its ends tell pages apart.
+// headOf is the longest beginning of a text that Clean returned, in a width.
+func headOf(text string, width int) string {
+	for at, r := range text {
+		if width -= runeWidth(r); width < 0 {
+			return text[:at]
+		}
+	}
+	return text
+}
+
+// tailOf is the longest end of a text that Clean returned, in a width.
+func tailOf(text string, width int) string {
+	for at := len(text); at > 0; {
+		r, n := utf8.DecodeLastRuneInString(text[:at])
+		if width -= runeWidth(r); width < 0 {
+			return text[at:]
+		}
+		at -= n
+	}
+	return text
+}
+
+// cutMiddle shortens the name of a page, which Clean returned, to a width: both of its ends tell
+// pages apart. No terminal draws it wider.
 func cutMiddle(text string, width int) string {
-	all := widthOf(text)
-	if all <= width {
+	const ellipsis = "…"
+	if widest(text) <= width {
 		return text
 	}
-	if width < 8 {
-		return cut(text, width)
+	room := width - widest(ellipsis)
+	if room < 0 {
+		return headOf(text, width)
 	}
-	head := ansi.Truncate(text, (width-1)/3, "")
-	tail := ansi.TruncateLeft(text, all-(width-1-widthOf(head)), "")
-	return cut(head+"…"+tail, width)
+	if width < 8 {
+		return headOf(text, room) + ellipsis
+	}
+	begin := headOf(text, (width-1)/3)
+	return begin + ellipsis + tailOf(text, room-widest(begin))
 }
 
 // wrap breaks a line between words, so that it fits. Lines behind the first begin with spaces.

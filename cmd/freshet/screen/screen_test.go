@@ -18,6 +18,15 @@ import (
 // direction marks, what is no UTF-8, and what is only strange.
 const hostile = "/\x1b]0;owned\a\x1b[2J\u009b31m\u202egnp.\xff\u2028\u200b\r\n/ж/日本"
 
+// joined is a path of letters that some terminals join, so that they count fewer columns of it than
+// others.
+var joined = "/" + strings.Repeat("\u1100", 60) + "\u1161\u0301\u200d"
+
+// raw reports whether a rune is one that Clean would not leave, and that is none of ours.
+func raw(r rune) bool {
+	return hidden(r) && !strings.ContainsRune("…–µ↑↓█▉▊▋▌▍▎▏", r)
+}
+
 func TestClean(t *testing.T) {
 	for text, want := range map[string]string{
 		"/page/1?a b": "/page/1?a b",
@@ -25,6 +34,15 @@ func TestClean(t *testing.T) {
 		hostile:       `/\x1b]0;owned\a\x1b[2J\u009b31m\u202egnp.\xff\u2028\u200b\r\n/ж/日本`,
 		"a\u00a0b":    `a\u00a0b`,
 		"\x7f\x00":    `\x7f\x00`,
+
+		"/Straße/café/Ελλάδα/ኢትዮ/शहर/٣/ー/한국": "/Straße/café/Ελλάδα/ኢትዮ/शहर/٣/ー/한국",
+
+		"\u1100\u1161\u11a8\u3164\uffa0": `\u1100\u1161\u11a8\u3164\uffa0`, // Hangul jamo, fillers
+		"e\u0301 हि ก\u0e33 ﾊ\uff9e":     `e\u0301 ह\u093f ก\u0e33 ﾊ\uff9e`,
+		"a\u200db\ufe0f\u034f\u00ad":     `a\u200db\ufe0f\u034f\u00ad`, // joiners and selectors
+		"\u0600١\u0d4eക":                 `\u0600١\u0d4eക`,             // what joins the next one
+		"👩\u200d💻🇨🇭👍🏽❤":                  `\U0001f469\u200d\U0001f4bb\U0001f1e8\U0001f1ed\U0001f44d\U0001f3fd\u2764`,
+		"𒐫𝐀\U000e0041":                   `\U0001242b\U0001d400\U000e0041`,
 	} {
 		if got := Clean(text); got != want {
 			t.Errorf("%q: %s, want %s", text, got, want)
@@ -32,12 +50,63 @@ func TestClean(t *testing.T) {
 	}
 }
 
+// Of all that Clean leaves as it is, terminals know how wide it is: those that join letters to
+// clusters, as Unicode's annex 29 has it, and those that go by letters (wcwidth). And no letter
+// joins another one.
+func TestWidthsAreAgreed(t *testing.T) {
+	kept := 0
+	var some []rune
+	for r := rune(0); r <= utf8.MaxRune; r++ {
+		if !hidden(r) {
+			some = append(some, r)
+		}
+		if len(some) < 128 && r < utf8.MaxRune {
+			continue
+		}
+		kept += len(some)
+		for _, with := range []string{"", "a", "가"} {
+			var b strings.Builder
+			columns := 0
+			for _, one := range some {
+				fmt.Fprintf(&b, "%c%s%c", one, with, one)
+				width := ansi.StringWidthWc(string(one))
+				if columns += 2*width + ansi.StringWidthWc(with); width < 1 || width > runeWidth(one) {
+					t.Errorf("%U: %d columns, and at most %d are counted", one, width, runeWidth(one))
+				}
+			}
+			if got := ansi.StringWidth(b.String()); got != columns {
+				t.Errorf("%d columns, or %d where letters are joined: %q", columns, got, b.String())
+			}
+		}
+		some = some[:0]
+	}
+	if kept < 100_000 {
+		t.Errorf("%d letters are shown as they are", kept)
+	}
+}
+
 func FuzzClean(f *testing.F) {
-	f.Add(hostile)
-	f.Add("\U000e0001\U0001f600\u0085")
-	f.Fuzz(func(t *testing.T, text string) {
-		if got := Clean(text); strings.IndexFunc(got, hidden) >= 0 || !utf8.ValidString(got) {
+	f.Add(hostile, 40)
+	f.Add("\U000e0001\U0001f600\u0085", 3)
+	f.Add(strings.Repeat("\u1100", 90)+strings.Repeat("\u1161", 90), 100)
+	f.Add("각\u11a8शहर\u094d\u200dé\u0301", 7)
+	f.Add(strings.Repeat("ж", 200), 79)
+	f.Fuzz(func(t *testing.T, text string, width int) {
+		width = min(max(width, 0), 300)
+		got := Clean(text)
+		if strings.IndexFunc(got, hidden) >= 0 || !utf8.ValidString(got) {
 			t.Errorf("%q: %q", text, got)
+		}
+		narrow, wide := ansi.StringWidthWc(got), widest(got)
+		if clusters := ansi.StringWidth(got); clusters != narrow || narrow > wide {
+			t.Errorf("%q: %d columns, or %d, or at most %d", got, clusters, narrow, wide)
+		}
+		event := &door.Event{Host: text, Path: text, Method: text, Result: text, Reason: text}
+		for what, line := range map[string]string{"the middle": cutMiddle(got, width),
+			"an event": Event(event, width), "the titles": EventTitles(width)} {
+			if n := widest(line); n > width {
+				t.Errorf("%q: %s is %d columns wide, of %d: %q", text, what, n, width, line)
+			}
 		}
 		line, err := json.Marshal(map[string]string{"path": text})
 		if err != nil {
@@ -145,6 +214,7 @@ func top() *door.Top {
 			Count: uint64(i + 1), Took: float64(40-i) / 10})
 	}
 	t.Misses[3].Page = "shop.example" + hostile
+	t.Misses[39].Page = joined
 	t.Misses[4].Page = "shop.example/" + strings.Repeat("long/", 50) + "end"
 	return t
 }
@@ -162,7 +232,7 @@ no hits yet: one of 16 is counted, from when somebody looks until a minute after
 	if got := v.Text(2); got != want {
 		t.Errorf("\n%s\nwant\n%s", got, want)
 	}
-	for by, first := range map[Sort]string{ByCount: "page/39", ByEach: "page/0"} {
+	for by, first := range map[Sort]string{ByCount: `/\u1100\u1100`, ByEach: "page/0"} {
 		v.Sort = by
 		if got := v.Text(1); !strings.Contains(got, first) {
 			t.Errorf("by %v:\n%s", by, got)
@@ -198,10 +268,11 @@ func TestScreensFit(t *testing.T) {
 							len(lines), at)
 					}
 					for _, line := range lines {
-						if w := ansi.StringWidth(line); w > width {
+						w := max(ansi.StringWidth(line), ansi.StringWidthWc(line))
+						if w > width {
 							t.Errorf("%s, %d x %d: %d columns: %q", name, width, height, w, line)
 						}
-						if plain := ansi.Strip(line); strings.IndexFunc(plain, hidden) >= 0 {
+						if plain := ansi.Strip(line); strings.IndexFunc(plain, raw) >= 0 {
 							t.Errorf("%s, %d x %d: raw: %q", name, width, height, line)
 						}
 					}
@@ -214,15 +285,15 @@ func TestScreensFit(t *testing.T) {
 // On 40 columns the numbers that matter are still there, and the ends of pages' names.
 func TestNarrowScreens(t *testing.T) {
 	text, _ := (&Top{At: "http://127.0.0.1:8080/__freshet__", Answer: top()}).Page(40).Fit(40, 12, 0)
-	const wantTop = `freshet top  http://1…8080/__freshet__  
+	const wantTop = `freshet top  http://1…080/__freshet__   
 [dearest]  served  by time
 
   time  runs  page
  4.0 s     1  shop.example/page/0
  3.9 s     2  shop.example/page/1
  3.8 s     3  shop.example/page/2
- 3.7 s     4  shop.exa…\u200b\r\n/ж/日本
- 3.6 s     5  shop.exa…ong/long/long/end
+ 3.7 s     4  shop.exa…200b\r\n/ж/日本
+ 3.6 s     5  shop.exa…ng/long/long/end
  3.5 s     6  shop.example/page/5
 
 tab other list  s sort  q quit`
@@ -230,7 +301,7 @@ tab other list  s sort  q quit`
 		t.Errorf("\n%s\nwant\n%s", text, wantTop)
 	}
 	text, from := (&Top{Answer: top()}).Page(40).Fit(40, 12, Unbounded)
-	if !strings.Contains(text, "page/39") || !strings.Contains(text, "time  runs") || from != 34 {
+	if !strings.Contains(text, "page/38") || !strings.Contains(text, "time  runs") || from != 34 {
 		t.Errorf("the end, from %d:\n%s", from, text)
 	}
 	text, _ = (&Stats{Answer: later(), Before: stats()}).Page(40).Fit(40, 60, 0)
@@ -260,10 +331,16 @@ func TestEventLines(t *testing.T) {
 			t.Errorf("%d columns: %q", width, got)
 		}
 	}
+	e.Path = joined
+	for _, width := range []int{20, 40, 80, 100, 200} {
+		if got := Event(e, width); max(ansi.StringWidth(got), ansi.StringWidthWc(got)) > width {
+			t.Errorf("%d columns: %q", width, got)
+		}
+	}
 	e.Path, e.Method, e.Reason = hostile, "\x1b[31m"+strings.Repeat("A", 99), ""
-	for width := 30; width < 200; width += 7 {
+	for width := 1; width < 200; width += 7 {
 		got := Event(e, width)
-		if ansi.StringWidth(got) > width || strings.IndexFunc(got, hidden) >= 0 {
+		if widest(got) > width || strings.IndexFunc(got, raw) >= 0 {
 			t.Errorf("%d columns: %q", width, got)
 		}
 	}

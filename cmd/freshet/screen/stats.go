@@ -293,12 +293,8 @@ func (s *Stats) tiers(width int) []string {
 		if t.MaxBytes > 0 {
 			most = size(t.MaxBytes)
 		}
-		breaker := t.Breaker
-		if breaker == "" {
-			breaker = nothing
-		}
 		rows = append(rows, []string{Clean(t.Name), known(t.Entries), size(t.Bytes), most, found,
-			known(t.Evicted), known(t.Calls), known(t.Failed), Clean(breaker)})
+			known(t.Evicted), known(t.Calls), known(t.Failed), orDash(Clean(t.Breaker))})
 	}
 	return s.table(columns, rows, width, "The store reports nothing of itself.")
 }

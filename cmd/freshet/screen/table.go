@@ -9,7 +9,7 @@ import (
 type column struct {
 	title string
 	right bool // numbers stand at the right
-	// page marks the one that takes what room is left, and shrinks first.
+	// page marks the one that takes what room is left, and shrinks first. Its cells are of Clean.
 	page bool
 	// drop is when a column goes, where there is little room: the greatest first, 0 never.
 	drop int
@@ -81,8 +81,12 @@ func widthsOf(columns []column, rows [][]string) []int {
 	widths := make([]int, len(columns))
 	for i, c := range columns {
 		widths[i] = widthOf(c.title)
+		width := widthOf
+		if c.page {
+			width = widest
+		}
 		for _, cells := range rows {
-			widths[i] = max(widths[i], widthOf(cells[i]))
+			widths[i] = max(widths[i], width(cells[i]))
 		}
 	}
 	return widths
