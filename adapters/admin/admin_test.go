@@ -434,6 +434,32 @@ func TestEventsAsTheyCome(t *testing.T) {
 	}
 }
 
+// Names of hosts are compared without regard to case (RFC 9110 section 4.2.3).
+func TestEventsOfAHost(t *testing.T) {
+	s := newSite(t, admin.Options{})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ask := func(ctx context.Context, path, host string) *http.Response {
+		r, _ := http.NewRequestWithContext(ctx, "GET", s.URL+path, nil)
+		r.Header.Set("Authorization", "Bearer "+token)
+		r.Host = host
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res
+	}
+	events := ask(ctx, "/__freshet__/events?host=a.example,shop.Example", "")
+	defer events.Body.Close()
+	for _, host := range []string{"other.example", "Shop.example", "shop.Example"} {
+		ask(t.Context(), "/"+host, host).Body.Close()
+	}
+	var first struct{ Path string }
+	if err := json.NewDecoder(events.Body).Decode(&first); err != nil || first.Path != "/Shop.example" {
+		t.Errorf("%+v, %v", first, err)
+	}
+}
+
 func TestListenersAreBoundedAndLeave(t *testing.T) {
 	s := newSite(t, admin.Options{})
 	ctx, cancel := context.WithCancel(t.Context())

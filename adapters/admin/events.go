@@ -128,12 +128,15 @@ func steps(pattern string) int {
 	return len(program.Inst)
 }
 
-// wants reports whether an event is wanted, its path aside. The result "miss" is every one for which a handler ran.
+// wants reports whether an event is wanted, its path aside. The result "miss" is every one for which
+// a handler ran.
 func (f *filter) wants(r *http.Request, e *middleware.Event, result string) bool {
 	return (len(f.results) == 0 || slices.Contains(f.results, result) ||
 		e.Fill > 0 && slices.Contains(f.results, "miss")) &&
 		(len(f.reasons) == 0 || slices.Contains(f.reasons, string(e.Detail))) &&
-		(len(f.hosts) == 0 || slices.Contains(f.hosts, r.Host))
+		(len(f.hosts) == 0 || slices.ContainsFunc(f.hosts, func(host string) bool {
+			return strings.EqualFold(host, r.Host)
+		}))
 }
 
 // fits reports whether an event's path is wanted.

@@ -65,7 +65,7 @@ func commands() []subcommand {
 			help:   logUsage,
 			flags:  func() *flag.FlagSet { return new(watchedLog).flags() },
 			words:  func() []string { return filters },
-			values: map[string][]string{"outcome": outcomes(), "reason": reasons()},
+			values: map[string][]string{"result": resultWords(), "reason": reasons()},
 			run:    runLog},
 		{name: "top", does: "show the dearest misses and the most served pages of a running app",
 			help: topUsage, flags: func() *flag.FlagSet { return newWatchedTop().flags() },

@@ -29,8 +29,8 @@ func TestBashCompletes(t *testing.T) {
 		{"freshet proxy --config ''", ""}, // files
 		{"freshet proxy --config = ''", ""},
 		{"freshet explain --method ''", "GET HEAD"},
-		{"freshet log o", "outcome="},
-		{"freshet log outcome = st", "stale stored"},
+		{"freshet log r", "result= reason="},
+		{"freshet log result = st", "stale stored"},
 		{"freshet log host=a reason = no-s", "no-store"},
 		{"freshet log --j", "--json"},
 		{"freshet stats ''", "--door --interval --json --token-file --help"},
@@ -63,8 +63,8 @@ func TestBashCompletesOnATerminal(t *testing.T) {
 	p.shows(`(?m)^>`)
 	p.press("freshet simu", "Tab", "--b", "Tab", "r", "Tab")
 	p.shows(`(?m)^> freshet simulate --by rule\s*$`)
-	p.press("C-u", "freshet log ou", "Tab", "mi", "Tab", "--js", "Tab")
-	p.shows(`(?m)^> freshet log outcome=miss --json\s*$`)
+	p.press("C-u", "freshet log res", "Tab", "mi", "Tab", "--js", "Tab")
+	p.shows(`(?m)^> freshet log result=miss --json\s*$`)
 }
 
 // Every command, flag and word is in every shell's script.
@@ -104,7 +104,7 @@ func TestCompletionsAreWhole(t *testing.T) {
 				}
 			})
 		}
-		for _, word := range append(outcomes(), reasons()...) {
+		for _, word := range append(resultWords(), reasons()...) {
 			if !strings.Contains(script, word) {
 				t.Errorf("%s: nothing of %s", name, word)
 			}

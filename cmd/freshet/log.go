@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/url"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 	"time"
@@ -23,17 +24,17 @@ Ctrl-C.
 usage: freshet log --door URL [flags] [FILTER...]
 
   freshet log --door http://127.0.0.1:8080/__freshet__
-  freshet log outcome=miss 'path~^/api'        with FRESHET_DOOR and FRESHET_TOKEN set
+  freshet log result=miss 'path~^/api'         with FRESHET_DOOR and FRESHET_TOKEN set
   freshet log --json reason=cookie,set-cookie | jq .path
 
 A FILTER is one of these; a request is shown when all of them fit:
-  outcome=WORDS          hit, stale, collapsed, revalidated, stored, unstored, passed, refused,
+  result=WORDS           hit, stale, collapsed, revalidated, stored, unstored, passed, refused,
                          or refreshed behind; commas between several; miss is each that a
                          handler ran for
   reason=WORDS           why it passed or was not stored, such as no-store or cookie: the details
                          of Cache-Status
   host=HOSTS             the host that was asked, with its port if it has one
-  path=PATH              this path
+  path=PATH              this path, as it is without escapes and without a query: '/a b'
   path~REGEXP            the paths that a regular expression matches, of 200 bytes at most
 
 ` + doorUsage + `
@@ -41,8 +42,8 @@ A FILTER is one of these; a request is shown when all of them fit:
 
 When the app goes away, it is asked again until it is back, and a line on stderr says so. The door
 drops events that come faster than they are taken: a line says how many. On a terminal a line is cut
-to its width. What a terminal would act on in a path, and what terminals disagree about the width of,
-is printed as an escape, such as \x1b or \u0301.
+to its width. What a terminal would act on in a path is printed as an escape, such as \x1b, and so
+is what terminals disagree about the width of, such as \u0301.
 
 ` + doorStatus
 
@@ -177,56 +178,130 @@ func (f *watchedLog) copy(events *door.Events) error {
 const longestPattern = 200
 
 // filters are the beginnings of what a FILTER may be.
-var filters = []string{"outcome=", "reason=", "host=", "path=", "path~"}
+var filters = []string{"result=", "reason=", "host=", "path=", "path~"}
 
-// outcomes are the words of outcome=.
-func outcomes() []string { return append(screen.Results(), "miss") }
+// resultWords are the words of result=.
+func resultWords() []string { return append(screen.Results(), "miss") }
 
-// readFilters reads FILTERs, and returns the query of the door that they mean.
+// readFilters reads FILTERs, and returns the query of the door that they mean. A filter that fits no
+// request is an error: freshet log would wait in silence.
 func readFilters(words []string) (url.Values, error) {
 	query := url.Values{}
 	for _, word := range words {
-		at := strings.IndexAny(word, "=~")
-		if at < 0 || !slices.Contains(filters, word[:at+1]) {
-			return nil, fmt.Errorf("the filter %q: allowed are outcome=WORDS, reason=WORDS, "+
-				"host=HOSTS, path=PATH and path~REGEXP", word)
-		}
-		name, value := word[:at], word[at+1:]
-		known := map[string][]string{"outcome": outcomes(), "reason": reasons()}[name]
-		if err := addFilter(query, word[:at+1], value, known); err != nil {
+		if err := addFilter(query, word); err != nil {
 			return nil, fmt.Errorf("the filter %q: %w", word, err)
 		}
 	}
 	return query, nil
 }
 
-func addFilter(query url.Values, name, value string, known []string) error {
-	to := map[string]string{"outcome=": "result", "reason=": "reason", "host=": "host",
-		"path=": "path", "path~": "path"}[name]
-	if query.Has(to) {
+func addFilter(query url.Values, word string) (err error) {
+	at := strings.IndexAny(word, "=~")
+	if at < 0 || !slices.Contains(filters, word[:at+1]) {
+		return fmt.Errorf("allowed are result=WORDS, reason=WORDS, host=HOSTS, path=PATH and "+
+			"path~REGEXP%s", meant(word))
+	}
+	name, value := word[:at], word[at+1:]
+	if query.Has(name) {
 		return errors.New("there is another one of its kind: keep one, with commas between its words")
 	}
 	if value == "" {
 		return errors.New("a value is missing behind it")
 	}
-	switch name {
+	switch word[:at+1] {
+	case "result=":
+		err = checkWords(value, resultWords())
+	case "reason=":
+		err = checkWords(value, reasons())
+	case "host=":
+		err = checkHosts(value)
 	case "path=":
-		value = "^" + regexp.QuoteMeta(value) + "$"
+		if err = checkPath(value); err == nil {
+			value = "^" + regexp.QuoteMeta(value) + "$"
+		}
 	case "path~":
-		if _, err := regexp.Compile(value); err != nil {
-			return fmt.Errorf("allowed is a regular expression of Go's: %w", err)
+		err = checkPattern(value)
+	}
+	if err == nil && name == "path" && len(value) > longestPattern {
+		err = fmt.Errorf("%d bytes: at most %d are allowed", len(value), longestPattern)
+	}
+	query.Set(name, value)
+	return err
+}
+
+// meant guesses which filter was meant by a word that is none.
+func meant(word string) string {
+	at := strings.IndexAny(word, "=~")
+	if at >= 0 {
+		if near := nearest(word[:at+1], filters); near != "" {
+			return fmt.Sprintf("; %s%s was meant?", near, word[at+1:])
 		}
-	default:
-		for one := range strings.SplitSeq(value, ",") {
-			if known != nil && !slices.Contains(known, one) {
-				return fmt.Errorf("there is no %q: allowed are %s", one, strings.Join(known, ", "))
-			}
+		return ""
+	}
+	switch {
+	case strings.HasPrefix(word, "/"):
+		return fmt.Sprintf("; path=%s was meant?", word)
+	case slices.Contains(resultWords(), word):
+		return fmt.Sprintf("; result=%s was meant?", word)
+	case slices.Contains(reasons(), word):
+		return fmt.Sprintf("; reason=%s was meant?", word)
+	}
+	return ""
+}
+
+// checkWords refuses a list with a word that no event has.
+func checkWords(list string, known []string) error {
+	for word := range strings.SplitSeq(list, ",") {
+		if slices.Contains(known, word) {
+			continue
+		}
+		guess := ""
+		if near := nearest(word, known); near != "" {
+			guess = fmt.Sprintf("; %q was meant?", near)
+		}
+		return fmt.Errorf("there is no %q: allowed are %s%s", word, strings.Join(known, ", "), guess)
+	}
+	return nil
+}
+
+// checkHosts refuses a list with what no request names as its host.
+func checkHosts(list string) error {
+	for host := range strings.SplitSeq(list, ",") {
+		if u, err := url.Parse("http://" + host); err != nil || u.Host != host || host == "" {
+			return fmt.Errorf("%q is no host: allowed are hosts as requests name them, such as "+
+				"www.example.com or 127.0.0.1:8080, with commas between several", host)
 		}
 	}
-	if to == "path" && len(value) > longestPattern {
-		return fmt.Errorf("%d bytes: at most %d are allowed", len(value), longestPattern)
+	return nil
+}
+
+// checkPath refuses what is no path of a request, as the door has it: without its query, and without
+// escapes.
+func checkPath(path string) error {
+	const otherwise = "path~ takes a regular expression, for paths that are so all the same"
+	plain, err := url.PathUnescape(path)
+	switch at := strings.IndexAny(path, "?#"); {
+	case path[0] != '/' && path != "*": // OPTIONS *
+		return fmt.Errorf("a path begins with /, such as path=/%s", strings.TrimLeft(path, "/"))
+	case at >= 0:
+		return fmt.Errorf("a path has no query and no fragment: say path=%s; %s", path[:at], otherwise)
+	case err == nil && plain != path:
+		return fmt.Errorf("paths are compared without their escapes: say path=%s; %s", plain, otherwise)
 	}
-	query.Set(to, value)
+	return nil
+}
+
+// checkPattern refuses an expression that does not compile, or that wants another beginning of a
+// path than /.
+func checkPattern(pattern string) error {
+	tree, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return fmt.Errorf("allowed is a regular expression of Go's: %w", err)
+	}
+	if tree = tree.Simplify(); tree.Op == syntax.OpConcat && tree.Sub[0].Op == syntax.OpBeginText &&
+		tree.Sub[1].Op == syntax.OpLiteral && !strings.ContainsRune("/*", tree.Sub[1].Rune[0]) {
+		return fmt.Errorf("a path begins with /, such as path~^/%s", strings.TrimPrefix(pattern, "^"))
+	}
 	return nil
 }
 

@@ -55,6 +55,10 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 }
 
 func unknown(command string, stderr io.Writer) int {
-	fmt.Fprintf(stderr, "freshet: there is no command %q: see freshet --help\n", command)
+	guess := ""
+	if near := nearest(command, commandNames()); near != "" {
+		guess = fmt.Sprintf("; freshet %s was meant?", near)
+	}
+	fmt.Fprintf(stderr, "freshet: there is no command %q%s; see freshet --help\n", command, guess)
 	return exitUsage
 }

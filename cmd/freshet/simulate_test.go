@@ -237,7 +237,7 @@ func TestWrongSimulations(t *testing.T) {
 		{[]string{"--by", "size", "access.log"}, `--by "size": allowed are path and rule`},
 		{[]string{"access.log", "--jsn"}, "there is no flag --jsn"},
 		{[]string{"-", "-"}, "- is given twice"},
-		{[]string{"--json", "--json", "access.log"}, "given twice: keep one"},
+		{[]string{"--json", "--json", "access.log"}, "--json is given twice: keep one; see"},
 	} {
 		out, errs, status := simulation(t, "", tt.args...)
 		if status != exitUsage || out != "" || !strings.HasPrefix(errs, "freshet simulate: ") ||

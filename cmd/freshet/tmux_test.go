@@ -183,7 +183,7 @@ func TestStatsOnATerminal(t *testing.T) {
 // started anew, and Ctrl-C ends it.
 func TestLogOnATerminal(t *testing.T) {
 	o := operate(t, "127.0.0.1:0")
-	p := inTmux(t, o, 100, 20, "log outcome=miss 'path~^/(page|cart)'")
+	p := inTmux(t, o, 100, 20, "log result=miss 'path~^/(page|cart)'")
 	p.shows(`^time +result +took +bytes +reason +page\n`)
 	o.visit(t, "/page/1", "/page/1", "/other", "/cart", "/page/%1b%5b2J")
 	p.shows(`(?s)result.*\n[\d:.]+  200  stored  [^\n]*/page/1\n[\d:.]+  200  unstored [^\n]*no-store ` +
