@@ -40,7 +40,7 @@ A FILTER is one of these; a request is shown when all of them fit:
 ` + doorUsage + `
   --json                 print the door's lines of JSON as they come (default false)
 
-When the app goes away, it is asked again until it is back, and a line on stderr says so. The door
+When the app goes away, it is asked again until it is back; lines on stderr say since when. The door
 drops events that come faster than they are taken: a line says how many. On a terminal a line is cut
 to its width. What a terminal would act on in a path is printed as an escape, such as \x1b, and so
 is what terminals disagree about the width of, such as \u0301.
@@ -123,11 +123,12 @@ func (f *watchedLog) follow(ctx context.Context) error {
 		if !door.Is(err, door.Away) || ctx.Err() != nil {
 			return unlessDone(ctx, err)
 		}
-		fmt.Fprintf(f.stderr, "freshet log: %v; it is asked again\n", err)
+		gone := absence{command: "log", stderr: f.stderr}
+		gone.begin(err)
 		if events, err = f.again(ctx); err != nil {
 			return unlessDone(ctx, err)
 		}
-		fmt.Fprintln(f.stderr, "freshet log: it answers again; what came meanwhile is missing")
+		gone.end("; what came meanwhile is missing")
 	}
 }
 
@@ -140,7 +141,7 @@ func (f *watchedLog) again(ctx context.Context) (*door.Events, error) {
 		case <-time.After(pauses[min(i, len(pauses)-1)]):
 		}
 		events, err := f.client.Events(ctx, f.filter)
-		if !door.Is(err, door.Away) && !door.Is(err, door.Wrong) {
+		if !passes(err) {
 			return events, err
 		}
 	}

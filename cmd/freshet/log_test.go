@@ -134,6 +134,7 @@ func TestLogOutlivesTheApp(t *testing.T) {
 			time.Sleep(time.Second)
 			interrupt()
 		}()
+		began := time.Now()
 		out, errs, err := following(ctx, app, false)
 		line := time.Date(2026, 11, 29, 10, 0, 0, 0, time.UTC).Local().Format("15:04:05.000") +
 			"  200  hit           1.0 ms        0 B  –                 GET  a/a\n"
@@ -142,8 +143,8 @@ func TestLogOutlivesTheApp(t *testing.T) {
 			t.Errorf("%v\n%s\nwant\n%s", err, out, want)
 		}
 		if want := "freshet log: the door http://app.example/door sends no more events: the app " +
-			"ended it; it is asked again\nfreshet log: it answers again; what came meanwhile is " +
-			"missing\nlost 7 of 9\n"; errs.String() != want {
+			"ended it (since " + began.Local().Format(time.TimeOnly) + "); it is asked again\n" +
+			"freshet log: it answers again, after 1.6s; what came meanwhile is missing\nlost 7 of 9\n"; errs.String() != want {
 			t.Errorf("it says\n%s\nwant\n%s", errs, want)
 		}
 		if got := strings.Join(app.queries, " "); got != strings.TrimSpace(

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"flag"
+	"time"
 
 	"github.com/freshet-go/freshet/cmd/freshet/door"
 	"github.com/freshet-go/freshet/cmd/freshet/screen"
@@ -55,8 +56,7 @@ func (f *watchedStats) ask(ctx context.Context) (any, []byte, error) {
 }
 
 func (f *watchedStats) take(answer any, err error) {
-	if f.shown.Trouble = ""; err != nil {
-		f.shown.Trouble = err.Error()
+	if f.shown.Trouble.Is(err, time.Now()); err != nil {
 		return
 	}
 	f.shown.Before, f.shown.Answer = f.shown.Answer, answer.(*door.Stats)

@@ -75,8 +75,7 @@ func (f *watchedTop) ask(ctx context.Context) (any, []byte, error) {
 }
 
 func (f *watchedTop) take(answer any, err error) {
-	if f.shown.Trouble = ""; err != nil {
-		f.shown.Trouble = err.Error()
+	if f.shown.Trouble.Is(err, time.Now()); err != nil {
 		return
 	}
 	f.shown.Answer, f.shown.Now = answer.(*door.Top), time.Now()

@@ -42,6 +42,9 @@ const watchUsage = `
   --interval DURATION    how often the app is asked (default 2s on a terminal; otherwise it is asked
                          once; at least 100ms)
   --json                 print the door's answer as it comes, on a line (default false)
+
+When the app goes away, it is asked again until it is back; the screen, or lines on stderr, say
+since when. At the start it must answer.
 `
 
 const defaultInterval = 2 * time.Second
@@ -95,7 +98,7 @@ func (f *watchFlags) watch(ctx context.Context, name string, w watched, c call) 
 	case !f.json && isScreen(c):
 		err = f.draw(ctx, w, c)
 	default:
-		err = f.print(ctx, w, raw, c.stdout)
+		err = f.print(ctx, w, raw, c.stdout, &absence{command: name, stderr: c.stderr})
 	}
 	if err != nil && ctx.Err() == nil {
 		return failed(c.stderr, name, err)
@@ -112,8 +115,11 @@ func isScreen(c call) bool {
 	return is(c.stdin) && is(c.stdout) && variable(c.environ, "TERM") != "dumb"
 }
 
-// print prints the answer, and further ones if there is an interval.
-func (f *watchFlags) print(ctx context.Context, w watched, raw []byte, to io.Writer) error {
+// print prints the answer, and further ones if there is an interval. While the app is away it goes
+// on asking.
+func (f *watchFlags) print(
+	ctx context.Context, w watched, raw []byte, to io.Writer, gone *absence,
+) error {
 	for first := true; ; first = false {
 		var err error
 		if f.json {
@@ -128,17 +134,31 @@ func (f *watchFlags) print(ctx context.Context, w watched, raw []byte, to io.Wri
 		if err != nil || f.interval == 0 {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(f.interval):
-		}
-		answer, next, err := w.ask(ctx)
-		if err != nil {
+		if raw, err = f.next(ctx, w, gone); err != nil {
 			return err
 		}
-		w.take(answer, nil)
-		raw = next
+	}
+}
+
+// next waits for the next answer, which w takes, until ctx is done. An error is one that no time
+// mends.
+func (f *watchFlags) next(ctx context.Context, w watched, gone *absence) (raw []byte, err error) {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(f.interval):
+		}
+		answer, raw, err := w.ask(ctx)
+		switch {
+		case err == nil:
+			gone.end("")
+			w.take(answer, nil)
+			return raw, nil
+		case ctx.Err() != nil || !passes(err):
+			return nil, err
+		}
+		gone.begin(err)
 	}
 }
 

@@ -4,17 +4,21 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/freshet-go/freshet"
 	"github.com/freshet-go/freshet/adapters/admin"
+	"github.com/freshet-go/freshet/cmd/freshet/door"
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
@@ -115,47 +119,80 @@ func TestTopAndStatsWithoutATerminal(t *testing.T) {
 	}
 }
 
-// With an interval they print again, until Ctrl-C or until the app is gone.
-func TestStatsEveryInterval(t *testing.T) {
-	o := operate(t, "127.0.0.1:0")
-	o.visit(t, "/a")
-	ctx, interrupt := context.WithCancel(t.Context())
-	from, to := io.Pipe()
-	ended := make(chan int)
-	go func() {
-		status := run(ctx, []string{"stats", "--interval=100ms", "--json"}, o.environ, to, io.Discard)
-		to.Close()
-		ended <- status
-	}()
-	lines := json.NewDecoder(from)
-	for range 3 {
-		var one struct{ Series []any }
-		if err := lines.Decode(&one); err != nil || len(one.Series) != 1 {
-			t.Fatalf("%v, %v", one, err)
-		}
-	}
-	interrupt()
-	go io.Copy(io.Discard, from)
-	if status := <-ended; status != exitOK {
-		t.Errorf("interrupted: status %d", status)
-	}
-	from, to = io.Pipe()
-	go func() {
-		var rest strings.Builder
-		status := run(t.Context(), []string{"stats", "--interval=100ms"}, o.environ, to, &rest)
-		to.Close()
-		if !strings.Contains(rest.String(), "did not answer") {
-			t.Errorf("it says %q", rest.String())
-		}
-		ended <- status
-	}()
-	from.Read(make([]byte, 1))
-	o.close()
-	go io.Copy(io.Discard, from)
-	if status := <-ended; status != exitFailed {
-		t.Errorf("the app is gone: status %d", status)
+// With an interval they print again, until Ctrl-C. While the app is away they go on asking, and say
+// once since when, and once that it is back.
+func TestWatchingOutlivesTheApp(t *testing.T) {
+	for _, name := range []string{"stats", "top"} {
+		synctest.Test(t, func(t *testing.T) {
+			texts := map[string]string{"stats": `{"now":"2026-11-29T10:00:00Z","times":{}}`,
+				"top": `{"misses":[],"served":[]}`}
+			asked := 0
+			app := answering(func(r *http.Request) (*http.Response, error) {
+				switch asked++; asked {
+				case 3, 4, 5:
+					return nil, errors.New("connection refused")
+				case 6: // the app is not ready yet
+					return &http.Response{StatusCode: 503, Body: io.NopCloser(strings.NewReader("wait")),
+						Header: http.Header{admin.VersionField: {admin.Version}}}, nil
+				}
+				return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(texts[name])),
+					Header: http.Header{admin.VersionField: {admin.Version}}}, nil
+			})
+			at, _ := url.Parse("http://app.example/door")
+			flags := watchFlags{client: &door.Client{At: at, Transport: app}, json: true,
+				interval: time.Minute}
+			f := watched(&watchedTop{watchFlags: flags})
+			if name == "stats" {
+				f = &watchedStats{watchFlags: flags}
+			}
+			began := time.Now()
+			ctx, interrupt := context.WithTimeout(t.Context(), 7*time.Minute+time.Second)
+			defer interrupt()
+			var out, errs strings.Builder
+			status := flags.watch(ctx, name, f, call{stdout: &out, stderr: &errs})
+			if status != exitOK || strings.Count(out.String(), texts[name]) != 4 || asked != 8 {
+				t.Errorf("%s: status %d, asked %d times:\n%s", name, status, asked, &out)
+			}
+			if want := "freshet " + name + ": the door http://app.example/door did not answer: connection " +
+				"refused (since " + began.Add(2*time.Minute).Local().Format(time.TimeOnly) +
+				"); it is asked again\nfreshet " + name + ": it answers again, after 4m0s\n"; errs.String() != want {
+				t.Errorf("it says\n%s\nwant\n%s", &errs, want)
+			}
+		})
 	}
 }
+
+// At the start the app must answer, and afterwards what no time mends ends it.
+func TestWatchingEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for refused, want := range map[int]int{1: exitFailed, 2: exitRefused} {
+			asked := 0
+			app := answering(func(r *http.Request) (*http.Response, error) {
+				if asked++; asked < refused {
+					return &http.Response{StatusCode: 200, Header: http.Header{
+						admin.VersionField: {admin.Version}}, Body: io.NopCloser(strings.NewReader(
+						`{"misses":[],"served":[]}`))}, nil
+				} else if refused == 1 {
+					return nil, errors.New("connection refused")
+				}
+				return &http.Response{StatusCode: 401, Body: http.NoBody}, nil
+			})
+			at, _ := url.Parse("http://app.example/door")
+			f := &watchedTop{watchFlags: watchFlags{client: &door.Client{At: at, Transport: app},
+				interval: time.Second}, rows: 1}
+			var errs strings.Builder
+			if status := f.watch(t.Context(), "top", f, call{stdout: io.Discard, stderr: &errs}); status != want ||
+				strings.Count(errs.String(), "\n") != 1 || asked != refused {
+				t.Errorf("status %d, asked %d times: %s", status, asked, &errs)
+			}
+		}
+	})
+}
+
+// answering is an app as a transport.
+type answering func(*http.Request) (*http.Response, error)
+
+func (a answering) RoundTrip(r *http.Request) (*http.Response, error) { return a(r) }
 
 // Whatever is wrong with the door, log, top and stats say it in the same words, with one status.
 func TestWrongDoors(t *testing.T) {

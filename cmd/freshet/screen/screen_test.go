@@ -243,7 +243,7 @@ no hits yet: one of 16 is counted, from when somebody looks until a minute after
 // What is drawn fits the screen, line by line, whatever its size, where it is scrolled to, and what
 // paths there are; and nothing of a path that a terminal would act on is in it.
 func TestScreensFit(t *testing.T) {
-	trouble := "the door http://127.0.0.1:8080 did not answer: connection refused"
+	trouble := Trouble{Why: "the door http://127.0.0.1:8080 did not answer: connection refused"}
 	for _, width := range []int{1, 8, 20, 39, 40, 41, 60, 80, 132, 300} {
 		for _, height := range []int{1, 2, 5, 12, 24, 100} {
 			for name, page := range map[string]func() Page{

@@ -18,7 +18,7 @@ type Stats struct {
 	Answer  *door.Stats // nil: none yet
 	Before  *door.Stats // the answer before, for what happens in a second; nil: none
 	First   *door.Stats // the counts that are taken off; nil: none
-	Trouble string      // why there is no newer answer; empty: there is
+	Trouble Trouble
 }
 
 // results are all there are, in the order in which they are shown.

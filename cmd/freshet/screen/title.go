@@ -1,12 +1,31 @@
 package screen
 
 import (
+	"fmt"
 	"strings"
 	"time"
 )
 
+// Trouble is why there is no newer answer.
+type Trouble struct {
+	Why   string // empty: there is one
+	Since time.Time
+}
+
+// Is notes at now that there is an answer, or why there is none.
+func (t *Trouble) Is(err error, now time.Time) {
+	switch {
+	case err == nil:
+		*t = Trouble{}
+	case t.Why == "":
+		*t = Trouble{err.Error(), now}
+	default:
+		t.Why = err.Error()
+	}
+}
+
 // title is the first lines of a screen: what this is, and of when.
-func title(name, at string, now time.Time, trouble string, width int, s Style) []string {
+func title(name, at string, now time.Time, trouble Trouble, width int, s Style) []string {
 	clock := ""
 	if !now.IsZero() {
 		clock = now.Format(time.TimeOnly)
@@ -18,8 +37,10 @@ func title(name, at string, now time.Time, trouble string, width int, s Style) [
 	}
 	gap := max(width-widthOf(name)-2-widthOf(where)-widthOf(clock), 1)
 	lines := []string{s.bold(name) + "  " + where + strings.Repeat(" ", gap) + clock}
-	if trouble != "" {
-		for _, line := range wrap("! "+Clean(trouble)+"; it is asked again", width) {
+	if trouble.Why != "" {
+		text := fmt.Sprintf("! %s (since %s); it is asked again", Clean(trouble.Why),
+			trouble.Since.Local().Format(time.TimeOnly))
+		for _, line := range wrap(text, width) {
 			lines = append(lines, s.bold(line))
 		}
 	}

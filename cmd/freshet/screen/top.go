@@ -32,7 +32,7 @@ type Top struct {
 	Answer  *door.Top // nil: none yet
 	Served  bool      // show the pages that are served most, and not the dearest misses
 	Sort    Sort
-	Trouble string // why there is no newer answer; empty: there is
+	Trouble Trouble
 }
 
 const (
