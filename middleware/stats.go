@@ -36,7 +36,8 @@ type JournalStats struct {
 	Number  uint64 // the newest number that is known
 	// since it answered last; 0 without a shared journal; negative: it never answered
 	Lag    time.Duration
-	Unsent int // invalidations of this process that it has not taken yet
+	MaxLag time.Duration // Options.MaxLag: the Lag that ends InTouch; 0 without a shared journal
+	Unsent int           // invalidations of this process that it has not taken yet
 }
 
 // Stats returns what the Cache holds and runs now. It waits for no server, and costs some

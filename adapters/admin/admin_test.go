@@ -358,7 +358,11 @@ func TestStatsAndTop(t *testing.T) {
 			Result   string
 			Requests int
 		}
-		Times map[string]struct{ Count int }
+		Times   map[string]struct{ Count int }
+		Journal struct {
+			Lag    float64
+			MaxLag *float64 `json:"max_lag"`
+		}
 		Tiers []struct {
 			Name    string
 			Entries int
@@ -374,7 +378,7 @@ func TestStatsAndTop(t *testing.T) {
 	}
 	if counted["hit"] != 39 || counted["stored"] != 2 || stats.Times["fill"].Count != 2 ||
 		stats.Tiers[0].Entries != 2 ||
-		stats.Tiers[0].Hits != -1 {
+		stats.Tiers[0].Hits != -1 || stats.Journal.MaxLag == nil {
 		t.Errorf("%s", body)
 	}
 	_, _, body = s.ask("GET", "/__freshet__/top?n=1", "")

@@ -135,6 +135,10 @@ function troubles(stats, now) {
     all.push(['bad', 'The journal of invalidations is out of touch.', (j.lag < 0 ? 'It has never answered. ' :
       'It last answered ' + time(j.lag) + ' ago. ') + 'Nothing stored is used until it does: it may have a purge.']);
   }
+  if (j.shared && j.in_touch && j.max_lag > 0 && j.lag > 0.75 * j.max_lag) {
+    all.push(['warn', 'The journal of invalidations is late.', 'It last answered ' + time(j.lag) + ' ago. After ' +
+      time(j.max_lag) + ' (MaxLag) nothing stored is used until it does.']);
+  }
   if (j.unsent > 0) {
     all.push(['warn', count(j.unsent, 'invalidation is', 'invalidations are') + ' not sent yet.',
       'Other processes learn of them when the journal answers.']);
@@ -147,7 +151,7 @@ function troubles(stats, now) {
   }
   const fill = lately('fill'), fills = stats.times.fill;
   if (fill.count >= 5 && fill.mean > 0.1 && fill.mean > 4 * fills.mean) {
-    all.push(['warn', 'Handlers are slow: ' + time(fill.mean) + '.', 'Their mean is ' + time(fills.mean) +
+    all.push(['warn', 'Handlers are slow: their mean is ' + time(fill.mean) + '.', 'It is ' + time(fills.mean) +
       ' in all. The pages that cost most are below.']);
   }
   return all.sort((a, b) => (a[0] === 'bad' ? 0 : 1) - (b[0] === 'bad' ? 0 : 1));
@@ -177,7 +181,8 @@ function tile(title, value, more) {
 }
 
 function drawTiles(stats, now, rate) {
-  const spread = (of) => stats.times[of].count ? '99 % within ' + time(stats.times[of].p99) : 'none yet';
+  const spread = (of) => stats.times[of].count
+    ? 'mean of the last minute; 99 % within ' + time(stats.times[of].p99) + ' in all' : 'none yet';
   const mean = (of) => lately(of).count ? time(lately(of).mean) : '–';
   $('tiles').replaceChildren(
     tile('Hit ratio', rate ? percent(spared(rate), looked(rate)) : '–',
@@ -340,7 +345,7 @@ function drawTables(stats, now) {
   const names = {
     hit: 'A hit', fill: 'A handler, to its header', backend: 'The store’s server', age: 'Age when served',
   };
-  table('times', [['Of'], ['Last minute', 'number'], ['Mean', 'number roomy'], ['50 %', 'number'],
+  table('times', [['Of'], ['Mean, last minute', 'number'], ['Mean', 'number roomy'], ['50 %', 'number'],
     ['90 %', 'number roomy'], ['99 %', 'number'], ['Count', 'number roomy']],
   Object.keys(names).filter((k) => stats.times[k].count > 0).map((k) => {
     const t = stats.times[k], now = lately(k);

@@ -46,11 +46,15 @@ type runsAnswer struct {
 	Refreshes int   `json:"refreshes"`
 }
 
+// journalAnswer is the state of the journal. Lag is since it answered last: 0 where it is of this
+// process alone, and -1 where it has never answered. When a Lag is greater than MaxLag, nothing stored
+// is used; 0 is none.
 type journalAnswer struct {
 	Shared  bool    `json:"shared"`
 	InTouch bool    `json:"in_touch"`
 	Number  uint64  `json:"number"`
-	Lag     float64 `json:"lag"`
+	Lag     float64 `json:"lag"`     // in seconds
+	MaxLag  float64 `json:"max_lag"` // in seconds
 	Unsent  int     `json:"unsent"`
 }
 
@@ -74,9 +78,8 @@ func (d *Door) stats(w http.ResponseWriter, r *http.Request) {
 	now, s := time.Now(), d.cache.Stats()
 	a := statsAnswer{
 		Now: now.UTC(), Began: d.began.UTC(), Series: []seriesAnswer{}, Tiers: []tierAnswer{},
-		Runs: runsOf(&s),
-		Journal: journalAnswer{s.Journal.Shared, s.Journal.InTouch, s.Journal.Number,
-			s.Journal.Lag.Seconds(), s.Journal.Unsent},
+		Runs:    runsOf(&s),
+		Journal: journalOf(&s.Journal),
 	}
 	var hit, fill, backend, age metrics.Histogram
 	for _, s := range d.watch.meter.Snapshot().Series {
@@ -102,6 +105,14 @@ func (d *Door) stats(w http.ResponseWriter, r *http.Request) {
 
 func runsOf(s *middleware.Stats) runsAnswer {
 	return runsAnswer{s.Fills, s.FillBytes, s.Readers, s.ReadBytes, s.Refreshes}
+}
+
+func journalOf(j *middleware.JournalStats) journalAnswer {
+	a := journalAnswer{j.Shared, j.InTouch, j.Number, j.Lag.Seconds(), j.MaxLag.Seconds(), j.Unsent}
+	if j.Lag < 0 {
+		a.Lag = -1
+	}
+	return a
 }
 
 func tierOf(t *store.TierStats) tierAnswer {

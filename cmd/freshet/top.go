@@ -71,14 +71,28 @@ func (f *watchedTop) ask(ctx context.Context) (any, []byte, error) {
 		n = f.rows
 	}
 	answer, raw, err := f.client.Top(ctx, n)
-	return answer, raw, err
+	if err != nil || f.json {
+		return seen{top: answer}, raw, err
+	}
+	stats, _, err := f.client.Stats(ctx) // whose journal may be the cause
+	if err != nil {
+		return nil, nil, err
+	}
+	return seen{answer, &stats.Journal}, raw, nil
+}
+
+// seen is what freshet top shows at one time.
+type seen struct {
+	top     *door.Top
+	journal *door.Journal // nil: not asked
 }
 
 func (f *watchedTop) take(answer any, err error) {
 	if f.shown.Trouble.Is(err, time.Now()); err != nil {
 		return
 	}
-	f.shown.Answer, f.shown.Now = answer.(*door.Top), time.Now()
+	now := answer.(seen)
+	f.shown.Answer, f.shown.Journal, f.shown.Now = now.top, now.journal, time.Now()
 }
 
 func (f *watchedTop) press(key string) bool {

@@ -179,7 +179,7 @@ func TestWatchingEnds(t *testing.T) {
 			})
 			at, _ := url.Parse("http://app.example/door")
 			f := &watchedTop{watchFlags: watchFlags{client: &door.Client{At: at, Transport: app},
-				interval: time.Second}, rows: 1}
+				interval: time.Second, json: true}, rows: 1}
 			var errs strings.Builder
 			if status := f.watch(t.Context(), "top", f, call{stdout: io.Discard, stderr: &errs}); status != want ||
 				strings.Count(errs.String(), "\n") != 1 || asked != refused {

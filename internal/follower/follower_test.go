@@ -216,6 +216,21 @@ func TestForHowLongItIsInTouch(t *testing.T) {
 	}
 }
 
+func TestStatus(t *testing.T) {
+	f := follow(&journal{})
+	now := f.start.Add(3 * time.Second)
+	if s := f.Status(now); !s.Shared || s.InTouch || s.Lag >= 0 || s.MaxLag != 5*time.Second {
+		t.Errorf("a journal that never answered: %+v", s)
+	}
+	f.heard.Store(int64(time.Second))
+	if s := f.Status(now); !s.InTouch || s.Lag != 2*time.Second || s.MaxLag != 5*time.Second {
+		t.Errorf("a journal that answered 2 seconds ago: %+v", s)
+	}
+	if s := follow(nil).Status(now); s.Shared || s.Lag != 0 || s.MaxLag != 0 {
+		t.Errorf("no journal: %+v", s)
+	}
+}
+
 func TestAppendRefusesWhatIsNoMark(t *testing.T) {
 	f := follow(nil)
 	before := f.Head()

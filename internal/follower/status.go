@@ -9,13 +9,17 @@ type Status struct {
 	Number  uint64 // the newest number that is known
 	// since the journal answered; 0 without one; negative: it has never answered
 	Lag    time.Duration
-	Unsent int // marks that it has not taken yet
+	MaxLag time.Duration // the Lag beyond which it is out of touch; 0 without a shared journal
+	Unsent int           // marks that it has not taken yet
 }
 
 // Status returns what is known of the journal at now.
 func (f *Follower) Status(now time.Time) Status {
 	s := Status{Shared: f.Shared(), InTouch: f.InTouch(now), Number: f.Head(),
 		Unsent: f.unsent.len()}
+	if s.Shared {
+		s.MaxLag = f.MaxLag
+	}
 	switch heard := f.heard.Load(); {
 	case !s.Shared:
 	case heard == 0:

@@ -43,11 +43,26 @@ func TestHandlersAreSlow(t *testing.T) {
 	}
 	o := visitDoor(t, s, 360, "dark")
 	o.reads("#state", "All is well")
+	o.reads("#tiles", "mean of the last minute; 99 % within")
+	o.reads("#times thead", "Mean, last minute")
 	s.takes = 300 * time.Millisecond
 	for i := range 6 {
 		s.visit(fmt.Sprint("/new/", i))
 	}
-	o.troubled("Handlers are slow:")
+	o.troubled("Handlers are slow: their mean is ")
+	o.behaves(s)
+}
+
+// The journal is in touch, but has not answered for most of MaxLag.
+func TestTheJournalIsLate(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, freshet.Options{}, nil)
+	o := visitDoor(t, s, 360, "dark")
+	for lag, late := range map[string]bool{"3.7, max_lag: 5": false, "3.8, max_lag: 5": true, "9": false} {
+		o.waits(`samples.length > 0 && ` + fmt.Sprint(late) + ` === troubles({...samples[samples.length - 1].stats,
+			journal: {shared: true, in_touch: true, unsent: 0, lag: ` + lag + `}}, samples[samples.length - 1].sum
+			).some(([kind, what]) => kind === 'warn' && what === 'The journal of invalidations is late.')`)
+	}
 	o.behaves(s)
 }
 

@@ -46,12 +46,14 @@ type Runs struct {
 	Refreshes int   `json:"refreshes"`
 }
 
-// Journal is the state of the journal of invalidations.
+// Journal is the state of the journal of invalidations. Lag is since it answered last, less than 0
+// where it never did; beyond MaxLag nothing stored is used, 0 where the app does not say.
 type Journal struct {
 	Shared  bool    `json:"shared"`
 	InTouch bool    `json:"in_touch"`
 	Number  uint64  `json:"number"`
 	Lag     float64 `json:"lag"`
+	MaxLag  float64 `json:"max_lag"`
 	Unsent  int     `json:"unsent"`
 }
 

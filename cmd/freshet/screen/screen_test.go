@@ -178,7 +178,7 @@ the store      0      –       –       –       –
 hits' age      0      –       –       –       –
 
 under way: 1 fill with 2.0 KiB, 3 readers with 5.0 MiB, 0 refreshes
-journal: shared, in touch, at number 17, 500 ms behind; 2 purges not sent
+journal: shared, in touch, at number 17, heard 500 ms ago; 2 purges not sent
 
 tier   entries     size        of   found  evicted  calls  failed  breaker
 near        42  1.0 MiB  64.0 MiB  90.0 %        3      –       –  –
@@ -193,6 +193,13 @@ redis        –        –         –       –        –     5k       7  ope
 		strings.Contains(got, "reason") {
 		t.Errorf("what came since:\n%s", got)
 	}
+	behind := later()
+	behind.Series = append(behind.Series, door.Series{Result: "refreshed", Requests: 50})
+	s = Stats{Answer: behind, Before: stats()}
+	if got := s.Text(); !strings.HasPrefix(got, "hit ratio 91.3 %, 1.10k requests, ") ||
+		!strings.Contains(got, "now 100.0 %, 50 requests a second") || !strings.Contains(got, "\nrefreshed        50 ") {
+		t.Errorf("50 refreshes in the background, for which no client asked:\n%s", got)
+	}
 	again := stats()
 	again.Began = again.Began.Add(time.Second)
 	s = Stats{Answer: again, Before: later(), First: later()}
@@ -204,6 +211,33 @@ redis        –        –         –       –        –     5k       7  ope
 		!strings.Contains(got, "hit ratio –, 0 requests") ||
 		!strings.Contains(got, "out of touch for 9.0 s") {
 		t.Errorf("nothing yet:\n%s", got)
+	}
+}
+
+func TestJournal(t *testing.T) {
+	for text, j := range map[string]door.Journal{
+		"of this process alone, at number 3":            {Number: 3, InTouch: true},
+		"it has never answered: nothing stored is used": {Shared: true, Lag: -1, MaxLag: 5},
+		"out of touch for 9.0 s: nothing stored is used; 1 purge not sent": {Shared: true, Lag: 9,
+			MaxLag: 5, Unsent: 1},
+		"shared, in touch, at number 3, heard 3.7 s ago": {Shared: true, InTouch: true, Number: 3,
+			Lag: 3.7, MaxLag: 5},
+		"shared, in touch, at number 3, heard 4.0 s ago: after 5.0 s nothing stored is used": {
+			Shared: true, InTouch: true, Number: 3, Lag: 4, MaxLag: 5},
+		"shared, in touch, at number 3, heard 4.1 s ago": {Shared: true, InTouch: true, Number: 3,
+			Lag: 4.1}, // the app does not say how long it waits
+	} {
+		if got := journal(&j); got != text {
+			t.Errorf("%q, want %q", got, text)
+		}
+		warns := !j.InTouch || strings.Contains(text, "after")
+		page, _ := (&Top{Answer: top(), Journal: &j}).Page(200).Fit(200, 20, 0)
+		plain := (&Top{Answer: top(), Journal: &j}).Text(1)
+		for _, shown := range []string{page, plain} {
+			if strings.Contains(shown, "! journal: "+text+"\n") != warns {
+				t.Errorf("top, with a journal %q:\n%s", text, shown)
+			}
+		}
 	}
 }
 

@@ -74,6 +74,9 @@ func (c counts) ratio() string {
 	return percent(fresh, c.all-c.by[string(metrics.Passed)]-c.by[string(metrics.Refreshed)])
 }
 
+// asked is how many requests clients made. No client asked for a refresh in the background.
+func (c counts) asked() float64 { return c.all - c.by[string(metrics.Refreshed)] }
+
 func byResult(s *door.Series) string   { return s.Result }
 func byResource(s *door.Series) string { return s.Resource }
 
@@ -141,7 +144,7 @@ func (s *Stats) body(width int) (lines []string) {
 
 func (s *Stats) summary(width int) []string {
 	shown, second, rate := s.counted(byResult)
-	text := fmt.Sprintf("hit ratio %s, %s requests, %s saved", shown.ratio(), number(shown.all),
+	text := fmt.Sprintf("hit ratio %s, %s requests, %s saved", shown.ratio(), number(shown.asked()),
 		seconds(max(shown.saved, 0)))
 	since := "since the app began, " + seconds(s.Answer.Now.Sub(s.Answer.Began).Seconds()) + " ago"
 	if first := s.same(s.First); first != nil {
@@ -150,7 +153,7 @@ func (s *Stats) summary(width int) []string {
 	lines := wrap(text+", "+since, width)
 	if rate {
 		lines = append(lines, wrap(fmt.Sprintf("now %s, %s requests a second", second.ratio(),
-			number(second.all)), width)...)
+			number(second.asked())), width)...)
 	}
 	return lines
 }
@@ -263,19 +266,33 @@ func (s *Stats) underWay(width int) (lines []string) {
 	lines = wrap(fmt.Sprintf("under way: %s with %s, %s with %s, %s", many(r.Fills, "fill"),
 		size(r.FillBytes), many(r.Readers, "reader"), size(r.ReadBytes),
 		many(r.Refreshes, "refresh")), width)
-	journal := fmt.Sprintf("journal: of this process alone, at number %d", j.Number)
+	return append(lines, wrap("journal: "+journal(&j), width)...)
+}
+
+// journal says how the journal is.
+func journal(j *door.Journal) (text string) {
+	text = fmt.Sprintf("of this process alone, at number %d", j.Number)
 	switch {
-	case j.Shared && j.InTouch:
-		journal = fmt.Sprintf("journal: shared, in touch, at number %d, %s behind", j.Number,
-			seconds(j.Lag))
+	case j.Shared && j.InTouch && j.Lag >= 0:
+		text = fmt.Sprintf("shared, in touch, at number %d, heard %s ago", j.Number, seconds(j.Lag))
+		if lags(j) {
+			text += fmt.Sprintf(": after %s nothing stored is used", seconds(j.MaxLag))
+		}
+	case j.Shared && j.Lag < 0:
+		text = "it has never answered: nothing stored is used"
 	case j.Shared:
-		journal = fmt.Sprintf("journal: out of touch for %s: nothing stored is used",
-			seconds(j.Lag))
+		text = fmt.Sprintf("out of touch for %s: nothing stored is used", seconds(j.Lag))
 	}
 	if j.Unsent > 0 {
-		journal += "; " + many(j.Unsent, "purge") + " not sent"
+		text += "; " + many(j.Unsent, "purge") + " not sent"
 	}
-	return append(lines, wrap(journal, width)...)
+	return text
+}
+
+// lags reports whether the journal is nearly out of touch: it has not answered for three quarters of
+// the time that is allowed. It is asked every second.
+func lags(j *door.Journal) bool {
+	return j.Shared && j.InTouch && j.MaxLag > 0 && j.Lag > 0.75*j.MaxLag
 }
 
 func (s *Stats) tiers(width int) []string {

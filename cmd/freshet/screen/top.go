@@ -27,10 +27,11 @@ func (s Sort) String() string { return [...]string{"time", "count", "time each"}
 // Top is what freshet top shows.
 type Top struct {
 	Style
-	At      string    // the door
-	Now     time.Time // of the answer
-	Answer  *door.Top // nil: none yet
-	Served  bool      // show the pages that are served most, and not the dearest misses
+	At      string        // the door
+	Now     time.Time     // of the answer
+	Answer  *door.Top     // nil: none yet
+	Journal *door.Journal // nil: unknown
+	Served  bool          // show the pages that are served most, and not the dearest misses
 	Sort    Sort
 	Trouble Trouble
 }
@@ -52,10 +53,11 @@ func (t *Top) Page(width int) Page {
 	} else {
 		misses, served = t.chosen(misses), " "+served+" "
 	}
-	head := fmt.Sprintf("%s %s by %s", misses, served, t.Sort)
+	head := title("freshet top", t.At, t.Now, t.Trouble, width, t.Style)
+	head = append(head, t.warnings(width)...)
 	lines := t.table(columnsOf(t.Served), rowsOf(pages), width, none)
 	p := Page{
-		Head: append(title("freshet top", t.At, t.Now, t.Trouble, width, t.Style), head, ""),
+		Head: append(head, fmt.Sprintf("%s %s by %s", misses, served, t.Sort), ""),
 		Body: lines,
 		Foot: []string{"", keys(width, "tab other list", "s sort", "↑↓ scroll", "q quit")},
 	}
@@ -67,7 +69,7 @@ func (t *Top) Page(width int) Page {
 
 // Text is both lists, of n pages each, as plain text.
 func (t *Top) Text(n int) string {
-	var p Page
+	p := Page{Head: t.warnings(Unbounded)}
 	for _, served := range []bool{false, true} {
 		one, name, none := *t, "dearest misses", noMisses
 		if one.Served = served; served {
@@ -80,6 +82,17 @@ func (t *Top) Text(n int) string {
 			one.table(columnsOf(served), rowsOf(pages[:min(n, len(pages))]), Unbounded, none)...)
 	}
 	return p.Text()
+}
+
+// warnings says what is wrong with the journal, for which handlers run more often: nothing stored is
+// used, or will be soon.
+func (t *Top) warnings(width int) (lines []string) {
+	if j := t.Journal; j != nil && j.Shared && (!j.InTouch || lags(j)) {
+		for _, line := range wrap("! journal: "+journal(j), width) {
+			lines = append(lines, t.bold(line))
+		}
+	}
+	return lines
 }
 
 func columnsOf(served bool) []column {
