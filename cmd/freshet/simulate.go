@@ -37,8 +37,7 @@ func runSimulate(
 	err = f.replay(ctx, logs, progress.end, stdout)
 	progress.end()
 	if err != nil {
-		fmt.Fprintf(stderr, "freshet simulate: %v\n", err)
-		return exitFailed
+		return failed(stderr, "simulate", err)
 	}
 	return exitOK
 }
@@ -58,6 +57,11 @@ func (f *simulateFlags) replay(
 		return err
 	}
 	read()
+	report := simulate.Report{Result: result, Settings: all[0].Settings, Skipped: logs.Skipped(),
+		Late: window.Late()}
+	if err := report.Check(); err != nil {
+		return &usageError{err}
+	}
 	charted := result.Outcomes[len(f.alternatives):]
 	result.Outcomes = result.Outcomes[:len(f.alternatives)]
 	if f.svg != "" {
@@ -65,8 +69,6 @@ func (f *simulateFlags) replay(
 			return err
 		}
 	}
-	report := simulate.Report{Result: result, Settings: all[0].Settings, Skipped: logs.Skipped(),
-		Late: window.Late()}
 	if f.json {
 		return report.JSON(stdout)
 	}

@@ -125,11 +125,18 @@ func TestSimulateReadsWhateverIsNamed(t *testing.T) {
 		status != 0 {
 		t.Errorf("standard input: %s%s", got, errs)
 	}
-	if got, _, status := simulation(t, "", os.DevNull); status != 0 || !strings.Contains(got, "The log has no request.") {
-		t.Errorf("an empty log: status %d, %s", status, got)
-	}
-	if got, _, status := simulation(t, "torn\n", "-"); status != 0 || !strings.Contains(got, "standard input:1: in no format that is known: torn") {
-		t.Errorf("a log of nothing that can be read: status %d, %s", status, got)
+	for _, json := range []string{"--json=false", "--json"} {
+		for log, says := range map[string]string{
+			"": "the log is empty: a log is in the common or the combined format, or lines of JSON as nginx",
+			"torn\nworn\n": "none of the log's lines can be read, such as standard input:1: in no format " +
+				"that is known: torn; a log is in the common or the combined format, or lines of JSON as nginx",
+		} {
+			got, errs, status := simulation(t, log, json, "-")
+			if status != exitUsage || got != "" || !strings.Contains(errs, says) ||
+				strings.Count(errs, "\n") != 1 {
+				t.Errorf("%s, %q: status %d, %s%s", json, log, status, got, errs)
+			}
+		}
 	}
 }
 
@@ -210,6 +217,38 @@ func TestSimulateByRules(t *testing.T) {
 	}
 }
 
+// Rules by type need the types of responses: there is no number where the log has none, and the end
+// of the path does not tell one.
+func TestSimulateByTypes(t *testing.T) {
+	const line = `{"time_iso8601":"2026-11-27T18:00:07+00:00","request_method":"GET","request_uri":"/page",` +
+		`"status":"200","body_bytes_sent":"10"%s}` + "\n"
+	const typed = `,"sent_http_content_type":"text/html; charset=utf-8"`
+	untyped := strings.ReplaceAll(line, "%s", "")
+	html := strings.ReplaceAll(line, "%s", typed)
+	image := strings.ReplaceAll(untyped, "/page", "/a.png")
+	for _, c := range []struct{ story, log, rule, says string }{
+		{"no types", strings.Repeat(untyped, 4), "/* type text/html = 1h", "the log has no content types, and " +
+			"rules by type govern 4 of its responses of which the end of the path tells none: nobody knows " +
+			"which rule counts; log the type, with nginx as JSON with \"sent_http_content_type\":"},
+		{"nearly none without a type", strings.Repeat(image, 200) + untyped, "/* type image/*|text/html = 1h",
+			"does not say the type: 1; they count as without one.\n"},
+		{"types", strings.Repeat(html, 4), "/* type text/html = 1h", "\n75.0 % of 4 requests would be hits"},
+		{"some types", strings.Repeat(html, 4) + untyped, "/* type text/html = 1h", "- Responses under a rule by " +
+			"type of which the log does not say the type: 1; they count as without one.\n"},
+		{"the path tells", strings.Repeat(image, 4), "/* type image/* = 1h", "\n75.0 % of 4 requests would be"},
+		{"any type", strings.Repeat(untyped, 4), "/* type * = 1h", "\n75.0 % of 4 requests would be hits"},
+		{"other paths", strings.Repeat(untyped, 4), "/image/* type image/* = 1h", "\n0.0 % of 4 requests would be"},
+		{"no rule", strings.Repeat(untyped, 4), "/page = 1h", "lives by a rule: fewer hits than here"},
+		{"no rule", strings.Repeat(untyped, 4), "/page = 1h", "fields: rules stand for every lifetime"},
+	} {
+		out, errs, status := simulation(t, c.log, "--rule", c.rule, "-")
+		if refused := c.story == "no types"; !strings.Contains("\n"+out+errs, c.says) ||
+			refused != (status == exitUsage && out == "") || !refused && status != exitOK {
+			t.Errorf("%s: status %d, %s%s, want %q", c.story, status, out, errs, c.says)
+		}
+	}
+}
+
 func TestWrongSimulations(t *testing.T) {
 	for _, tt := range []struct {
 		args []string
@@ -230,9 +269,12 @@ func TestWrongSimulations(t *testing.T) {
 			`--ignore-params "a*b": allowed are names of query parameters`},
 		{[]string{"--what-if", "speed=2x", "access.log"},
 			`there is no "speed" to change: allowed are memory, ttl`},
-		{[]string{"--what-if", "memory=-1x", "access.log"}, "memory=-1x: allowed is a factor " +
-			"greater than 0"},
-		{[]string{"--what-if", "memory=1", "access.log"}, "memory=1: allowed is memory from 1MiB"},
+		{[]string{"--what-if", "memory=-1x", "access.log"}, `--what-if "memory=-1x": allowed is memory ` +
+			"from 1MiB, or a factor greater than 0, such as 2x"},
+		{[]string{"--what-if", "memory=1", "access.log"}, `--what-if "memory=1": allowed is memory from 1MiB`},
+		{[]string{"--what-if", "ttl=x", "access.log"}, `--what-if "ttl=x": allowed is a length of time ` +
+			"such as 5m, or a factor greater than 0, such as 2x or 0.5x"},
+		{[]string{"--what-if", "ttl=soon memory=2x", "access.log"}, `"ttl=soon memory=2x": ttl=soon: allowed is`},
 		{[]string{"--what-if", " ", "access.log"}, "allowed are changes such as memory=2x"},
 		{[]string{"--by", "size", "access.log"}, `--by "size": allowed are path and rule`},
 		{[]string{"access.log", "--jsn"}, "there is no flag --jsn"},

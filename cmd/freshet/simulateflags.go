@@ -65,7 +65,8 @@ what is asked:
   --svg FILE             draw the hit ratio over memory and lifetime: 20 more simulations
 
 The status is 0 when the logs were read, 1 when reading failed on the way, 2 when it could not be
-done as asked. Lines that are skipped change no status.
+done as asked: no line can be read, too, or a rule by type needs types that the log does not have.
+Else, lines that are skipped change no status.
 `
 
 // defaultWhatIf is what is asked when nothing is.

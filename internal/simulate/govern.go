@@ -46,6 +46,11 @@ func (g *governor) of(r *http.Request) *policy.Policy {
 	return made
 }
 
+// byType reports whether the type of a response chooses its policy.
+func byType(p *policy.Policy) bool {
+	return len(p.ByType) > 0 && !slices.Contains(p.ByType[0].Types, "*")
+}
+
 // scaled returns a rule's policy with the lifetimes that the settings make of the rule's.
 func (g *governor) scaled(p *policy.Policy) *policy.Policy {
 	own := *p

@@ -39,6 +39,7 @@ type Result struct {
 	Users       int64     // requests of a user whom the log names
 	Purges      int64     // PURGE and BAN, which freshet proxy answers itself: no requests
 	UnknownSize int64     // 304s of responses whose size the log did not say before
+	UnknownType int64     // responses that a rule by type governs, and whose type nobody knows
 	Knows       Knows
 }
 
@@ -64,6 +65,7 @@ func Replay(
 type players struct {
 	result     Result
 	groups     *groups
+	rules      *governor // of the first alternative; nil: it has no rules
 	readers    []*reader
 	simulators []*Simulator
 	reads      []int // by simulator: its reader
@@ -80,6 +82,9 @@ func newPlayers(all []Alternative, byRule bool) *players {
 	p := &players{groups: newGroups(nil)}
 	if byRule {
 		p.groups = newGroups(&all[0].Settings)
+	}
+	if all[0].Settings.Rules != nil {
+		p.rules = newGovernor(&all[0].Settings)
 	}
 	var of []*Settings
 	for i := range all {
@@ -182,6 +187,10 @@ func (p *players) note(rec *accesslog.Record, q *request) {
 	}
 	if rec.Status == 304 && q.plan == rules.PlanLookup && q.whole == 0 {
 		r.UnknownSize++
+	}
+	if rec.Status == 200 && q.plan == rules.PlanLookup && q.contentType() == "" && p.rules != nil &&
+		byType(p.rules.of(q.http)) {
+		r.UnknownType++
 	}
 	r.Knows.Header = r.Knows.Header || len(rec.Response) > 0
 	r.Knows.Types = r.Knows.Types || rec.ContentType != ""

@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -24,6 +25,28 @@ type Report struct {
 
 // mostGroups is how many groups a report has, besides the rest of them together.
 const mostGroups = 12
+
+// Check says why there is nothing to report: the log has no line that can be read, or lacks the types
+// of so many responses under rules by type that the hit ratio may be wrong by more than a point.
+func (r *Report) Check() error {
+	switch {
+	case r.Skipped.Read == 0 && r.Skipped.Refreshes == 0 && r.Skipped.Lines == 0:
+		return errors.New("the log is empty: " + formats)
+	case r.Skipped.Read == 0 && r.Skipped.Refreshes == 0:
+		first := r.Skipped.First[0]
+		return fmt.Errorf("none of the log's lines can be read, such as %s:%d: %s: %s; %s", first.Log,
+			first.Number, first.Why, first.Begin, formats)
+	case !r.Knows.Types && 100*r.UnknownType > r.Outcomes[0].Total.Requests: // a point more or less
+		return fmt.Errorf("the log has no content types, and rules by type govern %s of its responses "+
+			"of which the end of the path tells none: nobody knows which rule counts; log the type, with "+
+			"nginx as JSON with \"sent_http_content_type\":\"$sent_http_content_type\", or replace these "+
+			"rules by ones without types, or by --ttl PATTERN=DURATION", number(r.UnknownType))
+	}
+	return nil
+}
+
+const formats = "a log is in the common or the combined format, or lines of JSON as nginx writes them " +
+	"with escape=json and freshet proxy with --log-format json"
 
 // Text writes the report for people: the answer first, in lines of up to 100 columns.
 func (r *Report) Text(w io.Writer) error {
@@ -170,12 +193,16 @@ func (r *Report) remarks(b *strings.Builder) {
 			"out, and so is what they purge.\n", number(r.Purges))
 	}
 	if !r.Knows.Cookies {
-		b.WriteString("- The log has no cookies. Visitors with one get no page that lives by " +
-			"--ttl: fewer hits than here.\n")
+		fmt.Fprintf(b, "- The log has no cookies. Visitors with one get no page that lives by %s: "+
+			"fewer hits than here.\n", r.Settings.lifetimes())
 	}
 	if !r.Knows.Header {
-		fmt.Fprintf(b, "- The log has no response fields: --ttl stands for every lifetime, and "+
-			"nothing varies%s.\n", r.Settings.varies())
+		fmt.Fprintf(b, "- The log has no response fields: %s for every lifetime, and nothing "+
+			"varies%s.\n", r.Settings.stands(), r.Settings.varies())
+	}
+	if r.UnknownType > 0 {
+		fmt.Fprintf(b, "- Responses under a rule by type of which the log does not say the type: %s; "+
+			"they count as without one.\n", number(r.UnknownType))
 	}
 	if !r.Knows.Durations {
 		b.WriteString("- The log has no durations: the origin is taken to answer at once, and no " +
@@ -246,6 +273,28 @@ func (s *Settings) rules() string {
 		text += fmt.Sprintf(" with lifetimes of %gx", s.RuleTimes)
 	}
 	return text
+}
+
+// lifetimes names what gives a lifetime to a response that states none.
+func (s *Settings) lifetimes() string {
+	switch ttl := s.Policy.TTL > 0 || len(s.TTLs) > 0; {
+	case s.Rules != nil && ttl:
+		return "a rule or --ttl"
+	case s.Rules != nil:
+		return "a rule"
+	}
+	return "--ttl"
+}
+
+// stands says what stands for lifetimes, where the log has none.
+func (s *Settings) stands() string {
+	switch s.lifetimes() {
+	case "a rule":
+		return "rules stand"
+	case "--ttl":
+		return "--ttl stands"
+	}
+	return "rules and --ttl stand"
 }
 
 func (s *Settings) varies() string {

@@ -31,7 +31,10 @@ func (s *Settings) Change(text string) (Settings, error) {
 				changeNames)
 		}
 		if err := change(&changed, value); err != nil {
-			return changed, fmt.Errorf("%s=%s: %w", name, value, err)
+			if len(fields) > 1 {
+				err = fmt.Errorf("%s: %w", field, err)
+			}
+			return changed, err
 		}
 	}
 	return changed, nil
@@ -43,22 +46,26 @@ const changeNames = "memory, ttl, ignore, vary, heuristic, stale-while-revalidat
 var changes = map[string]func(*Settings, string) error{
 	"memory": func(s *Settings, value string) (err error) {
 		s.Memory, err = times(value, s.memory(), settings.Bytes)
-		if err == nil && s.Memory < MinMemory {
-			return errors.New("allowed is memory from 1MiB, or a factor such as 2x")
+		if err != nil || s.Memory < MinMemory {
+			return errors.New("allowed is memory from 1MiB, or a factor greater than 0, such as 2x or 0.5x")
 		}
-		return err
+		return nil
 	},
 	"ttl": func(s *Settings, value string) error {
 		if strings.HasSuffix(value, "x") { // the lifetimes of paths, too
 			for i := range s.TTLs {
 				scaled, err := times(value, s.TTLs[i].Lifetime, settings.Duration)
 				if err != nil {
-					return err
+					break // which the next line finds as well
 				}
 				s.TTLs[i].Lifetime = scaled
 			}
 		}
 		ttl, err := times(value, s.Policy.TTL, settings.Duration)
+		if err != nil {
+			return errors.New("allowed is a length of time such as 5m, or a factor greater than 0, " +
+				"such as 2x or 0.5x")
+		}
 		if factor, scales := strings.CutSuffix(value, "x"); err == nil && scales && s.Rules != nil {
 			f, _ := strconv.ParseFloat(factor, 64) // which times has read
 			s.RuleTimes = cmp.Or(s.RuleTimes, 1) * f
