@@ -44,8 +44,8 @@ func (f *doorFlags) complete(environ []string) (err error) {
 		}
 	}
 	if f.at == nil {
-		return errors.New("--door is missing: where the app mounts its admin door, such as " +
-			"http://127.0.0.1:8080/__freshet__")
+		return errors.New("--door is missing, and FRESHET_DOOR in the environment: where the app " +
+			"mounts its admin door, such as http://127.0.0.1:8080/__freshet__")
 	}
 	return nil
 }

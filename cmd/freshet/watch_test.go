@@ -216,7 +216,8 @@ func TestWrongDoors(t *testing.T) {
 			status  int
 			says    string
 		}{
-			{"no door", nil, nil, exitUsage, "--door is missing"},
+			{"no door", nil, nil, exitUsage,
+				"--door is missing, and FRESHET_DOOR in the environment"},
 			{"a door that is none", nil, []string{"--door", "127.0.0.1:8080"}, exitUsage,
 				`--door "127.0.0.1:8080": allowed is an http or https URL`},
 			{"one with a password", nil, []string{"--door", "http://a:b@c/"}, exitUsage,
@@ -237,6 +238,10 @@ func TestWrongDoors(t *testing.T) {
 			{"another version", o.environ, []string{"--door", old.URL}, exitNoDoor,
 				`speaks version "99", and this freshet version "1"`},
 			{"a word", o.environ, []string{"fast"}, exitUsage, `"fast"`},
+			{"a flag that is none", o.environ, []string{"--dor", "x"}, exitUsage,
+				"there is no flag --dor; --door was meant?"},
+			{"one twice", o.environ, []string{"--json", "--json"}, exitUsage,
+				"--json is given twice: keep one"},
 		} {
 			status, out, errs := ran(t, c.environ, append([]string{command}, c.args...)...)
 			if status != c.status || out != "" || !strings.HasPrefix(errs, "freshet "+command+": ") ||

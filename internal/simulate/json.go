@@ -35,11 +35,12 @@ func (r *Report) JSON(w io.Writer) error {
 		Unreadable   int64     `json:"unreadable_targets"`
 		Late         int64     `json:"late_lines"`
 		Purges       int64     `json:"purges"`
+		UnknownTypes int64     `json:"unknown_types"`
 	}{
 		From: r.From, To: r.To, Settings: r.Settings.describe(), LoggedHits: r.LoggedHits,
 		Logged:       r.Logged,
 		SkippedLines: r.Skipped.Lines, Skipped: []line{}, Unreadable: r.Unreadable, Late: r.Late,
-		Purges: r.Purges,
+		Purges: r.Purges, UnknownTypes: r.UnknownType,
 	}
 	for _, s := range r.Skipped.First {
 		report.Skipped = append(report.Skipped, line{s.Log, s.Number, s.Why})

@@ -7,6 +7,11 @@ import (
 	"time"
 )
 
+// The types of this file are not those of adapters/admin, though a test finds what they do not have in
+// common. What the two agree on is the JSON of admin.Version: the app may have been built from another
+// commit, so that a client reads what it needs and leaves the rest, and admin is free to change how it
+// makes an answer. Exported there, they would be API of every app that has a door, for one command.
+
 // Stats is the answer of /stats. Times are in seconds.
 type Stats struct {
 	Now     time.Time         `json:"now"`
