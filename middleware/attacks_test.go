@@ -133,8 +133,8 @@ func (w *leaver) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// What a POST's client did not get whole is not stored for the GETs after it, whoever ignores the
-// errors of its writes.
+// A response to a POST that its client did not get whole is not stored for later GETs, though the
+// handler ignores the errors of its writes.
 func TestAPostIsCutByItsClient(t *testing.T) {
 	page := strings.Repeat("0123456789", 10)
 	for name, write := range map[string]func(w http.ResponseWriter){
@@ -281,8 +281,8 @@ func TestEarlyHintsToAClientThatReadsNothing(t *testing.T) {
 	})
 }
 
-// Whoever serves a client that takes no early hints must not come back before it has: what is
-// outside would use the client's header at the same time.
+// The goroutine that serves a client which takes no early hints does not return before the client
+// has them: the middleware outside would use the client's header at the same time.
 func TestEarlyHintsUnderWayWhenTheRunEnds(t *testing.T) {
 	for story, handler := range map[string]func(w http.ResponseWriter, r *http.Request){
 		"the handler panics": func(w http.ResponseWriter, r *http.Request) {

@@ -58,9 +58,9 @@ func allowed(r *http.Response, origin string) bool {
 	return len(v) == 1 && (v[0] == "*" || v[0] == origin)
 }
 
-// Whoever asked first, scripts of an origin may read a response through the cache if and only if
-// they may without it: of a hit, a 304, a HEAD, a part, a stream, a stale page and its refresh. And
-// what may be shared is.
+// Scripts of an origin may read a response through the cache if and only if they may without it, in
+// whatever order origins ask: a hit, a 304, a HEAD, a part, a stream, a stale page and its refresh.
+// A response that may be shared is shared.
 func TestOriginsInside(t *testing.T) {
 	orders := [][]string{
 		{"", "https://a.example", "https://b.example", "https://evil.example"},

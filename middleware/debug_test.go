@@ -99,7 +99,8 @@ func TestADebugTokenExplains(t *testing.T) {
 	})
 }
 
-// A token lives for an hour at most, whoever made it, and a key has some length.
+// A token lives for an hour at most, also one that another program made, and a key has a least
+// length.
 func TestDebugTokensAreShortLived(t *testing.T) {
 	now := time.Now()
 	for what, err := range map[string]error{

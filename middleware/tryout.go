@@ -13,7 +13,7 @@ import (
 )
 
 // accounted writes what was found and what the request does with it, and reports whether that is
-// all: whoever only looks goes no further, and who fetches tries the handler out.
+// all: an explanation without a fetch ends there, and one with a fetch tries the handler out.
 func (l *lookup) accounted(does action, now time.Time) (all bool) {
 	x := &l.x
 	out := l.foresee(does)

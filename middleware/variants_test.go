@@ -18,8 +18,8 @@ import (
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
-// Clients of different variants ask for a cold page at once: one run for each variant, and whoever
-// finds out that the fill is for another variant goes on to its own.
+// Clients of different variants ask for a cold page at once: one run for each variant. A client
+// that waits for the fill of another variant goes on to its own.
 func TestOneFillForEachVariant(t *testing.T) {
 	for _, streams := range []bool{false, true} {
 		t.Run(fmt.Sprint("streams=", streams), func(t *testing.T) {

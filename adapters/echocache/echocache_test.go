@@ -18,7 +18,7 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// What outer middlewares find in echo's Response is what the client got, whoever answered.
+// Outer middlewares find in echo's Response what the client got: from the store or from a handler.
 func TestOuterLoggerSeesWhatTheClientGot(t *testing.T) {
 	a := newApp(t)
 	a.Use(echocache.Middleware(a.cache))

@@ -45,8 +45,8 @@ func TestWithin(t *testing.T) {
 	})
 }
 
-// Whoever waits is woken no earlier than Err has something to say, and no more than a little later,
-// whenever he began to wait and whoever waits besides.
+// Done wakes each waiter when Err is not nil, never earlier and only a little later. It does not
+// matter when the waiter began to wait, and how many others wait.
 func TestDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s Source

@@ -463,7 +463,8 @@ func TestAHugeValue(t *testing.T) {
 	settled(t, b)
 }
 
-// What has ended is removed although nobody asks for it: by whoever set it, and after a restart.
+// Entries that have ended are removed although nobody asks for them: by the Backend that set them, and
+// after a restart.
 func TestWhatHasEndedIsSwept(t *testing.T) {
 	folder := t.TempDir()
 	b := scanned(t, open(t, Config{Path: folder}))

@@ -99,7 +99,7 @@ func TestTheFolderItselfMayBeALink(t *testing.T) {
 	wantValue(t, open(t, Config{Path: folder}), "key", []byte("value"))
 }
 
-// Whoever starts although the folder cannot be used yet finds it working once it can.
+// A Backend that started before its folder could be used works once the folder can be.
 func TestNewWorksOnceTheFolderDoes(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "cache")
 	if err := os.WriteFile(folder, nil, 0o600); err != nil {

@@ -366,7 +366,7 @@ func TestTakenNamesOfTemporaryFiles(t *testing.T) {
 	}
 }
 
-// Whoever looks again knows a file by all that tells one from another, but not by when it was used.
+// Two looks find the same file if all but the time of its last use is equal.
 func TestSameFile(t *testing.T) {
 	a := identity{device: 1, inode: 2, modified: 3, changed: 4, size: 5, regular: true, owner: 6,
 		used: 7}

@@ -268,7 +268,7 @@ func TestJournalsFileIsReadOnce(t *testing.T) {
 	}
 }
 
-// Whoever lags behind what is remembered is told Everything, in each process that follows.
+// A follower that lags behind the marks that are kept gets Everything, in each process.
 func TestJournalForgets(t *testing.T) {
 	one, two, begin, path := journals(t, Config{})
 	var marks []store.Mark

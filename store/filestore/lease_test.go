@@ -257,8 +257,8 @@ func TestAFolderThatCannotBeMade(t *testing.T) {
 	}
 }
 
-// Whoever waited for a lease's file may find, when it is free, that its holder has removed it, and
-// that the next holder has another.
+// A process that waited for a lease's file may find, when it is free, that its holder has removed it,
+// and that the next holder has another.
 func TestALeaseWhoseFileIsAnother(t *testing.T) {
 	b := open(t, Config{Path: t.TempDir()})
 	l, _ := tryLease(t, b, "x", time.Millisecond)

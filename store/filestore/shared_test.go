@@ -62,7 +62,7 @@ func TestTwoBackendsSeeEachOthersValues(t *testing.T) {
 	wantMiss(t, one, "page-3")
 }
 
-// What two know of what the folder holds does not drift apart, whoever sets, reads and removes.
+// The counts of two Backends of one folder stay equal, whichever of them sets, reads and removes.
 func TestTwoBackendsCountTogether(t *testing.T) {
 	folder := t.TempDir()
 	c := Config{Path: folder, MaxBytes: 2 << 20}

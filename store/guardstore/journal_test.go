@@ -35,8 +35,8 @@ type withJournal struct{ *away }
 
 func (w withJournal) Journal() store.Journal { return w.away }
 
-// A server that is away is one line in the log when it goes and one when it is back, whoever
-// notices first.
+// A server that is away is one line in the log when it goes and one when it is back, whether the
+// store or the journal notices first.
 func TestAnOutageIsTwoLines(t *testing.T) {
 	gone := &store.Error{Backend: "x", Op: "y", Kind: store.KindTransient,
 		Err: errors.New("connection refused")}

@@ -116,7 +116,7 @@ func TestALostJournalIsEverything(t *testing.T) {
 	}
 }
 
-// Whoever knows of greater numbers than the clock begins the journal after them.
+// A process that knows of greater numbers than the clock begins the journal after them.
 func TestAJournalThatBeginsAnewWithASlowClock(t *testing.T) {
 	j, _ := journalOn(t, testserver.SharedMemcached(t).Addr)
 	seen := uint64(time.Now().Add(time.Hour).UnixMicro())

@@ -108,7 +108,7 @@ func TestWrongURLs(t *testing.T) {
 	}
 }
 
-// Whoever forgets the slashes or misspells the scheme has written a password all the same.
+// A URL without its slashes, or with a misspelt scheme, has a password all the same.
 func TestPasswordsInWhatIsNoURL(t *testing.T) {
 	for _, rawURL := range []string{"redis:u:secret@h", "postgres:/u:secret@h/d", "u:secret@h",
 		"postgres//u:secret@h", "pg://u:secret?x@h"} {

@@ -187,8 +187,8 @@ func TestHang(t *testing.T) {
 	}
 }
 
-// pgx says goodbye on a connection that has failed, with a deadline of its own. Whoever takes that
-// away leaves a goroutine and a socket behind for as long as the server is silent.
+// pgx says goodbye on a connection that has failed, with a deadline of its own. Without that
+// deadline, a goroutine and a socket stay for as long as the server is silent.
 func TestAConnectionThatEndsKeepsItsDeadline(t *testing.T) {
 	url, p := through(t, database(t))
 	open(t, url)

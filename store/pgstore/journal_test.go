@@ -130,7 +130,7 @@ func TestGreatAppendIsForgottenInBatches(t *testing.T) {
 	}
 }
 
-// Whatever is missing, whoever asks is told that everything is invalidated, and never nothing.
+// Whatever the journal has lost, its answer is that everything is invalidated, and never nothing.
 func TestJournalLosses(t *testing.T) {
 	url := database(t)
 	b := open(t, url+"&sweep=0")

@@ -72,7 +72,7 @@ func TestJournalerRulesFindFaults(t *testing.T) {
 			head, _ := j.Append(bg)
 			return j.Watch(ctx, max(from, head))
 		}}))
-	bend("whoever knows is told again", before,
+	bend("a mark that is known comes again", before,
 		bent(bentJournal{since: func(j store.Journal, n uint64) ([]store.Numbered, uint64, error) {
 			return j.Since(bg, n-1)
 		}}))

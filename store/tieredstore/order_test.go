@@ -196,7 +196,7 @@ func TestAHardMarkRemovesNothingNewer(t *testing.T) {
 	n.near(20)
 }
 
-// Whoever writes knows that from then on nobody gets anything older, and nobody gets what was
+// When a write has returned, nobody gets anything older, and when a delete has, nobody gets what was
 // deleted; with readers, writers, clearing and another node's marks all at once.
 func TestNobodyGetsWhatIsOlderThanWhatWasAcknowledged(t *testing.T) {
 	const keys, writers, readers = 4, 4, 4

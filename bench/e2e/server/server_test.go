@@ -10,8 +10,8 @@ import (
 	"github.com/freshet-go/freshet/internal/testserver"
 )
 
-// Whoever answers, and from wherever, says the same: only what the caches add tells them apart. The
-// servers have no end but the process's, as in the measurement.
+// All servers answer alike, from a store or from a handler, but for the fields that caches add. The
+// servers end with the process, as in the measurement.
 func TestAllAnswerAlike(t *testing.T) {
 	for _, c := range []struct {
 		name, kind, store string
