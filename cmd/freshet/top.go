@@ -28,6 +28,7 @@ arrows, page up and down, home and end scroll; q or Ctrl-C ends it.
 
 Times of misses are what handlers took up to their headers; those of hits are what handlers would
 have taken. Pages are named by host and path. Hits are ranked while somebody looks, by one of 16.
+When the journal of invalidations does not answer, so that nothing stored is used, a line says so.
 
 ` + doorStatus
 

@@ -189,6 +189,26 @@ func TestWatchingEnds(t *testing.T) {
 	})
 }
 
+// freshet top says that handlers run since nothing stored is used.
+func TestTopWarnsOfTheJournal(t *testing.T) {
+	app := answering(func(r *http.Request) (*http.Response, error) {
+		text := `{"misses":[],"served":[]}`
+		if strings.HasSuffix(r.URL.Path, "/stats") {
+			text = `{"now":"2026-11-29T10:00:00Z","times":{},"journal":{"shared":true,"lag":-1,"max_lag":5}}`
+		}
+		return &http.Response{StatusCode: 200, Header: http.Header{admin.VersionField: {admin.Version}},
+			Body: io.NopCloser(strings.NewReader(text))}, nil
+	})
+	at, _ := url.Parse("http://app.example/door")
+	f := &watchedTop{watchFlags: watchFlags{client: &door.Client{At: at, Transport: app}}, rows: 1}
+	var out strings.Builder
+	status := f.watch(t.Context(), "top", f, call{stdout: &out, stderr: io.Discard})
+	if status != exitOK || !strings.HasPrefix(out.String(),
+		"! journal: it has never answered: nothing stored is used\ndearest misses, by time:\n") {
+		t.Errorf("status %d:\n%s", status, &out)
+	}
+}
+
 // answering is an app as a transport.
 type answering func(*http.Request) (*http.Response, error)
 
