@@ -144,7 +144,8 @@ func TestLogOutlivesTheApp(t *testing.T) {
 		}
 		if want := "freshet log: the door http://app.example/door sends no more events: the app " +
 			"ended it (since " + began.Local().Format(time.TimeOnly) + "); it is asked again\n" +
-			"freshet log: it answers again, after 1.6s; what came meanwhile is missing\nlost 7 of 9\n"; errs.String() != want {
+			"freshet log: it answers again, after 1.6s; what came meanwhile is missing\n" +
+			"lost 7 of 9\n"; errs.String() != want {
 			t.Errorf("it says\n%s\nwant\n%s", errs, want)
 		}
 		if got := strings.Join(app.queries, " "); got != strings.TrimSpace(

@@ -171,7 +171,8 @@ func TestStatsOnATerminal(t *testing.T) {
 	address := strings.TrimPrefix(o.site, "http://")
 	o.close()
 	p.resize(90, 40)
-	p.shows(`(?s)! the door .* did not answer: .*connection refused \(since [\d:]{8}\);\s+it is asked again.*%, 5 requests`)
+	p.shows(`(?s)! the door .* did not answer: .*connection refused \(since [\d:]{8}\);\s+` +
+		`it is asked again.*%, 5 requests`)
 	again := operate(t, address)
 	again.visit(t, "/b")
 	p.shows(`(?s)^freshet stats[^!]*%, 1 requests[^!]*q quit`)

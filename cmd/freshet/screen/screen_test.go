@@ -200,7 +200,8 @@ redis        –        –         –       –        –     5k       7  ope
 	behind.Series = append(behind.Series, door.Series{Result: "refreshed", Requests: 50})
 	s = Stats{Answer: behind, Before: stats()}
 	if got := s.Text(); !strings.HasPrefix(got, "hit ratio 91.3 %, 1.10k requests, ") ||
-		!strings.Contains(got, "now 100.0 %, 50 requests a second") || !strings.Contains(got, "\nrefreshed        50 ") {
+		!strings.Contains(got, "now 100.0 %, 50 requests a second") ||
+		!strings.Contains(got, "\nrefreshed        50 ") {
 		t.Errorf("50 refreshes in the background, for which no client asked:\n%s", got)
 	}
 	again := stats()
