@@ -218,7 +218,9 @@ func (w *passWriter) WriteHeader(status int) {
 // observe reports what became of the request.
 func (w *passWriter) observe() {
 	w.x.tally.bytes = w.watched.got
-	w.x.tally.filled(time.Since(w.x.tally.began))
+	if t := &w.x.tally; !t.began.IsZero() {
+		t.filled(time.Since(t.began))
+	}
 	w.x.observe(w.out)
 }
 

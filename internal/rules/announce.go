@@ -117,7 +117,12 @@ func spoke(h http.Header, p *policy.Policy) bool {
 // Forbid tells every recipient to keep nothing, as Announce does for a resource that is off. The
 // one value of Cache-Control goes into values, which is empty.
 func Forbid(h http.Header, p *policy.Policy, values []string) {
-	silence(h, p)
+	targeted := targetedNames(p)
+	for name := range h {
+		if name != "Cache-Control" && ofLifetime(name, targeted) {
+			delete(h, name)
+		}
+	}
 	h["Cache-Control"] = append(values, uncacheable)
 }
 
