@@ -143,17 +143,10 @@ func serveAdmin(
 	if len(hosts) == 0 {
 		hosts = []string{"*"}
 	}
-	server := &http.Server{
-		Handler: admin.New(p.Cache(), watch, admin.Options{
-			Authenticate: admin.Tokens(f.door.token), Hosts: hosts, Flush: true, Store: entries,
-			Log: log,
-		}),
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       30 * time.Second, // nobody holds a connection by a body that does not come
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-	}
+	server := newServer(admin.New(p.Cache(), watch, admin.Options{
+		Authenticate: admin.Tokens(f.door.token), Hosts: hosts, Flush: true, Store: entries, Log: log,
+	}), log)
+	server.ReadTimeout = 30 * time.Second // of its small bodies
 	log.LogAttrs(context.Background(), slog.LevelInfo, "freshet proxy: the door is open",
 		slog.String("url", "http://"+l.Addr().String()+"/"))
 	done := make(chan struct{})

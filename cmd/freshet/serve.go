@@ -131,13 +131,7 @@ func serveProxy(
 	if err != nil {
 		return err
 	}
-	server := &http.Server{
-		Handler:           p,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-	}
+	server := newServer(p, log)
 	p.Attach(server)
 	failed := make(chan error, 3)
 	d.serve(server, failed)
@@ -158,6 +152,18 @@ func serveProxy(
 		log.Warn("freshet proxy: ended with refreshes unfinished", "error", late)
 	}
 	return err
+}
+
+// newServer returns a server for h. It bounds the header of a request, which includes the handshake
+// of TLS, and idle connections, in time. h bounds bodies.
+func newServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
 }
 
 func newProxy(

@@ -46,8 +46,9 @@ var proxyGroups = []group{
 		{Name: "proxy.timeout", Value: "DURATION", Default: "1m", Allowed: "more than 0",
 			Meaning: "how long the upstream may be silent"},
 		{Name: "proxy.stall-timeout", Value: "DURATION", Default: "1m", Allowed: "0 or more",
-			Meaning: "how long a client may take nothing of a long response before it is cut off",
-			More:    "0 for never"},
+			Meaning: "how long a client may take nothing of a long response, or send nothing of its " +
+				"request's body, before it is cut off",
+			More: "0 for never; a slow one is not cut off"},
 	}},
 	{title: "what is kept", rows: []settings.Setting{
 		{Name: "proxy.store", Value: "URL", Default: "memory://",

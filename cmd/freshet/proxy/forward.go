@@ -112,6 +112,10 @@ func (p *Proxy) lost(w http.ResponseWriter, r *http.Request, err error) {
 		err = cause
 	}
 	middleware.FromContext(r.Context()).Fail(err)
+	if wrong := uploadFault(r.Context()); wrong != nil {
+		p.lostUpload(w, r, wrong)
+		return
+	}
 	status := http.StatusBadGateway
 	if timed, ok := errors.AsType[net.Error](err); ok && timed.Timeout() {
 		status = http.StatusGatewayTimeout
@@ -126,6 +130,19 @@ func (p *Proxy) lost(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	http.Error(w, http.StatusText(status)+": the server behind this proxy gave no response.",
 		status)
+}
+
+// lostUpload answers when the body of a client's request did not come.
+func (p *Proxy) lostUpload(w http.ResponseWriter, r *http.Request, err error) {
+	p.options.Log.Info("freshet proxy: the body of a request did not come", "client",
+		shownAddr(p.client(r)), "method", r.Method, "url", redact(wentTo(r).String()), "error", err)
+	if errors.Is(err, errStalled) {
+		http.Error(w, "Request Timeout: nothing of the request's body came for too long.",
+			http.StatusRequestTimeout)
+		return
+	}
+	http.Error(w, "Bad Request: the request's body ended before its end, or is malformed.",
+		http.StatusBadRequest)
 }
 
 // wentTo returns where a request went last.

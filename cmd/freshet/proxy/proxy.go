@@ -4,6 +4,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,8 @@ type Options struct {
 	// [memstore.DefaultBytes], which Close closes.
 	Store store.Store
 	// Cache are the options of the cache. Their Policy is by default that of [Policy], their Log
-	// Options.Log.
+	// Options.Log. Their StallTimeout is also how long a client may send nothing of its request's
+	// body while the upstream waits for it: then it gets 408 and is cut off. A slow one is not.
 	Cache middleware.Options
 	// ReplaceHost sends the upstream's own host and port as the Host field. Default: the client's
 	// Host passes on, so that one upstream can serve several sites; what is stored is kept apart by
@@ -175,8 +177,16 @@ func (p *Proxy) mount() {
 	}
 }
 
+// defaultStall is that of middleware.Options.StallTimeout.
+const defaultStall = time.Minute
+
 // ServeHTTP answers from the cache or by the upstream.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Body != nil && r.Body != http.NoBody {
+		var finish func()
+		w, r, finish = watchUpload(w, r, cmp.Or(p.options.Cache.StallTimeout, defaultStall))
+		defer finish()
+	}
 	if p.options.Access != nil {
 		p.serveLogged(w, r)
 		return

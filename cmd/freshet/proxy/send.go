@@ -52,7 +52,7 @@ func (o *origin) send(r *http.Request) (answer, error) {
 		}
 		o.upstreams.end(to)
 		failed = err
-		if r.Context().Err() != nil {
+		if r.Context().Err() != nil || uploadFault(r.Context()) != nil {
 			break // the client's doing
 		}
 		o.upstreams.lost(to, err, time.Now())
