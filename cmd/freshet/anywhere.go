@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"strings"
@@ -11,7 +12,7 @@ import (
 func parseAnywhere(set *flag.FlagSet, args []string) (words []string, err error) {
 	for {
 		if err := set.Parse(args); err != nil {
-			return nil, guessed(set, inOurWords(err))
+			return nil, inOurWords(set, err)
 		}
 		rest := set.Args()
 		if len(rest) == 0 {
@@ -24,28 +25,30 @@ func parseAnywhere(set *flag.FlagSet, args []string) (words []string, err error)
 	}
 }
 
-// parseFlags parses flags of a command that takes no other words.
+// parseFlags parses flags of a command that takes no other words. The error is flag.ErrHelp, or
+// all that is wrong, each a line.
 func parseFlags(set *flag.FlagSet, args []string) error {
-	if err := set.Parse(args); err != nil {
-		return guessed(set, inOurWords(err))
+	var wrong []error
+	word := "" // the first that is no flag
+	for {
+		err := set.Parse(args)
+		args = set.Args()
+		switch {
+		case errors.Is(err, flag.ErrHelp):
+			return err
+		case err != nil:
+			wrong = append(wrong, inOurWords(set, err))
+			if isUnknown(err) && len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+				args = args[1:] // likely its value
+			}
+		case len(args) == 0:
+			return errors.Join(wrong...)
+		default:
+			if word == "" {
+				word = args[0]
+				wrong = append(wrong, fmt.Errorf("%q is no flag", word))
+			}
+			args = args[1:]
+		}
 	}
-	if set.NArg() > 0 {
-		return fmt.Errorf("%q is no flag", set.Arg(0))
-	}
-	return nil
-}
-
-// guessed is an error of the command line, with a guess at the flag that was meant by one that is
-// none.
-func guessed(set *flag.FlagSet, err error) error {
-	name, unknown := strings.CutPrefix(err.Error(), "there is no flag --")
-	if !unknown {
-		return err
-	}
-	var names []string
-	set.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
-	if near := nearest(name, names); near != "" {
-		return fmt.Errorf("%w; --%s was meant?", err, near)
-	}
-	return err
 }

@@ -30,7 +30,9 @@ flags:
                          warnings
 ` + rowsOf(sourceRows) + `
 A value comes from a flag, from an environment variable, from a line of the file (FILE:LINE), or is
-the default. The status is 0, or 2 if a setting is wrong: each that is has a line on stderr.
+the default. The status is 0, or 2 if freshet proxy would refuse to start with these settings, but
+for --upstream, which may be missing: all that is wrong has a line each on stderr, and nothing else
+is printed. No server is asked, no file is made, and whether an address is free is not tried.
 `
 
 // shownSetting is a setting as freshet config shows it.
@@ -75,16 +77,16 @@ func runConfig(args, environ []string, stdout, stderr io.Writer) int {
 		io.WriteString(stdout, configUsage)
 		return exitOK
 	}
-	if c != nil && asJSON {
+	if err != nil {
+		return refuse(stderr, "config", err)
+	}
+	if asJSON {
 		out := json.NewEncoder(stdout)
 		out.SetEscapeHTML(false)
 		out.SetIndent("", "  ")
 		out.Encode(c)
-	} else if c != nil {
+	} else {
 		c.print(stdout)
-	}
-	if err != nil {
-		return refuse(stderr, "config", err)
 	}
 	return exitOK
 }
@@ -95,10 +97,15 @@ func newConfigFlags(asJSON *bool) (*proxyFlags, *flag.FlagSet) {
 	return f, set
 }
 
-// readConfig finds out what is set. Where values are wrong it returns what there is, and the error.
+// readConfig finds out what is set. The error is all that is wrong, and then nothing is shown.
 func readConfig(args, environ []string) (asJSON bool, c *shownConfig, err error) {
 	f, set := newConfigFlags(&asJSON)
-	if err := parseFlags(set, args); err != nil {
+	err = f.read(set, args, environ)
+	if f.watch == nil {
+		return false, nil, err
+	}
+	loaded := f.watch.Settings()
+	if err = errors.Join(err, checkCommands(loaded)); err != nil {
 		return false, nil, err
 	}
 	given := map[string]string{} // on the command line
@@ -107,12 +114,8 @@ func readConfig(args, environ []string) (asJSON bool, c *shownConfig, err error)
 			given[each.Name] = s.text
 		}
 	})
-	w, err := f.source.open(environ)
-	if err != nil {
-		return false, nil, err
-	}
-	loaded := w.Settings()
-	c = &shownConfig{Warnings: append([]string{}, loaded.Warnings()...), Expiries: []shownExpiry{}}
+	c = &shownConfig{Warnings: append([]string{}, f.warnings...), Expiries: []shownExpiry{},
+		Store: shownStore{mask.URL(f.store.URL), f.store.Origin}}
 	for _, line := range loaded.Expiries() {
 		c.Expiries = append(c.Expiries, shownExpiry{line.Key, line.Value, line.Origin})
 	}
@@ -121,12 +124,10 @@ func readConfig(args, environ []string) (asJSON bool, c *shownConfig, err error)
 			c.Settings = append(c.Settings, f.show(g, row, given, loaded))
 		}
 	}
-	err = errors.Join(f.take(set, loaded, environ), checkCommands(loaded))
-	c.Store = shownStore{mask.URL(f.store.URL), f.store.Origin}
 	if app, wrong := chooseStore("", loaded, environ); wrong == nil {
 		c.AppStore = shownStore{mask.URL(app.URL), app.Origin}
 	}
-	return asJSON, c, err
+	return asJSON, c, nil
 }
 
 // checkCommands checks the settings of the other commands.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // configOf runs freshet config.
@@ -117,7 +118,7 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// Secrets are not shown, wherever they stand, and what is wrong is said beside what there is.
+// Secrets are not shown, wherever they stand, and what is wrong is said in place of what there is.
 func TestConfigWithWhatIsWrong(t *testing.T) {
 	for _, c := range []struct {
 		story   string
@@ -134,17 +135,18 @@ func TestConfigWithWhatIsWrong(t *testing.T) {
 		{"out of bounds", nil, []string{"cache_url = redis://h", "cache_pool_size = 0",
 			"proxy.memory = 1"}, nil, 2,
 			[]string{"a.ini:2: cache_pool_size = \"0\": allowed is a whole number from 1 to 10000",
-				"a.ini:3: proxy.memory = \"1\": allowed is"}, "cache_pool_size"},
+				"a.ini:3: proxy.memory = \"1\": allowed is"}, ""},
 		{"the commands' time", []string{"FRESHET_COMMANDS_TIMEOUT=0"}, nil, nil, 2,
-			[]string{"FRESHET_COMMANDS_TIMEOUT", "greater than 0"}, "commands_timeout"},
+			[]string{"FRESHET_COMMANDS_TIMEOUT", "greater than 0"}, ""},
 		{"an unknown key", nil, []string{"cahce_url = x"}, nil, 2,
 			[]string{"did you mean cache_url?"}, ""},
 		{"two variables that disagree", []string{"CACHEKIT_REDIS_URL=redis://:hush@a",
 			"FRESHET_REDIS_URL=redis://:hush@b"}, nil, nil, 2,
-			[]string{"FRESHET_REDIS_URL", "CACHEKIT_REDIS_URL", "disagree"}, "SETTING"},
+			[]string{"FRESHET_REDIS_URL", "CACHEKIT_REDIS_URL", "disagree"}, ""},
 		{"a flag out of bounds", nil, nil, []string{"--memory", "1"}, 2, []string{`--memory "1"`,
 			"from 1MiB"}, ""},
-		{"an unknown flag", nil, nil, []string{"--jsn"}, 2, []string{"there is no flag --jsn"}, ""},
+		{"an unknown flag", nil, nil, []string{"--jsn"}, 2, []string{
+			"there is no flag --jsn; --json was meant?"}, ""},
 		{"a word", nil, nil, []string{"x"}, 2, []string{`"x" is no flag`}, ""},
 		{"a file that is not there", []string{"FRESHET_CONFIG=/nowhere.ini"}, nil, nil, 2,
 			[]string{"/nowhere.ini", "FRESHET_CONFIG"}, ""},
@@ -174,6 +176,95 @@ func TestConfigWithWhatIsWrong(t *testing.T) {
 				t.Errorf("a secret is shown:\n%s\n%s", stdout, stderr)
 			}
 		})
+	}
+}
+
+// What the proxy refuses at its start, freshet config refuses in the same words, all of it, and
+// without a trace: no file is made.
+func TestConfigRefusesWhatTheProxyDoes(t *testing.T) {
+	folder := t.TempDir()
+	token := filepath.Join(folder, "token")
+	if err := os.WriteFile(token, []byte("hush"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	pair := newFiles(t)
+	pair.issue(t, "a.example", time.Now().Add(time.Hour))
+	const long = "FRESHET_DOOR_TOKEN=sixteen-or-more-bytes"
+	for _, c := range []struct {
+		story   string
+		environ []string
+		args    []string
+		says    []string // a line each
+	}{
+		{"nothing", nil, nil, nil},
+		{"much that is right", []string{long}, []string{"--door", ":9321", "--heartbeat=/a",
+			"--log-file", filepath.Join(folder, "log"), "--lbheartbeat=/b", "--listen-tls=:0",
+			"--tls-cert", pair.cert, "--tls-key", pair.key}, nil},
+		{"a door without a token", nil, []string{"--door", ":9321"}, []string{"--door needs a token"}},
+		{"a door with a short one", nil, []string{"--door", ":9321", "--door-token-file", token},
+			[]string{"holds a token of 4 bytes"}},
+		{"a door where clients are", []string{long}, []string{"--door", ":9321", "--listen", ":9321"},
+			[]string{"is where --listen"}},
+		{"a token without a door", nil, []string{"--door-token-file", token},
+			[]string{"--door-token-file needs --door"}},
+		{"only reading a memory", nil, []string{"--readonly"}, []string{"--readonly needs a --store"}},
+		{"two paths that are one", nil, []string{"--heartbeat=/b", "--lbheartbeat=/b"},
+			[]string{"are one path"}},
+		{"no certificate", nil, []string{"--listen-tls", ":0"}, []string{"--listen-tls needs"}},
+		{"a certificate that is not there", nil, []string{"--listen-tls=:0", "--tls-cert=/nowhere",
+			"--tls-key=/nowhere"}, []string{`--tls-cert "/nowhere"`}},
+		{"a key of another certificate", nil, []string{"--listen-tls=:0", "--tls-cert", pair.cert,
+			"--tls-key", token}, []string{"--tls-key"}},
+		{"a certificate for nothing", nil, []string{"--tls-cert=a", "--tls-key=b"},
+			[]string{"need --listen-tls"}},
+		{"a log in a folder that is none", nil, []string{"--log-file", "/nowhere/log"},
+			[]string{`--log-file "/nowhere/log": open /nowhere/log: no such file`}},
+		{"a log in a file", nil, []string{"--log-file", token + "/log"},
+			[]string{"not a directory"}},
+		{"a log that is a folder", nil, []string{"--log-file", folder}, []string{"is a directory"}},
+		{"itself", nil, []string{"--listen", ":9321", "--upstream", "http://localhost:9321"},
+			[]string{"it would ask itself without end"}},
+		{"a store that is none", nil, []string{"--store", "redis://h/?poolsize=1"},
+			[]string{"--store: open: redis://h/?poolsize=1: "}},
+		{"a memory that is none", nil, []string{"--store", "memory://?max_bytes=1"},
+			[]string{"max_bytes"}},
+		{"parts of nothing", nil, []string{"--backoff-percentage=5", "--health-fall=2",
+			"--purge-hosts=a.example"}, []string{"need --health-path", "--purge-hosts needs",
+			"--backoff-percentage needs"}},
+		{"all at once", []string{"FRESHET_PROXY_MAX_BODY=big", "FRESHET_PROXY_DOOR=here"},
+			[]string{"--memory=1", "--lsten", ":1", "--door-token-file", token, "--timeout=0", "word",
+				"--rule=/x = fast", "--heartbeat=/b", "--lbheartbeat=/b"},
+			[]string{`--memory "1"`, "no flag --lsten; --listen was meant?", `--timeout "0"`,
+				`"word" is no flag`, `PROXY_DOOR = "here"`, `PROXY_MAX_BODY = "big"`,
+				`rules: --rule: /x: "fast"`, "are one path"}},
+		{"a flag twice, before a setting", []string{"FRESHET_PROXY_MEMORY=1GiB"},
+			[]string{"--memory=1"}, []string{`--memory "1"`}},
+	} {
+		t.Run(c.story, func(t *testing.T) {
+			f, set := newProxyFlags()
+			var started bytes.Buffer
+			if err := f.read(set, c.args, c.environ); err != nil {
+				refuse(&started, "config", err)
+			}
+			status, stdout, stderr := configOf(t, c.environ, c.args...)
+			if want := (c.says != nil); (status == 2) != want || (stdout == "") != want ||
+				stderr != started.String() {
+				t.Errorf("status %d, %d bytes shown,\n%sand the proxy says\n%s", status,
+					len(stdout), stderr, &started)
+			}
+			lines := strings.Split(strings.TrimSuffix(stderr, "\n"), "\n")
+			if len(lines) != max(1, len(c.says)) {
+				t.Fatalf("%d lines, want %d:\n%s", len(lines), len(c.says), stderr)
+			}
+			for i, want := range c.says {
+				if !strings.Contains(lines[i], want) {
+					t.Errorf("line %d is %q, want %q", i, lines[i], want)
+				}
+			}
+		})
+	}
+	if left, err := os.ReadDir(folder); len(left) != 1 || err != nil {
+		t.Errorf("it left %v, %v", left, err)
 	}
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -20,26 +19,24 @@ type doors struct {
 	access        io.Writer    // file or stderr
 }
 
-// serveAdmins opens what the flags name. The error says which of them is wrong; then nothing is open.
-func openDoors(
-	ctx context.Context, f *proxyFlags, stderr io.Writer, log *slog.Logger,
-) (*doors, error) {
+// openDoors opens what the flags name. The error says which of them is wrong; then nothing is open.
+func openDoors(f *proxyFlags, stderr io.Writer, log *slog.Logger) (*doors, error) {
 	d := &doors{access: stderr}
-	if err := d.open(ctx, f, log); err != nil {
+	if err := d.open(f, log); err != nil {
 		d.close()
 		return nil, err
 	}
 	return d, nil
 }
 
-func (d *doors) open(ctx context.Context, f *proxyFlags, log *slog.Logger) (err error) {
-	if d.plain, err = listen(ctx, "listen", f.listen, f); err != nil {
+func (d *doors) open(f *proxyFlags, log *slog.Logger) (err error) {
+	if d.plain, err = listen("listen", f.listen); err != nil {
 		return err
 	}
-	if d.secure, err = listen(ctx, "listen-tls", f.tls.listen, f); err != nil {
+	if d.secure, err = listen("listen-tls", f.tls.listen); err != nil {
 		return err
 	}
-	if d.admin, err = listen(ctx, "door", f.door.address, f); err != nil {
+	if d.admin, err = listen("door", f.door.address); err != nil {
 		return err
 	}
 	if d.secure != nil {
@@ -56,15 +53,10 @@ func (d *doors) open(ctx context.Context, f *proxyFlags, log *slog.Logger) (err 
 	return nil
 }
 
-// listen listens at an address that leads to no upstream; at "" it does nothing.
-func listen(ctx context.Context, flag, address string, f *proxyFlags) (net.Listener, error) {
+// listen listens at an address; at "" it does nothing.
+func listen(flag, address string) (net.Listener, error) {
 	if address == "" {
 		return nil, nil
-	}
-	for _, upstream := range f.upstreams {
-		if err := checkLoop(ctx, flag, address, upstream); err != nil {
-			return nil, err
-		}
 	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {

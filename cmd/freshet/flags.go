@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -15,7 +16,6 @@ import (
 	"github.com/freshet-go/freshet/adapters/notices"
 	"github.com/freshet-go/freshet/adapters/statsd"
 	"github.com/freshet-go/freshet/cmd/freshet/proxy"
-	"github.com/freshet-go/freshet/internal/mask"
 	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/settings"
 	"github.com/freshet-go/freshet/settings/reload"
@@ -104,45 +104,21 @@ type proxyFlags struct {
 // readProxyFlags reads the command line, the environment and the file. The error is flag.ErrHelp,
 // or says what is wrong, where and what is allowed.
 func readProxyFlags(args, environ []string, log *slog.Logger) (*proxyFlags, error) {
-	f, set, err := parseProxyFlags(args)
-	if err != nil {
-		return nil, err
-	}
+	f, set := newProxyFlags()
 	f.source.log = log
-	if f.watch, err = f.source.open(environ); err != nil {
-		return nil, err
+	err := f.read(set, args, environ)
+	if err == nil && f.upstreams == nil {
+		err = errors.New("--upstream is missing: the URL of the server to cache for, such as " +
+			"http://127.0.0.1:9000")
 	}
-	if err := f.take(set, f.watch.Settings(), environ); err != nil {
-		return nil, err
-	}
-	if err := f.complete(environ); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	if err := f.board.Set(f.notices.fields); err != nil {
 		return nil, err
 	}
 	f.live.Use(f.rules)
-	if f.upstreams == nil {
-		return nil, errors.New("--upstream is missing: the URL of the server to cache for, such " +
-			"as http://127.0.0.1:9000")
-	}
 	return f, nil
-}
-
-// complete checks the flags together, and fills in what follows from others.
-func (f *proxyFlags) complete(environ []string) error {
-	f.warnings = slices.Concat(f.warnings, f.purge.warnings(), f.door.warnings(),
-		f.notices.warnings(time.Now()))
-	if f.tls.listen != "" && !f.listenGiven {
-		f.listen = ""
-	}
-	var shared error
-	if f.readOnly && strings.HasPrefix(f.store.URL, "memory:") {
-		shared = errors.New("--readonly needs a --store that other processes fill, such as " +
-			"redis://127.0.0.1:6379/0: nothing would ever be in this one's memory")
-	}
-	return errors.Join(f.spread.check(), f.purge.check(), f.tls.check(), f.notices.check(),
-		f.door.check(environ, f.listen, f.tls.listen), shared)
 }
 
 // parseProxyFlags reads the command line alone.
@@ -154,21 +130,97 @@ func parseProxyFlags(args []string) (*proxyFlags, *flag.FlagSet, error) {
 	return f, set, nil
 }
 
-// take gives each flag that is not on the command line its setting, and finds the store.
+// read reads the command line, the environment and the file. The error is flag.ErrHelp, or all that
+// is wrong, each a line. It is what the proxy checks at its start, and freshet config beforehand:
+// all but whether an upstream is named, the addresses are free, and the store answers.
+func (f *proxyFlags) read(set *flag.FlagSet, args, environ []string) error {
+	wrong := parseFlags(set, args)
+	if errors.Is(wrong, flag.ErrHelp) {
+		return wrong
+	}
+	var err error
+	if f.watch, err = f.source.open(environ); err != nil {
+		return errors.Join(wrong, unless(wrong, &flagError{"config", err}))
+	}
+	wrong = errors.Join(wrong, unless(wrong, f.take(set, f.watch.Settings(), environ)))
+	if f.tls.listen != "" && !f.listenGiven {
+		f.listen = ""
+	}
+	return errors.Join(wrong, unless(wrong, f.check(environ)))
+}
+
+// check returns what is wrong with the settings together, and with the files that they name.
+func (f *proxyFlags) check(environ []string) error {
+	f.warnings = slices.Concat(f.warnings, f.purge.warnings(), f.door.warnings(),
+		f.notices.warnings(time.Now()))
+	return errors.Join(f.spread.check(), f.purge.check(), f.tls.check(), f.notices.check(),
+		f.door.check(environ, f.listen, f.tls.listen), f.checkStore(), f.checkStatsd(),
+		f.log.check(), f.checkLoops())
+}
+
+// checkStatsd returns what is wrong with what is sent to statsd. It sends nothing.
+func (f *proxyFlags) checkStatsd() error {
+	s, err := newSender(f.statsd, slog.New(slog.DiscardHandler))
+	s.close()
+	return err
+}
+
+// checkStore returns what is wrong with the store, as far as no server need be asked.
+func (f *proxyFlags) checkStore() error {
+	switch o := (open.Options{Prefix: proxyPrefix}); {
+	case f.store.URL == "":
+		return nil // there is an error of its own
+	case !strings.HasPrefix(f.store.URL, "memory:"):
+		_, _, end, err := open.Backend(f.store.URL, o)
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.store.Origin, err)
+		}
+		return end()
+	case f.readOnly:
+		return errors.New("--readonly needs a --store that other processes fill, such as " +
+			"redis://127.0.0.1:6379/0: nothing would ever be in this one's memory")
+	default:
+		s, err := open.URL(context.Background(), f.store.URL, o)
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.store.Origin, err)
+		}
+		return s.Close()
+	}
+}
+
+// checkLoops returns which upstreams are the proxy itself.
+func (f *proxyFlags) checkLoops() error {
+	var wrong []error
+	for _, at := range []struct{ flag, address string }{
+		{"listen", f.listen}, {"listen-tls", f.tls.listen}, {"door", f.door.address},
+	} {
+		for _, upstream := range f.upstreams {
+			if at.address != "" {
+				wrong = append(wrong, checkLoop(context.Background(), at.flag, at.address, upstream))
+			}
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+// take gives each flag that is not on the command line its setting, and finds the store, the rules
+// and the rest that has no flags.
 func (f *proxyFlags) take(
 	set *flag.FlagSet, loaded *settings.Settings, environ []string,
-) (err error) {
-	wrong := applySettings(set, "proxy.", loaded)
-	if f.store, err = chooseStore(f.store.URL, loaded, environ); err != nil || wrong != nil {
-		return errors.Join(wrong, err)
+) error {
+	wrong := []error{applySettings(set, "proxy.", loaded)}
+	chosen, err := chooseStore(f.store.URL, loaded, environ)
+	if f.store = (open.Choice{}); err == nil {
+		f.store = forProxy(chosen)
 	}
-	f.store, f.warnings = forProxy(f.store), loaded.Warnings()
-	if f.rules, err = f.loadRules(loaded); err != nil {
-		return err
+	wrong = append(wrong, err)
+	f.warnings = loaded.Warnings()
+	if f.rules, err = f.loadRules(loaded); err == nil {
+		f.warnings = append(f.warnings, f.rules.Warnings()...)
 	}
-	f.warnings = append(f.warnings, f.rules.Warnings()...)
+	wrong = append(wrong, err)
 	f.statsd, err = statsd.FromSettings(loaded)
-	return err
+	return errors.Join(append(wrong, err)...)
 }
 
 func newProxyFlags() (*proxyFlags, *flag.FlagSet) {
@@ -227,7 +279,7 @@ func applySettings(set *flag.FlagSet, prefix string, loaded *settings.Settings) 
 			return struct{}{}, setFlag(f, value)
 		})
 		if err != nil {
-			wrong = append(wrong, err)
+			wrong = append(wrong, &flagError{f.Name, err})
 		}
 	})
 	return errors.Join(wrong...)
@@ -309,36 +361,4 @@ func readName(text string) (string, error) {
 			"letter first")
 	}
 	return text, nil
-}
-
-// inOurWords says what package flag says of the command line, with the dashes of our help.
-func inOurWords(err error) error {
-	if errors.Is(err, flag.ErrHelp) {
-		return err
-	}
-	text := err.Error()
-	if name, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
-		return fmt.Errorf("there is no flag --%s", name)
-	}
-	if name, ok := strings.CutPrefix(text, "flag needs an argument: -"); ok {
-		return fmt.Errorf("--%s needs a value", name)
-	}
-	if rest, ok := strings.CutPrefix(text, "invalid boolean flag "); ok { // without a value
-		name, why, _ := strings.Cut(rest, ": ")
-		return fmt.Errorf("--%s is %s", name, why)
-	}
-	for _, before := range []string{" for flag -", " for -"} { // the value stands before, quoted
-		if value, rest, ok := strings.Cut(text, before); ok {
-			name, why, _ := strings.Cut(rest, ": ")
-			value = value[strings.IndexByte(value, '"'):]
-			if plain, err := strconv.Unquote(value); err == nil {
-				value = strconv.Quote(mask.Value(plain)) // a log of the service's keeps this
-			}
-			if why == "parse error" {
-				why = "allowed are true and false"
-			}
-			return fmt.Errorf("--%s %s: %s", name, value, why)
-		}
-	}
-	return err
 }

@@ -65,6 +65,8 @@ func TestExitStatusAndMessage(t *testing.T) {
 		}
 		return path
 	}
+	pair := newFiles(t)
+	pair.issue(t, "a.example", time.Now().Add(time.Hour))
 	const up = "--upstream=http://127.0.0.1:9"
 	for _, c := range []struct {
 		story   string
@@ -83,7 +85,8 @@ func TestExitStatusAndMessage(t *testing.T) {
 		{"an unknown command", nil, []string{"porxy"}, 2,
 			`freshet: there is no command "porxy"; freshet proxy was meant?`},
 		{"no upstream", nil, []string{"proxy"}, 2, "freshet proxy: --upstream is missing"},
-		{"an unknown flag", nil, []string{"proxy", "--lsten", ":1"}, 2, "there is no flag --lsten"},
+		{"an unknown flag", nil, []string{"proxy", "--lsten", ":1"}, 2,
+			"there is no flag --lsten; --listen was meant?"},
 		{"a flag without its value", nil, []string{"proxy", "--listen"}, 2,
 			"--listen needs a value"},
 		{"a word", nil, []string{"proxy", up, "fast"}, 2, `"fast" is no flag`},
@@ -179,9 +182,8 @@ func TestExitStatusAndMessage(t *testing.T) {
 			[]string{"proxy", "--listen", ":9321", "--upstream",
 				"http://192.0.2.1,http://localhost:9321"}, 2,
 			"it would ask itself without end"},
-		{"the proxy itself by TLS", nil, []string{"proxy", "--listen-tls", ":9321", "--tls-cert=a",
-			"--tls-key=a",
-			"--upstream", "https://localhost:9321"}, 2, "is the proxy's own --listen-tls :9321"},
+		{"the proxy itself by TLS", nil, []string{"proxy", "--listen-tls", ":9321", "--tls-cert",
+			pair.cert, "--tls-key", pair.key, "--upstream", "https://localhost:9321"}, 2, "is the proxy's own --listen-tls :9321"},
 		{"checks without a path", nil, []string{"proxy", up, "--health-fall", "2"}, 2,
 			"need --health-path"},
 		{"checks of what is no path", nil, []string{"proxy", up, "--health-path", "healthz"}, 2,
@@ -213,7 +215,7 @@ func TestExitStatusAndMessage(t *testing.T) {
 				"--tls-key", "/nowhere"}, 2,
 			`--tls-cert "/nowhere", --tls-key "/nowhere": open /nowhere: no such file`},
 		{"an address by TLS in use", nil, []string{"proxy", up, "--listen-tls",
-			busy.Addr().String(), "--tls-cert=a", "--tls-key=a"}, 2,
+			busy.Addr().String(), "--tls-cert", pair.cert, "--tls-key", pair.key}, 2,
 			`--listen-tls "` + busy.Addr().String() + `": the address is in use`},
 		{"a form of logs that is none", nil, []string{"proxy", up, "--log-format", "xml"}, 2,
 			`--log-format "xml": allowed are text, json, common and combined`},

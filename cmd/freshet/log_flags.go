@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"log/slog"
 	"slices"
@@ -45,6 +46,17 @@ func (f *logFlags) define(set *flag.FlagSet) {
 
 // wanted reports whether there is an access log.
 func (f *logFlags) wanted() bool { return f.log || !f.given && (f.format != "" || f.file != "") }
+
+// check returns why the file could not be written to. It makes none.
+func (f *logFlags) check() error {
+	if !f.wanted() || f.file == "" {
+		return nil
+	}
+	if err := checkEnd(f.file); err != nil {
+		return fmt.Errorf("--log-file %q: %w", f.file, err)
+	}
+	return nil
+}
 
 // access returns what writes the access log to w; for text on stderr that is log.
 func (f *logFlags) access(w io.Writer, log *slog.Logger) func(*proxy.Access) {

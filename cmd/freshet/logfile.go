@@ -1,9 +1,13 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
+	"syscall"
 )
 
 // logFile is a file that is written to at its end, and opened anew after it was renamed. It is safe
@@ -29,6 +33,39 @@ func openLogFile(name string, log *slog.Logger) (*logFile, error) {
 // addresses of clients.
 func openEnd(name string) (*os.File, error) {
 	return os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
+}
+
+// checkEnd returns why openEnd would fail, as far as that can be seen without making the file.
+func checkEnd(name string) error {
+	info, err := os.Stat(name)
+	switch {
+	case err == nil && info.Mode().IsRegular():
+		file, err := os.OpenFile(name, os.O_APPEND|os.O_WRONLY, 0)
+		if err == nil {
+			file.Close()
+		}
+		return err
+	case err == nil && info.IsDir():
+		return &os.PathError{Op: "open", Path: name, Err: syscall.EISDIR}
+	case err == nil:
+		return nil // a pipe, say, whose other end would see it being opened
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	folder, err := os.Stat(filepath.Dir(name))
+	if err == nil && !folder.IsDir() {
+		err = syscall.ENOTDIR
+	}
+	if err == nil {
+		err = mayWrite(filepath.Dir(name))
+	}
+	if wrong, ok := errors.AsType[*os.PathError](err); ok {
+		err = wrong.Err
+	}
+	if err != nil {
+		return &os.PathError{Op: "open", Path: name, Err: err}
+	}
+	return nil
 }
 
 // Write writes a line. Where that fails, the log says so once, until it works again.

@@ -92,7 +92,7 @@ func (f *noticeFlags) check() error {
 		return errors.New("--eos-message and --eos-url need --eos: the date on which the service " +
 			"ends")
 	}
-	return nil
+	return new(notices.Board).Set(f.fields)
 }
 
 // around returns what answers the paths of health, and puts up notices, before the proxy. p gives

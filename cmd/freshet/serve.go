@@ -35,7 +35,7 @@ func runProxy(ctx context.Context, args, environ []string, stdout, stderr io.Wri
 	if err != nil {
 		return refuse(stderr, "proxy", err)
 	}
-	d, err := openDoors(ctx, f, stderr, log)
+	d, err := openDoors(f, stderr, log)
 	if err != nil {
 		return refuse(stderr, "proxy", err)
 	}

@@ -31,6 +31,7 @@ func (f *tlsFlags) define(set *flag.FlagSet) {
 	set.StringVar(&f.key, "tls-key", "", "")
 }
 
+// check returns what is wrong with the flags together, and with their files.
 func (f *tlsFlags) check() error {
 	switch {
 	case f.listen != "" && (f.cert == "" || f.key == ""):
@@ -39,6 +40,9 @@ func (f *tlsFlags) check() error {
 	case f.listen == "" && (f.cert != "" || f.key != ""):
 		return errors.New("--tls-cert and --tls-key need --listen-tls: the address to serve by " +
 			"TLS, such as :8443")
+	case f.listen == "":
+		return nil
 	}
-	return nil
+	_, err := (&certificate{cert: f.cert, key: f.key}).read()
+	return err
 }
