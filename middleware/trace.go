@@ -23,6 +23,7 @@ type trace struct {
 
 	mu       sync.Mutex
 	accounts []*account // of the mounts, in the order in which the request came to them
+	outside  string     // what a handler outside of them says; empty: none does
 }
 
 // traceMode says what a mount does beside writing its account.
@@ -51,6 +52,23 @@ func (t *trace) traced(r *http.Request) *http.Request {
 }
 
 func untrace() { explaining.Add(-1) }
+
+// ExplainOutside is for a handler outside of all mounts that answers r itself: where [Cache.Explain]
+// explains r, and r comes to no mount, why gives the verdict, one sentence. For other requests it
+// does nothing, and does not call why. It is safe for concurrent use.
+func ExplainOutside(r *http.Request, why func() string) {
+	if explaining.Load() == 0 {
+		return
+	}
+	t, _ := r.Context().Value(traceKey{}).(*trace)
+	if t == nil {
+		return
+	}
+	verdict := why()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.outside = verdict
+}
 
 // account is what one mount writes of its decision. A nil account writes nothing, at no cost.
 type account struct {
@@ -160,7 +178,12 @@ func (t *trace) assemble() *explain.Explanation {
 			x.Add(s.Name, mount, s.Facts...)
 		}
 	}
-	if len(t.accounts) == 0 {
+	switch {
+	case len(t.accounts) > 0:
+	case t.outside != "":
+		x.Verdict = t.outside
+		return x
+	default:
 		x.Verdict = "No mount of the cache was reached: a handler outside answered, or the route " +
 			"has no cache."
 		x.Advice = "Mount the cache on the route: cache.With(policy)(handler), or cache.Handler " +

@@ -12,6 +12,7 @@ import (
 	"github.com/freshet-go/freshet/adapters/notices"
 	"github.com/freshet-go/freshet/adapters/publicorigin"
 	"github.com/freshet-go/freshet/cmd/freshet/proxy"
+	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/settings"
 	"github.com/freshet-go/freshet/store"
 )
@@ -110,14 +111,28 @@ func (f *noticeFlags) around(
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			switch path := r.URL.Path; {
 			case path == f.heartbeat && path != "":
+				explainOwn(r, "--heartbeat", "it says whether an upstream and the store work")
 				beat.ServeHTTP(w, r)
 			case path == f.alive && path != "":
+				explainOwn(r, "--lbheartbeat", "it says that the proxy serves")
 				alive.ServeHTTP(w, r)
 			default:
+				middleware.ExplainOutside(r, func() string {
+					return "The proxy answers this itself, with 410, and nothing is cached: the date of " +
+						"--eos (" + board.Fields().EOS.UTC().Format(time.RFC3339) + ") is past."
+				})
 				told.ServeHTTP(w, r)
 			}
 		})
 	}
+}
+
+// explainOwn has an explanation of a path of --heartbeat or --lbheartbeat say so.
+func explainOwn(r *http.Request, flag, does string) {
+	middleware.ExplainOutside(r, func() string {
+		return "The proxy answers this itself, and nothing is cached: it is the path of " + flag +
+			", and " + does + "."
+	})
 }
 
 // readOwnPath reads a path that the proxy answers itself.

@@ -260,7 +260,7 @@ func TestDoorOfTheProxy(t *testing.T) {
 	config := iniOf(t, "[rules]", "/account* = pass", "/* = 60s")
 	p := start(t, []string{"FRESHET_DOOR_TOKEN=another-token-of-no-use"}, "--listen", "127.0.0.1:0",
 		"--upstream", upstream.URL, "--config", config, "--door", "127.0.0.1:0", "--door-token-file",
-		file, "--log")
+		file, "--log", "--heartbeat=/beat", "--lbheartbeat=/alive")
 	p.says("the door is open")
 	door := regexp.MustCompile(`the door is open" url=(\S+)/`).FindStringSubmatch(p.stderr.String())[1]
 	with := []string{"Authorization", "Bearer " + token, "Freshet-Door", "1"}
@@ -277,6 +277,10 @@ func TestDoorOfTheProxy(t *testing.T) {
 		t.Errorf("the page: %d %s", res.StatusCode, body)
 	}
 	environ := []string{"FRESHET_TOKEN=" + token}
+	for path, want := range map[string]string{"/beat": "--heartbeat", "/alive": "--lbheartbeat"} {
+		says(t, exitOK, "\n"+want+", and it says", environ, "explain", "http://a.example"+path, "--door",
+			door)
+	}
 	says(t, exitOK, config+":2", environ, "explain", "http://www.example.org/account", "--door", door)
 	says(t, exitOK, "; rule /*,", environ, "explain", "http://www.example.org/other", "--door", door,
 		"--fetch")

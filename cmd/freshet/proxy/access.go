@@ -36,6 +36,7 @@ type access struct {
 	bytes   int64
 	outcome policy.Outcome
 	told    bool // outcome is there
+	refresh bool // the cache's own, which has its line already
 }
 
 type accessKey struct{}
@@ -46,6 +47,9 @@ func (p *Proxy) serveLogged(w http.ResponseWriter, r *http.Request) {
 	a := &access{ResponseWriter: w}
 	aborted := true
 	defer func() {
+		if a.refresh {
+			return
+		}
 		said := p.requested(r)
 		said.Began, said.Took, said.Aborted = began, time.Since(began), aborted
 		said.Status, said.Bytes = a.status, a.bytes
@@ -76,9 +80,14 @@ func (p *Proxy) observe(
 	next func(*http.Request, middleware.Event),
 ) func(*http.Request, middleware.Event) {
 	return func(r *http.Request, out middleware.Event) {
-		if a, ok := r.Context().Value(accessKey{}).(*access); ok {
+		a, ok := r.Context().Value(accessKey{}).(*access)
+		switch {
+		case ok && !out.Refresh:
 			a.outcome, a.told = out.Outcome, true
-		} else {
+		default:
+			if ok {
+				a.refresh = true
+			}
 			said := p.requested(r)
 			said.Refresh, said.Began, said.Cache = true, time.Now().Add(-out.Took), out.String()
 			said.Status, said.Bytes, said.Took = out.Status, out.Bytes, out.Took

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/cmd/freshet/proxy"
+	"github.com/freshet-go/freshet/middleware"
 )
 
 // combined is what programs that read the Combined Log Format take a line for: the grok pattern
@@ -33,6 +34,9 @@ func logOf(t *testing.T, o proxy.Options, as proxy.Format, play func(s *setup)) 
 		case "/lost":
 			say(w, "")
 			return
+		case "/stale":
+			w.Header().Set("Cache-Control", "max-age=0, stale-while-revalidate=60")
+			return
 		}
 		w.Header().Set("Cache-Control", "max-age=60")
 		io.WriteString(w, "text")
@@ -41,6 +45,28 @@ func logOf(t *testing.T, o proxy.Options, as proxy.Format, play func(s *setup)) 
 	s.client.CloseIdleConnections()
 	s.server.Close() // by then all is written
 	return strings.Split(strings.TrimSuffix(log.String(), "\n"), "\n")
+}
+
+// A refresh that the cache does by itself is no request of a client's: it has a line of its own in
+// JSON, and none in Apache's formats.
+func TestRefreshesInTheAccessLog(t *testing.T) {
+	for as, want := range map[proxy.Format]int{proxy.JSON: 1, proxy.Combined: 0} {
+		renewed := make(chan bool, 9)
+		cache := middleware.Options{Observe: func(_ *http.Request, e middleware.Event) {
+			if e.Refresh {
+				renewed <- true
+			}
+		}}
+		lines := logOf(t, proxy.Options{Cache: cache}, as, func(s *setup) {
+			s.get("/stale")
+			s.get("/stale")
+			<-renewed
+		})
+		got := strings.Join(lines, "\n")
+		if len(lines) != 2+want || strings.Count(got, `"refresh":true`) != want {
+			t.Errorf("%d lines, want %d of a refresh:\n%s", len(lines), want, got)
+		}
+	}
 }
 
 func TestAccessLogIsReadAsApaches(t *testing.T) {

@@ -167,9 +167,10 @@ func (p *Proxy) mount() {
 	}
 	p.cache = middleware.New(entries, o)
 	p.cached = p.cache.Handler(http.HandlerFunc(p.forward))
-	// A refresh enters behind ServeHTTP: what that takes from a client's request is gone already.
-	// Nothing around the cache sets cookies, so that no guard is needed.
-	p.cache.Root(p.cached)
+	// What is explained, and what refreshes, goes the way of a client's request, but for the access
+	// log. What that takes from a client's request is gone from a refresh already. Nothing around
+	// the cache sets cookies, so that no guard is needed.
+	p.cache.Root(http.HandlerFunc(p.serve))
 	p.via = newVia(o.Name)
 	p.inward = inward(p.options.Origin)
 	if p.answer = http.HandlerFunc(p.serveCached); p.options.Around != nil {
@@ -197,28 +198,37 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method == http.MethodConnect:
-		http.Error(w, "This is a proxy for one server, not a tunnel to others.",
-			http.StatusMethodNotAllowed)
+		answerItself(w, r, http.StatusMethodNotAllowed, "This is a proxy for one server, not a tunnel "+
+			"to others.")
 	case r.URL.Opaque != "":
 		// Such a target reaches the upstream as it is, past the path that its URL has, and one that
 		// another proxy puts behind a host's name becomes part of that: "x:@evil.example/".
-		http.Error(w, "The target of a request is a path or an absolute URL.",
-			http.StatusBadRequest)
+		answerItself(w, r, http.StatusBadRequest, "The target of a request is a path or an absolute "+
+			"URL.")
 	case asksToPurge(r.Method):
 		p.servePurge(w, r)
 	case climbs(r.URL.Path):
-		http.Error(w, "The path of a request has more .. than segments before them.",
-			http.StatusBadRequest)
+		answerItself(w, r, http.StatusBadRequest, "The path of a request has more .. than segments "+
+			"before them.")
 	case p.via.looped(r):
 		p.options.Log.Error("freshet proxy: a request came back: the upstream leads to this proxy",
 			"upstream", p.origin.upstreams.String())
-		http.Error(w, "The request came back to the proxy that had forwarded it.",
-			http.StatusLoopDetected)
+		answerItself(w, r, http.StatusLoopDetected, "The request came back to the proxy that had "+
+			"forwarded it.")
 	case atLastHop(r):
 		answerLastHop(w, r)
 	default:
 		p.answer.ServeHTTP(w, r)
 	}
+}
+
+// answerItself answers what the upstream does not get to see.
+func answerItself(w http.ResponseWriter, r *http.Request, status int, why string) {
+	middleware.ExplainOutside(r, func() string {
+		return fmt.Sprintf("The proxy answers this itself, with %d, and nothing is cached: %s", status,
+			why)
+	})
+	http.Error(w, why, status)
 }
 
 // Stats returns what the proxy's cache holds and runs now; see middleware.Cache.Stats.
