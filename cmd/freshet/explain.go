@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,7 +51,7 @@ freshet proxy, whose rules by path, in [rules] of the file and by --rule, count 
                          do not count then, since a route of an app has its own policy
   --scope NAMES          the parents that narrow the settings, such as blog,articles
 
-a running app:
+a running app, whose own policies count in place of these flags:
   --door URL             where the app mounts its admin door, such as
                          http://127.0.0.1:8080/__freshet__
   --fetch                have the app run the handler once; its response is judged, and not stored
@@ -139,6 +140,9 @@ func readExplainFlags(args, environ []string) (*explainFlags, error) {
 	if err := f.readTarget(words); err != nil {
 		return nil, err
 	}
+	if err := f.checkDoor(set); err != nil {
+		return nil, err
+	}
 	f.readEnviron(environ)
 	loader, err := f.proxy.source.loader(environ)
 	if err != nil {
@@ -156,6 +160,25 @@ func readExplainFlags(args, environ []string) (*explainFlags, error) {
 	}
 	return f, f.readRules(loaded)
 }
+
+// checkDoor returns which flags say what a door does not ask for: it judges by the app's own
+// policies, of which it has but the request.
+func (f *explainFlags) checkDoor(set *flag.FlagSet) error {
+	if f.at == nil {
+		return nil
+	}
+	var wrong []error
+	set.Visit(func(each *flag.Flag) {
+		if name := each.Name; slices.Contains(ofRoute, name) || slices.Contains(ofPolicy, name) {
+			wrong = append(wrong, fmt.Errorf("--%s is for a policy of yours, and --door asks what the "+
+				"running app's own does: keep one", name))
+		}
+	})
+	return errors.Join(wrong...)
+}
+
+// ofRoute are the flags of explain that say what is kept, besides ofPolicy.
+var ofRoute = []string{"ttl", "shared", "resource", "scope"}
 
 // readRules reads the rules by path of the command line and of the file, as freshet proxy does. A
 // route of an app has a policy of its own instead.

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +22,7 @@ import (
 	"github.com/freshet-go/freshet/settings"
 	"github.com/freshet-go/freshet/settings/reload"
 	"github.com/freshet-go/freshet/settings/routes"
+	"github.com/freshet-go/freshet/store/filestore"
 	"github.com/freshet-go/freshet/store/memstore"
 	"github.com/freshet-go/freshet/store/open"
 )
@@ -171,6 +174,9 @@ func (f *proxyFlags) checkStore() error {
 	case f.store.URL == "":
 		return nil // there is an error of its own
 	case !strings.HasPrefix(f.store.URL, "memory:"):
+		if err := f.checkFolder(); err != nil {
+			return err
+		}
 		_, _, end, err := open.Backend(f.store.URL, o)
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.store.Origin, err)
@@ -186,6 +192,24 @@ func (f *proxyFlags) checkStore() error {
 		}
 		return s.Close()
 	}
+}
+
+// checkFolder returns why there is nothing to read in the files of a store that is only read. The
+// store would make its folder.
+func (f *proxyFlags) checkFolder() error {
+	if !f.readOnly || !strings.HasPrefix(f.store.URL, "file:") {
+		return nil
+	}
+	before, _, _ := strings.Cut(f.store.URL, "?")
+	c, err := filestore.ParseURL(before)
+	if err == nil {
+		_, err = os.Stat(c.Path)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s: --readonly makes no folder, and there is no %s: start what fills it "+
+			"first", f.store.Origin, c.Path)
+	}
+	return nil // what else is wrong, the store says
 }
 
 // checkLoops returns which upstreams are the proxy itself.

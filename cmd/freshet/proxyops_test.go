@@ -228,7 +228,11 @@ func TestReadOnlyProxy(t *testing.T) {
 		"--http-host", "www.example.org"}
 	writer := start(t, nil, args...)
 	writer.get("/1")
-	reader := start(t, nil, append(args, "--readonly")...)
+	reader := start(t, nil, append(args, "--readonly", "--purge-from=127.0.0.1")...)
+	if want := " of what others have stored in " + shared + " (from --store), and storing nothing " +
+		"(--readonly)"; !strings.HasSuffix(reader.line, want) {
+		t.Errorf("at its start it says %q, want %q", reader.line, want)
+	}
 	if _, cache, _ := reader.get("/1"); !strings.Contains(cache, "hit") {
 		t.Errorf("what another has stored: %s", cache)
 	}
@@ -240,6 +244,10 @@ func TestReadOnlyProxy(t *testing.T) {
 			strings.Contains(cache, "stored") {
 			t.Errorf("what nobody has stored, again: %s", cache)
 		}
+	}
+	if res, body := reader.ask("PURGE", reader.url+"/1"); res.StatusCode != 503 ||
+		!strings.Contains(body, "send it also to a proxy or an app that writes to the store") {
+		t.Errorf("a purge: %d %s", res.StatusCode, body)
 	}
 	reader.stop(syscall.SIGTERM)
 	writer.stop(syscall.SIGTERM)

@@ -62,7 +62,11 @@ func runProxy(ctx context.Context, args, environ []string, stdout, stderr io.Wri
 	defer entries.Close()
 	defer f.sends.close() // its last report is about the store
 	where := ""
-	if entries.Backend != nil {
+	switch {
+	case f.readOnly:
+		where = fmt.Sprintf(" of what others have stored in %s, and storing nothing (--readonly)",
+			f.store)
+	case entries.Backend != nil:
 		where = fmt.Sprintf(", and all of it in %s", f.store)
 	}
 	fmt.Fprintf(stdout, "freshet proxy: serving %s from %s, keeping up to %s in memory%s\n",

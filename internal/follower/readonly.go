@@ -9,7 +9,7 @@ import (
 // ErrReadOnly is the error of an invalidation that holds in this process alone, because it may not
 // write.
 var ErrReadOnly = errors.New("the cache only reads: the invalidation holds in this process, and " +
-	"no other learns of it")
+	"no other learns of it: send it to one that writes to the store, too")
 
 // keep makes marks hold in this process, and appends nothing. It waits for the journal for up to
 // Timeout.

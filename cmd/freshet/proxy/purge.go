@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -163,6 +164,10 @@ func (p *Proxy) invalidate(ctx context.Context, asked purge) (uint64, *problem) 
 		receipt, err = p.cache.InvalidateAll(ctx, options...)
 	default:
 		receipt, err = p.cache.Invalidate(ctx, asked.marks(&p.options.Purge)...)
+	}
+	if errors.Is(err, middleware.ErrReadOnly) {
+		return 0, refuse(http.StatusServiceUnavailable, "this proxy only reads (--readonly): the "+
+			"purge holds in it alone: send it also to a proxy or an app that writes to the store")
 	}
 	if err != nil {
 		return 0, refuse(http.StatusServiceUnavailable, "it holds in this proxy; others that "+
