@@ -464,6 +464,37 @@ func TestEventsOfAHost(t *testing.T) {
 	}
 }
 
+// A page of another site, in the browser of an operator whose password that keeps, takes no place
+// of those who watch.
+func TestNoOtherSiteListens(t *testing.T) {
+	s := newSite(t, admin.Options{})
+	listen := func(site string) int {
+		r, _ := http.NewRequestWithContext(t.Context(), "GET", s.URL+"/__freshet__/events", nil)
+		r.SetBasicAuth("anybody", token)
+		if site != "" {
+			r.Header.Set("Sec-Fetch-Site", site)
+		}
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { res.Body.Close() })
+		return res.StatusCode
+	}
+	for range 20 {
+		for _, site := range []string{"cross-site", "same-site"} {
+			if status := listen(site); status != http.StatusForbidden {
+				t.Fatalf("from %s: %d", site, status)
+			}
+		}
+	}
+	for _, site := range []string{"", "same-origin", "none"} {
+		if status := listen(site); status != http.StatusOK {
+			t.Errorf("from %q: %d", site, status)
+		}
+	}
+}
+
 func TestListenersAreBoundedAndLeave(t *testing.T) {
 	s := newSite(t, admin.Options{})
 	ctx, cancel := context.WithCancel(t.Context())

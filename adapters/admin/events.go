@@ -218,6 +218,11 @@ func (w *Watch) leave(l *listener) {
 // events sends events as they come, a line of JSON each, until the client leaves. An empty line
 // says that nothing came for a while.
 func (d *Door) events(w http.ResponseWriter, r *http.Request) {
+	if site := r.Header.Get("Sec-Fetch-Site"); site == "cross-site" || site == "same-site" {
+		// By an image, say, any page that an operator looks at would take all places.
+		refuse(w, http.StatusForbidden, "the request comes from a page of another site")
+		return
+	}
 	f, err := readFilter(r.URL.Query())
 	if err != nil {
 		refuse(w, http.StatusBadRequest, err.Error())

@@ -9,8 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/freshet-go/freshet/adapters/admin"
@@ -26,7 +24,8 @@ var adminGroup = group{title: "the door for operators", rows: []settings.Setting
 		More:    ":9999 is 127.0.0.1:9999; without it there is no door. docs/door.md has all of it"},
 	{Name: "proxy.door-token-file", Value: "FILE",
 		Meaning: "the file that holds the door's token, of 16 to 512 bytes",
-		More:    "without it, the variable FRESHET_DOOR_TOKEN does"},
+		More: "without it, the variable FRESHET_DOOR_TOKEN does; the file is read anew when it has " +
+			"changed, and on SIGHUP; while it holds none, the one that was read before stays in use"},
 }}
 
 // adminFlags say where the door of a proxy is, and who may enter.
@@ -69,43 +68,16 @@ func (f *adminFlags) check(environ []string, listen ...string) (err error) {
 				"of its own", f.address, flag, listen[i])
 		}
 	}
-	from := "FRESHET_DOOR_TOKEN"
-	if f.token, err = valueOf(environ, from), nil; f.tokenFile != "" {
-		from = fmt.Sprintf("--door-token-file %q", f.tokenFile)
-		if f.token, err = readAdminToken(f.tokenFile); err != nil {
-			return err
-		}
+	if f.tokenFile != "" {
+		f.token, err = readAdminToken(f.tokenFile)
+		return err
 	}
-	switch n := len(f.token); {
-	case n == 0 && f.tokenFile == "":
+	if f.token = variable(environ, "FRESHET_DOOR_TOKEN"); f.token == "" {
 		return errors.New("--door needs a token, which operators show: put one into a file " +
 			"(head -c 24 /dev/urandom | base64) and name it with --door-token-file, or set " +
 			"FRESHET_DOOR_TOKEN")
-	case n < 16 || n > 512:
-		return fmt.Errorf("%s holds a token of %d bytes: allowed are 16 to 512, so that nobody "+
-			"guesses it: head -c 24 /dev/urandom | base64", from, n)
-	case strings.ContainsAny(f.token, " \t\r\n"):
-		return fmt.Errorf("%s holds a token with white space: allowed is one word", from)
 	}
-	return nil
-}
-
-// valueOf is the value of a variable, of which the last one counts.
-func valueOf(environ []string, name string) (value string) {
-	for _, line := range environ {
-		if text, found := strings.CutPrefix(line, name+"="); found {
-			value = text
-		}
-	}
-	return value
-}
-
-func readAdminToken(name string) (string, error) {
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return "", fmt.Errorf("--door-token-file: %w", err)
-	}
-	return strings.TrimSpace(string(text)), nil
+	return checkAdminToken("FRESHET_DOOR_TOKEN", f.token)
 }
 
 // meet reports whether a listener at one address would take the connections to the other.
@@ -133,18 +105,19 @@ func (f *adminFlags) warnings() []string {
 		"without TLS: 127.0.0.1 and a tunnel, or a proxy with TLS before it, keep it secret"}
 }
 
-// serveAdmin serves the door of a proxy on l until the function that it returns is called. What ends
+// serveAdmin serves the door of a proxy until the function that it returns is called. What ends
 // it before goes to failed.
 func serveAdmin(
-	l net.Listener, f *proxyFlags, p *proxy.Proxy, watch *admin.Watch, entries store.Store,
+	d *doors, f *proxyFlags, p *proxy.Proxy, watch *admin.Watch, entries store.Store,
 	log *slog.Logger, failed chan<- error,
 ) (stop func()) {
+	l := d.admin
 	hosts := f.purge.Hosts
 	if len(hosts) == 0 {
 		hosts = []string{"*"}
 	}
 	server := newServer(admin.New(p.Cache(), watch, admin.Options{
-		Authenticate: admin.Tokens(f.door.token), Hosts: hosts, Flush: true, Store: entries, Log: log,
+		Authenticate: d.token.allows, Hosts: hosts, Flush: true, Store: entries, Log: log,
 	}), log)
 	server.ReadTimeout = 30 * time.Second // of its small bodies
 	log.LogAttrs(context.Background(), slog.LevelInfo, "freshet proxy: the door is open",

@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 	"time"
 )
@@ -21,16 +20,6 @@ type certificate struct {
 	state  [2]fileState // of the files when they were last read
 	looked time.Time
 }
-
-// fileState tells whether a file has changed.
-type fileState struct {
-	changed time.Time
-	size    int64
-	info    os.FileInfo // for os.SameFile
-}
-
-// lookEvery is how often handshakes look whether the files have changed.
-const lookEvery = time.Second
 
 // loadCertificate reads the files for the first time.
 func loadCertificate(cert, key string, log *slog.Logger) (*certificate, error) {
@@ -67,7 +56,7 @@ func (c *certificate) current(now time.Time) *tls.Certificate {
 	defer c.mu.Unlock()
 	if now.Sub(c.looked) >= lookEvery {
 		c.looked = now
-		if is := c.stat(); !same(is, c.state) {
+		if is := c.stat(); !is[0].same(c.state[0]) || !is[1].same(c.state[1]) {
 			c.reload(is)
 		}
 	}
@@ -113,22 +102,4 @@ func (c *certificate) read() (*tls.Certificate, error) {
 	return &pair, nil
 }
 
-func (c *certificate) stat() (is [2]fileState) {
-	for i, name := range [...]string{c.cert, c.key} {
-		if info, err := os.Stat(name); err == nil {
-			is[i] = fileState{info.ModTime(), info.Size(), info}
-		}
-	}
-	return is
-}
-
-func same(a, b [2]fileState) bool {
-	for i := range a {
-		if !a[i].changed.Equal(b[i].changed) || a[i].size != b[i].size ||
-			(a[i].info == nil) != (b[i].info == nil) || a[i].info != nil && !os.SameFile(a[i].info,
-			b[i].info) {
-			return false
-		}
-	}
-	return true
-}
+func (c *certificate) stat() [2]fileState { return [2]fileState{stateOf(c.cert), stateOf(c.key)} }

@@ -14,6 +14,7 @@ import (
 type doors struct {
 	plain, secure net.Listener // nil: none
 	admin         net.Listener // for operators; nil: none
+	token         *adminToken  // of admin
 	cert          *certificate // of secure
 	file          *logFile     // nil: none
 	access        io.Writer    // file or stderr
@@ -38,6 +39,9 @@ func (d *doors) open(f *proxyFlags, log *slog.Logger) (err error) {
 	}
 	if d.admin, err = listen("door", f.door.address); err != nil {
 		return err
+	}
+	if d.admin != nil {
+		d.token = newAdminToken(&f.door, log)
 	}
 	if d.secure != nil {
 		if d.cert, err = loadCertificate(f.tls.cert, f.tls.key, log); err != nil {
@@ -92,6 +96,9 @@ func (d *doors) serve(server *http.Server, failed chan<- error) {
 func (d *doors) hangup() {
 	if d.cert != nil {
 		d.cert.reread()
+	}
+	if d.token != nil {
+		d.token.reread()
 	}
 	if d.file != nil {
 		d.file.reopen()

@@ -60,7 +60,7 @@ SIGHUP, and a change of the --config file, have the settings loaded anew. These 
 ` + listOf(live()) + `
 The others wait for a restart, and the log names those that changed. If anything in the new settings
 is wrong, nothing changes, and the log says why. SIGHUP also opens the --log-file anew, and reads
-the certificate.
+the certificate and the door's token.
 `
 
 // proxyFlags are the settings of freshet proxy.

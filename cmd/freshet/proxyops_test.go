@@ -314,8 +314,15 @@ func TestDoorOfTheProxy(t *testing.T) {
 		t.Errorf("the clients' address has the door: %s", body)
 	}
 
+	const rotated = "sixteen-other-bytes"
+	write(t, file, []byte(rotated))
+	p.cmd.Process.Signal(syscall.SIGHUP)
+	p.says("the door's token was read anew")
+	if res, _ := p.ask("GET", door+"/stats", with...); res.StatusCode != http.StatusUnauthorized {
+		t.Errorf("with the token of before: %d", res.StatusCode)
+	}
 	r, _ := http.NewRequest("GET", door+"/events?path=^/event", nil)
-	r.Header.Set("Authorization", "Bearer "+token)
+	r.Header.Set("Authorization", "Bearer "+rotated)
 	events, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)
@@ -329,7 +336,7 @@ func TestDoorOfTheProxy(t *testing.T) {
 	if status := p.stop(syscall.SIGTERM); status != 0 { // though somebody watches
 		t.Errorf("status %d: %s", status, &p.stderr)
 	}
-	if strings.Contains(p.stderr.String(), token) {
+	if strings.Contains(p.stderr.String(), token) || strings.Contains(p.stderr.String(), rotated) {
 		t.Error("the log has the token")
 	}
 }

@@ -140,7 +140,7 @@ func serveProxy(
 	failed := make(chan error, 3)
 	d.serve(server, failed)
 	if d.admin != nil {
-		defer serveAdmin(d.admin, f, p, watch, entries, log, failed)()
+		defer serveAdmin(d, f, p, watch, entries, log, failed)()
 	}
 	select {
 	case err = <-failed:
