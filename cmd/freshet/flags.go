@@ -141,6 +141,7 @@ func (f *proxyFlags) read(set *flag.FlagSet, args, environ []string) error {
 	if errors.Is(wrong, flag.ErrHelp) {
 		return wrong
 	}
+	f.source.overrides(set)
 	var err error
 	if f.watch, err = f.source.open(environ); err != nil {
 		return errors.Join(wrong, unless(wrong, &flagError{"config", err}))

@@ -53,9 +53,16 @@ func TestSettingsChangeWhileTheProxyRuns(t *testing.T) {
 	p.until("settings were loaded anew", 1)
 	stored("/2", false)
 
-	write("proxy.max-body = 16MiB", "proxy.listen = :1", "proxy.stale-if-error = 9s")
+	write("proxy.max-body = 16MiB", "proxy.listen = :1", "proxy.stale-if-error = 9s",
+		"proxy.memory = 1GiB")
 	p.until("settings were loaded anew", 2)
-	p.until("restart to use it\" setting=proxy.listen", 1)
+	p.until("restart to use it\" setting=proxy.memory", 1)
+	for _, flag := range []string{"listen", "stale-if-error"} {
+		p.until("the command line overrides: it does not count\" setting=proxy."+flag, 1)
+	}
+	if strings.Contains(p.stderr.String(), "restart to use it\" setting=proxy.listen") {
+		t.Errorf("it says that a restart would use what a flag overrides:\n%s", &p.stderr)
+	}
 	stored("/3", true)
 
 	for i, wrong := range [][]string{

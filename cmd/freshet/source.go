@@ -9,6 +9,7 @@ import (
 
 	"github.com/freshet-go/freshet/settings"
 	"github.com/freshet-go/freshet/settings/reload"
+	"github.com/freshet-go/freshet/store/open"
 )
 
 // source says where a command reads its settings: from which file, and under which prefixes.
@@ -17,6 +18,8 @@ type source struct {
 	prefixes string
 	given    map[string]bool // on the command line
 	log      *slog.Logger    // nil: the default
+
+	overridden []string // settings in whose place flags count
 }
 
 func (s *source) define(set *flag.FlagSet) {
@@ -26,6 +29,16 @@ func (s *source) define(set *flag.FlagSet) {
 	}
 	set.Func("config", "", note("config", &s.config))
 	set.Func("prefixes", "", note("prefixes", &s.prefixes))
+}
+
+// overrides notes the settings in whose place the flags of a proxy count that were given.
+func (s *source) overrides(set *flag.FlagSet) {
+	set.Visit(func(f *flag.Flag) {
+		s.overridden = append(s.overridden, "proxy."+f.Name)
+		if f.Name == "store" {
+			s.overridden = append(s.overridden, open.Keys()...)
+		}
+	})
 }
 
 // loader says which settings there are. The file and the environment are the app's, too.
@@ -58,6 +71,7 @@ func (s *source) open(environ []string) (*reload.Watcher, error) {
 	}
 	w, err := reload.Open(reload.Options{
 		Loader: l, File: s.config, Environ: environ, Live: live(), Secrets: secrets(), Log: s.log,
+		Overridden: s.overridden,
 	})
 	if err != nil && s.config != "" && !s.given["config"] {
 		err = errors.Join(err, errors.New("the file is that of the environment variable "+

@@ -45,6 +45,9 @@ type Options struct {
 	// Live are the keys of Loader.Keys that functions of OnChange apply. A change of another key is
 	// logged with the advice to restart. Expiry settings are always live.
 	Live []string
+	// Overridden are the keys of Loader.Keys in whose place something else counts, such as flags of
+	// the command line. A change of one is logged as such, whether or not it is in Live.
+	Overridden []string
 	// Secrets are the keys whose values the log leaves out. Passwords in URLs are masked in any
 	// case.
 	Secrets []string
@@ -205,7 +208,11 @@ func (w *Watcher) report(old, next *settings.Settings) {
 		}
 	}
 	for _, key := range old.Changed(next) {
-		if !slices.Contains(w.o.Live, key) {
+		switch {
+		case slices.Contains(w.o.Overridden, key):
+			w.o.Log.Info("freshet: a setting has changed that the command line overrides: it does not "+
+				"count", "setting", key)
+		case !slices.Contains(w.o.Live, key):
 			w.o.Log.Warn("freshet: a setting has changed that is read at the start alone: "+
 				"restart to use it", "setting", key)
 		}

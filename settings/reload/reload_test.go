@@ -207,6 +207,24 @@ func TestAllOrNothing(t *testing.T) {
 	}
 }
 
+// A change in whose place something else counts asks for no restart.
+func TestTheLogSaysWhatIsOverridden(t *testing.T) {
+	w, file, n := watched(t, "listen = :80\nmax-bytes = 1\n", Options{Live: []string{"max-bytes"},
+		Overridden: []string{"listen", "max-bytes"}})
+	write(t, file, "listen = :81\nmax-bytes = 2\n")
+	if err := w.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"listen", "max-bytes"} {
+		if says := "overrides: it does not count\" setting=" + key; !strings.Contains(n.String(), says) {
+			t.Errorf("the log does not say %s:\n%s", says, n)
+		}
+	}
+	if strings.Contains(n.String(), "restart") {
+		t.Errorf("the log asks for a restart:\n%s", n)
+	}
+}
+
 // The log says what has changed, hides what is secret, and what waits for a restart.
 func TestTheLogSaysWhatHasChanged(t *testing.T) {
 	w, file, n := watched(t, "listen = :80\ntoken = hush1\nmax-bytes = 1\n",
