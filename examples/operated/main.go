@@ -10,11 +10,12 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
+	random "math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -34,7 +35,7 @@ import (
 
 func main() {
 	listen := flag.String("listen", "127.0.0.1:8080", "where to serve")
-	token := flag.String("token", "open sesame, open sesame", "the token of the door")
+	token := flag.String("token", "", "the token of the door; without it, a new one, which is printed")
 	config := flag.String("config", "", "a settings file, whose notices are followed")
 	traffic := flag.Bool("traffic", true, "ask for pages all the time")
 	flag.Parse()
@@ -73,6 +74,11 @@ func run(
 	ctx context.Context, listen, token, config string, traffic bool, stdout, stderr io.Writer,
 ) error {
 	log := slog.New(slog.NewJSONHandler(stderr, nil))
+	password := "the token as the password"
+	if token == "" {
+		token = rand.Text()
+		password = fmt.Sprintf("password %q", token)
+	}
 	board, followed, err := follow(config, log)
 	if err != nil {
 		return err
@@ -118,8 +124,8 @@ func run(
 	server := &http.Server{Handler: cache.Root(outer), ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout: 30 * time.Second}
 	fmt.Fprintf(stdout, "the app        http://%s/page/1\n", l.Addr())
-	fmt.Fprintf(stdout, "its operators  http://%s/__freshet__/  (any user, password %q)\n",
-		l.Addr(), token)
+	fmt.Fprintf(stdout, "its operators  http://%s/__freshet__/  (any user, %s)\n", l.Addr(),
+		password)
 	fmt.Fprintf(stdout, "for Prometheus http://%s/metrics\n", l.Addr())
 	fmt.Fprintf(stdout, "its health     http://%s%s\n", l.Addr(), heartbeat.Path)
 	if traffic {
@@ -134,7 +140,7 @@ func run(
 
 // page takes a while, as pages do.
 func page(w http.ResponseWriter, r *http.Request) {
-	time.Sleep(20*time.Millisecond + time.Duration(rand.IntN(40))*time.Millisecond)
+	time.Sleep(20*time.Millisecond + time.Duration(random.IntN(40))*time.Millisecond)
 	fmt.Fprintf(w, "<p>%s, made at %s</p>\n", r.URL.Path, time.Now().Format(time.TimeOnly))
 }
 
@@ -149,8 +155,8 @@ func visitors(ctx context.Context, site string) {
 	client := &http.Client{Timeout: 10 * time.Second}
 	defer client.CloseIdleConnections()
 	for ctx.Err() == nil {
-		path := fmt.Sprintf("/page/%d", int(40*rand.Float64()*rand.Float64()))
-		switch n := rand.IntN(20); {
+		path := fmt.Sprintf("/page/%d", int(40*random.Float64()*random.Float64()))
+		switch n := random.IntN(20); {
 		case n == 0:
 			path = "/cart"
 		case n < 6:

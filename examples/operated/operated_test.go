@@ -90,6 +90,48 @@ func TestItRuns(t *testing.T) {
 	}
 }
 
+// Without a token the door has a new one, which is printed: none that others may know.
+func TestTheDoorHasATokenOfItsOwn(t *testing.T) {
+	seen := map[string]bool{}
+	for range 2 {
+		ctx, stop := context.WithCancel(t.Context())
+		said, stdout := io.Pipe()
+		ended := make(chan error, 1)
+		go func() { ended <- run(ctx, "127.0.0.1:0", "", "", false, stdout, io.Discard) }()
+		lines := bufio.NewScanner(said)
+		lines.Scan()
+		lines.Scan()
+		found := regexp.MustCompile(`(http://\S+)  \(any user, password "(.+)"\)`).FindStringSubmatch(
+			lines.Text())
+		if found == nil {
+			t.Fatalf("it printed %q", lines.Text())
+		}
+		go io.Copy(io.Discard, said)
+		for password, want := range map[string]int{found[2]: 200, "open sesame, open sesame": 401} {
+			r, _ := http.NewRequestWithContext(ctx, http.MethodGet, found[1]+"stats", nil)
+			r.SetBasicAuth("anybody", password)
+			res, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
+			if res.StatusCode != want {
+				t.Errorf("with %q: %d, want %d", password, res.StatusCode, want)
+			}
+		}
+		seen[found[2]] = true
+		http.DefaultClient.CloseIdleConnections()
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		stdout.Close()
+	}
+	if len(seen) != 2 {
+		t.Errorf("tokens: %v", seen)
+	}
+}
+
 // What the settings file tells clients shows on the next hit after a change, without a purge; a
 // change that is wrong tells the log why, and changes nothing. When the service has ended, operators
 // still have their door.
