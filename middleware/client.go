@@ -40,6 +40,9 @@ func (x *exchange) sendHeader(status int) {
 	if status >= 200 || status == http.StatusSwitchingProtocols {
 		x.tally.status = status
 	}
+	if on := x.c.options.OnHeader; on != nil && status >= 200 {
+		on(status, x.w.Header())
+	}
 	x.w.WriteHeader(status)
 }
 

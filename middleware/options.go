@@ -48,6 +48,11 @@ type Options struct {
 	// Observe, when not nil, gets what became of each request, after its response. The Cache calls
 	// it from many goroutines at once, and waits for it: it must be quick.
 	Observe func(*http.Request, Event)
+	// OnHeader, when not nil, gets the header of each response of the Cache's as it goes out, with
+	// its status, of 200 or more: a hit's, a handler's, one that passes. What it adds the client
+	// gets, and nothing stored has it. The Cache calls it from many goroutines at once. It costs
+	// less than a ResponseWriter around the Cache.
+	OnHeader func(status int, h http.Header)
 	// Trace, when not nil, is called before a handler runs that the Cache may store or share the
 	// response of, with the request that brings the run about; not for requests that pass. The
 	// handler's request has the values of the context that it returns, which is made from the

@@ -86,6 +86,17 @@ func seconds(d time.Duration) []string {
 // sees what everybody else writes, and inside what answers by the request's Origin (CORS), so that
 // browsers see a 410, too; and outside everything else.
 func (b *Board) Handler(app http.Handler) http.Handler {
+	return b.Outer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if retry := b.now().retry; retry != nil {
+			w = &writer{ResponseWriter: w, retry: retry}
+		}
+		app.ServeHTTP(w, r)
+	}))
+}
+
+// Outer is Handler without the Retry-After. That costs a ResponseWriter around each response, which
+// an app spares where one Cache makes all of them, whose Options.OnHeader is [Board.OnHeader].
+func (b *Board) Outer(app http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p := b.now()
 		h := w.Header()
@@ -99,12 +110,19 @@ func (b *Board) Handler(app http.Handler) http.Handler {
 			}
 			h["Alert"] = p.soft
 		}
-		if p.retry == nil {
-			app.ServeHTTP(w, r)
-			return
-		}
-		app.ServeHTTP(&writer{ResponseWriter: w, retry: p.retry}, r)
+		app.ServeHTTP(w, r)
 	})
+}
+
+// OnHeader gives a 503 that has no Retry-After one, as its header goes out: for Options.OnHeader of
+// a Cache within [Board.Outer].
+func (b *Board) OnHeader(status int, h http.Header) {
+	if status != http.StatusServiceUnavailable || len(h["Retry-After"]) > 0 {
+		return
+	}
+	if retry := b.now().retry; retry != nil {
+		h["Retry-After"] = retry
+	}
 }
 
 func (b *Board) percent() float64 {

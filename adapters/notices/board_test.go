@@ -123,6 +123,33 @@ func TestRetryAfter(t *testing.T) {
 	want(t, "none", field(get(busy, "/"), "Retry-After"), "-")
 }
 
+// OnHeader does what Handler's writer does, without one.
+func TestOnHeader(t *testing.T) {
+	var b Board
+	field := func(status int, before ...string) string {
+		h := http.Header{}
+		if before != nil {
+			h["Retry-After"] = before
+		}
+		b.OnHeader(status, h)
+		return h.Get("Retry-After")
+	}
+	want(t, "by default", field(503), "30")
+	want(t, "a 503 that has one", field(503, "7"), "7")
+	want(t, "a 500", field(500), "")
+	set(t, &b, Fields{RetryAfter: 3 * time.Second, Backoff: new(time.Second)})
+	want(t, "changed", field(503), "3")
+	set(t, &b, Fields{RetryAfter: -1})
+	want(t, "none", field(503), "")
+	bare := true
+	b.Outer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, bare = w.(*httptest.ResponseRecorder)
+	})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+	if !bare {
+		t.Error("Outer puts a ResponseWriter around the client's")
+	}
+}
+
 // A panic that something outside turns into a 500 has the fields, too.
 func TestPanic(t *testing.T) {
 	var b Board

@@ -107,7 +107,7 @@ func (f *noticeFlags) around(
 	}
 	beat, alive := heartbeat.New(o), heartbeat.Alive()
 	return func(app http.Handler) http.Handler {
-		told := board.Handler(app)
+		told := board.Outer(app) // see newProxy
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			switch path := r.URL.Path; {
 			case path == f.heartbeat && path != "":

@@ -182,7 +182,7 @@ func newProxy(
 		Cache: freshet.Options{
 			Policy: f.live.Policy, PolicySource: f.live.Source, Name: f.name,
 			StallTimeout: stall, ReadOnly: f.readOnly, Strict: f.strict,
-			RetryAfter: -1, // see f.board
+			RetryAfter: -1, OnHeader: f.board.OnHeader,
 		},
 		Origin: f.notices.origin,
 		Around: f.notices.around(&f.board, entries, func() *proxy.Proxy { return p },

@@ -1,0 +1,55 @@
+package middleware_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/store/memstore"
+)
+
+// Each header that goes out can be added to, once, whatever it is of; nothing stored has what was
+// added.
+func TestOnHeader(t *testing.T) {
+	pages := memstore.New(1 << 20)
+	defer pages.Close()
+	calls, notice := 0, "first"
+	c := middleware.New(pages, middleware.Options{OnHeader: func(status int, h http.Header) {
+		if calls++; status == 200 || status == 503 || status == 304 {
+			h.Add("Notice", notice)
+		}
+	}})
+	defer c.Shutdown(t.Context())
+	runs := 0
+	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		runs++
+		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("ETag", `"1"`)
+		if r.URL.Path == "/503" {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		w.Write([]byte(strings.Repeat("x", 100)))
+	}))
+	for i, s := range []struct {
+		method, path, match string
+		status, runs        int
+	}{
+		{"GET", "/", "", 200, 1}, {"GET", "/", "", 200, 1}, {"GET", "/", `"1"`, 304, 1},
+		{"HEAD", "/", "", 200, 1}, {"POST", "/other", "", 200, 2}, {"GET", "/503", "", 503, 3},
+	} {
+		notice = []string{"first", "second", "third", "fourth", "fifth", "sixth"}[i]
+		r := httptest.NewRequest(s.method, s.path, nil)
+		if s.match != "" {
+			r.Header.Set("If-None-Match", s.match)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if got := strings.Join(w.Result().Header["Notice"], "+"); w.Code != s.status || got != notice ||
+			runs != s.runs || calls != i+1 {
+			t.Errorf("%s %s: %d, %d runs, %d calls, Notice %q, want %d, %d, %d and %q", s.method, s.path,
+				w.Code, runs, calls, got, s.status, s.runs, i+1, notice)
+		}
+	}
+}
