@@ -182,7 +182,23 @@ func (l Loader) unknown(f found) error {
 		return fmt.Errorf("%s: %s is no setting", f.origin, printable(f.key))
 	}
 	return fmt.Errorf("%s: %s is no setting: known are %s", f.origin, printable(f.key),
-		strings.Join(known, ", "))
+		strings.Join(ofGroup(nameOf(f.bare), known), ", "))
+}
+
+// ofGroup returns those of names that are in the group of a key, as proxy.log is in that of
+// proxy.door; all, if none is.
+func ofGroup(key string, names []string) []string {
+	var group []string
+	for _, name := range names {
+		begin, _, found := strings.Cut(name, ".")
+		if found && strings.HasPrefix(key, nameOf(begin+".")) {
+			group = append(group, name)
+		}
+	}
+	if group == nil {
+		return names
+	}
+	return group
 }
 
 // ofStore reports whether a key is called as those of open.Keys are, and the program reads none of

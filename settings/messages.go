@@ -38,11 +38,16 @@ func cut(text string) string {
 	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
-// nearest is the name that key most resembles; empty when none comes near.
+// nearest is the name that key most resembles; empty when none comes near. Of names in one group,
+// as proxy.log and proxy.door are, the part behind the dot must come near.
 func nearest(key string, names []string) string {
 	best, least := "", 1+len(key)/3
 	for _, name := range names {
-		if d := spelling.Distance(key, nameOf(name)); d < least {
+		one, other := key, nameOf(name)
+		if group, _, found := strings.Cut(name, "."); found && strings.HasPrefix(key, nameOf(group+".")) {
+			one, other = key[len(group)+1:], other[len(group)+1:]
+		}
+		if d := spelling.Distance(one, other); d < min(least, 1+len(one)/3) {
 			best, least = name, d
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"flag"
 	"fmt"
 	"strings"
+
+	"github.com/freshet-go/freshet/settings"
 )
 
 // parseAnywhere parses flags that may stand before, between and behind other words, and returns
@@ -31,7 +33,7 @@ func parseFlags(set *flag.FlagSet, args []string) error {
 	var wrong []error
 	word := "" // the first that is no flag
 	for {
-		err := set.Parse(args)
+		err, before := set.Parse(args), args
 		args = set.Args()
 		switch {
 		case errors.Is(err, flag.ErrHelp):
@@ -46,9 +48,25 @@ func parseFlags(set *flag.FlagSet, args []string) error {
 		default:
 			if word == "" {
 				word = args[0]
-				wrong = append(wrong, fmt.Errorf("%q is no flag", word))
+				wrong = append(wrong, fmt.Errorf("%q is no flag%s", word, afterFlag(set,
+					before[:len(before)-len(args)], word)))
 			}
 			args = args[1:]
 		}
 	}
+}
+
+// afterFlag says, of a word that stands behind flags, how it would be the value of the last one.
+func afterFlag(set *flag.FlagSet, flags []string, word string) string {
+	if len(flags) == 0 {
+		return ""
+	}
+	name := strings.TrimLeft(flags[len(flags)-1], "-")
+	if f := set.Lookup(name); f == nil || !isBool(f) {
+		return ""
+	}
+	if _, err := settings.Bool(word); err != nil {
+		return ""
+	}
+	return fmt.Sprintf(": write --%s=%s", name, word)
 }

@@ -271,6 +271,16 @@ func TestConfigRefusesWhatTheProxyDoes(t *testing.T) {
 	}
 }
 
+// Where the upstream is missing, what stands in its place is named.
+func TestAMissingUpstreamIsFound(t *testing.T) {
+	_, err := readProxyFlags([]string{"--config", iniOf(t, "[freshet]", "upstream = http://a")}, nil,
+		nil)
+	if err == nil || !strings.Contains(err.Error(), "a.ini:2: upstream is not read here: "+
+		"proxy.upstream is") {
+		t.Errorf("it says %v", err)
+	}
+}
+
 // Every command reads the file of FRESHET_CONFIG, and a Kinto's settings with --prefixes.
 func TestEveryCommandReadsASettingsFile(t *testing.T) {
 	file := iniOf(t, "[app:main]", "kinto.cache_backend = kinto.core.cache.memory",

@@ -111,8 +111,12 @@ func readProxyFlags(args, environ []string, log *slog.Logger) (*proxyFlags, erro
 	f.source.log = log
 	err := f.read(set, args, environ)
 	if err == nil && f.upstreams == nil {
-		err = errors.New("--upstream is missing: the URL of the server to cache for, such as " +
-			"http://127.0.0.1:9000")
+		missing := []error{errors.New("--upstream is missing: the URL of the server to cache for, " +
+			"such as http://127.0.0.1:9000")}
+		for _, warning := range f.watch.Settings().Warnings() { // upstream = … of the file, say
+			missing = append(missing, errors.New(warning))
+		}
+		err = errors.Join(missing...)
 	}
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"strings"
 
 	"github.com/freshet-go/freshet/settings"
@@ -52,6 +53,11 @@ func (s *source) loader(environ []string) (l settings.Loader, err error) {
 		if !s.given[name] {
 			*to, _ = settings.Get(named, name, "", settings.Text)
 		}
+	}
+	switch filepath.Ext(s.config) {
+	case ".json", ".yaml", ".yml":
+		return l, fmt.Errorf("--config %q: allowed is an .ini file, with lines such as "+
+			"proxy.upstream = http://127.0.0.1:9000: JSON and YAML are not read", s.config)
 	}
 	l = settings.Loader{Shared: true, Keys: keys()}
 	l.Prefixes, _ = settings.List(s.prefixes)

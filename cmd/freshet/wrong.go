@@ -79,6 +79,10 @@ func inOurWords(set *flag.FlagSet, err error) error {
 	if name, ok := strings.CutPrefix(text, "flag needs an argument: -"); ok {
 		return &flagError{name, fmt.Errorf("--%s needs a value", name)}
 	}
+	if rest, ok := strings.CutPrefix(text, "invalid boolean flag "); ok { // without a value
+		name, why, _ := strings.Cut(rest, ": ")
+		return &flagError{name, fmt.Errorf("--%s is %s", name, why)}
+	}
 	for _, before := range []string{" for flag -", " for -"} { // the value stands before, quoted
 		if value, rest, ok := strings.Cut(text, before); ok {
 			name, why, _ := strings.Cut(rest, ": ")
