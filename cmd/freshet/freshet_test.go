@@ -183,7 +183,8 @@ func TestExitStatusAndMessage(t *testing.T) {
 				"http://192.0.2.1,http://localhost:9321"}, 2,
 			"it would ask itself without end"},
 		{"the proxy itself by TLS", nil, []string{"proxy", "--listen-tls", ":9321", "--tls-cert",
-			pair.cert, "--tls-key", pair.key, "--upstream", "https://localhost:9321"}, 2, "is the proxy's own --listen-tls :9321"},
+			pair.cert, "--tls-key", pair.key, "--upstream", "https://localhost:9321"}, 2,
+			"is the proxy's own --listen-tls :9321"},
 		{"checks without a path", nil, []string{"proxy", up, "--health-fall", "2"}, 2,
 			"need --health-path"},
 		{"checks of what is no path", nil, []string{"proxy", up, "--health-path", "healthz"}, 2,
@@ -322,7 +323,7 @@ func (l *logged) String() string {
 }
 
 var startLine = regexp.MustCompile(
-	`^freshet proxy: serving (https?://\S+)(?: and https://\S+)? from http\S+, keeping up to .* in memory(, and all of it in .*| of what others .*)?$`)
+	`^freshet proxy: serving (https?://\S+)(?: and https://\S+)? from http\S+, keeping up to .* in memory(, and all of it in .*| of what .*)?$`)
 
 func start(t *testing.T, environ []string, args ...string) *running {
 	t.Helper()
