@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/freshet-go/freshet/internal/rules"
@@ -55,7 +56,9 @@ func (o *origin) send(r *http.Request) (answer, error) {
 		if r.Context().Err() != nil || uploadFault(r.Context()) != nil {
 			break // the client's doing
 		}
-		o.upstreams.lost(to, err, time.Now())
+		if !isOurs(err) {
+			o.upstreams.lost(to, err, time.Now())
+		}
 		if w.pinned && !sent {
 			w.to.CompareAndSwap(to, nil) // there is no connection to stay with
 		}
@@ -65,6 +68,12 @@ func (o *origin) send(r *http.Request) (answer, error) {
 		tried = append(tried, to)
 	}
 	return answer{}, failed
+}
+
+// isOurs reports whether an error is of this process, which may open no more files: no fault of an
+// upstream's.
+func isOurs(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
 // choose returns the upstream that is next on the way.

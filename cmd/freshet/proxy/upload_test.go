@@ -11,7 +11,9 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -240,6 +242,25 @@ func TestBadUploadsAreNoFaultOfTheUpstream(t *testing.T) {
 			conn.Close()
 		}
 		synctest.Wait()
+		want(t, "responses lost", p.origin.upstreams.all[0].health, health{})
+	})
+}
+
+// Where this process may open no more files, which many clients at once can bring about, no upstream
+// is taken out of turn.
+func TestNoFilesLeftIsNoFaultOfTheUpstream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, clients := inMemory(t, Options{}, nil)
+		p.origin.usual.transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
+			return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}
+		}
+		for range maxLost {
+			conn := clients.connect()
+			head(conn, "GET", "/", "Connection: close")
+			status, _ := answerOf(t, bufio.NewReader(conn))
+			want(t, "status", status, 502)
+			conn.Close()
+		}
 		want(t, "responses lost", p.origin.upstreams.all[0].health, health{})
 	})
 }
