@@ -40,10 +40,15 @@ func (x *exchange) sendHeader(status int) {
 	if status >= 200 || status == http.StatusSwitchingProtocols {
 		x.tally.status = status
 	}
-	if on := x.c.options.OnHeader; on != nil && status >= 200 {
+	if on := x.c.options.OnHeader; on != nil && status >= 200 && !x.inside() {
 		on(status, x.w.Header())
 	}
 	x.w.WriteHeader(status)
+}
+
+// inside reports whether the response goes to another mount of the Cache, which may store it.
+func (x *exchange) inside() bool {
+	return x.c.runOf(x.around) != nil || x.passing != nil && x.passing.x.c == x.c
 }
 
 // watched is a client whose writes are watched, once they may wait for it.

@@ -3,10 +3,13 @@ package middleware_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store/memstore"
 )
 
@@ -23,7 +26,7 @@ func TestOnHeader(t *testing.T) {
 	}})
 	defer c.Shutdown(t.Context())
 	runs := 0
-	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	page := func(w http.ResponseWriter, r *http.Request) {
 		runs++
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.Header().Set("ETag", `"1"`)
@@ -31,7 +34,32 @@ func TestOnHeader(t *testing.T) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 		w.Write([]byte(strings.Repeat("x", 100)))
-	}))
+	}
+	h := c.Handler(http.HandlerFunc(page))
+	// as it is, and as a mount inside of others
+	off := policy.Policy{Off: true}
+	for name, around := range map[string]http.Handler{
+		"a mount": h, "one inside of another": c.With(policy.Policy{TTL: time.Minute})(h),
+		"one with a key of its own": c.With(policy.Policy{TTL: time.Minute})(
+			c.With(policy.Policy{TTL: time.Minute, Key: policy.KeyOptions{
+				Headers: []string{"A"}}})(http.HandlerFunc(page))),
+		"one inside of another that is off": c.With(off)(
+			c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(page))),
+	} {
+		calls, notice = 0, "other"
+		path := "/" + url.PathEscape(name)
+		for range 3 {
+			w := httptest.NewRecorder()
+			around.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+			if got := strings.Join(w.Result().Header["Notice"], "+"); got != notice {
+				t.Errorf("%s: Notice %q", name, got)
+			}
+		}
+		if calls != 3 {
+			t.Errorf("%s: %d calls for 3 responses", name, calls)
+		}
+	}
+	calls, runs = 0, 0
 	for i, s := range []struct {
 		method, path, match string
 		status, runs        int
