@@ -24,6 +24,7 @@ type Access struct {
 	UserAgent string        //
 	Status    int           // 0: none was sent
 	Bytes     int64         // of the body
+	Type      string        // the Content-Type; "": none was sent, or it is a refresh
 	Took      time.Duration // until the body's end
 	Cache     string        // the parameters of Cache-Status; "": the cache was not asked
 	Aborted   bool          // the response was cut
@@ -52,7 +53,7 @@ func (p *Proxy) serveLogged(w http.ResponseWriter, r *http.Request) {
 		}
 		said := p.requested(r)
 		said.Began, said.Took, said.Aborted = began, time.Since(began), aborted
-		said.Status, said.Bytes = a.status, a.bytes
+		said.Status, said.Bytes, said.Type = a.status, a.bytes, a.Header().Get("Content-Type")
 		if a.status == 0 && !aborted {
 			said.Status = http.StatusOK // which net/http's server sends
 		}

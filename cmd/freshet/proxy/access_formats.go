@@ -77,13 +77,14 @@ func (a *Access) appendJSON(b []byte) []byte {
 		Proto   string    `json:"proto"`
 		Status  int       `json:"status"`
 		Bytes   int64     `json:"bytes"`
+		Type    string    `json:"content_type,omitempty"`
 		Took    float64   `json:"took"`
 		Cache   string    `json:"cache"`
 		Referer string    `json:"referer,omitempty"`
 		Agent   string    `json:"agent,omitempty"`
 		Aborted bool      `json:"aborted,omitempty"`
 		Refresh bool      `json:"refresh,omitempty"`
-	}{a.Began, a.Client, a.Method, a.Host, a.URI, a.Proto, a.Status, a.Bytes, a.Took.Seconds(),
+	}{a.Began, a.Client, a.Method, a.Host, a.URI, a.Proto, a.Status, a.Bytes, a.Type, a.Took.Seconds(),
 		a.Cache, a.Referer,
 		a.UserAgent, a.Aborted, a.Refresh})
 	if err != nil {
