@@ -21,7 +21,7 @@ func statuses() (all []story) {
 			kept(fmt.Sprintf("%d with a stated lifetime", status),
 				code(status, "Cache-Control: max-age=60")))
 	}
-	for _, status := range []int{412, 416, 428, 429, 431, 511} {
+	for _, status := range []int{412, 416, 425, 428, 429, 431, 511} {
 		all = append(all,
 			refused(fmt.Sprintf("%d is never stored", status), "status",
 				code(status, "Cache-Control: max-age=60")))

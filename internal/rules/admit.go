@@ -43,8 +43,8 @@ type Admission struct {
 // requested and received are when the handler began and when h was complete.
 //
 // Any final status may be stored when the response states its lifetime itself, except those that
-// answer something which is not in the key (304, 412, 416) and those that forbid it (428, 429, 431
-// and 511: RFC 6585). A lifetime of the operator's covers only 200, 203, 206, 300, 301, 308 and
+// answer something which is not in the key (304, 412, 416) and those that forbid it (425: RFC 8470;
+// 428, 429, 431 and 511: RFC 6585). A lifetime of the operator's covers only 200, 203, 206, 300, 301, 308 and
 // 410, so that no setting keeps an error page for everyone; a heuristic one the statuses of RFC
 // 9110 section 15.1 and responses that say public.
 //
@@ -234,6 +234,8 @@ func storableStatus(status int) bool {
 	case http.StatusNotModified, http.StatusPreconditionFailed,
 		http.StatusRequestedRangeNotSatisfiable:
 		return false // each answers a field of the request that is in no key
+	case http.StatusTooEarly:
+		return false // RFC 8470 section 5.2
 	case 428, 429, 431, 511:
 		return false // RFC 6585
 	}
