@@ -171,6 +171,10 @@ var meanings = map[policy.Reason]Meaning{
 		"Set the cookie elsewhere; Policy.StoreCookies, if all may have the same; Policy.Shared, " +
 			"if a handler outside " +
 			"sets it and the page is the same for all."},
+	"set-identity": {"A response field other than Set-Cookie gives the client a session, a token or " +
+		"another identity.", "RFC 9111 section 7.3",
+		"Set the field elsewhere; a lifetime, and public or s-maxage in Cache-Control, or " +
+			"Policy.Shared, if all may have the same."},
 	"no-lifetime": {"Nobody says how long the response lives: neither its fields nor your settings.",
 		"RFC 9111 section 4.2.1", "Policy.TTL, a setting for the resource, SetTTL, or max-age in " +
 			"Cache-Control."},

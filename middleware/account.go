@@ -444,6 +444,12 @@ func (x *exchange) reasonSource(adm *rules.Admission, own, whole http.Header) st
 			return "Set-Cookie of a handler outside the cache: " + names
 		}
 		return "Set-Cookie: " + names
+	case rules.ReasonSetIdentity:
+		names := rules.IdentityFields(whole)
+		if len(rules.IdentityFields(own)) == 0 {
+			return namesOf("a handler outside the cache: response field", names)
+		}
+		return namesOf("response field", names)
 	case rules.ReasonAuthorization, rules.ReasonCookie:
 		return namesOf("request field", rules.Identifying(x.r, x.p))
 	case rules.ReasonRequestNoStore:

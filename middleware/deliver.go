@@ -64,8 +64,15 @@ func (n *run) dropRemoved() {
 }
 
 // sharedTrailers returns the trailers that others may have: not Set-Cookie, which is no trailer
-// (RFC 9110 section 6.5.1) and one user's, and none that the header keeps from others by its name.
-func (n *run) sharedTrailers() http.Header { return without(n.rec.trailers(), n.strip) }
+// (RFC 9110 section 6.5.1) and one user's, none that gives its client another identity, and none
+// that the header keeps from others by its name.
+func (n *run) sharedTrailers() http.Header {
+	trailers := n.rec.trailers()
+	if n.x.p.Shared {
+		return without(trailers, n.strip)
+	}
+	return without(trailers, slices.Concat(n.strip, rules.IdentityFields(trailers)))
+}
 
 // ownTrailers returns the trailers of a whole response, if its own client gets more of them than
 // others do.
@@ -142,6 +149,9 @@ func (x *exchange) header(h http.Header, e *store.Entry, age time.Duration, out 
 	}
 	if cookie {
 		rules.KeepFromOthers(client)
+	}
+	if out.Detail == rules.ReasonSetIdentity {
+		rules.KeepPrivate(client)
 	}
 	x.say(client, before, age, out)
 }
@@ -266,6 +276,9 @@ func (x *exchange) notModified(
 	}
 	if cookie {
 		rules.KeepFromOthers(client)
+	}
+	if out.Detail == rules.ReasonSetIdentity {
+		rules.KeepPrivate(client)
 	}
 	x.say(client, client["Cache-Status"], age, out)
 	x.head(http.StatusNotModified)

@@ -126,6 +126,9 @@ func (g *gate) leaves(status int, h http.Header) {
 		if p.e.Announced {
 			p.sent.Retract(h, p.p)
 		}
+		if p.why == rules.ReasonSetIdentity {
+			rules.KeepPrivate(h)
+		}
 		p.unsay(h)
 	}
 }

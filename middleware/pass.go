@@ -197,8 +197,8 @@ func (w *passWriter) WriteHeader(status int) {
 			w.watch.onHeader(status, h)
 		}
 		if !w.quiet {
-			if setsCookie(h) {
-				rules.KeepFromOthers(h)
+			if setsCookie(h) || w.out.Detail == rules.ReasonSetIdentity {
+				rules.KeepPrivate(h)
 			}
 			w.out.FwdStatus = status
 			h["Cache-Status"] = after(h["Cache-Status"], w.x.c.statusField(&w.out))

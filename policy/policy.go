@@ -118,7 +118,8 @@ type Policy struct {
 	// another name (X-Tenant), say so here.
 	Credentials func(*http.Request) bool
 	// Shared states that the responses are the same for everyone: credentials on the request keep
-	// nothing out of the cache, and such requests collapse like any other.
+	// nothing out of the cache, and such requests collapse like any other. Nor does a response field
+	// that gives its client an identity, such as X-Session-Token; Set-Cookie does.
 	Shared bool
 	// PassCookies lists cookies that mark a request as one user's own, such as
 	// "wordpress_logged_in_*"; an entry ending in * matches by prefix. A GET or HEAD with one of

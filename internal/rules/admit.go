@@ -53,7 +53,10 @@ type Admission struct {
 // response whose stated lifetime is 0 is kept to be validated for the anonymous alone, unless it
 // says public. Set-Cookie keeps a response out, unless p.StoreCookies; so it does where
 // private="Set-Cookie" or no-cache="Set-Cookie" keeps the field itself out, unless the response
-// states a positive lifetime and comes from no other cache (Cache-Status). A response that varies
+// states a positive lifetime and comes from no other cache (Cache-Status). A field that gives its
+// client an identity otherwise (see GivesIdentity) keeps a response out, too, unless p.Shared or the
+// response states a positive lifetime beside public, s-maxage or, as above, private="…" of that
+// field. A response that varies
 // by Authorization and Cookie is for the anonymous alone if it was made for them, unless it says
 // public.
 //
@@ -173,6 +176,8 @@ func refuse(
 		return req.credentialsReason()
 	case len(h["Set-Cookie"]) > 0 && !p.StoreCookies && !a.setsAside("Set-Cookie", h):
 		return ReasonSetCookie
+	case !p.Shared && !(d.forAll() && a.Explicit && a.Fresh > 0) && a.givesIdentity(h):
+		return ReasonSetIdentity
 	}
 	return ""
 }

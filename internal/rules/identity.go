@@ -89,7 +89,7 @@ func namesIdentity(name string) bool {
 		if i < len(name) && name[i] != '-' && name[i] != '_' && name[i] != '.' {
 			continue
 		}
-		kind := kindOf(name[start:i])
+		kind := requestWords.kindOf(name[start:i])
 		switch {
 		case kind == identityWord,
 			before == userWord && kind != agentWord,
@@ -118,6 +118,12 @@ const (
 	clientWord                    // ... "client"
 	tlsClientWord                 // both: it does, whatever it says of the certificate
 	verifyWord                    // ... but for whether there is a good one, which everybody's says
+
+	// of responses alone: see responseWords
+	tokenWord // it does, but behind a placeWord
+	placeWord // what a token says that is no identity: where to go on reading
+	countWord // it does not: it counts something, whatever that is
+	hintWord  // it does not, as the last one: it says how to get an identity
 )
 
 // wordKinds holds the words that mean something, by kind, in lower case.
@@ -141,27 +147,33 @@ var wordKinds = map[wordKind]string{
 	verifyWord: "verify verified",
 }
 
-// knownWords is wordKinds the other way round. wordLengths has, for each first letter, a bit for
-// the length of each such word, so that most words are not looked up. They have less than 16
-// letters.
-var knownWords, wordLengths = func() (known map[string]wordKind, lengths [256]uint16) {
-	known = map[string]wordKind{}
-	for kind, words := range wordKinds {
-		for _, word := range strings.Fields(words) {
-			known[word] = kind
-			lengths[word[0]] |= 1 << len(word)
+// vocabulary is words by kind the other way round. lengths has, for each first letter, a bit for the
+// length of each such word, so that most words are not looked up. They have less than 16 letters.
+type vocabulary struct {
+	known   map[string]wordKind
+	lengths [256]uint16
+}
+
+var requestWords = vocabularyOf(wordKinds)
+
+func vocabularyOf(kinds map[wordKind]string) *vocabulary {
+	v := &vocabulary{known: map[string]wordKind{}}
+	for kind, words := range kinds {
+		for word := range strings.FieldsSeq(words) {
+			v.known[word] = kind
+			v.lengths[word[0]] |= 1 << len(word)
 		}
 	}
-	return known, lengths
-}()
+	return v
+}
 
-func kindOf(word string) wordKind {
-	if word == "" || wordLengths[lower(word[0])]>>len(word)&1 == 0 {
+func (v *vocabulary) kindOf(word string) wordKind {
+	if word == "" || v.lengths[lower(word[0])]>>len(word)&1 == 0 {
 		return plainWord
 	}
 	var folded [16]byte
 	for i := range len(word) {
 		folded[i] = lower(word[i])
 	}
-	return knownWords[string(folded[:len(word)])]
+	return v.known[string(folded[:len(word)])]
 }

@@ -21,6 +21,9 @@ type Outside struct {
 	Cookie bool
 	// Beside: a cookie is set, and the policy says that the page is the same for everybody.
 	Beside bool
+	// Identity: a field gives the client another identity than a cookie (see GivesIdentity), and the
+	// policy does not say that the page is the same for everybody (Shared). So it is answered, too.
+	Identity bool
 	// Nonce: a Content-Security-Policy has a nonce, which the handler puts into its page as well,
 	// and the policy does not say that the page is the same for everybody (Shared). It is answered
 	// by its handler alone, too.
@@ -36,7 +39,8 @@ type Outside struct {
 	// responses vary, on its account, by what no request can be known to match
 	star bool
 	vary []string // ... and by these fields
-	// Cache-Control, Expires, targeted fields, Vary and Set-Cookie; nil when none matters
+	// Cache-Control, Expires, targeted fields, Vary, Set-Cookie and what gives an identity; nil when
+	// none matters
 	fields http.Header
 
 	late   bool        // the fields came when the response was sent: see Late
@@ -74,6 +78,8 @@ func ReadOutside(h http.Header, p *policy.Policy) (o Outside) {
 			continue
 		case NamesLifetime(name, p):
 			o.speaks = true
+		case !p.Shared && GivesIdentity(name, values):
+			o.Identity = true
 		default:
 			continue
 		}
@@ -111,6 +117,8 @@ func (o *Outside) Alone() policy.Reason {
 	switch {
 	case o.Cookie:
 		return ReasonSetCookie
+	case o.Identity:
+		return ReasonSetIdentity
 	case o.Nonce:
 		return ReasonNonce
 	}
@@ -196,7 +204,7 @@ func (o *Outside) Judged(own http.Header) http.Header {
 // what stands outside, as it did when it was made; what the cache announced does not, nor does what
 // came too early to replace what has been set since: see Late.
 func (o *Outside) Objects(e *store.Entry, p *policy.Policy, now time.Time) policy.Reason {
-	if o.fields == nil && !o.Cookie && !o.Nonce {
+	if o.fields == nil && o.Alone() == "" {
 		return ""
 	}
 	return o.objects(e, p, now)
@@ -276,8 +284,9 @@ func (d *ResponseDirectives) forbids(e *store.Entry) policy.Reason {
 // Sent is what a header says of caching at the moment when it is sent, for Late to compare.
 type Sent struct {
 	cookies, control, expires, vary []string
-	security, reportOnly            []string   // Content-Security-Policy
-	targeted                        [][]string // of those that the policy obeys
+	security, reportOnly            []string    // Content-Security-Policy
+	targeted                        [][]string  // of those that the policy obeys
+	identity                        http.Header // of the fields that give an identity
 	size                            int
 }
 
@@ -298,6 +307,14 @@ func SentWith(h http.Header, p *policy.Policy) Sent {
 			s.targeted[i] = values
 		}
 	}
+	for name, values := range h {
+		if GivesIdentity(name, values) {
+			if s.identity == nil {
+				s.identity = http.Header{}
+			}
+			s.identity[name] = values
+		}
+	}
 	return s
 }
 
@@ -307,7 +324,8 @@ func (s *Sent) equal(now *Sent) bool {
 		s.control) &&
 		slices.Equal(now.expires, s.expires) && slices.Equal(now.vary, s.vary) &&
 		slices.Equal(now.security, s.security) && slices.Equal(now.reportOnly, s.reportOnly) &&
-		slices.EqualFunc(now.targeted, s.targeted, slices.Equal[[]string])
+		slices.EqualFunc(now.targeted, s.targeted, slices.Equal[[]string]) &&
+		maps.EqualFunc(now.identity, s.identity, slices.Equal[[]string])
 }
 
 // before returns what was sent in a targeted field.
@@ -347,6 +365,8 @@ func (s *Sent) Late(h http.Header, p *policy.Policy) (o Outside) {
 			switch {
 			case obeyed:
 				values = Added(values, before)
+			case GivesIdentity(name, values):
+				values = Added(values, s.identity[http.CanonicalHeaderKey(name)])
 			// which tells what Vary: Origin means
 			case !strings.HasPrefix(name, "Access-Control-Allow-"):
 				continue

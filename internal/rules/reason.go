@@ -26,6 +26,8 @@ const (
 	ReasonAuthorization policy.Reason = "authorization"
 	ReasonCookie        policy.Reason = "cookie"     // the same for what else identifies a user
 	ReasonSetCookie     policy.Reason = "set-cookie" // it sets a cookie
+	// a field other than Set-Cookie gives its client a session, a token or another identity
+	ReasonSetIdentity policy.Reason = "set-identity"
 	// neither the response nor the operator says how long it lives
 	ReasonNoLifetime policy.Reason = "no-lifetime"
 	ReasonNoCache    policy.Reason = "no-cache" // no-cache, without anything to validate it with

@@ -13,6 +13,8 @@ func outside() (all []Attack) {
 	for name, around := range map[string]func(http.Handler) http.Handler{
 		"a cookie, before":               before("Set-Cookie", "session=%d"),
 		"a cookie, late":                 late("Set-Cookie", "session=%d"),
+		"a token, before":                before("X-Session-Token", "session=%d"),
+		"a token, late":                  late("X-Session-Token", "session=%d"),
 		"private, before":                before("Cache-Control", "private"),
 		"private, late":                  late("Cache-Control", "private"),
 		"no-store, late":                 late("Cache-Control", "no-store"),
