@@ -12,4 +12,5 @@ import (
 	_ "github.com/labstack/echo-contrib/session"
 	_ "github.com/labstack/echo/v4/middleware"
 	_ "github.com/rs/cors"
+	_ "github.com/unrolled/secure"
 )

@@ -9,14 +9,16 @@ import (
 // scheme.
 var (
 	hostFields = []string{
-		"Host", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Server", "X-Host",
-		"X-Http-Host-Override",
-		"X-Original-Host",
+		"Host", "Disguised-Host", "Fly-Forwarded-Port", "X-Envoy-Original-Host", "X-Forwarded-Host",
+		"X-Forwarded-Hosts", "X-Forwarded-Port", "X-Forwarded-Server", "X-Host",
+		"X-Http-Host-Override", "X-Original-Host",
 	}
 	schemeFields = []string{
-		"Front-End-Https", "X-Forwarded-Proto", "X-Forwarded-Protocol", "X-Forwarded-Scheme",
-		"X-Forwarded-Ssl",
-		"X-Scheme", "X-Url-Scheme",
+		"Cf-Visitor", "Cloudfront-Forwarded-Proto", "Fastly-Ssl", "Fly-Forwarded-Proto",
+		"Fly-Forwarded-Ssl", "Front-End-Https", "Https-From-Lb", "Scheme", "Ssl-Offloaded",
+		"X-Appengine-Https", "X-Appservice-Proto", "X-Arr-Ssl", "X-Forwarded-Https",
+		"X-Forwarded-Proto", "X-Forwarded-Protocol", "X-Forwarded-Scheme", "X-Forwarded-Ssl",
+		"X-Original-Proto", "X-Original-Scheme", "X-Proto", "X-Scheme", "X-Url-Scheme",
 	}
 )
 

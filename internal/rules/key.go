@@ -143,8 +143,8 @@ func (q *Request) appendMount(b []byte) []byte {
 func (q *Request) appendExtras(b []byte, r *http.Request, p *policy.Policy, s seen) []byte {
 	b = q.appendRewritten(b, r, p)
 	if s&sawForwarding != 0 && !p.Key.IgnoreForwarded {
-		for left := uint32(s & sawForwarding); left != 0; left &= left - 1 {
-			i := bits.TrailingZeros32(left)
+		for left := uint64(s & sawForwarding); left != 0; left &= left - 1 {
+			i := bits.TrailingZeros64(left)
 			if i == fwdForwarded {
 				b = appendForwarded(b, r.Header[forwardingFields[i]])
 			} else {

@@ -181,7 +181,7 @@ func (q *Request) Anyone() *Request {
 type seen uint64
 
 const (
-	sawAuthorization seen = 1 << (iota + 32) // below: one bit for each of forwardingFields
+	sawAuthorization seen = 1 << (iota + 48) // below: one bit for each of forwardingFields
 	sawCredentials
 	sawConditional
 	sawPrecondition
@@ -194,7 +194,7 @@ const (
 	sawIdentity
 	sawHost
 
-	sawForwarding seen = 1<<32 - 1
+	sawForwarding seen = 1<<48 - 1
 )
 
 // The bits of the forwarding fields, in the order in which they enter a key.
@@ -218,34 +218,88 @@ const (
 	fwdXScheme
 	fwdScriptName
 	fwdURLScheme
+	fwdHTTPS
+	fwdHosts
+	fwdContext
+	fwdOriginalProto
+	fwdOriginalScheme
+	fwdOriginalPrefix
+	fwdXProto
+	fwdAppengineHTTPS
+	fwdAppserviceProto
+	fwdArrSSL
+	fwdEnvoyHost
+	fwdEnvoyPath
+	fwdIngressPath
+	fwdReplacedPath
+	fwdCfVisitor
+	fwdCloudfrontProto
+	fwdDisguisedHost
+	fwdFastlySSL
+	fwdFlyPort
+	fwdFlyProto
+	fwdFlySSL
+	fwdHTTPSFromLB
+	fwdSchemeAlone
+	fwdSSLOffloaded
 	forwardingCount
 )
 
-// forwardingFields are the fields by which proxies tell an app which scheme, host, port and path
-// the client asked for. Apps and frameworks build links and redirects from them, so a client that
-// forges one must not fill the entry of those who do not. X-Forwarded-For and its kin are left out:
-// they differ for each client, and what an app makes of them is no business of a shared cache.
+// forwardingFields are the fields by which proxies, CDNs and hosting services tell an app which
+// scheme, host, port and path the client asked for. Apps and frameworks build links and redirects
+// from them, so a client that forges one must not fill the entry of those who do not, and a redirect
+// to https must not answer those who came by it. X-Forwarded-For and its kin are left out: they
+// differ for each client, and what an app makes of them is no business of a shared cache.
+// docs/caching.md lists them.
 var forwardingFields = [forwardingCount]string{
-	fwdForwarded:     "Forwarded",
-	fwdFrontEndHTTPS: "Front-End-Https",
-	fwdHost:          "X-Forwarded-Host",
-	fwdPath:          "X-Forwarded-Path",
-	fwdPort:          "X-Forwarded-Port",
-	fwdPrefix:        "X-Forwarded-Prefix",
-	fwdProto:         "X-Forwarded-Proto",
-	fwdProtocol:      "X-Forwarded-Protocol",
-	fwdScheme:        "X-Forwarded-Scheme",
-	fwdServer:        "X-Forwarded-Server",
-	fwdSSL:           "X-Forwarded-Ssl",
-	fwdURI:           "X-Forwarded-Uri",
-	fwdXHost:         "X-Host",
-	fwdHostOverride:  "X-Http-Host-Override",
-	fwdOriginalHost:  "X-Original-Host",
-	fwdOriginalURI:   "X-Original-Uri",
-	fwdXScheme:       "X-Scheme",
-	fwdScriptName:    "X-Script-Name",
-	fwdURLScheme:     "X-Url-Scheme",
+	fwdForwarded:       "Forwarded",
+	fwdFrontEndHTTPS:   "Front-End-Https",
+	fwdHost:            "X-Forwarded-Host",
+	fwdPath:            "X-Forwarded-Path",
+	fwdPort:            "X-Forwarded-Port",
+	fwdPrefix:          "X-Forwarded-Prefix",
+	fwdProto:           "X-Forwarded-Proto",
+	fwdProtocol:        "X-Forwarded-Protocol",
+	fwdScheme:          "X-Forwarded-Scheme",
+	fwdServer:          "X-Forwarded-Server",
+	fwdSSL:             "X-Forwarded-Ssl",
+	fwdURI:             "X-Forwarded-Uri",
+	fwdXHost:           "X-Host",
+	fwdHostOverride:    "X-Http-Host-Override",
+	fwdOriginalHost:    "X-Original-Host",
+	fwdOriginalURI:     "X-Original-Uri",
+	fwdXScheme:         "X-Scheme",
+	fwdScriptName:      "X-Script-Name",
+	fwdURLScheme:       "X-Url-Scheme",
+	fwdHTTPS:           "X-Forwarded-Https",
+	fwdHosts:           "X-Forwarded-Hosts",
+	fwdContext:         "X-Forwarded-Context",
+	fwdOriginalProto:   "X-Original-Proto",
+	fwdOriginalScheme:  "X-Original-Scheme",
+	fwdOriginalPrefix:  "X-Original-Prefix",
+	fwdXProto:          "X-Proto",
+	fwdAppengineHTTPS:  "X-Appengine-Https",
+	fwdAppserviceProto: "X-Appservice-Proto",
+	fwdArrSSL:          "X-Arr-Ssl",
+	fwdEnvoyHost:       "X-Envoy-Original-Host",
+	fwdEnvoyPath:       "X-Envoy-Original-Path",
+	fwdIngressPath:     "X-Ingress-Path",
+	fwdReplacedPath:    "X-Replaced-Path",
+	fwdCfVisitor:       "Cf-Visitor",
+	fwdCloudfrontProto: "Cloudfront-Forwarded-Proto",
+	fwdDisguisedHost:   "Disguised-Host",
+	fwdFastlySSL:       "Fastly-Ssl",
+	fwdFlyPort:         "Fly-Forwarded-Port",
+	fwdFlyProto:        "Fly-Forwarded-Proto",
+	fwdFlySSL:          "Fly-Forwarded-Ssl",
+	fwdHTTPSFromLB:     "Https-From-Lb",
+	fwdSchemeAlone:     "Scheme",
+	fwdSSLOffloaded:    "Ssl-Offloaded",
 }
+
+// ForwardingFields returns the names of the fields that are in the key because they tell an app
+// which scheme, host, port and path the client asked for.
+func ForwardingFields() []string { return forwardingFields[:] }
 
 // hides reports whether Connection names a field that is for the next hop alone, besides those that
 // clients name in earnest. A proxy behind the cache would drop that field; what it then answers is
@@ -285,7 +339,7 @@ func scan(h http.Header) (s seen) {
 			"X-Real-Ip", "X-Request-Id",
 			"Via", "Traceparent", "Tracestate", "X-Requested-With", "Cdn-Loop", "Cf-Connecting-Ip",
 			"Cf-Ipcountry", "Cf-Ray",
-			"Cf-Visitor", "X-Amz-Cf-Id", "X-Amzn-Trace-Id":
+			"X-Amz-Cf-Id", "X-Amzn-Trace-Id":
 			// What most requests have says nothing here.
 		case "Authorization":
 			s |= sawAuthorization
@@ -350,6 +404,54 @@ func scan(h http.Header) (s seen) {
 			s |= 1 << fwdScriptName
 		case "X-Url-Scheme":
 			s |= 1 << fwdURLScheme
+		case "X-Forwarded-Https":
+			s |= 1 << fwdHTTPS
+		case "X-Forwarded-Hosts":
+			s |= 1 << fwdHosts
+		case "X-Forwarded-Context":
+			s |= 1 << fwdContext
+		case "X-Original-Proto":
+			s |= 1 << fwdOriginalProto
+		case "X-Original-Scheme":
+			s |= 1 << fwdOriginalScheme
+		case "X-Original-Prefix":
+			s |= 1 << fwdOriginalPrefix
+		case "X-Proto":
+			s |= 1 << fwdXProto
+		case "X-Appengine-Https":
+			s |= 1 << fwdAppengineHTTPS
+		case "X-Appservice-Proto":
+			s |= 1 << fwdAppserviceProto
+		case "X-Arr-Ssl":
+			s |= 1 << fwdArrSSL
+		case "X-Envoy-Original-Host":
+			s |= 1 << fwdEnvoyHost
+		case "X-Envoy-Original-Path":
+			s |= 1 << fwdEnvoyPath
+		case "X-Ingress-Path":
+			s |= 1 << fwdIngressPath
+		case "X-Replaced-Path":
+			s |= 1 << fwdReplacedPath
+		case "Cf-Visitor":
+			s |= 1 << fwdCfVisitor
+		case "Cloudfront-Forwarded-Proto":
+			s |= 1 << fwdCloudfrontProto
+		case "Disguised-Host":
+			s |= 1 << fwdDisguisedHost
+		case "Fastly-Ssl":
+			s |= 1 << fwdFastlySSL
+		case "Fly-Forwarded-Port":
+			s |= 1 << fwdFlyPort
+		case "Fly-Forwarded-Proto":
+			s |= 1 << fwdFlyProto
+		case "Fly-Forwarded-Ssl":
+			s |= 1 << fwdFlySSL
+		case "Https-From-Lb":
+			s |= 1 << fwdHTTPSFromLB
+		case "Scheme":
+			s |= 1 << fwdSchemeAlone
+		case "Ssl-Offloaded":
+			s |= 1 << fwdSSLOffloaded
 		default:
 			if carriesIdentity(name, values) {
 				s |= sawIdentity
