@@ -15,6 +15,7 @@ require (
 	github.com/labstack/echo-contrib v0.50.1
 	github.com/labstack/echo/v4 v4.16.4
 	github.com/rs/cors v1.11.1
+	github.com/unrolled/secure v1.18.0
 	golang.org/x/net v0.62.0
 	golang.org/x/text v0.44.0
 )
@@ -29,7 +30,6 @@ require (
 	github.com/mattn/go-isatty v0.0.24 // indirect
 	github.com/maypok86/otter/v2 v2.4.0 // indirect
 	github.com/pquerna/cachecontrol v0.2.0 // indirect
-	github.com/unrolled/secure v1.18.0 // indirect
 	github.com/valyala/bytebufferpool v1.0.0 // indirect
 	github.com/valyala/fasttemplate v1.2.2 // indirect
 	golang.org/x/crypto v0.59.0 // indirect
