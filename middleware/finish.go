@@ -17,6 +17,9 @@ func (n *run) finish() {
 	n.finished = true
 	if n.rec.failed != 0 {
 		n.x.c.failedLate(n.x.r, n.rec.status, n.rec.failed)
+		if n.x.around != nil {
+			n.x.around.NoStore() // it sees a page that ends as it should
+		}
 	}
 	switch n.state {
 	case streaming:
@@ -79,10 +82,15 @@ func (n *run) store() {
 // finishStream ends the body for all readers, stores it, and waits until the leader's own client
 // has been served: its connection must not be let go before.
 func (n *run) finishStream() {
-	if n.rec.broken() || n.refused || n.said.failure() != nil || n.f.Broken() {
+	if n.rec.cut() || n.refused || n.said.failure() != nil || n.f.Broken() {
 		n.out.Stored, n.out.Detail = false, reasonCut
 		n.x.c.brokeOff(n.x.r, n.said.failure())
 		n.abort()
+	}
+	if n.rec.failed != 0 { // its client and those who read along get what they would without a cache
+		n.f.Retire()
+		n.f.Hush()
+		n.keepFromOthers(reasonCut)
 	}
 	body, whole := n.f.Whole()
 	whole = whole && n.kept != nil && !n.said.silent()
