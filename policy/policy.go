@@ -20,8 +20,8 @@ type Policy struct {
 	Scope func(*http.Request) []string
 
 	// TTL is the freshness lifetime of a response that states none itself (neither Cache-Control
-	// nor Expires) and that was made for a request without credentials. A setting for Resource
-	// takes its place. Default 0: such a response is not stored.
+	// nor Expires) and that was made for a request without credentials, or says public: the word is
+	// consent for this lifetime, too. A setting for Resource takes its place. Default 0: such a response is not stored.
 	TTL time.Duration
 	// ClientTTL is the lifetime that responses announce to clients, in the place of TTL, a setting
 	// or the handler's SetTTL: in whole seconds, counted from each response on. A purge does not
