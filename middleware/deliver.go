@@ -98,7 +98,7 @@ func (x *exchange) write(
 		x.tally.serves(e, age)
 	}
 	if x.req.Conditional && rules.ConditionalStatus(e.Status) && rules.NotModified(x.r.Header, h,
-		now) {
+		e.MadeModified, now) {
 		x.notModified(h, e, age, out)
 		return
 	}
@@ -385,11 +385,13 @@ func (x *exchange) unanswered(err error, out policy.Outcome) {
 	x.observe(out)
 }
 
-// begin sends the header of a response that comes as a stream, or a 304 in its place, and says
-// whether the body follows.
-func (x *exchange) begin(status int, h http.Header, age time.Duration, out *policy.Outcome) bool {
+// begin sends the header h of a response that comes as a stream, or a 304 in its place, and says
+// whether the body follows. made says that the cache made its Last-Modified.
+func (x *exchange) begin(
+	status int, h http.Header, made bool, age time.Duration, out *policy.Outcome,
+) bool {
 	if x.req.Conditional && rules.ConditionalStatus(status) && rules.NotModified(x.r.Header, h,
-		time.Now()) {
+		made, time.Now()) {
 		x.notModified(h, nil, age, out)
 		return false
 	}

@@ -173,13 +173,14 @@ func (n *run) abort() {
 	panic(http.ErrAbortHandler)
 }
 
-// pump serves the leader's client while the handler goes on. Only the body is written from beside
+// pump serves the leader's client, under the header, while the handler goes on; made says that the
+// cache made its Last-Modified. Only the body is written from beside
 // it: whatever outer handlers do when the header is sent, and the header itself, belong to the
 // goroutine of the request.
-func (n *run) pump(header http.Header) {
+func (n *run) pump(header http.Header, made bool) {
 	n.pumped = make(chan error, 1)
 	n.dropRemoved()
-	if !n.x.begin(n.rec.status, header, -1, &n.promised) {
+	if !n.x.begin(n.rec.status, header, made, -1, &n.promised) {
 		n.orAlone()
 		n.pumped <- errNoBody
 		return

@@ -105,7 +105,7 @@ func (x *exchange) relay(f *fill.Fill, rd *fill.Reader, e *store.Entry, out poli
 	x.tellAround(e)
 	age := e.CurrentAge(time.Now())
 	x.tally.serves(e, age)
-	if x.begin(e.Status, e.Header, age, &out) {
+	if x.begin(e.Status, e.Header, e.MadeModified, age, &out) {
 		b := x.body()
 		err := b.stream(rd)
 		x.tally.bytes += *b.sent

@@ -98,7 +98,7 @@ type held struct {
 func (x *exchange) hold(e *store.Entry, now time.Time, force bool) (h held, ok bool) {
 	if len(e.Body) <= bigBody || x.req.Class == rules.ClassHead ||
 		x.req.Conditional && rules.ConditionalStatus(e.Status) && rules.NotModified(x.r.Header,
-			e.Header, now) {
+			e.Header, e.MadeModified, now) {
 		return h, true
 	}
 	h.stall = x.c.watchOf(x.w)

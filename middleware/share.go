@@ -54,7 +54,7 @@ func (n *run) share(h http.Header, e *store.Entry, final, fresh bool) {
 		} else {
 			n.pass()
 		}
-		n.pump(h)
+		n.pump(h, e.MadeModified)
 		return
 	}
 	if !shareable {
@@ -147,7 +147,7 @@ func (n *run) direct(h, said http.Header, final bool) {
 		n.dropOutdated(h)
 	}
 	if n.asks != asSent && n.x.req.Conditional && n.rec.status == http.StatusOK &&
-		rules.NotModified(n.x.r.Header, h, n.rec.received) {
+		rules.NotModified(n.x.r.Header, h, false, n.rec.received) {
 		n.become(substituted)
 		n.answer, n.own = &store.Entry{Status: http.StatusNotModified}, h
 		return

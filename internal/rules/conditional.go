@@ -21,7 +21,12 @@ func ConditionalStatus(status int) bool { return status >= 200 && status <= 299 
 // If-None-Match compares weakly, and "*" matches any stored response. Where it is present, even if
 // no member of it can be understood, If-Modified-Since is not looked at. Without Last-Modified, the
 // response's Date stands in for it.
-func NotModified(req, stored http.Header, now time.Time) bool {
+//
+// made says that the cache made the Last-Modified, of the time when it received the response. Two
+// versions of one second have the same, and so they have the same Date: neither is a strong
+// validator (RFC 9110 section 8.8.2.2), and a client that names that very second may have the other
+// version. It gets the response. A handler's own Last-Modified is its own word, and counts as it is.
+func NotModified(req, stored http.Header, made bool, now time.Time) bool {
 	if lines := req["If-None-Match"]; len(lines) > 0 {
 		return noneMatch(lines, sole(stored, "Etag"))
 	}
@@ -35,13 +40,13 @@ func NotModified(req, stored http.Header, now time.Time) bool {
 	}
 	changed := stored["Last-Modified"]
 	if len(changed) == 0 {
-		changed = stored["Date"]
+		changed, made = stored["Date"], true
 	}
 	if len(changed) != 1 {
 		return false
 	}
 	t, ok := ParseDate(changed[0], now)
-	return ok && !t.After(limit)
+	return ok && (t.Before(limit) || t.Equal(limit) && !made)
 }
 
 // noneMatch reports whether the lines of an If-None-Match name the stored tag: that is, whether the

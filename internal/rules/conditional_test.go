@@ -89,8 +89,33 @@ func TestNotModified(t *testing.T) {
 		{"If-None-Match wins when it is empty", http.Header{inm: {""}, ims: {tuesday}}, dated,
 			false},
 	} {
-		if got := NotModified(c.req, c.stored, wednesday); got != c.want {
+		if got := NotModified(c.req, c.stored, false, wednesday); got != c.want {
 			t.Errorf("%s: %v against %v: got %v", c.why, c.req, c.stored, got)
+		}
+	}
+}
+
+// A date that the cache made, and a Date, answer for the whole of their second, and so not for a copy
+// of that very second.
+func TestNotModifiedByADateOfTheCaches(t *testing.T) {
+	dated := http.Header{"Last-Modified": {monday}, "Date": {monday}}
+	for _, c := range []struct {
+		why    string
+		since  string
+		stored http.Header
+		made   bool
+		want   bool
+	}{
+		{"the handler's own, the same second", monday, dated, false, true},
+		{"made, the same second", monday, dated, true, false},
+		{"made, a later second", second, dated, true, true},
+		{"made, an earlier second", monday, http.Header{"Last-Modified": {second}}, true, false},
+		{"Date, the same second", monday, http.Header{"Date": {monday}}, false, false},
+		{"Date, a later second", second, http.Header{"Date": {monday}}, false, true},
+	} {
+		req := http.Header{"If-Modified-Since": {c.since}}
+		if got := NotModified(req, c.stored, c.made, wednesday); got != c.want {
+			t.Errorf("%s: got %v", c.why, got)
 		}
 	}
 }
@@ -109,8 +134,8 @@ func TestNotModifiedAllocatesNothing(t *testing.T) {
 	tags := http.Header{"If-None-Match": {`W/"x", "y", "a"`}}
 	dates := http.Header{"If-Modified-Since": {mondayObs}}
 	if n := testing.AllocsPerRun(100, func() {
-		NotModified(tags, stored, wednesday)
-		NotModified(dates, stored, wednesday)
+		NotModified(tags, stored, false, wednesday)
+		NotModified(dates, stored, false, wednesday)
 	}); n != 0 {
 		t.Errorf("%v allocations on the hit path", n)
 	}
@@ -122,7 +147,7 @@ func TestNotModifiedIsLinear(t *testing.T) {
 	for _, unit := range []string{`"`, `",`, `,`, ` `, `W/`, `W/"`, `"b" `, `"b",`, "\t,", `x" ,`} {
 		list := strings.Repeat(unit, (4<<20)/len(unit))
 		start := time.Now()
-		NotModified(http.Header{"If-None-Match": {list}}, stored, wednesday)
+		NotModified(http.Header{"If-None-Match": {list}}, stored, false, wednesday)
 		// Milliseconds when linear; minutes and more when quadratic.
 		if took := time.Since(start); took > 10*time.Second {
 			t.Errorf("%q, four megabytes of it: %v", unit, took)
@@ -240,7 +265,7 @@ func FuzzNotModified(f *testing.F) {
 		h := http.Header{"Etag": {tag}, "Last-Modified": {monday}}
 		for _, req := range []http.Header{{"If-None-Match": {list}}, {"If-Modified-Since": {since}},
 			{"If-None-Match": {list}, "If-Modified-Since": {since}}} {
-			got := NotModified(req, h, wednesday)
+			got := NotModified(req, h, false, wednesday)
 			if req["If-None-Match"] != nil && !(wellFormed.MatchString(list) &&
 				wellFormed.MatchString(tag) && !strings.Contains(tag, ",")) {
 				continue

@@ -14,8 +14,8 @@ var noon = time.Date(2026, 1, 7, 12, 0, 0, 0, time.UTC)
 // A client that has the representation gets a 304 from the stored response.
 func ExampleNotModified() {
 	stored := http.Header{"Etag": {`"v2"`}}
-	fmt.Println(rules.NotModified(http.Header{"If-None-Match": {`"v1", W/"v2"`}}, stored, noon))
-	fmt.Println(rules.NotModified(http.Header{"If-None-Match": {`"v1"`}}, stored, noon))
+	fmt.Println(rules.NotModified(http.Header{"If-None-Match": {`"v1", W/"v2"`}}, stored, false, noon))
+	fmt.Println(rules.NotModified(http.Header{"If-None-Match": {`"v1"`}}, stored, false, noon))
 	// Output:
 	// true
 	// false
