@@ -246,6 +246,9 @@ var meanings = map[policy.Reason]Meaning{
 			"the same for all."},
 	"stale": {"The lifetime of what is stored is over.", "RFC 9111 section 4.2",
 		"A longer lifetime, or Policy.StaleWhileRevalidate."},
+	"clock": {"What is stored was received in the future: the clock of the process that stored it is " +
+		"ahead, or this one's is behind.", "RFC 9111 section 4.2.3",
+		"Keep the clocks of the machines together, with NTP."},
 	"invalidated": {"What is stored was invalidated since.", "RFC 9111 section 4.4", ""},
 	"client-no-cache": {"The client asked for validation (no-cache).", "RFC 9111 section 5.2.1.4",
 		"Policy.IgnoreClientDirectives, if clients should not be able to ask for that."},

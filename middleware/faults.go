@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -69,6 +70,12 @@ func (c *Cache) failedLate(r *http.Request, status, failed int) {
 	c.options.Log.Error("freshet: the handler answered with an error when its response had begun, "+
 		"so that response is not stored", "method", r.Method, "path", r.URL.Path, "status", status,
 		"error_status", failed)
+}
+
+// warnOfClock says once that another process has stored a response in the future.
+func (c *Cache) warnOfClock(ahead time.Duration) {
+	c.say(slog.LevelWarn, "clocks of processes disagree: a stored response was received in the future, "+
+		"so it is not used; keep the clocks of the machines together, with NTP", "ahead", ahead)
 }
 
 // brokeOff logs the error, or nil, with which a handler broke off in mid-response: nobody outside

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/internal/tier"
 	"github.com/freshet-go/freshet/store"
 )
@@ -98,6 +99,8 @@ func (c *Cache) outrun(ctx context.Context, e *store.Entry, began time.Time, ren
 		return false
 	case err != nil:
 		return true // nobody can tell
+	case rules.Ahead(other, time.Now()) > 0:
+		return false // which is good for nothing
 	case other.Variants != nil || renews:
 		return other.Received.After(began)
 	}

@@ -153,6 +153,9 @@ func (x *exchange) find(now time.Time) found {
 		return f
 	}
 	f.verdict = x.judge(f.entry, now, f.coverage, f.flight)
+	if f.verdict.Why == rules.ReasonClock {
+		x.c.warnOfClock(rules.Ahead(f.entry, now))
+	}
 	if f.verdict.Use != rules.UseFresh && x.c.near != nil {
 		x.takeNewer(&f, now)
 	}

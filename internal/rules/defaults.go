@@ -10,3 +10,7 @@ const (
 	DefaultMaxBody              = 16 << 20
 	DefaultMaxWait              = 5 * time.Second
 )
+
+// ClockTolerance is how far the clocks of processes that share a store may disagree. What was
+// received, by the clock of the process that stored it, later than this from now is not used.
+const ClockTolerance = 10 * time.Second

@@ -15,6 +15,16 @@ func FreshFor(e *store.Entry, now time.Time) (left time.Duration, fresh bool) {
 	return left, left > 0
 }
 
+// Ahead returns by how much the clock of the process that received e is ahead of now, as far as e
+// shows it, or 0 when that is no more than ClockTolerance. Such an entry would stay fresh for so
+// much longer than it should.
+func Ahead(e *store.Entry, now time.Time) time.Duration {
+	if ahead := e.Received.Sub(now); ahead > ClockTolerance {
+		return ahead
+	}
+	return 0
+}
+
 // Lifetime is the freshness lifetime that a response states for a shared cache (RFC 9111 section
 // 4.2.1): its s-maxage, else its max-age, else Expires minus Date, each at most 2^31 seconds. It is
 // not explicit when it states none. d is what its Cache-Control says; received stands for a Date

@@ -58,6 +58,8 @@ func (v Verdict) Insisted() bool { return v.Use == UseStale && v.TTL > 0 && v.Wh
 // grace for it. max-age=0 asks for validation however young e is. immutable changes nothing: what
 // is fresh is revalidated only at a client's word, which RFC 8246 section 2 leaves in force.
 //
+// What was received in the future is good for nothing (see Ahead).
+//
 // What forbids serving stale (e.MustRevalidate) forbids it in every case but one: an
 // e.StaleWhileRevalidate beside it is the response's own stale-while-revalidate beside s-maxage,
 // which [Admit] lets stand. OnLost reaches as far as the greater of Retention and StaleIfError (RFC
@@ -67,6 +69,9 @@ func Judge(
 ) Verdict {
 	if coverage == invalidation.CoverageHard {
 		return Verdict{Why: ReasonInvalidated}
+	}
+	if Ahead(e, now) > 0 {
+		return Verdict{Why: ReasonClock}
 	}
 	soft := coverage == invalidation.CoverageSoft
 	left, fresh := FreshFor(e, now)

@@ -10,6 +10,27 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
+// A response that was received in the future is good for nothing, but for what clocks may differ by.
+func TestJudgeAClockThatIsAhead(t *testing.T) {
+	for _, c := range []struct {
+		ahead time.Duration
+		want  Verdict
+	}{
+		{0, Verdict{Use: UseFresh, TTL: time.Minute}},
+		{ClockTolerance, Verdict{Use: UseFresh, TTL: time.Minute}},
+		{ClockTolerance + 1, Verdict{Why: ReasonClock}},
+		{time.Hour, Verdict{Why: ReasonClock}},
+		{-time.Second, Verdict{Use: UseFresh, TTL: 59 * time.Second}},
+	} {
+		e := &store.Entry{Status: 200, Received: received.Add(c.ahead), Fresh: time.Minute,
+			StaleWhileRevalidate: time.Minute}
+		got := Judge(e, anonymousGet, &policy.Policy{}, received, invalidation.CoverageNone)
+		if got != c.want {
+			t.Errorf("%v ahead: %+v, want %+v", c.ahead, got, c.want)
+		}
+	}
+}
+
 func TestJudge(t *testing.T) {
 	const s = time.Second
 	// What the entries of these stories have in common: received with an age of 0, fresh for a

@@ -39,6 +39,7 @@ const (
 	// stored for anonymous requests; this one identifies a user
 	ReasonCredentials   policy.Reason = "credentials"
 	ReasonStale         policy.Reason = "stale"           // its lifetime is over
+	ReasonClock         policy.Reason = "clock"           // received in the future: see Ahead
 	ReasonInvalidated   policy.Reason = "invalidated"     // marked stale by a soft invalidation
 	ReasonClientNoCache policy.Reason = "client-no-cache" // the client asked for validation
 	ReasonClientMaxAge  policy.Reason = "client-max-age"  // older than the client's max-age
