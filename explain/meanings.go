@@ -171,8 +171,8 @@ var meanings = map[policy.Reason]Meaning{
 		"Set the cookie elsewhere; Policy.StoreCookies, if all may have the same; Policy.Shared, " +
 			"if a handler outside " +
 			"sets it and the page is the same for all."},
-	"set-identity": {"A response field other than Set-Cookie gives the client a session, a token or " +
-		"another identity.", "RFC 9111 section 7.3",
+	"set-identity": {"A response field other than Set-Cookie gives the client a session, a token " +
+		"or another identity.", "RFC 9111 section 7.3",
 		"Set the field elsewhere; a lifetime, and public or s-maxage in Cache-Control, or " +
 			"Policy.Shared, if all may have the same."},
 	"no-lifetime": {"Nobody says how long the response lives: neither its fields nor your settings.",
@@ -246,8 +246,8 @@ var meanings = map[policy.Reason]Meaning{
 			"the same for all."},
 	"stale": {"The lifetime of what is stored is over.", "RFC 9111 section 4.2",
 		"A longer lifetime, or Policy.StaleWhileRevalidate."},
-	"clock": {"What is stored was received in the future: the clock of the process that stored it is " +
-		"ahead, or this one's is behind.", "RFC 9111 section 4.2.3",
+	"clock": {"What is stored was received in the future: the clock of the process that stored it " +
+		"is ahead, or this one's is behind.", "RFC 9111 section 4.2.3",
 		"Keep the clocks of the machines together, with NTP."},
 	"invalidated": {"What is stored was invalidated since.", "RFC 9111 section 4.4", ""},
 	"client-no-cache": {"The client asked for validation (no-cache).", "RFC 9111 section 5.2.1.4",

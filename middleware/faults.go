@@ -74,8 +74,9 @@ func (c *Cache) failedLate(r *http.Request, status, failed int) {
 
 // warnOfClock says once that another process has stored a response in the future.
 func (c *Cache) warnOfClock(ahead time.Duration) {
-	c.say(slog.LevelWarn, "clocks of processes disagree: a stored response was received in the future, "+
-		"so it is not used; keep the clocks of the machines together, with NTP", "ahead", ahead)
+	c.say(slog.LevelWarn, "clocks of processes disagree: a stored response was received in the "+
+		"future, so it is not used; keep the clocks of the machines together, with NTP",
+		"ahead", ahead)
 }
 
 // brokeOff logs the error, or nil, with which a handler broke off in mid-response: nobody outside

@@ -87,7 +87,7 @@ func (n *run) finishStream() {
 		n.x.c.brokeOff(n.x.r, n.said.failure())
 		n.abort()
 	}
-	if n.rec.failed != 0 { // its client and those who read along get what they would without a cache
+	if n.rec.failed != 0 { // its readers get what they would get without a cache
 		n.f.Retire()
 		n.f.Hush()
 		n.keepFromOthers(reasonCut)

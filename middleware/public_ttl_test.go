@@ -9,8 +9,9 @@ import (
 	"github.com/freshet-go/freshet/policy"
 )
 
-// public in a response without a lifetime is consent for the operator's: one user's page is another's
-// as well. Without the word, the operator's lifetime is not for requests with credentials.
+// public in a response without a lifetime is consent for the operator's: one user's page is
+// another's as well. Without the word, the operator's lifetime is not for requests with
+// credentials.
 func TestPublicIsConsentForTheOperatorsLifetime(t *testing.T) {
 	for _, c := range []struct {
 		says, second string

@@ -383,14 +383,14 @@ func (w *recorder) short() bool {
 	return w.written < w.declared && bodyAllowed(w.status) && !w.headless
 }
 
-// broken reports whether the response is not, or may not be, the page that its header announced. Such
-// a response is not stored.
+// broken reports whether the response is not, or may not be, the page that its header announced.
+// Such a response is not stored.
 func (w *recorder) broken() bool { return w.failed != 0 || w.cut() }
 
-// cut reports whether the response ended, or may have ended, before it was complete: a handler whose
-// context has ended stops where it is, and says so to nobody. An error's status that comes too late
-// is no reason to cut the client off: net/http drops it and sends the page to its end, which may
-// well be whole, as behind chi's Timeout.
+// cut reports whether the response ended, or may have ended, before it was complete: a handler
+// whose context has ended stops where it is, and says so to nobody. An error's status that comes
+// too late is no reason to cut the client off: net/http drops it and sends the page to its end,
+// which may well be whole, as behind chi's Timeout.
 func (w *recorder) cut() bool {
 	whole := w.declared >= 0 && w.written == w.declared && w.status < 400
 	return w.left && !whole || w.short()

@@ -21,7 +21,8 @@ type Policy struct {
 
 	// TTL is the freshness lifetime of a response that states none itself (neither Cache-Control
 	// nor Expires) and that was made for a request without credentials, or says public: the word is
-	// consent for this lifetime, too. A setting for Resource takes its place. Default 0: such a response is not stored.
+	// consent for this lifetime, too. A setting for Resource takes its place. Default 0: such a
+	// response is not stored.
 	TTL time.Duration
 	// ClientTTL is the lifetime that responses announce to clients, in the place of TTL, a setting
 	// or the handler's SetTTL: in whole seconds, counted from each response on. A purge does not
@@ -118,8 +119,8 @@ type Policy struct {
 	// another name (X-Tenant), say so here.
 	Credentials func(*http.Request) bool
 	// Shared states that the responses are the same for everyone: credentials on the request keep
-	// nothing out of the cache, and such requests collapse like any other. Nor does a response field
-	// that gives its client an identity, such as X-Session-Token; Set-Cookie does.
+	// nothing out of the cache, and such requests collapse like any other. Nor does a response
+	// field that gives its client an identity, such as X-Session-Token; Set-Cookie does.
 	Shared bool
 	// PassCookies lists cookies that mark a request as one user's own, such as
 	// "wordpress_logged_in_*"; an entry ending in * matches by prefix. A GET or HEAD with one of

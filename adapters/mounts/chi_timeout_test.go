@@ -15,7 +15,8 @@ import (
 )
 
 // chi's Timeout answers 504 when time was up, also where the handler has written its page by then:
-// without a cache, the client gets the page. So it does with one around, and the page is not stored.
+// without a cache, the client gets the page. So it does with one around, and the page is not
+// stored.
 func TestATimeoutOfChiAfterThePage(t *testing.T) {
 	late := func(size int, length bool) http.Handler {
 		return middleware.Timeout(time.Millisecond)(http.HandlerFunc(func(w http.ResponseWriter,

@@ -44,9 +44,9 @@ type Admission struct {
 //
 // Any final status may be stored when the response states its lifetime itself, except those that
 // answer something which is not in the key (304, 412, 416) and those that forbid it (425: RFC 8470;
-// 428, 429, 431 and 511: RFC 6585). A lifetime of the operator's covers only 200, 203, 206, 300, 301, 308 and
-// 410, so that no setting keeps an error page for everyone; a heuristic one the statuses of RFC
-// 9110 section 15.1 and responses that say public.
+// 428, 429, 431 and 511: RFC 6585). A lifetime of the operator's covers only 200, 203, 206, 300,
+// 301, 308 and 410, so that no setting keeps an error page for everyone; a heuristic one the
+// statuses of RFC 9110 section 15.1 and responses that say public.
 //
 // Here we are stricter than the RFC. A response to a request with credentials of any kind, not only
 // Authorization, must say that it is for others too (see consents) and be fresh, unless p.Shared. A
@@ -54,11 +54,10 @@ type Admission struct {
 // says public. Set-Cookie keeps a response out, unless p.StoreCookies; so it does where
 // private="Set-Cookie" or no-cache="Set-Cookie" keeps the field itself out, unless the response
 // states a positive lifetime and comes from no other cache (Cache-Status). A field that gives its
-// client an identity otherwise (see GivesIdentity) keeps a response out, too, unless p.Shared or the
-// response states a positive lifetime beside public, s-maxage or, as above, private="…" of that
-// field. A response that varies
-// by Authorization and Cookie is for the anonymous alone if it was made for them, unless it says
-// public.
+// client an identity otherwise (see GivesIdentity) keeps a response out, too, unless p.Shared or
+// the response states a positive lifetime beside public, s-maxage or, as above, private="…" of that
+// field. A response that varies by Authorization and Cookie is for the anonymous alone if it was
+// made for them, unless it says public.
 //
 // A response to HEAD is judged as one to GET would be, and never stored.
 func Admit(

@@ -25,7 +25,8 @@ func ConditionalStatus(status int) bool { return status >= 200 && status <= 299 
 // made says that the cache made the Last-Modified, of the time when it received the response. Two
 // versions of one second have the same, and so they have the same Date: neither is a strong
 // validator (RFC 9110 section 8.8.2.2), and a client that names that very second may have the other
-// version. It gets the response. A handler's own Last-Modified is its own word, and counts as it is.
+// version. It gets the response. A handler's own Last-Modified is its own word, and counts as it
+// is.
 func NotModified(req, stored http.Header, made bool, now time.Time) bool {
 	if lines := req["If-None-Match"]; len(lines) > 0 {
 		return noneMatch(lines, sole(stored, "Etag"))

@@ -95,8 +95,8 @@ func TestNotModified(t *testing.T) {
 	}
 }
 
-// A date that the cache made, and a Date, answer for the whole of their second, and so not for a copy
-// of that very second.
+// A date that the cache made, and a Date, answer for the whole of their second, and so not for a
+// copy of that very second.
 func TestNotModifiedByADateOfTheCaches(t *testing.T) {
 	dated := http.Header{"Last-Modified": {monday}, "Date": {monday}}
 	for _, c := range []struct {

@@ -147,8 +147,9 @@ var wordKinds = map[wordKind]string{
 	verifyWord: "verify verified",
 }
 
-// vocabulary is words by kind the other way round. lengths has, for each first letter, a bit for the
-// length of each such word, so that most words are not looked up. They have less than 16 letters.
+// vocabulary is words by kind the other way round. lengths has, for each first letter, a bit for
+// the length of each such word, so that most words are not looked up. They have less than 16
+// letters.
 type vocabulary struct {
 	known   map[string]wordKind
 	lengths [256]uint16

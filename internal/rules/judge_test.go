@@ -10,7 +10,8 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// A response that was received in the future is good for nothing, but for what clocks may differ by.
+// A response that was received in the future is good for nothing, but for what clocks may differ
+// by.
 func TestJudgeAClockThatIsAhead(t *testing.T) {
 	for _, c := range []struct {
 		ahead time.Duration

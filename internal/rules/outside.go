@@ -21,8 +21,9 @@ type Outside struct {
 	Cookie bool
 	// Beside: a cookie is set, and the policy says that the page is the same for everybody.
 	Beside bool
-	// Identity: a field gives the client another identity than a cookie (see GivesIdentity), and the
-	// policy does not say that the page is the same for everybody (Shared). So it is answered, too.
+	// Identity: a field gives the client another identity than a cookie (see GivesIdentity), and
+	// the policy does not say that the page is the same for everybody (Shared). Such a request is
+	// answered by its handler alone, too.
 	Identity bool
 	// Nonce: a Content-Security-Policy has a nonce, which the handler puts into its page as well,
 	// and the policy does not say that the page is the same for everybody (Shared). It is answered
@@ -39,8 +40,8 @@ type Outside struct {
 	// responses vary, on its account, by what no request can be known to match
 	star bool
 	vary []string // ... and by these fields
-	// Cache-Control, Expires, targeted fields, Vary, Set-Cookie and what gives an identity; nil when
-	// none matters
+	// Cache-Control, Expires, targeted fields, Vary, Set-Cookie and what gives an identity; nil
+	// when none matters
 	fields http.Header
 
 	late   bool        // the fields came when the response was sent: see Late

@@ -247,9 +247,9 @@ const (
 
 // forwardingFields are the fields by which proxies, CDNs and hosting services tell an app which
 // scheme, host, port and path the client asked for. Apps and frameworks build links and redirects
-// from them, so a client that forges one must not fill the entry of those who do not, and a redirect
-// to https must not answer those who came by it. X-Forwarded-For and its kin are left out: they
-// differ for each client, and what an app makes of them is no business of a shared cache.
+// from them, so a client that forges one must not fill the entry of those who do not, and a
+// redirect to https must not answer those who came by it. X-Forwarded-For and its kin are left out:
+// they differ for each client, and what an app makes of them is no business of a shared cache.
 // docs/caching.md lists them.
 var forwardingFields = [forwardingCount]string{
 	fwdForwarded:       "Forwarded",
