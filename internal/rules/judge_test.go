@@ -86,8 +86,10 @@ func TestJudge(t *testing.T) {
 			Verdict{Use: UseStale, Why: ReasonStale, OnLost: true}},
 		{"older when it came", aged, anonymousGet, obey, 5 * s, invalidation.CoverageNone,
 			Verdict{Use: UseFresh, TTL: 5 * s}},
+		{"a clock that went back a little", plain, anonymousGet, obey, -9 * s,
+			invalidation.CoverageNone, Verdict{Use: UseFresh, TTL: 60 * s}},
 		{"a clock that went back", plain, anonymousGet, obey, -time.Hour, invalidation.CoverageNone,
-			Verdict{Use: UseFresh, TTL: 60 * s}},
+			Verdict{Why: ReasonClock}},
 		{"stale, for nothing", plain, anonymousGet, obey, 61 * s, invalidation.CoverageNone,
 			Verdict{Use: UseStale, Why: ReasonStale, TTL: -s}},
 
