@@ -416,13 +416,17 @@ func TestConnectionHidesAFieldFromTheUpstream(t *testing.T) {
 	want(t, "tenant b", body(get(h, "/", "X-Tenant", "b")), "tenant b")
 }
 
-// watched is a store outside of this process that tells of each look-up of one key, after it.
+// watched is a store that tells of each look-up of one key, after it. Unless local, it is one
+// outside of this process.
 type watched struct {
 	store.Store
+	local  bool
 	key    string // without the mount
 	full   string // with it
 	looked func()
 }
+
+func (w *watched) Local() bool { return w.local }
 
 func (w *watched) Get(ctx context.Context, key string) (*store.Entry, error) {
 	e, err := w.Store.Get(ctx, key)
@@ -439,7 +443,8 @@ func TestAPartIsNotSharedAsTheWhole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memstore.New(1 << 20)
 		defer s.Close()
-		w := &watched{Store: s, key: "GET http://example.com/"}
+		// local: what comes while a look-up lasts looks by itself
+		w := &watched{Store: s, local: true, key: "GET http://example.com/"}
 		c := middleware.New(w, middleware.Options{Log: discard})
 		defer c.Shutdown(context.Background())
 		age := "90" // stale at once

@@ -53,6 +53,7 @@ type Cache struct {
 	leaves   leaveOut
 	coming   coming
 	faults   faults
+	reads    reads
 	indexing keyLocks // who changes a key's index of variants
 
 	background sync.WaitGroup

@@ -156,7 +156,7 @@ func (x *exchange) find(now time.Time) found {
 	if f.verdict.Why == rules.ReasonClock {
 		x.c.warnOfClock(rules.Ahead(f.entry, now))
 	}
-	if f.verdict.Use != rules.UseFresh && x.c.near != nil {
+	if x.c.near != nil && rules.NewerMayServe(f.entry, f.verdict, &x.req) {
 		x.takeNewer(&f, now)
 	}
 	if x.refresh != nil && f.verdict.Use == rules.UseFresh {

@@ -62,6 +62,9 @@ type meeting struct {
 	met     chan struct{}
 }
 
+// Local says yes: readers of a store outside of this process share a read, and would not meet.
+func (s *meeting) Local() bool { return true }
+
 func (s *meeting) Get(ctx context.Context, key string) (*store.Entry, error) {
 	switch n := s.missing.Add(-1); {
 	case n == 0:

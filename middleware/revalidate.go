@@ -127,15 +127,12 @@ func (n *run) partial(e *store.Entry) *store.Entry {
 // updateFromHead updates or drops what is stored by the answer to a HEAD (RFC 9111 section 4.3.5).
 func (n *run) updateFromHead(h http.Header) {
 	old := n.found.entry
-	if old == nil || old.Spans != nil || n.found.verdict.Use == rules.UseMiss || n.outrun(old.Key) {
+	if old == nil || old.Spans != nil || n.found.verdict.Use == rules.UseMiss {
 		return
 	}
 	header, invalid := rules.HeadUpdate(rules.Unannounced(old), n.rec.status, h)
-	if invalid {
-		if !n.suspect() {
-			n.x.c.remove(n.x.r.Context(), old)
-		}
-		return
+	if invalid && !n.suspect() {
+		n.dropByHead(old)
 	}
 	if header == nil {
 		return
@@ -146,7 +143,7 @@ func (n *run) updateFromHead(h http.Header) {
 	a := rules.Admit(&get, old.Status, n.x.outside.Judged(header), p, ttl, n.began, n.rec.received)
 	if !a.Store {
 		if !n.storableForOthers(old.Status, header) {
-			n.x.c.remove(n.x.r.Context(), old)
+			n.dropByHead(old)
 		}
 		return
 	}
@@ -156,6 +153,14 @@ func (n *run) updateFromHead(h http.Header) {
 	e := n.successor(old, header, a, old.Status)
 	e.Body, e.Announced = old.Body, announced
 	n.kept = e
+}
+
+// dropByHead removes what the answer to a HEAD shows to be out of date, unless it found something
+// older than what is stored now.
+func (n *run) dropByHead(old *store.Entry) {
+	if !n.outrun(old.Key) {
+		n.x.c.remove(n.x.r.Context(), old)
+	}
 }
 
 // outrun reports whether another run has stored, under the key, what is newer than the response

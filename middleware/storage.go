@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/tier"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -29,14 +30,21 @@ func (c *Cache) ask(ctx context.Context, key string, f *found) *store.Entry {
 	return nil
 }
 
-// read asks the store, within its time.
+// read asks the store, within its time, or waits for what another request asks it.
 func (c *Cache) read(ctx context.Context, key string) (*store.Entry, error) {
 	if c.local {
 		return c.store.Get(ctx, key)
 	}
-	ctx, end := c.calls.Within(context.WithoutCancel(ctx), time.Now(), c.options.StoreTimeout)
+	ctx, end := c.storeContext(ctx)
 	defer end()
-	return c.guardedGet(ctx, key)
+	k := readKey{key, tier.SkipsNear(ctx)}
+	one, leads := c.reads.join(k)
+	if !leads {
+		return one.wait(ctx)
+	}
+	one.entry, one.err = c.guardedGet(ctx, key)
+	c.reads.end(k, one)
+	return one.entry, one.err
 }
 
 // guardedGet asks the store. One that panics is broken, like one that fails.
@@ -72,6 +80,7 @@ func (c *Cache) put(ctx context.Context, e *store.Entry) error {
 		defer caught(&err)
 		return c.store.Set(ctx, e.Key, e, left)
 	}()
+	c.reads.written(e.Key)
 	if err != nil {
 		c.fault("store: set", err)
 	}
@@ -90,10 +99,12 @@ func (c *Cache) remove(ctx context.Context, e *store.Entry) {
 	}
 	ctx, cancel := c.storeContext(ctx)
 	defer cancel()
-	if err := func() (err error) {
+	err := func() (err error) {
 		defer caught(&err)
 		return c.store.Delete(ctx, e.Key)
-	}(); err != nil {
+	}()
+	c.reads.written(e.Key)
+	if err != nil {
 		c.fault("store: delete", err)
 	}
 }

@@ -49,6 +49,20 @@ type Verdict struct {
 // newer one.
 func (v Verdict) Insisted() bool { return v.Use == UseStale && v.TTL > 0 && v.Why != "" }
 
+// NewerMayServe reports whether a newer response in the place of e could serve the request, for
+// which v says that e does not: e is stale, or an invalidation covers it. It reports false where the
+// request refuses what is stored whatever its age, where e is fresh and the client insists on a
+// newer one, and for a response that each request validates (no-cache), since so would be the newer
+// one.
+func NewerMayServe(e *store.Entry, v Verdict, req *Request) bool {
+	switch {
+	case v.Use == UseFresh, v.Why == ReasonCredentials, v.Insisted(), v.Why == ReasonClientNoCache,
+		v.Why == ReasonClientMaxAge && req.Directives.MaxAge == 0:
+		return false
+	}
+	return e.Fresh > 0 || !e.MustRevalidate || e.StaleWhileRevalidate > 0
+}
+
 // Judge says what e, whose key and variant match the request, is good for at now. coverage says
 // what invalidations mean for it: softly covered, it counts as stale. It allocates nothing.
 //

@@ -240,6 +240,64 @@ func TestInsisted(t *testing.T) {
 	}
 }
 
+// A newer response helps where the age of this one, or an invalidation, is what is wrong with it.
+func TestNewerMayServe(t *testing.T) {
+	d := func(change func(*RequestDirectives)) *Request {
+		q := *anonymousGet
+		change(&q.Directives)
+		return &q
+	}
+	user := *anonymousGet
+	user.Credentials = true
+	for _, c := range []struct {
+		name     string
+		e        store.Entry
+		req      *Request
+		age      time.Duration
+		coverage invalidation.Coverage
+		want     bool
+	}{
+		{"fresh", store.Entry{}, anonymousGet, 0, invalidation.CoverageNone, false},
+		{"stale", store.Entry{}, anonymousGet, time.Hour, invalidation.CoverageNone, true},
+		{"invalidated", store.Entry{}, anonymousGet, 0, invalidation.CoverageSoft, true},
+		{"a user", store.Entry{Anonymous: true}, &user, 0, invalidation.CoverageNone, false},
+		{"a user, and stale", store.Entry{Anonymous: true}, &user, time.Hour,
+			invalidation.CoverageNone, false},
+		{"a reload", store.Entry{}, d(func(d *RequestDirectives) { d.NoCache = true }), 0,
+			invalidation.CoverageNone, false},
+		{"a reload of what is stale", store.Entry{},
+			d(func(d *RequestDirectives) { d.NoCache = true }), time.Hour,
+			invalidation.CoverageNone, false},
+		{"max-age=0 of what is stale", store.Entry{},
+			d(func(d *RequestDirectives) { d.MaxAge = 0 }), time.Hour,
+			invalidation.CoverageNone, false},
+		{"max-age of what is fresh", store.Entry{},
+			d(func(d *RequestDirectives) { d.MaxAge = time.Second }), 10 * time.Second,
+			invalidation.CoverageNone, false},
+		{"max-age of what is stale", store.Entry{},
+			d(func(d *RequestDirectives) { d.MaxAge = time.Second }), time.Hour,
+			invalidation.CoverageNone, true},
+		{"no-cache", store.Entry{Fresh: -1, MustRevalidate: true}, anonymousGet, 0,
+			invalidation.CoverageNone, false},
+		{"no lifetime, and served while it is renewed",
+			store.Entry{Fresh: -1, StaleWhileRevalidate: time.Minute}, anonymousGet, time.Second,
+			invalidation.CoverageNone, true},
+		{"no lifetime, and served when the handler is lost",
+			store.Entry{Fresh: -1, Retention: time.Minute}, anonymousGet, time.Second,
+			invalidation.CoverageNone, true},
+	} {
+		e := c.e
+		e.Status, e.Received, e.Header = 200, received, http.Header{}
+		if e.Fresh = max(e.Fresh, 0); c.e.Fresh == 0 {
+			e.Fresh = time.Minute
+		}
+		v := Judge(&e, c.req, &policy.Policy{}, received.Add(c.age), c.coverage)
+		if got := NewerMayServe(&e, v, c.req); got != c.want {
+			t.Errorf("%s: %v by %+v", c.name, got, v)
+		}
+	}
+}
+
 func TestJudgeAllocatesNothing(t *testing.T) {
 	e := &store.Entry{Status: 200, Header: http.Header{"Etag": {`"1"`}, "Last-Modified": {date}},
 		Received: received, Fresh: time.Minute}

@@ -1,0 +1,143 @@
+package middleware_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/freshet-go/freshet/internal/faulty"
+	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/memstore"
+	"github.com/freshet-go/freshet/store/tieredstore"
+)
+
+// metered counts the bytes of bodies that a store is given and gives. Unless local, it counts as a
+// server's.
+type metered struct {
+	store.Store
+	local         bool
+	written, read atomic.Int64
+}
+
+func (m *metered) Unwrap() any { return m.Store }
+
+func (m *metered) Local() bool { return m.local }
+
+func (m *metered) Get(ctx context.Context, key string) (*store.Entry, error) {
+	e, err := m.Store.Get(ctx, key)
+	if e != nil {
+		m.read.Add(int64(len(e.Body)))
+	}
+	return e, err
+}
+
+func (m *metered) Set(
+	ctx context.Context, key string, e *store.Entry, ttl time.Duration,
+) error {
+	m.written.Add(int64(len(e.Body)))
+	return m.Store.Set(ctx, key, e, ttl)
+}
+
+// newMetered returns a store of a server's, and one that has copies of it in this process.
+func newMetered(t *testing.T) (*metered, store.Store) {
+	far, near := memstore.New(64<<20), memstore.New(64<<20)
+	t.Cleanup(far.Close)
+	t.Cleanup(near.Close)
+	m := &metered{Store: far}
+	return m, tieredstore.New(near, m, tieredstore.Options{})
+}
+
+// A request that what is near cannot serve, whatever its age, reads nothing from the server: a
+// newer response there would serve it no better.
+func TestARequestThatNoStoredResponseServesReadsNone(t *testing.T) {
+	for _, s := range []struct {
+		name, method string
+		policy       policy.Policy
+		header       []string
+		says         []string // what the handler says
+		read         bool
+	}{
+		{"a cookie", "GET", policy.Policy{TTL: time.Hour}, []string{"Cookie", "a=b"}, nil, false},
+		{"HEAD with a cookie", "HEAD", policy.Policy{TTL: time.Hour}, []string{"Cookie", "a=b"},
+			nil, false},
+		{"only-if-cached and max-age=0", "GET", policy.Policy{TTL: time.Hour},
+			[]string{"Cache-Control", "only-if-cached, max-age=0"}, nil, false},
+		{"only-if-cached and max-age", "GET", policy.Policy{TTL: time.Hour},
+			[]string{"Cache-Control", "only-if-cached, max-age=5"}, nil, false},
+		{"HEAD and no-cache", "HEAD", policy.Policy{TTL: time.Hour},
+			[]string{"Cache-Control", "no-cache"}, nil, false},
+		{"no-cache", "GET", policy.Policy{TTL: time.Hour}, []string{"Cache-Control", "no-cache"},
+			nil, false},
+		{"a page to be validated each time", "GET", policy.Policy{}, nil,
+			[]string{"Cache-Control", "no-cache", "Etag", `"1"`}, false},
+		{"a stale page", "GET", policy.Policy{Retention: time.Hour}, nil,
+			[]string{"Cache-Control", "max-age=1", "Etag", `"1"`}, true},
+		{"a stale page and only-if-cached", "GET", policy.Policy{Retention: time.Hour},
+			[]string{"Cache-Control", "only-if-cached"},
+			[]string{"Cache-Control", "max-age=1", "Etag", `"1"`}, true},
+		{"a stale page and max-age=0", "GET", policy.Policy{Retention: time.Hour},
+			[]string{"Cache-Control", "max-age=0"},
+			[]string{"Cache-Control", "max-age=1", "Etag", `"1"`}, false},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				far, both := newMetered(t)
+				h := newCacheOn(t, both, middleware.Options{}).With(s.policy)(
+					http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						for i := 0; i < len(s.says); i += 2 {
+							w.Header().Set(s.says[i], s.says[i+1])
+						}
+						w.Header().Set("Content-Length", "100000")
+						io.WriteString(w, strings.Repeat("x", 100_000))
+					}))
+				get(h, "/")
+				for range 3 {
+					time.Sleep(10 * time.Second)
+					do(h, s.method, "/", s.header...)
+				}
+				want(t, "it reads from the server", far.read.Load() > 0, s.read)
+			})
+		})
+	}
+}
+
+// However many requests read a key from a server at once, it sends what it has once.
+func TestRequestsForAKeyReadItOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner := memstore.New(64 << 20)
+		t.Cleanup(inner.Close)
+		free := make(chan bool)
+		var waits atomic.Bool
+		m := &metered{Store: inner}
+		far := faulty.Store(m, func(_ context.Context, call, _ string) error {
+			if call == "Get" && waits.Load() {
+				<-free
+			}
+			return nil
+		})
+		o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+			io.WriteString(w, "page")
+		}}
+		h := newCacheOn(t, far, middleware.Options{}).With(policy.Policy{TTL: time.Hour})(o)
+		get(h, "/")
+		waits.Store(true)
+		var all sync.WaitGroup
+		for range 64 {
+			all.Go(func() { status(t, get(h, "/"), "hit") })
+		}
+		synctest.Wait()
+		close(free)
+		all.Wait()
+		want(t, "bytes read", m.read.Load(), int64(len("page")))
+		get(h, "/")
+		want(t, "bytes read with one more later", m.read.Load(), int64(2*len("page")))
+	})
+}
