@@ -3,8 +3,10 @@ package middleware
 import (
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/freshet-go/freshet/internal/fill"
+	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/internal/tier"
 	"github.com/freshet-go/freshet/store"
@@ -84,10 +86,24 @@ func (n *run) renewed(h http.Header, old *store.Entry, body []byte) {
 	case a.Fresh > a.Age:
 		n.kept = e
 		n.offer(e, false)
+	case n.saysNothingNew(e):
+		n.pass()
+		n.x.c.passes.forget(n.found.flight) // as when it is stored
+		n.x.c.latest.note(e.Key, n.began, time.Now())
+		n.out.Stored = false
 	default:
 		n.kept = e
 		n.pass()
 	}
+}
+
+// saysNothingNew reports whether e, which a validation made of what was found, need not be written
+// to the server: what is there serves as well. It has the lesser number and the earlier date, so
+// that nothing takes it for newer than it is.
+func (n *run) saysNothingNew(e *store.Entry) bool {
+	old := &n.found
+	return !n.x.c.local && old.entry != nil && old.coverage == invalidation.CoverageNone &&
+		rules.SaysNothingNew(old.entry, e)
 }
 
 // successor returns the entry that takes the place of old, all but its body, with the header h, as
@@ -152,7 +168,9 @@ func (n *run) updateFromHead(h http.Header) {
 	n.inherited = old.Tags
 	e := n.successor(old, header, a, old.Status)
 	e.Body, e.Announced = old.Body, announced
-	n.kept = e
+	if !n.saysNothingNew(e) {
+		n.kept = e
+	}
 }
 
 // dropByHead removes what the answer to a HEAD shows to be out of date, unless it found something

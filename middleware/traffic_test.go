@@ -141,3 +141,77 @@ func TestRequestsForAKeyReadItOnce(t *testing.T) {
 		want(t, "bytes read with one more later", m.read.Load(), int64(2*len("page")))
 	})
 }
+
+// A validation that changes nothing of a page that each request validates writes nothing to a
+// server: the page is there. One that changes something does, and so does one that comes late.
+func TestAValidationThatSaysNothingNewIsNotWritten(t *testing.T) {
+	const size = 100_000
+	for _, s := range []struct {
+		name, method, says string
+		header             []string
+		between            func(c *middleware.Cache, page http.Header)
+		local              bool
+		written            int64 // bodies, for the page and three validations
+	}{
+		{"no-cache", "GET", "no-cache", nil, nil, false, 1},
+		{"a condition", "GET", "no-cache", []string{"If-None-Match", `"1"`}, nil, false, 1},
+		{"max-age=0", "GET", "max-age=0, must-revalidate", nil, nil, false, 1},
+		{"HEAD", "HEAD", "no-cache", nil, nil, false, 1},
+		{"a lifetime", "GET", "max-age=1", nil, nil, false, 4},
+		{"served while it is renewed", "GET", "max-age=0, stale-while-revalidate=1", nil, nil,
+			false, 4},
+		{"served in place of an error", "GET", "max-age=0, stale-if-error=60", nil, nil, false, 4},
+		{"another field", "GET", "no-cache", nil, func(_ *middleware.Cache, page http.Header) {
+			page.Set("X-Page", page.Get("X-Page")+"1")
+		}, false, 4},
+		{"a lifetime now", "GET", "no-cache", nil, func(_ *middleware.Cache, page http.Header) {
+			page.Set("Cache-Control", "max-age=1")
+		}, false, 4},
+		{"a field once", "GET", "no-cache", nil, func(_ *middleware.Cache, page http.Header) {
+			page.Set("X-Page", "1")
+		}, false, 2},
+		{"a soft invalidation", "GET", "no-cache", nil,
+			func(c *middleware.Cache, _ http.Header) {
+				c.Invalidate(context.Background(), store.Mark{Kind: store.MarkTag, Name: "all",
+					Soft: true})
+			}, false, 4},
+		{"half of its time", "GET", "no-cache", nil, func(*middleware.Cache, http.Header) {
+			time.Sleep(31 * time.Minute)
+		}, false, 4},
+		{"a quarter of its time", "GET", "no-cache", nil, func(*middleware.Cache, http.Header) {
+			time.Sleep(16 * time.Minute)
+		}, false, 2},
+		{"in memory", "GET", "no-cache", nil, nil, true, 4},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				inner := memstore.New(64 << 20)
+				t.Cleanup(inner.Close)
+				m := &metered{Store: inner, local: s.local}
+				c := newCacheOn(t, m, middleware.Options{})
+				page := http.Header{"Cache-Control": {s.says}, "Etag": {`"1"`}}
+				o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+					for name, values := range page {
+						w.Header()[name] = values
+					}
+					w.Header().Set("Date", time.Now().UTC().Format(http.TimeFormat))
+					w.Header().Set("Expires", time.Now().UTC().Format(http.TimeFormat))
+					http.ServeContent(w, r, "a.txt", time.Time{},
+						strings.NewReader(strings.Repeat("x", size)))
+				}}
+				h := c.With(policy.Policy{Retention: time.Hour, Tags: []string{"all"}})(o)
+				get(h, "/")
+				for range 3 {
+					time.Sleep(10 * time.Second)
+					if s.between != nil {
+						s.between(c, page)
+					}
+					r := do(h, s.method, "/", s.header...)
+					status(t, r, "fwd=stale")
+				}
+				want(t, "runs", o.runs.Load(), int64(4))
+				want(t, "bodies written", m.written.Load()/size, s.written)
+			})
+		})
+	}
+}

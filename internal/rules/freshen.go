@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -76,6 +77,43 @@ func update(e *store.Entry, h http.Header) http.Header {
 		fresh[name] = values
 	}
 	return fresh
+}
+
+// SaysNothingNew reports whether renewed, which a validation made of e, differs from e in nothing
+// but dates and ages, and need not be stored: neither has a lifetime, so that the next request
+// validates it anyway. Once half of the time is over that e is kept for, it is stored after all.
+func SaysNothingNew(e, renewed *store.Entry) bool {
+	return e.Key == renewed.Key && e.Status == renewed.Status &&
+		sameBytes(e.Body, renewed.Body) &&
+		e.Spans == nil && renewed.Spans == nil && e.Fresh <= 0 && renewed.Fresh <= 0 &&
+		e.StaleWhileRevalidate == 0 && renewed.StaleWhileRevalidate == 0 &&
+		e.StaleIfError == 0 && renewed.StaleIfError == 0 && e.Retention == renewed.Retention &&
+		e.MustRevalidate == renewed.MustRevalidate && e.Anonymous == renewed.Anonymous &&
+		e.Announced == renewed.Announced && e.MadeETag == renewed.MadeETag &&
+		e.MadeModified == renewed.MadeModified &&
+		maps.EqualFunc(e.Vary, renewed.Vary, slices.Equal) &&
+		maps.EqualFunc(e.Trailer, renewed.Trailer, slices.Equal) &&
+		sameNames(e.Tags, renewed.Tags) && sameButDates(e.Header, renewed.Header) &&
+		renewed.Received.Sub(e.Received) < e.TTL()/2
+}
+
+// sameBytes reports whether two bodies lie at the same place: then they need not be compared.
+func sameBytes(a, b []byte) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}
+
+// sameNames reports whether two lists have the same members, in whatever order.
+func sameNames(a, b []string) bool {
+	missing := func(in []string) func(string) bool {
+		return func(name string) bool { return !slices.Contains(in, name) }
+	}
+	return !slices.ContainsFunc(a, missing(b)) && !slices.ContainsFunc(b, missing(a))
+}
+
+// sameButDates reports whether two headers differ in nothing but when they were made.
+func sameButDates(a, b http.Header) bool {
+	dates := []string{"Age", "Date", "Expires"}
+	return maps.EqualFunc(Storable(a, dates), Storable(b, dates), slices.Equal)
 }
 
 // HeadUpdate says what the answer to a HEAD, by the handler, means for the stored response e to GET
