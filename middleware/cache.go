@@ -54,6 +54,7 @@ type Cache struct {
 	coming   coming
 	faults   faults
 	reads    reads
+	parts    parts
 	indexing keyLocks // who changes a key's index of variants
 
 	background sync.WaitGroup
@@ -84,6 +85,7 @@ func New(s store.Store, o Options) *Cache {
 	c.near, _ = store.As[tier.Near](s)
 	c.room.init(s)
 	c.fills.Init(c.options.MaxFillBytes, c.options.MaxReadBytes, c.hasBody)
+	c.parts.init(&c.fills.Budget, c.options.MaxFillBytes)
 	c.beside.init()
 	c.fields, c.passes, c.contrary, c.forced = newFields(), newPasses(), newPasses(),
 		newForcedRuns()

@@ -125,6 +125,8 @@ func (n *run) finishStream() {
 	case !n.after.held:
 		if n.kept != nil {
 			n.f.HandOver(n.kept.Key)
+		}
+		if n.kept != nil || n.rec.status == http.StatusPartialContent {
 			n.letPartsGo()
 		}
 	case !whole:

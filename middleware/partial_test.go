@@ -122,15 +122,16 @@ func TestPartsTogetherAreNoLongerThanABody(t *testing.T) {
 	want(t, "its runs", o.runs.Load()-runs, int64(1))
 }
 
-// Parts that are as long together as a body may be are one, and one byte more stands for itself; a
-// page that is just as long is completed by what it lacks, and a longer one is made anew.
+// Parts that are as long together as a body may be are one. One byte more that completes the page
+// stands for itself, and one that does not leaves them as they are; a page that is just as long is
+// completed by what it lacks, and a longer one is made anew.
 func TestPartsAsLongAsABody(t *testing.T) {
 	for _, s := range []struct {
 		length int
 		asked  string // for the whole, when its first half is stored
-		joined string // whether one byte is added to 1000
+		joined string // what 1000 bytes are when one more has come
 	}{
-		{1000, "bytes=500-", ""}, {1001, "", "fwd=partial"}, {2000, "", "fwd=partial"},
+		{1000, "bytes=500-", ""}, {1001, "", "fwd=partial"}, {2000, "", "hit"},
 	} {
 		text := strings.Repeat("x", s.length)
 		asked := ""
@@ -184,15 +185,16 @@ func TestAPageIsCompletedWithoutTheClientsConditions(t *testing.T) {
 
 // A client that stalls on one part holds that part, and not all that are stored.
 func TestAClientOfAPartHoldsNoMore(t *testing.T) {
-	const part, clients = 40 << 10, 24
-	text := strings.Repeat("x", 8<<20)
+	const clients = 24
+	text := strings.Repeat("x", 16<<20)
+	stored := 512 << 10
 	c := newCache(t)
 	h := c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		w.Header().Set("Etag", `"1"`)
 		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(text))
 	}))
-	status(t, get(h, "/", "Range", fmt.Sprintf("bytes=0-%d", 6<<20)), "fwd=uri-miss")
+	status(t, get(h, "/", "Range", fmt.Sprintf("bytes=0-%d", stored-1)), "fwd=uri-miss")
 	heap := func() int64 {
 		var m runtime.MemStats
 		runtime.GC()
@@ -203,22 +205,24 @@ func TestAClientOfAPartHoldsNoMore(t *testing.T) {
 	before := heap()
 	var all sync.WaitGroup
 	free := make(chan bool)
-	for i := range clients {
+	for range clients {
+		first := stored
+		stored += stored/8 + 1 // enough that it is joined
+		last := stored - 1
 		w := &stalled{ResponseRecorder: httptest.NewRecorder(), free: free, began: make(chan bool)}
 		all.Go(func() {
 			r := httptest.NewRequest("GET", "/", nil)
-			first := 6<<20 + 1 + i*part
-			r.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", first, first+part-1))
+			r.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", first, last))
 			h.ServeHTTP(w, r)
 		})
 		<-w.began
-		for get(h, "/", "Range", fmt.Sprintf("bytes=%d-%d", 6<<20, 6<<20+(i+1)*part),
+		for get(h, "/", "Range", fmt.Sprintf("bytes=0-%d", last),
 			"Cache-Control", "only-if-cached").StatusCode != 206 {
 			runtime.Gosched() // until it is stored
 		}
 	}
 	if held := heap() - before; held > 24<<20 {
-		t.Errorf("%d clients of %d bytes hold %d", clients, part, held)
+		t.Errorf("%d clients of %d bytes in all hold %d", clients, stored, held)
 	}
 	close(free)
 	all.Wait()

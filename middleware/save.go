@@ -57,7 +57,7 @@ func (n *run) save(e *store.Entry) {
 }
 
 // joined adds a new part to the part that is stored, and leaves a whole as it is. A part never
-// takes the place of a whole. Parts that would be too much together, for MaxBody or for what all
+// takes the place of a whole, and one that is small beside what is stored waits for others. Parts that would be too much together, for MaxBody or for what all
 // runs may hold, are not joined: the new one stands for itself.
 func (n *run) joined(e *store.Entry) *store.Entry {
 	old := n.found.entry
@@ -69,6 +69,9 @@ func (n *run) joined(e *store.Entry) *store.Entry {
 	}
 	if n.found.verdict.Use == rules.UseMiss {
 		return e // they are of two clients
+	}
+	if e = n.x.c.parts.add(rules.Unannounced(old), e, n.x.covered); e == nil {
+		return nil
 	}
 	if size := int64(len(old.Body)) + int64(len(e.Body)); size > n.x.maxBody() || !n.f.Take(size) {
 		return e
@@ -82,10 +85,12 @@ func (n *run) joined(e *store.Entry) *store.Entry {
 // letPartsGo lets go of what was joined, once it is stored: a client that takes its time for one
 // part would keep all of them in memory.
 func (n *run) letPartsGo() {
-	if n.kept.Spans == nil {
-		return
+	if n.kept != nil {
+		if n.kept.Spans == nil {
+			return
+		}
+		n.kept, n.packed = bodiless(n.kept), nil
 	}
-	n.kept, n.packed = bodiless(n.kept), nil
 	if n.found.entry != nil {
 		n.found.entry = bodiless(n.found.entry)
 	}

@@ -2,6 +2,7 @@ package middleware_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -214,4 +215,97 @@ func TestAValidationThatSaysNothingNewIsNotWritten(t *testing.T) {
 			})
 		})
 	}
+}
+
+// However small the parts are that clients ask for, what is written stays within a few times of
+// what they were sent, and parts that are asked for in sequence make a whole.
+func TestSmallPartsAreNotWrittenWithAllThatIsStored(t *testing.T) {
+	const size = 1 << 20
+	text := strings.Repeat("0123456789abcdef", size/16)
+	for _, s := range []struct {
+		name        string
+		first, part int // bytes
+		many        int // parts after the first
+		most        int64
+	}{
+		{"one byte each, adjacent", size / 2, 1, 300, size / 2},
+		{"in sequence, to the end", 16 << 10, 16 << 10, 63, 12 * size},
+		{"many small ones, to the end", size / 2, 4 << 10, 128, 12 * size},
+		{"the rest", size / 2, size / 2, 1, size / 2 * 3},
+		{"the last byte", size - 1, 1, 1, 2 * size},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			inner := memstore.New(64 << 20)
+			t.Cleanup(inner.Close)
+			m := &metered{Store: inner}
+			o := &origin{h: func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Etag", `"1"`)
+				http.ServeContent(w, r, "a.txt", time.Time{}, strings.NewReader(text))
+			}}
+			h := newCacheOn(t, m, middleware.Options{}).With(policy.Policy{TTL: time.Hour})(o)
+			part := func(from, to int) *http.Response {
+				r := get(h, "/", "Range", fmt.Sprintf("bytes=%d-%d", from, to-1))
+				want(t, "the part", body(r) == text[from:to], true)
+				return r
+			}
+			part(0, s.first)
+			end := s.first
+			for range s.many {
+				r := part(end, end+s.part)
+				status(t, r, "fwd=partial")
+				end += s.part
+			}
+			if got := m.written.Load(); got > s.most {
+				t.Errorf("%d bytes of %d are written; want at most %d", got, end, s.most)
+			}
+			status(t, part(0, s.first), "hit")
+			if end == size {
+				runs := o.runs.Load()
+				r := get(h, "/")
+				want(t, "the whole", body(r) == text, true)
+				status(t, r, "hit")
+				want(t, "runs for the whole", o.runs.Load()-runs, int64(0))
+			}
+		})
+	}
+}
+
+// A part of another version than the one that is stored takes its place at once, however small.
+func TestASmallPartOfANewVersion(t *testing.T) {
+	tag, text := `"1"`, strings.Repeat("1", 100_000)
+	h := newCache(t).With(policy.Policy{TTL: time.Hour})(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Etag", tag)
+			http.ServeContent(w, r, "a.txt", time.Time{}, strings.NewReader(text))
+		}))
+	get(h, "/", "Range", "bytes=0-49999")
+	status(t, get(h, "/", "Range", "bytes=50000-50000"), "fwd=partial") // it waits
+	tag, text = `"2"`, strings.Repeat("2", 100_000)
+	want(t, "a part of it", body(get(h, "/", "Range", "bytes=50001-50001")), "2")
+	want(t, "what was stored of the first", body(get(h, "/", "Range", "bytes=0-9")), text[:10])
+	want(t, "another", body(get(h, "/", "Range", "bytes=0-99999")), text)
+	r := get(h, "/", "Range", "bytes=50000-50001")
+	want(t, "what waited of the first", body(r), "22")
+	status(t, r, "hit")
+}
+
+// What waits to be joined is of no use once it is invalidated.
+func TestAPartThatWaitsIsInvalidated(t *testing.T) {
+	text := strings.Repeat("1", 100_000)
+	c := newCache(t)
+	h := c.With(policy.Policy{TTL: time.Hour, Tags: []string{"all"}})(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Etag", `"1"`) // the same, whatever the text is
+			http.ServeContent(w, r, "a.txt", time.Time{}, strings.NewReader(text))
+		}))
+	get(h, "/", "Range", "bytes=0-49999")
+	status(t, get(h, "/", "Range", "bytes=50000-50000"), "fwd=partial") // it waits
+	if _, err := c.Invalidate(t.Context(), tag("all")); err != nil {
+		t.Fatal(err)
+	}
+	text = strings.Repeat("2", 100_000)
+	get(h, "/", "Range", "bytes=0-49999")
+	get(h, "/", "Range", "bytes=50001-99999")
+	status(t, get(h, "/", "Range", "bytes=0-49999"), "hit")
+	want(t, "the whole", body(get(h, "/")), text)
 }

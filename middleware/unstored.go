@@ -72,7 +72,7 @@ func (n *run) depart(e *store.Entry) {
 		return
 	}
 	if e = n.joined(e); e == nil {
-		n.kept = nil
+		n.kept, n.out.Stored = nil, false
 		return
 	}
 	n.index(e)

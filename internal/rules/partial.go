@@ -80,8 +80,7 @@ func Complete(e *store.Entry) (*store.Entry, bool) {
 // Not ok, so that new stands for itself: the two do not share a strong validator of the handler's
 // own making, or differ in length or encoding, or the whole would be too scattered.
 func Combine(old, new *store.Entry) (*store.Entry, bool) {
-	if old.Key != new.Key || !combinable(old) || !combinable(new) || new.Spans == nil ||
-		wholeLength(old) != new.Total || !sameRepresentation(old, new) {
+	if !Combinable(old, new) {
 		return nil, false
 	}
 	c := *new
@@ -110,6 +109,29 @@ func Combine(old, new *store.Entry) (*store.Entry, bool) {
 	delete(c.Header, "Content-Range") // Spans say it; so does what is sent from them
 	delete(c.Header, "Content-Length")
 	return &c, true
+}
+
+// Combinable reports whether new is a part of what old is all or some of, so that [Combine] makes
+// one entry of them, unless it would be too scattered.
+func Combinable(old, new *store.Entry) bool {
+	return old.Key == new.Key && combinable(old) && combinable(new) && new.Spans != nil &&
+		wholeLength(old) == new.Total && sameRepresentation(old, new)
+}
+
+// joinShare is how many times as long as new parts the stored part may be that they are joined to.
+const joinShare = 8
+
+// WorthJoining reports whether new parts are worth that the stored part old, to which they are
+// joined, is written anew: they are at least an eighth as long together, so that a part that grows
+// by them is written a few times over in all, or nothing is missing any more.
+func WorthJoining(old *store.Entry, parts []*store.Entry) bool {
+	var added int64
+	spans := old.Spans
+	for _, e := range parts {
+		added += held(e.Spans)
+		spans = unite(spans, e.Spans)
+	}
+	return joinShare*added >= held(old.Spans) || len(spans) == 1 && spans[0].Len() == old.Total
 }
 
 // combinable reports whether e is a whole 200 or a sound partial response.

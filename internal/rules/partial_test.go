@@ -386,3 +386,31 @@ func FuzzCombine(f *testing.F) {
 		}
 	})
 }
+
+// New parts are joined when they are an eighth as long as what is stored, or when nothing is missing
+// then.
+func TestWorthJoining(t *testing.T) {
+	part := func(first, end int64) *store.Entry {
+		return &store.Entry{Spans: []store.Span{{First: first, End: end}}, Total: 1000}
+	}
+	for _, c := range []struct {
+		name  string
+		old   *store.Entry
+		parts []*store.Entry
+		want  bool
+	}{
+		{"an eighth", part(0, 800), []*store.Entry{part(800, 900)}, true},
+		{"a byte less", part(0, 800), []*store.Entry{part(800, 899)}, false},
+		{"an eighth together", part(0, 800), []*store.Entry{part(800, 850), part(900, 950)}, true},
+		{"the last byte", part(0, 999), []*store.Entry{part(999, 1000)}, true},
+		{"the first byte", part(1, 1000), []*store.Entry{part(0, 1)}, true},
+		{"the last byte but one", part(0, 998), []*store.Entry{part(998, 999)}, false},
+		{"the last two, one by one", part(0, 998),
+			[]*store.Entry{part(998, 999), part(999, 1000)}, true},
+		{"more than is stored", part(0, 10), []*store.Entry{part(10, 900)}, true},
+	} {
+		if got := WorthJoining(c.old, c.parts); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}
