@@ -64,7 +64,7 @@ func (c *connection) serve() {
 
 func (c *connection) dial() net.Conn {
 	dialer := net.Dialer{Timeout: dialTimeout}
-	server, err := dialer.DialContext(c.ctx, "tcp", c.proxy.target)
+	server, err := dialer.DialContext(c.ctx, "tcp", c.proxy.to())
 	if err != nil {
 		return nil
 	}

@@ -3,6 +3,7 @@ package testserver
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 
 // access lets the superuser in and asks everybody else for a password.
 const access = `
+host  replication freshet 127.0.0.1/32 trust
 host  all freshet 127.0.0.1/32 trust
 host  all all     127.0.0.1/32 scram-sha-256
 local all freshet              trust
@@ -44,6 +46,60 @@ func SharedPostgres(tb testing.TB) *Server {
 	tb.Helper()
 	path := Require(tb, "postgres")
 	return share(tb, "postgres", func() (kind, error) { return postgres(path) })
+}
+
+// PostgresStandby starts a standby of a server that Postgres has started, for one test. It streams
+// from the server at addr, which is the primary or a proxy before it, and may be read. Promote makes
+// it a primary.
+func PostgresStandby(tb testing.TB, primary *Server, addr string) *Server {
+	tb.Helper()
+	host, port, _ := net.SplitHostPort(addr)
+	k, err := postgres(Require(tb, "postgres"), "hot_standby=on",
+		fmt.Sprintf("primary_conninfo=host=%s port=%s user=freshet", host, port),
+		"wal_retrieve_retry_interval=50ms")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	k.created = nil
+	k.prepare = func(s *Server) error {
+		host, port, _ := net.SplitHostPort(primary.Addr)
+		data := filepath.Join(s.Dir, "data")
+		if err := s.tool("pg_basebackup", "-h", host, "-p", port, "-U", "freshet", "-D", data,
+			"--checkpoint=fast", "--wal-method=stream", "--no-sync"); err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(data, "standby.signal"), nil, 0o644)
+	}
+	return own(tb, k)
+}
+
+// Promote makes a standby a primary, and returns when it takes writes.
+func (s *Server) Promote() {
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	err := s.sql(ctx, "postgres", "SELECT pg_promote()")
+	if err == nil { // it waits until the recovery has ended, but not for all who are connected
+		err = until(ctx, s.process.done, func() error {
+			return s.sql(ctx, "postgres", "CREATE TEMPORARY TABLE writable ()")
+		})
+	}
+	if err != nil {
+		s.fail("promote", err)
+	}
+}
+
+// tool runs one of the programs that lie beside the server's, as the user that the server runs as.
+func (s *Server) tool(name string, words ...string) error {
+	p, err := run(s.kind.user, s.Dir, filepath.Join(s.Dir, outputFile),
+		filepath.Join(filepath.Dir(s.kind.program), name), words...)
+	if err != nil {
+		return err
+	}
+	<-p.done
+	if !p.command.ProcessState.Success() {
+		return fmt.Errorf("%s: %v", name, p.command.ProcessState)
+	}
+	return nil
 }
 
 func postgres(path string, settings ...string) (kind, error) {
@@ -80,16 +136,9 @@ func postgres(path string, settings ...string) (kind, error) {
 
 func initdb(s *Server) error {
 	data := filepath.Join(s.Dir, "data")
-	p, err := run(s.kind.user, s.Dir, filepath.Join(s.Dir, outputFile),
-		filepath.Join(filepath.Dir(s.kind.program), "initdb"),
-		"-D", data, "-U", "freshet", "--auth=trust", "--no-sync", "--no-instructions", "-E", "UTF8",
-		"--locale=C.UTF-8")
-	if err != nil {
+	if err := s.tool("initdb", "-D", data, "-U", "freshet", "--auth=trust", "--no-sync",
+		"--no-instructions", "-E", "UTF8", "--locale=C.UTF-8"); err != nil {
 		return err
-	}
-	<-p.done
-	if !p.command.ProcessState.Success() {
-		return fmt.Errorf("initdb: %v", p.command.ProcessState)
 	}
 	return os.WriteFile(filepath.Join(data, "pg_hba.conf"), []byte(access), 0o600)
 }

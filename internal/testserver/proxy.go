@@ -14,11 +14,11 @@ import (
 type FaultProxy struct {
 	Addr string // host:port
 
-	tb     testing.TB
-	target string
-	work   sync.WaitGroup // accepting and serving
+	tb   testing.TB
+	work sync.WaitGroup // accepting and serving
 
 	mu          sync.Mutex
+	target      string
 	listener    net.Listener // nil: refusing or closed
 	mode        mode
 	changed     chan struct{} // closed when mode is no longer the mode
@@ -82,6 +82,20 @@ func (p *FaultProxy) Drop() {
 	for c := range p.connections {
 		c.close()
 	}
+}
+
+// To closes all connections there are, and passes on those that come to another server.
+func (p *FaultProxy) To(target string) {
+	p.mu.Lock()
+	p.target = target
+	p.mu.Unlock()
+	p.Drop()
+}
+
+func (p *FaultProxy) to() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.target
 }
 
 // Connections is how many clients are connected now.

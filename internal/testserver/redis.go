@@ -3,6 +3,7 @@ package testserver
 import (
 	"context"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 	"testing"
@@ -21,6 +22,24 @@ func SharedRedis(tb testing.TB) *Server {
 	tb.Helper()
 	path := Require(tb, "redis-server")
 	return share(tb, "redis", func() (kind, error) { return redis(path), nil })
+}
+
+// RedisReplica starts a replica of a redis-server for one test, and returns when the two are in
+// step. A master that is to have one soon has the argument "--repl-diskless-sync-delay", "0".
+func RedisReplica(tb testing.TB, master *Server) *Server {
+	tb.Helper()
+	path := Require(tb, "redis-server")
+	host, port, _ := net.SplitHostPort(master.Addr)
+	replica := own(tb, redis(path, "--replicaof", host+" "+port))
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	if err := until(ctx, replica.process.done, func() error {
+		return says(ctx, replica, map[string]string{"master_link_status": "up"}, "INFO",
+			"replication")
+	}); err != nil {
+		tb.Fatalf("testserver: the replica of %s: %v", master.Addr, err)
+	}
+	return replica
 }
 
 func redis(path string, args ...string) kind {

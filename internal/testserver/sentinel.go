@@ -18,8 +18,8 @@ func RedisSentinel(tb testing.TB) (sentinels []string, masterName string, master
 	tb.Helper()
 	const name = "freshet"
 	path := Require(tb, "redis-server")
-	master = own(tb, redis(path, "--repl-diskless-sync-delay", "0"))
-	replica := own(tb, redis(path, "--replicaof", "127.0.0.1 "+strconv.Itoa(master.port)))
+	master = Redis(tb, "--repl-diskless-sync-delay", "0")
+	RedisReplica(tb, master)
 
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
@@ -29,10 +29,6 @@ func RedisSentinel(tb testing.TB) (sentinels []string, masterName string, master
 			tb.Fatalf("testserver: the Sentinels of %s: %v", path, err)
 		}
 	}
-	await(replica, func() error {
-		return says(ctx, replica, map[string]string{"master_link_status": "up"}, "INFO",
-			"replication")
-	})
 	watchers := make([]*Server, sentinelCount)
 	for i := range watchers {
 		watchers[i] = own(tb, sentinel(path, name, master.port))
