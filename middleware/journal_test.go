@@ -31,6 +31,7 @@ type server struct {
 	down    atomic.Pointer[error] // what calls to the journal answer
 	hangs   atomic.Bool
 	appends atomic.Int64
+	asks    atomic.Int64 // calls of Since
 	refuses atomic.Int64 // how many of the next calls of Append fail
 
 	watches  atomic.Int64
@@ -75,6 +76,7 @@ func (j *serverJournal) Append(ctx context.Context, what ...store.Mark) (uint64,
 func (j *serverJournal) Since(
 	ctx context.Context, number uint64,
 ) ([]store.Numbered, uint64, error) {
+	j.asks.Add(1)
 	if err := j.wait(ctx); err != nil {
 		return nil, 0, err
 	}

@@ -256,8 +256,12 @@ func (x *exchange) variantKey(fields []string) string {
 }
 
 // covered returns the coverage of e, and of the URI as this request sent it: e may have been made
-// of a request for another one.
+// of a request for another one. An entry that is newer than what this process knows of the journal
+// waits until that has been asked, and is of no use if it cannot be.
 func (x *exchange) covered(e *store.Entry) invalidation.Coverage {
+	if !x.c.journal.Knows(e.Number) && !x.c.journal.Reach(e.Number) {
+		return invalidation.CoverageHard
+	}
 	coverage := x.c.journal.Covers(e)
 	if x.arrivedAs != nil {
 		coverage = max(coverage, x.arrivedCoverage(e.Number))

@@ -63,6 +63,13 @@ func (m Mark) Validate() error {
 type Numbered struct {
 	Mark
 	Number uint64
+	// After is set on the hard MarkEverything with which a journal begins anew, because it may have
+	// lost marks that it gave out: the greatest number that it still knew of, or 1 if it knew of
+	// none. Marks with numbers between After and Number are lost to those who have not seen them,
+	// and they may be of changes made after the journal began anew: at a failover, some processes
+	// still append to the old server while others ask the new one already. So a process that has
+	// seen such a mark appends it again. It is 0 on every other mark.
+	After uint64
 }
 
 // Journal numbers invalidations and lets nodes follow them. It is safe for concurrent use.
@@ -78,13 +85,17 @@ type Journal interface {
 	Append(ctx context.Context, what ...Mark) (number uint64, err error)
 	// Since returns the marks with greater numbers than number, in ascending order, and the head:
 	// the greatest number given out so far. A journal that has forgotten marks after number says so
-	// by a hard MarkEverything in their place, with the number of the newest forgotten one. A head
-	// below number means that the journal was lost and has begun anew: nothing stored before can be
-	// trusted.
+	// by a hard MarkEverything in their place, with the number of the newest forgotten one. A
+	// journal that knows that it may have lost marks begins anew with a hard MarkEverything whose
+	// After says up to where it still knows; if that one is among those forgotten, the mark in their
+	// place has an After of 1. A head below number means that the journal was lost and does not know
+	// it: nothing stored before can be trusted.
 	Since(ctx context.Context, number uint64) (marks []Numbered, head uint64, err error)
 	// Watch yields the marks with greater numbers than from, in ascending order, and then each new
 	// one as it comes. When ctx is done the sequence ends. After an error, which is yielded once,
 	// it ends too: watch again, from the last number seen. To a watcher that fell too far behind it
-	// yields MarkEverything, as Since returns it.
+	// yields MarkEverything, as Since returns it. A watcher whose number is above the head proves
+	// that marks were lost: a journal that can begins anew above that number, and one that cannot
+	// yields an error.
 	Watch(ctx context.Context, from uint64) iter.Seq2[Numbered, error]
 }

@@ -37,9 +37,13 @@ type Follower struct {
 	// without a journal: the last number given out, which nobody else asks about
 	numbers atomic.Uint64
 
-	// up to which number the journal's marks have been applied; touched by one goroutine
-	seen uint64
-	// a number that the journal no longer knew, until it is beyond that; likewise
+	seen   atomic.Uint64 // up to which number all of the journal's marks have been applied
+	recent recent
+	// has something when marks are held that are to be appended
+	held     chan struct{}
+	reaching chan struct{} // has something while Reach asks the journal
+	asks     atomic.Uint64 // how often it has begun to
+	// a number that the journal no longer knew, until it is beyond that; touched by one goroutine
 	past  uint64
 	start time.Time     // what heard counts from
 	heard atomic.Int64  // when the journal last answered, in nanoseconds since start; 0: never
@@ -56,7 +60,8 @@ type Follower struct {
 // it began may be served: its numbers go on from the clock, past all that an earlier process gave
 // out, and everything below counts as invalidated.
 func New(o Options) *Follower {
-	f := &Follower{Options: o, replica: invalidation.NewReplica(0), start: time.Now()}
+	f := &Follower{Options: o, replica: invalidation.NewReplica(0), start: time.Now(),
+		held: make(chan struct{}, 1), reaching: make(chan struct{}, 1)}
 	if f.ReadOnly {
 		f.own = invalidation.NewReplica(0)
 	}
@@ -164,7 +169,10 @@ func (f *Follower) append(ctx context.Context, marks []store.Mark) (last uint64,
 	if last, err = f.Journal.Append(ctx, marks...); err != nil {
 		return 0, err
 	}
-	return f.apply(marks, last), nil
+	f.apply(marks, last)
+	first := last - uint64(len(marks)) + 1
+	f.seen.CompareAndSwap(first-1, last) // or else there are others' in between
+	return last, nil
 }
 
 // apply applies marks that were appended together, so that their numbers follow on each other, to
@@ -172,7 +180,11 @@ func (f *Follower) append(ctx context.Context, marks []store.Mark) (last uint64,
 func (f *Follower) apply(marks []store.Mark, last uint64) uint64 {
 	first := last - uint64(len(marks)) + 1
 	for i, m := range marks {
-		f.replica.Apply(store.Numbered{Mark: m, Number: first + uint64(i)})
+		n := store.Numbered{Mark: m, Number: first + uint64(i)}
+		if f.Shared() {
+			f.recent.note(n)
+		}
+		f.replica.Apply(n)
 	}
 	return last
 }

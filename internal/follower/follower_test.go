@@ -22,6 +22,7 @@ type journal struct {
 	holds atomic.Pointer[memjournal.Journal]
 	since atomic.Uint64 // what it was asked for last
 	blank atomic.Uint64 // how many numbers it has given to no mark
+	after atomic.Uint64 // what its beginning says that it knew of, if it says that
 	fails atomic.Pointer[func(call string) error]
 }
 
@@ -56,7 +57,23 @@ func (j *journal) Since(ctx context.Context, number uint64) ([]store.Numbered, u
 	}
 	j.since.Store(number)
 	marks, head, err := j.holds.Load().Since(ctx, number)
+	for i := range marks {
+		j.begins(&marks[i])
+	}
 	return marks, head + j.blank.Load(), err
+}
+
+// begins has the mark that stands for what was before be a beginning.
+func (j *journal) begins(m *store.Numbered) {
+	if m.Kind == store.MarkEverything {
+		m.After = j.after.Load()
+	}
+}
+
+// failsOver has the journal begin anew at a number, knowing of those up to after.
+func (j *journal) failsOver(number, after uint64) {
+	j.after.Store(after)
+	j.holds.Store(memjournal.NewAfter(number))
 }
 
 func (j *journal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Numbered, error] {
@@ -67,6 +84,7 @@ func (j *journal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Number
 		}
 		defer j.check("leave")
 		for m, err := range j.holds.Load().Watch(ctx, from) {
+			j.begins(&m)
 			if !yield(m, err) {
 				return
 			}

@@ -63,7 +63,7 @@ func (f *Follower) watch(ctx context.Context) error {
 	defer cancel()
 	marks := make(chan store.Numbered)
 	failed := make(chan error, 1)
-	from := f.seen
+	from := f.seen.Load()
 	go func() {
 		defer close(marks)
 		if err := f.listen(ctx, from, marks); err != nil {
@@ -88,7 +88,11 @@ func (f *Follower) watch(ctx context.Context) error {
 					return nil
 				}
 			}
-			f.note(m)
+			f.learn([]store.Numbered{m})
+		case <-f.held:
+			if !f.ask() {
+				return nil
+			}
 		case <-ask.C:
 			if !f.ask() {
 				return nil
@@ -115,12 +119,6 @@ func (f *Follower) listen(
 	return nil
 }
 
-// note applies a mark of the journal's.
-func (f *Follower) note(m store.Numbered) {
-	f.replica.Apply(m)
-	f.seen = max(f.seen, m.Number)
-}
-
 // ask applies what is new and sends what could not be sent, and reports whether the journal had
 // both done. One that answers and takes nothing, as a server that is full or may only be read, is
 // not in touch again.
@@ -140,7 +138,7 @@ func (f *Follower) catchUp() bool {
 	defer cancel()
 	// what this process has appended is a part of that
 	asked, known := time.Since(f.start), f.replica.Head()
-	marks, head, err := f.since(ctx, f.seen)
+	marks, head, err := f.since(ctx, f.seen.Load())
 	if err == nil && (head < known || f.past > 0 && head <= f.past) {
 		f.past = max(f.past, known)
 		err = fmt.Errorf("its newest number is %d, and was %d: it was lost, and began anew in "+
@@ -151,15 +149,13 @@ func (f *Follower) catchUp() bool {
 		return false
 	}
 	// it gave numbers up to there twice: neither marks nor entries with them tell anything
+	f.learn(marks)
 	if f.past > 0 {
-		f.note(store.Numbered{Mark: store.Mark{Kind: store.MarkEverything}, Number: head})
+		f.replica.Apply(store.Numbered{Mark: store.Mark{Kind: store.MarkEverything}, Number: head})
 		f.past = 0
 	}
-	for _, m := range marks {
-		f.note(m)
-	}
 	f.replica.Advance(head)
-	f.seen = max(f.seen, head)
+	f.reached(head)
 	f.heard.Store(int64(max(asked, 1)))
 	f.lost.Store(false)
 	return true

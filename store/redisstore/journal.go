@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
 
@@ -17,13 +18,15 @@ const maxNumber = 1 << 53
 // is the journal's and nothing else need be kept. Only the first record, and one that follows a
 // loss, has a number other than its predecessor's plus one; both invalidate everything.
 //
-// A record has the mark, the bytes recorded so far, by which the stream is bounded, and the run id
-// of the server that wrote it. A server with another run id has been restarted or has taken over,
-// and may have forgotten the newest records: the first to ask it records that everything is
-// invalidated. So does the first to find no records at all, after a flush or an eviction. Their
-// number is the clock's, in microseconds, which is ahead of whatever was given out before.
+// A record has the mark, the bytes recorded so far, by which the stream is bounded, the run id of
+// the server that wrote it, and the number at which the journal began last. A server with another
+// run id has been restarted or has taken over, and may have forgotten the newest records: the first
+// to ask it records that the journal begins anew, and after which number. So does the first to find
+// no records at all, after a flush or an eviction. Their number is the clock's, in microseconds,
+// which is ahead of whatever was given out before.
 type journal struct {
 	backend *Backend
+	run     atomic.Pointer[string] // the run id of the server that answered last
 	// how much it remembers, or a hundred marks more; a mark has 64 bytes besides its name
 	marks, bytes int
 	key          string
@@ -46,9 +49,14 @@ func (b *Backend) Journal(prefix string) store.Journal {
 func (j *journal) channel() string { return j.key }
 
 // head is the beginning of both scripts. It leaves the greatest number in head, the bytes so far in
-// bytes, and record() to add a mark. ARGV[1] is a number that new ones must exceed, or 0; one that
-// is a day ahead of the clock was never given out. ARGV[2] is the channel, ARGV[3] how many records
-// there may be.
+// bytes, the number at which the journal began last in begun, and record() to add a mark. ARGV[1]
+// is a number that new ones must exceed, or 0; one that is a day ahead of the clock was never given
+// out. ARGV[2] is the channel, ARGV[3] how many records there may be, ARGV[4] the run id of the
+// server that answered the caller last.
+//
+// A journal without records that begins on the server that the caller knows was evicted or flushed:
+// whatever that server took, it took before, and no process can have more. On another server, nobody
+// knows what the one before took, nor until when.
 //
 // A server that is full lets a script write if the first of its writes takes nothing more. So each
 // begins with one that removes: entries can be invalidated, also where nothing can be stored any
@@ -57,50 +65,56 @@ const head = `
 local key = KEYS[1]
 local info = redis.pcall('INFO', 'server')
 local run = type(info) == 'string' and string.sub(string.match(info, 'run_id:(%w+)') or '', 1, 12) or ''
-local head, bytes = 0, 0
+local head, bytes, begun = 0, 0, 0
 local function decimal(n) return string.format('%.0f', n) end
 local function tell() redis.pcall('PUBLISH', ARGV[2], decimal(head)) end
 local function trim() redis.call('XTRIM', key, 'MAXLEN', '~', ARGV[3]) end
 local function record(number, mark)
 	head, bytes = number, bytes + #mark + 64
-	redis.call('XADD', key, decimal(head) .. '-0', 'm', mark, 'b', decimal(bytes), 'r', run)
+	redis.call('XADD', key, decimal(head) .. '-0',
+		'm', mark, 'b', decimal(bytes), 'r', run, 'n', decimal(begun))
 end
 local last = redis.call('XREVRANGE', key, '+', '-', 'COUNT', 1)[1]
 if last then
 	head, bytes = tonumber(string.match(last[1], '^%d+')), tonumber(last[2][4])
+	begun = tonumber(last[2][8] or '0')
 end
 local time = redis.call('TIME')
 local now, above = time[1] * 1000000 + time[2], tonumber(ARGV[1])
 if above > now + 86400 * 1000000 then above = 0 end
 if not last or last[2][6] ~= run or head < above then
 	if last then trim() else redis.call('DEL', key) end
-	record(math.max(now, head + 1, above + 1), 'e')
+	begun = math.max(now, head + 1, above + 1)
+	local after = math.max(head, 1)
+	if not last and run ~= '' and run == ARGV[4] then after = begun - 1 end
+	record(begun, 'b' .. decimal(after))
 	tell()
 end
 `
 
-// appendScript records ARGV[5] and what follows, within ARGV[4] bytes, and returns the head. It
-// forgets a quarter more bytes than it must, so that it need not do so each time.
+// appendScript records ARGV[6] and what follows, within ARGV[5] bytes, and returns the head and the
+// run id. It forgets a quarter more bytes than it must, so that it need not do so each time.
 var appendScript = redis.NewScript(head + `
-if #ARGV > 4 then
+if #ARGV > 5 then
 	trim()
-	for i = 5, #ARGV do
+	for i = 6, #ARGV do
 		record(head + 1, ARGV[i])
 	end
 	trim()
 	while redis.call('XLEN', key) > 1 do
 		local first = redis.call('XRANGE', key, '-', '+', 'COUNT', 1)[1]
-		if bytes - tonumber(first[2][4]) <= tonumber(ARGV[4]) then break end
+		if bytes - tonumber(first[2][4]) <= tonumber(ARGV[5]) then break end
 		redis.call('XTRIM', key, 'MAXLEN', math.floor(redis.call('XLEN', key) * 3 / 4))
 	end
 	tell()
 end
-return decimal(head)`)
+return {decimal(head), run}`)
 
-// sinceScript returns the head, and then record and mark by turns of those after ARGV[4].
+// sinceScript returns the head, the run id, where the journal began last, and then record and mark
+// by turns of those after ARGV[5].
 var sinceScript = redis.NewScript(head + `
-local answer = {decimal(head)}
-local after = tonumber(ARGV[4])
+local answer = {decimal(head), run, decimal(begun)}
+local after = tonumber(ARGV[5])
 if after < head then
 	for _, r in ipairs(redis.call('XRANGE', key, decimal(after + 1), '+')) do
 		answer[#answer + 1] = r[1]
@@ -114,22 +128,47 @@ func (j *journal) Append(ctx context.Context, what ...store.Mark) (uint64, error
 	if j.invalid != nil {
 		return 0, j.invalid
 	}
-	args := append(make([]any, 0, 4+len(what)), 0, j.channel(), j.marks, j.bytes)
+	args := append(j.args(5+len(what), 0), j.bytes)
 	if err := driver.CheckMarks("append", "", what); err != nil {
 		return 0, err
 	}
 	for _, m := range what {
 		args = append(args, encodeMark(m))
 	}
-	said, err := appendScript.Run(ctx, j.backend.client, []string{j.key}, args...).Text()
+	said, err := appendScript.Run(ctx, j.backend.client, []string{j.key}, args...).StringSlice()
 	if err != nil {
 		return 0, fail(ctx, "append", "", err)
 	}
-	number, err := strconv.ParseUint(said, 10, 64)
-	if err != nil {
+	number, ok := j.heard(said, 2)
+	if !ok {
 		return 0, j.unreadable("append")
 	}
 	return number, nil
+}
+
+// args returns the arguments that both scripts begin with, with room for more.
+func (j *journal) args(room int, above uint64) []any {
+	run := ""
+	if known := j.run.Load(); known != nil {
+		run = *known
+	}
+	return append(make([]any, 0, room), min(above, maxNumber), j.channel(), j.marks, run)
+}
+
+// heard reads the head from a script's answer of at least so many parts, and notes the server's run
+// id.
+func (j *journal) heard(said []string, least int) (head uint64, ok bool) {
+	if len(said) < least {
+		return 0, false
+	}
+	head, err := strconv.ParseUint(said[0], 10, 64)
+	if err != nil {
+		return 0, false
+	}
+	if known := j.run.Load(); known == nil || *known != said[1] {
+		j.run.Store(&said[1])
+	}
+	return head, true
 }
 
 // Since implements [store.Journal], in one round trip.
@@ -145,17 +184,19 @@ func (j *journal) since(
 		return nil, 0, j.invalid
 	}
 	said, err := sinceScript.Run(ctx, j.backend.client, []string{j.key},
-		min(above, maxNumber), j.channel(), j.marks, min(number, maxNumber)).StringSlice()
+		append(j.args(5, above), min(number, maxNumber))...).StringSlice()
 	if err != nil {
 		return nil, 0, fail(ctx, "since", "", err)
 	}
-	if len(said)%2 != 1 {
+	head, ok := j.heard(said, 3)
+	if !ok || len(said)%2 != 1 {
 		return nil, 0, j.unreadable("since")
 	}
-	if head, err = strconv.ParseUint(said[0], 10, 64); err != nil {
+	begun, err := strconv.ParseUint(said[2], 10, 64)
+	if err != nil {
 		return nil, 0, j.unreadable("since")
 	}
-	return readMarks(number, head, said[1:])
+	return readMarks(number, head, begun, said[3:])
 }
 
 func (j *journal) unreadable(op string) error {

@@ -40,12 +40,17 @@ func since(t *testing.T, j store.Journal, number uint64) ([]store.Numbered, uint
 // wantReset checks that what follows number begins with the news that everything is invalidated.
 func wantReset(t *testing.T, j store.Journal, number uint64) (at uint64) {
 	t.Helper()
+	return firstReset(t, j, number).Number
+}
+
+func firstReset(t *testing.T, j store.Journal, number uint64) store.Numbered {
+	t.Helper()
 	marks, head := since(t, j, number)
 	if len(marks) == 0 || !isReset(marks[0].Mark) || marks[0].Number <= number ||
 		head < marks[0].Number {
 		t.Fatalf("Since(%d) = %v, head %d; want Everything first", number, marks, head)
 	}
-	return marks[0].Number
+	return marks[0]
 }
 
 func TestAJournalBeginsAtTheClock(t *testing.T) {
@@ -66,8 +71,9 @@ func TestAJournalBeginsAtTheClock(t *testing.T) {
 	}
 	j := open(t, url).Journal(prefix)
 	if marks, head := since(t, j, 0); head != heads[0] || len(marks) != 1 ||
-		marks[0] != (store.Numbered{Mark: history.All, Number: head}) {
-		t.Errorf("Since(0) = %v, %d; want Everything at the beginning, %d", marks, head, heads[0])
+		marks[0] != (store.Numbered{Mark: history.All, Number: head, After: 1}) {
+		t.Errorf("Since(0) = %v, %d; want Everything at the beginning, %d, after nothing", marks,
+			head, heads[0])
 	}
 	if marks, head := since(t, j, heads[0]+5); len(marks) != 0 || head != heads[0] {
 		t.Errorf("Since of more than the head: %v, %d", marks, head)
@@ -86,17 +92,31 @@ func TestAJournalThatWasLostBeginsAnew(t *testing.T) {
 	for _, loss := range []struct {
 		story string
 		lose  func()
+		// what the server still knew of, when the newest number was head and the new one is at
+		after func(head, at uint64) uint64
 	}{
-		{"evicted", func() { do("DEL", j.(*journal).key) }},
-		{"flushed", func() { do("FLUSHALL") }},
-		{"emptied", func() { do("XTRIM", j.(*journal).key, "MAXLEN", 0) }},
+		// of the same server, nobody can have more than it gave out before
+		{"evicted", func() { do("DEL", j.(*journal).key) }, nothingLost},
+		{"flushed", func() { do("FLUSHALL") }, nothingLost},
+		{"emptied", func() { do("XTRIM", j.(*journal).key, "MAXLEN", 0) }, nothingLost},
 		{"restarted with what was saved", func() {
 			do("SAVE")
 			appendMarks(t, j, tag("lost"), tag("lost too"))
 			s.Kill()
 			s.Start()
-		}},
-		{"restarted", func() { do("SAVE"); s.Kill(); s.Start() }},
+		}, func(head, _ uint64) uint64 { return head }},
+		{"restarted", func() { do("SAVE"); s.Kill(); s.Start() },
+			func(head, _ uint64) uint64 { return head }},
+		{"restarted without anything", func() {
+			do("FLUSHALL")
+			do("SAVE")
+			s.Kill()
+			s.Start()
+		}, func(uint64, uint64) uint64 { return 1 }},
+		{"flushed, before a process that knows nothing of the server", func() {
+			do("FLUSHALL")
+			j = b.Journal("p")
+		}, func(uint64, uint64) uint64 { return 1 }},
 	} {
 		t.Run(loss.story, func(t *testing.T) {
 			appendMarks(t, j, tag(1), tag(2))
@@ -106,9 +126,10 @@ func TestAJournalThatWasLostBeginsAnew(t *testing.T) {
 			if marks, _ := since(t, j, head); len(marks) != 1 {
 				t.Errorf("Since(%d) = %v; want one mark", head, marks)
 			}
-			if at := wantReset(t, j, head); at <= newest {
-				t.Errorf("the new number %d is not greater than %d, which was given out before", at,
-					newest)
+			began := firstReset(t, j, head)
+			if at := began.Number; at <= newest || began.After != loss.after(head, at) {
+				t.Errorf("it begins at %d, after %d; want a number greater than %d, which was given "+
+					"out before, after %d", at, began.After, newest, loss.after(head, at))
 			}
 			// Two marks remain before the loss, or none: either way everything is invalidated after
 			// them.
@@ -122,6 +143,8 @@ func TestAJournalThatWasLostBeginsAnew(t *testing.T) {
 		})
 	}
 }
+
+func nothingLost(_, at uint64) uint64 { return at - 1 }
 
 func TestAJournalForgets(t *testing.T) {
 	b := open(t, testserver.SharedRedis(t).URL)
@@ -159,6 +182,13 @@ func TestAJournalForgets(t *testing.T) {
 			}
 			if marks, _ := since(t, j, last-5); len(marks) != 5 {
 				t.Errorf("of the last 5 marks: %v", marks)
+			}
+			// the beginning is forgotten: those who were there before may know what others do not
+			if n := firstReset(t, j, begin-1); n.After != 1 {
+				t.Errorf("who was there before it began hears of %+v", n)
+			}
+			if n := firstReset(t, j, begin); n.After != 0 {
+				t.Errorf("who knows of the beginning hears of %+v", n)
 			}
 		})
 	}

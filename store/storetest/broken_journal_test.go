@@ -88,6 +88,16 @@ func TestJournalRulesFindFaults(t *testing.T) {
 			}
 			return j.Append(bg, what...)
 		}}, "a mark that names nothing is refused"},
+		{"everything is a beginning", bentJournal{since: func(j store.Journal, n uint64) (
+			[]store.Numbered, uint64, error) {
+			marks, head, err := j.Since(bg, n)
+			for i := range marks {
+				if marks[i].Name == "17" {
+					marks[i].After = 17
+				}
+			}
+			return marks, head, err
+		}}, "no mark that was appended is a beginning"},
 		{"names end at NUL", bentJournal{append: func(j store.Journal, what []store.Mark) (uint64,
 			error) {
 			what = append([]store.Mark(nil), what...)

@@ -108,6 +108,32 @@ var markRules = []rule[store.Journal]{{
 		return nil
 	},
 }, {
+	name: "no mark that was appended is a beginning",
+	why: "a process that reads of one appends its newest marks again: each purge of everything " +
+		"would be followed by all that was purged lately",
+	check: func(ctx context.Context, j store.Journal, _ Options) error {
+		begin, err := beginning(ctx, j)
+		if err != nil {
+			return err
+		}
+		for _, name := range []string{"", "0", "1", "17", "b17", "\x00"} {
+			if _, err := j.Append(ctx, store.Mark{Kind: store.MarkEverything, Name: name},
+				store.Mark{Kind: store.MarkTag, Name: "b17"}); err != nil {
+				return err
+			}
+		}
+		marks, _, err := j.Since(ctx, begin)
+		if err != nil {
+			return err
+		}
+		for _, m := range marks {
+			if m.After != 0 {
+				return fmt.Errorf("Since(%d) = %+v: After is %d; want 0", begin, m, m.After)
+			}
+		}
+		return nil
+	},
+}, {
 	name: "names of any content come back as they are",
 	why:  "they are compared with keys and tags byte by byte",
 	check: func(ctx context.Context, j store.Journal, _ Options) error {
@@ -222,6 +248,9 @@ func beginning(ctx context.Context, j store.Journal) (uint64, error) {
 	marks, head, err := j.Since(ctx, 0)
 	if err != nil {
 		return 0, fmt.Errorf("Since(0) of a new journal: %w", err)
+	}
+	if len(marks) > 0 {
+		marks[0].After = 0 // of what was before, nothing is known here
 	}
 	if len(marks) > 0 && !slices.Equal(marks,
 		[]store.Numbered{{Mark: store.Mark{Kind: store.MarkEverything}, Number: head}}) {

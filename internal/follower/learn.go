@@ -1,0 +1,83 @@
+package follower
+
+import "github.com/freshet-go/freshet/store"
+
+// learn applies marks that the journal gave out, and holds those that it lost before it began anew:
+// before it applies the beginning, so that no request finds neither.
+func (f *Follower) learn(marks []store.Numbered) {
+	for i, m := range marks {
+		if m.After == 0 {
+			continue
+		}
+		n := f.recent.lost(m, marks[i+1:], f.unsent.hold)
+		if n == 0 {
+			continue
+		}
+		f.Log.Warn("freshet: journal: its server may have lost the newest invalidations, as at a "+
+			"failover: those that this process knows of are appended again", "marks", n)
+		select {
+		case f.held <- struct{}{}:
+		default:
+		}
+	}
+	for _, m := range marks {
+		f.note(m)
+	}
+}
+
+// note applies a mark of the journal's.
+func (f *Follower) note(m store.Numbered) {
+	f.recent.note(m)
+	f.replica.Apply(m)
+	f.reached(m.Number)
+}
+
+// reached notes that every mark up to number has been applied.
+func (f *Follower) reached(number uint64) {
+	for {
+		seen := f.seen.Load()
+		if number <= seen || f.seen.CompareAndSwap(seen, number) {
+			return
+		}
+	}
+}
+
+// Knows reports whether every mark of the journal up to number has been applied. An entry with a
+// greater number proves that marks are missing here.
+func (f *Follower) Knows(number uint64) bool {
+	return number <= f.seen.Load() || !f.Shared()
+}
+
+// Reach asks the journal for what is new, and reports what Knows does then. It takes up to twice
+// Timeout: those who come while the journal is asked wait for that answer, and share the next. A journal that did not answer
+// when it was last asked is not asked: its numbers up to the newest that this process was given
+// itself count as known then.
+func (f *Follower) Reach(number uint64) bool {
+	came := f.asks.Load()
+	f.reaching <- struct{}{}
+	defer func() { <-f.reaching }()
+	if f.Knows(number) {
+		return true
+	}
+	if !f.lost.Load() && f.asks.Load() == came {
+		f.asks.Add(1)
+		f.askNow()
+	}
+	return f.Knows(number) || f.lost.Load() && number <= f.Head()
+}
+
+// askNow applies what is new. Unlike catchUp, it leaves a journal that was lost alone.
+func (f *Follower) askNow() {
+	ctx, cancel := f.context()
+	defer cancel()
+	known := f.Head()
+	marks, head, err := f.since(ctx, f.seen.Load())
+	switch {
+	case err != nil:
+		f.fell(err)
+	case head >= known:
+		f.learn(marks)
+		f.replica.Advance(head)
+		f.reached(head)
+	}
+}

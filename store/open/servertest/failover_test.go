@@ -1,0 +1,165 @@
+package servertest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/freshet-go/freshet/internal/testserver"
+	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/store/open"
+)
+
+// pair is a server and another that follows it and can take its place.
+type pair struct {
+	name string
+	// start starts both, in step. detach has the second get nothing more from the first; promote
+	// makes it a server of its own.
+	start func(t *testing.T) (first, second *testserver.Server, detach, promote func())
+}
+
+var pairs = []pair{
+	{"redis", func(t *testing.T) (first, second *testserver.Server, detach, promote func()) {
+		first = testserver.Redis(t, "--repl-diskless-sync-delay", "0")
+		second = testserver.RedisReplica(t, first)
+		// of nobody, it is a master: it has what it had until then
+		detach = func() { redisDo(t, second, "REPLICAOF", "NO", "ONE") }
+		return first, second, detach, func() {}
+	}},
+}
+
+// site is what the processes of one app show: a page with the number of its content.
+type site struct {
+	version atomic.Int64
+	server  *testserver.Server
+}
+
+// node is one process of the app, which reaches the server through a proxy of its own.
+type node struct {
+	t     *testing.T
+	proxy *testserver.FaultProxy
+	cache *middleware.Cache
+	h     http.Handler
+	log   logged
+}
+
+func (s *site) node(t *testing.T, server *testserver.Server) *node {
+	t.Helper()
+	n := &node{t: t, proxy: testserver.Proxy(t, server.Addr)}
+	url := strings.Replace(server.URL, server.Addr, n.proxy.Addr, 1)
+	join := "?"
+	if strings.Contains(url, "?") {
+		join = "&"
+	}
+	log := slog.New(slog.NewTextHandler(&n.log, nil))
+	opened, err := open.URL(t.Context(), url+join+"near=1MiB&guard_retry=100ms",
+		open.Options{Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.cache = middleware.New(opened, middleware.Options{Log: log, MaxLag: time.Hour})
+	n.h = n.cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=3600")
+		fmt.Fprintf(w, "version %d", s.version.Load())
+	}))
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := n.cache.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+		opened.Close()
+	})
+	return n
+}
+
+const pageURL = "http://example.com/page"
+
+// shows returns what a node answers with, and whether from the cache.
+func (n *node) shows() (body string, hit bool) {
+	n.t.Helper()
+	w := httptest.NewRecorder()
+	n.h.ServeHTTP(w, httptest.NewRequest("GET", pageURL, nil))
+	text, _ := io.ReadAll(w.Result().Body)
+	return string(text), strings.Contains(w.Header().Get("Cache-Status"), "hit")
+}
+
+// hits waits until a node answers from the cache with a body, as it must before long.
+func (n *node) hits(want string) {
+	n.t.Helper()
+	n.eventually("a hit of "+want, func() bool {
+		body, hit := n.shows()
+		return hit && body == want
+	})
+}
+
+func (n *node) eventually(what string, ask func() bool) {
+	n.t.Helper()
+	for end := time.Now().Add(10 * time.Second); !ask(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			body, hit := n.shows()
+			n.t.Fatalf("not in ten seconds: %s; it shows %q, hit %t; the log:\n%s", what, body, hit,
+				n.log.String())
+		}
+	}
+}
+
+func (n *node) invalidates() {
+	n.t.Helper()
+	if _, err := n.cache.InvalidateURL(n.t.Context(), pageURL); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// After a failover, one process still has the old server, which takes its invalidation, while the
+// others fill the new one with what was true before. When that process comes over, it does not
+// serve what it has invalidated, and soon nobody does.
+func TestAnInvalidationThatTheOldServerTook(t *testing.T) {
+	for _, p := range pairs {
+		t.Run(p.name, func(t *testing.T) {
+			first, second, detach, promote := p.start(t)
+			s := &site{}
+			migrated(t, first.URL)
+			a, b, c := s.node(t, first), s.node(t, first), s.node(t, first)
+			for _, n := range []*node{a, b, c} {
+				n.hits("version 0")
+			}
+			before := a.cache.Stats().Journal.Number
+			// a journal that begins anew does so at the clock
+			began := func(n *node) bool { return n.cache.Stats().Journal.Number > before+1000 }
+			detach()
+			promote()
+			for _, n := range []*node{b, c} {
+				n.proxy.To(second.Addr)
+				n.eventually("a page that the new server holds", func() bool {
+					body, hit := n.shows()
+					return hit && body == "version 0" && began(n)
+				})
+			}
+			s.version.Store(1)
+			a.invalidates()
+			a.hits("version 1")
+			a.proxy.To(second.Addr)
+			a.eventually("what happened on the new server", func() bool {
+				if body, _ := a.shows(); body != "version 1" {
+					t.Fatalf("the process that invalidated serves %q", body)
+				}
+				return began(a)
+			})
+			for _, n := range []*node{a, b, c} {
+				n.hits("version 1")
+			}
+			if got := strings.Count(a.log.String(), "appended again"); got != 1 {
+				t.Errorf("%d lines of the log say that marks are appended again:\n%s", got,
+					a.log.String())
+			}
+		})
+	}
+}
