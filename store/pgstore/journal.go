@@ -2,11 +2,15 @@ package pgstore
 
 import (
 	"context"
+	"errors"
 	"math"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/freshet-go/freshet/store"
@@ -16,6 +20,12 @@ import (
 // journal is the rows with its prefix in two tables. Append locks the row in the table of heads, so
 // that marks become visible in the order of their numbers. Each mark has the number of the one
 // before, so that Since notices one that is missing, and then returns MarkEverything.
+//
+// A standby that takes over may lack the newest marks. Its timeline is another than the one that is
+// noted beside the heads: the first to ask it has the journal begin anew. So does each process that
+// comes later, whose number the old server gave out: it is above the head, or no mark has it. That
+// process may know of marks that the old server took after the new one began. The new beginning
+// covers what they do, since it comes after them.
 type journal struct {
 	backend      *Backend
 	prefix       string
@@ -41,12 +51,14 @@ func (j *journal) Append(ctx context.Context, what ...store.Mark) (number uint64
 		return 0, err
 	}
 	err = j.backend.ask(ctx, false, func(ctx context.Context, conn *pgxpool.Conn) (err error) {
-		if len(what) == 0 {
-			number, err = j.head(ctx, conn)
-		} else {
-			number, err = j.append(ctx, conn, what)
-		}
-		return err
+		return j.tellsTimeline(func() error {
+			if len(what) == 0 {
+				number, err = j.head(ctx, conn)
+			} else {
+				number, err = j.append(ctx, conn, what)
+			}
+			return err
+		})
 	})
 	if err != nil {
 		return 0, j.backend.fail(ctx, "append", "", err)
@@ -71,8 +83,15 @@ func (j *journal) append(
 		bytes += len(m.Name)
 	}
 	var head, marksKept, bytesKept int64
-	err = conn.QueryRow(ctx, j.backend.sql.append, j.prefix, kinds, softs, names, len(what),
-		bytes).Scan(&head, &marksKept, &bytesKept, nil)
+	record := func() error {
+		return conn.QueryRow(ctx, j.sql().append, j.prefix, kinds, softs, names, len(what),
+			bytes).Scan(&head, &marksKept, &bytesKept, nil, nil)
+	}
+	if err = record(); err == pgx.ErrNoRows { // the server has another timeline
+		if err = j.anew(ctx, conn, 0); err == nil {
+			err = record()
+		}
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -81,7 +100,7 @@ func (j *journal) append(
 		if marksKept <= j.marks && bytesKept <= j.bytes {
 			break
 		}
-		err := conn.QueryRow(ctx, j.backend.sql.forget, j.prefix, j.marks, j.bytes,
+		err := conn.QueryRow(ctx, j.sql().forget, j.prefix, j.marks, j.bytes,
 			batch).Scan(&marksKept, &bytesKept)
 		if err != nil {
 			break
@@ -94,7 +113,7 @@ func (j *journal) append(
 func (j *journal) head(ctx context.Context, conn asker) (uint64, error) {
 	for {
 		var head int64
-		err := conn.QueryRow(ctx, j.backend.sql.head, j.prefix).Scan(&head)
+		err := conn.QueryRow(ctx, j.sql().head, j.prefix).Scan(&head)
 		if err != pgx.ErrNoRows {
 			return uint64(head), err
 		}
@@ -107,13 +126,52 @@ func (j *journal) head(ctx context.Context, conn asker) (uint64, error) {
 // begin records that the journal begins now, and that everything before is forgotten. Of several at
 // once one does.
 func (j *journal) begin(ctx context.Context, conn asker) error {
-	rows, err := conn.Query(ctx, j.backend.sql.begin, j.prefix)
+	return do(ctx, conn, j.sql().begin, j.prefix)
+}
+
+// note notes the server's timeline, for the first time. A server that may only be read goes without.
+func (j *journal) note(ctx context.Context, conn asker) error {
+	err := do(ctx, conn, j.sql().note, j.prefix)
+	var said *pgconn.PgError
+	if errors.As(err, &said) && said.Code == "25006" { // read_only_sql_transaction
+		return nil
+	}
+	return err
+}
+
+// anew has the journal begin anew, if its server has another timeline than the one noted, or above a
+// number that it must have given out and does not know any more.
+func (j *journal) anew(ctx context.Context, conn asker, above uint64) error {
+	return do(ctx, conn, j.sql().anew, j.prefix, int64(min(above, math.MaxInt64)))
+}
+
+func do(ctx context.Context, conn asker, sql string, args ...any) error {
+	rows, err := conn.Query(ctx, sql, args...)
 	if err != nil {
 		return err
 	}
 	rows.Close()
 	return rows.Err()
 }
+
+func (j *journal) sql() *statements { return j.backend.journalSQL.Load() }
+
+// tellsTimeline makes a call, and again without asking for the timeline where the server does not
+// tell it: a service that keeps PostgreSQL's log to itself. Such a server cannot be seen to have
+// lost marks, but by who knows of them.
+func (j *journal) tellsTimeline(call func() error) error {
+	err := call()
+	var said *pgconn.PgError
+	if !errors.As(err, &said) || !aboutTimeline.MatchString(said.Message) ||
+		j.sql() != &j.backend.sql {
+		return err
+	}
+	without := statementsFor(j.backend.config.Table, noTimeline)
+	j.backend.journalSQL.Store(&without)
+	return call()
+}
+
+var aboutTimeline = regexp.MustCompile(`pg_(is_in_recovery|walfile_name|current_wal_insert_lsn)`)
 
 // Since implements [store.Journal].
 func (j *journal) Since(
@@ -123,8 +181,10 @@ func (j *journal) Since(
 		return nil, 0, j.invalid
 	}
 	err = j.backend.ask(ctx, false, func(ctx context.Context, conn *pgxpool.Conn) (err error) {
-		marks, head, err = j.since(ctx, conn, number)
-		return err
+		return j.tellsTimeline(func() (err error) {
+			marks, head, err = j.since(ctx, conn, number)
+			return err
+		})
 	})
 	if err != nil {
 		return nil, 0, j.backend.fail(ctx, "since", "", err)
@@ -136,56 +196,145 @@ func (j *journal) Since(
 func (j *journal) since(
 	ctx context.Context, conn asker, number uint64,
 ) (marks []store.Numbered, head uint64, err error) {
-	for {
-		marks, head, begun, err := j.read(ctx, conn, number)
-		if err != nil || begun {
-			return marks, head, err
+	for above := uint64(0); ; {
+		var found state
+		marks, head, found, err = j.read(ctx, conn, number)
+		if err != nil {
+			return nil, 0, err
 		}
-		if err := j.begin(ctx, conn); err != nil {
+		switch {
+		case found == unbegun:
+			err = j.begin(ctx, conn)
+		case found == unnoted:
+			return marks, head, j.note(ctx, conn)
+		case found == elsewhere:
+			err = j.anew(ctx, conn, 0)
+		case found == unheardOf && !begunAbove(above, marks):
+			above = head + 1
+			err = j.anew(ctx, conn, above)
+		default:
+			return marks, head, nil
+		}
+		if err != nil {
 			return nil, 0, err
 		}
 	}
 }
 
+// begunAbove reports whether the journal has begun anew above a number, which is not 0.
+func begunAbove(above uint64, marks []store.Numbered) bool {
+	return above > 0 && slices.ContainsFunc(marks, func(m store.Numbered) bool {
+		return m.After > 0 && m.Number > above
+	})
+}
+
+// state is what a look finds of a journal besides its marks.
+type state uint8
+
+const (
+	well      state = iota
+	unbegun         // there is none yet
+	unnoted         // nobody has noted the server's timeline yet
+	elsewhere       // the server has another timeline than the one noted
+	unheardOf       // the journal never gave out the number asked for, and is beyond it
+)
+
+// row is a row that since returns: a mark, or the news that there is none.
+type row struct {
+	head, forgotten int64
+	timeline, noted *int64
+	begun           int64 // the number of the newest beginning
+	number          *int64
+	previous        *int64
+	kind            *int16
+	soft            *bool
+	name            []byte
+}
+
+// state returns what the row says of its journal.
+func (r *row) state() state {
+	switch {
+	case r.timeline == nil:
+		return well
+	case r.noted == nil || *r.noted == 0:
+		return unnoted
+	case *r.noted != *r.timeline:
+		return elsewhere
+	}
+	return well
+}
+
+// unheardOf reports whether the row, the first one after a number, shows that the journal never gave
+// that out. What the old server gave out before the journal began anew is for who reads of that.
+func (r *row) unheardOf(number int64) bool {
+	return r.forgotten < number && *r.previous < number && int(*r.kind) != begins
+}
+
+// begins is the kind of the mark with which a journal begins anew. Its name is the number up to
+// which the server knew of marks. Versions that do not know the kind take it for a mark that covers
+// everything, which it is.
+const begins = int(store.MarkEverything) + 1
+
+// mark returns the row's mark.
+func (r *row) mark() store.Numbered {
+	m := store.Numbered{Number: uint64(*r.number)}
+	if int(*r.kind) == begins {
+		after, _ := strconv.ParseUint(string(r.name), 10, 64)
+		m.Mark, m.After = history.All, max(after, 1)
+	} else {
+		m.Mark = history.Mark(int(*r.kind), string(r.name), *r.soft)
+	}
+	return m
+}
+
 func (j *journal) read(
 	ctx context.Context, conn asker, number uint64,
-) (marks []store.Numbered, head uint64, begun bool, err error) {
-	from := int64(min(number, math.MaxInt64))
-	rows, err := conn.Query(ctx, j.backend.sql.since, j.prefix, from)
+) (marks []store.Numbered, head uint64, found state, err error) {
+	asked := int64(min(number, math.MaxInt64))
+	from := asked
+	rows, err := conn.Query(ctx, j.sql().since, j.prefix, asked)
 	if err != nil {
-		return nil, 0, false, err
+		return nil, 0, 0, err
 	}
 	defer rows.Close()
-	var newest, forgotten int64
-	var last, previous *int64
+	found = unbegun
+	var r row
 	missing := false
+	forgotten := func(upTo int64) store.Numbered {
+		m := history.Forgotten(uint64(upTo))
+		if 0 < asked && asked < r.begun && r.begun <= upTo {
+			m.After = 1 // what the beginning said is forgotten, too
+		}
+		return m
+	}
 	for rows.Next() {
-		var kind *int16
-		var soft *bool
-		var name []byte
-		if err := rows.Scan(&newest, &forgotten, &last, &previous, &kind, &soft, &name); err != nil {
-			return nil, 0, false, err
+		if err := rows.Scan(&r.head, &r.forgotten, &r.timeline, &r.noted, &r.begun, &r.number,
+			&r.previous, &r.kind, &r.soft, &r.name); err != nil {
+			return nil, 0, 0, err
 		}
-		if !begun && from < forgotten {
-			marks = append(marks, history.Forgotten(uint64(forgotten)))
-			from = forgotten
+		if found == unbegun && from < r.forgotten {
+			marks = append(marks, forgotten(r.forgotten))
+			from = r.forgotten
 		}
-		begun = true
-		if last != nil {
-			missing = missing || *previous > from
-			marks = append(marks, store.Numbered{
-				Mark: history.Mark(int(*kind), string(name), *soft), Number: uint64(*last),
-			})
-			from = *last
+		if found == unbegun || found == well {
+			found = r.state()
+		}
+		if r.number != nil {
+			if found == well && r.unheardOf(asked) && from == asked {
+				found = unheardOf
+			}
+			missing = missing || *r.previous > from
+			marks = append(marks, r.mark())
+			from = *r.number
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return nil, 0, false, err
+		return nil, 0, 0, err
 	}
-	if missing || from < newest { // somebody has removed rows
-		marks = []store.Numbered{history.Forgotten(uint64(newest))}
+	if missing || from < r.head { // somebody has removed rows
+		marks = []store.Numbered{forgotten(r.head)}
 	}
-	return marks, uint64(newest), begun, nil
+	return marks, uint64(r.head), found, nil
 }
 
 // news reports whether a notification is of this journal, and of a number after from.

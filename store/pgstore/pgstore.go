@@ -21,14 +21,16 @@ import (
 // Migrate makes the table, or an administrator does with the file schema.sql of this package. From
 // then on the role needs no more than SELECT, INSERT, UPDATE and DELETE.
 type Backend struct {
-	config  Config
-	pool    *pgxpool.Pool
-	ours    bool // the pool, to be closed
-	sql     statements
-	server  string // for people
-	backlog backlog
-	calls   deadline.Source
-	doubted *doubted
+	config Config
+	pool   *pgxpool.Pool
+	ours   bool // the pool, to be closed
+	sql    statements
+	server string // for people
+
+	journalSQL atomic.Pointer[statements] // sql, or without what the server does not tell
+	backlog    backlog
+	calls      deadline.Source
+	doubted    *doubted
 
 	maxValue int // bytes
 
@@ -90,9 +92,10 @@ func NewFrom(pool *pgxpool.Pool, c Config) (*Backend, error) {
 func newBackend(c Config, pool *pgxpool.Pool, d *doubted) *Backend {
 	p := pool.Config()
 	b := &Backend{
-		config: c, pool: pool, ours: d != nil, doubted: d, sql: statementsFor(c.Table),
+		config: c, pool: pool, ours: d != nil, doubted: d, sql: statementsFor(c.Table, timeline),
 		server: where(p.ConnConfig), maxValue: maxValue,
 	}
+	b.journalSQL.Store(&b.sql)
 	if d == nil {
 		b.doubted = new(doubted)
 	}

@@ -43,7 +43,8 @@ COMMENT ON TABLE freshet_cache_journal IS 'Freshet: invalidations (schema versio
 
 -- step: create the table freshet_cache_journal_head
 -- A row for each journal: its newest number, the newest before the last marks were appended, the newest that it
--- has forgotten, and how many marks it holds, with how many bytes in their names.
+-- has forgotten, and how many marks it holds, with how many bytes in their names. And a row whose prefix begins with
+-- ~timeline~: the server's timeline (0: not known), the number at which the journal began anew, and after which.
 CREATE TABLE IF NOT EXISTS freshet_cache_journal_head (
     prefix    text   COLLATE "C" NOT NULL,
     head      bigint NOT NULL,

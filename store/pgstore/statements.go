@@ -1,6 +1,7 @@
 package pgstore
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -17,6 +18,7 @@ type statements struct {
 	get, exists, set, delete, ttl, expire string
 	list, flush, sweep, lease             string
 	head, since, append, begin, forget    string
+	note, anew                            string
 	channel, describe                     string
 }
 
@@ -63,9 +65,10 @@ var journalSQL = statements{
 	// A new number is the clock's, in microseconds, or the one after the last, whichever is
 	// greater: a server that has lost the newest marks, as a standby may that takes over, gives no
 	// number out again.
-	append: `WITH next AS (
+	append: `WITH at AS (SELECT :timeline AS timeline, :durable AS durable), next AS (
 			INSERT INTO :heads AS h (prefix, head, previous, forgotten, marks, bytes)
-			SELECT $1, clock + $5::bigint, clock, clock, $5::bigint, $6::bigint FROM (SELECT :clock AS clock) AS c
+			SELECT $1, clock + $5::bigint, clock, clock, $5::bigint, $6::bigint FROM (SELECT :clock AS clock) AS c, at
+			WHERE NOT EXISTS (SELECT FROM :heads t WHERE t.prefix = :noted AND t.head NOT IN (0, at.timeline))
 			ON CONFLICT (prefix) DO UPDATE SET head = greatest(h.head, :clock) + $5::bigint,
 				previous = h.head, marks = h.marks + $5::bigint, bytes = h.bytes + $6::bigint
 			RETURNING head, previous, marks, bytes
@@ -74,11 +77,43 @@ var journalSQL = statements{
 			SELECT $1, head - $5::bigint + i, CASE i WHEN 1 THEN previous ELSE head - $5::bigint + i - 1 END, kind, soft, name
 			FROM next, unnest($2::smallint[], $3::boolean[], $4::bytea[]) WITH ORDINALITY AS m (kind, soft, name, i)
 		)
-		SELECT head, marks, bytes, pg_notify('freshet_' || (:oid)::text, head || ' ' || $1) FROM next`,
+		SELECT head, marks, bytes, pg_notify('freshet_' || (:oid)::text, head || ' ' || $1), (SELECT durable FROM at) FROM next`,
 	head: `SELECT head FROM :heads WHERE prefix = $1`,
-	since: `SELECT h.head, h.forgotten, m.number, m.previous, m.kind, m.soft, m.name
-		FROM :heads h LEFT JOIN :marks m ON m.prefix = h.prefix AND m.number > greatest($2::bigint, h.forgotten)
+	since: `WITH at AS (SELECT :timeline AS timeline)
+		SELECT h.head, h.forgotten, at.timeline, t.head, coalesce(t.previous, 0), m.number, m.previous, m.kind, m.soft, m.name
+		FROM at CROSS JOIN :heads h LEFT JOIN :heads t ON t.prefix = :noted
+			LEFT JOIN :marks m ON m.prefix = h.prefix AND m.number > greatest($2::bigint, h.forgotten)
 		WHERE h.prefix = $1 ORDER BY m.number`,
+	// A second row in :heads notes for a journal the server's timeline in head, 0 where that is not
+	// known, and the number of its newest beginning in previous. A server that was a standby and took
+	// over has another timeline.
+	note: `INSERT INTO :heads AS t (prefix, head, previous, forgotten, marks, bytes)
+		SELECT :noted, timeline, 0, 0, 0, 0 FROM (SELECT :timeline AS timeline) AS at WHERE timeline IS NOT NULL
+		ON CONFLICT (prefix) DO UPDATE SET head = excluded.head WHERE t.head = 0`,
+	// The journal begins anew if its server has another timeline than the one noted, or if its head is
+	// below $2, which is 0 or a number that it gave out; one that is a day ahead of the clock it did
+	// not. Of several at once one does: it has both rows, in this order.
+	anew: `WITH at AS (SELECT coalesce(:timeline, 0) AS timeline, :clock AS clock, :durable AS durable), journal AS (
+			SELECT head FROM :heads WHERE prefix = $1 FOR UPDATE
+		), due AS (
+			SELECT timeline, head, CASE WHEN $2::bigint > clock + 86400000000 THEN 0 ELSE $2::bigint END AS above, clock, durable
+			FROM at, journal
+		), noted AS (
+			INSERT INTO :heads AS t (prefix, head, previous, forgotten, marks, bytes)
+			SELECT :noted, timeline, greatest(clock, head, above) + 1, head, 0, 0 FROM due
+			WHERE head < above OR EXISTS (SELECT FROM :heads t WHERE t.prefix = :noted AND t.head NOT IN (0, due.timeline))
+			ON CONFLICT (prefix) DO UPDATE
+				SET head = excluded.head, previous = excluded.previous, forgotten = excluded.forgotten
+				WHERE t.head NOT IN (0, excluded.head) OR excluded.forgotten < (SELECT above FROM due)
+			RETURNING previous AS number, forgotten AS after
+		), next AS (
+			UPDATE :heads h SET head = number, previous = after, marks = h.marks + 1, bytes = h.bytes + length(after::text)
+			FROM noted WHERE h.prefix = $1
+		), made AS (
+			INSERT INTO :marks (prefix, number, previous, kind, soft, name)
+			SELECT $1, number, after, :begins, false, convert_to(after::text, 'UTF8') FROM noted
+		)
+		SELECT pg_notify('freshet_' || (:oid)::text, number || ' ' || $1), (SELECT durable FROM due) FROM noted`,
 	begin: `INSERT INTO :heads (prefix, head, previous, forgotten, marks, bytes)
 		SELECT $1, clock, clock, clock, 0, 0 FROM (SELECT :clock AS clock) AS c
 		ON CONFLICT (prefix) DO NOTHING`,
@@ -96,8 +131,20 @@ var journalSQL = statements{
 		FROM sums WHERE h.prefix = $1 RETURNING h.marks, h.bytes`,
 }
 
-// statementsFor has the statements for a table, "name" or "schema.name".
-func statementsFor(table string) statements {
+// durable has the transaction that evaluates it survive a crash of the server, also where its
+// commits do not in general: an invalidation that was acknowledged stays.
+const durable = `CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', true) END`
+
+// timeline is the number of the server's timeline, or NULL on a standby.
+const timeline = `CASE WHEN pg_is_in_recovery() THEN NULL ELSE
+	('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::bigint END`
+
+// noTimeline stands for the timeline of a server that does not tell it.
+const noTimeline = `NULL::bigint`
+
+// statementsFor has the statements for a table, "name" or "schema.name", and for a way to ask for
+// the timeline.
+func statementsFor(table, timeline string) statements {
 	name := func(suffix string) string {
 		return pgx.Identifier(strings.Split(table+suffix, ".")).Sanitize()
 	}
@@ -105,6 +152,8 @@ func statementsFor(table string) statements {
 		":values", name(""), ":marks", name("_journal"), ":heads", name("_journal_head"),
 		":oid", "'"+name("")+"'::regclass::oid::bigint",
 		":clock", "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
+		":timeline", "("+timeline+")", ":durable", "("+durable+")",
+		":noted", "'~timeline~' || $1", ":begins", strconv.Itoa(begins),
 	).Replace
 	v, j := valueSQL, journalSQL
 	return statements{
@@ -114,6 +163,6 @@ func statementsFor(table string) statements {
 		list: in(v.list), flush: in(v.flush), sweep: in(v.sweep), lease: in(v.lease),
 		describe: in(v.describe),
 		channel:  in(j.channel), append: in(j.append), head: in(j.head), since: in(j.since),
-		begin: in(j.begin), forget: in(j.forget),
+		begin: in(j.begin), forget: in(j.forget), note: in(j.note), anew: in(j.anew),
 	}
 }

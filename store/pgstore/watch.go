@@ -14,7 +14,8 @@ import (
 )
 
 // Watch implements [store.Journal]. The server announces new marks; the watcher looks every second
-// besides. With NoStatementCache it looks four times a second.
+// besides. With NoStatementCache it looks four times a second. A watcher that is ahead of the journal
+// makes it begin anew with a greater number.
 func (j *journal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Numbered, error] {
 	return watch.Seq(func(yield watch.Yield) error {
 		if j.invalid != nil {
@@ -83,7 +84,18 @@ func (w *watcher) start(ctx context.Context) error {
 func (w *watcher) look(ctx context.Context, from uint64) ([]store.Numbered, uint64, error) {
 	asking, cancel := within(ctx, w.journal.backend.config.Timeout)
 	defer cancel()
-	marks, head, err := w.journal.since(asking, w.conn, from)
+	var marks []store.Numbered
+	var head uint64
+	err := w.journal.tellsTimeline(func() (err error) {
+		marks, head, err = w.journal.since(asking, w.conn, from)
+		if err != nil || head >= from {
+			return err
+		}
+		if err = w.journal.anew(asking, w.conn, from); err == nil {
+			marks, head, err = w.journal.since(asking, w.conn, from)
+		}
+		return err
+	})
 	if err != nil && asking.Err() != nil && ctx.Err() == nil {
 		err = &slowError{w.journal.backend.config.Timeout}
 	}

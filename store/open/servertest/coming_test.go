@@ -26,7 +26,7 @@ var patient = guardstore.Options{Timeout: time.Minute, SetTimeout: time.Minute}
 // answered from that page, whatever it wants of it and wherever the page goes.
 func TestTheNextRequestOfTheSameClient(t *testing.T) {
 	const rounds = 50
-	postgres := testserver.Postgres(t).URL
+	postgres := testserver.SharedPostgres(t).URL
 	migrated(t, postgres)
 	for name, url := range map[string]string{
 		"redis":      testserver.SharedRedis(t).URL,
