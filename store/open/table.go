@@ -101,6 +101,12 @@ var known = complete([]setting{
 		value: whole(0, 10_000), option: "min_idle", kinds: redis},
 	{Setting: row("cache_max_retries", "NUMBER", "0", "how often to repeat a call that failed"),
 		value: whole(0, 10), option: "max_retries", kinds: redis},
+	{Setting: row("cache_wait_replicas", "NUMBER", "0", "how many replicas must have an "+
+		"invalidation before it counts as taken"),
+		value: whole(0, 100), option: "wait_replicas", kinds: redis},
+	{Setting: row("cache_wait_timeout", "TIME", "half of cache_timeout",
+		"how long to wait for them; less than cache_timeout"),
+		value: length("1ms", "1h"), option: "wait_timeout", kinds: redis},
 	{Setting: row("cache_use_tls", "", "false", "encrypt connections to Sentinels and Clusters; "+
 		"others are rediss://"),
 		value: yesOrNo, option: "tls", kinds: redis, schemes: []string{"redis+cluster",

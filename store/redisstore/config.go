@@ -28,6 +28,7 @@ const (
 	maxPoolSize = 10_000
 	maxWait     = time.Hour
 	maxRetries  = 10
+	maxReplicas = 100
 
 	redisPort    = "6379"
 	sentinelPort = "26379"
@@ -82,6 +83,15 @@ type Config struct {
 	// had closed once all the same, on a fresh one; and in a Cluster the client may send a call
 	// that failed once more, or to the node that has taken over; both within the call's context.
 	MaxRetries int
+	// WaitReplicas (wait_replicas) is how many replicas must have an invalidation before the call
+	// that appends it to the journal returns without an error. With fewer, the error says how many
+	// have it; the invalidation is recorded all the same, and a cache appends it again until enough
+	// do. 0 to 100. Default 0: none; a failover may then lose an invalidation when the processes that
+	// know of it end as well.
+	WaitReplicas int
+	// WaitTimeout (wait_timeout) is how long to wait for them: at least a millisecond, less than
+	// Timeout, and never more than half of the time that the call has left. Default half of Timeout.
+	WaitTimeout time.Duration
 }
 
 // check returns c with its defaults filled in, or an error that says what is wrong with it.
@@ -138,6 +148,9 @@ func (c *Config) checkLimits() error {
 	setDefault(&c.PoolTimeout, defaultPoolTimeout)
 	setDefault(&c.DialTimeout, defaultDialTimeout)
 	setDefault(&c.Timeout, defaultTimeout)
+	if c.WaitReplicas > 0 {
+		setDefault(&c.WaitTimeout, c.Timeout/2)
+	}
 	return cmp.Or(
 		option.Within("pool_size", c.PoolSize, 1, maxPoolSize),
 		option.Within("min_idle", c.MinIdle, 0, c.PoolSize),
@@ -145,7 +158,18 @@ func (c *Config) checkLimits() error {
 		option.Within("pool_timeout", c.PoolTimeout, time.Millisecond, maxWait),
 		option.Within("dial_timeout", c.DialTimeout, time.Millisecond, maxWait),
 		option.Within("timeout", c.Timeout, time.Millisecond, maxWait),
+		option.Within("wait_replicas", c.WaitReplicas, 0, maxReplicas),
+		c.checkWait(),
 	)
+}
+
+func (c *Config) checkWait() error {
+	if least := time.Millisecond; c.WaitReplicas > 0 && (c.WaitTimeout < least ||
+		c.WaitTimeout >= c.Timeout) {
+		return fmt.Errorf("wait_timeout=%v: %v to less than timeout=%v is allowed", c.WaitTimeout,
+			least, c.Timeout)
+	}
+	return nil
 }
 
 func setDefault[T comparable](value *T, otherwise T) {

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"sync/atomic"
 
@@ -135,13 +136,25 @@ func (j *journal) Append(ctx context.Context, what ...store.Mark) (uint64, error
 	for _, m := range what {
 		args = append(args, encodeMark(m))
 	}
-	said, err := appendScript.Run(ctx, j.backend.client, []string{j.key}, args...).StringSlice()
+	var said []string
+	var err error
+	replicas := j.backend.waitReplicas
+	if waits := replicas > 0 && len(what) > 0; waits {
+		said, replicas, err = j.backend.runAndWait(ctx, appendScript, j.key, args)
+	} else {
+		said, err = appendScript.Run(ctx, j.backend.client, []string{j.key}, args...).StringSlice()
+	}
 	if err != nil {
 		return 0, fail(ctx, "append", "", err)
 	}
 	number, ok := j.heard(said, 2)
 	if !ok {
 		return 0, j.unreadable("append")
+	}
+	if replicas < j.backend.waitReplicas {
+		return 0, driver.Fail("append", "", store.KindTransient, fmt.Errorf("the server has the "+
+			"marks, and %d of %d replicas (wait_replicas) had them in time: a failover may lose "+
+			"them", replicas, j.backend.waitReplicas))
 	}
 	return number, nil
 }

@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -36,6 +37,10 @@ type Backend struct {
 	client redis.UniversalClient
 	owned  bool   // by the Backend, which closes it
 	server string // for people
+
+	// how many replicas must have a mark, and how long to wait for them; 0: none
+	waitReplicas int
+	waitTimeout  time.Duration
 }
 
 var (
@@ -59,8 +64,8 @@ func New(c Config) (*Backend, error) {
 	if err != nil {
 		return nil, fmt.Errorf("redisstore: %s: %w", c, err)
 	}
-	return &Backend{client: repeated(redis.NewUniversalClient(o)), owned: true, server: c.String()},
-		nil
+	return &Backend{client: repeated(redis.NewUniversalClient(o)), owned: true, server: c.String(),
+		waitReplicas: checked.WaitReplicas, waitTimeout: checked.WaitTimeout}, nil
 }
 
 // NewFrom returns a Backend that uses a client of the caller's: a *redis.Client (with Sentinels

@@ -36,8 +36,8 @@ func openURL(rawURL string) (store.Backend, error) {
 //	redis+sentinel://[user:password@]host[:26379],…[/database]?master=name
 //	redis+cluster://[user:password@]host[:6379],…
 //
-// Options are pool_size, min_idle, pool_timeout, dial_timeout, timeout, max_retries; with TLS
-// ca_file and server_name; with Sentinels and Clusters tls (true or false); with Sentinels master,
+// Options are pool_size, min_idle, pool_timeout, dial_timeout, timeout, max_retries, wait_replicas,
+// wait_timeout; with TLS ca_file and server_name; with Sentinels and Clusters tls (true or false); with Sentinels master,
 // sentinel_username and sentinel_password. Durations are Go's, as in 500ms, or a number of seconds.
 // What / ? # @ % stand for in a user or password must be percent-encoded.
 //
@@ -138,8 +138,11 @@ func (c *Config) readers(scheme string) option.Readers {
 		"pool_timeout": option.Into(&c.PoolTimeout, option.Duration),
 		"dial_timeout": option.Into(&c.DialTimeout, option.Duration),
 		"timeout":      option.Into(&c.Timeout, option.Duration),
-		"ca_file":      option.Into(&c.CAFile, option.Text),
-		"server_name":  option.Into(&c.ServerName, option.Text),
+
+		"wait_replicas": option.Into(&c.WaitReplicas, option.Number(0)),
+		"wait_timeout":  option.Into(&c.WaitTimeout, option.Duration),
+		"ca_file":       option.Into(&c.CAFile, option.Text),
+		"server_name":   option.Into(&c.ServerName, option.Text),
 	}
 	if scheme == "redis+cluster" || scheme == "redis+sentinel" {
 		r["tls"] = option.Into(&c.TLS, option.Bool)

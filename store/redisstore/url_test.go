@@ -37,6 +37,13 @@ func TestParseURL(t *testing.T) {
 			c.PoolTimeout, c.DialTimeout, c.Timeout = 3140*time.Millisecond, time.Second,
 				250*time.Millisecond
 		},
+		"redis://a?wait_replicas=2": func(c *Config) {
+			c.Addrs, c.WaitReplicas, c.WaitTimeout = []string{"a:6379"}, 2, time.Second
+		},
+		"redis://a?wait_replicas=2&wait_timeout=20ms": func(c *Config) {
+			c.Addrs, c.WaitReplicas = []string{"a:6379"}, 2
+			c.WaitTimeout = 20 * time.Millisecond
+		},
 		"redis+cluster://a:1,b,[::1]:3": func(c *Config) {
 			c.Cluster, c.Addrs = true, []string{"a:1", "b:6379", "[::1]:3"}
 		},
@@ -59,16 +66,18 @@ func TestParseURL(t *testing.T) {
 
 func TestParseURLRefuses(t *testing.T) {
 	for url, want := range map[string]string{
-		"a.example:6379":                    "redis://",
-		"http://a":                          `scheme "http"`,
-		"redis://a?pol_size=3":              `unknown option "pol_size": allowed are ca_file, dial_timeout`,
-		"redis://a?pool_size=3&pool_size=4": "option pool_size is given 2 times",
-		"redis://a?pool_size=0":             `option pool_size="0": a whole number, 1 or more`,
-		"redis://a?pool_size=10001":         "pool_size=10001: 1 to 10000",
-		"redis://a?pool_size=x":             `option pool_size="x": a whole number`,
-		"redis://a?pool_size=2&min_idle=3":  "min_idle=3: 0 to 2",
-		"redis://a?max_retries=11":          "max_retries=11: 0 to 10",
-		"redis://a?timeout=0":               `option timeout="0": a number`,
+		"a.example:6379":                            "redis://",
+		"http://a":                                  `scheme "http"`,
+		"redis://a?pol_size=3":                      `unknown option "pol_size": allowed are ca_file, dial_timeout`,
+		"redis://a?pool_size=3&pool_size=4":         "option pool_size is given 2 times",
+		"redis://a?pool_size=0":                     `option pool_size="0": a whole number, 1 or more`,
+		"redis://a?pool_size=10001":                 "pool_size=10001: 1 to 10000",
+		"redis://a?pool_size=x":                     `option pool_size="x": a whole number`,
+		"redis://a?pool_size=2&min_idle=3":          "min_idle=3: 0 to 2",
+		"redis://a?max_retries=11":                  "max_retries=11: 0 to 10",
+		"redis://a?wait_replicas=101":               "wait_replicas=101: 0 to 100",
+		"redis://a?wait_replicas=1&wait_timeout=2s": "wait_timeout=2s: 1ms to less than timeout=2s",
+		"redis://a?timeout=0":                       `option timeout="0": a number`,
 		"redis://a?timeout=2h": "timeout=2h0m0s: 1ms to 1h0m0s is " +
 			"allowed",
 		"redis://a?timeout=NaN":      `option timeout="NaN": a number`,
