@@ -19,9 +19,13 @@
 package open
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/freshet-go/freshet/store"
@@ -138,12 +142,24 @@ func URL(ctx context.Context, rawURL string, o Options) (*Store, error) {
 		b = o.Wrap(b)
 	}
 	if !p.options.StartAnyway {
-		if _, err := b.Health(ctx); err != nil {
+		h, err := b.Health(ctx)
+		if err != nil {
 			end()
 			return nil, p.fail(err)
 		}
+		p.advise(h)
 	}
 	return p.over(b, end), nil
+}
+
+// advise logs what a backend says that would be better.
+func (p *parsed) advise(h store.Health) {
+	for _, name := range slices.Sorted(maps.Keys(h.Details)) {
+		if strings.HasSuffix(name, "advice") {
+			cmp.Or(p.options.Log, slog.Default()).Warn("freshet: "+h.Backend+": "+h.Details[name],
+				"store", p.shown)
+		}
+	}
 }
 
 // Backend opens the backend that a URL names and nothing before it, and asks no server: for tools

@@ -23,7 +23,7 @@ var details = []string{
 // Health implements [store.Backend]. It pings the server, and of a Cluster every master, and fails
 // if one does not answer. The latency is the slowest one's. Details are what the server says in
 // INFO, in a Cluster with the master's address before the name; none from a server that keeps them
-// to itself.
+// to itself. "advice" is about its maxmemory-policy, if another were better.
 func (b *Backend) Health(ctx context.Context) (store.Health, error) {
 	h := store.Health{Backend: "redis", Details: map[string]string{}}
 	masters, err := b.masters(ctx)
@@ -79,6 +79,23 @@ func describe(ctx context.Context, server *redis.Client, label string, to map[st
 			to[label+name] = value
 		}
 	}
+	if advice := adviceOn(said["maxmemory_policy"], said["maxmemory"]); advice != "" {
+		to[label+"advice"] = advice
+	}
+}
+
+// adviceOn says what follows from how a server makes room, and what to do, or nothing.
+func adviceOn(policy, bound string) string {
+	const do = "set maxmemory-policy volatile-lru: entries have a lifetime, the journal has none"
+	switch {
+	case bound == "" || bound == "0":
+	case policy == "noeviction":
+		return "when the server is full, nothing more is stored (maxmemory-policy noeviction); " + do
+	case policy == "allkeys-lru" || policy == "allkeys-random":
+		return "the server may evict the journal of invalidations (maxmemory-policy " + policy +
+			"), and then everything counts as invalidated; " + do
+	}
+	return ""
 }
 
 // clusterHealth fails when the Cluster says that it cannot serve all keys.

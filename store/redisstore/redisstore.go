@@ -4,8 +4,10 @@
 //
 // Values lie under their keys, as Redis strings with a lifetime in milliseconds. Leases lie under
 // "~lock~" and the lease's name, and a journal under "{~journal~" and its prefix and "}": names
-// that no value's key can have. Give Redis a bound (maxmemory) and have it evict (maxmemory-policy
-// allkeys-lru or allkeys-lfu): otherwise it refuses writes when it is full, and every Set fails.
+// that no value's key can have. Give Redis a bound (maxmemory) and have it evict what has a lifetime
+// (maxmemory-policy volatile-lru or volatile-ttl): values and leases have one, the journal has none.
+// With noeviction, a server that is full refuses every Set. With allkeys-lru and allkeys-random it
+// may evict the journal; with allkeys-lfu it did not when that was tried.
 //
 // A value that the server loses, by eviction, a restart or a failover, is a miss. When the journal
 // loses marks, all who follow it get an invalidation of everything.
@@ -20,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -37,6 +40,8 @@ type Backend struct {
 	client redis.UniversalClient
 	owned  bool   // by the Backend, which closes it
 	server string // for people
+
+	written atomic.Bool // something was set since a watcher touched its journal
 
 	// how many replicas must have a mark, and how long to wait for them; 0: none
 	waitReplicas int

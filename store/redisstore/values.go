@@ -48,6 +48,9 @@ func (b *Backend) Set(ctx context.Context, key string, value []byte, ttl time.Du
 		}
 		return tooLarge(key, len(value), maxValue)
 	}
+	if !b.written.Load() {
+		b.written.Store(true)
+	}
 	err := b.set(ctx, key, value, milliseconds(ttl))
 	if err == nil || errors.Is(err, store.ErrTooLarge) {
 		return err

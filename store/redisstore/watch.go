@@ -85,21 +85,43 @@ func (w *watcher) catchUp(ctx context.Context) ([]store.Numbered, error) {
 func (w *watcher) wait(ctx context.Context) {
 	wasBroken := w.broken
 	w.told, w.broken = false, false
-	said, err := w.sub.ReceiveTimeout(ctx, watch.Anyway)
+	said, err := w.receive(ctx)
 	for err == nil && w.stale(said) {
-		said, err = w.sub.ReceiveTimeout(ctx, watch.Anyway)
+		said, err = w.receive(ctx)
 	}
-	var timeout net.Error
 	switch {
 	case err == nil:
 		w.told = true
-	case errors.As(err, &timeout) && timeout.Timeout():
+	case isTimeout(err):
 	default:
 		w.broken = true // the client has tried to connect again
 		if wasBroken {
 			pause.For(ctx, watch.Anyway)
 		}
 	}
+}
+
+// touchEvery is how often a watcher touches the journal while values are set. A server that evicts
+// what was used longest ago (allkeys-lru) counts seconds: as long as what it evicts was not used for
+// a second or two, the journal stays.
+const touchEvery = watch.Anyway / 5
+
+// receive waits for what the server announces, for a second, and keeps the journal warm meanwhile.
+func (w *watcher) receive(ctx context.Context) (said any, err error) {
+	for range watch.Anyway / touchEvery {
+		if said, err = w.sub.ReceiveTimeout(ctx, touchEvery); !isTimeout(err) {
+			return said, err
+		}
+		if b := w.journal.backend; b.written.Swap(false) && ctx.Err() == nil {
+			b.client.Touch(ctx, w.journal.key) // or the next look does
+		}
+	}
+	return nil, err
+}
+
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // stale reports whether the server announced a mark that the watcher has seen already, with others.

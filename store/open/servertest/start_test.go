@@ -1,6 +1,7 @@
 package servertest
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -69,6 +70,26 @@ func TestSentinelsAndClusters(t *testing.T) {
 		}
 		if _, err := a.store.Health(t.Context()); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// A server that may evict the journal is used, and the log says what would be better.
+func TestAdviceIsLogged(t *testing.T) {
+	server := testserver.Redis(t, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
+	for policy, lines := range map[string]int{"allkeys-lru": 1, "volatile-lru": 0} {
+		redisDo(t, server, "CONFIG", "SET", "maxmemory-policy", policy)
+		var log logged
+		s, err := open.URL(t.Context(), server.URL,
+			open.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+		text := log.String()
+		if strings.Count(text, "\n") != lines || lines == 1 && !strings.Contains(text,
+			"set maxmemory-policy volatile-lru") {
+			t.Errorf("%s: the log is %q", policy, text)
 		}
 	}
 }
