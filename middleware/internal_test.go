@@ -664,3 +664,28 @@ func TestHowManyURLsOfLateHandlersAreRemembered(t *testing.T) {
 		t.Errorf("%d URLs are remembered, want %d", n, maxLate)
 	}
 }
+
+// What is on its way to the store is not hidden by the response of a run that began earlier and was
+// overtaken: who was served the newer one would be served the older one next.
+func TestAnOvertakenEntryOnItsWay(t *testing.T) {
+	began := time.Now()
+	older := &store.Entry{Key: "k", Requested: began}
+	newer := &store.Entry{Key: "k", Requested: began.Add(time.Second)}
+	for _, order := range [][]*store.Entry{{older, newer}, {newer, older}} {
+		var s coming
+		for _, e := range order {
+			s.enter(e)
+		}
+		if got := s.shard("k").find("k"); got != newer {
+			t.Errorf("found %+v, want the newer one", got)
+		}
+		s.leave(older)
+		if got := s.shard("k").find("k"); got != newer {
+			t.Errorf("when the older one has left: %+v, want the newer one", got)
+		}
+		s.leave(newer)
+		if got := s.shard("k").find("k"); got != nil || !s.none() {
+			t.Errorf("when both have left: %+v", got)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package middleware_test
 
 import (
 	"errors"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -50,5 +51,41 @@ func TestAnEntryFilledAfterMarksThatAreMissing(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		b.gets(t, "it has stored nothing that B would use: its number is older", "B's", "stored")
 		a.gets(t, "A has heard of it", "B's", "hit")
+	})
+}
+
+// A run that another process has overtaken, by an invalidation and a newer page, may store its page
+// over the newer one, of which its process has not heard. Who was served the newer page is not
+// served the older one then, and has asked the journal for that when the newer one was found.
+func TestAPageThatIsStoredLateByAnotherProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		deaf := func() error { return errors.New("not allowed") }
+		s.deafness.Store(&deaf) // so that a process hears of marks by asking, once a second
+		slow, other, reader := newNode(t, s, "old"), newNode(t, s, "new"), newNode(t, s, "newest")
+		time.Sleep(time.Minute)
+		goOn, began := make(chan struct{}), make(chan struct{})
+		serve := slow.origin.h
+		slow.origin.h = func(w http.ResponseWriter, r *http.Request) {
+			close(began)
+			<-goOn
+			serve(w, r)
+		}
+		stored := make(chan struct{})
+		go func() {
+			defer close(stored)
+			slow.gets(t, "a run that is overtaken", "old's", "stored")
+		}()
+		<-began
+		if _, err := other.c.Invalidate(t.Context(), store.Mark{Kind: store.MarkKey,
+			Name: "http://example.com/page"}); err != nil {
+			t.Fatal(err)
+		}
+		other.gets(t, "the run that overtakes it", "new's", "stored")
+		reader.gets(t, "the newer page", "new's", "hit")
+		close(goOn)
+		<-stored
+		synctest.Wait()
+		reader.gets(t, "then not the older one", "newest's", "fwd=uri-miss")
 	})
 }

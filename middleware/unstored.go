@@ -29,8 +29,8 @@ func (s *coming) shard(key string) *comingShard {
 	return &s.shards[maphash.String(seed, key)%keyShards]
 }
 
-// enter adds an entry, whole and not to be changed any more. leave must follow, whatever becomes of
-// it.
+// enter adds an entry, whole and not to be changed any more, unless one of a run that began later is
+// there. leave must follow, whatever becomes of it.
 func (s *coming) enter(e *store.Entry) {
 	s.count.Add(1)
 	sh := s.shard(e.Key)
@@ -38,6 +38,9 @@ func (s *coming) enter(e *store.Entry) {
 	defer sh.mu.Unlock()
 	if sh.m == nil {
 		sh.m = map[string]*store.Entry{}
+	}
+	if other := sh.m[e.Key]; other != nil && other.Requested.After(e.Requested) {
+		return // a run that began later was faster, and its response may have been served from here
 	}
 	sh.m[e.Key] = e
 }
@@ -64,7 +67,7 @@ func (sh *comingShard) find(key string) *store.Entry {
 	return sh.m[key]
 }
 
-// depart makes what is to be stored findable before any client can have the whole of it. keep ends
+// depart makes what is to be stored findable before any client can have the whole of it. save ends
 // that.
 func (n *run) depart(e *store.Entry) {
 	if e == nil || n.found.broken == reasonJournal || n.x.c.options.ReadOnly ||
