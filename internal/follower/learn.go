@@ -1,6 +1,11 @@
 package follower
 
-import "github.com/freshet-go/freshet/store"
+import (
+	"context"
+	"log/slog"
+
+	"github.com/freshet-go/freshet/store"
+)
 
 // learn applies marks that the journal gave out, and holds those that it lost before it began anew:
 // before it applies the beginning, so that no request finds neither.
@@ -13,21 +18,31 @@ func (f *Follower) learn(marks []store.Numbered) {
 		if n == 0 {
 			continue
 		}
-		f.Log.Warn("freshet: journal: its server may have lost the newest invalidations, as at a "+
-			"failover: those that this process knows of are appended again", "marks", n)
+		level := slog.LevelWarn
+		if m.After == 1 { // the server knows of nothing: it is a new one, or has lost all its data
+			level = slog.LevelDebug
+		}
+		f.Log.Log(context.Background(), level, "freshet: journal: its server may have lost the "+
+			"newest invalidations, as at a failover: those that this process knows of are "+
+			"appended again", "marks", n)
 		select {
 		case f.held <- struct{}{}:
 		default:
 		}
 	}
-	for _, m := range marks {
+	begins := f.seen.Load() == 0
+	for i, m := range marks {
+		// what stands for marks that others know of is not for this process to append again
+		stands := m.After > 0 || begins && i == 0 && m.Kind == store.MarkEverything
+		if !stands {
+			f.recent.note(m)
+		}
 		f.note(m)
 	}
 }
 
 // note applies a mark of the journal's.
 func (f *Follower) note(m store.Numbered) {
-	f.recent.note(m)
 	f.replica.Apply(m)
 	f.reached(m.Number)
 }
@@ -49,9 +64,9 @@ func (f *Follower) Knows(number uint64) bool {
 }
 
 // Reach asks the journal for what is new, and reports what Knows does then. It takes up to twice
-// Timeout: those who come while the journal is asked wait for that answer, and share the next. A journal that did not answer
-// when it was last asked is not asked: its numbers up to the newest that this process was given
-// itself count as known then.
+// Timeout: those who come while the journal is asked wait for that answer, and share the next. A
+// journal that did not answer when it was last asked is not asked: its numbers up to the newest that
+// this process was given itself count as known then.
 func (f *Follower) Reach(number uint64) bool {
 	came := f.asks.Load()
 	f.reaching <- struct{}{}

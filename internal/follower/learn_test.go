@@ -67,6 +67,23 @@ func TestMarksThatTheJournalLost(t *testing.T) {
 	})
 }
 
+// A server that knows of nothing, as one that restarts without its data, gets all marks again that
+// are remembered: those of names, and not what stood for marks that others know of. That is no line
+// in the log of an outage.
+func TestAServerThatKnowsOfNothing(t *testing.T) {
+	watch(t, 10, well, func(t *testing.T, w *watched) {
+		w.Append(t.Context(), key("mine"))
+		for _, at := range []uint64{1000, 2000} {
+			w.journal.failsOver(at, 1)
+			w.after(2 * time.Second)
+			if got := w.journal.names(t); !slices.Equal(got, []string{"mine"}) {
+				t.Errorf("the journal has %q", got)
+			}
+		}
+		w.logs(t)
+	})
+}
+
 // What the watcher hears first is appended again at once.
 func TestAWatcherHearsThatTheJournalBeganAnew(t *testing.T) {
 	watch(t, 10, well, func(t *testing.T, w *watched) {
@@ -93,10 +110,9 @@ func TestMoreMarksThanAreRemembered(t *testing.T) {
 		after         uint64
 		want          string
 	}{
-		// besides the mark that the journal began with
-		{maxRecent - 1, 10, 10, "n"},
-		{maxRecent, 10, 10, "*"},
-		{maxRecent, 10, 10 + maxRecent - 5, "n"},
+		{maxRecent, 10, 10, "n"},
+		{maxRecent + 1, 10, 10, "*"},
+		{maxRecent + 1, 10, 10 + maxRecent - 5, "n"},
 		{17, maxRecentBytes / 16, 10, "*"},
 		{17, maxRecentBytes / 16, 10 + 16, "n"},
 	} {
