@@ -28,6 +28,7 @@ const maxNumber = 1 << 53
 type journal struct {
 	backend *Backend
 	run     atomic.Pointer[string] // the run id of the server that answered last
+	read    atomic.Pointer[string] // ... of the one that was read last
 	// how much it remembers, or a hundred marks more; a mark has 64 bytes besides its name
 	marks, bytes int
 	key          string
@@ -209,7 +210,18 @@ func (j *journal) since(
 	if err != nil {
 		return nil, 0, j.unreadable("since")
 	}
-	return readMarks(number, head, begun, said[3:])
+	if marks, head, err = readMarks(number, head, begun, said[3:]); err != nil {
+		return nil, 0, j.unreadable("since")
+	}
+	if before := j.read.Swap(&said[1]); before != nil && *before != said[1] {
+		// where nothing of the server's own was lost, it has nothing of another's
+		for i, m := range marks {
+			if m.After > 0 && m.After == m.Number-1 {
+				marks[i].After = 1
+			}
+		}
+	}
+	return marks, head, nil
 }
 
 func (j *journal) unreadable(op string) error {

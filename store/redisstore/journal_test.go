@@ -455,3 +455,28 @@ func TestAUserWhoMayNotSubscribeStillWatches(t *testing.T) {
 		}
 	}
 }
+
+// A server whose journal was evicted has lost nothing to those who follow it. To a process that comes
+// from another server, it knows of nothing that this one took.
+func TestAJournalThatWasEvictedBeforeAProcessCame(t *testing.T) {
+	first, second := testserver.Redis(t), testserver.Redis(t)
+	p := testserver.Proxy(t, first.Addr)
+	j := open(t, "redis://"+p.Addr).Journal("p")
+	before := appendMarks(t, j, tag("taken by the first"))
+	since(t, j, before)
+	b := open(t, second.URL)
+	there := b.Journal("p")
+	head := appendMarks(t, there, tag(1))
+	since(t, there, head)
+	if err := b.client.FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if n := firstReset(t, there, head); n.After != n.Number-1 {
+		t.Errorf("who follows the second hears of %+v", n)
+	}
+	p.To(second.Addr)
+	appendMarks(t, j, tag(2)) // which reads nothing
+	if n := firstReset(t, j, before); n.After != 1 {
+		t.Errorf("who comes from the first hears of %+v", n)
+	}
+}
