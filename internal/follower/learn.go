@@ -10,11 +10,11 @@ import (
 // learn applies marks that the journal gave out, and holds those that it lost before it began anew:
 // before it applies the beginning, so that no request finds neither.
 func (f *Follower) learn(marks []store.Numbered) {
-	for i, m := range marks {
+	for _, m := range marks {
 		if m.After == 0 {
 			continue
 		}
-		n := f.recent.lost(m, marks[i+1:], f.unsent.hold)
+		n := f.recent.lost(m, f.unsent.hold)
 		if n == 0 {
 			continue
 		}

@@ -51,10 +51,12 @@ func (r *recent) note(m store.Numbered) {
 func byNumber(m store.Numbered, number uint64) int { return cmp.Compare(m.Number, number) }
 
 // lost has hold take the marks that the journal lost before it began anew with begin, and returns
-// how many they are: those beyond begin.After. What came
-// after begin has been appended again already, by another process. Where not all are remembered, a mark that covers everything stands
-// for them. Of each beginning it does so once; when it returns, they are held.
-func (r *recent) lost(begin store.Numbered, after []store.Numbered, hold func([]store.Mark)) int {
+// how many they are: those beyond begin.After. Where not all are remembered, a mark that covers
+// everything stands for them. Of each beginning it does so once; when it returns, they are held.
+//
+// Another process may have appended the same marks again already. That does not count: it may have
+// been of an earlier change.
+func (r *recent) lost(begin store.Numbered, hold func([]store.Mark)) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if begin.Number <= r.begun {
@@ -65,14 +67,9 @@ func (r *recent) lost(begin store.Numbered, after []store.Numbered, hold func([]
 	if r.dropped > begin.After {
 		marks = append(marks, store.Mark{Kind: store.MarkEverything})
 	} else {
-		again := make(map[store.Mark]bool, len(after))
-		for _, m := range after {
-			again[m.Mark] = true
-		}
 		first, _ := slices.BinarySearchFunc(r.marks, begin.After+1, byNumber)
 		for _, m := range r.marks[first:] {
-			if m.Number < begin.Number && !again[m.Mark] {
-				again[m.Mark] = true
+			if m.Number < begin.Number {
 				marks = append(marks, m.Mark)
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/freshet-go/freshet/internal/testserver"
 	"github.com/freshet-go/freshet/middleware"
@@ -35,7 +36,15 @@ var pairs = []pair{
 		first = testserver.Redis(t, "--repl-diskless-sync-delay", "0")
 		second = testserver.RedisReplica(t, first)
 		// of nobody, it is a master: it has what it had until then
-		detach = func() { redisDo(t, second, "REPLICAOF", "NO", "ONE") }
+		detach = func() {
+			client := redis.NewClient(&redis.Options{Addr: first.Addr, PoolSize: 1})
+			defer client.Close()
+			client.Set(t.Context(), "flowed", "2", time.Minute)
+			if n, err := client.Do(t.Context(), "WAIT", 1, 5000).Int(); n != 1 || err != nil {
+				t.Fatalf("the replica is not in step: %d, %v", n, err)
+			}
+			redisDo(t, second, "REPLICAOF", "NO", "ONE")
+		}
 		return first, second, detach, func() {}
 	}, 1},
 	{"postgresql", func(t *testing.T) (first, second *testserver.Server, detach, promote func()) {
@@ -75,7 +84,7 @@ func flowed(t *testing.T, primary *testserver.Server) {
 // site is what the processes of one app show: a page with the number of its content.
 type site struct {
 	version atomic.Int64
-	server  *testserver.Server
+	prefix  string
 }
 
 // node is one process of the app, which reaches the server through a proxy of its own.
@@ -96,7 +105,7 @@ func (s *site) node(t *testing.T, server *testserver.Server) *node {
 		join = "&"
 	}
 	log := slog.New(slog.NewTextHandler(&n.log, nil))
-	opened, err := open.URL(t.Context(), url+join+"near=1MiB&guard_retry=100ms&prefix=failover:",
+	opened, err := open.URL(t.Context(), url+join+"near=1MiB&guard_retry=100ms&prefix="+s.prefix,
 		open.Options{Log: log})
 	if err != nil {
 		t.Fatal(err)
@@ -167,7 +176,7 @@ func TestAFailover(t *testing.T) {
 	for _, p := range pairs {
 		t.Run(p.name, func(t *testing.T) {
 			first, second, detach, promote := p.start(t)
-			s := &site{}
+			s := &site{prefix: fmt.Sprintf("failover-%d:", prefixes.Add(1))}
 			migrated(t, first.URL)
 			a, b, c := s.node(t, first), s.node(t, first), s.node(t, first)
 			at := func(version int64, nodes ...*node) {
