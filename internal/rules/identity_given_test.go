@@ -210,3 +210,12 @@ func TestIdentityGivenOutside(t *testing.T) {
 		}
 	}
 }
+
+// What is passed over gives no identity by its words, either.
+func TestOrdinaryFields(t *testing.T) {
+	for name := range ordinaryFields {
+		if namesGiven(name) || name != http.CanonicalHeaderKey(name) {
+			t.Errorf("%s is no ordinary field", name)
+		}
+	}
+}
