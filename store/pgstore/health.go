@@ -10,8 +10,8 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// oldest is the first version with what we ask for: hashtextextended.
-const oldest = 110000
+// oldest is the first version with what we ask for: hashtextextended (11), and AS MATERIALIZED (12).
+const oldest = 120000
 
 // described is what the server says of itself and of our tables.
 type described struct {
@@ -41,7 +41,7 @@ func tablesOf(table string) []string {
 func (b *Backend) judge(d described) error {
 	switch {
 	case d.number < oldest:
-		return unfit("the server is PostgreSQL %s; 11 or later is needed", d.version)
+		return unfit("the server is PostgreSQL %s; 12 or later is needed", d.version)
 	case len(d.missing) > 0:
 		return unfit("no table %s in the database; %s", strings.Join(d.missing, ", "),
 			b.migrateHint())

@@ -132,7 +132,7 @@ func (b *Backend) enterSchema(ctx context.Context, tx pgx.Tx) error {
 	case err != nil:
 		return err
 	case number < oldest:
-		return unfit("the server has version %d; PostgreSQL 11 or later is needed", number/10000)
+		return unfit("the server has version %d; PostgreSQL 12 or later is needed", number/10000)
 	case in == "":
 		return unfit("there is no schema for the table %s, or the role may not use it; create "+
 			"the schema first", b.config.Table)

@@ -1,4 +1,4 @@
-// Package pgstore keeps values in a table of a PostgreSQL server, version 11 or later, through pgx.
+// Package pgstore keeps values in a table of a PostgreSQL server, version 12 or later, through pgx.
 package pgstore
 
 import (
