@@ -121,7 +121,10 @@ func readStoreFlags(command string, args, environ []string) (*storeFlags, error)
 	f.choice, err = chooseStore(f.choice.URL, loaded, environ)
 	if err == nil && strings.HasPrefix(f.choice.URL, "memory:") {
 		err = fmt.Errorf("%s: that is the memory of one process, which no other can see into: "+
-			"name a store with --store URL, or flush a running proxy with freshet flush --proxy URL", f.choice)
+			"name a store with --store URL%s", f.choice, map[string]string{
+			"freshet flush":  ", or flush a running proxy with freshet flush --proxy URL",
+			"freshet health": ", or ask a running proxy for its --heartbeat path",
+		}[set.Name()])
 	}
 	return f, err
 }
