@@ -30,7 +30,7 @@ func (j *journal) names(t *testing.T) (all []string) {
 }
 
 // A server that takes over may lack the newest marks, and the old one may have taken some after the
-// new one began. Whoever knows of them appends them again, and serves nothing that they cover until
+// new one began. A follower that knows of them appends them again, and serves nothing that they cover until
 // then. What the new server knows is not repeated. What another process has appended again is: that
 // may have been of an earlier change.
 func TestMarksThatTheJournalLost(t *testing.T) {
