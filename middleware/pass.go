@@ -75,8 +75,8 @@ func hidden(why policy.Reason) bool {
 	return why == rules.ReasonPassCookie || why == rules.ReasonKeyTooLong || why == rules.ReasonKey
 }
 
-// passesInside reports whether the request passes because a mount around it has said so. What a route says is the same for all (Shared) is so whatever cookies a client
-// has.
+// passesInside reports whether the request passes because a mount around it has said so. What a
+// route says is the same for all (Shared) is so whatever cookies a client has.
 func (x *exchange) passesInside() (why policy.Reason, passes bool) {
 	outer := x.passing
 	if outer != nil {

@@ -57,8 +57,9 @@ func (n *run) save(e *store.Entry) {
 }
 
 // joined adds a new part to the part that is stored, and leaves a whole as it is. A part never
-// takes the place of a whole, and one that is small beside what is stored waits for others. Parts that would be too much together, for MaxBody or for what all
-// runs may hold, are not joined: the new one stands for itself.
+// takes the place of a whole, and one that is small beside what is stored waits for others. Parts
+// that would be too much together, for MaxBody or for what all runs may hold, are not joined: the
+// new one stands for itself.
 func (n *run) joined(e *store.Entry) *store.Entry {
 	old := n.found.entry
 	if e.Status != http.StatusPartialContent || old == nil || old.Key != e.Key {
