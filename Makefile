@@ -51,8 +51,9 @@ check:
 	$(GO) mod tidy -diff
 	$(GO) vet ./...
 
+# Three packages at once on two cores: some wait for servers and clocks.
 race:
-	FRESHET_TEST_SERVERS=required CGO_ENABLED=1 $(GO) test -race ./...
+	FRESHET_TEST_SERVERS=required CGO_ENABLED=1 $(GO) test -race -p 3 ./...
 
 modules:
 	@set -ex; for module in $(MODULES); do ( cd $$module; \

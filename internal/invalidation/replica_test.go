@@ -268,7 +268,7 @@ func TestReplicaHeadIsAReceipt(t *testing.T) {
 	for i := range names {
 		names[i] = fmt.Sprintf("%d/", i)
 	}
-	for bound, marks := range map[int]uint64{0: 2000, 3: 100_000} {
+	for bound, marks := range map[int]uint64{0: 2000, 3: 40_000} {
 		for _, kind := range []store.MarkKind{store.MarkKey, store.MarkPrefix} {
 			t.Run(fmt.Sprintf("%s marks, bound %d", kind, bound), func(t *testing.T) {
 				r := NewReplica(bound)

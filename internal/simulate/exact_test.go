@@ -192,7 +192,7 @@ func TestReplayPredictsTheRealCache(t *testing.T) {
 			story: "too little memory",
 			app: &app{settings: Settings{Memory: 4 << 20, Policy: policy.Policy{TTL: time.Hour}},
 				takes: instant, answer: sized(10_000)},
-			visits: zipf(7_000, 2500, 200*time.Millisecond, page),
+			visits: zipf(5_000, 2000, 200*time.Millisecond, page),
 		},
 		{
 			story: "pages that are too large to be kept",
@@ -210,7 +210,7 @@ func TestReplayPredictsTheRealCache(t *testing.T) {
 			story: "small pages, so that what keeping them costs counts",
 			app: &app{settings: Settings{Memory: 1 << 20, Policy: policy.Policy{TTL: time.Hour}},
 				takes: instant, answer: sized(200)},
-			visits: zipf(7_000, 2500, 200*time.Millisecond, page),
+			visits: zipf(5_000, 2000, 200*time.Millisecond, page),
 		},
 		{
 			story: "Vary, by a field that the log has",
@@ -233,7 +233,7 @@ func TestReplayPredictsTheRealCache(t *testing.T) {
 					w.Header().Set("Vary", "User-Agent")
 					sized(5000)(w, r)
 				}},
-			visits: zipf(6_000, 1000, 50*time.Millisecond, func(r *rand.Rand, n uint64) visit {
+			visits: zipf(4_000, 1000, 50*time.Millisecond, func(r *rand.Rand, n uint64) visit {
 				v := page(r, n)
 				v.header = http.Header{"User-Agent": {[]string{"a", "b", "c"}[r.IntN(3)]}}
 				return v

@@ -26,7 +26,7 @@ func memories() (all []Attack) {
 }
 
 const (
-	idlePages = 60
+	idlePages = 40
 	idleBody  = 4 << 20
 )
 
