@@ -42,8 +42,9 @@ func (c *Cache) read(ctx context.Context, key string) (*store.Entry, error) {
 	if !leads {
 		return one.wait(ctx)
 	}
+	one.err = store.ErrNotFound // for those who wait, if the call never returns
+	defer c.reads.end(k, one)
 	one.entry, one.err = c.guardedGet(ctx, key)
-	c.reads.end(k, one)
 	return one.entry, one.err
 }
 

@@ -323,7 +323,8 @@ func (l *logged) String() string {
 }
 
 var startLine = regexp.MustCompile(
-	`^freshet proxy: serving (https?://\S+)(?: and https://\S+)? from http\S+, keeping up to .* in memory(, and all of it in .*| of what .*)?$`)
+	`^freshet proxy: serving (https?://\S+)(?: and https://\S+)? from http\S+, ` +
+		`keeping up to .* in memory(, and all of it in .*| of what .*)?$`)
 
 func start(t *testing.T, environ []string, args ...string) *running {
 	t.Helper()

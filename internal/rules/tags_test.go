@@ -66,7 +66,7 @@ func TestSendTags(t *testing.T) {
 		if got := strings.Join(h[name], "\n"); got != want {
 			t.Errorf("%s: %s, want %s", field, got, want)
 		}
-		others := 2 // and Etag; X-Tags is no field of tags, unless it is told so
+		others := 2 // and Etag; X-Tags names tags only where SendTags lists it
 		if name == "X-Tags" {
 			others = 1
 		}

@@ -196,7 +196,7 @@ func TestAServerThatDoesNotTellItsTimeline(t *testing.T) {
 	if got := beginnings(t, j, last); len(got) != 1 {
 		t.Errorf("it has begun anew with %+v", got)
 	}
-	open(t, url+"&sweep=0").Journal(j.prefix).Since(t.Context(), last) // a role that is told notes it
+	open(t, url+"&sweep=0").Journal(j.prefix).Since(t.Context(), last) // a role that may see the timeline notes it
 	if got := beginnings(t, j, last); len(got) != 1 {
 		t.Errorf("since the timeline is known, it has begun anew with %+v", got)
 	}
