@@ -195,7 +195,7 @@ func (n *run) afterAll() {
 func (n *run) detach() {
 	r := &http.Request{Method: n.x.r.Method, URL: &url.URL{Path: n.x.r.URL.Path},
 		Header: n.x.r.Header.Clone()}
-	n.x.r, n.x.w, n.x.next, n.x.around = r, nil, nil, nil
+	n.x.r, n.x.w, n.x.next, n.x.around, n.x.arrival = r, nil, nil, nil, nil
 }
 
 // atEnd is called at the end of the request, when the response is whole and what holds headers back

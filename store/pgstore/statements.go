@@ -77,7 +77,8 @@ var journalSQL = statements{
 			SELECT $1, head - $5::bigint + i, CASE i WHEN 1 THEN previous ELSE head - $5::bigint + i - 1 END, kind, soft, name
 			FROM next, unnest($2::smallint[], $3::boolean[], $4::bytea[]) WITH ORDINALITY AS m (kind, soft, name, i)
 		)
-		SELECT head, marks, bytes, pg_notify('freshet_' || (:oid)::text, head || ' ' || $1), (SELECT durable FROM at) FROM next`,
+		SELECT head, marks, bytes, pg_notify('freshet_' || (:oid)::text, head || ' ' || $1),
+			(SELECT durable FROM at) FROM next`,
 	head: `SELECT head FROM :heads WHERE prefix = $1`,
 	since: `WITH at AS (SELECT :timeline AS timeline)
 		SELECT h.head, h.forgotten, at.timeline, t.head, coalesce(t.previous, 0), m.number, m.previous, m.kind, m.soft, m.name
@@ -133,7 +134,8 @@ var journalSQL = statements{
 
 // durable has the transaction that evaluates it survive a crash of the server, also where its
 // commits do not in general: an invalidation that was acknowledged stays.
-const durable = `CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', true) END`
+const durable = `CASE WHEN current_setting('synchronous_commit') = 'off'
+	THEN set_config('synchronous_commit', 'on', true) END`
 
 // timeline is the number of the server's timeline, or NULL on a standby.
 const timeline = `CASE WHEN pg_is_in_recovery() THEN NULL ELSE

@@ -180,8 +180,8 @@ func TestAServerThatDoesNotTellItsTimeline(t *testing.T) {
 	admin(t, url, "CREATE ROLE "+roleName(url)+" LOGIN PASSWORD 'secret'")
 	t.Cleanup(func() { admin(t, testserver.SharedPostgres(t).URL, "DROP ROLE "+roleName(url)) })
 	t.Cleanup(func() { admin(t, url, "DROP OWNED BY "+roleName(url)) })
-	admin(t, url, `GRANT SELECT, INSERT, UPDATE, DELETE ON freshet_cache, freshet_cache_journal, freshet_cache_journal_head TO `+
-		roleName(url))
+	admin(t, url, `GRANT SELECT, INSERT, UPDATE, DELETE ON freshet_cache, freshet_cache_journal, `+
+		`freshet_cache_journal_head TO `+roleName(url))
 	b := made(t, strings.Replace(url, "freshet@", roleName(url)+":secret@", 1)+"&sweep=0")
 	j, begin := newJournal(t, b)
 	last := add(t, j, "one")
