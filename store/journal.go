@@ -20,6 +20,10 @@ const (
 	MarkPrefix
 	// MarkEverything marks all there is. Its name is not looked at.
 	MarkEverything
+	// MarkBarrier marks nothing, whatever its name. Its number is greater than those of all marks
+	// before it, and every process that follows the journal renews its membership at once when it
+	// has applied it ([Membership]).
+	MarkBarrier
 )
 
 // String returns the kind's name in lower case: the word in logs and in a journal's records.
@@ -33,6 +37,8 @@ func (k MarkKind) String() string {
 		return "prefix"
 	case MarkEverything:
 		return "everything"
+	case MarkBarrier:
+		return "barrier"
 	}
 	return fmt.Sprintf("MarkKind(%d)", uint8(k))
 }
@@ -50,9 +56,9 @@ type Mark struct {
 // kind needs. To mark everything, say MarkEverything.
 func (m Mark) Validate() error {
 	switch {
-	case m.Kind > MarkEverything:
+	case m.Kind > MarkBarrier:
 		return fmt.Errorf("store: mark of unknown kind %d", uint8(m.Kind))
-	case m.Kind != MarkEverything && m.Name == "":
+	case m.Kind < MarkEverything && m.Name == "":
 		return fmt.Errorf("store: %s mark without a name; to invalidate all entries use "+
 			"MarkEverything", m.Kind)
 	}

@@ -21,6 +21,7 @@ func (m model) covers(e *store.Entry) Coverage {
 		}
 		var names bool
 		switch mark.Kind {
+		case store.MarkBarrier:
 		case store.MarkKey:
 			names = mark.Name == e.URI
 		case store.MarkTag:
@@ -72,7 +73,7 @@ func (c choices) name() string {
 func (c choices) mark(number uint64) store.Numbered {
 	m := store.Mark{Kind: store.MarkKind(c.pick(3)), Name: c.name(), Soft: c.pick(3) == 0}
 	if c.pick(1000) == 0 {
-		m.Kind, m.Name = store.MarkEverything+store.MarkKind(c.pick(2)), ""
+		m.Kind, m.Name = store.MarkEverything+store.MarkKind(c.pick(3)), ""
 		m.Soft = m.Soft && m.Kind == store.MarkEverything
 	}
 	return store.Numbered{Mark: m, Number: number}

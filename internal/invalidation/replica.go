@@ -113,6 +113,7 @@ func (r *Replica) Apply(n store.Numbered) {
 	defer r.mu.Unlock()
 	if n.Number > r.floor.Load() {
 		switch {
+		case n.Kind == store.MarkBarrier:
 		case n.Kind == store.MarkKey || n.Kind == store.MarkTag:
 			r.applyName(n)
 		case n.Kind == store.MarkPrefix:

@@ -85,7 +85,9 @@ func TestReplicaCovers(t *testing.T) {
 			store.Entry{URI: page, Number: 4}, CoverageSoft},
 		{"everything, and then the page", []store.Numbered{hard(store.MarkEverything, "", 5),
 			hard(store.MarkKey, page, 6)}, store.Entry{URI: page, Number: 5}, CoverageHard},
-		{"a kind from a later version", []store.Numbered{hard(store.MarkEverything+1, "?", 5)},
+		{"a barrier", []store.Numbered{hard(store.MarkBarrier, page, 5)}, store.Entry{URI: page,
+			Number: 4}, CoverageNone},
+		{"a kind from a later version", []store.Numbered{hard(store.MarkBarrier+1, "?", 5)},
 			store.Entry{URI: page, Number: 4}, CoverageHard},
 	} {
 		t.Run(tt.story, func(t *testing.T) {

@@ -28,6 +28,7 @@ type Journal struct {
 	bytes   int              // of the names in marks
 	dropped uint64           // the newest forgotten number
 	changed chan struct{}    // closed by the next Append
+	members map[string]member
 }
 
 // New returns an empty journal, whose first number is 1.

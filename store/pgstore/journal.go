@@ -79,7 +79,7 @@ func (j *journal) append(
 		make([][]byte, len(what))
 	bytes := 0
 	for i, m := range what {
-		kinds[i], softs[i], names[i] = int16(m.Kind), m.Soft, []byte(m.Name)
+		kinds[i], softs[i], names[i] = kindOf(m), m.Soft, []byte(m.Name)
 		bytes += len(m.Name)
 	}
 	var head, marksKept, bytesKept int64
@@ -273,16 +273,29 @@ func (r *row) unheardOf(number int64) bool {
 // begins is the kind of the mark with which a journal begins anew. Its name is the number up to
 // which the server knew of marks. Versions that do not know the kind take it for a mark that covers
 // everything, which it is.
-const begins = int(store.MarkEverything) + 1
+const begins = 4
+
+// barrier is the kind of a store.MarkBarrier in a row; other kinds have their own numbers there.
+const barrier = 5
+
+func kindOf(m store.Mark) int16 {
+	if m.Kind == store.MarkBarrier {
+		return barrier
+	}
+	return int16(m.Kind)
+}
 
 // mark returns the row's mark.
 func (r *row) mark() store.Numbered {
 	m := store.Numbered{Number: uint64(*r.number)}
-	if int(*r.kind) == begins {
+	switch kind := int(*r.kind); kind {
+	case begins:
 		after, _ := strconv.ParseUint(string(r.name), 10, 64)
 		m.Mark, m.After = history.All, max(after, 1)
-	} else {
-		m.Mark = history.Mark(int(*r.kind), string(r.name), *r.soft)
+	case barrier:
+		m.Mark = store.Mark{Kind: store.MarkBarrier, Name: string(r.name), Soft: *r.soft}
+	default:
+		m.Mark = history.Mark(kind, string(r.name), *r.soft)
 	}
 	return m
 }

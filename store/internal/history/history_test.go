@@ -18,7 +18,8 @@ func TestMark(t *testing.T) {
 		{1, true, store.Mark{Kind: store.MarkTag, Name: "n", Soft: true}},
 		{2, false, store.Mark{Kind: store.MarkPrefix, Name: "n"}},
 		{3, true, store.Mark{Kind: store.MarkEverything, Name: "n", Soft: true}},
-		{4, true, store.Mark{Kind: store.MarkEverything}},
+		{4, false, store.Mark{Kind: store.MarkBarrier, Name: "n"}},
+		{5, true, store.Mark{Kind: store.MarkEverything}},
 		{-1, true, store.Mark{Kind: store.MarkEverything}},
 		{256, false, store.Mark{Kind: store.MarkEverything}}, // 0, if it were cut to a byte
 	} {
@@ -34,6 +35,8 @@ func TestLetters(t *testing.T) {
 		'k': {Kind: store.MarkKey, Name: "n"}, 'K': {Kind: store.MarkKey, Name: "n", Soft: true},
 		't': {Kind: store.MarkTag, Name: "n"}, 'T': {Kind: store.MarkTag, Name: "n", Soft: true},
 		'p': {Kind: store.MarkPrefix, Name: "n"}, 'P': {Kind: store.MarkPrefix, Name: "n",
+			Soft: true},
+		'n': {Kind: store.MarkBarrier, Name: "n"}, 'N': {Kind: store.MarkBarrier, Name: "n",
 			Soft: true},
 		'e': {Kind: store.MarkEverything, Name: "n"}, 'E': {Kind: store.MarkEverything, Name: "n",
 			Soft: true},
