@@ -79,7 +79,7 @@ func (j *journal) append(
 		make([][]byte, len(what))
 	bytes := 0
 	for i, m := range what {
-		kinds[i], softs[i], names[i] = kindOf(m), m.Soft, []byte(m.Name)
+		kinds[i], softs[i], names[i] = kindOfMark(m), m.Soft, []byte(m.Name)
 		bytes += len(m.Name)
 	}
 	var head, marksKept, bytesKept int64
@@ -278,7 +278,7 @@ const begins = 4
 // barrier is the kind of a store.MarkBarrier in a row; other kinds have their own numbers there.
 const barrier = 5
 
-func kindOf(m store.Mark) int16 {
+func kindOfMark(m store.Mark) int16 {
 	if m.Kind == store.MarkBarrier {
 		return barrier
 	}
