@@ -329,8 +329,9 @@ func (w *recorder) beginning() []byte {
 // trailers returns the fields that the handler set for after the body, declared or not.
 func (w *recorder) trailers() http.Header {
 	var t http.Header
+	announced := w.frozen["Trailer"]
 	for name, v := range w.header {
-		for _, list := range w.frozen["Trailer"] {
+		for _, list := range announced {
 			if lists(list, name) {
 				t = with(t, name, v)
 			}

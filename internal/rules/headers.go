@@ -12,7 +12,7 @@ import (
 // response must not overlook it.
 func Canonical(h http.Header) http.Header {
 	for name := range h {
-		if http.CanonicalHeaderKey(name) != name {
+		if !usual(name) && http.CanonicalHeaderKey(name) != name {
 			return recased(h)
 		}
 	}

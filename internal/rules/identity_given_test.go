@@ -1,7 +1,10 @@
 package rules
 
 import (
+	"bytes"
 	"net/http"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -213,9 +216,31 @@ func TestIdentityGivenOutside(t *testing.T) {
 
 // What is passed over gives no identity by its words, either.
 func TestOrdinaryFields(t *testing.T) {
-	for name := range ordinaryFields {
-		if namesGiven(name) || name != http.CanonicalHeaderKey(name) {
-			t.Errorf("%s is no ordinary field", name)
+	names := 0
+	for line := range strings.Lines(source(t, "identity_given.go", "usual")) {
+		for i, name := range strings.Split(line, `"`) {
+			if i%2 == 0 {
+				continue
+			}
+			names++
+			if !usual(name) || namesGiven(name) || name != http.CanonicalHeaderKey(name) {
+				t.Errorf("%s is no ordinary field", name)
+			}
 		}
 	}
+	if names < 50 {
+		t.Errorf("there are %d", names)
+	}
+}
+
+// source returns the text of a function.
+func source(t *testing.T, file, function string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ = bytes.Cut(text, []byte("\nfunc "+function+"("))
+	text, _, _ = bytes.Cut(text, []byte("\n}\n"))
+	return string(text)
 }

@@ -293,12 +293,35 @@ type Sent struct {
 
 // SentWith remembers the values of h, and not the map.
 func SentWith(h http.Header, p *policy.Policy) Sent {
-	h = Canonical(h) // some put a set-cookie into the map itself
-	s := Sent{
-		cookies: h["Set-Cookie"], control: h["Cache-Control"], expires: h["Expires"],
-		vary:       h["Vary"],
-		security:   h["Content-Security-Policy"],
-		reportOnly: h["Content-Security-Policy-Report-Only"], size: len(h),
+	s := Sent{size: len(h)}
+	for name, values := range h {
+		switch name {
+		case "Set-Cookie":
+			s.cookies = values
+		case "Cache-Control":
+			s.control = values
+		case "Expires":
+			s.expires = values
+		case "Vary":
+			s.vary = values
+		case "Content-Security-Policy":
+			s.security = values
+		case "Content-Security-Policy-Report-Only":
+			s.reportOnly = values
+		default:
+			if usual(name) {
+				continue
+			}
+			if http.CanonicalHeaderKey(name) != name { // some put a set-cookie into the map itself
+				return SentWith(recased(h), p)
+			}
+			if GivesIdentity(name, values) {
+				if s.identity == nil {
+					s.identity = http.Header{}
+				}
+				s.identity[name] = values
+			}
+		}
 	}
 	for i, name := range targetedNames(p) {
 		if values := h[http.CanonicalHeaderKey(name)]; len(values) > 0 {
@@ -306,14 +329,6 @@ func SentWith(h http.Header, p *policy.Policy) Sent {
 				s.targeted = make([][]string, len(targetedNames(p)))
 			}
 			s.targeted[i] = values
-		}
-	}
-	for name, values := range h {
-		if GivesIdentity(name, values) {
-			if s.identity == nil {
-				s.identity = http.Header{}
-			}
-			s.identity[name] = values
 		}
 	}
 	return s
