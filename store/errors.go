@@ -20,6 +20,10 @@ var ErrUnavailable = errors.New("store: unavailable")
 // more.
 var ErrTooLarge = errors.New("value too large")
 
+// ErrUnderway is in the chain of a timeout that ended an answer of which at least 64 KiB had come:
+// the value is long, or the way to the server narrow, and the server is well.
+var ErrUnderway = errors.New("the answer was still coming")
+
 // ErrorKind says what a caller can do about an error.
 type ErrorKind uint8
 

@@ -135,11 +135,13 @@ func (c *connection) deliver(piece []byte, sent *int, counted *<-chan struct{}) 
 		next := len(piece)
 		pause := time.Duration(0)
 		switch {
-		case mode.hang:
+		case mode.hang && *sent >= mode.hangAt:
 			if !c.hold() {
 				return false
 			}
 			continue
+		case mode.hang:
+			next = min(next, mode.hangAt-*sent)
 		case mode.cut:
 			if *sent >= mode.cutAt {
 				c.reset()

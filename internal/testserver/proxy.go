@@ -31,6 +31,7 @@ type FaultProxy struct {
 type mode struct {
 	refuse  bool
 	hang    bool
+	hangAt  int // after so many bytes of reply
 	trickle int // bytes a second; 0: as fast as can be
 	cut     bool
 	cutAt   int
@@ -63,6 +64,10 @@ func (p *FaultProxy) Refuse() { p.set(mode{refuse: true}) }
 
 // Hang takes connections and reads what clients send, but no reply comes, not even an end.
 func (p *FaultProxy) Hang() { p.set(mode{hang: true}) }
+
+// HangAfter lets n bytes of reply through on each connection, counted from now on or from its
+// beginning, and then hangs.
+func (p *FaultProxy) HangAfter(n int) { p.set(mode{hang: true, hangAt: n}) }
 
 // Trickle lets replies through at so many bytes a second on each connection, at least 1.
 func (p *FaultProxy) Trickle(bytesPerSecond int) { p.set(mode{trickle: max(1, bytesPerSecond)}) }

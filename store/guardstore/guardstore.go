@@ -99,7 +99,8 @@ func (o Options) withDefaults() Options {
 // Every error that it returns, except store.ErrNotFound, is a *store.Error that matches
 // store.ErrUnavailable and has the cause in its text and chain: the Store has counted it and, where
 // that is due, logged it. A panic of the inner store is such an error. What the caller is to blame
-// for opens nothing: a context that was cancelled, and errors of store.KindPermanent. Nor does
+// for opens nothing: a context that was cancelled, and errors of store.KindPermanent. Nor does a
+// timeout that matches store.ErrUnderway, for a long value comes more slowly than a short one, nor
 // store.KindAuthentication: credentials that may read but not write are a setup that works by half,
 // and servers refuse wrong ones quickly.
 //
@@ -245,5 +246,6 @@ func judge(ended, err error, began time.Time, timeout time.Duration) *failure {
 			return &failure{kind: kind, err: err, harmless: true, left: true}
 		}
 	}
-	return &failure{kind: kind, err: err, harmless: !kind.Sick()}
+	return &failure{kind: kind, err: err,
+		harmless: !kind.Sick() || errors.Is(err, store.ErrUnderway)}
 }

@@ -541,6 +541,18 @@ func TestErrorsOfOneCallOpenNothing(t *testing.T) {
 	}
 }
 
+// Clients that ask for many long pages make the server slow for each of them, and do not take it
+// from all others.
+func TestLongAnswersThatWereStillComingOpenNothing(t *testing.T) {
+	story(t, Options{}, func(g *guarded) {
+		g.server.becomes(faulty.Refuse(&store.Error{Backend: "inner", Op: "get",
+			Kind: store.KindTimeout, Err: store.ErrUnderway}))
+		g.gets(100, 0, store.ErrUnderway)
+		g.want(StateClosed, 100)
+		g.logged("kind=timeout")
+	})
+}
+
 // A call that was refused before any I/O says nothing about whether the server is back.
 func TestErrorsOfOneCallCloseNothingAndResetNothing(t *testing.T) {
 	story(t, Options{}, func(g *guarded) {

@@ -205,6 +205,18 @@ func TestAHungServerHoldsNobodyLongerThanTheTimeout(t *testing.T) {
 	}
 }
 
+// What a guard reads of an answer that was still coming is that the server is well.
+func TestALongAnswerThatWasStillComing(t *testing.T) {
+	p := testserver.Proxy(t, testserver.SharedMemcached(t).Addr)
+	b := open(t, Config{}, p.Addr)
+	mustSet(t, b, "long", strings.Repeat("v", 512<<10), time.Hour)
+	testserver.WhileItComes(t, p, 128<<10, func(ctx context.Context) error {
+		_, err := b.Get(ctx, "long")
+		wantKind(t, "long", err, store.KindTimeout, "still coming")
+		return err
+	})
+}
+
 // The timeout is the whole answer's, not each item's: here one comes every 0.7 seconds.
 func TestASlowServerHasOneTimeout(t *testing.T) {
 	p := testserver.Proxy(t, testserver.SharedMemcached(t).Addr)

@@ -11,6 +11,7 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 
 	"github.com/freshet-go/freshet/internal/deadline"
+	"github.com/freshet-go/freshet/store/internal/underway"
 )
 
 // pool has the clients of a Backend. The vendor's client knows no context. So each call has a
@@ -166,10 +167,11 @@ func (cl *client) dial(_ context.Context, network, address string) (net.Conn, er
 	ctx, cancel := context.WithTimeout(cl.ctx, cl.pool.config.DialTimeout)
 	defer cancel()
 	defer context.AfterFunc(cl.pool.done, cancel)()
-	nc, err := new(net.Dialer).DialContext(ctx, network, address)
+	dialled, err := new(net.Dialer).DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
+	nc := &underway.Conn{Conn: dialled}
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
 	if cl.closed {

@@ -162,6 +162,7 @@ func (c Config) poolConfig() (*pgxpool.Config, error) {
 	p.PingTimeout = c.Timeout
 	conn := p.ConnConfig
 	conn.ConnectTimeout = cmp.Or(c.DialTimeout, conn.ConnectTimeout, defaultDialTimeout)
+	conn.DialFunc = metered(conn.DialFunc)
 	if conn.RuntimeParams["application_name"] == "" {
 		conn.RuntimeParams["application_name"] = "freshet"
 	}

@@ -187,6 +187,26 @@ func TestHang(t *testing.T) {
 	}
 }
 
+// What a guard reads of an answer that was still coming is that the server is well: when a caller's
+// time is up, and when that of the backend is.
+func TestALongAnswerThatWasStillComing(t *testing.T) {
+	url, p := through(t, database(t))
+	b := open(t, url)
+	if err := b.Set(t.Context(), "long", make([]byte, 1<<20), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	for _, own := range []bool{false, true} {
+		testserver.WhileItComes(t, p, 128<<10, func(ctx context.Context) error {
+			if end, _ := ctx.Deadline(); own {
+				b.config.Timeout, ctx = time.Until(end), t.Context()
+			}
+			_, err := b.Get(ctx, "long")
+			wantKind(t, err, store.KindTimeout)
+			return err
+		})
+	}
+}
+
 // pgx says goodbye on a connection that has failed, with a deadline of its own. Without that
 // deadline, a goroutine and a socket stay for as long as the server is silent.
 func TestAConnectionThatEndsKeepsItsDeadline(t *testing.T) {

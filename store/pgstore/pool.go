@@ -2,15 +2,19 @@ package pgstore
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/freshet-go/freshet/internal/deadline"
+	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/internal/fault"
+	"github.com/freshet-go/freshet/store/internal/underway"
 )
 
 // backlog counts the callers that have a connection or want one.
@@ -111,6 +115,26 @@ func (c *call) time() {
 
 func (c *call) socket() net.Conn { return c.conn.Conn().PgConn().Conn() }
 
+// cut reports whether a call's time was up while its answer was still coming.
+func cut(c net.Conn) bool {
+	if encrypted, ok := c.(*tls.Conn); ok {
+		c = encrypted.NetConn()
+	}
+	metered, ok := c.(*underway.Conn)
+	return ok && metered.Cut()
+}
+
+// metered has pgx's connections count what comes.
+func metered(dial pgconn.DialFunc) pgconn.DialFunc {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return &underway.Conn{Conn: c}, nil
+	}
+}
+
 // within is ctx with a deadline that is no later than timeout from now.
 func within(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= timeout {
@@ -123,6 +147,9 @@ func within(ctx context.Context, timeout time.Duration) (context.Context, contex
 func (b *Backend) done(ctx context.Context, c *call, err error) error {
 	if err != nil && c.ctx.Err() != nil && ctx.Err() == nil {
 		err = &slowError{c.timeout}
+	}
+	if err != nil && c.conn != nil && cut(c.socket()) {
+		err = fmt.Errorf("%w: %w", err, store.ErrUnderway)
 	}
 	if c.conn != nil {
 		// pgx is at work on one that has failed, with a deadline of its own

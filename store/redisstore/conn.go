@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/freshet-go/freshet/store/internal/underway"
 )
 
 // trustedFor is how long after the server's last word a connection is used again without a look at
@@ -89,6 +91,7 @@ type conn struct {
 	answered bool      // the server has said something since it was last spoken to
 	deadline time.Time // of the present call
 	trusted  bool      // the look that the client is about to take is not needed
+	meter    underway.Meter
 }
 
 func (c *conn) Read(b []byte) (int, error) {
@@ -99,11 +102,12 @@ func (c *conn) Read(b []byte) (int, error) {
 			c.heard = time.Now()
 		}
 	}
-	return n, c.hungUp(err)
+	return n, c.hungUp(c.meter.Came(n, err))
 }
 
 func (c *conn) Write(b []byte) (int, error) {
 	c.answered = false
+	c.meter.Asked()
 	n, err := c.Conn.Write(b)
 	return n, c.hungUp(err)
 }

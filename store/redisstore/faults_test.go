@@ -157,6 +157,20 @@ func TestAConnectionCutInTheMiddleOfAReply(t *testing.T) {
 	wantError(t, err, store.KindTimeout)
 }
 
+// What a guard reads of an answer that was still coming is that the server is well.
+func TestALongAnswerThatWasStillComing(t *testing.T) {
+	p := testserver.Proxy(t, testserver.SharedRedis(t).Addr)
+	b := open(t, "redis://"+p.Addr)
+	if err := b.Set(t.Context(), key, make([]byte, 1<<20), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	testserver.WhileItComes(t, p, 128<<10, func(ctx context.Context) error {
+		_, err := b.Get(ctx, key)
+		wantError(t, err, store.KindTimeout)
+		return err
+	})
+}
+
 func TestAnAnswerThatIsNotRedis(t *testing.T) {
 	p := testserver.Proxy(t, testserver.SharedRedis(t).Addr)
 	b := open(t, "redis://"+p.Addr)

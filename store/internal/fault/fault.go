@@ -90,22 +90,23 @@ func (d Driver) CheckMarks(op, prefix string, what []store.Mark) error {
 
 // Ended returns why ctx ended a call that failed with err: the error of ctx, with its cause where
 // that says more. It returns nil if ctx did not end the call. A connection has the deadline of ctx
-// as its own, and may time out a moment before ctx is done: that is the deadline, too.
+// as its own, and may time out a moment before ctx is done: that is the deadline, too. What matches
+// store.ErrUnderway still does.
 func Ended(ctx context.Context, err error) error {
-	if ended := ctx.Err(); ended != nil {
-		if cause := context.Cause(ctx); cause != ended {
-			return fmt.Errorf("%w: %w", ended, cause)
+	ended := ctx.Err()
+	if cause := context.Cause(ctx); cause != ended {
+		ended = fmt.Errorf("%w: %w", ended, cause)
+	}
+	if ended == nil && err != nil {
+		end, ok := ctx.Deadline()
+		if ok && store.KindOf(err) == store.KindTimeout && !time.Now().Before(end) {
+			ended = context.DeadlineExceeded
 		}
-		return ended
 	}
-	if err == nil {
-		return nil
+	if ended != nil && errors.Is(err, store.ErrUnderway) {
+		ended = fmt.Errorf("%w: %w", ended, store.ErrUnderway)
 	}
-	end, ok := ctx.Deadline()
-	if ok && store.KindOf(err) == store.KindTimeout && !time.Now().Before(end) {
-		return context.DeadlineExceeded
-	}
-	return nil
+	return ended
 }
 
 // As returns an error with another text than that of its cause: one that may be shown.
