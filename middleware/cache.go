@@ -64,6 +64,7 @@ type Cache struct {
 	stop        context.Context
 	halt        context.CancelFunc
 	closing     sync.Mutex // orders a refresh's start against Shutdown
+	reclaim     reclaimer
 }
 
 // New returns a Cache that keeps its entries in s. Where s or the options have a journal that other

@@ -35,5 +35,6 @@ func (c *Cache) startJournal() {
 	if f, ok := store.As[tier.Follower](c.store); ok {
 		f.Follow(c.journal.Replica())
 	}
+	c.reclaim.init(c)
 	c.journal.Start(c.stop) // so that the first request finds what is stored
 }

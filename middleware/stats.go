@@ -48,6 +48,9 @@ func (c *Cache) Stats() Stats {
 		TagsIgnored: c.tagsIgnored.Load(),
 		Journal:     JournalStats(c.journal.Status(time.Now())), Tiers: store.TierStatsOf(c.store),
 	}
+	if len(s.Tiers) > 0 && s.Tiers[0].Bytes >= 0 {
+		s.Tiers[0].DeadBytes = c.deadBytes(s.Tiers[0].Bytes)
+	}
 	s.Readers, s.ReadBytes = c.fills.Pins.Len(), c.fills.Pins.Used()
 	return s
 }

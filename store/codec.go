@@ -106,6 +106,33 @@ func unseal(b []byte) (sealed, error) {
 	return s, nil
 }
 
+// unsealHead decodes an entry without its body, of the beginning of an encoding of so many bytes in
+// all. Nothing tells whether the beginning is damaged.
+func unsealHead(head []byte, size int64) (*Entry, error) {
+	if len(head) < atFields1 || string(head[:len(codecMagic)]) != codecMagic {
+		return nil, fmt.Errorf("%w: not an entry (%d bytes)", errCorrupt, size)
+	}
+	begin := atFields1
+	switch v := head[len(codecMagic)]; {
+	case v == 0 || v > codecVersion || v >= 2 && len(head) < atFields:
+		return nil, fmt.Errorf("%w: version %d, cut to %d bytes", errCorrupt, v, len(head))
+	case v >= 2:
+		begin = atFields
+	}
+	plain := int64(0)
+	if begin == atFields {
+		plain = int64(binary.LittleEndian.Uint32(head[atPlain:]))
+	}
+	length := int64(binary.LittleEndian.Uint32(head[atLength:]))
+	if length > int64(len(head)-begin) {
+		return nil, fmt.Errorf("%w: fields of %d bytes in %d", errCorrupt, length, len(head)-begin)
+	}
+	if plain == 0 {
+		plain = size - int64(begin) - length
+	}
+	return decodeFields(head[begin:int64(begin)+length], nil, plain)
+}
+
 // size is the length of the body.
 func (s *sealed) size() int64 {
 	if s.plain > 0 {

@@ -19,7 +19,8 @@ import (
 // value that this process cannot read may come from a newer version of it, and the next Set
 // replaces it.
 //
-// The Store is a Clearer, Journaled and Limited besides. Its methods Corrupt() uint64 and
+// The Store is a Clearer, Journaled and Limited besides, and a Sweeper if the Backend is a
+// ValueSweeper. Its methods Corrupt() uint64 and
 // Oversize() uint64 count the values that Get could not use and the entries that were too large for
 // Set: As finds them as an interface of your own. Its Unwrap returns the Backend, for As to find
 // its abilities: their keys are the backend's own, as Options.BackendKey returns them.
@@ -31,6 +32,9 @@ func New(b Backend, o Options) Store {
 	s := &encoded{backend: b, options: o, keys: keysMade{seed: maphash.MakeSeed()}}
 	if o.Compress > 0 {
 		s.compressor = newCompressor(o.Compress)
+	}
+	if _, ok := As[ValueSweeper](b); ok {
+		return sweepable{s, new(atomic.Int64), new(atomic.Int64)}
 	}
 	return s
 }

@@ -10,8 +10,13 @@ type TierStats struct {
 	Bytes, MaxBytes int64 // as they count towards the bound, and the bound
 	Evicted         int64 // entries that had to make room
 	Expired         int64 // entries that were removed because their time was over
-	Hits, Misses    int64 // of reads that came to this tier
-	Calls, Failed   int64 // operations that reached the server, and how many of them failed
+	// entries that were removed because an invalidation covers them, and what they took
+	Reclaimed, ReclaimedBytes int64
+	// DeadBytes estimates how much of Bytes is of entries that an invalidation covers, and that are
+	// still there, from a sample of 256.
+	DeadBytes     int64
+	Hits, Misses  int64 // of reads that came to this tier
+	Calls, Failed int64 // operations that reached the server, and how many of them failed
 	// operations that the breaker, or the bound on waiting ones, kept from it
 	Rejected int64
 	Breaker  string // "closed", "open", "half-open"; empty: the tier has none
@@ -22,6 +27,7 @@ func NewTierStats(name string) TierStats {
 	return TierStats{
 		Name: name, Entries: -1, Bytes: -1, MaxBytes: -1, Evicted: -1, Expired: -1,
 		Hits: -1, Misses: -1, Calls: -1, Failed: -1, Rejected: -1,
+		Reclaimed: -1, ReclaimedBytes: -1, DeadBytes: -1,
 	}
 }
 

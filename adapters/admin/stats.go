@@ -72,6 +72,10 @@ type tierAnswer struct {
 	Failed   int64  `json:"failed"`
 	Rejected int64  `json:"rejected"`
 	Breaker  string `json:"breaker"`
+
+	Reclaimed      int64 `json:"reclaimed"`
+	ReclaimedBytes int64 `json:"reclaimed_bytes"`
+	DeadBytes      int64 `json:"dead_bytes"`
 }
 
 func (d *Door) stats(w http.ResponseWriter, r *http.Request) {
@@ -119,7 +123,7 @@ func tierOf(t *store.TierStats) tierAnswer {
 	return tierAnswer{
 		t.Name, t.Entries, t.Bytes, t.MaxBytes, t.Evicted, t.Expired, t.Hits, t.Misses, t.Calls,
 		t.Failed,
-		t.Rejected, t.Breaker,
+		t.Rejected, t.Breaker, t.Reclaimed, t.ReclaimedBytes, t.DeadBytes,
 	}
 }
 

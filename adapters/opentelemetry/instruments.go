@@ -28,9 +28,9 @@ type instruments struct {
 	lag                                             metric.Float64ObservableGauge
 	unsent                                          metric.Int64ObservableUpDownCounter
 
-	entries, size, limit    metric.Int64ObservableUpDownCounter
-	removed, reads, outcome metric.Int64ObservableCounter
-	breaker                 metric.Int64ObservableGauge
+	entries, size, limit, dead metric.Int64ObservableUpDownCounter
+	removed, reads, outcome    metric.Int64ObservableCounter
+	breaker                    metric.Int64ObservableGauge
 
 	observed []metric.Observable
 }
@@ -81,8 +81,10 @@ func newInstruments(meter metric.Meter) (*instruments, error) {
 		size: m.upDown("freshet.store.size", "By",
 			"Bytes of a tier of the store, as they count towards its bound."),
 		limit: m.upDown("freshet.store.limit", "By", "The bound of a tier of the store."),
+		dead: m.upDown("freshet.store.dead", "By",
+			"What a tier of the store holds that an invalidation covers, by a sample."),
 		removed: m.counter("freshet.store.removed", "{entry}",
-			"Entries that a tier removed: freshet.cause is size or expired."),
+			"Entries that a tier removed: freshet.cause is size, expired or invalidated."),
 		reads: m.counter("freshet.store.reads", "{read}",
 			"Reads of a tier: freshet.result is hit or miss."),
 		outcome: m.counter("freshet.store.calls", "{call}",
@@ -189,6 +191,8 @@ func (in *instruments) collectTier(to metric.Observer, t *store.TierStats) {
 	known(in.limit, t.MaxBytes)
 	known(in.removed, t.Evicted, causeKey.String("size"))
 	known(in.removed, t.Expired, causeKey.String("expired"))
+	known(in.removed, t.Reclaimed, causeKey.String("invalidated"))
+	known(in.dead, t.DeadBytes)
 	known(in.reads, t.Hits, resultKey.String("hit"))
 	known(in.reads, t.Misses, resultKey.String("miss"))
 	if t.Calls >= 0 {

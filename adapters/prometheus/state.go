@@ -32,10 +32,12 @@ var (
 		"Entries of a tier of the store.", "tier")
 	storeBytes = describe("store_bytes",
 		"Bytes of a tier of the store, as they count towards its bound.", "tier")
+	storeDeadBytes = describe("store_dead_bytes",
+		"Bytes of a tier of entries that an invalidation covers, by a sample.", "tier")
 	storeMaxBytes = describe("store_max_bytes",
 		"The bound of a tier of the store, in bytes.", "tier")
 	storeRemoved = describe("store_removed_entries_total",
-		"Entries that a tier of the store removed: cause is size or expired.", "tier", "cause")
+		"Entries that a tier of the store removed: cause is size, expired or invalidated.", "tier", "cause")
 	storeReads = describe("store_reads_total",
 		"Reads of a tier of the store: result is hit or miss.", "tier", "result")
 	storeCalls = describe("store_calls_total",
@@ -89,6 +91,8 @@ func collectTier(to chan<- prometheus.Metric, t *store.TierStats) {
 	known(t.MaxBytes, gauges(storeMaxBytes))
 	known(t.Evicted, counters(storeRemoved, "size"))
 	known(t.Expired, counters(storeRemoved, "expired"))
+	known(t.Reclaimed, counters(storeRemoved, "invalidated"))
+	known(t.DeadBytes, gauges(storeDeadBytes))
 	known(t.Hits, counters(storeReads, "hit"))
 	known(t.Misses, counters(storeReads, "miss"))
 	if t.Calls >= 0 {

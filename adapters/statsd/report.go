@@ -265,7 +265,8 @@ func reportTier(r reporter, t, was *store.TierStats) {
 	for _, g := range [...]struct {
 		name string
 		n    int64
-	}{{"store_entries", t.Entries}, {"store_bytes", t.Bytes}, {"store_max_bytes", t.MaxBytes}} {
+	}{{"store_entries", t.Entries}, {"store_bytes", t.Bytes}, {"store_max_bytes", t.MaxBytes},
+		{"store_dead_bytes", t.DeadBytes}} {
 		if g.n >= 0 {
 			r.gauge(g.name, float64(g.n), tier)
 		}
@@ -275,6 +276,7 @@ func reportTier(r reporter, t, was *store.TierStats) {
 		n, was int64
 	}{
 		{"store_evicted", t.Evicted, was.Evicted}, {"store_expired", t.Expired, was.Expired},
+		{"store_reclaimed", t.Reclaimed, was.Reclaimed},
 		{"store_hits", t.Hits, was.Hits}, {"store_misses", t.Misses, was.Misses},
 		{"store_calls", t.Calls, was.Calls}, {"store_failed", t.Failed, was.Failed},
 		{"store_rejected", t.Rejected, was.Rejected},

@@ -39,6 +39,8 @@ type Replica struct {
 
 	seed maphash.Seed // of the hashes of keys and tags
 
+	applied func() // or nil; see Notify
+
 	mu             sync.Mutex // held by Apply, never by a reader
 	maxNameSlots   int
 	maxPrefixSlots int
@@ -109,6 +111,9 @@ func (r *Replica) hash(kind store.MarkKind, name string) uint64 {
 // Head may pass a number that has not been applied yet. That is safe: a fill that begins with head
 // n begins after every number up to n was given out, and so reads what those marks speak of.
 func (r *Replica) Apply(n store.Numbered) {
+	if r.applied != nil && n.Kind != store.MarkBarrier {
+		defer r.applied()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if n.Number > r.floor.Load() {
@@ -126,6 +131,10 @@ func (r *Replica) Apply(n store.Numbered) {
 	}
 	atomicMax(&r.head, n.Number)
 }
+
+// Notify has Apply call f each time that it has taken note of a mark that may cover something. f must
+// be quick. Call Notify before the replica is shared.
+func (r *Replica) Notify(f func()) { r.applied = f }
 
 // Advance raises the head to number: for a node that has caught up with a journal whose newest
 // marks it needs not know.

@@ -59,6 +59,7 @@ type Options struct {
 }
 
 const (
+	defaultName       = "store"
 	defaultTimeout    = 250 * time.Millisecond
 	defaultSetTimeout = time.Second
 	defaultFailures   = 5
@@ -81,7 +82,7 @@ func or[T int | time.Duration](value, byDefault, none T) T {
 }
 
 func (o Options) withDefaults() Options {
-	o.Name = cmp.Or(o.Name, "store")
+	o.Name = cmp.Or(o.Name, defaultName)
 	o.Timeout = or(o.Timeout, defaultTimeout, never)
 	o.SetTimeout = or(o.SetTimeout, defaultSetTimeout, never)
 	o.Failures = or(o.Failures, defaultFailures, math.MaxInt32)

@@ -49,6 +49,9 @@ func (s *Store) TierStats() []store.TierStats {
 	t := store.NewTierStats(s.options.Name)
 	if inner := store.TierStatsOf(s.inner); len(inner) > 0 {
 		t = inner[0]
+		if s.options.Name != defaultName {
+			t.Name = s.options.Name
+		}
 	}
 	t.Calls, t.Failed = int64(s.counts.calls.Load()), 0
 	for kind := range s.counts.failures {

@@ -20,6 +20,8 @@ type engine[V any] struct {
 
 	// how many entries made room, and were removed when their time was over
 	evicted, expired atomic.Int64
+	// how many entries Sweep removed, and what they took
+	reclaimed, reclaimedBytes atomic.Int64
 }
 
 // item is a value with the time, by the engine's clock, when it ends. It lies in the cache's node,

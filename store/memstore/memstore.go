@@ -98,12 +98,13 @@ func (s *Store) Len() int { return s.engine.len() }
 // Bytes returns how many bytes the entries take, as they count towards the bound.
 func (s *Store) Bytes() int64 { return s.engine.bytes() }
 
-// TierStats implements [store.Measured]. Entries, Bytes, Evicted and Expired are known: reads are
+// TierStats implements [store.Measured]. Entries, Bytes, and what was removed are known: reads are
 // not counted, because a counter that all of them share would slow them down.
 func (s *Store) TierStats() []store.TierStats {
 	t := store.NewTierStats("memory")
 	t.Entries, t.Bytes, t.MaxBytes = int64(s.Len()), s.Bytes(), s.engine.bound
 	t.Evicted, t.Expired = s.engine.evicted.Load(), s.engine.expired.Load()
+	t.Reclaimed, t.ReclaimedBytes = s.engine.reclaimed.Load(), s.engine.reclaimedBytes.Load()
 	return []store.TierStats{t}
 }
 

@@ -17,6 +17,7 @@ type statements struct {
 
 	get, exists, set, delete, ttl, expire string
 	list, flush, sweep, lease             string
+	peek, reclaim                         string
 	head, since, append, begin, forget    string
 	note, anew                            string
 	channel, describe                     string
@@ -44,6 +45,16 @@ var valueSQL = statements{
 			DELETE FROM :values v USING locked WHERE v.key = locked.key RETURNING locked.alive
 		)
 		SELECT (SELECT coalesce(max(key), '') FROM batch), (SELECT count(*) FROM gone WHERE alive)`,
+	peek: `SELECT key, substring(value FOR $4), octet_length(value)::bigint, expires FROM :values
+		WHERE key >= $1 AND key < $2 AND expires > now() ORDER BY key LIMIT $3`,
+	reclaim: `WITH locked AS MATERIALIZED (
+			SELECT v.key, octet_length(v.value) AS size FROM :values v
+			JOIN unnest($1::text[], $2::timestamptz[]) AS dead (key, expires) ON v.key = dead.key AND v.expires = dead.expires
+			ORDER BY v.key FOR UPDATE OF v
+		), gone AS (
+			DELETE FROM :values v USING locked WHERE v.key = locked.key RETURNING locked.size
+		)
+		SELECT count(*), coalesce(sum(size), 0)::bigint FROM gone`,
 	// The lease ends with the statement. It is asked for before any row is looked at.
 	sweep: `DELETE FROM :values WHERE ctid = ANY (ARRAY(
 			SELECT ctid FROM :values
@@ -163,8 +174,8 @@ func statementsFor(table, timeline string) statements {
 		get:   in(v.get), exists: in(v.exists), set: in(v.set), delete: in(v.delete),
 		ttl: in(v.ttl), expire: in(v.expire),
 		list: in(v.list), flush: in(v.flush), sweep: in(v.sweep), lease: in(v.lease),
-		describe: in(v.describe),
-		channel:  in(j.channel), append: in(j.append), head: in(j.head), since: in(j.since),
+		peek: in(v.peek), reclaim: in(v.reclaim), describe: in(v.describe),
+		channel: in(j.channel), append: in(j.append), head: in(j.head), since: in(j.since),
 		begin: in(j.begin), forget: in(j.forget), note: in(j.note), anew: in(j.anew),
 	}
 }

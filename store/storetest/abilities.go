@@ -19,6 +19,7 @@ func runAbilities(t *testing.T, newBackend func(*testing.T) store.Backend, o Opt
 	runAbility(t, "Expirer", expireRules, newBackend, o, o.AllAbilities)
 	runAbility(t, "Flusher", flushRules, newBackend, o, o.AllAbilities)
 	runAbility(t, "Lister", listRules, newBackend, o, o.AllAbilities)
+	runAbility(t, "ValueSweeper", sweepRules, newBackend, o, false)
 	runAbility(t, "Locker", lockRules, newBackend, o, o.AllAbilities)
 	runAbility(t, "Journaler", journalerRules, newBackend, o, o.AllAbilities)
 	runJournaler(t, newBackend, o)

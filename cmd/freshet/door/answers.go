@@ -76,6 +76,10 @@ type Tier struct {
 	Failed   int64  `json:"failed"`
 	Rejected int64  `json:"rejected"`
 	Breaker  string `json:"breaker"`
+
+	Reclaimed      int64 `json:"reclaimed"`
+	ReclaimedBytes int64 `json:"reclaimed_bytes"`
+	DeadBytes      int64 `json:"dead_bytes"`
 }
 
 // Top is the answer of /top.
