@@ -15,9 +15,13 @@ import (
 //
 // A member that could not renew its lease for that long must use nothing that is stored, since
 // others take it for gone: they wait no longer for it to apply a mark.
+//
+// A server that loses the list, as by a restart, an eviction or a failover, has it again as its
+// members renew.
 type Membership interface {
 	// Renew puts m on the list, in place of what is there under its ID, and begins its lease anew.
-	// m.Age counts for nothing. When it returns, Members returns m to every process.
+	// m.Age counts for nothing. When it returns, Members returns m to every process. Where the list
+	// has [MaxMembers] already, it fails for those who are not on it.
 	Renew(ctx context.Context, m Member) error
 	// Members returns those whose lease has not ended, in any order. It may return some whose lease
 	// has ended: their Age says so.
@@ -29,6 +33,9 @@ type Membership interface {
 // LeaseTime is how long a membership lasts that is not renewed, by the clock of the journal's
 // server.
 const LeaseTime = 30 * time.Second
+
+// MaxMembers is how many members a journal has at most, or a few more when several join at once.
+const MaxMembers = 10_000
 
 // Member is a process that follows a journal.
 type Member struct {

@@ -21,7 +21,7 @@ const (
 // stored before it began ([NewAfter]). It remembers the last 65,536 marks or 16 MiB of their names,
 // whichever is less. It never fails.
 type Journal struct {
-	maxMarks, maxBytes int
+	maxMarks, maxBytes, maxMembers int
 
 	mu      sync.Mutex
 	marks   []store.Numbered // numbers without gaps, the first of them dropped+1
@@ -37,7 +37,8 @@ func New() *Journal { return NewAfter(0) }
 // NewAfter returns an empty journal whose first number is the one after number, and which has
 // forgotten everything up to number.
 func NewAfter(number uint64) *Journal {
-	return &Journal{maxMarks: maxMarks, maxBytes: maxBytes, dropped: number}
+	return &Journal{maxMarks: maxMarks, maxBytes: maxBytes, maxMembers: store.MaxMembers,
+		dropped: number}
 }
 
 // Append implements Journal. Its only errors are marks that are not valid, of which it records

@@ -23,6 +23,7 @@ func runAbilities(t *testing.T, newBackend func(*testing.T) store.Backend, o Opt
 	runAbility(t, "Locker", lockRules, newBackend, o, o.AllAbilities)
 	runAbility(t, "Journaler", journalerRules, newBackend, o, o.AllAbilities)
 	runJournaler(t, newBackend, o)
+	runMembership(t, newBackend, o)
 	runAbility(t, "Migrator", migrateRules, newBackend, o, false)
 	if o.Unmigrated != nil {
 		runAbility(t, "Migrator of nothing", unmigratedRules, o.Unmigrated, o, true)

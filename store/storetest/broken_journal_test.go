@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +43,7 @@ func (b bentJournal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Num
 }
 
 func TestJournalRulesFindFaults(t *testing.T) {
+	const barrier = "a barrier has its number and its place among the marks, with a name or without"
 	bg := context.Background()
 	faults := finder[store.Journal]{rules: journalRules}
 	for _, tt := range []struct {
@@ -98,6 +100,48 @@ func TestJournalRulesFindFaults(t *testing.T) {
 			}
 			return marks, head, err
 		}}, "no mark that was appended is a beginning"},
+		{"a barrier is not recorded", bentJournal{append: func(j store.Journal,
+			what []store.Mark) (uint64, error) {
+			what = slices.DeleteFunc(slices.Clone(what), func(m store.Mark) bool {
+				return m.Kind == store.MarkBarrier
+			})
+			return j.Append(bg, what...)
+		}}, barrier},
+		{"a barrier is everything", bentJournal{since: func(j store.Journal, n uint64) (
+			[]store.Numbered, uint64, error) {
+			marks, head, err := j.Since(bg, n)
+			for i := range marks {
+				if marks[i].Kind == store.MarkBarrier {
+					marks[i].Mark = store.Mark{Kind: store.MarkEverything}
+				}
+			}
+			return marks, head, err
+		}}, barrier},
+		{"a barrier comes before what it is for", bentJournal{append: func(j store.Journal,
+			what []store.Mark) (uint64, error) {
+			what = slices.Clone(what)
+			slices.SortStableFunc(what, func(a, b store.Mark) int {
+				return int(b.Kind) - int(a.Kind)
+			})
+			return j.Append(bg, what...)
+		}}, barrier},
+		{"a barrier is not watched", bentJournal{watch: func(ctx context.Context, j store.Journal,
+			from uint64) iter.Seq2[store.Numbered, error] {
+			return func(yield func(store.Numbered, error) bool) {
+				for m, err := range j.Watch(ctx, from) {
+					if m.Kind != store.MarkBarrier && !yield(m, err) {
+						return
+					}
+				}
+			}
+		}}, barrier},
+		{"a barrier needs a name", bentJournal{append: func(j store.Journal,
+			what []store.Mark) (uint64, error) {
+			if len(what) > 0 && what[0].Name == "" && what[0].Kind == store.MarkBarrier {
+				return 0, errors.New("no name")
+			}
+			return j.Append(bg, what...)
+		}}, barrier},
 		{"names end at NUL", bentJournal{append: func(j store.Journal, what []store.Mark) (uint64,
 			error) {
 			what = append([]store.Mark(nil), what...)

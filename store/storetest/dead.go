@@ -92,6 +92,35 @@ var deadRules = []rule[store.Backend]{{
 		return watchDead(ctx, j)
 	},
 }, {
+	name: "a journal's list of members fails, in time, and says what it was doing",
+	why:  "an empty list says that there is nobody to wait for",
+	check: func(ctx context.Context, b store.Backend, _ Options) error {
+		journaler, ok := store.As[store.Journaler](b)
+		if !ok {
+			return nil
+		}
+		m, ok := store.As[store.Membership](journaler.Journal("dead:"))
+		if !ok {
+			return nil
+		}
+		for op, call := range map[string]func(context.Context) error{
+			"renew": func(ctx context.Context) error {
+				return m.Renew(ctx, store.Member{ID: "a", Name: "secret"})
+			},
+			"members": func(ctx context.Context) error { return second(m.Members(ctx)) },
+			"leave":   func(ctx context.Context) error { return m.Leave(ctx, "a") },
+		} {
+			said, err := failsInTime(ctx, op, call)
+			if err != nil {
+				return err
+			}
+			if said.Op != op {
+				return fmt.Errorf("%s: the error %w names the operation %q", op, said, said.Op)
+			}
+		}
+		return nil
+	},
+}, {
 	name:  "every probe fails",
 	why:   "a health page that says well half of the time sends requests to what is dead",
 	check: probeDead,

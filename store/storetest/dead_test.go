@@ -113,6 +113,18 @@ func (j deadJournal) Watch(ctx context.Context, _ uint64) iter.Seq2[store.Number
 	}
 }
 
+func (j deadJournal) Renew(ctx context.Context, _ store.Member) error {
+	return j.backend.fail(ctx, "renew", "")
+}
+
+func (j deadJournal) Members(ctx context.Context) ([]store.Member, error) {
+	return nil, j.backend.fail(ctx, "members", "")
+}
+
+func (j deadJournal) Leave(ctx context.Context, _ string) error {
+	return j.backend.fail(ctx, "leave", "")
+}
+
 func TestDeadBackend(t *testing.T) {
 	for name, d := range map[string]deadBackend{"refuses": {}, "hangs": {hangs: true}} {
 		t.Run(name, func(t *testing.T) {
@@ -130,6 +142,7 @@ func TestDeadRulesFindFaults(t *testing.T) {
 		methods   = "every method fails, in time, and says what it was doing"
 		abilities = "every ability fails, in time, and says what it was doing"
 		journal   = "a journal fails, in time; a Watch says so once and ends"
+		members   = "a journal's list of members fails, in time, and says what it was doing"
 		probe     = "every probe fails"
 		keys      = "what no server would take is refused without asking it"
 	)
@@ -185,6 +198,15 @@ func TestDeadRulesFindFaults(t *testing.T) {
 	when("nothing to expire", abilities, "expire", none)
 	when("an empty journal", journal, "since", none)
 	when("nothing to append", journal, "append", none)
+	when("nobody is there", members, "members", none)
+	when("renewed by nobody", members, "renew", none)
+	when("gone in silence", members, "leave", none)
+	when("no deadline for members", members, "members", forever)
+	when("renewing is setting", members, "renew", func(_ context.Context, _ string,
+		e *store.Error) error {
+		e.Op = "set"
+		return e
+	})
 	watch("a watch that ends in silence", func(func(store.Numbered, error) bool) {})
 	watch("a watch that waits", func(func(store.Numbered, error) bool) { time.Sleep(time.Hour) })
 	watch("a watch that says it again", func(yield func(store.Numbered, error) bool) {

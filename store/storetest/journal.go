@@ -134,6 +134,11 @@ var markRules = []rule[store.Journal]{{
 		return nil
 	},
 }, {
+	name: "a barrier has its number and its place among the marks, with a name or without",
+	why: "processes that have applied it have applied all before it; one that is lost, or taken " +
+		"for another mark, is waited for in vain or empties the cache",
+	check: barriers,
+}, {
 	name: "names of any content come back as they are",
 	why:  "they are compared with keys and tags byte by byte",
 	check: func(ctx context.Context, j store.Journal, _ Options) error {
@@ -196,6 +201,43 @@ var markRules = []rule[store.Journal]{{
 		return nil
 	},
 }}
+
+func barriers(ctx context.Context, j store.Journal, _ Options) error {
+	begin, err := beginning(ctx, j)
+	if err != nil {
+		return err
+	}
+	barrier, page := store.Mark{Kind: store.MarkBarrier}, store.Mark{Kind: store.MarkKey, Name: "p"}
+	named := store.Mark{Kind: store.MarkBarrier, Name: "web 1"}
+	var want []store.Numbered
+	for _, marks := range [][]store.Mark{{barrier}, {page}, {page, barrier, named}, {barrier}} {
+		n, err := j.Append(ctx, marks...)
+		if err != nil {
+			return fmt.Errorf("Append(%+v): %w", marks, err)
+		}
+		for i, m := range marks {
+			want = append(want, store.Numbered{Mark: m, Number: n - uint64(len(marks)-1-i)})
+		}
+	}
+	if err := since(ctx, j, begin, want, want[len(want)-1].Number); err != nil {
+		return err
+	}
+	if err := since(ctx, j, want[0].Number, want[1:], want[len(want)-1].Number); err != nil {
+		return err
+	}
+	watching, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	i := 0
+	for n, err := range j.Watch(watching, begin) {
+		if err != nil || n != want[i] {
+			return fmt.Errorf("Watch yielded %+v, %v; want %+v", n, err, want[i])
+		}
+		if i++; i == len(want) {
+			return nil
+		}
+	}
+	return fmt.Errorf("Watch yielded %d of %d marks in %v", i, len(want), patience)
+}
 
 // appendAll appends marks of every kind, one and several at a time, and returns them numbered, and
 // the journal's beginning.

@@ -88,6 +88,20 @@ func (d Driver) CheckMarks(op, prefix string, what []store.Mark) error {
 	return nil
 }
 
+// CheckMember refuses a member that no journal accepts.
+func (d Driver) CheckMember(prefix string, m store.Member) error {
+	if err := m.Validate(); err != nil {
+		return d.Refuse("renew", prefix, "%w", err)
+	}
+	return nil
+}
+
+// Full returns the error of a member that joins a journal which has as many as it can have.
+func (d Driver) Full(prefix string, most int) error {
+	return d.Refuse("renew", prefix, "the journal has %d members already, the most that it can "+
+		"have; those that ended leave the list %v after they renewed last", most, store.LeaseTime)
+}
+
 // Ended returns why ctx ended a call that failed with err: the error of ctx, with its cause where
 // that says more. It returns nil if ctx did not end the call. A connection has the deadline of ctx
 // as its own, and may time out a moment before ctx is done: that is the deadline, too. What matches
