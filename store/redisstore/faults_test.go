@@ -54,6 +54,10 @@ func everyCall(ctx context.Context, b *Backend) map[string]error {
 	for _, err := range b.Journal("a").Watch(ctx, 0) {
 		errs["watch"] = err
 	}
+	m := b.Journal("a").(store.Membership)
+	errs["renew"] = m.Renew(ctx, store.Member{ID: "a", Name: "secret"})
+	_, errs["members"] = m.Members(ctx)
+	errs["leave"] = m.Leave(ctx, "a")
 	return errs
 }
 
@@ -265,6 +269,9 @@ func TestAFullServer(t *testing.T) {
 			t.Errorf("nothing can be invalidated on a full server: %v", err)
 		}
 	}
+	for range 2 {
+		renew(t, b.Journal("").(*journal), "a", "b")
+	}
 	_, _, err := b.TryLock(t.Context(), "lease", time.Hour)
 	wantError(t, err, store.KindTransient)
 	if n, err := b.Flush(t.Context(), "oth"); err != nil || n != 1 {
@@ -287,6 +294,8 @@ func TestAReadOnlyServer(t *testing.T) {
 	}
 	wantError(t, b.Set(t.Context(), key, nil, time.Hour), store.KindTransient)
 	_, err := b.Journal("").Append(t.Context(), store.Mark{Kind: store.MarkKey, Name: "k"})
+	wantError(t, err, store.KindTransient)
+	err = b.Journal("").(store.Membership).Renew(t.Context(), store.Member{ID: "a"})
 	wantError(t, err, store.KindTransient)
 }
 

@@ -31,17 +31,19 @@ type journal struct {
 	read    atomic.Pointer[string] // ... of the one that was read last
 	// how much it remembers, or a hundred marks more; a mark has 64 bytes besides its name
 	marks, bytes int
+	members      int // how many it has at most
 	key          string
 	invalid      error // what every call returns, if the prefix is not allowed
 }
 
 // Journal implements [store.Journaler]. The journal remembers 65,536 marks or 16 MiB, whichever is
 // less, and has no lifetime: a server that evicts only keys with one never evicts it. One that is
-// full and evicts nothing takes marks all the same. It needs Redis 5.
+// full and evicts nothing takes marks and members all the same. It needs Redis 5. It is a
+// [store.Membership].
 func (b *Backend) Journal(prefix string) store.Journal {
 	return &journal{
-		backend: b, marks: history.MaxMarks, bytes: history.MaxBytes, key: "{~journal~" + prefix +
-			"}",
+		backend: b, marks: history.MaxMarks, bytes: history.MaxBytes, members: store.MaxMembers,
+		key:     "{~journal~" + prefix + "}",
 		invalid: driver.CheckPrefix("journal", prefix),
 	}
 }

@@ -3,11 +3,12 @@
 // oldest that will do, and 3.2 without the journal.
 //
 // Values lie under their keys, as Redis strings with a lifetime in milliseconds. Leases lie under
-// "~lock~" and the lease's name, and a journal under "{~journal~" and its prefix and "}": names
-// that no value's key can have. Give Redis a bound (maxmemory) and have it evict what has a lifetime
-// (maxmemory-policy volatile-lru or volatile-ttl): values and leases have one, the journal has none.
-// With noeviction, a server that is full refuses every Set. With allkeys-lru and allkeys-random it
-// may evict the journal; with allkeys-lfu it did not when that was tried.
+// "~lock~" and the lease's name, a journal under "{~journal~" and its prefix and "}", and its
+// members under that and "members": names that no value's key can have. Give Redis a bound
+// (maxmemory) and have it evict what has a lifetime (maxmemory-policy volatile-lru or
+// volatile-ttl): values and leases have one, the journal and its members have none. With
+// noeviction, a server that is full refuses every Set. With allkeys-lru and allkeys-random it may
+// evict the journal; with allkeys-lfu it did not when that was tried.
 //
 // A value that the server loses, by eviction, a restart or a failover, is a miss. When the journal
 // loses marks, all who follow it get an invalidation of everything.

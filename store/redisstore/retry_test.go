@@ -129,6 +129,13 @@ func oneCall(ctx context.Context, b *Backend, name string) error {
 	case "since":
 		_, _, err := b.Journal("a").Since(ctx, 0)
 		return err
+	case "renew":
+		return b.Journal("a").(store.Membership).Renew(ctx, store.Member{ID: "a", Name: "secret"})
+	case "members":
+		_, err := b.Journal("a").(store.Membership).Members(ctx)
+		return err
+	case "leave":
+		return b.Journal("a").(store.Membership).Leave(ctx, "a")
 	}
 	return fmt.Errorf("no call %q", name)
 }
