@@ -71,8 +71,8 @@ type Config struct {
 	// context allows for longer. At most an hour. Default 5 seconds.
 	Timeout time.Duration
 
-	// Table (table) holds the values; the journal's tables are called after it, with _journal and
-	// _journal_head. "name" or "schema.name" of lower-case letters, digits and _, the name up to 40
+	// Table (table) holds the values; the journal's tables are called after it, with _journal,
+	// _journal_head and _journal_members. "name" or "schema.name" of lower-case letters, digits and _, the name up to 40
 	// bytes. Default "freshet_cache".
 	Table string
 	// Unlogged (unlogged) makes Migrate create the table of values UNLOGGED: cheaper to write;

@@ -104,9 +104,9 @@ func (b *Backend) advice(err error) string {
 	case "42P01", "42703": // undefined_table, undefined_column
 		return "; " + b.migrateHint()
 	case "42501":
-		return fmt.Sprintf("; the role needs SELECT, INSERT, UPDATE and DELETE on %s, %s_journal "+
-			"and %s_journal_head, and USAGE of their schema; to create them, CREATE on it",
-			b.config.Table, b.config.Table, b.config.Table)
+		return fmt.Sprintf("; the role needs SELECT, INSERT, UPDATE and DELETE on %s, and USAGE "+
+			"of their schema; to create them, CREATE on it",
+			strings.Join(tablesOf(b.config.Table), ", "))
 	}
 	return ""
 }

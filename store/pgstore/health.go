@@ -34,7 +34,7 @@ func (b *Backend) describe(ctx context.Context) (d described, err error) {
 
 // tablesOf are our tables, that of values first.
 func tablesOf(table string) []string {
-	return []string{table, table + "_journal", table + "_journal_head"}
+	return []string{table, table + "_journal", table + "_journal_head", table + "_journal_members"}
 }
 
 // judge says why the server cannot be used, or nil.

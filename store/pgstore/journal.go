@@ -30,14 +30,17 @@ type journal struct {
 	backend      *Backend
 	prefix       string
 	marks, bytes int64 // how much it remembers, a batch less or more
+	members      int   // how many it has at most
 	invalid      error // what every call returns, if the prefix is not allowed
 }
 
 // Journal implements [store.Journaler]. The journal remembers 65,536 marks or 16 MiB of names,
-// whichever is less. Each Watch has a connection of its own besides the pool's.
+// whichever is less. Each Watch has a connection of its own besides the pool's. It is a
+// [store.Membership].
 func (b *Backend) Journal(prefix string) store.Journal {
 	return &journal{
 		backend: b, prefix: prefix, marks: history.MaxMarks, bytes: history.MaxBytes,
+		members: store.MaxMembers,
 		invalid: driver.CheckPrefix("journal", prefix),
 	}
 }

@@ -21,6 +21,7 @@ import (
 var allSteps = []string{
 	"create the table freshet_cache", "create the index freshet_cache_expires",
 	"create the table freshet_cache_journal", "create the table freshet_cache_journal_head",
+	"create the table freshet_cache_journal_members",
 }
 
 func migrate(t *testing.T, b *Backend, dryRun bool) []string {
@@ -172,7 +173,7 @@ func TestUnlogged(t *testing.T) {
 	url := database(t)
 	b := open(t, url+"&unlogged=true")
 	for table, want := range map[string]string{"freshet_cache": "u", "freshet_cache_journal": "p",
-		"freshet_cache_journal_head": "p"} {
+		"freshet_cache_journal_head": "p", "freshet_cache_journal_members": "p"} {
 		var got string
 		if err := b.pool.QueryRow(t.Context(), "SELECT relpersistence::text FROM pg_class WHERE "+
 			"relname = $1", table).Scan(&got); err != nil || got != want {
@@ -212,7 +213,7 @@ func TestARoleWithFewRights(t *testing.T) {
 	wantKind(t, second(made(t, as).Get(t.Context(), "key")), store.KindAuthentication)
 
 	admin(t, url, "GRANT SELECT, INSERT, UPDATE, DELETE ON freshet_cache, freshet_cache_journal, "+
-		"freshet_cache_journal_head TO "+role)
+		"freshet_cache_journal_head, freshet_cache_journal_members TO "+role)
 	c, err := ParseURL(as)
 	if err != nil {
 		t.Fatal(err)
@@ -297,4 +298,7 @@ func everyCall(t *testing.T, b *Backend) {
 		must("Watch", err)
 		break
 	}
+	must("Renew", j.Renew(ctx, store.Member{ID: "a", Name: "web"}))
+	must("Members", second(j.Members(ctx)))
+	must("Leave", j.Leave(ctx, "a"))
 }

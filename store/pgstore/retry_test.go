@@ -16,7 +16,7 @@ func TestConnectionsThatTheServerEnds(t *testing.T) {
 	const callers = 6
 	url := database(t)
 	b := open(t, url+"&sweep=0")
-	j := b.Journal("ended:")
+	j := b.Journal("ended:").(*journal)
 	var group sync.WaitGroup
 	var calls [callers]atomic.Int64
 	done := make(chan struct{})
@@ -33,7 +33,8 @@ func TestConnectionsThatTheServerEnds(t *testing.T) {
 				_, err2 := b.Get(t.Context(), key)
 				_, err3 := j.Append(t.Context(), store.Mark{Kind: store.MarkTag, Name: key})
 				_, _, err4 := j.Since(t.Context(), 1<<60)
-				if err := errors.Join(err, err2, err3, err4); err != nil {
+				err5 := j.Renew(t.Context(), store.Member{ID: key})
+				if err := errors.Join(err, err2, err3, err4, err5); err != nil {
 					t.Error(err)
 				}
 				calls[i].Add(1)

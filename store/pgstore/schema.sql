@@ -9,7 +9,8 @@
 -- From then on a role needs no more than this:
 --
 --     GRANT SELECT, INSERT, UPDATE, DELETE
---         ON freshet_cache, freshet_cache_journal, freshet_cache_journal_head TO the_role;
+--         ON freshet_cache, freshet_cache_journal, freshet_cache_journal_head, freshet_cache_journal_members
+--         TO the_role;
 
 -- step: create the table freshet_cache
 -- A value is a stored response, compressed already where that pays. CREATE UNLOGGED TABLE (the option "unlogged")
@@ -55,3 +56,16 @@ CREATE TABLE IF NOT EXISTS freshet_cache_journal_head (
     CONSTRAINT freshet_cache_journal_head_pkey PRIMARY KEY (prefix)
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE freshet_cache_journal_head IS 'Freshet: the newest invalidations (schema version 1)';
+
+-- step: create the table freshet_cache_journal_members
+-- The processes that follow a journal: when each renewed its lease, and up to which number it has applied what is
+-- there. It stays logged in any case: who is not listed after a crash of the server is not waited for.
+CREATE TABLE IF NOT EXISTS freshet_cache_journal_members (
+    prefix  text        COLLATE "C" NOT NULL,
+    id      text        COLLATE "C" NOT NULL,
+    name    bytea       NOT NULL,
+    applied numeric(20) NOT NULL,
+    renewed timestamptz NOT NULL,
+    CONSTRAINT freshet_cache_journal_members_pkey PRIMARY KEY (prefix, id)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE freshet_cache_journal_members IS 'Freshet: the processes that follow a journal (schema version 1)';

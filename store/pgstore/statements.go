@@ -20,6 +20,7 @@ type statements struct {
 	peek, reclaim                         string
 	head, since, append, begin, forget    string
 	note, anew                            string
+	renew, members, leave                 string
 	channel, describe                     string
 }
 
@@ -163,12 +164,13 @@ func statementsFor(table, timeline string) statements {
 	}
 	in := strings.NewReplacer(
 		":values", name(""), ":marks", name("_journal"), ":heads", name("_journal_head"),
+		":members", name("_journal_members"), ":lease", leaseInterval,
 		":oid", "'"+name("")+"'::regclass::oid::bigint",
 		":clock", "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
 		":timeline", "("+timeline+")", ":durable", "("+durable+")",
 		":noted", "'~timeline~' || $1", ":begins", strconv.Itoa(begins),
 	).Replace
-	v, j := valueSQL, journalSQL
+	v, j, m := valueSQL, journalSQL, memberSQL
 	return statements{
 		table: name(""),
 		get:   in(v.get), exists: in(v.exists), set: in(v.set), delete: in(v.delete),
@@ -177,5 +179,6 @@ func statementsFor(table, timeline string) statements {
 		peek: in(v.peek), reclaim: in(v.reclaim), describe: in(v.describe),
 		channel: in(j.channel), append: in(j.append), head: in(j.head), since: in(j.since),
 		begin: in(j.begin), forget: in(j.forget), note: in(j.note), anew: in(j.anew),
+		renew: in(m.renew), members: in(m.members), leave: in(m.leave),
 	}
 }
