@@ -37,6 +37,10 @@ func everyCall(ctx context.Context, b *Backend, key string) map[string]error {
 		errs["journal watch"] = err
 		break
 	}
+	m := b.Journal(key).(*journal)
+	errs["renew"] = m.Renew(ctx, store.Member{ID: "a"})
+	_, errs["members"] = m.Members(ctx)
+	errs["leave"] = m.Leave(ctx, "a")
 	_, errs["health"] = b.Health(ctx)
 	return errs
 }
@@ -166,6 +170,16 @@ func TestAHungServerHoldsNobodyLongerThanTheContext(t *testing.T) {
 				return b.Set(ctx, "hung", []byte("w"), time.Hour)
 			}},
 			{"health", func(ctx context.Context) error { _, err := b.Health(ctx); return err }},
+			{"renew", func(ctx context.Context) error {
+				return b.Journal("hung").(*journal).Renew(ctx, store.Member{ID: "a"})
+			}},
+			{"members", func(ctx context.Context) error {
+				_, err := b.Journal("hung").(*journal).Members(ctx)
+				return err
+			}},
+			{"leave", func(ctx context.Context) error {
+				return b.Journal("hung").(*journal).Leave(ctx, "a")
+			}},
 		} {
 			start := time.Now()
 			err := c.call(ctx)

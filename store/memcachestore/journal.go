@@ -14,9 +14,9 @@ import (
 	"github.com/freshet-go/freshet/store/internal/history"
 )
 
-// journalKeys begins the keys of journals: journalKeys+prefix+"~head", and the numbers of records
-// in place of head. What is between the last two '~' chooses the server, so that a journal lies on
-// one.
+// journalKeys begins the keys of journals: journalKeys+prefix+"~head", and in place of head the
+// numbers of records, "members" for the list of members, and "m" with a member's digest. What is
+// between the last two '~' chooses the server, so that a journal lies on one.
 const journalKeys = "~journal~"
 
 const (
@@ -40,6 +40,7 @@ const (
 type journal struct {
 	backend *Backend
 	prefix  string
+	members int           // how many it has at most
 	highest atomic.Uint64 // number seen: a journal that begins anew begins after it
 	gaveUp  atomic.Uint64 // number waited for in vain
 }
@@ -47,7 +48,7 @@ type journal struct {
 // Journal implements [store.Journaler]. A server that is short of memory forgets marks early, and
 // one that restarts forgets all; readers then get MarkEverything.
 func (b *Backend) Journal(prefix string) store.Journal {
-	return &journal{backend: b, prefix: prefix}
+	return &journal{backend: b, prefix: prefix, members: store.MaxMembers}
 }
 
 // head is the counter as it was read.

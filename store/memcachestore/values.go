@@ -18,6 +18,9 @@ const (
 	manifest   = 0x46720002 // its end, and where the value's parts are; see split.go
 	part       = 0x46720003
 	leaseToken = 0x46720004
+
+	memberListItem = 0x46720005
+	memberItem     = 0x46720006
 )
 
 // appendEnd begins an item's value: with the time after ttl in milliseconds of the Unix clock.

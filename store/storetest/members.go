@@ -341,7 +341,7 @@ func agesGrow(ctx context.Context, b able[store.Journaler], o Options) error {
 		if err != nil {
 			return err
 		}
-		if now > 2*exact {
+		if now > exact {
 			break
 		}
 		if time.Now().After(end) {
