@@ -482,7 +482,10 @@ func TestClosed(t *testing.T) {
 			_, err := j.Append(ctx, store.Mark{Kind: store.MarkEverything})
 			return err
 		},
-		"since": func() error { _, _, err := j.Since(ctx, 0); return err },
+		"since":   func() error { _, _, err := j.Since(ctx, 0); return err },
+		"renew":   func() error { return j.(*journal).Renew(ctx, store.Member{ID: "a"}) },
+		"members": func() error { _, err := j.(*journal).Members(ctx); return err },
+		"leave":   func() error { return j.(*journal).Leave(ctx, "a") },
 	} {
 		err := call()
 		wantKind(t, err, store.KindPermanent)

@@ -30,6 +30,7 @@ const (
 type journal struct {
 	backend *Backend
 	prefix  string
+	members int // how many it has at most
 
 	mu      sync.Mutex
 	file    *os.File // kept open so that its inode is no other file's
@@ -42,13 +43,14 @@ type journal struct {
 	changed chan struct{}    // closed when marks have come
 }
 
-// Journal implements [store.Journaler].
+// Journal implements [store.Journaler]. The journal is a [store.Membership].
 func (b *Backend) Journal(prefix string) store.Journal {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	j := b.journals[prefix]
 	if j == nil {
-		j = &journal{backend: b, prefix: prefix, changed: make(chan struct{})}
+		j = &journal{backend: b, prefix: prefix, members: store.MaxMembers,
+			changed: make(chan struct{})}
 		b.journals[prefix] = j
 	}
 	return j

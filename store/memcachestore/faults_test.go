@@ -38,9 +38,9 @@ func everyCall(ctx context.Context, b *Backend, key string) map[string]error {
 		break
 	}
 	m := b.Journal(key).(*journal)
-	errs["renew"] = m.Renew(ctx, store.Member{ID: "a"})
-	_, errs["members"] = m.Members(ctx)
-	errs["leave"] = m.Leave(ctx, "a")
+	errs["journal renew"] = m.Renew(ctx, store.Member{ID: "a"})
+	_, errs["journal members"] = m.Members(ctx)
+	errs["journal leave"] = m.Leave(ctx, "a")
 	_, errs["health"] = b.Health(ctx)
 	return errs
 }
