@@ -31,6 +31,19 @@ func (a *away) Since(context.Context, uint64) ([]store.Numbered, uint64, error) 
 	return nil, 0, a.away
 }
 
+// listing is a journal with a list of members, which answers as its server does.
+type listing struct{ *away }
+
+func (l listing) Renew(context.Context, store.Member) error { return l.away.away }
+
+func (l listing) Members(context.Context) ([]store.Member, error) {
+	return []store.Member{{ID: "a"}}, l.away.away
+}
+
+func (l listing) Leave(context.Context, string) error { return l.away.away }
+
+func (l listing) Journal() store.Journal { return l }
+
 type withJournal struct{ *away }
 
 func (w withJournal) Journal() store.Journal { return w.away }
@@ -100,6 +113,57 @@ func TestAnOutageIsTwoLines(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// The list of members is of one server with the journal and the store.
+func TestMembersOfAGuardedJournal(t *testing.T) {
+	for name, call := range map[string]func(store.Membership) error{
+		"Renew": func(m store.Membership) error {
+			return m.Renew(context.Background(), store.Member{ID: "a"})
+		},
+		"Members": func(m store.Membership) error {
+			all, err := m.Members(context.Background())
+			if err == nil && (len(all) != 1 || all[0].ID != "a") {
+				t.Errorf("members %v", all)
+			}
+			return err
+		},
+		"Leave": func(m store.Membership) error { return m.Leave(context.Background(), "a") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			server := &away{}
+			s := New(listing{server}, Options{Name: "redis",
+				Log: slog.New(slog.NewTextHandler(&log, nil))})
+			m, ok := store.As[store.Membership](s.Journal())
+			if !ok {
+				t.Fatal("the guarded journal has no list of members")
+			}
+			server.away = &store.Error{Backend: "x", Op: "y", Kind: store.KindTransient,
+				Err: errors.New("connection refused")}
+			for range 2 {
+				if err := call(m); !errors.Is(err, store.ErrUnavailable) {
+					t.Errorf("while the server is away: %v", err)
+				}
+			}
+			server.away = nil
+			if err := call(m); err != nil {
+				t.Error(err)
+			}
+			if lines := strings.Count(log.String(), "\n"); lines != 2 || !strings.Contains(log.String(),
+				"redis is available again") {
+				t.Errorf("the log:\n%s\nwant two lines", log.String())
+			}
+			full := &store.Error{Backend: "x", Op: "y", Kind: store.KindPermanent,
+				Err: errors.New("full")}
+			if server.away = full; call(m) != error(full) {
+				t.Errorf("what the journal refuses: %v", call(m))
+			}
+		})
+	}
+	if m, ok := store.As[store.Membership](New(withJournal{&away{}}, Options{}).Journal()); ok {
+		t.Errorf("the list of a journal without one: %v", m)
 	}
 }
 

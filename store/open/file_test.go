@@ -59,6 +59,11 @@ func TestTheBackendIsWrapped(t *testing.T) {
 	if s.Journal() == nil {
 		t.Error("the journal behind the wrapper is not found")
 	}
+	if m, ok := store.As[store.Membership](s.Journal()); !ok {
+		t.Error("the list of members behind all wrappers is not found")
+	} else if err := m.Renew(t.Context(), store.Member{ID: "a"}); err != nil {
+		t.Error(err)
+	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
