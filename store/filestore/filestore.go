@@ -7,8 +7,8 @@
 // alone, and the Backend follows no symbolic links inside the folder.
 //
 // In the folder there are 256 folders, 00 to ff, in which each value is a file called after its
-// key, and besides ~leases, ~journals and the file ~used. Removing any or all of it at any time is
-// allowed.
+// key, and besides ~leases, ~journals, with a folder for the members of each, and the file ~used.
+// Removing any or all of it at any time is allowed.
 //
 // What it does not promise: folders on a network file system that several machines use at once,
 // keys that differ only in case on a file system that does not tell them apart (there they push

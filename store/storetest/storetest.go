@@ -4,7 +4,8 @@
 //	func TestBackend(t *testing.T) { storetest.RunBackend(t, newBackend) }
 //
 // RunBackend finds the abilities of the backend by itself and tests them, the journals that it
-// keeps included. RunDead tests the backend's errors when its server does not answer.
+// keeps and their lists of members included. RunDead tests the backend's errors when its server
+// does not answer.
 package storetest
 
 import (
@@ -36,8 +37,8 @@ type Options struct {
 	// Oversize is the length of a value that the backend refuses, in bytes. Default 0: it has no
 	// limit within reach.
 	Oversize int
-	// AllAbilities makes a test fail when the backend lacks an ability that every server can have:
-	// any but Migrator. Default: the test's log has a line for it.
+	// AllAbilities makes a test fail when the backend lacks an ability that every server can have,
+	// any but Migrator, or its journal is no Membership. Default: the test's log has a line for it.
 	AllAbilities bool
 	// Unmigrated returns a backend on whose server Migrate has everything to do yet. Default nil:
 	// no test of that.
