@@ -47,7 +47,8 @@ type Member struct {
 	// Applied is a number of the journal: the process has applied every mark up to it.
 	Applied uint64
 	// Age is how long ago the member renewed its lease, by the clock of the journal's server. 0 or
-	// more; it may be off by a second.
+	// more; it may be off by a second. Where the server tells no time, it goes by the clocks of the
+	// processes, and is less than LeaseTime for as long as the lease lasts.
 	Age time.Duration
 }
 

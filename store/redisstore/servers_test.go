@@ -34,6 +34,7 @@ func TestSentinels(t *testing.T) {
 	}
 	j := b.Journal("p")
 	before := appendMarks(t, j, tag(1))
+	renew(t, j.(*journal), "a")
 
 	master.Kill()
 	deadline := time.Now().Add(30 * time.Second)
@@ -48,6 +49,8 @@ func TestSentinels(t *testing.T) {
 	}
 	// The replica may not have got the newest marks.
 	wantReset(t, j, before)
+	renew(t, j.(*journal), "a")
+	wantMembers(t, j.(*journal), "a")
 }
 
 func TestAClusterWithoutOneOfItsMasters(t *testing.T) {
