@@ -26,8 +26,9 @@ var memberSQL = statements{
 					AND renewed <= (SELECT now FROM at) - :lease
 				ORDER BY renewed LIMIT 100 FOR UPDATE SKIP LOCKED))
 		)
-		INSERT INTO :members AS m (prefix, id, name, applied, renewed) SELECT $1, $2, $3::bytea, $4::text::numeric, now FROM at
-		WHERE known OR (SELECT count(*) FROM :members WHERE prefix = $1 AND renewed > (SELECT now FROM at) - :lease) < $5::bigint
+		INSERT INTO :members (prefix, id, name, applied, renewed)
+		SELECT $1, $2, $3::bytea, $4::text::numeric, now FROM at WHERE known OR $5::bigint > (
+			SELECT count(*) FROM :members WHERE prefix = $1 AND renewed > (SELECT now FROM at) - :lease)
 		ON CONFLICT (prefix, id) DO UPDATE SET name = excluded.name, applied = excluded.applied, renewed = excluded.renewed
 		RETURNING true`,
 	// Where the clock was set back, the lease begins anew: it must end some time.
