@@ -132,7 +132,7 @@ var rooms = []room{
 		ours: []string{"store", "policy", "explain", "internal/rules", "internal/deadline",
 			"internal/follower",
 			"internal/lossy", "internal/fill", "internal/stall", "internal/invalidation",
-			"internal/tier"},
+			"internal/spool", "internal/tier"},
 		reason: "the engine runs on the standard library, store, policy and rules alone: who " +
 			"needs `go get` is a " +
 			"driver under store or an adapter",
@@ -181,8 +181,12 @@ var rooms = []room{
 	{pattern: "internal/lossy", reason: "a table that forgets knows nothing of what is in it"},
 	{
 		pattern: "internal/follower", ours: []string{"store", "internal/deadline",
-			"internal/invalidation"},
+			"internal/invalidation", "internal/spool"},
 		reason: "who follows a journal knows stores and marks, and nothing of requests",
+	},
+	{
+		pattern: "internal/spool", ours: []string{"store"},
+		reason: "what keeps marks on the disk knows files and marks, and nothing of journals",
 	},
 	{
 		pattern: "internal/deadline",
