@@ -12,6 +12,7 @@ import (
 
 	"github.com/freshet-go/freshet/internal/deadline"
 	"github.com/freshet-go/freshet/internal/invalidation"
+	"github.com/freshet-go/freshet/internal/spool"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -23,6 +24,8 @@ type Options struct {
 	MaxLag  time.Duration // how long the replica can be trusted without an answer of the journal
 
 	ReadOnly bool // nothing is appended to the journal: marks hold here alone
+	// of what the journal does not take; nil: that is in memory alone. Not with ReadOnly
+	Spool *spool.Spool
 
 	Log *slog.Logger
 }
@@ -51,7 +54,14 @@ type Follower struct {
 	told  atomic.Bool   // the log has heard from here that it is out of touch
 	ended chan struct{} // closed when run has returned; nil: it was not started
 
-	unsent unsent
+	unsent    unsent
+	unspooled atomic.Bool // the spool did not take all that is held
+	adopted   time.Time   // when the spool was asked last; touched by one goroutine
+
+	probing chan struct{} // has something while Takes asks the journal
+	probes  atomic.Uint64 // how often it has begun to
+	takes   bool          // what came of the last; touched by who has put something into probing
+	untaken atomic.Bool   // the journal did not take the last probe
 }
 
 // New returns a follower that has not been started.
@@ -61,7 +71,9 @@ type Follower struct {
 // out, and everything below counts as invalidated.
 func New(o Options) *Follower {
 	f := &Follower{Options: o, replica: invalidation.NewReplica(0), start: time.Now(),
-		held: make(chan struct{}, 1), reaching: make(chan struct{}, 1)}
+		held: make(chan struct{}, 1), reaching: make(chan struct{}, 1),
+		probing: make(chan struct{}, 1)}
+	f.unsent.spool = f.Spool
 	if f.ReadOnly {
 		f.own = invalidation.NewReplica(0)
 	}
@@ -86,6 +98,7 @@ func (f *Follower) Start(ctx context.Context) {
 		return
 	}
 	f.ended = make(chan struct{})
+	f.adopt()
 	f.catchUp()
 	go f.run(ctx)
 }
@@ -134,7 +147,7 @@ var ErrUnsent = errors.New("the journal did not take the invalidation: it holds 
 // Append appends marks to the journal and applies them here: when it has returned, this process
 // serves nothing that they cover. It waits for the journal for up to Timeout. Marks that the
 // journal did not take are held, and sent when it can; until then they cover whatever is stored, of
-// whatever number, and the error is ErrUnsent.
+// whatever number, and the error is ErrUnsent. The spool has them, too, or the error says why not.
 func (f *Follower) Append(ctx context.Context, marks []store.Mark) (last uint64, err error) {
 	for _, m := range marks {
 		if err := m.Validate(); err != nil {
@@ -148,18 +161,16 @@ func (f *Follower) Append(ctx context.Context, marks []store.Mark) (last uint64,
 		return 0, f.keep(marks)
 	}
 	if f.lost.Load() {
-		f.unsent.hold(marks)
-		return 0, ErrUnsent
+		return 0, f.refused(marks, nil)
 	}
 	bounded, cancel := f.calls.Within(ctx, time.Now(), f.Timeout)
 	defer cancel()
 	last, err = f.append(bounded, marks)
 	if err != nil {
-		f.unsent.hold(marks)
 		if ctx.Err() == nil { // or else it is the caller who left
 			f.fell(err)
 		}
-		return 0, errors.Join(ErrUnsent, err)
+		return 0, f.refused(marks, err)
 	}
 	return last, nil
 }

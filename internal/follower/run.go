@@ -53,6 +53,9 @@ func (f *Follower) run(ctx context.Context) {
 		pause = min(2*pause, longPause)
 	}
 	f.send()
+	if f.Spool != nil {
+		f.Spool.Close()
+	}
 }
 
 // watch applies marks as they come, and asks besides, so that a connection that says nothing any
@@ -123,6 +126,7 @@ func (f *Follower) listen(
 // both done. One that answers and takes nothing, as a server that is full or may only be read, is
 // not in touch again.
 func (f *Follower) ask() bool {
+	f.adopt()
 	if !f.catchUp() || !f.send() {
 		return false
 	}
@@ -175,7 +179,7 @@ func (f *Follower) fell(err error) {
 func (f *Follower) send() bool {
 	marks, held := f.unsent.all()
 	if len(marks) == 0 {
-		return true
+		return !f.untaken.Load() || f.probe()
 	}
 	if f.ReadOnly {
 		return f.number(marks, held)
@@ -184,7 +188,9 @@ func (f *Follower) send() bool {
 	defer cancel()
 	if _, err := f.append(ctx, marks); err != nil {
 		f.fell(err)
+		f.Spooled() // what could not be, and what came by another way
 		return false
 	}
+	f.untaken.Store(false)
 	return f.unsent.sent(held)
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/freshet-go/freshet/internal/invalidation"
+	"github.com/freshet-go/freshet/internal/spool"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -18,6 +19,7 @@ type unsent struct {
 	bytes   int                                  // of their names
 	held    uint64                               // how many were ever held
 	replica atomic.Pointer[invalidation.Replica] // of marks; nil when there are none
+	spool   *spool.Spool                         // has marks, too; or nil
 }
 
 // More marks than this become one mark that covers everything.
@@ -80,5 +82,8 @@ func (u *unsent) sent(held uint64) bool {
 	}
 	u.marks, u.bytes = nil, 0
 	u.replica.Store(nil)
+	if u.spool != nil {
+		u.spool.Clear() // with mu held: what is held next is spooled after it
+	}
 	return true
 }
