@@ -226,6 +226,10 @@ var meanings = map[policy.Reason]Meaning{
 	"journal-lost": {"The process is out of touch with the journal of invalidations, so it " +
 		"trusts nothing that is stored.",
 		"RFC 9111 section 4.4", "Look in the log for the journal's error."},
+	"unsent": {"The journal did not take the invalidation by this change, so other processes learn " +
+		"of it later.",
+		"RFC 9111 section 4.4", "Look in the log for the journal's error; " +
+			"Options.StrictInvalidation refuses such changes."},
 	"held": {"The header of the response before went out so late that nobody saw whether a " +
 		"cookie was set with it.",
 		"RFC 9111 section 7.3", "Mount compressors and time limits inside the cache."},

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/freshet-go/freshet/internal/deadline"
 	"github.com/freshet-go/freshet/internal/fill"
@@ -213,8 +212,9 @@ func (c *Cache) policyFor(r *http.Request) *policy.Policy {
 // the caller's to close, after the Cache.
 //
 // Invalidations that the journal did not take are sent once more. If it does not take them now they
-// are lost, and other processes go on with what they covered: then the log says how many, and the
-// error is one that errors.Is finds to be [ErrUnsent].
+// are lost, and other processes go on with what they covered, or the next process sends them from
+// [Options.SpoolFolder]: then the log says how many, and the error is one that errors.Is finds to be
+// [ErrUnsent].
 func (c *Cache) Shutdown(ctx context.Context) error {
 	c.closing.Lock()
 	c.halt()
@@ -232,19 +232,6 @@ func (c *Cache) Shutdown(ctx context.Context) error {
 		return errors.Join(errors.New("freshet: Cache.Shutdown: refreshes in the background, or "+
 			"a call to the journal, still run"), ctx.Err())
 	}
-}
-
-// leavesUnsent returns an error if the journal did not take all invalidations.
-func (c *Cache) leavesUnsent() error {
-	unsent := c.journal.Status(time.Now()).Unsent
-	if unsent == 0 || c.options.ReadOnly {
-		return nil
-	}
-	c.options.Log.Error("freshet: the process ends with invalidations that the journal has not "+
-		"taken: other processes, and the next one, use what these covered; invalidate it again",
-		"invalidations", unsent)
-	return fmt.Errorf("freshet: Cache.Shutdown: what the process has invalidated and not sent is lost, "+
-		"%d in number: %w", unsent, ErrUnsent)
 }
 
 // hasBody reports whether the very body is in the memory that the store counts.

@@ -22,8 +22,7 @@ func (w *unsafeWriter) invalidate() {
 		x.next.ServeHTTP(x.w, x.r)
 		return
 	}
-	if x.c.options.Strict && x.c.journal.Lost(time.Now()) {
-		x.unavailable(reasonJournal)
+	if w.refused() {
 		return
 	}
 	w.watch, w.quiet, w.out.Fwd = w, x.quiet, policy.FwdMethod
@@ -61,6 +60,7 @@ type unsafeWriter struct {
 	passWriter
 	left     bool         // to a mount inside
 	around   bool         // a mount inside has left it to this one
+	asked    bool         // the journal has taken a mark before the handler ran
 	finished bool         // the handler has returned
 	unheard  uint32       // calls of FromContext in vain when the handler began
 	also     []store.Mark // of that mount
@@ -101,7 +101,9 @@ func (w *unsafeWriter) onHeader(status int, h http.Header) {
 	storable := own && !w.around && !x.c.options.ReadOnly && w.mayStore() &&
 		status == http.StatusOK &&
 		x.req.SelfLocation(h) && x.c.journal.Appended(w.before) == 0
-	if w.marked = x.invalidateNow(w.marks); storable && w.marked > 0 {
+	w.marked = x.invalidateNow(w.marks)
+	w.tellUnsent(status, h)
+	if storable && w.marked > 0 {
 		w.named = x.readTags(h)
 		rules.HideTags(h, x.p)
 		w.record(status, h)
@@ -186,6 +188,9 @@ func (w *unsafeWriter) finish() {
 		return
 	}
 	number := w.x.invalidateNow(w.marks)
+	if number == 0 && !w.x.c.options.ReadOnly {
+		w.out.Detail = reasonUnsent
+	}
 	w.out.Stored = false // until it is
 	if w.answer == nil {
 		return

@@ -23,7 +23,7 @@ func (c *Cache) startJournal() {
 	c.journal = follower.New(follower.Options{
 		Journal: journal, Timeout: c.options.StoreTimeout, MaxLag: c.options.MaxLag,
 		Log:      c.options.Log,
-		ReadOnly: c.options.ReadOnly,
+		ReadOnly: c.options.ReadOnly, Spool: c.openSpool(journal),
 	})
 	if c.options.ReadOnly && !c.journal.Shared() {
 		c.options.Log.Warn("freshet: Options.ReadOnly, and the store keeps no journal that other " +

@@ -25,6 +25,8 @@ const (
 	reasonLeft policy.Reason = "left"
 	// out of touch with the journal for too long to trust what is stored
 	reasonJournal policy.Reason = "journal-lost"
+	// the journal did not take the invalidation by an unsafe request: others learn of it later
+	reasonUnsent policy.Reason = "unsent"
 	// waited for another's response for longer than Policy.MaxWait
 	reasonWaited  policy.Reason = "waited"
 	reasonTimeout policy.Reason = "timeout" // the handler ran for longer than Policy.Timeout
