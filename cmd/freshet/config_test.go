@@ -211,6 +211,12 @@ func TestConfigRefusesWhatTheProxyDoes(t *testing.T) {
 		{"only reading a folder that is not there", nil, []string{"--readonly", "--store",
 			"file://" + folder + "/none?max_bytes=1GiB&start=anyway"},
 			[]string{"--store: --readonly makes no folder, and there is no " + folder + "/none: start"}},
+		{"spooling for a memory", nil, []string{"--spool", folder}, []string{"--spool needs a --store"}},
+		{"spooling to a folder that others read", nil, []string{"--spool", folder, "--store",
+			"redis://h"}, []string{"--spool: " + folder + " has mode 0755"}},
+		{"only reading, and spooling", nil, []string{"--readonly", "--strict-invalidation", "--spool",
+			folder + "/spool", "--store", "redis://h"}, []string{"--readonly and " +
+			"--strict-invalidation", "--readonly and --spool"}},
 		{"two paths that are one", nil, []string{"--heartbeat=/b", "--lbheartbeat=/b"},
 			[]string{"are one path"}},
 		{"no certificate", nil, []string{"--listen-tls", ":0"}, []string{"--listen-tls needs"}},

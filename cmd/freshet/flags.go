@@ -97,6 +97,7 @@ type proxyFlags struct {
 	door     adminFlags
 	readOnly bool
 	strict   bool
+	spooling spoolFlags
 	name     string
 	log      logFlags
 	source   source
@@ -162,7 +163,7 @@ func (f *proxyFlags) check(environ []string) error {
 	f.warnings = slices.Concat(f.warnings, f.purge.warnings(), f.door.warnings(),
 		f.notices.warnings(time.Now()))
 	return errors.Join(f.spread.check(), f.purge.check(), f.tls.check(), f.notices.check(),
-		f.door.check(environ, f.listen, f.tls.listen), f.checkStore(), f.checkStatsd(),
+		f.door.check(environ, f.listen, f.tls.listen), f.checkStore(), f.checkSpool(), f.checkStatsd(),
 		f.log.check(), f.checkLoops())
 }
 
@@ -283,6 +284,7 @@ func newProxyFlags() (*proxyFlags, *flag.FlagSet) {
 	set.Func("name", "", into(&f.name, readName))
 	set.BoolVar(&f.readOnly, "readonly", false, "")
 	set.BoolVar(&f.strict, "strict", false, "")
+	f.spooling.define(set)
 	f.notices.define(set)
 	f.door.define(set)
 	f.spread.define(set)

@@ -219,6 +219,35 @@ func TestStrictProxy(t *testing.T) {
 	p.stop(syscall.SIGTERM)
 }
 
+// A change that the store cannot be told of is a 503 for who is strict about that, and the upstream
+// does not hear of it; otherwise it is made, and its invalidation spooled.
+func TestSpoolingProxy(t *testing.T) {
+	upstream := named("app")
+	defer upstream.Close()
+	folder := filepath.Join(t.TempDir(), "spool")
+	args := []string{"--listen", "127.0.0.1:0", "--upstream", upstream.URL, "--store",
+		"redis://127.0.0.1:9/0?start=anyway", "--spool", folder}
+	p := start(t, nil, append(args, "--strict-invalidation")...)
+	if res, body := p.ask("POST", p.url+"/"); res.StatusCode != 503 ||
+		res.Header.Get("Retry-After") != "30" || body == "app" {
+		t.Errorf("%d %v %s", res.StatusCode, res.Header, body)
+	}
+	p.stop(syscall.SIGTERM)
+	if left, err := os.ReadDir(folder); len(left) != 0 || err != nil {
+		t.Errorf("spooled are %v, %v; want nothing", left, err)
+	}
+	p = start(t, nil, args...)
+	res, body := p.ask("POST", p.url+"/")
+	if said := res.Header.Get("Cache-Status"); res.StatusCode != 200 || body != "app" ||
+		!strings.HasSuffix(said, "detail=unsent") {
+		t.Errorf("%d %s %s", res.StatusCode, said, body)
+	}
+	p.stop(syscall.SIGTERM)
+	if left, err := os.ReadDir(folder); len(left) != 1 || err != nil {
+		t.Errorf("spooled are %v, %v; want a file", left, err)
+	}
+}
+
 // A proxy that only reads serves what another one has stored, and stores nothing.
 func TestReadOnlyProxy(t *testing.T) {
 	upstream := named("app")

@@ -63,6 +63,9 @@ func runProxy(ctx context.Context, args, environ []string, stdout, stderr io.Wri
 	}
 	defer entries.Close()
 	defer f.sends.close() // its last report is about the store
+	if err := f.spooling.open(); err != nil {
+		return refuse(stderr, "proxy", err)
+	}
 	where := ""
 	switch {
 	case f.readOnly:
@@ -184,6 +187,7 @@ func newProxy(
 		Cache: freshet.Options{
 			Policy: f.live.Policy, PolicySource: f.live.Source, Name: f.name,
 			StallTimeout: stall, ReadOnly: f.readOnly, Strict: f.strict,
+			StrictInvalidation: f.spooling.strict, SpoolFolder: f.spooling.folder,
 			RetryAfter: -1, OnHeader: f.board.OnHeader,
 		},
 		Origin: f.notices.origin,

@@ -109,6 +109,14 @@ var proxyGroups = []group{
 			More:    "wants a --store that processes share; purges hold in this process alone"},
 		{Name: "proxy.strict", Default: "false",
 			Meaning: "answer 503 while the store fails, in place of asking the upstream"},
+		{Name: "proxy.strict-invalidation", Default: "false",
+			Meaning: "answer 503 to a POST, PUT or DELETE whose invalidation the store would not take, " +
+				"in place of asking the upstream"},
+		{Name: "proxy.spool", Value: "FOLDER", Allowed: "a folder of this user's with mode 0700, or none " +
+			"yet",
+			Meaning: "keep invalidations on the disk that the store does not take",
+			More: "a proxy that is killed leaves them to the next one. One folder for each store, and " +
+				"another one than the app's"},
 	}},
 	{title: "the access log", rows: logRows},
 	{title: "settings", rows: sourceRows},

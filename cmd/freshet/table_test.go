@@ -53,7 +53,8 @@ func TestTheTableIsAboutTheFlags(t *testing.T) {
 // valuesOf is what the flags say.
 func valuesOf(f *proxyFlags) []any {
 	return []any{f.listen, f.preserveHost, f.trustForwarded, f.underscores, f.timeout, f.stall,
-		f.memory, f.name, f.log.wanted(), *f.newPolicy(), f.readOnly, f.strict}
+		f.memory, f.name, f.log.wanted(), *f.newPolicy(), f.readOnly, f.strict,
+		f.spooling}
 }
 
 func TestHelpFitsAndIsOfTheTable(t *testing.T) {
