@@ -212,9 +212,9 @@ func (c *Cache) policyFor(r *http.Request) *policy.Policy {
 // the caller's to close, after the Cache.
 //
 // Invalidations that the journal did not take are sent once more. If it does not take them now they
-// are lost, and other processes go on with what they covered, or the next process sends them from
-// [Options.SpoolFolder]: then the log says how many, and the error is one that errors.Is finds to be
-// [ErrUnsent].
+// are lost, and other processes go on with what they covered, unless the next process sends them
+// from [Options.SpoolFolder]. In both cases the log says how many they are, and the error is one
+// that errors.Is finds to be [ErrUnsent].
 func (c *Cache) Shutdown(ctx context.Context) error {
 	c.closing.Lock()
 	c.halt()

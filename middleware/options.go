@@ -77,14 +77,14 @@ type Options struct {
 	// whose invalidation no other process would learn of. Requests that pass the cache are answered
 	// by their handlers. Default: off, so that a store that fails never breaks a page.
 	Strict bool
-	// StrictInvalidation: before the handler of a request runs that changes something, the journal
-	// takes a mark that marks nothing; if it does not, within StoreTimeout, the request gets the 503
-	// of Strict, with the detail journal-lost. So a journal that is away is found out at once, and
-	// one that answers and takes nothing, a PostgreSQL that may only be read or a full disk. Pages
-	// are answered as without it. Each such request waits for a round trip to the journal, which
-	// requests that come at once share. Where the journal fails after that, when the handler has
-	// run, the answer goes out with the detail unsent in its Cache-Status, as it does without this
-	// option. New panics if ReadOnly is set, too. Default: off.
+	// StrictInvalidation: a request that changes something gets the 503 of Strict, with the detail
+	// journal-lost, and its handler does not run, unless the journal has just taken a mark that
+	// marks nothing, within StoreTimeout. So the first change already finds out that the journal is
+	// away, or that it answers and takes nothing: a PostgreSQL that may only be read, or one whose
+	// disk is full. Pages are answered as without it. Each change waits for a round trip to the
+	// journal, which changes that come at once share. Where the journal fails after that, the
+	// handler has run, and the answer has the detail unsent in its Cache-Status, as it has without
+	// this option. New panics if ReadOnly is set, too. Default: off.
 	StrictInvalidation bool
 	// RetryAfter is the Retry-After of a 503 by Strict or StrictInvalidation, in whole seconds,
 	// rounded up. Default 30 seconds; negative: none, so that a handler outside may set its own.
@@ -99,20 +99,20 @@ type Options struct {
 	// all processes with that store know of each other's invalidations; where it keeps none, one of
 	// this process, for which nothing counts that an earlier process or another one has stored.
 	Journal store.Journal
-	// SpoolFolder is a folder for invalidations that a shared journal does not take. They are forced
-	// to the disk there before the call returns, for up to 2 seconds, and removed when the journal
-	// has them. What a process leaves that ends before that, by kill -9 or a failure of the machine
-	// too, the next one with this folder sends when it starts, and one that runs within 10 seconds.
-	// The error of the call is [ErrUnsent] all the same; it says where the disk did not take an
-	// invalidation either.
+	// SpoolFolder is a folder for invalidations that a shared journal does not take. A call that
+	// invalidates forces them to the disk there before it returns, for which it waits for up to 2
+	// seconds; when the journal has them they are removed. If the process ends before that, by kill
+	// -9 or a failure of the machine too, the next process with this folder sends them when it
+	// starts, and one that runs already within 10 seconds. The error of the call is [ErrUnsent] all
+	// the same; it says so where the disk did not take an invalidation either.
 	//
-	// The folder is for the processes of one machine that share one journal: give each journal its
-	// own. New makes it if it is not there, with mode 0700. It panics where the folder is a symbolic
-	// link, belongs to another user, lets others in or cannot be written, and where the system has
-	// no locks on files that end with their process (Windows). The files hold URLs and tags in
-	// clear. Each has at most 10,000 invalidations or 16 MiB; more become one of everything, and so
-	// does what is damaged. Without a shared journal, or with ReadOnly, nothing is spooled. Empty,
-	// the default: unsent invalidations are in memory alone.
+	// The folder is for the processes of one machine that share one journal: give each journal a
+	// folder of its own. New makes it, with mode 0700, if it is not there, and panics where it is a
+	// symbolic link, belongs to another user, lets others in or cannot be written, and on systems
+	// without locks on files that end with their process (Windows). The files hold URLs and tags in
+	// clear. More than 10,000 invalidations or 16 MiB of one process become one of everything, and
+	// so does what is damaged. Without a shared journal, or with ReadOnly, nothing is spooled.
+	// Empty, the default: unsent invalidations are in memory alone.
 	SpoolFolder string
 	// MaxLag is how long a process that is cut off from a shared journal goes on using what is
 	// stored. Then, until it is in touch again, handlers answer. Default 5 seconds.

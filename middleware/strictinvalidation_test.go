@@ -35,10 +35,10 @@ func (j *fullJournal) Append(ctx context.Context, marks ...store.Mark) (uint64, 
 	return j.Journal.Append(ctx, marks...)
 }
 
-// The very first change after the journal takes nothing any more is refused before its handler runs,
-// in a mount, under Changes, and where there are both; pages are served as before. By default, and
-// with Strict alone, which has not heard of it yet, the handler runs, and the answer says that
-// others do not know.
+// The very first change is refused that a journal would not take, before its handler runs, in a
+// mount, under Changes, and where there are both; pages are served as before. By default, and with
+// Strict alone, which has not heard of it yet, the handler runs, and the answer says that others do
+// not know.
 func TestStrictInvalidation(t *testing.T) {
 	for _, o := range []middleware.Options{
 		{}, {Strict: true}, {StrictInvalidation: true}, {Strict: true, StrictInvalidation: true},
@@ -96,9 +96,8 @@ func TestStrictInvalidation(t *testing.T) {
 	}
 }
 
-// On a server of net/http: the journal takes the probe, and fails while the handler runs. The answer
-// says so if its header has not gone out yet, and he who observes knows in any case. The next change
-// is refused.
+// On a server of net/http, the journal takes the probe, and fails while the handler runs. The answer
+// says so if its header has not gone out yet, and the event in any case. The next change is refused.
 func TestTheJournalFailsWhileTheHandlerRuns(t *testing.T) {
 	for path, told := range map[string]string{
 		"/before": "fwd=method; fwd-status=201; detail=unsent", "/after": "fwd=method; fwd-status=201",

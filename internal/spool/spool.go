@@ -26,9 +26,9 @@ const patience = 2 * time.Second
 // Spool is one process's part of a folder. It is safe for concurrent use, by several processes too:
 // each writes a file of its own, which it keeps locked.
 //
-// One goroutine at a time works on the files, while there is something to do. So the others wait
-// for a disk that hangs no longer than they want to, and marks that come together are forced to the
-// disk together.
+// One goroutine at a time works on the files, while there is something to do. So no call waits
+// longer than it wants to for a disk that hangs, and marks that come together are forced to the disk
+// together.
 type Spool struct {
 	folder string
 
@@ -133,8 +133,9 @@ func (b *batch) add(m store.Mark) {
 	}
 }
 
-// Clear removes what the disk has, and what is about to be written. It does not wait for the disk.
-// Whoever has called Add before must not need the marks any more.
+// Clear removes what the disk has, and drops what is about to be written, so that a call of Add that
+// waits returns without an error: its marks are not needed any more. Clear does not wait for the
+// disk.
 func (s *Spool) Clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

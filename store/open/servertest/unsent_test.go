@@ -82,8 +82,12 @@ func TestAServerThatTakesNoMarks(t *testing.T) {
 				}
 				mend()
 				for what, is := range map[string]func() bool{
-					"the other node has the new page": func() bool { return !strings.Contains(ask(b, "GET"), "hit") },
-					"a change is made":                func() bool { return strings.HasPrefix(ask(strict, "POST"), "200 ") },
+					"the other node has the new page": func() bool {
+						return !strings.Contains(ask(b, "GET"), "hit")
+					},
+					"a change is made": func() bool {
+						return strings.HasPrefix(ask(strict, "POST"), "200 ")
+					},
 				} {
 					for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
 						if time.Now().After(end) {
