@@ -96,8 +96,9 @@ func TestStrictInvalidation(t *testing.T) {
 	}
 }
 
-// On a server of net/http, the journal takes the probe, and fails while the handler runs. The answer
-// says so if its header has not gone out yet, and the event in any case. The next change is refused.
+// On a server of net/http, the journal takes the probe, and fails while the handler runs. The
+// answer says so if its header has not gone out yet, and the event in any case. The next change is
+// refused.
 func TestTheJournalFailsWhileTheHandlerRuns(t *testing.T) {
 	for path, told := range map[string]string{
 		"/before": "fwd=method; fwd-status=201; detail=unsent", "/after": "fwd=method; fwd-status=201",

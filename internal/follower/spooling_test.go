@@ -49,8 +49,8 @@ func spoolFiles(t *testing.T, folder string) []fs.DirEntry {
 	return entries
 }
 
-// What the journal did not take is on the disk when the call returns, and leaves it when the journal
-// has it. A second invalidation of the same page writes nothing.
+// What the journal did not take is on the disk when the call returns, and leaves it when the
+// journal has it. A second invalidation of the same page writes nothing.
 func TestUnsentIsSpooledUntilItIsSent(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "spool")
 	synctest.Test(t, func(t *testing.T) {
@@ -122,8 +122,8 @@ func TestTheNextProcessSendsIt(t *testing.T) {
 	}
 }
 
-// Where the disk takes nothing, the call says that the mark would be lost, and the log says it once.
-// When the disk has room again, what is held is written.
+// Where the disk takes nothing, the call says that the mark would be lost, and the log says it
+// once. When the disk has room again, what is held is written.
 func TestTheSpoolFails(t *testing.T) {
 	base := t.TempDir()
 	folder := filepath.Join(base, "spool")

@@ -7,10 +7,11 @@ import (
 // probe is the mark by which the journal is asked whether it takes any.
 var probe = []store.Mark{{Kind: store.MarkBarrier, Name: "probe"}}
 
-// Takes reports whether the journal takes marks: since Takes was called, it has taken one that marks
-// nothing. Takes waits for the journal for up to twice Timeout: calls that come while it is asked
-// wait for that answer, and share the next. A journal that did not answer, or took nothing, when it
-// was last asked is not asked again. Without a journal Takes returns true, and with ReadOnly false.
+// Takes reports whether the journal takes marks: since Takes was called, it has taken one that
+// marks nothing. Takes waits for the journal for up to twice Timeout: calls that come while it is
+// asked wait for that answer, and share the next. A journal that did not answer, or took nothing,
+// when it was last asked is not asked again. Without a journal Takes returns true, and with
+// ReadOnly false.
 func (f *Follower) Takes() bool {
 	if !f.Shared() || f.ReadOnly {
 		return !f.ReadOnly

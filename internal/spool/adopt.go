@@ -20,9 +20,9 @@ const (
 )
 
 // Adopt returns the marks that ended processes have left, and takes them over: into this process's
-// file or, where the disk takes nothing, by keeping theirs locked until Clear. A file that cannot be
-// read is an error once; the marks of the others count all the same. One goroutine at a time calls
-// Adopt.
+// file or, where the disk takes nothing, by keeping theirs locked until Clear. A file that cannot
+// be read is an error once; the marks of the others count all the same. One goroutine at a time
+// calls Adopt.
 func (s *Spool) Adopt() (marks []store.Mark, err error) {
 	entries, err := os.ReadDir(s.folder)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -27,8 +27,8 @@ const patience = 2 * time.Second
 // each writes a file of its own, which it keeps locked.
 //
 // One goroutine at a time works on the files, while there is something to do. So no call waits
-// longer than it wants to for a disk that hangs, and marks that come together are forced to the disk
-// together.
+// longer than it wants to for a disk that hangs, and marks that come together are forced to the
+// disk together.
 type Spool struct {
 	folder string
 
@@ -133,9 +133,9 @@ func (b *batch) add(m store.Mark) {
 	}
 }
 
-// Clear removes what the disk has, and drops what is about to be written, so that a call of Add that
-// waits returns without an error: its marks are not needed any more. Clear does not wait for the
-// disk.
+// Clear removes what the disk has, and drops what is about to be written, so that a call of Add
+// that waits returns without an error: its marks are not needed any more. Clear does not wait for
+// the disk.
 func (s *Spool) Clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

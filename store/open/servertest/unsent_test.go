@@ -20,8 +20,8 @@ import (
 )
 
 // A server that answers reads and takes no writes: with StrictInvalidation the very first change is
-// refused, and its handler does not run. Without it the answer says that others do not know, they go
-// on with the old page, and the invalidation is spooled until the server takes it.
+// refused, and its handler does not run. Without it the answer says that others do not know, they
+// go on with the old page, and the invalidation is spooled until the server takes it.
 func TestAServerThatTakesNoMarks(t *testing.T) {
 	for _, k := range serverKinds {
 		if k.readOnly != nil {
