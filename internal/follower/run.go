@@ -184,9 +184,7 @@ func (f *Follower) send() bool {
 	if f.ReadOnly {
 		return f.number(marks, held)
 	}
-	ctx, cancel := f.context()
-	defer cancel()
-	if _, err := f.append(ctx, marks); err != nil {
+	if err := f.sendAll(marks); err != nil {
 		f.fell(err)
 		f.Spooled() // what could not be, and what came by another way
 		return false

@@ -3,6 +3,7 @@ package follower
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -253,4 +254,37 @@ func TestTakes(t *testing.T) {
 	if !New(Options{}).Takes() {
 		t.Error("without a journal nothing is taken")
 	}
+}
+
+// few is a journal that takes no more marks at once than a server manages in the time of a call.
+type few struct{ *journal }
+
+func (j few) Append(ctx context.Context, what ...store.Mark) (uint64, error) {
+	if len(what) > sendMost {
+		<-ctx.Done()
+		return 0, ctx.Err()
+	}
+	return j.journal.Append(ctx, what...)
+}
+
+// However many marks were held, a journal that takes some at a time gets them all.
+func TestManyThatWereHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := newJournal(10)
+		f := follow(few{j})
+		ctx, cancel := context.WithCancel(t.Context())
+		f.Start(ctx)
+		j.on(refuses)
+		for i := range 3*sendMost + 1 {
+			f.Append(t.Context(), key(fmt.Sprint(i)))
+		}
+		j.on(func(string) error { return nil })
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		if n := f.Status(time.Now()).Unsent; n != 0 || f.Head() != 10+3*sendMost+1 {
+			t.Errorf("%d are unsent, and the newest number is %d", n, f.Head())
+		}
+		cancel()
+		f.Wait()
+	})
 }

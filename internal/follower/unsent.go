@@ -72,6 +72,23 @@ func (u *unsent) all() (marks []store.Mark, held uint64) {
 	return slices.Collect(maps.Keys(u.marks)), u.held
 }
 
+// sendMost is how many marks are appended at once of those that were held: few enough for a server
+// to take them within the time that a call has.
+const sendMost = 256
+
+// sendAll appends marks, some at a time. If it fails, the journal may have some of them.
+func (f *Follower) sendAll(marks []store.Mark) error {
+	for some := range slices.Chunk(marks, sendMost) {
+		ctx, cancel := f.context()
+		_, err := f.append(ctx, some)
+		cancel()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // sent lets the marks go, and reports true, unless more came after so many were held: then all of
 // them go out again, which harms nobody.
 func (u *unsent) sent(held uint64) bool {
