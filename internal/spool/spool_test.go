@@ -274,7 +274,13 @@ func init() {
 				}
 			}
 		}
-		return s.Add([]store.Mark{tag("c")})
+		if err := s.Add([]store.Mark{tag("c")}); err != nil {
+			return err
+		}
+		if s.Add([]store.Mark{tag(strings.Repeat("x", 8<<10))}) == nil {
+			return errors.New("what the disk has no room for was taken at last")
+		}
+		return nil
 	}
 }
 
