@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/freshet-go/freshet/policy"
@@ -114,9 +115,16 @@ type Options struct {
 	// so does what is damaged. Without a shared journal, or with ReadOnly, nothing is spooled.
 	// Empty, the default: unsent invalidations are in memory alone.
 	SpoolFolder string
-	// MaxLag is how long a process that is cut off from a shared journal goes on using what is
-	// stored. Then, until it is in touch again, handlers answer. Default 5 seconds.
+	// MaxLag is how long a process that is cut off from a shared journal, or behind it, goes on using
+	// what is stored. Then, until it is in touch again, handlers answer. Default 5 seconds. A journal
+	// that keeps a list of its processes has none use what is stored that could not write to that
+	// list for 28 seconds, whatever MaxLag is.
 	MaxLag time.Duration
+	// ProcessName is what people know this process by, in the list of processes that a shared
+	// journal keeps: a [Receipt] names those that it waits for. Up to 128 bytes of UTF-8 count,
+	// without control characters. Default: the host's name and the process's number,
+	// "web-1:4711".
+	ProcessName string
 
 	// StoreTimeout bounds each call to a store or a journal that is not in this process; what waits
 	// for it to pass is woken up to a sixteenth late. Default 250 ms.
@@ -160,6 +168,10 @@ func (o Options) complete() Options {
 	}
 	if o.Name == "" {
 		o.Name = defaultName
+	}
+	if o.ProcessName == "" {
+		host, _ := os.Hostname()
+		o.ProcessName = fmt.Sprintf("%s:%d", host, os.Getpid())
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()

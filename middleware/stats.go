@@ -38,6 +38,22 @@ type JournalStats struct {
 	Lag    time.Duration
 	MaxLag time.Duration // Options.MaxLag: the Lag that ends InTouch; 0 without a shared journal
 	Unsent int           // invalidations of this process that it has not taken yet
+
+	Applied uint64 // up to which number this process has applied all invalidations
+	// Behind is how many numbers are known to be given out that have not been applied, and BehindFor
+	// for how long that is so; a BehindFor of more than MaxLag ends InTouch. 0: it has applied all.
+	Behind    uint64
+	BehindFor time.Duration
+
+	// Members are the processes that follow the journal, this one among them, those that were heard
+	// longest ago first, and at most 100: as the list was last read, once in 5 seconds. Nil: the
+	// journal keeps no list.
+	Members []store.Member
+	// Floor is set after an outage longer than MaxLag: entries with a smaller number are not used
+	// until the processes in Awaits have been heard, which may have invalidated something
+	// meanwhile, or for 30 seconds. 0: everything is used again.
+	Floor  uint64
+	Awaits []store.Member
 }
 
 // Stats returns what the Cache holds and runs now. It waits for no server, and costs some

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +27,8 @@ type Options struct {
 	ReadOnly bool // nothing is appended to the journal: marks hold here alone
 	// of what the journal does not take; nil: that is in memory alone. Not with ReadOnly
 	Spool *spool.Spool
+	// what people call the process, where the journal keeps a list of its members
+	Name string
 
 	Log *slog.Logger
 }
@@ -48,13 +51,13 @@ type Follower struct {
 	asks     atomic.Uint64 // how often it has begun to
 	// a number that the journal no longer knew, until it is beyond that; touched by one goroutine
 	past  uint64
-	start time.Time     // what heard counts from
-	heard atomic.Int64  // when the journal last answered, in nanoseconds since start; 0: never
+	start time.Time     // what touch counts from
 	lost  atomic.Bool   // it did not answer when it was last asked
 	told  atomic.Bool   // the log has heard from here that it is out of touch
 	ended chan struct{} // closed when run has returned; nil: it was not started
 
 	unsent    unsent
+	touch     touch
 	unspooled atomic.Bool // the spool did not take all that is held
 	adopted   time.Time   // when the spool was asked last; touched by one goroutine
 
@@ -62,6 +65,19 @@ type Follower struct {
 	probes  atomic.Uint64 // how often it has begun to
 	takes   bool          // what came of the last; touched by who has put something into probing
 	untaken atomic.Bool   // the journal did not take the last probe
+
+	membership store.Membership // nil: the journal keeps no list
+	id         string           // this member's
+	unlisted   atomic.Bool      // the journal has said that it keeps no list
+	renewing   sync.Mutex       // no two renewals at once
+	due        chan struct{}    // has something when a renewal is due
+	doubted    chan struct{}    // ... when a doubt has begun
+	attended   chan struct{}    // closed when attend has returned
+	roster     roster
+	claimed    atomic.Uint64 // the greatest number that a member has applied
+	doubts     doubts
+	barring    chan struct{} // has something while a barrier is appended for who waits
+	barred     atomic.Uint64 // the number of the newest barrier that is known
 }
 
 // New returns a follower that has not been started.
@@ -74,6 +90,7 @@ func New(o Options) *Follower {
 		held: make(chan struct{}, 1), reaching: make(chan struct{}, 1),
 		probing: make(chan struct{}, 1)}
 	f.unsent.spool = f.Spool
+	f.touch.maxLag = f.MaxLag
 	if f.ReadOnly {
 		f.own = invalidation.NewReplica(0)
 	}
@@ -81,7 +98,9 @@ func New(o Options) *Follower {
 		begin := uint64(f.start.UnixMicro())
 		f.numbers.Store(begin)
 		f.replica.Apply(store.Numbered{Mark: store.Mark{Kind: store.MarkEverything}, Number: begin})
+		return f
 	}
+	f.beMember()
 	return f
 }
 
@@ -99,7 +118,13 @@ func (f *Follower) Start(ctx context.Context) {
 	}
 	f.ended = make(chan struct{})
 	f.adopt()
-	f.catchUp()
+	if f.enter() {
+		f.catchUp()
+	}
+	if f.membership != nil {
+		f.attended = make(chan struct{})
+		go f.attend(ctx)
+	}
 	go f.run(ctx)
 }
 
@@ -108,16 +133,6 @@ func (f *Follower) Wait() {
 	if f.ended != nil {
 		<-f.ended
 	}
-}
-
-// InTouch reports whether the replica can be trusted at now: the journal has answered within
-// MaxLag.
-func (f *Follower) InTouch(now time.Time) bool {
-	if !f.Shared() {
-		return true
-	}
-	heard := f.heard.Load()
-	return heard > 0 && now.Sub(f.start)-time.Duration(heard) <= f.MaxLag
 }
 
 // Lost reports whether the journal did not answer when it was last asked: an invalidation would not
@@ -131,6 +146,9 @@ func (f *Follower) Head() uint64 { return f.replica.Head() }
 
 // Covers returns what the invalidations that are newer than the entry mean for it.
 func (f *Follower) Covers(e *store.Entry) invalidation.Coverage {
+	if e.Number < f.doubts.floor.Load() {
+		return invalidation.CoverageHard
+	}
 	// first: what has been sent is in the replica before it is gone from here
 	unsent := f.unsent.covers(e)
 	if f.own != nil {
@@ -182,7 +200,9 @@ func (f *Follower) append(ctx context.Context, marks []store.Mark) (last uint64,
 	}
 	f.apply(marks, last)
 	first := last - uint64(len(marks)) + 1
-	f.seen.CompareAndSwap(first-1, last) // or else there are others' in between
+	if !f.seen.CompareAndSwap(first-1, last) { // there are others' in between
+		f.measure()
+	}
 	return last, nil
 }
 
@@ -193,15 +213,15 @@ func (f *Follower) apply(marks []store.Mark, last uint64) uint64 {
 	for i, m := range marks {
 		n := store.Numbered{Mark: m, Number: first + uint64(i)}
 		if f.Shared() {
-			f.recent.note(n)
+			f.remember(n)
 		}
 		f.replica.Apply(n)
 	}
 	return last
 }
 
-// Appended returns how many marks anyone has appended since number, or -1 when the journal does not
-// answer, for which it waits for up to Timeout.
+// Appended returns how many marks that mark something anyone has appended since number, or -1 when
+// the journal does not answer, for which it waits for up to Timeout.
 func (f *Follower) Appended(number uint64) int {
 	if !f.Shared() {
 		return int(f.numbers.Load() - number) // there are no gaps
@@ -212,7 +232,13 @@ func (f *Follower) Appended(number uint64) int {
 	if err != nil {
 		return -1
 	}
-	return len(marks)
+	n := 0
+	for _, m := range marks {
+		if m.Kind != store.MarkBarrier {
+			n++
+		}
+	}
+	return n
 }
 
 func (f *Follower) since(

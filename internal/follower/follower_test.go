@@ -226,7 +226,7 @@ func TestForHowLongItIsInTouch(t *testing.T) {
 	if f.InTouch(f.start) {
 		t.Error("in touch with a journal that never answered")
 	}
-	f.heard.Store(int64(time.Second))
+	f.touch.answered(time.Second)
 	for later, in := range map[time.Duration]bool{0: true, f.MaxLag: true, f.MaxLag + 1: false} {
 		if f.InTouch(f.start.Add(time.Second+later)) != in {
 			t.Errorf("%v after it answered: in touch is %v", later, !in)
@@ -240,7 +240,7 @@ func TestStatus(t *testing.T) {
 	if s := f.Status(now); !s.Shared || s.InTouch || s.Lag >= 0 || s.MaxLag != 5*time.Second {
 		t.Errorf("a journal that never answered: %+v", s)
 	}
-	f.heard.Store(int64(time.Second))
+	f.touch.answered(time.Second)
 	if s := f.Status(now); !s.InTouch || s.Lag != 2*time.Second || s.MaxLag != 5*time.Second {
 		t.Errorf("a journal that answered 2 seconds ago: %+v", s)
 	}

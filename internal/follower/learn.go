@@ -3,6 +3,7 @@ package follower
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 
 	"github.com/freshet-go/freshet/store"
 )
@@ -13,6 +14,9 @@ func (f *Follower) learn(marks []store.Numbered) {
 	for _, m := range marks {
 		if m.After == 0 {
 			continue
+		}
+		if m.Number > f.recent.beginning() {
+			f.beginsAnew()
 		}
 		n := f.recent.lost(m, f.unsent.hold)
 		if n == 0 {
@@ -35,10 +39,22 @@ func (f *Follower) learn(marks []store.Numbered) {
 		// what stands for marks that others know of is not for this process to append again
 		stands := m.After > 0 || begins && i == 0 && m.Kind == store.MarkEverything
 		if !stands {
-			f.recent.note(m)
+			f.remember(m)
 		}
 		f.note(m)
+		if m.Kind == store.MarkBarrier {
+			f.renewSoon()
+		}
 	}
+}
+
+// remember notes a mark that the journal may lose. Of a barrier, it is enough that there was one.
+func (f *Follower) remember(m store.Numbered) {
+	if m.Kind != store.MarkBarrier {
+		f.recent.note(m)
+		return
+	}
+	atomicMax(&f.barred, m.Number)
 }
 
 // note applies a mark of the journal's.
@@ -49,9 +65,16 @@ func (f *Follower) note(m store.Numbered) {
 
 // reached notes that every mark up to number has been applied.
 func (f *Follower) reached(number uint64) {
+	atomicMax(&f.seen, number)
+	if f.touch.late.Load() {
+		f.measure()
+	}
+}
+
+func atomicMax(a *atomic.Uint64, n uint64) {
 	for {
-		seen := f.seen.Load()
-		if number <= seen || f.seen.CompareAndSwap(seen, number) {
+		old := a.Load()
+		if n <= old || a.CompareAndSwap(old, n) {
 			return
 		}
 	}
@@ -81,8 +104,9 @@ func (f *Follower) Reach(number uint64) bool {
 	return f.Knows(number) || f.lost.Load() && number <= f.Head()
 }
 
-// askNow applies what is new. Unlike catchUp, it leaves a journal that was lost alone.
-func (f *Follower) askNow() {
+// askNow applies what is new, and reports whether the journal has said it. Unlike catchUp, it leaves
+// a journal that was lost alone.
+func (f *Follower) askNow() bool {
 	ctx, cancel := f.context()
 	defer cancel()
 	known := f.Head()
@@ -94,5 +118,7 @@ func (f *Follower) askNow() {
 		f.learn(marks)
 		f.replica.Advance(head)
 		f.reached(head)
+		return true
 	}
+	return false
 }

@@ -48,6 +48,13 @@ func (r *recent) note(m store.Numbered) {
 	r.marks = slices.Delete(r.marks, 0, n)
 }
 
+// beginning returns at which number the journal began anew that was dealt with last; 0: none.
+func (r *recent) beginning() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.begun
+}
+
 func byNumber(m store.Numbered, number uint64) int { return cmp.Compare(m.Number, number) }
 
 // lost has hold take the marks that the journal lost before it began anew with begin, and returns

@@ -23,6 +23,7 @@ const (
 // run follows the journal until ctx is done.
 func (f *Follower) run(ctx context.Context) {
 	defer close(f.ended)
+	defer f.part()
 	pause, told, unwatched := firstPause, false, 0
 	for ctx.Err() == nil {
 		well := f.ask()
@@ -127,9 +128,10 @@ func (f *Follower) listen(
 // not in touch again.
 func (f *Follower) ask() bool {
 	f.adopt()
-	if !f.catchUp() || !f.send() {
+	if !f.enter() || !f.catchUp() || !f.send() {
 		return false
 	}
+	f.renewSoon()
 	if f.told.Swap(false) {
 		f.Log.Info("freshet: journal: in touch again")
 	}
@@ -152,6 +154,9 @@ func (f *Follower) catchUp() bool {
 		f.fell(err)
 		return false
 	}
+	if head > f.seen.Load() {
+		f.touch.knows(head, f.seen.Load, asked)
+	}
 	// it gave numbers up to there twice: neither marks nor entries with them tell anything
 	f.learn(marks)
 	if f.past > 0 {
@@ -160,7 +165,7 @@ func (f *Follower) catchUp() bool {
 	}
 	f.replica.Advance(head)
 	f.reached(head)
-	f.heard.Store(int64(max(asked, 1)))
+	f.touch.answered(asked)
 	f.lost.Store(false)
 	return true
 }
@@ -184,11 +189,13 @@ func (f *Follower) send() bool {
 	if f.ReadOnly {
 		return f.number(marks, held)
 	}
-	if err := f.sendAll(marks); err != nil {
+	last, err := f.sendAll(marks)
+	if err != nil {
 		f.fell(err)
 		f.Spooled() // what could not be, and what came by another way
 		return false
 	}
 	f.untaken.Store(false)
+	f.unsent.took(held, last)
 	return f.unsent.sent(held)
 }

@@ -16,8 +16,9 @@ import (
 type unsent struct {
 	mu      sync.Mutex
 	marks   map[store.Mark]bool
-	bytes   int                                  // of their names
-	held    uint64                               // how many were ever held
+	bytes   int    // of their names
+	held    uint64 // how many were ever held
+	taken   taken
 	replica atomic.Pointer[invalidation.Replica] // of marks; nil when there are none
 	spool   *spool.Spool                         // has marks, too; or nil
 }
@@ -76,17 +77,18 @@ func (u *unsent) all() (marks []store.Mark, held uint64) {
 // to take them within the time that a call has.
 const sendMost = 256
 
-// sendAll appends marks, some at a time. If it fails, the journal may have some of them.
-func (f *Follower) sendAll(marks []store.Mark) error {
+// sendAll appends marks, some at a time, and returns the number of the last. If it fails, the journal
+// may have some of them.
+func (f *Follower) sendAll(marks []store.Mark) (last uint64, err error) {
 	for some := range slices.Chunk(marks, sendMost) {
 		ctx, cancel := f.context()
-		_, err := f.append(ctx, some)
+		last, err = f.append(ctx, some)
 		cancel()
 		if err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return nil
+	return last, nil
 }
 
 // sent lets the marks go, and reports true, unless more came after so many were held: then all of

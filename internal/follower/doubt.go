@@ -1,0 +1,137 @@
+package follower
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// How the list of members is read while there is doubt: at once, and after pauses that grow.
+const (
+	firstLook = time.Millisecond
+	longLook  = time.Second
+	// a doubt that is over sooner is no news
+	doubtIsNews = 200 * time.Millisecond
+)
+
+// doubts is what a follower does not trust that was out of touch and is back. Another process may
+// have been cut off as well, have invalidated something, and not be back yet. So what was stored
+// before the return is not used until all who were there have been heard: a member that has applied
+// the barrier of the return has sent what it held before. When the leases of that time have ended,
+// what is missing is past its time, and is not waited for.
+type doubts struct {
+	// the number of the barrier: entries with smaller numbers are not used; 0: there is no doubt
+	floor atomic.Uint64
+
+	mu     sync.Mutex
+	since  time.Duration // the return, since the start
+	awaits map[string]sighting
+	told   bool // the log has heard of it
+}
+
+// doubt begins a doubt, and reports whether the journal took the barrier that it needs.
+func (f *Follower) doubt() bool {
+	ctx, cancel := f.context()
+	defer cancel()
+	d := &f.doubts
+	number, err := f.append(ctx, []store.Mark{{Kind: store.MarkBarrier}})
+	if err != nil {
+		f.fell(err)
+		return false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.since, d.told = f.now(), false
+	if d.awaits == nil {
+		d.awaits = make(map[string]sighting)
+	}
+	if list := f.roster.good.Load(); list != nil {
+		for id, s := range list.sightings(f.id) {
+			d.awaits[id] = s
+		}
+	}
+	d.floor.Store(number)
+	select {
+	case f.doubted <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// settled ends the doubt if the list, or the time, says that it is over, and reports whether it is.
+func (f *Follower) settled(list *reading, err error) bool {
+	d := &f.doubts
+	floor := d.floor.Load()
+	now := f.now()
+	d.mu.Lock()
+	if err == nil {
+		d.see(list, f.id, floor, now)
+	}
+	over := now-d.since >= store.LeaseTime
+	told := d.told
+	heard := err == nil && len(d.awaits) == 0
+	names := namesOf(d.awaits)
+	if news := now-d.since >= doubtIsNews; !over && !heard && news && !told && err == nil {
+		d.told = true
+		f.Log.Warn("freshet: journal: in touch again; what was stored before is not used until "+
+			"processes that may have invalidated something meanwhile have been heard",
+			"awaits", names, "at most", store.LeaseTime)
+	}
+	d.mu.Unlock()
+	switch {
+	case over:
+	case !heard, !f.askNow(): // what they have sent is to be known here first
+		return false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.floor.CompareAndSwap(floor, 0) {
+		return false // it began anew
+	}
+	d.awaits = nil
+	if told {
+		f.Log.Info("freshet: journal: what was stored before the outage is used again",
+			"past their time", names)
+	}
+	return true
+}
+
+// see notes who has been heard: who has applied the barrier, and who has left. Who is not on the
+// list and whose lease may have ended has not. mu is held.
+func (d *doubts) see(list *reading, own string, floor uint64, now time.Duration) {
+	listed := list.sightings(own)
+	for id, s := range listed {
+		d.awaits[id] = s
+	}
+	for id, s := range d.awaits {
+		_, there := listed[id]
+		if left := !there && now-s.renewed < leaseSafe; left || there && s.Applied >= floor {
+			delete(d.awaits, id)
+		}
+	}
+}
+
+// awaited returns who has not been heard yet.
+func (d *doubts) awaited(now time.Duration) (all []store.Member) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, s := range d.awaits {
+		s.Age = now - s.renewed
+		all = append(all, s.Member)
+	}
+	return all
+}
+
+// namesOf returns the names of members for the log, and of many the number of the others.
+func namesOf(all map[string]sighting) string {
+	names := make([]string, 0, len(all))
+	for _, s := range all {
+		names = append(names, s.Name)
+	}
+	slices.Sort(names)
+	return strings.Join(someOf(names), ", ")
+}

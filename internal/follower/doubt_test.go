@@ -1,0 +1,196 @@
+package follower
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// After an outage of all, a process that is back cannot know what one that is not back yet has
+// invalidated. It uses nothing that was stored before until it has heard all who were there.
+func TestBackInTimeAfterAnOutage(t *testing.T) {
+	together(t, 3, func(t *testing.T, all []*process) {
+		a, b, c := all[0], all[1], all[2]
+		later(5 * time.Second) // all know of each other
+		fill := a.Head()
+		for _, p := range all {
+			p.line.cut()
+		}
+		later(time.Second)
+		a.invalidates("page")
+		later(time.Second)
+		for _, p := range all {
+			p.uses(t, "within MaxLag", "other", fill, true)
+		}
+		later(10 * time.Second)
+		b.line.on(nil)
+		c.line.on(nil)
+		for range 20 { // A's network returns ten seconds later
+			later(500 * time.Millisecond)
+			for _, p := range all[1:] {
+				p.uses(t, "A is not back", "page", fill, false)
+				p.uses(t, "A is not back", "other", fill, false)
+			}
+		}
+		for _, p := range all[1:] {
+			if s := p.Status(time.Now()); !s.InTouch || s.Floor <= fill || names(s.Awaits) != "A" {
+				t.Errorf("the status of %s: %+v", p.Name, s)
+			}
+			p.uses(t, "what is filled now", "page", p.Head(), true)
+			p.logs(t, "out of touch", "in touch again", "awaits=A")
+		}
+		a.line.on(nil)
+		later(4 * time.Second)
+		for _, p := range all {
+			p.uses(t, "all are back", "page", fill, false)
+			p.uses(t, "all are back", "other", fill, true)
+			if s := p.Status(time.Now()); s.Floor != 0 || len(s.Awaits) != 0 {
+				t.Errorf("the status of %s: %+v", p.Name, s)
+			}
+		}
+		b.logs(t, "out of touch", "in touch again", "awaits=A", "used again")
+		a.logs(t, "out of touch", "in touch again")
+	})
+}
+
+// When a process has been heard, what it has sent is known here, too, before old entries are used.
+func TestWhatWasSentIsKnownFirst(t *testing.T) {
+	for phase := range 10 {
+		together(t, 2, func(t *testing.T, all []*process) {
+			a, b := all[0], all[1]
+			later(5 * time.Second)
+			fill := a.Head()
+			a.line.cut()
+			b.line.cut()
+			later(time.Second)
+			a.invalidates("page")
+			later(10 * time.Second)
+			b.line.on(func(ctx context.Context, call string) error { // nothing is announced to it
+				if call == "mark" {
+					<-ctx.Done()
+				}
+				return nil
+			})
+			later(5*time.Second + time.Duration(phase)*100*time.Millisecond)
+			a.line.on(nil)
+			for range 400 {
+				later(10 * time.Millisecond)
+				b.uses(t, "A comes back", "page", fill, false)
+			}
+			b.uses(t, "A is back", "other", fill, true)
+		})
+	}
+}
+
+// Who does not come back is past its time when a lease has passed since the return. Who has left
+// properly before, or meanwhile, is not waited for.
+func TestWhoDoesNotComeBack(t *testing.T) {
+	for _, c := range []struct {
+		story  string
+		leaves time.Duration // how long before the outage; negative: after it began; 0: it does not
+		outage time.Duration
+		doubts time.Duration
+	}{
+		{"A was killed", 0, 10 * time.Second, store.LeaseTime},
+		{"A was killed in a long outage", 0, time.Minute, store.LeaseTime},
+		{"A had left", listEvery, 10 * time.Second, 0},
+		{"A leaves in a short outage of B's", -time.Second, 10 * time.Second, 0},
+	} {
+		together(t, 2, func(t *testing.T, all []*process) {
+			a, b := all[0], all[1]
+			later(5 * time.Second)
+			fill := b.Head()
+			if c.leaves > 0 {
+				a.end()
+				later(c.leaves)
+			}
+			b.line.cut()
+			if c.leaves < 0 {
+				later(-c.leaves)
+				a.end()
+			}
+			a.line.cut()
+			later(c.outage)
+			b.line.on(nil)
+			for !b.InTouch(time.Now()) {
+				later(10 * time.Millisecond)
+			}
+			if c.doubts > 0 {
+				later(c.doubts - time.Second)
+				b.uses(t, c.story+", and its time is not over", "page", fill, false)
+				later(time.Second)
+			}
+			later(time.Second)
+			b.uses(t, c.story, "page", fill, true)
+			if c.doubts > 0 {
+				b.logs(t, "out of touch", "in touch again", "awaits=A", `"past their time"=A`)
+			} else {
+				b.logs(t, "out of touch", "in touch again")
+			}
+		})
+	}
+}
+
+// Where only one was cut off, the others say at once that they hold nothing.
+func TestOneIsBack(t *testing.T) {
+	together(t, 3, func(t *testing.T, all []*process) {
+		b := all[1]
+		later(5 * time.Second)
+		fill := b.Head()
+		b.line.cut()
+		later(10 * time.Second)
+		b.line.on(nil)
+		for !b.InTouch(time.Now()) {
+			later(time.Millisecond)
+		}
+		later(20 * time.Millisecond)
+		b.uses(t, "the others were there all the time", "page", fill, true)
+		b.logs(t, "out of touch", "in touch again")
+	})
+}
+
+// Without the barrier that says from where on entries can be trusted, nothing is used.
+func TestAReturnThatCannotBeMarked(t *testing.T) {
+	together(t, 2, func(t *testing.T, all []*process) {
+		b := all[1]
+		b.line.cut()
+		later(10 * time.Second)
+		b.line.cut("append")
+		later(10 * time.Second)
+		b.uses(t, "it cannot append", "page", b.Head(), false)
+		b.line.on(nil)
+		later(3 * time.Second)
+		b.uses(t, "it can", "page", b.Head(), true)
+	})
+}
+
+// A second outage begins the doubt anew: who was awaited still is.
+func TestOutAgainWhileInDoubt(t *testing.T) {
+	together(t, 3, func(t *testing.T, all []*process) {
+		a, b := all[0], all[1]
+		later(5 * time.Second)
+		fill := b.Head()
+		a.line.cut()
+		b.line.cut()
+		later(time.Second)
+		a.invalidates("page")
+		later(9 * time.Second)
+		b.line.on(nil)
+		later(5 * time.Second)
+		first := b.Status(time.Now()).Floor
+		b.line.cut()
+		later(18 * time.Second) // A's lease ends
+		b.line.on(nil)
+		later(10 * time.Second)
+		b.uses(t, "A is not back", "other", fill, false)
+		if s := b.Status(time.Now()); s.Floor <= first || names(s.Awaits) != "A" {
+			t.Errorf("the first floor was %d, and now: %+v", first, s)
+		}
+		a.line.on(nil)
+		later(4 * time.Second)
+		b.uses(t, "A is back", "other", fill, true)
+		b.uses(t, "A is back", "page", fill, false)
+	})
+}
