@@ -53,6 +53,8 @@ type (
 	ExplainOptions = middleware.ExplainOptions
 	// Receipt is what the methods of a Cache that invalidate return.
 	Receipt = middleware.Receipt
+	// BehindError is the error of Receipt.Wait when its context ended first.
+	BehindError = middleware.BehindError
 )
 
 // Soft has an invalidation make entries stale, in the place of unusable: cache.InvalidateTag(ctx,

@@ -50,6 +50,11 @@ type Event struct {
 	// along with; nil for a request that did not, or without Options.Trace.
 	Trace context.Context
 
+	// Receipt is of what an unsafe request has invalidated: its Wait ends when all processes know
+	// of it. Do not call that in the observer, which the request waits for. The zero Receipt: the
+	// request has invalidated nothing.
+	Receipt Receipt
+
 	key string
 }
 
@@ -100,6 +105,7 @@ type tally struct {
 	bytes                int64
 	status               int
 	trace                context.Context
+	receipt              Receipt
 }
 
 // serves notes which stored response answers.
@@ -144,7 +150,8 @@ func (x *exchange) observe(out policy.Outcome) {
 	x.c.options.Observe(x.r, Event{
 		Outcome: out, Refresh: !out.Hit && ofRefresh(x.r), Resource: x.p.Resource, Status: t.status, Bytes: t.bytes,
 		Took: time.Since(t.began), Fill: t.fill, Backend: t.backend,
-		Age: t.age, Lifetime: t.lifetime, Saved: t.saved, Trace: t.trace, key: x.req.Key,
+		Age: t.age, Lifetime: t.lifetime, Saved: t.saved, Trace: t.trace, Receipt: t.receipt,
+		key: x.req.Key,
 	})
 }
 

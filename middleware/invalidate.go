@@ -173,7 +173,8 @@ func (x *exchange) invalidateNow(marks []store.Mark) uint64 {
 	if x.c.journal.Shared() {
 		ctx = context.WithoutCancel(x.r.Context()) // with what tracing has put there
 	}
-	number, _ := x.c.journal.Append(ctx, marks) // the follower has said what went wrong
+	number, err := x.c.journal.Append(ctx, marks) // the follower has said what went wrong
+	x.tally.receipt = x.c.receipt(number, err)
 	return number
 }
 

@@ -23,14 +23,6 @@ var ErrUnsent = follower.ErrUnsent
 // holds in this process, and no other learns of it. errors.Is finds it.
 var ErrReadOnly = follower.ErrReadOnly
 
-// Receipt is what an invalidation leaves behind.
-type Receipt struct {
-	// Number is the number that the journal gave the invalidation; of several marks, the last
-	// one's. Every entry of a handler's run that began under a smaller number is covered. 0: the
-	// journal did not take it yet, or at all.
-	Number uint64
-}
-
 // InvalidateOption changes what an invalidation does. See [Soft].
 type InvalidateOption uint8
 
@@ -177,9 +169,9 @@ func (c *Cache) append(
 	}
 	number, err := c.journal.Append(ctx, marks)
 	if err != nil {
-		return Receipt{}, fmt.Errorf("freshet: %s: %w", verb, err)
+		return c.receipt(number, err), fmt.Errorf("freshet: %s: %w", verb, err)
 	}
-	return Receipt{Number: number}, nil
+	return c.receipt(number, nil), nil
 }
 
 var defaultPort = map[string]string{"http": "80", "https": "443"}
