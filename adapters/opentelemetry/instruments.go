@@ -25,7 +25,8 @@ type instruments struct {
 
 	fills, fillBytes, readBytes, readers, refreshes metric.Int64ObservableUpDownCounter
 	inTouch, number                                 metric.Int64ObservableGauge
-	lag                                             metric.Float64ObservableGauge
+	behind, members, awaited                        metric.Int64ObservableGauge
+	lag, behindFor                                  metric.Float64ObservableGauge
 	unsent                                          metric.Int64ObservableUpDownCounter
 
 	entries, size, limit, dead metric.Int64ObservableUpDownCounter
@@ -76,6 +77,13 @@ func newInstruments(meter metric.Meter) (*instruments, error) {
 			"The newest number of the journal that this process knows."),
 		unsent: m.upDown("freshet.journal.unsent", "{invalidation}",
 			"Invalidations of this process that the shared journal has not taken yet."),
+		behind: m.gauge("freshet.journal.behind", "1",
+			"Numbers that the shared journal is known to have given out and that this process has "+
+				"not applied."),
+		members: m.gauge("freshet.journal.members", "{process}",
+			"Processes on the shared journal's list; 0 where it keeps none."),
+		awaited: m.gauge("freshet.journal.awaited", "{process}",
+			"Processes that must be heard, after an outage, before old entries are used again."),
 
 		entries: m.upDown("freshet.store.entries", "{entry}", "Entries of a tier of the store."),
 		size: m.upDown("freshet.store.size", "By",
@@ -100,6 +108,10 @@ func newInstruments(meter metric.Meter) (*instruments, error) {
 	in.lag, err = meter.Float64ObservableGauge("freshet.journal.lag", metric.WithUnit("s"),
 		metric.WithDescription("Time since the shared journal answered last."))
 	m.note(in.lag, err)
+	in.behindFor, err = meter.Float64ObservableGauge("freshet.journal.behind.time",
+		metric.WithUnit("s"), metric.WithDescription(
+			"How long such numbers have been known; 0 while everything is applied."))
+	m.note(in.behindFor, err)
 	in.observed = m.all
 	return in, errors.Join(m.wrong...)
 }
@@ -173,6 +185,10 @@ func (in *instruments) collectRuns(to metric.Observer, s *middleware.Stats) {
 	to.ObserveInt64(in.inTouch, inTouch)
 	to.ObserveInt64(in.number, int64(s.Journal.Number))
 	to.ObserveInt64(in.unsent, int64(s.Journal.Unsent))
+	to.ObserveInt64(in.behind, int64(s.Journal.Behind))
+	to.ObserveInt64(in.members, int64(len(s.Journal.Members)))
+	to.ObserveInt64(in.awaited, int64(len(s.Journal.Awaits)))
+	to.ObserveFloat64(in.behindFor, s.Journal.BehindFor.Seconds())
 	if s.Journal.Lag >= 0 { // or else it has never answered
 		to.ObserveFloat64(in.lag, s.Journal.Lag.Seconds())
 	}

@@ -162,6 +162,8 @@ func TestMetrics(t *testing.T) {
 			"freshet.store.call.duration s {freshet.operation=set} 1",
 			"freshet.fills {fill} {} 0",
 			"freshet.journal.in_touch 1 {} 1",
+			"freshet.journal.behind 1 {} 0", "freshet.journal.behind.time s {} 0",
+			"freshet.journal.members {process} {} 1", "freshet.journal.awaited {process} {} 0",
 			"freshet.store.entries {entry} {freshet.tier=memory} 1",
 			"freshet.store.limit By {freshet.tier=memory} 8388608",
 			"freshet.store.reads {read} {freshet.result=hit,freshet.tier=memory} 2",

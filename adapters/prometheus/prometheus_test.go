@@ -129,7 +129,8 @@ func TestMetricsAreWellFormed(t *testing.T) {
 		`freshet_store_entries{tier="memory"} 2`,
 		`freshet_store_calls_total{result="failed",tier="redis"} 0`,
 		`freshet_store_breaker_state{state="closed",tier="redis"} 1`,
-		`freshet_journal_in_touch 1`,
+		`freshet_journal_in_touch 1`, `freshet_journal_behind 0`, `freshet_journal_behind_seconds 0`,
+		`freshet_journal_members 0`, `freshet_journal_awaited 0`,
 		`freshet_fills 0`,
 	} {
 		if !strings.Contains(text, want+"\n") {

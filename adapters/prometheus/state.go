@@ -27,6 +27,15 @@ var (
 		"Time since the shared journal answered last.")
 	journalUnsent = describe("journal_unsent",
 		"Invalidations of this process that the shared journal has not taken yet.")
+	journalBehind = describe("journal_behind",
+		"Numbers that the shared journal is known to have given out and that this process has not "+
+			"applied.")
+	journalBehindFor = describe("journal_behind_seconds",
+		"How long such numbers have been known; 0 while everything is applied.")
+	journalMembers = describe("journal_members",
+		"Processes on the shared journal's list; 0 where it keeps none.")
+	journalAwaits = describe("journal_awaited",
+		"Processes that must be heard, after an outage, before old entries are used again.")
 
 	storeEntries = describe("store_entries",
 		"Entries of a tier of the store.", "tier")
@@ -63,6 +72,10 @@ func collectJournal(to chan<- prometheus.Metric, j *middleware.JournalStats) {
 	to <- gauge(journalInTouch, inTouch)
 	to <- gauge(journalNumber, float64(j.Number))
 	to <- gauge(journalUnsent, float64(j.Unsent))
+	to <- gauge(journalBehind, float64(j.Behind))
+	to <- gauge(journalBehindFor, j.BehindFor.Seconds())
+	to <- gauge(journalMembers, float64(len(j.Members)))
+	to <- gauge(journalAwaits, float64(len(j.Awaits)))
 	if j.Lag >= 0 { // or else it has never answered
 		to <- gauge(journalLag, j.Lag.Seconds())
 	}

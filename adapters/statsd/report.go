@@ -242,6 +242,10 @@ func reportRuns(r reporter, s *middleware.Stats) {
 	r.gauge("journal.in_touch", inTouch)
 	r.gauge("journal.number", float64(s.Journal.Number))
 	r.gauge("journal.unsent", float64(s.Journal.Unsent))
+	r.gauge("journal.behind", float64(s.Journal.Behind))
+	r.gauge("journal.behind_ms", milliseconds(s.Journal.BehindFor))
+	r.gauge("journal.members", float64(len(s.Journal.Members)))
+	r.gauge("journal.awaited", float64(len(s.Journal.Awaits)))
 	if s.Journal.Lag >= 0 { // or else it has never answered
 		r.gauge("journal.lag_ms", milliseconds(s.Journal.Lag))
 	}

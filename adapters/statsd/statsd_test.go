@@ -268,7 +268,9 @@ func TestReports(t *testing.T) {
 			"freshet.response_bytes.hit:20|c", "freshet.saved_ms:2000|c",
 			"freshet.request_ms.p99.stored:1000|g", "freshet.fill_ms.p50:1000|g",
 			"freshet.served_age_ms.p50:1000|g",
-			"freshet.fills:0|g", "freshet.journal.in_touch:1|g", "freshet.store_entries.memory:1|g",
+			"freshet.fills:0|g", "freshet.journal.in_touch:1|g",
+			"freshet.journal.behind:0|g", "freshet.journal.behind_ms:0|g", "freshet.journal.members:0|g",
+			"freshet.journal.awaited:0|g", "freshet.store_entries.memory:1|g",
 			"freshet.store_max_bytes.memory:1048576|g",
 		}, []string{"freshet.requests.hit:1|c", "freshet.cache_hits:1|c"}},
 		{true, []string{
