@@ -10,7 +10,8 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// The pauses between two looks at the list of members, while someone waits for a number.
+// The pauses between two looks at the list of members, while someone waits for a number: a quarter
+// of the time that has passed, within these bounds.
 const (
 	firstWait = time.Millisecond
 	longWait  = 50 * time.Millisecond
@@ -57,19 +58,19 @@ func (f *Follower) WaitFor(ctx context.Context, number, held uint64) (*Behind, e
 	case !f.joins():
 		return nil, ErrNoList
 	}
-	w := waiter{f: f, number: number, held: held, pause: firstWait}
-	for {
+	w := waiter{f: f, number: number, held: held}
+	for came := f.now(); ; {
 		began := f.now()
 		if w.done(ctx) {
 			return nil, nil
 		}
-		w.pause = min(w.pause, longWait)
+		now := f.now()
+		pause := min(max((now-came)/4, firstWait), longWait)
 		select {
-		case <-time.After(max(w.pause, 2*(f.now()-began))): // slow servers are asked less often
+		case <-time.After(max(pause, 2*(now-began))): // slow servers are asked less often
 		case <-ctx.Done():
 			return w.failed(ctx.Err())
 		}
-		w.pause *= 2
 	}
 }
 
@@ -77,7 +78,6 @@ func (f *Follower) WaitFor(ctx context.Context, number, held uint64) (*Behind, e
 type waiter struct {
 	f            *Follower
 	number, held uint64
-	pause        time.Duration
 	behind       []store.Member // at the last look
 	err          error          // of the last look
 	unsent       bool           // the journal has not taken the marks, or lost them
