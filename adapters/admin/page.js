@@ -139,6 +139,11 @@ function troubles(stats, now) {
     all.push(['warn', 'The journal of invalidations is late.', 'It last answered ' + time(j.lag) + ' ago. After ' +
       time(j.max_lag) + ' (MaxLag) nothing stored is used until it does.']);
   }
+  if (j.shared && j.in_touch && j.floor > 0) {
+    all.push(['warn', 'After an outage, old pages are not used yet.', count(j.awaits.length, 'process', 'processes') +
+      ' may have invalidated something meanwhile, and must be heard first, or for 30 s: ' +
+      j.awaits.slice(0, 5).map((m) => m.name).join(', ') + '.']);
+  }
   if (j.unsent > 0) {
     all.push(['warn', count(j.unsent, 'invalidation is', 'invalidations are') + ' not sent yet.',
       'Other processes learn of them when the journal answers.']);
@@ -300,6 +305,7 @@ function drawHealth(stats) {
         : make('span', { class: 'bad' }, '✖ out of touch'),
     j.shared && j.lag >= 0 ? ', heard ' + time(j.lag) + ' ago' : ''),
     fact('Its number', String(j.number)),
+    ...j.members.length ? [fact('Who follows it', count(j.members.length, 'process', 'processes'))] : [],
     fact('Not sent', j.unsent ? make('span', { class: 'warn' }, count(j.unsent, 'invalidation', 'invalidations'))
       : 'nothing'),
     fact('In the making', count(r.fills, 'response', 'responses') + ', ' + bytes(r.fill_bytes)),

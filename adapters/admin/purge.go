@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,14 +32,16 @@ type purge struct {
 
 // purged is the answer to a purge.
 type purged struct {
-	Purged string `json:"purged"` // in words
-	Number uint64 `json:"number"` // of the journal; 0: it has not taken it yet
-	Unsent bool   `json:"unsent"` // other processes learn of it later
+	Purged  string `json:"purged"` // in words
+	Number  uint64 `json:"number"` // of the journal; 0: it has not taken it yet
+	Unsent  bool   `json:"unsent"` // other processes learn of it later
+	*waited        // nil: the request did not ask to wait
 }
 
 func (d *Door) purge(w http.ResponseWriter, r *http.Request) {
 	p, err := d.readPurge(w, r)
-	if err != nil {
+	wait, wrong := readWait(r)
+	if err = cmp.Or(err, wrong); err != nil {
 		refuse(w, http.StatusBadRequest, err.Error())
 		return
 	}
@@ -47,7 +50,8 @@ func (d *Door) purge(w http.ResponseWriter, r *http.Request) {
 			"admin.Options.Hosts", host))
 		return
 	}
-	what, number, err := d.run(r, p)
+	what, receipts, err := d.run(r, p)
+	number := slices.MaxFunc(receipts, byNumber).Number
 	unsent := errors.Is(err, middleware.ErrUnsent)
 	if err != nil && !unsent {
 		refuse(w, http.StatusUnprocessableEntity, err.Error())
@@ -55,8 +59,15 @@ func (d *Door) purge(w http.ResponseWriter, r *http.Request) {
 	}
 	d.options.Log.Info("freshet: door: purged", "what", what, "number", number, "unsent", unsent,
 		"by", r.RemoteAddr)
-	answer(w, http.StatusOK, purged{what, number, unsent})
+	a := purged{Purged: what, Number: number, Unsent: unsent}
+	if wait > 0 {
+		a.waited = await(r.Context(), receipts, wait)
+		a.Unsent = unsent && !a.Everywhere
+	}
+	answer(w, http.StatusOK, a)
 }
+
+func byNumber(a, b middleware.Receipt) int { return cmp.Compare(a.Number, b.Number) }
 
 // readPurge reads what to purge: from the body as JSON, or, as CDNs have it, from ?url= and the
 // field Surrogate-Key.
@@ -132,34 +143,37 @@ func (d *Door) ours(r *http.Request, p purge) (host string, ours bool) {
 	})
 }
 
-// run purges, and says what in words.
-func (d *Door) run(r *http.Request, p purge) (what string, number uint64, err error) {
+// run purges, and says what in words. There is a receipt, or more.
+func (d *Door) run(
+	r *http.Request, p purge,
+) (what string, receipts []middleware.Receipt, err error) {
 	var how []middleware.InvalidateOption
-	what = "everything"
 	if p.Soft {
 		how = append(how, middleware.Soft)
 	}
-	var receipt middleware.Receipt
+	done := func(receipt middleware.Receipt, failed error) {
+		receipts, err = append(receipts, receipt), errors.Join(err, failed)
+	}
 	switch {
 	case p.URL != "":
 		what = "the URL " + withoutQuery(p.URL)
-		receipt, err = d.cache.InvalidateURL(r.Context(), p.URL, how...)
+		done(d.cache.InvalidateURL(r.Context(), p.URL, how...))
 	case p.Prefix != "":
 		what = "everything below " + withoutQuery(p.Prefix)
-		receipt, err = d.cache.InvalidatePrefix(r.Context(), p.Prefix, how...)
+		done(d.cache.InvalidatePrefix(r.Context(), p.Prefix, how...))
 	case p.All:
-		receipt, err = d.cache.InvalidateAll(r.Context(), how...)
+		what = "everything"
+		done(d.cache.InvalidateAll(r.Context(), how...))
 	default:
 		what = "the tags " + strings.Join(p.Tags, " ")
 		for _, tag := range p.Tags {
-			one, failed := d.cache.InvalidateTag(r.Context(), tag, how...)
-			receipt.Number, err = max(receipt.Number, one.Number), errors.Join(err, failed)
+			done(d.cache.InvalidateTag(r.Context(), tag, how...))
 		}
 	}
 	if p.Soft {
 		what += ", softly"
 	}
-	return what, receipt.Number, err
+	return what, receipts, err
 }
 
 // withoutQuery leaves out of a URL what may hold a token.

@@ -56,6 +56,17 @@ type journalAnswer struct {
 	Lag     float64 `json:"lag"`     // in seconds
 	MaxLag  float64 `json:"max_lag"` // in seconds
 	Unsent  int     `json:"unsent"`
+
+	// Applied is up to which number this process has applied all, and Behind how many numbers are
+	// known beyond it, for BehindFor seconds, which MaxLag bounds like Lag.
+	Applied   uint64  `json:"applied"`
+	Behind    uint64  `json:"behind"`
+	BehindFor float64 `json:"behind_for"`
+	// Members are the processes that follow it. Entries with a number below Floor are not used until
+	// those in Awaits have been heard; 0: all are used.
+	Members []memberAnswer `json:"members"`
+	Floor   uint64         `json:"floor"`
+	Awaits  []memberAnswer `json:"awaits"`
 }
 
 // tierAnswer has -1 for what the tier does not know.
@@ -112,7 +123,9 @@ func runsOf(s *middleware.Stats) runsAnswer {
 }
 
 func journalOf(j *middleware.JournalStats) journalAnswer {
-	a := journalAnswer{j.Shared, j.InTouch, j.Number, j.Lag.Seconds(), j.MaxLag.Seconds(), j.Unsent}
+	a := journalAnswer{j.Shared, j.InTouch, j.Number, j.Lag.Seconds(), j.MaxLag.Seconds(), j.Unsent,
+		j.Applied, j.Behind, j.BehindFor.Seconds(), membersOf(j.Members), j.Floor,
+		membersOf(j.Awaits)}
 	if j.Lag < 0 {
 		a.Lag = -1
 	}

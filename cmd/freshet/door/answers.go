@@ -60,6 +60,21 @@ type Journal struct {
 	Lag     float64 `json:"lag"`
 	MaxLag  float64 `json:"max_lag"`
 	Unsent  int     `json:"unsent"`
+	// up to which number all is applied; how many are known beyond it, and for how long
+	Applied   uint64  `json:"applied"`
+	Behind    uint64  `json:"behind"`
+	BehindFor float64 `json:"behind_for"`
+	// the processes that follow it, and those that must be heard before entries below Floor are used
+	Members []Member `json:"members"`
+	Floor   uint64   `json:"floor"`
+	Awaits  []Member `json:"awaits"`
+}
+
+// Member is a process that follows the journal, which was heard Age seconds ago.
+type Member struct {
+	Name    string  `json:"name"`
+	Applied uint64  `json:"applied"`
+	Age     float64 `json:"age"`
 }
 
 // Tier is a tier of the store. It has -1 for what the tier does not know.

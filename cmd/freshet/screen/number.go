@@ -87,8 +87,8 @@ func many(n int, one string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	if s, ok := strings.CutSuffix(one, "sh"); ok {
-		return fmt.Sprintf("%d %sshes", n, s)
+	if strings.HasSuffix(one, "sh") || strings.HasSuffix(one, "ss") {
+		return fmt.Sprintf("%d %ses", n, one)
 	}
 	return fmt.Sprintf("%d %ss", n, one)
 }

@@ -228,6 +228,12 @@ func TestJournal(t *testing.T) {
 			Lag: 3.7, MaxLag: 5},
 		"shared, in touch, at number 3, heard 4.0 s ago: after 5.0 s nothing stored is used": {
 			Shared: true, InTouch: true, Number: 3, Lag: 4, MaxLag: 5},
+		"shared, in touch, at number 3, heard 1.0 s ago; 2 processes on its list; 4 behind it for 2.0 s": {
+			Shared: true, InTouch: true, Number: 3, Lag: 1, MaxLag: 5, Behind: 4, BehindFor: 2,
+			Members: make([]door.Member, 2)},
+		"shared, in touch, at number 3, heard 1.0 s ago; old entries wait for a, b, c, 2 others": {
+			Shared: true, InTouch: true, Number: 3, Lag: 1, MaxLag: 5, Floor: 2,
+			Awaits: []door.Member{{Name: "a"}, {Name: "b"}, {Name: "c"}, {}, {}}},
 		"shared, in touch, at number 3, heard 4.1 s ago": {Shared: true, InTouch: true, Number: 3,
 			Lag: 4.1}, // the app does not say how long it waits
 	} {

@@ -283,10 +283,35 @@ func journal(j *door.Journal) (text string) {
 	case j.Shared:
 		text = fmt.Sprintf("out of touch for %s: nothing stored is used", seconds(j.Lag))
 	}
+	if n := len(j.Members); n > 0 {
+		text += "; " + many(n, "process") + " on its list"
+	}
+	if j.Behind > 0 {
+		text += fmt.Sprintf("; %d behind it for %s", j.Behind, seconds(j.BehindFor))
+	}
+	if j.Floor > 0 {
+		text += "; old entries wait for " + namesOf(j.Awaits)
+	}
 	if j.Unsent > 0 {
 		text += "; " + many(j.Unsent, "purge") + " not sent"
 	}
 	return text
+}
+
+// namesOf names the first three processes, and says how many others there are.
+func namesOf(all []door.Member) string {
+	var names []string
+	for i, m := range all {
+		if i == 3 {
+			names = append(names, fmt.Sprintf("%d others", len(all)-i))
+			break
+		}
+		names = append(names, m.Name)
+	}
+	if len(names) == 0 {
+		return "other processes"
+	}
+	return strings.Join(names, ", ")
 }
 
 // lags reports whether the journal is nearly out of touch: it has not answered for three quarters of
