@@ -209,7 +209,8 @@ func (c *Cache) policyFor(r *http.Request) *policy.Policy {
 
 // Shutdown stops refreshes in the background, and following a shared journal, waits until they have
 // ended or ctx is done, and then returns. Requests in the foreground are not touched; the store is
-// the caller's to close, after the Cache.
+// the caller's to close, after the Cache. Where the journal keeps a list of its processes, the Cache
+// leaves it, so that no receipt waits for it, and uses nothing that is stored any more.
 //
 // Invalidations that the journal did not take are sent once more. If it does not take them now they
 // are lost, and other processes go on with what they covered, unless the next process sends them

@@ -116,9 +116,9 @@ type Options struct {
 	// Empty, the default: unsent invalidations are in memory alone.
 	SpoolFolder string
 	// MaxLag is how long a process that is cut off from a shared journal, or behind it, goes on using
-	// what is stored. Then, until it is in touch again, handlers answer. Default 5 seconds. A journal
-	// that keeps a list of its processes has none use what is stored that could not write to that
-	// list for 28 seconds, whatever MaxLag is.
+	// what is stored. Then, until it is in touch again, handlers answer. Default 5 seconds. Where the
+	// journal keeps a list of its processes, one that could not renew its place for 28 seconds uses
+	// nothing that is stored, whatever MaxLag is.
 	MaxLag time.Duration
 	// ProcessName is what people know this process by, in the list of processes that a shared
 	// journal keeps: a [Receipt] names those that it waits for. Up to 128 bytes of UTF-8 count,

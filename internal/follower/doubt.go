@@ -1,6 +1,7 @@
 package follower
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +15,8 @@ import (
 const (
 	firstLook = time.Millisecond
 	longLook  = time.Second
+	// by how much a member's age may be wrong
+	ageError = time.Second
 	// a doubt that is over sooner is no news
 	doubtIsNews = 200 * time.Millisecond
 )
@@ -24,7 +27,8 @@ const (
 // the barrier of the return has sent what it held before. When the leases of that time have ended,
 // what is missing is past its time, and is not waited for.
 type doubts struct {
-	// the number of the barrier: entries with smaller numbers are not used; 0: there is no doubt
+	// the number of the barrier, or in a follower that may not append one the number that it would
+	// have had: entries with smaller numbers are not used; 0: there is no doubt
 	floor atomic.Uint64
 
 	mu     sync.Mutex
@@ -33,12 +37,10 @@ type doubts struct {
 	told   bool // the log has heard of it
 }
 
-// doubt begins a doubt, and reports whether the journal took the barrier that it needs.
+// doubt begins a doubt, and reports whether the journal gave it the number that it needs.
 func (f *Follower) doubt() bool {
-	ctx, cancel := f.context()
-	defer cancel()
 	d := &f.doubts
-	number, err := f.append(ctx, []store.Mark{{Kind: store.MarkBarrier}})
+	number, err := f.bar()
 	if err != nil {
 		f.fell(err)
 		return false
@@ -62,6 +64,17 @@ func (f *Follower) doubt() bool {
 	return true
 }
 
+// bar returns the number of a new barrier.
+func (f *Follower) bar() (number uint64, err error) {
+	ctx, cancel := f.context()
+	defer cancel()
+	if !f.ReadOnly {
+		return f.append(ctx, []store.Mark{{Kind: store.MarkBarrier}})
+	}
+	_, head, err := f.since(ctx, f.seen.Load())
+	return head + 1, err
+}
+
 // settled ends the doubt if the list, or the time, says that it is over, and reports whether it is.
 func (f *Follower) settled(list *reading, err error) bool {
 	d := &f.doubts
@@ -69,9 +82,9 @@ func (f *Follower) settled(list *reading, err error) bool {
 	now := f.now()
 	d.mu.Lock()
 	if err == nil {
-		d.see(list, f.id, floor, now)
+		d.see(list, f.id, floor, now, f.ReadOnly)
 	}
-	over := now-d.since >= store.LeaseTime
+	over := now-d.since >= store.LeaseTime || errors.Is(err, errors.ErrUnsupported)
 	told := d.told
 	heard := err == nil && len(d.awaits) == 0
 	names := namesOf(d.awaits)
@@ -101,15 +114,21 @@ func (f *Follower) settled(list *reading, err error) bool {
 }
 
 // see notes who has been heard: who has applied the barrier, and who has left. Who is not on the
-// list and whose lease may have ended has not. mu is held.
-func (d *doubts) see(list *reading, own string, floor uint64, now time.Duration) {
+// list and whose lease may have ended has not. Where no barrier could be appended, who has applied
+// everything before and has renewed since the return has been heard. mu is held.
+func (d *doubts) see(list *reading, own string, floor uint64, now time.Duration, noBarrier bool) {
 	listed := list.sightings(own)
 	for id, s := range listed {
 		d.awaits[id] = s
 	}
 	for id, s := range d.awaits {
 		_, there := listed[id]
-		if left := !there && now-s.renewed < leaseSafe; left || there && s.Applied >= floor {
+		left := !there && now-s.renewed < leaseSafe
+		heard := there && s.Applied >= floor
+		if noBarrier {
+			heard = there && s.Applied >= floor-1 && s.renewed > d.since+ageError
+		}
+		if left || heard {
 			delete(d.awaits, id)
 		}
 	}

@@ -166,6 +166,51 @@ func TestAReturnThatCannotBeMarked(t *testing.T) {
 	})
 }
 
+// One that only reads cannot append a barrier. It waits until the others have renewed since its
+// return.
+func TestAReaderIsBack(t *testing.T) {
+	together(t, 2, func(t *testing.T, all []*process) {
+		a := all[0]
+		r := start(t, a.line.holds, "R", true)
+		later(5 * time.Second)
+		fill := a.Head()
+		a.line.cut()
+		r.line.cut()
+		later(time.Second)
+		a.invalidates("page")
+		later(10 * time.Second)
+		r.line.on(nil)
+		for range 100 {
+			later(100 * time.Millisecond)
+			r.uses(t, "A is not back", "page", fill, false)
+			r.uses(t, "A is not back", "other", fill, false)
+		}
+		r.uses(t, "what is filled after the next mark", "page", r.Head()+1, true)
+		a.line.on(nil)
+		for range 50 {
+			later(100 * time.Millisecond)
+			r.uses(t, "A comes back", "page", fill, false)
+		}
+		r.uses(t, "A is back", "other", fill, true)
+		if n := r.line.counted("append"); n != 0 {
+			t.Errorf("it appended %d times", n)
+		}
+		r.end()
+	})
+}
+
+// What people are shown of the list is what members may write there.
+func TestAListThatSomebodySpoilt(t *testing.T) {
+	together(t, 1, func(t *testing.T, all []*process) {
+		a := all[0]
+		a.line.spoilt.Store(true)
+		later(listEvery)
+		if s := a.Status(time.Now()); names(s.Members) != "A" {
+			t.Errorf("the members are %q", names(s.Members))
+		}
+	})
+}
+
 // A second outage begins the doubt anew: who was awaited still is.
 func TestOutAgainWhileInDoubt(t *testing.T) {
 	together(t, 3, func(t *testing.T, all []*process) {

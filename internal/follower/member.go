@@ -72,12 +72,12 @@ func (f *Follower) joins() bool {
 // be asked now.
 func (f *Follower) enter() bool {
 	now := f.now()
-	if !f.joins() || !f.touch.cutOff(now) {
+	if f.membership == nil || f.unlisted.Load() || !f.touch.cutOff(now) {
 		return true
 	}
 	returns := f.touch.heard.Load() > 0 || now > f.MaxLag
 	f.touch.goOut()
-	if !f.touch.leased(now) {
+	if !f.ReadOnly && !f.touch.leased(now) {
 		switch err := f.renew(0); {
 		case errors.Is(err, errors.ErrUnsupported):
 			f.unlisted.Store(true)

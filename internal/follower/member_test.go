@@ -24,6 +24,8 @@ import (
 type line struct {
 	holds *atomic.Pointer[memjournal.Journal]
 	fails atomic.Pointer[func(ctx context.Context, call string) error]
+	// somebody wrote to the list what no member may
+	spoilt atomic.Bool
 
 	mu    sync.Mutex
 	calls map[string]int
@@ -122,7 +124,11 @@ func (l *line) Members(ctx context.Context) ([]store.Member, error) {
 	if err := l.check(ctx, "members"); err != nil {
 		return nil, err
 	}
-	return l.holds.Load().Members(ctx)
+	all, err := l.holds.Load().Members(ctx)
+	if l.spoilt.Load() {
+		all = append(all, store.Member{ID: "x", Name: "a\x1b[31m"}, store.Member{ID: "", Name: "b"})
+	}
+	return all, err
 }
 
 func (l *line) Leave(ctx context.Context, id string) error {

@@ -3,6 +3,7 @@ package follower
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -82,7 +83,10 @@ func (f *Follower) read() (r *reading) {
 	r = &reading{began: f.now()}
 	defer func() { r.ended = f.now() }()
 	defer caught(&r.err)
-	r.members, r.err = f.membership.Members(ctx)
+	all, err := f.membership.Members(ctx)
+	// what others have written there is shown to people
+	r.members = slices.DeleteFunc(all, func(m store.Member) bool { return m.Validate() != nil })
+	r.err = err
 	return r
 }
 
