@@ -15,8 +15,6 @@ import (
 const (
 	firstLook = time.Millisecond
 	longLook  = time.Second
-	// by how much a member's age may be wrong
-	ageError = time.Second
 	// a doubt that is over sooner is no news
 	doubtIsNews = 200 * time.Millisecond
 )
@@ -52,7 +50,7 @@ func (f *Follower) doubt() bool {
 		d.awaits = make(map[string]sighting)
 	}
 	if list := f.roster.good.Load(); list != nil {
-		for id, s := range list.sightings(f.id) {
+		for id, s := range list.others {
 			d.awaits[id] = s
 		}
 	}
@@ -82,7 +80,7 @@ func (f *Follower) settled(list *reading, err error) bool {
 	now := f.now()
 	d.mu.Lock()
 	if err == nil {
-		d.see(list, f.id, floor, now, f.ReadOnly)
+		d.see(list, floor, now, f.ReadOnly)
 	}
 	over := now-d.since >= store.LeaseTime || errors.Is(err, errors.ErrUnsupported)
 	told := d.told
@@ -116,8 +114,8 @@ func (f *Follower) settled(list *reading, err error) bool {
 // see notes who has been heard: who has applied the barrier, and who has left. Who is not on the
 // list and whose lease may have ended has not. Where no barrier could be appended, who has applied
 // everything before and has renewed since the return has been heard. mu is held.
-func (d *doubts) see(list *reading, own string, floor uint64, now time.Duration, noBarrier bool) {
-	listed := list.sightings(own)
+func (d *doubts) see(list *reading, floor uint64, now time.Duration, noBarrier bool) {
+	listed := list.others
 	for id, s := range listed {
 		d.awaits[id] = s
 	}
@@ -126,7 +124,7 @@ func (d *doubts) see(list *reading, own string, floor uint64, now time.Duration,
 		left := !there && now-s.renewed < leaseSafe
 		heard := there && s.Applied >= floor
 		if noBarrier {
-			heard = there && s.Applied >= floor-1 && s.renewed > d.since+ageError
+			heard = there && s.Applied >= floor-1 && s.renewed > d.since
 		}
 		if left || heard {
 			delete(d.awaits, id)
@@ -139,7 +137,7 @@ func (d *doubts) awaited(now time.Duration) (all []store.Member) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, s := range d.awaits {
-		s.Age = now - s.renewed
+		s.Age = max(now-s.stamp, 0)
 		all = append(all, s.Member)
 	}
 	return all

@@ -92,15 +92,19 @@ func TestWhoDoesNotComeBack(t *testing.T) {
 		leaves time.Duration // how long before the outage; negative: after it began; 0: it does not
 		outage time.Duration
 		doubts time.Duration
+		skew   time.Duration // of the clock that ages go by
 	}{
-		{"A was killed", 0, 10 * time.Second, store.LeaseTime},
-		{"A was killed in a long outage", 0, time.Minute, store.LeaseTime},
-		{"A had left", listEvery, 10 * time.Second, 0},
-		{"A leaves in a short outage of B's", -time.Second, 10 * time.Second, 0},
+		{"A was killed", 0, 10 * time.Second, store.LeaseTime, 0},
+		{"A was killed, and the clocks differ", 0, 10 * time.Second, store.LeaseTime, -20 * time.Second},
+		{"A was killed in a long outage", 0, time.Minute, store.LeaseTime, 0},
+		{"A had left", listEvery, 10 * time.Second, 0, 0},
+		{"A leaves in a short outage of B's", -time.Second, 10 * time.Second, 0, 0},
+		{"A leaves in one, and the clocks differ", -time.Second, 10 * time.Second, 0, 8 * time.Second},
 	} {
 		together(t, 2, func(t *testing.T, all []*process) {
 			a, b := all[0], all[1]
-			later(5 * time.Second)
+			b.line.skew.Store(int64(c.skew))
+			later(2 * listEvery)
 			fill := b.Head()
 			if c.leaves > 0 {
 				a.end()

@@ -26,6 +26,7 @@ type line struct {
 	fails atomic.Pointer[func(ctx context.Context, call string) error]
 	// somebody wrote to the list what no member may
 	spoilt atomic.Bool
+	skew   atomic.Int64 // of the clock that ages go by, in nanoseconds
 
 	mu    sync.Mutex
 	calls map[string]int
@@ -125,6 +126,9 @@ func (l *line) Members(ctx context.Context) ([]store.Member, error) {
 		return nil, err
 	}
 	all, err := l.holds.Load().Members(ctx)
+	for i := range all {
+		all[i].Age = max(all[i].Age+time.Duration(l.skew.Load()), 0)
+	}
 	if l.spoilt.Load() {
 		all = append(all, store.Member{ID: "x", Name: "a\x1b[31m"}, store.Member{ID: "", Name: "b"})
 	}

@@ -27,25 +27,35 @@ type roster struct {
 type reading struct {
 	began, ended time.Duration // since the start
 	members      []store.Member
+	others       map[string]sighting // whose lease has not ended
 	err          error
 }
 
-// sighting is what was last seen of a member.
+// sighting is what was last seen of a member. Times are since the start.
 type sighting struct {
 	store.Member
-	renewed time.Duration // when it renewed, since the start
+	seen  time.Duration // when it was on the list
+	stamp time.Duration // when it renewed, by its Age, which may go by another clock
+	// It has renewed since then, by the clock of this process: another one's may be wrong.
+	renewed time.Duration
 }
 
-// sightings returns what the list says of the others whose lease has not ended.
-func (r *reading) sightings(own string) map[string]sighting {
-	all := make(map[string]sighting, len(r.members))
-	for _, m := range r.members {
-		if m.ID != own && m.Age < store.LeaseTime {
-			all[m.ID] = sighting{m, r.ended - m.Age}
+// sighted returns the sighting of a member of the list, after those before.
+func (r *reading) sighted(m store.Member, before map[string]sighting) sighting {
+	s := sighting{m, r.ended, r.ended - m.Age, r.began - store.LeaseTime}
+	if last, known := before[m.ID]; known {
+		s.renewed = last.renewed
+		// an Age of 0 may be that of a clock that is ahead
+		anew := m.Age > 0 && last.Age > 0 && r.began-m.Age > last.stamp+stampError
+		if anew || m.Applied > last.Applied {
+			s.renewed = last.seen
 		}
 	}
-	return all
+	return s
 }
+
+// stampError is by how much two stamps of the same renewal may differ.
+const stampError = 500 * time.Millisecond
 
 // list reads the list of members, or waits for a reading that began after the call. It waits for
 // the journal for up to Timeout.
@@ -65,8 +75,8 @@ func (f *Follower) list(ctx context.Context) (*reading, error) {
 	if r.err != nil {
 		return r, r.err
 	}
-	f.roster.good.Store(r)
 	f.roster.note(r, f.id)
+	f.roster.good.Store(r)
 	var claimed uint64
 	for _, m := range r.members {
 		claimed = max(claimed, m.Applied)
@@ -94,18 +104,20 @@ func (f *Follower) read() (r *reading) {
 func (r *roster) note(list *reading, own string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.seen == nil {
-		r.seen = make(map[string]sighting)
-	}
-	for id, s := range list.sightings(own) {
-		r.seen[id] = s
-		delete(r.ghosts, id)
-	}
-	for id, s := range r.seen {
-		if list.ended-s.renewed >= store.LeaseTime {
-			delete(r.seen, id)
+	list.others = make(map[string]sighting, len(list.members))
+	for _, m := range list.members {
+		if m.ID != own && m.Age < store.LeaseTime {
+			list.others[m.ID] = list.sighted(m, r.seen)
+			delete(r.ghosts, m.ID)
 		}
 	}
+	seen := maps.Clone(list.others)
+	for id, s := range r.seen {
+		if _, there := seen[id]; !there && list.ended-s.seen < store.LeaseTime {
+			seen[id] = s // it left, or its lease has ended, or the list was lost
+		}
+	}
+	r.seen = seen
 	if list.began > r.until {
 		r.ghosts = nil
 	}

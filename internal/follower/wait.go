@@ -135,7 +135,7 @@ func (w *waiter) count(list *reading) (again bool) {
 		newest = max(newest, m.Applied)
 		self = self || m.ID == f.id
 	}
-	for _, s := range list.sightings(f.id) {
+	for _, s := range list.others {
 		if s.Applied < w.number {
 			w.behind = append(w.behind, s.Member)
 		}
@@ -151,7 +151,7 @@ func (w *waiter) count(list *reading) (again bool) {
 		return true
 	}
 	for _, g := range f.roster.missing() {
-		g.Age = f.now() - g.renewed
+		g.Age = max(f.now()-g.stamp, 0)
 		w.behind = append(w.behind, g.Member)
 	}
 	return false
