@@ -452,7 +452,7 @@ func TestAListThatTheJournalLost(t *testing.T) {
 		a.line.holds.Store(memjournal.NewAfter(1000))
 		number, _ := a.invalidates("page")
 		_, behind, err := a.waits(number, 0, time.Millisecond)
-		if behind == nil || names(behind.Members) != "A" {
+		if behind == nil || names(behind.Members) != "B A" {
 			t.Errorf("on the list is nobody: %+v, %v", behind, err)
 		}
 		took, behind, err := a.waits(number, 0, 5*time.Second)
@@ -468,6 +468,28 @@ func TestAListThatTheJournalLost(t *testing.T) {
 			t.Errorf("B is back: %v, %+v, %v", took, behind, err)
 		}
 		b.uses(t, "then", "lost", lost-1, false)
+	})
+}
+
+// A server that is short of memory may forget the list alone.
+func TestAListThatWasEvicted(t *testing.T) {
+	together(t, 2, func(t *testing.T, all []*process) {
+		a, b := all[0], all[1]
+		later(5 * time.Second)
+		b.line.cut("renew", "since", "mark")
+		later(time.Second)
+		for _, p := range all {
+			a.line.holds.Load().Leave(t.Context(), p.id)
+		}
+		number, _ := a.invalidates("page")
+		took, behind, err := a.waits(number, 0, 3*time.Second)
+		if behind == nil || names(behind.Members) != "B" {
+			t.Errorf("B was on the list: %v, %+v, %v", took, behind, err)
+		}
+		b.line.on(nil)
+		if took, behind, err = a.waits(number, 0, 5*time.Second); err != nil {
+			t.Errorf("B is back: %v, %+v, %v", took, behind, err)
+		}
 	})
 }
 

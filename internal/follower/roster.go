@@ -31,6 +31,10 @@ type reading struct {
 	err          error
 }
 
+func (r *reading) has(id string) bool {
+	return slices.ContainsFunc(r.members, func(m store.Member) bool { return m.ID == id })
+}
+
 // sighting is what was last seen of a member. Times are since the start.
 type sighting struct {
 	store.Member
@@ -70,10 +74,14 @@ func (f *Follower) list(ctx context.Context) (*reading, error) {
 	if r := f.roster.latest.Load(); r != nil && r.began > came {
 		return r, r.err
 	}
+	listed := f.joins() && !f.touch.hasLeft() && f.touch.holds(came)
 	r := f.read()
 	f.roster.latest.Store(r)
 	if r.err != nil {
 		return r, r.err
+	}
+	if listed && !r.has(f.id) {
+		f.beginsAnew() // the server has lost the list
 	}
 	f.roster.note(r, f.id)
 	f.roster.good.Store(r)
@@ -123,7 +131,7 @@ func (r *roster) note(list *reading, own string) {
 	}
 }
 
-// beginsAnew notes that the journal may have lost its list: who was on it counts until it is seen
+// beginsAnew notes that the journal's server may have lost its list: who was on it counts until it is seen
 // again, or its lease has ended.
 func (f *Follower) beginsAnew() {
 	f.roster.mu.Lock()

@@ -78,6 +78,13 @@ func (t *touch) leased(now time.Duration) bool {
 	return !t.leases || t.lease > 0 && now <= after(t.lease, leaseSafe)
 }
 
+// holds reports whether there is a lease that goes on at now.
+func (t *touch) holds(now time.Duration) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.lease > 0 && now <= after(t.lease, leaseSafe)
+}
+
 // mustLease has the follower be a member, or not.
 func (t *touch) mustLease(must bool) {
 	t.mu.Lock()

@@ -130,10 +130,9 @@ func (w *waiter) numbered() bool {
 func (w *waiter) count(list *reading) (again bool) {
 	f := w.f
 	w.behind = w.behind[:0]
-	newest, self := w.number, f.touch.hasLeft()
+	newest, self := w.number, f.touch.hasLeft() || list.has(f.id)
 	for _, m := range list.members {
 		newest = max(newest, m.Applied)
-		self = self || m.ID == f.id
 	}
 	for _, s := range list.others {
 		if s.Applied < w.number {
