@@ -103,7 +103,7 @@ func TestWhoDoesNotComeBack(t *testing.T) {
 	} {
 		together(t, 2, func(t *testing.T, all []*process) {
 			a, b := all[0], all[1]
-			b.line.skew.Store(int64(c.skew))
+			b.line.skew.Store(int64(c.skew + time.Millisecond)) // an age of 0 would say nothing
 			later(2 * listEvery)
 			fill := b.Head()
 			if c.leaves > 0 {

