@@ -51,6 +51,8 @@ type (
 	Explanation = explain.Explanation
 	// ExplainOptions say how Cache.Explain asks. The zero value only looks.
 	ExplainOptions = middleware.ExplainOptions
+	// ReadYourWrites is the type of Options.ReadYourWrites. The zero value is off.
+	ReadYourWrites = middleware.ReadYourWrites
 	// Receipt is what the methods of a Cache that invalidate return.
 	Receipt = middleware.Receipt
 	// BehindError is the error of Receipt.Wait when its context ended first.

@@ -132,7 +132,7 @@ var rooms = []room{
 		ours: []string{"store", "policy", "explain", "internal/rules", "internal/deadline",
 			"internal/follower",
 			"internal/lossy", "internal/fill", "internal/stall", "internal/invalidation",
-			"internal/spool", "internal/tier"},
+			"internal/spool", "internal/tier", "internal/writetoken"},
 		reason: "the engine runs on the standard library, store, policy and rules alone: who " +
 			"needs `go get` is a " +
 			"driver under store or an adapter",
@@ -187,6 +187,10 @@ var rooms = []room{
 	{
 		pattern: "internal/spool", ours: []string{"store"},
 		reason: "what keeps marks on the disk knows files and marks, and nothing of journals",
+	},
+	{
+		pattern: "internal/writetoken",
+		reason:  "a token knows a number and its end, and neither journals nor who carries it",
 	},
 	{
 		pattern: "internal/deadline",

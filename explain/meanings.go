@@ -230,6 +230,9 @@ var meanings = map[policy.Reason]Meaning{
 		"of it later.",
 		"RFC 9111 section 4.4", "Look in the log for the journal's error; " +
 			"Options.StrictInvalidation refuses such changes."},
+	"read-your-writes": {"The client has changed something, and this process cannot say " +
+		"whether what is stored is older than that.",
+		"RFC 9111 section 4.4", "Look in the log for the journal's error."},
 	"held": {"The header of the response before went out so late that nobody saw whether a " +
 		"cookie was set with it.",
 		"RFC 9111 section 7.3", "Mount compressors and time limits inside the cache."},

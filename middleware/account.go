@@ -232,6 +232,9 @@ func (a *account) found(l *lookup, does action) {
 	if f.broken != "" {
 		a.add("stored", meant("store", f.broken, ""))
 	}
+	if x.wrote.unseen() {
+		a.add("stored", meant("not used", reasonWrite, "the token of Options.ReadYourWrites"))
+	}
 	if does == fetch {
 		a.add("stored", l.asking()...)
 	}

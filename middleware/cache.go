@@ -19,6 +19,7 @@ import (
 	"github.com/freshet-go/freshet/internal/follower"
 	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/internal/tier"
+	"github.com/freshet-go/freshet/internal/writetoken"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
@@ -32,8 +33,9 @@ type Cache struct {
 	root    atomic.Pointer[guard]
 
 	journal  *follower.Follower
-	calls    deadline.Source // of StoreTimeout
-	policies policies        // those of the mounts
+	writes   *writetoken.Signer // of Options.ReadYourWrites; nil where that is off
+	calls    deadline.Source    // of StoreTimeout
+	policies policies           // those of the mounts
 	expires  expires
 	mounts   mounts
 	webdav   atomic.Bool // a method of WebDAV's was answered with success
@@ -79,6 +81,7 @@ func New(s store.Store, o Options) *Cache {
 	c.refreshing = make(chan struct{}, max(c.options.MaxRefreshes, 0))
 	c.stop, c.halt = context.WithCancel(context.Background())
 	c.leaves.init(c.options.LeaveOut)
+	c.writes = c.options.ReadYourWrites.signer()
 	if l, ok := store.As[store.Local](s); ok {
 		c.local = l.Local()
 	}

@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -26,6 +27,10 @@ func (l *lookup) fetch() next {
 		t.who.arrived.Store(true)
 		newRun(l, t.fill, out).lead()
 		return answered
+	}
+	if x.wrote.unseen() {
+		out.Detail = cmp.Or(out.Detail, reasonWrite)
+		return l.alone(out)
 	}
 	if !l.collapses() {
 		return l.fetchAlone(out)
@@ -140,8 +145,8 @@ func (l *lookup) alone(out policy.Outcome) next {
 }
 
 func (x *exchange) newFill() *fill.Fill {
-	start := fill.Start{URI: x.req.URI, Number: x.c.journal.Head(), Time: time.Now(),
-		Limit: x.maxBody()}
+	start := fill.Start{URI: x.req.URI, Number: x.c.journal.Head(), Seen: x.c.journal.Seen(),
+		Time: time.Now(), Limit: x.maxBody()}
 	if start.Tags = x.policyTags(); x.req.Tag != "" {
 		start.Tags = append(slices.Clip(start.Tags), x.req.Tag)
 	}
@@ -168,6 +173,9 @@ func (c *Cache) outdated(f *fill.Fill) bool {
 // response that is on its way is not too old for a request that comes only now.
 func (l *lookup) mayJoin(f *fill.Fill) bool {
 	x := &l.x
+	if !x.wrote.mayRead(f) {
+		return false
+	}
 	if x.req.Sent != "" && x.c.coverage(x.req.Sent, nil,
 		f.Start.Number) != invalidation.CoverageNone {
 		return false

@@ -101,6 +101,7 @@ func (w *unsafeWriter) onHeader(status int, h http.Header) {
 	storable := own && !w.around && !x.c.options.ReadOnly && w.mayStore() &&
 		status == http.StatusOK &&
 		x.req.SelfLocation(h) && x.c.journal.Appended(w.before) == 0
+	owed := x.c.journal.Owes() // by what its handler has invalidated, say
 	w.marked = x.invalidateNow(w.marks)
 	w.tellUnsent(status, h)
 	if storable && w.marked > 0 {
@@ -108,6 +109,7 @@ func (w *unsafeWriter) onHeader(status int, h http.Header) {
 		rules.HideTags(h, x.p)
 		w.record(status, h)
 	}
+	w.tellWrite(h, owed)
 }
 
 // onHijack invalidates before the handler can tell its client of a success by itself.

@@ -148,6 +148,10 @@ func (x *exchange) find(now time.Time) found {
 		f.broken, f.sick = reasonJournal, true
 		return f
 	}
+	if x.wrote.unseen() {
+		f.missed = policy.FwdRequest
+		return f
+	}
 	f.entry, f.coverage = x.selected(&f, now)
 	if f.entry == nil {
 		return f

@@ -96,6 +96,10 @@ type Options struct {
 	// handler or the store. At least 16 bytes; nil: there are no such requests.
 	DebugKey []byte
 
+	// ReadYourWrites has a client that has changed something never get anything older than its
+	// change, from whichever process that shares the journal. Default: off.
+	ReadYourWrites ReadYourWrites
+
 	// Journal numbers the invalidations. Nil: the journal that the store's server keeps, so that
 	// all processes with that store know of each other's invalidations; where it keeps none, one of
 	// this process, for which nothing counts that an earlier process or another one has stored.
@@ -186,6 +190,7 @@ func (o Options) complete() Options {
 			"of them out")
 	}
 	bound("MaxLag", &o.MaxLag, defaultMaxLag)
+	o.ReadYourWrites = o.ReadYourWrites.complete(o.MaxLag)
 	bound("StoreTimeout", &o.StoreTimeout, defaultStoreTimeout)
 	bound("MaxFillBytes", &o.MaxFillBytes, defaultMaxFillBytes)
 	bound("MaxReadBytes", &o.MaxReadBytes, defaultMaxReadBytes)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -24,6 +25,17 @@ func panics(does func()) (text string) {
 	}()
 	does()
 	return ""
+}
+
+// writing makes a Cache that reads writes, with an option changed.
+func writing(change func(*middleware.ReadYourWrites)) func() {
+	return func() {
+		o := middleware.ReadYourWrites{Keys: slices.Clone(writeKeys.Keys)}
+		change(&o)
+		s := memstore.New(1 << 20)
+		defer s.Close()
+		middleware.New(s, middleware.Options{ReadYourWrites: o})
+	}
 }
 
 // Wrong wiring fails at New with a sentence that says what to do.
@@ -51,6 +63,30 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 			"Options.MaxFillBytes is -1", "0 for the default of 268435456"},
 		{"MaxReadBytes", func() { middleware.New(s, middleware.Options{MaxReadBytes: -1}) },
 			"Options.MaxReadBytes is -1", "0 for the default of 268435456"},
+		{"ReadYourWrites, a short key", writing(func(o *middleware.ReadYourWrites) {
+			o.Keys = append(o.Keys, []byte("short"))
+		}), "Options.ReadYourWrites.Keys[1] has 5 bytes", "allowed are 16 or more"},
+		{"ReadYourWrites, too many keys", writing(func(o *middleware.ReadYourWrites) {
+			o.Keys = slices.Repeat(o.Keys, 9)
+		}), "Options.ReadYourWrites.Keys has 9 keys", "allowed are 1 to 8"},
+		{"ReadYourWrites, no keys", writing(func(o *middleware.ReadYourWrites) {
+			o.Keys, o.Cookie = nil, "own"
+		}), "Options.ReadYourWrites has no Keys", "or leave all of it out"},
+		{"ReadYourWrites, a cookie and a field", writing(func(o *middleware.ReadYourWrites) {
+			o.Cookie, o.Field = "own", "Own"
+		}), `the Cookie "own" and the Field "Own"`, "leave the other out"},
+		{"ReadYourWrites.Cookie", writing(func(o *middleware.ReadYourWrites) {
+			o.Cookie = "my own"
+		}), `Options.ReadYourWrites.Cookie is "my own"`, "allowed are letters"},
+		{"ReadYourWrites.Field", writing(func(o *middleware.ReadYourWrites) {
+			o.Field = "set-cookie"
+		}), `Options.ReadYourWrites.Field is "set-cookie"`, "such as App-Written"},
+		{"ReadYourWrites.Life, short", writing(func(o *middleware.ReadYourWrites) {
+			o.Life = time.Second
+		}), "Options.ReadYourWrites.Life is 1s", "5s, up to 1h0m0s"},
+		{"ReadYourWrites.Life, long", writing(func(o *middleware.ReadYourWrites) {
+			o.Life = 2 * time.Hour
+		}), "Options.ReadYourWrites.Life is 2h0m0s", "0 for the default"},
 		{"LeaveOut", func() {
 			middleware.New(s, middleware.Options{LeaveOut: []string{"metrics"}})
 		},

@@ -27,6 +27,8 @@ const (
 	reasonJournal policy.Reason = "journal-lost"
 	// the journal did not take the invalidation by an unsafe request: others learn of it later
 	reasonUnsent policy.Reason = "unsent"
+	// nobody can say whether what is stored is older than the client's own change
+	reasonWrite policy.Reason = "read-your-writes"
 	// waited for another's response for longer than Policy.MaxWait
 	reasonWaited  policy.Reason = "waited"
 	reasonTimeout policy.Reason = "timeout" // the handler ran for longer than Policy.Timeout

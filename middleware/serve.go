@@ -28,6 +28,7 @@ type exchange struct {
 	governed bool
 	quiet    bool     // no mount: it looks on for Changes
 	account  *account // of the decision, for a request that is to be explained; or nil
+	wrote    *written // what the client has changed, if it shows that; or nil
 
 	refresh *refreshTicket // this is a refresh in the background
 	stall   *stall.Watch   // what watches the client of a long stored body
@@ -52,8 +53,9 @@ func (c *Cache) serve(
 		c.serveChange(w, r, next, p, who, account)
 		return
 	}
-	l := lookup{x: exchange{c: c, w: w, r: rules.WithoutIgnoredCookies(r, p), next: next, p: p,
-		who: who, account: account}}
+	as, wrote := c.takeWrite(r)
+	l := lookup{x: exchange{c: c, w: w, r: rules.WithoutIgnoredCookies(as, p), next: next, p: p,
+		who: who, account: account, wrote: wrote}}
 	x := &l.x
 	x.beginTally()
 	x.lookAround()
@@ -87,9 +89,13 @@ func (c *Cache) serve(
 		x.adviseOnBeside()
 	}
 	if why := x.outside.Alone(); why != "" {
+		if wrote != nil {
+			x.r = r // for a mount inside
+		}
 		x.besides(why)
 		return
 	}
+	x.learnWrite()
 	l.serve()
 }
 
@@ -101,8 +107,9 @@ func (c *Cache) serveChange(
 ) {
 	n := &unsafeWriter{}
 	x := &n.x
-	x.c, x.w, x.r, x.next, x.p, x.who, x.account = c, w, rules.WithoutIgnoredCookies(r, p), next, p,
-		who, a
+	as, _ := c.takeWrite(r)
+	x.c, x.w, x.r, x.next, x.p, x.who, x.account = c, w, rules.WithoutIgnoredCookies(as, p), next,
+		p, who, a
 	x.beginTally()
 	x.lookAround()
 	plan, why, _ := x.read()

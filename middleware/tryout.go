@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"net/http"
@@ -48,7 +49,11 @@ func (l *lookup) foresee(does action) policy.Outcome {
 	case timeOut:
 		return policy.Outcome{Detail: reasonOnlyIfCached}
 	}
-	return policy.Outcome{Fwd: l.found.forwarded(), Detail: l.found.broken}
+	out := policy.Outcome{Fwd: l.found.forwarded(), Detail: l.found.broken}
+	if l.x.wrote.unseen() {
+		out.Detail = cmp.Or(out.Detail, reasonWrite)
+	}
+	return out
 }
 
 // tryout is a run of the handler whose response is judged, and neither stored nor shared.

@@ -40,6 +40,7 @@ type Start struct {
 	URI    string   // of the request, for invalidations that come while the handler runs
 	Tags   []string // ... those that the key itself has
 	Number uint64   // the journal's
+	Seen   uint64   // up to which number all of its marks were known
 	Time   time.Time
 	Limit  int64 // the longest body that may be stored, in bytes
 }

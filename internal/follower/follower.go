@@ -44,6 +44,7 @@ type Follower struct {
 	numbers atomic.Uint64
 
 	seen   atomic.Uint64 // up to which number all of the journal's marks have been applied
+	begun  atomic.Uint64 // at which number the journal last began anew, as far as is known
 	recent recent
 	// has something when marks are held that are to be appended
 	held     chan struct{}

@@ -18,6 +18,7 @@ func (f *Follower) learn(marks []store.Numbered) {
 		if m.Number > f.recent.beginning() {
 			f.beginsAnew()
 		}
+		f.begins(m.Number)
 		n := f.recent.lost(m, f.unsent.hold)
 		if n == 0 {
 			continue
@@ -84,6 +85,27 @@ func atomicMax(a *atomic.Uint64, n uint64) {
 // greater number proves that marks are missing here.
 func (f *Follower) Knows(number uint64) bool {
 	return number <= f.seen.Load() || !f.Shared()
+}
+
+// Seen returns up to which number all of the journal's marks have been applied.
+func (f *Follower) Seen() uint64 { return f.seen.Load() }
+
+// Sees reports whether a mark that was given the number, by this process or another, and every mark
+// before it have been applied here. Unlike Knows it is for numbers that the journal gave to others:
+// it is false for one from before the journal began anew, whose mark may be lost. Without a journal
+// there is nothing to see, and it is true.
+func (f *Follower) Sees(number uint64) bool {
+	return f.Knows(number) && (number > f.begun.Load() || !f.Shared())
+}
+
+// begins notes that the journal began anew at number.
+func (f *Follower) begins(number uint64) {
+	for {
+		begun := f.begun.Load()
+		if number <= begun || f.begun.CompareAndSwap(begun, number) {
+			return
+		}
+	}
 }
 
 // Reach asks the journal for what is new, and reports what Knows does then. It takes up to twice

@@ -160,6 +160,7 @@ func (f *Follower) catchUp() bool {
 	// it gave numbers up to there twice: neither marks nor entries with them tell anything
 	f.learn(marks)
 	if f.past > 0 {
+		f.begins(head)
 		f.replica.Apply(store.Numbered{Mark: store.Mark{Kind: store.MarkEverything}, Number: head})
 		f.past = 0
 	}

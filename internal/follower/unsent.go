@@ -38,6 +38,9 @@ func (u *unsent) covers(e *store.Entry) invalidation.Coverage {
 	return replica.Covers(&store.Entry{Key: e.Key, URI: e.URI, Tags: e.Tags})
 }
 
+// Owes reports whether marks are held that the journal did not take.
+func (f *Follower) Owes() bool { return f.unsent.replica.Load() != nil }
+
 func (u *unsent) hold(marks []store.Mark) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

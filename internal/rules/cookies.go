@@ -3,6 +3,7 @@ package rules
 import (
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/freshet-go/freshet/policy"
@@ -35,10 +36,15 @@ func withoutIgnored(p *policy.Policy, r *http.Request) *http.Request {
 	if len(lines) == 0 {
 		return r
 	}
-	kept, dropped := keepCookies(p, lines)
+	kept, dropped := keepCookies(lines, func(name string) bool { return ignoresCookie(p, name) })
 	if !dropped {
 		return r
 	}
+	return withCookies(r, kept)
+}
+
+// withCookies returns a copy of r with a header of its own, which has these lines of Cookie.
+func withCookies(r *http.Request, kept []string) *http.Request {
 	seen := new(http.Request)
 	*seen = *r
 	seen.Header = maps.Clone(r.Header)
@@ -50,9 +56,54 @@ func withoutIgnored(p *policy.Policy, r *http.Request) *http.Request {
 	return seen
 }
 
-// keepCookies returns the lines of a Cookie field without the ignored cookies. dropped is false
-// when there are none, or when the field cannot be read; then kept means nothing.
-func keepCookies(p *policy.Policy, lines []string) (kept []string, dropped bool) {
+// IsCookieName reports whether a cookie can have the name (RFC 6265 section 4.1.1).
+func IsCookieName(name string) bool { return isToken(name) }
+
+// TakeCookie returns r without the cookies of a name, and the value of the one that there is.
+// Without such a cookie it returns r itself, and allocates nothing; otherwise a copy, and r is not
+// modified. Of two cookies of the name, neither has a value. From a field that could be cut in more
+// than one way, as WithoutIgnoredCookies has it, no cookie is taken, and a value is found all the
+// same; in one that is too long, or has too many cookies, none is.
+func TakeCookie(r *http.Request, name string) (without *http.Request, value string) {
+	lines := r.Header["Cookie"]
+	if !slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(line, name) }) {
+		return r, ""
+	}
+	value = cookieValue(lines, name)
+	kept, dropped := keepCookies(lines, func(n string) bool { return n == name })
+	if !dropped {
+		return r, value
+	}
+	return withCookies(r, kept), value
+}
+
+// cookieValue returns the value of the only cookie that has a name, or "".
+func cookieValue(lines []string, name string) (value string) {
+	count, size, found := 0, 0, false
+	for _, line := range lines {
+		if size += len(line); size > maxCookieBytes {
+			return ""
+		}
+		for pair := range strings.SplitSeq(line, ";") {
+			if count++; count > maxCookies {
+				return ""
+			}
+			n, v, _ := strings.Cut(trimOWS(pair), "=")
+			if trimOWS(n) != name {
+				continue
+			}
+			if found {
+				return ""
+			}
+			value, found = trimOWS(v), true
+		}
+	}
+	return value
+}
+
+// keepCookies returns the lines of a Cookie field without the cookies that ignored reports. dropped
+// is false when there are none, or when the field cannot be read; then kept means nothing.
+func keepCookies(lines []string, ignored func(name string) bool) (kept []string, dropped bool) {
 	count, size := 0, 0
 	for _, line := range lines {
 		if size += len(line); size > maxCookieBytes {
@@ -66,7 +117,7 @@ func keepCookies(p *policy.Policy, lines []string) (kept []string, dropped bool)
 			if count++; count > maxCookies || !plainCookie(pair) {
 				return nil, false
 			}
-			if ignoresCookie(p, cookieName(pair)) {
+			if ignored(cookieName(pair)) {
 				dropped = true
 			} else {
 				left = append(left, pair)

@@ -50,6 +50,15 @@ func plain(h http.Header) bool {
 	return true
 }
 
+// IsOwnField reports whether name is one that an app may give a field of its own: it is a token
+// (RFC 9110 section 5.1), and neither HTTP nor this package has a meaning for it, but that it may
+// tell who the user is.
+func IsOwnField(name string) bool {
+	name = http.CanonicalHeaderKey(name)
+	return isToken(name) && !usual(name) && !slices.Contains(hopByHop, name) &&
+		scan(http.Header{name: {"x"}})&^sawIdentity == 0
+}
+
 // hopByHop are the fields that concern one connection, or that a proxy on the way acts on: they are
 // never stored (RFC 9111 section 3.1, RFC 9110 section 7.6.1). Trailer is one of them because an
 // entry knows its trailers itself. An explanation is for who asked for it.

@@ -57,6 +57,12 @@ func (q *Request) readPublicOrigin(h http.Header) {
 	}
 }
 
+// PublicHTTPS reports whether the client's own connection is one of https: it is TLS, or a proxy in
+// front says in X-Forwarded-Proto that it ends TLS.
+func (q *Request) PublicHTTPS() bool {
+	return q.Scheme == "https" || strings.EqualFold(q.publicScheme, "https")
+}
+
 func firstElement(list string) string {
 	first, _, _ := strings.Cut(list, ",")
 	return strings.Trim(first, " \t")
