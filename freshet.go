@@ -86,6 +86,14 @@ func Observers(each ...func(*http.Request, Event)) func(*http.Request, Event) {
 // does nothing, when the response is not going to be stored.
 func FromContext(ctx context.Context) *middleware.Response { return middleware.FromContext(ctx) }
 
+// Reads notes, in the context of a handler's request, that the response depends on the row of a
+// table with the key, or on each row without a key. Cache.InvalidateRow and Cache.InvalidateTable,
+// or a listener to the database's changes, make it unusable. It does nothing in a context that is
+// none of a Cache's.
+func Reads(ctx context.Context, table string, key ...any) {
+	middleware.Reads(ctx, table, key...)
+}
+
 // AnalyticsCookies returns the names of cookies that only analytics and consent banners read, for
 // Policy.IgnoreCookies.
 func AnalyticsCookies() []string { return policy.AnalyticsCookies() }

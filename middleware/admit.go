@@ -109,7 +109,10 @@ func (n *run) overtaken() bool {
 // tags returns the tags of the response: those that its handler and policies name, the key's own,
 // and those of the stored response that it renews.
 func (n *run) tags() []string {
-	tags := n.said.tagged(n.x.req.Tag)
+	return n.withInherited(n.said.tagged(n.x.req.Tag))
+}
+
+func (n *run) withInherited(tags []string) []string {
 	if len(n.inherited) == 0 {
 		return tags
 	}

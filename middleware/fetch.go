@@ -193,5 +193,9 @@ func (l *lookup) fits(f *fill.Fill, now time.Time) bool {
 	if a.Stage == fill.StageAsked || a.Entry == nil {
 		return a.Stage != fill.StagePrivate && a.Stage != fill.StageFailed
 	}
-	return l.x.judge(a.Entry, now, l.x.covered(a.Entry), l.found.flight).Use == rules.UseFresh
+	coverage := l.x.covered(a.Entry)
+	if late := f.Tags(); len(late) > 0 {
+		coverage = max(coverage, l.x.c.coverage(a.Entry.URI, late, a.Entry.Number))
+	}
+	return l.x.judge(a.Entry, now, coverage, l.found.flight).Use == rules.UseFresh
 }

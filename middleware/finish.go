@@ -96,7 +96,7 @@ func (n *run) finishStream() {
 	whole = whole && n.kept != nil && !n.said.silent()
 	if whole {
 		e := *n.kept // which those who read along have
-		e.Header = e.Header.Clone()
+		e.Header, e.Tags = e.Header.Clone(), n.tags()
 		n.kept = n.complete(&e, body)
 		if !n.after.held {
 			n.depart(n.kept)

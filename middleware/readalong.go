@@ -108,6 +108,7 @@ func (x *exchange) relay(f *fill.Fill, rd *fill.Reader, e *store.Entry, out poli
 	if x.begin(e.Status, e.Header, e.MadeModified, age, &out) {
 		b := x.body()
 		err := b.stream(rd)
+		x.around.Tag(f.Tags()...) // that have come since
 		x.tally.bytes += *b.sent
 		switch {
 		case err == nil:

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/freshet-go/freshet/internal/rules"
 )
 
 // Response lets a handler speak to the cache without header fields. It comes from [FromContext]. A
@@ -19,8 +21,11 @@ type Response struct {
 	part   bool      // of what that answers, this is a part and not the whole
 
 	mu    sync.Mutex
-	tags  []string // that the handler named
-	given []string // ... and that policies name, the mount's and those of mounts inside
+	tags  []string    // that the handler named
+	reads rules.Reads // ... and what it read
+	room  int         // for how many tags there is room until they are looked through
+	flows bool        // others read along: they learn of what comes late through the run's fill
+	given []string    // ... and that policies name, the mount's and those of mounts inside
 	ttl   time.Duration
 	timed bool
 	quiet bool
@@ -83,16 +88,38 @@ func passedOr(ctx context.Context) (*Response, *passed) {
 	return nil, nil
 }
 
-// Tag adds tags to the response, under which it can be invalidated together with others. Call it
-// before the response is flushed or longer than HoldBack.
+// Tag adds tags to the response, under which it can be invalidated together with others. It counts
+// until the handler returns; caches in front ([policy.Policy.SendTags]) learn of what it adds before
+// the response is flushed or longer than HoldBack.
 func (s *Response) Tag(tags ...string) {
 	if s == nil {
 		return
 	}
 	s.mu.Lock()
 	s.tags = append(s.tags, tags...)
+	if len(s.tags) > s.room { // the same ones, again and again, say
+		s.tags = uniqueTags(s.tags)
+		s.room = max(64, 2*len(s.tags))
+	}
+	s.tagLate(tags)
 	s.mu.Unlock()
 	s.around.Tag(tags...)
+}
+
+// tagLate has those who may read along by now learn of tags. mu is held.
+func (s *Response) tagLate(tags []string) {
+	if s.flows && len(tags) > 0 {
+		s.run.f.Tag(tags...)
+	}
+}
+
+// flow has those who may read along from now on learn of tags that come later than their answer. It
+// returns the tags so far.
+func (s *Response) flow(own string) []string {
+	s.mu.Lock()
+	s.flows = true
+	s.mu.Unlock()
+	return s.tagged(own)
 }
 
 // SetTTL gives the response the freshness lifetime ttl, in the place of the operator's, if its
@@ -187,7 +214,7 @@ func (s *Response) give(tags []string) {
 func (s *Response) tagged(own string) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	tags := slices.Concat(s.tags, s.given)
+	tags := slices.Concat(s.tags, s.given, s.reads.Tags())
 	if own != "" {
 		tags = append(tags, own)
 	}

@@ -50,6 +50,7 @@ func (n *run) share(h http.Header, e *store.Entry, final, fresh bool) {
 			e.Header["Trailer"] = t // for those who read along; complete leaves it out
 		}
 		if shareable {
+			e.Tags = n.withInherited(n.said.flow(n.x.req.Tag))
 			n.offer(e, true)
 		} else {
 			n.pass()

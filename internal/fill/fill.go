@@ -61,6 +61,7 @@ type Fill struct {
 	changed chan struct{} // closed at the next change; nil when nobody waits
 
 	answer Answer
+	tags   []string // that the response got since
 	body   body
 
 	old     []byte // the body as readers may still have it, in a longer piece of memory
@@ -125,6 +126,20 @@ func (f *Fill) Answer() Answer {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.answer
+}
+
+// Tag adds tags that the response got since its answer was decided.
+func (f *Fill) Tag(tags ...string) {
+	f.mu.Lock()
+	f.tags = append(f.tags, tags...)
+	f.mu.Unlock()
+}
+
+// Tags returns what Tag has added. The caller must not modify it.
+func (f *Fill) Tags() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.tags
 }
 
 // Await waits until the fill has moved on from StageAsked (ByChange), late fires (ByTime), or a
