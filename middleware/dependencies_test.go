@@ -165,3 +165,28 @@ func TestChangedRowsOfAStream(t *testing.T) {
 		}
 	})
 }
+
+// A page whose row changes while it is made is not stored; the next one is, and who asks meanwhile
+// waits for it.
+func TestRowThatChangesMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(t)
+		o := &origin{}
+		o.h = func(w http.ResponseWriter, r *http.Request) {
+			middleware.Reads(r.Context(), "product", 42)
+			if o.runs.Load() == 1 {
+				c.InvalidateRow(t.Context(), "product", 42)
+			}
+			time.Sleep(time.Second)
+			io.WriteString(w, "page")
+		}
+		page := c.With(policy.Policy{TTL: time.Minute})(o)
+		status(t, get(page, "/"), "detail=outdated")
+		for range 3 {
+			go get(page, "/")
+		}
+		time.Sleep(5 * time.Second)
+		want(t, "runs", o.runs.Load(), int64(2))
+		status(t, get(page, "/"), "; hit")
+	})
+}

@@ -111,7 +111,7 @@ func (n *run) pass() {
 		why = rules.ReasonSuspect // whatever else it is: others may do better
 	}
 	// which says nothing of what another run would answer
-	late := n.f.GivenUp() != "" || n.rec.left || n.rec.failed != 0
+	late := n.f.GivenUp() != "" || n.rec.left || n.rec.failed != 0 || why == reasonOutdated
 	if !n.solo && !n.ownFault() && !late && !n.x.c.outdated(n.f) {
 		lasts := passFor
 		if n.rec.status >= 400 {
