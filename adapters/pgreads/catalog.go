@@ -148,13 +148,22 @@ func (s *stored) row(c *catalog, what string) func(row []any) {
 		}
 	case "functions":
 		return func(row []any) {
-			name, reads, attribute := row[1].(string), row[2].(bool), row[3]
-			s.functions[row[0].(uint32)] = reads
-			c.functions[name] = c.functions[name] || reads
-			c.attribute[name] = c.attribute[name] || reads && attribute == true
+			name := row[1].(string)
+			s.functions[row[0].(uint32)], c.functions[name] = true, true
+			c.attribute[name] = c.attribute[name] || row[2] == true
 		}
+	case "names":
+		return func(row []any) { addNames(c.functions, row[0]) }
 	}
-	return func(row []any) { c.keywords[row[0].(string)] = true }
+	return func(row []any) { addNames(c.keywords, row[0]) }
+}
+
+func addNames(to map[string]bool, names any) {
+	all, _ := names.([]any)
+	for _, name := range all {
+		name := name.(string)
+		to[name] = to[name] // the key
+	}
 }
 
 // addTo adds the relations to the catalog, by their names.

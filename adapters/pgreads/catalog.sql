@@ -24,9 +24,12 @@ FROM pg_catalog.pg_policy p JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catal
 AND d.objid = p.oid AND d.refclassid IN ('pg_catalog.pg_class'::regclass, 'pg_catalog.pg_proc'::regclass)
 WHERE d.refobjid <> p.polrelid ORDER BY 1, 2, 3
 -- query: functions
-SELECT p.oid, p.proname::text, p.provolatile <> 'i' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-	AND p.prorettype NOT IN (2279, 3838), p.pronargs = 1 AND t.typtype IN ('c', 'p')
+SELECT p.oid, p.proname::text, p.pronargs = 1 AND t.typtype IN ('c', 'p')
 FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-LEFT JOIN pg_catalog.pg_type t ON t.oid = p.proargtypes[0] ORDER BY 1
+LEFT JOIN pg_catalog.pg_type t ON t.oid = p.proargtypes[0]
+WHERE p.provolatile <> 'i' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+AND p.prorettype NOT IN (2279, 3838) ORDER BY 1
+-- query: names
+SELECT array_agg(DISTINCT proname::text) FROM pg_catalog.pg_proc
 -- query: keywords
-SELECT word FROM pg_catalog.pg_get_keywords() WHERE catcode IN ('R', 'C') ORDER BY 1
+SELECT array_agg(word ORDER BY word) FROM pg_catalog.pg_get_keywords() WHERE catcode IN ('R', 'C')

@@ -72,8 +72,8 @@ func (i *installer) do(ctx context.Context, sql string) error {
 
 func (i *installer) install(ctx context.Context, tables []string) error {
 	if !i.DryRun {
-		if _, err := i.tx.Exec(ctx, `SELECT set_config('lock_timeout', '3s', true),
-			pg_advisory_xact_lock(hashtextextended('~freshet~dependencies~', 0))`); err != nil {
+		if _, err := i.tx.Exec(ctx, `SELECT set_config('lock_timeout', $1, true),
+			pg_advisory_xact_lock(hashtextextended('~freshet~dependencies~', 0))`, lockTimeout); err != nil {
 			return err
 		}
 	}
@@ -108,6 +108,9 @@ type table struct {
 	name string // in quotes where it needs them
 	kind string
 }
+
+// lockTimeout is how long a table may be in use, while all who come later wait for Install.
+var lockTimeout = "3s"
 
 const tablesSQL = `WITH RECURSIVE below (oid) AS (
 	SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

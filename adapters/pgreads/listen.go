@@ -74,7 +74,7 @@ func (t *Tracer) Listen(ctx context.Context, caches ...*middleware.Cache) {
 
 // session listens on one connection, until that fails or ctx is done.
 func (t *Tracer) session(ctx context.Context, q *queue) error {
-	connecting, cancel := context.WithTimeout(ctx, 2*answerIn)
+	connecting, cancel := context.WithTimeout(ctx, 2*t.options.answerIn)
 	defer cancel()
 	conn, err := pgx.ConnectConfig(connecting, t.config)
 	if err != nil {
@@ -111,7 +111,7 @@ func closeConn(conn *pgx.Conn) {
 
 // readCatalog reads what there is. Where that has changed, what was noted before may be wrong.
 func (t *Tracer) readCatalog(ctx context.Context, conn *pgx.Conn, q *queue) error {
-	ctx, cancel := context.WithTimeout(ctx, answerIn)
+	ctx, cancel := context.WithTimeout(ctx, t.options.answerIn)
 	defer cancel()
 	c, err := readCatalog(ctx, conn)
 	if err != nil {
@@ -126,7 +126,7 @@ func (t *Tracer) readCatalog(ctx context.Context, conn *pgx.Conn, q *queue) erro
 
 // hear hears changes until it is time to look at the catalog.
 func (t *Tracer) hear(ctx context.Context, conn *pgx.Conn, q *queue) error {
-	waiting, cancel := context.WithTimeout(ctx, checkEvery)
+	waiting, cancel := context.WithTimeout(ctx, t.options.checkEvery)
 	defer cancel()
 	for {
 		n, err := conn.WaitForNotification(waiting)

@@ -77,6 +77,17 @@ func connect(t testing.TB, url string) *pgx.Conn {
 	return conn
 }
 
+func parseConfig(t testing.TB, url string) *pgx.ConnConfig {
+	t.Helper()
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config
+}
+
+var discard = slog.New(slog.DiscardHandler)
+
 func install(t testing.TB, url string, o InstallOptions, tables ...string) []string {
 	t.Helper()
 	conn := connect(t, url)
@@ -102,16 +113,14 @@ type app struct {
 }
 
 // newApp returns an app on a database, which it listens to by direct.
-func newApp(t testing.TB, url, direct string, also map[string][]string) *app {
+func newApp(t testing.TB, url, direct string, o Options) *app {
 	t.Helper()
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Also: also, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
-	if o.Direct, err = pgx.ParseConfig(direct); err != nil {
-		t.Fatal(err)
-	}
+	o.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
+	o.Direct = parseConfig(t, direct)
 	a := &app{t: t, tracer: New(config.ConnConfig, o),
 		pages: make(map[string]func(context.Context, io.Writer))}
 	if a.pool, err = pgxpool.NewWithConfig(t.Context(), config); err != nil {
@@ -120,7 +129,7 @@ func newApp(t testing.TB, url, direct string, also map[string][]string) *app {
 	t.Cleanup(a.pool.Close)
 	s := memstore.New(64 << 20)
 	t.Cleanup(s.Close)
-	a.cache = middleware.New(s, middleware.Options{Log: slog.New(slog.DiscardHandler)})
+	a.cache = middleware.New(s, middleware.Options{Log: discard})
 	t.Cleanup(func() { a.cache.Shutdown(context.Background()) })
 	a.Handler = a.cache.With(policy.Policy{TTL: time.Hour})(http.HandlerFunc(a.serve))
 	ctx, cancel := context.WithCancel(context.Background())

@@ -41,7 +41,7 @@ var shopTables = []string{"product", "sale", "article", "session", "line", "pric
 // Pages go when what they read has changed, by whichever statement, and when nothing else has.
 func TestPagesGoWithTheirRows(t *testing.T) {
 	url := shopDatabase(t)
-	a := newApp(t, url, url, map[string][]string{"hidden": {"product"}})
+	a := newApp(t, url, url, Options{Also: map[string][]string{"hidden": {"product"}}})
 	other := connect(t, url)
 	defer other.Close(context.Background())
 	args := func(all ...any) []any { return all }
@@ -111,7 +111,7 @@ func TestPagesGoWithTheirRows(t *testing.T) {
 // those whose context says Ignore do not.
 func TestWaysToRead(t *testing.T) {
 	url := shopDatabase(t)
-	a := newApp(t, url, url, nil)
+	a := newApp(t, url, url, Options{})
 	const byID = "SELECT name FROM product WHERE id = $1"
 	ways := map[string]func(ctx context.Context, conn *pgx.Conn) error{
 		"prepared": func(ctx context.Context, conn *pgx.Conn) error {
@@ -167,7 +167,7 @@ func TestWaysToRead(t *testing.T) {
 // not used.
 func TestPageThatIsStoredAfterTheNotification(t *testing.T) {
 	url := shopDatabase(t)
-	a := newApp(t, url, url, nil)
+	a := newApp(t, url, url, Options{})
 	late, read, goOn := true, make(chan struct{}), make(chan struct{})
 	a.pageOf("/", func(ctx context.Context, w io.Writer) {
 		a.query(ctx, w, "SELECT name FROM product WHERE id = $1", 150)

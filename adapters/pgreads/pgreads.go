@@ -17,10 +17,12 @@
 package pgreads
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/multitracer"
@@ -46,6 +48,8 @@ type Options struct {
 	Direct *pgx.ConnConfig
 	// Log gets what goes wrong; nil: slog.Default().
 	Log *slog.Logger
+
+	checkEvery, answerIn time.Duration // 0: the constants
 }
 
 // Tracer notes what is read through the connections of a configuration. It implements
@@ -72,6 +76,7 @@ var (
 // tracer that config has. Call it before you make the pool or the connection. It connects to
 // nothing.
 func New(config *pgx.ConnConfig, o Options) *Tracer {
+	o.checkEvery, o.answerIn = cmp.Or(o.checkEvery, checkEvery), cmp.Or(o.answerIn, answerIn)
 	t := &Tracer{options: o, name: o.Name, log: o.Log}
 	direct := config
 	if o.Direct != nil {

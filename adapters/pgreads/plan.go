@@ -61,7 +61,7 @@ func (c *catalog) planOf(q parsed, also map[string][]string) *plan {
 			continue
 		}
 		reads, known := c.functions[name]
-		p.unread = p.unread || reads || !known && !c.keywords[name] && !slices.Contains(soft, name)
+		p.unread = p.unread || reads || !known && !c.isKeyword(name) && !slices.Contains(soft, name)
 	}
 	for _, name := range q.words {
 		if c.attribute[name] && !slices.Contains(q.calls, name) {
@@ -87,6 +87,11 @@ func (c *catalog) planOf(q parsed, also map[string][]string) *plan {
 		p.key = c.relations[q.tables[0].name].keyIn(q.where)
 	}
 	return p
+}
+
+func (c *catalog) isKeyword(name string) bool {
+	_, is := c.keywords[name]
+	return is
 }
 
 // soft are words of SQL before a parenthesis that may be names as well.
