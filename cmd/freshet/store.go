@@ -20,11 +20,13 @@ import (
 var storeUsage = `freshet migrate, flush and health look after the store that caches share.
 
 usage: freshet migrate [--store URL] [--dry-run]   create what the store needs on its server
+       freshet migrate --dependencies TABLE,...    have tables announce their changes
        freshet flush   [--store URL]               forget all that is stored, in every process
        freshet flush   --proxy URL                 forget all that a running proxy knows
        freshet health  [--store URL]               write, read and delete a value; ask the server
 
   freshet migrate --store postgres://app@db.example/app --dry-run
+  freshet migrate --dependencies 'product,shop."Order"' --database postgres://owner@db.example/app
   freshet flush --store redis://127.0.0.1:6379/0
   freshet health --store 'memcached://10.0.0.1,10.0.0.2'
 
@@ -44,6 +46,7 @@ const proxyPrefix = "freshet-proxy:"
 type storeFlags struct {
 	choice  open.Choice
 	dryRun  bool
+	depends dependencies
 	proxy   *url.URL // nil: none
 	timeout time.Duration
 	json    bool
@@ -61,6 +64,9 @@ func newStoreFlags(command string) (*storeFlags, *flag.FlagSet) {
 	switch command {
 	case "migrate":
 		set.BoolVar(&f.dryRun, "dry-run", false, "")
+		set.Func("dependencies", "", into(&f.depends.tables, readTables))
+		set.StringVar(&f.depends.database, "database", "", "")
+		set.BoolVar(&f.depends.remove, "remove", false, "")
 	case "flush":
 		set.Func("proxy", "", into(&f.proxy, readProxy))
 	}
@@ -86,14 +92,24 @@ func runStore(
 	}
 	do := map[string]func(context.Context, *storeFlags, io.Writer) error{
 		"migrate": migrate, "flush": flush, "health": health}[command]
+	if f.depends.tables != nil {
+		do = migrateDependencies
+	}
 	if err := do(ctx, f, stdout); err != nil {
 		if asked := (badChoice{}); errors.As(err, &asked) {
 			return refuse(stderr, command, asked.error)
 		}
-		fmt.Fprintf(stderr, "freshet %s: %s: %v\n", command, f.choice, err)
-		return exitFailed
+		if f.depends.tables != nil {
+			return failWith(stderr, command, err)
+		}
+		return failWith(stderr, command, fmt.Errorf("%s: %w", f.choice, err))
 	}
 	return exitOK
+}
+
+func failWith(stderr io.Writer, command string, err error) int {
+	fmt.Fprintf(stderr, "freshet %s: %v\n", command, err)
+	return exitFailed
 }
 
 // badChoice is an error in what was asked for, rather than of the server.
@@ -110,6 +126,9 @@ func readStoreFlags(command string, args, environ []string) (*storeFlags, error)
 		}
 		return f, nil
 	}
+	if err := f.depends.check(); err != nil {
+		return nil, err
+	}
 	watch, err := f.from.open(environ)
 	if err != nil {
 		return nil, err
@@ -117,6 +136,9 @@ func readStoreFlags(command string, args, environ []string) (*storeFlags, error)
 	loaded := watch.Settings()
 	if err := applySettings(set, "commands_", loaded); err != nil {
 		return nil, err
+	}
+	if f.depends.database != "" {
+		return f, nil
 	}
 	f.choice, err = chooseStore(f.choice.URL, loaded, environ)
 	if err == nil && strings.HasPrefix(f.choice.URL, "memory:") {

@@ -58,6 +58,7 @@ func TestMigrate(t *testing.T) {
 	says(t, exitOK, "nothing to do", nil, "migrate", "--store", server.URL)
 	says(t, exitOK, "nothing to do", nil, "migrate", "--dry-run", "--store", server.URL)
 	says(t, exitOK, "postgresql is well", nil, "health", "--store", server.URL)
+	migratesDependencies(t, server.URL)
 }
 
 func TestHealth(t *testing.T) {

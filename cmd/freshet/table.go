@@ -143,6 +143,12 @@ var storeGroup = group{title: "flags", rows: append([]settings.Setting{
 			"have this machine's address"},
 	{Name: "dry-run", Default: "false", Meaning: "(migrate) say what would be done, and change " +
 		"nothing"},
+	{Name: "dependencies", Value: "TABLE,...", Meaning: "(migrate) add triggers to these tables that " +
+		"announce their changes, for the pages that read them; * is all",
+		More: "docs/dependencies.md tells what an app does with it"},
+	{Name: "database", Value: "URL", Meaning: "(migrate) the PostgreSQL that has the tables of " +
+		"--dependencies", More: "without it, the store, if that is one"},
+	{Name: "remove", Default: "false", Meaning: "(migrate) remove the triggers of --dependencies"},
 	commandsTimeout,
 	{Name: "json", Default: "false", Meaning: "print what was done or found as JSON"},
 }, sourceRows...)}
