@@ -1,7 +1,9 @@
 -- query: relations
 SELECT c.oid, n.nspname IN ('pg_catalog', 'information_schema'), c.relname::text, c.relkind::text, (
 	SELECT count(*) FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND t.tgenabled IN ('O', 'A')
-	AND t.tgname IN ('freshet_insert', 'freshet_update', 'freshet_delete', 'freshet_truncate'))
+	AND t.tgname IN ('freshet_insert', 'freshet_update', 'freshet_delete', 'freshet_truncate')), (
+	SELECT md5(string_agg(concat(a.attname, a.atttypid), ' ' ORDER BY a.attnum)) FROM pg_catalog.pg_attribute a
+	WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND n.nspname <> 'pg_catalog')
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND n.nspname !~ '^pg_(toast|temp)' ORDER BY 1
 -- query: keys

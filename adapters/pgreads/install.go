@@ -25,9 +25,9 @@ type InstallOptions struct {
 const EachTable = "*"
 
 // Install adds to tables the triggers that announce each committed change of a row to
-// [Tracer.Listen], and returns the SQL that this takes: nothing where all is there. A name is one as
-// SQL has it: product, shop.product, "My table"; a bare one is found by the search_path. Tables that
-// are partitioned, or that others inherit from, bring those along. EachTable is for all.
+// [Tracer.Listen], and returns the SQL that this takes: nothing where all is there. A name is one
+// as SQL has it: product, shop.product, "My table"; a bare one is found by the search_path. Tables
+// that are partitioned, or that others inherit from, bring those along. EachTable is for all.
 //
 // It is one transaction: all or nothing. The role owns the tables and, the first time, may create a
 // schema, freshet, for a function. A table is locked against writes for a moment; where another
@@ -114,7 +114,8 @@ var lockTimeout = "3s"
 
 const tablesSQL = `WITH RECURSIVE below (oid) AS (
 	SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-	WHERE c.oid = any($1) OR $2 AND c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+	WHERE c.oid = any($1) OR $2 AND c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_'
+		AND n.nspname <> 'information_schema'
 		AND coalesce(obj_description(c.oid, 'pg_class'), '') !~ '^Freshet'
 	UNION SELECT i.inhrelid FROM pg_inherits i JOIN below b ON i.inhparent = b.oid
 )
@@ -220,10 +221,11 @@ func (i *installer) triggers(ctx context.Context, t table) error {
 		case i.Remove:
 			continue
 		case !there:
-			steps = append(steps, fmt.Sprintf("CREATE TRIGGER %s AFTER %s ON %s%s\n\tFOR EACH STATEMENT EXECUTE FUNCTION "+
-				"freshet.changed()", trigger.name, trigger.event, t.name, trigger.referencing))
+			steps = append(steps, fmt.Sprintf("CREATE TRIGGER %s AFTER %s ON %s%s\n\t"+
+				"FOR EACH STATEMENT EXECUTE FUNCTION freshet.changed()", trigger.name, trigger.event,
+				t.name, trigger.referencing))
 			fallthrough
-		case how != "A": // also where session_replication_role is replica, as when a dump is restored
+		case how != "A": // also where session_replication_role is replica, as in a restore
 			steps = append(steps, fmt.Sprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", t.name, trigger.name))
 		}
 		for _, step := range steps {

@@ -10,7 +10,8 @@ import (
 
 // Install does what is missing, once, and takes it away again.
 func TestInstall(t *testing.T) {
-	url := database(t, `CREATE TABLE a (id int PRIMARY KEY); CREATE SCHEMA s; CREATE TABLE s."B" (id int) PARTITION BY LIST (id);
+	url := database(t, `CREATE TABLE a (id int PRIMARY KEY); CREATE SCHEMA s;
+		CREATE TABLE s."B" (id int) PARTITION BY LIST (id);
 		CREATE TABLE s.b1 PARTITION OF s."B" FOR VALUES IN (1); CREATE VIEW v AS SELECT 1;
 		CREATE TABLE ours (); COMMENT ON TABLE ours IS 'Freshet: stored responses'`)
 	count := func(what string, got []string, want int) {
@@ -46,7 +47,8 @@ func TestInstall(t *testing.T) {
 	conn := connect(t, url)
 	defer conn.Close(context.Background())
 	for name, want := range map[string]string{
-		"v": "v is no table", "c": "there is no table c", "a; DROP TABLE a": "a; DROP TABLE a", `"`: `table "`, "": "table",
+		"v": "v is no table", "c": "there is no table c", "a; DROP TABLE a": "a; DROP TABLE a",
+		`"`: `table "`, "": "table",
 	} {
 		if _, err := Install(t.Context(), conn, []string{"a", name}, InstallOptions{}); err == nil ||
 			!strings.Contains(err.Error(), want) {

@@ -32,7 +32,8 @@ func TestTextOfKeys(t *testing.T) {
 	}{
 		{"i", 42, "42"}, {"i", uint8(42), "42"}, {"i", number(42), "42"}, {"i", &i, "42"}, {"i", "042", "42"},
 		{"i", "+42", "42"}, {"i", "-0", "0"}, {"i", "42 ", "?"}, {"i", "4x", "?"}, {"i", "", "?"}, {"i", 42.0, "?"},
-		{"i", coloured(42), "?"}, {"i", nil, "?"}, {"i", (*int)(nil), "?"}, {"i", pgtype.Int8{Int64: 1, Valid: true}, "?"},
+		{"i", coloured(42), "?"}, {"i", nil, "?"}, {"i", (*int)(nil), "?"},
+		{"i", pgtype.Int8{Int64: 1, Valid: true}, "?"},
 		{"i", true, "?"}, {"i", []int{1}, "?"},
 		{"t", "a", "a"}, {"t", "", ""}, {"t", &s, "a"}, {"t", slug("a"), "a"}, {"t", folded("a"), "?"}, {"t", 42, "?"},
 		{"t", []byte("a"), "?"}, {"t", pgtype.Text{String: "a", Valid: true}, "?"},

@@ -2,11 +2,14 @@ package pgreads
 
 import (
 	"context"
+	"io"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/freshet-go/freshet/internal/testserver"
+	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/policy"
 )
 
 // A listener that has lost the database has missed what changed meanwhile: all that was read there
@@ -19,6 +22,9 @@ func TestListenerThatWasCutOff(t *testing.T) {
 	a.page("/", "SELECT name FROM product WHERE id = $1", 160)
 	a.page("/other", "SELECT name FROM product WHERE id = $1", 161)
 	a.stored("/", "/other")
+	a.pageOf("/elsewhere", func(ctx context.Context, w io.Writer) { // as another process has stored it
+		middleware.FromContext(ctx).Tag(policy.DatabaseTag(a.tracer.name))
+	})
 
 	proxy.Refuse()
 	eventually(t, "the loss is noticed", func() bool { return !a.tracer.touch.Load() })
@@ -30,8 +36,9 @@ func TestListenerThatWasCutOff(t *testing.T) {
 	if _, hit := a.get("/"); hit {
 		t.Error("a page was stored while nobody heard of changes")
 	}
+	a.stored("/elsewhere")
 	proxy.Pass()
-	eventually(t, "the listener is back", a.tracer.touch.Load)
+	eventually(t, "what was stored meanwhile goes", func() bool { _, hit := a.get("/elsewhere"); return !hit })
 	a.stored("/")
 	before := a.runs.Load()
 	a.get("/other")
@@ -76,7 +83,8 @@ func TestCatalogThatChanges(t *testing.T) {
 	goes("/policy", "INSERT INTO secret VALUES (2)")
 	goes("/view", "UPDATE one SET a = 2")
 
-	run(t, url, "ALTER TABLE one RENAME TO first; ALTER TABLE first RENAME id TO key; CREATE OR REPLACE VIEW v AS SELECT a FROM two")
+	run(t, url, `ALTER TABLE one RENAME TO first; ALTER TABLE first RENAME id TO key;
+		CREATE OR REPLACE VIEW v AS SELECT a FROM two`)
 	a.page("/renamed", "SELECT a FROM first WHERE key = $1", 1)
 	goes("/renamed", "UPDATE first SET a = 3 WHERE key = 1") // which is in no catalog yet
 	install(t, url, InstallOptions{}, "two")                 // has it read
@@ -89,6 +97,8 @@ func TestCatalogThatChanges(t *testing.T) {
 	if _, hit := a.get("/renamed"); !hit {
 		t.Error("a row of the renamed table went with another one")
 	}
+	run(t, url, "ALTER TABLE first ADD b int DEFAULT 7")
+	goes("/renamed", `NOTIFY freshet_changes, '{"reload": true}'`)
 }
 
 // What comes to the channel and is no word of the trigger's means that anything may have changed.

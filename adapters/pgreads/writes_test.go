@@ -25,7 +25,8 @@ func TestRandomWrites(t *testing.T) {
 	if os.Getenv("FRESHET_TEST_SOAK") != "" {
 		writes = 10_000
 	}
-	w := &writer{t: t, app: a, random: rand.New(rand.NewPCG(seed, 0)), others: []*pgx.Conn{connect(t, url), connect(t, url)}}
+	w := &writer{t: t, app: a, random: rand.New(rand.NewPCG(seed, 0)),
+		others: []*pgx.Conn{connect(t, url), connect(t, url)}}
 	t.Log("seed", seed)
 	for _, conn := range w.others {
 		defer conn.Close(context.Background())
@@ -141,7 +142,8 @@ func (w *writer) change() (sql string, rows []string) {
 			w.ifThere(i)
 	case 3:
 		return fmt.Sprintf(`BEGIN; INSERT INTO item VALUES (%d) ON CONFLICT DO NOTHING; SAVEPOINT s;
-			DELETE FROM item; ROLLBACK TO s; UPDATE item SET version = version + 1 WHERE id = %[1]d; COMMIT`, i), rows[:1]
+			DELETE FROM item; ROLLBACK TO s; UPDATE item SET version = version + 1 WHERE id = %[1]d; COMMIT`,
+			i), rows[:1]
 	case 4:
 		return "TRUNCATE part", w.all("part:", 4)
 	}
