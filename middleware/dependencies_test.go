@@ -13,6 +13,7 @@ import (
 
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store/memstore"
 )
 
 // What a handler reads makes its page unusable when it changes, and nothing else does: whichever
@@ -189,4 +190,25 @@ func TestRowThatChangesMeanwhile(t *testing.T) {
 		want(t, "runs", o.runs.Load(), int64(2))
 		status(t, get(page, "/"), "; hit")
 	})
+}
+
+func ExampleReads() {
+	pages := memstore.New(64 << 20)
+	defer pages.Close()
+	cache := middleware.New(pages, middleware.Options{})
+	page := cache.With(policy.Policy{TTL: time.Hour})(http.HandlerFunc(
+		func(w http.ResponseWriter, r *http.Request) {
+			middleware.Reads(r.Context(), "product", 42)
+			io.WriteString(w, "the page of product 42")
+		}))
+	ask := func() { fmt.Println(get(page, "/").Header.Get("Cache-Status")) }
+	ask()
+	cache.InvalidateRow(context.Background(), "product", 43)
+	ask()
+	cache.InvalidateRow(context.Background(), "product", 42)
+	ask()
+	// Output:
+	// Freshet; fwd=uri-miss; fwd-status=200; stored
+	// Freshet; hit; ttl=3599
+	// Freshet; fwd=uri-miss; fwd-status=200; stored
 }

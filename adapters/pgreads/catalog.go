@@ -40,10 +40,13 @@ type keyColumn struct {
 }
 
 // runsText are functions of PostgreSQL's that read the tables which a text names.
-var runsText = []string{"query_to_xml", "query_to_xmlschema", "query_to_xml_and_xmlschema", "table_to_xml",
+var runsText = []string{
+	"query_to_xml", "query_to_xmlschema", "query_to_xml_and_xmlschema", "table_to_xml",
 	"table_to_xmlschema", "table_to_xml_and_xmlschema", "schema_to_xml", "schema_to_xmlschema",
-	"schema_to_xml_and_xmlschema", "database_to_xml", "database_to_xmlschema", "database_to_xml_and_xmlschema",
-	"cursor_to_xml", "cursor_to_xmlschema", "ts_stat", "ts_rewrite"}
+	"schema_to_xml_and_xmlschema", "database_to_xml", "database_to_xmlschema",
+	"database_to_xml_and_xmlschema", "cursor_to_xml", "cursor_to_xmlschema", "ts_stat",
+	"ts_rewrite",
+}
 
 //go:embed catalog.sql
 var catalogSQL string
@@ -69,20 +72,23 @@ type storedRelation struct {
 const announcing = 4
 
 func readCatalog(ctx context.Context, conn *pgx.Conn) (*catalog, error) {
-	c := &catalog{relations: make(map[string]*relation), functions: make(map[string]bool),
-		attribute: make(map[string]bool), keywords: make(map[string]bool), plans: make(map[string]*plan)}
+	c := &catalog{
+		relations: make(map[string]*relation), functions: make(map[string]bool),
+		attribute: make(map[string]bool), keywords: make(map[string]bool),
+		plans: make(map[string]*plan),
+	}
 	s := stored{make(map[uint32]*storedRelation), make(map[uint32]bool)}
 	sum := sha256.New()
-	err := pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly},
-		func(tx pgx.Tx) error {
-			for _, part := range strings.Split(catalogSQL, "-- query: ")[1:] {
-				what, query, _ := strings.Cut(part, "\n")
-				if err := readRows(ctx, tx, query, sum, s.row(c, what)); err != nil {
-					return fmt.Errorf("read %s: %w", what, err)
-				}
+	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	err := pgx.BeginTxFunc(ctx, conn, options, func(tx pgx.Tx) error {
+		for _, part := range strings.Split(catalogSQL, "-- query: ")[1:] {
+			what, query, _ := strings.Cut(part, "\n")
+			if err := readRows(ctx, tx, query, sum, s.row(c, what)); err != nil {
+				return fmt.Errorf("read %s: %w", what, err)
 			}
-			return nil
-		})
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +100,9 @@ func readCatalog(ctx context.Context, conn *pgx.Conn) (*catalog, error) {
 	return c, nil
 }
 
-func readRows(ctx context.Context, tx pgx.Tx, query string, sum hash.Hash, take func(row []any)) error {
+func readRows(
+	ctx context.Context, tx pgx.Tx, query string, sum hash.Hash, take func(row []any),
+) error {
 	rows, err := tx.Query(ctx, query)
 	if err != nil {
 		return err
@@ -122,7 +130,8 @@ func (s *stored) row(c *catalog, what string) func(row []any) {
 	switch what {
 	case "relations":
 		return func(row []any) {
-			s.relations[row[0].(uint32)] = &storedRelation{system: row[1].(bool), name: row[2].(string),
+			s.relations[row[0].(uint32)] = &storedRelation{system: row[1].(bool),
+				name: row[2].(string),
 				kind: row[3].(string), triggers: int(row[4].(int64))}
 		}
 	case "keys":
@@ -259,5 +268,7 @@ func (s *stored) allAnnounced(oid uint32) bool {
 }
 
 func (s *stored) sameKeys(family []*storedRelation, key []keyColumn) bool {
-	return !slices.ContainsFunc(family, func(r *storedRelation) bool { return !slices.Equal(r.key, key) })
+	return !slices.ContainsFunc(family, func(r *storedRelation) bool {
+		return !slices.Equal(r.key, key)
+	})
 }

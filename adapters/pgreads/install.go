@@ -35,7 +35,9 @@ const EachTable = "*"
 // or less by one statement is announced by row, one of more rows by table.
 //
 // Run it again when partitions were attached.
-func Install(ctx context.Context, conn *pgx.Conn, tables []string, o InstallOptions) (done []string, err error) {
+func Install(
+	ctx context.Context, conn *pgx.Conn, tables []string, o InstallOptions,
+) (done []string, err error) {
 	i := installer{InstallOptions: o}
 	tx := pgx.TxOptions{}
 	if o.DryRun {
@@ -72,8 +74,9 @@ func (i *installer) do(ctx context.Context, sql string) error {
 
 func (i *installer) install(ctx context.Context, tables []string) error {
 	if !i.DryRun {
-		if _, err := i.tx.Exec(ctx, `SELECT set_config('lock_timeout', $1, true),
-			pg_advisory_xact_lock(hashtextextended('~freshet~dependencies~', 0))`, lockTimeout); err != nil {
+		_, err := i.tx.Exec(ctx, `SELECT set_config('lock_timeout', $1, true),
+			pg_advisory_xact_lock(hashtextextended('~freshet~dependencies~', 0))`, lockTimeout)
+		if err != nil {
 			return err
 		}
 	}
@@ -119,7 +122,8 @@ const tablesSQL = `WITH RECURSIVE below (oid) AS (
 		AND coalesce(obj_description(c.oid, 'pg_class'), '') !~ '^Freshet'
 	UNION SELECT i.inhrelid FROM pg_inherits i JOIN below b ON i.inhparent = b.oid
 )
-SELECT c.oid, format('%I.%I', n.nspname, c.relname), c.relkind::text FROM below b JOIN pg_class c ON c.oid = b.oid
+SELECT c.oid, format('%I.%I', n.nspname, c.relname), c.relkind::text
+FROM below b JOIN pg_class c ON c.oid = b.oid
 JOIN pg_namespace n ON n.oid = c.relnamespace ORDER BY 2`
 
 func (i *installer) tables(ctx context.Context, names []string) (all []table, err error) {
@@ -133,8 +137,8 @@ func (i *installer) tables(ctx context.Context, names []string) (all []table, er
 			return nil, fmt.Errorf("table %s: %w", name, err)
 		}
 		if oid == nil {
-			return nil, fmt.Errorf("there is no table %s: name it as SQL does, with its schema if that is "+
-				"not in the search_path", name)
+			return nil, fmt.Errorf("there is no table %s: name it as SQL does, with its schema if "+
+				"that is not in the search_path", name)
 		}
 		oids = append(oids, *oid)
 	}
@@ -148,8 +152,9 @@ func (i *installer) tables(ctx context.Context, names []string) (all []table, er
 	})
 	for _, t := range all {
 		if t.kind != "r" && t.kind != "p" && slices.Contains(oids, t.oid) {
-			return nil, fmt.Errorf("%s is no table, so that no trigger hears of its changes: name the tables that "+
-				"a view reads; after the refresh of a materialized view call Cache.InvalidateTable", t.name)
+			return nil, fmt.Errorf("%s is no table, so that no trigger hears of its changes: name "+
+				"the tables that a view reads; after the refresh of a materialized view call "+
+				"Cache.InvalidateTable", t.name)
 		}
 	}
 	return slices.DeleteFunc(all, func(t table) bool { return t.kind != "r" && t.kind != "p" }), err
@@ -159,8 +164,9 @@ func (i *installer) tables(ctx context.Context, names []string) (all []table, er
 func (i *installer) function(ctx context.Context) error {
 	var schema bool
 	var source *string
-	err := i.tx.QueryRow(ctx, `SELECT to_regnamespace('freshet') IS NOT NULL, (SELECT p.prosrc FROM pg_proc p
-		WHERE p.oid = to_regprocedure('freshet.changed()'))`).Scan(&schema, &source)
+	err := i.tx.QueryRow(ctx, `SELECT to_regnamespace('freshet') IS NOT NULL,
+		(SELECT p.prosrc FROM pg_proc p WHERE p.oid = to_regprocedure('freshet.changed()'))`).
+		Scan(&schema, &source)
 	if err != nil {
 		return err
 	}
@@ -179,7 +185,8 @@ func (i *installer) function(ctx context.Context) error {
 
 func (i *installer) removeFunction(ctx context.Context) error {
 	var there, used bool
-	err := i.tx.QueryRow(ctx, `SELECT f.oid IS NOT NULL, EXISTS (SELECT FROM pg_trigger t WHERE t.tgfoid = f.oid)
+	err := i.tx.QueryRow(ctx, `SELECT f.oid IS NOT NULL,
+		EXISTS (SELECT FROM pg_trigger t WHERE t.tgfoid = f.oid)
 		FROM (SELECT to_regprocedure('freshet.changed()')::oid) f (oid)`).Scan(&there, &used)
 	if err != nil || !there || used {
 		return err // or would be, in a dry run
@@ -200,8 +207,8 @@ var triggers = []struct{ name, event, referencing string }{
 
 func (i *installer) triggers(ctx context.Context, t table) error {
 	enabled := make(map[string]string)
-	rows, err := i.tx.Query(ctx, `SELECT tgname::text, tgenabled::text FROM pg_trigger WHERE tgrelid = $1
-		AND NOT tgisinternal AND tgname LIKE 'freshet\_%'`, t.oid)
+	rows, err := i.tx.Query(ctx, `SELECT tgname::text, tgenabled::text FROM pg_trigger
+		WHERE tgrelid = $1 AND NOT tgisinternal AND tgname LIKE 'freshet\_%'`, t.oid)
 	if err != nil {
 		return err
 	}
@@ -222,11 +229,12 @@ func (i *installer) triggers(ctx context.Context, t table) error {
 			continue
 		case !there:
 			steps = append(steps, fmt.Sprintf("CREATE TRIGGER %s AFTER %s ON %s%s\n\t"+
-				"FOR EACH STATEMENT EXECUTE FUNCTION freshet.changed()", trigger.name, trigger.event,
-				t.name, trigger.referencing))
+				"FOR EACH STATEMENT EXECUTE FUNCTION freshet.changed()", trigger.name,
+				trigger.event, t.name, trigger.referencing))
 			fallthrough
 		case how != "A": // also where session_replication_role is replica, as in a restore
-			steps = append(steps, fmt.Sprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", t.name, trigger.name))
+			steps = append(steps, fmt.Sprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", t.name,
+				trigger.name))
 		}
 		for _, step := range steps {
 			if err := i.do(ctx, step); err != nil {

@@ -68,7 +68,9 @@ func elements(list any) (all []any) {
 }
 
 // methods reports whether a type has methods, by which pgx may send it as something else.
-func methods(t reflect.Type) bool { return t.NumMethod() > 0 || reflect.PointerTo(t).NumMethod() > 0 }
+func methods(t reflect.Type) bool {
+	return t.NumMethod() > 0 || reflect.PointerTo(t).NumMethod() > 0
+}
 
 // textOf returns the text that PostgreSQL has for a value in a column of a kind.
 func textOf(kind string, value any) (text string, ok bool) {
@@ -80,7 +82,8 @@ func textOf(kind string, value any) (text string, ok bool) {
 		v = v.Elem()
 	}
 	switch k := v.Kind(); {
-	case kind == "u" && k == reflect.Array && v.Len() == 16 && v.Type().Elem().Kind() == reflect.Uint8:
+	case kind == "u" && k == reflect.Array && v.Len() == 16 &&
+		v.Type().Elem().Kind() == reflect.Uint8:
 		return uuidOf(v)
 	case !v.IsValid() || methods(v.Type()):
 		return "", false
@@ -104,7 +107,8 @@ func uuidOf(v reflect.Value) (text string, ok bool) {
 	var u pgtype.UUID
 	reflect.Copy(reflect.ValueOf(&u.Bytes).Elem(), v)
 	u.Valid = true
-	if s, isStringer := v.Interface().(fmt.Stringer); isStringer && !strings.EqualFold(s.String(), u.String()) {
+	s, isStringer := v.Interface().(fmt.Stringer)
+	if isStringer && !strings.EqualFold(s.String(), u.String()) {
 		return "", false
 	}
 	return u.String(), true

@@ -60,8 +60,8 @@ func (t *Tracer) Listen(ctx context.Context, caches ...*middleware.Cache) {
 			q.add(true, policy.DatabaseTag(t.name))
 			pause = minPause
 		}
-		t.log.Warn("freshet: changes in the database are not heard; what was read there is stale until they "+
-			"are", "database", t.name, "error", err, "again_in", pause)
+		t.log.Warn("freshet: changes in the database are not heard; what was read there is stale "+
+			"until they are", "database", t.name, "error", err, "again_in", pause)
 		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
@@ -159,8 +159,9 @@ type change struct {
 func (t *Tracer) changed(payload string) (tags []string, reload bool) {
 	var c change
 	if err := json.Unmarshal([]byte(payload), &c); err != nil || len(c.Tables) == 0 && !c.Reload {
-		t.log.Warn("freshet: a notification that cannot be read: all that was read from the database is "+
-			"invalidated", "database", t.name, "channel", channel, "payload", fmt.Sprintf("%.100q", payload))
+		t.log.Warn("freshet: a notification that cannot be read: all that was read from the "+
+			"database is invalidated", "database", t.name, "channel", channel, "payload",
+			fmt.Sprintf("%.100q", payload))
 		return []string{policy.DatabaseTag(t.name)}, false
 	}
 	if len(c.Tables) > 0 {
@@ -235,8 +236,8 @@ func (t *Tracer) invalidate(ctx context.Context, q *queue, caches []*middleware.
 		}
 		for _, cache := range caches {
 			if _, err := cache.Invalidate(context.WithoutCancel(ctx), marks...); err != nil {
-				t.log.Warn("freshet: a change in the database was not invalidated everywhere", "database",
-					t.name, "error", err)
+				t.log.Warn("freshet: a change in the database was not invalidated everywhere",
+					"database", t.name, "error", err)
 			}
 		}
 	}

@@ -263,5 +263,7 @@ func (p *parser) table(i int) int {
 }
 
 func (p *parser) isWith(name string) bool {
-	return slices.ContainsFunc(p.frames, func(f frame) bool { return slices.Contains(f.ctes, name) })
+	return slices.ContainsFunc(p.frames, func(f frame) bool {
+		return slices.Contains(f.ctes, name)
+	})
 }

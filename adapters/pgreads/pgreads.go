@@ -101,7 +101,9 @@ func New(config *pgx.ConnConfig, o Options) *Tracer {
 type ignoredKey struct{}
 
 // Ignore returns a context for statements that no response depends on: a counter of visits, say.
-func Ignore(ctx context.Context) context.Context { return context.WithValue(ctx, ignoredKey{}, true) }
+func Ignore(ctx context.Context) context.Context {
+	return context.WithValue(ctx, ignoredKey{}, true)
+}
 
 // TraceQueryStart notes what Query, QueryRow or Exec reads.
 func (t *Tracer) TraceQueryStart(
@@ -225,10 +227,10 @@ func rewritten(
 func (t *Tracer) warn(silent []string) {
 	for _, table := range silent {
 		if _, before := t.warned.LoadOrStore(table, true); !before {
-			t.log.Warn("freshet: a page reads what no trigger announces the changes of, so that it is "+
-				"stored until its lifetime ends: run freshet migrate --dependencies for a table; after the "+
-				"refresh of a materialized view, and for what is no table of this server, call "+
-				"InvalidateTable", "database", t.name, "table", table)
+			t.log.Warn("freshet: a page reads what no trigger announces the changes of, so that "+
+				"it is stored until its lifetime ends: run freshet migrate --dependencies for a "+
+				"table; after the refresh of a materialized view, and for what is no table of "+
+				"this server, call InvalidateTable", "database", t.name, "table", table)
 		}
 	}
 }

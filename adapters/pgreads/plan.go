@@ -95,8 +95,8 @@ func (c *catalog) isKeyword(name string) bool {
 }
 
 // soft are words of SQL before a parenthesis that may be names as well.
-var soft = []string{"by", "conflict", "cube", "filter", "materialized", "over", "rollup", "sets", "set", "update",
-	"include", "key"}
+var soft = []string{"by", "conflict", "cube", "filter", "materialized", "over", "rollup", "sets",
+	"set", "update", "include", "key"}
 
 // reads notes that a table or view is read, and reports whether it is known what that is.
 func (c *catalog) reads(p *plan, name string) bool {
@@ -143,6 +143,7 @@ var casts = map[string][]string{
 
 func (c keyColumn) takes(values []value) bool {
 	return c.kind != "" && !slices.ContainsFunc(values, func(v value) bool {
-		return v.cast != "" && !slices.Contains(casts[c.kind], v.cast) || v.param == 0 && c.kind != "i"
+		return v.cast != "" && !slices.Contains(casts[c.kind], v.cast) ||
+			v.param == 0 && c.kind != "i"
 	})
 }

@@ -31,8 +31,8 @@ func readTables(text string) (tables []string, err error) {
 		case i == len(text) || text[i] == ',' && !quoted:
 			name := strings.TrimSpace(text[begin:i])
 			if begin = i + 1; name == "" {
-				return nil, errors.New("the name of a table is empty: allowed are names as SQL has them, with " +
-					`commas between (product,shop."Order"), or * for all`)
+				return nil, errors.New("the name of a table is empty: allowed are names as SQL " +
+					`has them, with commas between (product,shop."Order"), or * for all`)
 			}
 			tables = append(tables, name)
 		}
@@ -46,8 +46,8 @@ func (d *dependencies) check() error {
 	case d.tables != nil:
 		return nil
 	case d.database != "":
-		return errors.New("--database is where the tables of --dependencies are: name those, or, for the " +
-			"cache's own tables, the store with --store URL")
+		return errors.New("--database is where the tables of --dependencies are: name those, or, " +
+			"for the cache's own tables, the store with --store URL")
 	case d.remove:
 		return errors.New("--remove goes with --dependencies, which names the tables")
 	}
@@ -61,8 +61,8 @@ func (d *dependencies) conn(store open.Choice) (conn, called string, err error) 
 		url, called = store.URL, store.String()
 	}
 	if !strings.HasPrefix(url, "postgres://") && !strings.HasPrefix(url, "postgresql://") {
-		return "", "", fmt.Errorf("%s is no PostgreSQL, whose tables --dependencies are for: name the app's "+
-			"database with --database postgres://…", called)
+		return "", "", fmt.Errorf("%s is no PostgreSQL, whose tables --dependencies are for: name "+
+			"the app's database with --database postgres://…", called)
 	}
 	c, err := pgstore.ParseURL(url)
 	return c.Conn, called, err
