@@ -68,7 +68,7 @@ type Policy struct {
 	// for, say. It is called before the handler runs. Default: none.
 	TagsOf func(*http.Request) []string
 	// TagFields lists the response fields in which handlers name tags: Cache-Tag and Edge-Cache-Tag
-	// with commas between them, Surrogate-Key and Xkey with spaces, fields of other names with
+	// with commas between them, Surrogate-Key with spaces, Xkey and fields of other names with
 	// either. A tag counts as it is written, in its case. Of the tags of one response 64 count, of
 	// at most 256 bytes each; the log says once that there were others. Default: these four. An
 	// empty, non-nil list: none.

@@ -9,12 +9,12 @@ import (
 type Separator byte
 
 const (
-	// SeparatedByEither is a field of which no consumer is known: spaces and commas both stand
-	// between tags, and a space is written.
+	// SeparatedByEither is Xkey, as Varnish's vmod_xkey reads it, or a field of which no consumer is
+	// known: spaces and commas both stand between tags, and a space is written.
 	SeparatedByEither Separator = iota
 	// SeparatedByComma is Cache-Tag, as Cloudflare reads it, or Edge-Cache-Tag, as Akamai does.
 	SeparatedByComma
-	// SeparatedBySpace is Surrogate-Key, as Fastly reads it, or Xkey, as Varnish's vmod_xkey does.
+	// SeparatedBySpace is Surrogate-Key, as Fastly reads it.
 	SeparatedBySpace
 )
 
@@ -23,7 +23,7 @@ func SeparatorOf(field string) Separator {
 	switch http.CanonicalHeaderKey(field) {
 	case "Cache-Tag", "Edge-Cache-Tag":
 		return SeparatedByComma
-	case "Surrogate-Key", "Xkey":
+	case "Surrogate-Key":
 		return SeparatedBySpace
 	}
 	return SeparatedByEither
@@ -32,11 +32,15 @@ func SeparatorOf(field string) Separator {
 // SentTag returns a tag as a response field of [Policy.SendTags] names it, and as a cache in front
 // that goes by the field has to be told of its purge. Most tags are sent as they are. Spaces and
 // other bytes that are not visible ASCII, "%" and, but for fields with spaces between tags, commas
-// are percent-encoded, so that no two tags become one.
+// are percent-encoded, so that no two tags become one; in Edge-Cache-Tag all that Akamai does not
+// allow in a tag, a colon for one. Cloudflare and CloudFront do not tell the case of letters apart:
+// there, purging a tag takes along what has it in another case.
 func SentTag(field, tag string) string {
 	commas := SeparatorOf(field) != SeparatedBySpace
+	akamai := http.CanonicalHeaderKey(field) == "Edge-Cache-Tag"
 	encoded := func(c byte) bool {
-		return c <= ' ' || c >= 0x7f || c == '%' || commas && c == ','
+		return c <= ' ' || c >= 0x7f || c == '%' || commas && c == ',' ||
+			akamai && strings.IndexByte(`"&()*:;<=>?@[\]{}`, c) >= 0
 	}
 	var b strings.Builder
 	for i := range len(tag) {

@@ -24,6 +24,7 @@ func TestTags(t *testing.T) {
 		"case":             {nil, http.Header{"Cache-Tag": {"A,a"}}, []string{"A", "a"}, 0},
 		"two fields":       {nil, http.Header{"Cache-Tag": {"a"}, "Xkey": {"a a"}}, []string{"a"}, 0},
 		"other fields":     {nil, http.Header{"Tags": {"a"}}, nil, 0},
+		"commas in Xkey":   {nil, http.Header{"Xkey": {"a, b,c d"}}, []string{"a", "b", "c", "d"}, 0},
 		"a field by name":  {[]string{"X-Tags"}, http.Header{"X-Tags": {"a, b"}, "Xkey": {"c"}}, []string{"a", "b"}, 0},
 		"none":             {[]string{}, http.Header{"Xkey": {"c"}}, nil, 0},
 		"a long one":       {nil, http.Header{"Xkey": {"a " + strings.Repeat("x", 257) + " b"}}, []string{"a", "b"}, 1},
@@ -48,13 +49,13 @@ func numbered(name string, n int) (all []string) {
 }
 
 func TestSendTags(t *testing.T) {
-	tags := []string{"a", "b c", "d,e", "f%2Cg", "ü"}
+	tags := []string{"a", "b c", "d,e", "f%2Cg", "ü", "h:1"}
 	for field, want := range map[string]string{
-		"Surrogate-Key":  "a b%20c d,e f%252Cg %C3%BC",
-		"xkey":           "a b%20c d,e f%252Cg %C3%BC",
-		"Cache-Tag":      "a,b%20c,d%2Ce,f%252Cg,%C3%BC",
-		"Edge-Cache-Tag": "a,b%20c,d%2Ce,f%252Cg,%C3%BC",
-		"X-Tags":         "a b%20c d%2Ce f%252Cg %C3%BC",
+		"Surrogate-Key":  "a b%20c d,e f%252Cg %C3%BC h:1",
+		"xkey":           "a b%20c d%2Ce f%252Cg %C3%BC h:1", // vmod_xkey cuts at commas, too
+		"Cache-Tag":      "a,b%20c,d%2Ce,f%252Cg,%C3%BC,h:1",
+		"Edge-Cache-Tag": "a,b%20c,d%2Ce,f%252Cg,%C3%BC,h%3A1", // Akamai allows no colon
+		"X-Tags":         "a b%20c d%2Ce f%252Cg %C3%BC h:1",
 	} {
 		h := http.Header{"surrogate-key": {"old"}, "Cache-Tag": {"old"}, "X-Tags": {"old"}, "Etag": {"x"}}
 		p := &policy.Policy{SendTags: []string{field}}
