@@ -57,6 +57,8 @@ type (
 	Receipt = middleware.Receipt
 	// BehindError is the error of Receipt.Wait when its context ended first.
 	BehindError = middleware.BehindError
+	// Invalidation is what was invalidated, as Options.OnInvalidate gets it.
+	Invalidation = middleware.Invalidation
 )
 
 // Soft has an invalidation make entries stale, in the place of unusable: cache.InvalidateTag(ctx,

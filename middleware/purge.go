@@ -168,10 +168,12 @@ func (c *Cache) append(
 		}
 	}
 	number, err := c.journal.Append(ctx, marks)
+	r := c.receipt(number, err)
+	r.ahead = c.tellInFront(ctx, marks, err)
 	if err != nil {
-		return c.receipt(number, err), fmt.Errorf("freshet: %s: %w", verb, err)
+		return r, fmt.Errorf("freshet: %s: %w", verb, err)
 	}
-	return c.receipt(number, nil), nil
+	return r, nil
 }
 
 var defaultPort = map[string]string{"http": "80", "https": "443"}

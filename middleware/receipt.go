@@ -22,6 +22,8 @@ type Receipt struct {
 
 	of   *follower.Follower
 	held uint64 // of a Number of 0: how many marks the journal had not taken by then
+
+	ahead *ahead // see WaitInFront
 }
 
 // Wait returns nil once every live process that uses the journal has applied the invalidation, so

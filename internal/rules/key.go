@@ -132,6 +132,11 @@ func (q *Request) replaceKey(r *http.Request, p *policy.Policy) policy.Reason {
 	return ""
 }
 
+// IsReplaced reports whether a tag stands for what a Key.Replace has made.
+func IsReplaced(tag string) bool {
+	return strings.HasPrefix(tag, keyMethod+"http=") || strings.HasPrefix(tag, keyMethod+"https=")
+}
+
 func (q *Request) appendMount(b []byte) []byte {
 	if q.Mount == "" {
 		return b
