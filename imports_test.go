@@ -150,6 +150,15 @@ var rooms = []room{
 		reason: "what counts requests knows their events, and none of those who export the counts",
 	},
 	{
+		pattern: "adapters/cdn/internal/*", ours: []string{"adapters/cdn"},
+		reason: "what targets have in common knows package cdn, and none of them",
+	},
+	{
+		pattern: "adapters/cdn/*", ours: []string{"adapters/cdn", "adapters/cdn/internal/*", "policy"},
+		reason: "a target is one cache in front, called by plain HTTP: no vendor's client, no " +
+			"other adapter but package cdn, and nothing of the engine",
+	},
+	{
 		pattern: "adapters/...",
 		ours: []string{"store", "store/*", "policy", "settings", "metrics", "explain",
 			"middleware", "middleware/*"}, vendors: 1,
@@ -509,6 +518,11 @@ func TestBrokenImportRulesAreSeen(t *testing.T) {
 		{"freshettest", module + "/middleware", "users import freshettest"},
 		{"adapters/echocache", module + "/middleware github.com/labstack/echo/v4", ""},
 		{"adapters/cdn/fastly", module + "/adapters/echocache", "no other adapter"},
+		{"adapters/cdn/fastly", module + "/adapters/cdn " + module + "/adapters/cdn/internal/call",
+			""},
+		{"adapters/cdn/fastly", module + "/adapters/cdn/varnish", "no other adapter"},
+		{"adapters/cdn/internal/call", module + "/adapters/cdn/varnish", "none of them"},
+		{"adapters/cdn/fastly", "github.com/redis/go-redis/v9", "no vendor's client"},
 		{"adapters/echocache", "github.com/labstack/echo/v4 github.com/redis/go-redis/v9",
 			"one vendor"},
 		{"cmd/freshet", module + "/adapters/echocache github.com/redis/go-redis/v9", ""},

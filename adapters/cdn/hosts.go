@@ -1,0 +1,70 @@
+package cdn
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// ErrForeignHost is the error of a purge that names a URL of a host that is not ours: nothing of
+// the purge was taken. errors.Is finds it.
+var ErrForeignHost = errors.New("the host is none of Options.Hosts")
+
+// hosts maps the app's hosts to public origins.
+type hosts struct {
+	origins map[string][]string // an empty list: the host itself
+	others  []string            // of "*"; nil: unknown hosts are foreign
+	any     bool                // there is a "*"
+}
+
+func readHosts(given map[string][]string) (hosts, error) {
+	h := hosts{origins: map[string][]string{}}
+	if len(given) == 0 {
+		return h, errors.New("cdn: New: Options.Hosts is empty: map the host of the app, or \"*\", " +
+			"to the origin that clients ask, such as https://www.example.com")
+	}
+	for host, origins := range given {
+		var public []string
+		for _, raw := range origins {
+			u, err := readURL(raw)
+			if err != nil {
+				return h, fmt.Errorf("cdn: New: Options.Hosts[%q]: %w", host, err)
+			}
+			if target(u) != "/" || u.Fragment != "" {
+				return h, fmt.Errorf("cdn: New: Options.Hosts[%q]: %q is more than an origin: "+
+					"write scheme and host alone, such as https://www.example.com", host,
+					withoutQuery(raw))
+			}
+			public = append(public, u.Scheme+"://"+u.Host)
+			if _, given := h.origins[u.Host]; !given {
+				h.origins[u.Host] = nil
+			}
+		}
+		if host == "*" {
+			h.others, h.any = public, true
+			continue
+		}
+		if host == "" || strings.ContainsFunc(host, notOfHost) {
+			return h, fmt.Errorf("cdn: New: Options.Hosts has the host %q: write one as clients "+
+				"send it, such as app.internal:8080, or \"*\"", host)
+		}
+		h.origins[canonicalHost("http", canonicalHost("https", host))] = public
+	}
+	return h, nil
+}
+
+// of returns the public origins that stand for that of u.
+func (h hosts) of(u *url.URL) ([]string, error) {
+	public, known := h.origins[u.Host]
+	if !known {
+		if !h.any {
+			return nil, fmt.Errorf("%w: %q", ErrForeignHost, u.Host)
+		}
+		public = h.others
+	}
+	if len(public) == 0 {
+		return []string{u.Scheme + "://" + u.Host}, nil
+	}
+	return public, nil
+}

@@ -1,0 +1,298 @@
+package cdn
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// keeper keeps in the store what this process owes, one record for each purge and target, under
+// keys of this process's own:
+//
+//	freshet-cdn:owed.<process>.<target>.<number>
+//
+// so that nobody else writes them while the process lives. That it lives it notes under
+//
+//	freshet-cdn:alive.<process>
+//
+// for Takeover at a time. Who finds records of a process that does not live any more takes the
+// lease "adopt.<process>" and makes them its own.
+type keeper struct {
+	out    *Outbox
+	store  store.Backend
+	lister store.Lister
+	locker store.Locker
+	node   string
+
+	strange map[string]bool // names of targets that are not ours and that the log has
+	failing bool            // the log has that the store fails
+}
+
+func newKeeper(b *Outbox) (*keeper, error) {
+	k := &keeper{out: b, store: b.options.Store, strange: map[string]bool{}}
+	var lists, locks bool
+	k.lister, lists = store.As[store.Lister](k.store)
+	k.locker, locks = store.As[store.Locker](k.store)
+	if !lists || !locks {
+		return nil, fmt.Errorf("cdn: New: Options.Store is a %T, which cannot list keys and give "+
+			"out leases (store.Lister, store.Locker): take a backend that can, as those of files, "+
+			"Redis and PostgreSQL, or none, to keep what is owed in memory", k.store)
+	}
+	node := make([]byte, 8)
+	rand.Read(node)
+	k.node = hex.EncodeToString(node)
+	return k, nil
+}
+
+func (k *keeper) prefix() string { return k.out.options.Prefix + "owed." }
+
+func (k *keeper) key(lane string, number uint64) string {
+	return fmt.Sprintf("%s%s.%s.%016x", k.prefix(), k.node, lane, number)
+}
+
+func (k *keeper) alive(node string) string { return k.out.options.Prefix + "alive." + node }
+
+// parts returns what a key says, or false for one of somebody else's.
+func (k *keeper) parts(key string) (node, lane string, number uint64, ok bool) {
+	rest, found := strings.CutPrefix(key, k.prefix())
+	words := strings.Split(rest, ".")
+	if !found || len(words) != 3 {
+		return "", "", 0, false
+	}
+	number, err := strconv.ParseUint(words[2], 16, 64)
+	return words[0], words[1], number, err == nil
+}
+
+func (k *keeper) set(ctx context.Context, l *lane, i *item) error {
+	ctx, cancel := context.WithTimeout(ctx, k.out.options.Timeout)
+	defer cancel()
+	value := encode(l.target.Name(), i.since, i.purge)
+	return k.store.Set(ctx, i.key, value, k.out.options.Keep)
+}
+
+func (k *keeper) delete(ctx context.Context, key string) error {
+	ctx, cancel := context.WithTimeout(ctx, k.out.options.Timeout)
+	defer cancel()
+	_, err := k.store.Delete(ctx, key)
+	return err
+}
+
+// run notes that this process lives, and looks for what others have left.
+func (k *keeper) run(ctx context.Context) {
+	defer func() {
+		last, cancel := context.WithTimeout(context.Background(), k.out.options.Timeout)
+		defer cancel()
+		k.store.Delete(last, k.alive(k.node)) // or else it ends by itself
+	}()
+	every := k.out.options.Takeover / 3
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for first := true; ; first = false {
+		k.report(errors.Join(k.beat(ctx), k.keepAgain(ctx), k.sweep(ctx, first, every)))
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// report has the log say when the store begins to fail, and when it is well again.
+func (k *keeper) report(err error) {
+	switch {
+	case k.out.stop.Err() != nil:
+	case err != nil && !k.failing:
+		k.out.options.Log.Error("cdn: the store of what is owed to caches in front fails: what "+
+			"this process owes is lost if it ends", "error", err)
+		k.failing = true
+	case err == nil && k.failing:
+		k.out.options.Log.Info("cdn: the store of what is owed to caches in front is well again")
+		k.failing = false
+	}
+}
+
+func (k *keeper) beat(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, k.out.options.Timeout)
+	defer cancel()
+	return k.store.Set(ctx, k.alive(k.node), []byte{1}, k.out.options.Takeover)
+}
+
+// keepAgain writes the records that the store did not take.
+func (k *keeper) keepAgain(ctx context.Context) (err error) {
+	for _, l := range k.out.lanes {
+		k.out.mu.Lock()
+		var unkept []*item
+		for i := range l.items() {
+			if i.ready && !i.kept {
+				unkept = append(unkept, i)
+			}
+		}
+		k.out.mu.Unlock()
+		for _, i := range unkept {
+			if err = k.set(ctx, l, i); err != nil {
+				return err
+			}
+			k.out.mu.Lock()
+			i.kept = true
+			if i.by == nil && !slices.Contains(slices.Collect(l.items()), i) {
+				l.waste(i.key) // it was sent while it was written
+			}
+			l.settle(i)
+			k.out.mu.Unlock()
+		}
+	}
+	return nil
+}
+
+// sweep makes what gone processes have left this process's own. One process does it at a time, but
+// for the first time of each.
+func (k *keeper) sweep(ctx context.Context, first bool, every time.Duration) error {
+	if !first {
+		bounded, cancel := context.WithTimeout(ctx, k.out.options.Timeout)
+		_, ok, err := k.locker.TryLock(bounded, k.out.options.Prefix+"sweep", every*9/10)
+		cancel()
+		if err != nil || !ok {
+			return err
+		}
+	}
+	left, err := k.list(ctx)
+	for node, keys := range left {
+		if err == nil {
+			err = k.adopt(ctx, node, keys)
+		}
+	}
+	return err
+}
+
+// list returns the keys of other processes' records, by process.
+func (k *keeper) list(ctx context.Context) (map[string][]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, k.out.options.SendTimeout)
+	defer cancel()
+	left := map[string][]string{}
+	for key, err := range k.lister.List(ctx, k.prefix()) {
+		if err != nil {
+			return nil, err
+		}
+		if node, _, _, ok := k.parts(key); ok && node != k.node {
+			left[node] = append(left[node], key)
+		}
+	}
+	return left, nil
+}
+
+func (k *keeper) adopt(ctx context.Context, node string, keys []string) error {
+	ctx, cancel := context.WithTimeout(ctx, k.out.options.Takeover)
+	defer cancel()
+	lease, ok, err := k.locker.TryLock(ctx, k.out.options.Prefix+"adopt."+node,
+		k.out.options.Takeover)
+	if err != nil || !ok {
+		return err
+	}
+	defer lease.Unlock(ctx)
+	if alive, err := k.store.Exists(ctx, k.alive(node)); alive || err != nil {
+		return err
+	}
+	slices.SortFunc(keys, func(a, b string) int { // by number, which begin at the same place
+		_, _, x, _ := k.parts(a)
+		_, _, y, _ := k.parts(b)
+		return cmp.Compare(x, y)
+	})
+	taken := 0
+	for _, key := range keys {
+		i, l, err := k.take(ctx, key)
+		if err != nil {
+			return err
+		}
+		if i != nil {
+			taken++
+			l.keep(ctx, i)
+		}
+	}
+	if taken > 0 {
+		k.out.options.Log.Info("cdn: sends what a process that is gone has left", "purges", taken)
+	}
+	return nil
+}
+
+// take puts another process's record into a lane, as an item that is to be kept.
+func (k *keeper) take(ctx context.Context, key string) (*item, *lane, error) {
+	b, err := k.store.Get(ctx, key)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil, nil // somebody else has
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	name, since, p, err := decode(b)
+	if err != nil {
+		k.out.options.Log.Error("cdn: the store has a record of a purge that cannot be read, and "+
+			"loses it: purge what you know of by hand", "key", key, "error", err)
+		_, err = k.store.Delete(ctx, key)
+		return nil, nil, err
+	}
+	at := slices.IndexFunc(k.out.lanes, func(l *lane) bool { return l.target.Name() == name })
+	if at < 0 {
+		if !k.strange[name] {
+			k.out.options.Log.Warn("cdn: the store has purges for a target that is none of ours, "+
+				"and keeps them", "target", name)
+			k.strange[name] = true
+		}
+		return nil, nil, nil
+	}
+	l := k.out.lanes[at]
+	k.out.mu.Lock()
+	defer k.out.mu.Unlock()
+	i, mine := l.push(p, since, time.Now())
+	if !mine { // another covers it, which is kept or is going to be
+		if i.kept {
+			l.waste(key)
+			l.rouse()
+		} else {
+			i.covers = append(i.covers, key)
+		}
+		return nil, nil, nil
+	}
+	i.adopted, i.covers = true, append(i.covers, key)
+	return i, l, nil
+}
+
+// owed adds to what this process owes what others do.
+func (k *keeper) owed(ctx context.Context, all []Owed) ([]Owed, error) {
+	left, err := k.list(ctx)
+	if err != nil {
+		return all, fmt.Errorf("cdn: Owed: %w", err)
+	}
+	for _, keys := range left {
+		for _, key := range keys {
+			b, err := k.store.Get(ctx, key)
+			if errors.Is(err, store.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return all, fmt.Errorf("cdn: Owed: %w", err)
+			}
+			name, since, p, err := decode(b)
+			if err != nil {
+				continue // the log gets it when it is taken over
+			}
+			at := slices.IndexFunc(all, func(o Owed) bool { return o.Target == name })
+			if at < 0 {
+				at = len(all)
+				all = append(all, Owed{Target: name, Since: since})
+			}
+			if all[at].Count += p.Len(); since.Before(all[at].Since) {
+				all[at].Since = since
+			}
+		}
+	}
+	return all, nil
+}

@@ -1,0 +1,297 @@
+package cdn
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"iter"
+	"slices"
+	"time"
+)
+
+// lane is what one target is owed. The Outbox's mutex guards it.
+type lane struct {
+	out    *Outbox
+	target Target
+	id     string // in keys
+
+	queue   []*item
+	known   map[string]*item // of the queue, by their text
+	current *batch           // what is tried now, or again after a pause
+	sending bool
+
+	failures int
+	failed   error     // of the last try; nil: it went well
+	pause    time.Time // nothing is sent before
+	demanded bool      // the target has asked for the pause
+	garbage  []string  // keys of records that are not needed any more
+
+	wake chan struct{}
+}
+
+// item is a purge that the target is owed.
+type item struct {
+	number      uint64
+	key         string // of its record; "": in memory alone
+	purge       Purge
+	text        string
+	since, last time.Time     // when it was asked for, first and last
+	set         chan struct{} // closed when the store has answered
+	ready, kept bool          // it has; it took the record
+	err         error         // why not
+	by          *item         // another one that covers it
+	covers      []string      // keys of records that this one stands for
+	adopted     bool          // of a process that is gone
+	alone       bool          // to be sent by itself, since the target did not like its company
+	failed      error         // why
+	after       time.Time     // not before
+}
+
+// batch is what is sent at once: what is left of several items.
+type batch struct {
+	items []*item
+	rest  Purge
+}
+
+const (
+	maxBatch   = 2000     // names
+	maxPart    = 64 << 10 // bytes of an item's names
+	maxGarbage = 100_000
+)
+
+func newLane(b *Outbox, t Target) *lane {
+	h := fnv.New64a()
+	h.Write([]byte(t.Name()))
+	return &lane{out: b, target: t, id: fmt.Sprintf("%016x", h.Sum64()),
+		known: map[string]*item{}, wake: make(chan struct{}, 1)}
+}
+
+// items yields all that is owed.
+func (l *lane) items() iter.Seq[*item] {
+	return func(yield func(*item) bool) {
+		if l.current != nil {
+			for _, i := range l.current.items {
+				if !yield(i) {
+					return
+				}
+			}
+		}
+		for _, i := range l.queue {
+			if !yield(i) {
+				return
+			}
+		}
+	}
+}
+
+// split cuts a purge into parts that fit a record.
+func split(p Purge) (parts []Purge) {
+	part, size := Purge{Soft: p.Soft}, 0
+	add := func(to *[]string, name string) {
+		if size += len(name); size > maxPart && size > len(name) {
+			done := part
+			parts = append(parts, done)
+			part, size = Purge{Soft: p.Soft}, len(name)
+		}
+		*to = append(*to, name)
+	}
+	for _, name := range p.Tags {
+		add(&part.Tags, name)
+	}
+	for _, name := range p.URLs {
+		add(&part.URLs, name)
+	}
+	for _, name := range p.Prefixes {
+		add(&part.Prefixes, name)
+	}
+	part.All = p.All
+	return append(parts, part)
+}
+
+// push puts a purge into the queue, and reports whether it made an item that is to be kept: another
+// one that waits may cover it. An item covers what is asked for while it is held back, at most for
+// the Delay, so that each purge is held for the Delay, and none much longer.
+func (l *lane) push(p Purge, since, now time.Time) (i *item, mine bool) {
+	text := string(encode("", time.Time{}, p))
+	for _, text := range []string{allText, text} {
+		if i := l.known[text]; i != nil && l.open(i, now) {
+			i.last = now
+			return i, false
+		}
+	}
+	if count := l.count(); count+p.Len() > l.out.options.MaxOwed {
+		l.out.options.Log.Warn("cdn: a target owes more than Options.MaxOwed: all of it becomes "+
+			"one purge of everything there", "target", l.target.Name(), "owed", count+p.Len())
+		p, text = Purge{All: true}, allText
+	}
+	i = &item{number: l.out.number(now), purge: p, text: text, since: since, last: since,
+		set: make(chan struct{})}
+	if l.out.keeper != nil {
+		i.key = l.out.keeper.key(l.id, i.number)
+	}
+	if text == allText {
+		l.absorb(i)
+	}
+	l.queue = append(l.queue, i)
+	l.known[text] = i
+	return i, true
+}
+
+// allText is the text of the purge that covers all others.
+var allText = string(encode("", time.Time{}, Purge{All: true}))
+
+// open reports whether an item in the queue still covers what is asked for now.
+func (l *lane) open(i *item, now time.Time) bool {
+	delay := l.out.options.Delay
+	return delay == 0 || now.Before(i.since.Add(delay)) || l.pause.After(now.Add(delay))
+}
+
+func (l *lane) count() (n int) {
+	for i := range l.items() {
+		n += i.purge.Len()
+	}
+	return n
+}
+
+// absorb has a purge of everything cover what is queued, and what is not being sent right now.
+func (l *lane) absorb(all *item) {
+	items := l.queue
+	if l.current != nil && !l.sending {
+		items, l.current = slices.Concat(l.current.items, items), nil
+	}
+	kept := l.queue[:0:0]
+	for _, i := range items {
+		if i == all {
+			kept = append(kept, i)
+			continue
+		}
+		all.number, i.by = min(all.number, i.number), all
+		if i.since.Before(all.since) {
+			all.since = i.since
+		}
+		all.covers = append(all.covers, i.covers...)
+		if i.ready && i.key != "" {
+			all.covers = append(all.covers, i.key)
+		}
+	}
+	l.queue = kept
+	clear(l.known)
+	for _, i := range kept {
+		l.known[i.text] = i
+	}
+}
+
+// keep writes an item's record, whatever becomes of ctx.
+func (l *lane) keep(ctx context.Context, i *item) {
+	var err error
+	if l.out.keeper != nil {
+		err = l.out.keeper.set(context.WithoutCancel(ctx), l, i)
+	}
+	l.out.mu.Lock()
+	defer l.out.mu.Unlock()
+	i.ready, i.kept, i.err = true, err == nil, err
+	close(i.set)
+	l.settle(i)
+}
+
+// settle has the records go that an item's record, or one that covers it, makes needless.
+func (l *lane) settle(i *item) {
+	switch {
+	case i.by != nil && i.by.kept:
+		l.waste(i.key)
+	case i.by != nil:
+		i.by.covers = append(i.by.covers, i.key)
+	case i.kept:
+		l.waste(i.covers...)
+		i.covers = nil
+	}
+	l.rouse()
+}
+
+// waste notes keys whose records are not needed any more.
+func (l *lane) waste(keys ...string) {
+	for _, key := range keys {
+		if key != "" {
+			l.garbage = append(l.garbage, key)
+		}
+	}
+	if over := len(l.garbage) - maxGarbage; over > 0 {
+		l.garbage = slices.Delete(l.garbage, 0, over) // they are sent once more, at worst
+	}
+}
+
+func (l *lane) rouse() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// hurry ends a pause that the target has not asked for.
+func (l *lane) hurry() {
+	if !l.demanded {
+		l.pause = time.Time{}
+	}
+	l.rouse()
+}
+
+// pick returns what is to be sent now, or how long nothing is to be done; 0: until something comes.
+func (l *lane) pick(now time.Time) (*batch, time.Duration) {
+	if wait := l.pause.Sub(now); wait > 0 {
+		return nil, wait
+	}
+	if l.current == nil {
+		picked, wait := l.next(now)
+		if len(picked) == 0 {
+			return nil, wait
+		}
+		l.current = &batch{items: picked, rest: Purge{Soft: picked[0].purge.Soft}}
+		for _, i := range picked {
+			l.current.rest = l.current.rest.with(i.purge)
+			if l.known[i.text] == i {
+				delete(l.known, i.text)
+			}
+		}
+		l.queue = slices.DeleteFunc(l.queue, func(i *item) bool {
+			return slices.Contains(picked, i)
+		})
+	}
+	l.sending = true
+	return l.current, 0
+}
+
+// next chooses from the head of the queue what is sent together.
+func (l *lane) next(now time.Time) (picked []*item, wait time.Duration) {
+	names := 0
+	for _, i := range l.queue {
+		due := i.last.Add(l.out.options.Delay)
+		if i.adopted {
+			due = time.Time{}
+		}
+		if i.after.After(now) { // it stands in nobody's way
+			wait = sooner(wait, i.after.Sub(now))
+			continue
+		}
+		if due.After(now) {
+			return picked, sooner(wait, due.Sub(now))
+		}
+		names += i.purge.Len()
+		if !i.ready || len(picked) > 0 &&
+			(i.alone || i.purge.Soft != picked[0].purge.Soft || names > maxBatch) {
+			return picked, wait
+		}
+		picked = append(picked, i)
+		if i.alone {
+			return picked, 0
+		}
+	}
+	return picked, wait
+}
+
+// sooner returns the shorter of two waits, of which 0 is none.
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 {
+		return b
+	}
+	return min(a, b)
+}

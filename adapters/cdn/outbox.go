@@ -1,0 +1,272 @@
+package cdn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Outbox sends purges to caches in front, each target's in the order in which they came, and keeps
+// each until its target has taken it: at least once, since a purge may be sent again after a crash,
+// which does no harm. Make one with [New]. It is safe for concurrent use.
+type Outbox struct {
+	options Options // complete
+	hosts   hosts
+	lanes   []*lane
+	keeper  *keeper // nil: what is owed is in memory alone
+
+	mu      sync.Mutex // of all that follows, and of the lanes
+	last    uint64     // the newest number given out
+	closed  bool
+	moved   chan struct{} // closed, and made anew, when a lane owes less
+	foreign time.Time     // when the log last got a purge that was refused
+
+	stop  context.Context
+	halt  context.CancelFunc
+	ended sync.WaitGroup
+}
+
+// ErrUnkept is the error of a purge that the store did not take: it is sent as long as this process
+// lives, and the store is asked again. errors.Is finds it.
+var ErrUnkept = errors.New("the store did not take the purge: it is owed by this process alone")
+
+// ErrClosed is the error of a call after [Outbox.Close]. errors.Is finds it.
+var ErrClosed = errors.New("the outbox is closed")
+
+// Ticket stands for a purge and all that came before it in this process. [Outbox.Wait] takes it. 0
+// stands for none.
+type Ticket uint64
+
+// New returns an Outbox, and starts a goroutine for each target and one for the store;
+// [Outbox.Close] ends them. It looks in the store for what processes that are gone have left, and
+// sends that, too. An error says what in the options cannot work.
+func New(o Options) (*Outbox, error) {
+	o, err := o.complete()
+	if err != nil {
+		return nil, err
+	}
+	b := &Outbox{options: o, moved: make(chan struct{})}
+	if b.hosts, err = readHosts(o.Hosts); err != nil {
+		return nil, err
+	}
+	if o.Store != nil {
+		if b.keeper, err = newKeeper(b); err != nil {
+			return nil, err
+		}
+	}
+	b.stop, b.halt = context.WithCancel(context.Background())
+	for _, target := range o.Targets {
+		b.lanes = append(b.lanes, newLane(b, target))
+	}
+	for _, l := range b.lanes {
+		b.ended.Go(func() { l.run(b.stop) })
+	}
+	if b.keeper != nil {
+		b.ended.Go(func() { b.keeper.run(b.stop) })
+	}
+	return b, nil
+}
+
+// Purge takes a purge for all targets, and returns when the store has it: then it is sent, whatever
+// becomes of this process. It does not wait for the targets; [Outbox.Wait] does.
+//
+// A purge with a name that cannot be, that a target can never take, or of a host that is not ours
+// ([ErrForeignHost]) is an error, and nothing of it is taken. With [ErrUnkept] the purge is taken,
+// and lost if this process ends before it is sent.
+func (b *Outbox) Purge(ctx context.Context, p Purge) (Ticket, error) {
+	p, err := p.clean(b.hosts.of)
+	if err != nil {
+		return 0, fmt.Errorf("cdn: %w", err)
+	}
+	for _, l := range b.lanes {
+		if c, ok := l.target.(Checker); ok {
+			err = errors.Join(err, c.Check(p))
+		}
+	}
+	if err != nil {
+		return 0, err
+	}
+	ticket, items, err := b.push(p)
+	if err != nil {
+		return 0, err
+	}
+	for _, i := range items {
+		if i.mine {
+			i.lane.keep(ctx, i.item)
+		}
+	}
+	for _, i := range items {
+		<-i.item.set
+		if i.item.err != nil {
+			err = errors.Join(ErrUnkept, i.item.err)
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("cdn: %w", err)
+	}
+	return ticket, err
+}
+
+// pushed is an item that a purge became, or that there was already.
+type pushed struct {
+	lane *lane
+	item *item
+	mine bool
+}
+
+// push puts p into each lane.
+func (b *Outbox) push(p Purge) (t Ticket, items []pushed, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return 0, nil, fmt.Errorf("cdn: %w", ErrClosed)
+	}
+	now, parts := time.Now(), split(p)
+	for _, l := range b.lanes {
+		for _, part := range parts {
+			i, mine := l.push(part, now, now)
+			items = append(items, pushed{l, i, mine})
+		}
+	}
+	return Ticket(b.number(now)), items, nil
+}
+
+// number gives out the next number: the time in microseconds, or the one after the last.
+func (b *Outbox) number(now time.Time) uint64 {
+	b.last = max(b.last+1, uint64(now.UnixMicro()))
+	return b.last
+}
+
+// Last returns the ticket of the newest purge.
+func (b *Outbox) Last() Ticket {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return Ticket(b.last)
+}
+
+// Owed is what a target has not taken yet.
+type Owed struct {
+	Target    string
+	Count     int       // of tags, URLs and prefixes; a purge of everything counts as one
+	Since     time.Time // when the oldest of them was asked for
+	LastError error     // of this process's last try; nil: it has not failed, or there was none
+}
+
+// OwedError is the error of [Outbox.Wait] and [Outbox.Close] when targets still owe.
+type OwedError struct {
+	Owed []Owed
+	Err  error // why the wait ended
+}
+
+func (e *OwedError) Error() string {
+	var text strings.Builder
+	for i, o := range e.Owed {
+		if i > 0 {
+			text.WriteString("; ")
+		}
+		fmt.Fprintf(&text, "%s has not taken %d names since %s", o.Target, o.Count,
+			o.Since.UTC().Format(time.RFC3339))
+		if o.LastError != nil {
+			fmt.Fprintf(&text, " (%v)", o.LastError)
+		}
+	}
+	return fmt.Sprintf("cdn: %s: %v", text.String(), e.Err)
+}
+
+// Unwrap returns why the wait ended.
+func (e *OwedError) Unwrap() error { return e.Err }
+
+// Wait waits until all targets have taken the ticket's purge, and all that came before it in this
+// process, or ctx is done. Then its error is an [*OwedError] that names each target that has not.
+// The purge stays owed. What targets have taken they may still be carrying out: see docs/cdn.md.
+func (b *Outbox) Wait(ctx context.Context, t Ticket) error {
+	return b.wait(ctx, uint64(t), false)
+}
+
+func (b *Outbox) wait(ctx context.Context, number uint64, adopted bool) error {
+	for {
+		b.mu.Lock()
+		owed, moved := b.owed(number, adopted), b.moved
+		b.mu.Unlock()
+		if len(owed) == 0 {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return &OwedError{owed, ctx.Err()}
+		case <-b.stop.Done():
+			return &OwedError{owed, ErrClosed}
+		}
+	}
+}
+
+// owed returns what the lanes owe of numbers up to number.
+func (b *Outbox) owed(number uint64, adopted bool) (all []Owed) {
+	for _, l := range b.lanes {
+		o := Owed{Target: l.target.Name(), LastError: l.failed}
+		for i := range l.items() {
+			if i.number > number || i.adopted && !adopted {
+				continue
+			}
+			if o.Count += i.purge.Len(); o.Since.IsZero() || i.since.Before(o.Since) {
+				o.Since = i.since
+			}
+			if o.LastError == nil {
+				o.LastError = i.failed
+			}
+		}
+		if o.Count > 0 {
+			all = append(all, o)
+		}
+	}
+	return all
+}
+
+// Owed returns what each target owes, of all processes with the same store, and nothing of a target
+// that owes nothing. It lists the store's keys.
+func (b *Outbox) Owed(ctx context.Context) ([]Owed, error) {
+	b.mu.Lock()
+	all := b.owed(math.MaxUint64, true)
+	b.mu.Unlock()
+	if b.keeper == nil {
+		return all, nil
+	}
+	return b.keeper.owed(ctx, all)
+}
+
+// Close takes no more purges, tries once more where a pause is running, and waits until all is sent
+// or ctx is done. What is owed then is the error, an [*OwedError]: the store keeps it for the next
+// process; without a store it is lost.
+func (b *Outbox) Close(ctx context.Context) error {
+	b.mu.Lock()
+	b.closed = true
+	for _, l := range b.lanes {
+		l.hurry()
+	}
+	b.mu.Unlock()
+	err := b.wait(ctx, math.MaxUint64, true)
+	b.halt()
+	ended := make(chan struct{})
+	go func() {
+		b.ended.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(2 * b.options.Timeout):
+		err = errors.Join(err, errors.New("cdn: Close: a call of a target or of the store still "+
+			"runs"))
+	}
+	return err
+}
+
+// move wakes those who wait.
+func (b *Outbox) move() {
+	close(b.moved)
+	b.moved = make(chan struct{})
+}

@@ -1,0 +1,190 @@
+package cdn
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Purge says what a cache in front must not serve any more. Several kinds at once are allowed: what
+// any of them covers is covered. All stands alone, and makes the other lists needless.
+type Purge struct {
+	// Tags are tags of the app's, as [freshet.Policy.Tags] has them. Each target sends a tag in the
+	// form in which responses name it there (policy.SentTag). A tag has 1 to 1,024 bytes; some
+	// targets take less.
+	//
+	// [freshet.Policy.Tags]: https://pkg.go.dev/github.com/freshet-go/freshet#Policy
+	Tags []string
+	// URLs are absolute http or https URLs with the public host, of at most 8,192 bytes.
+	URLs []string
+	// Prefixes are the beginnings of such URLs, with a whole host, compared byte by byte.
+	Prefixes []string
+	// All covers everything that the target keeps.
+	All bool
+	// Soft has the target keep what is covered as stale, to be revalidated, where it can do that.
+	// Where it cannot, what is covered goes.
+	Soft bool
+}
+
+const (
+	maxTag = 1 << 10
+	maxURL = 8 << 10
+)
+
+// Empty reports whether p covers nothing.
+func (p Purge) Empty() bool { return p.Len() == 0 }
+
+// Len returns how many tags, URLs and prefixes p names. All counts as one.
+func (p Purge) Len() int {
+	n := len(p.Tags) + len(p.URLs) + len(p.Prefixes)
+	if p.All {
+		n++
+	}
+	return n
+}
+
+// Clean returns p with each URL and prefix in the form in which clients ask for it (host in lower
+// case, no default port, no fragment, escaped), and each name once. An error says which name is
+// none that a target could take, and what is allowed.
+func (p Purge) Clean() (Purge, error) {
+	return p.clean(func(u *url.URL) ([]string, error) {
+		return []string{u.Scheme + "://" + u.Host}, nil
+	})
+}
+
+// clean is Clean with the origins that stand for a URL's.
+func (p Purge) clean(origins func(*url.URL) ([]string, error)) (Purge, error) {
+	c := Purge{All: p.All, Soft: p.Soft}
+	if p.Empty() {
+		return c, errors.New("a purge of nothing: name tags, URLs or prefixes, or set All")
+	}
+	for _, tag := range p.Tags {
+		switch {
+		case tag == "":
+			return c, errors.New("a tag without a name is on no response: name one, or set All " +
+				"for everything")
+		case len(tag) > maxTag:
+			return c, fmt.Errorf("the tag %.32q… has %d bytes: at most %d are allowed", tag,
+				len(tag), maxTag)
+		}
+		c.Tags = append(c.Tags, tag)
+	}
+	for _, each := range []struct {
+		raw []string
+		to  *[]string
+	}{{p.URLs, &c.URLs}, {p.Prefixes, &c.Prefixes}} {
+		for _, raw := range each.raw {
+			u, err := readURL(raw)
+			if err != nil {
+				return c, err
+			}
+			if each.to == &c.Prefixes && strings.Contains(raw[max(0, len(raw)-2):], "%") {
+				return c, fmt.Errorf("the prefix %q ends within an escape, such as %%C3: write the "+
+					"whole of it, or end before it", withoutQuery(raw))
+			}
+			at, err := origins(u)
+			if err != nil {
+				return c, err
+			}
+			for _, origin := range at {
+				*each.to = append(*each.to, origin+target(u))
+			}
+		}
+	}
+	c.Tags, c.URLs, c.Prefixes = once(c.Tags), once(c.URLs), once(c.Prefixes)
+	if c.All {
+		c.Tags, c.URLs, c.Prefixes = nil, nil, nil
+	}
+	return c, nil
+}
+
+// once returns list with each text where it comes first.
+func once(list []string) []string {
+	seen := make(map[string]bool, len(list))
+	return slices.DeleteFunc(list, func(s string) bool {
+		before := seen[s]
+		seen[s] = true
+		return before
+	})
+}
+
+func readURL(raw string) (*url.URL, error) {
+	if len(raw) > maxURL {
+		return nil, fmt.Errorf("the URL %.64q… has %d bytes: at most %d are allowed",
+			withoutQuery(raw), len(raw), maxURL)
+	}
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%q is no URL: %w", withoutQuery(raw), errors.Unwrap(err))
+	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		return nil, fmt.Errorf("%q is not an absolute http or https URL: write it with the host "+
+			"by which clients ask, such as https://www.example.com/posts/1", withoutQuery(raw))
+	case u.User != nil:
+		return nil, fmt.Errorf("%q names a user, which is no part of what is asked for: leave it "+
+			"out", withoutQuery(u.Redacted()))
+	case strings.ContainsFunc(u.Host, notOfHost):
+		return nil, fmt.Errorf("the host of %q is not as clients send it: write it in ASCII "+
+			"(xn--…)", withoutQuery(raw))
+	}
+	u.Host = canonicalHost(u.Scheme, u.Host)
+	return u, nil
+}
+
+// notOfHost reports whether a character is in no host that a client sends. Patterns of caches in
+// front are made of hosts.
+func notOfHost(c rune) bool {
+	return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
+		strings.ContainsRune("-._:[]", c))
+}
+
+func canonicalHost(scheme, host string) string {
+	host = strings.ToLower(host)
+	port := ":80"
+	if scheme == "https" {
+		port = ":443"
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(host, port), ":")
+}
+
+// target returns the path and query of a URL, escaped as clients escape them.
+func target(u *url.URL) string {
+	path := u.EscapedPath()
+	if path == "" {
+		path = "/"
+	}
+	if u.RawQuery == "" && !u.ForceQuery {
+		return path
+	}
+	return path + "?" + escapeQuery(u.RawQuery)
+}
+
+// escapeQuery escapes what browsers escape in a query. What is escaped already stays.
+func escapeQuery(query string) string {
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(query) {
+		if c := query[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>\\^`{|}", c) >= 0 {
+			b.Write([]byte{'%', hex[c>>4], hex[c&15]})
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// withoutQuery returns a URL without its query, which may hold what no log should have.
+func withoutQuery(raw string) string {
+	before, _, _ := strings.Cut(raw, "?")
+	return before[:min(len(before), 256)]
+}
+
+// with returns p and q as one purge. They are both soft or both hard.
+func (p Purge) with(q Purge) Purge {
+	return Purge{All: p.All || q.All, Soft: p.Soft && q.Soft,
+		Tags:     once(slices.Concat(p.Tags, q.Tags)),
+		URLs:     once(slices.Concat(p.URLs, q.URLs)),
+		Prefixes: once(slices.Concat(p.Prefixes, q.Prefixes))}
+}

@@ -1,0 +1,70 @@
+package cdn
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+)
+
+// record is what the store keeps of a purge that a target is owed. Names are percent-encoded: tags
+// are any bytes, and JSON is text.
+type record struct {
+	Target   string    `json:"target"`
+	Since    time.Time `json:"since"`
+	Tags     []string  `json:"tags,omitempty"`
+	URLs     []string  `json:"urls,omitempty"`
+	Prefixes []string  `json:"prefixes,omitempty"`
+	All      bool      `json:"all,omitempty"`
+	Soft     bool      `json:"soft,omitempty"`
+}
+
+func encode(target string, since time.Time, p Purge) []byte {
+	r := record{Target: target, Since: since.UTC(), All: p.All, Soft: p.Soft}
+	for _, each := range []struct {
+		from []string
+		to   *[]string
+	}{{p.Tags, &r.Tags}, {p.URLs, &r.URLs}, {p.Prefixes, &r.Prefixes}} {
+		for _, name := range each.from {
+			*each.to = append(*each.to, url.QueryEscape(name))
+		}
+	}
+	b, err := json.Marshal(r)
+	if err != nil {
+		panic(err) // a time of the year 10000
+	}
+	return b
+}
+
+// maxRecord bounds what is read of a record: more than the largest that is written.
+const maxRecord = 64 << 20
+
+// decode reads a record. What it returns is as Clean leaves it: a store may hold anything.
+func decode(b []byte) (target string, since time.Time, p Purge, err error) {
+	if len(b) > maxRecord {
+		return "", since, p, fmt.Errorf("a record of %d bytes", len(b))
+	}
+	var r record
+	if err = json.Unmarshal(b, &r); err != nil {
+		return "", since, p, err
+	}
+	if r.Target == "" {
+		return "", since, p, errors.New("a record that names no target")
+	}
+	p = Purge{All: r.All, Soft: r.Soft}
+	for _, each := range []struct {
+		from []string
+		to   *[]string
+	}{{r.Tags, &p.Tags}, {r.URLs, &p.URLs}, {r.Prefixes, &p.Prefixes}} {
+		for _, text := range each.from {
+			name, err := url.QueryUnescape(text)
+			if err != nil {
+				return "", since, Purge{}, err
+			}
+			*each.to = append(*each.to, name)
+		}
+	}
+	p, err = p.Clean()
+	return r.Target, r.Since, p, err
+}
