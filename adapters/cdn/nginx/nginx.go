@@ -30,7 +30,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -96,20 +95,16 @@ func New(o Options) (*Target, error) {
 			return nil, err
 		}
 	default:
-		u, err := url.Parse(o.Address)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" ||
-			strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil {
-			return nil, errors.New("nginx: New: Options.Address is no origin: write scheme, host " +
-				"and port, such as http://10.0.0.3:80")
+		address, err := call.Origin("nginx", o.Address, "")
+		if err != nil {
+			return nil, err
 		}
-		if o.Secret == "" || strings.ContainsFunc(o.Secret, func(c rune) bool {
-			return c <= ' ' || c >= 0x7f
-		}) {
-			return nil, errors.New("nginx: New: Options.Secret is empty, or has characters that a " +
-				"field cannot hold: without a secret anybody could have the app make pages anew; " +
-				"take visible ASCII without spaces")
+		// without a secret anybody could have the app make pages anew
+		if err := call.Words("nginx", "Secret", o.Secret); err != nil {
+			return nil, err
 		}
-		t.o.Address, t.name = u.Scheme+"://"+u.Host, "nginx:"+u.Host
+		_, host, _ := strings.Cut(address, "://")
+		t.o.Address, t.name = address, "nginx:"+host
 		if len(o.Variants) == 0 {
 			t.o.Variants = []http.Header{{}}
 		}
@@ -147,15 +142,9 @@ func (t *Target) Purge(ctx context.Context, p cdn.Purge) error {
 			Do: func(ctx context.Context) error { return t.remove(ctx, p) }}})
 	}
 	var steps []call.Step
-	known := map[string]int{}
-	for _, raw := range p.URLs {
-		_, rest, _ := strings.Cut(raw, "://")
-		if at, ok := known[rest]; ok {
-			steps[at].Covers.URLs = append(steps[at].Covers.URLs, raw)
-			continue
-		}
-		known[rest] = len(steps)
-		steps = append(steps, call.Step{Covers: cdn.Purge{URLs: []string{raw}},
+	for _, same := range call.BySchemeless(p.URLs) {
+		_, rest, _ := strings.Cut(same[0], "://")
+		steps = append(steps, call.Step{Covers: cdn.Purge{URLs: same},
 			Do: func(ctx context.Context) error { return t.refresh(ctx, rest) }})
 	}
 	return t.client.Run(ctx, p.Soft, steps)

@@ -16,10 +16,8 @@ package varnish
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -110,18 +108,17 @@ type Target struct {
 
 // New returns the target. An error says what in the options cannot work.
 func New(o Options) (*Target, error) {
-	u, err := url.Parse(o.Address)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" ||
-		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil {
-		return nil, errors.New("varnish: New: Options.Address is no origin: write scheme, host " +
-			"and port, such as http://10.0.0.2:6081")
+	var err error
+	if o.Address, err = call.Origin("varnish", o.Address, ""); err != nil {
+		return nil, err
 	}
-	if strings.ContainsFunc(o.Secret, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
-		return nil, errors.New("varnish: New: Options.Secret has characters that a field cannot " +
-			"hold: take visible ASCII without spaces")
+	if o.Secret != "" {
+		if err := call.Words("varnish", "Secret", o.Secret); err != nil {
+			return nil, err
+		}
 	}
-	o.Address = u.Scheme + "://" + u.Host
-	t := &Target{o: o, name: "varnish:" + u.Host}
+	_, host, _ := strings.Cut(o.Address, "://")
+	t := &Target{o: o, name: "varnish:" + host}
 	t.client = call.New(t.name, o.Client, o.Timeout, o.Secret)
 	return t, nil
 }
@@ -195,15 +192,9 @@ func (t *Target) steps(p cdn.Purge) (steps []call.Step) {
 			add(cdn.Purge{Tags: tags}, "PURGE", "", "/", fields...)
 		}
 	}
-	known := map[string]int{} // steps, by what they purge
-	for _, raw := range p.URLs {
-		host, target := split(raw)
-		if at, ok := known[host+target]; ok {
-			steps[at].Covers.URLs = append(steps[at].Covers.URLs, raw)
-			continue
-		}
-		known[host+target] = len(steps)
-		add(cdn.Purge{URLs: []string{raw}}, "PURGE", host, target)
+	for _, same := range call.BySchemeless(p.URLs) {
+		host, target := split(same[0])
+		add(cdn.Purge{URLs: same}, "PURGE", host, target)
 	}
 	for _, raw := range p.Prefixes {
 		host, target := split(raw)

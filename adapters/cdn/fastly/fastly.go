@@ -1,0 +1,195 @@
+// Package fastly purges a service of Fastly: surrogate keys, URLs and everything, hard or soft. It
+// follows https://www.fastly.com/documentation/reference/api/purging/.
+package fastly
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/freshet-go/freshet/adapters/cdn"
+	"github.com/freshet-go/freshet/adapters/cdn/internal/call"
+	"github.com/freshet-go/freshet/policy"
+)
+
+// TagField is the response field in which Fastly reads tags, with spaces between them; it does not
+// pass it on to clients. For Policy.SendTags. Fastly keeps at most 16 KiB of it.
+const TagField = "Surrogate-Key"
+
+const (
+	maxKeys   = 256     // in one call
+	maxKey    = 1 << 10 // bytes of one key
+	maxCalled = 7 << 10 // bytes of a URL in the path of a call
+)
+
+// Options say which service, and how to call Fastly.
+type Options struct {
+	// Service is the service's ID. Required.
+	Service string
+	// Token is an API token that may purge: of scope purge_select, and purge_all where prefixes
+	// or everything are purged. Required.
+	Token string
+	// Address is where the API is. Default "https://api.fastly.com".
+	Address string
+	// Timeout bounds each call. Default 10 seconds.
+	Timeout time.Duration
+	// Client makes the calls. It does not follow redirects, whatever it says. Nil: one like
+	// http.DefaultClient.
+	Client *http.Client
+}
+
+// Target is one service. It is safe for concurrent use.
+type Target struct {
+	o      Options
+	client *call.Client
+}
+
+// New returns the target. An error says what in the options cannot work.
+func New(o Options) (*Target, error) {
+	err := call.Segment("fastly", "Service", o.Service)
+	if err == nil {
+		err = call.Words("fastly", "Token", o.Token)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if o.Address, err = call.Origin("fastly", o.Address, "https://api.fastly.com"); err != nil {
+		return nil, err
+	}
+	t := &Target{o: o}
+	t.client = call.New(t.Name(), o.Client, o.Timeout, o.Token)
+	return t, nil
+}
+
+// Name implements [cdn.Target]: "fastly:" and the service's ID.
+func (t *Target) Name() string { return "fastly:" + t.o.Service }
+
+// Check implements [cdn.Checker].
+func (t *Target) Check(p cdn.Purge) error {
+	for _, tag := range p.Tags {
+		if sent := policy.SentTag(TagField, tag); len(sent) > maxKey {
+			return t.client.Refuse("the tag %.32q… is sent as %d bytes: a surrogate key has at "+
+				"most %d", tag, len(sent), maxKey)
+		}
+	}
+	for _, each := range p.URLs {
+		if len(each) > maxCalled {
+			return t.client.Refuse("the URL %.64q… has %d bytes: at most %d fit a call", each,
+				len(each), maxCalled)
+		}
+	}
+	return nil
+}
+
+// Purge implements [cdn.Target]. Tags go 256 at a time, URLs one by one; http and https are one for
+// Fastly. It has no prefixes: a purge with one becomes one of everything, and that is always hard.
+func (t *Target) Purge(ctx context.Context, p cdn.Purge) error {
+	p, err := p.Clean()
+	if err != nil {
+		return t.client.Refuse("%v", err)
+	}
+	if err := t.Check(p); err != nil {
+		return err
+	}
+	return t.client.Run(ctx, p.Soft, t.steps(p))
+}
+
+func (t *Target) steps(p cdn.Purge) (steps []call.Step) {
+	if p.All || len(p.Prefixes) > 0 {
+		return []call.Step{{Covers: p, Do: func(ctx context.Context) error {
+			a, err := t.post(ctx, "/service/"+t.o.Service+"/purge_all", false, nil)
+			if err != nil {
+				return err
+			}
+			return t.isOK(a)
+		}}}
+	}
+	for tags := range slices.Chunk(p.Tags, maxKeys) {
+		steps = append(steps, call.Step{Covers: cdn.Purge{Tags: tags},
+			Do: func(ctx context.Context) error { return t.keys(ctx, tags, p.Soft) }})
+	}
+	for _, same := range call.BySchemeless(p.URLs) {
+		steps = append(steps, call.Step{Covers: cdn.Purge{URLs: same},
+			Do: func(ctx context.Context) error {
+				_, rest, _ := strings.Cut(same[0], "://")
+				a, err := t.post(ctx, "/purge/"+rest, p.Soft, nil)
+				if err != nil {
+					return err
+				}
+				return t.isOK(a)
+			}})
+	}
+	return steps
+}
+
+// keys purges surrogate keys. The answer has an ID for each that was taken.
+func (t *Target) keys(ctx context.Context, tags []string, soft bool) error {
+	var asked struct {
+		Keys []string `json:"surrogate_keys"`
+	}
+	for _, tag := range tags {
+		asked.Keys = append(asked.Keys, policy.SentTag(TagField, tag))
+	}
+	body, err := json.Marshal(asked)
+	if err != nil {
+		return err
+	}
+	a, err := t.post(ctx, "/service/"+t.o.Service+"/purge", soft, body)
+	if err != nil {
+		return err
+	}
+	var taken map[string]any
+	if err := json.Unmarshal(a.Body, &taken); err != nil {
+		return t.client.Fail(cdn.KindTemporary, a, "the answer is not what Fastly answers: "+
+			t.client.Excerpt(a))
+	}
+	for _, key := range asked.Keys {
+		if taken[key] == nil {
+			return t.client.Fail(cdn.KindTemporary, a, fmt.Sprintf("the answer names no purge of "+
+				"the key %.64q", key))
+		}
+	}
+	return nil
+}
+
+func (t *Target) isOK(a *call.Answer) error {
+	var said struct{ Status string }
+	if err := json.Unmarshal(a.Body, &said); err != nil || said.Status != "ok" {
+		return t.client.Fail(cdn.KindTemporary, a, "the answer does not say ok: "+
+			t.client.Excerpt(a))
+	}
+	return nil
+}
+
+func (t *Target) post(
+	ctx context.Context, path string, soft bool, body []byte,
+) (*call.Answer, error) {
+	h := http.Header{"Fastly-Key": {t.o.Token}, "Accept": {"application/json"}}
+	if body != nil {
+		h.Set("Content-Type", "application/json")
+	}
+	if soft {
+		h.Set("Fastly-Soft-Purge", "1")
+	}
+	a, err := t.client.Do(ctx, http.MethodPost, t.o.Address+path, h, "", body)
+	if e, ok := errors.AsType[*cdn.Error](err); ok && a != nil && e.RetryAfter == 0 {
+		e.RetryAfter = untilReset(a.Header, time.Now())
+	}
+	return a, err
+}
+
+// untilReset returns how long an answer of 429 wishes to be left alone: Fastly says until when, in
+// seconds of Unix time, and mostly no Retry-After.
+func untilReset(h http.Header, now time.Time) time.Duration {
+	at, err := strconv.ParseInt(h.Get("Fastly-RateLimit-Reset"), 10, 64)
+	if err != nil || h.Get("Fastly-RateLimit-Remaining") != "0" {
+		return 0
+	}
+	return max(0, time.Unix(at, 0).Sub(now))
+}
