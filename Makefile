@@ -16,7 +16,8 @@ test: tools check race modules
 
 # Modules of their own, so that what only they need stays out of the go.mod of ours, and so of our users': what bench
 # measures us against, the middleware of others that the tests of the mounts use, a driver of browsers.
-MODULES = bench adapters/mounts adapters/opentelemetry adapters/prometheus adapters/admin/browsertest
+MODULES = bench adapters/mounts adapters/opentelemetry adapters/prometheus adapters/cdn/cloudfront \
+	adapters/admin/browsertest
 
 # The race detector needs a C compiler, and the backends' tests start real servers on loopback ports;
 # everything else comes through go.mod. Debian's packages start services of their own, which the

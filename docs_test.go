@@ -148,7 +148,7 @@ func vetPages(t *testing.T, pages map[string]string) (wrong []string) {
 // latter.
 var (
 	modules  = append([]string{".", "adapters/mounts"}, adapters...)
-	adapters = []string{"adapters/opentelemetry", "adapters/prometheus"}
+	adapters = []string{"adapters/opentelemetry", "adapters/prometheus", "adapters/cdn/cloudfront"}
 )
 
 // readersModule is a folder with a module that requires ours as it stands here, and all that the

@@ -9,8 +9,8 @@ import (
 type Separator byte
 
 const (
-	// SeparatedByEither is Xkey, as Varnish's vmod_xkey reads it, or a field of which no consumer is
-	// known: spaces and commas both stand between tags, and a space is written.
+	// SeparatedByEither is Xkey, as Varnish's vmod_xkey reads it, or a field of which no consumer
+	// is known: spaces and commas both stand between tags, and a space is written.
 	SeparatedByEither Separator = iota
 	// SeparatedByComma is Cache-Tag, as Cloudflare reads it, or Edge-Cache-Tag, as Akamai does.
 	SeparatedByComma

@@ -21,8 +21,8 @@ type hosts struct {
 func readHosts(given map[string][]string) (hosts, error) {
 	h := hosts{origins: map[string][]string{}}
 	if len(given) == 0 {
-		return h, errors.New("cdn: New: Options.Hosts is empty: map the host of the app, or \"*\", " +
-			"to the origin that clients ask, such as https://www.example.com")
+		return h, errors.New("cdn: New: Options.Hosts is empty: map the host of the app, or " +
+			"\"*\", to the origin that clients ask, such as https://www.example.com")
 	}
 	for host, origins := range given {
 		var public []string

@@ -515,7 +515,7 @@ func TestBadInput(t *testing.T) {
 			"invalid control character":         {URLs: []string{"http://www.example.com/\r\nX: y"}},
 			"names a user":                      {URLs: []string{"http://u:p@www.example.com/"}},
 			"is not as clients send it":         {URLs: []string{"http://wẃw.example.com/"}},
-			"bytes: at most 8192":               {URLs: []string{"http://www.example.com/" + strings.Repeat("x", 9000)}},
+			"bytes: at most 8192":               {URLs: []string{"http://a.example/?" + strings.Repeat("x", 9000)}},
 			"ends within an escape":             {Prefixes: []string{"http://www.example.com/?q=%C"}},
 			`Options.Hosts: "other.example"`:    {URLs: []string{"http://www.example.com/", "http://other.example/"}},
 			`Options.Hosts: "www.example.com:8`: {Prefixes: []string{"http://www.example.com:8/"}},

@@ -81,8 +81,8 @@ func (p Purge) clean(origins func(*url.URL) ([]string, error)) (Purge, error) {
 				return c, err
 			}
 			if each.to == &c.Prefixes && strings.Contains(raw[max(0, len(raw)-2):], "%") {
-				return c, fmt.Errorf("the prefix %q ends within an escape, such as %%C3: write the "+
-					"whole of it, or end before it", withoutQuery(raw))
+				return c, fmt.Errorf("the prefix %q ends within an escape, such as %%C3: write "+
+					"the whole of it, or end before it", withoutQuery(raw))
 			}
 			at, err := origins(u)
 			if err != nil {

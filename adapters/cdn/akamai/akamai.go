@@ -1,5 +1,5 @@
-// Package akamai purges what Akamai has cached, by its Fast Purge API: tags and URLs, and CP codes in
-// the place of prefixes and of everything. It follows
+// Package akamai purges what Akamai has cached, by its Fast Purge API: tags and URLs, and CP codes
+// in the place of prefixes and of everything. It follows
 // https://techdocs.akamai.com/purge-cache/reference/api.
 package akamai
 

@@ -111,8 +111,8 @@ func (t *Target) Name() string { return "cloudflare:" + t.o.Zone }
 func (t *Target) Check(p cdn.Purge) error {
 	for _, tag := range p.Tags {
 		if sent := policy.SentTag(TagField, tag); len(sent) > maxTag {
-			return t.client.Refuse("the tag %.32q… is sent as %d bytes: Cloudflare takes at most "+
-				"%d", tag, len(sent), maxTag)
+			return t.client.Refuse("the tag %.32q… is sent as %d bytes: Cloudflare takes at "+
+				"most %d", tag, len(sent), maxTag)
 		}
 	}
 	return nil

@@ -69,7 +69,8 @@ func (f *fakeCloudflare) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	for _, prefix := range asked.Prefixes {
-		if strings.Contains(prefix, "://") || strings.ContainsAny(prefix, "?#") || strings.Count(prefix, "/") > 31 {
+		if strings.Contains(prefix, "://") || strings.ContainsAny(prefix, "?#") ||
+			strings.Count(prefix, "/") > 31 {
 			answer(400, "a bad prefix")
 			return
 		}
@@ -117,10 +118,11 @@ func TestPurge(t *testing.T) {
 		"100 0 0; 100 0 0; 50 0 0": {Tags: names(250, "tag ")},
 		"0 100 0; 0 20 0; 0 0 30; 0 0 30; a.example/p60": {URLs: names(120, "http://a.example/u"),
 			Prefixes: append(names(61, "http://a.example/p"), names(61, "https://a.example/p")...)},
-		"Tag%20One %FF%2C; https://a.example/x?q=1 http://a.example/": {Tags: []string{"Tag One", "\xff,"}, Soft: true,
+		"Tag%20One %FF%2C; https://a.example/x?q=1 http://a.example/": {
+			Tags: []string{"Tag One", "\xff,"}, Soft: true,
 			URLs: []string{"https://A.example:443/x?q=1", "http://a.example"}},
-		"a.example/b a.example/ " + deep[len("http://"):]: {Prefixes: []string{"http://a.example/b?x=", "http://a.example",
-			"https://a.example/b", deep + "/e", deep}},
+		"a.example/b a.example/ " + deep[len("http://"):]: {Prefixes: []string{"http://a.example/b?x=",
+			"http://a.example", "https://a.example/b", deep + "/e", deep}},
 		"EVERYTHING": {All: true, Tags: []string{"a"}},
 	} {
 		f := newFakeCloudflare(t)
@@ -154,7 +156,8 @@ func TestRate(t *testing.T) {
 	}
 	f := newFakeCloudflare(t)
 	err := target(t, f.URL, nil, 0).Purge(t.Context(), cdn.Purge{URLs: names(3000, "http://a.example/")})
-	if e, ok := errors.AsType[*cdn.Error](err); !ok || e.Kind != cdn.KindPaced || len(f.calls) < 8 || len(f.calls) > 20 {
+	if e, ok := errors.AsType[*cdn.Error](err); !ok || e.Kind != cdn.KindPaced || len(f.calls) < 8 ||
+		len(f.calls) > 20 {
 		t.Errorf("%v after %d calls", err, len(f.calls))
 	}
 }

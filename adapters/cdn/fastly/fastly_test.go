@@ -56,7 +56,8 @@ func (f *fakeFastly) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		var asked struct {
 			Keys []string `json:"surrogate_keys"`
 		}
-		if err := json.NewDecoder(r.Body).Decode(&asked); err != nil || len(asked.Keys) > 256 || len(asked.Keys) == 0 {
+		err := json.NewDecoder(r.Body).Decode(&asked)
+		if err != nil || len(asked.Keys) > 256 || len(asked.Keys) == 0 {
 			http.Error(w, `{"msg":"Bad request"}`, 400)
 			return
 		}
@@ -78,7 +79,8 @@ func (f *fakeFastly) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func target(t *testing.T, address string, client *http.Client, timeout time.Duration) cdn.Target {
 	t.Helper()
-	v, err := fastly.New(fastly.Options{Service: "SU1Z0", Token: token, Address: address, Client: client, Timeout: timeout})
+	v, err := fastly.New(fastly.Options{Service: "SU1Z0", Token: token, Address: address, Client: client,
+		Timeout: timeout})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,9 +15,9 @@
 //	}
 //
 // It reaches URLs alone, no tags and no prefixes. An answer that nginx does not keep (a 404 or an
-// error without a lifetime, one with no-store or Set-Cookie) leaves the old one where it is: a second
-// request shows that, and it is an error. Of a URL with several variants (Vary) only those are
-// renewed that Options.Variants ask for.
+// error without a lifetime, one with no-store or Set-Cookie) leaves the old one where it is: a
+// second request shows that, and it is an error. Of a URL with several variants (Vary) only those
+// are renewed that Options.Variants ask for.
 //
 // By file (Options.Folder): where the app can write to the folder of proxy_cache_path, each cached
 // file that a purge covers is removed, and nginx then misses it. All kinds of purges are possible,
@@ -49,8 +49,8 @@ type Options struct {
 	Address string
 	// Secret is what the configuration compares with the field Purge-Key. Required with Address.
 	Secret string
-	// Variants are the fields of requests that the variants of a URL are asked by: {"Accept-Encoding":
-	// {"gzip"}} and {}. Default: one without fields.
+	// Variants are the fields of requests that the variants of a URL are asked by:
+	// {"Accept-Encoding": {"gzip"}} and {}. Default: one without fields.
 	Variants []http.Header
 
 	// Folder is the folder of proxy_cache_path, as an absolute path.
@@ -79,8 +79,8 @@ func New(o Options) (*Target, error) {
 	t := &Target{o: o}
 	switch {
 	case (o.Address == "") == (o.Folder == ""):
-		return nil, errors.New("nginx: New: name either Options.Address, to renew by requests, or " +
-			"Options.Folder, to remove files")
+		return nil, errors.New("nginx: New: name either Options.Address, to renew by requests, " +
+			"or Options.Folder, to remove files")
 	case o.Folder != "":
 		if !filepath.IsAbs(o.Folder) || filepath.Clean(o.Folder) == string(filepath.Separator) {
 			return nil, fmt.Errorf("nginx: New: Options.Folder is %q: write the absolute path of "+

@@ -134,7 +134,8 @@ func TestFailures(t *testing.T) {
 	delete(f.pages, "a.example/identity")
 	f.app = func(*http.Request) (int, string) { return 404, "gone" }
 	f.mu.Unlock()
-	err := target(t, nginx.Options{Address: f.URL, Secret: secret}).Purge(t.Context(), cdn.Purge{URLs: []string{"http://a.example/"}})
+	err := target(t, nginx.Options{Address: f.URL, Secret: secret}).Purge(t.Context(),
+		cdn.Purge{URLs: []string{"http://a.example/"}})
 	if err != nil {
 		t.Errorf("a page that is gone and that was not cached: %v", err)
 	}
@@ -212,7 +213,8 @@ func TestFiles(t *testing.T) {
 		if got := strings.Join(left, " "); err != nil || got != test.left {
 			t.Errorf("%s: left %q, error %v; want %q", name, got, err, test.left)
 		}
-		for _, other := range []string{outside, filepath.Join(folder, "0000000012"), filepath.Join(folder, strings.Repeat("b", 32))} {
+		for _, other := range []string{outside, filepath.Join(folder, "0000000012"),
+			filepath.Join(folder, strings.Repeat("b", 32))} {
 			if _, err := os.Lstat(other); err != nil {
 				t.Errorf("%s: what is none of nginx's files is gone: %v", name, err)
 			}

@@ -30,9 +30,9 @@ import (
 const TagField = "Xkey"
 
 // VCL is what the server's configuration needs, after "vcl 4.1;" and the backend, before other
-// subroutines of the same names: purges, the lifetime in CDN-Cache-Control (RFC 9213), which Varnish
-// does not read by itself, and no tags to clients. Write the secret of Options.Secret in the place of
-// PURGE_KEY, and who may purge into the acl.
+// subroutines of the same names: purges, the lifetime in CDN-Cache-Control (RFC 9213), which
+// Varnish does not read by itself, and no tags to clients. Write the secret of Options.Secret in
+// the place of PURGE_KEY, and who may purge into the acl.
 const VCL = `import std;
 import xkey;
 
@@ -127,7 +127,8 @@ func New(o Options) (*Target, error) {
 func (t *Target) Name() string { return t.name }
 
 const (
-	// maxKeys bounds the tags of one request, in bytes: half of what http_req_hdr_len is by default.
+	// maxKeys bounds the tags of one request, in bytes: half of what http_req_hdr_len is by
+	// default.
 	maxKeys  = 4 << 10
 	maxNames = 256
 )

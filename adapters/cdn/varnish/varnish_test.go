@@ -154,13 +154,15 @@ func TestPurge(t *testing.T) {
 		left  string // of a.example/ a.example/b a.example/b/c?x=1 b.example/b
 		calls int
 	}{
-		"a tag":      {cdn.Purge{Tags: []string{"one"}}, "a.example/b a.example/b/c?x=1 b.example/b", 1},
-		"odd tags":   {cdn.Purge{Tags: []string{"o,dd", "t wo"}}, "a.example/ b.example/b", 1},
-		"an URL":     {cdn.Purge{URLs: []string{"http://a.example/b", "https://a.example/b"}}, "a.example/ a.example/b/c?x=1 b.example/b", 1},
-		"a query":    {cdn.Purge{URLs: []string{"http://a.example/b/c?x=1"}}, "a.example/ a.example/b b.example/b", 1},
-		"a prefix":   {cdn.Purge{Prefixes: []string{"http://a.example/b"}}, "a.example/ b.example/b", 1},
-		"a host":     {cdn.Purge{Prefixes: []string{"http://a.example"}}, "b.example/b", 1},
-		"a pattern":  {cdn.Purge{Prefixes: []string{"http://a.example/.*"}}, "a.example/ a.example/b a.example/b/c?x=1 b.example/b", 1},
+		"a tag":    {cdn.Purge{Tags: []string{"one"}}, "a.example/b a.example/b/c?x=1 b.example/b", 1},
+		"odd tags": {cdn.Purge{Tags: []string{"o,dd", "t wo"}}, "a.example/ b.example/b", 1},
+		"an URL": {cdn.Purge{URLs: []string{"http://a.example/b", "https://a.example/b"}},
+			"a.example/ a.example/b/c?x=1 b.example/b", 1},
+		"a query":  {cdn.Purge{URLs: []string{"http://a.example/b/c?x=1"}}, "a.example/ a.example/b b.example/b", 1},
+		"a prefix": {cdn.Purge{Prefixes: []string{"http://a.example/b"}}, "a.example/ b.example/b", 1},
+		"a host":   {cdn.Purge{Prefixes: []string{"http://a.example"}}, "b.example/b", 1},
+		"a pattern": {cdn.Purge{Prefixes: []string{"http://a.example/.*"}},
+			"a.example/ a.example/b a.example/b/c?x=1 b.example/b", 1},
 		"everything": {cdn.Purge{All: true}, "", 1},
 		"many tags":  {many, "a.example/ a.example/b a.example/b/c?x=1", 20},
 	} {
@@ -218,7 +220,8 @@ func TestFailures(t *testing.T) {
 		err := target(t, varnish.Options{Address: f.URL}).Purge(t.Context(),
 			cdn.Purge{Tags: []string{"a"}, URLs: []string{"http://a.example/"}})
 		e, ok := errors.AsType[*cdn.Error](err)
-		if !ok || e.Kind != test.kind || !strings.Contains(err.Error(), test.says) || e.Rest == nil || e.Rest.Len() != 2 {
+		if !ok || e.Kind != test.kind || !strings.Contains(err.Error(), test.says) || e.Rest == nil ||
+			e.Rest.Len() != 2 {
 			t.Errorf("%s: %v", name, err)
 		}
 		if strings.Contains(fmt.Sprint(err), secret[:6]) {
@@ -235,14 +238,16 @@ func TestHangsAndRefuses(t *testing.T) {
 	release := make(chan struct{})
 	f.answer = func(http.ResponseWriter, *http.Request) { <-release }
 	defer close(release)
-	err := target(t, varnish.Options{Address: f.URL, Timeout: 10 * time.Millisecond}).Purge(t.Context(), cdn.Purge{All: true})
+	err := target(t, varnish.Options{Address: f.URL, Timeout: 10 * time.Millisecond}).Purge(t.Context(),
+		cdn.Purge{All: true})
 	if e, ok := errors.AsType[*cdn.Error](err); !ok || e.Kind != cdn.KindTemporary || !errors.Is(err, e) {
 		t.Errorf("one that hangs: %v", err)
 	}
 	gone := httptest.NewServer(nil)
 	gone.Close()
 	err = target(t, varnish.Options{Address: gone.URL}).Purge(t.Context(), cdn.Purge{All: true})
-	if e, ok := errors.AsType[*cdn.Error](err); !ok || e.Kind != cdn.KindTemporary || !strings.Contains(err.Error(), "refused") {
+	e, ok := errors.AsType[*cdn.Error](err)
+	if !ok || e.Kind != cdn.KindTemporary || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("one that refuses: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

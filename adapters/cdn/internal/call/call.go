@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -46,6 +47,16 @@ func New(name string, client *http.Client, timeout time.Duration, secrets ...str
 	}
 	return c
 }
+
+// Hiding returns a client that hides more secrets.
+func (c *Client) Hiding(secrets ...string) *Client {
+	other := *c
+	other.secrets = slices.Concat(secrets, c.secrets)
+	return &other
+}
+
+// Timeout returns what bounds a call.
+func (c *Client) Timeout() time.Duration { return c.timeout }
 
 // Answer is what a target answered.
 type Answer struct {

@@ -95,7 +95,8 @@ func Run(t *testing.T, target Make, p cdn.Purge, secrets ...string) {
 
 func temporary(t *testing.T, name string, err error, secrets []string) {
 	t.Helper()
-	if e, ok := errors.AsType[*cdn.Error](err); !ok || e.Kind != cdn.KindTemporary || e.Rest == nil {
+	e, ok := errors.AsType[*cdn.Error](err)
+	if !ok || e.Kind != cdn.KindTemporary || e.Rest == nil {
 		t.Errorf("%s: %v; want a temporary error", name, err)
 	}
 	tells(t, name, err, secrets)
