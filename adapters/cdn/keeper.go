@@ -33,6 +33,8 @@ type keeper struct {
 	locker store.Locker
 	node   string
 
+	beaten  time.Time       // when the store last began to take that this process lives
+	doubts  int             // see doubtful
 	strange map[string]bool // names of targets that are not ours and that the log has
 	failing bool            // the log has that the store fails
 }
@@ -72,11 +74,11 @@ func (k *keeper) parts(key string) (node, lane string, number uint64, ok bool) {
 	return words[0], words[1], number, err == nil
 }
 
-func (k *keeper) set(ctx context.Context, l *lane, i *item) error {
+func (k *keeper) set(ctx context.Context, key string, l *lane, i *item) error {
 	ctx, cancel := context.WithTimeout(ctx, k.out.options.Timeout)
 	defer cancel()
 	value := encode(l.target.Name(), i.since, i.purge)
-	return k.store.Set(ctx, i.key, value, k.out.options.Keep)
+	return k.store.Set(ctx, key, value, k.out.options.Keep)
 }
 
 func (k *keeper) delete(ctx context.Context, key string) error {
@@ -120,14 +122,47 @@ func (k *keeper) report(err error) {
 	}
 }
 
+// beat notes that this process lives.
 func (k *keeper) beat(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, k.out.options.Timeout)
 	defer cancel()
-	return k.store.Set(ctx, k.alive(k.node), []byte{1}, k.out.options.Takeover)
+	began := time.Now()
+	err := k.store.Set(ctx, k.alive(k.node), []byte{1}, k.out.options.Takeover)
+	if err != nil {
+		return err
+	}
+	k.out.mu.Lock()
+	defer k.out.mu.Unlock()
+	if now := time.Now(); !k.fresh(now) {
+		k.doubts++
+		for _, l := range k.out.lanes {
+			for i := range l.items() {
+				if i.ready { // or else it is being written, and looks itself
+					l.doubt(i, now)
+				}
+			}
+		}
+	}
+	k.beaten = began
+	return nil
+}
+
+// fresh reports whether nobody can have taken over this process's records by now. The Outbox's
+// mutex is held. Without a store nobody can.
+func (k *keeper) fresh(now time.Time) bool {
+	return k == nil || now.Before(k.beaten.Add(k.out.options.Takeover))
+}
+
+// doubtful returns how often this process's records were in doubt. The Outbox's mutex is held.
+func (k *keeper) doubtful() int {
+	if k == nil {
+		return 0
+	}
+	return k.doubts
 }
 
 // keepAgain writes the records that the store did not take.
-func (k *keeper) keepAgain(ctx context.Context) (err error) {
+func (k *keeper) keepAgain(ctx context.Context) error {
 	for _, l := range k.out.lanes {
 		k.out.mu.Lock()
 		var unkept []*item
@@ -138,16 +173,9 @@ func (k *keeper) keepAgain(ctx context.Context) (err error) {
 		}
 		k.out.mu.Unlock()
 		for _, i := range unkept {
-			if err = k.set(ctx, l, i); err != nil {
+			if err := l.keepAgain(ctx, i); err != nil {
 				return err
 			}
-			k.out.mu.Lock()
-			i.kept = true
-			if i.by == nil && !slices.Contains(slices.Collect(l.items()), i) {
-				l.waste(i.key) // it was sent while it was written
-			}
-			l.settle(i)
-			k.out.mu.Unlock()
 		}
 	}
 	return nil
@@ -251,7 +279,7 @@ func (k *keeper) take(ctx context.Context, key string) (*item, *lane, error) {
 	l := k.out.lanes[at]
 	k.out.mu.Lock()
 	defer k.out.mu.Unlock()
-	i, mine := l.push(p, since, time.Now())
+	i, mine := l.push(p, since, time.Now(), true)
 	if !mine { // another covers it, which is kept or is going to be
 		if i.kept {
 			l.waste(key)
@@ -261,7 +289,7 @@ func (k *keeper) take(ctx context.Context, key string) (*item, *lane, error) {
 		}
 		return nil, nil, nil
 	}
-	i.adopted, i.covers = true, append(i.covers, key)
+	i.covers = append(i.covers, key)
 	return i, l, nil
 }
 

@@ -2,6 +2,7 @@ package cdn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"iter"
@@ -37,11 +38,13 @@ type item struct {
 	text        string
 	since, last time.Time     // when it was asked for, first and last
 	set         chan struct{} // closed when the store has answered
-	ready, kept bool          // it has; it took the record
-	err         error         // why not
+	ready, kept bool          // it has; it has the record
+	err         error         // why it has not
 	by          *item         // another one that covers it
+	done        bool          // it was sent
 	covers      []string      // keys of records that this one stands for
 	adopted     bool          // of a process that is gone
+	picked      bool          // it is not in the queue any more
 	alone       bool          // to be sent by itself, since the target did not like its company
 	failed      error         // why
 	after       time.Time     // not before
@@ -111,11 +114,12 @@ func split(p Purge) (parts []Purge) {
 // push puts a purge into the queue, and reports whether it made an item that is to be kept: another
 // one that waits may cover it. An item covers what is asked for while it is held back, at most for
 // the Delay, so that each purge is held for the Delay, and none much longer.
-func (l *lane) push(p Purge, since, now time.Time) (i *item, mine bool) {
+func (l *lane) push(p Purge, since, now time.Time, adopted bool) (i *item, mine bool) {
 	text := string(encode("", time.Time{}, p))
 	for _, text := range []string{allText, text} {
-		if i := l.known[text]; i != nil && l.open(i, now) {
-			i.last = now
+		if i := l.known[text]; i != nil && l.open(i, now) &&
+			(!i.kept || l.out.keeper.fresh(now)) {
+			i.last, i.adopted = now, i.adopted && adopted
 			return i, false
 		}
 	}
@@ -125,7 +129,7 @@ func (l *lane) push(p Purge, since, now time.Time) (i *item, mine bool) {
 		p, text = Purge{All: true}, allText
 	}
 	i = &item{number: l.out.number(now), purge: p, text: text, since: since, last: since,
-		set: make(chan struct{})}
+		set: make(chan struct{}), adopted: adopted}
 	if l.out.keeper != nil {
 		i.key = l.out.keeper.key(l.id, i.number)
 	}
@@ -169,7 +173,7 @@ func (l *lane) absorb(all *item) {
 		if i.since.Before(all.since) {
 			all.since = i.since
 		}
-		all.covers = append(all.covers, i.covers...)
+		all.covers, i.covers = append(all.covers, i.covers...), nil
 		if i.ready && i.key != "" {
 			all.covers = append(all.covers, i.key)
 		}
@@ -183,24 +187,86 @@ func (l *lane) absorb(all *item) {
 
 // keep writes an item's record, whatever becomes of ctx.
 func (l *lane) keep(ctx context.Context, i *item) {
-	var err error
-	if l.out.keeper != nil {
-		err = l.out.keeper.set(context.WithoutCancel(ctx), l, i)
-	}
+	before, err := l.write(ctx, i)
 	l.out.mu.Lock()
 	defer l.out.mu.Unlock()
 	i.ready, i.kept, i.err = true, err == nil, err
+	if before != l.out.keeper.doubtful() {
+		l.doubt(i, time.Now())
+	}
 	close(i.set)
 	l.settle(i)
 }
 
-// settle has the records go that an item's record, or one that covers it, makes needless.
+// write writes an item's record, and returns how often the records were in doubt before.
+func (l *lane) write(ctx context.Context, i *item) (doubts int, err error) {
+	l.out.mu.Lock()
+	key, doubts := i.key, l.out.keeper.doubtful()
+	l.out.mu.Unlock()
+	if l.out.keeper == nil {
+		return doubts, nil
+	}
+	return doubts, l.out.keeper.set(context.WithoutCancel(ctx), key, l, i)
+}
+
+// isKept returns nil if the store has an item's record, after another try if it had not.
+func (l *lane) isKept(ctx context.Context, i *item) error {
+	l.out.mu.Lock()
+	kept, err := i.kept, i.err
+	l.out.mu.Unlock()
+	if kept || err == nil {
+		return nil
+	}
+	return l.keepAgain(ctx, i)
+}
+
+// keepAgain writes the record of an item that the store did not take, or that others may have taken
+// over.
+func (l *lane) keepAgain(ctx context.Context, i *item) error {
+	l.out.mu.Lock()
+	key := i.key
+	l.out.mu.Unlock()
+	before, err := l.write(ctx, i)
+	l.out.mu.Lock()
+	defer l.out.mu.Unlock()
+	if key != i.key {
+		l.waste(key) // what was written late
+	}
+	if err == nil && before != l.out.keeper.doubtful() {
+		err = errTakenOver
+	}
+	if err == nil {
+		i.kept, i.err = true, nil
+	}
+	l.settle(i)
+	return err
+}
+
+// doubt has an item's record written anew, under another key: this process was not heard of for so
+// long that others may have taken the record over, or are about to.
+func (l *lane) doubt(i *item, now time.Time) {
+	i.covers = append(i.covers, i.key)
+	i.key = l.out.keeper.key(l.id, l.out.number(now))
+	i.kept, i.err = false, errTakenOver
+}
+
+var errTakenOver = errors.New("this process did not reach the store for so long that others may " +
+	"have taken over what it owes")
+
+// settle has the records go that are not needed any more: those that an item's record makes
+// needless, and its own when it was sent or another item covers it.
 func (l *lane) settle(i *item) {
+	top := i
+	for top.by != nil {
+		top = top.by
+	}
 	switch {
-	case i.by != nil && i.by.kept:
-		l.waste(i.key)
-	case i.by != nil:
-		i.by.covers = append(i.by.covers, i.key)
+	case i.done || top.done || top != i && top.kept:
+		l.waste(append(i.covers, i.key)...)
+		i.covers = nil
+	case top != i:
+		top.covers = append(append(top.covers, i.covers...), i.key)
+		i.covers = nil
 	case i.kept:
 		l.waste(i.covers...)
 		i.covers = nil
@@ -245,16 +311,13 @@ func (l *lane) pick(now time.Time) (*batch, time.Duration) {
 		if len(picked) == 0 {
 			return nil, wait
 		}
-		l.current = &batch{items: picked, rest: Purge{Soft: picked[0].purge.Soft}}
+		l.current = &batch{items: picked, rest: merge(picked)}
 		for _, i := range picked {
-			l.current.rest = l.current.rest.with(i.purge)
-			if l.known[i.text] == i {
+			if i.picked = true; l.known[i.text] == i {
 				delete(l.known, i.text)
 			}
 		}
-		l.queue = slices.DeleteFunc(l.queue, func(i *item) bool {
-			return slices.Contains(picked, i)
-		})
+		l.queue = slices.DeleteFunc(l.queue, func(i *item) bool { return i.picked })
 	}
 	l.sending = true
 	return l.current, 0

@@ -101,12 +101,9 @@ func (b *Outbox) Purge(ctx context.Context, p Purge) (Ticket, error) {
 	}
 	for _, i := range items {
 		<-i.item.set
-		if i.item.err != nil {
-			err = errors.Join(ErrUnkept, i.item.err)
+		if failed := i.lane.isKept(ctx, i.item); failed != nil {
+			err = fmt.Errorf("cdn: %w", errors.Join(ErrUnkept, failed))
 		}
-	}
-	if err != nil {
-		err = fmt.Errorf("cdn: %w", err)
 	}
 	return ticket, err
 }
@@ -128,7 +125,7 @@ func (b *Outbox) push(p Purge) (t Ticket, items []pushed, err error) {
 	now, parts := time.Now(), split(p)
 	for _, l := range b.lanes {
 		for _, part := range parts {
-			i, mine := l.push(part, now, now)
+			i, mine := l.push(part, now, now, false)
 			items = append(items, pushed{l, i, mine})
 		}
 	}

@@ -363,14 +363,22 @@ func TestTakeover(t *testing.T) {
 // dying is a backend of a process that dies.
 type dying struct {
 	*memstore.Backend
-	mu   sync.Mutex
-	dead bool
+	mu     sync.Mutex
+	dead   bool
+	before func()       // each write; nil: nothing
+	after  func() error // what an answer that is lost says
 }
 
 func (d *dying) die() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.dead = true
+}
+
+func (d *dying) revive() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.dead = false
 }
 
 func (d *dying) check() error {
@@ -383,10 +391,17 @@ func (d *dying) check() error {
 }
 
 func (d *dying) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+	if d.before != nil {
+		d.before()
+	}
 	if err := d.check(); err != nil {
 		return err
 	}
-	return d.Backend.Set(ctx, key, value, ttl)
+	err := d.Backend.Set(ctx, key, value, ttl)
+	if err == nil && d.after != nil {
+		err = d.after()
+	}
+	return err
 }
 
 func (d *dying) Delete(ctx context.Context, key string) (bool, error) {
@@ -452,9 +467,7 @@ func TestStoreFails(t *testing.T) {
 		if time.Sleep(5 * time.Second); well.has() != "a" {
 			t.Errorf("taken %q", well.has())
 		}
-		backend.mu.Lock()
-		backend.dead = false
-		backend.mu.Unlock()
+		backend.revive()
 		if time.Sleep(time.Minute); len(records(t, backend.Backend)) != 1 {
 			t.Errorf("the store keeps %q, want what one target owes", records(t, backend.Backend))
 		}

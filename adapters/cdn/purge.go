@@ -181,10 +181,17 @@ func withoutQuery(raw string) string {
 	return before[:min(len(before), 256)]
 }
 
-// with returns p and q as one purge. They are both soft or both hard.
-func (p Purge) with(q Purge) Purge {
-	return Purge{All: p.All || q.All, Soft: p.Soft && q.Soft,
-		Tags:     once(slices.Concat(p.Tags, q.Tags)),
-		URLs:     once(slices.Concat(p.URLs, q.URLs)),
-		Prefixes: once(slices.Concat(p.Prefixes, q.Prefixes))}
+// merge returns several purges, which are all soft or all hard, as one.
+func merge(all []*item) Purge {
+	m := Purge{Soft: all[0].purge.Soft}
+	for _, i := range all {
+		if i.purge.All {
+			return i.purge
+		}
+		m.Tags = append(m.Tags, i.purge.Tags...)
+		m.URLs = append(m.URLs, i.purge.URLs...)
+		m.Prefixes = append(m.Prefixes, i.purge.Prefixes...)
+	}
+	m.Tags, m.URLs, m.Prefixes = once(m.Tags), once(m.URLs), once(m.Prefixes)
+	return m
 }

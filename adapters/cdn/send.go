@@ -85,7 +85,8 @@ func (l *lane) done(b *batch) {
 	}
 	l.current, l.failures, l.failed, l.pause = nil, 0, nil, time.Time{}
 	for _, i := range b.items {
-		l.waste(append(i.covers, i.key)...)
+		i.done = true
+		l.settle(i)
 	}
 	l.out.move()
 }
@@ -127,12 +128,13 @@ func (l *lane) setApart(b *batch, e *Error, now time.Time) {
 	l.current = nil
 	if len(b.items) == 1 {
 		i := b.items[0]
+		i.picked = false
 		i.alone, i.failed, i.after = true, e, now.Add(l.out.options.MaxPause)
 		l.queue, l.pause = append(l.queue, i), time.Time{}
 		return
 	}
 	for _, i := range b.items {
-		i.alone = true
+		i.alone, i.picked = true, false
 	}
 	l.queue = slices.Concat(b.items, l.queue)
 }
