@@ -287,6 +287,8 @@ func TestFlood(t *testing.T) {
 		edge := &fakeTarget{name: "edge", fails: down}
 		b := open(t, cdn.Options{Targets: []cdn.Target{edge}, Store: backend, MaxOwed: 100,
 			Log: slog.New(slog.NewTextHandler(&log, nil))})
+		synctest.Wait() // the store knows that the process lives
+		first := purge(t, b, tags("first"))
 		var last cdn.Ticket
 		for i := range 1000 {
 			last = purge(t, b, tags(fmt.Sprint("tag-", i)))
@@ -294,6 +296,11 @@ func TestFlood(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		if n := len(records(t, backend)); n > 2 {
 			t.Errorf("the store holds %d records", n)
+		}
+		left, cancel := context.WithCancel(t.Context())
+		cancel()
+		if b.Wait(left, first) == nil {
+			t.Error("what became a purge of everything counts as taken")
 		}
 		edge.set(nil)
 		if err := b.Wait(t.Context(), last); err != nil || edge.has() != "ALL" {
@@ -356,6 +363,34 @@ func TestTakeover(t *testing.T) {
 		}
 		if synctest.Wait(); len(records(t, backend)) > 0 {
 			t.Errorf("the store keeps %q", records(t, backend))
+		}
+	})
+}
+
+// A process that was silent for so long that another one has sent what it owed writes what it is
+// asked for from then on, also where it still tries the same.
+func TestSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		backend := &dying{Backend: memstore.NewBackend(64 << 20)}
+		defer backend.Close()
+		other := &fakeTarget{name: "edge"}
+		silent := open(t, cdn.Options{Targets: []cdn.Target{&fakeTarget{name: "edge", fails: down}},
+			Store: backend})
+		synctest.Wait() // it has said that it lives
+		purge(t, silent, tags("a"))
+		purge(t, silent, tags("b"))
+		open(t, cdn.Options{Targets: []cdn.Target{other}, Store: backend.Backend})
+		time.Sleep(time.Second)
+		purge(t, silent, tags("c")) // waits behind the others
+		backend.die()
+		if time.Sleep(2 * time.Minute); strings.ReplaceAll(other.has(), " | ", " ") != "a b c" {
+			t.Errorf("the other process has sent %q", other.has())
+		}
+		backend.revive()
+		purge(t, silent, tags("c"))
+		backend.die()
+		if time.Sleep(2 * time.Minute); strings.Count(other.has(), "c") != 2 {
+			t.Errorf("the other process has sent %q, and c was asked for again", other.has())
 		}
 	})
 }
