@@ -138,7 +138,7 @@ func seeds() uint64 {
 	if n, err := strconv.ParseUint(os.Getenv("FRESHET_SEEDS"), 10, 64); err == nil {
 		return n
 	}
-	return 8
+	return 4
 }
 
 func schedule(t *testing.T, seed uint64) {

@@ -1,0 +1,70 @@
+package cdn
+
+import (
+	"net/url"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A record brings back what was written, whatever bytes a tag has.
+func TestRecord(t *testing.T) {
+	since := time.Date(2026, 11, 30, 4, 0, 0, 5, time.UTC)
+	p := Purge{Tags: []string{"a b", "\xff\x00%,", "+"}, URLs: []string{"https://a.example/%2F?q=%2B+1"},
+		Prefixes: []string{"http://a.example/"}, Soft: true}
+	name, at, got, err := decode(encode("edge \xff", since, p))
+	if err != nil || !strings.HasPrefix(name, "edge ") || !at.Equal(since) || !reflect.DeepEqual(got, p) {
+		t.Errorf("%q, %v, %+v, %v", name, at, got, err)
+	}
+}
+
+// FuzzRecord reads what a store holds, which may be anything: what is taken is as Clean leaves it.
+func FuzzRecord(f *testing.F) {
+	f.Add(encode("edge", time.Unix(1, 0), Purge{Tags: []string{"a b"}}))
+	f.Add([]byte(`{"target":"edge","urls":["http%3A%2F%2FA.example"],"all":true}`))
+	f.Add([]byte(`{"target":"edge","tags":["%zz"]}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		name, since, p, err := decode(b)
+		if err != nil {
+			return
+		}
+		if clean, err := p.Clean(); name == "" || err != nil || !reflect.DeepEqual(clean, p) {
+			t.Errorf("%q became %+v, which is not clean: %v", b, p, err)
+		}
+		if since.Year() >= 10000 || since.Year() < 0 {
+			return // JSON has no such time
+		}
+		if _, _, again, err := decode(encode(name, since, p)); err != nil || !reflect.DeepEqual(again, p) {
+			t.Errorf("%+v became %+v: %v", p, again, err)
+		}
+	})
+}
+
+// FuzzURL reads what an app wants purged: what comes out is one absolute URL of visible ASCII, with
+// the same path, that no field, ban or JSON misreads.
+func FuzzURL(f *testing.F) {
+	for _, raw := range []string{"https://A.example:443/x y?q=1#part", "http://a.example", "http://a.example/%2f?",
+		"http://[::1]:8080/\"?<>", "http://a.example/ü?ü=\\^`", "HTTP://a.example.:80//x/../y"} {
+		f.Add(raw)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		p, err := Purge{URLs: []string{raw}}.Clean()
+		if err != nil {
+			return
+		}
+		u, err := url.Parse(p.URLs[0])
+		if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || !strings.HasPrefix(u.Path, "/") {
+			t.Fatalf("%q became %q: %v", raw, p.URLs[0], err)
+		}
+		if strings.ContainsFunc(p.URLs[0], func(c rune) bool {
+			return c <= ' ' || c >= 0x7f || strings.ContainsRune(`"<>\`, c)
+		}) {
+			t.Errorf("%q became %q", raw, p.URLs[0])
+		}
+		again, err := p.Clean()
+		if err != nil || again.URLs[0] != p.URLs[0] {
+			t.Errorf("%q became %q, and that %q: %v", raw, p.URLs[0], again.URLs, err)
+		}
+	})
+}
