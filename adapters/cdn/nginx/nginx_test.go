@@ -167,7 +167,7 @@ func file(t *testing.T, folder, key, variant string, tags ...string) string {
 			head += "XKEY: " + strings.Join(tags, " ") + "\r\n"
 		}
 	}
-	text := head + "Content-Type: text/html\r\n\r\nXkey: body\r\n" + strings.Repeat("x", 1<<17)
+	text := head + "Content-Type: text/html\r\n\r\nXkey: body\r\n" + strings.Repeat("x", 70_000)
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

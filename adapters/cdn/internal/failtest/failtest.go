@@ -82,13 +82,18 @@ func Run(t *testing.T, target Make, p cdn.Purge, secrets ...string) {
 	hangs := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		<-release
 	}))
-	err := target(t, hangs.URL, hangs.Client(), 20*time.Millisecond).Purge(t.Context(), p)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	err := target(t, hangs.URL, hangs.Client(), 20*time.Millisecond).Purge(ctx, p)
+	if ctx.Err() != nil {
+		t.Error("one that hangs: the call was not bounded by the target's timeout")
+	}
+	cancel()
 	close(release)
 	hangs.Close()
 	temporary(t, "one that hangs", err, secrets)
 	temporary(t, "one that refuses",
 		target(t, hangs.URL, hangs.Client(), 0).Purge(t.Context(), p), secrets)
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel = context.WithCancel(t.Context())
 	cancel()
 	temporary(t, "a caller who has left", target(t, hangs.URL, nil, 0).Purge(ctx, p), secrets)
 }
