@@ -487,6 +487,25 @@ func TestRestart(t *testing.T) {
 	})
 }
 
+// Close does not wait for the end of a pause, unless the target has asked for it.
+func TestCloseTriesOnceMore(t *testing.T) {
+	for _, after := range []time.Duration{0, time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			edge := &fakeTarget{name: "edge"}
+			edge.set(func(cdn.Purge) error { return &cdn.Error{RetryAfter: after, Err: errDown} })
+			b := open(t, cdn.Options{Targets: []cdn.Target{edge}, Delay: -1, MinPause: time.Minute})
+			purge(t, b, tags("a"))
+			synctest.Wait()
+			edge.set(nil)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if err := b.Close(ctx); (err == nil) != (after == 0) {
+				t.Errorf("the target asked for %v: Close returned %v", after, err)
+			}
+		})
+	}
+}
+
 // Without a store to write to, the purge is sent all the same, and the caller learns of it; when the
 // store is well again, it is kept.
 func TestStoreFails(t *testing.T) {
