@@ -26,15 +26,27 @@ func arrivalOf(r *http.Request) arrival {
 	return arrival{r.Host, r.RequestURI, r.Header, len(r.Header["Authorization"]) > 0}
 }
 
-// is reports whether r is the request that arrived, and not one that a handler has made.
-func (a *arrival) is(r *http.Request) bool {
-	return a.target == r.RequestURI || reflect.ValueOf(a.header).Pointer() == reflect.ValueOf(
-		r.Header).Pointer()
+// is reports whether r is the request that arrived, and not one that a handler has made. The runs
+// around it have given their handlers the header in maps of their own.
+func (a *arrival) is(r *http.Request, around *Response) bool {
+	if a.target == r.RequestURI {
+		return true
+	}
+	is := reflect.ValueOf(r.Header).Pointer()
+	if reflect.ValueOf(a.header).Pointer() == is {
+		return true
+	}
+	for ; around != nil && around.run != nil; around = around.run.x.around {
+		if around.run.x.came && around.run.gave.Load() == is {
+			return true
+		}
+	}
+	return false
 }
 
-// lookAround finds out what is around the request: mounts, a run, and the Root or Guard that it
-// arrived at.
-func (x *exchange) lookAround() {
+// lookAround finds out what is around the request, which came to the mount as r: mounts, a run, and
+// the Root or Guard that it arrived at.
+func (x *exchange) lookAround(r *http.Request) {
 	switch speaks := x.r.Context().Value(speakingKey{}).(type) {
 	case *gatedContext:
 		x.arrival = &speaks.arrival
@@ -47,17 +59,19 @@ func (x *exchange) lookAround() {
 	case *passed:
 		x.around, x.passing, x.arrival = speaks.x.around, speaks, speaks.x.arrival
 	}
+	x.came = x.arrival != nil && x.arrival.is(r, x.around)
 }
 
 // readArrival finds out what handlers have changed of the request since it arrived. An
 // Authorization that is gone says as much of the response as one that is there (RFC 9111 section
-// 3.5).
+// 3.5), at a mount within another one as well. A part of a page that a handler asks for by a request
+// of its own has none.
 func (x *exchange) readArrival() {
 	a := x.arrival
-	if a == nil || a.target == x.r.RequestURI && a.host == x.r.Host && !a.authorized || !a.is(x.r) {
+	if !x.came || a.target == x.r.RequestURI && a.host == x.r.Host && !a.authorized {
 		return
 	}
-	if a.authorized && x.around == nil && x.passing == nil {
+	if a.authorized {
 		x.req.Authorization, x.req.Credentials = true, true
 	}
 	if a.target != x.r.RequestURI || a.host != x.r.Host {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"reflect"
 	"time"
 
 	"github.com/freshet-go/freshet/internal/rules"
@@ -43,6 +44,7 @@ func (n *run) request(again bool) *http.Request {
 	// the handler may edit them; variants are chosen by what the client sent
 	r.URL, r.Header = u, n.x.r.Header.Clone()
 	n.condition(r, again)
+	n.gave.Store(reflect.ValueOf(r.Header).Pointer())
 	n.x.req.Asked = rules.Asked(r.Header)
 	n.began = time.Now()
 	return r

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/freshet-go/freshet/internal/fill"
@@ -37,8 +38,9 @@ type run struct {
 	state   state
 	asks    question // what the handler is asked for
 
-	speaks  speaking // what ctx is made of
-	url     url.URL  // the handler's own
+	gave    atomic.Uintptr // the map of the header that the handler was given
+	speaks  speaking       // what ctx is made of
+	url     url.URL        // the handler's own
 	ctx     context.Context
 	cancel  context.CancelFunc
 	began   time.Time

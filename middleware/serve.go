@@ -40,6 +40,7 @@ type exchange struct {
 	passing *passed   // the mount that the request passes, within that one, or nil
 
 	arrival   *arrival // at Root or Guard; nil where the app has neither
+	came      bool     // it is the request that arrived there, and not one that a handler has made
 	arrivedAs []string // URIs of what the client asked for, where handlers have changed that
 }
 
@@ -58,7 +59,7 @@ func (c *Cache) serve(
 		who: who, account: account, wrote: wrote}}
 	x := &l.x
 	x.beginTally()
-	x.lookAround()
+	x.lookAround(r)
 	plan, why, told := x.read()
 	if plan != rules.PlanLookup {
 		x.r = r
@@ -111,7 +112,7 @@ func (c *Cache) serveChange(
 	x.c, x.w, x.r, x.next, x.p, x.who, x.account = c, w, rules.WithoutIgnoredCookies(as, p), next,
 		p, who, a
 	x.beginTally()
-	x.lookAround()
+	x.lookAround(r)
 	plan, why, _ := x.read()
 	if x.r != r {
 		x.req.Directives.NoStore = true // its handler sees cookies of which a GET's sees nothing
