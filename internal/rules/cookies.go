@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"iter"
 	"maps"
 	"net/http"
 	"slices"
@@ -179,18 +180,73 @@ func plainCookie(pair string) bool {
 }
 
 // passesByCookie reports whether a request has a cookie that p.PassCookies lists, wherever a
-// handler could find one: at ";" and ",", and within quotes.
+// handler could find one: see cookieNames.
 func passesByCookie(p *policy.Policy, h http.Header) bool {
 	if len(p.PassCookies) == 0 {
 		return false
 	}
 	for _, line := range h["Cookie"] {
-		for pair := range strings.FieldsFuncSeq(line, func(c rune) bool {
-			return c == ';' || c == ',' || c == '"'
-		}) {
-			name, _, _ := strings.Cut(pair, "=")
-			if name = strings.TrimSpace(name); name != "" && listed(p.PassCookies, name) {
+		for _, name := range cookieNames(line) {
+			if listed(p.PassCookies, name) {
 				return true
+			}
+		}
+	}
+	return false
+}
+
+// cookieNames are the names of all cookies that some parser finds in a line of a Cookie field, and
+// where they begin: behind ";" and ",", within quotes, and behind white space, as Python's
+// http.cookies does. Python's str.strip takes two bytes more for white space. A name too many costs
+// nothing where it makes a request pass.
+func cookieNames(line string) iter.Seq2[int, string] {
+	return func(yield func(int, string) bool) {
+		for end := 0; end < len(line); end++ {
+			begin := end
+			for end < len(line) && !endsCookie(line[end]) {
+				end++
+			}
+			name, _, _ := strings.Cut(line[begin:end], "=")
+			if name != "" && !yield(begin, name) {
+				return
+			}
+			if bare := stripped(name); bare != name && bare != "" && !yield(begin+1, bare) {
+				return
+			}
+		}
+	}
+}
+
+func endsCookie(c byte) bool { return c <= ' ' || c == ';' || c == ',' || c == '"' || c == 0x7f }
+
+// stripped returns a name without what Latin-1 has for white space beside the controls.
+func stripped(name string) string {
+	isSpace := func(c byte) bool { return c == 0x85 || c == 0xa0 }
+	for name != "" && isSpace(name[0]) {
+		name = name[1:]
+	}
+	for name != "" && isSpace(name[len(name)-1]) {
+		name = name[:len(name)-1]
+	}
+	return name
+}
+
+// hidesCookie reports whether some parsers may find other values of the named cookie in the lines
+// than what stands between two ";" behind its name: none, where another cookie's value has it, or
+// quotes or controls cut the lines elsewhere.
+func hidesCookie(lines []string, name string) bool {
+	if !slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(line, name) }) {
+		return false
+	}
+	for _, line := range lines {
+		for pair := range strings.SplitSeq(line, ";") {
+			if pair = trimOWS(pair); !plainCookie(pair) {
+				return true
+			}
+			for at, found := range cookieNames(pair) {
+				if at > 0 && found == name {
+					return true
+				}
 			}
 		}
 	}

@@ -111,6 +111,13 @@ func TestPassCookies(t *testing.T) {
 		{`a="1; in_1=x"`, true},
 		{`a=1, in_1=x`, true},
 		{"_ga=1; in_1=x", true},
+		{"a=1 in_1=x", true}, // as Python's http.cookies reads it
+		{"a=1\tin_1 = x", true},
+		{"a=1\x0bin_1=x", true},
+		{"a=1; \xa0in_1=x", true}, // as Python's str.strip does
+		{"a=1;b=2\r\n both=", true},
+		{"a in_b", true},
+		{"a=1 b=in_1", false},
 		{"In_1=x", false},
 		{"a=in_1", false},
 		{"main_1=x", false},

@@ -219,8 +219,18 @@ func appendValues(b []byte, values ...string) []byte {
 // appendCookie appends every value of the named cookie, as sent, in the order sent. What parsers of
 // cookies take for one thing or for another has marks of its own: `\,` for each end of a line
 // before the value, which Header.Get does not pass, and `\-` for a name with white space or without
-// "=" behind it.
+// "=" behind it. Where parsers find the cookie in different places, or some do and others do not,
+// all lines stand there, with `\*` before each.
 func appendCookie(b []byte, lines []string, name string) []byte {
+	if hidesCookie(lines, name) {
+		b = append(b, " cookie:"...)
+		b = appendEscaped(b, name, inValue)
+		for _, line := range lines {
+			b = append(b, `=\*`...)
+			b = appendEscaped(b, line, inValue)
+		}
+		return b
+	}
 	found, ends := false, 0
 	for i, line := range lines {
 		if i > 0 {

@@ -68,7 +68,7 @@ func readKey(key string) (p parts, err error) {
 		var x extra
 		for i, v := range strings.Split(w, "=") {
 			if strings.HasPrefix(x.Name, "cookie:") {
-				v = strings.NewReplacer(`\,`, "<line>", `\-`, "<odd>").Replace(v)
+				v = strings.NewReplacer(`\,`, "<line>", `\-`, "<odd>", `\*`, "<all>").Replace(v)
 			}
 			if v, err = unescaped(v); err != nil {
 				return fail(err.Error())
@@ -179,6 +179,13 @@ func partsOf(r *http.Request, p *policy.Policy) parts {
 		c := extra{Name: "cookie:" + name}
 		pattern := regexp.MustCompile(`(?s)^[ \t]*` + name + `([ \t]*)(=.*)?$`)
 		before := ""
+		if lines := r.Header["Cookie"]; foundElsewhere(lines, name) {
+			for _, line := range lines {
+				c.Values = append(c.Values, "<all>"+line)
+			}
+			extras = append(extras, c)
+			continue
+		}
 		for i, line := range r.Header["Cookie"] {
 			if i > 0 {
 				before += "<line>"
@@ -260,4 +267,26 @@ func asciiLower(s string) string {
 		}
 	}
 	return string(b)
+}
+
+// foundElsewhere reports whether lines that have a cookie's name have it where it is no plain
+// cookie, or have quotes or controls that are not plain.
+func foundElsewhere(lines []string, name string) bool {
+	if !strings.Contains(strings.Join(lines, "\n"), name) {
+		return false
+	}
+	inside := regexp.MustCompile(`[\x00-\x20,"\x7f]` + regexp.QuoteMeta(name) + `([\x00-\x20,"\x7f=]|$)`)
+	for pair := range strings.SplitSeq(strings.Join(lines, ";"), ";") {
+		if pair = strings.Trim(pair, " \t"); !plainCookie(pair) || inside.MatchString(pair) {
+			return true
+		}
+		if strings.Contains(pair, "\x85") || strings.Contains(pair, "\xa0") {
+			for at, found := range cookieNames(pair) {
+				if at > 0 && found == name {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }

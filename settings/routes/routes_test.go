@@ -91,6 +91,10 @@ POST /form            = pass
 		{"GET", "/beta", []string{"Cookie", "a=b; beta=1"}, 10},
 		{"GET", "/beta", []string{"Cookie", "betaa=1; b=beta"}, 11},
 		{"GET", "/beta", nil, 11}, {"GET", "/beta", []string{"Cookie", `a="x, beta=1`}, 10},
+		{"GET", "/beta", []string{"Cookie", "a=1 beta=1"}, 10},
+		{"GET", "/beta", []string{"Cookie", "a=1\tbeta = 1"}, 10},
+		{"GET", "/beta", []string{"Cookie", "a=1; \xa0beta=1"}, 10},
+		{"GET", "/beta", []string{"Cookie", "a=beta b"}, 11},
 		{"GET", "/a=b%20c*", nil, 12}, {"GET", "/a=b%20cd", nil, 0},
 	} {
 		p := set.Policy(request(c.method, c.target, c.header...))

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // selector is which requests a rule is for.
@@ -49,24 +51,25 @@ func (s *selector) covers(other *selector, folded bool) bool {
 	return s.host.covers(&other.host) && s.path.covers(&other.path, folded)
 }
 
-// hasCookie reports whether a Cookie field has a cookie, wherever an app could find one: at ";" and
-// ",", and within quotes.
+// hasCookie reports whether a Cookie field has a cookie, wherever an app could find one: behind ";"
+// and ",", within quotes, and behind white space, as Python's http.cookies does.
 func hasCookie(lines []string, name string) bool {
 	for _, line := range lines {
-		for line != "" {
-			end := strings.IndexAny(line, `;,"`)
-			pair := line
-			if line = ""; end >= 0 {
-				line, pair = pair[end+1:], pair[:end]
-			}
+		for pair := range strings.FieldsFuncSeq(line, endsCookie) {
 			own, _, _ := strings.Cut(pair, "=")
-			if own = strings.Trim(own, " \t"); own != "" && matchesName(name, own) {
+			if matchesName(name, own) || matchesName(name, strings.TrimFunc(own, isSpace)) {
 				return true
 			}
 		}
 	}
 	return false
 }
+
+func endsCookie(c rune) bool { return c <= ' ' || c == ';' || c == ',' || c == '"' || c == 0x7f }
+
+// isSpace reports whether some take c for white space, or for a byte that is: a byte that is no
+// UTF-8 is utf8.RuneError here.
+func isSpace(c rune) bool { return unicode.IsSpace(c) || c == utf8.RuneError }
 
 // matchesName reports whether a name, or a name with * at its end, is what a pattern stands for.
 func matchesName(pattern, name string) bool {
