@@ -180,10 +180,10 @@ func (n *run) entry(h http.Header, a rules.Admission, status int) *store.Entry {
 	}
 	n.varies, n.strip = a.Vary, a.Strip
 	if len(a.Vary) > 0 {
-		e.Vary = rules.Nominated(a.Vary, n.x.r.Header)
+		e.Vary = rules.Nominated(a.Vary, n.x.selects(a.Vary))
 	}
 	if len(a.Vary) > 0 || n.found.indexed {
-		e.Key = rules.VariantKey(n.x.req.Key, a.Vary, n.x.r.Header)
+		e.Key = rules.VariantKey(n.x.req.Key, a.Vary, n.x.selects(a.Vary))
 	}
 	return e
 }

@@ -1,9 +1,11 @@
 package middleware
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 
 	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/internal/rules"
@@ -17,13 +19,13 @@ import (
 // and the app's own invalidations; and one that takes a token off the request, once it has found
 // out whose it is.
 type arrival struct {
-	host, target string
-	header       http.Header // the very map
-	authorized   bool        // it had an Authorization
+	host, target  string
+	header        http.Header // the very map
+	authorization []string    // its Authorization, if it had one
 }
 
 func arrivalOf(r *http.Request) arrival {
-	return arrival{r.Host, r.RequestURI, r.Header, len(r.Header["Authorization"]) > 0}
+	return arrival{r.Host, r.RequestURI, r.Header, r.Header["Authorization"]}
 }
 
 // is reports whether r is the request that arrived, and not one that a handler has made. The runs
@@ -68,15 +70,44 @@ func (x *exchange) lookAround(r *http.Request) {
 // of its own has none.
 func (x *exchange) readArrival() {
 	a := x.arrival
-	if !x.came || a.target == x.r.RequestURI && a.host == x.r.Host && !a.authorized {
+	if !x.came || a.target == x.r.RequestURI && a.host == x.r.Host && len(a.authorization) == 0 {
 		return
 	}
-	if a.authorized {
-		x.req.Authorization, x.req.Credentials = true, true
+	if len(a.authorization) > 0 {
+		x.req.Authorized(a.authorization)
+		x.taken = !slices.Equal(a.authorization, x.r.Header["Authorization"])
 	}
 	if a.target != x.r.RequestURI || a.host != x.r.Host {
 		x.arrivedAs = a.names(x.req.Scheme, x.p)
 	}
+}
+
+// matches reports whether the request selects e, which varies by e.Vary.
+func (x *exchange) matches(e *store.Entry) bool {
+	h := x.r.Header
+	if x.taken && e.Vary["Authorization"] != nil {
+		h = x.authorized()
+	}
+	return rules.Matches(e.Vary, h)
+}
+
+// selects returns the header by which the request selects responses that vary by fields.
+func (x *exchange) selects(fields []string) http.Header {
+	if x.taken && slices.Contains(fields, "authorization") {
+		return x.authorized()
+	}
+	return x.r.Header
+}
+
+// authorized returns the request's header with the Authorization that it arrived with: the handler's
+// response varies by that, although it does not see the field.
+func (x *exchange) authorized() http.Header {
+	h := maps.Clone(x.r.Header)
+	if h == nil {
+		h = http.Header{}
+	}
+	h["Authorization"] = slices.Concat(x.arrival.authorization, h["Authorization"])
+	return h
 }
 
 // names returns the URI texts of what the client asked for, as it is and under the policies.

@@ -203,7 +203,7 @@ func (x *exchange) takeNewer(f *found, now time.Time) {
 		return
 	}
 	coverage := x.covered(other)
-	if coverage == invalidation.CoverageHard || !rules.Matches(other.Vary, x.r.Header) ||
+	if coverage == invalidation.CoverageHard || !x.matches(other) ||
 		x.objects(other, now, f) {
 		return
 	}
@@ -224,7 +224,7 @@ func (x *exchange) choose(
 		// the newest set of fields comes last: what the next response will vary on, most likely
 		f.flight = key
 		e := x.get(key, f)
-		if e == nil || e.Variants != nil || !rules.Matches(e.Vary, x.r.Header) {
+		if e == nil || e.Variants != nil || !x.matches(e) {
 			continue
 		}
 		coverage := x.covered(e)
@@ -256,7 +256,7 @@ func (x *exchange) choose(
 // nothing when that is the one that a request for the target selected last.
 func (x *exchange) variantKey(fields []string) string {
 	var buf [512]byte
-	return x.place.text(rules.AppendVariantKey(buf[:0], x.req.Key, fields, x.r.Header))
+	return x.place.text(rules.AppendVariantKey(buf[:0], x.req.Key, fields, x.selects(fields)))
 }
 
 // covered returns the coverage of e, and of the URI as this request sent it: e may have been made

@@ -85,7 +85,7 @@ func (l *lookup) share(f *fill.Fill, rd *fill.Reader, a fill.Answer, out policy.
 		out.Detail = why
 		return l.alone(out)
 	}
-	if !rules.Matches(e.Vary, x.r.Header) || !rules.OriginOf(x.r, &x.outside).Allowed(e) {
+	if !x.matches(e) || !rules.OriginOf(x.r, &x.outside).Allowed(e) {
 		return lookAgain
 	}
 	out.Collapsed, x.tally.trace = true, f.Traced

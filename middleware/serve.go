@@ -41,6 +41,7 @@ type exchange struct {
 
 	arrival   *arrival // at Root or Guard; nil where the app has neither
 	came      bool     // it is the request that arrived there, and not one that a handler has made
+	taken     bool     // ... with an Authorization that a handler has taken off, or replaced, since
 	arrivedAs []string // URIs of what the client asked for, where handlers have changed that
 }
 

@@ -156,6 +156,13 @@ func identifies(r *http.Request, p *policy.Policy, s seen) bool {
 		r.URL.User != nil
 }
 
+// Authorized notes that the request had these values of Authorization, which a handler has taken off
+// since.
+func (q *Request) Authorized(values []string) {
+	q.Authorization, q.Credentials = true, true
+	q.connectionAuth = q.connectionAuth || ConnectionAuth(values)
+}
+
 // onlyAuthorization reports whether Authorization is all that identifies the user.
 func (q *Request) onlyAuthorization() bool { return q.Authorization && !q.others }
 
