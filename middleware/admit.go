@@ -159,6 +159,7 @@ func (n *run) admit(h http.Header, status int, final bool) (a rules.Admission, a
 	n.x.account.judged(n, h, status, &a, ttl)
 	governed = (governed || a.Store && n.said.namesTTL()) && !n.x.outside.Speaks()
 	announced = rules.Announce(h, p, a, &n.x.req, ttl, governed, n.rec.received)
+	n.x.announced = announced
 	n.out.Stored = a.Store && n.found.broken == "" && !n.x.c.options.ReadOnly
 	if a.Store && n.x.c.options.ReadOnly && n.out.Detail == "" {
 		n.out.Detail = reasonReadOnly

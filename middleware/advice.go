@@ -154,7 +154,7 @@ func (x *exchange) adviseOnWriter() {
 	}
 	if unguarded && wrapped(x.w, limitsTime) {
 		x.c.warn("the cache is mounted inside http.TimeoutHandler, which hides from it the " +
-			"cookies of sessions outside, " +
+			"cookies of sessions outside, and what handlers there say in Vary and Cache-Control, " +
 			"so that others may get a session's page: set Policy.Timeout in its place, mount it " +
 			"inside the cache, " +
 			"or serve the app through Cache.Root")

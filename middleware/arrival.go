@@ -4,7 +4,6 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"reflect"
 	"slices"
 
 	"github.com/freshet-go/freshet/internal/invalidation"
@@ -34,8 +33,8 @@ func (a *arrival) is(r *http.Request, around *Response) bool {
 	if a.target == r.RequestURI {
 		return true
 	}
-	is := reflect.ValueOf(r.Header).Pointer()
-	if reflect.ValueOf(a.header).Pointer() == is {
+	is := mapOf(r.Header)
+	if mapOf(a.header) == is {
 		return true
 	}
 	for ; around != nil && around.run != nil; around = around.run.x.around {
@@ -51,15 +50,16 @@ func (a *arrival) is(r *http.Request, around *Response) bool {
 func (x *exchange) lookAround(r *http.Request) {
 	switch speaks := x.r.Context().Value(speakingKey{}).(type) {
 	case *gatedContext:
-		x.arrival = &speaks.arrival
+		x.arrival, x.over = &speaks.arrival, &speaks.gate.veil
 		x.around, x.passing = passedOr(speaks.Context)
 	case *Response:
 		x.around = speaks
 		if speaks.run != nil {
-			x.arrival = speaks.run.x.arrival
+			x.arrival, x.over = speaks.run.x.arrival, &speaks.run.leaves.veil
 		}
 	case *passed:
 		x.around, x.passing, x.arrival = speaks.x.around, speaks, speaks.x.arrival
+		x.over = speaks.x.over
 	}
 	x.came = x.arrival != nil && x.arrival.is(r, x.around)
 }

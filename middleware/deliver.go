@@ -92,6 +92,7 @@ func (x *exchange) write(
 	e *store.Entry, h http.Header, aged bool, out *policy.Outcome, now time.Time,
 ) {
 	x.tellAround(e)
+	x.announced = x.announced || e.Announced
 	age := time.Duration(-1)
 	if aged {
 		age = e.CurrentAge(now)
@@ -180,6 +181,9 @@ func (x *exchange) say(
 		client["Age"] = x.c.ageField(age)
 	}
 	client["Cache-Status"] = after(before, x.c.statusField(out))
+	if x.veiled {
+		x.covers(client["Cache-Status"])
+	}
 	if x.account != nil {
 		x.account.say(client, out)
 	}

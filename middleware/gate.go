@@ -22,7 +22,11 @@ import (
 type gate struct {
 	inner bool // handlers outside of it may set fields as well
 
+	veil veil // of the guard's writer, or of the run's
+
 	mu     sync.Mutex
+	covers []cover
+	unseen bool // one of covers hides what nobody saw
 	open   bool // a header has gone out
 	closed bool // the request is at its end
 	ways   []*passage
@@ -37,7 +41,9 @@ type passage struct {
 	told    string     // its Cache-Status
 	p       *policy.Policy
 	e       *store.Entry
-	passing *passed // the mount that the request passes around, or nil
+	veiled  bool
+	who     *identity // of the mount, where it is veiled
+	passing *passed   // the mount that the request passes around, or nil
 
 	gone bool // it has passed the gate
 	// what had appeared in its header by then that makes it one for its client alone
@@ -115,12 +121,16 @@ func (g *gate) leaves(status int, h http.Header) {
 		return
 	}
 	g.open = true
+	g.uncover(h)
 	for _, p := range g.ways {
 		if p.status != status {
 			continue
 		}
 		p.gone = !g.inner
-		if p.look(h); p.why == "" {
+		if p.look(h); p.why == "" && p.veiled && g.unseen {
+			p.why = reasonHeld
+		}
+		if p.why == "" {
 			continue
 		}
 		if p.e.Announced {
@@ -153,6 +163,9 @@ func (p *passage) look(h http.Header) {
 	late := p.sent.Late(p.passing.asCame(h), p.p)
 	if p.why = late.Objects(p.e, p.p, time.Now()); p.why != "" {
 		p.ignored = rules.SetsIgnoredCookie(h, p.p)
+		if p.veiled && p.why == rules.ReasonVaryStar {
+			p.who.learn(late.Unselected(p.e))
+		}
 	}
 }
 

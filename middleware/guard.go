@@ -53,6 +53,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	gw := &guarded{ResponseWriter: w}
+	gw.gate.veil.shown.Store(mapOf(w.Header()))
 	if outer == nil && !outermost(w, r) {
 		gw.gate.inner = true
 		g.c.warnOfGuard(w)
@@ -144,13 +145,22 @@ type guarded struct {
 	context gatedContext // of the request, which so needs no memory of its own
 }
 
+// Header is the client's header.
+func (g *guarded) Header() http.Header {
+	h := g.ResponseWriter.Header()
+	if g.gate.veil.drawn.Load() {
+		g.gate.veil.look(h)
+	}
+	return h
+}
+
 // look is called before the final header is sent.
 func (g *guarded) look(status int) {
 	if g.looked {
 		return
 	}
 	g.looked = true
-	h := g.Header()
+	h := g.ResponseWriter.Header()
 	g.gate.leaves(status, h)
 	if setsCookie(h) {
 		g.sets = true

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"reflect"
 	"time"
 
 	"github.com/freshet-go/freshet/internal/rules"
@@ -44,7 +43,8 @@ func (n *run) request(again bool) *http.Request {
 	// the handler may edit them; variants are chosen by what the client sent
 	r.URL, r.Header = u, n.x.r.Header.Clone()
 	n.condition(r, again)
-	n.gave.Store(reflect.ValueOf(r.Header).Pointer())
+	n.gave.Store(mapOf(r.Header))
+	n.leaves.veil.shown.Store(mapOf(n.rec.Header()))
 	n.x.req.Asked = rules.Asked(r.Header)
 	n.began = time.Now()
 	return r

@@ -30,6 +30,9 @@ type identity struct {
 	named   string      // late: the handler's name
 	several bool        // late: one mount in two apps
 
+	// fields by which responses vary on account of handlers that the mount does not see: see veil
+	beneath atomic.Pointer[[]string]
+
 	arrived atomic.Bool // a refresh has come in here
 	missed  atomic.Bool // refreshes do not come in here, and are not started any more
 }

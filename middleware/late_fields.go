@@ -90,7 +90,7 @@ func (n *run) sendHead(status int) {
 		n.after.way = g.expect(&passage{
 			f: n.f, status: status, sent: n.after.sent, told: lastOf(h["Cache-Status"]), p: n.x.p,
 			e:       n.forOthers(),
-			passing: n.x.passing,
+			passing: n.x.passing, veiled: n.x.veiled, who: n.x.who,
 		})
 	}
 	x.sendHeader(status)
@@ -196,6 +196,7 @@ func (n *run) detach() {
 	r := &http.Request{Method: n.x.r.Method, URL: &url.URL{Path: n.x.r.URL.Path},
 		Header: n.x.r.Header.Clone()}
 	n.x.r, n.x.w, n.x.next, n.x.around, n.x.arrival = r, nil, nil, nil, nil
+	n.x.over = nil
 }
 
 // atEnd is called at the end of the request, when the response is whole and what holds headers back
@@ -314,6 +315,10 @@ const (
 		"stored. If the page needs no session, let its handler begin none"
 	toldOfLateUnguarded = toldOfLate + "; and serve the app through Cache.Root, " +
 		"so that no cache on the way keeps such a response"
+	toldOfVeil = "the cache is mounted inside http.TimeoutHandler, or another writer with a header " +
+		"of its own, and handlers outside of that say in Vary or Cache-Control what the cache could " +
+		"not see: the response is its client's alone, and is not stored. Mount what holds responses " +
+		"back inside the cache, or set Policy.Timeout in the place of http.TimeoutHandler"
 	toldOfTooLate = "a handler outside the cache changed the header of a response after those " +
 		"who asked meanwhile had " +
 		"been given the response, as session middleware does beyond a compressor: the page may " +
@@ -322,6 +327,16 @@ const (
 		"time limits inside the cache"
 )
 
+// veils reports whether a response may be kept from others on account of what a header map of its
+// own hides from the cache, and not of a cookie or the like.
+func veils(why policy.Reason) bool {
+	switch why {
+	case rules.ReasonSetCookie, rules.ReasonSetIdentity, rules.ReasonNonce:
+		return false
+	}
+	return true
+}
+
 // tellOfLate logs, once, that handlers outside set fields too late to be judged with the response.
 // With Guard that is as it should be where a page belongs to a session, and else the answer to why
 // it is not cached.
@@ -329,6 +344,8 @@ func (n *run) tellOfLate(why policy.Reason, ignored string) {
 	n.x.adviseOnIgnored(ignored)
 	level, text := slog.LevelInfo, toldOfLate
 	switch {
+	case n.x.veiled && n.after.way != nil && n.after.way.veiled && ignored == "" && veils(why):
+		level, text = slog.LevelWarn, toldOfVeil
 	case n.after.given:
 		level, text = slog.LevelError, toldOfTooLate
 	case n.after.way == nil || n.after.way.g.inner:

@@ -103,6 +103,7 @@ func (l *lookup) share(f *fill.Fill, rd *fill.Reader, a fill.Answer, out policy.
 // relay answers with a response that comes as a stream.
 func (x *exchange) relay(f *fill.Fill, rd *fill.Reader, e *store.Entry, out policy.Outcome) {
 	x.tellAround(e)
+	x.announced = e.Announced
 	age := e.CurrentAge(time.Now())
 	x.tally.serves(e, age)
 	if x.begin(e.Status, e.Header, e.MadeModified, age, &out) {

@@ -38,6 +38,7 @@ type sink interface {
 // own.
 type recorder struct {
 	to       sink
+	veil     *veil       // or nil
 	headless bool        // the request is for HEAD: nobody gets the body
 	header   http.Header // what the handler sees and writes
 	outer    http.Header // what was in the header before the handler: not the handler's
@@ -64,7 +65,7 @@ type recorder struct {
 func (w *recorder) reset() {
 	header := http.Header{}
 	maps.Copy(header, w.outer.Clone())
-	*w = recorder{to: w.to, headless: w.headless, header: header, outer: w.outer,
+	*w = recorder{to: w.to, veil: w.veil, headless: w.headless, header: header, outer: w.outer,
 		given: maps.Clone(header)}
 }
 
@@ -76,7 +77,8 @@ func (w *recorder) TakeBack() bool {
 	if !w.wrote || w.hijacked || !w.to.holds() {
 		return false
 	}
-	*w = recorder{to: w.to, headless: w.headless, header: w.header, outer: w.outer, given: w.given}
+	*w = recorder{to: w.to, veil: w.veil, headless: w.headless, header: w.header, outer: w.outer,
+		given: w.given}
 	for _, name := range ofPage {
 		if before, stood := w.given[name]; stood {
 			w.header[name] = before
@@ -105,6 +107,9 @@ func (w *recorder) Header() http.Header {
 		if restore(w.header, w.outer) {
 			w.given = maps.Clone(w.header)
 		}
+	}
+	if w.veil != nil && w.veil.drawn.Load() {
+		w.veil.look(w.header)
 	}
 	return w.header
 }

@@ -200,12 +200,19 @@ type nowhere struct {
 // ask has root answer r, from its beginning to its end.
 func (w *nowhere) ask(root http.Handler, r *http.Request) {
 	defer w.gate.close()
+	w.gate.veil.shown.Store(mapOf(w.header))
 	root.ServeHTTP(w, r.WithContext(&gatedContext{r.Context(), &w.gate, arrivalOf(r)}))
 	w.gate.leaves(http.StatusOK, w.header)
 }
 
-func (w *nowhere) Header() http.Header { return w.header }
-func (w *nowhere) Flush()              { w.gate.leaves(http.StatusOK, w.header) }
+func (w *nowhere) Header() http.Header {
+	if w.gate.veil.drawn.Load() {
+		w.gate.veil.look(w.header)
+	}
+	return w.header
+}
+
+func (w *nowhere) Flush() { w.gate.leaves(http.StatusOK, w.header) }
 
 func (w *nowhere) Write(p []byte) (int, error) {
 	w.gate.leaves(http.StatusOK, w.header)

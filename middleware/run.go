@@ -84,6 +84,7 @@ type run struct {
 func newRun(l *lookup, f *fill.Fill, out policy.Outcome) *run {
 	n := &run{x: l.x, f: f, out: out, found: l.found}
 	l.found.stored = stored{} // the run may let go of it while its client still reads
+	n.rec.veil = &n.leaves.veil
 	n.rec.to, n.rec.headless, n.said.run, n.x.leading = n, n.x.req.Class == rules.ClassHead, n, n
 	n.forgetPurged()
 	n.speaks = speaking{n.x.r.Context(), &n.said}

@@ -33,9 +33,13 @@ type exchange struct {
 	refresh *refreshTicket // this is a refresh in the background
 	stall   *stall.Watch   // what watches the client of a long stored body
 
-	outside rules.Outside // what handlers outside have put into the client's header
-	leading *run          // the handler's run that answers this request, if one does
-	tally   tally
+	outside   rules.Outside // what handlers outside have put into the client's header
+	leading   *run          // the handler's run that answers this request, if one does
+	tally     tally
+	announced bool // the lifetime of its response is the cache's own word
+
+	over    *veil     // of the writer of ours around it; nil where there is none
+	veiled  bool      // ... the header of which it is not shown
 	around  *Response // what the handler of a cache around this one speaks through, or nil
 	passing *passed   // the mount that the request passes, within that one, or nil
 
@@ -86,10 +90,12 @@ func (c *Cache) serve(
 		return
 	}
 	x.refresh = ticketFor(x.r, c, x.req.Key)
-	if h := w.Header(); len(h) > 0 {
+	h := w.Header()
+	if len(h) > 0 {
 		x.outside = rules.ReadOutside(h, p)
 		x.adviseOnBeside()
 	}
+	x.unveil(h)
 	if why := x.outside.Alone(); why != "" {
 		if wrote != nil {
 			x.r = r // for a mount inside
