@@ -21,10 +21,11 @@ type arrival struct {
 	host, target  string
 	header        http.Header // the very map
 	authorization []string    // its Authorization, if it had one
+	remote        string
 }
 
 func arrivalOf(r *http.Request) arrival {
-	return arrival{r.Host, r.RequestURI, r.Header, r.Header["Authorization"]}
+	return arrival{r.Host, r.RequestURI, r.Header, r.Header["Authorization"], r.RemoteAddr}
 }
 
 // is reports whether r is the request that arrived, and not one that a handler has made. The runs

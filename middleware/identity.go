@@ -33,8 +33,8 @@ type identity struct {
 	// fields by which responses vary on account of handlers that the mount does not see: see veil
 	beneath atomic.Pointer[[]string]
 
-	arrived atomic.Bool // a refresh has come in here
-	missed  atomic.Bool // refreshes do not come in here, and are not started any more
+	arrived atomic.Bool  // a refresh has come in here
+	missed  atomic.Int64 // none came in here: until when, in Unix nanoseconds, none is started
 }
 
 // mountID is an identity as keys have it, under a policy and on a route.

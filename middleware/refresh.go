@@ -1,7 +1,9 @@
 package middleware
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
 	"runtime/debug"
@@ -64,7 +66,9 @@ func (c *Cache) arrives(who *identity, r *http.Request) bool {
 
 // refreshes reports whether a stale response is renewed in the background: there is a root handler
 // by which refreshes have come in, or may.
-func (x *exchange) refreshes() bool { return x.c.refreshes() && !x.who.missed.Load() }
+func (x *exchange) refreshes() bool {
+	return x.c.refreshes() && time.Now().UnixNano() >= x.who.missed.Load()
+}
 
 // startRefresh starts a refresh of the stale response that was found, unless enough refreshes run:
 // a later request will find room. It works on a copy of the request, which stays on the stack.
@@ -102,30 +106,68 @@ func (l lookup) startRefresh() {
 // asker is the request by which e is renewed: the client's, but without its credentials where what
 // a user gets could not be stored for others, and where e is what anybody else would get as well.
 func (x *exchange) asker(e *store.Entry) *http.Request {
+	r := x.asArrived()
 	if !x.req.Credentials || rules.ForEveryone(e, x.p) {
-		return x.r
+		return r
 	}
 	anyone := *x.r
 	anyone.Header = rules.WithoutCredentials(x.r.Header)
 	q := rules.Request{Mount: x.req.Mount}
 	if q.Read(&anyone, x.p, nil); q.Credentials || q.Key != x.req.Key ||
 		!rules.Matches(e.Vary, anyone.Header) {
-		return x.r
+		return r
+	}
+	if r != x.r {
+		r.Header = rules.WithoutCredentials(r.Header)
+		return r
 	}
 	return &anyone
 }
 
+// asArrived returns the request as it came to Root or Guard, if it is the one that did, since what a
+// refresh enters is the same app: a handler outside that looks at the Authorization and takes it off,
+// or puts a proxy's host into the place of the connection's, is to find again what it found. Cookies
+// are those that the mount sees, without the ignored ones. What handlers put into the very map of the
+// header stays.
+func (x *exchange) asArrived() *http.Request {
+	a := x.arrival
+	if !x.came {
+		return x.r
+	}
+	r := *x.r
+	r.Host, r.RequestURI, r.RemoteAddr = a.host, a.target, a.remote
+	r.Header = make(http.Header, len(a.header)+1)
+	maps.Copy(r.Header, a.header)
+	delete(r.Header, debugField)
+	for name, values := range map[string][]string{
+		"Authorization": a.authorization, "Cookie": x.r.Header["Cookie"],
+	} {
+		if delete(r.Header, name); len(values) > 0 {
+			r.Header[name] = values
+		}
+	}
+	return &r
+}
+
+// strayFor is how long clients renew the pages of a mount to which a refresh did not come.
+const strayFor = time.Minute
+
 // strayed notes that a refresh entered an app and did not come to its mount, though none was in the
-// way of it. If none ever has come, none ever will.
-func (c *Cache) strayed(t *refreshTicket, r *http.Request) {
-	if t.who.arrived.Load() || t.who.missed.Swap(true) {
+// way of it. Where none has ever come, there may be something wrong with the root; or a handler
+// outside of the mount has answered this one.
+func (c *Cache) strayed(t *refreshTicket, r *http.Request, status int) {
+	if t.who.arrived.Load() {
+		return
+	}
+	if t.who.missed.Swap(time.Now().Add(strayFor).UnixNano()) != 0 {
 		return
 	}
 	c.options.Log.Warn("freshet: a refresh in the background did not come to the mount that it "+
-		"is for, so there are no more for this mount, and clients wait "+
-		"for its pages to be renewed: give Cache.Root the outermost handler of the app that the "+
+		"is for: a handler outside of the mount answered it, or the mount is not in this app. For a "+
+		"minute clients wait for its pages to be renewed, and then another refresh is tried. If "+
+		"none comes through, give Cache.Root the outermost handler of the app that the "+
 		"mount is in; of several apps, serve each by an http.Server of its own",
-		"url", r.Host+r.RequestURI)
+		"url", r.Host+r.RequestURI, "status", status)
 }
 
 // start counts one more refresh, unless the cache was closed.
@@ -154,7 +196,7 @@ func (c *Cache) runRefresh(t *refreshTicket, root http.Handler, r *http.Request)
 		if !t.arrived.Load() { // or else its run ends the fill
 			t.fill.Decide(fill.Answer{Stage: fill.StageFailed, Why: reasonLost})
 			if v == nil && c.stop.Err() == nil && !client.refused() {
-				c.strayed(t, r)
+				c.strayed(t, r, cmp.Or(client.status, http.StatusOK))
 			}
 		}
 		if v != nil {
