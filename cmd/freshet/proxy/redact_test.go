@@ -26,6 +26,13 @@ func TestRedact(t *testing.T) {
 		"//u:p@h":                               "//***@h",
 		"https://a.example/#id_token=x&state=y": "https://a.example/#id_token=***&state=y",
 		"/x?next=http://u:p@h/":                 "/x?next=http://***@h/",
+		"/?a=1;token=x":                         "/?a=1;token=***",
+		"/;jsessionid=x":                        "/;jsessionid=***",
+		"/a;v=1/b;PHPSESSID=x?c=d":              "/a;v=1/b;PHPSESSID=***?c=d",
+		"/a;b":                                  "/a;b",
+		"/?next=/x%3Ftoken%3Dy&z":               "/?next=***&z",
+		"/?next=%2Fx%253Btoken%253Dy":           "/?next=***",
+		"/?next=/x%3Fa%3Db&c":                   "/?next=/x%3Fa%3Db&c",
 	} {
 		if got := redact(text); got != want {
 			t.Errorf("redact(%q) = %q, want %q", text, got, want)
