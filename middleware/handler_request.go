@@ -126,7 +126,9 @@ func (n *run) condition(r *http.Request, again bool) {
 	default:
 		r.Header = rules.Unconditional(r.Header)
 		gap, ok := rules.Missing(e)
-		if ok && v.Use == rules.UseFresh && e.Total <= n.x.maxBody() &&
+		// what a user gets is not the rest of what another got, though the handler's tag says so
+		own := n.x.req.Credentials && !rules.ForEveryone(e, n.x.p)
+		if ok && v.Use == rules.UseFresh && !own && e.Total <= n.x.maxBody() &&
 			mayRunAgain(n.x.r.Context()) &&
 			rules.ForwardRange(r.Header, e, gap) {
 			n.asks = rest
