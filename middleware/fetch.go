@@ -187,13 +187,14 @@ func (l *lookup) mayJoin(f *fill.Fill) bool {
 }
 
 // fits reports whether what has come of the fill so far is of use to a request that comes only now:
-// what has an answer is a stored response, and is judged as one.
+// what has an answer is a stored response, and is judged as one. It asks nobody: requests for other
+// keys wait for it.
 func (l *lookup) fits(f *fill.Fill, now time.Time) bool {
 	a := f.Answer()
 	if a.Stage == fill.StageAsked || a.Entry == nil {
 		return a.Stage != fill.StagePrivate && a.Stage != fill.StageFailed
 	}
-	coverage := l.x.covered(a.Entry)
+	coverage := l.x.coveredHere(a.Entry)
 	if late := f.Tags(); len(late) > 0 {
 		coverage = max(coverage, l.x.c.coverage(a.Entry.URI, late, a.Entry.Number))
 	}

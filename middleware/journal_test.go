@@ -191,6 +191,46 @@ func TestWhoComesLaterKnowsWhatWasInvalidatedBefore(t *testing.T) {
 	})
 }
 
+// Who reads along asks nobody for marks: a run of this process began after all that were given out up
+// to its number. While one did, requests for other pages waited for the journal, too.
+func TestWhoReadsAlongAsksNoJournal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		deaf := func() error { return errors.New("not allowed") }
+		s.deafness.Store(&deaf)
+		a := newNode(t, s, "A")
+		synctest.Wait()
+		// another process's mark, of which A hears when it asks, and then one of A's own
+		s.journal.Load().Append(t.Context(), store.Mark{Kind: store.MarkTag, Name: "others"})
+		if _, err := a.c.InvalidateTag(t.Context(), "own"); err != nil {
+			t.Fatal(err)
+		}
+		goOn := make(chan struct{})
+		a.h = a.c.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=3600")
+			w.Header().Set("Content-Length", "5")
+			io.WriteString(w, "on")
+			w.(http.Flusher).Flush()
+			<-goOn
+			io.WriteString(w, "ly")
+			io.WriteString(w, "!")
+		}))
+		answers := make(chan *http.Response, 2)
+		go func() { answers <- get(a.h, "/page") }()
+		synctest.Wait()
+		s.hangs.Store(true)
+		began := time.Now()
+		go func() { answers <- get(a.h, "/page") }()
+		synctest.Wait()
+		close(goOn)
+		for range 2 {
+			want(t, "the page", body(<-answers), "only!")
+		}
+		want(t, "the time that reading along took", time.Since(began), time.Duration(0))
+		s.hangs.Store(false)
+	})
+}
+
 func TestCutOffFromTheJournal(t *testing.T) {
 	for story, cut := range map[string]func(*server, bool){
 		"refused": func(s *server, off bool) {

@@ -266,6 +266,12 @@ func (x *exchange) covered(e *store.Entry) invalidation.Coverage {
 	if !x.c.journal.Knows(e.Number) && !x.c.journal.Reach(e.Number) {
 		return invalidation.CoverageHard
 	}
+	return x.coveredHere(e)
+}
+
+// coveredHere is covered of an entry that this process has made, whose number was its own newest:
+// all marks up to that were given out before the run began.
+func (x *exchange) coveredHere(e *store.Entry) invalidation.Coverage {
 	coverage := x.c.journal.Covers(e)
 	if x.arrivedAs != nil {
 		coverage = max(coverage, x.arrivedCoverage(e.Number))
