@@ -19,19 +19,28 @@ test: tools check race modules
 MODULES = bench adapters/mounts adapters/opentelemetry adapters/prometheus adapters/cdn/cloudfront \
 	adapters/admin/browsertest
 
-# The race detector needs a C compiler, and the backends' tests start real servers on loopback ports;
-# everything else comes through go.mod. Debian's packages start services of their own, which the
-# tests neither need nor use.
+# The race detector needs a C compiler, and the tests start real servers on loopback ports: of the backends, and nginx
+# and Varnish, which stand in front of an app; everything else comes through go.mod. Varnish compiles its configuration
+# in C as well. Servers are in /usr/sbin, which a user's PATH may lack.
 APT_GET = $$sudo env DEBIAN_FRONTEND=noninteractive apt-get
+
+# Debian's packages start services of their own, which the tests neither need nor use, unless there is a policy that
+# forbids it: there is one until the shell ends.
+POLICY = /usr/sbin/policy-rc.d
+NO_SERVICES = [ -e $(POLICY) ] || { trap 'exit 1' INT TERM; trap "$$sudo rm -f $(POLICY)" EXIT; \
+	printf '\043!/bin/sh\nexit 101\n' | $$sudo tee $(POLICY) >/dev/null; $$sudo chmod 755 $(POLICY); }
 
 # npm's statsd receives what adapters/statsd sends in its tests, which look for it here.
 STATSD = $${XDG_CACHE_HOME:-$$HOME/.cache}/freshet-tools/statsd-0.9.0
 
 tools:
 	@command -v $(GO) >/dev/null || { echo "Go 1.26 or later is needed: https://go.dev/dl" >&2; exit 1; }
-	@missing=; \
+	@missing=; PATH="$$PATH:/usr/sbin"; \
 	command -v $$($(GO) env CC) >/dev/null || missing="$$missing gcc libc6-dev"; \
 	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
+	command -v nginx >/dev/null || missing="$$missing nginx"; \
+	command -v varnishd >/dev/null && command -v gcc >/dev/null || missing="$$missing varnish gcc libc6-dev"; \
+	ls /usr/lib/*/varnish/vmods/libvmod_xkey.so >/dev/null 2>&1 || missing="$$missing varnish-modules"; \
 	command -v memcached >/dev/null || missing="$$missing memcached"; \
 	command -v prometheus >/dev/null || missing="$$missing prometheus"; \
 	command -v tmux >/dev/null || missing="$$missing tmux"; \
@@ -43,6 +52,7 @@ tools:
 	[ -z "$$missing" ] || { \
 	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	  command -v apt-get >/dev/null || { echo "the tests need these, and there is no apt-get to install them:$$missing" >&2; exit 1; }; \
+	  $(NO_SERVICES); \
 	  $(APT_GET) update -qq && $(APT_GET) install -y -qq --no-install-recommends $$missing; }
 	@[ -e $(STATSD)/node_modules/statsd/stats.js ] || \
 	  npm install --silent --no-audit --no-fund --no-save --omit=optional --ignore-scripts --prefix $(STATSD) statsd@0.9.0

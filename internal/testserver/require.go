@@ -29,13 +29,16 @@ func Missing(tb testing.TB, program string) {
 	tb.Skipf("%s is not installed: `make test` installs it", program)
 }
 
-// find looks in PATH, and for PostgreSQL's programs where Debian keeps them: the newest of several.
-// The program found has its siblings beside it.
+// find looks in PATH, in /usr/sbin, which a user's PATH may lack, and for PostgreSQL's programs
+// where Debian keeps them: the newest of several. The program found has its siblings beside it.
 func find(program string) string {
 	if path, err := exec.LookPath(program); err == nil {
 		if whole, err := filepath.EvalSymlinks(path); err == nil && program == "postgres" {
 			return whole
 		}
+		return path
+	}
+	if path, err := exec.LookPath("/usr/sbin/" + program); err == nil {
 		return path
 	}
 	paths, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + program)

@@ -1,5 +1,5 @@
 // Package testserver starts the servers that the backends are tested against: Redis, Memcached and
-// PostgreSQL, and a TCP proxy that makes them fail.
+// PostgreSQL, a TCP proxy that makes them fail, and nginx and Varnish, caches in front of an app.
 //
 // Each server listens on a free port of loopback only, keeps its files in a folder of its own, and
 // ends with the test, or with the test binary, however that ends. Where a server's program is not
