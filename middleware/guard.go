@@ -6,8 +6,6 @@ import (
 	"net"
 	"net/http"
 	"reflect"
-	"slices"
-	"strings"
 	"sync"
 
 	"github.com/freshet-go/freshet/internal/rules"
@@ -166,45 +164,9 @@ func (g *guarded) look(status int) {
 		g.sets = true
 		rules.KeepFromOthers(h)
 	}
-	if lines := h["Vary"]; len(lines) > 1 && !g.gate.inner && repeats(lines) {
-		h["Vary"] = eachOnce(lines)
+	if lines := h["Vary"]; len(lines) > 1 && !g.gate.inner {
+		h["Vary"] = oneLine(lines)
 	}
-}
-
-// repeats reports whether lines of a list name a member twice: session middleware adds Cookie to
-// what the cache has said of it.
-func repeats(lines []string) bool {
-	for i, line := range lines {
-		for _, before := range lines[:i] {
-			for member := range strings.SplitSeq(before, ",") {
-				if lists(line, strings.TrimSpace(member)) {
-					return true
-				}
-			}
-		}
-	}
-	return false
-}
-
-// eachOnce returns lines that name each member of a list once, where it came first. Lines of which
-// nothing is left go.
-func eachOnce(lines []string) (kept []string) {
-	var all []string
-	for _, line := range lines {
-		var members []string
-		for member := range strings.SplitSeq(line, ",") {
-			member = strings.TrimSpace(member)
-			if !slices.ContainsFunc(all, func(one string) bool {
-				return strings.EqualFold(one, member)
-			}) {
-				all, members = append(all, member), append(members, member)
-			}
-		}
-		if len(members) > 0 {
-			kept = append(kept, strings.Join(members, ", "))
-		}
-	}
-	return kept
 }
 
 // WriteHeader looks at the header and sends it.
