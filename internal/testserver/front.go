@@ -27,22 +27,21 @@ func Varnish(tb testing.TB, config func(s *Server) string) *Server {
 	return own(tb, varnish(Require(tb, "varnishd"), config))
 }
 
-// nginxMain is the main part of nginx.conf: who runs it, the server's folder, and the http block.
-// One process is enough, and what it writes stays in the folder.
-const nginxMain = `%[1]s
-daemon off;
-worker_processes 1;
+// nginxMain is the main part of nginx.conf, with the server's folder and the http block. It is one
+// process: workers would live on when their master is killed.
+const nginxMain = `daemon off;
+master_process off;
 error_log stderr;
-pid %[2]s/nginx.pid;
+pid %[1]s/nginx.pid;
 events { worker_connections 256; }
 http {
 access_log off;
-client_body_temp_path %[2]s/client;
-proxy_temp_path %[2]s/proxy;
-fastcgi_temp_path %[2]s/fastcgi;
-uwsgi_temp_path %[2]s/uwsgi;
-scgi_temp_path %[2]s/scgi;
-%[3]s
+client_body_temp_path %[1]s/client;
+proxy_temp_path %[1]s/proxy;
+fastcgi_temp_path %[1]s/fastcgi;
+uwsgi_temp_path %[1]s/uwsgi;
+scgi_temp_path %[1]s/scgi;
+%[2]s
 }
 `
 
@@ -53,11 +52,7 @@ func nginx(path string, config func(*Server) string) kind {
 		url:     "http://%s",
 		port:    freePort,
 		prepare: func(s *Server) error {
-			user := ""
-			if os.Geteuid() == 0 {
-				user = "user root;" // another one could not enter the folder
-			}
-			return os.WriteFile(file(s), fmt.Appendf(nil, nginxMain, user, s.Dir, config(s)), 0o600)
+			return os.WriteFile(file(s), fmt.Appendf(nil, nginxMain, s.Dir, config(s)), 0o600)
 		},
 		args: func(s *Server) []string {
 			return []string{"-p", s.Dir, "-c", file(s), "-e", "stderr"}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// tour is what the program shows.
+type tour struct {
+	out    io.Writer
+	client http.Client // with a Transport of its own
+	front  *front
+	apps   []*process
+}
+
+// show asks for a page, changes its price, and asks again.
+func (t *tour) show(ctx context.Context) error {
+	fmt.Fprintf(t.out, "Two processes of the app, A and B, over one store, and %s in front\n(%s)\n\n",
+		t.front.name, t.front.about)
+	if err := t.table(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(t.out, "\nPOST to A: tea costs 3.20, and A invalidates the tag %q\n\n", tag)
+	if err := t.change(ctx, "3.20"); err != nil {
+		return err
+	}
+	fmt.Fprintln(t.out)
+	return t.table(ctx)
+}
+
+// table asks the front twice, and each process once.
+func (t *tour) table(ctx context.Context) error {
+	const row = "%-10s %-9s %-8s %-6s %s\n"
+	fmt.Fprintf(t.out, row, "GET from", "in front", "Freshet", "price", "made by")
+	for _, from := range []struct{ name, address string }{
+		{t.front.name, t.front.address}, {t.front.name, t.front.address},
+		{t.apps[0].name, t.apps[0].address}, {t.apps[1].name, t.apps[1].address},
+	} {
+		res, err := t.get(ctx, from.address, from.address != t.front.address)
+		if err != nil {
+			return err
+		}
+		body, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		price, madeBy, ok := strings.Cut(string(body), " ")
+		if err != nil || res.StatusCode != 200 || !ok {
+			return fmt.Errorf("%s answered %s: %s", from.name, res.Status, body)
+		}
+		inFront, freshet := res.Header.Get("X-Cache-Status"), "stored"
+		switch status := res.Header.Get("Cache-Status"); {
+		case inFront == "HIT":
+			freshet = "-" // was not asked
+		case strings.HasPrefix(status, "Freshet; hit"):
+			freshet = "hit"
+		case !strings.HasSuffix(status, "stored"):
+			return fmt.Errorf("%s has not stored the page: %s", from.name, status)
+		}
+		if inFront == "" {
+			inFront = "-"
+		}
+		fmt.Fprintf(t.out, row, from.name, inFront, freshet, price, madeBy)
+	}
+	return nil
+}
+
+// change posts the new price to A, and prints who has applied the invalidation, and when.
+func (t *tour) change(ctx context.Context, price string) error {
+	began := time.Now()
+	say := func(who, what string) {
+		fmt.Fprintf(t.out, "%7.1f ms  %-9s %s\n", float64(time.Since(began).Microseconds())/1000, who, what)
+	}
+	res, err := t.do(ctx, http.MethodPost, t.apps[0].address, "/prices/tea?price="+url.QueryEscape(price))
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	lines := bufio.NewScanner(res.Body)
+	for lines.Scan() {
+		who, what, _ := strings.Cut(lines.Text(), "\t")
+		if strings.HasPrefix(what, "failed") || res.StatusCode != 200 {
+			return fmt.Errorf("POST: %s", lines.Text())
+		}
+		if who == "in front" {
+			who = t.front.name
+		}
+		say(who, what)
+		if who == "journal" {
+			if err := t.applied(ctx, what[strings.LastIndexByte(what, ' ')+1:], say); err != nil {
+				return err
+			}
+		}
+	}
+	return lines.Err()
+}
+
+// applied waits until each process has applied the invalidation with a number.
+func (t *tour) applied(ctx context.Context, number string, say func(who, what string)) error {
+	want, err := strconv.ParseUint(number, 10, 64)
+	if err != nil {
+		return fmt.Errorf("the receipt's number is %q", number)
+	}
+	for _, p := range t.apps {
+		for has := uint64(0); has < want; {
+			res, err := t.do(ctx, http.MethodGet, p.address, "/number")
+			if err != nil {
+				return err
+			}
+			body, _ := io.ReadAll(res.Body)
+			res.Body.Close()
+			has, _ = strconv.ParseUint(string(body), 10, 64)
+			if has >= want {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(2 * time.Millisecond):
+			}
+		}
+		say(p.name, "has applied number "+number)
+	}
+	return nil
+}
+
+// get asks for the page, where it is stored if wanted: what one process has made the other one finds
+// when it has come to the store.
+func (t *tour) get(ctx context.Context, address string, stored bool) (*http.Response, error) {
+	var fields []string
+	if stored {
+		fields = []string{"only-if-cached"}
+	}
+	for {
+		res, err := t.do(ctx, http.MethodGet, address, "/prices/tea", fields...)
+		if err != nil || !stored || res.StatusCode != http.StatusGatewayTimeout {
+			return res, err
+		}
+		res.Body.Close()
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+}
+
+// do makes a request for the public host, with lines of Cache-Control.
+func (t *tour) do(
+	ctx context.Context, method, address, target string, control ...string,
+) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, method, "http://"+address+target, nil)
+	if err != nil {
+		return nil, err
+	}
+	r.Host = public
+	if control != nil {
+		r.Header["Cache-Control"] = control
+	}
+	return t.client.Do(r)
+}
