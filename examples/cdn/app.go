@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -21,6 +22,7 @@ import (
 	"github.com/freshet-go/freshet/adapters/cdn"
 	"github.com/freshet-go/freshet/adapters/cdn/nginx"
 	"github.com/freshet-go/freshet/adapters/cdn/varnish"
+	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/open"
 	_ "github.com/freshet-go/freshet/store/redisstore" // for -store redis://…
 )
@@ -35,11 +37,12 @@ const secretOf = "FRESHET_EXAMPLE_SECRET"
 
 // app is one process of the app: what a program of yours would have.
 type app struct {
-	name   string
-	prices *os.Root // the database: a file for each price
-	cache  *freshet.Cache
-	outbox *cdn.Outbox
-	runs   atomic.Int64
+	name    string
+	prices  *os.Root // the database: a file for each price
+	cache   *freshet.Cache
+	members store.Membership // who follows the journal
+	outbox  *cdn.Outbox
+	runs    atomic.Int64
 }
 
 // routes are the pages, and what changes them.
@@ -52,10 +55,6 @@ func (a *app) routes() http.Handler {
 		SendTags:  []string{varnish.TagField}, // so that the cache in front knows the tag
 	})(http.HandlerFunc(a.price)))
 	mux.HandleFunc("POST /prices/{item}", a.change)
-	mux.HandleFunc("GET /number", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Cache-Control", "no-store")
-		fmt.Fprint(w, a.cache.Stats().Journal.Number)
-	})
 	return a.cache.Root(mux)
 }
 
@@ -92,6 +91,21 @@ func (a *app) change(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	say("journal", "has it, as number %d", receipt.Number)
+	if err := receipt.Wait(r.Context()); err != nil { // it names those that have not
+		say("processes", "failed: %v", err)
+		return
+	}
+	members, err := a.members.Members(r.Context())
+	if err != nil {
+		say("processes", "failed: %v", err)
+		return
+	}
+	slices.SortFunc(members, func(a, b store.Member) int { return strings.Compare(a.Name, b.Name) })
+	for _, m := range members {
+		if m.Applied >= receipt.Number { // all of those that Wait has waited for
+			say(m.Name, "has applied number %d", receipt.Number)
+		}
+	}
 	if err := a.tellOwed(r.Context(), say); err != nil {
 		say("outbox", "failed: %v", err)
 		return
@@ -160,13 +174,13 @@ func runApp(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 		return err
 	}
 	defer pages.Close()
-	if pages.Backend == nil {
-		return fmt.Errorf("-store %s is in the memory of one process: take files or a server", *storeURL)
+	if a.members, _ = store.As[store.Membership](pages.Journal()); a.members == nil {
+		return fmt.Errorf("-store %s is not for several processes: take files or a server", *storeURL)
 	}
 
 	// What is in front, and the outbox that it is told by.
 	var target cdn.Target
-	options := freshet.Options{Log: slog.New(slog.NewTextHandler(stderr, nil))}
+	options := freshet.Options{ProcessName: a.name, Log: slog.New(slog.NewTextHandler(stderr, nil))}
 	if *folder != "" {
 		target, err = nginx.New(nginx.Options{Folder: *folder})
 		options.OnHeader = forNginx

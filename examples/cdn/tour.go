@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -73,9 +72,6 @@ func (t *tour) table(ctx context.Context) error {
 // change posts the new price to A, and prints who has applied the invalidation, and when.
 func (t *tour) change(ctx context.Context, price string) error {
 	began := time.Now()
-	say := func(who, what string) {
-		fmt.Fprintf(t.out, "%7.1f ms  %-9s %s\n", float64(time.Since(began).Microseconds())/1000, who, what)
-	}
 	res, err := t.do(ctx, http.MethodPost, t.apps[0].address, "/prices/tea?price="+url.QueryEscape(price))
 	if err != nil {
 		return err
@@ -90,43 +86,9 @@ func (t *tour) change(ctx context.Context, price string) error {
 		if who == "in front" {
 			who = t.front.name
 		}
-		say(who, what)
-		if who == "journal" {
-			if err := t.applied(ctx, what[strings.LastIndexByte(what, ' ')+1:], say); err != nil {
-				return err
-			}
-		}
+		fmt.Fprintf(t.out, "%7.1f ms  %-9s %s\n", float64(time.Since(began).Microseconds())/1000, who, what)
 	}
 	return lines.Err()
-}
-
-// applied waits until each process has applied the invalidation with a number.
-func (t *tour) applied(ctx context.Context, number string, say func(who, what string)) error {
-	want, err := strconv.ParseUint(number, 10, 64)
-	if err != nil {
-		return fmt.Errorf("the receipt's number is %q", number)
-	}
-	for _, p := range t.apps {
-		for has := uint64(0); has < want; {
-			res, err := t.do(ctx, http.MethodGet, p.address, "/number")
-			if err != nil {
-				return err
-			}
-			body, _ := io.ReadAll(res.Body)
-			res.Body.Close()
-			has, _ = strconv.ParseUint(string(body), 10, 64)
-			if has >= want {
-				break
-			}
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-time.After(2 * time.Millisecond):
-			}
-		}
-		say(p.name, "has applied number "+number)
-	}
-	return nil
 }
 
 // get asks for the page, where it is stored if wanted: what one process has made the other one finds
