@@ -154,6 +154,9 @@ var rooms = []room{
 		reason: "what targets have in common knows package cdn, and none of them",
 	},
 	{
+		pattern: "adapters/cdn/fronttest", reason: "fronttest holds tests and no code",
+	},
+	{
 		pattern: "adapters/cdn/*", ours: []string{"adapters/cdn", "adapters/cdn/internal/*", "policy"},
 		reason: "a target is one cache in front, called by plain HTTP: no vendor's client, no " +
 			"other adapter but package cdn, and nothing of the engine",
