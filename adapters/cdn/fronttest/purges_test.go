@@ -117,7 +117,7 @@ func revalidateSoftly(t *testing.T, f *front) {
 			status, version = 200, "version 2"
 		}
 		got := f.ask(t, "GET", "/page/"+name)
-		want := seen{"GET", "/page/" + name, `"version 1"`, status}
+		want := seen{"GET", "/page/" + name, `"version 1"`, status, false}
 		if len(got.came) != 1 || got.came[0] != want || got.status != 200 || !strings.Contains(got.body, version) {
 			t.Errorf("%s: %v; want %s, and %v at the app", name, got, version, want)
 		}

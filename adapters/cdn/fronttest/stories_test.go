@@ -22,7 +22,7 @@ func TestNginx(t *testing.T) {
 	t.Run("revalidates", func(t *testing.T) {
 		first, second := f.ask(t, "GET", "/past"), f.ask(t, "GET", "/past")
 		if first.cache != "MISS" || second.cache != "REVALIDATED" || second.body != first.body ||
-			len(second.came) != 1 || second.came[0] != (seen{"GET", "/past", `"v1"`, 304}) {
+			len(second.came) != 1 || second.came[0] != (seen{"GET", "/past", `"v1"`, 304, false}) {
 			t.Errorf("%v, then %v; want it asked for with its ETag, and 304", first, second)
 		}
 	})
@@ -71,6 +71,9 @@ func TestVarnish(t *testing.T) {
 
 // tellStories asks for each page twice, the second time as somebody else where others says so.
 func tellStories(t *testing.T, f *front) {
+	basic, session := []string{"Authorization", "Basic YQ=="}, []string{"Cookie", "session=abc"}
+	welsh, gaelic := []string{"Accept-Language", "cy"}, []string{"Accept-Language", "gd"}
+	guessed := []string{"Purge-Key", "guessed"}
 	for name, story := range map[string]struct {
 		target string
 		fields []string // of the first request
@@ -90,18 +93,20 @@ func tellStories(t *testing.T, f *front) {
 		"no-store":                 {"/no-store", nil, nil, false, false},
 		"no-cache":                 {"/no-cache", nil, nil, false, false},
 		"Set-Cookie":               {"/cookie", nil, nil, false, false},
-		"a variant":                {"/vary?1", []string{"Accept-Language", "cy"}, []string{"Accept-Language", "cy"}, true, true},
-		"another variant":          {"/vary?2", []string{"Accept-Language", "cy"}, []string{"Accept-Language", "gd"}, false, false},
-		"Authorization":            {"/marked?3", []string{"Authorization", "Basic YQ=="}, []string{"Authorization", "Basic YQ=="}, false, false},
-		"Authorization, then not":  {"/marked?4", []string{"Authorization", "Basic YQ=="}, nil, false, false},
-		"not, then Authorization":  {"/marked?5", nil, []string{"Authorization", "Basic YQ=="}, false, false},
-		"not, then Cookie":         {"/marked?6", nil, []string{"Cookie", "session=abc"}, false, false},
-		"Cookie, then not":         {"/marked?7", []string{"Cookie", "session=abc"}, nil, false, false},
+		"a variant":                {"/vary?1", welsh, welsh, true, true},
+		"another variant":          {"/vary?2", welsh, gaelic, false, false},
+		"Authorization":            {"/marked?3", basic, basic, false, false},
+		"Authorization, then not":  {"/marked?4", basic, nil, false, false},
+		"not, then Authorization":  {"/marked?5", nil, basic, false, false},
+		"not, then Cookie":         {"/marked?6", nil, session, false, false},
+		"Cookie, then not":         {"/marked?7", session, nil, false, false},
+		"a guessed secret":         {"/marked?8", nil, guessed, true, true},
+		"a guessed secret, first":  {"/marked?9", guessed, nil, true, true},
 		"a page of no cache":       {"/plain", nil, nil, true, true},
-		"its Authorization":        {"/plain?1", []string{"Authorization", "Basic YQ=="}, nil, false, false},
-		"its page to who has some": {"/plain?2", nil, []string{"Authorization", "Basic YQ=="}, false, false},
-		"its Cookie":               {"/plain?3", []string{"Cookie", "session=abc"}, nil, false, false},
-		"its page to a session":    {"/plain?4", nil, []string{"Cookie", "session=abc"}, false, false},
+		"its Authorization":        {"/plain?1", basic, nil, false, false},
+		"its page to who has some": {"/plain?2", nil, basic, false, false},
+		"its Cookie":               {"/plain?3", session, nil, false, false},
+		"its page to a session":    {"/plain?4", nil, session, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			first, second := f.ask(t, "GET", story.target, story.fields...), f.ask(t, "GET", story.target,
