@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -98,12 +99,15 @@ func (t *tour) get(ctx context.Context, address string, stored bool) (*http.Resp
 	if stored {
 		fields = []string{"only-if-cached"}
 	}
-	for {
+	for began := time.Now(); ; {
 		res, err := t.do(ctx, http.MethodGet, address, "/prices/tea", fields...)
 		if err != nil || !stored || res.StatusCode != http.StatusGatewayTimeout {
 			return res, err
 		}
 		res.Body.Close()
+		if time.Since(began) > 5*time.Second {
+			return nil, errors.New("the page is not stored, although a client got it")
+		}
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
