@@ -13,8 +13,8 @@ var varyLines = lossy.New[[2]string, []string](64)
 
 // oneLine returns the lines of a Vary as one, which names each member once: what the app says and
 // what the cache adds are two, and session middleware may add a member that is there. A list may
-// have several lines (RFC 9110 section 5.3), but nginx 1.22, Debian 12's, reads the last one alone, and
-// would give a page to those whom it is not for. Nobody may modify the result.
+// have several lines (RFC 9110 section 5.3), but nginx 1.22, Debian 12's, reads the last one alone,
+// and would give a page to those whom it is not for. Nobody may modify the result.
 func oneLine(lines []string) []string {
 	if len(lines) != 2 || len(lines[0])+len(lines[1]) > 256 {
 		return joinVary(lines)
