@@ -80,7 +80,7 @@ func (f *Follower) settled(list *reading, err error) bool {
 	now := f.now()
 	d.mu.Lock()
 	if err == nil {
-		d.see(list, floor, now, f.ReadOnly)
+		d.see(list, f.roster.missing(), floor, now, f.ReadOnly)
 	}
 	over := now-d.since >= store.LeaseTime || errors.Is(err, errors.ErrUnsupported)
 	told := d.told
@@ -98,8 +98,12 @@ func (f *Follower) settled(list *reading, err error) bool {
 	case !heard, !f.askNow(): // what they have sent is to be known here first
 		return false
 	}
+	lost := f.roster.missing() // now that the journal has said whether it began anew
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if !over && len(lost) > 0 && d.await(lost, list.others) {
+		return false
+	}
 	if !d.floor.CompareAndSwap(floor, 0) {
 		return false // it began anew
 	}
@@ -113,15 +117,20 @@ func (f *Follower) settled(list *reading, err error) bool {
 
 // see notes who has been heard: who has applied the barrier, and who has left. Who is not on the
 // list and whose lease may have ended has not. Where no barrier could be appended, who has applied
-// everything before and has renewed since the return has been heard. mu is held.
-func (d *doubts) see(list *reading, floor uint64, now time.Duration, noBarrier bool) {
+// everything before and has renewed since the return has been heard. Of those whom the journal has
+// lost with its list nobody knows that they have left. mu is held.
+func (d *doubts) see(
+	list *reading, lost []sighting, floor uint64, now time.Duration, noBarrier bool,
+) {
 	listed := list.others
+	d.await(lost, listed)
 	for id, s := range listed {
 		d.awaits[id] = s
 	}
 	for id, s := range d.awaits {
 		_, there := listed[id]
-		left := !there && now-s.renewed < leaseSafe
+		left := !there && now-s.renewed < leaseSafe && !slices.ContainsFunc(lost,
+			func(l sighting) bool { return l.ID == id })
 		heard := there && s.Applied >= floor
 		if noBarrier {
 			heard = there && s.Applied >= floor-1 && s.renewed > d.since
@@ -130,6 +139,17 @@ func (d *doubts) see(list *reading, floor uint64, now time.Duration, noBarrier b
 			delete(d.awaits, id)
 		}
 	}
+}
+
+// await awaits those who were lost and are not listed again, and reports whether there are any. mu is
+// held.
+func (d *doubts) await(lost []sighting, listed map[string]sighting) (any bool) {
+	for _, s := range lost {
+		if _, there := listed[s.ID]; !there {
+			d.awaits[s.ID], any = s, true
+		}
+	}
+	return any
 }
 
 // awaited returns who has not been heard yet.

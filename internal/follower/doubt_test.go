@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/memjournal"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -52,6 +53,32 @@ func TestBackInTimeAfterAnOutage(t *testing.T) {
 		}
 		b.logs(t, "out of touch", "in touch again", "awaits=A", "used again")
 		a.logs(t, "out of touch", "in touch again")
+	})
+}
+
+// So it is when the server has lost its list meanwhile, and a process that was not cut off has stored
+// something since: who is not on the new list has not left.
+func TestBackInTimeWhereTheListWasLost(t *testing.T) {
+	together(t, 3, func(t *testing.T, all []*process) {
+		a, b, c := all[0], all[1], all[2]
+		later(5 * time.Second)
+		a.line.cut()
+		b.line.cut()
+		later(8 * time.Second)
+		c.line.holds.Store(memjournal.NewAfter(1_000_000))
+		later(3 * time.Second)
+		fill := c.Head()
+		c.uses(t, "it was never cut off", "page", fill, true)
+		a.invalidates("page")
+		b.line.on(nil)
+		for range 40 {
+			later(250 * time.Millisecond)
+			b.uses(t, "A is not back", "page", fill, false)
+		}
+		a.line.on(nil)
+		later(4 * time.Second)
+		b.uses(t, "A is back", "page", fill, false)
+		b.uses(t, "A is back", "other", fill, true)
 	})
 }
 
