@@ -14,7 +14,7 @@ import (
 const (
 	askEvery   = time.Second
 	firstPause = 50 * time.Millisecond
-	longPause  = 2 * time.Second
+	longPause  = 900 * time.Millisecond
 
 	// How often in a row it answers and cannot be watched before that is its way.
 	unwatchable = 3

@@ -237,11 +237,11 @@ func TestAJournalThatIsDown(t *testing.T) {
 			return nil
 		}
 		watch(t, 10, down, func(t *testing.T, w *watched) {
-			w.after(9 * time.Second)
-			w.asked(t, 0, 0, 50, 150, 350, 750, 1550, 3150, 5150, 7150)
+			w.after(5 * time.Second)
+			w.asked(t, 0, 0, 50, 150, 350, 750, 1550, 2450, 3350, 4250)
 			w.counted(t, "watch", 0)
 			w.after(time.Second)
-			w.asked(t, 0, 0, 50, 150, 350, 750, 1550, 3150, 5150, 7150, 9150)
+			w.asked(t, 0, 0, 50, 150, 350, 750, 1550, 2450, 3350, 4250, 5150)
 			w.counted(t, "watch", 1)
 			w.logs(t, c.lines...)
 		})
@@ -303,7 +303,7 @@ func TestAJournalThatIsNotWatched(t *testing.T) {
 		switch {
 		case call == "watch" && n != 11:
 			return errors.New("not allowed")
-		case call == "since" && (n == 7 || n == 15):
+		case call == "since" && (n == 7 || n == 18):
 			return errRefused
 		}
 		return nil
@@ -315,7 +315,7 @@ func TestAJournalThatIsNotWatched(t *testing.T) {
 		w.logs(t, `"not allowed"`)
 		w.journal.others(t, "page")
 		w.after(10*time.Second - 150*time.Millisecond)
-		w.asked(t, 0, 0, 50, 150, 350, 750, 1550, 3150, 4150, 5150, 6150, 7150, 8150, 9150)
+		w.asked(t, 0, 0, 50, 150, 350, 750, 1550, 2450, 3350, 4250, 5150, 6050, 6950, 7950, 8950, 9950)
 		covers(t, w.Follower, "page", 10, invalidation.CoverageHard)
 		w.logs(t, `"not allowed"`, "out of touch", "in touch again")
 		w.after(5 * time.Second)
