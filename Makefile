@@ -10,7 +10,7 @@
 GO ?= go
 GOFMT = $$($(GO) env GOROOT)/bin/gofmt
 
-.PHONY: bench-check test tools check race modules bench bench-tools soak soak-tests soak-mutants soak-apps fmt pictures
+.PHONY: bench-check test tools check race modules bench bench-tools soak soak-tests soak-mutants soak-fleet soak-apps fmt pictures
 
 test: tools check race modules
 
@@ -65,6 +65,7 @@ check:
 # Three packages at once on two cores: some wait for servers and clocks.
 race:
 	FRESHET_TEST_SERVERS=required CGO_ENABLED=1 $(GO) test -race -p 3 ./...
+	$(GO) test ./internal/fleet -seeds 5000
 
 modules:
 	@set -ex; for module in $(MODULES); do ( cd $$module; \
@@ -91,7 +92,7 @@ bench-tools:
 	  command -v apt-get >/dev/null || { echo "the measurement needs these, and there is no apt-get to install them:$$missing" >&2; exit 1; }; \
 	  $(APT_GET) update -qq && $(APT_GET) install -y -qq --no-install-recommends $$missing; }
 
-soak: soak-tests soak-mutants
+soak: soak-tests soak-mutants soak-fleet
 
 # A test that needs a machine of its own fails here: three copies at a time, on whatever cores there are.
 SOAK_ROUNDS = 20
@@ -111,6 +112,13 @@ soak-tests: tools
 	  done; \
 	  echo "round $$round of $(SOAK_ROUNDS): three times well"; \
 	done; rm -r $$logs
+
+# Processes that share a store and its journal, in virtual time. FLEET_FIRST is the first seed.
+FLEET_SEEDS = 1000000
+FLEET_FIRST = 1
+
+soak-fleet:
+	$(GO) test ./internal/fleet -run Stories -timeout 24h -seeds $(FLEET_SEEDS) -first $(FLEET_FIRST)
 
 # Each mutant is a change of one operator that a test should notice; those that LIVED show a test that lacks, or code
 # that is not needed. MUTANTS takes packages and flags: make soak-mutants MUTANTS='./store -S=l'.

@@ -1,0 +1,237 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/freshet-go/freshet/store"
+)
+
+// read is a page that a client asked for.
+type read struct {
+	key          string
+	node         *node
+	began, ended time.Duration // since the story began
+	version      int
+	how          string
+	healed       bool // all was well again for two seconds
+	client       int
+}
+
+// write is a page that was changed, and invalidated.
+type write struct {
+	key          string
+	node         *node
+	began, ended time.Duration // ended: when the invalidation returned
+	version      int
+	number       uint64        // 0: the journal did not take the invalidation
+	leased       time.Duration // how long the others count the node in at least
+	lost         bool          // with its node
+	forgotten    bool          // by the journal, and not by those who know of it
+	client       int           // who has a token for it; 0: nobody
+}
+
+// story is a plan as it was carried out.
+type story struct {
+	plan
+	start    time.Time
+	server   *server
+	database *database
+	log      io.Writer
+
+	mu     sync.Mutex
+	nodes  []*node
+	reads  []read
+	writes []write
+	tokens [3]string // of the clients
+
+	backup map[string]value // of the values, as the replica has them
+}
+
+// run carries out a plan, in a bubble of testing/synctest. It returns when all nodes have ended.
+func (p plan) run(log io.Writer) *story {
+	s := &story{plan: p, start: time.Now(), server: newServer(), log: log,
+		database: &database{versions: map[string]int{}}}
+	for i := range p.nodes {
+		s.nodes = append(s.nodes, s.newNode(i, 0))
+	}
+	var work sync.WaitGroup
+	for _, step := range p.steps {
+		time.Sleep(step.at - s.now())
+		fmt.Fprintf(log, "%v\n", step)
+		n := s.nodes[step.node]
+		switch step.do {
+		case "get":
+			work.Go(func() { s.get(n, step.key, step.client, false) })
+		case "link":
+			if !n.dead.Load() {
+				n.link.becomes(step.way)
+			}
+		case "fail over":
+			s.failsOver(uint64(step.lost), s.backup)
+		case "lose all":
+			s.failsOver(1<<40, nil)
+		case "full", "room":
+			s.server.becomes(step.do == "full")
+		case "kill":
+			s.kill(n)
+		case "restart":
+			s.restart(step.node, &work)
+		default:
+			work.Go(func() { s.change(n, step) })
+		}
+		if step.at%3 == 0 {
+			s.backup = s.server.copied()
+		}
+	}
+	s.heal()
+	work.Wait()
+	time.Sleep(2 * time.Second)
+	for key := range s.database.versions {
+		for _, n := range s.nodes {
+			work.Go(func() { s.get(n, key, 0, true) })
+		}
+	}
+	work.Wait()
+	for _, n := range s.nodes {
+		n.end()
+	}
+	return s
+}
+
+func (s *story) newNode(i, life int) *node {
+	return newNode(fmt.Sprintf("%d.%d", i, life), s.server, s.database,
+		s.seed*64+uint64(8*life+i), slog.NewTextHandler(s.log, nil))
+}
+
+func (s *story) now() time.Duration { return time.Since(s.start) }
+
+// heal has all be well.
+func (s *story) heal() {
+	time.Sleep(s.end - s.now())
+	fmt.Fprintf(s.log, "%v: all is well\n", s.now())
+	s.server.becomes(false)
+	for _, n := range s.nodes {
+		if !n.dead.Load() {
+			n.link.becomes(passes)
+		}
+	}
+}
+
+func (s *story) get(n *node, key string, client int, healed bool) {
+	if n.dead.Load() {
+		return
+	}
+	r := read{key: key, node: n, began: s.now(), healed: healed, client: client}
+	r.version, r.how = n.get(key, s.token(client))
+	r.ended = s.now()
+	fmt.Fprintf(s.log, "%v: node %s: client %d got %s of version %d since %v: %s\n", r.ended, n.name,
+		client, key, r.version, r.began, r.how)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reads = append(s.reads, r)
+}
+
+// token returns the cookie that a client shows, or nothing.
+func (s *story) token(client int) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tokens[client]
+}
+
+// shown notes the cookie that a client has been given.
+func (s *story) shown(client int, cookie string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tokens[client], _, _ = strings.Cut(cookie, ";")
+}
+
+func (s *story) change(n *node, step step) {
+	if n.dead.Load() {
+		return
+	}
+	w := write{key: step.key, node: n, began: s.now()}
+	ctx := context.Background()
+	switch step.do {
+	case "post":
+		handler := n.cache.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			w.version = s.database.change(step.key)
+		}))
+		r := httptest.NewRequestWithContext(context.WithValue(ctx, receiptOf{}, &w.number), "POST",
+			pageURL(step.key), nil)
+		if token := s.token(step.client); token != "" {
+			r.Header.Set("Cookie", token)
+		}
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, r)
+		w.client = step.client
+		s.shown(w.client, answer.Header().Get("Set-Cookie"))
+	default:
+		w.version = s.database.change(step.key)
+		receipt, err := n.cache.InvalidateURL(ctx, pageURL(step.key))
+		if step.do == "change by tag" {
+			receipt, err = n.cache.InvalidateTag(ctx, "pages")
+		} else if step.do == "change by prefix" {
+			receipt, err = n.cache.InvalidatePrefix(ctx, "http://a.example/")
+		}
+		if err == nil {
+			w.number = receipt.Number
+		}
+	}
+	w.ended = s.now()
+	fmt.Fprintf(s.log, "%v: node %s: version %d of %s, number %d\n", w.ended, n.name, w.version,
+		w.key, w.number)
+	w.leased = n.link.wellUntil().Add(store.LeaseTime - maxLag).Sub(s.start)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w.lost = n.dead.Load() && w.number == 0
+	s.writes = append(s.writes, w)
+}
+
+// failsOver loses the newest marks, and notes of which changes they were.
+func (s *story) failsOver(lost uint64, values map[string]value) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, head, _ := s.server.since(0)
+	for i, w := range s.writes {
+		if w.number > 0 && w.number+lost > head {
+			s.writes[i].forgotten, s.writes[i].lost = true, w.node.dead.Load()
+		}
+	}
+	s.server.failsOver(min(lost, head-1), values)
+}
+
+// kill ends a node as a crash does: what it holds is lost.
+func (s *story) kill(n *node) {
+	n.dead.Store(true)
+	n.link.becomes(refuses)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, w := range s.writes {
+		if w.node == n && (w.number == 0 || w.forgotten) {
+			s.writes[i].lost = true
+		}
+	}
+}
+
+// restart ends a node in order, and another takes its place.
+func (s *story) restart(i int, work *sync.WaitGroup) {
+	old := s.nodes[i]
+	old.dead.Store(true)
+	unsent := old.end() != nil
+	s.mu.Lock()
+	for j, w := range s.writes {
+		if w.node == old && (w.number == 0 || w.forgotten) && unsent {
+			s.writes[j].lost = true
+		}
+	}
+	s.mu.Unlock()
+	s.nodes[i] = s.newNode(i, 1)
+}
