@@ -57,6 +57,11 @@ func (c *Cache) advise(p *policy.Policy) {
 		c.warn("a policy is Shared and has StoreCookies: every client gets the cookies that the " +
 			"first response set; drop one of the two")
 	}
+	if p.CDNTTL > 0 && c.options.OnInvalidate != nil && p.SendTags == nil &&
+		(len(p.Tags) > 0 || p.TagsOf != nil) {
+		c.warn("a policy has a CDNTTL and tags, and no SendTags: a cache in front does not know the " +
+			"tags, and a purge of one leaves the page there; name the field that it reads in SendTags")
+	}
 	if p.Key.Replace != nil && !c.under().replacesAs(p) {
 		c.warn(fmt.Sprintf("policies have more than %d different functions as Key.Replace: "+
 			"InvalidateURL and changes do not reach what the others make keys of; "+
