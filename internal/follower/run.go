@@ -45,13 +45,16 @@ func (f *Follower) run(ctx context.Context) {
 				f.Log.Warn("freshet: journal: it cannot be watched, and is asked once a second",
 					"error", err)
 			}
-			pause = min(pause, askEvery)
 		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
 		}
-		pause = min(2*pause, longPause)
+		if pause *= 2; well {
+			pause = min(pause, askEvery)
+		} else {
+			pause = min(pause, longPause)
+		}
 	}
 	f.send()
 	if f.Spool != nil {

@@ -315,7 +315,7 @@ func TestAJournalThatIsNotWatched(t *testing.T) {
 		w.logs(t, `"not allowed"`)
 		w.journal.others(t, "page")
 		w.after(10*time.Second - 150*time.Millisecond)
-		w.asked(t, 0, 0, 50, 150, 350, 750, 1550, 2450, 3350, 4250, 5150, 6050, 6950, 7950, 8950, 9950)
+		w.asked(t, 0, 0, 50, 150, 350, 750, 1550, 2550, 3450, 4450, 5450, 6450, 7450, 8450, 9450)
 		covers(t, w.Follower, "page", 10, invalidation.CoverageHard)
 		w.logs(t, `"not allowed"`, "out of touch", "in touch again")
 		w.after(5 * time.Second)
