@@ -28,8 +28,9 @@ func arrivalOf(r *http.Request) arrival {
 	return arrival{r.Host, r.RequestURI, r.Header, r.Header["Authorization"], r.RemoteAddr}
 }
 
-// is reports whether r is the request that arrived, and not one that a handler has made. The runs
-// around it have given their handlers the header in maps of their own.
+// is reports whether r is known to be the request that arrived, and not one that a handler has made.
+// A clone with another RequestURI is not known to be. The runs around it have given their handlers
+// the header in maps of their own.
 func (a *arrival) is(r *http.Request, around *Response) bool {
 	if a.target == r.RequestURI {
 		return true
@@ -67,18 +68,19 @@ func (x *exchange) lookAround(r *http.Request) {
 
 // readArrival finds out what handlers have changed of the request since it arrived. An
 // Authorization that is gone says as much of the response as one that is there (RFC 9111 section
-// 3.5), at a mount within another one as well. A part of a page that a handler asks for by a request
-// of its own has none.
+// 3.5), at a mount within another one as well, and so it does for any request with the context of
+// the one that arrived: one that a handler has made, for a part of a page say, looks the same as a
+// clone with another URL, and its handler may learn from the context who asks.
 func (x *exchange) readArrival() {
 	a := x.arrival
-	if !x.came || a.target == x.r.RequestURI && a.host == x.r.Host && len(a.authorization) == 0 {
+	if a == nil {
 		return
 	}
 	if len(a.authorization) > 0 {
 		x.req.Authorized(a.authorization)
 		x.taken = !slices.Equal(a.authorization, x.r.Header["Authorization"])
 	}
-	if a.target != x.r.RequestURI || a.host != x.r.Host {
+	if x.came && (a.target != x.r.RequestURI || a.host != x.r.Host) {
 		x.arrivedAs = a.names(x.req.Scheme, x.p)
 	}
 }

@@ -28,7 +28,14 @@ var takers = map[string]func(http.Handler) http.Handler{
 			next.ServeHTTP(w, r)
 		})
 	},
-	"in a clone, with a slash more": func(next http.Handler) http.Handler {
+	"in a clone, and a slash more": func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r = r.Clone(context.WithValue(r.Context(), userKey{}, r.Header.Get("Authorization")))
+			r.Header.Del("Authorization")
+			next.ServeHTTP(w, rewriters["a slash more"](r))
+		})
+	},
+	"in place, and a slash more in a copy": func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			user := r.Header.Get("Authorization")
 			r.Header.Del("Authorization")
@@ -83,25 +90,31 @@ func TestAuthorizationTakenOffBetweenMounts(t *testing.T) {
 	}
 }
 
-// A part that the page's handler asks a mount for by a request of its own is nobody's, though the
-// page's request had an Authorization.
+// A part that a handler asks a mount for by a request of its own is, with the context of the page's
+// request, one for the page's user: its handler may learn there who that is. A Shared part is not,
+// nor is one with a context of its own.
 func TestAPartWhereAuthorizationWasTakenOff(t *testing.T) {
 	for name, outer := range map[string]policy.Policy{"in a run": {}, "where a mount passes": {Off: true}} {
-		t.Run(name, func(t *testing.T) {
-			c := newCache(t)
-			runs := 0
-			part := c.With(policy.Policy{TTL: time.Minute})(http.HandlerFunc(
-				func(w http.ResponseWriter, r *http.Request) { runs++; fmt.Fprint(w, "a part") }))
-			app := c.Root(c.With(outer)(takers["in place"](http.HandlerFunc(
-				func(w http.ResponseWriter, r *http.Request) {
-					rec := httptest.NewRecorder()
-					part.ServeHTTP(rec, httptest.NewRequestWithContext(r.Context(), "GET", "/part", nil))
-					w.Write(rec.Body.Bytes())
-				}))))
-			for _, user := range []string{"one", "two", "three"} {
-				want(t, user, body(get(app, "/", "Authorization", user)), "a part")
-			}
-			want(t, "runs of the part", runs, 1)
-		})
+		for _, of := range []string{"its user", "Shared", "nobody"} {
+			t.Run(name+", "+of, func(t *testing.T) {
+				c := newCache(t)
+				p := policy.Policy{TTL: time.Minute, Shared: of == "Shared"}
+				part := c.With(p)(ofUser)
+				app := c.Root(c.With(outer)(takers["in place"](http.HandlerFunc(
+					func(w http.ResponseWriter, r *http.Request) {
+						ctx := r.Context()
+						if of == "nobody" {
+							ctx = context.WithValue(context.Background(), userKey{}, "all")
+						}
+						rec := httptest.NewRecorder()
+						part.ServeHTTP(rec, httptest.NewRequestWithContext(ctx, "GET", "/part", nil))
+						w.Write(rec.Body.Bytes())
+					}))))
+				for _, user := range []string{"one", "two", "three"} {
+					gets := map[string]string{"its user": "of " + user, "Shared": "of one", "nobody": "of all"}[of]
+					want(t, user, body(get(app, "/", "Authorization", user)), gets)
+				}
+			})
+		}
 	}
 }

@@ -44,8 +44,8 @@ type exchange struct {
 	passing *passed   // the mount that the request passes, within that one, or nil
 
 	arrival   *arrival // at Root or Guard; nil where the app has neither
-	came      bool     // it is the request that arrived there, and not one that a handler has made
-	taken     bool     // ... with an Authorization that a handler has taken off, or replaced, since
+	came      bool     // it is known to be the request that arrived there
+	taken     bool     // what arrived had an Authorization that a handler has taken off, or replaced
 	arrivedAs []string // URIs of what the client asked for, where handlers have changed that
 }
 
