@@ -182,7 +182,7 @@ func (x *exchange) say(
 	}
 	client["Cache-Status"] = after(before, x.c.statusField(out))
 	if x.veiled {
-		x.covers(client["Cache-Status"])
+		x.covers(client)
 	}
 	if x.account != nil {
 		x.account.say(client, out)

@@ -61,36 +61,55 @@ func (x *exchange) unveil(h http.Header) {
 	}
 }
 
-// cover is a header of a veiled mount's on its way to the gate.
+// cover is a header of a veiled mount's on its way to the gate, as it was before
+// [Options.OnHeader] and handlers outside could change it.
 type cover struct {
 	veil      *veil
 	told      string // its Cache-Status
 	p         *policy.Policy
 	announced bool
+
+	control, date, contentType []string
 }
 
 // covers has the gate put back what the header, of a mount that is veiled, is about to cover.
-func (x *exchange) covers(told []string) {
+func (x *exchange) covers(h http.Header) {
 	if g := gateOf(x.r); g != nil {
 		g.mu.Lock()
-		g.covers = append(g.covers, cover{x.over, lastOf(told), x.p, x.announced})
+		g.covers = append(g.covers, cover{
+			x.over, lastOf(h["Cache-Status"]), x.p, x.announced,
+			h["Cache-Control"], h["Date"], h["Content-Type"],
+		})
 		g.mu.Unlock()
 	}
 }
 
 // uncover puts back into h what stood there before headers of veiled mounts were copied over it.
+// Where an app takes Cache-Status off, h may be the mount's header, or another response's: of a
+// time limit, or of a page of which the mount answered a part. Then a Vary is put back all the same,
+// which keeps apart more than it need at worst, and a lifetime in the place of the mount's own. Of
+// a lifetime that is gone otherwise nobody knows why: the mount's response is its client's alone.
 func (g *gate) uncover(h http.Header) {
-	for _, c := range g.covers {
-		if !slices.Contains(h["Cache-Status"], c.told) {
-			continue // another response has taken its place
-		}
+	for i := range g.covers {
+		c := &g.covers[i]
 		was, seen := c.veil.beneath()
-		if !seen {
-			g.unseen = true
-			continue
+		certain := slices.Contains(h["Cache-Status"], c.told)
+		switch {
+		case !seen, slices.Contains(was["Cache-Status"], c.told), c.marks(was): // too late
+			g.unseen = g.unseen || certain || c.marks(h)
+		case certain, slices.Equal(h["Cache-Control"], c.control):
+			rules.Uncover(h, was, c.p, c.announced)
+		default:
+			rules.Uncover(h, was, c.p, false)
+			g.unseen = g.unseen || c.announced && rules.LosesLifetime(h, was, c.p)
 		}
-		rules.Uncover(h, was, c.p, c.announced)
 	}
+}
+
+// marks reports whether h, without the mount's Cache-Status, seems to be the mount's.
+func (c *cover) marks(h http.Header) bool {
+	return len(c.date) > 0 && slices.Equal(h["Date"], c.date) ||
+		len(c.contentType) > 0 && same(h["Content-Type"], c.contentType)
 }
 
 // learn remembers fields by which handlers that the mount does not see have responses vary, so that

@@ -38,6 +38,17 @@ func Uncover(h, was http.Header, p *policy.Policy, announced bool) {
 	}
 }
 
+// LosesLifetime reports whether h lacks what was said of lifetimes in was.
+func LosesLifetime(h, was http.Header, p *policy.Policy) bool {
+	h = Canonical(h)
+	for name, values := range Canonical(was) {
+		if (NamesLifetime(name, p) || name == cdnCacheControl) && !slices.Equal(h[name], values) {
+			return true
+		}
+	}
+	return false
+}
+
 func containsAll(list, names []string) bool {
 	for _, name := range names {
 		if !slices.Contains(list, name) {
