@@ -42,6 +42,7 @@ type passage struct {
 	p       *policy.Policy
 	e       *store.Entry
 	veiled  bool
+	layered bool
 	who     *identity // of the mount, where it is veiled
 	passing *passed   // the mount that the request passes around, or nil
 
@@ -127,7 +128,7 @@ func (g *gate) leaves(status int, h http.Header) {
 			continue
 		}
 		p.gone = !g.inner
-		if p.look(h); p.why == "" && p.veiled && g.unseen {
+		if p.look(h); p.why == "" && (p.layered || p.veiled && g.unseen) {
 			p.why = reasonHeld
 		}
 		if p.why == "" {

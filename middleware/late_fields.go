@@ -90,7 +90,7 @@ func (n *run) sendHead(status int) {
 		n.after.way = g.expect(&passage{
 			f: n.f, status: status, sent: n.after.sent, told: lastOf(h["Cache-Status"]), p: n.x.p,
 			e:       n.forOthers(),
-			passing: n.x.passing, veiled: n.x.veiled, who: n.x.who,
+			passing: n.x.passing, veiled: n.x.veiled, layered: n.layered, who: n.x.who,
 		})
 	}
 	x.sendHeader(status)

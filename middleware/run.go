@@ -63,6 +63,7 @@ type run struct {
 	unlink    func() bool  // stops what would end the run early
 	after     pending
 	leaves    gate // for the response of a mount inside
+	layered   bool // what is outside of a veil may be hidden by another one
 	begun     begun
 	adopted   bool          // the policy is that of a mount inside
 	wish      policy.Reason // ... by which the operator wants the response uncached, or empty
@@ -86,6 +87,7 @@ func newRun(l *lookup, f *fill.Fill, out policy.Outcome) *run {
 	l.found.stored = stored{} // the run may let go of it while its client still reads
 	n.rec.veil = &n.leaves.veil
 	n.rec.to, n.rec.headless, n.said.run, n.x.leading = n, n.x.req.Class == rules.ClassHead, n, n
+	n.layered = n.x.veiled && n.x.layered()
 	n.forgetPurged()
 	n.speaks = speaking{n.x.r.Context(), &n.said}
 	n.hear()

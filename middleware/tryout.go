@@ -140,7 +140,7 @@ func (t *tryout) judge(final bool) {
 		n.x.account.leavesBy(g.expect(&passage{
 			f: n.f, status: n.rec.status, sent: rules.SentWith(sent, n.x.p),
 			told: lastOf(sent["Cache-Status"]), p: n.x.p, e: e,
-			veiled: n.x.veiled, who: n.x.who,
+			veiled: n.x.veiled, layered: n.layered, who: n.x.who,
 		}))
 	}
 	n.x.sendHeader(n.rec.status)
