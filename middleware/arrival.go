@@ -28,9 +28,9 @@ func arrivalOf(r *http.Request) arrival {
 	return arrival{r.Host, r.RequestURI, r.Header, r.Header["Authorization"], r.RemoteAddr}
 }
 
-// is reports whether r is known to be the request that arrived, and not one that a handler has made.
-// A clone with another RequestURI is not known to be. The runs around it have given their handlers
-// the header in maps of their own.
+// is reports whether r is known to be the request that arrived, and not one that a handler has
+// made. A clone with another RequestURI is not known to be. The runs around it have given their
+// handlers the header in maps of their own.
 func (a *arrival) is(r *http.Request, around *Response) bool {
 	if a.target == r.RequestURI {
 		return true

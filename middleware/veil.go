@@ -86,9 +86,10 @@ func (x *exchange) covers(h http.Header) {
 
 // uncover puts back into h what stood there before headers of veiled mounts were copied over it.
 // Where an app takes Cache-Status off, h may be the mount's header, or another response's: of a
-// time limit, or of a page of which the mount answered a part. Then a Vary is put back all the same,
-// which keeps apart more than it need at worst, and a lifetime in the place of the mount's own. Of
-// a lifetime that is gone otherwise nobody knows why: the mount's response is its client's alone.
+// time limit, or of a page of which the mount answered a part. Then a Vary is put back all the
+// same, which keeps apart more than it need at worst, and a lifetime in the place of the mount's
+// own. Of a lifetime that is gone otherwise nobody knows why: the mount's response is its client's
+// alone.
 func (g *gate) uncover(h http.Header) {
 	for i := range g.covers {
 		c := &g.covers[i]
