@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// ErrForeignHost is the error of a purge that names a URL of a host that is not ours: nothing of
-// the purge was taken. errors.Is finds it.
+// ErrForeignHost is the error of a URL of a host that is not ours: it was left out of the purge.
+// errors.Is finds it.
 var ErrForeignHost = errors.New("the host is none of Options.Hosts")
 
 // hosts maps the app's hosts to public origins.

@@ -9,36 +9,67 @@ import (
 )
 
 // OnInvalidate sends what a Cache invalidates to all targets: it is the Cache's
-// Options.OnInvalidate. What the outbox refuses the log gets, at most once a minute where a host is
-// not ours, since clients choose what Host they send. What it returns waits for the targets:
-// Receipt.WaitInFront.
+// Options.OnInvalidate. It leaves out what [Outbox.Purge] does, and the log says so, at most once a
+// minute: clients may choose names. URLs of a host that is not ours are left out without a word
+// where others are left, since the Cache names a request by the host at which it arrived, too. What
+// it returns waits for the targets, as Receipt.WaitInFront, and returns what was left out.
 func (b *Outbox) OnInvalidate(
 	ctx context.Context, what middleware.Invalidation,
 ) func(context.Context) error {
-	ticket, err := b.Purge(ctx, Purge{Tags: what.Tags, URLs: what.URLs, Prefixes: what.Prefixes,
-		All: what.All, Soft: what.Soft})
-	if err != nil && b.tells(err) {
-		b.options.Log.Error("cdn: caches in front may serve on what was invalidated", "error", err)
+	p := Purge{Tags: what.Tags, URLs: what.URLs, Prefixes: what.Prefixes, All: what.All,
+		Soft: what.Soft}
+	ticket, left, err := b.purge(ctx, p)
+	foreign, left := left.foreign()
+	if len(foreign) > 0 && (ticket == 0 || len(foreign) == len(p.URLs)+len(p.Prefixes)) {
+		b.tell(tellsForeign, foreign)
+		left = append(left, foreign...)
+	}
+	if _, others := left.foreign(); len(others) > 0 {
+		b.tell(tellsRefused, others)
+	}
+	if err != nil {
+		b.tell(tellsFailed, err)
 	}
 	return func(ctx context.Context) error {
 		if ticket == 0 {
-			return err
+			return joined(left.err(), err)
 		}
-		return b.Wait(ctx, ticket)
+		return joined(left.err(), b.Wait(ctx, ticket))
 	}
 }
 
-// tells reports whether the log is to have an error.
-func (b *Outbox) tells(err error) bool {
-	if !errors.Is(err, ErrForeignHost) {
-		return true
-	}
+// What the log gets by OnInvalidate, each by itself: clients can cause some of it, which hides
+// nothing else.
+const (
+	tellsForeign = iota
+	tellsRefused
+	tellsFailed
+	kinds
+)
+
+// told is when the log last got a line of a kind, and how many it has not got since.
+type told struct {
+	at   time.Time
+	kept int
+}
+
+// tell has the log get an error, at most once a minute of each kind.
+func (b *Outbox) tell(kind int, err error) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	now := time.Now()
-	if now.Sub(b.foreign) < time.Minute {
-		return false
+	last, now := b.told[kind], time.Now()
+	quiet := now.Sub(last.at) < time.Minute
+	if quiet {
+		b.told[kind].kept++
+	} else {
+		b.told[kind] = told{at: now}
 	}
-	b.foreign = now
-	return true
+	b.mu.Unlock()
+	if quiet {
+		return
+	}
+	text := "cdn: caches in front may serve on what was invalidated"
+	if errors.Is(err, ErrUnkept) {
+		text = "cdn: a purge is lost if this process ends before caches in front have taken it"
+	}
+	b.options.Log.Error(text, "error", err, "more_since_last", last.kept)
 }

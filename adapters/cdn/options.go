@@ -20,7 +20,7 @@ type Options struct {
 	//
 	// A host with an empty list stands for itself, as "www.example.com" would behind a CDN that
 	// passes Host on. The host "*" is every other one. The origins' hosts are known besides. A
-	// purge of a URL of any other host is an [ErrForeignHost]. Required.
+	// URL of any other host is left out of a purge, with an [ErrForeignHost]. Required.
 	Hosts map[string][]string
 	// Store keeps what is owed. It must be able to list keys and to give out leases
 	// ([store.Lister], [store.Locker]), as the drivers of this repository are, and it should evict

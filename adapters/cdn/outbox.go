@@ -19,11 +19,11 @@ type Outbox struct {
 	lanes   []*lane
 	keeper  *keeper // nil: what is owed is in memory alone
 
-	mu      sync.Mutex // of all that follows, and of the lanes
-	last    uint64     // the newest number given out
-	closed  bool
-	moved   chan struct{} // closed, and made anew, when a lane owes less
-	foreign time.Time     // when the log last got a purge that was refused
+	mu     sync.Mutex // of all that follows, and of the lanes
+	last   uint64     // the newest number given out
+	closed bool
+	moved  chan struct{} // closed, and made anew, when a lane owes less
+	told   [kinds]told   // when the log last got what
 
 	stop  context.Context
 	halt  context.CancelFunc
@@ -74,25 +74,47 @@ func New(o Options) (*Outbox, error) {
 // Purge takes a purge for all targets, and returns when the store has it: then it is sent, whatever
 // becomes of this process. It does not wait for the targets; [Outbox.Wait] does.
 //
-// A purge with a name that cannot be, that a target can never take, or of a host that is not ours
-// ([ErrForeignHost]) is an error, and nothing of it is taken. With [ErrUnkept] the purge is taken,
+// Purge leaves out names that cannot be, and URLs of a host that is not ours ([ErrForeignHost]), and
+// for each target the names that this one can never take. The error says which names those are, and
+// why; all others are taken. The ticket is 0 if nothing was. With [ErrUnkept] the purge is taken,
 // and lost if this process ends before it is sent.
 func (b *Outbox) Purge(ctx context.Context, p Purge) (Ticket, error) {
-	p, err := p.clean(b.hosts.of)
-	if err != nil {
-		return 0, fmt.Errorf("cdn: %w", err)
+	ticket, left, err := b.purge(ctx, p)
+	return ticket, joined(left.err(), err)
+}
+
+// joined joins two errors, of which a nil one is none.
+func joined(a, b error) error {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
 	}
-	for _, l := range b.lanes {
-		if c, ok := l.target.(Checker); ok {
-			err = errors.Join(err, c.Check(p))
+	return refused{a, b}
+}
+
+// purge is Purge with what was left out apart from what failed.
+func (b *Outbox) purge(ctx context.Context, p Purge) (t Ticket, left refused, err error) {
+	p, left = p.clean(b.hosts.of)
+	for i, err := range left {
+		left[i] = fmt.Errorf("cdn: %w", err)
+	}
+	some := make([]Purge, len(b.lanes))
+	nothing := true
+	for i, l := range b.lanes {
+		var not refused
+		if !p.Empty() {
+			some[i], not = l.takes(p)
 		}
+		left, nothing = append(left, not...), nothing && some[i].Empty()
 	}
-	if err != nil {
-		return 0, err
+	if nothing {
+		return 0, left, nil
 	}
-	ticket, items, err := b.push(p)
+	t, items, err := b.push(some)
 	if err != nil {
-		return 0, err
+		return 0, left, err
 	}
 	for _, i := range items {
 		if i.mine {
@@ -105,7 +127,7 @@ func (b *Outbox) Purge(ctx context.Context, p Purge) (Ticket, error) {
 			err = fmt.Errorf("cdn: %w", errors.Join(ErrUnkept, failed))
 		}
 	}
-	return ticket, err
+	return t, left, err
 }
 
 // pushed is an item that a purge became, or that there was already.
@@ -115,16 +137,19 @@ type pushed struct {
 	mine bool
 }
 
-// push puts p into each lane.
-func (b *Outbox) push(p Purge) (t Ticket, items []pushed, err error) {
+// push puts into each lane what it can take of a purge.
+func (b *Outbox) push(some []Purge) (t Ticket, items []pushed, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
 		return 0, nil, fmt.Errorf("cdn: %w", ErrClosed)
 	}
-	now, parts := time.Now(), split(p)
-	for _, l := range b.lanes {
-		for _, part := range parts {
+	now := time.Now()
+	for at, l := range b.lanes {
+		if some[at].Empty() {
+			continue
+		}
+		for _, part := range split(some[at]) {
 			i, mine := l.push(part, now, now, false)
 			items = append(items, pushed{l, i, mine})
 		}

@@ -559,7 +559,7 @@ func (h hanging) Purge(ctx context.Context, _ cdn.Purge) error {
 	return ctx.Err()
 }
 
-// Bad input is an error that says what is allowed, and changes nothing.
+// A purge of bad names alone is an error that says what is allowed, and changes nothing.
 func TestBadInput(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		backend := memstore.NewBackend(64 << 20)
@@ -574,8 +574,8 @@ func TestBadInput(t *testing.T) {
 			Hosts: map[string][]string{"app:8080": {"https://www.example.com"}}})
 		for text, p := range map[string]cdn.Purge{
 			"a purge of nothing":                {Soft: true},
-			"a tag without a name":              tags("a", ""),
-			"has 1048576 bytes: at most 1024":   tags("a", strings.Repeat("x", 1<<20)),
+			"a tag without a name":              tags(""),
+			"has 1048576 bytes: at most 1024":   tags(strings.Repeat("x", 1<<20)),
 			"a tag has no colon":                tags("x:y"),
 			"is not an absolute http":           {URLs: []string{"/posts/1"}},
 			"is no URL":                         {URLs: []string{"http://www.example.com/%zz"}},
@@ -584,7 +584,7 @@ func TestBadInput(t *testing.T) {
 			"is not as clients send it":         {URLs: []string{"http://wẃw.example.com/"}},
 			"bytes: at most 8192":               {URLs: []string{"http://a.example/?" + strings.Repeat("x", 9000)}},
 			"ends within an escape":             {Prefixes: []string{"http://www.example.com/?q=%C"}},
-			`Options.Hosts: "other.example"`:    {URLs: []string{"http://www.example.com/", "http://other.example/"}},
+			`Options.Hosts: "other.example"`:    {URLs: []string{"http://other.example/"}},
 			`Options.Hosts: "www.example.com:8`: {Prefixes: []string{"http://www.example.com:8/"}},
 		} {
 			ticket, err := b.Purge(t.Context(), p)

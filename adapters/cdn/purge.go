@@ -49,55 +49,81 @@ func (p Purge) Len() int {
 // case, no default port, no fragment, escaped), and each name once. An error says which name is
 // none that a target could take, and what is allowed.
 func (p Purge) Clean() (Purge, error) {
-	return p.clean(func(u *url.URL) ([]string, error) {
+	c, left := p.clean(func(u *url.URL) ([]string, error) {
 		return []string{u.Scheme + "://" + u.Host}, nil
 	})
+	if len(left) > 0 {
+		return c, left[0]
+	}
+	return c, nil
 }
 
-// clean is Clean with the origins that stand for a URL's.
-func (p Purge) clean(origins func(*url.URL) ([]string, error)) (Purge, error) {
-	c := Purge{All: p.All, Soft: p.Soft}
+// clean is Clean with the origins that stand for a URL's. It leaves out each name that cannot be,
+// with an error for each.
+func (p Purge) clean(origins func(*url.URL) ([]string, error)) (c Purge, left refused) {
+	c = Purge{All: p.All, Soft: p.Soft}
 	if p.Empty() {
-		return c, errors.New("a purge of nothing: name tags, URLs or prefixes, or set All")
+		return c, refused{errors.New("a purge of nothing: name tags, URLs or prefixes, or set All")}
 	}
 	for _, tag := range p.Tags {
-		switch {
-		case tag == "":
-			return c, errors.New("a tag without a name is on no response: name one, or set All " +
-				"for everything")
-		case len(tag) > maxTag:
-			return c, fmt.Errorf("the tag %.32q… has %d bytes: at most %d are allowed", tag,
-				len(tag), maxTag)
+		if err := checkTag(tag); err != nil {
+			left = append(left, err)
+			continue
 		}
 		c.Tags = append(c.Tags, tag)
 	}
 	for _, each := range []struct {
-		raw []string
-		to  *[]string
-	}{{p.URLs, &c.URLs}, {p.Prefixes, &c.Prefixes}} {
+		raw    []string
+		to     *[]string
+		prefix bool
+	}{{p.URLs, &c.URLs, false}, {p.Prefixes, &c.Prefixes, true}} {
 		for _, raw := range each.raw {
-			u, err := readURL(raw)
+			names, err := publicURLs(raw, each.prefix, origins)
 			if err != nil {
-				return c, err
+				left = append(left, err)
 			}
-			if each.to == &c.Prefixes && strings.Contains(raw[max(0, len(raw)-2):], "%") {
-				return c, fmt.Errorf("the prefix %q ends within an escape, such as %%C3: write "+
-					"the whole of it, or end before it", withoutQuery(raw))
-			}
-			at, err := origins(u)
-			if err != nil {
-				return c, err
-			}
-			for _, origin := range at {
-				*each.to = append(*each.to, origin+target(u))
-			}
+			*each.to = append(*each.to, names...)
 		}
 	}
 	c.Tags, c.URLs, c.Prefixes = once(c.Tags), once(c.URLs), once(c.Prefixes)
 	if c.All {
 		c.Tags, c.URLs, c.Prefixes = nil, nil, nil
 	}
-	return c, nil
+	return c, left
+}
+
+func checkTag(tag string) error {
+	switch {
+	case tag == "":
+		return errors.New("a tag without a name is on no response: name one, or set All for " +
+			"everything")
+	case len(tag) > maxTag:
+		return fmt.Errorf("the tag %.32q… has %d bytes: at most %d are allowed", tag, len(tag),
+			maxTag)
+	}
+	return nil
+}
+
+// publicURLs returns the URLs, or prefixes of URLs, that stand for one.
+func publicURLs(
+	raw string, prefix bool, origins func(*url.URL) ([]string, error),
+) (names []string, err error) {
+	u, err := readURL(raw)
+	if err != nil {
+		return nil, err
+	}
+	if prefix && strings.Contains(raw[max(0, len(raw)-2):], "%") {
+		return nil, fmt.Errorf("the prefix %q ends within an escape, such as %%C3: write the "+
+			"whole of it, or end before it", withoutQuery(raw))
+	}
+	at, err := origins(u)
+	if err != nil {
+		return nil, err
+	}
+	for _, origin := range at {
+		names = append(names, origin+target(u))
+	}
+	return names, nil
 }
 
 // once returns list with each text where it comes first.

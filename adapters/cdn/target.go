@@ -23,10 +23,11 @@ type Target interface {
 	Purge(ctx context.Context, p Purge) error
 }
 
-// Checker is a Target that can say before it is called that it could not take a purge.
+// Checker is a Target that can say before it is called that it could not take a purge. An Outbox
+// asks it for one name at a time where it refuses several, and leaves out those that it refuses.
 type Checker interface {
 	// Check returns nil, or an error that says what in p the target can never take, and what is
-	// allowed. It does no I/O.
+	// allowed. Several names are fine if each is. It does no I/O.
 	Check(p Purge) error
 }
 
