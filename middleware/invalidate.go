@@ -177,7 +177,7 @@ func (x *exchange) invalidateNow(marks []store.Mark) uint64 {
 	}
 	number, err := x.c.journal.Append(ctx, marks) // the follower has said what went wrong
 	x.tally.receipt = x.c.receipt(number, err)
-	x.tally.receipt.ahead = x.c.tellInFront(ctx, marks, err)
+	x.tally.receipt.ahead = x.c.tellInFront(ctx, marks, true, err)
 	return number
 }
 

@@ -26,6 +26,9 @@ type Invalidation struct {
 	All bool
 	// Soft: what is covered may be served stale.
 	Soft bool
+	// ByRequest: the success of a client's request invalidates it, such as a POST, and no method of
+	// the Cache. Clients choose the URLs, and how many there are.
+	ByRequest bool
 }
 
 // ahead is what Options.OnInvalidate has returned to wait for.
@@ -47,7 +50,9 @@ func (r Receipt) WaitInFront(ctx context.Context) error {
 
 // tellInFront hands what was invalidated here to Options.OnInvalidate: what the journal took or
 // holds, with the error err.
-func (c *Cache) tellInFront(ctx context.Context, marks []store.Mark, err error) *ahead {
+func (c *Cache) tellInFront(
+	ctx context.Context, marks []store.Mark, byRequest bool, err error,
+) *ahead {
 	if c.options.OnInvalidate == nil || err != nil && !errors.Is(err, ErrUnsent) {
 		return nil
 	}
@@ -57,7 +62,7 @@ func (c *Cache) tellInFront(ctx context.Context, marks []store.Mark, err error) 
 		if !some {
 			continue
 		}
-		if a == nil {
+		if what.ByRequest = byRequest; a == nil {
 			a = &ahead{}
 		}
 		if wait := c.options.OnInvalidate(ctx, what); wait != nil {

@@ -27,6 +27,9 @@ func (o *told) hear(_ context.Context, what middleware.Invalidation) func(contex
 	if what.Soft {
 		text += " soft"
 	}
+	if what.ByRequest {
+		text += " by request"
+	}
 	o.all = append(o.all, text)
 	return func(context.Context) error { return errors.New("owed: " + text) }
 }
@@ -104,7 +107,7 @@ func TestOnInvalidateUnsafe(t *testing.T) {
 	send := func(method, path string) {
 		app.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(method, "http://a.example"+path, nil))
 	}
-	const want = "[http://a.example/x?q=1 http://a.example/new] [] []"
+	const want = "[http://a.example/x?q=1 http://a.example/new] [] [] by request"
 	if send("POST", "/x?q=1"); before != want || heard.take() != want {
 		t.Errorf("heard %q before the answer, want %q, and again after it", before, want)
 	}

@@ -169,7 +169,7 @@ func (c *Cache) append(
 	}
 	number, err := c.journal.Append(ctx, marks)
 	r := c.receipt(number, err)
-	r.ahead = c.tellInFront(ctx, marks, err)
+	r.ahead = c.tellInFront(ctx, marks, false, err)
 	if err != nil {
 		return r, fmt.Errorf("freshet: %s: %w", verb, err)
 	}

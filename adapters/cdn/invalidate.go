@@ -13,18 +13,26 @@ import (
 // minute: clients may choose names. URLs of a host that is not ours are left out without a word
 // where others are left, since the Cache names a request by the host at which it arrived, too. What
 // it returns waits for the targets, as Receipt.WaitInFront, and returns what was left out.
+//
+// URLs that clients' requests have changed wait behind all that the app asks for. There is a bound
+// for how many wait for a target: Options.MaxOwed, and 100 that differ in their query alone. Those
+// past it are left out.
 func (b *Outbox) OnInvalidate(
 	ctx context.Context, what middleware.Invalidation,
 ) func(context.Context) error {
 	p := Purge{Tags: what.Tags, URLs: what.URLs, Prefixes: what.Prefixes, All: what.All,
 		Soft: what.Soft}
-	ticket, left, err := b.purge(ctx, p)
-	foreign, left := left.foreign()
+	ticket, left, err := b.purge(ctx, p, what.ByRequest)
+	foreign, left := left.part(ErrForeignHost)
+	flooded, others := left.part(errFlooded)
 	if len(foreign) > 0 && (ticket == 0 || len(foreign) == len(p.URLs)+len(p.Prefixes)) {
 		b.tell(tellsForeign, foreign)
 		left = append(left, foreign...)
 	}
-	if _, others := left.foreign(); len(others) > 0 {
+	if len(flooded) > 0 {
+		b.tell(tellsFlooded, flooded)
+	}
+	if len(others) > 0 {
 		b.tell(tellsRefused, others)
 	}
 	if err != nil {
@@ -34,7 +42,7 @@ func (b *Outbox) OnInvalidate(
 		if ticket == 0 {
 			return joined(left.err(), err)
 		}
-		return joined(left.err(), b.Wait(ctx, ticket))
+		return joined(left.err(), b.wait(ctx, uint64(ticket), waits{clients: what.ByRequest}))
 	}
 }
 
@@ -42,6 +50,7 @@ func (b *Outbox) OnInvalidate(
 // nothing else.
 const (
 	tellsForeign = iota
+	tellsFlooded
 	tellsRefused
 	tellsFailed
 	kinds

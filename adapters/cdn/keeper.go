@@ -74,10 +74,10 @@ func (k *keeper) parts(key string) (node, lane string, number uint64, ok bool) {
 	return words[0], words[1], number, err == nil
 }
 
-func (k *keeper) set(ctx context.Context, key string, l *lane, i *item) error {
+func (k *keeper) set(ctx context.Context, key string, l *lane, i *item, client bool) error {
 	ctx, cancel := context.WithTimeout(ctx, k.out.options.Timeout)
 	defer cancel()
-	value := encode(l.target.Name(), i.since, i.purge)
+	value := encode(l.target.Name(), i.since, i.purge, client)
 	return k.store.Set(ctx, key, value, k.out.options.Keep)
 }
 
@@ -260,7 +260,7 @@ func (k *keeper) take(ctx context.Context, key string) (*item, *lane, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	name, since, p, err := decode(b)
+	name, since, p, client, err := decode(b)
 	if err != nil {
 		k.out.options.Log.Error("cdn: the store has a record of a purge that cannot be read, and "+
 			"loses it: purge what you know of by hand", "key", key, "error", err)
@@ -279,7 +279,7 @@ func (k *keeper) take(ctx context.Context, key string) (*item, *lane, error) {
 	l := k.out.lanes[at]
 	k.out.mu.Lock()
 	defer k.out.mu.Unlock()
-	i, mine := l.push(p, since, time.Now(), true)
+	i, mine := l.push(p, since, time.Now(), true, client)
 	if !mine { // another covers it, which is kept or is going to be
 		if i.kept {
 			l.waste(key)
@@ -308,7 +308,7 @@ func (k *keeper) owed(ctx context.Context, all []Owed) ([]Owed, error) {
 			if err != nil {
 				return all, fmt.Errorf("cdn: Owed: %w", err)
 			}
-			name, since, p, err := decode(b)
+			name, since, p, _, err := decode(b)
 			if err != nil {
 				continue // the log gets it when it is taken over
 			}

@@ -27,6 +27,9 @@ type lane struct {
 	demanded bool      // the target has asked for the pause
 	garbage  []string  // keys of records that are not needed any more
 
+	clients int            // URLs of clients' that are owed
+	queries map[string]int // ... with a query, by what is before that
+
 	wake chan struct{}
 }
 
@@ -44,6 +47,7 @@ type item struct {
 	done        bool          // it was sent
 	covers      []string      // keys of records that this one stands for
 	adopted     bool          // of a process that is gone
+	client      bool          // of URLs that clients' requests have changed
 	picked      bool          // it is not in the queue any more
 	alone       bool          // to be sent by itself, since the target did not like its company
 	failed      error         // why
@@ -66,7 +70,7 @@ func newLane(b *Outbox, t Target) *lane {
 	h := fnv.New64a()
 	h.Write([]byte(t.Name()))
 	return &lane{out: b, target: t, id: fmt.Sprintf("%016x", h.Sum64()),
-		known: map[string]*item{}, wake: make(chan struct{}, 1)}
+		known: map[string]*item{}, queries: map[string]int{}, wake: make(chan struct{}, 1)}
 }
 
 // items yields all that is owed.
@@ -114,22 +118,28 @@ func split(p Purge) (parts []Purge) {
 // push puts a purge into the queue, and reports whether it made an item that is to be kept: another
 // one that waits may cover it. An item covers what is asked for while it is held back, at most for
 // the Delay, so that each purge is held for the Delay, and none much longer.
-func (l *lane) push(p Purge, since, now time.Time, adopted bool) (i *item, mine bool) {
-	text := string(encode("", time.Time{}, p))
+func (l *lane) push(
+	p Purge, since, now time.Time, adopted, client bool,
+) (i *item, mine bool) {
+	text := string(encode("", time.Time{}, p, false))
 	for _, text := range []string{allText, text} {
 		if i := l.known[text]; i != nil && l.open(i, now) &&
 			(!i.kept || l.out.keeper.fresh(now)) {
 			i.last, i.adopted = now, i.adopted && adopted
+			if i.client && !client { // the app wants it, too
+				l.uncount(i)
+				i.client = false
+			}
 			return i, false
 		}
 	}
-	if count := l.count(); count+p.Len() > l.out.options.MaxOwed {
+	if count := l.count() - l.clients; !client && count+p.Len() > l.out.options.MaxOwed {
 		l.out.options.Log.Warn("cdn: a target owes more than Options.MaxOwed: all of it becomes "+
 			"one purge of everything there", "target", l.target.Name(), "owed", count+p.Len())
 		p, text = Purge{All: true}, allText
 	}
 	i = &item{number: l.out.number(now), purge: p, text: text, since: since, last: since,
-		set: make(chan struct{}), adopted: adopted}
+		set: make(chan struct{}), adopted: adopted, client: client}
 	if l.out.keeper != nil {
 		i.key = l.out.keeper.key(l.id, i.number)
 	}
@@ -138,11 +148,12 @@ func (l *lane) push(p Purge, since, now time.Time, adopted bool) (i *item, mine 
 	}
 	l.queue = append(l.queue, i)
 	l.known[text] = i
+	l.enter(i)
 	return i, true
 }
 
 // allText is the text of the purge that covers all others.
-var allText = string(encode("", time.Time{}, Purge{All: true}))
+var allText = string(encode("", time.Time{}, Purge{All: true}, false))
 
 // open reports whether an item in the queue still covers what is asked for now.
 func (l *lane) open(i *item, now time.Time) bool {
@@ -169,6 +180,7 @@ func (l *lane) absorb(all *item) {
 			kept = append(kept, i)
 			continue
 		}
+		l.uncount(i)
 		all.number, i.by = min(all.number, i.number), all
 		if i.since.Before(all.since) {
 			all.since = i.since
@@ -201,12 +213,12 @@ func (l *lane) keep(ctx context.Context, i *item) {
 // write writes an item's record, and returns how often the records were in doubt before.
 func (l *lane) write(ctx context.Context, i *item) (doubts int, err error) {
 	l.out.mu.Lock()
-	key, doubts := i.key, l.out.keeper.doubtful()
+	key, client, doubts := i.key, i.client, l.out.keeper.doubtful()
 	l.out.mu.Unlock()
 	if l.out.keeper == nil {
 		return doubts, nil
 	}
-	return doubts, l.out.keeper.set(context.WithoutCancel(ctx), key, l, i)
+	return doubts, l.out.keeper.set(context.WithoutCancel(ctx), key, l, i, client)
 }
 
 // isKept returns nil if the store has an item's record, after another try if it had not.
@@ -323,10 +335,25 @@ func (l *lane) pick(now time.Time) (*batch, time.Duration) {
 	return l.current, 0
 }
 
-// next chooses from the head of the queue what is sent together.
+// next chooses from the queue what is sent together: what the app has asked for, or else what
+// clients' requests have changed, of which there may be much.
 func (l *lane) next(now time.Time) (picked []*item, wait time.Duration) {
+	picked, wait = l.head(now, false, maxBatch)
+	if len(picked) == 0 {
+		var other time.Duration
+		picked, other = l.head(now, true, maxClientBatch)
+		wait = earlier(wait, other)
+	}
+	return picked, wait
+}
+
+// head chooses from the head of the queue, of the app's items or of clients'.
+func (l *lane) head(now time.Time, clients bool, most int) (picked []*item, wait time.Duration) {
 	names := 0
 	for _, i := range l.queue {
+		if i.client != clients {
+			continue
+		}
 		due := i.last.Add(l.out.options.Delay)
 		if i.adopted {
 			due = time.Time{}
@@ -340,7 +367,7 @@ func (l *lane) next(now time.Time) (picked []*item, wait time.Duration) {
 		}
 		names += i.purge.Len()
 		if !i.ready || len(picked) > 0 &&
-			(i.alone || i.purge.Soft != picked[0].purge.Soft || names > maxBatch) {
+			(i.alone || i.purge.Soft != picked[0].purge.Soft || names > most) {
 			return picked, wait
 		}
 		picked = append(picked, i)
@@ -351,7 +378,15 @@ func (l *lane) next(now time.Time) (picked []*item, wait time.Duration) {
 	return picked, wait
 }
 
-// sooner returns the shorter of two waits, of which 0 is none.
+// earlier returns the shorter of two waits, where either may be 0 for none.
+func earlier(a, b time.Duration) time.Duration {
+	if b == 0 {
+		return a
+	}
+	return sooner(a, b)
+}
+
+// sooner returns the shorter of two waits, of which the first may be 0 for none.
 func sooner(a, b time.Duration) time.Duration {
 	if a == 0 {
 		return b

@@ -46,7 +46,8 @@ type Options struct {
 	// itself, up to an hour. Defaults 1 second and 5 minutes.
 	MinPause, MaxPause time.Duration
 	// MaxOwed bounds how many tags, URLs and prefixes wait for one target. Past it they become one
-	// purge of everything there, and the log says so. Default 10,000.
+	// purge of everything there, and the log says so. It bounds by itself the URLs that clients'
+	// requests have changed, of which those past it are left out. Default 10,000.
 	MaxOwed int
 	// Keep bounds how long the store keeps a purge: as long as a cache in front may keep a
 	// response. Default 31 days.

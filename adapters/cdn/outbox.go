@@ -79,7 +79,7 @@ func New(o Options) (*Outbox, error) {
 // why; all others are taken. The ticket is 0 if nothing was. With [ErrUnkept] the purge is taken,
 // and lost if this process ends before it is sent.
 func (b *Outbox) Purge(ctx context.Context, p Purge) (Ticket, error) {
-	ticket, left, err := b.purge(ctx, p)
+	ticket, left, err := b.purge(ctx, p, false)
 	return ticket, joined(left.err(), err)
 }
 
@@ -94,8 +94,10 @@ func joined(a, b error) error {
 	return refused{a, b}
 }
 
-// purge is Purge with what was left out apart from what failed.
-func (b *Outbox) purge(ctx context.Context, p Purge) (t Ticket, left refused, err error) {
+// purge is Purge with what was left out apart from what failed. byRequest: clients chose the URLs.
+func (b *Outbox) purge(
+	ctx context.Context, p Purge, byRequest bool,
+) (t Ticket, left refused, err error) {
 	p, left = p.clean(b.hosts.of)
 	for i, err := range left {
 		left[i] = fmt.Errorf("cdn: %w", err)
@@ -112,8 +114,9 @@ func (b *Outbox) purge(ctx context.Context, p Purge) (t Ticket, left refused, er
 	if nothing {
 		return 0, left, nil
 	}
-	t, items, err := b.push(some)
-	if err != nil {
+	t, items, flooded, err := b.push(some, byRequest)
+	left = append(left, flooded...)
+	if err != nil || len(items) == 0 {
 		return 0, left, err
 	}
 	for _, i := range items {
@@ -138,23 +141,35 @@ type pushed struct {
 }
 
 // push puts into each lane what it can take of a purge.
-func (b *Outbox) push(some []Purge) (t Ticket, items []pushed, err error) {
+func (b *Outbox) push(
+	some []Purge, byRequest bool,
+) (t Ticket, items []pushed, left refused, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
-		return 0, nil, fmt.Errorf("cdn: %w", ErrClosed)
+		return 0, nil, nil, fmt.Errorf("cdn: %w", ErrClosed)
 	}
 	now := time.Now()
 	for at, l := range b.lanes {
-		if some[at].Empty() {
-			continue
+		own, clients := some[at], Purge{}
+		if byRequest {
+			own.URLs, clients = nil, Purge{URLs: own.URLs, Soft: own.Soft}
+			var err error
+			if clients.URLs, err = l.bound(clients.URLs); err != nil {
+				left = append(left, err)
+			}
 		}
-		for _, part := range split(some[at]) {
-			i, mine := l.push(part, now, now, false)
-			items = append(items, pushed{l, i, mine})
+		for n, p := range [...]Purge{own, clients} {
+			if p.Empty() {
+				continue
+			}
+			for _, part := range split(p) {
+				i, mine := l.push(part, now, now, false, n == 1)
+				items = append(items, pushed{l, i, mine})
+			}
 		}
 	}
-	return Ticket(b.number(now)), items, nil
+	return Ticket(b.number(now)), items, left, nil
 }
 
 // number gives out the next number: the time in microseconds, or the one after the last.
@@ -203,16 +218,19 @@ func (e *OwedError) Error() string {
 func (e *OwedError) Unwrap() error { return e.Err }
 
 // Wait waits until all targets have taken the ticket's purge, and all that came before it in this
-// process, or ctx is done. Then its error is an [*OwedError] that names each target that has not.
+// process, but for URLs that clients' requests have changed, or ctx is done. Then its error is an [*OwedError] that names each target that has not.
 // The purge stays owed. What targets have taken they may still be carrying out: see docs/cdn.md.
 func (b *Outbox) Wait(ctx context.Context, t Ticket) error {
-	return b.wait(ctx, uint64(t), false)
+	return b.wait(ctx, uint64(t), waits{})
 }
 
-func (b *Outbox) wait(ctx context.Context, number uint64, adopted bool) error {
+// waits says what is waited for besides what this process has been asked for by the app.
+type waits struct{ adopted, clients bool }
+
+func (b *Outbox) wait(ctx context.Context, number uint64, also waits) error {
 	for {
 		b.mu.Lock()
-		owed, moved := b.owed(number, adopted), b.moved
+		owed, moved := b.owed(number, also), b.moved
 		b.mu.Unlock()
 		if len(owed) == 0 {
 			return nil
@@ -228,11 +246,11 @@ func (b *Outbox) wait(ctx context.Context, number uint64, adopted bool) error {
 }
 
 // owed returns what the lanes owe of numbers up to number.
-func (b *Outbox) owed(number uint64, adopted bool) (all []Owed) {
+func (b *Outbox) owed(number uint64, also waits) (all []Owed) {
 	for _, l := range b.lanes {
 		o := Owed{Target: l.target.Name(), LastError: l.failed}
 		for i := range l.items() {
-			if i.number > number || i.adopted && !adopted {
+			if i.number > number || i.adopted && !also.adopted || i.client && !also.clients {
 				continue
 			}
 			if o.Count += i.purge.Len(); o.Since.IsZero() || i.since.Before(o.Since) {
@@ -253,7 +271,7 @@ func (b *Outbox) owed(number uint64, adopted bool) (all []Owed) {
 // that owes nothing. It lists the store's keys.
 func (b *Outbox) Owed(ctx context.Context) ([]Owed, error) {
 	b.mu.Lock()
-	all := b.owed(math.MaxUint64, true)
+	all := b.owed(math.MaxUint64, waits{true, true})
 	b.mu.Unlock()
 	if b.keeper == nil {
 		return all, nil
@@ -271,7 +289,7 @@ func (b *Outbox) Close(ctx context.Context) error {
 		l.hurry()
 	}
 	b.mu.Unlock()
-	err := b.wait(ctx, math.MaxUint64, true)
+	err := b.wait(ctx, math.MaxUint64, waits{true, true})
 	b.halt()
 	ended := make(chan struct{})
 	go func() {

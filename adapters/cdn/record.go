@@ -18,10 +18,11 @@ type record struct {
 	Prefixes []string  `json:"prefixes,omitempty"`
 	All      bool      `json:"all,omitempty"`
 	Soft     bool      `json:"soft,omitempty"`
+	Client   bool      `json:"client,omitempty"` // clients chose the URLs
 }
 
-func encode(target string, since time.Time, p Purge) []byte {
-	r := record{Target: target, Since: since.UTC(), All: p.All, Soft: p.Soft}
+func encode(target string, since time.Time, p Purge, client bool) []byte {
+	r := record{Target: target, Since: since.UTC(), All: p.All, Soft: p.Soft, Client: client}
 	for _, each := range []struct {
 		from []string
 		to   *[]string
@@ -41,16 +42,18 @@ func encode(target string, since time.Time, p Purge) []byte {
 const maxRecord = 64 << 20
 
 // decode reads a record. What it returns is as Clean leaves it: a store may hold anything.
-func decode(b []byte) (target string, since time.Time, p Purge, err error) {
+func decode(
+	b []byte,
+) (target string, since time.Time, p Purge, client bool, err error) {
 	if len(b) > maxRecord {
-		return "", since, p, fmt.Errorf("a record of %d bytes", len(b))
+		return "", since, p, false, fmt.Errorf("a record of %d bytes", len(b))
 	}
 	var r record
 	if err = json.Unmarshal(b, &r); err != nil {
-		return "", since, p, err
+		return "", since, p, false, err
 	}
 	if r.Target == "" {
-		return "", since, p, errors.New("a record that names no target")
+		return "", since, p, false, errors.New("a record that names no target")
 	}
 	p = Purge{All: r.All, Soft: r.Soft}
 	for _, each := range []struct {
@@ -60,11 +63,11 @@ func decode(b []byte) (target string, since time.Time, p Purge, err error) {
 		for _, text := range each.from {
 			name, err := url.QueryUnescape(text)
 			if err != nil {
-				return "", since, Purge{}, err
+				return "", since, Purge{}, false, err
 			}
 			*each.to = append(*each.to, name)
 		}
 	}
 	p, err = p.Clean()
-	return r.Target, r.Since, p, err
+	return r.Target, r.Since, p, r.Client, err
 }

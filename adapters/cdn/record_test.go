@@ -13,19 +13,20 @@ func TestRecord(t *testing.T) {
 	since := time.Date(2026, 11, 30, 4, 0, 0, 5, time.UTC)
 	p := Purge{Tags: []string{"a b", "\xff\x00%,", "+"}, URLs: []string{"https://a.example/%2F?q=%2B+1"},
 		Prefixes: []string{"http://a.example/"}, Soft: true}
-	name, at, got, err := decode(encode("edge \xff", since, p))
-	if err != nil || !strings.HasPrefix(name, "edge ") || !at.Equal(since) || !reflect.DeepEqual(got, p) {
+	name, at, got, client, err := decode(encode("edge \xff", since, p, true))
+	if err != nil || !strings.HasPrefix(name, "edge ") || !at.Equal(since) || !client ||
+		!reflect.DeepEqual(got, p) {
 		t.Errorf("%q, %v, %+v, %v", name, at, got, err)
 	}
 }
 
 // FuzzRecord reads what a store holds, which may be anything: what is taken is as Clean leaves it.
 func FuzzRecord(f *testing.F) {
-	f.Add(encode("edge", time.Unix(1, 0), Purge{Tags: []string{"a b"}}))
+	f.Add(encode("edge", time.Unix(1, 0), Purge{Tags: []string{"a b"}}, false))
 	f.Add([]byte(`{"target":"edge","urls":["http%3A%2F%2FA.example"],"all":true}`))
 	f.Add([]byte(`{"target":"edge","tags":["%zz"]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		name, since, p, err := decode(b)
+		name, since, p, client, err := decode(b)
 		if err != nil {
 			return
 		}
@@ -35,7 +36,7 @@ func FuzzRecord(f *testing.F) {
 		if since.Year() >= 10000 || since.Year() < 0 {
 			return // JSON has no such time
 		}
-		if _, _, again, err := decode(encode(name, since, p)); err != nil || !reflect.DeepEqual(again, p) {
+		if _, _, again, same, err := decode(encode(name, since, p, client)); err != nil || !reflect.DeepEqual(again, p) || same != client {
 			t.Errorf("%+v became %+v: %v", p, again, err)
 		}
 	})

@@ -38,16 +38,16 @@ func (r refused) err() error {
 	return r
 }
 
-// foreign parts the names whose host is not ours from all others.
-func (r refused) foreign() (foreign, others refused) {
+// part parts the errors that are of a kind from all others.
+func (r refused) part(kind error) (those, others refused) {
 	for _, err := range r {
-		if errors.Is(err, ErrForeignHost) {
-			foreign = append(foreign, err)
+		if errors.Is(err, kind) {
+			those = append(those, err)
 		} else {
 			others = append(others, err)
 		}
 	}
-	return foreign, others
+	return those, others
 }
 
 // takes returns what of p the lane's target can take, and an error for each name that it cannot.

@@ -86,6 +86,7 @@ func (l *lane) done(b *batch) {
 	l.current, l.failures, l.failed, l.pause = nil, 0, nil, time.Time{}
 	for _, i := range b.items {
 		i.done = true
+		l.uncount(i)
 		l.settle(i)
 	}
 	l.out.move()
