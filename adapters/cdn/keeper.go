@@ -37,10 +37,12 @@ type keeper struct {
 	doubts  int             // see doubtful
 	strange map[string]bool // names of targets that are not ours and that the log has
 	failing bool            // the log has that the store fails
+	hung    *hung
 }
 
 func newKeeper(b *Outbox) (*keeper, error) {
-	k := &keeper{out: b, store: b.options.Store, strange: map[string]bool{}}
+	k := &keeper{out: b, store: b.options.Store, strange: map[string]bool{},
+		hung: newHung()}
 	var lists, locks bool
 	k.lister, lists = store.As[store.Lister](k.store)
 	k.locker, locks = store.As[store.Locker](k.store)
@@ -75,17 +77,17 @@ func (k *keeper) parts(key string) (node, lane string, number uint64, ok bool) {
 }
 
 func (k *keeper) set(ctx context.Context, key string, l *lane, i *item, client bool) error {
-	ctx, cancel := context.WithTimeout(ctx, k.out.options.Timeout)
-	defer cancel()
 	value := encode(l.target.Name(), i.since, i.purge, client)
-	return k.store.Set(ctx, key, value, k.out.options.Keep)
+	return k.call(ctx, func(ctx context.Context) error {
+		return k.store.Set(ctx, key, value, k.out.options.Keep)
+	})
 }
 
 func (k *keeper) delete(ctx context.Context, key string) error {
-	ctx, cancel := context.WithTimeout(ctx, k.out.options.Timeout)
-	defer cancel()
-	_, err := k.store.Delete(ctx, key)
-	return err
+	return k.call(ctx, func(ctx context.Context) error {
+		_, err := k.store.Delete(ctx, key)
+		return err
+	})
 }
 
 // run notes that this process lives, and looks for what others have left.
@@ -100,10 +102,27 @@ func (k *keeper) run(ctx context.Context) {
 	defer tick.Stop()
 	for first := true; ; first = false {
 		k.report(errors.Join(k.beat(ctx), k.keepAgain(ctx), k.sweep(ctx, first, every)))
+		if !k.rest(ctx, tick.C) {
+			return
+		}
+	}
+}
+
+// rest waits for the next round, and asks a store that hangs each second whether it is back. It
+// reports false when ctx is done.
+func (k *keeper) rest(ctx context.Context, next <-chan time.Time) bool {
+	for {
 		select {
 		case <-ctx.Done():
-			return
-		case <-tick.C:
+			return false
+		case <-next:
+			return true
+		case <-k.hung.again.C:
+			err := k.beat(ctx)
+			if err == nil {
+				err = k.keepAgain(ctx)
+			}
+			k.report(err)
 		}
 	}
 }
@@ -124,10 +143,10 @@ func (k *keeper) report(err error) {
 
 // beat notes that this process lives.
 func (k *keeper) beat(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, k.out.options.Timeout)
-	defer cancel()
 	began := time.Now()
-	err := k.store.Set(ctx, k.alive(k.node), []byte{1}, k.out.options.Takeover)
+	err := k.probe(ctx, func(ctx context.Context) error {
+		return k.store.Set(ctx, k.alive(k.node), []byte{1}, k.out.options.Takeover)
+	})
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,9 @@ type Options struct {
 	// journal has heard; more than Options.MaxLag of the Cache (5 seconds) covers processes that
 	// are cut off, too. Negative: none, for an app of one process.
 	Delay time.Duration
-	// Timeout bounds each call to the store. Default 1 second.
+	// Timeout bounds each call to the store. After one that took so long in vain purges do not wait
+	// for the store, and are in memory alone, until it has answered: it is asked once a second.
+	// Default 1 second.
 	Timeout time.Duration
 	// SendTimeout bounds each Target.Purge. What is not done by then is a failure, and goes on
 	// from where it was. Default 1 minute.

@@ -74,9 +74,9 @@ func New(o Options) (*Outbox, error) {
 // Purge takes a purge for all targets, and returns when the store has it: then it is sent, whatever
 // becomes of this process. It does not wait for the targets; [Outbox.Wait] does.
 //
-// Purge leaves out names that cannot be, and URLs of a host that is not ours ([ErrForeignHost]), and
-// for each target the names that this one can never take. The error says which names those are, and
-// why; all others are taken. The ticket is 0 if nothing was. With [ErrUnkept] the purge is taken,
+// Purge leaves out names that cannot be, and URLs of a host that is not ours ([ErrForeignHost]),
+// and for each target the names that this one can never take. The error says which names those are,
+// and why; all others are taken. The ticket is 0 if nothing was. With [ErrUnkept] the purge is taken,
 // and lost if this process ends before it is sent.
 func (b *Outbox) Purge(ctx context.Context, p Purge) (Ticket, error) {
 	ticket, left, err := b.purge(ctx, p, false)
@@ -218,7 +218,8 @@ func (e *OwedError) Error() string {
 func (e *OwedError) Unwrap() error { return e.Err }
 
 // Wait waits until all targets have taken the ticket's purge, and all that came before it in this
-// process, but for URLs that clients' requests have changed, or ctx is done. Then its error is an [*OwedError] that names each target that has not.
+// process, but for URLs that clients' requests have changed, or ctx is done. Then its error is an
+// [*OwedError] that names each target that has not.
 // The purge stays owed. What targets have taken they may still be carrying out: see docs/cdn.md.
 func (b *Outbox) Wait(ctx context.Context, t Ticket) error {
 	return b.wait(ctx, uint64(t), waits{})

@@ -36,7 +36,8 @@ func FuzzRecord(f *testing.F) {
 		if since.Year() >= 10000 || since.Year() < 0 {
 			return // JSON has no such time
 		}
-		if _, _, again, same, err := decode(encode(name, since, p, client)); err != nil || !reflect.DeepEqual(again, p) || same != client {
+		if _, _, again, same, err := decode(encode(name, since, p, client)); err != nil ||
+			!reflect.DeepEqual(again, p) || same != client {
 			t.Errorf("%+v became %+v: %v", p, again, err)
 		}
 	})
