@@ -49,6 +49,9 @@ func TestClientsFlood(t *testing.T) {
 			t.Errorf("a takedown waited for %v behind clients' URLs", took)
 		}
 		b.OnInvalidate(t.Context(), posted("posts/1?page=2"))
+		if err := b.Wait(t.Context(), b.Last()); err != nil || !strings.HasSuffix(edge.has(), "posts/1?page=2") {
+			t.Errorf("a request's own ticket does not wait for its URLs: %v", err)
+		}
 		if err := b.Close(t.Context()); err != nil {
 			t.Error(err)
 		}

@@ -42,7 +42,7 @@ func (b *Outbox) OnInvalidate(
 		if ticket == 0 {
 			return joined(left.err(), err)
 		}
-		return joined(left.err(), b.wait(ctx, uint64(ticket), waits{clients: what.ByRequest}))
+		return joined(left.err(), b.Wait(ctx, ticket))
 	}
 }
 

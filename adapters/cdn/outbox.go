@@ -21,6 +21,7 @@ type Outbox struct {
 
 	mu     sync.Mutex // of all that follows, and of the lanes
 	last   uint64     // the newest number given out
+	newest Ticket     // of the newest purge
 	closed bool
 	moved  chan struct{} // closed, and made anew, when a lane owes less
 	told   [kinds]told   // when the log last got what
@@ -37,9 +38,19 @@ var ErrUnkept = errors.New("the store did not take the purge: it is owed by this
 // ErrClosed is the error of a call after [Outbox.Close]. errors.Is finds it.
 var ErrClosed = errors.New("the outbox is closed")
 
-// Ticket stands for a purge and all that came before it in this process. [Outbox.Wait] takes it. 0
-// stands for none.
+// Ticket stands for a purge and all that came before it in this process, but for URLs that clients'
+// requests have changed, unless the purge is such a one itself. [Outbox.Wait] takes it. 0 stands
+// for none.
 type Ticket uint64
+
+// ticketOf returns the ticket of a purge with a number. The last bit says byRequest.
+func ticketOf(number uint64, byRequest bool) Ticket {
+	t := Ticket(number << 1)
+	if byRequest {
+		t |= 1
+	}
+	return t
+}
 
 // New returns an Outbox, and starts a goroutine for each target and one for the store;
 // [Outbox.Close] ends them. It looks in the store for what processes that are gone have left, and
@@ -116,7 +127,7 @@ func (b *Outbox) purge(
 	}
 	t, items, flooded, err := b.push(some, byRequest)
 	left = append(left, flooded...)
-	if err != nil || len(items) == 0 {
+	if err != nil || t == 0 {
 		return 0, left, err
 	}
 	for _, i := range items {
@@ -169,7 +180,11 @@ func (b *Outbox) push(
 			}
 		}
 	}
-	return Ticket(b.number(now)), items, left, nil
+	if len(items) > 0 {
+		t = ticketOf(b.number(now), byRequest)
+		b.newest = t
+	}
+	return t, items, left, nil
 }
 
 // number gives out the next number: the time in microseconds, or the one after the last.
@@ -182,7 +197,7 @@ func (b *Outbox) number(now time.Time) uint64 {
 func (b *Outbox) Last() Ticket {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return Ticket(b.last)
+	return b.newest
 }
 
 // Owed is what a target has not taken yet.
@@ -217,12 +232,11 @@ func (e *OwedError) Error() string {
 // Unwrap returns why the wait ended.
 func (e *OwedError) Unwrap() error { return e.Err }
 
-// Wait waits until all targets have taken the ticket's purge, and all that came before it in this
-// process, but for URLs that clients' requests have changed, or ctx is done. Then its error is an
-// [*OwedError] that names each target that has not.
+// Wait waits until all targets have taken what the ticket stands for, or ctx is done. Then its error
+// is an [*OwedError] that names each target that has not.
 // The purge stays owed. What targets have taken they may still be carrying out: see docs/cdn.md.
 func (b *Outbox) Wait(ctx context.Context, t Ticket) error {
-	return b.wait(ctx, uint64(t), waits{})
+	return b.wait(ctx, uint64(t>>1), waits{clients: t&1 == 1})
 }
 
 // waits says what is waited for besides what this process has been asked for by the app.

@@ -123,7 +123,16 @@ func (a *app) routes(mux *http.ServeMux) {
 	mux.Handle("/links", a.cache.With(minute)(http.HandlerFunc(a.links)))
 	mux.Handle("/moved", a.cache.With(minute)(http.HandlerFunc(a.links)))
 	mux.Handle("/cors", a.cache.With(minute)(http.HandlerFunc(a.cors)))
+	mux.Handle("/rows", a.cache.With(shared)(http.HandlerFunc(rows)))
 	mux.Handle("/page/{name}", a.cache.With(shared)(http.HandlerFunc(a.page)))
+}
+
+// rows answers with a page that read many rows, whose tags take more than 4 KiB.
+func rows(w http.ResponseWriter, r *http.Request) {
+	for i := range 60 {
+		freshet.Reads(r.Context(), "product", fmt.Sprint(strings.Repeat("x", 80), i))
+	}
+	fmt.Fprint(w, "rows")
 }
 
 // counted notes each request.

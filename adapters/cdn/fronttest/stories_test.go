@@ -19,6 +19,11 @@ func TestNginx(t *testing.T) {
 	}
 	a.serve(t, target, forNginx)
 	tellStories(t, f)
+	t.Run("keeps a page with many tags", func(t *testing.T) {
+		if first, second := f.ask(t, "GET", "/rows"), f.ask(t, "GET", "/rows"); second.body != "rows" || !second.kept() {
+			t.Errorf("%v, then %v", first, second)
+		}
+	})
 	t.Run("revalidates", func(t *testing.T) {
 		first, second := f.ask(t, "GET", "/past"), f.ask(t, "GET", "/past")
 		if first.cache != "MISS" || second.cache != "REVALIDATED" || second.body != first.body ||
