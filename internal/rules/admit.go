@@ -107,10 +107,7 @@ func Admit(
 	case ttl > 0 && timedStatus(status):
 		a.Fresh, a.Source = min(ttl, maxSeconds), SourceOperator
 	case p.Heuristic:
-		if d.Public && !heuristicallyCacheable(status) {
-			status = http.StatusOK
-		}
-		if a.Fresh = heuristicOf(p, status, h, received); a.Fresh > 0 {
+		if a.Fresh = heuristicOf(p, guessable(status, &d), h, received); a.Fresh > 0 {
 			a.Source = SourceHeuristic
 		}
 	}

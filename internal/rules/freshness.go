@@ -137,6 +137,15 @@ func HeuristicLifetime(
 	return max(lifetime, 0), lifetime > 0
 }
 
+// guessable returns a status of whose response a lifetime may be guessed where one may be guessed of
+// this one, also because it is public.
+func guessable(status int, d *ResponseDirectives) int {
+	if d.Public && !heuristicallyCacheable(status) {
+		return http.StatusOK
+	}
+	return status
+}
+
 // heuristicallyCacheable reports whether a status may be stored without a stated lifetime (RFC 9110
 // section 15.1).
 func heuristicallyCacheable(status int) bool {

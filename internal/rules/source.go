@@ -75,7 +75,7 @@ func Claims(
 	if ttl > 0 {
 		claim(SourceOperator, "", min(ttl, maxSeconds))
 	}
-	if lifetime := heuristicOf(p, status, h, received); lifetime > 0 {
+	if lifetime := heuristicOf(p, guessable(status, &d), h, received); lifetime > 0 {
 		claim(SourceHeuristic, "Last-Modified", lifetime)
 	}
 	return all
