@@ -57,15 +57,24 @@ func TestAServerThatTakesNoMarks(t *testing.T) {
 						io.WriteString(w, "page")
 					}))
 				}
-				ask := func(h http.Handler, method string) (answer string) {
+				askFor := func(h http.Handler, method, target string) (answer string) {
 					w := httptest.NewRecorder()
-					h.ServeHTTP(w, httptest.NewRequest(method, "/page", nil))
+					h.ServeHTTP(w, httptest.NewRequest(method, target, nil))
 					return fmt.Sprint(w.Code, " ", w.Header().Get("Cache-Status"))
 				}
+				ask := func(h http.Handler, method string) string { return askFor(h, method, "/page") }
 				a, b := node(middleware.Options{SpoolFolder: folder}), node(middleware.Options{})
 				strict := node(middleware.Options{StrictInvalidation: true})
 				ask(b, "GET")
 				mend := k.readOnly(t, server)
+				// the server's processes learn of it one after the other
+				for end := time.Now().Add(20 * time.Second); !strings.HasPrefix(askFor(strict, "POST", "/other"), "503 ") ||
+					!strings.HasSuffix(askFor(a, "POST", "/other"), "; detail=unsent"); {
+					if time.Now().After(end) {
+						t.Fatal("the server takes marks, though it was told not to")
+					}
+				}
+				runs.Store(0)
 				if got := ask(strict, "POST"); got != "503 Freshet; detail=journal-lost" ||
 					runs.Load() != 0 {
 					t.Errorf("a change: %s, %d runs; want 503, and no run", got, runs.Load())
