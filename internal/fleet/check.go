@@ -23,10 +23,10 @@ func (s *story) violations() (all []string) {
 				continue
 			}
 			switch {
-			case w.node == r.node && r.began >= w.ended:
+			case w.node == r.node && r.began > w.ended: // of one moment nobody knows which came first
 				say("%v: node %s: version %d of %s, and it had invalidated it at %v: %s", r.began,
 					r.node.name, r.version, r.key, w.ended, r.how)
-			case w.client > 0 && w.client == r.client && r.began >= w.ended:
+			case w.client > 0 && w.client == r.client && r.began > w.ended:
 				say("%v: node %s: version %d of %s, and client %d had written %d at %v: %s", r.began,
 					r.node.name, r.version, r.key, r.client, w.version, w.ended, r.how)
 			case w.lost:
