@@ -64,7 +64,8 @@ func TestAPurgeWaits(t *testing.T) {
 		}
 		time.Sleep(6 * time.Second)
 		_, body = ask("GET", "/stats", "")
-		for _, want := range []string{`"name":"web-1","applied":`, `"name":"web-2","applied":0`, `"behind":0`, `"awaits":[]`} {
+		for _, want := range []string{`"name":"web-1","applied":`, `"name":"web-2","applied":0`,
+			`"behind":0`, `"awaits":[]`} {
 			if !strings.Contains(body, want) {
 				t.Errorf("no %s in %s", want, body)
 			}

@@ -155,7 +155,7 @@ func (l *lane) push(
 // allText is the text of the purge that covers all others.
 var allText = string(encode("", time.Time{}, Purge{All: true}, false))
 
-// open reports whether an item in the queue still covers what is asked for now.
+// open reports whether an item in the queue covers a purge that comes at now.
 func (l *lane) open(i *item, now time.Time) bool {
 	delay := l.out.options.Delay
 	return delay == 0 || now.Before(i.since.Add(delay)) || l.pause.After(now.Add(delay))

@@ -178,7 +178,7 @@ func runApp(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 		return fmt.Errorf("-store %s is not for several processes: take files or a server", *storeURL)
 	}
 
-	// What is in front, and the outbox that it is told by.
+	// The cache in front, and the outbox that sends it purges.
 	var target cdn.Target
 	options := freshet.Options{ProcessName: a.name, Log: slog.New(slog.NewTextHandler(stderr, nil))}
 	if *folder != "" {

@@ -10,7 +10,7 @@
 //   - Where each change was acknowledged, the history of each page is linearizable, with reads that
 //     may lie back by the bound.
 //
-// A seed that fails is printed, and runs again; make soak-fleet runs as many as it is told:
+// The test prints a seed that fails, and runs it again as below. make soak-fleet runs FLEET_SEEDS:
 //
 //	FRESHET_SEED=123 go test ./internal/fleet -run Replay
 package fleet

@@ -94,7 +94,7 @@ func (f *Follower) list(ctx context.Context) (*reading, error) {
 	return r, nil
 }
 
-// read reads the list for all who wait for it, whoever of them leaves.
+// read reads the list for all callers that wait for it, also when one of them leaves.
 func (f *Follower) read() (r *reading) {
 	ctx, cancel := f.context()
 	defer cancel()

@@ -140,7 +140,7 @@ func TestSomebodyRemovesIt(t *testing.T) {
 }
 
 // What is in the folder and is no spool of ours stays; what is called like one is not followed and
-// not waited for, and is told of once.
+// not waited for, and is logged once.
 func TestStrangersInTheFolder(t *testing.T) {
 	folder := newFolder(t)
 	s := open(t, folder)

@@ -114,7 +114,7 @@ func (a *app) routes(mux *http.ServeMux) {
 			"Expires": {"Fri, 01 Jan 2100 00:00:00 GMT"}, "Cache-Control": {"max-age=3600"},
 			"Next-Page": {"http://" + public + "/validators?_token=n0nce"}, "Total-Records": {"42"},
 			"Content-Language": {"cy"}},
-		// past its time at once, as nginx is told
+		// X-Accel-Expires makes it stale at once for nginx
 		"/past": {"Etag": {`"v1"`}, "X-Accel-Expires": {"@1"}},
 	} {
 		mux.Handle(path, a.cache.With(minute)(a.handler(fields)))
