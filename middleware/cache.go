@@ -66,6 +66,7 @@ type Cache struct {
 	halt        context.CancelFunc
 	closing     sync.Mutex // orders a refresh's start against Shutdown
 	reclaim     reclaimer
+	leases      leases
 }
 
 // New returns a Cache that keeps its entries in s. Where s or the options have a journal that other
@@ -97,6 +98,7 @@ func New(s store.Store, o Options) *Cache {
 	for _, warning := range c.options.Expires.Warnings() {
 		c.options.Log.Warn("freshet: settings: " + warning)
 	}
+	c.leases.init(c)
 	c.startJournal()
 	return c
 }

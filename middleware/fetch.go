@@ -25,7 +25,9 @@ func (l *lookup) fetch() next {
 	if t := x.refresh; t != nil {
 		l.found.flight = t.flight
 		t.who.arrived.Store(true)
-		newRun(l, t.fill, out).lead()
+		n := newRun(l, t.fill, out)
+		n.lease = t.lease
+		n.lead()
 		return answered
 	}
 	if x.wrote.unseen() {
@@ -82,7 +84,18 @@ func (l *lookup) lead(f *fill.Fill, out policy.Outcome) next {
 		l.hit(e, policy.Outcome{Hit: true, TTL: left, HasTTL: true}, now)
 		return answered
 	}
-	newRun(l, f, out).lead()
+	lease, e, again := l.agree(f)
+	switch {
+	case again:
+		return lookAgain
+	case e != nil:
+		out.Collapsed = true
+		l.hit(e, out, time.Now())
+		return answered
+	}
+	n := newRun(l, f, out)
+	n.lease = lease
+	n.lead()
 	return answered
 }
 
@@ -93,15 +106,12 @@ func (l *lookup) lookOnceMore(f *fill.Fill) *store.Entry {
 	if l.x.c.fills.Ended() == l.found.ended {
 		return nil
 	}
-	again := l.x.find(time.Now())
-	if again.entry == nil || again.entry.Spans != nil || again.verdict.Use != rules.UseFresh {
-		again.stored = l.found.stored
-		l.found = again
-		return nil
+	e := l.lookInStore()
+	if e != nil {
+		f.Decide(fill.Answer{Stage: fill.StageSettled, Entry: e})
+		f.Retire()
 	}
-	f.Decide(fill.Answer{Stage: fill.StageSettled, Entry: again.entry})
-	f.Retire()
-	return again.entry
+	return e
 }
 
 // forwarded returns why the handler is asked, in the words of RFC 9211 section 2.2.

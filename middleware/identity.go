@@ -33,6 +33,8 @@ type identity struct {
 	// fields by which responses vary on account of handlers that the mount does not see: see veil
 	beneath atomic.Pointer[[]string]
 
+	took durations // of the handler's runs
+
 	arrived atomic.Bool  // a refresh has come in here
 	missed  atomic.Int64 // none came in here: until when, in Unix nanoseconds, none is started
 }

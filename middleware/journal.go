@@ -24,7 +24,7 @@ func (c *Cache) startJournal() {
 		Journal: journal, Timeout: c.options.StoreTimeout, MaxLag: c.options.MaxLag,
 		Log:      c.options.Log,
 		ReadOnly: c.options.ReadOnly, Spool: c.openSpool(journal),
-		Name: c.options.ProcessName,
+		Name: c.options.ProcessName, Notice: c.leases.notice,
 	})
 	if c.options.ReadOnly && !c.journal.Shared() {
 		c.options.Log.Warn("freshet: Options.ReadOnly, and the store keeps no journal that other " +

@@ -104,6 +104,9 @@ func (r *reclaimer) lease(ctx context.Context) (lease store.Lease, mine bool) {
 	bounded, cancel := context.WithTimeout(ctx, r.c.options.StoreTimeout)
 	defer cancel()
 	lease, mine, err := locker.TryLock(bounded, "freshet-reclaim", reclaimLease)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil, true
+	}
 	return lease, mine && err == nil
 }
 

@@ -122,7 +122,8 @@ func TestWhoSweepsWhatIsShared(t *testing.T) {
 		want(t, "sweeps", b.sweeps.Load(), int64(1))
 		want(t, "removed", c.Stats().Tiers[1].Reclaimed, int64(2))
 
-		lease, ok, err := far.TryLock(t.Context(), "freshet-reclaim", time.Hour)
+		lease, ok, err := far.TryLock(t.Context(),
+			store.Options{}.BackendKey("freshet-reclaim"), time.Hour)
 		if !ok || err != nil {
 			t.Fatal("the sweep has not given its lease back: ", err)
 		}

@@ -25,6 +25,9 @@ type refreshTicket struct {
 	key     string    // the primary key that it is for
 	flight  string
 	fill    *fill.Fill
+	old     *store.Entry // which is to be renewed
+	terms   terms        // on which it is done for all processes; none: for this one
+	lease   *lease
 	arrived atomic.Bool
 	expire  *time.Timer
 	free    func() // gives its place among the refreshes back, once
@@ -90,7 +93,8 @@ func (l lookup) startRefresh() {
 		return
 	}
 	t := &refreshTicket{c: c, who: x.who, key: x.req.Key, flight: flight, fill: f,
-		free: sync.OnceFunc(func() { <-c.refreshing })}
+		old: l.found.entry, free: sync.OnceFunc(func() { <-c.refreshing })}
+	t.terms, _ = x.terms(&l.found)
 	timeout := x.p.Timeout
 	if timeout <= 0 {
 		timeout = refreshFor
@@ -190,9 +194,14 @@ func (c *Cache) runRefresh(t *refreshTicket, root http.Handler, r *http.Request)
 	defer func() { recover() }()
 	defer t.free()
 	defer t.expire.Stop()
+	if !t.agree() {
+		t.fill.GiveUp(reasonWaited) // those who wait look again
+		return
+	}
 	client := &nowhere{header: http.Header{}}
 	defer func() {
 		v := recover()
+		t.lease.end(false)     // unless its run has
 		if !t.arrived.Load() { // or else its run ends the fill
 			t.fill.Decide(fill.Answer{Stage: fill.StageFailed, Why: reasonLost})
 			if v == nil && c.stop.Err() == nil && !client.refused() {

@@ -33,6 +33,8 @@ type run struct {
 	behind bool          // the entry is stored while its client is sent the response
 	saving chan struct{} // closed when it is
 
+	lease *lease // by which the run is for all processes; nil: it is for this one
+
 	instead *fill.Fill // the run that hangs, in the place of which this one's response is
 	solo    bool       // the handler runs for this request alone: no other waits
 	state   state
@@ -181,6 +183,7 @@ func (n *run) over() {
 	n.f.End(true, nil)
 	n.f.Retire()
 	n.f.Release()
+	n.lease.end(false) // unless it has ended with the response in the store
 }
 
 // call runs the handler once. A panic before anything was sent goes on, with its stack, to the
@@ -214,10 +217,20 @@ func (n *run) call(again bool) {
 	r := n.request(again)
 	n.begun.set(false)
 	n.x.next.ServeHTTP(&n.rec, r)
+	n.took()
 	// the handler may have seen the end of its client's context before that of its own
 	n.rec.left = n.ctx.Err() == context.Canceled || n.solo && n.x.r.Context().Err() != nil
 	returned = true
 	n.returned()
+}
+
+// took notes how long the handler has run: until it answered, where its client's pace counts.
+func (n *run) took() {
+	end := time.Now()
+	if n.state == passing {
+		end = n.rec.received
+	}
+	n.x.who.took.note(n.x.r.URL.Path, end.Sub(n.began))
 }
 
 // returned is called when the handler has: what it left out is as net/http has it.

@@ -54,6 +54,7 @@ func (n *run) save(e *store.Entry) {
 		return
 	}
 	n.x.c.passes.forget(n.found.flight)
+	n.lease.end(true)
 }
 
 // joined adds a new part to the part that is stored, and leaves a whole as it is. A part never

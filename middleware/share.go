@@ -120,6 +120,7 @@ func (n *run) pass() {
 		n.x.c.passes.remember(n.found.flight, time.Now().Add(lasts), why) // before the fill goes
 	}
 	n.f.Decide(fill.Answer{Stage: fill.StagePrivate, Why: why})
+	n.lease.end(false)
 	if n.instead != nil && n.x.req.Class == rules.ClassRead && !n.ownFault() && !n.suspect() &&
 		!late {
 		n.instead.Replace(fill.Answer{Stage: fill.StagePrivate, Why: why})

@@ -159,6 +159,16 @@ type Policy struct {
 	// four who have waited so long run at once for one key; the others are served stale, where a
 	// lost handler allows it, or wait on. Default 5 seconds; negative: for ever.
 	MaxWait time.Duration
+	// Lease is how long a handler must take for the processes that share a store to agree on one
+	// run of it: before a run that others may wait for, the process takes a lease of the store for
+	// the response, and where another process has it, waits for what that one stores, for MaxWait at
+	// most. A store without leases, or one that fails, keeps nobody: then each process runs the
+	// handler. What counts is a moving average of the runs for the path, or of all of the mount's
+	// while the path has none; a mount whose handler has not run yet counts as slow. A lease costs
+	// the request that takes it two round trips to the store, and ends by itself when its holder
+	// dies: after three times the average, and between a second and MaxWait. Default 100 ms;
+	// negative: never, each process runs the handler.
+	Lease time.Duration
 
 	// Key says what the primary key is made of besides method class, scheme, host, path and query.
 	Key KeyOptions

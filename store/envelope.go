@@ -19,7 +19,7 @@ import (
 // value that this process cannot read may come from a newer version of it, and the next Set
 // replaces it.
 //
-// The Store is a Clearer, Journaled and Limited besides, and a Sweeper if the Backend is a
+// The Store is a Clearer, Journaled, Limited and Locker besides, and a Sweeper if the Backend is a
 // ValueSweeper. Its methods Corrupt() uint64 and
 // Oversize() uint64 count the values that Get could not use and the entries that were too large for
 // Set: As finds them as an interface of your own. Its Unwrap returns the Backend, for As to find
@@ -79,6 +79,7 @@ var (
 	_ Clearer   = (*encoded)(nil)
 	_ Journaled = (*encoded)(nil)
 	_ Limited   = (*encoded)(nil)
+	_ Locker    = (*encoded)(nil)
 )
 
 var errOtherKey = errors.New("store: the backend returned the entry of another key")
@@ -169,6 +170,20 @@ func (s *encoded) Journal() Journal {
 		return a.Journal(s.options.Prefix)
 	}
 	return nil
+}
+
+// TryLock implements Locker, where the Backend does: its names are apart from those of other
+// prefixes, and show nothing. The error is one that errors.Is finds to be errors.ErrUnsupported
+// where the Backend has no leases.
+func (s *encoded) TryLock(
+	ctx context.Context, name string, ttl time.Duration,
+) (Lease, bool, error) {
+	locker, ok := As[Locker](s.backend)
+	if !ok {
+		return nil, false, &Error{Backend: "store", Op: "lock", Kind: KindPermanent,
+			Err: fmt.Errorf("backend %T has no leases: %w", s.backend, errors.ErrUnsupported)}
+	}
+	return locker.TryLock(ctx, s.options.BackendKey(name), ttl)
 }
 
 // MaxEntry implements Limited: an entry's encoding is shorter than its Size.

@@ -24,7 +24,13 @@ const (
 	// before it, and every process that follows the journal renews its membership at once when it
 	// has applied it ([Membership]).
 	MarkBarrier
+	// MarkNotice marks nothing. Its name is a word between the processes that follow the journal:
+	// the engine's, about runs of handlers that one of them makes for all.
+	MarkNotice
 )
+
+// Covers reports whether marks of the kind may cover entries: a barrier and a notice do not.
+func (k MarkKind) Covers() bool { return k != MarkBarrier && k != MarkNotice }
 
 // String returns the kind's name in lower case: the word in logs and in a journal's records.
 func (k MarkKind) String() string {
@@ -39,6 +45,8 @@ func (k MarkKind) String() string {
 		return "everything"
 	case MarkBarrier:
 		return "barrier"
+	case MarkNotice:
+		return "notice"
 	}
 	return fmt.Sprintf("MarkKind(%d)", uint8(k))
 }
@@ -56,9 +64,9 @@ type Mark struct {
 // kind needs. To mark everything, say MarkEverything.
 func (m Mark) Validate() error {
 	switch {
-	case m.Kind > MarkBarrier:
+	case m.Kind > MarkNotice:
 		return fmt.Errorf("store: mark of unknown kind %d", uint8(m.Kind))
-	case m.Kind < MarkEverything && m.Name == "":
+	case (m.Kind < MarkEverything || m.Kind == MarkNotice) && m.Name == "":
 		return fmt.Errorf("store: %s mark without a name; to invalidate all entries use "+
 			"MarkEverything", m.Kind)
 	}

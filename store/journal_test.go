@@ -16,7 +16,9 @@ func TestMarksThatJournalsAccept(t *testing.T) {
 		{Mark{Kind: MarkTag}, false},
 		{Mark{Kind: MarkPrefix, Soft: true}, false}, // would be everything
 		{Mark{Kind: MarkBarrier}, true},
-		{Mark{Kind: MarkBarrier + 1, Name: "page"}, false},
+		{Mark{Kind: MarkNotice, Name: "done"}, true},
+		{Mark{Kind: MarkNotice}, false},
+		{Mark{Kind: MarkNotice + 1, Name: "page"}, false},
 	} {
 		if err := tt.mark.Validate(); (err == nil) != tt.want {
 			t.Errorf("%+v: %v, want it accepted: %t", tt.mark, err, tt.want)

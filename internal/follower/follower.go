@@ -27,6 +27,8 @@ type Options struct {
 	ReadOnly bool // nothing is appended to the journal: marks hold here alone
 	// of what the journal does not take; nil: that is in memory alone. Not with ReadOnly
 	Spool *spool.Spool
+	// Notice gets each notice of others, from one goroutine, which waits for it. Nil: nobody does.
+	Notice func(name string)
 	// what people call the process, where the journal keeps a list of its members
 	Name string
 
@@ -235,7 +237,7 @@ func (f *Follower) Appended(number uint64) int {
 	}
 	n := 0
 	for _, m := range marks {
-		if m.Kind != store.MarkBarrier {
+		if m.Kind.Covers() {
 			n++
 		}
 	}

@@ -43,19 +43,23 @@ func (f *Follower) learn(marks []store.Numbered) {
 			f.remember(m)
 		}
 		f.note(m)
-		if m.Kind == store.MarkBarrier {
+		switch {
+		case m.Kind == store.MarkBarrier:
 			f.renewSoon()
+		case m.Kind == store.MarkNotice && f.Notice != nil:
+			f.Notice(m.Name)
 		}
 	}
 }
 
 // remember notes a mark that the journal may lose. Of a barrier, it is enough that there was one.
 func (f *Follower) remember(m store.Numbered) {
-	if m.Kind != store.MarkBarrier {
+	switch {
+	case m.Kind.Covers():
 		f.recent.note(m)
-		return
+	case m.Kind == store.MarkBarrier:
+		atomicMax(&f.barred, m.Number)
 	}
-	atomicMax(&f.barred, m.Number)
 }
 
 // note applies a mark of the journal's.

@@ -111,14 +111,14 @@ func (r *Replica) hash(kind store.MarkKind, name string) uint64 {
 // Head may pass a number that has not been applied yet. That is safe: a fill that begins with head
 // n begins after every number up to n was given out, and so reads what those marks speak of.
 func (r *Replica) Apply(n store.Numbered) {
-	if r.applied != nil && n.Kind != store.MarkBarrier {
+	if r.applied != nil && n.Kind.Covers() {
 		defer r.applied()
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if n.Number > r.floor.Load() {
 		switch {
-		case n.Kind == store.MarkBarrier:
+		case !n.Kind.Covers():
 		case n.Kind == store.MarkKey || n.Kind == store.MarkTag:
 			r.applyName(n)
 		case n.Kind == store.MarkPrefix:

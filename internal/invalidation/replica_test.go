@@ -87,7 +87,9 @@ func TestReplicaCovers(t *testing.T) {
 			hard(store.MarkKey, page, 6)}, store.Entry{URI: page, Number: 5}, CoverageHard},
 		{"a barrier", []store.Numbered{hard(store.MarkBarrier, page, 5)}, store.Entry{URI: page,
 			Number: 4}, CoverageNone},
-		{"a kind from a later version", []store.Numbered{hard(store.MarkBarrier+1, "?", 5)},
+		{"a notice", []store.Numbered{hard(store.MarkNotice, page, 5)}, store.Entry{URI: page,
+			Number: 4}, CoverageNone},
+		{"a kind from a later version", []store.Numbered{hard(store.MarkNotice+1, "?", 5)},
 			store.Entry{URI: page, Number: 4}, CoverageHard},
 	} {
 		t.Run(tt.story, func(t *testing.T) {

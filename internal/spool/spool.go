@@ -109,7 +109,7 @@ func (s *Spool) submit(marks []store.Mark) *batch {
 		if m.Kind == store.MarkEverything {
 			m.Name = ""
 		}
-		if _, has := s.holds[m]; has || m.Kind == store.MarkBarrier {
+		if _, has := s.holds[m]; has || !m.Kind.Covers() {
 			continue
 		}
 		if s.next == nil {

@@ -16,14 +16,17 @@ const (
 	get operation = "get"
 	set operation = "set"
 	del operation = "delete"
+
+	lock operation = "lock"
 )
 
 // call is one operation with what it needs.
 type call struct {
-	op    operation
-	key   string
-	entry *store.Entry
-	ttl   time.Duration
+	op     operation
+	key    string
+	entry  *store.Entry
+	ttl    time.Duration
+	leased *leased // of a lock
 }
 
 var (
@@ -65,6 +68,8 @@ func (s *Store) do(ctx context.Context, c call) (e *store.Entry, err error) {
 		return nil, s.inner.Set(ctx, c.key, c.entry, c.ttl)
 	case del:
 		return nil, s.inner.Delete(ctx, c.key)
+	case lock:
+		return nil, s.lock(ctx, c)
 	}
 	if e, err = s.inner.Get(ctx, c.key); e == nil && err == nil {
 		err = errNothing

@@ -278,12 +278,13 @@ func (r *row) unheardOf(number int64) bool {
 // everything, which it is.
 const begins = 4
 
-// barrier is the kind of a store.MarkBarrier in a row; other kinds have their own numbers there.
-const barrier = 5
+// afterBegins is by how much the numbers in rows of the kinds that came after begins, from
+// store.MarkBarrier on, are greater than their own.
+const afterBegins = 1
 
 func kindOfMark(m store.Mark) int16 {
-	if m.Kind == store.MarkBarrier {
-		return barrier
+	if m.Kind >= store.MarkBarrier {
+		return int16(m.Kind) + afterBegins
 	}
 	return int16(m.Kind)
 }
@@ -291,15 +292,16 @@ func kindOfMark(m store.Mark) int16 {
 // mark returns the row's mark.
 func (r *row) mark() store.Numbered {
 	m := store.Numbered{Number: uint64(*r.number)}
-	switch kind := int(*r.kind); kind {
-	case begins:
+	kind := int(*r.kind)
+	if kind == begins {
 		after, _ := strconv.ParseUint(string(r.name), 10, 64)
 		m.Mark, m.After = history.All, max(after, 1)
-	case barrier:
-		m.Mark = store.Mark{Kind: store.MarkBarrier, Name: string(r.name), Soft: *r.soft}
-	default:
-		m.Mark = history.Mark(kind, string(r.name), *r.soft)
+		return m
 	}
+	if kind > begins {
+		kind -= afterBegins
+	}
+	m.Mark = history.Mark(kind, string(r.name), *r.soft)
 	return m
 }
 

@@ -209,8 +209,10 @@ func barriers(ctx context.Context, j store.Journal, _ Options) error {
 	}
 	barrier, page := store.Mark{Kind: store.MarkBarrier}, store.Mark{Kind: store.MarkKey, Name: "p"}
 	named := store.Mark{Kind: store.MarkBarrier, Name: "web 1"}
+	notice := store.Mark{Kind: store.MarkNotice, Name: "done 1"}
 	var want []store.Numbered
-	for _, marks := range [][]store.Mark{{barrier}, {page}, {page, barrier, named}, {barrier}} {
+	for _, marks := range [][]store.Mark{{barrier}, {page}, {page, barrier, named}, {notice, barrier},
+		{notice}} {
 		n, err := j.Append(ctx, marks...)
 		if err != nil {
 			return fmt.Errorf("Append(%+v): %w", marks, err)

@@ -29,7 +29,7 @@ func Forgotten(number uint64) store.Numbered { return store.Numbered{Mark: All, 
 func Begin(known uint64) uint64 { return max(uint64(time.Now().UnixMicro()), known+1) }
 
 // letters has the letter of each kind of mark in a record. That of a soft mark is in upper case.
-const letters = "ktpen"
+const letters = "ktpenw"
 
 // Letter returns the letter that stands for the kind of a mark, and for whether it is soft, in a
 // journal's record. A mark is that letter and its name.
@@ -55,7 +55,7 @@ func OfLetter(letter byte, name string) (m store.Mark, ok bool) {
 // Mark returns the mark of a kind's number and a name. A mark of a kind that is not known, such as
 // a later version's, covers everything.
 func Mark(kind int, name string, soft bool) store.Mark {
-	if kind < 0 || kind > int(store.MarkBarrier) {
+	if kind < 0 || kind > int(store.MarkNotice) {
 		return All
 	}
 	return store.Mark{Kind: store.MarkKind(kind), Name: name, Soft: soft}

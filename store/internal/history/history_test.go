@@ -19,7 +19,8 @@ func TestMark(t *testing.T) {
 		{2, false, store.Mark{Kind: store.MarkPrefix, Name: "n"}},
 		{3, true, store.Mark{Kind: store.MarkEverything, Name: "n", Soft: true}},
 		{4, false, store.Mark{Kind: store.MarkBarrier, Name: "n"}},
-		{5, true, store.Mark{Kind: store.MarkEverything}},
+		{5, false, store.Mark{Kind: store.MarkNotice, Name: "n"}},
+		{6, true, store.Mark{Kind: store.MarkEverything}},
 		{-1, true, store.Mark{Kind: store.MarkEverything}},
 		{256, false, store.Mark{Kind: store.MarkEverything}}, // 0, if it were cut to a byte
 	} {
@@ -38,6 +39,7 @@ func TestLetters(t *testing.T) {
 			Soft: true},
 		'n': {Kind: store.MarkBarrier, Name: "n"}, 'N': {Kind: store.MarkBarrier, Name: "n",
 			Soft: true},
+		'w': {Kind: store.MarkNotice, Name: "n"}, 'W': {Kind: store.MarkNotice, Name: "n", Soft: true},
 		'e': {Kind: store.MarkEverything, Name: "n"}, 'E': {Kind: store.MarkEverything, Name: "n",
 			Soft: true},
 	} {

@@ -1,0 +1,256 @@
+package middleware_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/freshet-go/freshet/internal/memjournal"
+	"github.com/freshet-go/freshet/middleware"
+	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/memstore"
+)
+
+// leasing is a server with leases that several processes share.
+type leasing struct {
+	server
+	*memstore.Backend
+	locks  atomic.Int64              // calls of TryLock
+	fails  atomic.Pointer[error]     // what TryLock answers
+	others atomic.Pointer[time.Time] // until when another process has all leases
+}
+
+func (s *leasing) TryLock(
+	ctx context.Context, name string, ttl time.Duration,
+) (store.Lease, bool, error) {
+	s.locks.Add(1)
+	if err := s.fails.Load(); err != nil {
+		return nil, false, *err
+	}
+	if until := s.others.Load(); until != nil && time.Now().Before(*until) {
+		return nil, false, nil
+	}
+	return s.Backend.TryLock(ctx, name, ttl)
+}
+
+// fleet are processes that share a server with leases.
+type fleet struct {
+	s     *leasing
+	nodes []*node
+	runs  atomic.Int64 // of all handlers
+	began time.Time
+}
+
+// newFleet has three processes, whose handlers take a while for each page.
+func newFleet(t *testing.T, p policy.Policy, h http.HandlerFunc) *fleet {
+	b := memstore.NewBackend(64 << 20)
+	t.Cleanup(func() { b.Close() })
+	f := &fleet{s: &leasing{Backend: b}, began: time.Now()}
+	f.s.journal.Store(memjournal.NewAfter(1000))
+	f.s.Store = store.New(struct {
+		store.Backend
+		store.Locker
+	}{b, f.s}, store.Options{})
+	for range 3 {
+		n := &node{origin: &origin{h: func(w http.ResponseWriter, r *http.Request) {
+			f.runs.Add(1)
+			h(w, r)
+		}}}
+		n.c = newCacheOn(t, &f.s.server, middleware.Options{Log: discard})
+		n.h = n.c.Root(n.c.With(p)(n.origin))
+		f.nodes = append(f.nodes, n)
+	}
+	return f
+}
+
+// ask has n clients at each process ask at once, and returns what they got and how long the last one
+// waited.
+func (f *fleet) ask(n int, url string) (bodies map[string]int, last time.Duration) {
+	bodies = map[string]int{}
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	began := time.Now()
+	for _, node := range f.nodes {
+		for range n {
+			all.Go(func() {
+				got := body(get(node.h, url))
+				mu.Lock()
+				defer mu.Unlock()
+				bodies[got]++
+			})
+		}
+	}
+	all.Wait()
+	return bodies, time.Since(began)
+}
+
+// takes is a handler that takes so long.
+func takes(d time.Duration, then http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(d)
+		then(w, r)
+	}
+}
+
+func pageOf(text string, header ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		for i := 0; i < len(header); i += 2 {
+			w.Header().Set(header[i], header[i+1])
+		}
+		fmt.Fprint(w, text)
+	}
+}
+
+// Of many clients of many processes, one has the handler run.
+func TestOneRunForAllProcesses(t *testing.T) {
+	refused := errors.New("refused")
+	for _, tt := range []struct {
+		story  string
+		p      policy.Policy
+		h      http.HandlerFunc
+		before func(*fleet)
+		runs   int64
+		most   time.Duration // that a client waits
+	}{
+		{"a cold page", minute, takes(time.Second, pageOf("page")), nil, 1, time.Second},
+		{"the journal is not watched", minute, takes(time.Second, pageOf("page")), func(f *fleet) {
+			deaf := func() error { return errors.New("not allowed") }
+			f.s.deafness.Store(&deaf)
+		}, 1, time.Second + 250*time.Millisecond},
+		{"the policy wants none", policy.Policy{TTL: time.Minute, Lease: -1}, takes(time.Second,
+			pageOf("page")), nil, 3, time.Second},
+		{"a page that nobody may share", minute, takes(time.Second, pageOf("page", "Cache-Control",
+			"private")), nil, 30, 3 * time.Second},
+		{"a page that is too long to store", policy.Policy{TTL: time.Minute, MaxBody: 3},
+			takes(time.Second, pageOf("page")), nil, 30, 3 * time.Second},
+		{"the store gives no leases", minute, takes(time.Second, pageOf("page")), func(f *fleet) {
+			f.s.fails.Store(&refused)
+		}, 3, time.Second},
+		{"the holder of the lease is gone", minute, takes(time.Second, pageOf("page")),
+			held(3 * time.Second), 1, 4*time.Second + 250*time.Millisecond},
+		{"the holder hangs", minute, takes(time.Second, pageOf("page")),
+			held(time.Hour), 15, 6 * time.Second},
+	} {
+		t.Run(tt.story, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFleet(t, tt.p, tt.h)
+				if tt.before != nil {
+					tt.before(f)
+				}
+				bodies, last := f.ask(10, "/page")
+				want(t, "clients with the page", bodies["page"], 30)
+				want(t, "runs", f.runs.Load(), tt.runs)
+				if last > tt.most {
+					t.Errorf("a client waited for %v, and %v is the most", last, tt.most)
+				}
+			})
+		})
+	}
+}
+
+// held has another process have all leases for a while, as one does that has died or hangs.
+func held(d time.Duration) func(*fleet) {
+	return func(f *fleet) {
+		until := time.Now().Add(d)
+		f.s.others.Store(&until)
+	}
+}
+
+// A page is never from before an invalidation that came while its process waited for another one.
+func TestAnInvalidationDuringTheWaitForAnotherProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		version := atomic.Int64{}
+		f := newFleet(t, minute, func(w http.ResponseWriter, r *http.Request) {
+			v := version.Load()
+			time.Sleep(time.Second)
+			fmt.Fprint(w, v)
+		})
+		var all sync.WaitGroup
+		ask := func(n *node, wanted string) {
+			all.Go(func() { want(t, "the page", body(get(n.h, "/page")), wanted) })
+		}
+		ask(f.nodes[0], "0")
+		time.Sleep(100 * time.Millisecond)
+		ask(f.nodes[1], "1") // it waits for the first one's, and that is too old for it then
+		time.Sleep(100 * time.Millisecond)
+		version.Add(1)
+		if _, err := f.nodes[2].c.InvalidateURL(t.Context(), "http://example.com/page"); err != nil {
+			t.Fatal(err)
+		}
+		ask(f.nodes[1], "1")
+		all.Wait()
+		want(t, "runs", f.runs.Load(), int64(2))
+		bodies, _ := f.ask(1, "/page")
+		want(t, "clients with the new page", bodies["1"], 3)
+	})
+}
+
+// Who is quick takes no lease: it would cost more than it saves.
+func TestNoLeaseForAHandlerThatIsQuick(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := atomic.Bool{}
+		f := newFleet(t, minute, func(w http.ResponseWriter, r *http.Request) {
+			if time.Sleep(99 * time.Millisecond); slow.Load() {
+				time.Sleep(time.Second)
+			}
+			fmt.Fprint(w, "page")
+		})
+		a := f.nodes[0]
+		get(a.h, "/1")
+		want(t, "leases of a handler that has not run yet", f.s.locks.Load(), int64(1))
+		get(a.h, "/2")
+		want(t, "leases of a quick one", f.s.locks.Load(), int64(1))
+		slow.Store(true)
+		get(a.h, "/3?a") // one path of it is slow
+		get(a.h, "/3?b")
+		want(t, "leases of a slow path", f.s.locks.Load(), int64(2))
+		get(a.h, "/3?b")
+		want(t, "leases of a hit", f.s.locks.Load(), int64(2))
+	})
+}
+
+// One process refreshes for all, and the others use what it has stored.
+func TestOneRefreshForAllProcesses(t *testing.T) {
+	for _, tt := range []struct {
+		story  string
+		p      policy.Policy
+		before func(*fleet)
+		runs   int64 // of refreshes
+		after  string
+	}{
+		{"as it comes", policy.Policy{}, nil, 1, "2"},
+		{"without leases", policy.Policy{Lease: -1}, nil, 3, ""},
+		{"another process has the lease, and dies", policy.Policy{}, held(2 * time.Second), 0, "1"},
+	} {
+		t.Run(tt.story, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var version atomic.Int64
+				tt.p.TTL, tt.p.StaleWhileRevalidate = time.Minute, time.Minute
+				f := newFleet(t, tt.p, func(w http.ResponseWriter, r *http.Request) {
+					time.Sleep(time.Second)
+					fmt.Fprint(w, version.Add(1))
+				})
+				f.ask(1, "/page")
+				runs := f.runs.Load()
+				time.Sleep(61 * time.Second)
+				if tt.before != nil {
+					tt.before(f)
+				}
+				f.ask(10, "/page")
+				time.Sleep(1500 * time.Millisecond)
+				synctest.Wait()
+				want(t, "refreshes", f.runs.Load()-runs, tt.runs)
+				if bodies, _ := f.ask(10, "/page"); tt.after != "" {
+					want(t, "clients with the page after that", bodies[tt.after], 30)
+				}
+			})
+		})
+	}
+}
