@@ -194,7 +194,7 @@ func carefulOf(p *policy.Policy) *policy.Policy {
 		Off: p.Off, ByType: off, Pass: p.Pass, Tags: p.Tags, PassCookies: p.PassCookies, Retention: p.Retention,
 		Targeted:    p.Targeted,
 		Credentials: p.Credentials, NoValidators: p.NoValidators, MaxBody: p.MaxBody,
-		Timeout: p.Timeout, MaxWait: p.MaxWait,
+		Timeout: p.Timeout, MaxWait: p.MaxWait, Lease: p.Lease,
 		Key: policy.KeyOptions{Headers: p.Key.Headers, Cookies: p.Key.Cookies, Name: p.Key.Name},
 	}
 }

@@ -163,6 +163,7 @@ func TestWords(t *testing.T) {
 			policy.Policy{Key: policy.KeyOptions{Cookies: []string{"lang"},
 				Headers: []string{"X-Tenant"}}}},
 		{"no-force, max-body 1MiB", policy.Policy{IgnoreClientDirectives: true, MaxBody: 1 << 20}},
+		{"lease 2s", policy.Policy{Lease: 2 * time.Second}}, {"lease none", policy.Policy{Lease: -1}},
 		{"timeout 5s, max-wait 2s", policy.Policy{Timeout: 5 * time.Second,
 			MaxWait: 2 * time.Second}},
 	} {

@@ -101,6 +101,14 @@ var words = []word{
 		p.MaxWait, err = one(args, length)
 		return err
 	}},
+	{"lease", "DURATION or none", true, func(p *policy.Policy, args []string) (err error) {
+		if len(args) == 1 && args[0] == none {
+			p.Lease = -1
+			return nil
+		}
+		p.Lease, err = one(args, length)
+		return err
+	}},
 }
 
 // readWord reads one word with its arguments.

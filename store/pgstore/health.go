@@ -70,7 +70,6 @@ func (b *Backend) Health(ctx context.Context) (store.Health, error) {
 		"idle":        strconv.Itoa(int(stat.IdleConns())),
 		"waiting": strconv.FormatInt(max(0, b.backlog.callers.Load()-b.backlog.connections),
 			10),
-		"leases": strconv.FormatInt(b.leases.held.Load(), 10),
 	}
 	b.swept.describe(h.Details)
 	if d.standby {

@@ -119,8 +119,7 @@ func eventually(t testing.TB, what string, ask func() bool) {
 	}
 }
 
-// options are for the conformance suite, which holds more leases at once than half of the usual
-// pool.
+// options are for the conformance suite.
 func options() storetest.Options {
 	return storetest.Options{
 		AllAbilities: true, Oversize: smallest + 1, Keys: 2000,
@@ -131,16 +130,14 @@ func options() storetest.Options {
 // smallest is a bound of values that is quickly exceeded, and as great as the suite needs.
 const smallest = 1 << 20
 
-const roomy = "&pool_size=40"
-
 func TestBackend(t *testing.T) {
-	url := database(t) + roomy
+	url := database(t)
 	storetest.RunBackend(t, func(t *testing.T) store.Backend { return suited(t, open(t, url)) },
 		options())
 }
 
 func TestBackendWithoutStatementCache(t *testing.T) {
-	url := database(t) + roomy + "&statement_cache=false&table=other_table"
+	url := database(t) + "&statement_cache=false&table=other_table"
 	o := options()
 	o.Keys, o.Oversize, o.Unmigrated = 100, 0, nil
 	storetest.RunBackend(t, func(t *testing.T) store.Backend { return suited(t, open(t, url)) }, o)

@@ -209,7 +209,7 @@ func TestARoleWithFewRights(t *testing.T) {
 	role := "app_" + suffix(url)
 	admin(t, url, "CREATE ROLE "+role+" LOGIN PASSWORD 'right'")
 	t.Cleanup(func() { admin(t, url, "DROP OWNED BY "+role); admin(t, url, "DROP ROLE "+role) })
-	as := strings.Replace(url, "freshet@", role+":right@", 1) + roomy
+	as := strings.Replace(url, "freshet@", role+":right@", 1)
 	wantKind(t, second(made(t, as).Get(t.Context(), "key")), store.KindAuthentication)
 
 	admin(t, url, "GRANT SELECT, INSERT, UPDATE, DELETE ON freshet_cache, freshet_cache_journal, "+

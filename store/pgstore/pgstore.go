@@ -39,8 +39,7 @@ type Backend struct {
 	closed atomic.Bool
 	work   sync.WaitGroup // the sweep
 
-	leases leases
-	swept  swept
+	swept swept
 }
 
 var (
@@ -100,7 +99,6 @@ func newBackend(c Config, pool *pgxpool.Pool, d *doubted) *Backend {
 		b.doubted = new(doubted)
 	}
 	b.backlog.init(int(p.MaxConns), c.backlog())
-	b.leases.most = int(p.MaxConns) / 2
 	b.life, b.end = context.WithCancel(context.Background())
 	if c.Sweep > 0 {
 		b.work.Go(func() { b.sweepAll(b.life) })
@@ -108,7 +106,7 @@ func newBackend(c Config, pool *pgxpool.Pool, d *doubted) *Backend {
 	return b
 }
 
-// Close ends all that the Backend does: leases are released, watches end with an error, calls fail.
+// Close ends all that the Backend does: watches end with an error, calls fail.
 // It waits for calls under way and for connections to end, with a server that does not answer up to
 // 15 seconds.
 func (b *Backend) Close() error {
@@ -117,7 +115,6 @@ func (b *Backend) Close() error {
 	}
 	b.end()
 	b.work.Wait()
-	b.leases.endAll()
 	if b.ours {
 		b.pool.Close()
 	}

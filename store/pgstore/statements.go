@@ -10,13 +10,13 @@ import (
 // statements are our SQL, with the names of our tables in it. Each is a transaction of its own,
 // so that now() is when it began; it has no time zone, whatever the session's.
 //
-// A lease is named by its table's number besides, so that caches in different schemas do not share
-// it.
+// What sweeps goes by the table's number, so that caches in different schemas do not wait for each
+// other.
 type statements struct {
 	table string // quoted, that of values
 
 	get, exists, set, delete, ttl, expire string
-	list, flush, sweep, lease             string
+	list, flush, sweep, lock, unlock      string
 	peek, reclaim                         string
 	head, since, append, begin, forget    string
 	note, anew                            string
@@ -56,13 +56,16 @@ var valueSQL = statements{
 			DELETE FROM :values v USING locked WHERE v.key = locked.key RETURNING locked.size
 		)
 		SELECT count(*), coalesce(sum(size), 0)::bigint FROM gone`,
-	// The lease ends with the statement. It is asked for before any row is looked at.
+	// The lock ends with the statement. It is asked for before any row is looked at.
 	sweep: `DELETE FROM :values WHERE ctid = ANY (ARRAY(
 			SELECT ctid FROM :values
 			WHERE expires <= now() AND (SELECT pg_try_advisory_xact_lock(hashtextextended('~sweep~', :oid)))
 			ORDER BY expires LIMIT $1 FOR UPDATE SKIP LOCKED))`,
-	lease: `SELECT set_config('idle_in_transaction_session_timeout', $1, true),
-		pg_try_advisory_xact_lock(hashtextextended('~lock~' || $2::text, :oid))`,
+	// A token that is there is of this very call, whose first answer was lost.
+	lock: `INSERT INTO :values AS v (key, value, expires) VALUES ($1, $2, now() + $3::bigint * interval '1 microsecond')
+		ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires = excluded.expires
+		WHERE v.expires <= now() OR v.value = excluded.value RETURNING true`,
+	unlock: `DELETE FROM :values WHERE key = $1 AND value = $2 RETURNING expires > now()`,
 
 	describe: `SELECT current_setting('server_version_num')::int, current_setting('server_version'), pg_is_in_recovery(),
 		current_setting('transaction_read_only')::bool,
@@ -175,7 +178,7 @@ func statementsFor(table, timeline string) statements {
 		table: name(""),
 		get:   in(v.get), exists: in(v.exists), set: in(v.set), delete: in(v.delete),
 		ttl: in(v.ttl), expire: in(v.expire),
-		list: in(v.list), flush: in(v.flush), sweep: in(v.sweep), lease: in(v.lease),
+		list: in(v.list), flush: in(v.flush), sweep: in(v.sweep), lock: in(v.lock), unlock: in(v.unlock),
 		peek: in(v.peek), reclaim: in(v.reclaim), describe: in(v.describe),
 		channel: in(j.channel), append: in(j.append), head: in(j.head), since: in(j.since),
 		begin: in(j.begin), forget: in(j.forget), note: in(j.note), anew: in(j.anew),
