@@ -101,6 +101,7 @@ func keyDigits(key string) (digits [16]byte) {
 type tally struct {
 	began                time.Time // zero: nobody observes
 	fill, backend        time.Duration
+	failed               bool // a call to the store has: the request makes no more
 	age, lifetime, saved time.Duration
 	bytes                int64
 	status               int

@@ -313,21 +313,34 @@ func ours(e *store.Entry, key string) bool {
 // ask looks in the store, and then among what is on its way there. What was on its way and arrived
 // in between is in the store now. It notes in f what the store failed to do.
 func (x *exchange) ask(ctx context.Context, key string, f *found) *store.Entry {
-	if !x.c.local {
-		began := time.Now()
-		defer func() { x.tally.backend += time.Since(began) }()
-	}
 	if x.c.coming.none() {
-		return x.c.ask(ctx, key, f)
+		return x.askStore(ctx, key, f)
 	}
 	way := x.c.coming.shard(key)
 	arrived := way.arrived.Load()
-	e := x.c.ask(ctx, key, f)
+	e := x.askStore(ctx, key, f)
 	if e == nil {
 		e = way.find(key)
 	}
 	if e == nil && f.broken == "" && way.arrived.Load() != arrived {
-		e = x.c.ask(ctx, key, f)
+		e = x.askStore(ctx, key, f)
 	}
+	return e
+}
+
+// askStore asks the store, unless a call for this request has failed: so a request waits once for a
+// store that hangs.
+func (x *exchange) askStore(ctx context.Context, key string, f *found) *store.Entry {
+	if x.c.local {
+		return x.c.ask(ctx, key, f)
+	}
+	if x.tally.failed {
+		f.broken, f.sick = reasonStoreError, true
+		return nil
+	}
+	began := time.Now()
+	e := x.c.ask(ctx, key, f)
+	x.tally.backend += time.Since(began)
+	x.tally.failed = f.sick
 	return e
 }
