@@ -221,6 +221,7 @@ func (q *queue) take() map[string]bool {
 // invalidate invalidates what comes to the queue, until ctx is done and it is empty. What comes
 // while a journal takes the marks of one call goes into the next one together.
 func (t *Tracer) invalidate(ctx context.Context, q *queue, caches []*middleware.Cache) {
+	var failing failing
 	for ctx.Err() == nil {
 		select {
 		case <-ctx.Done():
@@ -234,11 +235,38 @@ func (t *Tracer) invalidate(ctx context.Context, q *queue, caches []*middleware.
 		if len(marks) == 0 {
 			continue
 		}
+		var failed error
 		for _, cache := range caches {
 			if _, err := cache.Invalidate(context.WithoutCancel(ctx), marks...); err != nil {
-				t.log.Warn("freshet: a change in the database was not invalidated everywhere",
-					"database", t.name, "error", err)
+				failed = err
 			}
 		}
+		failing.note(t, failed, time.Now())
 	}
+}
+
+// failing is what the log hears of changes that were not invalidated everywhere: the first at once,
+// and how many there were each minute that it goes on.
+type failing struct {
+	changes int       // that the log has not heard of
+	said    time.Time // zero: all is well
+}
+
+const sayEvery = time.Minute
+
+func (f *failing) note(t *Tracer, err error, now time.Time) {
+	if err == nil {
+		if !f.said.IsZero() {
+			t.log.Info("freshet: changes in the database are invalidated everywhere again",
+				"database", t.name)
+		}
+		*f = failing{}
+		return
+	}
+	if f.changes++; now.Sub(f.said) < sayEvery {
+		return
+	}
+	t.log.Warn("freshet: changes in the database were not invalidated everywhere: the log hears of "+
+		"others once a minute", "database", t.name, "error", err, "notifications", f.changes)
+	f.changes, f.said = 0, now
 }

@@ -152,7 +152,7 @@ func readExplainFlags(args, environ []string) (*explainFlags, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := applySettings(set, "proxy.", loaded); err != nil {
+	if err := applySettings(set, "proxy.", loaded, ofPolicy...); err != nil {
 		return nil, err
 	}
 	if err := f.readExpires(environ); err != nil {

@@ -44,7 +44,8 @@ const recordedPage = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nDate: Sun, 2
 // What a recording is good for, by the flags, the settings and the fields of the request.
 func TestExplainARecording(t *testing.T) {
 	ini := writeRecorded(t, "freshet.ini", "record_cache_expires_seconds = "+
-		"60\nblog.record_cache_expires_seconds = 5\n\n[freshet]\nproxy.store-cookies = true\n")
+		"60\nblog.record_cache_expires_seconds = 5\n\n[freshet]\nproxy.store-cookies = true\n"+
+		"proxy.door = 127.0.0.1:9999\n") // of the proxy, and no door to ask
 	app := writeRecorded(t, "app.ini", "[freshet]\ncache_url = memory://\ngreeting = hello\n"+
 		"page_cache_expires_seconds = 5\nrecord_cache_expires_seconds = 60\npage_enabled = false\n")
 	rules := writeRecorded(t, "rules.ini", "[rules]\n/account = pass\n/a/* type text/html = "+

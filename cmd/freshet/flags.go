@@ -296,13 +296,17 @@ func newProxyFlags() (*proxyFlags, *flag.FlagSet) {
 	return f, set
 }
 
-// applySettings gives each flag that is not on the command line its setting, if it has one.
-func applySettings(set *flag.FlagSet, prefix string, loaded *settings.Settings) error {
+// applySettings gives each flag that is not on the command line its setting, if it has one: each of
+// those that are named, or all where none is.
+func applySettings(
+	set *flag.FlagSet, prefix string, loaded *settings.Settings, only ...string,
+) error {
 	given := map[string]bool{}
 	set.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	var wrong []error
 	set.VisitAll(func(f *flag.Flag) {
-		if given[f.Name] || loaded.Origin(prefix+f.Name) == "" {
+		if given[f.Name] || loaded.Origin(prefix+f.Name) == "" ||
+			len(only) > 0 && !slices.Contains(only, f.Name) {
 			return
 		}
 		_, err := settings.Get(loaded, prefix+f.Name, struct{}{}, func(value string) (struct{},

@@ -136,11 +136,12 @@ func (a *app) tellOwed(ctx context.Context, say func(who, format string, args ..
 
 // forNginx tells nginx, which does not read CDN-Cache-Control, how long it may keep a page.
 func forNginx(_ int, h http.Header) {
-	lifetime, ok := strings.CutPrefix(h.Get("CDN-Cache-Control"), "max-age=")
-	seconds, err := strconv.Atoi(lifetime)
-	if !ok || err != nil {
+	said := h.Get("CDN-Cache-Control")
+	if said == "" {
 		return
 	}
+	lifetime, _ := strings.CutPrefix(said, "max-age=")
+	seconds, _ := strconv.Atoi(lifetime) // 0 for no-store, which CDNTTL: -1 says
 	age, _ := strconv.Atoi(h.Get("Age"))
 	h.Set("X-Accel-Expires", strconv.Itoa(max(seconds-age, 0)))
 }
