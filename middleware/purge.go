@@ -43,11 +43,39 @@ const Soft InvalidateOption = 1
 func (c *Cache) InvalidateURL(
 	ctx context.Context, rawURL string, options ...InvalidateOption,
 ) (Receipt, error) {
-	u, err := rules.ReadURL(rawURL)
+	marks, err := c.urlMarks(nil, rawURL)
 	if err != nil {
 		return Receipt{}, fmt.Errorf("freshet: InvalidateURL: %w", err)
 	}
+	return c.append(ctx, "InvalidateURL", marks, options)
+}
+
+// InvalidateURLs is [Cache.InvalidateURL] for several URLs, with one call of the journal and one
+// receipt. When a URL is not valid, or there is none, nothing is invalidated. The call has
+// Options.StoreTimeout for all of them: give it a few hundred at once.
+func (c *Cache) InvalidateURLs(
+	ctx context.Context, rawURLs []string, options ...InvalidateOption,
+) (Receipt, error) {
+	if len(rawURLs) == 0 {
+		return Receipt{}, errors.New("freshet: InvalidateURLs: there is no URL: name one, or call " +
+			"InvalidateAll for everything")
+	}
 	var marks []store.Mark
+	for _, each := range rawURLs {
+		var err error
+		if marks, err = c.urlMarks(marks, each); err != nil {
+			return Receipt{}, fmt.Errorf("freshet: InvalidateURLs: %w", err)
+		}
+	}
+	return c.append(ctx, "InvalidateURLs", marks, options)
+}
+
+// urlMarks appends the marks of a URL to marks.
+func (c *Cache) urlMarks(marks []store.Mark, rawURL string) ([]store.Mark, error) {
+	u, err := rules.ReadURL(rawURL)
+	if err != nil {
+		return nil, err
+	}
 	for each := range bothSchemes(u) {
 		get := getOf(each)
 		under := append([]*policy.Policy{c.policyFor(get)}, c.under().folds...)
@@ -55,7 +83,7 @@ func (c *Cache) InvalidateURL(
 			u.ForceQuery, under...)
 		marks = c.under().tags(c.under().marks(marks, uris), get)
 	}
-	return c.append(ctx, "InvalidateURL", marks, options)
+	return marks, nil
 }
 
 // InvalidatePrefix makes everything unusable whose URL begins with urlPrefix, under the policies of

@@ -27,6 +27,11 @@ var purges = map[string]purge{
 		error) {
 		return c.InvalidateURL(context.Background(), "https://Example.com:443/notes/1", o...)
 	},
+	"URLs": func(c *middleware.Cache, o ...middleware.InvalidateOption) (middleware.Receipt,
+		error) {
+		return c.InvalidateURLs(context.Background(),
+			[]string{"http://example.com/nothing", "https://Example.com:443/notes/1"}, o...)
+	},
 	"a prefix": func(c *middleware.Cache, o ...middleware.InvalidateOption) (middleware.Receipt,
 		error) {
 		return c.InvalidatePrefix(context.Background(), "http://example.com/notes/", o...)
@@ -251,6 +256,21 @@ func TestVerbsSayWhatCannotBe(t *testing.T) {
 			t.Errorf("InvalidatePrefix(%.40q) says %v, want it to speak of %q", prefix, err, says)
 		}
 	}
+	o := &origin{}
+	o.h = func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, o.runs.Load()) }
+	h := c.With(policy.Policy{TTL: time.Minute})(o)
+	get(h, "/notes/1")
+	for last, says := range map[string]string{"/notes/1": "absolute", "https://a@b/": "user"} {
+		receipt, err := c.InvalidateURLs(t.Context(), []string{"http://example.com/notes/1", last})
+		if err == nil || !strings.Contains(err.Error(), says) || receipt.Number != 0 {
+			t.Errorf("InvalidateURLs(…, %q) says %v, want it to speak of %q", last, err, says)
+		}
+	}
+	if _, err := c.InvalidateURLs(t.Context(), nil); err == nil || !strings.Contains(err.Error(),
+		"there is no URL") {
+		t.Errorf("InvalidateURLs of none says %v", err)
+	}
+	want(t, "what a wrong list names, too", body(get(h, "/notes/1")), "1")
 	if _, err := c.InvalidateTag(t.Context(), ""); err == nil || !strings.Contains(err.Error(), "without a name") {
 		t.Errorf("InvalidateTag of an empty tag says %v", err)
 	}
