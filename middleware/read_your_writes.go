@@ -1,6 +1,8 @@
 package middleware
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -29,7 +31,7 @@ import (
 type ReadYourWrites struct {
 	// Keys sign tokens: the first signs, and all verify. All processes that share the journal have
 	// the same keys. To change a key, put the new one last everywhere, then first, then take the
-	// old one away once Life has passed. 1 to 8 keys, each of at least 16 bytes from a random
+	// old one away once Life has passed; [Cache.SetWriteKeys] does so without a restart. 1 to 8 keys, each of at least 16 bytes from a random
 	// source. Nil: off.
 	Keys [][]byte
 	// Cookie is the name of the cookie that the token travels in. Browsers send it back by
@@ -65,19 +67,47 @@ func (o ReadYourWrites) complete(maxLag time.Duration) ReadYourWrites {
 		}
 		return o
 	}
-	if n := len(o.Keys); n > writetoken.MaxKeys {
-		panic(fmt.Sprintf("freshet: New: Options.ReadYourWrites.Keys has %d keys: allowed are 1 "+
-			"to %d; take away those whose tokens have ended", n, writetoken.MaxKeys))
-	}
-	for i, key := range o.Keys {
-		if len(key) < writetoken.MinKey {
-			panic(fmt.Sprintf("freshet: New: Options.ReadYourWrites.Keys[%d] has %d bytes: "+
-				"allowed are %d or more from a random source", i, len(key), writetoken.MinKey))
-		}
+	if err := checkWriteKeys("Options.ReadYourWrites.Keys", o.Keys); err != nil {
+		panic("freshet: New: " + err.Error())
 	}
 	o.name()
 	o.live(maxLag)
 	return o
+}
+
+// checkWriteKeys returns what is wrong with keys, which an error calls name.
+func checkWriteKeys(name string, keys [][]byte) error {
+	if n := len(keys); n == 0 || n > writetoken.MaxKeys {
+		return fmt.Errorf("%s has %d keys: allowed are 1 to %d; take away those whose tokens have "+
+			"ended", name, n, writetoken.MaxKeys)
+	}
+	for i, key := range keys {
+		if len(key) < writetoken.MinKey {
+			return fmt.Errorf("%s[%d] has %d bytes: allowed are %d or more from a random source",
+				name, i, len(key), writetoken.MinKey)
+		}
+	}
+	return nil
+}
+
+// SetWriteKeys replaces the Keys of Options.ReadYourWrites, for answers and requests that come from
+// now on: the first signs, and all verify. It returns an error, and changes nothing, where the keys
+// would not do for [New], or where New got none, so that the option is off. It keeps no reference
+// to keys, is safe for concurrent use, and waits for no request.
+func (c *Cache) SetWriteKeys(keys [][]byte) error {
+	if c.writes == nil {
+		return errors.New("freshet: Cache.SetWriteKeys: Options.ReadYourWrites is off: give New the " +
+			"first keys")
+	}
+	if err := checkWriteKeys("keys", keys); err != nil {
+		return fmt.Errorf("freshet: Cache.SetWriteKeys: %w; the old keys stay", err)
+	}
+	own := make([][]byte, len(keys))
+	for i, key := range keys {
+		own[i] = bytes.Clone(key)
+	}
+	c.writes.SetKeys(own)
+	return nil
 }
 
 // name completes and checks the name of what tokens travel in.

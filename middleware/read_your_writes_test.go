@@ -629,3 +629,48 @@ func TestAWriteIsExplained(t *testing.T) {
 		}
 	})
 }
+
+// The keys change while requests come: what the first of the old ones signed is good until the key
+// is gone, and what is no key changes nothing.
+func TestKeysOfWritesChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newDeafServer(t)
+		a, b, c := newWriter(t, s, "A"), newWriter(t, s, "B"), newWriter(t, s, "C")
+		old, next := []byte("0123456789abcdef"), []byte("fedcba9876543210")
+		set := func(n *node, keys ...[]byte) {
+			t.Helper()
+			if err := n.c.SetWriteKeys(keys); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Minute)
+		a.gets(t, "A fills", "A's", "stored")
+		set(b, next)
+		cookie := b.writes(t, "/page")
+		c.shows(t, "of a key that the process does not have", cookie, "A's", "hit")
+		set(c, old, next)
+		c.shows(t, "once it has that last", cookie, "C's", "fwd=uri-miss")
+		given := slices.Clone(next)
+		set(c, given)
+		given[0] = 'x' // it keeps its own
+		cookie = b.writes(t, "/page")
+		c.shows(t, "with that alone", cookie, "C's", "fwd=uri-miss")
+		c.gets(t, "who has written nothing", "C's", "hit")
+		for _, wrong := range [][][]byte{nil, {[]byte("short")}, {next, {}},
+			slices.Repeat([][]byte{next}, 9)} {
+			if err := c.c.SetWriteKeys(wrong); err == nil || !strings.Contains(err.Error(), "allowed are") {
+				t.Errorf("%q: %v", wrong, err)
+			}
+		}
+		cookie = b.writes(t, "/page")
+		c.shows(t, "of the old key, which is gone", a.writes(t, "/elsewhere"), "C's", "hit")
+		c.shows(t, "after what was wrong", cookie, "C's", "fwd=uri-miss")
+		off := newWriter(t, s, "off", func(o *middleware.Options) {
+			o.ReadYourWrites = middleware.ReadYourWrites{}
+		})
+		if err := off.c.SetWriteKeys([][]byte{next}); err == nil || !strings.Contains(err.Error(),
+			"is off") {
+			t.Errorf("where the option is off: %v", err)
+		}
+	})
+}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -36,8 +37,20 @@ type Token struct {
 // and share keys. It is safe for concurrent use.
 type Signer struct {
 	Name string        // of the cookie or field that tokens travel in; a token of another is none
-	Keys [][]byte      // the first signs, and all verify
+	Keys [][]byte      // the first signs, and all verify, until SetKeys
 	Life time.Duration // of a token
+
+	later atomic.Pointer[[][]byte] // of SetKeys
+}
+
+// SetKeys replaces the keys, which it keeps.
+func (s *Signer) SetKeys(keys [][]byte) { s.later.Store(&keys) }
+
+func (s *Signer) keys() [][]byte {
+	if later := s.later.Load(); later != nil {
+		return *later
+	}
+	return s.Keys
 }
 
 // End returns when a token ends that is signed at now: after Life, rounded up to a second.
@@ -47,7 +60,7 @@ func (s *Signer) End(now time.Time) int64 { return now.Add(s.Life + time.Second 
 // "1.NUMBER.UNSENT.EXPIRES.MAC", with the HMAC-SHA256 of all that and the name in base64url.
 func (s *Signer) Sign(t Token, now time.Time) string {
 	said := fmt.Sprintf("%s.%d.%d.%d", version, t.Number, t.Unsent, s.End(now))
-	return said + "." + base64.RawURLEncoding.EncodeToString(s.sum(s.Keys[0], said))
+	return said + "." + base64.RawURLEncoding.EncodeToString(s.sum(s.keys()[0], said))
 }
 
 // sum signs what a token says. A name has no line end.
@@ -103,7 +116,7 @@ func read(said string) (t Token, ok bool) {
 
 // signed reports whether sum is that of one of the keys.
 func (s *Signer) signed(sum []byte, said string) bool {
-	for _, key := range s.Keys {
+	for _, key := range s.keys() {
 		if hmac.Equal(sum, s.sum(key, said)) {
 			return true
 		}
