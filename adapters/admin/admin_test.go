@@ -226,6 +226,8 @@ func TestPurges(t *testing.T) {
 		"tags": {"POST", door, `{"tags": ["none", "pages"]}`, "", "", 200, "/a 2",
 			"/b 2"},
 		"surrogate keys": {"PURGE", door, "", "Surrogate-Key", "none pages", 200, "/a 2", "/b 2"},
+		"URLs":           {"POST", door, `{"urls": ["URL/a", "URL/c"]}`, "", "", 200, "/a 2", "/b 1"},
+		"URLs, softly":   {"POST", door, `{"urls": ["URL/a"], "soft": true}`, "", "", 200, "/a 2", "/b 1"},
 		"all":            {"POST", door, `{"all": true}`, "", "", 200, "/a 2", "/b 2"},
 		"softly": {"POST", door, `{"url": "URL/a", "soft": true}`, "", "", 200, "/a 2",
 			"/b 1"},
@@ -236,14 +238,29 @@ func TestPurges(t *testing.T) {
 		"two at once": {"POST", door, `{"all": true, "tags": ["pages"]}`, "", "", 400, "/a 1",
 			"/b 1"},
 		"an unknown word": {"POST", door, `{"everything": true}`, "", "", 400, "/a 1", "/b 1"},
-		"too long": {"POST", door, strings.Repeat(" ", 65<<10) + `{"all": true}`, "", "",
+		"too long": {"POST", door, strings.Repeat(" ", 4<<20) + `{"all": true}`, "", "",
 			400, "/a 1", "/b 1"},
 		"a foreign host": {"POST", door, `{"url": "http://elsewhere.example/a"}`, "", "", 403,
 			"/a 1", "/b 1"},
 		"a foreign prefix": {"POST", door, `{"prefix": "http://elsewhere.example/"}`, "", "", 403,
 			"/a 1", "/b 1"},
-		"no URL":         {"POST", door, `{"url": "/a"}`, "", "", 400, "/a 1", "/b 1"},
-		"an empty tag":   {"POST", door, `{"tags": [""]}`, "", "", 422, "/a 1", "/b 1"},
+		"no URL":       {"POST", door, `{"url": "/a"}`, "", "", 400, "/a 1", "/b 1"},
+		"an empty tag": {"POST", door, `{"tags": ["pages", ""]}`, "", "", 400, "/a 1", "/b 1"},
+		"a tag with a line end": {"POST", door, `{"tags": ["pages", "a\nb"]}`, "", "", 400, "/a 1",
+			"/b 1"},
+		"a tag that is too long": {"POST", door, `{"tags": ["pages", "` + strings.Repeat("x", 1025) +
+			`"]}`, "", "", 400, "/a 1", "/b 1"},
+		"too many tags": {"POST", door, `{"tags": ["pages"` + strings.Repeat(`, "x"`, 256) + `]}`, "", "",
+			400, "/a 1", "/b 1"},
+		"no URLs": {"POST", door, `{"urls": []}`, "", "", 400, "/a 1", "/b 1"},
+		"one of two URLs is none": {"POST", door, `{"urls": ["URL/a", "/b"]}`, "", "", 400, "/a 1",
+			"/b 1"},
+		"one of two URLs has a user": {"POST", door, `{"urls": ["URL/a", "http://x@` +
+			`HOST/b"]}`, "", "", 422, "/a 1", "/b 1"},
+		"one of two URLs is foreign": {"POST", door, `{"urls": ["URL/a", "http://elsewhere.example/"]}`,
+			"", "", 403, "/a 1", "/b 1"},
+		"too many URLs": {"POST", door, `{"urls": ["URL/a"` + strings.Repeat(`, "URL/x"`, 256) + `]}`,
+			"", "", 400, "/a 1", "/b 1"},
 		"a GET":          {"GET", door + "?url=URL/a", "", "", "", 405, "/a 1", "/b 1"},
 		"a GET of flush": {"GET", "/__freshet__/__flush__", "", "", "", 405, "/a 1", "/b 1"},
 		"from a form":    {"POST", door, `{"all": true}`, "Freshet-Door", "", 403, "/a 1", "/b 1"},
@@ -257,7 +274,8 @@ func TestPurges(t *testing.T) {
 				fields = append(fields, c.field, c.value)
 			}
 			status, header, body := s.ask(c.method, strings.ReplaceAll(c.path, "URL", s.URL),
-				strings.ReplaceAll(c.body, "URL", s.URL), fields...)
+				strings.NewReplacer("URL", s.URL, "HOST", strings.TrimPrefix(s.URL, "http://")).
+					Replace(c.body), fields...)
 			if status != c.status || header.Get("Cache-Control") != "no-store" ||
 				header.Get("Freshet-Door-Version") != admin.Version {
 				t.Errorf("%d %v %s", status, header, body)
@@ -327,6 +345,30 @@ func TestTheDoorSaysWhatIsAllowed(t *testing.T) {
 			!strings.Contains(problem.Detail, c.says) {
 			t.Errorf("%s %s %s: %d %s, want %q", c.method, c.path, c.body, status, body, c.says)
 		}
+	}
+}
+
+// A purge with check says what would be purged, or what is wrong with it, and purges nothing.
+func TestAPurgeIsChecked(t *testing.T) {
+	s := newSite(t, admin.Options{})
+	s.visit("/a")
+	for body, wanted := range map[string]string{
+		`{"all": true, "soft": true, "check": true}`: `{"would_purge":"everything, softly"}`,
+		`{"urls": ["URL/a"], "check": true}`:         `{"would_purge":"the URL URL/a"}`,
+		`{"urls": ["URL/a?t=1", "URL/b?t=2", "URL/c?t=3"], "check": true}`: `{"would_purge":"3 URLs, ` +
+			`from URL/a?… to URL/c?…"}`,
+		`{"urls": ["URL/a", "http://elsewhere.example/"], "check": true}`: `the host \"elsewhere.example\" ` +
+			`is none of this door's`,
+		`{"urls": ["URL/a", "b"], "check": true}`: `\"b\" is no absolute URL`,
+	} {
+		_, _, got := s.ask("POST", "/__freshet__/purge", strings.ReplaceAll(body, "URL", s.URL),
+			"Freshet-Door", "1")
+		if !strings.Contains(got, strings.ReplaceAll(wanted, "URL/", s.URL+"/")) {
+			t.Errorf("%s: %s, want %s", body, got, wanted)
+		}
+	}
+	if got := s.visit("/a"); got != "/a 1" {
+		t.Errorf("then the page is %q", got)
 	}
 }
 

@@ -31,11 +31,34 @@ func membersOf(all []store.Member) []memberAnswer {
 	return answers
 }
 
-// waited is what became of waiting for other processes.
+// waited is what became of waiting for other processes, and for the caches in front.
 type waited struct {
 	Everywhere bool           `json:"everywhere"` // each live process has applied the purge
 	Why        string         `json:"why,omitempty"`
 	Behind     []memberAnswer `json:"behind,omitempty"` // those that have not, as far as is known
+	InFront    *inFront       `json:"in_front,omitempty"`
+}
+
+// inFront says that the caches in front have not taken the purge.
+type inFront struct {
+	Why  string       `json:"why"`
+	Owed []owedAnswer `json:"owed,omitempty"` // those that have not, as far as is known
+}
+
+// owedAnswer is a cache in front that has not taken so many names, of this purge and of those
+// before it.
+type owedAnswer struct {
+	Target string    `json:"target"`
+	Names  int       `json:"names"`
+	Since  time.Time `json:"since"` // when the oldest of them was asked for
+	Error  string    `json:"error,omitempty"`
+}
+
+// owing is what an error of middleware.Receipt.WaitInFront may say of each cache in front that has
+// not taken the invalidation, as that of cdn.Outbox does.
+type owing interface {
+	error
+	Each(yield func(target string, names int, since time.Time, last error) bool)
 }
 
 // readWait reads for how long a purge is to wait: ?wait=2s. 0: it says nothing of it.
@@ -52,19 +75,42 @@ func readWait(r *http.Request) (time.Duration, error) {
 	return d, nil
 }
 
-// await waits for up to d until each process has applied what the receipts are of.
-func await(ctx context.Context, receipts []middleware.Receipt, d time.Duration) *waited {
+// await waits for up to d until each process has applied what the receipt is of, and the caches in
+// front have taken it.
+func await(ctx context.Context, r middleware.Receipt, d time.Duration) *waited {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
-	for _, r := range receipts {
-		err := r.Wait(ctx)
-		var behind *middleware.BehindError
-		switch {
-		case errors.As(err, &behind):
-			return &waited{Why: err.Error(), Behind: membersOf(behind.Members)}
-		case err != nil:
-			return &waited{Why: err.Error()}
-		}
+	w := &waited{}
+	err := r.Wait(ctx)
+	var behind *middleware.BehindError
+	switch {
+	case err == nil:
+		w.Everywhere = true
+	case errors.As(err, &behind):
+		w.Behind = membersOf(behind.Members)
+		fallthrough
+	default:
+		w.Why = err.Error()
 	}
-	return &waited{Everywhere: true}
+	if err := r.WaitInFront(ctx); err != nil {
+		w.InFront = &inFront{err.Error(), owedOf(err)}
+	}
+	return w
+}
+
+// owedOf returns what an error says of each cache in front.
+func owedOf(err error) (all []owedAnswer) {
+	var each owing
+	if !errors.As(err, &each) {
+		return nil
+	}
+	each.Each(func(target string, names int, since time.Time, last error) bool {
+		o := owedAnswer{Target: target, Names: names, Since: since.UTC()}
+		if last != nil {
+			o.Error = last.Error()
+		}
+		all = append(all, o)
+		return true
+	})
+	return all
 }

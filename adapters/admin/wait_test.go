@@ -3,6 +3,8 @@ package admin_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -13,6 +15,7 @@ import (
 	"github.com/freshet-go/freshet"
 	"github.com/freshet-go/freshet/adapters/admin"
 	"github.com/freshet-go/freshet/internal/memjournal"
+	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/memstore"
 )
@@ -71,4 +74,60 @@ func TestAPurgeWaits(t *testing.T) {
 			}
 		}
 	})
+}
+
+// owed is what a target in front has not taken yet, as cdn.OwedError says it.
+type owed struct{ since time.Time }
+
+func (owed) Error() string { return "edge has not taken 2 names" }
+
+func (o owed) Each(yield func(string, int, time.Time, error) bool) {
+	if yield("edge", 2, o.since, errors.New("503")) {
+		yield("far", 1, o.since, nil)
+	}
+}
+
+// A purge that waits says which caches in front have not taken it.
+func TestAPurgeWaitsForTheCachesInFront(t *testing.T) {
+	began := time.Date(2026, 11, 30, 12, 0, 0, 0, time.FixedZone("CET", 3600))
+	for story, c := range map[string]struct {
+		owes error
+		want string
+	}{
+		"all have": {nil, `"everywhere":true}`},
+		"some have": {owed{began}, `"everywhere":true,"in_front":{"why":"edge has not taken 2 names",` +
+			`"owed":[{"target":"edge","names":2,"since":"2026-11-30T11:00:00Z","error":"503"},` +
+			`{"target":"far","names":1,"since":"2026-11-30T11:00:00Z"}]}}`},
+		"of a hook that names none": {errors.New("no"), `"everywhere":true,"in_front":{"why":"no"}}`},
+	} {
+		t.Run(story, func(t *testing.T) {
+			pages, watch := memstore.New(1<<20), admin.NewWatch()
+			defer pages.Close()
+			waits := 0
+			cache := freshet.New(pages, freshet.Options{Observe: watch.Observe,
+				OnInvalidate: func(context.Context, middleware.Invalidation) func(context.Context) error {
+					return func(ctx context.Context) error {
+						if _, bounded := ctx.Deadline(); !bounded {
+							t.Error("the wait has no end")
+						}
+						waits++
+						return c.owes
+					}
+				}})
+			defer cache.Shutdown(context.Background())
+			door := admin.New(cache, watch, admin.Options{Authenticate: admin.Tokens(token),
+				Log: slog.New(slog.DiscardHandler)})
+			for i, wait := range []string{"", "?wait=1s"} {
+				r := httptest.NewRequest("POST", "/purge"+wait, strings.NewReader(`{"tags": ["a", "b"]}`))
+				r.Header.Set("Authorization", "Bearer "+token)
+				r.Header.Set("Freshet-Door", "1")
+				w := httptest.NewRecorder()
+				door.ServeHTTP(w, r)
+				if body := w.Body.String(); w.Code != 200 || waits != i ||
+					strings.HasSuffix(body, c.want+"\n") != (i == 1) {
+					t.Errorf("%s: %d %s, %d waits", wait, w.Code, body, waits)
+				}
+			}
+		})
+	}
 }

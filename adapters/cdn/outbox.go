@@ -232,6 +232,16 @@ func (e *OwedError) Error() string {
 // Unwrap returns why the wait ended.
 func (e *OwedError) Unwrap() error { return e.Err }
 
+// Each calls yield with what each target owes, as Owed has it, until yield returns false. By it a
+// package that does not know this one, such as adapters/admin, finds out.
+func (e *OwedError) Each(yield func(target string, names int, since time.Time, last error) bool) {
+	for _, o := range e.Owed {
+		if !yield(o.Target, o.Count, o.Since, o.LastError) {
+			return
+		}
+	}
+}
+
 // Wait waits until all targets have taken what the ticket stands for, or ctx is done. Then its error
 // is an [*OwedError] that names each target that has not.
 // The purge stays owed. What targets have taken they may still be carrying out: see docs/cdn.md.
