@@ -18,6 +18,9 @@ func TestBashCompletes(t *testing.T) {
 	cases := []struct{ words, want string }{
 		{"freshet pr", "proxy"},
 		{"freshet s", "simulate stats"},
+		{"freshet pu", "purge"},
+		{"freshet purge ''", "--all --door --json --prefix --soft --tag --token-file --wait --help"},
+		{"freshet purge --all = ''", "true false"},
 		{"freshet help deb", "debug-token"},
 		{"freshet completion ''", "bash zsh fish"},
 		{"freshet simulate --by ''", "path rule"},

@@ -16,6 +16,7 @@ const (
 	exitUsage   = 2
 	exitRefused = 3
 	exitNoDoor  = 4
+	exitBehind  = 5
 )
 
 // exitStatuses is what they mean. freshet help and docs/command.md have this table.
@@ -28,6 +29,7 @@ var exitStatuses = []struct {
 	{exitUsage, "it cannot be done as asked: a flag, a setting or a file is wrong"},
 	{exitRefused, "the door of the app wants a token, or another one"},
 	{exitNoDoor, "what answers is no door of a Freshet, or one of another version"},
+	{exitBehind, "a purge holds in the app that was asked, and not everywhere yet"},
 }
 
 // failed says why a command failed, and returns its exit status.

@@ -228,7 +228,7 @@ func TestWrongDoors(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, command := range []string{"log", "top", "stats"} {
+	for _, command := range [][]string{{"log"}, {"top"}, {"stats"}, {"purge", "http://a.example/"}} {
 		for _, c := range []struct {
 			story   string
 			environ []string
@@ -263,8 +263,9 @@ func TestWrongDoors(t *testing.T) {
 			{"one twice", o.environ, []string{"--json", "--json"}, exitUsage,
 				"--json is given twice: keep one"},
 		} {
-			status, out, errs := ran(t, c.environ, append([]string{command}, c.args...)...)
-			if status != c.status || out != "" || !strings.HasPrefix(errs, "freshet "+command+": ") ||
+			status, out, errs := ran(t, c.environ, append(command[:len(command):len(command)],
+				c.args...)...)
+			if status != c.status || out != "" || !strings.HasPrefix(errs, "freshet "+command[0]+": ") ||
 				!strings.Contains(errs, c.says) || strings.Count(errs, "\n") != 1 {
 				t.Errorf("freshet %s, %s: status %d, %q, want %d and %q", command, c.story, status,
 					out+errs, c.status, c.says)
@@ -284,7 +285,11 @@ func TestWrongDoors(t *testing.T) {
 // recordedDoor answers as the door of examples/operated did once. Its events do not end.
 func recordedDoor(t *testing.T) *httptest.Server {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		text, err := os.ReadFile("testdata/door/" + filepath.Base(r.URL.Path) + ".json")
+		name := filepath.Base(r.URL.Path)
+		if wait := r.URL.Query().Get("wait"); wait != "" {
+			name += "-" + wait
+		}
+		text, err := os.ReadFile("testdata/door/" + name + ".json")
 		if err != nil {
 			t.Error(err)
 		}
@@ -335,16 +340,20 @@ func TestDocsShowWhatWatchingPrints(t *testing.T) {
 				cmd.Process.Signal(os.Interrupt)
 			}
 		}
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("%s: %v", line, err)
+		status := exitOK
+		if strings.Contains(words, "--wait") { // and not everywhere, as the page says
+			status = exitBehind
+		}
+		if cmd.Wait(); cmd.ProcessState.ExitCode() != status {
+			t.Errorf("%s: %v, want %d", line, cmd.ProcessState, status)
 		}
 		if printed.String() != said {
 			t.Errorf("%s\nprints\n%s\nthe page says\n%s", line, &printed, said)
 		}
 		parts[i] = "console\n" + line + "\n" + printed.String()
 	}
-	if shown != 3 {
-		t.Errorf("the page shows %d commands, want 3", shown)
+	if shown != 5 {
+		t.Errorf("the page shows %d commands, want 5", shown)
 	}
 	if os.Getenv("FRESHET_UPDATE") != "" {
 		if err := os.WriteFile(page, []byte(strings.Join(parts, "```")), 0o644); err != nil {

@@ -3,6 +3,7 @@
 package door
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -63,9 +64,14 @@ func (c *Client) fail(kind Kind, format string, args ...any) error {
 // Get asks for a path behind the door, such as "stats", and returns the answer's body, which is
 // JSON. It takes 30 seconds at most. An answer longer than 16 MiB is an error.
 func (c *Client) Get(ctx context.Context, path string, query url.Values) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, askFor)
+	return c.fetch(ctx, askFor, request{path: path, query: query})
+}
+
+// fetch returns the body of an answer, which is JSON and comes within a time.
+func (c *Client) fetch(ctx context.Context, within time.Duration, q request) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	answer, err := c.ask(ctx, path, query)
+	answer, err := c.ask(ctx, q)
 	if err != nil {
 		return nil, err
 	}
@@ -82,13 +88,27 @@ func (c *Client) Get(ctx context.Context, path string, query url.Values) ([]byte
 	return text, nil
 }
 
+// request is what the door is asked: by POST with a body, and otherwise by GET.
+type request struct {
+	path  string
+	query url.Values
+	body  []byte
+}
+
 // ask sends a request, and returns an answer of the door's with the status 200.
-func (c *Client) ask(ctx context.Context, path string, query url.Values) (*http.Response, error) {
-	at := c.At.JoinPath(path)
-	at.RawQuery = query.Encode()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
+func (c *Client) ask(ctx context.Context, q request) (*http.Response, error) {
+	at := c.At.JoinPath(q.path)
+	at.RawQuery = q.query.Encode()
+	method, body := http.MethodGet, io.Reader(nil)
+	if q.body != nil {
+		method, body = http.MethodPost, bytes.NewReader(q.body)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, at.String(), body)
 	if err != nil {
 		return nil, c.fail(Wrong, "cannot be asked: %w", err)
+	}
+	if q.body != nil {
+		r.Header.Set("Content-Type", "application/json")
 	}
 	r.Header.Set("Accept", "application/json, application/x-ndjson")
 	r.Header.Set("User-Agent", "freshet")

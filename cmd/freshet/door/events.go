@@ -32,7 +32,7 @@ var errSilent = errors.New("it has been silent for too long")
 func (c *Client) Events(ctx context.Context, filter url.Values) (*Events, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	silent := time.AfterFunc(silence, func() { cancel(errSilent) })
-	answer, err := c.ask(ctx, "events", filter)
+	answer, err := c.ask(ctx, request{path: "events", query: filter})
 	if err != nil {
 		silent.Stop()
 		cancel(nil)
