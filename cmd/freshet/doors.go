@@ -16,6 +16,7 @@ type doors struct {
 	admin         net.Listener // for operators; nil: none
 	token         *adminToken  // of admin
 	cert          *certificate // of secure
+	writes        *writeKeys   // nil: clients show no writes
 	file          *logFile     // nil: none
 	access        io.Writer    // file or stderr
 }
@@ -42,6 +43,9 @@ func (d *doors) open(f *proxyFlags, log *slog.Logger) (err error) {
 	}
 	if d.admin != nil {
 		d.token = newAdminToken(&f.door, log)
+	}
+	if f.writes.file != "" {
+		d.writes = newWriteKeys(&f.writes, log)
 	}
 	if d.secure != nil {
 		if d.cert, err = loadCertificate(f.tls.cert, f.tls.key, log); err != nil {
@@ -99,6 +103,9 @@ func (d *doors) hangup() {
 	}
 	if d.token != nil {
 		d.token.reread()
+	}
+	if d.writes != nil {
+		d.writes.reread()
 	}
 	if d.file != nil {
 		d.file.reopen()

@@ -60,7 +60,7 @@ SIGHUP, and a change of the --config file, have the settings loaded anew. These 
 ` + listOf(live()) + `
 The others wait for a restart, and the log names those that changed. If anything in the new settings
 is wrong, nothing changes, and the log says why. SIGHUP also opens the --log-file anew, and reads
-the certificate and the door's token.
+the certificate, the door's token and the keys of --read-your-writes-key-file.
 `
 
 // proxyFlags are the settings of freshet proxy.
@@ -98,6 +98,7 @@ type proxyFlags struct {
 	readOnly bool
 	strict   bool
 	spooling spoolFlags
+	writes   writeFlags
 	name     string
 	log      logFlags
 	source   source
@@ -161,10 +162,11 @@ func (f *proxyFlags) read(set *flag.FlagSet, args, environ []string) error {
 // check returns what is wrong with the settings together, and with the files that they name.
 func (f *proxyFlags) check(environ []string) error {
 	f.warnings = slices.Concat(f.warnings, f.purge.warnings(), f.door.warnings(),
-		f.notices.warnings(time.Now()))
+		f.notices.warnings(time.Now()), openToAll("door-token-file", f.door.tokenFile),
+		openToAll("read-your-writes-key-file", f.writes.file))
 	return errors.Join(f.spread.check(), f.purge.check(), f.tls.check(), f.notices.check(),
-		f.door.check(environ, f.listen, f.tls.listen), f.checkStore(), f.checkSpool(), f.checkStatsd(),
-		f.log.check(), f.checkLoops())
+		f.door.check(environ, f.listen, f.tls.listen), f.checkStore(), f.checkSpool(),
+		f.checkWrites(), f.checkStatsd(), f.log.check(), f.checkLoops())
 }
 
 // checkStatsd returns what is wrong with what is sent to statsd. It sends nothing.
@@ -285,6 +287,7 @@ func newProxyFlags() (*proxyFlags, *flag.FlagSet) {
 	set.BoolVar(&f.readOnly, "readonly", false, "")
 	set.BoolVar(&f.strict, "strict", false, "")
 	f.spooling.define(set)
+	f.writes.define(set)
 	f.notices.define(set)
 	f.door.define(set)
 	f.spread.define(set)

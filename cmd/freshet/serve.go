@@ -140,6 +140,12 @@ func serveProxy(
 	if err != nil {
 		return err
 	}
+	if d.writes != nil {
+		if err := d.writes.serve(p.Cache().SetWriteKeys); err != nil {
+			return err
+		}
+		defer inBackground(ctx, d.writes.run)()
+	}
 	server := newServer(p, log)
 	p.Attach(server)
 	failed := make(chan error, 3)
@@ -188,7 +194,7 @@ func newProxy(
 			Policy: f.live.Policy, PolicySource: f.live.Source, Name: f.name,
 			StallTimeout: stall, ReadOnly: f.readOnly, Strict: f.strict,
 			StrictInvalidation: f.spooling.strict, SpoolFolder: f.spooling.folder,
-			RetryAfter: -1, OnHeader: f.board.OnHeader,
+			RetryAfter: -1, OnHeader: f.board.OnHeader, ReadYourWrites: f.writes.option(),
 		},
 		Origin: f.notices.origin,
 		Around: f.notices.around(&f.board, entries, func() *proxy.Proxy { return p },

@@ -100,6 +100,7 @@ var proxyGroups = []group{
 				"wins, before those in the section [rules] of --config. docs/rules.md has the words"},
 	}},
 	upstreamGroup, purgeGroup, tlsGroup, noticeGroup, healthGroup, adminGroup,
+	writeGroup,
 	{title: "how it runs", rows: []settings.Setting{
 		{Name: "proxy.name", Value: "NAME", Default: "Freshet", Allowed: "letters, digits and - " +
 			". _, a letter first",
