@@ -31,8 +31,8 @@ import (
 type ReadYourWrites struct {
 	// Keys sign tokens: the first signs, and all verify. All processes that share the journal have
 	// the same keys. To change a key, put the new one last everywhere, then first, then take the
-	// old one away once Life has passed; [Cache.SetWriteKeys] does so without a restart. 1 to 8 keys, each of at least 16 bytes from a random
-	// source. Nil: off.
+	// old one away once Life has passed; [Cache.SetWriteKeys] does so without a restart. 1 to 8
+	// keys, each of at least 16 bytes from a random source. Nil: off.
 	Keys [][]byte
 	// Cookie is the name of the cookie that the token travels in. Browsers send it back by
 	// themselves: it is HttpOnly, SameSite=Lax, for all paths of the host, and Secure where the

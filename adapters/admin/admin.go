@@ -6,7 +6,8 @@
 //	door := admin.New(cache, watch, admin.Options{Authenticate: admin.Tokens(os.Getenv("DOOR_TOKEN"))})
 //	mux.Handle("/__freshet__/", http.StripPrefix("/__freshet__", door))
 //
-// In a browser, /__freshet__/ is a page; freshet explain, log, top and stats talk to the rest.
+// In a browser, /__freshet__/ is a page; freshet explain, log, top, stats and purge talk to the
+// rest.
 // Every request needs the authenticator's consent, every response says no-store, and errors are
 // problem details (RFC 9457). A request that changes something, or runs a handler, needs the field
 // Freshet-Door, with any value, which no form of another site can send. Every response has

@@ -303,8 +303,8 @@ func TestPurgesThatDoNotHoldEverywhere(t *testing.T) {
 		}
 	})
 	t.Run("a process and a cache in front", func(t *testing.T) {
-		outbox, err := cdn.New(cdn.Options{Targets: []cdn.Target{dead{}}, Delay: -1, Hosts: map[string][]string{"*": {"http://a.example"}},
-			Log: slog.New(slog.DiscardHandler)})
+		outbox, err := cdn.New(cdn.Options{Targets: []cdn.Target{dead{}}, Delay: -1,
+			Hosts: map[string][]string{"*": {"http://a.example"}}, Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,7 +15,7 @@ import (
 )
 
 // writeGroup are the rows of what has clients read what they have written.
-var writeGroup = group{title: "clients that read what they have written", rows: []settings.Setting{
+var writeGroup = group{title: "read your writes", rows: []settings.Setting{
 	{Name: "proxy.read-your-writes-key-file", Value: "FILE",
 		Meaning: "after a POST, PUT or DELETE its client gets nothing older for a minute, from whichever " +
 			"proxy on the store, by a signed cookie; the file holds the key, of 16 to 512 bytes",
