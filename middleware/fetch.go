@@ -41,6 +41,9 @@ func (l *lookup) fetch() next {
 		out.Passed = why
 		return l.alone(out)
 	}
+	if x.c.journal.Lacks() && x.c.fills.Find(l.found.flight, l.mayJoin) == nil {
+		x.c.journal.Complete()
+	}
 	f, leads := x.c.fills.Join(l.found.flight, l.mayJoin, x.newFill)
 	switch {
 	case !leads && x.gate().leads(f):
@@ -148,15 +151,19 @@ func (l *lookup) collapses() bool {
 
 // alone runs the handler for this request only. Its response may still be stored.
 func (l *lookup) alone(out policy.Outcome) next {
+	l.x.c.journal.Complete()
 	n := newRun(l, l.x.newFill(), out)
 	n.solo = true
 	n.lead()
 	return answered
 }
 
+// newFill makes a fill that begins now. Where marks are missing that the journal has given out, it has
+// a number from before this process's own newest ones: so Complete is called first, unless that
+// waits for the journal and the caller must not.
 func (x *exchange) newFill() *fill.Fill {
-	start := fill.Start{URI: x.req.URI, Number: x.c.journal.Head(), Seen: x.c.journal.Seen(),
-		Time: time.Now(), Limit: x.maxBody()}
+	start := fill.Start{URI: x.req.URI, Number: x.c.journal.Seen(), Time: time.Now(),
+		Limit: x.maxBody()}
 	if start.Tags = x.policyTags(); x.req.Tag != "" {
 		start.Tags = append(slices.Clip(start.Tags), x.req.Tag)
 	}

@@ -26,7 +26,7 @@ func (w *unsafeWriter) invalidate() {
 		return
 	}
 	w.watch, w.quiet, w.out.Fwd = w, x.quiet, policy.FwdMethod
-	w.before, w.began = x.c.journal.Head(), time.Now()
+	w.before, w.seen, w.began = x.c.journal.Head(), x.c.journal.Seen(), time.Now()
 	if before := x.w.Header(); x.req.Class == rules.ClassPost && len(before) > 0 {
 		w.outer, w.given, x.outside = before.Clone(), maps.Clone(before), rules.ReadOutside(before,
 			x.p)
@@ -67,7 +67,8 @@ type unsafeWriter struct {
 	marks    []store.Mark
 	room     [1]store.Mark // for marks
 	named    []string      // the tags that the answer's header names
-	before   uint64        // the journal's number when the handler began
+	before   uint64        // the journal's newest known number when the handler began
+	seen     uint64        // ... up to which this process knew all marks
 	marked   uint64        // ... when the header came
 	began    time.Time
 	// what outer handlers had put into the header, with the slices that the handler was given
@@ -100,11 +101,11 @@ func (w *unsafeWriter) onHeader(status int, h http.Header) {
 	w.marks = append(x.changes(w.room[:0], status, h, names), w.also...)
 	storable := own && !w.around && !x.c.options.ReadOnly && w.mayStore() &&
 		status == http.StatusOK &&
-		x.req.SelfLocation(h) && x.c.journal.Appended(w.before) == 0
+		x.req.SelfLocation(h)
 	owed := x.c.journal.Owes() // by what its handler has invalidated, say
 	w.marked = x.invalidateNow(w.marks)
 	w.tellUnsent(status, h)
-	if storable && w.marked > 0 {
+	if storable && w.marked > 0 && x.c.journal.Appended(w.seen) == len(w.marks) {
 		w.named = x.readTags(h)
 		rules.HideTags(h, x.p)
 		w.record(status, h)

@@ -269,8 +269,8 @@ func (x *exchange) covered(e *store.Entry) invalidation.Coverage {
 	return x.coveredHere(e)
 }
 
-// coveredHere is covered of an entry that this process has made, whose number was its own newest:
-// all marks up to that were given out before the run began.
+// coveredHere is covered of an entry that this process has made: all marks up to its number were
+// applied before its run began.
 func (x *exchange) coveredHere(e *store.Entry) invalidation.Coverage {
 	coverage := x.c.journal.Covers(e)
 	if x.arrivedAs != nil {

@@ -195,6 +195,7 @@ func (l *lookup) patience() (late <-chan time.Time, stop func() bool) {
 // places of its key. Its response takes the place of f's.
 func (l *lookup) runBeside(f *fill.Fill, p *places, out policy.Outcome) next {
 	defer l.x.c.beside.leave(p, true)
+	l.x.c.journal.Complete()
 	n := newRun(l, l.x.newFill(), out)
 	n.solo, n.instead = true, f
 	n.lead()

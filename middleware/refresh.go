@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/internal/fill"
+	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/store"
 )
@@ -73,11 +74,15 @@ func (x *exchange) refreshes() bool {
 	return x.c.refreshes() && time.Now().UnixNano() >= x.who.missed.Load()
 }
 
-// startRefresh starts a refresh of the stale response that was found, unless enough refreshes run:
-// a later request will find room. It works on a copy of the request, which stays on the stack.
+// startRefresh starts a refresh of the stale response that was found, unless enough refreshes run, or
+// it would be in vain: a later request will find room. It works on a copy of the request, which stays
+// on the stack.
 func (l lookup) startRefresh() {
 	x := &l.x
 	c := x.c
+	if x.outranked(l.found.entry) {
+		return
+	}
 	select {
 	case c.refreshing <- struct{}{}:
 	default:
@@ -105,6 +110,16 @@ func (l lookup) startRefresh() {
 	})
 	go c.runRefresh(t, c.rootOf(x.r), refreshRequest(context.WithValue(c.stop, ticketKey{}, t),
 		x.asker(l.found.entry)))
+}
+
+// outranked reports whether what takes the place of e would count as older than this process's own
+// newest marks, because older ones are missing. The journal says in a moment which those are.
+func (x *exchange) outranked(e *store.Entry) bool {
+	if !x.c.journal.Lacks() {
+		return false
+	}
+	since := store.Entry{URI: e.URI, Tags: e.Tags, Number: x.c.journal.Seen()}
+	return x.coveredHere(&since) != invalidation.CoverageNone
 }
 
 // asker is the request by which e is renewed: the client's, but without its credentials where what

@@ -88,7 +88,7 @@ func (w *written) unseen() bool { return w != nil && w.unknown }
 // mayRead reports whether the client may read along with f: all that was invalidated up to its
 // change was known when the run began, so that it was made of nothing older.
 func (w *written) mayRead(f *fill.Fill) bool {
-	return w == nil || w.token.Number <= f.Start.Seen
+	return w == nil || w.token.Number <= f.Start.Number
 }
 
 // tellWrite puts the token of the change into the header h of its answer, which then is its

@@ -39,8 +39,7 @@ type Answer struct {
 type Start struct {
 	URI    string   // of the request, for invalidations that come while the handler runs
 	Tags   []string // ... those that the key itself has
-	Number uint64   // the journal's
-	Seen   uint64   // up to which number all of its marks were known
+	Number uint64   // up to which all of the journal's marks were known
 	Time   time.Time
 	Limit  int64 // the longest body that may be stored, in bytes
 }

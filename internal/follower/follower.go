@@ -43,7 +43,8 @@ type Follower struct {
 	own     *invalidation.Replica // ReadOnly: of the marks that hold here alone; nil otherwise
 	calls   deadline.Source
 	// without a journal: the last number given out, which nobody else asks about
-	numbers atomic.Uint64
+	numbers   atomic.Uint64
+	numbering sync.Mutex // held while marks get their numbers and are applied
 
 	seen   atomic.Uint64 // up to which number all of the journal's marks have been applied
 	begun  atomic.Uint64 // at which number the journal last began anew, as far as is known
@@ -144,7 +145,7 @@ func (f *Follower) Lost(now time.Time) bool {
 	return f.Shared() && (f.lost.Load() || !f.InTouch(now))
 }
 
-// Head returns the newest number that is known: what a fill that begins now notes.
+// Head returns the newest number that has been applied. Marks below it may be missing: see Seen.
 func (f *Follower) Head() uint64 { return f.replica.Head() }
 
 // Covers returns what the invalidations that are newer than the entry mean for it.
@@ -176,6 +177,8 @@ func (f *Follower) Append(ctx context.Context, marks []store.Mark) (last uint64,
 		}
 	}
 	if !f.Shared() {
+		f.numbering.Lock() // so that none is missing below the newest one
+		defer f.numbering.Unlock()
 		return f.apply(marks, f.numbers.Add(uint64(len(marks)))), nil
 	}
 	if f.ReadOnly {

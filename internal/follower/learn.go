@@ -91,8 +91,28 @@ func (f *Follower) Knows(number uint64) bool {
 	return number <= f.seen.Load() || !f.Shared()
 }
 
-// Seen returns up to which number all of the journal's marks have been applied.
-func (f *Follower) Seen() uint64 { return f.seen.Load() }
+// Seen returns up to which number all marks have been applied: what a fill that begins now notes. A
+// mark that comes later covers the fill, and all that it finds stored was judged by those before. A
+// greater number would not do: the newest known one may be of this process's own mark, and the fill
+// may read something stored that another's, which is missing below that, covers.
+func (f *Follower) Seen() uint64 {
+	if !f.Shared() {
+		return f.Head()
+	}
+	return f.seen.Load()
+}
+
+// Lacks reports whether marks are known to be missing below the newest one that has been applied. It
+// costs two atomic loads.
+func (f *Follower) Lacks() bool { return !f.Knows(f.Head()) }
+
+// Complete asks the journal for the marks that are missing below the newest one that has been
+// applied, as Reach does, if there are any.
+func (f *Follower) Complete() {
+	if head := f.Head(); !f.Knows(head) {
+		f.Reach(head)
+	}
+}
 
 // Sees reports whether a mark that was given the number, by this process or another, and every mark
 // before it have been applied here. Unlike Knows it is for numbers that the journal gave to others:

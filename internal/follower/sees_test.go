@@ -1,11 +1,15 @@
 package follower
 
 import (
+	"fmt"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/internal/memjournal"
+	"github.com/freshet-go/freshet/store"
 )
 
 // sees checks of which numbers f sees.
@@ -98,4 +102,73 @@ func TestWhatIsOwed(t *testing.T) {
 			t.Error("marks are owed that were sent")
 		}
 	})
+}
+
+// The journal is asked for marks that are missing below this process's own newest one, and for no
+// others. While it does not answer, a fill counts as older than the marks that are missing.
+func TestMarksThatAreMissingBelowTheNewest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := newJournal(10)
+		f := follow(j)
+		f.catchUp()
+		asks := 0
+		count := func(answer error) {
+			j.on(func(call string) error {
+				if call == "since" {
+					asks++
+					return answer
+				}
+				return nil
+			})
+		}
+		lacks := func(story string, lacks bool, seen uint64, asked int) {
+			t.Helper()
+			f.Complete()
+			if f.Lacks() != lacks || f.Seen() != seen || asks != asked {
+				t.Errorf("%s: lacks some: %v; seen up to %d; asked %d times; want %v, %d, %d", story,
+					f.Lacks(), f.Seen(), asks, lacks, seen, asked)
+			}
+		}
+		count(nil)
+		f.Append(t.Context(), key("mine")) // 11
+		lacks("its own newest", false, 11, 0)
+		j.others(t, "theirs") // 12
+		lacks("another's newest, of which it has not heard", false, 11, 0)
+		f.Append(t.Context(), key("mine")) // 13
+		lacks("another's below its own", false, 13, 1)
+		covers(t, f, "theirs", 11, invalidation.CoverageHard)
+		j.others(t, "theirs")              // 14
+		f.Append(t.Context(), key("mine")) // 15
+		count(errRefused)
+		lacks("the journal does not answer", true, 13, 2)
+		lacks("nor did it before", true, 13, 2)
+		count(nil)
+		f.catchUp()
+		lacks("it is back", false, 15, 3)
+	})
+}
+
+// Without a journal no mark is ever missing below the newest one that has been applied, although
+// many are appended at once and another one meanwhile.
+func TestAMarkThatIsAppendedWhileManyAre(t *testing.T) {
+	f := New(Options{})
+	begin := f.Head()
+	many := make([]store.Mark, 20_000)
+	for i := range many {
+		many[i] = store.Mark{Kind: store.MarkKey, Name: fmt.Sprintf("%d/%4000d", i, i)}
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f.Append(t.Context(), many)
+	}()
+	for f.Head() == begin {
+		runtime.Gosched()
+	}
+	f.Append(t.Context(), key("another"))
+	last := &store.Entry{Key: many[len(many)-1].Name, Number: begin}
+	if seen := f.Seen() - begin; seen > uint64(len(many)) && f.Covers(last) == invalidation.CoverageNone {
+		t.Errorf("seen up to the %dth mark, and the %dth covers nothing", seen, len(many))
+	}
+	<-done
 }

@@ -67,7 +67,7 @@ func slotsFor(marks int) int {
 	return slots
 }
 
-// Head is the greatest number applied so far: what a fill that begins now notes as its Fill.
+// Head is the greatest number applied so far.
 func (r *Replica) Head() uint64 { return r.head.Load() }
 
 // Floor is the number below which every entry counts as invalidated.
@@ -108,8 +108,8 @@ func (r *Replica) hash(kind store.MarkKind, name string) uint64 {
 // Apply takes note of a mark. Once it has returned, every later question sees the mark. Marks may
 // come in any order, and more than once.
 //
-// Head may pass a number that has not been applied yet. That is safe: a fill that begins with head
-// n begins after every number up to n was given out, and so reads what those marks speak of.
+// Head may pass a number that has not been applied yet. A fill that begins then has the number up to
+// which all have been: see follower.Seen.
 func (r *Replica) Apply(n store.Numbered) {
 	if r.applied != nil && n.Kind.Covers() {
 		defer r.applied()
