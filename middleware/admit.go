@@ -136,8 +136,8 @@ func (n *run) admit(h http.Header, status int, final bool) (a rules.Admission, a
 	case !a.Store:
 	case n.x.outside.Alone() != "": // whatever no-cache="Set-Cookie" says
 		refuse(n.x.outside.Alone())
-	case n.said.silent():
-		refuse(reasonHandler)
+	case n.said.silent() != "":
+		refuse(n.said.silent())
 	case n.said.failure() != nil:
 		refuse(reasonLost)
 	case n.rec.declared > n.x.maxBody() || int64(len(n.rec.held)) > n.x.maxBody():

@@ -248,3 +248,67 @@ func TestAnAnswerToPOSTWhileAMarkIsMissing(t *testing.T) {
 		})
 	}
 }
+
+// A page that is made of a stale part, while that is renewed, is not stored where a soft mark has made
+// the part stale: the page would be fresh, and newer than the mark.
+func TestAPageOfAPartThatASoftMarkCovers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newBehind(t, policy.Policy{TTL: time.Hour, StaleWhileRevalidate: time.Hour})
+		n.version.Store(2)
+		if _, err := n.c.InvalidateTag(t.Context(), "news", middleware.Soft); err != nil {
+			t.Fatal(err)
+		}
+		for _, page := range []struct{ version, status string }{
+			{"1", "hit; ttl=-"}, // of the first refresh the part is stale
+			{"1", "hit; ttl=-"},
+			{"2", "hit; ttl=60"},
+		} {
+			r := get(n.h, "/page")
+			want(t, "the page", body(r), page.version)
+			status(t, r, page.status)
+			synctest.Wait()
+		}
+		want(t, "runs, of the page and of the part", n.runs.Load(), int64(5))
+	})
+}
+
+// A page that is made of another request's run, which began before the page's own, is not stored where
+// that run's handler names a tag only at its end, and a mark on the tag came in between.
+func TestAPageOfAPartThatNamesItsTagLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, newServer(t), "A")
+		goOn, version := make(chan struct{}), new(atomic.Int64)
+		version.Store(1)
+		n.origin.h = func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "max-age=60")
+			if r.URL.Path == "/part" {
+				made := version.Load()
+				io.WriteString(w, "version ")
+				w.(http.Flusher).Flush()
+				<-goOn
+				middleware.FromContext(r.Context()).Tag("news")
+				fmt.Fprint(w, made)
+				return
+			}
+			part := httptest.NewRecorder()
+			n.h.ServeHTTP(part, httptest.NewRequestWithContext(r.Context(), "GET", "/part", nil))
+			io.WriteString(w, part.Body.String())
+		}
+		pages := make(chan *http.Response, 2)
+		go func() { pages <- get(n.h, "/part") }()
+		synctest.Wait()
+		version.Store(2)
+		if _, err := n.c.InvalidateTag(t.Context(), "news"); err != nil {
+			t.Fatal(err)
+		}
+		go func() { pages <- get(n.h, "/page") }()
+		synctest.Wait()
+		close(goOn)
+		for range 2 {
+			want(t, "the part, and the page of it", body(<-pages), "version 1")
+		}
+		r := get(n.h, "/page")
+		want(t, "the page then", body(r), "version 2")
+		status(t, r, "stored")
+	})
+}

@@ -93,7 +93,7 @@ func (n *run) finishStream() {
 		n.keepFromOthers(reasonCut)
 	}
 	body, whole := n.f.Whole()
-	whole = whole && n.kept != nil && !n.said.silent()
+	whole = whole && n.kept != nil && n.said.silent() == ""
 	if whole {
 		e := *n.kept // which those who read along have
 		e.Header, e.Tags = e.Header.Clone(), n.tags()
@@ -105,7 +105,7 @@ func (n *run) finishStream() {
 	if whole && !n.x.c.local {
 		n.f.Flush() // nobody waits for the store with the last of it
 	}
-	if n.said.silent() {
+	if n.said.silent() != "" {
 		n.f.Hush()
 	}
 	n.f.End(false, n.sharedTrailers())
@@ -115,8 +115,8 @@ func (n *run) finishStream() {
 	case whole:
 		n.save(n.kept)
 	case n.kept == nil:
-	case n.said.silent():
-		n.out.Stored, n.out.Detail = false, reasonHandler
+	case n.said.silent() != "":
+		n.out.Stored, n.out.Detail = false, n.said.silent()
 	default:
 		n.out.Stored, n.out.Detail = false, reasonTooLarge
 	}
@@ -215,7 +215,7 @@ func (n *run) finishPassed() {
 		n.x.c.brokeOff(n.x.r, n.said.failure())
 		panic(http.ErrAbortHandler) // it broke off: nobody may take it for whole
 	}
-	if n.said.silent() {
+	if n.said.silent() != "" {
 		n.kept = nil
 	}
 	if n.afterAll(); !n.after.last {

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/freshet-go/freshet/internal/fill"
+	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
@@ -42,10 +43,20 @@ func (x *exchange) tellAround(e *store.Entry) {
 func (x *exchange) tellItAround(e *store.Entry) {
 	around := x.around
 	around.Tag(e.Tags...)
+	x.tellCovered(e)
 	// A lifetime that the response does not name is none but what the handler said, or an operator
 	// or a guess: the outer operator's is no reason to keep it for longer.
 	if n := around.run; n != nil && x.isWholeOf(around) && around.lifetime(n.x.ttl) > e.Fresh {
 		around.SetTTL(e.Fresh)
+	}
+}
+
+// tellCovered has the cache around this one not store what is made of e if that was invalidated since
+// its own run began: a part that a soft mark has made stale, or one whose handler named a tag only
+// while its response was on the way. The number of what is around may be greater than the mark's.
+func (x *exchange) tellCovered(e *store.Entry) {
+	if x.around != nil && x.coveredHere(e) != invalidation.CoverageNone {
+		x.around.hush(reasonOutdated)
 	}
 }
 

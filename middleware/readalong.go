@@ -110,6 +110,7 @@ func (x *exchange) relay(f *fill.Fill, rd *fill.Reader, e *store.Entry, out poli
 		b := x.body()
 		err := b.stream(rd)
 		x.around.Tag(f.Tags()...) // that have come since
+		x.tellCovered(&store.Entry{URI: e.URI, Tags: f.Tags(), Number: e.Number})
 		x.tally.bytes += *b.sent
 		switch {
 		case err == nil:

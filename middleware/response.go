@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/internal/rules"
+	"github.com/freshet-go/freshet/policy"
 )
 
 // Response lets a handler speak to the cache without header fields. It comes from [FromContext]. A
@@ -28,7 +30,7 @@ type Response struct {
 	given []string    // ... and that policies name, the mount's and those of mounts inside
 	ttl   time.Duration
 	timed bool
-	quiet bool
+	quiet policy.Reason // why the response is not to be stored, or empty
 	err   error
 }
 
@@ -137,14 +139,15 @@ func (s *Response) SetTTL(ttl time.Duration) {
 }
 
 // NoStore keeps the response out of the cache. It says nothing to other caches on the way.
-func (s *Response) NoStore() {
-	if s == nil {
-		return
+func (s *Response) NoStore() { s.hush(reasonHandler) }
+
+// hush keeps the response, and those around it, out of the cache. The first reason counts.
+func (s *Response) hush(why policy.Reason) {
+	for ; s != nil; s = s.around {
+		s.mu.Lock()
+		s.quiet = cmp.Or(s.quiet, why)
+		s.mu.Unlock()
 	}
-	s.mu.Lock()
-	s.quiet = true
-	s.mu.Unlock()
-	s.around.NoStore()
 }
 
 // Fail says that there is no answer to give: a proxy calls it when its origin was lost, say. A
@@ -168,7 +171,8 @@ func (s *Response) failure() error {
 	return s.err
 }
 
-func (s *Response) silent() bool {
+// silent returns why the response is not to be stored, or nothing.
+func (s *Response) silent() policy.Reason {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.quiet

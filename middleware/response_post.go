@@ -38,7 +38,7 @@ func (w *unsafeWriter) silenced() bool {
 		return true
 	}
 	said := &w.speech.said
-	return said.silent() || said.failure() != nil
+	return said.silent() != "" || said.failure() != nil
 }
 
 // tags returns the tags of the answer.

@@ -98,8 +98,8 @@ func (t *tryout) ended() {
 	n := t.run
 	switch {
 	case !n.out.Stored:
-	case n.said.silent():
-		n.out.Stored, n.out.Detail = false, reasonHandler
+	case n.said.silent() != "":
+		n.out.Stored, n.out.Detail = false, n.said.silent()
 	case n.rec.broken(), n.said.failure() != nil:
 		n.out.Stored, n.out.Detail = false, reasonCut
 	case n.rec.written > min(n.x.maxBody(), n.x.c.room.body):
