@@ -29,6 +29,10 @@ type Invalidation struct {
 	// ByRequest: the success of a client's request invalidates it, such as a POST, and no method of
 	// the Cache. Clients choose the URLs, and how many there are.
 	ByRequest bool
+	// Taken is closed when the journal has taken the invalidation, which it had not done by the time
+	// of the call ([ErrUnsent]): until then other processes may serve what is covered. What is held
+	// back at once has the same channel. Nil: the journal has taken it.
+	Taken <-chan struct{}
 }
 
 // ahead is what Options.OnInvalidate has returned to wait for.
@@ -56,13 +60,17 @@ func (c *Cache) tellInFront(
 	if c.options.OnInvalidate == nil || err != nil && !errors.Is(err, ErrUnsent) {
 		return nil
 	}
+	var taken <-chan struct{}
+	if err != nil {
+		taken = c.journal.Sent()
+	}
 	var a *ahead
 	for _, soft := range [...]bool{false, true} {
 		what, some := inFront(marks, soft)
 		if !some {
 			continue
 		}
-		if what.ByRequest = byRequest; a == nil {
+		if what.ByRequest, what.Taken = byRequest, taken; a == nil {
 			a = &ahead{}
 		}
 		if wait := c.options.OnInvalidate(ctx, what); wait != nil {

@@ -17,7 +17,10 @@ import (
 )
 
 // told keeps what Options.OnInvalidate gets, in text.
-type told struct{ all []string }
+type told struct {
+	all  []string
+	last middleware.Invalidation
+}
 
 func (o *told) hear(_ context.Context, what middleware.Invalidation) func(context.Context) error {
 	text := fmt.Sprint(what.URLs, what.Prefixes, what.Tags)
@@ -30,7 +33,7 @@ func (o *told) hear(_ context.Context, what middleware.Invalidation) func(contex
 	if what.ByRequest {
 		text += " by request"
 	}
-	o.all = append(o.all, text)
+	o.all, o.last = append(o.all, text), what
 	return func(context.Context) error { return errors.New("owed: " + text) }
 }
 
@@ -118,7 +121,8 @@ func TestOnInvalidateUnsafe(t *testing.T) {
 	}
 }
 
-// What the journal holds back is handed on at once; a Cache that only reads hands on nothing.
+// What the journal holds back is handed on at once, with a channel that says when it has taken it; a
+// Cache that only reads hands on nothing.
 func TestOnInvalidateUnsent(t *testing.T) {
 	heard := &told{}
 	down := &lostJournal{Journal: memjournal.New()}
@@ -129,6 +133,22 @@ func TestOnInvalidateUnsent(t *testing.T) {
 	if got := heard.take(); !errors.Is(err, middleware.ErrUnsent) || got != "[] [] [a]" {
 		t.Errorf("heard %q, error %v", got, err)
 	}
+	taken := heard.last.Taken
+	if c.InvalidateTag(t.Context(), "b"); taken == nil || heard.last.Taken != taken {
+		t.Error("what is held back at once has two channels, or none")
+	}
+	select {
+	case <-taken:
+		t.Error("the journal has taken what it was not asked to")
+	default:
+	}
+	down.away.Store(false)
+	<-taken
+	if _, err := c.InvalidateTag(t.Context(), "c"); err != nil || heard.last.Taken != nil {
+		t.Errorf("what the journal takes has a channel, error %v", err)
+	}
+	down.away.Store(true)
+	heard.take()
 	if r.WaitInFront(t.Context()) == nil {
 		t.Error("the receipt of what is held back does not wait for caches in front")
 	}

@@ -64,11 +64,11 @@ type Options struct {
 	Trace func(*http.Request) (ctx context.Context, end func(Event))
 	// OnInvalidate, when not nil, gets what this process invalidates, by the methods of the Cache
 	// and by unsafe requests, for caches in front: cdn.Outbox has one. The Cache calls it when the
-	// journal has taken the invalidation, or holds it ([ErrUnsent]), from many goroutines at once,
-	// and waits for it. An unsafe request calls it twice, since its handler may have changed more
-	// after its answer began. What other processes invalidate they hand over themselves. The
-	// function that it returns, or nil, waits for the caches in front: [Receipt.WaitInFront]. A
-	// Cache that only reads does not call it.
+	// journal has taken the invalidation, or is to get it later ([ErrUnsent], with
+	// Invalidation.Taken), from many goroutines at once, and waits for it. An unsafe request calls
+	// it twice, since its handler may have changed more after its answer began. What other
+	// processes invalidate they hand over themselves. The function that it returns, or nil, waits
+	// for the caches in front: [Receipt.WaitInFront]. A Cache that only reads does not call it.
 	OnInvalidate func(context.Context, Invalidation) (wait func(context.Context) error)
 	// Log gets faults and advice: a broken store, a handler that panicked behind a stale response,
 	// a policy that cannot do what it says. Nil: slog.Default().

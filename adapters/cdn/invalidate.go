@@ -14,6 +14,8 @@ import (
 // where others are left, since the Cache names a request by the host at which it arrived, too. What
 // it returns waits for the targets, as Receipt.WaitInFront, and returns what was left out.
 //
+// What the journal has not taken is held until it has, at most for Options.MaxHeld.
+//
 // URLs that clients' requests have changed wait behind all that the app asks for. There is a bound
 // for how many wait for a target: Options.MaxOwed, and 100 that differ in their query alone. Those
 // past it are left out.
@@ -22,7 +24,7 @@ func (b *Outbox) OnInvalidate(
 ) func(context.Context) error {
 	p := Purge{Tags: what.Tags, URLs: what.URLs, Prefixes: what.Prefixes, All: what.All,
 		Soft: what.Soft}
-	ticket, left, err := b.purge(ctx, p, what.ByRequest)
+	ticket, left, err := b.purge(ctx, p, what.ByRequest, what.Taken)
 	foreign, left := left.part(ErrForeignHost)
 	flooded, others := left.part(errFlooded)
 	if len(foreign) > 0 && (ticket == 0 || len(foreign) == len(p.URLs)+len(p.Prefixes)) {

@@ -76,8 +76,8 @@ func (k *keeper) parts(key string) (node, lane string, number uint64, ok bool) {
 	return words[0], words[1], number, err == nil
 }
 
-func (k *keeper) set(ctx context.Context, key string, l *lane, i *item, client bool) error {
-	value := encode(l.target.Name(), i.since, i.purge, client)
+func (k *keeper) set(ctx context.Context, key string, what owing) error {
+	value := what.encode()
 	return k.call(ctx, func(ctx context.Context) error {
 		return k.store.Set(ctx, key, value, k.out.options.Keep)
 	})
@@ -279,26 +279,26 @@ func (k *keeper) take(ctx context.Context, key string) (*item, *lane, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	name, since, p, client, err := decode(b)
+	o, err := decode(b)
 	if err != nil {
 		k.out.options.Log.Error("cdn: the store has a record of a purge that cannot be read, and "+
 			"loses it: purge what you know of by hand", "key", key, "error", err)
 		_, err = k.store.Delete(ctx, key)
 		return nil, nil, err
 	}
-	at := slices.IndexFunc(k.out.lanes, func(l *lane) bool { return l.target.Name() == name })
+	at := slices.IndexFunc(k.out.lanes, func(l *lane) bool { return l.target.Name() == o.target })
 	if at < 0 {
-		if !k.strange[name] {
+		if !k.strange[o.target] {
 			k.out.options.Log.Warn("cdn: the store has purges for a target that is none of ours, "+
-				"and keeps them", "target", name)
-			k.strange[name] = true
+				"and keeps them", "target", o.target)
+			k.strange[o.target] = true
 		}
 		return nil, nil, nil
 	}
 	l := k.out.lanes[at]
 	k.out.mu.Lock()
 	defer k.out.mu.Unlock()
-	i, mine := l.push(p, since, time.Now(), true, client)
+	i, mine := l.adopt(o, time.Now())
 	if !mine { // another covers it, which is kept or is going to be
 		if i.kept {
 			l.waste(key)
@@ -327,17 +327,17 @@ func (k *keeper) owed(ctx context.Context, all []Owed) ([]Owed, error) {
 			if err != nil {
 				return all, fmt.Errorf("cdn: Owed: %w", err)
 			}
-			name, since, p, _, err := decode(b)
+			left, err := decode(b)
 			if err != nil {
 				continue // the log gets it when it is taken over
 			}
-			at := slices.IndexFunc(all, func(o Owed) bool { return o.Target == name })
+			at := slices.IndexFunc(all, func(o Owed) bool { return o.Target == left.target })
 			if at < 0 {
 				at = len(all)
-				all = append(all, Owed{Target: name, Since: since})
+				all = append(all, Owed{Target: left.target, Since: left.since})
 			}
-			if all[at].Count += p.Len(); since.Before(all[at].Since) {
-				all[at].Since = since
+			if all[at].Count += left.purge.Len(); left.since.Before(all[at].Since) {
+				all[at].Since = left.since
 			}
 		}
 	}

@@ -21,6 +21,9 @@ type lane struct {
 	current *batch           // what is tried now, or again after a pause
 	sending bool
 
+	held    []*item          // the journal has not taken the invalidation: see held.go
+	holding map[string]*item // of those, by their text
+
 	failures int
 	failed   error     // of the last try; nil: it went well
 	pause    time.Time // nothing is sent before
@@ -52,6 +55,10 @@ type item struct {
 	alone       bool          // to be sent by itself, since the target did not like its company
 	failed      error         // why
 	after       time.Time     // not before
+
+	waits  []<-chan struct{} // closed when the journal has taken the invalidation; nil: it has
+	early  time.Time         // of one that waits: when it is sent all the same; 0: it was
+	unsent bool              // its record says that it waits
 }
 
 // batch is what is sent at once: what is left of several items.
@@ -70,7 +77,8 @@ func newLane(b *Outbox, t Target) *lane {
 	h := fnv.New64a()
 	h.Write([]byte(t.Name()))
 	return &lane{out: b, target: t, id: fmt.Sprintf("%016x", h.Sum64()),
-		known: map[string]*item{}, queries: map[string]int{}, wake: make(chan struct{}, 1)}
+		known: map[string]*item{}, holding: map[string]*item{}, queries: map[string]int{},
+		wake: make(chan struct{}, 1)}
 }
 
 // items yields all that is owed.
@@ -84,6 +92,11 @@ func (l *lane) items() iter.Seq[*item] {
 			}
 		}
 		for _, i := range l.queue {
+			if !yield(i) {
+				return
+			}
+		}
+		for _, i := range l.held {
 			if !yield(i) {
 				return
 			}
@@ -121,28 +134,22 @@ func split(p Purge) (parts []Purge) {
 func (l *lane) push(
 	p Purge, since, now time.Time, adopted, client bool,
 ) (i *item, mine bool) {
-	text := string(encode("", time.Time{}, p, false))
+	text := textOf(p)
 	for _, text := range []string{allText, text} {
 		if i := l.known[text]; i != nil && l.open(i, now) &&
 			(!i.kept || l.out.keeper.fresh(now)) {
 			i.last, i.adopted = now, i.adopted && adopted
-			if i.client && !client { // the app wants it, too
-				l.uncount(i)
-				i.client = false
-			}
+			l.also(i, client)
 			return i, false
 		}
 	}
-	if count := l.count() - l.clients; !client && count+p.Len() > l.out.options.MaxOwed {
+	if count := l.countApps(false); !client && count+p.Len() > l.out.options.MaxOwed {
 		l.out.options.Log.Warn("cdn: a target owes more than Options.MaxOwed: all of it becomes "+
 			"one purge of everything there", "target", l.target.Name(), "owed", count+p.Len())
 		p, text = Purge{All: true}, allText
 	}
-	i = &item{number: l.out.number(now), purge: p, text: text, since: since, last: since,
-		set: make(chan struct{}), adopted: adopted, client: client}
-	if l.out.keeper != nil {
-		i.key = l.out.keeper.key(l.id, i.number)
-	}
+	i = l.item(p, text, since, now)
+	i.adopted, i.client = adopted, client
 	if text == allText {
 		l.absorb(i)
 	}
@@ -152,8 +159,28 @@ func (l *lane) push(
 	return i, true
 }
 
+// item returns a purge that is to be kept.
+func (l *lane) item(p Purge, text string, since, now time.Time) *item {
+	i := &item{number: l.out.number(now), purge: p, text: text, since: since, last: since,
+		set: make(chan struct{})}
+	if l.out.keeper != nil {
+		i.key = l.out.keeper.key(l.id, i.number)
+	}
+	return i
+}
+
+// also notes who wants an item besides: the app, maybe.
+func (l *lane) also(i *item, client bool) {
+	if i.client && !client {
+		l.uncount(i)
+		i.client = false
+	}
+}
+
+func textOf(p Purge) string { return string(owing{purge: p}.encode()) }
+
 // allText is the text of the purge that covers all others.
-var allText = string(encode("", time.Time{}, Purge{All: true}, false))
+var allText = textOf(Purge{All: true})
 
 // open reports whether an item in the queue covers a purge that comes at now.
 func (l *lane) open(i *item, now time.Time) bool {
@@ -164,6 +191,16 @@ func (l *lane) open(i *item, now time.Time) bool {
 func (l *lane) count() (n int) {
 	for i := range l.items() {
 		n += i.purge.Len()
+	}
+	return n
+}
+
+// countApps returns how many names the app has asked for, of those that are held, or of all others.
+func (l *lane) countApps(held bool) (n int) {
+	for i := range l.items() {
+		if !i.client && i.held() == held {
+			n += i.purge.Len()
+		}
 	}
 	return n
 }
@@ -180,20 +217,25 @@ func (l *lane) absorb(all *item) {
 			kept = append(kept, i)
 			continue
 		}
-		l.uncount(i)
-		all.number, i.by = min(all.number, i.number), all
-		if i.since.Before(all.since) {
-			all.since = i.since
-		}
-		all.covers, i.covers = append(all.covers, i.covers...), nil
-		if i.ready && i.key != "" {
-			all.covers = append(all.covers, i.key)
-		}
+		l.cover(i, all)
 	}
 	l.queue = kept
 	clear(l.known)
 	for _, i := range kept {
 		l.known[i.text] = i
+	}
+}
+
+// cover has a purge of everything take an item's place.
+func (l *lane) cover(i, all *item) {
+	l.uncount(i)
+	all.number, i.by = min(all.number, i.number), all
+	if i.since.Before(all.since) {
+		all.since = i.since
+	}
+	all.covers, i.covers = append(all.covers, i.covers...), nil
+	if i.ready && i.key != "" {
+		all.covers = append(all.covers, i.key)
 	}
 }
 
@@ -213,12 +255,13 @@ func (l *lane) keep(ctx context.Context, i *item) {
 // write writes an item's record, and returns how often the records were in doubt before.
 func (l *lane) write(ctx context.Context, i *item) (doubts int, err error) {
 	l.out.mu.Lock()
-	key, client, doubts := i.key, i.client, l.out.keeper.doubtful()
+	key, doubts := i.key, l.out.keeper.doubtful()
+	what := owing{l.target.Name(), i.since, i.purge, i.client, i.unsent}
 	l.out.mu.Unlock()
 	if l.out.keeper == nil {
 		return doubts, nil
 	}
-	return doubts, l.out.keeper.set(context.WithoutCancel(ctx), key, l, i, client)
+	return doubts, l.out.keeper.set(context.WithoutCancel(ctx), key, what)
 }
 
 // isKept returns nil if the store has an item's record, after another try if it had not.
@@ -315,13 +358,14 @@ func (l *lane) hurry() {
 
 // pick returns what is to be sent now, or how long nothing is to be done; 0: until something comes.
 func (l *lane) pick(now time.Time) (*batch, time.Duration) {
+	early := l.overdue(now)
 	if wait := l.pause.Sub(now); wait > 0 {
 		return nil, wait
 	}
 	if l.current == nil {
 		picked, wait := l.next(now)
 		if len(picked) == 0 {
-			return nil, wait
+			return nil, earlier(wait, early)
 		}
 		l.current = &batch{items: picked, rest: merge(picked)}
 		for _, i := range picked {

@@ -36,6 +36,14 @@ type Options struct {
 	// journal has heard; more than Options.MaxLag of the Cache (5 seconds) covers processes that
 	// are cut off, too. Negative: none, for an app of one process.
 	Delay time.Duration
+	// MaxHeld bounds how long a purge is held whose invalidation the Cache's journal has not taken
+	// (freshet.ErrUnsent): other processes would give a cache in front the old page again. When the
+	// journal has taken it, it is sent after Delay. If that takes longer than MaxHeld, it is sent
+	// after MaxHeld and Delay, and once more when the journal has taken it. A process that takes
+	// over what another one has left holds it for MaxHeld. Default 10 seconds: when the journal is
+	// away for all, no process uses anything stored by then (Options.MaxLag of the Cache, 5
+	// seconds). Negative: such a purge is sent after Delay, and once more.
+	MaxHeld time.Duration
 	// Timeout bounds each call to the store. After one that took so long in vain purges do not wait
 	// for the store, and are in memory alone, until it has answered: it is asked once a second.
 	// Default 1 second.
@@ -68,6 +76,7 @@ const (
 	maxPrefix       = 100
 	maxRetryAfter   = time.Hour
 	minTakeover     = 3 * time.Second
+	defaultMaxHeld  = 10 * time.Second
 	defaultTakeover = time.Minute
 )
 
@@ -132,6 +141,10 @@ func (o Options) complete() (Options, error) {
 	case o.Delay < 0:
 		o.Delay = 0
 	}
+	if o.MaxHeld == 0 {
+		o.MaxHeld = defaultMaxHeld
+	}
+	o.MaxHeld = max(o.MaxHeld, 0)
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/freshet-go/freshet/middleware"
 )
 
 // Outbox sends purges to caches in front, each target's in the order in which they came, and keeps
@@ -19,12 +21,13 @@ type Outbox struct {
 	lanes   []*lane
 	keeper  *keeper // nil: what is owed is in memory alone
 
-	mu     sync.Mutex // of all that follows, and of the lanes
-	last   uint64     // the newest number given out
-	newest Ticket     // of the newest purge
-	closed bool
-	moved  chan struct{} // closed, and made anew, when a lane owes less
-	told   [kinds]told   // when the log last got what
+	mu      sync.Mutex // of all that follows, and of the lanes
+	last    uint64     // the newest number given out
+	newest  Ticket     // of the newest purge
+	closed  bool
+	moved   chan struct{}            // closed, and made anew, when a lane owes less
+	awaited map[<-chan struct{}]bool // what held purges wait for
+	told    [kinds]told              // when the log last got what
 
 	stop  context.Context
 	halt  context.CancelFunc
@@ -60,7 +63,7 @@ func New(o Options) (*Outbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Outbox{options: o, moved: make(chan struct{})}
+	b := &Outbox{options: o, moved: make(chan struct{}), awaited: map[<-chan struct{}]bool{}}
 	if b.hosts, err = readHosts(o.Hosts); err != nil {
 		return nil, err
 	}
@@ -90,7 +93,7 @@ func New(o Options) (*Outbox, error) {
 // and why; all others are taken. The ticket is 0 if nothing was. With [ErrUnkept] the purge is taken,
 // and lost if this process ends before it is sent.
 func (b *Outbox) Purge(ctx context.Context, p Purge) (Ticket, error) {
-	ticket, left, err := b.purge(ctx, p, false)
+	ticket, left, err := b.purge(ctx, p, false, nil)
 	return ticket, joined(left.err(), err)
 }
 
@@ -106,8 +109,9 @@ func joined(a, b error) error {
 }
 
 // purge is Purge with what was left out apart from what failed. byRequest: clients chose the URLs.
+// taken, unless it is nil, is closed when the journal has taken what the purge is of.
 func (b *Outbox) purge(
-	ctx context.Context, p Purge, byRequest bool,
+	ctx context.Context, p Purge, byRequest bool, taken <-chan struct{},
 ) (t Ticket, left refused, err error) {
 	p, left = p.clean(b.hosts.of)
 	for i, err := range left {
@@ -125,7 +129,7 @@ func (b *Outbox) purge(
 	if nothing {
 		return 0, left, nil
 	}
-	t, items, flooded, err := b.push(some, byRequest)
+	t, items, flooded, err := b.push(some, byRequest, taken)
 	left = append(left, flooded...)
 	if err != nil || t == 0 {
 		return 0, left, err
@@ -153,7 +157,7 @@ type pushed struct {
 
 // push puts into each lane what it can take of a purge.
 func (b *Outbox) push(
-	some []Purge, byRequest bool,
+	some []Purge, byRequest bool, taken <-chan struct{},
 ) (t Ticket, items []pushed, left refused, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -175,12 +179,21 @@ func (b *Outbox) push(
 				continue
 			}
 			for _, part := range split(p) {
-				i, mine := l.push(part, now, now, false, n == 1)
+				var i *item
+				var mine bool
+				if taken == nil {
+					i, mine = l.push(part, now, now, false, n == 1)
+				} else {
+					i, mine = l.hold(part, now, n == 1, taken)
+				}
 				items = append(items, pushed{l, i, mine})
 			}
 		}
 	}
 	if len(items) > 0 {
+		if taken != nil {
+			b.await(taken)
+		}
 		t = ticketOf(b.number(now), byRequest)
 		b.newest = t
 	}
@@ -246,11 +259,11 @@ func (e *OwedError) Each(yield func(target string, names int, since time.Time, l
 // is an [*OwedError] that names each target that has not.
 // The purge stays owed. What targets have taken they may still be carrying out: see docs/cdn.md.
 func (b *Outbox) Wait(ctx context.Context, t Ticket) error {
-	return b.wait(ctx, uint64(t>>1), waits{clients: t&1 == 1})
+	return b.wait(ctx, uint64(t>>1), waits{clients: t&1 == 1, held: true})
 }
 
 // waits says what is waited for besides what this process has been asked for by the app.
-type waits struct{ adopted, clients bool }
+type waits struct{ adopted, clients, held bool }
 
 func (b *Outbox) wait(ctx context.Context, number uint64, also waits) error {
 	for {
@@ -275,7 +288,8 @@ func (b *Outbox) owed(number uint64, also waits) (all []Owed) {
 	for _, l := range b.lanes {
 		o := Owed{Target: l.target.Name(), LastError: l.failed}
 		for i := range l.items() {
-			if i.number > number || i.adopted && !also.adopted || i.client && !also.clients {
+			if i.number > number || i.adopted && !also.adopted || i.client && !also.clients ||
+				i.held() && !also.held {
 				continue
 			}
 			if o.Count += i.purge.Len(); o.Since.IsZero() || i.since.Before(o.Since) {
@@ -296,7 +310,7 @@ func (b *Outbox) owed(number uint64, also waits) (all []Owed) {
 // that owes nothing. It lists the store's keys.
 func (b *Outbox) Owed(ctx context.Context) ([]Owed, error) {
 	b.mu.Lock()
-	all := b.owed(math.MaxUint64, waits{true, true})
+	all := b.owed(math.MaxUint64, waits{true, true, true})
 	b.mu.Unlock()
 	if b.keeper == nil {
 		return all, nil
@@ -306,15 +320,23 @@ func (b *Outbox) Owed(ctx context.Context) ([]Owed, error) {
 
 // Close takes no more purges, tries once more where a pause is running, and waits until all is sent
 // or ctx is done. What is owed then is the error, an [*OwedError]: the store keeps it for the next
-// process; without a store it is lost.
+// process; without a store it is lost. So it is with what is held because the journal has not taken
+// it, for which Close does not wait: without a store it is sent now.
 func (b *Outbox) Close(ctx context.Context) error {
 	b.mu.Lock()
 	b.closed = true
 	for _, l := range b.lanes {
 		l.hurry()
 	}
+	b.endHeld()
 	b.mu.Unlock()
-	err := b.wait(ctx, math.MaxUint64, waits{true, true})
+	err := b.wait(ctx, math.MaxUint64, waits{adopted: true, clients: true})
+	b.mu.Lock()
+	held := b.owed(math.MaxUint64, waits{true, true, true})
+	b.mu.Unlock()
+	if err == nil && len(held) > 0 {
+		err = &OwedError{held, middleware.ErrUnsent}
+	}
 	b.halt()
 	ended := make(chan struct{})
 	go func() {

@@ -19,10 +19,21 @@ type record struct {
 	All      bool      `json:"all,omitempty"`
 	Soft     bool      `json:"soft,omitempty"`
 	Client   bool      `json:"client,omitempty"` // clients chose the URLs
+	Unsent   bool      `json:"unsent,omitempty"` // the journal had not taken the invalidation
 }
 
-func encode(target string, since time.Time, p Purge, client bool) []byte {
-	r := record{Target: target, Since: since.UTC(), All: p.All, Soft: p.Soft, Client: client}
+// owing is what a record says.
+type owing struct {
+	target         string
+	since          time.Time
+	purge          Purge
+	client, unsent bool
+}
+
+func (o owing) encode() []byte {
+	p := o.purge
+	r := record{Target: o.target, Since: o.since.UTC(), All: p.All, Soft: p.Soft, Client: o.client,
+		Unsent: o.unsent}
 	for _, each := range []struct {
 		from []string
 		to   *[]string
@@ -42,20 +53,18 @@ func encode(target string, since time.Time, p Purge, client bool) []byte {
 const maxRecord = 64 << 20
 
 // decode reads a record. What it returns is as Clean leaves it: a store may hold anything.
-func decode(
-	b []byte,
-) (target string, since time.Time, p Purge, client bool, err error) {
+func decode(b []byte) (o owing, err error) {
 	if len(b) > maxRecord {
-		return "", since, p, false, fmt.Errorf("a record of %d bytes", len(b))
+		return o, fmt.Errorf("a record of %d bytes", len(b))
 	}
 	var r record
 	if err = json.Unmarshal(b, &r); err != nil {
-		return "", since, p, false, err
+		return o, err
 	}
 	if r.Target == "" {
-		return "", since, p, false, errors.New("a record that names no target")
+		return o, errors.New("a record that names no target")
 	}
-	p = Purge{All: r.All, Soft: r.Soft}
+	p := Purge{All: r.All, Soft: r.Soft}
 	for _, each := range []struct {
 		from []string
 		to   *[]string
@@ -63,11 +72,11 @@ func decode(
 		for _, text := range each.from {
 			name, err := url.QueryUnescape(text)
 			if err != nil {
-				return "", since, Purge{}, false, err
+				return o, err
 			}
 			*each.to = append(*each.to, name)
 		}
 	}
 	p, err = p.Clean()
-	return r.Target, r.Since, p, r.Client, err
+	return owing{r.Target, r.Since, p, r.Client, r.Unsent}, err
 }

@@ -13,32 +13,35 @@ func TestRecord(t *testing.T) {
 	since := time.Date(2026, 11, 30, 4, 0, 0, 5, time.UTC)
 	p := Purge{Tags: []string{"a b", "\xff\x00%,", "+"}, URLs: []string{"https://a.example/%2F?q=%2B+1"},
 		Prefixes: []string{"http://a.example/"}, Soft: true}
-	name, at, got, client, err := decode(encode("edge \xff", since, p, true))
-	if err != nil || !strings.HasPrefix(name, "edge ") || !at.Equal(since) || !client ||
-		!reflect.DeepEqual(got, p) {
-		t.Errorf("%q, %v, %+v, %v", name, at, got, err)
+	for _, unsent := range []bool{false, true} {
+		got, err := decode(owing{"edge \xff", since, p, !unsent, unsent}.encode())
+		if err != nil || !strings.HasPrefix(got.target, "edge ") || !got.since.Equal(since) ||
+			got.client == unsent || got.unsent != unsent || !reflect.DeepEqual(got.purge, p) {
+			t.Errorf("%+v, %v", got, err)
+		}
 	}
 }
 
 // FuzzRecord reads what a store holds, which may be anything: what is taken is as Clean leaves it.
 func FuzzRecord(f *testing.F) {
-	f.Add(encode("edge", time.Unix(1, 0), Purge{Tags: []string{"a b"}}, false))
+	f.Add(owing{target: "edge", since: time.Unix(1, 0), purge: Purge{Tags: []string{"a b"}}}.encode())
 	f.Add([]byte(`{"target":"edge","urls":["http%3A%2F%2FA.example"],"all":true}`))
 	f.Add([]byte(`{"target":"edge","tags":["%zz"]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		name, since, p, client, err := decode(b)
+		o, err := decode(b)
 		if err != nil {
 			return
 		}
-		if clean, err := p.Clean(); name == "" || err != nil || !reflect.DeepEqual(clean, p) {
-			t.Errorf("%q became %+v, which is not clean: %v", b, p, err)
+		if clean, err := o.purge.Clean(); o.target == "" || err != nil ||
+			!reflect.DeepEqual(clean, o.purge) {
+			t.Errorf("%q became %+v, which is not clean: %v", b, o.purge, err)
 		}
-		if since.Year() >= 10000 || since.Year() < 0 {
+		if o.since.Year() >= 10000 || o.since.Year() < 0 {
 			return // JSON has no such time
 		}
-		if _, _, again, same, err := decode(encode(name, since, p, client)); err != nil ||
-			!reflect.DeepEqual(again, p) || same != client {
-			t.Errorf("%+v became %+v: %v", p, again, err)
+		if again, err := decode(o.encode()); err != nil || !reflect.DeepEqual(again.purge, o.purge) ||
+			again.client != o.client || again.unsent != o.unsent {
+			t.Errorf("%+v became %+v: %v", o, again, err)
 		}
 	})
 }

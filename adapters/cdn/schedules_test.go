@@ -168,6 +168,14 @@ func schedule(t *testing.T, seed uint64) {
 			w.mu.Lock()
 			w.weather[target] = weather
 			w.mu.Unlock()
+		case 5, 6: // the journal has it only later
+			tag, taken := allTags[w.number(len(allTags))], make(chan struct{})
+			n.asked = append(n.asked, asked{tag, time.Now()})
+			invalidates(t, n.Outbox, taken, tag)
+			if w.number(3) == 0 {
+				invalidates(t, n.Outbox, taken, allTags[w.number(len(allTags))])
+			}
+			time.AfterFunc(w.some(time.Minute), func() { close(taken) })
 		case 2: // a crash
 			n.store.die()
 			nodes[i] = w.start(t)

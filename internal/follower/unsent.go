@@ -19,6 +19,7 @@ type unsent struct {
 	bytes   int    // of their names
 	held    uint64 // how many were ever held
 	taken   taken
+	none    chan struct{}                        // closed when there are none any more; nil when there are none
 	replica atomic.Pointer[invalidation.Replica] // of marks; nil when there are none
 	spool   *spool.Spool                         // has marks, too; or nil
 }
@@ -41,12 +42,21 @@ func (u *unsent) covers(e *store.Entry) invalidation.Coverage {
 // Owes reports whether marks are held that the journal did not take.
 func (f *Follower) Owes() bool { return f.unsent.replica.Load() != nil }
 
+// Sent returns a channel that is closed when the journal has taken all marks that are held; nil: none
+// are held. Marks that are held later, before that, are among them.
+func (f *Follower) Sent() <-chan struct{} {
+	f.unsent.mu.Lock()
+	defer f.unsent.mu.Unlock()
+	return f.unsent.none
+}
+
 func (u *unsent) hold(marks []store.Mark) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	replica := u.replica.Load()
 	if replica == nil {
 		u.marks, replica = make(map[store.Mark]bool), invalidation.NewReplica(0)
+		u.none = make(chan struct{})
 	}
 	for _, m := range marks {
 		u.add(m, replica)
@@ -104,6 +114,10 @@ func (u *unsent) sent(held uint64) bool {
 	}
 	u.marks, u.bytes = nil, 0
 	u.replica.Store(nil)
+	if u.none != nil {
+		close(u.none)
+		u.none = nil
+	}
 	if u.spool != nil {
 		u.spool.Clear() // with mu held: what is held next is spooled after it
 	}
