@@ -32,10 +32,32 @@ func newHashedMarks(maxSlots int) *hashedMarks {
 // covers returns what the marks on the name with this hash mean for what was filled at the number
 // fill.
 func (h *hashedMarks) covers(hash, fill uint64) Coverage {
-	key := hardKey(hash)
-	c := h.table.Load().covers(key, fill)
-	if folded := h.folded.Load(); folded != nil {
-		c = max(c, newer(folded.newest(key), 0, fill))
+	look, key := h.look(), hardKey(hash)
+	if look.lacks(key) {
+		return CoverageNone
+	}
+	return look.covers(key, fill)
+}
+
+// hashedLook is hashedMarks as they are at one moment, for questions about several names. The slots
+// come first: see hashedMarks.folded.
+type hashedLook struct {
+	slots  []hashSlot
+	folded *foldedMarks
+}
+
+func (h *hashedMarks) look() hashedLook { return hashedLook{h.table.Load().slots, h.folded.Load()} }
+
+// lacks reports, of most names on which there are no marks, that there are none, by their hard key.
+// It is small enough for the compiler to put it in line.
+func (l hashedLook) lacks(key uint64) bool {
+	return l.slots[key>>2&uint64(len(l.slots)-1)].key.Load() == 0 && l.folded == nil
+}
+
+func (l hashedLook) covers(key, fill uint64) Coverage {
+	c := coversIn(l.slots, key, fill)
+	if l.folded != nil {
+		c = max(c, newer(l.folded.newest(key), 0, fill))
 	}
 	return c
 }

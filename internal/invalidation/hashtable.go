@@ -49,13 +49,13 @@ func (t *hashTable) note(key, number uint64) {
 	}
 }
 
-// covers returns what the marks on a name, by their hard key, mean for what was filled at the
-// number fill.
-func (t *hashTable) covers(key, fill uint64) Coverage {
-	last := uint64(len(t.slots) - 1)
+// coversIn returns what the marks on a name, by their hard key, mean for what was filled at the
+// number fill. The slots are those of a table.
+func coversIn(slots []hashSlot, key, fill uint64) Coverage {
+	last := uint64(len(slots) - 1)
 	var hard, soft uint64
 	for i := key >> 2; ; i++ {
-		s := &t.slots[i&last]
+		s := &slots[i&last]
 		found := s.key.Load()
 		switch {
 		case found == 0:

@@ -89,9 +89,14 @@ func (r *Replica) Covers(e *store.Entry) Coverage {
 func (r *Replica) covers(uri string, tags []string, fill uint64) Coverage {
 	c := CoverageNone
 	if names := r.names.Load(); names != nil && names.newest.Load() > fill {
-		c = names.covers(r.hash(store.MarkKey, uri), fill)
+		look := names.look()
+		if key := hardKey(r.hash(store.MarkKey, uri)); !look.lacks(key) {
+			c = look.covers(key, fill)
+		}
 		for _, tag := range tags {
-			c = max(c, names.covers(r.hash(store.MarkTag, tag), fill))
+			if key := hardKey(r.hash(store.MarkTag, tag)); !look.lacks(key) {
+				c = max(c, look.covers(key, fill))
+			}
 		}
 	}
 	if prefixes := r.prefixes.Load(); prefixes != nil && prefixes.marks.newest.Load() > fill {
