@@ -100,9 +100,16 @@ func (l *lane) overdue(now time.Time) (wait time.Duration) {
 			continue
 		}
 		i.early = time.Time{}
+		if c := i.copied; c != nil && !c.picked && c.by == nil {
+			if l.open(c, now) {
+				c.last = now
+			}
+			continue
+		}
 		c := &item{number: l.out.number(now), purge: i.purge, text: i.text, since: now, last: now,
 			set: make(chan struct{}), ready: true, kept: true, client: i.client}
 		close(c.set)
+		i.copied = c
 		l.queue = append(l.queue, c)
 		l.enter(c)
 	}

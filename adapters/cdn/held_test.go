@@ -101,6 +101,24 @@ func TestHeldForTooLong(t *testing.T) {
 	}
 }
 
+// What is asked for again and again while the journal is away is sent once in a second or two.
+func TestHeldAgainAndAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		edge := &fakeTarget{name: "edge"}
+		b, taken := open(t, cdn.Options{Targets: []cdn.Target{edge}, MaxHeld: -1}), make(chan struct{})
+		for range 1000 {
+			invalidates(t, b, taken, "a")
+			time.Sleep(10 * time.Millisecond)
+		}
+		if n := len(edge.taken); n < 4 || n > 11 {
+			t.Errorf("sent %d times in 10 s, want once in one to two seconds", n)
+		}
+		if got := owes(t, b); !strings.HasPrefix(got, "2 ") && !strings.HasPrefix(got, "1 ") {
+			t.Errorf("owed: %s", got)
+		}
+	})
+}
+
 // What is held is kept as all that is owed. Who takes it over, or is begun next, holds it again: the
 // process that sends the journal what was spooled may not have begun.
 func TestHeldAcrossARestart(t *testing.T) {

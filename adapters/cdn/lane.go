@@ -57,7 +57,8 @@ type item struct {
 	after       time.Time     // not before
 
 	waits  []<-chan struct{} // closed when the journal has taken the invalidation; nil: it has
-	early  time.Time         // of one that waits: when it is sent all the same; 0: it was
+	early  time.Time         // of one that waits: when a copy of it is sent all the same; 0: it was
+	copied *item             // the last copy
 	unsent bool              // its record says that it waits
 }
 
