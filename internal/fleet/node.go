@@ -79,11 +79,18 @@ func newNode(name string, s *server, d *database, seed uint64, log slog.Handler)
 			Policy:  func(*http.Request) *policy.Policy { return everyPage }})
 	var mu sync.Mutex
 	n.app = n.cache.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == composed {
+			part := httptest.NewRecorder()
+			n.app.ServeHTTP(part, httptest.NewRequestWithContext(r.Context(), "GET",
+				pageURL(composed+partOf), nil))
+			w.Write(part.Body.Bytes())
+			return
+		}
 		mu.Lock()
 		before, after := latency(dice), latency(dice)
 		mu.Unlock()
 		time.Sleep(before)
-		version := d.read(r.URL.Path)
+		version := d.read(strings.TrimSuffix(r.URL.Path, partOf))
 		time.Sleep(after)
 		fmt.Fprint(w, version)
 	}))
@@ -97,6 +104,20 @@ func latency(dice *rand.Rand) time.Duration {
 		d += time.Duration(dice.Int64N(int64(400 * time.Millisecond)))
 	}
 	return d
+}
+
+// composed is the key of a page that is made of a part, which is a page of its own below it.
+const (
+	composed = "/c"
+	partOf   = "/part"
+)
+
+// invalidate invalidates a page, and its part with it.
+func (n *node) invalidate(ctx context.Context, key string) (middleware.Receipt, error) {
+	if key == composed {
+		return n.cache.InvalidatePrefix(ctx, pageURL(key))
+	}
+	return n.cache.InvalidateURL(ctx, pageURL(key))
 }
 
 func pageURL(key string) string { return "http://a.example" + key }

@@ -77,6 +77,11 @@ func newPlan(seed uint64) plan {
 		add(step{at: at(), do: verbs[dice.IntN(len(verbs))], node: dice.IntN(p.nodes), key: key(),
 			client: 1 + dice.IntN(2)})
 	}
+	if slices.Contains(keys, composed) {
+		for range dice.IntN(30) {
+			add(step{at: at(), do: "purge", node: dice.IntN(p.nodes), key: composed})
+		}
+	}
 	for range dice.IntN(8) {
 		one := step{at: fault(), do: "link", node: dice.IntN(p.nodes), way: way(1 + dice.IntN(5))}
 		add(one)

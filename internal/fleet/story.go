@@ -159,10 +159,19 @@ func (s *story) change(n *node, step step) {
 	}
 	w := write{key: step.key, node: n, began: s.now()}
 	ctx := context.Background()
+	if step.do == "purge" { // which changes nothing: the page is made anew, of the part that there is
+		n.cache.InvalidateURL(ctx, pageURL(step.key))
+		s.get(n, step.key, 0, false)
+		return
+	}
 	switch step.do {
 	case "post":
-		handler := n.cache.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		part := error(nil)
+		handler := n.cache.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			w.version = s.database.change(step.key)
+			if step.key == composed { // a POST covers the URL that it is for
+				_, part = n.invalidate(r.Context(), step.key)
+			}
 		}))
 		r := httptest.NewRequestWithContext(context.WithValue(ctx, receiptOf{}, &w.number), "POST",
 			pageURL(step.key), nil)
@@ -171,11 +180,14 @@ func (s *story) change(n *node, step step) {
 		}
 		answer := httptest.NewRecorder()
 		handler.ServeHTTP(answer, r)
+		if part != nil {
+			w.number = 0
+		}
 		w.client = step.client
 		s.shown(w.client, answer.Header().Get("Set-Cookie"))
 	default:
 		w.version = s.database.change(step.key)
-		receipt, err := n.cache.InvalidateURL(ctx, pageURL(step.key))
+		receipt, err := n.invalidate(ctx, step.key)
 		if step.do == "change by tag" {
 			receipt, err = n.cache.InvalidateTag(ctx, "pages")
 		} else if step.do == "change by prefix" {
