@@ -84,6 +84,9 @@ func New(o Options) (*Target, error) {
 	t.urls = call.NewRate(12_000, time.Minute, 10_000)
 	t.codes = call.NewRate(30, time.Minute, 300)
 	t.client = call.New(t.name, o.Client, o.Timeout, o.ClientSecret, o.AccessToken, o.ClientToken)
+	t.client = t.client.Advising("check that Options.Host, ClientToken, ClientSecret and " +
+		"AccessToken are of one section of .edgerc, that this client may write to the API \"CCU " +
+		"APIs\", and that this machine's clock is right")
 	return t, nil
 }
 

@@ -142,7 +142,8 @@ func TestRate(t *testing.T) {
 }
 
 func TestFailures(t *testing.T) {
-	failtest.Run(t, target, cdn.Purge{URLs: []string{"http://a.example/"}}, secrets...)
+	failtest.Run(t, target, cdn.Purge{URLs: []string{"http://a.example/"}},
+		[]string{"Options.Host", "ClientToken", "ClientSecret", "AccessToken"}, secrets...)
 	f := newFakeAkamai(t)
 	f.lies = true
 	err := target(t, f.URL, f.Client(), 0).Purge(t.Context(), cdn.Purge{Tags: []string{"a"}})

@@ -100,7 +100,9 @@ func New(o Options) (*Target, error) {
 	t := &Target{o: o, limits: plans[o.Plan]}
 	t.calls = call.NewRate(t.limits.calls, t.limits.per, t.limits.burst)
 	t.urls = call.NewRate(t.limits.urls, time.Second, int(t.limits.urls))
-	t.client = call.New(t.Name(), o.Client, o.Timeout, o.Token)
+	t.client = call.New(t.Name(), o.Client, o.Timeout, o.Token).Advising("check that " +
+		"Options.Token is an API token (no global API key) that has not expired and has the " +
+		"permission Cache Purge for the zone, and that Options.Zone is the zone's ID, not its name")
 	return t, nil
 }
 

@@ -163,7 +163,8 @@ func TestRate(t *testing.T) {
 }
 
 func TestFailures(t *testing.T) {
-	failtest.Run(t, target, cdn.Purge{Prefixes: []string{"http://a.example/"}}, token)
+	failtest.Run(t, target, cdn.Purge{Prefixes: []string{"http://a.example/"}},
+		[]string{"Options.Token", "Options.Zone"}, token)
 	f := newFakeCloudflare(t)
 	f.lies = true
 	err := target(t, f.URL, nil, 0).Purge(t.Context(), cdn.Purge{Tags: []string{"a"}})

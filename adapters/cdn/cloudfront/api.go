@@ -79,7 +79,7 @@ func (t *Target) call(
 	}
 	a, err := client.Send(r)
 	if err != nil {
-		return nil, tooMany(err, a)
+		return nil, coded(client, r, a, err)
 	}
 	var made invalidation
 	if err := xml.Unmarshal(a.Body, &made); err != nil || made.ID == "" || made.Status == "" {
@@ -89,9 +89,10 @@ func (t *Target) call(
 	return &made, nil
 }
 
-// tooMany returns err as one that a later call need not meet, if CloudFront has too much to do: it
-// says so by 400, and not when to try again.
-func tooMany(err error, a *call.Answer) error {
+// coded returns the error of an answer by its code, where that says more than the status.
+// CloudFront says by 400 that it has too much to do, and not when to try again, and that
+// credentials have expired.
+func coded(client *call.Client, r *http.Request, a *call.Answer, err error) error {
 	e, ok := errors.AsType[*cdn.Error](err)
 	if !ok || a == nil {
 		return err
@@ -107,7 +108,9 @@ func tooMany(err error, a *call.Answer) error {
 		"PriorRequestNotComplete":
 		e.Kind = cdn.KindTemporary
 	case "ExpiredToken", "RequestExpired", "InvalidClientTokenId", "SignatureDoesNotMatch":
-		e.Kind = cdn.KindAuthentication
+		if e.Kind != cdn.KindAuthentication { // which has the advice already
+			return client.Refused(cdn.KindAuthentication, r, a)
+		}
 	}
 	return err
 }

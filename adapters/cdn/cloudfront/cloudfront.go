@@ -85,7 +85,10 @@ func New(o Options) (*Target, error) {
 		return nil, err
 	}
 	t := &Target{o: o}
-	t.client = call.New(t.Name(), o.Client, o.Timeout)
+	t.client = call.New(t.Name(), o.Client, o.Timeout).Advising("check that Options.Credentials " +
+		"have not expired and allow cloudfront:CreateInvalidation (with Options.Confirm " +
+		"GetInvalidation as well) for the distribution of Options.Distribution, and that this " +
+		"machine's clock is right")
 	return t, nil
 }
 

@@ -232,7 +232,9 @@ func TestConfirm(t *testing.T) {
 }
 
 func TestFailures(t *testing.T) {
-	failtest.Run(t, target, cdn.Purge{URLs: []string{"http://a.example/"}}, secret, session)
+	options := []string{"Options.Credentials", "Options.Distribution"}
+	failtest.Run(t, target, cdn.Purge{URLs: []string{"http://a.example/"}},
+		options, secret, session)
 	none := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 		return aws.Credentials{}, errors.New("no such profile")
 	})
@@ -245,6 +247,7 @@ func TestFailures(t *testing.T) {
 	if e, ok := errors.AsType[*cdn.Error](err); !ok || e.Kind != cdn.KindAuthentication {
 		t.Errorf("%v", err)
 	}
+	failtest.Named(t, err, options...)
 	f := newFakeCloudFront(t)
 	v, _ = cloudfront.New(cloudfront.Options{Distribution: "E123", Address: f.URL,
 		Credentials: cloudfront.Keys("AKID", "other", session)})
@@ -252,6 +255,16 @@ func TestFailures(t *testing.T) {
 	if e, ok := errors.AsType[*cdn.Error](err); !ok || e.Kind != cdn.KindAuthentication {
 		t.Errorf("another's key: %v", err)
 	}
+	failtest.Named(t, err, options...)
+	expired := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "<ErrorResponse><Error><Code>ExpiredToken</Code></Error></ErrorResponse>", 400)
+	}))
+	defer expired.Close()
+	err = target(t, expired.URL, nil, 0).Purge(t.Context(), cdn.Purge{All: true})
+	if e, ok := errors.AsType[*cdn.Error](err); !ok || e.Kind != cdn.KindAuthentication || e.Status != 400 {
+		t.Errorf("expired credentials: %v", err)
+	}
+	failtest.Named(t, err, options...)
 }
 
 func TestBadInput(t *testing.T) {

@@ -63,7 +63,9 @@ func New(o Options) (*Target, error) {
 		return nil, err
 	}
 	t := &Target{o: o}
-	t.client = call.New(t.Name(), o.Client, o.Timeout, o.Token)
+	t.client = call.New(t.Name(), o.Client, o.Timeout, o.Token).Advising("check that " +
+		"Options.Token is a token of Fastly's that has not expired, may purge_select (and " +
+		"purge_all, for prefixes and everything), and has access to the service of Options.Service")
 	return t, nil
 }
 

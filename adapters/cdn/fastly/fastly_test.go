@@ -124,8 +124,9 @@ func TestRate(t *testing.T) {
 }
 
 func TestFailures(t *testing.T) {
-	failtest.Run(t, target, cdn.Purge{Tags: []string{"a"}}, token)
-	failtest.Run(t, target, cdn.Purge{URLs: []string{"http://a.example/"}}, token)
+	options := []string{"Options.Token", "Options.Service"}
+	failtest.Run(t, target, cdn.Purge{Tags: []string{"a"}}, options, token)
+	failtest.Run(t, target, cdn.Purge{URLs: []string{"http://a.example/"}}, options, token)
 	f := newFakeFastly(t)
 	f.lies = true
 	for _, p := range []cdn.Purge{{All: true}, {Tags: []string{"a"}}, {URLs: []string{"http://a.example/"}}} {

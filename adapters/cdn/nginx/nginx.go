@@ -109,7 +109,9 @@ func New(o Options) (*Target, error) {
 			t.o.Variants = []http.Header{{}}
 		}
 	}
-	t.client = call.New(t.name, o.Client, o.Timeout, o.Secret)
+	t.client = call.New(t.name, o.Client, o.Timeout, o.Secret).Advising("check that nginx and " +
+		"the app let this machine have the page without a login; what needs one is not for " +
+		"nginx to cache")
 	return t, nil
 }
 
@@ -166,8 +168,9 @@ func (t *Target) refresh(ctx context.Context, rest string) error {
 		}
 		if status := fresh.Header.Get("X-Cache-Status"); status != "BYPASS" {
 			return t.client.Fail(cdn.KindPermanent, fresh, fmt.Sprintf("the answer has the "+
-				"X-Cache-Status %.20q, where BYPASS would say that nginx has asked the app: see "+
-				"the configuration in the package's documentation", status))
+				"X-Cache-Status %.20q, where BYPASS would say that nginx has asked the app: check "+
+				"that Options.Secret is what nginx's map compares with Purge-Key, and see the "+
+				"configuration in the package's documentation", status))
 		}
 		served, err := t.get(ctx, host, target, h)
 		if err != nil {

@@ -104,9 +104,9 @@ func TestFailures(t *testing.T) {
 	}{
 		"the secret is unknown": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-Cache-Status", "HIT")
-		}, 0, cdn.KindPermanent, `X-Cache-Status "HIT"`},
+		}, 0, cdn.KindPermanent, "check that Options.Secret"},
 		"no configuration": {status(200), 0, cdn.KindPermanent, `X-Cache-Status ""`},
-		"forbidden":        {status(403), 0, cdn.KindAuthentication, "403"},
+		"forbidden":        {status(403), 0, cdn.KindAuthentication, "without a login"},
 		"no app":           {status(502), 0, cdn.KindTemporary, "502"},
 		"too many": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", "7")

@@ -119,8 +119,18 @@ func New(o Options) (*Target, error) {
 	}
 	_, host, _ := strings.Cut(o.Address, "://")
 	t := &Target{o: o, name: "varnish:" + host}
-	t.client = call.New(t.name, o.Client, o.Timeout, o.Secret)
+	t.client = call.New(t.name, o.Client, o.Timeout, o.Secret).Advising(advice(o.Secret))
 	return t, nil
+}
+
+// advice says what to check when the server refuses a purge.
+func advice(secret string) string {
+	if secret == "" {
+		return "Options.Secret is empty, so that no Purge-Key is sent: write there what the " +
+			"server's VCL compares with Purge-Key, and check that its acl has this machine's address"
+	}
+	return "check that Options.Secret is what the server's VCL compares with Purge-Key, and that " +
+		"its acl has this machine's address"
 }
 
 // Name implements [cdn.Target]: "varnish:" and the host of the address.

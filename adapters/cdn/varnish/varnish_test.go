@@ -200,7 +200,7 @@ func TestFailures(t *testing.T) {
 		kind   cdn.Kind
 		says   string
 	}{
-		"forbidden":  {status(403, "Forbidden"), cdn.KindAuthentication, "status 403"},
+		"forbidden":  {status(403, "Forbidden"), cdn.KindAuthentication, "check that Options.Secret"},
 		"broken":     {status(500, "Guru Meditation"), cdn.KindTemporary, "status 500"},
 		"a bad ban":  {status(400, "No Ban"), cdn.KindPermanent, "status 400"},
 		"a redirect": {status(302, "Found"), cdn.KindPermanent, "status 302"},

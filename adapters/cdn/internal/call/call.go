@@ -28,6 +28,7 @@ type Client struct {
 	name    string
 	http    http.Client
 	timeout time.Duration
+	advice  string // of errors of authentication
 	secrets []string
 }
 
@@ -46,6 +47,14 @@ func New(name string, client *http.Client, timeout time.Duration, secrets ...str
 		c.timeout = DefaultTimeout
 	}
 	return c
+}
+
+// Advising returns a client whose errors of authentication end in advice: the options to check, and
+// what to compare them with.
+func (c *Client) Advising(advice string) *Client {
+	other := *c
+	other.advice = advice
+	return &other
 }
 
 // Hiding returns a client that hides more secrets.
@@ -100,11 +109,16 @@ func (c *Client) Send(r *http.Request) (*Answer, error) {
 	a.Body, err = io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	switch {
 	case res.StatusCode/100 != 2:
-		return a, c.Fail(kindOf(res.StatusCode), a, r.Method+" was answered: "+c.excerpt(a.Body))
+		return a, c.Refused(kindOf(res.StatusCode), r, a)
 	case err != nil:
 		return a, c.Fail(cdn.KindTemporary, a, "the answer is cut off: "+c.clean(err))
 	}
 	return a, nil
+}
+
+// Refused returns the error of an answer that says that the target did not do what r asked.
+func (c *Client) Refused(kind cdn.Kind, r *http.Request, a *Answer) *cdn.Error {
+	return c.Fail(kind, a, r.Method+" was answered: "+c.excerpt(a.Body))
 }
 
 func kindOf(status int) cdn.Kind {
@@ -120,6 +134,9 @@ func kindOf(status int) cdn.Kind {
 
 // Fail returns an error of the target's. The answer may be nil.
 func (c *Client) Fail(kind cdn.Kind, a *Answer, text string) *cdn.Error {
+	if kind == cdn.KindAuthentication && c.advice != "" {
+		text += ": " + c.advice
+	}
 	e := &cdn.Error{Target: c.name, Kind: kind, Err: errors.New(text)}
 	if a != nil {
 		e.Status, e.RetryAfter = a.Status, cdn.RetryAfter(a.Header, time.Now())

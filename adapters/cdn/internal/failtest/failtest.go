@@ -19,8 +19,9 @@ import (
 type Make func(t *testing.T, address string, client *http.Client, timeout time.Duration) cdn.Target
 
 // Run has the API fail, and looks whether the target says what is to be said of each failure: what
-// kind it is, when to try again, that all of p is left, and none of the secrets.
-func Run(t *testing.T, target Make, p cdn.Purge, secrets ...string) {
+// kind it is, when to try again, that all of p is left, and none of the secrets. options are those
+// that hold the credentials: an error of authentication names each.
+func Run(t *testing.T, target Make, p cdn.Purge, options []string, secrets ...string) {
 	status := func(status int, fields ...string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			for i := 0; i < len(fields); i += 2 {
@@ -75,6 +76,7 @@ func Run(t *testing.T, target Make, p cdn.Purge, secrets ...string) {
 		case calls != 1:
 			t.Errorf("%s: %d calls", name, calls)
 		}
+		Named(t, err, options...)
 		tells(t, name, err, secrets)
 	}
 
@@ -105,6 +107,19 @@ func temporary(t *testing.T, name string, err error, secrets []string) {
 		t.Errorf("%s: %v; want a temporary error", name, err)
 	}
 	tells(t, name, err, secrets)
+}
+
+// Named reports an error of authentication that does not name the options to check, and another
+// that names one.
+func Named(t *testing.T, err error, options ...string) {
+	t.Helper()
+	e, ok := errors.AsType[*cdn.Error](err)
+	names := ok && e.Kind == cdn.KindAuthentication
+	for _, option := range options {
+		if strings.Contains(err.Error(), option) != names {
+			t.Errorf("%v: names %s: %t, want %t", err, option, !names, names)
+		}
+	}
 }
 
 // tells reports an error that has a secret, or the beginning of one.
