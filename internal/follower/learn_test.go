@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/freshet-go/freshet/internal/invalidation"
@@ -171,17 +172,24 @@ func TestAnEntryAboveTheHead(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 			return nil
 		})
-		var all sync.WaitGroup
-		for range 10 {
-			all.Go(func() {
-				if !w.Reach(13) || w.Reach(14) {
-					t.Errorf("13 is %t, and 14 unknown", w.Knows(13))
-				}
-			})
+		for _, ask := range []struct {
+			number uint64
+			known  bool
+		}{{13, true}, {14, false}} {
+			w.reaching <- struct{}{} // so that all have come before one asks
+			var all sync.WaitGroup
+			for range 10 {
+				all.Go(func() {
+					if w.Reach(ask.number) != ask.known {
+						t.Errorf("%d is known: %t, want %t", ask.number, !ask.known, ask.known)
+					}
+				})
+			}
+			synctest.Wait()
+			<-w.reaching
+			all.Wait()
 		}
-		all.Wait()
-		// one found 13, and one for all 14 came after that
-		w.asked(t, 0, 0, 500, 600)
+		w.asked(t, 0, 0, 500, 600) // once for 13, and once for 14
 	})
 }
 
