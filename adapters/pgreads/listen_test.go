@@ -1,8 +1,10 @@
 package pgreads
 
 import (
+	"bytes"
 	"context"
 	"io"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -99,6 +101,28 @@ func TestCatalogThatChanges(t *testing.T) {
 	}
 	run(t, url, "ALTER TABLE first ADD b int DEFAULT 7")
 	goes("/renamed", `NOTIFY freshet_changes, '{"reload": true}'`)
+}
+
+// A tracer without Listen says once that changes reach no page, and what to call: not at the first
+// statements, which may come before the app has begun to listen.
+func TestListenThatIsNeverCalled(t *testing.T) {
+	for _, c := range []struct {
+		waits time.Duration
+		lines int
+	}{{time.Hour, 0}, {1, 1}} {
+		var log bytes.Buffer
+		a := newDeafApp(t, shopDatabase(t), Options{Log: slog.New(slog.NewTextHandler(&log, nil)),
+			checkEvery: c.waits, Name: "shop"})
+		a.page("/", "SELECT 1")
+		for range 5 {
+			a.get("/")
+			a.cache.InvalidateURL(t.Context(), "http://example.com/")
+		}
+		if n := strings.Count(log.String(), "\n"); n != c.lines || a.runs.Load() != 5 ||
+			n > 0 && !strings.Contains(log.String(), "go tracer.Listen(ctx, cache)") {
+			t.Errorf("after %v and %d runs the log has %d lines: %s", c.waits, a.runs.Load(), n, &log)
+		}
+	}
 }
 
 // What comes to the channel and is no word of the trigger's means that anything may have changed.

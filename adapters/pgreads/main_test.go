@@ -115,12 +115,27 @@ type app struct {
 // newApp returns an app on a database, which it listens to by direct.
 func newApp(t testing.TB, url, direct string, o Options) *app {
 	t.Helper()
+	o.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
+	o.Direct = parseConfig(t, direct)
+	a := newDeafApp(t, url, o)
+	ctx, cancel := context.WithCancel(context.Background())
+	var listening sync.WaitGroup
+	listening.Go(func() { a.tracer.Listen(ctx, a.cache) })
+	t.Cleanup(func() {
+		cancel()
+		listening.Wait()
+	})
+	eventually(t, "the tracer listens", a.tracer.touch.Load)
+	return a
+}
+
+// newDeafApp returns an app on a database, which it does not listen to.
+func newDeafApp(t testing.TB, url string, o Options) *app {
+	t.Helper()
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
-	o.Direct = parseConfig(t, direct)
 	a := &app{t: t, tracer: New(config.ConnConfig, o),
 		pages: make(map[string]func(context.Context, io.Writer))}
 	if a.pool, err = pgxpool.NewWithConfig(t.Context(), config); err != nil {
@@ -132,14 +147,6 @@ func newApp(t testing.TB, url, direct string, o Options) *app {
 	a.cache = middleware.New(s, middleware.Options{Log: discard})
 	t.Cleanup(func() { a.cache.Shutdown(context.Background()) })
 	a.Handler = a.cache.With(policy.Policy{TTL: time.Hour})(http.HandlerFunc(a.serve))
-	ctx, cancel := context.WithCancel(context.Background())
-	var listening sync.WaitGroup
-	listening.Go(func() { a.tracer.Listen(ctx, a.cache) })
-	t.Cleanup(func() {
-		cancel()
-		listening.Wait()
-	})
-	eventually(t, "the tracer listens", a.tracer.touch.Load)
 	return a
 }
 

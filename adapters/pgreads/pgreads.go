@@ -10,6 +10,9 @@
 //	pool, err := pgxpool.NewWithConfig(ctx, config)
 //	go tracer.Listen(ctx, cache)
 //
+// A Tracer that notes what is read, and whose Listen has not been called 15 seconds after New, says
+// so once in Options.Log: no change reaches its pages.
+//
 // Pass r.Context() to the pool's methods. A query of one table by its primary key is noted by row;
 // any other by its tables; and what cannot be read for sure depends on each change that is
 // announced. A page may be made unusable too often, and not too seldom: docs/dependencies.md has
@@ -64,6 +67,8 @@ type Tracer struct {
 	listening atomic.Bool             // Listen has been called
 	touch     atomic.Bool             // ... and hears the database
 	warned    sync.Map                // names of tables
+	deaf      sync.Once               // says that Listen has not been called
+	begun     time.Time
 }
 
 var (
@@ -77,7 +82,7 @@ var (
 // nothing.
 func New(config *pgx.ConnConfig, o Options) *Tracer {
 	o.checkEvery, o.answerIn = cmp.Or(o.checkEvery, checkEvery), cmp.Or(o.answerIn, answerIn)
-	t := &Tracer{options: o, name: o.Name, log: o.Log}
+	t := &Tracer{options: o, name: o.Name, log: o.Log, begun: time.Now()}
 	direct := config
 	if o.Direct != nil {
 		direct = o.Direct
@@ -170,7 +175,10 @@ func (t *Tracer) note(
 	ctx context.Context, said *middleware.Response, conn *pgx.Conn, sql string, args []any,
 ) {
 	said.Tag(policy.DatabaseTag(t.name))
-	if t.listening.Load() && !t.touch.Load() {
+	switch {
+	case !t.listening.Load():
+		t.warnDeaf()
+	case !t.touch.Load():
 		said.NoStore() // its changes would go unheard
 	}
 	names, _ := conn.PgConn().CustomData()[prepared].(map[string]string)
@@ -221,6 +229,18 @@ func rewritten(
 		}
 	}
 	return sql, nil, true
+}
+
+// warnDeaf says once that Listen has not been called, when an app has had the time to.
+func (t *Tracer) warnDeaf() {
+	if time.Since(t.begun) < t.options.checkEvery {
+		return
+	}
+	t.deaf.Do(func() {
+		t.log.Warn("freshet: pages read from the database through a Tracer whose Listen has not been "+
+			"called: no change there reaches them, and they are stored until their lifetime ends: "+
+			"call go tracer.Listen(ctx, cache) in each process", "database", t.name)
+	})
 }
 
 // warn tells once of each table that nothing announces the changes of.
