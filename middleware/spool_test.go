@@ -124,6 +124,32 @@ func TestShutdownLeavesTheSpool(t *testing.T) {
 	}
 }
 
+// namedJournal is one that takes nothing, and has a name.
+type namedJournal struct{ *lostJournal }
+
+func (namedJournal) JournalName() string { return "redis://one/0" }
+
+// What is spooled has the name of its journal, so that two journals in one folder are told apart.
+func TestSpooledForAJournal(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "spool")
+	pages := memstore.New(64 << 20)
+	defer pages.Close()
+	j := namedJournal{&lostJournal{Journal: memjournal.New()}}
+	j.away.Store(true)
+	c := newCacheOn(t, pages, middleware.Options{Journal: j, SpoolFolder: folder})
+	if _, err := c.InvalidateTag(t.Context(), "pages"); !errors.Is(err, middleware.ErrUnsent) {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(folder + "/*")
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	if content, err := os.ReadFile(files[0]); !strings.Contains(string(content), "redis://one/0") {
+		t.Errorf("the spool has %q, %v", content, err)
+	}
+	j.away.Store(false)
+}
+
 // A folder that will not do is an error at the start, and none where nothing is ever spooled.
 func TestASpoolFolderThatWillNotDo(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")

@@ -56,7 +56,11 @@ func (c *Cache) openSpool(journal store.Journal) *spool.Spool {
 	if folder == "" || journal == nil || c.options.ReadOnly {
 		return nil
 	}
-	s, err := spool.Open(folder)
+	name := ""
+	if n, ok := store.As[store.NamedJournal](journal); ok {
+		name = n.JournalName()
+	}
+	s, err := spool.Open(folder, name)
 	if err != nil {
 		panic("freshet: New: Options.SpoolFolder: " + err.Error())
 	}

@@ -86,6 +86,13 @@ type Numbered struct {
 	After uint64
 }
 
+// NamedJournal is the ability of a [Journal] to say which one it is. As finds it.
+type NamedJournal interface {
+	// JournalName returns a name without credentials, of at most 1 KiB: another than that of every
+	// other journal, and always the same for one that is reached by the same address and prefix.
+	JournalName() string
+}
+
 // Journal numbers invalidations and lets nodes follow them. It is safe for concurrent use.
 //
 // A fill notes the journal's number (the head that its node knows of) when the handler begins, and

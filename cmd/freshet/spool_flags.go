@@ -49,7 +49,7 @@ func (f *spoolFlags) open() error {
 	if f.folder == "" {
 		return nil
 	}
-	if _, err := spool.Open(f.folder); err != nil {
+	if _, err := spool.Open(f.folder, ""); err != nil {
 		return fmt.Errorf("--spool: %w", err)
 	}
 	return nil

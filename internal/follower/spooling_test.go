@@ -22,7 +22,7 @@ import (
 // killed would, if its journal fails then.
 func spooling(t *testing.T, j store.Journal, folder string, log slog.Handler) (*Follower, func()) {
 	t.Helper()
-	s, err := spool.Open(folder)
+	s, err := spool.Open(folder, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func TestTheSpoolFails(t *testing.T) {
 		synctest.Wait()
 		w.logs(t, "out of touch", "cannot be written to the disk", "the disk has taken")
 		end()
-		next, err := spool.Open(folder)
+		next, err := spool.Open(folder, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -180,7 +180,7 @@ func TestSpooledWhileOthersAreSent(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
 		end()
-		next, err := spool.Open(folder)
+		next, err := spool.Open(folder, "")
 		if err != nil {
 			t.Fatal(err)
 		}

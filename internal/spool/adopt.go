@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -16,13 +17,14 @@ const (
 	// marks to its own.
 	maxAdopted = 64
 	// maxFile is the longest file that is read: more than any of ours has.
-	maxFile = 2*maxBytes + maxMarks*(recordHeader+markHeader)
+	maxFile = 2*maxBytes + (1+maxMarks)*(recordHeader+markHeader) + 1<<10
 )
 
 // Adopt returns the marks that ended processes have left, and takes them over: into this process's
 // file or, where the disk takes nothing, by keeping theirs locked until Clear. A file that cannot
-// be read is an error once; the marks of the others count all the same. One goroutine at a time
-// calls Adopt.
+// be read is an error once; the marks of the others count all the same. A file of another journal
+// is an error once, too: its marks are returned, since that may be this journal by another name,
+// and it stays, since it may not. One goroutine at a time calls Adopt.
 func (s *Spool) Adopt() (marks []store.Mark, err error) {
 	entries, err := os.ReadDir(s.folder)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -33,6 +35,7 @@ func (s *Spool) Adopt() (marks []store.Mark, err error) {
 	s.mu.Unlock()
 	var wrong []error
 	var files []*os.File
+	var others []store.Mark
 	for _, e := range entries {
 		path := filepath.Join(s.folder, e.Name())
 		if !isOurs(e.Name()) || s.isLeft(path) || len(files) >= room {
@@ -47,16 +50,27 @@ func (s *Spool) Adopt() (marks []store.Mark, err error) {
 		if f == nil {
 			continue
 		}
-		files, marks = append(files, f), append(marks, read(f)...)
+		left, journal := read(f)
+		if journal != "" && journal != s.journal {
+			f.Close()
+			s.leave(path)
+			wrong = append(wrong, fmt.Errorf("%s has %d invalidations for the journal %s, and this "+
+				"process has the journal %s: they are sent to this one, and the file stays for "+
+				"the other: give each journal a folder of its own, or remove the file if both are "+
+				"one", path, len(left), journal, cmp.Or(s.journal, "of the app's own")))
+			others = append(others, left...)
+			continue
+		}
+		files, marks = append(files, f), append(marks, left...)
 	}
 	if err := s.Add(marks); err != nil {
 		s.mu.Lock()
 		s.adopted = append(s.adopted, files...)
 		s.mu.Unlock()
-		return marks, errors.Join(append(wrong, err)...)
+		return append(marks, others...), errors.Join(append(wrong, err)...)
 	}
 	s.remove(files...)
-	return marks, errors.Join(wrong...)
+	return append(marks, others...), errors.Join(wrong...)
 }
 
 // openLeft opens and locks the file at path, or returns nil if there is none, or if its process
@@ -84,13 +98,13 @@ func openLeft(path string) (*os.File, error) {
 	return f, nil
 }
 
-// read returns the marks in a file. What cannot be read may be any.
-func read(f *os.File) []store.Mark {
+// read returns the marks in a file, and the name of their journal. What cannot be read may be any.
+func read(f *os.File) (marks []store.Mark, journal string) {
 	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil || len(b) > maxFile {
-		return []store.Mark{everything}
+		return []store.Mark{everything}, journalOf(b)
 	}
-	return parse(b)
+	return parse(b), journalOf(b)
 }
 
 func (s *Spool) isLeft(path string) bool {

@@ -22,7 +22,8 @@ func Check(folder string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
-		return err
+		return fmt.Errorf("%s cannot be a folder: %w: name a path where user %d may make one", folder,
+			err, os.Geteuid())
 	case info.Mode()&fs.ModeSymlink != 0:
 		return fmt.Errorf("%s is a symbolic link: name the folder that it leads to", folder)
 	case !info.IsDir():
@@ -48,7 +49,8 @@ func makeFolder(folder string) error {
 		return nil
 	}
 	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return err
+		return fmt.Errorf("%s cannot be made: %w: name a path where user %d may make a folder, or make "+
+			"it for that user with mode 0700", folder, err, os.Geteuid())
 	}
 	syncFolder(filepath.Dir(folder)) // if it may: not every user can read where its folder is
 	return Check(folder)
@@ -72,7 +74,8 @@ func create(folder string) (*os.File, error) {
 		path := filepath.Join(folder, prefix+hex.EncodeToString(id[:])+suffix)
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL|careful, 0o600)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("no file can be made in %s: %w: user %d must be able to write there",
+				folder, err, os.Geteuid())
 		}
 		busy, err := tryLock(f)
 		if err == nil && !busy && isAt(f, path) {

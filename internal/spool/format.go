@@ -7,8 +7,9 @@ import (
 	"github.com/freshet-go/freshet/store"
 )
 
-// A file begins with 8 bytes: FRSP, the version of the format (1), and three zeros. Records follow,
-// one for each mark. Their numbers are big-endian:
+// A file begins with 8 bytes: FRSP, the version of the format (1), and three zeros. Records follow:
+// one with the name of the journal, if it has one, of the kind 255, and one for each mark. Their
+// numbers are big-endian:
 //
 //	4 bytes  the length of the mark
 //	4 bytes  the CRC32C of those and of the mark
@@ -19,6 +20,10 @@ const (
 	fileHeader   = "FRSP\x01\x00\x00\x00"
 	recordHeader = 8
 	markHeader   = 2
+
+	// journalKind is that of a record with the name of the journal that the marks are for. Who does
+	// not know it takes the file for everything.
+	journalKind store.MarkKind = 255
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -56,7 +61,10 @@ func parse(b []byte) (marks []store.Mark) {
 	if len(b) < len(fileHeader) || string(b[:len(fileHeader)]) != fileHeader {
 		return []store.Mark{everything}
 	}
-	for b = b[len(fileHeader):]; len(b) > 0; {
+	if _, b = cutJournal(b[len(fileHeader):]); len(b) == 0 {
+		return nil
+	}
+	for len(b) > 0 {
 		m, n := parseRecord(b)
 		if n == 0 || m == everything {
 			return append(marks, everything)
@@ -66,18 +74,45 @@ func parse(b []byte) (marks []store.Mark) {
 	return marks
 }
 
-// parseRecord returns the mark at the beginning of b and the length of its record, or 0 if there is
-// no whole one.
-func parseRecord(b []byte) (m store.Mark, n int) {
+// journalOf returns the name of the journal that a file's marks are for, or "" if it has none.
+func journalOf(b []byte) (name string) {
+	if len(b) >= len(fileHeader) {
+		name, _ = cutJournal(b[len(fileHeader):])
+	}
+	return name
+}
+
+// cutJournal returns the name in the record that b begins with, if it has that of a journal, and
+// what follows.
+func cutJournal(b []byte) (name string, rest []byte) {
+	record := cutRecord(b)
+	if record == nil || store.MarkKind(record[recordHeader]) != journalKind {
+		return "", b
+	}
+	return string(record[recordHeader+markHeader:]), b[len(record):]
+}
+
+// cutRecord returns the record that b begins with, or nil if there is no whole one.
+func cutRecord(b []byte) []byte {
 	if len(b) < recordHeader {
-		return m, 0
+		return nil
 	}
 	length := binary.BigEndian.Uint32(b)
 	if length < markHeader || uint64(length) > uint64(len(b)-recordHeader) {
-		return m, 0
+		return nil
 	}
 	record := b[:recordHeader+int(length)]
 	if binary.BigEndian.Uint32(b[4:]) != checksum(record) || record[recordHeader+1] > 1 {
+		return nil
+	}
+	return record
+}
+
+// parseRecord returns the mark at the beginning of b and the length of its record, or 0 if there is
+// no whole one.
+func parseRecord(b []byte) (m store.Mark, n int) {
+	record := cutRecord(b)
+	if record == nil {
 		return m, 0
 	}
 	m = store.Mark{Kind: store.MarkKind(record[recordHeader]), Soft: record[recordHeader+1] == 1,

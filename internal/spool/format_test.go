@@ -17,7 +17,15 @@ var some = []store.Mark{
 
 // file returns the content of a file, and where in it each record ends, the header first.
 func file(marks ...store.Mark) (b []byte, ends []int) {
+	return fileOf("", marks...)
+}
+
+// fileOf is file, for a journal of that name. Its record belongs to the header.
+func fileOf(journal string, marks ...store.Mark) (b []byte, ends []int) {
 	b = []byte(fileHeader)
+	if journal != "" {
+		b = appendRecord(b, store.Mark{Kind: journalKind, Name: journal})
+	}
 	ends = []int{len(b)}
 	for _, m := range marks {
 		b = appendRecord(b, m)
@@ -38,18 +46,23 @@ func TestTheFormatStays(t *testing.T) {
 // Whatever byte a file ends at, the whole records count, and one mark of everything stands for what
 // is torn.
 func TestTornAtEveryByte(t *testing.T) {
-	b, ends := file(some...)
-	for n := range len(b) + 1 {
-		whole := 0
-		for whole < len(ends) && ends[whole] <= n {
-			whole++
-		}
-		want := slices.Clone(some[:max(whole-1, 0)])
-		if n > 0 && !slices.Contains(ends, n) {
-			want = append(want, everything)
-		}
-		if got := parse(b[:n]); !slices.Equal(got, want) {
-			t.Errorf("of the first %d bytes %v, want %v", n, got, want)
+	for _, journal := range []string{"", "redis://a/0"} {
+		b, ends := fileOf(journal, some...)
+		for n := range len(b) + 1 {
+			whole := 0
+			for whole < len(ends) && ends[whole] <= n {
+				whole++
+			}
+			want := slices.Clone(some[:max(whole-1, 0)])
+			if n > 0 && n != len(fileHeader) && !slices.Contains(ends, n) {
+				want = append(want, everything)
+			}
+			if got := parse(b[:n]); !slices.Equal(got, want) {
+				t.Errorf("of the first %d bytes %v, want %v", n, got, want)
+			}
+			if got := journalOf(b[:n]); whole > 0 && got != journal || whole == 0 && got != "" {
+				t.Errorf("the first %d bytes are of the journal %q, want %q", n, got, journal)
+			}
 		}
 	}
 }
@@ -57,14 +70,19 @@ func TestTornAtEveryByte(t *testing.T) {
 // Whatever bit is another, no mark is lost without one of everything in its place, and none is made
 // up.
 func TestDamagedAtEveryBit(t *testing.T) {
-	b, _ := file(some...)
-	for i := range len(b) * 8 {
-		damaged := slices.Clone(b)
-		damaged[i/8] ^= 1 << (i % 8)
-		got := parse(damaged)
-		n := len(got) - 1
-		if n < 0 || got[n] != everything || n >= len(some) || !slices.Equal(got[:n], some[:n]) {
-			t.Errorf("with bit %d changed: %v", i, got)
+	for _, journal := range []string{"", "redis://a/0"} {
+		b, _ := fileOf(journal, some...)
+		for i := range len(b) * 8 {
+			damaged := slices.Clone(b)
+			damaged[i/8] ^= 1 << (i % 8)
+			got := parse(damaged)
+			n := len(got) - 1
+			if n < 0 || got[n] != everything || n >= len(some) || !slices.Equal(got[:n], some[:n]) {
+				t.Errorf("with bit %d changed: %v", i, got)
+			}
+			if name := journalOf(damaged); name != "" && name != journal {
+				t.Errorf("with bit %d changed: the journal is %q", i, name)
+			}
 		}
 	}
 }

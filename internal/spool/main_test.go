@@ -35,7 +35,13 @@ func tag(name string) store.Mark { return store.Mark{Kind: store.MarkTag, Name: 
 // open opens a spool that ends with the test.
 func open(t *testing.T, folder string) *Spool {
 	t.Helper()
-	s, err := Open(folder)
+	return openFor(t, folder, "")
+}
+
+// openFor opens a spool for the marks of a journal.
+func openFor(t *testing.T, folder, journal string) *Spool {
+	t.Helper()
+	s, err := Open(folder, journal)
 	if err != nil {
 		t.Fatal(err)
 	}

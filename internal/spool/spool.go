@@ -30,7 +30,8 @@ const patience = 2 * time.Second
 // longer than it wants to for a disk that hangs, and marks that come together are forced to the
 // disk together.
 type Spool struct {
-	folder string
+	folder  string
+	journal string // the name of the one that the marks are for, or ""
 
 	mu      sync.Mutex
 	holds   map[store.Mark]struct{} // what the disk has
@@ -57,9 +58,10 @@ type batch struct {
 	err   error
 }
 
-// Open returns the spool of a folder, which it makes if it is not there, for its owner alone. The
-// error says what is wrong with the folder, and what to do.
-func Open(folder string) (*Spool, error) {
+// Open returns the spool of a folder, which it makes if it is not there, for its owner alone.
+// journal names the journal that the marks are for, in at most 1 KiB; "": it has no name, and what
+// is spooled is anybody's. The error says what is wrong with the folder, and what to do.
+func Open(folder, journal string) (*Spool, error) {
 	folder, err := filepath.Abs(folder)
 	if err != nil {
 		return nil, err
@@ -72,7 +74,7 @@ func Open(folder string) (*Spool, error) {
 	case !isFull(err): // of which Add tells, when something is to be written
 		return nil, err
 	}
-	return &Spool{folder: folder, holds: make(map[store.Mark]struct{}),
+	return &Spool{folder: folder, journal: journal, holds: make(map[store.Mark]struct{}),
 		left: make(map[string]bool)}, nil
 }
 

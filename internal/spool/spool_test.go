@@ -3,6 +3,7 @@ package spool
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -64,6 +65,38 @@ func TestTwoThatRun(t *testing.T) {
 	idle(a)
 	b.Close()
 	adopts(t, a, tag("b"))
+}
+
+// A process of another journal sends what one has left, since that journal may be its own by another
+// name, and leaves it to the next of that one, since it may not. It says so once.
+func TestTwoJournals(t *testing.T) {
+	folder := newFolder(t)
+	first := openFor(t, folder, "redis://a/0")
+	add(t, first, tag("a"), tag("b"))
+	first.Close()
+	for _, journal := range []string{"redis://b/0", ""} {
+		other := openFor(t, folder, journal)
+		marks, err := other.Adopt()
+		if len(marks) != 2 || err == nil || !strings.Contains(err.Error(), files(t, folder)[0]+
+			" has 2 invalidations for the journal redis://a/0, and this process has the journal "+journal) {
+			t.Errorf("%q takes over %v: %v", journal, marks, err)
+		}
+		adopts(t, other) // and says nothing more
+		add(t, other, tag("c"))
+		other.Clear()
+		other.Close()
+	}
+	if names := files(t, folder); len(names) != 1 {
+		t.Fatalf("there are %q, want what the first has left", names)
+	}
+	own := openFor(t, folder, "redis://a/0")
+	adopts(t, own, tag("a"), tag("b"))
+	own.Clear()
+	idle(own)
+	unnamed := open(t, folder) // as before journals had names
+	add(t, unnamed, tag("d"))
+	unnamed.Close()
+	adopts(t, own, tag("d"))
 }
 
 // Marks that the disk has are not written again, and a barrier never is.
@@ -168,6 +201,21 @@ func TestStrangersInTheFolder(t *testing.T) {
 	}
 }
 
+// A folder that cannot be made, or takes no file, is an error that names it and says what to do.
+func TestFoldersThatCannotBeMade(t *testing.T) {
+	base := t.TempDir()
+	nowhere := filepath.Join(base, "nowhere")
+	if err := os.Symlink(filepath.Join(base, "lost"), nowhere); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Open(nowhere+"/spool", "")
+	want := nowhere + "/spool cannot be made: mkdir " + nowhere + ": file exists: name a path where user " +
+		fmt.Sprint(os.Geteuid()) + " may make a folder"
+	if err == nil || !strings.HasPrefix(err.Error(), want) || !errors.Is(err, fs.ErrExist) {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
 // A folder that will not do is an error that says why.
 func TestFoldersThatWillNotDo(t *testing.T) {
 	base := t.TempDir()
@@ -186,9 +234,9 @@ func TestFoldersThatWillNotDo(t *testing.T) {
 	}
 	for folder, part := range map[string]string{
 		path("file"): "is not a folder", path("link"): "symbolic link", path("open"): "chmod 700",
-		foreign: "belongs to user", path("file") + "/below": "not a directory",
+		foreign: "belongs to user", path("file") + "/below": "name a path where user",
 	} {
-		for _, err := range []error{Check(folder), second(Open(folder))} {
+		for _, err := range []error{Check(folder), second(Open(folder, ""))} {
 			if err == nil || !strings.Contains(err.Error(), part) ||
 				!strings.Contains(err.Error(), folder) {
 				t.Errorf("%s: %v; want an error with %q", folder, err, part)
@@ -209,7 +257,7 @@ func second(_ *Spool, err error) error { return err }
 func TestADiskThatHangs(t *testing.T) {
 	folder := newFolder(t)
 	synctest.Test(t, func(t *testing.T) {
-		s, err := Open(folder)
+		s, err := Open(folder, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -260,7 +308,7 @@ func init() {
 		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
 			return err
 		}
-		s, err := Open(folder)
+		s, err := Open(folder, "")
 		if err != nil {
 			return err
 		}
@@ -308,7 +356,7 @@ func TestTakenOverWithoutRoom(t *testing.T) {
 	add(t, first, tag("a"))
 	first.Close()
 	synctest.Test(t, func(t *testing.T) {
-		s, err := Open(folder)
+		s, err := Open(folder, "")
 		if err != nil {
 			t.Fatal(err)
 		}

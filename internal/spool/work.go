@@ -131,6 +131,9 @@ func (s *Spool) content(b *batch, anew bool) (content []byte) {
 	}
 	if anew {
 		content = append(content, fileHeader...)
+		if s.journal != "" {
+			content = appendRecord(content, store.Mark{Kind: journalKind, Name: s.journal})
+		}
 	}
 	if _, all := b.marks[everything]; anew && !all {
 		for m := range s.holds {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/internal/history"
+	"github.com/freshet-go/freshet/store/internal/keys"
 )
 
 const (
@@ -41,6 +42,11 @@ type journal struct {
 	marks   []store.Numbered // numbers without gaps, the first of them begun.base+1
 	known   uint64           // the greatest number ever seen, in this file or one before it
 	changed chan struct{}    // closed when marks have come
+}
+
+// JournalName implements [store.NamedJournal]: by the folder and the prefix.
+func (j *journal) JournalName() string {
+	return keys.JournalName("file:"+j.backend.config.Path, j.prefix)
 }
 
 // Journal implements [store.Journaler]. The journal is a [store.Membership].

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/internal/history"
+	"github.com/freshet-go/freshet/store/internal/keys"
 )
 
 // journalKeys begins the keys of journals: journalKeys+prefix+"~head", and in place of head the
@@ -49,6 +51,11 @@ type journal struct {
 // one that restarts forgets all; readers then get MarkEverything.
 func (b *Backend) Journal(prefix string) store.Journal {
 	return &journal{backend: b, prefix: prefix, members: store.MaxMembers}
+}
+
+// JournalName implements [store.NamedJournal]: by the servers and the prefix.
+func (j *journal) JournalName() string {
+	return keys.JournalName("memcached://"+strings.Join(j.backend.config.Servers, ","), j.prefix)
 }
 
 // head is the counter as it was read.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/internal/history"
+	"github.com/freshet-go/freshet/store/internal/keys"
 )
 
 // journal is the rows with its prefix in two tables. Append locks the row in the table of heads, so
@@ -43,6 +44,12 @@ func (b *Backend) Journal(prefix string) store.Journal {
 		members: store.MaxMembers,
 		invalid: driver.CheckPrefix("journal", prefix),
 	}
+}
+
+// JournalName implements [store.NamedJournal]: by the servers, the database, the table and the
+// prefix.
+func (j *journal) JournalName() string {
+	return keys.JournalName(where(j.backend.pool.Config().ConnConfig), j.backend.config.Table, j.prefix)
 }
 
 // Append implements [store.Journal].

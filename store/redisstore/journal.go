@@ -10,6 +10,7 @@ import (
 
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/internal/history"
+	"github.com/freshet-go/freshet/store/internal/keys"
 )
 
 // maxNumber is the greatest number that a script can count to: in microseconds, the year 2255.
@@ -47,6 +48,9 @@ func (b *Backend) Journal(prefix string) store.Journal {
 		invalid: driver.CheckPrefix("journal", prefix),
 	}
 }
+
+// JournalName implements [store.NamedJournal]: by the servers, the database and the prefix.
+func (j *journal) JournalName() string { return keys.JournalName(j.backend.server, j.key) }
 
 // channel is where the journal announces a new head. The server's databases share their channels: a
 // message is no more than a reason to look.

@@ -3,7 +3,9 @@ package storetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,6 +21,7 @@ func TestJournalerRulesFindFaults(t *testing.T) {
 		shared   = "two calls with one prefix see each other's marks"
 		watched  = "a watcher hears of what others append"
 		two      = "journals of two prefixes are two"
+		named    = "the name of a journal is its own, and always the same"
 		prefixes = "a journal's prefix may be empty, or as long as a Store's"
 		many     = "the last 10,000 marks are remembered"
 		values   = "a journal and values of its prefix know nothing of each other"
@@ -58,6 +61,17 @@ func TestJournalerRulesFindFaults(t *testing.T) {
 		j := memjournal.NewAfter(uint64(time.Now().UnixMilli()))
 		return bentFull{journal: func(*fullBackend, string) store.Journal { return j }}
 	})
+	names := 0
+	for what, name := range map[string]func(prefix string) string{
+		"an empty name": func(string) string { return "" },
+		"a long name":   func(prefix string) string { return prefix + strings.Repeat("x", 1<<10) },
+		"a common name": func(string) string { return "journal" },
+		"a new name":    func(prefix string) string { names++; return fmt.Sprint(prefix, names) },
+	} {
+		bend(what, named, func(f *fullBackend, prefix string) store.Journal {
+			return namedJournal{f.Journal(prefix), func() string { return name(prefix) }}
+		})
+	}
 	bend("nothing was before", before, bent(bentJournal{since: func(j store.Journal,
 		n uint64) ([]store.Numbered, uint64, error) {
 		marks, head, err := j.Since(bg, n)
@@ -126,3 +140,11 @@ func TestJournalerRulesFindFaults(t *testing.T) {
 	})
 	faults.run(t)
 }
+
+// namedJournal has a name.
+type namedJournal struct {
+	store.Journal
+	name func() string
+}
+
+func (j namedJournal) JournalName() string { return j.name() }

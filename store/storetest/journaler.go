@@ -120,6 +120,30 @@ var journalerRules = []rule[able[store.Journaler]]{{
 		return since(ctx, b.can.Journal(prefix), begin, all, all[len(all)-1].Number)
 	},
 }, {
+	name: "the name of a journal is its own, and always the same",
+	why:  "what a process could not send is spooled under it, for the next one with that journal",
+	check: func(_ context.Context, b able[store.Journaler], _ Options) error {
+		prefix := newPrefix()
+		name := func(prefix string) (string, bool) {
+			j, ok := store.As[store.NamedJournal](b.can.Journal(prefix))
+			if !ok {
+				return "", false
+			}
+			return j.JournalName(), true
+		}
+		one, named := name(prefix)
+		if !named {
+			return nil
+		}
+		again, _ := name(prefix)
+		other, _ := name(prefix + "a")
+		if one == "" || len(one) > 1<<10 || one != again || one == other {
+			return fmt.Errorf("the journal %q is called %.1100q, then %.1100q; the journal %q is "+
+				"called %.1100q", prefix, one, again, prefix+"a", other)
+		}
+		return nil
+	},
+}, {
 	name: "a journal's prefix may be empty, or as long as a Store's",
 	why:  "a journal lies beside the entries of a Store and has its prefix",
 	check: func(ctx context.Context, b able[store.Journaler], _ Options) error {

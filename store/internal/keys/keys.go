@@ -2,7 +2,13 @@
 // can import it.
 package keys
 
-import "fmt"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+)
 
 // MaxLen is the length of the longest key, in bytes.
 const MaxLen = 200
@@ -63,3 +69,20 @@ var allowed = func() (allowed [256]bool) {
 	}
 	return allowed
 }()
+
+// maxJournalName is the longest name of a journal, in bytes.
+const maxJournalName = 1 << 10
+
+// JournalName returns a name of a journal, by where it is and what it is called there. A name that
+// would be too long ends in a hash of it.
+func JournalName(where string, called ...string) string {
+	name := where
+	for _, part := range called {
+		name += " " + strconv.Quote(part)
+	}
+	if len(name) > maxJournalName {
+		sum := sha256.Sum256([]byte(name))
+		name = strings.ToValidUTF8(name[:maxJournalName-2*len(sum)], "") + hex.EncodeToString(sum[:])
+	}
+	return name
+}
