@@ -19,8 +19,8 @@ type Invalidation struct {
 	URLs []string
 	// Prefixes are the beginnings of such URLs, compared byte by byte.
 	Prefixes []string
-	// Tags are tags of the app's. RFC 9875's groups, and what Key.Replace makes, are not among
-	// them: caches in front do not know these.
+	// Tags are tags of the app's, as responses are sent with them: see Options.TagKey. RFC 9875's
+	// groups, and what Key.Replace makes, are not among them: caches in front do not know these.
 	Tags []string
 	// All covers everything.
 	All bool
@@ -70,6 +70,7 @@ func (c *Cache) tellInFront(
 		if !some {
 			continue
 		}
+		what.Tags = c.tagsInFront(what.Tags)
 		if what.ByRequest, what.Taken = byRequest, taken; a == nil {
 			a = &ahead{}
 		}

@@ -104,6 +104,16 @@ type Options struct {
 	// handler or the store. At least 16 bytes; nil: there are no such requests.
 	DebugKey []byte
 
+	// TagKey hides rows' keys in the tags that are sent to caches in front ([policy.Policy.SendTags])
+	// and that OnInvalidate gets: what stands behind the first ":" of a tag becomes a hash (HMAC
+	// with SHA-256, 128 bits; [policy.HiddenTag]), so that no client of the public response can
+	// read a key, or try one. All processes need the same key, and a new one hides from purges what
+	// caches in front hold already: purge everything there. At least 16 bytes from a random source.
+	// Nil, the default: tags that the app names go out as they are, and of rows that are noted by
+	// Reads those whose keys are numbers or UUIDs; where a key is a text, the tag of each row of
+	// its table goes out in its place, which a change of any row purges.
+	TagKey []byte
+
 	// ReadYourWrites has a client that has changed something never get anything older than its
 	// change, from whichever process that shares the journal. Default: off.
 	ReadYourWrites ReadYourWrites
@@ -165,6 +175,8 @@ type Options struct {
 
 // Defaults of Options.
 const (
+	minTagKey = 16 // bytes
+
 	defaultName         = "Freshet"
 	defaultMaxLag       = 5 * time.Second
 	defaultStoreTimeout = 250 * time.Millisecond
@@ -193,6 +205,10 @@ func (o Options) complete() Options {
 	if n := len(o.DebugKey); n > 0 && n < minDebugKey {
 		panic(fmt.Sprintf("freshet: New: Options.DebugKey has %d bytes: allowed are %d or more "+
 			"from a random source", n, minDebugKey))
+	}
+	if n := len(o.TagKey); o.TagKey != nil && n < minTagKey {
+		panic(fmt.Sprintf("freshet: New: Options.TagKey has %d bytes: allowed are %d or more from a "+
+			"random source, the same for all processes, or nil for none", n, minTagKey))
 	}
 	if o.ReadOnly && o.StrictInvalidation {
 		panic("freshet: New: Options.ReadOnly and StrictInvalidation together refuse every request " +

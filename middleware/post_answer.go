@@ -88,7 +88,7 @@ func (k *answer) store(x *exchange, number uint64) bool {
 		return false
 	}
 	e.Number, e.Body, e.Tags = number, k.body, k.w.tags()
-	x.sendTags(e.Header, e.Tags)
+	x.sendTags(e.Header, e.Tags, k.w.words())
 	addType(e.Header, k.w.outer, e.Body)
 	setLength(e.Header, len(e.Body))
 	return x.c.fits(e) && x.c.set(x.r.Context(), e) == nil

@@ -225,6 +225,16 @@ func (s *Response) tagged(own string) []string {
 	return uniqueTags(tags)
 }
 
+// words returns the tags that the handler has named itself.
+func (s *Response) words() []string {
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.tags)
+}
+
 // uniqueTags sorts tags in place, and returns each once.
 func uniqueTags(tags []string) []string {
 	slices.Sort(tags)

@@ -49,3 +49,11 @@ func (w *unsafeWriter) tags() []string {
 	}
 	return uniqueTags(slices.Concat(said.tagged(w.x.req.Tag), w.named))
 }
+
+// words returns the tags that the handler has named itself.
+func (w *unsafeWriter) words() []string {
+	if w.speech == nil {
+		return nil
+	}
+	return w.speech.said.words()
+}

@@ -76,7 +76,8 @@ type Policy struct {
 	// SendTags, when not nil, lists the fields in which responses tell caches in front of all their
 	// tags, those of the policy and of the handler: "Surrogate-Key", "Cache-Tag". The fields of
 	// TagFields that it does not list are taken out. What a field cannot hold of a tag is
-	// percent-encoded: see [SentTag]. An empty list: tags stay inside. Default (nil): the handler's
+	// percent-encoded: see [SentTag]. Rows' keys that are texts are not sent in clear: see TagKey
+	// of the Cache's Options. An empty list: tags stay inside. Default (nil): the handler's
 	// fields go out as they are, and no others.
 	SendTags []string
 

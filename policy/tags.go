@@ -1,6 +1,9 @@
 package policy
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"net/http"
 	"strings"
 )
@@ -27,6 +30,20 @@ func SeparatorOf(field string) Separator {
 		return SeparatedBySpace
 	}
 	return SeparatedByEither
+}
+
+// HiddenTag returns the name by which caches in front know a tag where Options.TagKey is key: of
+// "users:ann", "users:#" and 22 characters that only who has the key can make. What is before the
+// first ":" stays, and so do tags without one, and those of each row of a table ("users:*"). For
+// programs that purge such caches by themselves.
+func HiddenTag(key []byte, tag string) string {
+	table, row, ok := strings.Cut(tag, ":")
+	if !ok || row == "*" {
+		return tag
+	}
+	sum := hmac.New(sha256.New, key)
+	sum.Write([]byte(tag))
+	return table + ":#" + base64.RawURLEncoding.EncodeToString(sum.Sum(nil)[:16])
 }
 
 // SentTag returns a tag as a response field of [Policy.SendTags] names it, and as a cache in front

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -74,6 +75,46 @@ func cuts(field string) func(rune) bool {
 	}
 	return func(r rune) bool { return r == ' ' || r == '\t' || r == ',' }
 }
+
+// Coarse returns tags as caches in front may see them where no key hides them: in the place of a
+// row's, if its key is a text, that of each row of its table. A text may be somebody's name, and
+// the field with the tags is in a public response. Numbers and UUIDs stay, and so do words, which
+// the app itself has named. It reports whether it took any away.
+func Coarse(tags, words []string) (coarse []string, some bool) {
+	if !slices.ContainsFunc(tags, HasTextKey) {
+		return tags, false
+	}
+	all, named := setOf(tags), setOf(words)
+	for _, tag := range tags {
+		// a response that has read a row has a tag of the table, too
+		table, _, _ := strings.Cut(tag, ":")
+		if each := table + ":*"; HasTextKey(tag) && all[table] && !named[tag] {
+			some = true
+			if all[each] {
+				continue
+			}
+			tag, all[each] = each, true
+		}
+		coarse = append(coarse, tag)
+	}
+	return coarse, some
+}
+
+func setOf(tags []string) map[string]bool {
+	set := make(map[string]bool, len(tags))
+	for _, tag := range tags {
+		set[tag] = true
+	}
+	return set
+}
+
+// HasTextKey reports whether a tag looks like that of a row whose key is neither numbers nor UUIDs.
+func HasTextKey(tag string) bool {
+	table, row, ok := strings.Cut(tag, ":")
+	return ok && table != "*" && row != "*" && strings.Trim(uuids.ReplaceAllString(row, ""), "0123456789:-") != ""
+}
+
+var uuids = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 
 // SendTags has the header of a response, of which HideTags has seen what its handler wrote, name
 // its tags to caches in front as p wishes, and reports how many did not fit.
