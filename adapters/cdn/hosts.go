@@ -3,7 +3,9 @@ package cdn
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -59,7 +61,8 @@ func (h hosts) of(u *url.URL) ([]string, error) {
 	public, known := h.origins[u.Host]
 	if !known {
 		if !h.any {
-			return nil, fmt.Errorf("%w: %q", ErrForeignHost, u.Host)
+			return nil, fmt.Errorf("%w: %.100q is not among %s: name a URL of one of these, or map "+
+				"the host there to the origin that clients ask", ErrForeignHost, u.Host, h.names())
 		}
 		public = h.others
 	}
@@ -67,4 +70,16 @@ func (h hosts) of(u *url.URL) ([]string, error) {
 		return []string{u.Scheme + "://" + u.Host}, nil
 	}
 	return public, nil
+}
+
+// maxNamed bounds how many of the hosts an error names.
+const maxNamed = 4
+
+// names returns the known hosts, for people.
+func (h hosts) names() string {
+	all := slices.Sorted(maps.Keys(h.origins))
+	if more := len(all) - maxNamed; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(all[:maxNamed], ", "), more)
+	}
+	return strings.Join(all, ", ")
 }
