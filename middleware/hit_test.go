@@ -1,10 +1,13 @@
 package middleware_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/freshet-go/freshet/middleware"
@@ -95,5 +98,49 @@ func TestAHitThroughRootAllocatesTwice(t *testing.T) {
 		app.ServeHTTP(w, r)
 	}); allocs > 2 {
 		t.Errorf("a hit through Root allocates %v times, want 2", allocs)
+	}
+}
+
+// Values are shared with what is stored, so that a hit allocates nothing. The ways to change a field
+// that the docs allow change one client's alone, at the last moment, too.
+func TestChangesOfAFieldAreOneClients(t *testing.T) {
+	for name, change := range map[string]func(h http.Header, name string){
+		"set": func(h http.Header, name string) { h.Set(name, "changed") },
+		"add": func(h http.Header, name string) { h.Add(name, "changed") },
+		"del": func(h http.Header, name string) { h.Del(name) },
+		"a slice of its own": func(h http.Header, name string) {
+			values := slices.Clone(h[name])
+			for i := range values {
+				values[i] = "changed"
+			}
+			h[name] = values
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			changes := false
+			c := newCache(t, middleware.Options{OnHeader: func(_ int, h http.Header) {
+				if changes {
+					for name := range h {
+						change(h, name)
+					}
+				}
+			}})
+			h := c.With(policy.Policy{TTL: time.Hour})(http.HandlerFunc(
+				func(w http.ResponseWriter, r *http.Request) {
+					w.Header()["Link"] = []string{"</a>", "</b>"}
+					w.Header()["X-Page"] = []string{"page"}
+					io.WriteString(w, "page")
+				}))
+			get(h, "/")
+			before := get(h, "/")
+			changes = true
+			if after := get(h, "/"); fmt.Sprint(after.Header) == fmt.Sprint(before.Header) {
+				t.Errorf("%s changes nothing", name)
+			}
+			changes = false
+			if after := get(h, "/"); fmt.Sprint(after.Header) != fmt.Sprint(before.Header) {
+				t.Errorf("%s: the next client gets %v, and before that %v", name, after.Header, before.Header)
+			}
+		})
 	}
 }

@@ -51,8 +51,9 @@ type Options struct {
 	Observe func(*http.Request, Event)
 	// OnHeader, when not nil, gets the header of each response of the Cache's as it goes out, with
 	// its status, of 200 or more: a hit's, a handler's, one that passes. What it adds the client
-	// gets, and nothing stored has it. The Cache calls it from many goroutines at once. It costs
-	// less than a ResponseWriter around the Cache.
+	// gets, and nothing stored has it, as long as it sets values and does not write into those that
+	// are there ([Cache.Handler]). The Cache calls it from many goroutines at once. It costs less
+	// than a ResponseWriter around the Cache.
 	OnHeader func(status int, h http.Header)
 	// Trace, when not nil, is called before a handler runs that the Cache may store or share the
 	// response of, with the request that brings the run about; not for requests that pass. The
