@@ -4,6 +4,7 @@ vcl 4.1;
 # varnish-modules. Yours are the app's addresses, PURGE_KEY, and who may purge ("acl purgers").
 
 import directors;
+import std;
 
 # The processes of the app, asked in turn.
 backend one { .host = "127.0.0.1"; .port = "8081"; }
@@ -38,9 +39,24 @@ sub vcl_backend_response {
 sub vcl_deliver {
 	if (obj.hits > 0) {
 		set resp.http.X-Cache-Status = "HIT";
+		set resp.http.Front-Status = "Varnish; hit";
 	} else {
 		set resp.http.X-Cache-Status = "MISS";
+		if (obj.uncacheable) {
+			set resp.http.Front-Status = "Varnish; fwd=bypass";
+		} else {
+			set resp.http.Front-Status = "Varnish; fwd=miss";
+		}
 	}
+	# Behind what Freshet said when Varnish asked it: the last member is the cache that is next to the
+	# client (RFC 9211 section 2).
+	std.collect(resp.http.Cache-Status, ", ");
+	if (resp.http.Cache-Status) {
+		set resp.http.Cache-Status = resp.http.Cache-Status + ", " + resp.http.Front-Status;
+	} else {
+		set resp.http.Cache-Status = resp.http.Front-Status;
+	}
+	unset resp.http.Front-Status;
 }
 
 # From here on it is varnish.VCL of adapters/cdn/varnish: purges, the lifetime in

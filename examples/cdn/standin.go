@@ -75,6 +75,11 @@ func (s *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Del("Xkey")
 	w.Header().Del("CDN-Cache-Control")
 	w.Header().Set("X-Cache-Status", status)
+	member := "Varnish; fwd=miss"
+	if status == "HIT" {
+		member = "Varnish; hit"
+	}
+	w.Header().Set("Cache-Status", page.Header().Get("Cache-Status")+", "+member)
 	w.WriteHeader(page.Code)
 	w.Write(bytes.Clone(page.Body.Bytes()))
 }

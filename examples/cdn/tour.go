@@ -54,7 +54,8 @@ func (t *tour) table(ctx context.Context) error {
 			return fmt.Errorf("%s answered %s: %s", from.name, res.Status, body)
 		}
 		inFront, freshet := res.Header.Get("X-Cache-Status"), "stored"
-		switch status := res.Header.Get("Cache-Status"); {
+		status, _, _ := strings.Cut(res.Header.Get("Cache-Status"), ", ") // Freshet's, before that of the front
+		switch {
 		case inFront == "HIT":
 			freshet = "-" // was not asked
 		case strings.HasPrefix(status, "Freshet; hit"):

@@ -104,6 +104,16 @@ func (f *front) ask(t *testing.T, method, target string, fields ...string) answe
 			t.Errorf("%s %s: the app got the Purge-Key", method, target)
 		}
 	}
+	if method == "GET" && a.status == 200 && a.cache != "" {
+		members := strings.Split(strings.Join(a.header.Values("Cache-Status"), ", "), ", ")
+		last := members[len(members)-1]
+		ours := strings.HasPrefix(members[0], "Freshet; ") || strings.HasPrefix(target, "/plain")
+		if !ours || !strings.HasPrefix(strings.ToLower(last), f.name+"; ") ||
+			a.kept() != strings.HasSuffix(last, "; hit") {
+			t.Errorf("%s %s: %v, and Cache-Status %q; want the front last, behind what the app said", method, target,
+				a, members)
+		}
+	}
 	all := fmt.Sprint(a.header, a.body)
 	for _, name := range []string{origin, f.app.Listener.Addr().String()} {
 		if strings.Contains(all, name) {
