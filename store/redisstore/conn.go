@@ -80,33 +80,33 @@ var start = time.Now()
 // sinceStart is a clock that is never set back. It is never 0.
 func sinceStart() int64 { return int64(time.Since(start)) + 1 }
 
-// conn is a connection that knows when its server spoke last. One goroutine at a time uses it, but
-// for Close.
+// conn is a connection that knows when its server spoke last. One goroutine at a time uses it for a
+// call; that of a subscriber, as to the Sentinels, is read by one while another pings.
 type conn struct {
 	net.Conn
 	server *server
 	begun  int64 // when it was dialled
 
-	heard    time.Time
-	answered bool      // the server has said something since it was last spoken to
-	deadline time.Time // of the present call
-	trusted  bool      // the look that the client is about to take is not needed
+	heard    atomic.Int64 // when, by sinceStart; 0: nothing yet
+	answered atomic.Bool  // the server has said something since it was last spoken to
+	deadline atomic.Int64 // of the present call, by sinceStart; 0: none
+	trusted  bool         // the look that the client is about to take is not needed
 	meter    underway.Meter
 }
 
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if n > 0 {
-		c.answered = true
+		c.answered.Store(true)
 		if err == nil {
-			c.heard = time.Now()
+			c.heard.Store(sinceStart())
 		}
 	}
 	return n, c.hungUp(c.meter.Came(n, err))
 }
 
 func (c *conn) Write(b []byte) (int, error) {
-	c.answered = false
+	c.answered.Store(false)
 	c.meter.Asked()
 	n, err := c.Conn.Write(b)
 	return n, c.hungUp(err)
@@ -114,7 +114,7 @@ func (c *conn) Write(b []byte) (int, error) {
 
 // hungUp returns err, as a hangUp if the server closed the connection before it answered.
 func (c *conn) hungUp(err error) error {
-	if err == nil || c.answered || c.begun == never || errors.Is(err, net.ErrClosed) {
+	if err == nil || c.answered.Load() || c.begun == never || errors.Is(err, net.ErrClosed) {
 		return err
 	}
 	if network, ok := errors.AsType[net.Error](err); ok && network.Timeout() {
@@ -136,20 +136,30 @@ func (h *hangUp) Unwrap() error { return h.error }
 // may have ended with it.
 func (h *hangUp) doubt() { h.conn.server.doubted.Store(sinceStart()) }
 
+// until notes the deadline of a call.
+func (c *conn) until(t time.Time) {
+	if t.IsZero() {
+		c.deadline.Store(0)
+	} else {
+		c.deadline.Store(int64(t.Sub(start)) + 1)
+	}
+}
+
 func (c *conn) SetReadDeadline(t time.Time) error {
-	c.deadline = t
+	c.until(t)
 	return c.Conn.SetReadDeadline(t)
 }
 
 func (c *conn) SetWriteDeadline(t time.Time) error {
-	c.deadline = t
+	c.until(t)
 	return c.Conn.SetWriteDeadline(t)
 }
 
 // SetDeadline is called without a deadline before the client takes its look; each call then sets
 // its own.
 func (c *conn) SetDeadline(t time.Time) error {
-	if c.trusted = t.IsZero() && time.Since(c.heard) < trustedFor; c.trusted {
+	heard := c.heard.Load()
+	if c.trusted = t.IsZero() && heard != 0 && sinceStart()-heard < int64(trustedFor); c.trusted {
 		return nil
 	}
 	return c.Conn.SetDeadline(t)

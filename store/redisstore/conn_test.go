@@ -3,6 +3,7 @@ package redisstore
 import (
 	"io"
 	"net"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -46,6 +47,34 @@ func looked(t *testing.T, c *conn) (reached bool) {
 		t.Error(err)
 	}
 	return reached
+}
+
+// The connection of a subscriber is read by one goroutine while another pings, as go-redis does with
+// a Sentinel that has been silent for three seconds.
+func TestAConnectionThatIsReadAndPinged(t *testing.T) {
+	c, server := pair(t)
+	go io.Copy(server, server)
+	var both sync.WaitGroup
+	const pings = 100
+	both.Go(func() {
+		for range pings {
+			c.SetWriteDeadline(time.Now().Add(time.Minute))
+			if _, err := c.Write([]byte("p")); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	both.Go(func() {
+		for n := 0; n < pings; {
+			c.SetReadDeadline(time.Now().Add(time.Minute))
+			came, err := c.Read(make([]byte, pings))
+			if n += came; err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	both.Wait()
 }
 
 // A connection whose server has just spoken is used without a look; any other is looked at, with

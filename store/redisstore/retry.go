@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -64,10 +65,11 @@ func anew(ctx context.Context, err error) (context.Context, context.CancelFunc, 
 		return nil, nil, false
 	}
 	h.doubt()
-	if h.conn.deadline.IsZero() {
+	deadline := h.conn.deadline.Load()
+	if deadline == 0 {
 		return ctx, func() {}, true
 	}
-	again, cancel := context.WithDeadline(ctx, h.conn.deadline)
+	again, cancel := context.WithDeadline(ctx, start.Add(time.Duration(deadline-1)))
 	return again, cancel, true
 }
 
