@@ -95,11 +95,8 @@ func (t *Target) Name() string { return t.name }
 
 // Check implements [cdn.Checker].
 func (t *Target) Check(p cdn.Purge) error {
-	for _, tag := range p.Tags {
-		if sent := policy.SentTag(TagField, tag); len(sent) > maxTag {
-			return t.client.Refuse("the tag %.32q… is sent as %d bytes: Akamai takes at most %d",
-				tag, len(sent), maxTag)
-		}
+	if err := t.client.CheckTags(p.Tags, TagField, maxTag, "Akamai takes"); err != nil {
+		return err
 	}
 	if (p.All || len(p.Prefixes) > 0) && len(t.o.CPCodes) == 0 {
 		return t.client.Refuse("Akamai cannot purge a prefix or everything: purge a tag, or give " +

@@ -111,27 +111,14 @@ func (t *Target) Name() string { return "cloudflare:" + t.o.Zone }
 
 // Check implements [cdn.Checker].
 func (t *Target) Check(p cdn.Purge) error {
-	for _, tag := range p.Tags {
-		if sent := policy.SentTag(TagField, tag); len(sent) > maxTag {
-			return t.client.Refuse("the tag %.32q… is sent as %d bytes: Cloudflare takes at "+
-				"most %d", tag, len(sent), maxTag)
-		}
-	}
-	return nil
+	return t.client.CheckTags(p.Tags, TagField, maxTag, "Cloudflare takes")
 }
 
 // Purge implements [cdn.Target]. Tags go 100 at a time, prefixes 30, and URLs 100 (with Enterprise
 // 500). A prefix that reaches into a query becomes that of its path, and one of more than 31
 // slashes is cut there. There is no soft purge: what is covered goes.
 func (t *Target) Purge(ctx context.Context, p cdn.Purge) error {
-	p, err := p.Clean()
-	if err != nil {
-		return t.client.Refuse("%v", err)
-	}
-	if err := t.Check(p); err != nil {
-		return err
-	}
-	return t.client.Run(ctx, p.Soft, t.steps(p))
+	return t.client.Purge(ctx, t, p, t.steps)
 }
 
 func (t *Target) steps(p cdn.Purge) (steps []call.Step) {

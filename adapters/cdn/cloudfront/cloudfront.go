@@ -97,13 +97,7 @@ func (t *Target) Name() string { return "cloudfront:" + t.o.Distribution }
 
 // Check implements [cdn.Checker].
 func (t *Target) Check(p cdn.Purge) error {
-	for _, tag := range p.Tags {
-		if sent := policy.SentTag(TagField, tag); len(sent) > maxTag {
-			return t.client.Refuse("the tag %.32q… is sent as %d bytes: CloudFront takes at "+
-				"most %d", tag, len(sent), maxTag)
-		}
-	}
-	return nil
+	return t.client.CheckTags(p.Tags, TagField, maxTag, "CloudFront takes")
 }
 
 // Purge implements [cdn.Target]. Tags and URLs go 1,000 at a time, prefixes 15. CloudFront knows
@@ -111,14 +105,7 @@ func (t *Target) Check(p cdn.Purge) error {
 // "*" at its end or of more than 4,000 bytes becomes the prefix before that, since CloudFront
 // cannot name it. There is no soft purge: what is covered goes.
 func (t *Target) Purge(ctx context.Context, p cdn.Purge) error {
-	p, err := p.Clean()
-	if err != nil {
-		return t.client.Refuse("%v", err)
-	}
-	if err := t.Check(p); err != nil {
-		return err
-	}
-	return t.client.Run(ctx, p.Soft, t.steps(p))
+	return t.client.Purge(ctx, t, p, t.steps)
 }
 
 func (t *Target) steps(p cdn.Purge) (steps []call.Step) {

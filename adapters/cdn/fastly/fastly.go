@@ -74,11 +74,8 @@ func (t *Target) Name() string { return "fastly:" + t.o.Service }
 
 // Check implements [cdn.Checker].
 func (t *Target) Check(p cdn.Purge) error {
-	for _, tag := range p.Tags {
-		if sent := policy.SentTag(TagField, tag); len(sent) > maxKey {
-			return t.client.Refuse("the tag %.32q… is sent as %d bytes: a surrogate key has at "+
-				"most %d", tag, len(sent), maxKey)
-		}
+	if err := t.client.CheckTags(p.Tags, TagField, maxKey, "a surrogate key has"); err != nil {
+		return err
 	}
 	for _, each := range p.URLs {
 		if len(each) > maxCalled {
@@ -92,14 +89,7 @@ func (t *Target) Check(p cdn.Purge) error {
 // Purge implements [cdn.Target]. Tags go 256 at a time, URLs one by one; http and https are one for
 // Fastly. It has no prefixes: a purge with one becomes one of everything, and that is always hard.
 func (t *Target) Purge(ctx context.Context, p cdn.Purge) error {
-	p, err := p.Clean()
-	if err != nil {
-		return t.client.Refuse("%v", err)
-	}
-	if err := t.Check(p); err != nil {
-		return err
-	}
-	return t.client.Run(ctx, p.Soft, t.steps(p))
+	return t.client.Purge(ctx, t, p, t.steps)
 }
 
 func (t *Target) steps(p cdn.Purge) (steps []call.Step) {

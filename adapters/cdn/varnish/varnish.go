@@ -145,11 +145,8 @@ const (
 
 // Check implements [cdn.Checker].
 func (t *Target) Check(p cdn.Purge) error {
-	for _, tag := range p.Tags {
-		if sent := policy.SentTag(TagField, tag); len(sent) > maxKeys {
-			return t.client.Refuse("the tag %.32q… is sent as %d bytes: at most %d fit a field",
-				tag, len(sent), maxKeys)
-		}
+	if err := t.client.CheckTags(p.Tags, TagField, maxKeys, "a field has"); err != nil {
+		return err
 	}
 	for _, list := range [...][]string{p.URLs, p.Prefixes} {
 		for _, each := range list {
@@ -165,14 +162,7 @@ func (t *Target) Check(p cdn.Purge) error {
 // Purge implements [cdn.Target]. Tags go several at once. A soft purge is soft for tags alone: URLs
 // go, and so does what a prefix covers. http and https are one.
 func (t *Target) Purge(ctx context.Context, p cdn.Purge) error {
-	p, err := p.Clean()
-	if err != nil {
-		return t.client.Refuse("%v", err)
-	}
-	if err := t.Check(p); err != nil {
-		return err
-	}
-	return t.client.Run(ctx, p.Soft, t.steps(p))
+	return t.client.Purge(ctx, t, p, t.steps)
 }
 
 func (t *Target) steps(p cdn.Purge) (steps []call.Step) {

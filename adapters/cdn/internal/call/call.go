@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/freshet-go/freshet/adapters/cdn"
+	"github.com/freshet-go/freshet/policy"
 )
 
 // DefaultTimeout bounds a call of a target whose options say nothing else.
@@ -147,6 +148,18 @@ func (c *Client) Fail(kind cdn.Kind, a *Answer, text string) *cdn.Error {
 // Refuse returns the error of a purge that the target can never take.
 func (c *Client) Refuse(format string, args ...any) *cdn.Error {
 	return c.Fail(cdn.KindPermanent, nil, fmt.Sprintf(format, args...))
+}
+
+// CheckTags returns the error of the first tag that is sent in a field by more than most bytes. The
+// limit says what takes no more: "Akamai takes".
+func (c *Client) CheckTags(tags []string, field string, most int, limit string) error {
+	for _, tag := range tags {
+		if sent := policy.SentTag(field, tag); len(sent) > most {
+			return c.Refuse("the tag %.32q… is sent as %d bytes: %s at most %d", tag, len(sent), limit,
+				most)
+		}
+	}
+	return nil
 }
 
 // clean returns an error's text without credentials, and without the URL that was called, which

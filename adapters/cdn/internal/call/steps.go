@@ -12,6 +12,20 @@ type Step struct {
 	Do     func(context.Context) error
 }
 
+// Purge takes the steps of a purge, once it is clean and the target has nothing against it.
+func (c *Client) Purge(
+	ctx context.Context, target cdn.Checker, p cdn.Purge, steps func(cdn.Purge) []Step,
+) error {
+	p, err := p.Clean()
+	if err != nil {
+		return c.Refuse("%v", err)
+	}
+	if err := target.Check(p); err != nil {
+		return err
+	}
+	return c.Run(ctx, p.Soft, steps(p))
+}
+
 // Run takes the steps in their order, and stops at the first that fails: then the error says what
 // is left of the purge.
 func (c *Client) Run(ctx context.Context, soft bool, steps []Step) error {
