@@ -199,13 +199,21 @@ func (f *Follower) Append(ctx context.Context, marks []store.Mark) (last uint64,
 	return last, nil
 }
 
+// append fails where the journal gives numbers that are no greater than those known before: it was
+// lost, as at a failover to a server whose clock is behind, and marks with such numbers cover nothing
+// that is stored here.
 func (f *Follower) append(ctx context.Context, marks []store.Mark) (last uint64, err error) {
 	defer caught(&err)
+	known := f.Head()
 	if last, err = f.Journal.Append(ctx, marks...); err != nil {
 		return 0, err
 	}
-	f.apply(marks, last)
 	first := last - uint64(len(marks)) + 1
+	if first <= known {
+		return 0, fmt.Errorf("it gave an invalidation the number %d, and its newest was %d: it was "+
+			"lost, and began anew in the past; the invalidation is sent again", first, known)
+	}
+	f.apply(marks, last)
 	if !f.seen.CompareAndSwap(first-1, last) { // there are others' in between
 		f.measure()
 	}

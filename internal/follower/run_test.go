@@ -399,3 +399,29 @@ func TestAJournalThatBeganAnew(t *testing.T) {
 		w.logs(t, "its newest number is 9, and was 11", "in touch again")
 	})
 }
+
+// A server takes over whose clock is behind: what it gives an invalidation is no greater than the
+// numbers of what is stored here, and says nothing. The invalidation holds all the same, and is sent
+// again when the journal has begun anew.
+func TestAnInvalidationInAJournalThatBeganInThePast(t *testing.T) {
+	watch(t, 1000, well, func(t *testing.T, w *watched) {
+		w.journal.others(t, "theirs") // 1001
+		w.after(time.Second)
+		stored := &store.Entry{Key: "mine", Number: w.Head()}
+		w.journal.holds.Store(memjournal.NewAfter(10))
+		if n, err := w.Append(t.Context(), key("mine")); n != 0 || !errors.Is(err, ErrUnsent) {
+			t.Errorf("Append: %d, %v; want ErrUnsent", n, err)
+		}
+		if c := w.Covers(stored); c != invalidation.CoverageHard {
+			t.Errorf("what was stored before the invalidation is covered: %v", c)
+		}
+		w.journal.failsOver(2000, 1) // as a watcher that is ahead has it begin anew
+		w.after(3 * time.Second)
+		if names := w.journal.names(t); !slices.Contains(names, "mine") || w.Owes() {
+			t.Errorf("the journal has %q, and marks are owed: %v", names, w.Owes())
+		}
+		if c := w.Covers(stored); c != invalidation.CoverageHard {
+			t.Errorf("when the journal has begun anew, it is covered: %v", c)
+		}
+	})
+}
