@@ -202,11 +202,11 @@ func (j *journal) Since(
 	return marks, head, nil
 }
 
-// since asks once when nothing is new.
+// since asks once when nothing is new, but for the first time.
 func (j *journal) since(
 	ctx context.Context, conn asker, number uint64,
 ) (marks []store.Numbered, head uint64, err error) {
-	for above := uint64(0); ; {
+	for above, noted := uint64(0), false; ; {
 		var found state
 		marks, head, found, err = j.read(ctx, conn, number)
 		if err != nil {
@@ -215,8 +215,8 @@ func (j *journal) since(
 		switch {
 		case found == unbegun:
 			err = j.begin(ctx, conn)
-		case found == unnoted:
-			return marks, head, j.note(ctx, conn)
+		case found == unnoted && !noted:
+			noted, err = true, j.note(ctx, conn)
 		case found == elsewhere:
 			err = j.anew(ctx, conn, 0)
 		case found == unheardOf && !begunAbove(above, marks):

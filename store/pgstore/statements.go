@@ -101,10 +101,11 @@ var journalSQL = statements{
 			LEFT JOIN :marks m ON m.prefix = h.prefix AND m.number > greatest($2::bigint, h.forgotten)
 		WHERE h.prefix = $1 ORDER BY m.number`,
 	// A second row in :heads notes for a journal the server's timeline in head, 0 where that is not
-	// known, and the number of its newest beginning in previous. A server that was a standby and took
-	// over has another timeline.
+	// known, and the number of its newest beginning in previous: at first that up to which it knows of
+	// nothing. A server that was a standby and took over has another timeline.
 	note: `INSERT INTO :heads AS t (prefix, head, previous, forgotten, marks, bytes)
-		SELECT :noted, timeline, 0, 0, 0, 0 FROM (SELECT :timeline AS timeline) AS at WHERE timeline IS NOT NULL
+		SELECT :noted, timeline, forgotten, 0, 0, 0 FROM (SELECT :timeline AS timeline) AS at, :heads
+		WHERE prefix = $1 AND timeline IS NOT NULL
 		ON CONFLICT (prefix) DO UPDATE SET head = excluded.head WHERE t.head = 0`,
 	// The journal begins anew if its server has another timeline than the one noted, or if its head is
 	// below $2, which is 0 or a number that it gave out; one that is a day ahead of the clock it did

@@ -171,6 +171,30 @@ func TestABeginningThatIsForgotten(t *testing.T) {
 	}
 }
 
+// A server takes over that lacks the whole journal, or it is removed: those who come with a number from
+// before append again what they know of, which may be of changes made since. Those who come with none
+// have nothing to append.
+func TestAJournalOfWhichNothingIsLeft(t *testing.T) {
+	url := database(t)
+	b := open(t, url+"&sweep=0")
+	j, begin := newJournal(t, b)
+	wantTold(t, j, begin)
+	last := add(t, j, "lost")
+	for _, table := range []string{"freshet_cache_journal", "freshet_cache_journal_head"} {
+		admin(t, url, "DELETE FROM "+table+" WHERE prefix IN ($1, '~timeline~' || $1)", j.prefix)
+	}
+	for range 2 {
+		for number, after := range map[uint64]uint64{0: 0, begin: 1, last: 1} {
+			marks, _, err := j.Since(t.Context(), number)
+			if err != nil || len(marks) == 0 || marks[0].Mark != history.All ||
+				marks[0].After != after || marks[0].Number <= last {
+				t.Errorf("Since(%d) = %+v, %v; want ALL with After %d", number, marks, err, after)
+			}
+		}
+		add(t, j, "next")
+	}
+}
+
 // A service that does not tell the timeline is used without: what is above the head shows that marks
 // were lost.
 func TestAServerThatDoesNotTellItsTimeline(t *testing.T) {
