@@ -116,10 +116,15 @@ func (f *Follower) Complete() {
 
 // Sees reports whether a mark that was given the number, by this process or another, and every mark
 // before it have been applied here. Unlike Knows it is for numbers that the journal gave to others:
-// it is false for one from before the journal began anew, whose mark may be lost. Without a journal
+// it is false for one from before the journal began anew, whose mark may be lost, and for one that no
+// mark here has: while two servers are there, both give out numbers of the same time. Without a journal
 // there is nothing to see, and it is true.
 func (f *Follower) Sees(number uint64) bool {
-	return f.Knows(number) && (number > f.begun.Load() || !f.Shared())
+	if !f.Shared() {
+		return true
+	}
+	return f.Knows(number) && number > f.begun.Load() &&
+		(number <= f.replica.Floor() || f.recent.has(number))
 }
 
 // begins notes that the journal began anew at number.

@@ -10,7 +10,7 @@ import (
 )
 
 // recent remembers the journal's newest marks that this process knows of, for a journal that has
-// lost them and begins anew.
+// lost them and begins anew, and to tell which numbers the journal gave out.
 type recent struct {
 	mu    sync.Mutex
 	marks []store.Numbered // by their numbers
@@ -46,6 +46,14 @@ func (r *recent) note(m store.Numbered) {
 	}
 	r.dropped = r.marks[n-1].Number
 	r.marks = slices.Delete(r.marks, 0, n)
+}
+
+// has reports whether a mark with the number is remembered, or may have been let go.
+func (r *recent) has(number uint64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, found := slices.BinarySearchFunc(r.marks, number, byNumber)
+	return found || number <= r.dropped
 }
 
 // beginning returns at which number the journal began anew that was dealt with last; 0: none.

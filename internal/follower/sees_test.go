@@ -80,6 +80,29 @@ func TestNumbersFromBeforeTheJournalBeganAnew(t *testing.T) {
 	}
 }
 
+// While an old server lives on beside the new one, both give out numbers by the clock: one that no mark
+// has here is the other's, until everything is invalidated by a greater one. Marks that are no longer
+// remembered count as seen.
+func TestANumberOfAnotherServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := follow(newJournal(10))
+		f.catchUp()
+		learn := func(m store.Mark, number uint64) { f.learn([]store.Numbered{{Mark: m, Number: number}}) }
+		learn(key("one")[0], 20)
+		learn(key("two")[0], 30)
+		sees(t, f, "gaps", map[uint64]bool{10: true, 19: false, 20: true, 25: false, 30: true, 31: false})
+		learn(store.Mark{Kind: store.MarkEverything, Soft: true}, 40)
+		sees(t, f, "all is stale", map[uint64]bool{25: false, 39: false, 40: true})
+		learn(store.Mark{Kind: store.MarkEverything}, 50)
+		sees(t, f, "all is invalidated", map[uint64]bool{25: true, 49: true, 50: true, 51: false})
+		for n := range uint64(maxRecent + 1) {
+			learn(key("many")[0], 100+2*n)
+		}
+		last := uint64(100 + 2*maxRecent)
+		sees(t, f, "many", map[uint64]bool{60: true, 101: true, last - 1: false, last: true})
+	})
+}
+
 // Without a journal that others share there is nothing to see.
 func TestNumbersWithoutAJournal(t *testing.T) {
 	sees(t, follow(nil), "alone", map[uint64]bool{0: true, 1 << 60: true})
