@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"testing"
+	"time"
 
 	"github.com/anishathalye/porcupine"
 )
@@ -24,7 +25,7 @@ func (s *story) history(key string) (all []porcupine.Operation) {
 	for i, w := range s.writes {
 		switch {
 		case w.key != key:
-		case w.number == 0 || w.lost || w.forgotten:
+		case w.number == 0:
 			return nil
 		default:
 			all = append(all, porcupine.Operation{ClientId: i, Input: w.version, Call: int64(w.began),
@@ -34,10 +35,22 @@ func (s *story) history(key string) (all []porcupine.Operation) {
 	for i, r := range s.reads {
 		if r.key == key {
 			all = append(all, porcupine.Operation{ClientId: len(s.writes) + i, Output: r.version,
-				Call: max(int64(r.began-bound), 0), Return: int64(r.ended)})
+				Call: int64(s.behind(&r)), Return: int64(r.ended)})
 		}
 	}
 	return all
+}
+
+// behind returns how far back a read may lie: by the bound, or to before the first change that its
+// node need not know of.
+func (s *story) behind(r *read) time.Duration {
+	at := max(r.began-bound, 0)
+	for _, w := range s.writes {
+		if w.key == r.key && w.ended+bound <= r.began && !s.due(&w, r) {
+			at = min(at, w.began)
+		}
+	}
+	return at
 }
 
 // linearizable checks each key's history, and returns how many operations it could check.

@@ -26,19 +26,36 @@ const (
 	deaf
 )
 
-// link is one node's network to the server, and the driver of a backend and a journal.
+// link is one node's network to a server, and the driver of a backend and a journal.
 type link struct {
-	server *server
-
 	mu      sync.Mutex
+	server  *server
 	way     way
 	since   time.Time     // when it was well the last time
-	changed chan struct{} // closed when way changes
+	past    []moment      // by time
+	changed chan struct{} // closed when way or server changes
 	dice    *rand.Rand
+	took    map[uint64]taken // by the numbers of marks
+
+	run, read uint64 // of the server that answered last, and was read last
+}
+
+// moment is when a link's server, or what becomes of its calls, changed.
+type moment struct {
+	at     time.Time
+	server *server
+	way    way
+}
+
+// taken is which server took a mark, and when.
+type taken struct {
+	by *server
+	at time.Time
 }
 
 func newLink(s *server, dice *rand.Rand) *link {
-	return &link{server: s, changed: make(chan struct{}), dice: dice, since: time.Now()}
+	return &link{server: s, changed: make(chan struct{}), dice: dice, since: time.Now(),
+		took: map[uint64]taken{}, past: []moment{{time.Now(), s, passes}}}
 }
 
 func (l *link) becomes(w way) {
@@ -51,6 +68,22 @@ func (l *link) becomes(w way) {
 		l.since = time.Now()
 	}
 	l.way = w
+	l.reset()
+}
+
+// moves has the node use another server, if it does not yet.
+func (l *link) moves(to *server) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.server != to {
+		l.server = to
+		l.reset()
+	}
+}
+
+// reset ends calls that hang. mu is held.
+func (l *link) reset() {
+	l.past = append(l.past, moment{time.Now(), l.server, l.way})
 	close(l.changed)
 	l.changed = make(chan struct{})
 }
@@ -59,16 +92,56 @@ func (l *link) becomes(w way) {
 func (l *link) wellUntil() time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.way == passes {
-		return time.Now()
+	until := time.Now()
+	if l.way != passes {
+		until = l.since
 	}
-	return l.since
+	if how, ended := l.server.lives(); how != passes && ended.Before(until) {
+		return ended
+	}
+	return until
 }
 
-func (l *link) now() (way, <-chan struct{}) {
+// at returns which server the node had at a time, and since when.
+func (l *link) at(t time.Time) (s *server, since time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.way, l.changed
+	for _, m := range l.past {
+		if m.at.After(t) {
+			break
+		}
+		if m.server != s {
+			s, since = m.server, m.at
+		}
+	}
+	return s, since
+}
+
+// well returns when the node first had a network to a server that stayed well for so long, or to the
+// end of the story.
+func (l *link) well(with *server, long time.Duration) (since time.Time, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, m := range l.past {
+		if ok && m.at.Sub(since) >= long {
+			break
+		}
+		before := ok
+		if ok = m.server == with && m.way == passes; ok && !before {
+			since = m.at
+		}
+	}
+	return since, ok
+}
+
+// now returns the server, what becomes of calls to it, and a channel that is closed when that changes.
+func (l *link) now() (*server, way, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if how, _ := l.server.lives(); how != passes {
+		return l.server, how, l.changed
+	}
+	return l.server, l.way, l.changed
 }
 
 // delay returns how long something takes on the way: mostly little.
@@ -87,8 +160,8 @@ func (l *link) delay() time.Duration {
 
 var errRefused = errors.New("connection refused")
 
-// travel takes what a call needs on the way there, or back.
-func (l *link) travel(ctx context.Context, back bool) error {
+// travel takes what a call needs on the way to a server, or back.
+func (l *link) travel(ctx context.Context, to *server, back bool) error {
 	t := time.NewTimer(l.delay())
 	defer t.Stop()
 	select {
@@ -97,9 +170,9 @@ func (l *link) travel(ctx context.Context, back bool) error {
 		return ctx.Err()
 	}
 	for {
-		way, changed := l.now()
+		server, way, changed := l.now()
 		switch {
-		case way == refuses:
+		case way == refuses, server != to:
 			return errRefused
 		case way == hangs, way == swallows && back:
 		default:
@@ -107,7 +180,7 @@ func (l *link) travel(ctx context.Context, back bool) error {
 		}
 		select {
 		case <-changed:
-			if way, _ := l.now(); way != hangs {
+			if _, way, _ := l.now(); way != hangs {
 				return errRefused // the connection is reset when the network is back
 			}
 		case <-ctx.Done():
@@ -117,30 +190,31 @@ func (l *link) travel(ctx context.Context, back bool) error {
 }
 
 // call has do happen at the server, and its answer travel back.
-func call[T any](ctx context.Context, l *link, do func() (T, error)) (answer T, err error) {
+func call[T any](ctx context.Context, l *link, do func(*server) (T, error)) (answer T, err error) {
 	var none T
-	if err := l.travel(ctx, false); err != nil {
+	server, _, _ := l.now()
+	if err := l.travel(ctx, server, false); err != nil {
 		return none, err
 	}
-	answer, err = do()
-	if lost := l.travel(ctx, true); lost != nil {
+	answer, err = do(server)
+	if lost := l.travel(ctx, server, true); lost != nil {
 		return none, lost
 	}
 	return answer, err
 }
 
 func (l *link) Get(ctx context.Context, key string) ([]byte, error) {
-	return call(ctx, l, func() ([]byte, error) { return l.server.get(key) })
+	return call(ctx, l, func(s *server) ([]byte, error) { return s.get(key) })
 }
 
 func (l *link) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
 	kept := append([]byte(nil), value...)
-	_, err := call(ctx, l, func() (bool, error) { return true, l.server.set(key, kept, ttl) })
+	_, err := call(ctx, l, func(s *server) (bool, error) { return true, s.set(key, kept, ttl) })
 	return err
 }
 
 func (l *link) Delete(ctx context.Context, key string) (bool, error) {
-	return call(ctx, l, func() (bool, error) { return l.server.remove(key), nil })
+	return call(ctx, l, func(s *server) (bool, error) { return s.remove(key), nil })
 }
 
 func (l *link) Exists(ctx context.Context, key string) (bool, error) {
@@ -162,97 +236,136 @@ type journal link
 
 func (j *journal) Append(ctx context.Context, what ...store.Mark) (uint64, error) {
 	l := (*link)(j)
-	return call(ctx, l, func() (uint64, error) {
-		l.mu.Lock()
-		twice := len(what) > 0 && l.dice.IntN(50) == 0 // a driver repeats what it does not know of
-		l.mu.Unlock()
+	type answer struct{ head, run uint64 }
+	l.mu.Lock()
+	twice := len(what) > 0 && l.dice.IntN(50) == 0 // a driver repeats what it does not know of
+	a := asked{run: l.run}
+	l.mu.Unlock()
+	said, err := call(ctx, l, func(s *server) (said answer, err error) {
 		if twice {
-			if _, err := l.server.append(what); err != nil {
-				return 0, err
-			}
+			_, _, err = s.append(what, a)
 		}
-		return l.server.append(what)
+		if err == nil {
+			said.head, said.run, err = s.append(what, a)
+		}
+		if err == nil {
+			l.mu.Lock()
+			l.took[said.head] = taken{s, time.Now()}
+			l.mu.Unlock()
+		}
+		return said, err
 	})
+	if err == nil {
+		l.mu.Lock()
+		l.run = said.run
+		l.mu.Unlock()
+	}
+	return said.head, err
+}
+
+// takenBy returns which server took the mark with a number of this node's.
+func (l *link) takenBy(number uint64) taken {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.took[number]
 }
 
 func (j *journal) Since(ctx context.Context, number uint64) ([]store.Numbered, uint64, error) {
-	l := (*link)(j)
-	type news struct {
-		marks []store.Numbered
-		head  uint64
-	}
-	n, err := call(ctx, l, func() (n news, err error) {
-		n.marks, n.head, err = l.server.since(number)
-		return n, err
-	})
-	return n.marks, n.head, err
+	return j.look(ctx, number, 0)
 }
 
-// Watch says nothing of a network that hangs.
+func (j *journal) look(
+	ctx context.Context, number, above uint64,
+) ([]store.Numbered, uint64, error) {
+	l := (*link)(j)
+	type answer struct {
+		marks     []store.Numbered
+		head, run uint64
+		postgres  bool
+	}
+	l.mu.Lock()
+	a := asked{l.run, number, above}
+	l.mu.Unlock()
+	said, err := call(ctx, l, func(s *server) (said answer, err error) {
+		said.postgres = s.postgres
+		said.marks, said.head, said.run, err = s.since(a)
+		return said, err
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	another := l.read != 0 && l.read != said.run
+	l.run, l.read = said.run, said.run
+	for i, m := range said.marks {
+		// where Redis lost nothing of its own, it has nothing of another's
+		if another && !said.postgres && m.After > 0 && m.After == m.Number-1 {
+			said.marks[i].After = 1
+		}
+	}
+	return said.marks, said.head, nil
+}
+
+// Watch looks at the journal when that has something new, and once a second besides. It says nothing
+// of a network that hangs.
 func (j *journal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Numbered, error] {
 	l := (*link)(j)
 	return func(yield func(store.Numbered, error) bool) {
-		if err := l.travel(ctx, false); err != nil {
-			yield(store.Numbered{}, err)
-			return
-		}
-		source, replaced := l.server.now()
-		inner, stop := context.WithCancel(ctx)
-		defer stop()
-		ended := make(chan struct{})
-		defer func() { <-ended }()
-		defer stop()
-		go func() {
-			defer close(ended)
-			select {
-			case <-replaced: // the old server is gone, and its connections with it
-				stop()
-			case <-inner.Done():
-			}
-		}()
-		for m, err := range source.Watch(inner, from) {
-			for way, changed := l.now(); way == deaf && ctx.Err() == nil; way, changed = l.now() {
+		look := time.NewTicker(time.Second)
+		defer look.Stop()
+		for ctx.Err() == nil {
+			server, way, changed := l.now()
+			news := server.news()
+			if way == deaf {
 				select {
 				case <-changed:
 				case <-ctx.Done():
 				}
+				continue
 			}
-			if lost := l.travel(ctx, true); lost != nil {
-				yield(store.Numbered{}, lost)
+			marks, head, err := j.look(ctx, from, from)
+			if err == nil && head < from {
+				err = errLost
+			}
+			if err != nil {
+				if ctx.Err() == nil {
+					yield(store.Numbered{}, err)
+				}
 				return
 			}
-			l.server.mu.Lock()
-			l.server.begins(&m)
-			l.server.mu.Unlock()
-			if !yield(m, err) {
+			for _, m := range marks {
+				if !yield(m, nil) {
+					return
+				}
+				from = m.Number
+			}
+			select {
+			case <-news:
+			case <-changed:
+			case <-look.C:
+			case <-ctx.Done():
+			}
+			if now, _, _ := l.now(); now != server && server.postgres { // the other drivers try again
+				yield(store.Numbered{}, errRefused)
 				return
 			}
-		}
-		if ctx.Err() == nil {
-			yield(store.Numbered{}, errRefused)
 		}
 	}
 }
 
+var errLost = errors.New("the journal was lost, and began anew in the past")
+
 func (j *journal) Renew(ctx context.Context, m store.Member) error {
-	l := (*link)(j)
-	_, err := call(ctx, l, func() (bool, error) { return true, l.server.renew(m) })
+	_, err := call(ctx, (*link)(j), func(s *server) (bool, error) { return true, s.renew(m) })
 	return err
 }
 
 func (j *journal) Members(ctx context.Context) ([]store.Member, error) {
-	l := (*link)(j)
-	return call(ctx, l, func() ([]store.Member, error) {
-		now, _ := l.server.now()
-		return now.Members(ctx)
-	})
+	return call(ctx, (*link)(j), func(s *server) ([]store.Member, error) { return s.list(), nil })
 }
 
 func (j *journal) Leave(ctx context.Context, id string) error {
-	l := (*link)(j)
-	_, err := call(ctx, l, func() (bool, error) {
-		now, _ := l.server.now()
-		return true, now.Leave(ctx, id)
-	})
+	_, err := call(ctx, (*link)(j), func(s *server) (bool, error) { s.leave(id); return true, nil })
 	return err
 }

@@ -46,7 +46,8 @@ type node struct {
 	link  *link
 	cache *middleware.Cache
 	app   http.Handler
-	dead  atomic.Bool // it was killed: nobody asks it any more
+	dead  atomic.Bool // it was killed, or has ended: nobody asks it any more
+	died  time.Time   // when
 }
 
 // noteReceipt tells who posts what number the journal gave the invalidation.

@@ -32,9 +32,10 @@ type write struct {
 	began, ended time.Duration // ended: when the invalidation returned
 	version      int
 	number       uint64        // 0: the journal did not take the invalidation
+	by           *server       // that took it
+	taken        time.Duration // when it did
 	leased       time.Duration // how long the others count the node in at least
-	lost         bool          // with its node
-	forgotten    bool          // by the journal, and not by those who know of it
+	lost         bool          // with its node, before the journal had it
 	client       int           // who has a token for it; 0: nobody
 }
 
@@ -52,13 +53,21 @@ type story struct {
 	writes []write
 	tokens [3]string // of the clients
 
-	backup map[string]value // of the values, as the replica has them
+	// where there is a replica: when it took over, and the newest number of the old server's that it has
+	successor *server
+	promoted  time.Duration
+	kept      uint64
 }
 
 // run carries out a plan, in a bubble of testing/synctest. It returns when all nodes have ended.
 func (p plan) run(log io.Writer) *story {
-	s := &story{plan: p, start: time.Now(), server: newServer(), log: log,
+	s := &story{plan: p, start: time.Now(), server: newServer(p.postgres, 1, 0), log: log,
 		database: &database{versions: map[string]int{}}}
+	if p.replica {
+		s.server.replica, s.server.lag = newServer(p.postgres, 2, p.skew), p.lag
+	}
+	fmt.Fprintf(log, "PostgreSQL: %t, replica: %t, which lacks %d writes, and whose clock is off by %v\n",
+		p.postgres, p.replica, p.lag, p.skew)
 	for i := range p.nodes {
 		s.nodes = append(s.nodes, s.newNode(i, 0))
 	}
@@ -74,10 +83,14 @@ func (p plan) run(log io.Writer) *story {
 			if !n.dead.Load() {
 				n.link.becomes(step.way)
 			}
-		case "fail over":
-			s.failsOver(uint64(step.lost), s.backup)
-		case "lose all":
-			s.failsOver(1<<40, nil)
+		case "promote":
+			s.promotes()
+		case "end":
+			s.server.ends(step.way)
+		case "move":
+			n.link.moves(s.successor)
+		case "restart empty", "flush":
+			s.server.loses(step.do == "restart empty")
 		case "full", "room":
 			s.server.becomes(step.do == "full")
 		case "kill":
@@ -86,9 +99,6 @@ func (p plan) run(log io.Writer) *story {
 			s.restart(step.node, &work)
 		default:
 			work.Go(func() { s.change(n, step) })
-		}
-		if step.at%3 == 0 {
-			s.backup = s.server.copied()
 		}
 	}
 	s.heal()
@@ -107,7 +117,11 @@ func (p plan) run(log io.Writer) *story {
 }
 
 func (s *story) newNode(i, life int) *node {
-	return newNode(fmt.Sprintf("%d.%d", i, life), s.server, s.database,
+	server := s.server
+	if life > 0 {
+		server, _, _ = s.nodes[i].link.now()
+	}
+	return newNode(fmt.Sprintf("%d.%d", i, life), server, s.database,
 		s.seed*64+uint64(8*life+i), slog.NewTextHandler(s.log, nil))
 }
 
@@ -120,6 +134,9 @@ func (s *story) heal() {
 	s.server.becomes(false)
 	for _, n := range s.nodes {
 		if !n.dead.Load() {
+			if s.successor != nil {
+				n.link.moves(s.successor)
+			}
 			n.link.becomes(passes)
 		}
 	}
@@ -201,33 +218,31 @@ func (s *story) change(n *node, step step) {
 	fmt.Fprintf(s.log, "%v: node %s: version %d of %s, number %d\n", w.ended, n.name, w.version,
 		w.key, w.number)
 	w.leased = n.link.wellUntil().Add(store.LeaseTime - maxLag).Sub(s.start)
+	if w.number > 0 {
+		t := n.link.takenBy(w.number)
+		w.by, w.taken = t.by, t.at.Sub(s.start)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w.lost = n.dead.Load() && w.number == 0
 	s.writes = append(s.writes, w)
 }
 
-// failsOver loses the newest marks, and notes of which changes they were.
-func (s *story) failsOver(lost uint64, values map[string]value) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, head, _ := s.server.since(0)
-	for i, w := range s.writes {
-		if w.number > 0 && w.number+lost > head {
-			s.writes[i].forgotten, s.writes[i].lost = true, w.node.dead.Load()
-		}
-	}
-	s.server.failsOver(min(lost, head-1), values)
+// promotes has the replica take over.
+func (s *story) promotes() {
+	s.successor, s.kept = s.server.promotes()
+	s.promoted = s.now()
 }
 
 // kill ends a node as a crash does: what it holds is lost.
 func (s *story) kill(n *node) {
 	n.dead.Store(true)
+	n.died = time.Now()
 	n.link.becomes(refuses)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, w := range s.writes {
-		if w.node == n && (w.number == 0 || w.forgotten) {
+		if w.node == n && w.number == 0 {
 			s.writes[i].lost = true
 		}
 	}
@@ -237,10 +252,11 @@ func (s *story) kill(n *node) {
 func (s *story) restart(i int, work *sync.WaitGroup) {
 	old := s.nodes[i]
 	old.dead.Store(true)
+	old.died = time.Now()
 	unsent := old.end() != nil
 	s.mu.Lock()
 	for j, w := range s.writes {
-		if w.node == old && (w.number == 0 || w.forgotten) && unsent {
+		if w.node == old && w.number == 0 && unsent {
 			s.writes[j].lost = true
 		}
 	}
