@@ -92,7 +92,8 @@ local now, above = time[1] * 1000000 + time[2], tonumber(ARGV[1])
 if above > now + 86400 * 1000000 then above = 0 end
 if not last or last[2][6] ~= run or head < above then
 	if last then trim() else redis.call('DEL', key) end
-	begun = math.max(now, head + 1, above + 1)
+	begun = math.max(head, above)
+	begun = now > begun and now or begun + 1000000
 	local after = math.max(head, 1)
 	if not last and run ~= '' and run == ARGV[4] then after = begun - 1 end
 	record(begun, 'b' .. decimal(after))

@@ -390,6 +390,24 @@ func TestAWatcherHearsThatTheServerForgot(t *testing.T) {
 	}
 }
 
+// A replica takes over whose clock is behind. The old server lives on, and takes marks: a process that
+// comes over from there is told that the journal began anew, and appends them again.
+func TestAJournalThatBeginsAnewWithAClockThatIsBehind(t *testing.T) {
+	b := open(t, testserver.SharedRedis(t).URL)
+	j := newJournal(b).(*journal)
+	kept := appendMarks(t, j) + uint64(time.Hour/time.Microsecond)
+	if err := b.client.Do(t.Context(), "XADD", j.key, recordID(kept), "m", encodeMark(tag("kept")), "b",
+		1, "r", "another").Err(); err != nil {
+		t.Fatal(err)
+	}
+	appendMarks(t, j, tag(1), tag(2), tag(3))
+	for _, number := range []uint64{kept, kept + 1, kept + 4, kept + 1000} {
+		if begin := firstReset(t, j, number); begin.After != kept {
+			t.Errorf("Since(%d) begins with %+v; want a beginning after %d", number, begin, kept)
+		}
+	}
+}
+
 // A server that came back with an old state and a slow clock may have a head below what a watcher
 // has seen.
 func TestAWatcherThatIsAheadHasTheJournalBeginAnew(t *testing.T) {
@@ -397,12 +415,12 @@ func TestAWatcherThatIsAheadHasTheJournalBeginAnew(t *testing.T) {
 	j := newJournal(b)
 	head := appendMarks(t, j, tag(1))
 	heard := follow(t, j, head+1_000_000_000)
-	if n := hear(t, heard, 3*time.Second); !isReset(n.Mark) || n.Number != head+1_000_000_001 {
-		t.Errorf("heard %v, want Everything at %d", n, head+1_000_000_001)
+	if n := hear(t, heard, 3*time.Second); !isReset(n.Mark) || n.Number != head+1_001_000_000 {
+		t.Errorf("heard %v, want Everything at %d", n, head+1_001_000_000)
 	}
 	heard = follow(t, newJournal(b), 1<<63) // nobody ever gave that number out
 	time.Sleep(100 * time.Millisecond)
-	if n := appendMarks(t, j, tag(2)); n != head+1_000_000_002 {
+	if n := appendMarks(t, j, tag(2)); n != head+1_001_000_001 {
 		t.Errorf("the next number is %d", n)
 	}
 }
