@@ -59,8 +59,12 @@ const (
 	longFaults, longestEver = 80 * time.Second, 45 * time.Second
 )
 
-// maxSkew is by how much the clock of a replica is ahead or behind at most.
-const maxSkew = 2 * time.Second
+// maxSkew is by how much the clock of a replica is ahead or behind at most: by more than the journal's
+// age. One that lacks the whole journal, too, would give out its numbers again.
+const (
+	maxSkew       = 10 * time.Second
+	mostLagSkewed = 7
+)
 
 func newPlan(seed uint64) plan {
 	d := draft{plan: plan{seed: seed, nodes: 3, end: peace + faults}, most: longest,
@@ -168,7 +172,7 @@ func (d *draft) somethingEnds() {
 func (d *draft) failsOver(at time.Duration) {
 	d.replica, d.lag = true, 1<<d.IntN(7)-1
 	if d.IntN(4) == 0 {
-		d.skew = d.within(-maxSkew, 2*maxSkew)
+		d.skew, d.lag = d.within(-maxSkew, 2*maxSkew), min(d.lag, mostLagSkewed)
 	}
 	d.add(step{at: at, do: "promote"})
 	switch how := []way{refuses, hangs}[d.IntN(2)]; d.IntN(4) {

@@ -101,7 +101,10 @@ func (s *server) settle(a asked) error {
 	if s.full {
 		return errFull
 	}
-	number := max(now, s.head+1, above+1)
+	number := max(s.head, above) + 1_000_000
+	if now > max(s.head, above) {
+		number = now
+	}
 	after := s.head
 	if none && a.run == s.run {
 		after = number - 1
