@@ -8,7 +8,7 @@
 //   - On no process did time run back.
 //   - Two seconds after all is well again, all agree.
 //   - Where each change was acknowledged, the history of each page is linearizable, with reads that
-//     may lie back by the bound, or to before a change that their process need not know of yet.
+//     may lie back by the bound, and without those whose process need not know of a change yet.
 //
 // The server numbers marks as Redis does, by a run id in each record, or as PostgreSQL does, by the
 // clock and with its timeline beside the journal. In a third of the stories a replica of it takes

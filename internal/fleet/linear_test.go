@@ -1,8 +1,8 @@
 package fleet
 
 import (
+	"slices"
 	"testing"
-	"time"
 
 	"github.com/anishathalye/porcupine"
 )
@@ -33,24 +33,20 @@ func (s *story) history(key string) (all []porcupine.Operation) {
 		}
 	}
 	for i, r := range s.reads {
-		if r.key == key {
+		if r.key == key && s.mustKnow(&r) {
 			all = append(all, porcupine.Operation{ClientId: len(s.writes) + i, Output: r.version,
-				Call: int64(s.behind(&r)), Return: int64(r.ended)})
+				Call: max(int64(r.began-bound), 0), Return: int64(r.ended)})
 		}
 	}
 	return all
 }
 
-// behind returns how far back a read may lie: by the bound, or to before the first change that its
-// node need not know of.
-func (s *story) behind(r *read) time.Duration {
-	at := max(r.began-bound, 0)
-	for _, w := range s.writes {
-		if w.key == r.key && w.ended+bound <= r.began && !s.due(&w, r) {
-			at = min(at, w.began)
-		}
-	}
-	return at
+// mustKnow reports whether a read's node must know of all changes but for those of the bound. What it
+// reads otherwise says nothing of the history, and makes it dear to check.
+func (s *story) mustKnow(r *read) bool {
+	return !slices.ContainsFunc(s.writes, func(w write) bool {
+		return w.key == r.key && w.ended+bound <= r.began && !s.due(&w, r)
+	})
 }
 
 // linearizable checks each key's history, and returns how many operations it could check.
