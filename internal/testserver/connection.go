@@ -47,6 +47,9 @@ func (c *connection) reset() {
 // serve returns when both sides are closed.
 func (c *connection) serve() {
 	defer c.close()
+	if !c.hold(swallowing) {
+		return
+	}
 	server := c.dial()
 	if server == nil {
 		c.hangUp()
@@ -57,9 +60,28 @@ func (c *connection) serve() {
 	defer c.close()
 	requests.Go(func() {
 		defer c.close()
-		_, _ = io.Copy(server, c.client)
+		c.request(server)
 	})
 	c.reply(server)
+}
+
+// request passes on what the client says, until one of the two ends.
+func (c *connection) request(server net.Conn) {
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := c.client.Read(buffer)
+		if !c.hold(swallowing) {
+			return
+		}
+		if n > 0 {
+			if _, err := server.Write(buffer[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
 }
 
 func (c *connection) dial() net.Conn {
@@ -88,14 +110,17 @@ func (c *connection) hangUp() {
 		defer c.close()
 		_, _ = io.Copy(io.Discard, c.client)
 	})
-	c.hold()
+	c.hold(hanging)
 }
 
-// hold waits while the proxy hangs, and reports whether the connection still exists.
-func (c *connection) hold() bool {
+func hanging(m mode) bool    { return m.hang }
+func swallowing(m mode) bool { return m.swallow }
+
+// hold waits while the proxy is in such a mode, and reports whether the connection still exists.
+func (c *connection) hold(while func(mode) bool) bool {
 	for {
 		mode, changed := c.proxy.now()
-		if !mode.hang {
+		if !while(mode) {
 			return c.ctx.Err() == nil
 		}
 		select {
@@ -117,7 +142,7 @@ func (c *connection) reply(server net.Conn) {
 			return
 		}
 		if err != nil {
-			c.hold()
+			c.hold(hanging)
 			return
 		}
 	}
@@ -136,7 +161,7 @@ func (c *connection) deliver(piece []byte, sent *int, counted *<-chan struct{}) 
 		pause := time.Duration(0)
 		switch {
 		case mode.hang && *sent >= mode.hangAt:
-			if !c.hold() {
+			if !c.hold(hanging) {
 				return false
 			}
 			continue

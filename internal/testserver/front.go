@@ -59,12 +59,8 @@ func nginx(path string, config func(*Server) string) kind {
 		},
 		ready: func(ctx context.Context, s *Server) error {
 			// It writes its number when it has the port.
-			text, err := os.ReadFile(filepath.Join(s.Dir, "nginx.pid"))
-			if err != nil {
+			if err := hasWritten(s, "nginx.pid"); err != nil {
 				return err
-			}
-			if strings.TrimSpace(string(text)) != strconv.Itoa(s.process.pid()) {
-				return errors.New("the number of the process is of an earlier one")
 			}
 			return accepts(ctx, s)
 		},
@@ -93,6 +89,19 @@ func varnish(path string, config func(*Server) string) kind {
 			return accepts(ctx, s)
 		},
 	}
+}
+
+// hasWritten returns nil when the server has written the number of its process to a file in its
+// folder.
+func hasWritten(s *Server, file string) error {
+	text, err := os.ReadFile(filepath.Join(s.Dir, file))
+	if err != nil {
+		return err
+	}
+	if strings.TrimSpace(string(text)) != strconv.Itoa(s.process.pid()) {
+		return errors.New("the number of the process is of an earlier one")
+	}
+	return nil
 }
 
 // accepts reports whether the server takes connections.

@@ -7,13 +7,20 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 )
 
-func TestMain(m *testing.M) { Main(m) }
+func TestMain(m *testing.M) {
+	if IsApp() {
+		ServeApp(http.HandlerFunc(sayWho))
+		return
+	}
+	Main(m)
+}
 
 func ask(t *testing.T, s *Server, words ...string) any {
 	t.Helper()

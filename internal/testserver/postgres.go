@@ -90,7 +90,7 @@ func (s *Server) Promote() {
 
 // tool runs one of the programs that lie beside the server's, as the user that the server runs as.
 func (s *Server) tool(name string, words ...string) error {
-	p, err := run(s.kind.user, s.Dir, filepath.Join(s.Dir, outputFile),
+	p, err := run(s.kind.user, s.Dir, filepath.Join(s.Dir, outputFile), nil,
 		filepath.Join(filepath.Dir(s.kind.program), name), words...)
 	if err != nil {
 		return err

@@ -15,8 +15,11 @@ type process struct {
 	done    chan struct{} // closed when the program has ended and was waited for
 }
 
-// run starts the program in dir. It ends with this process, where the system can do that.
-func run(as *account, dir, output, program string, args ...string) (*process, error) {
+// run starts the program in dir, with env besides what this process has. It ends with this process,
+// where the system can do that.
+func run(
+	as *account, dir, output string, env []string, program string, args ...string,
+) (*process, error) {
 	file, err := os.OpenFile(output, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
@@ -24,6 +27,9 @@ func run(as *account, dir, output, program string, args ...string) (*process, er
 	p := &process{command: exec.Command(program, args...), done: make(chan struct{})}
 	p.command.Dir, p.command.Stdout, p.command.Stderr = dir, file, file
 	p.command.SysProcAttr = attributes(as)
+	if env != nil {
+		p.command.Env = append(os.Environ(), env...)
+	}
 	started := make(chan error)
 	go func() {
 		// Linux ends the program when the thread ends that started it. So this thread serves nobody

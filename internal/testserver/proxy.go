@@ -31,8 +31,9 @@ type FaultProxy struct {
 type mode struct {
 	refuse  bool
 	hang    bool
-	hangAt  int // after so many bytes of reply
-	trickle int // bytes a second; 0: as fast as can be
+	hangAt  int  // after so many bytes of reply
+	swallow bool // what clients send hangs as well
+	trickle int  // bytes a second; 0: as fast as can be
 	cut     bool
 	cutAt   int
 	alter   func([]byte) []byte
@@ -64,6 +65,11 @@ func (p *FaultProxy) Refuse() { p.set(mode{refuse: true}) }
 
 // Hang takes connections and reads what clients send, but no reply comes, not even an end.
 func (p *FaultProxy) Hang() { p.set(mode{hang: true}) }
+
+// Swallow loses all packets, as a network does that is down: connections stay, new ones seem to be
+// made, nothing arrives at either end, and nobody is told. When it passes again, what was sent
+// arrives after all, late, as TCP has it.
+func (p *FaultProxy) Swallow() { p.set(mode{hang: true, swallow: true}) }
 
 // HangAfter lets n bytes of reply through on each connection, counted from now on or from its
 // beginning, and then hangs.

@@ -155,6 +155,58 @@ func TestHanging(t *testing.T) {
 	}
 }
 
+// A network that is down tells nobody, and delivers late: what was sent when it is back, and what a
+// client has sent that left meanwhile.
+func TestSwallowing(t *testing.T) {
+	heard := make(chan string, 10)
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var work sync.WaitGroup
+	t.Cleanup(func() { l.Close(); work.Wait() })
+	work.Go(func() {
+		for range 2 {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			work.Go(func() {
+				defer conn.Close()
+				text, _ := io.ReadAll(conn)
+				heard <- string(text)
+			})
+		}
+	})
+	p := Proxy(t, l.Addr().String())
+	dial := func() net.Conn {
+		conn, err := net.Dial("tcp", p.Addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return conn
+	}
+	stays, leaves := dial(), dial()
+	p.Swallow()
+	send(t, stays, "I stay")
+	send(t, leaves, "I leave")
+	leaves.Close()
+	silent(t, stays)
+	select {
+	case text := <-heard:
+		t.Fatalf("the server heard %q, or an end", text)
+	case <-time.After(50 * time.Millisecond):
+	}
+	p.Pass()
+	if text := <-heard; text != "I leave" {
+		t.Errorf("the server heard %q", text)
+	}
+	stays.Close()
+	if text := <-heard; text != "I stay" {
+		t.Errorf("the server heard %q", text)
+	}
+}
+
 func TestHangingHidesADeadServer(t *testing.T) {
 	s := Redis(t)
 	p := Proxy(t, s.Addr)

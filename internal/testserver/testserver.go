@@ -1,5 +1,6 @@
 // Package testserver starts the servers that the backends are tested against: Redis, Memcached and
-// PostgreSQL, a TCP proxy that makes them fail, and nginx and Varnish, caches in front of an app.
+// PostgreSQL, a TCP proxy that makes them fail, nginx and Varnish, caches in front of an app, and
+// apps, which are the test's own program in processes of their own.
 //
 // Each server listens on a free port of loopback only, keeps its files in a folder of its own, and
 // ends with the test, or with the test binary, however that ends. Where a server's program is not
@@ -49,6 +50,7 @@ type kind struct {
 	port    func() (int, error)                        // finds a free one
 	prepare func(s *Server) error                      // fills the folder; may be nil
 	args    func(s *Server) []string                   // without the program's name
+	env     func(s *Server) []string                   // besides our own; may be nil
 	ready   func(ctx context.Context, s *Server) error // asks; nil when it answered and is ours
 	created func(ctx context.Context, s *Server) error // after the first start; may be nil
 	// asks it to end by itself; may be nil: it is killed
@@ -136,7 +138,11 @@ func (s *Server) launch() error {
 	if before, err := os.Stat(filepath.Join(s.Dir, outputFile)); err == nil {
 		s.said = before.Size()
 	}
-	p, err := run(s.kind.user, s.Dir, filepath.Join(s.Dir, outputFile), s.kind.program,
+	var env []string
+	if s.kind.env != nil {
+		env = s.kind.env(s)
+	}
+	p, err := run(s.kind.user, s.Dir, filepath.Join(s.Dir, outputFile), env, s.kind.program,
 		s.kind.args(s)...)
 	if err != nil {
 		return err
