@@ -37,7 +37,10 @@ func App(tb testing.TB, env ...string) *Server {
 		url:     "http://%s",
 		port:    freePort,
 		args:    func(*Server) []string { return nil },
-		env:     func(s *Server) []string { return append([]string{appAddr + "=" + s.Addr}, env...) },
+		env: func(s *Server) []string {
+			// or else a program with the race detector waits for a second when it ends
+			return append([]string{appAddr + "=" + s.Addr, "GORACE=atexit_sleep_ms=0"}, env...)
+		},
 		ready: func(ctx context.Context, s *Server) error {
 			if err := hasWritten(s, appPid); err != nil {
 				return err
