@@ -23,6 +23,8 @@ type journal struct {
 	since atomic.Uint64 // what it was asked for last
 	blank atomic.Uint64 // how many numbers it has given to no mark
 	after atomic.Uint64 // what its beginning says that it knew of, if it says that
+	// it begins anew for a watcher that is ahead of it, as those of servers do
+	heeds atomic.Bool
 	fails atomic.Pointer[func(call string) error]
 }
 
@@ -83,6 +85,9 @@ func (j *journal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Number
 			return
 		}
 		defer j.check("leave")
+		if _, head, _ := j.holds.Load().Since(ctx, from); from > head && j.heeds.Load() {
+			j.failsOver(from+1, head)
+		}
 		for m, err := range j.holds.Load().Watch(ctx, from) {
 			j.begins(&m)
 			if !yield(m, err) {

@@ -70,7 +70,9 @@ func (f *Follower) watch(ctx context.Context) error {
 	defer cancel()
 	marks := make(chan store.Numbered)
 	failed := make(chan error, 1)
-	from := f.seen.Load()
+	// Where another server took over, its journal may be behind past and ahead of what was seen: it
+	// begins anew only for a watcher that is ahead of it.
+	from := max(f.seen.Load(), f.past)
 	go func() {
 		defer close(marks)
 		if err := f.listen(ctx, from, marks); err != nil {

@@ -425,3 +425,30 @@ func TestAnInvalidationInAJournalThatBeganInThePast(t *testing.T) {
 		}
 	})
 }
+
+// A server takes over whose journal is behind the number that the old one gave to the last mark of
+// this process, which had no time to hear what came before. The journal begins anew above that
+// number, though nobody else appends anything, and gets the mark.
+func TestAheadOfWhoTakesOverByItsOwnMark(t *testing.T) {
+	unwatched := func(call string, n int) error {
+		if call == "watch" && n == 1 { // so that it is between two looks
+			return errRefused
+		}
+		return nil
+	}
+	watch(t, 10, unwatched, func(t *testing.T, w *watched) {
+		w.journal.heeds.Store(true)
+		w.journal.others(t, "other's")
+		if last, err := w.Append(t.Context(), key("own")); err != nil || last != 12 || w.Seen() != 10 {
+			t.Fatalf("number %d, %v; it has seen %d", last, err, w.Seen())
+		}
+		w.journal.failsOver(11, 10)
+		w.after(w.MaxLag + time.Second)
+		w.inTouch(t, true)
+		covers(t, w.Follower, "page", 12, invalidation.CoverageHard)
+		if names := w.journal.names(t); !slices.Contains(names, "own") {
+			t.Errorf("the journal has %q, and not what it lost", names)
+		}
+		w.logs(t, "its newest number is 11, and was 12", "appended again", "in touch again")
+	})
+}
