@@ -10,7 +10,7 @@
 GO ?= go
 GOFMT = $$($(GO) env GOROOT)/bin/gofmt
 
-.PHONY: bench-check test tools check race modules bench bench-tools soak soak-tests soak-mutants soak-fleet soak-apps fmt pictures
+.PHONY: bench-check test tools check race modules bench bench-tools soak soak-tests soak-mutants soak-fleet soak-processes soak-apps fmt pictures
 
 test: tools check race modules
 
@@ -92,7 +92,7 @@ bench-tools:
 	  command -v apt-get >/dev/null || { echo "the measurement needs these, and there is no apt-get to install them:$$missing" >&2; exit 1; }; \
 	  $(APT_GET) update -qq && $(APT_GET) install -y -qq --no-install-recommends $$missing; }
 
-soak: soak-tests soak-mutants soak-fleet
+soak: soak-tests soak-mutants soak-fleet soak-processes
 
 # A test that needs a machine of its own fails here: three copies at a time, on whatever cores there are.
 SOAK_ROUNDS = 20
@@ -119,6 +119,15 @@ FLEET_FIRST = 1
 
 soak-fleet:
 	$(GO) test ./internal/fleet -run Stories -timeout 24h -seeds $(FLEET_SEEDS) -first $(FLEET_FIRST)
+
+# The same with real processes on Redis and PostgreSQL, which are killed, stopped and cut off: two to three minutes a
+# round. Each round has a seed, which a failure prints. On a machine that does nothing else it fails for what is wrong
+# alone.
+PROCESS_ROUNDS = 100
+
+soak-processes: tools
+	FRESHET_TEST_SOAK=1 FRESHET_ROUNDS=$(PROCESS_ROUNDS) FRESHET_TEST_SERVERS=required CGO_ENABLED=1 \
+	  $(GO) test -race -count=1 -timeout 24h -v ./internal/fleet/processes
 
 # Each mutant is a change of one operator that a test should notice; those that LIVED show a test that lacks, or code
 # that is not needed. MUTANTS takes packages and flags: make soak-mutants MUTANTS='./store -S=l'.

@@ -54,6 +54,9 @@ func App(tb testing.TB, env ...string) *Server {
 // IsApp reports whether App started this program.
 func IsApp() bool { return os.Getenv(appAddr) != "" }
 
+// AppURL is the URL at which this program serves that App started.
+func AppURL() string { return "http://" + os.Getenv(appAddr) }
+
 // ServeApp serves h where App looks for it, until the test ends, and then waits for requests that it
 // has taken. It ends the program if it cannot.
 func ServeApp(h http.Handler) {

@@ -25,12 +25,13 @@ func SharedRedis(tb testing.TB) *Server {
 }
 
 // RedisReplica starts a replica of a redis-server for one test, and returns when the two are in
-// step. A master that is to have one soon has the argument "--repl-diskless-sync-delay", "0".
+// step. A master that is to have one soon has the argument "--repl-diskless-sync-delay", "0", as a
+// replica has.
 func RedisReplica(tb testing.TB, master *Server) *Server {
 	tb.Helper()
 	path := Require(tb, "redis-server")
 	host, port, _ := net.SplitHostPort(master.Addr)
-	replica := own(tb, redis(path, "--replicaof", host+" "+port))
+	replica := own(tb, redis(path, "--replicaof", host+" "+port, "--repl-diskless-sync-delay", "0"))
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	if err := until(ctx, replica.process.done, func() error {

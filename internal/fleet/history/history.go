@@ -54,6 +54,7 @@ func (h *History) Violations() (all []string) {
 		r := &h.Reads[i]
 		if r.Version < 0 {
 			all = append(all, fmt.Sprintf("%v: node %s: no page: %s", r.Ended, r.Node, r.How))
+			continue
 		}
 		for _, w := range byKey[r.Key] {
 			if r.Version >= w.Version {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/freshet-go/freshet"
 	"github.com/freshet-go/freshet/internal/testserver"
+	"github.com/freshet-go/freshet/store/guardstore"
 	"github.com/freshet-go/freshet/store/open"
 	_ "github.com/freshet-go/freshet/store/pgstore"
 	_ "github.com/freshet-go/freshet/store/redisstore"
@@ -42,8 +43,15 @@ const (
 	envName     = "FRESHET_TEST_NAME"     // its Options.ProcessName
 )
 
-// maxLag is the apps' Options.MaxLag: more than a second, for so often they ask the journal.
-const maxLag = 1500 * time.Millisecond
+// patienceOfApps is the apps' Options.MaxLag, which is more than a second, for so often they ask the
+// journal; and how long they wait for the server. Those that are tested for hours share the machine
+// with others.
+func patienceOfApps() (maxLag, timeout time.Duration) {
+	if soak() {
+		return 3 * time.Second, time.Second
+	}
+	return 1500 * time.Millisecond, 500 * time.Millisecond
+}
 
 // site is the host of the app, at whichever process.
 const site = "site.example"
@@ -52,13 +60,16 @@ const site = "site.example"
 // test purges.
 func app() error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	s, err := open.URL(context.Background(), os.Getenv(envStore), open.Options{Log: log})
+	maxLag, timeout := patienceOfApps()
+	s, err := open.URL(context.Background(), os.Getenv(envStore), open.Options{Log: log,
+		Near: 1 << 20, Guard: guardstore.Options{Timeout: timeout, SetTimeout: timeout}})
 	if err != nil {
 		return err
 	}
 	defer s.Close()
 	cache := freshet.New(s, freshet.Options{
 		MaxLag:         maxLag,
+		StoreTimeout:   timeout,
 		ReadYourWrites: freshet.ReadYourWrites{Keys: [][]byte{[]byte("sixteen random bytes, or more")}},
 		SpoolFolder:    os.Getenv(envSpool),
 		ProcessName:    os.Getenv(envName),

@@ -4,9 +4,9 @@
 // are cut, packets are lost, and servers forget or are replaced. What clients were answered is judged
 // by package history, as that of package fleet is, which simulates the same in virtual time.
 //
-// FRESHET_TEST_SOAK=1 has each server go through the faults 25 times (FRESHET_ROUNDS), in an order
-// by chance, with pauses longer than a lease. FRESHET_SEED has one seed's order, which a failure
-// prints:
+// FRESHET_TEST_SOAK=1 has each server go through the faults in an order by chance, now and then with
+// a pause longer than a lease; FRESHET_ROUNDS times, once by default. A failure names its seed,
+// FRESHET_SEED, which has the same order again. make soak-processes runs PROCESS_ROUNDS:
 //
-//	FRESHET_TEST_SOAK=1 go test -race ./internal/fleet/processes -timeout 6h -v
+//	FRESHET_TEST_SOAK=1 FRESHET_SEED=123 go test -race ./internal/fleet/processes -v
 package processes

@@ -29,6 +29,7 @@ type fleet struct {
 	processes []*process
 	dice      *rand.Rand // for the one goroutine that plays faults
 	began     time.Time
+	maxLag    time.Duration
 
 	mu     sync.Mutex
 	healed bool // all is well, and all agree
@@ -114,16 +115,13 @@ type process struct {
 func newFleet(t *testing.T, k kind, seed uint64) *fleet {
 	f := &fleet{story: t, t: t, kind: k, began: time.Now(), dice: rand.New(rand.NewPCG(seed, 0)),
 		server: k.start(t), database: newDatabase(t)}
+	f.maxLag, _ = patienceOfApps()
 	migrate(t, f.server)
 	spool := filepath.Join(t.TempDir(), "spool")
 	for i := range 5 {
 		proxy := testserver.Proxy(t, f.server.Addr)
 		url := strings.Replace(f.server.URL, f.server.Addr, proxy.Addr, 1)
-		join := "?"
-		if strings.Contains(url, "?") {
-			join = "&"
-		}
-		app := testserver.App(t, envStore+"="+url+join+"near=1MiB", envDatabase+"="+f.database.URL,
+		app := testserver.App(t, envStore+"="+url, envDatabase+"="+f.database.URL,
 			envSpool+"="+spool, envName+"=process "+strconv.Itoa(i))
 		transport := &http.Transport{MaxIdleConnsPerHost: 20}
 		t.Cleanup(transport.CloseIdleConnections)
@@ -425,7 +423,7 @@ func (f *fleet) judge() (h history.History) {
 	f.t.Helper()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	h = history.History{Bound: maxLag, Reads: f.reads}
+	h = history.History{Bound: f.maxLag, Reads: f.reads}
 	for _, w := range f.writes {
 		h.Writes = append(h.Writes, *w)
 	}

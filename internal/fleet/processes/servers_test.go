@@ -153,7 +153,7 @@ func migrate(t *testing.T, s *testserver.Server) {
 }
 
 // patience is how long something may take that must happen, on whatever machine.
-const patience = 2 * time.Minute
+const patience = 4 * time.Minute
 
 // eventually waits until something is so.
 func eventually(t *testing.T, what string, is func() bool) {
