@@ -22,6 +22,13 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if testserver.IsApp() {
+		if err := serveGoneApp(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if url := os.Getenv(childURL); url != "" {
 		child(url)
 		return
