@@ -56,6 +56,38 @@ func TestBackInTimeAfterAnOutage(t *testing.T) {
 	})
 }
 
+// What a process asked while it was trusted, and heard when it no longer was, does not have it back
+// without a doubt: it was out of touch between, and another one may still be.
+func TestAnAnswerThatComesWhenTrustHasEnded(t *testing.T) {
+	together(t, 2, func(t *testing.T, all []*process) {
+		a, b := all[0], all[1]
+		later(5 * time.Second) // they know of each other
+		fill := b.Head()
+		a.line.cut()
+		over := time.Duration(b.touch.heard.Load()) + b.MaxLag
+		b.line.on(func(_ context.Context, call string) error {
+			if call != "since" {
+				return errRefused
+			}
+			time.Sleep(over + 20*time.Millisecond - b.now()) // it comes late, and it comes
+			b.line.on(nil)
+			return nil
+		})
+		later(2 * time.Second)
+		a.invalidates("page")
+		later(over - b.now() + 10*time.Millisecond)
+		b.uses(t, "out of touch", "page", fill, false)
+		for range 10 {
+			later(500 * time.Millisecond)
+			b.uses(t, "A is not back", "page", fill, false)
+		}
+		a.line.on(nil)
+		later(4 * time.Second)
+		b.uses(t, "A is back", "page", fill, false)
+		b.uses(t, "A is back", "other", fill, true)
+	})
+}
+
 // So it is when the server has lost its list meanwhile, and a process that was not cut off has stored
 // something since: who is not on the new list has not left.
 func TestBackInTimeWhereTheListWasLost(t *testing.T) {

@@ -171,6 +171,9 @@ func (f *Follower) catchUp() bool {
 	}
 	f.replica.Advance(head)
 	f.reached(head)
+	if f.membership != nil && !f.unlisted.Load() && f.touch.ranOut(f.now()) {
+		return f.enter() && f.catchUp() // it returns only now
+	}
 	f.touch.answered(asked)
 	f.lost.Store(false)
 	return true

@@ -102,6 +102,15 @@ func (t *touch) cutOff(now time.Duration) bool {
 		t.leases && (t.lease == 0 || now > after(t.lease, leaseSafe))
 }
 
+// ranOut reports whether at now trust has ended for want of an answer, and the question that is
+// answered now was asked before: nobody has begun to doubt what is stored.
+func (t *touch) ranOut(now time.Duration) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	heard := time.Duration(t.heard.Load())
+	return !t.out && heard > 0 && now > after(heard, t.maxLag)
+}
+
 // lastLease describes how long ago the last renewal began.
 func (t *touch) lastLease(now time.Duration) string {
 	t.mu.Lock()

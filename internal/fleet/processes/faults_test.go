@@ -59,6 +59,9 @@ var faults = []fault{
 		p, others := f.one()
 		stopped := f.now()
 		p.app.Pause()
+		if !soak() || f.dice.IntN(2) > 0 { // nor does anything wait for it
+			p.proxy.Swallow()
+		}
 		f.changes(5, others...)
 		w, wait := f.purge(others[0], pages[0], "tag")
 		if soak() && f.dice.IntN(4) == 0 { // for longer than its lease: then nobody waits for it
@@ -77,6 +80,7 @@ var faults = []fault{
 		time.Sleep(20 * time.Millisecond)
 		p.app.Resume()
 		work.Wait()
+		f.finds(p)
 	}},
 
 	{"killed right after its acknowledgement", func(f *fleet) {
