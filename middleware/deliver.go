@@ -254,7 +254,8 @@ func isNote(f *store.Field) bool {
 func setsCookie(h http.Header) bool { return h["Set-Cookie"] != nil || h["set-cookie"] != nil }
 
 // notModified sends a 304 with the fields that a 200 would have had, but for those that describe
-// the content (RFC 9110 section 15.4.5).
+// the content (RFC 9110 section 15.4.5) and those that belong to it: the client may hold the
+// content of another run, whose scripts have other nonces.
 func (x *exchange) notModified(
 	h http.Header, e *store.Entry, age time.Duration, out *policy.Outcome,
 ) {
@@ -262,15 +263,16 @@ func (x *exchange) notModified(
 	cookie := false
 	if fields, ok := e.FieldsOf(h); ok && len(client) == 0 {
 		for i := range fields {
-			if name := fields[i].Name; !describesContent(name) && !isNote(&fields[i]) {
-				client[name] = fields[i].Values
+			name, values := fields[i].Name, fields[i].Values
+			if !describesContent(name) && !rules.Tied(name, values) && !isNote(&fields[i]) {
+				client[name] = values
 				cookie = cookie || name == "Set-Cookie"
 			}
 		}
 	} else {
 		_, cookie, _ = setHeader(client, h, e)
 		for name := range client {
-			if describesContent(name) {
+			if describesContent(name) || rules.Tied(name, h[name]) {
 				delete(client, name)
 			}
 		}

@@ -22,13 +22,18 @@ func (n *run) serveStale() {
 	n.f.Decide(fill.Answer{Stage: fill.StageSettled, Entry: n.found.entry})
 }
 
-// freshen answers with what is stored and a 304 says is still good (RFC 9111 section 4.3.4).
+// freshen answers with what is stored and a 304 says is still good (RFC 9111 section 4.3.4). Where
+// its Content-Security-Policy belongs to other content, the page is made anew: now, or else when it
+// is stale again, and until then it goes on with the policy that it has.
 func (n *run) freshen(h http.Header) {
+	selects, anew := rules.Selects(n.found.entry, h), rules.AnotherPolicy(n.found.entry, h)
 	switch {
-	case rules.Selects(n.found.entry, h):
+	case selects && !anew:
 	case mayRunAgain(n.x.r.Context()):
 		n.become(retrying)
 		return
+	case selects:
+		n.x.c.contrary.remember(n.x.req.Key, n.rec.received.Add(contraryFor), reasonLost)
 	default:
 		n.contradicted()
 		return

@@ -44,8 +44,8 @@ func sameDate(text, modified string, e *store.Entry) bool {
 // by [Admit]: a 304 may bring a Set-Cookie or a no-store.
 //
 // Not taken over are fields that are never stored, those that the stored content depends on
-// (Content-Length, Content-Encoding, Content-Range, ETag) and, where the cache made it,
-// Last-Modified. A tag that the cache made from the content is made again when a field that
+// (Content-Length, Content-Encoding, Content-Range, ETag), those that are [Tied] to the content
+// that they were sent with, and, where the cache made it, Last-Modified. A tag that the cache made from the content is made again when a field that
 // describes the content changes. Date and Age are those of h or none, since e's tell of another
 // time.
 func Freshen(e *store.Entry, h http.Header) http.Header {
@@ -62,6 +62,9 @@ func update(e *store.Entry, h http.Header) http.Header {
 	fresh := Storable(e.Header, []string{"Age", "Date"})
 	h = Canonical(h)
 	for name, values := range Storable(h, HopByHop(h)) {
+		if Tied(name, values) || Tied(name, fresh[name]) {
+			continue
+		}
 		switch name {
 		case "Content-Length", "Content-Encoding", "Content-Range":
 			continue
@@ -124,7 +127,10 @@ func sameButDates(a, b http.Header) bool {
 // or 410, makes it invalid; other errors say nothing of e, and many handlers answer HEAD with 405
 // or 501. A 200 with no validator at all updates nothing, where the RFC would allow it: its length
 // alone does not show that the content is still the same, and a monitor that asks HEAD every minute
-// would keep an old page alive for ever.
+// would keep an old page alive for ever. Nor does one with [AnotherPolicy].
+//
+// Lengths are not compared where e has a Content-Encoding and the HEAD has none: what compresses a
+// body has none to compress, and the length is that of what was not compressed.
 func HeadUpdate(e *store.Entry, status int, h http.Header) (fresh http.Header, invalid bool) {
 	switch status {
 	case http.StatusNotFound, http.StatusGone:
@@ -139,13 +145,16 @@ func HeadUpdate(e *store.Entry, status int, h http.Header) (fresh http.Header, i
 	h = Canonical(h)
 	etag, modified := known(e)
 	tags, dates, lengths := h["Etag"], h["Last-Modified"], h["Content-Length"]
+	if len(h["Content-Encoding"]) == 0 && len(e.Header["Content-Encoding"]) > 0 {
+		lengths = nil
+	}
 	same := (len(tags) == 0 || parseTag(sole(h, "Etag")).weakly(parseTag(etag))) &&
 		(len(dates) == 0 || modified != "" && sameDate(sole(h, "Last-Modified"), modified, e)) &&
 		(len(lengths) == 0 || sole(h, "Content-Length") == strconv.FormatInt(wholeLength(e), 10))
 	if !same {
 		return nil, true
 	}
-	if len(tags) == 0 && len(dates) == 0 {
+	if len(tags) == 0 && len(dates) == 0 || AnotherPolicy(e, h) {
 		return nil, false
 	}
 	return Freshen(e, h), false

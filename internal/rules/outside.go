@@ -71,7 +71,7 @@ func ReadOutside(h http.Header, p *policy.Policy) (o Outside) {
 		case name == "Vary":
 			o.readVary(values, h, p)
 			continue
-		case name == "Content-Security-Policy", name == "Content-Security-Policy-Report-Only":
+		case name == securityPolicy, name == securityReports:
 			o.Nonce = o.Nonce || !p.Shared && slices.ContainsFunc(values, hasNonce)
 			continue
 		case name == allowOrigin:
@@ -106,11 +106,6 @@ func Lifetimes(h http.Header, p *policy.Policy) http.Header {
 		}
 	}
 	return fields
-}
-
-// hasNonce reports whether a Content-Security-Policy has a nonce-source.
-func hasNonce(policies string) bool {
-	return strings.Contains(strings.ToLower(policies), "'nonce-")
 }
 
 // Alone says why the request's own handler must answer it; empty: nothing outside asks for that.

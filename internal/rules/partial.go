@@ -78,7 +78,8 @@ func Complete(e *store.Entry) (*store.Entry, bool) {
 // modified. When nothing is missing any more, it is a complete response with status 200.
 //
 // Not ok, so that new stands for itself: the two do not share a strong validator of the handler's
-// own making, or differ in length or encoding, or the whole would be too scattered.
+// own making, or differ in length, encoding or the nonces of their policies, or the whole would be
+// too scattered.
 func Combine(old, new *store.Entry) (*store.Entry, bool) {
 	if !Combinable(old, new) {
 		return nil, false
@@ -142,11 +143,11 @@ func combinable(e *store.Entry) bool {
 	return e.Status == http.StatusPartialContent && sound(e)
 }
 
-// sameRepresentation reports whether two responses share a strong validator and, where the newer
-// says it, the encoding. A 206 to a request with If-Range need not repeat it.
+// sameRepresentation reports whether two responses share a strong validator, the nonces of their
+// scripts and, where the newer says it, the encoding. A 206 to a request with If-Range need not repeat it.
 func sameRepresentation(old, new *store.Entry) bool {
 	validator := strongKnown(old)
-	return validator != "" && validator == strongKnown(new) &&
+	return validator != "" && validator == strongKnown(new) && sameNonces(old.Header, new.Header) &&
 		(len(new.Header["Content-Encoding"]) == 0 ||
 			slices.Equal(old.Header["Content-Encoding"], new.Header["Content-Encoding"]))
 }

@@ -3,7 +3,7 @@
 // The corpus holds some hundreds of attacks in classes: poisoning by unkeyed input, odd hosts and
 // targets, parameter cloaking, deception, denial by stored errors, request smuggling, hangs,
 // floods, endless streams, memory held by idle readers, several handlers at one URL, handlers
-// around the cache, identities and cookies. Each plays an attacker and a victim over real
+// around the cache, identities, cookies and nonces. Each plays an attacker and a victim over real
 // connections; it succeeds when the victim gets what the attacker chose, or the attacker what was
 // made for the victim.
 //
@@ -200,7 +200,7 @@ func (r Report) tallies() (all []tally) {
 func Corpus() []Attack {
 	return slices.Concat(poisonings(), hosts(), targets(), cloakings(), deceptions(), denials(),
 		smugglings(),
-		hangs(), floods(), streams(), mounts(), outside(), identities(), cookies(), memories())
+		hangs(), floods(), streams(), mounts(), outside(), identities(), cookies(), nonces(), memories())
 }
 
 // together is how many attacks are played at once. Those on memory are played alone, at the end.
