@@ -15,7 +15,8 @@ import (
 // invalidate runs the handler of an unsafe request, and when it answers with no error (2xx or 3xx)
 // invalidates the target URI and the URIs of the same origin in Location and Content-Location (RFC
 // 9111 section 4.4): before the client can learn of the success, and once more when the handler has
-// returned, for what was read while it finished its work.
+// returned, for what was read while it finished its work. What may have changed something though it
+// was not answered invalidates its target URI, where the RFC asks for nothing.
 func (w *unsafeWriter) invalidate() {
 	x := &w.x
 	if x.within() {
@@ -43,6 +44,9 @@ func (w *unsafeWriter) invalidate() {
 // end is the last of the request, whatever became of it. A handler that panics after it has
 // answered may have changed more since.
 func (w *unsafeWriter) end() {
+	if !w.finished {
+		w.lost()
+	}
 	if w.marks != nil && !w.finished {
 		w.x.invalidateNow(w.marks)
 		w.out.Stored = false
@@ -58,19 +62,21 @@ func (w *unsafeWriter) end() {
 // unsafeWriter watches the response to an unsafe request.
 type unsafeWriter struct {
 	passWriter
-	left     bool         // to a mount inside
-	around   bool         // a mount inside has left it to this one
-	asked    bool         // the journal has taken a mark before the handler ran
-	finished bool         // the handler has returned
-	unheard  uint32       // calls of FromContext in vain when the handler began
-	also     []store.Mark // of that mount
-	marks    []store.Mark
-	room     [1]store.Mark // for marks
-	named    []string      // the tags that the answer's header names
-	before   uint64        // the journal's newest known number when the handler began
-	seen     uint64        // ... up to which this process knew all marks
-	marked   uint64        // ... when the header came
-	began    time.Time
+	left   bool // to a mount inside
+	around bool // a mount inside has left it to this one
+	asked  bool // the journal has taken a mark before the handler ran
+	// the handler says that what it asked for the change gave no answer
+	unanswered bool
+	finished   bool         // the handler has returned
+	unheard    uint32       // calls of FromContext in vain when the handler began
+	also       []store.Mark // of that mount
+	marks      []store.Mark
+	room       [1]store.Mark // for marks
+	named      []string      // the tags that the answer's header names
+	before     uint64        // the journal's newest known number when the handler began
+	seen       uint64        // ... up to which this process knew all marks
+	marked     uint64        // ... when the header came
+	began      time.Time
 	// what outer handlers had put into the header, with the slices that the handler was given
 	given  http.Header
 	answer *answer // to a POST, if later GETs may have it
@@ -89,7 +95,8 @@ func (w *unsafeWriter) onHeader(status int, h http.Header) {
 	if !w.quiet {
 		defer rules.HideTags(h, x.p)
 	}
-	if status < 200 || status > 399 || w.left {
+	failed := status > 399
+	if status < 200 || failed && !w.unclear(status) || w.left {
 		return
 	}
 	seesWebDAV{x.c, x.r.Method}.onHeader(status, h)
@@ -98,7 +105,11 @@ func (w *unsafeWriter) onHeader(status int, h http.Header) {
 	}
 	own := h["Content-Location"] != nil
 	names := own || h["Location"] != nil
-	w.marks = append(x.changes(w.room[:0], status, h, names), w.also...)
+	if failed {
+		w.marks = w.mayHaveChanged()
+	} else {
+		w.marks = append(x.changes(w.room[:0], status, h, names), w.also...)
+	}
 	storable := own && !w.around && !x.c.options.ReadOnly && w.mayStore() &&
 		status == http.StatusOK &&
 		x.req.SelfLocation(h)

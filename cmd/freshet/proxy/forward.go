@@ -18,6 +18,7 @@ import (
 type trip struct {
 	client http.ResponseWriter
 	url    *url.URL // where it went last; nil: nowhere
+	sent   bool     // ... and something of it may have been
 	cut    error    // what ended the upstream's body before its end
 }
 
@@ -112,6 +113,9 @@ func (p *Proxy) lost(w http.ResponseWriter, r *http.Request, err error) {
 		err = cause
 	}
 	middleware.FromContext(r.Context()).Fail(err)
+	if t := tripOf(r.Context()); t != nil && t.sent {
+		middleware.MayHaveChanged(w)
+	}
 	if wrong := uploadFault(r.Context()); wrong != nil {
 		p.lostUpload(w, r, wrong)
 		return

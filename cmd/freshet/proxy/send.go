@@ -106,14 +106,19 @@ func (o *origin) ask(w *way, to *upstream, r *http.Request) (got answer, sent bo
 	var conn net.Conn
 	trace := &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) { conn = c.Conn }}
 	out := to.request(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)), o.replaceHost)
-	if t := tripOf(r.Context()); t != nil {
+	t := tripOf(r.Context())
+	if t != nil {
 		t.url = out.URL
 	}
 	res, err := w.transport.RoundTrip(out)
+	// Where the transport found an idle connection closed, and then could make no other, it had
+	// judged itself that the request may be sent again.
+	sent = err == nil || conn != nil && !unreachable(err)
+	if t != nil {
+		t.sent = t.sent || sent
+	}
 	if err != nil {
-		// Where the transport found an idle connection closed, and then could make no other, it had
-		// judged itself that the request may be sent again.
-		return answer{}, conn != nil && !unreachable(err), err
+		return answer{}, sent, err
 	}
 	got = answer{Response: res, by: to}
 	if w == &o.usual && res.ProtoMajor == 1 &&
