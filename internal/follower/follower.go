@@ -176,6 +176,7 @@ func (f *Follower) Append(ctx context.Context, marks []store.Mark) (last uint64,
 			return 0, err
 		}
 	}
+	marks = invalidation.Named(marks)
 	if !f.Shared() {
 		f.numbering.Lock() // so that none is missing below the newest one
 		defer f.numbering.Unlock()

@@ -261,3 +261,36 @@ func TestAppendRefusesWhatIsNoMark(t *testing.T) {
 		t.Errorf("a tag without a name: %v, and %d numbers", err, f.Head()-before)
 	}
 }
+
+// Clients choose how long the URLs are that they change. The journal gets short names, and every
+// process that reads it knows the URL by them.
+func TestLongNamesAreShortInTheJournal(t *testing.T) {
+	j := newJournal(7)
+	f, other := follow(j), follow(j)
+	ctx, end := context.WithCancel(t.Context())
+	for _, each := range []*Follower{f, other} {
+		each.Start(ctx)
+		defer each.Wait()
+	}
+	defer end()
+	long := "http://example.com/" + strings.Repeat("a", 60_000)
+	given := []store.Mark{{Kind: store.MarkKey, Name: long}, {Kind: store.MarkPrefix, Name: long}}
+	last, err := f.Append(t.Context(), given)
+	if err != nil || given[0].Name != long {
+		t.Fatal(err, len(given[0].Name))
+	}
+	marks, _, err := j.Since(t.Context(), 7)
+	if err != nil || len(marks) != 2 {
+		t.Fatal(len(marks), err)
+	}
+	for _, m := range marks {
+		if len(m.Name) > 512 {
+			t.Errorf("kind %d: the journal has a name of %d bytes", m.Kind, len(m.Name))
+		}
+	}
+	covers(t, f, long, last-1, invalidation.CoverageHard)
+	for other.Head() < last {
+		time.Sleep(time.Millisecond)
+	}
+	covers(t, other, long, last-1, invalidation.CoverageHard)
+}

@@ -107,7 +107,7 @@ func (r *Replica) covers(uri string, tags []string, fill uint64) Coverage {
 }
 
 func (r *Replica) hash(kind store.MarkKind, name string) uint64 {
-	return maphash.String(r.seed, name) + uint64(kind)*0x9e3779b97f4a7c15
+	return maphash.String(r.seed, canonical(name)) + uint64(kind)*0x9e3779b97f4a7c15
 }
 
 // Apply takes note of a mark. Once it has returned, every later question sees the mark. Marks may
