@@ -71,6 +71,7 @@ func TestAChangeWhoseAnswerDoesNotCome(t *testing.T) {
 func TestAChangeThatWasNotSent(t *testing.T) {
 	s := serve(t, proxy.Options{}, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=60")
+		w.Header().Set("Connection", "close") // by one that is idle, something might have been sent
 		io.WriteString(w, "page")
 	})
 	ask := func(method string) *http.Response {
