@@ -103,7 +103,7 @@ var rooms = []room{
 	{
 		pattern: "store/open",
 		ours: []string{"store", "store/drivers", "store/filestore", "store/guardstore",
-			"store/memstore",
+			"store/memstore", "store/sealedstore",
 			"store/tieredstore", "settings", "internal/mask", "internal/spelling"},
 		reason: "store/open links no vendor's client that its user has not imported; it reads " +
 			"settings, and belongs " +

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/freshet-go/freshet/settings"
@@ -37,7 +38,9 @@ func (s *source) overrides(set *flag.FlagSet) {
 	set.Visit(func(f *flag.Flag) {
 		s.overridden = append(s.overridden, "proxy."+f.Name)
 		if f.Name == "store" {
-			s.overridden = append(s.overridden, open.Keys()...)
+			s.overridden = append(s.overridden, slices.DeleteFunc(open.Keys(), func(key string) bool {
+				return strings.HasPrefix(key, "cache_encryption_")
+			})...)
 		}
 	})
 }

@@ -154,10 +154,11 @@ func readStoreFlags(command string, args, environ []string) (*storeFlags, error)
 // byFlag is the origin of a store that the command line names.
 const byFlag = "--store"
 
-// chooseStore is the store of the flag, or else of the settings.
+// chooseStore is the store of the flag, or else of the settings. Whoever chose it, the settings say
+// whether it is encrypted: a flag must not have anything stored in the clear that was not to be.
 func chooseStore(flag string, loaded *settings.Settings, environ []string) (open.Choice, error) {
 	if flag != "" {
-		return open.Choice{URL: flag, Origin: byFlag}, nil
+		return open.Encrypted(open.Choice{URL: flag, Origin: byFlag}, loaded, environ)
 	}
 	return open.FromSettings(loaded, environ)
 }

@@ -84,7 +84,8 @@ func Value(value string) string {
 }
 
 // secrets are the words by which an option's name says that its value is secret.
-var secrets = []string{"pass", "secret", "token", "apikey", "accesskey", "masterkey", "privatekey"}
+var secrets = []string{"pass", "secret", "token", "apikey", "accesskey", "masterkey", "privatekey",
+	"encryptionkey", "encryptionoldkeys"}
 
 // Secret reports whether the name of a setting says that its value is secret.
 func Secret(name string) bool {

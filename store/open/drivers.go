@@ -104,16 +104,26 @@ func listed(imported, others []string) string {
 	return text
 }
 
-// open has the driver open the backend.
-func (p *parsed) open() (store.Backend, error) {
-	b, err := p.driver.Open(p.rest)
+// open has the driver open the backend, and encrypts what it keeps if the options say so. The caller
+// calls end when it needs the backend no more.
+func (p *parsed) open() (b store.Backend, end func() error, err error) {
+	keys, err := p.keys() // first: without them, nothing is touched
+	if err != nil {
+		return nil, nil, p.fail(err)
+	}
+	b, err = p.driver.Open(p.rest)
 	if err == nil && b == nil {
 		err = fmt.Errorf("the driver %q returned neither a backend nor an error", p.driver.Kind)
 	}
 	if err != nil {
-		return nil, p.fail(err)
+		return nil, nil, p.fail(err)
 	}
-	return b, nil
+	end = closeOf(b)
+	if b, err = p.encrypt(b, keys); err != nil {
+		end()
+		return nil, nil, p.fail(err)
+	}
+	return b, end, nil
 }
 
 // fail returns a driver's error with the URL. Should the error's text have the URL with its

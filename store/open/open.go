@@ -31,6 +31,7 @@ import (
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/guardstore"
 	"github.com/freshet-go/freshet/store/memstore"
+	"github.com/freshet-go/freshet/store/sealedstore"
 	"github.com/freshet-go/freshet/store/tieredstore"
 )
 
@@ -58,6 +59,14 @@ type Options struct {
 	// store.Options. Default 64 MiB; negative, or max_value=0 in the URL: no bound but the
 	// backend's own.
 	MaxValue int64
+	// Encrypt (encryption_key, encryption_old_keys) are the keys that encrypt all that the backend
+	// keeps; see package sealedstore. The URL does not hold keys, but says where they are:
+	// encryption_key=env:NAME for an environment variable, or file:PATH. All processes that share
+	// the backend need them. For memory:// it means nothing. Default: nothing is encrypted.
+	Encrypt sealedstore.Keys
+	// OnFault, when not nil, hears of what lies in an encrypted backend and does not open: an
+	// alarm, say. The log hears of it in any case, once a minute at most.
+	OnFault func(sealedstore.Fault)
 	// StartAnyway (start=anyway) does not ask the server at the start: a server that cannot be
 	// reached yet costs the first requests a miss. What is wrong with the URL itself is an error
 	// all the same.
@@ -133,11 +142,10 @@ func URL(ctx context.Context, rawURL string, o Options) (*Store, error) {
 	if p.driver.Kind == memory {
 		return p.openMemory()
 	}
-	b, err := p.open()
+	b, end, err := p.open()
 	if err != nil {
 		return nil, err
 	}
-	end := closeOf(b)
 	if o.Wrap != nil {
 		b = o.Wrap(b)
 	}
@@ -172,10 +180,10 @@ func Backend(
 	if err != nil {
 		return nil, "", nil, err
 	}
-	if b, err = p.open(); err != nil {
+	if b, closeIt, err = p.open(); err != nil {
 		return nil, "", nil, err
 	}
-	return b, p.options.Prefix, closeOf(b), nil
+	return b, p.options.Prefix, closeIt, nil
 }
 
 // over puts what every backend needs before b: the envelope, the guard, and the part that is near.

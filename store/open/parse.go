@@ -26,6 +26,8 @@ type parsed struct {
 	query   url.Values
 	options Options
 	near    int64 // Options.Near as the program gave it
+
+	key, old source // of the keys that encrypt
 }
 
 // parse takes a URL apart, and takes the options of this package out of it.
@@ -94,7 +96,7 @@ func checkPrefix(prefix string) error {
 }
 
 // general are the options of this package.
-var general = []string{"compress", "guard_failures", "guard_retry", "guard_set_timeout",
+var general = []string{"compress", "encryption_key", "encryption_old_keys", "guard_failures", "guard_retry", "guard_set_timeout",
 	"guard_timeout", "guard_waiting", "max_value", "near", "prefix", "start"}
 
 // takeOptions reads the options of this package, and leaves the driver's in p.query.
@@ -124,6 +126,8 @@ func (p *parsed) takeOptions() error {
 		take(p, "near", &o.Near, settings.Bytes),
 		take(p, "compress", &o.Compress, upTo(math.MaxInt32)),
 		take(p, "max_value", &o.MaxValue, orNone(settings.Bytes)),
+		take(p, "encryption_key", &p.key, readSource),
+		take(p, "encryption_old_keys", &p.old, readSource),
 		take(p, "start", &o.StartAnyway, func(v string) (bool, error) {
 			if v != "anyway" && v != "asked" {
 				return false, errors.New("allowed are asked (the server must answer at the " +
@@ -151,7 +155,11 @@ func take[T any](p *parsed, name string, to *T, read func(string) (T, error)) er
 	}
 	v, err := read(values[0])
 	if err != nil {
-		return fmt.Errorf("option %s=%.60q: %w", name, values[0], err)
+		shown := fmt.Sprintf("%.60q", values[0])
+		if mask.Secret(name) {
+			shown = "***"
+		}
+		return fmt.Errorf("option %s=%s: %w", name, shown, err)
 	}
 	*to = v
 	return nil
@@ -242,11 +250,14 @@ type corruption struct {
 }
 
 func (c *corruption) heard(_ string, err error) {
+	c.say("freshet: the backend returned what is not an entry of ours: it counts as a miss", err)
+}
+
+func (c *corruption) say(what string, err error) {
 	n := c.count.Add(1)
 	now, next := time.Now().Unix(), c.next.Load()
 	if now < next || !c.next.CompareAndSwap(next, now+60) {
 		return
 	}
-	c.log.Warn("freshet: the backend returned what is not an entry of ours: it counts as a miss",
-		"url", c.url, "error", err, "so far", n)
+	c.log.Warn(what, "url", c.url, "error", err, "so far", n)
 }

@@ -62,7 +62,23 @@ const envAnyRedis = "REDIS_URL"
 // which has the form of os.Environ; else memory. If two of them say different things, Resolve
 // returns an error that names both; but REDIS_URL belongs to other programs, too, and is never in
 // conflict.
+//
+// To a choice that is not memory it adds the encryption that environ asks for: FRESHET_MASTER_KEY is
+// a key, FRESHET_MASTER_KEY_FILE names the file of one, FRESHET_OLD_MASTER_KEYS and
+// FRESHET_OLD_MASTER_KEYS_FILE do so for old ones. The URL then says where the keys are, not which.
 func Resolve(explicit string, environ []string) (Choice, error) {
+	c, err := resolve(explicit, environ)
+	if err != nil {
+		return c, err
+	}
+	v := make(values)
+	if err := v.encryptedBy(environ); err != nil || len(v) == 0 {
+		return c, err
+	}
+	return v.adjust(c, environ)
+}
+
+func resolve(explicit string, environ []string) (Choice, error) {
 	if explicit != "" {
 		return Choice{explicit, "the program"}, nil
 	}

@@ -18,7 +18,7 @@ import (
 // one, Resolve does, with environ; the settings that fit are applied to that, too. [Settings] lists
 // them.
 func FromSettings(s *settings.Settings, environ []string) (Choice, error) {
-	values, err := readAll(s)
+	values, err := read(s, known)
 	if err != nil {
 		return Choice{}, err
 	}
@@ -26,7 +26,20 @@ func FromSettings(s *settings.Settings, environ []string) (Choice, error) {
 	if err != nil {
 		return Choice{}, err
 	}
-	return values.adjust(choice)
+	return values.adjust(choice, environ)
+}
+
+// Encrypted adds to a choice that settings did not make, as one of the command line, what they and
+// environ say of encryption: cache_encryption_key, cache_encryption_old_keys, and the variables that
+// [Resolve] reads.
+func Encrypted(c Choice, s *settings.Settings, environ []string) (Choice, error) {
+	values, err := read(s, slices.DeleteFunc(slices.Clone(known), func(k setting) bool {
+		return !strings.HasPrefix(k.Name, "cache_encryption_")
+	}))
+	if err != nil {
+		return Choice{}, err
+	}
+	return values.adjust(c, environ)
 }
 
 // said is a setting's value as read, and where it was said.
@@ -37,10 +50,11 @@ type said struct {
 
 type values map[string]said
 
-func readAll(s *settings.Settings) (values, error) {
+// read reads those settings.
+func read(s *settings.Settings, which []setting) (values, error) {
 	all := make(values)
 	var wrong []error
-	for _, k := range known {
+	for _, k := range which {
 		origin := s.Origin(k.Name)
 		value, err := settings.Get(s, k.Name, "", k.read)
 		switch {
@@ -90,7 +104,7 @@ func (v values) choose(environ []string) (Choice, error) {
 	switch hosts, dir := v["cache_hosts"], v["cache_dir"]; kind.value {
 	case "":
 		if hosts.value == "" && dir.value == "" {
-			return Resolve("", environ)
+			return resolve("", environ)
 		}
 		return c, fmt.Errorf("open: cache_hosts and cache_dir say where, and nothing says what: " +
 			"set cache_backend = memcached or file")
@@ -118,7 +132,7 @@ func (v values) choose(environ []string) (Choice, error) {
 
 // redisOf finds the server of cache_backend = redis where cache_url names none.
 func redisOf(kind said, environ []string) (Choice, error) {
-	c, err := Resolve("", environ)
+	c, err := resolve("", environ)
 	if err != nil {
 		return c, err
 	}
@@ -135,10 +149,15 @@ func redisOf(kind said, environ []string) (Choice, error) {
 }
 
 // adjust puts the other settings into the URL's query.
-func (v values) adjust(c Choice) (Choice, error) {
+func (v values) adjust(c Choice, environ []string) (Choice, error) {
 	p, err := parse(c.URL, Options{})
 	if err != nil {
 		return c, fmt.Errorf("%s: %w", c.Origin, err)
+	}
+	if p.driver.Kind != memory {
+		if err := v.encryptedBy(environ); err != nil {
+			return c, err
+		}
 	}
 	before, rawQuery, _ := strings.Cut(c.URL, "?")
 	query, _ := url.ParseQuery(rawQuery) // parse has read it

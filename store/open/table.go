@@ -55,6 +55,12 @@ var known = complete([]setting{
 		value: size(leastMemory, "64KiB", 1<<50, "1024TiB"), option: "max_bytes",
 		kinds:  []string{memory, "file"},
 		narrow: map[string]value{"file": size(1<<20, "1MiB", 1<<50, "1024TiB")}},
+	{Setting: secret(row("cache_encryption_key", "SOURCE", "", "where the key is that encrypts all "+
+		"that is stored; nothing is without it")),
+		value: sources, option: "encryption_key", except: memory},
+	{Setting: secret(row("cache_encryption_old_keys", "SOURCE", "", "where up to three keys are that "+
+		"encrypted it before")),
+		value: sources, option: "encryption_old_keys", except: memory},
 	{Setting: row("cache_start", "WORD", "asked", "anyway: start although the server does not "+
 		"answer"),
 		value: oneOf("asked", "anyway"), option: "start", except: memory},

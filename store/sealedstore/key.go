@@ -1,7 +1,7 @@
 package sealedstore
 
 import (
-	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -19,7 +19,9 @@ const KeySize = 32
 // key. Neither fmt, nor log/slog, nor a codec for text or JSON shows more of it than its ID. It is
 // safe for concurrent use.
 type Key struct {
-	master *[KeySize]byte // behind a pointer: fmt prints the fields of a Key that is a field
+	// A function, of which fmt can print no more than the address: where a Key is an unexported
+	// field, it calls none of its methods, and with some verbs it prints what pointers point to.
+	master func() [KeySize]byte
 }
 
 // NewKey returns the key of 32 bytes. It refuses fewer or more, and bytes that are all the same:
@@ -33,9 +35,8 @@ func NewKey(master []byte) (Key, error) {
 		return Key{}, errors.New("sealedstore: a master key whose bytes are all the same: make one " +
 			"with openssl rand -hex 32")
 	}
-	k := Key{new([KeySize]byte)}
-	copy(k.master[:], master)
-	return k, nil
+	kept := [KeySize]byte(master)
+	return Key{func() [KeySize]byte { return kept }}, nil
 }
 
 // errKeyText says what is allowed. It must not show what was given.
@@ -141,6 +142,9 @@ func (k Key) MarshalText() ([]byte, error) { return []byte(k.shown()), nil }
 
 // equal reports whether two keys are the same.
 func (k Key) equal(o Key) bool {
-	return k.IsZero() == o.IsZero() && (k.IsZero() || sha256.Sum256(k.master[:]) ==
-		sha256.Sum256(o.master[:]))
+	if k.IsZero() || o.IsZero() {
+		return k.IsZero() == o.IsZero()
+	}
+	one, other := k.master(), o.master()
+	return subtle.ConstantTimeCompare(one[:], other[:]) == 1
 }

@@ -56,7 +56,8 @@ func derive(prk []byte, purpose string, n int) []byte {
 
 // extract returns the key of which all of a master key's are derived.
 func (k Key) extract() []byte {
-	prk, err := hkdf.Extract(sha256.New, k.master[:], []byte("freshet sealedstore 1"))
+	master := k.master()
+	prk, err := hkdf.Extract(sha256.New, master[:], []byte("freshet sealedstore 1"))
 	if err != nil {
 		panic("sealedstore: " + err.Error()) // SHA-256 is always there
 	}

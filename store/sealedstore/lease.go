@@ -2,8 +2,8 @@ package sealedstore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -55,7 +55,7 @@ func (all leases) Unlock(ctx context.Context) (held bool, err error) {
 	held = true
 	for _, lease := range slices.Backward(all) {
 		was, failed := lease.Unlock(ctx)
-		held, err = held && was, errors.Join(err, failed)
+		held, err = held && was, cmp.Or(err, failed)
 	}
 	return held && err == nil, err
 }

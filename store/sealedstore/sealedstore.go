@@ -180,9 +180,15 @@ func (b *Backend) Set(ctx context.Context, key string, value []byte, ttl time.Du
 		sealed = r.seal(space, key, at, value)
 	}
 	err := b.inner.Set(ctx, space+at.name(), sealed, ttl)
+	if err != nil && !errors.Is(err, store.ErrTooLarge) {
+		return err
+	}
+	// Afterwards, so that of two processes which seal with different keys at once none keeps a value
+	// that the other does not see.
 	for _, old := range b.rings[1:] {
-		_, failed := b.inner.Delete(ctx, space+old.locate(nameOfValue, key).name())
-		err = errors.Join(err, failed)
+		if _, err := b.inner.Delete(ctx, space+old.locate(nameOfValue, key).name()); err != nil {
+			return err
+		}
 	}
 	return err
 }
@@ -197,10 +203,13 @@ func (b *Backend) each(
 	}
 	space := b.space(key)
 	for _, r := range b.rings {
-		did, failed := do(space + r.locate(nameOfValue, key).name())
-		existed, err = existed || did, errors.Join(err, failed)
+		did, err := do(space + r.locate(nameOfValue, key).name())
+		if err != nil {
+			return false, err
+		}
+		existed = existed || did
 	}
-	return existed, err
+	return existed, nil
 }
 
 // Delete implements [store.Backend].
