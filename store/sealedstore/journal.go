@@ -2,6 +2,7 @@ package sealedstore
 
 import (
 	"context"
+	"errors"
 	"iter"
 
 	"github.com/freshet-go/freshet/store"
@@ -64,15 +65,19 @@ func (j *journal) seal(m store.Mark) store.Mark {
 	return sealed
 }
 
-// open returns the mark that was sealed. One that does not open covers everything.
-func (j *journal) open(n store.Numbered) store.Numbered {
+// open returns the mark that was sealed. One that does not open covers everything. A newcomer reads
+// what was appended before it began, also before there was encryption, or with keys that are no more
+// among its own: that is no fault.
+func (j *journal) open(n store.Numbered, newcomer bool) store.Numbered {
 	if n.Name == "" && (n.Mark == everything || n.Kind == store.MarkBarrier && !n.Soft) {
 		return n
 	}
 	m, err := j.unseal(n.Mark)
 	if err != nil {
-		j.b.faults.heard("", err)
 		m = everything
+		if !newcomer || errors.Is(err, errAltered) {
+			j.b.faults.heard("", err)
+		}
 	}
 	n.Mark = m
 	return n
@@ -120,7 +125,7 @@ func (j *journal) Since(ctx context.Context, number uint64) ([]store.Numbered, u
 	}
 	marks := make([]store.Numbered, len(sealed)) // the inner journal may have kept its own
 	for i, n := range sealed {
-		marks[i] = j.open(n)
+		marks[i] = j.open(n, number == 0)
 	}
 	return marks, head, err
 }
@@ -130,7 +135,7 @@ func (j *journal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Number
 	return func(yield func(store.Numbered, error) bool) {
 		for n, err := range j.inner.Watch(ctx, from) {
 			if err == nil {
-				n = j.open(n)
+				n = j.open(n, false)
 			}
 			if !yield(n, err) {
 				return

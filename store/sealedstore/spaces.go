@@ -50,14 +50,12 @@ type reach struct {
 
 // reaches returns the namespaces in which keys with that prefix may lie.
 func (b *Backend) reaches(prefix string) (all []reach) {
+	own := b.space(prefix)
 	for _, space := range b.spaces {
 		switch {
-		case space == otherSpace && b.space(prefix) == otherSpace:
-			all = append(all, reach{space, false})
-		case space == otherSpace:
-		case strings.HasPrefix(space, prefix):
+		case space != otherSpace && strings.HasPrefix(space, prefix):
 			all = append(all, reach{space, true})
-		case strings.HasPrefix(prefix, space):
+		case space == own:
 			all = append(all, reach{space, false})
 		}
 	}
