@@ -18,6 +18,14 @@ func (f found) wrong(err error) error {
 	return fmt.Errorf("%s: %s = %s: %w", f.origin, printable(f.key), shown(f.value), err)
 }
 
+// shown is the value as a message shows it; *** where the name says that it is secret.
+func (f found) shown() string {
+	if mask.Secret(f.bare) {
+		return "***"
+	}
+	return shown(f.value)
+}
+
 // shown is a value as a message shows it: quoted, not too long, and without the passwords of URLs.
 func shown(value string) string { return cut(strconv.Quote(mask.Value(value))) }
 

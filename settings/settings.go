@@ -193,7 +193,7 @@ func over(set, next found) (found, error) {
 		return next, nil
 	}
 	return set, fmt.Errorf("%s: %s = %s is in conflict with %s: %s = %s: keep one",
-		set.origin, set.key, shown(set.value), next.origin, next.key, shown(next.value))
+		set.origin, set.key, set.shown(), next.origin, next.key, next.shown())
 }
 
 // everything is one error, a line for each that is wrong; past twenty it only counts.

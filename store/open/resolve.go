@@ -68,14 +68,14 @@ const envAnyRedis = "REDIS_URL"
 // FRESHET_OLD_MASTER_KEYS_FILE do so for old ones. The URL then says where the keys are, not which.
 func Resolve(explicit string, environ []string) (Choice, error) {
 	c, err := resolve(explicit, environ)
-	if err != nil {
+	asks := make(values)
+	if err == nil {
+		err = asks.encryptedBy(environ)
+	}
+	if err != nil || len(asks) == 0 {
 		return c, err
 	}
-	v := make(values)
-	if err := v.encryptedBy(environ); err != nil || len(v) == 0 {
-		return c, err
-	}
-	return v.adjust(c, environ)
+	return values{}.adjust(c, environ)
 }
 
 func resolve(explicit string, environ []string) (Choice, error) {

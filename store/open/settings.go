@@ -56,7 +56,7 @@ func read(s *settings.Settings, which []setting) (values, error) {
 	var wrong []error
 	for _, k := range which {
 		origin := s.Origin(k.Name)
-		value, err := settings.Get(s, k.Name, "", k.read)
+		value, err := k.of(s)
 		switch {
 		case errors.Is(err, settings.ErrUndeclared):
 			return nil, fmt.Errorf("open: FromSettings: %w, so no setting reaches the store: "+
@@ -74,6 +74,22 @@ func read(s *settings.Settings, which []setting) (values, error) {
 			one.value, one.origin, two.value, two.origin))
 	}
 	return all, errors.Join(wrong...)
+}
+
+// of reads the setting. An error does not show the value of a secret one.
+func (k *setting) of(s *settings.Settings) (string, error) {
+	if !k.Secret {
+		return settings.Get(s, k.Name, "", k.read)
+	}
+	text, err := settings.Get(s, k.Name, "", settings.Text)
+	if err != nil {
+		return "", err
+	}
+	value, err := k.read(text)
+	if err != nil {
+		err = fmt.Errorf("open: %s: %s = ***: %w", s.Origin(k.Name), k.Name, err)
+	}
+	return value, err
 }
 
 // choose finds the URL that the settings name.
