@@ -225,6 +225,11 @@ func (b *Backend) Exists(ctx context.Context, key string) (bool, error) {
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil
 	}
+	if e, ok := errors.AsType[*store.Error](err); ok { // which says that it was a get
+		said := *e
+		said.Op = "exists"
+		err = &said
+	}
 	return err == nil, err
 }
 
