@@ -42,5 +42,5 @@ func Example() {
 	// below, it has 37 characters and 101 bytes
 	// alarm: sealedstore: the value does not open: not sealed: something that does not have the key has written it
 	// true 1
-	// sealedstore.Key(3ad72d9a64a7ee5b)
+	// sealedstore.Key(b390622224da7106)
 }
