@@ -71,8 +71,7 @@ var (
 // header is the beginning of what was sealed.
 type header struct {
 	id, salt []byte
-	at       locator // an entry's
-	bytes    []byte  // all of it
+	bytes    []byte // all of it
 }
 
 // parse reads the header of what was sealed, an entry or a mark by the length of its header.
@@ -86,7 +85,6 @@ func parse(b []byte, length int) (h header, err error) {
 		return h, errAltered
 	}
 	h = header{id: b[atID:atSalt], salt: b[atSalt:atLocator], bytes: b[:length]}
-	copy(h.at[:], b[atLocator:length])
 	return h, nil
 }
 

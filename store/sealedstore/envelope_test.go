@@ -152,9 +152,9 @@ func TestAMarkThatIsAlteredDoesNotOpen(t *testing.T) {
 func TestAMarkOfALaterKind(t *testing.T) {
 	r := testRing(t, "a")
 	j := &journal{b: &Backend{rings: rings{r}}}
-	for _, flags := range []byte{byte(store.MarkBarrier) + 1, 77, byte(store.MarkTag)} {
+	for _, flags := range []byte{byte(store.MarkNotice) + 1, 77, byte(store.MarkTag)} {
 		name := ""
-		if flags > byte(store.MarkBarrier) {
+		if flags > byte(store.MarkNotice) {
 			name = "x"
 		}
 		m := store.Mark{Kind: store.MarkEverything, Soft: true, Name: r.sealMark("", flags, name)}

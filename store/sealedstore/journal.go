@@ -14,7 +14,8 @@ type journaler struct {
 }
 
 // Journal implements [store.Journaler]. The journal seals the kinds and the names of marks, all but
-// those of a hard MarkEverything and of a MarkBarrier that have no name: they say nothing. It is a
+// those of a hard MarkEverything and of a MarkBarrier that have no name. That there is a MarkBarrier
+// or a MarkNotice is in the clear; what it is called is not. It is a
 // [store.Membership] if the inner one is.
 func (j journaler) Journal(prefix string) store.Journal {
 	inner := j.inner.Journal(prefix)
@@ -44,8 +45,13 @@ type withMembers struct {
 // The flags of a mark: its kind, and this.
 const softFlag = 1 << 7
 
-// everything is the hard mark that stands for whatever does not open.
-var everything = store.Mark{Kind: store.MarkEverything}
+var (
+	// everything is the hard mark that stands for whatever does not open and may cover entries.
+	everything = store.Mark{Kind: store.MarkEverything}
+	// nothing stands for what does not open and covers none, as a barrier or a notice. Who can write
+	// to the journal could as well put a barrier there.
+	nothing = store.Mark{Kind: store.MarkBarrier}
+)
 
 // seal returns the mark as it lies on the server. It is a soft MarkEverything there, not a hard one:
 // that may stand for marks that a journal has forgotten, which this one does not.
@@ -58,23 +64,25 @@ func (j *journal) seal(m store.Mark) store.Mark {
 		flags |= softFlag
 	}
 	sealed := store.Mark{Kind: store.MarkEverything, Soft: true}
-	if m.Kind == store.MarkBarrier {
-		sealed = store.Mark{Kind: store.MarkBarrier}
+	if !m.Kind.Covers() {
+		sealed = store.Mark{Kind: m.Kind}
 	}
 	sealed.Name = j.b.rings[0].sealMark(j.prefix, flags, m.Name)
 	return sealed
 }
 
-// open returns the mark that was sealed. One that does not open covers everything. A newcomer reads
-// what was appended before it began, also before there was encryption, or with keys that are no more
-// among its own: that is no fault.
+// open returns the mark that was sealed. One that does not open covers everything, unless it is of a
+// kind that covers nothing. A newcomer reads what was appended before it began, also before there was
+// encryption, or with keys that are no more among its own: that is no fault.
 func (j *journal) open(n store.Numbered, newcomer bool) store.Numbered {
 	if n.Name == "" && (n.Mark == everything || n.Kind == store.MarkBarrier && !n.Soft) {
 		return n
 	}
 	m, err := j.unseal(n.Mark)
 	if err != nil {
-		m = everything
+		if m = everything; !n.Kind.Covers() {
+			m = nothing
+		}
 		if !newcomer || errors.Is(err, errAltered) {
 			j.b.faults.heard("", err)
 		}

@@ -16,8 +16,8 @@ func TestASealedJournalIsAJournal(t *testing.T) {
 }
 
 // A mark that does not open, because a process without the keys has appended it or somebody has
-// altered it, covers everything, for those who ask and those who watch. So does what the journal
-// itself says has been forgotten, which is no fault.
+// altered it, covers everything, for those who ask and those who watch; a barrier or a notice covers
+// nothing. So does what the journal itself says has been forgotten, which is no fault.
 func TestAMarkThatDoesNotOpenCoversEverything(t *testing.T) {
 	ctx := t.Context()
 	inner := inMemory(t)
@@ -46,7 +46,10 @@ func TestAMarkThatDoesNotOpenCoversEverything(t *testing.T) {
 		{plain, store.Mark{Kind: store.MarkEverything, Soft: true}, everything},
 		{plain, everything, everything}, // as the journal says of what it has forgotten
 		{plain, barrier, barrier},
-		{plain, store.Mark{Kind: store.MarkBarrier, Name: "fshs\x01"}, everything},
+		{plain, store.Mark{Kind: store.MarkBarrier, Name: "fshs\x01"}, barrier},
+		{plain, store.Mark{Kind: store.MarkNotice, Name: "a run"}, barrier},
+		{j, store.Mark{Kind: store.MarkNotice, Name: "a run"}, store.Mark{Kind: store.MarkNotice,
+			Name: "a run"}},
 		{j, tag, tag},
 	} {
 		if _, err := each.by.Append(ctx, each.mark); err != nil {
@@ -67,7 +70,7 @@ func TestAMarkThatDoesNotOpenCoversEverything(t *testing.T) {
 			break
 		}
 	}
-	if f := b.Faults(); f != (sealedstore.Faults{Unsealed: 4, UnknownKey: 2, Altered: 2}) {
+	if f := b.Faults(); f != (sealedstore.Faults{Unsealed: 6, UnknownKey: 2, Altered: 2}) {
 		t.Errorf("faults: %+v", f)
 	}
 	for _, f := range a.faults {

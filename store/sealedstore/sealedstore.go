@@ -26,13 +26,13 @@
 //
 // A mark's kind and name are sealed in the same way, and lie in the journal as the name of a soft
 // store.MarkEverything: a process without the keys that reads it holds everything for stale. A mark
-// that does not open counts as a hard MarkEverything, so that who can write to the journal can have
-// processes forget pages, but not go on with old ones.
+// that does not open counts as a hard MarkEverything: what a process without the keys invalidates is
+// not lost. A barrier or a notice that does not open counts as a barrier.
 //
 // # What is not
 //
 // In the clear are the prefixes of Options.Prefixes, the prefix of a journal, how long a value is
-// and lives, how often it is read, that there are marks and when, and the list of processes that
+// and lives, how often it is read, that there are marks, barriers and notices and when, and the list of processes that
 // follow a journal: random IDs, and the names that people gave their processes. What lies in the
 // memory of this process is in the clear, as is what its near tier keeps. Whoever can write to the
 // server can still remove values and marks, and put an older value or mark of the same key in the
@@ -126,15 +126,14 @@ func (b *Backend) Get(ctx context.Context, key string) ([]byte, error) {
 	}
 	space := b.space(key)
 	for _, r := range b.rings {
-		at := r.locate(nameOfValue, key)
-		sealed, err := b.inner.Get(ctx, space+at.name())
+		sealed, err := b.inner.Get(ctx, space+r.locate(nameOfValue, key).name())
 		if errors.Is(err, store.ErrNotFound) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		value, err := b.openAt(r, space, key, at, sealed)
+		value, err := b.openAt(r, space, key, sealed)
 		if err != nil {
 			b.faults.heard(key, err)
 			return nil, store.ErrNotFound
@@ -144,19 +143,15 @@ func (b *Backend) Get(ctx context.Context, key string) ([]byte, error) {
 	return nil, store.ErrNotFound
 }
 
-// openAt opens the value of a key that lies where this ring puts it.
-func (b *Backend) openAt(
-	r *ring, space, key string, at locator, sealed []byte,
-) ([]byte, error) {
+// openAt opens the value of a key that lies where this ring puts it. What another ring has sealed
+// does not open.
+func (b *Backend) openAt(r *ring, space, key string, sealed []byte) ([]byte, error) {
 	h, err := parse(sealed, entryHead)
 	if err != nil {
 		return nil, err
 	}
-	switch by, err := b.rings.of(h.id); {
-	case err != nil:
+	if _, err := b.rings.of(h.id); err != nil {
 		return nil, err
-	case by != r, h.at != at:
-		return nil, errAltered
 	}
 	o, err := r.open(h, space, sealed, int64(len(sealed)))
 	if err != nil {

@@ -112,7 +112,8 @@ func use(t testing.TB, b store.Backend) {
 	j := s.(store.Journaled).Journal()
 	for _, m := range []store.Mark{{Kind: store.MarkKey, Name: e.URI}, {Kind: store.MarkTag,
 		Name: secret, Soft: true}, {Kind: store.MarkPrefix, Name: "https://a.example/" + secret},
-		{Kind: store.MarkEverything, Name: secret}, {Kind: store.MarkBarrier, Name: secret}} {
+		{Kind: store.MarkEverything, Name: secret}, {Kind: store.MarkBarrier, Name: secret},
+		{Kind: store.MarkNotice, Name: secret}} {
 		_, err := j.Append(ctx, m)
 		check(err)
 	}

@@ -43,7 +43,8 @@ func fillSecret(t *testing.T, b store.Backend, prefix string) {
 	_, err := j.Append(ctx, store.Mark{Kind: store.MarkKey, Name: secretText}, store.Mark{
 		Kind: store.MarkTag, Name: secretText, Soft: true}, store.Mark{Kind: store.MarkPrefix,
 		Name: secretText}, store.Mark{Kind: store.MarkEverything, Name: secretText},
-		store.Mark{Kind: store.MarkBarrier, Name: secretText})
+		store.Mark{Kind: store.MarkBarrier, Name: secretText}, store.Mark{Kind: store.MarkNotice,
+			Name: secretText})
 	err = errors.Join(err, b.Set(ctx, "freshet-cdn:owed."+secretText, []byte(secretText), time.Hour))
 	if err != nil {
 		t.Fatal(err)
