@@ -56,7 +56,8 @@ func TestASealedBackendIsABackend(t *testing.T) {
 				o := o
 				o.OnFault = func(f sealedstore.Fault) { t.Errorf("a fault: %v", f) }
 				return seal(t, inMemory(t), o)
-			}, storetest.Options{AllAbilities: true, Virtual: true, TTL: 7 * time.Second, Margin: 1})
+			}, storetest.Options{AllAbilities: true, Virtual: true, TTL: 7 * time.Second, Margin: 1,
+				Keys: 1000})
 		})
 	}
 }
