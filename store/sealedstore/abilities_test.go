@@ -1,6 +1,7 @@
 package sealedstore_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/filestore"
+	"github.com/freshet-go/freshet/store/memstore"
 	"github.com/freshet-go/freshet/store/sealedstore"
 	"github.com/freshet-go/freshet/store/storetest"
 )
@@ -169,6 +171,36 @@ func TestSweepOfLongValues(t *testing.T) {
 	}
 }
 
+// shown is a backend that sweeps one value, and notes whether somebody has written into it.
+type shown struct {
+	store.Backend
+	value   []byte
+	touched bool
+}
+
+func (s *shown) SweepValues(_ context.Context, _ string, _ int,
+	dead func([]byte, int64) bool, _ func(context.Context) error) (store.Swept, error) {
+	before := bytes.Clone(s.value)
+	dead(s.value, int64(len(s.value)))
+	s.touched = !bytes.Equal(before, s.value)
+	return store.Swept{}, nil
+}
+
+// The bytes that a driver shows to a sweep stay as they are.
+func TestSweepsDoNotTouchTheDriversBytes(t *testing.T) {
+	inner := inMemory(t)
+	options := sealedstore.Options{Prefixes: []string{"blog:"}}
+	_, sealed := nameOf(t, seal(t, inner, options), inner, "blog:page", "value")
+	s := &shown{Backend: inner, value: sealed}
+	sweeper, _ := store.As[store.ValueSweeper](seal(t, s, options))
+	swept, err := sweeper.SweepValues(t.Context(), "blog:", 100, func(head []byte, _ int64) bool {
+		return string(head) == "value"
+	}, nil)
+	if err != nil || swept.Seen != 1 || s.touched {
+		t.Errorf("%+v, %v; touched: %t", swept, err, s.touched)
+	}
+}
+
 // A Store over a sealed backend is swept by what its entries say.
 func TestAStoreOverASealedBackendIsSwept(t *testing.T) {
 	ctx := t.Context()
@@ -195,7 +227,8 @@ func TestAStoreOverASealedBackendIsSwept(t *testing.T) {
 
 // What the backend below takes at most, less what sealing adds, fits, whatever the key.
 func TestTheLongestValueFits(t *testing.T) {
-	inner := inMemory(t)
+	inner := memstore.NewBackend(1 << 20)
+	defer inner.Close()
 	b := seal(t, inner, sealedstore.Options{})
 	limit, ok := store.As[store.ValueLimited](b)
 	if !ok || limit.MaxValue() >= inner.MaxValue() {

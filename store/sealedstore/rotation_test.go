@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/memstore"
 	"github.com/freshet-go/freshet/store/sealedstore"
 )
 
@@ -46,7 +47,7 @@ func (p process) has(t testing.TB, key, value string) {
 	got, err := p.Get(t.Context(), key)
 	if err != nil && !errors.Is(err, store.ErrNotFound) || string(got) != value ||
 		(err == nil) != (value != "") {
-		t.Errorf("%s has %q, %v under %s; want %q", p.name, got, err, key, value)
+		t.Errorf("%s has %.60q, %v under %s; want %q", p.name, got, err, key, value)
 	}
 }
 
@@ -150,7 +151,8 @@ func lock(t testing.TB, p process, want bool) store.Lease {
 // gone when a newer one takes its place, even after that one has ended.
 func TestWhatAnOldKeySealed(t *testing.T) {
 	ctx := t.Context()
-	inner := inMemory(t)
+	inner := memstore.NewBackend(1 << 20)
+	defer inner.Close()
 	old, now := started(t, "old", inner, "1"), started(t, "now", inner, "21")
 	old.set(t, "blog:page", "old")
 	expirer, _ := store.As[store.Expirer](now.Backend)
@@ -171,5 +173,23 @@ func TestWhatAnOldKeySealed(t *testing.T) {
 	}
 	if _, err := ttler.TTL(ctx, "blog:page"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("TTL: %v", err)
+	}
+	old.set(t, "blog:page", "old")
+	err := now.Set(ctx, "blog:page", make([]byte, 1<<20), time.Hour)
+	if !errors.Is(err, store.ErrTooLarge) {
+		t.Errorf("Set of too large a value: %v", err)
+	}
+	now.has(t, "blog:page", "")
+	// A process that does not know of the new key leaves what that has sealed: it is listed once.
+	now.set(t, "blog:page", "new")
+	old.set(t, "blog:page", "old")
+	n := 0
+	for key, err := range list(t, now.Backend).List(ctx, "blog:") {
+		if n++; err != nil || key != "blog:page" {
+			t.Errorf("listed %q, %v", key, err)
+		}
+	}
+	if n != 1 || inner.Len() != 2 {
+		t.Errorf("listed %d times, of %d values below", n, inner.Len())
 	}
 }
