@@ -98,3 +98,16 @@ func TestSettingsOfAnotherProgramsResource(t *testing.T) {
 		t.Error("a wrong value of the named resource is not refused")
 	}
 }
+
+// Two values that disagree are shown, unless the key's name says that they are secret.
+func TestSecretsThatDisagreeAreNotShown(t *testing.T) {
+	for key, shown := range map[string]bool{"cache_url": true, "cache_encryption_key": false,
+		"cache_sentinel_password": false} {
+		_, err := Loader{Keys: []string{key}}.Parse("app.ini", "[freshet]\n"+key+" = S3CR3T-one\n"+
+			"freshet."+key+" = S3CR3T-two", nil)
+		if err == nil || strings.Contains(err.Error(), "S3CR3T") != shown ||
+			!strings.Contains(err.Error(), "in conflict") {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+}
