@@ -125,9 +125,10 @@ func TestEncryptedFiles(t *testing.T) {
 		o    Options
 		want bool
 	}{
-		"the environment":    {rawURL + "?encryption_key=env:TEST_MASTER_KEY", Options{}, true},
-		"the program":        {rawURL, Options{Encrypt: sealedstore.Keys{Key: first}}, true},
-		"the URL goes first": {rawURL + "?encryption_key=env:TEST_MASTER_KEY", Options{Encrypt: sealedstore.Keys{Key: second}}, true},
+		"the environment": {rawURL + "?encryption_key=env:TEST_MASTER_KEY", Options{}, true},
+		"the program":     {rawURL, Options{Encrypt: sealedstore.Keys{Key: first}}, true},
+		"the URL goes first": {rawURL + "?encryption_key=env:TEST_MASTER_KEY",
+			Options{Encrypt: sealedstore.Keys{Key: second}}, true},
 		"the next key, and this one for reading": {rawURL + "?encryption_old_keys=env:TEST_MASTER_KEY",
 			Options{Encrypt: sealedstore.Keys{Key: second}}, true},
 		"another key": {rawURL, Options{Encrypt: sealedstore.Keys{Key: second}}, false},
@@ -226,7 +227,8 @@ func TestEncryptionBySettings(t *testing.T) {
 			"FRESHET_CACHE_ENCRYPTION_KEY=env:K"}, "redis://h?encryption_key=env%3AK", nil},
 		"FRESHET_MASTER_KEY": {"cache_url = redis://h", []string{"FRESHET_MASTER_KEY=" + masters[0],
 			"FRESHET_OLD_MASTER_KEYS=" + masters[1]},
-			"redis://h?encryption_key=env%3AFRESHET_MASTER_KEY&encryption_old_keys=env%3AFRESHET_OLD_MASTER_KEYS", nil},
+			"redis://h?encryption_key=env%3AFRESHET_MASTER_KEY&" +
+				"encryption_old_keys=env%3AFRESHET_OLD_MASTER_KEYS", nil},
 		"FRESHET_MASTER_KEY_FILE": {"cache_url = redis://h", []string{"FRESHET_MASTER_KEY_FILE=/k",
 			"FRESHET_OLD_MASTER_KEYS_FILE=/o"},
 			"redis://h?encryption_key=file%3A%2Fk&encryption_old_keys=file%3A%2Fo", nil},
