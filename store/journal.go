@@ -101,16 +101,21 @@ type NamedJournal interface {
 // after the data has changed.
 type Journal interface {
 	// Append records marks, each under a number of its own greater than every number before it, in
-	// the order given. It returns the greatest of them, once Since returns them all. Without marks
+	// the order given. It returns the greatest of them, once Since reaches them all. Without marks
 	// it returns the head. When it fails, it may have recorded some of the marks.
 	Append(ctx context.Context, what ...Mark) (number uint64, err error)
 	// Since returns the marks with greater numbers than number, in ascending order, and the head:
-	// the greatest number given out so far. A journal that has forgotten marks after number says so
-	// by a hard MarkEverything in their place, with the number of the newest forgotten one. A
-	// journal that knows that it may have lost marks begins anew with a hard MarkEverything whose
-	// After says up to where it still knows; if that one is among those forgotten, the mark in their
-	// place has an After of 1. A head below number means that the journal was lost and does not know
-	// it: nothing stored before can be trusted.
+	// the greatest number given out so far. It returns all of them, or the first of them and the
+	// same head: at least one, and as many as a server reads out in a few milliseconds, whatever
+	// they are together. While the last mark's number is smaller than the head, Since from that
+	// number returns those that follow.
+	//
+	// A journal that has forgotten marks after number says so by a hard MarkEverything in their
+	// place, with the number of the newest forgotten one. A journal that knows that it may have lost
+	// marks begins anew with a hard MarkEverything whose After says up to where it still knows; if
+	// that one is among those forgotten, the mark in their place has an After of 1. A head below
+	// number means that the journal was lost and does not know it: nothing stored before can be
+	// trusted.
 	Since(ctx context.Context, number uint64) (marks []Numbered, head uint64, err error)
 	// Watch yields the marks with greater numbers than from, in ascending order, and then each new
 	// one as it comes. When ctx is done the sequence ends. After an error, which is yielded once,

@@ -114,8 +114,9 @@ func (f *Follower) Replica() *invalidation.Replica { return f.replica }
 // Shared reports whether there is a journal.
 func (f *Follower) Shared() bool { return f.Journal != nil }
 
-// Start asks the journal for what is new, and follows it until ctx is done. The first answer, or a
-// failure of it, has come when Start returns. Without a journal Start does nothing.
+// Start asks the journal for what is new, and follows it until ctx is done. When Start returns, all of
+// that has been applied, or the journal has failed, or Timeout has passed and the rest is read behind:
+// until it has been, the follower is not in touch. Without a journal Start does nothing.
 func (f *Follower) Start(ctx context.Context) {
 	if !f.Shared() {
 		return
@@ -123,7 +124,9 @@ func (f *Follower) Start(ctx context.Context) {
 	f.ended = make(chan struct{})
 	f.adopt()
 	if f.enter() {
-		f.catchUp()
+		first, cancel := f.context()
+		f.catchUp(first)
+		cancel()
 	}
 	if f.membership != nil {
 		f.attended = make(chan struct{})
@@ -243,17 +246,20 @@ func (f *Follower) Appended(number uint64) int {
 	}
 	ctx, cancel := f.context()
 	defer cancel()
-	marks, _, err := f.since(ctx, number)
-	if err != nil {
-		return -1
-	}
-	n := 0
-	for _, m := range marks {
-		if m.Kind.Covers() {
-			n++
+	for n := 0; ; {
+		marks, head, err := f.since(ctx, number)
+		if err != nil {
+			return -1
+		}
+		for _, m := range marks {
+			if m.Kind.Covers() {
+				n++
+			}
+		}
+		if number = reaches(number, marks, head); number >= head {
+			return n
 		}
 	}
-	return n
 }
 
 func (f *Follower) since(
@@ -261,6 +267,15 @@ func (f *Follower) since(
 ) (marks []store.Numbered, head uint64, err error) {
 	defer caught(&err)
 	return f.Journal.Since(ctx, number)
+}
+
+// reaches returns up to where the answer of Since to a number has all marks: where that is smaller
+// than the head, there are more. An answer without news is all, wherever the head is.
+func reaches(number uint64, marks []store.Numbered, head uint64) uint64 {
+	if n := len(marks); n > 0 && marks[n-1].Number > number {
+		return marks[n-1].Number
+	}
+	return head
 }
 
 // context returns one for a call that nobody waits for.

@@ -155,21 +155,25 @@ func (f *Follower) Reach(number uint64) bool {
 	return f.Knows(number) || f.lost.Load() && number <= f.Head()
 }
 
-// askNow applies what is new, and reports whether the journal has said it. Unlike catchUp, it leaves
-// a journal that was lost alone.
+// askNow applies what is new, and reports whether it has within Timeout. Unlike catchUp, it leaves a
+// journal that was lost alone.
 func (f *Follower) askNow() bool {
 	ctx, cancel := f.context()
 	defer cancel()
-	known := f.Head()
-	marks, head, err := f.since(ctx, f.seen.Load())
-	switch {
-	case err != nil:
-		f.fell(err)
-	case head >= known:
+	for answered := false; ; answered = true {
+		known, seen := f.Head(), f.seen.Load()
+		marks, head, err := f.since(ctx, seen)
+		if err != nil && !answered { // or else it is much, and not the journal
+			f.fell(err)
+		}
+		if err != nil || head < known {
+			return false
+		}
 		f.learn(marks)
-		f.replica.Advance(head)
-		f.reached(head)
-		return true
+		if reaches(seen, marks, head) >= head {
+			f.replica.Advance(head)
+			f.reached(head)
+			return true
+		}
 	}
-	return false
 }

@@ -151,7 +151,7 @@ func TestABeginningThatIsReadAtTheStart(t *testing.T) {
 	j.failsOver(1000, 5)
 	j.others(t, "page")
 	f := follow(j)
-	f.catchUp()
+	f.catchUp(t.Context())
 	if marks, _ := f.unsent.all(); len(marks) != 0 || f.Head() != 1001 {
 		t.Errorf("it holds %v, and its head is %d", marks, f.Head())
 	}

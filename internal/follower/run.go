@@ -26,7 +26,11 @@ func (f *Follower) run(ctx context.Context) {
 	defer f.part()
 	pause, told, unwatched := firstPause, false, 0
 	for ctx.Err() == nil {
-		well := f.ask()
+		seen := f.seen.Load()
+		well := f.ask(ctx)
+		if !well && f.seen.Load() > seen { // it gets on
+			pause = firstPause
+		}
 		if !well {
 			unwatched = 0
 		}
@@ -99,11 +103,11 @@ func (f *Follower) watch(ctx context.Context) error {
 			}
 			f.learn([]store.Numbered{m})
 		case <-f.held:
-			if !f.ask() {
+			if !f.ask(ctx) {
 				return nil
 			}
 		case <-ask.C:
-			if !f.ask() {
+			if !f.ask(ctx) {
 				return nil
 			}
 		}
@@ -131,9 +135,9 @@ func (f *Follower) listen(
 // ask applies what is new and sends what could not be sent, and reports whether the journal had
 // both done. One that answers and takes nothing, as a server that is full or may only be read, is
 // not in touch again.
-func (f *Follower) ask() bool {
+func (f *Follower) ask(ctx context.Context) bool {
 	f.adopt()
-	if !f.enter() || !f.catchUp() || !f.send() {
+	if !f.enter() || !f.catchUp(ctx) || !f.send() {
 		return false
 	}
 	f.renewSoon()
@@ -143,13 +147,39 @@ func (f *Follower) ask() bool {
 	return true
 }
 
-// catchUp applies everything that is new, and reports whether the journal answered.
-func (f *Follower) catchUp() bool {
+// catchUp applies everything that is new, part by part, and reports whether it has before ctx was
+// done. What has been applied is not asked for again, by the next catchUp either.
+func (f *Follower) catchUp(ctx context.Context) bool {
+	first, ok := f.hear()
+	for p := first; ok; p, ok = f.hear() {
+		switch {
+		case p.upTo >= p.head:
+			return f.caughtUp(ctx, p.head, p.asked)
+		case p.upTo >= first.head: // what has come since then is for the next catchUp, or the watch
+			return f.caughtUp(ctx, p.upTo, first.asked)
+		case ctx.Err() != nil:
+			return false
+		}
+		f.renewSoon()
+	}
+	return false
+}
+
+// part is what the journal has answered.
+type part struct {
+	asked time.Duration // when it was asked, since the start
+	upTo  uint64        // the number up to which all marks have been applied now
+	head  uint64
+}
+
+// hear applies the first part of what is new, and reports whether the journal answered.
+func (f *Follower) hear() (p part, ok bool) {
 	ctx, cancel := f.context()
 	defer cancel()
 	// what this process has appended is a part of that
 	asked, known := time.Since(f.start), f.replica.Head()
-	marks, head, err := f.since(ctx, f.seen.Load())
+	seen := f.seen.Load()
+	marks, head, err := f.since(ctx, seen)
 	if err == nil && (head < known || f.past > 0 && head <= f.past) {
 		f.past = max(f.past, known)
 		err = fmt.Errorf("its newest number is %d, and was %d: it was lost, and began anew in "+
@@ -157,22 +187,32 @@ func (f *Follower) catchUp() bool {
 	}
 	if err != nil {
 		f.fell(err)
-		return false
+		return part{}, false
 	}
-	if head > f.seen.Load() {
+	if head > seen {
 		f.touch.knows(head, f.seen.Load, asked)
 	}
-	// it gave numbers up to there twice: neither marks nor entries with them tell anything
-	f.learn(marks)
-	if f.past > 0 {
+	if f.past > 0 { // it gave numbers up to there twice: seeing them says nothing
 		f.begins(head)
-		f.replica.Apply(store.Numbered{Mark: store.Mark{Kind: store.MarkEverything}, Number: head})
+	}
+	f.learn(marks)
+	return part{asked, reaches(seen, marks, head), head}, true
+}
+
+// caughtUp notes that all marks up to number have been applied, which the journal gave out before it
+// was asked at a time, and reports whether that counts: what comes too late is asked for again, when
+// a doubt has begun.
+func (f *Follower) caughtUp(ctx context.Context, number uint64, asked time.Duration) bool {
+	if f.past > 0 {
+		// neither marks nor entries with the numbers that it gave out twice tell anything
+		f.replica.Apply(store.Numbered{Mark: store.Mark{Kind: store.MarkEverything},
+			Number: number})
 		f.past = 0
 	}
-	f.replica.Advance(head)
-	f.reached(head)
+	f.replica.Advance(number)
+	f.reached(number)
 	if f.membership != nil && !f.unlisted.Load() && f.touch.ranOut(f.now()) {
-		return f.enter() && f.catchUp() // it returns only now
+		return f.enter() && f.catchUp(ctx) // it returns only now
 	}
 	f.touch.answered(asked)
 	f.lost.Store(false)

@@ -28,7 +28,7 @@ func TestWhichNumbersAreSeen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := newJournal(10)
 		f := follow(j)
-		f.catchUp()
+		f.catchUp(t.Context())
 		j.others(t, "theirs")              // 11
 		f.Append(t.Context(), key("mine")) // 12
 		sees(t, f, "a mark is missing", map[uint64]bool{10: true, 11: false, 12: false})
@@ -37,13 +37,13 @@ func TestWhichNumbersAreSeen(t *testing.T) {
 			t.Error("what is only this process's newest number is seen, or not known")
 		}
 		j.fails.Store(nil)
-		f.catchUp()
+		f.catchUp(t.Context())
 		sees(t, f, "all marks are here", map[uint64]bool{11: true, 12: true, 13: false})
 		if f.Seen() != 12 {
 			t.Errorf("seen up to %d", f.Seen())
 		}
 		j.on(func(string) error { return errRefused })
-		f.catchUp()
+		f.catchUp(t.Context())
 		sees(t, f, "the journal is away", map[uint64]bool{12: true, 13: false})
 	})
 }
@@ -63,17 +63,17 @@ func TestNumbersFromBeforeTheJournalBeganAnew(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				j := newJournal(10)
 				f := follow(j)
-				f.catchUp()
+				f.catchUp(t.Context())
 				j.others(t, "one") // 11
-				f.catchUp()
+				f.catchUp(t.Context())
 				sees(t, f, "before", map[uint64]bool{11: true})
 				begins(t, j)
-				f.catchUp()
+				f.catchUp(t.Context())
 				j.others(t, "two", "three", "four")
-				f.catchUp()
+				f.catchUp(t.Context())
 				sees(t, f, "after", map[uint64]bool{9: false, 11: false, f.Head() + 1: false})
 				j.others(t, "five")
-				f.catchUp()
+				f.catchUp(t.Context())
 				sees(t, f, "a new number", map[uint64]bool{11: false, f.Head(): true})
 			})
 		})
@@ -86,7 +86,7 @@ func TestNumbersFromBeforeTheJournalBeganAnew(t *testing.T) {
 func TestANumberOfAnotherServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := follow(newJournal(10))
-		f.catchUp()
+		f.catchUp(t.Context())
 		learn := func(m store.Mark, number uint64) { f.learn([]store.Numbered{{Mark: m, Number: number}}) }
 		learn(key("one")[0], 20)
 		learn(key("two")[0], 30)
@@ -133,7 +133,7 @@ func TestMarksThatAreMissingBelowTheNewest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := newJournal(10)
 		f := follow(j)
-		f.catchUp()
+		f.catchUp(t.Context())
 		asks := 0
 		count := func(answer error) {
 			j.on(func(call string) error {
@@ -166,7 +166,7 @@ func TestMarksThatAreMissingBelowTheNewest(t *testing.T) {
 		lacks("the journal does not answer", true, 13, 2)
 		lacks("nor did it before", true, 13, 2)
 		count(nil)
-		f.catchUp()
+		f.catchUp(t.Context())
 		lacks("it is back", false, 15, 3)
 	})
 }

@@ -111,7 +111,7 @@ func TestTheNextProcessSendsIt(t *testing.T) {
 				}
 				synctest.Wait()
 				third := follow(j)
-				third.catchUp()
+				third.catchUp(t.Context())
 				covers(t, third, "page", 10, invalidation.CoverageHard)
 				covers(t, third, "other", 10, invalidation.CoverageNone)
 				end()

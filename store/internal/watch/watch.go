@@ -32,10 +32,10 @@ func Seq(follow func(yield Yield) error) iter.Seq2[store.Numbered, error] {
 	}
 }
 
-// Follow yields the marks after the number from, and then each new one. look returns the marks
-// after a number and the journal's head; wait returns when it is time to look again. Follow returns
-// nil once ctx is done or yield wants no more, and otherwise the error of look or wait, or one that
-// says that the journal was lost.
+// Follow yields the marks after the number from, and then each new one. look returns what Since does:
+// after a part of the marks it is called again at once. wait returns when it is time to look again.
+// Follow returns nil once ctx is done or yield wants no more, and otherwise the error of look or
+// wait, or one that says that the journal was lost.
 func Follow(
 	ctx context.Context, from uint64, yield Yield,
 	look func(from uint64) (marks []store.Numbered, head uint64, err error),
@@ -54,6 +54,9 @@ func Follow(
 				return nil
 			}
 			from = m.Number
+		}
+		if len(marks) > 0 && from < head {
+			continue
 		}
 		if err := wait(from); err != nil {
 			return unlessDone(ctx, err)

@@ -17,6 +17,7 @@ import (
 type fake struct {
 	sync.Mutex
 	head    uint64
+	most    int // marks in an answer; 0: all
 	err     error
 	looks   []uint64 // the numbers asked for
 	cancel  func()   // nil, or called by the next look, which fails
@@ -37,6 +38,9 @@ func (f *fake) since(from uint64) (marks []store.Numbered, head uint64, err erro
 	for n := from + 1; n <= f.head; n++ {
 		marks = append(marks, store.Numbered{Mark: store.Mark{Kind: store.MarkTag, Name: "t"},
 			Number: n})
+	}
+	if f.most > 0 && len(marks) > f.most {
+		marks = marks[:f.most]
 	}
 	return marks, f.head, nil
 }
@@ -70,6 +74,7 @@ func TestFollow(t *testing.T) {
 		story string
 		from  uint64
 		head  uint64
+		part  int // marks in an answer
 		look  error
 		wait  func(f *fake, cancel func()) error // called after each look
 		most  int
@@ -84,6 +89,14 @@ func TestFollow(t *testing.T) {
 				return nil
 			},
 			want: []string{"4", "5", "6", "7"}, looks: []uint64{3, 5, 6}},
+		{story: "marks in parts, without a wait between them", from: 3, head: 8, part: 2,
+			wait: func(f *fake, cancel func()) error {
+				if f.head++; f.head == 10 {
+					cancel()
+				}
+				return nil
+			},
+			want: []string{"4", "5", "6", "7", "8", "9"}, looks: []uint64{3, 5, 7, 8}},
 		{story: "the loop over it is left", head: 9, most: 2, want: []string{"1", "2"},
 			looks: []uint64{0}},
 		{story: "looking fails", from: 3, look: refused, want: []string{"refused"},
@@ -103,7 +116,7 @@ func TestFollow(t *testing.T) {
 				"anew in the past"}},
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
-		f := &fake{head: tt.head, err: tt.look}
+		f := &fake{head: tt.head, most: tt.part, err: tt.look}
 		got := heard(Seq(func(yield Yield) error {
 			return Follow(ctx, tt.from, yield, f.since, func(uint64) error {
 				return tt.wait(f, cancel)
