@@ -119,16 +119,32 @@ if #ARGV > 5 then
 end
 return {decimal(head), run}`)
 
-// sinceScript returns the head, the run id, where the journal began last, and then record and mark
-// by turns of those after ARGV[5].
+// sinceScript returns the head, the run id, where the journal began last, up to which number the
+// answer has all marks, and then record and mark by turns of those after ARGV[5]. It ends when it
+// has ARGV[6] marks, or ARGV[7] bytes of them: nothing else happens on the server meanwhile.
 var sinceScript = redis.NewScript(head + `
-local answer = {decimal(head), run, decimal(begun)}
-local after = tonumber(ARGV[5])
-if after < head then
-	for _, r in ipairs(redis.call('XRANGE', key, decimal(after + 1), '+')) do
+local from, most, room = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local answer = {decimal(head), run, decimal(begun), decimal(head)}
+while from < head do
+	if most <= 0 or room <= 0 then
+		answer[4] = decimal(from)
+		break
+	end
+	local count = math.min(most, 64)
+	local records = redis.call('XRANGE', key, decimal(from + 1), '+', 'COUNT', count)
+	local read = #records
+	for i, r in ipairs(records) do
 		answer[#answer + 1] = r[1]
 		answer[#answer + 1] = r[2][2]
+		room = room - #r[2][2]
+		if room <= 0 then
+			read = i
+			break
+		end
 	end
+	if read < count and room > 0 then break end
+	most = most - read
+	from = tonumber(string.match(records[read][1], '^%d+'))
 end
 return answer`)
 
@@ -204,24 +220,29 @@ func (j *journal) since(
 	if j.invalid != nil {
 		return nil, 0, j.invalid
 	}
-	said, err := sinceScript.Run(ctx, j.backend.client, []string{j.key},
-		append(j.args(5, above), min(number, maxNumber))...).StringSlice()
+	said, err := sinceScript.Run(ctx, j.backend.client, []string{j.key}, append(j.args(7, above),
+		min(number, maxNumber), history.PartMarks, history.PartBytes)...).StringSlice()
 	if err != nil {
 		return nil, 0, fail(ctx, "since", "", err)
 	}
-	head, ok := j.heard(said, 3)
-	if !ok || len(said)%2 != 1 {
+	head, ok := j.heard(said, 4)
+	if !ok || len(said)%2 != 0 {
 		return nil, 0, j.unreadable("since")
 	}
 	begun, err := strconv.ParseUint(said[2], 10, 64)
 	if err != nil {
 		return nil, 0, j.unreadable("since")
 	}
-	if marks, head, err = readMarks(number, head, begun, said[3:]); err != nil {
+	upTo, err := strconv.ParseUint(said[3], 10, 64)
+	if err != nil {
+		return nil, 0, j.unreadable("since")
+	}
+	if marks, err = readMarks(number, upTo, begun, said[4:]); err != nil {
 		return nil, 0, j.unreadable("since")
 	}
 	if before := j.read.Swap(&said[1]); before != nil && *before != said[1] {
-		// where nothing of the server's own was lost, it has nothing of another's
+		// Where nothing of the server's own was lost, it has nothing of another's. Its stream begins
+		// with the record that says so: the first part has it.
 		for i, m := range marks {
 			if m.After > 0 && m.After == m.Number-1 {
 				marks[i].After = 1

@@ -9,11 +9,12 @@ import (
 	"github.com/freshet-go/freshet/store/internal/history"
 )
 
-// readMarks returns the marks of a stream's records after number. Where a record is missing, a mark
-// that covers everything stands for those up to the next one. The journal began last at begun.
+// readMarks returns the marks of a stream's records after number, which are all up to another. Where
+// a record is missing, a mark that covers everything stands for those up to the next one. The journal
+// began last at begun.
 func readMarks(
-	number, head, begun uint64, records []string,
-) (marks []store.Numbered, _ uint64, err error) {
+	number, last, begun uint64, records []string,
+) (marks []store.Numbered, err error) {
 	// whether the beginning is among those that follow number, up to another
 	began := func(upTo uint64) bool { return 0 < number && number < begun && begun <= upTo }
 	forgotten := func(upTo uint64) {
@@ -28,7 +29,7 @@ func readMarks(
 		digits, _, _ := strings.Cut(records[0], "-")
 		n := decodeRecord(records[1])
 		if n.Number, err = strconv.ParseUint(digits, 10, 64); err != nil {
-			return nil, 0, fmt.Errorf("a record's number is %.20q", digits)
+			return nil, fmt.Errorf("a record's number is %.20q", digits)
 		}
 		if n.Number != number+1 && (!isReset(n.Mark) || began(n.Number-1)) {
 			forgotten(n.Number - 1)
@@ -36,10 +37,10 @@ func readMarks(
 		marks = append(marks, n)
 		number = n.Number
 	}
-	if number < head {
-		forgotten(head)
+	if number < last {
+		forgotten(last)
 	}
-	return marks, head, nil
+	return marks, nil
 }
 
 func isReset(m store.Mark) bool { return m.Kind == store.MarkEverything && !m.Soft }

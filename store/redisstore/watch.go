@@ -28,9 +28,9 @@ func (j *journal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Number
 		w.subscribe(ctx)
 		w.wait(ctx) // for the word that we are subscribed
 		return watch.Follow(ctx, from, yield, func(from uint64) ([]store.Numbered, uint64, error) {
-			marks, err := w.catchUp(ctx)
+			marks, head, err := w.catchUp(ctx)
 			// the journal begins anew above from, if it was lost
-			return marks, max(w.number, from), err
+			return marks, max(head, from), err
 		}, func(uint64) error {
 			w.wait(ctx)
 			return nil
@@ -63,21 +63,25 @@ func (w *watcher) stop() {
 	}
 }
 
-// catchUp returns the marks that are new. It fails only when the server fails twice in a row: the
-// first time, the connection may have been lost while it was idle.
-func (w *watcher) catchUp(ctx context.Context) ([]store.Numbered, error) {
+// catchUp returns the marks that are new, or the first of them, and the head. It fails only when the
+// server fails twice in a row: the first time, the connection may have been lost while it was idle.
+func (w *watcher) catchUp(ctx context.Context) ([]store.Numbered, uint64, error) {
 	marks, head, err := w.journal.since(ctx, w.number, w.number)
 	if err != nil {
 		if marks, head, err = w.journal.since(ctx, w.number, w.number); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
 	if len(marks) > 0 && !w.told && !w.broken {
 		// the server's announcement did not come: the connection is dead and does not know it
 		w.subscribe(ctx)
+		w.told = true // once, however many parts there are
 	}
 	w.number = head
-	return marks, nil
+	if len(marks) > 0 {
+		w.number = marks[len(marks)-1].Number
+	}
+	return marks, head, nil
 }
 
 // wait returns when there is a reason to look: the server announced a mark, the subscription began

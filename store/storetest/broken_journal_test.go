@@ -44,6 +44,8 @@ func (b bentJournal) Watch(ctx context.Context, from uint64) iter.Seq2[store.Num
 
 func TestJournalRulesFindFaults(t *testing.T) {
 	const barrier = "a barrier has its number and its place among the marks, with a name or without"
+	const inParts = "marks that are returned in parts are all of them, in order, and each part has " +
+		"the head"
 	bg := context.Background()
 	faults := finder[store.Journal]{rules: journalRules}
 	for _, tt := range []struct {
@@ -80,6 +82,51 @@ func TestJournalRulesFindFaults(t *testing.T) {
 			n uint64) ([]store.Numbered, uint64, error) {
 			return j.Since(bg, max(n, 1)-1)
 		}}, "Since returns exactly the marks after a number"},
+		{"a part has its own head", bentJournal{since: func(j store.Journal, n uint64) (
+			[]store.Numbered, uint64, error) {
+			marks, head, err := j.Since(bg, n)
+			if len(marks) > 100 {
+				marks = marks[:100]
+				head = marks[99].Number
+			}
+			return marks, head, err
+		}}, inParts},
+		{"the last part comes first", bentJournal{since: func(j store.Journal, n uint64) (
+			[]store.Numbered, uint64, error) {
+			marks, head, err := j.Since(bg, n)
+			return marks[max(len(marks)-100, 0):], head, err
+		}}, inParts},
+		{"a part has no marks", bentJournal{since: func(j store.Journal, n uint64) (
+			[]store.Numbered, uint64, error) {
+			marks, head, err := j.Since(bg, n)
+			if len(marks) > 100 {
+				marks = nil
+			}
+			return marks, head, err
+		}}, inParts},
+		{"the part that follows begins one too late", bentJournal{since: func(j store.Journal,
+			n uint64) ([]store.Numbered, uint64, error) {
+			marks, head, err := j.Since(bg, n)
+			if len(marks) == 100 {
+				marks = marks[1:]
+			}
+			return marks[:min(len(marks), 100)], head, err
+		}}, inParts},
+		{"only the first part is watched", bentJournal{watch: func(ctx context.Context,
+			j store.Journal, from uint64) iter.Seq2[store.Numbered, error] {
+			return func(yield func(store.Numbered, error) bool) {
+				for ctx.Err() == nil {
+					marks, head, _ := j.Since(ctx, from)
+					for _, m := range marks[:min(len(marks), 100)] {
+						if !yield(m, nil) {
+							return
+						}
+					}
+					from = head
+					time.Sleep(time.Millisecond)
+				}
+			}
+		}}, inParts},
 		{"an empty name is everything", bentJournal{append: func(j store.Journal,
 			what []store.Mark) (uint64, error) {
 			what = append([]store.Mark(nil), what...)

@@ -89,6 +89,11 @@ var markRules = []rule[store.Journal]{{
 		"among them is a mark missed",
 	check: appendMany,
 }, {
+	name: "marks that are returned in parts are all of them, in order, and each part has the head",
+	why: "a node takes what it was given for all that there is when the last mark has the head's " +
+		"number, and asks on from there when it has not: a gap, or the head of a part, is marks missed",
+	check: parts,
+}, {
 	name: "a mark that names nothing is refused",
 	why:  "an empty variable in a purge call must not pass for a purge, nor purge everything",
 	check: func(ctx context.Context, j store.Journal, _ Options) error {
@@ -122,7 +127,7 @@ var markRules = []rule[store.Journal]{{
 				return err
 			}
 		}
-		marks, _, err := j.Since(ctx, begin)
+		marks, _, err := sinceAll(ctx, j, begin)
 		if err != nil {
 			return err
 		}
@@ -175,7 +180,7 @@ var markRules = []rule[store.Journal]{{
 			store.Mark{Kind: store.MarkTag, Name: "tag", Soft: true}); err != nil {
 			return err
 		}
-		marks, head, err := j.Since(ctx, before)
+		marks, head, err := sinceAll(ctx, j, before)
 		if err != nil {
 			return err
 		}
@@ -269,7 +274,7 @@ func appendAll(
 			return 0, nil, fmt.Errorf("Append of %d marks returned %d, the head was %d: the "+
 				"numbers do not grow with each mark", len(marks), n, last)
 		}
-		got, _, err := j.Since(ctx, last)
+		got, _, err := sinceAll(ctx, j, last)
 		if err != nil {
 			return 0, nil, err
 		}
@@ -289,7 +294,7 @@ func appendAll(
 // before it began, and answers Since(0) with a hard Everything mark of the number that it begins
 // at.
 func beginning(ctx context.Context, j store.Journal) (uint64, error) {
-	marks, head, err := j.Since(ctx, 0)
+	marks, head, err := sinceAll(ctx, j, 0)
 	if err != nil {
 		return 0, fmt.Errorf("Since(0) of a new journal: %w", err)
 	}
@@ -307,18 +312,42 @@ func beginning(ctx context.Context, j store.Journal) (uint64, error) {
 func since(
 	ctx context.Context, j store.Journal, number uint64, want []store.Numbered, wantHead uint64,
 ) error {
-	got, head, err := j.Since(ctx, number)
+	got, head, err := sinceAll(ctx, j, number)
 	if err != nil {
-		return fmt.Errorf("Since(%d): %w", number, err)
+		return err
 	}
 	if !slices.Equal(got, want) || head != wantHead {
 		return fmt.Errorf("Since(%d) =\n%.2000q, head %d; want\n%.2000q, head %d", number,
 			fmt.Sprint(got), head, fmt.Sprint(want), wantHead)
 	}
-	for i, n := range got {
-		if n.Number <= number || i > 0 && n.Number <= got[i-1].Number {
-			return fmt.Errorf("Since(%d): the numbers do not ascend: %v", number, got)
+	return nil
+}
+
+// sinceAll returns the marks after a number, of a journal that may return them in parts, and the
+// head.
+func sinceAll(
+	ctx context.Context, j store.Journal, number uint64,
+) (all []store.Numbered, head uint64, err error) {
+	for {
+		marks, now, err := j.Since(ctx, number)
+		if err != nil {
+			return nil, 0, fmt.Errorf("Since(%d): %w", number, err)
+		}
+		if now < head {
+			return nil, 0, fmt.Errorf("Since(%d): head %d, after %d was returned with the marks "+
+				"before", number, now, head)
+		}
+		head = now
+		for i, m := range marks {
+			if m.Number <= number {
+				return nil, 0, fmt.Errorf("Since(%d): mark %d is %+v: the numbers do not ascend",
+					number, i, m)
+			}
+			number = m.Number
+		}
+		all = append(all, marks...)
+		if len(marks) == 0 || number >= head {
+			return all, head, nil
 		}
 	}
-	return nil
 }

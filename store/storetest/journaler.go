@@ -50,7 +50,7 @@ var journalerRules = []rule[able[store.Journaler]]{{
 			if err := use(j); err != nil {
 				return fmt.Errorf("%s of a new journal: %w", first, err)
 			}
-			marks, head, err := j.Since(ctx, 0)
+			marks, head, err := sinceAll(ctx, j, 0)
 			if err != nil || len(marks) == 0 ||
 				marks[0].Mark != (store.Mark{Kind: store.MarkEverything}) ||
 				marks[len(marks)-1].Number != head {

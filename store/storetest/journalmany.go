@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/freshet-go/freshet/store"
@@ -45,7 +46,7 @@ func concurrentJournal(ctx context.Context, j store.Journal, _ Options) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	marks, _, err := j.Since(ctx, begin)
+	marks, _, err := sinceAll(ctx, j, begin)
 	if err != nil {
 		return err
 	}
@@ -70,6 +71,56 @@ func concurrentJournal(ctx context.Context, j store.Journal, _ Options) error {
 		}
 	}
 	return nil
+}
+
+// parts asks as a node does that begins where it was, at a mark in the middle, and by a Watch.
+func parts(ctx context.Context, j store.Journal, o Options) error {
+	const name = 100 // bytes, as a URL has
+	many := min(6000, o.Keys)
+	begin, err := beginning(ctx, j)
+	if err != nil {
+		return err
+	}
+	var want []store.Numbered
+	for part := range slices.Chunk(make([]store.Mark, many), 500) {
+		for i := range part {
+			part[i] = store.Mark{Kind: store.MarkKey, Name: fmt.Sprintf("%0*d", name, len(want)+i)}
+		}
+		last, err := j.Append(ctx, part...)
+		if err != nil {
+			return fmt.Errorf("Append of %d marks: %w", len(part), err)
+		}
+		for i, m := range part {
+			want = append(want, store.Numbered{Mark: m, Number: last - uint64(len(part)-1-i)})
+		}
+	}
+	head := want[many-1].Number
+	for _, from := range []int{0, many / 2, many - 1} {
+		number := begin
+		if from > 0 {
+			number = want[from-1].Number
+		}
+		marks, said, err := j.Since(ctx, number)
+		if err != nil || len(marks) == 0 || said != head {
+			return fmt.Errorf("Since(%d), with %d marks after that: %d marks, head %d, %v; want at "+
+				"least one mark, and head %d", number, many-from, len(marks), said, err, head)
+		}
+		if err := since(ctx, j, number, want[from:], head); err != nil {
+			return err
+		}
+	}
+	watching, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	i := 0
+	for n, err := range j.Watch(watching, begin) {
+		if err != nil || n != want[i] {
+			return fmt.Errorf("Watch(%d): mark %d is %+v, %v; want %+v", begin, i, n, err, want[i])
+		}
+		if i++; i == many {
+			return nil
+		}
+	}
+	return fmt.Errorf("Watch(%d): %d of %d marks in %v", begin, i, many, patience)
 }
 
 func appendMany(ctx context.Context, j store.Journal, _ Options) error {

@@ -24,7 +24,7 @@ var watchRules = []rule[store.Journal]{{
 		if _, _, err := appendAll(ctx, j); err != nil {
 			return err
 		}
-		want, _, err := j.Since(ctx, 0)
+		want, _, err := sinceAll(ctx, j, 0)
 		if err != nil {
 			return err
 		}
@@ -105,7 +105,7 @@ func watchAll(ctx context.Context, j store.Journal, _ Options) error {
 			return err
 		}
 	}
-	first, _, err := j.Since(ctx, begin)
+	first, _, err := sinceAll(ctx, j, begin)
 	if err != nil || len(first) != before {
 		return fmt.Errorf("Since(%d) = %v, %v; want %d marks", begin, first, err, before)
 	}

@@ -16,6 +16,13 @@ const (
 	MaxBytes = 16 << 20
 )
 
+// How much an answer of Since has: so many marks, or so many bytes of their names, whichever is
+// less, and what was read with them. A server reads it out in a few milliseconds.
+const (
+	PartMarks = 1024
+	PartBytes = 256 << 10
+)
+
 // All is the mark that covers everything.
 var All = store.Mark{Kind: store.MarkEverything}
 
