@@ -317,14 +317,15 @@ func (j *journal) read(
 ) (marks []store.Numbered, head uint64, found state, err error) {
 	asked := int64(min(number, math.MaxInt64))
 	from := asked
-	rows, err := conn.Query(ctx, j.sql().since, j.prefix, asked)
+	rows, err := conn.Query(ctx, j.sql().since, j.prefix, asked, history.PartMarks,
+		history.PartBytes)
 	if err != nil {
 		return nil, 0, 0, err
 	}
 	defer rows.Close()
 	found = unbegun
 	var r row
-	missing := false
+	missing, read, bytes := false, 0, 0
 	forgotten := func(upTo int64) store.Numbered {
 		m := history.Forgotten(uint64(upTo))
 		if 0 < asked && asked < r.begun && r.begun <= upTo {
@@ -349,6 +350,7 @@ func (j *journal) read(
 				found = unheardOf
 			}
 			missing = missing || *r.previous > from
+			read, bytes = read+1, bytes+len(r.name)
 			marks = append(marks, r.mark())
 			from = *r.number
 		}
@@ -356,7 +358,8 @@ func (j *journal) read(
 	if err := rows.Err(); err != nil {
 		return nil, 0, 0, err
 	}
-	if missing || from < r.head { // somebody has removed rows
+	part := read == history.PartMarks || bytes >= history.PartBytes
+	if missing || from < r.head && !part { // somebody has removed rows
 		marks = []store.Numbered{forgotten(r.head)}
 	}
 	return marks, uint64(r.head), found, nil

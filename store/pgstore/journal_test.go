@@ -12,6 +12,7 @@ import (
 	"github.com/freshet-go/freshet/internal/testserver"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/internal/fault"
+	"github.com/freshet-go/freshet/store/internal/history"
 	"github.com/freshet-go/freshet/store/internal/watch"
 )
 
@@ -43,14 +44,11 @@ func add(t *testing.T, j store.Journal, names ...string) uint64 {
 // told is what Since says, in short: names, ALL for everything.
 func told(t *testing.T, j store.Journal, number uint64) (names []string, head uint64) {
 	t.Helper()
-	marks, head, err := j.Since(t.Context(), number)
+	marks, head, err := history.Since(t.Context(), j, number)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, m := range marks {
-		if m.Number <= number || i > 0 && m.Number <= marks[i-1].Number {
-			t.Errorf("Since(%d): number %d", number, m.Number)
-		}
+	for _, m := range marks {
 		if m.Kind == store.MarkEverything && !m.Soft {
 			m.Name = "ALL"
 		}

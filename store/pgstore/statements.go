@@ -95,10 +95,15 @@ var journalSQL = statements{
 		SELECT head, marks, bytes, pg_notify('freshet_' || (:oid)::text, head || ' ' || $1),
 			(SELECT durable FROM at) FROM next`,
 	head: `SELECT head FROM :heads WHERE prefix = $1`,
+	// The first $3 marks after $2, or fewer: those before which there are less than $4 bytes of names.
 	since: `WITH at AS (SELECT :timeline AS timeline)
 		SELECT h.head, h.forgotten, at.timeline, t.head, coalesce(t.previous, 0), m.number, m.previous, m.kind, m.soft, m.name
 		FROM at CROSS JOIN :heads h LEFT JOIN :heads t ON t.prefix = :noted
-			LEFT JOIN :marks m ON m.prefix = h.prefix AND m.number > greatest($2::bigint, h.forgotten)
+			LEFT JOIN LATERAL (
+				SELECT *, sum(octet_length(name)) OVER (ORDER BY number ROWS UNBOUNDED PRECEDING) - octet_length(name) AS before
+				FROM (SELECT * FROM :marks WHERE prefix = h.prefix AND number > greatest($2::bigint, h.forgotten)
+					ORDER BY number LIMIT $3::bigint) AS first
+			) AS m ON m.before < $4::bigint
 		WHERE h.prefix = $1 ORDER BY m.number`,
 	// A second row in :heads notes for a journal the server's timeline in head, 0 where that is not
 	// known, and the number of its newest beginning in previous: at first that up to which it knows of

@@ -3,7 +3,6 @@ package redisstore
 import (
 	"context"
 	"fmt"
-	"iter"
 	"net"
 	"strings"
 	"sync"
@@ -29,38 +28,13 @@ func appendMarks(t *testing.T, j store.Journal, what ...store.Mark) uint64 {
 	return n
 }
 
-// since returns all marks after number.
-func since(
-	t *testing.T, j store.Journal, number uint64,
-) (marks []store.Numbered, head uint64) {
+func since(t *testing.T, j store.Journal, number uint64) ([]store.Numbered, uint64) {
 	t.Helper()
-	for part := range parts(t, j, number) {
-		marks, head = append(marks, part.marks...), part.head
+	marks, head, err := history.Since(t.Context(), j, number)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return marks, head
-}
-
-type part struct {
-	marks []store.Numbered
-	head  uint64
-}
-
-// parts yields what Since returns from number on, until there is no more.
-func parts(t *testing.T, j store.Journal, number uint64) iter.Seq[part] {
-	return func(yield func(part) bool) {
-		for {
-			marks, head, err := j.Since(t.Context(), number)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !yield(part{marks, head}) || len(marks) == 0 {
-				return
-			}
-			if number = marks[len(marks)-1].Number; number >= head {
-				return
-			}
-		}
-	}
 }
 
 // wantReset checks that what follows number begins with the news that everything is invalidated.

@@ -30,18 +30,21 @@ func TestAJournalIsReadInParts(t *testing.T) {
 			last := appendMarks(t, j, names...)
 			var got []store.Numbered
 			many := 0
-			for p := range parts(t, j, 0) {
-				many++
+			for number := uint64(0); number < last; many++ {
+				marks, head, err := j.Since(t.Context(), number)
+				if err != nil {
+					t.Fatal(err)
+				}
 				bytes := 0
-				for _, m := range p.marks[:len(p.marks)-1] {
+				for _, m := range marks[:len(marks)-1] {
 					bytes += len(m.Name)
 				}
-				if len(p.marks) > tt.most+1 || bytes >= history.PartBytes || p.head != last {
+				if len(marks) > tt.most+1 || bytes >= history.PartBytes || head != last {
 					t.Errorf("part %d has %d marks, of %d bytes before the last, head %d; want %d "+
-						"marks, %d bytes, head %d", many, len(p.marks), bytes, p.head, tt.most,
+						"marks, %d bytes, head %d", many, len(marks), bytes, head, tt.most,
 						history.PartBytes, last)
 				}
-				got = append(got, p.marks...)
+				got, number = append(got, marks...), marks[len(marks)-1].Number
 			}
 			if many != tt.many && many != tt.many+1 || len(got) != tt.marks+1 ||
 				!isReset(got[0].Mark) {
@@ -81,14 +84,12 @@ func TestARecordThatIsMissingBetweenParts(t *testing.T) {
 	}
 	second := begin + history.PartMarks + 1
 	remove(second)
-	var got [][]store.Numbered
-	for p := range parts(t, j, begin) {
-		got = append(got, p.marks)
+	marks, _, err := j.Since(t.Context(), second-1)
+	if err != nil || marks[0] != history.Forgotten(second) || marks[1].Number != second+1 {
+		t.Errorf("%v, %v; want what stands for %d, and the one after", marks[:2], err, second)
 	}
-	if len(got) != 2 || got[0][len(got[0])-1].Number != second-1 ||
-		got[1][0] != history.Forgotten(second) || got[1][1].Number != second+1 {
-		t.Errorf("%d parts; want two, and the second to begin with what stands for %d", len(got),
-			second)
+	if marks, _ := since(t, j, begin); len(marks) != 2*history.PartMarks {
+		t.Errorf("%d marks; want %d", len(marks), 2*history.PartMarks)
 	}
 	remove(last)
 	marks, head := since(t, j, begin)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/history"
 )
 
 var journalRules = slices.Concat(markRules, watchRules)
@@ -127,7 +128,7 @@ var markRules = []rule[store.Journal]{{
 				return err
 			}
 		}
-		marks, _, err := sinceAll(ctx, j, begin)
+		marks, _, err := history.Since(ctx, j, begin)
 		if err != nil {
 			return err
 		}
@@ -180,7 +181,7 @@ var markRules = []rule[store.Journal]{{
 			store.Mark{Kind: store.MarkTag, Name: "tag", Soft: true}); err != nil {
 			return err
 		}
-		marks, head, err := sinceAll(ctx, j, before)
+		marks, head, err := history.Since(ctx, j, before)
 		if err != nil {
 			return err
 		}
@@ -274,7 +275,7 @@ func appendAll(
 			return 0, nil, fmt.Errorf("Append of %d marks returned %d, the head was %d: the "+
 				"numbers do not grow with each mark", len(marks), n, last)
 		}
-		got, _, err := sinceAll(ctx, j, last)
+		got, _, err := history.Since(ctx, j, last)
 		if err != nil {
 			return 0, nil, err
 		}
@@ -294,7 +295,7 @@ func appendAll(
 // before it began, and answers Since(0) with a hard Everything mark of the number that it begins
 // at.
 func beginning(ctx context.Context, j store.Journal) (uint64, error) {
-	marks, head, err := sinceAll(ctx, j, 0)
+	marks, head, err := history.Since(ctx, j, 0)
 	if err != nil {
 		return 0, fmt.Errorf("Since(0) of a new journal: %w", err)
 	}
@@ -312,7 +313,7 @@ func beginning(ctx context.Context, j store.Journal) (uint64, error) {
 func since(
 	ctx context.Context, j store.Journal, number uint64, want []store.Numbered, wantHead uint64,
 ) error {
-	got, head, err := sinceAll(ctx, j, number)
+	got, head, err := history.Since(ctx, j, number)
 	if err != nil {
 		return err
 	}
@@ -321,33 +322,4 @@ func since(
 			fmt.Sprint(got), head, fmt.Sprint(want), wantHead)
 	}
 	return nil
-}
-
-// sinceAll returns the marks after a number, of a journal that may return them in parts, and the
-// head.
-func sinceAll(
-	ctx context.Context, j store.Journal, number uint64,
-) (all []store.Numbered, head uint64, err error) {
-	for {
-		marks, now, err := j.Since(ctx, number)
-		if err != nil {
-			return nil, 0, fmt.Errorf("Since(%d): %w", number, err)
-		}
-		if now < head {
-			return nil, 0, fmt.Errorf("Since(%d): head %d, after %d was returned with the marks "+
-				"before", number, now, head)
-		}
-		head = now
-		for i, m := range marks {
-			if m.Number <= number {
-				return nil, 0, fmt.Errorf("Since(%d): mark %d is %+v: the numbers do not ascend",
-					number, i, m)
-			}
-			number = m.Number
-		}
-		all = append(all, marks...)
-		if len(marks) == 0 || number >= head {
-			return all, head, nil
-		}
-	}
 }

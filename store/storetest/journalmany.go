@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/history"
 )
 
 func concurrentJournal(ctx context.Context, j store.Journal, _ Options) error {
@@ -46,7 +47,7 @@ func concurrentJournal(ctx context.Context, j store.Journal, _ Options) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	marks, _, err := sinceAll(ctx, j, begin)
+	marks, _, err := history.Since(ctx, j, begin)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/history"
 )
 
 // patience is how long a watcher may take to hear of a mark, or to end.
@@ -24,7 +25,7 @@ var watchRules = []rule[store.Journal]{{
 		if _, _, err := appendAll(ctx, j); err != nil {
 			return err
 		}
-		want, _, err := sinceAll(ctx, j, 0)
+		want, _, err := history.Since(ctx, j, 0)
 		if err != nil {
 			return err
 		}
@@ -105,7 +106,7 @@ func watchAll(ctx context.Context, j store.Journal, _ Options) error {
 			return err
 		}
 	}
-	first, _, err := sinceAll(ctx, j, begin)
+	first, _, err := history.Since(ctx, j, begin)
 	if err != nil || len(first) != before {
 		return fmt.Errorf("Since(%d) = %v, %v; want %d marks", begin, first, err, before)
 	}
