@@ -24,8 +24,10 @@ const journalKeys = "~journal~"
 const (
 	// markLife is how long the server remembers a mark, if it has the memory.
 	markLife = 24 * time.Hour
-	// recordsAtOnce is the number of records to ask for in one exchange.
+	// recordsAtOnce is the number of members' records to ask for in one exchange.
 	recordsAtOnce = 32
+	// searchedAtOnce is the number of keys to ask for in one exchange, where there may be nothing.
+	searchedAtOnce = 4096
 	// writePatience is how long Since waits for a mark that has a number but is not there: its
 	// writer may be about to write it. A context that ends sooner halves what is left of it.
 	writePatience = 500 * time.Millisecond
@@ -35,16 +37,17 @@ const (
 //
 // An item counts the numbers, beginning at the clock; its flags are a random generation. Each
 // Append adds to it and writes its marks under the numbers that it got, as a record with the same
-// flags. Since reads records from the newest down to the one asked for. Where one is missing, or of
-// another generation, because the server has lost it or its writer has died, everything up to there
-// counts as forgotten, and Since records that: a writer that comes later finds the record, and need
-// do nothing, for it covers the writer's marks.
+// flags. Since reads the records of a part from the newest down to the one asked for. Where one is
+// missing, or of another generation, because the server has lost it or its writer has died,
+// everything up to there counts as forgotten, and Since records that: a writer that comes later
+// finds the record, and need do nothing, for it covers the writer's marks.
 type journal struct {
 	backend *Backend
 	prefix  string
-	members int           // how many it has at most
-	highest atomic.Uint64 // number seen: a journal that begins anew begins after it
-	gaveUp  atomic.Uint64 // number waited for in vain
+	members int                  // how many it has at most
+	highest atomic.Uint64        // number seen: a journal that begins anew begins after it
+	gaveUp  atomic.Uint64        // number waited for in vain
+	gap     atomic.Pointer[span] // numbers at which no record ended when they were asked for
 }
 
 // Journal implements [store.Journaler]. A server that is short of memory forgets marks early, and

@@ -44,7 +44,7 @@ func mustAppend(t *testing.T, j store.Journal, marks ...store.Mark) uint64 {
 // wantSince checks what Since says.
 func wantSince(t *testing.T, j store.Journal, number uint64, head uint64, marks ...store.Numbered) {
 	t.Helper()
-	got, h, err := j.Since(t.Context(), number)
+	got, h, err := history.Since(t.Context(), j, number)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,7 +251,7 @@ func TestManyMarksAreRemembered(t *testing.T) {
 	for range appends {
 		mustAppend(t, j, marks...)
 	}
-	got, head, err := j.Since(t.Context(), begin)
+	got, head, err := history.Since(t.Context(), j, begin)
 	if err != nil || head != begin+appends*each || len(got) != appends*each {
 		t.Fatalf("%d marks, head %d, %v", len(got), head, err)
 	}
@@ -273,7 +273,7 @@ func TestWhatSinceReturnsIsBounded(t *testing.T) {
 	for range 8 {
 		mustAppend(t, j, marks...)
 	}
-	got, head, err := j.Since(t.Context(), begin)
+	got, head, err := history.Since(t.Context(), j, begin)
 	if err != nil || head != begin+80_000 || len(got) > history.MaxMarks+10_001 ||
 		got[0] != everything(got[1].Number-1) {
 		t.Errorf("%d marks, head %d, %v", len(got), head, err)

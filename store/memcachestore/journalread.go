@@ -2,6 +2,7 @@ package memcachestore
 
 import (
 	"context"
+	"math"
 	"slices"
 	"time"
 
@@ -12,12 +13,12 @@ import (
 	"github.com/freshet-go/freshet/store/internal/pause"
 )
 
-// reading is one Since: from the head downwards.
+// reading is one Since: from the end of a part downwards.
 type reading struct {
 	*journal
 	op         string
 	generation uint32
-	after      uint64                    // the number asked for
+	after      uint64                    // the number asked for, or one that is not too far behind
 	patience   time.Time                 // when to give up missing records
 	found      map[string]*memcache.Item // records read and not yet used
 	asked      uint64                    // down to which number records were asked for
@@ -25,23 +26,89 @@ type reading struct {
 	bytes      int                       // of their names
 }
 
-// read returns the marks with numbers from after number up to the head, in ascending order.
+// read returns the first marks with numbers from after number up to the head, in ascending order:
+// the records that begin within the next PartMarks numbers. A record is found by the number of its
+// last mark, and says where the one before it ends.
 func (j *journal) read(
 	ctx context.Context, op string, h head, number uint64,
 ) ([]store.Numbered, error) {
 	if number >= h.number {
 		return nil, nil
 	}
-	r := &reading{journal: j, op: op, generation: h.generation, after: number, asked: h.number + 1}
+	r := &reading{journal: j, op: op, generation: h.generation, after: number}
 	wait := writePatience
 	if end, ok := ctx.Deadline(); ok {
 		wait = min(wait, time.Until(end)/2)
 	}
 	r.patience = time.Now().Add(wait)
-	for at := h.number; at > number; {
+	first := number
+	if h.number-number > history.MaxMarks {
+		// a young journal has not many, and of an old one that is quiet not many are left
+		if whole, err := r.down(ctx, h.number, 1); whole || err != nil {
+			return r.marks, err
+		}
+		r.after = h.number - history.MaxMarks
+		var err error
+		if first, err = r.end(ctx, r.after+1, h.number); err != nil {
+			return nil, err
+		}
+	}
+	last, err := r.end(ctx, first+history.PartMarks, h.number)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := r.down(ctx, last, math.MaxInt); err != nil {
+		return nil, err
+	}
+	if r.after > number && r.marks[0].Mark != history.All {
+		r.marks = slices.Insert(r.marks, 0, history.Forgotten(r.after))
+	}
+	return r.marks, nil
+}
+
+// span is numbers from first to last.
+type span struct{ first, last uint64 }
+
+// end returns the number of the first record that ends at a number or above; that of the head if
+// there is none below it.
+func (r *reading) end(ctx context.Context, at, head uint64) (uint64, error) {
+	begin := at
+	for n := uint64(1); ; n = min(16*n, searchedAtOnce) {
+		if gap := r.gap.Load(); gap != nil && gap.first <= at && at <= gap.last {
+			begin, at = gap.first, gap.last+1
+		}
+		if at >= head {
+			return head, nil
+		}
+		n = min(n, head-at)
+		found, err := r.get(ctx, at, n)
+		if err != nil {
+			return 0, err
+		}
+		for i := range n {
+			if item := found[r.recordKey(at+i)]; item != nil && item.Flags == r.generation {
+				return at + i, nil
+			}
+		}
+		at += n
+		r.gap.Store(&span{begin, at - 1}) // a call that ends too early has not searched in vain
+	}
+}
+
+// down reads records from the one that ends at a number downwards, and reports whether it got to the
+// end with so many requests. Then it leaves the marks in ascending order.
+func (r *reading) down(ctx context.Context, last uint64, requests int) (whole bool, err error) {
+	r.marks, r.bytes, r.found, r.asked = nil, 0, nil, last+1
+	for at := last; at > r.after; {
+		if at < r.asked {
+			if requests == 0 {
+				return false, nil
+			}
+			requests--
+		}
 		item, err := r.record(ctx, at)
 		if err != nil {
-			return nil, err
+			return false, err
 		}
 		var marks []store.Mark
 		ok := false
@@ -56,7 +123,7 @@ func (j *journal) read(
 		at = r.add(at, marks)
 	}
 	slices.Reverse(r.marks)
-	return r.marks, nil
+	return true, nil
 }
 
 // add takes the marks of the record at a number, and returns the number of the record before it.
@@ -99,15 +166,24 @@ func (r *reading) record(ctx context.Context, at uint64) (*memcache.Item, error)
 }
 
 // ask reads the records from a number downwards.
-func (r *reading) ask(ctx context.Context, at uint64) error {
-	n := min(at-r.after, recordsAtOnce)
-	var keys []string
-	for i := range n {
-		keys = append(keys, r.recordKey(at-i))
-	}
+func (r *reading) ask(ctx context.Context, at uint64) (err error) {
+	n := min(at-r.after, history.PartMarks/2)
 	r.asked = at - n + 1
-	return r.backend.call(ctx, r.op, r.key("head"), repeated, func(c *memcache.Client) (err error) {
-		r.found, err = c.GetMulti(keys)
+	r.found, err = r.get(ctx, r.asked, n)
+	return err
+}
+
+// get reads n records from a number upwards, in one exchange.
+func (r *reading) get(
+	ctx context.Context, at, n uint64,
+) (found map[string]*memcache.Item, err error) {
+	keys := make([]string, n)
+	for i := range keys {
+		keys[i] = r.recordKey(at + uint64(i))
+	}
+	err = r.backend.call(ctx, r.op, r.key("head"), repeated, func(c *memcache.Client) (err error) {
+		found, err = c.GetMulti(keys)
 		return err
 	})
+	return found, err
 }
