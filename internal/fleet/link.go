@@ -271,7 +271,9 @@ func (l *link) takenBy(number uint64) taken {
 }
 
 func (j *journal) Since(ctx context.Context, number uint64) ([]store.Numbered, uint64, error) {
-	return j.look(ctx, number, 0)
+	marks, head, err := j.look(ctx, number, 0)
+	most := 1 + int(number%4) // few, as if there were many
+	return marks[:min(len(marks), most)], head, err
 }
 
 func (j *journal) look(
