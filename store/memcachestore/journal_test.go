@@ -12,6 +12,7 @@ import (
 
 	"github.com/bradfitz/gomemcache/memcache"
 
+	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/internal/testserver"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/internal/history"
@@ -44,7 +45,7 @@ func mustAppend(t *testing.T, j store.Journal, marks ...store.Mark) uint64 {
 // wantSince checks what Since says.
 func wantSince(t *testing.T, j store.Journal, number uint64, head uint64, marks ...store.Numbered) {
 	t.Helper()
-	got, h, err := history.Since(t.Context(), j, number)
+	got, h, err := invalidation.Since(t.Context(), j, number)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,7 +252,7 @@ func TestManyMarksAreRemembered(t *testing.T) {
 	for range appends {
 		mustAppend(t, j, marks...)
 	}
-	got, head, err := history.Since(t.Context(), j, begin)
+	got, head, err := invalidation.Since(t.Context(), j, begin)
 	if err != nil || head != begin+appends*each || len(got) != appends*each {
 		t.Fatalf("%d marks, head %d, %v", len(got), head, err)
 	}
@@ -273,7 +274,7 @@ func TestWhatSinceReturnsIsBounded(t *testing.T) {
 	for range 8 {
 		mustAppend(t, j, marks...)
 	}
-	got, head, err := history.Since(t.Context(), j, begin)
+	got, head, err := invalidation.Since(t.Context(), j, begin)
 	if err != nil || head != begin+80_000 || len(got) > history.MaxMarks+10_001 ||
 		got[0] != everything(got[1].Number-1) {
 		t.Errorf("%d marks, head %d, %v", len(got), head, err)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/internal/testserver"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/internal/history"
@@ -92,7 +93,7 @@ func TestAJournalThatIsFarAhead(t *testing.T) {
 		mustAppend(t, j, marks...)
 	}
 	for _, number := range []uint64{0, begin, begin + 10} {
-		got, head, err := history.Since(t.Context(), j, number)
+		got, head, err := invalidation.Since(t.Context(), j, number)
 		if err != nil || head != begin+70_000 || len(got) != history.MaxMarks+1 ||
 			got[0] != everything(head-history.MaxMarks) || got[1].Number != got[0].Number+1 {
 			t.Errorf("Since(%d): %d marks, the first %v, head %d, %v", number, len(got), got[0],

@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/internal/testserver"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/internal/fault"
-	"github.com/freshet-go/freshet/store/internal/history"
 	"github.com/freshet-go/freshet/store/internal/watch"
 )
 
@@ -44,7 +44,7 @@ func add(t *testing.T, j store.Journal, names ...string) uint64 {
 // told is what Since says, in short: names, ALL for everything.
 func told(t *testing.T, j store.Journal, number uint64) (names []string, head uint64) {
 	t.Helper()
-	marks, head, err := history.Since(t.Context(), j, number)
+	marks, head, err := invalidation.Since(t.Context(), j, number)
 	if err != nil {
 		t.Fatal(err)
 	}

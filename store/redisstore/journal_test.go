@@ -12,6 +12,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/internal/testserver"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/internal/history"
@@ -30,7 +31,7 @@ func appendMarks(t *testing.T, j store.Journal, what ...store.Mark) uint64 {
 
 func since(t *testing.T, j store.Journal, number uint64) ([]store.Numbered, uint64) {
 	t.Helper()
-	marks, head, err := history.Since(t.Context(), j, number)
+	marks, head, err := invalidation.Since(t.Context(), j, number)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/store"
-	"github.com/freshet-go/freshet/store/internal/history"
 )
 
 var journalRules = slices.Concat(markRules, watchRules)
@@ -128,7 +127,7 @@ var markRules = []rule[store.Journal]{{
 				return err
 			}
 		}
-		marks, _, err := history.Since(ctx, j, begin)
+		marks, _, err := invalidation.Since(ctx, j, begin)
 		if err != nil {
 			return err
 		}
@@ -181,7 +180,7 @@ var markRules = []rule[store.Journal]{{
 			store.Mark{Kind: store.MarkTag, Name: "tag", Soft: true}); err != nil {
 			return err
 		}
-		marks, head, err := history.Since(ctx, j, before)
+		marks, head, err := invalidation.Since(ctx, j, before)
 		if err != nil {
 			return err
 		}
@@ -275,7 +274,7 @@ func appendAll(
 			return 0, nil, fmt.Errorf("Append of %d marks returned %d, the head was %d: the "+
 				"numbers do not grow with each mark", len(marks), n, last)
 		}
-		got, _, err := history.Since(ctx, j, last)
+		got, _, err := invalidation.Since(ctx, j, last)
 		if err != nil {
 			return 0, nil, err
 		}
@@ -295,7 +294,7 @@ func appendAll(
 // before it began, and answers Since(0) with a hard Everything mark of the number that it begins
 // at.
 func beginning(ctx context.Context, j store.Journal) (uint64, error) {
-	marks, head, err := history.Since(ctx, j, 0)
+	marks, head, err := invalidation.Since(ctx, j, 0)
 	if err != nil {
 		return 0, fmt.Errorf("Since(0) of a new journal: %w", err)
 	}
@@ -313,7 +312,7 @@ func beginning(ctx context.Context, j store.Journal) (uint64, error) {
 func since(
 	ctx context.Context, j store.Journal, number uint64, want []store.Numbered, wantHead uint64,
 ) error {
-	got, head, err := history.Since(ctx, j, number)
+	got, head, err := invalidation.Since(ctx, j, number)
 	if err != nil {
 		return err
 	}

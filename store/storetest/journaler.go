@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/store"
-	"github.com/freshet-go/freshet/store/internal/history"
 )
 
 // journalerRules are what a journal promises because others share it; runJournaler adds the rules
@@ -51,7 +51,7 @@ var journalerRules = []rule[able[store.Journaler]]{{
 			if err := use(j); err != nil {
 				return fmt.Errorf("%s of a new journal: %w", first, err)
 			}
-			marks, head, err := history.Since(ctx, j, 0)
+			marks, head, err := invalidation.Since(ctx, j, 0)
 			if err != nil || len(marks) == 0 ||
 				marks[0].Mark != (store.Mark{Kind: store.MarkEverything}) ||
 				marks[len(marks)-1].Number != head {

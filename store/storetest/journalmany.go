@@ -7,8 +7,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/store"
-	"github.com/freshet-go/freshet/store/internal/history"
 )
 
 func concurrentJournal(ctx context.Context, j store.Journal, _ Options) error {
@@ -47,7 +47,7 @@ func concurrentJournal(ctx context.Context, j store.Journal, _ Options) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	marks, _, err := history.Since(ctx, j, begin)
+	marks, _, err := invalidation.Since(ctx, j, begin)
 	if err != nil {
 		return err
 	}

@@ -7,8 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/store"
-	"github.com/freshet-go/freshet/store/internal/history"
 )
 
 // patience is how long a watcher may take to hear of a mark, or to end.
@@ -25,7 +25,7 @@ var watchRules = []rule[store.Journal]{{
 		if _, _, err := appendAll(ctx, j); err != nil {
 			return err
 		}
-		want, _, err := history.Since(ctx, j, 0)
+		want, _, err := invalidation.Since(ctx, j, 0)
 		if err != nil {
 			return err
 		}
@@ -106,7 +106,7 @@ func watchAll(ctx context.Context, j store.Journal, _ Options) error {
 			return err
 		}
 	}
-	first, _, err := history.Since(ctx, j, begin)
+	first, _, err := invalidation.Since(ctx, j, begin)
 	if err != nil || len(first) != before {
 		return fmt.Errorf("Since(%d) = %v, %v; want %d marks", begin, first, err, before)
 	}
