@@ -113,8 +113,9 @@ func (s *story) returned(before, r *read) *write {
 			r.began < w.ended+bound {
 			continue
 		}
-		outage := strings.Contains(before.how, "journal-lost") && before.began >= w.ended &&
-			s.wasInTouch(before)
+		// Nor does it hold of a page that a node which was not out of touch makes of an older part.
+		outage := r.key != composed && strings.Contains(before.how, "journal-lost") &&
+			before.began >= w.ended && s.wasInTouch(before)
 		if s.due(&w, r) || outage && r.began < s.leased(&w) {
 			return &w
 		}

@@ -128,6 +128,7 @@ func (s *server) since(a asked) (marks []store.Numbered, head, run uint64, err e
 	}
 	s.begins(0)
 	if s.unheardOf(a.number) {
+		a.number = s.head
 		s.begins(s.head + 1)
 	}
 	if a.above > s.head { // a watcher's

@@ -47,11 +47,12 @@ type story struct {
 	database *database
 	log      io.Writer
 
-	mu     sync.Mutex
-	nodes  []*node
-	reads  []read
-	writes []write
-	tokens [3]string // of the clients
+	mu      sync.Mutex
+	nodes   []*node
+	reads   []read
+	writes  []write
+	tokens  [3]string // of the clients
+	writing [3]bool   // which of them have a change under way
 
 	// where there is a replica: when it took over, and the newest number of the old server's that it has
 	successor *server
@@ -163,11 +164,27 @@ func (s *story) token(client int) string {
 	return s.tokens[client]
 }
 
-// shown notes the cookie that a client has been given.
+// writer returns the client, or 0 for another one where it has a change under way: of two at a time,
+// the cookie of the later answer replaces the other's.
+func (s *story) writer(client int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.writing[client] {
+		return 0
+	}
+	s.writing[client] = client > 0
+	return client
+}
+
+// shown notes the cookie that a client has been given for its change.
 func (s *story) shown(client int, cookie string) {
+	if client == 0 {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tokens[client], _, _ = strings.Cut(cookie, ";")
+	s.writing[client] = false
 }
 
 func (s *story) change(n *node, step step) {
@@ -183,6 +200,7 @@ func (s *story) change(n *node, step step) {
 	}
 	switch step.do {
 	case "post":
+		w.client = s.writer(step.client)
 		part := error(nil)
 		handler := n.cache.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			w.version = s.database.change(step.key)
@@ -192,7 +210,7 @@ func (s *story) change(n *node, step step) {
 		}))
 		r := httptest.NewRequestWithContext(context.WithValue(ctx, receiptOf{}, &w.number), "POST",
 			pageURL(step.key), nil)
-		if token := s.token(step.client); token != "" {
+		if token := s.token(w.client); token != "" {
 			r.Header.Set("Cookie", token)
 		}
 		answer := httptest.NewRecorder()
@@ -200,7 +218,6 @@ func (s *story) change(n *node, step step) {
 		if part != nil {
 			w.number = 0
 		}
-		w.client = step.client
 		s.shown(w.client, answer.Header().Get("Set-Cookie"))
 	default:
 		w.version = s.database.change(step.key)

@@ -40,6 +40,9 @@ func (f *Follower) doubt() bool {
 	d := &f.doubts
 	number, err := f.bar()
 	if err != nil {
+		if past := (*pastError)(nil); errors.As(err, &past) {
+			f.past = max(f.past, past.known) // a watcher has it begin anew above that
+		}
 		f.fell(err)
 		return false
 	}

@@ -302,3 +302,39 @@ func TestOutAgainWhileInDoubt(t *testing.T) {
 		b.uses(t, "A is back", "page", fill, false)
 	})
 }
+
+// A server takes over whose clock is behind, while processes are out of touch: the barrier of their
+// return gets a number from the past. They have the journal begin anew above what they know, and are
+// back.
+func TestADoubtInAJournalThatBeganInThePast(t *testing.T) {
+	together(t, 2, func(t *testing.T, all []*process) {
+		a, b := all[0], all[1]
+		for range 100 { // so that tries do not make up for it
+			a.invalidates("before")
+		}
+		later(time.Second)
+		for _, p := range all {
+			p.line.cut()
+		}
+		later(7 * time.Second)
+		a.invalidates("page")
+		stored := b.Head()
+		old := b.line.holds.Load()
+		b.line.holds.Store(memjournal.NewAfter(3)) // its numbers are 4, 5, …
+		for _, p := range all {
+			p.line.heeds.Store(true)
+			p.line.on(nil)
+		}
+		later(5 * time.Second)
+		for _, p := range all {
+			if !p.InTouch(time.Now()) || p.Owes() {
+				t.Errorf("%s: in touch %t, owes %t; its head is %d, and was %d", p.Name,
+					p.InTouch(time.Now()), p.Owes(), p.Head(), stored)
+			}
+			p.uses(t, "the journal began anew", "page", stored, false)
+		}
+		if old == b.line.holds.Load() || b.Head() <= stored {
+			t.Errorf("the head is %d, and was %d", b.Head(), stored)
+		}
+	})
+}

@@ -214,14 +214,22 @@ func (f *Follower) append(ctx context.Context, marks []store.Mark) (last uint64,
 	}
 	first := last - uint64(len(marks)) + 1
 	if first <= known {
-		return 0, fmt.Errorf("it gave an invalidation the number %d, and its newest was %d: it was "+
-			"lost, and began anew in the past; the invalidation is sent again", first, known)
+		return 0, &pastError{first, known}
 	}
 	f.apply(marks, last)
 	if !f.seen.CompareAndSwap(first-1, last) { // there are others' in between
 		f.measure()
 	}
 	return last, nil
+}
+
+// pastError is that of a journal which has given a mark a number that is no greater than one known
+// before.
+type pastError struct{ given, known uint64 }
+
+func (e *pastError) Error() string {
+	return fmt.Sprintf("it gave an invalidation the number %d, and its newest was %d: it was lost, "+
+		"and began anew in the past; the invalidation is sent again", e.given, e.known)
 }
 
 // apply applies marks that were appended together, so that their numbers follow on each other, to

@@ -26,6 +26,7 @@ type line struct {
 	fails atomic.Pointer[func(ctx context.Context, call string) error]
 	// somebody wrote to the list what no member may
 	spoilt atomic.Bool
+	heeds  atomic.Bool  // the journal begins anew for a watcher that is ahead of it
 	skew   atomic.Int64 // of the clock that ages go by, in nanoseconds
 
 	mu    sync.Mutex
@@ -102,6 +103,9 @@ func (l *line) Watch(ctx context.Context, from uint64) iter.Seq2[store.Numbered,
 		if err := l.check(ctx, "watch"); err != nil {
 			yield(store.Numbered{}, err)
 			return
+		}
+		if _, head, _ := l.holds.Load().Since(ctx, from); from > head && l.heeds.Load() {
+			l.holds.Store(memjournal.NewAfter(max(from, 1000) + 1))
 		}
 		for m, err := range l.holds.Load().Watch(ctx, from) {
 			if err == nil {

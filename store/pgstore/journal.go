@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -206,7 +205,7 @@ func (j *journal) Since(
 func (j *journal) since(
 	ctx context.Context, conn asker, number uint64,
 ) (marks []store.Numbered, head uint64, err error) {
-	for above, noted := uint64(0), false; ; {
+	for noted := false; ; {
 		var found state
 		marks, head, found, err = j.read(ctx, conn, number)
 		if err != nil {
@@ -219,9 +218,10 @@ func (j *journal) since(
 			noted, err = true, j.note(ctx, conn)
 		case found == elsewhere:
 			err = j.anew(ctx, conn, 0)
-		case found == unheardOf && !begunAbove(above, marks):
-			above = head + 1
-			err = j.anew(ctx, conn, above)
+		case found == unheardOf:
+			// What the caller reads begins with the new beginning, which covers all before it: in a
+			// part that ended sooner, marks of this server would pass for all after the number.
+			err, number = j.anew(ctx, conn, head+1), head
 		default:
 			return marks, head, nil
 		}
@@ -229,13 +229,6 @@ func (j *journal) since(
 			return nil, 0, err
 		}
 	}
-}
-
-// begunAbove reports whether the journal has begun anew above a number, which is not 0.
-func begunAbove(above uint64, marks []store.Numbered) bool {
-	return above > 0 && slices.ContainsFunc(marks, func(m store.Numbered) bool {
-		return m.After > 0 && m.Number > above
-	})
 }
 
 // state is what a look finds of a journal besides its marks.
