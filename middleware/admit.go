@@ -103,7 +103,7 @@ func (n *run) mayStandIn() bool {
 // overtaken reports whether an invalidation of the response's URI or tags came since the handler
 // began.
 func (n *run) overtaken() bool {
-	return n.x.c.coverage(n.x.req.URI, n.tags(), n.f.Start.Number) != invalidation.CoverageNone
+	return n.x.c.coverageOf(n.f, n.x.req.URI, n.tags()) != invalidation.CoverageNone
 }
 
 // tags returns the tags of the response: those that its handler and policies name, the key's own,

@@ -126,12 +126,12 @@ func (a *arrival) names(scheme string, under ...*policy.Policy) []string {
 	return rules.URIKeys(nil, scheme, host, u.EscapedPath(), u.RawQuery, u.ForceQuery, under...)
 }
 
-// arrivedCoverage returns the coverage, for what has the number, of the URIs by which the client
-// asked for it.
-func (x *exchange) arrivedCoverage(number uint64) invalidation.Coverage {
+// arrivedCoverage returns the coverage, for what has the number and was begun when so many marks had
+// been held, of the URIs by which the client asked for it.
+func (x *exchange) arrivedCoverage(number, held uint64) invalidation.Coverage {
 	c := invalidation.CoverageNone
 	for _, uri := range x.arrivedAs {
-		c = max(c, x.c.journal.Covers(&store.Entry{URI: uri, Number: number}))
+		c = max(c, x.c.journal.CoversSince(&store.Entry{URI: uri, Number: number}, held))
 	}
 	return c
 }

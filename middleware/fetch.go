@@ -162,8 +162,8 @@ func (l *lookup) alone(out policy.Outcome) next {
 // a number from before this process's own newest ones: so Complete is called first, unless that
 // waits for the journal and the caller must not.
 func (x *exchange) newFill() *fill.Fill {
-	start := fill.Start{URI: x.req.URI, Number: x.c.journal.Seen(), Time: time.Now(),
-		Limit: x.maxBody()}
+	start := fill.Start{URI: x.req.URI, Number: x.c.journal.Seen(), Held: x.c.journal.Held(),
+		Time: time.Now(), Limit: x.maxBody()}
 	if start.Tags = x.policyTags(); x.req.Tag != "" {
 		start.Tags = append(slices.Clip(start.Tags), x.req.Tag)
 	}
@@ -183,7 +183,7 @@ func (c *Cache) outdated(f *fill.Fill) bool {
 	if now := time.Now(); now.Sub(f.Start.Time) > c.options.MaxLag && !c.journal.InTouch(now) {
 		return true
 	}
-	return c.coverage(f.Start.URI, f.Start.Tags, f.Start.Number) != invalidation.CoverageNone
+	return c.coverageOf(f, f.Start.URI, f.Start.Tags) != invalidation.CoverageNone
 }
 
 // mayJoin reports whether the request may read along with the fill: it is not outdated, and the
@@ -193,11 +193,10 @@ func (l *lookup) mayJoin(f *fill.Fill) bool {
 	if !x.wrote.mayRead(f) {
 		return false
 	}
-	if x.req.Sent != "" && x.c.coverage(x.req.Sent, nil,
-		f.Start.Number) != invalidation.CoverageNone {
+	if x.req.Sent != "" && x.c.coverageOf(f, x.req.Sent, nil) != invalidation.CoverageNone {
 		return false
 	}
-	if x.arrivedCoverage(f.Start.Number) != invalidation.CoverageNone {
+	if x.arrivedCoverage(f.Start.Number, f.Start.Held) != invalidation.CoverageNone {
 		return false
 	}
 	return !x.c.outdated(f) && l.fits(f, time.Now())
@@ -211,9 +210,10 @@ func (l *lookup) fits(f *fill.Fill, now time.Time) bool {
 	if a.Stage == fill.StageAsked || a.Entry == nil {
 		return a.Stage != fill.StagePrivate && a.Stage != fill.StageFailed
 	}
-	coverage := l.x.coveredHere(a.Entry)
+	coverage := l.x.coveredSince(a.Entry, f.Start.Held)
 	if late := f.Tags(); len(late) > 0 {
-		coverage = max(coverage, l.x.c.coverage(a.Entry.URI, late, a.Entry.Number))
+		more := store.Entry{URI: a.Entry.URI, Tags: late, Number: a.Entry.Number}
+		coverage = max(coverage, l.x.c.journal.CoversSince(&more, f.Start.Held))
 	}
 	return l.x.judge(a.Entry, now, coverage, l.found.flight).Use == rules.UseFresh
 }

@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"github.com/freshet-go/freshet/internal/fill"
 	"github.com/freshet-go/freshet/internal/follower"
 	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/internal/tier"
@@ -10,6 +11,12 @@ import (
 // coverage returns what invalidations since number mean for a response with a URI and tags.
 func (c *Cache) coverage(uri string, tags []string, number uint64) invalidation.Coverage {
 	return c.journal.Covers(&store.Entry{URI: uri, Tags: tags, Number: number})
+}
+
+// coverageOf returns what invalidations since a run began mean for a response with a URI and tags.
+func (c *Cache) coverageOf(f *fill.Fill, uri string, tags []string) invalidation.Coverage {
+	return c.journal.CoversSince(&store.Entry{URI: uri, Tags: tags, Number: f.Start.Number},
+		f.Start.Held)
 }
 
 // startJournal finds the journal of the store or, where it has none, begins one of this process.

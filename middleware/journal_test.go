@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -760,4 +761,39 @@ func TestTheEndWithUnsentInvalidations(t *testing.T) {
 			})
 		})
 	}
+}
+
+// While the journal takes nothing, what a process has invalidated itself is made once for all clients
+// that ask for it at a time, and never by a run from before.
+func TestOneRunForWhatTheJournalDidNotTake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		a := newNode(t, s, "A")
+		var version atomic.Int64
+		a.origin.h = func(w http.ResponseWriter, r *http.Request) {
+			v := version.Load()
+			time.Sleep(time.Second)
+			w.Header().Set("Cache-Control", "max-age=3600")
+			fmt.Fprint(w, v)
+		}
+		s.cut(errors.New("connection refused"))
+		var all sync.WaitGroup
+		all.Go(func() { body(get(a.h, "/page")) }) // from before
+		time.Sleep(500 * time.Millisecond)
+		version.Add(1)
+		if _, err := a.c.InvalidateURL(t.Context(), "http://example.com/page"); !errors.Is(err,
+			middleware.ErrUnsent) {
+			t.Fatal(err)
+		}
+		before := a.runs.Load()
+		for range 100 {
+			all.Go(func() { want(t, "the page", body(get(a.h, "/page")), "1") })
+		}
+		all.Wait()
+		want(t, "runs for 100 clients", a.runs.Load()-before, int64(1))
+		want(t, "one more", body(get(a.h, "/page")), "1")
+		version.Add(1)
+		a.c.InvalidateURL(t.Context(), "http://example.com/page")
+		want(t, "the page after another change", body(get(a.h, "/page")), "2")
+	})
 }

@@ -272,14 +272,21 @@ func (x *exchange) covered(e *store.Entry) invalidation.Coverage {
 // coveredHere is covered of an entry that this process has made: all marks up to its number were
 // applied before its run began.
 func (x *exchange) coveredHere(e *store.Entry) invalidation.Coverage {
-	coverage := x.c.journal.Covers(e)
+	return x.coveredSince(e, 0)
+}
+
+// coveredSince is coveredHere of what comes of a run that this process began when so many marks had
+// been held that the journal did not take.
+func (x *exchange) coveredSince(e *store.Entry, held uint64) invalidation.Coverage {
+	coverage := x.c.journal.CoversSince(e, held)
 	if x.arrivedAs != nil {
-		coverage = max(coverage, x.arrivedCoverage(e.Number))
+		coverage = max(coverage, x.arrivedCoverage(e.Number, held))
 	}
 	if x.req.Sent == "" || e.URI == x.req.Sent {
 		return coverage
 	}
-	return max(coverage, x.c.journal.Covers(&store.Entry{URI: x.req.Sent, Number: e.Number}))
+	sent := store.Entry{URI: x.req.Sent, Number: e.Number}
+	return max(coverage, x.c.journal.CoversSince(&sent, held))
 }
 
 // objects reports whether a stored response may not be used because of what handlers outside have

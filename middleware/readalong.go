@@ -92,7 +92,7 @@ func (l *lookup) share(f *fill.Fill, rd *fill.Reader, a fill.Answer, out policy.
 	if a.Stage == fill.StageSettled {
 		now := time.Now()
 		_, fresh := rules.FreshFor(e, now)
-		out.Stale = !fresh || x.coveredHere(e) != invalidation.CoverageNone
+		out.Stale = !fresh || x.coveredSince(e, f.Start.Held) != invalidation.CoverageNone
 		l.hit(e, out, now)
 		return answered
 	}
@@ -232,11 +232,11 @@ func (l *lookup) standIn(why policy.Reason, out policy.Outcome) bool {
 // so that e is not for the request any more: a soft one makes e stale, and then it is only where a
 // stale response may be served at once.
 func (x *exchange) superseded(f *fill.Fill, e *store.Entry) bool {
-	if x.coveredHere(e) == invalidation.CoverageHard {
+	if x.coveredSince(e, f.Start.Held) == invalidation.CoverageHard {
 		return true
 	}
 	since := store.Entry{URI: e.URI, Tags: e.Tags, Number: max(e.Number, f.Start.Number)}
-	coverage := x.coveredHere(&since)
+	coverage := x.coveredSince(&since, f.Start.Held)
 	return coverage != invalidation.CoverageNone &&
 		rules.Judge(e, &x.req, x.p, time.Now(), coverage).Use != rules.UseStaleWhileRevalidate
 }

@@ -40,6 +40,7 @@ type Start struct {
 	URI    string   // of the request, for invalidations that come while the handler runs
 	Tags   []string // ... those that the key itself has
 	Number uint64   // up to which all of the journal's marks were known
+	Held   uint64   // how many marks had been held that the journal had not taken
 	Time   time.Time
 	Limit  int64 // the longest body that may be stored, in bytes
 }

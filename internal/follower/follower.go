@@ -152,12 +152,16 @@ func (f *Follower) Lost(now time.Time) bool {
 func (f *Follower) Head() uint64 { return f.replica.Head() }
 
 // Covers returns what the invalidations that are newer than the entry mean for it.
-func (f *Follower) Covers(e *store.Entry) invalidation.Coverage {
+func (f *Follower) Covers(e *store.Entry) invalidation.Coverage { return f.CoversSince(e, 0) }
+
+// CoversSince is Covers for what this process has begun to make when so many marks had been held that
+// the journal did not take ([Follower.Held]): it is newer than these, whatever numbers they get.
+func (f *Follower) CoversSince(e *store.Entry, held uint64) invalidation.Coverage {
 	if e.Number < f.doubts.floor.Load() {
 		return invalidation.CoverageHard
 	}
 	// first: what has been sent is in the replica before it is gone from here
-	unsent := f.unsent.covers(e)
+	unsent := f.unsent.covers(e, held)
 	if f.own != nil {
 		unsent = max(unsent, f.own.Covers(e))
 	}

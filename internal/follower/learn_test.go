@@ -116,8 +116,8 @@ func TestMoreMarksThanAreRemembered(t *testing.T) {
 		{maxRecent, 10, 10, "n"},
 		{maxRecent + 1, 10, 10, "*"},
 		{maxRecent + 1, 10, 10 + maxRecent - 5, "n"},
-		{17, maxRecentBytes / 16, 10, "*"},
-		{17, maxRecentBytes / 16, 10 + 16, "n"},
+		{maxRecentBytes/512 + 1, 512, 10, "*"}, // a longer name is its digest
+		{maxRecentBytes/512 + 1, 512, 10 + maxRecentBytes/512, "n"},
 	} {
 		watch(t, 10, well, func(t *testing.T, w *watched) {
 			for i := range c.names {

@@ -7,11 +7,7 @@ type taken struct {
 }
 
 // heldSoFar returns how many marks were ever held.
-func (u *unsent) heldSoFar() uint64 {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.held
-}
+func (u *unsent) heldSoFar() uint64 { return u.held.Load() }
 
 // took notes that the journal has taken the first held marks, under numbers up to number.
 func (u *unsent) took(held, number uint64) {

@@ -16,8 +16,8 @@ import (
 type unsent struct {
 	mu      sync.Mutex
 	marks   map[store.Mark]bool
-	bytes   int    // of their names
-	held    uint64 // how many were ever held
+	bytes   int           // of their names
+	held    atomic.Uint64 // how many were ever held
 	taken   taken
 	none    chan struct{}                        // closed when there are none any more; nil when there are none
 	replica atomic.Pointer[invalidation.Replica] // of marks; nil when there are none
@@ -30,13 +30,13 @@ const (
 	maxUnsentBytes = 16 << 20
 )
 
-// covers returns what the marks mean for an entry, of whatever number.
-func (u *unsent) covers(e *store.Entry) invalidation.Coverage {
+// covers returns what the marks mean for an entry, of whatever number, except those up to held.
+func (u *unsent) covers(e *store.Entry, held uint64) invalidation.Coverage {
 	replica := u.replica.Load()
 	if replica == nil {
 		return invalidation.CoverageNone
 	}
-	return replica.Covers(&store.Entry{Key: e.Key, URI: e.URI, Tags: e.Tags})
+	return replica.Covers(&store.Entry{Key: e.Key, URI: e.URI, Tags: e.Tags, Number: held})
 }
 
 // Owes reports whether marks are held that the journal did not take.
@@ -71,8 +71,7 @@ func (u *unsent) hold(marks []store.Mark) {
 // add adds a mark. mu is held.
 func (u *unsent) add(m store.Mark, replica *invalidation.Replica) {
 	m.Name = strings.Clone(m.Name) // it may be a part of something big
-	u.held++
-	replica.Apply(store.Numbered{Mark: m, Number: u.held})
+	replica.Apply(store.Numbered{Mark: m, Number: u.held.Add(1)})
 	if !u.marks[m] {
 		u.marks[m] = true
 		u.bytes += len(m.Name)
@@ -83,7 +82,7 @@ func (u *unsent) add(m store.Mark, replica *invalidation.Replica) {
 func (u *unsent) all() (marks []store.Mark, held uint64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return slices.Collect(maps.Keys(u.marks)), u.held
+	return slices.Collect(maps.Keys(u.marks)), u.held.Load()
 }
 
 // sendMost is how many marks are appended at once of those that were held: few enough for a server
@@ -109,7 +108,7 @@ func (f *Follower) sendAll(marks []store.Mark) (last uint64, err error) {
 func (u *unsent) sent(held uint64) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.held != held {
+	if u.held.Load() != held {
 		return false
 	}
 	u.marks, u.bytes = nil, 0
