@@ -394,7 +394,7 @@ func TestAPurgeOfTwoProxies(t *testing.T) {
 	if _, cache, body := other.get("/page"); strings.Contains(cache, "hit") || body != "2" {
 		t.Errorf("then the other has %q: %s", body, cache)
 	}
-	other.cmd.Process.Signal(syscall.SIGSTOP)
+	testserver.Freeze(t, other.cmd.Process)
 	status, out, errs := purge(page, "--wait=200ms")
 	if behind := regexp.MustCompile(`(?m)^\S*:` + fmt.Sprint(other.cmd.Process.Pid) + ` +\d+ +\S+ m?s ago$`); status !=
 		exitBehind || !behind.MatchString(out) || strings.Contains(out, ":"+fmt.Sprint(asked.cmd.Process.Pid)) {

@@ -33,13 +33,26 @@ func descendants(pid int) (below []int) {
 }
 
 // state is the letter that /proc/pid/stat has for what the process does; 0 when there is none.
+// state is a process's state, as ps shows it. One of which a thread still runs has not stopped.
 func state(pid int) byte {
 	letter, _ := stat(pid)
-	return letter
+	if letter != 'T' {
+		return letter
+	}
+	threads := "/proc/" + strconv.Itoa(pid) + "/task/"
+	all, _ := os.ReadDir(threads)
+	for _, each := range all {
+		if letter, _ := statOf(threads + each.Name()); letter != 'T' && letter != 0 {
+			return letter
+		}
+	}
+	return 'T'
 }
 
-func stat(pid int) (state byte, parent int) {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+func stat(pid int) (state byte, parent int) { return statOf("/proc/" + strconv.Itoa(pid)) }
+
+func statOf(folder string) (state byte, parent int) {
+	text, err := os.ReadFile(folder + "/stat")
 	if err != nil {
 		return 0, 0
 	}

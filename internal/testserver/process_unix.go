@@ -4,8 +4,10 @@ package testserver
 
 import (
 	"errors"
+	"os"
 	"slices"
 	"syscall"
+	"testing"
 	"time"
 )
 
@@ -88,3 +90,18 @@ func alive(pid int) bool { return state(pid) != 0 && state(pid) != 'Z' && state(
 
 // stopped: a process that has ended moves no more, either.
 func stopped(pid int) bool { return state(pid) == 'T' || !alive(pid) }
+
+// Freeze stops a process that the test has started itself by SIGSTOP, and returns when none of its
+// threads runs any more.
+func Freeze(t testing.TB, p *os.Process) {
+	t.Helper()
+	for end := time.Now().Add(settle); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if err := p.Signal(syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		if stopped(p.Pid) {
+			return
+		}
+	}
+	t.Fatal("testserver: the process does not stop")
+}
