@@ -26,7 +26,7 @@ func (l *lookup) fetch() next {
 		l.found.flight = t.flight
 		t.who.arrived.Store(true)
 		n := newRun(l, t.fill, out)
-		n.lease = t.lease
+		n.lease = t.lease.Load()
 		n.lead()
 		return answered
 	}
@@ -87,17 +87,19 @@ func (l *lookup) lead(f *fill.Fill, out policy.Outcome) next {
 		l.hit(e, policy.Outcome{Hit: true, TTL: left, HasTTL: true}, now)
 		return answered
 	}
-	lease, e, again := l.agree(f)
+	a := l.agree(f)
 	switch {
-	case again:
+	case a.again:
 		return lookAgain
-	case e != nil:
+	case a.entry != nil:
 		out.Collapsed = true
-		l.hit(e, out, time.Now())
+		l.hit(a.entry, out, time.Now())
 		return answered
+	case a.late:
+		out.Detail = cmp.Or(out.Detail, reasonWaited)
 	}
 	n := newRun(l, f, out)
-	n.lease = lease
+	n.lease = a.lease
 	n.lead()
 	return answered
 }

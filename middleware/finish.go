@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
+	"time"
 
 	"github.com/freshet-go/freshet/internal/fill"
 )
@@ -181,6 +182,9 @@ func (n *run) abort() {
 // goroutine of the request.
 func (n *run) pump(header http.Header, made bool) {
 	n.pumped = make(chan error, 1)
+	if lease := n.lease; lease != nil {
+		time.AfterFunc(streamsFor, func() { lease.end(false) })
+	}
 	n.dropRemoved()
 	if !n.x.begin(n.rec.status, header, made, -1, &n.promised) {
 		n.orAlone()

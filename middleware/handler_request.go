@@ -55,10 +55,11 @@ func (n *run) expires(ctx context.Context) {
 	if _, bounded := ctx.Deadline(); !bounded {
 		return
 	}
-	f := n.f
+	f, lease := n.f, n.lease
 	context.AfterFunc(ctx, func() {
 		if ctx.Err() == context.DeadlineExceeded {
 			f.GiveUp(reasonTimeout)
+			lease.end(true)
 		}
 	})
 }
@@ -79,7 +80,11 @@ func (n *run) link() {
 
 // linkToReaders ends the handler's run some time after all clients have left.
 func (n *run) linkToReaders(cancel func()) {
-	n.f.WhenDeserted(reasonLost, cancel)
+	lease := n.lease
+	n.f.WhenDeserted(reasonLost, func() {
+		cancel()
+		lease.end(true)
+	})
 	if ctx := n.x.r.Context(); ctx.Done() != nil {
 		n.unlink = context.AfterFunc(ctx, n.f.LeaderLeft)
 	}

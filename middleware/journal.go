@@ -44,5 +44,9 @@ func (c *Cache) startJournal() {
 		f.Follow(c.journal.Replica())
 	}
 	c.reclaim.init(c)
+	c.journal.Replica().Notify(func() {
+		c.reclaim.marked()
+		c.leases.marked()
+	})
 	c.journal.Start(c.stop) // so that the first request finds what is stored
 }

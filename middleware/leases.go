@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,12 +31,20 @@ const (
 
 	// how often who waits tries to take the lease
 	firstTry, lastTry = 25 * time.Millisecond, 250 * time.Millisecond
+
+	// A process sends so many notices at once, and one more each noticeEvery.
+	maxNotices  = 20
+	noticeEvery = time.Second
+
+	// streamsFor is how long a run that streams keeps its lease from then on: the others would get the
+	// first byte when it has ended.
+	streamsFor = time.Second
 )
 
 // The first byte of a notice says what it is about; the name of the run follows.
 const (
 	noticeWaits  = "?" // a process waits for the run
-	noticeStored = "+" // it has ended, and the response is in the store
+	noticeStored = "+" // it has ended: the response is in the store, or somebody else may run it
 	noticeEnded  = "-" // it has ended, and there is nothing that others may have
 )
 
@@ -44,9 +54,15 @@ type leases struct {
 	locker store.Locker // nil: none
 	lacks  atomic.Bool  // the store has said that it has none
 
+	holds    atomic.Int64 // how many there are in held
+	checking atomic.Bool  // a check of those will begin
+
 	mu    sync.Mutex
 	held  map[string]*lease
 	waits map[string]*waiting
+
+	notices  float64   // that may be sent now
+	noticeAt time.Time // when that was so
 }
 
 func (ls *leases) init(c *Cache) {
@@ -56,6 +72,7 @@ func (ls *leases) init(c *Cache) {
 	}
 	ls.locker, _ = store.As[store.Locker](c.store)
 	ls.held, ls.waits = map[string]*lease{}, map[string]*waiting{}
+	ls.notices = maxNotices
 }
 
 // waiting is what those have in common who wait for one run.
@@ -72,6 +89,61 @@ type lease struct {
 	store  store.Lease
 	once   sync.Once
 	waited atomic.Bool // by another process
+	fill   atomic.Pointer[fill.Fill]
+}
+
+// useless reports whether nobody will get what the run makes any more.
+func (l *lease) useless() bool {
+	f := l.fill.Load()
+	return f != nil && (f.GivenUp() != "" || l.ls.c.outdated(f))
+}
+
+// letGo gives the lease of that name back, if this process has it for a run that is of no use.
+func (ls *leases) letGo(name string) {
+	ls.mu.Lock()
+	l := ls.held[name]
+	ls.mu.Unlock()
+	if l != nil && l.useless() {
+		l.end(true)
+	}
+}
+
+// marked has the leases looked at that are held, since an invalidation may have come for them.
+func (ls *leases) marked() {
+	if ls.holds.Load() == 0 || ls.checking.Swap(true) {
+		return
+	}
+	if !ls.c.start() {
+		return
+	}
+	go func() {
+		defer ls.c.background.Done()
+		ls.checking.Store(false)
+		ls.mu.Lock()
+		held := slices.Collect(maps.Values(ls.held))
+		ls.mu.Unlock()
+		for _, l := range held {
+			if l.useless() {
+				l.end(true)
+			}
+		}
+	}()
+}
+
+// notify sends a notice, unless this process has sent many.
+func (ls *leases) notify(word string) {
+	now := time.Now()
+	ls.mu.Lock()
+	ls.notices = min(maxNotices, ls.notices+float64(now.Sub(ls.noticeAt))/float64(noticeEvery))
+	ls.noticeAt = now
+	sends := ls.notices >= 1
+	if sends {
+		ls.notices--
+	}
+	ls.mu.Unlock()
+	if sends {
+		ls.c.journal.Notify(word) // or else they find out a little later
+	}
 }
 
 // leaseName is the name of the run for what has the key: it shows nothing of that, and is the same in
@@ -123,6 +195,7 @@ func (ls *leases) take(name string, ttl time.Duration) (l *lease, err error) {
 	l = &lease{ls: ls, name: name, store: held}
 	ls.mu.Lock()
 	ls.held[name] = l
+	ls.holds.Store(int64(len(ls.held)))
 	ls.mu.Unlock()
 	return l, nil
 }
@@ -158,6 +231,7 @@ func (l *lease) release(stored bool) {
 	ls.mu.Lock()
 	if ls.held[l.name] == l {
 		delete(ls.held, l.name)
+		ls.holds.Store(int64(len(ls.held)))
 	}
 	ls.mu.Unlock()
 	if !l.waited.Load() {
@@ -167,19 +241,20 @@ func (l *lease) release(stored bool) {
 	if stored {
 		word = noticeStored
 	}
-	ls.c.journal.Notify(word + l.name) // those who wait try in any case
+	ls.notify(word + l.name)
 }
 
 // join notes that a request waits for a notice about a run, and leave that it does not any more.
-func (ls *leases) join(name string) (w *waiting, first bool) {
+func (ls *leases) join(name string) *waiting {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	if w = ls.waits[name]; w == nil {
-		w, first = &waiting{came: make(chan struct{})}, true
+	w := ls.waits[name]
+	if w == nil {
+		w = &waiting{came: make(chan struct{})}
 		ls.waits[name] = w
 	}
 	w.requests++
-	return w, first
+	return w
 }
 
 func (ls *leases) leave(name string, w *waiting) {
@@ -196,11 +271,15 @@ type terms struct {
 	ttl, wait time.Duration
 }
 
-// terms returns the terms for the run under flight, or false where each process makes its own: where
-// there is no other process, the handler is quick, the policy says so, or the store does not work.
+// terms returns the terms for the run of what was found, or false where each process makes its own:
+// where there is no other process, the handler is quick or takes longer than a request may wait, the
+// client insists, the policy says so, or the store does not work.
 func (x *exchange) terms(f *found) (t terms, agrees bool) {
 	ls := &x.c.leases
 	if ls.locker == nil || ls.lacks.Load() || f.broken != "" || x.p.Lease < 0 {
+		return t, false
+	}
+	if d := &x.req.Directives; d.NoCache || d.MaxAge >= 0 || d.MinFresh > 0 {
 		return t, false
 	}
 	took, known := x.who.took.expected(x.r.URL.Path)
@@ -208,20 +287,25 @@ func (x *exchange) terms(f *found) (t terms, agrees bool) {
 	if least == 0 {
 		least = defaultLease
 	}
-	if known && took < least {
+	most := x.longestWait()
+	if known && (took < least || took >= most) {
 		return t, false
 	}
-	t.wait = x.p.MaxWait
-	if t.wait <= 0 {
-		t.wait = rules.DefaultMaxWait
-	}
-	t.ttl = t.wait
+	t.wait, t.ttl = most, most
 	if known {
-		t.ttl = min(max(3*took, shortestLease), t.wait)
+		t.ttl = min(max(3*took, shortestLease), most)
 	}
 	t.ttl = max(t.ttl, time.Millisecond)
 	t.name = leaseName(f.flight)
 	return t, true
+}
+
+// longestWait is how long a request waits for another process at most.
+func (x *exchange) longestWait() time.Duration {
+	if x.p.MaxWait > 0 {
+		return x.p.MaxWait
+	}
+	return rules.DefaultMaxWait
 }
 
 // turn is what became of a wish to run a handler for all processes.
@@ -243,12 +327,16 @@ func (ls *leases) agree(t terms, served func() bool) (l *lease, what turn, waite
 	}
 	late := time.NewTimer(t.wait)
 	defer late.Stop()
+	w := ls.join(t.name)
+	defer func() { ls.leave(t.name, w) }()
+	if w.requests == 1 {
+		ls.notify(noticeWaits + t.name)
+	}
 	for pause := firstTry; ; pause = min(2*pause, lastTry) {
-		switch ls.await(t.name, pause, late.C) {
-		case turnEnded:
-			return nil, turnEnded, true
-		case turnLate:
-			return nil, turnLate, true
+		ls.letGo(t.name)
+		switch what := ls.await(&w, t.name, pause, late.C); what {
+		case turnEnded, turnLate:
+			return nil, what, true
 		}
 		if served() {
 			return nil, turnServed, true
@@ -279,19 +367,18 @@ func (ls *leases) try(t terms, served func() bool) (l *lease, what turn, ok bool
 
 // await waits for a notice about a run, for as long as the pause: it returns turnServed where it is
 // worth looking whether the run has ended.
-func (ls *leases) await(name string, pause time.Duration, late <-chan time.Time) turn {
-	w, first := ls.join(name)
-	defer ls.leave(name, w)
-	if first {
-		ls.c.journal.Notify(noticeWaits + name) // or else it finds out a little later
-	}
+func (ls *leases) await(
+	w **waiting, name string, pause time.Duration, late <-chan time.Time,
+) turn {
 	try := time.NewTimer(pause)
 	defer try.Stop()
 	select {
-	case <-w.came:
-		if w.word == noticeEnded {
+	case <-(*w).came:
+		if (*w).word == noticeEnded {
 			return turnEnded
 		}
+		ls.leave(name, *w)
+		*w = ls.join(name) // of the next notice
 	case <-late:
 		return turnLate
 	case <-ls.c.stop.Done():
@@ -301,32 +388,60 @@ func (ls *leases) await(name string, pause time.Duration, late <-chan time.Time)
 	return turnServed
 }
 
-// agree has the run of f be made by one process of those that share the store. It returns the lease
-// for it, if this process is the one, or the response, if it is another one: then f is settled with
-// it. Where invalidations came while it waited, the request and those that read along look again:
-// f began before them.
-func (l *lookup) agree(f *fill.Fill) (held *lease, e *store.Entry, again bool) {
-	if l.found.forwarded() == policy.FwdRequest {
-		return nil, nil, false // the client wants another one than what is stored
+// agreed is what became of a run that one process makes for all.
+type agreed struct {
+	lease *lease       // this process runs the handler, by the lease
+	entry *store.Entry // another process has stored the response: the fill is settled with it
+	again bool         // the request, and those that read along, look again
+	late  bool         // the time to wait for another process is over
+}
+
+// agree has the run of f be made by one process of those that share the store. Requests look again
+// where invalidations came while this one waited, for f began before them, where the response turns
+// out to have variants, which are runs of their own, and where the store has failed.
+func (l *lookup) agree(f *fill.Fill) (a agreed) {
+	x := &l.x
+	if l.found.forwarded() == policy.FwdRequest || l.disagrees {
+		return a // the client wants another one than what is stored; or it has waited before
 	}
-	terms, agrees := l.x.terms(&l.found)
+	terms, agrees := x.terms(&l.found)
 	if !agrees {
-		return nil, nil, false
+		return a
 	}
-	held, _, waited := l.x.c.leases.agree(terms, func() bool {
-		e = l.lookInStore()
-		return e != nil
+	if terms.wait = l.patienceLeft(); terms.wait <= 0 {
+		return a
+	}
+	flight, moved := l.found.flight, false
+	var waited bool
+	var what turn
+	a.lease, what, waited = x.c.leases.agree(terms, func() bool {
+		a.entry = l.lookInStore()
+		moved = a.entry == nil && l.found.flight != flight
+		return a.entry != nil || moved
 	})
+	a.late = what == turnLate
 	switch {
-	case e != nil:
-		f.Decide(fill.Answer{Stage: fill.StageSettled, Entry: e})
+	case a.entry != nil:
+		f.Decide(fill.Answer{Stage: fill.StageSettled, Entry: a.entry})
 		f.Retire()
-	case waited && l.x.c.outdated(f):
-		held.end(false)
+	case moved, waited && x.c.outdated(f), l.found.sick && x.c.options.Strict:
+		l.disagrees = !moved // once is enough to wait
+		a.lease.end(true)
 		f.Decide(fill.Answer{Stage: fill.StageFailed, Why: reasonWaited})
-		return nil, nil, true
+		a.again = true
+	case a.lease != nil:
+		a.lease.fill.Store(f)
 	}
-	return held, e, false
+	return a
+}
+
+// patienceLeft returns how long the request may wait for others yet.
+func (l *lookup) patienceLeft() time.Duration {
+	most, now := l.x.longestWait(), time.Now()
+	if l.waits == nil {
+		l.waits = &now
+	}
+	return most - now.Sub(*l.waits)
 }
 
 // lookInStore looks for what another process may have stored, and returns it if it answers the
@@ -348,8 +463,15 @@ func (t *refreshTicket) agree() bool {
 	if t.terms.name == "" {
 		return true
 	}
-	var what turn
-	t.lease, what, _ = t.c.leases.agree(t.terms, t.refreshed)
+	l, what, _ := t.c.leases.agree(t.terms, t.refreshed)
+	if l != nil {
+		l.fill.Store(t.fill)
+		t.lease.Store(l)
+	}
+	if what == turnMine && t.fill.GivenUp() != "" { // its time was up meanwhile
+		l.end(true)
+		return false
+	}
 	return what == turnMine
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/faulty"
 	"github.com/freshet-go/freshet/internal/memjournal"
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
@@ -253,4 +254,143 @@ func TestOneRefreshForAllProcesses(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What is of no use to those who come does not make them wait: they are answered as soon as without
+// leases.
+func TestALeaseThatIsInNobodysWay(t *testing.T) {
+	versions := func(version *atomic.Int64, takes time.Duration) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			v := version.Load()
+			time.Sleep(takes)
+			fmt.Fprint(w, v)
+		}
+	}
+	var none atomic.Int64
+	for _, tt := range []struct {
+		story string
+		p     policy.Policy
+		h     http.HandlerFunc
+		first []string // the fields of the request that has the lease, at the first process
+		then  func(*testing.T, *fleet)
+		next  []string
+		at    int           // the process that the next request comes to, a second later
+		most  time.Duration // that it waits
+	}{
+		{"a run from before a purge, in this process", minute, versions(&none, 3*time.Second), nil,
+			purged, nil, 0, 3 * time.Second},
+		{"a run from before a purge, in another", minute, versions(&none, 3*time.Second), nil, purged,
+			nil, 1, 3*time.Second + 250*time.Millisecond},
+		{"a run that is out of time", policy.Policy{TTL: time.Minute, Timeout: 1500 * time.Millisecond},
+			func() http.HandlerFunc {
+				var hung atomic.Bool
+				return func(w http.ResponseWriter, r *http.Request) {
+					if !hung.Swap(true) {
+						time.Sleep(time.Minute)
+					}
+					fmt.Fprint(w, "0")
+				}
+			}(), nil, nil, nil, 1, 500*time.Millisecond + 250*time.Millisecond},
+		{"a client that insists", minute, versions(&none, 3*time.Second), nil, nil,
+			[]string{"Cache-Control", "no-cache"}, 1, 3 * time.Second},
+		{"the run of another variant", minute, func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(2 * time.Second)
+			w.Header().Set("Vary", "Accept-Language")
+			fmt.Fprint(w, "0")
+		}, []string{"Accept-Language", "de"}, nil, []string{"Accept-Language", "fr"}, 1,
+			3 * time.Second},
+		{"a page that streams for long", minute, func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, "0")
+			w.(http.Flusher).Flush()
+			time.Sleep(4 * time.Second)
+		}, nil, nil, nil, 1, 4*time.Second + 250*time.Millisecond},
+	} {
+		t.Run(tt.story, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFleet(t, tt.p, tt.h)
+				var all sync.WaitGroup
+				all.Go(func() { get(f.nodes[0].h, "/page", tt.first...) })
+				time.Sleep(time.Second)
+				if tt.then != nil {
+					tt.then(t, f)
+					synctest.Wait() // until all have heard of it
+				}
+				began := time.Now()
+				want(t, "the page", body(get(f.nodes[tt.at].h, "/page", tt.next...)), "0")
+				if took := time.Since(began); took > tt.most {
+					t.Errorf("it waited for %v, and %v is the most", took, tt.most)
+				}
+				all.Wait()
+			})
+		})
+	}
+}
+
+func purged(t *testing.T, f *fleet) {
+	if _, err := f.nodes[2].c.InvalidateURL(t.Context(), "http://example.com/page"); err != nil {
+		t.Error(err)
+	}
+}
+
+// However often a request has to look again, it waits for other processes no longer than MaxWait.
+func TestTheWaitForOtherProcessesInAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, minute, takes(time.Second, pageOf("page")))
+		held(time.Hour)(f)
+		ctx, cancel := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		all.Go(func() {
+			for ctx.Err() == nil {
+				purged(t, f)
+				time.Sleep(500 * time.Millisecond)
+			}
+		})
+		began := time.Now()
+		want(t, "the page", body(get(f.nodes[0].h, "/page")), "page")
+		if took := time.Since(began); took > 6*time.Second {
+			t.Errorf("it took %v, and MaxWait is 5 s", took)
+		}
+		cancel()
+		all.Wait()
+	})
+}
+
+// Notices leave room for invalidations in the journal's history.
+func TestManyWaitsAreFewNotices(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, minute, takes(time.Second, pageOf("page")))
+		before := f.s.appends.Load()
+		for i := range 60 { // a minute of 30 pages a second
+			var all sync.WaitGroup
+			for j := range 30 {
+				all.Go(func() { f.ask(1, fmt.Sprintf("/%d/%d", i, j)) })
+			}
+			all.Wait()
+		}
+		want(t, "runs", f.runs.Load(), int64(60*30))
+		if n := f.s.appends.Load() - before; n > 3*(20+2*75) {
+			t.Errorf("%d notices", n)
+		}
+	})
+}
+
+// The handler does not run while the store fails, where Strict wants that, also if it begins to fail
+// while the request waits for another process.
+func TestTheStoreFailsDuringTheWaitForAnotherProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, minute, takes(time.Second, pageOf("page")))
+		var fails atomic.Bool
+		s := faulty.Store(&f.s.server, func(context.Context, string, string) error {
+			if fails.Load() {
+				return errors.New("refused")
+			}
+			return nil
+		})
+		c := newCacheOn(t, s, middleware.Options{Strict: true})
+		o := &origin{h: takes(time.Second, pageOf("page"))}
+		held(2 * time.Second)(f)
+		time.AfterFunc(time.Second, func() { fails.Store(true) })
+		want(t, "status", get(c.With(minute)(o), "/page").StatusCode, http.StatusServiceUnavailable)
+		want(t, "runs", o.runs.Load(), int64(0))
+	})
 }

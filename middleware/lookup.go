@@ -17,6 +17,8 @@ type lookup struct {
 	found  found
 	waits  *time.Time // since when it waits for others' responses, if it does
 	missed bool       // missedAnEnd has reported it once
+
+	disagrees bool // it goes by no lease any more
 }
 
 // found is what a look into the store found.

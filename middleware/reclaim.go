@@ -31,20 +31,18 @@ type reclaimer struct {
 	due   atomic.Bool // a sweep will begin
 }
 
-// init has sweeps follow the marks that the journal's replica takes note of, if the store can be
-// swept.
+// init has sweeps follow the marks, if the store can be swept.
 func (r *reclaimer) init(c *Cache) {
 	sweeper, ok := store.As[store.Sweeper](c.store)
 	if !ok {
 		return
 	}
 	r.c, r.store = c, sweeper
-	c.journal.Replica().Notify(r.marked)
 }
 
 // marked has a sweep begin in a while, unless one will.
 func (r *reclaimer) marked() {
-	if !r.due.Load() && r.due.CompareAndSwap(false, true) {
+	if r.store != nil && !r.due.Load() && r.due.CompareAndSwap(false, true) {
 		time.AfterFunc(reclaimAfter, r.begin)
 	}
 }

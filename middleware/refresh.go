@@ -28,7 +28,7 @@ type refreshTicket struct {
 	fill    *fill.Fill
 	old     *store.Entry // which is to be renewed
 	terms   terms        // on which it is done for all processes; none: for this one
-	lease   *lease
+	lease   atomic.Pointer[lease]
 	arrived atomic.Bool
 	expire  *time.Timer
 	free    func() // gives its place among the refreshes back, once
@@ -106,6 +106,7 @@ func (l lookup) startRefresh() {
 	}
 	t.expire = time.AfterFunc(timeout, func() {
 		f.GiveUp(reasonTimeout)
+		t.lease.Load().end(true)
 		t.free()
 	})
 	go c.runRefresh(t, c.rootOf(x.r), refreshRequest(context.WithValue(c.stop, ticketKey{}, t),
@@ -216,8 +217,8 @@ func (c *Cache) runRefresh(t *refreshTicket, root http.Handler, r *http.Request)
 	client := &nowhere{header: http.Header{}}
 	defer func() {
 		v := recover()
-		t.lease.end(false)     // unless its run has
-		if !t.arrived.Load() { // or else its run ends the fill
+		t.lease.Load().end(false) // unless its run has
+		if !t.arrived.Load() {    // or else its run ends the fill
 			t.fill.Decide(fill.Answer{Stage: fill.StageFailed, Why: reasonLost})
 			if v == nil && c.stop.Err() == nil && !client.refused() {
 				c.strayed(t, r, cmp.Or(client.status, http.StatusOK))

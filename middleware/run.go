@@ -226,8 +226,8 @@ func (n *run) call(again bool) {
 
 // took notes how long the handler has run: until it answered, where its client's pace counts.
 func (n *run) took() {
-	if n.x.c.leases.locker == nil {
-		return // nothing depends on it
+	if n.x.c.leases.locker == nil || n.rec.status >= 400 {
+		return // nothing depends on it; or it tells how long it takes to refuse a request
 	}
 	end := time.Now()
 	if n.state == passing {

@@ -167,8 +167,9 @@ type Policy struct {
 	// handler. What counts is a moving average of the runs for the path, or of all of the mount's
 	// while the path has none; a mount whose handler has not run yet counts as slow. A lease costs
 	// the request that takes it two round trips to the store, and ends by itself when its holder
-	// dies: after three times the average, and between a second and MaxWait. Default 100 ms;
-	// negative: never, each process runs the handler.
+	// dies: after three times the average, and between a second and MaxWait. Where MaxWait is
+	// negative, its default counts here. Runs that take longer than MaxWait go by no lease. Default
+	// 100 ms; negative: never, each process runs the handler.
 	Lease time.Duration
 
 	// Key says what the primary key is made of besides method class, scheme, host, path and query.
