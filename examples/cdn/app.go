@@ -1,17 +1,13 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +18,7 @@ import (
 	"github.com/freshet-go/freshet/adapters/cdn"
 	"github.com/freshet-go/freshet/adapters/cdn/nginx"
 	"github.com/freshet-go/freshet/adapters/cdn/varnish"
+	"github.com/freshet-go/freshet/examples/internal/processes"
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/open"
 	_ "github.com/freshet-go/freshet/store/redisstore" // for -store redis://…
@@ -159,12 +156,8 @@ func runApp(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	ctx, stop := context.WithCancel(ctx)
+	ctx, stop := processes.UntilEnd(ctx)
 	defer stop()
-	go func() {
-		io.Copy(io.Discard, os.Stdin)
-		stop()
-	}()
 	var err error
 	if a.prices, err = os.OpenRoot(*prices); err != nil {
 		return err
@@ -215,59 +208,5 @@ func runApp(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 		a.cache.Shutdown(ctx)
 	}()
 
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	fmt.Fprintln(stdout, l.Addr())
-	server := &http.Server{Handler: a.routes(), ReadHeaderTimeout: 10 * time.Second}
-	context.AfterFunc(ctx, func() { server.Close() })
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
-}
-
-// process is a process of the app, as the one that has started it sees it.
-type process struct {
-	name, address string
-	command       *exec.Cmd
-	input         io.Closer
-}
-
-// startApp starts this program as a process of the app, and waits for its address.
-func startApp(ctx context.Context, stderr io.Writer, args []string) (*process, error) {
-	program, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	p := &process{name: args[1], command: exec.CommandContext(ctx, program, append([]string{"app"},
-		args...)...)}
-	p.command.Stderr = stderr
-	p.command.Env = append(os.Environ(), secretOf+"="+secret)
-	input, err := p.command.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	p.input = input
-	output, err := p.command.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := p.command.Start(); err != nil {
-		return nil, err
-	}
-	line, err := bufio.NewReader(output).ReadString('\n')
-	if err != nil {
-		p.end()
-		return nil, fmt.Errorf("it has ended before it said where it serves: %w", err)
-	}
-	p.address = strings.TrimSpace(line)
-	return p, nil
-}
-
-// end ends the process as it ends itself, and waits for it.
-func (p *process) end() {
-	p.input.Close()
-	p.command.Wait()
+	return processes.Serve(ctx, stdout, a.routes())
 }

@@ -8,11 +8,10 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
-	"time"
+
+	"github.com/freshet-go/freshet/examples/internal/processes"
 )
 
 var (
@@ -37,13 +36,12 @@ type front struct {
 // newFront returns the front with a name; with none the first one that is installed, or else the
 // stand-in. Its files are in dir.
 func newFront(name, dir string) (*front, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") // finds a free port
+	address, err := processes.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
-	l.Close()
-	f := &front{name: name, address: l.Addr().String()}
-	paths := map[string]string{"varnish": find("varnishd"), "nginx": find("nginx")}
+	f := &front{name: name, address: address}
+	paths := map[string]string{"varnish": processes.Find("varnishd"), "nginx": processes.Find("nginx")}
 	for _, each := range []string{"varnish", "nginx", "stand-in"} {
 		if f.name == "" && (paths[each] != "" || each == "stand-in") {
 			f.name = each
@@ -72,16 +70,6 @@ func newFront(name, dir string) (*front, error) {
 		return nil, fmt.Errorf("-front %q: varnish, nginx and stand-in are allowed", f.name)
 	}
 	return f, nil
-}
-
-// find returns a server's path, or "". Servers are in /usr/sbin, which a user's PATH may lack.
-func find(program string) string {
-	for _, name := range []string{program, "/usr/sbin/" + program} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	return ""
 }
 
 // startVarnish starts Varnish, which compiles its configuration first.
@@ -134,36 +122,9 @@ func (f *front) startNginx(ctx context.Context, path, dir, one, two string) (fun
 
 // startServer starts a server, and waits until it takes connections.
 func (f *front) startServer(ctx context.Context, path string, args ...string) (func(), error) {
-	var output strings.Builder
-	command := exec.CommandContext(ctx, path, args...)
-	command.Stdout, command.Stderr = &output, &output
-	// It ends its own processes, if it is asked to.
-	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
-	command.WaitDelay = 10 * time.Second
-	if err := command.Start(); err != nil {
+	server, err := processes.Server(ctx, f.name, f.address, path, args...)
+	if err != nil {
 		return nil, err
 	}
-	ended := make(chan struct{})
-	go func() {
-		command.Wait()
-		close(ended)
-	}()
-	end := func() {
-		command.Cancel()
-		<-ended
-	}
-	for {
-		if conn, err := net.Dial("tcp", f.address); err == nil {
-			conn.Close()
-			return end, nil
-		}
-		select {
-		case <-ended:
-			return nil, fmt.Errorf("%s has ended:\n%s", path, output.String())
-		case <-ctx.Done():
-			end()
-			return nil, ctx.Err()
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
+	return server.End, nil
 }

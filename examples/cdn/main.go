@@ -21,6 +21,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/freshet-go/freshet/examples/internal/processes"
 )
 
 func main() {
@@ -68,21 +70,22 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		os.WriteFile(filepath.Join(prices, "tea"), []byte("3.10"), 0o600)); err != nil {
 		return err
 	}
-	var apps []*process
+	var apps []*processes.Process
 	defer func() {
 		for _, p := range apps {
-			p.end()
+			p.End()
 		}
 	}()
 	for _, name := range []string{"A", "B"} {
-		p, err := startApp(ctx, stderr, append([]string{"-name", name, "-store", *storeURL,
-			"-prices", prices, "-delay", delay.String()}, f.target...))
+		p, err := processes.Again(ctx, name, stderr, []string{secretOf + "=" + secret},
+			append([]string{"app", "-name", name, "-store", *storeURL, "-prices", prices, "-delay",
+				delay.String()}, f.target...))
 		if err != nil {
 			return fmt.Errorf("start the app: %w", err)
 		}
 		apps = append(apps, p)
 	}
-	end, err := f.start(ctx, apps[0].address, apps[1].address)
+	end, err := f.start(ctx, apps[0].Address, apps[1].Address)
 	if err != nil {
 		return fmt.Errorf("start %s: %w", f.name, err)
 	}

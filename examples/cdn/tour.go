@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/freshet-go/freshet/examples/internal/processes"
 )
 
 // tour is what the program shows.
@@ -17,7 +19,7 @@ type tour struct {
 	out    io.Writer
 	client http.Client // with a Transport of its own
 	front  *front
-	apps   []*process
+	apps   []*processes.Process
 }
 
 // show asks for a page, changes its price, and asks again.
@@ -41,7 +43,7 @@ func (t *tour) table(ctx context.Context) error {
 	fmt.Fprintf(t.out, row, "GET from", "in front", "Freshet", "price", "made by")
 	for _, from := range []struct{ name, address string }{
 		{t.front.name, t.front.address}, {t.front.name, t.front.address},
-		{t.apps[0].name, t.apps[0].address}, {t.apps[1].name, t.apps[1].address},
+		{t.apps[0].Name, t.apps[0].Address}, {t.apps[1].Name, t.apps[1].Address},
 	} {
 		res, err := t.get(ctx, from.address, from.address != t.front.address)
 		if err != nil {
@@ -74,7 +76,7 @@ func (t *tour) table(ctx context.Context) error {
 // change posts the new price to A, and prints who has applied the invalidation, and when.
 func (t *tour) change(ctx context.Context, price string) error {
 	began := time.Now()
-	res, err := t.do(ctx, http.MethodPost, t.apps[0].address, "/prices/tea?price="+url.QueryEscape(price))
+	res, err := t.do(ctx, http.MethodPost, t.apps[0].Address, "/prices/tea?price="+url.QueryEscape(price))
 	if err != nil {
 		return err
 	}
