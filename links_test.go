@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,9 +12,21 @@ import (
 	"unicode"
 )
 
-// A link of a page leads to a file that is there, and to a heading that the file has.
+// A link of a page, the examples' pages too, leads to a file that is there, and to a heading that
+// the file has.
 func TestDocsLinksLead(t *testing.T) {
 	pages := readPages(t)
+	examples, err := filepath.Glob("examples/*/README.md")
+	if err != nil || len(examples) == 0 {
+		t.Fatalf("there are no pages of examples: %v", err)
+	}
+	for _, page := range examples {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages[filepath.ToSlash(page)] = string(text)
+	}
 	broken, _ := followLinks(pages)
 	for _, link := range broken {
 		t.Error(link)
