@@ -18,6 +18,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // or else each process takes a second more to end
 	testserver.Main(m)
 }
 

@@ -110,7 +110,7 @@ func Server(ctx context.Context, name, address, path string, args ...string) (*P
 		}
 		select {
 		case <-p.ended:
-			return nil, fmt.Errorf("%s has ended:\n%s", path, output.String())
+			return nil, fmt.Errorf("%s has ended before it took connections:\n%s", path, output.String())
 		case <-ctx.Done():
 			p.End()
 			return nil, ctx.Err()
