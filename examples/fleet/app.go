@@ -43,7 +43,7 @@ func (a *app) routes() http.Handler {
 
 // page is a page that is slow to make. It notes its run before it begins, for the tour to count.
 func (a *app) page(w http.ResponseWriter, r *http.Request) {
-	if err := a.runs.begin(a.name, r.URL.Path); err != nil {
+	if err := a.runs.begin(a.name); err != nil {
 		http.Error(w, "the run was not noted", http.StatusInternalServerError)
 		return
 	}

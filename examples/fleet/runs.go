@@ -8,23 +8,23 @@ import (
 	"time"
 )
 
-// runs are the runs of the handler in all processes, a line of a file for each. A line is there
-// before the run's response, also when the process has been killed since.
+// runs are the runs of the handler in all processes, for whichever page: a line of a file for each.
+// A line is there before the run's response, also when the process has been killed since.
 type runs struct{ file string }
 
 // aRun is one run.
 type aRun struct {
-	process, path string
-	began         time.Time
+	process string
+	began   time.Time
 }
 
 // begin notes a run.
-func (r runs) begin(process, path string) error {
+func (r runs) begin(process string) error {
 	f, err := os.OpenFile(r.file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(f, "%s %d %s\n", process, time.Now().UnixNano(), path)
+	_, err = fmt.Fprintf(f, "%s %d\n", process, time.Now().UnixNano())
 	return errors.Join(err, f.Close())
 }
 
@@ -40,7 +40,7 @@ func (r runs) all() (all []aRun, err error) {
 		}
 		var each aRun
 		var nanos int64
-		if _, err := fmt.Sscanf(line, "%s %d %s\n", &each.process, &nanos, &each.path); err != nil {
+		if _, err := fmt.Sscanf(line, "%s %d\n", &each.process, &nanos); err != nil {
 			return nil, fmt.Errorf("%s: %q: %w", r.file, line, err)
 		}
 		each.began = time.Unix(0, nanos)

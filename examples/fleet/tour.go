@@ -118,45 +118,34 @@ func (t *tour) kill(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	both := others[0].Name + ", " + others[1].Name
 	t.say("\n3. A client asks %s for /cocoa, which is not in the store. While the handler runs, the", killed.Name)
 	t.say("   others ask, %d at each process in all, and %s is killed (kill -9).\n", crowd, killed.Name)
-	both := others[0].Name + ", " + others[1].Name
 	first := t.send(ctx, "/cocoa", 1, killed)
-	var began time.Time
-	if err := t.until(ctx, "no handler runs for /cocoa", func() (bool, error) {
-		runs, err := t.untold()
-		if len(runs) > 0 {
-			began = runs[0].began
-		}
-		return len(runs) > 0, err
-	}); err != nil {
+	began, err := t.nextRun(ctx)
+	if err != nil {
 		return err
 	}
-	at := func(when time.Time, who, what string, args ...any) {
-		t.say("%7.1f s  %-4s  %s", when.Sub(began).Seconds(), who, fmt.Sprintf(what, args...))
+	at := func(when time.Time, who, what string) {
+		t.say("%7.1f s  %-4s  %s", when.Sub(began).Seconds(), who, what)
 	}
 	at(began, killed.Name, "takes the lease for /cocoa, and its handler begins to run")
 	rest, alive := t.send(ctx, "/cocoa", crowd-1, killed), t.send(ctx, "/cocoa", crowd, others...)
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(time.Until(began.Add(t.takes / 2))):
+	if err := pause(ctx, time.Until(began.Add(t.takes/2))); err != nil {
+		return err
 	}
 	killed.Kill()
 	at(time.Now(), killed.Name, "is killed; nobody gives the lease back, so it lasts until its time is over")
-	mine, theirs := [2]sent{<-first, <-rest}, <-alive
-	ended := time.Now()
-	if err := errors.Join(mine[0].err, mine[1].err, theirs.err); err != nil {
-		return err
-	}
+	theirs, mine := <-alive, [2]sent{<-first, <-rest}
+	answered := time.Now()
 	runs, err := t.untold()
-	if err != nil {
+	if err := errors.Join(err, theirs.err, mine[0].err, mine[1].err); err != nil {
 		return err
 	}
 	for _, run := range runs[1:] {
 		at(run.began, run.process, "takes the lease, and its handler begins to run")
 	}
-	at(ended, both, "have answered all their clients")
+	at(answered, both, "have answered all their clients")
 	t.heads()
 	if err := errors.Join(t.row(killed.Name, append(mine[0].answers, mine[1].answers...)),
 		t.row(both, theirs.answers)); err != nil {
@@ -164,6 +153,18 @@ func (t *tour) kill(ctx context.Context) error {
 	}
 	t.say("")
 	return t.tellRuns()
+}
+
+// nextRun waits for a run that the tour has not told of, and returns when it began.
+func (t *tour) nextRun(ctx context.Context) (began time.Time, err error) {
+	err = t.until(ctx, "the handler has not run", func() (bool, error) {
+		runs, err := t.untold()
+		if len(runs) > 0 {
+			began = runs[0].began
+		}
+		return len(runs) > 0, err
+	})
+	return began, err
 }
 
 // whoRanLast returns the process whose handler ran last, and the two others. It knows from that run
@@ -234,10 +235,18 @@ func (t *tour) until(ctx context.Context, missing string, ready func() (bool, er
 		if time.Since(began) > patience {
 			return fmt.Errorf("%s after %v", missing, patience)
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(10 * time.Millisecond):
+		if err := pause(ctx, 10*time.Millisecond); err != nil {
+			return err
 		}
+	}
+}
+
+// pause waits, unless ctx is done before.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
 	}
 }
