@@ -291,7 +291,7 @@ func (x *exchange) terms(f *found) (t terms, agrees bool) {
 	if known && (took < least || took >= most) {
 		return t, false
 	}
-	t.wait, t.ttl = most, most
+	t.wait, t.ttl = most, most*3/4 // so that who waits for one that died has time for a run
 	if known {
 		t.ttl = min(max(3*took, shortestLease), most)
 	}
