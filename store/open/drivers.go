@@ -37,6 +37,7 @@ var shipped = []struct {
 	{"postgresql", "github.com/freshet-go/freshet/store/pgstore", []string{"postgres",
 		"postgresql"}},
 	{"memcached", "github.com/freshet-go/freshet/store/memcachestore", []string{"memcached"}},
+	{"http", "github.com/freshet-go/freshet/store/httpstore", []string{"http+store", "https+store"}},
 }
 
 // driverOf returns the driver of a scheme, in lower case, or an error that says how to get one.

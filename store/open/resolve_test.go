@@ -104,7 +104,7 @@ func TestTheDefaultIsSetOnce(t *testing.T) {
 		url   string
 		wrong []string
 	}{
-		{"nosuch://", []string{"nosuch", "allowed are file://, memcached://, memory://"}},
+		{"nosuch://", []string{"nosuch", "allowed are file://, http+store://, https+store://, memcached://, memory://"}},
 		{"redis://:secret@a", nil},
 		{"redis://:secret@a", nil},
 		{"redis://:secret@b", []string{"redis://:***@a", "redis://:***@b"}},
@@ -164,7 +164,7 @@ func TestFromSettings(t *testing.T) {
 			"FRESHET_REDIS_URL=redis://b"}, wrong: []string{"FRESHET_CACHE_URL",
 			"FRESHET_REDIS_URL"}},
 		"no such backend": {file: "cache_backend = dynamo", wrong: []string{"cache_backend",
-			"dynamo", "allowed are file, memcached, memory"}},
+			"dynamo", "allowed are file, http, memcached, memory"}},
 		"not for this one": {file: "cache_url = file:///x\ncache_pool_size = 3",
 			wrong: []string{"cache_pool_size = 3", "file backend"}},
 		"a pool of none": {file: "cache_url = redis://h\ncache_pool_size = 0",

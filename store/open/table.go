@@ -20,7 +20,7 @@ type setting struct {
 }
 
 var (
-	onServers  = []string{"redis", "postgresql", "memcached"}
+	onServers  = []string{"redis", "postgresql", "memcached", "http"}
 	pooled     = []string{"redis", "postgresql"}
 	redis      = []string{"redis"}
 	postgresql = []string{"postgresql"}
@@ -32,7 +32,7 @@ var (
 // It is the one place that says what they are called, mean and allow.
 var known = complete([]setting{
 	{Setting: row("cache_backend", "KIND", "", "the kind of store: memory, file, redis, "+
-		"postgresql, memcached"), value: backendName},
+		"postgresql, memcached, http"), value: backendName},
 	{Setting: row("cache_url", "URL", "memory://", "the store, with its options"), value: text},
 	{Setting: row("cache_hosts", "HOSTS", "127.0.0.1:11211", "the servers of cache_backend = "+
 		"memcached"), value: text},
@@ -65,7 +65,7 @@ var known = complete([]setting{
 		"answer"),
 		value: oneOf("asked", "anyway"), option: "start", except: memory},
 
-	{Setting: row("cache_pool_size", "NUMBER", "redis 50, postgresql 10, memcached 64",
+	{Setting: row("cache_pool_size", "NUMBER", "redis 50, postgresql 10, memcached 64, http 64",
 		"connections, to each server"),
 		value: whole(1, 10_000), option: "pool_size", kinds: onServers},
 	{Setting: row("cache_pool_timeout", "TIME", "redis 1s, postgresql 30s",
@@ -82,10 +82,10 @@ var known = complete([]setting{
 	{Setting: row("cache_pool_recycle", "SECONDS", "-1", "the age at which a connection is "+
 		"replaced; -1: never"),
 		value: recycle, option: "pool_recycle", kinds: postgresql},
-	{Setting: row("cache_dial_timeout", "TIME", "redis 2s, postgresql 5s, memcached 500ms",
+	{Setting: row("cache_dial_timeout", "TIME", "redis 2s, postgresql 5s, memcached 500ms, http 2s",
 		"how long connecting may take"),
 		value: length("1ms", "1h"), option: "dial_timeout", kinds: onServers, narrow: memcached},
-	{Setting: row("cache_timeout", "TIME", "redis 2s, postgresql 5s, memcached 500ms",
+	{Setting: row("cache_timeout", "TIME", "redis 2s, postgresql 5s, memcached 500ms, http 5s",
 		"how long a server may take to answer"),
 		value: length("1ms", "1h"), option: "timeout", kinds: onServers, narrow: memcached},
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/freshet-go/freshet/store/drivers"
+	_ "github.com/freshet-go/freshet/store/httpstore"
 	_ "github.com/freshet-go/freshet/store/memcachestore"
 	_ "github.com/freshet-go/freshet/store/pgstore"
 	_ "github.com/freshet-go/freshet/store/redisstore"
@@ -20,6 +21,7 @@ func TestOurDriversRegister(t *testing.T) {
 		"redis":      {"redis", "rediss", "redis+sentinel", "redis+cluster"},
 		"postgresql": {"postgres", "postgresql"},
 		"memcached":  {"memcached"},
+		"http":       {"http+store", "https+store"},
 	}
 	got := make(map[string][]string)
 	for _, d := range drivers.All() {

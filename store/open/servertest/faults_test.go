@@ -196,7 +196,7 @@ func (l *logged) String() string {
 // handler within the budget, the outcome says what happened, the log does not have a line for each
 // request, and when the server is well again, hits come back.
 func TestFaults(t *testing.T) {
-	for _, k := range serverKinds {
+	for _, k := range oneProcess {
 		t.Run(k.name, func(t *testing.T) {
 			server := k.start(t)
 			for _, f := range faults {
@@ -300,7 +300,7 @@ func (f fault) run(t *testing.T, k kind, server *testserver.Server) {
 
 // What is stored under our key and is not ours, or not whole, is a miss, and is put right.
 func TestSpoiledValues(t *testing.T) {
-	for _, k := range serverKinds {
+	for _, k := range oneProcess {
 		t.Run(k.name, func(t *testing.T) {
 			a := newApp(t, k.start(t))
 			a.asks("/page", "hit")
@@ -337,7 +337,7 @@ func TestSpoiledValues(t *testing.T) {
 // An invalidation while the server is away holds, and holds when the server is back with what it
 // had.
 func TestInvalidatedWhileTheServerWasAway(t *testing.T) {
-	for _, k := range serverKinds {
+	for _, k := range oneProcess {
 		t.Run(k.name, func(t *testing.T) {
 			a := newApp(t, k.start(t))
 			a.asks("/page", "hit")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -11,6 +12,22 @@ import (
 
 	"github.com/freshet-go/freshet/internal/testserver"
 )
+
+// oneProcess are the kinds that the stories of one process are for.
+var oneProcess = append(slices.Clone(serverKinds), plainHTTP)
+
+// plainHTTP is nginx with WebDAV, a server without a journal.
+var plainHTTP = kind{
+	name: "http",
+	start: func(t testing.TB) *testserver.Server {
+		s := testserver.Nginx(t, func(s *testserver.Server) string {
+			return fmt.Sprintf(`server { listen %s; location / {
+				root %s/values; dav_methods PUT DELETE; create_full_put_path on; } }`, s.Addr, s.Dir)
+		})
+		s.URL = "http+store://" + s.Addr + "?allow=127.0.0.1"
+		return s
+	},
+}
 
 var serverKinds = []kind{
 	{

@@ -1,0 +1,123 @@
+package httpstore
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/fault"
+)
+
+const driver = fault.Driver("httpstore")
+
+// answerError is an error that was made here, so that all of its text may be shown.
+type answerError struct {
+	kind store.ErrorKind
+	error
+}
+
+func (e *answerError) Unwrap() error { return e.error }
+
+// refusal is the error of a call that would fail each time.
+func refusal(text string) error { return &answerError{store.KindPermanent, errors.New(text)} }
+
+// fail returns the error of a call that ended with err at the server.
+func (b *Backend) fail(ctx context.Context, op, key string, err error) error {
+	if fault.Made(err) {
+		return err
+	}
+	kind, cause := b.judge(ctx, err)
+	return driver.Fail(op, key, kind, fmt.Errorf("server %s: %w", b.base.Host, cause))
+}
+
+// judge returns the kind of an error, and what of it may be shown: the text of others may hold a
+// part of an answer.
+func (b *Backend) judge(ctx context.Context, err error) (store.ErrorKind, error) {
+	if errors.Is(err, fault.ErrClosed) || b.done.Err() != nil {
+		return store.KindPermanent, fault.ErrClosed
+	}
+	if ended := fault.Ended(ctx, err); ended != nil {
+		return store.KindTimeout, ended
+	}
+	if made, ok := errors.AsType[*answerError](err); ok {
+		return made.kind, made
+	}
+	if refused, ok := errors.AsType[*addressError](err); ok {
+		return store.KindPermanent, refused
+	}
+	if untrusted, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return store.KindTransient, untrusted
+	}
+	if errors.Is(err, http.ErrSchemeMismatch) {
+		return store.KindPermanent, errors.New("it speaks HTTP without TLS; http+store:// and http:// " +
+			"are for that")
+	}
+	switch kind := store.KindOf(err); {
+	case kind == store.KindTimeout && isDial(err):
+		return kind, fmt.Errorf("no connection within %v: %w", b.config.DialTimeout, err)
+	case kind == store.KindTimeout:
+		return kind, fmt.Errorf("no answer within %v: %w", b.config.Timeout, err)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return store.KindTransient, fault.As("the answer was cut short", err)
+	case kind != store.KindUnknown:
+		return kind, err
+	}
+	return store.KindTransient, errors.New("the answer is not what an HTTP server would say")
+}
+
+// isDial reports whether an error is about the making of a connection.
+func isDial(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
+}
+
+// unexpected returns the error of an answer by its status.
+func unexpected(a answer) error {
+	said := fmt.Sprintf("status %d", a.status)
+	if text := http.StatusText(a.status); text != "" {
+		said += " " + text
+	}
+	kind := store.KindPermanent
+	switch a.status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired:
+		kind = store.KindAuthentication
+		said += ": the credentials are missing or wrong, or do not allow this"
+	case http.StatusRequestEntityTooLarge, http.StatusInsufficientStorage:
+		return &answerError{kind, fmt.Errorf("%w: the server takes no more: %s", store.ErrTooLarge,
+			said)}
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		kind = store.KindTransient
+	case http.StatusNotFound, http.StatusConflict, http.StatusMethodNotAllowed:
+		said += ": is this a server that stores values, and the URL the right one?"
+	default:
+		if a.status >= 500 && a.status != http.StatusNotImplemented {
+			kind = store.KindTransient
+		}
+	}
+	if kind == store.KindTransient {
+		said += retryAfter(a.header.Get("Retry-After"), time.Now())
+	}
+	return &answerError{kind, errors.New(said)}
+}
+
+// retryAfter notes when the server wants to be asked again (RFC 9110 section 10.2.3), if it says
+// so.
+func retryAfter(field string, now time.Time) string {
+	var wait time.Duration
+	if seconds, err := strconv.ParseUint(strings.TrimSpace(field), 10, 31); err == nil {
+		wait = time.Duration(seconds) * time.Second
+	} else if at, err := http.ParseTime(field); err == nil {
+		wait = max(at.Sub(now).Round(time.Second), 0)
+	} else {
+		return ""
+	}
+	return fmt.Sprintf("; it wants to be asked again after %v", wait)
+}
