@@ -88,7 +88,8 @@ func (l *link) reset() {
 	l.changed = make(chan struct{})
 }
 
-// wellUntil returns when the network was well the last time.
+// wellUntil returns when the node could renew its lease the last time: the network was well, and the
+// server was not full.
 func (l *link) wellUntil() time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -97,7 +98,10 @@ func (l *link) wellUntil() time.Time {
 		until = l.since
 	}
 	if how, ended := l.server.lives(); how != passes && ended.Before(until) {
-		return ended
+		until = ended
+	}
+	if full := l.server.fullSince(); !full.IsZero() && full.Before(until) {
+		until = full
 	}
 	return until
 }

@@ -18,6 +18,7 @@ type server struct {
 	run uint64 // Redis: the run id; PostgreSQL: the timeline
 	state
 	full    bool          // it answers, and takes nothing
+	filled  time.Time     // since when
 	gone    way           // what it does with calls, once it has ended
 	ended   time.Time     // when it did
 	changed chan struct{} // closed when there are new records, or when it ends
@@ -105,7 +106,17 @@ func (s *server) loses(restarted bool) {
 func (s *server) becomes(full bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.full = full
+	s.full, s.filled = full, time.Now()
+}
+
+// fullSince returns since when it takes nothing; zero: it does.
+func (s *server) fullSince() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.full {
+		return time.Time{}
+	}
+	return s.filled
 }
 
 // announce wakes those who watch. mu is held.
