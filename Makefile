@@ -10,7 +10,8 @@
 GO ?= go
 GOFMT = $$($(GO) env GOROOT)/bin/gofmt
 
-.PHONY: bench-check test tools check race modules bench bench-tools soak soak-tests soak-mutants soak-fleet soak-processes soak-apps fmt pictures
+.PHONY: bench-check test tools check race modules bench bench-tools \
+	soak soak-tests soak-mutants soak-fleet soak-processes soak-apps fmt pictures
 
 test: tools check race modules
 

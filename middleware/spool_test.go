@@ -129,7 +129,7 @@ type namedJournal struct{ *lostJournal }
 
 func (namedJournal) JournalName() string { return "redis://one/0" }
 
-// What is spooled has the name of its journal, so that two journals in one folder are told apart.
+// The files of a spool name their journal, so that two journals in one folder do not mix.
 func TestSpooledForAJournal(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "spool")
 	pages := memstore.New(64 << 20)

@@ -95,7 +95,7 @@ type wrapped struct{ http.ResponseWriter }
 
 func (w wrapped) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// A GET that may have changed something is no change, and one without a cache is let alone.
+// MayHaveChanged does nothing for a GET, and nothing without a cache.
 func TestMayHaveChangedOfAGET(t *testing.T) {
 	o := &origin{}
 	o.h = func(w http.ResponseWriter, r *http.Request) {

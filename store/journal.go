@@ -111,12 +111,12 @@ type Journal interface {
 	// number returns those that follow.
 	//
 	// A journal that has forgotten marks after number says so by a hard MarkEverything in their
-	// place, with the number of the newest forgotten one. A journal that knows that it may have lost
-	// marks begins anew with a hard MarkEverything whose After says up to where it still knows; if
-	// that one is among those forgotten, the mark in their place has an After of 1. One that begins
-	// anew since it never gave out number tells of that first, and of nothing before: marks before it
-	// would pass for all there are. A head below number means that the journal was lost and does not know it: nothing stored before can be
-	// trusted.
+	// place, with the number of the newest forgotten one. A journal that knows that it may have
+	// lost marks begins anew with a hard MarkEverything whose After says up to where it still
+	// knows; if that one is among those forgotten, the mark in their place has an After of 1. One
+	// that begins anew since it never gave out number tells of that first, and of nothing before:
+	// marks before it would pass for all there are. A head below number means that the journal was
+	// lost and does not know it: nothing stored before can be trusted.
 	Since(ctx context.Context, number uint64) (marks []Numbered, head uint64, err error)
 	// Watch yields the marks with greater numbers than from, in ascending order, and then each new
 	// one as it comes. When ctx is done the sequence ends. After an error, which is yielded once,

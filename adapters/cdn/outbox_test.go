@@ -584,7 +584,8 @@ func TestBadInput(t *testing.T) {
 			"is not as clients send it":       {URLs: []string{"http://wẃw.example.com/"}},
 			"bytes: at most 8192":             {URLs: []string{"http://a.example/?" + strings.Repeat("x", 9000)}},
 			"ends within an escape":           {Prefixes: []string{"http://www.example.com/?q=%C"}},
-			`Options.Hosts: "other.example" is not among app:8080, www.example.com: name a URL of one of these, or map`: {URLs: []string{"http://other.example/"}},
+			`Options.Hosts: "other.example" is not among app:8080, www.example.com: name a URL of one of these, ` +
+				`or map`: {URLs: []string{"http://other.example/"}},
 			`Options.Hosts: "www.example.com:8`: {Prefixes: []string{"http://www.example.com:8/"}},
 		} {
 			ticket, err := b.Purge(t.Context(), p)

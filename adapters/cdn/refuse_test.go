@@ -45,8 +45,9 @@ func TestRefusedNameByName(t *testing.T) {
 			{tags(long), "", long, "cdn: edge: the tag"},
 			{cdn.Purge{All: true}, "", "ALL", "cdn: edge: it cannot"},
 			{cdn.Purge{URLs: []string{"https://evil.example/", "https://www.example.com/", "/x"}},
-				"https://www.example.com/", "https://www.example.com/", `is none of Options.Hosts: "evil.example" is not among www.example.com: name a URL of one of these, or ` +
-					`map the host there to the origin that clients ask; cdn: "/x"`},
+				"https://www.example.com/", "https://www.example.com/",
+				`is none of Options.Hosts: "evil.example" is not among www.example.com: name a URL of ` +
+					`one of these, or map the host there to the origin that clients ask; cdn: "/x"`},
 		} {
 			ticket, err := b.Purge(t.Context(), step.p)
 			if ticket == 0 || !strings.Contains(fmt.Sprint(err), step.error) {

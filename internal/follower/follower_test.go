@@ -218,7 +218,8 @@ func TestUnsentAreBounded(t *testing.T) {
 		var u unsent
 		u.hold(c.marks[:1])
 		u.hold(c.marks)
-		if all := u.covers(&store.Entry{Key: "other"}, 0) == invalidation.CoverageHard; len(u.marks) != c.held || all != (c.held == 1) {
+		all := u.covers(&store.Entry{Key: "other"}, 0) == invalidation.CoverageHard
+		if len(u.marks) != c.held || all != (c.held == 1) {
 			t.Errorf("of %d marks of %d bytes %d are held, and everything is covered: %v",
 				len(c.marks), len(c.marks[0].Name), len(u.marks), all)
 		}

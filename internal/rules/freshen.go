@@ -45,9 +45,9 @@ func sameDate(text, modified string, e *store.Entry) bool {
 //
 // Not taken over are fields that are never stored, those that the stored content depends on
 // (Content-Length, Content-Encoding, Content-Range, ETag), those that are [Tied] to the content
-// that they were sent with, and, where the cache made it, Last-Modified. A tag that the cache made from the content is made again when a field that
-// describes the content changes. Date and Age are those of h or none, since e's tell of another
-// time.
+// that they were sent with, and, where the cache made it, Last-Modified. A tag that the cache made
+// from the content is made again when a field that describes the content changes. Date and Age are
+// those of h or none, since e's tell of another time.
 func Freshen(e *store.Entry, h http.Header) http.Header {
 	fresh := update(e, h)
 	if e.MadeETag && e.Spans == nil && slices.ContainsFunc(describing[:], func(name string) bool {

@@ -126,8 +126,8 @@ func TestFreshenKeepsWhatIsTied(t *testing.T) {
 	}
 }
 
-// A HEAD updates nothing where its policy belongs to other content, and drops nothing: whoever
-// cannot see the content cannot break it.
+// A HEAD updates nothing where its policy belongs to other content, and drops nothing: without
+// the content it cannot tell what to renew.
 func TestAHeadWithAnotherPolicy(t *testing.T) {
 	e := stored(http.Header{"Etag": {`"a"`}, "Content-Security-Policy": {nonceA}})
 	for policy, updates := range map[string]bool{nonceB: true, "script-src 'self'": false} {

@@ -67,7 +67,7 @@ func (p *FaultProxy) Refuse() { p.set(mode{refuse: true}) }
 func (p *FaultProxy) Hang() { p.set(mode{hang: true}) }
 
 // Swallow loses all packets, as a network does that is down: connections stay, new ones seem to be
-// made, nothing arrives at either end, and nobody is told. When it passes again, what was sent
+// made, nothing arrives at either end, and neither end gets an error. When it passes again, what was sent
 // arrives after all, late, as TCP has it.
 func (p *FaultProxy) Swallow() { p.set(mode{hang: true, swallow: true}) }
 

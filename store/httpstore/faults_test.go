@@ -43,11 +43,12 @@ func TestOddAnswers(t *testing.T) {
 		kind   store.ErrorKind
 		says   string
 	}{
-		"nothing":      {"", store.KindTransient, ""},
-		"garbage":      {"secret secret\r\n\r\n", store.KindTransient, "not what an HTTP server would say"},
-		"no end":       {"HTTP/1.1 200 OK\r\nContent-Le", store.KindTransient, ""},
-		"half of it":   {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + whole, store.KindTransient, "cut short"},
-		"half a chunk": {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n50\r\n" + whole, store.KindTransient, "cut short"},
+		"nothing":    {"", store.KindTransient, ""},
+		"garbage":    {"secret secret\r\n\r\n", store.KindTransient, "not what an HTTP server would say"},
+		"no end":     {"HTTP/1.1 200 OK\r\nContent-Le", store.KindTransient, ""},
+		"half of it": {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + whole, store.KindTransient, "cut short"},
+		"half a chunk": {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n50\r\n" + whole,
+			store.KindTransient, "cut short"},
 		"no last chunk": {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n11\r\n" + whole + "\r\n",
 			store.KindTransient, "cut short"},
 		"bad chunk": {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nsecret\r\n", store.KindTransient, ""},

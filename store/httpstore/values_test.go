@@ -14,7 +14,7 @@ import (
 	"github.com/freshet-go/freshet/store/internal/keys"
 )
 
-// What the server is told of lifetimes.
+// Set sends the lifetime as configured.
 func TestLifetimes(t *testing.T) {
 	for ttl, want := range map[time.Duration]string{
 		1: "1", time.Millisecond: "1", time.Second: "1", time.Second + 1: "2",

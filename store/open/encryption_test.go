@@ -218,8 +218,9 @@ func TestEncryptionBySettings(t *testing.T) {
 		want    string // of the URL
 		wrong   []string
 	}{
-		"nothing":   {"cache_url = redis://h", nil, "redis://h", nil},
-		"a setting": {"cache_url = redis://h\ncache_encryption_key = env:K", nil, "redis://h?encryption_key=env%3AK", nil},
+		"nothing": {"cache_url = redis://h", nil, "redis://h", nil},
+		"a setting": {"cache_url = redis://h\ncache_encryption_key = env:K", nil,
+			"redis://h?encryption_key=env%3AK", nil},
 		"a file and old keys": {"cache_url = redis://h?prefix=a:\ncache_encryption_key = file:" + file +
 			"\ncache_encryption_old_keys = env:OLD", nil, "redis://h?prefix=a:&encryption_key=file%3A" +
 			strings.ReplaceAll(file, "/", "%2F") + "&encryption_old_keys=env%3AOLD", nil},

@@ -96,8 +96,8 @@ func checkPrefix(prefix string) error {
 }
 
 // general are the options of this package.
-var general = []string{"compress", "encryption_key", "encryption_old_keys", "guard_failures", "guard_retry", "guard_set_timeout",
-	"guard_timeout", "guard_waiting", "max_value", "near", "prefix", "start"}
+var general = []string{"compress", "encryption_key", "encryption_old_keys", "guard_failures", "guard_retry",
+	"guard_set_timeout", "guard_timeout", "guard_waiting", "max_value", "near", "prefix", "start"}
 
 // takeOptions reads the options of this package, and leaves the driver's in p.query.
 func (p *parsed) takeOptions() error {

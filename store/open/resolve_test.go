@@ -104,7 +104,8 @@ func TestTheDefaultIsSetOnce(t *testing.T) {
 		url   string
 		wrong []string
 	}{
-		{"nosuch://", []string{"nosuch", "allowed are file://, http+store://, https+store://, memcached://, memory://"}},
+		{"nosuch://", []string{"nosuch",
+			"allowed are file://, http+store://, https+store://, memcached://, memory://"}},
 		{"redis://:secret@a", nil},
 		{"redis://:secret@a", nil},
 		{"redis://:secret@b", []string{"redis://:***@a", "redis://:***@b"}},

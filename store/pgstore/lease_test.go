@@ -44,7 +44,8 @@ func TestALeaseThatIsNotGivenBack(t *testing.T) {
 	if n, err := b.sweepOnce(t.Context()); n != 0 || err != nil {
 		t.Errorf("a lease that is held was swept: %d, %v", n, err)
 	}
-	if _, err := b.pool.Exec(t.Context(), "UPDATE freshet_cache SET expires = now() - interval '1 second'"); err != nil {
+	if _, err := b.pool.Exec(t.Context(),
+		"UPDATE freshet_cache SET expires = now() - interval '1 second'"); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := b.sweepOnce(t.Context()); n != 1 || err != nil {

@@ -100,7 +100,8 @@ var journalSQL = statements{
 		SELECT h.head, h.forgotten, at.timeline, t.head, coalesce(t.previous, 0), m.number, m.previous, m.kind, m.soft, m.name
 		FROM at CROSS JOIN :heads h LEFT JOIN :heads t ON t.prefix = :noted
 			LEFT JOIN LATERAL (
-				SELECT *, sum(octet_length(name)) OVER (ORDER BY number ROWS UNBOUNDED PRECEDING) - octet_length(name) AS before
+				SELECT *, sum(octet_length(name)) OVER (ORDER BY number ROWS UNBOUNDED PRECEDING)
+					- octet_length(name) AS before
 				FROM (SELECT * FROM :marks WHERE prefix = h.prefix AND number > greatest($2::bigint, h.forgotten)
 					ORDER BY number LIMIT $3::bigint) AS first
 			) AS m ON m.before < $4::bigint

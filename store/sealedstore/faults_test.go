@@ -61,7 +61,7 @@ func nameOf(t testing.TB, b, inner store.Backend, key, value string) (string, []
 }
 
 // What lies in the place of an entry and is not that entry, sealed by one of the store's keys, is a
-// miss, is counted by its kind, and is told.
+// miss: the store counts it by its kind and reports it.
 func TestWhatDoesNotOpenIsAMissAndAnAlarm(t *testing.T) {
 	for story, c := range map[string]struct {
 		kind sealedstore.FaultKind

@@ -30,10 +30,12 @@ func TestViolations(t *testing.T) {
 		"... another page":          {unsent, []Read{read("a", 11*s, func(r *Read) { r.Key = "/b" })}, ""},
 		"another node within the bound": {taken, []Read{
 			read("b", 12*s-1, nil)}, ""},
-		"another node past the bound":            {taken, []Read{read("b", 12*s, nil)}, "which the journal took"},
-		"... which the journal did not take":     {unsent, []Read{read("b", 12*s, nil)}, ""},
-		"... and that may be lost":               {not(func(w *Write) { w.Lost = true }), []Read{read("b", 12*s, nil)}, ""},
-		"... and that the journal has forgotten": {not(func(w *Write) { w.Forgotten = true }), []Read{read("b", 12*s, nil)}, ""},
+		"another node past the bound":        {taken, []Read{read("b", 12*s, nil)}, "which the journal took"},
+		"... which the journal did not take": {unsent, []Read{read("b", 12*s, nil)}, ""},
+		"... and that may be lost": {not(func(w *Write) { w.Lost = true }), []Read{
+			read("b", 12*s, nil)}, ""},
+		"... and that the journal has forgotten": {not(func(w *Write) { w.Forgotten = true }), []Read{
+			read("b", 12*s, nil)}, ""},
 		"... the new page": {taken, []Read{
 			read("b", 12*s, func(r *Read) { r.Version = 2 })}, ""},
 		"a node that began later": {taken, []Read{

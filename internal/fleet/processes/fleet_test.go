@@ -349,8 +349,7 @@ func (f *fleet) gone(w *history.Write, at time.Duration) {
 
 var waysToPurge = []string{"url", "tag", "prefix"}
 
-// changes has n changes made by whoever and in whatever way, at processes by chance, one after the
-// other.
+// changes makes n changes one after the other, at random processes, by random clients and methods.
 func (f *fleet) changes(n int, ps ...*process) (all []*history.Write) {
 	for range n {
 		p, page := ps[f.dice.IntN(len(ps))], pages[f.dice.IntN(len(pages))]

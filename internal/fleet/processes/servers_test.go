@@ -18,7 +18,7 @@ import (
 type kind struct {
 	name  string
 	start func(t *testing.T) *testserver.Server
-	// follower starts one of primary. detach has it get nothing more of what the primary is told;
+	// follower starts one of primary. detach cuts it off from what the primary writes;
 	// then promote makes it a server of its own.
 	follower func(t *testing.T, primary *testserver.Server) (second *testserver.Server, detach, promote func())
 	// losses are what the server may forget: first all that it has, then parts of it.
