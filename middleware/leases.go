@@ -110,10 +110,11 @@ func (ls *leases) letGo(name string) {
 
 // marked has the leases looked at that are held, since an invalidation may have come for them.
 func (ls *leases) marked() {
-	if ls.holds.Load() == 0 || ls.checking.Swap(true) {
+	if ls.holds.Load() == 0 || ls.checking.Load() || !ls.c.start() {
 		return
 	}
-	if !ls.c.start() {
+	if ls.checking.Swap(true) {
+		ls.c.background.Done()
 		return
 	}
 	go func() {
@@ -244,17 +245,17 @@ func (l *lease) release(stored bool) {
 	ls.notify(word + l.name)
 }
 
-// join notes that a request waits for a notice about a run, and leave that it does not any more.
-func (ls *leases) join(name string) *waiting {
+// join notes that a request waits for a notice about a run, and reports whether it is the first of
+// this process; leave notes that it waits no more.
+func (ls *leases) join(name string) (w *waiting, first bool) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	w := ls.waits[name]
-	if w == nil {
-		w = &waiting{came: make(chan struct{})}
+	if w = ls.waits[name]; w == nil {
+		w, first = &waiting{came: make(chan struct{})}, true
 		ls.waits[name] = w
 	}
 	w.requests++
-	return w
+	return w, first
 }
 
 func (ls *leases) leave(name string, w *waiting) {
@@ -327,9 +328,9 @@ func (ls *leases) agree(t terms, served func() bool) (l *lease, what turn, waite
 	}
 	late := time.NewTimer(t.wait)
 	defer late.Stop()
-	w := ls.join(t.name)
+	w, first := ls.join(t.name)
 	defer func() { ls.leave(t.name, w) }()
-	if w.requests == 1 {
+	if first {
 		ls.notify(noticeWaits + t.name)
 	}
 	for pause := firstTry; ; pause = min(2*pause, lastTry) {
@@ -378,7 +379,7 @@ func (ls *leases) await(
 			return turnEnded
 		}
 		ls.leave(name, *w)
-		*w = ls.join(name) // of the next notice
+		*w, _ = ls.join(name) // of the next notice
 	case <-late:
 		return turnLate
 	case <-ls.c.stop.Done():

@@ -281,6 +281,14 @@ func TestALeaseThatIsInNobodysWay(t *testing.T) {
 			purged, nil, 0, 3 * time.Second},
 		{"a run from before a purge, in another", minute, versions(&none, 3*time.Second), nil, purged,
 			nil, 1, 3*time.Second + 250*time.Millisecond},
+		{"a run from before a purge that the journal did not take", minute,
+			versions(&none, 3*time.Second), nil, func(t *testing.T, f *fleet) {
+				f.s.cut(errors.New("refused"))
+				if _, err := f.nodes[0].c.InvalidateURL(t.Context(),
+					"http://example.com/page"); !errors.Is(err, middleware.ErrUnsent) {
+					t.Error(err)
+				}
+			}, nil, 0, 3*time.Second + 100*time.Millisecond},
 		{"a run that is out of time", policy.Policy{TTL: time.Minute, Timeout: 1500 * time.Millisecond},
 			func() http.HandlerFunc {
 				var hung atomic.Bool
@@ -351,6 +359,30 @@ func TestTheWaitForOtherProcessesInAll(t *testing.T) {
 			t.Errorf("it took %v, and MaxWait is 5 s", took)
 		}
 		cancel()
+		all.Wait()
+	})
+}
+
+// What a request has waited for a run of its own process counts.
+func TestTheWaitForThisProcessAndForOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var hung atomic.Bool
+		f := newFleet(t, policy.Policy{TTL: time.Minute, Timeout: 4 * time.Second},
+			func(w http.ResponseWriter, r *http.Request) {
+				if !hung.Swap(true) {
+					time.Sleep(time.Minute)
+				}
+				fmt.Fprint(w, "page")
+			})
+		var all sync.WaitGroup
+		all.Go(func() { get(f.nodes[0].h, "/page") })
+		time.Sleep(100 * time.Millisecond)
+		held(time.Hour)(f)
+		began := time.Now()
+		want(t, "the page", body(get(f.nodes[0].h, "/page")), "page")
+		if took := time.Since(began); took > 5*time.Second+100*time.Millisecond {
+			t.Errorf("it waited for %v, and MaxWait is 5 s", took)
+		}
 		all.Wait()
 	})
 }
