@@ -363,6 +363,30 @@ func TestTheWaitForOtherProcessesInAll(t *testing.T) {
 	})
 }
 
+// Variants wait for the first of them, by which a process learns that there are any, and not for each
+// other.
+func TestVariantsInSeveralProcesses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(t, minute, func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(time.Second)
+			w.Header().Set("Vary", "Accept-Language")
+			fmt.Fprint(w, r.Header.Get("Accept-Language"))
+		})
+		began := time.Now()
+		var all sync.WaitGroup
+		for i, language := range []string{"de", "en", "fr"} {
+			all.Go(func() {
+				got := body(get(f.nodes[i].h, "/page", "Accept-Language", language))
+				want(t, "the page", got, language)
+			})
+		}
+		all.Wait()
+		if took := time.Since(began); took > 2*time.Second+250*time.Millisecond {
+			t.Errorf("the last variant came after %v", took)
+		}
+	})
+}
+
 // What a request has waited for a run of its own process counts.
 func TestTheWaitForThisProcessAndForOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
