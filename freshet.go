@@ -23,6 +23,7 @@ package freshet
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 
 	"github.com/freshet-go/freshet/explain"
@@ -76,6 +77,15 @@ var ErrReadOnly = middleware.ErrReadOnly
 // New returns a Cache that keeps its entries in s. It panics when s is nil or an option cannot
 // work. Shut the Cache down before the store.
 func New(s store.Store, o Options) *Cache { return middleware.New(s, o) }
+
+// Development returns the Options of a Cache on a developer's machine: the log has a line for each
+// request that says what the cache did and why, browsers ask again at each reload, and a breakpoint
+// breaks nothing. The zero value of Options is for production. A nil log is slog.Default().
+func Development(log *slog.Logger) Options { return middleware.Development(log) }
+
+// ForTests returns the Options of a Cache in an app's own tests: a busy machine fails no test, and a
+// store that fails does. log may be freshettest.Log(t); a nil one is slog.Default().
+func ForTests(log *slog.Logger) Options { return middleware.ForTests(log) }
 
 // Observers returns a function for Options.Observe that calls each of the given ones, in their
 // order.

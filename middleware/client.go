@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/rules"
 	"github.com/freshet-go/freshet/internal/stall"
 )
 
@@ -44,6 +45,27 @@ func (x *exchange) sendHeader(status int) {
 		on(status, x.w.Header())
 	}
 	x.w.WriteHeader(status)
+}
+
+// clientsRevalidate has clients validate what they keep before each use, if the options say so.
+func (x *exchange) clientsRevalidate(status int) {
+	if !x.c.options.ClientsRevalidate || status < 200 || x.inside() {
+		return
+	}
+	h := x.w.Header()
+	d := rules.ParseResponseDirectives(h)
+	if d.NoStore {
+		return
+	}
+	words := "no-cache"
+	if d.Private {
+		words = "private, no-cache"
+	}
+	if d.NoTransform {
+		words += ", no-transform"
+	}
+	h.Set("Cache-Control", words)
+	h.Del("Expires")
 }
 
 // inside reports whether the response goes to another mount of the Cache, which may store it.

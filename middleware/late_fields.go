@@ -68,6 +68,7 @@ func (x *exchange) head(status int) {
 	if n := x.leading; n != nil {
 		n.head(status)
 	} else {
+		x.clientsRevalidate(status)
 		x.sendHeader(status)
 	}
 }
@@ -80,6 +81,7 @@ func (n *run) head(status int) {
 
 func (n *run) sendHead(status int) {
 	x := &n.x
+	x.clientsRevalidate(status)
 	if n.after.trusted || n.after.answer == nil && n.kept == nil {
 		x.sendHeader(status)
 		return

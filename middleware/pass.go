@@ -211,6 +211,7 @@ func (w *passWriter) WriteHeader(status int) {
 	if w.listen != nil && status >= 200 {
 		w.listen.onSend()
 	}
+	w.x.clientsRevalidate(status)
 	w.x.sendHeader(status)
 	w.informed = !w.wrote
 }

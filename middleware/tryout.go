@@ -135,6 +135,7 @@ func (t *tryout) judge(final bool) {
 		e = t.wouldKeep(h, a, final)
 	}
 	n.x.header(h, nil, -1, &n.out)
+	n.x.clientsRevalidate(n.rec.status)
 	if g := n.x.gate(); g != nil && e != nil {
 		sent := n.x.w.Header()
 		n.x.account.leavesBy(g.expect(&passage{

@@ -87,6 +87,8 @@ var bounds = map[string]struct {
 		[]string{"99ms", "25h", "-1"}, "from 100ms to 24h"},
 	"cache_max_item_size_bytes": {"memcached://h", []string{"1KiB", "1GiB"},
 		[]string{"1023", "1025MiB"}, "from 1KiB to 1GiB"},
+	"cache_encryption": {"redis://h", []string{"optional", "required"}, []string{"yes"},
+		"optional or required"},
 	"cache_oversize": {"memcached://h", []string{"refuse", "split"}, []string{"drop"},
 		"refuse or split"},
 

@@ -88,6 +88,10 @@ func (p *parsed) keys() (sealedstore.Keys, error) {
 		return k, errors.New("option encryption_old_keys: there are old keys and none that encrypts: " +
 			"name it with encryption_key")
 	}
+	if p.options.RequireEncryption && k.Key.IsZero() {
+		return k, errors.New("option encryption=required: there is no key: set FRESHET_MASTER_KEY or " +
+			"FRESHET_MASTER_KEY_FILE, or name it with encryption_key")
+	}
 	return k, nil
 }
 

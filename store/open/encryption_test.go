@@ -363,3 +363,27 @@ func TestKeysThatCannotBeRead(t *testing.T) {
 		}
 	}
 }
+
+// Where encryption is required, a backend without a key does not open, and keeps nothing.
+func TestEncryptionThatIsRequired(t *testing.T) {
+	t.Setenv("TEST_MASTER_KEY", masters[0])
+	folder := t.TempDir()
+	rawURL := "file://" + folder + "?encryption=required"
+	_, err := URL(t.Context(), rawURL, Options{})
+	says(t, err, []string{"encryption=required", "FRESHET_MASTER_KEY", "encryption_key"})
+	_, err = URL(t.Context(), "file://"+folder, Options{RequireEncryption: true})
+	says(t, err, []string{"encryption=required"})
+	if found, err := os.ReadDir(folder); err != nil || len(found) > 0 {
+		t.Errorf("the folder has %v, %v", found, err)
+	}
+	_, err = URL(t.Context(), rawURL+"d", Options{})
+	says(t, err, []string{"option encryption=\"requiredd\"", "optional", "required"})
+	s := opened(t, rawURL+"&encryption_key=env:TEST_MASTER_KEY", Options{})
+	keep(t, s, "page")
+	opened(t, "memory://?encryption=required", Options{})
+
+	c, err := Resolve("file://"+folder+"?encryption=required", []string{"FRESHET_MASTER_KEY=" + masters[0]})
+	if err != nil || !strings.Contains(c.URL, "encryption_key=env") {
+		t.Errorf("with a key in the environment: %v, %v", c, err)
+	}
+}

@@ -65,6 +65,9 @@ type Options struct {
 	// encryption_key=env:NAME for an environment variable, or file:PATH. All processes that share
 	// the backend need them. For memory:// it means nothing. Default: nothing is encrypted.
 	Encrypt sealedstore.Keys
+	// RequireEncryption (encryption=required) refuses to open a backend without a key, which would
+	// keep everything in the clear. Default: encryption=optional. memory:// needs no key.
+	RequireEncryption bool
 	// OnFault, when not nil, hears of what lies in an encrypted backend and does not open: an
 	// alarm, say. The log hears of it in any case, once a minute at most.
 	OnFault func(sealedstore.Fault)

@@ -96,8 +96,8 @@ func checkPrefix(prefix string) error {
 }
 
 // general are the options of this package.
-var general = []string{"compress", "encryption_key", "encryption_old_keys", "guard_failures", "guard_retry",
-	"guard_set_timeout", "guard_timeout", "guard_waiting", "max_value", "near", "prefix", "start"}
+var general = []string{"compress", "encryption", "encryption_key", "encryption_old_keys", "guard_failures",
+	"guard_retry", "guard_set_timeout", "guard_timeout", "guard_waiting", "max_value", "near", "prefix", "start"}
 
 // takeOptions reads the options of this package, and leaves the driver's in p.query.
 func (p *parsed) takeOptions() error {
@@ -126,6 +126,13 @@ func (p *parsed) takeOptions() error {
 		take(p, "near", &o.Near, settings.Bytes),
 		take(p, "compress", &o.Compress, upTo(math.MaxInt32)),
 		take(p, "max_value", &o.MaxValue, orNone(settings.Bytes)),
+		take(p, "encryption", &o.RequireEncryption, func(v string) (bool, error) {
+			if v != "required" && v != "optional" {
+				return false, errors.New("allowed are optional (without a key, nothing is encrypted) and " +
+					"required (without a key, the store does not open)")
+			}
+			return v == "required", nil
+		}),
 		take(p, "encryption_key", &p.key, readSource),
 		take(p, "encryption_old_keys", &p.old, readSource),
 		take(p, "start", &o.StartAnyway, func(v string) (bool, error) {

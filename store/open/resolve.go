@@ -27,7 +27,7 @@ var byDefault struct {
 }
 
 // SetDefault chooses the store of all parts of a program that do not choose their own: once, at the
-// start. A second call with another URL is an error that names both.
+// start. A second call with another URL is an error that names both; see ClearDefault.
 func SetDefault(rawURL string) error {
 	if _, err := parse(rawURL, Options{}); err != nil {
 		return err
@@ -40,6 +40,14 @@ func SetDefault(rawURL string) error {
 	}
 	byDefault.url = rawURL
 	return nil
+}
+
+// ClearDefault takes back what SetDefault chose, so that it may choose again: between tests, say. A
+// store that is open stays as it is.
+func ClearDefault() {
+	byDefault.Lock()
+	defer byDefault.Unlock()
+	byDefault.url = ""
 }
 
 // The environment variables that choose a store, in this order: ours, then cachekit's.
@@ -66,17 +74,27 @@ const envAnyRedis = "REDIS_URL"
 // To a choice that is not memory it adds the encryption that environ asks for: FRESHET_MASTER_KEY is
 // a key, FRESHET_MASTER_KEY_FILE names the file of one, FRESHET_OLD_MASTER_KEYS and
 // FRESHET_OLD_MASTER_KEYS_FILE do so for old ones. The URL then says where the keys are, not which.
+// If a variable of cachekit's chooses the store, those of its others that mean the same here adjust
+// it: CACHEKIT_MASTER_KEY and CACHEKIT_PREVIOUS_MASTER_KEYS, CACHEKIT_L1_ENABLED,
+// CACHEKIT_L1_MAX_SIZE_MB, CACHEKIT_MAX_VALUE_SIZE and CACHEKIT_MEMCACHED_MAX_ITEM_SIZE_BYTES. The
+// URL's own options and our variables go before them.
 func Resolve(explicit string, environ []string) (Choice, error) {
 	c, err := resolve(explicit, environ)
 	asks := make(values)
 	if err == nil {
 		err = asks.encryptedBy(environ)
 	}
-	if err != nil || len(asks) == 0 {
+	if err != nil || len(asks) == 0 && !c.cachekit() {
 		return c, err
 	}
 	return values{}.adjust(c, environ)
 }
+
+// cachekit reports whether a variable of cachekit's made the choice.
+func (c Choice) cachekit() bool { return strings.HasPrefix(c.Origin, variable+"CACHEKIT_") }
+
+// variable begins the Origin of what an environment variable chose.
+const variable = "the environment variable "
 
 func resolve(explicit string, environ []string) (Choice, error) {
 	if explicit != "" {
@@ -96,7 +114,7 @@ func resolve(explicit string, environ []string) (Choice, error) {
 		return found[0], agree(found)
 	}
 	if any := lookup(environ, envAnyRedis); any != "" {
-		return Choice{any, "the environment variable " + envAnyRedis}, nil
+		return Choice{any, variable + envAnyRedis}, nil
 	}
 	return Choice{memory + "://", "no setting: memory is the default"}, nil
 }
@@ -113,7 +131,7 @@ func fromVariables(environ []string) (found []Choice, err error) {
 			return nil, fmt.Errorf("open: the environment variable %s = %.60q: %w", v.name,
 				mask.Value(text), err)
 		}
-		found = append(found, Choice{rawURL, "the environment variable " + v.name})
+		found = append(found, Choice{rawURL, variable + v.name})
 	}
 	return found, nil
 }

@@ -112,6 +112,14 @@ func TestTheDefaultIsSetOnce(t *testing.T) {
 	} {
 		says(t, SetDefault(c.url), c.wrong)
 	}
+	ClearDefault()
+	if c, err := Resolve("", nil); err != nil || c.URL != "memory://" {
+		t.Errorf("without a default: %v, %v", c, err)
+	}
+	says(t, SetDefault("redis://:secret@b"), nil)
+	if c, err := Resolve("", nil); err != nil || c.URL != "redis://:secret@b" {
+		t.Errorf("with another default: %v, %v", c, err)
+	}
 }
 
 func TestFromSettings(t *testing.T) {

@@ -177,6 +177,11 @@ func (v values) adjust(c Choice, environ []string) (Choice, error) {
 	}
 	before, rawQuery, _ := strings.Cut(c.URL, "?")
 	query, _ := url.ParseQuery(rawQuery) // parse has read it
+	if c.cachekit() {
+		if err := v.cachekit(p.driver.Kind, query, environ); err != nil {
+			return c, err
+		}
+	}
 	for _, k := range known {
 		set, there := v[k.Name]
 		if !there || k.option == "" {

@@ -55,6 +55,9 @@ var known = complete([]setting{
 		value: size(leastMemory, "64KiB", 1<<50, "1024TiB"), option: "max_bytes",
 		kinds:  []string{memory, "file"},
 		narrow: map[string]value{"file": size(1<<20, "1MiB", 1<<50, "1024TiB")}},
+	{Setting: row("cache_encryption", "WORD", "optional", "required: do not start without a key, so that "+
+		"nothing is stored in the clear"),
+		value: oneOf("optional", "required"), option: "encryption"},
 	{Setting: secret(row("cache_encryption_key", "SOURCE", "", "where the key is that encrypts all "+
 		"that is stored; nothing is without it")),
 		value: sources, option: "encryption_key", except: memory},
