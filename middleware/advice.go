@@ -26,6 +26,7 @@ type advice struct {
 	ignoring sync.Map     // policies that ignore cookies, at most maxIgnoring
 	ignorers atomic.Int32 // how many
 	set      atomic.Int32 // lines of adviseOnSet
+	outside  atomic.Int32 // calls of adviseOnIgnored with a cookie
 }
 
 // warn logs a warning, the first time that it is given it.
@@ -208,8 +209,9 @@ func wrapped(w http.ResponseWriter, one func(reflect.Type) bool) bool {
 // adviseOnIgnored says what it means that a handler outside sets a cookie which the policy ignores:
 // the handler reads it, and what it makes of it, such as a form's token, may be in the page.
 func (x *exchange) adviseOnIgnored(cookie string) {
-	if cookie == "" {
-		return
+	said := &x.c.advice.outside
+	if cookie == "" || said.Load() >= maxIgnoring || said.Add(1) > maxIgnoring {
+		return // clients may choose the names, as by the page that viewed_PAGE is of
 	}
 	x.c.say(slog.LevelError, ignoredOutside(cookie), "path", x.r.URL.Path)
 }

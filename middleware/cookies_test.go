@@ -1,9 +1,12 @@
 package middleware_test
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -252,6 +255,23 @@ func TestKeepCookies(t *testing.T) {
 		res := get(h, "/", "Cookie", s.sent)
 		status(t, res, s.want)
 		want(t, fmt.Sprint(s.keep, " ", s.sent), body(res), s.seen)
+	}
+}
+
+// Where a handler outside sets an ignored cookie of another name on each page, the log is not filled
+// by who asks for pages, nor is memory.
+func TestIgnoredCookiesOfManyNames(t *testing.T) {
+	var log bytes.Buffer
+	c := newCache(t, middleware.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	h := c.With(policy.Policy{TTL: time.Minute, KeepCookies: []string{"session"}})(http.HandlerFunc(page))
+	for i := range 100 {
+		w := httptest.NewRecorder()
+		path := fmt.Sprint("/", i)
+		w.Header().Set("Set-Cookie", "viewed_"+path[1:]+"=1")
+		h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+	}
+	if lines := strings.Count(log.String(), "which a handler outside the cache sets"); lines == 0 || lines > 16 {
+		t.Errorf("the log has %d lines:\n%.1000s", lines, &log)
 	}
 }
 

@@ -93,9 +93,9 @@ func (c *Cache) urlMarks(marks []store.Mark, rawURL string) ([]store.Mark, error
 // https://a.example covers the whole host. Where a policy drops or sorts parameters, a prefix that
 // reaches into the query stands for the path with every query. A prefix that can cover nothing is
 // an error: one that is not absolute, that has a fragment, or that ends within an escape such as
-// %C3. Of a prefix longer than 512 bytes the first 512 count.
+// %C3. Of a prefix longer than 64 KiB the first 64 KiB count.
 //
-// A process remembers 128 prefixes at once; past that the oldest become invalidations of
+// A process remembers 393,216 prefixes at once; past that the oldest become invalidations of
 // everything.
 func (c *Cache) InvalidatePrefix(
 	ctx context.Context, urlPrefix string, options ...InvalidateOption,

@@ -358,12 +358,12 @@ func lists(list, name string) bool {
 	return false
 }
 
-// without returns trailers but for Set-Cookie, those that strip names, and those that would frame
+// without returns trailers but for cookies, those that strip names, and those that would frame
 // the body, at which clients give the response up. The given map is not modified.
 func without(trailers http.Header, strip []string) (kept http.Header) {
 	for name, values := range trailers {
 		switch name {
-		case "Set-Cookie", "Content-Length", "Transfer-Encoding", "Trailer":
+		case "Set-Cookie", "Set-Cookie2", "Content-Length", "Transfer-Encoding", "Trailer":
 			continue
 		}
 		if !slices.Contains(strip, name) {

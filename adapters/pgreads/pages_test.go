@@ -2,6 +2,8 @@ package pgreads
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"testing"
 
@@ -250,6 +252,15 @@ func TestWaysToRead(t *testing.T) {
 			}
 			return conn.QueryRow(ctx, "by id", 42).Scan(new(string))
 		},
+		"prepared-once": func(ctx context.Context, conn *pgx.Conn) error {
+			if _, err := conn.Prepare(ctx, "get", byID); err != nil {
+				return err
+			}
+			if _, err := conn.Prepare(ctx, "get", "SELECT body FROM article WHERE slug = $1"); err == nil {
+				return errors.New("a name was given twice")
+			}
+			return conn.QueryRow(ctx, "get", 42).Scan(new(string))
+		},
 		"batch": func(ctx context.Context, conn *pgx.Conn) error {
 			b := &pgx.Batch{}
 			b.Queue("SELECT 1")
@@ -293,6 +304,40 @@ func TestWaysToRead(t *testing.T) {
 	}
 	check("UPDATE product SET price = 2 WHERE id = 43", true)
 	check("UPDATE product SET price = 2 WHERE id = 42", false)
+}
+
+// What pgx prepares for its own cache is not remembered: an app that writes values into its SQL has
+// another text each time.
+func TestStatementsOfPgxCacheAreNotRemembered(t *testing.T) {
+	config, err := pgx.ParseConfig(shopDatabase(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	New(config, Options{})
+	conn, err := pgx.ConnectConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	remembered := func() int {
+		names, _ := conn.PgConn().CustomData()[prepared].(map[string]string)
+		return len(names)
+	}
+	for i := range 10 {
+		sql := fmt.Sprintf("SELECT count(*) FROM product WHERE price = %d", i)
+		if err := conn.QueryRow(t.Context(), sql).Scan(new(int)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := remembered(); n > 0 {
+		t.Errorf("%d texts are remembered", n)
+	}
+	if _, err := conn.Prepare(t.Context(), "count", "SELECT count(*) FROM product"); err != nil {
+		t.Fatal(err)
+	}
+	if n := remembered(); n != 1 {
+		t.Errorf("%d texts are remembered, want the one that has a name", n)
+	}
 }
 
 // A page that has read a row before its change, and is stored after everybody has heard of that, is

@@ -48,6 +48,8 @@ func TestTablesOfStatements(t *testing.T) {
 		"SELECT * FROM ROWS FROM (f(1), g(2)) AS h, a":                                         "a",
 		"SELECT * FROM conflict, a":                                                            "conflict a",
 		"SELECT * FROM values, a":                                                              "values a",
+		"SELECT b AS where, c AND d = $1 AND e FROM a":                                         "a",
+		"SELECT b AS from, c AS where, d FROM a WHERE e = $1":                                  "c a",
 		"SELECT * FROM a FOR UPDATE OF a":                                                      "a",
 		"TABLE a":                                                                              "a",
 		"VALUES (1), ((SELECT b FROM a))":                                                      "a",

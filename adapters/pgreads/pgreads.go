@@ -23,6 +23,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -135,19 +136,21 @@ func (t *Tracer) TraceBatchStart(
 // prepared is where a connection has the texts of statements that go by a name.
 const prepared = "freshet/pgreads"
 
-// TracePrepareStart remembers the text of a statement that later goes by its name alone.
+// preparing is the key, in a context, of the pgx.TracePrepareStartData of a statement.
+type preparing struct{}
+
+// pgxOwn begins the names that pgx gives to the statements of its cache, which no query goes by.
+const pgxOwn = "stmtcache_"
+
+// TracePrepareStart keeps the text of a statement that later goes by its name alone, for
+// TracePrepareEnd.
 func (t *Tracer) TracePrepareStart(
-	ctx context.Context, conn *pgx.Conn, data pgx.TracePrepareStartData,
+	ctx context.Context, _ *pgx.Conn, data pgx.TracePrepareStartData,
 ) context.Context {
-	if data.Name != "" && data.Name != data.SQL {
-		names, ok := conn.PgConn().CustomData()[prepared].(map[string]string)
-		if !ok {
-			names = make(map[string]string)
-			conn.PgConn().CustomData()[prepared] = names
-		}
-		names[data.Name] = data.SQL
+	if data.Name == "" || data.Name == data.SQL || strings.HasPrefix(data.Name, pgxOwn) {
+		return ctx
 	}
-	return ctx
+	return context.WithValue(ctx, preparing{}, data)
 }
 
 // TraceQueryEnd does nothing.
@@ -159,8 +162,20 @@ func (t *Tracer) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQuery
 // TraceBatchEnd does nothing.
 func (t *Tracer) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
 
-// TracePrepareEnd does nothing.
-func (t *Tracer) TracePrepareEnd(context.Context, *pgx.Conn, pgx.TracePrepareEndData) {}
+// TracePrepareEnd remembers the text of a statement that goes by its name from now on. Where
+// PostgreSQL refused it, as a second one of that name, the name still means the first.
+func (t *Tracer) TracePrepareEnd(ctx context.Context, conn *pgx.Conn, end pgx.TracePrepareEndData) {
+	begun, ok := ctx.Value(preparing{}).(pgx.TracePrepareStartData)
+	if !ok || end.Err != nil {
+		return
+	}
+	names, ok := conn.PgConn().CustomData()[prepared].(map[string]string)
+	if !ok {
+		names = make(map[string]string)
+		conn.PgConn().CustomData()[prepared] = names
+	}
+	names[begun.Name] = begun.SQL
+}
 
 // said returns what depends on the statements of a context, or nil.
 func (t *Tracer) said(ctx context.Context) *middleware.Response {

@@ -29,7 +29,7 @@ func (p *parser) findWhere() {
 			depth++
 		case t.is(")"), t.is("]"):
 			depth--
-		case depth > 0 || t.kind == tokenName || p.at(i-1).is("."):
+		case depth > 0 || t.kind == tokenName || p.at(i-1).is(".") || p.at(i-1).is("as"): // a label may be a keyword
 		case t.is("from") && begin < 0:
 			from = i + 1
 		case t.is("where") && begin < 0:

@@ -11,6 +11,7 @@ import (
 
 	"github.com/freshet-go/freshet/internal/mask"
 	"github.com/freshet-go/freshet/settings"
+	"github.com/freshet-go/freshet/store/open"
 )
 
 var configUsage = `freshet config shows every setting that the commands of freshet and the store know: its value, where
@@ -124,7 +125,7 @@ func readConfig(args, environ []string) (asJSON bool, c *shownConfig, err error)
 			c.Settings = append(c.Settings, f.show(g, row, given, loaded))
 		}
 	}
-	if app, wrong := chooseStore("", loaded, environ); wrong == nil {
+	if app, wrong := chooseStore(open.Choice{}, loaded, environ); wrong == nil {
 		c.AppStore = shownStore{mask.URL(app.URL), app.Origin}
 	}
 	return asJSON, c, nil

@@ -78,6 +78,7 @@ type proxyFlags struct {
 
 	store        open.Choice
 	memory       int64
+	memoryGiven  bool
 	maxBody      int64
 	heuristics   bool
 	documents    time.Duration
@@ -165,7 +166,7 @@ func (f *proxyFlags) check(environ []string) error {
 		f.notices.warnings(time.Now()), openToAll("door-token-file", f.door.tokenFile),
 		openToAll("read-your-writes-key-file", f.writes.file))
 	return errors.Join(f.spread.check(), f.purge.check(), f.tls.check(), f.notices.check(),
-		f.door.check(environ, f.listen, f.tls.listen), f.checkStore(), f.checkSpool(),
+		f.door.check(environ, f.listen, f.tls.listen), f.checkStore(), f.checkMemory(), f.checkSpool(),
 		f.checkWrites(), f.checkStatsd(), f.log.check(), f.checkLoops())
 }
 
@@ -200,6 +201,22 @@ func (f *proxyFlags) checkStore() error {
 		}
 		return s.Close()
 	}
+}
+
+// checkMemory returns an error where the store's URL has another bound of the memory than --memory.
+func (f *proxyFlags) checkMemory() error {
+	option := "near"
+	if strings.HasPrefix(f.store.URL, "memory:") {
+		option = "max_bytes"
+	}
+	_, query, _ := strings.Cut(f.store.URL, "?")
+	options, _ := url.ParseQuery(query) // checkStore has said what is wrong
+	n, err := settings.Bytes(options.Get(option))
+	if !f.memoryGiven || !options.Has(option) || err != nil || n == f.memory {
+		return nil
+	}
+	return fmt.Errorf("--memory %s and %s=%s in the store (%s) disagree: keep one",
+		size(f.memory), option, options.Get(option), f.store)
 }
 
 // checkFolder returns why there is nothing to read in the files of a store that is only read. The
@@ -241,8 +258,15 @@ func (f *proxyFlags) take(
 	set *flag.FlagSet, loaded *settings.Settings, environ []string,
 ) error {
 	wrong := []error{applySettings(set, "proxy.", loaded)}
-	chosen, err := chooseStore(f.store.URL, loaded, environ)
-	if f.store = (open.Choice{}); err == nil {
+	origin := byFlag
+	if at := loaded.Origin("proxy.store"); at != "" && !given(set, "store") {
+		origin = "proxy.store, " + at
+	}
+	named := f.store.URL != ""
+	chosen, err := chooseStore(open.Choice{URL: f.store.URL, Origin: origin}, loaded, environ)
+	if f.store = (open.Choice{}); err == nil && named {
+		f.store = chosen
+	} else if err == nil {
 		f.store = forProxy(chosen)
 	}
 	wrong = append(wrong, err)
@@ -273,7 +297,10 @@ func newProxyFlags() (*proxyFlags, *flag.FlagSet) {
 	set.Func("timeout", "", into(&f.timeout, readTimeout))
 	set.Func("stall-timeout", "", into(&f.stall, settings.Duration))
 	set.StringVar(&f.store.URL, "store", "", "")
-	set.Func("memory", "", into(&f.memory, atLeast(1<<20, "1MiB")))
+	set.Func("memory", "", func(text string) error {
+		f.memoryGiven = true
+		return into(&f.memory, atLeast(1<<20, "1MiB"))(text)
+	})
 	set.Func("max-body", "", into(&f.maxBody, atLeast(1, "1")))
 	set.BoolVar(&f.heuristics, "heuristics", true, "")
 	set.Func("heuristic-documents", "", into(&f.documents, settings.Duration))
@@ -304,11 +331,9 @@ func newProxyFlags() (*proxyFlags, *flag.FlagSet) {
 func applySettings(
 	set *flag.FlagSet, prefix string, loaded *settings.Settings, only ...string,
 ) error {
-	given := map[string]bool{}
-	set.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	var wrong []error
 	set.VisitAll(func(f *flag.Flag) {
-		if given[f.Name] || loaded.Origin(prefix+f.Name) == "" ||
+		if given(set, f.Name) || loaded.Origin(prefix+f.Name) == "" ||
 			len(only) > 0 && !slices.Contains(only, f.Name) {
 			return
 		}
@@ -321,6 +346,12 @@ func applySettings(
 		}
 	})
 	return errors.Join(wrong...)
+}
+
+// given reports whether a flag is on the command line.
+func given(set *flag.FlagSet, name string) (is bool) {
+	set.Visit(func(f *flag.Flag) { is = is || f.Name == name })
+	return is
 }
 
 func setFlag(f *flag.Flag, value string) error {

@@ -324,7 +324,7 @@ func (l *logged) String() string {
 
 var startLine = regexp.MustCompile(
 	`^freshet proxy: serving (https?://\S+)(?: and https://\S+)? from http\S+, ` +
-		`keeping up to .* in memory(, and all of it in .*| of what .*)?$`)
+		`keeping (?:up to .*|nothing) in memory(, and all of it in .*| of what .*)?$`)
 
 func start(t *testing.T, environ []string, args ...string) *running {
 	t.Helper()
@@ -372,6 +372,21 @@ func (p *running) stop(signal os.Signal) int {
 	p.cmd.Process.Signal(signal)
 	p.cmd.Wait()
 	return p.cmd.ProcessState.ExitCode()
+}
+
+// The first line says how much is kept in memory, whatever says it.
+func TestStartLineHasTheStoresBound(t *testing.T) {
+	for want, args := range map[string][]string{
+		"up to 2 MiB in memory": {"--store", "memory://?max_bytes=2MiB"},
+		"up to 3 MiB in memory": {"--store", "file://" + t.TempDir() + "?near=3MiB"},
+		"nothing in memory":     {"--store", "file://" + t.TempDir() + "?near=0"},
+		"up to 4 MiB in memory": {"--store", "memory://?max_bytes=4MiB", "--memory", "4MiB"},
+	} {
+		p := start(t, nil, append(args, "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:1")...)
+		if !strings.Contains(p.line, "keeping "+want) {
+			t.Errorf("%v: %q, want %q", args, p.line, want)
+		}
+	}
 }
 
 func TestServesUntilToldToEnd(t *testing.T) {

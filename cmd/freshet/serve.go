@@ -74,8 +74,12 @@ func runProxy(ctx context.Context, args, environ []string, stdout, stderr io.Wri
 	case entries.Backend != nil:
 		where = fmt.Sprintf(", and all of it in %s", f.store)
 	}
-	fmt.Fprintf(stdout, "freshet proxy: serving %s from %s, keeping up to %s in memory%s\n",
-		d, shownUpstreams(f.upstreams), size(f.memory), where)
+	near := "nothing"
+	if n := entries.NearBytes(); n > 0 {
+		near = "up to " + size(n)
+	}
+	fmt.Fprintf(stdout, "freshet proxy: serving %s from %s, keeping %s in memory%s\n",
+		d, shownUpstreams(f.upstreams), near, where)
 	if err := serveProxy(ctx, d, f, entries, log); err != nil {
 		fmt.Fprintf(stderr, "freshet proxy: %v\n", err)
 		return exitFailed

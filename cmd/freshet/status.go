@@ -26,7 +26,7 @@ var exitStatuses = []struct {
 }{
 	{exitOK, "all went well, or Ctrl-C ended what runs until then"},
 	{exitFailed, "it failed on the way: a server, a store or an app did not answer, or not well"},
-	{exitUsage, "it cannot be done as asked: a flag, a setting or a file is wrong"},
+	{exitUsage, "it cannot be done as asked: a flag, a setting or a file is wrong, or freshet proxy cannot start"},
 	{exitRefused, "the door of the app wants a token, or another one"},
 	{exitNoDoor, "what answers is no door of a Freshet, or one of another version"},
 	{exitBehind, "a purge holds in the app that was asked, and not everywhere yet"},

@@ -140,7 +140,7 @@ func readStoreFlags(command string, args, environ []string) (*storeFlags, error)
 	if f.depends.database != "" {
 		return f, nil
 	}
-	f.choice, err = chooseStore(f.choice.URL, loaded, environ)
+	f.choice, err = chooseStore(open.Choice{URL: f.choice.URL, Origin: byFlag}, loaded, environ)
 	if err == nil && strings.HasPrefix(f.choice.URL, "memory:") {
 		err = fmt.Errorf("%s: that is the memory of one process, which no other can see into: "+
 			"name a store with --store URL%s", f.choice, map[string]string{
@@ -154,11 +154,14 @@ func readStoreFlags(command string, args, environ []string) (*storeFlags, error)
 // byFlag is the origin of a store that the command line names.
 const byFlag = "--store"
 
-// chooseStore is the store of the flag, or else of the settings. Whoever chose it, the settings say
-// whether it is encrypted: a flag must not have anything stored in the clear that was not to be.
-func chooseStore(flag string, loaded *settings.Settings, environ []string) (open.Choice, error) {
-	if flag != "" {
-		return open.Encrypted(open.Choice{URL: flag, Origin: byFlag}, loaded, environ)
+// chooseStore returns the store of the flag, if there is one, or that of the settings. The settings
+// say in both cases whether it is encrypted: a flag must not have anything stored in the clear that
+// was not to be.
+func chooseStore(
+	flag open.Choice, loaded *settings.Settings, environ []string,
+) (open.Choice, error) {
+	if flag.URL != "" {
+		return open.Encrypted(flag, loaded, environ)
 	}
 	return open.FromSettings(loaded, environ)
 }

@@ -172,6 +172,8 @@ func refuse(
 		return req.credentialsReason()
 	case len(h["Set-Cookie"]) > 0 && !p.StoreCookies && !a.setsAside("Set-Cookie", h):
 		return ReasonSetCookie
+	case len(h["Set-Cookie2"]) > 0 && !p.StoreCookies && !a.setsAside("Set-Cookie2", h):
+		return ReasonSetCookie // obsolete (RFC 6265 section 9.4), and obeyed by Java's CookieManager
 	case !p.Shared && !(d.forAll() && a.Explicit && a.Fresh > 0) && a.givesIdentity(h):
 		return ReasonSetIdentity
 	}

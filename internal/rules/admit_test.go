@@ -204,6 +204,10 @@ func TestAdmitStores(t *testing.T) {
 
 		{"Set-Cookie", anonymousGet, 200, fields("Cache-Control", "public, max-age=60",
 			"Set-Cookie", "a=b"), obey, ReasonSetCookie},
+		{"Set-Cookie2", anonymousGet, 200, fields("Cache-Control", "public, max-age=60",
+			"Set-Cookie2", "a=b"), obey, ReasonSetCookie},
+		{"Set-Cookie2, and the operator's lifetime", anonymousGet, 200, fields("Set-Cookie2", "a=b"), timed,
+			ReasonSetCookie},
 		{"Set-Cookie set aside, and a lifetime of the response's", anonymousGet, 200,
 			fields("Cache-Control", `s-maxage=60, no-cache="Set-Cookie"`, "Set-Cookie", "a=b"),
 			obey, ok},

@@ -62,7 +62,7 @@ func ReadOutside(h http.Header, p *policy.Policy) (o Outside) {
 			continue
 		}
 		switch name = http.CanonicalHeaderKey(name); {
-		case name == "Set-Cookie":
+		case name == "Set-Cookie" || name == "Set-Cookie2":
 			if p.Shared || p.StoreCookies {
 				o.Beside = true
 				continue

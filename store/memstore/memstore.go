@@ -98,6 +98,9 @@ func (s *Store) Len() int { return s.engine.len() }
 // Bytes returns how many bytes the entries take, as they count towards the bound.
 func (s *Store) Bytes() int64 { return s.engine.bytes() }
 
+// MaxBytes returns the bound of Bytes.
+func (s *Store) MaxBytes() int64 { return s.engine.bound }
+
 // TierStats implements [store.Measured]. Entries, Bytes, and what was removed are known: reads are
 // not counted, because a counter that all of them share would slow them down.
 func (s *Store) TierStats() []store.TierStats {

@@ -118,6 +118,14 @@ func (s *Store) Journal() store.Journal {
 	return nil
 }
 
+// NearBytes returns the bound of what is kept in this process's memory, in bytes; 0: nothing is.
+func (s *Store) NearBytes() int64 {
+	if s.near == nil {
+		return 0
+	}
+	return s.near.MaxBytes()
+}
+
 // Unwrap returns the store that this one is, for store.As.
 func (s *Store) Unwrap() any { return s.Store }
 

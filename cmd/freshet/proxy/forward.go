@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -73,6 +74,9 @@ func (p *Proxy) extendForwarded(r *httputil.ProxyRequest) {
 
 // received completes the upstream's response before it goes to the cache.
 func (p *Proxy) received(res *http.Response) error {
+	if res.StatusCode < 100 {
+		return fmt.Errorf("the upstream's status is %03d: a status has three digits, from 100 on", res.StatusCode)
+	}
 	p.via.response(res)
 	if res.StatusCode == http.StatusSwitchingProtocols {
 		return nil
@@ -89,6 +93,31 @@ func (p *Proxy) received(res *http.Response) error {
 		middleware.FromContext(ctx).NoStore()
 	}
 	return nil
+}
+
+// keepWhatIsForAll takes out of Connection the fields that an upstream must not name there, since they
+// are for all recipients (RFC 9110 section 7.6.1): without its Cache-Control a private response would
+// look like one for everybody.
+func keepWhatIsForAll(h http.Header) {
+	lines := h["Connection"]
+	if len(lines) == 0 {
+		return
+	}
+	var options []string
+	for _, line := range lines {
+		for option := range strings.SplitSeq(line, ",") {
+			option = strings.TrimSpace(option)
+			switch http.CanonicalHeaderKey(option) {
+			case "", "Age", "Cache-Control", "Cdn-Cache-Control", "Date", "Etag", "Expires", "Last-Modified", "Pragma",
+				"Set-Cookie", "Surrogate-Control", "Vary", "Www-Authenticate":
+			default:
+				options = append(options, option)
+			}
+		}
+	}
+	if h["Connection"] = []string{strings.Join(options, ", ")}; options == nil {
+		delete(h, "Connection")
+	}
 }
 
 // variesByClient reports whether the response depends on what the proxy adds to a request after the

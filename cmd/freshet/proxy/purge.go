@@ -114,16 +114,17 @@ func (p *Proxy) readPurgedURL(r *http.Request, asked *purge) *problem {
 		}
 		asked.what, asked.url, read = "prefix", prefix, rules.ReadPrefix
 	}
-	if _, err := read(asked.url); err != nil {
+	of, err := read(asked.url)
+	if err != nil {
 		refused := refuse(http.StatusBadRequest, err.Error())
 		// the error has all of it
 		refused.log = "the URL is not one that something may be stored for"
 		return refused
 	}
-	if ours := p.options.Purge.Hosts; len(ours) > 0 && !slices.Contains(ours, plainHost(schemeOf(r),
-		r.Host)) {
+	// Not r.Host: by HTTP/2 a request may name one host, and an absolute URL of another as its path.
+	if ours := p.options.Purge.Hosts; len(ours) > 0 && !slices.Contains(ours, plainHost(of.Scheme, of.Host)) {
 		return refuse(http.StatusForbidden, fmt.Sprintf("%q is not among the hosts that may be "+
-			"purged", r.Host))
+			"purged", of.Host))
 	}
 	return nil
 }

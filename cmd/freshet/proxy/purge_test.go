@@ -315,6 +315,26 @@ func TestWhoMayPurge(t *testing.T) {
 	}
 }
 
+// By HTTP/2 a request may name one host, and an absolute URL of another one as its path: the URL is
+// what counts.
+func TestAnotherHostsURLAsThePathOfAPurge(t *testing.T) {
+	s := serve(t, proxy.Options{Log: slog.New(slog.DiscardHandler), Purge: proxy.Purge{
+		From: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}, Hosts: []string{"a.example"}}}, pages)
+	s.get("/x", "Host", "b.example")
+	for method, target := range map[string]string{"PURGE": "http://b.example/x", "BAN": "http://b.example/*"} {
+		r := httptest.NewRequest(method, "http://a.example/", nil)
+		r.RequestURI, r.RemoteAddr = target, "10.1.2.3:1"
+		w := httptest.NewRecorder()
+		s.proxy.ServeHTTP(w, r)
+		if w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), "b.example") {
+			t.Errorf("%s: %d %s", method, w.Code, w.Body)
+		}
+	}
+	if got := s.get("/x", "Host", "b.example"); !strings.HasPrefix(got.cache(), "hit") {
+		t.Errorf("afterwards [%s]", got.cache())
+	}
+}
+
 // checkProblem checks that an answer is as RFC 9457 has it.
 func checkProblem(t *testing.T, w *httptest.ResponseRecorder) {
 	t.Helper()

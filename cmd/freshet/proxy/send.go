@@ -120,6 +120,7 @@ func (o *origin) ask(w *way, to *upstream, r *http.Request) (got answer, sent bo
 	if err != nil {
 		return answer{}, sent, err
 	}
+	keepWhatIsForAll(res.Header)
 	got = answer{Response: res, by: to}
 	if w == &o.usual && res.ProtoMajor == 1 &&
 		rules.ConnectionAuth(res.Header["Www-Authenticate"]) {
