@@ -90,6 +90,45 @@ type Policy struct {
 	// so that it goes when it is stale.
 	Retention time.Duration
 
+	// Throttle is how long after a failed run of the handler (500, 502, 503, 504, a panic, Fail, or
+	// a run that took longer than Timeout) the stored response is served, stale, before the handler
+	// is tried again. It holds where stale-while-revalidate or StaleIfError allows that, or
+	// Retention for a handler that was lost; what must be revalidated is tried each time. A client
+	// that insists (no-cache, max-age) has it tried again once a second has passed, and an
+	// invalidation of the page since the failure at once. Each process counts for itself. A request
+	// that may have caused the failure itself does not count. Default 0: each request, or each
+	// refresh in the background, tries.
+	Throttle time.Duration
+	// EagerRefresh is the fraction of a response's lifetime after which a hit starts a refresh in
+	// the background, so that the response does not go stale while it is asked for: 0.8 is 80 %.
+	// Less than 1, not negative. The lifetime counts from when the response came. A refresh that
+	// fails leaves the response as it is; another hit tries again after a second, or after
+	// Throttle. It needs Cache.Root. Default 0: none before the response is stale.
+	EagerRefresh float64
+	// XFetch has each hit draw whether it starts such a refresh: when what is left of the lifetime
+	// is less than XFetch times the time that the handler took for the header, times -ln of a
+	// random number up to 1 (Vattani, Chierichetti, Lowenstein: Optimal Probabilistic Cache
+	// Stampede Prevention, VLDB 2015). So pages that take long are refreshed earlier, and
+	// processes seldom at once. 1 is the paper's optimum; more refreshes earlier. From 0 to 100.
+	// Beside EagerRefresh, what comes first counts. Default 0: no draw.
+	XFetch float64
+	// Jitter is the fraction of a lifetime by which it is shortened at most, so that responses that
+	// were stored together do not go stale together: with 0.1 a minute is 54 to 60 seconds. What is
+	// left of a lifetime when the response comes counts, and a second of that always stays. It is
+	// drawn once for a stored response, from its key and its time, so that all processes agree. It
+	// shortens the lifetimes that responses state, too; clients see those unchanged, and an
+	// operator's lifetime as it was shortened. At least 0, less than 1. Default 0.
+	Jitter float64
+	// FailureTTL is how long a failure is stored that the handler answers to a request without
+	// credentials: a status from 500 to 599 but 511, without a lifetime of its own, of up to 32 KiB.
+	// Then one run in that time answers all. A Retry-After that is shorter bounds it. The failure
+	// never takes the place of a stored response, counts only where that may not be served, and
+	// ends with an invalidation of the page. One to a request that may have caused it is not
+	// stored, nor one whose run was out of time. Clients are never told to keep it. At most a
+	// minute, not negative: so long can who makes the handler fail show the failure to others.
+	// Default 0: failures without a lifetime are not stored.
+	FailureTTL time.Duration
+
 	// Heuristic lets a response that states no lifetime live for a tenth of the time since its
 	// Last-Modified (RFC 9111 section 4.2.2), at most HeuristicMax (default 24 hours; not
 	// negative). Default off.
@@ -184,7 +223,7 @@ type TypePolicy struct {
 	Types []string
 	// Policy says what becomes of the response. Of it count TTL (a setting for Resource does not),
 	// ClientTTL, CDNTTL, Off, Override, OverridePrivate, StaleWhileRevalidate, StaleIfError,
-	// Retention, the heuristics, Targeted, Shared and StoreCookies; Tags are added to those of the
+	// Retention, EagerRefresh, XFetch, Jitter, the heuristics, Targeted, Shared and StoreCookies; Tags are added to those of the
 	// policy around. The rest is settled when the request comes, before there is a response: where
 	// the policy around is not Shared, requests with credentials do not wait for each other.
 	Policy Policy

@@ -17,6 +17,8 @@ type Admission struct {
 
 	Age, Fresh, StaleWhileRevalidate, StaleIfError, Retention time.Duration
 	MustRevalidate, Anonymous                                 bool
+	// Jitter is by how much Fresh is shorter than the lifetime that Source gave, by p.Jitter.
+	Jitter time.Duration
 
 	// Explicit: the response itself says how long it lives, or no-cache, in Cache-Control, Expires
 	// or a targeted field. Otherwise its lifetime, if it has one, is the operator's or a guess.
@@ -119,6 +121,7 @@ func Admit(
 		a.Reason = ReasonNoLifetime
 		return a
 	}
+	a.shorten(p, req.Key, received)
 	a.MustRevalidate = d.MustRevalidate || d.ProxyRevalidate || d.NoCache || d.SMaxAge != absent
 	a.Anonymous = !p.Shared && !d.forAll() &&
 		(!a.Explicit || a.Fresh == 0 || asksForCredentials(status) || variesByUser(a.Vary))

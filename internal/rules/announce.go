@@ -29,7 +29,7 @@ const personal = "Authorization, Cookie"
 //     credentials gets no such response; with them the fields of p.Key.Headers, and Cookie for
 //     p.Key.Cookies, and likewise for the keys of mounts around. So does one to HEAD, as to GET. p.ClientTTL takes the place of ttl there, without an
 //     Expires, and p.CDNTTL adds CDN-Cache-Control.
-//   - Any other gets "no-cache, no-store" and no Expires: it was made for credentials, it is an error,
+//   - Any other gets "no-cache, no-store" and no Expires: it was made for credentials, it is an error, if stored for FailureTTL,
 //     nothing says how long it lives, or it may not be stored.
 //   - A response of a resource that is off (p.Off, or a.Reason is ReasonOff) gets that too, whatever the
 //     handler said, its targeted fields included.
@@ -55,7 +55,7 @@ func Announce(
 		return false
 	}
 	switch {
-	case !usable:
+	case !usable, a.Source == SourceFailure:
 		Forbid(h, p, nil)
 		return false
 	case a.Explicit || ttl <= 0:

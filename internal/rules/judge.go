@@ -49,6 +49,15 @@ type Verdict struct {
 // newer one.
 func (v Verdict) Insisted() bool { return v.Use == UseStale && v.TTL > 0 && v.Why != "" }
 
+// Forced reports whether the client insists on a newer response than the stored one, fresh or stale.
+func (v Verdict) Forced() bool {
+	switch v.Why {
+	case ReasonClientNoCache, ReasonClientMaxAge, ReasonClientFresh:
+		return true
+	}
+	return false
+}
+
 // NewerMayServe reports whether a newer response in the place of e could serve the request, for
 // which v says that e does not: e is stale, or an invalidation covers it. It reports false where the
 // request refuses what is stored whatever its age, where e is fresh and the client insists on a
@@ -123,6 +132,16 @@ func Judge(
 	if !e.MustRevalidate {
 		v.OnError = e.StaleIfError > 0 && stale <= e.StaleIfError
 		v.OnLost = stale <= max(e.StaleIfError, e.Retention)
+	}
+	return v
+}
+
+// ToRenew returns what Judge says of e once it is stale by a moment, for a request that comes to
+// renew it and not to read it: v says that it is fresh.
+func ToRenew(e *store.Entry, v Verdict) Verdict {
+	v.Use, v.Validate = UseStale, HasValidator(e)
+	if !e.MustRevalidate {
+		v.OnError, v.OnLost = e.StaleIfError > 0, true
 	}
 	return v
 }

@@ -24,12 +24,13 @@ const (
 	// the operator's lifetime: a setting, Policy.TTL or the handler's SetTTL
 	SourceOperator
 	SourceHeuristic // a tenth of the time since Last-Modified
+	SourceFailure   // the operator's for failures: Policy.FailureTTL
 )
 
 var sourceWords = [...]string{"nothing", "no-cache", "s-maxage", "max-age", "Expires", "operator",
-	"heuristic"}
+	"heuristic", "failure"}
 
-// String returns the directive or the field, "operator", "heuristic" or "nothing".
+// String returns the directive or the field, "operator", "heuristic", "failure" or "nothing".
 func (s Source) String() string { return sourceWords[s] }
 
 // Claim is something that names a lifetime for a response, whether it counts or not.
@@ -77,6 +78,9 @@ func Claims(
 	}
 	if lifetime := heuristicOf(p, guessable(status, &d), h, received); lifetime > 0 {
 		claim(SourceHeuristic, "Last-Modified", lifetime)
+	}
+	if a.Source == SourceFailure {
+		claim(SourceFailure, "", a.Fresh)
 	}
 	return all
 }
