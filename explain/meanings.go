@@ -215,6 +215,11 @@ var meanings = map[policy.Reason]Meaning{
 	"waited": {"The request waited for another's response for longer than Policy.MaxWait.",
 		"RFC 9111 section 4",
 		"Find out why the handler hangs; raise Policy.MaxWait, if it is meant to take so long."},
+	"throttled": {"The last run of the handler for the page failed, so that the stale response is " +
+		"served for a while before the next try.", "RFC 5861 section 4",
+		"Mend the handler; Policy.Throttle is for how long."},
+	"failure": {"The handler failed a moment ago, and its error answers until it is asked again.",
+		"RFC 9111 section 4.2.2", "Mend the handler; Policy.FailureTTL is for how long."},
 	"timeout": {"The handler ran for longer than Policy.Timeout.", "RFC 9111 section 4",
 		"A faster handler, or a longer Policy.Timeout."},
 	"stalled": {"The client that led did not take an informational response, so the run was for " +

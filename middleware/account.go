@@ -226,6 +226,12 @@ func (a *account) found(l *lookup, does action) {
 	} else {
 		a.add("stored", x.entryFacts(&f.stored)...)
 	}
+	if f.served != "" {
+		a.add("stored", meant("because", f.served, "Policy.FailureTTL"))
+	}
+	if does == throttled {
+		a.add("stored", meant("not asked", reasonThrottled, "Policy.Throttle"))
+	}
 	if a.objected != "" {
 		a.add("stored", meant("not used", a.objected, "a handler outside the cache"))
 	}
@@ -355,6 +361,12 @@ func (a *account) judged(
 			RFC: "RFC 9111 section 3"})
 	}
 	facts = append(facts, n.lifetimeFacts(h, whole, status, adm, ttl)...)
+	if adm.Jitter > 0 {
+		facts = append(facts, explain.Fact{What: "jitter", Value: "the lifetime is shortened by " +
+			adm.Jitter.Round(time.Millisecond).String() + ", to " +
+			adm.Fresh.Round(time.Millisecond).String(), Source: "Policy.Jitter",
+			RFC: "RFC 9111 section 4.2"})
+	}
 	if adm.Age > 0 {
 		facts = append(facts, explain.Fact{What: "age", Value: adm.Age.String() + " when it came",
 			Source: "Age, Date and the time that the handler took", RFC: "RFC 9111 section 4.2.3"})
@@ -398,6 +410,8 @@ func (n *run) lifetimeFacts(
 		case rules.SourceHeuristic:
 			f.Value += ", a guess by Last-Modified"
 			f.Source, f.RFC = "Policy.Heuristic"+n.x.policySource(p), "RFC 9111 section 4.2.2"
+		case rules.SourceFailure:
+			f.Source, f.RFC = "Policy.FailureTTL", "RFC 9111 section 4.2.2"
 		case rules.SourceExpires:
 			f.Source = "Expires less Date"
 		case rules.SourceNoCache:
@@ -420,7 +434,7 @@ func whyNot(c rules.Claim, adm *rules.Admission, status int) string {
 	case adm.Source != rules.SourceNone && adm.Source < rules.SourceOperator && c.Field != "" &&
 		adm.Field != "Cache-Control":
 		return ": " + adm.Field + " takes its place"
-	case adm.Source != rules.SourceNone:
+	case adm.Source != rules.SourceNone && adm.Source != rules.SourceFailure:
 		return ": " + adm.Source.String() + " goes before it"
 	case c.Source == rules.SourceOperator && !rules.CoversStatus(status):
 		return fmt.Sprintf(": the operator's lifetime does not cover status %d", status)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/freshet-go/freshet/internal/invalidation"
 	"github.com/freshet-go/freshet/internal/rules"
-	"github.com/freshet-go/freshet/policy"
 	"github.com/freshet-go/freshet/store"
 )
 
@@ -39,6 +38,7 @@ func (n *run) commit(final bool) {
 		n.out.FwdStatus, n.out.Detail = 0, reasonLost // the origin did not write this page
 	}
 	n.noteForced(n.rec.received, n.failing())
+	n.noteTry(n.fails())
 	n.readTags(h)
 	switch {
 	case n.asks == validation && n.rec.status == http.StatusNotModified:
@@ -80,6 +80,13 @@ func (n *run) commit(final bool) {
 	n.validators(h, e, final)
 	n.x.account.keeps(e)
 	n.share(h, e, final, a.Fresh > a.Age)
+}
+
+// fails reports whether the handler's answer is an error for which a stored response may stand in,
+// and whether that is because the handler was lost.
+func (n *run) fails() (failed, lost bool) {
+	lost = n.said.failure() != nil
+	return lost || rules.ServerError(n.rec.status), lost
 }
 
 // standsIn reports whether the stored response is served in the place of the handler's error.
@@ -129,32 +136,9 @@ func (n *run) admit(h http.Header, status int, final bool) (a rules.Admission, a
 	n.sendTags(h)
 	ttl = n.said.lifetime(ttl)
 	a = rules.Admit(&n.x.req, status, n.x.outside.Judged(h), p, ttl, n.began, n.rec.received)
-	refuse := func(why policy.Reason) { a.Store, a.Reason = false, why }
-	switch {
-	case n.wish != "":
-		refuse(n.wish)
-	case !a.Store:
-	case n.x.outside.Alone() != "": // whatever no-cache="Set-Cookie" says
-		refuse(n.x.outside.Alone())
-	case n.said.silent() != "":
-		refuse(n.said.silent())
-	case n.said.failure() != nil:
-		refuse(reasonLost)
-	case n.rec.declared > n.x.maxBody() || int64(len(n.rec.held)) > n.x.maxBody():
-		refuse(reasonTooLarge)
-	case final && n.rec.broken():
-		refuse(reasonCut)
-	case n.overtaken():
-		refuse(reasonOutdated)
-	case n.f.GivenUp() != "":
-		refuse(n.f.GivenUp())
-	case n.mute && !a.Explicit && !n.said.hasTTL():
-		refuse(reasonEmpty)
-		n.x.c.warnOfNothing()
-	case n.suspect():
-		refuse(rules.ReasonSuspect)
-	case n.displaces(&a):
-		refuse(rules.ReasonPageKept)
+	n.admitFailure(&a, h, status, final)
+	if why := n.refusal(&a, final); why != "" {
+		a.Store, a.Reason, n.failure = false, why, false
 	}
 	n.x.account.judged(n, h, status, &a, ttl)
 	governed = (governed || a.Store && n.said.namesTTL()) && !n.x.outside.Speaks()
@@ -183,7 +167,10 @@ func (n *run) entry(h http.Header, a rules.Admission, status int) *store.Entry {
 	if len(a.Vary) > 0 {
 		e.Vary = rules.Nominated(a.Vary, n.x.selects(a.Vary))
 	}
-	if len(a.Vary) > 0 || n.found.indexed {
+	switch {
+	case n.failure:
+		e.Key = rules.FailureKey(n.x.req.Key)
+	case len(a.Vary) > 0 || n.found.indexed:
 		e.Key = rules.VariantKey(n.x.req.Key, a.Vary, n.x.selects(a.Vary))
 	}
 	return e

@@ -50,6 +50,8 @@ type Cache struct {
 	contrary passes // see contradicted
 	latest   latest
 	forced   forcedRuns
+	tries    tries
+	earlies  earlies
 	advice   advice
 	leaves   leaveOut
 	coming   coming
@@ -93,6 +95,7 @@ func New(s store.Store, o Options) *Cache {
 	c.beside.init()
 	c.fields, c.passes, c.contrary, c.forced = newFields(), newPasses(), newPasses(),
 		newForcedRuns()
+	c.tries, c.earlies = newTries(), newEarlies()
 	c.expires.start(c.options.Expires)
 	c.latest.init()
 	for _, warning := range c.options.Expires.Warnings() {
@@ -182,6 +185,7 @@ func wrongs(p *policy.Policy) (all []string) {
 			"Heuristic",
 			p.HeuristicMax, rules.DefaultHeuristicMax))
 	}
+	all = append(all, wrongsOfSick(p)...)
 	for i := range p.ByType {
 		if len(p.ByType[i].Types) == 0 || len(p.ByType[i].Policy.ByType) > 0 {
 			all = append(all, "a policy's ByType has an entry that no response can get, without "+

@@ -84,7 +84,7 @@ func (l *lookup) lead(f *fill.Fill, out policy.Outcome) next {
 	if e := l.lookOnceMore(f); e != nil {
 		now := time.Now()
 		left, _ := rules.FreshFor(e, now)
-		l.hit(e, policy.Outcome{Hit: true, TTL: left, HasTTL: true}, now)
+		l.hit(e, policy.Outcome{Hit: true, TTL: left, HasTTL: true, Detail: l.found.served}, now)
 		return answered
 	}
 	a := l.agree(f)

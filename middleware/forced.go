@@ -107,7 +107,7 @@ func (n *run) failing() bool {
 func (n *run) suspect() bool { return n.rec.status >= 400 && rules.Suspect(n.x.r.Header) }
 
 // displaces reports whether a response that may be stored is an error that would push out a good
-// page: one that is fresh, because a client insisted on a newer one; or any, by a lifetime that the
+// page: one that is fresh, because a client insisted on a newer one or a refresh came early; or any, by a lifetime that the
 // error does not state itself. Where there are variants the good page may be another than the one
 // at hand.
 func (n *run) displaces(a *rules.Admission) bool {
@@ -118,8 +118,11 @@ func (n *run) displaces(a *rules.Admission) bool {
 	if !a.Explicit {
 		return good || n.found.indexed
 	}
-	return good && n.found.verdict.Insisted() && n.failing()
+	return good && (n.found.verdict.Insisted() || n.renewsEarly()) && n.failing()
 }
+
+// renewsEarly reports whether the run is a refresh of what is fresh yet.
+func (n *run) renewsEarly() bool { return n.x.refresh != nil && n.found.verdict.TTL > 0 }
 
 // dropOutdated removes a fresh response when a client that insisted on a newer one got it, as its
 // validators or its length show, and nobody may store that: it may have changed so lately that no

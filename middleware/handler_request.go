@@ -55,9 +55,10 @@ func (n *run) expires(ctx context.Context) {
 	if _, bounded := ctx.Deadline(); !bounded {
 		return
 	}
-	f, lease := n.f, n.lease
+	f, lease, late := n.f, n.lease, n.noteOutOfTime()
 	context.AfterFunc(ctx, func() {
 		if ctx.Err() == context.DeadlineExceeded {
+			late()
 			f.GiveUp(reasonTimeout)
 			lease.end(true)
 		}

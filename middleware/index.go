@@ -14,7 +14,7 @@ import (
 // variants there are selected by. A response without Vary that was stored under the primary key
 // itself becomes one of the variants.
 func (n *run) index(e *store.Entry) {
-	if e.Key == n.x.req.Key || e.Key == n.indexing || n.found.broken != "" ||
+	if n.failure || e.Key == n.x.req.Key || e.Key == n.indexing || n.found.broken != "" ||
 		n.x.c.options.ReadOnly {
 		return
 	}

@@ -462,7 +462,7 @@ func (l *lookup) lookInStore() *store.Entry {
 // another one has, or will have, or could not.
 func (t *refreshTicket) agree() bool {
 	if t.terms.name == "" {
-		return true
+		return !t.near || !t.refreshed()
 	}
 	l, what, _ := t.c.leases.agree(t.terms, t.refreshed)
 	if l != nil {

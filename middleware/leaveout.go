@@ -69,6 +69,7 @@ func (l *leaveOut) of(p *policy.Policy) *policy.Policy {
 	}
 	rest := *p
 	rest.TTL, rest.Resource, rest.Scope, rest.Heuristic = 0, "", nil, false
+	rest.FailureTTL = 0
 	rest.ByType = slices.Clone(p.ByType)
 	for i := range rest.ByType {
 		of := &rest.ByType[i].Policy

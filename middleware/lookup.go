@@ -30,6 +30,7 @@ type found struct {
 	broken  policy.Reason // what the store failed to do, empty when it works
 	sick    bool          // ... and it was not this one value that it refused
 	ended   uint64        // how many fills had ended before the store was asked
+	served  policy.Reason // what is special about a fresh response, empty for most
 }
 
 // stored is a stored response that a request selects, or none, with what it is good for.
@@ -45,6 +46,7 @@ type action uint8
 const (
 	hit        action = iota // answer with it
 	serveStale               // answer with it, although it is stale
+	throttled                // the same, and no try of the handler: the last one has just failed
 	timeOut                  // answer with 504: the client wants a stored response or none
 	fetch                    // run the handler, or read along with a run of it
 )
@@ -73,15 +75,19 @@ func (l *lookup) serve() {
 		}
 		switch does {
 		case hit:
-			l.hit(l.found.entry, policy.Outcome{Hit: true, TTL: l.found.verdict.TTL, HasTTL: true},
-				now)
+			if l.refreshesEarly(now) {
+				l.startRefresh()
+			}
+			l.hit(l.found.entry, l.outcome(does), now)
 			return
 		case serveStale:
 			if l.renewsBehind() {
 				l.startRefresh()
 			}
-			l.hit(l.found.entry, policy.Outcome{Hit: true, Stale: true, TTL: l.found.verdict.TTL,
-				HasTTL: true}, now)
+			l.hit(l.found.entry, l.outcome(does), now)
+			return
+		case throttled:
+			l.hit(l.found.entry, l.outcome(does), now)
 			return
 		case timeOut:
 			l.x.notCached()
@@ -103,6 +109,20 @@ func (l *lookup) serve() {
 	l.alone(policy.Outcome{Fwd: policy.FwdMiss, Detail: reasonContended})
 }
 
+// outcome returns that of a request which is answered with what was found.
+func (l *lookup) outcome(does action) policy.Outcome {
+	out := policy.Outcome{Hit: true, TTL: l.found.verdict.TTL, HasTTL: true}
+	switch does {
+	case hit:
+		out.Detail = l.found.served
+	case throttled:
+		out.Stale, out.Detail = out.TTL <= 0, reasonThrottled
+	default:
+		out.Stale = true
+	}
+	return out
+}
+
 // decide chooses what the request does with what was found.
 func (l *lookup) decide(now time.Time) action {
 	f := &l.found
@@ -110,6 +130,8 @@ func (l *lookup) decide(now time.Time) action {
 	switch use := f.verdict.Use; {
 	case use == rules.UseFresh && l.x.servedBy(f.entry, now):
 		return hit
+	case use >= rules.UseStaleWhileRevalidate && !onlyIfCached && l.throttled(now):
+		return throttled
 	case use == rules.UseStaleWhileRevalidate && l.x.servedBy(f.entry, now) &&
 		(onlyIfCached || l.mayServeStale()):
 		return serveStale
@@ -156,6 +178,7 @@ func (x *exchange) find(now time.Time) found {
 	}
 	f.entry, f.coverage = x.selected(&f, now)
 	if f.entry == nil {
+		x.takeFailure(&f, now)
 		return f
 	}
 	f.verdict = x.judge(f.entry, now, f.coverage, f.flight)
@@ -165,8 +188,9 @@ func (x *exchange) find(now time.Time) found {
 	if x.c.near != nil && rules.NewerMayServe(f.entry, f.verdict, &x.req) {
 		x.takeNewer(&f, now)
 	}
+	x.takeFailure(&f, now)
 	if x.refresh != nil && f.verdict.Use == rules.UseFresh {
-		f.verdict.Use = rules.UseStale // it came to renew the entry, not to read it
+		f.verdict = rules.ToRenew(f.entry, f.verdict)
 	}
 	return f
 }

@@ -30,8 +30,12 @@ const (
 	// nobody can say whether what is stored is older than the client's own change
 	reasonWrite policy.Reason = "read-your-writes"
 	// waited for another's response for longer than Policy.MaxWait
-	reasonWaited  policy.Reason = "waited"
-	reasonTimeout policy.Reason = "timeout" // the handler ran for longer than Policy.Timeout
+	reasonWaited policy.Reason = "waited"
+	// the response is a failure of the handler, stored for Policy.FailureTTL
+	reasonFailure policy.Reason = "failure"
+	// the last run for the page failed less than Policy.Throttle ago; what is stored answers, stale
+	reasonThrottled policy.Reason = "throttled"
+	reasonTimeout   policy.Reason = "timeout" // the handler ran for longer than Policy.Timeout
 	// clients hold too much of what is stored; the handler answered
 	reasonCrowded policy.Reason = "crowded"
 	// the client that led did not take what it was sent, or left within a hint: its run was for it

@@ -21,17 +21,19 @@ import (
 // refreshTicket travels with a request that enters the app's root handler to renew an entry, and is
 // shown when it arrives at the cache.
 type refreshTicket struct {
-	c       *Cache
-	who     *identity // of the mount that it is for
-	key     string    // the primary key that it is for
-	flight  string
-	fill    *fill.Fill
-	old     *store.Entry // which is to be renewed
-	terms   terms        // on which it is done for all processes; none: for this one
-	lease   atomic.Pointer[lease]
-	arrived atomic.Bool
-	expire  *time.Timer
-	free    func() // gives its place among the refreshes back, once
+	c         *Cache
+	who       *identity // of the mount that it is for
+	key       string    // the primary key that it is for
+	flight    string
+	fill      *fill.Fill
+	old       *store.Entry // which is to be renewed
+	throttles bool         // a failure has stale responses served for a while
+	terms     terms        // on which it is done for all processes; none: for this one
+	lease     atomic.Pointer[lease]
+	near      bool // ... which may be a near copy of what another process has renewed
+	arrived   atomic.Bool
+	expire    *time.Timer
+	free      func() // gives its place among the refreshes back, once
 }
 
 type ticketKey struct{}
@@ -98,14 +100,16 @@ func (l lookup) startRefresh() {
 		return
 	}
 	t := &refreshTicket{c: c, who: x.who, key: x.req.Key, flight: flight, fill: f,
-		old: l.found.entry, free: sync.OnceFunc(func() { <-c.refreshing })}
+		old: l.found.entry, near: c.near != nil && l.found.verdict.Use == rules.UseFresh, free: sync.OnceFunc(func() { <-c.refreshing })}
 	t.terms, _ = x.terms(&l.found)
+	t.throttles = x.p.Throttle > 0
 	timeout := x.p.Timeout
 	if timeout <= 0 {
 		timeout = refreshFor
 	}
 	t.expire = time.AfterFunc(timeout, func() {
 		f.GiveUp(reasonTimeout)
+		t.fails()
 		t.lease.Load().end(true)
 		t.free()
 	})
@@ -220,6 +224,9 @@ func (c *Cache) runRefresh(t *refreshTicket, root http.Handler, r *http.Request)
 		t.lease.Load().end(false) // unless its run has
 		if !t.arrived.Load() {    // or else its run ends the fill
 			t.fill.Decide(fill.Answer{Stage: fill.StageFailed, Why: reasonLost})
+			if v != nil || client.refused() {
+				t.fails()
+			}
 			if v == nil && c.stop.Err() == nil && !client.refused() {
 				c.strayed(t, r, cmp.Or(client.status, http.StatusOK))
 			}
@@ -229,6 +236,13 @@ func (c *Cache) runRefresh(t *refreshTicket, root http.Handler, r *http.Request)
 		}
 	}()
 	client.ask(root, r)
+}
+
+// fails notes that the refresh failed before it came to its mount: a run of that notes its own end.
+func (t *refreshTicket) fails() {
+	if t.throttles && !t.arrived.Load() && t.c.stop.Err() == nil {
+		t.c.tries.note(t.flight, t.fill, true)
+	}
 }
 
 // refreshRequest makes a fresh request like r, which holds nothing of r: no context, no body, no

@@ -18,7 +18,7 @@ func (n *run) serveStale() {
 	n.become(substituted)
 	n.removed = nil // by what it stands in for
 	n.answer, n.own, n.kept = n.found.entry, nil, nil
-	n.out.Stale, n.out.Stored = true, false
+	n.out.Stale, n.out.Stored = !n.renewsEarly(), false
 	n.f.Decide(fill.Answer{Stage: fill.StageSettled, Entry: n.found.entry})
 }
 

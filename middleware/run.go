@@ -70,6 +70,9 @@ type run struct {
 	adopted   bool          // the policy is that of a mount inside
 	wish      policy.Reason // ... by which the operator wants the response uncached, or empty
 
+	failures bool // the lookup would find a failure that is stored for Policy.FailureTTL
+	failure  bool // the response is one
+
 	hinted http.Header // the client's header, once a hint has brought fields into it
 
 	finished bool // the client has its answer
@@ -89,6 +92,7 @@ func newRun(l *lookup, f *fill.Fill, out policy.Outcome) *run {
 	l.found.stored = stored{} // the run may let go of it while its client still reads
 	n.rec.veil = &n.leaves.veil
 	n.rec.to, n.rec.headless, n.said.run, n.x.leading = n, n.x.req.Class == rules.ClassHead, n, n
+	n.failures = n.x.p.FailureTTL > 0
 	n.layered = n.x.veiled && n.x.layered()
 	n.forgetPurged()
 	n.speaks = speaking{n.x.r.Context(), &n.said}
@@ -199,6 +203,7 @@ func (n *run) call(again bool) {
 		n.begun.set(true)
 		if n.state == holding {
 			n.noteForced(time.Now(), true)
+			n.noteTry(true, true)
 		}
 		switch {
 		case n.state == holding && n.found.verdict.OnLost && n.mayStandIn():

@@ -41,7 +41,11 @@ func (n *run) save(e *store.Entry) {
 	n.checkRoom(e) // and yet it is put: what is stored under its key is not to be found any more
 	began := time.Now()
 	renews := n.inherited != nil || n.x.req.Class == rules.ClassHead
-	outrun, err := n.x.c.putLatest(n.x.r.Context(), e, n.x.req.Key, n.began, renews)
+	primary := n.x.req.Key
+	if n.failure {
+		primary = e.Key // it says nothing of the responses
+	}
+	outrun, err := n.x.c.putLatest(n.x.r.Context(), e, primary, n.began, renews)
 	if !n.x.c.local {
 		n.x.tally.backend += time.Since(began)
 	}

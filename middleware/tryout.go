@@ -40,12 +40,9 @@ func (l *lookup) accounted(does action, now time.Time) (all bool) {
 
 // foresee returns the outcome of what the request does, as far as it is decided.
 func (l *lookup) foresee(does action) policy.Outcome {
-	v := l.found.verdict
 	switch does {
-	case hit:
-		return policy.Outcome{Hit: true, TTL: v.TTL, HasTTL: true}
-	case serveStale:
-		return policy.Outcome{Hit: true, Stale: true, TTL: v.TTL, HasTTL: true}
+	case hit, serveStale, throttled:
+		return l.outcome(does)
 	case timeOut:
 		return policy.Outcome{Detail: reasonOnlyIfCached}
 	}
@@ -100,7 +97,7 @@ func (t *tryout) ended() {
 	case !n.out.Stored:
 	case n.said.silent() != "":
 		n.out.Stored, n.out.Detail = false, n.said.silent()
-	case n.rec.broken(), n.said.failure() != nil:
+	case n.rec.broken(), n.said.failure() != nil && !n.failure:
 		n.out.Stored, n.out.Detail = false, reasonCut
 	case n.rec.written > min(n.x.maxBody(), n.x.c.room.body):
 		n.out.Stored, n.out.Detail = false, reasonTooLarge
