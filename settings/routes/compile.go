@@ -140,7 +140,7 @@ func typed(p *policy.Policy) policy.Policy {
 		TTL: p.TTL, ClientTTL: p.ClientTTL, CDNTTL: p.CDNTTL, Off: p.Off, Override: p.Override,
 		OverridePrivate:      p.OverridePrivate,
 		StaleWhileRevalidate: p.StaleWhileRevalidate, StaleIfError: p.StaleIfError,
-		Retention: p.Retention,
+		Retention: p.Retention, EagerRefresh: p.EagerRefresh, XFetch: p.XFetch, Jitter: p.Jitter,
 		Heuristic: p.Heuristic, HeuristicMax: p.HeuristicMax,
 		HeuristicDocumentMax: p.HeuristicDocumentMax,
 		Targeted:             p.Targeted, Shared: p.Shared, StoreCookies: p.StoreCookies,
@@ -194,7 +194,7 @@ func carefulOf(p *policy.Policy) *policy.Policy {
 		Off: p.Off, ByType: off, Pass: p.Pass, Tags: p.Tags, PassCookies: p.PassCookies, Retention: p.Retention,
 		Targeted:    p.Targeted,
 		Credentials: p.Credentials, NoValidators: p.NoValidators, MaxBody: p.MaxBody,
-		Timeout: p.Timeout, MaxWait: p.MaxWait, Lease: p.Lease,
+		Timeout: p.Timeout, MaxWait: p.MaxWait, Lease: p.Lease, Throttle: p.Throttle,
 		Key: policy.KeyOptions{Headers: p.Key.Headers, Cookies: p.Key.Cookies, Name: p.Key.Name},
 	}
 }

@@ -54,6 +54,18 @@ var words = []word{
 		p.Retention, err = secondsOrNone(args, -1)
 		return err
 	}},
+	{"jitter", "PERCENT or none", false, func(p *policy.Policy, args []string) (err error) {
+		p.Jitter, err = numberOrNone(args, percent)
+		return err
+	}},
+	{"eager", "PERCENT or none", false, func(p *policy.Policy, args []string) (err error) {
+		p.EagerRefresh, err = numberOrNone(args, percent)
+		return err
+	}},
+	{"xfetch", "NUMBER or none", false, func(p *policy.Policy, args []string) (err error) {
+		p.XFetch, err = numberOrNone(args, factor)
+		return err
+	}},
 	{"heuristic", "DURATION, none or nothing", false, setHeuristic},
 	{"tags", "TAG…", false, func(p *policy.Policy, args []string) error {
 		return names(&p.Tags, args, nil)
@@ -99,6 +111,17 @@ var words = []word{
 	}},
 	{"max-wait", "DURATION", true, func(p *policy.Policy, args []string) (err error) {
 		p.MaxWait, err = one(args, length)
+		return err
+	}},
+	{"throttle", "DURATION or none", true, func(p *policy.Policy, args []string) (err error) {
+		p.Throttle, err = secondsOrNone(args, 0)
+		return err
+	}},
+	{"failures", "DURATION or none", true, func(p *policy.Policy, args []string) (err error) {
+		p.FailureTTL, err = secondsOrNone(args, 0)
+		if err == nil && p.FailureTTL > maxFailureTTL {
+			err = fmt.Errorf("allowed are at most %v, or none", maxFailureTTL)
+		}
 		return err
 	}},
 	{"lease", "DURATION or none", true, func(p *policy.Policy, args []string) (err error) {
@@ -211,6 +234,40 @@ func secondsOrNone(args []string, without time.Duration) (time.Duration, error) 
 	}
 	return d, err
 }
+
+// maxFailureTTL is the engine's bound of a Policy.FailureTTL.
+const maxFailureTTL = time.Minute
+
+// numberOrNone reads a number by read; none is 0.
+func numberOrNone(args []string, read func(string) (float64, error)) (float64, error) {
+	if len(args) == 1 && args[0] == none {
+		return 0, nil
+	}
+	return one(args, read)
+}
+
+// percent reads a percentage such as 80% as a fraction.
+func percent(text string) (float64, error) {
+	digits, ok := strings.CutSuffix(text, "%")
+	n, err := strconv.ParseUint(digits, 10, 8)
+	if !ok || err != nil || n < 1 || n > 99 {
+		return 0, errors.New("allowed is a percentage from 1% to 99%, or none")
+	}
+	return float64(n) / 100, nil
+}
+
+// factor reads a number such as 1 or 0.5.
+func factor(text string) (float64, error) {
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(n > 0 && n <= maxFactor) {
+		return 0, fmt.Errorf("allowed is a number above 0 and up to %d such as 1 or 0.5, or none",
+			maxFactor)
+	}
+	return n, nil
+}
+
+// maxFactor is the engine's bound of a Policy.XFetch.
+const maxFactor = 100
 
 func setHeuristic(p *policy.Policy, args []string) error {
 	switch {
