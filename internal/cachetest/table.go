@@ -37,6 +37,7 @@ func table() []chapter {
 		{"Cache-Status", cacheStatus()},
 		{"made validators", madeValidators()},
 		{"settings", settings()},
+		{"sick handlers", sick()},
 		{"hostile input", hostile()},
 		{"HTTP/2", http2()},
 	}
