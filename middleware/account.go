@@ -291,7 +291,29 @@ func (x *exchange) entryFacts(s *stored) []explain.Fact {
 				RFC: grace.rfc})
 		}
 	}
+	all = append(all, x.earlyFacts(e)...)
 	all = append(all, entryNotes(e)...)
+	return all
+}
+
+// earlyFacts say when a hit renews a response before it is stale.
+func (x *exchange) earlyFacts(e *store.Entry) (all []explain.Fact) {
+	p := rules.EarlyPolicy(x.p, e)
+	if p == nil {
+		return nil
+	}
+	add := func(value, source string) {
+		all = append(all, explain.Fact{What: "renewed early", Value: value,
+			Source: source + x.policySource(p), RFC: "RFC 9111 section 4.3"})
+	}
+	if p.EagerRefresh > 0 {
+		after := time.Duration(p.EagerRefresh * float64(e.Fresh-e.Age)).Round(time.Millisecond)
+		add("by the first hit "+after.String()+" after it came", "Policy.EagerRefresh")
+	}
+	if p.XFetch > 0 {
+		took := max(e.Received.Sub(e.Requested), 0).Round(time.Millisecond)
+		add("by lot, the handler took "+took.String(), "Policy.XFetch")
+	}
 	return all
 }
 

@@ -125,7 +125,7 @@ func (c *Cache) adviseOnRoom(p *policy.Policy) {
 	}
 }
 
-// adviseOnRoot says what stale-while-revalidate does without Root.
+// adviseOnRoot says what stale-while-revalidate and early refreshes do without Root.
 func (x *exchange) adviseOnRoot() {
 	if x.p.StaleWhileRevalidate > 0 && x.c.root.Load() == nil && x.c.options.MaxRefreshes > 0 {
 		x.c.warn(fmt.Sprintf("a policy has StaleWhileRevalidate (%v), but the app is not served "+
@@ -133,6 +133,12 @@ func (x *exchange) adviseOnRoot() {
 			"one: "+
 			"serve it so: http.ListenAndServe(addr, cache.Root(app))",
 			x.p.StaleWhileRevalidate.Truncate(time.Second)))
+	}
+	if (x.p.EagerRefresh > 0 || x.p.XFetch > 0) && x.c.root.Load() == nil &&
+		x.c.options.MaxRefreshes > 0 {
+		x.c.warn("a policy has EagerRefresh or XFetch, but the app is not served through " +
+			"Cache.Root, so that nothing is refreshed before it is stale: serve it so: " +
+			"http.ListenAndServe(addr, cache.Root(app))")
 	}
 }
 

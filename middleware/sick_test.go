@@ -1,11 +1,14 @@
 package middleware_test
 
 import (
+	"context"
 	"math"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
 )
 
@@ -36,4 +39,46 @@ func TestWrongWordsForSickHandlers(t *testing.T) {
 	}); said != "" {
 		t.Error(said)
 	}
+}
+
+// Explanations name each word where it counts, and the log says that early refreshes need Root.
+func TestSickHandlersAreExplained(t *testing.T) {
+	log, said := logger()
+	p := policy.Policy{TTL: 100 * time.Second, StaleIfError: time.Hour, Throttle: time.Minute,
+		EagerRefresh: 0.5, XFetch: 1, Jitter: 0.5, FailureTTL: time.Minute}
+	c := newCache(t, middleware.Options{Log: log})
+	s := newSick("")
+	s.header = http.Header{}
+	h := c.With(p)(s)
+	if get(h, "/"); !strings.Contains(said(), "EagerRefresh or XFetch") {
+		t.Errorf("the log says %s", said())
+	}
+	app := c.Root(h)
+	explains := func(path string, o middleware.ExplainOptions, all ...string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(context.Background(), "GET", "http://example.com"+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, err := c.Explain(t.Context(), r, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, one := range all {
+			if !strings.Contains(x.String(), one) {
+				t.Errorf("%s: without %q:\n%s", path, one, x)
+			}
+		}
+	}
+	explains("/", middleware.ExplainOptions{}, "Policy.EagerRefresh", "Policy.XFetch")
+	explains("/", middleware.ExplainOptions{Fetch: true}, "the lifetime is shortened by", "Policy.Jitter")
+	s.ill = fails(500)
+	get(app, "/sick")
+	explains("/sick", middleware.ExplainOptions{}, "detail=failure", "Policy.FailureTTL")
+	explains("/new", middleware.ExplainOptions{Fetch: true}, "lifetime", "1m0s", "Policy.FailureTTL")
+	if _, err := c.InvalidateURL(t.Context(), "http://example.com/", middleware.Soft); err != nil {
+		t.Fatal(err)
+	}
+	get(app, "/")
+	explains("/", middleware.ExplainOptions{}, "detail=throttled", "Policy.Throttle")
 }

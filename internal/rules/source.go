@@ -80,7 +80,7 @@ func Claims(
 		claim(SourceHeuristic, "Last-Modified", lifetime)
 	}
 	if a.Source == SourceFailure {
-		claim(SourceFailure, "", a.Fresh)
+		claim(SourceFailure, "", a.Fresh-a.Age) // it counts from when the failure came
 	}
 	return all
 }
