@@ -494,6 +494,7 @@ func TestBrokenImportRulesAreSeen(t *testing.T) {
 		{"store/internal/fault", module + "/store/redisstore", "no driver"},
 		{"store/internal/fault", "github.com/redis/go-redis/v9", "no driver"},
 		{"store/redisstore", module + "/store/internal/fault", ""},
+		{"store/cachekitstore", module + "/store/httpstore", "no other keeper"},
 		{"middleware", module + "/store/internal/fault", "the standard library, store, policy " +
 			"and rules alone"},
 		{"store", "github.com/redis/go-redis/v9", "only hashing and compression"},

@@ -2,17 +2,15 @@ package httpstore
 
 import (
 	"cmp"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/freshet-go/freshet/store/internal/httpclient"
 	"github.com/freshet-go/freshet/store/internal/option"
 )
 
@@ -26,6 +24,11 @@ type Config struct {
 	// it. It goes to the host of URL alone; over http, in the clear. In a URL, token=… stands for
 	// Bearer, and user:password@ for Basic. Default: none is sent.
 	Authorization string
+	// TokenFile (token_file) is a file with a token, which is sent as "Bearer …". It is read again
+	// as requests come, once a second at most, and when the server refuses the token: a new one needs
+	// no restart. While the file cannot be read, the former token is sent. It takes the place of
+	// Authorization. Default: none.
+	TokenFile string
 
 	// TTLHeader (ttl_header) is the field in which a value's lifetime is sent, in seconds. OpenStack
 	// Swift reads X-Delete-After. Default: Freshet-TTL, or none where TTLQuery is set.
@@ -58,15 +61,14 @@ type Config struct {
 }
 
 const (
-	defaultTTLHeader                 = "Freshet-TTL"
-	defaultItemSize                  = 64 << 20
-	minItemSize, maxItemSize         = 1 << 10, 1 << 30
-	defaultPoolSize, maxPoolSize     = 64, 10_000
-	defaultDialTimeout               = 2 * time.Second
-	defaultTimeout                   = 5 * time.Second
-	minTimeout, maxTimeout           = time.Millisecond, time.Hour
-	maxFieldName, maxFieldValue      = 100, 8 << 10
-	maxURL                       int = 4 << 10
+	defaultTTLHeader             = "Freshet-TTL"
+	defaultItemSize              = 64 << 20
+	minItemSize, maxItemSize     = 1 << 10, 1 << 30
+	defaultPoolSize, maxPoolSize = 64, 10_000
+	defaultDialTimeout           = 2 * time.Second
+	defaultTimeout               = 5 * time.Second
+	minTimeout, maxTimeout       = time.Millisecond, time.Hour
+	maxFieldName                 = 100
 )
 
 // check returns c with its defaults filled in and its URL, or an error that says what is wrong with
@@ -80,10 +82,12 @@ func (c Config) check() (Config, *url.URL, error) {
 	c.DialTimeout = cmp.Or(c.DialTimeout, defaultDialTimeout)
 	c.Timeout = cmp.Or(c.Timeout, defaultTimeout)
 	c.Allow = slices.Clone(c.Allow)
-	base, err := baseOf(c.URL)
+	base, err := httpclient.Base(c.URL, "http", "https")
+	_, wrong := httpclient.Fixed(c.Authorization)
 	err = cmp.Or(err,
 		c.checkFields(),
-		c.checkAllow(),
+		wrong,
+		httpclient.CheckAllow(c.Allow),
 		option.Within("max_item_size", c.MaxItemSize, minItemSize, maxItemSize),
 		option.Within("pool_size", c.PoolSize, 1, maxPoolSize),
 		option.Within("dial_timeout", c.DialTimeout, minTimeout, maxTimeout),
@@ -98,38 +102,6 @@ func (c Config) check() (Config, *url.URL, error) {
 	return c, base, nil
 }
 
-// baseOf returns the URL below which values are. Its errors show neither user nor query.
-func baseOf(raw string) (*url.URL, error) {
-	const allowed = "http://host/path and https://host:port/path are allowed"
-	if raw == "" {
-		return nil, errors.New("the URL of the server is missing; " + allowed)
-	}
-	u, err := url.Parse(raw)
-	switch {
-	case len(raw) > maxURL || err != nil:
-		return nil, errors.New("the URL of the server is malformed; " + allowed)
-	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, fmt.Errorf("the URL of the server has the scheme %.30q; %s", u.Scheme, allowed)
-	case u.Hostname() == "":
-		return nil, errors.New("the URL of the server has no host; " + allowed)
-	case u.User != nil || u.RawQuery != "" || u.ForceQuery || strings.Contains(raw, "#"):
-		return nil, errors.New("the URL of the server has a user, a query or a fragment; " + allowed)
-	case slices.ContainsFunc(strings.Split(u.Path, "/"), dots):
-		return nil, errors.New("the path of the server's URL has the segment . or ..; write it " +
-			"without")
-	}
-	base := &url.URL{Scheme: u.Scheme, Host: u.Host,
-		Path: strings.TrimRight(u.Path, "/"), RawPath: strings.TrimRight(u.EscapedPath(), "/")}
-	if p, err := url.PathUnescape(base.RawPath); err != nil || p != base.Path {
-		return nil, errors.New("the path of the server's URL ends in an encoded slash; write it " +
-			"without")
-	}
-	return base, nil
-}
-
-// dots reports whether a segment of a path stands for another folder (RFC 3986 section 5.2.4).
-func dots(segment string) bool { return segment == "." || segment == ".." }
-
 func (c Config) checkFields() error {
 	switch {
 	case c.TTLHeader != "" && (!plain(c.TTLHeader) || reserved(c.TTLHeader)):
@@ -138,10 +110,9 @@ func (c Config) checkFields() error {
 	case c.TTLQuery != "" && !plain(c.TTLQuery):
 		return fmt.Errorf("ttl_query=%.40q: letters, digits and the characters - _ . are allowed",
 			c.TTLQuery)
-	case len(c.Authorization) > maxFieldValue || strings.TrimSpace(c.Authorization) != c.Authorization ||
-		strings.ContainsFunc(c.Authorization, func(r rune) bool { return r < ' ' || r > '~' }):
-		return fmt.Errorf("the authorization has %d bytes, or bytes that no field's value has; up to "+
-			"%d printable bytes of ASCII are allowed", len(c.Authorization), maxFieldValue)
+	case c.Authorization != "" && c.TokenFile != "":
+		return errors.New("a token_file beside a token, a user or an Authorization; one of them is " +
+			"allowed")
 	}
 	return nil
 }
@@ -164,27 +135,22 @@ func reserved(name string) bool {
 	}, strings.ToLower(name))
 }
 
-func (c Config) checkAllow() error {
-	for _, p := range c.Allow {
-		if !p.IsValid() {
-			return errors.New("allow has a prefix that is not valid; " + allowedPrefixes)
-		}
+// client returns what asks the server.
+func (c Config) client(base *url.URL) (*httpclient.Client, error) {
+	trust, err := httpclient.Trust(c.CAFile)
+	var credential *httpclient.Credential
+	if err == nil && c.TokenFile != "" {
+		credential, err = httpclient.FromFile("Bearer", c.TokenFile)
+	} else if err == nil {
+		credential, err = httpclient.Fixed(c.Authorization)
 	}
-	return nil
-}
-
-// trust returns the certificates of CAFile, or nil for the system's.
-func (c Config) trust() (*tls.Config, error) {
-	if c.CAFile == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(c.CAFile)
 	if err != nil {
-		return nil, fmt.Errorf("%s: ca_file: %w", driver, err)
+		return nil, fmt.Errorf("%s: %w", driver, err)
 	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s: ca_file=%.100q has no certificate in PEM", driver, c.CAFile)
-	}
-	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
+	return httpclient.New(httpclient.Config{
+		Driver: driver, Agent: "freshet-httpstore", Host: base.Host, Credential: credential,
+		Allow: c.Allow, TLS: trust, Plain: "http+store:// and http:// are for that",
+		MaxBody: c.wireSize(), PoolSize: c.PoolSize, Redirects: maxRedirects,
+		DialTimeout: c.DialTimeout, Timeout: c.Timeout,
+	}), nil
 }

@@ -174,22 +174,6 @@ func TestStatuses(t *testing.T) {
 	}
 }
 
-func TestRetryAfter(t *testing.T) {
-	now := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
-	for field, want := range map[string]string{
-		"":                              "",
-		"0":                             "; it wants to be asked again after 0s",
-		"120":                           "; it wants to be asked again after 2m0s",
-		"Mon, 30 Nov 2026 12:00:05 GMT": "; it wants to be asked again after 5s",
-		"Mon, 30 Nov 2026 11:00:00 GMT": "; it wants to be asked again after 0s",
-		"-1":                            "", "soon": "", "99999999999999999999": "",
-	} {
-		if got := retryAfter(field, now); got != want {
-			t.Errorf("%q: %q, want %q", field, got, want)
-		}
-	}
-}
-
 // A value that the server refuses for its length leaves nothing behind.
 func TestTooLargeForTheServer(t *testing.T) {
 	inner := values(t, server.Options{})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/httpclient"
 	"github.com/freshet-go/freshet/store/internal/lifetime"
 )
 
@@ -25,14 +26,14 @@ func (b *Backend) Health(ctx context.Context) (store.Health, error) {
 		q.key = key
 		a, err := b.ask(ctx, q)
 		if err != nil {
-			return a, b.fail(ctx, "health", "", err)
+			return a, b.client.Fail(ctx, "health", "", err)
 		}
 		for _, status := range want {
-			if a.status == status {
+			if a.Status == status {
 				return a, nil
 			}
 		}
-		return a, b.fail(ctx, "health", "", unexpected(a))
+		return a, b.client.Fail(ctx, "health", "", httpclient.Unexpected(a))
 	}
 	_, err := ask(question{method: http.MethodPut, value: value,
 		ttl: lifetime.Units(healthTTL, time.Second)},
@@ -41,7 +42,7 @@ func (b *Backend) Health(ctx context.Context) (store.Health, error) {
 		return h, err
 	}
 	a, err := ask(question{method: http.MethodGet}, http.StatusOK)
-	if err == nil && !bytes.Equal(a.body, value) {
+	if err == nil && !bytes.Equal(a.Body, value) {
 		err = driver.Refuse("health", "", "server %s: it returned another value than the one that it "+
 			"had just stored: is this a server that stores values?", b.base.Host)
 	}
@@ -52,8 +53,8 @@ func (b *Backend) Health(ctx context.Context) (store.Health, error) {
 		return h, err
 	}
 	h.Latency = time.Since(start)
-	h.Details = map[string]string{"protocol": a.proto}
-	if name := strings.ToValidUTF8(a.header.Get("Server"), ""); name != "" {
+	h.Details = map[string]string{"protocol": a.Proto}
+	if name := strings.ToValidUTF8(a.Header.Get("Server"), ""); name != "" {
 		h.Details["server"] = name[:min(len(name), 80)]
 	}
 	return h, nil

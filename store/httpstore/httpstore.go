@@ -18,20 +18,17 @@
 package httpstore
 
 import (
-	"context"
-	"net/http"
 	"net/url"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/httpclient"
 )
 
 // Backend keeps values on an HTTP server. It is safe for concurrent use.
 type Backend struct {
-	config    Config
-	base      *url.URL // without a slash at its end
-	transport *http.Transport
-	done      context.Context // of Close
-	close     context.CancelFunc
+	config Config
+	base   *url.URL // without a slash at its end
+	client *httpclient.Client
 }
 
 var (
@@ -41,26 +38,23 @@ var (
 )
 
 // New returns a Backend for the server that c names. It asks no server: it fails only when c is not
-// allowed, or its CAFile cannot be read. It makes connections as calls need them, and resolves the
-// name as it makes connections. Health reports whether the server stores and returns values.
+// allowed, or its CAFile or TokenFile cannot be read. It makes connections as calls need them, and
+// resolves the name as it makes connections. Health reports whether the server stores and returns
+// values.
 func New(c Config) (*Backend, error) {
 	c, base, err := c.check()
 	if err != nil {
 		return nil, err
 	}
-	trust, err := c.trust()
+	client, err := c.client(base)
 	if err != nil {
 		return nil, err
 	}
-	b := &Backend{config: c, base: base}
-	b.done, b.close = context.WithCancel(context.Background())
-	b.transport = newTransport(c, trust)
-	return b, nil
+	return &Backend{c, base, client}, nil
 }
 
 // Close closes all connections. Calls in progress end with an error, as do all later ones.
 func (b *Backend) Close() error {
-	b.close()
-	b.transport.CloseIdleConnections()
+	b.client.Close()
 	return nil
 }

@@ -4,12 +4,12 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"strings"
 
 	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/drivers"
+	"github.com/freshet-go/freshet/store/internal/httpclient"
 	"github.com/freshet-go/freshet/store/internal/option"
 )
 
@@ -37,7 +37,7 @@ func openURL(rawURL string) (store.Backend, error) {
 //	https+store://[user:password@]host[:port][/path]
 //	http+store://…                                   the same without TLS
 //
-// Options are token, ttl_header, ttl_query, allow, ca_file, max_item_size (a number of bytes),
+// Options are token, token_file, ttl_header, ttl_query, allow, ca_file, max_item_size (a number of bytes),
 // pool_size, dial_timeout and timeout (as 500ms, or a number of seconds). Any other is an error. No
 // error shows a password or a token. What / ? # @ % stand for in a user or password must be
 // percent-encoded.
@@ -99,9 +99,10 @@ func parseURL(rawURL string) (Config, error) {
 	token := ""
 	err := option.Readers{
 		"token":         option.Into(&token, option.Text),
+		"token_file":    option.Into(&c.TokenFile, option.Text),
 		"ttl_header":    option.Into(&c.TTLHeader, option.Text),
 		"ttl_query":     option.Into(&c.TTLQuery, option.Text),
-		"allow":         option.Into(&c.Allow, readAllow),
+		"allow":         option.Into(&c.Allow, httpclient.ReadAllow),
 		"ca_file":       option.Into(&c.CAFile, option.Text),
 		"max_item_size": option.Into(&c.MaxItemSize, option.Number(1)),
 		"pool_size":     option.Into(&c.PoolSize, option.Number(1)),
@@ -132,20 +133,4 @@ func basic(userinfo string) (string, error) {
 		return "", errors.New("a user with a : in it, which Basic authentication cannot tell")
 	}
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password)), nil
-}
-
-const allowedPrefixes = "addresses and prefixes such as 10.0.0.0/8,127.0.0.1 are allowed"
-
-func readAllow(value string) (all []netip.Prefix, err error) {
-	for text := range strings.SplitSeq(value, ",") {
-		p, err := netip.ParsePrefix(text)
-		if ip, e := netip.ParseAddr(text); e == nil && ip.Zone() == "" {
-			p, err = netip.PrefixFrom(ip, ip.BitLen()), nil
-		}
-		if err != nil {
-			return nil, errors.New(allowedPrefixes)
-		}
-		all = append(all, p)
-	}
-	return all, nil
 }

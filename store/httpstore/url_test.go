@@ -6,16 +6,19 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/freshet-go/freshet/store/internal/httpclient"
 )
 
 func TestParseURL(t *testing.T) {
 	for url, want := range map[string]Config{
-		"https+store://a":             {URL: "https://a"},
-		"http+store://a:81/b/c/":      {URL: "http://a:81/b/c/"},
-		"http+store://[::1]:81/%2Fb?": {URL: "http://[::1]:81/%2Fb"},
-		"https+store://u:p%40%3A@a/":  {URL: "https://a/", Authorization: "Basic dTpwQDo="},
-		"https+store://:p@a":          {URL: "https://a", Authorization: "Basic OnA="},
-		"https+store://a?token=t%2B":  {URL: "https://a", Authorization: "Bearer t+"},
+		"https+store://a":               {URL: "https://a"},
+		"http+store://a:81/b/c/":        {URL: "http://a:81/b/c/"},
+		"http+store://[::1]:81/%2Fb?":   {URL: "http://[::1]:81/%2Fb"},
+		"https+store://u:p%40%3A@a/":    {URL: "https://a/", Authorization: "Basic dTpwQDo="},
+		"https+store://:p@a":            {URL: "https://a", Authorization: "Basic OnA="},
+		"https+store://a?token=t%2B":    {URL: "https://a", Authorization: "Bearer t+"},
+		"https+store://a?token_file=/t": {URL: "https://a", TokenFile: "/t"},
 		"https+store://a?ttl_header=X-Delete-After&ttl_query=ttl": {URL: "https://a",
 			TTLHeader: "X-Delete-After", TTLQuery: "ttl"},
 		"https+store://a?allow=10.0.0.0/8,::1": {URL: "https://a", Allow: []netip.Prefix{
@@ -33,42 +36,44 @@ func TestParseURL(t *testing.T) {
 
 func TestParseURLRefuses(t *testing.T) {
 	for url, says := range map[string]string{
-		"":                                       "must begin with https+store:// or http+store://",
-		"http://a":                               "must begin with",
-		"http+store:a":                           "must begin with",
-		"http+store://":                          "has no host",
-		"http+store:///a":                        "has no host",
-		"http+store://:80":                       "has no host",
-		"http+store://a:b":                       "malformed",
-		"http+store://a b":                       "malformed",
-		"http+store://a/%zz":                     "malformed",
-		"http+store://a/../b":                    "the segment . or ..",
-		"http+store://a/%2e":                     "the segment . or ..",
-		"http+store://a/b%2F":                    "an encoded slash",
-		"http+store://a#b":                       "a fragment",
-		"http+store://u:se/cret@a":               "an @ after the first /",
-		"http+store://u:se%zzcret@a":             "two hexadecimal",
-		"http+store://u%3a:secret@a":             "a : in it",
-		"http+store://u:secret@a?token=secret":   "a user and a token",
-		"http+store://a?token=sec%0aret":         "the authorization has",
-		"http+store://a?token=secret%e4":         "the authorization has",
-		"http+store://a?Token=secret":            `unknown option "Token"`,
-		"http+store://a?ttl_header=a%20b":        `ttl_header="a b"`,
-		"http+store://a?ttl_header=Host":         `ttl_header="Host"`,
-		"http+store://a?ttl_header=content-type": `ttl_header="content-type"`,
-		"http+store://a?ttl_query=a%26b":         `ttl_query="a&b"`,
-		"http+store://a?allow=":                  "addresses and prefixes such as",
-		"http+store://a?allow=localhost":         "addresses and prefixes such as",
-		"http+store://a?allow=10.0.0.0/33":       "addresses and prefixes such as",
-		"http+store://a?allow=fe80::1%25eth0":    "addresses and prefixes such as",
-		"http+store://a?ca_file=b":               "ca_file needs https",
-		"http+store://a?max_item_size=1":         "max_item_size=1: 1024 to 1073741824",
-		"http+store://a?pool_size=0":             "option pool_size",
-		"http+store://a?pool_size=10001":         "1 to 10000",
-		"http+store://a?timeout=2h":              "timeout=2h0m0s: 1ms to 1h0m0s",
-		"http+store://a?dial_timeout=1us":        "1ms to 1h0m0s",
-		"http+store://a?timeout=1&timeout=2":     "given 2 times",
-		"http+store://u:secret?@a":               "",
+		"":                                         "must begin with https+store:// or http+store://",
+		"http://a":                                 "must begin with",
+		"http+store:a":                             "must begin with",
+		"http+store://":                            "has no host",
+		"http+store:///a":                          "has no host",
+		"http+store://:80":                         "has no host",
+		"http+store://a:b":                         "malformed",
+		"http+store://a b":                         "malformed",
+		"http+store://a/%zz":                       "malformed",
+		"http+store://a/../b":                      "the segment . or ..",
+		"http+store://a/%2e":                       "the segment . or ..",
+		"http+store://a/b%2F":                      "an encoded slash",
+		"http+store://a#b":                         "a fragment",
+		"http+store://u:se/cret@a":                 "an @ after the first /",
+		"http+store://u:se%zzcret@a":               "two hexadecimal",
+		"http+store://u%3a:secret@a":               "a : in it",
+		"http+store://u:secret@a?token=secret":     "a user and a token",
+		"http+store://u:secret@a?token_file=b":     "a token_file beside a token",
+		"http+store://a?token=secret&token_file=b": "a token_file beside a token",
+		"http+store://a?token=sec%0aret":           "the authorization has",
+		"http+store://a?token=secret%e4":           "the authorization has",
+		"http+store://a?Token=secret":              `unknown option "Token"`,
+		"http+store://a?ttl_header=a%20b":          `ttl_header="a b"`,
+		"http+store://a?ttl_header=Host":           `ttl_header="Host"`,
+		"http+store://a?ttl_header=content-type":   `ttl_header="content-type"`,
+		"http+store://a?ttl_query=a%26b":           `ttl_query="a&b"`,
+		"http+store://a?allow=":                    "addresses and prefixes such as",
+		"http+store://a?allow=localhost":           "addresses and prefixes such as",
+		"http+store://a?allow=10.0.0.0/33":         "addresses and prefixes such as",
+		"http+store://a?allow=fe80::1%25eth0":      "addresses and prefixes such as",
+		"http+store://a?ca_file=b":                 "ca_file needs https",
+		"http+store://a?max_item_size=1":           "max_item_size=1: 1024 to 1073741824",
+		"http+store://a?pool_size=0":               "option pool_size",
+		"http+store://a?pool_size=10001":           "1 to 10000",
+		"http+store://a?timeout=2h":                "timeout=2h0m0s: 1ms to 1h0m0s",
+		"http+store://a?dial_timeout=1us":          "1ms to 1h0m0s",
+		"http+store://a?timeout=1&timeout=2":       "given 2 times",
+		"http+store://u:secret?@a":                 "",
 	} {
 		_, err := ParseURL(url)
 		if says == "" && err == nil {
@@ -93,7 +98,8 @@ func TestNewChecksItsConfig(t *testing.T) {
 		"allow has a prefix": {URL: "http://a", Allow: make([]netip.Prefix, 1)},
 		"the authorization":  {URL: "http://a", Authorization: "secret\r\nHost: b"},
 		"ca_file: open":      {URL: "https://a", CAFile: "/nonexistent"},
-		"in PEM":             {URL: "https://a", CAFile: "url_test.go"},
+		`token_file="/nonexistent": open: no such`: {URL: "https://a", TokenFile: "/nonexistent"},
+		"in PEM": {URL: "https://a", CAFile: "url_test.go"},
 	} {
 		_, err := New(c)
 		if err == nil || !strings.HasPrefix(err.Error(), "httpstore: ") ||
@@ -108,7 +114,7 @@ func FuzzParseURL(f *testing.F) {
 	f.Add("http+store://a/b?ttl_query=ttl&timeout=1s")
 	f.Fuzz(func(t *testing.T, url string) {
 		c, err := ParseURL(url)
-		if err != nil || c.CAFile != "" {
+		if err != nil || c.CAFile != "" || c.TokenFile != "" {
 			return
 		}
 		b, err := New(c)
@@ -116,7 +122,7 @@ func FuzzParseURL(f *testing.F) {
 			t.Fatalf("%q is taken, and then refused: %v", url, err)
 		}
 		defer b.Close()
-		if to := b.at(question{method: "GET", key: "a:b"}).String(); !strings.HasSuffix(to, "/a%3Ab") ||
+		if to := httpclient.At(b.base, "a:b").String(); !strings.HasSuffix(to, "/a%3Ab") ||
 			!strings.HasPrefix(to, "http") {
 			t.Errorf("%q: a value is at %q", url, to)
 		}

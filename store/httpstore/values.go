@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/freshet-go/freshet/store"
+	"github.com/freshet-go/freshet/store/internal/httpclient"
 	"github.com/freshet-go/freshet/store/internal/lifetime"
 )
 
@@ -19,7 +20,7 @@ const (
 )
 
 // wireSize is how long a value is at most on the server.
-func (b *Backend) wireSize() int64 { return int64(b.config.MaxItemSize) + int64(noteSize) }
+func (c Config) wireSize() int64 { return int64(c.MaxItemSize) + int64(noteSize) }
 
 // noted returns a value with its note, which ends a ttl after now.
 func noted(value []byte, ttl time.Duration, now time.Time) []byte {
@@ -63,20 +64,20 @@ func (b *Backend) look(ctx context.Context, op, key string, first int64) ([]byte
 	}
 	a, err := b.ask(ctx, question{method: http.MethodGet, key: key, first: first})
 	if err != nil {
-		return nil, b.fail(ctx, op, key, err)
+		return nil, b.client.Fail(ctx, op, key, err)
 	}
-	switch a.status {
+	switch a.Status {
 	case http.StatusOK, http.StatusPartialContent:
 	case http.StatusRequestedRangeNotSatisfiable: // there is a value, of no bytes
 	case http.StatusNotFound, http.StatusGone:
 		return nil, store.ErrNotFound
 	default:
-		return nil, b.fail(ctx, op, key, unexpected(a))
+		return nil, b.client.Fail(ctx, op, key, httpclient.Unexpected(a))
 	}
-	if ended(a.body, time.Now()) {
+	if ended(a.Body, time.Now()) {
 		return nil, store.ErrNotFound
 	}
-	return a.body, nil
+	return a.Body, nil
 }
 
 // Set implements [store.Backend]. It refuses a value of more than Config.MaxItemSize with a
@@ -113,13 +114,13 @@ func (b *Backend) put(ctx context.Context, op, key string, value []byte, ttl tim
 	a, err := b.ask(ctx, question{method: http.MethodPut, key: key,
 		value: noted(value, ttl, time.Now()), ttl: lifetime.Units(ttl, time.Second)})
 	if err != nil {
-		return b.fail(ctx, op, key, err)
+		return b.client.Fail(ctx, op, key, err)
 	}
-	switch a.status {
+	switch a.Status {
 	case http.StatusOK, http.StatusCreated, http.StatusNoContent:
 		return nil
 	}
-	return b.fail(ctx, op, key, unexpected(a))
+	return b.client.Fail(ctx, op, key, httpclient.Unexpected(a))
 }
 
 // Delete implements [store.Backend]. It looks at what it removes: some servers answer alike whether
@@ -141,15 +142,15 @@ func (b *Backend) Delete(ctx context.Context, key string) (existed bool, err err
 func (b *Backend) remove(ctx context.Context, op, key string) (existed bool, err error) {
 	a, err := b.ask(ctx, question{method: http.MethodDelete, key: key})
 	if err != nil {
-		return false, b.fail(ctx, op, key, err)
+		return false, b.client.Fail(ctx, op, key, err)
 	}
-	switch a.status {
+	switch a.Status {
 	case http.StatusOK, http.StatusNoContent:
 		return true, nil
 	case http.StatusNotFound, http.StatusGone:
 		return false, nil
 	}
-	return false, b.fail(ctx, op, key, unexpected(a))
+	return false, b.client.Fail(ctx, op, key, httpclient.Unexpected(a))
 }
 
 // Exists implements [store.Backend]. It asks by HEAD, and for the value's first bytes where there
@@ -160,14 +161,14 @@ func (b *Backend) Exists(ctx context.Context, key string) (bool, error) {
 	}
 	a, err := b.ask(ctx, question{method: http.MethodHead, key: key})
 	if err != nil {
-		return false, b.fail(ctx, "exists", key, err)
+		return false, b.client.Fail(ctx, "exists", key, err)
 	}
-	switch a.status {
+	switch a.Status {
 	case http.StatusOK, http.StatusNoContent:
 	case http.StatusNotFound, http.StatusGone:
 		return false, nil
 	default:
-		return false, b.fail(ctx, "exists", key, unexpected(a))
+		return false, b.client.Fail(ctx, "exists", key, httpclient.Unexpected(a))
 	}
 	if _, err = b.look(ctx, "exists", key, int64(noteSize)); err == store.ErrNotFound {
 		return false, nil

@@ -5,7 +5,10 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -136,6 +139,47 @@ func TestCredentials(t *testing.T) {
 		if _, err := b.Health(t.Context()); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// A server that takes another token from now on takes it with the next call.
+func TestATokenFileThatChanges(t *testing.T) {
+	t.Parallel()
+	var accepted atomic.Pointer[string]
+	inner := values(t, server.Options{})
+	requests := 0
+	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests++
+		if r.Header.Get("Authorization") != *accepted.Load() {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		inner.ServeHTTP(w, r)
+	}))
+	c := patient(url)
+	c.TokenFile = filepath.Join(t.TempDir(), "token")
+	change := func(token string) {
+		if err := os.WriteFile(c.TokenFile, []byte(token+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		token = "Bearer " + token
+		accepted.Store(&token)
+	}
+	change("one")
+	b := unasked(t, c)
+	mustSet(t, b, "key", "v", time.Hour)
+	change("two")
+	requests = 0
+	if got := get(t, b, "key"); got != "v" || requests > 2 {
+		t.Errorf("after a new token: %s, with %d requests", got, requests)
+	}
+	denied := "Bearer three"
+	accepted.Store(&denied)
+	requests = 0
+	_, err := b.Get(t.Context(), "key")
+	wantKind(t, "with the former token", err, store.KindAuthentication, "status 401")
+	if requests != 1 {
+		t.Errorf("%d requests with a token that was refused", requests)
 	}
 }
 

@@ -1,7 +1,6 @@
-package httpstore
+package httpclient
 
 import (
-	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -13,13 +12,13 @@ import (
 
 // newTransport returns what sends requests. It has no proxy: the check of addresses would check the
 // proxy's alone.
-func newTransport(c Config, trust *tls.Config) *http.Transport {
+func newTransport(c Config) *http.Transport {
 	check := addresses(c.Allow)
 	dialer := &net.Dialer{Timeout: c.DialTimeout,
 		Control: func(_, address string, _ syscall.RawConn) error { return check.use(address) }}
 	return &http.Transport{
 		DialContext:            dialer.DialContext,
-		TLSClientConfig:        trust,
+		TLSClientConfig:        c.TLS,
 		TLSHandshakeTimeout:    c.DialTimeout,
 		ForceAttemptHTTP2:      true, // a DialContext turns it off
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingAfter},

@@ -1,4 +1,4 @@
-package httpstore
+package httpclient
 
 import (
 	"context"
@@ -16,8 +16,6 @@ import (
 	"github.com/freshet-go/freshet/store/internal/fault"
 )
 
-const driver = fault.Driver("httpstore")
-
 // answerError is an error that was made here, so that all of its text may be shown.
 type answerError struct {
 	kind store.ErrorKind
@@ -26,22 +24,31 @@ type answerError struct {
 
 func (e *answerError) Unwrap() error { return e.error }
 
-// refusal is the error of a call that would fail each time.
-func refusal(text string) error { return &answerError{store.KindPermanent, errors.New(text)} }
+// Refusal is the error of a call that would fail each time. All of its text may be shown.
+func Refusal(text string) error { return &answerError{store.KindPermanent, errors.New(text)} }
 
-// fail returns the error of a call that ended with err at the server.
-func (b *Backend) fail(ctx context.Context, op, key string, err error) error {
+// Odd is the error of an answer that this server, when it is well, would not give. All of its text
+// may be shown.
+func Odd(text string) error { return &answerError{store.KindTransient, errors.New(text)} }
+
+func tooLong(most int64) error {
+	return &answerError{store.KindPermanent, fmt.Errorf("%w: the answer has more than %d bytes; "+
+		"max_item_size allows no more", store.ErrTooLarge, most)}
+}
+
+// Fail returns the error of a call that ended with err at the server.
+func (c *Client) Fail(ctx context.Context, op, key string, err error) error {
 	if fault.Made(err) {
 		return err
 	}
-	kind, cause := b.judge(ctx, err)
-	return driver.Fail(op, key, kind, fmt.Errorf("server %s: %w", b.base.Host, cause))
+	kind, cause := c.judge(ctx, err)
+	return c.config.Driver.Fail(op, key, kind, fmt.Errorf("server %s: %w", c.config.Host, cause))
 }
 
 // judge returns the kind of an error, and what of it may be shown: the text of others may hold a
 // part of an answer.
-func (b *Backend) judge(ctx context.Context, err error) (store.ErrorKind, error) {
-	if errors.Is(err, fault.ErrClosed) || b.done.Err() != nil {
+func (c *Client) judge(ctx context.Context, err error) (store.ErrorKind, error) {
+	if errors.Is(err, fault.ErrClosed) || c.done.Err() != nil {
 		return store.KindPermanent, fault.ErrClosed
 	}
 	if ended := fault.Ended(ctx, err); ended != nil {
@@ -57,14 +64,13 @@ func (b *Backend) judge(ctx context.Context, err error) (store.ErrorKind, error)
 		return store.KindTransient, untrusted
 	}
 	if errors.Is(err, http.ErrSchemeMismatch) {
-		return store.KindPermanent, errors.New("it speaks HTTP without TLS; http+store:// and http:// " +
-			"are for that")
+		return store.KindPermanent, errors.New("it speaks HTTP without TLS; " + c.config.Plain)
 	}
 	switch kind := store.KindOf(err); {
 	case kind == store.KindTimeout && isDial(err):
-		return kind, fmt.Errorf("no connection within %v: %w", b.config.DialTimeout, err)
+		return kind, fmt.Errorf("no connection within %v: %w", c.config.DialTimeout, err)
 	case kind == store.KindTimeout:
-		return kind, fmt.Errorf("no answer within %v: %w", b.config.Timeout, err)
+		return kind, fmt.Errorf("no answer within %v: %w", c.config.Timeout, err)
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return store.KindTransient, fault.As("the answer was cut short", err)
 	case kind != store.KindUnknown:
@@ -79,14 +85,14 @@ func isDial(err error) bool {
 	return ok && op.Op == "dial"
 }
 
-// unexpected returns the error of an answer by its status.
-func unexpected(a answer) error {
-	said := fmt.Sprintf("status %d", a.status)
-	if text := http.StatusText(a.status); text != "" {
+// Unexpected returns the error of an answer by its status.
+func Unexpected(a Answer) error {
+	said := fmt.Sprintf("status %d", a.Status)
+	if text := http.StatusText(a.Status); text != "" {
 		said += " " + text
 	}
 	kind := store.KindPermanent
-	switch a.status {
+	switch a.Status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired:
 		kind = store.KindAuthentication
 		said += ": the credentials are missing or wrong, or do not allow this"
@@ -98,12 +104,12 @@ func unexpected(a answer) error {
 	case http.StatusNotFound, http.StatusConflict, http.StatusMethodNotAllowed:
 		said += ": is this a server that stores values, and the URL the right one?"
 	default:
-		if a.status >= 500 && a.status != http.StatusNotImplemented {
+		if a.Status >= 500 && a.Status != http.StatusNotImplemented {
 			kind = store.KindTransient
 		}
 	}
 	if kind == store.KindTransient {
-		said += retryAfter(a.header.Get("Retry-After"), time.Now())
+		said += retryAfter(a.Header.Get("Retry-After"), time.Now())
 	}
 	return &answerError{kind, errors.New(said)}
 }
