@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/freshet-go/freshet/store"
@@ -170,4 +171,27 @@ func TestExpireRulesFindFaults(t *testing.T) {
 		return f.Expire(bg, strings.TrimPrefix(key, "prefix_"), ttl)
 	})
 	faults.run(t)
+}
+
+// A backend that keeps nothing for longer than 30 days passes with Options.MaxTTL, and only as long
+// as it keeps that.
+func TestMaxTTL(t *testing.T) {
+	for keeps, passes := range map[time.Duration]bool{29 * day: false, 30 * day: true, 40 * day: false} {
+		synctest.Test(t, func(t *testing.T) {
+			b := bentFull{fullBackend: newFull(true),
+				ttl: func(f *fullBackend, key string) (time.Duration, error) {
+					left, err := f.TTL(context.Background(), key)
+					return min(left, keeps), err
+				}}
+			for _, r := range ttlRules {
+				if !strings.HasPrefix(r.name, "what is left is what was set") {
+					continue
+				}
+				err := r.check(t.Context(), able[store.TTLer]{b, b}, options([]Options{{MaxTTL: 30 * day}}))
+				if (err == nil) != passes {
+					t.Errorf("keeps %v at most: %v", keeps, err)
+				}
+			}
+		})
+	}
 }

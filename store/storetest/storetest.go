@@ -11,6 +11,7 @@ package storetest
 import (
 	"cmp"
 	"context"
+	"math"
 	"testing"
 	"time"
 
@@ -29,6 +30,9 @@ type Options struct {
 	// for what does no I/O. The function given must then make what it returns, and t.Cleanup end
 	// its goroutines.
 	Virtual bool
+	// MaxTTL is the longest lifetime that the backend keeps, 30 days at least: a longer one counts as
+	// this long, and is no error. Default 0: it keeps any.
+	MaxTTL time.Duration
 	// Keys is the number of keys to keep at once. Default 10,000.
 	Keys int
 	// MaxValue is the length of the longest value to try, in bytes. Default 1,000,000: Memcached's
@@ -52,6 +56,7 @@ func options(given []Options) Options {
 	}
 	o.TTL = cmp.Or(o.TTL, 50*time.Millisecond)
 	o.Margin = cmp.Or(o.Margin, o.TTL)
+	o.MaxTTL = cmp.Or(max(o.MaxTTL, 0), math.MaxInt64)
 	o.Keys = cmp.Or(o.Keys, 10_000)
 	o.MaxValue = cmp.Or(o.MaxValue, 1_000_000)
 	return o

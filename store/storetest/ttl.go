@@ -122,6 +122,7 @@ func during(f func() error) (moment, error) {
 func ttlIs(
 	ctx context.Context, ttler store.TTLer, key string, ttl time.Duration, begun moment, o Options,
 ) error {
+	ttl = min(ttl, o.MaxTTL)
 	most := ttl - time.Since(begun.after) + o.Margin
 	left, err := ttler.TTL(ctx, key)
 	least := ttl - time.Since(begun.before) - o.Margin
