@@ -16,8 +16,12 @@ func newTransport(c Config) *http.Transport {
 	check := addresses(c.Allow)
 	dialer := &net.Dialer{Timeout: c.DialTimeout,
 		Control: func(_, address string, _ syscall.RawConn) error { return check.use(address) }}
+	dial := dialer.DialContext
+	if c.Dial != nil {
+		dial = c.Dial
+	}
 	return &http.Transport{
-		DialContext:            dialer.DialContext,
+		DialContext:            dial,
 		TLSClientConfig:        c.TLS,
 		TLSHandshakeTimeout:    c.DialTimeout,
 		ForceAttemptHTTP2:      true, // a DialContext turns it off

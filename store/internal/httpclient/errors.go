@@ -36,6 +36,11 @@ func tooLong(most int64) error {
 		"max_item_size allows no more", store.ErrTooLarge, most)}
 }
 
+// oddlyLong is tooLong for what is no value.
+func oddlyLong(most int64) error {
+	return Odd(fmt.Sprintf("the answer has more than %d bytes", most))
+}
+
 // Fail returns the error of a call that ended with err at the server.
 func (c *Client) Fail(ctx context.Context, op, key string, err error) error {
 	if fault.Made(err) {

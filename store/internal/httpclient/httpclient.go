@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -19,7 +20,8 @@ import (
 	"github.com/freshet-go/freshet/store/internal/underway"
 )
 
-// Config says how to ask. All fields but Allow, TLS, Redirects and Credential are required; the
+// Config says how to ask. All fields but Allow, TLS, Redirects,
+// Credential and Dial are required; the
 // drivers check them.
 type Config struct {
 	Driver fault.Driver
@@ -39,6 +41,8 @@ type Config struct {
 	Redirects   int           // to follow, on the same server; 0: none
 	DialTimeout time.Duration // of a connection
 	Timeout     time.Duration // of a question
+	// Dial makes a connection in the place of TCP, without a check of its address; nil: TCP.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Client asks one server. It is safe for concurrent use.
@@ -73,6 +77,8 @@ type Question struct {
 	Wants bool
 	// First is how many bytes of it to ask for and to read; 0: all.
 	First int64
+	// Most is the longest body that such an answer may have, in bytes; 0: Config.MaxBody.
+	Most int64
 }
 
 // Answer is what the server said.
@@ -120,7 +126,7 @@ func (c *Client) ask(ctx context.Context, q Question, credential string) (Answer
 		io.CopyN(io.Discard, res.Body, maxNotice)
 		return a, nil
 	}
-	a.Body, err = c.read(res, q.First)
+	a.Body, err = c.read(res, q)
 	return a, err
 }
 
@@ -229,22 +235,24 @@ func hostPort(u *url.URL) string {
 	return u.Hostname() + ":" + port
 }
 
-// read reads the body of an answer as far as it is of use: first bytes, or all of it, of which there
-// may be MaxBody.
-func (c *Client) read(res *http.Response, first int64) ([]byte, error) {
+// read reads the body of an answer as far as it is of use: the first bytes, or all of it.
+func (c *Client) read(res *http.Response, q Question) ([]byte, error) {
 	if coding := res.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
 		return nil, Refusal(fmt.Sprintf("the value came with Content-Encoding %.40q, which was not "+
 			"asked for", coding))
 	}
 	if res.StatusCode == http.StatusPartialContent &&
-		(first == 0 || !strings.HasPrefix(res.Header.Get("Content-Range"), "bytes 0-")) {
+		(q.First == 0 || !strings.HasPrefix(res.Header.Get("Content-Range"), "bytes 0-")) {
 		return nil, Refusal("a part of the value that was not asked for")
 	}
 	body := &metered{from: res.Body}
-	if first > 0 {
-		return io.ReadAll(io.LimitReader(body, first))
+	if q.First > 0 {
+		return io.ReadAll(io.LimitReader(body, q.First))
 	}
-	most := c.config.MaxBody
+	most, tooLong := c.config.MaxBody, tooLong
+	if q.Most > 0 {
+		most, tooLong = q.Most, oddlyLong
+	}
 	if res.ContentLength > most {
 		return nil, tooLong(most)
 	}
