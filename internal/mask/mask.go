@@ -7,6 +7,10 @@ import (
 	"strings"
 )
 
+// keyedScheme is that of URLs with a key before the @, in the place of a user, as in
+// cachekit://KEY@host.
+const keyedScheme = "cachekit"
+
 // Plain reports whether it is certain where in the URL user and password end. It is not when there
 // is a host and an @ behind it: most likely a password has a / or ? that it should have encoded.
 func Plain(rawURL string) bool {
@@ -41,8 +45,10 @@ func WrongPort(rawURL string) string {
 // URL's beginning. What is no URL it returns as it is.
 func URL(rawURL string) string {
 	scheme, rest, ok := strings.Cut(rawURL, "://")
+	named, _, _ := strings.Cut(rawURL, ":")
+	keyed := strings.EqualFold(named, keyedScheme)
 	switch {
-	case !ok && strings.Contains(rawURL, "@"):
+	case !ok && (keyed || strings.Contains(rawURL, "@")):
 		scheme, _, _ = strings.Cut(rawURL, ":")
 		return scheme + ":…"
 	case !ok:
@@ -56,10 +62,15 @@ func URL(rawURL string) string {
 	before, query, hasQuery := strings.Cut(rest, "?")
 	if at := strings.LastIndexByte(before, '@'); at >= 0 && !strings.HasPrefix(before, "/") {
 		user, _, hasPassword := strings.Cut(before[:at], ":")
-		if hasPassword {
+		switch {
+		case keyed:
+			user = "***"
+		case hasPassword:
 			user += ":***"
 		}
 		before = user + before[at:]
+	} else if host, _, _ := strings.Cut(before, "/"); keyed && strings.Contains(host, "_") {
+		before = "***" + strings.TrimPrefix(before, host) // no host: a key whose @ was forgotten
 	}
 	before = scheme + "://" + before
 	if !hasQuery {

@@ -20,6 +20,12 @@ func TestURL(t *testing.T) {
 		"https://h?api_key=secret&access-key=secret&a=b":       "https://h?api_key=***&access-key=***&a=b",
 		"https://h?token=secret":                               "https://h?token=***",
 		"http://u:secret@a,http://u:secret@b":                  "http://…",
+		"cachekit://secret@api.example/a?pool_size=3":          "cachekit://***@api.example/a?pool_size=3",
+		"Cachekit://:secret@?token=secret":                     "Cachekit://***@?token=***",
+		"cachekit://ck_secret":                                 "cachekit://***",
+		"cachekit://ck_secret/a?b=c":                           "cachekit://***/a?b=c",
+		"cachekit:ck_secret":                                   "cachekit:…",
+		"cachekit://api.example/a_b":                           "cachekit://api.example/a_b",
 		"file:///var/cache/a@b":                                "file:///var/cache/a@b",
 	} {
 		if got := URL(given); got != want {

@@ -2,6 +2,7 @@ package testserver
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -59,16 +60,19 @@ func AppURL() string { return "http://" + os.Getenv(appAddr) }
 
 // ServeApp serves h where App looks for it, until the test ends, and then waits for requests that it
 // has taken. It ends the program if it cannot.
-func ServeApp(h http.Handler) {
+func ServeApp(h http.Handler) { ServeAppTLS(h, nil) }
+
+// ServeAppTLS is ServeApp by TLS, with HTTP/2, for an App whose URL is then wrong; nil: without TLS.
+func ServeAppTLS(h http.Handler, config *tls.Config) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	if err := serveApp(ctx, h); err != nil {
+	if err := serveApp(ctx, h, config); err != nil {
 		fmt.Fprintln(os.Stderr, "testserver: ServeApp:", err)
 		os.Exit(1)
 	}
 }
 
-func serveApp(ctx context.Context, h http.Handler) error {
+func serveApp(ctx context.Context, h http.Handler, config *tls.Config) error {
 	l, err := net.Listen("tcp4", os.Getenv(appAddr))
 	if err != nil {
 		return err
@@ -81,7 +85,11 @@ func serveApp(ctx context.Context, h http.Handler) error {
 	if err := os.Rename(appPid+".new", appPid); err != nil {
 		return err
 	}
-	s := http.Server{Handler: h}
+	s := http.Server{Handler: h, TLSConfig: config}
+	serve := s.Serve
+	if config != nil {
+		serve = func(l net.Listener) error { return s.ServeTLS(l, "", "") }
+	}
 	ended := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
@@ -89,7 +97,7 @@ func serveApp(ctx context.Context, h http.Handler) error {
 		defer cancel()
 		ended <- s.Shutdown(patient)
 	}()
-	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	if err := serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return <-ended

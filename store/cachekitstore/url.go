@@ -52,8 +52,8 @@ func ParseURL(rawURL string) (Config, error) {
 func masked(rawURL string) string {
 	shown, _, more := strings.Cut(rawURL, "?")
 	begins, rest, ok := strings.Cut(shown, "://")
-	if !ok {
-		begins, rest = scheme, "…"
+	if host, _, _ := strings.Cut(rest, "/"); !ok || !strings.Contains(rest, "@") && noHost(host) {
+		begins, rest = scheme, "***"
 	}
 	if i := strings.LastIndexByte(rawURL, '@'); i >= 0 {
 		rest = "***" // what is before the last @ may be a key
@@ -66,6 +66,9 @@ func masked(rawURL string) string {
 	}
 	return shown
 }
+
+// noHost reports whether what stands in the place of a host is none, but a key.
+func noHost(host string) bool { return strings.Contains(host, "_") }
 
 func parseURL(rawURL string) (c Config, err error) {
 	begins, rest, ok := strings.Cut(rawURL, "://")
@@ -86,6 +89,10 @@ func parseURL(rawURL string) (c Config, err error) {
 			return c, err
 		}
 		host = authority[i+1:]
+	}
+	if noHost(host) {
+		return c, errors.New("a host with an underscore, which no host has: a key stands before an " +
+			"@, as in cachekit://KEY@" + hosts[0])
 	}
 	if host != "" || slash && path != "" {
 		c.URL = "https://" + host

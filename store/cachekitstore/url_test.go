@@ -48,6 +48,8 @@ func TestParseURLRefuses(t *testing.T) {
 		"cachekit://":                                          "no key for the service",
 		"cachekit://api.cachekit.io":                           "no key for the service",
 		"cachekit://@":                                         "no key for the service",
+		"cachekit://ck_secret":                                 "a key stands before an @",
+		"cachekit://ck_secret/a?timeout=1":                     "a key stands before an @",
 		"cachekit://user:secret@":                              "a user and a password",
 		"cachekit://secret@?token=secret":                      "a key before the host and a token",
 		"cachekit://secret@?token_file=/t":                     "a key and a token_file",

@@ -24,6 +24,7 @@ func TestADriverThatIsNotImported(t *testing.T) {
 		"postgres://u:secret@h/db":    `open: no driver for postgres:// is imported: add import _ "github.com/freshet-go/freshet/store/pgstore"`,
 		"postgresql://u:secret@h/db":  `open: no driver for postgresql:// is imported: add import _ "github.com/freshet-go/freshet/store/pgstore"`,
 		"https+store://u:secret@h":    `open: no driver for https+store:// is imported: add import _ "github.com/freshet-go/freshet/store/httpstore"`,
+		"cachekit://secret@h":         `open: no driver for cachekit:// is imported: add import _ "github.com/freshet-go/freshet/store/cachekitstore"`,
 		"memcached://h?token=secret1": `open: no driver for memcached:// is imported: add import _ "github.com/freshet-go/freshet/store/memcachestore"`,
 	} {
 		_, err := open.URL(t.Context(), rawURL, open.Options{StartAnyway: true})
@@ -37,7 +38,7 @@ func TestADriverThatIsNotImported(t *testing.T) {
 		"secret") ||
 		!strings.Contains(err.Error(), "file://") || !strings.Contains(err.Error(),
 		"memory://; with their drivers "+
-			"imported, also redis://, postgres://, memcached://, http+store://") {
+			"imported, also redis://, postgres://, memcached://, http+store://, cachekit://") {
 		t.Errorf("mongodb://: %v; want %s…", err, want)
 	}
 
@@ -46,7 +47,7 @@ func TestADriverThatIsNotImported(t *testing.T) {
 		"redis":                  `no driver of that kind is imported: add import _ "github.com/freshet-go/freshet/store/redisstore"`,
 		"kinto.core.cache.redis": `no driver of that kind is imported: add import _ "github.com/freshet-go/freshet/store/redisstore"`,
 		"kinto.core.cache.nosuch": "memory; with their drivers imported, also redis, postgresql, " +
-			"memcached, http",
+			"memcached, http, cachekit",
 	} {
 		environ := []string{"FRESHET_CACHE_BACKEND=" + kind}
 		set, err := loader.Load("", environ)

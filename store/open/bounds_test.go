@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/freshet-go/freshet/internal/mask"
 	"github.com/freshet-go/freshet/settings"
 )
 
@@ -19,7 +20,7 @@ var bounds = map[string]struct {
 	allowed string
 }{
 	"cache_backend": {"", []string{"memory", "kinto.core.cache.memory"},
-		[]string{"dynamo"}, "allowed are file"},
+		[]string{"dynamo"}, "allowed are cachekit, file"},
 	"cache_url": {"", []string{"redis://h", "memory://"}, []string{"localhost"},
 		"allowed are URLs"},
 	"cache_prefix": {"redis://h", []string{"a:", "stack1_"}, []string{"a", "a b:",
@@ -89,6 +90,16 @@ var bounds = map[string]struct {
 		[]string{"1023", "1025MiB"}, "from 1KiB to 1GiB"},
 	"cache_encryption": {"redis://h", []string{"optional", "required"}, []string{"yes"},
 		"optional or required"},
+	"cache_token_file": {"http+store://h", []string{"/run/token"}, nil, ""},
+	"cache_token":      {"cachekit://", []string{"ck_live_1"}, nil, ""},
+	"cache_allow": {"http+store://h", []string{"10.0.0.0/8", "127.0.0.1,::1", "::1 fd00::/8"},
+		[]string{"localhost", "10.0.0.0/33", "fe80::1%eth0"}, "10.0.0.0/8,127.0.0.1"},
+	"cache_allow_custom_host": {"cachekit://secret@h", []string{"yes"}, []string{"maybe"},
+		"true and false"},
+	"cache_ttl_header": {"https+store://h", []string{"X-Delete-After"}, []string{"a b", "a:b"},
+		"letters, digits"},
+	"cache_ttl_query": {"https+store://h", []string{"ttl"}, []string{"a&b", "a=b"},
+		"letters, digits"},
 	"cache_oversize": {"memcached://h", []string{"refuse", "split"}, []string{"drop"},
 		"refuse or split"},
 
@@ -163,6 +174,9 @@ func TestBoundsOfKinds(t *testing.T) {
 			[]string{"cache_sentinel_password = ***"}},
 		{"cache_sentinel_password", "secret", "redis+sentinel://h?sentinel_password=secret2",
 			[]string{"= ***", "disagree"}},
+		{"cache_token", "secret", "redis://h", []string{"cache_token = ***", "http, cachekit"}},
+		{"cache_token", "secret", "http+store://h?token=secret2", []string{"= ***", "disagree"}},
+		{"cache_ttl_header", "X-TTL", "cachekit://", []string{"cache_ttl_header", "it is for http"}},
 		{"cache_start", "anyway", "memory://", []string{"cache_start", "every backend but memory"}},
 		{"cache_maxoverflow", "3\ncache_max_overflow = 4", "postgres://h/d",
 			[]string{"cache_maxoverflow = 3 (", "freshet.ini:1", "cache_max_overflow = 4",
@@ -191,8 +205,15 @@ func FuzzValues(f *testing.F) {
 				t.Errorf("%s: %q is %q, which is %q, %v", k.Name, text, once, twice, err)
 			}
 		}
-		if url, err := asServers(text); err == nil && !strings.HasPrefix(url, "memcached://") {
+		if url, err := asServers(text, nil); err == nil && !strings.HasPrefix(url, "memcached://") {
 			t.Errorf("%q is %q", text, url)
+		}
+		for _, environ := range [][]string{nil, {"CACHEKIT_API_URL=" + text}} {
+			key := strings.TrimSpace(text)
+			rawURL, err := asService(key, environ)
+			if shown := mask.URL(rawURL); err == nil && len(key) > 3 && strings.Contains(shown, "://"+key) {
+				t.Errorf("of the key %q, %q is shown", key, shown)
+			}
 		}
 	})
 }

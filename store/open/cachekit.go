@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/freshet-go/freshet/internal/mask"
 	"github.com/freshet-go/freshet/settings"
@@ -12,7 +13,8 @@ import (
 
 // The variables of cachekit's that adjust a store and mean here what they mean there, with the
 // settings that they stand for. They count where one of cachekit's chooses the store. Those for
-// pools and time-outs do not: they are meant for a pool in each process of Python's.
+// pools and their time-outs do not: they are meant for a pool in each process of Python's. What goes
+// into the URL of CachekitIO, asService reads.
 var adjusting = []struct {
 	variable, setting string
 	read              func(string) (string, error) // "": nothing is said
@@ -32,6 +34,9 @@ func (v values) cachekit(kind string, query url.Values, environ []string) error 
 		i := slices.IndexFunc(known, func(k setting) bool { return k.Name == a.setting })
 		k := &known[i]
 		text := lookup(environ, a.variable)
+		if strings.HasPrefix(a.variable, "CACHEKIT_MEMCACHED_") && kind != "memcached" {
+			continue
+		}
 		if _, there := v[a.setting]; text == "" || there || query.Has(k.option) ||
 			kind == k.except || k.kinds != nil && !slices.Contains(k.kinds, kind) {
 			continue

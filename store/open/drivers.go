@@ -14,7 +14,10 @@ import (
 	_ "github.com/freshet-go/freshet/store/filestore" // file:// needs nobody's client
 )
 
-const memory = "memory"
+const (
+	memory   = "memory"
+	cachekit = "cachekit" // the kind, and the scheme
+)
 
 // Memory keeps entries, not bytes, and so is no backend; but its scheme is taken.
 func init() {
@@ -38,6 +41,7 @@ var shipped = []struct {
 		"postgresql"}},
 	{"memcached", "github.com/freshet-go/freshet/store/memcachestore", []string{"memcached"}},
 	{"http", "github.com/freshet-go/freshet/store/httpstore", []string{"http+store", "https+store"}},
+	{cachekit, "github.com/freshet-go/freshet/store/cachekitstore", []string{cachekit}},
 }
 
 // driverOf returns the driver of a scheme, in lower case, or an error that says how to get one.

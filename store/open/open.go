@@ -14,9 +14,8 @@
 //	cache := freshet.New(s, freshet.Options{})
 //
 // As with database/sql, a program imports the drivers that it wants, and links no other:
-// redisstore, pgstore, memcachestore, httpstore, or a package of its own that calls
-// drivers.Register.
-// memory:// and file:// need no import.
+// redisstore, pgstore, memcachestore, httpstore, cachekitstore, or a package of its own that calls
+// drivers.Register. memory:// and file:// need no import.
 package open
 
 import (
@@ -97,7 +96,7 @@ type Store struct {
 	// URL is the URL that was opened, with passwords masked.
 	URL string
 	// Kind is the kind of its driver: "memory", "file", "redis", "postgresql", "memcached", "http",
-	// or that of a driver of your own.
+	// "cachekit", or that of a driver of your own.
 	Kind string
 
 	near  *memstore.Store
@@ -143,8 +142,9 @@ func (s *Store) Close() error {
 
 // URL opens the store that a URL names. The schemes are memory, file, and those of the drivers that
 // the program imports: redis, rediss, redis+sentinel and redis+cluster of redisstore, postgres and
-// postgresql of pgstore, memcached of memcachestore, http+store and https+store of httpstore. The
-// query holds the options above and those of the driver's Config. URL asks the server once, so that
+// postgresql of pgstore, memcached of memcachestore, http+store and https+store of httpstore,
+// cachekit of cachekitstore. The query holds the options above and those of the driver's Config. URL
+// asks the server once, so that
 // an error at the start says in one sentence what is wrong, without a password; see
 // Options.StartAnyway.
 func URL(ctx context.Context, rawURL string, o Options) (*Store, error) {

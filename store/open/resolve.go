@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -53,10 +55,11 @@ func ClearDefault() {
 // The environment variables that choose a store, in this order: ours, then cachekit's.
 var choosing = []struct {
 	name string
-	read func(string) (string, error)
+	read func(text string, environ []string) (string, error)
 }{
 	{"FRESHET_CACHE_URL", asURL},
 	{"FRESHET_REDIS_URL", asURL},
+	{"CACHEKIT_API_KEY", asService},
 	{"CACHEKIT_REDIS_URL", asURL},
 	{"CACHEKIT_MEMCACHED_SERVERS", asServers},
 }
@@ -65,9 +68,10 @@ var choosing = []struct {
 const envAnyRedis = "REDIS_URL"
 
 // Resolve chooses a store: explicit, if it is not empty; else the URL of SetDefault; else the first
-// of FRESHET_CACHE_URL, FRESHET_REDIS_URL, CACHEKIT_REDIS_URL, CACHEKIT_MEMCACHED_SERVERS
-// (host:port, with commas between them or as an array in JSON) and REDIS_URL that environ sets,
-// which has the form of os.Environ; else memory. If two of them say different things, Resolve
+// of FRESHET_CACHE_URL, FRESHET_REDIS_URL, CACHEKIT_API_KEY (of CachekitIO, or of the service at
+// CACHEKIT_API_URL, with CACHEKIT_ALLOW_CUSTOM_HOST and CACHEKIT_TIMEOUT), CACHEKIT_REDIS_URL,
+// CACHEKIT_MEMCACHED_SERVERS (host:port, with commas between them or as an array in JSON) and
+// REDIS_URL that environ sets, which has the form of os.Environ; else memory. If two of them say different things, Resolve
 // returns an error that names both; but REDIS_URL belongs to other programs, too, and is never in
 // conflict.
 //
@@ -126,10 +130,13 @@ func fromVariables(environ []string) (found []Choice, err error) {
 		if text == "" {
 			continue
 		}
-		rawURL, err := v.read(text)
+		rawURL, err := v.read(text, environ)
 		if err != nil {
-			return nil, fmt.Errorf("open: the environment variable %s = %.60q: %w", v.name,
-				mask.Value(text), err)
+			shown := fmt.Sprintf("%.60q", mask.Value(text))
+			if mask.Secret(v.name) {
+				shown = "***"
+			}
+			return nil, fmt.Errorf("open: the environment variable %s = %s: %w", v.name, shown, err)
 		}
 		found = append(found, Choice{rawURL, variable + v.name})
 	}
@@ -147,10 +154,44 @@ func agree(all []Choice) error {
 	return nil
 }
 
-func asURL(text string) (string, error) { return text, nil }
+func asURL(text string, _ []string) (string, error) { return text, nil }
+
+// asService reads the key of CachekitIO, and where and how long to ask it, as cachekit does.
+func asService(key string, environ []string) (string, error) {
+	at := ""
+	if text := lookup(environ, "CACHEKIT_API_URL"); text != "" {
+		u, err := url.Parse(text)
+		if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" ||
+			u.Fragment != "" {
+			return "", errors.New("CACHEKIT_API_URL is no URL of a service: allowed is " +
+				"https://host:port/path")
+		}
+		at = u.Host + strings.TrimRight(u.EscapedPath(), "/")
+	}
+	options := make(url.Values)
+	if text := lookup(environ, "CACHEKIT_ALLOW_CUSTOM_HOST"); text != "" {
+		yes, err := settings.Bool(text)
+		if err != nil {
+			return "", fmt.Errorf("CACHEKIT_ALLOW_CUSTOM_HOST = %.60q: %w", text, err)
+		}
+		options.Set("allow_custom_host", strconv.FormatBool(yes))
+	}
+	if text := lookup(environ, "CACHEKIT_TIMEOUT"); text != "" {
+		timeout, err := length("1ms", "1h").read(text)
+		if err != nil {
+			return "", fmt.Errorf("CACHEKIT_TIMEOUT = %.60q: %w", text, err)
+		}
+		options.Set("timeout", timeout)
+	}
+	rawURL := cachekit + "://" + strings.ReplaceAll(url.QueryEscape(key), "+", "%20") + "@" + at
+	if len(options) > 0 {
+		rawURL += "?" + options.Encode()
+	}
+	return rawURL, nil
+}
 
 // asServers reads a list of Memcached servers as cachekit does, or with commas.
-func asServers(text string) (string, error) {
+func asServers(text string, _ []string) (string, error) {
 	var servers []string
 	if strings.HasPrefix(text, "[") {
 		if err := json.Unmarshal([]byte(text), &servers); err != nil {

@@ -142,6 +142,8 @@ func (v values) choose(environ []string) (Choice, error) {
 			dir.origin}, nil
 	case "redis":
 		return redisOf(kind, environ)
+	case cachekit:
+		return v.serviceOf(kind, environ)
 	}
 	return c, fmt.Errorf("open: cache_backend = %s (%s) needs cache_url", kind.value, kind.origin)
 }
@@ -162,6 +164,27 @@ func redisOf(kind said, environ []string) (Choice, error) {
 			kind.origin, c)
 	}
 	return c, nil
+}
+
+// serviceOf finds the service of cache_backend = cachekit where cache_url names none: the one of
+// CACHEKIT_API_KEY, or the usual one with the key that a setting has.
+func (v values) serviceOf(kind said, environ []string) (Choice, error) {
+	found, err := fromVariables(environ)
+	if err != nil {
+		return Choice{}, err
+	}
+	if len(found) > 0 {
+		if c := found[0]; !strings.HasPrefix(c.URL, cachekit+":") {
+			return c, fmt.Errorf("open: cache_backend = %s (%s) and %v disagree: keep one", kind.value,
+				kind.origin, c)
+		}
+		return found[0], agree(found)
+	}
+	if v["cache_token"].value == "" && v["cache_token_file"].value == "" {
+		return Choice{}, fmt.Errorf("open: cache_backend = %s (%s) needs a key: set CACHEKIT_API_KEY, "+
+			"cache_token or cache_token_file", kind.value, kind.origin)
+	}
+	return Choice{cachekit + "://", "cache_backend, " + kind.origin}, nil
 }
 
 // adjust puts the other settings into the URL's query.

@@ -20,10 +20,12 @@ type setting struct {
 }
 
 var (
-	onServers  = []string{"redis", "postgresql", "memcached", "http"}
+	onServers  = []string{"redis", "postgresql", "memcached", "http", cachekit}
 	pooled     = []string{"redis", "postgresql"}
 	redis      = []string{"redis"}
 	postgresql = []string{"postgresql"}
+	plainHTTP  = []string{"http"}
+	overHTTP   = []string{"http", cachekit}
 	sentinel   = []string{"redis+sentinel"}
 	memcached  = map[string]value{"memcached": length("1ms", "1m")}
 )
@@ -32,7 +34,7 @@ var (
 // It is the one place that says what they are called, mean and allow.
 var known = complete([]setting{
 	{Setting: row("cache_backend", "KIND", "", "the kind of store: memory, file, redis, "+
-		"postgresql, memcached, http"), value: backendName},
+		"postgresql, memcached, http, cachekit"), value: backendName},
 	{Setting: row("cache_url", "URL", "memory://", "the store, with its options"), value: text},
 	{Setting: row("cache_hosts", "HOSTS", "127.0.0.1:11211", "the servers of cache_backend = "+
 		"memcached"), value: text},
@@ -68,7 +70,7 @@ var known = complete([]setting{
 		"answer"),
 		value: oneOf("asked", "anyway"), option: "start", except: memory},
 
-	{Setting: row("cache_pool_size", "NUMBER", "redis 50, postgresql 10, memcached 64, http 64",
+	{Setting: row("cache_pool_size", "NUMBER", "redis 50, postgresql 10, others 64",
 		"connections, to each server"),
 		value: whole(1, 10_000), option: "pool_size", kinds: onServers},
 	{Setting: row("cache_pool_timeout", "TIME", "redis 1s, postgresql 30s",
@@ -85,10 +87,10 @@ var known = complete([]setting{
 	{Setting: row("cache_pool_recycle", "SECONDS", "-1", "the age at which a connection is "+
 		"replaced; -1: never"),
 		value: recycle, option: "pool_recycle", kinds: postgresql},
-	{Setting: row("cache_dial_timeout", "TIME", "redis 2s, postgresql 5s, memcached 500ms, http 2s",
+	{Setting: row("cache_dial_timeout", "TIME", "postgresql 5s, memcached 500ms, others 2s",
 		"how long connecting may take"),
 		value: length("1ms", "1h"), option: "dial_timeout", kinds: onServers, narrow: memcached},
-	{Setting: row("cache_timeout", "TIME", "redis 2s, postgresql 5s, memcached 500ms, http 5s",
+	{Setting: row("cache_timeout", "TIME", "redis 2s, memcached 500ms, others 5s",
 		"how long a server may take to answer"),
 		value: length("1ms", "1h"), option: "timeout", kinds: onServers, narrow: memcached},
 
@@ -122,7 +124,7 @@ var known = complete([]setting{
 			"redis+sentinel"}},
 	{Setting: row("cache_ca_file", "FILE", "", "certificates to trust, in PEM; the system's by "+
 		"default"),
-		value: text, option: "ca_file", kinds: redis},
+		value: text, option: "ca_file", kinds: slices.Concat(redis, overHTTP)},
 	{Setting: row("cache_server_name", "NAME", "", "the name that the server's certificate is "+
 		"for; its host by default"),
 		value: text, option: "server_name", kinds: redis},
@@ -144,10 +146,26 @@ var known = complete([]setting{
 		"false behind PgBouncer in transaction mode"),
 		value: yesOrNo, option: "statement_cache", kinds: postgresql},
 
-	{Setting: row("cache_max_item_size_bytes", "SIZE", "1MiB", "the servers' option -I: the "+
-		"largest item"),
+	{Setting: secret(row("cache_token", "TEXT", "", "the token for the server: the key of CachekitIO")),
+		value: text, option: "token", kinds: overHTTP},
+	{Setting: row("cache_token_file", "FILE", "", "the file of a token, which may change at any time"),
+		value: text, option: "token_file", kinds: overHTTP},
+	{Setting: row("cache_allow", "ADDRESSES", "", "addresses to use although they are private, "+
+		"loopback or the like"),
+		value: addresses, option: "allow", kinds: overHTTP},
+	{Setting: row("cache_allow_custom_host", "", "false", "true: the service is not at "+
+		"cachekit.io"),
+		value: yesOrNo, option: "allow_custom_host", kinds: []string{cachekit}},
+	{Setting: row("cache_ttl_header", "NAME", "Freshet-TTL", "the field that tells the server a "+
+		"value's lifetime"),
+		value: names, option: "ttl_header", kinds: plainHTTP},
+	{Setting: row("cache_ttl_query", "NAME", "", "the name in the query that tells it"),
+		value: names, option: "ttl_query", kinds: plainHTTP},
+
+	{Setting: row("cache_max_item_size_bytes", "SIZE", "memcached 1MiB, http 64MiB, cachekit 25MB",
+		"the largest item: of memcached its option -I"),
 		value: size(1<<10, "1KiB", 1<<30, "1GiB"), option: "max_item_size",
-		kinds: []string{"memcached"}},
+		kinds: slices.Concat([]string{"memcached"}, overHTTP)},
 	{Setting: row("cache_oversize", "WORD", "refuse", "split: spread larger values over several "+
 		"items"),
 		value: oneOf("refuse", "split"), option: "oversize", kinds: []string{"memcached"}},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
@@ -43,6 +44,35 @@ var tables = value{
 		return v, nil
 	},
 	allowed: "a name, or schema.name, of lower-case letters, digits and _",
+}
+
+// plainName is what goes into a header or a query as it is.
+var plainName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,100}$`)
+
+var names = value{
+	read: func(v string) (string, error) {
+		if v = strings.TrimSpace(v); v != "" && !plainName.MatchString(v) {
+			return "", errors.New("allowed is a name of letters, digits and the characters - _ .")
+		}
+		return v, nil
+	},
+	allowed: "letters, digits and - _ .",
+}
+
+// addresses takes addresses and prefixes, with commas or spaces between them.
+var addresses = value{
+	read: func(v string) (string, error) {
+		list, err := settings.List(v)
+		for _, each := range list {
+			_, noAddress := netip.ParseAddr(each)
+			_, noPrefix := netip.ParsePrefix(each)
+			if noAddress != nil && noPrefix != nil || strings.Contains(each, "%") {
+				return "", errors.New("allowed are addresses and prefixes such as 10.0.0.0/8,127.0.0.1")
+			}
+		}
+		return strings.Join(list, ","), err
+	},
+	allowed: "addresses and prefixes such as 10.0.0.0/8,127.0.0.1",
 }
 
 // backendName takes the kinds of drivers, and the dotted names of Kinto: kinto.core.cache.redis.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	_ "github.com/freshet-go/freshet/store/cachekitstore"
 	"github.com/freshet-go/freshet/store/drivers"
 	_ "github.com/freshet-go/freshet/store/httpstore"
 	_ "github.com/freshet-go/freshet/store/memcachestore"
@@ -22,6 +23,7 @@ func TestOurDriversRegister(t *testing.T) {
 		"postgresql": {"postgres", "postgresql"},
 		"memcached":  {"memcached"},
 		"http":       {"http+store", "https+store"},
+		"cachekit":   {"cachekit"},
 	}
 	got := make(map[string][]string)
 	for _, d := range drivers.All() {

@@ -22,6 +22,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(cachekitApp) != "" {
+		serveCachekit()
+		return
+	}
 	if testserver.IsApp() {
 		if err := serveGoneApp(); err != nil {
 			fmt.Fprintln(os.Stderr, err)

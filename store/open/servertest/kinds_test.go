@@ -14,7 +14,7 @@ import (
 )
 
 // oneProcess are the kinds that the stories of one process are for.
-var oneProcess = append(slices.Clone(serverKinds), plainHTTP)
+var oneProcess = append(slices.Clone(serverKinds), plainHTTP, cachekit)
 
 // plainHTTP is nginx with WebDAV, a server without a journal.
 var plainHTTP = kind{

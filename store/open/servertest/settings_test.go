@@ -13,7 +13,10 @@ import (
 
 // What the settings take at their bounds, the real drivers take.
 func TestDriversTakeWhatSettingsAllow(t *testing.T) {
-	folder := t.TempDir()
+	folder, token := t.TempDir(), filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("t"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	extremes := map[string][]string{
 		"redis://127.0.0.1:1": {
 			"cache_pool_size = 1", "cache_pool_size = 10000", "cache_pool_timeout = 0.001",
@@ -49,6 +52,19 @@ func TestDriversTakeWhatSettingsAllow(t *testing.T) {
 			"cache_max_item_size_bytes = 1KiB",
 			"cache_max_item_size_bytes = 1GiB", "cache_oversize = split",
 		},
+		"http+store://127.0.0.1:1": {
+			"cache_pool_size = 10000", "cache_dial_timeout = 1h", "cache_timeout = 1ms",
+			"cache_token = t", "cache_token_file = " + token, "cache_allow = 10.0.0.0/8 ::1",
+			"cache_ttl_header = X-Delete-After", "cache_ttl_query = ttl",
+			"cache_max_item_size_bytes = 1KiB", "cache_max_item_size_bytes = 1GiB",
+		},
+		"cachekit://127.0.0.1:1?allow_custom_host=true": {"cache_token = t", "cache_token_file = " + token},
+		"cachekit://key@127.0.0.1:1":                    {"cache_allow_custom_host = yes"},
+		"cachekit://key@": {
+			"cache_pool_size = 10000", "cache_dial_timeout = 1h", "cache_timeout = 1ms",
+			"cache_allow = 127.0.0.1", "cache_max_item_size_bytes = 1KiB",
+			"cache_max_item_size_bytes = 1GiB",
+		},
 		"file://" + folder: {"cache_max_size_bytes = 1MiB", "cache_max_value_bytes = 1",
 			"cache_fsync = on"},
 	}
@@ -79,7 +95,7 @@ func TestDriversTakeWhatSettingsAllow(t *testing.T) {
 	}
 }
 
-// Each option of a URL that docs/backends.md lists is a setting, too, but for those of plain HTTP.
+// Each option of a URL that docs/backends.md lists is a setting, too.
 func TestEachOptionIsASetting(t *testing.T) {
 	page, err := os.ReadFile("../../../docs/backends.md")
 	if err != nil {
@@ -93,8 +109,6 @@ func TestEachOptionIsASetting(t *testing.T) {
 		"max_bytes": "cache_max_size_bytes", "max_item_size": "cache_max_item_size_bytes",
 		"tls": "cache_use_tls",
 	}
-	// what belongs to one plain HTTP server stands in its URL alone
-	ofHTTP := []string{"token", "ttl_header", "ttl_query", "allow"}
 	keys := open.Keys()
 	seen := 0
 	for line := range strings.Lines(options) {
@@ -115,7 +129,7 @@ func TestEachOptionIsASetting(t *testing.T) {
 			if !other {
 				key = "cache_" + name
 			}
-			if seen++; !slices.Contains(keys, key) && !slices.Contains(ofHTTP, name) {
+			if seen++; !slices.Contains(keys, key) {
 				t.Errorf("the option %s has no setting %s", name, key)
 			}
 		}
