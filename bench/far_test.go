@@ -2,6 +2,8 @@ package bench
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -17,6 +19,7 @@ import (
 	"github.com/freshet-go/freshet/internal/testserver"
 	"github.com/freshet-go/freshet/internal/tier"
 	"github.com/freshet-go/freshet/store"
+	_ "github.com/freshet-go/freshet/store/httpstore"
 	_ "github.com/freshet-go/freshet/store/memcachestore"
 	"github.com/freshet-go/freshet/store/memstore"
 	"github.com/freshet-go/freshet/store/open"
@@ -58,6 +61,7 @@ func backends(b *testing.B) []struct {
 		{"redis", testserver.SharedRedis(b).URL, rawRedis},
 		{"postgresql", testserver.SharedPostgres(b).URL, rawPostgres},
 		{"memcached", testserver.SharedMemcached(b).URL, rawMemcached},
+		{"http", webDAV(b), rawHTTP},
 		{"file", (&url.URL{Scheme: "file", Path: b.TempDir()}).String(), rawFile},
 	}
 }
@@ -178,6 +182,41 @@ func rawMemcached(
 		}
 		return len(item.Value), nil
 	}, func() { client.Close() }
+}
+
+// webDAV returns the URL of an nginx that stores what it is sent.
+func webDAV(b *testing.B) string {
+	s := testserver.Nginx(b, func(s *testserver.Server) string {
+		return fmt.Sprintf(`keepalive_requests 1000000000; server { listen %s; location / {
+			root %s/values; dav_methods PUT DELETE; create_full_put_path on; } }`, s.Addr, s.Dir)
+	})
+	return "http+store://" + s.Addr + "?allow=127.0.0.1"
+}
+
+// rawHTTP is net/http's client, with as many idle connections as there are goroutines.
+func rawHTTP(b *testing.B, rawURL string) (func(context.Context, string) (int, error), func()) {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		b.Fatal(err)
+	}
+	transport := &http.Transport{MaxIdleConnsPerHost: goroutines}
+	client := &http.Client{Transport: transport}
+	return func(ctx context.Context, key string) (int, error) {
+		r, err := http.NewRequestWithContext(ctx, "GET", "http://"+u.Host+"/"+key, nil)
+		if err != nil {
+			return 0, err
+		}
+		res, err := client.Do(r)
+		if err != nil {
+			return 0, err
+		}
+		defer res.Body.Close()
+		v, err := io.ReadAll(res.Body)
+		if err == nil && res.StatusCode != http.StatusOK {
+			err = fmt.Errorf("status %d", res.StatusCode)
+		}
+		return len(v), err
+	}, transport.CloseIdleConnections
 }
 
 // rawFile reads the one file that has the value.

@@ -7,14 +7,17 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/freshet-go/freshet/internal/memjournal"
 	"github.com/freshet-go/freshet/middleware"
 	"github.com/freshet-go/freshet/policy"
+	"github.com/freshet-go/freshet/store"
 	"github.com/freshet-go/freshet/store/open"
 )
 
@@ -29,7 +32,7 @@ func TestOneRunOfSeveralProcesses(t *testing.T) {
 	urls := map[string]func(*testing.T) string{
 		"files": func(t *testing.T) string { return "file://" + t.TempDir() },
 	}
-	for _, k := range serverKinds {
+	for _, k := range append(slices.Clone(serverKinds), cachekit) {
 		urls[k.name] = func(t *testing.T) string {
 			url := k.start(t).URL
 			migrated(t, url)
@@ -53,13 +56,18 @@ func TestOneRunOfSeveralProcesses(t *testing.T) {
 				time.Sleep(runTakes)
 				fmt.Fprint(w, "page of ", r.URL.Path)
 			})
+			var journal store.Journal // of the store's server, but for one that has none
+			if name == cachekit.name {
+				journal = memjournal.New()
+			}
 			var handlers []http.Handler
 			for range processes {
 				s, err := open.URL(t.Context(), url, open.Options{Guard: patient, Log: quiet})
 				if err != nil {
 					t.Fatal(err)
 				}
-				c := middleware.New(s, middleware.Options{StoreTimeout: time.Minute, Log: quiet})
+				c := middleware.New(s, middleware.Options{StoreTimeout: time.Minute, Log: quiet,
+					Journal: journal})
 				t.Cleanup(func() {
 					if err := c.Shutdown(context.Background()); err != nil {
 						t.Error(err)
