@@ -82,9 +82,10 @@ func (s sweepable) Sweep(ctx context.Context, w Sweep) (Swept, error) {
 	return swept, err
 }
 
-// TierStats implements Measured. Only what sweeps have removed is known.
+// TierStats implements Measured. Only what sweeps have removed is known, and what did not open.
 func (s sweepable) TierStats() []TierStats {
 	t := NewTierStats("backend")
 	t.Reclaimed, t.ReclaimedBytes = s.removed.Load(), s.bytes.Load()
+	t.EncryptionFaults = encryptionFaults(s.backend)
 	return []TierStats{t}
 }

@@ -292,6 +292,11 @@ function drawTiers(stats) {
     if (t.calls >= 0) facts.push(count(t.calls, 'call', 'calls') + ', ' + exact(Math.max(t.failed, 0)) + ' failed');
     if (t.rejected > 0) facts.push(exact(t.rejected) + ' not tried');
     parts.push(make('p', { class: 'quiet' }, facts.join(' · ')));
+    const shut = Object.entries(t.encryption_faults).filter(([, n]) => n > 0);
+    if (shut.length) {
+      parts.push(make('p', { class: 'bad' }, 'Did not open: ' + shut.map(([cause, n]) => exact(n) + ' '
+        + cause.replace('-', ' ')).join(', ')));
+    }
     return make('div', { class: 'tier' }, ...parts);
   }) : [make('p', { class: 'quiet' }, 'The store reports nothing of itself.')]));
 }

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"maps"
 	"net/http"
 	"time"
 
@@ -87,6 +88,9 @@ type tierAnswer struct {
 	Reclaimed      int64 `json:"reclaimed"`
 	ReclaimedBytes int64 `json:"reclaimed_bytes"`
 	DeadBytes      int64 `json:"dead_bytes"`
+
+	// EncryptionFaults are by cause, as metrics have them.
+	EncryptionFaults map[string]int64 `json:"encryption_faults"`
 }
 
 func (d *Door) stats(w http.ResponseWriter, r *http.Request) {
@@ -137,6 +141,7 @@ func tierOf(t *store.TierStats) tierAnswer {
 		t.Name, t.Entries, t.Bytes, t.MaxBytes, t.Evicted, t.Expired, t.Hits, t.Misses, t.Calls,
 		t.Failed,
 		t.Rejected, t.Breaker, t.Reclaimed, t.ReclaimedBytes, t.DeadBytes,
+		maps.Collect(t.EncryptionFaults.Causes),
 	}
 }
 

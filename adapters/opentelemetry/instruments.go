@@ -31,6 +31,7 @@ type instruments struct {
 
 	entries, size, limit, dead metric.Int64ObservableUpDownCounter
 	removed, reads, outcome    metric.Int64ObservableCounter
+	encryptionFaults           metric.Int64ObservableCounter
 	breaker                    metric.Int64ObservableGauge
 
 	observed []metric.Observable
@@ -97,6 +98,9 @@ func newInstruments(meter metric.Meter) (*instruments, error) {
 			"Reads of a tier: freshet.result is hit or miss."),
 		outcome: m.counter("freshet.store.calls", "{call}",
 			"Operations for a server: freshet.result is ok, failed or rejected (by the breaker)."),
+		encryptionFaults: m.counter("freshet.store.encryption_faults", "{fault}",
+			"What lay in an encrypted tier and did not open: freshet.cause is unsealed, "+
+				"other-version, unknown-key or altered."),
 		breaker: m.gauge("freshet.store.breaker", "1",
 			"The state of the breaker before a server: 1 for the one it is in."),
 	}
@@ -216,6 +220,9 @@ func (in *instruments) collectTier(to metric.Observer, t *store.TierStats) {
 	}
 	known(in.outcome, t.Failed, resultKey.String("failed"))
 	known(in.outcome, t.Rejected, resultKey.String("rejected"))
+	for cause, n := range t.EncryptionFaults.Causes {
+		known(in.encryptionFaults, n, causeKey.String(cause))
+	}
 	if t.Breaker == "" {
 		return
 	}

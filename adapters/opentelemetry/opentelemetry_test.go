@@ -108,11 +108,18 @@ func linesOf(t *testing.T, m metricdata.Metrics) (lines []string) {
 	return lines
 }
 
+// encrypted is a backend in which values have been altered.
+type encrypted struct{ store.Backend }
+
+func (encrypted) EncryptionFaults() store.EncryptionFaults {
+	return store.EncryptionFaults{Altered: 3}
+}
+
 // app is a Cache over a store in two tiers, whose far one is traced, and whose pages take a second.
 func (p *peer) app(t *testing.T) (ask func(ctx context.Context, path string), end func()) {
 	t.Helper()
 	near, far := memstore.New(8<<20), memstore.NewBackend(8<<20)
-	guarded := guardstore.New(store.New(p.Backend(far), store.Options{}),
+	guarded := guardstore.New(store.New(p.Backend(encrypted{far}), store.Options{}),
 		guardstore.Options{Name: "drawer"})
 	pages := tieredstore.New(near, guarded, tieredstore.Options{})
 	cache := middleware.New(pages, middleware.Options{Observe: p.Observe, Trace: p.Trace})
@@ -168,6 +175,8 @@ func TestMetrics(t *testing.T) {
 			"freshet.store.limit By {freshet.tier=memory} 8388608",
 			"freshet.store.reads {read} {freshet.result=hit,freshet.tier=memory} 2",
 			"freshet.store.calls {call} {freshet.result=failed,freshet.tier=drawer} 0",
+			"freshet.store.encryption_faults {fault} {freshet.cause=altered,freshet.tier=drawer} 3",
+			"freshet.store.encryption_faults {fault} {freshet.cause=unknown-key,freshet.tier=drawer} 0",
 			"freshet.store.breaker 1 {freshet.state=closed,freshet.tier=drawer} 1",
 			"freshet.store.breaker 1 {freshet.state=open,freshet.tier=drawer} 0",
 		} {

@@ -169,6 +169,42 @@ func TestAFloodOfLabels(t *testing.T) {
 	}
 }
 
+// encrypted is a store in which values have been altered.
+type encrypted struct{ store.Store }
+
+func (encrypted) EncryptionFaults() store.EncryptionFaults {
+	return store.EncryptionFaults{UnknownKey: 2, Altered: 3}
+}
+
+// What did not open is counted by its cause, and a tier that is not encrypted has no such counter.
+func TestEncryptionFaults(t *testing.T) {
+	pages := memstore.New(8 << 20)
+	defer pages.Close()
+	for of, want := range map[store.Store]string{
+		encrypted{pages}: `freshet_store_encryption_faults_total{cause="altered",tier="redis"} 3
+freshet_store_encryption_faults_total{cause="other-version",tier="redis"} 0
+freshet_store_encryption_faults_total{cause="unknown-key",tier="redis"} 2
+freshet_store_encryption_faults_total{cause="unsealed",tier="redis"} 0`,
+		pages: "",
+	} {
+		cache := freshet.New(guardstore.New(of, guardstore.Options{Name: "redis"}), freshet.Options{})
+		registry := prometheus.NewPedanticRegistry()
+		registry.MustRegister(freshetprometheus.NewCollector(metrics.New(), cache))
+		w := httptest.NewRecorder()
+		promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		var got []string
+		for line := range strings.SplitSeq(w.Body.String(), "\n") {
+			if strings.HasPrefix(line, "freshet_store_encryption_faults_total") {
+				got = append(got, line)
+			}
+		}
+		if all := strings.Join(got, "\n"); all != want {
+			t.Errorf("got\n%s\nwant\n%s", all, want)
+		}
+		cache.Shutdown(context.Background())
+	}
+}
+
 func TestAlertRulesAreWellFormed(t *testing.T) {
 	if out, err := exec.Command("promtool", "check", "rules", "alerts.yml").CombinedOutput(); err != nil {
 		t.Errorf("promtool check rules: %v\n%s", err, out)

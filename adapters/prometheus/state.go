@@ -52,6 +52,9 @@ var (
 	storeCalls = describe("store_calls_total",
 		"Operations for a server: result is ok, failed or rejected (by the breaker).", "tier",
 		"result")
+	storeEncryptionFaults = describe("store_encryption_faults_total",
+		"What lay in an encrypted tier and did not open: cause is unsealed, other-version, "+
+			"unknown-key or altered.", "tier", "cause")
 	storeBreaker = describe("store_breaker_state",
 		"The state of the breaker before a server: 1 for the one it is in.", "tier", "state")
 )
@@ -113,6 +116,9 @@ func collectTier(to chan<- prometheus.Metric, t *store.TierStats) {
 	}
 	known(t.Failed, counters(storeCalls, "failed"))
 	known(t.Rejected, counters(storeCalls, "rejected"))
+	for cause, n := range t.EncryptionFaults.Causes {
+		known(n, counters(storeEncryptionFaults, cause))
+	}
 	if t.Breaker == "" {
 		return
 	}

@@ -287,6 +287,14 @@ func reportTier(r reporter, t, was *store.TierStats) {
 	} {
 		r.count(n.name, uint64(max(n.n-max(n.was, 0), 0)), tier)
 	}
+	before := make(map[string]int64)
+	for cause, n := range was.EncryptionFaults.Causes {
+		before[cause] = n
+	}
+	for cause, n := range t.EncryptionFaults.Causes {
+		r.count("store_encryption_faults", uint64(max(n-max(before[cause], 0), 0)), tier,
+			tag{"cause", cause})
+	}
 	if state, has := breakers[t.Breaker]; has {
 		r.gauge("store_breaker", state, tier)
 	}

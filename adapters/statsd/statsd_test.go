@@ -327,9 +327,12 @@ func TestTiersAreReported(t *testing.T) {
 	out := newSender(target{}, &o)
 	redis := store.NewTierStats("redis")
 	redis.Calls, redis.Failed, redis.Breaker = 7, 2, "half-open"
+	redis.EncryptionFaults = store.EncryptionFaults{Unsealed: 3, Altered: 1}
 	for _, want := range []string{
-		".store_calls.redis:7|c\n.store_failed.redis:2|c\n.store_breaker.redis:1|g",
-		".store_calls.redis:3|c\n.store_breaker.redis:2|g",
+		".store_calls.redis:7|c\n.store_failed.redis:2|c\n" +
+			".store_encryption_faults.redis.unsealed:3|c\n.store_encryption_faults.redis.altered:1|c\n" +
+			".store_breaker.redis:1|g",
+		".store_calls.redis:3|c\n.store_encryption_faults.redis.altered:4|c\n.store_breaker.redis:2|g",
 	} {
 		c.reportTiers(reporter{t.Context(), out, false}, []store.TierStats{redis})
 		if got := string(out.packet); got != want {
@@ -337,6 +340,7 @@ func TestTiersAreReported(t *testing.T) {
 		}
 		out.packet = out.packet[:0]
 		redis.Calls, redis.Breaker = 10, "open"
+		redis.EncryptionFaults.Altered = 5
 	}
 }
 

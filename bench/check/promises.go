@@ -64,11 +64,13 @@ var promises = map[string][]figure{
 	"Far/redis":      beside(1.15, 1.15, 0, 12),
 	"Far/postgresql": beside(1.15, 1.15, 0, 10),
 	"Far/memcached":  beside(1.15, 1.15, 0, 10),
+	"Far/http":       beside(1.15, 1.15, 0, 80),
 	"Far/file":       beside(1.15, 1.5, 0, 10),
 
 	"Near/redis":      beside(0, 1.5, 0, 0),
 	"Near/postgresql": beside(0, 1.5, 0, 0),
 	"Near/memcached":  beside(0, 1.5, 0, 0),
+	"Near/http":       beside(0, 1.5, 0, 0),
 	"Near/file":       beside(0, 1.5, 0, 0),
 
 	// Of clients without credentials nobody knows that their page is private before one has it.

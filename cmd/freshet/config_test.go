@@ -65,7 +65,7 @@ func TestConfig(t *testing.T) {
 		"cache_prefix":            {"blog:", file + ":5"},
 		"cache_pool_size":         {"7", "environment variable FRESHET_CACHE_POOL_SIZE"},
 		"cache_dial_timeout":      {"1.5", "environment variable KINTO_CACHE_DIAL_TIMEOUT"},
-		"cache_timeout":           {"redis 2s, postgresql 5s, memcached 500ms, http 5s", "default"},
+		"cache_timeout":           {"redis 2s, memcached 500ms, others 5s", "default"},
 		"cache_sentinel_password": {"", "environment variable FRESHET_CACHE_SENTINEL_PASSWORD"},
 	} {
 		s := found[name]

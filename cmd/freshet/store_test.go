@@ -211,7 +211,7 @@ func TestSettingsOfTheApp(t *testing.T) {
 		{"cahce_url = redis://h",
 			`: cahce_url = "redis://h" is no setting: did you mean cache_url?`},
 		{"cache_timeout = soon", `: cache_timeout = "soon": allowed is a time from 1ms to 1h`},
-		{"cache_backend = mysql", `: cache_backend = "mysql": allowed are file, http, memcached, memory`},
+		{"cache_backend = mysql", `: cache_backend = "mysql": allowed are cachekit, file, http, memcached, memory`},
 	} {
 		if err := os.WriteFile(file, []byte(c.line+"\n"), 0o600); err != nil {
 			t.Fatal(err)

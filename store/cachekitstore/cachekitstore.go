@@ -12,9 +12,9 @@
 // Config.Allow has them. It uses no proxy of the environment and follows no redirect.
 //
 // The service gives out leases, and has no journal and no lists: the Backend is a store.Locker, a
-// store.TTLer and a store.Expirer, and no store.Journaler, Lister or Flusher. Processes that share it
-// know nothing of each other's invalidations, unless the cache's Options.Journal is a journal that
-// they share.
+// store.TTLer and a store.Expirer, and no store.Journaler, Lister or Flusher. A cache over
+// it uses what it has stored itself, and nothing of another process's, unless its Options.Journal is
+// a journal that they share.
 package cachekitstore
 
 import (

@@ -53,6 +53,9 @@ func (s *Store) TierStats() []store.TierStats {
 			t.Name = s.options.Name
 		}
 	}
+	if e, ok := store.As[store.Encrypted](s.inner); ok {
+		t.EncryptionFaults = e.EncryptionFaults()
+	}
 	t.Calls, t.Failed = int64(s.counts.calls.Load()), 0
 	for kind := range s.counts.failures {
 		t.Failed += int64(s.counts.failures[kind].Load())

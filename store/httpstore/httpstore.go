@@ -13,8 +13,8 @@
 // same scheme, host and port alone.
 //
 // Plain HTTP has no journal, no leases, no lists: the Backend is no store.Journaler, Locker, Lister
-// or Flusher. Processes that share the server know nothing of each other's invalidations, unless
-// the cache's Options.Journal is a journal that they share.
+// or Flusher. A cache over it uses what it has stored itself, and nothing of another process's,
+// unless its Options.Journal is a journal that they share.
 package httpstore
 
 import (

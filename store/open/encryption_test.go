@@ -207,6 +207,16 @@ func TestWhatDoesNotOpenIsLoggedOnce(t *testing.T) {
 		!strings.Contains(text, "not sealed") || strings.Contains(text, "S3CR3T") || len(heard) != 3 {
 		t.Errorf("heard %v; the log:\n%s", heard, text)
 	}
+	if tiers := store.TierStatsOf(s); len(tiers) != 1 || tiers[0].EncryptionFaults.Sum() != 3 ||
+		tiers[0].EncryptionFaults.Unsealed != 3 {
+		t.Errorf("the tiers report %+v", tiers)
+	}
+	for _, t0 := range store.TierStatsOf(plain) {
+		if t0.EncryptionFaults != (store.EncryptionFaults{Unsealed: -1, OtherVersion: -1, UnknownKey: -1,
+			Altered: -1}) {
+			t.Errorf("a tier without encryption reports %+v", t0)
+		}
+	}
 }
 
 // Settings and variables say where the key is, and the URL then does; it never holds the key.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+
+	"github.com/freshet-go/freshet/store"
 )
 
 // FaultKind says why something did not open.
@@ -83,6 +85,13 @@ func (f *faults) heard(key string, err error) {
 	if f.hear != nil {
 		f.hear(Fault{kind, key, err})
 	}
+}
+
+// EncryptionFaults implements [store.Encrypted]: it is Faults, for metrics.
+func (b *Backend) EncryptionFaults() store.EncryptionFaults {
+	f := b.Faults()
+	return store.EncryptionFaults{Unsealed: int64(f.Unsealed), OtherVersion: int64(f.OtherVersion),
+		UnknownKey: int64(f.UnknownKey), Altered: int64(f.Altered)}
 }
 
 // Faults returns how many values and marks did not open since New.

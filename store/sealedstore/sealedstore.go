@@ -73,6 +73,7 @@ type Options struct {
 //   - store.Flusher: the other removes what lies under one of Options.Prefixes by itself. Of any
 //     other prefix, it lists the keys and the Backend reads each value, to learn its key;
 //   - store.Lister: it reads every value under the prefix, to learn its key;
+//   - store.Encrypted: it counts what did not open, for metrics;
 //   - store.ValueSweeper: it reads 8.6 KiB of each value where fewer are asked for, and the whole
 //     value where more than 8 KiB are.
 //
@@ -91,7 +92,10 @@ type Backend struct {
 	can    any // the abilities, for store.As
 }
 
-var _ store.Backend = (*Backend)(nil)
+var (
+	_ store.Backend   = (*Backend)(nil)
+	_ store.Encrypted = (*Backend)(nil)
+)
 
 const driver = fault.Driver("sealedstore")
 

@@ -95,6 +95,8 @@ type Tier struct {
 	Reclaimed      int64 `json:"reclaimed"`
 	ReclaimedBytes int64 `json:"reclaimed_bytes"`
 	DeadBytes      int64 `json:"dead_bytes"`
+
+	EncryptionFaults map[string]int64 `json:"encryption_faults"` // by cause
 }
 
 // Top is the answer of /top.

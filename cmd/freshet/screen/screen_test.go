@@ -190,6 +190,11 @@ redis        –        –         –       –        –     5k       7  ope
 	if got := s.Text(); got != want {
 		t.Errorf("\n%s\nwant\n%s", got, want)
 	}
+	s.Answer.Tiers[1].EncryptionFaults = map[string]int64{"unsealed": 0, "altered": 3, "unknown-key": 1}
+	if got := s.Text(); !strings.HasSuffix(got,
+		"\nredis: what is stored did not open: 3 altered, 1 unknown-key\n") {
+		t.Errorf("with faults of encryption:\n%s", got)
+	}
 	s.Before, s.First = nil, stats()
 	if got := s.Text(); !strings.HasPrefix(got, "hit ratio 100.0 %, 100 requests, 0 saved, in the "+
 		"last 2.0 s\n\nresult  requests    share\nhit          100  100.0 %  ███") ||

@@ -3,6 +3,7 @@ package screen
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -338,7 +339,25 @@ func (s *Stats) tiers(width int) []string {
 		rows = append(rows, []string{Clean(t.Name), known(t.Entries), size(t.Bytes), most, found,
 			known(t.Evicted), known(t.Calls), known(t.Failed), orDash(Clean(t.Breaker))})
 	}
-	return s.table(columns, rows, width, "The store reports nothing of itself.")
+	return append(s.table(columns, rows, width, "The store reports nothing of itself."),
+		s.encryptionFaults(width)...)
+}
+
+// encryptionFaults says what did not open, if there was anything.
+func (s *Stats) encryptionFaults(width int) (lines []string) {
+	for _, t := range s.Answer.Tiers {
+		var said []string
+		for _, cause := range slices.Sorted(maps.Keys(t.EncryptionFaults)) {
+			if n := t.EncryptionFaults[cause]; n > 0 {
+				said = append(said, fmt.Sprintf("%d %s", n, Clean(cause)))
+			}
+		}
+		if len(said) > 0 {
+			lines = append(lines, wrap(fmt.Sprintf("%s: what is stored did not open: %s", Clean(t.Name),
+				strings.Join(said, ", ")), width)...)
+		}
+	}
+	return lines
 }
 
 func (s *Stats) now() (t time.Time) {
