@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/freshet-go/freshet/internal/mask"
 	"github.com/freshet-go/freshet/settings"
@@ -13,18 +12,20 @@ import (
 
 // The variables of cachekit's that adjust a store and mean here what they mean there, with the
 // settings that they stand for. They count where one of cachekit's chooses the store. Those for
-// pools and their time-outs do not: they are meant for a pool in each process of Python's. What goes
-// into the URL of CachekitIO, asService reads.
+// pools and their time-outs do not: they are meant for a pool in each process of Python's. Where
+// CachekitIO is, asService reads.
 var adjusting = []struct {
 	variable, setting string
 	read              func(string) (string, error) // "": nothing is said
+	kind              string                       // the kind of driver that it is for; "": all
 }{
-	{"CACHEKIT_MASTER_KEY", "cache_encryption_key", sourceOf("CACHEKIT_MASTER_KEY")},
-	{"CACHEKIT_PREVIOUS_MASTER_KEYS", "cache_encryption_old_keys", sourceOf("CACHEKIT_PREVIOUS_MASTER_KEYS")},
-	{"CACHEKIT_L1_ENABLED", "cache_near_size_bytes", ifDisabled},
-	{"CACHEKIT_L1_MAX_SIZE_MB", "cache_near_size_bytes", megabytes},
-	{"CACHEKIT_MAX_VALUE_SIZE", "cache_max_value_bytes", asIs},
-	{"CACHEKIT_MEMCACHED_MAX_ITEM_SIZE_BYTES", "cache_max_item_size_bytes", unlessZero},
+	{"CACHEKIT_MASTER_KEY", "cache_encryption_key", sourceOf("CACHEKIT_MASTER_KEY"), ""},
+	{"CACHEKIT_PREVIOUS_MASTER_KEYS", "cache_encryption_old_keys", sourceOf("CACHEKIT_PREVIOUS_MASTER_KEYS"), ""},
+	{"CACHEKIT_L1_ENABLED", "cache_near_size_bytes", ifDisabled, ""},
+	{"CACHEKIT_L1_MAX_SIZE_MB", "cache_near_size_bytes", megabytes, ""},
+	{"CACHEKIT_MAX_VALUE_SIZE", "cache_max_value_bytes", asIs, ""},
+	{"CACHEKIT_MEMCACHED_MAX_ITEM_SIZE_BYTES", "cache_max_item_size_bytes", unlessZero, "memcached"},
+	{"CACHEKIT_TIMEOUT", "cache_timeout", asIs, cachekit},
 }
 
 // cachekit adds what those variables say of a store of that kind, where neither the settings nor the
@@ -34,10 +35,7 @@ func (v values) cachekit(kind string, query url.Values, environ []string) error 
 		i := slices.IndexFunc(known, func(k setting) bool { return k.Name == a.setting })
 		k := &known[i]
 		text := lookup(environ, a.variable)
-		if strings.HasPrefix(a.variable, "CACHEKIT_MEMCACHED_") && kind != "memcached" {
-			continue
-		}
-		if _, there := v[a.setting]; text == "" || there || query.Has(k.option) ||
+		if _, there := v[a.setting]; text == "" || a.kind != "" && a.kind != kind || there || query.Has(k.option) ||
 			kind == k.except || k.kinds != nil && !slices.Contains(k.kinds, kind) {
 			continue
 		}

@@ -69,7 +69,7 @@ const envAnyRedis = "REDIS_URL"
 
 // Resolve chooses a store: explicit, if it is not empty; else the URL of SetDefault; else the first
 // of FRESHET_CACHE_URL, FRESHET_REDIS_URL, CACHEKIT_API_KEY (of CachekitIO, or of the service at
-// CACHEKIT_API_URL, with CACHEKIT_ALLOW_CUSTOM_HOST and CACHEKIT_TIMEOUT), CACHEKIT_REDIS_URL,
+// CACHEKIT_API_URL, with CACHEKIT_ALLOW_CUSTOM_HOST), CACHEKIT_REDIS_URL,
 // CACHEKIT_MEMCACHED_SERVERS (host:port, with commas between them or as an array in JSON) and
 // REDIS_URL that environ sets, which has the form of os.Environ; else memory. If two of them say different things, Resolve
 // returns an error that names both; but REDIS_URL belongs to other programs, too, and is never in
@@ -80,8 +80,8 @@ const envAnyRedis = "REDIS_URL"
 // FRESHET_OLD_MASTER_KEYS_FILE do so for old ones. The URL then says where the keys are, not which.
 // If a variable of cachekit's chooses the store, those of its others that mean the same here adjust
 // it: CACHEKIT_MASTER_KEY and CACHEKIT_PREVIOUS_MASTER_KEYS, CACHEKIT_L1_ENABLED,
-// CACHEKIT_L1_MAX_SIZE_MB, CACHEKIT_MAX_VALUE_SIZE and CACHEKIT_MEMCACHED_MAX_ITEM_SIZE_BYTES. The
-// URL's own options and our variables go before them.
+// CACHEKIT_L1_MAX_SIZE_MB, CACHEKIT_MAX_VALUE_SIZE, CACHEKIT_MEMCACHED_MAX_ITEM_SIZE_BYTES
+// and CACHEKIT_TIMEOUT (of CachekitIO). The URL's own options and our variables go before them.
 func Resolve(explicit string, environ []string) (Choice, error) {
 	c, err := resolve(explicit, environ)
 	asks := make(values)
@@ -156,7 +156,7 @@ func agree(all []Choice) error {
 
 func asURL(text string, _ []string) (string, error) { return text, nil }
 
-// asService reads the key of CachekitIO, and where and how long to ask it, as cachekit does.
+// asService reads the key of CachekitIO, and where that is, as cachekit does.
 func asService(key string, environ []string) (string, error) {
 	at := ""
 	if text := lookup(environ, "CACHEKIT_API_URL"); text != "" {
@@ -175,13 +175,6 @@ func asService(key string, environ []string) (string, error) {
 			return "", fmt.Errorf("CACHEKIT_ALLOW_CUSTOM_HOST = %.60q: %w", text, err)
 		}
 		options.Set("allow_custom_host", strconv.FormatBool(yes))
-	}
-	if text := lookup(environ, "CACHEKIT_TIMEOUT"); text != "" {
-		timeout, err := length("1ms", "1h").read(text)
-		if err != nil {
-			return "", fmt.Errorf("CACHEKIT_TIMEOUT = %.60q: %w", text, err)
-		}
-		options.Set("timeout", timeout)
 	}
 	rawURL := cachekit + "://" + strings.ReplaceAll(url.QueryEscape(key), "+", "%20") + "@" + at
 	if len(options) > 0 {
