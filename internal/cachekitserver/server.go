@@ -1,6 +1,6 @@
-// Package cachekitserver is a server of our own that answers as CachekitIO's specification says, for
-// our tests: values with a lifetime and a stale one, locks, lifetimes and health under /v1/cache/.
-// It keeps everything in memory.
+// Package cachekitserver is a server of our own that answers as CachekitIO's specification says,
+// for our tests: values with a lifetime and a stale one, locks, lifetimes and health under
+// /v1/cache/. It keeps everything in memory.
 package cachekitserver
 
 import (

@@ -58,11 +58,12 @@ func IsApp() bool { return os.Getenv(appAddr) != "" }
 // AppURL is the URL at which this program serves that App started.
 func AppURL() string { return "http://" + os.Getenv(appAddr) }
 
-// ServeApp serves h where App looks for it, until the test ends, and then waits for requests that it
-// has taken. It ends the program if it cannot.
+// ServeApp serves h where App looks for it, until the test ends, and then waits for requests that
+// it has taken. It ends the program if it cannot.
 func ServeApp(h http.Handler) { ServeAppTLS(h, nil) }
 
-// ServeAppTLS is ServeApp by TLS, with HTTP/2, for an App whose URL is then wrong; nil: without TLS.
+// ServeAppTLS is ServeApp by TLS, with HTTP/2, for an App whose URL is then wrong; nil: without
+// TLS.
 func ServeAppTLS(h http.Handler, config *tls.Config) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()

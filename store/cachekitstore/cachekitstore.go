@@ -1,20 +1,20 @@
-// Package cachekitstore keeps values with CachekitIO, a service that caches bytes over HTTPS, or with
-// a server of your own that answers as its specification says.
+// Package cachekitstore keeps values with CachekitIO, a service that caches bytes over HTTPS, or
+// with a server of your own that answers as its specification says.
 //
-// The service ends values by itself, in whole seconds: a lifetime is rounded up, and 30 days are the
-// longest. What it labels stale, because another client gave it a stale window, counts as not there:
-// how long an entry may be served when it is stale is in the entry. The Backend sends no stale window.
-// A near tier keeps an entry no longer than until the end that is in the entry itself, which is not
-// later than the service's.
+// The service ends values by itself, in whole seconds: a lifetime is rounded up, and 30 days are
+// the longest. What it labels stale, because another client gave it a stale window, counts as not
+// there: how long an entry may be served when it is stale is in the entry. The Backend sends no
+// stale window. A near tier keeps an entry no longer than until the end that is in the entry
+// itself, which is not later than the service's.
 //
-// It speaks https alone, and checks the address of each connection when it is dialled, after the name
-// is resolved: it refuses loopback, private, link-local, multicast and reserved addresses unless
-// Config.Allow has them. It uses no proxy of the environment and follows no redirect.
+// It speaks https alone, and checks the address of each connection when it is dialled, after the
+// name is resolved: it refuses loopback, private, link-local, multicast and reserved addresses
+// unless Config.Allow has them. It uses no proxy of the environment and follows no redirect.
 //
 // The service gives out leases, and has no journal and no lists: the Backend is a store.Locker, a
-// store.TTLer and a store.Expirer, and no store.Journaler, Lister or Flusher. A cache over
-// it uses what it has stored itself, and nothing of another process's, unless its Options.Journal is
-// a journal that they share.
+// store.TTLer and a store.Expirer, and no store.Journaler, Lister or Flusher. A cache over it uses
+// what it has stored itself, and nothing of another process's, unless its Options.Journal is a
+// journal that they share.
 package cachekitstore
 
 import (
@@ -45,9 +45,9 @@ var (
 	_ store.ValueLimited = (*Backend)(nil)
 )
 
-// New returns a Backend for the service that c names. It asks no server: it fails only when c is not
-// allowed, or its CAFile or APIKeyFile cannot be read. It makes connections as calls need them, and
-// shares none with another Backend. Health reports whether the service takes the key.
+// New returns a Backend for the service that c names. It asks no server: it fails only when c is
+// not allowed, or its CAFile or APIKeyFile cannot be read. It makes connections as calls need them,
+// and shares none with another Backend. Health reports whether the service takes the key.
 func New(c Config) (*Backend, error) {
 	c, base, err := c.check()
 	if err != nil {

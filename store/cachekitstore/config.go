@@ -16,19 +16,19 @@ import (
 	"github.com/freshet-go/freshet/store/internal/option"
 )
 
-// Config says which service to use and how. APIKey or APIKeyFile is required. ParseURL makes one of a
-// URL, whose options are the names in parentheses.
+// Config says which service to use and how. APIKey or APIKeyFile is required. ParseURL makes one of
+// a URL, whose options are the names in parentheses.
 type Config struct {
-	// APIKey (token) is the key that the service knows you by, as in "ck_live_…": whose values you see.
-	// No error shows it.
+	// APIKey (token) is the key that the service knows you by, as in "ck_live_…": whose values you
+	// see. No error shows it.
 	APIKey string
 	// APIKeyFile (token_file) is a file with the key, in the place of APIKey. It is read again as
-	// requests come, once a second at most, and when the service refuses the key: a new one needs no
-	// restart. While the file cannot be read, the former key is sent. Default: none.
+	// requests come, once a second at most, and when the service refuses the key: a new one needs
+	// no restart. While the file cannot be read, the former key is sent. Default: none.
 	APIKeyFile string
 	// URL is where the service is. Its scheme is https, and its host api.cachekit.io,
-	// api.staging.cachekit.io or below one of them, unless AllowCustomHost is set. A path goes before
-	// the API's own, /v1/cache. Default "https://api.cachekit.io".
+	// api.staging.cachekit.io or below one of them, unless AllowCustomHost is set. A path goes
+	// before the API's own, /v1/cache. Default "https://api.cachekit.io".
 	URL string
 	// AllowCustomHost (allow_custom_host) allows other hosts, which then get the key.
 	AllowCustomHost bool
@@ -54,9 +54,9 @@ type Config struct {
 	// longer. Delete, Expire and TTL make up to two. 1 millisecond to 1 hour. Default 5 seconds.
 	Timeout time.Duration
 
-	// NearHits returns how many requests a tier before the Backend has answered; the service shows it
-	// in its statistics. It is called for each request. Default: the service learns that there is no
-	// such tier.
+	// NearHits returns how many requests a tier before the Backend has answered; the service shows
+	// it in its statistics. It is called for each request. Default: the service learns that there
+	// is no such tier.
 	NearHits func() uint64
 
 	dial func(ctx context.Context, network, address string) (net.Conn, error) // of tests; nil: TCP

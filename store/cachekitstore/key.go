@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// escaped begins what a key is called that the service does not take as it is. Its base64 is at most
-// 267 bytes long, and the service takes 400.
+// escaped begins what a key is called that the service does not take as it is. Its base64 is at
+// most 267 bytes long, and the service takes 400.
 const escaped = "freshet-b64:"
 
 // nameOf returns what a key is called at the service: the key itself, of whose characters it takes

@@ -63,8 +63,8 @@ func parseTTL(body []byte) (left int64, endless bool, err error) {
 	return min(max(*said.TTL, 1), longest), false, nil
 }
 
-// Expire implements [store.Expirer], in whole seconds. It asks first whether there is a value, which
-// the answer to the change does not tell. A ttl of more than 30 days counts as 30 days.
+// Expire implements [store.Expirer], in whole seconds. It asks first whether there is a value,
+// which the answer to the change does not tell. A ttl of more than 30 days counts as 30 days.
 func (b *Backend) Expire(ctx context.Context, key string, ttl time.Duration) (existed bool, err error) {
 	if err := driver.CheckKey("expire", key); err != nil {
 		return false, err

@@ -71,8 +71,8 @@ func over(tb testing.TB, h http.HandlerFunc) *Backend {
 	return unasked(tb, patient(tb, served(tb, h)))
 }
 
-// pipes is a listener whose connections are in memory, so that a bubble of testing/synctest can hold
-// both ends.
+// pipes is a listener whose connections are in memory, so that a bubble of testing/synctest can
+// hold both ends.
 type pipes struct {
 	address  net.Addr
 	accepted chan net.Conn

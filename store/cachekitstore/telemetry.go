@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// telemetry is what each request tells the service of this Backend: a random name for it, since when
-// it is there, and how many values it has found and not found.
+// telemetry is what each request tells the service of this Backend: a random name for it, since
+// when it is there, and how many values it has found and not found.
 type telemetry struct {
 	session, start string
 	near           func() uint64 // nil: there is no tier before

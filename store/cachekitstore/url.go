@@ -33,9 +33,9 @@ func openURL(rawURL string) (store.Backend, error) {
 //	cachekit://api.cachekit.io?token_file=/run/secrets/cachekit
 //	cachekit://values.example:8443/path?allow_custom_host=true&…
 //
-// Options are token, token_file, allow_custom_host, allow, ca_file, max_item_size (a number of bytes),
-// pool_size, dial_timeout and timeout (as 500ms, or a number of seconds). Any other is an error. No
-// error shows a key. Without a host it is api.cachekit.io.
+// Options are token, token_file, allow_custom_host, allow, ca_file, max_item_size (a number of
+// bytes), pool_size, dial_timeout and timeout (as 500ms, or a number of seconds). Any other is an
+// error. No error shows a key. Without a host it is api.cachekit.io.
 func ParseURL(rawURL string) (Config, error) {
 	c, err := parseURL(rawURL)
 	if err == nil {

@@ -45,9 +45,9 @@ func (b *Backend) Get(ctx context.Context, key string) ([]byte, error) {
 	return nil, b.client.Fail(ctx, "get", key, httpclient.Unexpected(a))
 }
 
-// Set implements [store.Backend]. A ttl of more than 30 days counts as 30 days. It refuses a value of
-// more than Config.MaxItemSize with a permanent error, and removes what was there; so it does when the
-// service answers that the value is too large.
+// Set implements [store.Backend]. A ttl of more than 30 days counts as 30 days. It refuses a value
+// of more than Config.MaxItemSize with a permanent error, and removes what was there; so it does
+// when the service answers that the value is too large.
 func (b *Backend) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
 	if err := driver.CheckKey("set", key); err != nil {
 		return err

@@ -39,8 +39,8 @@ func Fixed(value string) (*Credential, error) {
 
 // FromFile returns the Credential "scheme token" with the token that lies in a file, white space
 // around it left out. The file is read now, and again as requests come, once a second at most, and
-// when the server refuses the token. When it cannot be read any more, or holds none, the former token
-// stays. No error shows what is in it.
+// when the server refuses the token. When it cannot be read any more, or holds none, the former
+// token stays. No error shows what is in it.
 func FromFile(scheme, name string) (*Credential, error) {
 	c := &Credential{scheme: scheme, file: name, began: time.Now()}
 	if err := c.read(); err != nil {
