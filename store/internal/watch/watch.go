@@ -14,6 +14,11 @@ const (
 	// Every is how often a watcher looks at a journal that announces nothing: so late may a mark
 	// come.
 	Every = 250 * time.Millisecond
+	// Often is how often it looks while marks are coming: from one until there has been none for
+	// Busy. Then its pauses double. So it looks at most 40 times a second, and 4 times where nothing
+	// happens.
+	Often = 25 * time.Millisecond
+	Busy  = time.Second
 	// Anyway is how often a watcher looks at a journal that announces its marks, in case it no
 	// longer does.
 	Anyway = time.Second
@@ -79,24 +84,48 @@ func unlessDone(ctx context.Context, err error) error {
 	return err
 }
 
-// Poll follows a journal by looking at it Every so often. It looks at once when the channel that
-// look has returned, which may be nil, or closed is closed.
+// Pace is how long a watcher waits before it looks again, by what it has seen. The zero value is one
+// that has seen nothing.
+type Pace struct {
+	pause time.Duration
+	came  time.Time // the last mark
+}
+
+// Next returns the pause after a look at a time, which has found marks or none.
+func (p *Pace) Next(now time.Time, found bool) time.Duration {
+	switch {
+	case found:
+		p.came, p.pause = now, Often
+	case p.pause == 0:
+		p.pause = Every
+	case now.Sub(p.came) >= Busy:
+		p.pause = min(2*p.pause, Every)
+	}
+	return p.pause
+}
+
+// Poll follows a journal by looking at it after the pauses of a Pace. It looks at once when the
+// channel that look has returned, which may be nil, or closed is closed.
 func Poll(
 	ctx context.Context, closed <-chan struct{}, from uint64, yield Yield,
 	look func(from uint64) (marks []store.Numbered, head uint64, changed <-chan struct{},
 		err error),
 ) error {
-	tick := time.NewTicker(Every)
-	defer tick.Stop()
+	var pace Pace
 	var changed <-chan struct{}
+	found := false
 	lookOnce := func(from uint64) (marks []store.Numbered, head uint64, err error) {
 		marks, head, changed, err = look(from)
+		found = found || len(marks) > 0
 		return marks, head, err
 	}
 	wait := func(uint64) error {
+		again := time.NewTimer(pace.Next(time.Now(), found))
+		defer again.Stop()
+		found = false
 		select {
 		case <-changed:
-		case <-tick.C:
+		case <-again.C:
 		case <-closed:
 		case <-ctx.Done():
 		}

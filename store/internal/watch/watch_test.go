@@ -155,6 +155,30 @@ func TestFollowEndsWithItsContext(t *testing.T) {
 	}
 }
 
+// A watcher looks rarely where nothing happens, often while marks come, and more and more rarely
+// when they no longer do.
+func TestPace(t *testing.T) {
+	var p Pace
+	begun := time.Now()
+	for _, tt := range []struct {
+		after time.Duration
+		found bool
+		want  time.Duration
+	}{
+		{0, false, Every}, {time.Hour, false, Every},
+		{time.Hour, true, Often}, {time.Hour + Busy - 1, false, Often},
+		{time.Hour + Busy, false, 2 * Often}, {time.Hour + Busy, false, 4 * Often},
+		{time.Hour + Busy, true, Often}, {time.Hour + 2*Busy - 1, false, Often},
+		{time.Hour + 2*Busy, false, 2 * Often}, {time.Hour + 2*Busy, false, 4 * Often},
+		{time.Hour + 2*Busy, false, 8 * Often}, {time.Hour + 2*Busy, false, Every},
+		{time.Hour + 2*Busy, false, Every},
+	} {
+		if got := p.Next(begun.Add(tt.after), tt.found); got != tt.want {
+			t.Errorf("at %v, marks found %t: %v; want %v", tt.after, tt.found, got, tt.want)
+		}
+	}
+}
+
 func TestPoll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		closed := make(chan struct{})
@@ -177,19 +201,24 @@ func TestPoll(t *testing.T) {
 			}
 			then()
 		}
-		step(Every-1, 1, "before the first tick", func() {})
-		step(Every, 2, "at the first tick", func() { f.head = 1 })
-		step(2*Every, 3, "at the second tick", func() {
+		step(Every-1, 1, "before the first pause is over", func() {})
+		step(Every, 2, "after the first pause", func() { f.head = 1 })
+		step(2*Every, 3, "after the second pause", func() {})
+		step(2*Every+Often, 4, "after a mark", func() {})
+		// 39 more until there has been none for a second, and then after 50, 100, 200 and 250 ms
+		step(2*Every+Busy, 4+39, "a second after it", func() {})
+		step(2*Every+Busy+14*Often-1, 4+39+2, "before the third pause that is longer", func() {})
+		step(2*Every+Busy+14*Often, 4+39+3, "after it", func() {
 			close(f.changed)
 			f.head, f.changed = 2, make(chan struct{})
 		})
-		step(2*Every, 4, "when the journal has changed", func() {
+		step(2*Every+Busy+14*Often, 4+39+4, "when the journal has changed", func() {
 			f.err = errors.New("closed")
 			close(closed)
 		})
 		got, want := <-ended, []string{"1", "2", "closed"}
-		if !slices.Equal(got, want) || time.Since(begun) != 2*Every {
-			t.Errorf("heard %q in %v; want %q in %v", got, time.Since(begun), want, 2*Every)
+		if !slices.Equal(got, want) || time.Since(begun) != 2*Every+Busy+14*Often {
+			t.Errorf("heard %q in %v; want %q", got, time.Since(begun), want)
 		}
 	})
 }
