@@ -75,11 +75,58 @@ func TestMemcachedReplay(t *testing.T) {
 	}
 }
 
+// Of three servers, each process reaches another one, and nobody can know what the others are told:
+// so nobody uses what is stored, until each reaches two again.
+func TestMemcachedServersThatNoTwoProcessesShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newMemcachedStory(1, 3, io.Discard)
+		look := func(when string, hit bool) {
+			t.Helper()
+			for _, n := range s.nodes {
+				n.get("/a", "")
+				version, how := n.get("/a", "")
+				if version != s.database.read("/a") || strings.HasPrefix(how, "hit") != hit {
+					t.Errorf("%s: node %s: version %d of %d: %s; want a hit: %t", when, n.name, version,
+						s.database.read("/a"), how, hit)
+				}
+			}
+		}
+		time.Sleep(peace)
+		look("at first", true)
+		for i, n := range s.nodes {
+			for j, w := range n.wires {
+				if i != j {
+					w.becomes(refuses)
+				}
+			}
+		}
+		time.Sleep(8 * time.Second)
+		s.database.change("/a")
+		if _, err := s.nodes[0].invalidate(t.Context(), "/a"); err == nil {
+			t.Error("the journal has taken an invalidation of which two servers do not know")
+		}
+		time.Sleep(bound)
+		look("split", false)
+		for _, n := range s.nodes {
+			for _, w := range n.wires {
+				w.becomes(passes)
+			}
+		}
+		time.Sleep(12 * time.Second)
+		look("after it", true)
+		for _, n := range s.nodes {
+			n.end()
+			n.backend.Close()
+		}
+		time.Sleep(time.Second)
+	})
+}
+
 func simulateMemcached(t *testing.T, seed uint64, logged bool) (s *memcachedStory, log string) {
 	b := lockedBuffer{off: !logged}
 	t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			s = newMemcachedStory(seed, &b)
+			s = newMemcachedStory(seed, 2+int(seed%2), &b)
 			s.run()
 		})
 	})
@@ -98,6 +145,7 @@ type memcachedStory struct {
 	database *database
 	nodes    []*memcachedNode
 
+	work   sync.WaitGroup
 	mu     sync.Mutex
 	reads  []read
 	writes []write
@@ -110,10 +158,10 @@ type memcachedNode struct {
 	backend *memcachestore.Backend
 }
 
-func newMemcachedStory(seed uint64, log io.Writer) *memcachedStory {
+func newMemcachedStory(seed uint64, servers int, log io.Writer) *memcachedStory {
 	s := &memcachedStory{Rand: rand.New(rand.NewPCG(seed, 7)), seed: seed, log: log, start: time.Now(),
 		database: &database{versions: map[string]int{}}}
-	for i := range 2 + s.IntN(2) {
+	for i := range servers {
 		s.servers = append(s.servers, newMemcached(fmt.Sprintf("m%d.example:11211", i)))
 	}
 	s.split = s.IntN(2) == 0
@@ -154,7 +202,7 @@ type happening struct {
 
 func (s *memcachedStory) run() {
 	const end = peace + 40*time.Second
-	var work sync.WaitGroup
+	work := &s.work
 	var all []happening
 	add := func(at time.Duration, do func()) { all = append(all, happening{at, do}) }
 	at := func() time.Duration { return time.Duration(s.Int64N(int64(end))) }
@@ -214,9 +262,9 @@ func (s *memcachedStory) fault(add func(time.Duration, func()), at time.Duration
 	say := func(format string, args ...any) {
 		fmt.Fprintf(s.log, "%v: %s\n", s.now(), fmt.Sprintf(format, args...))
 	}
-	kinds := 4
+	kinds := 5
 	if s.split {
-		kinds = 6
+		kinds = 10
 	}
 	switch s.IntN(kinds) {
 	case 0:
@@ -229,10 +277,54 @@ func (s *memcachedStory) fault(add func(time.Duration, func()), at time.Duration
 		add(at, func() { say("server %d is flushed", i); m.flush() })
 	case 3:
 		add(at, func() { s.restart(node, say) })
+	case 4: // the others lose what they know, and then it is back with what it had
+		add(at, func() { say("server %d stops", i); m.becomes(hangs) })
+		add(at+6*time.Second, func() {
+			say("the others are flushed")
+			for _, other := range s.servers {
+				if other != m {
+					other.flush()
+				}
+			}
+			m.becomes(passes)
+		})
+	case 5, 6, 7:
+		s.partition(add, at, say)
 	default:
 		how := []way{refuses, hangs}[s.IntN(2)]
 		add(at, func() { say("node %d to server %d %s", node, i, ways[how]); s.nodes[node].wires[i].becomes(how) })
 		add(later, func() { say("node %d to server %d is well", node, i); s.nodes[node].wires[i].becomes(passes) })
+	}
+}
+
+// partition has each node reach some of the servers for a while, and others not, and pages change.
+func (s *memcachedStory) partition(
+	add func(time.Duration, func()), at time.Duration, say func(string, ...any),
+) {
+	const long = 12 * time.Second
+	for node := range s.nodes {
+		for i := range s.servers {
+			if s.IntN(2) == 0 {
+				continue
+			}
+			add(at, func() {
+				say("node %d to server %d refuses", node, i)
+				s.nodes[node].wires[i].becomes(refuses)
+			})
+			add(at+long, func() {
+				say("node %d to server %d is well", node, i)
+				s.nodes[node].wires[i].becomes(passes)
+			})
+		}
+	}
+	for range 60 {
+		node, key := s.IntN(len(s.nodes)), []string{"/a", "/b"}[s.IntN(2)]
+		then := at + time.Duration(s.Int64N(int64(long)))
+		if s.IntN(8) == 0 {
+			add(then, func() { s.work.Go(func() { s.change(s.nodes[node], key) }) })
+		} else {
+			add(then, func() { s.work.Go(func() { s.get(s.nodes[node], key, false) }) })
+		}
 	}
 }
 
